@@ -1,0 +1,136 @@
+// Package tensor defines what the layers of a model compute with: dense
+// float32 matrices in a device's memory, packed weights, ragged batches, and
+// the Device interface that executes operations on them.
+//
+// It holds no arithmetic. Package tensor/cpu implements Device on the host;
+// package tensor/conformance tests any implementation against float64.
+//
+// Letters used in shapes: T tokens of the flat batch, S sequences, D width of
+// the residual stream, H query heads, G key/value heads, N outputs and K
+// inputs of a weight, V vocabulary.
+package tensor
+
+import (
+	"fmt"
+
+	"barka/internal/dtype"
+)
+
+// Tensor is a dense row-major float32 matrix [Rows, Cols] in the memory of
+// one Device. The zero Tensor is "none", which optional operands accept.
+// Tensors are views: copying one copies no data.
+type Tensor struct {
+	Rows, Cols int
+	// Data holds the values when the device's memory is the host's.
+	// Layers never touch it; devices and tests do.
+	Data []float32
+	// Handle is the address on a device whose memory is not the host's.
+	Handle uintptr
+}
+
+// None reports whether t is the zero Tensor.
+func (t Tensor) None() bool { return t.Rows == 0 && t.Cols == 0 && t.Data == nil && t.Handle == 0 }
+
+// Slice returns the view of rows lo ≤ i < hi.
+func (t Tensor) Slice(lo, hi int) Tensor {
+	if lo < 0 || hi < lo || hi > t.Rows {
+		panic("tensor: row slice out of range")
+	}
+	s := Tensor{Rows: hi - lo, Cols: t.Cols}
+	if t.Data != nil {
+		s.Data = t.Data[lo*t.Cols : hi*t.Cols : hi*t.Cols]
+	}
+	if t.Handle != 0 {
+		s.Handle = t.Handle + uintptr(4*lo*t.Cols)
+	}
+	return s
+}
+
+// Row returns the values of row i of a host tensor.
+func (t Tensor) Row(i int) []float32 { return t.Data[i*t.Cols : (i+1)*t.Cols : (i+1)*t.Cols] }
+
+// Len returns the number of values.
+func (t Tensor) Len() int { return t.Rows * t.Cols }
+
+func (t Tensor) String() string { return fmt.Sprintf("[%d,%d]", t.Rows, t.Cols) }
+
+// Host wraps values [rows, cols] that lie in host memory; rows·cols must be
+// len(data).
+func Host(rows, cols int, data []float32) Tensor {
+	if rows*cols != len(data) {
+		panic("tensor: host data does not fill the shape")
+	}
+	return Tensor{Rows: rows, Cols: cols, Data: data}
+}
+
+// Matrix is a matrix as a checkpoint file stores it: row-major, little-endian,
+// usually a memory-mapped view that must outlive every use.
+type Matrix struct {
+	Rows, Cols int
+	DType      dtype.DType
+	Bytes      []byte
+}
+
+// Weight is a matrix W [N, K] (N outputs, K inputs) that a device has packed
+// for products with activations: y = x·Wᵀ and dx = dy·W.
+type Weight interface {
+	// Dims returns N and K.
+	Dims() (n, k int)
+	// DType is the type of the packed values: F32 or BF16.
+	DType() dtype.DType
+	// Bytes is the memory the packed values take.
+	Bytes() int64
+}
+
+// Table is a matrix [V, D] whose rows are looked up, not multiplied: an
+// embedding. A device may leave it in the mapped checkpoint.
+type Table interface {
+	// Dims returns V and D.
+	Dims() (rows, cols int)
+}
+
+// Layout tells which rows of a flat batch form which sequence and which keys
+// each sequence sees. There is no padding anywhere.
+//
+// Sequence s owns the query rows Starts[s] ≤ i < Starts[s+1]; its first query
+// stands at position Past[s]. Keys[s] lists the rows of the key and value
+// tensors by key position 0, 1, 2, …: the batch's own rows in training, rows
+// of a cache when decoding, shared rows for a common prefix, one row list a
+// beam in beam search. Reordering beams or sharing a prefix therefore copies
+// row numbers, never keys.
+type Layout struct {
+	Starts []int32   // [S+1]
+	Past   []int32   // [S]
+	Keys   [][]int32 // [S]
+}
+
+// Sequences returns S.
+func (l *Layout) Sequences() int { return len(l.Past) }
+
+// Positions returns the position of every query row [T].
+func (l *Layout) Positions() []int32 {
+	pos := make([]int32, l.Starts[len(l.Starts)-1])
+	for s := range l.Past {
+		for i := l.Starts[s]; i < l.Starts[s+1]; i++ {
+			pos[i] = l.Past[s] + i - l.Starts[s]
+		}
+	}
+	return pos
+}
+
+// Packed returns the layout of whole sequences of the given lengths laid one
+// after the other, each seeing its own rows as keys: training, encoding, and
+// scoring without a cache.
+func Packed(lengths ...int) Layout {
+	l := Layout{Starts: make([]int32, 1, len(lengths)+1), Past: make([]int32, len(lengths))}
+	for _, n := range lengths {
+		start := l.Starts[len(l.Starts)-1]
+		keys := make([]int32, n)
+		for i := range keys {
+			keys[i] = start + int32(i)
+		}
+		l.Keys = append(l.Keys, keys)
+		l.Starts = append(l.Starts, start+int32(n))
+	}
+	return l
+}
