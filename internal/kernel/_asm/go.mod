@@ -1,0 +1,3 @@
+module barka/internal/kernel/asm
+
+go 1.26

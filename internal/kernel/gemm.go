@@ -1,0 +1,324 @@
+// Package kernel holds the arithmetic of the CPU engine on slices: matrix
+// products with packed weights, norms, activations, attention pieces, the
+// optimiser. Kernels check lengths, allocate nothing and start no goroutines.
+//
+// Each result element has one fixed order of summation that depends on its
+// own operands' lengths alone, so that results do not change with the batch,
+// the tiling or the number of threads. They do change, by rounding, between
+// the levels of package cpu.
+package kernel
+
+import (
+	"barka/internal/cpu"
+	"barka/internal/dtype"
+)
+
+// PanelN is the number of outputs packed side by side.
+const PanelN = 32
+
+// blockK is the length of the k blocks that products walk: a panel block of
+// 128 KiB stays in a core's second-level cache while rows pass by.
+const blockK = 1024
+
+// Panels returns the number of panels of n outputs.
+func Panels(n int) int { return (n + PanelN - 1) / PanelN }
+
+// Pairs returns the number of bfloat16 pairs of k inputs.
+func Pairs(k int) int { return (k + 1) / 2 }
+
+// PackedF32 returns the length of W [n,k] packed as float32: panels of
+// [k][32], the columns beyond n zero.
+func PackedF32(n, k int) int { return Panels(n) * k * PanelN }
+
+// PackedBF16 returns the length of W [n,k] packed as bfloat16: panels of
+// [⌈k/2⌉][32][2], so that a 32-bit lane holds two neighbouring k of one
+// output.
+func PackedBF16(n, k int) int { return Panels(n) * Pairs(k) * PanelN * 2 }
+
+// Rows returns how many rows a tile takes at the level in use. Activations
+// are packed in blocks of that many rows; the last block is as narrow as
+// what is left.
+func Rows() int {
+	switch cpu.Current() {
+	case cpu.AVX512, cpu.AVX512BF16:
+		return 12
+	case cpu.AVX2:
+		return 6
+	}
+	return 4
+}
+
+// PackPanelF32 packs panel p of W, whose row i is src(i), as float32. row is
+// scratch of k values.
+func PackPanelF32(dst []float32, p, n, k int, src func(i int, row []float32), row []float32) {
+	if len(dst) < k*PanelN || len(row) < k {
+		panic("kernel: panel destination or scratch too short")
+	}
+	row = row[:k]
+	for j := range PanelN {
+		i := p*PanelN + j
+		if i >= n {
+			for at := j; at < k*PanelN; at += PanelN {
+				dst[at] = 0
+			}
+			continue
+		}
+		src(i, row)
+		for x, v := range row {
+			dst[x*PanelN+j] = v
+		}
+	}
+}
+
+// PackPanelBF16 packs panel p of W as bfloat16, rounding.
+func PackPanelBF16(dst []uint16, p, n, k int, src func(i int, row []float32), row []float32) {
+	if len(dst) < Pairs(k)*PanelN*2 || len(row) < k {
+		panic("kernel: panel destination or scratch too short")
+	}
+	row = row[:k]
+	clear(dst[:Pairs(k)*PanelN*2])
+	for j := range PanelN {
+		i := p*PanelN + j
+		if i >= n {
+			break
+		}
+		src(i, row)
+		for x, v := range row {
+			dst[(x/2*PanelN+j)*2+x%2] = dtype.ToBF16(v)
+		}
+	}
+}
+
+// PackRowsF32 packs rows x [m,k] (ldx values apart) for products with
+// float32 panels: blocks of Rows() rows as [k][rows]. dst takes m·k values.
+func PackRowsF32(dst, x []float32, ldx, m, k int) {
+	if len(dst) < m*k || m > 0 && len(x) < (m-1)*ldx+k {
+		panic("kernel: packed rows or their source too short")
+	}
+	step := Rows()
+	for i := 0; i < m; i += step {
+		rows := min(step, m-i)
+		block := dst[i*k : (i+rows)*k]
+		for r := range rows {
+			at := r
+			for _, v := range x[(i+r)*ldx : (i+r)*ldx+k] {
+				block[at] = v
+				at += rows
+			}
+		}
+	}
+}
+
+// PackRowsBF16 packs rows x [m,k] for products with bfloat16 panels, rounding
+// each value: as bfloat16 pairs in 32-bit words, [⌈k/2⌉][rows] a block, or, at
+// levels without bfloat16 products, as rounded float32 [2⌈k/2⌉][rows] a block.
+// dst takes PackedRowsBF16(m, k) values; its type is nominal.
+func PackRowsBF16(dst []float32, x []float32, ldx, m, k int) {
+	if len(dst) < PackedRowsBF16(m, k) || m > 0 && len(x) < (m-1)*ldx+k {
+		panic("kernel: packed rows or their source too short")
+	}
+	step, pairs := Rows(), Pairs(k)
+	if cpu.Current() != cpu.AVX512BF16 {
+		for i := 0; i < m; i += step {
+			rows := min(step, m-i)
+			block := dst[i*2*pairs : (i+rows)*2*pairs]
+			for r := range rows {
+				at := r
+				for _, v := range x[(i+r)*ldx : (i+r)*ldx+k] {
+					block[at] = dtype.RoundBF16(v)
+					at += rows
+				}
+				if k%2 == 1 {
+					block[at] = 0
+				}
+			}
+		}
+		return
+	}
+	words := view32(dst)
+	for i := 0; i < m; i += step {
+		rows := min(step, m-i)
+		block := words[i*pairs : (i+rows)*pairs]
+		for r := range rows {
+			packPairs(block[r:], rows, x[(i+r)*ldx:(i+r)*ldx+k])
+		}
+	}
+}
+
+// packPairs writes the bfloat16 pairs of a row every stride words.
+func packPairs(dst []uint32, stride int, row []float32) {
+	at := 0
+	for len(row) >= 2 {
+		dst[at] = uint32(dtype.ToBF16(row[0])) | uint32(dtype.ToBF16(row[1]))<<16
+		row = row[2:]
+		at += stride
+	}
+	if len(row) == 1 {
+		dst[at] = uint32(dtype.ToBF16(row[0]))
+	}
+}
+
+// PackedRowsBF16 returns the length that PackRowsBF16 needs.
+func PackedRowsBF16(m, k int) int {
+	if cpu.Current() == cpu.AVX512BF16 {
+		return m * Pairs(k)
+	}
+	return m * 2 * Pairs(k)
+}
+
+// PanelF32 multiplies packed rows [m,k] with one panel: c [m, cols] (ldc
+// apart) = A·panelᵀ, or += with accumulate; cols ≤ 32.
+func PanelF32(c []float32, ldc int, a []float32, m, k int, panel []float32, cols int, accumulate bool) {
+	if len(a) < m*k || len(panel) < k*PanelN {
+		panic("kernel: packed operands too short")
+	}
+	checkTile(c, ldc, m, cols)
+	step := Rows()
+	if cols < PanelN {
+		narrow(c, ldc, m, cols, step, accumulate, func(t *tileBuffer, i, rows int) {
+			tileF32(t[:], PanelN, a[i*k:(i+rows)*k], panel, rows, k, true)
+		})
+		return
+	}
+	if k == 0 {
+		zeroTile(c, ldc, m, accumulate)
+		return
+	}
+	for kb := 0; kb < k; kb += blockK {
+		kn := min(blockK, k-kb)
+		for i := 0; i < m; i += step {
+			rows := min(step, m-i)
+			tileF32(c[i*ldc:], ldc, a[i*k+kb*rows:], panel[kb*PanelN:], rows, kn, accumulate || kb > 0)
+		}
+	}
+}
+
+// PanelBF16 is PanelF32 for rows and panels packed as bfloat16; sums are
+// float32.
+func PanelBF16(c []float32, ldc int, a []float32, m, k int, panel []uint16, cols int, accumulate bool) {
+	pairs := Pairs(k)
+	if len(a) < PackedRowsBF16(m, k) || len(panel) < pairs*PanelN*2 {
+		panic("kernel: packed operands too short")
+	}
+	checkTile(c, ldc, m, cols)
+	step := Rows()
+	words := PackedRowsBF16(1, k) / max(pairs, 1) // a's values per pair and row
+	if cols < PanelN {
+		narrow(c, ldc, m, cols, step, accumulate, func(t *tileBuffer, i, rows int) {
+			tileBF16(t[:], PanelN, a[i*pairs*words:], panel, rows, pairs, true)
+		})
+		return
+	}
+	if k == 0 {
+		zeroTile(c, ldc, m, accumulate)
+		return
+	}
+	for kb := 0; kb < pairs; kb += blockK {
+		kn := min(blockK, pairs-kb)
+		for i := 0; i < m; i += step {
+			rows := min(step, m-i)
+			tileBF16(c[i*ldc:], ldc, a[(i*pairs+kb*rows)*words:], panel[kb*PanelN*2:], rows, kn, accumulate || kb > 0)
+		}
+	}
+}
+
+func checkTile(c []float32, ldc, m, cols int) {
+	if cols < 0 || cols > PanelN || cols > ldc || m > 0 && len(c) < (m-1)*ldc+cols {
+		panic("kernel: product does not fit its destination")
+	}
+}
+
+func zeroTile(c []float32, ldc, m int, accumulate bool) {
+	if accumulate {
+		return
+	}
+	for i := range m {
+		clear(c[i*ldc : i*ldc+PanelN])
+	}
+}
+
+// tileBuffer holds a tile whose columns do not all exist.
+type tileBuffer [12 * PanelN]float32
+
+// narrow computes tiles of a last panel through a buffer. The whole k goes in
+// one block, which sums in the same order.
+func narrow(c []float32, ldc, m, cols, step int, accumulate bool, tile func(t *tileBuffer, i, rows int)) {
+	var t tileBuffer
+	for i := 0; i < m; i += step {
+		rows := min(step, m-i)
+		clear(t[:rows*PanelN])
+		if accumulate {
+			for r := range rows {
+				copy(t[r*PanelN:r*PanelN+cols], c[(i+r)*ldc:])
+			}
+		}
+		tile(&t, i, rows)
+		for r := range rows {
+			copy(c[(i+r)*ldc:(i+r)*ldc+cols], t[r*PanelN:])
+		}
+	}
+}
+
+// TransposePanelF32 gathers, from packed W [n,k], the block of rows n0 ≤ i <
+// n1 and the 32 inputs from k0 on, as a panel [n1-n0][32] whose reduction runs
+// over the outputs: what dx = dy·W multiplies with. n0 is a multiple of 32.
+func TransposePanelF32(dst, w []float32, n, k, n0, n1, k0 int) {
+	cols := min(PanelN, k-k0)
+	for p := n0 / PanelN; p*PanelN < n1; p++ {
+		panel := w[p*k*PanelN:]
+		rows := min(PanelN, n1-p*PanelN)
+		out := dst[(p*PanelN-n0)*PanelN:]
+		for x := range cols {
+			for j, v := range panel[(k0+x)*PanelN : (k0+x)*PanelN+rows] {
+				out[j*PanelN+x] = v
+			}
+		}
+		for j := range rows {
+			clear(out[j*PanelN+cols : (j+1)*PanelN])
+		}
+	}
+}
+
+// TransposePanelBF16 is TransposePanelF32 for bfloat16: a panel
+// [⌈(n1-n0)/2⌉][32][2]. n0 is a multiple of 32, k0 is even.
+func TransposePanelBF16(dst []uint16, w []uint16, n, k, n0, n1, k0 int) {
+	pairs := Pairs(k)
+	words := min(PanelN/2, pairs-k0/2)
+	for p := n0 / PanelN; p*PanelN < n1; p++ {
+		panel := view32(w[p*pairs*PanelN*2:])
+		rows := min(PanelN, n1-p*PanelN)
+		out := view32(dst[(p*PanelN-n0)*PanelN:])
+		for j := 0; j < rows; j += 2 {
+			line := out[j/2*PanelN : (j/2+1)*PanelN]
+			for x := range words {
+				a := panel[(k0/2+x)*PanelN+j]
+				b := panel[(k0/2+x)*PanelN+j+1] // zero beyond n
+				line[2*x] = a&0xffff | b<<16
+				line[2*x+1] = a>>16 | b&0xffff0000
+			}
+			clear(line[2*words:])
+		}
+	}
+}
+
+// PanelOfRows copies 32 columns from c0 on of x [m,k] (ldx apart) as a panel
+// [m][32]: the right operand of dw = dyᵀ·x.
+func PanelOfRows(dst, x []float32, ldx, m, c0, cols int) {
+	for i := range m {
+		n := copy(dst[i*PanelN:(i+1)*PanelN], x[i*ldx+c0:i*ldx+c0+cols])
+		clear(dst[i*PanelN+n : (i+1)*PanelN])
+	}
+}
+
+// PackColumns packs columns c0 ≤ j < c0+n of dy [m,·] (ldy apart) as the left
+// operand of dw = dyᵀ·x: blocks of Rows() columns as [m][columns].
+func PackColumns(dst, dy []float32, ldy, m, c0, n int) {
+	step := Rows()
+	for j := 0; j < n; j += step {
+		cols := min(step, n-j)
+		block := dst[j*m : (j+cols)*m]
+		for i := range m {
+			copy(block[i*cols:(i+1)*cols], dy[i*ldy+c0+j:])
+		}
+	}
+}

@@ -1,0 +1,11 @@
+package kernel
+
+import "unsafe"
+
+// view32 views 16- or 32-bit values as 32-bit words.
+func view32[T uint16 | float32](x []T) []uint32 {
+	if len(x) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*uint32)(unsafe.Pointer(unsafe.SliceData(x))), len(x)*int(unsafe.Sizeof(x[0]))/4)
+}
