@@ -1,0 +1,97 @@
+package pytext
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// CSV splits text into records as csv.reader does with its default dialect:
+// quotes inside a quoted field are doubled, quotes elsewhere are plain text,
+// and line breaks inside quotes stay as they are (encoding/csv would fold
+// \r\n). Empty lines are skipped. Errors name the record, counted from 1.
+func CSV(text string, comma byte) ([][]string, error) {
+	text = strings.TrimPrefix(text, "\ufeff")
+	if !utf8.ValidString(text) {
+		return nil, fmt.Errorf("not UTF-8 text")
+	}
+	var records [][]string
+	for len(text) > 0 {
+		record, rest, err := csvRecord(text, comma)
+		if err != nil {
+			return nil, fmt.Errorf("record %d: %w", len(records)+1, err)
+		}
+		text = rest
+		if record != nil {
+			records = append(records, record)
+		}
+	}
+	return records, nil
+}
+
+// csvRecord reads one record; nil is an empty line.
+func csvRecord(text string, comma byte) (record []string, rest string, err error) {
+	if n := lineBreak(text); n > 0 {
+		return nil, text[n:], nil
+	}
+	for {
+		field, after, err := csvField(text, comma)
+		if err != nil {
+			return nil, "", err
+		}
+		record = append(record, field)
+		if after == "" {
+			return record, "", nil
+		}
+		if after[0] == comma {
+			text = after[1:]
+			continue
+		}
+		return record, after[lineBreak(after):], nil
+	}
+}
+
+// csvField reads one field; what is left starts with a comma or a line break,
+// or is empty.
+func csvField(text string, comma byte) (field, rest string, err error) {
+	if text == "" || text[0] != '"' {
+		end := fieldEnd(text, comma)
+		return text[:end], text[end:], nil
+	}
+	var b strings.Builder
+	text = text[1:]
+	for {
+		i := strings.IndexByte(text, '"')
+		if i < 0 {
+			return "", "", fmt.Errorf("a quoted field is not closed; is the file cut?")
+		}
+		b.WriteString(text[:i])
+		text = text[i+1:]
+		if text == "" || text[0] != '"' {
+			break
+		}
+		b.WriteByte('"')
+		text = text[1:]
+	}
+	end := fieldEnd(text, comma)
+	b.WriteString(text[:end])
+	return b.String(), text[end:], nil
+}
+
+func fieldEnd(text string, comma byte) int {
+	if i := strings.IndexAny(text, string([]byte{comma, '\r', '\n'})); i >= 0 {
+		return i
+	}
+	return len(text)
+}
+
+// lineBreak returns the length of the line break text starts with, or 0.
+func lineBreak(text string) int {
+	switch {
+	case strings.HasPrefix(text, "\r\n"):
+		return 2
+	case text != "" && (text[0] == '\n' || text[0] == '\r'):
+		return 1
+	}
+	return 0
+}
