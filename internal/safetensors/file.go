@@ -1,0 +1,336 @@
+// Package safetensors reads and writes the safetensors format
+// (https://huggingface.co/docs/safetensors): an 8-byte little-endian header
+// length, a JSON header, and the tensors' bytes. Files are memory-mapped and
+// checked before use: a tensor's bytes are exactly what its type and shape
+// say, inside the file, and overlap no other tensor's.
+package safetensors
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/bits"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"barka/internal/badinput"
+	"barka/internal/dtype"
+	"barka/internal/tensor"
+)
+
+// maxHeader is the reference library's limit of the header.
+const maxHeader = 100_000_000
+
+// IndexName is the file that lists the shards of a model.
+const IndexName = "model.safetensors.index.json"
+
+// Tensor is a named tensor: row-major little-endian bytes.
+type Tensor struct {
+	Name  string
+	DType dtype.DType
+	Shape []int
+	Data  []byte
+}
+
+// entry is a tensor's place in a shard.
+type entry struct {
+	shard      int
+	dtype      dtype.DType
+	shape      []int
+	begin, end int // within the shard's data
+}
+
+// File is an open checkpoint: one file or the shards of an index.
+type File struct {
+	path     string
+	shards   []*mapping
+	data     [][]byte // each shard's bytes after the header
+	paths    []string
+	tensors  map[string]entry
+	metadata map[string]string
+}
+
+// Open maps a safetensors file, or the checkpoint in a directory:
+// model.safetensors, or the shards that model.safetensors.index.json lists.
+func Open(path string) (*File, error) {
+	f := &File{path: path, tensors: map[string]entry{}, metadata: map[string]string{}}
+	err := f.open()
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (f *File) open() error {
+	info, err := os.Stat(f.path)
+	if err != nil {
+		return badinput.Wrap(err)
+	}
+	if !info.IsDir() {
+		return f.addShard(f.path, nil)
+	}
+	single := filepath.Join(f.path, "model.safetensors")
+	if _, err := os.Stat(single); err == nil {
+		return f.addShard(single, nil)
+	}
+	return f.openIndex(filepath.Join(f.path, IndexName))
+}
+
+func (f *File) openIndex(path string) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return badinput.Errorf("%s: neither model.safetensors nor %s is there: %w", f.path, IndexName, err)
+	}
+	var index struct {
+		WeightMap map[string]string `json:"weight_map"`
+	}
+	if err := json.Unmarshal(data, &index); err != nil {
+		return badinput.Errorf("%s: not a valid index: %w", path, err)
+	}
+	if len(index.WeightMap) == 0 {
+		return badinput.Errorf("%s: the weight_map is missing or empty", path)
+	}
+	shards := map[string][]string{}
+	for name, shard := range index.WeightMap {
+		if !filepath.IsLocal(shard) {
+			return badinput.Errorf("%s: tensor %s lies in %q, outside the model's directory", path, name, shard)
+		}
+		shards[shard] = append(shards[shard], name)
+	}
+	names := make([]string, 0, len(shards))
+	for s := range shards {
+		names = append(names, s)
+	}
+	slices.Sort(names)
+	for _, s := range names {
+		if err := f.addShard(filepath.Join(f.path, s), shards[s]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addShard maps a file and adds its tensors; expected are the tensors that
+// the index promises of it (nil: whatever it holds).
+func (f *File) addShard(path string, expected []string) error {
+	m, err := mapFile(path)
+	if err != nil {
+		return badinput.Errorf("checkpoint file: %w", err)
+	}
+	f.shards = append(f.shards, m)
+	f.paths = append(f.paths, path)
+	tensors, metadata, data, err := parse(m.bytes)
+	if err != nil {
+		return badinput.Errorf("%s: %w", path, err)
+	}
+	f.data = append(f.data, data)
+	for k, v := range metadata {
+		f.metadata[k] = v
+	}
+	if expected == nil {
+		for name := range tensors {
+			expected = append(expected, name)
+		}
+	}
+	for _, name := range expected {
+		e, ok := tensors[name]
+		if !ok {
+			return badinput.Errorf("%s: tensor %s is missing, though the index names this file for it", path, name)
+		}
+		e.shard = len(f.shards) - 1
+		f.tensors[name] = e
+	}
+	return nil
+}
+
+// header is one tensor's entry in the JSON header.
+type header struct {
+	DType   dtype.DType `json:"dtype"`
+	Shape   []int       `json:"shape"`
+	Offsets []int       `json:"data_offsets"`
+}
+
+// parse checks a whole file image.
+func parse(file []byte) (map[string]entry, map[string]string, []byte, error) {
+	if len(file) < 8 {
+		return nil, nil, nil, fmt.Errorf("%d bytes, too short for a safetensors header; is the download complete?", len(file))
+	}
+	n := binary.LittleEndian.Uint64(file)
+	if n > maxHeader || n > uint64(len(file)-8) {
+		return nil, nil, nil, fmt.Errorf("the header claims %d bytes, the file has %d; it is truncated or not a safetensors file", n, len(file)-8)
+	}
+	data := file[8+n:]
+	headers, metadata, err := parseHeader(file[8 : 8+n])
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	type span struct {
+		begin, end int
+		name       string
+	}
+	tensors := make(map[string]entry, len(headers))
+	spans := make([]span, 0, len(headers))
+	for name, h := range headers {
+		e, err := h.entry(len(data))
+		if err != nil {
+			return nil, nil, nil, fmt.Errorf("tensor %s: %w", name, err)
+		}
+		tensors[name] = e
+		spans = append(spans, span{e.begin, e.end, name})
+	}
+	slices.SortFunc(spans, func(a, b span) int {
+		if a.begin != b.begin {
+			return a.begin - b.begin
+		}
+		return a.end - b.end
+	})
+	at := 0
+	for _, s := range spans {
+		if s.begin != at {
+			return nil, nil, nil, fmt.Errorf("tensor %s begins at byte %d of the data, expected %d: tensors overlap or leave a hole", s.name, s.begin, at)
+		}
+		at = s.end
+	}
+	if at != len(data) {
+		return nil, nil, nil, fmt.Errorf("the tensors take %d bytes, the file holds %d: it is truncated or has trailing bytes", at, len(data))
+	}
+	return tensors, metadata, data, nil
+}
+
+// parseHeader reads the JSON header and refuses duplicate names, which a map
+// would hide.
+func parseHeader(text []byte) (map[string]header, map[string]string, error) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return nil, nil, errors.New("the header is not a JSON object")
+	}
+	headers := map[string]header{}
+	var metadata map[string]string
+	for d.More() {
+		t, err := d.Token()
+		if err != nil {
+			return nil, nil, fmt.Errorf("header: %w", err)
+		}
+		name, ok := t.(string)
+		if !ok {
+			return nil, nil, errors.New("header: a key is not a string")
+		}
+		if name == "__metadata__" {
+			if err := d.Decode(&metadata); err != nil {
+				return nil, nil, fmt.Errorf("header: __metadata__ must map strings to strings: %w", err)
+			}
+			continue
+		}
+		if _, dup := headers[name]; dup {
+			return nil, nil, fmt.Errorf("header: tensor %s appears twice", name)
+		}
+		var h header
+		if err := d.Decode(&h); err != nil {
+			return nil, nil, fmt.Errorf("header: tensor %s: %w", name, err)
+		}
+		headers[name] = h
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, nil, fmt.Errorf("header: %w", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, nil, errors.New("header: text after the JSON object")
+	}
+	return headers, metadata, nil
+}
+
+// entry checks one tensor's header against the length of the data.
+func (h header) entry(length int) (entry, error) {
+	size := h.DType.Size()
+	if size == 0 {
+		return entry{}, fmt.Errorf("unknown dtype %q", h.DType)
+	}
+	if len(h.Offsets) != 2 {
+		return entry{}, fmt.Errorf("data_offsets has %d numbers, expected 2", len(h.Offsets))
+	}
+	begin, end := h.Offsets[0], h.Offsets[1]
+	if begin < 0 || end < begin || end > length {
+		return entry{}, fmt.Errorf("data_offsets %d…%d lie outside the %d bytes of data", begin, end, length)
+	}
+	want := uint64(size)
+	for _, d := range h.Shape {
+		if d < 0 {
+			return entry{}, fmt.Errorf("shape %v has a negative dimension", h.Shape)
+		}
+		hi, lo := bits.Mul64(want, uint64(d))
+		if hi != 0 || lo > 1<<62 {
+			return entry{}, fmt.Errorf("shape %v overflows", h.Shape)
+		}
+		want = lo
+	}
+	if want != uint64(end-begin) {
+		return entry{}, fmt.Errorf("shape %v of %s takes %d bytes, data_offsets give %d", h.Shape, h.DType, want, end-begin)
+	}
+	return entry{dtype: h.DType, shape: h.Shape, begin: begin, end: end}, nil
+}
+
+// Names lists the tensors, sorted.
+func (f *File) Names() []string {
+	names := make([]string, 0, len(f.tensors))
+	for n := range f.tensors {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Has reports whether the checkpoint holds a tensor.
+func (f *File) Has(name string) bool { _, ok := f.tensors[name]; return ok }
+
+// Info returns a tensor's type and shape.
+func (f *File) Info(name string) (dtype.DType, []int, bool) {
+	e, ok := f.tensors[name]
+	return e.dtype, e.shape, ok
+}
+
+// Metadata returns the strings under __metadata__, of all shards together.
+func (f *File) Metadata() map[string]string { return f.metadata }
+
+// Tensor returns a tensor whose bytes are a view of the mapped file, valid
+// until Close.
+func (f *File) Tensor(name string) (Tensor, error) {
+	e, ok := f.tensors[name]
+	if !ok {
+		return Tensor{}, badinput.Errorf("%s: tensor %s is missing", f.path, name)
+	}
+	return Tensor{Name: name, DType: e.dtype, Shape: e.shape, Data: f.data[e.shard][e.begin:e.end:e.end]}, nil
+}
+
+// Matrix returns a floating-point tensor that must have shape [rows, cols];
+// a vector counts as one row.
+func (f *File) Matrix(name string, rows, cols int) (tensor.Matrix, error) {
+	t, err := f.Tensor(name)
+	if err != nil {
+		return tensor.Matrix{}, err
+	}
+	path := f.paths[f.tensors[name].shard]
+	fits := len(t.Shape) == 2 && t.Shape[0] == rows && t.Shape[1] == cols ||
+		len(t.Shape) == 1 && rows == 1 && t.Shape[0] == cols
+	if !fits {
+		return tensor.Matrix{}, badinput.Errorf("%s: tensor %s has shape %v, expected [%d %d]", path, name, t.Shape, rows, cols)
+	}
+	if !t.DType.Float() {
+		return tensor.Matrix{}, badinput.Errorf("%s: tensor %s has type %s, expected F32, BF16 or F16", path, name, t.DType)
+	}
+	return tensor.Matrix{Rows: rows, Cols: cols, DType: t.DType, Bytes: t.Data}, nil
+}
+
+// Close unmaps the file; views of it must not be used afterwards.
+func (f *File) Close() error {
+	var errs []error
+	for _, m := range f.shards {
+		errs = append(errs, m.close())
+	}
+	f.shards, f.data, f.tensors = nil, nil, nil
+	return errors.Join(errs...)
+}
