@@ -1,0 +1,157 @@
+// Package cpu is the tensor.Device of the host: package kernel on the workers
+// of package parallel. All results are independent of the number of workers.
+package cpu
+
+import (
+	"fmt"
+	"math/bits"
+	"runtime"
+	"unsafe"
+
+	"barka/internal/cpu"
+	"barka/internal/parallel"
+	"barka/internal/tensor"
+)
+
+// Device computes on the host. Its methods must not be called concurrently:
+// each uses all workers by itself.
+type Device struct {
+	pool    *parallel.Pool
+	free    map[int][][]float32 // by capacity
+	workers []scratch
+	rows    []float32 // packed activations of the running product
+	live    int64     // bytes allocated and not freed
+	peak    int64
+}
+
+// scratch is one worker's private memory, grown on demand.
+type scratch struct {
+	panel   []float32
+	panel16 []uint16
+	scores  []float32
+	grads   []float32
+}
+
+// New makes a device with the given number of workers; 0 means one a core.
+func New(threads int) *Device {
+	if threads <= 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	return &Device{pool: parallel.New(threads), free: map[int][][]float32{}, workers: make([]scratch, threads)}
+}
+
+// Close ends the device's workers.
+func (d *Device) Close() { d.pool.Close() }
+
+// Name implements tensor.Device.
+func (d *Device) Name() string {
+	return fmt.Sprintf("cpu (%s kernels, %d threads)", cpu.Current(), d.pool.Workers())
+}
+
+// Peak returns the most memory, in bytes, that tensors have taken at once.
+// Packed weights are not counted.
+func (d *Device) Peak() int64 { return d.peak }
+
+// alignment is a cache line, in float32 values.
+const alignment = 16
+
+// class rounds a length up to a capacity: eight steps an octave, so that
+// freed memory is found again by tensors of nearly the same size.
+func class(n int) int {
+	if n <= 64 {
+		return 64
+	}
+	step := 1 << max(bits.Len(uint(n-1))-4, 6)
+	return (n + step - 1) / step * step
+}
+
+// Alloc implements tensor.Device.
+func (d *Device) Alloc(rows, cols int) tensor.Tensor {
+	if rows < 0 || cols < 0 {
+		panic("cpu: negative shape")
+	}
+	n := rows * cols
+	c := class(n)
+	d.live += int64(4 * c)
+	d.peak = max(d.peak, d.live)
+	list := d.free[c]
+	if len(list) > 0 {
+		data := list[len(list)-1]
+		d.free[c] = list[:len(list)-1]
+		return tensor.Tensor{Rows: rows, Cols: cols, Data: data[:n]}
+	}
+	return tensor.Tensor{Rows: rows, Cols: cols, Data: aligned(c)[:n]}
+}
+
+// aligned allocates c values that start on a cache line.
+func aligned(c int) []float32 {
+	all := make([]float32, c+alignment)
+	off := 0
+	if rem := int(uintptr(unsafe.Pointer(&all[0])) / 4 % alignment); rem != 0 {
+		off = alignment - rem
+	}
+	return all[off : off+c : off+c]
+}
+
+// Free implements tensor.Device.
+func (d *Device) Free(ts ...tensor.Tensor) {
+	for _, t := range ts {
+		if t.Data == nil {
+			continue
+		}
+		c := cap(t.Data)
+		if class(c) != c {
+			panic("cpu: free of a tensor that Alloc did not make")
+		}
+		d.live -= int64(4 * c)
+		d.free[c] = append(d.free[c], t.Data)
+	}
+}
+
+// grow returns a slice of at least n values, reusing s.
+func grow[T any](s *[]T, n int) []T {
+	if cap(*s) < n {
+		*s = make([]T, n+n/4)
+	}
+	*s = (*s)[:cap(*s)]
+	return (*s)[:n]
+}
+
+// Upload implements tensor.Device.
+func (d *Device) Upload(dst tensor.Tensor, src []float32) {
+	if len(src) != dst.Len() {
+		panic("cpu: upload of another length")
+	}
+	copy(dst.Data, src)
+}
+
+// Download implements tensor.Device.
+func (d *Device) Download(dst []float32, src tensor.Tensor) {
+	if len(dst) != src.Len() {
+		panic("cpu: download of another length")
+	}
+	copy(dst, src.Data)
+}
+
+// Zero implements tensor.Device.
+func (d *Device) Zero(t tensor.Tensor) { clear(t.Data) }
+
+// Copy implements tensor.Device.
+func (d *Device) Copy(dst, src tensor.Tensor) {
+	sameShape(dst, src)
+	copy(dst.Data, src.Data)
+}
+
+func sameShape(a, b tensor.Tensor) {
+	if a.Rows != b.Rows || a.Cols != b.Cols {
+		panic("cpu: shapes differ")
+	}
+}
+
+// grain is the smallest number of rows worth handing to a worker when a row
+// costs about cost nanoseconds.
+func (d *Device) grain(rows, cost int) int {
+	atLeast := max(1, 20_000/max(cost, 1))
+	even := (rows + 4*d.pool.Workers() - 1) / (4 * d.pool.Workers())
+	return max(atLeast, even, 1)
+}

@@ -1,0 +1,173 @@
+package cpu
+
+import (
+	"barka/internal/kernel"
+	"barka/internal/tensor"
+)
+
+// rowBudget bounds the packed activations of one pass over a weight, in
+// values: 8 MiB stay in the last-level cache while panels stream by.
+const rowBudget = 2 << 20
+
+// reduceBlock is the length of the blocks over outputs in dx = dy·W.
+const reduceBlock = 4096
+
+// rowChunk returns how many rows of k values to run at once.
+func rowChunk(m, k int) int {
+	step := kernel.Rows()
+	n := max(rowBudget/max(k, 1)/step*step, 4*step)
+	return min(m, n)
+}
+
+// MatMul implements tensor.Device.
+func (d *Device) MatMul(y, x tensor.Tensor, tw tensor.Weight, bias tensor.Tensor, accumulate bool) {
+	w := tw.(*weight)
+	if x.Cols != w.k || y.Cols != w.n || x.Rows != y.Rows {
+		panic("cpu: matrix product of shapes that do not fit")
+	}
+	if !bias.None() {
+		if bias.Len() != w.n {
+			panic("cpu: bias does not fit its product")
+		}
+		for i := range y.Rows {
+			if accumulate {
+				kernel.Add(y.Row(i), bias.Data)
+			} else {
+				copy(y.Row(i), bias.Data)
+			}
+		}
+		accumulate = true
+	}
+	chunk := rowChunk(x.Rows, w.k)
+	for lo := 0; lo < x.Rows; lo += chunk {
+		hi := min(lo+chunk, x.Rows)
+		d.product(y.Slice(lo, hi), x.Slice(lo, hi), w, accumulate)
+	}
+}
+
+// product runs rows that fit the budget.
+func (d *Device) product(y, x tensor.Tensor, w *weight, accumulate bool) {
+	m, n, k := x.Rows, w.n, w.k
+	a := d.packRows(x.Data, x.Cols, m, k, w.bf16 != nil)
+	d.panels(kernel.Panels(n), m, func(_, p, lo, hi int) {
+		cols := min(kernel.PanelN, n-p*kernel.PanelN)
+		out := y.Data[lo*n+p*kernel.PanelN:]
+		if w.bf16 != nil {
+			kernel.PanelBF16(out, n, a[lo*kernel.PackedRowsBF16(1, k):], hi-lo, k, w.panelBF16(p), cols, accumulate)
+		} else {
+			kernel.PanelF32(out, n, a[lo*k:], hi-lo, k, w.panelF32(p), cols, accumulate)
+		}
+	})
+}
+
+// packRows packs rows [m,k], ld values apart, into the device's scratch.
+func (d *Device) packRows(x []float32, ld, m, k int, bf16 bool) []float32 {
+	each := k
+	if bf16 {
+		each = kernel.PackedRowsBF16(1, k)
+	}
+	a := grow(&d.rows, m*each)
+	step := kernel.Rows()
+	blocks := (m + step - 1) / step
+	d.pool.For(blocks, d.grain(blocks, step*k), func(_, lo, hi int) {
+		r0, r1 := lo*step, min(hi*step, m)
+		if bf16 {
+			kernel.PackRowsBF16(a[r0*each:], x[r0*ld:], ld, r1-r0, k)
+		} else {
+			kernel.PackRowsF32(a[r0*each:], x[r0*ld:], ld, r1-r0, k)
+		}
+	})
+	return a
+}
+
+// panels calls f for every panel with all rows, or, when panels are too few
+// to keep the workers busy, with blocks of rows.
+func (d *Device) panels(panels, m int, f func(worker, p, lo, hi int)) {
+	step := kernel.Rows()
+	want := 4 * d.pool.Workers()
+	split := 1
+	if d.pool.Workers() > 1 && panels < want {
+		split = min((want+panels-1)/max(panels, 1), (m+step-1)/step)
+	}
+	split = max(split, 1)
+	rows := ((m+split-1)/split + step - 1) / step * step
+	d.pool.For(panels*split, max(1, panels*split/(8*d.pool.Workers())), func(worker, lo, hi int) {
+		for t := lo; t < hi; t++ {
+			p, part := t/split, t%split
+			if r0, r1 := part*rows, min((part+1)*rows, m); r0 < r1 {
+				f(worker, p, r0, r1)
+			}
+		}
+	})
+}
+
+// MatMulT implements tensor.Device. Each worker turns 32 columns of W, from
+// the packed panels, into a panel whose reduction runs over the outputs.
+func (d *Device) MatMulT(dx, dy tensor.Tensor, tw tensor.Weight, accumulate bool) {
+	w := tw.(*weight)
+	if dx.Cols != w.k || dy.Cols != w.n || dx.Rows != dy.Rows {
+		panic("cpu: transposed product of shapes that do not fit")
+	}
+	if w.n == 0 && !accumulate {
+		clear(dx.Data)
+	}
+	for n0 := 0; n0 < w.n; n0 += reduceBlock {
+		n1 := min(n0+reduceBlock, w.n)
+		chunk := rowChunk(dx.Rows, n1-n0)
+		for lo := 0; lo < dx.Rows; lo += chunk {
+			hi := min(lo+chunk, dx.Rows)
+			d.productT(dx.Slice(lo, hi), dy.Slice(lo, hi), w, n0, n1, accumulate || n0 > 0)
+		}
+	}
+}
+
+func (d *Device) productT(dx, dy tensor.Tensor, w *weight, n0, n1 int, accumulate bool) {
+	m, k, n := dx.Rows, w.k, n1-n0
+	a := d.packRows(dy.Data[min(n0, len(dy.Data)):], w.n, m, n, w.bf16 != nil)
+	d.pool.For(kernel.Panels(k), 1, func(worker, lo, hi int) {
+		s := &d.workers[worker]
+		for p := lo; p < hi; p++ {
+			k0 := p * kernel.PanelN
+			cols := min(kernel.PanelN, k-k0)
+			if w.bf16 != nil {
+				panel := grow(&s.panel16, kernel.Pairs(n)*kernel.PanelN*2)
+				kernel.TransposePanelBF16(panel, w.bf16, w.n, k, n0, n1, k0)
+				kernel.PanelBF16(dx.Data[k0:], k, a, m, n, panel, cols, accumulate)
+			} else {
+				panel := grow(&s.panel, n*kernel.PanelN)
+				kernel.TransposePanelF32(panel, w.f32, w.n, k, n0, n1, k0)
+				kernel.PanelF32(dx.Data[k0:], k, a, m, n, panel, cols, accumulate)
+			}
+		}
+	})
+}
+
+// GradWeight implements tensor.Device.
+func (d *Device) GradWeight(dw, dy, x tensor.Tensor) {
+	if dw.Rows != dy.Cols || dw.Cols != x.Cols || dy.Rows != x.Rows {
+		panic("cpu: weight gradient of shapes that do not fit")
+	}
+	// Blocks of rows bound the scratch; their order is the order of the sum.
+	for lo := 0; lo < x.Rows; lo += reduceBlock {
+		hi := min(lo+reduceBlock, x.Rows)
+		d.gradWeight(dw, dy.Slice(lo, hi), x.Slice(lo, hi))
+	}
+}
+
+func (d *Device) gradWeight(dw, dy, x tensor.Tensor) {
+	m, n, k := x.Rows, dw.Rows, dw.Cols
+	a := grow(&d.rows, n*m)
+	step := kernel.Rows()
+	blocks := (n + step - 1) / step
+	d.pool.For(blocks, d.grain(blocks, step*m), func(_, lo, hi int) {
+		c0, c1 := lo*step, min(hi*step, n)
+		kernel.PackColumns(a[c0*m:], dy.Data, n, m, c0, c1-c0)
+	})
+	d.panels(kernel.Panels(k), n, func(worker, p, lo, hi int) {
+		c := p * kernel.PanelN
+		cols := min(kernel.PanelN, k-c)
+		panel := grow(&d.workers[worker].panel, m*kernel.PanelN)
+		kernel.PanelOfRows(panel, x.Data, k, m, c, cols)
+		kernel.PanelF32(dw.Data[lo*k+c:], k, a[lo*m:], hi-lo, m, panel, cols, true)
+	})
+}

@@ -1,0 +1,163 @@
+package cpu
+
+import (
+	"fmt"
+	"sync"
+
+	"barka/internal/dtype"
+	"barka/internal/kernel"
+	"barka/internal/tensor"
+)
+
+// weight is a packed matrix W [n,k]; one of the two slices is set.
+type weight struct {
+	n, k int
+	f32  []float32
+	bf16 []uint16
+}
+
+func (w *weight) Dims() (n, k int) { return w.n, w.k }
+
+func (w *weight) DType() dtype.DType {
+	if w.bf16 != nil {
+		return dtype.BF16
+	}
+	return dtype.F32
+}
+
+func (w *weight) Bytes() int64 { return int64(4*len(w.f32) + 2*len(w.bf16)) }
+
+// panelF32 and panelBF16 return panel p and everything after it.
+func (w *weight) panelF32(p int) []float32 { return w.f32[p*w.k*kernel.PanelN:] }
+func (w *weight) panelBF16(p int) []uint16 {
+	return w.bf16[p*kernel.Pairs(w.k)*kernel.PanelN*2:]
+}
+
+// Pack implements tensor.Device.
+func (d *Device) Pack(m tensor.Matrix, dt dtype.DType) (tensor.Weight, error) {
+	if err := checkMatrix(m); err != nil {
+		return nil, err
+	}
+	var mu sync.Mutex
+	bad := -1 // first position that is not finite
+	rowBytes := m.Cols * m.DType.Size()
+	src := func(i int, row []float32) {
+		dtype.Widen(row, m.DType, m.Bytes[i*rowBytes:(i+1)*rowBytes])
+		for j, v := range row {
+			if v-v != 0 {
+				mu.Lock()
+				if at := i*m.Cols + j; bad < 0 || at < bad {
+					bad = at
+				}
+				mu.Unlock()
+				break
+			}
+		}
+	}
+	w := &weight{n: m.Rows, k: m.Cols}
+	if err := d.pack(w, dt, src); err != nil {
+		return nil, err
+	}
+	if bad >= 0 {
+		var v [1]float32
+		size := m.DType.Size()
+		dtype.Widen(v[:], m.DType, m.Bytes[bad*size:(bad+1)*size])
+		return nil, fmt.Errorf("the value at row %d, column %d is %g, expected a finite number", bad/m.Cols, bad%m.Cols, v[0])
+	}
+	return w, nil
+}
+
+func checkMatrix(m tensor.Matrix) error {
+	if !m.DType.Float() {
+		return fmt.Errorf("type %s, expected F32, BF16 or F16", m.DType)
+	}
+	if len(m.Bytes) != m.Rows*m.Cols*m.DType.Size() {
+		return fmt.Errorf("%d bytes for shape [%d %d] of %s", len(m.Bytes), m.Rows, m.Cols, m.DType)
+	}
+	return nil
+}
+
+// pack fills w from rows that src produces, in parallel over panels.
+func (d *Device) pack(w *weight, dt dtype.DType, src func(i int, row []float32)) error {
+	size := 0
+	switch dt {
+	case dtype.F32:
+		if w.f32 == nil {
+			w.f32 = aligned(max(kernel.PackedF32(w.n, w.k), 1))
+		}
+		size = w.k * kernel.PanelN
+	case dtype.BF16:
+		if w.bf16 == nil {
+			w.bf16 = make([]uint16, max(kernel.PackedBF16(w.n, w.k), 1))
+		}
+		size = kernel.Pairs(w.k) * kernel.PanelN * 2
+	default:
+		return fmt.Errorf("packing as %s is not supported; expected F32 or BF16", dt)
+	}
+	d.pool.For(kernel.Panels(w.n), 1, func(worker, lo, hi int) {
+		row := grow(&d.workers[worker].scores, w.k)
+		for p := lo; p < hi; p++ {
+			if dt == dtype.BF16 {
+				kernel.PackPanelBF16(w.bf16[p*size:(p+1)*size], p, w.n, w.k, src, row)
+			} else {
+				kernel.PackPanelF32(w.f32[p*size:(p+1)*size], p, w.n, w.k, src, row)
+			}
+		}
+	})
+	return nil
+}
+
+// PackTensor implements tensor.Device.
+func (d *Device) PackTensor(t tensor.Tensor) tensor.Weight {
+	w := &weight{n: t.Rows, k: t.Cols}
+	d.Repack(w, t)
+	return w
+}
+
+// Repack implements tensor.Device.
+func (d *Device) Repack(tw tensor.Weight, t tensor.Tensor) {
+	w := tw.(*weight)
+	if w.n != t.Rows || w.k != t.Cols || w.bf16 != nil {
+		panic("cpu: repacking a weight of another shape or type")
+	}
+	if err := d.pack(w, dtype.F32, func(i int, row []float32) { copy(row, t.Row(i)) }); err != nil {
+		panic(err)
+	}
+}
+
+// table is an embedding left as the checkpoint stores it.
+type table struct{ m tensor.Matrix }
+
+func (t *table) Dims() (rows, cols int) { return t.m.Rows, t.m.Cols }
+
+// Lookup implements tensor.Device.
+func (d *Device) Lookup(m tensor.Matrix) (tensor.Table, error) {
+	if err := checkMatrix(m); err != nil {
+		return nil, err
+	}
+	return &table{m}, nil
+}
+
+// Embed implements tensor.Device.
+func (d *Device) Embed(y tensor.Tensor, tt tensor.Table, ids []int32, scale float32, round bool) {
+	t := tt.(*table)
+	if len(ids) != y.Rows || t.m.Cols != y.Cols {
+		panic("cpu: embedding does not fit its output")
+	}
+	rowBytes := t.m.Cols * t.m.DType.Size()
+	for i, id := range ids {
+		if id < 0 || int(id) >= t.m.Rows {
+			panic(fmt.Sprintf("cpu: token %d outside the vocabulary of %d", id, t.m.Rows))
+		}
+		row := y.Row(i)
+		dtype.Widen(row, t.m.DType, t.m.Bytes[int(id)*rowBytes:(int(id)+1)*rowBytes])
+		if scale != 1 {
+			kernel.Scale(scale, row)
+		}
+		if round {
+			for j, v := range row {
+				row[j] = dtype.RoundBF16(v)
+			}
+		}
+	}
+}
