@@ -1,0 +1,103 @@
+package pipeline
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+)
+
+// Passage is a piece of text from an encyclopedia or another source: the
+// output of the wiki stage.
+type Passage struct {
+	ID       string `json:"id" parquet:"id"`
+	Dataset  string `json:"dataset" parquet:"dataset"`
+	Title    string `json:"title" parquet:"title"`
+	Section  string `json:"section" parquet:"section"`
+	Text     string `json:"text" parquet:"text"`
+	URL      string `json:"url" parquet:"url"`
+	Revision int64  `json:"revision" parquet:"revision"`
+	Licence  string `json:"licence" parquet:"licence"`
+	Chars    int32  `json:"chars" parquet:"chars"` // length of Text in code points
+}
+
+// Message is one turn of a conversation; Role is system, user or assistant.
+type Message struct {
+	Role    string `json:"role" parquet:"role"`
+	Content string `json:"content" parquet:"content"`
+}
+
+// Segment is one translated unit of a message: a sentence, an option, a
+// heading. Score is the normalised beam score (log-probability a token).
+type Segment struct {
+	Message int32    `json:"message" parquet:"message"` // index into the row's messages
+	Source  string   `json:"source" parquet:"source"`
+	Target  string   `json:"target" parquet:"target"`
+	Score   float32  `json:"score" parquet:"score"`
+	Flags   []string `json:"flags" parquet:"flags,list"`
+}
+
+// Instruction is a conversation to train on, with where it came from. Messages
+// are in Language (an NLLB code: eng_Latn, arb_Arab); after translation the
+// English source stays beside them in MessagesEN.
+type Instruction struct {
+	ID               string    `json:"id" parquet:"id"`
+	Dataset          string    `json:"dataset" parquet:"dataset"`
+	PassageID        string    `json:"passage_id" parquet:"passage_id"`
+	Title            string    `json:"title" parquet:"title"`
+	URL              string    `json:"url" parquet:"url"`
+	Licence          string    `json:"licence" parquet:"licence"`
+	Messages         []Message `json:"messages" parquet:"messages,list"`
+	MessagesEN       []Message `json:"messages_en" parquet:"messages_en,list"`
+	Language         string    `json:"language" parquet:"language"`
+	Generator        string    `json:"generator" parquet:"generator"`
+	PromptDigest     string    `json:"prompt_digest" parquet:"prompt_digest"`
+	Seed             int64     `json:"seed" parquet:"seed"`
+	FinishReason     string    `json:"finish_reason" parquet:"finish_reason"`
+	PromptTokens     int32     `json:"prompt_tokens" parquet:"prompt_tokens"`
+	CompletionTokens int32     `json:"completion_tokens" parquet:"completion_tokens"`
+	Translator       string    `json:"translator" parquet:"translator"`
+	Segments         []Segment `json:"segments" parquet:"segments,list"`
+}
+
+// Turn is a message in the ShareGPT spelling; From is human, gpt or system.
+type Turn struct {
+	From  string `json:"from" parquet:"from"`
+	Value string `json:"value" parquet:"value"`
+}
+
+// Conversation is a row of a finished training set: the same conversation in
+// the two spellings that training tools read.
+type Conversation struct {
+	ID            string    `json:"id" parquet:"id"`
+	Dataset       string    `json:"dataset" parquet:"dataset"`
+	Conversations []Turn    `json:"conversations" parquet:"conversations,list"`
+	Messages      []Message `json:"messages" parquet:"messages,list"`
+}
+
+// ContentID names a record by its content: the first 16 hexadecimal digits of
+// the SHA-256 of the parts, each behind its length, so that ("ab", "c") and
+// ("a", "bc") differ.
+func ContentID(parts ...string) string {
+	return hex.EncodeToString(digestParts(parts)[:8])
+}
+
+// RecordSeed derives the seed of one record's random choices from the run's
+// seed, the record's id and the stage's name, so that it does not depend on
+// the order in which records are worked on. It is never negative.
+func RecordSeed(runSeed int64, id, stage string) int64 {
+	var seed [8]byte
+	binary.LittleEndian.PutUint64(seed[:], uint64(runSeed))
+	sum := digestParts([]string{string(seed[:]), id, stage})
+	return int64(binary.LittleEndian.Uint64(sum) >> 1)
+}
+
+func digestParts(parts []string) []byte {
+	h := sha256.New()
+	var size [8]byte
+	for _, p := range parts {
+		binary.LittleEndian.PutUint64(size[:], uint64(len(p)))
+		h.Write(size[:])
+		h.Write([]byte(p))
+	}
+	return h.Sum(nil)
+}
