@@ -11,6 +11,9 @@ import (
 // ast.literal_eval does: both quote characters, triple quotes, the usual
 // escapes, adjacent strings joined, an optional trailing comma.
 func StringList(text string) ([]string, error) {
+	if !utf8.ValidString(text) {
+		return nil, fmt.Errorf("not UTF-8 text")
+	}
 	p := literal{rest: text}
 	items, err := p.list()
 	if err != nil {

@@ -1,0 +1,68 @@
+package eval
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// hex64 writes a digest as xxhash.hexdigest does.
+func hex64(sum uint64) string { return fmt.Sprintf("%016x", sum) }
+
+// digestText is the xxHash64 (seed 0) of a text.
+func digestText(s string) string { return hex64(xxhash.Sum64String(s)) }
+
+// digestSorted is the digest of a task: of its samples' digests, sorted and
+// joined. digests is left as it is.
+func digestSorted(digests []string) string {
+	d := xxhash.New()
+	for _, s := range slices.Sorted(slices.Values(digests)) {
+		d.WriteString(s)
+	}
+	return hex64(d.Sum64())
+}
+
+// listDigest is the digest of Python's str() of a list of lists of tokens,
+// built piece by piece: the padded lists of one question can be long.
+type listDigest struct {
+	d       xxhash.Digest
+	started bool
+	scratch []byte
+}
+
+// add appends one list: the tokens, then a token repeated.
+func (l *listDigest) add(tokens []int32, padding int, pad int32) {
+	open := ", ["
+	if !l.started {
+		l.d.Reset()
+		l.started, open = true, "[["
+	}
+	b := append(l.scratch[:0], open...)
+	for i, t := range tokens {
+		if i > 0 {
+			b = append(b, ", "...)
+		}
+		b = strconv.AppendInt(b, int64(t), 10)
+	}
+	one := strconv.AppendInt([]byte(", "), int64(pad), 10)
+	for i := range padding {
+		if i == 0 && len(tokens) == 0 {
+			b = append(b, one[2:]...)
+			continue
+		}
+		b = append(b, one...)
+	}
+	l.scratch = append(b, ']')
+	l.d.Write(l.scratch)
+}
+
+// sum closes the list.
+func (l *listDigest) sum() string {
+	if !l.started {
+		return digestText("[]")
+	}
+	l.d.WriteString("]")
+	return hex64(l.d.Sum64())
+}

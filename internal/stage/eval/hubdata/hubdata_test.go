@@ -1,0 +1,177 @@
+package hubdata
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/parquet-go/parquet-go"
+
+	"barka/internal/badinput"
+)
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestLocate(t *testing.T) {
+	for _, layout := range []struct{ file, subset, split string }{
+		{"OALL/ACVA/Iraq/test-00000-of-00001.parquet", "Iraq", "test"},
+		{"OALL/ACVA/data/Iraq/test.csv", "Iraq", "test"},
+		{"OALL/ACVA/Iraq/test/0000.parquet", "Iraq", "test"},
+		{"OALL/ACVA/Iraq_test.jsonl", "Iraq", "test"},
+		{"OALL/ACVA/test/Iraq_test.csv", "Iraq", "test"},
+		{"OALL/ACVA/Iraq/dev.json", "Iraq", "validation"},
+		{"OALL/ACVA/data/validation-00000-of-00001-0123abcd.parquet", "default", "validation"},
+		{"OALL/ACVA/spring2016.val.ar.tsv.split_20_80_eval.tsv", "ar", "eval"},
+		{"datasets--OALL--ACVA/snapshots/abc/Iraq/test.csv", "Iraq", "test"},
+	} {
+		dir := t.TempDir()
+		want := filepath.Join(dir, filepath.FromSlash(layout.file))
+		write(t, want, "x")
+		write(t, filepath.Join(dir, "OALL/Other/Iraq/test.csv"), "x")
+		s, err := Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.Locate("OALL/ACVA", layout.subset, layout.split)
+		if err != nil || len(got) != 1 || got[0] != want {
+			t.Errorf("%s: found %v, %v", layout.file, got, err)
+		}
+		_, err = s.Locate("OALL/ACVA", "Iran", layout.split)
+		var missing *Missing
+		if !errors.As(err, &missing) {
+			t.Errorf("%s: a subset that is not there: error %v, want *Missing", layout.file, err)
+		}
+	}
+}
+
+func TestLocateShards(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "o/r/s/test-00001-of-00002.parquet"), "x")
+	s, _ := Open(dir)
+	if _, err := s.Locate("o/r", "s", "test"); err == nil || !strings.Contains(err.Error(), "1 of 2 parts") || !badinput.Is(err) {
+		t.Errorf("error %v, want one about the missing part", err)
+	}
+	write(t, filepath.Join(dir, "o/r/s/test-00000-of-00002.parquet"), "x")
+	s, _ = Open(dir)
+	got, err := s.Locate("o/r", "s", "test")
+	if err != nil || len(got) != 2 || !strings.HasSuffix(got[0], "test-00000-of-00002.parquet") {
+		t.Errorf("found %v, %v", got, err)
+	}
+	// A split whose name begins like another's is not taken for it.
+	if _, err := s.Locate("o/r", "s", "tes"); err == nil {
+		t.Error("split tes was found")
+	}
+}
+
+func TestReadText(t *testing.T) {
+	dir := t.TempDir()
+	want := &Table{[]string{"q", "n", "list"}, [][]any{{"س\n", int64(3), []any{"a", 1.5}}, {"b", nil, Object{}}}}
+	for name, text := range map[string]string{
+		"a.jsonl": "{\"q\": \"س\\n\", \"n\": 3, \"list\": [\"a\", 1.5]}\n\n{\"q\": \"b\", \"list\": {\"x\": 1}}\n",
+		"a.json":  "[{\"q\": \"س\\n\", \"n\": 3, \"list\": [\"a\", 1.5]}, {\"list\": {}, \"q\": \"b\"}]",
+	} {
+		path := filepath.Join(dir, name)
+		write(t, path, text)
+		got, err := Read([]string{path})
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s = %v, %v; want %v", name, got, err, want)
+		}
+	}
+	path := filepath.Join(dir, "a.csv")
+	write(t, path, "q,n\n\"x\r\ny\",1\n")
+	got, err := Read([]string{path, path})
+	row := []any{"x\r\ny", "1"}
+	if err != nil || !reflect.DeepEqual(got, &Table{[]string{"q", "n"}, [][]any{row, row}}) {
+		t.Errorf("csv = %v, %v", got, err)
+	}
+	for name, text := range map[string]string{
+		"short.csv": "a,b\n1\n", "twice.csv": "a,a\n", "empty.csv": "", "cut.jsonl": "{\"a\": 1}\n{\"a\":", "num.json": "[1]", "bad.parquet": "PAR1",
+	} {
+		path := filepath.Join(dir, name)
+		write(t, path, text)
+		if _, err := Read([]string{path}); !badinput.Is(err) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: error %v, want bad input naming the file", name, err)
+		}
+	}
+}
+
+func TestReadParquet(t *testing.T) {
+	type row struct {
+		Q    string   `parquet:"q"`
+		N    *int32   `parquet:"n,optional"`
+		F    float32  `parquet:"f"`
+		B    bool     `parquet:"b"`
+		List []string `parquet:"list,list"`
+		S    struct{ A, B int64 }
+	}
+	n := int32(7)
+	path := filepath.Join(t.TempDir(), "a.parquet")
+	rows := []row{{Q: "س", N: &n, F: 2.5, B: true, List: []string{"x", "y"}}, {Q: ""}}
+	if err := parquet.WriteFile(path, rows); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Read([]string{path})
+	want := &Table{[]string{"q", "n", "f", "b", "list", "S"}, [][]any{
+		{"س", int64(7), 2.5, true, []any{"x", "y"}, Object{}}, {"", nil, 0.0, false, []any{}, Object{}}}}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("parquet = %v, %v; want %v", got, err, want)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for cut := 0; cut < len(whole); cut += 7 {
+		if err := os.WriteFile(path, whole[:cut], 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Read([]string{path}); err == nil {
+			t.Errorf("a file cut at %d of %d bytes was read", cut, len(whole))
+		}
+	}
+}
+
+func FuzzReadJSON(f *testing.F) {
+	f.Add([]byte(`{"a": 1}`))
+	f.Add([]byte(`[{"a": [1, "x"]}, {"b": null}]`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		table := new(Table)
+		if table.readJSON(data) != nil {
+			return
+		}
+		for i, row := range table.Rows {
+			if len(row) != len(table.Columns) {
+				t.Errorf("row %d of %q has %d values for %d columns", i, data, len(row), len(table.Columns))
+			}
+		}
+	})
+}
+
+func FuzzReadParquet(f *testing.F) {
+	path := filepath.Join(f.TempDir(), "seed.parquet")
+	if err := parquet.WriteFile(path, []struct{ Q string }{{"x"}, {"y"}}); err != nil {
+		f.Fatal(err)
+	}
+	seed, err := os.ReadFile(path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(seed)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		path := filepath.Join(t.TempDir(), "x.parquet")
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		Read([]string{path}) // must return, whatever it returns
+	})
+}

@@ -1,0 +1,37 @@
+package eval
+
+import (
+	"barka/internal/badinput"
+	"barka/internal/pyrandom"
+	"barka/internal/stage/eval/hubdata"
+	"barka/internal/stage/eval/tasks"
+)
+
+// questions makes a split's rows into questions, in the dataset's order. The
+// generator is the task's own and goes on from split to split.
+func questions(store *hubdata.Store, t tasks.Task, split string, rnd *pyrandom.Random) ([]tasks.Doc, error) {
+	files, err := store.Locate(t.Repo, t.Subset, split)
+	if err != nil {
+		return nil, err
+	}
+	table, err := hubdata.Read(files)
+	if err != nil {
+		return nil, err
+	}
+	if len(table.Rows) == 0 {
+		return nil, badinput.Errorf("%s: no rows", files[0])
+	}
+	docs := make([]tasks.Doc, len(table.Rows))
+	for i, values := range table.Rows {
+		docs[i], err = t.Prompt(tasks.Row{Columns: table.Columns, Values: values}, rnd)
+		if err != nil {
+			return nil, badinput.Errorf("%s, split %s, row %d of %s: %w", t.Key(), split, i+1, files[0], err)
+		}
+	}
+	return docs, nil
+}
+
+// evaluationOrder shuffles questions as the reference does for every task.
+func evaluationOrder(docs []tasks.Doc) {
+	pyrandom.New(42).Shuffle(len(docs), func(i, j int) { docs[i], docs[j] = docs[j], docs[i] })
+}

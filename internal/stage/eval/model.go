@@ -1,0 +1,94 @@
+// Package eval runs the Open Arabic LLM Leaderboard's multiple-choice tasks
+// as lighteval did between May and July 2024, to the byte: prompts, token
+// borders, truncation, metrics, digests and files.
+//
+// What is not in the reference, request sharing, resumption, baselines and
+// the leaderboard's own table, is kept out of the reference's files.
+package eval
+
+import "context"
+
+// Model is what evaluation needs of a language model.
+type Model interface {
+	// Name appears in results and in the names of their directories; see
+	// ModelName for directories.
+	Name() string
+	// Info describes the model in config_general and identifies its scores.
+	Info() ModelInfo
+	// MaxLength is the largest number of tokens of one input.
+	MaxLength() int
+	Tokenizer() Tokenizer
+	// Score returns a score for each request, in order. progress, if not nil,
+	// is told how many more requests are done.
+	Score(ctx context.Context, reqs []Request, progress func(n int)) ([]Score, error)
+}
+
+// ModelInfo describes a model.
+type ModelInfo struct {
+	// SHA is the revision on the hub, empty when there is none.
+	SHA string
+	// DType is the number type of the weights in the reference's spelling,
+	// such as torch.bfloat16.
+	DType string
+	// Size is the memory of the weights, such as "17.21 GB"; see FormatBytes.
+	Size string
+	// Digest identifies the weights and AdapterDigest the adapter on top,
+	// empty without one. Scores are reused only under equal digests, DType
+	// and MaxLength.
+	Digest, AdapterDigest string
+}
+
+// Tokenizer turns text into tokens.
+type Tokenizer interface {
+	// Encode returns the tokens of text; addSpecial adds what the model's
+	// template adds around a text, such as a beginning token.
+	Encode(text string, addSpecial bool) []int32
+	// EOS is the end-of-text token. It also pads.
+	EOS() int32
+}
+
+// ChatTemplater is a Model that can render a conversation.
+type ChatTemplater interface {
+	// ApplyChatTemplate renders the messages and opens the assistant's turn.
+	ApplyChatTemplate(messages []Message) (string, error)
+}
+
+// Message is one turn of a conversation.
+type Message struct{ Role, Content string }
+
+// Request asks for the log-likelihood of Continuation after Context. Both
+// together, without the last token, may exceed the model's MaxLength; the
+// left end of the context is then cut.
+type Request struct{ Context, Continuation []int32 }
+
+// Score answers a Request.
+type Score struct {
+	// LogProb is the natural logarithm of the continuation's probability.
+	LogProb float64
+	// Greedy says whether each of its tokens was the most likely one.
+	Greedy bool
+	// PerToken holds the terms of LogProb; it may be nil.
+	PerToken []float64
+}
+
+// Progress is told how a long step gets on.
+type Progress interface {
+	Start(label string, total int64, unit string)
+	Add(n int64)
+	Note(s string)
+	Done()
+}
+
+type silent struct{}
+
+func (silent) Start(string, int64, string) {}
+func (silent) Add(int64)                   {}
+func (silent) Note(string)                 {}
+func (silent) Done()                       {}
+
+func orSilent(p Progress) Progress {
+	if p == nil {
+		return silent{}
+	}
+	return p
+}

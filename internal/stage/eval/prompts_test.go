@@ -1,0 +1,94 @@
+package eval
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"barka/internal/pyrandom"
+	"barka/internal/stage/eval/hubdata"
+	"barka/internal/stage/eval/tasks"
+)
+
+// sharedOALL finds the benchmark data that cannot be committed: a directory
+// named shared beside the repository, or BARKA_SHARED.
+func sharedOALL(t *testing.T) string {
+	t.Helper()
+	candidates := []string{os.Getenv("BARKA_SHARED")}
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		candidates = append(candidates, filepath.Join(filepath.Dir(dir), "shared"))
+	}
+	for _, c := range candidates {
+		path := filepath.Join(c, "data", "oall")
+		if _, err := os.Stat(path); c != "" && err == nil {
+			return path
+		}
+	}
+	t.Skip("the AceGPT benchmark files are not here; set BARKA_SHARED")
+	return ""
+}
+
+// TestPromptDigests proves the prompts of 116 tasks against the digests of a
+// published run, from the public csv and jsonl files through the converter,
+// parquet and the prompt functions.
+func TestPromptDigests(t *testing.T) {
+	dst := t.TempDir()
+	n, err := ConvertAceGPT(t.Context(), filepath.Join(sharedOALL(t), "acegpt"), dst, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n != 2*(57+58+1) {
+		t.Errorf("%d splits written, want %d", n, 2*(57+58+1))
+	}
+	store, err := hubdata.Open(dst)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start, built, matched := time.Now(), 0, 0
+	var all []string
+	for _, task := range tasks.All() {
+		docs, err := questions(store, task, task.EvalSplit, pyrandom.New(tasks.SciQSeed))
+		var missing *hubdata.Missing
+		if errors.As(err, &missing) {
+			all = append(all, task.PromptsDigest)
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		built += len(docs)
+		if len(docs) != task.Docs || len(docs[0].Choices) != task.Choices {
+			t.Errorf("%s: %d questions of %d choices, want %d of %d", task.Key(), len(docs), len(docs[0].Choices), task.Docs, task.Choices)
+		}
+		digest := promptsDigest(docs)
+		if digest != task.PromptsDigest {
+			t.Errorf("%s: prompts %s, published %s", task.Key(), digest, task.PromptsDigest)
+		}
+		matched++
+		all = append(all, digest)
+	}
+	t.Logf("%d prompts of %d tasks in %v", built, matched, time.Since(start))
+	if matched != 116 {
+		t.Errorf("%d tasks built, want 116", matched)
+	}
+	// The run's digest over all 137 tasks also covers the table's entries of
+	// tasks whose data is not here.
+	if got := digestText(strings.Join(all, "")); got != "f3f05fc95b7ed68f" {
+		t.Errorf("all prompts: %s, published f3f05fc95b7ed68f", got)
+	}
+}
+
+func promptsDigest(docs []tasks.Doc) string {
+	digests := make([]string, len(docs))
+	for i, d := range docs {
+		digests[i] = digestText(d.Query)
+	}
+	return digestSorted(digests)
+}
