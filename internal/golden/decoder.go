@@ -1,0 +1,49 @@
+package golden
+
+// Decoder is what golden.json records of every causal language model.
+type Decoder struct {
+	Sequences [][]int32 `json:"sequences"`
+	Masks     [][]int   `json:"masks"` // 1 where a token is trained
+	Losses    []float64 `json:"losses"`
+	Greedy    []struct {
+		Prompt   []int32   `json:"prompt"`
+		Tokens   []int32   `json:"tokens"`
+		LogProbs []float64 `json:"logprobs"`
+	} `json:"greedy"`
+	LogLikelihoods []struct {
+		Context      []int32   `json:"context"`
+		Continuation []int32   `json:"continuation"`
+		LogProbs     []float64 `json:"logprobs"`
+		Greedy       bool      `json:"greedy"`
+	} `json:"loglikelihoods"`
+	LoRALoss      float64 `json:"lora_loss"`
+	TrainedTokens int     `json:"trained_tokens"`
+	Steps         []struct {
+		Batches  [][]int `json:"batches"` // micro-batches of sequence numbers
+		Loss     float64 `json:"loss"`
+		GradNorm float64 `json:"grad_norm"`
+		LR       float64 `json:"lr"`
+	} `json:"steps"`
+}
+
+// Beams is what golden.json records of beam search.
+type Beams struct {
+	Sources [][]int32 `json:"sources"`
+	Targets [][]int32 `json:"targets"`
+	Code    int32     `json:"code"`
+	Cases   []struct {
+		Beams         int     `json:"beams"`
+		MaxLength     int     `json:"max_length"`
+		LengthPenalty float64 `json:"length_penalty"`
+		EarlyStopping bool    `json:"early_stopping"`
+		NoRepeatNGram int     `json:"no_repeat_ngram"`
+		Outputs       [][]struct {
+			Tokens []int32  `json:"tokens"`
+			Score  *float64 `json:"score"`
+		} `json:"outputs"`
+	} `json:"beams"`
+	Unforced struct {
+		Tokens []int32 `json:"tokens"`
+		Score  float64 `json:"score"`
+	} `json:"unforced"`
+}

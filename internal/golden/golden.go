@@ -1,0 +1,93 @@
+// Package golden loads the reference checkpoints and their recorded outputs
+// under testdata/models for tests. reference/ wrote them with transformers
+// and peft; testdata/models/README.md describes them.
+package golden
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"barka/internal/dtype"
+	"barka/internal/safetensors"
+)
+
+// Dir returns the directory of a reference checkpoint.
+func Dir(name string) string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Join(filepath.Dir(file), "..", "..", "testdata", "models", name)
+}
+
+// Goldens are the recorded outputs of one checkpoint.
+type Goldens struct {
+	t    testing.TB
+	name string
+	file *safetensors.File
+}
+
+// Load reads the recorded numbers of a checkpoint and decodes its recorded
+// ids and scalars into values.
+func Load(t testing.TB, name string, values any) *Goldens {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(Dir(name), "golden.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, values); err != nil {
+		t.Fatalf("%s/golden.json: %v", name, err)
+	}
+	f, err := safetensors.Open(filepath.Join(Dir(name), "golden.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return &Goldens{t, name, f}
+}
+
+// Tensor returns a recorded tensor's values.
+func (g *Goldens) Tensor(name string) []float32 {
+	g.t.Helper()
+	x, err := g.file.Tensor(name)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	values, err := dtype.Float32s(x.DType, x.Data)
+	if err != nil {
+		g.t.Fatalf("%s: %v", name, err)
+	}
+	return values
+}
+
+// Names lists the recorded tensors.
+func (g *Goldens) Names() []string { return g.file.Names() }
+
+// Near fails the test if got differs from want by more than tol times the
+// largest magnitude of want. It returns the largest difference so measured.
+func Near(t testing.TB, what string, got, want []float32, tol float64) float64 {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("%s: %d values, want %d", what, len(got), len(want))
+		return math.Inf(1)
+	}
+	scale := 1e-6
+	for _, w := range want {
+		scale = max(scale, math.Abs(float64(w)))
+	}
+	worst, at := 0.0, -1
+	for i, w := range want {
+		d := math.Abs(float64(got[i])-float64(w)) / scale
+		if math.IsNaN(d) {
+			d = math.Inf(1)
+		}
+		if d > worst {
+			worst, at = d, i
+		}
+	}
+	if worst > tol {
+		t.Errorf("%s: value %d is %g, want %g; %.2g of the largest, tolerance %.2g", what, at, got[at], want[at], worst, tol)
+	}
+	return worst
+}

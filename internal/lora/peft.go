@@ -1,0 +1,201 @@
+package lora
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"barka/internal/badinput"
+)
+
+// ConfigFile and WeightsFile are the names of a PEFT adapter's two files.
+const (
+	ConfigFile  = "adapter_config.json"
+	WeightsFile = "adapter_model.safetensors"
+)
+
+// Prefix and suffixes of PEFT's tensor names around the module path.
+const (
+	prefix  = "base_model.model."
+	suffixA = ".lora_A.weight"
+	suffixB = ".lora_B.weight"
+)
+
+// NameA and NameB return PEFT's tensor names for a module path.
+func NameA(module string) string { return prefix + module + suffixA }
+func NameB(module string) string { return prefix + module + suffixB }
+
+// ModuleOf returns the module path of a lora_A tensor name.
+func ModuleOf(name string) (string, bool) {
+	m, ok := strings.CutPrefix(name, prefix)
+	if !ok {
+		return "", false
+	}
+	return strings.CutSuffix(m, suffixA)
+}
+
+// Config is adapter_config.json: what PEFT writes, as far as it matters here.
+type Config struct {
+	TaskType          string             `json:"task_type"`
+	BaseModel         string             `json:"base_model_name_or_path"`
+	Rank              int                `json:"r"`
+	Alpha             float64            `json:"lora_alpha"`
+	Dropout           float64            `json:"lora_dropout"`
+	Targets           Targets            `json:"target_modules"`
+	RSLoRA            bool               `json:"use_rslora"`
+	RankPattern       map[string]int     `json:"rank_pattern"`
+	AlphaPattern      map[string]float64 `json:"alpha_pattern"`
+	PEFTType          string             `json:"peft_type"`
+	AutoMapping       any                `json:"auto_mapping"`
+	Bias              string             `json:"bias"`
+	FanInFanOut       bool               `json:"fan_in_fan_out"`
+	InferenceMode     bool               `json:"inference_mode"`
+	InitWeights       any                `json:"init_lora_weights"`
+	LayersPattern     any                `json:"layers_pattern"`
+	LayersToTransform any                `json:"layers_to_transform"`
+	ModulesToSave     any                `json:"modules_to_save"`
+	Revision          any                `json:"revision"`
+	DoRA              bool               `json:"use_dora"`
+	PEFTVersion       string             `json:"peft_version,omitempty"`
+}
+
+// Targets is target_modules: a list of module-path suffixes, or one string
+// that is a regular expression over whole paths or "all-linear".
+type Targets struct {
+	List    []string
+	Pattern string
+}
+
+// UnmarshalJSON accepts both forms.
+func (t *Targets) UnmarshalJSON(data []byte) error {
+	if err := json.Unmarshal(data, &t.List); err == nil {
+		return nil
+	}
+	return json.Unmarshal(data, &t.Pattern)
+}
+
+// MarshalJSON writes the form that was given.
+func (t Targets) MarshalJSON() ([]byte, error) {
+	if t.Pattern != "" {
+		return json.Marshal(t.Pattern)
+	}
+	return json.Marshal(t.List)
+}
+
+// Match reports whether an adapter goes on a linear layer.
+func (t Targets) Match(module string) (bool, error) {
+	if t.Pattern == "all-linear" {
+		return true, nil
+	}
+	if t.Pattern != "" {
+		re, err := regexp.Compile("^(?:" + t.Pattern + ")$")
+		if err != nil {
+			return false, badinput.Errorf("target_modules: not a regular expression: %w", err)
+		}
+		return re.MatchString(module), nil
+	}
+	return slices.ContainsFunc(t.List, func(s string) bool {
+		return module == s || strings.HasSuffix(module, "."+s)
+	}), nil
+}
+
+// Scale returns the factor of a module's B·A and its rank.
+func (c *Config) Scale(module string) (float32, int) {
+	rank, alpha := c.Rank, c.Alpha
+	if r, ok := pattern(c.RankPattern, module); ok {
+		rank = r
+	}
+	if a, ok := pattern(c.AlphaPattern, module); ok {
+		alpha = a
+	}
+	if c.RSLoRA {
+		return float32(alpha / math.Sqrt(float64(rank))), rank
+	}
+	return float32(alpha / float64(rank)), rank
+}
+
+// pattern finds the first key, in alphabetical order, that matches the end of
+// a module path, as PEFT matches them.
+func pattern[V any](patterns map[string]V, module string) (V, bool) {
+	keys := make([]string, 0, len(patterns))
+	for k := range patterns {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
+		if re, err := regexp.Compile(`(?:^|.*\.)(?:` + k + `)$`); err == nil && re.MatchString(module) {
+			return patterns[k], true
+		}
+	}
+	var none V
+	return none, false
+}
+
+// ReadConfig reads adapter_config.json and refuses what would change the
+// arithmetic in a way that is not implemented.
+func ReadConfig(dir string) (*Config, error) {
+	path := filepath.Join(dir, ConfigFile)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, badinput.Errorf("adapter %s: no readable %s (%w)", dir, ConfigFile, err)
+	}
+	var c Config
+	if err := json.Unmarshal(data, &c); err != nil {
+		return nil, badinput.Errorf("%s: %w", path, err)
+	}
+	var extra struct {
+		LoRABias         bool  `json:"lora_bias"`
+		TargetParameters []any `json:"target_parameters"`
+		TrainableTokens  any   `json:"trainable_token_indices"`
+	}
+	if err := json.Unmarshal(data, &extra); err != nil {
+		return nil, badinput.Errorf("%s: %w", path, err)
+	}
+	switch {
+	case c.PEFTType != "LORA":
+		return nil, badinput.Errorf("%s: peft_type %q, expected LORA", path, c.PEFTType)
+	case c.Rank <= 0:
+		return nil, badinput.Errorf("%s: r is %d, expected a positive rank", path, c.Rank)
+	case c.DoRA:
+		return nil, badinput.Errorf("%s: use_dora is set; DoRA adapters are not supported", path)
+	case c.FanInFanOut:
+		return nil, badinput.Errorf("%s: fan_in_fan_out is set; transposed layers are not supported", path)
+	case c.Bias != "" && c.Bias != "none" || extra.LoRABias:
+		return nil, badinput.Errorf("%s: trained biases are not supported", path)
+	case notEmpty(c.ModulesToSave) || notEmpty(extra.TrainableTokens) || len(extra.TargetParameters) > 0:
+		return nil, badinput.Errorf("%s: modules_to_save, trainable_token_indices and target_parameters are not supported", path)
+	}
+	return &c, nil
+}
+
+func notEmpty(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return false
+	case []any:
+		return len(v) > 0
+	case map[string]any:
+		return len(v) > 0
+	}
+	return true
+}
+
+// File returns the configuration as PEFT writes it.
+func (c Config) File() ([]byte, error) {
+	c.PEFTType, c.Bias, c.InferenceMode, c.InitWeights = "LORA", "none", true, true
+	if c.RankPattern == nil {
+		c.RankPattern = map[string]int{}
+	}
+	if c.AlphaPattern == nil {
+		c.AlphaPattern = map[string]float64{}
+	}
+	if c.TaskType == "" {
+		c.TaskType = "CAUSAL_LM"
+	}
+	data, err := json.MarshalIndent(c, "", "  ")
+	return append(data, '\n'), err
+}

@@ -1,0 +1,8 @@
+// Package all registers every architecture. Import it for its effect.
+package all
+
+import (
+	_ "barka/internal/model/gemma2"
+	_ "barka/internal/model/gptneox"
+	_ "barka/internal/model/m2m100"
+)

@@ -1,0 +1,267 @@
+// Package m2m100 is M2M-100 and NLLB-200 (Fan et al., 2020; NLLB Team, 2022):
+// a pre-norm encoder-decoder with sinusoidal positions, scaled embeddings
+// shared by encoder, decoder and output, and biases everywhere but there.
+package m2m100
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+
+	"barka/internal/badinput"
+	"barka/internal/model"
+	"barka/internal/nn"
+	"barka/internal/tensor"
+)
+
+func init() {
+	model.Register("M2M100ForConditionalGeneration", func(config []byte, w *model.Weights) (any, error) { return New(config, w) })
+}
+
+// Config is config.json.
+type Config struct {
+	VocabSize             int    `json:"vocab_size"`
+	DModel                int    `json:"d_model"`
+	EncoderLayers         int    `json:"encoder_layers"`
+	DecoderLayers         int    `json:"decoder_layers"`
+	EncoderAttentionHeads int    `json:"encoder_attention_heads"`
+	DecoderAttentionHeads int    `json:"decoder_attention_heads"`
+	EncoderFFNDim         int    `json:"encoder_ffn_dim"`
+	DecoderFFNDim         int    `json:"decoder_ffn_dim"`
+	ActivationFunction    string `json:"activation_function"`
+	ScaleEmbedding        bool   `json:"scale_embedding"`
+	MaxPositions          int    `json:"max_position_embeddings"`
+	PadTokenID            int    `json:"pad_token_id"`
+}
+
+// Model is a loaded M2M-100.
+type Model struct {
+	cfg       Config
+	info      model.Info
+	dev       tensor.Device
+	scale     float32
+	embed     tensor.Table
+	head      tensor.Weight
+	positions tensor.Tensor // [rows,D], row p for position p, grown on demand
+	encoder   []encoderLayer
+	decoder   []decoderLayer
+	encNorm   nn.LayerNorm
+	decNorm   nn.LayerNorm
+}
+
+// encoderLayer is x += attn(ln(x)); x += mlp(ln(x)).
+type encoderLayer struct {
+	attnNorm, mlpNorm nn.LayerNorm
+	attn              nn.Attention
+	mlp               nn.MLP
+}
+
+// decoderLayer has cross-attention between the two.
+type decoderLayer struct {
+	attnNorm, crossNorm, mlpNorm nn.LayerNorm
+	attn, cross                  nn.Attention
+	mlp                          nn.MLP
+}
+
+// New builds the model from config.json's text and its weights.
+func New(config []byte, w *model.Weights) (*Model, error) {
+	cfg := Config{ActivationFunction: "relu", ScaleEmbedding: true, MaxPositions: 1024, PadTokenID: 1}
+	if err := json.Unmarshal(config, &cfg); err != nil {
+		return nil, badinput.Errorf("config.json: %w", err)
+	}
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	m := &Model{cfg: cfg, dev: w.Device(), scale: 1}
+	if cfg.ScaleEmbedding {
+		m.scale = float32(math.Sqrt(float64(cfg.DModel)))
+	}
+	shared := "model.shared.weight"
+	aliases := []string{"model.shared.weight", "lm_head.weight", "model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight"}
+	for _, name := range aliases {
+		if w.Has(name) {
+			shared = name
+			break
+		}
+	}
+	w.Ignore(aliases...)
+	w.Ignore("model.encoder.embed_positions.weights", "model.decoder.embed_positions.weights", "final_logits_bias")
+	m.embed, m.head = w.Tied(shared, cfg.VocabSize, cfg.DModel)
+	for i := range cfg.EncoderLayers {
+		m.encoder = append(m.encoder, cfg.encoderLayer(w, fmt.Sprintf("model.encoder.layers.%d.", i)))
+	}
+	for i := range cfg.DecoderLayers {
+		m.decoder = append(m.decoder, cfg.decoderLayer(w, fmt.Sprintf("model.decoder.layers.%d.", i)))
+	}
+	m.encNorm = cfg.layerNorm(w, "model.encoder.layer_norm")
+	m.decNorm = cfg.layerNorm(w, "model.decoder.layer_norm")
+	m.info = w.Info()
+	m.info.Layers, m.info.Hidden, m.info.Vocab, m.info.MaxPositions = cfg.DecoderLayers, cfg.DModel, cfg.VocabSize, cfg.MaxPositions
+	return m, nil
+}
+
+func (c *Config) check() error {
+	switch {
+	case c.VocabSize <= 0 || c.DModel <= 3 || c.EncoderLayers <= 0 || c.DecoderLayers <= 0 || c.EncoderFFNDim <= 0 || c.DecoderFFNDim <= 0:
+		return badinput.Errorf("config.json: vocab_size, d_model, layers and ffn dimensions must be positive")
+	case c.EncoderAttentionHeads <= 0 || c.DecoderAttentionHeads <= 0 || c.DModel%c.EncoderAttentionHeads != 0 || c.DModel%c.DecoderAttentionHeads != 0:
+		return badinput.Errorf("config.json: d_model %d does not divide into %d and %d attention heads", c.DModel, c.EncoderAttentionHeads, c.DecoderAttentionHeads)
+	case c.ActivationFunction != "relu" && c.ActivationFunction != "gelu":
+		return badinput.Errorf("config.json: activation_function %q is not supported; supported: relu, gelu", c.ActivationFunction)
+	}
+	return nil
+}
+
+func (c *Config) layerNorm(w *model.Weights, name string) nn.LayerNorm {
+	return nn.LayerNorm{W: w.Vector(name+".weight", c.DModel), B: w.Vector(name+".bias", c.DModel), Eps: 1e-5}
+}
+
+func (c *Config) attention(w *model.Weights, name string, heads int, causal bool) nn.Attention {
+	D := c.DModel
+	return nn.Attention{
+		Q: w.Linear(name+".q_proj", D, D, true), K: w.Linear(name+".k_proj", D, D, true),
+		V: w.Linear(name+".v_proj", D, D, true), O: w.Linear(name+".out_proj", D, D, true),
+		Spec: tensor.Attention{Heads: heads, KVHeads: heads, HeadDim: D / heads,
+			Scale: float32(1 / math.Sqrt(float64(D/heads))), Causal: causal},
+	}
+}
+
+func (c *Config) mlp(w *model.Weights, p string, ffn int) nn.MLP {
+	act := tensor.ReLU
+	if c.ActivationFunction == "gelu" {
+		act = tensor.GELUErf
+	}
+	return nn.MLP{In: w.Linear(p+"fc1", ffn, c.DModel, true), Out: w.Linear(p+"fc2", c.DModel, ffn, true), Act: act}
+}
+
+func (c *Config) encoderLayer(w *model.Weights, p string) encoderLayer {
+	return encoderLayer{
+		attnNorm: c.layerNorm(w, p+"self_attn_layer_norm"),
+		mlpNorm:  c.layerNorm(w, p+"final_layer_norm"),
+		attn:     c.attention(w, p+"self_attn", c.EncoderAttentionHeads, false),
+		mlp:      c.mlp(w, p, c.EncoderFFNDim),
+	}
+}
+
+func (c *Config) decoderLayer(w *model.Weights, p string) decoderLayer {
+	return decoderLayer{
+		attnNorm:  c.layerNorm(w, p+"self_attn_layer_norm"),
+		crossNorm: c.layerNorm(w, p+"encoder_attn_layer_norm"),
+		mlpNorm:   c.layerNorm(w, p+"final_layer_norm"),
+		attn:      c.attention(w, p+"self_attn", c.DecoderAttentionHeads, true),
+		cross:     c.attention(w, p+"encoder_attn", c.DecoderAttentionHeads, false),
+		mlp:       c.mlp(w, p, c.DecoderFFNDim),
+	}
+}
+
+// Info implements model.Seq2Seq.
+func (m *Model) Info() model.Info { return m.info }
+
+// Device implements model.Seq2Seq.
+func (m *Model) Device() tensor.Device { return m.dev }
+
+// Head implements model.Seq2Seq. The output projection is not scaled.
+func (m *Model) Head() (tensor.Weight, float32) { return m.head, 0 }
+
+// NewCache implements model.Seq2Seq.
+func (m *Model) NewCache() *model.Cache { return model.NewCache(m.dev, len(m.decoder), m.cfg.DModel) }
+
+// Encode implements model.Seq2Seq.
+func (m *Model) Encode(p *nn.Pass, tokens []int32) tensor.Tensor {
+	x := m.input(p, tokens)
+	for i := range m.encoder {
+		m.encoder[i].forward(p, x)
+	}
+	h := m.dev.Alloc(x.Rows, x.Cols)
+	m.encNorm.Forward(m.dev, h, x)
+	m.dev.Free(x)
+	return h
+}
+
+// ProjectSource implements model.Seq2Seq.
+func (m *Model) ProjectSource(p *nn.Pass, states tensor.Tensor, source *model.Cache, rows []int32) {
+	for i := range m.decoder {
+		m.decoder[i].cross.Project(p, source.Layer(i), rows, states)
+	}
+}
+
+// Decode implements model.Seq2Seq.
+func (m *Model) Decode(p *nn.Pass, tokens []int32, cache, source *model.Cache, sourceLayout *tensor.Layout) tensor.Tensor {
+	x := m.input(p, tokens)
+	for i := range m.decoder {
+		var kv *nn.KV
+		if cache != nil {
+			kv = cache.Layer(i)
+		}
+		m.decoder[i].forward(p, x, kv, source.Layer(i), sourceLayout)
+	}
+	h := m.dev.Alloc(x.Rows, x.Cols)
+	m.decNorm.Forward(m.dev, h, x)
+	m.dev.Free(x)
+	return h
+}
+
+// input is √D·E[token] + sinusoid(position), [T,D].
+func (m *Model) input(p *nn.Pass, tokens []int32) tensor.Tensor {
+	x := m.dev.Alloc(len(tokens), m.cfg.DModel)
+	m.dev.Embed(x, m.embed, tokens, m.scale, false)
+	var last int32
+	for _, pos := range p.Positions {
+		last = max(last, pos)
+	}
+	if int(last) >= m.positions.Rows {
+		m.growPositions(int(last) + 1)
+	}
+	m.dev.AddRows(x, m.positions, p.Positions)
+	return x
+}
+
+// growPositions computes the sinusoids of at least n positions. Position t
+// has number pad+1+t: sines in the first half of the width, cosines in the
+// second, frequencies 10000^(-j/(D/2-1)), all in float32 as the reference.
+func (m *Model) growPositions(n int) {
+	n = max(n, 2*m.positions.Rows, 256)
+	D := m.cfg.DModel
+	half := D / 2
+	values := make([]float32, n*D)
+	step := float32(math.Log(10000) / float64(half-1))
+	for t := range n {
+		row := values[t*D : (t+1)*D]
+		for j := range half {
+			freq := float32(math.Exp(float64(float32(j) * -step)))
+			angle := float64(float32(t+m.cfg.PadTokenID+1) * freq)
+			row[j] = float32(math.Sin(angle))
+			row[half+j] = float32(math.Cos(angle))
+		}
+	}
+	m.dev.Free(m.positions)
+	m.positions = m.dev.Alloc(n, D)
+	m.dev.Upload(m.positions, values)
+}
+
+func (l *encoderLayer) forward(p *nn.Pass, x tensor.Tensor) {
+	dev := p.Dev
+	a, b := dev.Alloc(x.Rows, x.Cols), dev.Alloc(x.Rows, x.Cols)
+	defer dev.Free(a, b)
+	l.attnNorm.Forward(dev, a, x)
+	l.attn.Forward(p, b, a, nil, nil)
+	dev.Add(x, b)
+	l.mlpNorm.Forward(dev, a, x)
+	l.mlp.Forward(p, b, a)
+	dev.Add(x, b)
+}
+
+func (l *decoderLayer) forward(p *nn.Pass, x tensor.Tensor, kv, source *nn.KV, sourceLayout *tensor.Layout) {
+	dev := p.Dev
+	a, b := dev.Alloc(x.Rows, x.Cols), dev.Alloc(x.Rows, x.Cols)
+	defer dev.Free(a, b)
+	l.attnNorm.Forward(dev, a, x)
+	l.attn.Forward(p, b, a, kv, nil)
+	dev.Add(x, b)
+	l.crossNorm.Forward(dev, a, x)
+	l.cross.Cross(p, b, a, source, sourceLayout)
+	dev.Add(x, b)
+	l.mlpNorm.Forward(dev, a, x)
+	l.mlp.Forward(p, b, a)
+	dev.Add(x, b)
+}

@@ -1,0 +1,90 @@
+package model
+
+import (
+	"math"
+
+	"barka/internal/badinput"
+)
+
+// RopeConfig is the part of config.json that describes rotary positions, in
+// the old flat spelling and in transformers 5's rope_parameters.
+type RopeConfig struct {
+	RopeTheta   float64      `json:"rope_theta"`
+	RopeScaling *RopeScaling `json:"rope_scaling"`
+	Parameters  *RopeScaling `json:"rope_parameters"`
+}
+
+// RopeScaling is rope_scaling or rope_parameters.
+type RopeScaling struct {
+	Type            string  `json:"rope_type"`
+	OldType         string  `json:"type"`
+	Theta           float64 `json:"rope_theta"`
+	Factor          float64 `json:"factor"`
+	LowFreqFactor   float64 `json:"low_freq_factor"`
+	HighFreqFactor  float64 `json:"high_freq_factor"`
+	OriginalContext int     `json:"original_max_position_embeddings"`
+}
+
+// Frequencies returns the rotary frequencies of rotary dimensions dim:
+// theta^(-2i/dim), computed in float32 as the reference does, and scaled as
+// Llama 3.1 does where the configuration says so.
+func (c RopeConfig) Frequencies(dim int) ([]float32, error) {
+	theta, scaling := c.RopeTheta, c.RopeScaling
+	if c.Parameters != nil {
+		scaling = c.Parameters
+		if c.Parameters.Theta != 0 {
+			theta = c.Parameters.Theta
+		}
+	}
+	if theta == 0 {
+		theta = 10000
+	}
+	freqs := make([]float32, dim/2)
+	for i := range freqs {
+		exponent := float32(2*i) / float32(dim)
+		freqs[i] = 1 / float32(math.Pow(theta, float64(exponent)))
+	}
+	if scaling == nil {
+		return freqs, nil
+	}
+	kind := scaling.Type
+	if kind == "" {
+		kind = scaling.OldType
+	}
+	switch kind {
+	case "", "default":
+		return freqs, nil
+	case "linear":
+		if scaling.Factor <= 0 {
+			return nil, badinput.Errorf("config.json: rope_scaling factor %g, expected a positive number", scaling.Factor)
+		}
+		for i := range freqs {
+			freqs[i] /= float32(scaling.Factor)
+		}
+		return freqs, nil
+	case "llama3":
+		return scaling.llama3(freqs)
+	}
+	return nil, badinput.Errorf("config.json: rope_scaling type %q is not supported; supported: default, linear, llama3", kind)
+}
+
+// llama3 keeps short wavelengths, divides long ones by Factor, and
+// interpolates between.
+func (s *RopeScaling) llama3(freqs []float32) ([]float32, error) {
+	if s.Factor <= 0 || s.LowFreqFactor <= 0 || s.HighFreqFactor <= s.LowFreqFactor || s.OriginalContext <= 0 {
+		return nil, badinput.Errorf("config.json: rope_scaling llama3 needs positive factor, low_freq_factor < high_freq_factor and original_max_position_embeddings")
+	}
+	for i, f := range freqs {
+		wavelength := 2 * math.Pi / float64(f)
+		ratio := float64(s.OriginalContext) / wavelength
+		switch {
+		case ratio > s.HighFreqFactor:
+		case ratio < s.LowFreqFactor:
+			freqs[i] = f / float32(s.Factor)
+		default:
+			smooth := (ratio - s.LowFreqFactor) / (s.HighFreqFactor - s.LowFreqFactor)
+			freqs[i] = float32((1-smooth)*float64(f)/s.Factor + smooth*float64(f))
+		}
+	}
+	return freqs, nil
+}

@@ -1,0 +1,175 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"barka/internal/badinput"
+	"barka/internal/dtype"
+	"barka/internal/nn"
+	"barka/internal/safetensors"
+	"barka/internal/tensor"
+)
+
+// Checkpoint is a set of named tensors on disk.
+type Checkpoint interface {
+	Names() []string
+	Has(name string) bool
+	Matrix(name string, rows, cols int) (tensor.Matrix, error)
+}
+
+// Weights hands an architecture its tensors, packed. It collects errors so
+// that a broken checkpoint is reported once, with every missing tensor.
+type Weights struct {
+	dir        string
+	dev        tensor.Device
+	dtype      dtype.DType
+	ck         Checkpoint
+	used       map[string]bool
+	errs       []error
+	params     int64
+	torchDType string
+	arch       string
+}
+
+// Device is where the weights go.
+func (w *Weights) Device() tensor.Device { return w.dev }
+
+// DType is the type that matrices are packed as.
+func (w *Weights) DType() dtype.DType { return w.dtype }
+
+// Has reports whether the checkpoint holds a tensor.
+func (w *Weights) Has(name string) bool { return w.ck.Has(name) }
+
+// Info fills the fields of Info that the checkpoint knows.
+func (w *Weights) Info() Info {
+	return Info{Architecture: w.arch, TorchDType: w.torchDType, Parameters: w.params, DType: w.dtype}
+}
+
+// Ignore marks tensors as known and not needed (old buffers, aliases).
+func (w *Weights) Ignore(names ...string) {
+	for _, n := range names {
+		w.used[n] = true
+	}
+}
+
+// Matrix returns a stored matrix and counts its parameters.
+func (w *Weights) Matrix(name string, rows, cols int) (tensor.Matrix, bool) {
+	w.used[name] = true
+	m, err := w.ck.Matrix(name, rows, cols)
+	if err != nil {
+		w.errs = append(w.errs, err)
+		return tensor.Matrix{}, false
+	}
+	w.params += int64(rows) * int64(cols)
+	return m, true
+}
+
+// Pack returns a stored matrix [n,k], packed for products.
+func (w *Weights) Pack(name string, n, k int) tensor.Weight {
+	m, ok := w.Matrix(name, n, k)
+	if !ok {
+		return nil
+	}
+	p, err := w.dev.Pack(m, w.dtype)
+	if err != nil {
+		w.errs = append(w.errs, badinput.Errorf("tensor %s: %w", name, err))
+	}
+	return p
+}
+
+// Linear loads module.weight [n,k] and, with bias, module.bias [n].
+func (w *Weights) Linear(module string, n, k int, bias bool) nn.Linear {
+	l := nn.Linear{Name: module, W: w.Pack(module+".weight", n, k)}
+	if bias {
+		l.Bias = w.Vector(module+".bias", n)
+	}
+	return l
+}
+
+// Vector loads a vector [n] as a float32 tensor [1,n].
+func (w *Weights) Vector(name string, n int) tensor.Tensor {
+	m, ok := w.Matrix(name, 1, n)
+	if !ok {
+		return tensor.Tensor{}
+	}
+	values, err := dtype.Float32s(m.DType, m.Bytes)
+	if err != nil {
+		w.errs = append(w.errs, badinput.Errorf("tensor %s: %w", name, err))
+		return tensor.Tensor{}
+	}
+	t := w.dev.Alloc(1, n)
+	w.dev.Upload(t, values)
+	return t
+}
+
+// Embedding loads a matrix [v,d] for look-ups.
+func (w *Weights) Embedding(name string, v, d int) tensor.Table {
+	m, ok := w.Matrix(name, v, d)
+	if !ok {
+		return nil
+	}
+	t, err := w.dev.Lookup(m)
+	if err != nil {
+		w.errs = append(w.errs, badinput.Errorf("tensor %s: %w", name, err))
+	}
+	return t
+}
+
+// Tied loads a matrix [v,d] that serves as embedding and as output head.
+func (w *Weights) Tied(name string, v, d int) (tensor.Table, tensor.Weight) {
+	t := w.Embedding(name, v, d)
+	if t == nil {
+		return nil, nil
+	}
+	head := w.Pack(name, v, d)
+	w.params -= int64(v) * int64(d)
+	return t, head
+}
+
+// finish reports what was missing, and notes what nobody asked for.
+func (w *Weights) finish(log func(string)) error {
+	if len(w.errs) > 0 {
+		shown := w.errs
+		if len(shown) > 10 {
+			shown = append(shown[:10:10], fmt.Errorf("… and %d more", len(w.errs)-10))
+		}
+		return badinput.Errorf("model %s does not fit architecture %s:\n%w", w.dir, w.arch, errors.Join(shown...))
+	}
+	var unused []string
+	for _, name := range w.ck.Names() {
+		if !w.used[name] {
+			unused = append(unused, name)
+		}
+	}
+	if len(unused) > 0 && log != nil {
+		sort.Strings(unused)
+		n := len(unused)
+		if n > 5 {
+			unused = append(unused[:5], "…")
+		}
+		log(fmt.Sprintf("%s: %d tensors are not used by %s: %s", w.dir, n, w.arch, strings.Join(unused, ", ")))
+	}
+	return nil
+}
+
+// openCheckpoint finds the weights of a model directory.
+func openCheckpoint(dir string) (Checkpoint, error) {
+	for _, name := range []string{"model.safetensors", "model.safetensors.index.json"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			f, err := safetensors.Open(dir)
+			if err != nil {
+				return nil, err
+			}
+			return f, nil
+		}
+	}
+	if ck, err := openTorch(dir); ck != nil || err != nil {
+		return ck, err
+	}
+	return nil, badinput.Errorf("model %s: no weights found; expected model.safetensors, model.safetensors.index.json or pytorch_model.bin", dir)
+}

@@ -1,0 +1,69 @@
+// Package nn holds the layers that decoder and encoder-decoder language
+// models are built of, forward and backward side by side. There is no tape:
+// a layer that may be differentiated fills a struct of saved activations and
+// its Backward reads it.
+//
+// Shapes: T tokens of the flat ragged batch, D residual width, H query heads,
+// G key/value heads, Dh width of a head, F width of the feed-forward layer.
+package nn
+
+import (
+	"barka/internal/lora"
+	"barka/internal/tensor"
+)
+
+// Pass is one run of a model over a ragged batch.
+type Pass struct {
+	Dev       tensor.Device
+	Layout    *tensor.Layout
+	Positions []int32 // [T] position of every token
+	// Rows [T] says where in the cache the keys and values of each token go;
+	// nil without a cache.
+	Rows []int32
+	// Save keeps the activations that Backward needs.
+	Save bool
+	// Dropout of the adapters' inputs; the zero value drops nothing.
+	Dropout lora.Dropout
+}
+
+// Tokens returns T.
+func (p *Pass) Tokens() int { return len(p.Positions) }
+
+// Linear is y = x·Wᵀ + bias, with an adapter when it has one.
+type Linear struct {
+	// Name is the Hugging Face module path.
+	Name string
+	W    tensor.Weight
+	Bias tensor.Tensor // [1,N] or none
+	LoRA *lora.Pair
+}
+
+// Forward fills y [T,N] from x [T,K]. With p.Save it returns the adapter's
+// intermediate, which Backward wants back; else none.
+func (l *Linear) Forward(p *Pass, y, x tensor.Tensor) tensor.Tensor {
+	p.Dev.MatMul(y, x, l.W, l.Bias, false)
+	if l.LoRA == nil {
+		return tensor.Tensor{}
+	}
+	u := l.LoRA.Forward(p.Dev, y, x, p.Dropout)
+	if p.Save {
+		return u
+	}
+	p.Dev.Free(u)
+	return tensor.Tensor{}
+}
+
+// Backward fills dx [T,K] from dy [T,N], or adds to it with accumulate; a
+// dx of none is not computed. u is what Forward returned. Base weights are
+// frozen: only the adapter collects gradients.
+func (l *Linear) Backward(p *Pass, dx, dy, x, u tensor.Tensor, accumulate bool) {
+	if !dx.None() {
+		p.Dev.MatMulT(dx, dy, l.W, accumulate)
+	}
+	if l.LoRA != nil {
+		l.LoRA.Backward(p.Dev, dx, dy, x, u, p.Dropout)
+	}
+}
+
+// Dims returns N and K.
+func (l *Linear) Dims() (n, k int) { return l.W.Dims() }

@@ -1,0 +1,132 @@
+// Package optim holds learning-rate schedules and the AdamW optimiser
+// (Loshchilov & Hutter, "Decoupled Weight Decay Regularization", 2019) over
+// the adapters of a model, in PyTorch's order of operations.
+package optim
+
+import (
+	"fmt"
+	"math"
+
+	"barka/internal/tensor"
+)
+
+// Schedule gives the factor of the peak learning rate at an optimiser step,
+// counted from 0.
+type Schedule func(step int) float64
+
+// Cosine rises linearly over warmup steps and falls along half a cosine to 0
+// at total, as transformers' get_cosine_schedule_with_warmup.
+func Cosine(warmup, total int) Schedule {
+	return func(step int) float64 {
+		if step < warmup {
+			return float64(step) / float64(max(1, warmup))
+		}
+		progress := float64(step-warmup) / float64(max(1, total-warmup))
+		return max(0, 0.5*(1+math.Cos(math.Pi*progress)))
+	}
+}
+
+// Linear rises over warmup steps and falls linearly to 0 at total.
+func Linear(warmup, total int) Schedule {
+	return func(step int) float64 {
+		if step < warmup {
+			return float64(step) / float64(max(1, warmup))
+		}
+		return max(0, float64(total-step)/float64(max(1, total-warmup)))
+	}
+}
+
+// Constant rises over warmup steps and stays.
+func Constant(warmup int) Schedule {
+	return func(step int) float64 {
+		if step < warmup {
+			return float64(step) / float64(max(1, warmup))
+		}
+		return 1
+	}
+}
+
+// NewSchedule returns the schedule of a name: cosine, linear or constant.
+func NewSchedule(name string, warmup, total int) (Schedule, error) {
+	switch name {
+	case "cosine":
+		return Cosine(warmup, total), nil
+	case "linear":
+		return Linear(warmup, total), nil
+	case "constant":
+		return Constant(warmup), nil
+	}
+	return nil, fmt.Errorf("schedule %q: expected cosine, linear or constant", name)
+}
+
+// Param is one trained tensor with its gradient.
+type Param struct {
+	Name        string
+	Value, Grad tensor.Tensor
+}
+
+// Config holds AdamW's constants.
+type Config struct {
+	Beta1, Beta2, Eps, WeightDecay float64
+}
+
+// AdamW is the optimiser's state: first and second moments of every
+// parameter and the number of steps taken.
+type AdamW struct {
+	cfg    Config
+	params []Param
+	M, V   []tensor.Tensor
+	Steps  int
+}
+
+// New makes an optimiser with zero moments.
+func New(dev tensor.Device, params []Param, cfg Config) *AdamW {
+	o := &AdamW{cfg: cfg, params: params}
+	for _, p := range params {
+		m, v := dev.Alloc(p.Value.Rows, p.Value.Cols), dev.Alloc(p.Value.Rows, p.Value.Cols)
+		dev.Zero(m)
+		dev.Zero(v)
+		o.M, o.V = append(o.M, m), append(o.V, v)
+	}
+	return o
+}
+
+// GradNorm returns the Euclidean norm of all gradients together.
+func (o *AdamW) GradNorm(dev tensor.Device) float64 {
+	var sum float64
+	for _, p := range o.params {
+		sum += dev.SumSquares(p.Grad)
+	}
+	return math.Sqrt(sum)
+}
+
+// Clip scales the gradients so that their norm is at most limit, as
+// torch.nn.utils.clip_grad_norm_ does (0: no limit), and returns the norm
+// before.
+func (o *AdamW) Clip(dev tensor.Device, limit float64) float64 {
+	norm := o.GradNorm(dev)
+	if limit <= 0 {
+		return norm
+	}
+	if factor := limit / (norm + 1e-6); factor < 1 {
+		for _, p := range o.params {
+			dev.Scale(p.Grad, float32(factor))
+		}
+	}
+	return norm
+}
+
+// Step updates every parameter by its gradient and zeroes the gradients.
+func (o *AdamW) Step(dev tensor.Device, lr float64) {
+	o.Steps++
+	a := tensor.AdamW{
+		LR: float32(lr), Beta1: float32(o.cfg.Beta1), Beta2: float32(o.cfg.Beta2),
+		Eps: float32(o.cfg.Eps), WeightDecay: float32(o.cfg.WeightDecay),
+		Correction1: float32(1 - math.Pow(o.cfg.Beta1, float64(o.Steps))),
+		Correction2: float32(1 - math.Pow(o.cfg.Beta2, float64(o.Steps))),
+	}
+	for i, p := range o.params {
+		dev.Step(p.Value, p.Grad, o.M[i], o.V[i], a)
+		dev.Zero(p.Grad)
+	}
+}
