@@ -1,0 +1,233 @@
+package generate_test
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+
+	"barka/internal/dtype"
+	"barka/internal/generate"
+	"barka/internal/golden"
+	"barka/internal/model"
+	_ "barka/internal/model/all"
+	"barka/internal/nn"
+	"barka/internal/tensor"
+	"barka/internal/tensor/cpu"
+)
+
+func decoder(t testing.TB, name string) model.Decoder {
+	t.Helper()
+	dev := cpu.New(2)
+	t.Cleanup(dev.Close)
+	m, err := model.OpenDecoder(golden.Dir(name), model.Options{Device: dev, DType: dtype.F32})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func translator(t testing.TB, threads int) model.Seq2Seq {
+	t.Helper()
+	dev := cpu.New(threads)
+	t.Cleanup(dev.Close)
+	m, err := model.OpenSeq2Seq(golden.Dir("m2m100"), model.Options{Device: dev, DType: dtype.F32})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// TestGreedy compares ids and log-probabilities with transformers.
+func TestGreedy(t *testing.T) {
+	for _, name := range []string{"gemma2", "gemma2-bf16", "gptneox", "gptneox-sequential"} {
+		t.Run(name, func(t *testing.T) {
+			var want golden.Decoder
+			golden.Load(t, name, &want)
+			g := &generate.Generator{Model: decoder(t, name), MaxTokens: 7}
+			var reqs []generate.Request
+			for _, w := range want.Greedy {
+				reqs = append(reqs, generate.Request{Prompt: w.Prompt, MaxTokens: 20})
+			}
+			results, err := g.Run(context.Background(), reqs, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, w := range want.Greedy {
+				if !slices.Equal(results[i].Tokens, w.Tokens) {
+					t.Fatalf("prompt %d: tokens %v, want %v", i, results[i].Tokens, w.Tokens)
+				}
+				for j, p := range w.LogProbs {
+					if d := math.Abs(float64(results[i].LogProbs[j]) - p); d > 1e-4 {
+						t.Errorf("prompt %d: log-probability %d is off by %g", i, j, d)
+					}
+				}
+				if results[i].Finish != generate.FinishLength {
+					t.Errorf("prompt %d finished with %q", i, results[i].Finish)
+				}
+			}
+		})
+	}
+}
+
+// TestSamplingIsTheRequestsOwn: a seeded sample does not depend on what else
+// is in the batch, and another seed gives another sample.
+func TestSamplingIsTheRequestsOwn(t *testing.T) {
+	var want golden.Decoder
+	golden.Load(t, "gemma2", &want)
+	m := decoder(t, "gemma2")
+	req := func(i int, seed int64) generate.Request {
+		return generate.Request{Prompt: want.Sequences[i], MaxTokens: 12,
+			Sampling: generate.Sampling{Temperature: 0.8, TopP: 0.95, TopK: 50, RepetitionPenalty: 1.1, Seed: seed}}
+	}
+	all := []generate.Request{req(1, 7), req(2, 8), req(3, 9), req(4, 7), req(1, 8)}
+	g := &generate.Generator{Model: m, MaxSequences: 3, MaxTokens: 5}
+	together, err := g.Run(context.Background(), all, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range all {
+		alone, err := (&generate.Generator{Model: m}).Run(context.Background(), all[i:i+1], nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(alone[0].Tokens, together[i].Tokens) {
+			t.Errorf("request %d: %v alone, %v together", i, alone[0].Tokens, together[i].Tokens)
+		}
+	}
+	if slices.Equal(together[0].Tokens, together[4].Tokens) {
+		t.Error("two seeds gave the same sample")
+	}
+}
+
+// TestStop: a stop token ends the answer and is not part of it.
+func TestStop(t *testing.T) {
+	var want golden.Decoder
+	golden.Load(t, "gemma2", &want)
+	w := want.Greedy[0]
+	stop := w.Tokens[4]
+	cut := slices.Index(w.Tokens, stop)
+	results, err := (&generate.Generator{Model: decoder(t, "gemma2")}).Run(context.Background(),
+		[]generate.Request{{Prompt: w.Prompt, MaxTokens: 20, Stop: []int32{stop}}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(results[0].Tokens, w.Tokens[:cut]) || results[0].Finish != generate.FinishStop {
+		t.Errorf("got %v (%s), want %v (stop)", results[0].Tokens, results[0].Finish, w.Tokens[:cut])
+	}
+}
+
+func TestRefusesEmptyAndTooLong(t *testing.T) {
+	g := &generate.Generator{Model: decoder(t, "gemma2")}
+	for _, r := range []generate.Request{{MaxTokens: 1}, {Prompt: make([]int32, 300), MaxTokens: 1}, {Prompt: []int32{2}}} {
+		if _, err := g.Run(context.Background(), []generate.Request{r}, nil); err == nil {
+			t.Errorf("prompt of %d tokens, %d to come: accepted", len(r.Prompt), r.MaxTokens)
+		}
+	}
+}
+
+// TestSeq2SeqLogits compares encoder states and teacher-forced logits, all
+// pairs in one ragged batch, with each pair run alone by transformers.
+func TestSeq2SeqLogits(t *testing.T) {
+	var want golden.Beams
+	g := golden.Load(t, "m2m100", &want)
+	m := translator(t, 2)
+	dev := m.Device()
+	pass := func(seqs [][]int32) (*nn.Pass, []int32) {
+		var tokens []int32
+		var lengths []int
+		for _, s := range seqs {
+			tokens, lengths = append(tokens, s...), append(lengths, len(s))
+		}
+		l := tensor.Packed(lengths...)
+		return &nn.Pass{Dev: dev, Layout: &l, Positions: l.Positions()}, tokens
+	}
+	p, tokens := pass(want.Sources)
+	states := m.Encode(p, tokens)
+	source := m.NewCache()
+	rows := source.Reserve(len(tokens))
+	m.ProjectSource(p, states, source, rows)
+	q, targets := pass(want.Targets)
+	cross := tensor.Layout{Starts: q.Layout.Starts, Past: make([]int32, len(want.Targets))}
+	for i := range want.Sources {
+		at := p.Layout.Starts[i : i+2]
+		golden.Near(t, fmt.Sprintf("encoder %d", i), states.Slice(int(at[0]), int(at[1])).Data, g.Tensor(fmt.Sprintf("encoder.%d", i)), 2e-5)
+		cross.Keys = append(cross.Keys, rows[at[0]:at[1]])
+	}
+	h := m.Decode(q, targets, nil, source, &cross)
+	head, _ := m.Head()
+	y := dev.Alloc(h.Rows, m.Info().Vocab)
+	dev.MatMul(y, h, head, tensor.Tensor{}, false)
+	for i := range want.Targets {
+		at := q.Layout.Starts[i : i+2]
+		golden.Near(t, fmt.Sprintf("logits %d", i), y.Slice(int(at[0]), int(at[1])).Data, g.Tensor(fmt.Sprintf("logits.%d", i)), 2e-5)
+	}
+}
+
+// TestBeamSearch compares ids and scores of every returned hypothesis with
+// transformers, all sources decoded together.
+func TestBeamSearch(t *testing.T) {
+	var want golden.Beams
+	golden.Load(t, "m2m100", &want)
+	m := translator(t, 2)
+	for _, c := range want.Cases {
+		t.Run(fmt.Sprintf("beams%d_length%d_penalty%g_early%v_ngram%d", c.Beams, c.MaxLength, c.LengthPenalty, c.EarlyStopping, c.NoRepeatNGram), func(t *testing.T) {
+			o := generate.BeamOptions{
+				Beams: c.Beams, MaxLength: c.MaxLength, LengthPenalty: c.LengthPenalty, EarlyStopping: c.EarlyStopping,
+				NoRepeatNGram: c.NoRepeatNGram, Start: 2, EOS: 2, Forced: want.Code, ReturnN: c.Beams, MaxActive: 3, EncodeBatchTokens: 20,
+			}
+			got, err := generate.BeamSearch(context.Background(), m, want.Sources, o, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, outputs := range c.Outputs {
+				if len(got[i]) != len(outputs) {
+					t.Errorf("source %d: %d hypotheses, want %d", i, len(got[i]), len(outputs))
+					continue
+				}
+				for j, w := range outputs {
+					if !slices.Equal(got[i][j].Tokens, w.Tokens) {
+						t.Errorf("source %d, hypothesis %d: %v, want %v", i, j, got[i][j].Tokens, w.Tokens)
+					} else if w.Score != nil && math.Abs(float64(got[i][j].Score)-*w.Score) > 2e-5 {
+						t.Errorf("source %d, hypothesis %d: score %g, want %g", i, j, got[i][j].Score, *w.Score)
+					}
+				}
+			}
+		})
+	}
+	t.Run("unforced", func(t *testing.T) {
+		o := generate.BeamOptions{Beams: 5, MaxLength: 20, LengthPenalty: 1, Start: 2, EOS: 2, Forced: -1}
+		got, err := generate.BeamSearch(context.Background(), m, want.Sources[2:3], o, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(got[0][0].Tokens, want.Unforced.Tokens) {
+			t.Errorf("%v, want %v", got[0][0].Tokens, want.Unforced.Tokens)
+		}
+	})
+}
+
+// TestBeamSearchAlone: a sentence's hypotheses are the same bits whatever is
+// decoded beside it, on any number of threads.
+func TestBeamSearchAlone(t *testing.T) {
+	var want golden.Beams
+	golden.Load(t, "m2m100", &want)
+	o := generate.BeamOptions{Beams: 5, MaxLength: 30, LengthPenalty: 1, Start: 2, EOS: 2, Forced: want.Code, ReturnN: 3}
+	together, err := generate.BeamSearch(context.Background(), translator(t, 3), want.Sources, o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := translator(t, 1)
+	for i := range want.Sources {
+		alone, err := generate.BeamSearch(context.Background(), m, want.Sources[i:i+1], o, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for j := range alone[0] {
+			if a, b := alone[0][j], together[i][j]; !slices.Equal(a.Tokens, b.Tokens) || a.Score != b.Score {
+				t.Errorf("source %d, hypothesis %d differs: %v, %v", i, j, a, b)
+			}
+		}
+	}
+}

@@ -1,0 +1,83 @@
+package score_test
+
+import (
+	"context"
+	"math"
+	"testing"
+
+	"barka/internal/dtype"
+	"barka/internal/golden"
+	"barka/internal/model"
+	_ "barka/internal/model/all"
+	"barka/internal/score"
+	"barka/internal/tensor/cpu"
+)
+
+func scorer(t *testing.T, name string) *score.Scorer {
+	t.Helper()
+	dev := cpu.New(2)
+	t.Cleanup(dev.Close)
+	m, err := model.OpenDecoder(golden.Dir(name), model.Options{Device: dev, DType: dtype.F32})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &score.Scorer{Model: m, BatchTokens: 40}
+}
+
+func TestLogLikelihoods(t *testing.T) {
+	for _, name := range []string{"gemma2", "gemma2-bf16", "gptneox", "gptneox-sequential"} {
+		t.Run(name, func(t *testing.T) {
+			var want golden.Decoder
+			golden.Load(t, name, &want)
+			var reqs []score.Request
+			for _, w := range want.LogLikelihoods {
+				reqs = append(reqs, score.Request{Context: w.Context, Continuation: w.Continuation})
+			}
+			answered := 0
+			got, err := scorer(t, name).LogLikelihoods(context.Background(), reqs, func(n int) { answered += n })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if answered != len(reqs) {
+				t.Errorf("%d requests reported done of %d", answered, len(reqs))
+			}
+			for i, w := range want.LogLikelihoods {
+				sum := 0.0
+				for j, p := range w.LogProbs {
+					sum += p
+					if math.Abs(float64(got[i].Tokens[j])-p) > 1e-4 {
+						t.Errorf("request %d, token %d: %g, want %g", i, j, got[i].Tokens[j], p)
+					}
+				}
+				if math.Abs(got[i].LogProb-sum) > 1e-3 || got[i].Greedy != w.Greedy {
+					t.Errorf("request %d: %g %v, want %g %v", i, got[i].LogProb, got[i].Greedy, sum, w.Greedy)
+				}
+			}
+		})
+	}
+}
+
+// TestTruncation: the context loses its left end, the continuation nothing.
+func TestTruncation(t *testing.T) {
+	var want golden.Decoder
+	golden.Load(t, "gptneox", &want)
+	s := scorer(t, "gptneox")
+	seq := want.Sequences[4]
+	s.MaxLength = 10
+	got, err := s.LogLikelihoods(context.Background(), []score.Request{
+		{Context: seq[:20], Continuation: seq[20:]},
+		{Context: seq[13:20], Continuation: seq[20:]},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got[0].Truncated != 13 || got[0].LogProb != got[1].LogProb {
+		t.Errorf("%d tokens cut, log-probability %g; expected 13 and %g", got[0].Truncated, got[0].LogProb, got[1].LogProb)
+	}
+	if _, err := s.LogLikelihoods(context.Background(), []score.Request{{Continuation: seq}}, nil); err == nil {
+		t.Error("an empty context was accepted")
+	}
+	if got, err := s.LogLikelihoods(context.Background(), []score.Request{{Context: seq}}, nil); err != nil || got[0].LogProb != 0 || !got[0].Greedy {
+		t.Errorf("empty continuation: %+v, %v", got, err)
+	}
+}
