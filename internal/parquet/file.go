@@ -1,0 +1,211 @@
+package parquet
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	pq "github.com/parquet-go/parquet-go"
+
+	"barka/internal/badinput"
+)
+
+// File is an open Parquet file of any origin.
+type File struct {
+	path    string
+	f       *os.File
+	size    int64
+	pf      *pq.File
+	columns []*node
+}
+
+// Column is a top-level column of a file.
+type Column struct {
+	Name string
+	Type string // as Parquet's own schema language spells it
+}
+
+// Open opens the file at path and checks its footer; pages are checked when
+// they are read. Errors about the file's content are badinput errors.
+func Open(path string) (*File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, badinput.Wrap(err)
+	}
+	file := &File{path: path, f: f}
+	if err := file.open(); err != nil {
+		f.Close()
+		return nil, badinput.Errorf("%s: %w", path, err)
+	}
+	return file, nil
+}
+
+func (f *File) open() error {
+	info, err := f.f.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return errors.New("is not a regular file")
+	}
+	f.size = info.Size()
+	if err := checkFooter(f.f, f.size); err != nil {
+		return err
+	}
+	return guard(func() (err error) {
+		f.pf, err = pq.OpenFile(f.f, f.size, pq.SkipPageIndex(true), pq.SkipBloomFilters(true), pq.ReadBufferSize(64<<10))
+		if err != nil {
+			return err
+		}
+		if f.pf.NumRows() < 0 {
+			return fmt.Errorf("announces %d rows", f.pf.NumRows())
+		}
+		leaves := 0
+		for _, c := range f.pf.Root().Columns() {
+			n, err := newNode(c, &leaves, 0)
+			if err != nil {
+				return fmt.Errorf("column %q: %w", c.Name(), err)
+			}
+			f.columns = append(f.columns, n)
+		}
+		return nil
+	})
+}
+
+// Close closes the file.
+func (f *File) Close() error { return f.f.Close() }
+
+// NumRows is the number of rows that the footer states.
+func (f *File) NumRows() int64 { return f.pf.NumRows() }
+
+// Columns lists the top-level columns in the file's order.
+func (f *File) Columns() []Column {
+	columns := make([]Column, len(f.columns))
+	for i, n := range f.columns {
+		columns[i] = Column{Name: n.name, Type: n.describe()}
+	}
+	return columns
+}
+
+// Metadata returns a value of the file's key-value metadata ("" when absent).
+func (f *File) Metadata(key string) string {
+	v, _ := f.pf.Lookup(key)
+	return v
+}
+
+// Rows reads the rows as maps from column to value; with column names given,
+// only those columns are read. Values are nil, bool, int64, uint64 (above the
+// range of int64), float64, string, []byte (binary columns that are not marked
+// as text), []any for lists, map[string]any for structs and for maps with text
+// keys ([]any of {key, value} for other maps). Dates and times are the integers
+// that the file stores. The iteration ends at the first error.
+func (f *File) Rows(columns ...string) iter.Seq2[map[string]any, error] {
+	return func(yield func(map[string]any, error) bool) {
+		selected, err := f.selectColumns(columns)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		var row int64
+		fail := func(err error) {
+			yield(nil, badinput.Errorf("%s: row %d: %w", f.path, row+1, err))
+		}
+		for _, group := range f.pf.RowGroups() {
+			if group.NumRows() == 0 { // its column chunks need not exist
+				continue
+			}
+			g, err := f.openGroup(group, selected)
+			if err != nil {
+				fail(err)
+				return
+			}
+			for range group.NumRows() {
+				m, err := g.row()
+				if err != nil {
+					g.close()
+					fail(err)
+					return
+				}
+				row++
+				if !yield(m, nil) {
+					g.close()
+					return
+				}
+			}
+			g.close()
+		}
+	}
+}
+
+func (f *File) selectColumns(names []string) ([]*node, error) {
+	if len(names) == 0 {
+		return f.columns, nil
+	}
+	var selected []*node
+	for _, name := range names {
+		i := slices.IndexFunc(f.columns, func(n *node) bool { return n.name == name })
+		if i < 0 {
+			return nil, badinput.Errorf("%s: has no column %q; its columns are %s", f.path, name, f.columnNames())
+		}
+		selected = append(selected, f.columns[i])
+	}
+	return selected, nil
+}
+
+func (f *File) columnNames() string {
+	var names []string
+	for _, n := range f.columns {
+		names = append(names, n.name)
+	}
+	if len(names) > 30 {
+		names = append(names[:30], fmt.Sprintf("… (%d in all)", len(f.columns)))
+	}
+	return strings.Join(names, ", ")
+}
+
+// checkGroup checks the column chunks of the selected columns (nil: of all).
+func (f *File) checkGroup(group pq.RowGroup, leaves []int) error {
+	return guard(func() error {
+		g, ok := group.(*pq.FileRowGroup)
+		if !ok {
+			return fmt.Errorf("row group of type %T", group)
+		}
+		chunks := g.ColumnChunks()
+		for _, i := range leaves {
+			if i >= len(chunks) {
+				return fmt.Errorf("row group with %d of the file's columns", len(chunks))
+			}
+		}
+		index := slices.IndexFunc(f.pf.RowGroups(), func(o pq.RowGroup) bool { return o == group })
+		meta := f.pf.Metadata().RowGroups[index]
+		for _, i := range leaves {
+			if i >= len(meta.Columns) {
+				return fmt.Errorf("row group with %d of the file's columns", len(meta.Columns))
+			}
+			c := &meta.Columns[i]
+			if c.FilePath != "" {
+				return fmt.Errorf("column %s lies in another file, %q", strings.Join(c.MetaData.PathInSchema, "."), c.FilePath)
+			}
+			if err := checkChunk(f.f, f.size, c); err != nil {
+				return fmt.Errorf("column %s: %w", strings.Join(c.MetaData.PathInSchema, "."), err)
+			}
+		}
+		return nil
+	})
+}
+
+// guard runs work of the library. It answers what it was not written for by
+// panicking; here that becomes an error about the file.
+func guard(work func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("damaged or unsupported: %v", p)
+		}
+	}()
+	return work()
+}
