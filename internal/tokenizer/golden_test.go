@@ -1,0 +1,177 @@
+package tokenizer
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// shared returns a folder of the reference data beside a development
+// checkout, or skips.
+func shared(t testing.TB, parts ...string) string {
+	t.Helper()
+	root := os.Getenv("BARKA_SHARED")
+	if root == "" {
+		root = filepath.Join("..", "..", "..", "shared")
+	}
+	path := filepath.Join(append([]string{root, "data", "tokenizers"}, parts...)...)
+	if _, err := os.Stat(path); err != nil {
+		t.Skip("the shared reference data is not here")
+	}
+	return path
+}
+
+// realTokenizer loads one of the genuine tokenizers.
+func realTokenizer(t testing.TB, name string) *Tokenizer {
+	t.Helper()
+	var data []byte
+	var err error
+	switch name {
+	case "gemma":
+		data, err = os.ReadFile(shared(t, "gemma2", "tokenizer.json.gz"))
+		if err == nil {
+			var z *gzip.Reader
+			if z, err = gzip.NewReader(bytes.NewReader(data)); err == nil {
+				data, err = io.ReadAll(z)
+			}
+		}
+	case "gpt_neox":
+		data, err = os.ReadFile(shared(t, "gpt-neox", "20B_tokenizer.json"))
+	case "llama2":
+		data, err = os.ReadFile(shared(t, "llama2", "tokenizer.json"))
+	case "llama32":
+		data = llama3JSON(t, shared(t, "llama3.2"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := Parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tok
+}
+
+// llama3JSON builds the tokenizer.json that Llama 3 ships from its
+// vocabulary and merges.
+func llama3JSON(t testing.TB, dir string) []byte {
+	t.Helper()
+	vocab, err := os.ReadFile(filepath.Join(dir, "encoder.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, err := os.ReadFile(filepath.Join(dir, "vocab.bpe"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var merges []string
+	for _, l := range strings.Split(strings.TrimSpace(string(lines)), "\n") {
+		if !strings.HasPrefix(l, "#version") {
+			merges = append(merges, l)
+		}
+	}
+	doc := map[string]any{
+		"pre_tokenizer": map[string]any{"type": "Sequence", "pretokenizers": []any{
+			map[string]any{"type": "Split", "pattern": map[string]any{"Regex": llama3Pattern}, "behavior": "Isolated", "invert": false},
+			map[string]any{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false},
+		}},
+		"decoder": map[string]any{"type": "ByteLevel"},
+		"model":   map[string]any{"type": "BPE", "vocab": json.RawMessage(vocab), "merges": merges, "ignore_merges": true},
+	}
+	data, err := json.Marshal(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// lines returns the lines of a golden file; the files write line breaks
+// inside a text as \n and a final space as \s.
+func lines(t *testing.T, name string) []string {
+	t.Helper()
+	data, err := os.ReadFile(shared(t, "golden", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
+}
+
+func unescape(s string) string { return strings.NewReplacer(`\n`, "\n", `\s`, " ").Replace(s) }
+
+// TestGoldenIDs: the genuine tokenizers against recorded ids.
+func TestGoldenIDs(t *testing.T) {
+	for _, c := range []struct{ tokenizer, file string }{
+		{"gemma", "spm_%s_tokens_gemma.txt"}, {"gpt_neox", "hf_%s_tokens_gpt_neox.txt"},
+		{"llama2", "hf_%s_tokens_llama2.txt"}, {"llama32", "hf_%s_tokens_llama32.txt"}, {"llama32", "hf_%s_tokens_llama33.txt"},
+	} {
+		tok := realTokenizer(t, c.tokenizer)
+		for _, set := range []string{"small", "mixed"} {
+			inputs, wants := lines(t, set+"_input.txt"), lines(t, fmt.Sprintf(c.file, set))
+			if len(inputs) != len(wants) {
+				t.Fatalf("%s: %d inputs, %d golden lines", c.file, len(inputs), len(wants))
+			}
+			bad := 0
+			for i, in := range inputs {
+				var want []int32
+				for _, f := range strings.FieldsFunc(wants[i], func(r rune) bool { return r == ',' || r == ' ' }) {
+					v, err := strconv.Atoi(f)
+					if err != nil {
+						t.Fatal(err)
+					}
+					want = append(want, int32(v))
+				}
+				got := tok.Encode(unescape(in), false)
+				if !slices.Equal(got, want) {
+					if bad++; bad <= 3 {
+						t.Errorf("%s %s line %d %q:\n got %v\nwant %v", c.tokenizer, set, i+1, in, got, want)
+					}
+				}
+			}
+			if bad > 0 {
+				t.Errorf("%s %s: %d of %d lines differ", c.tokenizer, set, bad, len(inputs))
+			}
+		}
+	}
+}
+
+// TestGoldenTexts: decoding gives the recorded texts.
+func TestGoldenTexts(t *testing.T) {
+	for _, c := range []struct{ tokenizer, tokens, texts string }{
+		{"gpt_neox", "hf_small_tokens_gpt_neox.txt", "hf_small_output_gpt_neox.txt"},
+		{"gpt_neox", "hf_mixed_tokens_gpt_neox.txt", "hf_mixed_output_gpt_neox.txt"},
+		{"llama2", "hf_small_tokens_llama2.txt", "hf_small_output_llama2.txt"},
+	} {
+		tok := realTokenizer(t, c.tokenizer)
+		wants := lines(t, c.texts)
+		for i, l := range lines(t, c.tokens) {
+			var ids []int32
+			for _, f := range strings.FieldsFunc(l, func(r rune) bool { return r == ',' || r == ' ' }) {
+				v, err := strconv.Atoi(f)
+				if err != nil {
+					t.Fatal(err)
+				}
+				ids = append(ids, int32(v))
+			}
+			if got := tok.Decode(ids, false); got != unescape(wants[i]) {
+				t.Errorf("%s line %d: %q, want %q", c.texts, i+1, got, unescape(wants[i]))
+			}
+			s := tok.Stream(false)
+			var text strings.Builder
+			for _, id := range ids {
+				text.WriteString(s.Push(id))
+			}
+			text.WriteString(s.Flush())
+			if text.String() != unescape(wants[i]) {
+				t.Errorf("%s line %d, streamed: %q, want %q", c.texts, i+1, text.String(), unescape(wants[i]))
+			}
+		}
+	}
+}

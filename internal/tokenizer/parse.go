@@ -1,0 +1,367 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"regexp"
+	"strings"
+
+	"golang.org/x/text/unicode/norm"
+
+	"barka/internal/badinput"
+)
+
+// file is tokenizer.json.
+type file struct {
+	AddedTokens   []addedToken    `json:"added_tokens"`
+	Normalizer    json.RawMessage `json:"normalizer"`
+	PreTokenizer  json.RawMessage `json:"pre_tokenizer"`
+	PostProcessor json.RawMessage `json:"post_processor"`
+	Decoder       json.RawMessage `json:"decoder"`
+	Model         json.RawMessage `json:"model"`
+}
+
+// Parse reads the text of a tokenizer.json.
+func Parse(data []byte) (*Tokenizer, error) {
+	var f file
+	if err := json.Unmarshal(data, &f); err != nil {
+		return nil, badinput.Errorf("tokenizer.json: %w", err)
+	}
+	t := &Tokenizer{}
+	var err error
+	if t.model, err = parseModel(f.Model); err != nil {
+		return nil, err
+	}
+	if t.norm, err = parseNormalizer(f.Normalizer, "normalizer"); err != nil {
+		return nil, err
+	}
+	if t.pre, err = parsePreTokenizer(f.PreTokenizer, "pre_tokenizer"); err != nil {
+		return nil, err
+	}
+	if t.dec, err = parseDecoder(f.Decoder, "decoder"); err != nil {
+		return nil, err
+	}
+	t.added = newAddedTokens(f.AddedTokens, t.norm)
+	if t.post, err = t.parsePost(f.PostProcessor, "post_processor"); err != nil {
+		return nil, err
+	}
+	t.config = config{special: Special{BOS: -1, EOS: -1, Pad: -1, Unk: -1}}
+	return t, nil
+}
+
+// none reports a node that is absent or null.
+func none(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
+
+// decodeNode reads a node into a struct.
+func decodeNode(raw json.RawMessage, at string, into any) error {
+	if err := json.Unmarshal(raw, into); err != nil {
+		return badinput.Errorf("tokenizer.json: %s: %w", at, err)
+	}
+	return nil
+}
+
+func unsupported(at, kind string) error {
+	return badinput.Errorf("tokenizer.json: %s: type %q is not supported", at, kind)
+}
+
+// pattern is {"String": …} or {"Regex": …}.
+type pattern struct {
+	String *string `json:"String"`
+	Regex  *string `json:"Regex"`
+}
+
+func (p pattern) compile(at string) (*regexp.Regexp, error) {
+	re, err := regexp.Compile(*p.Regex)
+	if err != nil {
+		return nil, badinput.Errorf("tokenizer.json: %s: pattern %q is not supported: %w", at, *p.Regex, err)
+	}
+	return re, nil
+}
+
+func (p pattern) replace(at, with string) (replace, error) {
+	switch {
+	case p.String != nil:
+		return replace{old: *p.String, with: with}, nil
+	case p.Regex != nil:
+		re, err := p.compile(at)
+		return replace{pattern: re, with: with}, err
+	}
+	return replace{}, badinput.Errorf("tokenizer.json: %s: a pattern needs String or Regex", at)
+}
+
+func parseNormalizer(raw json.RawMessage, at string) (normalizer, error) {
+	if none(raw) {
+		return nil, nil
+	}
+	var n struct {
+		Type        string            `json:"type"`
+		Normalizers []json.RawMessage `json:"normalizers"`
+		Prepend     string            `json:"prepend"`
+		Pattern     pattern           `json:"pattern"`
+		Content     string            `json:"content"`
+		Charsmap    []byte            `json:"precompiled_charsmap"`
+		StripLeft   bool              `json:"strip_left"`
+		StripRight  bool              `json:"strip_right"`
+	}
+	if err := decodeNode(raw, at, &n); err != nil {
+		return nil, err
+	}
+	switch n.Type {
+	case "Sequence":
+		var ns normalizers
+		for i, r := range n.Normalizers {
+			child, err := parseNormalizer(r, at+".normalizers["+itoa(i)+"]")
+			if err != nil {
+				return nil, err
+			}
+			if child != nil {
+				ns = append(ns, child)
+			}
+		}
+		return ns, nil
+	case "NFC":
+		return form(norm.NFC), nil
+	case "NFD":
+		return form(norm.NFD), nil
+	case "NFKC":
+		return form(norm.NFKC), nil
+	case "NFKD":
+		return form(norm.NFKD), nil
+	case "Lowercase":
+		return normalizerFunc(strings.ToLower), nil
+	case "Prepend":
+		return prepend(n.Prepend), nil
+	case "Strip":
+		return strip{n.StripLeft, n.StripRight}, nil
+	case "Replace":
+		return n.Pattern.replace(at, n.Content)
+	case "Precompiled":
+		p, err := newPrecompiled(n.Charsmap)
+		if err != nil {
+			return nil, badinput.Errorf("tokenizer.json: %s: %w", at, err)
+		}
+		return p, nil
+	}
+	return nil, unsupported(at, n.Type)
+}
+
+// space is the fields of Metaspace, which pre-tokenizer and decoder share.
+type spaceNode struct {
+	Replacement    string  `json:"replacement"`
+	AddPrefixSpace *bool   `json:"add_prefix_space"`
+	PrependScheme  *string `json:"prepend_scheme"`
+	Split          *bool   `json:"split"`
+}
+
+// scheme returns always, first or never; the older field knows two of them.
+func (s spaceNode) scheme(at string) (string, error) {
+	switch {
+	case s.PrependScheme != nil:
+		switch *s.PrependScheme {
+		case "always", "first", "never":
+			return *s.PrependScheme, nil
+		}
+		return "", badinput.Errorf("tokenizer.json: %s: prepend_scheme %q, expected always, first or never", at, *s.PrependScheme)
+	case s.AddPrefixSpace != nil && !*s.AddPrefixSpace:
+		return "never", nil
+	}
+	return "always", nil
+}
+
+func parsePreTokenizer(raw json.RawMessage, at string) (preTokenizer, error) {
+	if none(raw) {
+		return nil, nil
+	}
+	var n struct {
+		Type             string            `json:"type"`
+		PreTokenizers    []json.RawMessage `json:"pretokenizers"`
+		UseRegex         *bool             `json:"use_regex"`
+		Pattern          pattern           `json:"pattern"`
+		Behavior         string            `json:"behavior"`
+		Invert           bool              `json:"invert"`
+		IndividualDigits bool              `json:"individual_digits"`
+		spaceNode
+	}
+	if err := decodeNode(raw, at, &n); err != nil {
+		return nil, err
+	}
+	switch n.Type {
+	case "Sequence":
+		var ps preTokenizers
+		for i, r := range n.PreTokenizers {
+			child, err := parsePreTokenizer(r, at+".pretokenizers["+itoa(i)+"]")
+			if err != nil {
+				return nil, err
+			}
+			if child != nil {
+				ps = append(ps, child)
+			}
+		}
+		return ps, nil
+	case "ByteLevel":
+		b := byteLevel{prefixSpace: n.AddPrefixSpace != nil && *n.AddPrefixSpace}
+		if n.UseRegex == nil || *n.UseRegex {
+			b.pattern = scanGPT2
+		}
+		return b, nil
+	case "Metaspace":
+		scheme, err := n.scheme(at)
+		if n.Replacement == "" {
+			return nil, badinput.Errorf("tokenizer.json: %s: Metaspace has no replacement", at)
+		}
+		return metaspace{n.Replacement, scheme, n.Split == nil || *n.Split}, err
+	case "Split":
+		return parseSplit(n.Pattern, n.Behavior, n.Invert, at)
+	case "Digits":
+		digits := func(r rune) bool { c, _ := next(string(r)); return c == number }
+		return splitBy{next: nextRune(digits, !n.IndividualDigits), behavior: "Isolated"}, nil
+	case "Punctuation":
+		if n.Behavior == "" {
+			n.Behavior = "Isolated"
+		}
+		return newSplit(nextRune(punctuation, false), n.Behavior, false, at)
+	}
+	return nil, unsupported(at, n.Type)
+}
+
+func parseSplit(p pattern, behavior string, invert bool, at string) (preTokenizer, error) {
+	switch {
+	case p.String != nil:
+		return newSplit(nextString(*p.String), behavior, invert, at)
+	case p.Regex == nil:
+		return nil, badinput.Errorf("tokenizer.json: %s: a pattern needs String or Regex", at)
+	}
+	if scan := knownScanner(*p.Regex); scan != nil {
+		return newSplit(nextScanner(scan), behavior, invert, at)
+	}
+	re, err := p.compile(at)
+	if err != nil {
+		return nil, err
+	}
+	return newSplit(nextRegexp(re), behavior, invert, at)
+}
+
+func newSplit(next func(string, int) (int, int), behavior string, invert bool, at string) (preTokenizer, error) {
+	switch behavior {
+	case "Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous":
+		return splitBy{next, behavior, invert}, nil
+	}
+	return nil, badinput.Errorf("tokenizer.json: %s: behavior %q is not supported", at, behavior)
+}
+
+func parseDecoder(raw json.RawMessage, at string) (decoder, error) {
+	if none(raw) {
+		return nil, nil
+	}
+	var n struct {
+		Type     string            `json:"type"`
+		Decoders []json.RawMessage `json:"decoders"`
+		Pattern  pattern           `json:"pattern"`
+		Content  string            `json:"content"`
+		Start    int               `json:"start"`
+		Stop     int               `json:"stop"`
+		spaceNode
+	}
+	if err := decodeNode(raw, at, &n); err != nil {
+		return nil, err
+	}
+	switch n.Type {
+	case "Sequence":
+		var ds decoders
+		for i, r := range n.Decoders {
+			child, err := parseDecoder(r, at+".decoders["+itoa(i)+"]")
+			if err != nil {
+				return nil, err
+			}
+			if child != nil {
+				ds = append(ds, child)
+			}
+		}
+		return ds, nil
+	case "ByteLevel":
+		return byteLevelDecoder{}, nil
+	case "Metaspace":
+		scheme, err := n.scheme(at)
+		if n.Replacement == "" {
+			return nil, badinput.Errorf("tokenizer.json: %s: Metaspace has no replacement", at)
+		}
+		return metaspaceDecoder{n.Replacement, scheme == "never"}, err
+	case "Replace":
+		r, err := n.Pattern.replace(at, n.Content)
+		return replaceDecoder{r}, err
+	case "ByteFallback":
+		return byteFallbackDecoder{}, nil
+	case "Fuse":
+		return fuseDecoder{}, nil
+	case "Strip":
+		if n.Content == "" {
+			return nil, badinput.Errorf("tokenizer.json: %s: Strip has no content", at)
+		}
+		return stripDecoder{n.Content, n.Start, n.Stop}, nil
+	}
+	return nil, unsupported(at, n.Type)
+}
+
+// parsePost reads the post-processor; ByteLevel changes offsets only.
+func (t *Tokenizer) parsePost(raw json.RawMessage, at string) (*template, error) {
+	if none(raw) {
+		return nil, nil
+	}
+	var n struct {
+		Type       string            `json:"type"`
+		Processors []json.RawMessage `json:"processors"`
+		Single     []struct {
+			SpecialToken *struct {
+				ID string `json:"id"`
+			} `json:"SpecialToken"`
+			Sequence *struct {
+				ID string `json:"id"`
+			} `json:"Sequence"`
+		} `json:"single"`
+		SpecialTokens map[string]struct {
+			IDs []int32 `json:"ids"`
+		} `json:"special_tokens"`
+	}
+	if err := decodeNode(raw, at, &n); err != nil {
+		return nil, err
+	}
+	switch n.Type {
+	case "ByteLevel":
+		return nil, nil
+	case "Sequence":
+		var out *template
+		for i, r := range n.Processors {
+			child, err := t.parsePost(r, at+".processors["+itoa(i)+"]")
+			if err != nil {
+				return nil, err
+			}
+			if child == nil {
+				continue
+			}
+			if out != nil {
+				return nil, badinput.Errorf("tokenizer.json: %s: two templates in a row are not supported", at)
+			}
+			out = child
+		}
+		return out, nil
+	case "TemplateProcessing":
+		out, seen := &template{}, false
+		for _, s := range n.Single {
+			switch {
+			case s.Sequence != nil:
+				seen = true
+			case s.SpecialToken != nil:
+				tok, ok := n.SpecialTokens[s.SpecialToken.ID]
+				if !ok {
+					return nil, badinput.Errorf("tokenizer.json: %s: template token %q is not in special_tokens", at, s.SpecialToken.ID)
+				}
+				if seen {
+					out.after = append(out.after, tok.IDs...)
+				} else {
+					out.before = append(out.before, tok.IDs...)
+				}
+			}
+		}
+		return out, nil
+	}
+	return nil, unsupported(at, n.Type)
+}

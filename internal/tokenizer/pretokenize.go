@@ -1,0 +1,261 @@
+package tokenizer
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// piece is a stretch of text on its way to the model; first says that it
+// begins the original text.
+type piece struct {
+	text  string
+	first bool
+}
+
+// preTokenizer splits pieces further.
+type preTokenizer interface{ split(in []piece) []piece }
+
+// preTokenizers run one after the other.
+type preTokenizers []preTokenizer
+
+func (ps preTokenizers) split(in []piece) []piece {
+	for _, p := range ps {
+		in = p.split(in)
+	}
+	return in
+}
+
+// metaspace replaces spaces by a mark that also begins the text.
+type metaspace struct {
+	mark    string
+	prepend string // always, first, never
+	splits  bool
+}
+
+func (m metaspace) split(in []piece) []piece {
+	var out []piece
+	for _, p := range in {
+		s := strings.ReplaceAll(p.text, " ", m.mark)
+		if (m.prepend == "always" || m.prepend == "first" && p.first) && !strings.HasPrefix(s, m.mark) {
+			s = m.mark + s
+		}
+		if !m.splits {
+			out = append(out, piece{s, p.first})
+			continue
+		}
+		first := p.first
+		for s != "" {
+			// Each mark begins a piece.
+			end := len(s)
+			if i := strings.Index(s[1:], m.mark); i >= 0 {
+				end = 1 + i
+			}
+			out = append(out, piece{s[:end], first})
+			s, first = s[end:], false
+		}
+	}
+	return out
+}
+
+// byteLevel maps bytes to printable characters, after splitting by GPT-2's
+// pattern.
+type byteLevel struct {
+	prefixSpace bool
+	pattern     scanner // nil: no splitting
+}
+
+func (b byteLevel) split(in []piece) []piece {
+	var out []piece
+	for _, p := range in {
+		s := p.text
+		if b.prefixSpace && s != "" && !strings.HasPrefix(s, " ") {
+			s = " " + s
+		}
+		if b.pattern == nil {
+			out = append(out, piece{byteText(s), p.first})
+			continue
+		}
+		for i := 0; i < len(s); {
+			n := b.pattern(s[i:])
+			if n <= 0 {
+				_, n = utf8.DecodeRuneInString(s[i:])
+			}
+			out = append(out, piece{byteText(s[i : i+n]), p.first && i == 0})
+			i += n
+		}
+	}
+	return out
+}
+
+// splitBy cuts pieces at the matches of a pattern.
+type splitBy struct {
+	// next returns the first match in s at or after byte i, or -1.
+	next     func(s string, i int) (start, end int)
+	behavior string
+	invert   bool
+}
+
+func (b splitBy) split(in []piece) []piece {
+	var out []piece
+	for _, p := range in {
+		first := p.first
+		for _, s := range b.parts(p.text) {
+			if s != "" {
+				out = append(out, piece{s, first})
+				first = false
+			}
+		}
+	}
+	return out
+}
+
+// span is a stretch of text that a pattern matched, or not.
+type span struct {
+	start, end int
+	match      bool
+}
+
+func (b splitBy) spans(s string) []span {
+	var spans []span
+	at := 0
+	for at < len(s) {
+		start, end := b.next(s, at)
+		if start < 0 {
+			break
+		}
+		if end == start {
+			// An empty match: step over a character.
+			_, n := utf8.DecodeRuneInString(s[start:])
+			if start+n >= len(s) {
+				break
+			}
+			spans = append(spans, span{at, start + n, false})
+			at = start + n
+			continue
+		}
+		if start > at {
+			spans = append(spans, span{at, start, false})
+		}
+		spans = append(spans, span{start, end, true})
+		at = end
+	}
+	if at < len(s) {
+		spans = append(spans, span{at, len(s), false})
+	}
+	if b.invert {
+		for i := range spans {
+			spans[i].match = !spans[i].match
+		}
+	}
+	return spans
+}
+
+func (b splitBy) parts(s string) []string {
+	var out []string
+	var open bool // the last part may still grow
+	spans := b.spans(s)
+	switch b.behavior {
+	case "Removed":
+		for _, x := range spans {
+			if !x.match {
+				out = append(out, s[x.start:x.end])
+			}
+		}
+	case "Isolated":
+		for _, x := range spans {
+			out = append(out, s[x.start:x.end])
+		}
+	case "MergedWithPrevious":
+		for _, x := range spans {
+			if x.match && open {
+				out[len(out)-1] += s[x.start:x.end]
+			} else {
+				out = append(out, s[x.start:x.end])
+			}
+			open = !x.match
+		}
+	case "MergedWithNext":
+		for _, x := range spans {
+			if !x.match && open {
+				out[len(out)-1] += s[x.start:x.end]
+			} else {
+				out = append(out, s[x.start:x.end])
+			}
+			open = x.match
+		}
+	case "Contiguous":
+		for i, x := range spans {
+			if i > 0 && spans[i-1].match == x.match {
+				out[len(out)-1] += s[x.start:x.end]
+			} else {
+				out = append(out, s[x.start:x.end])
+			}
+		}
+	}
+	return out
+}
+
+// nextString, nextRegexp, nextScanner and nextRune find matches of a literal,
+// of an RE2 pattern, of one of the known patterns, and of single characters.
+func nextString(sub string) func(string, int) (int, int) {
+	return func(s string, i int) (int, int) {
+		if sub == "" {
+			return -1, -1
+		}
+		at := strings.Index(s[i:], sub)
+		if at < 0 {
+			return -1, -1
+		}
+		return i + at, i + at + len(sub)
+	}
+}
+
+func nextRegexp(re *regexp.Regexp) func(string, int) (int, int) {
+	return func(s string, i int) (int, int) {
+		m := re.FindStringIndex(s[i:])
+		if m == nil {
+			return -1, -1
+		}
+		return i + m[0], i + m[1]
+	}
+}
+
+func nextScanner(scan scanner) func(string, int) (int, int) {
+	return func(s string, i int) (int, int) {
+		for i < len(s) {
+			if n := scan(s[i:]); n > 0 {
+				return i, i + n
+			}
+			_, n := utf8.DecodeRuneInString(s[i:])
+			i += n
+		}
+		return -1, -1
+	}
+}
+
+func nextRune(is func(rune) bool, runs bool) func(string, int) (int, int) {
+	return func(s string, i int) (int, int) {
+		start := strings.IndexFunc(s[i:], is)
+		if start < 0 {
+			return -1, -1
+		}
+		start += i
+		if !runs {
+			_, n := utf8.DecodeRuneInString(s[start:])
+			return start, start + n
+		}
+		n := strings.IndexFunc(s[start:], func(r rune) bool { return !is(r) })
+		if n < 0 {
+			n = len(s) - start
+		}
+		return start, start + n
+	}
+}
+
+// punctuation is what the reference counts as such: ASCII punctuation and
+// Unicode's category P.
+func punctuation(r rune) bool {
+	return r < 128 && strings.ContainsRune("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", r) || unicode.Is(unicode.P, r)
+}

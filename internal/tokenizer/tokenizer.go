@@ -1,0 +1,158 @@
+// Package tokenizer turns text into token ids and back exactly as the Hugging
+// Face tokenizers library does, from the same tokenizer.json. A node of the
+// file that is not implemented is an error that names it; truncation and
+// padding settings in the file are ignored, as lengths are the caller's
+// business.
+//
+// Text passes through: added tokens (matched in the raw text), normalizer,
+// pre-tokenizer, model (byte-pair encoding or unigram), post-processor; and
+// back through the decoder.
+package tokenizer
+
+import (
+	"sync"
+)
+
+// Tokenizer encodes and decodes. It is safe for concurrent use.
+type Tokenizer struct {
+	added  *addedTokens
+	norm   normalizer // nil: none
+	pre    preTokenizer
+	model  model
+	post   *template // nil: adds nothing
+	dec    decoder   // nil: tokens joined by spaces
+	config config
+
+	encoders sync.Pool // *encoder
+}
+
+// model turns one pre-tokenized piece into ids.
+type model interface {
+	encode(e *encoder, piece string, ids []int32) []int32
+	id(token string) (int32, bool)
+	token(id int32) (string, bool)
+	size() int // largest id + 1
+}
+
+// encoder is scratch memory of one Encode call: symbols, a heap, and a cache
+// of pieces already encoded.
+type encoder struct {
+	symbols []symbol
+	heap    []merge
+	pieces  []piece
+	cache   map[string][]int32
+	lattice []node
+}
+
+// cacheLimit bounds an encoder's cache; when full it starts afresh.
+const cacheLimit = 1 << 14
+
+// EncodeOptions vary encoding.
+type EncodeOptions struct {
+	// AddSpecial applies the post-processor: beginning and end tokens.
+	AddSpecial bool
+	// NoParseSpecial treats the text of special tokens, such as <eos>, as
+	// plain text, so that data cannot forge them. Other added tokens are
+	// still matched.
+	NoParseSpecial bool
+}
+
+// Encode returns the ids of text, special strings in it parsed as tokens, as
+// Hugging Face's encode does.
+func (t *Tokenizer) Encode(text string, addSpecial bool) []int32 {
+	return t.EncodeOptions(text, EncodeOptions{AddSpecial: addSpecial})
+}
+
+// EncodeOptions returns the ids of text.
+func (t *Tokenizer) EncodeOptions(text string, o EncodeOptions) []int32 {
+	e, _ := t.encoders.Get().(*encoder)
+	if e == nil {
+		e = &encoder{cache: map[string][]int32{}}
+	}
+	defer t.encoders.Put(e)
+	ids := make([]int32, 0, len(text)/3+4)
+	if o.AddSpecial && t.post != nil {
+		ids = append(ids, t.post.before...)
+	}
+	ids = t.encodeText(e, text, o.NoParseSpecial, ids)
+	if o.AddSpecial && t.post != nil {
+		ids = append(ids, t.post.after...)
+	}
+	return ids
+}
+
+// encodeText splits text at the added tokens, first those that match raw
+// text, then those that match normalized text, and encodes what lies between.
+func (t *Tokenizer) encodeText(e *encoder, text string, noSpecial bool, ids []int32) []int32 {
+	t.added.raw.split(text, noSpecial, func(part string, start int, id int32) {
+		if id >= 0 {
+			ids = append(ids, id)
+			return
+		}
+		if t.norm != nil {
+			part = t.norm.normalize(part)
+		}
+		t.added.normalized.split(part, noSpecial, func(part string, inner int, id int32) {
+			if id >= 0 {
+				ids = append(ids, id)
+				return
+			}
+			e.pieces = append(e.pieces[:0], piece{part, start == 0 && inner == 0})
+			if t.pre != nil {
+				e.pieces = t.pre.split(e.pieces)
+			}
+			for _, p := range e.pieces {
+				if p.text != "" {
+					ids = t.model.encode(e, p.text, ids)
+				}
+			}
+		})
+	})
+	return ids
+}
+
+// Decode returns the text of ids; skipSpecial leaves special tokens out.
+// Unknown ids are left out.
+func (t *Tokenizer) Decode(ids []int32, skipSpecial bool) string {
+	tokens := make([]string, 0, len(ids))
+	for _, id := range ids {
+		if skipSpecial && t.added.special[id] {
+			continue
+		}
+		if s, ok := t.Token(id); ok {
+			tokens = append(tokens, s)
+		}
+	}
+	return decodeTokens(t.dec, tokens)
+}
+
+// ID returns the id of a token's text.
+func (t *Tokenizer) ID(token string) (int32, bool) {
+	if id, ok := t.added.ids[token]; ok {
+		return id, true
+	}
+	return t.model.id(token)
+}
+
+// Token returns the text of an id, as the vocabulary holds it.
+func (t *Tokenizer) Token(id int32) (string, bool) {
+	if s, ok := t.added.texts[id]; ok {
+		return s, true
+	}
+	return t.model.token(id)
+}
+
+// IsSpecial reports whether an id is a special token.
+func (t *Tokenizer) IsSpecial(id int32) bool { return t.added.special[id] }
+
+// VocabSize returns the largest id plus one, added tokens included.
+func (t *Tokenizer) VocabSize() int {
+	n := t.model.size()
+	for id := range t.added.texts {
+		n = max(n, int(id)+1)
+	}
+	return n
+}
+
+// template is what the post-processor puts around a single text.
+type template struct{ before, after []int32 }

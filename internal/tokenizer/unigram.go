@@ -1,0 +1,144 @@
+package tokenizer
+
+import (
+	"errors"
+	"math"
+	"unicode/utf8"
+)
+
+// unigram is the unigram language model (Kudo, 2018): the segmentation of
+// highest total score.
+type unigram struct {
+	vocab        map[string]int32
+	pieces       []string
+	scores       []float64
+	unk          int32
+	unkScore     float64
+	byteFallback bool
+	bytes        [256]int32
+	longest      int
+}
+
+// node is the best way to reach a byte of the piece.
+type node struct {
+	score float64
+	from  int32
+	id    int32
+}
+
+// unkPenalty is taken from the lowest score for an unknown character.
+const unkPenalty = 10
+
+func newUnigram(pieces []string, scores []float64, unk int32) (*unigram, error) {
+	if unk < 0 || int(unk) >= len(pieces) {
+		return nil, errors.New("model.unk_id is not in model.vocab")
+	}
+	m := &unigram{vocab: make(map[string]int32, len(pieces)), pieces: pieces, scores: scores, unk: unk}
+	lowest := math.Inf(1)
+	for b := range m.bytes {
+		m.bytes[b] = -1
+	}
+	for i, p := range pieces {
+		m.vocab[p] = int32(i)
+		m.longest = max(m.longest, len(p))
+		lowest = min(lowest, scores[i])
+		if b, ok := byteToken(p); ok {
+			m.bytes[b] = int32(i)
+		}
+	}
+	m.unkScore = lowest - unkPenalty
+	return m, nil
+}
+
+// byteToken parses <0xAB>.
+func byteToken(s string) (byte, bool) {
+	if len(s) != 6 || s[:3] != "<0x" || s[5] != '>' {
+		return 0, false
+	}
+	hi, ok1 := hexDigit(s[3])
+	lo, ok2 := hexDigit(s[4])
+	return hi<<4 | lo, ok1 && ok2
+}
+
+func hexDigit(c byte) (byte, bool) {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0', true
+	case c >= 'A' && c <= 'F':
+		return c - 'A' + 10, true
+	case c >= 'a' && c <= 'f':
+		return c - 'a' + 10, true
+	}
+	return 0, false
+}
+
+func (m *unigram) id(token string) (int32, bool) { id, ok := m.vocab[token]; return id, ok }
+
+func (m *unigram) token(id int32) (string, bool) {
+	if id < 0 || int(id) >= len(m.pieces) {
+		return "", false
+	}
+	return m.pieces[id], true
+}
+
+func (m *unigram) size() int { return len(m.pieces) }
+
+// encode runs Viterbi over the bytes of a piece. Unknown characters in a row
+// become one unknown token, or their bytes.
+func (m *unigram) encode(e *encoder, s string, ids []int32) []int32 {
+	best := e.lattice[:0]
+	for range len(s) + 1 {
+		best = append(best, node{math.Inf(-1), -1, -1})
+	}
+	e.lattice = best
+	best[0].score = 0
+	for i := 0; i < len(s); {
+		_, size := utf8.DecodeRuneInString(s[i:])
+		single := false
+		for n := 1; n <= m.longest && i+n <= len(s); n++ {
+			id, ok := m.vocab[s[i:i+n]]
+			if !ok {
+				continue
+			}
+			single = single || n == size
+			if sc := best[i].score + m.scores[id]; sc > best[i+n].score || best[i+n].from < 0 {
+				best[i+n] = node{sc, int32(i), id}
+			}
+		}
+		if !single {
+			if sc := best[i].score + m.unkScore; sc > best[i+size].score || best[i+size].from < 0 {
+				best[i+size] = node{sc, int32(i), m.unk}
+			}
+		}
+		i += size
+	}
+	from := len(ids)
+	for at := int32(len(s)); at > 0; at = best[at].from {
+		b := best[at]
+		switch {
+		case b.id != m.unk:
+			ids = append(ids, b.id)
+		case m.byteFallback && m.allBytes(s[b.from:at]):
+			for j := at - 1; j >= b.from; j-- {
+				ids = append(ids, m.bytes[s[j]])
+			}
+		case len(ids) > from && ids[len(ids)-1] == m.unk:
+			// fused with the unknown character after it
+		default:
+			ids = append(ids, m.unk)
+		}
+	}
+	for i, j := from, len(ids)-1; i < j; i, j = i+1, j-1 {
+		ids[i], ids[j] = ids[j], ids[i]
+	}
+	return ids
+}
+
+func (m *unigram) allBytes(s string) bool {
+	for i := range len(s) {
+		if m.bytes[s[i]] < 0 {
+			return false
+		}
+	}
+	return true
+}
