@@ -34,28 +34,30 @@ type listDigest struct {
 
 // add appends one list: the tokens, then a token repeated.
 func (l *listDigest) add(tokens []int32, padding int, pad int32) {
-	open := ", ["
+	open := ", "
 	if !l.started {
 		l.d.Reset()
-		l.started, open = true, "[["
+		l.started, open = true, "["
 	}
-	b := append(l.scratch[:0], open...)
-	for i, t := range tokens {
-		if i > 0 {
-			b = append(b, ", "...)
-		}
-		b = strconv.AppendInt(b, int64(t), 10)
+	l.scratch = appendPadded(append(l.scratch[:0], open...), tokens, padding, pad)
+	l.d.Write(l.scratch)
+}
+
+// appendPadded appends Python's str() of the list of the tokens followed by
+// a pad token repeated.
+func appendPadded(b []byte, tokens []int32, padding int, pad int32) []byte {
+	b = append(b, '[')
+	for _, t := range tokens {
+		b = append(strconv.AppendInt(b, int64(t), 10), ", "...)
 	}
-	one := strconv.AppendInt([]byte(", "), int64(pad), 10)
-	for i := range padding {
-		if i == 0 && len(tokens) == 0 {
-			b = append(b, one[2:]...)
-			continue
-		}
+	one := append(strconv.AppendInt(nil, int64(pad), 10), ", "...)
+	for range padding {
 		b = append(b, one...)
 	}
-	l.scratch = append(b, ']')
-	l.d.Write(l.scratch)
+	if len(tokens)+padding > 0 {
+		b = b[:len(b)-2]
+	}
+	return append(b, ']')
 }
 
 // sum closes the list.

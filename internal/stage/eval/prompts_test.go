@@ -92,3 +92,35 @@ func promptsDigest(docs []tasks.Doc) string {
 	}
 	return digestSorted(digests)
 }
+
+// TestFullScale runs all 116 tasks whose data is public, with a fake model:
+// 23,289 questions.
+func TestFullScale(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := ConvertAceGPT(t.Context(), filepath.Join(sharedOALL(t), "acegpt"), dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	o := fixtureOptions(t, "acva,arabic_mmlu,arabic_exams")
+	o.DataDir, o.NoDetails = dir, true
+	start := time.Now()
+	out, err := Run(t.Context(), newHashModel(), o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d questions, %d choices (%d asked) in %v", out.Questions, out.Scored+out.Reused, out.Scored, time.Since(start))
+	if out.Questions != 23289 || out.Scored+out.Reused != 2*8710+4*14042+4*537 {
+		t.Errorf("%d questions, %d choices", out.Questions, out.Scored+out.Reused)
+	}
+	extra, err := os.ReadFile(out.ExtraPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(extra), `"prompts_as_published": true`); n != 116 {
+		t.Errorf("%d tasks report published prompts, want 116", n)
+	}
+	// Always answering the commoner of true and false: the figure of the
+	// published audit of ACVA.
+	if m := out.Leaderboard.Rows[0].Majority; m < 64.185 || m > 64.195 {
+		t.Errorf("ACVA's majority baseline %.2f, want 64.19", m)
+	}
+}

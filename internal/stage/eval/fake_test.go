@@ -1,0 +1,115 @@
+package eval
+
+import (
+	"context"
+	"hash/fnv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"barka/internal/pytext"
+)
+
+// hashModel is a fake for testing the machinery: its log-probabilities are
+// hashes of the tokens and mean nothing.
+type hashModel struct {
+	tokenizer Tokenizer
+	maxLength int
+	info      ModelInfo
+	// asked counts the requests, and fail stops after that many.
+	asked atomic.Int64
+	fail  int64
+	err   error
+}
+
+func newHashModel() *hashModel {
+	return &hashModel{tokenizer: characterTokenizer{bos: true}, maxLength: 8192, info: ModelInfo{Digest: "d", DType: "torch.float32", Size: "1.0 KB"}}
+}
+
+func (m *hashModel) Name() string         { return "test/hash-model" }
+func (m *hashModel) Info() ModelInfo      { return m.info }
+func (m *hashModel) MaxLength() int       { return m.maxLength }
+func (m *hashModel) Tokenizer() Tokenizer { return m.tokenizer }
+
+func (m *hashModel) Score(ctx context.Context, reqs []Request, progress func(int)) ([]Score, error) {
+	out := make([]Score, len(reqs))
+	for i, r := range reqs {
+		if m.asked.Add(1); m.fail > 0 && m.asked.Load() > m.fail {
+			return nil, m.err
+		}
+		key := r.key()
+		h := fnv.New64a()
+		h.Write(key[:])
+		out[i] = Score{LogProb: -float64(h.Sum64()%100000) / 1000, Greedy: h.Sum64()%3 == 0}
+	}
+	progress(len(reqs))
+	return out, ctx.Err()
+}
+
+func (m *hashModel) ApplyChatTemplate(messages []Message) (string, error) {
+	var b strings.Builder
+	for _, msg := range messages {
+		b.WriteString("<" + msg.Role + ">" + msg.Content + "</" + msg.Role + ">")
+	}
+	return b.String() + "<assistant>", nil
+}
+
+const (
+	fakeEOS = 1
+	fakeBOS = 2
+)
+
+// characterTokenizer makes a token of every character.
+type characterTokenizer struct{ bos bool }
+
+func (characterTokenizer) EOS() int32 { return fakeEOS }
+
+func (c characterTokenizer) Encode(text string, special bool) []int32 {
+	var out []int32
+	if special && c.bos {
+		out = append(out, fakeBOS)
+	}
+	for _, r := range text {
+		out = append(out, r)
+	}
+	return out
+}
+
+// wordTokenizer makes a token of every run of characters that are not space,
+// with the space before it, so that tokens span the border of prompt and
+// choice.
+type wordTokenizer struct{}
+
+func (wordTokenizer) EOS() int32 { return fakeEOS }
+
+func (wordTokenizer) Encode(text string, _ bool) []int32 {
+	var out []int32
+	word := ""
+	flush := func() {
+		if word != "" {
+			h := fnv.New32a()
+			h.Write([]byte(word))
+			out = append(out, 100+int32(h.Sum32()%1000))
+		}
+		word = ""
+	}
+	inWord := false
+	for _, r := range text {
+		if pytext.IsSpace(r) && inWord {
+			flush()
+		}
+		inWord = !pytext.IsSpace(r)
+		word += string(r)
+	}
+	flush()
+	return out
+}
+
+// slowModel answers like hashModel, one question at a time and late, so that
+// a test can kill it.
+type slowModel struct{ *hashModel }
+
+func (m slowModel) Score(ctx context.Context, reqs []Request, progress func(int)) ([]Score, error) {
+	time.Sleep(15 * time.Millisecond)
+	return m.hashModel.Score(ctx, reqs, progress)
+}

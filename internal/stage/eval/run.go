@@ -1,0 +1,360 @@
+package eval
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"barka/internal/badinput"
+	"barka/internal/pyrandom"
+	"barka/internal/stage/eval/hubdata"
+	"barka/internal/stage/eval/tasks"
+)
+
+// Options says what to evaluate and how.
+type Options struct {
+	// Tasks comes from tasks.ParseList.
+	Tasks []tasks.Selection
+	// DataDir holds the benchmark files in the hub's layout.
+	DataDir string
+	// OutputDir receives results, details and the score journal.
+	OutputDir string
+	// MaxSamples bounds the questions of a task; 0 means all.
+	MaxSamples int
+	// BatchSize is recorded as override_batch_size, and the token digests are
+	// those of the reference at this size. It does not change how scores are
+	// computed. 0 or less means automatic.
+	BatchSize int
+	// MaxLength bounds a model's input; 0 means the model's own limit.
+	MaxLength int
+	// Border defaults to Joint.
+	Border Border
+	// UseChatTemplate renders prompts as conversations; SystemPrompt opens them.
+	UseChatTemplate bool
+	SystemPrompt    string
+	// NoDetails leaves out the parquet file of every question.
+	NoDetails bool
+	// JobID is copied to config_general.
+	JobID string
+	// Workers bounds the goroutines that encode prompts; 0 means all CPUs.
+	Workers int
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// Log receives notes; nil discards them.
+	Log *slog.Logger
+}
+
+// Validate refuses options that cannot be right.
+func (o Options) Validate() error {
+	switch {
+	case len(o.Tasks) == 0:
+		return badinput.Errorf("no tasks; --tasks oall runs all")
+	case o.DataDir == "":
+		return badinput.Errorf("no benchmark data; --data names the directory that holds OALL/Arabic_MMLU and the others")
+	case o.MaxSamples < 0:
+		return badinput.Errorf("--max-samples is %d, expected 0 (all) or more", o.MaxSamples)
+	case o.MaxLength < 0:
+		return badinput.Errorf("maximal length is %d, expected 0 (the model's) or more", o.MaxLength)
+	case o.Border != "" && !slices.Contains(Borders, o.Border):
+		return badinput.Errorf("token border %q, expected one of %v", o.Border, Borders)
+	}
+	return nil
+}
+
+func (o Options) maxLength(m Model) int {
+	if o.MaxLength > 0 {
+		return o.MaxLength
+	}
+	return m.MaxLength()
+}
+
+func (o Options) now() time.Time {
+	if o.Now != nil {
+		return o.Now()
+	}
+	return time.Now()
+}
+
+// Failure is a task that could not be run, and why.
+type Failure struct {
+	Task string
+	Err  error
+}
+
+// sample is one question in one number of shots.
+type sample struct {
+	doc              tasks.Doc
+	context          string
+	asked, effective int
+	requests         []Request
+	first            int // index of requests[0] among the run's requests
+	scores           []Score
+	value            int // of the task's metric
+}
+
+// taskRun is a task in one number of shots.
+type taskRun struct {
+	task     tasks.Task
+	shots    tasks.Shots
+	original int // questions before MaxSamples
+	samples  []sample
+}
+
+// name is the key in results: suite|task|shots.
+func (r *taskRun) name() string { return fmt.Sprintf("%s|%d", r.task.Key(), r.shots.K) }
+
+// Outcome is what a run produced.
+type Outcome struct {
+	// ResultsPath is lighteval's result file; DetailsDir holds a parquet file
+	// a task; TablePath and ExtraPath are this package's own files.
+	ResultsPath, DetailsDir, TablePath, ExtraPath string
+	Leaderboard                                   Leaderboard
+	// Console is the markdown table lighteval prints.
+	Console  string
+	Failures []Failure
+	// Scored and Reused count requests; Questions counts questions.
+	Scored, Reused, Questions int
+}
+
+// Run evaluates a model. A task that cannot be run is left out and listed in
+// the outcome's Failures, and Run then returns the outcome together with an
+// error; the files of the other tasks are written. Scores are journaled below
+// OutputDir, so that a run that was interrupted goes on where it stopped.
+func Run(ctx context.Context, m Model, o Options, progress Progress) (*Outcome, error) {
+	start := o.now()
+	e, err := prepare(ctx, m, o, progress)
+	if err != nil {
+		return nil, err
+	}
+	if len(e.runs) == 0 {
+		return &Outcome{Failures: e.failures}, failed(e.failures, len(o.Tasks))
+	}
+	if err := e.score(ctx); err != nil {
+		return nil, err
+	}
+	for _, r := range e.runs {
+		for i := range r.samples {
+			s := &r.samples[i]
+			s.value = measure(r.task, s.doc, logProbs(s.scores))
+		}
+	}
+	out, err := e.write(start)
+	if err != nil {
+		return nil, err
+	}
+	return out, failed(e.failures, len(o.Tasks))
+}
+
+// failed sums failures up as one error; nil when there are none.
+func failed(failures []Failure, asked int) error {
+	if len(failures) == 0 {
+		return nil
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d of %d tasks could not be run:", len(failures), asked)
+	missing := map[string][]*hubdata.Missing{}
+	bad := false
+	for _, f := range failures {
+		var m *hubdata.Missing
+		if errors.As(f.Err, &m) {
+			missing[m.Repo] = append(missing[m.Repo], m)
+			continue
+		}
+		bad = bad || badinput.Is(f.Err)
+		fmt.Fprintf(&b, "\n  %s: %v", f.Task, f.Err)
+	}
+	for _, repo := range sortedKeys(missing) {
+		b.WriteString(missingText(missing[repo]))
+	}
+	if bad || len(missing) > 0 {
+		return badinput.Errorf("%s", b.String())
+	}
+	return errors.New(b.String())
+}
+
+// missingText lists a repository's missing splits and how to get them.
+func missingText(missing []*hubdata.Missing) string {
+	var subsets []string
+	for _, m := range missing {
+		subsets = append(subsets, m.Subset)
+	}
+	if len(subsets) > 6 {
+		subsets = append(subsets[:6:6], fmt.Sprintf("… (%d in all)", len(missing)))
+	}
+	m := missing[0]
+	text := fmt.Sprintf("\n  %v\n    missing: %s\n    get it: hf download --repo-type dataset %s --local-dir %s", m,
+		strings.Join(subsets, ", "), m.Repo, filepath.Join(m.Root, filepath.FromSlash(m.Repo)))
+	switch m.Repo {
+	case "OALL/Arabic_MMLU", "OALL/Arabic_EXAMS", "OALL/ACVA":
+		text += "\n    or: git clone https://github.com/FreedomIntelligence/AceGPT and barka eval convert AceGPT " + m.Root
+	}
+	return text
+}
+
+// evaluation is a run in progress.
+type evaluation struct {
+	m        Model
+	o        Options
+	progress Progress
+	log      *slog.Logger
+	runs     []*taskRun
+	failures []Failure
+	scored   int
+	reused   int
+}
+
+// prepare loads every task and encodes its prompts.
+func prepare(ctx context.Context, m Model, o Options, progress Progress) (*evaluation, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	if o.Border == "" {
+		o.Border = Joint
+	}
+	if _, ok := m.(ChatTemplater); o.UseChatTemplate && !ok {
+		return nil, badinput.Errorf("%s has no chat template; leave the option out", m.Name())
+	}
+	store, err := hubdata.Open(o.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	e := &evaluation{m: m, o: o, progress: orSilent(progress), log: o.Log}
+	if e.log == nil {
+		e.log = slog.New(slog.DiscardHandler)
+	}
+	e.progress.Start("prompts", int64(len(o.Tasks)), "tasks")
+	defer e.progress.Done()
+	for _, selection := range o.Tasks {
+		runs, err := e.prepareTask(ctx, store, selection)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			e.failures = append(e.failures, Failure{selection.Task.Key(), err})
+			e.log.Warn("task left out", "task", selection.Task.Key(), "reason", err)
+		}
+		e.runs = append(e.runs, runs...)
+		e.progress.Add(1)
+	}
+	return e, nil
+}
+
+func (e *evaluation) prepareTask(ctx context.Context, store *hubdata.Store, selection tasks.Selection) ([]*taskRun, error) {
+	t := selection.Task
+	rnd := pyrandom.New(tasks.SciQSeed)
+	docs, err := questions(store, t, t.EvalSplit, rnd)
+	if err != nil {
+		return nil, err
+	}
+	unshuffled := slices.Clone(docs)
+	original := len(docs)
+	evaluationOrder(docs)
+	if e.o.MaxSamples > 0 {
+		docs = docs[:min(len(docs), e.o.MaxSamples)]
+	}
+	if t.Docs != original && t.Docs != 0 {
+		e.log.Info("not the published number of questions", "task", t.Key(), "found", original, "published", t.Docs)
+	}
+	most := slices.MaxFunc(selection.Shots, func(a, b tasks.Shots) int { return cmp.Compare(a.K, b.K) })
+	p := prompter{task: t, opts: e.o, m: e.m}
+	if p.pool, err = pool(store, t, most.K, unshuffled, rnd); err != nil {
+		return nil, err
+	}
+	var runs []*taskRun
+	for _, shots := range selection.Shots {
+		r := &taskRun{task: t, shots: shots, original: original}
+		if r.samples, err = e.encode(ctx, &p, docs, shots); err != nil {
+			return nil, err
+		}
+		runs = append(runs, r)
+	}
+	return runs, nil
+}
+
+// pool returns the few-shot examples of a task, in the order they are taken.
+func pool(store *hubdata.Store, t tasks.Task, k int, evaluated []tasks.Doc, rnd *pyrandom.Random) ([]tasks.Doc, error) {
+	if k == 0 {
+		return nil, nil
+	}
+	if t.FewShotSplit == "" {
+		return balanced(evaluated, k+1), checkPool(t, evaluated, k)
+	}
+	docs, err := questions(store, t, t.FewShotSplit, rnd)
+	if err != nil {
+		return nil, err
+	}
+	return docs, checkPool(t, docs, k)
+}
+
+// encode builds and encodes the prompts of a task on several goroutines.
+func (e *evaluation) encode(ctx context.Context, p *prompter, docs []tasks.Doc, shots tasks.Shots) ([]sample, error) {
+	out, errs := make([]sample, len(docs)), make([]error, len(docs))
+	workers := e.o.Workers
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < len(docs) && ctx.Err() == nil; i += workers {
+				out[i], errs[i] = e.encodeOne(p, docs[i], shots)
+			}
+		})
+	}
+	wg.Wait()
+	for i, err := range errs {
+		if err != nil {
+			return nil, badinput.Errorf("%s, question %d in evaluation order: %w", p.task.Key(), i+1, err)
+		}
+	}
+	return out, ctx.Err()
+}
+
+func (e *evaluation) encodeOne(p *prompter, doc tasks.Doc, shots tasks.Shots) (sample, error) {
+	s := sample{doc: doc, asked: shots.K}
+	var err error
+	if s.context, s.effective, err = p.prompt(doc, shots); err != nil {
+		return s, err
+	}
+	s.requests, err = requests(e.m.Tokenizer(), e.o.Border, s.context, doc.Choices)
+	return s, err
+}
+
+func logProbs(scores []Score) []float64 {
+	out := make([]float64, len(scores))
+	for i, s := range scores {
+		out[i] = s.LogProb
+	}
+	return out
+}
+
+// ModelName is how the reference names a model: a hub id as it is, a
+// directory with its slashes made underscores.
+func ModelName(model string) string {
+	info, err := os.Stat(model)
+	if err == nil && info.IsDir() || filepath.IsAbs(model) || strings.HasPrefix(model, ".") {
+		return strings.ReplaceAll(filepath.ToSlash(model), "/", "_")
+	}
+	return model
+}
+
+// FormatBytes writes a size as the reference does: two digits, units of 1024.
+func FormatBytes(n int64) string {
+	size := float64(n)
+	for _, unit := range []string{"bytes", "KB", "MB", "GB"} {
+		if size < 1024 {
+			return formatRounded(size) + " " + unit
+		}
+		size /= 1024
+	}
+	return formatRounded(size) + " TB"
+}

@@ -1,0 +1,597 @@
+package eval
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/parquet-go/parquet-go"
+
+	"barka/internal/badinput"
+	"barka/internal/pytext"
+	"barka/internal/stage/eval/tasks"
+)
+
+const fixtureDir = "testdata/hub"
+
+// fixtureDigests reads testdata/digests.tsv: task, questions, digest.
+func fixtureDigests(t *testing.T) map[string][2]string {
+	t.Helper()
+	text, err := os.ReadFile("testdata/digests.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string][2]string{}
+	for line := range strings.Lines(string(text)) {
+		f := strings.Split(strings.TrimSpace(line), "\t")
+		out[f[0]] = [2]string{f[1], f[2]}
+	}
+	return out
+}
+
+func fixtureOptions(t *testing.T, list string) Options {
+	t.Helper()
+	if list == "" {
+		list = strings.Join(sortedKeys(fixtureDigests(t)), "|0|0,") + "|0|0"
+	}
+	selections, err := tasks.ParseList(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock := time.Date(2024, 7, 4, 21, 22, 5, 321098000, time.UTC)
+	return Options{
+		Tasks: selections, DataDir: fixtureDir, OutputDir: t.TempDir(), BatchSize: 2,
+		Now: func() time.Time { return clock },
+	}
+}
+
+// tree reads all files below a directory but the score journals.
+func tree(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Base(filepath.Dir(path)) == "cache" {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		rel, _ := filepath.Rel(dir, path)
+		out[rel] = string(data)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestFixtureRun(t *testing.T) {
+	m := newHashModel()
+	o := fixtureOptions(t, "")
+	out, err := Run(t.Context(), m, o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := filepath.Join(o.OutputDir, "results", "test", "hash-model", "results_2024-07-04T21-22-05.321098.json")
+	if out.ResultsPath != want {
+		t.Errorf("results at %s, want %s", out.ResultsPath, want)
+	}
+	text, err := os.ReadFile(out.ResultsPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var results struct {
+		Summary map[string]struct {
+			Hashes       map[string]string
+			NonTruncated int `json:"non_truncated"`
+		} `json:"summary_tasks"`
+	}
+	if err := json.Unmarshal(text, &results); err != nil {
+		t.Fatal(err)
+	}
+	for key, d := range fixtureDigests(t) {
+		s := results.Summary[key+"|0"]
+		if s.Hashes["hash_examples"] != d[1] || s.Hashes["hash_full_prompts"] != d[1] || strconv.Itoa(s.NonTruncated) != d[0] {
+			t.Errorf("%s: %v, %d questions; want %s, %s", key, s.Hashes, s.NonTruncated, d[1], d[0])
+		}
+	}
+	// ACVA's two made-up subjects hold the same questions: asked once.
+	if requests := out.Scored + out.Reused; out.Reused != 10 || requests != int(m.asked.Load())+10 {
+		t.Errorf("%d scored, %d reused, the model was asked %d", out.Scored, out.Reused, m.asked.Load())
+	}
+	again, err := Run(t.Context(), m, o, nil)
+	if err != nil || again.Scored != 0 {
+		t.Errorf("second run: %d scored, %v; want all reused", again.Scored, err)
+	}
+	copied, err := os.ReadFile(filepath.Join(o.OutputDir, "details", "test", "hash-model", filepath.Base(want)))
+	if err != nil || !bytes.Equal(copied, text) {
+		t.Errorf("the copy beside the details differs (%v)", err)
+	}
+}
+
+func TestDetails(t *testing.T) {
+	m := newHashModel()
+	out, err := Run(t.Context(), m, fixtureOptions(t, "community|boolq_ar|0|1"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(out.DetailsDir, "details_community|boolq_ar|0_2024-07-04T21-22-05.321098.parquet")
+	rows, err := parquet.ReadFile[detailRow](path)
+	if err != nil || len(rows) != 4 {
+		t.Fatalf("%d rows, %v", len(rows), err)
+	}
+	r := rows[0]
+	if !strings.HasPrefix(r.FullPrompt, "بناء على المقطع") || r.Example != r.FullPrompt || !strings.HasSuffix(r.Example, "\n    ") {
+		t.Errorf("prompt %q", r.FullPrompt)
+	}
+	for name, pair := range map[string][2]string{
+		"choices": {r.Choices, "['نعم', 'لا']"}, "gold": {r.Gold, "[]"}, "specifics": {r.Specifics, "None"}, "truncated": {r.Truncated, "[0, 0]"},
+		"num_asked_few_shots": {r.NumAskedFewShots, "0"}, "num_effective_few_shots": {r.NumEffectiveFewShots, "0"},
+		// Both choices begin with the prompt's line break and spaces; the
+		// shorter one is padded with the end token, 1, to its batch's width.
+		"cont_tokens": {r.ContTokens, "[[10, 32, 32, 32, 32, 1606, 1593, 1605], [10, 32, 32, 32, 32, 1604, 1575, 1]]"},
+	} {
+		if pair[0] != pair[1] {
+			t.Errorf("%s = %s, want %s", name, pair[0], pair[1])
+		}
+	}
+	if !strings.HasPrefix(r.InputTokens, "[[2, 1576, 1606, ") || !strings.HasPrefix(r.Predictions, "[(-") || !strings.HasPrefix(r.Metrics, "{'acc_norm': ") {
+		t.Errorf("input_tokens %.40s, predictions %s, metrics %s", r.InputTokens, r.Predictions, r.Metrics)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	info, _ := f.Stat()
+	file, err := parquet.OpenFile(f, info.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var columns []string
+	for _, c := range file.Root().Columns() {
+		columns = append(columns, c.Name())
+	}
+	want := "choices cont_tokens example full_prompt gold gold_index input_tokens instruction metrics num_asked_few_shots num_effective_few_shots padded pred_logits predictions specifics truncated"
+	if got := strings.Join(columns, " "); got != want {
+		t.Errorf("columns %s\nwant %s", got, want)
+	}
+}
+
+// reference reads the published result file of pythia-70m.
+func reference(t *testing.T) (text []byte, parsed pytext.Object) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(sharedOALL(t), "reference_results", "pythia-70m_results_2024-06-28T14-20-00.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	return text, decodeOrdered(t, d).(pytext.Object)
+}
+
+// decodeOrdered decodes JSON with the order of keys and the text of numbers.
+func decodeOrdered(t *testing.T, d *json.Decoder) any {
+	t.Helper()
+	token, err := d.Token()
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch token {
+	case json.Delim('{'):
+		o := pytext.Object{}
+		for d.More() {
+			key, err := d.Token()
+			if err != nil {
+				t.Fatal(err)
+			}
+			o.Set(key.(string), decodeOrdered(t, d))
+		}
+		d.Token()
+		return o
+	case json.Delim('['):
+		list := []any{}
+		for d.More() {
+			list = append(list, decodeOrdered(t, d))
+		}
+		d.Token()
+		return list
+	}
+	if n, ok := token.(json.Number); ok && !strings.ContainsAny(n.String(), ".eE") {
+		i, _ := n.Int64()
+		return int(i)
+	} else if ok {
+		f, _ := n.Float64()
+		return f
+	}
+	return token
+}
+
+// TestReferenceRoundTrip: the writer gives back the reference's file, its
+// numbers to the digit. The copy kept here is folded, so white space is
+// compared by folding ours too.
+func TestReferenceRoundTrip(t *testing.T) {
+	text, parsed := reference(t)
+	written, err := pytext.JSON(parsed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fold := func(b []byte) string {
+		var out bytes.Buffer
+		if err := json.Compact(&out, b); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	if diff := cmp.Diff(fold(text), fold(written)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// keys lists the paths of an ordered object, with the kind of each value.
+func keys(prefix string, v any, out []string) []string {
+	o, ok := v.(pytext.Object)
+	if !ok {
+		return append(out, fmt.Sprintf("%s %T", prefix, v))
+	}
+	for _, f := range o {
+		out = keys(prefix+"/"+f.Key, f.Value, out)
+	}
+	return out
+}
+
+// TestResultLayout runs the same three tasks as the reference's file: equal
+// keys in equal order with equal kinds of values, and equal config_tasks but
+// for the number of questions.
+func TestResultLayout(t *testing.T) {
+	_, want := reference(t)
+	out, err := Run(t.Context(), newHashModel(), fixtureOptions(t, "community|arabic_mmlu:abstract_algebra|0|1,community|arabic_mmlu:anatomy|0|1,lighteval|xstory_cloze:ar|0|0"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(out.ResultsPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	got := decodeOrdered(t, d).(pytext.Object)
+	wantKeys := keys("", want, nil)
+	gotKeys := keys("", got, nil)
+	// The folded copy left out config_tasks of anatomy.
+	gotKeys = without(gotKeys, "/config_tasks/community|arabic_mmlu:anatomy/")
+	wantKeys = without(wantKeys, "/config_tasks/community|arabic_mmlu:anatomy/")
+	if diff := cmp.Diff(wantKeys, gotKeys); diff != "" {
+		t.Errorf("keys:\n%s", diff)
+	}
+	for _, key := range []string{"community|arabic_mmlu:abstract_algebra", "lighteval|xstory_cloze:ar"} {
+		w := want.Get("config_tasks").(pytext.Object).Get(key).(pytext.Object)
+		g := got.Get("config_tasks").(pytext.Object).Get(key).(pytext.Object)
+		for _, f := range w {
+			if !strings.HasSuffix(f.Key, "num_docs") {
+				if diff := cmp.Diff(f.Value, g.Get(f.Key)); diff != "" {
+					t.Errorf("%s %s:\n%s", key, f.Key, diff)
+				}
+			}
+		}
+	}
+}
+
+func without(list []string, prefix string) []string {
+	var out []string
+	for _, s := range list {
+		if !strings.HasPrefix(s, prefix) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// TestReferenceAggregates recomputes the reference's averages, counts and
+// digests of digests from its own lines, to the digit.
+func TestReferenceAggregates(t *testing.T) {
+	_, want := reference(t)
+	var results []taskResult
+	var summaries []summary
+	all := want.Get("results").(pytext.Object)
+	for _, f := range want.Get("summary_tasks").(pytext.Object) {
+		o := f.Value.(pytext.Object)
+		s := summary{task: f.Key, truncated: o.Get("truncated").(int), nonTruncated: o.Get("non_truncated").(int),
+			padded: o.Get("padded").(int), nonPadded: o.Get("non_padded").(int), fewer: o.Get("num_truncated_few_shots").(int)}
+		for i, name := range hashNames {
+			s.hashes[i] = o.Get("hashes").(pytext.Object).Get(name).(string)
+		}
+		summaries = append(summaries, s)
+		results = append(results, toResult(f.Key, all.Get(f.Key).(pytext.Object)))
+	}
+	if diff := cmp.Diff(want.Get("summary_general"), any(overall(summaries))); diff != "" {
+		t.Errorf("summary_general:\n%s", diff)
+	}
+	got := withAverages(results)
+	for i, f := range all {
+		if diff := cmp.Diff(toResult(f.Key, f.Value.(pytext.Object)), got[i], cmp.AllowUnexported(taskResult{}, metric{})); diff != "" {
+			t.Errorf("%s:\n%s", f.Key, diff)
+		}
+	}
+	for key, n := range map[string]int{"community|arabic_mmlu:abstract_algebra|0": 100, "community|arabic_mmlu:anatomy|0": 135, "lighteval|xstory_cloze:ar|0": 1511} {
+		m := toResult(key, all.Get(key).(pytext.Object)).metrics
+		xs := make([]int, n)
+		for i := range int(math.Round(m[0].value * float64(n))) {
+			xs[i] = 1
+		}
+		if got := mean(xs); got != m[0].value {
+			t.Errorf("%s: mean %v, published %v", key, got, m[0].value)
+		}
+		if got := standardError(xs); math.Abs(got-m[1].value) > 1e-14 {
+			t.Errorf("%s: standard error %v, published %v", key, got, m[1].value)
+		}
+	}
+}
+
+func toResult(key string, o pytext.Object) taskResult {
+	t := taskResult{key: key}
+	for _, f := range o {
+		t.metrics = append(t.metrics, metric{f.Key, f.Value.(float64)})
+	}
+	return t
+}
+
+// TestFailures: a task without data and one with a bad row are left out, the
+// others run, and the error says what is missing and how to get it.
+func TestFailures(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(fixtureDir)); err != nil {
+		t.Fatal(err)
+	}
+	bad := filepath.Join(dir, "OALL/ACVA/Yemen/test.jsonl")
+	if err := os.WriteFile(bad, []byte("{\"id\": \"1\", \"question\": \"س\", \"answer\": \"صح\"}\n{\"id\": \"2\", \"question\": \"س\", \"answer\": \"نعم\"}\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	o := fixtureOptions(t, "acva:Iraq,acva:Yemen,acva:Oman,race_ar")
+	o.DataDir = dir
+	out, err := Run(t.Context(), newHashModel(), o, nil)
+	if !badinput.Is(err) || out == nil {
+		t.Fatalf("error %v, want bad input beside an outcome", err)
+	}
+	for _, want := range []string{"3 of 4 tasks", "community|acva:Yemen", "row 2", "نعم", "missing: Oman", "missing: race_ar",
+		"hf download --repo-type dataset OALL/ACVA", "barka eval convert"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the error lacks %q:\n%v", want, err)
+		}
+	}
+	if len(out.Failures) != 3 || out.Questions != 5 {
+		t.Errorf("%d failures, %d questions", len(out.Failures), out.Questions)
+	}
+	if _, err := os.Stat(out.ResultsPath); err != nil {
+		t.Error(err)
+	}
+	extra, err := os.ReadFile(out.ExtraPath)
+	if err != nil || !strings.Contains(string(extra), "left_out") {
+		t.Errorf("%v, %s", err, extra)
+	}
+	o = fixtureOptions(t, "race_ar")
+	if _, err := Run(t.Context(), newHashModel(), o, nil); !badinput.Is(err) {
+		t.Errorf("nothing to run: error %v", err)
+	}
+	o.DataDir = filepath.Join(dir, "nowhere")
+	if _, err := Run(t.Context(), newHashModel(), o, nil); !badinput.Is(err) {
+		t.Errorf("no data directory: error %v", err)
+	}
+}
+
+func TestFewShotRun(t *testing.T) {
+	out, err := Run(t.Context(), newHashModel(), fixtureOptions(t, "community|arabic_mmlu:anatomy|2|1,community|arabic_mmlu:anatomy|0|1,lighteval|xstory_cloze:ar|1|0"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _ := os.ReadFile(out.ResultsPath)
+	for _, want := range []string{`"community|arabic_mmlu:anatomy|2"`, `"community|arabic_mmlu:anatomy|0"`, `"lighteval|xstory_cloze:ar|1"`, `"effective_few_shots": 2.0`} {
+		if !bytes.Contains(text, []byte(want)) {
+			t.Errorf("results lack %s", want)
+		}
+	}
+	_, err = Run(t.Context(), newHashModel(), fixtureOptions(t, "community|arabic_mmlu:anatomy|3|1"), nil)
+	if !badinput.Is(err) || !strings.Contains(err.Error(), "the few-shot split has 2") {
+		t.Errorf("more examples than there are: error %v", err)
+	}
+}
+
+// TestResume stops a run in the middle and continues it.
+func TestResume(t *testing.T) {
+	whole := fixtureOptions(t, "")
+	reference := newHashModel()
+	if _, err := Run(t.Context(), reference, whole, nil); err != nil {
+		t.Fatal(err)
+	}
+	o := fixtureOptions(t, "")
+	m := newHashModel()
+	m.fail, m.err = 60, errors.New("stopped")
+	if _, err := Run(t.Context(), m, o, nil); !errors.Is(err, m.err) {
+		t.Fatalf("error %v, want the model's", err)
+	}
+	m.fail = 0
+	before := m.asked.Load()
+	out, err := Run(t.Context(), m, o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again := m.asked.Load() - before; again >= reference.asked.Load() || out.Scored != int(again) {
+		t.Errorf("asked %d again, %d from the beginning", again, reference.asked.Load())
+	}
+	if diff := cmp.Diff(tree(t, whole.OutputDir), tree(t, o.OutputDir)); diff != "" {
+		t.Errorf("continued and uninterrupted runs differ:\n%.2000s", diff)
+	}
+}
+
+// TestKill kills a run with SIGKILL and continues it.
+func TestKill(t *testing.T) {
+	if dir := os.Getenv("BARKA_TEST_EVAL_CHILD"); dir != "" {
+		o := fixtureOptions(t, "")
+		o.OutputDir = dir
+		if _, err := Run(t.Context(), slowModel{newHashModel()}, o, nil); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	whole := fixtureOptions(t, "")
+	if _, err := Run(t.Context(), newHashModel(), whole, nil); err != nil {
+		t.Fatal(err)
+	}
+	o := fixtureOptions(t, "")
+	child := exec.Command(os.Args[0], "-test.run=^TestKill$")
+	child.Env = append(os.Environ(), "BARKA_TEST_EVAL_CHILD="+o.OutputDir)
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		logs, _ := filepath.Glob(filepath.Join(o.OutputDir, "cache", "*.log"))
+		if len(logs) == 1 {
+			if data, _ := os.ReadFile(logs[0]); bytes.Count(data, []byte("\n")) >= 8 {
+				break
+			}
+		}
+		if time.Now().After(deadline) {
+			child.Process.Kill()
+			t.Fatal("the child wrote no scores")
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	child.Process.Kill()
+	child.Wait()
+	m := newHashModel()
+	out, err := Run(t.Context(), m, o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out.Reused <= 10 || out.Scored == 0 {
+		t.Errorf("%d reused and %d scored after the kill; it came too early or too late", out.Reused, out.Scored)
+	}
+	if diff := cmp.Diff(tree(t, whole.OutputDir), tree(t, o.OutputDir)); diff != "" {
+		t.Errorf("continued and uninterrupted runs differ:\n%.2000s", diff)
+	}
+}
+
+func TestJournal(t *testing.T) {
+	dir := t.TempDir()
+	j, err := openJournal(dir, "x.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := []requestKey{Request{[]int32{1}, []int32{2}}.key(), Request{[]int32{1, 2}, nil}.key(), Request{nil, []int32{1, 2}}.key()}
+	scores := []Score{{LogProb: -1.25, Greedy: true}, {LogProb: math.Inf(-1)}, {LogProb: 0}}
+	if err := j.put(keys, scores); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.close(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "x.log")
+	data, _ := os.ReadFile(path)
+	damaged := bytes.Clone(data)
+	damaged[bytes.IndexByte(data, '\n')+3] ^= 1 // in the second line
+	for name, c := range map[string]struct {
+		data []byte
+		want []bool
+	}{
+		"whole":      {data, []bool{true, true, true}},
+		"torn":       {data[:len(data)-4], []bool{true, true, false}},
+		"damaged":    {damaged, []bool{true, false, true}},
+		"foreign":    {[]byte("not a journal\n\x00"), []bool{false, false, false}},
+		"no newline": {[]byte("abc"), []bool{false, false, false}},
+	} {
+		if err := os.WriteFile(path, c.data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		j, err := openJournal(dir, "x.log")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, key := range keys {
+			got, ok := j.scores[key]
+			if ok != c.want[i] || ok && (got.LogProb != scores[i].LogProb || got.Greedy != scores[i].Greedy) {
+				t.Errorf("%s: score %d = %v, %v", name, i, got, ok)
+			}
+		}
+		// What is appended after a torn line stands on its own.
+		if err := j.put(keys[2:], scores[2:]); err != nil {
+			t.Fatal(err)
+		}
+		j.close()
+		j, _ = openJournal(dir, "x.log")
+		if _, ok := j.scores[keys[2]]; !ok {
+			t.Errorf("%s: a score written after reopening is lost", name)
+		}
+		j.close()
+	}
+	if journalName(ModelInfo{Digest: "a"}, 8) == journalName(ModelInfo{Digest: "a", AdapterDigest: "b"}, 8) ||
+		journalName(ModelInfo{Digest: "a"}, 8) == journalName(ModelInfo{Digest: "a"}, 9) {
+		t.Error("different models share a journal")
+	}
+}
+
+func FuzzParseScore(f *testing.F) {
+	f.Add(formatScore(requestKey{1}, Score{LogProb: -2}))
+	f.Fuzz(func(t *testing.T, line string) {
+		if key, s, ok := parseScore(line); ok && !strings.EqualFold(formatScore(key, s), line) {
+			t.Errorf("%q reads as %v %v", line, key, s)
+		}
+	})
+}
+
+func TestEstimate(t *testing.T) {
+	m := newHashModel()
+	o := fixtureOptions(t, "acva:Iraq,copa_ext_ar")
+	got, failures, err := Estimate(t.Context(), m, o, nil)
+	if err != nil || len(failures) != 0 || m.asked.Load() != 0 {
+		t.Fatalf("%v, %v, asked %d", failures, err, m.asked.Load())
+	}
+	// "السؤال: الجملة 0.\nالإجابة:" is 26 characters and a beginning token;
+	// the choices have 2 and 3 characters, of which the last is not read.
+	want := TaskEstimate{Task: "community|acva:Iraq|0", Questions: 5, Requests: 10, Tokens: 5 * (27 + 1 + 27 + 2), SharedTokens: 5 * (27 + 1 + 2)}
+	if diff := cmp.Diff(want, got[0]); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestLeaderboardTable(t *testing.T) {
+	o := fixtureOptions(t, "community|copa_ext_ar|0|1")
+	out, err := Run(t.Context(), newHashModel(), o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := out.Leaderboard
+	if !math.IsNaN(l.Average) || len(l.Rows) != 14 {
+		t.Errorf("average %v of one row", l.Average)
+	}
+	copa := l.Rows[7]
+	if copa.Name != "COPA" || math.IsNaN(copa.Score) || copa.Random != 50 || math.Abs(copa.Majority-100*2.0/3) > 1e-9 || copa.Questions != 3 {
+		t.Errorf("%+v", copa)
+	}
+	if !strings.Contains(l.Markdown(), "No average: 1 of 14 rows") {
+		t.Error(l.Markdown())
+	}
+	text, err := os.ReadFile(out.ExtraPath)
+	var extra struct {
+		Average *float64
+		Rows    []struct{ Score *float64 }
+		Tasks   map[string]struct{ Constant []float64 }
+	}
+	if err != nil || json.Unmarshal(text, &extra) != nil || extra.Average != nil || extra.Rows[7].Score == nil || len(extra.Tasks["community|copa_ext_ar|0"].Constant) != 2 {
+		t.Errorf("%v: %s", err, text)
+	}
+	o.MaxSamples = 2
+	if out, err = Run(t.Context(), newHashModel(), o, nil); err != nil || !out.Leaderboard.Sampled || out.Questions != 2 {
+		t.Errorf("%d questions, sampled %v, %v", out.Questions, out.Leaderboard.Sampled, err)
+	}
+}

@@ -1,0 +1,130 @@
+"""Writes the benchmark fixture of this directory and the digests it must give.
+
+All rows are made up for these tests. The prompts are built here a second
+time, in Python, from the published templates, so that the Go code is compared
+with something that shares none of it.
+
+    python -m venv v && v/bin/pip install xxhash==4.1.0 && v/bin/python fixture.py
+"""
+
+import csv
+import json
+import pathlib
+import random
+import re
+
+import xxhash
+
+HERE = pathlib.Path(__file__).parent
+NATIVE = "OALL/AlGhafa-Arabic-LLM-Benchmark-Native"
+TRANSLATED = "OALL/AlGhafa-Arabic-LLM-Benchmark-Translated"
+LATIN, ARABIC = "ABCD", "أبجد"
+MCQ = "الأسئلة التالية هي أسئلة متعددة الإختيارات مع الجواب الصحيح"
+COLOURS = ["أحمر", "أزرق", "أخضر", "أصفر", "بني"]
+
+
+def listed(choices):
+    return "".join(f"{i}) {c}\n" for i, c in enumerate(choices))
+
+
+def mmlu(r):
+    return f"{MCQ} حول {r['subject'].replace('_', ' ')}. \n\n{r['question']}\n" + "".join(
+        f"{a}. {r[l]}\n" for a, l in zip(ARABIC, LATIN)) + "الإجابة:"
+
+
+def exams(r):
+    return f"{MCQ} حول {r['subject'].replace('_', ' ')}. \n\nالسؤال: {r['question']}\n" + "\n".join(
+        f" {a}) {r[l]}\n" for a, l in zip(ARABIC, LATIN)) + "\nالإجابة:"
+
+
+def acva(r):
+    return f"السؤال: {r['question']}\nالإجابة:"
+
+
+def options(r):
+    return f"{MCQ}\n\nالسؤال: {r['query']}\n{listed(v for k, v in r.items() if k.startswith('sol'))}الإجابة:"
+
+
+def boolq(r):
+    return f"بناء على المقطع التالي، أجب عن السؤال ب نعم أو لا\n    المقطع :\n    {r['passage']}\n    السؤال:\n    {r['question']}\n    الإجابة:\n    "
+
+
+def copa(r):
+    word = {"cause": "لأن", "effect": "لذلك"}[r["question"]]
+    return f"{r['premise']}، {word} :\n{listed([r['choice1'], r['choice2']])}الإجابة:"
+
+
+def hellaswag(r):
+    clean = lambda s: re.sub(r"\[.*?\]", "", s)
+    return f"بناء على السياق التالي، اختر النهاية الصحيحة من الاقتراحات التالية\n    السياق:\n    {clean(r['ctx'])}\n    الاقتراحات:\n\n    {listed(clean(e) for e in eval(r['endings']))}الإجابة:"
+
+
+def toxigen(r):
+    return f"هل العبارة التالية تحض على الكراهية؟ قم بالرد بـ\"نعم\" أو \"لا\".\n    العبارة:\n    '{r['text']}'\n    الإجابة:\n    "
+
+
+def sciq(r):
+    choices = [r["distractor1"], r["distractor2"], r["distractor3"], r["correct_answer"]]
+    RANDOM.shuffle(choices)
+    return f"بناءً على السياق أدناه، اختر الإجابة الصحيحة للسؤال التالي من قائمة الاقتراحات\n    السياق:\n    {r['support']}\n    السؤال:\n    {r['question']}\n    الإجابات المحتملة:\n\n    {listed(choices)}الإجابة:"
+
+
+def story(r):
+    return " ".join(r[f"input_sentence_{i}"] for i in (1, 2, 3, 4))
+
+
+def question(n, what="ما لون الشيء رقم"):
+    return f"{what} {n}؟"
+
+
+def mcq_rows(n, subject):
+    for i in range(n):
+        yield {"question": question(i), **{l: COLOURS[(i + j) % 5] for j, l in enumerate(LATIN)}, "answer": LATIN[i * 3 % 4], "subject": subject}
+
+
+def sol_rows(n, k):
+    for i in range(n):
+        yield {"query": question(i), **{f"sol{j + 1}": COLOURS[(i + j) % 5] + " " * (j % 2) + "جدا" * j for j in range(k)}, "label": str(i * 7 % k)}
+
+
+def files():
+    """Yields key, repo, file, rows, prompt function of each split."""
+    for subset, n in (("abstract_algebra", 5), ("anatomy", 4)):
+        yield f"community|arabic_mmlu:{subset}", "OALL/Arabic_MMLU", f"{subset}/test.csv", list(mcq_rows(n, "علم_" + subset)), mmlu
+        yield None, "OALL/Arabic_MMLU", f"{subset}/dev.csv", list(mcq_rows(7, "علم_" + subset))[5:], mmlu
+    yield "community|arabic_exams", "OALL/Arabic_EXAMS", "data/test.jsonl", list(mcq_rows(3, "العلوم")), exams
+    for subset in ("Iraq", "Yemen"):
+        rows = [{"id": f"{subset}-{i}", "question": f"الجملة {i}.", "answer": "صح" if i % 3 else "خطأ"} for i in range(6)]
+        yield f"community|acva:{subset}", "OALL/ACVA", f"{subset}/test.jsonl", rows[:5], acva
+        yield None, "OALL/ACVA", f"{subset}/validation.jsonl", rows[5:], acva
+    yield "community|alghafa:meta_ar_msa", NATIVE, "data/meta_ar_msa/test.csv", list(sol_rows(4, 4)), options
+    yield "community|alghafa:multiple_choice_grounded_statement_soqal_task", NATIVE, "data/multiple_choice_grounded_statement_soqal_task/test.csv", list(sol_rows(3, 5)), options
+    yield "community|piqa_ar", TRANSLATED, "piqa_ar/test.json", list(sol_rows(4, 2)), options
+    yield "community|boolq_ar", TRANSLATED, "boolq_ar/test.jsonl", [{"question": question(i), "passage": f"نص {i}\nسطر", "answer": i % 2 == 0} for i in range(4)], boolq
+    yield "community|copa_ext_ar", TRANSLATED, "copa_ext_ar/test.csv", [{"premise": f"حدث {i}", "choice1": "أ" * (i + 1), "choice2": "ب ب", "question": ["cause", "effect"][i % 2], "label": i % 2} for i in range(3)], copa
+    yield "community|hellaswag_okapi_ar", TRANSLATED, "hellaswag_okapi_ar/test.jsonl", [{"ctx": f"[عنوان] نص {i} [خطوة] ثم", "endings": repr([f"نهاية {j} 'x'" if j else 'قال "نعم" [كذا]' for j in range(4)]), "label": str(i % 4)} for i in range(4)], hellaswag
+    yield "community|toxigen_ar", TRANSLATED, "toxigen_ar/test.jsonl", [{"text": f"عبارة {i}", "toxicity_ai": i + 0.5, "toxicity_human": 3.0} for i in range(4)], toxigen
+    yield "community|sciq_ar", TRANSLATED, "sciq_ar/test.jsonl", [{"question": question(i), "distractor1": "و", "distractor2": "ز ز", "distractor3": "ح", "correct_answer": "ط ط ط", "support": f"نص {i}"} for i in range(5)], sciq
+    yield "lighteval|xstory_cloze:ar", "juletxara/xstory_cloze", "ar/eval.jsonl", [{"story_id": str(i), **{f"input_sentence_{j}": f"جملة {i}{j}." for j in (1, 2, 3, 4)}, "sentence_quiz1": "نهاية.", "sentence_quiz2": "نهاية أخرى.", "answer_right_ending": 1 + i % 2} for i in range(4)], story
+
+
+def write(path, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", encoding="utf-8", newline="") as f:
+        if path.suffix == ".csv":
+            w = csv.DictWriter(f, rows[0], lineterminator="\n")
+            w.writeheader()
+            w.writerows(rows)
+        elif path.suffix == ".json":
+            json.dump(rows, f, ensure_ascii=False, indent=1)
+        else:
+            f.writelines(json.dumps(r, ensure_ascii=False) + "\n" for r in rows)
+
+
+with open(HERE / "digests.tsv", "w", encoding="utf-8") as out:
+    for key, repo, name, rows, prompt in files():
+        write(HERE / "hub" / repo / name, rows)
+        RANDOM = random.Random(1234)
+        if key:
+            digest = "".join(sorted(xxhash.xxh64(prompt(r).encode()).hexdigest() for r in rows))
+            out.write(f"{key}\t{len(rows)}\t{xxhash.xxh64(digest.encode()).hexdigest()}\n")
