@@ -4,14 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
-	"github.com/parquet-go/parquet-go"
-
 	"barka/internal/badinput"
+	"barka/internal/parquet"
 	"barka/internal/pyrandom"
 	"barka/internal/pytext"
 	"barka/internal/stage/eval/hubdata"
@@ -27,7 +28,7 @@ var aceGPTRoots = []string{"eval/benchmark_eval/benchmarks", "benchmark_eval/ben
 const acvaFewShots = 5
 
 type choiceRow struct {
-	ID       string `parquet:"id,optional" json:"id"`
+	ID       string `parquet:"id" json:"id"`
 	Question string `parquet:"question" json:"question"`
 	A        string `parquet:"A" json:"A"`
 	B        string `parquet:"B" json:"B"`
@@ -206,7 +207,7 @@ func writeSplit[T any](c *converter, repo, subset, split string, rows []T) error
 	}
 	want := hubdata.Missing{Repo: repo, Subset: subset, Split: split}
 	path := filepath.Join(c.dst, filepath.FromSlash(repo), filepath.FromSlash(want.Want()))
-	if err := writeParquet(path, rows); err != nil {
+	if err := writeParquet(path, slices.Values(rows)); err != nil {
 		return fmt.Errorf("convert: %w", err)
 	}
 	c.written++
@@ -214,10 +215,19 @@ func writeSplit[T any](c *converter, repo, subset, split string, rows []T) error
 	return nil
 }
 
-// writeParquet writes rows to path through a temporary name.
-func writeParquet[T any](path string, rows []T) error {
+// writeParquet writes rows of a struct type to path, whole or not at all.
+func writeParquet[T any](path string, rows iter.Seq[T]) error {
 	return writeWhole(path, func(f *os.File) error {
-		return parquet.Write(f, rows, parquet.Compression(&parquet.Zstd), parquet.CreatedBy("barka", "", ""))
+		w, err := parquet.NewWriter(f, reflect.TypeFor[T]())
+		if err != nil {
+			return err
+		}
+		for row := range rows {
+			if err := w.Write(row); err != nil {
+				return err
+			}
+		}
+		return w.Close()
 	})
 }
 

@@ -2,9 +2,6 @@ package eval
 
 import (
 	"fmt"
-	"os"
-
-	"github.com/parquet-go/parquet-go"
 
 	"barka/internal/pytext"
 )
@@ -31,22 +28,15 @@ type detailRow struct {
 	Truncated            string `parquet:"truncated"`
 }
 
-// detailRows is how many rows a row group of a details file holds.
-const detailRows = 1000
-
 // writeDetails writes the details of one task.
 func writeDetails(path string, r *taskRun, pads []padding, pad int32) error {
-	return writeWhole(path, func(f *os.File) error {
-		w := parquet.NewGenericWriter[detailRow](f, parquet.Compression(&parquet.Zstd), parquet.CreatedBy("barka", "", ""),
-			parquet.MaxRowsPerRowGroup(detailRows))
+	return writeParquet(path, func(yield func(detailRow) bool) {
 		for i := range r.samples {
 			s := &r.samples[i]
-			row := detail(r.task.MetricName(), s, pads[s.first:s.first+len(s.requests)], pad)
-			if _, err := w.Write([]detailRow{row}); err != nil {
-				return err
+			if !yield(detail(r.task.MetricName(), s, pads[s.first:s.first+len(s.requests)], pad)) {
+				return
 			}
 		}
-		return w.Close()
 	})
 }
 

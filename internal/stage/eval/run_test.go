@@ -16,9 +16,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/parquet-go/parquet-go"
 
 	"barka/internal/badinput"
+	"barka/internal/parquet"
 	"barka/internal/pytext"
 	"barka/internal/stage/eval/tasks"
 )
@@ -126,9 +126,15 @@ func TestDetails(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(out.DetailsDir, "details_community|boolq_ar|0_2024-07-04T21-22-05.321098.parquet")
-	rows, err := parquet.ReadFile[detailRow](path)
-	if err != nil || len(rows) != 4 {
-		t.Fatalf("%d rows, %v", len(rows), err)
+	var rows []detailRow
+	for row, err := range parquet.Read[detailRow](path) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, row)
+	}
+	if len(rows) != 4 {
+		t.Fatalf("%d rows, want 4", len(rows))
 	}
 	r := rows[0]
 	if !strings.HasPrefix(r.FullPrompt, "بناء على المقطع") || r.Example != r.FullPrompt || !strings.HasSuffix(r.Example, "\n    ") {
@@ -148,19 +154,14 @@ func TestDetails(t *testing.T) {
 	if !strings.HasPrefix(r.InputTokens, "[[2, 1576, 1606, ") || !strings.HasPrefix(r.Predictions, "[(-") || !strings.HasPrefix(r.Metrics, "{'acc_norm': ") {
 		t.Errorf("input_tokens %.40s, predictions %s, metrics %s", r.InputTokens, r.Predictions, r.Metrics)
 	}
-	f, err := os.Open(path)
+	file, err := parquet.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	info, _ := f.Stat()
-	file, err := parquet.OpenFile(f, info.Size())
-	if err != nil {
-		t.Fatal(err)
-	}
+	defer file.Close()
 	var columns []string
-	for _, c := range file.Root().Columns() {
-		columns = append(columns, c.Name())
+	for _, c := range file.Columns() {
+		columns = append(columns, c.Name)
 	}
 	want := "choices cont_tokens example full_prompt gold gold_index input_tokens instruction metrics num_asked_few_shots num_effective_few_shots padded pred_logits predictions specifics truncated"
 	if got := strings.Join(columns, " "); got != want {

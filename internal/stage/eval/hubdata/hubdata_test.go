@@ -8,9 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/parquet-go/parquet-go"
-
 	"barka/internal/badinput"
+	"barka/internal/parquet"
 )
 
 func write(t *testing.T, path, text string) {
@@ -154,24 +153,5 @@ func FuzzReadJSON(f *testing.F) {
 				t.Errorf("row %d of %q has %d values for %d columns", i, data, len(row), len(table.Columns))
 			}
 		}
-	})
-}
-
-func FuzzReadParquet(f *testing.F) {
-	path := filepath.Join(f.TempDir(), "seed.parquet")
-	if err := parquet.WriteFile(path, []struct{ Q string }{{"x"}, {"y"}}); err != nil {
-		f.Fatal(err)
-	}
-	seed, err := os.ReadFile(path)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(seed)
-	f.Fuzz(func(t *testing.T, data []byte) {
-		path := filepath.Join(t.TempDir(), "x.parquet")
-		if err := os.WriteFile(path, data, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		Read([]string{path}) // must return, whatever it returns
 	})
 }
