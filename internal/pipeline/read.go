@@ -1,0 +1,303 @@
+package pipeline
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"barka/internal/badinput"
+	"barka/internal/jsonl"
+	"barka/internal/parquet"
+)
+
+const (
+	manifestName   = "manifest.json"
+	partialSuffix  = ".partial"
+	manifestFormat = 1
+)
+
+// ReadManifest reads the manifest of a finished dataset directory.
+func ReadManifest(dir string) (*Manifest, error) {
+	path := filepath.Join(dir, manifestName)
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, unfinished(dir)
+	}
+	if err != nil {
+		return nil, badinput.Wrap(err)
+	}
+	var m Manifest
+	if err := json.Unmarshal(data, &m); err != nil {
+		return nil, badinput.Errorf("%s: %w", path, err)
+	}
+	if m.Format != manifestFormat {
+		return nil, badinput.Errorf("%s: format %d, this program reads %d: use the version of barka that made it (%s)",
+			path, m.Format, manifestFormat, m.Barka)
+	}
+	for _, f := range m.Files {
+		if !filepath.IsLocal(filepath.FromSlash(f.Name)) || f.Size < 0 || f.Rows < 0 {
+			return nil, badinput.Errorf("%s: file entry %q with size %d and %d rows", path, f.Name, f.Size, f.Rows)
+		}
+	}
+	return &m, nil
+}
+
+func unfinished(dir string) error {
+	if _, err := os.Stat(dir); err != nil {
+		if _, perr := os.Stat(dir + partialSuffix); perr == nil {
+			return badinput.Errorf("%s is not finished yet (%s%s is there): run its stage again to finish it", dir, dir, partialSuffix)
+		}
+		return badinput.Wrap(err)
+	}
+	if strings.HasSuffix(filepath.Clean(dir), partialSuffix) {
+		return badinput.Errorf("%s is an unfinished dataset: run its stage again to finish it", dir)
+	}
+	return badinput.Errorf("%s has no %s: it is no finished dataset directory (name .parquet or .jsonl files themselves)", dir, manifestName)
+}
+
+// dataset is a finished directory, or a subdirectory of one: a split, or the
+// rejected rows.
+type dataset struct {
+	dir      string
+	manifest *Manifest
+	files    []FileInfo // those with rows, in order
+}
+
+func openDataset(path string) (*dataset, error) {
+	m, err := ReadManifest(path)
+	prefix := ""
+	if err != nil {
+		parent, perr := ReadManifest(filepath.Dir(path))
+		if perr != nil {
+			return nil, err
+		}
+		m, prefix = parent, filepath.Base(path)+"/"
+	}
+	d := &dataset{dir: path, manifest: m}
+	for _, f := range m.Files {
+		name, ok := strings.CutPrefix(f.Name, prefix)
+		if ok && strings.HasSuffix(name, ".parquet") && !strings.Contains(name, "/") {
+			f.Name = name
+			d.files = append(d.files, f)
+		}
+	}
+	if prefix != "" && len(d.files) == 0 {
+		return nil, err
+	}
+	return d, nil
+}
+
+// check compares the files' sizes with the manifest.
+func (d *dataset) check() error {
+	for _, f := range d.files {
+		if err := checkSize(d.dir, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkSize(dir string, f FileInfo) error {
+	path := filepath.Join(dir, filepath.FromSlash(f.Name))
+	info, err := os.Stat(path)
+	if err != nil {
+		return badinput.Errorf("%s is listed in the manifest, but: %w", path, err)
+	}
+	if info.Size() != f.Size {
+		return badinput.Errorf("%s has %d bytes, the manifest says %d: the file was changed or damaged; make the dataset again", path, info.Size(), f.Size)
+	}
+	return nil
+}
+
+// digest identifies the rows.
+func (d *dataset) digest() string {
+	h := sha256.New()
+	for _, f := range d.files {
+		fmt.Fprintf(h, "%q %d %s %d\n", f.Name, f.Size, f.SHA256, f.Rows)
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil))
+}
+
+func (d *dataset) rows() (n int64) {
+	for _, f := range d.files {
+		n += f.Rows
+	}
+	return n
+}
+
+// Rows reads the rows at path: a dataset directory (or a split of one), a
+// .parquet file, or a .jsonl, .jsonl.gz or .jsonl.zst file. It ends at the
+// first error; errors about the data are badinput errors that name file and row
+// or line. T is a struct or map[string]any.
+func Rows[T any](ctx context.Context, path string) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var zero T
+		files := []string{path}
+		if isDir(path) || !isRowFile(path) {
+			d, err := openDataset(path)
+			if err == nil {
+				err = d.check()
+			}
+			if err != nil {
+				yield(zero, err)
+				return
+			}
+			files = files[:0]
+			for _, f := range d.files {
+				files = append(files, filepath.Join(path, f.Name))
+			}
+		}
+		for _, file := range files {
+			rows := parquet.Read[T](file)
+			if jsonl.Has(file) {
+				rows = jsonl.Read[T](file)
+			}
+			for row, err := range rows {
+				if err == nil {
+					err = ctx.Err()
+				}
+				if !yield(row, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+func isRowFile(path string) bool {
+	return jsonl.Has(path) || strings.HasSuffix(path, ".parquet")
+}
+
+// Count returns the number of rows that Rows will read at path.
+func Count(path string) (int, error) {
+	if isDir(path) || !isRowFile(path) {
+		d, err := openDataset(path)
+		if err != nil {
+			return 0, err
+		}
+		return int(d.rows()), nil
+	}
+	if jsonl.Has(path) {
+		n := 0
+		for _, err := range jsonl.Lines(path) {
+			if err != nil {
+				return 0, err
+			}
+			n++
+		}
+		return n, nil
+	}
+	f, err := parquet.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	return int(f.NumRows()), nil
+}
+
+// Digest identifies the content at path: of a dataset directory its rows (by
+// the digests in its manifest, after a check of the files' sizes), of a file its
+// bytes, of any other directory (a model, say) the names and bytes of its files.
+func Digest(path string) (string, error) {
+	digest, _, err := examine(path)
+	return digest, err
+}
+
+// examine returns the digest of path and its number of rows, 0 for what does
+// not hold rows.
+func examine(path string) (digest string, rows int64, err error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return "", 0, unfinished(path)
+	case info.Mode().IsRegular():
+		if digest, err = fileDigest(path); err != nil {
+			return "", 0, badinput.Wrap(err)
+		}
+		if isRowFile(path) {
+			var n int
+			n, err = Count(path)
+			rows = int64(n)
+		}
+		return digest, rows, err
+	case !info.IsDir():
+		return "", 0, badinput.Errorf("%s is neither a file nor a directory", path)
+	}
+	d, err := openDataset(path)
+	if err == nil {
+		return d.digest(), d.rows(), d.check()
+	}
+	parts, _ := filepath.Glob(filepath.Join(path, "part-*"))
+	if strings.HasSuffix(filepath.Clean(path), partialSuffix) || len(parts) > 0 || hasManifest(path) {
+		return "", 0, err // damaged or unfinished, not another kind of directory
+	}
+	digest, err = treeDigest(path)
+	return digest, 0, err
+}
+
+func hasManifest(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, manifestName))
+	return err == nil
+}
+
+func fileDigest(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.CopyBuffer(struct{ io.Writer }{h}, f, make([]byte, 1<<20)); err != nil {
+		return "", err
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// treeDigest leaves hidden files out, follows links to files (the hub's cache
+// consists of them), and depends on nothing but relative names and bytes.
+func treeDigest(dir string) (string, error) {
+	h := sha256.New()
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if strings.HasPrefix(entry.Name(), ".") && path != dir {
+			if entry.IsDir() {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		if !info.Mode().IsRegular() {
+			return nil
+		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		digest, err := fileDigest(path)
+		fmt.Fprintf(h, "%q %s\n", filepath.ToSlash(name), digest)
+		return err
+	})
+	if err != nil {
+		return "", badinput.Wrap(err)
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+}
