@@ -1,0 +1,241 @@
+// Package chat renders conversations in the formats that models were trained
+// on: Gemma 2, Llama 3 and ChatML. A model's format is recognised from the
+// Jinja text of its tokenizer_config.json, which is never executed.
+package chat
+
+import (
+	"fmt"
+	"strings"
+
+	"barka/internal/badinput"
+	"barka/internal/tokenizer"
+)
+
+// Message is one turn: role is system, user or assistant.
+type Message struct {
+	Role    string `json:"role"`
+	Content string `json:"content"`
+}
+
+// Template is a model's chat format.
+type Template struct {
+	Name string
+	// bos begins every conversation; "" if the format has none.
+	bos string
+	// begin and end mark a turn; after follows end; header follows begin.
+	begin, end, after string
+	header            func(role string) string
+	// system handles system messages: refuse, or a default for conversations
+	// that have none.
+	refuseSystem  bool
+	defaultSystem string
+	strict        bool // roles must alternate, user first
+	stop          []string
+}
+
+// For returns the chat format of a tokenizer's model.
+func For(t *tokenizer.Tokenizer) (*Template, error) {
+	jinja := t.ChatTemplate()
+	switch {
+	case jinja == "":
+		return nil, badinput.Errorf("the model has no chat template in tokenizer_config.json; use an instruction-tuned model, or --raw to give the prompt as it is")
+	case strings.Contains(jinja, "<start_of_turn>"):
+		return gemma, nil
+	case strings.Contains(jinja, "<|start_header_id|>"):
+		if strings.Contains(jinja, "Cutting Knowledge Date") {
+			return llama31, nil
+		}
+		return llama3, nil
+	case strings.Contains(jinja, "<|im_start|>"):
+		c := *chatML
+		switch {
+		case strings.Contains(jinja, "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."):
+			c.defaultSystem = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
+		case strings.Contains(jinja, "You are a helpful assistant"):
+			c.defaultSystem = "You are a helpful assistant."
+			if strings.Contains(jinja, "You are a helpful assistant<|im_end|>") {
+				c.defaultSystem = "You are a helpful assistant"
+			}
+		}
+		return &c, nil
+	}
+	return nil, badinput.Errorf("the model's chat template is none of the supported formats (Gemma 2, Llama 3, ChatML); use --raw to give the prompt as it is")
+}
+
+var gemma = &Template{
+	Name: "gemma", bos: "<bos>", begin: "<start_of_turn>", end: "<end_of_turn>", after: "\n",
+	header: func(role string) string {
+		if role == "assistant" {
+			role = "model"
+		}
+		return role + "\n"
+	},
+	refuseSystem: true, strict: true, stop: []string{"<end_of_turn>", "<eos>"},
+}
+
+func llamaHeader(role string) string { return role }
+
+var llama3 = &Template{
+	Name: "llama3", bos: "<|begin_of_text|>", begin: "<|start_header_id|>", end: "<|eot_id|>",
+	header: llamaHeader, stop: []string{"<|eot_id|>", "<|end_of_text|>"},
+}
+
+// llama31 always has a system turn that names two dates; the template's own
+// fixed day is used, so that prompts do not change from day to day.
+var llama31 = &Template{
+	Name: "llama3.1", bos: "<|begin_of_text|>", begin: "<|start_header_id|>", end: "<|eot_id|>",
+	header: llamaHeader, stop: []string{"<|eot_id|>", "<|end_of_text|>", "<|eom_id|>"},
+	defaultSystem: llamaDates,
+}
+
+const llamaDates = "Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n"
+
+var chatML = &Template{
+	Name: "chatml", begin: "<|im_start|>", end: "<|im_end|>", after: "\n",
+	header: func(role string) string { return role + "\n" }, stop: []string{"<|im_end|>", "<|endoftext|>"},
+}
+
+// part is a stretch of a rendered conversation: a special token, or plain
+// text of which the first head bytes belong to the format.
+type part struct {
+	special string
+	text    string
+	head    int
+	trained bool // belongs to an assistant's answer
+}
+
+// parts lays a conversation out. With generation the assistant's turn is
+// opened at the end.
+func (c *Template) parts(messages []Message, generation bool) ([]part, error) {
+	messages, err := c.check(messages)
+	if err != nil {
+		return nil, err
+	}
+	var ps []part
+	if c.bos != "" {
+		ps = append(ps, part{special: c.bos})
+	}
+	for _, m := range messages {
+		trained := m.Role == "assistant"
+		ps = append(ps, c.open(m.Role)...)
+		last := &ps[len(ps)-1]
+		content := m.Content
+		if c.Name != "chatml" {
+			content = strings.TrimSpace(content)
+		}
+		if c.Name == "llama3.1" && m.Role == "system" {
+			content = m.Content // keeps the blank line after the dates
+		}
+		last.text += content
+		last.trained = trained
+		ps = append(ps, part{special: c.end, trained: trained})
+		if c.after != "" {
+			ps = append(ps, part{text: c.after, head: len(c.after)})
+		}
+	}
+	if generation {
+		ps = append(ps, c.open("assistant")...)
+	}
+	return ps, nil
+}
+
+// open begins a turn; its last part is text that the content continues.
+func (c *Template) open(role string) []part {
+	if strings.HasPrefix(c.Name, "llama3") {
+		return []part{{special: c.begin}, {text: role, head: len(role)}, {special: "<|end_header_id|>"}, {text: "\n\n", head: 2}}
+	}
+	h := c.header(role)
+	return []part{{special: c.begin}, {text: h, head: len(h)}}
+}
+
+// check verifies roles and adds the format's own system message.
+func (c *Template) check(messages []Message) ([]Message, error) {
+	for i, m := range messages {
+		switch m.Role {
+		case "user", "assistant":
+		case "system":
+			if c.refuseSystem {
+				return nil, badinput.Errorf("message %d: the %s format has no system messages", i, c.Name)
+			}
+			if i > 0 {
+				return nil, badinput.Errorf("message %d: a system message must come first", i)
+			}
+		default:
+			return nil, badinput.Errorf("message %d: role %q, expected system, user or assistant", i, m.Role)
+		}
+		if want := []string{"user", "assistant"}[i%2]; c.strict && m.Role != want {
+			return nil, badinput.Errorf("message %d: role %s, expected %s: turns must alternate and begin with the user", i, m.Role, want)
+		}
+	}
+	switch {
+	case c.Name == "llama3.1":
+		system := ""
+		if len(messages) > 0 && messages[0].Role == "system" {
+			system, messages = strings.TrimSpace(messages[0].Content), messages[1:]
+		}
+		return append([]Message{{"system", llamaDates + system}}, messages...), nil
+	case c.defaultSystem != "" && (len(messages) == 0 || messages[0].Role != "system"):
+		return append([]Message{{"system", c.defaultSystem}}, messages...), nil
+	}
+	return messages, nil
+}
+
+// Render returns the conversation as text; with generation it ends where the
+// assistant's answer begins.
+func (c *Template) Render(messages []Message, generation bool) (string, error) {
+	ps, err := c.parts(messages, generation)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for _, p := range ps {
+		b.WriteString(p.special)
+		b.WriteString(p.text)
+	}
+	return b.String(), nil
+}
+
+// Encode returns the conversation's tokens and, for each, whether it belongs
+// to an assistant's answer, the token that ends the turn included. Special
+// tokens come from the format alone: the text of a message cannot forge them.
+// Where no message contains such text the tokens are those of Render's text.
+func (c *Template) Encode(t *tokenizer.Tokenizer, messages []Message, generation bool) (tokens []int32, trained []bool, err error) {
+	ps, err := c.parts(messages, generation)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, p := range ps {
+		if p.special != "" {
+			id, ok := t.ID(p.special)
+			if !ok {
+				return nil, nil, badinput.Errorf("the tokenizer has no token %s, which the %s chat format needs", p.special, c.Name)
+			}
+			tokens, trained = append(tokens, id), append(trained, p.trained)
+			continue
+		}
+		ids := t.EncodeOptions(p.text, tokenizer.EncodeOptions{NoParseSpecial: true})
+		head := t.EncodeOptions(p.text[:p.head], tokenizer.EncodeOptions{NoParseSpecial: true})
+		own := 0 // tokens that lie wholly in the format's part
+		for own < len(head) && own < len(ids) && ids[own] == head[own] {
+			own++
+		}
+		for i, id := range ids {
+			tokens, trained = append(tokens, id), append(trained, p.trained && i >= own)
+		}
+	}
+	return tokens, trained, nil
+}
+
+// Stop returns the tokens that end an answer.
+func (c *Template) Stop(t *tokenizer.Tokenizer) ([]int32, error) {
+	var ids []int32
+	for _, s := range c.stop {
+		if id, ok := t.ID(s); ok {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, fmt.Errorf("the tokenizer has none of the tokens %s that end an answer", strings.Join(c.stop, ", "))
+	}
+	return ids, nil
+}
