@@ -1,0 +1,186 @@
+package eval
+
+import (
+	"compress/gzip"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"barka/internal/pytext"
+	"barka/internal/tokenizer"
+)
+
+// The digests of this file are those of published result files of the
+// reference. They prove prompts with examples and with a chat template, token
+// borders, sorting, parts and padding with real tokenizers.
+
+// realTokenizer is a published tokenizer behind this package's interface.
+type realTokenizer struct {
+	*tokenizer.Tokenizer
+	eos int32
+}
+
+func (r realTokenizer) EOS() int32 { return r.eos }
+
+func loadTokenizer(t *testing.T, name, eos string) realTokenizer {
+	t.Helper()
+	dir := filepath.Join(filepath.Dir(sharedOALL(t)), "tokenizers", name)
+	var in io.Reader
+	f, err := os.Open(filepath.Join(dir, "tokenizer.json"))
+	if err == nil {
+		in = f
+	} else if f, err = os.Open(filepath.Join(dir, "tokenizer.json.gz")); err == nil {
+		if in, err = gzip.NewReader(f); err != nil {
+			t.Fatal(err)
+		}
+	} else {
+		t.Skip("the tokenizer of " + name + " is not here")
+	}
+	defer f.Close()
+	text, err := io.ReadAll(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := tokenizer.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, ok := tok.ID(eos)
+	if !ok {
+		t.Fatalf("%s has no token %s", name, eos)
+	}
+	return realTokenizer{tok, id}
+}
+
+// gemmaChat renders messages with Gemma's template.
+type gemmaChat struct{ *hashModel }
+
+func (gemmaChat) ApplyChatTemplate(messages []Message) (string, error) {
+	var b strings.Builder
+	b.WriteString("<bos>")
+	for _, m := range messages {
+		role := strings.Replace(m.Role, "assistant", "model", 1)
+		b.WriteString("<start_of_turn>" + role + "\n" + strings.TrimSpace(m.Content) + "<end_of_turn>\n")
+	}
+	return b.String() + "<start_of_turn>model\n", nil
+}
+
+func convertedData(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if _, err := ConvertAceGPT(t.Context(), filepath.Join(sharedOALL(t), "acegpt"), dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// publishedRun prepares tasks as a published run did and summarises them.
+func publishedRun(t *testing.T, m Model, o Options) map[string]summary {
+	t.Helper()
+	e, err := prepare(t.Context(), m, o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := failed(e.failures, len(o.Tasks)); err != nil {
+		t.Fatal(err)
+	}
+	var reqs []Request
+	for _, r := range e.runs {
+		for i := range r.samples {
+			r.samples[i].first = len(reqs)
+			reqs = append(reqs, r.samples[i].requests...)
+		}
+	}
+	pads := paddings(reqs, o.BatchSize, o.maxLength(m))
+	out := map[string]summary{}
+	for _, r := range e.runs {
+		out[r.name()] = summarise(r, pads, m.Tokenizer().EOS())
+	}
+	return out
+}
+
+// TestPublishedTokens compares with runs of google/gemma-2-2b-it on the 58
+// ACVA tasks alone: of 21 August 2024 (batches of 32) and, with the chat
+// template, of 5 September 2024 (batches of 16).
+func TestPublishedTokens(t *testing.T) {
+	m := newHashModel()
+	m.tokenizer = loadTokenizer(t, "gemma2", "<eos>")
+	o := fixtureOptions(t, "acva")
+	o.DataDir = convertedData(t)
+	for _, c := range []struct {
+		chat  bool
+		batch int
+		all   [4]string
+		yemen [4]string
+	}{
+		{false, 32, [4]string{"a3d21325abaff962", "a3d21325abaff962", "81e9dea5bd78d82e", "ab8e1b072076e2a5"},
+			[4]string{"18e9bcccbb4ced7a", "18e9bcccbb4ced7a", "5b4c0f057d734182", "902a9e68c677e49c"}},
+		{true, 16, [4]string{"a3d21325abaff962", "bad8c7dd4c02caa9", "df99407a8f4f67c4", "31b2f0ea9c97c49d"},
+			[4]string{"18e9bcccbb4ced7a", "0d5578573a4a3b05", "1cc97c076cee4208", "3a2bb9d917264afe"}},
+	} {
+		o.BatchSize, o.UseChatTemplate = c.batch, c.chat
+		got := publishedRun(t, gemmaChat{m}, o)
+		var all []summary
+		for _, key := range sortedKeys(got) {
+			all = append(all, got[key])
+		}
+		want := pytext.Object{{Key: "hashes", Value: hashObject(c.all)}, {Key: "truncated", Value: 0}, {Key: "non_truncated", Value: 8710},
+			{Key: "padded", Value: 14987}, {Key: "non_padded", Value: 2433}, {Key: "num_truncated_few_shots", Value: 0}}
+		if diff := cmp.Diff(want, overall(all)); diff != "" {
+			t.Errorf("chat template %v, all tasks:\n%s", c.chat, diff)
+		}
+		if y := got["community|acva:Yemen|0"]; y.hashes != c.yemen || y.padded != 17 || y.nonPadded != 3 {
+			t.Errorf("chat template %v, Yemen: %+v", c.chat, y)
+		}
+	}
+}
+
+// TestPublishedFewShots compares prompts with examples, and how many of them
+// fit 2,048 tokens, with runs of EleutherAI/pythia-70m of 9 and 12 July 2024.
+func TestPublishedFewShots(t *testing.T) {
+	m := newHashModel()
+	m.tokenizer, m.maxLength = loadTokenizer(t, "gpt-neox", "<|endoftext|>"), 2048
+	published := []struct {
+		task      string
+		k         int
+		prompts   string
+		effective float64
+		fewer     int
+	}{
+		{"abstract_algebra", 1, "1e3c8af2c9f8986c", 1, 0},
+		{"anatomy", 1, "36ae7f64fb80f9a1", 1, 0},
+		{"astronomy", 1, "75117e87b0b16e79", 1, 0},
+		{"business_ethics", 1, "e968124a7d6f3479", 1, 0},
+		{"abstract_algebra", 5, "7dae76e9c966c8ee", 5, 0},
+		{"anatomy", 5, "96b301d0d23a23b2", 5, 0},
+		{"astronomy", 5, "18aab550cbf246fb", 5, 0},
+		{"business_ethics", 5, "0b6d539453c08221", 5, 0},
+		{"high_school_computer_science", 5, "503becb3ca3fa1fd", 4.69, 31},
+		{"high_school_european_history", 5, "87a2b1b5bd581c69", 4.945454545454545, 5},
+		{"high_school_geography", 5, "f4585f814c7f4de2", 5, 0},
+		{"high_school_statistics", 5, "4375b93018e97c76", 4.99537037037037, 1},
+		{"high_school_world_history", 5, "746184e8b08a1f37", 4.962025316455696, 3},
+		{"professional_law", 5, "4f56cdb1ed351fd3", 3.4237288135593222, 1534},
+		{"professional_medicine", 5, "97ab989d8507b2e3", 4.988970588235294, 3},
+		{"security_studies", 5, "ceffe04eccc4da84", 2.816326530612245, 245},
+	}
+	var list []string
+	for _, p := range published {
+		list = append(list, fmt.Sprintf("community|arabic_mmlu:%s|%d|1", p.task, p.k))
+	}
+	o := fixtureOptions(t, strings.Join(list, ","))
+	o.DataDir = convertedData(t)
+	got := publishedRun(t, m, o)
+	for _, p := range published {
+		s := got[fmt.Sprintf("community|arabic_mmlu:%s|%d", p.task, p.k)]
+		if s.hashes[1] != p.prompts || s.effective != p.effective || s.fewer != p.fewer {
+			t.Errorf("%s with %d examples: prompts %s, %v of them fit, fewer in %d; published %s, %v, %d",
+				p.task, p.k, s.hashes[1], s.effective, s.fewer, p.prompts, p.effective, p.fewer)
+		}
+	}
+}
