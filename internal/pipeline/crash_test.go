@@ -281,13 +281,20 @@ func TestStatesBetweenRenames(t *testing.T) {
 		}
 	}
 	for name, set := range map[string]func(out string){
-		"renamed, journal left":       func(out string) { copyTree(want, out); identity(out, false) },
-		"renamed, only lock left":     func(out string) { copyTree(want, out); os.Mkdir(out+partialSuffix, 0o777) },
-		"replaced, old left":          func(out string) { copyTree(want, out); identity(out, true); os.Mkdir(out+partialSuffix+"/old", 0o777) },
-		"old moved away, not renamed": func(out string) { identity(out, true); copyTree(want, out+partialSuffix+"/old"); copyTree(want, out+partialSuffix+"/final") },
-		"final whole, not renamed":    func(out string) { identity(out, false); copyTree(want, out+partialSuffix+"/final") },
-		"identity being written":      func(out string) { os.Mkdir(out+partialSuffix, 0o777); os.WriteFile(out+partialSuffix+"/identity.json.tmp", []byte("{"), 0o666) },
-		"out is an empty directory":   func(out string) { os.Mkdir(out, 0o777) },
+		"renamed, journal left":   func(out string) { copyTree(want, out); identity(out, false) },
+		"renamed, only lock left": func(out string) { copyTree(want, out); os.Mkdir(out+partialSuffix, 0o777) },
+		"replaced, old left":      func(out string) { copyTree(want, out); identity(out, true); os.Mkdir(out+partialSuffix+"/old", 0o777) },
+		"old moved away, not renamed": func(out string) {
+			identity(out, true)
+			copyTree(want, out+partialSuffix+"/old")
+			copyTree(want, out+partialSuffix+"/final")
+		},
+		"final whole, not renamed": func(out string) { identity(out, false); copyTree(want, out+partialSuffix+"/final") },
+		"identity being written": func(out string) {
+			os.Mkdir(out+partialSuffix, 0o777)
+			os.WriteFile(out+partialSuffix+"/identity.json.tmp", []byte("{"), 0o666)
+		},
+		"out is an empty directory": func(out string) { os.Mkdir(out, 0o777) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "out")
