@@ -1,0 +1,159 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+
+	"barka/internal/badinput"
+	"barka/internal/chat"
+	"barka/internal/pipeline"
+	"barka/internal/tokenizer"
+)
+
+// sample is a tokenized conversation: targets[i] is to be predicted at row
+// rows[i].
+type sample struct {
+	tokens, rows, targets []int32
+}
+
+// Data is a tokenized dataset and what became of its rows.
+type Data struct {
+	samples []sample
+	Rows    int            `json:"rows"`
+	Dropped map[string]int `json:"dropped"` // by reason
+	Cut     int            `json:"cut"`     // conversations cut to max_length
+	Tokens  int64          `json:"tokens"`
+	Trained int64          `json:"trained_tokens"`
+	Longest int            `json:"longest"`
+}
+
+// row is what training reads of a dataset row: messages, or conversations in
+// the ShareGPT spelling.
+type row struct {
+	Messages      []pipeline.Message `json:"messages" parquet:"messages,list"`
+	Conversations []pipeline.Turn    `json:"conversations" parquet:"conversations,list"`
+}
+
+func (r row) messages() ([]chat.Message, error) {
+	var out []chat.Message
+	for _, m := range r.Messages {
+		out = append(out, chat.Message{Role: m.Role, Content: m.Content})
+	}
+	if len(out) > 0 {
+		return out, nil
+	}
+	roles := map[string]string{"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "model": "assistant", "system": "system"}
+	for _, t := range r.Conversations {
+		role, ok := roles[t.From]
+		if !ok {
+			return nil, fmt.Errorf("from %q, expected human, gpt or system", t.From)
+		}
+		out = append(out, chat.Message{Role: role, Content: t.Value})
+	}
+	return out, nil
+}
+
+// Load tokenizes a dataset with the model's chat format.
+func Load(ctx context.Context, path string, tok *tokenizer.Tokenizer, maxLength int) (*Data, error) {
+	format, err := chat.For(tok)
+	if err != nil {
+		return nil, err
+	}
+	d := &Data{Dropped: map[string]int{}}
+	for r, err := range pipeline.Rows[row](ctx, path) {
+		if err != nil {
+			return nil, err
+		}
+		d.Rows++
+		messages, err := r.messages()
+		if err != nil {
+			return nil, badinput.Errorf("%s: row %d: %w", path, d.Rows, err)
+		}
+		if reason := d.add(format, tok, messages, maxLength); reason != "" {
+			d.Dropped[reason]++
+		}
+	}
+	if len(d.samples) == 0 {
+		return nil, badinput.Errorf("%s: none of its %d rows can be trained on (%s); rows need messages (role, content) or conversations (from, value) with an answer within max_length %d",
+			path, d.Rows, reasons(d.Dropped), maxLength)
+	}
+	return d, nil
+}
+
+// add tokenizes a conversation, or says why it cannot be trained on.
+func (d *Data) add(format *chat.Template, tok *tokenizer.Tokenizer, messages []chat.Message, maxLength int) (reason string) {
+	if len(messages) == 0 {
+		return "empty"
+	}
+	tokens, trained, err := format.Encode(tok, messages, false)
+	if err != nil {
+		return "roles"
+	}
+	if len(tokens) > maxLength {
+		tokens, trained = tokens[:maxLength], trained[:maxLength]
+		d.Cut++
+	}
+	s := sample{tokens: tokens}
+	for i := 1; i < len(tokens); i++ {
+		if trained[i] {
+			s.rows = append(s.rows, int32(i-1))
+			s.targets = append(s.targets, tokens[i])
+		}
+	}
+	if len(s.rows) == 0 {
+		return "no_trained_token"
+	}
+	// Nothing after the last trained token has a gradient.
+	s.tokens = tokens[:s.rows[len(s.rows)-1]+1]
+	d.samples = append(d.samples, s)
+	d.Tokens += int64(len(s.tokens))
+	d.Trained += int64(len(s.rows))
+	d.Longest = max(d.Longest, len(s.tokens))
+	return ""
+}
+
+// Samples returns the number of conversations that can be trained on.
+func (d *Data) Samples() int { return len(d.samples) }
+
+func reasons(m map[string]int) string {
+	var parts []string
+	for r, n := range m {
+		parts = append(parts, fmt.Sprintf("%s: %d", r, n))
+	}
+	slices.Sort(parts)
+	return fmt.Sprint(parts)
+}
+
+// order is the permutation of an epoch, a function of the seed alone.
+func order(seed int64, epoch, n int) []int {
+	return rand.New(rand.NewPCG(uint64(seed), uint64(epoch))).Perm(n)
+}
+
+// stepsPerEpoch counts optimiser steps; the last batch may be smaller.
+func stepsPerEpoch(n, batch int) int { return (n + batch - 1) / batch }
+
+// batchOf returns the samples of an optimiser step, counted from 0 over all
+// epochs.
+func batchOf(seed int64, step, n, batch int) []int {
+	per := stepsPerEpoch(n, batch)
+	perm := order(seed, step/per, n)
+	lo := step % per * batch
+	return perm[lo:min(lo+batch, n)]
+}
+
+// micro cuts a batch into stretches of at most budget tokens.
+func (d *Data) micro(batch []int, budget int) [][]int {
+	var out [][]int
+	tokens := 0
+	for _, i := range batch {
+		n := len(d.samples[i].tokens)
+		if len(out) == 0 || tokens+n > budget {
+			out, tokens = append(out, nil), 0
+		}
+		out[len(out)-1] = append(out[len(out)-1], i)
+		tokens += n
+	}
+	return out
+}

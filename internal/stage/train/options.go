@@ -1,0 +1,87 @@
+// Package train fine-tunes a model with LoRA on a dataset of conversations:
+// loss on the assistant's tokens alone, divided by their number in the whole
+// batch; AdamW; a warmed-up schedule; clipping; checkpoints from which a run
+// continues to the same bytes. The result is an adapter in PEFT's format.
+package train
+
+import (
+	"barka/internal/badinput"
+	"barka/internal/lora"
+	"barka/internal/optim"
+)
+
+// Options are everything that changes what train writes.
+type Options struct {
+	Rank    int      `json:"rank"`
+	Alpha   float64  `json:"alpha"`
+	Dropout float64  `json:"dropout"`
+	Targets []string `json:"targets"` // module-path suffixes, or "all-linear"
+	RSLoRA  bool     `json:"rslora,omitempty"`
+
+	LR          float64 `json:"lr"`
+	Schedule    string  `json:"schedule"` // cosine, linear, constant
+	WarmupRatio float64 `json:"warmup_ratio"`
+	WeightDecay float64 `json:"weight_decay"`
+	Beta1       float64 `json:"beta1"`
+	Beta2       float64 `json:"beta2"`
+	Eps         float64 `json:"eps"`
+	Clip        float64 `json:"clip"` // largest gradient norm; 0: none
+
+	Epochs int `json:"epochs"`
+	// Batch is the number of conversations of an optimiser step. No padding
+	// exists, so packing them changes nothing.
+	Batch int `json:"batch"`
+	// MicroTokens bounds the tokens of one forward and backward pass.
+	MicroTokens int `json:"micro_tokens"`
+	// MaxLength cuts conversations, from the right.
+	MaxLength int    `json:"max_length"`
+	DType     string `json:"dtype"` // of the base weights: bf16 or f32
+	SaveSteps int    `json:"save_steps"`
+	EvalSteps int    `json:"eval_steps"` // 0: at the end of each epoch
+}
+
+// Defaults are the published settings of the BARKA models; alpha, epochs and
+// batch were not published and are ours.
+func Defaults() Options {
+	return Options{
+		Rank: 128, Alpha: 128, Targets: []string{"all-linear"}, LR: 1e-4, Schedule: "cosine", WarmupRatio: 0.03,
+		Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Clip: 1, Epochs: 1, Batch: 16, MicroTokens: 2048, MaxLength: 2048, DType: "bf16", SaveSteps: 50,
+	}
+}
+
+// Validate reports the first setting that makes no sense.
+func (o Options) Validate() error {
+	switch {
+	case o.Rank < 1:
+		return badinput.Errorf("train: rank is %d, expected a positive number", o.Rank)
+	case o.Alpha <= 0:
+		return badinput.Errorf("train: alpha is %g, expected a positive number", o.Alpha)
+	case o.Dropout < 0 || o.Dropout >= 1:
+		return badinput.Errorf("train: dropout is %g, expected at least 0 and less than 1", o.Dropout)
+	case len(o.Targets) == 0:
+		return badinput.Errorf("train: targets names no layers; all-linear means every linear layer but the head")
+	case o.LR <= 0:
+		return badinput.Errorf("train: lr is %g, expected a positive number", o.LR)
+	case o.WarmupRatio < 0 || o.WarmupRatio > 1:
+		return badinput.Errorf("train: warmup_ratio is %g, expected a number from 0 to 1", o.WarmupRatio)
+	case o.Epochs < 1 || o.Batch < 1 || o.MicroTokens < 1:
+		return badinput.Errorf("train: epochs %d, batch %d and micro_tokens %d must be positive", o.Epochs, o.Batch, o.MicroTokens)
+	case o.MaxLength < 2:
+		return badinput.Errorf("train: max_length is %d, expected at least 2", o.MaxLength)
+	case o.Clip < 0 || o.WeightDecay < 0 || o.SaveSteps < 0 || o.EvalSteps < 0:
+		return badinput.Errorf("train: clip, weight_decay, save_steps and eval_steps must not be negative")
+	case o.Beta1 < 0 || o.Beta1 >= 1 || o.Beta2 < 0 || o.Beta2 >= 1 || o.Eps <= 0:
+		return badinput.Errorf("train: beta1 %g, beta2 %g, eps %g: expected betas from 0 to below 1 and a positive eps", o.Beta1, o.Beta2, o.Eps)
+	}
+	_, err := optim.NewSchedule(o.Schedule, 0, 1)
+	return badinput.Wrap(err)
+}
+
+// lora returns the adapter's configuration.
+func (o Options) lora(base string) lora.Config {
+	t := lora.Targets{List: o.Targets}
+	if len(o.Targets) == 1 && o.Targets[0] == "all-linear" {
+		t = lora.Targets{Pattern: "all-linear"}
+	}
+	return lora.Config{TaskType: "CAUSAL_LM", BaseModel: base, Rank: o.Rank, Alpha: o.Alpha, Dropout: o.Dropout, Targets: t, RSLoRA: o.RSLoRA}
+}

@@ -1,0 +1,391 @@
+package train
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"time"
+
+	"barka/internal/badinput"
+	"barka/internal/lora"
+	"barka/internal/model"
+	"barka/internal/nn"
+	"barka/internal/optim"
+	"barka/internal/pipeline"
+	"barka/internal/tensor"
+	"barka/internal/tensorboard"
+	"barka/internal/tokenizer"
+)
+
+// Input is what a run trains.
+type Input struct {
+	Model     model.Decoder
+	Tokenizer *tokenizer.Tokenizer
+	// Base is the model's directory or hub id, written into the adapter.
+	Base string
+	// ModelDigest identifies the base weights.
+	ModelDigest string
+	// Train and Val are datasets; Val may be "".
+	Train, Val string
+}
+
+// Metrics is a line of metrics.jsonl: nothing in it depends on time.
+type Metrics struct {
+	Step     int     `json:"step"` // from 1
+	Epoch    float64 `json:"epoch"`
+	Loss     float64 `json:"loss"` // mean over the batch's trained tokens
+	LR       float64 `json:"lr"`
+	GradNorm float64 `json:"grad_norm"` // before clipping
+	Tokens   int     `json:"tokens"`
+	Trained  int     `json:"trained_tokens"`
+	// Rows are the numbers, among the usable rows, of the batch's
+	// conversations: where to look when a loss jumps.
+	Rows []int `json:"rows"`
+	// ValLoss is the mean over the validation set's trained tokens, at steps
+	// that measure it.
+	ValLoss *float64 `json:"val_loss,omitempty"`
+}
+
+// State is trainer_state.json: the summary of a finished run.
+type State struct {
+	Steps        int             `json:"global_step"`
+	Epochs       int             `json:"num_train_epochs"`
+	FirstLoss    float64         `json:"first_loss"`
+	FinalLoss    float64         `json:"final_loss"`
+	BestVal      *float64        `json:"best_val_loss,omitempty"`
+	Parameters   int64           `json:"trainable_parameters"`
+	Data         *Data           `json:"data"`
+	Options      json.RawMessage `json:"options"`
+	Seed         int64           `json:"seed"`
+	ModelDigest  string          `json:"model_digest"`
+	DataDigest   string          `json:"data_digest"`
+	TrainedTotal int64           `json:"trained_tokens_total"`
+}
+
+// StateFile is written last: a directory that holds it is finished.
+const StateFile = "trainer_state.json"
+
+// trainer is one run.
+type trainer struct {
+	o        Options
+	in       Input
+	io       pipeline.IO
+	dev      tensor.Device
+	data     *Data
+	val      *Data
+	adapter  *model.Adapter
+	opt      *optim.AdamW
+	schedule optim.Schedule
+	total    int
+	step     int // finished
+	first    float64
+	last     float64
+	bestVal  *float64
+	trained  int64
+	board    *tensorboard.Writer
+}
+
+// Run trains and returns the summary. An interrupted run continues from its
+// last checkpoint; a finished one returns at once; one made with other
+// options is refused unless io.Restart.
+func Run(ctx context.Context, o Options, in Input, io pipeline.IO) (*State, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	t := &trainer{o: o, in: in, io: io, dev: in.Model.Device()}
+	id, err := t.identity(ctx)
+	if err != nil {
+		return nil, err
+	}
+	done, err := begin(io.Out, id, io.Restart)
+	if err != nil || done != nil {
+		return done, err
+	}
+	if err := t.load(ctx); err != nil {
+		return nil, err
+	}
+	if err := t.resume(); err != nil {
+		return nil, err
+	}
+	if t.board, err = tensorboard.Append(io.Out); err != nil {
+		return nil, err
+	}
+	defer t.board.Close()
+	if err := t.loop(ctx); err != nil {
+		return nil, err
+	}
+	return t.finish(id)
+}
+
+// load tokenizes the data and attaches a fresh adapter.
+func (t *trainer) load(ctx context.Context) (err error) {
+	maxLength := t.o.MaxLength
+	if limit := t.in.Model.Info().MaxPositions; limit > 0 {
+		maxLength = min(maxLength, limit)
+	}
+	if t.data, err = Load(ctx, t.in.Train, t.in.Tokenizer, maxLength); err != nil {
+		return err
+	}
+	if t.in.Val != "" {
+		if t.val, err = Load(ctx, t.in.Val, t.in.Tokenizer, maxLength); err != nil {
+			return err
+		}
+	}
+	if t.adapter, err = model.NewAdapter(t.in.Model, t.o.lora(t.in.Base), t.io.Seed); err != nil {
+		return err
+	}
+	t.adapter.Train(t.dev)
+	t.opt = optim.New(t.dev, t.adapter.Params(), optim.Config{Beta1: t.o.Beta1, Beta2: t.o.Beta2, Eps: t.o.Eps, WeightDecay: t.o.WeightDecay})
+	t.total = t.o.Epochs * stepsPerEpoch(t.data.Samples(), t.o.Batch)
+	t.schedule, err = optim.NewSchedule(t.o.Schedule, int(math.Ceil(t.o.WarmupRatio*float64(t.total))), t.total)
+	return err
+}
+
+func (t *trainer) loop(ctx context.Context) error {
+	p := t.io.Progress
+	p.Start("train", int64(t.total), "steps")
+	p.Add(int64(t.step))
+	defer p.Done()
+	for t.step < t.total {
+		if err := ctx.Err(); err != nil {
+			// What is done is kept: the next start goes on from here.
+			if saveErr := t.save(); saveErr != nil {
+				return saveErr
+			}
+			return err
+		}
+		start := time.Now()
+		m, err := t.one()
+		if err != nil {
+			return err
+		}
+		if err := t.record(m, time.Since(start)); err != nil {
+			return err
+		}
+		p.Add(1)
+		if t.o.SaveSteps > 0 && t.step%t.o.SaveSteps == 0 && t.step < t.total {
+			if err := t.save(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// one takes an optimiser step.
+func (t *trainer) one() (Metrics, error) {
+	n := t.data.Samples()
+	batch := batchOf(t.io.Seed, t.step, n, t.o.Batch)
+	m := Metrics{Step: t.step + 1, Rows: batch, Epoch: float64(t.step+1) / float64(stepsPerEpoch(n, t.o.Batch))}
+	for _, i := range batch {
+		m.Tokens += len(t.data.samples[i].tokens)
+		m.Trained += len(t.data.samples[i].rows)
+	}
+	for _, part := range t.data.micro(batch, t.o.MicroTokens) {
+		pass, tokens, rows, targets := t.data.pass(t.dev, part)
+		pass.Dropout = t.dropout(part)
+		sum, err := model.Backward(t.in.Model, pass, tokens, rows, targets, 1/float32(m.Trained))
+		if err != nil {
+			return m, err
+		}
+		m.Loss += sum / float64(m.Trained)
+	}
+	m.GradNorm = t.opt.Clip(t.dev, t.o.Clip)
+	m.LR = t.o.LR * t.schedule(t.step)
+	if bad := m.Loss - m.Loss + m.GradNorm - m.GradNorm; bad != 0 {
+		return m, fmt.Errorf("step %d: loss %g, gradient norm %g: not finite; rows %v; lower the learning rate, or look at these rows. The last checkpoint is intact", m.Step, m.Loss, m.GradNorm, batch)
+	}
+	t.opt.Step(t.dev, m.LR)
+	t.adapter.Pack(t.dev)
+	t.step++
+	t.trained += int64(m.Trained)
+	if t.step == 1 {
+		t.first = m.Loss
+	}
+	t.last = m.Loss
+	if t.val != nil && t.measures() {
+		v, err := t.valLoss()
+		if err != nil {
+			return m, err
+		}
+		m.ValLoss = &v
+		if t.bestVal == nil || v < *t.bestVal {
+			t.bestVal = &v
+		}
+	}
+	return m, nil
+}
+
+// dropout numbers the rows of a micro-batch by step, sample and position.
+func (t *trainer) dropout(part []int) lora.Dropout {
+	if t.o.Dropout == 0 {
+		return lora.Dropout{}
+	}
+	d := lora.Dropout{Rate: float32(t.o.Dropout), Seed: uint64(t.io.Seed)<<20 + uint64(t.step)}
+	for _, i := range part {
+		for j := range t.data.samples[i].tokens {
+			d.Rows = append(d.Rows, uint64(i)<<24|uint64(j))
+		}
+	}
+	return d
+}
+
+// measures reports whether the validation loss is due after this step.
+func (t *trainer) measures() bool {
+	every := t.o.EvalSteps
+	if every == 0 {
+		every = stepsPerEpoch(t.data.Samples(), t.o.Batch)
+	}
+	return t.step%every == 0 || t.step == t.total
+}
+
+func (t *trainer) valLoss() (float64, error) {
+	all := make([]int, t.val.Samples())
+	for i := range all {
+		all[i] = i
+	}
+	var sum float64
+	for _, part := range t.val.micro(all, t.o.MicroTokens) {
+		pass, tokens, rows, targets := t.val.pass(t.dev, part)
+		s, err := model.Loss(t.in.Model, pass, tokens, rows, targets)
+		if err != nil {
+			return 0, err
+		}
+		sum += s
+	}
+	return sum / float64(t.val.Trained), nil
+}
+
+// pass lays samples out as one ragged batch.
+func (d *Data) pass(dev tensor.Device, part []int) (p *nn.Pass, tokens, rows, targets []int32) {
+	var lengths []int
+	for _, i := range part {
+		s := d.samples[i]
+		for _, r := range s.rows {
+			rows = append(rows, int32(len(tokens))+r)
+		}
+		targets = append(targets, s.targets...)
+		tokens = append(tokens, s.tokens...)
+		lengths = append(lengths, len(s.tokens))
+	}
+	layout := tensor.Packed(lengths...)
+	return &nn.Pass{Dev: dev, Layout: &layout, Positions: layout.Positions()}, tokens, rows, targets
+}
+
+// record appends a step to metrics.jsonl and to TensorBoard's events, which
+// alone hold the speed.
+func (t *trainer) record(m Metrics, took time.Duration) error {
+	line, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(filepath.Join(t.io.Out, metricsFile), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(append(line, '\n')); err != nil {
+		f.Close()
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	speed := float64(m.Tokens) / took.Seconds()
+	values := map[string]float64{"train/loss": m.Loss, "train/learning_rate": m.LR, "train/grad_norm": m.GradNorm, "train/tokens_per_second": speed}
+	if m.ValLoss != nil {
+		values["eval/loss"] = *m.ValLoss
+	}
+	note := fmt.Sprintf("step %d/%d  loss %.4f  lr %.2e  norm %.2f  %.0f tokens/s", m.Step, t.total, m.Loss, m.LR, m.GradNorm, speed)
+	if m.ValLoss != nil {
+		note += fmt.Sprintf("  val %.4f", *m.ValLoss)
+	}
+	t.io.Progress.Note(note)
+	return t.board.Scalars(int64(m.Step), values)
+}
+
+// finish writes the adapter, then the summary that marks the run finished.
+func (t *trainer) finish(id identity) (*State, error) {
+	if err := t.adapter.Save(t.dev, t.io.Out); err != nil {
+		return nil, err
+	}
+	s := &State{
+		Steps: t.step, Epochs: t.o.Epochs, FirstLoss: t.first, FinalLoss: t.last, BestVal: t.bestVal, Data: t.data, Seed: t.io.Seed,
+		Options: id.Options, ModelDigest: id.Model, DataDigest: id.Data, TrainedTotal: t.trained,
+	}
+	for _, p := range t.adapter.Params() {
+		s.Parameters += int64(p.Value.Len())
+	}
+	if err := writeJSON(filepath.Join(t.io.Out, StateFile), s); err != nil {
+		return nil, err
+	}
+	return s, os.RemoveAll(filepath.Join(t.io.Out, checkpointDir))
+}
+
+// Estimate is what a run will take.
+type Estimate struct {
+	Data       *Data   `json:"data"`
+	Steps      int     `json:"steps"`
+	Tokens     int64   `json:"tokens_all_epochs"`
+	Parameters int64   `json:"trainable_parameters"`
+	FLOP       float64 `json:"flop"` // rough: forward, backward of activations, adapters
+	Memory     int64   `json:"memory_bytes"`
+}
+
+// Plan tokenizes the data and estimates a run without training.
+func Plan(ctx context.Context, o Options, in Input) (*Estimate, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	d, err := Load(ctx, in.Train, in.Tokenizer, o.MaxLength)
+	if err != nil {
+		return nil, err
+	}
+	e := &Estimate{Data: d, Steps: o.Epochs * stepsPerEpoch(d.Samples(), o.Batch), Tokens: int64(o.Epochs) * d.Tokens}
+	var linear, activations int64
+	cfg := o.lora(in.Base)
+	for _, l := range in.Model.Linears() {
+		n, k := l.Dims()
+		linear += int64(n) * int64(k)
+		activations += int64(n) * 4
+		if ok, err := cfg.Targets.Match(l.Name); err == nil && ok {
+			_, rank := cfg.Scale(l.Name)
+			e.Parameters += int64(rank) * int64(n+k)
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	info := in.Model.Info()
+	head := int64(info.Vocab) * int64(info.Hidden)
+	e.FLOP = float64(e.Tokens)*(4*float64(linear)+6*float64(e.Parameters)) + float64(int64(o.Epochs)*d.Trained)*4*float64(head)
+	size := int64(4)
+	if info.DType.Size() == 2 {
+		size = 2
+	}
+	rows := int64(min(o.MicroTokens, max(d.Longest, 1)*o.Batch))
+	e.Memory = size*(linear+head) + 16*e.Parameters + rows*(activations+int64(info.Layers*info.Hidden)*6*4) + 256<<20
+	return e, nil
+}
+
+func (t *trainer) identity(ctx context.Context) (identity, error) {
+	options, err := json.Marshal(t.o)
+	if err != nil {
+		return identity{}, err
+	}
+	digest, err := pipeline.Digest(t.in.Train)
+	if err != nil {
+		return identity{}, err
+	}
+	id := identity{Version: version, Options: options, Seed: t.io.Seed, Model: t.in.ModelDigest, Data: digest}
+	if t.in.Val != "" {
+		if id.Val, err = pipeline.Digest(t.in.Val); err != nil {
+			return identity{}, err
+		}
+	}
+	if t.io.Out == "" {
+		return id, badinput.Errorf("train: no output directory given")
+	}
+	return id, nil
+}

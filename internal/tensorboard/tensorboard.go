@@ -1,0 +1,95 @@
+// Package tensorboard writes scalars in TensorBoard's event files: TFRecords
+// of protocol buffers (tensorflow/core/util/event.proto), encoded by hand.
+package tensorboard
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// Name is the event file that Append writes to.
+const Name = "events.out.tfevents.0.barka"
+
+// Writer appends events to a file.
+type Writer struct{ f *os.File }
+
+// Append opens the event file of a directory, or makes it.
+func Append(dir string) (*Writer, error) {
+	f, err := os.OpenFile(filepath.Join(dir, Name), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	w := &Writer{f}
+	if info.Size() > 0 {
+		return w, nil
+	}
+	// The first event names the format: field 3, file_version.
+	event := wallTime(nil, time.Now())
+	event = bytesField(event, 3, []byte("brain.Event:2"))
+	if err := w.record(event); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// Scalars writes one event with a value for each tag.
+func (w *Writer) Scalars(step int64, values map[string]float64) error {
+	tags := make([]string, 0, len(values))
+	for t := range values {
+		tags = append(tags, t)
+	}
+	slices.Sort(tags)
+	var summary []byte
+	for _, t := range tags {
+		value := bytesField(nil, 1, []byte(t))
+		value = binary.AppendUvarint(value, 2<<3|5) // simple_value, 32 bits
+		value = binary.LittleEndian.AppendUint32(value, math.Float32bits(float32(values[t])))
+		summary = bytesField(summary, 1, value)
+	}
+	event := wallTime(nil, time.Now())
+	event = binary.AppendUvarint(event, 2<<3) // step, varint
+	event = binary.AppendUvarint(event, uint64(step))
+	return w.record(bytesField(event, 5, summary))
+}
+
+// Close closes the file.
+func (w *Writer) Close() error { return w.f.Close() }
+
+func wallTime(b []byte, t time.Time) []byte {
+	b = binary.AppendUvarint(b, 1<<3|1) // wall_time, 64 bits
+	return binary.LittleEndian.AppendUint64(b, math.Float64bits(float64(t.UnixNano())/1e9))
+}
+
+func bytesField(b []byte, field uint64, data []byte) []byte {
+	b = binary.AppendUvarint(b, field<<3|2)
+	b = binary.AppendUvarint(b, uint64(len(data)))
+	return append(b, data...)
+}
+
+// record writes a TFRecord: length, its checksum, data, its checksum.
+func (w *Writer) record(data []byte) error {
+	b := binary.LittleEndian.AppendUint64(nil, uint64(len(data)))
+	b = binary.LittleEndian.AppendUint32(b, masked(b))
+	b = append(b, data...)
+	b = binary.LittleEndian.AppendUint32(b, masked(data))
+	_, err := w.f.Write(b)
+	return err
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func masked(data []byte) uint32 {
+	c := crc32.Checksum(data, castagnoli)
+	return (c>>15 | c<<17) + 0xa282ead8
+}
