@@ -5,6 +5,7 @@ package llm
 
 import (
 	"context"
+	"fmt"
 
 	"barka/internal/pipeline"
 )
@@ -41,4 +42,11 @@ type Client interface {
 	// Complete returns the answer to a request; it retries what may pass by
 	// itself.
 	Complete(ctx context.Context, r Request) (Response, error)
+}
+
+// TooLong is the error of a conversation that does not fit into the model.
+type TooLong struct{ Tokens, Limit int }
+
+func (t *TooLong) Error() string {
+	return fmt.Sprintf("the conversation has %d tokens, the model's limit is %d", t.Tokens, t.Limit)
 }

@@ -305,7 +305,7 @@ func (r *record) ask(ctx context.Context, step, prompt string, d data, check fun
 			Temperature: r.w.o.Temperature, TopP: r.w.o.TopP, MaxTokens: r.w.o.MaxTokens,
 			Seed: pipeline.RecordSeed(r.w.seed, r.passage.ID, fmt.Sprintf("synth/%s/%d", step, attempt)),
 		})
-		var tooLong *TooLong
+		var tooLong *llm.TooLong
 		if errors.As(err, &tooLong) {
 			return "", &pipeline.Reject{Reason: "passage_too_long", Detail: err.Error()}
 		}
@@ -327,12 +327,6 @@ func (r *record) ask(ctx context.Context, step, prompt string, d data, check fun
 	}
 	return "", &pipeline.Reject{Reason: reason, Detail: fmt.Sprintf("%s, after %d attempts", step, r.w.o.Attempts)}
 }
-
-// TooLong is the error of a client whose model cannot hold the prompt.
-type TooLong struct{ Err error }
-
-func (t *TooLong) Error() string { return t.Err.Error() }
-func (t *TooLong) Unwrap() error { return t.Err }
 
 // code makes a server's word fit for a reason code.
 func code(s string) string {

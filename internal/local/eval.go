@@ -1,0 +1,102 @@
+package local
+
+import (
+	"context"
+
+	"barka/internal/badinput"
+	"barka/internal/chat"
+	"barka/internal/score"
+	"barka/internal/stage/eval"
+)
+
+// Evaluated is an eval.Model on a local model.
+type Evaluated struct {
+	d    *Decoder
+	info eval.ModelInfo
+}
+
+// Evaluated returns the model as evaluation sees it.
+func (d *Decoder) Evaluated() (*Evaluated, error) {
+	digest, err := d.Digest()
+	if err != nil {
+		return nil, err
+	}
+	i := d.Model.Info()
+	torch := i.TorchDType
+	if torch == "" {
+		torch = "float32"
+	}
+	size := int64(4)
+	if torch == "bfloat16" || torch == "float16" {
+		size = 2
+	}
+	info := eval.ModelInfo{DType: "torch." + torch, Size: eval.FormatBytes(i.Parameters * size), Digest: digest + "-" + string(i.DType)}
+	if d.adapter != "" {
+		if info.AdapterDigest, err = Digest(d.adapter); err != nil {
+			return nil, err
+		}
+	}
+	if d.Tokenizer.Special().EOS < 0 {
+		return nil, badinput.Errorf("model %s: tokenizer_config.json names no eos_token, which evaluation pads with", d.Name)
+	}
+	return &Evaluated{d, info}, nil
+}
+
+// Name implements eval.Model.
+func (e *Evaluated) Name() string { return e.d.Name }
+
+// Info implements eval.Model.
+func (e *Evaluated) Info() eval.ModelInfo { return e.info }
+
+// MaxLength implements eval.Model.
+func (e *Evaluated) MaxLength() int {
+	if n := e.d.Model.Info().MaxPositions; n > 0 {
+		return n
+	}
+	return 2048
+}
+
+// Tokenizer implements eval.Model.
+func (e *Evaluated) Tokenizer() eval.Tokenizer { return evalTokenizer{e.d} }
+
+type evalTokenizer struct{ d *Decoder }
+
+func (t evalTokenizer) Encode(text string, addSpecial bool) []int32 {
+	return t.d.Tokenizer.Encode(text, addSpecial)
+}
+
+func (t evalTokenizer) EOS() int32 { return t.d.Tokenizer.Special().EOS }
+
+// ApplyChatTemplate implements eval.ChatTemplater.
+func (e *Evaluated) ApplyChatTemplate(messages []eval.Message) (string, error) {
+	format, err := chat.For(e.d.Tokenizer)
+	if err != nil {
+		return "", err
+	}
+	var ms []chat.Message
+	for _, m := range messages {
+		ms = append(ms, chat.Message{Role: m.Role, Content: m.Content})
+	}
+	return format.Render(ms, true)
+}
+
+// Score implements eval.Model.
+func (e *Evaluated) Score(ctx context.Context, reqs []eval.Request, progress func(n int)) ([]eval.Score, error) {
+	in := make([]score.Request, len(reqs))
+	for i, r := range reqs {
+		in[i] = score.Request{Context: r.Context, Continuation: r.Continuation}
+	}
+	s := score.Scorer{Model: e.d.Model, MaxLength: e.MaxLength()}
+	results, err := s.LogLikelihoods(ctx, in, progress)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]eval.Score, len(results))
+	for i, r := range results {
+		out[i] = eval.Score{LogProb: r.LogProb, Greedy: r.Greedy}
+		for _, t := range r.Tokens {
+			out[i].PerToken = append(out[i].PerToken, float64(t))
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,137 @@
+// Package local runs models on this machine for the stages: it opens model
+// directories and offers them as the generator, the translator and the
+// evaluated model that stages ask for by interface.
+package local
+
+import (
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/cespare/xxhash/v2"
+
+	"barka/internal/badinput"
+	"barka/internal/hub"
+	"barka/internal/model"
+	_ "barka/internal/model/all"
+	"barka/internal/tensor"
+	"barka/internal/tensor/cpu"
+	"barka/internal/tokenizer"
+)
+
+// Engine is a device and the settings models are opened with.
+type Engine struct {
+	Device tensor.Device
+	DType  string // bf16 or f32; "" means the checkpoint's own type
+	Log    func(string)
+}
+
+// NewEngine makes an engine on the CPU; threads 0 means all cores.
+func NewEngine(threads int, dt string, log func(string)) *Engine {
+	return &Engine{Device: cpu.New(threads), DType: dt, Log: log}
+}
+
+// options resolves the type of the packed weights.
+func (e *Engine) options(dir string) (model.Options, error) {
+	dt := e.DType
+	if dt == "" {
+		var err error
+		if dt, err = storedType(dir); err != nil {
+			return model.Options{}, err
+		}
+	}
+	parsed, err := model.ParseDType(dt)
+	return model.Options{Device: e.Device, DType: parsed, Log: e.Log}, err
+}
+
+// Decoder is an opened causal language model with its tokenizer.
+type Decoder struct {
+	Name      string // as the user gave it
+	Dir       string
+	Model     model.Decoder
+	Tokenizer *tokenizer.Tokenizer
+	Adapter   *model.Adapter
+	digest    string
+	adapter   string // its directory
+}
+
+// OpenDecoder opens a causal language model, and an adapter on top if one is
+// given.
+func (e *Engine) OpenDecoder(name, adapter string) (*Decoder, error) {
+	dir, err := hub.Resolve(name)
+	if err != nil {
+		return nil, err
+	}
+	o, err := e.options(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := fits(dir, o); err != nil {
+		return nil, err
+	}
+	tok, err := tokenizer.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	m, err := model.OpenDecoder(dir, o)
+	if err != nil {
+		return nil, err
+	}
+	if v := m.Info().Vocab; tok.VocabSize() > v {
+		return nil, badinput.Errorf("model %s: the tokenizer has %d tokens, the model's vocabulary %d; they do not belong together", name, tok.VocabSize(), v)
+	}
+	d := &Decoder{Name: name, Dir: dir, Model: m, Tokenizer: tok}
+	if adapter != "" {
+		d.adapter = adapter
+		if d.Adapter, err = model.LoadAdapter(m, adapter); err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+// Digest identifies the model's weights and configuration by content.
+func (d *Decoder) Digest() (string, error) {
+	if d.digest != "" {
+		return d.digest, nil
+	}
+	var err error
+	d.digest, err = Digest(d.Dir)
+	return d.digest, err
+}
+
+// Digest hashes the files of a model or adapter directory that matter.
+func Digest(dir string) (string, error) {
+	var names []string
+	for _, pattern := range []string{"config.json", "adapter_config.json", "*.safetensors", "pytorch_model*.bin", "tokenizer.json", "tokenizer.model"} {
+		found, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil {
+			return "", err
+		}
+		names = append(names, found...)
+	}
+	slices.Sort(names)
+	h := xxhash.New()
+	for _, n := range names {
+		if err := hashFile(h, n); err != nil {
+			return "", badinput.Wrap(err)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+func hashFile(h hash.Hash, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	fmt.Fprintf(h, "%s\n", filepath.Base(path))
+	_, err = io.Copy(h, f)
+	return err
+}
+

@@ -1,0 +1,84 @@
+package local
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"barka/internal/badinput"
+	"barka/internal/model"
+)
+
+// storedType returns bf16 for checkpoints in 16 bits, else f32.
+func storedType(dir string) (string, error) {
+	data, err := model.ReadConfig(dir)
+	if err != nil {
+		return "", err
+	}
+	var c struct {
+		Torch string `json:"torch_dtype"`
+		DType string `json:"dtype"`
+	}
+	if err := json.Unmarshal(data, &c); err != nil {
+		return "", badinput.Errorf("%s/config.json: %w", dir, err)
+	}
+	if strings.HasSuffix(c.Torch+c.DType, "bfloat16") || strings.HasSuffix(c.Torch+c.DType, "float16") {
+		return "bf16", nil
+	}
+	return "f32", nil
+}
+
+// fits refuses a model that the machine's free memory cannot hold, before
+// anything is read.
+func fits(dir string, o model.Options) error {
+	var stored int64
+	for _, pattern := range []string{"*.safetensors", "pytorch_model*.bin"} {
+		names, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil {
+			return err
+		}
+		for _, n := range names {
+			if info, err := os.Stat(n); err == nil {
+				stored += info.Size()
+			}
+		}
+	}
+	t, err := storedType(dir)
+	if err != nil {
+		return err
+	}
+	need := stored
+	if t == "bf16" && o.DType.Size() == 4 {
+		need *= 2
+	} else if t == "f32" && o.DType.Size() == 2 {
+		need /= 2
+	}
+	free := available()
+	if free > 0 && need > free {
+		return badinput.Errorf("model %s needs about %s of memory as %s, and %s are free; use --dtype bf16, a smaller model, or a larger machine",
+			dir, gib(need), o.DType, gib(free))
+	}
+	return nil
+}
+
+func gib(n int64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }
+
+// available returns the memory that can be had without swapping, 0 where the
+// system does not say.
+func available() int64 {
+	f, err := os.Open("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		var kib int64
+		if n, _ := fmt.Sscanf(s.Text(), "MemAvailable: %d kB", &kib); n == 1 {
+			return kib << 10
+		}
+	}
+	return 0
+}
