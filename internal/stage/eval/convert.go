@@ -13,6 +13,7 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/parquet"
+	"barka/internal/pipeline"
 	"barka/internal/pyrandom"
 	"barka/internal/pytext"
 	"barka/internal/stage/eval/hubdata"
@@ -51,7 +52,7 @@ type culturalRow struct {
 //
 // The prompts made of the result have the published digests; what the csv
 // files lack, the Arabic names of the subjects, is in the task table.
-func ConvertAceGPT(ctx context.Context, src, dst string, progress Progress) (int, error) {
+func ConvertAceGPT(ctx context.Context, src, dst string, progress pipeline.Progress) (int, error) {
 	root, err := aceGPTRoot(src)
 	if err != nil {
 		return 0, err
@@ -80,7 +81,7 @@ func aceGPTRoot(src string) (string, error) {
 type converter struct {
 	ctx       context.Context
 	root, dst string
-	progress  Progress
+	progress  pipeline.Progress
 	written   int
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"barka/internal/pipeline"
 	"barka/internal/stage/eval/tasks"
 )
 
@@ -21,7 +22,7 @@ type TaskEstimate struct {
 // Estimate loads and encodes everything and runs nothing: what a dry run
 // prints. It fails as Run does where a task cannot be loaded, but returns
 // what it has.
-func Estimate(ctx context.Context, m Model, o Options, progress Progress) ([]TaskEstimate, []Failure, error) {
+func Estimate(ctx context.Context, m Model, o Options, progress pipeline.Progress) ([]TaskEstimate, []Failure, error) {
 	e, err := prepare(ctx, m, o, progress)
 	if err != nil {
 		return nil, nil, err

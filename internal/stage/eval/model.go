@@ -6,7 +6,11 @@
 // the leaderboard's own table, is kept out of the reference's files.
 package eval
 
-import "context"
+import (
+	"context"
+
+	"barka/internal/pipeline"
+)
 
 // Model is what evaluation needs of a language model.
 type Model interface {
@@ -71,24 +75,9 @@ type Score struct {
 	PerToken []float64
 }
 
-// Progress is told how a long step gets on.
-type Progress interface {
-	Start(label string, total int64, unit string)
-	Add(n int64)
-	Note(s string)
-	Done()
-}
-
-type silent struct{}
-
-func (silent) Start(string, int64, string) {}
-func (silent) Add(int64)                   {}
-func (silent) Note(string)                 {}
-func (silent) Done()                       {}
-
-func orSilent(p Progress) Progress {
+func orSilent(p pipeline.Progress) pipeline.Progress {
 	if p == nil {
-		return silent{}
+		return pipeline.Silent
 	}
 	return p
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"barka/internal/badinput"
+	"barka/internal/pipeline"
 	"barka/internal/pyrandom"
 	"barka/internal/stage/eval/hubdata"
 	"barka/internal/stage/eval/tasks"
@@ -129,7 +130,7 @@ type Outcome struct {
 // the outcome's Failures, and Run then returns the outcome together with an
 // error; the files of the other tasks are written. Scores are journaled below
 // OutputDir, so that a run that was interrupted goes on where it stopped.
-func Run(ctx context.Context, m Model, o Options, progress Progress) (*Outcome, error) {
+func Run(ctx context.Context, m Model, o Options, progress pipeline.Progress) (*Outcome, error) {
 	start := o.now()
 	e, err := prepare(ctx, m, o, progress)
 	if err != nil {
@@ -204,7 +205,7 @@ func missingText(missing []*hubdata.Missing) string {
 type evaluation struct {
 	m        Model
 	o        Options
-	progress Progress
+	progress pipeline.Progress
 	log      *slog.Logger
 	runs     []*taskRun
 	failures []Failure
@@ -213,7 +214,7 @@ type evaluation struct {
 }
 
 // prepare loads every task and encodes its prompts.
-func prepare(ctx context.Context, m Model, o Options, progress Progress) (*evaluation, error) {
+func prepare(ctx context.Context, m Model, o Options, progress pipeline.Progress) (*evaluation, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}

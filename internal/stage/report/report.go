@@ -1,0 +1,164 @@
+// Package report makes one HTML page of a run: what every stage took in,
+// gave out and rejected, how training went, the leaderboard before and after,
+// and a few rows in both languages. The page needs no other file and no
+// network, reads from either side, and follows the reader's light or dark
+// setting.
+package report
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"barka/internal/badinput"
+	"barka/internal/pipeline"
+)
+
+// Options names what goes into the page. Everything but Out may be empty and
+// is then left out.
+type Options struct {
+	// Out is the page to write, an .html file.
+	Out   string
+	Title string
+	// Facts are lines under the title: recipe, machine, versions.
+	Facts []Fact
+	// Stages are dataset directories in the order of the run.
+	Stages []string
+	// Training is a training output directory or its metrics.jsonl.
+	Training string
+	// Base and Tuned are leaderboard_*.json files of evaluations, or
+	// directories that hold one (the newest counts).
+	Base, Tuned string
+	// Samples is a translated dataset: rows with messages and messages_en.
+	Samples string
+	// SampleRows is how many of its rows are shown; 0 means 5.
+	SampleRows int
+}
+
+// Fact is a name and what it is.
+type Fact struct{ Name, Value string }
+
+//go:embed page.html
+var pageHTML string
+
+var page = template.Must(template.New("page").Funcs(template.FuncMap{
+	"thousands": thousands, "percent": percent, "score": score,
+}).Parse(pageHTML))
+
+// content is what the template shows.
+type content struct {
+	Title       string
+	Facts       []Fact
+	Tiles       []tile
+	Stages      []stage
+	Training    *training
+	Leaderboard *comparison
+	Samples     []sample
+}
+
+// tile is a number at the head of the page.
+type tile struct{ Value, Label, Note string }
+
+// Write reads everything and writes the page in one piece.
+func Write(ctx context.Context, o Options) error {
+	if o.Out == "" {
+		return badinput.Errorf("report: no output file; --out names the page to write")
+	}
+	c, err := gather(ctx, o)
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	if err := page.Execute(&b, c); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	if err := replaceFile(o.Out, b.String()); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	return nil
+}
+
+func gather(ctx context.Context, o Options) (*content, error) {
+	c := &content{Title: o.Title, Facts: o.Facts}
+	if c.Title == "" {
+		c.Title = "Barka run"
+	}
+	for _, dir := range o.Stages {
+		m, err := pipeline.ReadManifest(dir)
+		if err != nil {
+			return nil, err
+		}
+		c.Stages = append(c.Stages, stageOf(dir, m))
+	}
+	var err error
+	if o.Training != "" {
+		if c.Training, err = readTraining(o.Training); err != nil {
+			return nil, err
+		}
+	}
+	if o.Base != "" || o.Tuned != "" {
+		if c.Leaderboard, err = readComparison(o.Base, o.Tuned); err != nil {
+			return nil, err
+		}
+	}
+	if o.Samples != "" {
+		if c.Samples, err = readSamples(ctx, o.Samples, o.SampleRows); err != nil {
+			return nil, err
+		}
+	}
+	c.Tiles = tiles(c)
+	return c, nil
+}
+
+// tiles picks the numbers to begin with.
+func tiles(c *content) []tile {
+	var out []tile
+	if n := len(c.Stages); n > 0 {
+		last := c.Stages[n-1]
+		out = append(out, tile{thousands(last.Out), "rows after " + last.Name, ""})
+		if tokens := last.tokens(); tokens > 0 {
+			out = append(out, tile{thousands(tokens), "tokens in " + last.Name, ""})
+		}
+	}
+	if t := c.Training; t != nil {
+		out = append(out, tile{fmt.Sprintf("%.3f", t.LastLoss), "training loss at the end", fmt.Sprintf("%.3f at the start, %s steps", t.FirstLoss, thousands(int64(t.Steps)))})
+	}
+	if l := c.Leaderboard; l != nil && l.Average.Shown() {
+		note := ""
+		if l.HasBase && l.HasTuned {
+			note = fmt.Sprintf("%s before", score(l.Average.Base))
+		}
+		value := l.Average.Tuned
+		if !l.HasTuned {
+			value = l.Average.Base
+		}
+		out = append(out, tile{score(value), "leaderboard average", note})
+	}
+	return out
+}
+
+func replaceFile(path, text string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".report-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.WriteString(text)
+	if err == nil {
+		err = f.Chmod(0o644)
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}

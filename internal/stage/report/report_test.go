@@ -1,0 +1,182 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"barka/internal/badinput"
+	"barka/internal/pipeline"
+)
+
+// fixture makes the directories of a small run. The numbers are made up.
+func fixture(t *testing.T) Options {
+	t.Helper()
+	dir := t.TempDir()
+	o := Options{
+		Out: filepath.Join(dir, "report.html"), Title: "Fixture <run>",
+		Facts:    []Fact{{"recipe", "quickstart"}, {"machine", "2 cores"}},
+		Training: filepath.Join(dir, "train"), Base: filepath.Join(dir, "base.json"), Tuned: filepath.Join(dir, "tuned"),
+		SampleRows: 2,
+	}
+	o.Stages = []string{filepath.Join(dir, "passages"), filepath.Join(dir, "translated")}
+	o.Samples = o.Stages[1]
+	writeStage(t, o.Stages[0], "wiki", []pipeline.Instruction{{ID: "1"}, {ID: "2"}}, map[string]string{"3": "too_short", "4": "too_short", "5": "duplicate"}, nil)
+	messages := func(question, answer string) []pipeline.Message {
+		return []pipeline.Message{{Role: "user", Content: question}, {Role: "assistant", Content: answer}}
+	}
+	rows := []pipeline.Instruction{
+		{ID: "a", Title: "Baghdad", Messages: messages("ما هي عاصمة العراق؟", "عاصمة العراق هي بغداد، وتقع على نهر دجلة."), MessagesEN: messages("What is the capital of Iraq?", "The capital of Iraq is Baghdad, on the river Tigris.")},
+		{ID: "b", Title: "نهر النيل", Messages: messages("أين يصب نهر النيل؟", "يصب في البحر الأبيض المتوسط <شمالا>."), MessagesEN: messages("Where does the Nile end?", "In the Mediterranean <north>.")},
+	}
+	writeStage(t, o.Stages[1], "translate", rows, nil, map[string]int64{"target": 1234567})
+	var metrics strings.Builder
+	for i := 1; i <= 900; i++ {
+		fmt.Fprintf(&metrics, "{\"step\": %d, \"loss\": %.4f, \"lr\": %.3g, \"grad_norm\": %.3f, \"tokens\": %d}\n", i,
+			0.9+1.6*math.Exp(-float64(i)/160)+0.1*math.Sin(float64(i*i)), 1e-4*min(1, float64(i)/50)*(1-float64(i)/1000), 0.8+0.3*math.Cos(float64(i*7)), i*16384)
+	}
+	write(t, filepath.Join(o.Training, "metrics.jsonl"), metrics.String())
+	names := []string{"ACVA", "AlGhafa", "MMLU", "EXAMS", "ARC Challenge", "ARC Easy", "BOOLQ", "COPA", "HELLASWAG", "OPENBOOK QA", "PIQA", "RACE", "SCIQ", "TOXIGEN"}
+	for i, path := range []string{o.Base, filepath.Join(o.Tuned, "results", "m", "leaderboard_2024-07-04T21-22-05.json")} {
+		var rows []map[string]any
+		for n, name := range names {
+			rows = append(rows, map[string]any{"name": name, "score": 30.0 + float64(n*3+i*(9-n)), "stderr": 1.5, "majority": 26.0 + float64(n), "random": 25.0, "questions": 100})
+		}
+		text, err := json.Marshal(map[string]any{"model": []string{"google/gemma-2-2b", "barka-2b"}[i], "rows": rows, "average": 49.5 + 2.5*float64(i), "sampled": false})
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, path, string(text))
+	}
+	return o
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func writeStage(t *testing.T, dir, name string, rows []pipeline.Instruction, rejects map[string]string, tokens map[string]int64) {
+	t.Helper()
+	r, err := pipeline.Begin(dir, pipeline.Identity{Stage: name, Version: 1, Options: struct{}{}}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := pipeline.NewWriter[pipeline.Instruction](r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range rows {
+		if err := w.Write(row); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for id, why := range rejects {
+		if err := w.Reject(pipeline.Instruction{ID: id}, pipeline.Reject{Reason: why}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.Finish(pipeline.Final{Counts: map[string]int64{"in": int64(len(rows) + len(rejects))}, Tokens: tokens}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWrite(t *testing.T) {
+	o := fixture(t)
+	if keep := os.Getenv("BARKA_REPORT_OUT"); keep != "" {
+		o.Out = keep
+	}
+	if err := Write(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(o.Out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	html := string(text)
+	for _, want := range []string{
+		"<title>Fixture &lt;run&gt;</title>", "quickstart", "too short", "2 · 66.7 %", "40.0 %", "1,234,567", "900 steps, 14,745,600 tokens",
+		"google/gemma-2-2b", "barka-2b", "<td class=\"n up\">&#43;2.50</td>", "49.50", "52.00",
+		"عاصمة العراق هي بغداد", "The capital of Iraq is Baghdad", "&lt;شمالا&gt;", `lang="ar" dir="auto"`, `prefers-color-scheme: dark`,
+	} {
+		if !strings.Contains(html, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if m := regexp.MustCompile(`(?i)(src|href|url)\s*[=(]\s*["']?[a-z/.]|@import|<script`).FindString(html); m != "" {
+		t.Errorf("the page refers to something outside: %q", m)
+	}
+	if m := regexp.MustCompile(`NaN|Infinity|%!|ZgotmplZ`).FindString(html); m != "" {
+		t.Errorf("the page shows %q", m)
+	}
+	if err := Write(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	again, err := os.ReadFile(o.Out)
+	if err != nil || string(again) != html {
+		t.Errorf("a second page of the same run differs (%v)", err)
+	}
+}
+
+func TestWriteParts(t *testing.T) {
+	whole := fixture(t)
+	for name, o := range map[string]Options{
+		"nothing":    {},
+		"stages":     {Stages: whole.Stages},
+		"base only":  {Base: whole.Base},
+		"tuned only": {Tuned: whole.Tuned},
+		"samples":    {Samples: whole.Samples},
+	} {
+		o.Out = whole.Out
+		if err := Write(t.Context(), o); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		text, _ := os.ReadFile(o.Out)
+		if m := regexp.MustCompile(`NaN|ZgotmplZ|<nil>`).FindString(string(text)); m != "" {
+			t.Errorf("%s: the page shows %q", name, m)
+		}
+	}
+	dir := t.TempDir()
+	bad := filepath.Join(dir, "bad.json")
+	write(t, bad, "{\"rows\": []}")
+	write(t, filepath.Join(dir, "metrics.jsonl"), "{\"step\": 1}\n")
+	for name, o := range map[string]Options{
+		"no output":      {},
+		"no stage":       {Out: whole.Out, Stages: []string{filepath.Join(dir, "none")}},
+		"no metrics":     {Out: whole.Out, Training: filepath.Join(dir, "none")},
+		"no loss":        {Out: whole.Out, Training: dir},
+		"no table":       {Out: whole.Out, Base: filepath.Join(dir, "none")},
+		"empty table":    {Out: whole.Out, Base: bad},
+		"no table below": {Out: whole.Out, Tuned: dir},
+		"no samples":     {Out: whole.Out, Samples: filepath.Join(dir, "none.jsonl")},
+	} {
+		if err := Write(t.Context(), o); !badinput.Is(err) {
+			t.Errorf("%s: error %v, want bad input", name, err)
+		}
+	}
+}
+
+// TestTrainingResumed: steps trained twice count once.
+func TestTrainingResumed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "metrics.jsonl")
+	write(t, path, "{\"step\": 1, \"loss\": 3, \"tokens\": 10}\n{\"step\": 2, \"loss\": 9, \"tokens\": 10}\n{\"step\": 3, \"loss\": 9, \"tokens\": 10}\n{\"eval_loss\": 1}\n{\"step\": 2, \"loss\": 2, \"tokens\": 10}\n{\"step\": 3, \"loss\": 1, \"tokens\": 10}\n")
+	got, err := readTraining(path)
+	if err != nil || got.Steps != 3 || got.FirstLoss != 3 || got.LastLoss != 1 || got.Tokens != 30 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	write(t, path, "{\"step\": 5, \"loss\": 2.5}\n")
+	if got, err = readTraining(path); err != nil || got.LastLoss != 2.5 {
+		t.Errorf("one step: %+v, %v", got, err)
+	}
+}
