@@ -1,0 +1,218 @@
+// Package ui is how commands talk to people and to scripts: progress, tables,
+// messages. On a terminal there are bars, boxes and colour; elsewhere plain
+// lines; with --json one JSON object a line. Progress and messages go to stderr,
+// results to stdout.
+package ui
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"barka/internal/pipeline"
+)
+
+// Options are the flags that every command has, and where it writes.
+type Options struct {
+	JSON   bool      // events and tables as JSON lines
+	Quiet  bool      // results and errors alone
+	Stderr io.Writer // nil: os.Stderr
+	Stdout io.Writer // nil: os.Stdout
+}
+
+// UI writes a command's output. It is safe for concurrent use.
+type UI struct {
+	json, quiet bool
+	out, err    stream
+	mu          sync.Mutex               // holds lines together
+	bar         *progressbar.ProgressBar // on the terminal's last line now
+}
+
+type stream struct {
+	w        io.Writer
+	terminal bool
+	colour   bool
+}
+
+// New makes the UI. Colour is used on terminals alone, and not if the
+// environment has NO_COLOR (no-color.org) or TERM=dumb.
+func New(o Options) *UI {
+	if o.Stderr == nil {
+		o.Stderr = os.Stderr
+	}
+	if o.Stdout == nil {
+		o.Stdout = os.Stdout
+	}
+	return &UI{json: o.JSON, quiet: o.Quiet, out: newStream(o.Stdout), err: newStream(o.Stderr)}
+}
+
+func newStream(w io.Writer) stream {
+	s := stream{w: w}
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
+		s.terminal = true
+		s.colour = os.Getenv("NO_COLOR") == ""
+	}
+	return s
+}
+
+// Progress returns what stages report their progress to.
+func (u *UI) Progress() pipeline.Progress {
+	switch {
+	case u.quiet && !u.json:
+		return pipeline.Silent
+	case u.json:
+		return &lineProgress{ui: u, every: jsonEvery, now: time.Now}
+	case u.err.terminal:
+		return &terminalProgress{ui: u}
+	}
+	return &lineProgress{ui: u, every: lineEvery, now: time.Now}
+}
+
+// Infof tells the person something in passing, on stderr.
+func (u *UI) Infof(format string, args ...any) { u.message("info", "", format, args...) }
+
+// Warnf warns, on stderr, also with --quiet.
+func (u *UI) Warnf(format string, args ...any) { u.message("warning", "33", format, args...) }
+
+// Errorf reports a failure, on stderr, also with --quiet.
+func (u *UI) Errorf(format string, args ...any) { u.message("error", "31", format, args...) }
+
+func (u *UI) message(kind, colour, format string, args ...any) {
+	s := fmt.Sprintf(format, args...)
+	switch {
+	case kind == "info" && u.quiet:
+	case u.json:
+		u.event(map[string]any{"event": kind, "message": s})
+	default:
+		if kind != "info" {
+			mark := kind + ": "
+			if u.err.colour {
+				mark = "\x1b[" + colour + "m" + kind + ":\x1b[0m "
+			}
+			s = mark + s
+		}
+		u.line(s)
+	}
+}
+
+// line writes a line to stderr, above the bar if there is one.
+func (u *UI) line(s string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.bar != nil {
+		u.bar.Clear()
+	}
+	fmt.Fprintln(u.err.w, s)
+}
+
+// event writes a JSON line to stderr.
+func (u *UI) event(v any) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return // events are made of text and numbers here
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.err.w.Write(append(data, '\n'))
+}
+
+// Print writes a result to stdout: with --json as a line of JSON, else as text.
+func (u *UI) Print(text string, v any) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.json {
+		enc := json.NewEncoder(u.out.w)
+		enc.SetEscapeHTML(false)
+		return enc.Encode(v)
+	}
+	_, err := fmt.Fprintln(u.out.w, strings.TrimSuffix(text, "\n"))
+	return err
+}
+
+// Table writes rows to stdout: in a box on a terminal, else with tabs between
+// the cells, with --json as one object a row with the headers as keys. Cells
+// that are numbers stand to the right.
+func (u *UI) Table(headers []string, rows [][]any) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch {
+	case u.json:
+		return u.jsonTable(headers, rows)
+	case u.out.terminal:
+		_, err := fmt.Fprintln(u.out.w, u.box(headers, rows))
+		return err
+	}
+	cells := make([]any, len(headers))
+	for i, h := range headers {
+		cells[i] = h
+	}
+	for _, row := range append([][]any{cells}, rows...) {
+		fields := make([]string, len(row))
+		for i, c := range row {
+			fields[i] = strings.NewReplacer("\t", " ", "\n", " ", "\r", " ").Replace(fmt.Sprint(c))
+		}
+		if _, err := fmt.Fprintln(u.out.w, strings.Join(fields, "\t")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (u *UI) jsonTable(headers []string, rows [][]any) error {
+	enc := json.NewEncoder(u.out.w)
+	enc.SetEscapeHTML(false)
+	for _, row := range rows {
+		object := map[string]any{}
+		for i, c := range row {
+			if i < len(headers) {
+				object[headers[i]] = c
+			}
+		}
+		if err := enc.Encode(object); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (u *UI) box(headers []string, rows [][]any) string {
+	t := table.NewWriter()
+	t.SetStyle(table.StyleRounded)
+	t.Style().Format.Header = text.FormatDefault
+	if u.out.colour {
+		t.Style().Color.Header = text.Colors{text.Bold}
+	}
+	head := make(table.Row, len(headers))
+	var columns []table.ColumnConfig
+	for i, h := range headers {
+		head[i] = h
+		if len(rows) > 0 && i < len(rows[0]) && isNumber(rows[0][i]) {
+			columns = append(columns, table.ColumnConfig{Number: i + 1, Align: text.AlignRight, AlignHeader: text.AlignRight})
+		}
+	}
+	t.SetColumnConfigs(columns)
+	t.AppendHeader(head)
+	for _, row := range rows {
+		t.AppendRow(row)
+	}
+	return t.Render()
+}
+
+func isNumber(v any) bool {
+	switch v := v.(type) {
+	case int, int32, int64, uint64, float32, float64:
+		return true
+	case string:
+		return v != "" && strings.Trim(v, "0123456789.,+-±% ") == ""
+	}
+	return false
+}
