@@ -54,7 +54,7 @@ func Duration(d time.Duration) string {
 	case s < 0:
 		return "-" + Duration(-max(d, -1<<62))
 	case s < 0.9995:
-		return fmt.Sprintf("%.3g s", s)
+		return fmt.Sprintf("%.2g s", s)
 	case s < 9.95:
 		return fmt.Sprintf("%.1f s", s)
 	case s < 59.5:

@@ -2,10 +2,9 @@ package ui
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"time"
-
-	"github.com/schollz/progressbar/v3"
 )
 
 // How often progress is written where no bar can be drawn.
@@ -169,40 +168,25 @@ func (p *lineProgress) write(event string, now time.Time) {
 	p.ui.event(v)
 }
 
-// terminalProgress draws a bar with the meter's words behind it. (The bar's own
-// speed would count what an earlier run had done.)
+// terminalProgress redraws one line at the bottom of a terminal: a bar, if the
+// total is known, and the meter's words.
 type terminalProgress struct {
 	ui *UI
 
 	mu    sync.Mutex
-	m     *meter
-	bar   *progressbar.ProgressBar
+	m     *meter // nil: no work at hand
 	drawn time.Time
 }
 
 const drawEvery = 200 * time.Millisecond
 
 func (p *terminalProgress) Start(label string, total int64, unit string) {
-	p.Done()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.m = &meter{label: label, unit: unit, total: total, begun: time.Now()}
-	if total == 0 {
-		total = -1 // the bar knows no work of length nought
-	}
-	p.ui.mu.Lock()
-	defer p.ui.mu.Unlock()
-	p.bar = progressbar.NewOptions64(total,
-		progressbar.OptionSetWriter(p.ui.err.w),
-		progressbar.OptionSetDescription(p.m.text(p.m.begun)),
-		progressbar.OptionShowDescriptionAtLineEnd(),
-		progressbar.OptionSetWidth(24),
-		progressbar.OptionSpinnerType(14),
-		progressbar.OptionSetPredictTime(false),
-		progressbar.OptionSetElapsedTime(false),
-		progressbar.OptionUseANSICodes(true),
-	)
-	p.ui.bar, p.drawn = p.bar, time.Time{}
+	p.end()
+	now := time.Now()
+	p.m = &meter{label: label, unit: unit, total: total, begun: now}
+	p.draw(now)
 }
 
 func (p *terminalProgress) Add(n int64)  { p.add(n, 0) }
@@ -211,22 +195,19 @@ func (p *terminalProgress) Skip(n int64) { p.add(n, n) }
 func (p *terminalProgress) add(n, skipped int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.bar == nil {
+	if p.m == nil {
 		return
 	}
 	p.m.done += n
 	p.m.skipped += skipped
-	now := time.Now()
-	if now.Sub(p.drawn) < drawEvery {
-		return
+	if now := time.Now(); now.Sub(p.drawn) >= drawEvery {
+		p.draw(now)
 	}
+}
+
+func (p *terminalProgress) draw(now time.Time) {
 	p.drawn = now
-	p.ui.mu.Lock()
-	defer p.ui.mu.Unlock()
-	if p.m.total > 0 {
-		p.bar.Set64(min(p.m.done, p.m.total))
-	}
-	p.bar.Describe(p.m.text(now))
+	p.ui.status(bar(p.m.done, p.m.total) + p.m.text(now))
 }
 
 func (p *terminalProgress) Note(s string) { p.ui.line(s) }
@@ -234,13 +215,24 @@ func (p *terminalProgress) Note(s string) { p.ui.line(s) }
 func (p *terminalProgress) Done() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.bar == nil {
+	p.end()
+}
+
+func (p *terminalProgress) end() {
+	if p.m == nil {
 		return
 	}
-	p.ui.mu.Lock()
-	p.bar.Clear()
-	p.ui.bar = nil
-	p.ui.mu.Unlock()
+	p.ui.status("")
 	p.ui.line(p.m.summary(time.Now()))
-	p.bar = nil
+	p.m = nil
+}
+
+// bar draws how much of total is done; nothing when the total is unknown.
+func bar(done, total int64) string {
+	const width = 24
+	if total <= 0 {
+		return ""
+	}
+	n := int(float64(width) * float64(max(min(done, total), 0)) / float64(total))
+	return strings.Repeat("█", n) + strings.Repeat("░", width-n) + " "
 }

@@ -15,7 +15,6 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
-	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
 	"barka/internal/pipeline"
@@ -33,8 +32,8 @@ type Options struct {
 type UI struct {
 	json, quiet bool
 	out, err    stream
-	mu          sync.Mutex               // holds lines together
-	bar         *progressbar.ProgressBar // on the terminal's last line now
+	mu          sync.Mutex // holds lines together
+	shown       string     // on the terminal's last line now
 }
 
 type stream struct {
@@ -104,14 +103,31 @@ func (u *UI) message(kind, colour, format string, args ...any) {
 	}
 }
 
-// line writes a line to stderr, above the bar if there is one.
+const (
+	wipe = "\r\x1b[K" // begin of line, clear to its end
+	// A line that wraps could not be wiped.
+	noWrap, wrap = "\x1b[?7l", "\x1b[?7h"
+)
+
+// line writes a line to stderr, above the status if there is one.
 func (u *UI) line(s string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.bar != nil {
-		u.bar.Clear()
+	if u.shown == "" {
+		fmt.Fprintln(u.err.w, s)
+		return
 	}
-	fmt.Fprintln(u.err.w, s)
+	fmt.Fprint(u.err.w, wipe+s+"\n"+noWrap+u.shown+wrap)
+}
+
+// status shows s on the last line of the terminal until the next; "" ends it.
+func (u *UI) status(s string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.shown = s; s != "" {
+		s = noWrap + s + wrap
+	}
+	fmt.Fprint(u.err.w, wipe+s)
 }
 
 // event writes a JSON line to stderr.

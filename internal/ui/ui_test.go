@@ -201,7 +201,7 @@ func TestTerminal(t *testing.T) {
 	}
 	u.Warnf("careful")
 	s := stderr.String()
-	for _, want := range []string{"translate: 0 of 100 records", "a note\n", "translate: 100 records in ", "\x1b[33mwarning:\x1b[0m careful\n"} {
+	for _, want := range []string{"░░ translate: 0 of 100 records (0 %)", "\r\x1b[Ka note\n", "translate: 100 records in ", "\x1b[33mwarning:\x1b[0m careful\n"} {
 		if !strings.Contains(s, want) {
 			t.Errorf("no %q in %q", want, s)
 		}
