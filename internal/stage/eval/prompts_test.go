@@ -1,10 +1,12 @@
 package eval
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,21 +37,48 @@ func sharedOALL(t *testing.T) string {
 	return ""
 }
 
+// converted is where the AceGPT files were converted to, once for all tests,
+// and how many splits were written.
+var converted struct {
+	sync.Once
+	dir    string
+	splits int
+	err    error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if converted.dir != "" {
+		os.RemoveAll(converted.dir)
+	}
+	os.Exit(code)
+}
+
+// convertedData converts the AceGPT files.
+func convertedData(t *testing.T) string {
+	t.Helper()
+	src := filepath.Join(sharedOALL(t), "acegpt")
+	converted.Do(func() {
+		if converted.dir, converted.err = os.MkdirTemp("", "barka-eval-*"); converted.err == nil {
+			converted.splits, converted.err = ConvertAceGPT(context.Background(), src, converted.dir, nil)
+		}
+	})
+	if converted.err != nil {
+		t.Fatal(converted.err)
+	}
+	return converted.dir
+}
+
 // TestPromptDigests proves the prompts of 116 tasks against the digests of a
 // published run, from the public csv and jsonl files through the converter,
 // parquet and the prompt functions.
 func TestPromptDigests(t *testing.T) {
-	dst := t.TempDir()
-	n, err := ConvertAceGPT(t.Context(), filepath.Join(sharedOALL(t), "acegpt"), dst, nil)
+	store, err := hubdata.Open(convertedData(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n != 2*(57+58+1) {
-		t.Errorf("%d splits written, want %d", n, 2*(57+58+1))
-	}
-	store, err := hubdata.Open(dst)
-	if err != nil {
-		t.Fatal(err)
+	if converted.splits != 2*(57+58+1) {
+		t.Errorf("%d splits written, want %d", converted.splits, 2*(57+58+1))
 	}
 	start, built, matched := time.Now(), 0, 0
 	var all []string
@@ -96,12 +125,8 @@ func promptsDigest(docs []tasks.Doc) string {
 // TestFullScale runs all 116 tasks whose data is public, with a fake model:
 // 23,289 questions.
 func TestFullScale(t *testing.T) {
-	dir := t.TempDir()
-	if _, err := ConvertAceGPT(t.Context(), filepath.Join(sharedOALL(t), "acegpt"), dir, nil); err != nil {
-		t.Fatal(err)
-	}
 	o := fixtureOptions(t, "acva,arabic_mmlu,arabic_exams")
-	o.DataDir, o.NoDetails = dir, true
+	o.DataDir, o.NoDetails = convertedData(t), true
 	start := time.Now()
 	out, err := Run(t.Context(), newHashModel(), o, nil)
 	if err != nil {

@@ -70,15 +70,6 @@ func (gemmaChat) ApplyChatTemplate(messages []Message) (string, error) {
 	return b.String() + "<start_of_turn>model\n", nil
 }
 
-func convertedData(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	if _, err := ConvertAceGPT(t.Context(), filepath.Join(sharedOALL(t), "acegpt"), dir, nil); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
 // publishedRun prepares tasks as a published run did and summarises them.
 func publishedRun(t *testing.T, m Model, o Options) map[string]summary {
 	t.Helper()

@@ -25,20 +25,35 @@ import (
 
 const fixtureDir = "testdata/hub"
 
-// fixtureDigests reads testdata/digests.tsv: task, questions, digest.
-func fixtureDigests(t *testing.T) map[string][2]string {
+// fixtureRow is a line of testdata/digests.tsv: what fixture.py found.
+type fixtureRow struct {
+	questions, truncated, padded int
+	prompts, inputs, conts       string
+}
+
+func fixtureDigests(t *testing.T) map[string]fixtureRow {
 	t.Helper()
 	text, err := os.ReadFile("testdata/digests.tsv")
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := map[string][2]string{}
-	for line := range strings.Lines(string(text)) {
-		f := strings.Split(strings.TrimSpace(line), "\t")
-		out[f[0]] = [2]string{f[1], f[2]}
+	out := map[string]fixtureRow{}
+	for _, line := range strings.Split(strings.TrimSpace(string(text)), "\n")[1:] {
+		f := strings.Split(line, "\t")
+		number := func(s string) int {
+			n, err := strconv.Atoi(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		out[f[0]] = fixtureRow{number(f[1]), number(f[5]), number(f[6]), f[2], f[3], f[4]}
 	}
 	return out
 }
+
+// fixtureLength is the length that fixture.py allows an input.
+const fixtureLength = 160
 
 func fixtureOptions(t *testing.T, list string) Options {
 	t.Helper()
@@ -78,6 +93,7 @@ func tree(t *testing.T, dir string) map[string]string {
 func TestFixtureRun(t *testing.T) {
 	m := newHashModel()
 	o := fixtureOptions(t, "")
+	o.MaxLength = fixtureLength
 	out, err := Run(t.Context(), m, o, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -92,17 +108,20 @@ func TestFixtureRun(t *testing.T) {
 	}
 	var results struct {
 		Summary map[string]struct {
-			Hashes       map[string]string
-			NonTruncated int `json:"non_truncated"`
+			Hashes    map[string]string
+			Truncated int
+			Padded    int
+			Unpadded  int `json:"non_padded"`
 		} `json:"summary_tasks"`
 	}
 	if err := json.Unmarshal(text, &results); err != nil {
 		t.Fatal(err)
 	}
-	for key, d := range fixtureDigests(t) {
+	for key, want := range fixtureDigests(t) {
 		s := results.Summary[key+"|0"]
-		if s.Hashes["hash_examples"] != d[1] || s.Hashes["hash_full_prompts"] != d[1] || strconv.Itoa(s.NonTruncated) != d[0] {
-			t.Errorf("%s: %v, %d questions; want %s, %s", key, s.Hashes, s.NonTruncated, d[1], d[0])
+		got := fixtureRow{want.questions, s.Truncated, s.Padded, s.Hashes["hash_examples"], s.Hashes["hash_input_tokens"], s.Hashes["hash_cont_tokens"]}
+		if got != want || s.Hashes["hash_full_prompts"] != want.prompts {
+			t.Errorf("%s:\n got %+v\nwant %+v", key, got, want)
 		}
 	}
 	// ACVA's two made-up subjects hold the same questions: asked once.

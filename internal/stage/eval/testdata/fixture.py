@@ -1,8 +1,9 @@
 """Writes the benchmark fixture of this directory and the digests it must give.
 
-All rows are made up for these tests. The prompts are built here a second
-time, in Python, from the published templates, so that the Go code is compared
-with something that shares none of it.
+All rows are made up for these tests. Prompts, order, tokens (a token is a
+character, after a beginning token), cuts and padding are worked out here a
+second time, in Python, from the specification, so that the Go code is
+compared with something that shares none of it.
 
     python -m venv v && v/bin/pip install xxhash==4.1.0 && v/bin/python fixture.py
 """
@@ -20,6 +21,7 @@ NATIVE = "OALL/AlGhafa-Arabic-LLM-Benchmark-Native"
 TRANSLATED = "OALL/AlGhafa-Arabic-LLM-Benchmark-Translated"
 LATIN, ARABIC = "ABCD", "أبجد"
 MCQ = "الأسئلة التالية هي أسئلة متعددة الإختيارات مع الجواب الصحيح"
+SHUFFLED = []
 COLOURS = ["أحمر", "أزرق", "أخضر", "أصفر", "بني"]
 
 
@@ -66,11 +68,22 @@ def toxigen(r):
 def sciq(r):
     choices = [r["distractor1"], r["distractor2"], r["distractor3"], r["correct_answer"]]
     RANDOM.shuffle(choices)
+    SHUFFLED[:] = choices
     return f"بناءً على السياق أدناه، اختر الإجابة الصحيحة للسؤال التالي من قائمة الاقتراحات\n    السياق:\n    {r['support']}\n    السؤال:\n    {r['question']}\n    الإجابات المحتملة:\n\n    {listed(choices)}الإجابة:"
 
 
 def story(r):
     return " ".join(r[f"input_sentence_{i}"] for i in (1, 2, 3, 4))
+
+
+CHOICES = {
+    mmlu: lambda r: list(ARABIC), exams: lambda r: list(ARABIC), acva: lambda r: ["صح", "خطأ"],
+    options: lambda r: [v for k, v in r.items() if k.startswith("sol")],
+    boolq: lambda r: ["نعم", "لا"], copa: lambda r: [r["choice1"], r["choice2"]],
+    hellaswag: lambda r: [re.sub(r"\[.*?\]", "", e) for e in eval(r["endings"])],
+    toxigen: lambda r: ["لا", "نعم"], sciq: lambda r: SHUFFLED,
+    story: lambda r: [" " + r["sentence_quiz1"], " " + r["sentence_quiz2"]],
+}
 
 
 def question(n, what="ما لون الشيء رقم"):
@@ -121,10 +134,64 @@ def write(path, rows):
             f.writelines(json.dumps(r, ensure_ascii=False) + "\n" for r in rows)
 
 
-with open(HERE / "digests.tsv", "w", encoding="utf-8") as out:
+BATCH, LONGEST, END, BEGIN = 2, 160, 1, 2
+
+
+def digest(text):
+    return xxhash.xxh64(text.encode()).hexdigest()
+
+
+def encode(text):
+    return [BEGIN] + [ord(c) for c in text]
+
+
+def paddings(requests):
+    """Gives each request its padded input and continuation, what was cut and what was added."""
+    order = sorted(range(len(requests)), key=lambda i: -len(requests[i][0] + requests[i][1]))
+    size = len(order) // 4 + 1
+    out = {}
+    for part in (order[i:i + size] for i in range(0, len(order), size)):
+        context, continuation = requests[part[0]]
+        width = len((context + continuation)[-(LONGEST + 1):][:-1])
+        for rows in (part[i:i + BATCH] for i in range(0, len(part), BATCH)):
+            inputs = [(requests[i][0] + requests[i][1][:-1]) for i in rows]
+            kept = [x[-width:] for x in inputs]
+            scored = [requests[i][1][:len(k)] if len(requests[i][1]) > len(k) else requests[i][1] for i, k in zip(rows, kept)]
+            widest = max(map(len, scored))
+            for i, x, k, c in zip(rows, inputs, kept, scored):
+                out[i] = (k + [END] * (width - len(k)), c + [END] * (widest - len(c)), len(x) - len(k), width - len(k))
+    return out
+
+
+def main():
+    requests, tasks = [], {}
     for key, repo, name, rows, prompt in files():
         write(HERE / "hub" / repo / name, rows)
+        global RANDOM
         RANDOM = random.Random(1234)
         if key:
-            digest = "".join(sorted(xxhash.xxh64(prompt(r).encode()).hexdigest() for r in rows))
-            out.write(f"{key}\t{len(rows)}\t{xxhash.xxh64(digest.encode()).hexdigest()}\n")
+            tasks[key] = [(prompt(r), list(CHOICES[prompt](r))) for r in rows]
+    where = {}
+    for key in sorted(tasks):
+        random.Random(42).shuffle(tasks[key])
+        for n, (query, choices) in enumerate(tasks[key]):
+            kept = query.rstrip()
+            where[key, n] = range(len(requests), len(requests) + len(choices))
+            for c in choices:
+                whole, context = encode(query + c), encode(kept)
+                requests.append((context, whole[len(context):]))
+    padded = paddings(requests)
+    with open(HERE / "digests.tsv", "w", encoding="utf-8") as f:
+        f.write("task\tquestions\tprompts\tinput_tokens\tcont_tokens\ttruncated\tpadded\n")
+        for key in tasks:
+            asked = [[padded[i] for i in where[key, n]] for n in range(len(tasks[key]))]
+            columns = [
+                [digest(q) for q, _ in tasks[key]],
+                [digest(str([p[0] for p in ps])) for ps in asked],
+                [digest(str([p[1] for p in ps])) for ps in asked],
+            ]
+            cut, added = (sum(p[i] > 0 for ps in asked for p in ps) for i in (2, 3))
+            f.write("\t".join([key, str(len(asked))] + [digest("".join(sorted(c))) for c in columns] + [str(cut), str(added)]) + "\n")
+
+
+main()
