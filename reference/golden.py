@@ -1,6 +1,7 @@
 """Shared by the golden writers: where files go and how they are stored."""
 
 import json
+import os
 import pathlib
 
 import peft
@@ -8,7 +9,8 @@ import torch
 import transformers
 from safetensors.torch import save_file
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent / "testdata" / "models"
+# verify.py sets BARKA_GOLDENS to write elsewhere.
+ROOT = pathlib.Path(os.environ.get("BARKA_GOLDENS") or pathlib.Path(__file__).resolve().parent.parent / "testdata" / "models")
 
 
 def start(seed):

@@ -1,0 +1,62 @@
+"""Tiny Llama-3 checkpoints with goldens: scaled rotary frequencies, grouped queries, untied and tied head.
+
+    python reference/llama.py
+"""
+
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+import golden
+
+SEED = 80
+
+
+def config(**changes):
+    settings = dict(
+        vocab_size=272, hidden_size=48, intermediate_size=80, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        head_dim=16, max_position_embeddings=512, rms_norm_eps=1e-5, rope_theta=10000.0, bos_token_id=1, eos_token_id=2, pad_token_id=None,
+        # Of the eight frequencies some stay, some are divided and two lie between.
+        rope_scaling={"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64},
+        attn_implementation="eager",
+    )
+    return LlamaConfig(**(settings | changes))
+
+
+def ablate(model, ids):
+    """How far each feature moves the logits: far more than any test tolerance."""
+    base = model(torch.tensor([ids])).logits
+    sizes = {}
+    scaling = dict(model.config.rope_scaling)
+    for name, change in {
+        "rope_scaling": dict(rope_scaling=None), "factor": dict(rope_scaling=scaling | {"factor": 7.0}),
+        "high_freq_factor": dict(rope_scaling=scaling | {"high_freq_factor": 5.0}), "rope_theta": dict(rope_theta=model.config.rope_theta * 1.01),
+        "rms_norm_eps": dict(rms_norm_eps=1e-2),
+    }.items():
+        settings = {k: getattr(model.config, k) for k in ("rope_theta", "rope_scaling", "tie_word_embeddings", "attention_bias", "mlp_bias")}
+        other = LlamaForCausalLM(config(**(settings | change))).eval()
+        other.load_state_dict(model.state_dict())
+        sizes[name] = (other(torch.tensor([ids])).logits - base).abs().max().item()
+    return sizes
+
+
+def main():
+    for name, seed, changes in (
+        ("llama", SEED, dict(tie_word_embeddings=False)),
+        ("llama-tied", SEED + 1, dict(tie_word_embeddings=True, rope_theta=500000.0)),
+    ):
+        golden.start(seed)
+        model = LlamaForCausalLM(config(**changes)).eval()
+        golden.randomise(model)
+        directory = golden.ROOT / name
+        model.save_pretrained(directory)
+        seqs = golden.sequences(272, (1, 5, 8, 9, 24), first=1)
+        tensors, values = {}, {}
+        golden.decoder_goldens(model, seqs, tensors, values)
+        with torch.no_grad():
+            values["ablation"] = ablate(model, seqs[4])
+        golden.save(directory, "reference/llama.py", seed, tensors, values)
+        print(name, values["ablation"])
+
+
+if __name__ == "__main__":
+    main()
