@@ -122,7 +122,8 @@ func (m *matcher) at(text string, i int, noSpecial bool) *addedToken {
 func wordBefore(s string) bool { r, _ := utf8.DecodeLastRuneInString(s); return s != "" && wordRune(r) }
 func wordAfter(s string) bool  { r, _ := utf8.DecodeRuneInString(s); return s != "" && wordRune(r) }
 
-// wordRune is \w.
+// wordRune is \w: alphabetic characters, marks, digits, connecting
+// punctuation and join controls (UTS #18).
 func wordRune(r rune) bool {
-	return r == '_' || unicode.IsLetter(r) || unicode.Is(unicode.M, r) || unicode.Is(unicode.Nd, r) || unicode.Is(unicode.Pc, r)
+	return unicode.In(r, unicode.L, unicode.Nl, unicode.M, unicode.Nd, unicode.Pc, unicode.Other_Alphabetic) || r == '\u200c' || r == '\u200d'
 }

@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -16,6 +17,8 @@ type bpe struct {
 	fuseUnk      bool
 	byteFallback bool
 	ignoreMerges bool
+	prefix       string          // of every character of a piece but the first
+	suffix       string          // of the last
 	bytes        [256]int32      // ids of <0x00> … <0xFF>, -1 where missing
 	ascii        [128]int32      // ids of single ASCII characters, -1 where missing
 	inner        map[string]bool // characters that precede spaceMark inside a token
@@ -41,8 +44,8 @@ const maxCached = 64
 
 func pairKey(a, b int32) uint64 { return uint64(uint32(a))<<32 | uint64(uint32(b)) }
 
-func newBPE(vocab map[string]int32, merges [][2]string, unk string) (*bpe, error) {
-	m := &bpe{vocab: vocab, merges: make(map[uint64]merged, len(merges)), unk: -1}
+func newBPE(vocab map[string]int32, merges [][2]string, unk, prefix, suffix string) (*bpe, error) {
+	m := &bpe{vocab: vocab, merges: make(map[uint64]merged, len(merges)), unk: -1, prefix: prefix, suffix: suffix}
 	size := int32(0)
 	for tok, id := range vocab {
 		if id < 0 || id > 1<<26 {
@@ -64,7 +67,7 @@ func newBPE(vocab map[string]int32, merges [][2]string, unk string) (*bpe, error
 	for rank, p := range merges {
 		a, okA := vocab[p[0]]
 		b, okB := vocab[p[1]]
-		c, okC := vocab[p[0]+p[1]]
+		c, okC := vocab[p[0]+p[1][min(len(prefix), len(p[1])):]]
 		if !okA || !okB || !okC {
 			return nil, fmt.Errorf("model.merges[%d]: %q and %q, or their merge, are not in model.vocab", rank, p[0], p[1])
 		}
@@ -83,20 +86,7 @@ func newBPE(vocab map[string]int32, merges [][2]string, unk string) (*bpe, error
 			m.ascii[c] = id
 		}
 	}
-	m.inner = map[string]bool{}
-	for tok := range vocab {
-		for i := strings.Index(tok, spaceMark); i >= 0; {
-			if i > 0 {
-				_, n := utf8.DecodeLastRuneInString(tok[:i])
-				m.inner[tok[i-n:i]] = true
-			}
-			j := strings.Index(tok[i+len(spaceMark):], spaceMark)
-			if j < 0 {
-				break
-			}
-			i += len(spaceMark) + j
-		}
-	}
+	m.inner = beforeMark(vocab)
 	return m, nil
 }
 
@@ -116,22 +106,11 @@ func (m *bpe) size() int { return len(m.tokens) }
 // matter where unknown characters fuse, or where a vocabulary is consulted
 // before the merges.
 func (m *bpe) encode(e *encoder, piece string, ids []int32) []int32 {
-	if m.ignoreMerges || m.unk >= 0 && !m.byteFallback {
+	if m.ignoreMerges || m.unk >= 0 && !m.byteFallback || m.prefix != "" || m.suffix != "" {
 		return m.encodeWord(e, piece, ids)
 	}
-	start := 0
-	for i := 1; i < len(piece); i++ {
-		if piece[i] != spaceMark[0] || !strings.HasPrefix(piece[i:], spaceMark) {
-			continue
-		}
-		_, n := utf8.DecodeLastRuneInString(piece[:i])
-		if m.inner[piece[i-n:i]] {
-			continue
-		}
-		ids = m.encodeWord(e, piece[start:i], ids)
-		start = i
-	}
-	return m.encodeWord(e, piece[start:], ids)
+	eachWord(piece, m.inner, func(word string) { ids = m.encodeWord(e, word, ids) })
+	return ids
 }
 
 func (m *bpe) encodeWord(e *encoder, word string, ids []int32) []int32 {
@@ -148,11 +127,19 @@ func (m *bpe) encodeWord(e *encoder, word string, ids []int32) []int32 {
 	}
 	from := len(ids)
 	ids = m.mergeWord(e, word, ids)
+	e.remember(word, ids[from:])
+	return ids
+}
+
+// remember caches the ids of a word.
+func (e *encoder) remember(word string, ids []int32) {
+	if len(word) > maxCached {
+		return
+	}
 	if len(e.cache) >= cacheLimit {
 		clear(e.cache)
 	}
-	e.cache[strings.Clone(word)] = append([]int32(nil), ids[from:]...)
-	return ids
+	e.cache[strings.Clone(word)] = slices.Clone(ids)
 }
 
 // mergeWord starts from characters and applies the merge of lowest rank,
@@ -221,6 +208,9 @@ func (m *bpe) characters(e *encoder, word string) {
 			}
 		}
 		char := word[i : i+n]
+		if m.prefix != "" || m.suffix != "" {
+			char, id = m.marked(word, i, i+n)
+		}
 		i += n
 		switch {
 		case id >= 0:
@@ -238,6 +228,22 @@ func (m *bpe) characters(e *encoder, word string) {
 		}
 	}
 	flush()
+}
+
+// marked returns a character with the marks of its place in the word, and its
+// id or -1.
+func (m *bpe) marked(word string, start, end int) (string, int32) {
+	char := word[start:end]
+	if start > 0 {
+		char = m.prefix + char
+	}
+	if end == len(word) {
+		char += m.suffix
+	}
+	if id, ok := m.vocab[char]; ok {
+		return char, id
+	}
+	return char, -1
 }
 
 func (m *bpe) hasBytes(s string) bool {

@@ -59,3 +59,6 @@ func (t strip) normalize(s string) string {
 	}
 	return s
 }
+
+// lowercase maps character by character; İ is the one that becomes two.
+func lowercase(s string) string { return strings.ToLower(strings.ReplaceAll(s, "İ", "i\u0307")) }

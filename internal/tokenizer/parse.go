@@ -3,7 +3,6 @@ package tokenizer
 import (
 	"encoding/json"
 	"regexp"
-	"strings"
 
 	"golang.org/x/text/unicode/norm"
 
@@ -70,7 +69,7 @@ type pattern struct {
 }
 
 func (p pattern) compile(at string) (*regexp.Regexp, error) {
-	re, err := regexp.Compile(*p.Regex)
+	re, err := compilePattern(*p.Regex)
 	if err != nil {
 		return nil, badinput.Errorf("tokenizer.json: %s: pattern %q is not supported: %w", at, *p.Regex, err)
 	}
@@ -127,7 +126,7 @@ func parseNormalizer(raw json.RawMessage, at string) (normalizer, error) {
 	case "NFKD":
 		return form(norm.NFKD), nil
 	case "Lowercase":
-		return normalizerFunc(strings.ToLower), nil
+		return normalizerFunc(lowercase), nil
 	case "Prepend":
 		return prepend(n.Prepend), nil
 	case "Strip":

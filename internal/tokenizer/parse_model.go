@@ -48,18 +48,16 @@ func parseBPE(raw json.RawMessage) (model, error) {
 	switch {
 	case n.Dropout != nil && *n.Dropout > 0:
 		return nil, badinput.Errorf("tokenizer.json: model.dropout %g makes encoding random; set it to null", *n.Dropout)
-	case n.Prefix != nil && *n.Prefix != "":
-		return nil, badinput.Errorf("tokenizer.json: model.continuing_subword_prefix %q is not supported", *n.Prefix)
-	case n.Suffix != nil && *n.Suffix != "":
-		return nil, badinput.Errorf("tokenizer.json: model.end_of_word_suffix %q is not supported", *n.Suffix)
 	case len(n.Vocab) == 0:
 		return nil, badinput.Errorf("tokenizer.json: model.vocab is empty")
 	}
-	unk := ""
-	if n.Unk != nil {
-		unk = *n.Unk
+	text := func(s *string) string {
+		if s == nil {
+			return ""
+		}
+		return *s
 	}
-	m, err := newBPE(n.Vocab, n.Merges, unk)
+	m, err := newBPE(n.Vocab, n.Merges, text(n.Unk), text(n.Prefix), text(n.Suffix))
 	if err != nil {
 		return nil, badinput.Errorf("tokenizer.json: %w", err)
 	}

@@ -42,6 +42,7 @@ type encoder struct {
 	pieces  []piece
 	cache   map[string][]int32
 	lattice []node
+	path    []int32
 }
 
 // cacheLimit bounds an encoder's cache; when full it starts afresh.

@@ -2,6 +2,8 @@ package tokenizer
 
 import (
 	"slices"
+	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
@@ -11,12 +13,41 @@ import (
 // limits runs of combining marks (Unicode's stream-safe text format), which
 // the reference does not; texts with longer runs go the long way.
 func form(f norm.Form) normalizer {
-	return normalizerFunc(func(s string) string {
+	plain := func(s string) string {
 		if !longRun(s) {
 			return f.String(s)
 		}
 		return normalizeLong(s, f)
+	}
+	if f == norm.NFC || f == norm.NFD {
+		return normalizerFunc(plain)
+	}
+	return normalizerFunc(func(s string) string {
+		var out strings.Builder
+		done := 0
+		for i, r := range s {
+			if r >= 0x32ff && unicode.Is(newer, r) {
+				out.WriteString(plain(s[done:i]))
+				out.WriteRune(r)
+				done = i + utf8.RuneLen(r)
+			}
+		}
+		if done == 0 {
+			return plain(s)
+		}
+		out.WriteString(plain(s[done:]))
+		return out.String()
 	})
+}
+
+// newer are the characters with compatibility forms that are younger than the
+// reference's tables, which leave them as they are.
+var newer = &unicode.RangeTable{
+	R16: []unicode.Range16{{Lo: 0x32ff, Hi: 0x32ff, Stride: 1}, {Lo: 0xa7f2, Hi: 0xa7f4, Stride: 1}, {Lo: 0xab69, Hi: 0xab69, Stride: 1}},
+	R32: []unicode.Range32{
+		{Lo: 0x10781, Hi: 0x10785, Stride: 1}, {Lo: 0x10787, Hi: 0x107b0, Stride: 1}, {Lo: 0x107b2, Hi: 0x107ba, Stride: 1},
+		{Lo: 0x1e030, Hi: 0x1e06d, Stride: 1}, {Lo: 0x1f16c, Hi: 0x1f16c, Stride: 1}, {Lo: 0x1fbf0, Hi: 0x1fbf9, Stride: 1},
+	},
 }
 
 // maxRun is the library's limit of combining marks in a row, less what

@@ -112,24 +112,36 @@ func (m *unigram) encode(e *encoder, s string, ids []int32) []int32 {
 		}
 		i += size
 	}
-	from := len(ids)
+	path := e.path[:0]
 	for at := int32(len(s)); at > 0; at = best[at].from {
-		b := best[at]
-		switch {
-		case b.id != m.unk:
-			ids = append(ids, b.id)
-		case m.byteFallback && m.allBytes(s[b.from:at]):
-			for j := at - 1; j >= b.from; j-- {
-				ids = append(ids, m.bytes[s[j]])
-			}
-		case len(ids) > from && ids[len(ids)-1] == m.unk:
-			// fused with the unknown character after it
-		default:
-			ids = append(ids, m.unk)
-		}
+		path = append(path, at)
 	}
-	for i, j := from, len(ids)-1; i < j; i, j = i+1, j-1 {
-		ids[i], ids[j] = ids[j], ids[i]
+	e.path = path
+	for k := len(path) - 1; k >= 0; k-- {
+		b := best[path[k]]
+		if b.id != m.unk {
+			ids = append(ids, b.id)
+			continue
+		}
+		// A run of unknown characters is looked up as a whole: it can be the
+		// unknown token's own text.
+		for k > 0 && best[path[k-1]].id == m.unk {
+			k--
+		}
+		ids = m.unknown(s[b.from:path[k]], ids)
+	}
+	return ids
+}
+
+func (m *unigram) unknown(text string, ids []int32) []int32 {
+	if id, ok := m.vocab[text]; ok {
+		return append(ids, id)
+	}
+	if !m.byteFallback || !m.allBytes(text) {
+		return append(ids, m.unk)
+	}
+	for i := range len(text) {
+		ids = append(ids, m.bytes[text[i]])
 	}
 	return ids
 }

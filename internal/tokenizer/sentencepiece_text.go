@@ -1,0 +1,181 @@
+package tokenizer
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// spmNormalizer is SentencePiece's: the longest match of the character map at
+// each place, user-defined pieces left as they are, spaces trimmed, joined
+// and written as marks.
+type spmNormalizer struct {
+	chars                       *precompiled
+	user                        *prefixes
+	dummy, suffix, trim, escape bool
+}
+
+func (n *spmNormalizer) normalize(s string) string {
+	if n.trim {
+		for s != "" {
+			p, size := n.prefix(s)
+			if p != " " {
+				break
+			}
+			s = s[size:]
+		}
+	}
+	if s == "" {
+		return ""
+	}
+	mark := " "
+	if n.escape {
+		mark = spaceMark
+	}
+	var b strings.Builder
+	b.Grow(len(s) + len(s)/4 + len(mark))
+	if n.dummy && !n.suffix {
+		b.WriteString(mark)
+	}
+	after := n.trim // the last character was a space that swallows others
+	for s != "" {
+		p, size := n.prefix(s)
+		s = s[size:]
+		for after && strings.HasPrefix(p, " ") {
+			p = p[1:]
+		}
+		if p == "" {
+			continue
+		}
+		after = n.trim && p[len(p)-1] == ' '
+		for i := range len(p) {
+			if p[i] == ' ' {
+				b.WriteString(mark)
+			} else {
+				b.WriteByte(p[i])
+			}
+		}
+	}
+	out := b.String()
+	for n.trim && strings.HasSuffix(out, mark) {
+		out = strings.TrimSuffix(out, mark)
+	}
+	if n.dummy && n.suffix {
+		out += mark
+	}
+	return out
+}
+
+// prefix returns the normal form of the beginning of s, and its length in s.
+func (n *spmNormalizer) prefix(s string) (string, int) {
+	if size := n.user.match(s); size > 0 {
+		return s[:size], size
+	}
+	if p, size := n.chars.longest(s); size > 0 {
+		return p, size
+	}
+	r, size := utf8.DecodeRuneInString(s)
+	if r == utf8.RuneError && size == 1 {
+		return "\uFFFD", 1
+	}
+	return s[:size], size
+}
+
+// longest returns the replacement of the longest key that s begins with, and
+// the key's length, 0 for none.
+func (p *precompiled) longest(s string) (string, int) {
+	if len(p.trie) == 0 {
+		return "", 0
+	}
+	found, size := uint32(0), 0
+	at := p.offset(0)
+	for i := 0; i < len(s); i++ {
+		c := uint32(s[i])
+		at ^= c
+		if int(at) >= len(p.trie) || p.trie[at]&(1<<31|0xff) != c {
+			break
+		}
+		leaf := p.trie[at]>>8&1 == 1
+		at ^= p.offset(at)
+		if leaf {
+			if int(at) >= len(p.trie) {
+				break
+			}
+			found, size = p.trie[at]&(1<<31-1), i+1
+		}
+	}
+	if size == 0 {
+		return "", 0
+	}
+	r, ok := p.replacement(found)
+	if !ok {
+		return "", 0
+	}
+	return r, size
+}
+
+// prefixes finds the longest of a set of strings that a text begins with.
+type prefixes struct {
+	byFirst [256][]string // longest first
+}
+
+func (p *prefixes) match(s string) int {
+	for _, w := range p.byFirst[s[0]] {
+		if strings.HasPrefix(s, w) {
+			return len(w)
+		}
+	}
+	return 0
+}
+
+// spmDecoder is SentencePiece's: bytes joined, marks to spaces, those at the
+// beginning dropped as they were added.
+type spmDecoder struct {
+	unk, unkSurface    string
+	dropFirst, dropAll bool // the first mark; every mark before text
+}
+
+func (d *spmDecoder) decode(tokens []string) []string {
+	out := make([]string, 0, len(tokens))
+	var run []byte
+	begun, dropped := false, false // text is out; the first mark is gone
+	add := func(s string) {
+		begun = begun || s != ""
+		out = append(out, s)
+	}
+	for _, t := range tokens {
+		if b, ok := byteToken(t); ok {
+			run = append(run, b)
+			continue
+		}
+		if len(run) > 0 {
+			add(eachLossy(run))
+			run = run[:0]
+		}
+		if t == d.unk {
+			dropped = false
+			add(d.unkSurface)
+			continue
+		}
+		if d.dropFirst && !begun && !dropped {
+			rest := strings.TrimPrefix(t, spaceMark)
+			dropped = rest != t && !d.dropAll
+			t = rest
+		}
+		add(strings.ReplaceAll(t, spaceMark, " "))
+	}
+	if len(run) > 0 {
+		add(eachLossy(run))
+	}
+	return out
+}
+
+// eachLossy replaces every byte that is no UTF-8 by U+FFFD.
+func eachLossy(b []byte) string {
+	var out strings.Builder
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
+		out.WriteRune(r)
+		b = b[n:]
+	}
+	return out.String()
+}
