@@ -1,0 +1,359 @@
+// Package translate turns instructions into another language, message by
+// message: each is cut into sentences and structure, the sentences are
+// translated, each different one once, and put back where they stood. The
+// source stays beside the translation.
+package translate
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"unicode"
+
+	"barka/internal/badinput"
+	"barka/internal/pipeline"
+	"barka/internal/segment"
+)
+
+// version changes when the same options would give another output.
+const version = 1
+
+// Translator translates plain text; it need not be safe for concurrent use.
+type Translator interface {
+	// Name identifies the model in provenance.
+	Name() string
+	// Translate returns a translation of each text, in order; onDone, if not
+	// nil, is told of each.
+	Translate(ctx context.Context, texts []string, onDone func()) ([]Translation, error)
+	// CountTokens returns the tokens of a text as the model takes it.
+	CountTokens(text string) int
+}
+
+// Translation is what became of one text.
+type Translation struct {
+	Text string
+	// Score is the log-probability over the length.
+	Score float32
+	// HitMax: the output was cut at the model's limit. Cut counts source
+	// tokens that did not fit, Unknown those the model does not know.
+	HitMax       bool
+	Cut, Unknown int
+}
+
+// Options are everything that changes what translate writes.
+type Options struct {
+	Model string `json:"model"` // the translator's name
+	// ModelDigest identifies its weights, where they are at hand.
+	ModelDigest string `json:"model_digest,omitempty"`
+	From        string `json:"from"` // NLLB codes
+	To          string `json:"to"`
+	Beams       int    `json:"beams"`
+	// MaxTokens is the longest sentence given to the model, in its tokens.
+	MaxTokens int `json:"max_tokens"`
+	// Whole gives each message to the model in one piece, as the original
+	// did, structure and all.
+	Whole bool `json:"whole"`
+	// ArabicPunctuation replaces , ; ? between Arabic words by ، ؛ ؟.
+	ArabicPunctuation bool `json:"arabic_punctuation"`
+	// RejectFlags drops records of which a sentence has one of these flags.
+	RejectFlags []string `json:"reject_flags"`
+}
+
+// Defaults are the settings of the BARKA models, but for sentence splitting.
+func Defaults() Options {
+	return Options{From: "eng_Latn", To: "arb_Arab", Beams: 5, MaxTokens: 128, RejectFlags: []string{FlagCut}}
+}
+
+// Validate reports the first setting that makes no sense.
+func (o Options) Validate() error {
+	switch {
+	case o.From == "" || o.To == "" || o.From == o.To:
+		return badinput.Errorf("translate: from %q to %q: expected two different language codes such as eng_Latn and arb_Arab", o.From, o.To)
+	case o.Beams < 1:
+		return badinput.Errorf("translate: beams is %d, expected a positive number", o.Beams)
+	case o.MaxTokens < 8 && !o.Whole:
+		return badinput.Errorf("translate: max_tokens is %d, expected at least 8", o.MaxTokens)
+	}
+	for _, f := range o.RejectFlags {
+		if _, ok := flagMeanings[f]; !ok {
+			return badinput.Errorf("translate: reject_flags: %q is no flag; flags: %s", f, strings.Join(Flags(), ", "))
+		}
+	}
+	return nil
+}
+
+// script is the target language's script, by the code's last four letters.
+func script(code string) *unicode.RangeTable {
+	switch {
+	case strings.HasSuffix(code, "_Arab"):
+		return unicode.Arabic
+	case strings.HasSuffix(code, "_Cyrl"):
+		return unicode.Cyrillic
+	case strings.HasSuffix(code, "_Hebr"):
+		return unicode.Hebrew
+	case strings.HasSuffix(code, "_Grek"):
+		return unicode.Greek
+	case strings.HasSuffix(code, "_Deva"):
+		return unicode.Devanagari
+	}
+	return nil
+}
+
+// plan is a message cut up; needed lists the texts to translate, in order.
+type plan struct {
+	pieces []segment.Piece
+}
+
+func (o Options) plan(text string, count func(string) int) plan {
+	if o.Whole {
+		return plan{[]segment.Piece{{Text: text, Translate: strings.TrimSpace(text) != ""}}}
+	}
+	return plan{segment.Split(text, segment.Options{MaxTokens: o.MaxTokens, Count: count, MinWords: 3, Target: script(o.To)})}
+}
+
+// Estimate is what a run will translate.
+type Estimate struct {
+	Rows     int   `json:"rows"`
+	Segments int   `json:"segments"`
+	Distinct int   `json:"distinct"`
+	Tokens   int64 `json:"source_tokens"` // of the distinct segments
+}
+
+// Plan counts the work without doing it.
+func Plan(ctx context.Context, o Options, t Translator, path string) (Estimate, error) {
+	var e Estimate
+	seen := map[string]bool{}
+	for row, err := range pipeline.Rows[pipeline.Instruction](ctx, path) {
+		if err != nil {
+			return e, err
+		}
+		e.Rows++
+		for _, m := range row.Messages {
+			for _, p := range o.plan(m.Content, t.CountTokens).pieces {
+				if !p.Translate {
+					continue
+				}
+				e.Segments++
+				if !seen[p.Text] {
+					seen[p.Text] = true
+					e.Distinct++
+					e.Tokens += int64(t.CountTokens(p.Text))
+				}
+			}
+		}
+	}
+	return e, nil
+}
+
+// batchSegments is about how many sentences go to the translator together.
+const batchSegments = 64
+
+// Run translates the instructions in io.In["instructions"].
+func Run(ctx context.Context, o Options, t Translator, io pipeline.IO) (*pipeline.Manifest, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	o.Model = t.Name()
+	run, err := pipeline.Begin(io.Out, pipeline.Identity{Stage: "translate", Version: version, Options: o, Inputs: io.In, Seed: io.Seed}, io.Restart)
+	if err != nil {
+		return nil, err
+	}
+	defer run.Close()
+	if run.Done() {
+		return run.Manifest(), nil
+	}
+	path := io.In["instructions"]
+	total, err := pipeline.Count(path)
+	if err != nil {
+		return nil, err
+	}
+	w := &worker{o: o, t: t, memory: memory{journal: run.Journal(), known: map[string]Translation{}}}
+	mo := pipeline.MapOptions[pipeline.Instruction]{
+		Key: func(r pipeline.Instruction) string { return r.ID }, Workers: 1, Progress: io.Progress, Total: total,
+	}
+	size := func(r pipeline.Instruction) int {
+		n := 0
+		for _, m := range r.Messages {
+			n += 1 + len(m.Content)/80
+		}
+		return n
+	}
+	if err := pipeline.MapBatch(ctx, run, pipeline.Rows[pipeline.Instruction](ctx, path), mo, size, batchSegments, w.batch); err != nil {
+		return nil, err
+	}
+	if err := run.Finish(pipeline.Final{}); err != nil {
+		return nil, err
+	}
+	return run.Manifest(), nil
+}
+
+// worker translates batches of records.
+type worker struct {
+	o      Options
+	t      Translator
+	memory memory
+}
+
+// memory is the translation memory of a run: a sentence is translated once,
+// however often it occurs, also across interruptions.
+type memory struct {
+	journal *pipeline.Journal
+	known   map[string]Translation
+}
+
+func (m *memory) get(text string) (Translation, bool, error) {
+	if tr, ok := m.known[text]; ok {
+		return tr, true, nil
+	}
+	var tr Translation
+	ok, err := m.journal.Get(memoryKey(text), &tr)
+	if ok {
+		m.known[text] = tr
+	}
+	return tr, ok, err
+}
+
+func (m *memory) put(text string, tr Translation) error {
+	m.known[text] = tr
+	return m.journal.Put(memoryKey(text), tr)
+}
+
+func memoryKey(text string) string { return "segment " + pipeline.ContentID(text) }
+
+func (w *worker) batch(ctx context.Context, rows []pipeline.Instruction) ([][]pipeline.Instruction, []error) {
+	out, errs := make([][]pipeline.Instruction, len(rows)), make([]error, len(rows))
+	if err := w.learn(ctx, rows); err != nil {
+		for i := range errs {
+			errs[i] = err
+		}
+		return out, errs
+	}
+	for i, r := range rows {
+		row, err := w.record(r)
+		if errs[i] = err; err == nil {
+			out[i] = []pipeline.Instruction{row}
+		}
+	}
+	return out, errs
+}
+
+// learn translates the sentences of rows that the memory does not know.
+func (w *worker) learn(ctx context.Context, rows []pipeline.Instruction) error {
+	var texts []string
+	asked := map[string]bool{}
+	for _, r := range rows {
+		for _, m := range r.Messages {
+			for _, p := range w.o.plan(m.Content, w.t.CountTokens).pieces {
+				if !p.Translate || asked[p.Text] {
+					continue
+				}
+				_, known, err := w.memory.get(p.Text)
+				if err != nil {
+					return err
+				}
+				if !known {
+					asked[p.Text] = true
+					texts = append(texts, p.Text)
+				}
+			}
+		}
+	}
+	if len(texts) == 0 {
+		return nil
+	}
+	translations, err := w.t.Translate(ctx, texts, nil)
+	if err != nil {
+		return err
+	}
+	if len(translations) != len(texts) {
+		return fmt.Errorf("translator %s returned %d translations of %d texts", w.t.Name(), len(translations), len(texts))
+	}
+	for i, tr := range translations {
+		if err := w.memory.put(texts[i], tr); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// record puts a translated record together.
+func (w *worker) record(r pipeline.Instruction) (pipeline.Instruction, error) {
+	if len(r.Messages) == 0 {
+		return r, &pipeline.Reject{Reason: "no_messages"}
+	}
+	r.MessagesEN, r.Language, r.Translator = r.Messages, w.o.To, w.t.Name()
+	r.Segments = nil
+	messages := make([]pipeline.Message, len(r.Messages))
+	for i, m := range r.Messages {
+		if strings.TrimSpace(m.Content) == "" {
+			return r, &pipeline.Reject{Reason: "empty_message", Detail: fmt.Sprintf("message %d", i)}
+		}
+		var b strings.Builder
+		for _, p := range w.o.plan(m.Content, w.t.CountTokens).pieces {
+			if !p.Translate {
+				b.WriteString(p.Text)
+				continue
+			}
+			tr, _, err := w.memory.get(p.Text)
+			if err != nil {
+				return r, err
+			}
+			seg := pipeline.Segment{Message: int32(i), Source: p.Text, Target: w.o.finish(tr.Text), Score: tr.Score}
+			seg.Flags = w.o.check(p.Text, seg.Target, tr)
+			for _, f := range seg.Flags {
+				for _, bad := range w.o.RejectFlags {
+					if f == bad {
+						return r, &pipeline.Reject{Reason: f, Detail: p.Text}
+					}
+				}
+			}
+			r.Segments = append(r.Segments, seg)
+			b.WriteString(seg.Target)
+		}
+		messages[i] = pipeline.Message{Role: m.Role, Content: b.String()}
+		if strings.TrimSpace(messages[i].Content) == "" {
+			return r, &pipeline.Reject{Reason: "empty_translation", Detail: fmt.Sprintf("message %d", i)}
+		}
+	}
+	r.Messages = messages
+	return r, nil
+}
+
+// Lines translates plain lines, the structure of each kept: what the command
+// line does with its standard input.
+func Lines(ctx context.Context, o Options, t Translator, lines []string) ([]string, [][]pipeline.Segment, error) {
+	w := &worker{o: o, t: t, memory: memory{known: map[string]Translation{}}}
+	var texts []string
+	for _, l := range lines {
+		for _, p := range o.plan(l, t.CountTokens).pieces {
+			if _, ok := w.memory.known[p.Text]; p.Translate && !ok {
+				w.memory.known[p.Text] = Translation{}
+				texts = append(texts, p.Text)
+			}
+		}
+	}
+	translations, err := t.Translate(ctx, texts, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, tr := range translations {
+		w.memory.known[texts[i]] = tr
+	}
+	out, segs := make([]string, len(lines)), make([][]pipeline.Segment, len(lines))
+	for i, l := range lines {
+		var b strings.Builder
+		for _, p := range o.plan(l, t.CountTokens).pieces {
+			if !p.Translate {
+				b.WriteString(p.Text)
+				continue
+			}
+			tr := w.memory.known[p.Text]
+			seg := pipeline.Segment{Source: p.Text, Target: o.finish(tr.Text), Score: tr.Score}
+			seg.Flags = o.check(p.Text, seg.Target, tr)
+			segs[i] = append(segs[i], seg)
+			b.WriteString(seg.Target)
+		}
+		out[i] = b.String()
+	}
+	return out, segs, nil
+}
