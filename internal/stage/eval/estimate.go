@@ -2,10 +2,8 @@ package eval
 
 import (
 	"context"
-	"slices"
 
 	"barka/internal/pipeline"
-	"barka/internal/stage/eval/tasks"
 )
 
 // TaskEstimate says how much work a task is.
@@ -55,10 +53,4 @@ func (t *TaskEstimate) add(reqs []Request, limit int) {
 		shared = shared[:n]
 	}
 	t.SharedTokens -= int64(min(len(shared), limit)) * int64(len(reqs)-1)
-}
-
-// TaskNames lists every task with its number of questions and choices, and
-// the names that stand for groups: what --tasks list prints.
-func TaskNames() (groups []string, all []tasks.Task) {
-	return slices.Clone(tasks.Groups()), tasks.All()
 }

@@ -2,10 +2,12 @@ package tasks
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
+	"text/tabwriter"
 
 	"barka/internal/badinput"
 )
@@ -217,4 +219,23 @@ func DefaultList() string {
 		fmt.Fprintf(&b, "%s|0|%d\n", t.Key(), truncate)
 	}
 	return b.String()
+}
+
+// WriteList prints what --tasks takes: the groups, then every task with its
+// number of questions and choices and the dataset it comes from.
+func WriteList(w io.Writer) error {
+	b := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, g := range Groups() {
+		members := byName(g)
+		questions := 0
+		for _, t := range members {
+			questions += t.Docs
+		}
+		fmt.Fprintf(b, "%s\t%d tasks\t%d questions\n", g, len(members), questions)
+	}
+	fmt.Fprintln(b)
+	for _, t := range table {
+		fmt.Fprintf(b, "%s\t%d questions\t%d choices\t%s\n", t.Name, t.Docs, t.Choices, t.Repo)
+	}
+	return b.Flush()
 }

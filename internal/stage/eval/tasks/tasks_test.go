@@ -196,6 +196,26 @@ func TestParseList(t *testing.T) {
 	}
 }
 
+func TestWriteList(t *testing.T) {
+	var b strings.Builder
+	if err := WriteList(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"oall          137 tasks  85887 questions", "acva          58 tasks   8710 questions", "\nrace_ar ", "OALL/ACVA"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("the list lacks %q", want)
+		}
+	}
+	// Every name it prints is taken.
+	for line := range strings.Lines(b.String()) {
+		if name, _, ok := strings.Cut(line, " "); ok {
+			if _, err := ParseList(name); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
 func FuzzParseList(f *testing.F) {
 	f.Add("community|race_ar|0|1,acva")
 	f.Add("# x")
