@@ -35,7 +35,7 @@ type node struct {
 	unwrap      bool // list element in a group of its own: list<group element>
 	first, last int  // its leaf columns: first ≤ i < last
 	column      *pq.Column
-	convert     func(pq.Value) (any, error)
+	meaning     // of a leaf's values
 }
 
 const maxNesting = 32
@@ -53,7 +53,7 @@ func newNode(c *pq.Column, leaves *int, depth int) (*node, error) {
 			return nil, fmt.Errorf("more than %d columns", maxColumns)
 		}
 		n.last = *leaves
-		n.convert = converter(c)
+		n.meaning = meaningOf(c.Type())
 		return n, nil
 	}
 	for _, child := range c.Columns() {
@@ -262,29 +262,23 @@ type group struct {
 	leaves  []*leafReader // in the order of the columns' leaves
 }
 
-func (f *File) openGroup(rg pq.RowGroup, columns []*node) (*group, error) {
-	var indices []int
-	for _, n := range columns {
-		for i := n.first; i < n.last; i++ {
-			indices = append(indices, i)
-		}
-	}
-	if err := f.checkGroup(rg, indices); err != nil {
-		return nil, err
-	}
+func (f *File) openGroup(rg *format.RowGroup, columns []*node) (*group, error) {
 	g := &group{columns: columns}
-	err := guard(func() error {
-		chunks := rg.ColumnChunks()
-		for _, n := range columns {
-			n.eachLeaf(func(leaf *node) {
-				g.leaves = append(g.leaves, &leafReader{leaf: leaf, pages: chunks[leaf.first].Pages()})
-			})
+	for _, n := range columns {
+		if n.last > len(rg.Columns) {
+			return nil, fmt.Errorf("row group with %d of the file's columns", len(rg.Columns))
 		}
-		return nil
-	})
-	if err != nil {
-		g.close()
-		return nil, err
+		var err error
+		n.eachLeaf(func(leaf *node) {
+			chunk, cerr := openChunk(f.f, f.size, leaf, &rg.Columns[leaf.first])
+			if cerr != nil && err == nil {
+				err = fmt.Errorf("column %q: %w", n.name, cerr)
+			}
+			g.leaves = append(g.leaves, &leafReader{chunk: chunk})
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
 	return g, nil
 }
@@ -301,13 +295,15 @@ func (n *node) eachLeaf(visit func(*node)) {
 func (g *group) row() (map[string]any, error) {
 	m := make(map[string]any, len(g.columns))
 	rest := g.leaves
+	var entries [][]entry
 	for _, n := range g.columns {
-		entries := make([][]entry, n.last-n.first)
-		for i := range entries {
-			var err error
-			if entries[i], err = rest[i].row(); err != nil {
+		entries = entries[:0]
+		for _, leaf := range rest[:n.last-n.first] {
+			row, err := leaf.row()
+			if err != nil {
 				return nil, fmt.Errorf("column %q: %w", n.name, err)
 			}
+			entries = append(entries, row)
 		}
 		rest = rest[len(entries):]
 		v, err := n.build(entries)
@@ -319,100 +315,56 @@ func (g *group) row() (map[string]any, error) {
 	return m, nil
 }
 
-func (g *group) close() {
-	for _, l := range g.leaves {
-		l.close()
-	}
-}
-
-// leafReader reads the entries of a leaf column, page by page.
+// leafReader reads the entries of a leaf column, row by row.
 type leafReader struct {
-	leaf    *node
-	pages   pq.Pages
-	page    pq.Page
-	values  pq.ValueReader
-	buf     [256]pq.Value
-	pending []entry
-	ended   bool
+	chunk *chunkReader
+	ahead *entry  // the first of the next row
+	buf   []entry // the last row
 }
 
-// row returns the entries of the next row.
+// row returns the entries of the next row, valid until the one after it.
 func (l *leafReader) row() ([]entry, error) {
-	var row []entry
+	l.buf = l.buf[:0]
+	size := 0
 	for {
-		if len(l.pending) == 0 {
-			if err := guard(l.fill); err != nil {
-				return nil, err
-			}
-			if len(l.pending) == 0 {
-				break
-			}
-		}
-		n := 0
-		for n < len(l.pending) && (l.pending[n].rep > 0 || len(row)+n == 0) {
-			if len(row)+n == 0 && l.pending[n].rep != 0 {
-				return nil, errLevels
-			}
-			n++
-		}
-		row = append(row, l.pending[:n]...)
-		if l.pending = l.pending[n:]; len(l.pending) > 0 {
+		e, err := l.entry()
+		if err == io.EOF {
 			break
 		}
-		if len(row) > maxRowValues {
-			return nil, fmt.Errorf("row of more than %d values", maxRowValues)
+		if err != nil {
+			return nil, err
+		}
+		if (e.rep == 0) != (len(l.buf) == 0) {
+			if e.rep != 0 {
+				return nil, errLevels
+			}
+			l.ahead = &e
+			break
+		}
+		switch v := e.value.(type) {
+		case string:
+			size += len(v)
+		case []byte:
+			size += len(v)
+		}
+		l.buf = append(l.buf, e)
+		if len(l.buf) > maxRowValues || size > maxRowBytes {
+			return nil, fmt.Errorf("row of more than %d values or %d bytes", maxRowValues, maxRowBytes)
+		}
+		if l.chunk.leaf.rep == 0 {
+			break // one entry is a row
 		}
 	}
-	if len(row) == 0 {
+	if len(l.buf) == 0 {
 		return nil, errors.New("damaged: fewer rows than announced")
 	}
-	return row, nil
+	return l.buf, nil
 }
 
-// fill reads a stretch of values; none remain when pending stays empty.
-func (l *leafReader) fill() error {
-	l.pending = nil
-	for !l.ended {
-		if l.page == nil {
-			page, err := l.pages.ReadPage()
-			if err == io.EOF {
-				l.ended = true
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			l.page, l.values = page, page.Values()
-		}
-		n, err := l.values.ReadValues(l.buf[:])
-		for _, v := range l.buf[:n] {
-			e := entry{rep: v.RepetitionLevel(), def: v.DefinitionLevel()}
-			if !v.IsNull() {
-				var cerr error
-				if e.value, cerr = l.leaf.convert(v); cerr != nil {
-					return cerr
-				}
-			}
-			l.pending = append(l.pending, e)
-		}
-		switch {
-		case err == io.EOF || n == 0 && err == nil:
-			pq.Release(l.page)
-			l.page = nil
-		case err != nil:
-			return err
-		}
-		if n > 0 {
-			return nil
-		}
+func (l *leafReader) entry() (entry, error) {
+	if e := l.ahead; e != nil {
+		l.ahead = nil
+		return *e, nil
 	}
-	return nil
-}
-
-func (l *leafReader) close() {
-	if l.page != nil {
-		pq.Release(l.page)
-		l.page = nil
-	}
-	l.pages.Close()
+	return l.chunk.next()
 }

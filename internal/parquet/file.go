@@ -65,6 +65,9 @@ func (f *File) open() error {
 			return fmt.Errorf("announces %d rows", f.pf.NumRows())
 		}
 		leaves := 0
+		if len(f.pf.Root().Columns()) == 0 {
+			return errors.New("has no columns")
+		}
 		for _, c := range f.pf.Root().Columns() {
 			n, err := newNode(c, &leaves, 0)
 			if err != nil {
@@ -114,29 +117,28 @@ func (f *File) Rows(columns ...string) iter.Seq2[map[string]any, error] {
 		fail := func(err error) {
 			yield(nil, badinput.Errorf("%s: row %d: %w", f.path, row+1, err))
 		}
-		for _, group := range f.pf.RowGroups() {
-			if group.NumRows() == 0 { // its column chunks need not exist
+		groups := f.pf.Metadata().RowGroups
+		for i := range groups {
+			rows := groups[i].NumRows
+			if rows == 0 { // its column chunks need not exist
 				continue
 			}
-			g, err := f.openGroup(group, selected)
+			g, err := f.openGroup(&groups[i], selected)
 			if err != nil {
 				fail(err)
 				return
 			}
-			for range group.NumRows() {
+			for range rows {
 				m, err := g.row()
 				if err != nil {
-					g.close()
 					fail(err)
 					return
 				}
 				row++
 				if !yield(m, nil) {
-					g.close()
 					return
 				}
 			}
-			g.close()
 		}
 	}
 }
@@ -165,37 +167,6 @@ func (f *File) columnNames() string {
 		names = append(names[:30], fmt.Sprintf("… (%d in all)", len(f.columns)))
 	}
 	return strings.Join(names, ", ")
-}
-
-// checkGroup checks the column chunks of the selected columns (nil: of all).
-func (f *File) checkGroup(group pq.RowGroup, leaves []int) error {
-	return guard(func() error {
-		g, ok := group.(*pq.FileRowGroup)
-		if !ok {
-			return fmt.Errorf("row group of type %T", group)
-		}
-		chunks := g.ColumnChunks()
-		for _, i := range leaves {
-			if i >= len(chunks) {
-				return fmt.Errorf("row group with %d of the file's columns", len(chunks))
-			}
-		}
-		index := slices.IndexFunc(f.pf.RowGroups(), func(o pq.RowGroup) bool { return o == group })
-		meta := f.pf.Metadata().RowGroups[index]
-		for _, i := range leaves {
-			if i >= len(meta.Columns) {
-				return fmt.Errorf("row group with %d of the file's columns", len(meta.Columns))
-			}
-			c := &meta.Columns[i]
-			if c.FilePath != "" {
-				return fmt.Errorf("column %s lies in another file, %q", strings.Join(c.MetaData.PathInSchema, "."), c.FilePath)
-			}
-			if err := checkChunk(f.f, f.size, c); err != nil {
-				return fmt.Errorf("column %s: %w", strings.Join(c.MetaData.PathInSchema, "."), err)
-			}
-		}
-		return nil
-	})
 }
 
 // guard runs work of the library. It answers what it was not written for by

@@ -1,21 +1,17 @@
 package parquet
 
 import (
-	"encoding/json"
-	"io"
+	"fmt"
 	"iter"
 	"reflect"
-
-	pq "github.com/parquet-go/parquet-go"
 
 	"barka/internal/badinput"
 )
 
 // Read reads the rows of the file at path as values of T, which is a struct or
-// map[string]any. Columns meet fields by the `parquet` tag if the file's schema
-// is just T's (as in files that Writer wrote), otherwise by the `json` tag, as
-// if each row were a JSON object: columns without a field are left out, fields
-// without a column stay zero. A file that shares no column with T is an error.
+// map[string]any. Columns meet fields by the `json` tag, as if each row were a
+// JSON object: columns without a field are left out, fields without a column
+// stay zero. A file that shares no column with T is an error.
 func Read[T any](path string) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		f, err := Open(path)
@@ -41,9 +37,6 @@ func rowsOf[T any](f *File) iter.Seq2[T, error] {
 	if t.Kind() != reflect.Struct {
 		return failed[T](badinput.Errorf("%s: rows cannot be read into %v", f.path, t))
 	}
-	if f.hasSchemaOf(t) {
-		return directRows[T](f)
-	}
 	var columns []string
 	for i := range t.NumField() {
 		name := jsonName(t.Field(i))
@@ -57,7 +50,7 @@ func rowsOf[T any](f *File) iter.Seq2[T, error] {
 		return failed[T](badinput.Errorf("%s: holds no rows of the kind %s: none of its columns (%s) is a field of it",
 			f.path, t.Name(), f.columnNames()))
 	}
-	return convertedRows[T](f, columns)
+	return structRows[T](f, columns)
 }
 
 func failed[T any](err error) iter.Seq2[T, error] {
@@ -81,87 +74,106 @@ func jsonName(field reflect.StructField) string {
 	return tag
 }
 
-func (f *File) hasSchemaOf(t reflect.Type) (same bool) {
-	err := guard(func() error {
-		same = pq.EqualNodes(pq.SchemaOf(reflect.New(t).Interface()), f.pf.Schema())
-		return nil
-	})
-	return err == nil && same
-}
-
-// directRows lets the library fill the structs.
-func directRows[T any](f *File) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
-		var zero T
-		var row int64
-		fail := func(err error) { yield(zero, badinput.Errorf("%s: after row %d: %w", f.path, row, err)) }
-		leaves := make([]int, 0, 16)
-		for _, n := range f.columns {
-			for i := n.first; i < n.last; i++ {
-				leaves = append(leaves, i)
-			}
-		}
-		for _, group := range f.pf.RowGroups() {
-			if group.NumRows() == 0 {
-				continue
-			}
-			if err := f.checkGroup(group, leaves); err != nil {
-				fail(err)
-				return
-			}
-			var r *pq.GenericReader[T]
-			if err := guard(func() error { r = pq.NewGenericRowGroupReader[T](group); return nil }); err != nil {
-				fail(err)
-				return
-			}
-			for left := group.NumRows(); left > 0; {
-				var buf [64]T
-				var n int
-				err := guard(func() (err error) { n, err = r.Read(buf[:]); return err })
-				if n == 0 && (err == nil || err == io.EOF) {
-					err = io.ErrUnexpectedEOF
-				}
-				if err != nil && err != io.EOF {
-					r.Close()
-					fail(err)
-					return
-				}
-				for i := range n {
-					row++
-					if !yield(buf[i], nil) {
-						r.Close()
-						return
-					}
-				}
-				left -= int64(n)
-			}
-			r.Close()
-		}
-	}
-}
-
-// convertedRows goes by way of JSON, whose rules for mismatches then hold for
-// both kinds of files.
-func convertedRows[T any](f *File, columns []string) iter.Seq2[T, error] {
+func structRows[T any](f *File, columns []string) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var row int64
 		for m, err := range f.Rows(columns...) {
 			var v T
-			if err != nil {
-				yield(v, err)
-				return
-			}
-			row++
-			data, err := json.Marshal(m)
 			if err == nil {
-				err = json.Unmarshal(data, &v)
-			}
-			if err != nil {
-				err = badinput.Errorf("%s: row %d: %w", f.path, row, err)
+				row++
+				if err = assign(reflect.ValueOf(&v).Elem(), m); err != nil {
+					err = badinput.Errorf("%s: row %d: %w", f.path, row, err)
+				}
 			}
 			if !yield(v, err) || err != nil {
 				return
 			}
 		}
 	}
+}
+
+// assign puts a value of a row into a Go value, by the rules of encoding/json:
+// null leaves it zero, structs are met by name, numbers must fit.
+func assign(to reflect.Value, from any) error {
+	if from == nil {
+		return nil
+	}
+	switch v := from.(type) {
+	case map[string]any:
+		if to.Kind() == reflect.Struct {
+			return assignStruct(to, v)
+		}
+	case []any:
+		if to.Kind() == reflect.Slice {
+			list := reflect.MakeSlice(to.Type(), len(v), len(v))
+			for i := range v {
+				if err := assign(list.Index(i), v[i]); err != nil {
+					return fmt.Errorf("element %d: %w", i, err)
+				}
+			}
+			to.Set(list)
+			return nil
+		}
+	case string:
+		if to.Kind() == reflect.String {
+			to.SetString(v)
+			return nil
+		}
+	case int64:
+		switch {
+		case to.CanInt() && !to.OverflowInt(v):
+			to.SetInt(v)
+			return nil
+		case to.CanUint() && v >= 0 && !to.OverflowUint(uint64(v)):
+			to.SetUint(uint64(v))
+			return nil
+		case to.CanFloat():
+			to.SetFloat(float64(v))
+			return nil
+		}
+	case uint64:
+		if to.CanUint() && !to.OverflowUint(v) {
+			to.SetUint(v)
+			return nil
+		}
+	case float64:
+		if to.CanFloat() {
+			to.SetFloat(v)
+			return nil
+		}
+	}
+	switch value := reflect.ValueOf(from); {
+	case to.Kind() == reflect.Pointer:
+		p := reflect.New(to.Type().Elem())
+		to.Set(p)
+		return assign(p.Elem(), from)
+	case value.Type().AssignableTo(to.Type()):
+		to.Set(value)
+		return nil
+	case value.Kind() == to.Kind() && value.Kind() == reflect.Bool:
+		to.SetBool(value.Bool())
+		return nil
+	}
+	if s := fmt.Sprint(from); len(s) <= 40 {
+		return fmt.Errorf("%T value %s where %s is expected", from, s, to.Type())
+	}
+	return fmt.Errorf("%T value where %s is expected", from, to.Type())
+}
+
+func assignStruct(to reflect.Value, from map[string]any) error {
+	for i := range to.NumField() {
+		field := to.Type().Field(i)
+		if !field.IsExported() {
+			continue
+		}
+		name := jsonName(field)
+		v, ok := from[name]
+		if !ok {
+			continue
+		}
+		if err := assign(to.Field(i), v); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
 }

@@ -2,76 +2,70 @@ package parquet
 
 import (
 	"fmt"
-	"math"
 
 	pq "github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/deprecated"
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// converter chooses how values of the leaf column become Go values.
-func converter(c *pq.Column) func(pq.Value) (any, error) {
-	t := c.Type()
-	text, unsigned, unsupported := annotations(t)
-	if unsupported != "" {
-		return func(pq.Value) (any, error) {
-			return nil, fmt.Errorf("values of type %s are not supported", unsupported)
-		}
-	}
-	switch t.Kind() {
-	case pq.Boolean:
-		return func(v pq.Value) (any, error) { return v.Boolean(), nil }
-	case pq.Int32:
-		if unsigned {
-			return func(v pq.Value) (any, error) { return int64(v.Uint32()), nil }
-		}
-		return func(v pq.Value) (any, error) { return int64(v.Int32()), nil }
-	case pq.Int64:
-		if unsigned {
-			return func(v pq.Value) (any, error) {
-				if u := v.Uint64(); u > math.MaxInt64 {
-					return u, nil
-				}
-				return v.Int64(), nil
-			}
-		}
-		return func(v pq.Value) (any, error) { return v.Int64(), nil }
-	case pq.Float:
-		return func(v pq.Value) (any, error) { return float64(v.Float()), nil }
-	case pq.Double:
-		return func(v pq.Value) (any, error) { return v.Double(), nil }
-	case pq.ByteArray, pq.FixedLenByteArray:
-		if text {
-			return func(v pq.Value) (any, error) { return string(v.ByteArray()), nil }
-		}
-		return func(v pq.Value) (any, error) { return append([]byte{}, v.ByteArray()...), nil }
-	}
-	kind := t.String()
-	return func(pq.Value) (any, error) { return nil, fmt.Errorf("values of type %s are not supported", kind) }
+// meaning is what the annotations of a leaf column say about its values.
+type meaning struct {
+	text, unsigned, narrow bool
+	unsupported            string // a type that is not read, "" if it is
 }
 
-// annotations reads what the logical (or older converted) type says.
-func annotations(t pq.Type) (text, unsigned bool, unsupported string) {
+func meaningOf(t pq.Type) (m meaning) {
+	m.narrow = t.Kind() == pq.Int32
 	if l := t.LogicalType(); l != nil && l.Value != nil {
 		switch v := l.Value.(type) {
 		case *format.StringType, *format.EnumType, *format.JsonType:
-			text = true
+			m.text = true
 		case *format.IntType:
-			unsigned = !v.IsSigned
+			m.unsigned = !v.IsSigned
 		case *format.DecimalType, *format.Float16Type:
-			unsupported = l.String()
+			m.unsupported = l.String()
 		}
-		return text, unsigned, unsupported
+		return m
 	}
 	if c := t.ConvertedType(); c != nil {
 		switch *c {
 		case deprecated.UTF8, deprecated.Enum, deprecated.Json:
-			text = true
+			m.text = true
 		case deprecated.Uint8, deprecated.Uint16, deprecated.Uint32, deprecated.Uint64:
-			unsigned = true
+			m.unsigned = true
 		case deprecated.Decimal:
-			unsupported = "DECIMAL"
+			m.unsupported = "DECIMAL"
 		}
 	}
-	return text, unsigned, unsupported
+	return m
+}
+
+// number makes a Go value of an integer: int64, or uint64 for what is larger.
+func (n *node) number(v int64) (any, error) {
+	switch {
+	case n.unsupported != "":
+		return nil, n.refuse()
+	case !n.unsigned:
+		return v, nil
+	case n.narrow:
+		return int64(uint32(v)), nil
+	case v < 0:
+		return uint64(v), nil
+	}
+	return v, nil
+}
+
+// bytes makes a string, or a copy for binary columns.
+func (n *node) bytes(v []byte) (any, error) {
+	if n.unsupported != "" {
+		return nil, n.refuse()
+	}
+	if n.text {
+		return string(v), nil
+	}
+	return append([]byte{}, v...), nil
+}
+
+func (n *node) refuse() error {
+	return fmt.Errorf("values of type %s are not supported", n.unsupported)
 }
