@@ -278,10 +278,10 @@ func (m *spmUnigram) encode(e *encoder, s string, ids []int32) []int32 {
 	e.lattice = best
 	for i := 0; i < len(s); {
 		_, size := utf8.DecodeRuneInString(s[i:])
-		here, single := best[i].score, false
-		reach := func(n int, score float64, id int32) {
-			if to := &best[i+n]; to.from < 0 || here+score > to.score {
-				*to = node{float64(float32(here + score)), int32(i), id}
+		here, single := float32(best[i].score), false
+		reach := func(n int, score float32, id int32) {
+			if to, sum := &best[i+n], float64(here+score); to.from < 0 || sum > to.score {
+				*to = node{sum, int32(i), id}
 			}
 		}
 		for n := 1; n <= min(m.longest, len(s)-i); n++ {
@@ -289,18 +289,15 @@ func (m *spmUnigram) encode(e *encoder, s string, ids []int32) []int32 {
 			if !ok || m.pieces[id].kind == pieceUnused {
 				continue
 			}
-			score := float64(m.pieces[id].score)
+			score := m.pieces[id].score
 			if m.pieces[id].kind == pieceUser {
-				score = float64(float32(n)*m.highest) - 0.1
+				score = float32(float64(float32(n)*m.highest) - 0.1) // always chosen
 			}
 			reach(n, score, id)
 			single = single || n == size
 		}
 		if !single {
-			score := float32(here) + m.unkScore
-			if to := &best[i+size]; to.from < 0 || float64(score) > to.score {
-				*to = node{float64(score), int32(i), m.unk}
-			}
+			reach(size, m.unkScore, m.unk)
 		}
 		i += size
 	}

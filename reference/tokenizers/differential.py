@@ -1,0 +1,117 @@
+"""Compares this project's tokenizers with the reference libraries on many drawn texts, and measures both.
+
+usage: differential.py [--cases N] [--seed N] [--speed] [TOKENIZER…]
+
+A TOKENIZER is a tokenizer.json (or .json.gz), a SentencePiece .model, or a model directory. Without one: the small
+tokenizers of internal/tokenizer/testdata/layouts, and those under the shared reference data if it is there. Extra text
+for the drawn cases is taken from the files named by --text.
+"""
+
+import argparse
+import gzip
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+import sentencepiece
+from tokenizers import Tokenizer
+
+import cases
+import layouts
+
+ROOT = layouts.HERE.parent.parent
+SHARED = pathlib.Path(os.environ.get("BARKA_SHARED", ROOT.parent / "shared")) / "data"
+
+
+def found():
+    yield from sorted(p for p in layouts.OUT.iterdir() if p.suffix in (".json", ".model"))
+    t = SHARED / "tokenizers"
+    yield from (p for p in [t / "gemma2/tokenizer.json.gz", t / "gpt-neox/20B_tokenizer.json", t / "llama2/tokenizer.json", t / "llama2/tokenizer.model",
+                            t / "llama3.2", *sorted((t / "small-spm").glob("*.model"))] if p.exists())
+
+
+def llama3(folder):
+    """The tokenizer.json of Llama 3, from its vocabulary and merges."""
+    vocab = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
+    merges = [m for m in (folder / "vocab.bpe").read_text(encoding="utf-8").split("\n") if m and not m.startswith("#version")]
+    special = {0: "<|begin_of_text|>", 1: "<|end_of_text|>", 6: "<|start_header_id|>", 7: "<|end_header_id|>", 9: "<|eot_id|>"}
+    own = [layouts.added(special.get(i, f"<|reserved_special_token_{i}|>"), 128000 + i) for i in range(256)]
+    doc = layouts.llama3()
+    doc["model"] |= {"vocab": vocab, "merges": merges}
+    doc["added_tokens"] = own
+    doc["post_processor"] = layouts.template([("<|begin_of_text|>", 128000)])
+    return json.dumps(doc)
+
+
+def read(path):
+    """Returns the text of a tokenizer.json, or the bytes of a SentencePiece model."""
+    if path.is_dir():
+        return llama3(path) if (path / "encoder.json").exists() else read(next(path / n for n in ("tokenizer.json", "tokenizer.model") if (path / n).exists()))
+    if path.suffix == ".model":
+        return path.read_bytes()
+    return gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text(encoding="utf-8")
+
+
+def name(path):
+    return "-".join(path.parts[-2:]).replace(".", "-")
+
+
+def go_test(run, **env):
+    return subprocess.run(["go", "test", "-count=1", "-v", "-run", run, "./internal/tokenizer"], cwd=ROOT, env=os.environ | env, capture_output=True, text=True)
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--cases", type=int, default=3000)
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--text", type=pathlib.Path, action="append", default=[])
+    p.add_argument("--speed", action="store_true")
+    p.add_argument("tokenizer", nargs="*", type=pathlib.Path)
+    a = p.parse_args()
+    text = layouts.lines() + [l for f in a.text for l in cases.corpus(f)]
+    with tempfile.TemporaryDirectory() as d:
+        d = pathlib.Path(d)
+        for path in a.tokenizer or found():
+            data = read(path)
+            if isinstance(data, bytes):
+                (d / f"{name(path)}.model").write_bytes(data)
+                sp = sentencepiece.SentencePieceProcessor(model_proto=data)
+                rows = layouts.pieces(sp, a.cases, a.seed, text)
+            else:
+                (d / f"{name(path)}.json").write_text(data, encoding="utf-8")
+                rows = cases.record(Tokenizer.from_str(data), a.cases, a.seed, text)
+            cases.write(d / f"{name(path)}.jsonl.gz", layouts.provenance(a.cases), rows)
+        out = go_test("TestLayouts", BARKA_DIFFERENTIAL=str(d))
+        print(out.stdout, out.stderr)
+        if a.speed:
+            speed(d, text)
+        sys.exit(out.returncode)
+
+
+def speed(d, text):
+    """Megabytes a second on one thread, all lines in one call for the reference, one a call here, best of five."""
+    sample = d / "speed.txt"
+    sample.write_text("\n".join(text), encoding="utf-8")
+    mb = sum(len(l.encode()) for l in text) / 1e6
+    out = go_test("TestSpeed", BARKA_DIFFERENTIAL=str(d), GOMAXPROCS="1")
+    ours = {k: float(v) for k, v in (l.split()[-2:] for l in out.stdout.splitlines() if " MB/s " in l)}
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    for f in sorted([*d.glob("*.json"), *d.glob("*.model")]):
+        if f.suffix == ".json":
+            encode = Tokenizer.from_file(str(f)).encode_batch_fast  # without offsets
+        else:
+            encode = sentencepiece.SentencePieceProcessor(model_file=str(f)).encode
+        best = 1e9
+        for _ in range(5):
+            t = time.perf_counter()
+            encode(text)
+            best = min(best, time.perf_counter() - t)
+        print(f"{f.stem:42} reference {mb / best:8.2f} MB/s, here {ours[f.stem]:8.2f} MB/s, ratio {ours[f.stem] * best / mb:.2f}")
+
+
+if __name__ == "__main__":
+    main()
