@@ -19,17 +19,21 @@ import (
 // named shared beside the repository, or BARKA_SHARED.
 func sharedOALL(t *testing.T) string {
 	t.Helper()
-	candidates := []string{os.Getenv("BARKA_SHARED")}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		candidates = append(candidates, filepath.Join(filepath.Dir(dir), "shared"))
+	var candidates []string
+	if set := os.Getenv("BARKA_SHARED"); set != "" {
+		candidates = []string{set}
+	} else {
+		dir, err := os.Getwd()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+			candidates = append(candidates, filepath.Join(filepath.Dir(dir), "shared"))
+		}
 	}
 	for _, c := range candidates {
 		path := filepath.Join(c, "data", "oall")
-		if _, err := os.Stat(path); c != "" && err == nil {
+		if _, err := os.Stat(path); err == nil {
 			return path
 		}
 	}
