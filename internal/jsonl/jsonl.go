@@ -144,6 +144,7 @@ func Read[T any](path string) iter.Seq2[T, error] {
 // Writer writes values as lines.
 type Writer struct {
 	enc     *json.Encoder
+	f       *os.File
 	closers []io.Closer // innermost last
 	buf     *bufio.Writer
 }
@@ -155,7 +156,7 @@ func Create(path string) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{closers: []io.Closer{f}, buf: bufio.NewWriter(f)}
+	w := &Writer{f: f, closers: []io.Closer{f}, buf: bufio.NewWriter(f)}
 	var out io.Writer = w.buf
 	switch {
 	case strings.HasSuffix(path, ".gz"):
@@ -182,7 +183,7 @@ func (w *Writer) Close() error {
 	var errs []error
 	for i := len(w.closers) - 1; i >= 0; i-- {
 		if i == 0 {
-			errs = append(errs, w.buf.Flush())
+			errs = append(errs, w.buf.Flush(), w.f.Sync())
 		}
 		errs = append(errs, w.closers[i].Close())
 	}

@@ -212,7 +212,9 @@ func TestKilledDuringMap(t *testing.T) {
 		out := filepath.Join(t.TempDir(), "out")
 		kills := 0
 		for ; kills < 200; kills++ {
-			if child(t, out, "map", rand.N(60*time.Millisecond), 12*time.Millisecond) {
+			// Longer each time, so that slow machines come to an end too.
+			wait := 60*time.Millisecond + time.Duration(kills)*4*time.Millisecond
+			if child(t, out, "map", rand.N(wait), 12*time.Millisecond) {
 				break
 			}
 		}
@@ -281,9 +283,10 @@ func TestStatesBetweenRenames(t *testing.T) {
 		}
 	}
 	for name, set := range map[string]func(out string){
-		"renamed, journal left":   func(out string) { copyTree(want, out); identity(out, false) },
-		"renamed, only lock left": func(out string) { copyTree(want, out); os.Mkdir(out+partialSuffix, 0o777) },
-		"replaced, old left":      func(out string) { copyTree(want, out); identity(out, true); os.Mkdir(out+partialSuffix+"/old", 0o777) },
+		"renamed, journal left":          func(out string) { copyTree(want, out); identity(out, false) },
+		"renamed, only lock left":        func(out string) { copyTree(want, out); os.Mkdir(out+partialSuffix, 0o777) },
+		"replaced, old left":             func(out string) { copyTree(want, out); identity(out, true); os.Mkdir(out+partialSuffix+"/old", 0o777) },
+		"replaced, journal and old gone": func(out string) { copyTree(want, out); identity(out, true) },
 		"old moved away, not renamed": func(out string) {
 			identity(out, true)
 			copyTree(want, out+partialSuffix+"/old")

@@ -54,6 +54,11 @@ func Begin(out string, id Identity, restart bool) (*Run, error) {
 	if name := filepath.Base(out); name == "." || name == ".." || name == string(filepath.Separator) {
 		return nil, badinput.Errorf("output %q: name a directory that the stage can make", out)
 	}
+	for name, path := range id.Inputs {
+		if overlaps(out, path) {
+			return nil, badinput.Errorf("output %s is, or lies in, input %s (%s): choose another --out", out, name, path)
+		}
+	}
 	known, err := id.resolve()
 	if err != nil {
 		return nil, err
@@ -80,6 +85,22 @@ func Begin(out string, id Identity, restart bool) (*Run, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// overlaps tells whether out is the input at path, above it, or inside it.
+func overlaps(out, path string) bool {
+	real := func(p string) string {
+		if abs, err := filepath.Abs(p); err == nil {
+			p = abs
+		}
+		if resolved, err := filepath.EvalSymlinks(p); err == nil {
+			p = resolved
+		}
+		return p
+	}
+	a, b := real(out), real(path)
+	separator := string(filepath.Separator)
+	return a == b || strings.HasPrefix(a, b+separator) || strings.HasPrefix(b, a+separator)
 }
 
 // finished reads the manifest of what stands at out; nil when there is nothing.
@@ -201,11 +222,11 @@ func (r *Run) swapped(begun *partialIdentity, finished *Manifest) bool {
 	if diffs, err := differences(begun.Identity, finished.identity()); err != nil || len(diffs) > 0 {
 		return false
 	}
-	if _, err := os.Lstat(filepath.Join(r.partial, finalName)); err == nil {
-		return false
+	there := func(name string) bool {
+		_, err := os.Lstat(filepath.Join(r.partial, name))
+		return err == nil
 	}
-	_, err := os.Lstat(filepath.Join(r.partial, oldName))
-	return err == nil || !begun.Replace
+	return !there(finalName) && (!begun.Replace || there(oldName) || !there(journalName))
 }
 
 // start begins new work in an empty partial directory.
@@ -243,9 +264,13 @@ func diskErrorUnlessInput(path string, err error) error {
 	return diskError(path, err)
 }
 
-// clear empties the partial directory, identity.json last: without it the rest
-// would not be known as barka's.
+// clear empties the partial directory: the journal first, so that what is left
+// if this is interrupted is not taken for unfinished work, and identity.json
+// last, without which the rest would not be known as barka's.
 func (r *Run) clear() error {
+	if err := os.Remove(filepath.Join(r.partial, journalName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return diskError(r.partial, err)
+	}
 	entries, err := os.ReadDir(r.partial)
 	if err != nil {
 		return diskError(r.partial, err)

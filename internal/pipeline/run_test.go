@@ -174,6 +174,13 @@ func TestForeignDirectoriesAreLeftAlone(t *testing.T) {
 		_, err := Begin(out, testIdentity(5, nil), false)
 		mustFail(t, err)
 	}
+	in := filepath.Join(dir, "in")
+	writeSet(t, in, testIdentity(5, nil), 3, false)
+	os.Symlink(in, filepath.Join(dir, "link"))
+	for _, out := range []string{in, in + "/sub", dir + "/link"} {
+		_, err := Begin(out, testIdentity(5, map[string]string{"rows": in}), true)
+		mustFail(t, err, "input rows")
+	}
 	_, err := Begin(filepath.Join(dir, "o"), testIdentity(5, map[string]string{"x": filepath.Join(dir, "missing")}), false)
 	mustFail(t, err, "input x", "missing")
 }
@@ -476,6 +483,30 @@ func TestRowsOfFilesAndHalfMadeDirectories(t *testing.T) {
 	}
 	if last != context.Canceled || n != 5 {
 		t.Errorf("%v after %d rows", last, n)
+	}
+}
+
+func TestExport(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	writeSet(t, out, testIdentity(5, nil), 100, false)
+	for _, name := range []string{"x.jsonl", "x.jsonl.zst"} {
+		path := filepath.Join(t.TempDir(), name)
+		if err := Export[Passage](context.Background(), out, path); err != nil {
+			t.Fatal(err)
+		}
+		n := int64(0)
+		for p, err := range Rows[Passage](context.Background(), path) {
+			if err != nil || p.Revision != n<<40 {
+				t.Fatalf("%v %v", p, err)
+			}
+			n++
+		}
+		if entries, _ := os.ReadDir(filepath.Dir(path)); n != 100 || len(entries) != 1 {
+			t.Errorf("%d rows, %d files", n, len(entries))
+		}
+	}
+	if err := Export[Passage](context.Background(), out, filepath.Join(out, "x.txt")); !badinput.Is(err) {
+		t.Error(err)
 	}
 }
 

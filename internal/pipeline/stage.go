@@ -4,7 +4,9 @@ import "log/slog"
 
 // Progress shows how far a piece of work has come. Implementations are safe
 // for concurrent use. Start may be called again for a next piece of work; a
-// total below zero means that it is unknown.
+// total below zero means that it is unknown. If an implementation also has a
+// method Skip(n int64), it is told by it, instead of by Add, what an earlier run
+// had done already.
 type Progress interface {
 	Start(label string, total int64, unit string)
 	Add(n int64)

@@ -1,0 +1,32 @@
+package pipeline
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+)
+
+// BenchmarkMap is the cost of a record besides the work on it: journal, order,
+// and Parquet.
+func BenchmarkMap(b *testing.B) {
+	partRows, partBytes = 50_000, 64<<20
+	defer func() { partRows, partBytes = 40, 1<<16 }()
+	const records = 20_000
+	for b.Loop() {
+		r, err := Begin(filepath.Join(b.TempDir(), "out"), Identity{Stage: "bench"}, false)
+		if err != nil {
+			b.Fatal(err)
+		}
+		o := MapOptions[Passage]{Key: func(p Passage) string { return p.ID }, Workers: 2}
+		err = Map(context.Background(), r, testPassages(records), o, func(_ context.Context, p Passage) ([]Passage, error) {
+			return []Passage{p}, nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := r.Finish(Final{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(records*b.N)/b.Elapsed().Seconds(), "records/s")
+}
