@@ -18,6 +18,8 @@ def main():
         sys.exit(f"{directory}: no parquet files")
     manifest = json.loads((directory / "manifest.json").read_text())
     datasets.disable_progress_bars()
+    if manifest["rows"] == 0:
+        sys.exit(f"{directory}: no rows, which datasets does not load")
     with tempfile.TemporaryDirectory() as cache:
         data = datasets.load_dataset("parquet", data_files=files, split="train", cache_dir=cache)
         for name, feature in data.features.items():

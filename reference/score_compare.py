@@ -6,8 +6,7 @@
 A request is {"context", "continuations"}; the answer {"logprobs", "tokens", "greedy"} has, for each
 continuation, the sum of its tokens' natural log-probabilities, their number, and whether each is the
 most likely one. Context and continuation are encoded together, and the tokens after the context's own
-number of tokens are scored; white space at the context's end belongs to the continuations. With
---compare, SCORES are the answers of barka to the same requests.
+number of tokens are scored. With --compare, SCORES are the answers of barka to the same requests.
 """
 
 import argparse
@@ -18,13 +17,11 @@ import peers
 
 
 def pair(tok, context, continuation):
-    """Context ids and continuation ids, as lighteval of 2024 encodes them."""
+    """Context ids and continuation ids."""
+    ids = tok(context)["input_ids"] or [tok.eos_token_id]
     if context == "":
-        return [tok.eos_token_id], tok(continuation)["input_ids"]
-    kept = context.rstrip()
-    ids = tok(kept)["input_ids"]
-    whole = tok(kept + context[len(kept):] + continuation)["input_ids"]
-    return ids, whole[len(ids):]
+        return ids, tok(continuation, add_special_tokens=False)["input_ids"]
+    return ids, tok(context + continuation)["input_ids"][len(ids):]
 
 
 def score(model, tok, context, continuation):
