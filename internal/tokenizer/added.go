@@ -54,6 +54,9 @@ func newAddedTokens(tokens []addedToken, norm normalizer) *addedTokens {
 // matcher finds added tokens in text, leftmost and longest first.
 type matcher struct {
 	byFirst [256][]addedToken // by first byte, longest content first
+	second  [256][4]uint64    // by first byte, the set of second bytes
+	alone   [256]bool         // a content of one byte
+	only    string            // the first byte of all, if it is the same
 	any     bool
 }
 
@@ -61,7 +64,18 @@ func (m *matcher) add(t addedToken) {
 	if t.Content == "" {
 		return
 	}
-	m.byFirst[t.Content[0]] = append(m.byFirst[t.Content[0]], t)
+	c := t.Content[0]
+	m.byFirst[c] = append(m.byFirst[c], t)
+	if len(t.Content) == 1 {
+		m.alone[c] = true
+	} else {
+		m.second[c][t.Content[1]>>6] |= 1 << (t.Content[1] & 63)
+	}
+	if first := t.Content[:1]; !m.any {
+		m.only = first
+	} else if m.only != first {
+		m.only = ""
+	}
 	m.any = true
 }
 
@@ -82,13 +96,13 @@ func (m *matcher) split(text string, noSpecial bool, f func(part string, start i
 	}
 	done := 0
 	for i := 0; i < len(text); {
-		t := m.at(text, i, noSpecial)
-		if t == nil {
-			i++
-			continue
+		var t *addedToken
+		if i, t = m.next(text, i); t == nil {
+			break
 		}
 		start, end := i, i+len(t.Content)
-		if t.SingleWord && (wordBefore(text[:start]) || wordAfter(text[end:])) {
+		// A special token that is not to be parsed still hides shorter ones.
+		if noSpecial && t.Special || t.SingleWord && (wordBefore(text[:start]) || wordAfter(text[end:])) {
 			i = end
 			continue
 		}
@@ -109,14 +123,34 @@ func (m *matcher) split(text string, noSpecial bool, f func(part string, start i
 	}
 }
 
-func (m *matcher) at(text string, i int, noSpecial bool) *addedToken {
-	list := m.byFirst[text[i]]
-	for j := range list {
-		if (!noSpecial || !list[j].Special) && strings.HasPrefix(text[i:], list[j].Content) {
-			return &list[j]
+// next returns the first place at or after i where a token begins, and the
+// longest such token; nil if there is none.
+func (m *matcher) next(text string, i int) (int, *addedToken) {
+	for ; i < len(text); i++ {
+		if m.only != "" {
+			n := strings.IndexByte(text[i:], m.only[0])
+			if n < 0 {
+				break
+			}
+			i += n
+		}
+		c := text[i]
+		if !m.alone[c] {
+			if i+1 >= len(text) {
+				break
+			}
+			if d := text[i+1]; m.second[c][d>>6]>>(d&63)&1 == 0 {
+				continue
+			}
+		}
+		list := m.byFirst[c]
+		for j := range list {
+			if strings.HasPrefix(text[i:], list[j].Content) {
+				return i, &list[j]
+			}
 		}
 	}
-	return nil
+	return len(text), nil
 }
 
 func wordBefore(s string) bool { r, _ := utf8.DecodeLastRuneInString(s); return s != "" && wordRune(r) }

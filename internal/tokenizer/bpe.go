@@ -1,9 +1,8 @@
 package tokenizer
 
 import (
+	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -12,20 +11,19 @@ import (
 type bpe struct {
 	vocab        map[string]int32
 	tokens       []string // by id; "" where there is none
-	merges       map[uint64]merged
+	pairs        *pairTable
 	unk          int32 // -1: none
 	fuseUnk      bool
 	byteFallback bool
 	ignoreMerges bool
-	prefix       string          // of every character of a piece but the first
-	suffix       string          // of the last
-	bytes        [256]int32      // ids of <0x00> … <0xFF>, -1 where missing
-	ascii        [128]int32      // ids of single ASCII characters, -1 where missing
-	inner        map[string]bool // characters that precede spaceMark inside a token
+	prefix       string           // of every character of a piece but the first
+	suffix       string           // of the last
+	bytes        [256]int32       // ids of <0x00> … <0xFF>, -1 where missing
+	ascii        [128]int32       // ids of single ASCII characters, -1 where missing
+	inner        map[string]bool  // characters that precede spaceMark inside a token
+	level        *[256]int32      // byte level: ids of single bytes, -1 where missing
+	levelVocab   map[string]int32 // byte level, where merges are ignored: the vocabulary as bytes
 }
-
-// merged is the result of a pair: its rank (lower first) and its id.
-type merged struct{ rank, id int32 }
 
 // symbol is a node of the linked list of a piece being merged.
 type symbol struct {
@@ -39,13 +37,9 @@ type merge struct{ rank, at, id int32 }
 
 const spaceMark = "▁"
 
-// maxCached is the longest piece worth caching.
-const maxCached = 64
-
-func pairKey(a, b int32) uint64 { return uint64(uint32(a))<<32 | uint64(uint32(b)) }
-
-func newBPE(vocab map[string]int32, merges [][2]string, unk, prefix, suffix string) (*bpe, error) {
-	m := &bpe{vocab: vocab, merges: make(map[uint64]merged, len(merges)), unk: -1, prefix: prefix, suffix: suffix}
+// newBPE makes a model without merges: addMerge gives it those.
+func newBPE(vocab map[string]int32, unk, prefix, suffix string) (*bpe, error) {
+	m := &bpe{vocab: vocab, unk: -1, prefix: prefix, suffix: suffix}
 	size := int32(0)
 	for tok, id := range vocab {
 		if id < 0 || id > 1<<26 {
@@ -64,30 +58,58 @@ func newBPE(vocab map[string]int32, merges [][2]string, unk, prefix, suffix stri
 		}
 		m.unk = id
 	}
-	for rank, p := range merges {
-		a, okA := vocab[p[0]]
-		b, okB := vocab[p[1]]
-		c, okC := vocab[p[0]+p[1][min(len(prefix), len(p[1])):]]
-		if !okA || !okB || !okC {
-			return nil, fmt.Errorf("model.merges[%d]: %q and %q, or their merge, are not in model.vocab", rank, p[0], p[1])
-		}
-		// The last of equal pairs counts, as in the reference's map.
-		m.merges[pairKey(a, b)] = merged{int32(rank), c}
-	}
 	for b := range m.bytes {
-		m.bytes[b] = -1
-		if id, ok := vocab[fmt.Sprintf("<0x%02X>", b)]; ok {
-			m.bytes[b] = id
-		}
+		m.bytes[b] = idOr(vocab, fmt.Sprintf("<0x%02X>", b))
 	}
 	for c := range m.ascii {
-		m.ascii[c] = -1
-		if id, ok := vocab[string(rune(c))]; ok {
-			m.ascii[c] = id
-		}
+		m.ascii[c] = idOr(vocab, string(rune(c)))
 	}
 	m.inner = beforeMark(vocab)
 	return m, nil
+}
+
+// idOr returns the id of a token, -1 if there is none.
+func idOr(vocab map[string]int32, token string) int32 {
+	if id, ok := vocab[token]; ok {
+		return id
+	}
+	return -1
+}
+
+var errNoToken = errors.New("one of the two tokens, or their merge, is not in model.vocab")
+
+// addMerge adds the merge of the next rank; scratch holds the joined text.
+func (m *bpe) addMerge(rank int, a, b, scratch []byte) ([]byte, error) {
+	left, okA := m.vocab[string(a)]
+	right, okB := m.vocab[string(b)]
+	scratch = append(append(scratch[:0], a...), b[min(len(m.prefix), len(b)):]...)
+	joined, okC := m.vocab[string(scratch)]
+	if !okA || !okB || !okC {
+		return scratch, errNoToken
+	}
+	m.pairs.set(left, right, merged{int32(rank), joined})
+	return scratch, nil
+}
+
+// useBytes makes the model take plain bytes where its vocabulary spells them
+// as characters, and reports whether it can: pieces then need no spelling.
+func (m *bpe) useBytes() bool {
+	if m.prefix != "" || m.suffix != "" || m.byteFallback || m.unk >= 0 {
+		return false
+	}
+	m.level = new([256]int32)
+	for b := range m.level {
+		m.level[b] = idOr(m.vocab, string(byteRunes[b]))
+	}
+	if m.ignoreMerges {
+		m.levelVocab = make(map[string]int32, len(m.vocab))
+		for tok, id := range m.vocab {
+			if b := textBytes(nil, tok); byteText(string(b)) == tok {
+				m.levelVocab[string(b)] = id
+			}
+		}
+	}
+	return true
 }
 
 func (m *bpe) id(token string) (int32, bool) { id, ok := m.vocab[token]; return id, ok }
@@ -106,7 +128,7 @@ func (m *bpe) size() int { return len(m.tokens) }
 // matter where unknown characters fuse, or where a vocabulary is consulted
 // before the merges.
 func (m *bpe) encode(e *encoder, piece string, ids []int32) []int32 {
-	if m.ignoreMerges || m.unk >= 0 && !m.byteFallback || m.prefix != "" || m.suffix != "" {
+	if m.level != nil || m.ignoreMerges || m.unk >= 0 && !m.byteFallback || m.prefix != "" || m.suffix != "" {
 		return m.encodeWord(e, piece, ids)
 	}
 	eachWord(piece, m.inner, func(word string) { ids = m.encodeWord(e, word, ids) })
@@ -114,46 +136,87 @@ func (m *bpe) encode(e *encoder, piece string, ids []int32) []int32 {
 }
 
 func (m *bpe) encodeWord(e *encoder, word string, ids []int32) []int32 {
-	if m.ignoreMerges {
-		if id, ok := m.vocab[word]; ok {
-			return append(ids, id)
-		}
-	}
-	if len(word) > maxCached {
-		return m.mergeWord(e, word, ids)
-	}
-	if cached, ok := e.cache[word]; ok {
-		return append(ids, cached...)
+	ids, slot, ok := e.cache.find(word, ids)
+	if ok {
+		return ids
 	}
 	from := len(ids)
 	ids = m.mergeWord(e, word, ids)
-	e.remember(word, ids[from:])
+	slot.remember(word, ids[from:])
 	return ids
 }
 
-// remember caches the ids of a word.
-func (e *encoder) remember(word string, ids []int32) {
-	if len(word) > maxCached {
-		return
+func (m *bpe) mergeWord(e *encoder, word string, ids []int32) []int32 {
+	if m.ignoreMerges {
+		vocab := m.vocab
+		if m.level != nil {
+			vocab = m.levelVocab
+		}
+		if id, ok := vocab[word]; ok {
+			return append(ids, id)
+		}
 	}
-	if len(e.cache) >= cacheLimit {
-		clear(e.cache)
+	from := len(ids)
+	if m.level != nil {
+		for i := range len(word) {
+			if id := m.level[word[i]]; id >= 0 {
+				ids = append(ids, id)
+			}
+		}
+	} else {
+		ids = m.characters(word, ids)
 	}
-	e.cache[strings.Clone(word)] = slices.Clone(ids)
+	if n := len(ids) - from; n <= shortWord {
+		n = m.mergeShort(ids[from:])
+		return ids[:from+n]
+	}
+	return m.mergeLong(e, ids, from)
 }
 
-// mergeWord starts from characters and applies the merge of lowest rank,
-// leftmost first, until none applies.
-func (m *bpe) mergeWord(e *encoder, word string, ids []int32) []int32 {
-	m.characters(e, word)
-	syms := e.symbols
-	e.heap = e.heap[:0]
-	for i := range syms {
-		syms[i].prev, syms[i].next = int32(i)-1, int32(i)+1
+// shortWord is the number of symbols up to which looking at every pair for
+// the lowest rank is faster than keeping a heap.
+const shortWord = 32
+
+// mergeShort applies the merge of lowest rank, leftmost first, until none
+// applies, and returns how many ids are left at the front.
+func (m *bpe) mergeShort(ids []int32) int {
+	var pairs [shortWord]merged // of each symbol with the next
+	n := len(ids)
+	for i := 0; i+1 < n; i++ {
+		pairs[i] = m.pairs.get(ids[i], ids[i+1])
 	}
-	if len(syms) > 0 {
-		syms[len(syms)-1].next = -1
+	for n > 1 {
+		at, rank := -1, unmerged
+		for i := range pairs[:n-1] {
+			if pairs[i].rank < rank {
+				at, rank = i, pairs[i].rank
+			}
+		}
+		if at < 0 {
+			break
+		}
+		ids[at] = pairs[at].id
+		copy(ids[at+1:n], ids[at+2:n])
+		copy(pairs[at:n-1], pairs[at+1:n-1])
+		n--
+		if at > 0 {
+			pairs[at-1] = m.pairs.get(ids[at-1], ids[at])
+		}
+		if at+1 < n {
+			pairs[at] = m.pairs.get(ids[at], ids[at+1])
+		}
 	}
+	return n
+}
+
+// mergeLong does the same to ids[from:] with a heap, in n log n steps.
+func (m *bpe) mergeLong(e *encoder, ids []int32, from int) []int32 {
+	syms := e.symbols[:0]
+	for i, id := range ids[from:] {
+		syms = append(syms, symbol{id: id, prev: int32(i) - 1, next: int32(i) + 1})
+	}
+	syms[len(syms)-1].next = -1
+	e.symbols, e.heap = syms, e.heap[:0]
 	for i := 0; i+1 < len(syms); i++ {
 		m.offer(e, int32(i))
 	}
@@ -164,7 +227,7 @@ func (m *bpe) mergeWord(e *encoder, word string, ids []int32) []int32 {
 			continue
 		}
 		right := &syms[s.next]
-		if r, ok := m.merges[pairKey(s.id, right.id)]; !ok || r.id != top.id {
+		if r := m.pairs.get(s.id, right.id); r.rank == unmerged || r.id != top.id {
 			continue // the pair has changed since it was offered
 		}
 		s.id = top.id
@@ -178,6 +241,7 @@ func (m *bpe) mergeWord(e *encoder, word string, ids []int32) []int32 {
 			m.offer(e, s.prev)
 		}
 	}
+	ids = ids[:from]
 	for i := range syms {
 		if !syms[i].dead {
 			ids = append(ids, syms[i].id)
@@ -186,14 +250,21 @@ func (m *bpe) mergeWord(e *encoder, word string, ids []int32) []int32 {
 	return ids
 }
 
-// characters fills e.symbols with the ids of a word's characters: the bytes of
-// an unknown one if the vocabulary has them, else the unknown token.
-func (m *bpe) characters(e *encoder, word string) {
-	e.symbols = e.symbols[:0]
+// offer pushes the pair at a position if it can merge.
+func (m *bpe) offer(e *encoder, at int32) {
+	s := &e.symbols[at]
+	if r := m.pairs.get(s.id, e.symbols[s.next].id); r.rank != unmerged {
+		push(&e.heap, merge{r.rank, at, r.id})
+	}
+}
+
+// characters appends the ids of a word's characters: the bytes of an unknown
+// one if the vocabulary has them, else the unknown token.
+func (m *bpe) characters(word string, ids []int32) []int32 {
 	unknown := false // an unknown token is pending, to be fused with the next
 	flush := func() {
 		if unknown {
-			e.symbols = append(e.symbols, symbol{id: m.unk})
+			ids = append(ids, m.unk)
 			unknown = false
 		}
 	}
@@ -203,9 +274,7 @@ func (m *bpe) characters(e *encoder, word string) {
 			id = m.ascii[c]
 		} else {
 			_, n = utf8.DecodeRuneInString(word[i:])
-			if v, ok := m.vocab[word[i:i+n]]; ok {
-				id = v
-			}
+			id = idOr(m.vocab, word[i:i+n])
 		}
 		char := word[i : i+n]
 		if m.prefix != "" || m.suffix != "" {
@@ -215,10 +284,11 @@ func (m *bpe) characters(e *encoder, word string) {
 		switch {
 		case id >= 0:
 			flush()
-			e.symbols = append(e.symbols, symbol{id: id})
+			ids = append(ids, id)
 		case m.byteFallback && m.hasBytes(char):
+			// A pending unknown token stays behind, as in the reference.
 			for j := range len(char) {
-				e.symbols = append(e.symbols, symbol{id: m.bytes[char[j]]})
+				ids = append(ids, m.bytes[char[j]])
 			}
 		case m.unk >= 0:
 			if !m.fuseUnk {
@@ -228,6 +298,7 @@ func (m *bpe) characters(e *encoder, word string) {
 		}
 	}
 	flush()
+	return ids
 }
 
 // marked returns a character with the marks of its place in the word, and its
@@ -240,10 +311,7 @@ func (m *bpe) marked(word string, start, end int) (string, int32) {
 	if end == len(word) {
 		char += m.suffix
 	}
-	if id, ok := m.vocab[char]; ok {
-		return char, id
-	}
-	return char, -1
+	return char, idOr(m.vocab, char)
 }
 
 func (m *bpe) hasBytes(s string) bool {
@@ -253,14 +321,6 @@ func (m *bpe) hasBytes(s string) bool {
 		}
 	}
 	return true
-}
-
-// offer pushes the pair at a position if it can merge.
-func (m *bpe) offer(e *encoder, at int32) {
-	s := &e.symbols[at]
-	if r, ok := m.merges[pairKey(s.id, e.symbols[s.next].id)]; ok {
-		push(&e.heap, merge{r.rank, at, r.id})
-	}
 }
 
 func less(a, b merge) bool { return a.rank < b.rank || a.rank == b.rank && a.at < b.at }

@@ -22,12 +22,13 @@ type file struct {
 // Parse reads the text of a tokenizer.json.
 func Parse(data []byte) (*Tokenizer, error) {
 	var f file
-	if err := json.Unmarshal(data, &f); err != nil {
+	rest, vocab, merges := cutLarge(data)
+	if err := json.Unmarshal(rest, &f); err != nil {
 		return nil, badinput.Errorf("tokenizer.json: %w", err)
 	}
 	t := &Tokenizer{}
 	var err error
-	if t.model, err = parseModel(f.Model); err != nil {
+	if t.model, err = parseModel(f.Model, vocab, merges); err != nil {
 		return nil, err
 	}
 	if t.norm, err = parseNormalizer(f.Normalizer, "normalizer"); err != nil {
@@ -39,6 +40,7 @@ func Parse(data []byte) (*Tokenizer, error) {
 	if t.dec, err = parseDecoder(f.Decoder, "decoder"); err != nil {
 		return nil, err
 	}
+	t.useBytes()
 	t.added = newAddedTokens(f.AddedTokens, t.norm)
 	if t.post, err = t.parsePost(f.PostProcessor, "post_processor"); err != nil {
 		return nil, err
@@ -166,7 +168,7 @@ func (s spaceNode) scheme(at string) (string, error) {
 	return "always", nil
 }
 
-func parsePreTokenizer(raw json.RawMessage, at string) (preTokenizer, error) {
+func parsePreTokenizer(raw json.RawMessage, at string) ([]preTokenizer, error) {
 	if none(raw) {
 		return nil, nil
 	}
@@ -185,15 +187,13 @@ func parsePreTokenizer(raw json.RawMessage, at string) (preTokenizer, error) {
 	}
 	switch n.Type {
 	case "Sequence":
-		var ps preTokenizers
+		var ps []preTokenizer
 		for i, r := range n.PreTokenizers {
 			child, err := parsePreTokenizer(r, at+".pretokenizers["+itoa(i)+"]")
 			if err != nil {
 				return nil, err
 			}
-			if child != nil {
-				ps = append(ps, child)
-			}
+			ps = append(ps, child...)
 		}
 		return ps, nil
 	case "ByteLevel":
@@ -201,25 +201,40 @@ func parsePreTokenizer(raw json.RawMessage, at string) (preTokenizer, error) {
 		if n.UseRegex == nil || *n.UseRegex {
 			b.pattern = scanGPT2
 		}
-		return b, nil
+		return one(b, nil)
 	case "Metaspace":
 		scheme, err := n.scheme(at)
 		if n.Replacement == "" {
 			return nil, badinput.Errorf("tokenizer.json: %s: Metaspace has no replacement", at)
 		}
-		return metaspace{n.Replacement, scheme, n.Split == nil || *n.Split}, err
+		return one(metaspace{n.Replacement, scheme, n.Split == nil || *n.Split}, err)
 	case "Split":
-		return parseSplit(n.Pattern, n.Behavior, n.Invert, at)
+		return one(parseSplit(n.Pattern, n.Behavior, n.Invert, at))
 	case "Digits":
 		digits := func(r rune) bool { c, _ := next(string(r)); return c == number }
-		return splitBy{next: nextRune(digits, !n.IndividualDigits), behavior: "Isolated"}, nil
+		return one(newSplit(nextRune(digits, !n.IndividualDigits), "Isolated", false, at))
 	case "Punctuation":
 		if n.Behavior == "" {
 			n.Behavior = "Isolated"
 		}
-		return newSplit(nextRune(punctuation, false), n.Behavior, false, at)
+		return one(newSplit(nextRune(punctuation, false), n.Behavior, false, at))
 	}
 	return nil, unsupported(at, n.Type)
+}
+
+func one(p preTokenizer, err error) ([]preTokenizer, error) { return []preTokenizer{p}, err }
+
+// useBytes drops the spelling of bytes as characters between a final ByteLevel
+// and a model that can do without.
+func (t *Tokenizer) useBytes() {
+	if len(t.pre) == 0 {
+		return
+	}
+	b, isLevel := t.pre[len(t.pre)-1].(byteLevel)
+	if m, ok := t.model.(*bpe); ok && isLevel && m.useBytes() {
+		b.plain = true
+		t.pre[len(t.pre)-1] = b
+	}
 }
 
 func parseSplit(p pattern, behavior string, invert bool, at string) (preTokenizer, error) {

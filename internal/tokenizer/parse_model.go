@@ -1,46 +1,45 @@
 package tokenizer
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
-	"strings"
 
 	"barka/internal/badinput"
 )
 
 func itoa(i int) string { return strconv.Itoa(i) }
 
-func parseModel(raw json.RawMessage) (model, error) {
+// parseModel reads the model; vocab and merges are the parts that cutLarge
+// took out of it.
+func parseModel(raw json.RawMessage, vocab, merges []byte) (model, error) {
 	if none(raw) {
 		return nil, badinput.Errorf("tokenizer.json: model is missing")
 	}
 	var n struct {
-		Type   string          `json:"type"`
-		Merges json.RawMessage `json:"merges"`
+		Type string `json:"type"`
 	}
 	if err := decodeNode(raw, "model", &n); err != nil {
 		return nil, err
 	}
 	switch {
-	case n.Type == "BPE" || n.Type == "" && !none(n.Merges):
-		return parseBPE(raw)
+	case n.Type == "BPE" || n.Type == "" && len(merges) > 0:
+		return parseBPE(raw, vocab, merges)
 	case n.Type == "Unigram":
 		return parseUnigram(raw)
 	}
 	return nil, unsupported("model", n.Type)
 }
 
-func parseBPE(raw json.RawMessage) (model, error) {
+func parseBPE(raw json.RawMessage, vocab, merges []byte) (model, error) {
 	var n struct {
-		Vocab        map[string]int32 `json:"vocab"`
-		Merges       merges           `json:"merges"`
-		Dropout      *float64         `json:"dropout"`
-		Unk          *string          `json:"unk_token"`
-		Prefix       *string          `json:"continuing_subword_prefix"`
-		Suffix       *string          `json:"end_of_word_suffix"`
-		FuseUnk      bool             `json:"fuse_unk"`
-		ByteFallback bool             `json:"byte_fallback"`
-		IgnoreMerges bool             `json:"ignore_merges"`
+		Dropout      *float64 `json:"dropout"`
+		Unk          string   `json:"unk_token"` // null: ""
+		Prefix       string   `json:"continuing_subword_prefix"`
+		Suffix       string   `json:"end_of_word_suffix"`
+		FuseUnk      bool     `json:"fuse_unk"`
+		ByteFallback bool     `json:"byte_fallback"`
+		IgnoreMerges bool     `json:"ignore_merges"`
 	}
 	if err := decodeNode(raw, "model", &n); err != nil {
 		return nil, err
@@ -48,40 +47,29 @@ func parseBPE(raw json.RawMessage) (model, error) {
 	switch {
 	case n.Dropout != nil && *n.Dropout > 0:
 		return nil, badinput.Errorf("tokenizer.json: model.dropout %g makes encoding random; set it to null", *n.Dropout)
-	case len(n.Vocab) == 0:
-		return nil, badinput.Errorf("tokenizer.json: model.vocab is empty")
+	case len(vocab) == 0 || len(merges) == 0:
+		return nil, badinput.Errorf("tokenizer.json: model of type BPE needs vocab, an object, and merges, an array")
 	}
-	text := func(s *string) string {
-		if s == nil {
-			return ""
-		}
-		return *s
+	tokens, err := readVocab(vocab)
+	if err != nil {
+		return nil, badinput.Errorf("tokenizer.json: %w", err)
 	}
-	m, err := newBPE(n.Vocab, n.Merges, text(n.Unk), text(n.Prefix), text(n.Suffix))
+	m, err := newBPE(tokens, n.Unk, n.Prefix, n.Suffix)
 	if err != nil {
 		return nil, badinput.Errorf("tokenizer.json: %w", err)
 	}
 	m.fuseUnk, m.byteFallback, m.ignoreMerges = n.FuseUnk, n.ByteFallback, n.IgnoreMerges
+	// Every merge has a comma after it or within it.
+	m.pairs = newPairTable(bytes.Count(merges, []byte{','}) + 1)
+	var scratch []byte
+	err = readMerges(merges, func(i int, a, b []byte) error {
+		scratch, err = m.addMerge(i, a, b, scratch)
+		return err
+	})
+	if err != nil {
+		return nil, badinput.Errorf("tokenizer.json: %w", err)
+	}
 	return m, nil
-}
-
-// merges reads both forms: "a b" and ["a", "b"].
-type merges [][2]string
-
-func (m *merges) UnmarshalJSON(data []byte) error {
-	var lines []string
-	if err := json.Unmarshal(data, &lines); err != nil {
-		return json.Unmarshal(data, (*[][2]string)(m))
-	}
-	*m = make(merges, len(lines))
-	for i, l := range lines {
-		a, b, ok := strings.Cut(l, " ")
-		if !ok || strings.Contains(b, " ") {
-			return badinput.Errorf("merges[%d]: %q, expected two tokens and one space", i, l)
-		}
-		(*m)[i] = [2]string{a, b}
-	}
-	return nil
 }
 
 func parseUnigram(raw json.RawMessage) (model, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/clipperhouse/uax29/v2/graphemes"
 )
@@ -37,31 +38,89 @@ func newPrecompiled(data []byte) (*precompiled, error) {
 }
 
 // normalize looks up grapheme by grapheme if it is short, else character by
-// character, as the reference does.
+// character, as the reference does. Between two simple characters there is
+// always a border of graphemes, so the slow search for borders is left to
+// what lies between others.
 func (p *precompiled) normalize(s string) string {
 	if len(p.trie) == 0 {
 		return s
 	}
 	var b strings.Builder
 	b.Grow(len(s))
-	for g := graphemes.FromString(s); g.Next(); {
-		v := g.Value()
-		if len(v) < 6 {
-			if r, ok := p.lookup(v); ok {
-				b.WriteString(r)
-				continue
-			}
+	done := 0 // s[:done] is out; done is a border
+	for i := 0; i < len(s); {
+		n := simple(s[i:])
+		if n == 0 {
+			_, n = utf8.DecodeRuneInString(s[i:])
+			i += n
+			continue
 		}
-		for i, c := range v {
-			end := i + runeLen(v[i:], c)
-			if r, ok := p.lookup(v[i:end]); ok {
-				b.WriteString(r)
-			} else {
-				b.WriteString(v[i:end])
-			}
+		if i+n < len(s) && simple(s[i+n:]) == 0 {
+			i += n
+			continue
+		}
+		// A simple character before a border: alone, or the end of a stretch
+		// whose other borders are to be found.
+		if i == done {
+			p.grapheme(&b, s[i:i+n])
+		} else {
+			p.graphemes(&b, s[done:i+n])
+		}
+		i += n
+		done = i
+	}
+	p.graphemes(&b, s[done:])
+	return b.String()
+}
+
+// simple returns the length of the character at the start of s if it is one
+// of the many with grapheme break property Other that are no emoji: printable
+// ASCII, Latin, Cyrillic and Arabic letters, Han; otherwise 0.
+func simple(s string) int {
+	c := s[0]
+	switch {
+	case c < utf8.RuneSelf:
+		if c >= ' ' && c < 0x7f {
+			return 1
+		}
+	case c < 0xe0:
+		r, n := utf8.DecodeRuneInString(s)
+		if n == 2 && (r >= 0xc0 && r < 0x250 || r >= 0x400 && r < 0x480 || r >= 0x620 && r < 0x64b || r >= 0x660 && r < 0x670) {
+			return 2
+		}
+	case c < 0xf0:
+		r, n := utf8.DecodeRuneInString(s)
+		if n == 3 && (r >= 0x4e00 && r < 0xa000 || r == '▁') {
+			return 3
 		}
 	}
-	return b.String()
+	return 0
+}
+
+func (p *precompiled) graphemes(b *strings.Builder, s string) {
+	if s == "" {
+		return
+	}
+	for g := graphemes.FromString(s); g.Next(); {
+		p.grapheme(b, g.Value())
+	}
+}
+
+func (p *precompiled) grapheme(b *strings.Builder, v string) {
+	if len(v) < 6 {
+		if r, ok := p.lookup(v); ok {
+			b.WriteString(r)
+			return
+		}
+	}
+	for i, c := range v {
+		end := i + runeLen(v[i:], c)
+		if r, ok := p.lookup(v[i:end]); ok {
+			b.WriteString(r)
+		} else {
+			b.WriteString(v[i:end])
+		}
+	}
 }
 
 // runeLen is the length of the rune at the start of s, one for a byte that

@@ -14,18 +14,8 @@ type piece struct {
 	first bool
 }
 
-// preTokenizer splits pieces further.
-type preTokenizer interface{ split(in []piece) []piece }
-
-// preTokenizers run one after the other.
-type preTokenizers []preTokenizer
-
-func (ps preTokenizers) split(in []piece) []piece {
-	for _, p := range ps {
-		in = p.split(in)
-	}
-	return in
-}
+// preTokenizer splits pieces further: it appends the parts of in to out.
+type preTokenizer interface{ split(out, in []piece) []piece }
 
 // metaspace replaces spaces by a mark that also begins the text.
 type metaspace struct {
@@ -34,8 +24,7 @@ type metaspace struct {
 	splits  bool
 }
 
-func (m metaspace) split(in []piece) []piece {
-	var out []piece
+func (m metaspace) split(out, in []piece) []piece {
 	for _, p := range in {
 		s := strings.ReplaceAll(p.text, " ", m.mark)
 		if (m.prepend == "always" || m.prepend == "first" && p.first) && !strings.HasPrefix(s, m.mark) {
@@ -64,17 +53,21 @@ func (m metaspace) split(in []piece) []piece {
 type byteLevel struct {
 	prefixSpace bool
 	pattern     scanner // nil: no splitting
+	plain       bool    // the model takes bytes as they are
 }
 
-func (b byteLevel) split(in []piece) []piece {
-	var out []piece
+func (b byteLevel) split(out, in []piece) []piece {
+	spell := byteText
+	if b.plain {
+		spell = func(s string) string { return s }
+	}
 	for _, p := range in {
 		s := p.text
 		if b.prefixSpace && s != "" && !strings.HasPrefix(s, " ") {
 			s = " " + s
 		}
 		if b.pattern == nil {
-			out = append(out, piece{byteText(s), p.first})
+			out = append(out, piece{spell(s), p.first})
 			continue
 		}
 		for i := 0; i < len(s); {
@@ -82,7 +75,7 @@ func (b byteLevel) split(in []piece) []piece {
 			if n <= 0 {
 				_, n = utf8.DecodeRuneInString(s[i:])
 			}
-			out = append(out, piece{byteText(s[i : i+n]), p.first && i == 0})
+			out = append(out, piece{spell(s[i : i+n]), p.first && i == 0})
 			i += n
 		}
 	}
@@ -97,9 +90,12 @@ type splitBy struct {
 	invert   bool
 }
 
-func (b splitBy) split(in []piece) []piece {
-	var out []piece
+func (b splitBy) split(out, in []piece) []piece {
 	for _, p := range in {
+		if b.behavior == "Isolated" {
+			out = b.isolate(out, p)
+			continue
+		}
 		first := p.first
 		for _, s := range b.parts(p.text) {
 			if s != "" {
@@ -107,6 +103,30 @@ func (b splitBy) split(in []piece) []piece {
 				first = false
 			}
 		}
+	}
+	return out
+}
+
+// isolate is the usual behavior: matches and what lies between are pieces.
+func (b splitBy) isolate(out []piece, p piece) []piece {
+	s := p.text
+	for at := 0; at < len(s); {
+		start, end := b.next(s, at)
+		switch {
+		case start < 0:
+			start, end = len(s), len(s)
+		case start == end: // an empty match: step over a character
+			_, n := utf8.DecodeRuneInString(s[start:])
+			start += n
+			end = start
+		}
+		if start > at {
+			out = append(out, piece{s[at:start], p.first && at == 0})
+		}
+		if end > start {
+			out = append(out, piece{s[start:end], p.first && start == 0})
+		}
+		at = end
 	}
 	return out
 }
@@ -162,10 +182,6 @@ func (b splitBy) parts(s string) []string {
 			if !x.match {
 				out = append(out, s[x.start:x.end])
 			}
-		}
-	case "Isolated":
-		for _, x := range spans {
-			out = append(out, s[x.start:x.end])
 		}
 	case "MergedWithPrevious":
 		for _, x := range spans {
@@ -257,5 +273,8 @@ func nextRune(is func(rune) bool, runs bool) func(string, int) (int, int) {
 // punctuation is what the reference counts as such: ASCII punctuation and
 // Unicode's category P.
 func punctuation(r rune) bool {
-	return r < 128 && strings.ContainsRune("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", r) || unicode.Is(unicode.P, r)
+	if r < utf8.RuneSelf {
+		return strings.ContainsRune("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", r)
+	}
+	return unicode.In(r, unicode.P, wasPunctuation) && !unicode.Is(notPunctuation, r)
 }

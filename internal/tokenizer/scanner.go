@@ -41,21 +41,31 @@ const (
 	space
 )
 
-var asciiClass = func() (t [128]class) {
-	for r := range rune(128) {
-		t[r] = slowClass(r)
+// classes of the characters of the basic plane, from Unicode's ranges.
+var classes = func() *[1 << 16]class {
+	t := new([1 << 16]class)
+	fill := func(table *unicode.RangeTable, c class) {
+		for _, r := range table.R16 {
+			for x := int(r.Lo); x <= int(r.Hi); x += int(r.Stride) {
+				t[x] = c
+			}
+		}
 	}
+	fill(unicode.L, letter)
+	fill(newLetters, letter)
+	fill(unicode.N, number)
+	fill(unicode.White_Space, space)
 	return t
 }()
 
-func slowClass(r rune) class {
+func classOf(r rune) class {
 	switch {
-	case unicode.IsLetter(r):
+	case r < 1<<16:
+		return classes[r]
+	case unicode.In(r, unicode.L, newLetters):
 		return letter
-	case unicode.Is(unicode.N, r):
+	case unicode.In(r, unicode.N, newNumbers):
 		return number
-	case unicode.IsSpace(r):
-		return space
 	}
 	return other
 }
@@ -63,10 +73,10 @@ func slowClass(r rune) class {
 // next returns the class and length of the first rune of s.
 func next(s string) (class, int) {
 	if c := s[0]; c < utf8.RuneSelf {
-		return asciiClass[c], 1
+		return classes[c], 1
 	}
 	r, n := utf8.DecodeRuneInString(s)
-	return slowClass(r), n
+	return classOf(r), n
 }
 
 // run returns how many bytes at the start of s are of a class.

@@ -117,13 +117,14 @@ func (m *spmBPE) encode(e *encoder, s string, ids []int32) []int32 {
 		return m.encodeWord(e, s, ids)
 	}
 	eachWord(s, m.inner, func(word string) {
-		if cached, ok := e.cache[word]; ok {
-			ids = append(ids, cached...)
+		known, slot, ok := e.cache.find(word, ids)
+		ids = known
+		if ok {
 			return
 		}
 		from := len(ids)
 		ids = m.encodeWord(e, word, ids)
-		e.remember(word, ids[from:])
+		slot.remember(word, ids[from:])
 	})
 	return ids
 }

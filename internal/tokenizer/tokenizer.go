@@ -16,8 +16,8 @@ import (
 // Tokenizer encodes and decodes. It is safe for concurrent use.
 type Tokenizer struct {
 	added  *addedTokens
-	norm   normalizer // nil: none
-	pre    preTokenizer
+	norm   normalizer     // nil: none
+	pre    []preTokenizer // run one after the other
 	model  model
 	post   *template // nil: adds nothing
 	dec    decoder   // nil: tokens joined by spaces
@@ -34,19 +34,16 @@ type model interface {
 	size() int // largest id + 1
 }
 
-// encoder is scratch memory of one Encode call: symbols, a heap, and a cache
-// of pieces already encoded.
+// encoder is scratch memory of one Encode call, and a cache of words already
+// encoded.
 type encoder struct {
 	symbols []symbol
 	heap    []merge
-	pieces  []piece
-	cache   map[string][]int32
+	pieces  [2][]piece
+	cache   wordCache
 	lattice []node
 	path    []int32
 }
-
-// cacheLimit bounds an encoder's cache; when full it starts afresh.
-const cacheLimit = 1 << 14
 
 // EncodeOptions vary encoding.
 type EncodeOptions struct {
@@ -68,7 +65,7 @@ func (t *Tokenizer) Encode(text string, addSpecial bool) []int32 {
 func (t *Tokenizer) EncodeOptions(text string, o EncodeOptions) []int32 {
 	e, _ := t.encoders.Get().(*encoder)
 	if e == nil {
-		e = &encoder{cache: map[string][]int32{}}
+		e = &encoder{}
 	}
 	defer t.encoders.Put(e)
 	ids := make([]int32, 0, len(text)/3+4)
@@ -98,11 +95,14 @@ func (t *Tokenizer) encodeText(e *encoder, text string, noSpecial bool, ids []in
 				ids = append(ids, id)
 				return
 			}
-			e.pieces = append(e.pieces[:0], piece{part, start == 0 && inner == 0})
-			if t.pre != nil {
-				e.pieces = t.pre.split(e.pieces)
+			pieces := append(e.pieces[0][:0], piece{part, start == 0 && inner == 0})
+			e.pieces[0] = pieces
+			for i, p := range t.pre {
+				out := &e.pieces[(i+1)&1]
+				*out = p.split((*out)[:0], pieces)
+				pieces = *out
 			}
-			for _, p := range e.pieces {
+			for _, p := range pieces {
 				if p.text != "" {
 					ids = t.model.encode(e, p.text, ids)
 				}

@@ -13,11 +13,15 @@ import (
 // limits runs of combining marks (Unicode's stream-safe text format), which
 // the reference does not; texts with longer runs go the long way.
 func form(f norm.Form) normalizer {
+	inert := inertChars(f)
 	plain := func(s string) string {
-		if !longRun(s) {
-			return f.String(s)
+		switch {
+		case allInert(s, inert):
+			return s
+		case longRun(s):
+			return normalizeLong(s, f)
 		}
-		return normalizeLong(s, f)
+		return f.String(s)
 	}
 	if f == norm.NFC || f == norm.NFD {
 		return normalizerFunc(plain)
@@ -26,7 +30,7 @@ func form(f norm.Form) normalizer {
 		var out strings.Builder
 		done := 0
 		for i, r := range s {
-			if r >= 0x32ff && unicode.Is(newer, r) {
+			if r >= 0x32ff && unicode.Is(notCompatible, r) {
 				out.WriteString(plain(s[done:i]))
 				out.WriteRune(r)
 				done = i + utf8.RuneLen(r)
@@ -40,39 +44,67 @@ func form(f norm.Form) normalizer {
 	})
 }
 
-// newer are the characters with compatibility forms that are younger than the
-// reference's tables, which leave them as they are.
-var newer = &unicode.RangeTable{
-	R16: []unicode.Range16{{Lo: 0x32ff, Hi: 0x32ff, Stride: 1}, {Lo: 0xa7f2, Hi: 0xa7f4, Stride: 1}, {Lo: 0xab69, Hi: 0xab69, Stride: 1}},
-	R32: []unicode.Range32{
-		{Lo: 0x10781, Hi: 0x10785, Stride: 1}, {Lo: 0x10787, Hi: 0x107b0, Stride: 1}, {Lo: 0x107b2, Hi: 0x107ba, Stride: 1},
-		{Lo: 0x1e030, Hi: 0x1e06d, Stride: 1}, {Lo: 0x1f16c, Hi: 0x1f16c, Stride: 1}, {Lo: 0x1fbf0, Hi: 0x1fbf9, Stride: 1},
-	},
+// inertLimit bounds the table of inertChars: alphabets lie below it.
+const inertLimit = 0x2000
+
+// inertChars marks the characters that a form leaves alone in any company.
+func inertChars(f norm.Form) *[inertLimit]bool {
+	t := new([inertLimit]bool)
+	for r := range t {
+		s := string(rune(r))
+		t[r] = f.IsNormalString(s) && f.PropertiesString(s).BoundaryBefore()
+	}
+	return t
+}
+
+func allInert(s string, inert *[inertLimit]bool) bool {
+	for _, r := range s {
+		// Han characters are inert; a broken byte is not.
+		if r >= inertLimit && (r < 0x4e00 || r > 0x9fff) || r < inertLimit && !inert[r] {
+			return false
+		}
+	}
+	return true
 }
 
 // maxRun is the library's limit of combining marks in a row, less what
 // decomposing a character can add.
 const maxRun = 24
 
+// longRun reports whether s has more than maxRun marks in a row. Such a run
+// has over 2*maxRun bytes, so looking at one character in so many finds it.
 func longRun(s string) bool {
-	if len(s) < 2*maxRun {
-		return false
-	}
-	n := 0
-	for i := 0; i < len(s); {
-		if s[i] < utf8.RuneSelf {
-			i, n = i+1, 0
+	for i := 0; i < len(s); i += 2*maxRun - utf8.UTFMax {
+		for i > 0 && !utf8.RuneStart(s[i]) {
+			i--
+		}
+		if !isMark(s[i:]) {
 			continue
 		}
-		_, size := utf8.DecodeRuneInString(s[i:])
-		if norm.NFD.PropertiesString(s[i:]).CCC() == 0 {
-			n = 0
-		} else if n++; n > maxRun {
+		n := 0
+		start := i
+		for start > 0 {
+			_, size := utf8.DecodeLastRuneInString(s[:start])
+			if !isMark(s[start-size:]) {
+				break
+			}
+			start -= size
+		}
+		for start < len(s) && isMark(s[start:]) {
+			_, size := utf8.DecodeRuneInString(s[start:])
+			start += size
+			n++
+		}
+		if n > maxRun {
 			return true
 		}
-		i += size
 	}
 	return false
+}
+
+// isMark reports whether s begins with a character that is reordered.
+func isMark(s string) bool {
+	return s[0] >= utf8.RuneSelf && norm.NFD.PropertiesString(s).CCC() != 0
 }
 
 // normalizeLong is Unicode's algorithm to the letter (UAX #15): decompose,

@@ -1,0 +1,75 @@
+package tokenizer
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// benchText returns the lines that the small tokenizers were trained on.
+func benchText(b *testing.B) []string {
+	data, err := os.ReadFile(filepath.Join("..", "..", "reference", "tokenizers", "corpus.txt"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return strings.Split(string(data), "\n")
+}
+
+func benchEncode(b *testing.B, t *Tokenizer, texts []string) {
+	n := 0
+	for _, s := range texts {
+		n += len(s)
+	}
+	b.SetBytes(int64(n))
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, s := range texts {
+			t.Encode(s, true)
+		}
+	}
+}
+
+func BenchmarkEncode(b *testing.B) {
+	texts := benchText(b)
+	for _, name := range []string{"gemma2", "nllb", "nllb-nfkc", "neox", "llama3", "unigram", "spm-gemma2"} {
+		b.Run(name, func(b *testing.B) { benchEncode(b, layout(b, filepath.Join("testdata", "layouts", name)), texts) })
+	}
+	for _, name := range []string{"gemma", "gpt_neox", "llama2", "llama32"} {
+		b.Run("real-"+name, func(b *testing.B) { benchEncode(b, realTokenizer(b, name), texts) })
+	}
+}
+
+// BenchmarkHostile: a long text that is one word to the model.
+func BenchmarkHostile(b *testing.B) {
+	t := layout(b, filepath.Join("testdata", "layouts", "gemma2"))
+	benchEncode(b, t, []string{strings.Repeat("aab", 1<<16)})
+}
+
+func BenchmarkDecode(b *testing.B) {
+	texts := benchText(b)
+	for _, name := range []string{"gemma2", "nllb", "neox"} {
+		b.Run(name, func(b *testing.B) {
+			t := layout(b, filepath.Join("testdata", "layouts", name))
+			var ids [][]int32
+			n := 0
+			for _, s := range texts {
+				ids = append(ids, t.Encode(s, false))
+				n += len(s)
+			}
+			b.SetBytes(int64(n))
+			for b.Loop() {
+				for _, l := range ids {
+					t.Decode(l, true)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkParse: the time to start, for the largest real file.
+func BenchmarkParse(b *testing.B) {
+	for b.Loop() {
+		realTokenizer(b, "gemma")
+	}
+}
