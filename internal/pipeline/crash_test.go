@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -213,7 +214,7 @@ func TestKilledDuringMap(t *testing.T) {
 		kills := 0
 		for ; kills < 200; kills++ {
 			// Longer each time, so that slow machines come to an end too.
-			wait := 60*time.Millisecond + time.Duration(kills)*4*time.Millisecond
+			wait := time.Duration(float64(60*time.Millisecond) * math.Pow(1.05, float64(kills)))
 			if child(t, out, "map", rand.N(wait), 12*time.Millisecond) {
 				break
 			}
