@@ -6,8 +6,11 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,6 +19,17 @@ import (
 
 	"barka/internal/badinput"
 )
+
+func init() {
+	limit, err := strconv.ParseUint(os.Getenv("BARKA_PIPELINE_TEST_FSIZE"), 10, 64)
+	if err != nil {
+		return
+	}
+	signal.Ignore(unix.SIGXFSZ)
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: limit, Max: limit}); err != nil {
+		panic(err)
+	}
+}
 
 // smallDisk mounts a file system of the given size, in which a full disk can
 // be met for real.
@@ -58,6 +72,38 @@ func TestDiskFull(t *testing.T) {
 	if full < 4 {
 		t.Errorf("the disk was full %d times only", full)
 	}
+}
+
+// TestFileTooLarge has a child's writes fail by a limit on the size of files,
+// which needs no rights: every write, the middle of a line included, can be the
+// one that fails.
+func TestFileTooLarge(t *testing.T) {
+	want := reference(t)
+	out := filepath.Join(t.TempDir(), "out")
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := 0
+	for _, limit := range []string{"10", "3000", "20000", "70001", "150000", "250000"} {
+		cmd := exec.Command(exe)
+		cmd.Env = append(os.Environ(), childOut+"="+out, "BARKA_PIPELINE_TEST_FSIZE="+limit)
+		said, err := cmd.CombinedOutput()
+		if err == nil {
+			break
+		}
+		failed++
+		if !strings.Contains(string(said), "file too large") || !strings.Contains(string(said), out) {
+			t.Errorf("limit %s: %v: %s", limit, err, said)
+		}
+	}
+	if failed < 4 {
+		t.Errorf("writes failed under %d limits only", failed)
+	}
+	if err := testStage(context.Background(), out, 0, 3); err != nil {
+		t.Fatal(err)
+	}
+	sameTree(t, want, out)
 }
 
 func TestFailedAppendLeavesNoTrace(t *testing.T) {
