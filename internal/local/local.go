@@ -134,4 +134,3 @@ func hashFile(h hash.Hash, path string) error {
 	_, err = io.Copy(h, f)
 	return err
 }
-

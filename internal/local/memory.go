@@ -56,7 +56,7 @@ func fits(dir string, o model.Options) error {
 	} else if t == "f32" && o.DType.Size() == 2 {
 		need /= 2
 	}
-	free := available()
+	free := AvailableMemory()
 	if free > 0 && need > free {
 		return badinput.Errorf("model %s needs about %s of memory as %s, and %s are free; use --dtype bf16, a smaller model, or a larger machine",
 			dir, gib(need), o.DType, gib(free))
@@ -66,9 +66,9 @@ func fits(dir string, o model.Options) error {
 
 func gib(n int64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }
 
-// available returns the memory that can be had without swapping, 0 where the
+// AvailableMemory returns the memory that can be had without swapping, 0 where the
 // system does not say.
-func available() int64 {
+func AvailableMemory() int64 {
 	f, err := os.Open("/proc/meminfo")
 	if err != nil {
 		return 0

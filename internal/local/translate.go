@@ -10,6 +10,7 @@ import (
 	"barka/internal/generate"
 	"barka/internal/hub"
 	"barka/internal/model"
+	"barka/internal/stage/translate"
 	"barka/internal/tokenizer"
 )
 
@@ -163,4 +164,20 @@ func (t *Translator) Run(ctx context.Context, texts []string, onDone func()) ([]
 		}
 	}
 	return out, nil
+}
+
+// StageTranslator offers a Translator to the translate stage.
+type StageTranslator struct{ *Translator }
+
+// Translate implements translate.Translator.
+func (s StageTranslator) Translate(ctx context.Context, texts []string, onDone func()) ([]translate.Translation, error) {
+	outputs, err := s.Run(ctx, texts, onDone)
+	if err != nil {
+		return nil, err
+	}
+	result := make([]translate.Translation, len(outputs))
+	for i, o := range outputs {
+		result[i] = translate.Translation{Text: o.Text, Score: o.Score, HitMax: o.HitMax, Cut: o.Cut, Unknown: o.Unknown}
+	}
+	return result, nil
 }

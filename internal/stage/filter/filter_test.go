@@ -42,9 +42,13 @@ func TestReasons(t *testing.T) {
 			r.Messages[1].Content = strings.Repeat("القهوة في فناجين صغيرة ", 5)
 		}},
 		{"leak", Defaults(), func(r *pipeline.Instruction) { r.MessagesEN[1].Content += " This is said in the text." }},
-		{"leak", Defaults(), func(r *pipeline.Instruction) { r.Messages[1].Content = "وفقا للنص تحضر القهوة خفيفة مع الهيل." }},
+		{"leak", Defaults(), func(r *pipeline.Instruction) {
+			r.Messages[1].Content = "وفقا للنص تحضر القهوة خفيفة مع الهيل."
+		}},
 		{"seed_text_in_question", Seed(), func(r *pipeline.Instruction) { r.MessagesEN[0].Content = "How does the text describe coffee?" }},
-		{"seed_short_answer", Seed(), func(r *pipeline.Instruction) { r.MessagesEN[1].Content = "It is poured into one two three four five six." }},
+		{"seed_short_answer", Seed(), func(r *pipeline.Instruction) {
+			r.MessagesEN[1].Content = "It is poured into one two three four five six."
+		}},
 		{"seed_unk", Seed(), func(r *pipeline.Instruction) { r.Messages[1].Content += " <unk>" }},
 		{"seed_latin_start", Seed(), func(r *pipeline.Instruction) { r.Messages[0].Content = "Coffee ؟" }},
 	} {

@@ -22,7 +22,9 @@ import (
 
 // Input is what a run trains.
 type Input struct {
-	Model     model.Decoder
+	// Open returns the base model; it is called once, and only if there is
+	// something left to train.
+	Open      func() (model.Decoder, error)
 	Tokenizer *tokenizer.Tokenizer
 	// Base is the model's directory or hub id, written into the adapter.
 	Base string
@@ -73,6 +75,7 @@ type trainer struct {
 	o        Options
 	in       Input
 	io       pipeline.IO
+	model    model.Decoder
 	dev      tensor.Device
 	data     *Data
 	val      *Data
@@ -95,7 +98,7 @@ func Run(ctx context.Context, o Options, in Input, io pipeline.IO) (*State, erro
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	t := &trainer{o: o, in: in, io: io, dev: in.Model.Device()}
+	t := &trainer{o: o, in: in, io: io}
 	id, err := t.identity(ctx)
 	if err != nil {
 		return nil, err
@@ -122,8 +125,12 @@ func Run(ctx context.Context, o Options, in Input, io pipeline.IO) (*State, erro
 
 // load tokenizes the data and attaches a fresh adapter.
 func (t *trainer) load(ctx context.Context) (err error) {
+	if t.model, err = t.in.Open(); err != nil {
+		return err
+	}
+	t.dev = t.model.Device()
 	maxLength := t.o.MaxLength
-	if limit := t.in.Model.Info().MaxPositions; limit > 0 {
+	if limit := t.model.Info().MaxPositions; limit > 0 {
 		maxLength = min(maxLength, limit)
 	}
 	if t.data, err = Load(ctx, t.in.Train, t.in.Tokenizer, maxLength); err != nil {
@@ -134,7 +141,7 @@ func (t *trainer) load(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if t.adapter, err = model.NewAdapter(t.in.Model, t.o.lora(t.in.Base), t.io.Seed); err != nil {
+	if t.adapter, err = model.NewAdapter(t.model, t.o.lora(t.in.Base), t.io.Seed); err != nil {
 		return err
 	}
 	t.adapter.Train(t.dev)
@@ -187,7 +194,7 @@ func (t *trainer) one() (Metrics, error) {
 	for _, part := range t.data.micro(batch, t.o.MicroTokens) {
 		pass, tokens, rows, targets := t.data.pass(t.dev, part)
 		pass.Dropout = t.dropout(part)
-		sum, err := model.Backward(t.in.Model, pass, tokens, rows, targets, 1/float32(m.Trained))
+		sum, err := model.Backward(t.model, pass, tokens, rows, targets, 1/float32(m.Trained))
 		if err != nil {
 			return m, err
 		}
@@ -250,7 +257,7 @@ func (t *trainer) valLoss() (float64, error) {
 	var sum float64
 	for _, part := range t.val.micro(all, t.o.MicroTokens) {
 		pass, tokens, rows, targets := t.val.pass(t.dev, part)
-		s, err := model.Loss(t.in.Model, pass, tokens, rows, targets)
+		s, err := model.Loss(t.model, pass, tokens, rows, targets)
 		if err != nil {
 			return 0, err
 		}
@@ -302,7 +309,9 @@ func (t *trainer) record(m Metrics, took time.Duration) error {
 	if m.ValLoss != nil {
 		note += fmt.Sprintf("  val %.4f", *m.ValLoss)
 	}
-	t.io.Progress.Note(note)
+	if m.ValLoss != nil || m.Step%max(1, t.total/20) == 0 {
+		t.io.Progress.Note(note)
+	}
 	return t.board.Scalars(int64(m.Step), values)
 }
 
@@ -343,10 +352,14 @@ func Plan(ctx context.Context, o Options, in Input) (*Estimate, error) {
 	if err != nil {
 		return nil, err
 	}
+	m, err := in.Open()
+	if err != nil {
+		return nil, err
+	}
 	e := &Estimate{Data: d, Steps: o.Epochs * stepsPerEpoch(d.Samples(), o.Batch), Tokens: int64(o.Epochs) * d.Tokens}
 	var linear, activations int64
 	cfg := o.lora(in.Base)
-	for _, l := range in.Model.Linears() {
+	for _, l := range m.Linears() {
 		n, k := l.Dims()
 		linear += int64(n) * int64(k)
 		activations += int64(n) * 4
@@ -357,7 +370,7 @@ func Plan(ctx context.Context, o Options, in Input) (*Estimate, error) {
 			return nil, err
 		}
 	}
-	info := in.Model.Info()
+	info := m.Info()
 	head := int64(info.Vocab) * int64(info.Hidden)
 	e.FLOP = float64(e.Tokens)*(4*float64(linear)+6*float64(e.Parameters)) + float64(int64(o.Epochs)*d.Trained)*4*float64(head)
 	size := int64(4)

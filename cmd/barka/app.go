@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/alecthomas/kong"
+
+	"barka/internal/badinput"
+	"barka/internal/cpu"
+	"barka/internal/local"
+	"barka/internal/pipeline"
+	"barka/internal/ui"
+)
+
+// Exit codes, as the help says them.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitBadInput    = 3
+	exitInterrupted = 130
+)
+
+const description = `Barka takes an open large language model to a new language, Arabic first: Wikipedia pages, questions and answers, translation, fine-tuning, evaluation.
+
+Begin with "barka demo", which runs the whole chain offline in a few minutes.
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 bad input (a file, model or dataset), 130 interrupted and resumable by the same command.`
+
+// globals are the flags that every verb has.
+type globals struct {
+	JSON    bool  `name:"json" help:"Write results and progress as JSON lines."`
+	Quiet   bool  `short:"q" help:"Write results and errors alone."`
+	Threads int   `help:"Worker threads; 0 is one a core." default:"0"`
+	Seed    int64 `help:"Seed of everything random." default:"42"`
+}
+
+// commands are the verbs, in the order of the work.
+type commands struct {
+	globals
+
+	Demo demoCmd `cmd:"" help:"Run the whole chain on embedded pages and tiny models, offline."`
+	Run  runCmd  `cmd:"" help:"Run a recipe: every stage in order, resumed where it stopped."`
+
+	Wiki   wikiCmd   `cmd:"" help:"Wikipedia pages to passages."`
+	Synth  synthCmd  `cmd:"" help:"Passages to instructions, with a language model."`
+	Filter filterCmd `cmd:"" help:"Drop instructions by quality rules, each with a reason."`
+	Mix    mixCmd    `cmd:"" help:"Join datasets into one shuffled training set with its card."`
+
+	Translate translateCmd `cmd:"" help:"Translate lines, or a dataset's messages, with NLLB."`
+	Train     trainCmd     `cmd:"" help:"Fine-tune a model with LoRA."`
+	Merge     mergeCmd     `cmd:"" help:"Merge an adapter into its base model."`
+	Eval      evalCmd      `cmd:"" help:"Evaluate a model on the Open Arabic LLM Leaderboard's tasks."`
+	Report    reportCmd    `cmd:"" help:"One HTML page about a run."`
+
+	Generate generateCmd `cmd:"" help:"Continue a prompt, or answer it."`
+	Score    scoreCmd    `cmd:"" help:"Log-likelihoods of continuations, JSON lines in and out."`
+	Tokenize tokenizeCmd `cmd:"" help:"Text to token ids, a line each, and back."`
+	Doctor   doctorCmd   `cmd:"" help:"What this machine has, and which kernels run on it."`
+}
+
+// app is what a verb runs with.
+type app struct {
+	globals
+	ctx    context.Context
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+	ui     *ui.UI
+}
+
+// run parses the arguments, runs the verb and returns the exit code.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	var c commands
+	exited := -1
+	parser, err := kong.New(&c, kong.Name("barka"), kong.Description(description), kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { exited = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}))
+	if err != nil {
+		fmt.Fprintln(stderr, "barka:", err)
+		return exitFailed
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	if exited >= 0 {
+		return exited
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "barka: %v\nSee \"barka --help\", or \"barka VERB --help\".\n", err)
+		return exitUsage
+	}
+	a := &app{globals: c.globals, ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr,
+		ui: ui.New(ui.Options{JSON: c.JSON, Quiet: c.Quiet, Stdout: stdout, Stderr: stderr})}
+	if _, err := cpu.Selected(); err != nil {
+		a.ui.Errorf("%v", err)
+		return exitUsage
+	}
+	return a.code(parsed.Run(a))
+}
+
+// code reports an error and returns its exit code.
+func (a *app) code(err error) int {
+	var usage *usageError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, context.Canceled):
+		a.ui.Warnf("interrupted; the same command goes on from here")
+		return exitInterrupted
+	case errors.As(err, &usage):
+		a.ui.Errorf("%v", err)
+		return exitUsage
+	case badinput.Is(err):
+		a.ui.Errorf("%v", err)
+		return exitBadInput
+	}
+	a.ui.Errorf("%v", err)
+	return exitFailed
+}
+
+// usageError is a mistake in the command line that the parser cannot see.
+type usageError struct{ text string }
+
+func (u *usageError) Error() string { return u.text }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+// io is what a stage is run with.
+func (a *app) io(out string, in map[string]string, restart bool) pipeline.IO {
+	return pipeline.IO{Out: out, In: in, Restart: restart, Seed: a.Seed, Workers: a.workers(), Progress: a.ui.Progress(), Log: a.log()}
+}
+
+func (a *app) workers() int {
+	if a.Threads > 0 {
+		return a.Threads
+	}
+	return 4
+}
+
+func (a *app) log() *slog.Logger {
+	if a.Quiet {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
+// engine makes the engine of this command.
+func (a *app) engine(dtype string) *local.Engine {
+	return local.NewEngine(a.Threads, dtype, func(note string) { a.ui.Infof("%s", note) })
+}
+
+// counts prints a finished stage's counts.
+func (a *app) counts(stage, out string, m *pipeline.Manifest) {
+	a.ui.Infof("%s: %d rows in %s (%s)", stage, m.Rows, out, countsText(m.Counts))
+}

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"barka/internal/badinput"
+	"barka/internal/hub"
+	"barka/internal/llm"
+	"barka/internal/local"
+	"barka/internal/stage/filter"
+	"barka/internal/stage/mix"
+	"barka/internal/stage/report"
+	"barka/internal/stage/synth"
+	"barka/internal/tokenizer"
+)
+
+type synthCmd struct {
+	In          string        `required:"" help:"Dataset of passages."`
+	Out         string        `required:"" help:"Dataset directory to write."`
+	Model       string        `required:"" help:"Model: a directory or hub id to run here, or the endpoint's name for it."`
+	Endpoint    string        `help:"OpenAI-compatible address, such as http://localhost:8000/v1; without it the model runs here." placeholder:"URL"`
+	KeyVariable string        `help:"Environment variable that holds the endpoint's API key." placeholder:"NAME"`
+	RPM         int           `name:"requests-per-minute" help:"Rate limit of the endpoint; 0 is none." default:"0"`
+	Concurrency int           `help:"Requests under way at once." default:"8"`
+	Timeout     time.Duration `help:"Of one request." default:"10m"`
+	DType       string        `name:"dtype" help:"Type of the weights of a model that runs here."`
+	Dataset     string        `help:"Name of the rows' dataset." default:"wiki"`
+	Quantile    float64       `name:"long-quantile" help:"Passages longer than this share of all become conversations." default:"0.75"`
+	LongChars   int           `help:"That length itself; 2204 is the original's." default:"0"`
+	Turns       int           `help:"Turns of a conversation." default:"3"`
+	Independent bool          `help:"Ask all questions at once and answer each alone, as the original did."`
+	Temperature float64       `default:"0.8"`
+	TopP        float64       `default:"0.95"`
+	MaxTokens   int           `default:"512"`
+	Restart     bool          `help:"Throw away an output made with other options."`
+	DryRun      bool          `help:"Count calls and tokens; ask nothing."`
+}
+
+func (synthCmd) Help() string {
+	return `Example: barka synth --in data/passages --out data/instructions --endpoint http://localhost:8000/v1 --model google/gemma-2-27b-it`
+}
+
+func (c *synthCmd) Run(a *app) error {
+	o := synth.Defaults()
+	o.Dataset, o.LongQuantile, o.LongChars, o.Turns, o.Independent = c.Dataset, c.Quantile, c.LongChars, c.Turns, c.Independent
+	o.Temperature, o.TopP, o.MaxTokens = c.Temperature, c.TopP, c.MaxTokens
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	if c.DryRun {
+		e, err := synth.Plan(a.ctx, o, c.In)
+		if err != nil {
+			return err
+		}
+		return a.ui.Print(fmt.Sprintf("%d passages, %d of them long (from %d characters); %d calls, about %d prompt tokens, at most %d completion tokens",
+			e.Passages, e.Long, e.Threshold, e.Calls, e.PromptTokens, e.MaxTokens), e)
+	}
+	var client llm.Client
+	var err error
+	if c.Endpoint != "" {
+		client, err = llm.NewHTTP(llm.Options{BaseURL: c.Endpoint, Model: c.Model, KeyVariable: c.KeyVariable, RequestsPerMinute: c.RPM, Timeout: c.Timeout})
+	} else {
+		var d *local.Decoder
+		if d, err = a.engine(c.DType).OpenDecoder(c.Model, ""); err == nil {
+			client, err = d.Chat()
+		}
+	}
+	if err != nil {
+		return err
+	}
+	io := a.io(c.Out, map[string]string{"passages": c.In}, c.Restart)
+	io.Workers = c.Concurrency
+	m, err := synth.Run(a.ctx, o, client, io)
+	if err != nil {
+		return err
+	}
+	a.counts("synth", c.Out, m)
+	return nil
+}
+
+type filterCmd struct {
+	In         string  `required:"" help:"Dataset of instructions."`
+	Out        string  `required:"" help:"Dataset directory to write."`
+	Preset     string  `help:"default, or seed: the original's rules alone." enum:"default,seed" default:"default"`
+	MinScript  float64 `name:"min-script-share" help:"Least share of the target script among letters; -1 keeps the preset's." default:"-1"`
+	MinAnswer  int     `name:"min-answer-words" help:"-1 keeps the preset's." default:"-1"`
+	MinScore   float64 `help:"Least mean score of the translated sentences, such as -1.5; 0 is off." default:"0"`
+	Duplicates bool    `name:"duplicates" negatable:"" help:"Drop rows whose text came before." default:"true"`
+	Restart    bool    `help:"Throw away an output made with other options."`
+}
+
+func (filterCmd) Help() string {
+	return `Every dropped row is kept under rejected/ with its reason.
+
+Example: barka filter --in data/translated --out data/clean`
+}
+
+func (c *filterCmd) Run(a *app) error {
+	o := filter.Defaults()
+	if c.Preset == "seed" {
+		o = filter.Seed()
+	} else {
+		o.Duplicates = c.Duplicates
+	}
+	if c.MinScript >= 0 {
+		o.MinScriptShare = c.MinScript
+	}
+	if c.MinAnswer >= 0 {
+		o.MinAnswerWords = c.MinAnswer
+	}
+	o.MinScore = c.MinScore
+	m, err := filter.Run(a.ctx, o, a.io(c.Out, map[string]string{"instructions": c.In}, c.Restart))
+	if err != nil {
+		return err
+	}
+	a.counts("filter", c.Out, m)
+	return nil
+}
+
+type mixCmd struct {
+	In         map[string]string `required:"" help:"Datasets of instructions by name: NAME=PATH, repeated or separated by ;."`
+	Out        string            `required:"" help:"Dataset directory to write."`
+	Name       string            `help:"Name of the set, for its card." default:"barka"`
+	Licence    string            `help:"Licence of the set, for its card." default:"cc-by-sa-4.0"`
+	Validation float64           `help:"Share of the rows held back." default:"0"`
+	Limit      map[string]int    `help:"Most rows of a dataset: DATASET=N."`
+	Tokenizers []string          `help:"Models whose tokenizers fill the token table."`
+	Restart    bool              `help:"Throw away an output made with other options."`
+}
+
+func (mixCmd) Help() string {
+	return `Example: barka mix --in wiki=data/clean --out data/train --validation 0.02 --tokenizers google/gemma-2-2b-it`
+}
+
+func (c *mixCmd) Run(a *app) error {
+	counters, err := counters(c.Tokenizers)
+	if err != nil {
+		return err
+	}
+	o := mix.Defaults()
+	o.Name, o.Licence, o.Validation, o.Limits = c.Name, c.Licence, c.Validation, c.Limit
+	m, err := mix.Run(a.ctx, o, counters, a.io(c.Out, c.In, c.Restart))
+	if err != nil {
+		return err
+	}
+	a.counts("mix", c.Out, m)
+	return nil
+}
+
+// counters opens the tokenizers of models, by the models' names.
+func counters(models []string) (map[string]mix.Counter, error) {
+	out := map[string]mix.Counter{}
+	for _, name := range models {
+		dir, err := hub.Resolve(name)
+		if err != nil {
+			return nil, err
+		}
+		tok, err := tokenizer.Load(dir)
+		if err != nil {
+			return nil, err
+		}
+		out[name] = func(s string) int { return len(tok.Encode(s, false)) }
+	}
+	return out, nil
+}
+
+type reportCmd struct {
+	Out      string   `required:"" help:"Page to write."`
+	Title    string   `help:"Title of the page." default:"Barka"`
+	Stages   []string `help:"Dataset directories, in the order of the run."`
+	Training string   `help:"Output directory of train."`
+	Base     string   `help:"Output directory of the base model's evaluation."`
+	Tuned    string   `help:"Output directory of the tuned model's evaluation."`
+	Samples  string   `help:"Dataset whose rows are shown, English beside the translation."`
+}
+
+func (reportCmd) Help() string {
+	return `Example: barka report --out report.html --stages data/passages --stages data/clean --training runs/adapter`
+}
+
+func (c *reportCmd) Run(a *app) error {
+	if len(c.Stages) == 0 && c.Training == "" && c.Base == "" && c.Tuned == "" {
+		return badinput.Errorf("report: nothing to show; name --stages, --training, --base or --tuned")
+	}
+	err := report.Write(a.ctx, report.Options{Out: c.Out, Title: c.Title, Stages: c.Stages, Training: c.Training, Base: c.Base, Tuned: c.Tuned, Samples: c.Samples})
+	if err != nil {
+		return err
+	}
+	return a.ui.Print("report in "+c.Out, map[string]string{"out": c.Out})
+}

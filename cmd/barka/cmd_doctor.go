@@ -1,0 +1,109 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"barka/internal/cpu"
+	"barka/internal/hub"
+	"barka/internal/kernel"
+	"barka/internal/local"
+	"barka/internal/model"
+)
+
+type doctorCmd struct {
+	Fast bool `help:"Skip the measurements."`
+}
+
+func (doctorCmd) Help() string {
+	return `Says which kernels this machine runs and why, measures its arithmetic ceilings for a second, and names the supported architectures. BARKA_CPU=generic|avx2|avx512|avx512bf16 selects kernels, strictly.`
+}
+
+func (c *doctorCmd) Run(a *app) error {
+	level, err := cpu.Selected()
+	if err != nil {
+		return err
+	}
+	why := "the best this machine has"
+	if v := os.Getenv(cpu.Variable); v != "" {
+		why = cpu.Variable + "=" + v
+	}
+	rows := [][]any{
+		{"barka", versionText()},
+		{"system", runtime.GOOS + "/" + runtime.GOARCH + ", " + runtime.Version()},
+		{"cores", runtime.GOMAXPROCS(0)},
+		{"memory free", memoryText()},
+		{"instruction sets", features()},
+		{"kernels", fmt.Sprintf("%s (%s)", level, why)},
+		{"architectures", strings.Join(model.Architectures(), ", ")},
+		{"hub cache", hub.CacheDir()},
+	}
+	if !c.Fast {
+		rows = append(rows,
+			[]any{"f32, one core", gflops(false)},
+			[]any{"bf16, one core", gflops(true)},
+			[]any{"reading, one core", bandwidth()},
+		)
+	}
+	return a.ui.Table([]string{"what", "found"}, rows)
+}
+
+func versionText() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(development)"
+	}
+	return info.Main.Version
+}
+
+func memoryText() string {
+	if n := local.AvailableMemory(); n > 0 {
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	}
+	return "unknown"
+}
+
+func features() string {
+	var names []string
+	for name, has := range cpu.Features() {
+		if has {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	if len(names) == 0 {
+		return "none that has its own kernels"
+	}
+	return strings.Join(names, " ")
+}
+
+// gflops measures multiply-adds in registers, the best of five.
+func gflops(bf16 bool) string {
+	best := 0.0
+	for range 5 {
+		start := time.Now()
+		flops := kernel.Peak(5_000_000, bf16)
+		best = max(best, flops/time.Since(start).Seconds())
+	}
+	return fmt.Sprintf("%.0f GFLOP/s", best/1e9)
+}
+
+// bandwidth measures reading a slice larger than the caches.
+func bandwidth() string {
+	x := make([]float32, 64<<20)
+	for i := range x {
+		x[i] = 1
+	}
+	best := 0.0
+	for range 3 {
+		start := time.Now()
+		kernel.ReadBandwidth(x)
+		best = max(best, float64(4*len(x))/time.Since(start).Seconds())
+	}
+	return fmt.Sprintf("%.0f GB/s", best/1e9)
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+
+	"barka/internal/badinput"
+	"barka/internal/local"
+	"barka/internal/score"
+)
+
+type scoreCmd struct {
+	Model   string `required:"" help:"Model directory, or hub id."`
+	Adapter string `help:"LoRA adapter directory on top of the model."`
+	DType   string `name:"dtype" help:"Type of the weights: bf16 or f32; the checkpoint's own by default."`
+}
+
+func (scoreCmd) Help() string {
+	return `Reads JSON lines {"context": s, "continuations": [s, ...]} and writes, for each, {"logprobs": [...], "tokens": [...], "greedy": [...]}: the sum of natural log-probabilities of each continuation, its number of tokens, and whether every token is the most likely one. Context and continuation are encoded together.
+
+Example: echo '{"context": "2+2=", "continuations": ["4", "5"]}' | barka score --model DIR`
+}
+
+func (c *scoreCmd) Run(a *app) error {
+	d, err := a.engine(c.DType).OpenDecoder(c.Model, c.Adapter)
+	if err != nil {
+		return err
+	}
+	s := &score.Scorer{Model: d.Model}
+	out := bufio.NewWriter(a.stdout)
+	err = a.lines(func(n int, line string) error {
+		var in struct {
+			Context       string   `json:"context"`
+			Continuations []string `json:"continuations"`
+		}
+		if err := json.Unmarshal([]byte(line), &in); err != nil {
+			return badinput.Errorf("standard input, line %d: %w", n, err)
+		}
+		if len(in.Continuations) == 0 {
+			return badinput.Errorf("standard input, line %d: continuations is empty or missing", n)
+		}
+		reply, err := scoreLine(a, s, d, in.Context, in.Continuations)
+		if err != nil {
+			return badinput.Errorf("standard input, line %d: %w", n, err)
+		}
+		if err := json.NewEncoder(out).Encode(reply); err != nil {
+			return err
+		}
+		return out.Flush()
+	})
+	if err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+type scoreReply struct {
+	LogProbs []float64 `json:"logprobs"`
+	Tokens   []int     `json:"tokens"`
+	Greedy   []bool    `json:"greedy"`
+}
+
+func scoreLine(a *app, s *score.Scorer, d *local.Decoder, context string, continuations []string) (*scoreReply, error) {
+	ctx := d.Tokenizer.Encode(context, true)
+	if len(ctx) == 0 {
+		// Nothing to predict from: the end token stands for an empty context.
+		if eos := d.Tokenizer.Special().EOS; eos >= 0 {
+			ctx = []int32{eos}
+		}
+	}
+	var reqs []score.Request
+	for _, text := range continuations {
+		whole := d.Tokenizer.Encode(context+text, true)
+		if context == "" {
+			whole = append(ctx[:len(ctx):len(ctx)], d.Tokenizer.Encode(text, false)...)
+		}
+		reqs = append(reqs, score.Request{Context: ctx, Continuation: whole[min(len(ctx), len(whole)):]})
+	}
+	results, err := s.LogLikelihoods(a.ctx, reqs, nil)
+	if err != nil {
+		return nil, err
+	}
+	r := &scoreReply{}
+	for _, x := range results {
+		r.LogProbs = append(r.LogProbs, x.LogProb)
+		r.Tokens = append(r.Tokens, len(x.Tokens))
+		r.Greedy = append(r.Greedy, x.Greedy)
+	}
+	return r, nil
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"barka/internal/local"
+	"barka/internal/model"
+	"barka/internal/stage/train"
+	"barka/internal/ui"
+)
+
+type trainCmd struct {
+	Model       string   `required:"" help:"Base model directory, or hub id; it needs a chat template."`
+	Data        string   `required:"" help:"Dataset directory, .parquet or .jsonl with messages or conversations."`
+	Val         string   `help:"Validation dataset." placeholder:"PATH"`
+	Out         string   `required:"" help:"Directory of the adapter, its metrics and checkpoints."`
+	Rank        int      `help:"LoRA rank." default:"128"`
+	Alpha       float64  `help:"LoRA alpha; the update is scaled by alpha/rank." default:"128"`
+	Dropout     float64  `help:"Dropout of the adapters' inputs." default:"0"`
+	Targets     []string `help:"Layers to adapt: path suffixes, or all-linear." default:"all-linear"`
+	RSLoRA      bool     `name:"rslora" help:"Scale by alpha/sqrt(rank)."`
+	LR          float64  `name:"lr" help:"Peak learning rate." default:"1e-4"`
+	Schedule    string   `help:"cosine, linear or constant." default:"cosine"`
+	Warmup      float64  `name:"warmup-ratio" help:"Share of the steps that warm up." default:"0.03"`
+	WeightDecay float64  `help:"Decoupled weight decay." default:"0"`
+	Clip        float64  `help:"Largest gradient norm; 0 is off." default:"1"`
+	Epochs      int      `help:"Passes over the data." default:"1"`
+	Batch       int      `help:"Conversations of an optimiser step." default:"16"`
+	MicroTokens int      `help:"Tokens of one forward and backward pass." default:"2048"`
+	MaxLength   int      `help:"Longest conversation in tokens; longer ones are cut." default:"2048"`
+	DType       string   `name:"dtype" help:"Type of the base weights: bf16 or f32; the checkpoint's own by default."`
+	SaveSteps   int      `help:"Steps between checkpoints; 0 is never." default:"50"`
+	EvalSteps   int      `help:"Steps between validations; 0 is each epoch." default:"0"`
+	Restart     bool     `help:"Throw away an output made with other options."`
+	DryRun      bool     `help:"Tokenize, count and estimate; train nothing."`
+}
+
+func (trainCmd) Help() string {
+	return `LoRA on the assistant's tokens, the end of turn included. Writes PEFT's adapter_config.json and adapter_model.safetensors, metrics.jsonl, TensorBoard events, and checkpoints from which the same command goes on to the same bytes.
+
+Example: barka train --model google/gemma-2-2b-it --data data/mix --out runs/adapter`
+}
+
+func (c *trainCmd) options() train.Options {
+	o := train.Defaults()
+	o.Rank, o.Alpha, o.Dropout, o.Targets, o.RSLoRA = c.Rank, c.Alpha, c.Dropout, c.Targets, c.RSLoRA
+	o.LR, o.Schedule, o.WarmupRatio, o.WeightDecay, o.Clip = c.LR, c.Schedule, c.Warmup, c.WeightDecay, c.Clip
+	o.Epochs, o.Batch, o.MicroTokens, o.MaxLength = c.Epochs, c.Batch, c.MicroTokens, c.MaxLength
+	o.SaveSteps, o.EvalSteps = c.SaveSteps, c.EvalSteps
+	return o
+}
+
+func (c *trainCmd) Run(a *app) error {
+	o := c.options()
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	d, err := a.engine(c.DType).OpenDecoder(c.Model, "")
+	if err != nil {
+		return err
+	}
+	in, err := trainInput(d, c.Data, c.Val)
+	if err != nil {
+		return err
+	}
+	o.DType = strings.ToLower(string(d.Model.Info().DType))
+	e, err := train.Plan(a.ctx, o, in)
+	if err != nil {
+		return err
+	}
+	text := fmt.Sprintf("%d conversations (%d dropped, %d cut), %d tokens of which %d are trained; %d steps; %d trainable parameters; about %s of memory",
+		e.Data.Samples(), e.Data.Rows-e.Data.Samples(), e.Data.Cut, e.Data.Tokens, e.Data.Trained, e.Steps, e.Parameters, ui.Bytes(e.Memory))
+	if c.DryRun {
+		return a.ui.Print(text, e)
+	}
+	a.ui.Infof("%s", text)
+	s, err := train.Run(a.ctx, o, in, a.io(c.Out, nil, c.Restart))
+	if err != nil {
+		return err
+	}
+	return a.ui.Print(fmt.Sprintf("%d steps, loss %.4f to %.4f; adapter in %s", s.Steps, s.FirstLoss, s.FinalLoss, c.Out), s)
+}
+
+// trainInput is what training takes of an opened model.
+func trainInput(d *local.Decoder, data, val string) (train.Input, error) {
+	digest, err := d.Digest()
+	open := func() (model.Decoder, error) { return d.Model, nil }
+	return train.Input{Open: open, Tokenizer: d.Tokenizer, Base: d.Name, ModelDigest: digest, Train: data, Val: val}, err
+}
+
+type mergeCmd struct {
+	Model   string `required:"" help:"Base model directory, or hub id."`
+	Adapter string `required:"" help:"Adapter directory."`
+	Out     string `required:"" help:"Directory of the merged model."`
+}
+
+func (mergeCmd) Help() string {
+	return `Adds the adapter to the weights in float32 and rounds once to their stored type.
+
+Example: barka merge --model google/gemma-2-2b-it --adapter runs/adapter --out runs/merged`
+}
+
+func (c *mergeCmd) Run(a *app) error {
+	if err := local.Merge(a.engine("f32"), c.Model, c.Adapter, c.Out, a.ui.Progress()); err != nil {
+		return err
+	}
+	return a.ui.Print("merged model in "+c.Out, map[string]string{"out": c.Out})
+}

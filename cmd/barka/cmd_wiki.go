@@ -1,0 +1,41 @@
+package main
+
+import "barka/internal/stage/wiki"
+
+type wikiCmd struct {
+	Out        string   `required:"" help:"Dataset directory to write."`
+	Dump       string   `help:"XML dump (.xml, .bz2, .gz, .xz, .zst)." xor:"source" placeholder:"FILE"`
+	API        string   `name:"api" help:"Address of a wiki's api.php." xor:"source" placeholder:"URL"`
+	Contact    string   `help:"Mail address or page of yours, for the wiki's operators; needed with --api."`
+	Titles     []string `help:"Pages to take." sep:"|"`
+	TitleFile  string   `help:"File of pages to take, a title a line." placeholder:"FILE"`
+	Categories []string `help:"Categories whose pages to take." sep:"|"`
+	Depth      int      `help:"Depth of subcategories." default:"0"`
+	LinkDepth  int      `help:"1 also takes the pages that the chosen ones link to." default:"0"`
+	MaxPages   int      `help:"Most pages; 0 is all." default:"0"`
+	MinChars   int      `help:"Passages are longer than this." default:"100"`
+	MaxChars   int      `help:"Passages are shorter than this; 0 is no bound." default:"0"`
+	LeavesOnly bool     `help:"Sections without subsections alone, as the original did."`
+	Dataset    string   `help:"Name of the rows' dataset." default:"wiki"`
+	Restart    bool     `help:"Throw away an output made with other options."`
+}
+
+func (wikiCmd) Help() string {
+	return `Leads and sections become passages, each with the page, its revision and its licence.
+
+Examples:
+  barka wiki --dump enwiki-latest-pages-articles.xml.bz2 --titles "Algeria|Morocco" --out data/passages
+  barka wiki --api https://en.wikipedia.org/w/api.php --contact you@your.org --categories "Arab culture" --out data/passages`
+}
+
+func (c *wikiCmd) Run(a *app) error {
+	o := wiki.Defaults()
+	o.Dump, o.API, o.Contact, o.Titles, o.TitleFile, o.Categories = c.Dump, c.API, c.Contact, c.Titles, c.TitleFile, c.Categories
+	o.Depth, o.LinkDepth, o.MaxPages, o.MinChars, o.MaxChars, o.LeavesOnly, o.Dataset = c.Depth, c.LinkDepth, c.MaxPages, c.MinChars, c.MaxChars, c.LeavesOnly, c.Dataset
+	m, err := wiki.Run(a.ctx, o, a.io(c.Out, nil, c.Restart))
+	if err != nil {
+		return err
+	}
+	a.counts("wiki", c.Out, m)
+	return nil
+}

@@ -1,0 +1,240 @@
+package mediawiki
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"crypto/sha256"
+	"encoding/hex"
+
+	"barka/internal/badinput"
+)
+
+// ClientOptions describe a wiki and how to treat it.
+type ClientOptions struct {
+	API string // address of api.php
+	// Contact is an address or page where the operator is reached; Wikimedia's
+	// policy asks for one, and requests without are refused here.
+	Contact string
+	// Interval is the least time between requests; 0 means 200 ms.
+	Interval time.Duration
+	// Retries after the first attempt; 0 means 6.
+	Retries int
+	// CacheDir keeps answers, so that a rerun asks nothing; "": none.
+	CacheDir  string
+	Transport http.RoundTripper
+	// Sleep waits; nil means in real time.
+	Sleep func(ctx context.Context, d time.Duration) error
+}
+
+// Client asks a wiki's Action API, one request at a time.
+type Client struct {
+	o    ClientOptions
+	http *http.Client
+	mu   sync.Mutex
+	last time.Time
+	// Requests counts those that went to the server.
+	Requests int
+}
+
+// maxBody bounds an answer.
+const maxBody = 64 << 20
+
+// NewClient checks the options.
+func NewClient(o ClientOptions) (*Client, error) {
+	u, err := url.Parse(o.API)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, badinput.Errorf("wiki %q: expected the address of api.php, such as https://en.wikipedia.org/w/api.php", o.API)
+	}
+	if c := strings.ToLower(o.Contact); !strings.Contains(c, "@") && !strings.Contains(c, "://") || strings.Contains(c, "example.") {
+		return nil, badinput.Errorf("wiki: contact %q: Wikimedia asks every client to name a mail address or page where its operator can be reached", o.Contact)
+	}
+	if o.Interval <= 0 {
+		o.Interval = 200 * time.Millisecond
+	}
+	if o.Retries <= 0 {
+		o.Retries = 6
+	}
+	if o.Sleep == nil {
+		o.Sleep = sleep
+	}
+	return &Client{o: o, http: &http.Client{Transport: o.Transport, Timeout: 2 * time.Minute}}, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// query asks once, from the cache if it can, and decodes the answer.
+func (c *Client) query(ctx context.Context, params url.Values, into any) error {
+	params.Set("format", "json")
+	params.Set("formatversion", "2")
+	params.Set("action", "query")
+	key := c.cachePath(params)
+	if key != "" {
+		if data, err := os.ReadFile(key); err == nil && json.Unmarshal(data, into) == nil {
+			return nil
+		}
+	}
+	data, err := c.fetch(ctx, params)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return fmt.Errorf("wiki: unexpected answer to %s: %w", params.Encode(), err)
+	}
+	if key != "" {
+		return store(key, data)
+	}
+	return nil
+}
+
+func (c *Client) cachePath(params url.Values) string {
+	if c.o.CacheDir == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(c.o.API + "?" + params.Encode()))
+	return filepath.Join(c.o.CacheDir, hex.EncodeToString(sum[:12])+".json")
+}
+
+func store(path string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	tmp := path + ".tmp"
+	if err := os.WriteFile(tmp, data, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
+
+// retryable is an error that may pass by itself.
+type retryable struct {
+	err   error
+	after time.Duration
+}
+
+func (r *retryable) Error() string { return r.err.Error() }
+func (r *retryable) Unwrap() error { return r.err }
+
+// fetch asks the server, again where that may help.
+func (c *Client) fetch(ctx context.Context, params url.Values) ([]byte, error) {
+	params = clone(params)
+	params.Set("maxlag", "5")
+	jitter := rand.New(rand.NewPCG(1, 2))
+	for attempt := 0; ; attempt++ {
+		if err := c.pause(ctx); err != nil {
+			return nil, err
+		}
+		data, err := c.try(ctx, params)
+		if err == nil {
+			return data, nil
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		var again *retryable
+		if !errors.As(err, &again) || attempt >= c.o.Retries {
+			return nil, fmt.Errorf("wiki %s: %w", c.o.API, err)
+		}
+		wait := again.after
+		if wait <= 0 {
+			wait = time.Duration(float64(time.Second<<attempt) * (0.75 + 0.5*jitter.Float64()))
+		}
+		if err := c.o.Sleep(ctx, min(wait, 5*time.Minute)); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func clone(v url.Values) url.Values {
+	out := url.Values{}
+	for k, x := range v {
+		out[k] = x
+	}
+	return out
+}
+
+// pause keeps the interval between requests.
+func (c *Client) pause(ctx context.Context) error {
+	c.mu.Lock()
+	wait := c.o.Interval - time.Since(c.last)
+	c.mu.Unlock()
+	if wait > 0 && !c.last.IsZero() {
+		if err := c.o.Sleep(ctx, wait); err != nil {
+			return err
+		}
+	}
+	c.mu.Lock()
+	c.last = time.Now()
+	c.Requests++
+	c.mu.Unlock()
+	return nil
+}
+
+func (c *Client) try(ctx context.Context, params url.Values) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.o.API+"?"+params.Encode(), nil)
+	if err != nil {
+		return nil, err
+	}
+	// Go asks for gzip by itself.
+	req.Header.Set("User-Agent", "barka/1 ("+c.o.Contact+") go-http")
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, &retryable{err: fmt.Errorf("no answer: %w", err)}
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	after := seconds(resp.Header.Get("Retry-After"))
+	switch {
+	case err != nil:
+		return nil, &retryable{err: fmt.Errorf("the answer broke off: %w", err)}
+	case len(data) > maxBody:
+		return nil, fmt.Errorf("an answer of more than %d MiB", maxBody>>20)
+	case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500:
+		return nil, &retryable{err: fmt.Errorf("status %s", resp.Status), after: after}
+	case resp.StatusCode != http.StatusOK:
+		return nil, badinput.Errorf("status %s; check the address and the contact", resp.Status)
+	}
+	// Errors come with status 200.
+	var answer struct {
+		Error *struct{ Code, Info string } `json:"error"`
+	}
+	if err := json.Unmarshal(data, &answer); err != nil {
+		return nil, &retryable{err: fmt.Errorf("the answer is not JSON: %w", err)}
+	}
+	if e := answer.Error; e != nil {
+		err := fmt.Errorf("error %s: %s", e.Code, e.Info)
+		if e.Code == "maxlag" || e.Code == "ratelimited" || e.Code == "readonly" || strings.HasPrefix(e.Code, "internal_api_error") {
+			return nil, &retryable{err: err, after: after}
+		}
+		return nil, badinput.Wrap(err)
+	}
+	return data, nil
+}
+
+func seconds(s string) time.Duration {
+	if n, err := strconv.ParseFloat(strings.TrimSpace(s), 64); err == nil && n >= 0 && n < 1e6 {
+		return time.Duration(n * float64(time.Second))
+	}
+	return 0
+}

@@ -1,0 +1,202 @@
+package mediawiki
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// answer is what the queries below read.
+type answer struct {
+	Continue map[string]any `json:"continue"`
+	Query    struct {
+		Redirects       []struct{ From, To string } `json:"redirects"`
+		Pages           []apiPage                   `json:"pages"`
+		CategoryMembers []struct {
+			NS    int    `json:"ns"`
+			Title string `json:"title"`
+		} `json:"categorymembers"`
+		RightsInfo struct {
+			URL  string `json:"url"`
+			Text string `json:"text"`
+		} `json:"rightsinfo"`
+	} `json:"query"`
+}
+
+type apiPage struct {
+	ID        int64                      `json:"pageid"`
+	NS        int                        `json:"ns"`
+	Title     string                     `json:"title"`
+	Missing   bool                       `json:"missing"`
+	Invalid   bool                       `json:"invalid"`
+	Extract   *string                    `json:"extract"`
+	URL       string                     `json:"fullurl"`
+	PageProps map[string]json.RawMessage `json:"pageprops"`
+	Links     []struct {
+		NS    int    `json:"ns"`
+		Title string `json:"title"`
+	} `json:"links"`
+	Revisions []struct {
+		ID        int64  `json:"revid"`
+		Timestamp string `json:"timestamp"`
+	} `json:"revisions"`
+}
+
+// follow asks and follows every continuation, handing each answer on.
+func (c *Client) follow(ctx context.Context, params url.Values, f func(*answer) error) error {
+	for range 10_000 {
+		a := &answer{}
+		if err := c.query(ctx, clone(params), a); err != nil {
+			return err
+		}
+		if err := f(a); err != nil {
+			return err
+		}
+		if len(a.Continue) == 0 {
+			return nil
+		}
+		params = clone(params)
+		for k, v := range a.Continue {
+			params.Set(k, fmt.Sprint(v))
+		}
+	}
+	return fmt.Errorf("wiki %s: the answer to %s never ends", c.o.API, params.Encode())
+}
+
+// Extract is a page's plain text with == headings ==.
+type Extract struct {
+	Page
+	URL string
+	// From is the title asked for, if a redirect led here.
+	From           string
+	Missing        bool
+	Disambiguation bool
+}
+
+// Extract fetches a page as plain text, redirects followed; the server gives
+// one page a request.
+func (c *Client) Extract(ctx context.Context, title string) (*Extract, error) {
+	params := url.Values{
+		"prop": {"extracts|revisions|info|pageprops"}, "explaintext": {"1"}, "exsectionformat": {"wiki"}, "rvprop": {"ids|timestamp"},
+		"inprop": {"url"}, "ppprop": {"disambiguation"}, "redirects": {"1"}, "titles": {title},
+	}
+	e := &Extract{}
+	err := c.follow(ctx, params, func(a *answer) error {
+		if len(a.Query.Redirects) > 0 {
+			e.From = title
+		}
+		for _, p := range a.Query.Pages {
+			e.merge(p)
+		}
+		return nil
+	})
+	return e, err
+}
+
+// merge adds what one answer of a continued query says.
+func (e *Extract) merge(p apiPage) {
+	e.ID, e.Namespace, e.Title = p.ID, p.NS, p.Title
+	e.Missing = e.Missing || p.Missing || p.Invalid
+	if p.Extract != nil {
+		e.Text = *p.Extract
+	}
+	if p.URL != "" {
+		e.URL = p.URL
+	}
+	if len(p.Revisions) > 0 {
+		e.Revision, e.Timestamp = p.Revisions[0].ID, p.Revisions[0].Timestamp
+	}
+	if _, ok := p.PageProps["disambiguation"]; ok {
+		e.Disambiguation = true
+	}
+}
+
+// Links lists the articles that a page links to, sorted.
+func (c *Client) Links(ctx context.Context, title string) ([]string, error) {
+	seen := map[string]bool{}
+	params := url.Values{"prop": {"links"}, "plnamespace": {"0"}, "pllimit": {"max"}, "redirects": {"1"}, "titles": {title}}
+	err := c.follow(ctx, params, func(a *answer) error {
+		for _, p := range a.Query.Pages {
+			for _, l := range p.Links {
+				seen[l.Title] = true
+			}
+		}
+		return nil
+	})
+	return sorted(seen), err
+}
+
+// Category lists the articles of a category and of its subcategories down to
+// depth, sorted; depth 0 is the category alone.
+func (c *Client) Category(ctx context.Context, name string, depth int) ([]string, error) {
+	if !strings.Contains(name, ":") {
+		name = "Category:" + name
+	}
+	titles, visited := map[string]bool{}, map[string]bool{}
+	level := []string{name}
+	for d := 0; d <= depth && len(level) > 0; d++ {
+		var below []string
+		for _, cat := range level {
+			if visited[cat] {
+				continue
+			}
+			visited[cat] = true
+			params := url.Values{"list": {"categorymembers"}, "cmtitle": {cat}, "cmlimit": {"max"}, "cmtype": {"page|subcat"}}
+			err := c.follow(ctx, params, func(a *answer) error {
+				for _, m := range a.Query.CategoryMembers {
+					switch m.NS {
+					case 0:
+						titles[m.Title] = true
+					case 14:
+						below = append(below, m.Title)
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+		level = below
+	}
+	return sorted(titles), nil
+}
+
+// Rights returns the wiki's licence: its name and address.
+func (c *Client) Rights(ctx context.Context) (string, error) {
+	a := &answer{}
+	if err := c.query(ctx, url.Values{"meta": {"siteinfo"}, "siprop": {"rightsinfo"}}, a); err != nil {
+		return "", err
+	}
+	r := a.Query.RightsInfo
+	return strings.TrimSpace(r.Text + " " + r.URL), nil
+}
+
+func sorted(set map[string]bool) []string {
+	out := make([]string, 0, len(set))
+	for k := range set {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// PageURL is the address of a revision of a page, given any page address of
+// the same wiki.
+func PageURL(base, title string, revision int64) string {
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	out := url.URL{Scheme: u.Scheme, Host: u.Host, Path: "/w/index.php"}
+	q := url.Values{"title": {strings.ReplaceAll(title, " ", "_")}}
+	if revision > 0 {
+		q.Set("oldid", strconv.FormatInt(revision, 10))
+	}
+	out.RawQuery = q.Encode()
+	return out.String()
+}

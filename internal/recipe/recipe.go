@@ -1,0 +1,206 @@
+// Package recipe reads recipe files and runs their stages in order, each
+// resumed where it stopped: the whole way from pages to an evaluated model.
+package recipe
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+
+	"barka/internal/badinput"
+	"barka/internal/stage/filter"
+	"barka/internal/stage/mix"
+	"barka/internal/stage/synth"
+	"barka/internal/stage/train"
+	"barka/internal/stage/translate"
+	"barka/internal/stage/wiki"
+)
+
+// Recipe is a recipe file. A stage without a block is left out; its place in
+// the chain is then taken by what is under inputs.
+type Recipe struct {
+	Name     string `json:"name"`
+	Seed     int64  `json:"seed"`
+	Language string `json:"language"` // target language, an NLLB code
+	DType    string `json:"dtype"`    // of the models' weights; "" is each checkpoint's own
+	Models   Models `json:"models"`
+	Inputs   Inputs `json:"inputs"`
+
+	Wiki      *wiki.Options      `json:"wiki"`
+	Synth     *synth.Options     `json:"synth"`
+	Translate *translate.Options `json:"translate"`
+	Filter    *filter.Options    `json:"filter"`
+	Mix       *mix.Options       `json:"mix"`
+	Train     *train.Options     `json:"train"`
+	Merge     bool               `json:"merge"`
+	Eval      *Eval              `json:"eval"`
+
+	dir string // of the file; its paths are relative to it
+}
+
+// Models names the three models.
+type Models struct {
+	Generator  Generator `json:"generator"`
+	Translator string    `json:"translator"`
+	Base       string    `json:"base"`
+}
+
+// Generator is a local model, or one behind an endpoint.
+type Generator struct {
+	Model       string `json:"model"`
+	Endpoint    string `json:"endpoint"`
+	KeyVariable string `json:"key_variable"`
+	RPM         int    `json:"requests_per_minute"`
+	Concurrency int    `json:"concurrency"`
+}
+
+// Inputs are datasets that enter the chain from outside.
+type Inputs struct {
+	Passages     string            `json:"passages"`     // instead of wiki
+	Instructions map[string]string `json:"instructions"` // more instructions to translate, by name
+	Mix          map[string]string `json:"mix"`          // more instructions for the mix, by name
+}
+
+// Eval says what to evaluate.
+type Eval struct {
+	Tasks      string `json:"tasks"`
+	Data       string `json:"data"`
+	MaxSamples int    `json:"max_samples"`
+	Base       bool   `json:"base"` // evaluate the base model too
+}
+
+// Load reads and checks a recipe file.
+func Load(path string) (*Recipe, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, badinput.Wrap(err)
+	}
+	r, err := Parse(data)
+	if err != nil {
+		return nil, badinput.Errorf("%s: %w", path, err)
+	}
+	r.dir = filepath.Dir(path)
+	return r, nil
+}
+
+// Parse reads a recipe's text. Settings that are not given have their stage's
+// defaults.
+func Parse(data []byte) (*Recipe, error) {
+	text, blocks, err := toJSON(data)
+	if err != nil {
+		return nil, err
+	}
+	r := &Recipe{Seed: 42, Language: "arb_Arab", Merge: true, Models: Models{Generator: Generator{Concurrency: 8}}}
+	r.defaults(blocks)
+	if err := json.Unmarshal(text, r); err != nil {
+		return nil, badinput.Errorf("%w", err)
+	}
+	return r, r.check()
+}
+
+// defaults fills the blocks that the file has, before its settings.
+func (r *Recipe) defaults(blocks map[string]bool) {
+	if blocks["wiki"] {
+		o := wiki.Defaults()
+		r.Wiki = &o
+	}
+	if blocks["synth"] {
+		o := synth.Defaults()
+		r.Synth = &o
+	}
+	if blocks["translate"] {
+		o := translate.Defaults()
+		r.Translate = &o
+	}
+	if blocks["filter"] {
+		o := filter.Defaults()
+		r.Filter = &o
+	}
+	if blocks["mix"] {
+		o := mix.Defaults()
+		r.Mix = &o
+	}
+	if blocks["train"] {
+		o := train.Defaults()
+		r.Train = &o
+	}
+	if blocks["eval"] {
+		r.Eval = &Eval{Tasks: "oall", Base: true}
+	}
+}
+
+// check verifies what no single stage can.
+func (r *Recipe) check() error {
+	if r.Translate != nil {
+		r.Translate.To = r.Language
+	}
+	for _, v := range []struct {
+		is bool
+		f  func() error
+	}{
+		{r.Wiki != nil, func() error { return r.Wiki.Validate() }}, {r.Synth != nil, func() error { return r.Synth.Validate() }},
+		{r.Translate != nil, func() error { return r.Translate.Validate() }}, {r.Filter != nil, func() error { return r.Filter.Validate() }},
+		{r.Mix != nil, func() error { return r.Mix.Validate() }}, {r.Train != nil, func() error { return r.Train.Validate() }},
+	} {
+		if v.is {
+			if err := v.f(); err != nil {
+				return err
+			}
+		}
+	}
+	switch {
+	case r.Name == "":
+		return badinput.Errorf("name is missing")
+	case r.Synth != nil && r.Wiki == nil && r.Inputs.Passages == "":
+		return badinput.Errorf("synth has no passages: add a wiki block, or inputs: passages")
+	case r.Synth != nil && r.Models.Generator.Model == "":
+		return badinput.Errorf("synth has no model: models: generator: model is missing")
+	case r.Translate != nil && r.Models.Translator == "":
+		return badinput.Errorf("translate has no model: models: translator is missing")
+	case (r.Train != nil || r.Eval != nil) && r.Models.Base == "":
+		return badinput.Errorf("train and eval have no model: models: base is missing")
+	case r.Train != nil && r.Mix == nil:
+		return badinput.Errorf("train has no data: add a mix block")
+	case r.Eval != nil && r.Eval.Data == "":
+		return badinput.Errorf("eval: data is missing: the directory of the benchmark files")
+	case r.Eval != nil && r.Eval.MaxSamples < 0:
+		return badinput.Errorf("eval: max_samples is %d, expected 0 (all) or more", r.Eval.MaxSamples)
+	}
+	return nil
+}
+
+// path resolves a path of the file.
+func (r *Recipe) path(p string) string {
+	if p == "" || filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(r.dir, p)
+}
+
+// model resolves a model of the file: a directory beside it if there is one,
+// else a hub id.
+func (r *Recipe) model(name string) string {
+	if p := r.path(name); name != "" {
+		if info, err := os.Stat(p); err == nil && info.IsDir() {
+			return p
+		}
+	}
+	return name
+}
+
+// Stages lists what Run will do, in order.
+func (r *Recipe) Stages() []string {
+	var out []string
+	for _, s := range []struct {
+		is   bool
+		name string
+	}{
+		{r.Wiki != nil, "wiki"}, {r.Synth != nil, "synth"}, {r.Translate != nil, "translate"}, {r.Filter != nil, "filter"}, {r.Mix != nil, "mix"},
+		{r.Train != nil, "train"}, {r.Train != nil && r.Merge, "merge"}, {r.Eval != nil, "eval"}, {true, "report"},
+	} {
+		if s.is {
+			out = append(out, s.name)
+		}
+	}
+	return out
+}

@@ -1,0 +1,375 @@
+package recipe
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"barka/internal/badinput"
+	"barka/internal/hub"
+	"barka/internal/llm"
+	"barka/internal/local"
+	"barka/internal/model"
+	"barka/internal/pipeline"
+	"barka/internal/stage/eval"
+	"barka/internal/stage/eval/tasks"
+	"barka/internal/stage/filter"
+	"barka/internal/stage/mix"
+	"barka/internal/stage/report"
+	"barka/internal/stage/synth"
+	"barka/internal/stage/train"
+	"barka/internal/stage/translate"
+	"barka/internal/stage/wiki"
+	"barka/internal/tokenizer"
+)
+
+// Runner runs a recipe in a directory.
+type Runner struct {
+	Out      string
+	Engine   *local.Engine
+	Workers  int
+	Restart  bool
+	Progress pipeline.Progress
+	Log      *slog.Logger
+	// Say tells of each stage's result.
+	Say func(Step)
+}
+
+// Step is a finished stage.
+type Step struct {
+	Stage  string           `json:"stage"`
+	Out    string           `json:"out"`
+	Rows   int64            `json:"rows,omitempty"`
+	Counts map[string]int64 `json:"counts,omitempty"`
+	Note   string           `json:"note,omitempty"`
+	Took   time.Duration    `json:"-"`
+}
+
+// Names of the stages' directories.
+const (
+	passagesDir     = "1-passages"
+	instructionsDir = "2-instructions"
+	translatedDir   = "3-translated"
+	cleanDir        = "4-clean"
+	mixDir          = "5-mix"
+	adapterDir      = "6-adapter"
+	mergedDir       = "7-merged"
+	baseEvalDir     = "8-eval-base"
+	tunedEvalDir    = "9-eval-tuned"
+	reportFile      = "report.html"
+)
+
+// chain is a run under way.
+type chain struct {
+	*Runner
+	r       *Recipe
+	current string // the dataset that the next stage reads
+	made    []string
+	start   time.Time
+}
+
+// Run executes every stage of the recipe; finished stages are passed over.
+func (w *Runner) Run(ctx context.Context, r *Recipe) error {
+	if err := os.MkdirAll(w.Out, 0o755); err != nil {
+		return badinput.Wrap(err)
+	}
+	c := &chain{Runner: w, r: r}
+	for _, step := range []func(context.Context) error{c.wiki, c.synth, c.translate, c.filter, c.mix, c.train, c.merge, c.eval, c.report} {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		c.start = time.Now()
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *chain) io(out string, in map[string]string) pipeline.IO {
+	return pipeline.IO{Out: c.path(out), In: in, Restart: c.Restart, Seed: c.r.Seed, Workers: c.Workers, Progress: c.Progress, Log: c.Log}
+}
+
+func (c *chain) path(name string) string { return filepath.Join(c.Out, name) }
+
+// done tells of a stage that wrote a dataset, which the next one reads.
+func (c *chain) done(stage, out string, m *pipeline.Manifest) error {
+	c.current = c.path(out)
+	c.made = append(c.made, c.current)
+	c.Say(Step{Stage: stage, Out: c.current, Rows: m.Rows, Counts: m.Counts, Took: time.Since(c.start)})
+	return nil
+}
+
+func (c *chain) wiki(ctx context.Context) error {
+	c.current = c.r.path(c.r.Inputs.Passages)
+	if c.r.Wiki == nil {
+		return nil
+	}
+	o := *c.r.Wiki
+	o.Dump = c.r.path(o.Dump)
+	m, err := wiki.Run(ctx, o, c.io(passagesDir, nil))
+	if err != nil {
+		return err
+	}
+	return c.done("wiki", passagesDir, m)
+}
+
+func (c *chain) synth(ctx context.Context) error {
+	if c.r.Synth == nil {
+		return nil
+	}
+	client, err := c.generator()
+	if err != nil {
+		return err
+	}
+	io := c.io(instructionsDir, map[string]string{"passages": c.current})
+	io.Workers = max(c.r.Models.Generator.Concurrency, 1)
+	m, err := synth.Run(ctx, *c.r.Synth, client, io)
+	if err != nil {
+		return err
+	}
+	return c.done("synth", instructionsDir, m)
+}
+
+// generator returns the client that writes questions and answers. A local
+// model is opened when it is first asked.
+func (c *chain) generator() (llm.Client, error) {
+	g := c.r.Models.Generator
+	if g.Endpoint != "" {
+		return llm.NewHTTP(llm.Options{BaseURL: g.Endpoint, Model: g.Model, KeyVariable: g.KeyVariable, RequestsPerMinute: g.RPM})
+	}
+	return local.LazyChat(c.Engine, g.Model, c.r.model(g.Model)), nil
+}
+
+func (c *chain) translate(ctx context.Context) error {
+	if c.r.Translate == nil {
+		return nil
+	}
+	o := *c.r.Translate
+	name := c.r.Models.Translator
+	t, err := local.LazyTranslator(c.Engine, name, c.r.model(name), local.TranslatorOptions{From: o.From, To: o.To, Beams: o.Beams})
+	if err != nil {
+		return err
+	}
+	if o.ModelDigest, err = t.Digest(); err != nil {
+		return err
+	}
+	m, err := translate.Run(ctx, o, t, c.io(translatedDir, map[string]string{"instructions": c.current}))
+	if err != nil {
+		return err
+	}
+	return c.done("translate", translatedDir, m)
+}
+
+func (c *chain) filter(ctx context.Context) error {
+	if c.r.Filter == nil {
+		return nil
+	}
+	m, err := filter.Run(ctx, *c.r.Filter, c.io(cleanDir, map[string]string{"instructions": c.current}))
+	if err != nil {
+		return err
+	}
+	return c.done("filter", cleanDir, m)
+}
+
+func (c *chain) mix(ctx context.Context) error {
+	if c.r.Mix == nil {
+		return nil
+	}
+	in := map[string]string{}
+	if c.current != "" {
+		in["main"] = c.current
+	}
+	for name, p := range c.r.Inputs.Mix {
+		in[name] = c.r.path(p)
+	}
+	counters := map[string]mix.Counter{}
+	if c.r.Models.Base != "" {
+		tok, err := c.tokenizer()
+		if err != nil {
+			return err
+		}
+		counters[c.r.Models.Base] = func(s string) int { return len(tok.Encode(s, false)) }
+	}
+	m, err := mix.Run(ctx, *c.r.Mix, counters, c.io(mixDir, in))
+	if err != nil {
+		return err
+	}
+	return c.done("mix", mixDir, m)
+}
+
+func (c *chain) tokenizer() (*tokenizer.Tokenizer, error) {
+	dir, err := hub.Resolve(c.r.model(c.r.Models.Base))
+	if err != nil {
+		return nil, err
+	}
+	return tokenizer.Load(dir)
+}
+
+func (c *chain) train(ctx context.Context) error {
+	if c.r.Train == nil {
+		return nil
+	}
+	tok, err := c.tokenizer()
+	if err != nil {
+		return err
+	}
+	base := c.r.model(c.r.Models.Base)
+	dir, err := hub.Resolve(base)
+	if err != nil {
+		return err
+	}
+	in := train.Input{Tokenizer: tok, Base: c.r.Models.Base, Train: c.path(mixDir), Open: func() (model.Decoder, error) {
+		d, err := c.Engine.OpenDecoder(base, "")
+		if err != nil {
+			return nil, err
+		}
+		return d.Model, nil
+	}}
+	if in.ModelDigest, err = local.Digest(dir); err != nil {
+		return err
+	}
+	if val := c.path(filepath.Join(mixDir, mix.ValidationName)); exists(val) {
+		in.Val = val
+	}
+	s, err := train.Run(ctx, *c.r.Train, in, c.io(adapterDir, nil))
+	if err != nil {
+		return err
+	}
+	c.Say(Step{Stage: "train", Out: c.path(adapterDir), Note: trainNote(s), Took: time.Since(c.start)})
+	return nil
+}
+
+func (c *chain) merge(context.Context) error {
+	if c.r.Train == nil || !c.r.Merge {
+		return nil
+	}
+	out := c.path(mergedDir)
+	if err := local.Merge(c.Engine, c.r.model(c.r.Models.Base), c.path(adapterDir), out, c.Progress); err != nil {
+		return err
+	}
+	c.Say(Step{Stage: "merge", Out: out, Took: time.Since(c.start)})
+	return nil
+}
+
+// eval evaluates the base model and the one with the adapter.
+func (c *chain) eval(ctx context.Context) error {
+	if c.r.Eval == nil {
+		return nil
+	}
+	if c.r.Eval.Base || c.r.Train == nil {
+		if err := c.evaluate(ctx, "base", baseEvalDir, ""); err != nil {
+			return err
+		}
+	}
+	if c.r.Train != nil {
+		c.start = time.Now()
+		return c.evaluate(ctx, "tuned", tunedEvalDir, c.path(adapterDir))
+	}
+	return nil
+}
+
+// evaluated identifies a finished evaluation, so that it is not run again.
+type evaluated struct {
+	Model, Adapter, Tasks, Data string
+	MaxSamples                  int
+	DType                       string
+}
+
+const evaluatedFile = "evaluated.json"
+
+func (c *chain) evaluate(ctx context.Context, name, out, adapter string) error {
+	e := c.r.Eval
+	base := c.r.model(c.r.Models.Base)
+	dir, err := hub.Resolve(base)
+	if err != nil {
+		return err
+	}
+	id := evaluated{Tasks: e.Tasks, Data: e.Data, MaxSamples: e.MaxSamples, DType: c.Engine.DType}
+	if id.Model, err = local.Digest(dir); err != nil {
+		return err
+	}
+	if adapter != "" {
+		if id.Adapter, err = local.Digest(adapter); err != nil {
+			return err
+		}
+	}
+	marker := filepath.Join(c.path(out), evaluatedFile)
+	var before evaluated
+	if readJSON(marker, &before) == nil && before == id {
+		c.Say(Step{Stage: "eval " + name, Out: c.path(out), Note: "done before"})
+		return nil
+	}
+	list := e.Tasks
+	if exists(c.r.path(list)) {
+		list = c.r.path(list)
+	}
+	selection, err := tasks.ParseList(list)
+	if err != nil {
+		return badinput.Wrap(err)
+	}
+	d, err := c.Engine.OpenDecoder(base, adapter)
+	if err != nil {
+		return err
+	}
+	d.Name = c.r.Name + "-" + name
+	m, err := d.Evaluated()
+	if err != nil {
+		return err
+	}
+	outcome, err := eval.Run(ctx, m, eval.Options{Tasks: selection, DataDir: c.r.path(e.Data), OutputDir: c.path(out), MaxSamples: e.MaxSamples, Log: c.Log}, c.Progress)
+	if err != nil {
+		return err
+	}
+	if err := writeJSON(marker, id); err != nil {
+		return err
+	}
+	c.Say(Step{Stage: "eval " + name, Out: c.path(out), Note: evalNote(outcome), Took: time.Since(c.start)})
+	return nil
+}
+
+func (c *chain) report(ctx context.Context) error {
+	o := report.Options{Out: c.path(reportFile), Title: c.r.Name, Stages: c.made}
+	for _, f := range []struct {
+		to   *string
+		name string
+	}{{&o.Training, adapterDir}, {&o.Base, baseEvalDir}, {&o.Tuned, tunedEvalDir}, {&o.Samples, cleanDir}} {
+		if p := c.path(f.name); exists(p) {
+			*f.to = p
+		}
+	}
+	if err := report.Write(ctx, o); err != nil {
+		return err
+	}
+	c.Say(Step{Stage: "report", Out: o.Out, Took: time.Since(c.start)})
+	return nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return path != "" && !errors.Is(err, fs.ErrNotExist)
+}
+
+func readJSON(path string, v any) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(data, v)
+}
+
+func writeJSON(path string, v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(path+".tmp", append(data, '\n'), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(path+".tmp", path)
+}

@@ -1,0 +1,341 @@
+// Package wiki turns Wikipedia pages into passages: the lead of a page, every
+// section without sections below it, and the text directly under a section
+// that has some. Pages come from a dump or from a wiki's API.
+package wiki
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"barka/internal/badinput"
+	"barka/internal/mediawiki"
+	"barka/internal/pipeline"
+	"barka/internal/wikitext"
+)
+
+// version changes when the same options would give another output.
+const version = 1
+
+// Options are everything that changes what wiki writes.
+type Options struct {
+	Dataset string `json:"dataset"`
+	// Dump is an XML dump; API the address of api.php. One of them.
+	Dump string `json:"dump,omitempty"`
+	API  string `json:"api,omitempty"`
+	// Contact names the operator to the wiki's servers.
+	Contact string `json:"contact,omitempty"`
+	// Titles, TitleFile (a title a line) and Categories choose pages; none of
+	// them means all pages of a dump. Depth is that of categories, LinkDepth 1
+	// adds the pages that the chosen ones link to.
+	Titles     []string `json:"titles,omitempty"`
+	TitleFile  string   `json:"title_file,omitempty"`
+	Categories []string `json:"categories,omitempty"`
+	Depth      int      `json:"depth,omitempty"`
+	LinkDepth  int      `json:"link_depth,omitempty"`
+	MaxPages   int      `json:"max_pages,omitempty"`
+	// MinChars < length < MaxChars; 0: no upper bound.
+	MinChars int `json:"min_chars"`
+	MaxChars int `json:"max_chars,omitempty"`
+	// LeavesOnly leaves out leads and text above sections, as the original.
+	LeavesOnly bool `json:"leaves_only"`
+	// SkipHeadings are sections without text of their own.
+	SkipHeadings []string `json:"skip_headings"`
+	// Licence of a dump's text; an API says it itself.
+	Licence string `json:"licence"`
+}
+
+// Defaults keep every section of more than 100 characters.
+func Defaults() Options {
+	return Options{Dataset: "wiki", MinChars: 100, Licence: "CC BY-SA 4.0 https://creativecommons.org/licenses/by-sa/4.0/", SkipHeadings: []string{
+		"See also", "References", "External links", "Notes", "Bibliography", "Further reading", "Sources", "Citations", "Footnotes", "Gallery",
+		"Explanatory notes", "Notes and references", "Works cited", "Discography", "Filmography",
+		"انظر أيضا", "انظر أيضًا", "مراجع", "المراجع", "وصلات خارجية", "هوامش", "ملاحظات", "مصادر", "معرض صور",
+	}}
+}
+
+// Validate reports the first setting that makes no sense.
+func (o Options) Validate() error {
+	switch {
+	case o.Dataset == "":
+		return badinput.Errorf("wiki: dataset has no name")
+	case (o.Dump == "") == (o.API == ""):
+		return badinput.Errorf("wiki: expected either dump (an XML dump) or api (the address of a wiki's api.php)")
+	case o.API != "" && len(o.Titles) == 0 && o.TitleFile == "" && len(o.Categories) == 0:
+		return badinput.Errorf("wiki: an API needs titles, title_file or categories")
+	case o.Dump != "" && (len(o.Categories) > 0 || o.LinkDepth > 0):
+		return badinput.Errorf("wiki: categories and link_depth need an API; a dump is chosen from by titles")
+	case o.MinChars < 0 || o.MaxChars < 0 || o.MaxChars > 0 && o.MaxChars <= o.MinChars:
+		return badinput.Errorf("wiki: min_chars %d and max_chars %d: expected the smaller first", o.MinChars, o.MaxChars)
+	case o.Depth < 0 || o.LinkDepth < 0 || o.LinkDepth > 1 || o.MaxPages < 0:
+		return badinput.Errorf("wiki: depth and max_pages must not be negative, link_depth is 0 or 1")
+	}
+	return nil
+}
+
+// page is a page in sections, with where it came from.
+type page struct {
+	mediawiki.Page
+	url     string
+	licence string
+	root    *wikitext.Section
+	// refused says why a page has no passages.
+	refused pipeline.Reject
+}
+
+// Run writes the passages of the chosen pages.
+func Run(ctx context.Context, o Options, io pipeline.IO) (*pipeline.Manifest, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	inputs := map[string]string{}
+	identity := o
+	if o.Dump != "" {
+		inputs["dump"], identity.Dump = o.Dump, filepath.Base(o.Dump)
+	}
+	if o.TitleFile != "" {
+		inputs["titles"], identity.TitleFile = o.TitleFile, filepath.Base(o.TitleFile)
+	}
+	run, err := pipeline.Begin(io.Out, pipeline.Identity{Stage: "wiki", Version: version, Options: identity, Inputs: inputs, Seed: io.Seed}, io.Restart)
+	if err != nil {
+		return nil, err
+	}
+	defer run.Close()
+	if run.Done() {
+		return run.Manifest(), nil
+	}
+	s := &stage{o: o, io: io, run: run, seen: map[string]bool{}, pages: map[int64]bool{}, skip: map[string]bool{}}
+	for _, h := range o.SkipHeadings {
+		s.skip[strings.ToLower(h)] = true
+	}
+	if s.out, err = pipeline.NewWriter[pipeline.Passage](run); err != nil {
+		return nil, err
+	}
+	if err := s.all(ctx); err != nil {
+		return nil, err
+	}
+	if err := run.Finish(pipeline.Final{Counts: map[string]int64{"pages": s.kept}}); err != nil {
+		return nil, err
+	}
+	return run.Manifest(), nil
+}
+
+type stage struct {
+	o     Options
+	io    pipeline.IO
+	run   *pipeline.Run
+	out   *pipeline.Writer[pipeline.Passage]
+	seen  map[string]bool // texts
+	pages map[int64]bool  // ids: aliases give one page
+	skip  map[string]bool
+	kept  int64
+}
+
+func (s *stage) all(ctx context.Context) error {
+	pages, total, err := s.source(ctx)
+	if err != nil {
+		return err
+	}
+	s.io.Progress.Start("wiki", total, "pages")
+	defer s.io.Progress.Done()
+	for p, err := range pages {
+		if err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		s.io.Progress.Add(1)
+		if err := s.add(p); err != nil {
+			return err
+		}
+		if s.o.MaxPages > 0 && s.kept >= int64(s.o.MaxPages) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// source opens the dump or the API.
+func (s *stage) source(ctx context.Context) (iter.Seq2[page, error], int64, error) {
+	titles, err := s.o.titles()
+	if err != nil {
+		return nil, 0, err
+	}
+	if s.o.Dump != "" {
+		return s.dump(titles), -1, nil
+	}
+	return s.api(ctx, titles)
+}
+
+// titles joins the list and the file.
+func (o Options) titles() ([]string, error) {
+	titles := slices.Clone(o.Titles)
+	if o.TitleFile != "" {
+		data, err := os.ReadFile(o.TitleFile)
+		if err != nil {
+			return nil, badinput.Wrap(err)
+		}
+		for _, l := range strings.Split(string(data), "\n") {
+			if l = strings.TrimSpace(l); l != "" && !strings.HasPrefix(l, "#") {
+				titles = append(titles, l)
+			}
+		}
+	}
+	return titles, nil
+}
+
+// dump yields the articles of a dump, those of the titles if there are any.
+func (s *stage) dump(titles []string) iter.Seq2[page, error] {
+	want := map[string]bool{}
+	for _, t := range titles {
+		want[strings.ReplaceAll(t, "_", " ")] = true
+	}
+	return func(yield func(page, error) bool) {
+		f, err := mediawiki.OpenDump(s.o.Dump)
+		if err != nil {
+			yield(page{}, err)
+			return
+		}
+		defer f.Close()
+		var site mediawiki.Site
+		for p, err := range mediawiki.Pages(f, &site) {
+			if err != nil {
+				yield(page{}, badinput.Errorf("%s: %w", s.o.Dump, err))
+				return
+			}
+			if p.Namespace != 0 || len(want) > 0 && !want[p.Title] {
+				continue
+			}
+			out := page{Page: p, url: mediawiki.PageURL(site.Base, p.Title, p.Revision), licence: s.o.Licence}
+			if target, ok := wikitext.Redirect(p.Text); ok || p.Redirect != "" {
+				if p.Redirect != "" {
+					target = p.Redirect
+				}
+				out.refused = pipeline.Reject{Reason: "redirect", Detail: target}
+			} else {
+				out.root = wikitext.Parse(p.Text)
+			}
+			if !yield(out, nil) {
+				return
+			}
+		}
+	}
+}
+
+// api yields the chosen pages of a wiki, in order of title.
+func (s *stage) api(ctx context.Context, titles []string) (iter.Seq2[page, error], int64, error) {
+	c, err := mediawiki.NewClient(mediawiki.ClientOptions{API: s.o.API, Contact: s.o.Contact, CacheDir: filepath.Join(s.run.Dir(), "api")})
+	if err != nil {
+		return nil, 0, err
+	}
+	licence, err := c.Rights(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	if licence == "" {
+		licence = s.o.Licence
+	}
+	for _, cat := range s.o.Categories {
+		more, err := c.Category(ctx, cat, s.o.Depth)
+		if err != nil {
+			return nil, 0, err
+		}
+		titles = append(titles, more...)
+	}
+	if s.o.LinkDepth > 0 {
+		for _, t := range slices.Clone(titles) {
+			more, err := c.Links(ctx, t)
+			if err != nil {
+				return nil, 0, err
+			}
+			titles = append(titles, more...)
+		}
+	}
+	slices.Sort(titles)
+	titles = slices.Compact(titles)
+	return func(yield func(page, error) bool) {
+		for _, t := range titles {
+			e, err := c.Extract(ctx, t)
+			if err != nil {
+				yield(page{}, err)
+				return
+			}
+			p := page{Page: e.Page, licence: licence, url: mediawiki.PageURL(e.URL, e.Title, e.Revision)}
+			switch {
+			case e.Missing:
+				p.Title, p.refused = t, pipeline.Reject{Reason: "missing_page"}
+			case e.Disambiguation:
+				p.refused = pipeline.Reject{Reason: "disambiguation"}
+			default:
+				p.root = wikitext.Tree(e.Text)
+			}
+			if !yield(p, nil) {
+				return
+			}
+		}
+	}, int64(len(titles)), nil
+}
+
+// add writes a page's passages.
+func (s *stage) add(p page) error {
+	row := pipeline.Passage{Dataset: s.o.Dataset, Title: p.Title, URL: p.url, Revision: p.Revision, Licence: p.licence}
+	if p.refused.Reason != "" {
+		return s.out.Reject(row, p.refused)
+	}
+	if p.ID != 0 && s.pages[p.ID] {
+		return s.out.Reject(row, pipeline.Reject{Reason: "same_page", Detail: fmt.Sprintf("page %d came before, under another title", p.ID)})
+	}
+	s.pages[p.ID] = true
+	s.kept++
+	return s.section(row, p.root, nil)
+}
+
+// section writes the text of a section and of those below it.
+func (s *stage) section(row pipeline.Passage, sec *wikitext.Section, path []string) error {
+	if sec.Level > 1 {
+		path = append(path[:len(path):len(path)], sec.Title)
+		if s.skip[strings.ToLower(sec.Title)] {
+			row.Section, row.Text = strings.Join(path, " > "), sec.Text
+			return s.out.Reject(row, pipeline.Reject{Reason: "skipped_heading"})
+		}
+	}
+	row.Section, row.Text = strings.Join(path, " > "), sec.Text
+	row.Chars = int32(len([]rune(sec.Text)))
+	row.ID = pipeline.ContentID("passage", row.Title, row.Section, row.Text)
+	if err := s.passage(row, len(sec.Children) > 0 || sec.Level == 1); err != nil {
+		return err
+	}
+	for _, child := range sec.Children {
+		if err := s.section(row, child, path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// passage writes one text, or says why not.
+func (s *stage) passage(row pipeline.Passage, inner bool) error {
+	reason := ""
+	switch {
+	case row.Chars == 0:
+		return nil // a heading alone
+	case inner && s.o.LeavesOnly:
+		reason = "not_a_leaf"
+	case int(row.Chars) <= s.o.MinChars:
+		reason = "too_short"
+	case s.o.MaxChars > 0 && int(row.Chars) >= s.o.MaxChars:
+		reason = "too_long"
+	case s.seen[row.Text]:
+		reason = "duplicate"
+	}
+	if reason != "" {
+		return s.out.Reject(row, pipeline.Reject{Reason: reason})
+	}
+	s.seen[row.Text] = true
+	return s.out.Write(row)
+}

@@ -1,0 +1,113 @@
+package wikitext
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestText(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{"'''Bold''' and ''italic'' and '''''both'''''.", "Bold and italic and both."},
+		{"A [[link]], a [[target|label]], a [[Paris (city)|]] and [[:Category:X]].", "A link, a label, a Paris and Category:X."},
+		{"[[File:a.jpg|thumb|A [[nested]] caption]]Text [[Category:Z]][[ar:س]]end", "Text end"},
+		{"[[ملف:a.jpg|تصغير|شرح]]نص [[تصنيف:أ]]", "نص"},
+		{"See [http://x.org the site] and [http://y.org].", "See the site and."},
+		{"A fact.<ref>Source {{cite|x}}</ref> More.<ref name=a/> End<ref name=\"b\" group=\"n\">y</ref>.", "A fact. More. End."},
+		{"{{Infobox|a=1|b={{nested|[[x|y]]}}}}Start", "Start"},
+		{"{{lang|ar|قلم}} ({{transl|ar|qalam}}; {{IPA|/q/}}) is a pen", "قلم (qalam) is a pen"},
+		{"Cairo ({{lang-ar|القاهرة}}, {{audio|x.ogg}}) is", "Cairo (القاهرة) is"},
+		{"He ({{IPAc-en|x}}) ran", "He ran"},
+		{"{{convert|100|km|mi}} and {{convert|3|-|5|kg}} and {{cvt|20|C}}", "100 km and 3–5 kg and 20 °C"},
+		{"{{circa|1050}} and {{c.|1|2}}", "c. 1050 and c. 1 – c. 2"},
+		{"{{As of|2020|5}}, it", "As of May 2020, it"},
+		{"Before\n{| class=x\n|-\n| cell {{t|a}}\n|}\nAfter", "Before\n\nAfter"},
+		{"* one\n* two\n# three\n: indented\n; term", "- one\n- two\n- three\nindented\nterm"},
+		{"a&nbsp;b &amp; c &ndash; d", "a b & c – d"},
+		{"<nowiki>[[not a link]] '''x'''</nowiki>", "[[not a link]] '''x'''"},
+		{"The area is <math>\\pi r^{2}</math>.", "The area is \\pi r^{2}."},
+		{"x <!-- hidden {{ --> y", "x y"},
+		{"line<br/>break", "line\nbreak"},
+		{"__NOTOC__ text", "text"},
+		{"{{{param|default}}} unclosed {{template [[link", "unclosed template link"},
+		{"a }} b ]] c |} d", "a }} b ]] c |} d"},
+		{"<gallery>\nA.jpg|x\n</gallery>done", "done"},
+	} {
+		got := Text(c.in)
+		if c.in == "a }} b ]] c |} d" || strings.HasPrefix(c.in, "{{{param") {
+			if strings.Contains(got, "{{") {
+				t.Errorf("%q: %q still has an opening mark", c.in, got)
+			}
+			continue
+		}
+		if got != c.want {
+			t.Errorf("%q:\n got %q\nwant %q", c.in, got, c.want)
+		}
+	}
+}
+
+func TestTree(t *testing.T) {
+	root := Parse("Lead.\n\n== A ==\nText a.\n=== A1 ===\nText a1.\n==== Deep ====\nx\n== B ==\nText b.\n==== Skipped ====\ny")
+	if root.Text != "Lead." || len(root.Children) != 2 {
+		t.Fatalf("root %+v", root)
+	}
+	a, b := root.Children[0], root.Children[1]
+	if a.Title != "A" || a.Text != "Text a." || a.Children[0].Title != "A1" || a.Children[0].Children[0].Text != "x" {
+		t.Errorf("A: %+v", a)
+	}
+	if b.Children[0].Title != "Skipped" || b.Children[0].Text != "y" {
+		t.Errorf("B: %+v", b)
+	}
+}
+
+func TestRedirect(t *testing.T) {
+	for in, want := range map[string]string{"#REDIRECT [[Cairo]]": "Cairo", "#redirect: [[A b#c|d]]": "A b", "#تحويل [[القاهرة]]": "القاهرة", "Text": ""} {
+		if got, ok := Redirect(in); got != want || ok != (want != "") {
+			t.Errorf("%q: %q %v", in, got, ok)
+		}
+	}
+}
+
+// TestRealPages: nothing of the markup is left of genuine articles.
+func TestRealPages(t *testing.T) {
+	dir := filepath.Join("..", "..", "..", "shared", "data", "wiki", "wikitext")
+	files, _ := filepath.Glob(filepath.Join(dir, "*.txt"))
+	if len(files) == 0 {
+		t.Skip("the shared reference data is not here")
+	}
+	for _, f := range files {
+		data, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := Text(string(data))
+		if len(text) < 50 {
+			t.Errorf("%s: only %d bytes of text", f, len(text))
+		}
+		for _, mark := range []string{"{{", "}}", "[[", "]]", "<ref", "'''", "{|", "|}", "&nbsp;", "( ", " )", "()", " ,"} {
+			if i := strings.Index(text, mark); i >= 0 {
+				t.Errorf("%s: %q left in %q", filepath.Base(f), mark, text[max(0, i-60):min(len(text), i+60)])
+			}
+		}
+	}
+}
+
+// TestHostileInputIsLinear: nesting and unclosed marks do not blow up.
+func TestHostileInputIsLinear(t *testing.T) {
+	for _, s := range []string{"{{", "[[", "{|\n", "<ref>", "{{a|", "[[a|", "}}", "<math>", "''", "[http://", "<!--"} {
+		start := time.Now()
+		Text(strings.Repeat(s, 200_000/len(s)))
+		if d := time.Since(start); d > 5*time.Second {
+			t.Errorf("%q repeated took %v", s, d)
+		}
+	}
+}
+
+func FuzzText(f *testing.F) {
+	for _, s := range []string{"{{a|b={{c}}}}", "[[a|b]]", "{|\n|}", "== x ==", "<ref>x</ref>", "{{convert|1|km}}", "''x''"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) { Tree(Text(s)) })
+}
