@@ -92,10 +92,14 @@ func (m *mixer) card() string {
 	}
 	b.WriteString("The text is machine-made and has not been checked by people.\n")
 	if v := m.values("licence"); len(v) > 0 {
-		fmt.Fprintf(&b, "\n## Licence\n\nThe sources are under: %s. Text from Wikipedia is by its contributors, under CC BY-SA: keep the attribution (each source row names the page and its revision) and share under the same terms.\n", strings.Join(v, "; "))
+		fmt.Fprintf(&b, "\n## Licence\n\nThe sources are under: %s.", strings.Join(v, "; "))
+		if slices.ContainsFunc(v, func(s string) bool { return strings.Contains(strings.ToUpper(s), "BY-SA") }) {
+			b.WriteString(" Text from Wikipedia is by its contributors, under CC BY-SA: keep the attribution (each source row names the page and its revision) and share under the same terms.")
+		}
+		b.WriteString("\n")
 	}
 	for _, t := range m.values("translator") {
-		if strings.Contains(strings.ToLower(t), "nllb") {
+		if strings.Contains(strings.ToLower(t), "nllb-200") {
 			b.WriteString("\nThe NLLB-200 models are licensed CC BY-NC 4.0: for non-commercial use.\n")
 			break
 		}

@@ -1,0 +1,65 @@
+"""What barka wrote, read by the field's own libraries; run by .ci/run.
+
+    python reference/light/check.py BARKA DEMO_DIRECTORY
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow.parquet as pq
+from safetensors import safe_open
+from tokenizers import Tokenizer
+
+LINES = [
+    "Hello, world!", "مرحبا بالعالم", "  two  spaces ", "الْعَرَبِيَّةُ لُغَةٌ", "123 ١٢٣ ۱۲۳", "a\tb", "😊🏃‍♂️", "ﻻ ﷺ ﬁ", "e\u0301 é", "x = y[0];",
+    "عنوان: كتاب — صفحة ٥؟", "ZWNJ می‌خواهم", "<bos> <s> </s>", "", "中文 日本語",
+]
+
+
+def dataset(directory):
+    manifest = json.loads((directory / "manifest.json").read_text())
+    rows = []
+    for f in sorted(directory.glob("part-*.parquet")):
+        rows += pq.read_table(f).to_pylist()
+    assert len(rows) == manifest["rows"], (directory, len(rows), manifest["rows"])
+    return rows
+
+
+def main():
+    barka, demo = sys.argv[1], pathlib.Path(sys.argv[2])
+    for name in ("1-passages", "2-instructions", "3-translated", "4-clean", "5-mix"):
+        rows = dataset(demo / name)
+        print(f"{name}: {len(rows)} rows")
+    assert all(m["role"] in ("user", "assistant") for r in rows for m in r["messages"])
+    assert all(t["from"] in ("human", "gpt") for r in rows for t in r["conversations"])
+
+    base = {}
+    with safe_open(demo / "inputs/models/gemma2/model.safetensors", "np") as f:
+        names = list(f.keys())
+    with safe_open(demo / "6-adapter/adapter_model.safetensors", "np") as f:
+        adapter = {k: f.get_tensor(k) for k in f.keys()}
+    config = json.loads((demo / "6-adapter/adapter_config.json").read_text())
+    assert config["peft_type"] == "LORA" and config["r"] == 8
+    assert all(np.isfinite(v).all() for v in adapter.values())
+    assert any(np.abs(v).max() > 0 for k, v in adapter.items() if "lora_B" in k), "nothing was trained"
+    with safe_open(demo / "7-merged/model.safetensors", "np") as f:
+        assert sorted(f.keys()) == sorted(names)
+    print(f"adapter: {len(adapter)} tensors, rank {config['r']}; merged: {len(names)} tensors")
+
+    for name in ("gemma2", "nllb"):
+        model = demo / "inputs/models" / name
+        tok = Tokenizer.from_file(str(model / "tokenizer.json"))
+        lines = [s for s in LINES if "\n" not in s]
+        out = subprocess.run([barka, "tokenize", "--model", str(model)], input="\n".join(lines) + "\n", capture_output=True, text=True, check=True)
+        got = [[int(i) for i in l.split(",") if i] for l in out.stdout.split("\n")[:len(lines)]]
+        want = [tok.encode(s).ids for s in lines]
+        for s, g, w in zip(lines, got, want):
+            assert g == w, (name, s, g, w)
+        print(f"{name}: {len(lines)} lines tokenized alike")
+
+
+if __name__ == "__main__":
+    main()
