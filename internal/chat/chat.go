@@ -5,7 +5,9 @@ package chat
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
+	"unicode"
 
 	"barka/internal/badinput"
 	"barka/internal/tokenizer"
@@ -22,7 +24,8 @@ type Template struct {
 	Name string
 	// bos begins every conversation; "" if the format has none.
 	bos string
-	// begin and end mark a turn; after follows end; header follows begin.
+	// begin and end mark a turn; after follows end; header, which llama3 has
+	// not, follows begin.
 	begin, end, after string
 	header            func(role string) string
 	// system handles system messages: refuse, or a default for conversations
@@ -30,6 +33,7 @@ type Template struct {
 	refuseSystem  bool
 	defaultSystem string
 	strict        bool // roles must alternate, user first
+	trim          bool // white space around contents goes
 	stop          []string
 }
 
@@ -39,6 +43,8 @@ func For(t *tokenizer.Tokenizer) (*Template, error) {
 	switch {
 	case jinja == "":
 		return nil, badinput.Errorf("the model has no chat template in tokenizer_config.json; use an instruction-tuned model, or --raw to give the prompt as it is")
+	case strings.Contains(jinja, "<think>"):
+		// Reasoning models rewrite earlier answers; none of ours do.
 	case strings.Contains(jinja, "<start_of_turn>"):
 		return gemma, nil
 	case strings.Contains(jinja, "<|start_header_id|>"):
@@ -47,19 +53,41 @@ func For(t *tokenizer.Tokenizer) (*Template, error) {
 		}
 		return llama3, nil
 	case strings.Contains(jinja, "<|im_start|>"):
-		c := *chatML
-		switch {
-		case strings.Contains(jinja, "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."):
-			c.defaultSystem = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
-		case strings.Contains(jinja, "You are a helpful assistant"):
-			c.defaultSystem = "You are a helpful assistant."
-			if strings.Contains(jinja, "You are a helpful assistant<|im_end|>") {
-				c.defaultSystem = "You are a helpful assistant"
-			}
-		}
-		return &c, nil
+		return chatMLOf(t, jinja), nil
 	}
-	return nil, badinput.Errorf("the model's chat template is none of the supported formats (Gemma 2, Llama 3, ChatML); use --raw to give the prompt as it is")
+	return nil, badinput.Errorf("the model's chat template is none of the supported formats (%s); use --raw to give the prompt as it is", supported)
+}
+
+const supported = "gemma, llama3, llama3.1, chatml"
+
+// Named returns a format by its name, for base models, whose tokenizers have
+// its tokens and no template: gemma, llama3, llama3.1 or chatml.
+func Named(name string) (*Template, error) {
+	for _, c := range []*Template{gemma, llama3, llama31, chatML} {
+		if c.Name == name {
+			return c, nil
+		}
+	}
+	return nil, badinput.Errorf("chat format %q is not one of %s", name, supported)
+}
+
+// ChatML templates differ in the system message they add where there is none,
+// in trimming, and in a token that begins the text.
+var (
+	chatMLSystem = regexp.MustCompile(`<\|im_start\|>system(?:\\n|\n)([^'"{}<]+)<\|im_end\|>`)
+	trimsContent = regexp.MustCompile(`content['"]?\]?\s*\|\s*trim`)
+)
+
+func chatMLOf(t *tokenizer.Tokenizer, jinja string) *Template {
+	c := *chatML
+	if m := chatMLSystem.FindStringSubmatch(jinja); m != nil {
+		c.defaultSystem = m[1]
+	}
+	c.trim = trimsContent.MatchString(jinja)
+	if strings.Contains(jinja, "bos_token") {
+		c.bos, _ = t.Token(t.Special().BOS)
+	}
+	return &c
 }
 
 var gemma = &Template{
@@ -70,21 +98,19 @@ var gemma = &Template{
 		}
 		return role + "\n"
 	},
-	refuseSystem: true, strict: true, stop: []string{"<end_of_turn>", "<eos>"},
+	refuseSystem: true, strict: true, trim: true, stop: []string{"<end_of_turn>", "<eos>"},
 }
-
-func llamaHeader(role string) string { return role }
 
 var llama3 = &Template{
 	Name: "llama3", bos: "<|begin_of_text|>", begin: "<|start_header_id|>", end: "<|eot_id|>",
-	header: llamaHeader, stop: []string{"<|eot_id|>", "<|end_of_text|>"},
+	trim: true, stop: []string{"<|eot_id|>", "<|end_of_text|>"},
 }
 
 // llama31 always has a system turn that names two dates; the template's own
 // fixed day is used, so that prompts do not change from day to day.
 var llama31 = &Template{
 	Name: "llama3.1", bos: "<|begin_of_text|>", begin: "<|start_header_id|>", end: "<|eot_id|>",
-	header: llamaHeader, stop: []string{"<|eot_id|>", "<|end_of_text|>", "<|eom_id|>"},
+	trim: true, stop: []string{"<|eot_id|>", "<|end_of_text|>", "<|eom_id|>"},
 	defaultSystem: llamaDates,
 }
 
@@ -120,11 +146,9 @@ func (c *Template) parts(messages []Message, generation bool) ([]part, error) {
 		ps = append(ps, c.open(m.Role)...)
 		last := &ps[len(ps)-1]
 		content := m.Content
-		if c.Name != "chatml" {
-			content = strings.TrimSpace(content)
-		}
-		if c.Name == "llama3.1" && m.Role == "system" {
-			content = m.Content // keeps the blank line after the dates
+		// The system message of llama3.1 keeps the blank line after the dates.
+		if c.trim && !(c.Name == "llama3.1" && m.Role == "system") {
+			content = strip(content)
 		}
 		last.text += content
 		last.trained = trained
@@ -137,6 +161,12 @@ func (c *Template) parts(messages []Message, generation bool) ([]part, error) {
 		ps = append(ps, c.open("assistant")...)
 	}
 	return ps, nil
+}
+
+// strip removes the white space that Python's str.strip does: Unicode's, and
+// the four information separators of ASCII.
+func strip(s string) string {
+	return strings.TrimFunc(s, func(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f })
 }
 
 // open begins a turn; its last part is text that the content continues.
@@ -171,7 +201,7 @@ func (c *Template) check(messages []Message) ([]Message, error) {
 	case c.Name == "llama3.1":
 		system := ""
 		if len(messages) > 0 && messages[0].Role == "system" {
-			system, messages = strings.TrimSpace(messages[0].Content), messages[1:]
+			system, messages = strip(messages[0].Content), messages[1:]
 		}
 		return append([]Message{{"system", llamaDates + system}}, messages...), nil
 	case c.defaultSystem != "" && (len(messages) == 0 || messages[0].Role != "system"):
@@ -213,8 +243,9 @@ func (c *Template) Encode(t *tokenizer.Tokenizer, messages []Message, generation
 			tokens, trained = append(tokens, id), append(trained, p.trained)
 			continue
 		}
-		ids := t.EncodeOptions(p.text, tokenizer.EncodeOptions{NoParseSpecial: true})
-		head := t.EncodeOptions(p.text[:p.head], tokenizer.EncodeOptions{NoParseSpecial: true})
+		o := tokenizer.EncodeOptions{NoParseSpecial: true, Inner: len(tokens) > 0}
+		ids := t.EncodeOptions(p.text, o)
+		head := t.EncodeOptions(p.text[:p.head], o)
 		own := 0 // tokens that lie wholly in the format's part
 		for own < len(head) && own < len(ids) && ids[own] == head[own] {
 			own++

@@ -53,6 +53,9 @@ type EncodeOptions struct {
 	// plain text, so that data cannot forge them. Other added tokens are
 	// still matched.
 	NoParseSpecial bool
+	// Inner says that the text continues another: a pre-tokenizer that marks
+	// the beginning of a text leaves it alone.
+	Inner bool
 }
 
 // Encode returns the ids of text, special strings in it parsed as tokens, as
@@ -72,7 +75,7 @@ func (t *Tokenizer) EncodeOptions(text string, o EncodeOptions) []int32 {
 	if o.AddSpecial && t.post != nil {
 		ids = append(ids, t.post.before...)
 	}
-	ids = t.encodeText(e, text, o.NoParseSpecial, ids)
+	ids = t.encodeText(e, text, o, ids)
 	if o.AddSpecial && t.post != nil {
 		ids = append(ids, t.post.after...)
 	}
@@ -81,8 +84,8 @@ func (t *Tokenizer) EncodeOptions(text string, o EncodeOptions) []int32 {
 
 // encodeText splits text at the added tokens, first those that match raw
 // text, then those that match normalized text, and encodes what lies between.
-func (t *Tokenizer) encodeText(e *encoder, text string, noSpecial bool, ids []int32) []int32 {
-	t.added.raw.split(text, noSpecial, func(part string, start int, id int32) {
+func (t *Tokenizer) encodeText(e *encoder, text string, o EncodeOptions, ids []int32) []int32 {
+	t.added.raw.split(text, o.NoParseSpecial, func(part string, start int, id int32) {
 		if id >= 0 {
 			ids = append(ids, id)
 			return
@@ -90,12 +93,12 @@ func (t *Tokenizer) encodeText(e *encoder, text string, noSpecial bool, ids []in
 		if t.norm != nil {
 			part = t.norm.normalize(part)
 		}
-		t.added.normalized.split(part, noSpecial, func(part string, inner int, id int32) {
+		t.added.normalized.split(part, o.NoParseSpecial, func(part string, inner int, id int32) {
 			if id >= 0 {
 				ids = append(ids, id)
 				return
 			}
-			pieces := append(e.pieces[0][:0], piece{part, start == 0 && inner == 0})
+			pieces := append(e.pieces[0][:0], piece{part, start == 0 && inner == 0 && !o.Inner})
 			e.pieces[0] = pieces
 			for i, p := range t.pre {
 				out := &e.pieces[(i+1)&1]
