@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestMain lets a test start this test binary as the program itself, so that
+// it can be killed.
+func TestMain(m *testing.M) {
+	if os.Getenv("BARKA_TEST_MAIN") == "1" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// program returns a command that runs barka as a process of its own.
+func program(args ...string) *exec.Cmd {
+	c := exec.Command(os.Args[0], args...)
+	c.Env = append(os.Environ(), "BARKA_TEST_MAIN=1")
+	return c
+}
+
+// TestDemoSurvivesKills kills the demonstration at ten random moments, goes on
+// each time, and compares with an uninterrupted run. What holds times of day
+// or speeds is compared without them.
+func TestDemoSurvivesKills(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("needs signals")
+	}
+	if testing.Short() {
+		t.Skip("runs the demonstration twice")
+	}
+	// One path for both runs, since provenance may name it.
+	root := t.TempDir()
+	out, kept := filepath.Join(root, "demo"), filepath.Join(root, "whole")
+	start := time.Now()
+	if text, err := program("demo", "--out", out, "--quiet").CombinedOutput(); err != nil {
+		t.Fatalf("uninterrupted run: %v\n%s", err, text)
+	}
+	whole := time.Since(start)
+	if err := os.Rename(out, kept); err != nil {
+		t.Fatal(err)
+	}
+
+	seed := uint64(time.Now().UnixNano())
+	rng := rand.New(rand.NewPCG(seed, 0))
+	t.Logf("seed %d; the whole takes %v", seed, whole)
+	killed := 0
+	for killed < 10 {
+		c := program("demo", "--out", out, "--quiet")
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(rng.Float64() * 0.35 * float64(whole)))
+		if err := c.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Wait() // the state of a killed process
+		killed++
+	}
+	if text, err := program("demo", "--out", out, "--quiet").CombinedOutput(); err != nil {
+		t.Fatalf("last run: %v\n%s", err, text)
+	}
+	compareRuns(t, kept, out)
+}
+
+// compareRuns fails the test where two runs of the demonstration differ.
+func compareRuns(t *testing.T, a, b string) {
+	t.Helper()
+	x, y := contents(t, a), contents(t, b)
+	names := map[string]bool{}
+	for n := range x {
+		names[n] = true
+	}
+	for n := range y {
+		names[n] = true
+	}
+	compared := 0
+	for n := range names {
+		p, inA := x[n]
+		q, inB := y[n]
+		switch {
+		case !inA || !inB:
+			t.Errorf("%s is in one run alone", n)
+		case !bytes.Equal(p, q):
+			t.Errorf("%s differs", n)
+		}
+		compared++
+	}
+	if compared < 30 {
+		t.Errorf("only %d files compared", compared)
+	}
+	t.Logf("%d files equal", compared)
+}
+
+// contents reads a run's files. Evaluation files carry the time of day in
+// their names and some fields; the newest of each kind stands for it, without
+// them. TensorBoard's events and the score journal hold times or an order of
+// work.
+func contents(t *testing.T, root string) map[string][]byte {
+	t.Helper()
+	out := map[string][]byte{}
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		if strings.Contains(rel, "tfevents") || strings.Contains(rel, string(filepath.Separator)+"cache"+string(filepath.Separator)) {
+			return nil
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if strings.Contains(rel, "-eval-") {
+			rel, data = timeless(t, rel, data)
+		}
+		out[rel] = data
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// timeOfDay is what evaluation puts into file names.
+var timeOfDay = regexp.MustCompile(`20\d\d-\d\d-\d\dT\d\d-\d\d-\d\d(\.\d+)?`)
+
+// timeless removes times from an evaluation file's name and content.
+func timeless(t *testing.T, name string, data []byte) (string, []byte) {
+	t.Helper()
+	name = timeOfDay.ReplaceAllString(filepath.ToSlash(name), "TIME")
+	if !strings.HasSuffix(name, ".json") {
+		return name, data
+	}
+	var v map[string]any
+	if json.Unmarshal(data, &v) != nil {
+		return name, data
+	}
+	if c, ok := v["config_general"].(map[string]any); ok {
+		for _, k := range []string{"start_time", "end_time", "total_evaluation_time_secondes"} {
+			delete(c, k)
+		}
+	}
+	clean, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name, clean
+}
