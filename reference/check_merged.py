@@ -4,6 +4,7 @@
 
 Both run in float32 on the lines of FILE, or on random ids. A merged bfloat16 model has its weights
 rounded once more, which the tolerance must allow for: by default 1e-3 of the largest logit, or 0.05.
+The weights themselves are compared with peft's merge in float32, rounded once to the stored type.
 """
 
 import argparse
@@ -20,6 +21,16 @@ def prompts(args, vocabulary):
     return [tok(line)["input_ids"] for line in open(args.text, encoding="utf-8") if line.strip()]
 
 
+def weights(args, stored):
+    """How many of the merged weights are not those of peft, rounded once, and how far they are off at most."""
+    model = peers.load(args.base, adapter=args.adapter).merge_and_unload()
+    want = {n: p.detach().to(stored).float() for n, p in model.named_parameters()}
+    got = {n: p.detach().float() for n, p in peers.AutoModelForCausalLM.from_pretrained(args.merged, dtype=stored).named_parameters()}
+    other = sum((want[n] != got[n]).sum().item() for n in want)
+    worst = max((want[n] - got[n]).abs().max().item() for n in want)
+    return f"{other} of {sum(p.numel() for p in want.values())} merged weights are not peft's to the bit, the worst off by {worst:.2g}"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("--base", "--adapter", "--merged"):
@@ -29,6 +40,7 @@ def main():
     args = parser.parse_args()
     peers.start()
     stored = peers.AutoModelForCausalLM.from_pretrained(args.merged, dtype="auto").dtype
+    print(weights(args, stored))
     base, adapted, merged = peers.load(args.base), peers.load(args.base, adapter=args.adapter), peers.load(args.merged)
     worst, effect, largest, agree, total = 0.0, 0.0, 0.0, 0, 0
     for ids in prompts(args, base.config.vocab_size):
