@@ -53,10 +53,15 @@ func (s *tokenText) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Load reads the tokenizer of a model directory: tokenizer.json, with
-// tokenizer_config.json for the marking tokens and the chat template; or,
-// where there is none, a SentencePiece model.
+// Load reads the tokenizer of a model directory: tokenizer.json; or, where
+// there is none, the SentencePiece model of a Llama, Gemma or NLLB model. The
+// files beside it give the marking tokens, the chat template, and what
+// transformers adds on its own.
 func Load(dir string) (*Tokenizer, error) {
+	c, err := readConfig(dir)
+	if err != nil {
+		return nil, err
+	}
 	path := filepath.Join(dir, "tokenizer.json")
 	data, err := os.ReadFile(path)
 	switch {
@@ -65,48 +70,81 @@ func Load(dir string) (*Tokenizer, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", dir, err)
 		}
-		return t, t.readConfig(dir)
+		t.configure(c)
+		return t, nil
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, badinput.Wrap(err)
 	}
 	for _, name := range []string{"tokenizer.model", "sentencepiece.bpe.model", "spiece.model"} {
-		data, err := os.ReadFile(filepath.Join(dir, name))
+		path := filepath.Join(dir, name)
+		data, err := os.ReadFile(path)
 		if err != nil {
 			continue
 		}
 		t, err := ParseSentencePiece(data)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", filepath.Join(dir, name), err)
+		if err == nil {
+			err = t.completeSentencePiece(c, name)
 		}
-		return t, t.readConfig(dir)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		t.configure(c)
+		return t, nil
 	}
 	return nil, badinput.Errorf("%s: no tokenizer found; expected tokenizer.json or a SentencePiece model", dir)
 }
 
-// readConfig reads tokenizer_config.json, which may be missing.
-func (t *Tokenizer) readConfig(dir string) error {
-	path := filepath.Join(dir, "tokenizer_config.json")
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+// configFile is tokenizer_config.json, with special_tokens_map.json below it
+// and chat_template.jinja above it.
+type configFile struct {
+	BOS          tokenText             `json:"bos_token"`
+	EOS          tokenText             `json:"eos_token"`
+	Pad          tokenText             `json:"pad_token"`
+	Unk          tokenText             `json:"unk_token"`
+	Mask         tokenText             `json:"mask_token"`
+	Additional   []tokenText           `json:"additional_special_tokens"`
+	Added        map[string]addedToken `json:"added_tokens_decoder"` // by id
+	AddBOS       *bool                 `json:"add_bos_token"`
+	AddEOS       *bool                 `json:"add_eos_token"`
+	ChatTemplate json.RawMessage       `json:"chat_template"`
+	CleanUp      bool                  `json:"clean_up_tokenization_spaces"`
+	Class        string                `json:"tokenizer_class"`
+}
+
+// readConfig reads the files beside the tokenizer; all may be missing.
+func readConfig(dir string) (configFile, error) {
+	var c configFile
+	for _, name := range []string{"special_tokens_map.json", "tokenizer_config.json"} {
+		path := filepath.Join(dir, name)
+		data, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return c, badinput.Wrap(err)
+		}
+		additional := c.Additional
+		if err := json.Unmarshal(data, &c); err != nil {
+			return c, badinput.Errorf("%s: %w", path, err)
+		}
+		if len(c.Additional) == 0 {
+			c.Additional = additional // null in the second file
+		}
 	}
-	if err != nil {
-		return badinput.Wrap(err)
+	text, err := os.ReadFile(filepath.Join(dir, "chat_template.jinja"))
+	if err == nil {
+		c.ChatTemplate, err = json.Marshal(string(text))
 	}
-	var c struct {
-		BOS          tokenText       `json:"bos_token"`
-		EOS          tokenText       `json:"eos_token"`
-		Pad          tokenText       `json:"pad_token"`
-		Unk          tokenText       `json:"unk_token"`
-		ChatTemplate json.RawMessage `json:"chat_template"`
-		CleanUp      *bool           `json:"clean_up_tokenization_spaces"`
-		Class        string          `json:"tokenizer_class"`
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return c, badinput.Wrap(err)
 	}
-	if err := json.Unmarshal(data, &c); err != nil {
-		return badinput.Errorf("%s: %w", path, err)
-	}
+	return c, nil
+}
+
+// configure applies the configuration files.
+func (t *Tokenizer) configure(c configFile) {
 	t.config.special = Special{t.lookup(c.BOS), t.lookup(c.EOS), t.lookup(c.Pad), t.lookup(c.Unk)}
-	t.config.cleanUp = c.CleanUp != nil && *c.CleanUp
+	t.config.cleanUp = c.CleanUp
 	t.config.class = c.Class
 	// One template, or a list of named ones of which "default" counts.
 	if json.Unmarshal(c.ChatTemplate, &t.config.chatTemplate) != nil {
@@ -119,7 +157,17 @@ func (t *Tokenizer) readConfig(dir string) error {
 			}
 		}
 	}
-	return nil
+	switch strings.TrimSuffix(c.Class, "Fast") {
+	case "LlamaTokenizer", "GemmaTokenizer":
+		// These classes replace the template of the file.
+		t.post = &template{}
+		if id := t.config.special.BOS; id >= 0 && (c.AddBOS == nil || *c.AddBOS) {
+			t.post.before = []int32{id}
+		}
+		if id := t.config.special.EOS; id >= 0 && c.AddEOS != nil && *c.AddEOS {
+			t.post.after = []int32{id}
+		}
+	}
 }
 
 func (t *Tokenizer) lookup(text tokenText) int32 {
