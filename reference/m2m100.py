@@ -14,6 +14,19 @@ SEED = 60
 CODE = 295  # stands for a language token
 
 
+def padded(model, sources, alone):
+    """The first case again as one padded batch: what batching changes in the reference itself."""
+    width = max(map(len, sources))
+    ids = torch.tensor([s + [1] * (width - len(s)) for s in sources])
+    beams, length = alone["beams"], alone["max_length"]
+    out = model.generate(ids, attention_mask=(ids != 1).long(), forced_bos_token_id=CODE, num_beams=beams, max_length=length,
+                         num_return_sequences=beams, do_sample=False, return_dict_in_generate=True, output_scores=True)
+    want = [h for o in alone["outputs"] for h in o]
+    changed = sum(ids.tolist()[:len(h["tokens"])] != h["tokens"] for ids, h in zip(out.sequences, want))
+    difference = max(abs(s.item() - h["score"]) for s, h in zip(out.sequences_scores, want))
+    return {"hypotheses": len(want), "changed": changed, "largest_score_difference": difference}
+
+
 def main():
     golden.start(SEED)
     cfg = M2M100Config(
@@ -62,6 +75,7 @@ def main():
         ended = sum(b[0]["tokens"][-1] == 2 for c in values["beams"] for b in c["outputs"])
         total = sum(len(c["outputs"]) for c in values["beams"])
         values["best_hypotheses_that_end"] = f"{ended} of {total}"
+        values["padded"] = padded(model, sources, values["beams"][0])
         # No forced language.
         out = model.generate(torch.tensor([sources[2]]), num_beams=5, max_length=20, forced_bos_token_id=None,
                              return_dict_in_generate=True, output_scores=True)
