@@ -172,45 +172,36 @@ func (b splitBy) spans(s string) []span {
 	return spans
 }
 
+// parts joins the spans of s as the behavior says.
 func (b splitBy) parts(s string) []string {
-	var out []string
-	var open bool // the last part may still grow
-	spans := b.spans(s)
-	switch b.behavior {
-	case "Removed":
-		for _, x := range spans {
-			if !x.match {
-				out = append(out, s[x.start:x.end])
+	var out []span
+	var before span
+	for i, x := range b.spans(s) {
+		join := false
+		switch b.behavior {
+		case "Removed":
+			if x.match {
+				continue
 			}
+		case "MergedWithPrevious":
+			join = i > 0 && x.match && !before.match
+		case "MergedWithNext":
+			join = i > 0 && !x.match && before.match
+		case "Contiguous":
+			join = i > 0 && x.match == before.match
 		}
-	case "MergedWithPrevious":
-		for _, x := range spans {
-			if x.match && open {
-				out[len(out)-1] += s[x.start:x.end]
-			} else {
-				out = append(out, s[x.start:x.end])
-			}
-			open = !x.match
+		if join {
+			out[len(out)-1].end = x.end
+		} else {
+			out = append(out, x)
 		}
-	case "MergedWithNext":
-		for _, x := range spans {
-			if !x.match && open {
-				out[len(out)-1] += s[x.start:x.end]
-			} else {
-				out = append(out, s[x.start:x.end])
-			}
-			open = x.match
-		}
-	case "Contiguous":
-		for i, x := range spans {
-			if i > 0 && spans[i-1].match == x.match {
-				out[len(out)-1] += s[x.start:x.end]
-			} else {
-				out = append(out, s[x.start:x.end])
-			}
-		}
+		before = x
 	}
-	return out
+	texts := make([]string, len(out))
+	for i, x := range out {
+		texts[i] = s[x.start:x.end]
+	}
+	return texts
 }
 
 // nextString, nextRegexp, nextScanner and nextRune find matches of a literal,

@@ -19,7 +19,6 @@ type spmVocab struct {
 	byteFallback bool
 	bytes        [256]int32
 	user         prefixes
-	longest      int // of inText, in bytes
 }
 
 func newSPMVocab(f *spmFile) (*spmVocab, error) {
@@ -59,9 +58,6 @@ func newSPMVocab(f *spmFile) (*spmVocab, error) {
 		case pieceNormal, pieceUnused:
 			v.inText[p.text] = id
 		}
-	}
-	for text := range v.inText {
-		v.longest = max(v.longest, len(text))
 	}
 	for _, l := range v.user.byFirst {
 		slices.SortFunc(l, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
@@ -139,7 +135,7 @@ type spmSymbol struct {
 // encodeWord keeps the pairs in e.heap, ordered by the place of their piece
 // in the order of scores.
 func (m *spmBPE) encodeWord(e *encoder, s string, ids []int32) []int32 {
-	var syms []spmSymbol
+	syms := e.spmSymbols[:0]
 	for i := 0; i < len(s); {
 		n := m.user.match(s[i:])
 		frozen := n > 0
@@ -154,8 +150,9 @@ func (m *spmBPE) encodeWord(e *encoder, s string, ids []int32) []int32 {
 		return ids
 	}
 	syms[len(syms)-1].next = -1
-	var agenda spmAgenda
-	split := map[string]int32{} // unused pieces that merges made: length of their left part
+	agenda := e.agenda[:0]
+	defer func() { e.spmSymbols, e.agenda = syms, agenda }()
+	var split map[string]int32 // unused pieces that merges made: length of their left part
 	offer := func(left, right int32) {
 		if left < 0 || right < 0 || syms[left].frozen || syms[right].frozen {
 			return
@@ -164,6 +161,9 @@ func (m *spmBPE) encodeWord(e *encoder, s string, ids []int32) []int32 {
 		if id, ok := m.inText[text]; ok {
 			agenda.push(spmPair{m.pieces[id].score, left, right, int32(len(text))})
 			if m.pieces[id].kind == pieceUnused {
+				if split == nil {
+					split = map[string]int32{}
+				}
 				split[text] = syms[left].end - syms[left].start
 			}
 		}
@@ -258,6 +258,7 @@ func (a *spmAgenda) pop() spmPair {
 // arithmetic: sums kept in single precision.
 type spmUnigram struct {
 	*spmVocab
+	trie              *trie // of the pieces that text can become
 	unkScore, highest float32
 }
 
@@ -268,7 +269,7 @@ func newSPMUnigram(v *spmVocab) *spmUnigram {
 			lowest, highest = min(lowest, p.score), max(highest, p.score)
 		}
 	}
-	return &spmUnigram{v, lowest - unkPenalty, highest}
+	return &spmUnigram{v, newTrie(v.inText), lowest - unkPenalty, highest}
 }
 
 func (m *spmUnigram) encode(e *encoder, s string, ids []int32) []int32 {
@@ -285,9 +286,12 @@ func (m *spmUnigram) encode(e *encoder, s string, ids []int32) []int32 {
 				*to = node{sum, int32(i), id}
 			}
 		}
-		for n := 1; n <= min(m.longest, len(s)-i); n++ {
-			id, ok := m.inText[s[i:i+n]]
-			if !ok || m.pieces[id].kind == pieceUnused {
+		for k, n := int32(0), 1; i+n <= len(s); n++ {
+			if k = m.trie.child(k, s[i+n-1]); k == 0 {
+				break
+			}
+			id := m.trie.nodes[k].value
+			if id < 0 || m.pieces[id].kind == pieceUnused {
 				continue
 			}
 			score := m.pieces[id].score

@@ -43,6 +43,9 @@ type encoder struct {
 	cache   wordCache
 	lattice []node
 	path    []int32
+
+	spmSymbols []spmSymbol
+	agenda     spmAgenda
 }
 
 // EncodeOptions vary encoding.

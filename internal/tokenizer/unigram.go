@@ -16,7 +16,7 @@ type unigram struct {
 	unkScore     float64
 	byteFallback bool
 	bytes        [256]int32
-	longest      int
+	trie         *trie
 }
 
 // node is the best way to reach a byte of the piece.
@@ -40,13 +40,13 @@ func newUnigram(pieces []string, scores []float64, unk int32) (*unigram, error) 
 	}
 	for i, p := range pieces {
 		m.vocab[p] = int32(i)
-		m.longest = max(m.longest, len(p))
 		lowest = min(lowest, scores[i])
 		if b, ok := byteToken(p); ok {
 			m.bytes[b] = int32(i)
 		}
 	}
 	m.unkScore = lowest - unkPenalty
+	m.trie = newTrie(m.vocab)
 	return m, nil
 }
 
@@ -95,9 +95,12 @@ func (m *unigram) encode(e *encoder, s string, ids []int32) []int32 {
 	for i := 0; i < len(s); {
 		_, size := utf8.DecodeRuneInString(s[i:])
 		single := false
-		for n := 1; n <= m.longest && i+n <= len(s); n++ {
-			id, ok := m.vocab[s[i:i+n]]
-			if !ok {
+		for k, n := int32(0), 1; i+n <= len(s); n++ {
+			if k = m.trie.child(k, s[i+n-1]); k == 0 {
+				break
+			}
+			id := m.trie.nodes[k].value
+			if id < 0 {
 				continue
 			}
 			single = single || n == size
