@@ -15,7 +15,7 @@ type answer struct {
 	Continue map[string]any `json:"continue"`
 	Query    struct {
 		Redirects       []struct{ From, To string } `json:"redirects"`
-		Pages           []apiPage                   `json:"pages"`
+		Pages           apiPages                    `json:"pages"`
 		CategoryMembers []struct {
 			NS    int    `json:"ns"`
 			Title string `json:"title"`
@@ -31,8 +31,8 @@ type apiPage struct {
 	ID        int64                      `json:"pageid"`
 	NS        int                        `json:"ns"`
 	Title     string                     `json:"title"`
-	Missing   bool                       `json:"missing"`
-	Invalid   bool                       `json:"invalid"`
+	Missing   present                    `json:"missing"`
+	Invalid   present                    `json:"invalid"`
 	Extract   *string                    `json:"extract"`
 	URL       string                     `json:"fullurl"`
 	PageProps map[string]json.RawMessage `json:"pageprops"`
@@ -44,6 +44,38 @@ type apiPage struct {
 		ID        int64  `json:"revid"`
 		Timestamp string `json:"timestamp"`
 	} `json:"revisions"`
+}
+
+// present is a flag in either of the API's spellings: true, or "" for a key
+// that is there.
+type present bool
+
+func (p *present) UnmarshalJSON(data []byte) error {
+	*p = string(data) != "false"
+	return nil
+}
+
+// apiPages is a list, or in the older format an object by page id.
+type apiPages []apiPage
+
+func (p *apiPages) UnmarshalJSON(data []byte) error {
+	if json.Unmarshal(data, (*[]apiPage)(p)) == nil {
+		return nil
+	}
+	var byID map[string]apiPage
+	if err := json.Unmarshal(data, &byID); err != nil {
+		return err
+	}
+	ids := make([]string, 0, len(byID))
+	for id := range byID {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	*p = (*p)[:0]
+	for _, id := range ids {
+		*p = append(*p, byID[id])
+	}
+	return nil
 }
 
 // follow asks and follows every continuation, handing each answer on.
@@ -100,7 +132,7 @@ func (c *Client) Extract(ctx context.Context, title string) (*Extract, error) {
 // merge adds what one answer of a continued query says.
 func (e *Extract) merge(p apiPage) {
 	e.ID, e.Namespace, e.Title = p.ID, p.NS, p.Title
-	e.Missing = e.Missing || p.Missing || p.Invalid
+	e.Missing = e.Missing || bool(p.Missing || p.Invalid)
 	if p.Extract != nil {
 		e.Text = *p.Extract
 	}

@@ -1,0 +1,176 @@
+package wiki
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"barka/internal/pipeline"
+)
+
+const dump = `<mediawiki version="0.11"><siteinfo><dbname>t</dbname><base>https://t.test/wiki/Main</base></siteinfo>
+<page><title>Coffee</title><ns>0</ns><id>1</id><revision><id>5</id><text>'''Coffee''' is a drink made of roasted beans, and it is drunk all over the world in the morning.
+== History ==
+Coffee came from [[Ethiopia]] to Arabia in the fifteenth century and went on to Europe.
+=== Arabia ===
+In Arabia it is drunk with cardamom from small cups without handles, and it is a sign of welcome.
+=== Short ===
+Tiny.
+== See also ==
+* [[Tea]], which is another drink that is drunk all over the world in the morning by many people.
+== Copy ==
+Coffee came from [[Ethiopia]] to Arabia in the fifteenth century and went on to Europe.
+</text></revision></page>
+<page><title>Talk:Coffee</title><ns>1</ns><id>2</id><revision><id>6</id><text>Not an article, though it is long enough to be taken for one by mistake.</text></revision></page>
+<page><title>Kahwa</title><ns>0</ns><id>3</id><redirect title="Coffee"/><revision><id>7</id><text>#REDIRECT [[Coffee]]</text></revision></page>
+</mediawiki>`
+
+func options(t *testing.T) Options {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "dump.xml")
+	if err := os.WriteFile(path, []byte(dump), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	o := Defaults()
+	o.Dump, o.MinChars = path, 20
+	return o
+}
+
+func rows(t *testing.T, dir string) []pipeline.Passage {
+	t.Helper()
+	var out []pipeline.Passage
+	for p, err := range pipeline.Rows[pipeline.Passage](context.Background(), dir) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+func sections(ps []pipeline.Passage) string {
+	var names []string
+	for _, p := range ps {
+		names = append(names, p.Title+"/"+p.Section)
+	}
+	return strings.Join(names, ", ")
+}
+
+func TestDump(t *testing.T) {
+	o, out := options(t), filepath.Join(t.TempDir(), "out")
+	m, err := Run(context.Background(), o, pipeline.IO{Out: out, Progress: pipeline.Silent})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ps := rows(t, out)
+	if got, want := sections(ps), "Coffee/, Coffee/History, Coffee/History > Arabia"; got != want {
+		t.Errorf("passages %s, want %s", got, want)
+	}
+	for reason, n := range map[string]int64{"rejected_redirect": 1, "rejected_too_short": 1, "rejected_skipped_heading": 1, "rejected_duplicate": 1, "pages": 1} {
+		if m.Counts[reason] != n {
+			t.Errorf("%s: %d, want %d (%v)", reason, m.Counts[reason], n, m.Counts)
+		}
+	}
+	p := ps[1]
+	if p.Revision != 5 || !strings.Contains(p.URL, "oldid=5") || !strings.Contains(p.Licence, "BY-SA") || p.Chars != int32(len([]rune(p.Text))) || strings.Contains(p.Text, "[[") {
+		t.Errorf("%+v", p)
+	}
+}
+
+func TestLeavesOnly(t *testing.T) {
+	o, out := options(t), filepath.Join(t.TempDir(), "out")
+	o.LeavesOnly = true
+	if _, err := Run(context.Background(), o, pipeline.IO{Out: out, Progress: pipeline.Silent}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := sections(rows(t, out)), "Coffee/History > Arabia, Coffee/Copy"; got != want {
+		t.Errorf("passages %s, want %s", got, want)
+	}
+}
+
+// TestAPI: redirects give one page, missing pages are counted, and a second
+// start asks nothing.
+func TestAPI(t *testing.T) {
+	asked := 0
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		q := r.URL.Query()
+		page := map[string]any{"pageid": 1, "ns": 0, "title": "Coffee", "fullurl": "https://t.test/wiki/Coffee",
+			"extract": "Coffee is a drink that is drunk in the morning.\n\n== Arabia ==\nIt is drunk with cardamom from small cups.", "revisions": []any{map[string]any{"revid": 8}}}
+		switch {
+		case q.Get("meta") == "siteinfo":
+			json.NewEncoder(w).Encode(map[string]any{"query": map[string]any{"rightsinfo": map[string]any{"text": "CC BY-SA 4.0", "url": "https://cc.test"}}})
+			return
+		case q.Get("titles") == "Nowhere":
+			page = map[string]any{"title": "Nowhere", "missing": true}
+		}
+		json.NewEncoder(w).Encode(map[string]any{"query": map[string]any{"pages": []any{page}}})
+	}))
+	defer s.Close()
+	o := Defaults()
+	o.API, o.Contact, o.Titles, o.MinChars = s.URL, "test@barka.test", []string{"Coffee", "Kahwa", "Nowhere"}, 20
+	out := filepath.Join(t.TempDir(), "out")
+	io := pipeline.IO{Out: out, Progress: pipeline.Silent}
+	m, err := Run(context.Background(), o, io)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ps := rows(t, out)
+	if got, want := sections(ps), "Coffee/, Coffee/Arabia"; got != want || ps[0].Licence != "CC BY-SA 4.0 https://cc.test" {
+		t.Errorf("passages %s (%s), want %s", got, ps[0].Licence, want)
+	}
+	if m.Counts["rejected_same_page"] != 1 || m.Counts["rejected_missing_page"] != 1 {
+		t.Errorf("counts %v", m.Counts)
+	}
+	before := asked
+	if _, err := Run(context.Background(), o, io); err != nil || asked != before {
+		t.Errorf("second start: %v, %d more requests", err, asked-before)
+	}
+}
+
+func TestValidate(t *testing.T) {
+	for _, change := range []func(*Options){
+		func(o *Options) { o.Dump = "" }, func(o *Options) { o.API = "https://x.test" }, func(o *Options) { o.MaxChars = 1 },
+		func(o *Options) { o.Categories = []string{"x"} }, func(o *Options) { o.LinkDepth = 2 }, func(o *Options) { o.Dataset = "" },
+	} {
+		o := options(t)
+		change(&o)
+		if o.Validate() == nil {
+			t.Errorf("accepted %+v", o)
+		}
+	}
+}
+
+// TestRealDump reports what a genuine dump gives.
+func TestRealDump(t *testing.T) {
+	path := filepath.Join("..", "..", "..", "..", "shared", "data", "wiki", "enwiki-pages-articles1-shortened.xml.bz2")
+	if _, err := os.Stat(path); err != nil {
+		t.Skip("the shared reference data is not here")
+	}
+	o, out := Defaults(), filepath.Join(t.TempDir(), "out")
+	o.Dump = path
+	m, err := Run(context.Background(), o, pipeline.IO{Out: out, Progress: pipeline.Silent})
+	if err != nil {
+		t.Fatal(err)
+	}
+	algeria := 0
+	for _, p := range rows(t, out) {
+		if p.Title == "Algeria" {
+			algeria++
+		}
+		for _, mark := range []string{"[[", "]]", "<ref", "'''"} {
+			if strings.Contains(p.Text, mark) {
+				t.Errorf("%s/%s: %q left", p.Title, p.Section, mark)
+			}
+		}
+	}
+	if algeria < 10 {
+		t.Errorf("%d passages of Algeria", algeria)
+	}
+	t.Logf("%d pages, %d passages, %d of Algeria; %v", m.Counts["pages"], m.Rows, algeria, m.Counts)
+}
