@@ -39,14 +39,17 @@ def plain(text):
 
 
 def passages():
-    """(title, section, text) of every lead and section with text."""
+    """(title, section, text) of every lead and section with text; a subsection is "Section > Subsection"."""
     ns = "{http://www.mediawiki.org/xml/export-0.11/}"
     for page in ElementTree.parse(DEMO / "data" / "pages.xml").getroot().iter(ns + "page"):
         text = page.find(ns + "revision").findtext(ns + "text")
         if text.startswith("#REDIRECT"):
             continue
-        parts = re.split(r"^=+ *(.*?) *=+$", plain(text), flags=re.M)
-        for section, body in zip([""] + parts[1::2], parts[0::2]):
+        parts = re.split(r"^(=+) *(.*?) *=+$", plain(text), flags=re.M)
+        parent = ""
+        for marks, heading, body in zip([""] + parts[1::3], [""] + parts[2::3], parts[0::3]):
+            section = f"{parent} > {heading}" if len(marks) > 2 else heading
+            parent = parent if len(marks) > 2 else heading
             if body.strip() and section not in ("See also", "References"):
                 yield page.findtext(ns + "title"), section, body.strip()
 
@@ -78,9 +81,11 @@ def render(name, title, passage, question="", conversation=""):
 
 
 def headline(rng, title, section):
+    """The title as synth writes it, or now and then otherwise."""
     if not section:
         return title
-    return rng.choice([f"{title}: {section}", f"{title}: {section}", title, f"{title} ({section})", f"{title} - {section}", f"{title} > {section}"])
+    last = section.split(" > ")[-1]
+    return rng.choice(4 * [f"{title}: {section}"] + [title, f"{title}: {last}", f"{title} ({last})", f"{title} > {section}"])
 
 
 def vary(rng, text):
@@ -91,7 +96,13 @@ def vary(rng, text):
 
 
 def conversation(rng, turns):
-    return "\n".join(f"User: {vary(rng, q)}\nAssistant: {vary(rng, a)}" for q, a in turns)
+    """Earlier turns, whose answers now and then lack their last sentence."""
+    lines = []
+    for q, a in turns:
+        if rng.random() < 0.2:
+            a = " ".join(sentences(a)[:-1]) or a
+        lines += [f"User: {vary(rng, q)}", f"Assistant: {vary(rng, a)}"]
+    return "\n".join(lines)
 
 
 def exchange(rng, title, section, body, asked):
@@ -99,7 +110,7 @@ def exchange(rng, title, section, body, asked):
     lines = sentences(body)
     turns = [(q, " ".join(lines[n] for n in numbers)) for q, numbers in asked]
     title, passage = headline(rng, title, section), vary(rng, body)
-    kind = rng.choice(["question", "question", "three", "answer", "answer", "answer", "followup", "followup_answer"])
+    kind = rng.choice(["question", "three"] + 2 * ["answer", "followup", "followup_answer"])
     if kind == "question":
         return render("question", title, passage), turns[0][0]
     if kind == "three":
@@ -120,18 +131,20 @@ def chat_example(tok, prompt, reply):
     return head + tail, [IGNORE] * len(head) + tail
 
 
-def gemma_batch(rng, tok, corpus, pairs, size):
-    """Mostly exchanges; every fourth batch is plain sentences of both languages."""
-    if rng.random() < 0.25:
-        ids = [tok(rng.choice(rng.choice(pairs)))["input_ids"][:96] + [tok.eos_token_id] for _ in range(2 * size)]
-        rows = [(i, i) for i in ids]
-    else:
-        rows = [chat_example(tok, *exchange(rng, *rng.choice(corpus))) for _ in range(size)]
-    width = max(len(i) for i, _ in rows)
-    ids = torch.tensor([i + [tok.pad_token_id] * (width - len(i)) for i, _ in rows])
-    labels = torch.tensor([l + [IGNORE] * (width - len(l)) for _, l in rows])
-    mask = torch.tensor([[1] * len(i) + [0] * (width - len(i)) for i, _ in rows])
-    return {"input_ids": ids, "labels": labels, "attention_mask": mask}
+def gemma_batches(rng, tok, corpus, pairs, size):
+    """Endlessly batches of replies, neighbours in length together; every ninth is plain sentences of both languages."""
+    while True:
+        rows = [chat_example(tok, *exchange(rng, *rng.choice(corpus))) for _ in range(8 * size)]
+        rows.sort(key=lambda r: len(r[0]))
+        batches = [rows[i:i + size] for i in range(0, len(rows), size)]
+        plain_ids = [tok(rng.choice(rng.choice(pairs)))["input_ids"][:96] + [tok.eos_token_id] for _ in range(2 * size)]
+        batches.append([(i, i) for i in plain_ids])
+        rng.shuffle(batches)
+        for batch in batches:
+            width = max(len(i) for i, _ in batch)
+            yield {"input_ids": torch.tensor([i + [tok.pad_token_id] * (width - len(i)) for i, _ in batch]),
+                   "labels": torch.tensor([l + [IGNORE] * (width - len(l)) for _, l in batch]),
+                   "attention_mask": torch.tensor([[1] * len(i) + [0] * (width - len(i)) for i, _ in batch])}
 
 
 def gemma2(args):
@@ -146,7 +159,8 @@ def gemma2(args):
     asked, rng = questions(), random.Random(args.seed)
     corpus = [(t, s, body, asked[t, s]) for t, s, body in passages()] if args.steps else []
     pairs = parallel(args.parallel) if args.steps else []
-    train(model, args, 3e-3, lambda: gemma_batch(rng, tok, corpus, pairs, 12))
+    batches = gemma_batches(rng, tok, corpus, pairs, 12)
+    train(model, args, 3e-3, lambda: next(batches))
     save(model, directory)
     if args.steps:
         gemma_check(directory, tok, corpus)

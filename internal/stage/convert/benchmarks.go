@@ -1,0 +1,256 @@
+package convert
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"barka/internal/pipeline"
+)
+
+// benchmark is a set of questions and the layouts it is published in.
+type benchmark struct {
+	items   func(r *row) []item
+	style   style
+	shuffle bool     // the right option always stands first
+	configs []string // directories of the hub's repository, the preferred one first
+	labels  bool     // labels may lie in a file of their own
+	text    bool     // .txt files hold a JSON object each
+	licence string
+	layouts string // for error messages
+}
+
+var benchmarks = map[string]benchmark{
+	"boolq": {items: boolq, configs: []string{"boolq"}, licence: "CC BY-SA 3.0",
+		layouts: "question, passage, answer (or label), and perhaps title"},
+	"race": {items: race, style: numbered, configs: []string{"all"}, text: true, licence: "RACE: non-commercial research only",
+		layouts: "article, question, options, answer (the hub's), or article, questions, options, answers (the archive's)"},
+	"copa": {items: copa, style: ordinal, configs: []string{"copa"}, licence: "BSD 2-Clause",
+		layouts: "premise, choice1, choice2, question, label"},
+	"hellaswag": {items: hellaswag, style: numbered, licence: "MIT",
+		layouts: "ctx (or ctx_a and ctx_b), endings, label"},
+	"sciq": {items: sciq, style: numbered, shuffle: true, licence: "CC BY-NC 3.0",
+		layouts: "question, correct_answer, distractor1, distractor2, distractor3, support"},
+	"arc-challenge": {items: arc, style: ordinal, configs: []string{"ARC-Challenge"}, licence: "CC BY-SA 4.0",
+		layouts: arcLayouts},
+	"arc-easy": {items: arc, style: ordinal, configs: []string{"ARC-Easy"}, licence: "CC BY-SA 4.0",
+		layouts: arcLayouts},
+	"openbookqa": {items: openbookqa, style: ordinal, configs: []string{"additional", "main"}, licence: "OpenBookQA: none stated",
+		layouts: "question_stem, choices{text,label}, answerKey, and perhaps fact1 (the hub's), or question{stem,choices[{text,label}]}, answerKey (the archive's)"},
+	"piqa": {items: piqa, style: ordinal, configs: []string{"plain_text"}, labels: true, licence: "PIQA: none stated",
+		layouts: "goal, sol1, sol2, and label (or a file of labels beside)"},
+	"gsm8k": {items: gsm8k, configs: []string{"main"}, licence: "MIT",
+		layouts: "question, answer"},
+	"alpaca": {items: alpaca,
+		layouts: "instruction, output, and perhaps input and system"},
+	"sharegpt": {items: sharegpt,
+		layouts: "conversations (a list of from, value), or messages (a list of role, content)"},
+}
+
+const arcLayouts = "question, choices{text,label}, answerKey (the hub's), or question{stem,choices[{text,label}]}, answerKey (the archive's)"
+
+// boolq: a passage and a question in lower case without a mark.
+func boolq(r *row) []item {
+	it := item{title: r.optional("title"), context: r.text("passage"), question: sentence(r.text("question"), "?"), ask: "Answer true or false."}
+	// SuperGLUE puts the title into the passage, before " -- ".
+	if title, rest, ok := strings.Cut(it.context, " -- "); ok && it.title == "" && len(title) < 100 {
+		it.title, it.context = title, rest
+	}
+	switch yes, ok := r.truth("answer", "label"); {
+	case ok && yes:
+		it.answer = "True, the answer is yes."
+	case ok:
+		it.answer = "False, the answer is no."
+	}
+	return []item{it}
+}
+
+// race: an article with a question (hub) or several (archive), answers A to D.
+func race(r *row) []item {
+	article := r.text("article")
+	if !r.has("questions") {
+		q, ask := stem(r.text("question"))
+		return []item{{context: article, question: q, ask: ask, options: r.texts("options"), gold: letter(r.text("answer"))}}
+	}
+	questions, answers, options := r.texts("questions"), r.texts("answers"), r.lists("options")
+	items := make([]item, len(questions))
+	for i := range questions {
+		items[i] = item{context: article, gold: -1}
+		items[i].question, items[i].ask = stem(questions[i])
+		if i < len(options) {
+			items[i].options = options[i]
+		}
+		if i < len(answers) {
+			items[i].gold = letter(answers[i])
+		}
+		if len(items[i].options) == 0 {
+			items[i].options = []string{""} // a question without options is refused, not one without need of them
+		}
+	}
+	return items
+}
+
+func letter(s string) int {
+	if len(s) == 1 && s[0] >= 'A' && s[0] <= 'J' {
+		return int(s[0] - 'A')
+	}
+	return -1
+}
+
+func copa(r *row) []item {
+	it := item{question: r.text("premise"), options: []string{r.text("choice1"), r.text("choice2")}, gold: r.index("label")}
+	switch kind := r.text("question"); kind {
+	case "cause":
+		it.ask = "What was the cause of this?"
+	case "effect":
+		it.ask = "What happened as a result?"
+	default:
+		it.question = "" // refused: neither cause nor effect
+	}
+	return []item{it}
+}
+
+// Marks that stand in the half of the set that comes from WikiHow.
+var (
+	wikiHowTitle = regexp.MustCompile(`([^.?!\s])\s*\[title\]\s*`)
+	wikiHowMarks = regexp.MustCompile(`\s*\[(?:header|substeps|step|title)\]\s*`)
+)
+
+func unmarked(s string) string {
+	return tidy(wikiHowMarks.ReplaceAllString(wikiHowTitle.ReplaceAllString(s, "$1. "), " "))
+}
+
+func hellaswag(r *row) []item {
+	context := ""
+	if r.has("ctx") {
+		context = r.text("ctx")
+	} else {
+		context = r.text("ctx_a") + " " + r.text("ctx_b")
+	}
+	it := item{question: continued(context), ask: "Which option continues this best?", options: r.texts("endings"), gold: r.index("label")}
+	for i, o := range it.options {
+		it.options[i] = strings.TrimLeft(unmarked(o), " ,")
+	}
+	return []item{it}
+}
+
+// continued marks that a text goes on.
+func continued(s string) string {
+	if s = unmarked(s); s == "" {
+		return ""
+	}
+	return s + " …"
+}
+
+func sciq(r *row) []item {
+	q, ask := stem(r.text("question"))
+	return []item{{context: r.text("support"), question: q, ask: ask, gold: 0,
+		options: []string{r.text("correct_answer"), r.text("distractor1"), r.text("distractor2"), r.text("distractor3")}}}
+}
+
+// arc reads both layouts of ARC; options are labelled A to E or 1 to 5.
+func arc(r *row) []item {
+	text, choices := "question", r
+	if q, ok := r.fields["question"].(map[string]any); ok {
+		choices = r.child(q)
+		text = "stem"
+	}
+	it := choice(choices, text)
+	it.gold = labelled(it.gold, choices.labels(), r.text("answerKey"))
+	r.err = firstError(r.err, choices.err)
+	return []item{it}
+}
+
+func openbookqa(r *row) []item {
+	text, choices := "question_stem", r
+	if q, ok := r.fields["question"].(map[string]any); ok {
+		choices = r.child(q)
+		text = "stem"
+	}
+	it := choice(choices, text)
+	it.gold = labelled(it.gold, choices.labels(), r.text("answerKey"))
+	it.reason = sentence(r.optional("fact1"), ".")
+	r.err = firstError(r.err, choices.err)
+	return []item{it}
+}
+
+func choice(r *row, text string) item {
+	it := item{options: r.choices(), gold: -1}
+	it.question, it.ask = stem(r.text(text))
+	if len(it.options) == 0 {
+		it.options = []string{""}
+	}
+	return it
+}
+
+// labelled finds the option that bears the label.
+func labelled(none int, labels []string, key string) int {
+	for i, l := range labels {
+		if l == key && key != "" {
+			return i
+		}
+	}
+	return none
+}
+
+func piqa(r *row) []item {
+	it := item{question: sentence(r.text("goal"), "."), options: []string{r.text("sol1"), r.text("sol2")}, gold: r.index("label")}
+	if !strings.HasSuffix(it.question, "?") {
+		it.ask = "Which option is the better way to do this?"
+	}
+	return []item{it}
+}
+
+// calculator notes and the final answer are GSM8K's own marks.
+var (
+	calculator  = regexp.MustCompile(`<<[^<>]*>>`)
+	finalAnswer = regexp.MustCompile(`(?s)\n*####\s*(\S.*?)\s*$`)
+)
+
+func gsm8k(r *row) []item {
+	answer := calculator.ReplaceAllString(r.text("answer"), "")
+	if final := finalAnswer.FindStringSubmatch(answer); final != nil {
+		answer = fmt.Sprintf("%s\nThe answer is %s.", strings.TrimSuffix(answer, final[0]), strings.TrimSuffix(final[1], "."))
+	} else {
+		answer = "" // refused: the solution has no result
+	}
+	return []item{{question: r.text("question"), answer: answer}}
+}
+
+// alpaca is the layout of instruction sets of many origins.
+func alpaca(r *row) []item {
+	instruction, output := r.text("instruction"), r.text("output")
+	if input := r.optional("input"); strings.TrimSpace(input) != "" {
+		instruction = strings.TrimSpace(instruction) + "\n\n" + input
+	}
+	var turns []pipeline.Message
+	if system := r.optional("system"); strings.TrimSpace(system) != "" {
+		turns = append(turns, pipeline.Message{Role: "system", Content: system})
+	}
+	return []item{{turns: append(turns, pipeline.Message{Role: "user", Content: instruction}, pipeline.Message{Role: "assistant", Content: output})}}
+}
+
+var shareGPTRoles = map[string]string{"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "model": "assistant", "chatgpt": "assistant", "system": "system"}
+
+// sharegpt is a conversation in either of its two spellings.
+func sharegpt(r *row) []item {
+	column, role, content := "conversations", "from", "value"
+	if r.has("messages") && !r.has(column) {
+		column, role, content = "messages", "role", "content"
+	}
+	var turns []pipeline.Message
+	for _, m := range r.maps(column) {
+		turn := r.child(m)
+		name := turn.text(role)
+		text := turn.text(content)
+		r.err = firstError(r.err, turn.err)
+		if known, ok := shareGPTRoles[name]; ok {
+			name = known
+		}
+		turns = append(turns, pipeline.Message{Role: name, Content: text})
+	}
+	if len(turns) == 0 {
+		turns = []pipeline.Message{{}}
+	}
+	return []item{{turns: turns}}
+}

@@ -1,0 +1,244 @@
+// Package convert turns the training sets of public benchmarks, in the layouts
+// in which they are published, into instructions. No language model takes
+// part: questions and options are laid out by fixed templates and the answers
+// are the sets' own, so that options stay whole, in order and word for word.
+package convert
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"barka/internal/badinput"
+	"barka/internal/pipeline"
+)
+
+// version changes when the same options would give another output.
+const version = 1
+
+// Options are everything that changes what convert writes.
+type Options struct {
+	// Benchmark says which set, and so which layouts, the input has.
+	Benchmark string `json:"benchmark"`
+	// Dataset names the rows; "" is the benchmark's name.
+	Dataset string `json:"dataset,omitempty"`
+	// Split is read where the input is a directory of several.
+	Split string `json:"split"`
+	// Answer is AnswerLabel or AnswerText.
+	Answer string `json:"answer"`
+	// Licence replaces the benchmark's own, for the rows.
+	Licence string `json:"licence,omitempty"`
+	// Limit, if positive, is the most rows written.
+	Limit int `json:"limit,omitempty"`
+}
+
+// Answers to multiple-choice questions.
+const (
+	AnswerLabel = "label" // names the option, then repeats its text
+	AnswerText  = "text"  // the option's text alone
+)
+
+// Defaults are the settings of the BARKA models.
+func Defaults() Options { return Options{Split: "train", Answer: AnswerLabel} }
+
+// Benchmarks lists the names that Options.Benchmark can have.
+func Benchmarks() []string {
+	var names []string
+	for name := range benchmarks {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Validate reports the first setting that makes no sense.
+func (o Options) Validate() error {
+	if _, ok := benchmarks[o.Benchmark]; !ok {
+		return badinput.Errorf("convert: benchmark %q is not known; those known: %s", o.Benchmark, strings.Join(Benchmarks(), ", "))
+	}
+	switch {
+	case splitWords[o.Split] == nil:
+		return badinput.Errorf("convert: split is %q, expected train, validation or test", o.Split)
+	case o.Answer != AnswerLabel && o.Answer != AnswerText:
+		return badinput.Errorf("convert: answer is %q, expected %s or %s", o.Answer, AnswerLabel, AnswerText)
+	case o.Limit < 0:
+		return badinput.Errorf("convert: limit is %d, expected 0 (all) or more", o.Limit)
+	}
+	return nil
+}
+
+// Run converts io.In["data"]: a file, or a directory in the layout of the
+// benchmark's own archive or of its repository on the hub. Where labels lie in
+// a file of their own (PIQA), that is io.In["labels"], by default the file of
+// that name beside the data.
+func Run(ctx context.Context, o Options, io pipeline.IO) (*pipeline.Manifest, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	b := benchmarks[o.Benchmark]
+	files, err := find(io.In["data"], b, o.Split)
+	if err != nil {
+		return nil, err
+	}
+	inputs, err := withLabels(io.In, b, files)
+	if err != nil {
+		return nil, err
+	}
+	if o.Dataset == "" {
+		o.Dataset = o.Benchmark
+	}
+	run, err := pipeline.Begin(io.Out, pipeline.Identity{Stage: "convert", Version: version, Options: o, Inputs: inputs, Seed: io.Seed}, io.Restart)
+	if err != nil {
+		return nil, err
+	}
+	defer run.Close()
+	if run.Done() {
+		return run.Manifest(), nil
+	}
+	w, err := pipeline.NewWriter[pipeline.Instruction](run)
+	if err != nil {
+		return nil, err
+	}
+	c := &converter{o: o, b: b, data: io.In["data"], seed: io.Seed, w: w, seen: map[string]bool{}}
+	if c.labels, err = readLabels(inputs["labels"]); err != nil {
+		return nil, err
+	}
+	progress := io.Progress
+	if progress == nil {
+		progress = pipeline.Silent
+	}
+	progress.Start("convert "+o.Benchmark, -1, "rows")
+	defer progress.Done()
+	if err := c.files(ctx, files, progress); err != nil {
+		return nil, err
+	}
+	if err := run.Finish(pipeline.Final{Counts: map[string]int64{"in": c.in}}); err != nil {
+		return nil, err
+	}
+	return run.Manifest(), nil
+}
+
+// converter writes the instructions of one run.
+type converter struct {
+	o      Options
+	b      benchmark
+	data   string
+	seed   int64
+	labels []string // PIQA's, one a row
+	w      *pipeline.Writer[pipeline.Instruction]
+	seen   map[string]bool
+	in     int64 // questions read: RACE has several a row
+	out    int
+}
+
+func (c *converter) files(ctx context.Context, files []string, progress pipeline.Progress) error {
+	rows := 0
+	for _, file := range files {
+		name := relative(c.data, file)
+		for r, err := range read(file, c.b) {
+			if err == nil {
+				r.place = name + strings.TrimPrefix(r.where, file)
+				err = ctx.Err()
+			}
+			if err == nil {
+				err = c.addLabel(r, rows)
+			}
+			if err == nil {
+				err = c.row(r)
+			}
+			if err != nil {
+				return err
+			}
+			rows++
+			progress.Add(1)
+			if c.o.Limit > 0 && c.out >= c.o.Limit {
+				return nil
+			}
+		}
+	}
+	if rows == 0 {
+		return badinput.Errorf("%s: no rows of %s", strings.Join(files, ", "), c.o.Benchmark)
+	}
+	if c.labels != nil && rows != len(c.labels) {
+		return badinput.Errorf("%s has %d rows, but there are %d labels: the two files are not of one split", strings.Join(files, ", "), rows, len(c.labels))
+	}
+	return nil
+}
+
+// relative is a file's name below the data: what the output holds must not
+// depend on where the data lie.
+func relative(data, file string) string {
+	rel, err := filepath.Rel(data, file)
+	if err != nil || rel == "." {
+		rel = filepath.Base(file)
+	}
+	return filepath.ToSlash(rel)
+}
+
+// addLabel gives a row its label from the separate file.
+func (c *converter) addLabel(r *row, i int) error {
+	if c.labels == nil {
+		return nil
+	}
+	if i >= len(c.labels) {
+		return badinput.Errorf("%s: there are only %d labels: the two files are not of one split", r.where, len(c.labels))
+	}
+	r.fields["label"] = c.labels[i]
+	return nil
+}
+
+// row writes the instructions of a row.
+func (c *converter) row(r *row) error {
+	items := c.b.items(r)
+	if r.err != nil {
+		return badinput.Errorf("%s: %w; columns there: %s; expected %s", r.where, r.err, r.columns(), c.b.layouts)
+	}
+	for i, it := range items {
+		if c.o.Limit > 0 && c.out >= c.o.Limit {
+			return nil
+		}
+		c.in++
+		out, reject := c.instruction(it)
+		if reject != nil {
+			if len(items) > 1 {
+				reject.Detail = fmt.Sprintf("question %d: %s", i+1, reject.Detail)
+			}
+			reject.Detail = strings.TrimSuffix(r.place+": "+reject.Detail, ": ")
+			if err := c.w.Reject(r.fields, *reject); err != nil {
+				return err
+			}
+			continue
+		}
+		c.out++
+		if err := c.w.Write(out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// instruction lays an item out, or says what is wrong with it.
+func (c *converter) instruction(it item) (pipeline.Instruction, *pipeline.Reject) {
+	it.tidy()
+	if reject := it.check(); reject != nil {
+		return pipeline.Instruction{}, reject
+	}
+	id := it.id(c.o.Benchmark)
+	if c.seen[id] {
+		return pipeline.Instruction{}, &pipeline.Reject{Reason: "duplicate", Detail: id}
+	}
+	c.seen[id] = true
+	if c.b.shuffle {
+		it.shuffle(pipeline.RecordSeed(c.seed, id, "convert"))
+	}
+	licence := c.b.licence
+	if c.o.Licence != "" {
+		licence = c.o.Licence
+	}
+	return pipeline.Instruction{
+		ID: id, Dataset: c.o.Dataset, Title: it.title, Licence: licence, Language: "eng_Latn",
+		Messages: it.messages(c.b.style, c.o.Answer),
+	}, nil
+}

@@ -1,0 +1,232 @@
+package convert
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"barka/internal/pipeline"
+)
+
+// item is one question with its answer, before it is laid out.
+type item struct {
+	title    string
+	context  string // what is read first; "" if nothing is
+	question string
+	ask      string   // added behind the question, on a line of its own
+	options  []string // none: answer is the reply
+	gold     int      // index into options; -1: not known
+	answer   string
+	reason   string // a sentence behind the answer
+	turns    []pipeline.Message
+}
+
+// style is how an option is named in the answer.
+type style int
+
+const (
+	numbered style = iota // "2) the text"
+	ordinal               // "The second option is correct:" and "2. the text"
+)
+
+var ordinals = []string{"first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"}
+
+// tidy cleans the texts: the sets have runs of blanks, blanks before full
+// stops where formatting was removed, and gaps of many lengths.
+func (it *item) tidy() {
+	it.title, it.context, it.question = tidy(it.title), tidy(it.context), tidy(it.question)
+	it.answer, it.reason = tidy(it.answer), tidy(it.reason)
+	for i, o := range it.options {
+		it.options[i] = strings.Join(strings.Fields(tidy(o)), " ")
+	}
+	for i := range it.turns {
+		it.turns[i].Content = strings.TrimSpace(it.turns[i].Content)
+	}
+}
+
+var (
+	blanks      = regexp.MustCompile(`[ \t\x{a0}]+`)
+	beforePoint = regexp.MustCompile(`([\p{L}\p{N}_"'’”)]) ([.,;?!])(\s|$)`)
+	gap         = regexp.MustCompile(`_(?: ?_)*`)
+	edges       = regexp.MustCompile(` *\n *`)
+	manyLines   = regexp.MustCompile(`\n{3,}`)
+)
+
+func tidy(s string) string {
+	s = strings.ReplaceAll(s, "\r\n", "\n")
+	s = blanks.ReplaceAllString(s, " ")
+	s = gaps(s)
+	s = beforePoint.ReplaceAllString(s, "$1$2$3")
+	s = edges.ReplaceAllString(s, "\n")
+	return strings.TrimSpace(manyLines.ReplaceAllString(s, "\n\n"))
+}
+
+// gaps gives all gaps one length; underscores inside words are none.
+func gaps(s string) string {
+	var b strings.Builder
+	end := 0
+	for _, at := range gap.FindAllStringIndex(s, -1) {
+		before, _ := utf8.DecodeLastRuneInString(s[:at[0]])
+		after, _ := utf8.DecodeRuneInString(s[at[1]:])
+		b.WriteString(s[end:at[0]])
+		if word(before) && word(after) {
+			b.WriteString(s[at[0]:at[1]])
+		} else {
+			b.WriteString("____")
+		}
+		end = at[1]
+	}
+	return b.String() + s[end:]
+}
+
+func word(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
+
+// check says why an item cannot be used.
+func (it *item) check() *pipeline.Reject {
+	if len(it.turns) > 0 {
+		return checkTurns(it.turns)
+	}
+	if it.question == "" {
+		return &pipeline.Reject{Reason: "empty_question"}
+	}
+	if len(it.options) == 0 {
+		if it.answer == "" {
+			return &pipeline.Reject{Reason: "empty_answer"}
+		}
+		return nil
+	}
+	if it.gold < 0 || it.gold >= len(it.options) {
+		return &pipeline.Reject{Reason: "no_label", Detail: fmt.Sprintf("label %d of %d options", it.gold, len(it.options))}
+	}
+	if len(it.options) < 2 || len(it.options) > len(ordinals) {
+		return &pipeline.Reject{Reason: "options", Detail: fmt.Sprintf("%d options", len(it.options))}
+	}
+	seen := map[string]bool{}
+	for i, o := range it.options {
+		if o == "" {
+			return &pipeline.Reject{Reason: "empty_option", Detail: fmt.Sprintf("option %d", i+1)}
+		}
+		if seen[o] {
+			return &pipeline.Reject{Reason: "equal_options", Detail: o}
+		}
+		seen[o] = true
+	}
+	return nil
+}
+
+func checkTurns(turns []pipeline.Message) *pipeline.Reject {
+	if turns[0].Role == "system" {
+		turns = turns[1:]
+	}
+	if len(turns) == 0 || len(turns)%2 == 1 {
+		return &pipeline.Reject{Reason: "no_answer", Detail: fmt.Sprintf("%d messages", len(turns))}
+	}
+	for i, m := range turns {
+		if want := []string{"user", "assistant"}[i%2]; m.Role != want {
+			return &pipeline.Reject{Reason: "role_order", Detail: fmt.Sprintf("message %d is of %q, expected %s", i+1, m.Role, want)}
+		}
+		if m.Content == "" {
+			return &pipeline.Reject{Reason: "empty_message", Detail: fmt.Sprintf("message %d", i+1)}
+		}
+	}
+	return nil
+}
+
+// id names the item by its content, so that a question has one id in whatever
+// layout its set was read.
+func (it *item) id(benchmark string) string {
+	parts := []string{"convert", benchmark, it.context, it.question, it.answer, fmt.Sprint(it.gold)}
+	for _, m := range it.turns {
+		parts = append(parts, m.Role, m.Content)
+	}
+	return pipeline.ContentID(append(parts, it.options...)...)
+}
+
+// shuffle puts the options into an order that the seed decides, for sets that
+// state the right one first.
+func (it *item) shuffle(seed int64) {
+	rng := rand.New(rand.NewPCG(uint64(seed), 0))
+	rng.Shuffle(len(it.options), func(i, j int) {
+		it.options[i], it.options[j] = it.options[j], it.options[i]
+		switch it.gold {
+		case i:
+			it.gold = j
+		case j:
+			it.gold = i
+		}
+	})
+}
+
+// messages lays the item out. Each option stands on a line of its own, and so
+// does its text in the answer: what translates line by line then words both
+// alike.
+func (it *item) messages(s style, answer string) []pipeline.Message {
+	if len(it.turns) > 0 {
+		return it.turns
+	}
+	var b strings.Builder
+	if it.context != "" {
+		fmt.Fprintf(&b, "« %s »\n\n", it.context)
+	}
+	b.WriteString(it.question)
+	if it.ask != "" {
+		b.WriteString("\n" + it.ask)
+	}
+	for i, o := range it.options {
+		fmt.Fprintf(&b, "\n%d. %s", i+1, o)
+	}
+	return []pipeline.Message{{Role: "user", Content: b.String()}, {Role: "assistant", Content: it.reply(s, answer)}}
+}
+
+func (it *item) reply(s style, answer string) string {
+	reply := it.answer
+	if len(it.options) > 0 {
+		text := it.options[it.gold]
+		switch {
+		case answer == AnswerText:
+			reply = text
+		case s == ordinal:
+			reply = fmt.Sprintf("The %s option is correct:\n%d. %s", ordinals[it.gold], it.gold+1, text)
+		default:
+			reply = fmt.Sprintf("%d) %s", it.gold+1, text)
+		}
+	}
+	if it.reason != "" && answer == AnswerLabel {
+		reply += "\n" + it.reason
+	}
+	return reply
+}
+
+// sentence gives a text a capital at its beginning and the mark at its end,
+// where they are missing.
+func sentence(s, mark string) string {
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return ""
+	}
+	if c := s[0]; c >= 'a' && c <= 'z' {
+		s = string(c-'a'+'A') + s[1:]
+	}
+	if strings.ContainsAny(s[len(s)-1:], ".?!") {
+		return s
+	}
+	return s + mark
+}
+
+// stem words what options are to be chosen for: a question, a text with a gap,
+// or the beginning of a sentence.
+func stem(s string) (question, ask string) {
+	s = tidy(s)
+	switch {
+	case s == "":
+		return "", ""
+	case strings.Contains(s, "____"):
+		return s, "Which option fills the gap?"
+	case strings.ContainsAny(s[len(s)-1:], "?.!:\"") || strings.HasSuffix(s, "”"):
+		return s, ""
+	}
+	return s + " …", "Which option completes the sentence?"
+}

@@ -1,0 +1,266 @@
+package convert
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"barka/internal/badinput"
+	"barka/internal/jsonl"
+	"barka/internal/parquet"
+)
+
+// splitWords are the names that splits go by in files and directories.
+var splitWords = map[string][]string{
+	"train": {"train"}, "validation": {"validation", "valid", "val", "dev"}, "test": {"test", "tests"},
+}
+
+// find lists the files to read, in order: path itself, or those below it that
+// belong to the split and, where the benchmark has several configurations, to
+// the preferred one.
+func find(path string, b benchmark, split string) ([]string, error) {
+	if path == "" {
+		return nil, badinput.Errorf("convert: no data named")
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, badinput.Wrap(err)
+	}
+	if !info.IsDir() {
+		if format(path, b) == "" {
+			return nil, badinput.Errorf("%s: a .parquet, .jsonl, .jsonl.gz, .jsonl.zst or .json file is expected", path)
+		}
+		return []string{path}, nil
+	}
+	var files, other []string // relative to path
+	err = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
+		name := d.Name()
+		if err != nil || p != path && (strings.HasPrefix(name, ".") || name == "__MACOSX") {
+			if d != nil && d.IsDir() && err == nil {
+				return fs.SkipDir
+			}
+			return err
+		}
+		rel, err := filepath.Rel(path, p)
+		switch {
+		case err != nil || d.IsDir() || format(name, b) == "":
+			return err
+		case inSplit(rel, split):
+			files = append(files, rel)
+		default:
+			other = append(other, rel)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, badinput.Wrap(err)
+	}
+	files = preferred(files, b)
+	if len(files) == 0 {
+		return nil, badinput.Errorf("%s: no file of the split %s (a name with %s in it); files there: %s",
+			path, split, strings.Join(splitWords[split], ", "), shorten(other))
+	}
+	for i, f := range files {
+		files[i] = filepath.Join(path, f)
+	}
+	return files, nil
+}
+
+// format is how a file is read, by its name; "" if it is not.
+func format(name string, b benchmark) string {
+	switch lower := strings.ToLower(name); {
+	case strings.HasSuffix(lower, ".parquet"):
+		return "parquet"
+	case jsonl.Has(name):
+		return "lines"
+	case strings.HasSuffix(lower, ".json"), b.text && strings.HasSuffix(lower, ".txt"):
+		return "json"
+	}
+	return ""
+}
+
+// inSplit looks for the split's name among the words of a path.
+func inSplit(rel, split string) bool {
+	words := strings.FieldsFunc(strings.ToLower(filepath.ToSlash(rel)), func(r rune) bool { return !(r >= 'a' && r <= 'z') })
+	for _, w := range splitWords[split] {
+		if slices.Contains(words, w) {
+			return true
+		}
+	}
+	return false
+}
+
+// preferred keeps the files of the first configuration that is there, and of
+// the best format where several hold the same.
+func preferred(files []string, b benchmark) []string {
+	keep := func(is func(string) bool) bool {
+		var kept []string
+		for _, f := range files {
+			if is(f) {
+				kept = append(kept, f)
+			}
+		}
+		if len(kept) > 0 {
+			files = kept
+		}
+		return len(kept) > 0
+	}
+	for _, config := range b.configs {
+		of := func(f string) bool {
+			return slices.ContainsFunc(strings.Split(filepath.ToSlash(f), "/"), func(dir string) bool { return strings.EqualFold(dir, config) })
+		}
+		if keep(of) {
+			break
+		}
+	}
+	for _, kind := range []string{"parquet", "lines", "json"} {
+		if keep(func(f string) bool { return format(f, b) == kind }) {
+			break
+		}
+	}
+	slices.Sort(files)
+	return files
+}
+
+func shorten(files []string) string {
+	switch n := len(files); {
+	case n == 0:
+		return "none"
+	case n > 8:
+		return strings.Join(files[:8], ", ") + fmt.Sprintf(" and %d more", n-8)
+	}
+	return strings.Join(files, ", ")
+}
+
+// withLabels adds the file of labels to the inputs: NAME-labels.lst beside
+// NAME.jsonl, as PIQA's archive has it.
+func withLabels(in map[string]string, b benchmark, files []string) (map[string]string, error) {
+	in = maps.Clone(in)
+	if in["labels"] != "" && !b.labels {
+		return nil, badinput.Errorf("convert: this benchmark has its labels in its rows; leave labels out")
+	}
+	if !b.labels || in["labels"] != "" || len(files) != 1 {
+		return in, nil
+	}
+	base, ok := strings.CutSuffix(files[0], ".jsonl")
+	if beside := base + "-labels.lst"; ok {
+		if _, err := os.Stat(beside); err == nil {
+			in["labels"] = beside
+		}
+	}
+	return in, nil
+}
+
+// readLabels reads a label a line; nil without a path.
+func readLabels(path string) ([]string, error) {
+	if path == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, badinput.Wrap(err)
+	}
+	labels := strings.Fields(string(data))
+	for i, l := range labels {
+		if _, err := strconv.Atoi(l); err != nil {
+			return nil, badinput.Errorf("%s: label %d is %q, expected a number", path, i+1, l)
+		}
+	}
+	if len(labels) == 0 {
+		return nil, badinput.Errorf("%s: no labels", path)
+	}
+	return labels, nil
+}
+
+// read yields a file's rows. It ends at the first error.
+func read(path string, b benchmark) iter.Seq2[*row, error] {
+	return func(yield func(*row, error) bool) {
+		switch format(path, b) {
+		case "parquet":
+			f, err := parquet.Open(path)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			defer f.Close()
+			n := 0
+			for fields, err := range f.Rows() {
+				n++
+				if !yield(&row{fields: fields, where: fmt.Sprintf("%s: row %d", path, n)}, err) || err != nil {
+					return
+				}
+			}
+		case "lines":
+			for line, err := range jsonl.Lines(path) {
+				r := &row{where: fmt.Sprintf("%s:%d", path, line.Number)}
+				if err == nil {
+					r.fields, err = object(line.Data, r.where)
+				}
+				if !yield(r, err) || err != nil {
+					return
+				}
+			}
+		default:
+			readJSON(path, yield)
+		}
+	}
+}
+
+func object(data []byte, where string) (map[string]any, error) {
+	var m map[string]any
+	if err := json.Unmarshal(data, &m); err != nil || m == nil {
+		return nil, badinput.Errorf("%s: a JSON object is expected (%v)", where, err)
+	}
+	return m, nil
+}
+
+// readJSON reads a file of one object, or of an array of them.
+func readJSON(path string, yield func(*row, error) bool) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		yield(nil, badinput.Wrap(err))
+		return
+	}
+	data = bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")))
+	if !bytes.HasPrefix(data, []byte("[")) {
+		fields, err := object(data, path)
+		yield(&row{fields: fields, where: path}, err)
+		return
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	if _, err := d.Token(); err != nil {
+		yield(nil, badinput.Errorf("%s: %w", path, err))
+		return
+	}
+	n := 0
+	for d.More() {
+		n++
+		r := &row{where: fmt.Sprintf("%s: element %d", path, n)}
+		var raw json.RawMessage
+		err := d.Decode(&raw)
+		if err == nil {
+			r.fields, err = object(raw, r.where)
+		} else {
+			err = badinput.Errorf("%s: %w", r.where, err)
+		}
+		if !yield(r, err) || err != nil {
+			return
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		yield(nil, badinput.Errorf("%s: after element %d: %w", path, n, err))
+	}
+}

@@ -1,0 +1,130 @@
+package conformance
+
+import (
+	"fmt"
+	"math"
+
+	"barka/internal/tensor"
+)
+
+// attend64 is attention in float64; lse is the log-sum-exp of each row's
+// scores.
+func attend64(q, k, v matrix, a tensor.Attention, l *tensor.Layout) (out, lse matrix) {
+	out, lse = zeros(q.rows, q.cols), zeros(q.rows, a.Heads)
+	for s := range l.Past {
+		for i := int(l.Starts[s]); i < int(l.Starts[s+1]); i++ {
+			position := int(l.Past[s]) + i - int(l.Starts[s])
+			for h := range a.Heads {
+				row(q, k, v, out, lse, a, l.Keys[s], i, h, position)
+			}
+		}
+	}
+	return out, lse
+}
+
+func row(q, k, v, out, lse matrix, a tensor.Attention, keys []int32, i, h, position int) {
+	g := h / (a.Heads / a.KVHeads)
+	scores := make([]float64, len(keys))
+	total := 0.0
+	for j, r := range keys {
+		if a.Causal && j > position || a.Window > 0 && j <= position-a.Window {
+			continue
+		}
+		dot := 0.0
+		for x := range a.HeadDim {
+			dot += q.at(i, h*a.HeadDim+x) * k.at(int(r), g*a.HeadDim+x)
+		}
+		dot *= float64(a.Scale)
+		if c := float64(a.Softcap); c > 0 {
+			dot = c * math.Tanh(dot/c)
+		}
+		scores[j] = math.Exp(dot)
+		total += scores[j]
+	}
+	lse.set(i, h, math.Log(total))
+	if total == 0 {
+		return
+	}
+	for j, r := range keys {
+		for x := range a.HeadDim {
+			at := h*a.HeadDim + x
+			out.set(i, at, out.at(i, at)+scores[j]/total*v.at(int(r), g*a.HeadDim+x))
+		}
+	}
+}
+
+// attentions are the shapes that were got wrong elsewhere.
+func attentions() []tensor.Attention {
+	var out []tensor.Attention
+	for _, heads := range [][2]int{{1, 1}, {4, 2}, {4, 1}} {
+		for _, width := range []int{4, 16} {
+			for _, cap := range []float32{0, 1.5} {
+				for _, window := range []int{0, 1, 4, 5} {
+					out = append(out, tensor.Attention{Heads: heads[0], KVHeads: heads[1], HeadDim: width, Scale: 0.4, Softcap: cap, Window: window, Causal: true})
+				}
+			}
+			out = append(out, tensor.Attention{Heads: heads[0], KVHeads: heads[1], HeadDim: width, Scale: 0.4})
+		}
+	}
+	return out
+}
+
+func attend(s *suite) {
+	l := tensor.Packed(1, 4, 0, 5, 6, 20)
+	rows := int(l.Starts[len(l.Starts)-1])
+	for _, a := range attentions() {
+		q, k, v := s.random(rows, a.Heads*a.HeadDim), s.random(rows, a.KVHeads*a.HeadDim), s.random(rows, a.KVHeads*a.HeadDim)
+		out, lse := s.dev.Alloc(rows, q.cols), s.dev.Alloc(rows, a.Heads)
+		s.dev.Attend(out, lse, s.put(q), s.put(k), s.put(v), a, &l)
+		want, wantLSE := attend64(q, k, v, a, &l)
+		s.near(fmt.Sprintf("%+v", a), out, want, 3)
+		s.near(fmt.Sprintf("%+v log-sum-exp", a), lse, wantLSE, 3)
+		s.dev.Attend(out, tensor.Tensor{}, s.put(q), s.put(k), s.put(v), a, &l)
+		s.near(fmt.Sprintf("%+v without log-sum-exp", a), out, want, 3)
+	}
+}
+
+// attendShared: sequences that share a prefix, beams with key lists of their
+// own, and a cache whose rows lie anywhere.
+func attendShared(s *suite) {
+	a := tensor.Attention{Heads: 4, KVHeads: 2, HeadDim: 8, Scale: 0.3, Softcap: 2, Window: 6, Causal: true}
+	const pool = 30
+	k, v := s.random(pool, 16), s.random(pool, 16)
+	l := tensor.Layout{
+		Starts: []int32{0, 2, 3, 4, 6}, Past: []int32{5, 7, 7, 0},
+		Keys: [][]int32{{9, 3, 27, 0, 4, 11, 12}, {9, 3, 27, 0, 4, 11, 12, 20}, {9, 3, 27, 0, 4, 11, 12, 21}, {29, 28}},
+	}
+	q := s.random(6, 32)
+	out := s.dev.Alloc(6, 32)
+	s.dev.Attend(out, tensor.Tensor{}, s.put(q), s.put(k), s.put(v), a, &l)
+	want, _ := attend64(q, k, v, a, &l)
+	s.near("shared", out, want, 3)
+
+	cross := tensor.Layout{Starts: []int32{0, 3, 6}, Past: []int32{0, 0}, Keys: [][]int32{{1, 2, 3, 4}, {29}}}
+	a.Causal, a.Window = false, 0
+	s.dev.Attend(out, tensor.Tensor{}, s.put(q), s.put(k), s.put(v), a, &cross)
+	want, _ = attend64(q, k, v, a, &cross)
+	s.near("cross", out, want, 3)
+}
+
+func attendBackward(s *suite) {
+	l := tensor.Packed(1, 5, 0, 7)
+	rows := 13
+	for _, a := range attentions() {
+		if a.HeadDim > 4 && a.Window > 1 {
+			continue // finite differences are slow
+		}
+		q, k, v := s.random(rows, a.Heads*a.HeadDim), s.random(rows, a.KVHeads*a.HeadDim), s.random(rows, a.KVHeads*a.HeadDim)
+		dout := s.random(rows, q.cols)
+		pq, pk, pv := s.put(q), s.put(k), s.put(v)
+		out, lse := s.dev.Alloc(rows, q.cols), s.dev.Alloc(rows, a.Heads)
+		s.dev.Attend(out, lse, pq, pk, pv, a, &l)
+		dq, dk, dv := s.dev.Alloc(rows, q.cols), s.dev.Alloc(rows, k.cols), s.dev.Alloc(rows, k.cols)
+		s.dev.AttendBackward(dq, dk, dv, s.put(dout), out, lse, pq, pk, pv, a, &l)
+		f := func(q, k, v matrix) matrix { y, _ := attend64(q, k, v, a, &l); return y }
+		what := fmt.Sprintf("%+v ", a)
+		s.gradient(what+"dq", dq, q, dout, func(q matrix) matrix { return f(q, k, v) })
+		s.gradient(what+"dk", dk, k, dout, func(k matrix) matrix { return f(q, k, v) })
+		s.gradient(what+"dv", dv, v, dout, func(v matrix) matrix { return f(q, k, v) })
+	}
+}

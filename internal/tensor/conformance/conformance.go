@@ -1,0 +1,272 @@
+// Package conformance tests any tensor.Device: every operation against plain
+// float64 arithmetic, every backward pass against finite differences of that
+// arithmetic, and the promise that a row's result does not depend on the rows
+// beside it.
+package conformance
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"barka/internal/dtype"
+	"barka/internal/tensor"
+)
+
+// Tolerance bounds errors relative to the size of what was summed: float32
+// rounding over a few hundred terms.
+const Tolerance = 2e-5
+
+// matrix is a float64 matrix, the reference's only type.
+type matrix struct {
+	rows, cols int
+	v          []float64
+}
+
+func (m matrix) at(i, j int) float64     { return m.v[i*m.cols+j] }
+func (m matrix) row(i int) []float64     { return m.v[i*m.cols : (i+1)*m.cols] }
+func zeros(rows, cols int) matrix        { return matrix{rows, cols, make([]float64, rows*cols)} }
+func (m matrix) clone() matrix           { return matrix{m.rows, m.cols, append([]float64(nil), m.v...)} }
+func (m matrix) set(i, j int, x float64) { m.v[i*m.cols+j] = x }
+
+// suite is one run over a device.
+type suite struct {
+	*testing.T
+	dev tensor.Device
+	rng *rand.Rand
+}
+
+// Run tests a device.
+func Run(t *testing.T, dev tensor.Device) {
+	for _, c := range []struct {
+		name string
+		f    func(*suite)
+	}{
+		{"MatMul", matMul}, {"MatMulT", matMulT}, {"GradWeight", gradWeight}, {"Pack", packing}, {"Embed", embed}, {"AddRows", addRows},
+		{"RMSNorm", rmsNorm}, {"LayerNorm", layerNorm}, {"Rotate", rotate}, {"SplitHeads", splitHeads},
+		{"Attend", attend}, {"AttendBackward", attendBackward}, {"AttendShared", attendShared},
+		{"Activate", activate}, {"Gate", gate}, {"Elementwise", elementwise}, {"Dropout", dropout}, {"GatherScatter", gatherScatter},
+		{"CrossEntropy", crossEntropy}, {"LogProbs", logProbs}, {"TopK", topK}, {"Optimiser", optimiser}, {"Invariance", invariance},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.f(&suite{t, dev, rand.New(rand.NewPCG(7, 7))}) })
+	}
+}
+
+// random returns a matrix of float32-exact normal values.
+func (s *suite) random(rows, cols int) matrix {
+	m := zeros(rows, cols)
+	for i := range m.v {
+		m.v[i] = float64(float32(s.rng.NormFloat64()))
+	}
+	return m
+}
+
+// put moves a matrix to the device, get brings one back.
+func (s *suite) put(m matrix) tensor.Tensor {
+	t := s.dev.Alloc(m.rows, m.cols)
+	s.dev.Upload(t, narrow(m.v))
+	return t
+}
+
+func narrow(v []float64) []float32 {
+	out := make([]float32, len(v))
+	for i, x := range v {
+		out[i] = float32(x)
+	}
+	return out
+}
+
+func (s *suite) get(t tensor.Tensor) matrix {
+	v := make([]float32, t.Len())
+	s.dev.Download(v, t)
+	m := zeros(t.Rows, t.Cols)
+	for i, x := range v {
+		m.v[i] = float64(x)
+	}
+	return m
+}
+
+// weight packs a matrix from checkpoint bytes.
+func (s *suite) weight(m matrix, dt dtype.DType) tensor.Weight {
+	s.Helper()
+	w, err := s.dev.Pack(tensor.Matrix{Rows: m.rows, Cols: m.cols, DType: dtype.F32, Bytes: dtype.Bytes(narrow(m.v))}, dt)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return w
+}
+
+// near compares with the reference; scale, if given, is the size of the terms
+// of each element's sum.
+func (s *suite) near(what string, got tensor.Tensor, want matrix, scale ...float64) {
+	s.Helper()
+	g := s.get(got)
+	if g.rows != want.rows || g.cols != want.cols {
+		s.Fatalf("%s: shape [%d %d], want [%d %d]", what, g.rows, g.cols, want.rows, want.cols)
+	}
+	size := 1.0
+	if len(scale) > 0 {
+		size = scale[0]
+	}
+	for i, w := range want.v {
+		if d := math.Abs(g.v[i] - w); !(d <= Tolerance*max(size, math.Abs(w))) {
+			s.Fatalf("%s: value (%d,%d) is %g, want %g", what, i/want.cols, i%want.cols, g.v[i], w)
+		}
+	}
+}
+
+// gradient checks an analytic gradient of Σ weight·f(x) against central
+// differences of the float64 reference f.
+func (s *suite) gradient(what string, got tensor.Tensor, x, weight matrix, f func(matrix) matrix) {
+	s.Helper()
+	const h = 1e-5
+	total := func(x matrix) float64 {
+		y, sum := f(x), 0.0
+		for i, w := range weight.v {
+			sum += w * y.v[i]
+		}
+		return sum
+	}
+	want := zeros(x.rows, x.cols)
+	probe := x.clone()
+	for i := range x.v {
+		probe.v[i] = x.v[i] + h
+		up := total(probe)
+		probe.v[i] = x.v[i] - h
+		want.v[i] = (up - total(probe)) / (2 * h)
+		probe.v[i] = x.v[i]
+	}
+	s.near(what, got, want, 3)
+}
+
+// product is x·wᵀ, each value rounded to bfloat16 first if asked for.
+func product(x, w matrix, bf16 bool) matrix {
+	y := zeros(x.rows, w.rows)
+	for i := range x.rows {
+		for j := range w.rows {
+			sum := 0.0
+			for k, v := range x.row(i) {
+				sum += round(v, bf16) * round(w.at(j, k), bf16)
+			}
+			y.set(i, j, sum)
+		}
+	}
+	return y
+}
+
+func round(v float64, bf16 bool) float64 {
+	if bf16 {
+		return float64(dtype.RoundBF16(float32(v)))
+	}
+	return v
+}
+
+func transpose(m matrix) matrix {
+	t := zeros(m.cols, m.rows)
+	for i := range m.rows {
+		for j := range m.cols {
+			t.set(j, i, m.at(i, j))
+		}
+	}
+	return t
+}
+
+func plus(a, b matrix) matrix {
+	c := a.clone()
+	for i := range c.v {
+		c.v[i] += b.v[i]
+	}
+	return c
+}
+
+// types are those that weights are packed as.
+var types = []dtype.DType{dtype.F32, dtype.BF16}
+
+// shapes are [T, N, K] around the tiles.
+var shapes = [][3]int{{1, 1, 1}, {1, 33, 64}, {3, 32, 31}, {7, 64, 48}, {13, 95, 70}, {40, 130, 33}}
+
+func matMul(s *suite) {
+	for _, shape := range shapes {
+		for _, dt := range types {
+			x, w, b, y0 := s.random(shape[0], shape[2]), s.random(shape[1], shape[2]), s.random(1, shape[1]), s.random(shape[0], shape[1])
+			want := product(x, w, dt == dtype.BF16)
+			pw, px := s.weight(w, dt), s.put(x)
+			what := fmt.Sprintf("%v %s", shape, dt)
+			y := s.put(y0)
+			s.dev.MatMul(y, px, pw, tensor.Tensor{}, false)
+			s.near(what, y, want, 10)
+			s.dev.Upload(y, narrow(y0.v))
+			s.dev.MatMul(y, px, pw, tensor.Tensor{}, true)
+			s.near(what+" accumulated", y, plus(want, y0), 10)
+			biased := want.clone()
+			for i := range biased.rows {
+				for j := range biased.cols {
+					biased.set(i, j, biased.at(i, j)+b.at(0, j))
+				}
+			}
+			s.dev.MatMul(y, px, pw, s.put(b), false)
+			s.near(what+" with bias", y, biased, 10)
+			if n, k := pw.Dims(); n != shape[1] || k != shape[2] || pw.DType() != dt || pw.Bytes() <= 0 {
+				s.Errorf("%s: weight says %d %d %s %d", what, n, k, pw.DType(), pw.Bytes())
+			}
+		}
+	}
+}
+
+func matMulT(s *suite) {
+	for _, shape := range shapes {
+		for _, dt := range types {
+			dy, w, dx0 := s.random(shape[0], shape[1]), s.random(shape[1], shape[2]), s.random(shape[0], shape[2])
+			want := product(dy, transpose(w), dt == dtype.BF16)
+			dx := s.put(dx0)
+			s.dev.MatMulT(dx, s.put(dy), s.weight(w, dt), true)
+			s.near(fmt.Sprintf("%v %s accumulated", shape, dt), dx, plus(want, dx0), 12)
+			s.dev.MatMulT(dx, s.put(dy), s.weight(w, dt), false)
+			s.near(fmt.Sprintf("%v %s", shape, dt), dx, want, 12)
+		}
+	}
+}
+
+func gradWeight(s *suite) {
+	for _, shape := range shapes {
+		dy, x, dw0 := s.random(shape[0], shape[1]), s.random(shape[0], shape[2]), s.random(shape[1], shape[2])
+		dw := s.put(dw0)
+		s.dev.GradWeight(dw, s.put(dy), s.put(x))
+		s.near(fmt.Sprint(shape), dw, plus(product(transpose(dy), transpose(x), false), dw0), 8)
+	}
+}
+
+// packing: every stored type, values that are not finite, and repacking.
+func packing(s *suite) {
+	x, w := s.random(5, 37), s.random(40, 37)
+	for _, stored := range []dtype.DType{dtype.F32, dtype.BF16, dtype.F16} {
+		m := tensor.Matrix{Rows: 40, Cols: 37, DType: stored, Bytes: dtype.Narrow(stored, narrow(w.v))}
+		back := make([]float32, len(w.v))
+		dtype.Widen(back, stored, m.Bytes)
+		exact := zeros(40, 37)
+		for i, v := range back {
+			exact.v[i] = float64(v)
+		}
+		pw, err := s.dev.Pack(m, dtype.F32)
+		if err != nil {
+			s.Fatal(err)
+		}
+		y := s.dev.Alloc(5, 40)
+		s.dev.MatMul(y, s.put(x), pw, tensor.Tensor{}, false)
+		s.near(string(stored), y, product(x, exact, false), 10)
+	}
+	for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1))} {
+		v := narrow(w.v)
+		v[100] = bad
+		if _, err := s.dev.Pack(tensor.Matrix{Rows: 40, Cols: 37, DType: dtype.F32, Bytes: dtype.Bytes(v)}, dtype.F32); err == nil {
+			s.Errorf("%g was packed", bad)
+		}
+	}
+	a, b := s.random(6, 37), s.random(6, 37)
+	pw := s.dev.PackTensor(s.put(a))
+	s.dev.Repack(pw, s.put(b))
+	y := s.dev.Alloc(5, 6)
+	s.dev.MatMul(y, s.put(x), pw, tensor.Tensor{}, false)
+	s.near("repacked", y, product(x, b, false), 10)
+}

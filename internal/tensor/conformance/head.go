@@ -1,0 +1,164 @@
+package conformance
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"barka/internal/dtype"
+	"barka/internal/tensor"
+)
+
+// logSoftmax is that of capped logits h·wᵀ.
+func logSoftmax(h, w matrix, cap float64) matrix {
+	y := product(h, w, false)
+	for i := range y.rows {
+		total := 0.0
+		for j, v := range y.row(i) {
+			if cap > 0 {
+				v = cap * math.Tanh(v/cap)
+			}
+			y.set(i, j, v)
+			total += math.Exp(v)
+		}
+		for j := range y.cols {
+			y.set(i, j, y.at(i, j)-math.Log(total))
+		}
+	}
+	return y
+}
+
+func crossEntropy(s *suite) {
+	for _, cap := range []float32{0, 2} {
+		for _, vocab := range []int{7, 65} {
+			h, w := s.random(9, 12), s.random(vocab, 12)
+			targets := make([]int32, 9)
+			for i := range targets {
+				targets[i] = int32(s.rng.IntN(vocab))
+			}
+			loss := func(h matrix) matrix {
+				p, y := logSoftmax(h, w, float64(cap)), zeros(9, 1)
+				for i, t := range targets {
+					y.set(i, 0, -p.at(i, int(t)))
+				}
+				return y
+			}
+			what := fmt.Sprintf("cap %g, vocabulary %d", cap, vocab)
+			nll, dh := make([]float32, 9), s.dev.Alloc(9, 12)
+			s.dev.CrossEntropy(nll, dh, s.put(h), s.weight(w, dtype.F32), targets, cap, 0.5)
+			for i, want := range loss(h).v {
+				if math.Abs(float64(nll[i])-want) > Tolerance*max(1, want) {
+					s.Errorf("%s: loss %d is %g, want %g", what, i, nll[i], want)
+				}
+			}
+			half := zeros(9, 1)
+			for i := range half.v {
+				half.v[i] = 0.5
+			}
+			s.gradient(what, dh, h, half, loss)
+			again := make([]float32, 9)
+			s.dev.CrossEntropy(again, tensor.Tensor{}, s.put(h), s.weight(w, dtype.F32), targets, cap, 0)
+			if !slices.Equal(nll, again) {
+				s.Errorf("%s: losses differ without a gradient", what)
+			}
+		}
+	}
+}
+
+func logProbs(s *suite) {
+	h, w := s.random(6, 12), s.random(40, 12)
+	p := logSoftmax(h, w, 3)
+	targets := []int32{0, 39, 5, 5, 17, 2}
+	for i := range 3 { // some of them the most likely
+		best := 0
+		for j, v := range p.row(i) {
+			if v > p.at(i, best) {
+				best = j
+			}
+		}
+		targets[i] = int32(best)
+	}
+	logp, greedy := make([]float32, 6), make([]bool, 6)
+	s.dev.LogProbs(logp, greedy, s.put(h), s.weight(w, dtype.F32), targets, 3)
+	for i, t := range targets {
+		if math.Abs(float64(logp[i])-p.at(i, int(t))) > 1e-4 {
+			s.Errorf("row %d: %g, want %g", i, logp[i], p.at(i, int(t)))
+		}
+		if want := p.at(i, int(t)) == slices.Max(p.row(i)); greedy[i] != want {
+			s.Errorf("row %d: greedy %v, want %v", i, greedy[i], want)
+		}
+	}
+}
+
+func topK(s *suite) {
+	h, w := s.random(5, 12), s.random(50, 12)
+	copy(w.row(30), w.row(10)) // two equal tokens: the lower comes first
+	p := logSoftmax(h, w, 0)
+	banned := [][]int32{nil, {3, 10}, nil, {0}, nil}
+	for _, bans := range [][][]int32{nil, banned} {
+		for _, k := range []int{1, 7, 50, 60} {
+			got := s.dev.TopK(s.put(h), s.weight(w, dtype.F32), k, 0, bans)
+			for i := range 5 {
+				var order []int32
+				for t := range int32(50) {
+					if bans == nil || !slices.Contains(bans[i], t) {
+						order = append(order, t)
+					}
+				}
+				slices.SortStableFunc(order, func(a, b int32) int { return cmp.Compare(p.at(i, int(b)), p.at(i, int(a))) })
+				n := min(k, len(order))
+				tokens := got[i].Tokens[:min(n, len(got[i].Tokens))]
+				if !slices.Equal(tokens, order[:n]) {
+					s.Fatalf("k %d, row %d: tokens %v, want %v", k, i, tokens, order[:n])
+				}
+				for j, t := range tokens {
+					if math.Abs(float64(got[i].LogP[j])-p.at(i, int(t))) > 1e-4 {
+						s.Fatalf("k %d, row %d: log-probability %d is %g, want %g", k, i, j, got[i].LogP[j], p.at(i, int(t)))
+					}
+				}
+			}
+		}
+	}
+}
+
+// invariance: rows give the same bits alone and among others, through the
+// operations that sum over more than a row's own values.
+func invariance(s *suite) {
+	const rows, in, outputs = 29, 70, 130
+	x, dy, w := s.random(rows, in), s.random(rows, outputs), s.random(outputs, in)
+	for _, dt := range types {
+		pw := s.weight(w, dt)
+		whole, wholeT := s.dev.Alloc(rows, outputs), s.dev.Alloc(rows, in)
+		s.dev.MatMul(whole, s.put(x), pw, tensor.Tensor{}, false)
+		s.dev.MatMulT(wholeT, s.put(dy), pw, false)
+		top := s.dev.TopK(s.put(x), pw, 5, 0, nil)
+		for i := range rows {
+			one, oneT := s.dev.Alloc(1, outputs), s.dev.Alloc(1, in)
+			px := s.put(matrix{1, in, x.row(i)})
+			s.dev.MatMul(one, px, pw, tensor.Tensor{}, false)
+			s.dev.MatMulT(oneT, s.put(matrix{1, outputs, dy.row(i)}), pw, false)
+			if !slices.Equal(s.get(one).v, s.get(whole).row(i)) || !slices.Equal(s.get(oneT).v, s.get(wholeT).row(i)) {
+				s.Fatalf("%s: row %d differs alone", dt, i)
+			}
+			if c := s.dev.TopK(px, pw, 5, 0, nil)[0]; !slices.Equal(c.Tokens, top[i].Tokens) || !slices.Equal(c.LogP, top[i].LogP) {
+				s.Fatalf("%s: best tokens of row %d differ alone", dt, i)
+			}
+		}
+	}
+	a := tensor.Attention{Heads: 4, KVHeads: 2, HeadDim: 16, Scale: 0.25, Softcap: 5, Window: 9, Causal: true}
+	l := tensor.Packed(3, 20, 6)
+	q, k, v := s.random(rows, 64), s.random(rows, 32), s.random(rows, 32)
+	whole := s.dev.Alloc(rows, 64)
+	s.dev.Attend(whole, tensor.Tensor{}, s.put(q), s.put(k), s.put(v), a, &l)
+	for n := range l.Past {
+		lo, hi := int(l.Starts[n]), int(l.Starts[n+1])
+		part := func(m matrix) tensor.Tensor { return s.put(matrix{hi - lo, m.cols, m.v[lo*m.cols : hi*m.cols]}) }
+		alone := tensor.Packed(hi - lo)
+		out := s.dev.Alloc(hi-lo, 64)
+		s.dev.Attend(out, tensor.Tensor{}, part(q), part(k), part(v), a, &alone)
+		if !slices.Equal(s.get(out).v, s.get(whole).v[lo*64:hi*64]) {
+			s.Fatalf("sequence %d attends differently alone", n)
+		}
+	}
+}
