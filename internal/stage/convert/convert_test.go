@@ -222,7 +222,7 @@ func TestLayoutErrors(t *testing.T) {
 func TestFind(t *testing.T) {
 	dir := t.TempDir()
 	for _, f := range []string{".cache/train.jsonl", "__MACOSX/train.jsonl", "README.md", "data/train-00001-of-00002.parquet", "data/train-00000-of-00002.parquet",
-		"data/validation-00000-of-00001.parquet", "train.jsonl", "main/test-00000-of-00001.parquet"} {
+		"data/validation-00000-of-00001.parquet", "train.jsonl", "main/test-00000-of-00001.parquet", "train-dev.zip/train-dev/dev.parquet"} {
 		path := filepath.Join(dir, f)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
@@ -233,7 +233,7 @@ func TestFind(t *testing.T) {
 	}
 	for split, want := range map[string][]string{
 		"train":      {"data/train-00000-of-00002.parquet", "data/train-00001-of-00002.parquet"},
-		"validation": {"data/validation-00000-of-00001.parquet"},
+		"validation": {"data/validation-00000-of-00001.parquet", "train-dev.zip/train-dev/dev.parquet"},
 		"test":       {"main/test-00000-of-00001.parquet"},
 	} {
 		got, err := find(dir, benchmarks["gsm8k"], split)

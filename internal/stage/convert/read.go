@@ -89,12 +89,21 @@ func format(name string, b benchmark) string {
 	return ""
 }
 
-// inSplit looks for the split's name among the words of a path.
+// inSplit looks for the names of splits among the words of a path: the last
+// part that names exactly one split decides, since archives are called
+// train-dev.
 func inSplit(rel, split string) bool {
-	words := strings.FieldsFunc(strings.ToLower(filepath.ToSlash(rel)), func(r rune) bool { return !(r >= 'a' && r <= 'z') })
-	for _, w := range splitWords[split] {
-		if slices.Contains(words, w) {
-			return true
+	parts := strings.Split(strings.ToLower(filepath.ToSlash(rel)), "/")
+	for _, part := range slices.Backward(parts) {
+		words := strings.FieldsFunc(part, func(r rune) bool { return !(r >= 'a' && r <= 'z') })
+		var named []string
+		for s, names := range splitWords {
+			if slices.ContainsFunc(names, func(n string) bool { return slices.Contains(words, n) }) {
+				named = append(named, s)
+			}
+		}
+		if len(named) == 1 {
+			return named[0] == split
 		}
 	}
 	return false
