@@ -34,6 +34,7 @@ func realTokenizer(t testing.TB, name string) *Tokenizer {
 	t.Helper()
 	var data []byte
 	var err error
+	parse := Parse
 	switch name {
 	case "gemma":
 		data, err = os.ReadFile(shared(t, "gemma2", "tokenizer.json.gz"))
@@ -47,13 +48,16 @@ func realTokenizer(t testing.TB, name string) *Tokenizer {
 		data, err = os.ReadFile(shared(t, "gpt-neox", "20B_tokenizer.json"))
 	case "llama2":
 		data, err = os.ReadFile(shared(t, "llama2", "tokenizer.json"))
+	case "llama2-model":
+		data, err = os.ReadFile(shared(t, "llama2", "tokenizer.model"))
+		parse = ParseSentencePiece
 	case "llama32":
 		data = llama3JSON(t, shared(t, "llama3.2"))
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	tok, err := Parse(data)
+	tok, err := parse(data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,6 +115,7 @@ func TestGoldenIDs(t *testing.T) {
 	for _, c := range []struct{ tokenizer, file string }{
 		{"gemma", "spm_%s_tokens_gemma.txt"}, {"gpt_neox", "hf_%s_tokens_gpt_neox.txt"},
 		{"llama2", "hf_%s_tokens_llama2.txt"}, {"llama32", "hf_%s_tokens_llama32.txt"}, {"llama32", "hf_%s_tokens_llama33.txt"},
+		{"llama2-model", "spm_%s_tokens_llama2.txt"},
 	} {
 		tok := realTokenizer(t, c.tokenizer)
 		for _, set := range []string{"small", "mixed"} {

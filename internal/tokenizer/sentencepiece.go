@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -48,6 +49,9 @@ type spmFile struct {
 // pieces in a text are plain text, and no beginning or end tokens are added
 // (Load, which sees the files beside the model, does both).
 func ParseSentencePiece(data []byte) (*Tokenizer, error) {
+	if bytes.HasPrefix(data, []byte("IQ== 0\n")) {
+		return nil, badinput.Errorf("this is a vocabulary of tiktoken, as Llama 3's original release has; use the tokenizer.json of the Hugging Face release")
+	}
 	f := spmFile{kind: typeUnigram, unkSurface: " ⁇ ", dummyPrefix: true, trimSpaces: true, escapeSpaces: true}
 	if err := f.read(data); err != nil {
 		return nil, badinput.Errorf("sentencepiece model: %w", err)

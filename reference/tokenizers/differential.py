@@ -8,6 +8,7 @@ for the drawn cases is taken from the files named by --text.
 """
 
 import argparse
+import base64
 import gzip
 import json
 import os
@@ -47,6 +48,13 @@ def llama3(folder):
     return json.dumps(doc)
 
 
+def nllb(path):
+    """The NLLB layout with the full character map of a SentencePiece model."""
+    doc = layouts.nllb_charsmap()
+    doc["normalizer"]["normalizers"][0]["precompiled_charsmap"] = base64.b64encode(layouts.charsmap(path.read_bytes())).decode()
+    return json.dumps(doc)
+
+
 def read(path):
     """Returns the text of a tokenizer.json, or the bytes of a SentencePiece model."""
     if path.is_dir():
@@ -77,6 +85,10 @@ def main():
         d = pathlib.Path(d)
         for path in a.tokenizer or found():
             data = read(path)
+            if path.name == "test_sentencepiece_bpe.model":
+                full = nllb(path)
+                (d / "nllb-full-charsmap.json").write_text(full, encoding="utf-8")
+                cases.write(d / "nllb-full-charsmap.jsonl.gz", layouts.provenance(a.cases), cases.record(Tokenizer.from_str(full), a.cases, a.seed, text))
             if isinstance(data, bytes):
                 (d / f"{name(path)}.model").write_bytes(data)
                 sp = sentencepiece.SentencePieceProcessor(model_proto=data)
