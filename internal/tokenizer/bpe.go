@@ -1,8 +1,10 @@
 package tokenizer
 
 import (
-	"errors"
 	"fmt"
+	"runtime"
+	"slices"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -37,13 +39,16 @@ type merge struct{ rank, at, id int32 }
 
 const spaceMark = "▁"
 
-// newBPE makes a model without merges: addMerge gives it those.
+// maxID bounds what a broken file can make us allocate.
+const maxID = 1 << 22
+
+// newBPE makes a model without merges: setMerges gives it those.
 func newBPE(vocab map[string]int32, unk, prefix, suffix string) (*bpe, error) {
 	m := &bpe{vocab: vocab, unk: -1, prefix: prefix, suffix: suffix}
 	size := int32(0)
 	for tok, id := range vocab {
-		if id < 0 || id > 1<<26 {
-			return nil, fmt.Errorf("model.vocab: token %q has id %d", tok, id)
+		if id < 0 || id > maxID {
+			return nil, fmt.Errorf("model.vocab: token %q has id %d, expected 0 to %d", tok, id, maxID)
 		}
 		size = max(size, id+1)
 	}
@@ -76,19 +81,66 @@ func idOr(vocab map[string]int32, token string) int32 {
 	return -1
 }
 
-var errNoToken = errors.New("one of the two tokens, or their merge, is not in model.vocab")
+// mergeTexts holds the pairs of a file in the order of their ranks: the two
+// texts of pair i follow each other in text, up to mid[i] and end[i].
+type mergeTexts struct {
+	text     []byte
+	mid, end []int
+}
 
-// addMerge adds the merge of the next rank; scratch holds the joined text.
-func (m *bpe) addMerge(rank int, a, b, scratch []byte) ([]byte, error) {
-	left, okA := m.vocab[string(a)]
-	right, okB := m.vocab[string(b)]
-	scratch = append(append(scratch[:0], a...), b[min(len(m.prefix), len(b)):]...)
-	joined, okC := m.vocab[string(scratch)]
-	if !okA || !okB || !okC {
-		return scratch, errNoToken
+func (p *mergeTexts) add(a, b []byte) {
+	p.text = append(p.text, a...)
+	p.mid = append(p.mid, len(p.text))
+	p.text = append(p.text, b...)
+	p.end = append(p.end, len(p.text))
+}
+
+// setMerges looks up the tokens of all pairs, the slow part of loading, on
+// every processor. A pair with an unknown token is an error.
+func (m *bpe) setMerges(p *mergeTexts) error {
+	slots := make([]pairSlot, len(p.end))
+	workers := runtime.GOMAXPROCS(0)
+	bad := make([]int, workers) // of each: the first pair with an unknown token, plus 1
+	var wait sync.WaitGroup
+	for w := range workers {
+		wait.Go(func() {
+			for i := len(slots) * w / workers; i < len(slots)*(w+1)/workers; i++ {
+				a, b := p.pair(i)
+				joined := p.text[p.mid[i]-len(a) : p.end[i]]
+				if m.prefix != "" {
+					joined = slices.Concat(a, b[min(len(m.prefix), len(b)):])
+				}
+				left, okA := m.vocab[string(a)]
+				right, okB := m.vocab[string(b)]
+				id, okC := m.vocab[string(joined)]
+				if !(okA && okB && okC) {
+					bad[w] = i + 1
+					return
+				}
+				slots[i] = pairSlot{left, right, merged{int32(i), id}}
+			}
+		})
 	}
-	m.pairs.set(left, right, merged{int32(rank), joined})
-	return scratch, nil
+	wait.Wait()
+	for _, i := range bad {
+		if i > 0 {
+			a, b := p.pair(i - 1)
+			return fmt.Errorf("model.merges[%d]: %q and %q: one of them, or the two joined, is not in model.vocab", i-1, a, b)
+		}
+	}
+	m.pairs = newPairTable(len(slots))
+	for _, s := range slots {
+		m.pairs.set(s.a, s.b, s.merged)
+	}
+	return nil
+}
+
+func (p *mergeTexts) pair(i int) (a, b []byte) {
+	start := 0
+	if i > 0 {
+		start = p.end[i-1]
+	}
+	return p.text[start:p.mid[i]], p.text[p.mid[i]:p.end[i]]
 }
 
 // useBytes makes the model take plain bytes where its vocabulary spells them

@@ -43,8 +43,8 @@ func (t *Tokenizer) completeSentencePiece(c configFile, file string) error {
 			special(s, id, known)
 		}
 		for key, a := range c.Added {
-			id, err := strconv.ParseInt(key, 10, 26)
-			if err != nil || id < 0 {
+			id, err := strconv.ParseInt(key, 10, 32)
+			if err != nil || id < 0 || id > maxID {
 				return badinput.Errorf("tokenizer_config.json: added_tokens_decoder: key %q is no token id", key)
 			}
 			a.ID, a.Normalized = int32(id), false

@@ -196,6 +196,7 @@ func TestErrors(t *testing.T) {
 		`{"pre_tokenizer":{"type":"Metaspace","replacement":"_","prepend_scheme":"odd"},` + bpe + `}`:         `prepend_scheme "odd"`,
 		`{"post_processor":{"type":"RobertaProcessing"},` + bpe + `}`:                                         `post_processor: type "RobertaProcessing"`,
 		`{"post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"x"}}]},` + bpe + `}`: `token "x"`,
+		`{"added_tokens":[{"id":-2,"content":"<s>"}],` + bpe + `}`:                                            "added_tokens[0]",
 		`{"decoder":{"type":"WordPiece"},` + bpe + `}`:                                                        `decoder: type "WordPiece"`,
 	} {
 		_, err := Parse([]byte(text))

@@ -40,6 +40,11 @@ func Parse(data []byte) (*Tokenizer, error) {
 	if t.dec, err = parseDecoder(f.Decoder, "decoder"); err != nil {
 		return nil, err
 	}
+	for i, a := range f.AddedTokens {
+		if a.ID < 0 || a.ID > maxID {
+			return nil, badinput.Errorf("tokenizer.json: added_tokens[%d] %q has id %d, expected 0 to %d", i, a.Content, a.ID, maxID)
+		}
+	}
 	t.useBytes()
 	t.added = newAddedTokens(f.AddedTokens, t.norm)
 	if t.post, err = t.parsePost(f.PostProcessor, "post_processor"); err != nil {
@@ -367,6 +372,11 @@ func (t *Tokenizer) parsePost(raw json.RawMessage, at string) (*template, error)
 				tok, ok := n.SpecialTokens[s.SpecialToken.ID]
 				if !ok {
 					return nil, badinput.Errorf("tokenizer.json: %s: template token %q is not in special_tokens", at, s.SpecialToken.ID)
+				}
+				for _, id := range tok.IDs {
+					if id < 0 || id > maxID {
+						return nil, badinput.Errorf("tokenizer.json: %s: special token %q has id %d, expected 0 to %d", at, s.SpecialToken.ID, id, maxID)
+					}
 				}
 				if seen {
 					out.after = append(out.after, tok.IDs...)

@@ -60,12 +60,11 @@ func parseBPE(raw json.RawMessage, vocab, merges []byte) (model, error) {
 	}
 	m.fuseUnk, m.byteFallback, m.ignoreMerges = n.FuseUnk, n.ByteFallback, n.IgnoreMerges
 	// Every merge has a comma after it or within it.
-	m.pairs = newPairTable(bytes.Count(merges, []byte{','}) + 1)
-	var scratch []byte
-	err = readMerges(merges, func(i int, a, b []byte) error {
-		scratch, err = m.addMerge(i, a, b, scratch)
-		return err
-	})
+	count := bytes.Count(merges, []byte{','}) + 1
+	texts := mergeTexts{make([]byte, 0, len(merges)), make([]int, 0, count), make([]int, 0, count)}
+	if err = readMerges(merges, texts.add); err == nil {
+		err = m.setMerges(&texts)
+	}
 	if err != nil {
 		return nil, badinput.Errorf("tokenizer.json: %w", err)
 	}

@@ -80,7 +80,7 @@ func readVocab(data []byte) (map[string]int32, error) {
 }
 
 // readMerges reads ["a b", …] or [["a", "b"], …] and calls f for each.
-func readMerges(data []byte, f func(i int, a, b []byte) error) error {
+func readMerges(data []byte, f func(a, b []byte)) error {
 	s := scan{data: data}
 	i := 0
 	var failed error
@@ -113,10 +113,7 @@ func readMerges(data []byte, f func(i int, a, b []byte) error) error {
 			}
 			pair = [2][]byte{a, b}
 		}
-		if failed = f(i, pair[0], pair[1]); failed != nil {
-			failed = fmt.Errorf("model.merges[%d]: %q and %q: %w", i, pair[0], pair[1], failed)
-			return false
-		}
+		f(pair[0], pair[1])
 		i++
 		return true
 	})
