@@ -92,6 +92,19 @@ func Parse(data []byte) (*Recipe, error) {
 	}
 	r := &Recipe{Seed: 42, Language: "arb_Arab", Merge: true, Models: Models{Generator: Generator{Concurrency: 8}}}
 	r.defaults(blocks)
+	// A block without settings is there with its defaults, not null.
+	var given map[string]json.RawMessage
+	if err := json.Unmarshal(text, &given); err != nil {
+		return nil, badinput.Errorf("%w", err)
+	}
+	for key, value := range given {
+		if string(value) == "null" {
+			delete(given, key)
+		}
+	}
+	if text, err = json.Marshal(given); err != nil {
+		return nil, err
+	}
 	if err := json.Unmarshal(text, r); err != nil {
 		return nil, badinput.Errorf("%w", err)
 	}

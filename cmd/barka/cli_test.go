@@ -1,0 +1,246 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"barka/internal/demo"
+)
+
+// result is what a command left behind.
+type result struct {
+	code     int
+	out, err string
+}
+
+// barka runs a command in this process.
+func barka(t *testing.T, stdin string, args ...string) result {
+	t.Helper()
+	var out, err bytes.Buffer
+	code := run(context.Background(), args, strings.NewReader(stdin), &out, &err)
+	return result{code, out.String(), err.String()}
+}
+
+// ok runs a command that must succeed and returns its output.
+func ok(t *testing.T, stdin string, args ...string) string {
+	t.Helper()
+	r := barka(t, stdin, args...)
+	if r.code != exitDone {
+		t.Fatalf("barka %s: exit code %d\n%s", strings.Join(args, " "), r.code, r.err)
+	}
+	return r.out
+}
+
+// inputs extracts the demonstration's models and data.
+func inputs(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if _, err := demo.Extract(dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestEveryVerbHasHelpWithAnExample(t *testing.T) {
+	help := ok(t, "", "--help")
+	for _, verb := range []string{"demo", "run", "wiki", "synth", "filter", "mix", "translate", "train", "merge", "eval", "report", "generate", "score", "tokenize"} {
+		if !strings.Contains(help, verb) {
+			t.Errorf("%s is not in the help", verb)
+		}
+		if text := ok(t, "", verb, "--help"); !strings.Contains(text, "barka "+verb) || !strings.Contains(text, "Example") {
+			t.Errorf("%s: the help has no example", verb)
+		}
+	}
+	if !strings.Contains(ok(t, ""), "barka demo") {
+		t.Error("barka alone does not say how to begin")
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	dir := inputs(t)
+	model := filepath.Join(dir, "models", "gemma2")
+	broken := filepath.Join(t.TempDir(), "broken.jsonl")
+	if err := os.WriteFile(broken, []byte("{\"id\":\"1\"}\n{oops\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "out")
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"nonsense"}, exitUsage, "nonsense"},
+		{[]string{"generate", "--prompt", "x"}, exitUsage, "--model"},
+		{[]string{"tokenize", "--model", "/no/such/dir"}, exitBadInput, "no such directory"},
+		{[]string{"tokenize", "--model", "google/not-in-the-cache"}, exitBadInput, "hf download"},
+		{[]string{"generate", "--model", filepath.Join(dir, "models", "nllb"), "--prompt", "x"}, exitBadInput, "encoder-decoder"},
+		{[]string{"generate", "--model", model, "--prompt", "x", "--dtype", "f64"}, exitBadInput, "f64"},
+		{[]string{"translate", "--model", filepath.Join(dir, "models", "nllb"), "--to", "ar_AR"}, exitBadInput, "arb_Arab"},
+		{[]string{"translate", "--model", filepath.Join(dir, "models", "nllb"), "--in", broken}, exitUsage, "--out"},
+		{[]string{"filter", "--in", broken, "--out", out}, exitBadInput, "line 2"},
+		{[]string{"filter", "--in", "/no/such", "--out", out}, exitBadInput, "/no/such"},
+		{[]string{"train", "--model", model, "--data", broken, "--out", out}, exitBadInput, "broken.jsonl"},
+		{[]string{"train", "--model", model, "--data", broken, "--out", out, "--lr=-1"}, exitBadInput, "lr"},
+		{[]string{"eval", "--model", model}, exitBadInput, "--data"},
+		{[]string{"eval", "--model", model, "--data", dir, "--tasks", "acvaa"}, exitBadInput, "acva"},
+		{[]string{"eval", "--data", dir}, exitUsage, "--model"},
+		{[]string{"wiki", "--out", out}, exitBadInput, "dump"},
+		{[]string{"synth", "--in", broken, "--out", out, "--model", "m", "--endpoint", "nowhere"}, exitBadInput, "http://"},
+		{[]string{"merge", "--model", model, "--adapter", dir, "--out", out}, exitBadInput, "adapter"},
+	} {
+		r := barka(t, "", c.args...)
+		if r.code != c.code || !strings.Contains(r.err, c.want) {
+			t.Errorf("barka %s: exit code %d, %q; expected %d and %q", strings.Join(c.args, " "), r.code, r.err, c.code, c.want)
+		}
+		if strings.Contains(r.err, "goroutine") {
+			t.Errorf("barka %s: panicked", strings.Join(c.args, " "))
+		}
+	}
+}
+
+func TestTokenizeThereAndBack(t *testing.T) {
+	model := filepath.Join(inputs(t), "models", "gemma2")
+	text := "Coffee came to Arabia.\nالقهوة العربية"
+	ids := ok(t, text+"\n", "tokenize", "--model", model)
+	lines := strings.Split(strings.TrimSpace(ids), "\n")
+	if len(lines) != 2 || !strings.HasPrefix(lines[0], "2,") {
+		t.Fatalf("ids %q", ids)
+	}
+	if back := ok(t, ids, "tokenize", "--model", model, "--decode", "--no-special"); strings.TrimSpace(back) != text {
+		t.Errorf("back: %q", back)
+	}
+	whole := ok(t, text, "tokenize", "--model", model, "--whole", "--no-special")
+	if strings.Count(whole, "\n") != 1 {
+		t.Errorf("whole: %q", whole)
+	}
+	if r := barka(t, "1,x\n", "tokenize", "--model", model, "--decode"); r.code != exitBadInput || !strings.Contains(r.err, "line 1") {
+		t.Errorf("bad id: %d %q", r.code, r.err)
+	}
+}
+
+func TestGenerateIsReproducible(t *testing.T) {
+	model := filepath.Join(inputs(t), "models", "gemma2")
+	args := []string{"generate", "--model", model, "--prompt", "How is coffee poured?", "--max-tokens", "12", "--temperature", "0.9", "--json"}
+	var a struct {
+		Text         string    `json:"text"`
+		Tokens       []int32   `json:"tokens"`
+		LogProbs     []float64 `json:"logprobs"`
+		FinishReason string    `json:"finish_reason"`
+	}
+	first := ok(t, "", args...)
+	if err := json.Unmarshal([]byte(first), &a); err != nil || len(a.Tokens) == 0 || len(a.Tokens) != len(a.LogProbs) {
+		t.Fatalf("%s: %v", first, err)
+	}
+	if again := ok(t, "", append(args, "--threads", "1")...); again != first {
+		t.Errorf("again: %s", again)
+	}
+	if other := ok(t, "", append(args, "--seed", "7")...); other == first {
+		t.Error("another seed gave the same text")
+	}
+	plain := ok(t, "How is coffee poured?", "generate", "--model", model, "--prompt", "-", "--max-tokens", "12", "--temperature", "0.9")
+	if strings.TrimSpace(plain) != strings.TrimSpace(a.Text) {
+		t.Errorf("streamed %q, whole %q", plain, a.Text)
+	}
+}
+
+func TestScoreLines(t *testing.T) {
+	model := filepath.Join(inputs(t), "models", "gemma2")
+	out := ok(t, `{"context":"Dates are sweet.","continuations":[" Yes"," No, they are not"]}`+"\n"+`{"context":"","continuations":["a"]}`+"\n", "score", "--model", model)
+	var r scoreReply
+	if err := json.Unmarshal([]byte(strings.SplitN(out, "\n", 2)[0]), &r); err != nil || len(r.LogProbs) != 2 || r.Tokens[1] <= r.Tokens[0] || r.LogProbs[0] >= 0 || math.IsNaN(r.LogProbs[1]) {
+		t.Errorf("%s: %v", out, err)
+	}
+	for _, bad := range []string{"{", `{"context":"x"}`} {
+		if r := barka(t, bad+"\n", "score", "--model", model); r.code != exitBadInput || !strings.Contains(r.err, "line 1") {
+			t.Errorf("%s: %d %q", bad, r.code, r.err)
+		}
+	}
+}
+
+func TestTranslateLines(t *testing.T) {
+	model := filepath.Join(inputs(t), "models", "nllb")
+	in := "Coffee came to Arabia from Ethiopia in the fifteenth century.\n\n12\n1. Dates are sweet."
+	lines := strings.Split(strings.TrimSuffix(ok(t, in, "translate", "--model", model), "\n"), "\n")
+	if len(lines) != 4 || lines[1] != "" || lines[2] != "12" || !strings.HasPrefix(lines[3], "1. ") {
+		t.Fatalf("%q", lines)
+	}
+	if !strings.ContainsAny(lines[0], "ابتثجحخدذرزسشصضطظعغفقكلمنهوي") {
+		t.Errorf("no Arabic in %q", lines[0])
+	}
+	raw := ok(t, "Good morning.\n", "translate", "--model", model, "--raw", "--json", "--beam", "2", "--max-length", "20")
+	var r struct {
+		Text  string  `json:"text"`
+		IDs   []int32 `json:"ids"`
+		Score float64 `json:"score"`
+	}
+	if err := json.Unmarshal([]byte(raw), &r); err != nil || len(r.IDs) < 3 || r.IDs[0] != 2 || r.Score >= 0 {
+		t.Errorf("%s: %v", raw, err)
+	}
+}
+
+// TestTrainMergeEval: an adapter trained, merged and evaluated; the merged
+// model scores as base and adapter do, up to the rounding of its weights.
+func TestTrainMergeEval(t *testing.T) {
+	dir := inputs(t)
+	model, root := filepath.Join(dir, "models", "gemma2"), t.TempDir()
+	data := filepath.Join(root, "data.jsonl")
+	rows := `{"messages":[{"role":"user","content":"Is it sweet?"},{"role":"assistant","content":"نعم"}]}
+{"conversations":[{"from":"human","value":"Is it far?"},{"from":"gpt","value":"لا"}]}
+{"messages":[{"role":"user","content":"alone"}]}
+{"messages":[{"role":"system","content":"x"},{"role":"user","content":"y"},{"role":"assistant","content":"z"}]}
+`
+	if err := os.WriteFile(data, []byte(rows), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	adapter, merged := filepath.Join(root, "adapter"), filepath.Join(root, "merged")
+	args := []string{"train", "--model", model, "--data", data, "--out", adapter, "--rank", "4", "--alpha", "8", "--lr", "0.01", "--epochs", "4", "--batch", "2", "--dtype", "f32", "--warmup-ratio", "0", "--dropout", "0.1", "--json"}
+	dry := ok(t, "", append(args, "--dry-run")...)
+	if !strings.Contains(dry, `"no_trained_token":1`) || !strings.Contains(dry, `"roles":1`) {
+		t.Errorf("dry run: %s", dry)
+	}
+	var s struct {
+		First float64 `json:"first_loss"`
+		Final float64 `json:"final_loss"`
+	}
+	if out := ok(t, "", args...); json.Unmarshal([]byte(out), &s) != nil || !(s.Final < s.First) {
+		t.Errorf("loss did not fall: %s", out)
+	}
+	if r := barka(t, "", append(args, "--lr", "0.02")...); r.code != exitBadInput || !strings.Contains(r.err, "lr was 0.01, is 0.02") {
+		t.Errorf("changed option: %d %q", r.code, r.err)
+	}
+	ok(t, "", "merge", "--model", model, "--adapter", adapter, "--out", merged)
+	request := `{"context":"Is it sweet?","continuations":["نعم","لا"]}` + "\n"
+	var a, b scoreReply
+	if err := json.Unmarshal([]byte(ok(t, request, "score", "--model", model, "--adapter", adapter, "--dtype", "f32")), &a); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(ok(t, request, "score", "--model", merged, "--dtype", "f32")), &b); err != nil {
+		t.Fatal(err)
+	}
+	for i := range a.LogProbs {
+		if d := math.Abs(a.LogProbs[i] - b.LogProbs[i]); d > 0.05*math.Abs(a.LogProbs[i])+0.05 {
+			t.Errorf("continuation %d: %g with the adapter, %g merged", i, a.LogProbs[i], b.LogProbs[i])
+		}
+	}
+	evals := filepath.Join(root, "evals")
+	out := ok(t, "", "eval", "--model_args", "pretrained="+merged+",dtype=bfloat16", "--tasks", filepath.Join(dir, "data", "tasks.txt"), "--data", filepath.Join(dir, "data", "benchmarks"),
+		"--output_dir", evals, "--override_batch_size", "32", "--save_details", "--max_samples", "3")
+	if !strings.Contains(out, "acva") || !strings.Contains(out, "results_") {
+		t.Errorf("eval: %s", out)
+	}
+}
+
+func TestDoctor(t *testing.T) {
+	out := ok(t, "", "doctor", "--fast")
+	for _, want := range []string{"kernels", "Gemma2ForCausalLM", "M2M100ForConditionalGeneration", "GPTNeoXForCausalLM"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%s is not in %s", want, out)
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package recipe
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"barka/internal/badinput"
+)
+
+const good = `
+name: test
+models: {generator: {model: g}, translator: t, base: b}
+wiki: {dump: x.xml}
+synth: {temperature: 0.5}
+translate:
+mix:
+train: {rank: 8}
+eval: {data: d}
+`
+
+func TestParse(t *testing.T) {
+	r, err := Parse([]byte(good))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What is given counts; what is not has its default, also in empty blocks.
+	if r.Synth.Temperature != 0.5 || r.Synth.TopP != 0.95 || r.Train.Rank != 8 || r.Train.LR != 1e-4 || r.Translate == nil || r.Translate.Beams != 5 || r.Filter != nil || !r.Eval.Base {
+		t.Errorf("%+v", r)
+	}
+	if got := strings.Join(r.Stages(), " "); got != "wiki synth translate mix train merge eval report" {
+		t.Errorf("stages %s", got)
+	}
+}
+
+func TestMistakesAreNamed(t *testing.T) {
+	for _, c := range []struct{ change, to, want string }{
+		{"rank: 8", "rnak: 8", `line 8: unknown key "train.rnak"; did you mean rank?`},
+		{"wiki:", "wikki:", "did you mean wiki?"},
+		{"temperature: 0.5", "temperature: warm", "temperature"},
+		{"temperature: 0.5", "temperature: -1", "temperature"},
+		{"name: test", "", "name is missing"},
+		{"translator: t, ", "", "models: translator is missing"},
+		{"mix:\n", "", "add a mix block"},
+		{"{dump: x.xml}", "{}", "dump"},
+		{"{rank: 8}", "{rank: 8, rank: 9}", "rank"},
+		{"{rank: 8}", "8", "must have settings of its own"},
+		{"name: test", "name: [", "YAML"},
+		{"eval: {data: d}", "eval: {}", "data is missing"},
+	} {
+		_, err := Parse([]byte(strings.Replace(good, c.change, c.to, 1)))
+		if err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q for %q: %v, expected %q", c.to, c.change, err, c.want)
+		}
+	}
+}
+
+// TestShippedRecipes: every recipe in the repository is valid.
+func TestShippedRecipes(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("..", "..", "recipes", "*.yaml"))
+	if err != nil || len(files) < 4 {
+		t.Fatalf("%d recipes, %v", len(files), err)
+	}
+	for _, f := range append(files, filepath.Join("..", "demo", "recipe.yaml")) {
+		if _, err := Load(f); err != nil {
+			t.Errorf("%v", err)
+		}
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"# ", "barka ", "token", "memory"} {
+			if f := filepath.Base(f); f != "recipe.yaml" && !strings.Contains(strings.ToLower(string(text)), want) {
+				t.Errorf("%s: the header does not speak of %q", f, want)
+			}
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(good)
+	f.Add("a: {b: [1, {c: d}]}\n---\n")
+	f.Add("name: &x y\nwiki: *x")
+	f.Fuzz(func(t *testing.T, s string) {
+		if _, err := Parse([]byte(s)); err != nil && !badinput.Is(err) {
+			t.Fatal(err)
+		}
+	})
+}
