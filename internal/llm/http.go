@@ -32,6 +32,9 @@ type Options struct {
 	Retries int
 	// Timeout of one attempt; 0 means 10 minutes.
 	Timeout time.Duration
+	// Note is told, once each, of the parameters that the server refuses and
+	// that are left out from then on; nil: nobody is told.
+	Note func(string)
 	// Transport replaces the default one, in tests.
 	Transport http.RoundTripper
 	// Sleep waits between attempts; nil means in real time.
@@ -45,12 +48,18 @@ type HTTP struct {
 	key    string
 	client *http.Client
 
-	mu   sync.Mutex
-	next time.Time // when the rate limit allows the next request
+	mu      sync.Mutex
+	next    time.Time // when the next request may go out
+	dialect dialect
 }
 
-// maxAnswer bounds the size of a response body.
-const maxAnswer = 32 << 20
+const (
+	// maxAnswer bounds the size of a response body.
+	maxAnswer = 32 << 20
+	// maxPause is the longest that a server may make us wait; a longer one is
+	// better spent by running again later.
+	maxPause = 15 * time.Minute
+)
 
 // NewHTTP checks the options and returns a client.
 func NewHTTP(o Options) (*HTTP, error) {
@@ -66,7 +75,8 @@ func NewHTTP(o Options) (*HTTP, error) {
 	}
 	c := &HTTP{o: o, url: strings.TrimRight(o.BaseURL, "/") + "/chat/completions"}
 	if o.KeyVariable != "" {
-		if c.key = os.Getenv(o.KeyVariable); c.key == "" {
+		// Files that keys are read from end in a line feed.
+		if c.key = strings.TrimSpace(os.Getenv(o.KeyVariable)); c.key == "" {
 			return nil, badinput.Errorf("endpoint %s: environment variable %s, which should hold the API key, is empty", o.BaseURL, o.KeyVariable)
 		}
 	}
@@ -78,6 +88,9 @@ func NewHTTP(o Options) (*HTTP, error) {
 	}
 	if c.o.Sleep == nil {
 		c.o.Sleep = sleep
+	}
+	if c.o.Note == nil {
+		c.o.Note = func(string) {}
 	}
 	c.client = &http.Client{Transport: o.Transport, Timeout: c.o.Timeout}
 	return c, nil
@@ -97,37 +110,18 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// body is the request in OpenAI's spelling.
-type body struct {
-	Model       string    `json:"model"`
-	Messages    []message `json:"messages"`
-	Temperature float64   `json:"temperature"`
-	TopP        float64   `json:"top_p,omitempty"`
-	MaxTokens   int       `json:"max_tokens,omitempty"`
-	Seed        int64     `json:"seed"`
-	Stop        []string  `json:"stop,omitempty"`
-}
-
-type message struct {
-	Role    string `json:"role"`
-	Content string `json:"content"`
-}
-
 // Complete implements Client. Rate limits, server errors, broken connections
 // and broken answers are tried again, with pauses that double and a little
 // chance, or as long as the server asks; anything else is final.
 func (c *HTTP) Complete(ctx context.Context, r Request) (Response, error) {
-	b := body{Model: c.o.Model, Temperature: r.Temperature, TopP: r.TopP, MaxTokens: r.MaxTokens, Seed: r.Seed, Stop: r.Stop}
-	for _, m := range r.Messages {
-		b.Messages = append(b.Messages, message{m.Role, m.Content})
-	}
-	payload, err := json.Marshal(b)
-	if err != nil {
-		return Response{}, err
-	}
 	jitter := rand.New(rand.NewPCG(uint64(r.Seed), 1))
-	for attempt := 0; ; attempt++ {
+	for attempt := 0; ; {
 		if err := c.wait(ctx); err != nil {
+			return Response{}, err
+		}
+		used := c.dialectNow()
+		payload, err := json.Marshal(used.body(c.o.Model, r))
+		if err != nil {
 			return Response{}, err
 		}
 		resp, err := c.try(ctx, payload)
@@ -137,32 +131,42 @@ func (c *HTTP) Complete(ctx context.Context, r Request) (Response, error) {
 		if ctx.Err() != nil {
 			return Response{}, ctx.Err()
 		}
+		var refused *refusal
+		if errors.As(err, &refused) && c.adapt(used, r, refused.text) {
+			continue // not an attempt: the request is another now
+		}
 		var again *retryable
 		if !errors.As(err, &again) || attempt >= c.o.Retries {
-			return Response{}, fmt.Errorf("endpoint %s: %w", c.o.BaseURL, err)
+			return Response{}, fmt.Errorf("endpoint %s, model %s: %w", c.o.BaseURL, c.o.Model, err)
 		}
 		pause := again.after
 		if pause <= 0 {
-			pause = time.Duration(float64(time.Second<<attempt) * (0.75 + 0.5*jitter.Float64()))
+			pause = time.Duration(float64(time.Second<<min(attempt, 8)) * (0.75 + 0.5*jitter.Float64()))
 		}
-		if err := c.o.Sleep(ctx, min(pause, 5*time.Minute)); err != nil {
+		if pause > maxPause {
+			return Response{}, fmt.Errorf("endpoint %s, model %s: %w; it asks for a pause of %s: run the same command again after that", c.o.BaseURL, c.o.Model, err, pause.Round(time.Second))
+		}
+		attempt++
+		if again.all {
+			c.hold(pause) // and wait, above, sleeps
+		} else if err := c.o.Sleep(ctx, pause); err != nil {
 			return Response{}, err
 		}
 	}
 }
 
-// wait holds requests to the rate limit.
+// wait holds requests to the rate limit and to pauses that the server asked
+// for.
 func (c *HTTP) wait(ctx context.Context) error {
-	if c.o.RequestsPerMinute <= 0 {
-		return nil
-	}
 	c.mu.Lock()
 	now := time.Now()
 	if c.next.Before(now) {
 		c.next = now
 	}
 	pause := c.next.Sub(now)
-	c.next = c.next.Add(time.Minute / time.Duration(c.o.RequestsPerMinute))
+	if c.o.RequestsPerMinute > 0 {
+		c.next = c.next.Add(time.Minute / time.Duration(c.o.RequestsPerMinute))
+	}
 	c.mu.Unlock()
 	if pause <= 0 {
 		return nil
@@ -170,15 +174,35 @@ func (c *HTTP) wait(ctx context.Context) error {
 	return c.o.Sleep(ctx, pause)
 }
 
+// hold keeps all requests back for a while: a rate limit hit by one is hit by
+// the others too.
+func (c *HTTP) hold(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if until := time.Now().Add(d); c.next.Before(until) {
+		c.next = until
+	}
+}
+
 // retryable is an error that may pass; after is how long the server asks to
-// wait, 0 if it does not say.
+// wait, 0 if it does not say; all: every request has to.
 type retryable struct {
 	err   error
 	after time.Duration
+	all   bool
 }
 
 func (r *retryable) Error() string { return r.err.Error() }
 func (r *retryable) Unwrap() error { return r.err }
+
+// refusal is a request that the server understood and does not take.
+type refusal struct {
+	err  error
+	text string // the server's words
+}
+
+func (r *refusal) Error() string { return r.err.Error() }
+func (r *refusal) Unwrap() error { return r.err }
 
 func (c *HTTP) try(ctx context.Context, payload []byte) (Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(payload))
@@ -191,7 +215,7 @@ func (c *HTTP) try(ctx context.Context, payload []byte) (Response, error) {
 	}
 	resp, err := c.client.Do(req)
 	if err != nil {
-		return Response{}, &retryable{err: fmt.Errorf("no answer: %w", err)}
+		return Response{}, &retryable{err: fmt.Errorf("no answer (is the server running?): %w", err)}
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
@@ -201,12 +225,12 @@ func (c *HTTP) try(ctx context.Context, payload []byte) (Response, error) {
 	case len(data) > maxAnswer:
 		return Response{}, fmt.Errorf("the answer is longer than %d MiB", maxAnswer>>20)
 	case resp.StatusCode != http.StatusOK:
-		return Response{}, statusError(resp, c.redact(data))
+		return Response{}, c.statusError(resp, data)
 	}
-	return parse(data)
+	return c.parse(data)
 }
 
-// redact removes the key from what a server echoes.
+// redact shortens what a server says and removes the key from it.
 func (c *HTTP) redact(data []byte) string {
 	s := strings.TrimSpace(string(data[:min(len(data), 4096)]))
 	if c.key != "" {
@@ -215,20 +239,29 @@ func (c *HTTP) redact(data []byte) string {
 	if len(s) > 300 {
 		s = s[:300] + "…"
 	}
-	return s
+	return strings.ToValidUTF8(s, "")
 }
 
-func statusError(resp *http.Response, text string) error {
+func (c *HTTP) statusError(resp *http.Response, data []byte) error {
+	if err := tooLong(data); err != nil {
+		return err
+	}
+	text := c.redact(data)
 	err := fmt.Errorf("status %s: %s", resp.Status, text)
 	switch code := resp.StatusCode; {
 	case code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code >= 500:
-		return &retryable{err: err, after: retryAfter(resp.Header.Get("Retry-After"), time.Now())}
+		after := retryAfter(resp.Header.Get("Retry-After"), time.Now())
+		return &retryable{err: err, after: after, all: code == http.StatusTooManyRequests || after > 0}
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
-		return badinput.Errorf("%w; check the API key's environment variable", err)
+		hint := "name the environment variable that holds the API key"
+		if c.o.KeyVariable != "" {
+			hint = "check the API key in the environment variable " + c.o.KeyVariable
+		}
+		return badinput.Errorf("%w; %s", err, hint)
 	case code == http.StatusNotFound:
-		return badinput.Errorf("%w; check the address and the model's name", err)
+		return badinput.Errorf("%w; check the address (it often ends in /v1) and the model's name", err)
 	}
-	return badinput.Wrap(err)
+	return badinput.Wrap(&refusal{err, text})
 }
 
 // retryAfter reads the header's two forms: seconds, or a date.
@@ -242,9 +275,10 @@ func retryAfter(v string, now time.Time) time.Duration {
 	return 0
 }
 
-func parse(data []byte) (Response, error) {
+func (c *HTTP) parse(data []byte) (Response, error) {
 	var a struct {
-		Model   string `json:"model"`
+		Model   string          `json:"model"`
+		Error   json.RawMessage `json:"error"` // some servers send errors with status 200
 		Choices []struct {
 			Message struct {
 				Content *string `json:"content"`
@@ -259,11 +293,26 @@ func parse(data []byte) (Response, error) {
 	if err := json.Unmarshal(data, &a); err != nil {
 		return Response{}, &retryable{err: fmt.Errorf("the answer is not valid JSON: %w", err)}
 	}
-	if len(a.Choices) == 0 || a.Choices[0].Message.Content == nil {
-		return Response{}, &retryable{err: errors.New("the answer holds no choice with content")}
+	if len(a.Choices) == 0 {
+		if err := tooLong(data); err != nil {
+			return Response{}, err
+		}
+		if len(a.Error) > 0 && string(a.Error) != "null" {
+			return Response{}, &retryable{err: fmt.Errorf("the server says: %s", c.redact(a.Error))}
+		}
+		return Response{}, &retryable{err: errors.New("the answer holds no choice")}
 	}
-	return Response{
-		Text: *a.Choices[0].Message.Content, FinishReason: a.Choices[0].FinishReason,
-		PromptTokens: a.Usage.Prompt, CompletionTokens: a.Usage.Completion, Model: a.Model,
-	}, nil
+	r := Response{
+		FinishReason: a.Choices[0].FinishReason, Model: a.Model,
+		PromptTokens: a.Usage.Prompt, CompletionTokens: a.Usage.Completion,
+	}
+	switch content := a.Choices[0].Message.Content; {
+	case content != nil:
+		r.Text = *content
+	case r.FinishReason == "" || r.FinishReason == FinishStop:
+		return Response{}, &retryable{err: errors.New("the answer's choice has no content")}
+		// With another reason the lack of text is the answer: it was filtered, or
+		// the limit was reached before its first word.
+	}
+	return r, nil
 }

@@ -3,9 +3,11 @@ package llm
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -117,7 +119,7 @@ func TestRetryAfter(t *testing.T) {
 	if _, err := client(t, s.URL, &pauses).Complete(context.Background(), request); err != nil {
 		t.Fatal(err)
 	}
-	if len(pauses) != 1 || pauses[0] != 7*time.Second {
+	if len(pauses) != 1 || pauses[0].Round(100*time.Millisecond) != 7*time.Second {
 		t.Errorf("paused %v, expected 7 s", pauses)
 	}
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -131,10 +133,177 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
+// TestRateLimitHoldsAll: what one request is told, the next one keeps to.
+func TestRateLimitHoldsAll(t *testing.T) {
+	var pauses []time.Duration
+	s, n := server(t, answer(429, "", "Retry-After", "30"))
+	c := client(t, s.URL, &pauses)
+	c.o.Retries = 1
+	c.Complete(context.Background(), request)
+	pauses = nil
+	if _, err := c.Complete(context.Background(), request); err == nil || n.Load() != 4 || len(pauses) != 2 || pauses[0] < 25*time.Second {
+		t.Errorf("%v, %d requests, paused %v", err, n.Load(), pauses)
+	}
+}
+
+// TestLongPauses: a server that asks for hours is not waited for.
+func TestLongPauses(t *testing.T) {
+	s, n := server(t, answer(429, "quota", "Retry-After", "7200"))
+	_, err := client(t, s.URL, nil).Complete(context.Background(), request)
+	if err == nil || !strings.Contains(err.Error(), "2h0m0s") || n.Load() != 1 {
+		t.Errorf("%v after %d requests", err, n.Load())
+	}
+}
+
+// TestBackoff: pauses double, with a chance of a quarter either way, the same
+// for the same request.
+func TestBackoff(t *testing.T) {
+	var first, second []time.Duration
+	for _, pauses := range []*[]time.Duration{&first, &second} {
+		s, _ := server(t, answer(500, ""))
+		client(t, s.URL, pauses).Complete(context.Background(), request)
+	}
+	if len(first) != 3 || !slices.Equal(first, second) {
+		t.Fatalf("%v and %v", first, second)
+	}
+	for i, p := range first {
+		if base := time.Second << i; p < base*3/4 || p > base*5/4 {
+			t.Errorf("pause %d: %v", i, p)
+		}
+	}
+}
+
+// TestRequestsPerMinute: requests are spread over the minute.
+func TestRequestsPerMinute(t *testing.T) {
+	var pauses []time.Duration
+	s, _ := server(t, answer(200, good))
+	c := client(t, s.URL, &pauses)
+	c.o.RequestsPerMinute = 60
+	for range 4 {
+		if _, err := c.Complete(context.Background(), request); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(pauses) != 3 || pauses[2] < 2*time.Second || pauses[2] > 3*time.Second {
+		t.Errorf("paused %v, expected about 1, 2 and 3 seconds", pauses)
+	}
+}
+
+func TestConnectionRefused(t *testing.T) {
+	s, _ := server(t, answer(200, good))
+	url := s.URL
+	s.Close()
+	var pauses []time.Duration
+	_, err := client(t, url, &pauses).Complete(context.Background(), request)
+	if err == nil || !strings.Contains(err.Error(), "is the server running") || !strings.Contains(err.Error(), url) || len(pauses) != 3 {
+		t.Errorf("%v after pauses %v", err, pauses)
+	}
+}
+
+func TestTimeout(t *testing.T) {
+	release := make(chan bool)
+	s, n := server(t, func(w http.ResponseWriter, r *http.Request) { <-release }, answer(200, good))
+	defer close(release)
+	c, err := NewHTTP(Options{BaseURL: s.URL, Model: "m", Timeout: 50 * time.Millisecond, Sleep: func(context.Context, time.Duration) error { return nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.Complete(context.Background(), request); err != nil || got.Text != "Hello." || n.Load() != 2 {
+		t.Errorf("%+v, %v after %d requests", got, err, n.Load())
+	}
+}
+
+// TestTooLong: servers say it in many ways, none of which is worth a retry.
+func TestTooLong(t *testing.T) {
+	for _, c := range []struct {
+		status        int
+		text          string
+		tokens, limit int
+	}{
+		{400, `{"object":"error","message":"This model's maximum context length is 32768 tokens. However, you requested 41648 tokens (37552 in the messages, 4096 in the completion).","code":400}`, 41648, 32768},
+		{400, `{"object":"error","message":"The input (61709 tokens) is longer than the model's context length (40960 tokens).","code":400}`, 61709, 40960},
+		{500, `{"error":{"code":500,"message":"the request exceeds the available context size","type":"exceed_context_size_error","n_prompt_tokens":1407,"n_ctx":256}}`, 1407, 256},
+		{200, `{"error":{"code":400,"message":"the request exceeds the available context size","type":"exceed_context_size_error","n_prompt_tokens":1407,"n_ctx":256}}`, 1407, 256},
+		{400, `{"error":{"message":"too many tokens","code":"context_length_exceeded"}}`, 0, 0},
+	} {
+		s, n := server(t, answer(c.status, c.text))
+		_, err := client(t, s.URL, nil).Complete(context.Background(), request)
+		var long *TooLong
+		if !errors.As(err, &long) || long.Tokens != c.tokens || long.Limit != c.limit || n.Load() != 1 {
+			t.Errorf("%s: %v %+v after %d requests", c.text, err, long, n.Load())
+		}
+	}
+}
+
+// TestErrorWithStatus200 is tried again and then told.
+func TestErrorWithStatus200(t *testing.T) {
+	s, n := server(t, answer(200, `{"error":{"message":"slot unavailable"}}`))
+	_, err := client(t, s.URL, nil).Complete(context.Background(), request)
+	if err == nil || !strings.Contains(err.Error(), "slot unavailable") || n.Load() != 4 {
+		t.Errorf("%v after %d requests", err, n.Load())
+	}
+}
+
+// TestFinishReasons come through, also where they left no text.
+func TestFinishReasons(t *testing.T) {
+	for _, c := range []struct{ content, reason string }{{`"half"`, "length"}, {"null", "length"}, {"null", "content_filter"}, {`""`, "stop"}} {
+		s, _ := server(t, answer(200, fmt.Sprintf(`{"choices":[{"message":{"content":%s},"finish_reason":%q}]}`, c.content, c.reason)))
+		got, err := client(t, s.URL, nil).Complete(context.Background(), request)
+		if err != nil || got.FinishReason != c.reason {
+			t.Errorf("%v: %+v, %v", c, got, err)
+		}
+	}
+}
+
+// TestDialects: a parameter that a server refuses is left out from then on,
+// with one note, and the refusals use up no attempts.
+func TestDialects(t *testing.T) {
+	var notes []string
+	var bodies []map[string]any
+	s, n := server(t, func(w http.ResponseWriter, r *http.Request) {
+		var b map[string]any
+		if err := json.NewDecoder(r.Body).Decode(&b); err != nil {
+			t.Error(err)
+		}
+		bodies = append(bodies, b)
+		for _, refused := range []struct{ name, text string }{
+			{"max_tokens", "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."},
+			{"response_format", "response_format of this type is not supported"},
+			{"seed", "Extra inputs are not permitted: seed"},
+		} {
+			if b[refused.name] != nil {
+				w.WriteHeader(400)
+				fmt.Fprintf(w, `{"error":{"message":%q}}`, refused.text)
+				return
+			}
+		}
+		fmt.Fprint(w, good)
+	})
+	c := client(t, s.URL, nil)
+	c.o.Retries, c.o.Note = 0, func(note string) { notes = append(notes, note) }
+	r := request
+	r.JSONSchema = map[string]any{"type": "object"}
+	for range 2 {
+		if got, err := c.Complete(context.Background(), r); err != nil || got.Text != "Hello." {
+			t.Fatalf("%+v, %v", got, err)
+		}
+	}
+	if n.Load() != 5 || len(notes) != 3 {
+		t.Errorf("%d requests, notes %q", n.Load(), notes)
+	}
+	format, _ := json.Marshal(bodies[0]["response_format"])
+	if string(format) != `{"json_schema":{"name":"answer","schema":{"type":"object"},"strict":true},"type":"json_schema"}` {
+		t.Errorf("response_format %s", format)
+	}
+	if last := bodies[4]; last["max_completion_tokens"] != 7.0 || last["seed"] != nil || last["response_format"] != nil {
+		t.Errorf("last request %v", last)
+	}
+}
+
 // TestKeyIsNeverShown: not in errors, even if the server echoes it.
 func TestKeyIsNeverShown(t *testing.T) {
 	const key = "sk-very-secret"
-	t.Setenv("TEST_BARKA_KEY", key)
+	t.Setenv("TEST_BARKA_KEY", key+"\n")
 	s, _ := server(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer "+key {
 			t.Error("the key was not sent")
@@ -148,6 +317,13 @@ func TestKeyIsNeverShown(t *testing.T) {
 	}
 	if _, err := c.Complete(context.Background(), request); err == nil || strings.Contains(err.Error(), key) {
 		t.Errorf("error: %v", err)
+	} else if !strings.Contains(err.Error(), "TEST_BARKA_KEY") {
+		t.Errorf("the error does not say where the key comes from: %v", err)
+	}
+	for _, format := range []string{"%v", "%+v", "%s"} {
+		if strings.Contains(fmt.Sprintf(format, c.o), key) {
+			t.Error("the key is among the options")
+		}
 	}
 	t.Setenv("TEST_BARKA_KEY", "")
 	if _, err := NewHTTP(Options{BaseURL: s.URL, Model: "m", KeyVariable: "TEST_BARKA_KEY"}); err == nil || !strings.Contains(err.Error(), "TEST_BARKA_KEY") {
@@ -171,4 +347,21 @@ func TestCancel(t *testing.T) {
 	if _, err := c.Complete(ctx, request); err != context.Canceled {
 		t.Errorf("%v", err)
 	}
+}
+
+// FuzzParse: no answer breaks the client.
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{good, "", "null", "[]", `{"choices":[{"message":null}]}`, `{"error":{"n_ctx":-1,"type":"exceed_context_size_error"}}`, `{"choices":[{}],"usage":{"prompt_tokens":1e99}}`} {
+		f.Add([]byte(s))
+	}
+	c := &HTTP{}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if _, err := c.parse(data); err != nil {
+			var again *retryable
+			var long *TooLong
+			if !errors.As(err, &again) && !errors.As(err, &long) {
+				t.Errorf("%q: %v", data, err)
+			}
+		}
+	})
 }

@@ -18,12 +18,17 @@ type Request struct {
 	MaxTokens   int
 	Seed        int64
 	Stop        []string
+	// JSONSchema, if not nil, is a JSON Schema that the answer should follow.
+	// A client that cannot hold the model to it leaves it out: the caller
+	// reads the answer with care either way.
+	JSONSchema map[string]any
 }
 
 // Finish reasons.
 const (
 	FinishStop   = "stop"
 	FinishLength = "length"
+	FinishFilter = "content_filter"
 )
 
 // Response is the model's answer.
@@ -44,9 +49,13 @@ type Client interface {
 	Complete(ctx context.Context, r Request) (Response, error)
 }
 
-// TooLong is the error of a conversation that does not fit into the model.
+// TooLong is the error of a conversation that does not fit into the model;
+// Tokens and Limit are 0 where a server does not tell them.
 type TooLong struct{ Tokens, Limit int }
 
 func (t *TooLong) Error() string {
+	if t.Tokens == 0 || t.Limit == 0 {
+		return "the conversation is longer than the model's limit"
+	}
 	return fmt.Sprintf("the conversation has %d tokens, the model's limit is %d", t.Tokens, t.Limit)
 }

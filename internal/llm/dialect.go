@@ -1,0 +1,133 @@
+package llm
+
+import (
+	"encoding/json"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// dialect is what is known of the server's departures from the API, learnt
+// from its refusals.
+type dialect struct {
+	noSchema        bool // response_format with json_schema is refused
+	noSeed          bool // seed is refused
+	completionLimit bool // the limit is spelt max_completion_tokens
+}
+
+// body is a request in OpenAI's spelling.
+type body struct {
+	Model               string          `json:"model"`
+	Messages            []message       `json:"messages"`
+	Temperature         float64         `json:"temperature"`
+	TopP                float64         `json:"top_p,omitempty"`
+	MaxTokens           int             `json:"max_tokens,omitempty"`
+	MaxCompletionTokens int             `json:"max_completion_tokens,omitempty"`
+	Seed                *int64          `json:"seed,omitempty"`
+	Stop                []string        `json:"stop,omitempty"`
+	ResponseFormat      *responseFormat `json:"response_format,omitempty"`
+}
+
+type message struct {
+	Role    string `json:"role"`
+	Content string `json:"content"`
+}
+
+type responseFormat struct {
+	Type       string     `json:"type"`
+	JSONSchema jsonSchema `json:"json_schema"`
+}
+
+type jsonSchema struct {
+	Name   string         `json:"name"`
+	Strict bool           `json:"strict"`
+	Schema map[string]any `json:"schema"`
+}
+
+func (d dialect) body(model string, r Request) body {
+	b := body{Model: model, Temperature: r.Temperature, TopP: r.TopP, MaxTokens: r.MaxTokens, Stop: r.Stop}
+	for _, m := range r.Messages {
+		b.Messages = append(b.Messages, message{m.Role, m.Content})
+	}
+	if d.completionLimit {
+		b.MaxTokens, b.MaxCompletionTokens = 0, r.MaxTokens
+	}
+	if !d.noSeed {
+		b.Seed = &r.Seed
+	}
+	if r.JSONSchema != nil && !d.noSchema {
+		b.ResponseFormat = &responseFormat{"json_schema", jsonSchema{"answer", true, r.JSONSchema}}
+	}
+	return b
+}
+
+func (c *HTTP) dialectNow() dialect {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.dialect
+}
+
+// adapt learns from a refusal of a request written in the dialect used, and
+// reports whether the request is worth another try.
+func (c *HTTP) adapt(used dialect, r Request, text string) bool {
+	next, note := used, ""
+	switch lower := strings.ToLower(text); {
+	case !used.completionLimit && strings.Contains(lower, "max_completion_tokens"):
+		next.completionLimit, note = true, "takes max_completion_tokens in place of max_tokens"
+	case r.JSONSchema != nil && !used.noSchema && (strings.Contains(lower, "response_format") || strings.Contains(lower, "json_schema")):
+		next.noSchema, note = true, "takes no response_format; answers are read without it"
+	case !used.noSeed && seedWord.MatchString(lower):
+		next.noSeed, note = true, "takes no seed; its answers will not be the same the next time"
+	default:
+		return false
+	}
+	c.mu.Lock()
+	first := c.dialect == used
+	if first {
+		c.dialect = next
+	}
+	c.mu.Unlock()
+	if first {
+		c.o.Note("endpoint " + c.o.BaseURL + " " + note)
+	}
+	return true // another request may have learnt it already
+}
+
+var seedWord = regexp.MustCompile(`\bseed\b`)
+
+// Words of servers about conversations that do not fit: OpenAI and vLLM,
+// SGLang, llama.cpp.
+var (
+	tooLongWords = regexp.MustCompile(`(?i)context_length_exceeded|maximum context length|longer than the model'?s context length|exceeds? the (?:maximum allowed length|available context size)|exceed_context_size_error|exceed context window`)
+	limitWords   = regexp.MustCompile(`(?i)(?:maximum context length is|context length \(|maximum allowed length \(|context window of) ?(\d+)`)
+	tokenWords   = regexp.MustCompile(`(?i)(?:requested|input \(|input length \(|requested tokens \() ?(\d+)`)
+)
+
+// tooLong recognises such an answer, whatever its status.
+func tooLong(data []byte) error {
+	text := string(data[:min(len(data), 4096)])
+	if !tooLongWords.MatchString(text) {
+		return nil
+	}
+	var llamaCPP struct {
+		Error struct {
+			Tokens int `json:"n_prompt_tokens"`
+			Limit  int `json:"n_ctx"`
+		} `json:"error"`
+	}
+	e := &TooLong{}
+	if json.Unmarshal(data, &llamaCPP) == nil && llamaCPP.Error.Limit > 0 {
+		e.Tokens, e.Limit = llamaCPP.Error.Tokens, llamaCPP.Error.Limit
+		return e
+	}
+	e.Tokens, e.Limit = number(tokenWords, text), number(limitWords, text)
+	return e
+}
+
+func number(pattern *regexp.Regexp, text string) int {
+	if m := pattern.FindStringSubmatch(text); m != nil {
+		n, _ := strconv.Atoi(m[1])
+		return n
+	}
+	return 0
+}
