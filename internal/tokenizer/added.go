@@ -30,6 +30,9 @@ type addedTokens struct {
 func newAddedTokens(tokens []addedToken, norm normalizer) *addedTokens {
 	a := &addedTokens{ids: map[string]int32{}, texts: map[int32]string{}, special: map[int32]bool{}}
 	for _, t := range tokens {
+		if _, ok := a.ids[t.Content]; ok {
+			continue // the first of equal ones counts
+		}
 		a.ids[t.Content], a.texts[t.ID] = t.ID, t.Content
 		if t.Special {
 			a.special[t.ID] = true

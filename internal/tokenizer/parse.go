@@ -45,6 +45,11 @@ func Parse(data []byte) (*Tokenizer, error) {
 			return nil, badinput.Errorf("tokenizer.json: added_tokens[%d] %q has id %d, expected 0 to %d", i, a.Content, a.ID, maxID)
 		}
 	}
+	for i, a := range f.AddedTokens {
+		if id, ok := t.model.id(a.Content); ok {
+			f.AddedTokens[i].ID = id // as in the reference, whatever the file says
+		}
+	}
 	t.useBytes()
 	t.added = newAddedTokens(f.AddedTokens, t.norm)
 	if t.post, err = t.parsePost(f.PostProcessor, "post_processor"); err != nil {
