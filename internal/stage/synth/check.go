@@ -1,12 +1,15 @@
 package synth
 
 import (
+	"encoding/json"
 	"regexp"
 	"strings"
 )
 
-// leak finds wording that gives away that there was a text to read.
-var leak = regexp.MustCompile(`(?i)\b(?:(?:the|this|that|given|provided|above) (?:text|passage|article|excerpt|paragraph|author|document)|according to the (?:text|passage|article)|as (?:mentioned|stated|described) (?:above|in the))\b`)
+// leak finds wording that gives away that there was a text to read. Authors
+// and documents are often the subject itself: they count only where they are
+// pointed at.
+var leak = regexp.MustCompile(`(?i)\b(?:(?:the|this|that|given|provided|above) (?:text|passage|article|excerpt|paragraph)|(?:this|given|provided|above) (?:author|document)|the author (?:says?|states?|mentions?|writes?|argues?|describes?|explains?)|as (?:mentioned|stated|described) (?:above|in the))\b`)
 
 // label is what models like to put before a text.
 var label = regexp.MustCompile(`(?i)^(?:\*\*)?(?:question|answer|q|a|assistant|user)(?: ?\d+)?(?:\*\*)? ?:(?:\*\*)?\s*`)
@@ -54,21 +57,62 @@ func (r *record) checkAnswer(text string) (string, string) {
 	return a, ""
 }
 
-// tagged returns the texts between <tag> and </tag>.
-func tagged(s, tag string) []string {
-	var out []string
-	open, end := "<"+tag+">", "</"+tag+">"
-	for {
-		i := strings.Index(s, open)
-		if i < 0 {
-			return out
-		}
-		s = s[i+len(open):]
-		j := strings.Index(s, end)
-		if j < 0 {
-			return out
-		}
-		out = append(out, s[:j])
-		s = s[j+len(end):]
+// Prompts for all questions of an independent conversation at once.
+const (
+	questionsTags = "questions_tags.txt"
+	questionsJSON = "questions_json.txt"
+)
+
+func (o Options) questionsPrompt() string {
+	if o.JSON {
+		return questionsJSON
 	}
+	return questionsTags
+}
+
+// questionsSchema is the form that questionsJSON asks for.
+func questionsSchema(n int) map[string]any {
+	return map[string]any{
+		"type": "object", "required": []string{"questions"}, "additionalProperties": false,
+		"properties": map[string]any{"questions": map[string]any{
+			"type": "array", "minItems": n, "maxItems": n, "items": map[string]any{"type": "string"},
+		}},
+	}
+}
+
+var (
+	tag    = regexp.MustCompile(`(?is)<question[^<>]{0,40}>(.*?)</question\s*>`)
+	listed = regexp.MustCompile(`(?m)^\s*(?:\*\*)?(?:question )?\d[.):]\s*(.+)$`)
+)
+
+// parseQuestions reads a model's questions whatever form it chose: tags, JSON
+// (alone, in a fence, behind a word of introduction), or a numbered list.
+func parseQuestions(s string) []string {
+	var out []string
+	for _, m := range tag.FindAllStringSubmatch(s, -1) {
+		out = append(out, m[1])
+	}
+	if len(out) == 0 {
+		out = jsonTexts(s)
+	}
+	if len(out) == 0 {
+		for _, m := range listed.FindAllStringSubmatch(s, -1) {
+			out = append(out, m[1])
+		}
+	}
+	return out
+}
+
+// jsonTexts finds the first array of texts, in an object or alone.
+func jsonTexts(s string) []string {
+	for at, r := range s {
+		if r != '[' {
+			continue
+		}
+		var texts []string
+		if json.NewDecoder(strings.NewReader(s[at:])).Decode(&texts) == nil && len(texts) > 0 {
+			return texts
+		}
+	}
+	return nil
 }

@@ -45,7 +45,10 @@ type Options struct {
 	// Independent asks all questions of a conversation at once and answers
 	// each without the others, as the original does; otherwise each question
 	// follows from the conversation before it.
-	Independent bool    `json:"independent"`
+	Independent bool `json:"independent"`
+	// JSON asks for the questions of an independent conversation as JSON, and
+	// an endpoint to hold the model to it; otherwise they stand between tags.
+	JSON        bool    `json:"json,omitempty"`
 	Temperature float64 `json:"temperature"`
 	TopP        float64 `json:"top_p"`
 	MaxTokens   int     `json:"max_tokens"`
@@ -71,8 +74,12 @@ func (o Options) Validate() error {
 		return badinput.Errorf("synth: turns is %d, expected 1 to 10", o.Turns)
 	case o.Temperature < 0 || o.TopP < 0 || o.TopP > 1:
 		return badinput.Errorf("synth: temperature %g and top_p %g: expected a temperature of at least 0 and top_p from 0 to 1", o.Temperature, o.TopP)
+	case o.LongChars < 0:
+		return badinput.Errorf("synth: long_chars is %d, expected 0 (use long_quantile) or a length", o.LongChars)
 	case o.MaxTokens < 1 || o.Attempts < 1:
 		return badinput.Errorf("synth: max_tokens %d and attempts %d must be positive", o.MaxTokens, o.Attempts)
+	case o.JSON && !o.Independent:
+		return badinput.Errorf("synth: json is for independent conversations; set independent too")
 	}
 	return nil
 }
@@ -87,9 +94,17 @@ type Estimate struct {
 	MaxTokens    int64 `json:"max_completion_tokens"`
 }
 
+// Cost is the price of it all, at most, by the prices of a million tokens.
+func (e Estimate) Cost(prompt, completion float64) float64 {
+	return (float64(e.PromptTokens)*prompt + float64(e.MaxTokens)*completion) / 1e6
+}
+
 // Plan reads the passages and says what a run will ask of the model if no
 // text has to be asked for twice.
 func Plan(ctx context.Context, o Options, passages string) (Estimate, error) {
+	if err := o.Validate(); err != nil {
+		return Estimate{}, err
+	}
 	lengths, err := lengths(ctx, passages)
 	if err != nil {
 		return Estimate{}, err
@@ -167,10 +182,32 @@ func Run(ctx context.Context, o Options, client llm.Client, io pipeline.IO) (*pi
 	if err := pipeline.Map(ctx, run, pipeline.Rows[pipeline.Passage](ctx, path), mo, w.write); err != nil {
 		return nil, err
 	}
-	if err := run.Finish(pipeline.Final{}); err != nil {
+	final, err := totals(run)
+	if err != nil {
+		return nil, err
+	}
+	if err := run.Finish(final); err != nil {
 		return nil, err
 	}
 	return run.Manifest(), nil
+}
+
+// totals counts what the manifest tells of the rows.
+func totals(run *pipeline.Run) (pipeline.Final, error) {
+	f := pipeline.Final{Counts: map[string]int64{"single": 0, "multi": 0}, Tokens: map[string]int64{"prompt": 0, "completion": 0}}
+	for r, err := range pipeline.Outputs[pipeline.Instruction](run) {
+		if err != nil {
+			return f, err
+		}
+		kind := "single"
+		if len(r.Messages) > 2 {
+			kind = "multi"
+		}
+		f.Counts[kind]++
+		f.Tokens["prompt"] += int64(r.PromptTokens)
+		f.Tokens["completion"] += int64(r.CompletionTokens)
+	}
+	return f, nil
 }
 
 // writer turns passages into instructions.
@@ -199,7 +236,7 @@ func (w *writer) write(ctx context.Context, p pipeline.Passage) ([]pipeline.Inst
 	}
 	r.row = pipeline.Instruction{
 		ID: pipeline.ContentID("synth", kind, p.ID), Dataset: w.o.Dataset + "-" + kind, PassageID: p.ID, Title: p.Title, URL: p.URL,
-		Licence: p.Licence, Language: "eng_Latn", Generator: w.client.Name(), PromptDigest: promptDigest(kind, w.o.Independent),
+		Licence: p.Licence, Language: "eng_Latn", Generator: w.client.Name(), PromptDigest: w.o.promptDigest(kind),
 		Seed: pipeline.RecordSeed(w.seed, p.ID, "synth"),
 	}
 	var err error
@@ -239,15 +276,21 @@ func (r *record) conversation(ctx context.Context, turns int) error {
 // independent asks for all questions in one call and answers each alone.
 func (r *record) independent(ctx context.Context, turns int) error {
 	var questions []string
-	_, err := r.ask(ctx, "questions", "three_questions.txt", r.data(), func(text string) (string, string) {
-		questions = tagged(text, "question")
+	_, err := r.ask(ctx, "questions", r.w.o.questionsPrompt(), r.data(), func(text string) (string, string) {
+		questions = parseQuestions(text)
 		if len(questions) != turns {
 			return "", "parse_questions"
 		}
+		seen := map[string]bool{}
 		for i, q := range questions {
 			var reason string
 			if questions[i], reason = r.checkQuestion(q); reason != "" {
 				return "", reason
+			}
+			if key := strings.ToLower(questions[i]); seen[key] {
+				return "", "repeated_question"
+			} else {
+				seen[key] = true
 			}
 		}
 		return text, ""
@@ -272,10 +315,13 @@ func (r *record) add(question, answer string) {
 }
 
 // data is what the prompts may use.
-type data struct{ Title, Passage, Question, Conversation string }
+type data struct {
+	Title, Passage, Question, Conversation string
+	Turns                                  int
+}
 
 func (r *record) data() data {
-	d := data{Title: r.passage.Title, Passage: r.passage.Text}
+	d := data{Title: r.passage.Title, Passage: r.passage.Text, Turns: r.w.o.Turns}
 	if r.passage.Section != "" {
 		d.Title += ": " + r.passage.Section
 	}
@@ -298,12 +344,17 @@ func (r *record) ask(ctx context.Context, step, prompt string, d data, check fun
 	if err := prompts.ExecuteTemplate(&b, prompt, d); err != nil {
 		return "", err
 	}
+	var schema map[string]any
+	if prompt == questionsJSON {
+		schema = questionsSchema(r.w.o.Turns)
+	}
 	reason := ""
 	for attempt := range r.w.o.Attempts {
 		resp, err := r.w.client.Complete(ctx, llm.Request{
 			Messages:    []pipeline.Message{{Role: "user", Content: strings.TrimSpace(b.String())}},
 			Temperature: r.w.o.Temperature, TopP: r.w.o.TopP, MaxTokens: r.w.o.MaxTokens,
-			Seed: pipeline.RecordSeed(r.w.seed, r.passage.ID, fmt.Sprintf("synth/%s/%d", step, attempt)),
+			Seed:       pipeline.RecordSeed(r.w.seed, r.passage.ID, fmt.Sprintf("synth/%s/%d", step, attempt)),
+			JSONSchema: schema,
 		})
 		var tooLong *llm.TooLong
 		if errors.As(err, &tooLong) {
@@ -342,12 +393,12 @@ func code(s string) string {
 }
 
 // promptDigest identifies the prompts that a kind of record uses.
-func promptDigest(kind string, independent bool) string {
+func (o Options) promptDigest(kind string) string {
 	names := []string{"question.txt", "answer.txt"}
 	if kind == "multi" {
 		names = append(names, "followup.txt", "followup_answer.txt")
-		if independent {
-			names = []string{"three_questions.txt", "answer.txt"}
+		if o.Independent {
+			names = []string{o.questionsPrompt(), "answer.txt"}
 		}
 	}
 	h := sha256.New()
