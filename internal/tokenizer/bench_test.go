@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,6 +38,51 @@ func BenchmarkEncode(b *testing.B) {
 	}
 	for _, name := range []string{"gemma", "gpt_neox", "llama2", "llama32"} {
 		b.Run("real-"+name, func(b *testing.B) { benchEncode(b, realTokenizer(b, name), texts) })
+	}
+}
+
+// BenchmarkFiles reads the texts of texts.json, in the folder that
+// BARKA_BENCH_TOKENIZERS names, with every other tokenizer there, each time
+// with nothing remembered: reference/bench/tokenizers.py runs it.
+func BenchmarkFiles(b *testing.B) {
+	dir := os.Getenv("BARKA_BENCH_TOKENIZERS")
+	if dir == "" {
+		b.Skip("only with BARKA_BENCH_TOKENIZERS")
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "texts.json"))
+	var texts map[string][]string
+	if err == nil {
+		err = json.Unmarshal(data, &texts)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, f := range files {
+		name, isJSON := strings.CutSuffix(f.Name(), ".json")
+		name, isModel := strings.CutSuffix(name, ".model")
+		if name == "texts" || !isJSON && !isModel {
+			continue
+		}
+		tok := layout(b, filepath.Join(dir, name))
+		for kind, sample := range texts {
+			b.Run(name+"/"+kind, func(b *testing.B) {
+				n := 0
+				for _, s := range sample {
+					n += len(s)
+				}
+				b.SetBytes(int64(n))
+				for b.Loop() {
+					fresh := tok.fresh()
+					for _, s := range sample {
+						fresh.Encode(s, true)
+					}
+				}
+			})
+		}
 	}
 }
 

@@ -1,6 +1,6 @@
-"""Compares this project's tokenizers with the reference libraries on many drawn texts, and measures both.
+"""Compares this project's tokenizers with the reference libraries on many drawn texts.
 
-usage: differential.py [--cases N] [--seed N] [--speed] [TOKENIZER…]
+usage: differential.py [--cases N] [--seed N] [TOKENIZER…]
 
 A TOKENIZER is a tokenizer.json (or .json.gz), a SentencePiece .model, or a model directory. Without one: the small
 tokenizers of internal/tokenizer/testdata/layouts, and those under the shared reference data if it is there. Extra text
@@ -13,10 +13,10 @@ import gzip
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
-import time
 
 import sentencepiece
 from tokenizers import Tokenizer
@@ -77,7 +77,6 @@ def main():
     p.add_argument("--cases", type=int, default=3000)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--text", type=pathlib.Path, action="append", default=[])
-    p.add_argument("--speed", action="store_true")
     p.add_argument("tokenizer", nargs="*", type=pathlib.Path)
     a = p.parse_args()
     text = layouts.lines() + [l for f in a.text for l in cases.corpus(f)]
@@ -98,31 +97,10 @@ def main():
                 rows = cases.record(Tokenizer.from_str(data), a.cases, a.seed, text)
             cases.write(d / f"{name(path)}.jsonl.gz", layouts.provenance(a.cases), rows)
         out = go_test("TestLayouts", BARKA_DIFFERENTIAL=str(d))
+        counts = [(int(n), int(bad)) for n, bad in re.findall(r"(\d+) cases, (\d+) differ", out.stdout)]
         print(out.stdout, out.stderr)
-        if a.speed:
-            speed(d, text)
+        print(f"{len(counts)} tokenizers, {sum(n for n, _ in counts)} cases, {sum(bad for _, bad in counts)} differ")
         sys.exit(out.returncode)
-
-
-def speed(d, text):
-    """Megabytes a second on one thread, all lines in one call for the reference, one a call here, best of five."""
-    sample = d / "speed.txt"
-    sample.write_text("\n".join(text), encoding="utf-8")
-    mb = sum(len(l.encode()) for l in text) / 1e6
-    out = go_test("TestSpeed", BARKA_DIFFERENTIAL=str(d), GOMAXPROCS="1")
-    ours = {k: float(v) for k, v in (l.split()[-2:] for l in out.stdout.splitlines() if " MB/s " in l)}
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    for f in sorted([*d.glob("*.json"), *d.glob("*.model")]):
-        if f.suffix == ".json":
-            encode = Tokenizer.from_file(str(f)).encode_batch_fast  # without offsets
-        else:
-            encode = sentencepiece.SentencePieceProcessor(model_file=str(f)).encode
-        best = 1e9
-        for _ in range(5):
-            t = time.perf_counter()
-            encode(text)
-            best = min(best, time.perf_counter() - t)
-        print(f"{f.stem:42} reference {mb / best:8.2f} MB/s, here {ours[f.stem]:8.2f} MB/s, ratio {ours[f.stem] * best / mb:.2f}")
 
 
 if __name__ == "__main__":
