@@ -1,6 +1,12 @@
 package main
 
-import "barka/internal/stage/wiki"
+import (
+	"fmt"
+	"time"
+
+	"barka/internal/stage/wiki"
+	"barka/internal/ui"
+)
 
 type wikiCmd struct {
 	Out        string   `required:"" help:"Dataset directory to write."`
@@ -18,6 +24,7 @@ type wikiCmd struct {
 	LeavesOnly bool     `help:"Sections without subsections alone, as the original did."`
 	Dataset    string   `help:"Name of the rows' dataset." default:"wiki"`
 	Restart    bool     `help:"Throw away an output made with other options."`
+	DryRun     bool     `help:"Say how many pages would be read; read none."`
 }
 
 func (wikiCmd) Help() string {
@@ -32,10 +39,28 @@ func (c *wikiCmd) Run(a *app) error {
 	o := wiki.Defaults()
 	o.Dump, o.API, o.Contact, o.Titles, o.TitleFile, o.Categories = c.Dump, c.API, c.Contact, c.Titles, c.TitleFile, c.Categories
 	o.Depth, o.LinkDepth, o.MaxPages, o.MinChars, o.MaxChars, o.LeavesOnly, o.Dataset = c.Depth, c.LinkDepth, c.MaxPages, c.MinChars, c.MaxChars, c.LeavesOnly, c.Dataset
+	if c.DryRun {
+		e, err := wiki.Plan(a.ctx, o)
+		if err != nil {
+			return err
+		}
+		return a.ui.Print(wikiEstimate(e), e)
+	}
 	m, err := wiki.Run(a.ctx, o, a.io(c.Out, nil, c.Restart))
 	if err != nil {
 		return err
 	}
 	a.counts("wiki", c.Out, m)
 	return nil
+}
+
+func wikiEstimate(e wiki.Estimate) string {
+	pages := fmt.Sprintf("%d pages", e.Pages)
+	if e.Pages == 0 {
+		pages = "all pages"
+	}
+	if e.Bytes > 0 {
+		return fmt.Sprintf("%s of a dump of %s", pages, ui.Bytes(e.Bytes))
+	}
+	return fmt.Sprintf("%s, at least %s at the polite rate", pages, ui.Duration(time.Duration(e.Seconds*float64(time.Second))))
 }

@@ -28,7 +28,7 @@ type ClientOptions struct {
 	// Contact is an address or page where the operator is reached; Wikimedia's
 	// policy asks for one, and requests without are refused here.
 	Contact string
-	// Interval is the least time between requests; 0 means 200 ms.
+	// Interval is the least time between requests; 0 means PoliteInterval.
 	Interval time.Duration
 	// Retries after the first attempt; 0 means 6.
 	Retries int
@@ -38,6 +38,10 @@ type ClientOptions struct {
 	// Sleep waits; nil means in real time.
 	Sleep func(ctx context.Context, d time.Duration) error
 }
+
+// PoliteInterval is the time between two requests to a wiki that has not said
+// otherwise.
+const PoliteInterval = 200 * time.Millisecond
 
 // Client asks a wiki's Action API, one request at a time.
 type Client struct {
@@ -62,7 +66,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 		return nil, badinput.Errorf("wiki: contact %q: Wikimedia asks every client to name a mail address or page where its operator can be reached", o.Contact)
 	}
 	if o.Interval <= 0 {
-		o.Interval = 200 * time.Millisecond
+		o.Interval = PoliteInterval
 	}
 	if o.Retries <= 0 {
 		o.Retries = 6

@@ -227,9 +227,36 @@ func (s *stage) dump(titles []string) iter.Seq2[page, error] {
 	}
 }
 
+// client asks the wiki; its answers are kept in dir ("": nowhere).
+func (o Options) client(dir string) (*mediawiki.Client, error) {
+	return mediawiki.NewClient(mediawiki.ClientOptions{API: o.API, Contact: o.Contact, CacheDir: dir})
+}
+
+// choose adds the pages of the categories and of the links to the titles.
+func (o Options) choose(ctx context.Context, c *mediawiki.Client, titles []string) ([]string, error) {
+	for _, cat := range o.Categories {
+		more, err := c.Category(ctx, cat, o.Depth)
+		if err != nil {
+			return nil, err
+		}
+		titles = append(titles, more...)
+	}
+	if o.LinkDepth > 0 {
+		for _, t := range slices.Clone(titles) {
+			more, err := c.Links(ctx, t)
+			if err != nil {
+				return nil, err
+			}
+			titles = append(titles, more...)
+		}
+	}
+	slices.Sort(titles)
+	return slices.Compact(titles), nil
+}
+
 // api yields the chosen pages of a wiki, in order of title.
 func (s *stage) api(ctx context.Context, titles []string) (iter.Seq2[page, error], int64, error) {
-	c, err := mediawiki.NewClient(mediawiki.ClientOptions{API: s.o.API, Contact: s.o.Contact, CacheDir: filepath.Join(s.run.Dir(), "api")})
+	c, err := s.o.client(filepath.Join(s.run.Dir(), "api"))
 	if err != nil {
 		return nil, 0, err
 	}
@@ -240,24 +267,9 @@ func (s *stage) api(ctx context.Context, titles []string) (iter.Seq2[page, error
 	if licence == "" {
 		licence = s.o.Licence
 	}
-	for _, cat := range s.o.Categories {
-		more, err := c.Category(ctx, cat, s.o.Depth)
-		if err != nil {
-			return nil, 0, err
-		}
-		titles = append(titles, more...)
+	if titles, err = s.o.choose(ctx, c, titles); err != nil {
+		return nil, 0, err
 	}
-	if s.o.LinkDepth > 0 {
-		for _, t := range slices.Clone(titles) {
-			more, err := c.Links(ctx, t)
-			if err != nil {
-				return nil, 0, err
-			}
-			titles = append(titles, more...)
-		}
-	}
-	slices.Sort(titles)
-	titles = slices.Compact(titles)
 	return func(yield func(page, error) bool) {
 		for _, t := range titles {
 			e, err := c.Extract(ctx, t)
