@@ -25,6 +25,9 @@ const (
 	exitInterrupted = 130
 )
 
+// version is what manifests state.
+const version = "0.1.0"
+
 const description = `Barka takes an open large language model to a new language, Arabic first: Wikipedia pages, questions and answers, translation, fine-tuning, evaluation.
 
 Begin with "barka demo", which runs the whole chain offline in a few minutes.
@@ -37,6 +40,8 @@ type globals struct {
 	Quiet   bool  `short:"q" help:"Write results and errors alone."`
 	Threads int   `help:"Worker threads; 0 is one a core." default:"0"`
 	Seed    int64 `help:"Seed of everything random." default:"42"`
+
+	Version kong.VersionFlag `help:"Print the version."`
 }
 
 // commands are the verbs, in the order of the work.
@@ -46,10 +51,11 @@ type commands struct {
 	Demo demoCmd `cmd:"" help:"Run the whole chain on embedded pages and tiny models, offline."`
 	Run  runCmd  `cmd:"" help:"Run a recipe: every stage in order, resumed where it stopped."`
 
-	Wiki   wikiCmd   `cmd:"" help:"Wikipedia pages to passages."`
-	Synth  synthCmd  `cmd:"" help:"Passages to instructions, with a language model."`
-	Filter filterCmd `cmd:"" help:"Drop instructions by quality rules, each with a reason."`
-	Mix    mixCmd    `cmd:"" help:"Join datasets into one shuffled training set with its card."`
+	Wiki    wikiCmd    `cmd:"" help:"Wikipedia pages to passages."`
+	Synth   synthCmd   `cmd:"" help:"Passages to instructions, with a language model."`
+	Convert convertCmd `cmd:"" help:"A benchmark's training set to instructions."`
+	Filter  filterCmd  `cmd:"" help:"Drop instructions by quality rules, each with a reason."`
+	Mix     mixCmd     `cmd:"" help:"Join datasets into one shuffled training set with its card."`
 
 	Translate translateCmd `cmd:"" help:"Translate lines, or a dataset's messages, with NLLB."`
 	Train     trainCmd     `cmd:"" help:"Fine-tune a model with LoRA."`
@@ -75,9 +81,10 @@ type app struct {
 
 // run parses the arguments, runs the verb and returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	pipeline.Barka = version
 	var c commands
 	exited := -1
-	parser, err := kong.New(&c, kong.Name("barka"), kong.Description(description), kong.Writers(stdout, stderr),
+	parser, err := kong.New(&c, kong.Name("barka"), kong.Description(description), kong.Vars{"version": "barka " + version}, kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { exited = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}))
 	if err != nil {
 		fmt.Fprintln(stderr, "barka:", err)

@@ -30,6 +30,7 @@ type synthCmd struct {
 	LongChars   int           `help:"That length itself; 2204 is the original's." default:"0"`
 	Turns       int           `help:"Turns of a conversation." default:"3"`
 	Independent bool          `help:"Ask all questions at once and answer each alone, as the original did."`
+	JSONForm    bool          `name:"json-questions" help:"Have those questions as JSON, which an endpoint can hold the model to."`
 	Temperature float64       `default:"0.8"`
 	TopP        float64       `default:"0.95"`
 	MaxTokens   int           `default:"512"`
@@ -44,6 +45,7 @@ func (synthCmd) Help() string {
 func (c *synthCmd) Run(a *app) error {
 	o := synth.Defaults()
 	o.Dataset, o.LongQuantile, o.LongChars, o.Turns, o.Independent = c.Dataset, c.Quantile, c.LongChars, c.Turns, c.Independent
+	o.JSON = c.JSONForm
 	o.Temperature, o.TopP, o.MaxTokens = c.Temperature, c.TopP, c.MaxTokens
 	if err := o.Validate(); err != nil {
 		return err
@@ -64,6 +66,9 @@ func (c *synthCmd) Run(a *app) error {
 		var d *local.Decoder
 		if d, err = a.engine(c.DType).OpenDecoder(c.Model, ""); err == nil {
 			client, err = d.Chat()
+		}
+		if err == nil {
+			o.ModelDigest, err = a.engine(c.DType).Digest(c.Model)
 		}
 	}
 	if err != nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"barka/internal/demo"
@@ -15,11 +14,11 @@ type runCmd struct {
 	Recipe  string `arg:"" help:"Recipe file." type:"existingfile"`
 	Out     string `help:"Working directory; runs/NAME by default." placeholder:"DIR"`
 	Restart bool   `help:"Throw away stages made with other options."`
-	DryRun  bool   `help:"Check the recipe and say what would run."`
+	DryRun  bool   `help:"Check the recipe and say what would run, and how much."`
 }
 
 func (runCmd) Help() string {
-	return `Runs wiki, synth, translate, filter, mix, train, merge, eval and report, as far as the recipe has them. Stop it at any moment; the same command goes on.
+	return `Runs wiki, synth, convert, translate, filter, mix, train, merge, eval and report, as far as the recipe has them. Stop it at any moment; the same command goes on.
 
 Example: barka run recipes/quickstart.yaml`
 }
@@ -33,9 +32,27 @@ func (c *runCmd) Run(a *app) error {
 		c.Out = filepath.Join("runs", r.Name)
 	}
 	if c.DryRun {
-		return a.ui.Print(fmt.Sprintf("%s: %s in %s", r.Name, strings.Join(r.Stages(), ", "), c.Out), map[string]any{"stages": r.Stages(), "out": c.Out})
+		return a.planRecipe(r, c.Out)
 	}
 	return a.runRecipe(r, c.Out, c.Restart)
+}
+
+// planRecipe says what a run would do.
+func (a *app) planRecipe(r *recipe.Recipe, out string) error {
+	w := &recipe.Runner{Out: out, Engine: a.engine(r.DType)}
+	plan, err := w.Plan(a.ctx, r)
+	if err != nil {
+		return err
+	}
+	rows := make([][]any, len(plan))
+	for i, p := range plan {
+		work := p.Work
+		if p.Done {
+			work = "done"
+		}
+		rows[i] = []any{p.Stage, work, p.Out}
+	}
+	return a.ui.Table([]string{"stage", "work", "where"}, rows)
 }
 
 // runRecipe runs a recipe and tells of each stage.

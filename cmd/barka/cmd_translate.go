@@ -70,7 +70,7 @@ func (c *translateCmd) dataset(a *app, o translate.Options, t *local.Translator)
 	if c.Out == "" {
 		return usagef("translate: --in needs --out")
 	}
-	digest, err := t.Digest()
+	digest, err := a.engine(c.DType).Digest(c.Model)
 	if err != nil {
 		return err
 	}

@@ -42,9 +42,9 @@ func (l *lazyChat) Complete(ctx context.Context, r llm.Request) (llm.Response, e
 // Lazy is a translator that loads its tokenizer at once and its model when it
 // is first asked.
 type Lazy struct {
-	name, dir string
-	tok       *tokenizer.Tokenizer
-	open      func() (*Translator, error)
+	name string
+	tok  *tokenizer.Tokenizer
+	open func() (*Translator, error)
 }
 
 // LazyTranslator returns a translate.Translator of a local model, under a
@@ -62,14 +62,11 @@ func LazyTranslator(e *Engine, name, dir string, o TranslatorOptions) (*Lazy, er
 	if err != nil {
 		return nil, err
 	}
-	return &Lazy{name, path, tok, sync.OnceValues(func() (*Translator, error) { return e.OpenTranslator(path, o) })}, nil
+	return &Lazy{name, tok, sync.OnceValues(func() (*Translator, error) { return e.OpenTranslator(path, o) })}, nil
 }
 
 // Name implements translate.Translator.
 func (l *Lazy) Name() string { return l.name }
-
-// Digest identifies the model by content.
-func (l *Lazy) Digest() (string, error) { return Digest(l.dir) }
 
 // CountTokens implements translate.Translator.
 func (l *Lazy) CountTokens(text string) int { return len(l.tok.Encode(text, true)) }

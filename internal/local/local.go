@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -46,6 +47,21 @@ func (e *Engine) options(dir string) (model.Options, error) {
 	}
 	parsed, err := model.ParseDType(dt)
 	return model.Options{Device: e.Device, DType: parsed, Log: e.Log}, err
+}
+
+// Digest identifies a model by content and by the type its weights are packed
+// as: all that its outputs depend on.
+func (e *Engine) Digest(name string) (string, error) {
+	dir, err := hub.Resolve(name)
+	if err != nil {
+		return "", err
+	}
+	o, err := e.options(dir)
+	if err != nil {
+		return "", err
+	}
+	content, err := Digest(dir)
+	return content + "-" + strings.ToLower(string(o.DType)), err
 }
 
 // Decoder is an opened causal language model with its tokenizer.
@@ -107,7 +123,7 @@ func (d *Decoder) Digest() (string, error) {
 // Digest hashes the files of a model or adapter directory that matter.
 func Digest(dir string) (string, error) {
 	var names []string
-	for _, pattern := range []string{"config.json", "adapter_config.json", "*.safetensors", "pytorch_model*.bin", "tokenizer.json", "tokenizer.model"} {
+	for _, pattern := range []string{"config.json", "adapter_config.json", "*.safetensors", "pytorch_model*.bin", "tokenizer.json", "tokenizer_config.json", "*.model"} {
 		found, err := filepath.Glob(filepath.Join(dir, pattern))
 		if err != nil {
 			return "", err

@@ -108,9 +108,6 @@ func startTokens(dir string) (start, eos int32, err error) {
 // Name identifies the model in provenance.
 func (t *Translator) Name() string { return t.name }
 
-// Digest identifies the model by content.
-func (t *Translator) Digest() (string, error) { return Digest(t.dir) }
-
 // Tokens returns a text's source tokens, the language and end tokens included.
 func (t *Translator) Tokens(text string) []int32 { return t.tok.Encode(text, true) }
 

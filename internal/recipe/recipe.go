@@ -4,10 +4,14 @@ package recipe
 
 import (
 	"encoding/json"
+	"iter"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 
 	"barka/internal/badinput"
+	"barka/internal/stage/convert"
 	"barka/internal/stage/filter"
 	"barka/internal/stage/mix"
 	"barka/internal/stage/synth"
@@ -26,14 +30,16 @@ type Recipe struct {
 	Models   Models `json:"models"`
 	Inputs   Inputs `json:"inputs"`
 
-	Wiki      *wiki.Options      `json:"wiki"`
-	Synth     *synth.Options     `json:"synth"`
-	Translate *translate.Options `json:"translate"`
-	Filter    *filter.Options    `json:"filter"`
-	Mix       *mix.Options       `json:"mix"`
-	Train     *train.Options     `json:"train"`
-	Merge     bool               `json:"merge"`
-	Eval      *Eval              `json:"eval"`
+	Wiki  *wiki.Options  `json:"wiki"`
+	Synth *synth.Options `json:"synth"`
+	// Convert has a block for each benchmark among the instructions.
+	Convert   map[string]*Convert `json:"convert"`
+	Translate *translate.Options  `json:"translate"`
+	Filter    *filter.Options     `json:"filter"`
+	Mix       *mix.Options        `json:"mix"`
+	Train     *train.Options      `json:"train"`
+	Merge     bool                `json:"merge"`
+	Eval      *Eval               `json:"eval"`
 
 	dir string // of the file; its paths are relative to it
 }
@@ -57,8 +63,27 @@ type Generator struct {
 // Inputs are datasets that enter the chain from outside.
 type Inputs struct {
 	Passages     string            `json:"passages"`     // instead of wiki
-	Instructions map[string]string `json:"instructions"` // more instructions to translate, by name
+	Instructions map[string]string `json:"instructions"` // more instructions to translate and filter, by name
 	Mix          map[string]string `json:"mix"`          // more instructions for the mix, by name
+}
+
+// Convert is a benchmark's training set, named by its key in the recipe, which
+// is also the benchmark if none is given.
+type Convert struct {
+	Data   string `json:"data"`   // file or directory
+	Labels string `json:"labels"` // where labels lie in a file of their own
+	convert.Options
+}
+
+// UnmarshalJSON reads settings over the defaults.
+func (c *Convert) UnmarshalJSON(data []byte) error {
+	type plain Convert
+	p := plain{Options: convert.Defaults()}
+	if err := json.Unmarshal(data, &p); err != nil {
+		return err
+	}
+	*c = Convert(p)
+	return nil
 }
 
 // Eval says what to evaluate.
@@ -147,6 +172,9 @@ func (r *Recipe) check() error {
 	if r.Translate != nil {
 		r.Translate.To = r.Language
 	}
+	if err := r.checkSets(); err != nil {
+		return err
+	}
 	for _, v := range []struct {
 		is bool
 		f  func() error
@@ -172,12 +200,53 @@ func (r *Recipe) check() error {
 		return badinput.Errorf("translate has no model: models: translator is missing")
 	case (r.Train != nil || r.Eval != nil) && r.Models.Base == "":
 		return badinput.Errorf("train and eval have no model: models: base is missing")
+	case r.Wiki == nil && r.Synth == nil && len(r.Convert)+len(r.Inputs.Instructions) == 0 && (r.Translate != nil || r.Filter != nil):
+		return badinput.Errorf("translate and filter have no instructions: add synth, convert or inputs: instructions")
 	case r.Train != nil && r.Mix == nil:
 		return badinput.Errorf("train has no data: add a mix block")
 	case r.Eval != nil && r.Eval.Data == "":
 		return badinput.Errorf("eval: data is missing: the directory of the benchmark files")
 	case r.Eval != nil && r.Eval.MaxSamples < 0:
 		return badinput.Errorf("eval: max_samples is %d, expected 0 (all) or more", r.Eval.MaxSamples)
+	}
+	return nil
+}
+
+// setName is what a set of instructions may be called: it names directories.
+var setName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,40}$`)
+
+// checkSets verifies the sets of instructions beside the wiki's.
+func (r *Recipe) checkSets() error {
+	for name, c := range r.Convert {
+		if c == nil || c.Data == "" {
+			return badinput.Errorf("convert: %s: data is missing: the file or directory of the benchmark", name)
+		}
+		if c.Benchmark == "" {
+			c.Benchmark = name
+		}
+		if c.Dataset == "" {
+			c.Dataset = name
+		}
+		if err := c.Validate(); err != nil {
+			return badinput.Errorf("convert: %s: %w", name, err)
+		}
+		if _, twice := r.Inputs.Instructions[name]; twice {
+			return badinput.Errorf("%s is both under convert and under inputs: instructions", name)
+		}
+	}
+	for name := range r.Inputs.Mix {
+		_, converted := r.Convert[name]
+		_, given := r.Inputs.Instructions[name]
+		if name == mainSet || converted || given {
+			return badinput.Errorf("inputs: mix: the name %s is taken", name)
+		}
+	}
+	for _, names := range []iter.Seq[string]{maps.Keys(r.Convert), maps.Keys(r.Inputs.Instructions)} {
+		for name := range names {
+			if !setName.MatchString(name) || name == mainSet {
+				return badinput.Errorf("instructions %q: expected a name of small letters, digits, - and _, but not %s", name, mainSet)
+			}
+		}
 	}
 	return nil
 }
@@ -199,21 +268,4 @@ func (r *Recipe) model(name string) string {
 		}
 	}
 	return name
-}
-
-// Stages lists what Run will do, in order.
-func (r *Recipe) Stages() []string {
-	var out []string
-	for _, s := range []struct {
-		is   bool
-		name string
-	}{
-		{r.Wiki != nil, "wiki"}, {r.Synth != nil, "synth"}, {r.Translate != nil, "translate"}, {r.Filter != nil, "filter"}, {r.Mix != nil, "mix"},
-		{r.Train != nil, "train"}, {r.Train != nil && r.Merge, "merge"}, {r.Eval != nil, "eval"}, {true, "report"},
-	} {
-		if s.is {
-			out = append(out, s.name)
-		}
-	}
-	return out
 }

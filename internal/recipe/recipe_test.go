@@ -1,12 +1,15 @@
 package recipe
 
 import (
+	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"barka/internal/badinput"
+	"barka/internal/pipeline"
 )
 
 const good = `
@@ -29,8 +32,53 @@ func TestParse(t *testing.T) {
 	if r.Synth.Temperature != 0.5 || r.Synth.TopP != 0.95 || r.Train.Rank != 8 || r.Train.LR != 1e-4 || r.Translate == nil || r.Translate.Beams != 5 || r.Filter != nil || !r.Eval.Base {
 		t.Errorf("%+v", r)
 	}
-	if got := strings.Join(r.Stages(), " "); got != "wiki synth translate mix train merge eval report" {
-		t.Errorf("stages %s", got)
+}
+
+func TestConvertBlocks(t *testing.T) {
+	r, err := Parse([]byte(strings.Replace(good, "translate:", "convert:\n  gsm8k: {data: g}\n  hard: {benchmark: arc-challenge, data: h, answer: text}\ntranslate:", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, h := r.Convert["gsm8k"], r.Convert["hard"]
+	if g.Benchmark != "gsm8k" || g.Dataset != "gsm8k" || g.Split != "train" || g.Answer != "label" || h.Benchmark != "arc-challenge" || h.Dataset != "hard" || h.Answer != "text" {
+		t.Errorf("%+v, %+v", g, h)
+	}
+}
+
+// TestPlan: what has an output is done, what has its input can be counted.
+func TestPlan(t *testing.T) {
+	r, err := Load(filepath.Join("..", "demo", "recipe.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &Runner{Out: t.TempDir(), Say: func(Step) {}, Progress: pipeline.Silent}
+	stages := func() (all, done []string) {
+		plan, err := w.Plan(context.Background(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range plan {
+			all = append(all, p.Stage)
+			if p.Done {
+				done = append(done, p.Stage)
+			}
+			if p.Stage == "synth" && len(done) > 0 && !strings.Contains(p.Work, "26 passages") {
+				t.Errorf("synth: %s", p.Work)
+			}
+		}
+		return all, done
+	}
+	all, done := stages()
+	want := []string{"wiki", "synth", "convert questions", "translate", "filter", "translate questions", "filter questions", "mix", "train", "merge", "eval base", "eval tuned", "report"}
+	if !slices.Equal(all, want) || done != nil {
+		t.Errorf("%q, done %q", all, done)
+	}
+	c := &chain{Runner: w, r: r}
+	if err := c.wiki(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if _, done = stages(); !slices.Equal(done, []string{"wiki"}) {
+		t.Errorf("done %q", done)
 	}
 }
 
@@ -48,6 +96,10 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"{rank: 8}", "8", "must have settings of its own"},
 		{"name: test", "name: [", "YAML"},
 		{"eval: {data: d}", "eval: {}", "data is missing"},
+		{"translate:", "convert: {boolq: {}}\ntranslate:", "boolq: data is missing"},
+		{"translate:", "convert: {bolq: {data: x}}\ntranslate:", "those known: alpaca"},
+		{"translate:", "convert: {boolq: {dta: x}}\ntranslate:", `unknown key "convert.boolq.dta"; did you mean data?`},
+		{"translate:", "convert: {../x: {benchmark: boolq, data: x}}\ntranslate:", "small letters"},
 	} {
 		_, err := Parse([]byte(strings.Replace(good, c.change, c.to, 1)))
 		if err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), c.want) {

@@ -12,19 +12,13 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/hub"
-	"barka/internal/llm"
 	"barka/internal/local"
 	"barka/internal/model"
 	"barka/internal/pipeline"
 	"barka/internal/stage/eval"
 	"barka/internal/stage/eval/tasks"
-	"barka/internal/stage/filter"
-	"barka/internal/stage/mix"
 	"barka/internal/stage/report"
-	"barka/internal/stage/synth"
 	"barka/internal/stage/train"
-	"barka/internal/stage/translate"
-	"barka/internal/stage/wiki"
 	"barka/internal/tokenizer"
 )
 
@@ -67,10 +61,11 @@ const (
 // chain is a run under way.
 type chain struct {
 	*Runner
-	r       *Recipe
-	current string // the dataset that the next stage reads
-	made    []string
-	start   time.Time
+	r        *Recipe
+	passages string
+	sets     []set    // the instructions, as far as they have come
+	made     []string // dataset directories, in order
+	start    time.Time
 }
 
 // Run executes every stage of the recipe; finished stages are passed over.
@@ -79,7 +74,7 @@ func (w *Runner) Run(ctx context.Context, r *Recipe) error {
 		return badinput.Wrap(err)
 	}
 	c := &chain{Runner: w, r: r}
-	for _, step := range []func(context.Context) error{c.wiki, c.synth, c.translate, c.filter, c.mix, c.train, c.merge, c.eval, c.report} {
+	for _, step := range []func(context.Context) error{c.wiki, c.synth, c.convert, c.translate, c.filter, c.mix, c.train, c.merge, c.eval, c.report} {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -96,112 +91,6 @@ func (c *chain) io(out string, in map[string]string) pipeline.IO {
 }
 
 func (c *chain) path(name string) string { return filepath.Join(c.Out, name) }
-
-// done tells of a stage that wrote a dataset, which the next one reads.
-func (c *chain) done(stage, out string, m *pipeline.Manifest) error {
-	c.current = c.path(out)
-	c.made = append(c.made, c.current)
-	c.Say(Step{Stage: stage, Out: c.current, Rows: m.Rows, Counts: m.Counts, Took: time.Since(c.start)})
-	return nil
-}
-
-func (c *chain) wiki(ctx context.Context) error {
-	c.current = c.r.path(c.r.Inputs.Passages)
-	if c.r.Wiki == nil {
-		return nil
-	}
-	o := *c.r.Wiki
-	o.Dump = c.r.path(o.Dump)
-	m, err := wiki.Run(ctx, o, c.io(passagesDir, nil))
-	if err != nil {
-		return err
-	}
-	return c.done("wiki", passagesDir, m)
-}
-
-func (c *chain) synth(ctx context.Context) error {
-	if c.r.Synth == nil {
-		return nil
-	}
-	client, err := c.generator()
-	if err != nil {
-		return err
-	}
-	io := c.io(instructionsDir, map[string]string{"passages": c.current})
-	io.Workers = max(c.r.Models.Generator.Concurrency, 1)
-	m, err := synth.Run(ctx, *c.r.Synth, client, io)
-	if err != nil {
-		return err
-	}
-	return c.done("synth", instructionsDir, m)
-}
-
-// generator returns the client that writes questions and answers. A local
-// model is opened when it is first asked.
-func (c *chain) generator() (llm.Client, error) {
-	g := c.r.Models.Generator
-	if g.Endpoint != "" {
-		return llm.NewHTTP(llm.Options{BaseURL: g.Endpoint, Model: g.Model, KeyVariable: g.KeyVariable, RequestsPerMinute: g.RPM})
-	}
-	return local.LazyChat(c.Engine, g.Model, c.r.model(g.Model)), nil
-}
-
-func (c *chain) translate(ctx context.Context) error {
-	if c.r.Translate == nil {
-		return nil
-	}
-	o := *c.r.Translate
-	name := c.r.Models.Translator
-	t, err := local.LazyTranslator(c.Engine, name, c.r.model(name), local.TranslatorOptions{From: o.From, To: o.To, Beams: o.Beams})
-	if err != nil {
-		return err
-	}
-	if o.ModelDigest, err = t.Digest(); err != nil {
-		return err
-	}
-	m, err := translate.Run(ctx, o, t, c.io(translatedDir, map[string]string{"instructions": c.current}))
-	if err != nil {
-		return err
-	}
-	return c.done("translate", translatedDir, m)
-}
-
-func (c *chain) filter(ctx context.Context) error {
-	if c.r.Filter == nil {
-		return nil
-	}
-	m, err := filter.Run(ctx, *c.r.Filter, c.io(cleanDir, map[string]string{"instructions": c.current}))
-	if err != nil {
-		return err
-	}
-	return c.done("filter", cleanDir, m)
-}
-
-func (c *chain) mix(ctx context.Context) error {
-	if c.r.Mix == nil {
-		return nil
-	}
-	in := map[string]string{}
-	if c.current != "" {
-		in["main"] = c.current
-	}
-	for name, p := range c.r.Inputs.Mix {
-		in[name] = c.r.path(p)
-	}
-	counters := map[string]mix.Counter{}
-	if c.r.Models.Base != "" {
-		tok, err := c.tokenizer()
-		if err != nil {
-			return err
-		}
-		counters[c.r.Models.Base] = func(s string) int { return len(tok.Encode(s, false)) }
-	}
-	m, err := mix.Run(ctx, *c.r.Mix, counters, c.io(mixDir, in))
-	if err != nil {
-		return err
-	}
-	return c.done("mix", mixDir, m)
-}
 
 func (c *chain) tokenizer() (*tokenizer.Tokenizer, error) {
 	dir, err := hub.Resolve(c.r.model(c.r.Models.Base))
@@ -220,10 +109,6 @@ func (c *chain) train(ctx context.Context) error {
 		return err
 	}
 	base := c.r.model(c.r.Models.Base)
-	dir, err := hub.Resolve(base)
-	if err != nil {
-		return err
-	}
 	in := train.Input{Tokenizer: tok, Base: c.r.Models.Base, Train: c.path(mixDir), Open: func() (model.Decoder, error) {
 		d, err := c.Engine.OpenDecoder(base, "")
 		if err != nil {
@@ -231,12 +116,10 @@ func (c *chain) train(ctx context.Context) error {
 		}
 		return d.Model, nil
 	}}
-	if in.ModelDigest, err = local.Digest(dir); err != nil {
+	if in.ModelDigest, err = c.Engine.Digest(base); err != nil {
 		return err
 	}
-	if val := c.path(filepath.Join(mixDir, mix.ValidationName)); exists(val) {
-		in.Val = val
-	}
+	in.Val = c.validation()
 	s, err := train.Run(ctx, *c.r.Train, in, c.io(adapterDir, nil))
 	if err != nil {
 		return err
@@ -278,7 +161,6 @@ func (c *chain) eval(ctx context.Context) error {
 type evaluated struct {
 	Model, Adapter, Tasks, Data string
 	MaxSamples                  int
-	DType                       string
 }
 
 const evaluatedFile = "evaluated.json"
@@ -286,12 +168,9 @@ const evaluatedFile = "evaluated.json"
 func (c *chain) evaluate(ctx context.Context, name, out, adapter string) error {
 	e := c.r.Eval
 	base := c.r.model(c.r.Models.Base)
-	dir, err := hub.Resolve(base)
-	if err != nil {
-		return err
-	}
-	id := evaluated{Tasks: e.Tasks, Data: e.Data, MaxSamples: e.MaxSamples, DType: c.Engine.DType}
-	if id.Model, err = local.Digest(dir); err != nil {
+	id := evaluated{Tasks: e.Tasks, Data: e.Data, MaxSamples: e.MaxSamples}
+	var err error
+	if id.Model, err = c.Engine.Digest(base); err != nil {
 		return err
 	}
 	if adapter != "" {

@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -39,7 +40,7 @@ func checkKeys(n ast.Node, t reflect.Type, at string, blocks map[string]bool) er
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if t.Kind() != reflect.Struct {
+	if t.Kind() != reflect.Struct && t.Kind() != reflect.Map {
 		return nil
 	}
 	var values []*ast.MappingValueNode
@@ -53,12 +54,18 @@ func checkKeys(n ast.Node, t reflect.Type, at string, blocks map[string]bool) er
 	default:
 		return badinput.Errorf("line %d: %s must have settings of its own, found %s", n.GetToken().Position.Line, at, n.String())
 	}
-	known := keys(t)
+	known := map[string]reflect.Type{}
+	if t.Kind() == reflect.Struct {
+		known = keys(t)
+	}
 	seen := map[string]bool{}
 	for _, v := range values {
 		key := strings.Trim(v.Key.String(), `"'`)
 		line := v.Key.GetToken().Position.Line
 		field, ok := known[key]
+		if t.Kind() == reflect.Map {
+			field, ok = t.Elem(), true // its keys are names
+		}
 		if !ok {
 			return badinput.Errorf("line %d: unknown key %q%s%s", line, at+key, suggestion(key, known), list(at, known))
 		}
@@ -80,6 +87,10 @@ func checkKeys(n ast.Node, t reflect.Type, at string, blocks map[string]bool) er
 func keys(t reflect.Type) map[string]reflect.Type {
 	out := map[string]reflect.Type{}
 	for i := range t.NumField() {
+		if t.Field(i).Anonymous {
+			maps.Copy(out, keys(t.Field(i).Type))
+			continue
+		}
 		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
 		if name != "" && name != "-" {
 			out[name] = t.Field(i).Type

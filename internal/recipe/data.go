@@ -1,0 +1,202 @@
+package recipe
+
+import (
+	"context"
+	"maps"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"barka/internal/llm"
+	"barka/internal/local"
+	"barka/internal/pipeline"
+	"barka/internal/stage/convert"
+	"barka/internal/stage/filter"
+	"barka/internal/stage/mix"
+	"barka/internal/stage/synth"
+	"barka/internal/stage/translate"
+	"barka/internal/stage/wiki"
+)
+
+// set is a dataset of instructions on its way to the mix. The one that synth
+// writes has no name; the others are called as in the recipe.
+type set struct{ name, path string }
+
+// dir is the directory of a stage's output for the set.
+func (s set) dir(stage string) string {
+	if s.name == "" {
+		return stage
+	}
+	return stage + "-" + s.name
+}
+
+// title names a stage's work on the set.
+func (s set) title(stage string) string {
+	if s.name == "" {
+		return stage
+	}
+	return stage + " " + s.name
+}
+
+// done tells of a stage that wrote a dataset.
+func (c *chain) done(title, out string, m *pipeline.Manifest) string {
+	path := c.path(out)
+	c.made = append(c.made, path)
+	c.Say(Step{Stage: title, Out: path, Rows: m.Rows, Counts: m.Counts, Took: time.Since(c.start)})
+	c.start = time.Now()
+	return path
+}
+
+func (c *chain) wiki(ctx context.Context) error {
+	c.passages = c.r.path(c.r.Inputs.Passages)
+	if c.r.Wiki == nil {
+		return nil
+	}
+	m, err := wiki.Run(ctx, c.r.wikiOptions(), c.io(passagesDir, nil))
+	if err != nil {
+		return err
+	}
+	c.passages = c.done("wiki", passagesDir, m)
+	return nil
+}
+
+// wikiOptions are the block's, with the paths resolved.
+func (r *Recipe) wikiOptions() wiki.Options {
+	o := *r.Wiki
+	o.Dump, o.TitleFile = r.path(o.Dump), r.path(o.TitleFile)
+	return o
+}
+
+func (c *chain) synth(ctx context.Context) error {
+	if c.r.Synth == nil {
+		return nil
+	}
+	o := *c.r.Synth
+	client, err := c.generator(&o)
+	if err != nil {
+		return err
+	}
+	io := c.io(instructionsDir, map[string]string{"passages": c.passages})
+	io.Workers = max(c.r.Models.Generator.Concurrency, 1)
+	m, err := synth.Run(ctx, o, client, io)
+	if err != nil {
+		return err
+	}
+	c.sets = append(c.sets, set{"", c.done("synth", instructionsDir, m)})
+	return nil
+}
+
+// generator returns the client that writes questions and answers. A local
+// model is opened when it is first asked; its weights are among the options.
+func (c *chain) generator(o *synth.Options) (llm.Client, error) {
+	g := c.r.Models.Generator
+	if g.Endpoint != "" {
+		return llm.NewHTTP(llm.Options{BaseURL: g.Endpoint, Model: g.Model, KeyVariable: g.KeyVariable, RequestsPerMinute: g.RPM})
+	}
+	dir := c.r.model(g.Model)
+	var err error
+	o.ModelDigest, err = c.Engine.Digest(dir)
+	return local.LazyChat(c.Engine, g.Model, dir), err
+}
+
+// convert adds the benchmarks and the instructions that come from outside.
+func (c *chain) convert(ctx context.Context) error {
+	for _, name := range slices.Sorted(maps.Keys(c.r.Convert)) {
+		b := c.r.Convert[name]
+		in := map[string]string{"data": c.r.path(b.Data)}
+		if b.Labels != "" {
+			in["labels"] = c.r.path(b.Labels)
+		}
+		s := set{name: name}
+		m, err := convert.Run(ctx, b.Options, c.io(s.dir(instructionsDir), in))
+		if err != nil {
+			return err
+		}
+		s.path = c.done(s.title("convert"), s.dir(instructionsDir), m)
+		c.sets = append(c.sets, s)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.r.Inputs.Instructions)) {
+		c.sets = append(c.sets, set{name, c.r.path(c.r.Inputs.Instructions[name])})
+	}
+	return nil
+}
+
+func (c *chain) translate(ctx context.Context) error {
+	if c.r.Translate == nil {
+		return nil
+	}
+	o := *c.r.Translate
+	name := c.r.Models.Translator
+	t, err := local.LazyTranslator(c.Engine, name, c.r.model(name), local.TranslatorOptions{From: o.From, To: o.To, Beams: o.Beams})
+	if err != nil {
+		return err
+	}
+	if o.ModelDigest, err = c.Engine.Digest(c.r.model(name)); err != nil {
+		return err
+	}
+	return c.each("translate", translatedDir, func(io pipeline.IO) (*pipeline.Manifest, error) { return translate.Run(ctx, o, t, io) })
+}
+
+func (c *chain) filter(ctx context.Context) error {
+	if c.r.Filter == nil {
+		return nil
+	}
+	return c.each("filter", cleanDir, func(io pipeline.IO) (*pipeline.Manifest, error) { return filter.Run(ctx, *c.r.Filter, io) })
+}
+
+// each runs a stage over every set.
+func (c *chain) each(stage, dir string, run func(pipeline.IO) (*pipeline.Manifest, error)) error {
+	for i, s := range c.sets {
+		m, err := run(c.io(s.dir(dir), map[string]string{"instructions": s.path}))
+		if err != nil {
+			return err
+		}
+		c.sets[i].path = c.done(s.title(stage), s.dir(dir), m)
+	}
+	return nil
+}
+
+func (c *chain) mix(ctx context.Context) error {
+	if c.r.Mix == nil {
+		return nil
+	}
+	in := map[string]string{}
+	for _, s := range c.sets {
+		in[s.inputName()] = s.path
+	}
+	for name, p := range c.r.Inputs.Mix {
+		in[name] = c.r.path(p)
+	}
+	counters := map[string]mix.Counter{}
+	if c.r.Models.Base != "" {
+		tok, err := c.tokenizer()
+		if err != nil {
+			return err
+		}
+		counters[c.r.Models.Base] = func(s string) int { return len(tok.Encode(s, false)) }
+	}
+	m, err := mix.Run(ctx, *c.r.Mix, counters, c.io(mixDir, in))
+	if err != nil {
+		return err
+	}
+	c.done("mix", mixDir, m)
+	return nil
+}
+
+// mainSet is what the mix calls the set of synth.
+const mainSet = "main"
+
+func (s set) inputName() string {
+	if s.name == "" {
+		return mainSet
+	}
+	return s.name
+}
+
+// validation is the held-back share of the mix, "" if there is none.
+func (c *chain) validation() string {
+	if val := c.path(filepath.Join(mixDir, mix.ValidationName)); exists(val) {
+		return val
+	}
+	return ""
+}
