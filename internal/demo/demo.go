@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"barka/internal/atomicfile"
 	"barka/internal/badinput"
 )
 
@@ -33,10 +34,7 @@ func Extract(dir string) (string, error) {
 		if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 			return badinput.Wrap(err)
 		}
-		if err := os.WriteFile(out+".tmp", data, 0o644); err != nil {
-			return err
-		}
-		return os.Rename(out+".tmp", out)
+		return atomicfile.WriteFile(out, data)
 	})
 	return filepath.Join(dir, "recipe.yaml"), err
 }

@@ -19,6 +19,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 
+	"barka/internal/atomicfile"
 	"barka/internal/badinput"
 )
 
@@ -124,11 +125,7 @@ func store(path string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	tmp := path + ".tmp"
-	if err := os.WriteFile(tmp, data, 0o644); err != nil {
-		return err
-	}
-	return os.Rename(tmp, path)
+	return atomicfile.WriteFile(path, data)
 }
 
 // retryable is an error that may pass by itself.

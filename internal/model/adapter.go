@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"barka/internal/atomicfile"
 	"barka/internal/badinput"
 	"barka/internal/dtype"
 	"barka/internal/lora"
@@ -122,7 +123,7 @@ func (a *Adapter) Save(dev tensor.Device, dir string) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(dir, lora.ConfigFile), data)
+	return atomicfile.WriteFile(filepath.Join(dir, lora.ConfigFile), data)
 }
 
 // TensorOf copies a device tensor into a named float32 tensor for a file.
@@ -130,12 +131,4 @@ func TensorOf(dev tensor.Device, name string, t tensor.Tensor) safetensors.Tenso
 	values := make([]float32, t.Len())
 	dev.Download(values, t)
 	return safetensors.Tensor{Name: name, DType: dtype.F32, Shape: []int{t.Rows, t.Cols}, Data: dtype.Bytes(values)}
-}
-
-func writeFile(path string, data []byte) error {
-	tmp := path + ".tmp"
-	if err := os.WriteFile(tmp, data, 0o644); err != nil {
-		return err
-	}
-	return os.Rename(tmp, path)
 }

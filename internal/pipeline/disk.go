@@ -4,10 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"syscall"
 
+	"barka/internal/atomicfile"
 	"barka/internal/badinput"
 )
 
@@ -26,38 +25,10 @@ func diskError(path string, err error) error {
 
 // writeFile writes a file so that after a crash it is there whole or not at all.
 func writeFile(path string, data []byte) error {
-	tmp := path + ".tmp"
-	f, err := os.Create(tmp)
-	if err != nil {
-		return diskError(path, err)
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
-		os.Remove(tmp)
-		return diskError(path, err)
-	}
-	return syncDir(filepath.Dir(path))
+	return diskError(path, atomicfile.WriteFile(path, data))
 }
 
 // syncDir makes the names in a directory durable.
 func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	// Some file systems cannot sync directories; they answer EINVAL.
-	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) {
-		return diskError(dir, err)
-	}
-	return nil
+	return diskError(dir, atomicfile.SyncDir(dir))
 }

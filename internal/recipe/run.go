@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"barka/internal/atomicfile"
 	"barka/internal/badinput"
 	"barka/internal/hub"
 	"barka/internal/local"
@@ -247,8 +248,5 @@ func writeJSON(path string, v any) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(path+".tmp", append(data, '\n'), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(path+".tmp", path)
+	return atomicfile.WriteFile(path, append(data, '\n'))
 }

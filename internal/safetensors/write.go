@@ -5,13 +5,12 @@ import (
 	"cmp"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 
+	"barka/internal/atomicfile"
 	"barka/internal/dtype"
 )
 
@@ -89,32 +88,6 @@ func rank(d dtype.DType) int {
 	return slices.Index([]dtype.DType{dtype.Bool, dtype.U8, dtype.I8, dtype.I16, dtype.U16, dtype.F16, dtype.BF16, dtype.I32, dtype.U32, dtype.F32, dtype.F64, dtype.I64, dtype.U64}, d)
 }
 
-// atomically writes a file under a temporary name, syncs it and renames it.
-func atomically(path string, write func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, f.Close(), os.Remove(f.Name()))
-		}
-	}()
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := write(f); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return f.Close()
-}
-
 // Source names a tensor whose bytes are produced when its turn comes, so that
 // a whole model never lies in memory.
 type Source struct {
@@ -167,7 +140,7 @@ func WriteModel(dir string, sources []Source, metadata map[string]string, maxSha
 	if err != nil {
 		return err
 	}
-	return atomically(filepath.Join(dir, IndexName), func(w io.Writer) error {
+	return atomicfile.Write(filepath.Join(dir, IndexName), func(w io.Writer) error {
 		_, err := w.Write(append(index, '\n'))
 		return err
 	})
@@ -178,7 +151,7 @@ func writeShard(path string, shard []Source, metadata map[string]string, done fu
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return atomically(path, func(w io.Writer) error {
+	return atomicfile.Write(path, func(w io.Writer) error {
 		if _, err := w.Write(text); err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"iter"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"barka/internal/atomicfile"
 	"barka/internal/badinput"
 	"barka/internal/parquet"
 	"barka/internal/pipeline"
@@ -218,7 +220,10 @@ func writeSplit[T any](c *converter, repo, subset, split string, rows []T) error
 
 // writeParquet writes rows of a struct type to path, whole or not at all.
 func writeParquet[T any](path string, rows iter.Seq[T]) error {
-	return writeWhole(path, func(f *os.File) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return atomicfile.Write(path, func(f io.Writer) error {
 		w, err := parquet.NewWriter(f, reflect.TypeFor[T]())
 		if err != nil {
 			return err
@@ -230,33 +235,6 @@ func writeParquet[T any](path string, rows iter.Seq[T]) error {
 		}
 		return w.Close()
 	})
-}
-
-// writeWhole creates path with what fill writes, through a temporary name,
-// so that a reader never sees half a file.
-func writeWhole(path string, fill func(*os.File) error) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".partial-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	err = fill(f)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }
 
 func sortedKeys[V any](m map[string]V) []string {

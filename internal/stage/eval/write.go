@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"barka/internal/atomicfile"
 	"barka/internal/pytext"
 )
 
@@ -158,8 +159,8 @@ func (e *evaluation) writeTables(out *Outcome, baselines []Baseline, stamp strin
 }
 
 func writeText(path, text string) error {
-	return writeWhole(path, func(f *os.File) error {
-		_, err := f.WriteString(text)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
-	})
+	}
+	return atomicfile.WriteFile(path, []byte(text))
 }

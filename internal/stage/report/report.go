@@ -6,14 +6,15 @@
 package report
 
 import (
+	"bytes"
 	"context"
 	_ "embed"
 	"fmt"
 	"html/template"
 	"os"
 	"path/filepath"
-	"strings"
 
+	"barka/internal/atomicfile"
 	"barka/internal/badinput"
 	"barka/internal/pipeline"
 )
@@ -72,11 +73,14 @@ func Write(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	var b strings.Builder
+	var b bytes.Buffer
 	if err := page.Execute(&b, c); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	if err := replaceFile(o.Out, b.String()); err != nil {
+	if err := os.MkdirAll(filepath.Dir(o.Out), 0o755); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	if err := atomicfile.WriteFile(o.Out, b.Bytes()); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
 	return nil
@@ -139,26 +143,4 @@ func tiles(c *content) []tile {
 		out = append(out, tile{score(value), "leaderboard average", note})
 	}
 	return out
-}
-
-func replaceFile(path, text string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".report-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.WriteString(text)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }

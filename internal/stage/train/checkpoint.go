@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"barka/internal/atomicfile"
 	"barka/internal/badinput"
 	"barka/internal/dtype"
 	"barka/internal/model"
@@ -234,21 +235,10 @@ func (t *trainer) cutMetrics() error {
 	return os.Truncate(path, int64(keep))
 }
 
-// writeJSON writes a file under a temporary name, synced, then renamed.
 func writeJSON(path string, v any) error {
 	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}
-	tmp := path + ".tmp"
-	f, err := os.Create(tmp)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(data, '\n'))
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		return errors.Join(err, os.Remove(tmp))
-	}
-	return os.Rename(tmp, path)
+	return atomicfile.WriteFile(path, append(data, '\n'))
 }
