@@ -61,6 +61,7 @@ type commands struct {
 	Train     trainCmd     `cmd:"" help:"Fine-tune a model with LoRA."`
 	Merge     mergeCmd     `cmd:"" help:"Merge an adapter into its base model."`
 	Eval      evalCmd      `cmd:"" help:"Evaluate a model on the Open Arabic LLM Leaderboard's tasks."`
+	Audit     auditCmd     `cmd:"" help:"Defects of the benchmarks, and their questions in training sets."`
 	Report    reportCmd    `cmd:"" help:"One HTML page about a run."`
 
 	Generate generateCmd `cmd:"" help:"Continue a prompt, or answer it."`

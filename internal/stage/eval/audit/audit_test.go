@@ -1,0 +1,252 @@
+package audit_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"barka/internal/pipeline"
+	"barka/internal/stage/eval"
+	"barka/internal/stage/eval/audit"
+	"barka/internal/stage/eval/tasks"
+)
+
+// write puts rows into a file as JSON lines.
+func write[T any](t *testing.T, path string, rows ...T) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, r := range rows {
+		line, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Write(append(line, '\n'))
+	}
+	if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func run(t *testing.T, o audit.Options, list string) *audit.Report {
+	t.Helper()
+	var err error
+	if o.Tasks, err = tasks.ParseList(list); err != nil {
+		t.Fatal(err)
+	}
+	r, err := audit.Run(context.Background(), o, pipeline.Silent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func found(r *audit.Report) []string {
+	var out []string
+	for _, f := range r.Findings {
+		out = append(out, fmt.Sprintf("%s %s %d %s", f.Task[strings.Index(f.Task, "|")+1:], f.Split, f.Row, f.Kind))
+	}
+	return out
+}
+
+func options(dir string) audit.Options {
+	o := audit.Defaults()
+	o.DataDir = dir
+	return o
+}
+
+type statement struct {
+	Question string `json:"question"`
+	Answer   string `json:"answer,omitempty"`
+}
+
+type question struct {
+	Question   string `json:"question"`
+	A, B, C, D string
+	Answer     string `json:"answer"`
+	Subject    string `json:"subject"`
+}
+
+func TestRepetitionsWithinAFamily(t *testing.T) {
+	dir := t.TempDir()
+	yes, no := "صح", "خطأ"
+	write(t, filepath.Join(dir, "OALL/ACVA/Iraq/test.jsonl"),
+		statement{"بغداد عاصمة العراق.", yes}, statement{"النيل يمر بالعراق.", no}, statement{"بغداد  عاصمة العراق. ", yes}, statement{"لا جواب لهذا السؤال.", ""})
+	write(t, filepath.Join(dir, "OALL/ACVA/Yemen/test.jsonl"),
+		statement{"صنعاء عاصمة اليمن.", yes}, statement{"النيل يمر بالعراق.", yes})
+	write(t, filepath.Join(dir, "OALL/ACVA/Yemen/validation.jsonl"), statement{"صنعاء عاصمة اليمن.", yes})
+
+	r := run(t, options(dir), "community|acva:Iraq|0|0,community|acva:Yemen|0|0,community|acva:Oman|0|0")
+	want := []string{
+		"acva:Iraq test 4 broken",
+		"acva:Iraq test 3 duplicate",
+		"acva:Iraq test 2 contradiction", "acva:Yemen test 2 contradiction",
+		"acva:Yemen validation 1 duplicate",
+	}
+	got := found(r)
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("found %q\nwant %q", got, want)
+	}
+	if len(r.Skipped) != 1 || r.Skipped[0].Task != "community|acva:Oman" {
+		t.Errorf("skipped %v, want Oman, which has no data", r.Skipped)
+	}
+	f := *r.Families[0]
+	if f.Rows != 6 || f.Distinct != 4 || f.Questions != 3 || f.ContradictoryQuestions != 1 || f.ContradictoryRows != 2 {
+		t.Errorf("family %+v", f)
+	}
+	iraq := r.Tasks[0]
+	if !slices.Equal(iraq.Gold, []int{2, 1}) || iraq.Majority != 2.0/3 || iraq.Shortest != 2.0/3 || iraq.Longest != 1.0/3 {
+		t.Errorf("answers %+v", iraq)
+	}
+	if !iraq.Biased() || !slices.Equal(iraq.FixedLengths, []int{2, 3}) {
+		t.Errorf("options of %v characters are not called biased", iraq.FixedLengths)
+	}
+}
+
+// leak words one question in several ways.
+func leak(i int) question {
+	verbs := []string{"اكتشاف", "كشف", "رصد", "الكشف عن", "معرفة"}
+	return question{Question: "كيف يتم " + verbs[i%5] + " تزوير عنوان IP؟", A: "تثبيت نظام كشف الاختراق الذي يقرأ رأس IP",
+		B: "مقارنة قيم TTL للعناوين الفعلية والمزيفة", C: "تنفيذ جدار حماية للشبكة", D: "تحديد جلسات TCP التي لم تكتمل بنجاح", Answer: string("AB"[i%2]), Subject: "x"}
+}
+
+func TestLeakedQuestionInManyWordings(t *testing.T) {
+	dir := t.TempDir()
+	subjects := []string{"anatomy", "virology", "sociology"}
+	for s, subject := range subjects {
+		rows := []question{
+			{"ما عظم الفخذ؟", "أطول عظام الجسم", "عظم في اليد", "غضروف في الأنف", "مفصل", "A", subject},
+			{"ما نوع السؤال رقم " + subject + " هنا؟", "سهل جدا", "صعب", "سهل جدا", "لا أعرف", "B", subject},
+		}
+		for i := range 8 {
+			rows = append(rows, leak(s+i))
+		}
+		write(t, filepath.Join(dir, "OALL/Arabic_MMLU", subject, "test.jsonl"), rows...)
+	}
+	r := run(t, options(dir), "community|arabic_mmlu:anatomy|0|0,community|arabic_mmlu:virology|0|0,community|arabic_mmlu:sociology|0|0")
+	if len(r.Clusters) != 1 || r.Clusters[0].Rows != 24 || len(r.Clusters[0].Tasks) != 3 {
+		t.Fatalf("clusters %+v, want one of 24 rows in 3 tasks", r.Clusters)
+	}
+	for _, task := range r.Tasks {
+		if task.Leaked != 8 || task.SameOptions != 1 {
+			t.Errorf("%s: %d leaked and %d with equal options, want 8 and 1", task.Task, task.Leaked, task.SameOptions)
+		}
+	}
+}
+
+func TestTrainingRows(t *testing.T) {
+	dir := t.TempDir()
+	asked := "تقع مدينة بغداد على ضفاف نهر دجلة في وسط العراق وهي عاصمته"
+	write(t, filepath.Join(dir, "OALL/ACVA/Iraq/test.jsonl"),
+		statement{asked + ".", "صح"}, statement{"كلمتان فقط", "خطأ"}, statement{"نهر النيل يمر ببغداد.", "خطأ"})
+	type row struct {
+		ID       string             `json:"id"`
+		Messages []pipeline.Message `json:"messages"`
+	}
+	say := func(id, text string) row { return row{id, []pipeline.Message{{Role: "user", Content: text}}} }
+	train := filepath.Join(dir, "train.jsonl")
+	write(t, train,
+		say("vowels", "قيل: تَقَعُ مَدينة بغداد على ضفاف نهر دِجلة في وسط العراق، وهى عاصمتة!"),
+		say("other", "لا شيء من هذا كله يشبه أي سؤال من الأسئلة المعروفة هنا"),
+		say("touches", "كان يقال إن مدينة بغداد على ضفاف نهر دجلة في وسط القصيدة القديمة"),
+		say("short", "هل صحيح أن نهر النيل يمر ببغداد؟"),
+		say("english", "Is the largest city on the river Tigris really the capital of Iraq?"))
+	english := filepath.Join(dir, "english.jsonl")
+	write(t, english, statement{Question: "The largest city on the river Tigris is really the capital of Iraq."},
+		statement{Question: "is the largest city on the river Tigris really the capital of iraq"})
+
+	o := options(dir)
+	o.Training, o.Originals = []string{train}, []string{english}
+	r := run(t, o, "community|acva:Iraq|0|0")
+	got := map[string]string{}
+	for _, d := range r.Overlap.Rows {
+		got[d.ID] = fmt.Sprintf("%s %d %.2f", filepath.Base(d.Task), d.Question, d.Share)
+	}
+	want := map[string]string{"vowels": "community|acva:Iraq 1 1.00", "short": "community|acva:Iraq 3 1.00", "english": "english.jsonl 2 1.00"}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("to drop %v, want %v", got, want)
+	}
+	set := r.Overlap.Datasets[0]
+	if set.Rows != 5 || set.Touching != 4 || set.Drop != 3 || r.Overlap.TooShort != 1 {
+		t.Errorf("%+v, %d too short", set, r.Overlap.TooShort)
+	}
+
+	out := filepath.Join(dir, "out")
+	if err := r.Write(out); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(out, audit.DropFile))
+	if err != nil || strings.Count(string(data), "\n") != 3 {
+		t.Errorf("%s holds %q, %v", audit.DropFile, data, err)
+	}
+}
+
+func TestOptionsAndDataThatCannotBeRight(t *testing.T) {
+	list, err := tasks.ParseList("acva")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for want, o := range map[string]audit.Options{
+		"no tasks":               {DataDir: dir, NGram: 8, Threshold: 0.5},
+		"--data names":           {Tasks: list, NGram: 8, Threshold: 0.5},
+		"sequences of 3 words":   {Tasks: list, DataDir: dir, NGram: 3, Threshold: 0.5},
+		"threshold 0":            {Tasks: list, DataDir: dir, NGram: 8},
+		"no data of any task":    {Tasks: list, DataDir: dir, NGram: 8, Threshold: 0.5},
+		"no such file or direct": {Tasks: list, DataDir: filepath.Join(dir, "x"), NGram: 8, Threshold: 0.5},
+	} {
+		if _, err := audit.Run(context.Background(), o, pipeline.Silent); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+	}
+}
+
+// TestPublicBenchmarks finds the known defects of the benchmarks that the
+// leaderboard ran.
+func TestPublicBenchmarks(t *testing.T) {
+	shared := os.Getenv("BARKA_SHARED")
+	if shared == "" {
+		shared = "../../../../../shared"
+	}
+	src := filepath.Join(shared, "data/oall/acegpt")
+	if _, err := os.Stat(src); err != nil {
+		t.Skip("the AceGPT benchmark files are not here; BARKA_SHARED names the directory with data/oall/acegpt")
+	}
+	dir := t.TempDir()
+	if _, err := eval.ConvertAceGPT(context.Background(), src, dir, pipeline.Silent); err != nil {
+		t.Fatal(err)
+	}
+	r := run(t, options(dir), "acva,arabic_mmlu,arabic_exams")
+	for _, f := range r.Families {
+		switch f.Family {
+		case "acva":
+			if f.Rows != 9000 || f.Questions != 6164 || f.ContradictoryQuestions != 58 || f.ContradictoryRows != 325 {
+				t.Errorf("%+v", *f)
+			}
+		case "arabic_mmlu":
+			// A search for the words IP and spoofing finds about 1,546; wordings
+			// without them are leaked too.
+			if f.Leaked < 1546 || f.Leaked > 1600 {
+				t.Errorf("%d leaked rows", f.Leaked)
+			}
+		}
+	}
+	leaked := map[string]int{}
+	for _, task := range r.Tasks {
+		leaked[task.Task] = task.Leaked
+	}
+	for subject, atLeast := range map[string]int{"high_school_european_history": 146, "high_school_world_history": 187, "high_school_us_history": 168, "professional_law": 471, "professional_medicine": 152} {
+		if n := leaked["community|arabic_mmlu:"+subject]; n < atLeast || n > atLeast+10 {
+			t.Errorf("%s: %d leaked rows, expected %d or a few more", subject, n, atLeast)
+		}
+	}
+}

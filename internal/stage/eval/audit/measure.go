@@ -1,0 +1,149 @@
+package audit
+
+import (
+	"slices"
+	"unicode/utf8"
+)
+
+// Task is what was counted of a task. Rows and the accuracies are of the
+// evaluated split; the defects are of both splits.
+type Task struct {
+	Task string `json:"task"`
+	Rows int    `json:"rows"`
+	// Gold[i] counts the rows whose right answer is number i. Majority is the
+	// accuracy of always giving the commonest of them, Longest and Shortest
+	// that of always choosing the option with most or fewest characters (the
+	// first of equals), and Random that of guessing.
+	Gold     []int   `json:"gold"`
+	Random   float64 `json:"random"`
+	Majority float64 `json:"majority"`
+	Longest  float64 `json:"longest"`
+	Shortest float64 `json:"shortest"`
+	// FixedLengths are the lengths in characters of options that all rows
+	// share. Where they differ, dividing by the length favours the longest.
+	FixedLengths []int `json:"fixed_lengths,omitempty"`
+
+	Broken        int `json:"broken"`
+	Duplicates    int `json:"duplicates"`
+	Contradictory int `json:"contradictory"`
+	Repeated      int `json:"repeated"`
+	SameOptions   int `json:"same_options"`
+	Leaked        int `json:"leaked"` // in the evaluated split
+	// Contaminated counts evaluated rows of which at least the threshold is
+	// in one training row.
+	Contaminated int `json:"in_training"`
+
+	family string
+}
+
+// Biased reports that division by length favours one of the fixed options.
+func (t *Task) Biased() bool {
+	return len(t.FixedLengths) > 0 && slices.Min(t.FixedLengths) != slices.Max(t.FixedLengths)
+}
+
+// measure counts answers and says which options are fixed.
+func (t *Task) measure(items []item) {
+	fixed := len(items) > 1
+	for i := range items {
+		fixed = fixed && slices.Equal(items[i].options, items[0].options)
+	}
+	if fixed {
+		for _, o := range items[0].options {
+			t.FixedLengths = append(t.FixedLengths, utf8.RuneCountInString(o))
+		}
+	}
+	var longest, shortest int
+	for i := range items {
+		it := &items[i]
+		it.fixed = fixed
+		if !it.test {
+			continue
+		}
+		t.Rows++
+		t.Random += 1 / float64(len(it.options))
+		for len(t.Gold) < len(it.options) {
+			t.Gold = append(t.Gold, 0)
+		}
+		t.Gold[it.gold]++
+		long, short := 0, 0
+		for j, o := range it.options {
+			n := utf8.RuneCountInString(o)
+			if n > utf8.RuneCountInString(it.options[long]) {
+				long = j
+			}
+			if n < utf8.RuneCountInString(it.options[short]) {
+				short = j
+			}
+		}
+		if long == it.gold {
+			longest++
+		}
+		if short == it.gold {
+			shortest++
+		}
+	}
+	if t.Rows == 0 {
+		return
+	}
+	n := float64(t.Rows)
+	t.Random /= n
+	t.Majority = float64(slices.Max(t.Gold)) / n
+	t.Longest, t.Shortest = float64(longest)/n, float64(shortest)/n
+}
+
+// Family is what tasks with a common name share, such as acva: its rows of
+// all splits, and how they repeat.
+type Family struct {
+	Family string `json:"family"`
+	Tasks  int    `json:"tasks"`
+	Rows   int    `json:"rows"`
+	// Distinct counts rows that differ in question, options or answer, and
+	// Questions those that differ in question and options. A contradictory
+	// question has more than one answer.
+	Distinct               int `json:"distinct"`
+	Questions              int `json:"questions"`
+	ContradictoryQuestions int `json:"contradictory_questions"`
+	ContradictoryRows      int `json:"contradictory_rows"`
+	Repeated               int `json:"repeated"`
+	SameOptions            int `json:"same_options"`
+	Leaked                 int `json:"leaked"` // of the evaluated splits
+
+}
+
+func (r *Report) families(items []item) {
+	byName := map[string]*Family{}
+	for _, t := range r.Tasks {
+		f := byName[t.family]
+		if f == nil {
+			f = &Family{Family: t.family}
+			byName[t.family] = f
+			r.Families = append(r.Families, f)
+		}
+		f.Tasks++
+		f.ContradictoryRows += t.Contradictory
+		f.Repeated += t.Repeated
+		f.SameOptions += t.SameOptions
+		f.Leaked += t.Leaked
+	}
+	distinct, questions := map[string]bool{}, map[string]string{}
+	contradictory := map[string]bool{}
+	for i := range items {
+		it := &items[i]
+		f := byName[it.task.family]
+		f.Rows++
+		asked := it.task.family + "\x00" + it.question + "\x00" + it.sortedOptions()
+		if key := asked + "\x00" + it.answer(); !distinct[key] {
+			distinct[key] = true
+			f.Distinct++
+		}
+		first, known := questions[asked]
+		switch {
+		case !known:
+			questions[asked] = it.answer()
+			f.Questions++
+		case first != it.answer() && !contradictory[asked]:
+			contradictory[asked] = true
+			f.ContradictoryQuestions++
+		}
+	}
+}
