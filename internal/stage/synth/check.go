@@ -81,7 +81,7 @@ func questionsSchema(n int) map[string]any {
 }
 
 var (
-	tag    = regexp.MustCompile(`(?is)<question[^<>]{0,40}>(.*?)</question\s*>`)
+	tag    = regexp.MustCompile(`(?is)<question[^<>]{0,40}>(.*?)</question[^<>]{0,40}>`)
 	listed = regexp.MustCompile(`(?m)^\s*(?:\*\*)?(?:question )?\d[.):]\s*(.+)$`)
 )
 

@@ -1,0 +1,192 @@
+package mix
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"barka/internal/pipeline"
+)
+
+func row(id, dataset string) pipeline.Instruction {
+	return pipeline.Instruction{ID: id, Dataset: dataset, Language: "arb_Arab", Licence: "CC BY-SA 4.0", Generator: "gemma", Translator: "facebook/nllb-200-600M",
+		Messages:   []pipeline.Message{{Role: "user", Content: "سؤال " + id}, {Role: "assistant", Content: "جواب طويل " + id}},
+		MessagesEN: []pipeline.Message{{Role: "user", Content: "question"}, {Role: "assistant", Content: "a long answer"}}}
+}
+
+func rowsOf(dataset string, n int) []pipeline.Instruction {
+	var out []pipeline.Instruction
+	for i := range n {
+		out = append(out, row(fmt.Sprintf("%s-%d", dataset, i), dataset))
+	}
+	return out
+}
+
+// file writes rows as JSON lines, which stages read like dataset directories.
+func file(t *testing.T, rows ...pipeline.Instruction) string {
+	t.Helper()
+	var b strings.Builder
+	for _, r := range rows {
+		line, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Write(append(line, '\n'))
+	}
+	path := filepath.Join(t.TempDir(), "rows.jsonl")
+	if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func mix(t *testing.T, o Options, seed int64, inputs ...string) (string, *pipeline.Manifest) {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "mix")
+	in := map[string]string{}
+	for i, path := range inputs {
+		in[fmt.Sprintf("input%d", i)] = path
+	}
+	words := func(s string) int { return len(strings.Fields(s)) }
+	m, err := Run(context.Background(), o, map[string]Counter{"words": words}, pipeline.IO{Out: out, In: in, Seed: seed, Progress: pipeline.Silent})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out, m
+}
+
+func read(t *testing.T, path string) []pipeline.Conversation {
+	t.Helper()
+	var out []pipeline.Conversation
+	for c, err := range pipeline.Rows[pipeline.Conversation](context.Background(), path) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func ids(cs []pipeline.Conversation) []string {
+	var out []string
+	for _, c := range cs {
+		out = append(out, c.ID)
+	}
+	return out
+}
+
+func TestShuffleIsOfSeedAndRow(t *testing.T) {
+	a, b := file(t, rowsOf("a", 30)...), file(t, rowsOf("b", 10)...)
+	dir, m := mix(t, Defaults(), 1, a)
+	alone := ids(read(t, dir))
+	if len(alone) != 30 || m.Counts["out"] != 30 {
+		t.Fatalf("%d rows, counts %v", len(alone), m.Counts)
+	}
+	if slices.IsSorted(alone) {
+		t.Error("the rows are in their first order")
+	}
+	dir, _ = mix(t, Defaults(), 1, b, a)
+	both := slices.DeleteFunc(ids(read(t, dir)), func(id string) bool { return strings.HasPrefix(id, "b-") })
+	if !slices.Equal(both, alone) {
+		t.Errorf("another dataset reorders the rows:\n%v\n%v", both, alone)
+	}
+	dir, _ = mix(t, Defaults(), 2, a)
+	if slices.Equal(ids(read(t, dir)), alone) {
+		t.Error("another seed gives the same order")
+	}
+}
+
+func TestBothSpellings(t *testing.T) {
+	dir, _ := mix(t, Defaults(), 1, file(t, row("x", "a")))
+	c := read(t, dir)[0]
+	want := []pipeline.Turn{{From: "human", Value: "سؤال x"}, {From: "gpt", Value: "جواب طويل x"}}
+	if !slices.Equal(c.Conversations, want) || c.Messages[1].Role != "assistant" || c.Messages[1].Content != "جواب طويل x" {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestValidationKeepsItsRows(t *testing.T) {
+	o := Defaults()
+	o.Validation = 0.25
+	dir, m := mix(t, o, 1, file(t, rowsOf("a", 200)...))
+	held := ids(read(t, filepath.Join(dir, ValidationName)))
+	if n := len(held); n < 30 || n > 70 || m.Counts["validation"] != int64(n) || m.Counts["train"] != int64(200-n) {
+		t.Fatalf("%d rows held, counts %v", len(held), m.Counts)
+	}
+	for _, c := range read(t, dir) {
+		if slices.Contains(held, c.ID) {
+			t.Errorf("%s is in both sets", c.ID)
+		}
+	}
+	// With more data the rows that were held stay held.
+	dir, _ = mix(t, o, 1, file(t, rowsOf("a", 200)...), file(t, rowsOf("b", 50)...))
+	more := ids(read(t, filepath.Join(dir, ValidationName)))
+	for _, id := range held {
+		if !slices.Contains(more, id) {
+			t.Errorf("%s was held and is trained on after data was added", id)
+		}
+	}
+}
+
+func TestLimitsAndRefusals(t *testing.T) {
+	noAnswer, order, empty, open := row("no-answer", "b"), row("order", "b"), row("empty", "b"), row("open", "b")
+	noAnswer.Messages = noAnswer.Messages[:1]
+	order.Messages[0].Role = "assistant"
+	empty.Messages[1].Content = " "
+	open.Messages = append(open.Messages, pipeline.Message{Role: "user", Content: "و؟"})
+	o := Defaults()
+	o.Limits = map[string]int{"a": 4}
+	dir, m := mix(t, o, 1, file(t, rowsOf("a", 10)...), file(t, noAnswer, order, empty, open, row("", "b"), row("fine", "b"), row("fine", "b")))
+	want := map[string]int64{"out": 5, "rejected": 12, "rejected_over_limit": 6, "rejected_no_answer": 2, "rejected_role_order": 1, "rejected_empty_message": 1,
+		"rejected_no_id": 1, "rejected_duplicate_id": 1}
+	for k, n := range want {
+		if m.Counts[k] != n {
+			t.Errorf("%s is %d, want %d", k, m.Counts[k], n)
+		}
+	}
+	if n := len(read(t, dir)); n != 5 {
+		t.Errorf("%d rows", n)
+	}
+}
+
+func TestCardAndTokens(t *testing.T) {
+	o := Defaults()
+	o.Name = "Arab culture"
+	dir, m := mix(t, o, 1, file(t, rowsOf("a", 3)...), file(t, rowsOf("b", 2)...))
+	if m.Tokens["arb_Arab/words"] != 5*5 || m.Tokens["eng_Latn/words"] != 5*4 {
+		t.Errorf("tokens %v", m.Tokens)
+	}
+	card, err := os.ReadFile(filepath.Join(dir, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"license: cc-by-sa-4.0", "- ar\n", "# Arab culture", "5 to train on", "| a | 3 | 3 | 15 | 12 |", "| **all** | 5 | 5 | 25 | 20 |",
+		"by gemma", "keep the attribution", "CC BY-NC 4.0"} {
+		if !strings.Contains(string(card), want) {
+			t.Errorf("the card lacks %q:\n%s", want, card)
+		}
+	}
+}
+
+func TestChangedOptionsAreRefused(t *testing.T) {
+	in := map[string]string{"input": file(t, rowsOf("a", 3)...)}
+	io := pipeline.IO{Out: filepath.Join(t.TempDir(), "mix"), In: in, Seed: 1, Progress: pipeline.Silent}
+	if _, err := Run(context.Background(), Defaults(), nil, io); err != nil {
+		t.Fatal(err)
+	}
+	o := Defaults()
+	o.Limits = map[string]int{"a": 1}
+	if _, err := Run(context.Background(), o, nil, io); err == nil || !strings.Contains(err.Error(), "limits") {
+		t.Errorf("error %v, want one that names the limits", err)
+	}
+	for _, bad := range []Options{{}, {Name: "x", Validation: 1}, {Name: "x", Limits: map[string]int{"a": -1}}} {
+		if bad.Validate() == nil {
+			t.Errorf("accepted %+v", bad)
+		}
+	}
+}
