@@ -1,0 +1,367 @@
+package train_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"barka/internal/badinput"
+	"barka/internal/dtype"
+	"barka/internal/golden"
+	"barka/internal/lora"
+	"barka/internal/model"
+	_ "barka/internal/model/all"
+	"barka/internal/nn"
+	"barka/internal/pipeline"
+	"barka/internal/safetensors"
+	"barka/internal/stage/train"
+	"barka/internal/tensor"
+	"barka/internal/tensor/cpu"
+	"barka/internal/tokenizer"
+)
+
+const base = "../../demo/models/gemma2"
+
+// dataset writes conversations, a question and an answer each, as JSON lines.
+func dataset(t *testing.T, lines ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "data.jsonl")
+	if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func turn(question, answer string) string {
+	row := map[string]any{"messages": []pipeline.Message{{Role: "user", Content: question}, {Role: "assistant", Content: answer}}}
+	data, err := json.Marshal(row)
+	if err != nil {
+		panic(err)
+	}
+	return string(data)
+}
+
+func coffee(t *testing.T) string {
+	var lines []string
+	for i, place := range []string{"Algeria", "Yemen", "Oman", "Egypt", "Iraq", "Jordan", "Qatar"} {
+		lines = append(lines, turn("How is coffee served in "+place+"?", strings.Repeat("In small cups, with dates. ", 1+i%3)))
+	}
+	return dataset(t, lines...)
+}
+
+func input(t *testing.T, data, val string) train.Input {
+	t.Helper()
+	dev := cpu.New(2)
+	t.Cleanup(dev.Close)
+	tok, err := tokenizer.Load(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func() (model.Decoder, error) { return model.OpenDecoder(base, model.Options{Device: dev, DType: dtype.F32}) }
+	return train.Input{Open: open, Tokenizer: tok, Base: "demo/gemma2", ModelDigest: "d", Train: data, Val: val}
+}
+
+func options() train.Options {
+	o := train.Defaults()
+	o.Rank, o.Alpha, o.LR, o.Epochs, o.Batch, o.SaveSteps, o.MicroTokens, o.DType = 4, 8, 2e-3, 3, 2, 2, 100, "f32"
+	return o
+}
+
+// watch calls at after the numbered optimiser step.
+type watch struct {
+	pipeline.Progress
+	step, at int
+	do       func()
+}
+
+func (w *watch) Add(n int64) {
+	w.step += int(n)
+	if w.step == w.at {
+		w.do()
+	}
+}
+
+// outputs are the files a run leaves, but TensorBoard's, which hold times.
+func outputs(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.Contains(d.Name(), "tfevents") {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		name, _ := filepath.Rel(dir, path)
+		out[name] = string(data)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func same(t *testing.T, what string, got, want map[string]string) {
+	t.Helper()
+	for name := range want {
+		if got[name] != want[name] {
+			t.Errorf("%s: %s differs from that of an undisturbed run", what, name)
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("%s: %d files, an undisturbed run leaves %d", what, len(got), len(want))
+	}
+}
+
+// TestResume interrupts runs and continues them: cancelled, and as a killed
+// process leaves its directory (copied while the run goes on). Both end in
+// the bytes of an undisturbed run.
+func TestResume(t *testing.T) {
+	data, val := coffee(t), coffee(t)
+	o := options()
+	o.Dropout = 0.1 // drawn from step and row, so it continues too
+	run := func(ctx context.Context, out string, p pipeline.Progress) error {
+		_, err := train.Run(ctx, o, input(t, data, val), pipeline.IO{Out: out, Seed: 3, Progress: p})
+		return err
+	}
+	dir := t.TempDir()
+	whole, killed := filepath.Join(dir, "whole"), filepath.Join(dir, "killed")
+	copyOut := &watch{Progress: pipeline.Silent, at: 5, do: func() {
+		if err := os.CopyFS(killed, os.DirFS(whole)); err != nil {
+			t.Fatal(err)
+		}
+	}}
+	if err := run(context.Background(), whole, copyOut); err != nil {
+		t.Fatal(err)
+	}
+	want := outputs(t, whole)
+	if want["adapter_model.safetensors"] == "" || strings.Count(want["metrics.jsonl"], "\n") != 12 {
+		t.Fatalf("files %v", want["metrics.jsonl"])
+	}
+	if _, err := os.Stat(filepath.Join(killed, train.StateFile)); err == nil {
+		t.Fatal("the copied run is finished")
+	}
+	if err := run(context.Background(), killed, pipeline.Silent); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "killed", outputs(t, killed), want)
+
+	cancelled := filepath.Join(dir, "cancelled")
+	ctx, cancel := context.WithCancel(context.Background())
+	if err := run(ctx, cancelled, &watch{Progress: pipeline.Silent, at: 7, do: cancel}); !errors.Is(err, context.Canceled) {
+		t.Fatalf("error %v, want that it was cancelled", err)
+	}
+	if err := run(context.Background(), cancelled, pipeline.Silent); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "cancelled", outputs(t, cancelled), want)
+}
+
+func TestLossFallsAndMicroBatchesDoNotMatter(t *testing.T) {
+	data := coffee(t)
+	var losses []float64
+	for _, budget := range []int{1, 60, 10000} {
+		o := options()
+		o.MicroTokens, o.Epochs, o.LR = budget, 6, 5e-3
+		s, err := train.Run(context.Background(), o, input(t, data, data), pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: pipeline.Silent})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.FinalLoss > 0.6*s.FirstLoss || s.BestVal == nil || *s.BestVal > 0.6*s.FirstLoss {
+			t.Errorf("loss %g to %g, validation %v", s.FirstLoss, s.FinalLoss, s.BestVal)
+		}
+		losses = append(losses, s.FirstLoss)
+	}
+	// The gradient sums of a batch are taken in another order, nothing else.
+	for _, l := range losses {
+		if d := l - losses[0]; d > 1e-6 || d < -1e-6 {
+			t.Errorf("first losses %v differ with the micro-batch", losses)
+		}
+	}
+}
+
+func TestChangedRunsAreRefused(t *testing.T) {
+	data := coffee(t)
+	at := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: pipeline.Silent}
+	o := options()
+	o.Epochs = 1
+	first, err := train.Run(context.Background(), o, input(t, data, ""), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := input(t, data, "")
+	in.Open = func() (model.Decoder, error) { return nil, errors.New("a finished run opens the model") }
+	again, err := train.Run(context.Background(), o, in, at)
+	if err != nil || again.FinalLoss != first.FinalLoss {
+		t.Errorf("%v, %v", again, err)
+	}
+	refused := func(what string, o train.Options, in train.Input, at pipeline.IO) {
+		t.Helper()
+		var bad *badinput.Error
+		_, err := train.Run(context.Background(), o, in, at)
+		if !errors.As(err, &bad) || !strings.Contains(err.Error(), what) {
+			t.Errorf("error %v, want bad input that names %q", err, what)
+		}
+	}
+	other := o
+	other.LR = 1
+	refused("lr was 0.002, is 1", other, in, at)
+	in.ModelDigest = "e"
+	refused("the model was d, is e", o, in, at)
+	refused("the dataset was", o, input(t, dataset(t, turn("a", "b")), ""), at)
+	reseeded := at
+	reseeded.Seed = 4
+	refused("seed was 3, is 4", o, input(t, data, ""), reseeded)
+	at.Restart = true
+	if s, err := train.Run(context.Background(), other, input(t, data, ""), at); err != nil || s.Steps != first.Steps {
+		t.Errorf("restarted: %v, %v", s, err)
+	}
+}
+
+// TestRowsThatCannotBeTrained are counted by reason; a set without any other
+// is an error that names them.
+func TestRowsThatCannotBeTrained(t *testing.T) {
+	tok, err := tokenizer.Load(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sharegpt := `{"conversations":[{"from":"human","value":"How?"},{"from":"gpt","value":"In cups."}]}`
+	bad := []string{`{"messages":[]}`, `{"messages":[{"role":"assistant","content":"x"},{"role":"assistant","content":"y"}]}`, turn(strings.Repeat("long question ", 200), "too late")}
+	d, err := train.Load(context.Background(), dataset(t, slices.Concat(bad, []string{sharegpt, turn("How?", strings.Repeat("In cups. ", 60))})...), tok, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Rows != 5 || d.Samples() != 2 || d.Cut != 2 || fmt.Sprint(d.Dropped) != "map[empty:1 no_trained_token:1 roles:1]" || d.Longest != 99 {
+		t.Errorf("%+v", d)
+	}
+	var wrong *badinput.Error
+	for want, lines := range map[string][]string{
+		"[empty: 1 no_trained_token: 1 roles: 1]": bad,
+		"row 2: from \"dog\"":                     {sharegpt, `{"conversations":[{"from":"dog","value":"w"}]}`},
+		"line 2":                                  {sharegpt, `{"messages":`},
+		"none of its 1 rows":                      {`{"text":"no conversation"}`},
+	} {
+		if _, err := train.Load(context.Background(), dataset(t, lines...), tok, 100); !errors.As(err, &wrong) || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+	}
+}
+
+func TestPlanCountsWhatRunDoes(t *testing.T) {
+	o := options()
+	in := input(t, coffee(t), "")
+	e, err := train.Plan(context.Background(), o, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := train.Run(context.Background(), o, in, pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Progress: pipeline.Silent})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Steps != s.Steps || e.Parameters != s.Parameters || e.Data.Trained*3 != s.TrainedTotal || e.Memory <= 0 || e.FLOP <= 0 {
+		t.Errorf("planned %+v, ran %+v", e, s)
+	}
+}
+
+// TestMergeEqualsPeft compares the logits of our merged checkpoint with those
+// of peft's.
+func TestMergeEqualsPeft(t *testing.T) {
+	dev := cpu.New(2)
+	t.Cleanup(dev.Close)
+	dir, out := golden.Dir("gemma2"), filepath.Join(t.TempDir(), "merged")
+	extra := map[string][]byte{"note.txt": []byte("merged\n")}
+	if err := train.Merge(dev, dir, filepath.Join(dir, "adapter"), out, extra, pipeline.Silent); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := os.ReadFile(filepath.Join(out, "note.txt")); err != nil || !bytes.Equal(data, extra["note.txt"]) {
+		t.Errorf("extra file %q, %v", data, err)
+	}
+	m, err := model.OpenDecoder(out, model.Options{Device: dev, DType: dtype.F32})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want golden.Decoder
+	g := golden.Load(t, "gemma2", &want)
+	for _, i := range []int{1, 4} {
+		layout := tensor.Packed(len(want.Sequences[i]))
+		h, _, err := m.Forward(&nn.Pass{Dev: dev, Layout: &layout, Positions: layout.Positions()}, want.Sequences[i], nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head, softcap := m.Head()
+		y := dev.Alloc(h.Rows, m.Info().Vocab)
+		dev.MatMul(y, h, head, tensor.Tensor{}, false)
+		dev.Softcap(y, softcap)
+		golden.Near(t, fmt.Sprintf("merged logits %d", i), y.Data, g.Tensor(fmt.Sprintf("merged_logits.%d", i)), 2e-5)
+	}
+}
+
+func TestMergeRefuses(t *testing.T) {
+	dev := cpu.New(1)
+	t.Cleanup(dev.Close)
+	dir := golden.Dir("gemma2")
+	adapter := filepath.Join(dir, "adapter")
+	exists := t.TempDir()
+	missing := filepath.Join(t.TempDir(), "none")
+
+	nan := t.TempDir()
+	if err := os.CopyFS(nan, os.DirFS(adapter)); err != nil {
+		t.Fatal(err)
+	}
+	f, err := safetensors.Open(filepath.Join(adapter, lora.WeightsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var ts []safetensors.Tensor
+	for _, name := range f.Names() {
+		x, err := f.Tensor(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x.Data = bytes.Clone(x.Data)
+		copy(x.Data, []byte{0, 0, 0xc0, 0x7f})
+		ts = append(ts, x)
+	}
+	if err := os.Remove(filepath.Join(nan, lora.WeightsFile)); err != nil {
+		t.Fatal(err)
+	}
+	if err := safetensors.Write(filepath.Join(nan, lora.WeightsFile), ts, nil); err != nil {
+		t.Fatal(err)
+	}
+
+	for want, c := range map[string]struct{ base, adapter, out string }{
+		"exists":               {dir, adapter, exists},
+		"adapter_config.json":  {dir, missing, missing + "/out"},
+		"fit no layer":         {golden.Dir("gptneox"), adapter, missing},
+		"the merged value at ": {dir, nan, missing},
+	} {
+		if err := train.Merge(dev, c.base, c.adapter, c.out, nil, pipeline.Silent); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+		if left, _ := filepath.Glob(c.out + "*"); c.out == missing && len(left) > 0 {
+			t.Errorf("%s: left %v", want, left)
+		}
+	}
+}
+
+func TestValidate(t *testing.T) {
+	for name, change := range map[string]func(*train.Options){
+		"rank": func(o *train.Options) { o.Rank = 0 }, "alpha": func(o *train.Options) { o.Alpha = 0 }, "dropout": func(o *train.Options) { o.Dropout = 1 },
+		"targets": func(o *train.Options) { o.Targets = nil }, "lr": func(o *train.Options) { o.LR = 0 }, "warmup": func(o *train.Options) { o.WarmupRatio = 2 },
+		"epochs": func(o *train.Options) { o.Epochs = 0 }, "length": func(o *train.Options) { o.MaxLength = 1 }, "clip": func(o *train.Options) { o.Clip = -1 },
+		"betas": func(o *train.Options) { o.Beta2 = 1 }, "schedule": func(o *train.Options) { o.Schedule = "sawtooth" },
+	} {
+		o := train.Defaults()
+		change(&o)
+		if o.Validate() == nil {
+			t.Errorf("%s: accepted %+v", name, o)
+		}
+	}
+}
