@@ -2,6 +2,7 @@ package lora
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -169,7 +170,25 @@ func ReadConfig(dir string) (*Config, error) {
 	case notEmpty(c.ModulesToSave) || notEmpty(extra.TrainableTokens) || len(extra.TargetParameters) > 0:
 		return nil, badinput.Errorf("%s: modules_to_save, trainable_token_indices and target_parameters are not supported", path)
 	}
-	return &c, nil
+	return &c, badinput.Wrap(c.checkPatterns(path))
+}
+
+// checkPatterns refuses rank_pattern and alpha_pattern that cannot be meant.
+func (c *Config) checkPatterns(path string) error {
+	for k, r := range c.RankPattern {
+		if r <= 0 {
+			return fmt.Errorf("%s: rank_pattern gives %q rank %d, expected a positive one", path, k, r)
+		}
+		if _, err := regexp.Compile(k); err != nil {
+			return fmt.Errorf("%s: rank_pattern: %w", path, err)
+		}
+	}
+	for k := range c.AlphaPattern {
+		if _, err := regexp.Compile(k); err != nil {
+			return fmt.Errorf("%s: alpha_pattern: %w", path, err)
+		}
+	}
+	return nil
 }
 
 func notEmpty(v any) bool {

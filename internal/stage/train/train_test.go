@@ -64,7 +64,9 @@ func input(t *testing.T, data, val string) train.Input {
 	if err != nil {
 		t.Fatal(err)
 	}
-	open := func() (model.Decoder, error) { return model.OpenDecoder(base, model.Options{Device: dev, DType: dtype.F32}) }
+	open := func() (model.Decoder, error) {
+		return model.OpenDecoder(base, model.Options{Device: dev, DType: dtype.F32})
+	}
 	return train.Input{Open: open, Tokenizer: tok, Base: "demo/gemma2", ModelDigest: "d", Train: data, Val: val}
 }
 

@@ -1,0 +1,49 @@
+package model_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"barka/internal/dtype"
+	"barka/internal/golden"
+	"barka/internal/model"
+	cpudevice "barka/internal/tensor/cpu"
+)
+
+// FuzzConfig opens a checkpoint under any config.json: it fits the weights or
+// is refused, without a panic and without memory for sizes it only claims.
+func FuzzConfig(f *testing.F) {
+	names := []string{"gemma2", "gptneox", "m2m100"}
+	dir := f.TempDir()
+	for i, name := range names {
+		config, err := os.ReadFile(filepath.Join(golden.Dir(name), "config.json"))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(config, uint8(i))
+		weights, err := os.ReadFile(filepath.Join(golden.Dir(name), "model.safetensors"))
+		if err != nil {
+			f.Fatal(err)
+		}
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
+			f.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name, "model.safetensors"), weights, 0o644); err != nil {
+			f.Fatal(err)
+		}
+	}
+	dev := cpudevice.New(1)
+	f.Cleanup(dev.Close)
+	f.Fuzz(func(t *testing.T, config []byte, which uint8) {
+		at := filepath.Join(dir, names[int(which)%len(names)])
+		if err := os.WriteFile(filepath.Join(at, "config.json"), config, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		o := model.Options{Device: dev, DType: dtype.F32}
+		if m, err := model.OpenDecoder(at, o); err == nil {
+			forward(t, m, [][]int32{{0, 1}})
+		}
+		_, _ = model.OpenSeq2Seq(at, o)
+	})
+}
