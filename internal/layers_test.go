@@ -26,10 +26,13 @@ type layer struct {
 // with a pattern that matches. Tests may import what they like.
 var layers = []layer{
 	{"command", []string{"cmd/...", "reference/..."},
-		[]string{"recipe", "ui", "service", "assembly", "stage", "hub", "client", "pipeline", "decoding", "registry", "model", "layer", "device", "kernel", "tensor", "weights", "format", "machine"}, false},
+		[]string{"recipe", "ui", "service", "bench", "assembly", "stage", "hub", "client", "pipeline", "decoding", "registry", "model", "layer", "device", "kernel", "tensor", "weights", "format", "machine"}, false},
 	{"recipe", []string{"internal/recipe", "internal/demo"}, []string{"assembly", "stage", "hub", "client", "pipeline", "model", "format"}, false},
 	{"ui", []string{"internal/ui"}, []string{"pipeline"}, false},
 	{"service", []string{"internal/serve"}, []string{"decoding", "registry", "model", "layer", "device", "tensor", "weights", "format", "machine"}, false},
+
+	// The engine measured by itself.
+	{"bench", []string{"internal/bench"}, []string{"decoding", "registry", "model", "layer", "device", "kernel", "tensor", "weights", "machine"}, false},
 
 	// What stages ask for as an interface (a generator, a translator, a model to
 	// evaluate) is built here from the engine.

@@ -67,6 +67,7 @@ type commands struct {
 	Generate generateCmd `cmd:"" help:"Continue a prompt, or answer it."`
 	Score    scoreCmd    `cmd:"" help:"Log-likelihoods of continuations, JSON lines in and out."`
 	Tokenize tokenizeCmd `cmd:"" help:"Text to token ids, a line each, and back."`
+	Bench    benchCmd    `cmd:"" help:"Speed, share of the machine's ceilings and memory, on checkpoints of real shapes."`
 	Doctor   doctorCmd   `cmd:"" help:"What this machine has, and which kernels run on it."`
 }
 

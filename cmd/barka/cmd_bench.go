@@ -1,0 +1,125 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"barka/internal/badinput"
+	"barka/internal/bench"
+	"barka/internal/local"
+	"barka/internal/model"
+	"barka/internal/ui"
+)
+
+type benchCmd struct {
+	Works  []string `arg:"" optional:"" help:"What to measure: kernels, load, prefill, decode, lora, choice, translate; all that fit the shape by default."`
+	Shape  string   `help:"Model whose dimensions are used; list names them." default:"gemma-2-2b"`
+	Layers int      `help:"At most so many layers; 0 is all." default:"4"`
+	DType  string   `name:"dtype" help:"Type of the weights: bf16 or f32." default:"bf16"`
+	Repeat int      `help:"Measurements of each, of which the best and the median are shown." default:"3"`
+	Dir    string   `help:"Keep the checkpoint in this directory and use it again; a temporary one by default." placeholder:"DIR"`
+}
+
+func (benchCmd) Help() string {
+	return `Measures the machine's ceilings, then kernels and whole workloads on a checkpoint of a real model's shape with random weights, which it writes first. Share is the part of what the ceilings allow.
+
+Example: barka bench prefill decode --shape gemma-2-2b --layers 4`
+}
+
+func (c *benchCmd) Run(a *app) error {
+	if c.Shape == "list" {
+		for _, name := range bench.Shapes() {
+			fmt.Fprintln(a.stdout, name)
+		}
+		return nil
+	}
+	shape, err := bench.Find(c.Shape, c.Layers)
+	if err != nil {
+		return err
+	}
+	dt, err := model.ParseDType(c.DType)
+	if err != nil {
+		return err
+	}
+	if err := roomFor(shape, dt.Size()); err != nil {
+		return err
+	}
+	dir, remove, err := c.checkpoint(a, shape)
+	if err != nil {
+		return err
+	}
+	defer remove()
+	var rows [][]any
+	o := bench.Options{Works: c.Works, Dir: dir, Shape: shape, Device: a.engine("").Device, Threads: a.Threads, DType: dt, Repeat: c.Repeat}
+	err = bench.Run(a.ctx, o, func(r bench.Result) {
+		if a.JSON {
+			err = a.ui.Print("", r)
+			return
+		}
+		a.ui.Infof("%s, %s: %s %s", r.Work, r.Variant, amount(r.Value), r.Unit)
+		rows = append(rows, benchRow(r))
+	})
+	if err != nil || a.JSON {
+		return err
+	}
+	return a.ui.Table([]string{"work", "variant", "best", "median", "unit", "ceiling", "share", "peak memory"}, rows)
+}
+
+// roomFor refuses a shape before anything is written: the weights packed, the
+// file in the page cache, and half as much again for activations.
+func roomFor(s *bench.Shape, size int) error {
+	all, _ := s.Parameters()
+	need := all * int64(2+size) * 5 / 4
+	if free := local.AvailableMemory(); free > 0 && need > free {
+		return badinput.Errorf("bench: %s needs about %s of memory, %s are free; use fewer --layers or a smaller --shape", s, ui.Bytes(need), ui.Bytes(free))
+	}
+	return nil
+}
+
+// checkpoint writes the shape's weights, unless --dir holds them already.
+func (c *benchCmd) checkpoint(a *app, shape *bench.Shape) (dir string, remove func(), err error) {
+	dir, remove = c.Dir, func() {}
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "barka-bench-"); err != nil {
+			return "", nil, err
+		}
+		remove = func() { os.RemoveAll(dir) }
+	} else {
+		dir = filepath.Join(dir, fmt.Sprintf("%s-%d", shape.Name, shape.Layers))
+		if _, err := os.Stat(filepath.Join(dir, "config.json")); err == nil {
+			return dir, remove, nil
+		}
+	}
+	all, _ := shape.Parameters()
+	p := a.ui.Progress()
+	p.Start("write checkpoint", 2*all, "B")
+	err = shape.WriteCheckpoint(dir, p.Add)
+	p.Done()
+	if err != nil {
+		remove()
+	}
+	return dir, remove, err
+}
+
+func benchRow(r bench.Result) []any {
+	ceiling, share, memory := "", "", ""
+	if r.Ceiling > 0 {
+		ceiling, share = amount(r.Ceiling), fmt.Sprintf("%.0f %%", 100*r.Share)
+	}
+	if r.PeakRSS > 0 {
+		memory = ui.Bytes(r.PeakRSS)
+	}
+	return []any{r.Work, r.Variant, amount(r.Value), amount(r.Median), r.Unit, ceiling, share, memory}
+}
+
+// amount prints three digits that matter.
+func amount(v float64) string {
+	switch {
+	case v >= 100:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 10:
+		return fmt.Sprintf("%.1f", v)
+	}
+	return fmt.Sprintf("%.2f", v)
+}
