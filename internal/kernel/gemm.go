@@ -89,6 +89,48 @@ func PackPanelBF16(dst []uint16, p, n, k int, src func(i int, row []float32), ro
 	}
 }
 
+// CopyPanelF32 is PackPanelF32 of a matrix that lies in memory as float32.
+func CopyPanelF32(dst, w []float32, p, n, k int) {
+	copyPanel(dst[:k*PanelN], w, p, n, k)
+}
+
+// CopyPanelBF16 is PackPanelBF16 of a matrix that is bfloat16 already: w holds
+// the rows of W as pairs of values, k/2 words a row; k is even.
+func CopyPanelBF16(dst []uint16, w []float32, p, n, k int) {
+	if k%2 != 0 {
+		panic("kernel: an odd row has no pairs")
+	}
+	copyPanel(dst[:k*PanelN], w, p, n, k/2)
+}
+
+// copyPanel turns rows of words into the columns of panel p.
+func copyPanel[T uint16 | float32](dst []T, w []float32, p, n, words int) {
+	out, rows := view32(dst), min(PanelN, n-p*PanelN)
+	if rows < PanelN {
+		clear(out)
+	}
+	for half := 0; half < rows; half += 16 {
+		count := min(16, rows-half)
+		at := evenly((p*PanelN+half)*words, words, count)
+		transposeRows(out[half:], PanelN, view32(w), &at, count, words)
+	}
+}
+
+// FiniteF32 reports whether no value is infinite or NaN: adding one to their
+// exponent carries into the sign.
+func FiniteF32(w []float32) bool { return noCarry(w, 0x7f800000, 0x00800000) }
+
+// FiniteBF16 is FiniteF32 for words that hold two bfloat16 values each.
+func FiniteBF16(w []float32) bool { return noCarry(w, 0x7f807f80, 0x00800080) }
+
+func noCarry(w []float32, exponent, one uint32) bool {
+	var carry uint32
+	for _, x := range view32(w) {
+		carry |= x&exponent + one
+	}
+	return carry&(one<<8) == 0
+}
+
 // PackRowsF32 packs rows x [m,k] (ldx values apart) for products with
 // float32 panels: blocks of Rows() rows as [k][rows]. dst takes m·k values.
 func PackRowsF32(dst, x []float32, ldx, m, k int) {
@@ -99,13 +141,12 @@ func PackRowsF32(dst, x []float32, ldx, m, k int) {
 	for i := 0; i < m; i += step {
 		rows := min(step, m-i)
 		block := dst[i*k : (i+rows)*k]
-		for r := range rows {
-			at := r
-			for _, v := range x[(i+r)*ldx : (i+r)*ldx+k] {
-				block[at] = v
-				at += rows
-			}
+		if rows == 1 {
+			copy(block, x[i*ldx:])
+			continue
 		}
+		at := evenly(i*ldx, ldx, rows)
+		transposeRows(view32(block), rows, view32(x), &at, rows, k)
 	}
 }
 
@@ -139,8 +180,12 @@ func PackRowsBF16(dst []float32, x []float32, ldx, m, k int) {
 	for i := 0; i < m; i += step {
 		rows := min(step, m-i)
 		block := words[i*pairs : (i+rows)*pairs]
+		at, done := evenly(i*ldx, ldx, rows), 0
+		if rows > 1 {
+			done = transposePairRows(block, rows, x, &at, rows, k)
+		}
 		for r := range rows {
-			packPairs(block[r:], rows, x[(i+r)*ldx:(i+r)*ldx+k])
+			packPairs(block[min(done/2*rows+r, len(block)):], rows, x[(i+r)*ldx+done:(i+r)*ldx+k])
 		}
 	}
 }
@@ -268,6 +313,14 @@ func TransposePanelF32(dst, w []float32, n, k, n0, n1, k0 int) {
 		panel := w[p*k*PanelN:]
 		rows := min(PanelN, n1-p*PanelN)
 		out := dst[(p*PanelN-n0)*PanelN:]
+		if rows == PanelN && cols == PanelN {
+			from, to := view32(panel), view32(out)
+			for half := 0; half < PanelN; half += 16 {
+				at := evenly((k0+half)*PanelN, PanelN, 16)
+				transposeRows(to[half:], PanelN, from, &at, 16, PanelN)
+			}
+			continue
+		}
 		for x := range cols {
 			for j, v := range panel[(k0+x)*PanelN : (k0+x)*PanelN+rows] {
 				out[j*PanelN+x] = v
@@ -288,6 +341,10 @@ func TransposePanelBF16(dst []uint16, w []uint16, n, k, n0, n1, k0 int) {
 		panel := view32(w[p*pairs*PanelN*2:])
 		rows := min(PanelN, n1-p*PanelN)
 		out := view32(dst[(p*PanelN-n0)*PanelN:])
+		if rows == PanelN && words == PanelN/2 &&
+			transposePairPanel(out, panel[k0/2*PanelN:]) && transposePairPanel(out[8*PanelN:], panel[k0/2*PanelN+16:]) {
+			continue
+		}
 		for j := 0; j < rows; j += 2 {
 			line := out[j/2*PanelN : (j/2+1)*PanelN]
 			for x := range words {

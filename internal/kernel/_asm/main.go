@@ -16,10 +16,12 @@ type file struct {
 	strings.Builder
 	name string
 	data map[string]bool
+	// vectors are 64-byte constants.
+	vectors map[string][16]uint32
 }
 
 func newFile(name string) *file {
-	f := &file{name: name, data: map[string]bool{}}
+	f := &file{name: name, data: map[string]bool{}, vectors: map[string][16]uint32{}}
 	f.WriteString(header)
 	return f
 }
@@ -58,13 +60,19 @@ func (f *file) save(dir string) {
 	for _, name := range sorted(f.data) {
 		fmt.Fprintf(&tail, "DATA %s<>+0(SB)/4, $0x%08x\nGLOBL %s<>(SB), RODATA|NOPTR, $4\n", name, constants[name], name)
 	}
+	for _, name := range sorted(f.vectors) {
+		for i, v := range f.vectors[name] {
+			fmt.Fprintf(&tail, "DATA %s<>+%d(SB)/4, $0x%08x\n", name, 4*i, v)
+		}
+		fmt.Fprintf(&tail, "GLOBL %s<>(SB), RODATA|NOPTR, $64\n", name)
+	}
 	if err := os.WriteFile(filepath.Join(dir, f.name), []byte(f.String()+tail.String()), 0o644); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func sorted(m map[string]bool) []string {
+func sorted[V any](m map[string]V) []string {
 	var names []string
 	for n := range m {
 		names = append(names, n)
@@ -82,7 +90,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: asm DIR")
 		os.Exit(2)
 	}
-	for _, f := range []*file{gemm(), vector(), functions(), peaks()} {
+	for _, f := range []*file{gemm(), transpose(), vector(), functions(), peaks()} {
 		f.save(os.Args[1])
 	}
 }

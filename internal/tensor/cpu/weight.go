@@ -3,6 +3,7 @@ package cpu
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"barka/internal/dtype"
 	"barka/internal/kernel"
@@ -38,6 +39,9 @@ func (d *Device) Pack(m tensor.Matrix, dt dtype.DType) (tensor.Weight, error) {
 	if err := checkMatrix(m); err != nil {
 		return nil, err
 	}
+	if w, ok := d.copyPanels(m, dt); ok {
+		return w, nil
+	}
 	var mu sync.Mutex
 	bad := -1 // first position that is not finite
 	rowBytes := m.Cols * m.DType.Size()
@@ -65,6 +69,46 @@ func (d *Device) Pack(m tensor.Matrix, dt dtype.DType) (tensor.Weight, error) {
 		return nil, fmt.Errorf("the value at row %d, column %d is %g, expected a finite number", bad/m.Cols, bad%m.Cols, v[0])
 	}
 	return w, nil
+}
+
+// copyPanels packs a matrix whose stored type is the packed one, without a
+// detour over single values. It declines what the general way must look at:
+// values that are not finite, pairs that straddle rows, odd addresses.
+func (d *Device) copyPanels(m tensor.Matrix, dt dtype.DType) (*weight, bool) {
+	words, ok := dtype.View32(m.Bytes)
+	if !ok || m.DType != dt || dt == dtype.BF16 && m.Cols%2 != 0 || len(words) == 0 {
+		return nil, false
+	}
+	w := &weight{n: m.Rows, k: m.Cols}
+	finite := kernel.FiniteF32
+	switch dt {
+	case dtype.F32:
+		w.f32 = aligned(kernel.PackedF32(w.n, w.k))
+	case dtype.BF16:
+		w.bf16, finite = make([]uint16, kernel.PackedBF16(w.n, w.k)), kernel.FiniteBF16
+	default:
+		return nil, false
+	}
+	var bad atomic.Bool
+	row := len(words) / m.Rows
+	d.pool.For(kernel.Panels(w.n), 1, func(_, lo, hi int) {
+		w.copyPanels(words, lo, hi)
+		if !finite(words[lo*kernel.PanelN*row : min(hi*kernel.PanelN, w.n)*row]) {
+			bad.Store(true)
+		}
+	})
+	return w, !bad.Load()
+}
+
+// copyPanels fills the panels lo ≤ p < hi from rows of words.
+func (w *weight) copyPanels(words []float32, lo, hi int) {
+	for p := lo; p < hi; p++ {
+		if w.bf16 != nil {
+			kernel.CopyPanelBF16(w.panelBF16(p), words, p, w.n, w.k)
+		} else {
+			kernel.CopyPanelF32(w.panelF32(p), words, p, w.n, w.k)
+		}
+	}
 }
 
 func checkMatrix(m tensor.Matrix) error {
@@ -120,9 +164,10 @@ func (d *Device) Repack(tw tensor.Weight, t tensor.Tensor) {
 	if w.n != t.Rows || w.k != t.Cols || w.bf16 != nil {
 		panic("cpu: repacking a weight of another shape or type")
 	}
-	if err := d.pack(w, dtype.F32, func(i int, row []float32) { copy(row, t.Row(i)) }); err != nil {
-		panic(err)
+	if w.f32 == nil {
+		w.f32 = aligned(max(kernel.PackedF32(w.n, w.k), 1))
 	}
+	d.pool.For(kernel.Panels(w.n), 1, func(_, lo, hi int) { w.copyPanels(t.Data, lo, hi) })
 }
 
 // table is an embedding left as the checkpoint stores it.

@@ -1,0 +1,48 @@
+package kernel
+
+// transposeRows turns up to 16 rows of src, which begin at the first n of the
+// offsets at, into columns: dst[c·stride+r] = src[at[r]+c] for r < n and
+// c < cols. Offsets beyond n must be valid too; their rows are not stored.
+func transposeRows(dst []uint32, stride int, src []uint32, at *[16]int, n, cols int) {
+	if cols == 0 || n == 0 {
+		return
+	}
+	if len(dst) < (cols-1)*stride+n {
+		panic("kernel: transposed rows do not fit")
+	}
+	for _, o := range at {
+		if o < 0 || len(src) < o+cols {
+			panic("kernel: rows to transpose are outside their source")
+		}
+	}
+	done := transposeBlocks(dst, stride, src, at, n, cols)
+	for r := range n {
+		for c, v := range src[at[r]+done : at[r]+cols] {
+			dst[(done+c)*stride+r] = v
+		}
+	}
+}
+
+// evenly returns the offsets of n rows ld values apart, the last repeated.
+func evenly(first, ld, n int) (at [16]int) {
+	for r := range at {
+		at[r] = first + min(r, n-1)*ld
+	}
+	return at
+}
+
+// PackKeys gathers up to 32 rows of k as a panel [d][32]: row r lies at
+// k[r·ld+off : r·ld+off+d]. Columns beyond the rows repeat the last one.
+func PackKeys(dst, k []float32, rows []int32, ld, off, d int) {
+	if len(rows) == 0 || len(rows) > PanelN || len(dst) < d*PanelN {
+		panic("kernel: keys do not fit a panel")
+	}
+	words, out := view32(k), view32(dst)
+	for half := 0; half < PanelN; half += 16 {
+		var at [16]int
+		for r := range at {
+			at[r] = int(rows[min(half+r, len(rows)-1)])*ld + off
+		}
+		transposeRows(out[half:], PanelN, words, &at, 16, d)
+	}
+}

@@ -1,0 +1,9 @@
+//go:build !amd64
+
+package kernel
+
+func transposeBlocks([]uint32, int, []uint32, *[16]int, int, int) int { return 0 }
+
+func transposePairRows([]uint32, int, []float32, *[16]int, int, int) int { return 0 }
+
+func transposePairPanel(_, _ []uint32) bool { return false }
