@@ -46,3 +46,13 @@ func PackKeys(dst, k []float32, rows []int32, ld, off, d int) {
 		transposeRows(out[half:], PanelN, words, &at, 16, d)
 	}
 }
+
+// GatherPanel gathers rows of v as a panel [rows][32]: cols ≤ 32 values from
+// v[r·ld+off] on for each row r, the columns beyond them zero.
+func GatherPanel(dst, v []float32, rows []int32, ld, off, cols int) {
+	for i, r := range rows {
+		at := int(r)*ld + off
+		n := copy(dst[i*PanelN:(i+1)*PanelN], v[at:at+cols])
+		clear(dst[i*PanelN+n : (i+1)*PanelN])
+	}
+}

@@ -2,46 +2,40 @@ package cpu
 
 import (
 	"math"
+	"slices"
 
 	"barka/internal/kernel"
 	"barka/internal/tensor"
 )
 
-// queryBlock is the number of query rows of a task of Attend.
-const queryBlock = 16
+// blockRows is about the number of score rows of a task: query rows times the
+// heads that share a key/value head. It weighs gathering keys and values,
+// once a task, against a block of scores that stays in the cache.
+const blockRows = 96
 
-// task is a block of queries of one sequence and one key/value head.
-type task struct{ seq, head, lo, hi int32 }
+// queries is a block of query rows of one key/value head. All see keys of the
+// same list; their positions rise by one from row to row if the attention is
+// causal, and do not matter otherwise.
+type queries struct {
+	keys     []int32
+	head     int // of keys and values
+	lo, hi   int // rows
+	position int // of row lo
+}
 
-// Attend implements tensor.Device. A row's scores live in a worker's scratch
-// while the row is computed; keys are walked in order of position.
+// Attend implements tensor.Device: scores of a block of queries with the keys
+// they may see, softmax row by row, the weighted sum of values. Sums run over
+// head width and keys in ascending order, and a key that a row does not see
+// adds exactly nothing to it, so that a row's result is the same in any
+// block, alone in decoding too.
 func (d *Device) Attend(out, lse, q, k, v tensor.Tensor, a tensor.Attention, l *tensor.Layout) {
 	checkAttention(q, k, v, a, l)
 	sameShape(out, q)
-	var tasks []task
-	for s := range l.Past {
-		for lo := l.Starts[s]; lo < l.Starts[s+1]; lo += queryBlock {
-			for h := range a.KVHeads {
-				tasks = append(tasks, task{int32(s), int32(h), lo, min(lo+queryBlock, l.Starts[s+1])})
-			}
-		}
-	}
-	group := a.Heads / a.KVHeads
-	d.pool.For(len(tasks), 1, func(worker, from, to int) {
-		for _, t := range tasks[from:to] {
-			keys := l.Keys[t.seq]
-			scores := grow(&d.workers[worker].scores, len(keys))
-			for i := t.lo; i < t.hi; i++ {
-				visible, _ := window(a, keys, int(l.Past[t.seq]+i-l.Starts[t.seq]))
-				for h := int(t.head) * group; h < int(t.head+1)*group; h++ {
-					at := h * a.HeadDim
-					total := attendRow(out.Row(int(i))[at:at+a.HeadDim], q.Row(int(i))[at:at+a.HeadDim],
-						k, v, a, visible, int(t.head)*a.HeadDim, scores)
-					if !lse.None() {
-						lse.Row(int(i))[h] = total
-					}
-				}
-			}
+	blocks := queryBlocks(a, l)
+	d.pool.For(len(blocks), 1, func(worker, from, to int) {
+		for _, b := range blocks[from:to] {
+			t := tile{a: a, w: &d.workers[worker], queries: b}
+			t.forward(out, lse, q, k, v)
 		}
 	})
 }
@@ -55,106 +49,146 @@ func checkAttention(q, k, v tensor.Tensor, a tensor.Attention, l *tensor.Layout)
 	}
 }
 
-// window returns the keys that the query at a position sees and the position
-// of the first of them.
-func window(a tensor.Attention, keys []int32, position int) ([]int32, int) {
-	lo, hi := 0, len(keys)
-	if a.Causal {
-		hi = min(hi, position+1)
+// queryBlocks cuts the queries of a layout into blocks. Neighbouring
+// sequences with the same list of keys, as the beams of a sentence have for
+// its source, share blocks where positions do not matter.
+func queryBlocks(a tensor.Attention, l *tensor.Layout) []queries {
+	var blocks []queries
+	rows := max(1, blockRows/(a.Heads/a.KVHeads))
+	for s := 0; s < len(l.Past); {
+		next := s + 1
+		for !a.Causal && a.Window == 0 && next < len(l.Past) && sameList(l.Keys[s], l.Keys[next]) {
+			next++
+		}
+		for lo := l.Starts[s]; lo < l.Starts[next]; lo += int32(rows) {
+			for h := range a.KVHeads {
+				blocks = append(blocks, queries{keys: l.Keys[s], head: h, lo: int(lo), hi: min(int(lo)+rows, int(l.Starts[next])),
+					position: int(l.Past[s] + lo - l.Starts[s])})
+			}
+		}
+		s = next
 	}
-	if a.Window > 0 {
-		lo = min(max(lo, position-a.Window+1), hi)
-	}
-	return keys[lo:hi], lo
+	return blocks
 }
 
-// attendRow computes one query of one head and returns the log-sum-exp of
-// its scores.
-func attendRow(out, q []float32, k, v tensor.Tensor, a tensor.Attention, keys []int32, off int, scores []float32) float32 {
-	clear(out)
-	if len(keys) == 0 {
+func sameList(a, b []int32) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) || slices.Equal(a, b)
+}
+
+// tile computes one block of queries. Its matrices have one row for each
+// query row and head of the group, the heads of a query together.
+type tile struct {
+	queries
+	a tensor.Attention
+	w *scratch
+}
+
+func (t *tile) group() int { return t.a.Heads / t.a.KVHeads }
+func (t *tile) rows() int  { return (t.hi - t.lo) * t.group() }
+
+// off is where the head's keys and values begin in their rows.
+func (t *tile) off() int { return t.head * t.a.HeadDim }
+
+// visible returns the range of keys that the query at a position sees.
+func (t *tile) visible(position int) (lo, hi int) {
+	hi = len(t.keys)
+	if t.a.Causal {
+		hi = min(hi, position+1)
+	}
+	if t.a.Window > 0 {
+		lo = min(max(0, position-t.a.Window+1), hi)
+	}
+	return lo, hi
+}
+
+// span is the range of keys that any row of the block sees. It begins at a
+// multiple of a panel, so that panels are the same for all blocks.
+func (t *tile) span() (lo, hi int) {
+	lo, _ = t.visible(t.position)
+	_, hi = t.visible(t.position + t.hi - t.lo - 1)
+	return min(lo/kernel.PanelN*kernel.PanelN, hi), hi
+}
+
+// gather copies the block's rows of the group's heads from x, times scale, to
+// dst [rows, width].
+func (t *tile) gather(dst []float32, x tensor.Tensor, scale float32) {
+	width := t.group() * t.a.HeadDim
+	for i := t.lo; i < t.hi; i++ {
+		row := dst[(i-t.lo)*width : (i-t.lo+1)*width]
+		copy(row, x.Row(i)[t.head*width:])
+		if scale != 1 {
+			kernel.Scale(scale, row)
+		}
+	}
+}
+
+// scatter is the inverse of gather without a scale.
+func (t *tile) scatter(x tensor.Tensor, src []float32) {
+	width := t.group() * t.a.HeadDim
+	for i := t.lo; i < t.hi; i++ {
+		copy(x.Row(i)[t.head*width:(t.head+1)*width], src[(i-t.lo)*width:])
+	}
+}
+
+func (t *tile) forward(out, lse, q, k, v tensor.Tensor) {
+	rows, width, w := t.rows(), t.a.HeadDim, t.w
+	lo, hi := t.span()
+	n := hi - lo
+	x := grow(&w.x, rows*width)
+	t.gather(x, q, t.a.Scale)
+	s := grow(&w.scores, rows*n)
+	t.products(s, x, k, lo, hi)
+	for r := range rows {
+		total := t.softmax(s[r*n:(r+1)*n], r, lo)
+		if !lse.None() {
+			lse.Row(t.lo + r/t.group())[t.head*t.group()+r%t.group()] = total
+		}
+	}
+	t.combine(x, s, v, lo, hi)
+	t.scatter(out, x)
+}
+
+// products writes x·kᵀ for the keys lo ≤ j < hi: dst [rows, hi-lo].
+func (t *tile) products(dst, x []float32, k tensor.Tensor, lo, hi int) {
+	rows, width, n := t.rows(), t.a.HeadDim, hi-lo
+	packed := grow(&t.w.packed, rows*width)
+	kernel.PackRowsF32(packed, x, width, rows, width)
+	panel := grow(&t.w.panel, width*kernel.PanelN)
+	for j := lo; j < hi; j += kernel.PanelN {
+		cols := min(kernel.PanelN, hi-j)
+		kernel.PackKeys(panel, k.Data, t.keys[j:j+cols], k.Cols, t.off(), width)
+		kernel.PanelF32(dst[j-lo:], n, packed, rows, width, panel, cols, false)
+	}
+}
+
+// softmax turns a row of scores, which begin at key lo, into probabilities,
+// zero where the row does not see, and returns their log-sum-exp.
+func (t *tile) softmax(row []float32, r, lo int) float32 {
+	from, to := t.visible(t.position + r/t.group())
+	clear(row[:from-lo])
+	clear(row[to-lo:])
+	p := row[from-lo : to-lo]
+	if len(p) == 0 {
 		return float32(math.Inf(-1))
 	}
-	p := scores[:len(keys)]
-	kernel.Scores(p, q, k.Data, keys, k.Cols, off, a.Scale)
-	if a.Softcap > 0 {
-		kernel.Softcap(p, a.Softcap)
+	if t.a.Softcap > 0 {
+		kernel.Softcap(p, t.a.Softcap)
 	}
 	top := kernel.Max(p)
 	sum := kernel.SoftmaxExp(p, top)
 	kernel.Scale(float32(1/sum), p)
-	kernel.WeightedSum(out, p, v.Data, keys, v.Cols, off)
 	return top + float32(math.Log(sum))
 }
 
-// AttendBackward implements tensor.Device: probabilities are recomputed row by
-// row from lse, after Dao et al., "FlashAttention", 2022. A task owns the
-// keys and values of one head of one sequence, so no two tasks write the same
-// rows; the query heads of a group are summed in order.
-func (d *Device) AttendBackward(dq, dk, dv, dout, out, lse, q, k, v tensor.Tensor, a tensor.Attention, l *tensor.Layout) {
-	checkAttention(q, k, v, a, l)
-	sameShape(dq, q)
-	sameShape(dout, q)
-	sameShape(dk, k)
-	sameShape(dv, k)
-	clear(dk.Data)
-	clear(dv.Data)
-	d.pool.For(len(l.Past)*a.KVHeads, 1, func(worker, from, to int) {
-		for t := from; t < to; t++ {
-			b := backward{dq: dq, dk: dk, dv: dv, dout: dout, out: out, lse: lse, q: q, k: k, v: v, a: a}
-			b.run(l, t/a.KVHeads, t%a.KVHeads, &d.workers[worker])
-		}
-	})
-}
-
-// backward is AttendBackward for one sequence and key/value head.
-type backward struct {
-	dq, dk, dv, dout, out, lse, q, k, v tensor.Tensor
-	a                                   tensor.Attention
-}
-
-func (b *backward) run(l *tensor.Layout, s, head int, w *scratch) {
-	keys := l.Keys[s]
-	group := b.a.Heads / b.a.KVHeads
-	p, ds := grow(&w.scores, len(keys)), grow(&w.grads, len(keys))
-	for i := l.Starts[s]; i < l.Starts[s+1]; i++ {
-		visible, _ := window(b.a, keys, int(l.Past[s]+i-l.Starts[s]))
-		for h := head * group; h < (head+1)*group; h++ {
-			b.row(int(i), h, head*b.a.HeadDim, visible, p[:len(visible)], ds[:len(visible)])
-		}
-	}
-}
-
-// row adds the gradients through one query of one head. With s the capped
-// scores, P = e^(s-lse) and D = dout·out:
-// ds = P∘(dout·v - D)∘(1-(s/c)²)·scale.
-func (b *backward) row(i, h, off int, keys []int32, p, ds []float32) {
-	at, hd := h*b.a.HeadDim, b.a.HeadDim
-	q, dq := b.q.Row(i)[at:at+hd], b.dq.Row(i)[at:at+hd]
-	out, dout := b.out.Row(i)[at:at+hd], b.dout.Row(i)[at:at+hd]
-	clear(dq)
-	if len(keys) == 0 {
-		return
-	}
-	kernel.Scores(p, q, b.k.Data, keys, b.k.Cols, off, b.a.Scale)
-	kernel.Scores(ds, dout, b.v.Data, keys, b.v.Cols, off, 1)
-	if b.a.Softcap > 0 {
-		kernel.Softcap(p, b.a.Softcap)
-	}
-	rowDot := kernel.Dot(dout, out)
-	for j := range ds {
-		ds[j] = (ds[j] - rowDot) * b.a.Scale
-		if c := b.a.Softcap; c > 0 {
-			ds[j] *= 1 - p[j]/c*(p[j]/c)
-		}
-		p[j] -= b.lse.Row(i)[h]
-	}
-	kernel.Exp(p, p)
-	for j, r := range keys {
-		ds[j] *= p[j]
-		row := int(r)*b.k.Cols + off
-		kernel.Axpy(ds[j], b.k.Data[row:row+hd], dq)
-		kernel.Axpy(ds[j], q, b.dk.Data[row:row+hd])
-		kernel.Axpy(p[j], dout, b.dv.Data[row:row+hd])
+// combine writes p·v for the keys lo ≤ j < hi: dst [rows, width].
+func (t *tile) combine(dst, p []float32, v tensor.Tensor, lo, hi int) {
+	rows, width, n := t.rows(), t.a.HeadDim, hi-lo
+	packed := grow(&t.w.packed, rows*n)
+	kernel.PackRowsF32(packed, p, n, rows, n)
+	panel := grow(&t.w.panel, n*kernel.PanelN)
+	for c := 0; c < width; c += kernel.PanelN {
+		cols := min(kernel.PanelN, width-c)
+		kernel.GatherPanel(panel, v.Data, t.keys[lo:hi], v.Cols, t.off()+c, cols)
+		kernel.PanelF32(dst[c:], width, packed, rows, n, panel, cols, false)
 	}
 }

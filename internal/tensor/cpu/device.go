@@ -30,6 +30,8 @@ type scratch struct {
 	panel16 []uint16
 	scores  []float32
 	grads   []float32
+	// of attention: gathered rows, packed rows, gradients of a head
+	x, dy, packed, dk, dv []float32
 }
 
 // New makes a device with the given number of workers; 0 means one a core.
