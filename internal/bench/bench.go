@@ -51,6 +51,7 @@ type work struct {
 	name, variant, unit string
 	ceiling             float64
 	setup               func() error
+	reset               func() // before every run, not measured
 	run                 func(ctx context.Context) (units float64, err error)
 	// less is subtracted from the time of run: what must be done before the
 	// part that is measured.
@@ -103,6 +104,9 @@ func (b *bench) measure(ctx context.Context, w work) (Result, error) {
 	// What is measured is not to pay for what came before.
 	runtime.GC()
 	debug.FreeOSMemory()
+	if w.reset != nil {
+		w.reset()
+	}
 	resetPeak()
 	if _, err := w.run(ctx); err != nil {
 		return r, err
@@ -116,6 +120,9 @@ func (b *bench) measure(ctx context.Context, w work) (Result, error) {
 				return r, err
 			}
 			before = time.Since(start)
+		}
+		if w.reset != nil {
+			w.reset()
 		}
 		start := time.Now()
 		units, err := w.run(ctx)

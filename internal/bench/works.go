@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
+	"runtime/debug"
 
 	"barka/internal/dtype"
 	"barka/internal/generate"
@@ -84,6 +86,13 @@ func (b *bench) open() (err error) {
 	return err
 }
 
+// forget drops the model and gives its memory back.
+func (b *bench) forget() {
+	b.decoder, b.seq2seq = nil, nil
+	runtime.GC()
+	debug.FreeOSMemory()
+}
+
 // kernels are products at the model's largest layer, with many rows and few.
 func (b *bench) kernels() []work {
 	n, k := 4*b.o.Shape.width(), b.o.Shape.width()
@@ -119,8 +128,7 @@ func (b *bench) kernels() []work {
 
 func (b *bench) load() work {
 	all, _ := b.o.Shape.Parameters()
-	return work{name: "load", variant: string(b.o.DType), unit: "GB/s", ceiling: b.c.Read / 1e9, run: func(context.Context) (float64, error) {
-		b.decoder, b.seq2seq = nil, nil
+	return work{name: "load", variant: string(b.o.DType), unit: "GB/s", ceiling: b.c.Read / 1e9, reset: b.forget, run: func(context.Context) (float64, error) {
 		return float64(2*all) / 1e9, b.open()
 	}}
 }

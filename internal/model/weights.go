@@ -20,6 +20,9 @@ type Checkpoint interface {
 	Names() []string
 	Has(name string) bool
 	Matrix(name string, rows, cols int) (tensor.Matrix, error)
+	// Forget says that a tensor's bytes have been copied and need not stay in
+	// memory.
+	Forget(name string)
 }
 
 // Weights hands an architecture its tensors, packed. It collects errors so
@@ -79,6 +82,7 @@ func (w *Weights) Pack(name string, n, k int) tensor.Weight {
 	if err != nil {
 		w.errs = append(w.errs, badinput.Errorf("tensor %s: %w", name, err))
 	}
+	w.ck.Forget(name)
 	return p
 }
 

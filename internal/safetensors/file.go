@@ -325,6 +325,16 @@ func (f *File) Matrix(name string, rows, cols int) (tensor.Matrix, error) {
 	return tensor.Matrix{Rows: rows, Cols: cols, DType: t.DType, Bytes: t.Data}, nil
 }
 
+// Forget says that a tensor's bytes are not needed for now, so that they need
+// not take memory. Looking at them again is slow, not wrong.
+func (f *File) Forget(name string) {
+	if e, ok := f.tensors[name]; ok {
+		m := f.shards[e.shard]
+		header := len(m.bytes) - len(f.data[e.shard])
+		m.forget(header+e.begin, header+e.end)
+	}
+}
+
 // Close unmaps the file; views of it must not be used afterwards.
 func (f *File) Close() error {
 	var errs []error

@@ -35,6 +35,17 @@ func mapFile(path string) (*mapping, error) {
 	return &mapping{b}, nil
 }
 
+// forget lets the system drop the whole pages between two positions; they are
+// read again when they are looked at.
+func (m *mapping) forget(begin, end int) {
+	page := os.Getpagesize()
+	begin, end = (begin+page-1)/page*page, end/page*page
+	if begin < end {
+		// It is advice: what the system makes of it does not matter here.
+		_ = unix.Madvise(m.bytes[begin:end], unix.MADV_DONTNEED)
+	}
+}
+
 func (m *mapping) close() error {
 	if m.bytes == nil {
 		return nil
