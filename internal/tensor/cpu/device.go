@@ -87,7 +87,7 @@ func (d *Device) Alloc(rows, cols int) tensor.Tensor {
 
 // aligned allocates c values that start on a cache line.
 func aligned(c int) []float32 {
-	all := make([]float32, c+alignment)
+	all := hugePages(make([]float32, c+alignment))
 	off := 0
 	if rem := int(uintptr(unsafe.Pointer(&all[0])) / 4 % alignment); rem != 0 {
 		off = alignment - rem

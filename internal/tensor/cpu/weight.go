@@ -85,7 +85,7 @@ func (d *Device) copyPanels(m tensor.Matrix, dt dtype.DType) (*weight, bool) {
 	case dtype.F32:
 		w.f32 = aligned(kernel.PackedF32(w.n, w.k))
 	case dtype.BF16:
-		w.bf16, finite = make([]uint16, kernel.PackedBF16(w.n, w.k)), kernel.FiniteBF16
+		w.bf16, finite = hugePages(make([]uint16, kernel.PackedBF16(w.n, w.k))), kernel.FiniteBF16
 	default:
 		return nil, false
 	}
@@ -132,7 +132,7 @@ func (d *Device) pack(w *weight, dt dtype.DType, src func(i int, row []float32))
 		size = w.k * kernel.PanelN
 	case dtype.BF16:
 		if w.bf16 == nil {
-			w.bf16 = make([]uint16, max(kernel.PackedBF16(w.n, w.k), 1))
+			w.bf16 = hugePages(make([]uint16, max(kernel.PackedBF16(w.n, w.k), 1)))
 		}
 		size = kernel.Pairs(w.k) * kernel.PanelN * 2
 	default:
