@@ -30,6 +30,7 @@ type evalRunCmd struct {
 	Border      string `help:"How token borders are cut: joint (as lighteval 2024-05), guarded or pairwise." default:""`
 	Chat        bool   `name:"use-chat-template" aliases:"use_chat_template" help:"Put prompts into the model's chat format."`
 	System      string `name:"system-prompt" aliases:"system_prompt" help:"System prompt with --use-chat-template."`
+	NoShare     bool   `help:"Run every request by itself, also what it has in common with others: slower, the same scores."`
 	NoDetails   bool   `help:"Leave out the details files."`
 	SaveDetails bool   `name:"save-details" aliases:"save_details" hidden:""`
 	CustomTasks string `name:"custom-tasks" aliases:"custom_tasks" hidden:""`
@@ -83,6 +84,7 @@ func (c *evalRunCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	m.Apart = c.NoShare
 	if c.DryRun {
 		estimates, failures, err := eval.Estimate(a.ctx, m, o, a.ui.Progress())
 		if err != nil && len(estimates) == 0 {

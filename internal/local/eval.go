@@ -11,6 +11,9 @@ import (
 
 // Evaluated is an eval.Model on a local model.
 type Evaluated struct {
+	// Apart scores every request by itself; see score.Scorer.
+	Apart bool
+
 	d    *Decoder
 	info eval.ModelInfo
 }
@@ -39,7 +42,7 @@ func (d *Decoder) Evaluated() (*Evaluated, error) {
 	if d.Tokenizer.Special().EOS < 0 {
 		return nil, badinput.Errorf("model %s: tokenizer_config.json names no eos_token, which evaluation pads with", d.Name)
 	}
-	return &Evaluated{d, info}, nil
+	return &Evaluated{d: d, info: info}, nil
 }
 
 // Name implements eval.Model.
@@ -86,7 +89,7 @@ func (e *Evaluated) Score(ctx context.Context, reqs []eval.Request, progress fun
 	for i, r := range reqs {
 		in[i] = score.Request{Context: r.Context, Continuation: r.Continuation}
 	}
-	s := score.Scorer{Model: e.d.Model, MaxLength: e.MaxLength()}
+	s := score.Scorer{Model: e.d.Model, MaxLength: e.MaxLength(), Apart: e.Apart}
 	results, err := s.LogLikelihoods(ctx, in, progress)
 	if err != nil {
 		return nil, err

@@ -5,10 +5,10 @@ package score
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"barka/internal/model"
 	"barka/internal/nn"
-	"barka/internal/tensor"
 )
 
 // Request asks for the log-likelihood of Continuation after Context, both as
@@ -36,6 +36,9 @@ type Scorer struct {
 	MaxLength int
 	// BatchTokens bounds one forward pass; zero means 2,048.
 	BatchTokens int
+	// Apart runs every request by itself, also what it shares with others: for
+	// comparison, since the results are the same to the bit.
+	Apart bool
 }
 
 // item is a request laid out for the model: input tokens, and how many of
@@ -74,15 +77,24 @@ func (s *Scorer) LogLikelihoods(ctx context.Context, reqs []Request, done func(n
 			return nil, fmt.Errorf("request %d: empty context; start it with the model's beginning or end token", i)
 		}
 		it := s.layout(i, r, &results[i])
-		if tokens+len(it.input) > budget {
+		if tokens+s.more(batch, it) > budget {
 			if err := flush(); err != nil {
 				return nil, err
 			}
 		}
+		tokens += s.more(batch, it)
 		batch = append(batch, it)
-		tokens += len(it.input)
 	}
 	return results, flush()
+}
+
+// more is the number of tokens that an item adds to a batch, by what it has in
+// common with the one before it.
+func (s *Scorer) more(batch []item, it item) int {
+	if s.Apart || len(batch) == 0 {
+		return len(it.input)
+	}
+	return len(it.input) - common(batch[len(batch)-1].input, it.input)
 }
 
 // layout joins context and continuation, drops the last token, which nothing
@@ -110,25 +122,30 @@ func (s *Scorer) layout(index int, r Request, res *Result) item {
 	return item{index, input, targets}
 }
 
+// run scores a batch in one forward pass.
 func (s *Scorer) run(batch []item, results []Result) error {
-	var tokens, rows, targets []int32
-	var lengths []int
-	for _, it := range batch {
-		start := len(tokens)
-		tokens = append(tokens, it.input...)
-		lengths = append(lengths, len(it.input))
-		first := start + len(it.input) - len(it.targets)
-		for j, t := range it.targets {
-			rows = append(rows, int32(first+j))
-			targets = append(targets, t)
-		}
-	}
-	if len(rows) == 0 {
+	asked := slices.DeleteFunc(slices.Clone(batch), func(it item) bool { return len(it.targets) == 0 })
+	if len(asked) == 0 {
 		return nil
 	}
-	layout := tensor.Packed(lengths...)
+	var t tree
+	if s.Apart {
+		for i := range asked {
+			t.grow(asked[i:i+1], 0, nil)
+		}
+	} else {
+		slices.SortStableFunc(asked, func(a, b item) int { return slices.Compare(a.input, b.input) })
+		t.grow(asked, 0, nil)
+	}
+	var rows, targets []int32
+	for i, it := range asked {
+		first := len(it.input) - len(it.targets)
+		rows = append(rows, t.rows[i][first:]...)
+		targets = append(targets, it.targets...)
+	}
+	layout := t.layout()
 	dev := s.Model.Device()
-	h, _, err := s.Model.Forward(&nn.Pass{Dev: dev, Layout: &layout, Positions: layout.Positions()}, tokens, nil)
+	h, _, err := s.Model.Forward(&nn.Pass{Dev: dev, Layout: &layout, Positions: layout.Positions()}, t.tokens, nil)
 	if err != nil {
 		return err
 	}
@@ -140,7 +157,7 @@ func (s *Scorer) run(batch []item, results []Result) error {
 	logp, greedy := make([]float32, len(rows)), make([]bool, len(rows))
 	dev.LogProbs(logp, greedy, picked, head, targets, softcap)
 	at := 0
-	for _, it := range batch {
+	for _, it := range asked {
 		r := &results[it.index]
 		for range it.targets {
 			r.Tokens = append(r.Tokens, logp[at])

@@ -1,0 +1,57 @@
+package score
+
+import "barka/internal/tensor"
+
+// tree is a batch of inputs of which every common beginning is run once: each
+// piece between two branchings is a sequence whose keys are the rows of the
+// pieces before it and its own.
+type tree struct {
+	tokens []int32
+	starts []int32   // of the pieces
+	past   []int32   // tokens before each piece
+	keys   [][]int32 // of each piece, by position
+	rows   [][]int32 // of each item, by position
+}
+
+// grow adds sorted items that agree in their first depth tokens, whose rows
+// are path.
+func (t *tree) grow(items []item, depth int, path []int32) {
+	shared := common(items[0].input, items[len(items)-1].input)
+	if shared > depth {
+		t.starts, t.past = append(t.starts, int32(len(t.tokens))), append(t.past, int32(depth))
+		path = path[:depth:depth]
+		for _, token := range items[0].input[depth:shared] {
+			path = append(path, int32(len(t.tokens)))
+			t.tokens = append(t.tokens, token)
+		}
+		t.keys = append(t.keys, path)
+	}
+	for len(items) > 0 {
+		if len(items[0].input) == shared {
+			t.rows = append(t.rows, path)
+			items = items[1:]
+			continue
+		}
+		n := 1
+		for n < len(items) && items[n].input[shared] == items[0].input[shared] {
+			n++
+		}
+		t.grow(items[:n], shared, path)
+		items = items[n:]
+	}
+}
+
+func (t *tree) layout() tensor.Layout {
+	return tensor.Layout{Starts: append(t.starts, int32(len(t.tokens))), Past: t.past, Keys: t.keys}
+}
+
+// common returns the length of the common beginning.
+func common(a, b []int32) int {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return n
+}
