@@ -94,7 +94,7 @@ func (s *Scorer) more(batch []item, it item) int {
 	if s.Apart || len(batch) == 0 {
 		return len(it.input)
 	}
-	return len(it.input) - common(batch[len(batch)-1].input, it.input)
+	return len(it.input) - CommonPrefix(batch[len(batch)-1].input, it.input)
 }
 
 // layout joins context and continuation, drops the last token, which nothing

@@ -16,7 +16,7 @@ type tree struct {
 // grow adds sorted items that agree in their first depth tokens, whose rows
 // are path.
 func (t *tree) grow(items []item, depth int, path []int32) {
-	shared := common(items[0].input, items[len(items)-1].input)
+	shared := CommonPrefix(items[0].input, items[len(items)-1].input)
 	if shared > depth {
 		t.starts, t.past = append(t.starts, int32(len(t.tokens))), append(t.past, int32(depth))
 		path = path[:depth:depth]
@@ -45,8 +45,8 @@ func (t *tree) layout() tensor.Layout {
 	return tensor.Layout{Starts: append(t.starts, int32(len(t.tokens))), Past: t.past, Keys: t.keys}
 }
 
-// common returns the length of the common beginning.
-func common(a, b []int32) int {
+// CommonPrefix is the number of tokens with which a and b both begin.
+func CommonPrefix(a, b []int32) int {
 	n := min(len(a), len(b))
 	for i := range n {
 		if a[i] != b[i] {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"barka/internal/pipeline"
+	"barka/internal/score"
 )
 
 // TaskEstimate says how much work a task is.
@@ -46,11 +47,7 @@ func (t *TaskEstimate) add(reqs []Request, limit int) {
 		if len(input) > limit {
 			t.Cut++
 		}
-		n := 0
-		for n < min(len(shared), len(input)) && shared[n] == input[n] {
-			n++
-		}
-		shared = shared[:n]
+		shared = shared[:score.CommonPrefix(shared, input)]
 	}
 	t.SharedTokens -= int64(min(len(shared), limit)) * int64(len(reqs)-1)
 }

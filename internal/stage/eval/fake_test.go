@@ -3,6 +3,7 @@ package eval
 import (
 	"context"
 	"hash/fnv"
+	"math"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,8 @@ type hashModel struct {
 	asked atomic.Int64
 	fail  int64
 	err   error
+	// broken requests have no number as their score.
+	broken func(Request) bool
 }
 
 func newHashModel() *hashModel {
@@ -41,6 +44,9 @@ func (m *hashModel) Score(ctx context.Context, reqs []Request, progress func(int
 		h := fnv.New64a()
 		h.Write(key[:])
 		out[i] = Score{LogProb: -float64(h.Sum64()%100000) / 1000, Greedy: h.Sum64()%3 == 0}
+		if m.broken != nil && m.broken(r) {
+			out[i].LogProb = math.NaN()
+		}
 	}
 	progress(len(reqs))
 	return out, ctx.Err()
@@ -74,6 +80,9 @@ func (c characterTokenizer) Encode(text string, special bool) []int32 {
 	}
 	return out
 }
+
+// characters is the inverse of characterTokenizer.
+func characters(ids []int32) string { return string(ids) }
 
 // wordTokenizer makes a token of every run of characters that are not space,
 // with the space before it, so that tokens span the border of prompt and

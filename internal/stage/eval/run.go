@@ -142,6 +142,9 @@ func Run(ctx context.Context, m Model, o Options, progress pipeline.Progress) (*
 	if err := e.score(ctx); err != nil {
 		return nil, err
 	}
+	if len(e.runs) == 0 {
+		return &Outcome{Failures: e.failures}, failed(e.failures, len(o.Tasks))
+	}
 	for _, r := range e.runs {
 		for i := range r.samples {
 			s := &r.samples[i]
@@ -240,13 +243,18 @@ func prepare(ctx context.Context, m Model, o Options, progress pipeline.Progress
 			return nil, ctx.Err()
 		}
 		if err != nil {
-			e.failures = append(e.failures, Failure{selection.Task.Key(), err})
-			e.log.Warn("task left out", "task", selection.Task.Key(), "reason", err)
+			e.fail(selection.Task, err)
 		}
 		e.runs = append(e.runs, runs...)
 		e.progress.Add(1)
 	}
 	return e, nil
+}
+
+// fail leaves a task out.
+func (e *evaluation) fail(t tasks.Task, err error) {
+	e.failures = append(e.failures, Failure{t.Key(), err})
+	e.log.Warn("task left out", "task", t.Key(), "reason", err)
 }
 
 func (e *evaluation) prepareTask(ctx context.Context, store *hubdata.Store, selection tasks.Selection) ([]*taskRun, error) {

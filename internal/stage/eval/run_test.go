@@ -437,3 +437,23 @@ func TestLeaderboardTable(t *testing.T) {
 		t.Errorf("%d questions, sampled %v, %v", out.Questions, out.Leaderboard.Sampled, err)
 	}
 }
+
+// TestBrokenScores: a task whose scores are no numbers is left out with the
+// question named, and the others run.
+func TestBrokenScores(t *testing.T) {
+	m := newHashModel()
+	o := fixtureOptions(t, "community|boolq_ar|0|1,community|piqa_ar|0|1")
+	m.broken = func(r Request) bool { return strings.Contains(characters(r.Context), "المقطع") }
+	out, err := Run(t.Context(), m, o, nil)
+	if !badinput.Is(err) || out == nil || len(out.Failures) != 1 || out.Failures[0].Task != "community|boolq_ar" {
+		t.Fatalf("outcome %+v, %v", out, err)
+	}
+	for _, want := range []string{"1 of 2 tasks", "community|boolq_ar", "question 1 ", "NaN"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q does not say %q", err, want)
+		}
+	}
+	if text, err := os.ReadFile(out.ResultsPath); err != nil || !strings.Contains(string(text), "piqa_ar|0") || strings.Contains(string(text), "boolq") {
+		t.Errorf("results of the other task: %v\n%s", err, text)
+	}
+}

@@ -3,16 +3,21 @@ package eval
 import (
 	"context"
 	"fmt"
+	"math"
 	"path/filepath"
-	"slices"
+
+	"barka/internal/badinput"
+	"barka/internal/score"
 )
 
-// chunkTokens bounds what is scored between two entries in the journal.
-const chunkTokens = 8192
+// chunkTokens bounds what is scored between two entries in the journal, the
+// tokens that neighbouring requests share counted once.
+const chunkTokens = 4096
 
 // score answers every request, from the journal where it can. Equal requests
 // (ACVA repeats a third of its questions) are asked once, and a question's
-// choices stay together so that the model can share their prefix.
+// choices stay together so that the model can share their prefix. A task
+// whose scores are no numbers is left out.
 func (e *evaluation) score(ctx context.Context) (err error) {
 	j, err := openJournal(filepath.Join(e.o.OutputDir, "cache"), journalName(e.m.Info(), e.o.maxLength(e.m)))
 	if err != nil {
@@ -23,28 +28,40 @@ func (e *evaluation) score(ctx context.Context) (err error) {
 			err = closeErr
 		}
 	}()
+	var scored []*taskRun
 	first := 0
-	for _, r := range e.runs {
+	for n, r := range e.runs {
+		err := e.scoreTask(ctx, j, r, n)
+		if err != nil && (ctx.Err() != nil || !badinput.Is(err)) {
+			return fmt.Errorf("%s: %w", r.task.Key(), err)
+		}
+		if err != nil {
+			e.fail(r.task, err)
+			continue
+		}
 		for i := range r.samples {
 			r.samples[i].first = first
 			first += len(r.samples[i].requests)
 		}
+		scored = append(scored, r)
 	}
-	for n, r := range e.runs {
-		if err := e.scoreTask(ctx, j, r, n); err != nil {
-			return err
-		}
-	}
+	e.runs = scored
 	return nil
+}
+
+// pending is a request that the journal does not answer.
+type pending struct {
+	Request
+	key      requestKey
+	question int // in evaluation order
 }
 
 // scoreTask scores what the journal lacks of a task, then fills its samples.
 func (e *evaluation) scoreTask(ctx context.Context, j *journal, r *taskRun, n int) error {
-	var todo []Request
-	var keys []requestKey
+	var todo []pending
 	asked := map[requestKey]bool{}
 	all := 0
-	for _, s := range r.samples {
+	for q, s := range r.samples {
 		for _, req := range s.requests {
 			all++
 			key := req.key()
@@ -52,13 +69,13 @@ func (e *evaluation) scoreTask(ctx context.Context, j *journal, r *taskRun, n in
 				continue
 			}
 			asked[key] = true
-			todo, keys = append(todo, req), append(keys, key)
+			todo = append(todo, pending{req, key, q})
 		}
 	}
 	e.scored += len(todo)
 	e.reused += all - len(todo)
-	if err := e.scoreMissing(ctx, j, todo, keys, fmt.Sprintf("%s (%d of %d)", r.task.Key(), n+1, len(e.runs))); err != nil {
-		return fmt.Errorf("%s: %w", r.task.Key(), err)
+	if err := e.scoreMissing(ctx, j, todo, fmt.Sprintf("%s (%d of %d)", r.task.Key(), n+1, len(e.runs))); err != nil {
+		return err
 	}
 	for i := range r.samples {
 		s := &r.samples[i]
@@ -70,7 +87,7 @@ func (e *evaluation) scoreTask(ctx context.Context, j *journal, r *taskRun, n in
 	return nil
 }
 
-func (e *evaluation) scoreMissing(ctx context.Context, j *journal, todo []Request, keys []requestKey, label string) error {
+func (e *evaluation) scoreMissing(ctx context.Context, j *journal, todo []pending, label string) error {
 	if len(todo) == 0 {
 		return nil
 	}
@@ -78,31 +95,44 @@ func (e *evaluation) scoreMissing(ctx context.Context, j *journal, todo []Reques
 	defer e.progress.Done()
 	for len(todo) > 0 {
 		n := chunk(todo)
-		scores, err := e.m.Score(ctx, todo[:n], func(n int) { e.progress.Add(int64(n)) })
+		reqs, keys := make([]Request, n), make([]requestKey, n)
+		for i, p := range todo[:n] {
+			reqs[i], keys[i] = p.Request, p.key
+		}
+		scores, err := e.m.Score(ctx, reqs, func(n int) { e.progress.Add(int64(n)) })
 		if err != nil {
 			return err
 		}
 		if len(scores) != n {
 			return fmt.Errorf("the model gave %d scores for %d requests", len(scores), n)
 		}
-		if err := j.put(keys[:n], scores); err != nil {
+		for i, s := range scores {
+			if math.IsNaN(s.LogProb) || math.IsInf(s.LogProb, 0) {
+				return badinput.Errorf("question %d in evaluation order: a choice has log-probability %g; the weights are broken or overflow in this type of number (try --dtype f32)",
+					todo[i].question+1, s.LogProb)
+			}
+		}
+		if err := j.put(keys, scores); err != nil {
 			return err
 		}
-		todo, keys = todo[n:], keys[n:]
+		todo = todo[n:]
 	}
 	return nil
 }
 
 // chunk is the number of requests to score next: up to chunkTokens, one
 // question at least, never half a question.
-func chunk(todo []Request) int {
+func chunk(todo []pending) int {
 	tokens := 0
-	for i, r := range todo {
-		newQuestion := i > 0 && !slices.Equal(r.Context, todo[i-1].Context)
-		if newQuestion && tokens+r.inputLength() > chunkTokens {
+	for i, p := range todo {
+		fresh := p.inputLength()
+		if i > 0 {
+			fresh -= score.CommonPrefix(todo[i-1].input(0), p.input(0))
+		}
+		if i > 0 && p.question != todo[i-1].question && tokens+fresh > chunkTokens {
 			return i
 		}
-		tokens += r.inputLength()
+		tokens += fresh
 	}
 	return len(todo)
 }
