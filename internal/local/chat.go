@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"barka/internal/badinput"
 	"barka/internal/chat"
@@ -132,12 +133,29 @@ func (c *Chat) run(calls []*chatCall) {
 		return
 	}
 	g := generate.Generator{Model: c.d.Model, MaxSequences: maxTogether}
-	// All callers of a stage share one context; the first stands for them.
-	results, err := g.Run(live[0].ctx, reqs, nil)
+	ctx, cancel := whileAnyWaits(live)
+	defer cancel()
+	results, err := g.Run(ctx, reqs, nil)
 	for i, call := range live {
 		if call.err = err; err == nil {
 			call.result = results[i]
 		}
 		close(call.done)
 	}
+}
+
+// whileAnyWaits returns a context that ends when those of all calls have.
+func whileAnyWaits(calls []*chatCall) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var left atomic.Int32
+	left.Store(int32(len(calls)))
+	for _, call := range calls {
+		stop := context.AfterFunc(call.ctx, func() {
+			if left.Add(-1) == 0 {
+				cancel()
+			}
+		})
+		context.AfterFunc(ctx, func() { stop() })
+	}
+	return ctx, cancel
 }

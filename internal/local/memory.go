@@ -35,7 +35,7 @@ func storedType(dir string) (string, error) {
 // anything is read.
 func fits(dir string, o model.Options) error {
 	var stored int64
-	for _, pattern := range []string{"*.safetensors", "pytorch_model*.bin"} {
+	for _, pattern := range []string{"model*.safetensors", "pytorch_model*.bin"} {
 		names, err := filepath.Glob(filepath.Join(dir, pattern))
 		if err != nil {
 			return err
@@ -44,6 +44,9 @@ func fits(dir string, o model.Options) error {
 			if info, err := os.Stat(n); err == nil {
 				stored += info.Size()
 			}
+		}
+		if stored > 0 {
+			break // the same weights may lie there in the other format, unread
 		}
 	}
 	t, err := storedType(dir)

@@ -1,0 +1,387 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"barka/internal/badinput"
+	"barka/internal/golden"
+	"barka/internal/llm"
+	"barka/internal/pipeline"
+	"barka/internal/stage/eval"
+)
+
+const (
+	gemma = "../demo/models/gemma2"
+	nllb  = "../demo/models/nllb"
+)
+
+func engine(t *testing.T, threads int) *Engine {
+	t.Helper()
+	e := NewEngine(threads, "", nil)
+	t.Cleanup(func() { e.Device.(interface{ Close() }).Close() })
+	return e
+}
+
+func decoder(t *testing.T, threads int) *Decoder {
+	t.Helper()
+	d, err := engine(t, threads).OpenDecoder(gemma, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func ask(text string, seed int64) llm.Request {
+	return llm.Request{Messages: []pipeline.Message{{Role: "user", Content: text}}, Temperature: 0.9, TopP: 0.9, MaxTokens: 12, Seed: seed}
+}
+
+func requests() []llm.Request {
+	var out []llm.Request
+	for i := range 9 {
+		out = append(out, ask(strings.Repeat("How is coffee served? ", 1+i%4), int64(i)))
+	}
+	return out
+}
+
+// TestChatAnswersAloneAndTogether: an answer is of its request, whoever asks
+// at the same time and however many threads there are.
+func TestChatAnswersAloneAndTogether(t *testing.T) {
+	alone, err := decoder(t, 1).Chat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []llm.Response
+	for _, r := range requests() {
+		a, err := alone.Complete(context.Background(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a.CompletionTokens == 0 || a.PromptTokens == 0 || a.FinishReason != llm.FinishLength && a.FinishReason != llm.FinishStop {
+			t.Errorf("answer %+v", a)
+		}
+		want = append(want, a)
+	}
+	if want[0].Text == want[4].Text {
+		t.Errorf("two seeds give one text, %q", want[0].Text)
+	}
+	together, err := decoder(t, 2).Chat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i, r := range requests() {
+		wg.Go(func() {
+			if a, err := together.Complete(context.Background(), r); err != nil || a != want[i] {
+				t.Errorf("request %d: %+v (%v), alone %+v", i, a, err, want[i])
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestChatOutlivesItsNeighbour: requests that are decoded with one that is
+// cancelled are answered all the same.
+func TestChatOutlivesItsNeighbour(t *testing.T) {
+	c, err := decoder(t, 1).Chat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := ask("Where?", 1)
+	want, err := c.Complete(context.Background(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	prompt := c.d.Tokenizer.Encode("Where?", true)
+	first := &chatCall{ctx: ctx, done: make(chan struct{})}
+	first.req.Prompt, first.req.MaxTokens = prompt, 100
+	first.req.Until = func([]int32) bool { cancel(); return false }
+	second := &chatCall{ctx: context.Background(), done: make(chan struct{})}
+	second.req.Prompt, second.req.MaxTokens = prompt, 5
+	c.run([]*chatCall{first, second})
+	if second.err != nil || len(second.result.Tokens) == 0 {
+		t.Errorf("the second request: %v, %d tokens", second.err, len(second.result.Tokens))
+	}
+
+	gone, cancelGone := context.WithCancel(context.Background())
+	cancelGone()
+	if _, err := c.Complete(gone, r); !errors.Is(err, context.Canceled) {
+		t.Errorf("a cancelled request: %v", err)
+	}
+	if again, err := c.Complete(context.Background(), r); err != nil || again != want {
+		t.Errorf("after the cancelled request: %+v (%v), want %+v", again, err, want)
+	}
+}
+
+// TestChatEndsWhenNobodyWaits: decoding does not go on for callers that all
+// have left.
+func TestChatEndsWhenNobodyWaits(t *testing.T) {
+	c, err := decoder(t, 1).Chat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	steps := 0
+	call := &chatCall{ctx: ctx, done: make(chan struct{})}
+	call.req.Prompt, call.req.MaxTokens = []int32{2}, 1<<20
+	call.req.Until = func([]int32) bool { steps++; cancel(); return false }
+	c.run([]*chatCall{call})
+	if !errors.Is(call.err, context.Canceled) || steps > 100 {
+		t.Errorf("%v after %d tokens", call.err, steps)
+	}
+}
+
+func TestChatStopsAndLimits(t *testing.T) {
+	c, err := decoder(t, 1).Chat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := ask("How is coffee served?", 3)
+	whole, err := c.Complete(context.Background(), r)
+	if err != nil || len([]rune(whole.Text)) < 4 {
+		t.Fatalf("%+v, %v", whole, err)
+	}
+	half := []rune(whole.Text)[len([]rune(whole.Text))/2:]
+	r.Stop = []string{"", string(half)}
+	cut, err := c.Complete(context.Background(), r)
+	if err != nil || cut.Text != whole.Text[:strings.Index(whole.Text, string(half))] {
+		t.Errorf("stopped at %q: %+v, %v; whole %q", string(half), cut, err, whole.Text)
+	}
+	var long *llm.TooLong
+	if _, err := c.Complete(context.Background(), ask(strings.Repeat("coffee ", 2000), 1)); !errors.As(err, &long) || long.Limit != 1024 || long.Tokens < 1024 {
+		t.Errorf("a prompt past the limit: %v", err)
+	}
+}
+
+// TestLazyOpensOnce: the model is opened at the first request, and what is
+// wrong with it is told then, at every request.
+func TestLazyOpensOnce(t *testing.T) {
+	e := engine(t, 1)
+	c := LazyChat(e, "writer", gemma)
+	a, err := c.Complete(context.Background(), ask("Where?", 1))
+	if err != nil || a.Model != "writer" || c.Name() != "writer" {
+		t.Errorf("%+v, %v", a, err)
+	}
+	missing := LazyChat(e, "writer", filepath.Join(t.TempDir(), "none"))
+	for range 2 {
+		if _, err := missing.Complete(context.Background(), ask("Where?", 1)); !badinput.Is(err) {
+			t.Errorf("a missing model: %v", err)
+		}
+	}
+}
+
+// TestEvaluatedScores: log-likelihoods are of one request alone, and greedy
+// means that no other token was likelier.
+func TestEvaluatedScores(t *testing.T) {
+	m, err := decoder(t, 2).Evaluated()
+	if err != nil {
+		t.Fatal(err)
+	}
+	info := m.Info()
+	if info.DType != "torch.bfloat16" || info.Digest == "" || info.AdapterDigest != "" || m.MaxLength() != 1024 {
+		t.Errorf("info %+v, length %d", info, m.MaxLength())
+	}
+	tok := m.Tokenizer()
+	var reqs []eval.Request
+	for i, text := range []string{"In small cups.", "With dates", "لا", "A long answer that goes on and on."} {
+		reqs = append(reqs, eval.Request{Context: tok.Encode(strings.Repeat("How is it served? ", i+1), true), Continuation: tok.Encode(text, false)})
+	}
+	together, err := m.Score(context.Background(), reqs, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range reqs {
+		one, err := m.Score(context.Background(), []eval.Request{r}, nil)
+		if err != nil || fmt.Sprint(one[0]) != fmt.Sprint(together[i]) {
+			t.Errorf("request %d: alone %+v (%v), together %+v", i, one, err, together[i])
+		}
+		sum := 0.0
+		for _, p := range together[i].PerToken {
+			sum += p
+		}
+		if len(together[i].PerToken) != len(r.Continuation) || sum >= 0 || sum-together[i].LogProb > 1e-4 || together[i].LogProb-sum > 1e-4 {
+			t.Errorf("request %d: %+v, tokens sum to %g", i, together[i], sum)
+		}
+	}
+	prompt, err := m.ApplyChatTemplate([]eval.Message{{Role: "user", Content: "Where?"}})
+	if err != nil || !strings.Contains(prompt, "Where?") || prompt == "Where?" {
+		t.Errorf("prompt %q, %v", prompt, err)
+	}
+}
+
+// TestPartsOfDifferentModels: a tokenizer or an adapter of another model is
+// refused.
+func TestPartsOfDifferentModels(t *testing.T) {
+	e := engine(t, 1)
+	if _, err := e.OpenDecoder(withTokenizer(t, golden.Dir("gemma2")), ""); !badinput.Is(err) || !strings.Contains(err.Error(), "320") {
+		t.Errorf("a tokenizer of 1,700 tokens on a vocabulary of 320: %v", err)
+	}
+	if _, err := e.OpenDecoder(gemma, filepath.Join(golden.Dir("gemma2"), "adapter")); !badinput.Is(err) {
+		t.Errorf("an adapter of another model: %v", err)
+	}
+}
+
+// withTokenizer copies a reference checkpoint and gives it the
+// demonstration's tokenizer.
+func withTokenizer(t *testing.T, from string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, path := range []string{filepath.Join(from, "config.json"), filepath.Join(from, "model.safetensors"),
+		filepath.Join(gemma, "tokenizer.json"), filepath.Join(gemma, "tokenizer_config.json")} {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(path)), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestTranslator(t *testing.T) {
+	o := TranslatorOptions{From: "eng_Latn", To: "arb_Arab", Beams: 3, MaxLength: 24}
+	tr, err := engine(t, 2).OpenTranslator(nllb, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := []string{"Coffee is served in small cups.", "Where?", strings.Repeat("a long story ", 400), "🜁"}
+	done := 0
+	outputs, err := tr.Run(context.Background(), texts, func() { done++ })
+	if err != nil || done != len(texts) {
+		t.Fatalf("%v, %d done", err, done)
+	}
+	alone, err := engine(t, 1).OpenTranslator(nllb, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, text := range texts {
+		one, err := alone.Run(context.Background(), []string{text}, nil)
+		if err != nil || fmt.Sprint(one[0]) != fmt.Sprint(outputs[i]) {
+			t.Errorf("text %d: alone %+v (%v), together %+v", i, one, err, outputs[i])
+		}
+		if out := outputs[i]; out.Tokens != len(out.IDs) || out.Tokens > o.MaxLength || out.IDs[0] != 2 || out.Score >= 0 {
+			t.Errorf("text %d: %+v", i, out)
+		}
+	}
+	if n := tr.CountTokens(texts[2]); outputs[2].Cut != n-512 || outputs[0].Cut != 0 {
+		t.Errorf("%d of %d tokens were cut, expected all past 512", outputs[2].Cut, n)
+	}
+	for _, out := range outputs {
+		if ended := out.IDs[len(out.IDs)-1] == 2 && out.Tokens < o.MaxLength; ended == out.HitMax {
+			t.Errorf("hit max %v: %v", out.HitMax, out.IDs)
+		}
+	}
+	staged, err := StageTranslator{tr}.Translate(context.Background(), texts, nil)
+	if err != nil || staged[2].Cut != outputs[2].Cut || staged[0].Text != outputs[0].Text || staged[3].Unknown != outputs[3].Unknown {
+		t.Errorf("%+v, %v", staged, err)
+	}
+	lazy, err := LazyTranslator(engine(t, 1), "nllb", nllb, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lazy.CountTokens(texts[0]) != tr.CountTokens(texts[0]) || lazy.Name() != "nllb" {
+		t.Errorf("the lazy translator counts %d tokens", lazy.CountTokens(texts[0]))
+	}
+	if got, err := lazy.Translate(context.Background(), texts[:2], nil); err != nil || !slices.Equal(got, staged[:2]) {
+		t.Errorf("lazy: %+v, %v; want %+v", got, err, staged[:2])
+	}
+}
+
+func TestBadTranslators(t *testing.T) {
+	e := engine(t, 1)
+	for name, c := range map[string]struct {
+		dir string
+		o   TranslatorOptions
+	}{
+		"target":       {nllb, TranslatorOptions{From: "eng_Latn", To: "ar_AR"}},
+		"source":       {nllb, TranslatorOptions{From: "en", To: "arb_Arab"}},
+		"decoder only": {gemma, TranslatorOptions{From: "eng_Latn", To: "arb_Arab"}},
+		"no directory": {"/none", TranslatorOptions{From: "eng_Latn", To: "arb_Arab"}},
+	} {
+		if _, err := e.OpenTranslator(c.dir, c.o); err == nil || !badinput.Is(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestFits: a model larger than the memory is refused before it is read, and
+// weights that lie there in two formats count once.
+func TestFits(t *testing.T) {
+	free := AvailableMemory()
+	if free == 0 {
+		t.Skip("this system does not say how much memory is free")
+	}
+	dir := withTokenizer(t, golden.Dir("gemma2"))
+	sparse := func(name string, size int64) {
+		f, err := os.Create(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(f.Truncate(size), f.Close()); err != nil {
+			t.Skip("no sparse files here: ", err)
+		}
+	}
+	e := engine(t, 1)
+	o, err := e.options(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := fits(dir, o); err != nil {
+		t.Errorf("a small model: %v", err)
+	}
+	sparse("pytorch_model.bin", 8*free)
+	if err := fits(dir, o); err != nil {
+		t.Errorf("the format that is not read counts: %v", err)
+	}
+	sparse("model.safetensors", 8*free)
+	if err := fits(dir, o); err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), "GiB") {
+		t.Errorf("a model of eight times the memory: %v", err)
+	}
+}
+
+// TestDigest: content and type identify a model, not where it lies.
+func TestDigest(t *testing.T) {
+	here, copied := golden.Dir("gemma2"), withTokenizer(t, golden.Dir("gemma2"))
+	a, err := Digest(copied)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, _ := Digest(withTokenizer(t, here)); a != b {
+		t.Error("the same files in another place have another digest")
+	}
+	if b, _ := Digest(here); a == b {
+		t.Error("a tokenizer more makes no difference")
+	}
+	f32, bf16 := NewEngine(1, "f32", nil), NewEngine(1, "bf16", nil)
+	x, errX := f32.Digest(copied)
+	y, errY := bf16.Digest(copied)
+	if errX != nil || errY != nil || x == y || x != a+"-f32" {
+		t.Errorf("%s (%v), %s (%v)", x, errX, y, errY)
+	}
+}
+
+// TestMerge: the same merge is made once; another is not written over it.
+func TestMerge(t *testing.T) {
+	e := engine(t, 1)
+	base, adapter, out := golden.Dir("gemma2"), filepath.Join(golden.Dir("gemma2"), "adapter"), filepath.Join(t.TempDir(), "merged")
+	for range 2 {
+		if err := Merge(e, base, adapter, out, pipeline.Silent); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(out, mergedFile), []byte("{}\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := Merge(e, base, adapter, out, pipeline.Silent); !badinput.Is(err) {
+		t.Errorf("a merge over another: %v", err)
+	}
+}
