@@ -103,14 +103,15 @@ func numbers(s string) []string {
 	return out
 }
 
-// digit is the value of a decimal digit: Unicode's digits stand in tens.
+// digit is the value of a decimal digit: Unicode's digits stand in tens, some
+// of them, like the mathematical ones, without a gap between.
 func digit(r rune) int {
 	n := 0
-	for unicode.Is(unicode.Nd, r-1) && n < 9 {
+	for unicode.Is(unicode.Nd, r-1) {
 		r--
 		n++
 	}
-	return n
+	return n % 10
 }
 
 // finish applies the punctuation option.

@@ -261,12 +261,9 @@ func (w *worker) learn(ctx context.Context, rows []pipeline.Instruction) error {
 	if len(texts) == 0 {
 		return nil
 	}
-	translations, err := w.t.Translate(ctx, texts, nil)
+	translations, err := ask(ctx, w.t, texts)
 	if err != nil {
 		return err
-	}
-	if len(translations) != len(texts) {
-		return fmt.Errorf("translator %s returned %d translations of %d texts", w.t.Name(), len(translations), len(texts))
 	}
 	for i, tr := range translations {
 		if err := w.memory.put(texts[i], tr); err != nil {
@@ -274,6 +271,15 @@ func (w *worker) learn(ctx context.Context, rows []pipeline.Instruction) error {
 		}
 	}
 	return nil
+}
+
+// ask translates texts and checks that there is a translation of each.
+func ask(ctx context.Context, t Translator, texts []string) ([]Translation, error) {
+	translations, err := t.Translate(ctx, texts, nil)
+	if err == nil && len(translations) != len(texts) {
+		err = fmt.Errorf("translator %s returned %d translations of %d texts", t.Name(), len(translations), len(texts))
+	}
+	return translations, err
 }
 
 // record puts a translated record together.
@@ -332,7 +338,7 @@ func Lines(ctx context.Context, o Options, t Translator, lines []string) ([]stri
 			}
 		}
 	}
-	translations, err := t.Translate(ctx, texts, nil)
+	translations, err := ask(ctx, t, texts)
 	if err != nil {
 		return nil, nil, err
 	}

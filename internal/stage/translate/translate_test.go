@@ -3,6 +3,7 @@ package translate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +19,10 @@ type fakeTranslator struct {
 	asked []string
 	fail  int // fail at this call, once
 	calls int
+
+	cancel context.CancelFunc // called when it fails
+	always *Translation       // of every text
+	short  bool               // leave the last text out
 }
 
 func (f *fakeTranslator) Name() string             { return "fake" }
@@ -40,12 +45,20 @@ func fakeWord(w string) string {
 
 func (f *fakeTranslator) Translate(_ context.Context, texts []string, onDone func()) ([]Translation, error) {
 	if f.calls++; f.calls == f.fail {
+		if f.cancel != nil {
+			f.cancel()
+		}
 		return nil, errors.New("the model broke")
 	}
 	f.asked = append(f.asked, texts...)
 	out := make([]Translation, len(texts))
 	for i, t := range texts {
-		out[i] = Translation{Text: fakeWord(t), Score: -0.5}
+		if out[i] = (Translation{Text: fakeWord(t), Score: -0.5}); f.always != nil {
+			out[i] = *f.always
+		}
+	}
+	if f.short {
+		out = out[:len(out)-1]
 	}
 	return out, nil
 }
@@ -124,6 +137,127 @@ func TestNothingIsPaidTwice(t *testing.T) {
 	sorted := slices.Sorted(slices.Values(f.asked))
 	if len(slices.Compact(slices.Clone(sorted))) != len(sorted) {
 		t.Errorf("asked twice: %q", sorted)
+	}
+}
+
+// TestInterruptedAnywhere breaks the work off at every call to the model in
+// turn: what was translated is not asked for again, and the rows are those of
+// an undisturbed run.
+func TestInterruptedAnywhere(t *testing.T) {
+	var lines []string
+	for i := range 150 {
+		lines = append(lines, fmt.Sprintf(`{"id":"%d","messages":[{"role":"user","content":"How many of the %d stones are red?"},{"role":"assistant","content":"About %d of them. The rest is grey."}]}`, i, i, i/2))
+	}
+	in := filepath.Join(t.TempDir(), "in.jsonl")
+	if err := os.WriteFile(in, []byte(strings.Join(lines, "\n")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	run := func(f *fakeTranslator, ctx context.Context, out string) error {
+		_, err := Run(ctx, Defaults(), f, pipeline.IO{Out: out, In: map[string]string{"instructions": in}})
+		return err
+	}
+	whole := filepath.Join(t.TempDir(), "out")
+	undisturbed := &fakeTranslator{}
+	if err := run(undisturbed, context.Background(), whole); err != nil || undisturbed.calls < 3 {
+		t.Fatalf("%v after %d calls, expected several", err, undisturbed.calls)
+	}
+	want := text(t, whole)
+	for at := 1; at <= undisturbed.calls; at++ {
+		out := filepath.Join(t.TempDir(), "out")
+		ctx, cancel := context.WithCancel(context.Background())
+		f := &fakeTranslator{fail: at, cancel: cancel}
+		if err := run(f, ctx, out); err == nil {
+			t.Fatalf("broken off at call %d: no error", at)
+		}
+		if err := run(f, context.Background(), out); err != nil {
+			t.Fatal(err)
+		}
+		if text(t, out) != want {
+			t.Errorf("broken off at call %d: other rows", at)
+		}
+		if len(f.asked) != len(undisturbed.asked) {
+			t.Errorf("broken off at call %d: %d sentences asked for, undisturbed %d", at, len(f.asked), len(undisturbed.asked))
+		}
+	}
+}
+
+// text is the rows of a directory, printed.
+func text(t *testing.T, dir string) string {
+	t.Helper()
+	var b strings.Builder
+	for r, err := range pipeline.Rows[pipeline.Instruction](context.Background(), dir) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintln(&b, r)
+	}
+	return b.String()
+}
+
+// TestRejections: a flag that is a reason drops the record, with what the
+// model cut; the others only mark the sentence.
+func TestRejections(t *testing.T) {
+	for _, c := range []struct {
+		reject []string
+		tr     Translation
+		count  string
+		rows   int64
+	}{
+		{[]string{FlagCut}, Translation{Text: "نعم", Cut: 3}, "rejected_source_cut", 0},
+		{nil, Translation{Text: "نعم", Cut: 3}, "", 2},
+		{[]string{FlagHitMax, FlagUnknown}, Translation{Text: "نعم", Unknown: 1}, "rejected_unknown_tokens", 0},
+		{nil, Translation{Text: " "}, "rejected_empty_translation", 0},
+	} {
+		o := Defaults()
+		o.Whole, o.RejectFlags = true, c.reject
+		out := filepath.Join(t.TempDir(), "out")
+		m, err := Run(context.Background(), o, &fakeTranslator{always: &c.tr}, pipeline.IO{Out: out, In: map[string]string{"instructions": input(t)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Rows != c.rows || c.count != "" && m.Counts[c.count] != 2 || m.Counts["rejected_empty_message"] != 1 {
+			t.Errorf("%v %+v: %d rows, counts %v", c.reject, c.tr, m.Rows, m.Counts)
+		}
+	}
+}
+
+// TestShortOfTranslations: a model that answers less than it was asked is an
+// error, not a shift of sentences.
+func TestShortOfTranslations(t *testing.T) {
+	f := &fakeTranslator{short: true}
+	if _, err := Run(context.Background(), Defaults(), f, pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"instructions": input(t)}}); err == nil || !strings.Contains(err.Error(), "translations of") {
+		t.Errorf("%v", err)
+	}
+	if _, _, err := Lines(context.Background(), Defaults(), f, []string{"One stone.", "Two stones here."}); err == nil {
+		t.Error("lines: no error")
+	}
+}
+
+// TestPlanIsWhatRunAsksFor: each different sentence, with its tokens.
+func TestPlanIsWhatRunAsksFor(t *testing.T) {
+	f := &fakeTranslator{}
+	e, err := Plan(context.Background(), Defaults(), f, input(t))
+	if err != nil || f.calls != 0 {
+		t.Fatalf("%v, %d calls", err, f.calls)
+	}
+	if _, err := Run(context.Background(), Defaults(), f, pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"instructions": input(t)}}); err != nil {
+		t.Fatal(err)
+	}
+	tokens := 0
+	for _, s := range f.asked {
+		tokens += f.CountTokens(s)
+	}
+	if e.Rows != 3 || e.Distinct != len(f.asked) || e.Tokens != int64(tokens) || e.Segments <= e.Distinct {
+		t.Errorf("planned %+v, asked for %d sentences of %d words", e, len(f.asked), tokens)
+	}
+}
+
+// TestDigitsOfEveryScript: the same number is the same in any digits.
+func TestDigitsOfEveryScript(t *testing.T) {
+	for _, s := range []string{"in 1907", "في ١٩٠٧", "در ۱۹۰۷", "१९०७", "𝟏𝟗𝟎𝟕", "𝟭𝟵𝟬𝟳"} {
+		if got := numbers(s); !slices.Equal(got, []string{"1907"}) {
+			t.Errorf("%s: %q", s, got)
+		}
 	}
 }
 

@@ -1,0 +1,124 @@
+package filter
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"barka/internal/badinput"
+	"barka/internal/pipeline"
+)
+
+func write(t *testing.T, lines ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "rows.jsonl")
+	if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func encode(t *testing.T, r pipeline.Instruction) string {
+	t.Helper()
+	data, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func ids(t *testing.T, dir string) string {
+	t.Helper()
+	var out []string
+	for r, err := range pipeline.Rows[pipeline.Instruction](context.Background(), dir) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, r.ID)
+	}
+	return strings.Join(out, " ")
+}
+
+// TestRun keeps the good rows in their order, counts the others by reason,
+// does nothing a second time and refuses other options.
+func TestRun(t *testing.T) {
+	cut := row("cut", question, answer)
+	cut.FinishReason = "length"
+	in := write(t, encode(t, row("b", question, answer)), encode(t, cut), encode(t, row("again", question, answer)),
+		encode(t, row("a", "متى تقدم القهوة في الخليج العربي؟", answer)), encode(t, row("short", question, "نعم")))
+	io := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"instructions": in}, Progress: pipeline.Silent}
+	m, err := Run(context.Background(), Defaults(), io)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := ids(t, io.Out); got != "b a" {
+		t.Errorf("kept %q", got)
+	}
+	for reason, n := range map[string]int64{"in": 5, "out": 2, "rejected": 3, "rejected_truncated": 1, "rejected_duplicate": 1, "rejected_short_answer": 1} {
+		if m.Counts[reason] != n {
+			t.Errorf("%s: %d, expected %d", reason, m.Counts[reason], n)
+		}
+	}
+	if again, err := Run(context.Background(), Defaults(), io); err != nil || again.Counts["out"] != 2 {
+		t.Errorf("a second time: %v, %v", again, err)
+	}
+	if _, err := Run(context.Background(), Seed(), io); err == nil || !strings.Contains(err.Error(), "seed_rules") {
+		t.Errorf("other rules over finished work: %v", err)
+	}
+}
+
+// TestBrokenInput leaves nothing that looks finished, and runs when the file
+// is mended.
+func TestBrokenInput(t *testing.T) {
+	good := encode(t, row("a", question, answer))
+	in := write(t, good, "{oops")
+	io := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"instructions": in}, Progress: pipeline.Silent}
+	if _, err := Run(context.Background(), Defaults(), io); !badinput.Is(err) || !strings.Contains(err.Error(), "line 2") {
+		t.Errorf("%v", err)
+	}
+	if _, err := pipeline.ReadManifest(io.Out); err == nil {
+		t.Error("a broken file left a finished directory")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	io.In["instructions"] = write(t, good)
+	io.Restart = true
+	if _, err := Run(ctx, Defaults(), io); err == nil {
+		t.Error("a cancelled run finished")
+	}
+	if _, err := Run(context.Background(), Defaults(), io); err != nil || ids(t, io.Out) != "a" {
+		t.Errorf("the mended file: %v", err)
+	}
+}
+
+// TestBoundsAreExact: each bound keeps what is just inside and drops what is
+// just outside.
+func TestBoundsAreExact(t *testing.T) {
+	words := func(n int) string { return strings.TrimSpace(strings.Repeat("كلمة ", n)) }
+	for _, c := range []struct {
+		name            string
+		o               Options
+		inside, outside string
+	}{
+		{"min_answer_words", Options{MinAnswerWords: 4}, words(4), words(3)},
+		{"max_chars", Options{MaxChars: 40}, strings.Repeat("ب", 40), strings.Repeat("ب", 41)},
+		{"min_length_ratio", Options{MinLengthRatio: 0.5}, strings.Repeat("ب", 43), strings.Repeat("ب", 42)},
+		{"max_length_ratio", Options{MaxLengthRatio: 2}, strings.Repeat("ب", 172), strings.Repeat("ب", 173)},
+		{"repetition", Options{Repetition: true}, strings.Repeat("ا ب ج د ه ", 3), strings.Repeat("ا ب ج د ه ", 4)},
+		{"min_script_share", Options{MinScriptShare: 0.5}, strings.Repeat("ب", 10) + strings.Repeat("b", 10), strings.Repeat("ب", 9) + strings.Repeat("b", 11)},
+	} {
+		for text, dropped := range map[string]bool{c.inside: false, c.outside: true} {
+			r := row("1", question, text)
+			if n := len([]rune(r.MessagesEN[1].Content)); n != 86 {
+				t.Fatalf("the English answer has %d characters; the ratios here are of 86", n)
+			}
+			f := &filter{o: c.o, seen: map[string]string{}}
+			if got := f.check(r); (got.Reason != "") != dropped {
+				t.Errorf("%s: %q: %+v, expected dropped %v", c.name, text, got, dropped)
+			}
+		}
+	}
+}
