@@ -53,11 +53,11 @@ var layers = []layer{
 	{"architecture", []string{"internal/model/*"}, []string{"model", "layer", "tensor", "machine"}, true},
 	{"model", []string{"internal/model"}, []string{"layer", "weights", "tensor", "format", "machine"}, false},
 	{"layer", []string{"internal/nn", "internal/lora", "internal/optim"}, []string{"weights", "tensor", "machine"}, false},
-	{"weights", []string{"internal/safetensors", "internal/gguf", "internal/golden"}, []string{"tensor", "machine"}, false},
+	{"weights", []string{"internal/safetensors", "internal/torchfile", "internal/gguf", "internal/golden"}, []string{"tensor", "machine"}, false},
 	{"device", []string{"internal/tensor/*"}, []string{"kernel", "tensor", "machine"}, true},
 	{"tensor", []string{"internal/tensor"}, []string{"machine"}, false},
 	{"kernel", []string{"internal/kernel", "internal/kernel/_asm"}, []string{"machine"}, false},
-	{"machine", []string{"internal/cpu", "internal/parallel", "internal/dtype"}, nil, false},
+	{"machine", []string{"internal/cpu", "internal/parallel", "internal/dtype", "internal/mapped"}, nil, false},
 
 	// Formats compute nothing and know nothing of models. A chat template may
 	// ask its tokenizer for names of tokens.

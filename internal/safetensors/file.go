@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/bits"
 	"os"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/dtype"
+	"barka/internal/mapped"
 	"barka/internal/tensor"
 )
 
@@ -47,7 +49,7 @@ type entry struct {
 // File is an open checkpoint: one file or the shards of an index.
 type File struct {
 	path     string
-	shards   []*mapping
+	shards   []*mapped.File
 	data     [][]byte // each shard's bytes after the header
 	paths    []string
 	tensors  map[string]entry
@@ -82,32 +84,11 @@ func (f *File) open() error {
 }
 
 func (f *File) openIndex(path string) error {
-	data, err := os.ReadFile(path)
+	shards, err := ReadIndex(path)
 	if err != nil {
-		return badinput.Errorf("%s: neither model.safetensors nor %s is there: %w", f.path, IndexName, err)
+		return err
 	}
-	var index struct {
-		WeightMap map[string]string `json:"weight_map"`
-	}
-	if err := json.Unmarshal(data, &index); err != nil {
-		return badinput.Errorf("%s: not a valid index: %w", path, err)
-	}
-	if len(index.WeightMap) == 0 {
-		return badinput.Errorf("%s: the weight_map is missing or empty", path)
-	}
-	shards := map[string][]string{}
-	for name, shard := range index.WeightMap {
-		if !filepath.IsLocal(shard) {
-			return badinput.Errorf("%s: tensor %s lies in %q, outside the model's directory", path, name, shard)
-		}
-		shards[shard] = append(shards[shard], name)
-	}
-	names := make([]string, 0, len(shards))
-	for s := range shards {
-		names = append(names, s)
-	}
-	slices.Sort(names)
-	for _, s := range names {
+	for _, s := range slices.Sorted(maps.Keys(shards)) {
 		if err := f.addShard(filepath.Join(f.path, s), shards[s]); err != nil {
 			return err
 		}
@@ -115,16 +96,42 @@ func (f *File) openIndex(path string) error {
 	return nil
 }
 
+// ReadIndex reads the index of a sharded checkpoint: the tensors of each
+// file, which lies in the index's directory.
+func ReadIndex(path string) (map[string][]string, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, badinput.Errorf("%s: neither the weights in one file nor their index %s is there: %w", filepath.Dir(path), filepath.Base(path), err)
+	}
+	var index struct {
+		WeightMap map[string]string `json:"weight_map"`
+	}
+	if err := json.Unmarshal(data, &index); err != nil {
+		return nil, badinput.Errorf("%s: not a valid index: %w", path, err)
+	}
+	if len(index.WeightMap) == 0 {
+		return nil, badinput.Errorf("%s: the weight_map is missing or empty", path)
+	}
+	shards := map[string][]string{}
+	for name, shard := range index.WeightMap {
+		if !filepath.IsLocal(shard) {
+			return nil, badinput.Errorf("%s: tensor %s lies in %q, outside the model's directory", path, name, shard)
+		}
+		shards[shard] = append(shards[shard], name)
+	}
+	return shards, nil
+}
+
 // addShard maps a file and adds its tensors; expected are the tensors that
 // the index promises of it (nil: whatever it holds).
 func (f *File) addShard(path string, expected []string) error {
-	m, err := mapFile(path)
+	m, err := mapped.Open(path)
 	if err != nil {
 		return badinput.Errorf("checkpoint file: %w", err)
 	}
 	f.shards = append(f.shards, m)
 	f.paths = append(f.paths, path)
-	tensors, metadata, data, err := parse(m.bytes)
+	tensors, metadata, data, err := parse(m.Bytes)
 	if err != nil {
 		return badinput.Errorf("%s: %w", path, err)
 	}
@@ -313,14 +320,19 @@ func (f *File) Matrix(name string, rows, cols int) (tensor.Matrix, error) {
 	if err != nil {
 		return tensor.Matrix{}, err
 	}
-	path := f.paths[f.tensors[name].shard]
+	return t.Matrix(f.paths[f.tensors[name].shard], rows, cols)
+}
+
+// Matrix is the tensor as a floating-point matrix, which it must be, of shape
+// [rows, cols]; a vector counts as one row. Errors name the file it is from.
+func (t Tensor) Matrix(path string, rows, cols int) (tensor.Matrix, error) {
 	fits := len(t.Shape) == 2 && t.Shape[0] == rows && t.Shape[1] == cols ||
 		len(t.Shape) == 1 && rows == 1 && t.Shape[0] == cols
 	if !fits {
-		return tensor.Matrix{}, badinput.Errorf("%s: tensor %s has shape %v, expected [%d %d]", path, name, t.Shape, rows, cols)
+		return tensor.Matrix{}, badinput.Errorf("%s: tensor %s has shape %v, expected [%d %d]", path, t.Name, t.Shape, rows, cols)
 	}
 	if !t.DType.Float() {
-		return tensor.Matrix{}, badinput.Errorf("%s: tensor %s has type %s, expected F32, BF16 or F16", path, name, t.DType)
+		return tensor.Matrix{}, badinput.Errorf("%s: tensor %s has type %s, expected F32, BF16 or F16", path, t.Name, t.DType)
 	}
 	return tensor.Matrix{Rows: rows, Cols: cols, DType: t.DType, Bytes: t.Data}, nil
 }
@@ -330,8 +342,8 @@ func (f *File) Matrix(name string, rows, cols int) (tensor.Matrix, error) {
 func (f *File) Forget(name string) {
 	if e, ok := f.tensors[name]; ok {
 		m := f.shards[e.shard]
-		header := len(m.bytes) - len(f.data[e.shard])
-		m.forget(header+e.begin, header+e.end)
+		header := len(m.Bytes) - len(f.data[e.shard])
+		m.Forget(header+e.begin, header+e.end)
 	}
 }
 
@@ -339,7 +351,7 @@ func (f *File) Forget(name string) {
 func (f *File) Close() error {
 	var errs []error
 	for _, m := range f.shards {
-		errs = append(errs, m.close())
+		errs = append(errs, m.Close())
 	}
 	f.shards, f.data, f.tensors = nil, nil, nil
 	return errors.Join(errs...)
