@@ -3,11 +3,15 @@ package main
 import (
 	"errors"
 	"fmt"
-	"strings"
+	"path/filepath"
+	"time"
 
 	"barka/internal/badinput"
+	"barka/internal/bench"
+	"barka/internal/hub"
 	"barka/internal/stage/eval"
 	"barka/internal/stage/eval/tasks"
+	"barka/internal/ui"
 )
 
 // evalCmd has two sub-verbs; plain "barka eval --model …" runs the first.
@@ -17,25 +21,24 @@ type evalCmd struct {
 }
 
 type evalRunCmd struct {
-	Model       string `help:"Model directory, or hub id." xor:"model"`
-	ModelArgs   string `name:"model-args" aliases:"model_args" help:"lighteval's spelling: pretrained=MODEL,dtype=bfloat16,..." xor:"model"`
-	Adapter     string `help:"LoRA adapter directory on top of the model."`
-	DType       string `name:"dtype" help:"Type of the weights: bf16 or f32; the checkpoint's own by default."`
-	Tasks       string `help:"A file or comma-separated list of suite|task|shots|truncate, or names such as acva; list prints them." default:"oall"`
-	OutputDir   string `name:"output-dir" aliases:"output_dir" help:"Directory of results and details." default:"evals"`
-	Data        string `help:"Directory of the benchmark files in the hub's layout (OALL/Arabic_MMLU/...)." placeholder:"DIR"`
-	MaxSamples  int    `name:"max-samples" aliases:"max_samples" help:"Most questions of a task; 0 is all." default:"0"`
-	BatchSize   int    `name:"override-batch-size" aliases:"override_batch_size" help:"Recorded in the results; scores do not depend on it." default:"0"`
-	MaxLength   int    `help:"Longest input; 0 is the model's." default:"0"`
-	Border      string `help:"How token borders are cut: joint (as lighteval 2024-05), guarded or pairwise." default:""`
-	Chat        bool   `name:"use-chat-template" aliases:"use_chat_template" help:"Put prompts into the model's chat format."`
-	System      string `name:"system-prompt" aliases:"system_prompt" help:"System prompt with --use-chat-template."`
-	NoShare     bool   `help:"Run every request by itself, also what it has in common with others: slower, the same scores."`
-	NoDetails   bool   `help:"Leave out the details files."`
-	SaveDetails bool   `name:"save-details" aliases:"save_details" hidden:""`
-	CustomTasks string `name:"custom-tasks" aliases:"custom_tasks" hidden:""`
-	Processes   int    `name:"dataset-loading-processes" aliases:"dataset_loading_processes" hidden:""`
-	DryRun      bool   `help:"Count questions, requests and tokens; score nothing."`
+	Model      string `help:"Model directory, or hub id." xor:"model"`
+	Adapter    string `help:"LoRA adapter directory on top of the model."`
+	DType      string `name:"dtype" help:"Type of the weights: bf16 or f32; the checkpoint's own by default."`
+	Tasks      string `help:"A file or comma-separated list of suite|task|shots|truncate, or names such as acva; list prints them." default:"oall"`
+	OutputDir  string `name:"output-dir" aliases:"output_dir" help:"Directory of results and details." default:"evals"`
+	Data       string `help:"Directory of the benchmark files in the hub's layout (OALL/Arabic_MMLU/...); the hub's cache by default." env:"BARKA_BENCHMARKS" placeholder:"DIR"`
+	MaxSamples int    `name:"max-samples" aliases:"max_samples" help:"Most questions of a task; 0 is all." default:"0"`
+	BatchSize  int    `name:"override-batch-size" aliases:"override_batch_size" help:"Recorded in the results; scores do not depend on it." default:"0"`
+	MaxLength  int    `help:"Longest input; 0 is the model's." default:"0"`
+	Border     string `help:"How token borders are cut: joint (as lighteval 2024-05), guarded or pairwise." default:""`
+	Chat       bool   `name:"use-chat-template" aliases:"use_chat_template" help:"Put prompts into the model's chat format."`
+	System     string `name:"system-prompt" aliases:"system_prompt" help:"System prompt with --use-chat-template."`
+	NoShare    bool   `help:"Run every request by itself, also what it has in common with others: slower, the same scores."`
+	NoDetails  bool   `help:"Leave out the details files."`
+	JobID      string `name:"job-id" aliases:"job_id" help:"Recorded in the results."`
+	DryRun     bool   `help:"Count questions, requests and tokens, and estimate time and memory from one question."`
+
+	lightevalFlags
 }
 
 func (evalCmd) Help() string {
@@ -44,35 +47,23 @@ func (evalCmd) Help() string {
 Example: barka eval --model google/gemma-2-2b-it --tasks acva,arabic_mmlu --data benchmarks --output-dir evals`
 }
 
-// modelArgs reads lighteval's --model_args.
-func (c *evalRunCmd) modelArgs() error {
-	for _, kv := range strings.Split(c.ModelArgs, ",") {
-		k, v, _ := strings.Cut(kv, "=")
-		switch strings.TrimSpace(k) {
-		case "pretrained":
-			c.Model = v
-		case "delta_weights", "adapter_weights", "base_model", "use_chat_template", "trust_remote_code", "":
-		}
-	}
-	if c.Model == "" {
-		return usagef("eval: no model; use --model MODEL, or --model_args pretrained=MODEL")
-	}
-	return nil
-}
-
 func (c *evalRunCmd) Run(a *app) error {
 	if c.Tasks == "list" {
 		return tasks.WriteList(a.stdout)
 	}
-	if err := c.modelArgs(); err != nil {
+	if err := c.apply(a); err != nil {
+		return err
+	}
+	data, err := c.data()
+	if err != nil {
 		return err
 	}
 	selection, err := tasks.ParseList(c.Tasks)
 	if err != nil {
 		return badinput.Wrap(err)
 	}
-	o := eval.Options{Tasks: selection, DataDir: c.Data, OutputDir: c.OutputDir, MaxSamples: c.MaxSamples, BatchSize: c.BatchSize,
-		MaxLength: c.MaxLength, Border: eval.Border(c.Border), UseChatTemplate: c.Chat, SystemPrompt: c.System, NoDetails: c.NoDetails, Log: a.log()}
+	o := eval.Options{Tasks: selection, DataDir: data, OutputDir: c.OutputDir, MaxSamples: c.MaxSamples, BatchSize: c.BatchSize,
+		MaxLength: c.MaxLength, Border: eval.Border(c.Border), UseChatTemplate: c.Chat, SystemPrompt: c.System, NoDetails: c.NoDetails, JobID: c.JobID, Log: a.log()}
 	if err := o.Validate(); err != nil {
 		return err
 	}
@@ -86,11 +77,11 @@ func (c *evalRunCmd) Run(a *app) error {
 	}
 	m.Apart = c.NoShare
 	if c.DryRun {
-		estimates, failures, err := eval.Estimate(a.ctx, m, o, a.ui.Progress())
-		if err != nil && len(estimates) == 0 {
+		plan, err := eval.Estimate(a.ctx, m, o, a.ui.Progress())
+		if plan == nil || len(plan.Tasks) == 0 {
 			return err
 		}
-		return c.estimate(a, estimates, failures)
+		return errors.Join(c.estimate(a, plan), err)
 	}
 	out, err := eval.Run(a.ctx, m, o, a.ui.Progress())
 	if out == nil {
@@ -99,19 +90,37 @@ func (c *evalRunCmd) Run(a *app) error {
 	return errors.Join(c.print(a, out), err)
 }
 
-func (c *evalRunCmd) estimate(a *app, es []eval.TaskEstimate, failures []eval.Failure) error {
+// data is where the benchmarks are.
+func (c *evalRunCmd) data() (string, error) {
+	if c.Data != "" {
+		return c.Data, nil
+	}
+	cache := hub.CacheDir()
+	if found, _ := filepath.Glob(filepath.Join(cache, "datasets--*")); len(found) == 0 {
+		return "", badinput.Errorf("no benchmark data: no datasets in the hub's cache %s; fetch them (hf download --repo-type dataset OALL/ACVA, ...), or name the directory that holds OALL/Arabic_MMLU and the others with --data", cache)
+	}
+	return cache, nil
+}
+
+func (c *evalRunCmd) estimate(a *app, p *eval.Plan) error {
 	var rows [][]any
-	var questions, requests int
-	var tokens int64
-	for _, e := range es {
-		rows = append(rows, []any{e.Task, e.Questions, e.Requests, e.Tokens})
-		questions, requests, tokens = questions+e.Questions, requests+e.Requests, tokens+e.Tokens
+	all := eval.TaskEstimate{Task: "all"}
+	for _, e := range p.Tasks {
+		rows = append(rows, row(e, p.TokensPerSecond))
+		all.Questions, all.Requests, all.Cut = all.Questions+e.Questions, all.Requests+e.Requests, all.Cut+e.Cut
+		all.Tokens, all.SharedTokens = all.Tokens+e.Tokens, all.SharedTokens+e.SharedTokens
 	}
-	rows = append(rows, []any{"all", questions, requests, tokens})
-	for _, f := range failures {
-		a.ui.Warnf("%s: %v", f.Task, f.Err)
+	rows = append(rows, row(all, p.TokensPerSecond))
+	if err := a.ui.Table([]string{"task", "questions", "requests", "cut", "tokens", "shared", "time"}, rows); err != nil {
+		return err
 	}
-	return a.ui.Table([]string{"task", "questions", "requests", "tokens"}, rows)
+	a.ui.Infof("%.0f tokens/s on a question of %d tokens, after which the process had taken at most %.2f GiB; a shared token is counted once a question",
+		p.TokensPerSecond, p.ProbeTokens, float64(bench.PeakMemory())/(1<<30))
+	return nil
+}
+
+func row(e eval.TaskEstimate, speed float64) []any {
+	return []any{e.Task, e.Questions, e.Requests, e.Cut, e.Tokens, e.SharedTokens, ui.Duration(time.Duration(float64(e.SharedTokens) / speed * float64(time.Second)))}
 }
 
 func (c *evalRunCmd) print(a *app, out *eval.Outcome) error {

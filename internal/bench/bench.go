@@ -136,15 +136,16 @@ func (b *bench) measure(ctx context.Context, w work) (Result, error) {
 	if w.ceiling > 0 {
 		r.Share = r.Value / w.ceiling
 	}
-	r.PeakRSS = peak()
+	r.PeakRSS = PeakMemory()
 	return r, nil
 }
 
 // resetPeak makes Linux count the peak of resident memory anew.
 func resetPeak() { _ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) }
 
-// peak reads the peak of resident memory.
-func peak() int64 {
+// PeakMemory is the largest resident size that the process has had, in bytes;
+// 0 where the system does not say.
+func PeakMemory() int64 {
 	data, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return 0

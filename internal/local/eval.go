@@ -45,8 +45,8 @@ func (d *Decoder) Evaluated() (*Evaluated, error) {
 	return &Evaluated{d: d, info: info}, nil
 }
 
-// Name implements eval.Model.
-func (e *Evaluated) Name() string { return e.d.Name }
+// Name implements eval.Model. A directory's slashes are underscores.
+func (e *Evaluated) Name() string { return eval.ModelName(e.d.Name) }
 
 // Info implements eval.Model.
 func (e *Evaluated) Info() eval.ModelInfo { return e.info }

@@ -2,6 +2,7 @@ package eval
 
 import (
 	"context"
+	"time"
 
 	"barka/internal/pipeline"
 	"barka/internal/score"
@@ -18,24 +19,55 @@ type TaskEstimate struct {
 	Cut int
 }
 
-// Estimate loads and encodes everything and runs nothing: what a dry run
-// prints. It fails as Run does where a task cannot be loaded, but returns
-// what it has.
-func Estimate(ctx context.Context, m Model, o Options, progress pipeline.Progress) ([]TaskEstimate, []Failure, error) {
+// Plan is what a run would do.
+type Plan struct {
+	Tasks []TaskEstimate
+	// TokensPerSecond was measured on one question of ProbeTokens tokens.
+	TokensPerSecond float64
+	ProbeTokens     int64
+}
+
+// probeTokens is about the length of the question that tells the speed.
+const probeTokens = 512
+
+// Estimate loads and encodes everything and scores one question, twice, to
+// time the second: what a dry run prints. Like Run it returns what it has
+// together with the error of tasks that cannot be loaded.
+func Estimate(ctx context.Context, m Model, o Options, progress pipeline.Progress) (*Plan, error) {
 	e, err := prepare(ctx, m, o, progress)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	var out []TaskEstimate
+	plan := new(Plan)
+	var probe []Request
 	for _, r := range e.runs {
 		t := TaskEstimate{Task: r.name(), Questions: len(r.samples)}
 		for _, s := range r.samples {
+			before := t.SharedTokens
 			t.add(s.requests, o.maxLength(m))
+			n := t.SharedTokens - before
+			if probe == nil || distance(n) < distance(plan.ProbeTokens) {
+				probe, plan.ProbeTokens = s.requests, n
+			}
 		}
-		out = append(out, t)
+		plan.Tasks = append(plan.Tasks, t)
 	}
-	return out, e.failures, failed(e.failures, len(o.Tasks))
+	if probe == nil {
+		return plan, failed(e.failures, len(o.Tasks))
+	}
+	var took time.Duration
+	for range 2 {
+		start := time.Now()
+		if _, err := m.Score(ctx, probe, func(int) {}); err != nil {
+			return nil, err
+		}
+		took = time.Since(start)
+	}
+	plan.TokensPerSecond = float64(plan.ProbeTokens) / max(took, 1).Seconds()
+	return plan, failed(e.failures, len(o.Tasks))
 }
+
+func distance(tokens int64) int64 { return max(tokens-probeTokens, probeTokens-tokens) }
 
 func (t *TaskEstimate) add(reqs []Request, limit int) {
 	shared := reqs[0].input(0)

@@ -394,15 +394,18 @@ func FuzzParseScore(f *testing.F) {
 func TestEstimate(t *testing.T) {
 	m := newHashModel()
 	o := fixtureOptions(t, "acva:Iraq,copa_ext_ar")
-	got, failures, err := Estimate(t.Context(), m, o, nil)
-	if err != nil || len(failures) != 0 || m.asked.Load() != 0 {
-		t.Fatalf("%v, %v, asked %d", failures, err, m.asked.Load())
+	plan, err := Estimate(t.Context(), m, o, nil)
+	if err != nil || m.asked.Load() != 4 { // one question of two choices, twice
+		t.Fatalf("%v, asked %d", err, m.asked.Load())
 	}
 	// "السؤال: الجملة 0.\nالإجابة:" is 26 characters and a beginning token;
 	// the choices have 2 and 3 characters, of which the last is not read.
 	want := TaskEstimate{Task: "community|acva:Iraq|0", Questions: 5, Requests: 10, Tokens: 5 * (27 + 1 + 27 + 2), SharedTokens: 5 * (27 + 1 + 2)}
-	if diff := cmp.Diff(want, got[0]); diff != "" {
+	if diff := cmp.Diff(want, plan.Tasks[0]); diff != "" {
 		t.Error(diff)
+	}
+	if plan.TokensPerSecond <= 0 || plan.ProbeTokens <= want.SharedTokens/5 {
+		t.Errorf("%g tokens/s on a question of %d tokens, expected the longest", plan.TokensPerSecond, plan.ProbeTokens)
 	}
 }
 
