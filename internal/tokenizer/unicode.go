@@ -67,9 +67,10 @@ func allInert(s string, inert *[inertLimit]bool) bool {
 	return true
 }
 
-// maxRun is the library's limit of combining marks in a row, less what
-// decomposing a character can add.
-const maxRun = 24
+// maxRun characters that are marks, of which each can decompose into two, and
+// the three that a letter before them can end in stay within the library's
+// limit of 30 marks in a row.
+const maxRun = 13
 
 // longRun reports whether s has more than maxRun marks in a row. Such a run
 // has over 2*maxRun bytes, so looking at one character in so many finds it.
@@ -102,9 +103,10 @@ func longRun(s string) bool {
 	return false
 }
 
-// isMark reports whether s begins with a character that is reordered.
+// isMark reports whether the character at the start of s decomposes into
+// marks, which are reordered, in any form: ﾞ is a letter but to NFKD.
 func isMark(s string) bool {
-	return s[0] >= utf8.RuneSelf && norm.NFD.PropertiesString(s).CCC() != 0
+	return s[0] >= utf8.RuneSelf && norm.NFKD.PropertiesString(s).LeadCCC() != 0
 }
 
 // normalizeLong is Unicode's algorithm to the letter (UAX #15): decompose,
