@@ -1,62 +1,38 @@
 package tokenizer
 
 import (
-	"maps"
 	"slices"
-	"strconv"
-	"strings"
 
 	"barka/internal/badinput"
 )
 
-// completeSentencePiece adds the tokens that a model directory declares beside
-// its SentencePiece model, which are then parsed in texts.
-func (t *Tokenizer) completeSentencePiece(c configFile, file string) error {
+// fairseq renumbers the pieces, and returns the special tokens: the four of
+// fairseq's own order, and the declared ones, or else the languages behind
+// the pieces and <mask> last, which is the order of the published weights.
+func (t *Tokenizer) fairseq(c configFile, declared []addedToken) ([]addedToken, error) {
+	if len(c.Additional) == 0 {
+		return nil, badinput.Errorf("without tokenizer.json, NllbTokenizer needs the language codes as additional_special_tokens in tokenizer_config.json or special_tokens_map.json; found none")
+	}
+	m := &fairseqModel{t.model}
+	t.model = m
 	var tokens []addedToken
-	special := func(s tokenText, id int32, known bool) {
-		if s != "" && known {
-			tokens = append(tokens, addedToken{ID: id, Content: string(s), Special: true})
+	for i, s := range fairseqFirst {
+		tokens = append(tokens, addedToken{ID: int32(i), Content: s, Special: true})
+	}
+	if len(declared) > 0 {
+		return append(tokens, declared...), nil
+	}
+	next := int32(m.size())
+	for _, s := range c.Additional {
+		if s != c.Mask && s != "" {
+			tokens = append(tokens, addedToken{ID: next, Content: string(s), Special: true})
+			next++
 		}
 	}
-	if file == "sentencepiece.bpe.model" {
-		if strings.TrimSuffix(c.Class, "Fast") != "NllbTokenizer" || len(c.Additional) == 0 {
-			return badinput.Errorf("without tokenizer.json, this file needs tokenizer_class NllbTokenizer in tokenizer_config.json and the language codes as additional_special_tokens there or in special_tokens_map.json; found class %q and %d codes", c.Class, len(c.Additional))
-		}
-		m := &fairseqModel{t.model}
-		t.model = m
-		next := int32(m.size())
-		for i, s := range fairseqFirst {
-			special(tokenText(s), int32(i), true)
-		}
-		for _, s := range c.Additional {
-			if s != c.Mask {
-				special(s, next, true)
-				next++
-			}
-		}
-		if c.Mask != "" {
-			tokens = append(tokens, addedToken{ID: next, Content: string(c.Mask), Special: true, LStrip: true})
-		}
-	} else {
-		for _, s := range append([]tokenText{c.BOS, c.EOS, c.Pad, c.Unk}, c.Additional...) {
-			id, known := t.model.id(string(s))
-			special(s, id, known)
-		}
-		for key, a := range c.Added {
-			id, err := strconv.ParseInt(key, 10, 32)
-			if err != nil || id < 0 || id > maxID {
-				return badinput.Errorf("tokenizer_config.json: added_tokens_decoder: key %q is no token id", key)
-			}
-			a.ID, a.Normalized = int32(id), false
-			tokens = append(tokens, a)
-		}
+	if c.Mask != "" {
+		tokens = append(tokens, addedToken{ID: next, Content: string(c.Mask), Special: true, LStrip: true})
 	}
-	controls := t.added.special
-	t.added = newAddedTokens(tokens, nil)
-	if file != "sentencepiece.bpe.model" {
-		maps.Copy(t.added.special, controls)
-	}
-	return nil
+	return tokens, nil
 }
 
 // fairseqModel numbers pieces as fairseq does, and NLLB with it: four tokens

@@ -80,7 +80,7 @@ func FuzzEncode(f *testing.F) {
 		f.Add(s)
 	}
 	lossless := []string{"gemma2", "llama3", "spm-gemma2"}
-	names := append([]string{"llama2", "nllb", "nllb-nfkc", "neox", "qwen2", "unigram", "unigram-bytes", "odd", "spm-nllb", "spm-suffix"}, lossless...)
+	names := append([]string{"llama2", "nllb", "nllb-nfkc", "neox", "qwen2", "unigram", "unigram-bytes", "odd", "spm-nllb", "spm-suffix", "slow-llama2-later", "slow-nllb"}, lossless...)
 	tokenizers := map[string]*Tokenizer{}
 	for _, n := range names {
 		tokenizers[n] = layout(f, filepath.Join("testdata", "layouts", n))

@@ -75,7 +75,7 @@ func Load(dir string) (*Tokenizer, error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, badinput.Wrap(err)
 	}
-	for _, name := range []string{"tokenizer.model", "sentencepiece.bpe.model", "spiece.model"} {
+	for _, name := range []string{"tokenizer.model", fairseqFile} {
 		path := filepath.Join(dir, name)
 		data, err := os.ReadFile(path)
 		if err != nil {
@@ -83,12 +83,11 @@ func Load(dir string) (*Tokenizer, error) {
 		}
 		t, err := ParseSentencePiece(data)
 		if err == nil {
-			err = t.completeSentencePiece(c, name)
+			err = t.completeSentencePiece(dir, name, c)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		t.configure(c)
 		return t, nil
 	}
 	return nil, badinput.Errorf("%s: no tokenizer found; expected tokenizer.json or a SentencePiece model", dir)
@@ -106,9 +105,14 @@ type configFile struct {
 	Added        map[string]addedToken `json:"added_tokens_decoder"` // by id
 	AddBOS       *bool                 `json:"add_bos_token"`
 	AddEOS       *bool                 `json:"add_eos_token"`
+	AddPrefix    *bool                 `json:"add_prefix_space"`
+	Legacy       *bool                 `json:"legacy"`
+	Source       string                `json:"src_lang"`
 	ChatTemplate json.RawMessage       `json:"chat_template"`
 	CleanUp      bool                  `json:"clean_up_tokenization_spaces"`
 	Class        string                `json:"tokenizer_class"`
+
+	present bool // there is a tokenizer_config.json
 }
 
 // readConfig reads the files beside the tokenizer; all may be missing.
@@ -130,6 +134,7 @@ func readConfig(dir string) (configFile, error) {
 		if len(c.Additional) == 0 {
 			c.Additional = additional // null in the second file
 		}
+		c.present = name == "tokenizer_config.json"
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "chat_template.jinja"))
 	if err == nil {

@@ -104,6 +104,63 @@ func TestLoadSentencePiece(t *testing.T) {
 	}
 }
 
+// TestLoadWithoutConfig: config.json tells the class, the model its tokens.
+func TestLoadWithoutConfig(t *testing.T) {
+	model := read(t, "spm-gemma2.model")
+	tok, err := Load(modelDir(t, map[string]any{"tokenizer.model": model, "config.json": map[string]any{"model_type": "gemma2"}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bare, err := Load(modelDir(t, map[string]any{"tokenizer.model": model}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := "The virus spreads."
+	plain := bare.Encode(text, true)
+	if got := tok.Encode(text, true); !slices.Equal(got, append([]int32{2}, plain...)) {
+		t.Errorf("Gemma gives %v, expected 2 and %v", got, plain)
+	}
+	if plain[0] == 2 {
+		t.Error("a model alone adds a token")
+	}
+	if want := (Special{BOS: 2, EOS: 1, Pad: 0, Unk: 3}); tok.Special() != want || bare.Special() != want {
+		t.Errorf("special tokens %+v and %+v, expected %+v", tok.Special(), bare.Special(), want)
+	}
+}
+
+// TestLoadAddedTokens: the older added_tokens.json counts where
+// added_tokens_decoder is missing.
+func TestLoadAddedTokens(t *testing.T) {
+	files := map[string]any{"tokenizer.model": read(t, "spm-llama2.model"), "added_tokens.json": map[string]int{"<pad>": 600, "<x>": 601},
+		"tokenizer_config.json": map[string]any{"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "pad_token": "<pad>"}}
+	tok, err := Load(modelDir(t, files))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := tok.Encode("<x><pad>", false); !slices.Equal(got, []int32{601, 600}) || !tok.IsSpecial(600) || tok.IsSpecial(601) {
+		t.Errorf("got %v, special %v and %v", got, tok.IsSpecial(600), tok.IsSpecial(601))
+	}
+	files["added_tokens.json"] = map[string]int{"<x>": -1}
+	if _, err := Load(modelDir(t, files)); err == nil || !strings.Contains(err.Error(), `token "<x>" has id -1`) || !badinput.Is(err) {
+		t.Errorf("a negative id: %v", err)
+	}
+}
+
+// TestLoadUnknownClass: a class that would treat text otherwise is refused.
+func TestLoadUnknownClass(t *testing.T) {
+	model := read(t, "spm-llama2.model")
+	for name, files := range map[string]map[string]any{
+		"T5Tokenizer":   {"tokenizer.model": model, "tokenizer_config.json": map[string]any{"tokenizer_class": "T5Tokenizer"}},
+		"internlm":      {"tokenizer.model": model, "config.json": map[string]any{"model_type": "internlm"}},
+		"NllbTokenizer": {"tokenizer.model": model, "tokenizer_config.json": map[string]any{"tokenizer_class": "NllbTokenizer"}},
+		`""`:            {"tokenizer.model": model, "tokenizer_config.json": map[string]any{}},
+	} {
+		if _, err := Load(modelDir(t, files)); err == nil || !strings.Contains(err.Error(), name) || !badinput.Is(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // TestLoadNLLB: pieces are numbered as fairseq does, languages follow.
 func TestLoadNLLB(t *testing.T) {
 	model := read(t, "spm-nllb.model")

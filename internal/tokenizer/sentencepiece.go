@@ -38,6 +38,7 @@ type spmFile struct {
 	byteFallback bool
 	suffix       bool // spaces end words instead of beginning them
 	unkSurface   string
+	marks        [3]string // the pieces for beginning, end and padding
 	charsmap     []byte
 	dummyPrefix  bool
 	trimSpaces   bool // remove_extra_whitespaces
@@ -52,7 +53,7 @@ func ParseSentencePiece(data []byte) (*Tokenizer, error) {
 	if bytes.HasPrefix(data, []byte("IQ== 0\n")) {
 		return nil, badinput.Errorf("this is a vocabulary of tiktoken, as Llama 3's original release has; use the tokenizer.json of the Hugging Face release")
 	}
-	f := spmFile{kind: typeUnigram, unkSurface: " ⁇ ", dummyPrefix: true, trimSpaces: true, escapeSpaces: true}
+	f := spmFile{kind: typeUnigram, unkSurface: " ⁇ ", marks: [3]string{"<s>", "</s>", "<pad>"}, dummyPrefix: true, trimSpaces: true, escapeSpaces: true}
 	if err := f.read(data); err != nil {
 		return nil, badinput.Errorf("sentencepiece model: %w", err)
 	}
@@ -81,9 +82,9 @@ func ParseSentencePiece(data []byte) (*Tokenizer, error) {
 			t.added.special[int32(id)] = true
 		}
 	}
-	for name, id := range map[string]*int32{"<s>": &t.config.special.BOS, "</s>": &t.config.special.EOS, "<pad>": &t.config.special.Pad} {
-		if i, ok := v.ids[name]; ok && v.pieces[i].kind == pieceControl {
-			*id = i
+	for i, id := range []*int32{&t.config.special.BOS, &t.config.special.EOS, &t.config.special.Pad} {
+		if k, ok := v.ids[f.marks[i]]; ok && v.pieces[k].kind == pieceControl {
+			*id = k
 		}
 	}
 	return t, nil
@@ -120,6 +121,8 @@ func (f *spmFile) read(data []byte) error {
 					f.byteFallback = v != 0
 				case 44:
 					f.unkSurface = string(b)
+				case 46, 47, 48:
+					f.marks[field-46] = string(b)
 				}
 				return nil
 			})

@@ -11,16 +11,25 @@ import (
 // the language token, the text and </s>, whatever template the file holds:
 // the reference rebuilds it from the language too.
 func (t *Tokenizer) ForTranslation(source string) (*Tokenizer, error) {
+	out := &Tokenizer{added: t.added, norm: t.norm, pre: t.pre, model: t.model, dec: t.dec, config: t.config}
+	if err := out.translateFrom(source); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// translateFrom puts the language token before texts and </s> behind them.
+func (t *Tokenizer) translateFrom(source string) error {
 	lang, err := t.Language(source)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	eos, ok := t.ID("</s>")
 	if !ok {
-		return nil, badinput.Errorf("the tokenizer has no </s> token; is it of an NLLB model?")
+		return badinput.Errorf("the tokenizer has no </s> token; is it of an NLLB model?")
 	}
-	return &Tokenizer{added: t.added, norm: t.norm, pre: t.pre, model: t.model, dec: t.dec, config: t.config,
-		post: &template{before: []int32{lang}, after: []int32{eos}}}, nil
+	t.post = &template{before: []int32{lang}, after: []int32{eos}}
+	return nil
 }
 
 // Language returns the id of a language code such as arb_Arab. A code that

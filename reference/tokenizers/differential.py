@@ -72,6 +72,15 @@ def go_test(run, **env):
     return subprocess.run(["go", "test", "-count=1", "-v", "-run", run, "./internal/tokenizer"], cwd=ROOT, env=os.environ | env, capture_output=True, text=True)
 
 
+def compare(folder):
+    """Reads the folder's tokenizers and their records with this project's code; returns the exit status."""
+    out = go_test("TestLayouts", BARKA_DIFFERENTIAL=str(folder))
+    counts = [(int(n), int(bad)) for n, bad in re.findall(r"(\d+) cases, (\d+) differ", out.stdout)]
+    print(out.stdout, out.stderr)
+    print(f"{len(counts)} tokenizers, {sum(n for n, _ in counts)} cases, {sum(bad for _, bad in counts)} differ")
+    return out.returncode
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--cases", type=int, default=3000)
@@ -96,11 +105,7 @@ def main():
                 (d / f"{name(path)}.json").write_text(data, encoding="utf-8")
                 rows = cases.record(Tokenizer.from_str(data), a.cases, a.seed, text)
             cases.write(d / f"{name(path)}.jsonl.gz", layouts.provenance(a.cases), rows)
-        out = go_test("TestLayouts", BARKA_DIFFERENTIAL=str(d))
-        counts = [(int(n), int(bad)) for n, bad in re.findall(r"(\d+) cases, (\d+) differ", out.stdout)]
-        print(out.stdout, out.stderr)
-        print(f"{len(counts)} tokenizers, {sum(n for n, _ in counts)} cases, {sum(bad for _, bad in counts)} differ")
-        sys.exit(out.returncode)
+        sys.exit(compare(d))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,190 @@
+package tokenizer
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"barka/internal/badinput"
+)
+
+// slowClass is what a tokenizer class of transformers does around its
+// SentencePiece model.
+type slowClass int
+
+const (
+	slowNone  slowClass = iota // the model alone, nothing said of it
+	slowLlama                  // spaces differ after special tokens
+	slowGemma
+	slowNLLB // pieces are numbered as fairseq does
+)
+
+// slowClasses are the classes, and the model_type values of config.json that
+// stand for them where tokenizer_config.json names none.
+var slowClasses = map[string]slowClass{
+	"LlamaTokenizer": slowLlama, "llama": slowLlama, "mistral": slowLlama,
+	"GemmaTokenizer": slowGemma, "gemma": slowGemma, "gemma2": slowGemma, "gemma3": slowGemma, "gemma3_text": slowGemma,
+	"NllbTokenizer": slowNLLB,
+}
+
+// slowClassOf finds the class in c, or by the model's type. A model alone, of
+// which no file says anything, is SentencePiece's own.
+func slowClassOf(dir, file string, c configFile) (slowClass, error) {
+	name := strings.TrimSuffix(c.Class, "Fast")
+	if name == "" {
+		var model struct {
+			Type string `json:"model_type"`
+		}
+		if err := readJSON(filepath.Join(dir, "config.json"), &model); err != nil {
+			return 0, err
+		}
+		name = model.Type
+	}
+	alone := name == "" && !c.present
+	class, ok := slowClasses[name]
+	if fairseq := file == fairseqFile; ok && fairseq == (class == slowNLLB) || alone && !fairseq {
+		return class, nil
+	}
+	return 0, badinput.Errorf("without tokenizer.json, tokenizer_class of tokenizer_config.json has to be LlamaTokenizer, GemmaTokenizer, or NllbTokenizer with a %s; found %q", fairseqFile, name)
+}
+
+const fairseqFile = "sentencepiece.bpe.model"
+
+// readJSON reads a file that may be missing.
+func readJSON(path string, v any) error {
+	data, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return badinput.Wrap(err)
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return badinput.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// completeSentencePiece makes of a SentencePiece model what transformers'
+// slow tokenizers make of it with the files of its directory: their special
+// tokens are parsed in texts and keep their text, and put around one.
+func (t *Tokenizer) completeSentencePiece(dir, file string, c configFile) error {
+	class, err := slowClassOf(dir, file, c)
+	if err != nil {
+		return err
+	}
+	if class == slowNone {
+		t.known(&c)
+		t.configure(c)
+		return nil
+	}
+	tokens, err := declaredTokens(dir, c)
+	if err != nil {
+		return err
+	}
+	if class == slowNLLB {
+		tokens, err = t.fairseq(c, tokens)
+	} else {
+		tokens = append(tokens, t.known(&c)...)
+	}
+	if err != nil {
+		return err
+	}
+	controls := t.added.special
+	t.added = newAddedTokens(tokens, nil)
+	t.dec.(*spmDecoder).unk = "" // <unk> is a token with its text now
+	switch class {
+	case slowNLLB:
+		t.configure(c)
+		return t.translateFrom(cmp.Or(c.Source, "eng_Latn"))
+	case slowLlama:
+		c.Class = "LlamaTokenizer"
+		if c.Legacy != nil && !*c.Legacy {
+			t.markOnce(c.AddPrefix == nil || *c.AddPrefix)
+		}
+	case slowGemma:
+		c.Class = "GemmaTokenizer"
+	}
+	maps.Copy(t.added.special, controls)
+	t.configure(c)
+	return nil
+}
+
+// declaredTokens are those of added_tokens_decoder, or of the older
+// added_tokens.json, by id.
+func declaredTokens(dir string, c configFile) ([]addedToken, error) {
+	var tokens []addedToken
+	for key, a := range c.Added {
+		id, err := strconv.ParseInt(key, 10, 32)
+		if err != nil || id < 0 || id > maxID {
+			return nil, badinput.Errorf("tokenizer_config.json: added_tokens_decoder: key %q is no token id", key)
+		}
+		a.ID, a.Normalized = int32(id), false
+		tokens = append(tokens, a)
+	}
+	if c.Added == nil {
+		var ids map[string]int32
+		if err := readJSON(filepath.Join(dir, "added_tokens.json"), &ids); err != nil {
+			return nil, err
+		}
+		special := append([]tokenText{c.BOS, c.EOS, c.Pad, c.Unk, c.Mask}, c.Additional...)
+		for text, id := range ids {
+			if id < 0 || id > maxID {
+				return nil, badinput.Errorf("added_tokens.json: token %q has id %d, expected 0 to %d", text, id, maxID)
+			}
+			tokens = append(tokens, addedToken{ID: id, Content: text, Special: slices.Contains(special, tokenText(text))})
+		}
+	}
+	slices.SortFunc(tokens, func(a, b addedToken) int { return cmp.Compare(a.ID, b.ID) })
+	return tokens, nil
+}
+
+// known returns the special tokens that are pieces of the model. Those that c
+// does not name are the model's own.
+func (t *Tokenizer) known(c *configFile) []addedToken {
+	if !c.present {
+		for id, text := range map[int32]*tokenText{t.config.special.BOS: &c.BOS, t.config.special.EOS: &c.EOS, t.config.special.Pad: &c.Pad, t.config.special.Unk: &c.Unk} {
+			if piece, ok := t.model.token(id); ok && *text == "" {
+				*text = tokenText(piece)
+			}
+		}
+	}
+	var tokens []addedToken
+	for _, s := range append([]tokenText{c.BOS, c.EOS, c.Pad, c.Unk}, c.Additional...) {
+		if id, ok := t.model.id(string(s)); ok {
+			tokens = append(tokens, addedToken{ID: id, Content: string(s), Special: true})
+		}
+	}
+	return tokens
+}
+
+// markOnce gives Llama's later manner: the beginning of the text is marked,
+// not that of every stretch between special tokens.
+func (t *Tokenizer) markOnce(mark bool) {
+	t.norm.(*spmNormalizer).dummy = false
+	if mark {
+		t.pre = []preTokenizer{markFirst{}}
+	} else {
+		t.dec.(*spmDecoder).dropFirst = false
+	}
+}
+
+// markFirst puts a space mark before the original text.
+type markFirst struct{}
+
+func (markFirst) split(out, in []piece) []piece {
+	for _, p := range in {
+		if p.first {
+			p.text = spaceMark + p.text
+		}
+		out = append(out, p)
+	}
+	return out
+}
