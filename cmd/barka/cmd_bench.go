@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"barka/internal/badinput"
 	"barka/internal/bench"
@@ -14,10 +15,11 @@ import (
 
 type benchCmd struct {
 	Works  []string `arg:"" optional:"" help:"What to measure: kernels, load, prefill, decode, lora, choice, translate; all that fit the shape by default."`
-	Shape  string   `help:"Model whose dimensions are used; list names them." default:"gemma-2-2b"`
+	Shape  string   `help:"Model whose dimensions are used." default:"gemma-2-2b"`
 	Layers int      `help:"At most so many layers; 0 is all." default:"4"`
 	DType  string   `name:"dtype" help:"Type of the weights: bf16 or f32." default:"bf16"`
 	Repeat int      `help:"Measurements of each, of which the best and the median are shown." default:"3"`
+	List   bool     `help:"Name the shapes and works, and measure nothing."`
 	Dir    string   `help:"Keep the checkpoint in this directory and use it again; a temporary one by default." placeholder:"DIR"`
 }
 
@@ -28,11 +30,9 @@ Example: barka bench prefill decode --shape gemma-2-2b --layers 4`
 }
 
 func (c *benchCmd) Run(a *app) error {
-	if c.Shape == "list" {
-		for _, name := range bench.Shapes() {
-			fmt.Fprintln(a.stdout, name)
-		}
-		return nil
+	if c.List {
+		return a.ui.Print("shapes: "+strings.Join(bench.Shapes(), " ")+"\nworks:  "+strings.Join(bench.Works(), " "),
+			map[string]any{"shapes": bench.Shapes(), "works": bench.Works()})
 	}
 	shape, err := bench.Find(c.Shape, c.Layers)
 	if err != nil {
@@ -50,18 +50,21 @@ func (c *benchCmd) Run(a *app) error {
 		return err
 	}
 	defer remove()
-	var rows [][]any
+	var results []bench.Result
 	o := bench.Options{Works: c.Works, Dir: dir, Shape: shape, Device: a.engine("").Device, Threads: a.Threads, DType: dt, Repeat: c.Repeat}
 	err = bench.Run(a.ctx, o, func(r bench.Result) {
-		if a.JSON {
-			err = a.ui.Print("", r)
-			return
-		}
 		a.ui.Infof("%s, %s: %s %s", r.Work, r.Variant, amount(r.Value), r.Unit)
-		rows = append(rows, benchRow(r))
+		results = append(results, r)
 	})
-	if err != nil || a.JSON {
+	if err != nil {
 		return err
+	}
+	if a.JSON {
+		return a.ui.Print("", results)
+	}
+	var rows [][]any
+	for _, r := range results {
+		rows = append(rows, benchRow(r))
 	}
 	return a.ui.Table([]string{"work", "variant", "best", "median", "unit", "ceiling", "share", "peak memory"}, rows)
 }

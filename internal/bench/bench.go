@@ -33,16 +33,16 @@ type Result struct {
 	Variant string  `json:"variant"`
 	Shape   string  `json:"shape"`
 	Value   float64 `json:"value"` // best of the repetitions
-	Median  float64 `json:"median"`
+	Median  float64 `json:"-"`
 	Unit    string  `json:"unit"`
 	// Ceiling is what Value could be at most on this machine, in the same
 	// unit, by the arithmetic or the memory traffic that the work cannot do
 	// without; Share is Value/Ceiling. 0: none is known.
-	Ceiling float64 `json:"ceiling,omitempty"`
-	Share   float64 `json:"share,omitempty"`
+	Ceiling float64 `json:"ceiling"`
+	Share   float64 `json:"share"`
 	// PeakRSS is the process's largest resident size while it ran, 0 where
 	// the system does not say.
-	PeakRSS int64 `json:"peak_rss_bytes,omitempty"`
+	PeakRSS int64 `json:"peak_rss_bytes"`
 }
 
 // work measures one thing. run does it once and returns how much was done, in
@@ -73,9 +73,9 @@ func Run(ctx context.Context, o Options, done func(Result)) error {
 	if o.Repeat < 1 {
 		o.Repeat = 3
 	}
-	c := MeasureCeilings(o.Threads)
-	for _, r := range []Result{{Work: "ceiling", Variant: "f32", Value: c.F32 / 1e9, Unit: "GFLOP/s"}, {Work: "ceiling", Variant: "bf16", Value: c.BF16 / 1e9, Unit: "GFLOP/s"},
-		{Work: "ceiling", Variant: "read", Value: c.Read / 1e9, Unit: "GB/s"}} {
+	c := MeasureCeilings(o.Device, o.Threads)
+	for _, r := range []Result{{Variant: "f32", Value: c.F32 / 1e9, Unit: "GFLOP/s"}, {Variant: "bf16", Value: c.BF16 / 1e9, Unit: "GFLOP/s"}, {Variant: "read", Value: c.Read / 1e9, Unit: "GB/s"}} {
+		r.Work, r.Shape = "ceiling", "machine"
 		r.Median = r.Value
 		done(r)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"barka/internal/kernel"
+	"barka/internal/tensor"
 )
 
 // Ceilings are what the machine can do at most, on all threads: arithmetic in
@@ -16,29 +17,41 @@ type Ceilings struct {
 	Read float64 `json:"read_bytes"` // a second
 }
 
-// MeasureCeilings takes the best of several short runs on all threads.
-func MeasureCeilings(threads int) Ceilings {
+// MeasureCeilings takes the best of several short runs on all threads. Memory
+// is the device's own, in large pages where it has them.
+func MeasureCeilings(dev tensor.Device, threads int) Ceilings {
 	if threads <= 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	const megabytes = 256
-	slices := make([][]float32, threads)
-	for i := range slices {
-		slices[i] = make([]float32, megabytes<<18)
-		for j := range slices[i] {
-			slices[i][j] = 1
-		}
+	const bytes = 256 << 20 // of each thread
+	memory := make([]tensor.Tensor, threads)
+	for i := range memory {
+		memory[i] = dev.Alloc(bytes>>14, 1<<12)
+		dev.Zero(memory[i])
 	}
+	defer dev.Free(memory...)
 	var c Ceilings
 	for range 5 {
 		c.F32 = max(c.F32, together(threads, func(int) float64 { return kernel.Peak(4_000_000, false) }))
 		c.BF16 = max(c.BF16, together(threads, func(int) float64 { return kernel.Peak(4_000_000, true) }))
 		c.Read = max(c.Read, together(threads, func(i int) float64 {
-			kernel.ReadBandwidth(slices[i])
-			return float64(4 * len(slices[i]))
+			read(memory[i].Data)
+			return bytes
 		}))
 	}
 	return c
+}
+
+// read reads x in four places by turns, since one thread gets more from
+// memory when it waits for several places at once.
+func read(x []float32) {
+	const streams, block = 4, 1024
+	n := len(x) / streams
+	for lo := 0; lo+block <= n; lo += block {
+		for s := range streams {
+			kernel.ReadBandwidth(x[s*n+lo:][:block])
+		}
+	}
 }
 
 // together runs f on every thread at once and returns the work of all over

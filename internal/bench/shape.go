@@ -27,6 +27,14 @@ type weight struct {
 
 func (s *Shape) dim(key string) int { return s.config[key].(int) }
 
+// optional is a dimension that not every architecture names.
+func (s *Shape) optional(key string, otherwise int) int {
+	if v, ok := s.config[key].(int); ok {
+		return v
+	}
+	return otherwise
+}
+
 // Shapes lists the known names.
 func Shapes() []string {
 	var names []string

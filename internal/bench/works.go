@@ -25,6 +25,7 @@ type bench struct {
 	c       Ceilings
 	decoder model.Decoder
 	seq2seq model.Seq2Seq
+	weights []tensor.Weight // of the products, until a model is opened
 }
 
 func (b *bench) works() []work {
@@ -76,6 +77,7 @@ func (b *bench) options() model.Options { return model.Options{Device: b.o.Devic
 
 // open makes sure that the model is there.
 func (b *bench) open() (err error) {
+	b.weights = nil
 	switch {
 	case b.decoder != nil || b.seq2seq != nil:
 	case b.o.Shape.Seq2Seq():
@@ -91,39 +93,6 @@ func (b *bench) forget() {
 	b.decoder, b.seq2seq = nil, nil
 	runtime.GC()
 	debug.FreeOSMemory()
-}
-
-// kernels are products at the model's largest layer, with many rows and few.
-func (b *bench) kernels() []work {
-	n, k := 4*b.o.Shape.width(), b.o.Shape.width()
-	dev := b.o.Device
-	var w tensor.Weight
-	setup := func() (err error) {
-		if w == nil {
-			noise := weight{"layers.", []int{n, k}}.noise()
-			w, err = dev.Pack(tensor.Matrix{Rows: n, Cols: k, DType: dtype.BF16, Bytes: noise}, b.o.DType)
-		}
-		return err
-	}
-	flops := 2 * float64(n) * float64(k)
-	product := func(name string, rows int, f func(y, x tensor.Tensor)) work {
-		ceiling := min(b.peakFLOPs(), flops*float64(rows)/(float64(n*k*b.o.DType.Size())/b.c.Read))
-		return work{name: "kernels", variant: fmt.Sprintf("%s %d×%d×%d", name, rows, n, k), unit: "GFLOP/s", ceiling: ceiling / 1e9, setup: setup,
-			run: func(context.Context) (float64, error) {
-				x, y := dev.Alloc(rows, k), dev.Alloc(rows, n)
-				defer dev.Free(x, y)
-				dev.Zero(x)
-				dev.Zero(y)
-				turns := max(1, 2048/rows)
-				for range turns {
-					f(y, x)
-				}
-				return float64(turns*rows) * flops / 1e9, nil
-			}}
-	}
-	forward := func(y, x tensor.Tensor) { dev.MatMul(y, x, w, tensor.Tensor{}, false) }
-	backward := func(y, x tensor.Tensor) { dev.MatMulT(x, y, w, false) }
-	return []work{product("x·Wᵀ", 1, forward), product("x·Wᵀ", 8, forward), product("x·Wᵀ", 2048, forward), product("dy·W", 2048, backward)}
 }
 
 func (b *bench) load() work {
