@@ -189,6 +189,40 @@ func TestWeightGradientOperands(t *testing.T) {
 	})
 }
 
+// TestWeightGradientPacking reads every value back, whole and narrow blocks,
+// from a source that ends with the last value needed.
+func TestWeightGradientPacking(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		for _, cols := range []int{1, 6, 11, 12, 13, 24, 31, 32} {
+			const m, first = 9, 5
+			ld := first + cols
+			x := random(newRand(6), m*ld)
+			got, check := guarded(t, m*cols, 1)
+			PackColumns(got, x, ld, m, first, cols)
+			check()
+			panel, check := guarded(t, m*PanelN, 1)
+			PanelOfRows(panel, x, ld, m, first, cols)
+			check()
+			step := Rows()
+			for i := range m {
+				for j := range PanelN {
+					var want float32
+					if j < cols {
+						want = x[i*ld+first+j]
+						b, n := j/step*step, min(step, cols-j/step*step)
+						if g := got[b*m+i*n+j-b]; g != want {
+							t.Fatalf("%d columns: row %d, column %d is %g, want %g", cols, i, j, g, want)
+						}
+					}
+					if g := panel[i*PanelN+j]; g != want {
+						t.Fatalf("%d columns: panel row %d, column %d is %g, want %g", cols, i, j, g, want)
+					}
+				}
+			}
+		}
+	})
+}
+
 // TestDisassembly has binutils read the instructions that Go's assembler has
 // no name for.
 func TestDisassembly(t *testing.T) {

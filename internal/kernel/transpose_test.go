@@ -158,10 +158,14 @@ func BenchmarkTranspose(b *testing.B) {
 	w := make([]uint16, PackedBF16(n, 2304))
 	panel := make([]uint16, Pairs(n)*PanelN*2)
 	x, packed := random(newRand(3), 120*2304), make([]float32, 120*2304)
+	columns := make([]float32, max(512*PanelN, 120*512))
+	rows := random(newRand(3), 512*2304)
 	for name, f := range map[string]func() int64{
-		"PanelBF16": func() int64 { TransposePanelBF16(panel, w, n, 2304, 0, n, 64); return 2 * n * k },
-		"RowsF32":   func() int64 { PackRowsF32(packed, x, 2304, 120, 2304); return 4 * 120 * 2304 },
-		"RowsBF16":  func() int64 { PackRowsBF16(packed, x, 2304, 120, 2304); return 4 * 120 * 2304 },
+		"PanelOfRows": func() int64 { PanelOfRows(columns, rows, 2304, 512, 64, PanelN); return 4 * 512 * PanelN },
+		"PackColumns": func() int64 { PackColumns(columns, rows, 2304, 512, 120, 120); return 4 * 512 * 120 },
+		"PanelBF16":   func() int64 { TransposePanelBF16(panel, w, n, 2304, 0, n, 64); return 2 * n * k },
+		"RowsF32":     func() int64 { PackRowsF32(packed, x, 2304, 120, 2304); return 4 * 120 * 2304 },
+		"RowsBF16":    func() int64 { PackRowsBF16(packed, x, 2304, 120, 2304); return 4 * 120 * 2304 },
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {

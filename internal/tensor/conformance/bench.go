@@ -35,6 +35,24 @@ func Bench(b *testing.B, dev tensor.Device) {
 			dev.Free(x, y)
 		}
 	}
+	// The gradients of LoRA's A [rank, in] and B [out, rank].
+	for _, rank := range []int{8, 16, 128} {
+		const t, wide = 512, 2304
+		x, u := s.put(s.random(t, wide)), s.put(s.random(t, rank))
+		for _, side := range []struct {
+			name      string
+			dw, dy, x tensor.Tensor
+		}{{"A", dev.Alloc(rank, wide), u, x}, {"B", dev.Alloc(wide, rank), x, u}} {
+			b.Run(fmt.Sprintf("GradWeight/%d/%s%d", t, side.name, rank), func(b *testing.B) {
+				for b.Loop() {
+					dev.GradWeight(side.dw, side.dy, side.x)
+				}
+				b.ReportMetric(2*t*wide*float64(rank)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+			})
+			dev.Free(side.dw)
+		}
+		dev.Free(x, u)
+	}
 	a := tensor.Attention{Heads: 8, KVHeads: 4, HeadDim: 256, Scale: 1.0 / 16, Softcap: 50, Window: 4096, Causal: true}
 	for _, n := range []int{128, 512} {
 		l := tensor.Packed(n, n)
