@@ -374,6 +374,13 @@ func PackColumns(dst, dy []float32, ldy, m, c0, n int) {
 	for j := 0; j < n; j += step {
 		cols := min(step, n-j)
 		block := dst[j*m : (j+cols)*m]
+		if cols == 12 { // a whole block: a copy of known size needs no call
+			for i := range m {
+				line := [12]float32(dy[i*ldy+c0+j:])
+				*(*[12]float32)(block[i*12:]) = line
+			}
+			continue
+		}
 		for i := range m {
 			copy(block[i*cols:(i+1)*cols], dy[i*ldy+c0+j:])
 		}
