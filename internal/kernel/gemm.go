@@ -140,14 +140,18 @@ func PackRowsF32(dst, x []float32, ldx, m, k int) {
 	step := Rows()
 	for i := 0; i < m; i += step {
 		rows := min(step, m-i)
-		block := dst[i*k : (i+rows)*k]
-		if rows == 1 {
-			copy(block, x[i*ldx:])
-			continue
-		}
-		at := evenly(i*ldx, ldx, rows)
-		transposeRows(view32(block), rows, view32(x), &at, rows, k)
+		packBlock(dst[i*k:(i+rows)*k], x, i*ldx, ldx, rows, k)
 	}
+}
+
+// packBlock writes rows that begin at x[first], ldx apart, as [k][rows].
+func packBlock(dst, x []float32, first, ldx, rows, k int) {
+	if rows == 1 {
+		copy(dst[:k], x[first:])
+		return
+	}
+	at := evenly(first, ldx, rows)
+	transposeRows(view32(dst), rows, view32(x), &at, rows, k)
 }
 
 // PackRowsBF16 packs rows x [m,k] for products with bfloat16 panels, rounding
@@ -163,16 +167,9 @@ func PackRowsBF16(dst []float32, x []float32, ldx, m, k int) {
 		for i := 0; i < m; i += step {
 			rows := min(step, m-i)
 			block := dst[i*2*pairs : (i+rows)*2*pairs]
-			for r := range rows {
-				at := r
-				for _, v := range x[(i+r)*ldx : (i+r)*ldx+k] {
-					block[at] = dtype.RoundBF16(v)
-					at += rows
-				}
-				if k%2 == 1 {
-					block[at] = 0
-				}
-			}
+			packBlock(block, x, i*ldx, ldx, rows, k)
+			clear(block[k*rows:])
+			RoundBF16(block[:k*rows])
 		}
 		return
 	}

@@ -1,5 +1,7 @@
 package kernel
 
+import "barka/internal/dtype"
+
 // transposeRows turns up to 16 rows of src, which begin at the first n of the
 // offsets at, into columns: dst[c·stride+r] = src[at[r]+c] for r < n and
 // c < cols. Offsets beyond n must be valid too; their rows are not stored.
@@ -20,6 +22,13 @@ func transposeRows(dst []uint32, stride int, src []uint32, at *[16]int, n, cols 
 		for c, v := range src[at[r]+done : at[r]+cols] {
 			dst[(done+c)*stride+r] = v
 		}
+	}
+}
+
+// RoundBF16 rounds each value to bfloat16 in place, ties to even.
+func RoundBF16(x []float32) {
+	for i := roundBlocks(x); i < len(x); i++ {
+		x[i] = dtype.RoundBF16(x[i])
 	}
 }
 

@@ -11,6 +11,11 @@ func transpose() *file {
 	blocks(f, "transposeBlocksMaskedAVX512", true)
 	pairRows(f)
 	pairPanels(f)
+	blocks8(f)
+	pairPanels8(f)
+	for _, w := range []width{w512, w256} {
+		roundBF16(f, w)
+	}
 	return f
 }
 
@@ -147,6 +152,118 @@ func pairPanels(f *file) {
 			return v
 		}()
 	}
+}
+
+// turn8 transposes the 8 words of each of Y0–Y7.
+func turn8(f *file) {
+	for i := 0; i < 8; i += 2 {
+		f.op("VUNPCKLPS Y%d, Y%d, Y%d", i+1, i, 8+i)
+		f.op("VUNPCKHPS Y%d, Y%d, Y%d", i+1, i, 9+i)
+	}
+	for g := 0; g < 8; g += 4 {
+		for c := range 2 {
+			f.op("VUNPCKLPD Y%d, Y%d, Y%d", 10+g+c, 8+g+c, g+2*c)
+			f.op("VUNPCKHPD Y%d, Y%d, Y%d", 10+g+c, 8+g+c, g+2*c+1)
+		}
+	}
+	for c := range 4 {
+		f.op("VPERM2F128 $0x20, Y%d, Y%d, Y%d", 4+c, c, 8+c)
+		f.op("VPERM2F128 $0x31, Y%d, Y%d, Y%d", 4+c, c, 12+c)
+	}
+}
+
+// blocks8: turns of 8 rows at src+offsets[r], 8 words a time, into lines
+// stride bytes apart.
+func blocks8(f *file) {
+	f.text("Requires: AVX", "transposeBlocksAVX2", 40)
+	f.op("MOVQ dst+0(FP), DI")
+	f.op("MOVQ stride+8(FP), DX")
+	f.op("MOVQ src+16(FP), SI")
+	f.op("MOVQ offsets+24(FP), BX")
+	f.op("MOVQ turns+32(FP), CX")
+	f.label("loop")
+	for r := range 8 {
+		f.op("MOVQ %d(BX), R8", 8*r)
+		f.op("VMOVUPS (SI)(R8*1), Y%d", r)
+	}
+	turn8(f)
+	for c := range 8 {
+		f.op("VMOVUPS Y%d, (DI)", 8+c)
+		f.op("ADDQ DX, DI")
+	}
+	f.op("ADDQ $32, SI")
+	f.op("DECQ CX")
+	f.op("JNZ loop")
+	f.end()
+}
+
+// pairPanels8 is pairPanels for 8 lines of 8 words, which become 4 lines of
+// 16 words.
+func pairPanels8(f *file) {
+	f.text("Requires: AVX2", "transposePairPanelAVX2", 16)
+	f.op("MOVQ dst+0(FP), DI")
+	f.op("MOVQ src+8(FP), SI")
+	for r := range 8 {
+		f.op("VMOVUPS %d(SI), Y%d", 128*r, r)
+	}
+	turn8(f)
+	for m := range 4 {
+		a, b := 8+2*m, 9+2*m
+		f.op("VPSLLD $16, Y%d, Y0", b)
+		f.op("VPBLENDW $0xaa, Y0, Y%d, Y0", a) // low halves
+		f.op("VPSRLD $16, Y%d, Y1", a)
+		f.op("VPBLENDW $0xaa, Y%d, Y1, Y1", b) // high halves
+		f.op("VPUNPCKLDQ Y1, Y0, Y2")
+		f.op("VPUNPCKHDQ Y1, Y0, Y3")
+		f.op("VPERM2I128 $0x20, Y3, Y2, Y4")
+		f.op("VPERM2I128 $0x31, Y3, Y2, Y5")
+		f.op("VMOVUPS Y4, %d(DI)", 128*m)
+		f.op("VMOVUPS Y5, %d(DI)", 128*m+32)
+	}
+	f.end()
+}
+
+// roundBF16 rounds blocks of 16 float32 values to bfloat16 in place: half of
+// the last kept place, and its own bit for ties to even, are added before the
+// rest is cut. NaN stays NaN, made quiet.
+func roundBF16(f *file, w width) {
+	half, infinity := f.constant("halfPlace", 0x7fff), f.constant("infinity", 0x7f800000)
+	magnitude, quiet := f.constant("magnitude", 0x7fffffff), f.constant("quiet", 0x00400000)
+	f.text("Requires: "+w.name, "roundBF16"+w.name, 16)
+	f.op("MOVQ x+0(FP), DI")
+	f.op("MOVQ blocks+8(FP), CX")
+	for i, c := range []string{half, infinity, magnitude, quiet} {
+		f.op("VPBROADCASTD %s, %s", c, w.r(8+i))
+	}
+	and, or := "VPAND", "VPOR"
+	if w.n == 16 {
+		and, or = "VPANDD", "VPORD"
+	}
+	f.label("loop")
+	for i := range 16 / w.n {
+		x, t, nan, kept := w.r(0), w.r(1), w.r(2), w.r(3)
+		f.op("VMOVUPS %d(DI), %s", 4*w.n*i, x)
+		f.op("VPSLLD $15, %s, %s", x, t)
+		f.op("VPSRLD $31, %s, %s", t, t)
+		f.op("VPADDD %s, %s, %s", w.r(8), t, t)
+		f.op("VPADDD %s, %s, %s", x, t, t)
+		f.op("%s %s, %s, %s", and, w.r(10), x, nan)
+		f.op("%s %s, %s, %s", or, w.r(11), x, kept)
+		if w.n == 16 {
+			f.op("VPCMPGTD %s, %s, K1", w.r(9), nan)
+			f.op("VMOVDQA32 %s, K1, %s", kept, t)
+		} else {
+			f.op("VPCMPGTD %s, %s, %s", w.r(9), nan, nan)
+			f.op("VPBLENDVB %s, %s, %s, %s", nan, kept, t, t)
+		}
+		f.op("VPSRLD $16, %s, %s", t, t)
+		f.op("VPSLLD $16, %s, %s", t, t)
+		f.op("VMOVUPS %s, %d(DI)", t, 4*w.n*i)
+	}
+	f.op("ADDQ $64, DI")
+	f.op("DECQ CX")
+	f.op("JNZ loop")
+	f.end()
 }
 
 // vcvtne2ps2bf16 returns VCVTNE2PS2BF16 low, high, dst (Go order) as bytes:
