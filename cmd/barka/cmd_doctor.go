@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"barka/internal/cpu"
+	"barka/internal/dtype"
 	"barka/internal/hub"
 	"barka/internal/kernel"
 	"barka/internal/local"
@@ -21,7 +22,7 @@ type doctorCmd struct {
 }
 
 func (doctorCmd) Help() string {
-	return `Says which kernels this machine runs and why, measures its arithmetic ceilings for a second, and names the supported architectures. BARKA_CPU=generic|avx2|avx512|avx512bf16 selects kernels, strictly.`
+	return `Says which kernels this machine runs and why, measures its arithmetic ceilings for a second, and names the supported architectures. BARKA_CPU=generic|avx2|avx512|avx512vnni|avx512bf16 selects kernels, strictly.`
 }
 
 func (c *doctorCmd) Run(a *app) error {
@@ -45,8 +46,9 @@ func (c *doctorCmd) Run(a *app) error {
 	}
 	if !c.Fast {
 		rows = append(rows,
-			[]any{"f32, one core", gflops(false)},
-			[]any{"bf16, one core", gflops(true)},
+			[]any{"f32, one core", arithmetic(dtype.F32, "GFLOP/s")},
+			[]any{"bf16, one core", arithmetic(dtype.BF16, "GFLOP/s")},
+			[]any{"int8, one core", arithmetic(dtype.I8, "GOP/s")},
 			[]any{"reading, one core", bandwidth()},
 		)
 	}
@@ -82,15 +84,15 @@ func features() string {
 	return strings.Join(names, " ")
 }
 
-// gflops measures multiply-adds in registers, the best of five.
-func gflops(bf16 bool) string {
+// arithmetic measures multiply-adds in registers, the best of five.
+func arithmetic(dt dtype.DType, unit string) string {
 	best := 0.0
 	for range 5 {
 		start := time.Now()
-		flops := kernel.Peak(5_000_000, bf16)
+		flops := kernel.Peak(5_000_000, dt)
 		best = max(best, flops/time.Since(start).Seconds())
 	}
-	return fmt.Sprintf("%.0f GFLOP/s", best/1e9)
+	return fmt.Sprintf("%.0f %s", best/1e9, unit)
 }
 
 // bandwidth measures reading a slice larger than the caches.

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"barka/internal/dtype"
 	"barka/internal/kernel"
 	"barka/internal/tensor"
 )
@@ -32,8 +33,8 @@ func MeasureCeilings(dev tensor.Device, threads int) Ceilings {
 	defer dev.Free(memory...)
 	var c Ceilings
 	for range 5 {
-		c.F32 = max(c.F32, together(threads, func(int) float64 { return kernel.Peak(4_000_000, false) }))
-		c.BF16 = max(c.BF16, together(threads, func(int) float64 { return kernel.Peak(4_000_000, true) }))
+		c.F32 = max(c.F32, together(threads, func(int) float64 { return kernel.Peak(4_000_000, dtype.F32) }))
+		c.BF16 = max(c.BF16, together(threads, func(int) float64 { return kernel.Peak(4_000_000, dtype.BF16) }))
 		c.Read = max(c.Read, together(threads, func(i int) float64 {
 			read(memory[i].Data)
 			return bytes

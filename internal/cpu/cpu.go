@@ -17,10 +17,11 @@ const (
 	Generic    Level = iota // plain Go
 	AVX2                    // AVX2 and FMA
 	AVX512                  // AVX-512 F, BW, DQ, VL
+	AVX512VNNI              // and VPDPBUSD
 	AVX512BF16              // and VDPBF16PS
 )
 
-var names = [...]string{"generic", "avx2", "avx512", "avx512bf16"}
+var names = [...]string{"generic", "avx2", "avx512", "avx512vnni", "avx512bf16"}
 
 func (l Level) String() string { return names[l] }
 

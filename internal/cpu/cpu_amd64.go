@@ -11,8 +11,10 @@ func Best() Level {
 		return Generic
 	case !x.HasAVX512F || !x.HasAVX512BW || !x.HasAVX512DQ || !x.HasAVX512VL:
 		return AVX2
-	case !x.HasAVX512BF16:
+	case !x.HasAVX512VNNI:
 		return AVX512
+	case !x.HasAVX512BF16:
+		return AVX512VNNI
 	}
 	return AVX512BF16
 }

@@ -40,7 +40,7 @@ func PackedBF16(n, k int) int { return Panels(n) * Pairs(k) * PanelN * 2 }
 // what is left.
 func Rows() int {
 	switch cpu.Current() {
-	case cpu.AVX512, cpu.AVX512BF16:
+	case cpu.AVX512, cpu.AVX512VNNI, cpu.AVX512BF16:
 		return 12
 	case cpu.AVX2:
 		return 6
@@ -223,7 +223,7 @@ func PanelF32(c []float32, ldc int, a []float32, m, k int, panel []float32, cols
 		return
 	}
 	if k == 0 {
-		zeroTile(c, ldc, m, accumulate)
+		zeroTile(c, ldc, m, PanelN, accumulate)
 		return
 	}
 	for kb := 0; kb < k; kb += blockK {
@@ -252,7 +252,7 @@ func PanelBF16(c []float32, ldc int, a []float32, m, k int, panel []uint16, cols
 		return
 	}
 	if k == 0 {
-		zeroTile(c, ldc, m, accumulate)
+		zeroTile(c, ldc, m, PanelN, accumulate)
 		return
 	}
 	for kb := 0; kb < pairs; kb += blockK {
@@ -270,12 +270,12 @@ func checkTile(c []float32, ldc, m, cols int) {
 	}
 }
 
-func zeroTile(c []float32, ldc, m int, accumulate bool) {
+func zeroTile(c []float32, ldc, m, cols int, accumulate bool) {
 	if accumulate {
 		return
 	}
 	for i := range m {
-		clear(c[i*ldc : i*ldc+PanelN])
+		clear(c[i*ldc : i*ldc+cols])
 	}
 }
 

@@ -332,11 +332,11 @@ func BenchmarkPanels(b *testing.B) {
 }
 
 func BenchmarkPeak(b *testing.B) {
-	for _, bf16 := range []bool{false, true} {
-		b.Run(fmt.Sprintf("bf16=%v", bf16), func(b *testing.B) {
+	for _, dt := range []dtype.DType{dtype.F32, dtype.BF16, dtype.I8} {
+		b.Run(string(dt), func(b *testing.B) {
 			var flops float64
 			for b.Loop() {
-				flops += Peak(1e6, bf16)
+				flops += Peak(1e6, dt)
 			}
 			b.ReportMetric(flops/b.Elapsed().Seconds()/1e9, "GFLOP/s")
 		})

@@ -2,4 +2,6 @@
 
 package kernel
 
-func peak(turns int, bf16 bool) float64 { return peakGeneric(turns) }
+import "barka/internal/dtype"
+
+func peak(turns int, _ dtype.DType) float64 { return peakGeneric(turns) }

@@ -90,7 +90,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: asm DIR")
 		os.Exit(2)
 	}
-	for _, f := range []*file{gemm(), transpose(), vector(), functions(), peaks()} {
+	for _, f := range []*file{gemm(), transpose(), int8(), vector(), functions(), peaks()} {
 		f.save(os.Args[1])
 	}
 }

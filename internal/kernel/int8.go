@@ -1,0 +1,210 @@
+package kernel
+
+import (
+	"math"
+
+	"barka/internal/cpu"
+)
+
+// Matrices of 8-bit integers: each row of weights and each row of activations
+// is integers in ±127 times a scale of its own. Products sum in int32, exactly,
+// so that every level gives the same bits.
+
+// MaxQuantized is the largest k of a product of integers: no sum overflows.
+const MaxQuantized = 1 << 16
+
+// Quads returns the number of groups of four of k inputs.
+func Quads(k int) int { return (k + 3) / 4 }
+
+// PackedI8 returns the length of W [n,k] packed as 8-bit integers: panels of
+// [⌈k/4⌉][32][4], so that a 32-bit lane holds four neighbouring k of one output.
+func PackedI8(n, k int) int { return Panels(n) * Quads(k) * PanelN * 4 }
+
+// PackedRowsI8 returns the length that PackRowsI8 needs.
+func PackedRowsI8(m, k int) int { return m * Quads(k) * quadWords() }
+
+// quadWords is the number of 32-bit words of four packed activations: bytes
+// for VPDPBUSD, 16-bit integers elsewhere.
+func quadWords() int {
+	if cpu.Current() >= cpu.AVX512VNNI {
+		return 1
+	}
+	return 2
+}
+
+// quantum is how many values are rounded at a time: a multiple of the blocks
+// of the assembly, and of four.
+const quantum = 256
+
+// PackPanelI8 packs panel p of W, whose row i is src(i), as integers, with the
+// scale and the sum of each output. row is scratch of k values.
+func PackPanelI8(dst []int8, scales []float32, sums []int32, p, n, k int, src func(i int, row []float32), row []float32) {
+	quads := Quads(k)
+	if len(dst) < quads*PanelN*4 || len(scales) < PanelN || len(sums) < PanelN || len(row) < k {
+		panic("kernel: panel destination or scratch too short")
+	}
+	if k > MaxQuantized {
+		panic("kernel: rows too long to sum in 32 bits")
+	}
+	row = row[:k]
+	clear(dst[:quads*PanelN*4])
+	clear(scales[:PanelN])
+	clear(sums[:PanelN])
+	for j := range min(PanelN, n-p*PanelN) {
+		src(p*PanelN+j, row)
+		scale, inv := quantumOf(row)
+		scales[j] = scale
+		if inv == 0 {
+			continue
+		}
+		var q [quantum]int16
+		sum := int32(0)
+		for at := 0; at < k; at += quantum {
+			part := row[at:min(at+quantum, k)]
+			quantizeRow(q[:], part, inv)
+			for x, v := range q[:len(part)] {
+				dst[((at+x)/4*PanelN+j)*4+(at+x)%4] = int8(v)
+				sum += int32(v)
+			}
+		}
+		sums[j] = sum
+	}
+}
+
+// quantumOf returns the scale of a row, its largest magnitude over 127, and
+// what values are multiplied with to become integers: 0 if all become 0. A row
+// that is not finite has a scale that is not, so that its products are not.
+func quantumOf(row []float32) (scale, inv float32) {
+	top := math.Float32frombits(absMaxBits(row))
+	scale, inv = top/127, 127/top
+	if !(inv > 0 && inv <= math.MaxFloat32) { // nothing, too little, or not finite
+		return top * 0, 0
+	}
+	return scale, inv
+}
+
+// PackRowsI8 quantises rows x [m,k] (ldx apart) for products with integer
+// panels: blocks of Rows() rows as [⌈k/4⌉][rows][4], and a scale for each row.
+// dst takes PackedRowsI8(m, k) values; its type is nominal.
+func PackRowsI8(dst, scales, x []float32, ldx, m, k int) {
+	if len(dst) < PackedRowsI8(m, k) || len(scales) < m || m > 0 && len(x) < (m-1)*ldx+k {
+		panic("kernel: packed rows or their source too short")
+	}
+	words, step, each := view32(dst), Rows(), Quads(k)*quadWords()
+	for i := 0; i < m; i += step {
+		rows := min(step, m-i)
+		block := words[i*each : (i+rows)*each]
+		for r := range rows {
+			scales[i+r] = packQuads(block, r, rows, x[(i+r)*ldx:(i+r)*ldx+k])
+		}
+	}
+}
+
+// packQuads writes the quads of one row r of a block and returns its scale.
+func packQuads(block []uint32, r, rows int, row []float32) float32 {
+	scale, inv := quantumOf(row)
+	var quads [quantum / 4]uint64 // of 16-bit integers
+	q := view16(quads[:])
+	wide := quadWords() == 2
+	at := r
+	if wide {
+		at = 2 * r
+	}
+	for len(row) > 0 {
+		part := row[:min(quantum, len(row))]
+		row = row[len(part):]
+		if inv != 0 {
+			quantizeRow(q, part, inv)
+		}
+		n := Quads(len(part))
+		clear(q[len(part) : 4*n])
+		for _, v := range quads[:n] {
+			if wide {
+				block[at], block[at+1] = uint32(v), uint32(v>>32)
+				at += 2 * rows
+			} else {
+				block[at] = uint32(v&0xff|v>>8&0xff00|v>>16&0xff0000|v>>24&0xff000000) ^ 0x80808080 // 128 too large
+				at += rows
+			}
+		}
+	}
+	return scale
+}
+
+// quantizeRow rounds values times inv to integers, ties to even.
+func quantizeRow(dst []int16, x []float32, inv float32) {
+	for i := quantizeBlocks(dst, x, inv); i < len(x); i++ {
+		dst[i] = int16(math.RoundToEven(float64(x[i] * inv)))
+	}
+}
+
+// absMaxBits returns the largest bits of x without their signs.
+func absMaxBits(x []float32) uint32 {
+	done, top := absMaxBlocks(x)
+	for _, v := range x[done:] {
+		top = max(top, math.Float32bits(v)&0x7fffffff)
+	}
+	return top
+}
+
+// PanelI8 multiplies packed rows [m,k] with one panel: c [m, cols] (ldc
+// apart) = A·panelᵀ, or += with accumulate; cols ≤ 32.
+func PanelI8(c []float32, ldc int, a, rowScales []float32, m, k int, panel []int8, scales []float32, sums []int32, cols int, accumulate bool) {
+	quads, words := Quads(k), quadWords()
+	if len(a) < PackedRowsI8(m, k) || len(rowScales) < m || len(panel) < quads*PanelN*4 || len(scales) < PanelN || len(sums) < PanelN {
+		panic("kernel: packed operands too short")
+	}
+	checkTile(c, ldc, m, cols)
+	if k == 0 {
+		zeroTile(c, ldc, m, cols, accumulate)
+		return
+	}
+	step := Rows()
+	if cols < PanelN {
+		narrow(c, ldc, m, cols, step, accumulate, func(t *tileBuffer, i, rows int) {
+			tileI8(t[:], PanelN, a[i*quads*words:], rowScales[i:], panel, scales, sums, rows, quads, true)
+		})
+		return
+	}
+	for i := 0; i < m; i += step {
+		tileI8(c[i*ldc:], ldc, a[i*quads*words:], rowScales[i:], panel, scales, sums, min(step, m-i), quads, accumulate)
+	}
+}
+
+// TransposePanelI8 gathers, from packed W [n,k], the block of rows n0 ≤ i <
+// n1 and the 32 inputs from k0 on, as the bfloat16 panel [⌈(n1-n0)/2⌉][32][2]
+// of its integers, which bfloat16 holds exactly. The outputs' scales belong
+// into the other operand of dx = dy·W. n0 is a multiple of 32, k0 of 4.
+func TransposePanelI8(dst []uint16, w []int8, n, k, n0, n1, k0 int) {
+	quads := Quads(k)
+	cols := min(PanelN, k-k0)
+	out := view32(dst)[:Pairs(n1-n0)*PanelN]
+	if cols < PanelN || (n1-n0)%2 == 1 {
+		clear(out)
+	}
+	for p := n0 / PanelN; p*PanelN < n1; p++ {
+		rows := min(PanelN, n1-p*PanelN)
+		for q := range (cols + 3) / 4 {
+			line := w[(p*quads+k0/4+q)*PanelN*4:][:PanelN*4]
+			wide := min(4, cols-4*q)
+			for j := 0; j < rows; j += 2 {
+				to := out[((p*PanelN-n0+j)/2)*PanelN+4*q:]
+				for x := range wide {
+					lo, hi := small[uint8(line[4*j+x])], uint32(0)
+					if j+1 < rows {
+						hi = small[uint8(line[4*j+4+x])]
+					}
+					to[x] = lo | hi<<16
+				}
+			}
+		}
+	}
+}
+
+// small holds the bfloat16 bits of every 8-bit integer.
+var small = func() (t [256]uint32) {
+	for i := range t {
+		t[i] = math.Float32bits(float32(int8(i))) >> 16
+	}
+	return t
+}()
