@@ -17,7 +17,7 @@ type benchCmd struct {
 	Works  []string `arg:"" optional:"" help:"What to measure: kernels, load, prefill, decode, lora, choice, translate; all that fit the shape by default."`
 	Shape  string   `help:"Model whose dimensions are used." default:"gemma-2-2b"`
 	Layers int      `help:"At most so many layers; 0 is all." default:"4"`
-	DType  string   `name:"dtype" help:"Type of the weights: bf16 or f32." default:"bf16"`
+	DType  string   `name:"dtype" help:"Type of the weights: f32, bf16 or int8." default:"bf16"`
 	Repeat int      `help:"Measurements of each, of which the best and the median are shown." default:"3"`
 	List   bool     `help:"Name the shapes and works, and measure nothing."`
 	Dir    string   `help:"Keep the checkpoint in this directory and use it again; a temporary one by default." placeholder:"DIR"`

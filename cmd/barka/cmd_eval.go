@@ -23,7 +23,7 @@ type evalCmd struct {
 type evalRunCmd struct {
 	Model      string `help:"Model directory, or hub id." xor:"model"`
 	Adapter    string `help:"LoRA adapter directory on top of the model."`
-	DType      string `name:"dtype" help:"Type of the weights: bf16 or f32; the checkpoint's own by default."`
+	DType      string `name:"dtype" help:"Type of the weights: f32, bf16 or int8; the checkpoint's own by default."`
 	Tasks      string `help:"A file or comma-separated list of suite|task|shots|truncate, or names such as acva; list prints them." default:"oall"`
 	OutputDir  string `name:"output-dir" aliases:"output_dir" help:"Directory of results and details." default:"evals"`
 	Data       string `help:"Directory of the benchmark files in the hub's layout (OALL/Arabic_MMLU/...); the hub's cache by default." env:"BARKA_BENCHMARKS" placeholder:"DIR"`

@@ -14,7 +14,7 @@ import (
 type generateCmd struct {
 	Model       string   `required:"" help:"Model directory, or hub id."`
 	Adapter     string   `help:"LoRA adapter directory on top of the model."`
-	DType       string   `name:"dtype" help:"Type of the weights: bf16 or f32; the checkpoint's own by default."`
+	DType       string   `name:"dtype" help:"Type of the weights: f32, bf16 or int8; the checkpoint's own by default."`
 	Prompt      string   `required:"" help:"The prompt; - reads standard input."`
 	Raw         bool     `help:"Give the prompt as it is, without the chat template."`
 	MaxTokens   int      `help:"Most tokens to generate." default:"256"`

@@ -12,7 +12,7 @@ import (
 type scoreCmd struct {
 	Model   string `required:"" help:"Model directory, or hub id."`
 	Adapter string `help:"LoRA adapter directory on top of the model."`
-	DType   string `name:"dtype" help:"Type of the weights: bf16 or f32; the checkpoint's own by default."`
+	DType   string `name:"dtype" help:"Type of the weights: f32, bf16 or int8; the checkpoint's own by default."`
 }
 
 func (scoreCmd) Help() string {

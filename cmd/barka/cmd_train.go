@@ -29,7 +29,7 @@ type trainCmd struct {
 	Batch       int      `help:"Conversations of an optimiser step." default:"16"`
 	MicroTokens int      `help:"Tokens of one forward and backward pass." default:"2048"`
 	MaxLength   int      `help:"Longest conversation in tokens; longer ones are cut." default:"2048"`
-	DType       string   `name:"dtype" help:"Type of the base weights: bf16 or f32; the checkpoint's own by default."`
+	DType       string   `name:"dtype" help:"Type of the base weights: f32, bf16 or int8; the checkpoint's own by default."`
 	SaveSteps   int      `help:"Steps between checkpoints; 0 is never." default:"50"`
 	EvalSteps   int      `help:"Steps between validations; 0 is each epoch." default:"0"`
 	Restart     bool     `help:"Throw away an output made with other options."`

@@ -17,7 +17,7 @@ type translateCmd struct {
 	MaxLength     int     `help:"Most output tokens of a sentence." default:"512"`
 	LengthPenalty float64 `help:"Exponent of the length that scores are divided by." default:"1"`
 	NoRepeatNGram int     `name:"no-repeat-ngram" help:"Forbid repeating this many tokens; 0 is off." default:"0"`
-	DType         string  `name:"dtype" help:"Type of the weights: bf16 or f32; the checkpoint's own by default."`
+	DType         string  `name:"dtype" help:"Type of the weights: f32, bf16 or int8; the checkpoint's own by default."`
 	MaxTokens     int     `help:"Longest sentence given to the model, in its tokens; longer ones are cut at clauses." default:"128"`
 	Raw           bool    `help:"One model call a line, no sentence splitting: as transformers does."`
 	Punctuation   bool    `name:"arabic-punctuation" help:"Write Arabic comma, semicolon and question mark."`

@@ -15,6 +15,7 @@ import (
 type Ceilings struct {
 	F32  float64 `json:"f32_flops"`  // a second
 	BF16 float64 `json:"bf16_flops"` // a second; float32's where the machine has no bfloat16
+	I8   float64 `json:"int8_ops"`   // a second
 	Read float64 `json:"read_bytes"` // a second
 }
 
@@ -35,6 +36,7 @@ func MeasureCeilings(dev tensor.Device, threads int) Ceilings {
 	for range 5 {
 		c.F32 = max(c.F32, together(threads, func(int) float64 { return kernel.Peak(4_000_000, dtype.F32) }))
 		c.BF16 = max(c.BF16, together(threads, func(int) float64 { return kernel.Peak(4_000_000, dtype.BF16) }))
+		c.I8 = max(c.I8, together(threads, func(int) float64 { return kernel.Peak(4_000_000, dtype.I8) }))
 		c.Read = max(c.Read, together(threads, func(i int) float64 {
 			read(memory[i].Data)
 			return bytes

@@ -39,8 +39,11 @@ func (b *bench) works() []work {
 
 // peakFLOPs is the arithmetic ceiling at the weights' type.
 func (b *bench) peakFLOPs() float64 {
-	if b.o.DType == dtype.BF16 {
+	switch b.o.DType {
+	case dtype.BF16:
 		return b.c.BF16
+	case dtype.I8:
+		return b.c.I8
 	}
 	return b.c.F32
 }

@@ -118,10 +118,20 @@ func Float32s(d DType, data []byte) ([]float32, error) {
 func Widen(dst []float32, d DType, data []byte) {
 	switch d {
 	case F32:
+		if values, ok := View32(data); ok {
+			copy(dst, values)
+			return
+		}
 		for i := range dst {
 			dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
 		}
 	case BF16:
+		if halves, ok := View16(data); ok {
+			for i, h := range halves[:len(dst)] {
+				dst[i] = FromBF16(h)
+			}
+			return
+		}
 		for i := range dst {
 			dst[i] = FromBF16(binary.LittleEndian.Uint16(data[2*i:]))
 		}

@@ -36,39 +36,68 @@ func quadWords() int {
 // of the assembly, and of four.
 const quantum = 256
 
+// ScratchI8 returns the length of the scratch that PackPanelI8 needs.
+func ScratchI8(k int) int { return k + 16*Quads(k) }
+
 // PackPanelI8 packs panel p of W, whose row i is src(i), as integers, with the
-// scale and the sum of each output. row is scratch of k values.
-func PackPanelI8(dst []int8, scales []float32, sums []int32, p, n, k int, src func(i int, row []float32), row []float32) {
+// scale and the sum of each output. scratch is of ScratchI8(k) values.
+func PackPanelI8(dst []int8, scales []float32, sums []int32, p, n, k int, src func(i int, row []float32), scratch []float32) {
 	quads := Quads(k)
-	if len(dst) < quads*PanelN*4 || len(scales) < PanelN || len(sums) < PanelN || len(row) < k {
+	if len(dst) < quads*PanelN*4 || len(scales) < PanelN || len(sums) < PanelN || len(scratch) < ScratchI8(k) {
 		panic("kernel: panel destination or scratch too short")
 	}
 	if k > MaxQuantized {
 		panic("kernel: rows too long to sum in 32 bits")
 	}
-	row = row[:k]
-	clear(dst[:quads*PanelN*4])
-	clear(scales[:PanelN])
-	clear(sums[:PanelN])
-	for j := range min(PanelN, n-p*PanelN) {
-		src(p*PanelN+j, row)
-		scale, inv := quantumOf(row)
-		scales[j] = scale
-		if inv == 0 {
-			continue
-		}
-		var q [quantum]int16
-		sum := int32(0)
-		for at := 0; at < k; at += quantum {
-			part := row[at:min(at+quantum, k)]
-			quantizeRow(q[:], part, inv)
-			for x, v := range q[:len(part)] {
-				dst[((at+x)/4*PanelN+j)*4+(at+x)%4] = int8(v)
-				sum += int32(v)
-			}
-		}
-		sums[j] = sum
+	row, words := scratch[:k], view32(scratch[k:ScratchI8(k)])
+	out, rows := view32(dst[:quads*PanelN*4]), min(PanelN, n-p*PanelN)
+	if rows < PanelN {
+		clear(out)
+		clear(scales[:PanelN])
+		clear(sums[:PanelN])
 	}
+	for half := 0; half < rows; half += 16 {
+		count := min(16, rows-half)
+		for r := range count {
+			src(p*PanelN+half+r, row)
+			scales[half+r], sums[half+r] = quantizeBytes(words[r*quads:(r+1)*quads], row)
+		}
+		at := evenly(0, quads, count)
+		transposeRows(out[half:], PanelN, words, &at, count, quads)
+	}
+}
+
+// quantizeBytes writes a row's integers, four a word, and returns its scale
+// and the integers' sum.
+func quantizeBytes(dst []uint32, row []float32) (scale float32, sum int32) {
+	scale, inv := quantumOf(row)
+	var quads [quantum / 4]uint64
+	for at := 0; at < len(row); at += quantum {
+		for i, q := range quantizeQuads(&quads, row[at:min(at+quantum, len(row))], inv) {
+			dst[at/4+i] = bytesOf(q)
+			sum += int32(int16(q)) + int32(int16(q>>16)) + int32(int16(q>>32)) + int32(int64(q)>>48)
+		}
+	}
+	return scale, sum
+}
+
+// quantizeQuads rounds up to quantum values times inv (0: to nothing) to
+// integers of 16 bits, zeros after the last, and returns them by fours.
+func quantizeQuads(quads *[quantum / 4]uint64, x []float32, inv float32) []uint64 {
+	n := Quads(len(x))
+	q := view16(quads[:n])
+	clear(q[4*n-4:])
+	if inv == 0 {
+		clear(q)
+		return quads[:n]
+	}
+	quantizeRow(q, x, inv)
+	return quads[:n]
+}
+
+// bytesOf keeps the low byte of each of four 16-bit integers.
+func bytesOf(q uint64) uint32 {
+	return uint32(q&0xff | q>>8&0xff00 | q>>16&0xff0000 | q>>24&0xff000000)
 }
 
 // quantumOf returns the scale of a row, its largest magnitude over 127, and
@@ -103,28 +132,15 @@ func PackRowsI8(dst, scales, x []float32, ldx, m, k int) {
 // packQuads writes the quads of one row r of a block and returns its scale.
 func packQuads(block []uint32, r, rows int, row []float32) float32 {
 	scale, inv := quantumOf(row)
-	var quads [quantum / 4]uint64 // of 16-bit integers
-	q := view16(quads[:])
 	wide := quadWords() == 2
-	at := r
-	if wide {
-		at = 2 * r
-	}
-	for len(row) > 0 {
-		part := row[:min(quantum, len(row))]
-		row = row[len(part):]
-		if inv != 0 {
-			quantizeRow(q, part, inv)
-		}
-		n := Quads(len(part))
-		clear(q[len(part) : 4*n])
-		for _, v := range quads[:n] {
+	var quads [quantum / 4]uint64
+	for at := 0; at < len(row); at += quantum {
+		for i, q := range quantizeQuads(&quads, row[at:min(at+quantum, len(row))], inv) {
+			to := (at/4+i)*rows + r
 			if wide {
-				block[at], block[at+1] = uint32(v), uint32(v>>32)
-				at += 2 * rows
+				block[2*to], block[2*to+1] = uint32(q), uint32(q>>32)
 			} else {
-				block[at] = uint32(v&0xff|v>>8&0xff00|v>>16&0xff0000|v>>24&0xff000000) ^ 0x80808080 // 128 too large
-				at += rows
+				block[to] = bytesOf(q) ^ 0x80808080 // 128 too large
 			}
 		}
 	}
@@ -208,3 +224,10 @@ var small = func() (t [256]uint32) {
 	}
 	return t
 }()
+
+// ScaleColumns: dst[i] = x[i]·scales[i].
+func ScaleColumns(dst, x, scales []float32) {
+	for i, s := range scales[:len(x)] {
+		dst[i] = x[i] * s
+	}
+}

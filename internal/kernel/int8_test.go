@@ -17,7 +17,7 @@ type packedI8 struct {
 
 func packI8(w []float32, n, k int) packedI8 {
 	p := packedI8{make([]int8, PackedI8(n, k)), make([]float32, Panels(n)*PanelN), make([]int32, Panels(n)*PanelN)}
-	row := make([]float32, k)
+	row := make([]float32, ScratchI8(k))
 	for i := range Panels(n) {
 		PackPanelI8(p.w[i*Quads(k)*PanelN*4:], p.scales[i*PanelN:], p.sums[i*PanelN:], i, n, k, func(i int, row []float32) { copy(row, w[i*k:]) }, row)
 	}

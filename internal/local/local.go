@@ -27,7 +27,7 @@ import (
 // Engine is a device and the settings models are opened with.
 type Engine struct {
 	Device tensor.Device
-	DType  string // bf16 or f32; "" means the checkpoint's own type
+	DType  string // f32, bf16 or int8; "" means the checkpoint's own type
 	Log    func(string)
 }
 

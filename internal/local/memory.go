@@ -53,15 +53,14 @@ func fits(dir string, o model.Options) error {
 	if err != nil {
 		return err
 	}
-	need := stored
-	if t == "bf16" && o.DType.Size() == 4 {
-		need *= 2
-	} else if t == "f32" && o.DType.Size() == 2 {
-		need /= 2
+	size := int64(4)
+	if t == "bf16" {
+		size = 2
 	}
+	need := stored / size * int64(o.DType.Size())
 	free := AvailableMemory()
 	if free > 0 && need > free {
-		return badinput.Errorf("model %s needs about %s of memory as %s, and %s are free; use --dtype bf16, a smaller model, or a larger machine",
+		return badinput.Errorf("model %s needs about %s of memory as %s, and %s are free; use --dtype bf16 or int8, a smaller model, or a larger machine",
 			dir, gib(need), o.DType, gib(free))
 	}
 	return nil

@@ -79,7 +79,8 @@ type Seq2Seq interface {
 type Options struct {
 	Device tensor.Device
 	// DType of the packed matrices: F32, or BF16 where both sides of every
-	// product are rounded to BF16 and sums stay float32.
+	// product are rounded to BF16 and sums stay float32, or I8 where both are
+	// quantised, weights by output and activations by token.
 	DType dtype.DType
 	// Log receives notes, such as tensors that the architecture ignores.
 	Log func(string)
@@ -197,6 +198,8 @@ func ParseDType(s string) (dtype.DType, error) {
 		return dtype.F32, nil
 	case "bf16", "bfloat16":
 		return dtype.BF16, nil
+	case "i8", "int8":
+		return dtype.I8, nil
 	}
-	return dtype.F32, badinput.Errorf("dtype %q: expected f32 or bf16", s)
+	return dtype.F32, badinput.Errorf("dtype %q: expected f32, bf16 or int8", s)
 }

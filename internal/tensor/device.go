@@ -70,7 +70,7 @@ type Device interface {
 	Zero(t Tensor)
 	Copy(dst, src Tensor)
 
-	// Pack lays out a checkpoint matrix for products, as dt (F32 or BF16).
+	// Pack lays out a checkpoint matrix for products, as dt (F32, BF16 or I8).
 	// It reports values that are not finite as an error.
 	Pack(m Matrix, dt dtype.DType) (Weight, error)
 	// PackTensor packs the values of a tensor as F32 (a trainable matrix).
@@ -82,9 +82,12 @@ type Device interface {
 
 	// MatMul: y [T,N] = x [T,K]·Wᵀ + bias [1,N] (bias may be none); with
 	// accumulate the product is added to y. With a BF16 weight x is rounded
-	// to BF16 on the way in; sums are float32.
+	// to BF16 on the way in; sums are float32. An I8 weight has integers in
+	// ±127 and a scale for each output; each row of x is quantised likewise
+	// (the largest magnitude becomes 127, ties to even) and sums are integers.
 	MatMul(y, x Tensor, w Weight, bias Tensor, accumulate bool)
-	// MatMulT: dx [T,K] = dy [T,N]·W, or dx += with accumulate.
+	// MatMulT: dx [T,K] = dy [T,N]·W, or dx += with accumulate. With a BF16 or
+	// I8 weight dy, times the scales of the latter, is rounded to BF16.
 	MatMulT(dx, dy Tensor, w Weight, accumulate bool)
 	// GradWeight: dw [N,K] += dy [T,N]ᵀ·x [T,K].
 	GradWeight(dw, dy, x Tensor)

@@ -76,7 +76,7 @@ type Matrix struct {
 type Weight interface {
 	// Dims returns N and K.
 	Dims() (n, k int)
-	// DType is the type of the packed values: F32 or BF16.
+	// DType is the type of the packed values: F32, BF16 or I8.
 	DType() dtype.DType
 	// Bytes is the memory the packed values take.
 	Bytes() int64

@@ -35,7 +35,7 @@ type Options struct {
 	MicroTokens int `json:"micro_tokens"`
 	// MaxLength cuts conversations, from the right.
 	MaxLength int    `json:"max_length"`
-	DType     string `json:"dtype"` // of the base weights: bf16 or f32
+	DType     string `json:"dtype"` // of the base weights: f32, bf16 or int8
 	SaveSteps int    `json:"save_steps"`
 	EvalSteps int    `json:"eval_steps"` // 0: at the end of each epoch
 }

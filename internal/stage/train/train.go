@@ -373,10 +373,7 @@ func Plan(ctx context.Context, o Options, in Input) (*Estimate, error) {
 	info := m.Info()
 	head := int64(info.Vocab) * int64(info.Hidden)
 	e.FLOP = float64(e.Tokens)*(4*float64(linear)+6*float64(e.Parameters)) + float64(int64(o.Epochs)*d.Trained)*4*float64(head)
-	size := int64(4)
-	if info.DType.Size() == 2 {
-		size = 2
-	}
+	size := int64(info.DType.Size())
 	rows := int64(min(o.MicroTokens, max(d.Longest, 1)*o.Batch))
 	e.Memory = size*(linear+head) + 16*e.Parameters + rows*(activations+int64(info.Layers*info.Hidden)*6*4) + 256<<20
 	return e, nil

@@ -162,6 +162,52 @@ func round(v float64, bf16 bool) float64 {
 	return v
 }
 
+// packedProduct is x·wᵀ as a weight packed as dt computes it.
+func packedProduct(x, w matrix, dt dtype.DType) matrix {
+	if dt != dtype.I8 {
+		return product(x, w, dt == dtype.BF16)
+	}
+	qx, sx := quantized(x)
+	qw, sw := quantized(w)
+	y := product(qx, qw, false)
+	for i := range y.rows {
+		for j := range y.cols {
+			y.set(i, j, y.at(i, j)*sx[i]*sw[j])
+		}
+	}
+	return y
+}
+
+// packedProductT is dy·w likewise: integers are exact, and dy times their
+// scales is rounded to bfloat16.
+func packedProductT(dy, w matrix, dt dtype.DType) matrix {
+	if dt != dtype.I8 {
+		return product(dy, transpose(w), dt == dtype.BF16)
+	}
+	q, scales := quantized(w)
+	scaled := dy.clone()
+	for i := range scaled.v {
+		scaled.v[i] = float64(float32(scaled.v[i]) * float32(scales[i%dy.cols]))
+	}
+	return product(scaled, transpose(q), true)
+}
+
+// quantized returns a matrix as integers and the scale of each row.
+func quantized(m matrix) (q matrix, scales []float64) {
+	q, scales = m.clone(), make([]float64, m.rows)
+	for i := range m.rows {
+		var top float32
+		for _, v := range m.row(i) {
+			top = max(top, float32(math.Abs(v)))
+		}
+		scales[i] = float64(top / 127)
+		for j, v := range m.row(i) {
+			q.set(i, j, math.RoundToEven(float64(float32(v)*(127/top))))
+		}
+	}
+	return q, scales
+}
+
 func transpose(m matrix) matrix {
 	t := zeros(m.cols, m.rows)
 	for i := range m.rows {
@@ -181,7 +227,7 @@ func plus(a, b matrix) matrix {
 }
 
 // types are those that weights are packed as.
-var types = []dtype.DType{dtype.F32, dtype.BF16}
+var types = []dtype.DType{dtype.F32, dtype.BF16, dtype.I8}
 
 // shapes are [T, N, K] around the tiles.
 var shapes = [][3]int{{1, 1, 1}, {1, 33, 64}, {3, 32, 31}, {7, 64, 48}, {13, 95, 70}, {40, 130, 33}}
@@ -190,7 +236,7 @@ func matMul(s *suite) {
 	for _, shape := range shapes {
 		for _, dt := range types {
 			x, w, b, y0 := s.random(shape[0], shape[2]), s.random(shape[1], shape[2]), s.random(1, shape[1]), s.random(shape[0], shape[1])
-			want := product(x, w, dt == dtype.BF16)
+			want := packedProduct(x, w, dt)
 			pw, px := s.weight(w, dt), s.put(x)
 			what := fmt.Sprintf("%v %s", shape, dt)
 			y := s.put(y0)
@@ -218,7 +264,7 @@ func matMulT(s *suite) {
 	for _, shape := range shapes {
 		for _, dt := range types {
 			dy, w, dx0 := s.random(shape[0], shape[1]), s.random(shape[1], shape[2]), s.random(shape[0], shape[2])
-			want := product(dy, transpose(w), dt == dtype.BF16)
+			want := packedProductT(dy, w, dt)
 			dx := s.put(dx0)
 			s.dev.MatMulT(dx, s.put(dy), s.weight(w, dt), true)
 			s.near(fmt.Sprintf("%v %s accumulated", shape, dt), dx, plus(want, dx0), 12)

@@ -20,6 +20,7 @@ type Device struct {
 	free    map[int][][]float32 // by capacity
 	workers []scratch
 	rows    []float32 // packed activations of the running product
+	scales  []float32 // and, as integers, their scales
 	live    int64     // bytes allocated and not freed
 	peak    int64
 }

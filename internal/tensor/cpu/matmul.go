@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"barka/internal/dtype"
 	"barka/internal/kernel"
 	"barka/internal/tensor"
 )
@@ -47,37 +48,62 @@ func (d *Device) MatMul(y, x tensor.Tensor, tw tensor.Weight, bias tensor.Tensor
 
 // product runs rows that fit the budget.
 func (d *Device) product(y, x tensor.Tensor, w *weight, accumulate bool) {
-	m, n, k := x.Rows, w.n, w.k
-	a := d.packRows(x.Data, x.Cols, m, k, w.bf16 != nil)
-	d.panels(kernel.Panels(n), m, func(_, p, lo, hi int) {
-		cols := min(kernel.PanelN, n-p*kernel.PanelN)
-		out := y.Data[lo*n+p*kernel.PanelN:]
-		if w.bf16 != nil {
-			kernel.PanelBF16(out, n, a[lo*kernel.PackedRowsBF16(1, k):], hi-lo, k, w.panelBF16(p), cols, accumulate)
-		} else {
-			kernel.PanelF32(out, n, a[lo*k:], hi-lo, k, w.panelF32(p), cols, accumulate)
-		}
+	n := w.n
+	a := d.packRows(x.Data, x.Cols, x.Rows, w.k, w.DType())
+	d.panels(kernel.Panels(n), x.Rows, func(_, p, lo, hi int) {
+		w.panel(y.Data[lo*n+p*kernel.PanelN:], n, a, lo, hi, p, accumulate)
 	})
 }
 
-// packRows packs rows [m,k], ld values apart, into the device's scratch.
-func (d *Device) packRows(x []float32, ld, m, k int, bf16 bool) []float32 {
-	each := k
-	if bf16 {
-		each = kernel.PackedRowsBF16(1, k)
+// panel multiplies packed rows lo ≤ i < hi with panel p: the result goes to
+// c [hi-lo, 32], ldc apart, or is added to it.
+func (w *weight) panel(c []float32, ldc int, a packed, lo, hi, p int, accumulate bool) {
+	cols, rows := min(kernel.PanelN, w.n-p*kernel.PanelN), a.data[lo*a.each:]
+	switch w.DType() {
+	case dtype.BF16:
+		kernel.PanelBF16(c, ldc, rows, hi-lo, w.k, w.panelBF16(p), cols, accumulate)
+	case dtype.I8:
+		at := p * kernel.PanelN
+		kernel.PanelI8(c, ldc, rows, a.scales[lo:], hi-lo, w.k, w.panelI8(p), w.scales[at:], w.sums[at:], cols, accumulate)
+	default:
+		kernel.PanelF32(c, ldc, rows, hi-lo, w.k, w.panelF32(p), cols, accumulate)
 	}
-	a := grow(&d.rows, m*each)
+}
+
+// packed is rows packed for products with weights of one type.
+type packed struct {
+	data   []float32
+	each   int       // values a row
+	scales []float32 // of integers, by row
+}
+
+// packRows packs rows [m,k], ld values apart, into the device's scratch.
+func (d *Device) packRows(x []float32, ld, m, k int, dt dtype.DType) packed {
+	var p packed
+	switch dt {
+	case dtype.BF16:
+		p.each = kernel.PackedRowsBF16(1, k)
+	case dtype.I8:
+		p.each, p.scales = kernel.PackedRowsI8(1, k), grow(&d.scales, m)
+	default:
+		p.each = k
+	}
+	p.data = grow(&d.rows, m*p.each)
 	step := kernel.Rows()
 	blocks := (m + step - 1) / step
 	d.pool.For(blocks, d.grain(blocks, step*k), func(_, lo, hi int) {
 		r0, r1 := lo*step, min(hi*step, m)
-		if bf16 {
-			kernel.PackRowsBF16(a[r0*each:], x[r0*ld:], ld, r1-r0, k)
-		} else {
-			kernel.PackRowsF32(a[r0*each:], x[r0*ld:], ld, r1-r0, k)
+		to, from := p.data[r0*p.each:], x[r0*ld:]
+		switch dt {
+		case dtype.BF16:
+			kernel.PackRowsBF16(to, from, ld, r1-r0, k)
+		case dtype.I8:
+			kernel.PackRowsI8(to, p.scales[r0:], from, ld, r1-r0, k)
+		default:
+			kernel.PackRowsF32(to, from, ld, r1-r0, k)
 		}
 	})
-	return a
+	return p
 }
 
 // panels calls f for every panel with all rows, or, when panels are too few
@@ -102,7 +128,9 @@ func (d *Device) panels(panels, m int, f func(worker, p, lo, hi int)) {
 }
 
 // MatMulT implements tensor.Device. Each worker turns 32 columns of W, from
-// the packed panels, into a panel whose reduction runs over the outputs.
+// the packed panels, into a panel whose reduction runs over the outputs. The
+// scales of integers go into dy; the integers themselves are exact as
+// bfloat16, so that gradients are rounded once, as with bfloat16 weights.
 func (d *Device) MatMulT(dx, dy tensor.Tensor, tw tensor.Weight, accumulate bool) {
 	w := tw.(*weight)
 	if dx.Cols != w.k || dy.Cols != w.n || dx.Rows != dy.Rows {
@@ -110,6 +138,12 @@ func (d *Device) MatMulT(dx, dy tensor.Tensor, tw tensor.Weight, accumulate bool
 	}
 	if w.n == 0 && !accumulate {
 		clear(dx.Data)
+	}
+	if w.i8 != nil {
+		scaled := d.Alloc(dy.Rows, dy.Cols)
+		defer d.Free(scaled)
+		d.rowsOf(dy, dy.Cols, func(i int) { kernel.ScaleColumns(scaled.Row(i), dy.Row(i), w.scales[:w.n]) })
+		dy = scaled
 	}
 	for n0 := 0; n0 < w.n; n0 += reduceBlock {
 		n1 := min(n0+reduceBlock, w.n)
@@ -123,21 +157,29 @@ func (d *Device) MatMulT(dx, dy tensor.Tensor, tw tensor.Weight, accumulate bool
 
 func (d *Device) productT(dx, dy tensor.Tensor, w *weight, n0, n1 int, accumulate bool) {
 	m, k, n := dx.Rows, w.k, n1-n0
-	a := d.packRows(dy.Data[min(n0, len(dy.Data)):], w.n, m, n, w.bf16 != nil)
+	dt := dtype.BF16
+	if w.f32 != nil {
+		dt = dtype.F32
+	}
+	a := d.packRows(dy.Data[min(n0, len(dy.Data)):], w.n, m, n, dt).data
 	d.pool.For(kernel.Panels(k), 1, func(worker, lo, hi int) {
 		s := &d.workers[worker]
 		for p := lo; p < hi; p++ {
 			k0 := p * kernel.PanelN
 			cols := min(kernel.PanelN, k-k0)
-			if w.bf16 != nil {
-				panel := grow(&s.panel16, kernel.Pairs(n)*kernel.PanelN*2)
-				kernel.TransposePanelBF16(panel, w.bf16, w.n, k, n0, n1, k0)
-				kernel.PanelBF16(dx.Data[k0:], k, a, m, n, panel, cols, accumulate)
-			} else {
+			if dt == dtype.F32 {
 				panel := grow(&s.panel, n*kernel.PanelN)
 				kernel.TransposePanelF32(panel, w.f32, w.n, k, n0, n1, k0)
 				kernel.PanelF32(dx.Data[k0:], k, a, m, n, panel, cols, accumulate)
+				continue
 			}
+			panel := grow(&s.panel16, kernel.Pairs(n)*kernel.PanelN*2)
+			if w.i8 != nil {
+				kernel.TransposePanelI8(panel, w.i8, w.n, k, n0, n1, k0)
+			} else {
+				kernel.TransposePanelBF16(panel, w.bf16, w.n, k, n0, n1, k0)
+			}
+			kernel.PanelBF16(dx.Data[k0:], k, a, m, n, panel, cols, accumulate)
 		}
 	})
 }

@@ -8,7 +8,7 @@ import (
 
 // hugePages asks for large pages under fresh memory: packing a model touches
 // every page once, and products walk all of them for each row of tokens.
-func hugePages[T uint16 | float32](s []T) []T {
+func hugePages[T int8 | uint16 | float32](s []T) []T {
 	const huge = 2 << 20
 	if len(s) == 0 {
 		return s

@@ -3,4 +3,4 @@
 package cpu
 
 // hugePages asks for large pages where the system has an interface for it.
-func hugePages[T uint16 | float32](s []T) []T { return s }
+func hugePages[T int8 | uint16 | float32](s []T) []T { return s }

@@ -10,29 +10,40 @@ import (
 	"barka/internal/tensor"
 )
 
-// weight is a packed matrix W [n,k]; one of the two slices is set.
+// weight is a packed matrix W [n,k]; one of f32, bf16 and i8 is set.
 type weight struct {
 	n, k int
 	f32  []float32
 	bf16 []uint16
+	i8   []int8
+	// of i8, by output, the last panel's filled up
+	scales []float32
+	sums   []int32
 }
 
 func (w *weight) Dims() (n, k int) { return w.n, w.k }
 
 func (w *weight) DType() dtype.DType {
-	if w.bf16 != nil {
+	switch {
+	case w.bf16 != nil:
 		return dtype.BF16
+	case w.i8 != nil:
+		return dtype.I8
 	}
 	return dtype.F32
 }
 
-func (w *weight) Bytes() int64 { return int64(4*len(w.f32) + 2*len(w.bf16)) }
+func (w *weight) Bytes() int64 {
+	return int64(4*len(w.f32) + 2*len(w.bf16) + len(w.i8) + 4*len(w.scales) + 4*len(w.sums))
+}
 
-// panelF32 and panelBF16 return panel p and everything after it.
+// panelF32, panelBF16 and panelI8 return panel p and everything after it.
 func (w *weight) panelF32(p int) []float32 { return w.f32[p*w.k*kernel.PanelN:] }
 func (w *weight) panelBF16(p int) []uint16 {
 	return w.bf16[p*kernel.Pairs(w.k)*kernel.PanelN*2:]
 }
+
+func (w *weight) panelI8(p int) []int8 { return w.i8[p*kernel.Quads(w.k)*kernel.PanelN*4:] }
 
 // Pack implements tensor.Device.
 func (d *Device) Pack(m tensor.Matrix, dt dtype.DType) (tensor.Weight, error) {
@@ -123,7 +134,7 @@ func checkMatrix(m tensor.Matrix) error {
 
 // pack fills w from rows that src produces, in parallel over panels.
 func (d *Device) pack(w *weight, dt dtype.DType, src func(i int, row []float32)) error {
-	size := 0
+	size := 0 // of a panel
 	switch dt {
 	case dtype.F32:
 		if w.f32 == nil {
@@ -135,15 +146,25 @@ func (d *Device) pack(w *weight, dt dtype.DType, src func(i int, row []float32))
 			w.bf16 = hugePages(make([]uint16, max(kernel.PackedBF16(w.n, w.k), 1)))
 		}
 		size = kernel.Pairs(w.k) * kernel.PanelN * 2
+	case dtype.I8:
+		if w.k > kernel.MaxQuantized {
+			return fmt.Errorf("rows of %d values; packed as int8 they may have %d", w.k, kernel.MaxQuantized)
+		}
+		w.i8 = hugePages(make([]int8, max(kernel.PackedI8(w.n, w.k), 1)))
+		w.scales, w.sums = make([]float32, kernel.Panels(w.n)*kernel.PanelN), make([]int32, kernel.Panels(w.n)*kernel.PanelN)
+		size = kernel.Quads(w.k) * kernel.PanelN * 4
 	default:
-		return fmt.Errorf("packing as %s is not supported; expected F32 or BF16", dt)
+		return fmt.Errorf("packing as %s is not supported; expected F32, BF16 or I8", dt)
 	}
 	d.pool.For(kernel.Panels(w.n), 1, func(worker, lo, hi int) {
-		row := grow(&d.workers[worker].scores, w.k)
+		row := grow(&d.workers[worker].scores, kernel.ScratchI8(w.k))
 		for p := lo; p < hi; p++ {
-			if dt == dtype.BF16 {
+			switch dt {
+			case dtype.BF16:
 				kernel.PackPanelBF16(w.bf16[p*size:(p+1)*size], p, w.n, w.k, src, row)
-			} else {
+			case dtype.I8:
+				kernel.PackPanelI8(w.i8[p*size:(p+1)*size], w.scales[p*kernel.PanelN:], w.sums[p*kernel.PanelN:], p, w.n, w.k, src, row)
+			default:
 				kernel.PackPanelF32(w.f32[p*size:(p+1)*size], p, w.n, w.k, src, row)
 			}
 		}
@@ -161,7 +182,7 @@ func (d *Device) PackTensor(t tensor.Tensor) tensor.Weight {
 // Repack implements tensor.Device.
 func (d *Device) Repack(tw tensor.Weight, t tensor.Tensor) {
 	w := tw.(*weight)
-	if w.n != t.Rows || w.k != t.Cols || w.bf16 != nil {
+	if w.n != t.Rows || w.k != t.Cols || w.DType() != dtype.F32 {
 		panic("cpu: repacking a weight of another shape or type")
 	}
 	if w.f32 == nil {
