@@ -27,3 +27,28 @@ func TestFinite(t *testing.T) {
 		}
 	}
 }
+
+// TestFiniteAnywhere: one bad value is found wherever it stands.
+func TestFiniteAnywhere(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		for n := range 70 {
+			x := random(newRand(1), n)
+			RoundBF16(x) // finite in both halves
+			if !FiniteF32(x) || !FiniteBF16(x) {
+				t.Fatalf("%d finite values are called infinite", n)
+			}
+			for i := range x {
+				good := x[i]
+				x[i] = math.Float32frombits(0x7f800000)
+				if FiniteF32(x) {
+					t.Fatalf("an infinity at %d of %d went unseen", i, n)
+				}
+				x[i] = math.Float32frombits(0x3f80ff80)
+				if FiniteBF16(x) {
+					t.Fatalf("an infinity in the low half at %d of %d went unseen", i, n)
+				}
+				x[i] = good
+			}
+		}
+	})
+}

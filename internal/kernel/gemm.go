@@ -116,21 +116,6 @@ func copyPanel[T uint16 | float32](dst []T, w []float32, p, n, words int) {
 	}
 }
 
-// FiniteF32 reports whether no value is infinite or NaN: adding one to their
-// exponent carries into the sign.
-func FiniteF32(w []float32) bool { return noCarry(w, 0x7f800000, 0x00800000) }
-
-// FiniteBF16 is FiniteF32 for words that hold two bfloat16 values each.
-func FiniteBF16(w []float32) bool { return noCarry(w, 0x7f807f80, 0x00800080) }
-
-func noCarry(w []float32, exponent, one uint32) bool {
-	var carry uint32
-	for _, x := range view32(w) {
-		carry |= x&exponent + one
-	}
-	return carry&(one<<8) == 0
-}
-
 // PackRowsF32 packs rows x [m,k] (ldx values apart) for products with
 // float32 panels: blocks of Rows() rows as [k][rows]. dst takes m·k values.
 func PackRowsF32(dst, x []float32, ldx, m, k int) {

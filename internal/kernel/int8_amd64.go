@@ -22,6 +22,12 @@ func absMaxAVX512(x *float32, blocks int) uint32
 func absMaxAVX2(x *float32, blocks int) uint32
 
 //go:noescape
+func carriesAVX512(x *float32, blocks int, exponent, one uint32) uint32
+
+//go:noescape
+func carriesAVX2(x *float32, blocks int, exponent, one uint32) uint32
+
+//go:noescape
 func quantizeAVX512(dst *int16, x *float32, blocks int, inv float32)
 
 //go:noescape
@@ -69,4 +75,16 @@ func absMaxBlocks(x []float32) (done int, top uint32) {
 		return 16 * blocks, absMaxAVX2(&x[0], blocks)
 	}
 	return 16 * blocks, absMaxAVX512(&x[0], blocks)
+}
+
+// carryBlocks gathers the carries of whole blocks of 16 words.
+func carryBlocks(x []float32, exponent, one uint32) (done int, carry uint32) {
+	blocks := len(x) / 16
+	switch {
+	case blocks == 0 || cpu.Current() < cpu.AVX2:
+		return 0, 0
+	case cpu.Current() == cpu.AVX2:
+		return 16 * blocks, carriesAVX2(&x[0], blocks, exponent, one)
+	}
+	return 16 * blocks, carriesAVX512(&x[0], blocks, exponent, one)
 }

@@ -17,6 +17,7 @@ func int8() *file {
 	f.tileI8("Requires: AVX2", "tileI8AVX2", 6, func(rows int) { i8Widened(f, w256, rows) })
 	for _, w := range []width{w512, w256} {
 		absMax(f, w)
+		carries(f, w)
 		quantize(f, w)
 	}
 	f.vectors["everyOther"] = [16]uint32{0, 0, 2, 0, 4, 0, 6, 0, 1, 0, 3, 0, 5, 0, 7, 0}
@@ -198,6 +199,44 @@ func absMax(f *file, w width) {
 	f.op("VPMAXSD X1, X0, X0")
 	f.op("VMOVD X0, AX")
 	f.op("MOVL AX, ret+16(FP)")
+	f.end()
+}
+
+// carries: the bits of x&exponent + one of blocks of 16 words, all together.
+func carries(f *file, w width) {
+	f.text("Requires: "+w.name, "carries"+w.name, 28)
+	f.op("MOVQ x+0(FP), SI")
+	f.op("MOVQ blocks+8(FP), CX")
+	f.op("VBROADCASTSS exponent+16(FP), %s", w.r(2))
+	f.op("VBROADCASTSS one+20(FP), %s", w.r(3))
+	and, or := "VPAND", "VPOR"
+	if w.n == 16 {
+		and, or = "VPANDD", "VPORD"
+	}
+	w.xor(f, 0)
+	w.xor(f, 4)
+	f.label("loop")
+	for i := range 16 / w.n {
+		f.op("%s %d(SI), %s, %s", and, 4*w.n*i, w.r(2), w.r(1))
+		f.op("VPADDD %s, %s, %s", w.r(3), w.r(1), w.r(1))
+		f.op("%s %s, %s, %s", or, w.r(1), w.r(4*i), w.r(4*i))
+	}
+	f.op("ADDQ $64, SI")
+	f.op("DECQ CX")
+	f.op("JNZ loop")
+	f.op("%s %s, %s, %s", or, w.r(4), w.r(0), w.r(0))
+	if w.n == 16 {
+		f.op("VEXTRACTI64X4 $1, Z0, Y1")
+		f.op("VPOR Y1, Y0, Y0")
+	}
+	f.op("VEXTRACTI128 $1, Y0, X1")
+	f.op("VPOR X1, X0, X0")
+	f.op("VPSHUFD $0x4e, X0, X1")
+	f.op("VPOR X1, X0, X0")
+	f.op("VPSHUFD $0xb1, X0, X1")
+	f.op("VPOR X1, X0, X0")
+	f.op("VMOVD X0, AX")
+	f.op("MOVL AX, ret+24(FP)")
 	f.end()
 }
 
