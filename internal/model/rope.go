@@ -23,6 +23,9 @@ type RopeScaling struct {
 	LowFreqFactor   float64 `json:"low_freq_factor"`
 	HighFreqFactor  float64 `json:"high_freq_factor"`
 	OriginalContext int     `json:"original_max_position_embeddings"`
+	// Partial is the part of each head that rotates, where an architecture
+	// has such a thing.
+	Partial float64 `json:"partial_rotary_factor"`
 }
 
 // Frequencies returns the rotary frequencies of rotary dimensions dim:

@@ -48,9 +48,10 @@ func (w *Weights) DType() dtype.DType { return w.dtype }
 // Has reports whether the checkpoint holds a tensor.
 func (w *Weights) Has(name string) bool { return w.ck.Has(name) }
 
-// Info fills the fields of Info that the checkpoint knows.
-func (w *Weights) Info() Info {
-	return Info{Architecture: w.arch, TorchDType: w.torchDType, Parameters: w.params, DType: w.dtype}
+// Info adds to i what the checkpoint knows, once every tensor is loaded.
+func (w *Weights) Info(i Info) Info {
+	i.Architecture, i.TorchDType, i.Parameters, i.DType = w.arch, w.torchDType, w.params, w.dtype
+	return i
 }
 
 // Ignore marks tensors as known and not needed (old buffers, aliases).

@@ -60,14 +60,47 @@ type MLP struct {
 	Act     tensor.Activation
 }
 
-// Forward fills y [T,D] from x [T,D].
-func (m *MLP) Forward(p *Pass, y, x tensor.Tensor) {
+// MLPSaved is what MLP.Backward needs of Forward.
+type MLPSaved struct {
+	in, hidden tensor.Tensor // [T,F] before and after the activation
+	ui, uo     tensor.Tensor
+}
+
+func (s *MLPSaved) free(dev tensor.Device) {
+	dev.Free(s.in, s.hidden, s.ui, s.uo)
+	*s = MLPSaved{}
+}
+
+// Forward fills y [T,D] from x [T,D]; saved may be nil.
+func (m *MLP) Forward(p *Pass, y, x tensor.Tensor, saved *MLPSaved) {
+	dev := p.Dev
 	F, _ := m.In.Dims()
-	h := p.Dev.Alloc(x.Rows, F)
-	defer p.Dev.Free(h)
-	m.In.Forward(p, h, x)
-	p.Dev.Activate(h, h, m.Act)
-	m.Out.Forward(p, y, h)
+	s := MLPSaved{in: dev.Alloc(x.Rows, F)}
+	s.ui = m.In.Forward(p, s.in, x)
+	hidden := s.in
+	if saved != nil {
+		s.hidden = dev.Alloc(x.Rows, F)
+		hidden = s.hidden
+	}
+	dev.Activate(hidden, s.in, m.Act)
+	s.uo = m.Out.Forward(p, y, hidden)
+	if saved != nil {
+		*saved = s
+		return
+	}
+	s.free(dev)
+}
+
+// Backward fills dx [T,D] from dy [T,D] (dx of none: gradients of the
+// adapters only) and frees saved. x is Forward's input.
+func (m *MLP) Backward(p *Pass, dx, dy, x tensor.Tensor, saved *MLPSaved) {
+	dev := p.Dev
+	dh := dev.Alloc(saved.hidden.Rows, saved.hidden.Cols)
+	defer dev.Free(dh)
+	m.Out.Backward(p, dh, dy, saved.hidden, saved.uo, false)
+	dev.ActivateBackward(dh, dh, saved.in, m.Act)
+	m.In.Backward(p, dx, dh, x, saved.ui, false)
+	saved.free(dev)
 }
 
 // RMSNorm is root-mean-square normalisation (Zhang & Sennrich, 2019);
@@ -97,4 +130,9 @@ type LayerNorm struct {
 // Forward fills y from x.
 func (n *LayerNorm) Forward(dev tensor.Device, y, x tensor.Tensor) {
 	dev.LayerNorm(y, x, n.W, n.B, n.Eps)
+}
+
+// Backward fills dx from dy, or adds to it; x is Forward's input.
+func (n *LayerNorm) Backward(dev tensor.Device, dx, dy, x tensor.Tensor, accumulate bool) {
+	dev.LayerNormBackward(dx, dy, x, n.W, n.Eps, accumulate)
 }

@@ -5,28 +5,20 @@ import (
 	"barka/internal/tensor"
 )
 
-// tape is one saved forward pass.
-type tape struct {
-	m      *Model
-	p      *nn.Pass
-	layers []saved
-	last   tensor.Tensor // the residual stream before the final norm
-}
-
 // saved holds one layer's activations, all [T,D] but those inside.
 type saved struct {
+	l                  *layer
 	x, attnIn, attnOut tensor.Tensor // residual in; normed; before the post norm
 	mid, mlpIn, mlpOut tensor.Tensor // residual between the halves; likewise
 	attn               nn.AttentionSaved
 	mlp                nn.GatedSaved
 }
 
-// forwardSave is forward that keeps everything Backward needs. It takes over
-// x and returns the new residual stream.
-func (l *layer) forwardSave(p *nn.Pass, x tensor.Tensor, s *saved) tensor.Tensor {
+// ForwardSave implements nn.Block.
+func (l *layer) ForwardSave(p *nn.Pass, x tensor.Tensor) (tensor.Tensor, nn.BlockSaved) {
 	dev := p.Dev
 	alloc := func() tensor.Tensor { return dev.Alloc(x.Rows, x.Cols) }
-	s.x, s.attnIn, s.attnOut, s.mid, s.mlpIn, s.mlpOut = x, alloc(), alloc(), alloc(), alloc(), alloc()
+	s := &saved{l: l, x: x, attnIn: alloc(), attnOut: alloc(), mid: alloc(), mlpIn: alloc(), mlpOut: alloc()}
 	l.preAttn.Forward(dev, s.attnIn, x)
 	l.attn.Forward(p, s.attnOut, s.attnIn, nil, &s.attn)
 	l.postAttn.Forward(dev, s.mid, s.attnOut)
@@ -36,14 +28,12 @@ func (l *layer) forwardSave(p *nn.Pass, x tensor.Tensor, s *saved) tensor.Tensor
 	out := alloc()
 	l.postMLP.Forward(dev, out, s.mlpOut)
 	dev.Add(out, s.mid)
-	return out
+	return out, s
 }
 
-// backward turns dx, the gradient of the layer's output, into that of its
-// input, in place, and frees what was saved. With last the gradient of the
-// input is not wanted: nothing below the layer trains.
-func (l *layer) backward(p *nn.Pass, dx tensor.Tensor, s *saved, last bool) {
-	dev := p.Dev
+// Backward implements nn.BlockSaved.
+func (s *saved) Backward(p *nn.Pass, dx tensor.Tensor, last bool) {
+	dev, l := p.Dev, s.l
 	d, in := dev.Alloc(dx.Rows, dx.Cols), dev.Alloc(dx.Rows, dx.Cols)
 	l.postMLP.Backward(dev, d, dx, s.mlpOut, false)
 	l.mlp.Backward(p, in, d, s.mlpIn, &s.mlp)
@@ -58,14 +48,4 @@ func (l *layer) backward(p *nn.Pass, dx tensor.Tensor, s *saved, last bool) {
 	}
 	dev.Free(d, in, s.x, s.attnIn, s.attnOut, s.mid, s.mlpIn, s.mlpOut)
 	*s = saved{}
-}
-
-// Backward implements model.Tape.
-func (t *tape) Backward(dh tensor.Tensor) {
-	dev := t.p.Dev
-	t.m.norm.Backward(dev, dh, dh, t.last, false)
-	for i := len(t.layers) - 1; i >= 0; i-- {
-		t.m.layers[i].backward(t.p, dh, &t.layers[i], i == 0)
-	}
-	dev.Free(t.last)
 }

@@ -5,6 +5,7 @@
 package gemma2
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -37,23 +38,9 @@ type Config struct {
 	AttnLogitSoftcapping *float64 `json:"attn_logit_softcapping"`
 	FinalLogitSoftcap    *float64 `json:"final_logit_softcapping"`
 	AttentionBias        bool     `json:"attention_bias"`
-	TieWordEmbeddings    *bool    `json:"tie_word_embeddings"`
+	TieWordEmbeddings    bool     `json:"tie_word_embeddings"`
 	LayerTypes           []string `json:"layer_types"`
 	model.RopeConfig
-}
-
-// Model is a loaded Gemma 2.
-type Model struct {
-	cfg     Config
-	info    model.Info
-	dev     tensor.Device
-	scale   float32 // of the embeddings: √D
-	round   bool    // round embeddings to bf16, as a bf16 reference does
-	embed   tensor.Table
-	head    tensor.Weight
-	softcap float32
-	layers  []layer
-	norm    nn.RMSNorm
 }
 
 // layer is x += post(attn(pre(x))); x += post(mlp(pre(x))).
@@ -64,177 +51,107 @@ type layer struct {
 }
 
 // New builds the model from config.json's text and its weights.
-func New(config []byte, w *model.Weights) (*Model, error) {
-	cfg := Config{HiddenActivation: "gelu_pytorch_tanh", RMSNormEps: 1e-6}
-	if err := json.Unmarshal(config, &cfg); err != nil {
+func New(config []byte, w *model.Weights) (*model.Stack, error) {
+	c := Config{HiddenActivation: "gelu_pytorch_tanh", RMSNormEps: 1e-6, MaxPositions: 8192, TieWordEmbeddings: true}
+	if err := json.Unmarshal(config, &c); err != nil {
 		return nil, badinput.Errorf("config.json: %w", err)
 	}
-	if err := cfg.check(); err != nil {
+	if err := c.check(); err != nil {
 		return nil, err
 	}
-	freqs, err := cfg.RopeConfig.Frequencies(cfg.HeadDim)
+	freqs, err := c.RopeConfig.Frequencies(c.HeadDim)
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{cfg: cfg, dev: w.Device(), round: w.DType() == dtype.BF16}
-	m.scale = float32(math.Sqrt(float64(cfg.HiddenSize)))
-	if m.round {
-		m.scale = dtype.RoundBF16(m.scale)
+	m := &model.Stack{Dev: w.Device(), Scale: float32(math.Sqrt(float64(c.HiddenSize))), KVWidth: c.NumKeyValueHeads * c.HeadDim}
+	if w.DType() == dtype.BF16 {
+		m.Scale, m.Round = dtype.RoundBF16(m.Scale), true
 	}
-	if cfg.FinalLogitSoftcap != nil {
-		m.softcap = float32(*cfg.FinalLogitSoftcap)
+	if c.FinalLogitSoftcap != nil {
+		m.Softcap = float32(*c.FinalLogitSoftcap)
 	}
-	if cfg.TieWordEmbeddings == nil || *cfg.TieWordEmbeddings {
-		m.embed, m.head = w.Tied("model.embed_tokens.weight", cfg.VocabSize, cfg.HiddenSize)
-		w.Ignore("lm_head.weight")
-	} else {
-		m.embed = w.Embedding("model.embed_tokens.weight", cfg.VocabSize, cfg.HiddenSize)
-		m.head = w.Pack("lm_head.weight", cfg.VocabSize, cfg.HiddenSize)
+	m.Embed, m.Output = w.Ends("model.embed_tokens.weight", "lm_head.weight", c.VocabSize, c.HiddenSize, c.TieWordEmbeddings)
+	for i := range c.NumHiddenLayers {
+		m.Blocks = append(m.Blocks, c.layer(w, i, freqs))
 	}
-	for i := range cfg.NumHiddenLayers {
-		m.layers = append(m.layers, cfg.layer(w, i, freqs))
-	}
-	m.norm = cfg.rms(w, "model.norm.weight")
-	m.info = w.Info()
-	m.info.Layers, m.info.Hidden, m.info.Vocab, m.info.MaxPositions = cfg.NumHiddenLayers, cfg.HiddenSize, cfg.VocabSize, cfg.MaxPositions
+	norm := c.norm(w, "model.norm")
+	m.Norm = &norm
+	m.About = w.Info(model.Info{Layers: c.NumHiddenLayers, Hidden: c.HiddenSize, Vocab: c.VocabSize, MaxPositions: c.MaxPositions})
 	return m, nil
 }
 
 func (c *Config) check() error {
-	for _, f := range []struct {
-		name  string
-		value int
-	}{
-		{"vocab_size", c.VocabSize}, {"hidden_size", c.HiddenSize}, {"intermediate_size", c.IntermediateSize},
-		{"num_hidden_layers", c.NumHiddenLayers}, {"num_attention_heads", c.NumAttentionHeads},
-		{"num_key_value_heads", c.NumKeyValueHeads}, {"head_dim", c.HeadDim},
-	} {
-		if f.value <= 0 {
-			return badinput.Errorf("config.json: %s is %d, expected a positive number", f.name, f.value)
-		}
-	}
-	switch {
-	case c.NumAttentionHeads%c.NumKeyValueHeads != 0:
-		return badinput.Errorf("config.json: %d attention heads cannot share %d key/value heads", c.NumAttentionHeads, c.NumKeyValueHeads)
-	case c.HeadDim%2 != 0:
-		return badinput.Errorf("config.json: head_dim %d is odd; rotary positions need an even width", c.HeadDim)
-	case c.QueryPreAttnScalar <= 0:
-		return badinput.Errorf("config.json: query_pre_attn_scalar is %g, expected a positive number", c.QueryPreAttnScalar)
-	case c.HiddenActivation != "gelu_pytorch_tanh":
+	if c.HiddenActivation != "gelu_pytorch_tanh" {
 		return badinput.Errorf("config.json: hidden_activation %q is not supported; expected gelu_pytorch_tanh", c.HiddenActivation)
 	}
-	return nil
+	return cmp.Or(
+		model.CheckWidth("vocab_size", c.VocabSize),
+		model.CheckWidth("hidden_size", c.HiddenSize),
+		model.CheckWidth("intermediate_size", c.IntermediateSize),
+		model.CheckLayers("num_hidden_layers", c.NumHiddenLayers),
+		model.CheckHeads(c.NumAttentionHeads, c.NumKeyValueHeads, c.HeadDim),
+		model.CheckPositions("max_position_embeddings", c.MaxPositions),
+		model.CheckPositive("rms_norm_eps", c.RMSNormEps),
+		model.CheckPositive("query_pre_attn_scalar", c.QueryPreAttnScalar),
+		model.CheckWindow(c.SlidingWindow),
+		model.CheckLayerTypes(c.LayerTypes, c.NumHiddenLayers),
+		model.CheckSoftcap("attn_logit_softcapping", c.AttnLogitSoftcapping),
+		model.CheckSoftcap("final_logit_softcapping", c.FinalLogitSoftcap),
+	)
 }
 
-func (c *Config) rms(w *model.Weights, name string) nn.RMSNorm {
-	return nn.RMSNorm{W: w.Vector(name, c.HiddenSize), Eps: float32(c.RMSNormEps), PlusOne: true}
+// norm scales by 1+w.
+func (c *Config) norm(w *model.Weights, module string) nn.RMSNorm {
+	n := w.RMSNorm(module, c.HiddenSize, c.RMSNormEps)
+	n.PlusOne = true
+	return n
 }
 
 // window is the sliding window of layer i: even layers slide unless
 // layer_types says otherwise.
 func (c *Config) window(i int) int {
-	sliding := i%2 == 0
-	if i < len(c.LayerTypes) {
-		sliding = c.LayerTypes[i] == "sliding_attention"
+	slides := i%2 == 0
+	if len(c.LayerTypes) > 0 {
+		slides = c.LayerTypes[i] == model.SlidingAttention
 	}
-	if !sliding || c.SlidingWindow == nil {
+	if !slides || c.SlidingWindow == nil {
 		return 0
 	}
 	return *c.SlidingWindow
 }
 
-func (c *Config) layer(w *model.Weights, i int, freqs []float32) layer {
+func (c *Config) layer(w *model.Weights, i int, freqs []float32) *layer {
 	p := fmt.Sprintf("model.layers.%d.", i)
-	D, F, hd := c.HiddenSize, c.IntermediateSize, c.HeadDim
 	spec := tensor.Attention{
-		Heads: c.NumAttentionHeads, KVHeads: c.NumKeyValueHeads, HeadDim: hd,
+		Heads: c.NumAttentionHeads, KVHeads: c.NumKeyValueHeads, HeadDim: c.HeadDim,
 		Scale: float32(math.Pow(c.QueryPreAttnScalar, -0.5)), Window: c.window(i), Causal: true,
 	}
 	if c.AttnLogitSoftcapping != nil {
 		spec.Softcap = float32(*c.AttnLogitSoftcapping)
 	}
-	return layer{
-		preAttn:  c.rms(w, p+"input_layernorm.weight"),
-		postAttn: c.rms(w, p+"post_attention_layernorm.weight"),
-		preMLP:   c.rms(w, p+"pre_feedforward_layernorm.weight"),
-		postMLP:  c.rms(w, p+"post_feedforward_layernorm.weight"),
-		attn: nn.Attention{
-			Q:    w.Linear(p+"self_attn.q_proj", c.NumAttentionHeads*hd, D, c.AttentionBias),
-			K:    w.Linear(p+"self_attn.k_proj", c.NumKeyValueHeads*hd, D, c.AttentionBias),
-			V:    w.Linear(p+"self_attn.v_proj", c.NumKeyValueHeads*hd, D, c.AttentionBias),
-			O:    w.Linear(p+"self_attn.o_proj", D, c.NumAttentionHeads*hd, c.AttentionBias),
-			Spec: spec, Freqs: freqs,
-		},
-		mlp: nn.GatedMLP{
-			Gate: w.Linear(p+"mlp.gate_proj", F, D, false),
-			Up:   w.Linear(p+"mlp.up_proj", F, D, false),
-			Down: w.Linear(p+"mlp.down_proj", D, F, false),
-			Act:  tensor.GELUTanh,
-		},
+	return &layer{
+		preAttn:  c.norm(w, p+"input_layernorm"),
+		attn:     w.Attention(p+"self_attn", c.HiddenSize, spec, freqs, model.Biases{QKV: c.AttentionBias, O: c.AttentionBias}),
+		postAttn: c.norm(w, p+"post_attention_layernorm"),
+		preMLP:   c.norm(w, p+"pre_feedforward_layernorm"),
+		mlp:      w.GatedMLP(p+"mlp", c.HiddenSize, c.IntermediateSize, tensor.GELUTanh, false),
+		postMLP:  c.norm(w, p+"post_feedforward_layernorm"),
 	}
 }
 
-// Info implements model.Decoder.
-func (m *Model) Info() model.Info { return m.info }
-
-// Device implements model.Decoder.
-func (m *Model) Device() tensor.Device { return m.dev }
-
-// Head implements model.Decoder.
-func (m *Model) Head() (tensor.Weight, float32) { return m.head, m.softcap }
-
-// NewCache implements model.Decoder.
-func (m *Model) NewCache() *model.Cache {
-	return model.NewCache(m.dev, len(m.layers), m.cfg.NumKeyValueHeads*m.cfg.HeadDim)
+// Linears implements nn.Block.
+func (l *layer) Linears() []*nn.Linear {
+	a, m := &l.attn, &l.mlp
+	return []*nn.Linear{&a.Q, &a.K, &a.V, &a.O, &m.Gate, &m.Up, &m.Down}
 }
 
-// Linears implements model.Decoder.
-func (m *Model) Linears() []*nn.Linear {
-	var ls []*nn.Linear
-	for i := range m.layers {
-		l := &m.layers[i]
-		ls = append(ls, &l.attn.Q, &l.attn.K, &l.attn.V, &l.attn.O, &l.mlp.Gate, &l.mlp.Up, &l.mlp.Down)
-	}
-	return ls
-}
-
-// Forward implements model.Decoder.
-func (m *Model) Forward(p *nn.Pass, tokens []int32, cache *model.Cache) (tensor.Tensor, model.Tape, error) {
-	D := m.cfg.HiddenSize
-	x := m.dev.Alloc(len(tokens), D)
-	m.dev.Embed(x, m.embed, tokens, m.scale, m.round)
-	var t *tape
-	if p.Save {
-		t = &tape{m: m, p: p, layers: make([]saved, len(m.layers))}
-	}
-	for i := range m.layers {
-		var kv *nn.KV
-		if cache != nil {
-			kv = cache.Layer(i)
-		}
-		if t != nil {
-			x = m.layers[i].forwardSave(p, x, &t.layers[i])
-		} else {
-			m.layers[i].forward(p, x, kv)
-		}
-	}
-	h := m.dev.Alloc(len(tokens), D)
-	m.norm.Forward(m.dev, h, x)
-	if t == nil {
-		m.dev.Free(x)
-		return h, nil, nil
-	}
-	t.last = x
-	return h, t, nil
-}
-
-// forward updates the residual stream x [T,D] in place.
-func (l *layer) forward(p *nn.Pass, x tensor.Tensor, kv *nn.KV) {
+// Forward implements nn.Block.
+func (l *layer) Forward(p *nn.Pass, x tensor.Tensor, cache *nn.KV) {
 	dev := p.Dev
 	a, b := dev.Alloc(x.Rows, x.Cols), dev.Alloc(x.Rows, x.Cols)
 	defer dev.Free(a, b)
 	l.preAttn.Forward(dev, a, x)
-	l.attn.Forward(p, b, a, kv, nil)
+	l.attn.Forward(p, b, a, cache, nil)
 	l.postAttn.Forward(dev, a, b)
 	dev.Add(x, a)
 	l.preMLP.Forward(dev, a, x)

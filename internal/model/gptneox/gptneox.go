@@ -4,6 +4,7 @@
 package gptneox
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -30,178 +31,118 @@ type Config struct {
 	HiddenAct           string  `json:"hidden_act"`
 	RotaryPct           float64 `json:"rotary_pct"`
 	RotaryEmbBase       float64 `json:"rotary_emb_base"`
-	UseParallelResidual *bool   `json:"use_parallel_residual"`
-	AttentionBias       *bool   `json:"attention_bias"`
+	UseParallelResidual bool    `json:"use_parallel_residual"`
+	AttentionBias       bool    `json:"attention_bias"`
 	TieWordEmbeddings   bool    `json:"tie_word_embeddings"`
 	model.RopeConfig
-}
-
-// Model is a loaded GPT-NeoX.
-type Model struct {
-	cfg    Config
-	info   model.Info
-	dev    tensor.Device
-	embed  tensor.Table
-	head   tensor.Weight
-	layers []layer
-	norm   nn.LayerNorm
 }
 
 // layer is x += attn(ln1(x)) + mlp(ln2(x)), or one after the other.
 type layer struct {
 	ln1, ln2 nn.LayerNorm
-	qkv, out nn.Linear
-	spec     tensor.Attention
-	rotary   tensor.Rotary
+	attn     attention
 	mlp      nn.MLP
 	parallel bool
 }
 
 // New builds the model from config.json's text and its weights.
-func New(config []byte, w *model.Weights) (*Model, error) {
-	cfg := Config{LayerNormEps: 1e-5, HiddenAct: "gelu", RotaryPct: 0.25}
-	if err := json.Unmarshal(config, &cfg); err != nil {
+func New(config []byte, w *model.Weights) (*model.Stack, error) {
+	c := Config{LayerNormEps: 1e-5, HiddenAct: "gelu", RotaryPct: 0.25, MaxPositions: 2048, UseParallelResidual: true, AttentionBias: true}
+	if err := json.Unmarshal(config, &c); err != nil {
 		return nil, badinput.Errorf("config.json: %w", err)
 	}
-	if err := cfg.check(); err != nil {
+	if c.RopeConfig.Parameters != nil && c.RopeConfig.Parameters.Partial != 0 {
+		c.RotaryPct = c.RopeConfig.Parameters.Partial
+	}
+	if c.RotaryEmbBase != 0 {
+		c.RopeTheta = c.RotaryEmbBase
+	}
+	if err := c.check(); err != nil {
 		return nil, err
 	}
-	if cfg.RopeTheta == 0 {
-		cfg.RopeTheta = cfg.RotaryEmbBase
-	}
-	headDim := cfg.HiddenSize / cfg.NumAttentionHeads
-	freqs, err := cfg.RopeConfig.Frequencies(int(float64(headDim) * cfg.RotaryPct))
+	freqs, err := c.RopeConfig.Frequencies(c.rotaryDims())
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{cfg: cfg, dev: w.Device()}
-	if cfg.TieWordEmbeddings {
-		m.embed, m.head = w.Tied("gpt_neox.embed_in.weight", cfg.VocabSize, cfg.HiddenSize)
-		w.Ignore("embed_out.weight")
-	} else {
-		m.embed = w.Embedding("gpt_neox.embed_in.weight", cfg.VocabSize, cfg.HiddenSize)
-		m.head = w.Pack("embed_out.weight", cfg.VocabSize, cfg.HiddenSize)
+	m := &model.Stack{Dev: w.Device(), Scale: 1, KVWidth: c.HiddenSize}
+	m.Embed, m.Output = w.Ends("gpt_neox.embed_in.weight", "embed_out.weight", c.VocabSize, c.HiddenSize, c.TieWordEmbeddings)
+	for i := range c.NumHiddenLayers {
+		m.Blocks = append(m.Blocks, c.layer(w, i, freqs))
 	}
-	for i := range cfg.NumHiddenLayers {
-		m.layers = append(m.layers, cfg.layer(w, i, freqs))
-	}
-	m.norm = cfg.layerNorm(w, "gpt_neox.final_layer_norm")
-	m.info = w.Info()
-	m.info.Layers, m.info.Hidden, m.info.Vocab, m.info.MaxPositions = cfg.NumHiddenLayers, cfg.HiddenSize, cfg.VocabSize, cfg.MaxPositions
+	norm := w.LayerNorm("gpt_neox.final_layer_norm", c.HiddenSize, c.LayerNormEps)
+	m.Norm = &norm
+	m.About = w.Info(model.Info{Layers: c.NumHiddenLayers, Hidden: c.HiddenSize, Vocab: c.VocabSize, MaxPositions: c.MaxPositions})
 	return m, nil
 }
 
 func (c *Config) check() error {
+	_, err := model.Activation("hidden_act", c.HiddenAct)
+	if err := cmp.Or(err,
+		model.CheckWidth("vocab_size", c.VocabSize),
+		model.CheckWidth("hidden_size", c.HiddenSize),
+		model.CheckWidth("intermediate_size", c.IntermediateSize),
+		model.CheckLayers("num_hidden_layers", c.NumHiddenLayers),
+		model.CheckWidth("num_attention_heads", c.NumAttentionHeads),
+		model.CheckPositions("max_position_embeddings", c.MaxPositions),
+		model.CheckPositive("layer_norm_eps", c.LayerNormEps),
+	); err != nil {
+		return err
+	}
 	switch {
-	case c.VocabSize <= 0 || c.HiddenSize <= 0 || c.IntermediateSize <= 0 || c.NumHiddenLayers <= 0 || c.NumAttentionHeads <= 0:
-		return badinput.Errorf("config.json: vocab_size, hidden_size, intermediate_size, num_hidden_layers and num_attention_heads must be positive")
 	case c.HiddenSize%c.NumAttentionHeads != 0:
 		return badinput.Errorf("config.json: hidden_size %d is no multiple of num_attention_heads %d", c.HiddenSize, c.NumAttentionHeads)
-	case c.RotaryPct <= 0 || c.RotaryPct > 1 || int(float64(c.HiddenSize/c.NumAttentionHeads)*c.RotaryPct)%2 != 0:
-		return badinput.Errorf("config.json: rotary_pct %g does not give an even number of rotary dimensions", c.RotaryPct)
-	}
-	if _, err := activation(c.HiddenAct); err != nil {
-		return err
+	case !(c.RotaryPct > 0 && c.RotaryPct <= 1) || c.rotaryDims()%2 != 0:
+		return badinput.Errorf("config.json: rotary_pct %g of a head of width %d does not give an even number of rotary dimensions", c.RotaryPct, c.headDim())
 	}
 	return nil
 }
 
-func activation(name string) (tensor.Activation, error) {
-	switch name {
-	case "gelu":
-		return tensor.GELUErf, nil
-	case "gelu_new", "gelu_fast", "gelu_pytorch_tanh":
-		return tensor.GELUTanh, nil
-	case "relu":
-		return tensor.ReLU, nil
-	}
-	return 0, badinput.Errorf("config.json: hidden_act %q is not supported; supported: gelu, gelu_new, gelu_fast, gelu_pytorch_tanh, relu", name)
-}
+func (c *Config) headDim() int { return c.HiddenSize / c.NumAttentionHeads }
 
-func (c *Config) layerNorm(w *model.Weights, name string) nn.LayerNorm {
-	return nn.LayerNorm{W: w.Vector(name+".weight", c.HiddenSize), B: w.Vector(name+".bias", c.HiddenSize), Eps: float32(c.LayerNormEps)}
-}
+// rotaryDims is how much of each head rotates.
+func (c *Config) rotaryDims() int { return int(float64(c.headDim()) * c.RotaryPct) }
 
-func (c *Config) layer(w *model.Weights, i int, freqs []float32) layer {
+func (c *Config) layer(w *model.Weights, i int, freqs []float32) *layer {
 	p := fmt.Sprintf("gpt_neox.layers.%d.", i)
 	D, F := c.HiddenSize, c.IntermediateSize
-	headDim := D / c.NumAttentionHeads
-	bias := c.AttentionBias == nil || *c.AttentionBias
-	act, _ := activation(c.HiddenAct)
 	for _, buffer := range []string{"attention.bias", "attention.masked_bias", "attention.rotary_emb.inv_freq"} {
 		w.Ignore(p + buffer)
 	}
-	return layer{
-		ln1: c.layerNorm(w, p+"input_layernorm"),
-		ln2: c.layerNorm(w, p+"post_attention_layernorm"),
-		qkv: w.Linear(p+"attention.query_key_value", 3*D, D, bias),
-		out: w.Linear(p+"attention.dense", D, D, bias),
-		spec: tensor.Attention{Heads: c.NumAttentionHeads, KVHeads: c.NumAttentionHeads, HeadDim: headDim,
-			Scale: float32(1 / math.Sqrt(float64(headDim))), Causal: true},
-		rotary: tensor.Rotary{Heads: c.NumAttentionHeads, HeadDim: headDim, Freqs: freqs, Scale: 1},
+	act, _ := model.Activation("hidden_act", c.HiddenAct) // checked
+	return &layer{
+		ln1: w.LayerNorm(p+"input_layernorm", D, c.LayerNormEps),
+		ln2: w.LayerNorm(p+"post_attention_layernorm", D, c.LayerNormEps),
+		attn: attention{
+			qkv: w.Linear(p+"attention.query_key_value", 3*D, D, c.AttentionBias),
+			out: w.Linear(p+"attention.dense", D, D, c.AttentionBias),
+			spec: tensor.Attention{Heads: c.NumAttentionHeads, KVHeads: c.NumAttentionHeads, HeadDim: c.headDim(),
+				Scale: float32(1 / math.Sqrt(float64(c.headDim()))), Causal: true},
+			rotary: tensor.Rotary{Heads: c.NumAttentionHeads, HeadDim: c.headDim(), Freqs: freqs, Scale: 1},
+		},
 		mlp: nn.MLP{
 			In:  w.Linear(p+"mlp.dense_h_to_4h", F, D, true),
 			Out: w.Linear(p+"mlp.dense_4h_to_h", D, F, true),
 			Act: act,
 		},
-		parallel: c.UseParallelResidual == nil || *c.UseParallelResidual,
+		parallel: c.UseParallelResidual,
 	}
 }
 
-// Info implements model.Decoder.
-func (m *Model) Info() model.Info { return m.info }
-
-// Device implements model.Decoder.
-func (m *Model) Device() tensor.Device { return m.dev }
-
-// Head implements model.Decoder.
-func (m *Model) Head() (tensor.Weight, float32) { return m.head, 0 }
-
-// NewCache implements model.Decoder.
-func (m *Model) NewCache() *model.Cache {
-	return model.NewCache(m.dev, len(m.layers), m.cfg.HiddenSize)
+// Linears implements nn.Block.
+func (l *layer) Linears() []*nn.Linear {
+	return []*nn.Linear{&l.attn.qkv, &l.attn.out, &l.mlp.In, &l.mlp.Out}
 }
 
-// Linears implements model.Decoder.
-func (m *Model) Linears() []*nn.Linear {
-	var ls []*nn.Linear
-	for i := range m.layers {
-		l := &m.layers[i]
-		ls = append(ls, &l.qkv, &l.out, &l.mlp.In, &l.mlp.Out)
-	}
-	return ls
-}
-
-// Forward implements model.Decoder.
-func (m *Model) Forward(p *nn.Pass, tokens []int32, cache *model.Cache) (tensor.Tensor, model.Tape, error) {
-	if p.Save {
-		return tensor.Tensor{}, nil, badinput.Errorf("training GPT-NeoX is not supported yet; train a Gemma-2 model")
-	}
-	x := m.dev.Alloc(len(tokens), m.cfg.HiddenSize)
-	defer m.dev.Free(x)
-	m.dev.Embed(x, m.embed, tokens, 1, false)
-	for i := range m.layers {
-		var kv *nn.KV
-		if cache != nil {
-			kv = cache.Layer(i)
-		}
-		m.layers[i].forward(p, x, kv)
-	}
-	h := m.dev.Alloc(len(tokens), m.cfg.HiddenSize)
-	m.norm.Forward(m.dev, h, x)
-	return h, nil, nil
-}
-
-// forward updates the residual stream x [T,D] in place.
-func (l *layer) forward(p *nn.Pass, x tensor.Tensor, kv *nn.KV) {
+// Forward implements nn.Block.
+func (l *layer) Forward(p *nn.Pass, x tensor.Tensor, cache *nn.KV) {
 	dev := p.Dev
 	in, attn, mlp := dev.Alloc(x.Rows, x.Cols), dev.Alloc(x.Rows, x.Cols), dev.Alloc(x.Rows, x.Cols)
 	defer dev.Free(in, attn, mlp)
 	l.ln1.Forward(dev, in, x)
-	l.attend(p, attn, in, kv)
+	l.attn.forward(p, attn, in, cache, nil)
 	if l.parallel {
 		l.ln2.Forward(dev, in, x)
-		l.mlp.Forward(p, mlp, in)
+		l.mlp.Forward(p, mlp, in, nil)
 		// The reference sums feed-forward and attention before the residual.
 		dev.Add(mlp, attn)
 		dev.Add(x, mlp)
@@ -209,26 +150,6 @@ func (l *layer) forward(p *nn.Pass, x tensor.Tensor, kv *nn.KV) {
 	}
 	dev.Add(x, attn)
 	l.ln2.Forward(dev, in, x)
-	l.mlp.Forward(p, mlp, in)
+	l.mlp.Forward(p, mlp, in, nil)
 	dev.Add(x, mlp)
-}
-
-// attend fills y [T,D]; queries, keys and values lie side by side per head.
-func (l *layer) attend(p *nn.Pass, y, x tensor.Tensor, kv *nn.KV) {
-	dev, T, D := p.Dev, x.Rows, x.Cols
-	qkv := dev.Alloc(T, 3*D)
-	q, k, v, out := dev.Alloc(T, D), dev.Alloc(T, D), dev.Alloc(T, D), dev.Alloc(T, D)
-	defer dev.Free(qkv, q, k, v, out)
-	l.qkv.Forward(p, qkv, x)
-	dev.SplitHeads(q, k, v, qkv, l.spec.Heads)
-	dev.Rotate(q, p.Positions, l.rotary, false)
-	dev.Rotate(k, p.Positions, l.rotary, false)
-	keys, values := k, v
-	if kv != nil {
-		dev.Scatter(kv.K, k, p.Rows)
-		dev.Scatter(kv.V, v, p.Rows)
-		keys, values = kv.K, kv.V
-	}
-	dev.Attend(out, tensor.Tensor{}, q, keys, values, l.spec, p.Layout)
-	l.out.Forward(p, y, out)
 }

@@ -4,6 +4,7 @@
 package m2m100
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -95,25 +96,33 @@ func New(config []byte, w *model.Weights) (*Model, error) {
 	}
 	m.encNorm = cfg.layerNorm(w, "model.encoder.layer_norm")
 	m.decNorm = cfg.layerNorm(w, "model.decoder.layer_norm")
-	m.info = w.Info()
-	m.info.Layers, m.info.Hidden, m.info.Vocab, m.info.MaxPositions = cfg.DecoderLayers, cfg.DModel, cfg.VocabSize, cfg.MaxPositions
+	m.info = w.Info(model.Info{Layers: cfg.DecoderLayers, Hidden: cfg.DModel, Vocab: cfg.VocabSize, MaxPositions: cfg.MaxPositions})
 	return m, nil
 }
 
 func (c *Config) check() error {
 	switch {
-	case c.VocabSize <= 0 || c.DModel <= 3 || c.EncoderLayers <= 0 || c.DecoderLayers <= 0 || c.EncoderFFNDim <= 0 || c.DecoderFFNDim <= 0:
-		return badinput.Errorf("config.json: vocab_size, d_model, layers and ffn dimensions must be positive")
+	case c.DModel < 4: // the sinusoids need two frequencies
+		return badinput.Errorf("config.json: d_model is %d, expected at least 4", c.DModel)
 	case c.EncoderAttentionHeads <= 0 || c.DecoderAttentionHeads <= 0 || c.DModel%c.EncoderAttentionHeads != 0 || c.DModel%c.DecoderAttentionHeads != 0:
 		return badinput.Errorf("config.json: d_model %d does not divide into %d and %d attention heads", c.DModel, c.EncoderAttentionHeads, c.DecoderAttentionHeads)
-	case c.ActivationFunction != "relu" && c.ActivationFunction != "gelu":
-		return badinput.Errorf("config.json: activation_function %q is not supported; supported: relu, gelu", c.ActivationFunction)
+	case c.PadTokenID < 0 || c.PadTokenID >= c.VocabSize:
+		return badinput.Errorf("config.json: pad_token_id is %d, expected a token of the vocabulary of %d", c.PadTokenID, c.VocabSize)
 	}
-	return nil
+	_, err := model.Activation("activation_function", c.ActivationFunction)
+	return cmp.Or(err,
+		model.CheckWidth("vocab_size", c.VocabSize),
+		model.CheckWidth("d_model", c.DModel),
+		model.CheckWidth("encoder_ffn_dim", c.EncoderFFNDim),
+		model.CheckWidth("decoder_ffn_dim", c.DecoderFFNDim),
+		model.CheckLayers("encoder_layers", c.EncoderLayers),
+		model.CheckLayers("decoder_layers", c.DecoderLayers),
+		model.CheckPositions("max_position_embeddings", c.MaxPositions),
+	)
 }
 
-func (c *Config) layerNorm(w *model.Weights, name string) nn.LayerNorm {
-	return nn.LayerNorm{W: w.Vector(name+".weight", c.DModel), B: w.Vector(name+".bias", c.DModel), Eps: 1e-5}
+func (c *Config) layerNorm(w *model.Weights, module string) nn.LayerNorm {
+	return w.LayerNorm(module, c.DModel, 1e-5)
 }
 
 func (c *Config) attention(w *model.Weights, name string, heads int, causal bool) nn.Attention {
@@ -127,10 +136,7 @@ func (c *Config) attention(w *model.Weights, name string, heads int, causal bool
 }
 
 func (c *Config) mlp(w *model.Weights, p string, ffn int) nn.MLP {
-	act := tensor.ReLU
-	if c.ActivationFunction == "gelu" {
-		act = tensor.GELUErf
-	}
+	act, _ := model.Activation("activation_function", c.ActivationFunction) // checked
 	return nn.MLP{In: w.Linear(p+"fc1", ffn, c.DModel, true), Out: w.Linear(p+"fc2", c.DModel, ffn, true), Act: act}
 }
 
@@ -247,7 +253,7 @@ func (l *encoderLayer) forward(p *nn.Pass, x tensor.Tensor) {
 	l.attn.Forward(p, b, a, nil, nil)
 	dev.Add(x, b)
 	l.mlpNorm.Forward(dev, a, x)
-	l.mlp.Forward(p, b, a)
+	l.mlp.Forward(p, b, a, nil)
 	dev.Add(x, b)
 }
 
@@ -262,6 +268,6 @@ func (l *decoderLayer) forward(p *nn.Pass, x tensor.Tensor, kv, source *nn.KV, s
 	l.cross.Cross(p, b, a, source, sourceLayout)
 	dev.Add(x, b)
 	l.mlpNorm.Forward(dev, a, x)
-	l.mlp.Forward(p, b, a)
+	l.mlp.Forward(p, b, a, nil)
 	dev.Add(x, b)
 }

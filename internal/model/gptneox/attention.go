@@ -1,0 +1,69 @@
+package gptneox
+
+import (
+	"barka/internal/nn"
+	"barka/internal/tensor"
+)
+
+// attention is multi-head attention whose queries, keys and values come out
+// of one projection, side by side per head.
+type attention struct {
+	qkv, out nn.Linear
+	spec     tensor.Attention
+	rotary   tensor.Rotary
+}
+
+// attentionSaved is what backward needs of forward.
+type attentionSaved struct {
+	q, k, v, mixed, lse tensor.Tensor
+	uqkv, uout          tensor.Tensor
+}
+
+// forward fills y [T,D] from x [T,D]; saved may be nil.
+func (a *attention) forward(p *nn.Pass, y, x tensor.Tensor, cache *nn.KV, saved *attentionSaved) {
+	dev, T, D := p.Dev, x.Rows, x.Cols
+	s := attentionSaved{q: dev.Alloc(T, D), k: dev.Alloc(T, D), v: dev.Alloc(T, D), mixed: dev.Alloc(T, D)}
+	if saved != nil {
+		s.lse = dev.Alloc(T, a.spec.Heads)
+	}
+	qkv := dev.Alloc(T, 3*D)
+	s.uqkv = a.qkv.Forward(p, qkv, x)
+	dev.SplitHeads(s.q, s.k, s.v, qkv, a.spec.Heads)
+	dev.Free(qkv)
+	dev.Rotate(s.q, p.Positions, a.rotary, false)
+	dev.Rotate(s.k, p.Positions, a.rotary, false)
+	keys, values := s.k, s.v
+	if cache != nil {
+		dev.Scatter(cache.K, s.k, p.Rows)
+		dev.Scatter(cache.V, s.v, p.Rows)
+		keys, values = cache.K, cache.V
+	}
+	dev.Attend(s.mixed, s.lse, s.q, keys, values, a.spec, p.Layout)
+	s.uout = a.out.Forward(p, y, s.mixed)
+	if saved != nil {
+		*saved = s
+		return
+	}
+	s.free(dev)
+}
+
+// backward fills dx [T,D] from dy [T,D] (dx of none: gradients of the
+// adapters only) and frees saved. x is forward's input.
+func (a *attention) backward(p *nn.Pass, dx, dy, x tensor.Tensor, saved *attentionSaved) {
+	dev, T, D := p.Dev, dy.Rows, dy.Cols
+	dmixed, dqkv := dev.Alloc(T, D), dev.Alloc(T, 3*D)
+	dq, dk, dv := dev.Alloc(T, D), dev.Alloc(T, D), dev.Alloc(T, D)
+	defer dev.Free(dmixed, dqkv, dq, dk, dv)
+	a.out.Backward(p, dmixed, dy, saved.mixed, saved.uout, false)
+	dev.AttendBackward(dq, dk, dv, dmixed, saved.mixed, saved.lse, saved.q, saved.k, saved.v, a.spec, p.Layout)
+	dev.Rotate(dq, p.Positions, a.rotary, true)
+	dev.Rotate(dk, p.Positions, a.rotary, true)
+	dev.JoinHeads(dqkv, dq, dk, dv, a.spec.Heads)
+	a.qkv.Backward(p, dx, dqkv, x, saved.uqkv, false)
+	saved.free(dev)
+}
+
+func (s *attentionSaved) free(dev tensor.Device) {
+	dev.Free(s.q, s.k, s.v, s.mixed, s.lse, s.uqkv, s.uout)
+	*s = attentionSaved{}
+}

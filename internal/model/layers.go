@@ -1,0 +1,53 @@
+package model
+
+import (
+	"barka/internal/nn"
+	"barka/internal/tensor"
+)
+
+// Ends loads the token embeddings [v,d] and the output projection, which is
+// the same matrix if tied.
+func (w *Weights) Ends(embed, head string, v, d int, tied bool) (tensor.Table, tensor.Weight) {
+	if tied {
+		w.Ignore(head)
+		return w.Tied(embed, v, d)
+	}
+	return w.Embedding(embed, v, d), w.Pack(head, v, d)
+}
+
+// RMSNorm loads the weight [d] of a norm.
+func (w *Weights) RMSNorm(module string, d int, eps float64) nn.RMSNorm {
+	return nn.RMSNorm{W: w.Vector(module+".weight", d), Eps: float32(eps)}
+}
+
+// LayerNorm loads weight and bias [d] of a norm.
+func (w *Weights) LayerNorm(module string, d int, eps float64) nn.LayerNorm {
+	return nn.LayerNorm{W: w.Vector(module+".weight", d), B: w.Vector(module+".bias", d), Eps: float32(eps)}
+}
+
+// Attention loads module's q_proj, k_proj, v_proj and o_proj of a residual
+// stream of width d; bias tells which have one.
+func (w *Weights) Attention(module string, d int, spec tensor.Attention, freqs []float32, bias Biases) nn.Attention {
+	q, kv := spec.Heads*spec.HeadDim, spec.KVHeads*spec.HeadDim
+	return nn.Attention{
+		Q:    w.Linear(module+".q_proj", q, d, bias.QKV),
+		K:    w.Linear(module+".k_proj", kv, d, bias.QKV),
+		V:    w.Linear(module+".v_proj", kv, d, bias.QKV),
+		O:    w.Linear(module+".o_proj", d, q, bias.O),
+		Spec: spec, Freqs: freqs,
+	}
+}
+
+// Biases tells which projections of an attention have a bias.
+type Biases struct{ QKV, O bool }
+
+// GatedMLP loads module's gate_proj, up_proj and down_proj between widths d
+// and ffn.
+func (w *Weights) GatedMLP(module string, d, ffn int, act tensor.Activation, bias bool) nn.GatedMLP {
+	return nn.GatedMLP{
+		Gate: w.Linear(module+".gate_proj", ffn, d, bias),
+		Up:   w.Linear(module+".up_proj", ffn, d, bias),
+		Down: w.Linear(module+".down_proj", d, ffn, bias),
+		Act:  act,
+	}
+}

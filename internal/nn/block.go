@@ -1,0 +1,98 @@
+package nn
+
+import "barka/internal/tensor"
+
+// Norm normalises the rows of x [T,D]: RMSNorm or LayerNorm.
+type Norm interface {
+	// Forward fills y from x.
+	Forward(dev tensor.Device, y, x tensor.Tensor)
+	// Backward fills dx from dy, or adds to it; x is Forward's input. dx may
+	// be dy.
+	Backward(dev tensor.Device, dx, dy, x tensor.Tensor, accumulate bool)
+}
+
+// Block is one layer of a decoder: it adds to the residual stream x [T,D].
+type Block interface {
+	// Forward updates x in place; cache may be nil.
+	Forward(p *Pass, x tensor.Tensor, cache *KV)
+	// ForwardSave takes over x and returns the new residual stream, and what
+	// Backward needs.
+	ForwardSave(p *Pass, x tensor.Tensor) (tensor.Tensor, BlockSaved)
+	// Linears lists the layers that an adapter may attach to.
+	Linears() []*Linear
+}
+
+// BlockSaved is one saved forward pass of a block.
+type BlockSaved interface {
+	// Backward turns dx, the gradient of the block's output, into that of its
+	// input, in place, and frees what was saved. With last the gradient of
+	// the input is not wanted: nothing below the block trains.
+	Backward(p *Pass, dx tensor.Tensor, last bool)
+}
+
+// PreNorm is the block of Llama and its kin:
+// x += Attn(AttnNorm(x)); x += MLP(MLPNorm(x)).
+type PreNorm struct {
+	AttnNorm, MLPNorm RMSNorm
+	Attn              Attention
+	MLP               GatedMLP
+}
+
+// preNormSaved holds activations [T,D] of a PreNorm and those of its parts.
+type preNormSaved struct {
+	b          *PreNorm
+	x, attnIn  tensor.Tensor // the residual stream before attention; normed
+	mid, mlpIn tensor.Tensor // before the feed-forward layer; normed
+	attn       AttentionSaved
+	mlp        GatedSaved
+}
+
+// Forward implements Block.
+func (b *PreNorm) Forward(p *Pass, x tensor.Tensor, cache *KV) {
+	dev := p.Dev
+	in, out := dev.Alloc(x.Rows, x.Cols), dev.Alloc(x.Rows, x.Cols)
+	defer dev.Free(in, out)
+	b.AttnNorm.Forward(dev, in, x)
+	b.Attn.Forward(p, out, in, cache, nil)
+	dev.Add(x, out)
+	b.MLPNorm.Forward(dev, in, x)
+	b.MLP.Forward(p, out, in, nil)
+	dev.Add(x, out)
+}
+
+// ForwardSave implements Block.
+func (b *PreNorm) ForwardSave(p *Pass, x tensor.Tensor) (tensor.Tensor, BlockSaved) {
+	dev := p.Dev
+	alloc := func() tensor.Tensor { return dev.Alloc(x.Rows, x.Cols) }
+	s := &preNormSaved{b: b, x: x, attnIn: alloc(), mid: alloc(), mlpIn: alloc()}
+	b.AttnNorm.Forward(dev, s.attnIn, x)
+	b.Attn.Forward(p, s.mid, s.attnIn, nil, &s.attn)
+	dev.Add(s.mid, x)
+	b.MLPNorm.Forward(dev, s.mlpIn, s.mid)
+	out := alloc()
+	b.MLP.Forward(p, out, s.mlpIn, &s.mlp)
+	dev.Add(out, s.mid)
+	return out, s
+}
+
+// Backward implements BlockSaved.
+func (s *preNormSaved) Backward(p *Pass, dx tensor.Tensor, last bool) {
+	dev, b := p.Dev, s.b
+	d := dev.Alloc(dx.Rows, dx.Cols)
+	b.MLP.Backward(p, d, dx, s.mlpIn, &s.mlp)
+	b.MLPNorm.Backward(dev, dx, d, s.mid, true)
+	if last {
+		b.Attn.Backward(p, tensor.Tensor{}, dx, s.attnIn, &s.attn)
+	} else {
+		b.Attn.Backward(p, d, dx, s.attnIn, &s.attn)
+		b.AttnNorm.Backward(dev, dx, d, s.x, true)
+	}
+	dev.Free(d, s.x, s.attnIn, s.mid, s.mlpIn)
+	*s = preNormSaved{}
+}
+
+// Linears implements Block.
+func (b *PreNorm) Linears() []*Linear {
+	a, m := &b.Attn, &b.MLP
+	return []*Linear{&a.Q, &a.K, &a.V, &a.O, &m.Gate, &m.Up, &m.Down}
+}
