@@ -1,5 +1,8 @@
 package golden
 
+// Decoders names the checkpoints of causal language models.
+var Decoders = []string{"gemma2", "gemma2-bf16", "gptneox", "gptneox-sequential", "llama", "llama-tied", "qwen2"}
+
 // Decoder is what golden.json records of every causal language model.
 type Decoder struct {
 	Sequences [][]int32 `json:"sequences"`

@@ -57,13 +57,11 @@ func forward(t testing.TB, m model.Decoder, seqs [][]int32) (hidden, logits tens
 	return h, y
 }
 
-var decoders = []string{"gemma2", "gemma2-bf16", "gptneox", "gptneox-sequential"}
-
 // TestLogits compares with transformers, every sequence of one ragged batch
 // with the reference's run of that sequence alone, at every kernel level.
 func TestLogits(t *testing.T) {
 	for _, level := range cpu.Levels() {
-		for _, name := range decoders {
+		for _, name := range golden.Decoders {
 			t.Run(fmt.Sprintf("%s/%s", level, name), func(t *testing.T) {
 				defer cpu.Use(level)()
 				var want golden.Decoder
@@ -101,7 +99,7 @@ func TestBF16(t *testing.T) {
 // TestBatchInvariance: a sequence's logits are the same bits alone and in a
 // batch, on one thread and on several, in both types.
 func TestBatchInvariance(t *testing.T) {
-	for _, name := range decoders {
+	for _, name := range golden.Decoders {
 		for _, dt := range []dtype.DType{dtype.F32, dtype.BF16} {
 			t.Run(fmt.Sprintf("%s/%s", name, dt), func(t *testing.T) {
 				var want golden.Decoder
@@ -129,7 +127,7 @@ func TestBatchInvariance(t *testing.T) {
 // TestCache: feeding a sequence in pieces through a cache gives the same
 // bits as running it whole.
 func TestCache(t *testing.T) {
-	for _, name := range decoders {
+	for _, name := range golden.Decoders {
 		t.Run(name, func(t *testing.T) {
 			var want golden.Decoder
 			golden.Load(t, name, &want)

@@ -25,7 +25,7 @@ func scorer(t *testing.T, name string) *score.Scorer {
 }
 
 func TestLogLikelihoods(t *testing.T) {
-	for _, name := range []string{"gemma2", "gemma2-bf16", "gptneox", "gptneox-sequential"} {
+	for _, name := range golden.Decoders {
 		t.Run(name, func(t *testing.T) {
 			var want golden.Decoder
 			golden.Load(t, name, &want)

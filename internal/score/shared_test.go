@@ -38,7 +38,7 @@ func questions(r *rand.Rand) []score.Request {
 // TestSharedEqualsApart: what requests have in common is run once, and every
 // log-probability has the bits of the request run alone, whatever the batch.
 func TestSharedEqualsApart(t *testing.T) {
-	for _, name := range []string{"gemma2", "gptneox"} {
+	for _, name := range []string{"gemma2", "gptneox", "llama", "qwen2"} {
 		t.Run(name, func(t *testing.T) {
 			s := scorer(t, name)
 			reqs := questions(rand.New(rand.NewPCG(1, 2)))

@@ -1,0 +1,113 @@
+// Package qwen2 is Qwen2 and Qwen2.5 (Yang et al., "Qwen2 Technical Report",
+// 2024): the block of Llama with biases on queries, keys and values alone,
+// sliding windows on the upper layers where a model has them, a head tied in
+// the small models.
+package qwen2
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"math"
+
+	"barka/internal/badinput"
+	"barka/internal/model"
+	"barka/internal/nn"
+	"barka/internal/tensor"
+)
+
+func init() {
+	model.Register("Qwen2ForCausalLM", func(config []byte, w *model.Weights) (any, error) { return New(config, w) })
+}
+
+// Config is config.json.
+type Config struct {
+	VocabSize         int      `json:"vocab_size"`
+	HiddenSize        int      `json:"hidden_size"`
+	IntermediateSize  int      `json:"intermediate_size"`
+	NumHiddenLayers   int      `json:"num_hidden_layers"`
+	NumAttentionHeads int      `json:"num_attention_heads"`
+	NumKeyValueHeads  int      `json:"num_key_value_heads"`
+	HeadDim           int      `json:"head_dim"`
+	HiddenAct         string   `json:"hidden_act"`
+	MaxPositions      int      `json:"max_position_embeddings"`
+	RMSNormEps        float64  `json:"rms_norm_eps"`
+	TieWordEmbeddings bool     `json:"tie_word_embeddings"`
+	UseSlidingWindow  bool     `json:"use_sliding_window"`
+	SlidingWindow     *int     `json:"sliding_window"`
+	MaxWindowLayers   int      `json:"max_window_layers"` // these have no window
+	LayerTypes        []string `json:"layer_types"`
+	model.RopeConfig
+}
+
+// New builds the model from config.json's text and its weights.
+func New(config []byte, w *model.Weights) (*model.Stack, error) {
+	window := 4096
+	c := Config{HiddenAct: "silu", MaxPositions: 32768, RMSNormEps: 1e-6, SlidingWindow: &window, MaxWindowLayers: 28}
+	if err := json.Unmarshal(config, &c); err != nil {
+		return nil, badinput.Errorf("config.json: %w", err)
+	}
+	if c.NumKeyValueHeads == 0 {
+		c.NumKeyValueHeads = c.NumAttentionHeads
+	}
+	c.HeadDim = model.HeadWidth(c.HeadDim, c.HiddenSize, c.NumAttentionHeads)
+	if !c.UseSlidingWindow {
+		c.SlidingWindow = nil
+	}
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	freqs, err := c.RopeConfig.Frequencies(c.HeadDim)
+	if err != nil {
+		return nil, err
+	}
+	m := &model.Stack{Dev: w.Device(), Scale: 1, KVWidth: c.NumKeyValueHeads * c.HeadDim}
+	m.Embed, m.Output = w.Ends("model.embed_tokens.weight", "lm_head.weight", c.VocabSize, c.HiddenSize, c.TieWordEmbeddings)
+	for i := range c.NumHiddenLayers {
+		m.Blocks = append(m.Blocks, c.layer(w, i, freqs))
+	}
+	norm := w.RMSNorm("model.norm", c.HiddenSize, c.RMSNormEps)
+	m.Norm = &norm
+	m.About = w.Info(model.Info{Layers: c.NumHiddenLayers, Hidden: c.HiddenSize, Vocab: c.VocabSize, MaxPositions: c.MaxPositions})
+	return m, nil
+}
+
+func (c *Config) check() error {
+	_, err := model.Activation("hidden_act", c.HiddenAct)
+	return cmp.Or(err,
+		model.CheckWidth("vocab_size", c.VocabSize),
+		model.CheckWidth("hidden_size", c.HiddenSize),
+		model.CheckWidth("intermediate_size", c.IntermediateSize),
+		model.CheckLayers("num_hidden_layers", c.NumHiddenLayers),
+		model.CheckHeads(c.NumAttentionHeads, c.NumKeyValueHeads, c.HeadDim),
+		model.CheckPositions("max_position_embeddings", c.MaxPositions),
+		model.CheckPositive("rms_norm_eps", c.RMSNormEps),
+		model.CheckWindow(c.SlidingWindow),
+		model.CheckLayerTypes(c.LayerTypes, c.NumHiddenLayers),
+	)
+}
+
+// window is the sliding window of layer i, 0 for none.
+func (c *Config) window(i int) int {
+	slides := i >= c.MaxWindowLayers
+	if len(c.LayerTypes) > 0 {
+		slides = c.LayerTypes[i] == model.SlidingAttention
+	}
+	if !slides || c.SlidingWindow == nil {
+		return 0
+	}
+	return *c.SlidingWindow
+}
+
+func (c *Config) layer(w *model.Weights, i int, freqs []float32) *nn.PreNorm {
+	p := fmt.Sprintf("model.layers.%d.", i)
+	spec := tensor.Attention{Heads: c.NumAttentionHeads, KVHeads: c.NumKeyValueHeads, HeadDim: c.HeadDim,
+		Scale: float32(1 / math.Sqrt(float64(c.HeadDim))), Window: c.window(i), Causal: true}
+	act, _ := model.Activation("hidden_act", c.HiddenAct) // checked
+	return &nn.PreNorm{
+		AttnNorm: w.RMSNorm(p+"input_layernorm", c.HiddenSize, c.RMSNormEps),
+		Attn:     w.Attention(p+"self_attn", c.HiddenSize, spec, freqs, model.Biases{QKV: true}),
+		MLPNorm:  w.RMSNorm(p+"post_attention_layernorm", c.HiddenSize, c.RMSNormEps),
+		MLP:      w.GatedMLP(p+"mlp", c.HiddenSize, c.IntermediateSize, act, false),
+	}
+}
