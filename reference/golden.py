@@ -1,5 +1,6 @@
 """Shared by the golden writers: where files go and how they are stored."""
 
+import copy
 import json
 import os
 import pathlib
@@ -75,3 +76,70 @@ def decoder_goldens(model, seqs, tensors, values):
             # A continuation that is greedy by construction.
         g = values["greedy"][0]
         values["loglikelihoods"].append({"context": g["prompt"], "continuation": g["tokens"][:5], "logprobs": g["logprobs"][:5], "greedy": True})
+
+
+# The linear layers of a block: of Gemma 2, Llama and Qwen2, and of GPT-NeoX.
+GATED = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+NEOX = ["query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"]
+
+
+def loss_sum(model, ids, mask):
+    logits = model(torch.tensor([ids])).logits[0].float()
+    logp = torch.log_softmax(logits, -1)
+    terms = [-logp[j - 1, ids[j]] for j in range(1, len(ids)) if mask[j]]
+    return torch.stack(terms).sum() if terms else logits.sum() * 0
+
+
+def lora_goldens(model, seqs, directory, seed, targets, tensors, values):
+    """A LoRA run of peft on the second half of each sequence: loss, every gradient, merged logits, ten AdamW steps."""
+    masks = values["masks"] = [[int(j >= len(s) // 2) for j in range(len(s))] for s in seqs]
+    with torch.no_grad():
+        values["losses"] = [loss_sum(model, s, m).item() for s, m in zip(seqs, masks)]
+    torch.manual_seed(seed)
+    cfg = peft.LoraConfig(r=4, lora_alpha=8, lora_dropout=0.0, bias="none", task_type="CAUSAL_LM", target_modules=targets)
+    pm = peft.get_peft_model(copy.deepcopy(model), cfg)
+    with torch.no_grad():
+        for n, p in pm.named_parameters():
+            if "lora_" in n:
+                p.copy_(torch.randn_like(p) * 0.1)
+    pm.save_pretrained(directory / "adapter")
+    (directory / "adapter" / "README.md").unlink()  # a model card to fill in
+    trained = sum(sum(m[1:]) for m in masks)
+    loss = sum(loss_sum(pm, s, m) for s, m in zip(seqs, masks)) / trained
+    loss.backward()
+    values["lora_loss"], values["trained_tokens"] = loss.item(), trained
+    for n, p in pm.named_parameters():
+        if "lora_" in n:
+            tensors["grad." + n.replace(".default", "")] = p.grad
+    merged = copy.deepcopy(pm).merge_and_unload().eval()
+    with torch.no_grad():
+        for i in (1, 4):
+            tensors[f"adapter_logits.{i}"] = pm(torch.tensor([seqs[i]])).logits[0]
+            tensors[f"merged_logits.{i}"] = merged(torch.tensor([seqs[i]])).logits[0]
+    steps(pm, seqs, masks, tensors, values)
+
+
+def steps(pm, seqs, masks, tensors, values):
+    """Ten optimiser steps; each accumulates two micro-batches under the global token mean."""
+    pm.zero_grad()
+    params = [p for n, p in pm.named_parameters() if "lora_" in n]
+    opt = torch.optim.AdamW(params, lr=1e-2, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)
+    schedule = transformers.get_cosine_schedule_with_warmup(opt, 2, 10)
+    values["steps"] = []
+    for step in range(10):
+        batches = [[1, 2], [3, 4]] if step % 2 == 0 else [[4], [2, 3]]
+        trained = sum(sum(masks[i][1:]) for b in batches for i in b)
+        total = 0.0
+        for b in batches:
+            loss = sum(loss_sum(pm, seqs[i], masks[i]) for i in b) / trained
+            loss.backward()
+            total += loss.item()
+        norm = torch.nn.utils.clip_grad_norm_(params, 1.0).item()
+        lr = schedule.get_last_lr()[0]
+        opt.step()
+        schedule.step()
+        opt.zero_grad()
+        values["steps"].append({"batches": batches, "loss": total, "grad_norm": norm, "lr": lr})
+    for n, p in pm.named_parameters():
+        if "lora_" in n:
+            tensors["trained." + n.replace(".default", "")] = p

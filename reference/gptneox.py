@@ -1,4 +1,4 @@
-"""Tiny GPT-NeoX checkpoints, parallel and sequential residual, with goldens.
+"""Tiny GPT-NeoX checkpoints, parallel and sequential residual, with goldens of inference and of LoRA.
 
     python reference/gptneox.py
 """
@@ -24,7 +24,9 @@ def main():
         directory = golden.ROOT / name
         model.save_pretrained(directory)
         tensors, values = {}, {}
-        golden.decoder_goldens(model, golden.sequences(288, (1, 5, 8, 9, 24)), tensors, values)
+        seqs = golden.sequences(288, (1, 5, 8, 9, 24))
+        golden.decoder_goldens(model, seqs, tensors, values)
+        golden.lora_goldens(model, seqs, directory, seed + 5, golden.NEOX, tensors, values)
         golden.save(directory, "reference/gptneox.py", seed, tensors, values)
 
 

@@ -1,10 +1,11 @@
-"""Tiny Llama-3 checkpoints with goldens: scaled rotary frequencies, grouped queries, untied and tied head.
+"""Tiny Llama-3 checkpoints with goldens: scaled rotary frequencies, grouped queries, untied and tied head, LoRA.
+And Mistral, which has a sliding window.
 
     python reference/llama.py
 """
 
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
 
 import golden
 
@@ -54,8 +55,36 @@ def main():
         golden.decoder_goldens(model, seqs, tensors, values)
         with torch.no_grad():
             values["ablation"] = ablate(model, seqs[4])
+        if name == "llama":
+            golden.lora_goldens(model, seqs, directory, seed + 5, golden.GATED, tensors, values)
         golden.save(directory, "reference/llama.py", seed, tensors, values)
         print(name, values["ablation"])
+    mistral(SEED + 2)
+
+
+def mistral(seed):
+    """Mistral 7B's features: every layer slides, no scaled frequencies, head width left to be derived."""
+    golden.start(seed)
+    settings = dict(
+        vocab_size=272, hidden_size=48, intermediate_size=80, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        max_position_embeddings=256, rms_norm_eps=1e-5, rope_theta=10000.0, bos_token_id=1, eos_token_id=2, attn_implementation="eager",
+    )
+    model = MistralForCausalLM(MistralConfig(**settings, sliding_window=8)).eval()
+    golden.randomise(model)
+    directory = golden.ROOT / "mistral"
+    model.save_pretrained(directory)
+    seqs = golden.sequences(272, (1, 5, 8, 9, 24), first=1)
+    tensors, values = {}, {}
+    golden.decoder_goldens(model, seqs, tensors, values)
+    with torch.no_grad():
+        base, sizes = model(torch.tensor([seqs[4]])).logits, {}
+        for name, window in {"sliding_window+1": 9, "sliding_window": None}.items():
+            other = MistralForCausalLM(MistralConfig(**settings, sliding_window=window)).eval()
+            other.load_state_dict(model.state_dict())
+            sizes[name] = (other(torch.tensor([seqs[4]])).logits - base).abs().max().item()
+        values["ablation"] = sizes
+    golden.save(directory, "reference/llama.py", seed, tensors, values)
+    print("mistral", sizes)
 
 
 if __name__ == "__main__":

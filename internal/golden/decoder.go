@@ -1,7 +1,10 @@
 package golden
 
 // Decoders names the checkpoints of causal language models.
-var Decoders = []string{"gemma2", "gemma2-bf16", "gptneox", "gptneox-sequential", "llama", "llama-tied", "qwen2"}
+var Decoders = []string{"gemma2", "gemma2-bf16", "gptneox", "gptneox-sequential", "llama", "llama-tied", "mistral", "qwen2", "qwen2-window"}
+
+// Trained names those of them that have an adapter and recorded training.
+var Trained = []string{"gemma2", "gptneox", "gptneox-sequential", "llama", "qwen2"}
 
 // Decoder is what golden.json records of every causal language model.
 type Decoder struct {

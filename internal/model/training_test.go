@@ -1,0 +1,161 @@
+package model_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"barka/internal/cpu"
+	"barka/internal/dtype"
+	"barka/internal/golden"
+	"barka/internal/model"
+	"barka/internal/nn"
+	"barka/internal/optim"
+	"barka/internal/tensor"
+)
+
+// batch lays sequences out for training: targets are the next tokens, rows
+// the positions that predict a trained one.
+func batch(seqs [][]int32, masks [][]int, pick []int) (tokens []int32, layout tensor.Layout, rows, targets []int32) {
+	var lengths []int
+	for _, i := range pick {
+		s := seqs[i]
+		for j := 1; j < len(s); j++ {
+			if masks[i][j] == 1 {
+				rows = append(rows, int32(len(tokens)+j-1))
+				targets = append(targets, s[j])
+			}
+		}
+		tokens = append(tokens, s...)
+		lengths = append(lengths, len(s))
+	}
+	return tokens, tensor.Packed(lengths...), rows, targets
+}
+
+// backward adds the gradients of Σ nll·scale to the adapter and returns Σ nll.
+func backward(t *testing.T, m model.Decoder, seqs [][]int32, masks [][]int, pick []int, scale float32) float64 {
+	t.Helper()
+	tokens, layout, rows, targets := batch(seqs, masks, pick)
+	loss, err := model.Backward(m, &nn.Pass{Dev: m.Device(), Layout: &layout, Positions: layout.Positions()}, tokens, rows, targets, scale)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loss
+}
+
+// adapted opens a checkpoint with the adapter that peft started from.
+func adapted(t *testing.T, name string) (model.Decoder, *model.Adapter) {
+	t.Helper()
+	m := open(t, name, 2, dtype.F32)
+	a, err := model.LoadAdapter(m, golden.Dir(name)+"/adapter")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m, a
+}
+
+// TestLoRAGradients compares loss and every adapter gradient with peft.
+func TestLoRAGradients(t *testing.T) {
+	for _, level := range cpu.Levels() {
+		for _, name := range golden.Trained {
+			t.Run(fmt.Sprintf("%s/%s", level, name), func(t *testing.T) {
+				defer cpu.Use(level)()
+				var want golden.Decoder
+				g := golden.Load(t, name, &want)
+				m, a := adapted(t, name)
+				for _, i := range []int{1, 4} {
+					_, y := forward(t, m, want.Sequences[i:i+1])
+					golden.Near(t, "adapter logits", y.Data, g.Tensor(fmt.Sprintf("adapter_logits.%d", i)), f32Tolerance)
+				}
+				a.Train(m.Device())
+				loss := backward(t, m, want.Sequences, want.Masks, []int{0, 1, 2, 3, 4}, 1/float32(want.TrainedTokens))
+				golden.Near(t, "loss", []float32{float32(loss / float64(want.TrainedTokens))}, []float32{float32(want.LoRALoss)}, 1e-5)
+				left := map[string]bool{}
+				for _, n := range g.Names() {
+					left[n] = strings.HasPrefix(n, "grad.")
+				}
+				for _, p := range a.Params() {
+					got := make([]float32, p.Grad.Len())
+					m.Device().Download(got, p.Grad)
+					golden.Near(t, p.Name, got, g.Tensor("grad."+p.Name), 1e-4)
+					delete(left, "grad."+p.Name)
+				}
+				for n, is := range left {
+					if is {
+						t.Errorf("%s was not compared", n)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestTenSteps follows ten AdamW steps with accumulation, clipping and a
+// cosine schedule.
+func TestTenSteps(t *testing.T) {
+	for _, name := range golden.Trained {
+		t.Run(name, func(t *testing.T) { tenSteps(t, name) })
+	}
+}
+
+func tenSteps(t *testing.T, name string) {
+	var want golden.Decoder
+	g := golden.Load(t, name, &want)
+	m, a := adapted(t, name)
+	dev := m.Device()
+	a.Train(dev)
+	opt := optim.New(dev, a.Params(), optim.Config{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8})
+	schedule := optim.Cosine(2, 10)
+	for i, s := range want.Steps {
+		trained := 0
+		for _, b := range s.Batches {
+			_, _, rows, _ := batch(want.Sequences, want.Masks, b)
+			trained += len(rows)
+		}
+		loss := 0.0
+		for _, b := range s.Batches {
+			loss += backward(t, m, want.Sequences, want.Masks, b, 1/float32(trained)) / float64(trained)
+		}
+		norm := opt.Clip(dev, 1)
+		lr := 1e-2 * schedule(i)
+		opt.Step(dev, lr)
+		a.Pack(dev)
+		// Ten steps at a high rate amplify rounding; it stays below 2e-4.
+		got := []float32{float32(loss), float32(norm), float32(lr)}
+		for j, w := range []float64{s.Loss, s.GradNorm, s.LR} {
+			golden.Near(t, fmt.Sprintf("step %d, %s", i, []string{"loss", "norm", "rate"}[j]), got[j:j+1], []float32{float32(w)}, 2e-4)
+		}
+	}
+	for _, p := range a.Params() {
+		got := make([]float32, p.Value.Len())
+		dev.Download(got, p.Value)
+		golden.Near(t, "trained "+p.Name, got, g.Tensor("trained."+p.Name), 5e-3)
+	}
+}
+
+// TestPackedEqualsApart: gradients of a packed batch equal the sum over its
+// sequences one by one, up to the order of that one sum.
+func TestPackedEqualsApart(t *testing.T) {
+	for _, name := range golden.Trained {
+		t.Run(name, func(t *testing.T) {
+			var want golden.Decoder
+			golden.Load(t, name, &want)
+			grads := func(batches [][]int) map[string][]float32 {
+				m, a := adapted(t, name)
+				a.Train(m.Device())
+				for _, b := range batches {
+					backward(t, m, want.Sequences, want.Masks, b, 0.1)
+				}
+				out := map[string][]float32{}
+				for _, p := range a.Params() {
+					out[p.Name] = append([]float32(nil), p.Grad.Data...)
+				}
+				return out
+			}
+			packed, apart := grads([][]int{{1, 2, 3, 4}}), grads([][]int{{1}, {2}, {3}, {4}})
+			for name := range packed {
+				golden.Near(t, name, packed[name], apart[name], 2e-6)
+			}
+		})
+	}
+}
