@@ -64,8 +64,11 @@ type Config struct {
 	PEFTVersion       string             `json:"peft_version,omitempty"`
 }
 
+// AllLinear is the target_modules that means every linear layer but the head.
+const AllLinear = "all-linear"
+
 // Targets is target_modules: a list of module-path suffixes, or one string
-// that is a regular expression over whole paths or "all-linear".
+// that is a regular expression over whole paths or AllLinear.
 type Targets struct {
 	List    []string
 	Pattern string
@@ -89,7 +92,7 @@ func (t Targets) MarshalJSON() ([]byte, error) {
 
 // Match reports whether an adapter goes on a linear layer.
 func (t Targets) Match(module string) (bool, error) {
-	if t.Pattern == "all-linear" {
+	if t.Pattern == AllLinear {
 		return true, nil
 	}
 	if t.Pattern != "" {

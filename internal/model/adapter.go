@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"barka/internal/atomicfile"
@@ -24,6 +25,10 @@ type Adapter struct {
 // NewAdapter attaches fresh pairs to the layers that cfg targets: A drawn
 // from seed, B zero.
 func NewAdapter(m Decoder, cfg lora.Config, seed int64) (*Adapter, error) {
+	if cfg.Targets.Pattern == lora.AllLinear {
+		// Other programs need not know which layers those are.
+		cfg.Targets = lora.Targets{List: kinds(m)}
+	}
 	a := &Adapter{Config: cfg}
 	rng := rand.New(rand.NewPCG(uint64(seed), 0x6c6f7261))
 	var seen []string
@@ -46,6 +51,17 @@ func NewAdapter(m Decoder, cfg lora.Config, seed int64) (*Adapter, error) {
 			cfg.Targets, strings.Join(seen[:min(len(seen), 7)], ", "))
 	}
 	return a, nil
+}
+
+// kinds lists the last parts of the linear layers' names, each once.
+func kinds(m Decoder) []string {
+	var names []string
+	for _, l := range m.Linears() {
+		if name := l.Name[strings.LastIndexByte(l.Name, '.')+1:]; !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func (a *Adapter) attach(m Decoder, l *nn.Linear, p *lora.Pair) {

@@ -44,7 +44,7 @@ type Options struct {
 // batch were not published and are ours.
 func Defaults() Options {
 	return Options{
-		Rank: 128, Alpha: 128, Targets: []string{"all-linear"}, LR: 1e-4, Schedule: "cosine", WarmupRatio: 0.03,
+		Rank: 128, Alpha: 128, Targets: []string{lora.AllLinear}, LR: 1e-4, Schedule: "cosine", WarmupRatio: 0.03,
 		Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Clip: 1, Epochs: 1, Batch: 16, MicroTokens: 2048, MaxLength: 2048, DType: "bf16", SaveSteps: 50,
 	}
 }
@@ -80,8 +80,8 @@ func (o Options) Validate() error {
 // lora returns the adapter's configuration.
 func (o Options) lora(base string) lora.Config {
 	t := lora.Targets{List: o.Targets}
-	if len(o.Targets) == 1 && o.Targets[0] == "all-linear" {
-		t = lora.Targets{Pattern: "all-linear"}
+	if len(o.Targets) == 1 && o.Targets[0] == lora.AllLinear {
+		t = lora.Targets{Pattern: lora.AllLinear}
 	}
 	return lora.Config{TaskType: "CAUSAL_LM", BaseModel: base, Rank: o.Rank, Alpha: o.Alpha, Dropout: o.Dropout, Targets: t, RSLoRA: o.RSLoRA}
 }

@@ -1,0 +1,130 @@
+package model_test
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"barka/internal/dtype"
+	"barka/internal/golden"
+	"barka/internal/lora"
+	"barka/internal/model"
+	"barka/internal/nn"
+)
+
+// TestDropoutGradients: with every pair dropping values of its own, losses
+// move along a direction as the gradients say.
+func TestDropoutGradients(t *testing.T) {
+	for _, name := range golden.Trained {
+		t.Run(name, func(t *testing.T) {
+			var want golden.Decoder
+			golden.Load(t, name, &want)
+			m, a := adapted(t, name)
+			dev := m.Device()
+			tokens, layout, rows, targets := batch(want.Sequences, want.Masks, []int{2, 4})
+			drop := lora.Dropout{Rate: 0.3, Seed: 5}
+			for i := range tokens {
+				drop.Rows = append(drop.Rows, uint64(100+i))
+			}
+			pass := func() *nn.Pass {
+				return &nn.Pass{Dev: dev, Layout: &layout, Positions: layout.Positions(), Dropout: drop}
+			}
+			a.Train(dev)
+			if _, err := model.Backward(m, pass(), tokens, rows, targets, 1); err != nil {
+				t.Fatal(err)
+			}
+			// along follows the gradients of some parameters, or all.
+			along := func(some func(i int) bool) {
+				var norm float64
+				for i, p := range a.Params() {
+					if some(i) {
+						norm += dev.SumSquares(p.Grad)
+					}
+				}
+				norm = math.Sqrt(norm)
+				move := func(by float64) float64 {
+					for i, p := range a.Params() {
+						for j := range p.Value.Data {
+							if some(i) {
+								p.Value.Data[j] += float32(by / norm * float64(p.Grad.Data[j]))
+							}
+						}
+					}
+					a.Pack(dev)
+					loss, err := model.Loss(m, pass(), tokens, rows, targets)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return loss
+				}
+				const h = 1e-3
+				up, down := move(h), move(-2*h)
+				move(h)
+				if slope := (up - down) / (2 * h); math.Abs(slope-norm) > 0.02*norm {
+					t.Errorf("the loss rises by %g along a gradient of norm %g", slope, norm)
+				}
+			}
+			along(func(int) bool { return true })
+			for pair := range len(a.Pairs) {
+				along(func(i int) bool { return i/2 == pair })
+			}
+		})
+	}
+}
+
+// TestUpperLayersAlone: adapters of the second layer alone get the gradients
+// that they get where those of the first change nothing yet.
+func TestUpperLayersAlone(t *testing.T) {
+	for _, name := range golden.Trained {
+		var want golden.Decoder
+		golden.Load(t, name, &want)
+		grads := func(pattern string) map[string][]float32 {
+			m := open(t, name, 2, dtype.F32)
+			a, err := model.NewAdapter(m, lora.Config{Rank: 2, Alpha: 4, Targets: lora.Targets{Pattern: pattern}}, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.Train(m.Device())
+			for _, p := range a.Pairs {
+				r := rand.New(rand.NewPCG(uint64(len(p.Module)), 3))
+				for i := range p.A.Data {
+					p.A.Data[i] = r.Float32() - 0.5
+				}
+				p.Pack(m.Device())
+			}
+			backward(t, m, want.Sequences, want.Masks, []int{3, 4}, 1)
+			out := map[string][]float32{}
+			for _, p := range a.Params() {
+				out[p.Name] = p.Grad.Data
+			}
+			return out
+		}
+		all, upper := grads(lora.AllLinear), grads(`.*layers\.1\..*`)
+		if len(upper) == 0 || len(upper) >= len(all) {
+			t.Fatalf("%s: %d tensors of %d", name, len(upper), len(all))
+		}
+		for n := range upper {
+			if !slices.Equal(upper[n], all[n]) {
+				t.Errorf("%s: the gradient of %s depends on the first layer's adapters", name, n)
+			}
+		}
+	}
+}
+
+// TestAllLinearIsWrittenOut: an adapter names the kinds of layers it is on,
+// as peft does, and the head is none of them.
+func TestAllLinearIsWrittenOut(t *testing.T) {
+	gated := []string{"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+	neox := []string{"query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"}
+	for name, want := range map[string][]string{"gemma2": gated, "llama": gated, "mistral": gated, "qwen2": gated, "gptneox": neox} {
+		m := open(t, name, 1, dtype.F32)
+		a, err := model.NewAdapter(m, lora.Config{Rank: 2, Alpha: 2, Targets: lora.Targets{Pattern: lora.AllLinear}}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(a.Config.Targets.List, want) || a.Config.Targets.Pattern != "" || len(a.Pairs) != len(want)*m.Info().Layers {
+			t.Errorf("%s: %v, %d pairs", name, a.Config.Targets, len(a.Pairs))
+		}
+	}
+}
