@@ -113,7 +113,7 @@ func readTensor(dev tensor.Device, f *safetensors.File, name string, rows, cols 
 	if err != nil {
 		return tensor.Tensor{}, err
 	}
-	values, err := dtype.Float32s(m.DType, m.Bytes)
+	values, err := finiteValues(m)
 	if err != nil {
 		return tensor.Tensor{}, badinput.Errorf("tensor %s: %w", name, err)
 	}

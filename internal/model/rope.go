@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"math"
 
 	"barka/internal/badinput"
@@ -42,6 +43,9 @@ func (c RopeConfig) Frequencies(dim int) ([]float32, error) {
 	if theta == 0 {
 		theta = 10000
 	}
+	if err := CheckPositive("rope_theta", theta); err != nil {
+		return nil, err
+	}
 	freqs := make([]float32, dim/2)
 	for i := range freqs {
 		exponent := float32(2*i) / float32(dim)
@@ -58,8 +62,8 @@ func (c RopeConfig) Frequencies(dim int) ([]float32, error) {
 	case "", "default":
 		return freqs, nil
 	case "linear":
-		if scaling.Factor <= 0 {
-			return nil, badinput.Errorf("config.json: rope_scaling factor %g, expected a positive number", scaling.Factor)
+		if err := CheckPositive("rope_scaling: factor", scaling.Factor); err != nil {
+			return nil, err
 		}
 		for i := range freqs {
 			freqs[i] /= float32(scaling.Factor)
@@ -72,21 +76,29 @@ func (c RopeConfig) Frequencies(dim int) ([]float32, error) {
 }
 
 // llama3 keeps short wavelengths, divides long ones by Factor, and
-// interpolates between.
+// interpolates between, in float32 as the reference.
 func (s *RopeScaling) llama3(freqs []float32) ([]float32, error) {
-	if s.Factor <= 0 || s.LowFreqFactor <= 0 || s.HighFreqFactor <= s.LowFreqFactor || s.OriginalContext <= 0 {
-		return nil, badinput.Errorf("config.json: rope_scaling llama3 needs positive factor, low_freq_factor < high_freq_factor and original_max_position_embeddings")
+	if err := cmp.Or(
+		CheckPositive("rope_scaling: factor", s.Factor),
+		CheckPositive("rope_scaling: low_freq_factor", s.LowFreqFactor),
+		CheckPositive("rope_scaling: high_freq_factor", s.HighFreqFactor),
+		CheckPositions("rope_scaling: original_max_position_embeddings", s.OriginalContext),
+	); err != nil {
+		return nil, err
 	}
+	if s.HighFreqFactor <= s.LowFreqFactor {
+		return nil, badinput.Errorf("config.json: rope_scaling: high_freq_factor is %g, expected more than low_freq_factor, %g", s.HighFreqFactor, s.LowFreqFactor)
+	}
+	factor, low, high, context := float32(s.Factor), float32(s.LowFreqFactor), float32(s.HighFreqFactor), float32(s.OriginalContext)
 	for i, f := range freqs {
-		wavelength := 2 * math.Pi / float64(f)
-		ratio := float64(s.OriginalContext) / wavelength
+		wavelength := float32(2*math.Pi) / f
 		switch {
-		case ratio > s.HighFreqFactor:
-		case ratio < s.LowFreqFactor:
-			freqs[i] = f / float32(s.Factor)
+		case wavelength < context/high:
+		case wavelength > context/low:
+			freqs[i] = f / factor
 		default:
-			smooth := (ratio - s.LowFreqFactor) / (s.HighFreqFactor - s.LowFreqFactor)
-			freqs[i] = float32((1-smooth)*float64(f)/s.Factor + smooth*float64(f))
+			smooth := (context/wavelength - low) / (high - low)
+			freqs[i] = (1-smooth)*f/factor + smooth*f
 		}
 	}
 	return freqs, nil

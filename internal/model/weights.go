@@ -102,7 +102,7 @@ func (w *Weights) Vector(name string, n int) tensor.Tensor {
 	if !ok {
 		return tensor.Tensor{}
 	}
-	values, err := dtype.Float32s(m.DType, m.Bytes)
+	values, err := finiteValues(m)
 	if err != nil {
 		w.errs = append(w.errs, badinput.Errorf("tensor %s: %w", name, err))
 		return tensor.Tensor{}
@@ -112,28 +112,42 @@ func (w *Weights) Vector(name string, n int) tensor.Tensor {
 	return t
 }
 
-// Embedding loads a matrix [v,d] for look-ups.
+// Embedding loads a matrix [v,d] for look-ups. The device may leave it in the
+// checkpoint, so its values are looked through here.
 func (w *Weights) Embedding(name string, v, d int) tensor.Table {
-	m, ok := w.Matrix(name, v, d)
-	if !ok {
+	t, m := w.lookup(name, v, d)
+	if t == nil {
 		return nil
 	}
-	t, err := w.dev.Lookup(m)
-	if err != nil {
+	if err := checkFinite(m); err != nil {
 		w.errs = append(w.errs, badinput.Errorf("tensor %s: %w", name, err))
 	}
+	w.ck.Forget(name)
 	return t
 }
 
 // Tied loads a matrix [v,d] that serves as embedding and as output head.
 func (w *Weights) Tied(name string, v, d int) (tensor.Table, tensor.Weight) {
-	t := w.Embedding(name, v, d)
+	t, _ := w.lookup(name, v, d)
 	if t == nil {
 		return nil, nil
 	}
-	head := w.Pack(name, v, d)
+	head := w.Pack(name, v, d) // which looks through the values
 	w.params -= int64(v) * int64(d)
 	return t, head
+}
+
+func (w *Weights) lookup(name string, v, d int) (tensor.Table, tensor.Matrix) {
+	m, ok := w.Matrix(name, v, d)
+	if !ok {
+		return nil, m
+	}
+	t, err := w.dev.Lookup(m)
+	if err != nil {
+		w.errs = append(w.errs, badinput.Errorf("tensor %s: %w", name, err))
+		return nil, m
+	}
+	return t, m
 }
 
 // finish reports what was missing, and notes what nobody asked for.

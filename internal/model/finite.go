@@ -1,0 +1,55 @@
+package model
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"barka/internal/dtype"
+	"barka/internal/parallel"
+	"barka/internal/tensor"
+)
+
+// checkFinite names the first value of a large matrix that is not finite.
+func checkFinite(m tensor.Matrix) error {
+	const block = 1 << 20 // bytes
+	pool := parallel.New(0)
+	defer pool.Close()
+	var bad atomic.Bool
+	pool.For((len(m.Bytes)+block-1)/block, 1, func(_, lo, hi int) {
+		if !bad.Load() && dtype.NotFinite(m.DType, m.Bytes[lo*block:min(hi*block, len(m.Bytes))]) >= 0 {
+			bad.Store(true)
+		}
+	})
+	if !bad.Load() {
+		return nil
+	}
+	return notFinite(m)
+}
+
+// finiteValues returns the values of a small matrix, all of them finite.
+func finiteValues(m tensor.Matrix) ([]float32, error) {
+	values, err := dtype.Float32s(m.DType, m.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range values {
+		if v-v != 0 {
+			return nil, notFinite(m)
+		}
+	}
+	return values, nil
+}
+
+// notFinite says where the first value that is not finite stands.
+func notFinite(m tensor.Matrix) error {
+	at := dtype.NotFinite(m.DType, m.Bytes)
+	if at < 0 {
+		return fmt.Errorf("a value of type %s is too large for a float32", m.DType)
+	}
+	v := make([]float32, 1)
+	dtype.Widen(v, m.DType, m.Bytes[at*m.DType.Size():])
+	if m.Rows == 1 {
+		return fmt.Errorf("the value at position %d is %g, expected a finite number", at, v[0])
+	}
+	return fmt.Errorf("the value at row %d, column %d is %g, expected a finite number", at/m.Cols, at%m.Cols, v[0])
+}
