@@ -156,9 +156,19 @@ func TestScoreLines(t *testing.T) {
 	if err := json.Unmarshal([]byte(strings.SplitN(out, "\n", 2)[0]), &r); err != nil || len(r.LogProbs) != 2 || r.Tokens[1] <= r.Tokens[0] || r.LogProbs[0] >= 0 || math.IsNaN(r.LogProbs[1]) {
 		t.Errorf("%s: %v", out, err)
 	}
-	for _, bad := range []string{"{", `{"context":"x"}`} {
+	long := strings.Repeat("dates are sweet, ", 1000)
+	for _, bad := range []string{"{", `{"context":"x"}`, `{"context":"x","continuations":["y","` + long + `"]}`} {
 		if r := barka(t, bad+"\n", "score", "--model", model); r.code != exitBadInput || !strings.Contains(r.err, "line 1") {
 			t.Errorf("%s: %d %q", bad, r.code, r.err)
+		}
+	}
+	for _, verb := range []string{"score", "generate"} {
+		r := barka(t, `{"context":"x","continuations":["`+long+`"]}`+"\n", verb, "--model", model)
+		if verb == "generate" {
+			r = barka(t, long, "generate", "--model", model, "--prompt", "-")
+		}
+		if r.code != exitBadInput || !strings.Contains(r.err, "1024") || !strings.Contains(r.err, "request 0") {
+			t.Errorf("%s: %d %q", verb, r.code, r.err)
 		}
 	}
 }

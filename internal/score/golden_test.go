@@ -3,6 +3,7 @@ package score_test
 import (
 	"context"
 	"math"
+	"strings"
 	"testing"
 
 	"barka/internal/dtype"
@@ -74,6 +75,15 @@ func TestTruncation(t *testing.T) {
 	if got[0].Truncated != 13 || got[0].LogProb != got[1].LogProb {
 		t.Errorf("%d tokens cut, log-probability %g; expected 13 and %g", got[0].Truncated, got[0].LogProb, got[1].LogProb)
 	}
+	s.Whole = true
+	_, err = s.LogLikelihoods(context.Background(), []score.Request{{Context: seq[:2], Continuation: seq[2:4]}, {Context: seq[:20], Continuation: seq[20:]}}, nil)
+	if err == nil || !strings.Contains(err.Error(), "request 1") || !strings.Contains(err.Error(), "23 tokens") || !strings.Contains(err.Error(), "at most 10") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := s.LogLikelihoods(context.Background(), []score.Request{{Context: seq[:7], Continuation: seq[7:11]}}, nil); err != nil {
+		t.Error(err)
+	}
+	s.Whole = false
 	if _, err := s.LogLikelihoods(context.Background(), []score.Request{{Continuation: seq}}, nil); err == nil {
 		t.Error("an empty context was accepted")
 	}

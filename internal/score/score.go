@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"barka/internal/badinput"
 	"barka/internal/model"
 	"barka/internal/nn"
 )
@@ -34,6 +35,8 @@ type Scorer struct {
 	// MaxLength bounds context plus continuation minus one; zero means the
 	// model's limit. Longer inputs lose the left end of their context.
 	MaxLength int
+	// Whole makes them an error instead.
+	Whole bool
 	// BatchTokens bounds one forward pass; zero means 2,048.
 	BatchTokens int
 	// Apart runs every request by itself, also what it shares with others: for
@@ -77,6 +80,9 @@ func (s *Scorer) LogLikelihoods(ctx context.Context, reqs []Request, done func(n
 			return nil, fmt.Errorf("request %d: empty context; start it with the model's beginning or end token", i)
 		}
 		it := s.layout(i, r, &results[i])
+		if cut := results[i].Truncated; s.Whole && cut > 0 {
+			return nil, badinput.Errorf("request %d: context and continuation have %d tokens before the last, the model reads at most %d", i, len(it.input)+cut, len(it.input))
+		}
 		if tokens+s.more(batch, it) > budget {
 			if err := flush(); err != nil {
 				return nil, err

@@ -55,8 +55,10 @@ func (r row) messages() ([]chat.Message, error) {
 	return out, nil
 }
 
-// Load tokenizes a dataset with the model's chat format.
-func Load(ctx context.Context, path string, tok *tokenizer.Tokenizer, maxLength int) (*Data, error) {
+// Load tokenizes a dataset with the model's chat format. Conversations are
+// cut to maxLength tokens; one that is then still longer than the model's
+// positions (0: without end) is an error.
+func Load(ctx context.Context, path string, tok *tokenizer.Tokenizer, maxLength, positions int) (*Data, error) {
 	format, err := chat.For(tok)
 	if err != nil {
 		return nil, err
@@ -73,6 +75,10 @@ func Load(ctx context.Context, path string, tok *tokenizer.Tokenizer, maxLength 
 		}
 		if reason := d.add(format, tok, messages, maxLength); reason != "" {
 			d.Dropped[reason]++
+		}
+		if positions > 0 && d.Longest > positions {
+			return nil, badinput.Errorf("%s: row %d: the conversation has %d tokens up to its last trained one, the model has positions for %d; drop the row, or set max_length to %d to cut such rows",
+				path, d.Rows, d.Longest, positions, positions)
 		}
 	}
 	if len(d.samples) == 0 {

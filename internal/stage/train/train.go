@@ -129,15 +129,12 @@ func (t *trainer) load(ctx context.Context) (err error) {
 		return err
 	}
 	t.dev = t.model.Device()
-	maxLength := t.o.MaxLength
-	if limit := t.model.Info().MaxPositions; limit > 0 {
-		maxLength = min(maxLength, limit)
-	}
-	if t.data, err = Load(ctx, t.in.Train, t.in.Tokenizer, maxLength); err != nil {
+	positions := t.model.Info().MaxPositions
+	if t.data, err = Load(ctx, t.in.Train, t.in.Tokenizer, t.o.MaxLength, positions); err != nil {
 		return err
 	}
 	if t.in.Val != "" {
-		if t.val, err = Load(ctx, t.in.Val, t.in.Tokenizer, maxLength); err != nil {
+		if t.val, err = Load(ctx, t.in.Val, t.in.Tokenizer, t.o.MaxLength, positions); err != nil {
 			return err
 		}
 	}
@@ -348,11 +345,11 @@ func Plan(ctx context.Context, o Options, in Input) (*Estimate, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	d, err := Load(ctx, in.Train, in.Tokenizer, o.MaxLength)
+	m, err := in.Open()
 	if err != nil {
 		return nil, err
 	}
-	m, err := in.Open()
+	d, err := Load(ctx, in.Train, in.Tokenizer, o.MaxLength, m.Info().MaxPositions)
 	if err != nil {
 		return nil, err
 	}

@@ -235,7 +235,7 @@ func TestRowsThatCannotBeTrained(t *testing.T) {
 	}
 	sharegpt := `{"conversations":[{"from":"human","value":"How?"},{"from":"gpt","value":"In cups."}]}`
 	bad := []string{`{"messages":[]}`, `{"messages":[{"role":"assistant","content":"x"},{"role":"assistant","content":"y"}]}`, turn(strings.Repeat("long question ", 200), "too late")}
-	d, err := train.Load(context.Background(), dataset(t, slices.Concat(bad, []string{sharegpt, turn("How?", strings.Repeat("In cups. ", 60))})...), tok, 100)
+	d, err := train.Load(context.Background(), dataset(t, slices.Concat(bad, []string{sharegpt, turn("How?", strings.Repeat("In cups. ", 60))})...), tok, 100, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,9 +249,32 @@ func TestRowsThatCannotBeTrained(t *testing.T) {
 		"line 2":                                  {sharegpt, `{"messages":`},
 		"none of its 1 rows":                      {`{"text":"no conversation"}`},
 	} {
-		if _, err := train.Load(context.Background(), dataset(t, lines...), tok, 100); !errors.As(err, &wrong) || !strings.Contains(err.Error(), want) {
+		if _, err := train.Load(context.Background(), dataset(t, lines...), tok, 100, 0); !errors.As(err, &wrong) || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
+	}
+}
+
+// TestRowsBeyondTheModel: a conversation that the model has no positions for
+// is an error, unless max_length cuts it first.
+func TestRowsBeyondTheModel(t *testing.T) {
+	data := dataset(t, turn("How?", "In cups."), turn("And?", strings.Repeat("In small cups. ", 2000)))
+	o := options()
+	o.MaxLength = 100000
+	var wrong *badinput.Error
+	_, err := train.Plan(context.Background(), o, input(t, data, ""))
+	if !errors.As(err, &wrong) || !strings.Contains(err.Error(), "row 2") || !strings.Contains(err.Error(), "the model has positions for 1024") {
+		t.Errorf("plan: %v", err)
+	}
+	for _, in := range []train.Input{input(t, data, ""), input(t, coffee(t), data)} {
+		_, err := train.Run(context.Background(), o, in, pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: pipeline.Silent})
+		if !errors.As(err, &wrong) || !strings.Contains(err.Error(), "row 2") || !strings.Contains(err.Error(), "1024") {
+			t.Errorf("run: %v", err)
+		}
+	}
+	o.MaxLength = 1024
+	if e, err := train.Plan(context.Background(), o, input(t, data, "")); err != nil || e.Data.Cut != 1 || e.Data.Longest > 1024 {
+		t.Errorf("cut: %+v, %v", e, err)
 	}
 }
 
