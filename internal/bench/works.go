@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"barka/internal/dtype"
 	"barka/internal/generate"
@@ -176,7 +177,7 @@ func (b *bench) lora() work {
 	}
 	_, layers := b.o.Shape.Parameters()
 	for _, w := range b.o.Shape.tensors(b.o.Shape) {
-		if len(w.shape) == 2 && w.name != "model.embed_tokens.weight" {
+		if len(w.shape) == 2 && strings.Contains(w.name, "layers.") {
 			extra += rank * float64(w.shape[0]+w.shape[1])
 		}
 	}
