@@ -32,7 +32,7 @@ var layers = []layer{
 	{"service", []string{"internal/serve"}, []string{"decoding", "registry", "model", "layer", "device", "tensor", "weights", "format", "machine"}, false},
 
 	// The engine measured by itself.
-	{"bench", []string{"internal/bench"}, []string{"decoding", "registry", "model", "layer", "device", "kernel", "tensor", "weights", "machine"}, false},
+	{"bench", []string{"internal/bench"}, []string{"decoding", "registry", "model", "layer", "device", "kernel", "tensor", "weights", "format", "machine"}, false},
 
 	// What stages ask for as an interface (a generator, a translator, a model to
 	// evaluate) is built here from the engine.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/pprof"
 	"strings"
 
 	"barka/internal/badinput"
@@ -14,17 +15,23 @@ import (
 )
 
 type benchCmd struct {
-	Works  []string `arg:"" optional:"" help:"What to measure: kernels, load, prefill, decode, lora, choice, translate; all that fit the shape by default."`
-	Shape  string   `help:"Model whose dimensions are used." default:"gemma-2-2b"`
-	Layers int      `help:"At most so many layers; 0 is all." default:"4"`
-	DType  string   `name:"dtype" help:"Type of the weights: f32, bf16 or int8." default:"bf16"`
-	Repeat int      `help:"Measurements of each, of which the best and the median are shown." default:"3"`
-	List   bool     `help:"Name the shapes and works, and measure nothing."`
-	Dir    string   `help:"Keep the checkpoint in this directory and use it again; a temporary one by default." placeholder:"DIR"`
+	Works      []string `arg:"" optional:"" help:"What to measure: kernels, load, prefill, decode, lora, choice, translate, tokenize; all that fit the shape by default."`
+	Shape      string   `help:"Model whose dimensions are used." default:"gemma-2-2b"`
+	Layers     int      `help:"At most so many layers; 0 is all." default:"4"`
+	DType      string   `name:"dtype" help:"Type of the weights: f32, bf16 or int8." default:"bf16"`
+	Repeat     int      `help:"Measurements of each, of which the best and the median are shown." default:"3"`
+	Tokenizer  string   `help:"Directory of the tokenizer that tokenize measures." placeholder:"DIR"`
+	Text       string   `help:"UTF-8 text for tokenize, a text a line." placeholder:"FILE"`
+	List       bool     `help:"Name the shapes and works, and measure nothing."`
+	Dir        string   `help:"Keep the checkpoint in this directory and use it again; a temporary one by default." placeholder:"DIR"`
+	Write      bool     `help:"Write the checkpoint and the works' token ids (inputs.json) to --dir, say where, and measure nothing."`
+	CPUProfile string   `name:"cpuprofile" help:"Write a profile of the run, for go tool pprof." placeholder:"FILE"`
 }
 
 func (benchCmd) Help() string {
-	return `Measures the machine's ceilings, then kernels and whole workloads on a checkpoint of a real model's shape with random weights, which it writes first. Share is the part of what the ceilings allow.
+	return `Measures the machine's ceilings, then kernels and whole workloads on a checkpoint of a real model's shape with random weights, which it writes first. Each runs once unmeasured and --repeat times; the best counts, beside the median. Share is the part of what the ceilings allow; peak memory is the process's while the work ran.
+
+kernels: products, attention and norms at the model's sizes, on more weights than caches hold. load: the file's bytes over the time until the model can run, from the page cache. prefill: a prompt of 1,024 tokens up to its first new token. decode: new tokens of 1 and 8 sequences together, the prompts' own time taken off. lora: optimiser steps of rank 128 on all linear layers, 4 sequences of 512 tokens, the second half trained. choice: 8 questions of 4 choices, short and long. translate: beam search with 5 beams, sources of 32 tokens, 38 new ones. tokenize: lines of --text on one thread, nothing remembered from earlier runs.
 
 Example: barka bench prefill decode --shape gemma-2-2b --layers 4`
 }
@@ -34,6 +41,12 @@ func (c *benchCmd) Run(a *app) error {
 		return a.ui.Print("shapes: "+strings.Join(bench.Shapes(), " ")+"\nworks:  "+strings.Join(bench.Works(), " "),
 			map[string]any{"shapes": bench.Shapes(), "works": bench.Works()})
 	}
+	if c.Write && c.Dir == "" {
+		return usagef("--write needs --dir, the directory to write to")
+	}
+	if err := bench.Known(c.Works); err != nil {
+		return err
+	}
 	shape, err := bench.Find(c.Shape, c.Layers)
 	if err != nil {
 		return err
@@ -42,20 +55,24 @@ func (c *benchCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := roomFor(shape, dt.Size()); err != nil {
-		return err
-	}
-	dir, remove, err := c.checkpoint(a, shape)
-	if err != nil {
-		return err
+	dir, remove := "", func() {}
+	if c.Write || bench.NeedsCheckpoint(c.Works) {
+		if err := roomFor(shape, dt.Size()); err != nil {
+			return err
+		}
+		if dir, remove, err = c.checkpoint(a, shape); err != nil {
+			return err
+		}
 	}
 	defer remove()
-	var results []bench.Result
-	o := bench.Options{Works: c.Works, Dir: dir, Shape: shape, Device: a.engine("").Device, Threads: a.Threads, DType: dt, Repeat: c.Repeat}
-	err = bench.Run(a.ctx, o, func(r bench.Result) {
-		a.ui.Infof("%s, %s: %s %s", r.Work, r.Variant, amount(r.Value), r.Unit)
-		results = append(results, r)
-	})
+	if c.Write {
+		if err := shape.WriteInputs(dir); err != nil {
+			return err
+		}
+		return a.ui.Print(dir, map[string]any{"dir": dir, "shape": shape.String()})
+	}
+	results, err := c.measure(a, bench.Options{Works: c.Works, Dir: dir, Shape: shape, Device: a.engine("").Device, Threads: a.Threads, DType: dt, Repeat: c.Repeat,
+		Tokenizer: c.Tokenizer, Text: c.Text})
 	if err != nil {
 		return err
 	}
@@ -64,9 +81,35 @@ func (c *benchCmd) Run(a *app) error {
 	}
 	var rows [][]any
 	for _, r := range results {
-		rows = append(rows, benchRow(r))
+		if r.Skipped == "" {
+			rows = append(rows, benchRow(r))
+		}
 	}
 	return a.ui.Table([]string{"work", "variant", "best", "median", "unit", "ceiling", "share", "peak memory"}, rows)
+}
+
+// measure runs the works, under a profile if one is asked for.
+func (c *benchCmd) measure(a *app, o bench.Options) (results []bench.Result, err error) {
+	if c.CPUProfile != "" {
+		f, err := os.Create(c.CPUProfile)
+		if err != nil {
+			return nil, badinput.Wrap(err)
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return nil, err
+		}
+		defer pprof.StopCPUProfile()
+	}
+	err = bench.Run(a.ctx, o, func(r bench.Result) {
+		if r.Skipped != "" {
+			a.ui.Infof("%s: skipped, %s", r.Work, r.Skipped)
+		} else {
+			a.ui.Infof("%s, %s: %s %s", r.Work, r.Variant, amount(r.Value), r.Unit)
+		}
+		results = append(results, r)
+	})
+	return results, err
 }
 
 // roomFor refuses a shape before anything is written: the weights packed, the

@@ -25,16 +25,21 @@ type Options struct {
 	Threads int
 	DType   dtype.DType
 	Repeat  int // measurements of each, of which the best counts
+	// Tokenizer is a directory with a tokenizer, and Text a file of UTF-8
+	// text, a text a line; the work "tokenize" needs both.
+	Tokenizer, Text string
 }
 
 // Result is one measurement.
 type Result struct {
-	Work    string  `json:"work"`
-	Variant string  `json:"variant"`
-	Shape   string  `json:"shape"`
-	Value   float64 `json:"value"` // best of the repetitions
-	Median  float64 `json:"-"`
-	Unit    string  `json:"unit"`
+	Work    string    `json:"work"`
+	Variant string    `json:"variant"`
+	Shape   string    `json:"shape"`
+	DType   string    `json:"dtype,omitempty"`
+	Value   float64   `json:"value"` // best of the repetitions
+	Median  float64   `json:"median"`
+	Rates   []float64 `json:"rates,omitempty"` // of every repetition, ascending
+	Unit    string    `json:"unit"`
 	// Ceiling is what Value could be at most on this machine, in the same
 	// unit, by the arithmetic or the memory traffic that the work cannot do
 	// without; Share is Value/Ceiling. 0: none is known.
@@ -43,32 +48,56 @@ type Result struct {
 	// PeakRSS is the process's largest resident size while it ran, 0 where
 	// the system does not say.
 	PeakRSS int64 `json:"peak_rss_bytes"`
+	// Outcome is a number that the first run computed, by which another
+	// program can be seen to do the same work: a sum of log-probabilities, a
+	// loss, a checksum. 0: none.
+	Outcome float64 `json:"outcome,omitempty"`
+	// Skipped says why nothing was measured; empty otherwise.
+	Skipped string `json:"skipped,omitempty"`
 }
 
-// work measures one thing. run does it once and returns how much was done, in
-// units; ceiling is the most units a second.
+// work measures one thing. run does it once; ceiling is the most units a
+// second.
 type work struct {
 	name, variant, unit string
+	skip                string // why it cannot be measured
 	ceiling             float64
 	setup               func() error
-	reset               func() // before every run, not measured
-	run                 func(ctx context.Context) (units float64, err error)
+	reset               func() error // before every run, not measured
+	run                 func(ctx context.Context) (tally, error)
 	// less is subtracted from the time of run: what must be done before the
 	// part that is measured.
 	less func(ctx context.Context) error
 }
 
+// tally is what a run did: how many units of work, and Result.Outcome.
+type tally struct{ units, outcome float64 }
+
 // Works lists the names of what can be measured.
 func Works() []string {
-	return []string{"kernels", "load", "prefill", "decode", "lora", "choice", "translate"}
+	return []string{"kernels", "load", "prefill", "decode", "lora", "choice", "translate", "tokenize"}
+}
+
+// Known refuses names that are not among Works.
+func Known(works []string) error {
+	for _, w := range works {
+		if !slices.Contains(Works(), w) {
+			return badinput.Errorf("there is no work %q; there are %s", w, strings.Join(Works(), ", "))
+		}
+	}
+	return nil
+}
+
+// NeedsCheckpoint reports whether any of the works, all if none is named,
+// opens Options.Dir.
+func NeedsCheckpoint(works []string) bool {
+	return len(works) == 0 || slices.ContainsFunc(works, func(w string) bool { return w != "kernels" && w != "tokenize" })
 }
 
 // Run measures and calls done with every result as it comes.
 func Run(ctx context.Context, o Options, done func(Result)) error {
-	for _, w := range o.Works {
-		if !slices.Contains(Works(), w) {
-			return badinput.Errorf("there is no work %q; there are %s", w, strings.Join(Works(), ", "))
-		}
+	if err := Known(o.Works); err != nil {
+		return err
 	}
 	if o.Repeat < 1 {
 		o.Repeat = 3
@@ -84,6 +113,13 @@ func Run(ctx context.Context, o Options, done func(Result)) error {
 		if len(o.Works) > 0 && !slices.Contains(o.Works, w.name) {
 			continue
 		}
+		if w.skip != "" {
+			if len(o.Works) > 0 {
+				return badinput.Errorf("%s: %s", w.name, w.skip)
+			}
+			done(Result{Work: w.name, Shape: o.Shape.String(), Skipped: w.skip})
+			continue
+		}
 		r, err := b.measure(ctx, w)
 		if err != nil {
 			return fmt.Errorf("%s, %s: %w", w.name, w.variant, err)
@@ -95,7 +131,7 @@ func Run(ctx context.Context, o Options, done func(Result)) error {
 
 // measure runs a work once to warm up and then o.Repeat times.
 func (b *bench) measure(ctx context.Context, w work) (Result, error) {
-	r := Result{Work: w.name, Variant: w.variant, Shape: b.o.Shape.String(), Unit: w.unit, Ceiling: w.ceiling}
+	r := Result{Work: w.name, Variant: w.variant, Shape: b.o.Shape.String(), DType: strings.ToLower(string(b.o.DType)), Unit: w.unit, Ceiling: w.ceiling}
 	if w.setup != nil {
 		if err := w.setup(); err != nil {
 			return r, err
@@ -104,14 +140,22 @@ func (b *bench) measure(ctx context.Context, w work) (Result, error) {
 	// What is measured is not to pay for what came before.
 	runtime.GC()
 	debug.FreeOSMemory()
-	if w.reset != nil {
-		w.reset()
+	once := func() (tally, time.Duration, error) {
+		if w.reset != nil {
+			if err := w.reset(); err != nil {
+				return tally{}, 0, err
+			}
+		}
+		start := time.Now()
+		t, err := w.run(ctx)
+		return t, time.Since(start), err
 	}
 	resetPeak()
-	if _, err := w.run(ctx); err != nil {
+	first, _, err := once()
+	if err != nil {
 		return r, err
 	}
-	var rates []float64
+	r.Outcome = first.outcome
 	for range b.o.Repeat {
 		var before time.Duration
 		if w.less != nil {
@@ -121,18 +165,14 @@ func (b *bench) measure(ctx context.Context, w work) (Result, error) {
 			}
 			before = time.Since(start)
 		}
-		if w.reset != nil {
-			w.reset()
-		}
-		start := time.Now()
-		units, err := w.run(ctx)
+		t, took, err := once()
 		if err != nil {
 			return r, err
 		}
-		rates = append(rates, units/(time.Since(start)-before).Seconds())
+		r.Rates = append(r.Rates, t.units/(took-before).Seconds())
 	}
-	slices.Sort(rates)
-	r.Value, r.Median = rates[len(rates)-1], rates[len(rates)/2]
+	slices.Sort(r.Rates)
+	r.Value, r.Median = r.Rates[len(r.Rates)-1], r.Rates[len(r.Rates)/2]
 	if w.ceiling > 0 {
 		r.Share = r.Value / w.ceiling
 	}

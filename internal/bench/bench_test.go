@@ -2,13 +2,17 @@ package bench
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
+	"barka/internal/badinput"
 	"barka/internal/dtype"
 	"barka/internal/tensor/cpu"
+	"barka/internal/tokenizer"
 )
 
 // tiny shapes have every tensor of the real ones.
@@ -36,10 +40,11 @@ func TestEveryWorkRuns(t *testing.T) {
 			dev := cpu.New(2)
 			defer dev.Close()
 			seen := map[string]bool{}
-			o := Options{Dir: dir, Shape: &s, Device: dev, Threads: 1, DType: dtype.BF16, Repeat: 1}
+			o := Options{Dir: dir, Shape: &s, Device: dev, Threads: 1, DType: dtype.BF16, Repeat: 1, Tokenizer: tokenizerDir, Text: text(t, "two words\n\nand a line more")}
 			err := Run(context.Background(), o, func(r Result) {
 				seen[r.Work] = true
-				if !(r.Value > 0) || r.Unit == "" || r.Work != "ceiling" && !(r.Ceiling > 0 && r.Share > 0) {
+				bounded := r.Work != "ceiling" && r.Work != "tokenize"
+				if !(r.Value > 0) || r.Unit == "" || bounded && !(r.Ceiling > 0 && r.Share > 0) {
 					t.Errorf("%+v", r)
 				}
 			})
@@ -48,7 +53,7 @@ func TestEveryWorkRuns(t *testing.T) {
 			}
 			want := Works()
 			if s.Seq2Seq() {
-				want = []string{"kernels", "load", "translate"}
+				want = []string{"kernels", "load", "translate", "tokenize"}
 			}
 			for _, w := range want {
 				if w != "translate" && !seen[w] || w == "translate" && s.Seq2Seq() && !seen[w] {
@@ -56,6 +61,81 @@ func TestEveryWorkRuns(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// tokenizerDir holds the layout of Gemma with a small vocabulary.
+var tokenizerDir = filepath.Join("..", "demo", "models", "gemma2")
+
+func text(t *testing.T, s string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(path, []byte(s), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestTokenize(t *testing.T) {
+	dev := cpu.New(1)
+	defer dev.Close()
+	measure := func(works []string, dir, file string) (r Result, err error) {
+		o := Options{Works: works, Shape: &tiny[0], Device: dev, Threads: 1, DType: dtype.F32, Repeat: 2, Tokenizer: dir, Text: file}
+		err = Run(t.Context(), o, func(got Result) { r = got })
+		return r, err
+	}
+	lines := []string{"الخط الأول", "and the second"}
+	r, err := measure([]string{"tokenize"}, tokenizerDir, text(t, strings.Join(lines, "\r\n")+"\n\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := tokenizer.Load(tokenizerDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want uint64
+	for _, l := range lines {
+		for _, id := range tok.Encode(l, true) {
+			want = Checksum(want, id)
+		}
+	}
+	if r.Outcome != float64(want) || len(r.Rates) != 2 {
+		t.Errorf("checksum %v, expected %d; %d rates, expected 2", r.Outcome, want, len(r.Rates))
+	}
+	for _, c := range []struct{ dir, file, want string }{
+		{"", "", "--tokenizer"},
+		{tokenizerDir, filepath.Join(t.TempDir(), "none"), "none"},
+		{tokenizerDir, text(t, "\n\n"), "no text"},
+		{tokenizerDir, text(t, "\xff"), "UTF-8"},
+		{t.TempDir(), text(t, "x"), "tokenizer"},
+	} {
+		if _, err := measure([]string{"tokenize"}, c.dir, c.file); err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("tokenizer %q, text %q: error %v, expected one about %s", c.dir, c.file, err, c.want)
+		}
+	}
+}
+
+// TestInputsAreTheWorks: what inputs.json says is what is run.
+func TestInputsAreTheWorks(t *testing.T) {
+	for _, s := range tiny {
+		dir := t.TempDir()
+		if err := s.WriteInputs(dir); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(filepath.Join(dir, "inputs.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var in Inputs
+		if err := json.Unmarshal(data, &in); err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(in, s.Inputs()) {
+			t.Errorf("%s: inputs.json holds other ids", s.Name)
+		}
+		if (in.Translate != nil) != s.Seq2Seq() || (in.LoRA != nil) == s.Seq2Seq() {
+			t.Errorf("%s: works of another kind of model", s.Name)
+		}
 	}
 }
 

@@ -49,7 +49,7 @@ func (b *bench) product(rows int, transposed bool) work {
 		name = "dy·W"
 	}
 	return work{name: "kernels", variant: fmt.Sprintf("%s %d×%d×%d", name, rows, n, k), unit: "GFLOP/s", ceiling: ceiling / 1e9, setup: setup,
-		run: func(context.Context) (float64, error) {
+		run: func(context.Context) (tally, error) {
 			x, y := dev.Alloc(rows, k), dev.Alloc(rows, n)
 			defer dev.Free(x, y)
 			dev.Zero(x)
@@ -62,7 +62,7 @@ func (b *bench) product(rows int, transposed bool) work {
 					dev.MatMul(y, x, w, tensor.Tensor{}, false)
 				}
 			}
-			return float64(turns) * flops / 1e9, nil
+			return tally{units: float64(turns) * flops / 1e9}, nil
 		}}
 }
 
@@ -83,7 +83,7 @@ func (b *bench) attend(queries, keys int) work {
 	}
 	flops := 4 * float64(heads*dim) * pairs
 	ceiling := min(b.c.F32, flops*b.c.Read/float64(2*4*keys*kv*dim))
-	return work{name: "kernels", variant: fmt.Sprintf("attention %d×%d", queries, keys), unit: "GFLOP/s", ceiling: ceiling / 1e9, run: func(context.Context) (float64, error) {
+	return work{name: "kernels", variant: fmt.Sprintf("attention %d×%d", queries, keys), unit: "GFLOP/s", ceiling: ceiling / 1e9, run: func(context.Context) (tally, error) {
 		q, out, k, v := dev.Alloc(queries, heads*dim), dev.Alloc(queries, heads*dim), dev.Alloc(keys, kv*dim), dev.Alloc(keys, kv*dim)
 		defer dev.Free(q, out, k, v)
 		for _, t := range []tensor.Tensor{q, k, v} {
@@ -93,7 +93,7 @@ func (b *bench) attend(queries, keys int) work {
 		for range turns {
 			dev.Attend(out, tensor.Tensor{}, q, k, v, a, &l)
 		}
-		return float64(turns) * flops / 1e9, nil
+		return tally{units: float64(turns) * flops / 1e9}, nil
 	}}
 }
 
@@ -102,7 +102,7 @@ func (b *bench) norm() work {
 	dev, d := b.o.Device, b.o.Shape.width()
 	rows := min(1<<14, beyondCaches/4/(4*d))
 	bytes := float64(2 * 4 * rows * d)
-	return work{name: "kernels", variant: fmt.Sprintf("RMS norm %d×%d", rows, d), unit: "GB/s", ceiling: b.c.Read / 1e9, run: func(context.Context) (float64, error) {
+	return work{name: "kernels", variant: fmt.Sprintf("RMS norm %d×%d", rows, d), unit: "GB/s", ceiling: b.c.Read / 1e9, run: func(context.Context) (tally, error) {
 		x, y, w := dev.Alloc(rows, d), dev.Alloc(rows, d), dev.Alloc(1, d)
 		defer dev.Free(x, y, w)
 		dev.Zero(x)
@@ -111,6 +111,6 @@ func (b *bench) norm() work {
 		for range turns {
 			dev.RMSNorm(y, x, w, 1e-6, false)
 		}
-		return turns * bytes / 1e9, nil
+		return tally{units: turns * bytes / 1e9}, nil
 	}}
 }

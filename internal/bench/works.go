@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -31,11 +30,22 @@ type bench struct {
 
 func (b *bench) works() []work {
 	ws := append(b.kernels(), b.load())
-	if b.o.Shape.Seq2Seq() {
-		return append(ws, b.translate(1), b.translate(16))
+	in := b.o.Shape.Inputs()
+	if in.Translate != nil {
+		for _, n := range in.Translate.Batches {
+			ws = append(ws, b.translate(in.Translate, n))
+		}
+	} else {
+		ws = append(ws, b.prefill(in.Prefill))
+		for _, n := range in.Decode.Batches {
+			ws = append(ws, b.decode(in.Decode, n))
+		}
+		for _, c := range in.Choice {
+			ws = append(ws, b.choice(c))
+		}
+		ws = append(ws, b.lora(in.LoRA))
 	}
-	return append(ws, b.prefill(), b.decode(1), b.decode(8),
-		b.choice("mmlu-like", 200, 4, 1), b.choice("hellaswag-like", 80, 4, 30), b.lora())
+	return append(ws, b.tokenize())
 }
 
 // peakFLOPs is the arithmetic ceiling at the weights' type.
@@ -67,16 +77,6 @@ func (s *Shape) width() int {
 	return s.dim("hidden_size")
 }
 
-// tokens are n random ids that are no special ones.
-func (b *bench) tokens(seed uint64, n int) []int32 {
-	r := rand.New(rand.NewPCG(seed, 1))
-	out := make([]int32, n)
-	for i := range out {
-		out[i] = int32(10 + r.IntN(b.o.Shape.dim("vocab_size")-10))
-	}
-	return out
-}
-
 func (b *bench) options() model.Options { return model.Options{Device: b.o.Device, DType: b.o.DType} }
 
 // open makes sure that the model is there.
@@ -93,81 +93,94 @@ func (b *bench) open() (err error) {
 }
 
 // forget drops the model and gives its memory back.
-func (b *bench) forget() {
+func (b *bench) forget() error {
 	b.decoder, b.seq2seq = nil, nil
 	runtime.GC()
 	debug.FreeOSMemory()
+	return nil
 }
 
 func (b *bench) load() work {
 	all, _ := b.o.Shape.Parameters()
-	return work{name: "load", variant: string(b.o.DType), unit: "GB/s", ceiling: b.c.Read / 1e9, reset: b.forget, run: func(context.Context) (float64, error) {
-		return float64(2*all) / 1e9, b.open()
+	return work{name: "load", variant: string(b.o.DType), unit: "GB/s", ceiling: b.c.Read / 1e9, reset: b.forget, run: func(context.Context) (tally, error) {
+		return tally{units: float64(2*all) / 1e9}, b.open()
 	}}
 }
 
-func (b *bench) prefill() work {
-	const n = 1024
+func (b *bench) prefill(in *Prefill) work {
+	n := float64(len(in.Prompt))
 	ceiling := b.peakFLOPs() / (b.flops() + b.headFLOPs()/n)
-	return work{name: "prefill", variant: fmt.Sprintf("%d tokens", n), unit: "tokens/s", ceiling: ceiling, setup: b.open, run: func(ctx context.Context) (float64, error) {
-		g := &generate.Generator{Model: b.decoder}
-		_, err := g.Run(ctx, []generate.Request{{Prompt: b.tokens(1, n), MaxTokens: 1}}, nil)
-		return n, err
+	return work{name: "prefill", variant: fmt.Sprintf("%d tokens", len(in.Prompt)), unit: "tokens/s", ceiling: ceiling, setup: b.open, run: func(ctx context.Context) (tally, error) {
+		out, err := b.generate(ctx, [][]int32{in.Prompt}, 1)
+		return tally{units: n, outcome: out}, err
 	}}
 }
 
-func (b *bench) decode(batch int) work {
-	const prompt, n = 16, 48
-	requests := func(tokens int) []generate.Request {
-		var reqs []generate.Request
-		for i := range batch {
-			reqs = append(reqs, generate.Request{Prompt: b.tokens(uint64(i), prompt), MaxTokens: tokens})
+// generate continues prompts greedily and returns the sum of the new tokens'
+// log-probabilities.
+func (b *bench) generate(ctx context.Context, prompts [][]int32, tokens int) (sum float64, err error) {
+	var reqs []generate.Request
+	for _, p := range prompts {
+		reqs = append(reqs, generate.Request{Prompt: p, MaxTokens: tokens})
+	}
+	results, err := (&generate.Generator{Model: b.decoder}).Run(ctx, reqs, nil)
+	for _, r := range results {
+		for _, p := range r.LogProbs {
+			sum += float64(p)
 		}
-		return reqs
 	}
-	run := func(ctx context.Context, tokens int) error {
-		_, err := (&generate.Generator{Model: b.decoder}).Run(ctx, requests(tokens), nil)
-		return err
-	}
+	return sum, err
+}
+
+func (b *bench) decode(in *Decode, batch int) work {
 	_, layers := b.o.Shape.Parameters()
 	weights := float64(layers) + b.headFLOPs()/2
 	ceiling := float64(batch) * b.c.Read / (weights * float64(b.o.DType.Size()))
 	return work{name: "decode", variant: fmt.Sprintf("batch %d", batch), unit: "tokens/s", ceiling: ceiling, setup: b.open,
-		less: func(ctx context.Context) error { return run(ctx, 1) },
-		run:  func(ctx context.Context) (float64, error) { return float64(batch * n), run(ctx, n+1) }}
+		less: func(ctx context.Context) error {
+			_, err := b.generate(ctx, in.Prompts[:batch], 1)
+			return err
+		},
+		run: func(ctx context.Context) (tally, error) {
+			out, err := b.generate(ctx, in.Prompts[:batch], in.Tokens+1)
+			return tally{units: float64(batch * in.Tokens), outcome: out}, err
+		}}
 }
 
-// choice scores questions of several choices: prompt tokens that they share,
-// and tokens of each choice.
-func (b *bench) choice(name string, prompt, choices, length int) work {
-	const questions = 8
-	each := float64(prompt + choices*length - choices + 1)
-	ceiling := b.peakFLOPs() / (each*b.flops() + float64(choices*length)*b.headFLOPs())
-	return work{name: "choice", variant: name, unit: "questions/s", ceiling: ceiling, setup: b.open, run: func(ctx context.Context) (float64, error) {
-		var reqs []score.Request
-		for q := range questions {
-			shared := b.tokens(uint64(q), prompt)
-			for c := range choices {
-				reqs = append(reqs, score.Request{Context: shared, Continuation: b.tokens(uint64(100+q*choices+c), length)})
-			}
+// choice scores questions of several choices; its ceiling runs the context of
+// each question once.
+func (b *bench) choice(in Choice) work {
+	var reqs []score.Request
+	var positions, scored float64
+	for _, q := range in.Questions {
+		positions += float64(len(q.Context))
+		for _, c := range q.Continuations {
+			reqs = append(reqs, score.Request{Context: q.Context, Continuation: c})
+			positions += float64(len(c) - 1)
+			scored += float64(len(c))
 		}
-		_, err := (&score.Scorer{Model: b.decoder}).LogLikelihoods(ctx, reqs, nil)
-		return questions, err
+	}
+	questions := float64(len(in.Questions))
+	ceiling := questions * b.peakFLOPs() / (positions*b.flops() + scored*b.headFLOPs())
+	return work{name: "choice", variant: in.Name, unit: "questions/s", ceiling: ceiling, setup: b.open, run: func(ctx context.Context) (tally, error) {
+		results, err := (&score.Scorer{Model: b.decoder}).LogLikelihoods(ctx, reqs, nil)
+		var sum float64
+		for _, r := range results {
+			sum += r.LogProb
+		}
+		return tally{units: questions, outcome: sum}, err
 	}}
 }
 
-// lora takes optimiser steps of rank 128 on four sequences of 512 tokens, the
-// second half of each trained on.
-func (b *bench) lora() work {
-	const sequences, length, rank = 4, 512, 128
+// lora takes optimiser steps on every linear layer.
+func (b *bench) lora(in *LoRA) work {
 	var adapter *model.Adapter
 	var opt *optim.AdamW
-	var extra float64
 	setup := func() (err error) {
 		if err = b.open(); err != nil || adapter != nil {
 			return err
 		}
-		cfg := lora.Config{TaskType: "CAUSAL_LM", Rank: rank, Alpha: rank, Targets: lora.Targets{Pattern: "all-linear"}}
+		cfg := lora.Config{TaskType: "CAUSAL_LM", Rank: in.Rank, Alpha: float64(in.Rank), Targets: lora.Targets{Pattern: "all-linear"}}
 		if adapter, err = model.NewAdapter(b.decoder, cfg, 1); err != nil {
 			return err
 		}
@@ -175,58 +188,56 @@ func (b *bench) lora() work {
 		opt = optim.New(b.o.Device, adapter.Params(), optim.Config{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8})
 		return nil
 	}
+	var tokens, rows, targets []int32
+	var lengths []int
+	for _, ids := range in.Sequences {
+		for i := in.TrainFrom; i < len(ids); i++ {
+			rows, targets = append(rows, int32(len(tokens)+i-1)), append(targets, ids[i])
+		}
+		tokens, lengths = append(tokens, ids...), append(lengths, len(ids))
+	}
 	_, layers := b.o.Shape.Parameters()
+	var extra float64
 	for _, w := range b.o.Shape.tensors(b.o.Shape) {
 		if len(w.shape) == 2 && strings.Contains(w.name, "layers.") {
-			extra += rank * float64(w.shape[0]+w.shape[1])
+			extra += float64(in.Rank) * float64(w.shape[0]+w.shape[1])
 		}
 	}
 	// Forward and backward of the frozen weights, forward, backward and
-	// gradient of the adapters; the head for half of the rows, three times.
-	flops := 4*float64(layers) + 1.5*b.headFLOPs()
+	// gradient of the adapters; the head for the trained rows, three times:
+	// logits, and once more with their product in the backward pass.
+	trained := float64(len(rows)) / float64(len(tokens))
+	flops := 4*float64(layers) + 3*trained*b.headFLOPs()
 	ceiling := 1 / (flops/b.peakFLOPs() + 6*extra/b.c.F32)
-	return work{name: "lora", variant: fmt.Sprintf("rank %d, %d×%d tokens", rank, sequences, length), unit: "tokens/s", ceiling: ceiling, setup: setup, run: func(context.Context) (float64, error) {
-		var tokens, rows, targets []int32
-		for s := range sequences {
-			ids := b.tokens(uint64(s), length+1)
-			for i := length / 2; i < length; i++ {
-				rows = append(rows, int32(s*length+i))
-				targets = append(targets, ids[i+1])
-			}
-			tokens = append(tokens, ids[:length]...)
-		}
-		lengths := make([]int, sequences)
-		for i := range lengths {
-			lengths[i] = length
-		}
+	return work{name: "lora", variant: fmt.Sprintf("rank %d, %d×%d tokens", in.Rank, len(lengths), lengths[0]), unit: "tokens/s", ceiling: ceiling, setup: setup, run: func(context.Context) (tally, error) {
 		layout := tensor.Packed(lengths...)
 		p := &nn.Pass{Dev: b.o.Device, Layout: &layout, Positions: layout.Positions()}
-		if _, err := model.Backward(b.decoder, p, tokens, rows, targets, 1/float32(len(rows))); err != nil {
-			return 0, err
+		nll, err := model.Backward(b.decoder, p, tokens, rows, targets, 1/float32(len(rows)))
+		if err != nil {
+			return tally{}, err
 		}
 		opt.Clip(b.o.Device, 1)
 		opt.Step(b.o.Device, 1e-4)
 		adapter.Pack(b.o.Device)
-		return sequences * length, nil
+		return tally{units: float64(len(tokens)), outcome: nll / float64(len(rows))}, nil
 	}}
 }
 
-// translate searches with five beams, as many sentences together as given;
-// random weights never end a sentence, so every output has its full length.
-func (b *bench) translate(sentences int) work {
-	const source, target, beams = 32, 40, 5
+// translate searches for as many sentences together as given.
+func (b *bench) translate(in *Translate, sentences int) work {
 	_, layers := b.o.Shape.Parameters()
-	rows := float64(sentences * beams)
+	rows := float64(sentences * in.Beams)
 	weights := float64(layers)*0.57 + b.headFLOPs()/2 // the decoder's share, and the head
 	step := max(weights*float64(b.o.DType.Size())/b.c.Read, 2*weights*rows/b.peakFLOPs())
-	return work{name: "translate", variant: fmt.Sprintf("beam %d, %d sentences", beams, sentences), unit: "tokens/s", ceiling: float64(sentences) / step, setup: b.open,
-		run: func(ctx context.Context) (float64, error) {
-			var sources [][]int32
-			for i := range sentences {
-				sources = append(sources, append(b.tokens(uint64(i), source-1), 2))
+	return work{name: "translate", variant: fmt.Sprintf("beam %d, %d sentences", in.Beams, sentences), unit: "tokens/s", ceiling: float64(sentences) / step, setup: b.open,
+		run: func(ctx context.Context) (tally, error) {
+			// No token is the end, so that every output has its full length.
+			o := generate.BeamOptions{Beams: in.Beams, MaxLength: 2 + in.Tokens, LengthPenalty: 0, Start: in.Start, EOS: -1, Forced: in.Forced}
+			results, err := generate.BeamSearch(ctx, b.seq2seq, in.Sources[:sentences], o, nil)
+			var sum float64
+			for _, r := range results {
+				sum += float64(r[0].Score)
 			}
-			o := generate.BeamOptions{Beams: beams, MaxLength: target, LengthPenalty: 1, Start: 2, EOS: 2, Forced: 5}
-			_, err := generate.BeamSearch(ctx, b.seq2seq, sources, o, nil)
-			return float64(sentences * (target - 1)), err
+			return tally{units: float64(sentences * in.Tokens), outcome: sum}, err
 		}}
 }

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"barka/internal/bench"
+)
+
+func TestBenchTokenize(t *testing.T) {
+	dir := inputs(t)
+	text, profile := filepath.Join(dir, "text.txt"), filepath.Join(dir, "cpu.pprof")
+	if err := os.WriteFile(text, []byte(strings.Repeat("بركة words\n", 2000)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out := ok(t, "", "bench", "tokenize", "--tokenizer", filepath.Join(dir, "models", "nllb"), "--text", text, "--repeat", "2", "--cpuprofile", profile, "--json")
+	var results []bench.Result
+	if err := json.Unmarshal([]byte(out), &results); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	last := results[len(results)-1]
+	if last.Work != "tokenize" || !(last.Median > 0 && last.Median <= last.Value) || last.Outcome == 0 {
+		t.Errorf("%+v", last)
+	}
+	if info, err := os.Stat(profile); err != nil || info.Size() == 0 {
+		t.Errorf("no profile was written: %v", err)
+	}
+}
+
+// TestBenchWrites: a checkpoint and its inputs, for other programs.
+func TestBenchWrites(t *testing.T) {
+	dir := t.TempDir()
+	at := strings.TrimSpace(ok(t, "", "bench", "--write", "--dir", dir, "--shape", "pythia-70m", "--layers", "1"))
+	for _, name := range []string{"config.json", "model.safetensors", "inputs.json"} {
+		if _, err := os.Stat(filepath.Join(at, name)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestBenchRefusals(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"--write"}, exitUsage, "--dir"},
+		{[]string{"tokenize"}, exitBadInput, "--tokenizer"},
+		{[]string{"--shape", "gpt-9"}, exitBadInput, "gemma-2-2b"},
+		{[]string{"speed"}, exitBadInput, "decode"},
+		{[]string{"tokenize", "--cpuprofile", "/no/such/dir/file"}, exitBadInput, "/no/such/dir"},
+	} {
+		r := barka(t, "", append([]string{"bench"}, c.args...)...)
+		if r.code != c.code || !strings.Contains(r.err, c.want) {
+			t.Errorf("barka bench %s: exit code %d, %q; expected %d and %q", strings.Join(c.args, " "), r.code, r.err, c.code, c.want)
+		}
+	}
+}

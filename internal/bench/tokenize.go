@@ -1,0 +1,70 @@
+package bench
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+
+	"barka/internal/badinput"
+	"barka/internal/tokenizer"
+)
+
+// tokenize encodes each line of a text by itself, on one thread, by a
+// tokenizer that has not seen it: what it remembers of words is gone before
+// every run.
+func (b *bench) tokenize() work {
+	w := work{name: "tokenize", variant: filepath.Base(b.o.Tokenizer) + ", " + filepath.Base(b.o.Text), unit: "MB/s"}
+	if b.o.Tokenizer == "" || b.o.Text == "" {
+		w.skip = "it needs a tokenizer's directory and a text, --tokenizer and --text"
+		return w
+	}
+	var tok *tokenizer.Tokenizer
+	var lines []string
+	var bytes int
+	w.setup = func() (err error) {
+		lines, bytes, err = readLines(b.o.Text)
+		return err
+	}
+	w.reset = func() (err error) {
+		tok, err = tokenizer.Load(b.o.Tokenizer)
+		return err
+	}
+	w.run = func(context.Context) (tally, error) {
+		sum := uint64(0)
+		for _, l := range lines {
+			for _, id := range tok.Encode(l, true) {
+				sum = Checksum(sum, id)
+			}
+		}
+		return tally{units: float64(bytes) / 1e6, outcome: float64(sum)}, nil
+	}
+	return w
+}
+
+// Checksum adds a token id to a checksum of all ids before it. It is exact in
+// float64.
+func Checksum(sum uint64, id int32) uint64 {
+	return (sum*65599 + uint64(id) + 1) % (1<<31 - 1)
+}
+
+// readLines reads a text file's lines that are not empty, and their bytes.
+func readLines(path string) (lines []string, bytes int, err error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, 0, badinput.Wrap(err)
+	}
+	if !utf8.Valid(data) {
+		return nil, 0, badinput.Errorf("%s: expected UTF-8 text, a text a line", path)
+	}
+	for l := range strings.Lines(string(data)) {
+		if l = strings.TrimRight(l, "\r\n"); l != "" {
+			lines, bytes = append(lines, l), bytes+len(l)
+		}
+	}
+	if bytes == 0 {
+		return nil, 0, badinput.Errorf("%s: no text, expected a text a line", path)
+	}
+	return lines, bytes, nil
+}
