@@ -9,19 +9,21 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/bench"
+	"barka/internal/hub"
 	"barka/internal/local"
 	"barka/internal/model"
 	"barka/internal/ui"
 )
 
 type benchCmd struct {
-	Works      []string `arg:"" optional:"" help:"What to measure: kernels, load, prefill, decode, lora, choice, translate, tokenize; all that fit the shape by default."`
+	Works      []string `arg:"" optional:"" help:"What to measure: kernels, load, prefill, decode, lora, choice, translate, tokenize, quality; all speeds that fit the shape by default."`
 	Shape      string   `help:"Model whose dimensions are used." default:"gemma-2-2b"`
 	Layers     int      `help:"At most so many layers; 0 is all." default:"4"`
 	DType      string   `name:"dtype" help:"Type of the weights: f32, bf16 or int8." default:"bf16"`
 	Repeat     int      `help:"Measurements of each, of which the best and the median are shown." default:"3"`
 	Tokenizer  string   `help:"Directory of the tokenizer that tokenize measures." placeholder:"DIR"`
-	Text       string   `help:"UTF-8 text for tokenize, a text a line." placeholder:"FILE"`
+	Text       string   `help:"UTF-8 text for tokenize, a text a line, and for quality." placeholder:"FILE"`
+	Model      string   `help:"Model that quality compares on --text, in place of the shape's random weights." placeholder:"DIR"`
 	List       bool     `help:"Name the shapes and works, and measure nothing."`
 	Dir        string   `help:"Keep the checkpoint in this directory and use it again; a temporary one by default." placeholder:"DIR"`
 	Write      bool     `help:"Write the checkpoint and the works' token ids (inputs.json) to --dir, say where, and measure nothing."`
@@ -31,7 +33,7 @@ type benchCmd struct {
 func (benchCmd) Help() string {
 	return `Measures the machine's ceilings, then kernels and whole workloads on a checkpoint of a real model's shape with random weights, which it writes first. Each runs once unmeasured and --repeat times; the best counts, beside the median. Share is the part of what the ceilings allow; peak memory is the process's while the work ran.
 
-kernels: products, attention and norms at the model's sizes, on more weights than caches hold. load: the file's bytes over the time until the model can run, from the page cache. prefill: a prompt of 1,024 tokens up to its first new token. decode: new tokens of 1 and 8 sequences together, the prompts' own time taken off. lora: optimiser steps of rank 128 on all linear layers, 4 sequences of 512 tokens, the second half trained. choice: 8 questions of 4 choices, short and long. translate: beam search with 5 beams, sources of 32 tokens, 38 new ones. tokenize: lines of --text on one thread, nothing remembered from earlier runs.
+kernels: products, attention and norms at the model's sizes, on more weights than caches hold. load: the file's bytes over the time until the model can run, from the page cache. prefill: a prompt of 1,024 tokens up to its first new token. decode: new tokens of 1 and 8 sequences together, the prompts' own time taken off. lora: optimiser steps of rank 128 on all linear layers, 4 sequences of 512 tokens, the second half trained. choice: 8 questions of 4 choices, short and long. translate: beam search with 5 beams, sources of 32 tokens, 38 new ones. tokenize: lines of --text on one thread, nothing remembered from earlier runs. quality: how far the next-token distributions of --dtype are from float32's.
 
 Example: barka bench prefill decode --shape gemma-2-2b --layers 4`
 }
@@ -56,7 +58,12 @@ func (c *benchCmd) Run(a *app) error {
 		return err
 	}
 	dir, remove := "", func() {}
-	if c.Write || bench.NeedsCheckpoint(c.Works) {
+	if c.Model != "" {
+		if c.Model, err = hub.Resolve(c.Model); err != nil {
+			return err
+		}
+	}
+	if c.Write || bench.NeedsCheckpoint(c.Works, c.Model) {
 		if err := roomFor(shape, dt.Size()); err != nil {
 			return err
 		}
@@ -72,7 +79,7 @@ func (c *benchCmd) Run(a *app) error {
 		return a.ui.Print(dir, map[string]any{"dir": dir, "shape": shape.String()})
 	}
 	results, err := c.measure(a, bench.Options{Works: c.Works, Dir: dir, Shape: shape, Device: a.engine("").Device, Threads: a.Threads, DType: dt, Repeat: c.Repeat,
-		Tokenizer: c.Tokenizer, Text: c.Text})
+		Tokenizer: c.Tokenizer, Text: c.Text, Model: c.Model})
 	if err != nil {
 		return err
 	}
@@ -166,6 +173,8 @@ func amount(v float64) string {
 		return fmt.Sprintf("%.0f", v)
 	case v >= 10:
 		return fmt.Sprintf("%.1f", v)
+	case v >= 1 || v == 0:
+		return fmt.Sprintf("%.2f", v)
 	}
-	return fmt.Sprintf("%.2f", v)
+	return fmt.Sprintf("%.2g", v)
 }

@@ -28,6 +28,9 @@ type Options struct {
 	// Tokenizer is a directory with a tokenizer, and Text a file of UTF-8
 	// text, a text a line; the work "tokenize" needs both.
 	Tokenizer, Text string
+	// Model is a directory whose weights the work "quality" compares, on Text,
+	// in place of Dir's.
+	Model string
 }
 
 // Result is one measurement.
@@ -68,6 +71,8 @@ type work struct {
 	// less is subtracted from the time of run: what must be done before the
 	// part that is measured.
 	less func(ctx context.Context) error
+	// values is for what is not a speed, in place of all else.
+	values func(ctx context.Context) ([]Result, error)
 }
 
 // tally is what a run did: how many units of work, and Result.Outcome.
@@ -75,7 +80,7 @@ type tally struct{ units, outcome float64 }
 
 // Works lists the names of what can be measured.
 func Works() []string {
-	return []string{"kernels", "load", "prefill", "decode", "lora", "choice", "translate", "tokenize"}
+	return []string{"kernels", "load", "prefill", "decode", "lora", "choice", "translate", "tokenize", "quality"}
 }
 
 // Known refuses names that are not among Works.
@@ -89,9 +94,11 @@ func Known(works []string) error {
 }
 
 // NeedsCheckpoint reports whether any of the works, all if none is named,
-// opens Options.Dir.
-func NeedsCheckpoint(works []string) bool {
-	return len(works) == 0 || slices.ContainsFunc(works, func(w string) bool { return w != "kernels" && w != "tokenize" })
+// opens Options.Dir, given Options.Model.
+func NeedsCheckpoint(works []string, model string) bool {
+	return len(works) == 0 || slices.ContainsFunc(works, func(w string) bool {
+		return w != "kernels" && w != "tokenize" && (w != "quality" || model == "")
+	})
 }
 
 // Run measures and calls done with every result as it comes.
@@ -120,13 +127,32 @@ func Run(ctx context.Context, o Options, done func(Result)) error {
 			done(Result{Work: w.name, Shape: o.Shape.String(), Skipped: w.skip})
 			continue
 		}
-		r, err := b.measure(ctx, w)
+		results, err := b.results(ctx, w)
 		if err != nil {
 			return fmt.Errorf("%s, %s: %w", w.name, w.variant, err)
 		}
-		done(r)
+		for _, r := range results {
+			done(r)
+		}
 	}
 	return nil
+}
+
+// results are those of one work.
+func (b *bench) results(ctx context.Context, w work) ([]Result, error) {
+	if w.values == nil {
+		r, err := b.measure(ctx, w)
+		return []Result{r}, err
+	}
+	results, err := w.values(ctx)
+	for i := range results {
+		r := &results[i]
+		r.Work, r.Shape, r.DType = w.name, b.o.Shape.String(), strings.ToLower(string(b.o.DType))
+		if b.o.Model != "" {
+			r.Shape = b.o.Model
+		}
+	}
+	return results, err
 }
 
 // measure runs a work once to warm up and then o.Repeat times.

@@ -42,6 +42,9 @@ func TestEveryWorkRuns(t *testing.T) {
 			seen := map[string]bool{}
 			o := Options{Dir: dir, Shape: &s, Device: dev, Threads: 1, DType: dtype.BF16, Repeat: 1, Tokenizer: tokenizerDir, Text: text(t, "two words\n\nand a line more")}
 			err := Run(context.Background(), o, func(r Result) {
+				if r.Skipped != "" {
+					return
+				}
 				seen[r.Work] = true
 				bounded := r.Work != "ceiling" && r.Work != "tokenize"
 				if !(r.Value > 0) || r.Unit == "" || bounded && !(r.Ceiling > 0 && r.Share > 0) {
@@ -56,7 +59,7 @@ func TestEveryWorkRuns(t *testing.T) {
 				want = []string{"kernels", "load", "translate", "tokenize"}
 			}
 			for _, w := range want {
-				if w != "translate" && !seen[w] || w == "translate" && s.Seq2Seq() && !seen[w] {
+				if w != "translate" && w != "quality" && !seen[w] || w == "translate" && s.Seq2Seq() && !seen[w] {
 					t.Errorf("%s was not measured", w)
 				}
 			}
@@ -177,4 +180,49 @@ func must(t *testing.T, name string) *Shape {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// TestQuality: a model is no way from itself, nearest as bfloat16, and not far
+// as integers.
+func TestQuality(t *testing.T) {
+	dir := t.TempDir()
+	if err := tiny[0].WriteCheckpoint(dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	dev := cpu.New(1)
+	defer dev.Close()
+	var kl []float64
+	for _, dt := range []dtype.DType{dtype.F32, dtype.BF16, dtype.I8} {
+		values := map[string]float64{}
+		o := Options{Works: []string{"quality"}, Dir: dir, Shape: &tiny[0], Device: dev, Threads: 1, DType: dt}
+		if err := Run(t.Context(), o, func(r Result) { values[r.Variant] = r.Value }); err != nil {
+			t.Fatal(err)
+		}
+		if values["tokens compared"] != 4*511 || !(values["the same as float32"] > 0) {
+			t.Errorf("%s: %v", dt, values)
+		}
+		kl = append(kl, values["mean KL from float32"])
+	}
+	if kl[0] != 0 || !(kl[1] > 0 && kl[1] < kl[2] && kl[2] < 1e-2) {
+		t.Errorf("divergences %g of float32, bfloat16 and int8", kl)
+	}
+}
+
+// TestQualityOfAModel: on a text of its own.
+func TestQualityOfAModel(t *testing.T) {
+	dev := cpu.New(1)
+	defer dev.Close()
+	o := Options{Works: []string{"quality"}, Shape: &tiny[0], Device: dev, Threads: 1, DType: dtype.I8, Model: tokenizerDir}
+	if err := Run(t.Context(), o, func(Result) {}); err == nil || !strings.Contains(err.Error(), "--text") {
+		t.Errorf("error %v, expected one about --text", err)
+	}
+	o.Text = text(t, "بغداد عاصمة العراق.\nتقع على نهر دجلة.")
+	seen := 0
+	if err := Run(t.Context(), o, func(r Result) {
+		if r.Work == "quality" && r.Shape == tokenizerDir {
+			seen++
+		}
+	}); err != nil || seen != 6 {
+		t.Errorf("%d values, error %v", seen, err)
+	}
 }

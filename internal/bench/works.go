@@ -45,7 +45,7 @@ func (b *bench) works() []work {
 		}
 		ws = append(ws, b.lora(in.LoRA))
 	}
-	return append(ws, b.tokenize())
+	return append(ws, b.tokenize(), b.quality())
 }
 
 // peakFLOPs is the arithmetic ceiling at the weights' type.

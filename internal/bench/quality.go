@@ -1,0 +1,194 @@
+package bench
+
+import (
+	"context"
+	"math"
+	"path/filepath"
+	"strings"
+
+	"barka/internal/badinput"
+	"barka/internal/dtype"
+	"barka/internal/model"
+	"barka/internal/nn"
+	"barka/internal/tensor"
+	"barka/internal/tokenizer"
+)
+
+// Divergence is how far a model's next-token distributions are from those of
+// the same weights as float32.
+type Divergence struct {
+	Tokens int     // positions compared
+	KL     float64 // mean Kullback-Leibler divergence, nats a token
+	Worst  float64 // largest of one position
+	Agree  float64 // share of positions with the same most likely token
+	// NLL is the mean negative log-likelihood of the text that follows, and
+	// Reference that of float32: nats a token.
+	NLL, Reference float64
+}
+
+// qualityTokens bounds the text that is compared, and its sequences.
+const qualityTokens, qualityLength = 4096, 512
+
+// quality compares the weights' type with float32 on a text, or on random
+// tokens where the weights are random too.
+func (b *bench) quality() work {
+	w := work{name: "quality"}
+	switch {
+	case len(b.o.Works) == 0:
+		w.skip = "it opens the model a second time, as float32; name it to have it measured"
+	case b.o.Shape.Seq2Seq() && b.o.Model == "":
+		w.skip = "it compares causal language models"
+	case b.o.Model != "" && b.o.Text == "":
+		w.skip = "it needs a text, --text"
+	}
+	w.values = func(ctx context.Context) ([]Result, error) {
+		dir, sequences, err := b.qualityText()
+		if err != nil {
+			return nil, err
+		}
+		b.forget()
+		reference, err := model.OpenDecoder(dir, model.Options{Device: b.o.Device, DType: dtype.F32})
+		if err != nil {
+			return nil, err
+		}
+		m, err := model.OpenDecoder(dir, b.options())
+		if err != nil {
+			return nil, err
+		}
+		d, err := Compare(ctx, reference, m, sequences)
+		if err != nil {
+			return nil, err
+		}
+		values := func(variant, unit string, value float64) Result {
+			return Result{Variant: variant, Unit: unit, Value: value, Median: value}
+		}
+		return []Result{
+			values("tokens compared", "tokens", float64(d.Tokens)),
+			values("mean KL from float32", "nats/token", d.KL),
+			values("largest KL", "nats", d.Worst),
+			values("same most likely token", "%", 100*d.Agree),
+			values("negative log-likelihood", "nats/token", d.NLL),
+			values("the same as float32", "nats/token", d.Reference),
+		}, nil
+	}
+	return w
+}
+
+// qualityText returns the model's directory and the sequences to compare on.
+func (b *bench) qualityText() (dir string, sequences [][]int32, err error) {
+	if b.o.Model == "" {
+		return b.o.Dir, b.o.Shape.Inputs().LoRA.Sequences, nil
+	}
+	lines, _, err := readLines(b.o.Text)
+	if err != nil {
+		return "", nil, err
+	}
+	tok, err := tokenizer.Load(b.o.Model)
+	if err != nil {
+		return "", nil, err
+	}
+	ids := tok.Encode(strings.Join(lines, "\n"), true)
+	ids = ids[:min(len(ids), qualityTokens)]
+	for lo := 0; lo+1 < len(ids); lo += qualityLength {
+		sequences = append(sequences, ids[lo:min(lo+qualityLength, len(ids))])
+	}
+	if len(sequences) == 0 {
+		return "", nil, badinput.Errorf("%s: one token, expected a text", filepath.Base(b.o.Text))
+	}
+	return b.o.Model, sequences, nil
+}
+
+// Compare runs both models over sequences and compares what they expect at
+// every position but the last of each.
+func Compare(ctx context.Context, reference, m model.Decoder, sequences [][]int32) (Divergence, error) {
+	var d Divergence
+	for _, ids := range sequences {
+		if err := ctx.Err(); err != nil {
+			return d, err
+		}
+		const rows = 32 // logits at once
+		want, err := newLogits(reference, ids)
+		if err != nil {
+			return d, err
+		}
+		got, err := newLogits(m, ids)
+		if err != nil {
+			return d, err
+		}
+		for lo := 0; lo < len(ids)-1; lo += rows {
+			hi := min(lo+rows, len(ids)-1)
+			p, q := want.rows(lo, hi), got.rows(lo, hi)
+			for i := range hi - lo {
+				d.add(p.Row(i), q.Row(i), ids[lo+i+1])
+			}
+			want.m.Device().Free(p)
+			got.m.Device().Free(q)
+		}
+		want.m.Device().Free(want.h)
+		got.m.Device().Free(got.h)
+	}
+	n := float64(d.Tokens)
+	d.KL, d.Agree, d.NLL, d.Reference = d.KL/n, d.Agree/n, d.NLL/n, d.Reference/n
+	return d, nil
+}
+
+// add counts one position: p and q are the logits of the reference and of the
+// model, next the token that follows.
+func (d *Divergence) add(p, q []float32, next int32) {
+	lp, lq := logSumExp(p), logSumExp(q)
+	kl, best, other := 0.0, 0, 0
+	for i := range p {
+		a, b := float64(p[i])-lp, float64(q[i])-lq
+		kl += math.Exp(a) * (a - b)
+		if p[i] > p[best] {
+			best = i
+		}
+		if q[i] > q[other] {
+			other = i
+		}
+	}
+	d.Tokens++
+	d.KL += kl
+	d.Worst = max(d.Worst, kl)
+	if best == other {
+		d.Agree++
+	}
+	d.Reference += lp - float64(p[next])
+	d.NLL += lq - float64(q[next])
+}
+
+func logSumExp(x []float32) float64 {
+	top, sum := float64(x[0]), 0.0
+	for _, v := range x {
+		top = max(top, float64(v))
+	}
+	for _, v := range x {
+		sum += math.Exp(float64(v) - top)
+	}
+	return top + math.Log(sum)
+}
+
+// logits are the final states of a sequence, projected in parts.
+type logits struct {
+	m model.Decoder
+	h tensor.Tensor
+}
+
+func newLogits(m model.Decoder, ids []int32) (logits, error) {
+	layout := tensor.Packed(len(ids))
+	h, _, err := m.Forward(&nn.Pass{Dev: m.Device(), Layout: &layout, Positions: layout.Positions()}, ids, nil)
+	return logits{m, h}, err
+}
+
+// rows returns the logits of positions lo ≤ i < hi, to be freed.
+func (l logits) rows(lo, hi int) tensor.Tensor {
+	dev := l.m.Device()
+	head, softcap := l.m.Head()
+	v, _ := head.Dims()
+	t := dev.Alloc(hi-lo, v)
+	dev.MatMul(t, l.h.Slice(lo, hi), head, tensor.Tensor{}, false)
+	if softcap > 0 {
+		dev.Softcap(t, softcap)
+	}
+	return t
+}
