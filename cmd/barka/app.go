@@ -160,7 +160,9 @@ func (a *app) log() *slog.Logger {
 
 // engine makes the engine of this command.
 func (a *app) engine(dtype string) *local.Engine {
-	return local.NewEngine(a.Threads, dtype, func(note string) { a.ui.Infof("%s", note) })
+	e := local.NewEngine(a.Threads, dtype, func(note string) { a.ui.Infof("%s", note) })
+	e.Progress = a.ui.Progress()
+	return e
 }
 
 // counts prints a finished stage's counts.

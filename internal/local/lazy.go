@@ -20,7 +20,7 @@ type lazyChat struct {
 // LazyChat returns a client of a local model, under a name of its own.
 func LazyChat(e *Engine, name, dir string) llm.Client {
 	return &lazyChat{name, sync.OnceValues(func() (*Chat, error) {
-		d, err := e.OpenDecoder(dir, "")
+		d, err := e.quiet().OpenDecoder(dir, "")
 		if err != nil {
 			return nil, err
 		}
@@ -62,7 +62,7 @@ func LazyTranslator(e *Engine, name, dir string, o TranslatorOptions) (*Lazy, er
 	if err != nil {
 		return nil, err
 	}
-	return &Lazy{name, tok, sync.OnceValues(func() (*Translator, error) { return e.OpenTranslator(path, o) })}, nil
+	return &Lazy{name, tok, sync.OnceValues(func() (*Translator, error) { return e.quiet().OpenTranslator(path, o) })}, nil
 }
 
 // Name implements translate.Translator.

@@ -19,6 +19,7 @@ import (
 	"barka/internal/hub"
 	"barka/internal/model"
 	_ "barka/internal/model/all"
+	"barka/internal/pipeline"
 	"barka/internal/tensor"
 	"barka/internal/tensor/cpu"
 	"barka/internal/tokenizer"
@@ -29,6 +30,19 @@ type Engine struct {
 	Device tensor.Device
 	DType  string // f32, bf16 or int8; "" means the checkpoint's own type
 	Log    func(string)
+	// Progress shows how far a model that takes a while is loaded; nil: it
+	// does not show.
+	Progress pipeline.Progress
+}
+
+// longLoad is how many bytes of weights take so long that one wants to know.
+const longLoad = 512 << 20
+
+// quiet is the engine for work during which something else shows progress.
+func (e *Engine) quiet() *Engine {
+	q := *e
+	q.Progress = nil
+	return &q
 }
 
 // NewEngine makes an engine on the CPU; threads 0 means all cores.
@@ -46,7 +60,27 @@ func (e *Engine) options(dir string) (model.Options, error) {
 		}
 	}
 	parsed, err := model.ParseDType(dt)
-	return model.Options{Device: e.Device, DType: parsed, Log: e.Log}, err
+	return model.Options{Device: e.Device, DType: parsed, Log: e.Log, Progress: e.showLoading(dir)}, err
+}
+
+// showLoading returns what model.Options.Progress wants.
+func (e *Engine) showLoading(dir string) func(loaded, total int64) {
+	if e.Progress == nil {
+		return nil
+	}
+	var shown int64
+	return func(loaded, total int64) {
+		if total < longLoad {
+			return
+		}
+		if shown == 0 {
+			e.Progress.Start("load "+filepath.Base(dir), total, "bytes")
+		}
+		e.Progress.Add(loaded - shown)
+		if shown = loaded; loaded >= total {
+			e.Progress.Done()
+		}
+	}
 }
 
 // Digest identifies a model by content and by the type its weights are packed

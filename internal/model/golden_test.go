@@ -95,11 +95,51 @@ func TestBF16(t *testing.T) {
 	}
 }
 
+// TestI8: integers cost less than a tenth of the largest logit.
+func TestI8(t *testing.T) {
+	for _, name := range golden.Decoders {
+		t.Run(name, func(t *testing.T) {
+			var want golden.Decoder
+			g := golden.Load(t, name, &want)
+			for _, level := range cpu.Levels() {
+				func() {
+					defer cpu.Use(level)()
+					_, y := forward(t, open(t, name, 2, dtype.I8), want.Sequences)
+					at := 0
+					for i, s := range want.Sequences {
+						golden.Near(t, fmt.Sprintf("logits %d", i), y.Slice(at, at+len(s)).Data, g.Tensor(fmt.Sprintf("logits.%d", i)), 0.1)
+						at += len(s)
+					}
+				}()
+			}
+		})
+	}
+}
+
+// TestLoadingIsTold: progress ends at the whole checkpoint.
+func TestLoadingIsTold(t *testing.T) {
+	dev := cpudevice.New(1)
+	defer dev.Close()
+	var last, total int64
+	o := model.Options{Device: dev, DType: dtype.F32, Progress: func(loaded, of int64) {
+		if loaded < last || of <= 0 || loaded > of {
+			t.Errorf("%d of %d bytes after %d", loaded, of, last)
+		}
+		last, total = loaded, of
+	}}
+	if _, err := model.OpenDecoder(golden.Dir("gemma2"), o); err != nil {
+		t.Fatal(err)
+	}
+	if last != total || total == 0 {
+		t.Errorf("loading ended at %d of %d bytes", last, total)
+	}
+}
+
 // TestBatchInvariance: a sequence's logits are the same bits alone and in a
-// batch, on one thread and on several, in both types.
+// batch, on one thread and on several, in every type.
 func TestBatchInvariance(t *testing.T) {
 	for _, name := range golden.Decoders {
-		for _, dt := range []dtype.DType{dtype.F32, dtype.BF16} {
+		for _, dt := range []dtype.DType{dtype.F32, dtype.BF16, dtype.I8} {
 			t.Run(fmt.Sprintf("%s/%s", name, dt), func(t *testing.T) {
 				var want golden.Decoder
 				golden.Load(t, name, &want)

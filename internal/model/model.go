@@ -84,6 +84,9 @@ type Options struct {
 	DType dtype.DType
 	// Log receives notes, such as tensors that the architecture ignores.
 	Log func(string)
+	// Progress, if not nil, is told of every tensor loaded: the bytes of the
+	// checkpoint so far, and of all of it.
+	Progress func(loaded, total int64)
 }
 
 // Loader builds a model from config.json's text and a checkpoint. The result
@@ -154,7 +157,7 @@ func open(dir string, o Options) (any, error) {
 	if head.TorchDType == "" {
 		head.TorchDType = head.DType
 	}
-	w := &Weights{dir: dir, dev: o.Device, dtype: o.DType, ck: ck, used: map[string]bool{}, torchDType: head.TorchDType, arch: head.Architectures[0]}
+	w := &Weights{dir: dir, dev: o.Device, dtype: o.DType, ck: ck, used: map[string]bool{}, torchDType: head.TorchDType, arch: head.Architectures[0], progress: o.Progress}
 	m, err := load(data, w)
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", dir, err)

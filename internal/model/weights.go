@@ -20,6 +20,8 @@ type Checkpoint interface {
 	Names() []string
 	Has(name string) bool
 	Matrix(name string, rows, cols int) (tensor.Matrix, error)
+	// Bytes is what all tensors take.
+	Bytes() int64
 	// Forget says that a tensor's bytes have been copied and need not stay in
 	// memory.
 	Forget(name string)
@@ -37,6 +39,8 @@ type Weights struct {
 	params     int64
 	torchDType string
 	arch       string
+	loaded     int64 // bytes, and who is told of them
+	progress   func(loaded, total int64)
 }
 
 // Device is where the weights go.
@@ -73,6 +77,14 @@ func (w *Weights) Matrix(name string, rows, cols int) (tensor.Matrix, bool) {
 	return m, true
 }
 
+// done counts a tensor that has been copied or looked through.
+func (w *Weights) done(m tensor.Matrix) {
+	w.loaded += int64(len(m.Bytes))
+	if w.progress != nil {
+		w.progress(w.loaded, w.ck.Bytes())
+	}
+}
+
 // Pack returns a stored matrix [n,k], packed for products.
 func (w *Weights) Pack(name string, n, k int) tensor.Weight {
 	m, ok := w.Matrix(name, n, k)
@@ -84,6 +96,7 @@ func (w *Weights) Pack(name string, n, k int) tensor.Weight {
 		w.errs = append(w.errs, badinput.Errorf("tensor %s: %w", name, err))
 	}
 	w.ck.Forget(name)
+	w.done(m)
 	return p
 }
 
@@ -109,6 +122,7 @@ func (w *Weights) Vector(name string, n int) tensor.Tensor {
 	}
 	t := w.dev.Alloc(1, n)
 	w.dev.Upload(t, values)
+	w.done(m)
 	return t
 }
 
@@ -123,6 +137,7 @@ func (w *Weights) Embedding(name string, v, d int) tensor.Table {
 		w.errs = append(w.errs, badinput.Errorf("tensor %s: %w", name, err))
 	}
 	w.ck.Forget(name)
+	w.done(m)
 	return t
 }
 
@@ -158,6 +173,9 @@ func (w *Weights) finish(log func(string)) error {
 			shown = append(shown[:10:10], fmt.Errorf("… and %d more", len(w.errs)-10))
 		}
 		return badinput.Errorf("model %s does not fit architecture %s:\n%w", w.dir, w.arch, errors.Join(shown...))
+	}
+	if w.progress != nil {
+		w.progress(w.ck.Bytes(), w.ck.Bytes())
 	}
 	var unused []string
 	for _, name := range w.ck.Names() {

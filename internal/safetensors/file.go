@@ -303,6 +303,15 @@ func (f *File) Info(name string) (dtype.DType, []int, bool) {
 // Metadata returns the strings under __metadata__, of all shards together.
 func (f *File) Metadata() map[string]string { return f.metadata }
 
+// Bytes returns what all tensors take.
+func (f *File) Bytes() int64 {
+	var n int64
+	for _, e := range f.tensors {
+		n += int64(e.end - e.begin)
+	}
+	return n
+}
+
 // Tensor returns a tensor whose bytes are a view of the mapped file, valid
 // until Close.
 func (f *File) Tensor(name string) (Tensor, error) {
