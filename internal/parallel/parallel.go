@@ -4,41 +4,62 @@ package parallel
 
 import (
 	"runtime"
-	"sync"
 	"sync/atomic"
 )
 
-// Pool runs loops on up to n workers, the caller being one of them.
+// Pool runs loops on up to n workers, the caller being one of them. A loop
+// allocates nothing: the pool holds the one that runs.
 type Pool struct {
-	n    int
-	jobs chan *job
+	n       int
+	spin    int
+	helpers []helper
+	loop    loop
+	running atomic.Int64 // workers that take part in the loop
+	done    chan struct{}
+	closed  atomic.Bool
 }
 
-// job is one loop: chunks of grain indices are taken until none is left.
-type job struct {
+// loop is what workers take chunks of grain indices from until none is left.
+type loop struct {
 	fn       func(worker, lo, hi int)
 	n, grain int64
 	next     atomic.Int64
-	ids      atomic.Int64
-	wait     sync.WaitGroup
 	failed   atomic.Pointer[failure]
 }
 
 type failure struct{ value any }
+
+// helper is a worker beside the caller. Waiting for a loop it first looks at
+// its state for a while, since loops follow one another within microseconds
+// and waking a goroutine takes several, and then sleeps.
+type helper struct {
+	state atomic.Int32
+	wake  chan struct{}
+	_     [48]byte // a cache line each
+}
+
+const (
+	idle     int32 = iota // looking
+	sleeping              // waiting for wake
+	called                // has a loop to run
+	busy                  // runs it
+)
+
+// spinTurns is how often a worker looks before it sleeps: about 20 µs.
+const spinTurns = 20_000
 
 // New makes a pool of n workers; n ≤ 0 means one a core.
 func New(n int) *Pool {
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)
 	}
-	p := &Pool{n: n, jobs: make(chan *job, n)}
-	for range n - 1 {
-		go func() {
-			for j := range p.jobs {
-				j.run()
-				j.wait.Done()
-			}
-		}()
+	p := &Pool{n: n, helpers: make([]helper, n-1), done: make(chan struct{}, 1)}
+	if n <= runtime.GOMAXPROCS(0) { // else looking keeps others from running
+		p.spin = spinTurns
+	}
+	for i := range p.helpers {
+		p.helpers[i].wake = make(chan struct{}, 1)
+		go p.help(&p.helpers[i], i+1)
 	}
 	return p
 }
@@ -48,13 +69,54 @@ func New(n int) *Pool {
 func (p *Pool) Workers() int { return p.n }
 
 // Close ends the pool's goroutines; the pool must not be used afterwards.
-func (p *Pool) Close() { close(p.jobs) }
+func (p *Pool) Close() {
+	p.closed.Store(true)
+	for i := range p.helpers {
+		p.helpers[i].call()
+	}
+}
+
+// call gives a helper something to do.
+func (h *helper) call() {
+	if h.state.Swap(called) == sleeping {
+		h.wake <- struct{}{}
+	}
+}
+
+// await returns when the helper has taken up a call.
+func (h *helper) await(turns int) {
+	for {
+		for range turns + 1 {
+			if h.state.Load() == called && h.state.CompareAndSwap(called, busy) {
+				return
+			}
+		}
+		if h.state.CompareAndSwap(idle, sleeping) {
+			<-h.wake
+		}
+	}
+}
+
+func (p *Pool) help(h *helper, worker int) {
+	for {
+		h.await(p.spin)
+		if p.closed.Load() {
+			return
+		}
+		p.loop.run(worker)
+		// Before the count: the next call may follow at once.
+		h.state.Store(idle)
+		if p.running.Add(-1) == 0 {
+			p.done <- struct{}{}
+		}
+	}
+}
 
 // For calls fn for chunks [lo,hi) of at most grain indices that together
-// cover [0,n). Chunks go to whichever worker is free, so fn must give the
-// same result in any order; worker numbers the caller's scratch space. For
-// returns when all chunks are done, and passes a panic of fn on. Calls must
-// not be nested.
+// cover [0,n). Chunks go, in rising order, to whichever worker is free, so fn
+// must give the same result in any order; worker numbers the caller's scratch
+// space. For returns when all chunks are done, and passes a panic of fn on.
+// Calls must be neither nested nor concurrent.
 func (p *Pool) For(n, grain int, fn func(worker, lo, hi int)) {
 	if n <= 0 {
 		return
@@ -67,32 +129,45 @@ func (p *Pool) For(n, grain int, fn func(worker, lo, hi int)) {
 		}
 		return
 	}
-	j := &job{fn: fn, n: int64(n), grain: int64(grain)}
+	l := &p.loop
+	l.fn, l.n, l.grain = fn, int64(n), int64(grain)
+	l.next.Store(0)
 	helpers := min(p.n, chunks) - 1
-	j.wait.Add(helpers)
-	for range helpers {
-		p.jobs <- j
+	p.running.Store(int64(helpers) + 1)
+	for i := range helpers {
+		p.helpers[i].call()
 	}
-	j.run()
-	j.wait.Wait()
-	if f := j.failed.Load(); f != nil {
+	l.run(0)
+	// Nothing is left: who has not come yet need not.
+	late := int64(1)
+	for i := range helpers {
+		if p.helpers[i].state.CompareAndSwap(called, idle) {
+			late++
+		}
+	}
+	if p.running.Add(-late) != 0 {
+		for i := 0; i < p.spin && p.running.Load() != 0; i++ {
+		}
+		<-p.done
+	}
+	l.fn = nil
+	if f := l.failed.Swap(nil); f != nil {
 		panic(f.value)
 	}
 }
 
-func (j *job) run() {
+func (l *loop) run(worker int) {
 	defer func() {
 		if r := recover(); r != nil {
-			j.failed.CompareAndSwap(nil, &failure{r})
-			j.next.Store(j.n)
+			l.failed.CompareAndSwap(nil, &failure{r})
+			l.next.Store(l.n)
 		}
 	}()
-	worker := int(j.ids.Add(1)) - 1
 	for {
-		lo := j.next.Add(j.grain) - j.grain
-		if lo >= j.n {
+		lo := l.next.Add(l.grain) - l.grain
+		if lo >= l.n {
 			return
 		}
-		j.fn(worker, int(lo), int(min(lo+j.grain, j.n)))
+		l.fn(worker, int(lo), int(min(lo+l.grain, l.n)))
 	}
 }

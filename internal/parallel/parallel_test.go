@@ -3,6 +3,7 @@ package parallel
 import (
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 func TestForCoversEveryIndexOnce(t *testing.T) {
@@ -50,11 +51,64 @@ func TestForPassesPanicsOn(t *testing.T) {
 	})
 }
 
+// TestForAgainAndAgain: loops of all kinds in quick succession and with pauses
+// long enough for workers to sleep; results written by workers are seen.
+func TestForAgainAndAgain(t *testing.T) {
+	for _, workers := range []int{2, 3, 8} {
+		p := New(workers)
+		sums := make([]int, 64)
+		for turn := range 3000 {
+			n := 1 + turn%64
+			p.For(n, 1+turn%3, func(_, lo, hi int) {
+				for i := lo; i < hi; i++ {
+					sums[i] = i + turn
+				}
+			})
+			for i := range n {
+				if sums[i] != i+turn {
+					t.Fatalf("%d workers, loop %d: index %d not written", workers, turn, i)
+				}
+			}
+			if turn%1000 == 999 {
+				time.Sleep(5 * time.Millisecond)
+			}
+		}
+		p.Close()
+	}
+}
+
+func TestForDoesNotAllocate(t *testing.T) {
+	p := New(2)
+	defer p.Close()
+	fn := func(_, lo, hi int) {}
+	if n := testing.AllocsPerRun(100, func() { p.For(8, 1, fn) }); n != 0 {
+		t.Errorf("a loop allocates %g times", n)
+	}
+}
+
 func BenchmarkFor(b *testing.B) {
 	p := New(0)
 	defer p.Close()
 	b.ReportAllocs()
 	for b.Loop() {
 		p.For(8, 1, func(_, lo, hi int) {})
+	}
+}
+
+// BenchmarkForWork shares out some microseconds of work, with a pause between
+// loops as operations have.
+func BenchmarkForWork(b *testing.B) {
+	p := New(0)
+	defer p.Close()
+	x := make([]float64, 8<<10)
+	for b.Loop() {
+		for i := range 1000 {
+			x[i]++
+		}
+		p.For(8, 1, func(_, lo, hi int) {
+			for i := lo << 10; i < hi<<10; i++ {
+				x[i] = x[i]*0.5 + 1
+			}
+		})
 	}
 }
