@@ -16,18 +16,6 @@ func tanhAVX512(dst, src *float32, blocks int)
 //go:noescape
 func tanhAVX2(dst, src *float32, blocks int)
 
-//go:noescape
-func geluGateAVX512(dst, gate, up *float32, blocks int)
-
-//go:noescape
-func geluGateAVX2(dst, gate, up *float32, blocks int)
-
-//go:noescape
-func geluGateBackwardAVX512(dgate, dup, dy, gate, up *float32, blocks int)
-
-//go:noescape
-func geluGateBackwardAVX2(dgate, dup, dy, gate, up *float32, blocks int)
-
 func expBlocks(dst, x []float32) {
 	switch {
 	case cpu.Current() >= cpu.AVX512:
@@ -47,27 +35,5 @@ func tanhBlocks(dst, x []float32) {
 		tanhAVX2(&dst[0], &x[0], len(x)/16)
 	default:
 		tanhGeneric(dst, x)
-	}
-}
-
-func geluGateBlocks(dst, gate, up []float32) {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
-		geluGateAVX512(&dst[0], &gate[0], &up[0], len(gate)/16)
-	case cpu.Current() == cpu.AVX2:
-		geluGateAVX2(&dst[0], &gate[0], &up[0], len(gate)/16)
-	default:
-		geluGateGeneric(dst, gate, up)
-	}
-}
-
-func geluGateBackwardBlocks(dgate, dup, dy, gate, up []float32) {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
-		geluGateBackwardAVX512(&dgate[0], &dup[0], &dy[0], &gate[0], &up[0], len(gate)/16)
-	case cpu.Current() == cpu.AVX2:
-		geluGateBackwardAVX2(&dgate[0], &dup[0], &dy[0], &gate[0], &up[0], len(gate)/16)
-	default:
-		geluGateBackwardGeneric(dgate, dup, dy, gate, up)
 	}
 }

@@ -8,16 +8,14 @@ func RMSNorm(y, x, w []float32, eps float32, plusOne bool) {
 	if len(y) < len(x) || len(w) < len(x) {
 		panic("kernel: norm of unequal lengths")
 	}
-	rho := inverseRMS(x, eps)
+	rho, one, n := inverseRMS(x, eps), float32(0), len(x)&^15
 	if plusOne {
-		for i, v := range x {
-			y[i] = v * rho * (1 + w[i])
-		}
-		return
+		one = 1
 	}
-	for i, v := range x {
-		y[i] = v * rho * w[i]
+	if n > 0 {
+		normScaleBlocks(y[:n], x, w, rho, one)
 	}
+	normScaleGeneric(y[n:len(x)], x[n:], w[n:], rho, one)
 }
 
 func inverseRMS(x []float32, eps float32) float32 {
@@ -36,18 +34,25 @@ func RMSNormBackward(dx, dy, x, w []float32, eps float32, plusOne, accumulate bo
 	if plusOne {
 		one = 1
 	}
-	var dot float64
-	for i, v := range x {
-		dot += float64(dy[i]*(one+w[i])) * float64(v)
+	n := len(x) &^ 15
+	dot := normDotGeneric(dy[n:len(x)], w[n:], x[n:], one)
+	if n > 0 {
+		dot += normDotBlocks(dy[:n], w, x, one)
 	}
 	c := float32(float64(rho) * float64(rho) * float64(rho) * dot / float64(len(x)))
-	for i, v := range x {
-		d := rho*dy[i]*(one+w[i]) - v*c
-		if accumulate {
-			d += dx[i]
-		}
-		dx[i] = d
+	keep := keepBits(accumulate)
+	if n > 0 {
+		normBackwardBlocks(dx[:n], dy, w, x, rho, one, c, keep)
 	}
+	normBackwardGeneric(dx[n:len(x)], dy[n:], w[n:], x[n:], rho, one, c, keep)
+}
+
+// keepBits is the mask of what a result is added to.
+func keepBits(accumulate bool) float32 {
+	if accumulate {
+		return math.Float32frombits(0xffffffff)
+	}
+	return 0
 }
 
 // LayerNorm: y = (x-mean)/√(var+eps)·w + b, biased variance. y may be x.
@@ -56,20 +61,21 @@ func LayerNorm(y, x, w, b []float32, eps float32) {
 		panic("kernel: norm of unequal lengths")
 	}
 	mean, rho := moments(x, eps)
-	for i, v := range x {
-		y[i] = (v-mean)*rho*w[i] + b[i]
+	n := len(x) &^ 15
+	if n > 0 {
+		layerScaleBlocks(y[:n], x, w, b, mean, rho)
 	}
+	layerScaleGeneric(y[n:len(x)], x[n:], w[n:], b[n:], mean, rho)
 }
 
-// moments returns the mean and 1/√(var+eps).
+// moments returns the mean and 1/√(var+eps). Squares of float32 are exact in
+// float64, so E[x²]-E[x]² loses nothing that a float32 result would show
+// unless the mean is some 10⁵ times the deviation.
 func moments(x []float32, eps float32) (mean, rho float32) {
-	m := Sum(x) / float64(len(x))
-	var sum float64
-	for _, v := range x {
-		d := float64(v) - m
-		sum += d * d
-	}
-	return float32(m), float32(1 / math.Sqrt(sum/float64(len(x))+float64(eps)))
+	n := float64(len(x))
+	m := Sum(x) / n
+	variance := max(SumSquares(x)/n-m*m, 0)
+	return float32(m), float32(1 / math.Sqrt(variance+float64(eps)))
 }
 
 // LayerNormBackward: dx = ρ(g − mean(g) − x̂·mean(g∘x̂)) with g = dy∘w and x̂
@@ -79,21 +85,19 @@ func LayerNormBackward(dx, dy, x, w []float32, eps float32, accumulate bool) {
 		panic("kernel: norm of unequal lengths")
 	}
 	mean, rho := moments(x, eps)
-	var sum, dot float64
-	for i, v := range x {
-		g := float64(dy[i] * w[i])
-		sum += g
-		dot += g * float64((v-mean)*rho)
+	n := len(x) &^ 15
+	sum, dot := dot64Generic(dy[n:len(x)], w[n:]), normDotGeneric(dy[n:len(x)], w[n:], x[n:], 0)
+	if n > 0 {
+		sum += dot64Blocks(dy[:n], w)
+		dot += normDotBlocks(dy[:n], w, x, 0)
 	}
-	n := float64(len(x))
-	mg, mgx := float32(sum/n), float32(dot/n)
-	for i, v := range x {
-		d := rho * (dy[i]*w[i] - mg - (v-mean)*rho*mgx)
-		if accumulate {
-			d += dx[i]
-		}
-		dx[i] = d
+	dot = (dot - float64(mean)*sum) * float64(rho) // Σ g∘x̂
+	count := float64(len(x))
+	mg, mgx, keep := float32(sum/count), float32(dot/count)*rho, keepBits(accumulate)
+	if n > 0 {
+		layerBackwardBlocks(dx[:n], dy, w, x, mean, rho, mg, keep, mgx)
 	}
+	layerBackwardGeneric(dx[n:len(x)], dy[n:], w[n:], x[n:], mean, rho, mg, keep, mgx)
 }
 
 // Rotate turns a row of heads by rotary positions in place: value i of each
@@ -107,14 +111,13 @@ func Rotate(x []float32, heads, headDim int, cos, sin []float32, inverse bool) {
 	if inverse {
 		sign = -1
 	}
+	n := half &^ 15
 	for h := range heads {
 		a, b := x[h*headDim:h*headDim+half], x[h*headDim+half:h*headDim+2*half]
-		for i, c := range cos {
-			s := sign * sin[i]
-			u, v := a[i], b[i]
-			a[i] = u*c - v*s
-			b[i] = v*c + u*s
+		if n > 0 {
+			rotateBlocks(a[:n], b, cos, sin, sign)
 		}
+		rotateGeneric(a[n:half], b[n:], cos[n:], sin[n:], sign)
 	}
 }
 
@@ -126,10 +129,9 @@ func AdamW(p, g, m, v []float32, lr, beta1, beta2, eps, decay, correction1, corr
 	step := float32(float64(lr) / float64(correction1))
 	root := float32(math.Sqrt(float64(correction2)))
 	keep := 1 - lr*decay
-	for i, d := range g[:len(p)] {
-		m[i] += (d - m[i]) * (1 - beta1)
-		v[i] = v[i]*beta2 + d*d*(1-beta2)
-		denom := float32(math.Sqrt(float64(v[i])))/root + eps
-		p[i] = p[i]*keep - step*(m[i]/denom)
+	n := len(p) &^ 15
+	if n > 0 {
+		adamWBlocks(p[:n], g, m, v, 1-beta1, beta2, 1-beta2, root, eps, keep, step)
 	}
+	adamWGeneric(p[n:], g[n:len(p)], m[n:], v[n:], 1-beta1, beta2, 1-beta2, root, eps, keep, step)
 }

@@ -1,7 +1,5 @@
 package kernel
 
-import "math"
-
 // Dot returns Σ a[i]·b[i]; b must be at least as long as a.
 func Dot(a, b []float32) float32 {
 	if len(b) < len(a) {
@@ -74,21 +72,15 @@ func Axpy(alpha float32, x, y []float32) {
 
 // Scale: x[i] *= alpha.
 func Scale(alpha float32, x []float32) {
-	for i := range x {
-		x[i] *= alpha
+	n := len(x) &^ 15
+	if n > 0 {
+		scaleBlocks(x[:n], alpha)
 	}
+	scaleGeneric(x[n:], alpha)
 }
 
 // Add: y[i] += x[i].
-func Add(y, x []float32) {
-	if len(y) < len(x) {
-		panic("kernel: sum of unequal lengths")
-	}
-	y = y[:len(x)]
-	for i, v := range x {
-		y[i] += v
-	}
-}
+func Add(y, x []float32) { Axpy(1, x, y) }
 
 // SumSquares returns Σ x[i]² in float64.
 func SumSquares(x []float32) float64 {
@@ -105,65 +97,20 @@ func SumSquares(x []float32) float64 {
 
 // Sum returns Σ x[i] in float64.
 func Sum(x []float32) float64 {
-	var s [4]float64
-	n := len(x) &^ 3
-	for i := 0; i < n; i += 4 {
-		s[0] += float64(x[i])
-		s[1] += float64(x[i+1])
-		s[2] += float64(x[i+2])
-		s[3] += float64(x[i+3])
+	n := len(x) &^ 15
+	sum := sumGeneric(x[n:])
+	if n > 0 {
+		sum += sumBlocks(x[:n])
 	}
-	for _, v := range x[n:] {
-		s[0] += float64(v)
-	}
-	return (s[0] + s[1]) + (s[2] + s[3])
+	return sum
 }
 
-// Max returns the largest value, NaN if there is one, -Inf of nothing.
+// Max returns the largest value that is not NaN, -Inf of none.
 func Max(x []float32) float32 {
-	m := float32(math.Inf(-1))
-	for _, v := range x {
-		if v > m || v != v {
-			m = v
-		}
-		if m != m {
-			return m
-		}
+	n := len(x) &^ 15
+	m := maxGeneric(x[n:])
+	if n > 0 {
+		m = max(m, maxBlocks(x[:n]))
 	}
 	return m
-}
-
-// ArgMax returns the index of the largest value, the first among equals; a
-// NaN counts as largest, as in numpy.
-func ArgMax(x []float32) int {
-	best := 0
-	for i, v := range x {
-		if v != v {
-			return i
-		}
-		if v > x[best] {
-			best = i
-		}
-	}
-	return best
-}
-
-// SoftmaxExp replaces x by e^(x-shift) and returns their sum.
-func SoftmaxExp(x []float32, shift float32) float64 {
-	for i := range x {
-		x[i] -= shift
-	}
-	Exp(x, x)
-	return Sum(x)
-}
-
-// LogSumExp returns log Σ e^x, using scratch of the same length.
-func LogSumExp(x, scratch []float32) float64 {
-	m := Max(x)
-	if math.IsInf(float64(m), -1) {
-		return float64(m)
-	}
-	s := scratch[:len(x)]
-	copy(s, x)
-	return float64(m) + math.Log(SoftmaxExp(s, m))
 }

@@ -18,6 +18,8 @@ type file struct {
 	data map[string]bool
 	// vectors are 64-byte constants.
 	vectors map[string][16]uint32
+	// kernels are those whose Go side is written too.
+	kernels []kernel
 }
 
 func newFile(name string) *file {
@@ -90,7 +92,8 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: asm DIR")
 		os.Exit(2)
 	}
-	for _, f := range []*file{gemm(), transpose(), int8(), vector(), functions(), peaks()} {
+	for _, f := range []*file{gemm(), transpose(), int8(), vector(), rows(), functions(), activations(), peaks()} {
 		f.save(os.Args[1])
+		f.saveGo(os.Args[1])
 	}
 }

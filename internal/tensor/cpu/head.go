@@ -29,12 +29,11 @@ func (d *Device) chunks(h tensor.Tensor, w tensor.Weight, softcap float32, f fun
 	}
 }
 
-// eachRow runs f over rows, a worker's scratch of n values at hand.
-func (d *Device) eachRow(rows, n int, f func(i int, scratch []float32)) {
-	d.pool.For(rows, 1, func(worker, lo, hi int) {
-		s := grow(&d.workers[worker].scores, n)
+// eachRow runs f over rows.
+func (d *Device) eachRow(rows int, f func(i int)) {
+	d.pool.For(rows, 1, func(_, lo, hi int) {
 		for i := lo; i < hi; i++ {
-			f(i, s)
+			f(i)
 		}
 	})
 }
@@ -44,26 +43,21 @@ func (d *Device) CrossEntropy(nll []float32, dh, h tensor.Tensor, w tensor.Weigh
 	n, _ := w.Dims()
 	checkTargets(targets, h.Rows, n, len(nll))
 	d.chunks(h, w, softcap, func(lo, hi int, logits tensor.Tensor) {
-		d.eachRow(hi-lo, n, func(i int, e []float32) {
+		d.eachRow(hi-lo, func(i int) {
 			row, target := logits.Row(i), targets[lo+i]
-			lse := kernel.LogSumExp(row, e)
-			nll[lo+i] = float32(lse - float64(row[target]))
+			lse := kernel.LogSumExp(row)
+			logit := row[target]
+			nll[lo+i] = float32(lse - float64(logit))
 			if dh.None() {
 				return
 			}
-			// e holds e^(x-max); the gradient replaces the logits.
-			top := kernel.Max(row)
-			norm := scale * float32(math.Exp(float64(top)-lse))
-			for j, x := range e {
-				g := x * norm
-				if int32(j) == target {
-					g -= scale
-				}
-				if softcap > 0 {
-					g *= 1 - row[j]/softcap*(row[j]/softcap)
-				}
-				row[j] = g
+			kernel.LossGradient(row, float32(lse), scale, softcap)
+			g := scale
+			if softcap > 0 {
+				at := logit / softcap
+				g *= 1 - at*at
 			}
+			row[target] -= g
 		})
 		if !dh.None() {
 			d.MatMulT(dh.Slice(lo, hi), logits, w, false)
@@ -87,22 +81,22 @@ func (d *Device) LogProbs(logp []float32, greedy []bool, h tensor.Tensor, w tens
 	n, _ := w.Dims()
 	checkTargets(targets, h.Rows, n, len(logp))
 	d.chunks(h, w, softcap, func(lo, hi int, logits tensor.Tensor) {
-		d.eachRow(hi-lo, n, func(i int, e []float32) {
+		d.eachRow(hi-lo, func(i int) {
 			row, target := logits.Row(i), targets[lo+i]
-			logp[lo+i] = float32(float64(row[target]) - kernel.LogSumExp(row, e))
-			greedy[lo+i] = kernel.ArgMax(row) == int(target)
+			logp[lo+i] = float32(float64(row[target]) - kernel.LogSumExp(row))
+			greedy[lo+i] = topK(row, 1)[0] == target
 		})
 	})
 }
 
 // TopK implements tensor.Device.
 func (d *Device) TopK(h tensor.Tensor, w tensor.Weight, k int, softcap float32, banned [][]int32) []tensor.Candidates {
-	n, _ := w.Dims()
+
 	out := make([]tensor.Candidates, h.Rows)
 	d.chunks(h, w, softcap, func(lo, hi int, logits tensor.Tensor) {
-		d.eachRow(hi-lo, n, func(i int, e []float32) {
+		d.eachRow(hi-lo, func(i int) {
 			row := logits.Row(i)
-			lse := kernel.LogSumExp(row, e)
+			lse := kernel.LogSumExp(row)
 			if banned != nil {
 				for _, t := range banned[lo+i] {
 					row[t] = float32(math.Inf(-1))
