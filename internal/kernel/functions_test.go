@@ -163,32 +163,3 @@ func TestVectors(t *testing.T) {
 		}
 	})
 }
-
-// TestScores: whatever rows stand beside a row, its score is the same bits.
-func TestScores(t *testing.T) {
-	eachLevel(t, func(t *testing.T) {
-		rng := newRand(10)
-		for _, d := range []int{16, 64, 24, 7} {
-			ld, off := d+5, 3
-			k := random(rng, 20*ld)
-			q := random(rng, d)
-			rows := []int32{3, 0, 19, 7, 7, 2, 5, 11, 13, 1, 4}
-			got := make([]float32, len(rows))
-			Scores(got, q, k, rows, ld, off, 0.25)
-			for i, r := range rows {
-				var one [1]float32
-				Scores(one[:], q, k, rows[i:i+1], ld, off, 0.25)
-				if one[0] != got[i] {
-					t.Fatalf("width %d: score %d is %g in a list, %g alone", d, i, got[i], one[0])
-				}
-				var want float64
-				for j := range q {
-					want += float64(q[j]) * float64(k[int(r)*ld+off+j])
-				}
-				if !near(got[i], want*0.25, 10, 1e-6) {
-					t.Fatalf("width %d: score %d is %g, want %g", d, i, got[i], want*0.25)
-				}
-			}
-		}
-	})
-}

@@ -9,12 +9,6 @@ func dotAVX512(a, b *float32, blocks int) float32
 func dotAVX2(a, b *float32, blocks int) float32
 
 //go:noescape
-func dots4AVX512(q, k0, k1, k2, k3 *float32, blocks int, dst *float32)
-
-//go:noescape
-func dots4AVX2(q, k0, k1, k2, k3 *float32, blocks int, dst *float32)
-
-//go:noescape
 func axpyAVX512(alpha float32, x, y *float32, blocks int)
 
 //go:noescape
@@ -38,17 +32,6 @@ func dotBlocks(a, b []float32) float32 {
 		return dotAVX2(&a[0], &b[0], len(a)/16)
 	}
 	return dotGeneric(a, b)
-}
-
-func dotsBlocks(dst *[4]float32, q, k0, k1, k2, k3 []float32) {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
-		dots4AVX512(&q[0], &k0[0], &k1[0], &k2[0], &k3[0], len(q)/16, &dst[0])
-	case cpu.Current() == cpu.AVX2:
-		dots4AVX2(&q[0], &k0[0], &k1[0], &k2[0], &k3[0], len(q)/16, &dst[0])
-	default:
-		dotsGeneric(dst, q, k0, k1, k2, k3)
-	}
 }
 
 func axpyBlocks(alpha float32, x, y []float32) {

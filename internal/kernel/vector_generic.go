@@ -17,10 +17,6 @@ func dotGeneric(a, b []float32) float32 {
 	return acc[0]
 }
 
-func dotsGeneric(dst *[4]float32, q, k0, k1, k2, k3 []float32) {
-	dst[0], dst[1], dst[2], dst[3] = dotGeneric(q, k0), dotGeneric(q, k1), dotGeneric(q, k2), dotGeneric(q, k3)
-}
-
 func axpyGeneric(alpha float32, x, y []float32) {
 	for i, v := range x {
 		y[i] += float32(alpha * v)

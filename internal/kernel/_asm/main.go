@@ -92,7 +92,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: asm DIR")
 		os.Exit(2)
 	}
-	for _, f := range []*file{gemm(), transpose(), int8(), vector(), rows(), functions(), activations(), peaks()} {
+	for _, f := range []*file{gemm(), transpose(), int8(), vector(), rows(), functions(), activations(), attend(), peaks()} {
 		f.save(os.Args[1])
 		f.saveGo(os.Args[1])
 	}

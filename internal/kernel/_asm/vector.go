@@ -39,7 +39,6 @@ func vector() *file {
 	f := newFile("vector_amd64.s")
 	for _, w := range []width{w512, w256} {
 		dot(f, w)
-		dots(f, w)
 		axpy(f, w)
 		sumSquares(f, w)
 	}
@@ -86,43 +85,6 @@ func dot(f *file, w width) {
 	f.op("VADDPS %s, %s, %s", w.r(2), w.r(0), w.r(0))
 	w.horizontal(f, 0, 1)
 	f.op("VMOVSS X0, ret+24(FP)")
-	f.end()
-}
-
-// dots: the dot products of one vector with four others at once, each with
-// two accumulators; used for attention scores.
-func dots(f *file, w width) {
-	f.text("Requires: "+w.name, "dots4"+w.name, 56)
-	f.op("MOVQ q+0(FP), AX")
-	for i, reg := range []string{"R8", "R9", "R10", "R11"} {
-		f.op("MOVQ k%d+%d(FP), %s", i, 8+8*i, reg)
-	}
-	f.op("MOVQ blocks+40(FP), CX")
-	f.op("MOVQ dst+48(FP), DI")
-	per := 16 / w.n
-	for i := range 4 * per {
-		w.clear(f, i)
-	}
-	f.label("loop")
-	for j := range per {
-		f.op("VMOVUPS %d(AX), %s", j*w.n*4, w.r(12+j))
-		for i, reg := range []string{"R8", "R9", "R10", "R11"} {
-			f.op("VFMADD231PS %d(%s), %s, %s", j*w.n*4, reg, w.r(12+j), w.r(i*per+j))
-		}
-	}
-	f.op("ADDQ $64, AX")
-	for _, reg := range []string{"R8", "R9", "R10", "R11"} {
-		f.op("ADDQ $64, %s", reg)
-	}
-	f.op("DECQ CX")
-	f.op("JNZ loop")
-	for i := range 4 {
-		if per == 2 {
-			f.op("VADDPS %s, %s, %s", w.r(i*per+1), w.r(i*per), w.r(i*per))
-		}
-		w.horizontal(f, i*per, 14)
-		f.op("VMOVSS X%d, %d(DI)", i*per, 4*i)
-	}
 	f.end()
 }
 

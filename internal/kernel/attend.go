@@ -1,0 +1,78 @@
+package kernel
+
+// Places says where rows of a matrix begin: Scores and Weighted find keys and
+// values through it, wherever they lie. Set checks it once for all products.
+type Places struct {
+	base []float32
+	at   []int // of the rows, then of the last one again up to a multiple of 4
+	n, d int
+}
+
+// Set points p at d values of each of the rows of base, ld values apart, off
+// values into each row. p's memory is reused.
+func (p *Places) Set(base []float32, rows []int32, ld, off, d int) {
+	p.base, p.n, p.d, p.at = base, len(rows), d, p.at[:0]
+	for _, r := range rows {
+		o := int(r)*ld + off
+		if o < 0 || o+d > len(base) {
+			panic("kernel: a row lies outside its matrix")
+		}
+		p.at = append(p.at, o)
+	}
+	for len(p.at)%4 != 0 {
+		p.at = append(p.at, p.at[p.n-1])
+	}
+}
+
+// Scores fills dst[r·ldd+j] = q[r]·row j for the queries r < m, ldq values
+// apart, and the rows lo ≤ j < hi; lo is a multiple of 4. It computes groups of
+// four rows, and may write up to three values beyond hi into dst. The width d
+// is a multiple of 16.
+//
+// A dot product's order of summation depends on d alone.
+func (p *Places) Scores(dst []float32, ldd int, q []float32, ldq, m, lo, hi int) {
+	end := (hi + 3) / 4 * 4
+	if lo >= hi || m == 0 {
+		return
+	}
+	if lo%4 != 0 || hi > p.n || p.d%16 != 0 || p.d == 0 || len(q) < (m-1)*ldq+p.d || ldd < end || len(dst) < (m-1)*ldd+end {
+		panic("kernel: scores do not fit")
+	}
+	for r := 0; r < m; r += 3 {
+		rows := min(3, m-r)
+		p.scores(dst[r*ldd+lo:], ldd, q[r*ldq:], ldq, rows, p.at[lo:end])
+	}
+}
+
+// Weighted adds Σ w[j]·row lo+j to y, j ascending: the order, and the bits, of
+// PanelF32's sums. len(y) is the width d, a multiple of 16.
+func (p *Places) Weighted(y, w []float32, lo int) {
+	if len(y) != p.d || p.d%16 != 0 || lo < 0 || lo+len(w) > p.n {
+		panic("kernel: weighted sum does not fit")
+	}
+	n := len(w) &^ 3
+	if p.d == 0 {
+		return
+	}
+	if n > 0 {
+		p.weighted(y, w[:n], p.at[lo:lo+n])
+	}
+	for j := n; j < len(w); j++ {
+		o := p.at[lo+j]
+		Axpy(w[j], p.base[o:o+p.d], y)
+	}
+}
+
+func (p *Places) scoresGeneric(dst []float32, ldd int, q []float32, ldq, rows int, at []int) {
+	for r := range rows {
+		for j, o := range at {
+			dst[r*ldd+j] = dotGeneric(q[r*ldq:r*ldq+p.d], p.base[o:o+p.d])
+		}
+	}
+}
+
+func (p *Places) weightedGeneric(y, w []float32, at []int) {
+	for j, o := range at {
+		axpyGeneric(w[j], p.base[o:o+p.d], y)
+	}
+}

@@ -1,0 +1,9 @@
+//go:build !amd64
+
+package kernel
+
+func (p *Places) scores(dst []float32, ldd int, q []float32, ldq, rows int, at []int) {
+	p.scoresGeneric(dst, ldd, q, ldq, rows, at)
+}
+
+func (p *Places) weighted(y, w []float32, at []int) { p.weightedGeneric(y, w, at) }

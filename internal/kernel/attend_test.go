@@ -1,0 +1,151 @@
+package kernel
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"barka/internal/cpu"
+)
+
+// TestScores: against float64, with nothing written but the last group's
+// padding; whatever queries and keys stand beside them, the same bits.
+func TestScores(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		rng := newRand(10)
+		for _, d := range []int{16, 48, 64, 256} {
+			const ld, off = 300, 3
+			k := random(rng, 20*ld)
+			list := []int32{3, 0, 19, 7, 7, 2, 5, 11, 13, 1, 4}
+			var p Places
+			for m := 1; m <= 8; m++ {
+				ldq := d + m
+				q := random(rng, m*ldq)
+				for n := 1; n <= len(list); n++ {
+					p.Set(k, list[:n], ld, off, d)
+					end := (n + 3) / 4 * 4
+					ldd := end + 2
+					got, check := guarded(t, (m-1)*ldd+end, m%3)
+					p.Scores(got, ldd, q, ldq, m, 0, n)
+					check()
+					for r := range m {
+						for j, row := range list[:n] {
+							var want, scale float64
+							for x := range d {
+								v := float64(q[r*ldq+x]) * float64(k[int(row)*ld+off+x])
+								want += v
+								scale += math.Abs(v)
+							}
+							if !near(got[r*ldd+j], want, scale, 1e-6) {
+								t.Fatalf("width %d, query %d of %d, key %d of %d: %g, want %g", d, r, m, j, n, got[r*ldd+j], want)
+							}
+							var one Places
+							one.Set(k, list[j:j+1], ld, off, d)
+							var alone [4]float32
+							one.Scores(alone[:], 4, q[r*ldq:], ldq, 1, 0, 1)
+							if alone[0] != got[r*ldd+j] {
+								t.Fatalf("width %d, query %d of %d, key %d of %d: %g, alone %g", d, r, m, j, n, got[r*ldd+j], alone[0])
+							}
+						}
+						for _, v := range got[r*ldd+end : min((r+1)*ldd, len(got))] {
+							if v != guard {
+								t.Fatalf("width %d, query %d of %d: wrote between rows", d, r, m)
+							}
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestWeighted: the same bits as the product of a packed row with a panel.
+func TestWeighted(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		rng := newRand(11)
+		for _, d := range []int{16, 32, 64, 80, 256} {
+			const ld, off = 300, 5
+			v := random(rng, 40*ld)
+			for n := 0; n <= 20; n++ {
+				rows := make([]int32, n)
+				for i := range rows {
+					rows[i] = int32(rng.IntN(40))
+				}
+				var p Places
+				p.Set(v, rows, ld, off, d)
+				for lo := 0; lo <= min(n, 3); lo++ {
+					w := random(rng, n-lo)
+					y, check := guarded(t, d, n%4)
+					clear(y)
+					p.Weighted(y, w, lo)
+					check()
+					want := make([]float32, d)
+					packed := make([]float32, max(n-lo, 1))
+					PackRowsF32(packed, w, max(n-lo, 1), 1, n-lo)
+					panel := make([]float32, max(n-lo, 1)*PanelN)
+					for c := 0; c < d; c += PanelN {
+						cols := min(PanelN, d-c)
+						GatherPanel(panel, v, rows[lo:], ld, off+c, cols)
+						PanelF32(want[c:], d, packed, 1, n-lo, panel, cols, false)
+					}
+					if !slices.Equal(y, want) {
+						t.Fatalf("width %d, rows %d to %d: other bits than the panel's", d, lo, n)
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestPlacesAreChecked(t *testing.T) {
+	for _, rows := range [][]int32{{-1}, {4}, {0, 3, 100}} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("rows %v of a matrix of 4 were accepted", rows)
+				}
+			}()
+			var p Places
+			p.Set(make([]float32, 4*16), rows, 16, 0, 16)
+		}()
+	}
+}
+
+// FuzzAttend: scores and weighted sums at every level agree with the plain
+// loops.
+func FuzzAttend(f *testing.F) {
+	f.Add(uint64(1), uint8(3), uint8(9), uint8(4))
+	f.Fuzz(func(t *testing.T, seed uint64, queries, keys, blocks uint8) {
+		m, n, d := 1+int(queries)%13, 1+int(keys)%70, 16*(1+int(blocks)%17)
+		rng := newRand(seed)
+		k, q := random(rng, 50*(d+7)), random(rng, m*d)
+		rows := make([]int32, n)
+		for i := range rows {
+			rows[i] = int32(rng.IntN(50))
+		}
+		var p Places
+		p.Set(k, rows, d+7, 7, d)
+		ld := (n + 3) / 4 * 4
+		run := func(l cpu.Level) (s, y []float32) {
+			defer cpu.Use(l)()
+			s, y = make([]float32, m*ld), make([]float32, d)
+			p.Scores(s, ld, q, d, m, 0, n)
+			p.Weighted(y, q[:min(n, m*d)], 0)
+			return s, y
+		}
+		want, wantY := run(cpu.Generic)
+		for _, l := range cpu.Levels() {
+			s, y := run(l)
+			for i := range s {
+				if !near(s[i], float64(want[i]), float64(d), 1e-6) {
+					t.Fatalf("%s: score %d is %g, plain loops %g", l, i, s[i], want[i])
+				}
+			}
+			for i := range y {
+				if !near(y[i], float64(wantY[i]), float64(n), 1e-6) {
+					t.Fatalf("%s: sum %d is %g, plain loops %g", l, i, y[i], wantY[i])
+				}
+			}
+		}
+	})
+}
