@@ -24,6 +24,17 @@ func (p *Places) Set(base []float32, rows []int32, ld, off, d int) {
 	}
 }
 
+// SetAll points p at n rows of d values one after the other.
+func (p *Places) SetAll(base []float32, n, d int) {
+	if len(base) < n*d {
+		panic("kernel: a row lies outside its matrix")
+	}
+	p.base, p.n, p.d, p.at = base, n, d, p.at[:0]
+	for i := range (n + 3) / 4 * 4 {
+		p.at = append(p.at, min(i, n-1)*d)
+	}
+}
+
 // Scores fills dst[r·ldd+j] = q[r]·row j for the queries r < m, ldq values
 // apart, and the rows lo ≤ j < hi; lo is a multiple of 4. It computes groups of
 // four rows, and may write up to three values beyond hi into dst. The width d

@@ -40,22 +40,6 @@ func evenly(first, ld, n int) (at [16]int) {
 	return at
 }
 
-// PackKeys gathers up to 32 rows of k as a panel [d][32]: row r lies at
-// k[r·ld+off : r·ld+off+d]. Columns beyond the rows repeat the last one.
-func PackKeys(dst, k []float32, rows []int32, ld, off, d int) {
-	if len(rows) == 0 || len(rows) > PanelN || len(dst) < d*PanelN {
-		panic("kernel: keys do not fit a panel")
-	}
-	words, out := view32(k), view32(dst)
-	for half := 0; half < PanelN; half += 16 {
-		var at [16]int
-		for r := range at {
-			at[r] = int(rows[min(half+r, len(rows)-1)])*ld + off
-		}
-		transposeRows(out[half:], PanelN, words, &at, 16, d)
-	}
-}
-
 // GatherPanel gathers rows of v as a panel [rows][32]: cols ≤ 32 values from
 // v[r·ld+off] on for each row r, the columns beyond them zero.
 func GatherPanel(dst, v []float32, rows []int32, ld, off, cols int) {

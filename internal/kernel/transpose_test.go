@@ -2,7 +2,6 @@ package kernel
 
 import (
 	"math"
-	"math/rand/v2"
 	"testing"
 
 	"barka/internal/cpu"
@@ -65,32 +64,6 @@ func TestPackRowsBF16(t *testing.T) {
 	})
 }
 
-func TestPackKeys(t *testing.T) {
-	eachLevel(t, func(t *testing.T) {
-		r := rand.New(rand.NewPCG(1, 2))
-		for _, n := range []int{1, 7, 16, 17, 32} {
-			for _, d := range []int{8, 16, 40, 64} {
-				const ld, off = 100, 20
-				k := random(newRand(3), 50*ld)
-				rows := make([]int32, n)
-				for i := range rows {
-					rows[i] = int32(r.IntN(50))
-				}
-				got, check := guarded(t, d*PanelN, 1)
-				PackKeys(got, k, rows, ld, off, d)
-				check()
-				for j, row := range rows {
-					for c := range d {
-						if g, want := got[c*PanelN+j], k[int(row)*ld+off+c]; g != want {
-							t.Fatalf("%d keys of %d: column %d of key %d is %g, want %g", n, d, c, j, g, want)
-						}
-					}
-				}
-			}
-		}
-	})
-}
-
 // TestTransposePanels packs a matrix and reads it back from the transposed
 // panels.
 func TestTransposePanels(t *testing.T) {
@@ -139,7 +112,6 @@ func TestTransposeRefusesWhatDoesNotFit(t *testing.T) {
 			at := evenly(1, 16, 16)
 			transposeRows(make([]uint32, 256), 16, make([]uint32, 256), &at, 16, 16)
 		},
-		"too many keys": func() { PackKeys(make([]float32, 1000), make([]float32, 1000), make([]int32, 33), 8, 0, 8) },
 	} {
 		if !panics(f) {
 			t.Errorf("%s: accepted", name)

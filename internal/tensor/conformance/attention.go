@@ -3,6 +3,7 @@ package conformance
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"barka/internal/tensor"
 )
@@ -105,6 +106,43 @@ func attendShared(s *suite) {
 	s.dev.Attend(out, tensor.Tensor{}, s.put(q), s.put(k), s.put(v), a, &cross)
 	want, _ = attend64(q, k, v, a, &cross)
 	s.near("cross", out, want, 3)
+}
+
+// attendAlone: a query by itself, as in decoding, gets the bits that it gets
+// among the others of a long sequence, as in prefill, and so do a few at once.
+func attendAlone(s *suite) {
+	const n = 150
+	for _, a := range []tensor.Attention{
+		{Heads: 4, KVHeads: 2, HeadDim: 32, Scale: 0.2, Softcap: 3, Window: 70, Causal: true},
+		{Heads: 4, KVHeads: 1, HeadDim: 16, Scale: 0.3, Causal: true},
+		{Heads: 3, KVHeads: 3, HeadDim: 24, Scale: 0.3, Causal: true},
+		{Heads: 2, KVHeads: 2, HeadDim: 16, Scale: 0.3},
+	} {
+		width := a.Heads * a.HeadDim
+		q, k, v := s.random(n, width), s.random(n, a.KVHeads*a.HeadDim), s.random(n, a.KVHeads*a.HeadDim)
+		pk, pv := s.put(k), s.put(v)
+		l := tensor.Packed(n)
+		whole, lse := s.dev.Alloc(n, width), s.dev.Alloc(n, a.Heads)
+		s.dev.Attend(whole, lse, s.put(q), pk, pv, a, &l)
+		want, wantLSE := attend64(q, k, v, a, &l)
+		s.near(fmt.Sprintf("%+v", a), whole, want, 3)
+		s.near(fmt.Sprintf("%+v log-sum-exp", a), lse, wantLSE, 5)
+		bits := s.get(whole)
+		for _, count := range []int{1, 3} {
+			for i := 0; i+count <= n; i += 7 {
+				part := tensor.Layout{Starts: []int32{0, int32(count)}, Past: []int32{int32(i)}, Keys: l.Keys}
+				if a.Causal { // keys not written yet are not listed
+					part.Keys = [][]int32{l.Keys[0][:i+count]}
+				}
+				out := s.dev.Alloc(count, width)
+				s.dev.Attend(out, tensor.Tensor{}, s.put(matrix{count, width, q.v[i*width : (i+count)*width]}), pk, pv, a, &part)
+				if !slices.Equal(s.get(out).v, bits.v[i*width:(i+count)*width]) {
+					s.Fatalf("%+v: queries %d to %d attend differently alone", a, i, i+count-1)
+				}
+				s.dev.Free(out)
+			}
+		}
+	}
 }
 
 func attendBackward(s *suite) {

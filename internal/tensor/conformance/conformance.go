@@ -45,7 +45,7 @@ func Run(t *testing.T, dev tensor.Device) {
 	}{
 		{"MatMul", matMul}, {"MatMulT", matMulT}, {"GradWeight", gradWeight}, {"Pack", packing}, {"Embed", embed}, {"AddRows", addRows},
 		{"RMSNorm", rmsNorm}, {"LayerNorm", layerNorm}, {"Rotate", rotate}, {"SplitHeads", splitHeads},
-		{"Attend", attend}, {"AttendBackward", attendBackward}, {"AttendShared", attendShared},
+		{"Attend", attend}, {"AttendBackward", attendBackward}, {"AttendShared", attendShared}, {"AttendAlone", attendAlone},
 		{"Activate", activate}, {"Gate", gate}, {"Elementwise", elementwise}, {"Dropout", dropout}, {"GatherScatter", gatherScatter},
 		{"CrossEntropy", crossEntropy}, {"LogProbs", logProbs}, {"TopK", topK}, {"Optimiser", optimiser}, {"Invariance", invariance},
 	} {

@@ -9,9 +9,18 @@ import (
 )
 
 // blockRows is about the number of score rows of a task: query rows times the
-// heads that share a key/value head. It weighs gathering keys and values,
-// once a task, against a block of scores that stays in the cache.
-const blockRows = 96
+// heads that share a key/value head. It weighs gathering values, once a task,
+// against a block of scores that stays in the cache: blockScores at most,
+// though never fewer than fewRows rows.
+const (
+	blockRows   = 96
+	blockScores = 1 << 17
+	fewRows     = 24
+)
+
+// directRows is the number of score rows up to which values are added where
+// they lie; for more, gathering them into panels pays.
+const directRows = 8
 
 // queries is a block of query rows of one key/value head. All see keys of the
 // same list; their positions rise by one from row to row if the attention is
@@ -31,11 +40,13 @@ type queries struct {
 func (d *Device) Attend(out, lse, q, k, v tensor.Tensor, a tensor.Attention, l *tensor.Layout) {
 	checkAttention(q, k, v, a, l)
 	sameShape(out, q)
-	blocks := queryBlocks(a, l)
-	d.pool.For(len(blocks), 1, func(worker, from, to int) {
-		for _, b := range blocks[from:to] {
-			t := tile{a: a, w: &d.workers[worker], queries: b}
-			t.forward(out, lse, q, k, v)
+	d.blocks = queryBlocks(d.blocks[:0], a, l)
+	d.op = operands{y: out, s: lse, x: q, k: k, v: v, attention: a}
+	d.loop(len(d.blocks), 1, func(d *Device, o *operands, worker, from, to int) {
+		for i := from; i < to; i++ {
+			// Later queries see more keys: the long tasks come first.
+			t := tile{a: o.attention, w: &d.workers[worker], queries: d.blocks[len(d.blocks)-1-i]}
+			t.forward(o.y, o.s, o.x, o.k, o.v)
 		}
 	})
 }
@@ -49,17 +60,16 @@ func checkAttention(q, k, v tensor.Tensor, a tensor.Attention, l *tensor.Layout)
 	}
 }
 
-// queryBlocks cuts the queries of a layout into blocks. Neighbouring
-// sequences with the same list of keys, as the beams of a sentence have for
-// its source, share blocks where positions do not matter.
-func queryBlocks(a tensor.Attention, l *tensor.Layout) []queries {
-	var blocks []queries
-	rows := max(1, blockRows/(a.Heads/a.KVHeads))
+// queryBlocks cuts the queries of a layout into blocks and appends them.
+// Neighbouring sequences with the same list of keys, as the beams of a
+// sentence have for its source, share blocks where positions do not matter.
+func queryBlocks(blocks []queries, a tensor.Attention, l *tensor.Layout) []queries {
 	for s := 0; s < len(l.Past); {
 		next := s + 1
 		for !a.Causal && a.Window == 0 && next < len(l.Past) && sameList(l.Keys[s], l.Keys[next]) {
 			next++
 		}
+		rows := queryRows(a, len(l.Keys[s]))
 		for lo := l.Starts[s]; lo < l.Starts[next]; lo += int32(rows) {
 			for h := range a.KVHeads {
 				blocks = append(blocks, queries{keys: l.Keys[s], head: h, lo: int(lo), hi: min(int(lo)+rows, int(l.Starts[next])),
@@ -69,6 +79,12 @@ func queryBlocks(a tensor.Attention, l *tensor.Layout) []queries {
 		s = next
 	}
 	return blocks
+}
+
+// queryRows is the number of query rows of a block over a list of keys.
+func queryRows(a tensor.Attention, keys int) int {
+	rows := min(blockRows, max(fewRows, blockScores/max(keys, 1)))
+	return max(1, rows/(a.Heads/a.KVHeads))
 }
 
 func sameList(a, b []int32) bool {
@@ -86,6 +102,10 @@ type tile struct {
 func (t *tile) group() int { return t.a.Heads / t.a.KVHeads }
 func (t *tile) rows() int  { return (t.hi - t.lo) * t.group() }
 
+// stride is the distance of rows of the head's width in scratch: the kernels
+// take multiples of 16, what is beyond the width is zero.
+func (t *tile) stride() int { return (t.a.HeadDim + 15) / 16 * 16 }
+
 // off is where the head's keys and values begin in their rows.
 func (t *tile) off() int { return t.head * t.a.HeadDim }
 
@@ -101,21 +121,21 @@ func (t *tile) visible(position int) (lo, hi int) {
 	return lo, hi
 }
 
-// span is the range of keys that any row of the block sees. It begins at a
-// multiple of a panel, so that panels are the same for all blocks.
+// span is the range of keys that any row of the block sees.
 func (t *tile) span() (lo, hi int) {
 	lo, _ = t.visible(t.position)
 	_, hi = t.visible(t.position + t.hi - t.lo - 1)
-	return min(lo/kernel.PanelN*kernel.PanelN, hi), hi
+	return lo, hi
 }
 
 // gather copies the block's rows of the group's heads from x, times scale, to
-// dst [rows, width].
+// dst [rows, stride].
 func (t *tile) gather(dst []float32, x tensor.Tensor, scale float32) {
-	width := t.group() * t.a.HeadDim
-	for i := t.lo; i < t.hi; i++ {
-		row := dst[(i-t.lo)*width : (i-t.lo+1)*width]
-		copy(row, x.Row(i)[t.head*width:])
+	width, d := t.a.HeadDim, t.stride()
+	for r := range t.rows() {
+		row := dst[r*d : (r+1)*d]
+		copy(row, t.part(x, r))
+		clear(row[width:])
 		if scale != 1 {
 			kernel.Scale(scale, row)
 		}
@@ -124,40 +144,79 @@ func (t *tile) gather(dst []float32, x tensor.Tensor, scale float32) {
 
 // scatter is the inverse of gather without a scale.
 func (t *tile) scatter(x tensor.Tensor, src []float32) {
-	width := t.group() * t.a.HeadDim
-	for i := t.lo; i < t.hi; i++ {
-		copy(x.Row(i)[t.head*width:(t.head+1)*width], src[(i-t.lo)*width:])
+	d := t.stride()
+	for r := range t.rows() {
+		copy(t.part(x, r), src[r*d:])
 	}
 }
 
+// part is the head's part of x that row r of the tile stands for.
+func (t *tile) part(x tensor.Tensor, r int) []float32 {
+	at := (t.head*t.group() + r%t.group()) * t.a.HeadDim
+	return x.Row(t.lo + r/t.group())[at : at+t.a.HeadDim]
+}
+
 func (t *tile) forward(out, lse, q, k, v tensor.Tensor) {
-	rows, width, w := t.rows(), t.a.HeadDim, t.w
+	rows, w := t.rows(), t.w
 	lo, hi := t.span()
-	n := hi - lo
-	x := grow(&w.x, rows*width)
+	n, ld := hi-lo, scoreStride(hi-lo)
+	x := grow(&w.x, rows*t.stride())
 	t.gather(x, q, t.a.Scale)
-	s := grow(&w.scores, rows*n)
+	s := grow(&w.scores, rows*ld)
 	t.products(s, x, k, lo, hi)
 	for r := range rows {
-		total := t.softmax(s[r*n:(r+1)*n], r, lo)
+		total := t.softmax(s[r*ld:r*ld+n], r, lo)
 		if !lse.None() {
 			lse.Row(t.lo + r/t.group())[t.head*t.group()+r%t.group()] = total
 		}
 	}
-	t.combine(x, s, v, lo, hi)
+	if rows <= directRows && t.a.HeadDim%16 == 0 {
+		t.combineDirectly(x, s, v, lo, hi)
+	} else {
+		t.combine(x, s, v, lo, hi)
+	}
 	t.scatter(out, x)
 }
 
-// products writes x·kᵀ for the keys lo ≤ j < hi: dst [rows, hi-lo].
+// scoreStride is the distance of rows of n scores: kernels write groups of
+// four.
+func scoreStride(n int) int { return (n + 3) / 4 * 4 }
+
+// place points the worker's places at the head's part of the rows of x that
+// hold the keys lo ≤ j < hi. Widths that kernels do not take are copied.
+func (t *tile) place(x tensor.Tensor, lo, hi int) *kernel.Places {
+	p, width, d := &t.w.places, t.a.HeadDim, t.stride()
+	if width == d {
+		p.Set(x.Data, t.keys[lo:hi], x.Cols, t.off(), d)
+		return p
+	}
+	padded := grow(&t.w.panel, (hi-lo)*d)
+	for i, r := range t.keys[lo:hi] {
+		row := padded[i*d : (i+1)*d]
+		copy(row, x.Row(int(r))[t.off():t.off()+width])
+		clear(row[width:])
+	}
+	p.SetAll(padded, hi-lo, d)
+	return p
+}
+
+// keyBlock is how many values of keys stay in the first-level cache while the
+// queries pass by.
+const keyBlock = 4096
+
+// products writes x·kᵀ for the keys lo ≤ j < hi that a row may see: dst [rows,
+// hi-lo], in scoreStride(hi-lo). What lies beyond the visible keys of a row is
+// undefined.
 func (t *tile) products(dst, x []float32, k tensor.Tensor, lo, hi int) {
-	rows, width, n := t.rows(), t.a.HeadDim, hi-lo
-	packed := grow(&t.w.packed, rows*width)
-	kernel.PackRowsF32(packed, x, width, rows, width)
-	panel := grow(&t.w.panel, width*kernel.PanelN)
-	for j := lo; j < hi; j += kernel.PanelN {
-		cols := min(kernel.PanelN, hi-j)
-		kernel.PackKeys(panel, k.Data, t.keys[j:j+cols], k.Cols, t.off(), width)
-		kernel.PanelF32(dst[j-lo:], n, packed, rows, width, panel, cols, false)
+	p, d, n, ld := t.place(k, lo, hi), t.stride(), hi-lo, scoreStride(hi-lo)
+	block := max(4, keyBlock/d/4*4)
+	for j := 0; j < n; j += block {
+		for r := 0; r < t.rows(); r += 3 {
+			m := min(3, t.rows()-r)
+			from, _ := t.visible(t.position + r/t.group())
+			_, to := t.visible(t.position + (r+m-1)/t.group())
+			p.Scores(dst[r*ld:], ld, x[r*d:], d, m, max(j, (from-lo)/4*4), min(j+block, to-lo))
+		}
 	}
 }
 
@@ -180,15 +239,31 @@ func (t *tile) softmax(row []float32, r, lo int) float32 {
 	return top + float32(math.Log(sum))
 }
 
-// combine writes p·v for the keys lo ≤ j < hi: dst [rows, width].
+// combine writes p·v for the keys lo ≤ j < hi: dst [rows, stride].
 func (t *tile) combine(dst, p []float32, v tensor.Tensor, lo, hi int) {
-	rows, width, n := t.rows(), t.a.HeadDim, hi-lo
+	rows, width, d, n, ld := t.rows(), t.a.HeadDim, t.stride(), hi-lo, scoreStride(hi-lo)
 	packed := grow(&t.w.packed, rows*n)
-	kernel.PackRowsF32(packed, p, n, rows, n)
+	kernel.PackRowsF32(packed, p, ld, rows, n)
 	panel := grow(&t.w.panel, n*kernel.PanelN)
 	for c := 0; c < width; c += kernel.PanelN {
 		cols := min(kernel.PanelN, width-c)
 		kernel.GatherPanel(panel, v.Data, t.keys[lo:hi], v.Cols, t.off()+c, cols)
-		kernel.PanelF32(dst[c:], width, packed, rows, n, panel, cols, false)
+		kernel.PanelF32(dst[c:], d, packed, rows, n, panel, cols, false)
+	}
+}
+
+// combineDirectly is combine for few rows, the same sums without panels. Keys
+// come in blocks that stay in the cache for all rows.
+func (t *tile) combineDirectly(dst, p []float32, v tensor.Tensor, lo, hi int) {
+	places, d, n, ld := t.place(v, lo, hi), t.stride(), hi-lo, scoreStride(hi-lo)
+	block := max(4, 4*keyBlock/d/4*4)
+	clear(dst)
+	for j := 0; j < n; j += block {
+		for r := range t.rows() {
+			from, to := t.visible(t.position + r/t.group())
+			if a, b := max(j, from-lo), min(j+block, to-lo); a < b {
+				places.Weighted(dst[r*d:(r+1)*d], p[r*ld+a:r*ld+b], a)
+			}
+		}
 	}
 }

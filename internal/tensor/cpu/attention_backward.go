@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"slices"
+
 	"barka/internal/kernel"
 	"barka/internal/tensor"
 )
@@ -17,99 +19,97 @@ func (d *Device) AttendBackward(dq, dk, dv, dout, out, lse, q, k, v tensor.Tenso
 	sameShape(dv, k)
 	clear(dk.Data)
 	clear(dv.Data)
-	rows := max(1, blockRows/(a.Heads/a.KVHeads))
-	d.pool.For(len(l.Past)*a.KVHeads, 1, func(worker, from, to int) {
+	// The longest sequences come first, so that no worker is left with one.
+	d.order = d.order[:0]
+	for i := range l.Past {
+		d.order = append(d.order, i)
+	}
+	slices.SortStableFunc(d.order, func(i, j int) int { return len(l.Keys[j]) - len(l.Keys[i]) })
+	d.op = operands{dx: dq, dk: dk, dv: dv, dy: dout, y: out, s: lse, x: q, k: k, v: v, attention: a, layout: l}
+	d.loop(len(l.Past)*a.KVHeads, 1, func(d *Device, o *operands, worker, from, to int) {
 		for i := from; i < to; i++ {
-			s, w := i/a.KVHeads, &d.workers[worker]
-			n := len(l.Keys[s]) * a.HeadDim
-			b := backward{dq: dq, dout: dout, out: out, lse: lse, q: q, k: k, v: v, dk: grow(&w.dk, n), dv: grow(&w.dv, n)}
-			clear(b.dk)
-			clear(b.dv)
-			for lo := int(l.Starts[s]); lo < int(l.Starts[s+1]); lo += rows {
-				b.tile = tile{a: a, w: w, queries: queries{keys: l.Keys[s], head: i % a.KVHeads, lo: lo, hi: min(lo+rows, int(l.Starts[s+1])),
-					position: int(l.Past[s]) + lo - int(l.Starts[s])}}
-				b.run()
-			}
-			off := i % a.KVHeads * a.HeadDim
-			for j, r := range l.Keys[s] {
-				copy(dk.Row(int(r))[off:off+a.HeadDim], b.dk[j*a.HeadDim:])
-				copy(dv.Row(int(r))[off:off+a.HeadDim], b.dv[j*a.HeadDim:])
-			}
+			b := backward{o: o}
+			b.tile = tile{a: o.attention, w: &d.workers[worker], queries: queries{head: i % o.attention.KVHeads}}
+			b.sequence(d.order[i/o.attention.KVHeads])
 		}
 	})
 }
 
 // backward is AttendBackward for one sequence and key/value head; dk and dv
-// are [keys, width] in the order of the list.
+// are [keys, stride] in the order of the list.
 type backward struct {
 	tile
-	dq, dout, out, lse, q, k, v tensor.Tensor
-	dk, dv                      []float32
+	o      *operands
+	dk, dv []float32
+}
+
+// sequence runs the query blocks of sequence s one after the other.
+func (b *backward) sequence(s int) {
+	l, width, d := b.o.layout, b.a.HeadDim, b.stride()
+	b.keys = l.Keys[s]
+	b.dk, b.dv = grow(&b.w.dk, len(b.keys)*d), grow(&b.w.dv, len(b.keys)*d)
+	clear(b.dk)
+	clear(b.dv)
+	start, end, rows := int(l.Starts[s]), int(l.Starts[s+1]), queryRows(b.a, len(b.keys))
+	for lo := start; lo < end; lo += rows {
+		b.lo, b.hi, b.position = lo, min(lo+rows, end), int(l.Past[s])+lo-start
+		b.run()
+	}
+	for j, r := range b.keys {
+		copy(b.o.dk.Row(int(r))[b.off():b.off()+width], b.dk[j*d:])
+		copy(b.o.dv.Row(int(r))[b.off():b.off()+width], b.dv[j*d:])
+	}
 }
 
 // run adds the gradients through one block of queries. With x = scale·q, s
 // the capped scores x·kᵀ, P = e^(s-lse) and D = dout·out:
 // dv = Pᵀ·dout, ds = P∘(dout·vᵀ - D)∘(1-(s/c)²), dk = dsᵀ·x, dq = scale·ds·k.
 func (b *backward) run() {
-	rows, width, w := b.rows(), b.a.HeadDim, b.w
+	rows, d, w := b.rows(), b.stride(), b.w
 	lo, hi := b.span()
-	n := hi - lo
-	x, dy := grow(&w.x, rows*width), grow(&w.dy, rows*width)
-	b.gather(x, b.q, b.a.Scale)
-	b.gather(dy, b.dout, 1)
-	p, ds := grow(&w.scores, rows*n), grow(&w.grads, rows*n)
-	b.products(p, x, b.k, lo, hi)
-	b.products(ds, dy, b.v, lo, hi)
+	ld := scoreStride(hi - lo)
+	x, dy := grow(&w.x, rows*d), grow(&w.dy, rows*d)
+	b.gather(x, b.o.x, b.a.Scale)
+	b.gather(dy, b.o.dy, 1)
+	p, ds := grow(&w.scores, rows*ld), grow(&w.grads, rows*ld)
+	b.products(p, x, b.o.k, lo, hi)
+	b.products(ds, dy, b.o.v, lo, hi)
 	for r := range rows {
-		b.probabilities(p[r*n:(r+1)*n], ds[r*n:(r+1)*n], dy[r*width:(r+1)*width], r, lo)
+		b.probabilities(p[r*ld:(r+1)*ld], ds[r*ld:(r+1)*ld], dy[r*d:], r, lo)
 	}
-	b.reduce(b.dv[lo*width:], p, dy, n)
-	b.reduce(b.dk[lo*width:], ds, x, n)
-	b.combine(x, ds, b.k, lo, hi)
+	b.reduce(b.dv[lo*d:], p, dy, lo, hi)
+	b.reduce(b.dk[lo*d:], ds, x, lo, hi)
+	b.combine(x, ds, b.o.k, lo, hi)
 	kernel.Scale(b.a.Scale, x)
-	b.scatter(b.dq, x)
+	b.scatter(b.o.dx, x)
 }
 
-// probabilities turns a row of scores into P and a row of dout·vᵀ into ds.
+// probabilities turns a row of scores into P and a row of dout·vᵀ into ds,
+// zero where the row does not see.
 func (b *backward) probabilities(p, ds, dy []float32, r, lo int) {
-	i, h := b.lo+r/b.group(), b.head*b.group()+r%b.group()
 	from, to := b.visible(b.position + r/b.group())
-	for _, row := range [][]float32{p, ds} {
-		clear(row[:from-lo])
-		clear(row[to-lo:])
-	}
+	clear(p[:from-lo])
+	clear(p[to-lo:])
+	clear(ds[:from-lo])
+	clear(ds[to-lo:])
 	p, ds = p[from-lo:to-lo], ds[from-lo:to-lo]
-	dot := kernel.Dot(dy, b.out.Row(i)[h*b.a.HeadDim:(h+1)*b.a.HeadDim])
-	lse := b.lse.Row(i)[h]
-	if c := b.a.Softcap; c > 0 {
-		kernel.Softcap(p, c)
-		for j, s := range p {
-			s /= c
-			ds[j] = (ds[j] - dot) * (1 - s*s)
-		}
-	} else {
-		for j := range ds {
-			ds[j] -= dot
-		}
+	if b.a.Softcap > 0 {
+		kernel.Softcap(p, b.a.Softcap)
 	}
-	for j := range p {
-		p[j] -= lse
-	}
-	kernel.Exp(p, p)
-	for j, v := range p {
-		ds[j] *= v
-	}
+	lse := b.o.s.Row(b.lo + r/b.group())[b.head*b.group()+r%b.group()]
+	kernel.SoftmaxBackward(p, ds, lse, kernel.Dot(dy[:b.a.HeadDim], b.part(b.o.y, r)), b.a.Softcap)
 }
 
-// reduce adds aᵀ·x, a [rows, n] and x [rows, width], to dst [n, width].
-func (b *backward) reduce(dst, a, x []float32, n int) {
-	rows, width := b.rows(), b.a.HeadDim
+// reduce adds aᵀ·x, a [rows, hi-lo] and x [rows, stride], to dst [hi-lo,
+// stride].
+func (b *backward) reduce(dst, a, x []float32, lo, hi int) {
+	rows, width, d, n := b.rows(), b.a.HeadDim, b.stride(), hi-lo
 	packed := grow(&b.w.packed, rows*n)
-	kernel.PackColumns(packed, a, n, rows, 0, n)
+	kernel.PackColumns(packed, a, scoreStride(n), rows, 0, n)
 	panel := grow(&b.w.panel, rows*kernel.PanelN)
 	for c := 0; c < width; c += kernel.PanelN {
 		cols := min(kernel.PanelN, width-c)
-		kernel.PanelOfRows(panel, x, width, rows, c, cols)
-		kernel.PanelF32(dst[c:], width, packed, n, rows, panel, cols, true)
+		kernel.PanelOfRows(panel, x, d, rows, c, cols)
+		kernel.PanelF32(dst[c:], d, packed, n, rows, panel, cols, true)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"barka/internal/cpu"
+	"barka/internal/kernel"
 	"barka/internal/parallel"
 	"barka/internal/tensor"
 )
@@ -23,6 +24,15 @@ type Device struct {
 	scales  []float32 // and, as integers, their scales
 	live    int64     // bytes allocated and not freed
 	peak    int64
+
+	// The operation that runs: its operands, its body, and run bound once, so
+	// that an operation allocates no closure.
+	op   operands
+	body func(d *Device, o *operands, worker, lo, hi int)
+	run  func(worker, lo, hi int)
+
+	blocks []queries // of attention
+	order  []int     // of its backward pass
 }
 
 // scratch is one worker's private memory, grown on demand.
@@ -33,6 +43,23 @@ type scratch struct {
 	grads   []float32
 	// of attention: gathered rows, packed rows, gradients of a head
 	x, dy, packed, dk, dv []float32
+	places                kernel.Places
+}
+
+// operands are those of the operation that runs: each uses what it needs.
+type operands struct {
+	y, x, s, k, v  tensor.Tensor
+	dx, dy, dk, dv tensor.Tensor
+	attention      tensor.Attention
+	layout         *tensor.Layout
+}
+
+// loop runs body over [0,n) on the workers with the operands in d.op. body
+// must capture nothing: what it needs is in the operands.
+func (d *Device) loop(n, grain int, body func(d *Device, o *operands, worker, lo, hi int)) {
+	d.body = body
+	d.pool.For(n, grain, d.run)
+	d.op = operands{} // holds on to no memory
 }
 
 // New makes a device with the given number of workers; 0 means one a core.
@@ -40,7 +67,9 @@ func New(threads int) *Device {
 	if threads <= 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	return &Device{pool: parallel.New(threads), free: map[int][][]float32{}, workers: make([]scratch, threads)}
+	d := &Device{pool: parallel.New(threads), free: map[int][][]float32{}, workers: make([]scratch, threads)}
+	d.run = func(worker, lo, hi int) { d.body(d, &d.op, worker, lo, hi) }
+	return d
 }
 
 // Close ends the device's workers.
