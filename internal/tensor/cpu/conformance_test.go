@@ -2,6 +2,7 @@ package cpu_test
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 
@@ -40,18 +41,27 @@ func TestThreadsDoNotMatter(t *testing.T) {
 			}
 			return x
 		}
-		x, dy := fill(50, 96, 1), fill(50, 200, 0.5)
-		m := fill(200, 96, 0.3)
-		w, err := d.Pack(tensor.Matrix{Rows: 200, Cols: 96, DType: dtype.F32, Bytes: dtype.Bytes(m.Data)}, dtype.BF16)
+		const outputs = 1500
+		x, dy := fill(50, 96, 1), fill(50, outputs, 0.5)
+		m := fill(outputs, 96, 0.3)
+		w, err := d.Pack(tensor.Matrix{Rows: outputs, Cols: 96, DType: dtype.F32, Bytes: dtype.Bytes(m.Data)}, dtype.BF16)
 		if err != nil {
 			t.Fatal(err)
 		}
-		y, dx, dw, dh := d.Alloc(50, 200), d.Alloc(50, 96), fill(200, 96, 0), d.Alloc(50, 96)
+		y, dx, dw, dh := d.Alloc(50, outputs), d.Alloc(50, 96), fill(outputs, 96, 0), d.Alloc(50, 96)
 		d.MatMul(y, x, w, tensor.Tensor{}, false)
 		d.MatMulT(dx, dy, w, false)
 		d.GradWeight(dw, dy, x)
 		nll := make([]float32, 50)
 		d.CrossEntropy(nll, dh, x, w, make([]int32, 50), 3, 0.1)
+		logp, greedy := make([]float32, 50), make([]bool, 50)
+		d.LogProbs(logp, greedy, x, w, make([]int32, 50), 3)
+		for _, c := range d.TopK(x, w, 9, 3, nil) {
+			for i, t := range c.Tokens {
+				logp = append(logp, float32(t), c.LogP[i])
+			}
+		}
+		nll = append(nll, logp...)
 		return slices.Concat(y.Data, dx.Data, dw.Data, dh.Data, nll, []float32{float32(d.SumSquares(y))})
 	}
 	want := run(1)
@@ -59,6 +69,35 @@ func TestThreadsDoNotMatter(t *testing.T) {
 		if !slices.Equal(run(threads), want) {
 			t.Errorf("%d workers give other bits", threads)
 		}
+	}
+}
+
+// TestBrokenLogits: a NaN in a row makes its probabilities NaN, but tokens are
+// returned and no other row notices.
+func TestBrokenLogits(t *testing.T) {
+	d := cpu.New(2)
+	defer d.Close()
+	h, m := d.Alloc(3, 16), d.Alloc(700, 16)
+	for i := range h.Data {
+		h.Data[i] = 1
+	}
+	for i := range m.Data {
+		m.Data[i] = float32(i % 31)
+	}
+	h.Row(1)[3] = float32(math.NaN())
+	w := d.PackTensor(m)
+	for i, c := range d.TopK(h, w, 4, 0, nil) {
+		if len(c.Tokens) != 4 {
+			t.Fatalf("row %d: %d tokens, want 4", i, len(c.Tokens))
+		}
+		if broken := c.LogP[0] != c.LogP[0]; broken != (i == 1) {
+			t.Errorf("row %d: log-probability %g", i, c.LogP[0])
+		}
+	}
+	logp, greedy := make([]float32, 3), make([]bool, 3)
+	d.LogProbs(logp, greedy, h, w, []int32{5, 5, 5}, 0)
+	if logp[0] != logp[0] || logp[1] == logp[1] || logp[2] != logp[0] {
+		t.Errorf("log-probabilities %g, want NaN for the row in the middle alone", logp)
 	}
 }
 

@@ -31,6 +31,7 @@ type Device struct {
 	body func(d *Device, o *operands, worker, lo, hi int)
 	run  func(worker, lo, hi int)
 
+	head   head      // of the running pass over a vocabulary
 	blocks []queries // of attention
 	order  []int     // of its backward pass
 }
@@ -52,6 +53,7 @@ type operands struct {
 	dx, dy, dk, dv tensor.Tensor
 	attention      tensor.Attention
 	layout         *tensor.Layout
+	scale          float32
 }
 
 // loop runs body over [0,n) on the workers with the operands in d.op. body

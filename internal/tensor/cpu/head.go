@@ -7,62 +7,274 @@ import (
 	"barka/internal/tensor"
 )
 
-// logitBudget bounds the logits that exist at once, in values (256 MiB).
+// A head's logits are computed in tiles, a few panels of the vocabulary by a
+// number of rows, which stay in a core's second-level cache while their
+// maxima, sums of exponentials and best tokens are taken.
+const (
+	headPanels = 8
+	headCols   = headPanels * kernel.PanelN
+	headRows   = 96 // a multiple of every kernel's rows
+)
+
+// logitBudget bounds the logits that exist at once where gradients need them,
+// in values (256 MiB).
 const logitBudget = 64 << 20
 
-// chunks calls f with the logits, soft-capped, of blocks of rows of h.
-func (d *Device) chunks(h tensor.Tensor, w tensor.Weight, softcap float32, f func(lo, hi int, logits tensor.Tensor)) {
-	n, _ := w.Dims()
-	step := kernel.Rows()
-	rows := max(logitBudget/max(n, 1)/step*step, step)
-	rows = min(rows, 512, max(h.Rows, 1))
-	buffer := d.Alloc(rows, n)
-	defer d.Free(buffer)
-	for lo := 0; lo < h.Rows; lo += rows {
-		hi := min(lo+rows, h.Rows)
-		logits := buffer.Slice(0, hi-lo)
-		d.MatMul(logits, h.Slice(lo, hi), w, tensor.Tensor{}, false)
-		if softcap > 0 {
-			d.Softcap(logits, softcap)
+// head is one pass of rows over a head's vocabulary. Sums of exponentials are
+// kept for each row and block of columns and added in the order of blocks, so
+// that they do not depend on which worker took which block.
+type head struct {
+	w       *weight
+	packed  []float32 // the rows
+	rows    int
+	softcap float32
+	k       int       // best tokens wanted
+	banned  [][]int32 // of each row, or nil
+	targets []int32   // of each row, or nil
+	logits  tensor.Tensor
+
+	blocks int
+	top    []float32 // [rows, blocks] the block's largest logit
+	sum    []float64 // [rows, blocks] Σ e^(logit-top)
+	target []float32 // [rows] the target's logit
+	best   []ranking // [workers, rows]
+	ids    []int32   // memory of best
+	values []float32
+}
+
+// ranking holds the best tokens of one row so far, the best first, the lower
+// token first among equals; a NaN counts as -Inf.
+type ranking struct {
+	tokens []int32
+	logits []float32
+}
+
+func (r *ranking) offer(v float32, token int32) {
+	if v != v {
+		v = float32(math.Inf(-1))
+	}
+	n := len(r.tokens)
+	if n == cap(r.tokens) {
+		if n == 0 || !better(v, token, r.logits[n-1], r.tokens[n-1]) {
+			return
 		}
-		f(lo, hi, logits)
+	} else {
+		r.tokens, r.logits = r.tokens[:n+1], r.logits[:n+1]
+		n++
+	}
+	j := n - 1
+	for ; j > 0 && better(v, token, r.logits[j-1], r.tokens[j-1]); j-- {
+		r.logits[j], r.tokens[j] = r.logits[j-1], r.tokens[j-1]
+	}
+	r.logits[j], r.tokens[j] = v, token
+}
+
+func better(v float32, token int32, than float32, other int32) bool {
+	return v > than || v == than && token < other
+}
+
+// offerRow offers the values of tokens from first on, of which top is the
+// largest.
+func (r *ranking) offerRow(row []float32, top float32, first int) {
+	n := len(r.tokens)
+	if n == cap(r.tokens) && (n == 0 || top < r.logits[n-1]) {
+		return
+	}
+	for j, v := range row {
+		if n = len(r.tokens); n < cap(r.tokens) || v >= r.logits[n-1] {
+			r.offer(v, int32(first+j))
+		}
 	}
 }
 
-// eachRow runs f over rows.
-func (d *Device) eachRow(rows int, f func(i int)) {
-	d.pool.For(rows, 1, func(_, lo, hi int) {
-		for i := lo; i < hi; i++ {
-			f(i)
+// prepare sets the pass up for rows of h. The options other than w are set.
+func (p *head) prepare(d *Device, h tensor.Tensor) {
+	n := p.w.n
+	p.k = min(p.k, n)
+	p.rows, p.blocks = h.Rows, (kernel.Panels(n)+headPanels-1)/headPanels
+	p.packed = d.packRows(h.Data, h.Cols, h.Rows, h.Cols, p.w.bf16 != nil)
+	grow(&p.top, p.rows*p.blocks)
+	grow(&p.sum, p.rows*p.blocks)
+	grow(&p.target, p.rows)
+	if p.k == 0 {
+		return
+	}
+	lists := d.pool.Workers() * p.rows
+	grow(&p.best, lists)
+	grow(&p.ids, lists*p.k)
+	grow(&p.values, lists*p.k)
+	for i := range p.best[:lists] {
+		at := i * p.k
+		p.best[i] = ranking{p.ids[at : at : at+p.k], p.values[at : at : at+p.k]}
+	}
+}
+
+// run computes the rows of h [T,D], few enough to be packed at once.
+func (p *head) run(d *Device, h tensor.Tensor) {
+	p.prepare(d, h)
+	d.loop(p.blocks, 1, func(d *Device, _ *operands, worker, lo, hi int) {
+		for b := lo; b < hi; b++ {
+			d.head.block(b, worker, &d.workers[worker])
 		}
 	})
 }
 
-// CrossEntropy implements tensor.Device.
+// block computes the logits of block b of the vocabulary for all rows.
+func (p *head) block(b, worker int, s *scratch) {
+	first := b * headCols
+	cols := min(headCols, p.w.n-first)
+	for lo := 0; lo < p.rows; lo += headRows {
+		hi := min(lo+headRows, p.rows)
+		tile, ld := grow(&s.scores, headRows*headCols), headCols
+		if !p.logits.None() {
+			tile, ld = p.logits.Data[lo*p.w.n+first:], p.w.n
+		}
+		p.product(tile, ld, lo, hi, b)
+		for r := lo; r < hi; r++ {
+			p.reduce(tile[(r-lo)*ld:(r-lo)*ld+cols], r, b, worker)
+		}
+	}
+}
+
+// product writes the logits of rows lo ≤ r < hi, ld apart, for block b.
+func (p *head) product(tile []float32, ld, lo, hi, b int) {
+	w, k := p.w, p.w.k
+	for j := b * headPanels; j < min((b+1)*headPanels, kernel.Panels(w.n)); j++ {
+		out, cols := tile[(j-b*headPanels)*kernel.PanelN:], min(kernel.PanelN, w.n-j*kernel.PanelN)
+		if w.bf16 != nil {
+			kernel.PanelBF16(out, ld, p.packed[lo*kernel.PackedRowsBF16(1, k):], hi-lo, k, w.panelBF16(j), cols, false)
+		} else {
+			kernel.PanelF32(out, ld, p.packed[lo*k:], hi-lo, k, w.panelF32(j), cols, false)
+		}
+	}
+}
+
+// reduce caps the logits of row r in block b and takes from them what the
+// pass is after.
+func (p *head) reduce(row []float32, r, b, worker int) {
+	if p.softcap > 0 {
+		kernel.Softcap(row, p.softcap)
+	}
+	top, first := kernel.Max(row), b*headCols
+	shift := top
+	if math.IsInf(float64(top), -1) { // no number: nothing, or NaN, to sum
+		shift = 0
+	}
+	p.top[r*p.blocks+b], p.sum[r*p.blocks+b] = shift, kernel.ExpSum(row, shift)
+	if p.targets != nil {
+		if t := int(p.targets[r]) - first; t >= 0 && t < len(row) {
+			p.target[r] = row[t]
+		}
+	}
+	if p.k == 0 {
+		return
+	}
+	if p.banned != nil {
+		for _, t := range p.banned[r] {
+			if j := int(t) - first; j >= 0 && j < len(row) {
+				row[j] = float32(math.Inf(-1))
+			}
+		}
+	}
+	p.best[worker*p.rows+r].offerRow(row, top, first)
+}
+
+// logSumExp adds up the blocks of row r.
+func (p *head) logSumExp(r int) float64 {
+	tops, sums := p.top[r*p.blocks:(r+1)*p.blocks], p.sum[r*p.blocks:(r+1)*p.blocks]
+	top := math.Inf(-1)
+	for b, t := range tops {
+		if sums[b] != 0 {
+			top = max(top, float64(t))
+		}
+	}
+	total := 0.0
+	for b, t := range tops {
+		if sums[b] != 0 {
+			total += sums[b] * math.Exp(float64(t)-top)
+		}
+	}
+	return top + math.Log(total)
+}
+
+// ranked returns the best tokens of row r that any worker found.
+func (p *head) ranked(d *Device, r int) ranking {
+	best := p.best[r]
+	for worker := 1; worker < d.pool.Workers(); worker++ {
+		for i, t := range p.best[worker*p.rows+r].tokens {
+			best.offer(p.best[worker*p.rows+r].logits[i], t)
+		}
+	}
+	return best
+}
+
+// eachChunk runs the pass over as many rows of h as may be packed at once,
+// and calls done for each such chunk.
+func (d *Device) eachChunk(h tensor.Tensor, w tensor.Weight, o head, limit int, done func(p *head, lo, hi int)) {
+	p := &d.head
+	p.w, p.softcap, p.k = w.(*weight), o.softcap, o.k
+	if h.Cols != p.w.k {
+		panic("cpu: hidden states do not fit the head")
+	}
+	rows := max(1, min(rowChunk(h.Rows, p.w.k), limit))
+	for lo := 0; lo < h.Rows; lo += rows {
+		hi := min(lo+rows, h.Rows)
+		p.targets, p.banned = nil, nil
+		if o.targets != nil {
+			p.targets = o.targets[lo:hi]
+		}
+		if o.banned != nil {
+			p.banned = o.banned[lo:hi]
+		}
+		p.logits = tensor.Tensor{}
+		if !o.logits.None() {
+			p.logits = o.logits.Slice(0, hi-lo)
+		}
+		p.run(d, h.Slice(lo, hi))
+		done(p, lo, hi)
+	}
+	p.w, p.targets, p.banned, p.logits = nil, nil, nil, tensor.Tensor{}
+}
+
+// CrossEntropy implements tensor.Device. Logits are stored only for gradients,
+// in chunks of rows.
 func (d *Device) CrossEntropy(nll []float32, dh, h tensor.Tensor, w tensor.Weight, targets []int32, softcap, scale float32) {
 	n, _ := w.Dims()
 	checkTargets(targets, h.Rows, n, len(nll))
-	d.chunks(h, w, softcap, func(lo, hi int, logits tensor.Tensor) {
-		d.eachRow(hi-lo, func(i int) {
-			row, target := logits.Row(i), targets[lo+i]
-			lse := kernel.LogSumExp(row)
-			logit := row[target]
-			nll[lo+i] = float32(lse - float64(logit))
-			if dh.None() {
-				return
-			}
-			kernel.LossGradient(row, float32(lse), scale, softcap)
-			g := scale
-			if softcap > 0 {
-				at := logit / softcap
-				g *= 1 - at*at
-			}
-			row[target] -= g
-		})
-		if !dh.None() {
-			d.MatMulT(dh.Slice(lo, hi), logits, w, false)
+	o, limit := head{softcap: softcap, targets: targets}, h.Rows
+	if !dh.None() {
+		step := kernel.Rows()
+		limit = min(max(logitBudget/max(n, 1)/step*step, step), 512, max(h.Rows, 1))
+		o.logits = d.Alloc(limit, n)
+		defer d.Free(o.logits)
+	}
+	d.eachChunk(h, w, o, limit, func(p *head, lo, hi int) {
+		for r := range p.rows {
+			nll[lo+r] = float32(p.logSumExp(r) - float64(p.target[r]))
 		}
+		if dh.None() {
+			return
+		}
+		d.op = operands{scale: scale}
+		d.loop(p.rows, 1, func(d *Device, o *operands, _, lo, hi int) {
+			for r := lo; r < hi; r++ {
+				d.head.gradient(r, o.scale)
+			}
+		})
+		d.MatMulT(dh.Slice(lo, hi), p.logits, w, false)
 	})
+}
+
+// gradient replaces the capped logits of row r by scale times the gradient of
+// its loss.
+func (p *head) gradient(r int, scale float32) {
+	row, target := p.logits.Row(r), scale
+	if p.softcap > 0 {
+		at := p.target[r] / p.softcap
+		target *= 1 - at*at
+	}
+	kernel.LossGradient(row, float32(p.logSumExp(r)), scale, p.softcap)
+	row[p.targets[r]] -= target
 }
 
 func checkTargets(targets []int32, rows, n, out int) {
@@ -80,60 +292,33 @@ func checkTargets(targets []int32, rows, n, out int) {
 func (d *Device) LogProbs(logp []float32, greedy []bool, h tensor.Tensor, w tensor.Weight, targets []int32, softcap float32) {
 	n, _ := w.Dims()
 	checkTargets(targets, h.Rows, n, len(logp))
-	d.chunks(h, w, softcap, func(lo, hi int, logits tensor.Tensor) {
-		d.eachRow(hi-lo, func(i int) {
-			row, target := logits.Row(i), targets[lo+i]
-			logp[lo+i] = float32(float64(row[target]) - kernel.LogSumExp(row))
-			greedy[lo+i] = topK(row, 1)[0] == target
-		})
+	d.eachChunk(h, w, head{softcap: softcap, targets: targets, k: 1}, h.Rows, func(p *head, lo, hi int) {
+		for r := range p.rows {
+			logp[lo+r] = float32(float64(p.target[r]) - p.logSumExp(r))
+			greedy[lo+r] = p.ranked(d, r).tokens[0] == targets[lo+r]
+		}
 	})
 }
 
 // TopK implements tensor.Device.
 func (d *Device) TopK(h tensor.Tensor, w tensor.Weight, k int, softcap float32, banned [][]int32) []tensor.Candidates {
-
-	out := make([]tensor.Candidates, h.Rows)
-	d.chunks(h, w, softcap, func(lo, hi int, logits tensor.Tensor) {
-		d.eachRow(hi-lo, func(i int) {
-			row := logits.Row(i)
-			lse := kernel.LogSumExp(row)
-			if banned != nil {
-				for _, t := range banned[lo+i] {
-					row[t] = float32(math.Inf(-1))
+	n, _ := w.Dims()
+	k = max(0, min(k, n))
+	out, tokens, logp := make([]tensor.Candidates, h.Rows), make([]int32, h.Rows*k), make([]float32, h.Rows*k)
+	d.eachChunk(h, w, head{softcap: softcap, k: k, banned: banned}, h.Rows, func(p *head, lo, hi int) {
+		for r := range p.rows {
+			at := (lo + r) * k
+			c := tensor.Candidates{Tokens: tokens[at : at+k : at+k], LogP: logp[at : at+k : at+k]}
+			lse := p.logSumExp(r)
+			if k > 0 {
+				best := p.ranked(d, r)
+				copy(c.Tokens, best.tokens)
+				for j, v := range best.logits {
+					c.LogP[j] = float32(float64(v) - lse)
 				}
 			}
-			tokens := topK(row, k)
-			c := tensor.Candidates{Tokens: tokens, LogP: make([]float32, len(tokens))}
-			for j, t := range tokens {
-				c.LogP[j] = float32(float64(row[t]) - lse)
-			}
-			out[lo+i] = c
-		})
+			out[lo+r] = c
+		}
 	})
 	return out
-}
-
-// topK returns the indices of the k largest values, largest first, the lower
-// index first among equals, in one pass over a sorted short list.
-func topK(x []float32, k int) []int32 {
-	k = min(k, len(x))
-	best := make([]int32, 0, k)
-	if k == 0 {
-		return best
-	}
-	for i, v := range x {
-		if len(best) == k && !(v > x[best[k-1]]) {
-			continue
-		}
-		if len(best) < k {
-			best = append(best, 0)
-		}
-		j := len(best) - 1
-		for j > 0 && v > x[best[j-1]] {
-			best[j] = best[j-1]
-			j--
-		}
-		best[j] = int32(i)
-	}
-	return best
 }
