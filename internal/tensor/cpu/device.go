@@ -28,12 +28,14 @@ type Device struct {
 	// The operation that runs: its operands, its body, and run bound once, so
 	// that an operation allocates no closure.
 	op   operands
-	body func(d *Device, o *operands, worker, lo, hi int)
+	body body
 	run  func(worker, lo, hi int)
 
 	head   head      // of the running pass over a vocabulary
 	blocks []queries // of attention
 	order  []int     // of its backward pass
+	angles angles    // of rotary positions
+	parts  []float64 // of sums
 }
 
 // scratch is one worker's private memory, grown on demand.
@@ -49,17 +51,25 @@ type scratch struct {
 
 // operands are those of the operation that runs: each uses what it needs.
 type operands struct {
-	y, x, s, k, v  tensor.Tensor
-	dx, dy, dk, dv tensor.Tensor
-	attention      tensor.Attention
-	layout         *tensor.Layout
-	scale          float32
+	y, x, w, s, k, v tensor.Tensor
+	dy, dx, dk, dv   tensor.Tensor
+	rows             []int32
+	ids              []uint64
+	n                int
+	scale            float32 // or another number
+	flag, accumulate bool
+	seed             uint64
+	act              kernel.Activation
+	attention        tensor.Attention
+	layout           *tensor.Layout
+	adamW            tensor.AdamW
+	each             body // of eachBlock
 }
 
 // loop runs body over [0,n) on the workers with the operands in d.op. body
-// must capture nothing: what it needs is in the operands.
-func (d *Device) loop(n, grain int, body func(d *Device, o *operands, worker, lo, hi int)) {
-	d.body = body
+// captures nothing: what it needs is in the operands.
+func (d *Device) loop(n, grain int, f body) {
+	d.body = f
 	d.pool.For(n, grain, d.run)
 	d.op = operands{} // holds on to no memory
 }

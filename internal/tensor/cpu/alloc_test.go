@@ -1,0 +1,87 @@
+package cpu_test
+
+import (
+	"testing"
+
+	"barka/internal/dtype"
+	"barka/internal/tensor"
+	"barka/internal/tensor/cpu"
+)
+
+// packing is what a product allocates to pack its rows, backward what it does
+// beside that.
+const (
+	packing  = 1
+	backward = 2
+)
+
+// TestOperationsDoNotAllocate: once its scratch has grown, an operation
+// allocates nothing but the results that it returns.
+func TestOperationsDoNotAllocate(t *testing.T) {
+	d := cpu.New(2)
+	defer d.Close()
+	const rows, width, vocab = 40, 128, 1024
+	fill := func(rows, cols int) tensor.Tensor {
+		x := d.Alloc(rows, cols)
+		for i := range x.Data {
+			x.Data[i] = float32(i%17)/8 - 1
+		}
+		return x
+	}
+	x, y, z, u, v := fill(rows, width), fill(rows, width), fill(rows, width), fill(rows, width), fill(rows, width)
+	w, b, lse, wide := fill(1, width), fill(1, width), fill(rows, 4), fill(rows, 3*width)
+	m := fill(vocab, width)
+	packed, err := d.Pack(tensor.Matrix{Rows: vocab, Cols: width, DType: dtype.F32, Bytes: dtype.Bytes(m.Data)}, dtype.BF16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids, numbers, targets := make([]int32, rows), make([]uint64, rows), make([]int32, rows)
+	for i := range ids {
+		ids[i] = int32(i)
+	}
+	nll, greedy := make([]float32, rows), make([]bool, rows)
+	a := tensor.Attention{Heads: 4, KVHeads: 2, HeadDim: 32, Scale: 0.25, Softcap: 5, Causal: true}
+	kv := [2]tensor.Tensor{fill(rows, 64), fill(rows, 64)}
+	dkv := [2]tensor.Tensor{fill(rows, 64), fill(rows, 64)}
+	l := tensor.Packed(25, 15)
+	rotary := tensor.Rotary{Heads: 4, HeadDim: 32, Freqs: []float32{1, 0.5, 0.1}, Scale: 1}
+	step := tensor.AdamW{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Correction1: 0.1, Correction2: 0.001}
+	for _, c := range []struct {
+		name    string
+		results float64
+		f       func()
+	}{
+		{"Alloc and Free", 0, func() { d.Free(d.Alloc(rows, width)) }},
+		{"AddRows", 0, func() { d.AddRows(x, y, ids) }},
+		{"RMSNorm", 0, func() { d.RMSNorm(y, x, w, 1e-6, true) }},
+		{"RMSNormBackward", 0, func() { d.RMSNormBackward(z, y, x, w, 1e-6, true, true) }},
+		{"LayerNorm", 0, func() { d.LayerNorm(y, x, w, b, 1e-6) }},
+		{"LayerNormBackward", 0, func() { d.LayerNormBackward(z, y, x, w, 1e-6, false) }},
+		{"Rotate", 0, func() { d.Rotate(x, ids, rotary, false) }},
+		{"SplitHeads", 0, func() { d.SplitHeads(x, y, z, wide, 4) }},
+		{"JoinHeads", 0, func() { d.JoinHeads(wide, x, y, z, 4) }},
+		{"Attend", 0, func() { d.Attend(u, lse, x, kv[0], kv[1], a, &l) }},
+		{"AttendBackward", 0, func() { d.AttendBackward(z, dkv[0], dkv[1], y, u, lse, x, kv[0], kv[1], a, &l) }},
+		{"Activate", 0, func() { d.Activate(y, x, tensor.SiLU) }},
+		{"ActivateBackward", 0, func() { d.ActivateBackward(z, y, x, tensor.GELUErf) }},
+		{"Gate", 0, func() { d.Gate(z, y, x, tensor.GELUTanh) }},
+		{"GateBackward", 0, func() { d.GateBackward(z, y, x, u, v, tensor.SiLU) }},
+		{"Add", 0, func() { d.Add(y, x) }},
+		{"Scale", 0, func() { d.Scale(y, 0.5) }},
+		{"Softcap", 0, func() { d.Softcap(y, 5) }},
+		{"Dropout", 0, func() { d.Dropout(y, x, 0.1, 3, numbers) }},
+		{"Gather", 0, func() { d.Gather(y, x, ids) }},
+		{"Scatter", 0, func() { d.Scatter(y, x, ids) }},
+		{"SumSquares", 0, func() { d.SumSquares(x) }},
+		{"Step", 0, func() { d.Step(x, y, z, u, step) }},
+		{"LogProbs", packing, func() { d.LogProbs(nll, greedy, x, packed, targets, 5) }},
+		{"CrossEntropy", packing, func() { d.CrossEntropy(nll, tensor.Tensor{}, x, packed, targets, 5, 1) }},
+		{"CrossEntropy with gradient", packing + backward, func() { d.CrossEntropy(nll, z, x, packed, targets, 5, 1) }},
+		{"TopK", packing + 3, func() { d.TopK(x, packed, 5, 0, nil) }},
+	} {
+		c.f()
+		if n := testing.AllocsPerRun(20, c.f); n > c.results {
+			t.Errorf("%s allocates %g times, expected %g", c.name, n, c.results)
+		}
+	}
+}
