@@ -202,9 +202,13 @@ func PanelF32(c []float32, ldc int, a []float32, m, k int, panel []float32, cols
 	checkTile(c, ldc, m, cols)
 	step := Rows()
 	if cols < PanelN {
-		narrow(c, ldc, m, cols, step, accumulate, func(t *tileBuffer, i, rows int) {
+		var t tileBuffer
+		for i := 0; i < m; i += step {
+			rows := min(step, m-i)
+			t.load(c[i*ldc:], ldc, rows, cols, accumulate)
 			tileF32(t[:], PanelN, a[i*k:(i+rows)*k], panel, rows, k, true)
-		})
+			t.store(c[i*ldc:], ldc, rows, cols)
+		}
 		return
 	}
 	if k == 0 {
@@ -231,9 +235,13 @@ func PanelBF16(c []float32, ldc int, a []float32, m, k int, panel []uint16, cols
 	step := Rows()
 	words := PackedRowsBF16(1, k) / max(pairs, 1) // a's values per pair and row
 	if cols < PanelN {
-		narrow(c, ldc, m, cols, step, accumulate, func(t *tileBuffer, i, rows int) {
+		var t tileBuffer
+		for i := 0; i < m; i += step {
+			rows := min(step, m-i)
+			t.load(c[i*ldc:], ldc, rows, cols, accumulate)
 			tileBF16(t[:], PanelN, a[i*pairs*words:], panel, rows, pairs, true)
-		})
+			t.store(c[i*ldc:], ldc, rows, cols)
+		}
 		return
 	}
 	if k == 0 {
@@ -264,25 +272,25 @@ func zeroTile(c []float32, ldc, m, cols int, accumulate bool) {
 	}
 }
 
-// tileBuffer holds a tile whose columns do not all exist.
+// tileBuffer holds a tile whose columns do not all exist. The whole k goes
+// through it in one block, which sums in the same order.
 type tileBuffer [12 * PanelN]float32
 
-// narrow computes tiles of a last panel through a buffer. The whole k goes in
-// one block, which sums in the same order.
-func narrow(c []float32, ldc, m, cols, step int, accumulate bool, tile func(t *tileBuffer, i, rows int)) {
-	var t tileBuffer
-	for i := 0; i < m; i += step {
-		rows := min(step, m-i)
-		clear(t[:rows*PanelN])
-		if accumulate {
-			for r := range rows {
-				copy(t[r*PanelN:r*PanelN+cols], c[(i+r)*ldc:])
-			}
-		}
-		tile(&t, i, rows)
-		for r := range rows {
-			copy(c[(i+r)*ldc:(i+r)*ldc+cols], t[r*PanelN:])
-		}
+// load readies the tile of rows that begin at c.
+func (t *tileBuffer) load(c []float32, ldc, rows, cols int, accumulate bool) {
+	clear(t[:rows*PanelN])
+	if !accumulate {
+		return
+	}
+	for r := range rows {
+		copy(t[r*PanelN:r*PanelN+cols], c[r*ldc:])
+	}
+}
+
+// store writes the columns that exist.
+func (t *tileBuffer) store(c []float32, ldc, rows, cols int) {
+	for r := range rows {
+		copy(c[r*ldc:r*ldc+cols], t[r*PanelN:])
 	}
 }
 

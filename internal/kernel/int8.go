@@ -177,9 +177,13 @@ func PanelI8(c []float32, ldc int, a, rowScales []float32, m, k int, panel []int
 	}
 	step := Rows()
 	if cols < PanelN {
-		narrow(c, ldc, m, cols, step, accumulate, func(t *tileBuffer, i, rows int) {
+		var t tileBuffer
+		for i := 0; i < m; i += step {
+			rows := min(step, m-i)
+			t.load(c[i*ldc:], ldc, rows, cols, accumulate)
 			tileI8(t[:], PanelN, a[i*quads*words:], rowScales[i:], panel, scales, sums, rows, quads, true)
-		})
+			t.store(c[i*ldc:], ldc, rows, cols)
+		}
 		return
 	}
 	for i := 0; i < m; i += step {

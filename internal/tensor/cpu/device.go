@@ -64,6 +64,14 @@ type operands struct {
 	layout           *tensor.Layout
 	adamW            tensor.AdamW
 	each             body // of eachBlock
+
+	// of products
+	weight    *weight
+	packed    packed
+	data      []float32 // rows, ld apart, width values each
+	ld, width int
+	from, to  int // outputs
+	grid      grid
 }
 
 // loop runs body over [0,n) on the workers with the operands in d.op. body

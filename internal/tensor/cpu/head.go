@@ -25,7 +25,7 @@ const logitBudget = 64 << 20
 // that they do not depend on which worker took which block.
 type head struct {
 	w       *weight
-	packed  []float32 // the rows
+	packed  packed // the rows
 	rows    int
 	softcap float32
 	k       int       // best tokens wanted
@@ -92,7 +92,7 @@ func (p *head) prepare(d *Device, h tensor.Tensor) {
 	n := p.w.n
 	p.k = min(p.k, n)
 	p.rows, p.blocks = h.Rows, (kernel.Panels(n)+headPanels-1)/headPanels
-	p.packed = d.packRows(h.Data, h.Cols, h.Rows, h.Cols, p.w.bf16 != nil)
+	p.packed = d.packRows(h.Data, h.Cols, h.Rows, h.Cols, p.w.DType())
 	grow(&p.top, p.rows*p.blocks)
 	grow(&p.sum, p.rows*p.blocks)
 	grow(&p.target, p.rows)
@@ -138,14 +138,8 @@ func (p *head) block(b, worker int, s *scratch) {
 
 // product writes the logits of rows lo ≤ r < hi, ld apart, for block b.
 func (p *head) product(tile []float32, ld, lo, hi, b int) {
-	w, k := p.w, p.w.k
-	for j := b * headPanels; j < min((b+1)*headPanels, kernel.Panels(w.n)); j++ {
-		out, cols := tile[(j-b*headPanels)*kernel.PanelN:], min(kernel.PanelN, w.n-j*kernel.PanelN)
-		if w.bf16 != nil {
-			kernel.PanelBF16(out, ld, p.packed[lo*kernel.PackedRowsBF16(1, k):], hi-lo, k, w.panelBF16(j), cols, false)
-		} else {
-			kernel.PanelF32(out, ld, p.packed[lo*k:], hi-lo, k, w.panelF32(j), cols, false)
-		}
+	for j := b * headPanels; j < min((b+1)*headPanels, kernel.Panels(p.w.n)); j++ {
+		p.w.panel(tile[(j-b*headPanels)*kernel.PanelN:], ld, p.packed, lo, hi, j, false)
 	}
 }
 

@@ -48,10 +48,11 @@ func (d *Device) MatMul(y, x tensor.Tensor, tw tensor.Weight, bias tensor.Tensor
 
 // product runs rows that fit the budget.
 func (d *Device) product(y, x tensor.Tensor, w *weight, accumulate bool) {
-	n := w.n
 	a := d.packRows(x.Data, x.Cols, x.Rows, w.k, w.DType())
-	d.panels(kernel.Panels(n), x.Rows, func(_, p, lo, hi int) {
-		w.panel(y.Data[lo*n+p*kernel.PanelN:], n, a, lo, hi, p, accumulate)
+	d.op = operands{y: y, weight: w, packed: a, accumulate: accumulate}
+	d.panels(kernel.Panels(w.n), x.Rows, func(_ *Device, o *operands, _, p, lo, hi int) {
+		n := o.weight.n
+		o.weight.panel(o.y.Data[lo*n+p*kernel.PanelN:], n, o.packed, lo, hi, p, o.accumulate)
 	})
 }
 
@@ -75,11 +76,12 @@ type packed struct {
 	data   []float32
 	each   int       // values a row
 	scales []float32 // of integers, by row
+	dtype  dtype.DType
 }
 
 // packRows packs rows [m,k], ld values apart, into the device's scratch.
 func (d *Device) packRows(x []float32, ld, m, k int, dt dtype.DType) packed {
-	var p packed
+	p := packed{dtype: dt}
 	switch dt {
 	case dtype.BF16:
 		p.each = kernel.PackedRowsBF16(1, k)
@@ -91,24 +93,36 @@ func (d *Device) packRows(x []float32, ld, m, k int, dt dtype.DType) packed {
 	p.data = grow(&d.rows, m*p.each)
 	step := kernel.Rows()
 	blocks := (m + step - 1) / step
-	d.pool.For(blocks, d.grain(blocks, step*k), func(_, lo, hi int) {
-		r0, r1 := lo*step, min(hi*step, m)
-		to, from := p.data[r0*p.each:], x[r0*ld:]
-		switch dt {
+	d.op = operands{data: x, ld: ld, n: m, width: k, packed: p}
+	d.loop(blocks, d.grain(blocks, step*k), func(_ *Device, o *operands, _, lo, hi int) {
+		step := kernel.Rows()
+		r0, r1 := lo*step, min(hi*step, o.n)
+		p := o.packed
+		to, from := p.data[r0*p.each:], o.data[r0*o.ld:]
+		switch p.dtype {
 		case dtype.BF16:
-			kernel.PackRowsBF16(to, from, ld, r1-r0, k)
+			kernel.PackRowsBF16(to, from, o.ld, r1-r0, o.width)
 		case dtype.I8:
-			kernel.PackRowsI8(to, p.scales[r0:], from, ld, r1-r0, k)
+			kernel.PackRowsI8(to, p.scales[r0:], from, o.ld, r1-r0, o.width)
 		default:
-			kernel.PackRowsF32(to, from, ld, r1-r0, k)
+			kernel.PackRowsF32(to, from, o.ld, r1-r0, o.width)
 		}
 	})
 	return p
 }
 
+// grid is the work of a product: panels by blocks of rows.
+type grid struct {
+	m, rows, split int
+	f              panelBody
+}
+
+// panelBody is what a product does for panel p and rows lo ≤ i < hi.
+type panelBody func(d *Device, o *operands, worker, p, lo, hi int)
+
 // panels calls f for every panel with all rows, or, when panels are too few
-// to keep the workers busy, with blocks of rows.
-func (d *Device) panels(panels, m int, f func(worker, p, lo, hi int)) {
+// to keep the workers busy, with blocks of rows. The operands are in d.op.
+func (d *Device) panels(panels, m int, f panelBody) {
 	step := kernel.Rows()
 	want := 4 * d.pool.Workers()
 	split := 1
@@ -117,11 +131,13 @@ func (d *Device) panels(panels, m int, f func(worker, p, lo, hi int)) {
 	}
 	split = max(split, 1)
 	rows := ((m+split-1)/split + step - 1) / step * step
-	d.pool.For(panels*split, max(1, panels*split/(8*d.pool.Workers())), func(worker, lo, hi int) {
+	d.op.grid = grid{m, rows, split, f}
+	d.loop(panels*split, max(1, panels*split/(8*d.pool.Workers())), func(d *Device, o *operands, worker, lo, hi int) {
+		g := o.grid
 		for t := lo; t < hi; t++ {
-			p, part := t/split, t%split
-			if r0, r1 := part*rows, min((part+1)*rows, m); r0 < r1 {
-				f(worker, p, r0, r1)
+			p, part := t/g.split, t%g.split
+			if r0, r1 := part*g.rows, min((part+1)*g.rows, g.m); r0 < r1 {
+				g.f(d, o, worker, p, r0, r1)
 			}
 		}
 	})
@@ -142,7 +158,12 @@ func (d *Device) MatMulT(dx, dy tensor.Tensor, tw tensor.Weight, accumulate bool
 	if w.i8 != nil {
 		scaled := d.Alloc(dy.Rows, dy.Cols)
 		defer d.Free(scaled)
-		d.rowsOf(dy, dy.Cols, func(i int) { kernel.ScaleColumns(scaled.Row(i), dy.Row(i), w.scales[:w.n]) })
+		d.op = operands{y: scaled, x: dy, weight: w}
+		d.eachRow(dy.Rows, dy.Cols, func(_ *Device, o *operands, _, lo, hi int) {
+			for i := lo; i < hi; i++ {
+				kernel.ScaleColumns(o.y.Row(i), o.x.Row(i), o.weight.scales[:o.x.Cols])
+			}
+		})
 		dy = scaled
 	}
 	for n0 := 0; n0 < w.n; n0 += reduceBlock {
@@ -155,33 +176,39 @@ func (d *Device) MatMulT(dx, dy tensor.Tensor, tw tensor.Weight, accumulate bool
 	}
 }
 
+// productT adds the part of the outputs n0 ≤ n < n1.
 func (d *Device) productT(dx, dy tensor.Tensor, w *weight, n0, n1 int, accumulate bool) {
-	m, k, n := dx.Rows, w.k, n1-n0
 	dt := dtype.BF16
 	if w.f32 != nil {
 		dt = dtype.F32
 	}
-	a := d.packRows(dy.Data[min(n0, len(dy.Data)):], w.n, m, n, dt).data
-	d.pool.For(kernel.Panels(k), 1, func(worker, lo, hi int) {
-		s := &d.workers[worker]
+	a := d.packRows(dy.Data[min(n0, len(dy.Data)):], w.n, dx.Rows, n1-n0, dt)
+	d.op = operands{dx: dx, weight: w, packed: a, from: n0, to: n1, accumulate: accumulate}
+	d.loop(kernel.Panels(w.k), 1, func(d *Device, o *operands, worker, lo, hi int) {
 		for p := lo; p < hi; p++ {
-			k0 := p * kernel.PanelN
-			cols := min(kernel.PanelN, k-k0)
-			if dt == dtype.F32 {
-				panel := grow(&s.panel, n*kernel.PanelN)
-				kernel.TransposePanelF32(panel, w.f32, w.n, k, n0, n1, k0)
-				kernel.PanelF32(dx.Data[k0:], k, a, m, n, panel, cols, accumulate)
-				continue
-			}
-			panel := grow(&s.panel16, kernel.Pairs(n)*kernel.PanelN*2)
-			if w.i8 != nil {
-				kernel.TransposePanelI8(panel, w.i8, w.n, k, n0, n1, k0)
-			} else {
-				kernel.TransposePanelBF16(panel, w.bf16, w.n, k, n0, n1, k0)
-			}
-			kernel.PanelBF16(dx.Data[k0:], k, a, m, n, panel, cols, accumulate)
+			o.weight.panelT(o.dx, o.packed, o.from, o.to, p, &d.workers[worker], o.accumulate)
 		}
 	})
+}
+
+// panelT multiplies packed rows with panel p of the transposed rows n0 ≤ n <
+// n1 of W.
+func (w *weight) panelT(dx tensor.Tensor, a packed, n0, n1, p int, s *scratch, accumulate bool) {
+	k0, n := p*kernel.PanelN, n1-n0
+	cols, out := min(kernel.PanelN, w.k-k0), dx.Data[k0:]
+	if a.dtype == dtype.F32 {
+		panel := grow(&s.panel, n*kernel.PanelN)
+		kernel.TransposePanelF32(panel, w.f32, w.n, w.k, n0, n1, k0)
+		kernel.PanelF32(out, w.k, a.data, dx.Rows, n, panel, cols, accumulate)
+		return
+	}
+	panel := grow(&s.panel16, kernel.Pairs(n)*kernel.PanelN*2)
+	if w.i8 != nil {
+		kernel.TransposePanelI8(panel, w.i8, w.n, w.k, n0, n1, k0)
+	} else {
+		kernel.TransposePanelBF16(panel, w.bf16, w.n, w.k, n0, n1, k0)
+	}
+	kernel.PanelBF16(out, w.k, a.data, dx.Rows, n, panel, cols, accumulate)
 }
 
 // GradWeight implements tensor.Device.
@@ -197,19 +224,22 @@ func (d *Device) GradWeight(dw, dy, x tensor.Tensor) {
 }
 
 func (d *Device) gradWeight(dw, dy, x tensor.Tensor) {
-	m, n, k := x.Rows, dw.Rows, dw.Cols
-	a := grow(&d.rows, n*m)
+	m, n := x.Rows, dw.Rows
+	a := packed{data: grow(&d.rows, n*m), each: m}
 	step := kernel.Rows()
 	blocks := (n + step - 1) / step
-	d.pool.For(blocks, d.grain(blocks, step*m), func(_, lo, hi int) {
+	d.op = operands{dy: dy, packed: a}
+	d.loop(blocks, d.grain(blocks, step*m), func(_ *Device, o *operands, _, lo, hi int) {
+		step, n, m := kernel.Rows(), o.dy.Cols, o.dy.Rows
 		c0, c1 := lo*step, min(hi*step, n)
-		kernel.PackColumns(a[c0*m:], dy.Data, n, m, c0, c1-c0)
+		kernel.PackColumns(o.packed.data[c0*m:], o.dy.Data, n, m, c0, c1-c0)
 	})
-	d.panels(kernel.Panels(k), n, func(worker, p, lo, hi int) {
-		c := p * kernel.PanelN
+	d.op = operands{w: dw, x: x, packed: a}
+	d.panels(kernel.Panels(dw.Cols), n, func(d *Device, o *operands, worker, p, lo, hi int) {
+		m, k, c := o.x.Rows, o.w.Cols, p*kernel.PanelN
 		cols := min(kernel.PanelN, k-c)
 		panel := grow(&d.workers[worker].panel, m*kernel.PanelN)
-		kernel.PanelOfRows(panel, x.Data, k, m, c, cols)
-		kernel.PanelF32(dw.Data[lo*k+c:], k, a[lo*m:], hi-lo, m, panel, cols, true)
+		kernel.PanelOfRows(panel, o.x.Data, k, m, c, cols)
+		kernel.PanelF32(o.w.Data[lo*k+c:], k, o.packed.data[lo*m:], hi-lo, m, panel, cols, true)
 	})
 }
