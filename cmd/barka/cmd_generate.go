@@ -3,108 +3,232 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
+	"slices"
 
 	"barka/internal/badinput"
 	"barka/internal/chat"
 	"barka/internal/generate"
 	"barka/internal/local"
+	"barka/internal/pipeline"
 )
 
 type generateCmd struct {
 	Model       string   `required:"" help:"Model directory, or hub id."`
 	Adapter     string   `help:"LoRA adapter directory on top of the model."`
 	DType       string   `name:"dtype" help:"Type of the weights: f32, bf16 or int8; the checkpoint's own by default."`
-	Prompt      string   `required:"" help:"The prompt; - reads standard input."`
-	Raw         bool     `help:"Give the prompt as it is, without the chat template."`
+	Prompt      *string  `help:"The prompt; - reads all of standard input." placeholder:"TEXT"`
+	Input       string   `help:"Many prompts, one a line or JSON lines; - reads standard input." placeholder:"FILE"`
+	Raw         bool     `help:"Give prompts as they are, without the chat template."`
 	MaxTokens   int      `help:"Most tokens to generate." default:"256"`
-	Temperature float64  `help:"0 is greedy." default:"0"`
-	TopP        float64  `help:"Sample from the smallest set of tokens of this probability." default:"1"`
-	TopK        int      `help:"Sample from this many tokens; 0 is all." default:"0"`
-	Penalty     float64  `name:"repetition-penalty" help:"Above 1 discourages repetition." default:"1"`
-	Stop        []string `help:"Strings that end the text."`
+	Temperature float64  `help:"Divides the logits; 0 takes the likeliest token." default:"0"`
+	TopK        int      `help:"Sample from this many of the likeliest tokens; 0 is all." default:"0"`
+	TopP        float64  `help:"Sample from the smallest set of tokens of this probability; 1 is all." default:"1"`
+	MinP        float64  `help:"Leave out tokens below this part of the likeliest one's probability; 0 is none." default:"0"`
+	Penalty     float64  `name:"repetition-penalty" help:"Above 1 discourages repeating tokens of prompt and text." default:"1"`
+	Stop        []string `help:"String that ends the text and is not part of it; may be given again." sep:"none" placeholder:"TEXT"`
+	CacheGiB    float64  `name:"cache-gib" help:"Most memory for keys and values; 0 is a quarter of what is free." default:"0"`
 }
 
 func (generateCmd) Help() string {
 	return `Example: barka generate --model google/gemma-2-2b-it --prompt "ما هي عاصمة الجزائر؟"
 
-With --json one object: text, tokens, logprobs, finish_reason, prompt_tokens.`
+Many at once, decoded together, answers in the order of the prompts:
+
+  barka generate --model DIR --input prompts.jsonl --temperature 0.8 --top-p 0.95 --json > answers.jsonl
+
+A line is a prompt, or, where the first line is a JSON object, {"prompt": TEXT} or {"messages": [{"role": "user", "content": TEXT}, ...]}, with "id", "max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop" and "seed" if they differ from the flags. The n-th prompt without a seed has --seed plus n-1. A text depends on its own line alone, whatever else is in the file.
+
+With --json one object each: id (if given), text, tokens, logprobs, finish_reason, prompt_tokens. Without, an empty line stands between texts.`
 }
+
+// together is how many prompts are read ahead of the text that is written
+// next, so that the engine never waits for a long one.
+const together = 128
 
 func (c *generateCmd) Run(a *app) error {
-	prompt, err := a.text(c.Prompt)
+	if (c.Prompt == nil) == (c.Input == "") {
+		return usagef("generate: give either --prompt or --input")
+	}
+	if c.CacheGiB < 0 {
+		return usagef("generate: --cache-gib is %g, expected a positive number, or 0 for a quarter of the free memory", c.CacheGiB)
+	}
+	engine := a.engine(c.DType)
+	engine.CacheBytes = int64(c.CacheGiB * (1 << 30))
+	d, err := engine.OpenDecoder(c.Model, c.Adapter)
 	if err != nil {
 		return err
 	}
-	d, err := a.engine(c.DType).OpenDecoder(c.Model, c.Adapter)
-	if err != nil {
-		return err
-	}
-	req, err := c.request(a, d, prompt)
-	if err != nil {
-		return err
-	}
-	stream := d.Tokenizer.Stream(true)
-	live := !a.JSON && len(c.Stop) == 0
-	g := generate.Generator{Model: d.Model}
-	results, err := g.Run(a.ctx, []generate.Request{req}, func(_ int, token int32) {
-		if live {
-			fmt.Fprint(a.stdout, stream.Push(token))
+	e := d.Generator()
+	defer e.Close()
+	w := &asker{a: a, c: c, d: d, e: e}
+	if !c.Raw {
+		if w.format, err = chat.For(d.Tokenizer); err != nil {
+			return err
 		}
-	})
-	if err != nil {
-		return badinput.Wrap(err)
 	}
-	r := results[0]
-	text := cut(d.Tokenizer.Decode(r.Tokens, true), c.Stop)
-	switch {
-	case a.JSON:
-		return json.NewEncoder(a.stdout).Encode(map[string]any{
-			"text": text, "tokens": r.Tokens, "logprobs": r.LogProbs, "finish_reason": r.Finish, "prompt_tokens": len(req.Prompt),
-		})
-	case live:
-		fmt.Fprintln(a.stdout, stream.Flush())
-	default:
-		fmt.Fprintln(a.stdout, text)
+	if c.Prompt != nil {
+		return w.one(*c.Prompt)
 	}
-	return nil
+	return w.many()
 }
 
-func (c *generateCmd) request(a *app, d *local.Decoder, prompt string) (generate.Request, error) {
-	req := generate.Request{MaxTokens: c.MaxTokens, Sampling: generate.Sampling{
-		Temperature: c.Temperature, TopP: c.TopP, TopK: c.TopK, RepetitionPenalty: c.Penalty, Seed: a.Seed}}
-	if c.Raw {
-		req.Prompt = d.Tokenizer.Encode(prompt, true)
-		if eos := d.Tokenizer.Special().EOS; eos >= 0 {
-			req.Stop = []int32{eos}
+// asker hands prompts to the engine and writes what comes back.
+type asker struct {
+	a      *app
+	c      *generateCmd
+	d      *local.Decoder
+	e      *generate.Engine
+	format *chat.Template // nil with --raw
+	queue  []asked
+	wrote  int
+}
+
+// asked is a prompt that the engine has.
+type asked struct {
+	id   json.RawMessage
+	call *generate.Call
+	n    int // tokens of the prompt
+}
+
+// one answers a single prompt as its text comes.
+func (w *asker) one(prompt string) error {
+	text, err := w.a.text(prompt)
+	if err != nil {
+		return err
+	}
+	req, err := w.request(&promptLine{Prompt: &text}, 0)
+	if err != nil {
+		return err
+	}
+	if !w.a.JSON {
+		req.OnText = func(s string) { fmt.Fprint(w.a.stdout, s) }
+	}
+	call, err := w.e.Submit(w.a.ctx, req)
+	if err != nil {
+		return err
+	}
+	r, err := call.Wait()
+	if err != nil {
+		return err
+	}
+	if w.a.JSON {
+		return w.json(nil, r, len(req.Prompt))
+	}
+	_, err = fmt.Fprintln(w.a.stdout)
+	return err
+}
+
+// many answers the prompts of the input.
+func (w *asker) many() error {
+	p := w.a.ui.Progress()
+	total := int64(-1)
+	if w.c.Input != "-" {
+		total = 0
+		if err := w.a.prompts(w.c.Input, func(string, *promptLine) error { total++; return nil }); err != nil {
+			return err
 		}
-	} else {
-		format, err := chat.For(d.Tokenizer)
+	}
+	p.Start("generate", total, "prompts")
+	defer p.Done()
+	n := int64(0)
+	err := w.a.prompts(w.c.Input, func(where string, line *promptLine) error {
+		req, err := w.request(line, n)
+		if err == nil {
+			var call *generate.Call
+			if call, err = w.e.Submit(w.a.ctx, req); err == nil {
+				w.queue = append(w.queue, asked{line.ID, call, len(req.Prompt)})
+			}
+		}
 		if err != nil {
-			return req, err
+			return badinput.Errorf("%s: %w", where, err)
 		}
-		if req.Prompt, _, err = format.Encode(d.Tokenizer, []chat.Message{{Role: "user", Content: prompt}}, true); err != nil {
-			return req, err
+		n++
+		if len(w.queue) < together {
+			return nil
 		}
-		if req.Stop, err = format.Stop(d.Tokenizer); err != nil {
-			return req, err
-		}
-	}
-	if len(c.Stop) > 0 {
-		req.Until = func(tokens []int32) bool {
-			text := d.Tokenizer.Decode(tokens, true)
-			return len(cut(text, c.Stop)) < len(text)
+		return w.write(p)
+	})
+	for len(w.queue) > 0 && w.a.ctx.Err() == nil { // also before a bad line is told
+		if e := w.write(p); e != nil {
+			return e
 		}
 	}
-	return req, nil
+	if err == nil {
+		err = w.a.ctx.Err()
+	}
+	return err
 }
 
-// cut ends a text before the first stop string.
-func cut(s string, stops []string) string {
-	for _, stop := range stops {
-		if i := strings.Index(s, stop); i >= 0 && stop != "" {
-			s = s[:i]
-		}
+// write waits for the first of the queue and writes it.
+func (w *asker) write(p pipeline.Progress) error {
+	q := w.queue[0]
+	w.queue = slices.Delete(w.queue, 0, 1)
+	r, err := q.call.Wait()
+	if err != nil {
+		return err
 	}
-	return s
+	p.Add(1)
+	if w.a.JSON {
+		return w.json(q.id, r, q.n)
+	}
+	if w.wrote > 0 {
+		fmt.Fprintln(w.a.stdout)
+	}
+	w.wrote++
+	_, err = fmt.Fprintln(w.a.stdout, r.Text)
+	return err
+}
+
+func (w *asker) json(id json.RawMessage, r generate.Result, prompt int) error {
+	return json.NewEncoder(w.a.stdout).Encode(struct {
+		ID           json.RawMessage `json:"id,omitempty"`
+		Text         string          `json:"text"`
+		Tokens       []int32         `json:"tokens"`
+		LogProbs     []float32       `json:"logprobs"`
+		FinishReason string          `json:"finish_reason"`
+		PromptTokens int             `json:"prompt_tokens"`
+	}{id, r.Text, r.Tokens, r.LogProbs, r.Finish, prompt})
+}
+
+// request makes the engine's request of line number n, from 0.
+func (w *asker) request(l *promptLine, n int64) (generate.Request, error) {
+	c, tok := w.c, w.d.Tokenizer
+	req := generate.Request{
+		MaxTokens: or(l.MaxTokens, c.MaxTokens), Tokenizer: tok, StopStrings: c.Stop,
+		Sampling: generate.Sampling{
+			Temperature: or(l.Temperature, c.Temperature), TopK: or(l.TopK, c.TopK), TopP: or(l.TopP, c.TopP), MinP: or(l.MinP, c.MinP),
+			RepetitionPenalty: or(l.RepetitionPenalty, c.Penalty), Seed: or(l.Seed, w.a.Seed+n),
+		},
+	}
+	if l.Stop != nil {
+		req.StopStrings = l.Stop
+	}
+	messages := l.Messages
+	if l.Prompt != nil {
+		if w.format == nil {
+			req.Prompt = tok.Encode(*l.Prompt, true)
+			if eos := tok.Special().EOS; eos >= 0 {
+				req.Stop = []int32{eos}
+			}
+			return req, nil
+		}
+		messages = []chat.Message{{Role: "user", Content: *l.Prompt}}
+	}
+	if w.format == nil {
+		return req, badinput.Errorf("messages need the chat template; leave out --raw, or give a prompt")
+	}
+	var err error
+	if req.Prompt, _, err = w.format.Encode(tok, messages, true); err != nil {
+		return req, err
+	}
+	req.Stop, err = w.format.Stop(tok)
+	return req, err
+}
+
+// or is what a line says, or else the flag.
+func or[T any](said *T, flag T) T {
+	if said != nil {
+		return *said
+	}
+	return flag
 }

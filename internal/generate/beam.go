@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
 
 	"barka/internal/model"
@@ -35,11 +36,32 @@ type Hypothesis struct {
 	Score float32
 }
 
-// beam is one running hypothesis of a sentence.
+// beam is one running hypothesis of a sentence. Its rows are those of all
+// tokens but the last ones, which the next step runs.
 type beam struct {
 	tokens []int32
-	rows   []int32 // cache rows of all tokens but the last
+	rows   []int32
 	score  float32
+}
+
+func (b *beam) last() int32 {
+	if len(b.rows) == 0 {
+		return none
+	}
+	return b.rows[len(b.rows)-1]
+}
+
+// become makes b a copy of parent. Beams of a sentence parted a few tokens ago,
+// so what both have from before that stays as it is: the same row is the same
+// token after the same tokens.
+func (b *beam) become(parent *beam) {
+	n := len(parent.rows)
+	same := min(len(b.rows), n)
+	for same > 0 && b.rows[same-1] != parent.rows[same-1] {
+		same--
+	}
+	b.rows = append(b.rows[:same], parent.rows[same:]...)
+	b.tokens = append(b.tokens[:same], parent.tokens[same:]...)
 }
 
 // sentence is the search state of one source, after transformers'
@@ -47,7 +69,8 @@ type beam struct {
 type sentence struct {
 	index    int
 	source   []int32 // rows of the source cache
-	running  []beam
+	running  []*beam // best first
+	spare    []*beam
 	finished []Hypothesis // best first, at most Beams
 	open     bool         // the reference's early-stop heuristic is unsatisfied
 	done     bool
@@ -63,6 +86,8 @@ func BeamSearch(ctx context.Context, m model.Seq2Seq, sources [][]int32, o BeamO
 	b := &beamSearch{m: m, o: o, cache: m.NewCache(), source: m.NewCache()}
 	defer b.cache.Free()
 	defer b.source.Free()
+	b.pool = newPool(b.cache, 0, 0, false)
+	b.expect(sources)
 	results := make([][]Hypothesis, len(sources))
 	active, next := []*sentence(nil), 0
 	for next < len(sources) || len(active) > 0 {
@@ -83,7 +108,7 @@ func BeamSearch(ctx context.Context, m model.Seq2Seq, sources [][]int32, o BeamO
 				return false
 			}
 			for _, r := range s.running {
-				b.cache.Release(r.rows)
+				b.pool.release(r.last())
 			}
 			b.source.Release(s.source)
 			results[s.index] = s.finished[:min(len(s.finished), o.ReturnN)]
@@ -122,7 +147,40 @@ type beamSearch struct {
 	m      model.Seq2Seq
 	o      BeamOptions
 	cache  *model.Cache // of the decoder's own keys
+	pool   *pool        // of its rows
 	source *model.Cache // of the encoded sources' keys
+
+	// The batch of a step; its memory is used again.
+	pass       nn.Pass
+	layout     tensor.Layout
+	cross      tensor.Layout // of the sources
+	tokens     []int32
+	positions  []int32
+	rows       []int32
+	ends       []int32
+	banned     [][]int32
+	candidates []candidate
+	chosen     []candidate
+	children   []int // of each running beam
+	next       []*beam
+}
+
+// expect sets memory aside for what the sources are likely to need together,
+// in powers of two, so that the next search finds it: all their tokens, and
+// beams that part half way through outputs as long. More is had by doubling.
+func (b *beamSearch) expect(sources [][]int32) {
+	var lengths []int
+	for _, s := range sources {
+		lengths = append(lengths, len(s))
+	}
+	slices.Sort(lengths)
+	in, out := 1, 1
+	for _, n := range lengths[max(0, len(lengths)-b.o.MaxActive):] {
+		in += n
+		out += (b.o.Beams + 1) * min(n+8, b.o.MaxLength) / 2
+	}
+	b.source.Grow(1 << bits.Len(uint(in)))
+	b.cache.Grow(1 << bits.Len(uint(out)))
 }
 
 // admit encodes sources, at least one and as many as the token budget allows.
@@ -138,13 +196,13 @@ func (b *beamSearch) admit(sources [][]int32, first int) ([]*sentence, error) {
 			break
 		}
 		tokens, lengths = append(tokens, src...), append(lengths, len(src))
-		s := &sentence{index: first + i, open: true, running: []beam{{tokens: []int32{b.o.Start}}}}
+		s := &sentence{index: first + i, open: true, running: []*beam{{tokens: []int32{b.o.Start}}}}
 		if b.o.Forced >= 0 {
 			// A forced token has log-probability 0 and leaves one live beam,
 			// so it costs no decoding step; it goes in with the start token.
-			s.running[0].tokens = append(s.running[0].tokens, b.o.Forced)
-			if len(s.running[0].tokens) >= b.o.MaxLength {
-				s.finished = []Hypothesis{{Tokens: s.running[0].tokens}}
+			r := s.running[0]
+			if r.tokens = append(r.tokens, b.o.Forced); len(r.tokens) >= b.o.MaxLength {
+				s.finished = []Hypothesis{{Tokens: r.tokens}}
 				s.done = true
 			}
 		}
@@ -163,42 +221,51 @@ func (b *beamSearch) admit(sources [][]int32, first int) ([]*sentence, error) {
 	return fresh, nil
 }
 
+func (b *beamSearch) reset() {
+	for _, l := range []*tensor.Layout{&b.layout, &b.cross} {
+		l.Starts, l.Past, l.Keys = append(l.Starts[:0], 0), l.Past[:0], l.Keys[:0]
+	}
+	b.tokens, b.positions, b.rows, b.ends, b.banned = b.tokens[:0], b.positions[:0], b.rows[:0], b.ends[:0], b.banned[:0]
+}
+
+// add puts the last tokens of a running beam into the batch.
+func (b *beamSearch) add(s *sentence, r *beam) {
+	past := len(r.rows)
+	for i, t := range r.tokens[past:] {
+		r.rows = append(r.rows, b.pool.extend(r.last(), t))
+		b.tokens, b.positions = append(b.tokens, t), append(b.positions, int32(past+i))
+	}
+	b.rows = append(b.rows, r.rows[past:]...)
+	b.ends = append(b.ends, int32(len(b.tokens)-1))
+	b.banned = append(b.banned, repeatedNGrams(r.tokens, b.o.NoRepeatNGram))
+	end := int32(len(b.tokens))
+	b.layout.Starts, b.cross.Starts = append(b.layout.Starts, end), append(b.cross.Starts, end)
+	b.layout.Past, b.cross.Past = append(b.layout.Past, int32(past)), append(b.cross.Past, 0)
+	b.layout.Keys, b.cross.Keys = append(b.layout.Keys, r.rows), append(b.cross.Keys, s.source)
+}
+
 // step runs the last tokens of all running beams and advances each sentence.
 func (b *beamSearch) step(active []*sentence) {
-	var tokens, ends []int32
-	layout, source := tensor.Layout{Starts: []int32{0}}, tensor.Layout{Starts: []int32{0}}
-	p := &nn.Pass{Dev: b.m.Device(), Layout: &layout}
-	var banned [][]int32
+	b.reset()
 	for _, s := range active {
 		if s.done {
 			continue
 		}
-		for i := range s.running {
-			r := &s.running[i]
-			past := len(r.rows)
-			fresh := r.tokens[past:]
-			rows := b.cache.Reserve(len(fresh))
-			r.rows = append(r.rows, rows...)
-			tokens, p.Rows = append(tokens, fresh...), append(p.Rows, rows...)
-			ends = append(ends, int32(len(tokens)-1))
-			banned = append(banned, repeatedNGrams(r.tokens, b.o.NoRepeatNGram))
-			end := int32(len(tokens))
-			layout.Starts, source.Starts = append(layout.Starts, end), append(source.Starts, end)
-			layout.Past, source.Past = append(layout.Past, int32(past)), append(source.Past, 0)
-			layout.Keys, source.Keys = append(layout.Keys, r.rows), append(source.Keys, s.source)
+		for _, r := range s.running {
+			b.add(s, r)
 		}
 	}
-	if len(tokens) == 0 {
+	if len(b.tokens) == 0 {
 		return
 	}
-	p.Positions = layout.Positions()
-	h := b.m.Decode(p, tokens, b.cache, b.source, &source)
 	dev := b.m.Device()
-	last := dev.Alloc(len(ends), h.Cols)
-	dev.Gather(last, h, ends)
+	b.pass = nn.Pass{Dev: dev, Layout: &b.layout, Positions: b.positions, Rows: b.rows}
+	h := b.m.Decode(&b.pass, b.tokens, b.cache, b.source, &b.cross)
+	last := dev.Alloc(len(b.ends), h.Cols)
+	dev.Gather(last, h, b.ends)
 	head, softcap := b.m.Head()
 	// Twice the beams survive even if every beam's best token is the end.
-	top := dev.TopK(last, head, 2*b.o.Beams, softcap, banned)
+	top := dev.TopK(last, head, 2*b.o.Beams, softcap, b.banned)
 	dev.Free(h, last)
 	at := 0
 	for _, s := range active {
@@ -224,13 +291,14 @@ type candidate struct {
 // and the others run on.
 func (b *beamSearch) advance(s *sentence, top []tensor.Candidates) {
 	length := len(s.running[0].tokens) + 1 // of the extended hypotheses
-	var cands []candidate
+	cands := b.candidates[:0]
 	for i, c := range top {
 		for j, t := range c.Tokens {
 			cands = append(cands, candidate{i, t, s.running[i].score + c.LogP[j], t == b.o.EOS || length >= b.o.MaxLength})
 		}
 	}
-	slices.SortStableFunc(cands, func(x, y candidate) int {
+	b.candidates = cands
+	slices.SortFunc(cands, func(x, y candidate) int {
 		return cmp.Or(cmp.Compare(y.score, x.score), cmp.Compare(x.beam, y.beam), cmp.Compare(x.token, y.token))
 	})
 	if k := 2 * b.o.Beams; len(cands) > k {
@@ -255,39 +323,67 @@ func (b *beamSearch) finish(s *sentence, cands []candidate, length int) {
 		return
 	}
 	norm := float32(math.Pow(float64(length-1), b.o.LengthPenalty))
-	for rank, c := range cands {
-		if rank >= b.o.Beams {
-			break
-		}
-		if c.ends {
-			tokens := append(slices.Clone(s.running[c.beam].tokens), c.token)
-			s.finished = append(s.finished, Hypothesis{tokens, c.score / norm})
-		}
-	}
-	slices.SortStableFunc(s.finished, func(x, y Hypothesis) int { return cmp.Compare(y.Score, x.Score) })
-	s.finished = s.finished[:min(len(s.finished), b.o.Beams)]
-}
-
-// reorder makes the best Beams unfinished candidates the running beams.
-// Parents' cache rows are shared, not copied.
-func (b *beamSearch) reorder(s *sentence, cands []candidate) {
-	old := s.running
-	s.running = make([]beam, 0, b.o.Beams)
-	for _, c := range cands {
-		if c.ends || len(s.running) == b.o.Beams {
+	for _, c := range cands[:min(len(cands), b.o.Beams)] {
+		if !c.ends {
 			continue
 		}
-		parent := &old[c.beam]
-		b.cache.Share(parent.rows)
-		s.running = append(s.running, beam{
-			tokens: append(slices.Clone(parent.tokens), c.token),
-			rows:   slices.Clone(parent.rows),
-			score:  c.score,
-		})
+		score := c.score / norm
+		at := len(s.finished)
+		for at > 0 && score > s.finished[at-1].Score {
+			at--
+		}
+		if at == b.o.Beams {
+			continue // worse than all
+		}
+		parent := s.running[c.beam].tokens
+		tokens := append(append(make([]int32, 0, len(parent)+1), parent...), c.token)
+		s.finished = slices.Insert(s.finished[:min(len(s.finished), b.o.Beams-1)], at, Hypothesis{tokens, score})
 	}
-	for i := range old {
-		b.cache.Release(old[i].rows)
+}
+
+// reorder makes the best Beams unfinished candidates the running beams. They
+// share their parents' rows. A parent's last child goes on in its place; the
+// others take the places of parents without a child.
+func (b *beamSearch) reorder(s *sentence, cands []candidate) {
+	b.chosen, b.next, b.children = b.chosen[:0], b.next[:0], b.children[:0]
+	for range s.running {
+		b.children = append(b.children, 0)
 	}
+	for _, c := range cands {
+		if !c.ends && len(b.chosen) < b.o.Beams {
+			b.chosen = append(b.chosen, c)
+			b.children[c.beam]++
+		}
+	}
+	for i, r := range s.running {
+		if b.children[i] == 0 {
+			b.pool.release(r.last())
+			s.spare = append(s.spare, r)
+		}
+	}
+	for _, c := range b.chosen {
+		r := s.running[c.beam]
+		if b.children[c.beam]--; b.children[c.beam] > 0 {
+			r = s.place(r)
+			b.pool.hold(r.last())
+		}
+		r.tokens, r.score = append(r.tokens, c.token), c.score
+		b.next = append(b.next, r)
+	}
+	s.running = append(s.running[:0], b.next...)
+	for _, r := range s.spare {
+		r.tokens, r.rows = r.tokens[:0], r.rows[:0] // its rows are soon another's
+	}
+}
+
+// place returns a copy of a beam.
+func (s *sentence) place(parent *beam) *beam {
+	r := &beam{}
+	if n := len(s.spare); n > 0 {
+		r, s.spare = s.spare[n-1], s.spare[:n-1]
+	}
+	r.become(parent)
+	return r
 }
 
 // canImprove is the reference's heuristic: a free slot, or a running beam

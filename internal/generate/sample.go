@@ -1,190 +1,343 @@
 package generate
 
 import (
-	"container/heap"
+	"cmp"
 	"math"
+	"slices"
 
-	"barka/internal/tensor"
+	"barka/internal/badinput"
 )
 
-// choice is the token chosen for a row and its log-probability.
+// Sampling says how the next token is chosen. The filters are those of
+// transformers, applied in its order: repetition penalty, temperature, top-k,
+// top-p, min-p. The zero value is greedy.
+type Sampling struct {
+	Temperature float64 // 0: greedy, the filters below do not matter
+	TopK        int     // the so many likeliest, and those as likely as the last of them; 0: off
+	TopP        float64 // the likeliest that together reach this probability; 0 or 1: off
+	MinP        float64 // those of at least this part of the likeliest one's probability; 0: off
+	// RepetitionPenalty divides the positive logits of the prompt's and the
+	// answer's tokens, and multiplies negative ones (Keskar et al., 2019);
+	// 0 or 1: off.
+	RepetitionPenalty float64
+	Seed              int64 // of the draws; each token takes one
+}
+
+func (o *Sampling) penalised() bool { return o.RepetitionPenalty > 0 && o.RepetitionPenalty != 1 }
+
+// greedy reports whether the likeliest token of the bare logits is chosen.
+func (o *Sampling) greedy() bool { return o.Temperature <= 0 && !o.penalised() }
+
+// temperature is what logits are divided by, as float32: below a millionth
+// quotients could overflow, and the best token is certain long before.
+func (o *Sampling) temperature() float32 { return float32(max(o.Temperature, 1e-6)) }
+
+func (o *Sampling) check() error {
+	switch {
+	case o.Temperature < 0 || math.IsNaN(o.Temperature) || math.IsInf(o.Temperature, 0):
+		return badinput.Errorf("temperature is %g, expected 0 (greedy) or a positive number", o.Temperature)
+	case o.TopK < 0:
+		return badinput.Errorf("top-k is %d, expected 0 (off) or a positive number", o.TopK)
+	case !(o.TopP >= 0 && o.TopP <= 1):
+		return badinput.Errorf("top-p is %g, expected a number from 0 to 1 (off)", o.TopP)
+	case !(o.MinP >= 0 && o.MinP <= 1):
+		return badinput.Errorf("min-p is %g, expected a number from 0 (off) to 1", o.MinP)
+	case o.RepetitionPenalty < 0 || math.IsNaN(o.RepetitionPenalty) || math.IsInf(o.RepetitionPenalty, 0):
+		return badinput.Errorf("repetition penalty is %g, expected a positive number, 1 being none", o.RepetitionPenalty)
+	}
+	return nil
+}
+
+// Scores are cut into bins by how far they lie below the best one: far bins
+// of 1/perNat nats. What is farther than all, and then less than 2e-14 times
+// as likely as the best, is never drawn.
+const (
+	perNat = 64
+	far    = 32 * perNat
+)
+
+// powers[i] is e^(-i/perNat).
+var powers = func() (t [far]float64) {
+	for i := range t {
+		t[i] = math.Exp(-float64(i) / perNat)
+	}
+	return t
+}()
+
+// sampler chooses tokens from logits. A vocabulary is walked twice, not
+// sorted: counts and masses of bins tell where the kept tokens end and where a
+// draw falls, and only those bins are taken apart. Its memory is reused; it
+// belongs to one goroutine.
+type sampler struct {
+	best  float32 // the largest score
+	mass  [far]float64
+	count [far]int32
+	bin   []uint16 // [V], far for those beyond
+	// content holds the tokens of bin number opened, best first.
+	content []scored
+	opened  int
+	raw     []float32 // logits before the penalty, of the seen tokens
+}
+
+// scored is a token, its score, and its mass e^(score-best).
+type scored struct {
+	token int32
+	score float32
+	mass  float64
+}
+
+// cut is the end of the kept tokens: all of the bins before bin, and the
+// first n of bin itself. kept is their mass.
+type cut struct {
+	bin, n int
+	kept   float64
+}
+
+// choice is the token chosen and its log-probability under the model.
 type choice struct {
 	token int32
 	logp  float32
 }
 
-// choose picks the next token of each ready sequence from its last hidden
-// state [n,D]. Greedy rows never store their logits.
-func (g *Generator) choose(ready []*sequence, h tensor.Tensor) []choice {
-	dev := g.Model.Device()
-	head, softcap := g.Model.Head()
-	out := make([]choice, len(ready))
-	var greedy []int32
-	for i, s := range ready {
-		if s.req.Sampling.Temperature <= 0 && s.seen == nil {
-			greedy = append(greedy, int32(i))
+// choose picks the next token of a row of logits, for u in [0,1). seen lists
+// the distinct tokens that are penalised.
+func (s *sampler) choose(logits []float32, o *Sampling, seen []int32, u float64) choice {
+	if o.Temperature <= 0 {
+		lse := s.logSumExp(logits)
+		s.penalise(logits, o, seen)
+		token := argMax(logits)
+		s.restore(logits, seen)
+		return choice{token, float32(float64(logits[token]) - lse)}
+	}
+	lse := math.NaN()
+	if o.Temperature != 1 || len(seen) > 0 {
+		lse = s.logSumExp(logits)
+	}
+	s.penalise(logits, o, seen)
+	total := s.fill(logits, o.temperature())
+	if math.IsNaN(lse) {
+		lse = float64(s.best) + math.Log(total)
+	}
+	token := s.draw(logits, o.temperature(), s.filter(logits, o, total), u)
+	s.restore(logits, seen)
+	return choice{token, float32(float64(logits[token]) - lse)}
+}
+
+func (s *sampler) penalise(logits []float32, o *Sampling, seen []int32) {
+	penalty := float32(o.RepetitionPenalty)
+	s.raw = s.raw[:0]
+	for _, t := range seen {
+		x := logits[t]
+		s.raw = append(s.raw, x)
+		if x < 0 {
+			logits[t] = x * penalty
+		} else {
+			logits[t] = x / penalty
+		}
+	}
+}
+
+func (s *sampler) restore(logits []float32, seen []int32) {
+	for i, t := range seen {
+		logits[t] = s.raw[i]
+	}
+}
+
+// fill sorts the scores, logits over temperature, into bins and returns the
+// mass of all.
+func (s *sampler) fill(logits []float32, temperature float32) float64 {
+	if len(s.bin) < len(logits) {
+		s.bin = make([]uint16, len(logits))
+	}
+	clear(s.mass[:])
+	clear(s.count[:])
+	s.opened = -1
+	s.best = largest(logits) / temperature
+	best, bins := s.best, s.bin[:len(logits)]
+	for i, x := range logits {
+		below := best - x/temperature
+		if !(below < far/perNat) {
+			bins[i] = far
 			continue
 		}
-		logits := g.logits(h.Slice(i, i+1), head, softcap)
-		out[i] = s.sample(logits)
+		b, m := expNeg(below)
+		s.mass[b] += m
+		s.count[b]++
+		bins[i] = uint16(b)
 	}
-	if len(greedy) > 0 {
-		rows := dev.Alloc(len(greedy), h.Cols)
-		dev.Gather(rows, h, greedy)
-		for j, c := range dev.TopK(rows, head, 1, softcap, nil) {
-			out[greedy[j]] = choice{c.Tokens[0], c.LogP[0]}
-		}
-		dev.Free(rows)
+	total := 0.0
+	for b := range s.mass {
+		s.mass[b] *= powers[b]
+		total += s.mass[b]
 	}
-	return out
+	return total
 }
 
-func (g *Generator) logits(h tensor.Tensor, head tensor.Weight, softcap float32) []float32 {
-	dev := g.Model.Device()
-	v, _ := head.Dims()
-	t := dev.Alloc(1, v)
-	defer dev.Free(t)
-	dev.MatMul(t, h, head, tensor.Tensor{}, false)
-	if softcap > 0 {
-		dev.Softcap(t, softcap)
-	}
-	logits := make([]float32, v)
-	dev.Download(logits, t)
-	return logits
+// expNeg splits e^-x, 0 ≤ x < far/perNat, into powers[bin] and the rest, which
+// is good to 2e-10.
+func expNeg(x float32) (bin int, rest float64) {
+	y := float64(x)
+	bin = int(y * perNat)
+	r := float64(bin)/perNat + 0.5/perNat - y // ±1/128
+	return bin, half * (1 + r*(1+r*(0.5+r*(1.0/6))))
 }
 
-// sample applies, in transformers' order, repetition penalty, temperature,
-// top-k and top-p, and draws with the request's own generator.
-func (s *sequence) sample(logits []float32) choice {
-	lse := logSumExp(logits)
-	o := s.req.Sampling
-	scores := make([]float64, len(logits))
-	for t, l := range logits {
-		x := float64(l)
-		if s.seen != nil && s.seen[int32(t)] {
-			if x > 0 {
-				x /= o.RepetitionPenalty
-			} else {
-				x *= o.RepetitionPenalty
-			}
+// half is e^(-1/(2·perNat)): rests are measured from the middle of a bin.
+var half = math.Exp(-0.5 / perNat)
+
+func (s *sampler) logSumExp(logits []float32) float64 {
+	best := largest(logits)
+	clear(s.mass[:])
+	for _, x := range logits {
+		if below := best - x; below < far/perNat {
+			b, m := expNeg(below)
+			s.mass[b] += m
 		}
-		if o.Temperature > 0 {
-			x /= o.Temperature
-		}
-		scores[t] = x
 	}
-	token := argMax(scores)
-	if o.Temperature > 0 {
-		token = draw(scores, o.TopK, o.TopP, s.rng.Float64())
+	total := 0.0
+	for b, m := range s.mass {
+		total += m * powers[b]
 	}
-	return choice{int32(token), float32(float64(logits[token]) - lse)}
+	return float64(best) + math.Log(total)
 }
 
-// draw picks a token by u in [0,1) from the softmax of scores cut to the
-// topK best and then to the smallest set whose probability reaches topP.
-func draw(scores []float64, topK int, topP, u float64) int {
-	best := scores[argMax(scores)]
-	h := &byScore{scores: scores, order: make([]int32, len(scores))}
-	var total float64
-	for i := range scores {
-		h.order[i] = int32(i)
-		total += math.Exp(scores[i] - best)
+// open returns the tokens of a bin, best first, lower tokens first among
+// equals.
+func (s *sampler) open(logits []float32, temperature float32, bin int) []scored {
+	if s.opened == bin {
+		return s.content
 	}
-	limit := len(scores)
-	if topK > 0 {
-		limit = min(limit, topK)
-	}
-	if topP <= 0 || topP > 1 {
-		topP = 1
-	}
-	heap.Init(h)
-	var kept []int32
-	var mass []float64
-	if limit < len(scores) {
-		total = 0
-		for len(kept) < limit {
-			t := heap.Pop(h).(int32)
-			kept = append(kept, t)
-			mass = append(mass, math.Exp(scores[t]-best))
-			total += mass[len(mass)-1]
+	s.opened, s.content = bin, s.content[:0]
+	for i, b := range s.bin[:len(logits)] {
+		if int(b) == bin {
+			x := logits[i] / temperature
+			s.content = append(s.content, scored{int32(i), x, math.Exp(float64(x - s.best))})
 		}
-		sum := 0.0
-		for i := range kept {
-			if sum += mass[i]; sum >= topP*total {
-				kept, mass = kept[:i+1], mass[:i+1]
+	}
+	slices.SortFunc(s.content, func(a, b scored) int {
+		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.token, b.token))
+	})
+	return s.content
+}
+
+// filter finds the end of the tokens that the filters keep. Each keeps a
+// beginning of the same order, the best first, so the shortest counts; top-p
+// alone depends on the one before it, through the mass that it is a part of.
+func (s *sampler) filter(logits []float32, o *Sampling, total float64) cut {
+	t := o.temperature()
+	end := cut{bin: far, kept: total}
+	if o.TopK > 0 && o.TopK < len(logits) {
+		end = s.topK(logits, t, o.TopK)
+	}
+	if o.TopP > 0 && o.TopP < 1 {
+		end = s.topP(logits, t, end, o.TopP)
+	}
+	if o.MinP > 0 {
+		end = s.minP(logits, t, end, o.MinP)
+	}
+	return end
+}
+
+func (s *sampler) topK(logits []float32, temperature float32, k int) cut {
+	c := cut{}
+	for before := 0; c.bin < far; c.bin++ {
+		if n := int(s.count[c.bin]); before+n < k {
+			before, c.kept = before+n, c.kept+s.mass[c.bin]
+			continue
+		}
+		content := s.open(logits, temperature, c.bin)
+		last := content[k-before-1].score
+		for _, x := range content {
+			if x.score < last {
 				break
 			}
+			c.n, c.kept = c.n+1, c.kept+x.mass
 		}
-		return pick(kept, mass, u)
+		return c
 	}
-	sum := 0.0
-	for h.Len() > 0 && sum < topP*total {
-		t := heap.Pop(h).(int32)
-		kept = append(kept, t)
-		mass = append(mass, math.Exp(scores[t]-best))
-		sum += mass[len(mass)-1]
-		// With top-p off the draw itself tells how far to look.
-		if topP == 1 && sum >= u*total {
-			return int(t)
-		}
-	}
-	return pick(kept, mass, u)
+	return c
 }
 
-func pick(kept []int32, mass []float64, u float64) int {
-	var total, sum float64
-	for _, m := range mass {
-		total += m
+func (s *sampler) topP(logits []float32, temperature float32, end cut, p float64) cut {
+	c, enough := cut{}, p*end.kept
+	for ; c.bin < end.bin; c.bin++ {
+		if c.kept+s.mass[c.bin] >= enough {
+			break
+		}
+		c.kept += s.mass[c.bin]
 	}
-	for i, m := range mass {
-		if sum += m; sum > u*total {
-			return int(kept[i])
+	limit := len(logits)
+	if c.bin == end.bin {
+		if limit = end.n; limit == 0 {
+			return end
 		}
 	}
-	return int(kept[len(kept)-1])
-}
-
-// byScore is a heap of tokens, best score first, lower token first among
-// equals.
-type byScore struct {
-	scores []float64
-	order  []int32
-}
-
-func (h *byScore) Len() int { return len(h.order) }
-func (h *byScore) Less(i, j int) bool {
-	a, b := h.order[i], h.order[j]
-	if h.scores[a] != h.scores[b] {
-		return h.scores[a] > h.scores[b]
+	for _, x := range s.open(logits, temperature, c.bin) {
+		if c.n == limit || c.n > 0 && c.kept >= enough {
+			break
+		}
+		c.n, c.kept = c.n+1, c.kept+x.mass
 	}
-	return a < b
-}
-func (h *byScore) Swap(i, j int) { h.order[i], h.order[j] = h.order[j], h.order[i] }
-func (h *byScore) Push(x any)    { h.order = append(h.order, x.(int32)) }
-func (h *byScore) Pop() any {
-	x := h.order[len(h.order)-1]
-	h.order = h.order[:len(h.order)-1]
-	return x
+	return c
 }
 
-func argMax(x []float64) int {
+func (s *sampler) minP(logits []float32, temperature float32, end cut, p float64) cut {
+	c := cut{bin: int(min(-math.Log(p)*perNat, far))}
+	if c.bin > end.bin || c.bin == far {
+		return end
+	}
+	for b := range c.bin {
+		c.kept += s.mass[b]
+	}
+	for _, x := range s.open(logits, temperature, c.bin) {
+		if c.bin == end.bin && c.n == end.n || float32(x.mass) < float32(p) {
+			break
+		}
+		c.n, c.kept = c.n+1, c.kept+x.mass
+	}
+	return c
+}
+
+// draw returns the token at which the mass of the kept tokens, best first,
+// passes the part u of it.
+func (s *sampler) draw(logits []float32, temperature float32, end cut, u float64) int32 {
+	sum, aim := 0.0, u*end.kept
+	bin := 0
+	for ; bin < end.bin && sum+s.mass[bin] <= aim; bin++ {
+		sum += s.mass[bin]
+	}
+	content := []scored(nil)
+	if bin < end.bin {
+		content = s.open(logits, temperature, bin)
+	} else if end.n > 0 {
+		content = s.open(logits, temperature, bin)[:end.n]
+	}
+	for _, x := range content {
+		if sum += x.mass; sum > aim {
+			return x.token
+		}
+	}
+	// Rounded sums may end just before aim.
+	if len(content) > 0 {
+		return content[len(content)-1].token
+	}
+	return argMax(logits)
+}
+
+func largest(x []float32) float32 {
+	best := x[0]
+	for _, v := range x {
+		best = max(best, v)
+	}
+	return best
+}
+
+func argMax(x []float32) int32 {
 	best := 0
 	for i, v := range x {
 		if v > x[best] {
 			best = i
 		}
 	}
-	return best
-}
-
-func logSumExp(x []float32) float64 {
-	m := float64(x[0])
-	for _, v := range x {
-		m = max(m, float64(v))
-	}
-	var sum float64
-	for _, v := range x {
-		sum += math.Exp(float64(v) - m)
-	}
-	return m + math.Log(sum)
+	return int32(best)
 }

@@ -2,9 +2,6 @@ package local
 
 import (
 	"context"
-	"strings"
-	"sync"
-	"sync/atomic"
 
 	"barka/internal/badinput"
 	"barka/internal/chat"
@@ -12,27 +9,39 @@ import (
 	"barka/internal/llm"
 )
 
+// maxTogether bounds the sequences decoded together.
+const maxTogether = 32
+
+// Generator returns the model's engine for decoding, the same for all callers
+// so that they share its passes and its cache.
+func (d *Decoder) Generator() *generate.Engine {
+	d.once.Do(func() {
+		bytes := d.cacheBytes
+		if bytes <= 0 {
+			bytes = cacheBytes(AvailableMemory())
+		}
+		d.generator = &generate.Engine{Model: d.Model, MaxSequences: maxTogether, CacheBytes: bytes}
+	})
+	return d.generator
+}
+
+// cacheBytes is the bound of the key/value cache for so much free memory: a
+// quarter, since the garbage collector lets garbage grow to as much again as
+// what is in use, and other programs want some.
+func cacheBytes(free int64) int64 {
+	if free == 0 {
+		return 1 << 30
+	}
+	return max(free/4, 64<<20)
+}
+
 // Chat is an llm.Client on a local model. Requests that come at the same time
 // are decoded together; each answer depends on its own request alone.
 type Chat struct {
 	d      *Decoder
 	format *chat.Template
 	stop   []int32
-
-	requests chan *chatCall
-	once     sync.Once
 }
-
-type chatCall struct {
-	ctx    context.Context
-	req    generate.Request
-	result generate.Result
-	err    error
-	done   chan struct{}
-}
-
-// maxTogether bounds the conversations decoded together.
-const maxTogether = 32
 
 // Chat returns a client of the model, which must have a chat template.
 func (d *Decoder) Chat() (*Chat, error) {
@@ -44,7 +53,7 @@ func (d *Decoder) Chat() (*Chat, error) {
 	if err != nil {
 		return nil, badinput.Wrap(err)
 	}
-	return &Chat{d: d, format: format, stop: stop, requests: make(chan *chatCall, maxTogether)}, nil
+	return &Chat{d: d, format: format, stop: stop}, nil
 }
 
 // Name implements llm.Client.
@@ -52,7 +61,6 @@ func (c *Chat) Name() string { return c.d.Name }
 
 // Complete implements llm.Client.
 func (c *Chat) Complete(ctx context.Context, r llm.Request) (llm.Response, error) {
-	c.once.Do(func() { go c.serve() })
 	var messages []chat.Message
 	for _, m := range r.Messages {
 		messages = append(messages, chat.Message{Role: m.Role, Content: m.Content})
@@ -64,98 +72,19 @@ func (c *Chat) Complete(ctx context.Context, r llm.Request) (llm.Response, error
 	if limit := c.d.Model.Info().MaxPositions; limit > 0 && len(prompt)+1 >= limit {
 		return llm.Response{}, &llm.TooLong{Tokens: len(prompt), Limit: limit}
 	}
-	call := &chatCall{ctx: ctx, done: make(chan struct{}), req: generate.Request{
-		Prompt: prompt, MaxTokens: r.MaxTokens, Stop: c.stop,
+	call, err := c.d.Generator().Submit(ctx, generate.Request{
+		Prompt: prompt, MaxTokens: r.MaxTokens, Stop: c.stop, Tokenizer: c.d.Tokenizer, StopStrings: r.Stop,
 		Sampling: generate.Sampling{Temperature: r.Temperature, TopP: r.TopP, Seed: r.Seed},
-	}}
-	if len(r.Stop) > 0 {
-		call.req.Until = func(tokens []int32) bool { _, cut := cutAt(c.d.Tokenizer.Decode(tokens, true), r.Stop); return cut }
+	})
+	if err != nil {
+		return llm.Response{}, err
 	}
-	select {
-	case c.requests <- call:
-	case <-ctx.Done():
-		return llm.Response{}, ctx.Err()
+	result, err := call.Wait()
+	if err != nil {
+		return llm.Response{}, err
 	}
-	select {
-	case <-call.done:
-	case <-ctx.Done():
-		return llm.Response{}, ctx.Err()
-	}
-	if call.err != nil {
-		return llm.Response{}, call.err
-	}
-	text, _ := cutAt(c.d.Tokenizer.Decode(call.result.Tokens, true), r.Stop)
 	return llm.Response{
-		Text: text, FinishReason: call.result.Finish, Model: c.d.Name,
-		PromptTokens: len(prompt), CompletionTokens: len(call.result.Tokens),
+		Text: result.Text, FinishReason: result.Finish, Model: c.d.Name,
+		PromptTokens: len(prompt), CompletionTokens: len(result.Tokens),
 	}, nil
-}
-
-// cutAt ends a text before the first of the stop strings.
-func cutAt(s string, stops []string) (string, bool) {
-	end := len(s)
-	for _, stop := range stops {
-		if i := strings.Index(s, stop); i >= 0 && stop != "" {
-			end = min(end, i)
-		}
-	}
-	return s[:end], end < len(s)
-}
-
-// serve decodes whatever requests wait, together.
-func (c *Chat) serve() {
-	for first := range c.requests {
-		calls := []*chatCall{first}
-	more:
-		for len(calls) < maxTogether {
-			select {
-			case call := <-c.requests:
-				calls = append(calls, call)
-			default:
-				break more
-			}
-		}
-		c.run(calls)
-	}
-}
-
-func (c *Chat) run(calls []*chatCall) {
-	var live []*chatCall
-	var reqs []generate.Request
-	for _, call := range calls {
-		if call.err = call.ctx.Err(); call.err != nil {
-			close(call.done)
-			continue
-		}
-		live, reqs = append(live, call), append(reqs, call.req)
-	}
-	if len(live) == 0 {
-		return
-	}
-	g := generate.Generator{Model: c.d.Model, MaxSequences: maxTogether}
-	ctx, cancel := whileAnyWaits(live)
-	defer cancel()
-	results, err := g.Run(ctx, reqs, nil)
-	for i, call := range live {
-		if call.err = err; err == nil {
-			call.result = results[i]
-		}
-		close(call.done)
-	}
-}
-
-// whileAnyWaits returns a context that ends when those of all calls have.
-func whileAnyWaits(calls []*chatCall) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(context.Background())
-	var left atomic.Int32
-	left.Store(int32(len(calls)))
-	for _, call := range calls {
-		stop := context.AfterFunc(call.ctx, func() {
-			if left.Add(-1) == 0 {
-				cancel()
-			}
-		})
-		context.AfterFunc(ctx, func() { stop() })
-	}
-	return ctx, cancel
 }

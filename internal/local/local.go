@@ -12,10 +12,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/cespare/xxhash/v2"
 
 	"barka/internal/badinput"
+	"barka/internal/generate"
 	"barka/internal/hub"
 	"barka/internal/model"
 	_ "barka/internal/model/all"
@@ -33,6 +35,9 @@ type Engine struct {
 	// Progress shows how far a model that takes a while is loaded; nil: it
 	// does not show.
 	Progress pipeline.Progress
+	// CacheBytes bounds the key/value cache of each model that generates; 0
+	// means a quarter of the memory that is free then.
+	CacheBytes int64
 }
 
 // longLoad is how many bytes of weights take so long that one wants to know.
@@ -107,6 +112,10 @@ type Decoder struct {
 	Adapter   *model.Adapter
 	digest    string
 	adapter   string // its directory
+
+	once       sync.Once
+	generator  *generate.Engine
+	cacheBytes int64
 }
 
 // OpenDecoder opens a causal language model, and an adapter on top if one is
@@ -134,7 +143,7 @@ func (e *Engine) OpenDecoder(name, adapter string) (*Decoder, error) {
 	if v := m.Info().Vocab; tok.VocabSize() > v {
 		return nil, badinput.Errorf("model %s: the tokenizer has %d tokens, the model's vocabulary %d; they do not belong together", name, tok.VocabSize(), v)
 	}
-	d := &Decoder{Name: name, Dir: dir, Model: m, Tokenizer: tok}
+	d := &Decoder{Name: name, Dir: dir, Model: m, Tokenizer: tok, cacheBytes: e.CacheBytes}
 	if adapter != "" {
 		d.adapter = adapter
 		if d.Adapter, err = model.LoadAdapter(m, adapter); err != nil {

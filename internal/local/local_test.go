@@ -87,9 +87,9 @@ func TestChatAnswersAloneAndTogether(t *testing.T) {
 	wg.Wait()
 }
 
-// TestChatOutlivesItsNeighbour: requests that are decoded with one that is
-// cancelled are answered all the same.
-func TestChatOutlivesItsNeighbour(t *testing.T) {
+// TestChatOutlivesCancelled: a request that is cancelled ends with its
+// context's error, and those after it are answered all the same.
+func TestChatOutlivesCancelled(t *testing.T) {
 	c, err := decoder(t, 1).Chat()
 	if err != nil {
 		t.Fatal(err)
@@ -99,20 +99,8 @@ func TestChatOutlivesItsNeighbour(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	prompt := c.d.Tokenizer.Encode("Where?", true)
-	first := &chatCall{ctx: ctx, done: make(chan struct{})}
-	first.req.Prompt, first.req.MaxTokens = prompt, 100
-	first.req.Until = func([]int32) bool { cancel(); return false }
-	second := &chatCall{ctx: context.Background(), done: make(chan struct{})}
-	second.req.Prompt, second.req.MaxTokens = prompt, 5
-	c.run([]*chatCall{first, second})
-	if second.err != nil || len(second.result.Tokens) == 0 {
-		t.Errorf("the second request: %v, %d tokens", second.err, len(second.result.Tokens))
-	}
-
-	gone, cancelGone := context.WithCancel(context.Background())
-	cancelGone()
+	gone, cancel := context.WithCancel(context.Background())
+	cancel()
 	if _, err := c.Complete(gone, r); !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled request: %v", err)
 	}
@@ -121,21 +109,44 @@ func TestChatOutlivesItsNeighbour(t *testing.T) {
 	}
 }
 
-// TestChatEndsWhenNobodyWaits: decoding does not go on for callers that all
-// have left.
-func TestChatEndsWhenNobodyWaits(t *testing.T) {
-	c, err := decoder(t, 1).Chat()
-	if err != nil {
-		t.Fatal(err)
+// TestCacheIsBounded: what the cache can never hold is refused with figures,
+// what fits waits its turn.
+func TestCacheIsBounded(t *testing.T) {
+	open := func(bytes int64) *Chat {
+		e := engine(t, 1) // a device is one model's at a time
+		e.CacheBytes = bytes
+		d, err := e.OpenDecoder(gemma, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := d.Chat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	steps := 0
-	call := &chatCall{ctx: ctx, done: make(chan struct{})}
-	call.req.Prompt, call.req.MaxTokens = []int32{2}, 1<<20
-	call.req.Until = func([]int32) bool { steps++; cancel(); return false }
-	c.run([]*chatCall{call})
-	if !errors.Is(call.err, context.Canceled) || steps > 100 {
-		t.Errorf("%v after %d tokens", call.err, steps)
+	small := open(1 << 10)
+	if _, err := small.Complete(context.Background(), ask("Where?", 1)); !badinput.Is(err) || !strings.Contains(err.Error(), "MiB of key/value cache") {
+		t.Errorf("a cache of one KiB: %v", err)
+	}
+	tight := open(60 * small.d.Model.NewCache().RowBytes())
+	free := open(0)
+	var wg sync.WaitGroup
+	for i, r := range requests()[:6] {
+		if i%4 > 1 {
+			continue // longer than the tight cache
+		}
+		wg.Go(func() {
+			a, err := tight.Complete(context.Background(), r)
+			b, err2 := free.Complete(context.Background(), r)
+			if err != nil || err2 != nil || a != b {
+				t.Errorf("request %d: %+v (%v) in a tight cache, %+v (%v) in a large one", i, a, err, b, err2)
+			}
+		})
+	}
+	wg.Wait()
+	if cacheBytes(16<<30) != 4<<30 || cacheBytes(0) <= 0 || cacheBytes(1<<20) < 1<<20 {
+		t.Errorf("bounds %d, %d, %d", cacheBytes(16<<30), cacheBytes(0), cacheBytes(1<<20))
 	}
 }
 

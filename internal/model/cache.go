@@ -8,17 +8,20 @@ import (
 // Cache is the key/value memory of a decoder: one pool of rows for all
 // layers. A sequence is a list of row numbers, so that sharing a prefix or
 // reordering beams copies numbers, not keys.
+//
+// Rows are handed out lowest first and reused before fresh ones: memory that
+// Grow set aside costs the machine nothing until a row of it is used.
 type Cache struct {
 	dev    tensor.Device
 	width  int
 	layers []nn.KV
-	free   []int32
-	rows   int
-	refs   []int32
+	rows   int     // rows there is memory for
+	fresh  int     // the first row never handed out
+	free   []int32 // rows handed back
 }
 
 // NewCache makes a cache for the given number of layers, each with rows of
-// G·Dh values. It grows by doubling.
+// G·Dh values. It takes no memory before the first row.
 func NewCache(dev tensor.Device, layers, width int) *Cache {
 	return &Cache{dev: dev, width: width, layers: make([]nn.KV, layers)}
 }
@@ -26,38 +29,56 @@ func NewCache(dev tensor.Device, layers, width int) *Cache {
 // Layer returns the memory of layer i.
 func (c *Cache) Layer(i int) *nn.KV { return &c.layers[i] }
 
-// Reserve returns n fresh rows, each with one reference.
+// RowBytes is the memory of one row: a token's keys and values in all layers.
+func (c *Cache) RowBytes() int64 { return int64(len(c.layers)) * 2 * 4 * int64(c.width) }
+
+// Take returns one row that is not in use. A cache without one doubles.
+func (c *Cache) Take() int32 {
+	if n := len(c.free); n > 0 {
+		r := c.free[n-1]
+		c.free = c.free[:n-1]
+		return r
+	}
+	if c.fresh == c.rows {
+		c.Grow(max(2*c.rows, 64))
+	}
+	c.fresh++
+	return int32(c.fresh - 1)
+}
+
+// Reserve returns n rows that are not in use.
 func (c *Cache) Reserve(n int) []int32 {
-	if len(c.free) < n {
-		c.grow(n - len(c.free))
+	if need := n - len(c.free) - (c.rows - c.fresh); need > 0 {
+		c.Grow(max(2*c.rows, c.rows+need, 64))
 	}
 	rows := make([]int32, n)
 	for i := range rows {
-		rows[i] = c.free[len(c.free)-1]
-		c.free = c.free[:len(c.free)-1]
-		c.refs[rows[i]] = 1
+		rows[i] = c.Take()
 	}
 	return rows
 }
 
-// Share adds a reference to each row: another sequence sees it too.
-func (c *Cache) Share(rows []int32) {
-	for _, r := range rows {
-		c.refs[r]++
-	}
-}
+// Release hands rows back.
+func (c *Cache) Release(rows []int32) { c.free = append(c.free, rows...) }
 
-// Release drops a reference of each row; rows without one are reused.
-func (c *Cache) Release(rows []int32) {
-	for _, r := range rows {
-		c.refs[r]--
-		switch {
-		case c.refs[r] == 0:
-			c.free = append(c.free, r)
-		case c.refs[r] < 0:
-			panic("model: cache row released twice")
+// Grow sets memory aside for at least the given number of rows. Rows in use
+// are copied, so whoever knows how many will be needed says so beforehand.
+func (c *Cache) Grow(rows int) {
+	if rows <= c.rows {
+		return
+	}
+	for i := range c.layers {
+		old := c.layers[i]
+		c.layers[i] = nn.KV{K: c.dev.Alloc(rows, c.width), V: c.dev.Alloc(rows, c.width)}
+		if c.fresh > 0 {
+			c.dev.Copy(c.layers[i].K.Slice(0, c.fresh), old.K.Slice(0, c.fresh))
+			c.dev.Copy(c.layers[i].V.Slice(0, c.fresh), old.V.Slice(0, c.fresh))
+		}
+		if c.rows > 0 {
+			c.dev.Free(old.K, old.V)
 		}
 	}
+	c.rows = rows
 }
 
 // Free gives all memory back.
@@ -66,23 +87,5 @@ func (c *Cache) Free() {
 		c.dev.Free(c.layers[i].K, c.layers[i].V)
 		c.layers[i] = nn.KV{}
 	}
-	c.free, c.refs, c.rows = nil, nil, 0
-}
-
-func (c *Cache) grow(need int) {
-	rows := max(2*c.rows, c.rows+need, 64)
-	for i := range c.layers {
-		old := c.layers[i]
-		c.layers[i] = nn.KV{K: c.dev.Alloc(rows, c.width), V: c.dev.Alloc(rows, c.width)}
-		if c.rows > 0 {
-			c.dev.Copy(c.layers[i].K.Slice(0, c.rows), old.K)
-			c.dev.Copy(c.layers[i].V.Slice(0, c.rows), old.V)
-			c.dev.Free(old.K, old.V)
-		}
-	}
-	c.refs = append(c.refs, make([]int32, rows-c.rows)...)
-	for r := rows - 1; r >= c.rows; r-- {
-		c.free = append(c.free, int32(r))
-	}
-	c.rows = rows
+	c.free, c.rows, c.fresh = nil, 0, 0
 }

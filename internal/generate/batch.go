@@ -1,0 +1,164 @@
+package generate
+
+import (
+	"fmt"
+
+	"barka/internal/nn"
+	"barka/internal/tensor"
+)
+
+// batch is what a pass of the model runs; its memory is used again.
+type batch struct {
+	layout    tensor.Layout
+	pass      nn.Pass
+	tokens    []int32
+	positions []int32
+	rows      []int32
+	ready     []*Call // those whose tokens are all run by the pass
+	ends      []int32 // the batch row of each one's last token
+	choices   []choice
+	greedy    []int32 // numbers of ready calls, by how they choose
+	sampled   []int32
+	at        []int32
+}
+
+func (b *batch) reset() {
+	b.tokens, b.positions, b.rows = b.tokens[:0], b.positions[:0], b.rows[:0]
+	b.layout.Starts, b.layout.Past = append(b.layout.Starts[:0], 0), b.layout.Past[:0]
+	clear(b.layout.Keys)
+	clear(b.ready)
+	b.layout.Keys, b.ready, b.ends = b.layout.Keys[:0], b.ready[:0], b.ends[:0]
+}
+
+// add puts the tokens of a call in whose rows begin at past.
+func (b *batch) add(c *Call, past int) {
+	for i := past; i < len(c.rows); i++ {
+		b.tokens, b.positions, b.rows = append(b.tokens, c.tokens[i]), append(b.positions, int32(i)), append(b.rows, c.rows[i])
+	}
+	b.layout.Starts = append(b.layout.Starts, int32(len(b.tokens)))
+	b.layout.Past = append(b.layout.Past, int32(past))
+	b.layout.Keys = append(b.layout.Keys, c.rows)
+	if c.pending() == 0 {
+		b.ready, b.ends = append(b.ready, c), append(b.ends, int32(len(b.tokens)-1))
+	}
+}
+
+// run runs the planned batch and gives the calls that it brought to their
+// last token the next one.
+func (e *Engine) run() error {
+	b, dev := &e.batch, e.Model.Device()
+	b.pass = nn.Pass{Dev: dev, Layout: &b.layout, Positions: b.positions, Rows: b.rows}
+	h, _, err := e.Model.Forward(&b.pass, b.tokens, e.cache)
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	e.stats.Passes++
+	e.stats.Run += int64(len(b.tokens))
+	e.mu.Unlock()
+	e.choose(h)
+	dev.Free(h)
+	positions := e.Model.Info().MaxPositions
+	finished := false
+	for i, c := range b.ready {
+		c.accept(b.choices[i], positions)
+		finished = finished || c.finish != ""
+	}
+	if finished {
+		e.retire()
+	}
+	return nil
+}
+
+// retire takes finished calls out.
+func (e *Engine) retire() {
+	kept := e.active[:0]
+	for _, c := range e.active {
+		if c.finish == "" {
+			kept = append(kept, c)
+		} else {
+			e.leave(c, nil)
+		}
+	}
+	clear(e.active[len(kept):])
+	e.active = kept
+}
+
+// choose picks the next token of every ready call from the states h [T,D].
+// Greedy ones never store their logits.
+func (e *Engine) choose(h tensor.Tensor) {
+	b, dev := &e.batch, e.Model.Device()
+	b.greedy, b.sampled = b.greedy[:0], b.sampled[:0]
+	if n := len(b.ready); cap(b.choices) < n {
+		b.choices = make([]choice, n)
+	} else {
+		b.choices = b.choices[:n]
+	}
+	for i, c := range b.ready {
+		if c.req.Sampling.greedy() {
+			b.greedy = append(b.greedy, int32(i))
+		} else {
+			b.sampled = append(b.sampled, int32(i))
+		}
+	}
+	head, softcap := e.Model.Head()
+	if len(b.greedy) > 0 {
+		rows := e.states(h, b.greedy)
+		for j, c := range dev.TopK(rows, head, 1, softcap, nil) {
+			b.choices[b.greedy[j]] = choice{c.Tokens[0], c.LogP[0]}
+		}
+		dev.Free(rows)
+	}
+	vocabulary, _ := head.Dims()
+	// The logits of a few rows at once read the head once for all of them.
+	for most := max(1, logitBudget/vocabulary); len(b.sampled) > 0; {
+		part := b.sampled[:min(most, len(b.sampled))]
+		b.sampled = b.sampled[len(part):]
+		e.sample(h, part, head, softcap)
+	}
+}
+
+// logitBudget bounds the logits that exist at once, in values (64 MiB).
+const logitBudget = 16 << 20
+
+// states gathers the last states of ready calls [n,D].
+func (e *Engine) states(h tensor.Tensor, calls []int32) tensor.Tensor {
+	b, dev := &e.batch, e.Model.Device()
+	rows := dev.Alloc(len(calls), h.Cols)
+	b.at = b.at[:0]
+	for _, c := range calls {
+		b.at = append(b.at, b.ends[c])
+	}
+	dev.Gather(rows, h, b.at)
+	return rows
+}
+
+// sample draws the next tokens of a few ready calls.
+func (e *Engine) sample(h tensor.Tensor, calls []int32, head tensor.Weight, softcap float32) {
+	dev := e.Model.Device()
+	vocabulary, _ := head.Dims()
+	rows := e.states(h, calls)
+	t := dev.Alloc(len(calls), vocabulary)
+	defer dev.Free(rows, t)
+	dev.MatMul(t, rows, head, tensor.Tensor{}, false)
+	if softcap > 0 {
+		dev.Softcap(t, softcap)
+	}
+	if n := t.Len(); cap(e.logits) < n {
+		e.logits = make([]float32, n)
+	}
+	logits := e.logits[:t.Len()]
+	dev.Download(logits, t)
+	for i, c := range calls {
+		s := &e.batch.ready[c].sequence
+		e.batch.choices[c] = e.sampler.choose(logits[i*vocabulary:(i+1)*vocabulary], &s.req.Sampling, s.seen, s.rng.Float64())
+	}
+}
+
+// mebibytes writes an amount of memory for people.
+func mebibytes(n int64) string {
+	if n >= 1<<30 {
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	}
+	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+}

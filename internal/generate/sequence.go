@@ -1,0 +1,106 @@
+package generate
+
+import (
+	"math/rand/v2"
+	"slices"
+)
+
+// sequence is a request being answered.
+type sequence struct {
+	req    Request
+	tokens []int32 // the prompt and the answer
+	rows   []int32 // cache rows of the tokens that have been run
+	logps  []float32
+	rng    *rand.Rand
+	seen   []int32  // distinct tokens, if they are penalised
+	isSeen []uint64 // the same as bits
+	answer *answer
+	finish string
+}
+
+func newSequence(r Request) sequence {
+	room := min(r.MaxTokens, 4096)
+	s := sequence{
+		req:    r,
+		tokens: append(make([]int32, 0, len(r.Prompt)+room), r.Prompt...),
+		rows:   make([]int32, 0, len(r.Prompt)+room),
+		logps:  make([]float32, 0, room),
+	}
+	if !r.Sampling.greedy() {
+		s.rng = rand.New(rand.NewPCG(uint64(r.Sampling.Seed), 0x6261726b61))
+	}
+	if r.Sampling.penalised() {
+		for _, t := range r.Prompt {
+			s.see(t)
+		}
+	}
+	if r.Tokenizer != nil {
+		s.answer = newAnswer(r.Tokenizer, r.StopStrings, r.OnText)
+	}
+	return s
+}
+
+// pending is the number of tokens to run before the next one can be chosen.
+func (s *sequence) pending() int { return len(s.tokens) - len(s.rows) }
+
+// limit is the most tokens that the sequence can have.
+func (s *sequence) limit() int { return len(s.req.Prompt) + min(s.req.MaxTokens, 1<<30) }
+
+// last is the row of the last token that has been run.
+func (s *sequence) last() int32 {
+	if len(s.rows) == 0 {
+		return none
+	}
+	return s.rows[len(s.rows)-1]
+}
+
+func (s *sequence) see(token int32) {
+	word, bit := int(token)/64, uint64(1)<<(token%64)
+	for len(s.isSeen) <= word {
+		s.isSeen = append(s.isSeen, 0)
+	}
+	if s.isSeen[word]&bit == 0 {
+		s.isSeen[word] |= bit
+		s.seen = append(s.seen, token)
+	}
+}
+
+// accept takes the chosen token and decides whether the answer ends.
+func (s *sequence) accept(c choice, positions int) {
+	if slices.Contains(s.req.Stop, c.token) {
+		s.end(FinishStop)
+		return
+	}
+	run := len(s.tokens)
+	s.tokens, s.logps = append(s.tokens, c.token), append(s.logps, c.logp)
+	if s.req.OnToken != nil {
+		s.req.OnToken(c.token)
+	}
+	if s.answer != nil && s.answer.push(c.token) {
+		s.finish = FinishStop
+		return
+	}
+	if s.req.Sampling.penalised() {
+		s.see(c.token)
+	}
+	if len(s.logps) >= s.req.MaxTokens || positions > 0 && run+1 >= positions {
+		s.end(FinishLength)
+	}
+}
+
+// end finishes the answer. What its last tokens left unfinished may still
+// hold a stop string.
+func (s *sequence) end(finish string) {
+	if s.answer != nil && s.answer.end() {
+		finish = FinishStop
+	}
+	s.finish = finish
+}
+
+func (s *sequence) result() Result {
+	r := Result{Tokens: s.tokens[len(s.req.Prompt):], LogProbs: s.logps, Finish: s.finish}
+	if s.answer != nil {
+		r.Text = string(s.answer.text)
+	}
+	return r
+}
