@@ -49,17 +49,17 @@ func (o *Sampling) check() error {
 }
 
 // Scores are cut into bins by how far they lie below the best one: far bins
-// of 1/perNat nats. What is farther than all, and then less than 2e-14 times
+// of 1/perNat nats. What is farther than all, and then less than 1.3e-14 times
 // as likely as the best, is never drawn.
 const (
-	perNat = 64
+	perNat = 32
 	far    = 32 * perNat
 )
 
-// powers[i] is e^(-i/perNat).
-var powers = func() (t [far]float64) {
+// middle[i] is e^(-(i+½)/perNat), the mass in the middle of a bin.
+var middle = func() (t [far]float64) {
 	for i := range t {
-		t[i] = math.Exp(-float64(i) / perNat)
+		t[i] = math.Exp(-(float64(i) + 0.5) / perNat)
 	}
 	return t
 }()
@@ -102,23 +102,21 @@ type choice struct {
 // choose picks the next token of a row of logits, for u in [0,1). seen lists
 // the distinct tokens that are penalised.
 func (s *sampler) choose(logits []float32, o *Sampling, seen []int32, u float64) choice {
-	if o.Temperature <= 0 {
-		lse := s.logSumExp(logits)
-		s.penalise(logits, o, seen)
-		token := argMax(logits)
-		s.restore(logits, seen)
-		return choice{token, float32(float64(logits[token]) - lse)}
-	}
-	lse := math.NaN()
-	if o.Temperature != 1 || len(seen) > 0 {
-		lse = s.logSumExp(logits)
+	best := logits[argMax(logits)]
+	plain := o.Temperature == 1 && len(seen) == 0
+	lse := 0.0
+	if !plain {
+		lse = s.logSumExp(logits, best)
 	}
 	s.penalise(logits, o, seen)
-	total := s.fill(logits, o.temperature())
-	if math.IsNaN(lse) {
-		lse = float64(s.best) + math.Log(total)
+	token := argMax(logits)
+	if o.Temperature > 0 {
+		total := s.fill(logits, logits[token], o.temperature())
+		if plain {
+			lse = float64(best) + math.Log(total)
+		}
+		token = s.draw(logits, o.temperature(), s.filter(logits, o, total), u)
 	}
-	token := s.draw(logits, o.temperature(), s.filter(logits, o, total), u)
 	s.restore(logits, seen)
 	return choice{token, float32(float64(logits[token]) - lse)}
 }
@@ -144,61 +142,56 @@ func (s *sampler) restore(logits []float32, seen []int32) {
 }
 
 // fill sorts the scores, logits over temperature, into bins and returns the
-// mass of all.
-func (s *sampler) fill(logits []float32, temperature float32) float64 {
+// mass of all. best is the largest logit.
+func (s *sampler) fill(logits []float32, best, temperature float32) float64 {
 	if len(s.bin) < len(logits) {
 		s.bin = make([]uint16, len(logits))
 	}
 	clear(s.mass[:])
 	clear(s.count[:])
 	s.opened = -1
-	s.best = largest(logits) / temperature
+	s.best = best / temperature
 	best, bins := s.best, s.bin[:len(logits)]
 	for i, x := range logits {
-		below := best - x/temperature
-		if !(below < far/perNat) {
+		below := (best - x/temperature) * perNat
+		if !(below < far) {
 			bins[i] = far
 			continue
 		}
-		b, m := expNeg(below)
-		s.mass[b] += m
+		b := int32(below) & (far - 1)
+		s.mass[b] += float64(relative(below - float32(b)))
 		s.count[b]++
 		bins[i] = uint16(b)
 	}
-	total := 0.0
+	return s.total()
+}
+
+// relative is the mass at a place in a bin, from 0 to 1 as it falls, as a part
+// of the mass in the middle: e^r to 3e-9, which float32 does not see.
+func relative(place float32) float32 {
+	r := (0.5 - place) / perNat
+	return 1 + r*(1+r*(0.5+r*(1.0/6)))
+}
+
+// total turns the relative masses of bins into masses and returns their sum.
+func (s *sampler) total() float64 {
+	sum := 0.0
 	for b := range s.mass {
-		s.mass[b] *= powers[b]
-		total += s.mass[b]
+		s.mass[b] *= middle[b]
+		sum += s.mass[b]
 	}
-	return total
+	return sum
 }
 
-// expNeg splits e^-x, 0 ≤ x < far/perNat, into powers[bin] and the rest, which
-// is good to 2e-10.
-func expNeg(x float32) (bin int, rest float64) {
-	y := float64(x)
-	bin = int(y * perNat)
-	r := float64(bin)/perNat + 0.5/perNat - y // ±1/128
-	return bin, half * (1 + r*(1+r*(0.5+r*(1.0/6))))
-}
-
-// half is e^(-1/(2·perNat)): rests are measured from the middle of a bin.
-var half = math.Exp(-0.5 / perNat)
-
-func (s *sampler) logSumExp(logits []float32) float64 {
-	best := largest(logits)
+func (s *sampler) logSumExp(logits []float32, best float32) float64 {
 	clear(s.mass[:])
 	for _, x := range logits {
-		if below := best - x; below < far/perNat {
-			b, m := expNeg(below)
-			s.mass[b] += m
+		if below := (best - x) * perNat; below < far {
+			b := int32(below) & (far - 1)
+			s.mass[b] += float64(relative(below - float32(b)))
 		}
 	}
-	total := 0.0
-	for b, m := range s.mass {
-		total += m * powers[b]
-	}
-	return float64(best) + math.Log(total)
+	return float64(best) + math.Log(s.total())
 }
 
 // open returns the tokens of a bin, best first, lower tokens first among
@@ -324,20 +317,13 @@ func (s *sampler) draw(logits []float32, temperature float32, end cut, u float64
 	return argMax(logits)
 }
 
-func largest(x []float32) float32 {
+// argMax is the place of the largest value, the first among equals.
+func argMax(x []float32) int32 {
 	best := x[0]
 	for _, v := range x {
-		best = max(best, v)
-	}
-	return best
-}
-
-func argMax(x []float32) int32 {
-	best := 0
-	for i, v := range x {
-		if v > x[best] {
-			best = i
+		if v > best {
+			best = v
 		}
 	}
-	return int32(best)
+	return int32(max(slices.Index(x, best), 0))
 }

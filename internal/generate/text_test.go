@@ -1,0 +1,101 @@
+package generate
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"barka/internal/tokenizer"
+)
+
+func demoTokenizer(t *testing.T, name string) *tokenizer.Tokenizer {
+	t.Helper()
+	tok, err := tokenizer.Load("../demo/models/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tok
+}
+
+// answerOf feeds tokens until a stop string comes and returns the text, the
+// pieces told, and the number of tokens that it took.
+func answerOf(tok *tokenizer.Tokenizer, tokens []int32, stops ...string) (text string, pieces []string, n int) {
+	a := newAnswer(tok, stops, func(s string) { pieces = append(pieces, s) })
+	for i, id := range tokens {
+		if a.push(id) {
+			return string(a.text), pieces, i + 1
+		}
+	}
+	a.end()
+	return string(a.text), pieces, len(tokens)
+}
+
+// TestStopStringsAnywhere: whatever the tokens, their bytes and the place of
+// the stop string in them, the text ends right before it, and what was told
+// is the text.
+func TestStopStringsAnywhere(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for _, name := range []string{"gemma2", "nllb"} {
+		tok := demoTokenizer(t, name)
+		for range 400 {
+			tokens := make([]int32, 1+r.IntN(30))
+			for i := range tokens {
+				tokens[i] = int32(r.IntN(tok.VocabSize()))
+			}
+			whole := tok.Decode(tokens, true)
+			if text, pieces, _ := answerOf(tok, tokens); text != whole || strings.Join(pieces, "") != whole {
+				t.Fatalf("%s, %v: text %q, told %q, decoded %q", name, tokens, text, pieces, whole)
+			}
+			if whole == "" {
+				continue
+			}
+			runes := []rune(whole)
+			from := r.IntN(len(runes))
+			stop := string(runes[from:min(len(runes), from+1+r.IntN(6))])
+			text, pieces, _ := answerOf(tok, tokens, "", stop, "\x00never")
+			if want := whole[:strings.Index(whole, stop)]; text != want || strings.Join(pieces, "") != want {
+				t.Fatalf("%s, %v, stop %q: text %q, told %q, want %q", name, tokens, stop, text, pieces, want)
+			}
+			for _, p := range pieces {
+				if p == "" || !utf8.ValidString(p) {
+					t.Fatalf("told %q", p)
+				}
+			}
+		}
+	}
+}
+
+// TestStopStringsAcrossTokens: beginnings that lead nowhere are told late, the
+// first of several stop strings counts, and decoding ends with the token that
+// completes it.
+func TestStopStringsAcrossTokens(t *testing.T) {
+	tok := demoTokenizer(t, "gemma2")
+	var letters []int32
+	for _, c := range []string{"a", "b", "a", "b", "a", "c", "d"} {
+		id, ok := tok.ID(c)
+		if !ok {
+			t.Fatalf("no token %q", c)
+		}
+		letters = append(letters, id)
+	}
+	for _, c := range []struct {
+		stops  []string
+		text   string
+		pieces string
+		n      int
+	}{
+		{nil, "ababacd", "a|b|a|b|a|c|d", 7},
+		{[]string{"abac"}, "ab", "ab", 6},
+		{[]string{"abax"}, "ababacd", "ab|abac|d", 7},
+		{[]string{"cd", "bac"}, "aba", "a|ba", 6},
+		{[]string{"b"}, "a", "a", 2},
+		{[]string{"a"}, "", "", 1},
+		{[]string{"d!"}, "ababacd", "a|b|a|b|a|c|d", 7},
+	} {
+		text, pieces, n := answerOf(tok, letters, c.stops...)
+		if text != c.text || strings.Join(pieces, "|") != c.pieces || n != c.n {
+			t.Errorf("stops %q: %q, told %q, %d tokens; want %q, %q, %d", c.stops, text, pieces, n, c.text, c.pieces, c.n)
+		}
+	}
+}
