@@ -259,6 +259,7 @@ func (e *Engine) admit() {
 			e.drop(c)
 			break
 		}
+		c.begin()
 		e.active = append(e.active, c)
 	}
 	e.waiting = slices.Delete(e.waiting, 0, n)

@@ -19,13 +19,7 @@ type sequence struct {
 }
 
 func newSequence(r Request) sequence {
-	room := min(r.MaxTokens, 4096)
-	s := sequence{
-		req:    r,
-		tokens: append(make([]int32, 0, len(r.Prompt)+room), r.Prompt...),
-		rows:   make([]int32, 0, len(r.Prompt)+room),
-		logps:  make([]float32, 0, room),
-	}
+	s := sequence{req: r, tokens: slices.Clip(r.Prompt)}
 	if !r.Sampling.greedy() {
 		s.rng = rand.New(rand.NewPCG(uint64(r.Sampling.Seed), 0x6261726b61))
 	}
@@ -38,6 +32,17 @@ func newSequence(r Request) sequence {
 		s.answer = newAnswer(r.Tokenizer, r.StopStrings, r.OnText)
 	}
 	return s
+}
+
+// begin makes room for the answer, so that its tokens allocate nothing.
+func (s *sequence) begin() {
+	if s.logps != nil {
+		return // it has yielded and begins again
+	}
+	room := min(s.req.MaxTokens, 4096)
+	s.tokens = append(make([]int32, 0, len(s.tokens)+room), s.tokens...)
+	s.rows = append(make([]int32, 0, len(s.tokens)+room), s.rows...)
+	s.logps = make([]float32, 0, room)
 }
 
 // pending is the number of tokens to run before the next one can be chosen.
