@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -146,6 +148,97 @@ func TestGenerateIsReproducible(t *testing.T) {
 	plain := ok(t, "How is coffee poured?", "generate", "--model", model, "--prompt", "-", "--max-tokens", "12", "--temperature", "0.9")
 	if strings.TrimSpace(plain) != strings.TrimSpace(a.Text) {
 		t.Errorf("streamed %q, whole %q", plain, a.Text)
+	}
+}
+
+// TestGenerateMany: prompts of a file are answered in their order, each as it
+// would be alone, and a bad line is named after those before it are answered.
+func TestGenerateMany(t *testing.T) {
+	model, dir := filepath.Join(inputs(t), "models", "gemma2"), t.TempDir()
+	type reply struct {
+		ID           json.RawMessage `json:"id"`
+		Text         string          `json:"text"`
+		Tokens       []int32         `json:"tokens"`
+		FinishReason string          `json:"finish_reason"`
+		PromptTokens int             `json:"prompt_tokens"`
+	}
+	replies := func(out string) (rs []reply) {
+		for line := range strings.Lines(out) {
+			var r reply
+			if err := json.Unmarshal([]byte(line), &r); err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			rs = append(rs, r)
+		}
+		return rs
+	}
+	flags := []string{"generate", "--model", model, "--max-tokens", "10", "--temperature", "0.9", "--top-p", "0.95", "--json", "--quiet"}
+	var lines, objects strings.Builder
+	for i := range 150 { // more than are read ahead
+		lines.WriteString(strings.Repeat("How is coffee poured? ", 1+i%3) + "\n\n")
+	}
+	many := replies(ok(t, lines.String(), append(flags, "--input", "-")...))
+	if len(many) != 150 {
+		t.Fatalf("%d answers of 150 prompts", len(many))
+	}
+	for _, i := range []int{0, 1, 77, 149} {
+		prompt := strings.Repeat("How is coffee poured? ", 1+i%3)
+		one := replies(ok(t, "", append(flags, "--prompt", prompt, "--seed", strconv.Itoa(42+i))...))[0]
+		if one.Text != many[i].Text || one.PromptTokens != many[i].PromptTokens {
+			t.Errorf("prompt %d: %+v among others, %+v alone", i, many[i], one)
+		}
+	}
+
+	whole := many[1].Text
+	stop := whole[len(whole)/2:]
+	for len(stop) > 0 && stop[0]&0xc0 == 0x80 {
+		stop = stop[1:]
+	}
+	quoted, _ := json.Marshal(stop)
+	prompt, _ := json.Marshal(strings.Repeat("How is coffee poured? ", 2))
+	fmt.Fprintf(&objects, `{"id": {"page": 7}, "prompt": %s, "seed": 43, "stop": %s}`+"\n", prompt, quoted)
+	fmt.Fprintf(&objects, `{"id": "b", "messages": [{"role": "user", "content": %s}], "seed": 43, "stop": ["never", %s], "max_tokens": 10}`+"\n", prompt, quoted)
+	fmt.Fprintf(&objects, `{"prompt": %s, "temperature": 0}`+"\n", prompt)
+	file := filepath.Join(dir, "prompts.jsonl")
+	if err := os.WriteFile(file, []byte(objects.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	rs := replies(ok(t, "", append(flags, "--input", file)...))
+	want := whole[:strings.Index(whole, stop)]
+	if len(rs) != 3 || rs[0].Text != want || rs[1].Text != want || rs[0].FinishReason != "stop" || string(rs[0].ID) != `{"page":7}` || string(rs[1].ID) != `"b"` || rs[2].ID != nil {
+		t.Errorf("%+v, want the text %q twice", rs, want)
+	}
+	if plain := ok(t, strings.Repeat("How is coffee poured? ", 2), "generate", "--model", model, "--prompt", "-", "--max-tokens", "10", "--temperature", "0.9",
+		"--top-p", "0.95", "--seed", "43", "--stop", "never, ever", "--stop", stop); plain != want+"\n" {
+		t.Errorf("streamed %q, want %q", plain, want)
+	}
+
+	for bad, text := range map[string]string{
+		"{oops": "line 4", `{"prompt": "x", "messages": [{"role": "user", "content": "y"}]}`: "either prompt", `{"prompt": "x", "top_p": 2}`: "top-p",
+		`{"prompt": "x", "stop": 3}`: "stop", `{"messages": [{"role": "stranger", "content": "y"}]}`: "stranger",
+		`{"prompt": "` + strings.Repeat("coffee ", 2000) + `"}`: "1024 positions",
+	} {
+		if err := os.WriteFile(file, []byte(objects.String()+bad+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		r := barka(t, objects.String()+bad+"\n", append(flags, "--input", "-")...)
+		if r.code != exitBadInput || !strings.Contains(r.err, text) || !strings.Contains(r.err, "standard input, line 4") {
+			t.Errorf("%.40s: exit code %d, %q", bad, r.code, r.err)
+		}
+		if len(replies(r.out)) != 3 {
+			t.Errorf("%.40s: the lines before it gave %q", bad, r.out)
+		}
+		if r := barka(t, "", append(flags, "--input", file)...); r.code != exitBadInput || !strings.Contains(r.err, "prompts.jsonl: line 4") {
+			t.Errorf("%.40s in a file: exit code %d, %q", bad, r.code, r.err)
+		}
+	}
+	for _, args := range [][]string{{}, {"--prompt", "x", "--input", "y"}, {"--prompt", "x", "--cache-gib=-1"}} {
+		if r := barka(t, "", append([]string{"generate", "--model", model}, args...)...); r.code != exitUsage {
+			t.Errorf("%v: exit code %d, %q", args, r.code, r.err)
+		}
+	}
+	if r := barka(t, "", "generate", "--model", model, "--prompt", "x", "--cache-gib", "0.00001"); r.code != exitBadInput || !strings.Contains(r.err, "key/value cache") {
+		t.Errorf("a cache of ten KiB: exit code %d, %q", r.code, r.err)
 	}
 }
 
