@@ -226,22 +226,21 @@ func TestPromptsHoldNobodyUp(t *testing.T) {
 	passes := func() int64 { return e.Stats().Passes }
 	var decoding, short, longDone int64
 	var calls []*generate.Call
-	submit := func(r generate.Request) {
+	submit := func(r generate.Request) *generate.Call {
 		c, err := e.Submit(context.Background(), r)
 		if err != nil {
 			t.Error(err)
-			return
 		}
-		calls = append(calls, c)
+		return c
 	}
 	begun := make(chan struct{})
 	n := int64(0)
 	var first int64
-	submit(generate.Request{Prompt: want.Sequences[1], MaxTokens: 40, OnToken: func(int32) {
+	c := submit(generate.Request{Prompt: want.Sequences[1], MaxTokens: 40, OnToken: func(int32) {
 		if n++; n == 1 {
 			first = passes()
-			submit(generate.Request{Prompt: long, MaxTokens: 1, OnToken: func(int32) { longDone = passes() }})
-			submit(generate.Request{Prompt: want.Sequences[2], MaxTokens: 1, OnToken: func(int32) { short = passes() }})
+			calls = append(calls, submit(generate.Request{Prompt: long, MaxTokens: 1, OnToken: func(int32) { longDone = passes() }}),
+				submit(generate.Request{Prompt: want.Sequences[2], MaxTokens: 1, OnToken: func(int32) { short = passes() }}))
 			close(begun)
 		}
 		if n == 40 {
@@ -249,7 +248,7 @@ func TestPromptsHoldNobodyUp(t *testing.T) {
 		}
 	}})
 	<-begun
-	for _, c := range calls {
+	for _, c := range append(calls, c) {
 		if _, err := c.Wait(); err != nil {
 			t.Fatal(err)
 		}
@@ -459,7 +458,9 @@ func TestDecodingAllocates(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		per := func(a, b *runtime.MemStats, n int) float64 { return float64(b.TotalAlloc-a.TotalAlloc) / float64(n*together) }
+		per := func(a, b *runtime.MemStats, n int) float64 {
+			return float64(b.TotalAlloc-a.TotalAlloc) / float64(n*together)
+		}
 		return per(&at[0], &at[1], 60), per(&at[1], &at[2], 130)
 	}
 	for _, s := range []generate.Sampling{{}, {Temperature: 0.9, TopP: 0.9, RepetitionPenalty: 1.1, Seed: 1}} {
