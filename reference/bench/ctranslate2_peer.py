@@ -1,0 +1,68 @@
+"""CTranslate2 at beam search, as `barka bench translate` does it: equal sources, beams and lengths.
+
+The checkpoint has no tokenizer, so its ids are named by their numbers; everything else of the conversion is the library's own.
+The end of a sentence is forbidden until the last token, so that every output has its full length.
+"""
+
+import measure
+
+parser = measure.arguments(__doc__, ["translate"], ["int8", "float32", "bfloat16"])
+parser.add_argument("--convert", action="store_true", help="convert the checkpoint, and measure nothing")
+args, inputs = measure.parse(parser)
+
+import ctranslate2  # noqa: E402
+from ctranslate2.converters import TransformersConverter  # noqa: E402
+
+
+class Numbers:
+    """The tokenizer of a model whose tokens are their ids."""
+    bos_token, pad_token, eos_token, unk_token = "0", "1", "2", "3"
+    unk_token_id = 3
+    special_tokens_map = {}
+
+    def __init__(self, size):
+        self.size = size
+
+    def get_vocab(self):
+        return {str(i): i for i in range(self.size)}
+
+    def convert_ids_to_tokens(self, i):
+        return str(i)
+
+
+class Converter(TransformersConverter):
+    def load_model(self, *args, **kwargs):
+        model = super().load_model(*args, **kwargs)
+        self.size = model.config.vocab_size
+        return model
+
+    def load_tokenizer(self, *_, **__):
+        return Numbers(self.size)
+
+
+def converted():
+    """The directory of the converted model, made on the first call."""
+    out = args.model / f"ctranslate2-{args.dtype}"
+    if not (out / "model.bin").exists():
+        Converter(str(args.model)).convert(str(out), quantization=args.dtype, force=True)
+    return out
+
+
+def translate(model):
+    words = [[str(i) for i in ids] for ids in inputs["sources"]]
+    n, beams = inputs["tokens"], inputs["beams"]  # the library counts the forced token too
+    for batch in inputs["batches"]:
+        def run():
+            results = model.translate_batch(words[:batch], target_prefix=[[str(inputs["forced"])]] * batch, beam_size=beams, length_penalty=0, return_scores=True,
+                                            min_decoding_length=n + 1, max_decoding_length=n + 1, max_batch_size=batch)
+            for r in results:
+                if len(r.hypotheses[0]) != n + 1:
+                    raise SystemExit(f"{len(r.hypotheses[0])} tokens with the forced one, expected {n + 1}")
+            return sum(r.scores[0] for r in results)
+        yield measure.timed("translate", f"beam {beams}, {batch} sentences", "tokens/s", batch * n, args.repeat, run)
+
+
+if __name__ == "__main__":
+    path = converted()
+    if not args.convert:
+        measure.write(list(translate(ctranslate2.Translator(str(path), device="cpu", compute_type=args.dtype, inter_threads=1, intra_threads=args.threads))))

@@ -1,0 +1,30 @@
+"""A checkpoint of `barka bench --write` as a GGUF file, by llama.cpp's own converter.
+
+usage: llamacpp_convert.py SRC MODEL OUT.gguf bf16|q8_0
+
+SRC is the source tree of llama.cpp. The checkpoint has no tokenizer, so the file says that it has none ("none", with the number
+of ids), which the benchmarks need not; everything else is the converter's.
+"""
+
+import json
+import pathlib
+import sys
+
+
+def main():
+    src, model, out, dtype = sys.argv[1:]
+    sys.path.insert(0, src)
+    import convert_hf_to_gguf
+    from conversion import ModelType, get_model_class
+    config = json.loads((pathlib.Path(model) / "config.json").read_text())
+
+    def set_vocab(self):
+        self._set_vocab_none()
+        self.gguf_writer.add_vocab_size(config["vocab_size"])
+    get_model_class(config["architectures"][0], ModelType.TEXT).set_vocab = set_vocab
+    sys.argv = ["convert_hf_to_gguf.py", model, "--outfile", out, "--outtype", dtype]
+    convert_hf_to_gguf.main()
+
+
+if __name__ == "__main__":
+    main()
