@@ -109,11 +109,12 @@ func Run(ctx context.Context, o Options, done func(Result)) error {
 	if o.Repeat < 1 {
 		o.Repeat = 3
 	}
-	c := MeasureCeilings(o.Device, o.Threads)
-	for _, r := range []Result{{Variant: "f32", Value: c.F32 / 1e9, Unit: "GFLOP/s"}, {Variant: "bf16", Value: c.BF16 / 1e9, Unit: "GFLOP/s"}, {Variant: "int8", Value: c.I8 / 1e9, Unit: "GOP/s"}, {Variant: "read", Value: c.Read / 1e9, Unit: "GB/s"}} {
-		r.Work, r.Shape = "ceiling", "machine"
-		r.Median = r.Value
-		done(r)
+	var c Ceilings
+	if !slices.Equal(o.Works, []string{"tokenize"}) { // which has none
+		c = MeasureCeilings(o.Device, o.Threads)
+		for _, r := range c.results() {
+			done(r)
+		}
 	}
 	b := &bench{o: o, c: c}
 	for _, w := range b.works() {

@@ -75,3 +75,15 @@ func together(threads int, f func(thread int) float64) float64 {
 	}
 	return sum / took
 }
+
+// results are the ceilings as measurements.
+func (c Ceilings) results() []Result {
+	rs := []Result{
+		{Variant: "f32", Value: c.F32 / 1e9, Unit: "GFLOP/s"}, {Variant: "bf16", Value: c.BF16 / 1e9, Unit: "GFLOP/s"},
+		{Variant: "int8", Value: c.I8 / 1e9, Unit: "GOP/s"}, {Variant: "read", Value: c.Read / 1e9, Unit: "GB/s"},
+	}
+	for i := range rs {
+		rs[i].Work, rs[i].Shape, rs[i].Median = "ceiling", "machine", rs[i].Value
+	}
+	return rs
+}

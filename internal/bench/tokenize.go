@@ -15,7 +15,7 @@ import (
 // tokenizer that has not seen it: what it remembers of words is gone before
 // every run.
 func (b *bench) tokenize() work {
-	w := work{name: "tokenize", variant: filepath.Base(b.o.Tokenizer) + ", " + filepath.Base(b.o.Text), unit: "MB/s"}
+	w := work{name: "tokenize", variant: filepath.Base(b.o.Tokenizer) + ", " + strings.TrimSuffix(filepath.Base(b.o.Text), filepath.Ext(b.o.Text)), unit: "MB/s"}
 	if b.o.Tokenizer == "" || b.o.Text == "" {
 		w.skip = "it needs a tokenizer's directory and a text, --tokenizer and --text"
 		return w

@@ -71,6 +71,12 @@ def timed(work, variant, unit, units, repeat, run, less=None):
     return result(work, variant, unit, rates, peak(), outcome)
 
 
+def once(first, then):
+    """A function whose first call is `first`, the others `then`."""
+    calls = iter([first])
+    return lambda: next(calls, then)()
+
+
 def result(work, variant, unit, rates, peak_bytes, outcome=0.0):
     return {"work": work, "variant": variant, "value": max(rates), "median": statistics.median(rates), "rates": sorted(rates), "unit": unit,
             "peak_rss_bytes": peak_bytes, "outcome": outcome}

@@ -43,15 +43,9 @@ def continued(model, prompts, tokens):
     return torch.log_softmax(logits, -1).gather(2, ids[:, -tokens:, None]).sum().item()
 
 
-def once(first, then):
-    """A function whose first call is `first`, the others `then`."""
-    calls = iter([first])
-    return lambda: next(calls, then)()
-
-
 def prefill(model):
     prompt = [inputs["prompt"]]
-    run = once(lambda: continued(model, prompt, 1), lambda: generate(model, prompt, 1))
+    run = measure.once(lambda: continued(model, prompt, 1), lambda: generate(model, prompt, 1))
     yield measure.timed("prefill", f"{len(prompt[0])} tokens", "tokens/s", len(prompt[0]), args.repeat, run)
 
 
@@ -59,7 +53,7 @@ def decode(model):
     n = inputs["tokens"]
     for batch in inputs["batches"]:
         prompts = inputs["prompts"][:batch]
-        run = once(lambda: continued(model, prompts, n + 1), lambda: generate(model, prompts, n + 1))
+        run = measure.once(lambda: continued(model, prompts, n + 1), lambda: generate(model, prompts, n + 1))
         yield measure.timed("decode", f"batch {batch}", "tokens/s", batch * n, args.repeat, run, less=lambda: generate(model, prompts, 1))
 
 
