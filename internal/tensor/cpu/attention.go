@@ -46,6 +46,7 @@ func (d *Device) Attend(out, lse, q, k, v tensor.Tensor, a tensor.Attention, l *
 		for i := from; i < to; i++ {
 			// Later queries see more keys: the long tasks come first.
 			t := tile{a: o.attention, w: &d.workers[worker], queries: d.blocks[len(d.blocks)-1-i]}
+			t.last = len(t.keys)
 			t.forward(o.y, o.s, o.x, o.k, o.v)
 		}
 	})
@@ -91,12 +92,14 @@ func sameList(a, b []int32) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) || slices.Equal(a, b)
 }
 
-// tile computes one block of queries. Its matrices have one row for each
-// query row and head of the group, the heads of a query together.
+// tile computes one block of queries with the keys first ≤ j < last of their
+// list. Its matrices have one row for each query row and head of the group,
+// the heads of a query together.
 type tile struct {
 	queries
-	a tensor.Attention
-	w *scratch
+	first, last int
+	a           tensor.Attention
+	w           *scratch
 }
 
 func (t *tile) group() int { return t.a.Heads / t.a.KVHeads }
@@ -109,14 +112,15 @@ func (t *tile) stride() int { return (t.a.HeadDim + 15) / 16 * 16 }
 // off is where the head's keys and values begin in their rows.
 func (t *tile) off() int { return t.head * t.a.HeadDim }
 
-// visible returns the range of keys that the query at a position sees.
+// visible returns the range of the tile's keys that the query at a position
+// sees.
 func (t *tile) visible(position int) (lo, hi int) {
-	hi = len(t.keys)
+	lo, hi = t.first, t.last
 	if t.a.Causal {
-		hi = min(hi, position+1)
+		hi = max(lo, min(hi, position+1))
 	}
 	if t.a.Window > 0 {
-		lo = min(max(0, position-t.a.Window+1), hi)
+		lo = min(max(lo, position-t.a.Window+1), hi)
 	}
 	return lo, hi
 }
@@ -125,7 +129,7 @@ func (t *tile) visible(position int) (lo, hi int) {
 func (t *tile) span() (lo, hi int) {
 	lo, _ = t.visible(t.position)
 	_, hi = t.visible(t.position + t.hi - t.lo - 1)
-	return lo, hi
+	return min(lo, hi), hi
 }
 
 // gather copies the block's rows of the group's heads from x, times scale, to

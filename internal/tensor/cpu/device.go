@@ -33,7 +33,7 @@ type Device struct {
 
 	head   head      // of the running pass over a vocabulary
 	blocks []queries // of attention
-	order  []int     // of its backward pass
+	shares []share   // of its backward pass
 	angles angles    // of rotary positions
 	parts  []float64 // of sums
 }
