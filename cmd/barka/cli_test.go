@@ -255,14 +255,13 @@ func TestScoreLines(t *testing.T) {
 			t.Errorf("%s: %d %q", bad, r.code, r.err)
 		}
 	}
-	for _, verb := range []string{"score", "generate"} {
-		r := barka(t, `{"context":"x","continuations":["`+long+`"]}`+"\n", verb, "--model", model)
-		if verb == "generate" {
-			r = barka(t, long, "generate", "--model", model, "--prompt", "-")
-		}
-		if r.code != exitBadInput || !strings.Contains(r.err, "1024") || !strings.Contains(r.err, "request 0") {
-			t.Errorf("%s: %d %q", verb, r.code, r.err)
-		}
+	far := barka(t, `{"context":"x","continuations":["`+long+`"]}`+"\n", "score", "--model", model)
+	if far.code != exitBadInput || !strings.Contains(far.err, "1024") || !strings.Contains(far.err, "request 0") {
+		t.Errorf("score: %d %q", far.code, far.err)
+	}
+	far = barka(t, long, "generate", "--model", model, "--prompt", "-")
+	if far.code != exitBadInput || !strings.Contains(far.err, "1024") {
+		t.Errorf("generate: %d %q", far.code, far.err)
 	}
 }
 
