@@ -100,6 +100,38 @@ func (s *suite) logProbs(vocab int) {
 	}
 }
 
+// headTypes: a head of every type has the logits of its products, though it
+// need not store them.
+func headTypes(s *suite) {
+	const rows, vocab, in = 7, 700, 40
+	h, w := s.random(rows, in), s.random(vocab, in)
+	targets := make([]int32, rows)
+	for i := range targets {
+		targets[i] = int32(s.rng.IntN(vocab))
+	}
+	for _, dt := range types {
+		pw, y := s.weight(w, dt), s.dev.Alloc(rows, vocab)
+		s.dev.MatMul(y, s.put(h), pw, tensor.Tensor{}, false)
+		logits := s.get(y)
+		logp, greedy, nll := make([]float32, rows), make([]bool, rows), make([]float32, rows)
+		s.dev.LogProbs(logp, greedy, s.put(h), pw, targets, 0)
+		s.dev.CrossEntropy(nll, tensor.Tensor{}, s.put(h), pw, targets, 0, 0)
+		for i, best := range s.dev.TopK(s.put(h), pw, 3, 0, nil) {
+			total := 0.0
+			for _, v := range logits.row(i) {
+				total += math.Exp(v)
+			}
+			want := logits.at(i, int(targets[i])) - math.Log(total)
+			if math.Abs(float64(logp[i])-want) > 1e-4 || math.Abs(float64(nll[i])+want) > 1e-4 {
+				s.Errorf("%s, row %d: log-probability %g, loss %g, want %g", dt, i, logp[i], nll[i], want)
+			}
+			if logits.at(i, int(best.Tokens[0])) != slices.Max(logits.row(i)) {
+				s.Errorf("%s, row %d: token %d is not the most likely", dt, i, best.Tokens[0])
+			}
+		}
+	}
+}
+
 func topK(s *suite) {
 	for _, vocab := range []int{50, 1100} {
 		s.topK(vocab)
