@@ -6,6 +6,7 @@ And Mistral, which has a sliding window.
 
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
+from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 import golden
 
@@ -40,6 +41,19 @@ def ablate(model, ids):
     return sizes
 
 
+def frequencies():
+    """The rotary frequencies of real models: Llama 2, 3, 3.1 8B, 3.2 1B, Qwen2.5 0.5B, and one scaled linearly."""
+    llama3 = {"rope_type": "llama3", "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}
+    cases = []
+    for dim, theta, scaling in (
+        (128, 10000.0, None), (128, 500000.0, None), (128, 500000.0, llama3 | {"factor": 8.0}), (64, 500000.0, llama3 | {"factor": 32.0}),
+        (64, 1000000.0, None), (96, 10000.0, {"rope_type": "linear", "factor": 4.0}),
+    ):
+        rotary = LlamaRotaryEmbedding(LlamaConfig(head_dim=dim, rope_theta=theta, rope_scaling=scaling, max_position_embeddings=131072))
+        cases.append({"dim": dim, "rope_theta": theta, "rope_scaling": scaling, "frequencies": rotary.inv_freq.tolist()})
+    return cases
+
+
 def main():
     for name, seed, changes in (
         ("llama", SEED, dict(tie_word_embeddings=False)),
@@ -56,6 +70,7 @@ def main():
         with torch.no_grad():
             values["ablation"] = ablate(model, seqs[4])
         if name == "llama":
+            values["rope"] = frequencies()
             golden.lora_goldens(model, seqs, directory, seed + 5, golden.GATED, tensors, values)
         golden.save(directory, "reference/llama.py", seed, tensors, values)
         print(name, values["ablation"])

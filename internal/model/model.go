@@ -47,8 +47,7 @@ type Decoder interface {
 	Info() Info
 	Device() tensor.Device
 	// Forward runs tokens [T] and returns the hidden states [T,D] after the
-	// final norm, to be freed by the caller, and a tape if p.Save is set
-	// (which a model that cannot train refuses with an error).
+	// final norm, to be freed by the caller, and a tape if p.Save is set.
 	Forward(p *nn.Pass, tokens []int32, cache *Cache) (tensor.Tensor, Tape, error)
 	// Head is the output projection [V,D] and the cap of its logits (0: none).
 	Head() (w tensor.Weight, softcap float32)
