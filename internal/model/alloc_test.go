@@ -33,7 +33,7 @@ func steady(f func()) (objects, bytes uint64) {
 // TestDecodeStepAllocates: a step allocates no tensors, and nothing that
 // grows with the model or the batch but a few lists.
 func TestDecodeStepAllocates(t *testing.T) {
-	for _, name := range []string{"gemma2", "gptneox"} {
+	for _, name := range []string{"gemma2", "gptneox", "llama", "qwen2"} {
 		m := open(t, name, 2, dtype.F32)
 		dev, cache, n := m.Device(), m.NewCache(), len(m.Linears())
 		const sequences, past = 8, 5
@@ -69,13 +69,15 @@ func TestDecodeStepAllocates(t *testing.T) {
 // TestTrainingStepAllocates: a step takes its tensors from the memory of the
 // one before; what each block saves is a small struct.
 func TestTrainingStepAllocates(t *testing.T) {
-	var want golden.Decoder
-	golden.Load(t, "gemma2", &want)
-	m := open(t, "gemma2", 2, dtype.F32)
-	a, err := model.LoadAdapter(m, golden.Dir("gemma2")+"/adapter")
-	if err != nil {
-		t.Fatal(err)
+	for _, name := range golden.Trained {
+		t.Run(name, func(t *testing.T) { trainingStepAllocates(t, name) })
 	}
+}
+
+func trainingStepAllocates(t *testing.T, name string) {
+	var want golden.Decoder
+	golden.Load(t, name, &want)
+	m, a := adapted(t, name)
 	dev, n := m.Device(), len(m.Linears())
 	a.Train(dev)
 	opt := optim.New(dev, a.Params(), optim.Config{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8})

@@ -28,7 +28,6 @@ type Stack struct {
 type stackTape struct {
 	m      *Stack
 	p      *nn.Pass
-	first  int
 	blocks []nn.BlockSaved
 	last   tensor.Tensor // the residual stream before the final norm
 }
@@ -58,30 +57,30 @@ func (m *Stack) Linears() []*nn.Linear {
 func (m *Stack) Forward(p *nn.Pass, tokens []int32, cache *Cache) (tensor.Tensor, Tape, error) {
 	x := m.Dev.Alloc(len(tokens), m.About.Hidden)
 	m.Dev.Embed(x, m.Embed, tokens, m.Scale, m.Round)
-	t := &stackTape{m: m, p: p, first: len(m.Blocks)}
+	first := len(m.Blocks) // of those that save
 	if p.Save {
-		t.first = m.firstAdapted()
+		first = m.firstAdapted()
 	}
-	for i, b := range m.Blocks {
-		switch {
-		case i >= t.first:
-			var s nn.BlockSaved
-			x, s = b.ForwardSave(p, x)
-			t.blocks = append(t.blocks, s)
-		case cache != nil:
-			b.Forward(p, x, cache.Layer(i))
-		default:
-			b.Forward(p, x, nil)
+	var kv *nn.KV
+	for i, b := range m.Blocks[:first] {
+		if cache != nil {
+			kv = cache.Layer(i)
 		}
+		b.Forward(p, x, kv)
+	}
+	var blocks []nn.BlockSaved
+	for _, b := range m.Blocks[first:] {
+		var s nn.BlockSaved
+		x, s = b.ForwardSave(p, x)
+		blocks = append(blocks, s)
 	}
 	h := m.Dev.Alloc(len(tokens), m.About.Hidden)
 	m.Norm.Forward(m.Dev, h, x)
-	if !p.Save {
-		m.Dev.Free(x)
-		return h, nil, nil
+	if p.Save {
+		return h, &stackTape{m: m, p: p, blocks: blocks, last: x}, nil
 	}
-	t.last = x
-	return h, t, nil
+	m.Dev.Free(x)
+	return h, nil, nil
 }
 
 // firstAdapted is the number of the lowest block with an adapter.
