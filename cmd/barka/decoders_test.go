@@ -108,3 +108,16 @@ func TestEveryDecoder(t *testing.T) {
 		})
 	}
 }
+
+// TestTrainNeedsAChatTemplate: a base model is refused with what to do.
+func TestTrainNeedsAChatTemplate(t *testing.T) {
+	model, data := chatModel(t, "gptneox", "none"), filepath.Join(t.TempDir(), "data.jsonl")
+	if err := os.WriteFile(data, []byte(`{"messages":[{"role":"user","content":"Hot?"},{"role":"assistant","content":"no"}]}`+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r := barka(t, "", "train", "--model", model, "--data", data, "--out", filepath.Join(t.TempDir(), "out"))
+	if r.code != exitBadInput || !strings.Contains(r.err, "tokenizer_config.json") || !strings.Contains(r.err, "chat_template") {
+		t.Errorf("exit code %d, %q", r.code, r.err)
+	}
+	ok(t, "", "generate", "--model", model, "--prompt", "Hot", "--raw", "--max-tokens", "3")
+}

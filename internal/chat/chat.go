@@ -42,7 +42,7 @@ func For(t *tokenizer.Tokenizer) (*Template, error) {
 	jinja := t.ChatTemplate()
 	switch {
 	case jinja == "":
-		return nil, badinput.Errorf("the model has no chat template in tokenizer_config.json; use an instruction-tuned model, or --raw to give the prompt as it is")
+		return nil, badinput.Errorf("the model has no chat template in tokenizer_config.json; use an instruction-tuned model, or copy the chat_template of one whose tokens this tokenizer has; generate --raw needs none")
 	case strings.Contains(jinja, "<think>"):
 		// Reasoning models rewrite earlier answers; none of ours do.
 	case strings.Contains(jinja, "<start_of_turn>"):
@@ -55,7 +55,7 @@ func For(t *tokenizer.Tokenizer) (*Template, error) {
 	case strings.Contains(jinja, "<|im_start|>"):
 		return chatMLOf(t, jinja), nil
 	}
-	return nil, badinput.Errorf("the model's chat template is none of the supported formats (%s); use --raw to give the prompt as it is", supported)
+	return nil, badinput.Errorf("the model's chat template is none of the supported formats (%s); generate --raw needs none", supported)
 }
 
 const supported = "gemma, llama3, llama3.1, chatml"
