@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -156,5 +157,33 @@ func TestOtherSpellings(t *testing.T) {
 		_, got := forward(t, m, want.Sequences)
 		_, same := forward(t, open(t, c.name, 1, dtype.F32), want.Sequences)
 		golden.Near(t, what, got.Data, same.Data, 0)
+	}
+}
+
+// TestDefaultsStay: a setting that is left out has its default, also after a
+// model that had another.
+func TestDefaultsStay(t *testing.T) {
+	for name, settings := range map[string]map[string]any{
+		"mistral":      {"sliding_window": 4096},
+		"qwen2-window": {"sliding_window": 4096, "layer_types": nil},
+	} {
+		var want golden.Decoder
+		golden.Load(t, name, &want)
+		logits := func(dir string) []float32 {
+			dev := cpudevice.New(1)
+			t.Cleanup(dev.Close)
+			m, err := model.OpenDecoder(dir, model.Options{Device: dev, DType: dtype.F32})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, y := forward(t, m, want.Sequences)
+			return y.Data
+		}
+		wide, own := logits(configured(t, name, settings)), logits(golden.Dir(name))
+		settings["sliding_window"] = nil
+		golden.Near(t, name, logits(configured(t, name, settings)), wide, 0)
+		if slices.Equal(wide, own) {
+			t.Errorf("%s: the window changes nothing", name)
+		}
 	}
 }

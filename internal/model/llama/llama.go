@@ -21,8 +21,8 @@ func init() {
 	model.Register("LlamaForCausalLM", func(config []byte, w *model.Weights) (any, error) {
 		return load(config, w, Config{MaxPositions: 2048, RMSNormEps: 1e-6})
 	})
-	window := 4096
 	model.Register("MistralForCausalLM", func(config []byte, w *model.Weights) (any, error) {
+		window := 4096 // config.json may write another into it
 		return load(config, w, Config{MaxPositions: 131072, RMSNormEps: 1e-6, NumKeyValueHeads: 8, SlidingWindow: &window, slides: true})
 	})
 }
