@@ -67,7 +67,6 @@ func write(t *testing.T, path string, v any) {
 func TestEveryDecoder(t *testing.T) {
 	for name, format := range map[string]string{"llama": "llama3", "llama-tied": "llama3", "mistral": "chatml", "qwen2": "chatml", "qwen2-window": "chatml", "gptneox": "chatml", "gptneox-sequential": "chatml"} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			model, root := chatModel(t, name, format), t.TempDir()
 			data := filepath.Join(root, "data.jsonl")
 			rows := `{"messages":[{"role":"user","content":"Hot?"},{"role":"assistant","content":"نعم"}]}` + "\n" +
