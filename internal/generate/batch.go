@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"barka/internal/nn"
+	"barka/internal/parallel"
 	"barka/internal/tensor"
 )
 
@@ -149,10 +150,16 @@ func (e *Engine) sample(h tensor.Tensor, calls []int32, head tensor.Weight, soft
 	}
 	logits := e.logits[:t.Len()]
 	dev.Download(logits, t)
-	for i, c := range calls {
-		s := &e.batch.ready[c].sequence
-		e.batch.choices[c] = e.sampler.choose(logits[i*vocabulary:(i+1)*vocabulary], &s.req.Sampling, s.seen, s.rng.Float64())
+	if e.workers == nil {
+		e.workers = parallel.New(e.Threads)
+		e.sampler = make([]sampler, e.workers.Workers())
 	}
+	e.workers.For(len(calls), 1, func(worker, lo, hi int) {
+		for i := lo; i < hi; i++ {
+			s := &e.batch.ready[calls[i]].sequence
+			e.batch.choices[calls[i]] = e.sampler[worker].choose(logits[i*vocabulary:(i+1)*vocabulary], &s.req.Sampling, s.seen, s.rng.Float64())
+		}
+	})
 }
 
 // mebibytes writes an amount of memory for people.

@@ -9,6 +9,7 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/model"
+	"barka/internal/parallel"
 )
 
 // Engine continues prompts that come at any time, from any goroutine, and
@@ -30,6 +31,8 @@ type Engine struct {
 	// CacheBytes bounds the key/value cache; zero means 1 GiB. Memory is set
 	// aside at the first request and touched as sequences need it.
 	CacheBytes int64
+	// Threads choose from logits; zero means one a core.
+	Threads int
 	// Apart shares nothing between sequences: for comparison, since the
 	// results are the same to the bit.
 	Apart bool
@@ -49,7 +52,8 @@ type Engine struct {
 	cache   *model.Cache
 	pool    *pool
 	batch   batch
-	sampler sampler
+	workers *parallel.Pool
+	sampler []sampler // of each worker
 	logits  []float32
 }
 
@@ -152,6 +156,10 @@ func (e *Engine) Close() {
 	e.mu.Unlock()
 	e.done.Wait()
 	e.reset()
+	if e.workers != nil {
+		e.workers.Close()
+		e.workers = nil
+	}
 }
 
 func (e *Engine) reset() {

@@ -106,7 +106,7 @@ func TestAnswersAreTheRequestsOwn(t *testing.T) {
 				m := open(t, name, 3, dt)
 				row := m.NewCache().RowBytes()
 				for _, g := range []generate.Generator{
-					{}, {Apart: true}, {MaxTokens: 1}, {MaxTokens: 5, MaxSequences: 3}, {MaxTokens: 33, MaxSequences: 7, Apart: true},
+					{}, {Apart: true}, {MaxTokens: 1, Threads: 1}, {MaxTokens: 5, MaxSequences: 3}, {MaxTokens: 33, MaxSequences: 7, Apart: true},
 					{CacheBytes: 60 * row}, {CacheBytes: 49 * row, MaxTokens: 4}, {CacheBytes: 60 * row, Apart: true},
 				} {
 					g.Model = m

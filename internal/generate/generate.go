@@ -84,9 +84,9 @@ func (r *Request) rows(positions int) int {
 // Generator continues a given set of prompts: an Engine for once.
 type Generator struct {
 	Model model.Decoder
-	// MaxSequences, MaxTokens and Apart are those of Engine.
-	MaxSequences, MaxTokens int
-	Apart                   bool
+	// MaxSequences, MaxTokens, Threads and Apart are those of Engine.
+	MaxSequences, MaxTokens, Threads int
+	Apart                            bool
 	// CacheBytes bounds the key/value cache; zero means what the requests
 	// need.
 	CacheBytes int64
@@ -96,7 +96,7 @@ type Generator struct {
 // nil, is told of each token as it is chosen. A cancelled context ends the
 // run with its error.
 func (g *Generator) Run(ctx context.Context, reqs []Request, onToken func(request int, token int32)) ([]Result, error) {
-	e := &Engine{Model: g.Model, MaxSequences: g.MaxSequences, MaxTokens: g.MaxTokens, Apart: g.Apart, CacheBytes: g.CacheBytes}
+	e := &Engine{Model: g.Model, MaxSequences: g.MaxSequences, MaxTokens: g.MaxTokens, Threads: g.Threads, Apart: g.Apart, CacheBytes: g.CacheBytes}
 	if g.CacheBytes == 0 {
 		e.rows = g.rows(reqs)
 	}

@@ -16,11 +16,11 @@ const maxTogether = 32
 // so that they share its passes and its cache.
 func (d *Decoder) Generator() *generate.Engine {
 	d.once.Do(func() {
-		bytes := d.cacheBytes
+		bytes := d.engine.CacheBytes
 		if bytes <= 0 {
 			bytes = cacheBytes(AvailableMemory())
 		}
-		d.generator = &generate.Engine{Model: d.Model, MaxSequences: maxTogether, CacheBytes: bytes}
+		d.generator = &generate.Engine{Model: d.Model, MaxSequences: maxTogether, Threads: d.engine.threads, CacheBytes: bytes}
 	})
 	return d.generator
 }

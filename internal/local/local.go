@@ -38,6 +38,8 @@ type Engine struct {
 	// CacheBytes bounds the key/value cache of each model that generates; 0
 	// means a quarter of the memory that is free then.
 	CacheBytes int64
+
+	threads int
 }
 
 // longLoad is how many bytes of weights take so long that one wants to know.
@@ -52,7 +54,7 @@ func (e *Engine) quiet() *Engine {
 
 // NewEngine makes an engine on the CPU; threads 0 means all cores.
 func NewEngine(threads int, dt string, log func(string)) *Engine {
-	return &Engine{Device: cpu.New(threads), DType: dt, Log: log}
+	return &Engine{Device: cpu.New(threads), DType: dt, Log: log, threads: threads}
 }
 
 // options resolves the type of the packed weights.
@@ -113,9 +115,9 @@ type Decoder struct {
 	digest    string
 	adapter   string // its directory
 
-	once       sync.Once
-	generator  *generate.Engine
-	cacheBytes int64
+	engine    *Engine // that opened it
+	once      sync.Once
+	generator *generate.Engine
 }
 
 // OpenDecoder opens a causal language model, and an adapter on top if one is
@@ -143,7 +145,7 @@ func (e *Engine) OpenDecoder(name, adapter string) (*Decoder, error) {
 	if v := m.Info().Vocab; tok.VocabSize() > v {
 		return nil, badinput.Errorf("model %s: the tokenizer has %d tokens, the model's vocabulary %d; they do not belong together", name, tok.VocabSize(), v)
 	}
-	d := &Decoder{Name: name, Dir: dir, Model: m, Tokenizer: tok, cacheBytes: e.CacheBytes}
+	d := &Decoder{Name: name, Dir: dir, Model: m, Tokenizer: tok, engine: e}
 	if adapter != "" {
 		d.adapter = adapter
 		if d.Adapter, err = model.LoadAdapter(m, adapter); err != nil {
