@@ -43,7 +43,7 @@ func BenchmarkEncode(b *testing.B) {
 
 // BenchmarkFiles reads the texts of texts.json, in the folder that
 // BARKA_BENCH_TOKENIZERS names, with every other tokenizer there, each time
-// with nothing remembered: reference/bench/tokenizers.py runs it.
+// with nothing remembered: reference/bench/tokenizer_files.py runs it.
 func BenchmarkFiles(b *testing.B) {
 	dir := os.Getenv("BARKA_BENCH_TOKENIZERS")
 	if dir == "" {

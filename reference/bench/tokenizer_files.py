@@ -1,6 +1,6 @@
 """Speed of the tokenizers here and of the reference libraries, on one thread, in one run.
 
-usage: tokenizers.py [--rounds N] [--markdown] [--text FILE…] [TOKENIZER…]
+usage: tokenizer_files.py [--rounds N] [--markdown] [--text FILE…] [TOKENIZER…]
 
 Texts are lines: Arabic and English apart, each as short lines and as long texts of some 8,000 characters. Without --text they
 are the passages and sentences under the shared reference data, else reference/tokenizers/corpus.txt. A TOKENIZER is a
@@ -25,7 +25,6 @@ os.environ["RAYON_NUM_THREADS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path = [p for p in sys.path if pathlib.Path(p or ".").resolve() != HERE]  # this file's own name is that of a library
 sys.path.insert(0, str(HERE.parent / "tokenizers"))
 
 import sentencepiece  # noqa: E402
