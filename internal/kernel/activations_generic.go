@@ -12,9 +12,10 @@ func erfGeneric(dst, x []float32) {
 }
 
 func geluTanhOf(v float32) (y, slope float32) {
-	t := float32(math.Tanh(float64(sqrt2OverPi * (v + geluCubic*v*v*v))))
+	c := min(max(v, -1e6), 1e6) // s is 0 or 1 long before; squares are finite
+	t := float32(math.Tanh(float64(sqrt2OverPi * (c + geluCubic*c*c*c))))
 	s := 0.5 * (1 + t)
-	return v * s, s + 0.5*v*(1-t*t)*sqrt2OverPi*(1+3*geluCubic*v*v)
+	return v * s, s + 0.5*c*(1-t*t)*sqrt2OverPi*(1+3*geluCubic*c*c)
 }
 
 func geluErfOf(v float32) (y, slope float32) {

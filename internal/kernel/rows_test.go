@@ -273,3 +273,48 @@ func FuzzPasses(f *testing.F) {
 		}
 	})
 }
+
+// FuzzFunctions feeds bits as they come, infinities, NaN and subnormal numbers
+// among them, to every function at every level, and compares with the plain
+// loops.
+func FuzzFunctions(f *testing.F) {
+	for _, v := range []float32{0, 1, -1, 88.7, -87.3, 1e-40, 3e38, inf, -inf, float32(math.NaN()), 1e20, -1e20} {
+		f.Add(math.Float32bits(v), math.Float32bits(-v/3), uint8(5))
+	}
+	f.Add(uint32(0x7fa00001), uint32(1), uint8(39)) // NaN of many kinds
+	f.Add(uint32(0xffffff00), uint32(3), uint8(39))
+	f.Fuzz(func(t *testing.T, a, b uint32, n uint8) {
+		x, ones := make([]float32, 1+n%40), make([]float32, 1+n%40)
+		for i := range x {
+			x[i], ones[i] = math.Float32frombits(a+uint32(i)*b), 1
+		}
+		run := func(l cpu.Level) (out [11][]float32) {
+			defer cpu.Use(l)()
+			for i := range out {
+				out[i] = make([]float32, len(x))
+			}
+			Exp(out[0], x)
+			Tanh(out[1], x)
+			Erf(out[2], x)
+			for act := GELUTanh; act <= ReLU; act++ {
+				Activate(act, out[3+2*act], x)
+				ActivateBackward(act, out[4+2*act], ones, x)
+			}
+			return out
+		}
+		want := run(cpu.Generic)
+		for _, l := range cpu.Levels() {
+			for k, got := range run(l) {
+				for i, v := range got {
+					w := float64(want[k][i])
+					if v != v && w != w || float64(v) == w || ulps(v, w) <= 6 {
+						continue
+					}
+					if k == 0 || !(math.Abs(float64(v)-w) <= 5e-7*max(1, math.Abs(float64(x[i])))) {
+						t.Errorf("%s: function %d of %g is %g, plain loops %g", l, k, x[i], v, w)
+					}
+				}
+			}
+		}
+	})
+}

@@ -70,13 +70,18 @@ func (a activation) write(f *file, w width) {
 }
 
 // geluTanh: with s = 1/(1+e^(-2u)) = ½(1+tanh u) and u = √(2/π)(v+0.044715v³),
-// v·s and s + 2v·s(1-s)·√(2/π)(1+3·0.044715v²).
+// v·s and s + 2v·s(1-s)·√(2/π)(1+3·0.044715v²). Squares are of v limited to
+// ±10⁶, far beyond where s is 0 or 1, so that they are finite; NaN passes.
 func geluTanh(f *file, w width, slope bool) {
-	f.op("VMULPS %s, %s, %s", w.r(12), w.r(12), w.r(4)) // v²
+	w.load(f, 1e6, 0)
+	f.op("VMINPS %s, %s, %s", w.r(12), w.r(0), w.r(0))
+	w.load(f, -1e6, 5)
+	f.op("VMAXPS %s, %s, %s", w.r(0), w.r(5), w.r(5))
+	f.op("VMULPS %s, %s, %s", w.r(5), w.r(5), w.r(4)) // v²
 	w.load(f, -2*geluA*geluB, 0)
 	w.load(f, -2*geluA, 1)
 	f.op("VFMADD213PS %s, %s, %s", w.r(1), w.r(4), w.r(0))
-	f.op("VMULPS %s, %s, %s", w.r(12), w.r(0), w.r(0)) // -2u
+	f.op("VMULPS %s, %s, %s", w.r(5), w.r(0), w.r(0)) // -2u
 	exp(f, w, 0, 1, 2, 3)
 	w.load(f, 1, 1)
 	f.op("VADDPS %s, %s, %s", w.r(1), w.r(0), w.r(0))
@@ -86,7 +91,8 @@ func geluTanh(f *file, w width, slope bool) {
 		return
 	}
 	f.op("VSUBPS %s, %s, %s", w.r(3), w.r(1), w.r(0)) // 1-s
-	f.op("VMULPS %s, %s, %s", w.r(2), w.r(0), w.r(0)) // v·s(1-s)
+	f.op("VMULPS %s, %s, %s", w.r(3), w.r(0), w.r(0))
+	f.op("VMULPS %s, %s, %s", w.r(5), w.r(0), w.r(0)) // v·s(1-s)
 	w.load(f, 2*3*geluB*geluA, 5)
 	w.load(f, 2*geluA, 6)
 	f.op("VFMADD213PS %s, %s, %s", w.r(6), w.r(5), w.r(4)) // 2√(2/π)(1+3b·v²)

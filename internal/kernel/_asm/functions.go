@@ -79,7 +79,7 @@ func (w width) polynomial(f *file, s, r int, coefficients ...float64) {
 const (
 	expLowest  = -87.3365479 // e^x is 2⁻¹²⁶
 	expHighest = 88.7228394  // and the largest number
-	roundMagic = 3 << 22     // added, it leaves the nearest integer in the low bits
+	roundMagic = 3 << 22     // added and subtracted, it leaves the nearest integer
 )
 
 // exp replaces register x by eˣ, with registers n, p and q of scratch: x =
@@ -95,7 +95,8 @@ func exp(f *file, w width, x, n, p, q int) {
 	w.load(f, math.Log2E, n)
 	w.with(f, "VFMADD213PS", roundMagic, p, n)
 	w.load(f, roundMagic, q)
-	f.op("VSUBPS %s, %s, %s", w.r(q), w.r(n), w.r(q)) // n as a number
+	f.op("VSUBPS %s, %s, %s", w.r(q), w.r(n), w.r(q))
+	f.op("VCVTPS2DQ %s, %s", w.r(q), w.r(n)) // of NaN, nothing that the shift leaves
 	w.with(f, "VFNMADD231PS", 0.693359375, q, p)
 	w.with(f, "VFNMADD231PS", -2.12194440e-4, q, p)
 	// p is r now.
