@@ -53,10 +53,7 @@ func (e *Engine) run() error {
 	if err != nil {
 		return err
 	}
-	e.mu.Lock()
-	e.stats.Passes++
-	e.stats.Run += int64(len(b.tokens))
-	e.mu.Unlock()
+	e.count(Stats{Passes: 1, Run: int64(len(b.tokens))})
 	e.choose(h)
 	dev.Free(h)
 	positions := e.Model.Info().MaxPositions

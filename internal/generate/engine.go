@@ -129,6 +129,7 @@ func (e *Engine) Submit(ctx context.Context, r Request) (*Call, error) {
 		return nil, err
 	}
 	c := &Call{sequence: newSequence(r), ctx: ctx, done: make(chan struct{})}
+	c.most = r.rows(e.Model.Info().MaxPositions)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
@@ -147,6 +148,19 @@ func (e *Engine) Stats() Stats {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.stats
+}
+
+// count adds to the counts, but for Rows.
+func (e *Engine) count(s Stats) {
+	if s == (Stats{}) {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.stats.Passes += s.Passes
+	e.stats.Run += s.Run
+	e.stats.Shared += s.Shared
+	e.stats.Yielded += s.Yielded
 }
 
 // Close ends all requests and gives the cache back.
@@ -261,12 +275,13 @@ func (e *Engine) admit() {
 	n := 0
 	for ; n < len(e.waiting) && len(e.active) < sequences(e.MaxSequences); n++ {
 		c := e.waiting[n]
-		e.match(c)
+		shared := e.match(c)
 		room := e.pool.available() - e.owed()
-		if len(e.active) > 0 && room < c.pending()+(c.limit()-len(c.tokens))/4 {
+		if len(e.active) > 0 && room < c.pending()+(c.most-len(c.tokens))/4 {
 			e.drop(c)
 			break
 		}
+		e.count(Stats{Shared: int64(shared)})
 		c.begin()
 		e.active = append(e.active, c)
 	}
@@ -282,11 +297,12 @@ func (e *Engine) owed() int {
 	return n
 }
 
-// match moves a call past the tokens whose rows are at hand. At least one
-// token is left to run: the next one is chosen from its state.
-func (e *Engine) match(c *Call) {
+// match moves a call past the tokens whose rows are at hand and returns their
+// number. At least one token is left to run: the next one is chosen from its
+// state.
+func (e *Engine) match(c *Call) int {
 	if e.Apart {
-		return
+		return 0
 	}
 	shared := 0
 	for c.pending() > 1 {
@@ -298,11 +314,7 @@ func (e *Engine) match(c *Call) {
 		c.rows = append(c.rows, r)
 		shared++
 	}
-	if shared > 0 {
-		e.mu.Lock()
-		e.stats.Shared += int64(shared)
-		e.mu.Unlock()
-	}
+	return shared
 }
 
 // plan fills the batch of the next pass.
@@ -312,7 +324,7 @@ func (e *Engine) plan() {
 		e.prompts = e.prompts[:0]
 		decoding := 0
 		for _, c := range e.active {
-			e.match(c)
+			e.count(Stats{Shared: int64(e.match(c))})
 			if c.pending() == 1 {
 				decoding++
 			} else {
@@ -355,7 +367,8 @@ func (e *Engine) planPrompts(budget int) {
 	reserved := min(oldest.pending(), max(budget/4, 1))
 	budget -= reserved
 	for _, c := range e.prompts {
-		e.match(c) // with what others put into this very pass
+		// Others have put tokens into this very pass.
+		e.count(Stats{Shared: int64(e.match(c))})
 		n := budget
 		if c == oldest {
 			n += reserved
@@ -387,7 +400,5 @@ func (e *Engine) yield() {
 	e.active = e.active[:len(e.active)-1]
 	e.drop(c)
 	e.waiting = slices.Insert(e.waiting, 0, c)
-	e.mu.Lock()
-	e.stats.Yielded++
-	e.mu.Unlock()
+	e.count(Stats{Yielded: 1})
 }

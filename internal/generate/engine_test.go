@@ -331,6 +331,31 @@ func TestCacheBound(t *testing.T) {
 	}
 }
 
+// TestUnlimitedAnswers end at the model's last position, and wait for nobody's
+// answers that could be longer still.
+func TestUnlimitedAnswers(t *testing.T) {
+	m := open(t, "gemma2", 2, dtype.F32)
+	e := &generate.Engine{Model: hollow{m}}
+	defer e.Close()
+	positions := m.Info().MaxPositions
+	var calls []*generate.Call
+	for i := range int32(4) {
+		c, err := e.Submit(context.Background(), generate.Request{Prompt: []int32{2, 5 + i, 9}, MaxTokens: 1 << 40})
+		if err != nil {
+			t.Fatal(err)
+		}
+		calls = append(calls, c)
+	}
+	for i, c := range calls {
+		if r, err := c.Wait(); err != nil || len(r.Tokens) != positions-3 || r.Finish != generate.FinishLength {
+			t.Errorf("request %d: %d tokens, %q, %v", i, len(r.Tokens), r.Finish, err)
+		}
+	}
+	if s := e.Stats(); s.Passes > 2*int64(positions) {
+		t.Errorf("%d passes for four answers of %d tokens", s.Passes, positions)
+	}
+}
+
 // TestCloseEndsRequests with an error, and lets nothing hang.
 func TestCloseEndsRequests(t *testing.T) {
 	m := open(t, "gemma2", 1, dtype.F32)

@@ -41,7 +41,7 @@ func translator(t testing.TB, threads int) model.Seq2Seq {
 
 // TestGreedy compares ids and log-probabilities with transformers.
 func TestGreedy(t *testing.T) {
-	for _, name := range []string{"gemma2", "gemma2-bf16", "gptneox", "gptneox-sequential"} {
+	for _, name := range decoders(t) {
 		t.Run(name, func(t *testing.T) {
 			var want golden.Decoder
 			golden.Load(t, name, &want)

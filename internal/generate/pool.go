@@ -21,9 +21,9 @@ type pool struct {
 	nodes []node
 	// index finds the row of a token after a row; nil if rows are shared by
 	// their holders alone, as beams do.
-	index       map[uint64]int32
-	oldest, new int32 // ends of the list of idle rows
-	idle        int
+	index          map[uint64]int32
+	oldest, newest int32 // ends of the list of idle rows
+	idle           int
 }
 
 // node is a row of the tree.
@@ -35,7 +35,7 @@ type node struct {
 }
 
 func newPool(cache *model.Cache, limit, keep int, index bool) *pool {
-	p := &pool{cache: cache, limit: limit, keep: keep, oldest: none, new: none}
+	p := &pool{cache: cache, limit: limit, keep: keep, oldest: none, newest: none}
 	if index {
 		p.index = map[uint64]int32{}
 	}
@@ -133,10 +133,10 @@ func (p *pool) link(r int32) {
 	n := &p.nodes[r]
 	switch {
 	case p.idle == 0:
-		p.oldest, p.new = r, r
+		p.oldest, p.newest = r, r
 	case n.indexed:
-		n.older, p.nodes[p.new].newer = p.new, r
-		p.new = r
+		n.older, p.nodes[p.newest].newer = p.newest, r
+		p.newest = r
 	default:
 		n.newer, p.nodes[p.oldest].older = p.oldest, r
 		p.oldest = r
@@ -152,7 +152,7 @@ func (p *pool) unlink(r int32) {
 		p.nodes[n.older].newer = n.newer
 	}
 	if n.newer == none {
-		p.new = n.older
+		p.newest = n.older
 	} else {
 		p.nodes[n.newer].older = n.older
 	}

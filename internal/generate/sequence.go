@@ -8,6 +8,7 @@ import (
 // sequence is a request being answered.
 type sequence struct {
 	req    Request
+	most   int     // cache rows that it can need
 	tokens []int32 // the prompt and the answer
 	rows   []int32 // cache rows of the tokens that have been run
 	logps  []float32
@@ -47,9 +48,6 @@ func (s *sequence) begin() {
 
 // pending is the number of tokens to run before the next one can be chosen.
 func (s *sequence) pending() int { return len(s.tokens) - len(s.rows) }
-
-// limit is the most tokens that the sequence can have.
-func (s *sequence) limit() int { return len(s.req.Prompt) + min(s.req.MaxTokens, 1<<30) }
 
 // last is the row of the last token that has been run.
 func (s *sequence) last() int32 {
