@@ -56,7 +56,7 @@ func (p *Places) Scores(dst []float32, ldd int, q []float32, ldq, m, lo, hi int)
 }
 
 // Weighted adds Σ w[j]·row lo+j to y, j ascending: the order, and the bits, of
-// PanelF32's sums. len(y) is the width d, a multiple of 16.
+// Combine's sums. len(y) is the width d, a multiple of 16.
 func (p *Places) Weighted(y, w []float32, lo int) {
 	if len(y) != p.d || p.d%16 != 0 || lo < 0 || lo+len(w) > p.n {
 		panic("kernel: weighted sum does not fit")
@@ -85,5 +85,42 @@ func (p *Places) scoresGeneric(dst []float32, ldd int, q []float32, ldq, rows in
 func (p *Places) weightedGeneric(y, w []float32, at []int) {
 	for j, o := range at {
 		axpyGeneric(w[j], p.base[o:o+p.d], y)
+	}
+}
+
+// CombineRows is how many rows Combine takes at once.
+const CombineRows = 6
+
+// Combine writes c [m, cols] (ldc apart) = Σₖ a[r][k]·panel[k] for rows a
+// [m, k] (lda apart) as they lie and one panel [k][32], cols ≤ 32: the order
+// and the bits of Weighted. m is at most CombineRows.
+func Combine(c []float32, ldc int, a []float32, lda, m, k int, panel []float32, cols int) {
+	if m < 1 || m > CombineRows || len(a) < (m-1)*lda+k || len(panel) < k*PanelN {
+		panic("kernel: rows do not fit their product")
+	}
+	checkTile(c, ldc, m, cols)
+	if k == 0 {
+		for r := range m {
+			clear(c[r*ldc : r*ldc+cols])
+		}
+		return
+	}
+	if cols == PanelN {
+		combine(c, ldc, a, lda, m, k, panel)
+		return
+	}
+	var t [CombineRows * PanelN]float32
+	combine(t[:], PanelN, a, lda, m, k, panel)
+	for r := range m {
+		copy(c[r*ldc:r*ldc+cols], t[r*PanelN:])
+	}
+}
+
+func combineGeneric(c []float32, ldc int, a []float32, lda, m, k int, panel []float32) {
+	for r := range m {
+		clear(c[r*ldc : r*ldc+PanelN])
+		for x, v := range a[r*lda : r*lda+k] {
+			axpyGeneric(v, panel[x*PanelN:(x+1)*PanelN], c[r*ldc:])
+		}
 	}
 }

@@ -7,3 +7,7 @@ func (p *Places) scores(dst []float32, ldd int, q []float32, ldq, rows int, at [
 }
 
 func (p *Places) weighted(y, w []float32, at []int) { p.weightedGeneric(y, w, at) }
+
+func combine(c []float32, ldc int, a []float32, lda, m, k int, panel []float32) {
+	combineGeneric(c, ldc, a, lda, m, k, panel)
+}

@@ -59,7 +59,7 @@ func TestScores(t *testing.T) {
 	})
 }
 
-// TestWeighted: the same bits as the product of a packed row with a panel.
+// TestWeighted: the same bits as the product of the row with a panel.
 func TestWeighted(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		rng := newRand(11)
@@ -80,16 +80,58 @@ func TestWeighted(t *testing.T) {
 					p.Weighted(y, w, lo)
 					check()
 					want := make([]float32, d)
-					packed := make([]float32, max(n-lo, 1))
-					PackRowsF32(packed, w, max(n-lo, 1), 1, n-lo)
 					panel := make([]float32, max(n-lo, 1)*PanelN)
 					for c := 0; c < d; c += PanelN {
 						cols := min(PanelN, d-c)
 						GatherPanel(panel, v, rows[lo:], ld, off+c, cols)
-						PanelF32(want[c:], d, packed, 1, n-lo, panel, cols, false)
+						Combine(want[c:], d, w, max(n-lo, 1), 1, n-lo, panel, cols)
 					}
 					if !slices.Equal(y, want) {
 						t.Fatalf("width %d, rows %d to %d: other bits than the panel's", d, lo, n)
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestCombine: against float64, nothing written outside, and each row the same
+// bits alone.
+func TestCombine(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		rng := newRand(12)
+		for m := 1; m <= CombineRows; m++ {
+			for _, k := range []int{0, 1, 2, 7, 33} {
+				for _, cols := range []int{1, 8, 16, 31, 32} {
+					lda, ldc := k+3, cols+m
+					a, panel := random(rng, (m-1)*lda+k), random(rng, k*PanelN)
+					c, check := guarded(t, (m-1)*ldc+cols, m)
+					Combine(c, ldc, a, lda, m, k, panel, cols)
+					check()
+					for r := range m {
+						alone := make([]float32, cols)
+						Combine(alone, cols, a[r*lda:], lda, 1, k, panel, cols)
+						if !slices.Equal(alone, c[r*ldc:r*ldc+cols]) {
+							t.Fatalf("%d×%d×%d: row %d has other bits alone", m, k, cols, r)
+						}
+						for j, got := range alone {
+							var want, scale float64
+							for x := range k {
+								v := float64(a[r*lda+x]) * float64(panel[x*PanelN+j])
+								want += v
+								scale += math.Abs(v)
+							}
+							if !near(got, want, scale, 1e-6) {
+								t.Fatalf("%d×%d×%d: (%d,%d) is %g, want %g", m, k, cols, r, j, got, want)
+							}
+						}
+						if r < m-1 {
+							for _, v := range c[r*ldc+cols : (r+1)*ldc] {
+								if v != guard {
+									t.Fatalf("%d×%d×%d: wrote between rows", m, k, cols)
+								}
+							}
+						}
 					}
 				}
 			}

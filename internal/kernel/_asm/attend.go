@@ -2,8 +2,8 @@ package main
 
 import "fmt"
 
-// attend writes the two products of attention that need no packing: they find
-// the rows of keys and values by a list of places, counted in values.
+// attend writes the products of attention. Scores and weighted sums of a few
+// rows find the rows of keys and values by a list of places, counted in values.
 func attend() *file {
 	f := newFile("attend_amd64.s")
 	for _, w := range []width{w512, w256} {
@@ -11,6 +11,9 @@ func attend() *file {
 			scores(f, w, rows)
 		}
 		weighted(f, w)
+		for rows := 1; rows <= 6; rows++ {
+			combine(f, w, rows)
+		}
 	}
 	return f
 }
@@ -121,5 +124,48 @@ func weighted(f *file, w width) {
 	f.op("ADDQ $32, SI")
 	f.op("DECQ BX")
 	f.op("JNZ group")
+	f.end()
+}
+
+// combine: c[r] = Σ a[r][k]·b[k] for up to six rows as they lie, b a panel
+// [k][32], k ascending: the sums of weighted. AVX2 does 16 columns.
+func combine(f *file, w width, rows int) {
+	f.text("Requires: "+w.name, fmt.Sprintf("combine%sx%d", w.name, rows), 48)
+	f.op("MOVQ c+0(FP), DI")
+	f.op("MOVQ ldc+8(FP), SI")
+	f.op("MOVQ a+16(FP), AX")
+	f.op("MOVQ lda+24(FP), DX")
+	f.op("MOVQ b+32(FP), BX")
+	f.op("MOVQ k+40(FP), CX")
+	f.op("LEAQ (AX)(DX*2), R8")
+	f.op("ADDQ DX, R8")
+	for i := range 2 * rows {
+		w.clear(f, i)
+	}
+	at := []string{"(AX)", "(AX)(DX*1)", "(AX)(DX*2)", "(R8)", "(R8)(DX*1)", "(R8)(DX*2)"}
+	f.label("loop")
+	f.op("VMOVUPS (BX), %s", w.r(12))
+	f.op("VMOVUPS %d(BX), %s", 4*w.n, w.r(13))
+	for r := range rows {
+		t := 14 + r%2
+		f.op("VBROADCASTSS %s, %s", at[r], w.r(t))
+		f.op("VFMADD231PS %s, %s, %s", w.r(12), w.r(t), w.r(2*r))
+		f.op("VFMADD231PS %s, %s, %s", w.r(13), w.r(t), w.r(2*r+1))
+	}
+	f.op("ADDQ $4, AX")
+	if rows > 3 {
+		f.op("ADDQ $4, R8")
+	}
+	f.op("ADDQ $128, BX")
+	f.op("DECQ CX")
+	f.op("JNZ loop")
+	for r := range rows {
+		for c := range 2 {
+			f.op("VMOVUPS %s, %d(DI)", w.r(2*r+c), 4*w.n*c)
+		}
+		if r < rows-1 {
+			f.op("ADDQ SI, DI")
+		}
+	}
 	f.end()
 }

@@ -243,16 +243,21 @@ func (t *tile) softmax(row []float32, r, lo int) float32 {
 	return top + float32(math.Log(sum))
 }
 
-// combine writes p·v for the keys lo ≤ j < hi: dst [rows, stride].
+// combine writes p·v for the keys lo ≤ j < hi: dst [rows, stride]. Keys that
+// none of a few rows sees are passed over.
 func (t *tile) combine(dst, p []float32, v tensor.Tensor, lo, hi int) {
 	rows, width, d, n, ld := t.rows(), t.a.HeadDim, t.stride(), hi-lo, scoreStride(hi-lo)
-	packed := grow(&t.w.packed, rows*n)
-	kernel.PackRowsF32(packed, p, ld, rows, n)
 	panel := grow(&t.w.panel, n*kernel.PanelN)
 	for c := 0; c < width; c += kernel.PanelN {
 		cols := min(kernel.PanelN, width-c)
 		kernel.GatherPanel(panel, v.Data, t.keys[lo:hi], v.Cols, t.off()+c, cols)
-		kernel.PanelF32(dst[c:], d, packed, rows, n, panel, cols, false)
+		for r := 0; r < rows; r += kernel.CombineRows {
+			m := min(kernel.CombineRows, rows-r)
+			from, _ := t.visible(t.position + r/t.group())
+			_, to := t.visible(t.position + (r+m-1)/t.group())
+			from, to = from-lo, to-lo
+			kernel.Combine(dst[r*d+c:], d, p[r*ld+from:], ld, m, max(0, to-from), panel[from*kernel.PanelN:], cols)
+		}
 	}
 }
 
