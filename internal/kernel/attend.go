@@ -124,3 +124,36 @@ func combineGeneric(c []float32, ldc int, a []float32, lda, m, k int, panel []fl
 		}
 	}
 }
+
+// Reduce adds Σₖ a[k][j]·panel[k] to c [n, cols] (ldc apart), for columns j <
+// n of a [k, n] (lda apart) as they lie and one panel [k][32], k ascending;
+// cols ≤ 32, and n is at most CombineRows.
+func Reduce(c []float32, ldc int, a []float32, lda, n, k int, panel []float32, cols int) {
+	if n < 1 || n > CombineRows || k > 0 && len(a) < (k-1)*lda+n || len(panel) < k*PanelN {
+		panic("kernel: columns do not fit their product")
+	}
+	checkTile(c, ldc, n, cols)
+	if k == 0 {
+		return
+	}
+	if cols == PanelN {
+		reduce(c, ldc, a, lda, n, k, panel)
+		return
+	}
+	var t [CombineRows * PanelN]float32
+	for j := range n {
+		copy(t[j*PanelN:j*PanelN+cols], c[j*ldc:])
+	}
+	reduce(t[:], PanelN, a, lda, n, k, panel)
+	for j := range n {
+		copy(c[j*ldc:j*ldc+cols], t[j*PanelN:])
+	}
+}
+
+func reduceGeneric(c []float32, ldc int, a []float32, lda, n, k int, panel []float32) {
+	for j := range n {
+		for x := range k {
+			axpyGeneric(a[x*lda+j], panel[x*PanelN:(x+1)*PanelN], c[j*ldc:])
+		}
+	}
+}

@@ -64,6 +64,42 @@ func combineAVX2x5(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32,
 //go:noescape
 func combineAVX2x6(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
 
+//go:noescape
+func reduceAVX512x1(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+
+//go:noescape
+func reduceAVX512x2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+
+//go:noescape
+func reduceAVX512x3(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+
+//go:noescape
+func reduceAVX512x4(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+
+//go:noescape
+func reduceAVX512x5(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+
+//go:noescape
+func reduceAVX512x6(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+
+//go:noescape
+func reduceAVX2x1(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+
+//go:noescape
+func reduceAVX2x2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+
+//go:noescape
+func reduceAVX2x3(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+
+//go:noescape
+func reduceAVX2x4(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+
+//go:noescape
+func reduceAVX2x5(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+
+//go:noescape
+func reduceAVX2x6(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+
 func (p *Places) scores(dst []float32, ldd int, q []float32, ldq, rows int, at []int) {
 	d, dq, groups, blocks := uintptr(4*ldd), uintptr(4*ldq), len(at)/4, p.d/16
 	switch l := cpu.Current(); {
@@ -138,5 +174,51 @@ func combine(c []float32, ldc int, a []float32, lda, m, k int, panel []float32) 
 		combineAVX2(&c[PanelN/2], uintptr(4*ldc), &a[0], uintptr(4*lda), &panel[PanelN/2], m, k)
 	default:
 		combineGeneric(c, ldc, a, lda, m, k, panel)
+	}
+}
+
+func reduceAVX512(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, columns, k int) {
+	switch columns {
+	case 1:
+		reduceAVX512x1(c, ldc, a, lda, b, k)
+	case 2:
+		reduceAVX512x2(c, ldc, a, lda, b, k)
+	case 3:
+		reduceAVX512x3(c, ldc, a, lda, b, k)
+	case 4:
+		reduceAVX512x4(c, ldc, a, lda, b, k)
+	case 5:
+		reduceAVX512x5(c, ldc, a, lda, b, k)
+	case 6:
+		reduceAVX512x6(c, ldc, a, lda, b, k)
+	}
+}
+
+func reduceAVX2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, columns, k int) {
+	switch columns {
+	case 1:
+		reduceAVX2x1(c, ldc, a, lda, b, k)
+	case 2:
+		reduceAVX2x2(c, ldc, a, lda, b, k)
+	case 3:
+		reduceAVX2x3(c, ldc, a, lda, b, k)
+	case 4:
+		reduceAVX2x4(c, ldc, a, lda, b, k)
+	case 5:
+		reduceAVX2x5(c, ldc, a, lda, b, k)
+	case 6:
+		reduceAVX2x6(c, ldc, a, lda, b, k)
+	}
+}
+
+func reduce(c []float32, ldc int, a []float32, lda, n, k int, panel []float32) {
+	switch l := cpu.Current(); {
+	case l >= cpu.AVX512:
+		reduceAVX512(&c[0], uintptr(4*ldc), &a[0], uintptr(4*lda), &panel[0], n, k)
+	case l == cpu.AVX2:
+		reduceAVX2(&c[0], uintptr(4*ldc), &a[0], uintptr(4*lda), &panel[0], n, k)
+		reduceAVX2(&c[PanelN/2], uintptr(4*ldc), &a[0], uintptr(4*lda), &panel[PanelN/2], n, k)
+	default:
+		reduceGeneric(c, ldc, a, lda, n, k, panel)
 	}
 }

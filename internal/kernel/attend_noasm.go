@@ -11,3 +11,7 @@ func (p *Places) weighted(y, w []float32, at []int) { p.weightedGeneric(y, w, at
 func combine(c []float32, ldc int, a []float32, lda, m, k int, panel []float32) {
 	combineGeneric(c, ldc, a, lda, m, k, panel)
 }
+
+func reduce(c []float32, ldc int, a []float32, lda, n, k int, panel []float32) {
+	reduceGeneric(c, ldc, a, lda, n, k, panel)
+}

@@ -139,6 +139,49 @@ func TestCombine(t *testing.T) {
 	})
 }
 
+// TestReduce: against float64, nothing written outside.
+func TestReduce(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		rng := newRand(13)
+		for n := 1; n <= CombineRows; n++ {
+			for _, k := range []int{0, 1, 2, 7, 33} {
+				for _, cols := range []int{1, 8, 16, 31, 32} {
+					lda, ldc := n+k%4, cols+n
+					a, panel := random(rng, max(0, (k-1)*lda+n)), random(rng, k*PanelN)
+					c, check := guarded(t, (n-1)*ldc+cols, n)
+					before := random(rng, n*cols)
+					for j := range n {
+						copy(c[j*ldc:j*ldc+cols], before[j*cols:])
+					}
+					Reduce(c, ldc, a, lda, n, k, panel, cols)
+					check()
+					for j := range n {
+						for i, got := range c[j*ldc : j*ldc+cols] {
+							want := float64(before[j*cols+i])
+							scale := math.Abs(want)
+							for x := range k {
+								v := float64(a[x*lda+j]) * float64(panel[x*PanelN+i])
+								want += v
+								scale += math.Abs(v)
+							}
+							if !near(got, want, scale, 1e-6) {
+								t.Fatalf("%d×%d×%d: (%d,%d) is %g, want %g", n, k, cols, j, i, got, want)
+							}
+						}
+						if j < n-1 {
+							for _, v := range c[j*ldc+cols : (j+1)*ldc] {
+								if v != guard {
+									t.Fatalf("%d×%d×%d: wrote between rows", n, k, cols)
+								}
+							}
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
 func TestPlacesAreChecked(t *testing.T) {
 	for _, rows := range [][]int32{{-1}, {4}, {0, 3, 100}} {
 		func() {

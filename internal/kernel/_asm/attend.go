@@ -13,6 +13,7 @@ func attend() *file {
 		weighted(f, w)
 		for rows := 1; rows <= 6; rows++ {
 			combine(f, w, rows)
+			reduce(f, w, rows)
 		}
 	}
 	return f
@@ -166,6 +167,45 @@ func combine(f *file, w width, rows int) {
 		if r < rows-1 {
 			f.op("ADDQ SI, DI")
 		}
+	}
+	f.end()
+}
+
+// reduce: c[j] += Σ a[k][j]·b[k] for up to six columns of a as it lies, b a
+// panel [k][32], k ascending. AVX2 does 16 columns of c.
+func reduce(f *file, w width, columns int) {
+	f.text("Requires: "+w.name, fmt.Sprintf("reduce%sx%d", w.name, columns), 48)
+	f.op("MOVQ c+0(FP), DI")
+	f.op("MOVQ ldc+8(FP), SI")
+	f.op("MOVQ a+16(FP), AX")
+	f.op("MOVQ lda+24(FP), DX")
+	f.op("MOVQ b+32(FP), BX")
+	f.op("MOVQ k+40(FP), CX")
+	f.op("MOVQ DI, R8")
+	for j := range columns {
+		for c := range 2 {
+			f.op("VMOVUPS %d(R8), %s", 4*w.n*c, w.r(2*j+c))
+		}
+		f.op("ADDQ SI, R8")
+	}
+	f.label("loop")
+	f.op("VMOVUPS (BX), %s", w.r(12))
+	f.op("VMOVUPS %d(BX), %s", 4*w.n, w.r(13))
+	for j := range columns {
+		t := 14 + j%2
+		f.op("VBROADCASTSS %d(AX), %s", 4*j, w.r(t))
+		f.op("VFMADD231PS %s, %s, %s", w.r(12), w.r(t), w.r(2*j))
+		f.op("VFMADD231PS %s, %s, %s", w.r(13), w.r(t), w.r(2*j+1))
+	}
+	f.op("ADDQ DX, AX")
+	f.op("ADDQ $128, BX")
+	f.op("DECQ CX")
+	f.op("JNZ loop")
+	for j := range columns {
+		for c := range 2 {
+			f.op("VMOVUPS %s, %d(DI)", w.r(2*j+c), 4*w.n*c)
+		}
+		f.op("ADDQ SI, DI")
 	}
 	f.end()
 }

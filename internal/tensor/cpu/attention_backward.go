@@ -156,13 +156,13 @@ func (b *backward) probabilities(p, ds, dy []float32, r, lo int) {
 // reduce adds aᵀ·x, a [rows, hi-lo] and x [rows, stride], to dst [hi-lo,
 // stride].
 func (b *backward) reduce(dst, a, x []float32, lo, hi int) {
-	rows, width, d, n := b.rows(), b.a.HeadDim, b.stride(), hi-lo
-	packed := grow(&b.w.packed, rows*n)
-	kernel.PackColumns(packed, a, scoreStride(n), rows, 0, n)
+	rows, width, d, n, ld := b.rows(), b.a.HeadDim, b.stride(), hi-lo, scoreStride(hi-lo)
 	panel := grow(&b.w.panel, rows*kernel.PanelN)
 	for c := 0; c < width; c += kernel.PanelN {
 		cols := min(kernel.PanelN, width-c)
 		kernel.PanelOfRows(panel, x, d, rows, c, cols)
-		kernel.PanelF32(dst[c:], d, packed, n, rows, panel, cols, true)
+		for j := 0; j < n; j += kernel.CombineRows {
+			kernel.Reduce(dst[j*d+c:], d, a[j:], ld, min(kernel.CombineRows, n-j), rows, panel, cols)
+		}
 	}
 }

@@ -44,9 +44,9 @@ type scratch struct {
 	panel16 []uint16
 	scores  []float32
 	grads   []float32
-	// of attention: gathered rows, packed rows, gradients of a head
-	x, dy, packed, dk, dv []float32
-	places                kernel.Places
+	// of attention: gathered rows, gradients of a head
+	x, dy, dk, dv []float32
+	places        kernel.Places
 }
 
 // operands are those of the operation that runs: each uses what it needs.
