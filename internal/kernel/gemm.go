@@ -48,6 +48,37 @@ func Rows() int {
 	return 4
 }
 
+// Pieces returns the number of pieces that m rows may be cut into for packing
+// and for products, and Piece the rows lo ≤ i < hi of pieces from ≤ p < to.
+// Pieces are of Rows() rows; the last takes what is left over.
+func Pieces(m int) int {
+	if m == 0 {
+		return 0
+	}
+	return max(1, m/Rows())
+}
+
+// Piece belongs to Pieces.
+func Piece(m, from, to int) (lo, hi int) {
+	if to == Pieces(m) {
+		return from * Rows(), m
+	}
+	return from * Rows(), to * Rows()
+}
+
+// tileRows is the number of rows of the next tile when so many are left. Of
+// fewer than two tiles' rows each gets half: a tile of a few rows cannot keep
+// the multipliers busy.
+func tileRows(left int) int {
+	switch step := Rows(); {
+	case left >= 2*step:
+		return step
+	case left > step:
+		return (left + 1) / 2
+	}
+	return left
+}
+
 // PackPanelF32 packs panel p of W, whose row i is src(i), as float32. row is
 // scratch of k values.
 func PackPanelF32(dst []float32, p, n, k int, src func(i int, row []float32), row []float32) {
@@ -117,14 +148,13 @@ func copyPanel[T uint16 | float32](dst []T, w []float32, p, n, words int) {
 }
 
 // PackRowsF32 packs rows x [m,k] (ldx values apart) for products with
-// float32 panels: blocks of Rows() rows as [k][rows]. dst takes m·k values.
+// float32 panels: blocks of tileRows as [k][rows]. dst takes m·k values.
 func PackRowsF32(dst, x []float32, ldx, m, k int) {
 	if len(dst) < m*k || m > 0 && len(x) < (m-1)*ldx+k {
 		panic("kernel: packed rows or their source too short")
 	}
-	step := Rows()
-	for i := 0; i < m; i += step {
-		rows := min(step, m-i)
+	for i, rows := 0, 0; i < m; i += rows {
+		rows = tileRows(m - i)
 		packBlock(dst[i*k:(i+rows)*k], x, i*ldx, ldx, rows, k)
 	}
 }
@@ -147,10 +177,10 @@ func PackRowsBF16(dst []float32, x []float32, ldx, m, k int) {
 	if len(dst) < PackedRowsBF16(m, k) || m > 0 && len(x) < (m-1)*ldx+k {
 		panic("kernel: packed rows or their source too short")
 	}
-	step, pairs := Rows(), Pairs(k)
+	pairs := Pairs(k)
 	if cpu.Current() != cpu.AVX512BF16 {
-		for i := 0; i < m; i += step {
-			rows := min(step, m-i)
+		for i, rows := 0, 0; i < m; i += rows {
+			rows = tileRows(m - i)
 			block := dst[i*2*pairs : (i+rows)*2*pairs]
 			packBlock(block, x, i*ldx, ldx, rows, k)
 			clear(block[k*rows:])
@@ -159,8 +189,8 @@ func PackRowsBF16(dst []float32, x []float32, ldx, m, k int) {
 		return
 	}
 	words := view32(dst)
-	for i := 0; i < m; i += step {
-		rows := min(step, m-i)
+	for i, rows := 0, 0; i < m; i += rows {
+		rows = tileRows(m - i)
 		block := words[i*pairs : (i+rows)*pairs]
 		at, done := evenly(i*ldx, ldx, rows), 0
 		if rows > 1 {
@@ -200,11 +230,10 @@ func PanelF32(c []float32, ldc int, a []float32, m, k int, panel []float32, cols
 		panic("kernel: packed operands too short")
 	}
 	checkTile(c, ldc, m, cols)
-	step := Rows()
 	if cols < PanelN {
 		var t tileBuffer
-		for i := 0; i < m; i += step {
-			rows := min(step, m-i)
+		for i, rows := 0, 0; i < m; i += rows {
+			rows = tileRows(m - i)
 			t.load(c[i*ldc:], ldc, rows, cols, accumulate)
 			tileF32(t[:], PanelN, a[i*k:(i+rows)*k], panel, rows, k, true)
 			t.store(c[i*ldc:], ldc, rows, cols)
@@ -217,8 +246,8 @@ func PanelF32(c []float32, ldc int, a []float32, m, k int, panel []float32, cols
 	}
 	for kb := 0; kb < k; kb += blockK {
 		kn := min(blockK, k-kb)
-		for i := 0; i < m; i += step {
-			rows := min(step, m-i)
+		for i, rows := 0, 0; i < m; i += rows {
+			rows = tileRows(m - i)
 			tileF32(c[i*ldc:], ldc, a[i*k+kb*rows:], panel[kb*PanelN:], rows, kn, accumulate || kb > 0)
 		}
 	}
@@ -232,12 +261,11 @@ func PanelBF16(c []float32, ldc int, a []float32, m, k int, panel []uint16, cols
 		panic("kernel: packed operands too short")
 	}
 	checkTile(c, ldc, m, cols)
-	step := Rows()
 	words := PackedRowsBF16(1, k) / max(pairs, 1) // a's values per pair and row
 	if cols < PanelN {
 		var t tileBuffer
-		for i := 0; i < m; i += step {
-			rows := min(step, m-i)
+		for i, rows := 0, 0; i < m; i += rows {
+			rows = tileRows(m - i)
 			t.load(c[i*ldc:], ldc, rows, cols, accumulate)
 			tileBF16(t[:], PanelN, a[i*pairs*words:], panel, rows, pairs, true)
 			t.store(c[i*ldc:], ldc, rows, cols)
@@ -250,8 +278,8 @@ func PanelBF16(c []float32, ldc int, a []float32, m, k int, panel []uint16, cols
 	}
 	for kb := 0; kb < pairs; kb += blockK {
 		kn := min(blockK, pairs-kb)
-		for i := 0; i < m; i += step {
-			rows := min(step, m-i)
+		for i, rows := 0, 0; i < m; i += rows {
+			rows = tileRows(m - i)
 			tileBF16(c[i*ldc:], ldc, a[(i*pairs+kb*rows)*words:], panel[kb*PanelN*2:], rows, kn, accumulate || kb > 0)
 		}
 	}
@@ -358,11 +386,10 @@ func PanelOfRows(dst, x []float32, ldx, m, c0, cols int) {
 }
 
 // PackColumns packs columns c0 ≤ j < c0+n of dy [m,·] (ldy apart) as the left
-// operand of dw = dyᵀ·x: blocks of Rows() columns as [m][columns].
+// operand of dw = dyᵀ·x: blocks of tileRows columns as [m][columns].
 func PackColumns(dst, dy []float32, ldy, m, c0, n int) {
-	step := Rows()
-	for j := 0; j < n; j += step {
-		cols := min(step, n-j)
+	for j, cols := 0, 0; j < n; j += cols {
+		cols = tileRows(n - j)
 		block := dst[j*m : (j+cols)*m]
 		if cols == 12 { // a whole block: a copy of known size needs no call
 			for i := range m {

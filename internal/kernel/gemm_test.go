@@ -203,13 +203,12 @@ func TestWeightGradientPacking(t *testing.T) {
 			panel, check := guarded(t, m*PanelN, 1)
 			PanelOfRows(panel, x, ld, m, first, cols)
 			check()
-			step := Rows()
 			for i := range m {
 				for j := range PanelN {
 					var want float32
 					if j < cols {
 						want = x[i*ld+first+j]
-						b, n := j/step*step, min(step, cols-j/step*step)
+						b, n := blockOf(j, cols)
 						if g := got[b*m+i*n+j-b]; g != want {
 							t.Fatalf("%d columns: row %d, column %d is %g, want %g", cols, i, j, g, want)
 						}
@@ -218,6 +217,42 @@ func TestWeightGradientPacking(t *testing.T) {
 						t.Fatalf("%d columns: panel row %d, column %d is %g, want %g", cols, i, j, g, want)
 					}
 				}
+			}
+		}
+	})
+}
+
+// blockOf returns the first row and the rows of the packed block that holds
+// row i of m.
+func blockOf(i, m int) (first, rows int) {
+	for {
+		if rows = tileRows(m - first); i < first+rows {
+			return first, rows
+		}
+		first += rows
+	}
+}
+
+// TestPieces: rows cut into pieces are packed and multiplied as the whole is.
+func TestPieces(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		for m := range 100 {
+			at := 0
+			for p := range Pieces(m) {
+				lo, hi := Piece(m, p, p+1)
+				if lo != at || hi <= lo {
+					t.Fatalf("%d rows: piece %d is %d…%d after %d", m, p, lo, hi, at)
+				}
+				at = hi
+				for i := lo; i < hi; i++ {
+					first, rows := blockOf(i, m)
+					if f, r := blockOf(i-lo, hi-lo); f+lo != first || r != rows {
+						t.Fatalf("%d rows: row %d is in another block as part of piece %d", m, i, p)
+					}
+				}
+			}
+			if at != m {
+				t.Fatalf("%d rows: pieces end at %d", m, at)
 			}
 		}
 	})

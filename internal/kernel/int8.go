@@ -113,15 +113,15 @@ func quantumOf(row []float32) (scale, inv float32) {
 }
 
 // PackRowsI8 quantises rows x [m,k] (ldx apart) for products with integer
-// panels: blocks of Rows() rows as [⌈k/4⌉][rows][4], and a scale for each row.
+// panels: blocks of tileRows as [⌈k/4⌉][rows][4], and a scale for each row.
 // dst takes PackedRowsI8(m, k) values; its type is nominal.
 func PackRowsI8(dst, scales, x []float32, ldx, m, k int) {
 	if len(dst) < PackedRowsI8(m, k) || len(scales) < m || m > 0 && len(x) < (m-1)*ldx+k {
 		panic("kernel: packed rows or their source too short")
 	}
-	words, step, each := view32(dst), Rows(), Quads(k)*quadWords()
-	for i := 0; i < m; i += step {
-		rows := min(step, m-i)
+	words, each := view32(dst), Quads(k)*quadWords()
+	for i, rows := 0, 0; i < m; i += rows {
+		rows = tileRows(m - i)
 		block := words[i*each : (i+rows)*each]
 		for r := range rows {
 			scales[i+r] = packQuads(block, r, rows, x[(i+r)*ldx:(i+r)*ldx+k])
@@ -175,19 +175,19 @@ func PanelI8(c []float32, ldc int, a, rowScales []float32, m, k int, panel []int
 		zeroTile(c, ldc, m, cols, accumulate)
 		return
 	}
-	step := Rows()
 	if cols < PanelN {
 		var t tileBuffer
-		for i := 0; i < m; i += step {
-			rows := min(step, m-i)
+		for i, rows := 0, 0; i < m; i += rows {
+			rows = tileRows(m - i)
 			t.load(c[i*ldc:], ldc, rows, cols, accumulate)
 			tileI8(t[:], PanelN, a[i*quads*words:], rowScales[i:], panel, scales, sums, rows, quads, true)
 			t.store(c[i*ldc:], ldc, rows, cols)
 		}
 		return
 	}
-	for i := 0; i < m; i += step {
-		tileI8(c[i*ldc:], ldc, a[i*quads*words:], rowScales[i:], panel, scales, sums, min(step, m-i), quads, accumulate)
+	for i, rows := 0, 0; i < m; i += rows {
+		rows = tileRows(m - i)
+		tileI8(c[i*ldc:], ldc, a[i*quads*words:], rowScales[i:], panel, scales, sums, rows, quads, accumulate)
 	}
 }
 

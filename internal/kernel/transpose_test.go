@@ -17,9 +17,8 @@ func TestPackRowsF32(t *testing.T) {
 				got, check := guarded(t, m*k, 1)
 				PackRowsF32(got, x, ld, m, k)
 				check()
-				step := Rows()
 				for i := range m {
-					b, rows := i/step*step, min(step, m-i/step*step)
+					b, rows := blockOf(i, m)
 					for c := range k {
 						if g := got[b*k+c*rows+i-b]; g != x[i*ld+c] {
 							t.Fatalf("m %d, k %d: value at row %d, column %d is %g, want %g", m, k, i, c, g, x[i*ld+c])
@@ -49,9 +48,9 @@ func TestPackRowsBF16(t *testing.T) {
 				if cpu.Current() != cpu.AVX512BF16 {
 					continue // float32, covered by the products
 				}
-				words, step, pairs := view32(got), Rows(), Pairs(k)
+				words, pairs := view32(got), Pairs(k)
 				for i := range m {
-					b, rows := i/step*step, min(step, m-i/step*step)
+					b, rows := blockOf(i, m)
 					for c := range k {
 						w := words[b*pairs+c/2*rows+i-b]
 						if g, want := uint16(w>>(16*(c%2))), dtype.ToBF16(x[i*k+c]); g != want {

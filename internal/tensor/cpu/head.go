@@ -13,7 +13,7 @@ import (
 const (
 	headPanels = 8
 	headCols   = headPanels * kernel.PanelN
-	headRows   = 96 // a multiple of every kernel's rows
+	headRows   = 96 // about: a multiple of every kernel's rows
 )
 
 // logitBudget bounds the logits that exist at once where gradients need them,
@@ -123,9 +123,10 @@ func (p *head) run(d *Device, h tensor.Tensor) {
 func (p *head) block(b, worker int, s *scratch) {
 	first := b * headCols
 	cols := min(headCols, p.w.n-first)
-	for lo := 0; lo < p.rows; lo += headRows {
-		hi := min(lo+headRows, p.rows)
-		tile, ld := grow(&s.scores, headRows*headCols), headCols
+	pieces, most := kernel.Pieces(p.rows), headRows/kernel.Rows()
+	for from := 0; from < pieces; from += most {
+		lo, hi := kernel.Piece(p.rows, from, min(from+most, pieces))
+		tile, ld := grow(&s.scores, (hi-lo)*headCols), headCols
 		if !p.logits.None() {
 			tile, ld = p.logits.Data[lo*p.w.n+first:], p.w.n
 		}

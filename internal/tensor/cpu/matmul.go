@@ -91,12 +91,10 @@ func (d *Device) packRows(x []float32, ld, m, k int, dt dtype.DType) packed {
 		p.each = k
 	}
 	p.data = grow(&d.rows, m*p.each)
-	step := kernel.Rows()
-	blocks := (m + step - 1) / step
+	pieces := kernel.Pieces(m)
 	d.op = operands{data: x, ld: ld, n: m, width: k, packed: p}
-	d.loop(blocks, d.grain(blocks, step*k), func(_ *Device, o *operands, _, lo, hi int) {
-		step := kernel.Rows()
-		r0, r1 := lo*step, min(hi*step, o.n)
+	d.loop(pieces, d.grain(pieces, kernel.Rows()*k), func(_ *Device, o *operands, _, lo, hi int) {
+		r0, r1 := kernel.Piece(o.n, lo, hi)
 		p := o.packed
 		to, from := p.data[r0*p.each:], o.data[r0*o.ld:]
 		switch p.dtype {
@@ -111,32 +109,30 @@ func (d *Device) packRows(x []float32, ld, m, k int, dt dtype.DType) packed {
 	return p
 }
 
-// grid is the work of a product: panels by blocks of rows.
+// grid is the work of a product: panels by runs of pieces of m rows.
 type grid struct {
-	m, rows, split int
-	f              panelBody
+	m, pieces, split int
+	f                panelBody
 }
 
 // panelBody is what a product does for panel p and rows lo ≤ i < hi.
 type panelBody func(d *Device, o *operands, worker, p, lo, hi int)
 
 // panels calls f for every panel with all rows, or, when panels are too few
-// to keep the workers busy, with blocks of rows. The operands are in d.op.
+// to keep the workers busy, with runs of pieces. The operands are in d.op.
 func (d *Device) panels(panels, m int, f panelBody) {
-	step := kernel.Rows()
-	want := 4 * d.pool.Workers()
+	all, want := kernel.Pieces(m), 4*d.pool.Workers()
 	split := 1
 	if d.pool.Workers() > 1 && panels < want {
-		split = min((want+panels-1)/max(panels, 1), (m+step-1)/step)
+		split = max(1, min((want+panels-1)/max(panels, 1), all))
 	}
-	split = max(split, 1)
-	rows := ((m+split-1)/split + step - 1) / step * step
-	d.op.grid = grid{m, rows, split, f}
+	d.op.grid = grid{m, (all + split - 1) / split, split, f}
 	d.loop(panels*split, max(1, panels*split/(8*d.pool.Workers())), func(d *Device, o *operands, worker, lo, hi int) {
 		g := o.grid
 		for t := lo; t < hi; t++ {
-			p, part := t/g.split, t%g.split
-			if r0, r1 := part*g.rows, min((part+1)*g.rows, g.m); r0 < r1 {
+			p, from := t/g.split, t%g.split*g.pieces
+			if to := min(from+g.pieces, kernel.Pieces(g.m)); from < to {
+				r0, r1 := kernel.Piece(g.m, from, to)
 				g.f(d, o, worker, p, r0, r1)
 			}
 		}
@@ -226,12 +222,11 @@ func (d *Device) GradWeight(dw, dy, x tensor.Tensor) {
 func (d *Device) gradWeight(dw, dy, x tensor.Tensor) {
 	m, n := x.Rows, dw.Rows
 	a := packed{data: grow(&d.rows, n*m), each: m}
-	step := kernel.Rows()
-	blocks := (n + step - 1) / step
+	pieces := kernel.Pieces(n)
 	d.op = operands{dy: dy, packed: a}
-	d.loop(blocks, d.grain(blocks, step*m), func(_ *Device, o *operands, _, lo, hi int) {
-		step, n, m := kernel.Rows(), o.dy.Cols, o.dy.Rows
-		c0, c1 := lo*step, min(hi*step, n)
+	d.loop(pieces, d.grain(pieces, kernel.Rows()*m), func(_ *Device, o *operands, _, lo, hi int) {
+		n, m := o.dy.Cols, o.dy.Rows
+		c0, c1 := kernel.Piece(n, lo, hi)
 		kernel.PackColumns(o.packed.data[c0*m:], o.dy.Data, n, m, c0, c1-c0)
 	})
 	d.op = operands{w: dw, x: x, packed: a}
