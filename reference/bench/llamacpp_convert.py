@@ -15,13 +15,13 @@ def main():
     src, model, out, dtype = sys.argv[1:]
     sys.path.insert(0, src)
     import convert_hf_to_gguf
-    from conversion import ModelType, get_model_class
+    from conversion import get_model_class
     config = json.loads((pathlib.Path(model) / "config.json").read_text())
 
     def set_vocab(self):
         self._set_vocab_none()
         self.gguf_writer.add_vocab_size(config["vocab_size"])
-    get_model_class(config["architectures"][0], ModelType.TEXT).set_vocab = set_vocab
+    get_model_class(config["architectures"][0]).set_vocab = set_vocab
     sys.argv = ["convert_hf_to_gguf.py", model, "--outfile", out, "--outtype", dtype]
     convert_hf_to_gguf.main()
 

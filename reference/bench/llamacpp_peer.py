@@ -6,6 +6,7 @@ cache holds float16, its default.
 
 import json
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -52,7 +53,9 @@ def main():
     for batch in inputs["batches"]:
         out = run([str(programs / "llama-batched-bench"), *common, "-tb", str(args.threads), "-c", str(batch * (prompt + n)), "-npp", str(prompt), "-ntg", str(n),
                    "-npl", ",".join([str(batch)] * args.repeat), "--output-format", "jsonl"])
-        rates = [json.loads(l)["speed_tg"] for l in out.splitlines() if l.startswith("{")]
+        rates = [json.loads(found)["speed_tg"] for found in re.findall(r'\{"n_kv_max".*?\}', out)]
+        if len(rates) != args.repeat:
+            sys.exit(f"llama-batched-bench gave {len(rates)} rates, expected {args.repeat}:\n{out}")
         results.append(measure.result("decode", f"batch {batch}", "tokens/s", rates, measure.children_peak()))
     measure.write(results)
 
