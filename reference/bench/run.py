@@ -74,7 +74,8 @@ def call(command, limit):
     except OSError as e:
         return "", str(e)
     if p.returncode:
-        return "", (p.stderr.strip().splitlines() or [f"exit code {p.returncode}"])[-1]
+        last = (p.stderr.strip().splitlines() or [f"exit code {p.returncode}"])[-1]
+        return "", json.loads(last).get("message", last) if last.startswith("{") else last
     return p.stdout, ""
 
 
