@@ -74,20 +74,6 @@ func (p *Places) Weighted(y, w []float32, lo int) {
 	}
 }
 
-func (p *Places) scoresGeneric(dst []float32, ldd int, q []float32, ldq, rows int, at []int) {
-	for r := range rows {
-		for j, o := range at {
-			dst[r*ldd+j] = dotGeneric(q[r*ldq:r*ldq+p.d], p.base[o:o+p.d])
-		}
-	}
-}
-
-func (p *Places) weightedGeneric(y, w []float32, at []int) {
-	for j, o := range at {
-		axpyGeneric(w[j], p.base[o:o+p.d], y)
-	}
-}
-
 // CombineRows is how many rows Combine takes at once.
 const CombineRows = 6
 
@@ -116,15 +102,6 @@ func Combine(c []float32, ldc int, a []float32, lda, m, k int, panel []float32, 
 	}
 }
 
-func combineGeneric(c []float32, ldc int, a []float32, lda, m, k int, panel []float32) {
-	for r := range m {
-		clear(c[r*ldc : r*ldc+PanelN])
-		for x, v := range a[r*lda : r*lda+k] {
-			axpyGeneric(v, panel[x*PanelN:(x+1)*PanelN], c[r*ldc:])
-		}
-	}
-}
-
 // Reduce adds Σₖ a[k][j]·panel[k] to c [n, cols] (ldc apart), for columns j <
 // n of a [k, n] (lda apart) as they lie and one panel [k][32], k ascending;
 // cols ≤ 32, and n is at most CombineRows.
@@ -147,13 +124,5 @@ func Reduce(c []float32, ldc int, a []float32, lda, n, k int, panel []float32, c
 	reduce(t[:], PanelN, a, lda, n, k, panel)
 	for j := range n {
 		copy(c[j*ldc:j*ldc+cols], t[j*PanelN:])
-	}
-}
-
-func reduceGeneric(c []float32, ldc int, a []float32, lda, n, k int, panel []float32) {
-	for j := range n {
-		for x := range k {
-			axpyGeneric(a[x*lda+j], panel[x*PanelN:(x+1)*PanelN], c[j*ldc:])
-		}
 	}
 }
