@@ -216,7 +216,12 @@ func FuzzAttend(f *testing.F) {
 			s, y = make([]float32, m*ld), make([]float32, d)
 			p.Scores(s, ld, q, d, m, 0, n)
 			p.Weighted(y, q[:min(n, m*d)], 0)
-			return s, y
+			// The queries as rows and as columns, with a panel of key values.
+			rows, panel, cols := min(m, CombineRows), k[:min(d, len(k)/PanelN)*PanelN], 1+n%PanelN
+			c := make([]float32, 2*rows*PanelN)
+			Combine(c, PanelN, q, d, rows, len(panel)/PanelN, panel, cols)
+			Reduce(c[rows*PanelN:], PanelN, q, rows, rows, min(m*d/rows, len(panel)/PanelN), panel, cols)
+			return append(s, c...), y
 		}
 		want, wantY := run(cpu.Generic)
 		for _, l := range cpu.Levels() {
