@@ -391,15 +391,19 @@ func PackColumns(dst, dy []float32, ldy, m, c0, n int) {
 	for j, cols := 0, 0; j < n; j += cols {
 		cols = tileRows(n - j)
 		block := dst[j*m : (j+cols)*m]
-		if cols == 12 { // a whole block: a copy of known size needs no call
+		switch cols { // whole blocks: a copy of known size needs no call
+		case 12:
 			for i := range m {
-				line := [12]float32(dy[i*ldy+c0+j:])
-				*(*[12]float32)(block[i*12:]) = line
+				*(*[12]float32)(block[i*12:]) = [12]float32(dy[i*ldy+c0+j:])
 			}
-			continue
-		}
-		for i := range m {
-			copy(block[i*cols:(i+1)*cols], dy[i*ldy+c0+j:])
+		case 6:
+			for i := range m {
+				*(*[6]float32)(block[i*6:]) = [6]float32(dy[i*ldy+c0+j:])
+			}
+		default:
+			for i := range m {
+				copy(block[i*cols:(i+1)*cols], dy[i*ldy+c0+j:])
+			}
 		}
 	}
 }

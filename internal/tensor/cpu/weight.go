@@ -188,7 +188,8 @@ func (d *Device) Repack(tw tensor.Weight, t tensor.Tensor) {
 	if w.f32 == nil {
 		w.f32 = aligned(max(kernel.PackedF32(w.n, w.k), 1))
 	}
-	d.pool.For(kernel.Panels(w.n), 1, func(_, lo, hi int) { w.copyPanels(t.Data, lo, hi) })
+	d.op = operands{weight: w, x: t}
+	d.loop(kernel.Panels(w.n), 1, func(_ *Device, o *operands, _, lo, hi int) { o.weight.copyPanels(o.x.Data, lo, hi) })
 }
 
 // table is an embedding left as the checkpoint stores it.
