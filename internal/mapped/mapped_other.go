@@ -5,7 +5,10 @@
 // looked at.
 package mapped
 
-import "os"
+import (
+	"bytes"
+	"os"
+)
 
 // File is a file's bytes, read whole where files are not mapped.
 type File struct{ Bytes []byte }
@@ -14,6 +17,11 @@ type File struct{ Bytes []byte }
 func Open(path string) (*File, error) {
 	b, err := os.ReadFile(path)
 	return &File{b}, err
+}
+
+// ReadAt reads from the bytes.
+func (f *File) ReadAt(p []byte, off int64) (int, error) {
+	return bytes.NewReader(f.Bytes).ReadAt(p, off)
 }
 
 // Forget does nothing: the bytes are not mapped.

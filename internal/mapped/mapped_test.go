@@ -23,6 +23,10 @@ func TestForgottenBytesComeBack(t *testing.T) {
 		if !bytes.Equal(f.Bytes, want) {
 			t.Errorf("other bytes after forgetting %v", span)
 		}
+		got := make([]byte, 100)
+		if _, err := f.ReadAt(got, 5003); err != nil || !bytes.Equal(got, want[5003:5103]) {
+			t.Errorf("other bytes read after forgetting %v: %v", span, err)
+		}
 	}
 	for range 2 {
 		if err := f.Close(); err != nil {

@@ -6,6 +6,7 @@
 package mapped
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -14,7 +15,19 @@ import (
 
 // File is a file's bytes, mapped read-only. A file that is cut short while it
 // is mapped ends the program when the lost bytes are read.
-type File struct{ Bytes []byte }
+type File struct {
+	Bytes []byte
+	file  *os.File
+}
+
+// ReadAt reads without mapping pages, for a few bytes here and there: looking
+// at Bytes may count up to megabytes around each as the program's memory.
+func (f *File) ReadAt(p []byte, off int64) (int, error) {
+	if f.file == nil {
+		return 0, os.ErrClosed
+	}
+	return f.file.ReadAt(p, off)
+}
 
 // Open maps a regular file.
 func Open(path string) (*File, error) {
@@ -22,22 +35,30 @@ func Open(path string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	m := &File{file: f}
+	if m.Bytes, err = mapWhole(f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+func mapWhole(f *os.File) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", path)
+		return nil, fmt.Errorf("%s is not a regular file", f.Name())
 	}
 	if info.Size() == 0 {
-		return &File{}, nil
+		return nil, nil
 	}
 	b, err := unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_SHARED)
 	if err != nil {
-		return nil, fmt.Errorf("map %s: %w", path, err)
+		return nil, fmt.Errorf("map %s: %w", f.Name(), err)
 	}
-	return &File{b}, nil
+	return b, nil
 }
 
 // Forget lets the system drop the whole pages between two positions; they are
@@ -53,10 +74,13 @@ func (f *File) Forget(begin, end int) {
 
 // Close unmaps the file; its bytes must not be used afterwards.
 func (f *File) Close() error {
-	if f.Bytes == nil {
-		return nil
+	var errs []error
+	if f.file != nil {
+		errs = append(errs, f.file.Close())
 	}
-	b := f.Bytes
-	f.Bytes = nil
-	return unix.Munmap(b)
+	if f.Bytes != nil {
+		errs = append(errs, unix.Munmap(f.Bytes))
+	}
+	f.Bytes, f.file = nil, nil
+	return errors.Join(errs...)
 }

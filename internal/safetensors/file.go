@@ -329,7 +329,14 @@ func (f *File) Matrix(name string, rows, cols int) (tensor.Matrix, error) {
 	if err != nil {
 		return tensor.Matrix{}, err
 	}
-	return t.Matrix(f.paths[f.tensors[name].shard], rows, cols)
+	m, err := t.Matrix(f.paths[f.tensors[name].shard], rows, cols)
+	if err != nil {
+		return m, err
+	}
+	e := f.tensors[name]
+	shard := f.shards[e.shard]
+	m.File, m.Offset = shard, int64(len(shard.Bytes)-len(f.data[e.shard])+e.begin)
+	return m, nil
 }
 
 // Matrix is the tensor as a floating-point matrix, which it must be, of shape

@@ -12,6 +12,7 @@ package tensor
 
 import (
 	"fmt"
+	"io"
 
 	"barka/internal/dtype"
 )
@@ -69,6 +70,10 @@ type Matrix struct {
 	Rows, Cols int
 	DType      dtype.DType
 	Bytes      []byte
+	// File, if not nil, has the same bytes from Offset on. Reading a few rows
+	// there takes no memory beyond them.
+	File   io.ReaderAt
+	Offset int64
 }
 
 // Weight is a matrix W [N, K] (N outputs, K inputs) that a device has packed

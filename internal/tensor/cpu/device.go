@@ -42,6 +42,7 @@ type Device struct {
 type scratch struct {
 	panel   []float32
 	panel16 []uint16
+	bytes   []byte // of an embedding's row
 	scores  []float32
 	grads   []float32
 	// of attention: gathered rows, gradients of a head
@@ -64,6 +65,8 @@ type operands struct {
 	layout           *tensor.Layout
 	adamW            tensor.AdamW
 	each             body // of eachBlock
+
+	table *table // of an embedding
 
 	// of products
 	weight    *weight

@@ -195,6 +195,17 @@ func (d *Device) Repack(tw tensor.Weight, t tensor.Tensor) {
 // table is an embedding left as the checkpoint stores it.
 type table struct{ m tensor.Matrix }
 
+// row returns row i, read into buffer where the matrix lies in a file.
+func (t *table) row(i int, buffer []byte) []byte {
+	size := t.m.Cols * t.m.DType.Size()
+	if t.m.File != nil {
+		if _, err := t.m.File.ReadAt(buffer[:size], t.m.Offset+int64(i)*int64(size)); err == nil {
+			return buffer[:size]
+		}
+	}
+	return t.m.Bytes[i*size : (i+1)*size]
+}
+
 func (t *table) Dims() (rows, cols int) { return t.m.Rows, t.m.Cols }
 
 // Lookup implements tensor.Device.
@@ -211,20 +222,24 @@ func (d *Device) Embed(y tensor.Tensor, tt tensor.Table, ids []int32, scale floa
 	if len(ids) != y.Rows || t.m.Cols != y.Cols {
 		panic("cpu: embedding does not fit its output")
 	}
-	rowBytes := t.m.Cols * t.m.DType.Size()
-	for i, id := range ids {
+	for _, id := range ids {
 		if id < 0 || int(id) >= t.m.Rows {
 			panic(fmt.Sprintf("cpu: token %d outside the vocabulary of %d", id, t.m.Rows))
 		}
-		row := y.Row(i)
-		dtype.Widen(row, t.m.DType, t.m.Bytes[int(id)*rowBytes:(int(id)+1)*rowBytes])
-		if scale != 1 {
-			kernel.Scale(scale, row)
-		}
-		if round {
-			for j, v := range row {
-				row[j] = dtype.RoundBF16(v)
+	}
+	d.op = operands{y: y, table: t, rows: ids, scale: scale, flag: round}
+	d.eachRow(y.Rows, y.Cols, func(d *Device, o *operands, worker, lo, hi int) {
+		m := &o.table.m
+		buffer := grow(&d.workers[worker].bytes, m.Cols*m.DType.Size())
+		for i := lo; i < hi; i++ {
+			row := o.y.Row(i)
+			dtype.Widen(row, m.DType, o.table.row(int(o.rows[i]), buffer))
+			if o.scale != 1 {
+				kernel.Scale(o.scale, row)
+			}
+			if o.flag {
+				kernel.RoundBF16(row)
 			}
 		}
-	}
+	})
 }
