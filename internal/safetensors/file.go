@@ -335,7 +335,9 @@ func (f *File) Matrix(name string, rows, cols int) (tensor.Matrix, error) {
 	}
 	e := f.tensors[name]
 	shard := f.shards[e.shard]
-	m.File, m.Offset = shard, int64(len(shard.Bytes)-len(f.data[e.shard])+e.begin)
+	at := len(shard.Bytes) - len(f.data[e.shard]) + e.begin
+	m.File, m.Offset = shard, int64(at)
+	m.Forget = func(begin, end int) { shard.Forget(at+begin, at+end) }
 	return m, nil
 }
 

@@ -74,6 +74,17 @@ type Matrix struct {
 	// there takes no memory beyond them.
 	File   io.ReaderAt
 	Offset int64
+	// Forget, if not nil, is told of bytes that have been copied and need not
+	// stay in memory.
+	Forget func(begin, end int)
+}
+
+// Forgotten says that rows lo ≤ i < hi have been copied.
+func (m *Matrix) Forgotten(lo, hi int) {
+	if m.Forget != nil {
+		row := m.Cols * m.DType.Size()
+		m.Forget(lo*row, hi*row)
+	}
 }
 
 // Weight is a matrix W [N, K] (N outputs, K inputs) that a device has packed

@@ -70,7 +70,7 @@ func (d *Device) Pack(m tensor.Matrix, dt dtype.DType) (tensor.Weight, error) {
 		}
 	}
 	w := &weight{n: m.Rows, k: m.Cols}
-	if err := d.pack(w, dt, src); err != nil {
+	if err := d.pack(w, dt, m, src); err != nil {
 		return nil, err
 	}
 	if bad >= 0 {
@@ -102,13 +102,22 @@ func (d *Device) copyPanels(m tensor.Matrix, dt dtype.DType) (*weight, bool) {
 	}
 	var bad atomic.Bool
 	row := len(words) / m.Rows
-	d.pool.For(kernel.Panels(w.n), 1, func(_, lo, hi int) {
+	d.pool.For(kernel.Panels(w.n), d.packGrain(m), func(_, lo, hi int) {
 		w.copyPanels(words, lo, hi)
 		if !finite(words[lo*kernel.PanelN*row : min(hi*kernel.PanelN, w.n)*row]) {
 			bad.Store(true)
 		}
+		m.Forgotten(lo*kernel.PanelN, min(hi*kernel.PanelN, w.n))
 	})
 	return w, !bad.Load()
+}
+
+// packGrain is the panels that a worker packs before it lets go of the bytes
+// they were made of: some megabytes.
+func (d *Device) packGrain(m tensor.Matrix) int {
+	const bytes = 4 << 20
+	panel := max(1, kernel.PanelN*m.Cols*m.DType.Size())
+	return max(1, min(bytes/panel, kernel.Panels(m.Rows)/(4*d.pool.Workers())))
 }
 
 // copyPanels fills the panels lo ≤ p < hi from rows of words.
@@ -132,8 +141,9 @@ func checkMatrix(m tensor.Matrix) error {
 	return nil
 }
 
-// pack fills w from rows that src produces, in parallel over panels.
-func (d *Device) pack(w *weight, dt dtype.DType, src func(i int, row []float32)) error {
+// pack fills w from the rows of m as src produces them, in parallel over
+// panels.
+func (d *Device) pack(w *weight, dt dtype.DType, m tensor.Matrix, src func(i int, row []float32)) error {
 	size := 0 // of a panel
 	switch dt {
 	case dtype.F32:
@@ -156,7 +166,7 @@ func (d *Device) pack(w *weight, dt dtype.DType, src func(i int, row []float32))
 	default:
 		return fmt.Errorf("packing as %s is not supported; expected F32, BF16 or I8", dt)
 	}
-	d.pool.For(kernel.Panels(w.n), 1, func(worker, lo, hi int) {
+	d.pool.For(kernel.Panels(w.n), d.packGrain(m), func(worker, lo, hi int) {
 		row := grow(&d.workers[worker].scores, kernel.ScratchI8(w.k))
 		for p := lo; p < hi; p++ {
 			switch dt {
@@ -168,6 +178,7 @@ func (d *Device) pack(w *weight, dt dtype.DType, src func(i int, row []float32))
 				kernel.PackPanelF32(w.f32[p*size:(p+1)*size], p, w.n, w.k, src, row)
 			}
 		}
+		m.Forgotten(lo*kernel.PanelN, min(hi*kernel.PanelN, w.n))
 	})
 	return nil
 }
