@@ -25,6 +25,14 @@ func tileF32AVX2(c *float32, ldc uintptr, a, b *float32, rows, k int, load uintp
 //go:noescape
 func tileBF16AVX2(c *float32, ldc uintptr, a, b *float32, rows, k int, load uintptr)
 
+// A row is a tile of one row and 32 columns.
+
+//go:noescape
+func rowF32AVX2(c, a, b *float32, k int, load uintptr)
+
+//go:noescape
+func rowBF16AVX2(c, a, b *float32, k int, load uintptr)
+
 func flag(b bool) uintptr {
 	if b {
 		return 1
@@ -41,6 +49,10 @@ func tileF32(c []float32, ldc int, a, b []float32, rows, k int, load bool) {
 	case cpu.AVX512, cpu.AVX512VNNI, cpu.AVX512BF16:
 		tileF32AVX512(&c[0], uintptr(4*ldc), &a[0], &b[0], rows, k, flag(load))
 	case cpu.AVX2:
+		if rows == 1 {
+			rowF32AVX2(&c[0], &a[0], &b[0], k, flag(load))
+			return
+		}
 		tileF32AVX2(&c[0], uintptr(4*ldc), &a[0], &b[0], rows, k, flag(load))
 		tileF32AVX2(&c[PanelN/2], uintptr(4*ldc), &a[0], &b[PanelN/2], rows, k, flag(load))
 	default:
@@ -61,6 +73,10 @@ func tileBF16(c []float32, ldc int, a []float32, b []uint16, rows, pairs int, lo
 	case cpu.AVX512, cpu.AVX512VNNI:
 		tileBF16AVX512(&c[0], uintptr(4*ldc), &a[0], at(0), rows, pairs, flag(load))
 	case cpu.AVX2:
+		if rows == 1 {
+			rowBF16AVX2(&c[0], &a[0], at(0), pairs, flag(load))
+			return
+		}
 		tileBF16AVX2(&c[0], uintptr(4*ldc), &a[0], at(0), rows, pairs, flag(load))
 		tileBF16AVX2(&c[PanelN/2], uintptr(4*ldc), &a[0], at(PanelN/2), rows, pairs, flag(load))
 	default:

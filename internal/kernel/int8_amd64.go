@@ -16,6 +16,9 @@ func tileI8AVX512(c *float32, ldc uintptr, a *float32, b *int8, rows, quads int,
 func tileI8AVX2(c *float32, ldc uintptr, a *float32, b *int8, rows, quads int, rowScales, scales *float32, sums *int32, load uintptr)
 
 //go:noescape
+func rowI8AVX2(c, a *float32, b *int8, quads int, rowScale float32, scales *float32, load uintptr)
+
+//go:noescape
 func absMaxAVX512(x *float32, blocks int) uint32
 
 //go:noescape
@@ -42,6 +45,8 @@ func tileI8(c []float32, ldc int, a, rowScales []float32, b []int8, scales []flo
 		for j := 0; j < PanelN; j += 16 {
 			tileI8AVX512(&c[j], uintptr(4*ldc), &a[0], &b[4*j], rows, quads, &rowScales[0], &scales[j], &sums[0], flag(load))
 		}
+	case level == cpu.AVX2 && rows == 1:
+		rowI8AVX2(&c[0], &a[0], &b[0], quads, rowScales[0], &scales[0], flag(load))
 	case level == cpu.AVX2:
 		for j := 0; j < PanelN; j += 8 {
 			tileI8AVX2(&c[j], uintptr(4*ldc), &a[0], &b[4*j], rows, quads, &rowScales[0], &scales[j], &sums[0], flag(load))

@@ -17,7 +17,18 @@ func gemm() *file {
 	bf16AVX512(f)
 	f32AVX2(f)
 	bf16AVX2(f)
+	f32Row(f)
+	bf16Row(f)
 	return f
+}
+
+// ahead fetches what a tile of a few rows reads soon: such tiles are of small
+// batches, whose weights come from memory. Whole tiles are of large ones, that
+// would lose other lines to it.
+func ahead(f *file, rows int) {
+	if rows > 1 && rows < 6 {
+		f.op("PREFETCHT0 2048(BX)")
+	}
 }
 
 // tile opens a function of tiles: a body for each number of rows up to most,
@@ -156,6 +167,7 @@ func f32AVX2(f *file) {
 		tileLoad(f, ymm, "VXORPS", rows, 2, 32)
 		f.op("VMOVUPS (BX), Y12")
 		f.op("VMOVUPS 32(BX), Y13")
+		ahead(f, rows)
 		for r := range rows {
 			t := 14 + r%2
 			f.op("VBROADCASTSS %d(AX), Y%d", 4*r, t)
@@ -173,6 +185,7 @@ func bf16AVX2(f *file) {
 	mask := f.constant("highHalf", 0xffff0000)
 	f.tile("Requires: AVX2, FMA", "tileBF16AVX2", 6, func() { f.op("VBROADCASTSS %s, Y15", mask) }, func(rows int) {
 		tileLoad(f, ymm, "VXORPS", rows, 2, 32)
+		ahead(f, rows)
 		for odd := range 2 {
 			if odd == 0 {
 				f.op("VMOVUPS (BX), Y12")
@@ -193,4 +206,68 @@ func bf16AVX2(f *file) {
 		f.op("ADDQ $128, BX")
 		tileStore(f, ymm, rows, 2, 32)
 	})
+}
+
+// f32Row is a tile of one row and all 32 columns in Y0–Y3, so that a panel is
+// read once, in its order.
+func f32Row(f *file) {
+	f.row("Requires: AVX2, FMA", "rowF32AVX2", nil, func() {
+		f.op("VBROADCASTSS (AX), Y4")
+		for c := range 4 {
+			f.op("VFMADD231PS %d(BX), Y4, Y%d", 32*c, c)
+		}
+		f.op("ADDQ $4, AX")
+	})
+}
+
+// bf16Row is the same over pairs.
+func bf16Row(f *file) {
+	mask := f.constant("highHalf", 0xffff0000)
+	f.row("Requires: AVX2, FMA", "rowBF16AVX2", func() { f.op("VBROADCASTSS %s, Y15", mask) }, func() {
+		f.op("VBROADCASTSS (AX), Y4")
+		f.op("VBROADCASTSS 4(AX), Y5")
+		for c := range 4 {
+			f.op("VMOVUPS %d(BX), Y%d", 32*c, 6+c)
+			f.op("VPSLLD $16, Y%d, Y%d", 6+c, 10+c)
+			f.op("VPAND Y15, Y%d, Y%d", 6+c, 6+c)
+		}
+		for c := range 4 {
+			f.op("VFMADD231PS Y%d, Y4, Y%d", 10+c, c)
+		}
+		for c := range 4 {
+			f.op("VFMADD231PS Y%d, Y5, Y%d", 6+c, c)
+		}
+		f.op("ADDQ $8, AX")
+	})
+}
+
+// row opens a function of one row: c, a and b as tiles have them, k, and
+// whether c is added to.
+func (f *file) row(doc, name string, prologue, body func()) {
+	f.text(doc, name, 40)
+	f.op("MOVQ c+0(FP), DI")
+	f.op("MOVQ a+8(FP), AX")
+	f.op("MOVQ b+16(FP), BX")
+	f.op("MOVQ k+24(FP), CX")
+	f.op("MOVQ load+32(FP), DX")
+	if prologue != nil {
+		prologue()
+	}
+	for c := range 4 {
+		f.op("VXORPS Y%d, Y%d, Y%d", c, c, c)
+	}
+	f.op("TESTQ DX, DX")
+	f.op("JZ loop")
+	for c := range 4 {
+		f.op("VMOVUPS %d(DI), Y%d", 32*c, c)
+	}
+	f.label("loop")
+	body()
+	f.op("ADDQ $128, BX")
+	f.op("DECQ CX")
+	f.op("JNZ loop")
+	for c := range 4 {
+		f.op("VMOVUPS Y%d, %d(DI)", c, 32*c)
+	}
+	f.end()
 }

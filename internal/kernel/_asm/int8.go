@@ -15,6 +15,7 @@ func int8() *file {
 	f.tileI8("Requires: AVX512F, AVX512_VNNI", "tileI8VNNI", 12, func(rows int) { i8VNNI(f, rows) })
 	f.tileI8("Requires: AVX512F, AVX512BW", "tileI8AVX512", 12, func(rows int) { i8Widened(f, w512, rows) })
 	f.tileI8("Requires: AVX2", "tileI8AVX2", 6, func(rows int) { i8Widened(f, w256, rows) })
+	i8Row(f)
 	for _, w := range []width{w512, w256} {
 		absMax(f, w)
 		carries(f, w)
@@ -117,6 +118,9 @@ func i8Widened(f *file, w width, rows int) {
 	f.label(fmt.Sprintf("loop%d", rows))
 	f.op("VPMOVSXBW (BX), %s", w.r(b))
 	f.op("VPMOVSXBW %d(BX), %s", 2*w.n, w.r(b+1))
+	if w.n == 8 {
+		ahead(f, rows)
+	}
 	for r := range rows {
 		if w.n == 16 { // as many scratch registers as rows take turns with
 			a, t, u := 26+r%2*3, 27+r%2*3, 28+r%2*3
@@ -160,6 +164,41 @@ func i8Widened(f *file, w width, rows int) {
 		if r < rows-1 {
 			f.op("ADDQ SI, DI")
 		}
+	}
+	f.end()
+}
+
+// i8Row is a tile of one row and all 32 outputs in Y0–Y7, so that a panel is
+// read once, in its order.
+func i8Row(f *file) {
+	f.text("Requires: AVX2", "rowI8AVX2", 56)
+	f.op("MOVQ c+0(FP), DI")
+	f.op("MOVQ a+8(FP), AX")
+	f.op("MOVQ b+16(FP), BX")
+	f.op("MOVQ quads+24(FP), CX")
+	f.op("VBROADCASTSS rowScale+32(FP), Y15")
+	f.op("MOVQ scales+40(FP), R10")
+	f.op("MOVQ load+48(FP), DX")
+	for i := range 8 {
+		w256.xor(f, i)
+	}
+	f.label("loop")
+	f.op("VPBROADCASTQ (AX), Y14")
+	for i := range 8 {
+		t := 8 + i%4
+		f.op("VPMOVSXBW %d(BX), Y%d", 16*i, t)
+		f.op("VPMADDWD Y%d, Y14, Y%d", t, t)
+		f.op("VPADDD Y%d, Y%d, Y%d", t, i, i)
+	}
+	f.op("ADDQ $8, AX")
+	f.op("ADDQ $128, BX")
+	f.op("DECQ CX")
+	f.op("JNZ loop")
+	for c := range 4 {
+		f.op("VPHADDD Y%d, Y%d, Y%d", 2*c+1, 2*c, c)
+		f.op("VPERMQ $0xd8, Y%d, Y%d", c, c)
+		f.op("VMOVUPS %d(R10), Y14", 32*c)
+		i8Finish(f, w256, c, 14, 15, 32*c, fmt.Sprintf("store%d", c))
 	}
 	f.end()
 }
