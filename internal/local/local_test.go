@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"barka/internal/badinput"
+	"barka/internal/generate"
 	"barka/internal/golden"
 	"barka/internal/llm"
 	"barka/internal/pipeline"
@@ -225,6 +226,52 @@ func TestEvaluatedScores(t *testing.T) {
 	prompt, err := m.ApplyChatTemplate([]eval.Message{{Role: "user", Content: "Where?"}})
 	if err != nil || !strings.Contains(prompt, "Where?") || prompt == "Where?" {
 		t.Errorf("prompt %q, %v", prompt, err)
+	}
+}
+
+// TestEvaluatedAnswers: an answer is of its prompt alone, is the greedy text,
+// and a prompt that fills the model loses its beginning.
+func TestEvaluatedAnswers(t *testing.T) {
+	d := decoder(t, 2)
+	m, err := d.Evaluated()
+	if err != nil {
+		t.Fatal(err)
+	}
+	prompt, err := m.ApplyChatTemplate([]eval.Message{{Role: "user", Content: "How is coffee served?"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	prompts := []string{prompt, "How is it served?", strings.Repeat("How is it served? ", 300)}
+	answers := func(prompts ...string) []string {
+		out := make([]string, len(prompts))
+		err := m.Generate(context.Background(), prompts, 9, true, func(i int, text string) error {
+			out[i] = text
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	together := answers(prompts...)
+	for i, p := range prompts {
+		if alone := answers(p)[0]; alone != together[i] {
+			t.Errorf("prompt %d: %q alone, %q together", i, alone, together[i])
+		}
+	}
+	// The engine asked by itself, with the last tokens and room for one more.
+	ids := d.Tokenizer.Encode(prompts[2], true)
+	call, err := d.Generator().Submit(context.Background(), generate.Request{
+		Prompt: ids[len(ids)-(m.MaxLength()-1):], MaxTokens: 1, Stop: []int32{d.Tokenizer.Special().EOS}, Tokenizer: d.Tokenizer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := call.Wait(); err != nil || r.Text != together[2] || together[0] == "" {
+		t.Errorf("%q, %v; evaluation %q", r.Text, err, together)
+	}
+	failed := errors.New("disk full")
+	if err := m.Generate(context.Background(), prompts[:2], 9, false, func(int, string) error { return failed }); !errors.Is(err, failed) {
+		t.Errorf("error %v, want the caller's", err)
 	}
 }
 

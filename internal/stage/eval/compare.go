@@ -5,10 +5,12 @@ import (
 	"math"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"barka/internal/badinput"
 	"barka/internal/parquet"
+	"barka/internal/stage/eval/tasks"
 )
 
 // Difference compares two runs on the same questions.
@@ -21,7 +23,8 @@ type Difference struct {
 	// StdErr is the standard error of B-A, from the questions' own
 	// differences; pairing makes it smaller than that of either score.
 	StdErr float64
-	// OnlyA and OnlyB count questions that one run alone got right, and P is
+	// OnlyA and OnlyB count questions that one run alone got right, or that a
+	// judge marked higher, and P is
 	// the two-sided probability of a split at least as uneven if both were
 	// equally good: McNemar's exact test. On the leaderboard's rows and
 	// average, which weigh tasks, P is that of the normal distribution.
@@ -34,7 +37,7 @@ type Comparison struct {
 	// Tasks are the tasks both runs have, sorted.
 	Tasks []Difference
 	// Rows are the leaderboard's rows whose tasks both runs have; Average is
-	// over all 14, and has no questions when one is missing.
+	// over all of them, and has no questions when one is missing.
 	Rows    []Difference
 	Average Difference
 	// OnlyA and OnlyB list tasks that one run alone has.
@@ -44,7 +47,7 @@ type Comparison struct {
 // answer is one question as a details file holds it.
 type answer struct {
 	example string
-	right   int
+	value   float64 // 0 or 1, or the judge's mark
 }
 
 // Compare reads the details of two runs (Outcome.DetailsDir, or the details
@@ -118,14 +121,14 @@ func compareTask(task, fileA, fileB string) (Difference, error) {
 	if len(a) != len(b) {
 		return d, badinput.Errorf("%s: %d questions in %s, %d in %s", task, len(a), fileA, len(b), fileB)
 	}
-	gains := make([]int, len(a))
+	gains := make([]float64, len(a))
 	for i := range a {
 		if a[i].example != b[i].example {
 			return d, badinput.Errorf("%s: question %d differs between %s and %s (other data, order, or number of samples)", task, i+1, fileA, fileB)
 		}
-		gains[i] = b[i].right - a[i].right
-		d.A += float64(a[i].right) / float64(len(a))
-		d.B += float64(b[i].right) / float64(len(a))
+		gains[i] = b[i].value - a[i].value
+		d.A += a[i].value / float64(len(a))
+		d.B += b[i].value / float64(len(a))
 		d.OnlyA += count(gains[i] < 0)
 		d.OnlyB += count(gains[i] > 0)
 	}
@@ -136,8 +139,8 @@ func compareTask(task, fileA, fileB string) (Difference, error) {
 	return d, nil
 }
 
-// rightAnswer finds the value in the printed dict of a question's metric.
-var rightAnswer = regexp.MustCompile(`^\{'acc(?:_norm)?': ([01])(?:\.0)?\}$`)
+// metricValue finds the value in the printed dict of a question's metric.
+var metricValue = regexp.MustCompile(`^\{'(?:acc|acc_norm|llm_as_judge)': ([01](?:\.\d+)?)\}$`)
 
 func readAnswers(path string) ([]answer, error) {
 	f, err := parquet.Open(path)
@@ -152,11 +155,15 @@ func readAnswers(path string) ([]answer, error) {
 		}
 		example, _ := row["example"].(string)
 		metrics, _ := row["metrics"].(string)
-		m := rightAnswer.FindStringSubmatch(metrics)
+		m := metricValue.FindStringSubmatch(metrics)
 		if m == nil {
 			return nil, badinput.Errorf("%s row %d: metrics are %.60q, expected {'acc_norm': 0 or 1}", path, len(out)+1, metrics)
 		}
-		out = append(out, answer{example, int(m[1][0] - '0')})
+		value, err := strconv.ParseFloat(m[1], 64)
+		if err != nil {
+			return nil, badinput.Errorf("%s row %d: %w", path, len(out)+1, err)
+		}
+		out = append(out, answer{example, value})
 	}
 	if len(out) == 0 {
 		return nil, badinput.Errorf("%s: no rows", path)
@@ -179,22 +186,34 @@ func signTest(a, b int) float64 {
 
 // addRows combines tasks into the leaderboard's rows and average. Means of
 // independent tasks add their variances.
-func (c *Comparison) addRows(tasks map[string]Difference) {
-	for _, def := range leaderboardRows {
+func (c *Comparison) addRows(pairs map[string]Difference) {
+	rows := boardRows[boardOf(sortedKeys(pairs))]
+	for _, def := range rows {
 		var members []Difference
-		for _, task := range sortedKeys(tasks) {
+		for _, task := range sortedKeys(pairs) {
 			key, _, _ := cutLast(task, "|")
 			if key == def.key || strings.HasPrefix(groupKey(task), def.key+"|") {
-				members = append(members, tasks[task])
+				members = append(members, pairs[task])
 			}
 		}
 		if len(members) == def.tasks {
 			c.Rows = append(c.Rows, combine(def.name, members))
 		}
 	}
-	if len(c.Rows) == len(leaderboardRows) {
+	if len(c.Rows) == len(rows) {
 		c.Average = combine("Average", c.Rows)
 	}
+}
+
+// boardOf is the version of the leaderboard that has tasks of such names.
+func boardOf(names []string) tasks.Board {
+	for _, name := range names {
+		key, _, _ := cutLast(name, "|")
+		if _, ok := tasks.Lookup(tasks.V1, key); !ok {
+			return tasks.V2
+		}
+	}
+	return tasks.V1
 }
 
 func combine(name string, members []Difference) Difference {

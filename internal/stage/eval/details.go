@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"barka/internal/pytext"
+	"barka/internal/stage/eval/tasks"
 )
 
 // detailRow is a row of the reference's details file. Its columns mix types
@@ -50,12 +51,17 @@ func detail(metric string, s *sample, pads []padding, pad int32) detailRow {
 		cut[i], padded[i] = p.inputCut, p.inputPad
 	}
 	plain := func(s string) string { return s }
+	value, specifics := fmt.Sprint(s.value), "None"
+	if metric == tasks.Judged {
+		predictions = []string{pytext.Repr(s.answer)}
+		value, specifics = pytext.Float(s.value), "{'judgement': "+pytext.Repr(s.judgement)+"}"
+	}
 	return detailRow{
 		Choices: pytext.Repr(s.doc.Choices), ContTokens: pytext.List(continuations, plain), Example: s.doc.Query,
 		FullPrompt: s.context, Gold: "[]", GoldIndex: pytext.Repr([]int{s.doc.Gold}), InputTokens: pytext.List(inputs, plain),
-		Instruction: s.doc.Instruction, Metrics: fmt.Sprintf("{'%s': %d}", metric, s.value),
+		Instruction: s.doc.Instruction, Metrics: fmt.Sprintf("{'%s': %s}", metric, value),
 		NumAskedFewShots: fmt.Sprint(s.asked), NumEffectiveFewShots: fmt.Sprint(s.effective),
 		Padded: pytext.Repr(padded), PredLogits: "[]", Predictions: pytext.List(predictions, plain),
-		Specifics: "None", Truncated: pytext.Repr(cut),
+		Specifics: specifics, Truncated: pytext.Repr(cut),
 	}
 }

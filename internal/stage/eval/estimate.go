@@ -6,6 +6,7 @@ import (
 
 	"barka/internal/pipeline"
 	"barka/internal/score"
+	"barka/internal/stage/eval/tasks"
 )
 
 // TaskEstimate says how much work a task is.
@@ -43,6 +44,10 @@ func Estimate(ctx context.Context, m Model, o Options, progress pipeline.Progres
 	for _, r := range e.runs {
 		t := TaskEstimate{Task: r.name(), Questions: len(r.samples)}
 		for _, s := range r.samples {
+			if r.task.Metric == tasks.Judged {
+				t.addAnswer(len(m.Tokenizer().Encode(s.context, true)), *r.task.GenerationSize, o.maxLength(m))
+				continue
+			}
 			before := t.SharedTokens
 			t.add(s.requests, o.maxLength(m))
 			n := t.SharedTokens - before
@@ -68,6 +73,16 @@ func Estimate(ctx context.Context, m Model, o Options, progress pipeline.Progres
 }
 
 func distance(tokens int64) int64 { return max(tokens-probeTokens, probeTokens-tokens) }
+
+// addAnswer counts a prompt and the longest answer to it.
+func (t *TaskEstimate) addAnswer(prompt, answer, limit int) {
+	t.Requests++
+	t.Tokens += int64(min(prompt+answer, limit))
+	t.SharedTokens += int64(min(prompt+answer, limit))
+	if prompt >= limit {
+		t.Cut++
+	}
+}
 
 func (t *TaskEstimate) add(reqs []Request, limit int) {
 	shared := reqs[0].input(0)

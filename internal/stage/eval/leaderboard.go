@@ -6,54 +6,69 @@ import (
 	"strings"
 
 	"barka/internal/pytext"
+	"barka/internal/stage/eval/tasks"
 )
 
-// LeaderboardRow is one of the leaderboard's 14 numbers, in percent.
+// LeaderboardRow is one of the leaderboard's numbers, in percent.
 type LeaderboardRow struct {
 	// Name is the leaderboard's heading, Key the entry of results.
 	Name, Key string
-	// Score is acc_norm; NaN when the tasks were not all run. StdErr is its
-	// standard error.
+	// Score is acc_norm, or the judge's mark of ALRAGE; NaN when the tasks were
+	// not all run. StdErr is its standard error.
 	Score, StdErr float64
 	// Random, Majority and Accuracy put the score in its place: guessing,
 	// always giving the commonest answer position, and the same choices
-	// compared without division by length.
+	// compared without division by length. They are NaN without choices.
 	Random, Majority, Accuracy float64
 	// Questions counts what the score was computed from.
 	Questions int
 }
 
-// Leaderboard is the table of the Open Arabic LLM Leaderboard, version 1.
+// Leaderboard is the table of the Open Arabic LLM Leaderboard.
 type Leaderboard struct {
+	Board tasks.Board
 	Model string
 	Rows  []LeaderboardRow
-	// Average is the plain mean of the 14 scores; NaN when one is missing.
+	// Average is the plain mean of the rows' scores; NaN when one is missing.
 	Average float64
 	// Sampled says that not all questions of every task were asked.
 	Sampled bool
 }
 
-// leaderboardRows are the headings in the leaderboard's order, with the
-// number of tasks behind each.
-var leaderboardRows = []struct {
+// boardRow is a heading of a leaderboard, with the number of tasks behind it.
+type boardRow struct {
 	name, key string
 	tasks     int
-}{
-	{"ACVA", "community|acva:_average", 58}, {"AlGhafa", "community|alghafa:_average", 9},
-	{"MMLU", "community|arabic_mmlu:_average", 57}, {"EXAMS", "community|arabic_exams", 1},
-	{"ARC Challenge", "community|arc_challenge_okapi_ar", 1}, {"ARC Easy", "community|arc_easy_ar", 1},
-	{"BOOLQ", "community|boolq_ar", 1}, {"COPA", "community|copa_ext_ar", 1},
-	{"HELLASWAG", "community|hellaswag_okapi_ar", 1}, {"OPENBOOK QA", "community|openbook_qa_ext_ar", 1},
-	{"PIQA", "community|piqa_ar", 1}, {"RACE", "community|race_ar", 1},
-	{"SCIQ", "community|sciq_ar", 1}, {"TOXIGEN", "community|toxigen_ar", 1},
 }
 
-// leaderboard builds the table from the runs with the fewest shots each task
-// was asked in.
-func leaderboard(model string, results []taskResult, runs []*taskRun, baselines []Baseline) Leaderboard {
-	table := Leaderboard{Model: model}
+// boardTitles and boardRows are the leaderboards in their own order.
+var (
+	boardTitles = map[tasks.Board]string{tasks.V1: "Open Arabic LLM Leaderboard v1", tasks.V2: "Open Arabic LLM Leaderboard v2"}
+	boardRows   = map[tasks.Board][]boardRow{
+		tasks.V1: {
+			{"ACVA", "community|acva:_average", 58}, {"AlGhafa", "community|alghafa:_average", 9},
+			{"MMLU", "community|arabic_mmlu:_average", 57}, {"EXAMS", "community|arabic_exams", 1},
+			{"ARC Challenge", "community|arc_challenge_okapi_ar", 1}, {"ARC Easy", "community|arc_easy_ar", 1},
+			{"BOOLQ", "community|boolq_ar", 1}, {"COPA", "community|copa_ext_ar", 1},
+			{"HELLASWAG", "community|hellaswag_okapi_ar", 1}, {"OPENBOOK QA", "community|openbook_qa_ext_ar", 1},
+			{"PIQA", "community|piqa_ar", 1}, {"RACE", "community|race_ar", 1},
+			{"SCIQ", "community|sciq_ar", 1}, {"TOXIGEN", "community|toxigen_ar", 1},
+		},
+		tasks.V2: {
+			{"AlGhafa", "community|alghafa:_average", 9}, {"ArabicMMLU", "community|arabic_mmlu:_average", 40},
+			{"EXAMS", "community|arabic_exams", 1}, {"MadinahQA", "community|madinah_qa:_average", 2},
+			{"AraTrust", "community|aratrust:_average", 8}, {"ALRAGE", "community|alrage_qa", 1},
+			{"ArbMMLU-HT", "community|arabic_mmlu_ht:_average", 57},
+		},
+	}
+)
+
+// leaderboard builds the table of a version from the runs with the fewest
+// shots each task was asked in.
+func leaderboard(board tasks.Board, model string, results []taskResult, runs []*taskRun, baselines []Baseline) Leaderboard {
+	table := Leaderboard{Board: board, Model: model}
 	total := 0.0
-	for _, def := range leaderboardRows {
+	for _, def := range boardRows[board] {
 		row := LeaderboardRow{Name: def.name, Key: def.key, Score: math.NaN(), StdErr: math.NaN()}
 		members := rowMembers(def.key, runs)
 		if len(members) == def.tasks {
@@ -65,7 +80,7 @@ func leaderboard(model string, results []taskResult, runs []*taskRun, baselines 
 		total += row.Score
 		table.Rows = append(table.Rows, row)
 	}
-	table.Average = total / float64(len(leaderboardRows))
+	table.Average = total / float64(len(table.Rows))
 	return table
 }
 
@@ -87,11 +102,11 @@ func rowMembers(key string, runs []*taskRun) []int {
 }
 
 func (row *LeaderboardRow) fill(results []taskResult, runs []*taskRun, baselines []Baseline, members []int) {
-	key := fmt.Sprintf("%s|%d", row.Key, runs[members[0]].shots.K)
+	key, metric := fmt.Sprintf("%s|%d", row.Key, runs[members[0]].shots.K), runs[members[0]].task.MetricName()
 	for _, t := range results {
 		if t.key == key {
-			row.Score, _ = t.get("acc_norm")
-			if stderr, ok := t.get("acc_norm_stderr"); ok {
+			row.Score, _ = t.get(metric)
+			if stderr, ok := t.get(metric + "_stderr"); ok {
 				row.StdErr = 100 * stderr
 			}
 			row.Score *= 100
@@ -109,7 +124,7 @@ func (row *LeaderboardRow) fill(results []taskResult, runs []*taskRun, baselines
 // Markdown writes the table for people.
 func (l Leaderboard) Markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "| Open Arabic LLM Leaderboard v1 | %s | ± | acc | majority | random | questions |\n|---|---:|---:|---:|---:|---:|---:|\n", strings.ReplaceAll(l.Model, "|", "\\|"))
+	fmt.Fprintf(&b, "| %s | %s | ± | acc | majority | random | questions |\n|---|---:|---:|---:|---:|---:|---:|\n", boardTitles[l.Board], strings.ReplaceAll(l.Model, "|", "\\|"))
 	done := 0
 	for _, r := range l.Rows {
 		if math.IsNaN(r.Score) {
@@ -117,7 +132,7 @@ func (l Leaderboard) Markdown() string {
 			continue
 		}
 		done++
-		fmt.Fprintf(&b, "| %s | %.2f | %s | %.2f | %.2f | %.2f | %d |\n", r.Name, r.Score, number(r.StdErr), r.Accuracy, r.Majority, r.Random, r.Questions)
+		fmt.Fprintf(&b, "| %s | %.2f | %s | %s | %s | %s | %d |\n", r.Name, r.Score, number(r.StdErr), number(r.Accuracy), number(r.Majority), number(r.Random), r.Questions)
 	}
 	fmt.Fprintf(&b, "| **Average** | **%s** | | | | | |\n", number(l.Average))
 	if done < len(l.Rows) {
@@ -148,11 +163,11 @@ func (l Leaderboard) Object() pytext.Object {
 	for _, r := range l.Rows {
 		o := pytext.Object{{Key: "name", Value: r.Name}, {Key: "key", Value: r.Key}, {Key: "score", Value: orNull(r.Score)}, {Key: "stderr", Value: orNull(r.StdErr)}}
 		if !math.IsNaN(r.Score) {
-			o = append(o, pytext.Object{{Key: "acc", Value: r.Accuracy}, {Key: "majority", Value: r.Majority}, {Key: "random", Value: r.Random}, {Key: "questions", Value: r.Questions}}...)
+			o = append(o, pytext.Object{{Key: "acc", Value: orNull(r.Accuracy)}, {Key: "majority", Value: orNull(r.Majority)}, {Key: "random", Value: orNull(r.Random)}, {Key: "questions", Value: r.Questions}}...)
 		}
 		rows = append(rows, o)
 	}
-	return pytext.Object{{Key: "model", Value: l.Model}, {Key: "rows", Value: rows}, {Key: "average", Value: orNull(l.Average)}, {Key: "sampled", Value: l.Sampled}}
+	return pytext.Object{{Key: "leaderboard", Value: string(l.Board)}, {Key: "model", Value: l.Model}, {Key: "rows", Value: rows}, {Key: "average", Value: orNull(l.Average)}, {Key: "sampled", Value: l.Sampled}}
 }
 
 // consoleTable is the markdown table the reference prints.

@@ -47,22 +47,22 @@ func measure(t tasks.Task, d tasks.Doc, scores []float64) int {
 	return accuracyNorm(scores, d.Choices, d.Gold)
 }
 
-// mean is the average of zeros and ones.
-func mean(xs []int) float64 {
-	sum := 0
+// mean is the average.
+func mean(xs []float64) float64 {
+	sum := 0.0
 	for _, x := range xs {
 		sum += x
 	}
-	return float64(sum) / float64(len(xs))
+	return sum / float64(len(xs))
 }
 
 // standardError is the sample standard deviation over the root of the count.
 // Terms are added in the questions' order and never fused, as the last digits
 // depend on it.
-func standardError(xs []int) float64 {
+func standardError(xs []float64) float64 {
 	mu, sum := mean(xs), 0.0
 	for _, x := range xs {
-		d := float64(x) - mu
+		d := x - mu
 		sum += float64(d * d)
 	}
 	n := float64(len(xs))

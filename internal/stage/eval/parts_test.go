@@ -139,7 +139,7 @@ var published = []struct {
 func TestStandardError(t *testing.T) {
 	for _, p := range published {
 		right := int(math.Round(p.value * float64(p.n)))
-		xs := make([]int, p.n)
+		xs := make([]float64, p.n)
 		for i := range right {
 			xs[i] = 1
 		}
@@ -216,7 +216,7 @@ func TestFewShotPrompts(t *testing.T) {
 		return tasks.Doc{Query: "I\n" + q, Instruction: "I\n", Choices: []string{answer, "x"}, Gold: 0}
 	}
 	m := newHashModel()
-	task, _ := tasks.Lookup("community|acva:Iraq")
+	task, _ := tasks.Lookup(tasks.V1, "community|acva:Iraq")
 	p := prompter{task: task, m: m, pool: []tasks.Doc{doc("q1:", "a1"), doc("q2:", "a2"), doc("q3:", "a3")}}
 	for _, c := range []struct {
 		doc       tasks.Doc

@@ -172,7 +172,7 @@ func TestReferenceAggregates(t *testing.T) {
 	}
 	for key, n := range map[string]int{"community|arabic_mmlu:abstract_algebra|0": 100, "community|arabic_mmlu:anatomy|0": 135, "lighteval|xstory_cloze:ar|0": 1511} {
 		m := toResult(key, all.Get(key).(pytext.Object)).metrics
-		xs := make([]int, n)
+		xs := make([]float64, n)
 		for i := range int(math.Round(m[0].value * float64(n))) {
 			xs[i] = 1
 		}

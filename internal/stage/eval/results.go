@@ -36,7 +36,7 @@ func (t taskResult) get(name string) (float64, bool) {
 func aggregate(runs []*taskRun) []taskResult {
 	var out []taskResult
 	for _, r := range runs {
-		values := make([]int, len(r.samples))
+		values := make([]float64, len(r.samples))
 		for i, s := range r.samples {
 			values[i] = s.value
 		}
@@ -113,10 +113,15 @@ type general struct {
 	start, end            float64
 	model                 string
 	info                  ModelInfo
+	// modes is what differs from the reference of 2024-05; nil when nothing.
+	modes pytext.Object
 }
 
 func (g general) object() pytext.Object {
-	maxSamples := any(nil)
+	maxSamples, config := any(nil), any(nil)
+	if g.modes != nil {
+		config = g.modes
+	}
 	if g.maxSamples > 0 {
 		maxSamples = g.maxSamples
 	}
@@ -130,8 +135,27 @@ func (g general) object() pytext.Object {
 		{Key: "start_time", Value: g.start}, {Key: "end_time", Value: g.end},
 		{Key: "total_evaluation_time_secondes", Value: pytext.Float(g.end - g.start)},
 		{Key: "model_name", Value: g.model}, {Key: "model_sha", Value: g.info.SHA},
-		{Key: "model_dtype", Value: g.info.DType}, {Key: "model_size", Value: g.info.Size}, {Key: "config", Value: nil},
+		{Key: "model_dtype", Value: g.info.DType}, {Key: "model_size", Value: g.info.Size}, {Key: "config", Value: config},
 	}
+}
+
+// modes lists the options that make a run another one than the reference's of
+// 2024-05.
+func (o Options) modes() pytext.Object {
+	var modes pytext.Object
+	if o.board() != tasks.V1 {
+		modes.Set("leaderboard", string(o.board()))
+	}
+	if o.Border != Joint || modes != nil {
+		modes.Set("token_border", string(o.Border))
+	}
+	if o.AlGhafa != tasks.Texts || o.board() != tasks.V1 {
+		modes.Set("alghafa_choices", string(o.AlGhafa))
+	}
+	if o.Judge != nil {
+		modes.Set("judge", o.Judge.Name())
+	}
+	return modes
 }
 
 // taskConfig is an entry of config_tasks.

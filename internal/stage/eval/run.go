@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"barka/internal/badinput"
+	"barka/internal/llm"
 	"barka/internal/pipeline"
 	"barka/internal/pyrandom"
 	"barka/internal/stage/eval/hubdata"
@@ -37,8 +38,12 @@ type Options struct {
 	BatchSize int
 	// MaxLength bounds a model's input; 0 means the model's own limit.
 	MaxLength int
-	// Border defaults to Joint.
-	Border Border
+	// Border and AlGhafa default to what the tasks' version of the leaderboard
+	// has: Joint and Texts in the first, Guarded and Indices in the second.
+	Border  Border
+	AlGhafa tasks.Choices
+	// Judge marks the answers of judged tasks; without one these are skipped.
+	Judge llm.Client
 	// UseChatTemplate renders prompts as conversations; SystemPrompt opens them.
 	UseChatTemplate bool
 	SystemPrompt    string
@@ -67,8 +72,27 @@ func (o Options) Validate() error {
 		return badinput.Errorf("maximal length is %d, expected 0 (the model's) or more", o.MaxLength)
 	case o.Border != "" && !slices.Contains(Borders, o.Border):
 		return badinput.Errorf("token border %q, expected one of %v", o.Border, Borders)
+	case o.AlGhafa != "" && !slices.Contains(tasks.ChoicesOf, o.AlGhafa):
+		return badinput.Errorf("AlGhafa's choices are %q, expected one of %v", o.AlGhafa, tasks.ChoicesOf)
+	}
+	for _, s := range o.Tasks {
+		if s.Task.Board != o.board() {
+			return fmt.Errorf("tasks of versions %s and %s of the leaderboard in one run", o.board(), s.Task.Board)
+		}
 	}
 	return nil
+}
+
+// board is the version of the leaderboard that all tasks are of.
+func (o Options) board() tasks.Board { return o.Tasks[0].Task.Board }
+
+// complete fills in what is left to the version of the leaderboard.
+func (o *Options) complete() {
+	border, choices := Joint, tasks.Texts
+	if o.board() == tasks.V2 {
+		border, choices = Guarded, tasks.Indices
+	}
+	o.Border, o.AlGhafa = cmp.Or(o.Border, border), cmp.Or(o.AlGhafa, choices)
 }
 
 func (o Options) maxLength(m Model) int {
@@ -99,7 +123,9 @@ type sample struct {
 	requests         []Request
 	first            int // index of requests[0] among the run's requests
 	scores           []Score
-	value            int // of the task's metric
+	value            float64 // of the task's metric
+	// answer and judgement are those of a judged task, which has no requests.
+	answer, judgement string
 }
 
 // taskRun is a task in one number of shots.
@@ -122,6 +148,8 @@ type Outcome struct {
 	// Console is the markdown table lighteval prints.
 	Console  string
 	Failures []Failure
+	// Skipped are tasks that the options leave no way to run.
+	Skipped []Failure
 	// Scored and Reused count requests; Questions counts questions.
 	Scored, Reused, Questions int
 }
@@ -137,18 +165,19 @@ func Run(ctx context.Context, m Model, o Options, progress pipeline.Progress) (*
 		return nil, err
 	}
 	if len(e.runs) == 0 {
-		return &Outcome{Failures: e.failures}, failed(e.failures, len(o.Tasks))
+		return e.nothing()
 	}
 	if err := e.score(ctx); err != nil {
 		return nil, err
 	}
 	if len(e.runs) == 0 {
-		return &Outcome{Failures: e.failures}, failed(e.failures, len(o.Tasks))
+		return e.nothing()
 	}
 	for _, r := range e.runs {
 		for i := range r.samples {
-			s := &r.samples[i]
-			s.value = measure(r.task, s.doc, logProbs(s.scores))
+			if s := &r.samples[i]; r.task.Metric != tasks.Judged {
+				s.value = float64(measure(r.task, s.doc, logProbs(s.scores)))
+			}
 		}
 	}
 	out, err := e.write(start)
@@ -156,6 +185,12 @@ func Run(ctx context.Context, m Model, o Options, progress pipeline.Progress) (*
 		return nil, err
 	}
 	return out, failed(e.failures, len(o.Tasks))
+}
+
+// nothing is the outcome of a run that no task is left of.
+func (e *evaluation) nothing() (*Outcome, error) {
+	out := &Outcome{Failures: e.failures, Skipped: e.skipped}
+	return out, failed(slices.Concat(e.failures, e.skipped), len(e.o.Tasks))
 }
 
 // failed sums failures up as one error; nil when there are none.
@@ -212,6 +247,7 @@ type evaluation struct {
 	log      *slog.Logger
 	runs     []*taskRun
 	failures []Failure
+	skipped  []Failure
 	scored   int
 	reused   int
 }
@@ -221,9 +257,7 @@ func prepare(ctx context.Context, m Model, o Options, progress pipeline.Progress
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	if o.Border == "" {
-		o.Border = Joint
-	}
+	o.complete()
 	if _, ok := m.(ChatTemplater); o.UseChatTemplate && !ok {
 		return nil, badinput.Errorf("%s has no chat template; leave the option out", m.Name())
 	}
@@ -238,6 +272,11 @@ func prepare(ctx context.Context, m Model, o Options, progress pipeline.Progress
 	e.progress.Start("prompts", int64(len(o.Tasks)), "tasks")
 	defer e.progress.Done()
 	for _, selection := range o.Tasks {
+		if err := e.unable(selection.Task); err != nil {
+			e.skipped = append(e.skipped, Failure{selection.Task.Key(), err})
+			e.log.Warn("task skipped", "task", selection.Task.Key(), "reason", err)
+			continue
+		}
 		runs, err := e.prepareTask(ctx, store, selection)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -251,6 +290,20 @@ func prepare(ctx context.Context, m Model, o Options, progress pipeline.Progress
 	return e, nil
 }
 
+// unable says why a task cannot be run with these options.
+func (e *evaluation) unable(t tasks.Task) error {
+	_, generates := e.m.(Generator)
+	switch {
+	case t.Metric != tasks.Judged:
+		return nil
+	case e.o.Judge == nil:
+		return badinput.Errorf("its answers are marked by a judge; name one with --judge-url and --judge-model")
+	case !generates:
+		return badinput.Errorf("its answers are texts, which %s does not write here", e.m.Name())
+	}
+	return nil
+}
+
 // fail leaves a task out.
 func (e *evaluation) fail(t tasks.Task, err error) {
 	e.failures = append(e.failures, Failure{t.Key(), err})
@@ -258,7 +311,7 @@ func (e *evaluation) fail(t tasks.Task, err error) {
 }
 
 func (e *evaluation) prepareTask(ctx context.Context, store *hubdata.Store, selection tasks.Selection) ([]*taskRun, error) {
-	t := selection.Task
+	t := selection.Task.Scoring(e.o.AlGhafa)
 	rnd := pyrandom.New(tasks.SciQSeed)
 	docs, err := questions(store, t, t.EvalSplit, rnd)
 	if err != nil {
@@ -333,6 +386,9 @@ func (e *evaluation) encodeOne(p *prompter, doc tasks.Doc, shots tasks.Shots) (s
 	var err error
 	if s.context, s.effective, err = p.prompt(doc, shots); err != nil {
 		return s, err
+	}
+	if p.task.Metric == tasks.Judged {
+		return s, nil
 	}
 	s.requests, err = requests(e.m.Tokenizer(), e.o.Border, s.context, doc.Choices)
 	return s, err

@@ -23,15 +23,18 @@ import (
 
 const fixtureDir = "testdata/hub"
 
-// fixtureRow is a line of testdata/digests.tsv: what fixture.py found.
+// fixtureRow is a line of a table in testdata: what fixture.py found.
 type fixtureRow struct {
 	questions, truncated, padded int
 	prompts, inputs, conts       string
 }
 
-func fixtureDigests(t *testing.T) map[string]fixtureRow {
+// fixtureTables are those of the two versions of the leaderboard.
+var fixtureTables = map[tasks.Board]string{tasks.V1: "testdata/digests.tsv", tasks.V2: "testdata/digests_v2.tsv"}
+
+func fixtureDigests(t *testing.T, b tasks.Board) map[string]fixtureRow {
 	t.Helper()
-	text, err := os.ReadFile("testdata/digests.tsv")
+	text, err := os.ReadFile(fixtureTables[b])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +59,7 @@ const fixtureLength = 160
 func fixtureOptions(t *testing.T, list string) Options {
 	t.Helper()
 	if list == "" {
-		list = strings.Join(sortedKeys(fixtureDigests(t)), "|0|0,") + "|0|0"
+		list = strings.Join(sortedKeys(fixtureDigests(t, tasks.V1)), "|0|0,") + "|0|0"
 	}
 	selections, err := tasks.ParseList(list)
 	if err != nil {
@@ -89,8 +92,15 @@ func tree(t *testing.T, dir string) map[string]string {
 }
 
 func TestFixtureRun(t *testing.T) {
+	for _, board := range tasks.Boards {
+		t.Run(string(board), func(t *testing.T) { fixtureRun(t, board) })
+	}
+}
+
+func fixtureRun(t *testing.T, board tasks.Board) {
 	m := newHashModel()
-	o := fixtureOptions(t, "")
+	digests := fixtureDigests(t, board)
+	o := fixtureOptions(t, strings.Join(sortedKeys(digests), "|0|0,")+"|0|0")
 	o.MaxLength = fixtureLength
 	out, err := Run(t.Context(), m, o, nil)
 	if err != nil {
@@ -115,15 +125,17 @@ func TestFixtureRun(t *testing.T) {
 	if err := json.Unmarshal(text, &results); err != nil {
 		t.Fatal(err)
 	}
-	for key, want := range fixtureDigests(t) {
+	for key, want := range digests {
 		s := results.Summary[key+"|0"]
 		got := fixtureRow{want.questions, s.Truncated, s.Padded, s.Hashes["hash_examples"], s.Hashes["hash_input_tokens"], s.Hashes["hash_cont_tokens"]}
 		if got != want || s.Hashes["hash_full_prompts"] != want.prompts {
 			t.Errorf("%s:\n got %+v\nwant %+v", key, got, want)
 		}
 	}
-	// ACVA's two made-up subjects hold the same questions: asked once.
-	if requests := out.Scored + out.Reused; out.Reused != 10 || requests != int(m.asked.Load())+10 {
+	// Some made-up subjects hold the same questions: five of ACVA, three of
+	// either MMLU, with four choices. They are asked once.
+	twice := map[tasks.Board]int{tasks.V1: 5 * 2, tasks.V2: 3*4 + 3*4}[board]
+	if requests := out.Scored + out.Reused; out.Reused != twice || requests != int(m.asked.Load())+twice {
 		t.Errorf("%d scored, %d reused, the model was asked %d", out.Scored, out.Reused, m.asked.Load())
 	}
 	again, err := Run(t.Context(), m, o, nil)
@@ -136,13 +148,9 @@ func TestFixtureRun(t *testing.T) {
 	}
 }
 
-func TestDetails(t *testing.T) {
-	m := newHashModel()
-	out, err := Run(t.Context(), m, fixtureOptions(t, "community|boolq_ar|0|1"), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(out.DetailsDir, "details_community|boolq_ar|0_2024-07-04T21-22-05.321098.parquet")
+// readDetails reads the rows of a details file.
+func readDetails(t *testing.T, path string) []map[string]any {
+	t.Helper()
 	file, err := parquet.Open(path)
 	if err != nil {
 		t.Fatal(err)
@@ -155,6 +163,17 @@ func TestDetails(t *testing.T) {
 		}
 		rows = append(rows, row)
 	}
+	return rows
+}
+
+func TestDetails(t *testing.T) {
+	m := newHashModel()
+	out, err := Run(t.Context(), m, fixtureOptions(t, "community|boolq_ar|0|1"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(out.DetailsDir, "details_community|boolq_ar|0_2024-07-04T21-22-05.321098.parquet")
+	rows := readDetails(t, path)
 	if len(rows) != 4 {
 		t.Fatalf("%d rows, want 4", len(rows))
 	}
@@ -178,6 +197,11 @@ func TestDetails(t *testing.T) {
 			t.Errorf("%s = %.40s, want %s…", name, got, want)
 		}
 	}
+	file, err := parquet.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
 	var columns []string
 	for _, c := range file.Columns() {
 		columns = append(columns, c.Name)

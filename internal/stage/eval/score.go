@@ -2,12 +2,14 @@ package eval
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
 
 	"barka/internal/badinput"
 	"barka/internal/score"
+	"barka/internal/stage/eval/tasks"
 )
 
 // chunkTokens bounds what is scored between two entries in the journal, the
@@ -32,7 +34,8 @@ func (e *evaluation) score(ctx context.Context) (err error) {
 	first := 0
 	for n, r := range e.runs {
 		err := e.scoreTask(ctx, j, r, n)
-		if err != nil && (ctx.Err() != nil || !badinput.Is(err)) {
+		var judge *judgeError
+		if err != nil && (ctx.Err() != nil || !badinput.Is(err) && !errors.As(err, &judge)) {
 			return fmt.Errorf("%s: %w", r.task.Key(), err)
 		}
 		if err != nil {
@@ -58,6 +61,10 @@ type pending struct {
 
 // scoreTask scores what the journal lacks of a task, then fills its samples.
 func (e *evaluation) scoreTask(ctx context.Context, j *journal, r *taskRun, n int) error {
+	label := fmt.Sprintf("%s (%d of %d)", r.task.Key(), n+1, len(e.runs))
+	if r.task.Metric == tasks.Judged {
+		return e.judgeTask(ctx, r, label)
+	}
 	var todo []pending
 	asked := map[requestKey]bool{}
 	all := 0
@@ -74,7 +81,7 @@ func (e *evaluation) scoreTask(ctx context.Context, j *journal, r *taskRun, n in
 	}
 	e.scored += len(todo)
 	e.reused += all - len(todo)
-	if err := e.scoreMissing(ctx, j, todo, fmt.Sprintf("%s (%d of %d)", r.task.Key(), n+1, len(e.runs))); err != nil {
+	if err := e.scoreMissing(ctx, j, todo, label); err != nil {
 		return err
 	}
 	for i := range r.samples {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,14 +25,14 @@ func (e *evaluation) write(start time.Time) (*Outcome, error) {
 	summaries := make([]summary, len(e.runs))
 	baselines := make([]Baseline, len(e.runs))
 	versions := map[string]bool{}
-	out := &Outcome{Failures: e.failures, Scored: e.scored, Reused: e.reused}
+	out := &Outcome{Failures: e.failures, Skipped: e.skipped, Scored: e.scored, Reused: e.reused}
 	for i, r := range e.runs {
 		summaries[i] = summarise(r, pads, e.m.Tokenizer().EOS())
 		baselines[i] = baseline(r)
 		versions[r.name()] = true
 		out.Questions += len(r.samples)
 	}
-	out.Leaderboard = leaderboard(e.m.Name(), results, e.runs, baselines)
+	out.Leaderboard = leaderboard(e.o.board(), e.m.Name(), results, e.runs, baselines)
 	out.Console = consoleTable(results, versions)
 	end := e.o.now()
 	stamp := timestamp(end)
@@ -40,7 +41,7 @@ func (e *evaluation) write(start time.Time) (*Outcome, error) {
 	}
 	g := general{
 		batchSize: e.o.BatchSize, maxSamples: e.o.MaxSamples, jobID: e.o.JobID,
-		start: seconds(start), end: seconds(end), model: e.m.Name(), info: e.m.Info(),
+		start: seconds(start), end: seconds(end), model: e.m.Name(), info: e.m.Info(), modes: e.o.modes(),
 	}
 	if err := e.writeTables(out, baselines, stamp); err != nil {
 		return nil, fmt.Errorf("leaderboard table: %w", err)
@@ -144,7 +145,7 @@ func (e *evaluation) writeTables(out *Outcome, baselines []Baseline, stamp strin
 	for _, b := range baselines {
 		perTask.Set(b.Task, b.object())
 	}
-	for _, f := range e.failures {
+	for _, f := range slices.Concat(e.failures, e.skipped) {
 		left.Set(f.Task, strings.TrimSpace(f.Err.Error()))
 	}
 	extra := append(out.Leaderboard.Object(), pytext.Object{{Key: "tasks", Value: perTask}, {Key: "left_out", Value: left}}...)

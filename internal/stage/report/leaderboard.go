@@ -71,6 +71,7 @@ func (r row) Span() float64 {
 
 // table is a leaderboard_*.json file, as far as it is used here.
 type table struct {
+	Board string `json:"leaderboard"` // its version; empty before there were two
 	Model string `json:"model"`
 	Rows  []struct {
 		Name      string   `json:"name"`
@@ -87,6 +88,7 @@ type table struct {
 func readComparison(base, tuned string) (*comparison, error) {
 	c := &comparison{Average: row{Name: "Average", Base: math.NaN(), Tuned: math.NaN()}}
 	index := map[string]int{}
+	board := ""
 	for i, path := range []string{base, tuned} {
 		if path == "" {
 			continue
@@ -95,6 +97,10 @@ func readComparison(base, tuned string) (*comparison, error) {
 		if err != nil {
 			return nil, err
 		}
+		if board != "" && t.Board != board {
+			return nil, badinput.Errorf("the evaluations before and after are of versions %s and %s of the leaderboard; name the leaderboard_*.json files of the same one", board, t.Board)
+		}
+		board = t.Board
 		c.Sampled = c.Sampled || t.Sampled
 		for _, r := range t.Rows {
 			at, ok := index[r.Name]
@@ -145,6 +151,9 @@ func readTable(path string) (*table, error) {
 	}
 	if len(t.Rows) == 0 {
 		return nil, badinput.Errorf("%s: no rows; expected a leaderboard_*.json of barka eval", path)
+	}
+	if t.Board == "" {
+		t.Board = "oall"
 	}
 	return t, nil
 }

@@ -180,3 +180,23 @@ func TestTrainingResumed(t *testing.T) {
 		t.Errorf("one step: %+v, %v", got, err)
 	}
 }
+
+// TestDifferentLeaderboards: evaluations of two versions of the leaderboard
+// have rows of the same names and are not put side by side.
+func TestDifferentLeaderboards(t *testing.T) {
+	dir := t.TempDir()
+	table := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		write(t, path, text)
+		return path
+	}
+	old := table("leaderboard_1.json", `{"model": "m", "rows": [{"name": "EXAMS", "score": 30}]}`)
+	v1 := table("leaderboard_2.json", `{"leaderboard": "oall", "model": "m", "rows": [{"name": "EXAMS", "score": 31}]}`)
+	v2 := table("leaderboard_3.json", `{"leaderboard": "oall-v2", "model": "m", "rows": [{"name": "EXAMS", "score": 32}]}`)
+	if c, err := readComparison(old, v1); err != nil || len(c.Rows) != 1 || c.Rows[0].Change() != 1 {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if _, err := readComparison(v1, v2); !badinput.Is(err) || !strings.Contains(err.Error(), "oall-v2") {
+		t.Errorf("two versions: %v", err)
+	}
+}

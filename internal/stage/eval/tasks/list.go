@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -26,12 +27,9 @@ type Selection struct {
 	Shots []Shots
 }
 
-// Leaderboard names the 135 tasks whose scores the leaderboard shows; All
-// names the 137 it runs.
-const (
-	groupAll         = "oall"
-	groupLeaderboard = "leaderboard"
-)
+// Groups beside the names of the versions, which stand for all their tasks:
+// the 135 tasks of version 1 that its leaderboard shows.
+const groupLeaderboard = "leaderboard"
 
 // uncounted are run but not shown on the leaderboard.
 var uncounted = []string{"community|mmlu_okapi_ar", "lighteval|xstory_cloze:ar"}
@@ -40,8 +38,12 @@ var uncounted = []string{"community|mmlu_okapi_ar", "lighteval|xstory_cloze:ar"}
 // a dot and exists), or a list separated by commas. An entry is the
 // reference's suite|task|shots|truncate, the same without the last field, or
 // a friendly name: a task (race_ar, acva:Algeria), a family (acva, alghafa,
-// arabic_mmlu), oall for all tasks or leaderboard for those it shows. Lines
-// that begin with # are skipped. The result is sorted by key.
+// arabic_mmlu), oall for all tasks of version 1, leaderboard for those it
+// shows, or oall-v2. Lines that begin with # are skipped.
+//
+// All tasks are of one version: the first that has them all, so that
+// arabic_mmlu alone is version 1's; oall-v2:arabic_mmlu is version 2's. The
+// result is sorted by key.
 func ParseList(arg string) ([]Selection, error) {
 	if strings.Contains(arg, ".") {
 		text, err := os.ReadFile(arg)
@@ -56,36 +58,59 @@ func ParseList(arg string) ([]Selection, error) {
 }
 
 func parseEntries(entries []string, where func(int) string) ([]Selection, error) {
+	out, first, err := parseFor(V1, entries)
+	if err == nil {
+		return out, nil
+	}
+	out, second, err2 := parseFor(V2, entries)
+	if err2 == nil {
+		return out, nil
+	}
+	// The version that came farther knows the entry at which the other stopped.
+	at, known := first, V2
+	if second > first {
+		at, known, err = second, V1, err2
+	}
+	if first != second {
+		if _, _, e := parseEntry(known, strings.TrimSpace(entries[at])); e == nil {
+			err = fmt.Errorf("%q is of version %s and entries before it are not; the versions have tasks of the same names, so run them one after the other", strings.TrimSpace(entries[at]), known)
+		}
+	}
+	return nil, badinput.Errorf("%s: %w", where(at), err)
+}
+
+// parseFor reads the entries as tasks of one version. With an error comes the
+// entry that has it.
+func parseFor(b Board, entries []string) (out []Selection, at int, err error) {
 	shots := map[string][]Shots{}
 	for i, entry := range entries {
 		entry = strings.TrimSpace(entry)
 		if entry == "" || strings.HasPrefix(entry, "#") {
 			continue
 		}
-		found, s, err := parseEntry(entry)
+		found, s, err := parseEntry(b, entry)
 		if err != nil {
-			return nil, badinput.Errorf("%s: %w", where(i), err)
+			return nil, i, err
 		}
 		for _, t := range found {
 			s := s
 			if !strings.Contains(entry, "|") {
-				s.Truncate = t.Suite == "community" // as the published list has it
+				s.Truncate = b == V1 && t.Suite == "community" // as the published lists have it
 			}
 			if err := add(shots, t.Key(), s); err != nil {
-				return nil, badinput.Errorf("%s: %w", where(i), err)
+				return nil, i, err
 			}
 		}
 	}
-	var out []Selection
-	for _, t := range table {
+	for _, t := range tables[b] {
 		if s, ok := shots[t.Key()]; ok {
 			out = append(out, Selection{t, s})
 		}
 	}
 	if len(out) == 0 {
-		return nil, badinput.Errorf("the task list is empty; name tasks such as acva or community|race_ar|0|1")
+		return nil, 0, errors.New("the task list is empty; name tasks such as acva or community|race_ar|0|1")
 	}
-	return out, nil
+	return out, 0, nil
 }
 
 func add(shots map[string][]Shots, key string, s Shots) error {
@@ -101,9 +126,9 @@ func add(shots map[string][]Shots, key string, s Shots) error {
 	return nil
 }
 
-func parseEntry(entry string) ([]Task, Shots, error) {
+func parseEntry(b Board, entry string) ([]Task, Shots, error) {
 	if !strings.Contains(entry, "|") {
-		found := byName(entry)
+		found := byName(b, entry)
 		if len(found) == 0 {
 			return nil, Shots{}, fmt.Errorf("no task or family %q%s", entry, suggest(entry))
 		}
@@ -125,7 +150,7 @@ func parseEntry(entry string) ([]Task, Shots, error) {
 		}
 		truncate = n != 0
 	}
-	t, ok := Lookup(f[0] + "|" + current(f[1]))
+	t, ok := Lookup(b, f[0]+"|"+current(b, f[1]))
 	if !ok {
 		return nil, Shots{}, fmt.Errorf("no task %q%s", f[0]+"|"+f[1], suggest(f[1]))
 	}
@@ -133,21 +158,23 @@ func parseEntry(entry string) ([]Task, Shots, error) {
 }
 
 // current maps the name that later task lists give the translated MMLU.
-func current(name string) string {
-	if rest, ok := strings.CutPrefix(name, "arabic_mmlu_mt"); ok {
+func current(b Board, name string) string {
+	if rest, ok := strings.CutPrefix(name, "arabic_mmlu_mt"); ok && b == V1 {
 		return "arabic_mmlu" + rest
 	}
 	return name
 }
 
-// byName returns the task of that name, or a group's tasks.
-func byName(name string) []Task {
-	name = current(name)
+// byName returns the task of that name, or a group's tasks. The version's own
+// name may come before it, with a colon between.
+func byName(b Board, name string) []Task {
+	all := name == string(b)
+	name = current(b, strings.TrimPrefix(name, string(b)+":"))
 	var out []Task
-	for _, t := range table {
+	for _, t := range tables[b] {
 		switch {
-		case t.Name == name, t.Family() == name, name == groupAll,
-			name == groupLeaderboard && !slices.Contains(uncounted, t.Key()):
+		case t.Name == name, t.Family() == name, all,
+			b == V1 && name == groupLeaderboard && !slices.Contains(uncounted, t.Key()):
 			out = append(out, t)
 		}
 	}
@@ -169,22 +196,38 @@ func suggest(name string) string {
 }
 
 func names() []string {
-	out := make([]string, len(table))
-	for i, t := range table {
-		out[i] = t.Name
+	var out []string
+	for _, b := range Boards {
+		for _, t := range tables[b] {
+			out = append(out, t.Name)
+		}
 	}
 	return out
 }
 
 // Groups lists the names that stand for several tasks.
 func Groups() []string {
-	out := []string{groupAll, groupLeaderboard}
-	for _, t := range table {
-		if f := t.Family(); f != t.Name && !slices.Contains(out, f) {
-			out = append(out, f)
+	out := []string{string(V1), groupLeaderboard}
+	for _, b := range Boards {
+		if b != V1 {
+			out = append(out, string(b))
+		}
+		for _, t := range tables[b] {
+			if f := t.Family(); f != t.Name && !slices.Contains(out, listed(b, f)) {
+				out = append(out, listed(b, f))
+			}
 		}
 	}
 	return out
+}
+
+// listed is the name that means a task or family of that version, whatever
+// else is in the list.
+func listed(b Board, name string) string {
+	if b == V1 {
+		return name
+	}
+	return string(b) + ":" + name
 }
 
 // distance is the Levenshtein distance.
@@ -207,14 +250,14 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// DefaultList is the text of the published task list: every task at zero
-// shots.
-func DefaultList() string {
+// DefaultList is the text of a version's published task list: every task at
+// zero shots.
+func DefaultList(board Board) string {
 	var b strings.Builder
-	for _, t := range table {
-		truncate := 1
-		if t.Suite != "community" {
-			truncate = 0
+	for _, t := range tables[board] {
+		truncate := 0
+		if board == V1 && t.Suite == "community" {
+			truncate = 1
 		}
 		fmt.Fprintf(&b, "%s|0|%d\n", t.Key(), truncate)
 	}
@@ -222,20 +265,34 @@ func DefaultList() string {
 }
 
 // WriteList prints what --tasks takes: the groups, then every task with its
-// number of questions and choices and the dataset it comes from.
+// number of questions and choices, where they are known, and the dataset it
+// comes from.
 func WriteList(w io.Writer) error {
 	b := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, g := range Groups() {
-		members := byName(g)
+		members := byName(V1, g)
+		if len(members) == 0 {
+			members = byName(V2, g)
+		}
 		questions := 0
 		for _, t := range members {
 			questions += t.Docs
 		}
-		fmt.Fprintf(b, "%s\t%d tasks\t%d questions\n", g, len(members), questions)
+		fmt.Fprintf(b, "%s\t%d tasks", g, len(members))
+		if !slices.ContainsFunc(members, func(t Task) bool { return t.Docs == 0 }) {
+			fmt.Fprintf(b, "\t%d questions", questions)
+		}
+		fmt.Fprintln(b)
 	}
-	fmt.Fprintln(b)
-	for _, t := range table {
-		fmt.Fprintf(b, "%s\t%d questions\t%d choices\t%s\n", t.Name, t.Docs, t.Choices, t.Repo)
+	for _, board := range Boards {
+		fmt.Fprintln(b)
+		for _, t := range tables[board] {
+			if t.Docs == 0 {
+				fmt.Fprintf(b, "%s\t\t\t%s\n", listed(board, t.Name), t.Repo)
+				continue
+			}
+			fmt.Fprintf(b, "%s\t%d questions\t%d choices\t%s\n", listed(board, t.Name), t.Docs, t.Choices, t.Repo)
+		}
 	}
 	return b.Flush()
 }

@@ -1,7 +1,7 @@
-// Package tasks is the table of the 137 tasks of the Open Arabic LLM
-// Leaderboard, version 1, as lighteval ran them between May and July 2024:
+// Package tasks is the tables of the tasks of the Open Arabic LLM Leaderboard:
 // where each task's rows are, the prompt made of a row, and the choices that
-// are scored.
+// are scored. Version 1 has 137 tasks, as lighteval ran them between May and
+// July 2024, version 2 has 118, as lighteval runs them since March 2025.
 //
 // A task is data plus a prompt function of a few lines. Prompts are byte
 // exact: tasks.tsv holds the digest of every task's prompts in a published
@@ -27,10 +27,25 @@ const SciQSeed = 1234
 const (
 	AccNorm = "loglikelihood_acc_norm"
 	Acc     = "loglikelihood_acc"
+	// Judged tasks have an answer generated, which a judge marks.
+	Judged = "llm_as_judge"
 )
 
+// Board names a version of the leaderboard. Tasks of different versions can
+// have the same key.
+type Board string
+
+// The versions, by the names of their task lists.
+const (
+	V1 Board = "oall"
+	V2 Board = "oall-v2"
+)
+
+// Boards lists the values of Board.
+var Boards = []Board{V1, V2}
+
 // Doc is one question: the prompt, the continuations that are scored, and
-// which of them is right.
+// which of them is right. A judged question has one choice, the model answer.
 type Doc struct {
 	// Query is the prompt, beginning with Instruction.
 	Query       string
@@ -46,6 +61,7 @@ type Prompt func(Row, *pyrandom.Random) (Doc, error)
 // Task is one entry of the table. The fields after Prompt appear in the
 // result file's config_tasks.
 type Task struct {
+	Board       Board
 	Suite, Name string
 	Prompt      Prompt
 	PromptName  string
@@ -76,7 +92,8 @@ func (t Task) Family() string {
 	return family
 }
 
-// MetricName is the key of the metric in results: acc_norm or acc.
+// MetricName is the key of the metric in results: acc_norm, acc or
+// llm_as_judge.
 func (t Task) MetricName() string { return strings.TrimPrefix(t.Metric, "loglikelihood_") }
 
 //go:embed tasks.tsv
@@ -122,7 +139,10 @@ const (
 	translated = "OALL/AlGhafa-Arabic-LLM-Benchmark-Translated"
 )
 
-var table = build()
+var tables = func() map[Board][]Task {
+	v1 := build()
+	return map[Board][]Task{V1: v1, V2: buildV2(v1)}
+}()
 
 func build() []Task {
 	var all []Task
@@ -135,6 +155,11 @@ func build() []Task {
 		t.PromptsDigest = f[3]
 		all = append(all, t)
 	}
+	return sorted(all)
+}
+
+// sorted sorts tasks by their keys.
+func sorted(all []Task) []Task {
 	slices.SortFunc(all, func(a, b Task) int { return strings.Compare(a.Key(), b.Key()) })
 	return all
 }
@@ -143,7 +168,7 @@ func build() []Task {
 func define(suite, name string) Task {
 	minusOne, yes := -1, true
 	t := Task{
-		Suite: suite, Name: name, Metric: AccNorm, Splits: []string{"test", "validation"},
+		Board: V1, Suite: suite, Name: name, Metric: AccNorm, Splits: []string{"test", "validation"},
 		EvalSplit: "test", FewShotSplit: "validation", GenerationSize: &minusOne,
 	}
 	_, t.Subset, _ = strings.Cut(name, ":")
@@ -154,7 +179,7 @@ func define(suite, name string) Task {
 	case "acva":
 		t.Repo, t.PromptName, t.Prompt = "OALL/ACVA", "acva", acva
 	case "alghafa":
-		t.Repo, t.PromptName, t.Prompt = native, "alghafa_prompt", alghafa
+		t.Repo, t.PromptName, t.Prompt = native, alghafaTexts, alghafa
 	case "arabic_exams":
 		t.Repo, t.PromptName, t.Prompt = "OALL/Arabic_EXAMS", "arabic_exams", arabicExams
 		t.Subset, t.GenerationSize = "default", nil
@@ -164,7 +189,7 @@ func define(suite, name string) Task {
 		t.Metric, t.StopSequence, t.TrustDataset = Acc, []string{"\n"}, &yes
 	default:
 		t.Repo, t.Subset, t.GenerationSize = translated, name, nil
-		t.PromptName, t.Prompt = "alghafa_prompt", alghafa
+		t.PromptName, t.Prompt = alghafaTexts, alghafa
 		if p, ok := translatedPrompts[name]; ok {
 			t.PromptName, t.Prompt = p.name, p.prompt
 		}
@@ -183,16 +208,16 @@ var translatedPrompts = map[string]struct {
 	"sciq_ar":            {"sciq_prompt_arabic", sciQ},
 }
 
-// All returns the table, sorted by key.
-func All() []Task { return slices.Clone(table) }
+// All returns the table of a version, sorted by key.
+func All(b Board) []Task { return slices.Clone(tables[b]) }
 
 // Lookup finds a task by its key, suite|name.
-func Lookup(key string) (Task, bool) {
-	i, ok := slices.BinarySearchFunc(table, key, func(t Task, key string) int { return strings.Compare(t.Key(), key) })
+func Lookup(b Board, key string) (Task, bool) {
+	i, ok := slices.BinarySearchFunc(tables[b], key, func(t Task, key string) int { return strings.Compare(t.Key(), key) })
 	if !ok {
 		return Task{}, false
 	}
-	return table[i], true
+	return tables[b][i], true
 }
 
 // Row is one row of a dataset: the columns in the file's order and their

@@ -1,8 +1,10 @@
 package tasks
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -17,7 +19,7 @@ func TestTable(t *testing.T) {
 	docs, requests := 0, 0
 	digests := xxhash.New()
 	repos := map[string]int{}
-	for _, task := range All() {
+	for _, task := range All(V1) {
 		docs += task.Docs
 		requests += task.Docs * task.Choices
 		digests.WriteString(task.PromptsDigest)
@@ -91,7 +93,7 @@ var cases = []struct {
 func TestPrompts(t *testing.T) {
 	seen := map[string]bool{}
 	for _, c := range cases {
-		task, ok := Lookup(c.task)
+		task, ok := Lookup(V1, c.task)
 		if !ok {
 			t.Fatalf("no task %s", c.task)
 		}
@@ -108,7 +110,7 @@ func TestPrompts(t *testing.T) {
 			t.Errorf("%s: the prompt does not begin with its instruction", c.task)
 		}
 	}
-	for _, task := range All() {
+	for _, task := range All(V1) {
 		if !seen[task.PromptName] {
 			t.Errorf("prompt function %s has no case", task.PromptName)
 		}
@@ -137,7 +139,7 @@ func TestBadRows(t *testing.T) {
 		{"community|toxigen_ar", row("text", "س", "toxicity_ai", "high", "toxicity_human", 1.0), "expected a number"},
 		{"lighteval|xstory_cloze:ar", row("input_sentence_1", "ا"), `column "input_sentence_2" is missing`},
 	} {
-		task, _ := Lookup(c.task)
+		task, _ := Lookup(V1, c.task)
 		_, err := task.Prompt(c.row, pyrandom.New(SciQSeed))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want one with %q", c.task, err, c.want)
@@ -159,6 +161,9 @@ func TestParseList(t *testing.T) {
 		"lighteval|xstory_cloze:ar|0|0, community|copa_ext_ar|2|0": {{"community|copa_ext_ar", []Shots{{2, false}}}, {"lighteval|xstory_cloze:ar", []Shots{{0, false}}}},
 		"race_ar,acva:Iraq":                  {{"community|acva:Iraq", []Shots{{0, true}}}, {"community|race_ar", []Shots{{0, true}}}},
 		"community|arabic_mmlu_mt:anatomy|0": {{"community|arabic_mmlu:anatomy", []Shots{{0, false}}}},
+		// A task that is only in version 2 makes the others its tasks too.
+		"community|arabic_mmlu:Islamic Studies (High School)|0|0,arabic_exams": {
+			{"community|arabic_exams", []Shots{{0, false}}}, {"community|arabic_mmlu:Islamic Studies (High School)", []Shots{{0, false}}}},
 	} {
 		selections, err := ParseList(arg)
 		if err != nil {
@@ -173,7 +178,8 @@ func TestParseList(t *testing.T) {
 			t.Errorf("%s:\n%s", arg, diff)
 		}
 	}
-	for group, want := range map[string]int{"oall": 137, "leaderboard": 135, "acva": 58, "arabic_mmlu": 57, "alghafa": 9, DefaultList(): 137} {
+	for group, want := range map[string]int{"oall": 137, "leaderboard": 135, "acva": 58, "arabic_mmlu": 57, "alghafa": 9, DefaultList(V1): 137,
+		"oall-v2": 118, DefaultList(V2): 118, "oall-v2:arabic_mmlu": 40, "arabic_mmlu_ht": 57, "madinah_qa": 2, "aratrust": 8, "oall-v2:alghafa": 9, "arabic_mmlu,alrage_qa": 41} {
 		arg := strings.ReplaceAll(group, "\n", ",")
 		if got, err := ParseList(arg); err != nil || len(got) != want {
 			t.Errorf("%.20s: %d tasks, %v; want %d", arg, len(got), err, want)
@@ -187,8 +193,13 @@ func TestParseList(t *testing.T) {
 		"community|race_ar|0|yes":                     `truncate is "yes"`,
 		"community|race_ar":                           "2 fields",
 		"community|race_ar|0|1,community|race_ar|0|0": "asked for twice",
-		"":                 "the task list is empty",
-		"no/such/file.txt": "no such file",
+		"race_ar,aratrust":                            `"aratrust" is of version oall-v2`,
+		"aratrust,race_ar":                            `"race_ar" is of version oall `,
+		"acva,arabic_exams,alrage_qa":                 `run them one after the other`,
+		"aratrust,rase_ar":                            `did you mean "race_ar"`,
+		"aratrust:Trustfullness":                      `did you mean "aratrust:Trustfulness"`,
+		"":                                            "the task list is empty",
+		"no/such/file.txt":                            "no such file",
 	} {
 		if _, err := ParseList(arg); !badinput.Is(err) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want bad input with %q", arg, err, want)
@@ -201,17 +212,28 @@ func TestWriteList(t *testing.T) {
 	if err := WriteList(&b); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"oall          137 tasks  85887 questions", "acva          58 tasks   8710 questions", "\nrace_ar ", "OALL/ACVA"} {
-		if !strings.Contains(b.String(), want) {
+	text := regexp.MustCompile(" {2,}").ReplaceAllString(b.String(), "\t")
+	for _, want := range []string{"oall\t137 tasks\t85887 questions", "acva\t58 tasks\t8710 questions", "\nrace_ar\t", "OALL/ACVA", "oall-v2\t118 tasks\n", "oall-v2:arabic_mmlu\t40 tasks\n"} {
+		if !strings.Contains(text, want) {
 			t.Errorf("the list lacks %q", want)
 		}
 	}
-	// Every name it prints is taken.
-	for line := range strings.Lines(b.String()) {
-		if name, _, ok := strings.Cut(line, " "); ok {
-			if _, err := ParseList(name); err != nil {
-				t.Error(err)
-			}
+	// Every name it prints is taken, and means what the list says.
+	for line := range strings.Lines(text) {
+		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		if f[0] == "" {
+			continue
+		}
+		got, err := ParseList(f[0])
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if strings.HasPrefix(f[0], string(V2)) != (got[0].Task.Board == V2) {
+			t.Errorf("%s is a task of version %s", f[0], got[0].Task.Board)
+		}
+		if n, ok := strings.CutSuffix(f[1], " tasks"); ok && n != fmt.Sprint(len(got)) {
+			t.Errorf("%s: %s tasks listed, %d taken", f[0], n, len(got))
 		}
 	}
 }

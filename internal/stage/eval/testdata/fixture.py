@@ -19,7 +19,8 @@ import xxhash
 HERE = pathlib.Path(__file__).parent
 NATIVE = "OALL/AlGhafa-Arabic-LLM-Benchmark-Native"
 TRANSLATED = "OALL/AlGhafa-Arabic-LLM-Benchmark-Translated"
-LATIN, ARABIC = "ABCD", "أبجد"
+LATIN, ARABIC, FIVE = "ABCD", "أبجد", ["أ", "ب", "ج", "د", "هـ"]
+CHOOSE = "السؤال التالي هو سؤال متعدد الإختيارات. اختر الإجابة الصحيحة"
 MCQ = "الأسئلة التالية هي أسئلة متعددة الإختيارات مع الجواب الصحيح"
 SHUFFLED = []
 COLOURS = ["أحمر", "أزرق", "أخضر", "أصفر", "بني"]
@@ -72,6 +73,32 @@ def sciq(r):
     return f"بناءً على السياق أدناه، اختر الإجابة الصحيحة للسؤال التالي من قائمة الاقتراحات\n    السياق:\n    {r['support']}\n    السؤال:\n    {r['question']}\n    الإجابات المحتملة:\n\n    {listed(choices)}الإجابة:"
 
 
+def labelled(r):
+    """The options of a row that are there, as lines, and their letters."""
+    there = [(a, r[f"Option {i}"]) for i, a in enumerate(FIVE, 1) if r.get(f"Option {i}")]
+    return "".join(f"{a}. {o}\n" for a, o in there), [a for a, _ in there]
+
+
+def native(r):
+    return f"{CHOOSE}:\n\n{r['Question']}\n{labelled(r)[0]}الإجابة:"
+
+
+def human(r):
+    return f"{CHOOSE}:\n\n{r['question']}\n" + "".join(f"{i}. {c}\n" for i, c in enumerate(r["choices"], 1)) + "الإجابة:"
+
+
+def trust(r):
+    return f"{CHOOSE}: أ، ب أو ج. \n\n{r['Question']}\n{r['A']}\n{r['B']}\n{r['C']}\nالإجابة:"
+
+
+def madinah(r):
+    return f"بناءً على السياق أدناه، اختر الإجابة الصحيحة للسؤال التالي من قائمة الأجوبة:\n\n\nالسياق:\n{r['Context'] or None}\nالسؤال:\n{r['Question']}\n{labelled(r)[0]}الإجابة:"
+
+
+def indexed(r):
+    return options(r)
+
+
 def story(r):
     return " ".join(r[f"input_sentence_{i}"] for i in (1, 2, 3, 4))
 
@@ -82,6 +109,9 @@ CHOICES = {
     boolq: lambda r: ["نعم", "لا"], copa: lambda r: [r["choice1"], r["choice2"]],
     hellaswag: lambda r: [re.sub(r"\[.*?\]", "", e) for e in eval(r["endings"])],
     toxigen: lambda r: ["لا", "نعم"], sciq: lambda r: SHUFFLED,
+    native: lambda r: labelled(r)[1], madinah: lambda r: labelled(r)[1], trust: lambda r: list("أبج"),
+    human: lambda r: [str(i) for i in range(1, len(r["choices"]) + 1)],
+    indexed: lambda r: [str(i) for i, _ in enumerate(CHOICES[options](r))],
     story: lambda r: [" " + r["sentence_quiz1"], " " + r["sentence_quiz2"]],
 }
 
@@ -119,6 +149,28 @@ def files():
     yield "community|toxigen_ar", TRANSLATED, "toxigen_ar/test.jsonl", [{"text": f"عبارة {i}", "toxicity_ai": i + 0.5, "toxicity_human": 3.0} for i in range(4)], toxigen
     yield "community|sciq_ar", TRANSLATED, "sciq_ar/test.jsonl", [{"question": question(i), "distractor1": "و", "distractor2": "ز ز", "distractor3": "ح", "correct_answer": "ط ط ط", "support": f"نص {i}"} for i in range(5)], sciq
     yield "lighteval|xstory_cloze:ar", "juletxara/xstory_cloze", "ar/eval.jsonl", [{"story_id": str(i), **{f"input_sentence_{j}": f"جملة {i}{j}." for j in (1, 2, 3, 4)}, "sentence_quiz1": "نهاية.", "sentence_quiz2": "نهاية أخرى.", "answer_right_ending": 1 + i % 2} for i in range(4)], story
+
+
+def optional_rows(n, **more):
+    for i in range(n):
+        chosen = {f"Option {j + 1}": "" if (i + j) % 4 == 3 else COLOURS[(i + j) % 5] for j in range(5)}
+        yield {**more, "Question": question(i), "Answer Key": next(l for l in "EDCBA"[i:] if chosen[f"Option {'ABCDE'.index(l) + 1}"]), **chosen}
+
+
+def files_v2():
+    """Yields the same of version 2; AlGhafa and EXAMS have the files of version 1."""
+    for key, repo, name, rows, prompt in files():
+        if key and (repo == NATIVE or repo == "OALL/Arabic_EXAMS"):
+            yield key, repo, name, rows, indexed if prompt is options else prompt
+    yield "community|arabic_mmlu:Driving Test", "MBZUAI/ArabicMMLU", "Driving Test/test.csv", list(optional_rows(5)), native
+    yield "community|arabic_mmlu:Islamic Studies (High School)", "MBZUAI/ArabicMMLU", "Islamic Studies (High School)/test.csv", list(optional_rows(3)), native
+    yield None, "MBZUAI/ArabicMMLU", "Islamic Studies (High School)/dev.csv", list(optional_rows(5))[3:], native
+    for subset, n in (("anatomy", 4), ("virology", 3)):
+        yield f"community|arabic_mmlu_ht:{subset}", "MBZUAI/human_translated_arabic_mmlu", f"{subset}/test.jsonl", [{"question": question(i), "choices": COLOURS[i % 2:][:4], "answer": i % 4} for i in range(n)], human
+    yield "community|madinah_qa:Arabic Language (General)", "MBZUAI/MadinahQA", "Arabic Language (General)/test.csv", list(optional_rows(3, Context="نص\nسطر")), madinah
+    yield "community|madinah_qa:Arabic Language (Grammar)", "MBZUAI/MadinahQA", "Arabic Language (Grammar)/test.csv", list(optional_rows(4, Context="")), madinah
+    yield "community|aratrust:Ethics", "asas-ai/AraTrust-categorized", "Ethics/train.jsonl", [{"Question": question(i), **{l: f"{a}) {COLOURS[i + j]}" for j, (l, a) in enumerate(zip("ABC", "أبج"))}, "Answer": "أبج"[i]} for i in range(3)], trust
+    yield None, "OALL/ALRAGE", "data/train.jsonl", [{"id": i, "question": question(i), "candidates": f"نص أول\n\n نص {i} ", "gold_answer": COLOURS[i]} for i in range(5)], None
 
 
 def write(path, rows):
@@ -163,7 +215,7 @@ def paddings(requests):
     return out
 
 
-def main():
+def main(files, out):
     requests, tasks = [], {}
     for key, repo, name, rows, prompt in files():
         write(HERE / "hub" / repo / name, rows)
@@ -181,7 +233,7 @@ def main():
                 whole, context = encode(query + c), encode(kept)
                 requests.append((context, whole[len(context):]))
     padded = paddings(requests)
-    with open(HERE / "digests.tsv", "w", encoding="utf-8") as f:
+    with open(HERE / out, "w", encoding="utf-8") as f:
         f.write("task\tquestions\tprompts\tinput_tokens\tcont_tokens\ttruncated\tpadded\n")
         for key in tasks:
             asked = [[padded[i] for i in where[key, n]] for n in range(len(tasks[key]))]
@@ -194,4 +246,5 @@ def main():
             f.write("\t".join([key, str(len(asked))] + [digest("".join(sorted(c))) for c in columns] + [str(cut), str(added)]) + "\n")
 
 
-main()
+main(files, "digests.tsv")
+main(files_v2, "digests_v2.tsv")

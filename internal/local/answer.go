@@ -1,0 +1,56 @@
+package local
+
+import (
+	"context"
+
+	"barka/internal/badinput"
+	"barka/internal/chat"
+	"barka/internal/generate"
+	"barka/internal/stage/eval"
+)
+
+var _ eval.Generator = (*Evaluated)(nil)
+
+// Generate implements eval.Generator. Answers are of their own prompts alone,
+// however many are decoded together.
+func (e *Evaluated) Generate(ctx context.Context, prompts []string, n int, conversation bool, done func(prompt int, text string) error) error {
+	tok := e.d.Tokenizer
+	stop := []int32{tok.Special().EOS}
+	if conversation {
+		format, err := chat.For(tok)
+		if err != nil {
+			return err
+		}
+		ends, err := format.Stop(tok)
+		if err != nil {
+			return badinput.Wrap(err)
+		}
+		stop = append(stop, ends...)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // gives up what is under way after an error
+	calls := make([]*generate.Call, len(prompts))
+	for i, prompt := range prompts {
+		ids, limit := tok.Encode(prompt, true), e.MaxLength()
+		if cut := len(ids) - (limit - 1); cut > 0 {
+			ids = ids[cut:]
+		}
+		var err error
+		calls[i], err = e.d.Generator().Submit(ctx, generate.Request{
+			Prompt: ids, MaxTokens: min(n, limit-len(ids)), Stop: stop, Tokenizer: tok,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for i, call := range calls {
+		r, err := call.Wait()
+		if err != nil {
+			return err
+		}
+		if err := done(i, r.Text); err != nil {
+			return err
+		}
+	}
+	return nil
+}

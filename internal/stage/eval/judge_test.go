@@ -1,0 +1,265 @@
+package eval
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"barka/internal/badinput"
+	"barka/internal/llm"
+)
+
+// TestMark compares with the reference's process_judge_response (lighteval
+// 895d904a), rewritten in Python and run there.
+func TestMark(t *testing.T) {
+	for judgement, want := range map[string]float64{
+		"8": 0.8, "8/10": 0, "8.": 0.8, "7.5\n": 0.75, "الدرجة: 9": 0.9, "10.": 1, "11": 1, "-3": 0, "٧": 0.7, "8، جيد 4": 0.4,
+		"": 0, "1.2.3 4": 0.4, "التقييم 0 من 10": 0, ".5": 0.05, "Score 100": 1,
+	} {
+		got, _ := mark(judgement)
+		if math.Abs(got-want) > 1e-15 {
+			t.Errorf("%q: %v, want %v", judgement, got, want)
+		}
+	}
+	for judgement, want := range map[string]bool{"0": true, "8/10": false, ".": false, "": false, "عشرة": false} {
+		if _, ok := mark(judgement); ok != want {
+			t.Errorf("%q is a mark: %v, want %v", judgement, ok, want)
+		}
+	}
+}
+
+// TestJudgeMessages: the reference's template, filled in in Python.
+func TestJudgeMessages(t *testing.T) {
+	got := judgeMessages("سؤال", "جواب", "صحيح")
+	want := []string{
+		"أنت مقيّم محايد خبير باللغة العربية. يجب عليك:\n1. تقييم دقة الإجابة مقارنة بالإجابة الصحيحة\n2. التحقق من أن الإجابة مدعومة بالسياق المقدم\n3. تقييم جودة وشمولية الإجابة\n\nمهم جداً: يجب أن يكون ردك رقماً فقط من 0 إلى 10. لا تضف أي نص أو تفسير.",
+		"السؤال: سؤال\n\nالإجابة المقدمة: جواب\n\nالإجابة الصحيحة: صحيح\n\nأعط تقييماً من 0 إلى 10:\n0-2: إجابة خاطئة تماماً\n3-4: إجابة جزئية مع أخطاء\n5-6: إجابة متوسطة\n7-8: إجابة جيدة\n9-10: إجابة ممتازة\n\nاكتب رقماً فقط من 0 إلى 10 بدون أي نص إضافي:",
+	}
+	if len(got) != 2 || got[0].Role != "system" || got[1].Role != "user" || got[0].Content != want[0] || got[1].Content != want[1] {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// writer is a fake that answers a prompt with the prompt's last line.
+type writer struct {
+	*hashModel
+	wrote *atomic.Int64
+	stop  int64 // fail after so many answers; 0: never
+}
+
+func newWriter() writer { return writer{newHashModel(), new(atomic.Int64), 0} }
+
+func (w writer) Generate(_ context.Context, prompts []string, n int, _ bool, done func(int, string) error) error {
+	for i, p := range prompts {
+		if w.stop > 0 && w.wrote.Load() >= w.stop {
+			return errors.New("stopped")
+		}
+		w.wrote.Add(1)
+		lines := strings.Split(strings.TrimSpace(p), "\n")
+		if err := done(i, fmt.Sprintf("%d: %s", n, lines[len(lines)-1])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judge is a fake that gives marks by the last digit in the answer.
+type judge struct {
+	asked *atomic.Int64
+	fail  int64 // from this request on; 0: never
+}
+
+func (judge) Name() string { return "test/judge" }
+
+func (j judge) Complete(_ context.Context, r llm.Request) (llm.Response, error) {
+	if n := j.asked.Add(1); j.fail > 0 && n >= j.fail {
+		return llm.Response{}, errors.New("no answer (is the server running?)")
+	}
+	if len(r.Messages) != 2 || r.Temperature != 0 || r.MaxTokens != 512 {
+		return llm.Response{}, fmt.Errorf("unexpected request %+v", r)
+	}
+	answer, _, _ := strings.Cut(r.Messages[1].Content, "\n\nالإجابة الصحيحة: ")
+	if strings.HasSuffix(answer, "4") {
+		return llm.Response{Text: "لا أعرف"}, nil
+	}
+	return llm.Response{Text: answer[len(answer)-1:] + " من عشرة"}, nil
+}
+
+func judgedOptions(t *testing.T, j llm.Client) Options {
+	t.Helper()
+	o := fixtureOptions(t, "alrage_qa,aratrust:Ethics")
+	o.Judge = j
+	return o
+}
+
+// TestJudgedRun: answers are written and marked; the mean of the marks is the
+// task's result, and what was paid for is not asked for again.
+func TestJudgedRun(t *testing.T) {
+	m, j := newWriter(), judge{asked: new(atomic.Int64)}
+	o := judgedOptions(t, j)
+	out, err := Run(t.Context(), m, o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The fixture's last passages end in 0 to 4: marks 0, 0.1, 0.2, 0.3, and
+	// 0 for the judgement without a number.
+	if m.wrote.Load() != 5 || j.asked.Load() != 5 {
+		t.Errorf("%d answers, %d judgements, want 5 of each", m.wrote.Load(), j.asked.Load())
+	}
+	text, err := os.ReadFile(out.ResultsPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var results struct {
+		General struct{ Config map[string]string } `json:"config_general"`
+		Results map[string]map[string]float64
+	}
+	if err := json.Unmarshal(text, &results); err != nil {
+		t.Fatal(err)
+	}
+	got := results.Results["community|alrage_qa|0"]
+	// Sample standard deviation of 0, 0.1, 0.2, 0.3, 0 over the root of 5.
+	if math.Abs(got["llm_as_judge"]-0.12) > 1e-15 || math.Abs(got["llm_as_judge_stderr"]-0.05830951894845301) > 1e-15 {
+		t.Errorf("results %v", got)
+	}
+	if diff := cmp.Diff(map[string]string{"leaderboard": "oall-v2", "token_border": "guarded", "alghafa_choices": "index", "judge": "test/judge"}, results.General.Config); diff != "" {
+		t.Error(diff)
+	}
+	row := out.Leaderboard.Rows[5]
+	if row.Name != "ALRAGE" || math.Abs(row.Score-12) > 1e-12 || !math.IsNaN(row.Majority) || row.Questions != 5 {
+		t.Errorf("%+v", row)
+	}
+	if !strings.Contains(out.Leaderboard.Markdown(), "| ALRAGE | 12.00 | 5.83 | — | — | — | 5 |") {
+		t.Error(out.Leaderboard.Markdown())
+	}
+	rows := readDetails(t, filepath.Join(out.DetailsDir, "details_community|alrage_qa|0_2024-07-04T21-22-05.321098.parquet"))
+	for name, want := range map[string]string{"metrics": "{'llm_as_judge': 0.", "predictions": "['200: ", "cont_tokens": "[]", "specifics": "{'judgement': '"} {
+		if got := rows[0][name].(string); !strings.HasPrefix(got, want) {
+			t.Errorf("%s = %s, want %s…", name, got, want)
+		}
+	}
+	again, err := Run(t.Context(), m, o, nil)
+	if err != nil || again.Scored != 0 || m.wrote.Load() != 5 || j.asked.Load() != 5 {
+		t.Errorf("second run: %v, %d scored, %d answers and %d judgements in all", err, again.Scored, m.wrote.Load(), j.asked.Load())
+	}
+	same, err := Compare(out.DetailsDir, out.DetailsDir)
+	if err != nil || len(same.Tasks) != 2 || math.Abs(same.Tasks[0].A-0.12) > 1e-15 || len(same.Rows) != 1 || same.Rows[0].Task != "ALRAGE" {
+		t.Errorf("%+v, %v", same, err)
+	}
+}
+
+// TestJudgeResume: an answer that was written, and a mark that was given, are
+// kept when the run ends early.
+func TestJudgeResume(t *testing.T) {
+	whole := judgedOptions(t, judge{asked: new(atomic.Int64)})
+	if _, err := Run(t.Context(), newWriter(), whole, nil); err != nil {
+		t.Fatal(err)
+	}
+	m, asked := newWriter(), new(atomic.Int64)
+	o := judgedOptions(t, judge{asked, 0})
+	m.stop = 3
+	if _, err := Run(t.Context(), m, o, nil); err == nil || !strings.Contains(err.Error(), "stopped") {
+		t.Fatalf("error %v, want the model's", err)
+	}
+	m.stop = 0
+	// A judge that fails leaves out its task; the other one is run.
+	o.Judge = judge{asked, 3}
+	out, err := Run(t.Context(), m, o, nil)
+	if err == nil || badinput.Is(err) || out == nil || len(out.Failures) != 1 || out.Failures[0].Task != "community|alrage_qa" || out.Questions != 3 {
+		t.Fatalf("outcome %+v, %v", out, err)
+	}
+	if m.wrote.Load() != 5 {
+		t.Errorf("%d answers were written, of 5", m.wrote.Load())
+	}
+	before := asked.Load()
+	o.Judge = judge{asked, 0}
+	if _, err := Run(t.Context(), m, o, nil); err != nil {
+		t.Fatal(err)
+	}
+	if n := asked.Load() - before; n != 3 || m.wrote.Load() != 5 {
+		t.Errorf("%d judgements were asked for again, want the 3 that failed; %d answers", n, m.wrote.Load())
+	}
+	if diff := cmp.Diff(tree(t, whole.OutputDir), tree(t, o.OutputDir)); diff != "" {
+		t.Errorf("continued and uninterrupted runs differ:\n%.2000s", diff)
+	}
+}
+
+// TestNoJudge: without a judge, or with a model that only scores, the judged
+// task is skipped with the reason, and the others run.
+func TestNoJudge(t *testing.T) {
+	for name, c := range map[string]struct {
+		m    Model
+		j    llm.Client
+		want string
+	}{
+		"no judge":     {newWriter(), nil, "--judge-url"},
+		"cannot write": {newHashModel(), judge{asked: new(atomic.Int64)}, "does not write"},
+	} {
+		out, err := Run(t.Context(), c.m, judgedOptions(t, c.j), nil)
+		if err != nil || len(out.Skipped) != 1 || out.Skipped[0].Task != "community|alrage_qa" || !strings.Contains(out.Skipped[0].Err.Error(), c.want) || out.Questions != 3 {
+			t.Errorf("%s: %+v, %v", name, out, err)
+			continue
+		}
+		if extra, err := os.ReadFile(out.ExtraPath); err != nil || !strings.Contains(string(extra), "marked by a judge") && name == "no judge" {
+			t.Errorf("%s: %v, %s", name, err, extra)
+		}
+	}
+	o := fixtureOptions(t, "alrage_qa")
+	if out, err := Run(t.Context(), newWriter(), o, nil); !badinput.Is(err) || len(out.Skipped) != 1 {
+		t.Errorf("nothing to run: %+v, %v", out, err)
+	}
+}
+
+func TestTexts(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a", "x.log")
+	kept, err := openTexts(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[textKey]string{keyOf("a", "b"): "سطر\nثان", keyOf("ab"): "", keyOf("a", "b", ""): "\u2028 \"x\""}
+	for key, text := range want {
+		if err := kept.put(key, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(kept.close(), kept.close()); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		data string
+		n    int
+	}{"whole": {string(data), 3}, "torn": {string(data[:len(data)-3]), 2}, "damaged": {strings.Replace(string(data), "x", "y", 1), 2}, "foreign": {"x\ny z\n", 0}} {
+		if err := os.WriteFile(path, []byte(c.data), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		kept, err := openTexts(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := 0
+		for key, text := range want {
+			if got, ok := kept.get(key); ok && got != text {
+				t.Errorf("%s: %q, want %q", name, got, text)
+			} else if ok {
+				found++
+			}
+		}
+		if found != c.n {
+			t.Errorf("%s: %d texts, want %d", name, found, c.n)
+		}
+		kept.close()
+	}
+}

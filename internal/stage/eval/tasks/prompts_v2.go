@@ -1,0 +1,132 @@
+package tasks
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"barka/internal/pyrandom"
+	"barka/internal/pytext"
+)
+
+// fiveLetters label up to five options; the fifth letter is two characters
+// and a mark, which acc_norm counts.
+var fiveLetters = append(slices.Clone(arabicLetters), "هـ")
+
+const chooseRight = "السؤال التالي هو سؤال متعدد الإختيارات. اختر الإجابة الصحيحة:"
+
+// optional lists the columns "Option 1" to "Option 5" that hold something,
+// as lines "أ. text", with their letters and the position of the right one
+// among them. An option that is left out takes its letter with it.
+func (r *reader) optional() (lines string, letters []string, gold int) {
+	key := r.oneOf("Answer Key", "A", "B", "C", "D", "E")
+	gold = -1
+	for i, letter := range fiveLetters {
+		v, err := r.row.Get(fmt.Sprintf("Option %d", i+1))
+		if err != nil || v == nil || v == "" {
+			continue
+		}
+		if i == key {
+			gold = len(letters)
+		}
+		lines += letter + ". " + pytext.Value(v) + "\n"
+		letters = append(letters, letter)
+	}
+	if gold < 0 && r.err == nil {
+		r.err = fmt.Errorf("the right answer is option %d, which is empty", key+1)
+	}
+	return lines, letters, gold
+}
+
+func nativeMMLU(row Row, _ *pyrandom.Random) (Doc, error) {
+	r := reader{row: row}
+	instruction := chooseRight + "\n\n"
+	lines, letters, gold := r.optional()
+	return r.doc(Doc{instruction + r.text("Question") + "\n" + lines + answerLine, instruction, letters, gold})
+}
+
+// humanMMLU scores the numbers of the options, counted from 1.
+func humanMMLU(row Row, _ *pyrandom.Random) (Doc, error) {
+	r := reader{row: row}
+	instruction := chooseRight + "\n\n"
+	query := instruction + r.text("question") + "\n"
+	var numbers []string
+	for i, option := range r.strings("choices") {
+		numbers = append(numbers, fmt.Sprint(i+1))
+		query += numbers[i] + ". " + option + "\n"
+	}
+	return r.doc(Doc{query + answerLine, instruction, numbers, r.integer("answer")})
+}
+
+// madinahQA shows a question without a passage the word None, as the
+// reference does: that is half of the benchmark.
+func madinahQA(row Row, _ *pyrandom.Random) (Doc, error) {
+	r := reader{row: row}
+	instruction := "بناءً على السياق أدناه، اختر الإجابة الصحيحة للسؤال التالي من قائمة الأجوبة:\n\n"
+	lines, letters, gold := r.optional()
+	query := instruction + "\nالسياق:\n" + r.orNone("Context") + "\nالسؤال:\n" + r.text("Question") + "\n" + lines + answerLine
+	return r.doc(Doc{query, instruction, letters, gold})
+}
+
+// orNone returns a column's text, and None, the name of Python's null, where
+// it has none. Text files have no null but the empty field.
+func (r *reader) orNone(column string) string {
+	v, err := r.row.Get(column)
+	if err != nil && r.err == nil {
+		r.err = err
+	}
+	if v == "" {
+		v = nil
+	}
+	return pytext.Value(v)
+}
+
+// araTrust has letters in the options' own texts.
+func araTrust(row Row, _ *pyrandom.Random) (Doc, error) {
+	r := reader{row: row}
+	instruction := chooseRight + " أ، ب أو ج. \n\n"
+	query := instruction + r.text("Question") + "\n" + strings.Join(r.texts("A", "B", "C"), "\n") + "\n" + answerLine
+	letters := arabicLetters[:3]
+	return r.doc(Doc{query, instruction, letters, r.oneOf("Answer", letters...)})
+}
+
+// alrage asks for an answer in words. Its only choice is the model answer,
+// which the judge sees.
+func alrage(row Row, _ *pyrandom.Random) (Doc, error) {
+	r := reader{row: row}
+	instruction := "بناءً على السياقات المقترحة التالية، اجب عن السؤال التالي"
+	query := instruction + "\n\nالسؤال:\n" + r.text("question") + "\n\nالسياقات المقترحة:\n" + strings.Join(r.passages("candidates"), ", ") + "\n"
+	d := Doc{query, instruction, []string{r.text("gold_answer")}, 0}
+	return d, r.err
+}
+
+// passages takes a list, or text with one passage a line, and strips white
+// space. Of text, lines of nothing else are left out; of a list, what is
+// empty before.
+func (r *reader) passages(column string) []string {
+	var out []string
+	switch v := r.get(column).(type) {
+	case nil:
+		return nil
+	case []any:
+		for _, item := range v {
+			if item != nil && item != "" {
+				out = append(out, strip(pytext.Value(item)))
+			}
+		}
+	default:
+		for _, line := range strings.Split(pytext.Value(v), "\n") {
+			if line = strip(line); line != "" {
+				out = append(out, line)
+			}
+		}
+	}
+	if len(out) == 0 && r.err == nil {
+		r.err = errors.New("column \"" + column + "\" holds no passage")
+	}
+	return out
+}
+
+// strip is Python's str.strip.
+func strip(s string) string { return strings.TrimFunc(s, pytext.IsSpace) }
