@@ -9,6 +9,7 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/bench"
 	"barka/internal/hub"
+	"barka/internal/llm"
 	"barka/internal/stage/eval"
 	"barka/internal/stage/eval/tasks"
 	"barka/internal/ui"
@@ -30,7 +31,11 @@ type evalRunCmd struct {
 	MaxSamples int    `name:"max-samples" aliases:"max_samples" help:"Most questions of a task; 0 is all." default:"0"`
 	BatchSize  int    `name:"override-batch-size" aliases:"override_batch_size" help:"Recorded in the results; scores do not depend on it." default:"0"`
 	MaxLength  int    `help:"Longest input; 0 is the model's." default:"0"`
-	Border     string `help:"How token borders are cut: joint (as lighteval 2024-05), guarded or pairwise." default:""`
+	Border     string `help:"How prompt and choice become tokens: joint, guarded or pairwise (below); joint for oall, guarded for oall-v2." placeholder:"MODE"`
+	AlGhafa    string `name:"alghafa" help:"What is scored of AlGhafa's options: text or index (below); text for oall, index for oall-v2." placeholder:"MODE"`
+	JudgeURL   string `name:"judge-url" help:"OpenAI-compatible endpoint of ALRAGE's judge, such as http://localhost:8000/v1." placeholder:"URL"`
+	JudgeModel string `name:"judge-model" help:"The endpoint's name for the judge; the leaderboard's is Qwen/Qwen2.5-72B-Instruct." placeholder:"NAME"`
+	JudgeKey   string `name:"judge-key-variable" help:"Environment variable that holds the judge's API key." placeholder:"NAME"`
 	Chat       bool   `name:"use-chat-template" aliases:"use_chat_template" help:"Put prompts into the model's chat format."`
 	System     string `name:"system-prompt" aliases:"system_prompt" help:"System prompt with --use-chat-template."`
 	NoShare    bool   `help:"Run every request by itself, also what it has in common with others: slower, the same scores."`
@@ -43,6 +48,14 @@ type evalRunCmd struct {
 
 func (evalCmd) Help() string {
 	return `Scores multiple-choice tasks as lighteval of May 2024 does, prompts and result file to the byte. A killed run goes on where it stopped; scores already computed are reused.
+
+--tasks oall is version 1 of the leaderboard, oall-v2 its version 2: other tasks, prompts of lighteval since March 2025, and a table of seven rows. Version 2 used the chat template of models that have one: --use-chat-template. ALRAGE has the model write answers, which a judge marks (--judge-url, --judge-model); without a judge it is skipped.
+
+--border joint encodes prompt and choice together and scores what follows the prompt's own number of tokens: a token that spans the border is lost (lighteval until August 2024). guarded: where nothing follows, the last token is scored (lighteval 0.5 on). pairwise: prompt and choice are encoded apart (an option since then).
+
+--alghafa text scores the full texts of the options of AlGhafa and of the six translated tasks with its prompt; index scores their numbers "0", "1", … (lighteval since March 2025). The prompt is the same.
+
+SciQ's options, which lighteval of 2024 shuffles without a seed, are shuffled with 1234.
 
 Example: barka eval --model google/gemma-2-2b-it --tasks acva,arabic_mmlu --data benchmarks --output-dir evals`
 }
@@ -63,8 +76,11 @@ func (c *evalRunCmd) Run(a *app) error {
 		return badinput.Wrap(err)
 	}
 	o := eval.Options{Tasks: selection, DataDir: data, OutputDir: c.OutputDir, MaxSamples: c.MaxSamples, BatchSize: c.BatchSize,
-		MaxLength: c.MaxLength, Border: eval.Border(c.Border), UseChatTemplate: c.Chat, SystemPrompt: c.System, NoDetails: c.NoDetails, JobID: c.JobID, Log: a.log()}
+		MaxLength: c.MaxLength, Border: eval.Border(c.Border), AlGhafa: tasks.Choices(c.AlGhafa), UseChatTemplate: c.Chat, SystemPrompt: c.System, NoDetails: c.NoDetails, JobID: c.JobID, Log: a.log()}
 	if err := o.Validate(); err != nil {
+		return err
+	}
+	if o.Judge, err = c.judge(a); err != nil {
 		return err
 	}
 	d, err := a.engine(c.DType).OpenDecoder(c.Model, c.Adapter)
@@ -76,6 +92,11 @@ func (c *evalRunCmd) Run(a *app) error {
 		return err
 	}
 	m.Apart = c.NoShare
+	if selection[0].Task.Board == tasks.V2 && !c.Chat {
+		if _, err := m.ApplyChatTemplate([]eval.Message{{Role: "user", Content: "?"}}); err == nil {
+			a.ui.Infof("the model has a chat template, with which version 2 of the leaderboard evaluates models; add --use-chat-template for that")
+		}
+	}
 	if c.DryRun {
 		plan, err := eval.Estimate(a.ctx, m, o, a.ui.Progress())
 		if plan == nil || len(plan.Tasks) == 0 {
@@ -88,6 +109,17 @@ func (c *evalRunCmd) Run(a *app) error {
 		return err
 	}
 	return errors.Join(c.print(a, out), err)
+}
+
+// judge is the client of the judge; nil when none is named.
+func (c *evalRunCmd) judge(a *app) (llm.Client, error) {
+	switch {
+	case c.JudgeURL == "" && c.JudgeModel == "" && c.JudgeKey == "":
+		return nil, nil
+	case c.JudgeURL == "" || c.JudgeModel == "":
+		return nil, usagef("eval: a judge needs both --judge-url and --judge-model")
+	}
+	return llm.NewHTTP(llm.Options{BaseURL: c.JudgeURL, Model: c.JudgeModel, KeyVariable: c.JudgeKey, Note: func(s string) { a.ui.Infof("%s", s) }})
 }
 
 // data is where the benchmarks are.
@@ -126,6 +158,9 @@ func row(e eval.TaskEstimate, speed float64) []any {
 func (c *evalRunCmd) print(a *app, out *eval.Outcome) error {
 	for _, f := range out.Failures {
 		a.ui.Warnf("%s: %v", f.Task, f.Err)
+	}
+	for _, f := range out.Skipped {
+		a.ui.Warnf("%s is skipped: %v", f.Task, f.Err)
 	}
 	a.ui.Infof("%d requests scored, %d reused", out.Scored, out.Reused)
 	return a.ui.Print(out.Console+"\nresults: "+out.ResultsPath, map[string]any{"results": out.ResultsPath, "details": out.DetailsDir, "table": out.TablePath})
