@@ -190,6 +190,33 @@ func TestTrainingRows(t *testing.T) {
 	}
 }
 
+// TestVersion2: what letters and numbers stand for is read from the columns of
+// version 2's datasets.
+func TestVersion2(t *testing.T) {
+	r := run(t, options("../testdata/hub"), "oall-v2")
+	got := found(r)
+	slices.Sort(got)
+	// Made-up rows that the fixture has twice: in two subsets of the native and
+	// the human-translated MMLU, and among those examples are drawn from; in
+	// AlGhafa with other options.
+	want := []string{
+		"alghafa:multiple_choice_grounded_statement_soqal_task test 1 repeated", "alghafa:multiple_choice_grounded_statement_soqal_task test 2 repeated",
+		"alghafa:multiple_choice_grounded_statement_soqal_task test 3 repeated",
+		"arabic_mmlu:Islamic Studies (High School) dev 1 duplicate", "arabic_mmlu:Islamic Studies (High School) dev 2 duplicate",
+		"arabic_mmlu:Islamic Studies (High School) test 1 duplicate", "arabic_mmlu:Islamic Studies (High School) test 2 duplicate",
+		"arabic_mmlu:Islamic Studies (High School) test 3 duplicate",
+		"arabic_mmlu_ht:virology test 1 duplicate", "arabic_mmlu_ht:virology test 2 duplicate", "arabic_mmlu_ht:virology test 3 duplicate",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("found %q\nwant %q", got, want)
+	}
+	for _, task := range r.Tasks {
+		if len(task.FixedLengths) > 0 {
+			t.Errorf("%s: fixed options of %v characters; these are labels", task.Task, task.FixedLengths)
+		}
+	}
+}
+
 func TestOptionsAndDataThatCannotBeRight(t *testing.T) {
 	list, err := tasks.ParseList("acva")
 	if err != nil {

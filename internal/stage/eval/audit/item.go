@@ -28,6 +28,12 @@ var columns = map[string][]string{
 	"arabic_exams":            {"question"},
 	"acva":                    {"question"},
 	"alghafa_prompt":          {"query"},
+	"alghafa_pfn":             {"query"},
+	"arabic_mmlu_pfn":         {"Question"},
+	"arabic_mmlu_ht_pfn":      {"question"},
+	"madinah_qa_pfn":          {"Context", "Question"},
+	"aratrust_pfn":            {"Question"},
+	"qa_prompt_arabic":        {"question", "candidates"},
 	"boolq_prompt_arabic":     {"passage", "question"},
 	"copa_prompt_arabic":      {"premise", "question"},
 	"hellaswag_prompt_arabic": {"ctx"},
@@ -35,29 +41,58 @@ var columns = map[string][]string{
 	"sciq_prompt_arabic":      {"support", "question"},
 }
 
-// lettered prompts score letters; what the letters stand for is in columns.
-var lettered = []string{"mmlu_arabic", "arabic_exams"}
+// labelled prompts score letters or numbers; what these stand for is in these
+// columns.
+var (
+	letters  = []string{"A", "B", "C", "D"}
+	options  = []string{"Option 1", "Option 2", "Option 3", "Option 4", "Option 5"}
+	labelled = map[string][]string{
+		"mmlu_arabic": letters, "arabic_exams": letters, "aratrust_pfn": letters[:3],
+		"arabic_mmlu_pfn": options, "madinah_qa_pfn": options, "arabic_mmlu_ht_pfn": {"choices"},
+		"alghafa_pfn": {"sol1", "sol2", "sol3", "sol4", "sol5"},
+	}
+)
 
 func newItem(task *Task, t tasks.Task, split string, n int, test bool, row tasks.Row, doc tasks.Doc) item {
-	it := item{task: task, split: split, row: n, test: test, options: doc.Choices, gold: doc.Gold}
+	it := item{task: task, split: split, row: n, test: test, options: slices.Clone(doc.Choices), gold: doc.Gold}
 	if cols, ok := columns[t.PromptName]; ok {
 		it.question = text(row, cols...)
 	} else {
 		// A story's prompt is nothing but its sentences.
 		it.question = squeeze(doc.Query)
 	}
-	if slices.Contains(lettered, t.PromptName) {
-		it.options = make([]string, 4)
-		for i, c := range []string{"A", "B", "C", "D"} {
-			it.options[i] = text(row, c)
-		}
-	} else {
-		it.options = slices.Clone(doc.Choices)
-		for i, c := range it.options {
-			it.options[i] = squeeze(c)
-		}
+	if cols, ok := labelled[t.PromptName]; ok {
+		it.options = optionTexts(row, cols)
+	}
+	for i, o := range it.options {
+		it.options[i] = squeeze(o)
 	}
 	return it
+}
+
+// optionTexts returns what the columns hold: a text each, or a list. Where
+// options may be fewer, those that are not there have no label either.
+func optionTexts(row tasks.Row, columns []string) []string {
+	var out []string
+	for _, c := range columns {
+		v, err := row.Get(c)
+		if err != nil || strings.HasPrefix(c, "Option ") && (v == nil || v == "") {
+			continue
+		}
+		list, isList := v.([]any)
+		if !isList && c == "choices" {
+			texts, _ := pytext.StringList(pytext.Value(v))
+			out = append(out, texts...)
+			continue
+		}
+		if !isList {
+			list = []any{v}
+		}
+		for _, o := range list {
+			out = append(out, pytext.Value(o))
+		}
+	}
+	return out
 }
 
 // text joins columns, which exist since the row made a question.
