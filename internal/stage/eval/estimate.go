@@ -2,6 +2,7 @@ package eval
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"barka/internal/pipeline"
@@ -44,21 +45,24 @@ func Estimate(ctx context.Context, m Model, o Options, progress pipeline.Progres
 	for _, r := range e.runs {
 		t := TaskEstimate{Task: r.name(), Questions: len(r.samples)}
 		for _, s := range r.samples {
+			reqs, before := s.requests, t.SharedTokens
 			if r.task.Metric == tasks.Judged {
-				t.addAnswer(len(m.Tokenizer().Encode(s.context, true)), *r.task.GenerationSize, o.maxLength(m))
-				continue
+				// Its time is that of reading as many tokens: too short.
+				ids := m.Tokenizer().Encode(s.context, true)
+				reqs = []Request{{ids[:len(ids)-1], ids[len(ids)-1:]}}
+				t.addAnswer(len(ids), *r.task.GenerationSize, o.maxLength(m))
+			} else {
+				t.add(reqs, o.maxLength(m))
 			}
-			before := t.SharedTokens
-			t.add(s.requests, o.maxLength(m))
 			n := t.SharedTokens - before
 			if probe == nil || distance(n) < distance(plan.ProbeTokens) {
-				probe, plan.ProbeTokens = s.requests, n
+				probe, plan.ProbeTokens = reqs, n
 			}
 		}
 		plan.Tasks = append(plan.Tasks, t)
 	}
-	if probe == nil {
-		return plan, failed(e.failures, len(o.Tasks))
+	if len(plan.Tasks) == 0 {
+		return plan, failed(slices.Concat(e.failures, e.skipped), len(o.Tasks))
 	}
 	var took time.Duration
 	for range 2 {

@@ -266,6 +266,24 @@ func TestFewShotRun(t *testing.T) {
 			t.Errorf("results lack %s", want)
 		}
 	}
+	// Version 2: examples of the native MMLU come from its dev split, those of
+	// the human-translated one from the test split, balanced over the answers.
+	o := fixtureOptions(t, "community|arabic_mmlu:Islamic Studies (High School)|2|0,community|arabic_mmlu_ht:anatomy|3|0")
+	o.MaxSamples = 1
+	if out, err = Run(t.Context(), newHashModel(), o, nil); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string][]string{
+		"arabic_mmlu:Islamic Studies (High School)|2": {"رقم 3؟\n", "د. أزرق\nالإجابة:ب\n\nما لون الشيء رقم 4؟\n"},
+		"arabic_mmlu_ht:anatomy|3":                    {"\n1. أ", "الإجابة:1\n\n", "الإجابة:2\n\n", "الإجابة:4\n\n"},
+	} {
+		row := readDetails(t, filepath.Join(out.DetailsDir, "details_community|"+key+"_2024-07-04T21-22-05.321098.parquet"))[0]
+		for _, w := range want {
+			if prompt := row["full_prompt"].(string); !strings.Contains(prompt, w) {
+				t.Errorf("%s: the prompt %q lacks %q", key, prompt, w)
+			}
+		}
+	}
 	_, err = Run(t.Context(), newHashModel(), fixtureOptions(t, "community|arabic_mmlu:anatomy|3|1"), nil)
 	if !badinput.Is(err) || !strings.Contains(err.Error(), "the few-shot split has 2") {
 		t.Errorf("more examples than there are: error %v", err)
@@ -430,6 +448,31 @@ func TestEstimate(t *testing.T) {
 	}
 	if plan.TokensPerSecond <= 0 || plan.ProbeTokens <= want.SharedTokens/5 {
 		t.Errorf("%g tokens/s on a question of %d tokens, expected the longest", plan.TokensPerSecond, plan.ProbeTokens)
+	}
+}
+
+// TestEstimateOfAnswers: a judged task counts its prompts and the longest
+// answers to them.
+func TestEstimateOfAnswers(t *testing.T) {
+	o := judgedOptions(t, judge{})
+	o.Tasks = fixtureOptions(t, "alrage_qa").Tasks
+	m := newWriter()
+	plan, err := Estimate(t.Context(), m, o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The instruction has 57 characters, the headings 31, the question 19, the
+	// passages 12, and the end 1; there is a beginning token.
+	tokens := int64(5 * (1 + 57 + 31 + 19 + 12 + 1 + 200))
+	if diff := cmp.Diff(TaskEstimate{Task: "community|alrage_qa|0", Questions: 5, Requests: 5, Tokens: tokens, SharedTokens: tokens}, plan.Tasks[0]); diff != "" {
+		t.Error(diff)
+	}
+	if plan.TokensPerSecond <= 0 || m.wrote.Load() != 0 {
+		t.Errorf("%g tokens/s, %d answers written", plan.TokensPerSecond, m.wrote.Load())
+	}
+	o.Judge = nil
+	if _, err := Estimate(t.Context(), m, o, nil); !badinput.Is(err) {
+		t.Errorf("nothing to run: %v", err)
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 	"barka/internal/pytext"
 )
 
-// fiveLetters label up to five options; the fifth letter is two characters
-// and a mark, which acc_norm counts.
+// fiveLetters label up to five options. The fifth is two characters, by which
+// acc_norm divides.
 var fiveLetters = append(slices.Clone(arabicLetters), "هـ")
 
 const chooseRight = "السؤال التالي هو سؤال متعدد الإختيارات. اختر الإجابة الصحيحة:"
