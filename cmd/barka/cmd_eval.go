@@ -49,7 +49,7 @@ type evalRunCmd struct {
 func (evalCmd) Help() string {
 	return `Scores multiple-choice tasks as lighteval of May 2024 does, prompts and result file to the byte. A killed run goes on where it stopped; scores already computed are reused.
 
---tasks oall is version 1 of the leaderboard, oall-v2 its version 2: other tasks, prompts of lighteval since March 2025, and a table of seven rows. Version 2 used the chat template of models that have one: --use-chat-template. ALRAGE has the model write answers, which a judge marks (--judge-url, --judge-model); without a judge it is skipped.
+--tasks oall is version 1 of the leaderboard, oall-v2 its version 2: other tasks, prompts of lighteval since March 2025, and a table of seven rows. Version 2 used the chat template of models that have one: --use-chat-template. ALRAGE has the model write answers, which a judge marks (--judge-url, --judge-model), at temperature 0 where the leaderboard's samples at 0.8; without a judge it is skipped.
 
 --border joint encodes prompt and choice together and scores what follows the prompt's own number of tokens: a token that spans the border is lost (lighteval to 0.4). guarded: where nothing follows, the last token is scored (lighteval from 0.5). pairwise: prompt and choice are encoded apart (an option of it).
 

@@ -1,6 +1,8 @@
 // Package eval runs the Open Arabic LLM Leaderboard's multiple-choice tasks
 // as lighteval did between May and July 2024, to the byte: prompts, token
-// borders, truncation, metrics, digests and files.
+// borders, truncation, metrics, digests and files. The tasks of the
+// leaderboard's version 2 have the prompts, borders and metrics of lighteval
+// of 2025, and the files of 2024.
 //
 // What is not in the reference, request sharing, resumption, baselines and
 // the leaderboard's own table, is kept out of the reference's files.

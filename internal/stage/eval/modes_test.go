@@ -2,13 +2,16 @@ package eval
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"barka/internal/badinput"
+	"barka/internal/stage/eval/hubdata"
 	"barka/internal/stage/eval/tasks"
 	"barka/internal/tokenizer"
 )
@@ -184,5 +187,46 @@ func TestBordersOfRealTokens(t *testing.T) {
 				t.Errorf("%q and %q, %s: %v, want %v", c.context, c.choice, border, got[0], want)
 			}
 		}
+	}
+}
+
+// TestBordersOfTokenizersLibrary compares with testdata/borders.py: questions
+// cut between any two characters.
+func TestBordersOfTokenizersLibrary(t *testing.T) {
+	tok := demoTokenizer(t)
+	table, err := os.ReadFile("testdata/borders.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := "border\tcases\tempty\tdigest\n"
+	for _, border := range Borders {
+		var lines []byte
+		cases, empty := 0, 0
+		for _, subset := range []string{"Algeria", "Arabic_Calligraphy"} {
+			rows, err := hubdata.Read([]string{"../../demo/data/benchmarks/OALL/ACVA/" + subset + "/test.jsonl"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, row := range rows.Rows {
+				question := row[slices.Index(rows.Columns, "question")].(string)
+				for i := range question {
+					if strings.TrimSpace(question[:i]) == "" {
+						continue
+					}
+					reqs, err := requests(tok, border, question[:i], []string{question[i:]})
+					if err != nil {
+						t.Fatal(err)
+					}
+					lines = append(appendPadded(lines, reqs[0].Context, 0, 0), ' ')
+					lines = append(appendPadded(lines, reqs[0].Continuation, 0, 0), '\n')
+					cases++
+					empty += count(len(reqs[0].Continuation) == 0)
+				}
+			}
+		}
+		got += fmt.Sprintf("%s\t%d\t%d\t%s\n", border, cases, empty, digestText(string(lines)))
+	}
+	if diff := cmp.Diff(string(table), got); diff != "" {
+		t.Error(diff)
 	}
 }
