@@ -273,7 +273,7 @@ func prepare(ctx context.Context, m Model, o Options, progress pipeline.Progress
 	defer e.progress.Done()
 	for _, selection := range o.Tasks {
 		if err := e.unable(selection.Task); err != nil {
-			e.skipped = append(e.skipped, Failure{selection.Task.Key(), err})
+			e.skipped = append(e.skipped, Failure{Task: selection.Task.Key(), Err: err})
 			e.log.Warn("task skipped", "task", selection.Task.Key(), "reason", err)
 			continue
 		}
