@@ -76,7 +76,7 @@ func (c *evalRunCmd) Run(a *app) error {
 		return badinput.Wrap(err)
 	}
 	o := eval.Options{Tasks: selection, DataDir: data, OutputDir: c.OutputDir, MaxSamples: c.MaxSamples, BatchSize: c.BatchSize,
-		MaxLength: c.MaxLength, Border: eval.Border(c.Border), AlGhafa: tasks.Choices(c.AlGhafa), UseChatTemplate: c.Chat, SystemPrompt: c.System, NoDetails: c.NoDetails, JobID: c.JobID, Log: a.log()}
+		Border: eval.Border(c.Border), AlGhafa: tasks.Choices(c.AlGhafa), UseChatTemplate: c.Chat, SystemPrompt: c.System, NoDetails: c.NoDetails, JobID: c.JobID, Log: a.log()}
 	if err := o.Validate(); err != nil {
 		return err
 	}
@@ -91,7 +91,10 @@ func (c *evalRunCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	m.Apart = c.NoShare
+	if n := m.MaxLength(); c.MaxLength < 0 || c.MaxLength > n {
+		return badinput.Errorf("--max-length is %d, expected 0 to %d, which is what the model reads", c.MaxLength, n)
+	}
+	m.Apart, m.Longest = c.NoShare, c.MaxLength
 	if selection[0].Task.Board == tasks.V2 && !c.Chat {
 		if _, err := m.ApplyChatTemplate([]eval.Message{{Role: "user", Content: "?"}}); err == nil {
 			a.ui.Infof("the model has a chat template, with which version 2 of the leaderboard evaluates models; add --use-chat-template for that")

@@ -13,6 +13,8 @@ import (
 type Evaluated struct {
 	// Apart scores every request by itself; see score.Scorer.
 	Apart bool
+	// Longest bounds an input in tokens; 0 means the model's own limit.
+	Longest int
 
 	d    *Decoder
 	info eval.ModelInfo
@@ -53,6 +55,9 @@ func (e *Evaluated) Info() eval.ModelInfo { return e.info }
 
 // MaxLength implements eval.Model.
 func (e *Evaluated) MaxLength() int {
+	if e.Longest > 0 {
+		return e.Longest
+	}
 	if n := e.d.Model.Info().MaxPositions; n > 0 {
 		return n
 	}

@@ -223,6 +223,19 @@ func TestEvaluatedScores(t *testing.T) {
 			t.Errorf("request %d: %+v, tokens sum to %g", i, together[i], sum)
 		}
 	}
+	// A bound cuts the context from the left.
+	m.Longest = len(reqs[3].Continuation) + 4
+	cut, err := m.Score(context.Background(), reqs[3:], nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Longest = 0
+	last := reqs[3]
+	last.Context = last.Context[len(last.Context)-5:]
+	want, err := m.Score(context.Background(), []eval.Request{last}, nil)
+	if err != nil || fmt.Sprint(cut) != fmt.Sprint(want) || cut[0].LogProb == together[3].LogProb {
+		t.Errorf("cut to 5 tokens of context: %+v, want %+v (%v)", cut, want, err)
+	}
 	prompt, err := m.ApplyChatTemplate([]eval.Message{{Role: "user", Content: "Where?"}})
 	if err != nil || !strings.Contains(prompt, "Where?") || prompt == "Where?" {
 		t.Errorf("prompt %q, %v", prompt, err)

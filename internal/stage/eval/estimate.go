@@ -50,9 +50,9 @@ func Estimate(ctx context.Context, m Model, o Options, progress pipeline.Progres
 				// Its time is that of reading as many tokens: too short.
 				ids := m.Tokenizer().Encode(s.context, true)
 				reqs = []Request{{ids[:len(ids)-1], ids[len(ids)-1:]}}
-				t.addAnswer(len(ids), *r.task.GenerationSize, o.maxLength(m))
+				t.addAnswer(len(ids), *r.task.GenerationSize, m.MaxLength())
 			} else {
-				t.add(reqs, o.maxLength(m))
+				t.add(reqs, m.MaxLength())
 			}
 			n := t.SharedTokens - before
 			if probe == nil || distance(n) < distance(plan.ProbeTokens) {

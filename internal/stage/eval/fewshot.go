@@ -60,7 +60,7 @@ func head[T any](xs []T, n int) []T {
 // need no encoding.
 func (p *prompter) tooLong(context string, generation int) bool {
 	const special = 16
-	limit := p.opts.maxLength(p.m)
+	limit := p.m.MaxLength()
 	if len(context)+special+generation <= limit {
 		return false
 	}

@@ -87,7 +87,7 @@ func publishedRun(t *testing.T, m Model, o Options) map[string]summary {
 			reqs = append(reqs, r.samples[i].requests...)
 		}
 	}
-	pads := paddings(reqs, o.BatchSize, o.maxLength(m))
+	pads := paddings(reqs, o.BatchSize, m.MaxLength())
 	out := map[string]summary{}
 	for _, r := range e.runs {
 		out[r.name()] = summarise(r, pads, m.Tokenizer().EOS())

@@ -36,8 +36,6 @@ type Options struct {
 	// those of the reference at this size. It does not change how scores are
 	// computed. 0 or less means automatic.
 	BatchSize int
-	// MaxLength bounds a model's input; 0 means the model's own limit.
-	MaxLength int
 	// Border and AlGhafa default to what the tasks' version of the leaderboard
 	// has: Joint and Texts in the first, Guarded and Indices in the second.
 	Border  Border
@@ -68,8 +66,6 @@ func (o Options) Validate() error {
 		return badinput.Errorf("no benchmark data; --data names the directory that holds OALL/Arabic_MMLU and the others")
 	case o.MaxSamples < 0:
 		return badinput.Errorf("--max-samples is %d, expected 0 (all) or more", o.MaxSamples)
-	case o.MaxLength < 0:
-		return badinput.Errorf("maximal length is %d, expected 0 (the model's) or more", o.MaxLength)
 	case o.Border != "" && !slices.Contains(Borders, o.Border):
 		return badinput.Errorf("token border %q, expected one of %v", o.Border, Borders)
 	case o.AlGhafa != "" && !slices.Contains(tasks.ChoicesOf, o.AlGhafa):
@@ -93,13 +89,6 @@ func (o *Options) complete() {
 		border, choices = Guarded, tasks.Indices
 	}
 	o.Border, o.AlGhafa = cmp.Or(o.Border, border), cmp.Or(o.AlGhafa, choices)
-}
-
-func (o Options) maxLength(m Model) int {
-	if o.MaxLength > 0 {
-		return o.MaxLength
-	}
-	return m.MaxLength()
 }
 
 func (o Options) now() time.Time {

@@ -99,9 +99,9 @@ func TestFixtureRun(t *testing.T) {
 
 func fixtureRun(t *testing.T, board tasks.Board) {
 	m := newHashModel()
+	m.maxLength = fixtureLength
 	digests := fixtureDigests(t, board)
 	o := fixtureOptions(t, strings.Join(sortedKeys(digests), "|0|0,")+"|0|0")
-	o.MaxLength = fixtureLength
 	out, err := Run(t.Context(), m, o, nil)
 	if err != nil {
 		t.Fatal(err)

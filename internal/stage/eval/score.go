@@ -21,7 +21,7 @@ const chunkTokens = 4096
 // choices stay together so that the model can share their prefix. A task
 // whose scores are no numbers is left out.
 func (e *evaluation) score(ctx context.Context) (err error) {
-	j, err := openJournal(filepath.Join(e.o.OutputDir, "cache"), journalName(e.m.Info(), e.o.maxLength(e.m)))
+	j, err := openJournal(filepath.Join(e.o.OutputDir, "cache"), journalName(e.m.Info(), e.m.MaxLength()))
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ func (e *evaluation) write(start time.Time) (*Outcome, error) {
 			reqs = append(reqs, r.samples[i].requests...)
 		}
 	}
-	pads := paddings(reqs, e.o.BatchSize, e.o.maxLength(e.m))
+	pads := paddings(reqs, e.o.BatchSize, e.m.MaxLength())
 	results := aggregate(e.runs)
 	summaries := make([]summary, len(e.runs))
 	baselines := make([]Baseline, len(e.runs))
