@@ -43,8 +43,12 @@ func Estimate(ctx context.Context, m Model, o Options, progress pipeline.Progres
 	plan := new(Plan)
 	var probe []Request
 	for _, r := range e.runs {
-		t := TaskEstimate{Task: r.name(), Questions: len(r.samples)}
+		t := TaskEstimate{Task: r.name()}
 		for _, s := range r.samples {
+			if s.elsewhere {
+				continue
+			}
+			t.Questions++
 			reqs, before := s.requests, t.SharedTokens
 			if r.task.Metric == tasks.Judged {
 				// Its time is that of reading as many tokens: too short.
@@ -59,7 +63,9 @@ func Estimate(ctx context.Context, m Model, o Options, progress pipeline.Progres
 				probe, plan.ProbeTokens = reqs, n
 			}
 		}
-		plan.Tasks = append(plan.Tasks, t)
+		if t.Questions > 0 {
+			plan.Tasks = append(plan.Tasks, t)
+		}
 	}
 	if len(plan.Tasks) == 0 {
 		return plan, failed(slices.Concat(e.failures, e.skipped), len(o.Tasks))

@@ -52,23 +52,35 @@ func journalName(info ModelInfo, maxLength int) string {
 	return "scores-" + hex.EncodeToString(sum[:8]) + ".log"
 }
 
-// openJournal opens the journal in dir and reads what it holds.
-func openJournal(dir, name string) (*journal, error) {
+// openJournal opens a model's journal in dir and reads what it holds. Each
+// shard writes a file of its own, since they may run at the same time, and
+// every run reads those of all.
+func openJournal(dir, name string, shard Shard) (*journal, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("score journal: %w", err)
 	}
+	j := &journal{scores: map[requestKey]Score{}, synced: time.Now()}
+	stem := strings.TrimSuffix(name, ".log")
+	if shard.Count > 0 {
+		name = stem + "." + shard.String() + ".log"
+	}
 	path := filepath.Join(dir, name)
-	data, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
 		return nil, fmt.Errorf("score journal: %w", err)
 	}
-	j := &journal{scores: map[requestKey]Score{}, synced: time.Now()}
-	whole := data[:bytes.LastIndexByte(data, '\n')+1]
-	for line := range strings.Lines(string(whole)) {
-		if key, s, ok := parseScore(strings.TrimSuffix(line, "\n")); ok {
-			j.scores[key] = s
+	for _, entry := range entries {
+		if other := entry.Name(); other != name && strings.HasPrefix(other, stem+".") && strings.HasSuffix(other, ".log") {
+			if _, err := j.read(filepath.Join(dir, other)); err != nil {
+				return nil, err
+			}
 		}
 	}
+	data, err := j.read(path)
+	if err != nil {
+		return nil, err
+	}
+	whole := data[:bytes.LastIndexByte(data, '\n')+1]
 	j.file, err = os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o644)
 	if err == nil && len(whole) < len(data) {
 		err = j.file.Truncate(int64(len(whole)))
@@ -77,6 +89,22 @@ func openJournal(dir, name string) (*journal, error) {
 		return nil, fmt.Errorf("score journal: %w", err)
 	}
 	return j, nil
+}
+
+// read takes the scores of a file, which need not be there, and returns its
+// content.
+func (j *journal) read(path string) ([]byte, error) {
+	data, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("score journal: %w", err)
+	}
+	whole := data[:bytes.LastIndexByte(data, '\n')+1]
+	for line := range strings.Lines(string(whole)) {
+		if key, s, ok := parseScore(strings.TrimSuffix(line, "\n")); ok {
+			j.scores[key] = s
+		}
+	}
+	return data, nil
 }
 
 // formatScore writes a line: key, bits of the log-probability, greedy flag,

@@ -45,6 +45,9 @@ type Options struct {
 	// UseChatTemplate renders prompts as conversations; SystemPrompt opens them.
 	UseChatTemplate bool
 	SystemPrompt    string
+	// Shard is the part of the questions to score. The files of a run that is
+	// divided are written by Merge, from what its shards leave in OutputDir.
+	Shard Shard
 	// NoDetails leaves out the parquet file of every question.
 	NoDetails bool
 	// JobID is copied to config_general.
@@ -76,7 +79,7 @@ func (o Options) Validate() error {
 			return fmt.Errorf("tasks of versions %s and %s of the leaderboard in one run", o.board(), s.Task.Board)
 		}
 	}
-	return nil
+	return o.Shard.validate()
 }
 
 // board is the version of the leaderboard that all tasks are of.
@@ -102,6 +105,9 @@ func (o Options) now() time.Time {
 type Failure struct {
 	Task string
 	Err  error
+
+	run      *taskRun // whose scores are no numbers; nil when it has none
+	question int      // the first of these, in evaluation order
 }
 
 // sample is one question in one number of shots.
@@ -110,7 +116,8 @@ type sample struct {
 	context          string
 	asked, effective int
 	requests         []Request
-	first            int // index of requests[0] among the run's requests
+	first            int  // index of requests[0] among the run's requests
+	elsewhere        bool // another shard's
 	scores           []Score
 	value            float64 // of the task's metric
 	// answer and judgement are those of a judged task, which has no requests.
@@ -139,6 +146,8 @@ type Outcome struct {
 	Failures []Failure
 	// Skipped are tasks that the options leave no way to run.
 	Skipped []Failure
+	// ShardDir is what a shard leaves for Merge.
+	ShardDir string
 	// Scored and Reused count requests; Questions counts questions.
 	Scored, Reused, Questions int
 }
@@ -156,11 +165,38 @@ func Run(ctx context.Context, m Model, o Options, progress pipeline.Progress) (*
 	if len(e.runs) == 0 {
 		return e.nothing()
 	}
+	if o.Shard.Count <= 1 {
+		if err := e.checkOutput(); err != nil {
+			return nil, err
+		}
+	}
+	shard, err := e.openShard()
+	if err != nil {
+		return nil, err
+	}
 	if err := e.score(ctx); err != nil {
 		return nil, err
 	}
+	out := &Outcome{Failures: e.failures, Skipped: e.skipped, Scored: e.scored, Reused: e.reused}
+	if shard != nil {
+		if out.ShardDir, out.Questions, err = shard.write(e, start, o.now()); err != nil {
+			return nil, err
+		}
+	}
+	if o.Shard.Count <= 1 {
+		dir := out.ShardDir
+		if out, err = e.finish(start); err != nil {
+			return nil, err
+		}
+		out.ShardDir = dir
+	}
+	return out, failed(e.failures, len(o.Tasks))
+}
+
+// finish measures what was scored and writes the files of a whole run.
+func (e *evaluation) finish(start time.Time) (*Outcome, error) {
 	if len(e.runs) == 0 {
-		return e.nothing()
+		return &Outcome{Failures: e.failures, Skipped: e.skipped}, nil
 	}
 	for _, r := range e.runs {
 		for i := range r.samples {
@@ -169,11 +205,7 @@ func Run(ctx context.Context, m Model, o Options, progress pipeline.Progress) (*
 			}
 		}
 	}
-	out, err := e.write(start)
-	if err != nil {
-		return nil, err
-	}
-	return out, failed(e.failures, len(o.Tasks))
+	return e.write(start)
 }
 
 // nothing is the outcome of a run that no task is left of.
@@ -271,11 +303,12 @@ func prepare(ctx context.Context, m Model, o Options, progress pipeline.Progress
 			return nil, ctx.Err()
 		}
 		if err != nil {
-			e.fail(selection.Task, err)
+			e.leaveOut(Failure{Task: selection.Task.Key(), Err: err})
 		}
 		e.runs = append(e.runs, runs...)
 		e.progress.Add(1)
 	}
+	e.divide()
 	return e, nil
 }
 
@@ -285,6 +318,8 @@ func (e *evaluation) unable(t tasks.Task) error {
 	switch {
 	case t.Metric != tasks.Judged:
 		return nil
+	case e.o.Shard.Count > 0:
+		return badinput.Errorf("its answers are not split over shards; run it by itself")
 	case e.o.Judge == nil:
 		return badinput.Errorf("its answers are marked by a judge; name one with --judge-url and --judge-model")
 	case !generates:
@@ -293,10 +328,10 @@ func (e *evaluation) unable(t tasks.Task) error {
 	return nil
 }
 
-// fail leaves a task out.
-func (e *evaluation) fail(t tasks.Task, err error) {
-	e.failures = append(e.failures, Failure{t.Key(), err})
-	e.log.Warn("task left out", "task", t.Key(), "reason", err)
+// leaveOut leaves a task out.
+func (e *evaluation) leaveOut(f Failure) {
+	e.failures = append(e.failures, f)
+	e.log.Warn("task left out", "task", f.Task, "reason", f.Err)
 }
 
 func (e *evaluation) prepareTask(ctx context.Context, store *hubdata.Store, selection tasks.Selection) ([]*taskRun, error) {

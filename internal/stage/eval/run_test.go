@@ -368,7 +368,7 @@ func TestKill(t *testing.T) {
 
 func TestJournal(t *testing.T) {
 	dir := t.TempDir()
-	j, err := openJournal(dir, "x.log")
+	j, err := openJournal(dir, "x.log", Shard{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -397,7 +397,7 @@ func TestJournal(t *testing.T) {
 		if err := os.WriteFile(path, c.data, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		j, err := openJournal(dir, "x.log")
+		j, err := openJournal(dir, "x.log", Shard{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -412,7 +412,7 @@ func TestJournal(t *testing.T) {
 			t.Fatal(err)
 		}
 		j.close()
-		j, _ = openJournal(dir, "x.log")
+		j, _ = openJournal(dir, "x.log", Shard{})
 		if _, ok := j.scores[keys[2]]; !ok {
 			t.Errorf("%s: a score written after reopening is lost", name)
 		}

@@ -21,7 +21,7 @@ const chunkTokens = 4096
 // choices stay together so that the model can share their prefix. A task
 // whose scores are no numbers is left out.
 func (e *evaluation) score(ctx context.Context) (err error) {
-	j, err := openJournal(filepath.Join(e.o.OutputDir, "cache"), journalName(e.m.Info(), e.m.MaxLength()))
+	j, err := openJournal(filepath.Join(e.o.OutputDir, "cache"), journalName(e.m.Info(), e.m.MaxLength()), e.o.Shard)
 	if err != nil {
 		return err
 	}
@@ -39,7 +39,12 @@ func (e *evaluation) score(ctx context.Context) (err error) {
 			return fmt.Errorf("%s: %w", r.task.Key(), err)
 		}
 		if err != nil {
-			e.fail(r.task, err)
+			f := Failure{Task: r.task.Key(), Err: err, run: r}
+			var broken *requestError
+			if errors.As(err, &broken) {
+				f.question = broken.question
+			}
+			e.leaveOut(f)
 			continue
 		}
 		for i := range r.samples {
@@ -69,6 +74,9 @@ func (e *evaluation) scoreTask(ctx context.Context, j *journal, r *taskRun, n in
 	asked := map[requestKey]bool{}
 	all := 0
 	for q, s := range r.samples {
+		if s.elsewhere {
+			continue
+		}
 		for _, req := range s.requests {
 			all++
 			key := req.key()
@@ -86,6 +94,9 @@ func (e *evaluation) scoreTask(ctx context.Context, j *journal, r *taskRun, n in
 	}
 	for i := range r.samples {
 		s := &r.samples[i]
+		if s.elsewhere {
+			continue
+		}
 		s.scores = make([]Score, len(s.requests))
 		for c, req := range s.requests {
 			s.scores[c] = j.scores[req.key()]
@@ -115,8 +126,7 @@ func (e *evaluation) scoreMissing(ctx context.Context, j *journal, todo []pendin
 		}
 		for i, s := range scores {
 			if math.IsNaN(s.LogProb) || math.IsInf(s.LogProb, 0) {
-				return badinput.Errorf("question %d in evaluation order: a choice has log-probability %g; the weights are broken or overflow in this type of number (try --dtype f32)",
-					todo[i].question+1, s.LogProb)
+				return &requestError{todo[i].question, badinput.Errorf("a choice has log-probability %g; the weights are broken or overflow in this type of number (try --dtype f32)", s.LogProb)}
 			}
 		}
 		if err := j.put(keys, scores); err != nil {
@@ -126,6 +136,18 @@ func (e *evaluation) scoreMissing(ctx context.Context, j *journal, todo []pendin
 	}
 	return nil
 }
+
+// requestError is a question of which a choice has no score.
+type requestError struct {
+	question int // in evaluation order, counted from 0
+	err      error
+}
+
+func (r *requestError) Error() string {
+	return fmt.Sprintf("question %d in evaluation order: %v", r.question+1, r.err)
+}
+
+func (r *requestError) Unwrap() error { return r.err }
 
 // chunk is the number of requests to score next: up to chunkTokens, one
 // question at least, never half a question.

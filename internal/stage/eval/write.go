@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"barka/internal/atomicfile"
+	"barka/internal/badinput"
 	"barka/internal/pytext"
 )
 
@@ -164,4 +165,20 @@ func writeText(path, text string) error {
 		return err
 	}
 	return atomicfile.WriteFile(path, []byte(text))
+}
+
+// checkOutput makes the directories of a run's files, so that what is in
+// their way is told before anything is scored.
+func (e *evaluation) checkOutput() error {
+	model := filepath.FromSlash(e.m.Name())
+	dirs := []string{filepath.Join(e.o.OutputDir, "results", model)}
+	if !e.o.NoDetails {
+		dirs = append(dirs, filepath.Join(e.o.OutputDir, "details", model))
+	}
+	for _, dir := range dirs {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return badinput.Errorf("output directory: %w; name another --output-dir, or move what is in the way", err)
+		}
+	}
+	return nil
 }

@@ -1,0 +1,63 @@
+package eval
+
+import (
+	"crypto/sha256"
+	"fmt"
+
+	"barka/internal/badinput"
+)
+
+// Shard is the part of a run's questions that one of several workers scores:
+// number Index, counted from 0, of Count parts. With a Count of 0 the run is
+// not divided.
+type Shard struct{ Index, Count int }
+
+func (s Shard) String() string { return fmt.Sprintf("%d-of-%d", s.Index, s.Count) }
+
+func (s Shard) validate() error {
+	if s.Count < 0 || s.Index < 0 || s.Index >= max(s.Count, 1) {
+		return badinput.Errorf("shard %d of %d: expected a number from 0 to one less than that of the shards", s.Index, s.Count)
+	}
+	return nil
+}
+
+// divide marks the questions that other workers score. All workers see all
+// questions and come to the same division: the questions in their order, cut
+// where the tokens the model reads are a Count-th of all. Neighbours, which
+// often begin alike, stay together, and a question that is asked again goes
+// where it was first.
+func (e *evaluation) divide() {
+	if e.o.Shard.Count == 0 {
+		return
+	}
+	limit, total := e.m.MaxLength(), int64(0)
+	middle := map[requestKey]int64{} // of a question's tokens among all, twice
+	for _, r := range e.runs {
+		for i := range r.samples {
+			key := r.samples[i].key()
+			if _, seen := middle[key]; seen {
+				continue
+			}
+			var t TaskEstimate
+			t.add(r.samples[i].requests, limit)
+			middle[key] = 2*total + t.SharedTokens
+			total += t.SharedTokens
+		}
+	}
+	for _, r := range e.runs {
+		for i := range r.samples {
+			s := &r.samples[i]
+			s.elsewhere = middle[s.key()]*int64(e.o.Shard.Count)/(2*total) != int64(e.o.Shard.Index)
+		}
+	}
+}
+
+// key identifies what a question asks of a model.
+func (s *sample) key() requestKey {
+	h := sha256.New()
+	for _, r := range s.requests {
+		key := r.key()
+		h.Write(key[:])
+	}
+	return requestKey(h.Sum(nil)[:16])
+}

@@ -1,0 +1,239 @@
+package eval
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+
+	"barka/internal/atomicfile"
+	"barka/internal/badinput"
+	"barka/internal/jsonl"
+	"barka/internal/pipeline"
+	"barka/internal/stage/eval/tasks"
+)
+
+// What a shard leaves is two files in a directory of its own: its questions
+// with their requests and scores, and a manifest, written last, of all that
+// the shards of one run have in common. Merging needs neither model nor data.
+const (
+	shardManifest  = "shard.json"
+	shardQuestions = "questions.jsonl.zst"
+	shardFormat    = 1
+)
+
+// manifest is shard.json.
+type manifest struct {
+	Format  int    `json:"format"`
+	Barka   string `json:"barka"`
+	Shard   int    `json:"shard"`
+	Shards  int    `json:"num_shards"`
+	Model   recordedModel
+	Options recordedOptions
+	// Tasks are those that have questions, LeftOut those that could not be
+	// loaded, both in the run's order.
+	Tasks   []recordedTask `json:"tasks"`
+	LeftOut []recordedTask `json:"left_out,omitempty"`
+
+	Start         time.Time `json:"start"`
+	End           time.Time `json:"end"`
+	Scored        int       `json:"scored"`
+	Reused        int       `json:"reused"`
+	QuestionsHash string    `json:"questions_xxh64"`
+}
+
+type recordedModel struct {
+	Name      string `json:"name"`
+	Info      ModelInfo
+	MaxLength int   `json:"max_length"`
+	EOS       int32 `json:"eos"`
+}
+
+type recordedOptions struct {
+	MaxSamples      int           `json:"max_samples"`
+	BatchSize       int           `json:"batch_size"`
+	Board           tasks.Board   `json:"leaderboard"`
+	Border          Border        `json:"border"`
+	AlGhafa         tasks.Choices `json:"alghafa_choices"`
+	UseChatTemplate bool          `json:"use_chat_template"`
+	SystemPrompt    string        `json:"system_prompt"`
+	NoDetails       bool          `json:"no_details"`
+	JobID           string        `json:"job_id"`
+}
+
+// recordedTask is a task in one number of shots. Digest is of all its
+// questions and their tokens, those of other shards too. Error says why it is
+// left out, and Question is the first without a score, from 1, where that is
+// why.
+type recordedTask struct {
+	Task     string      `json:"task"`
+	Shots    tasks.Shots `json:"shots"`
+	Original int         `json:"original,omitempty"`
+	Count    int         `json:"questions,omitempty"`
+	Digest   string      `json:"xxh64,omitempty"`
+	Error    string      `json:"error,omitempty"`
+	Question int         `json:"question,omitempty"`
+}
+
+// recordedQuestion is a line of the questions' file. Task counts the
+// manifest's tasks and Index the task's questions in evaluation order, both
+// from 0. Context is left out where it is the query.
+type recordedQuestion struct {
+	Task      int               `json:"task"`
+	Index     int               `json:"index"`
+	Doc       tasks.Doc         `json:"doc"`
+	Context   *string           `json:"context,omitempty"`
+	Effective int               `json:"effective_shots"`
+	Requests  []recordedRequest `json:"requests"`
+}
+
+// recordedRequest is a choice with its score. Context is left out where it is
+// that of the choice before.
+type recordedRequest struct {
+	Context      []int32 `json:"context,omitempty"`
+	Continuation []int32 `json:"continuation"`
+	LogProb      float64 `json:"logprob"`
+	Greedy       bool    `json:"greedy"`
+}
+
+// shardWriter holds what is known before scoring: the tasks, of which scoring
+// may leave some out.
+type shardWriter struct {
+	dir  string
+	m    manifest
+	runs []*taskRun
+}
+
+// openShard begins the shard's directory, and takes back what an earlier run
+// left there; nil if the run is not divided.
+func (e *evaluation) openShard() (*shardWriter, error) {
+	s := e.o.Shard
+	if s.Count == 0 {
+		return nil, nil
+	}
+	w := &shardWriter{dir: filepath.Join(e.o.OutputDir, "shards", filepath.FromSlash(e.m.Name()), s.String()), runs: e.runs}
+	if err := os.MkdirAll(w.dir, 0o755); err != nil {
+		return nil, badinput.Errorf("shard %s: %w", s, err)
+	}
+	if err := os.Remove(filepath.Join(w.dir, shardManifest)); err != nil && !os.IsNotExist(err) {
+		return nil, fmt.Errorf("shard %s: %w", s, err)
+	}
+	w.m = manifest{Format: shardFormat, Barka: pipeline.Barka, Shard: s.Index, Shards: s.Count,
+		Model:   recordedModel{e.m.Name(), e.m.Info(), e.m.MaxLength(), e.m.Tokenizer().EOS()},
+		Options: recordedOptions{e.o.MaxSamples, e.o.BatchSize, e.o.board(), e.o.Border, e.o.AlGhafa, e.o.UseChatTemplate, e.o.SystemPrompt, e.o.NoDetails, e.o.JobID}}
+	for _, r := range e.runs {
+		w.m.Tasks = append(w.m.Tasks, recordedTask{Task: r.task.Key(), Shots: r.shots, Original: r.original, Count: len(r.samples), Digest: r.digest()})
+	}
+	for _, f := range e.failures {
+		w.m.LeftOut = append(w.m.LeftOut, recordedTask{Task: f.Task, Error: f.Err.Error()})
+	}
+	return w, nil
+}
+
+// digest is of a task's questions, right answers and tokens.
+func (r *taskRun) digest() string {
+	d := xxhash.New()
+	for i := range r.samples {
+		s := &r.samples[i]
+		key := s.key()
+		fmt.Fprintf(d, "%q %q %q %d %d", s.doc.Query, s.context, s.doc.Choices, s.doc.Gold, s.effective)
+		d.Write(key[:])
+	}
+	return hex64(d.Sum64())
+}
+
+// write writes the shard's two files and returns their directory and the
+// number of questions.
+func (w *shardWriter) write(e *evaluation, start, end time.Time) (dir string, questions int, err error) {
+	w.m.Start, w.m.End, w.m.Scored, w.m.Reused = start, end, e.scored, e.reused
+	for _, f := range e.failures {
+		for i, r := range w.runs {
+			if f.run == r {
+				w.m.Tasks[i].Error, w.m.Tasks[i].Question = f.Err.Error(), f.question+1
+			}
+		}
+	}
+	path := filepath.Join(w.dir, shardQuestions)
+	if questions, err = w.writeQuestions(path); err != nil {
+		return "", 0, fmt.Errorf("shard %s: %w", e.o.Shard, err)
+	}
+	if w.m.QuestionsHash, err = fileHash(path); err != nil {
+		return "", 0, fmt.Errorf("shard %s: %w", e.o.Shard, err)
+	}
+	text, err := json.MarshalIndent(w.m, "", "  ")
+	if err == nil {
+		err = atomicfile.WriteFile(filepath.Join(w.dir, shardManifest), append(text, '\n'))
+	}
+	if err != nil {
+		return "", 0, fmt.Errorf("shard %s: %w", e.o.Shard, err)
+	}
+	return w.dir, questions, nil
+}
+
+func (w *shardWriter) writeQuestions(path string) (n int, err error) {
+	out, err := jsonl.Create(path)
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		if closeErr := out.Close(); err == nil {
+			err = closeErr
+		}
+	}()
+	for task, r := range w.runs {
+		if w.m.Tasks[task].Error != "" {
+			continue
+		}
+		for i := range r.samples {
+			if r.samples[i].elsewhere {
+				continue
+			}
+			n++
+			if err := out.Write(record(task, i, &r.samples[i])); err != nil {
+				return n, err
+			}
+		}
+	}
+	return n, nil
+}
+
+func record(task, index int, s *sample) recordedQuestion {
+	q := recordedQuestion{Task: task, Index: index, Doc: s.doc, Effective: s.effective}
+	if s.context != s.doc.Query {
+		q.Context = &s.context
+	}
+	for i, r := range s.requests {
+		out := recordedRequest{r.Context, r.Continuation, s.scores[i].LogProb, s.scores[i].Greedy}
+		if i > 0 && slices.Equal(r.Context, s.requests[i-1].Context) {
+			out.Context = nil
+		}
+		q.Requests = append(q.Requests, out)
+	}
+	return q
+}
+
+// restore is the inverse of record.
+func (q *recordedQuestion) restore(shots int) sample {
+	s := sample{doc: q.Doc, context: q.Doc.Query, asked: shots, effective: q.Effective}
+	if q.Context != nil {
+		s.context = *q.Context
+	}
+	var context []int32
+	for _, r := range q.Requests {
+		if r.Context != nil {
+			context = r.Context
+		}
+		s.requests = append(s.requests, Request{context, r.Continuation})
+		s.scores = append(s.scores, Score{LogProb: r.LogProb, Greedy: r.Greedy})
+	}
+	return s
+}
+
+func fileHash(path string) (string, error) {
+	data, err := os.ReadFile(path)
+	return hex64(xxhash.Sum64(data)), err
+}
