@@ -18,6 +18,7 @@ import (
 // evalCmd has two sub-verbs; plain "barka eval --model …" runs the first.
 type evalCmd struct {
 	Run     evalRunCmd     `cmd:"" default:"withargs" help:"Evaluate a model."`
+	Merge   evalMergeCmd   `cmd:"" help:"Join the shards of one run into its results."`
 	Convert evalConvertCmd `cmd:"" help:"Bring the public AceGPT benchmark files into the hub's layout."`
 }
 
@@ -43,6 +44,7 @@ type evalRunCmd struct {
 	JobID      string `name:"job-id" aliases:"job_id" help:"Recorded in the results."`
 	DryRun     bool   `help:"Count questions, requests and tokens, and estimate time and memory from one question."`
 
+	shardFlags
 	lightevalFlags
 }
 
@@ -57,7 +59,11 @@ func (evalCmd) Help() string {
 
 SciQ's options, which lighteval of 2024 shuffles without a seed, are shuffled with 1234.
 
-Example: barka eval --model google/gemma-2-2b-it --tasks acva,arabic_mmlu --data benchmarks --output-dir evals`
+Example: barka eval --model google/gemma-2-2b-it --tasks acva,arabic_mmlu --data benchmarks --output-dir evals
+
+Several processes, each with its part, on one machine or many (under torchrun, srun or an indexed Kubernetes job the two numbers are found):
+
+Example: barka eval ... --num-shards 4 --shard 0 --output-dir evals; barka eval merge evals --output-dir evals`
 }
 
 func (c *evalRunCmd) Run(a *app) error {
@@ -77,6 +83,9 @@ func (c *evalRunCmd) Run(a *app) error {
 	}
 	o := eval.Options{Tasks: selection, DataDir: data, OutputDir: c.OutputDir, MaxSamples: c.MaxSamples, BatchSize: c.BatchSize,
 		Border: eval.Border(c.Border), AlGhafa: tasks.Choices(c.AlGhafa), UseChatTemplate: c.Chat, SystemPrompt: c.System, NoDetails: c.NoDetails, JobID: c.JobID, Log: a.log()}
+	if o.Shard, err = c.part(a); err != nil {
+		return err
+	}
 	if err := o.Validate(); err != nil {
 		return err
 	}
@@ -111,7 +120,10 @@ func (c *evalRunCmd) Run(a *app) error {
 	if out == nil {
 		return err
 	}
-	return errors.Join(c.print(a, out), err)
+	if out.ResultsPath == "" && out.ShardDir != "" {
+		return errors.Join(printShard(a, o, out), err)
+	}
+	return errors.Join(printOutcome(a, out), err)
 }
 
 // judge is the client of the judge; nil when none is named.
@@ -158,7 +170,7 @@ func row(e eval.TaskEstimate, speed float64) []any {
 	return []any{e.Task, e.Questions, e.Requests, e.Cut, e.Tokens, e.SharedTokens, ui.Duration(time.Duration(float64(e.SharedTokens) / speed * float64(time.Second)))}
 }
 
-func (c *evalRunCmd) print(a *app, out *eval.Outcome) error {
+func printOutcome(a *app, out *eval.Outcome) error {
 	for _, f := range out.Failures {
 		a.ui.Warnf("%s: %v", f.Task, f.Err)
 	}
@@ -167,6 +179,35 @@ func (c *evalRunCmd) print(a *app, out *eval.Outcome) error {
 	}
 	a.ui.Infof("%d requests scored, %d reused", out.Scored, out.Reused)
 	return a.ui.Print(out.Console+"\nresults: "+out.ResultsPath, map[string]any{"results": out.ResultsPath, "details": out.DetailsDir, "table": out.TablePath})
+}
+
+func printShard(a *app, o eval.Options, out *eval.Outcome) error {
+	for _, f := range out.Failures {
+		a.ui.Warnf("%s: %v", f.Task, f.Err)
+	}
+	a.ui.Infof("%d requests scored, %d reused", out.Scored, out.Reused)
+	s := o.Shard
+	return a.ui.Print(fmt.Sprintf("shard %d of %d: %d questions in %s\nwhen all are done: barka eval merge %s --output-dir %s", s.Index, s.Count, out.Questions, out.ShardDir, o.OutputDir, o.OutputDir),
+		map[string]any{"shard": s.Index, "num_shards": s.Count, "questions": out.Questions, "out": out.ShardDir})
+}
+
+type evalMergeCmd struct {
+	Dirs      []string `arg:"" help:"Output directories of the shards, or the directories of single shards in them."`
+	OutputDir string   `name:"output-dir" aliases:"output_dir" required:"" help:"Directory of results and details."`
+}
+
+func (evalMergeCmd) Help() string {
+	return `Writes what one process would have written, to the byte but for the times. Needs neither the model nor the benchmarks.
+
+Example: barka eval merge machine1/evals machine2/evals --output-dir evals`
+}
+
+func (c *evalMergeCmd) Run(a *app) error {
+	out, err := eval.Merge(a.ctx, c.Dirs, c.OutputDir, a.ui.Progress())
+	if out == nil {
+		return err
+	}
+	return errors.Join(printOutcome(a, out), err)
 }
 
 type evalConvertCmd struct {

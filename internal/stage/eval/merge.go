@@ -150,13 +150,18 @@ type property struct{ name, value string }
 
 func (m manifest) properties() []property {
 	o, i := m.Options, m.Model.Info
-	out := []property{
+	return []property{
 		{"number of shards", fmt.Sprint(m.Shards)}, {"version of barka", m.Barka}, {"model's digest and type", i.Digest}, {"adapter's digest", i.AdapterDigest},
 		{"dtype", i.DType}, {"model's revision", i.SHA}, {"longest input", fmt.Sprint(m.Model.MaxLength)}, {"end token", fmt.Sprint(m.Model.EOS)},
 		{"--max-samples", fmt.Sprint(o.MaxSamples)}, {"--override-batch-size", fmt.Sprint(o.BatchSize)}, {"leaderboard's version", string(o.Board)}, {"--border", string(o.Border)}, {"--alghafa", string(o.AlGhafa)},
 		{"--use-chat-template", fmt.Sprint(o.UseChatTemplate)}, {"--system-prompt", o.SystemPrompt}, {"--no-details", fmt.Sprint(o.NoDetails)},
 		{"--job-id", o.JobID}, {"tasks", names(m.Tasks)}, {"tasks that could not be loaded", names(m.LeftOut)},
 	}
+}
+
+// questions are what tasks ask: the shards of one run read the same data.
+func (m manifest) questions() []property {
+	var out []property
 	for _, t := range m.Tasks {
 		out = append(out, property{"questions of " + t.name(), fmt.Sprintf("%d with digest %s", t.Count, t.Digest)})
 	}
@@ -179,15 +184,12 @@ func names(ts []recordedTask) string {
 func sameRun(parts []part) error {
 	a := parts[0]
 	for _, b := range parts[1:] {
-		var differ []string
-		theirs := map[string]string{}
-		for _, p := range b.m.properties() {
-			theirs[p.name] = p.value
+		differ := differences(a.m.properties(), b.m.properties())
+		if len(differ) == 0 { // else the questions may differ for that
+			differ = differences(a.m.questions(), b.m.questions())
 		}
-		for _, p := range a.m.properties() {
-			if value, ok := theirs[p.name]; ok && value != p.value {
-				differ = append(differ, fmt.Sprintf("\n  %s: %s, and %s", p.name, different(p.value, value), different(value, p.value)))
-			}
+		if len(differ) > 8 {
+			differ = append(differ[:8:8], fmt.Sprintf("\n  and %d more", len(differ)-8))
 		}
 		if len(differ) > 0 {
 			return badinput.Errorf("%s and %s are shards of different runs:%s\nName the directories of one run's shards", a.dir, b.dir, strings.Join(differ, ""))
@@ -197,6 +199,17 @@ func sameRun(parts []part) error {
 		return badinput.Errorf("%s was written by barka %s, this is %s; merge with the version that scored", a.dir, a.m.Barka, pipeline.Barka)
 	}
 	return nil
+}
+
+// differences are the lines that say which properties are not the same.
+func differences(a, b []property) []string {
+	var out []string
+	for i, p := range a {
+		if q := b[i]; p.value != q.value {
+			out = append(out, fmt.Sprintf("\n  %s: %s, and %s", p.name, different(p.value, q.value), different(q.value, p.value)))
+		}
+	}
+	return out
 }
 
 // different shortens one of two lists to what the other lacks.

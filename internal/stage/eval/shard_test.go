@@ -278,7 +278,7 @@ func TestMergeRefuses(t *testing.T) {
 		"adapter":      {[]string{dirs[0], other(func(_ *Options, m *hashModel) { m.info.AdapterDigest = "e" }), dirs[2]}, []string{"adapter's digest: nothing, and e"}},
 		"dtype":        {[]string{dirs[0], other(func(_ *Options, m *hashModel) { m.info.DType = "torch.bfloat16" }), dirs[2]}, []string{"dtype: torch.float32, and torch.bfloat16"}},
 		"length":       {[]string{dirs[0], other(func(_ *Options, m *hashModel) { m.maxLength = 99 }), dirs[2]}, []string{"longest input: 8192, and 99"}},
-		"samples":      {[]string{dirs[0], other(func(o *Options, _ *hashModel) { o.MaxSamples = 2 }), dirs[2]}, []string{"--max-samples: 0, and 2", "questions of community|acva:Iraq"}},
+		"samples":      {[]string{dirs[0], other(func(o *Options, _ *hashModel) { o.MaxSamples = 2 }), dirs[2]}, []string{"--max-samples: 0, and 2"}},
 		"border":       {[]string{dirs[0], other(func(o *Options, _ *hashModel) { o.Border = Pairwise }), dirs[2]}, []string{"--border: joint, and pairwise"}},
 		"chat":         {[]string{dirs[0], other(func(o *Options, _ *hashModel) { o.UseChatTemplate = true }), dirs[2]}, []string{"--use-chat-template: false, and true"}},
 		"tasks":        {[]string{dirs[0], other(func(o *Options, _ *hashModel) { o.Tasks = fixtureOptions(t, "acva:Iraq,boolq_ar").Tasks }), dirs[2]}, []string{"tasks: community|piqa_ar|0|1, and nothing"}},
