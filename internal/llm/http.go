@@ -110,47 +110,70 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Complete implements Client. Rate limits, server errors, broken connections
-// and broken answers are tried again, with pauses that double and a little
-// chance, or as long as the server asks; anything else is final.
-func (c *HTTP) Complete(ctx context.Context, r Request) (Response, error) {
-	jitter := rand.New(rand.NewPCG(uint64(r.Seed), 1))
-	for attempt := 0; ; {
-		if err := c.wait(ctx); err != nil {
-			return Response{}, err
-		}
+// Complete implements Client.
+func (c *HTTP) Complete(ctx context.Context, r Request) (resp Response, err error) {
+	err = c.attempts(ctx, uint64(r.Seed), func() error {
 		used := c.dialectNow()
 		payload, err := json.Marshal(used.body(c.o.Model, r))
 		if err != nil {
-			return Response{}, err
+			return err
 		}
-		resp, err := c.try(ctx, payload)
+		data, err := c.try(ctx, http.MethodPost, c.url, payload)
 		if err == nil {
-			return resp, nil
-		}
-		if ctx.Err() != nil {
-			return Response{}, ctx.Err()
+			resp, err = c.parse(data)
 		}
 		var refused *refusal
 		if errors.As(err, &refused) && c.adapt(used, r, refused.text) {
-			continue // not an attempt: the request is another now
+			return errOtherWords
+		}
+		return err
+	})
+	if err != nil {
+		return Response{}, err
+	}
+	return resp, nil
+}
+
+// errOtherWords is what a try answers that is to be made again at once, since
+// the request is another now.
+var errOtherWords = errors.New("the request is to be put in other words")
+
+// attempts tries until it works. Rate limits, server errors, broken
+// connections and broken answers are tried again, with pauses that double and
+// a little chance, drawn from the seed, or as long as the server asks;
+// anything else is final.
+func (c *HTTP) attempts(ctx context.Context, seed uint64, try func() error) error {
+	jitter := rand.New(rand.NewPCG(seed, 1))
+	for attempt := 0; ; {
+		if err := c.wait(ctx); err != nil {
+			return err
+		}
+		err := try()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err == errOtherWords {
+			continue // not an attempt
 		}
 		var again *retryable
 		if !errors.As(err, &again) || attempt >= c.o.Retries {
-			return Response{}, fmt.Errorf("endpoint %s, model %s: %w", c.o.BaseURL, c.o.Model, err)
+			return fmt.Errorf("endpoint %s, model %s: %w", c.o.BaseURL, c.o.Model, err)
 		}
 		pause := again.after
 		if pause <= 0 {
 			pause = time.Duration(float64(time.Second<<min(attempt, 8)) * (0.75 + 0.5*jitter.Float64()))
 		}
 		if pause > maxPause {
-			return Response{}, fmt.Errorf("endpoint %s, model %s: %w; it asks for a pause of %s: run the same command again after that", c.o.BaseURL, c.o.Model, err, pause.Round(time.Second))
+			return fmt.Errorf("endpoint %s, model %s: %w; it asks for a pause of %s: run the same command again after that", c.o.BaseURL, c.o.Model, err, pause.Round(time.Second))
 		}
 		attempt++
 		if again.all {
 			c.hold(pause) // and wait, above, sleeps
 		} else if err := c.o.Sleep(ctx, pause); err != nil {
-			return Response{}, err
+			return err
 		}
 	}
 }
@@ -204,10 +227,11 @@ type refusal struct {
 func (r *refusal) Error() string { return r.err.Error() }
 func (r *refusal) Unwrap() error { return r.err }
 
-func (c *HTTP) try(ctx context.Context, payload []byte) (Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(payload))
+// try sends a request once and returns the body of a good answer.
+func (c *HTTP) try(ctx context.Context, method, url string, payload []byte) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(payload))
 	if err != nil {
-		return Response{}, err
+		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if c.key != "" {
@@ -215,19 +239,19 @@ func (c *HTTP) try(ctx context.Context, payload []byte) (Response, error) {
 	}
 	resp, err := c.client.Do(req)
 	if err != nil {
-		return Response{}, &retryable{err: fmt.Errorf("no answer (is the server running?): %w", err)}
+		return nil, &retryable{err: fmt.Errorf("no answer (is the server running?): %w", err)}
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	switch {
 	case err != nil:
-		return Response{}, &retryable{err: fmt.Errorf("the answer broke off: %w", err)}
+		return nil, &retryable{err: fmt.Errorf("the answer broke off: %w", err)}
 	case len(data) > maxAnswer:
-		return Response{}, fmt.Errorf("the answer is longer than %d MiB", maxAnswer>>20)
+		return nil, fmt.Errorf("the answer is longer than %d MiB", maxAnswer>>20)
 	case resp.StatusCode != http.StatusOK:
-		return Response{}, c.statusError(resp, data)
+		return nil, c.statusError(resp, data)
 	}
-	return c.parse(data)
+	return data, nil
 }
 
 // redact shortens what a server says and removes the key from it.

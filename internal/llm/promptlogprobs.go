@@ -1,0 +1,305 @@
+package llm
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"barka/internal/badinput"
+)
+
+// PromptScorer asks an OpenAI-compatible completions endpoint for the
+// log-probabilities of a prompt's own tokens. The prompt is given as token
+// ids, so the server's tokenizer has no part in it. It is safe for concurrent
+// use.
+//
+// There are two ways to ask: vLLM's prompt_logprobs, whose answer names every
+// token by its id and rank, and echo with logprobs, OpenAI's old one. The
+// first request finds out which the server has.
+type PromptScorer struct {
+	http *HTTP
+
+	mu  sync.Mutex
+	way way
+}
+
+// TokenScore is the natural log-probability of a token after those before it.
+// Greedy says that no other was likelier.
+type TokenScore struct {
+	LogProb float64
+	Greedy  bool
+}
+
+// AnswerError is an answer that came and cannot be used for its request.
+type AnswerError struct{ err error }
+
+func (e *AnswerError) Error() string { return e.err.Error() }
+func (e *AnswerError) Unwrap() error { return e.err }
+
+func unusable(format string, args ...any) error {
+	return badinput.Wrap(&AnswerError{fmt.Errorf(format, args...)})
+}
+
+// NewPromptScorer checks the options and returns a client.
+func NewPromptScorer(o Options) (*PromptScorer, error) {
+	c, err := NewHTTP(o)
+	if err != nil {
+		return nil, err
+	}
+	c.url = strings.TrimSuffix(c.url, "/chat/completions") + "/completions"
+	return &PromptScorer{http: c}, nil
+}
+
+// Name is the model's.
+func (p *PromptScorer) Name() string { return p.http.o.Model }
+
+// Limit is the most tokens that the server takes in prompt and answer; 0
+// where it does not say (vLLM does).
+func (p *PromptScorer) Limit(ctx context.Context) (int, error) {
+	var list struct {
+		Data []struct {
+			ID    string `json:"id"`
+			Limit int    `json:"max_model_len"`
+		} `json:"data"`
+	}
+	url := strings.TrimSuffix(p.http.url, "/completions") + "/models"
+	err := p.http.attempts(ctx, 0, func() error {
+		data, err := p.http.try(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		_ = json.Unmarshal(data, &list) // a server without this list has some other answer
+		return nil
+	})
+	if err != nil && (!badinput.Is(err) || ctx.Err() != nil) {
+		return 0, err
+	}
+	for _, m := range list.Data {
+		if m.ID == p.http.o.Model {
+			return max(m.Limit, 0), nil
+		}
+	}
+	return 0, nil
+}
+
+// Score returns the scores of the tokens after the first. An error that is of
+// this prompt alone is an *AnswerError or a *TooLong; after any other there is
+// no use in asking on.
+func (p *PromptScorer) Score(ctx context.Context, tokens []int32) ([]TokenScore, error) {
+	p.mu.Lock()
+	if w := p.way; w != nil {
+		p.mu.Unlock()
+		out, err := p.ask(ctx, w, tokens)
+		var none *noScores
+		if errors.As(err, &none) {
+			err = unusable("%v", none)
+		}
+		return out, err
+	}
+	defer p.mu.Unlock() // the others wait until it is known how to ask
+	var reasons []string
+	for _, w := range []way{vllm{}, echo{0}, echo{1}} {
+		out, err := p.ask(ctx, w, tokens)
+		var none *noScores
+		var refused *refusal
+		var answer *AnswerError
+		switch {
+		case errors.As(err, &none):
+			reasons = append(reasons, fmt.Sprintf("\n  %s: %v", w, none))
+		case errors.As(err, &refused):
+			reasons = append(reasons, fmt.Sprintf("\n  %s: %v", w, refused))
+		case err == nil || errors.As(err, &answer):
+			p.way = w
+			return out, err
+		default:
+			return nil, err
+		}
+	}
+	return nil, badinput.Errorf("endpoint %s, model %s: the server returns no log-probabilities of the prompt's tokens, which scoring choices needs; vLLM's completions do. Asked with%s",
+		p.http.o.BaseURL, p.http.o.Model, strings.Join(reasons, ""))
+}
+
+// ask makes one request.
+func (p *PromptScorer) ask(ctx context.Context, w way, tokens []int32) (out []TokenScore, err error) {
+	payload, err := json.Marshal(w.body(p.http.o.Model, tokens))
+	if err != nil {
+		return nil, err
+	}
+	err = p.http.attempts(ctx, uint64(len(tokens)), func() error {
+		data, err := p.http.try(ctx, http.MethodPost, p.http.url, payload)
+		if err == nil {
+			out, err = p.parse(w, data, tokens)
+		}
+		return err
+	})
+	return out, err
+}
+
+// way is a manner of asking.
+type way interface {
+	fmt.Stringer
+	body(model string, tokens []int32) map[string]any
+	// scores reads the first choice of an answer; *noScores says that there
+	// are none.
+	scores(c choice, tokens []int32) ([]TokenScore, error)
+}
+
+// noScores is an answer without what was asked for.
+type noScores struct{ text string }
+
+func (n *noScores) Error() string { return n.text }
+
+// choice holds what the two ways' answers have.
+type choice struct {
+	PromptLogProbs []map[string]rankedLogProb `json:"prompt_logprobs"`
+	LogProbs       *struct {
+		Tokens   []json.RawMessage     `json:"tokens"`
+		LogProbs []*float64            `json:"token_logprobs"`
+		Top      []map[string]*float64 `json:"top_logprobs"`
+	} `json:"logprobs"`
+}
+
+type rankedLogProb struct {
+	LogProb *float64 `json:"logprob"`
+	Rank    *int     `json:"rank"`
+}
+
+// noNumber finds what Python writes for numbers that JSON does not have.
+var noNumber = regexp.MustCompile(`[:,\[\s](NaN|-?Infinity)\b`)
+
+func (p *PromptScorer) parse(w way, data []byte, tokens []int32) ([]TokenScore, error) {
+	var a struct {
+		Error   json.RawMessage `json:"error"`
+		Choices []choice        `json:"choices"`
+		Usage   struct {
+			Prompt *int `json:"prompt_tokens"`
+		} `json:"usage"`
+	}
+	if err := json.Unmarshal(data, &a); err != nil {
+		if found := noNumber.FindSubmatch(data); found != nil {
+			return nil, unusable("the answer holds the log-probability %s", found[1])
+		}
+		return nil, &retryable{err: fmt.Errorf("the answer is not valid JSON: %w", err)}
+	}
+	if len(a.Choices) == 0 {
+		if err := tooLong(data); err != nil {
+			return nil, err
+		}
+		if len(a.Error) > 0 && string(a.Error) != "null" {
+			return nil, &retryable{err: fmt.Errorf("the server says: %s", p.http.redact(a.Error))}
+		}
+		return nil, &retryable{err: errors.New("the answer holds no choice")}
+	}
+	if n := a.Usage.Prompt; n != nil && *n != 0 && *n != len(tokens) {
+		return nil, unusable("the server read %d prompt tokens of the %d that were sent", *n, len(tokens))
+	}
+	return w.scores(a.Choices[0], tokens)
+}
+
+// vllm asks for prompt_logprobs. One token has to be generated.
+type vllm struct{}
+
+func (vllm) String() string { return "prompt_logprobs" }
+
+func (vllm) body(model string, tokens []int32) map[string]any {
+	return map[string]any{"model": model, "prompt": tokens, "max_tokens": 1, "temperature": 0, "prompt_logprobs": 1}
+}
+
+func (vllm) scores(c choice, tokens []int32) ([]TokenScore, error) {
+	if len(c.PromptLogProbs) < len(tokens) {
+		return nil, &noScores{fmt.Sprintf("the answer has %d entries for %d tokens", len(c.PromptLogProbs), len(tokens))}
+	}
+	if n := len(c.PromptLogProbs); n > len(tokens) {
+		return nil, unusable("the answer has %d log-probabilities for %d tokens", n, len(tokens))
+	}
+	out := make([]TokenScore, 0, len(tokens)-1)
+	for i, entry := range c.PromptLogProbs[1:] {
+		id := strconv.Itoa(int(tokens[i+1]))
+		own, ok := entry[id]
+		if !ok {
+			return nil, unusable("token %d (counted from 0) is %s, and the answer has no log-probability of it", i+1, id)
+		}
+		best := math.Inf(-1)
+		for _, other := range entry {
+			if other.LogProb != nil {
+				best = max(best, *other.LogProb)
+			}
+		}
+		s, err := scored(i+1, own.LogProb, best)
+		if err != nil {
+			return nil, err
+		}
+		if own.Rank != nil {
+			s.Greedy = *own.Rank == 1 || s.Greedy && len(entry) > 1
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// scored checks a token's log-probability against the best of its place.
+func scored(i int, logProb *float64, best float64) (TokenScore, error) {
+	switch {
+	case logProb == nil:
+		return TokenScore{}, unusable("the log-probability of token %d (counted from 0) is null; only the first token's may be", i)
+	case math.IsNaN(*logProb) || math.IsInf(*logProb, 0) || *logProb > 1e-3:
+		return TokenScore{}, unusable("the log-probability of token %d (counted from 0) is %g", i, *logProb)
+	case math.IsInf(best, -1):
+		return TokenScore{}, unusable("the answer does not tell which token is likeliest in place of token %d (counted from 0)", i)
+	}
+	return TokenScore{*logProb, *logProb >= best}, nil
+}
+
+// echo asks for the prompt back, with logprobs. Some servers must generate a
+// token with it.
+type echo struct{ generated int }
+
+func (e echo) String() string { return fmt.Sprintf("echo, logprobs and max_tokens %d", e.generated) }
+
+func (e echo) body(model string, tokens []int32) map[string]any {
+	return map[string]any{"model": model, "prompt": tokens, "max_tokens": e.generated, "temperature": 0, "echo": true, "logprobs": 1}
+}
+
+func (e echo) scores(c choice, tokens []int32) ([]TokenScore, error) {
+	l := c.LogProbs
+	if l == nil || len(l.LogProbs) < len(tokens) {
+		n := 0
+		if l != nil {
+			n = len(l.LogProbs)
+		}
+		return nil, &noScores{fmt.Sprintf("the answer has %d log-probabilities for %d tokens", n, len(tokens))}
+	}
+	if !slices.ContainsFunc(l.LogProbs[:len(tokens)], func(p *float64) bool { return p != nil }) {
+		return nil, &noScores{"the prompt's log-probabilities are all null"}
+	}
+	if len(l.Top) < len(tokens) {
+		return nil, &noScores{"the answer does not tell the likeliest tokens (top_logprobs)"}
+	}
+	// A server that may generate may also end at once.
+	if n := len(l.LogProbs); n > len(tokens)+e.generated {
+		return nil, unusable("the answer has %d log-probabilities for %d tokens", n, len(tokens)+e.generated)
+	}
+	out := make([]TokenScore, 0, len(tokens)-1)
+	for i := 1; i < len(tokens); i++ {
+		best := math.Inf(-1)
+		for _, p := range l.Top[i] {
+			if p != nil {
+				best = max(best, *p)
+			}
+		}
+		s, err := scored(i, l.LogProbs[i], best)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
