@@ -23,7 +23,7 @@ type evalCmd struct {
 }
 
 type evalRunCmd struct {
-	Model      string `help:"Model directory, or hub id." xor:"model"`
+	Model      string `help:"Model directory, or hub id, or the endpoint's name for it." xor:"model"`
 	Adapter    string `help:"LoRA adapter directory on top of the model."`
 	DType      string `name:"dtype" help:"Type of the weights: f32, bf16 or int8; the checkpoint's own by default."`
 	Tasks      string `help:"A file or comma-separated list of suite|task|shots|truncate, or names such as acva; list prints them." default:"oall"`
@@ -44,6 +44,7 @@ type evalRunCmd struct {
 	JobID      string `name:"job-id" aliases:"job_id" help:"Recorded in the results."`
 	DryRun     bool   `help:"Count questions, requests and tokens, and estimate time and memory from one question."`
 
+	endpointFlags
 	shardFlags
 	lightevalFlags
 }
@@ -63,7 +64,11 @@ Example: barka eval --model google/gemma-2-2b-it --tasks acva,arabic_mmlu --data
 
 Several processes, each with its part, on one machine or many (under torchrun, srun or an indexed Kubernetes job the two numbers are found):
 
-Example: barka eval ... --num-shards 4 --shard 0 --output-dir evals; barka eval merge evals --output-dir evals`
+Example: barka eval ... --num-shards 4 --shard 0 --output-dir evals; barka eval merge evals --output-dir evals
+
+A model that a server runs, if its completions give the log-probabilities of prompts, as vLLM's do:
+
+Example: barka eval --endpoint http://localhost:8000/v1 --model google/gemma-2-27b-it --tokenizer google/gemma-2-27b-it --tasks acva --data benchmarks`
 }
 
 func (c *evalRunCmd) Run(a *app) error {
@@ -92,20 +97,12 @@ func (c *evalRunCmd) Run(a *app) error {
 	if o.Judge, err = c.judge(a); err != nil {
 		return err
 	}
-	d, err := a.engine(c.DType).OpenDecoder(c.Model, c.Adapter)
+	m, err := c.open(a)
 	if err != nil {
 		return err
 	}
-	m, err := d.Evaluated()
-	if err != nil {
-		return err
-	}
-	if n := m.MaxLength(); c.MaxLength < 0 || c.MaxLength > n {
-		return badinput.Errorf("--max-length is %d, expected 0 to %d, which is what the model reads", c.MaxLength, n)
-	}
-	m.Apart, m.Longest = c.NoShare, c.MaxLength
-	if selection[0].Task.Board == tasks.V2 && !c.Chat {
-		if _, err := m.ApplyChatTemplate([]eval.Message{{Role: "user", Content: "?"}}); err == nil {
+	if t, ok := m.(eval.ChatTemplater); ok && selection[0].Task.Board == tasks.V2 && !c.Chat {
+		if _, err := t.ApplyChatTemplate([]eval.Message{{Role: "user", Content: "?"}}); err == nil {
 			a.ui.Infof("the model has a chat template, with which version 2 of the leaderboard evaluates models; add --use-chat-template for that")
 		}
 	}
@@ -137,6 +134,29 @@ func (c *evalRunCmd) judge(a *app) (llm.Client, error) {
 	return llm.NewHTTP(llm.Options{BaseURL: c.JudgeURL, Model: c.JudgeModel, KeyVariable: c.JudgeKey, Note: func(s string) { a.ui.Infof("%s", s) }})
 }
 
+// open opens the model, here or behind its endpoint.
+func (c *evalRunCmd) open(a *app) (eval.Model, error) {
+	if c.Endpoint != "" {
+		return c.openEndpoint(a)
+	}
+	if err := c.endpointFlags.unused(); err != nil {
+		return nil, err
+	}
+	d, err := a.engine(c.DType).OpenDecoder(c.Model, c.Adapter)
+	if err != nil {
+		return nil, err
+	}
+	m, err := d.Evaluated()
+	if err != nil {
+		return nil, err
+	}
+	if n := m.MaxLength(); c.MaxLength < 0 || c.MaxLength > n {
+		return nil, badinput.Errorf("--max-length is %d, expected 0 to %d, which is what the model reads", c.MaxLength, n)
+	}
+	m.Apart, m.Longest = c.NoShare, c.MaxLength
+	return m, nil
+}
+
 // data is where the benchmarks are.
 func (c *evalRunCmd) data() (string, error) {
 	if c.Data != "" {
@@ -161,13 +181,21 @@ func (c *evalRunCmd) estimate(a *app, p *eval.Plan) error {
 	if err := a.ui.Table([]string{"task", "questions", "requests", "cut", "tokens", "shared", "time"}, rows); err != nil {
 		return err
 	}
+	if p.TokensPerSecond == 0 {
+		a.ui.Infof("nothing was asked of the endpoint, so there is no speed; it reads every token of every request")
+		return nil
+	}
 	a.ui.Infof("%.0f tokens/s on a question of %d tokens, after which the process had taken at most %.2f GiB; a shared token is counted once a question",
 		p.TokensPerSecond, p.ProbeTokens, float64(bench.PeakMemory())/(1<<30))
 	return nil
 }
 
 func row(e eval.TaskEstimate, speed float64) []any {
-	return []any{e.Task, e.Questions, e.Requests, e.Cut, e.Tokens, e.SharedTokens, ui.Duration(time.Duration(float64(e.SharedTokens) / speed * float64(time.Second)))}
+	took := "unknown"
+	if speed > 0 {
+		took = ui.Duration(time.Duration(float64(e.SharedTokens) / speed * float64(time.Second)))
+	}
+	return []any{e.Task, e.Questions, e.Requests, e.Cut, e.Tokens, e.SharedTokens, took}
 }
 
 func printOutcome(a *app, out *eval.Outcome) error {

@@ -27,8 +27,9 @@ import (
 type PromptScorer struct {
 	http *HTTP
 
-	mu  sync.Mutex
-	way way
+	mu   sync.Mutex
+	way  way
+	none error // the server has neither
 }
 
 // TokenScore is the natural log-probability of a token after those before it.
@@ -105,6 +106,9 @@ func (p *PromptScorer) Score(ctx context.Context, tokens []int32) ([]TokenScore,
 		return out, err
 	}
 	defer p.mu.Unlock() // the others wait until it is known how to ask
+	if p.none != nil {
+		return nil, p.none
+	}
 	var reasons []string
 	for _, w := range []way{vllm{}, echo{0}, echo{1}} {
 		out, err := p.ask(ctx, w, tokens)
@@ -123,8 +127,9 @@ func (p *PromptScorer) Score(ctx context.Context, tokens []int32) ([]TokenScore,
 			return nil, err
 		}
 	}
-	return nil, badinput.Errorf("endpoint %s, model %s: the server returns no log-probabilities of the prompt's tokens, which scoring choices needs; vLLM's completions do. Asked with%s",
+	p.none = badinput.Errorf("endpoint %s, model %s: the server returns no log-probabilities of the prompt's tokens, which scoring choices needs; vLLM's completions do. Asked with%s",
 		p.http.o.BaseURL, p.http.o.Model, strings.Join(reasons, ""))
+	return nil, p.none
 }
 
 // ask makes one request.

@@ -4,9 +4,9 @@ import (
 	"context"
 
 	"barka/internal/badinput"
-	"barka/internal/chat"
 	"barka/internal/score"
 	"barka/internal/stage/eval"
+	"barka/internal/tokenizer"
 )
 
 // Evaluated is an eval.Model on a local model.
@@ -65,27 +65,16 @@ func (e *Evaluated) MaxLength() int {
 }
 
 // Tokenizer implements eval.Model.
-func (e *Evaluated) Tokenizer() eval.Tokenizer { return evalTokenizer{e.d} }
+func (e *Evaluated) Tokenizer() eval.Tokenizer { return evalTokenizer{e.d.Tokenizer} }
 
-type evalTokenizer struct{ d *Decoder }
+type evalTokenizer struct{ *tokenizer.Tokenizer }
 
-func (t evalTokenizer) Encode(text string, addSpecial bool) []int32 {
-	return t.d.Tokenizer.Encode(text, addSpecial)
-}
-
-func (t evalTokenizer) EOS() int32 { return t.d.Tokenizer.Special().EOS }
+// EOS implements eval.Tokenizer.
+func (t evalTokenizer) EOS() int32 { return t.Special().EOS }
 
 // ApplyChatTemplate implements eval.ChatTemplater.
 func (e *Evaluated) ApplyChatTemplate(messages []eval.Message) (string, error) {
-	format, err := chat.For(e.d.Tokenizer)
-	if err != nil {
-		return "", err
-	}
-	var ms []chat.Message
-	for _, m := range messages {
-		ms = append(ms, chat.Message{Role: m.Role, Content: m.Content})
-	}
-	return format.Render(ms, true)
+	return applyChatTemplate(e.d.Tokenizer, messages)
 }
 
 // Score implements eval.Model.

@@ -24,7 +24,8 @@ type TaskEstimate struct {
 // Plan is what a run would do.
 type Plan struct {
 	Tasks []TaskEstimate
-	// TokensPerSecond was measured on one question of ProbeTokens tokens.
+	// TokensPerSecond was measured on one question of ProbeTokens tokens; 0 of
+	// an EachScorer, which is not asked.
 	TokensPerSecond float64
 	ProbeTokens     int64
 }
@@ -33,8 +34,8 @@ type Plan struct {
 const probeTokens = 512
 
 // Estimate loads and encodes everything and scores one question, twice, to
-// time the second: what a dry run prints. Like Run it returns what it has
-// together with the error of tasks that cannot be loaded.
+// time the second, unless that has a price: what a dry run prints. Like Run it
+// returns what it has together with the error of tasks that cannot be loaded.
 func Estimate(ctx context.Context, m Model, o Options, progress pipeline.Progress) (*Plan, error) {
 	e, err := prepare(ctx, m, o, progress)
 	if err != nil {
@@ -69,6 +70,9 @@ func Estimate(ctx context.Context, m Model, o Options, progress pipeline.Progres
 	}
 	if len(plan.Tasks) == 0 {
 		return plan, failed(slices.Concat(e.failures, e.skipped), len(o.Tasks))
+	}
+	if _, paid := m.(EachScorer); probe == nil || paid {
+		return plan, failed(e.failures, len(o.Tasks))
 	}
 	var took time.Duration
 	for range 2 {

@@ -10,6 +10,7 @@ package eval
 
 import (
 	"context"
+	"fmt"
 
 	"barka/internal/pipeline"
 )
@@ -76,6 +77,26 @@ type Score struct {
 	// PerToken holds the terms of LogProb; it may be nil.
 	PerToken []float64
 }
+
+// EachScorer is a Model that answers requests one by one and at a price: it is
+// given all of a task at once, and every answer is kept as it comes.
+type EachScorer interface {
+	Model
+	// ScoreEach hands each score to done, in any order and from any goroutine,
+	// and ends at the first error, done's too.
+	ScoreEach(ctx context.Context, reqs []Request, done func(i int, s Score) error) error
+}
+
+// RequestError is an error of one request: its task is left out and the
+// others run, or, with Stop, nothing does.
+type RequestError struct {
+	Index int // among the requests asked
+	Err   error
+	Stop  bool
+}
+
+func (r *RequestError) Error() string { return fmt.Sprintf("request %d: %v", r.Index, r.Err) }
+func (r *RequestError) Unwrap() error { return r.Err }
 
 func orSilent(p pipeline.Progress) pipeline.Progress {
 	if p == nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"sync"
 
 	"barka/internal/badinput"
 	"barka/internal/score"
@@ -15,6 +16,17 @@ import (
 // chunkTokens bounds what is scored between two entries in the journal, the
 // tokens that neighbouring requests share counted once.
 const chunkTokens = 4096
+
+// leavesOut tells an error that leaves out its task from one that ends the
+// run: a request that the model cannot answer, or trouble of a judged task.
+func leavesOut(r *taskRun, err error) bool {
+	var broken *requestError
+	if errors.As(err, &broken) {
+		return !broken.stop
+	}
+	var judge *judgeError
+	return r.task.Metric == tasks.Judged && (badinput.Is(err) || errors.As(err, &judge))
+}
 
 // score answers every request, from the journal where it can. Equal requests
 // (ACVA repeats a third of its questions) are asked once, and a question's
@@ -34,14 +46,12 @@ func (e *evaluation) score(ctx context.Context) (err error) {
 	first := 0
 	for n, r := range e.runs {
 		err := e.scoreTask(ctx, j, r, n)
-		var judge *judgeError
-		if err != nil && (ctx.Err() != nil || !badinput.Is(err) && !errors.As(err, &judge)) {
+		if err != nil && (ctx.Err() != nil || !leavesOut(r, err)) {
 			return fmt.Errorf("%s: %w", r.task.Key(), err)
 		}
 		if err != nil {
 			f := Failure{Task: r.task.Key(), Err: err, run: r}
-			var broken *requestError
-			if errors.As(err, &broken) {
+			if broken := (*requestError)(nil); errors.As(err, &broken) {
 				f.question = broken.question
 			}
 			e.leaveOut(f)
@@ -111,6 +121,9 @@ func (e *evaluation) scoreMissing(ctx context.Context, j *journal, todo []pendin
 	}
 	e.progress.Start(label, int64(len(todo)), "choices")
 	defer e.progress.Done()
+	if each, ok := e.m.(EachScorer); ok {
+		return e.scoreEach(ctx, each, j, todo)
+	}
 	for len(todo) > 0 {
 		n := chunk(todo)
 		reqs, keys := make([]Request, n), make([]requestKey, n)
@@ -119,14 +132,14 @@ func (e *evaluation) scoreMissing(ctx context.Context, j *journal, todo []pendin
 		}
 		scores, err := e.m.Score(ctx, reqs, func(n int) { e.progress.Add(int64(n)) })
 		if err != nil {
-			return err
+			return ofQuestion(todo, err)
 		}
 		if len(scores) != n {
 			return fmt.Errorf("the model gave %d scores for %d requests", len(scores), n)
 		}
 		for i, s := range scores {
-			if math.IsNaN(s.LogProb) || math.IsInf(s.LogProb, 0) {
-				return &requestError{todo[i].question, badinput.Errorf("a choice has log-probability %g; the weights are broken or overflow in this type of number (try --dtype f32)", s.LogProb)}
+			if err := todo[i].check(s); err != nil {
+				return err
 			}
 		}
 		if err := j.put(keys, scores); err != nil {
@@ -137,10 +150,47 @@ func (e *evaluation) scoreMissing(ctx context.Context, j *journal, todo []pendin
 	return nil
 }
 
+// scoreEach keeps every score as it comes.
+func (e *evaluation) scoreEach(ctx context.Context, m EachScorer, j *journal, todo []pending) error {
+	reqs := make([]Request, len(todo))
+	for i, p := range todo {
+		reqs[i] = p.Request
+	}
+	var mu sync.Mutex
+	err := m.ScoreEach(ctx, reqs, func(i int, s Score) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if err := todo[i].check(s); err != nil {
+			return err
+		}
+		e.progress.Add(1)
+		return j.put([]requestKey{todo[i].key}, []Score{s})
+	})
+	return ofQuestion(todo, err)
+}
+
+// check refuses a score that is no number.
+func (p pending) check(s Score) error {
+	if math.IsNaN(s.LogProb) || math.IsInf(s.LogProb, 0) {
+		return &requestError{question: p.question, err: badinput.Errorf("a choice has log-probability %g; the weights are broken or overflow in this type of number (try --dtype f32)", s.LogProb)}
+	}
+	return nil
+}
+
+// ofQuestion turns the error of a request into that of its question.
+func ofQuestion(todo []pending, err error) error {
+	var r *RequestError
+	if errors.As(err, &r) && r.Index >= 0 && r.Index < len(todo) {
+		return &requestError{todo[r.Index].question, r.Err, r.Stop}
+	}
+	return err
+}
+
 // requestError is a question of which a choice has no score.
 type requestError struct {
 	question int // in evaluation order, counted from 0
 	err      error
+	stop     bool // the other tasks would fare alike
 }
 
 func (r *requestError) Error() string {

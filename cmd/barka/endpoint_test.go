@@ -1,0 +1,72 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// TestEvalEndpoint: the whole command over a server that finds every token
+// equally likely in all places but the first, journaled, with a key that is
+// sent and never shown. That scores equal the engine's is tested in
+// internal/local.
+func TestEvalEndpoint(t *testing.T) {
+	dir, root := inputs(t), t.TempDir()
+	model := filepath.Join(dir, "models", "gemma2")
+	var asked atomic.Int32
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var b struct{ Prompt []int32 }
+		if r.URL.Path != "/v1/completions" || json.NewDecoder(r.Body).Decode(&b) != nil {
+			w.WriteHeader(404)
+			return
+		}
+		asked.Add(1)
+		if r.Header.Get("Authorization") != "Bearer secret-key" {
+			t.Error("no key was sent")
+		}
+		entries := []any{nil}
+		for _, token := range b.Prompt[1:] {
+			entries = append(entries, map[string]any{fmt.Sprint(token): map[string]any{"logprob": -2, "rank": 1}})
+		}
+		json.NewEncoder(w).Encode(map[string]any{"choices": []any{map[string]any{"prompt_logprobs": entries}}})
+	}))
+	defer s.Close()
+	t.Setenv("TEST_BARKA_EVAL_KEY", "secret-key")
+	line := func(more ...string) []string {
+		return append([]string{"eval", "--endpoint", s.URL + "/v1", "--model", "served/gemma", "--tasks", filepath.Join(dir, "data", "tasks.txt"),
+			"--data", filepath.Join(dir, "data", "benchmarks"), "--output-dir", root}, more...)
+	}
+	whole := []string{"--tokenizer", model, "--key-variable", "TEST_BARKA_EVAL_KEY"}
+	if text := ok(t, "", line(append(whole, "--dry-run")...)...); asked.Load() != 0 || !strings.Contains(text, "unknown") {
+		t.Errorf("a dry run asked %d times: %s", asked.Load(), text)
+	}
+	r := barka(t, "", line(whole...)...)
+	if r.code != exitDone || !strings.Contains(r.out, "served/gemma") || strings.Contains(r.out+r.err, "secret-key") {
+		t.Errorf("exit code %d, %s %s", r.code, r.out, r.err)
+	}
+	first := asked.Load()
+	if r := barka(t, "", line(whole...)...); r.code != exitDone || asked.Load() != first || first == 0 {
+		t.Errorf("a second run asked %d times after %d: %s", asked.Load()-first, first, r.err)
+	}
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{line(), exitBadInput, "--tokenizer"},
+		{line("--tokenizer", model, "--adapter", "x"), exitUsage, "--adapter"},
+		{line("--tokenizer", model, "--key-variable", "TEST_BARKA_NO_KEY"), exitBadInput, "TEST_BARKA_NO_KEY"},
+		{line("--tokenizer", "/no/such"), exitBadInput, "/no/such"},
+		{line("--tokenizer", model, "--concurrency", "0"), exitUsage, "--concurrency"},
+		{evalLine(dir, root, "--tokenizer", model), exitUsage, "no --endpoint"},
+	} {
+		if r := barka(t, "", c.args...); r.code != c.code || !strings.Contains(r.err, c.want) {
+			t.Errorf("barka %s: exit code %d, %q; expected %d and %q", strings.Join(c.args, " "), r.code, r.err, c.code, c.want)
+		}
+	}
+}

@@ -1,0 +1,244 @@
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"barka/internal/badinput"
+	"barka/internal/chat"
+	"barka/internal/hub"
+	"barka/internal/llm"
+	"barka/internal/model"
+	"barka/internal/stage/eval"
+	"barka/internal/tokenizer"
+)
+
+// EndpointOptions describe a model that a server runs.
+type EndpointOptions struct {
+	llm.Options
+	// Tokenizer is a model directory or hub id; its weights are not read.
+	Tokenizer string
+	// Concurrency bounds the requests under way; 0 means 8.
+	Concurrency int
+	// MaxLength bounds an input in tokens; 0 means what the model reads, by the
+	// tokenizer's config.json and by the server.
+	MaxLength int
+}
+
+// Endpoint is an eval.Model on a server's completions. Every choice is a
+// request of its own and has its price, so scores come one by one.
+type Endpoint struct {
+	client *llm.PromptScorer
+	tok    *tokenizer.Tokenizer
+	o      EndpointOptions
+	length int
+}
+
+// OpenEndpoint loads the tokenizer and asks the server how much it reads.
+func OpenEndpoint(ctx context.Context, o EndpointOptions) (*Endpoint, error) {
+	if o.Tokenizer == "" {
+		return nil, badinput.Errorf("endpoint %s: no tokenizer; --tokenizer names the directory or hub id of the model that the server runs", o.BaseURL)
+	}
+	client, err := llm.NewPromptScorer(o.Options)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := hub.Resolve(o.Tokenizer)
+	if err != nil {
+		return nil, err
+	}
+	tok, err := tokenizer.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	if tok.Special().EOS < 0 {
+		return nil, badinput.Errorf("tokenizer %s: tokenizer_config.json names no eos_token, which evaluation pads with", o.Tokenizer)
+	}
+	if o.Concurrency <= 0 {
+		o.Concurrency = 8
+	}
+	e := &Endpoint{client: client, tok: tok, o: o}
+	e.length, err = e.maxLength(ctx, dir)
+	return e, err
+}
+
+// maxLength is what the model reads, at most what the server takes: the
+// continuation's last token is sent too, and one may have to be generated.
+func (e *Endpoint) maxLength(ctx context.Context, dir string) (int, error) {
+	served, err := e.client.Limit(ctx)
+	if err != nil {
+		return 0, err
+	}
+	n := e.o.MaxLength
+	if n == 0 {
+		if n, err = positions(dir); err != nil {
+			return 0, err
+		}
+		if served > 2 && (n == 0 || n > served-2) {
+			n = served - 2
+		}
+	} else if served > 0 && n > served-2 {
+		return 0, badinput.Errorf("endpoint %s: inputs of %d tokens are allowed, the server's model takes %d, of which two go to the choice's end: use --max-length %d or less, or serve it with a larger --max-model-len",
+			e.o.BaseURL, n, served, served-2)
+	}
+	if n == 0 {
+		n = 2048
+	}
+	return n, nil
+}
+
+// positions is the length that a config.json states, 0 without one.
+func positions(dir string) (int, error) {
+	if _, err := os.Stat(filepath.Join(dir, "config.json")); err != nil {
+		return 0, nil // a tokenizer by itself
+	}
+	text, err := model.ReadConfig(dir)
+	if err != nil {
+		return 0, err
+	}
+	var c struct {
+		NPositions   int `json:"n_positions"`
+		MaxPositions int `json:"max_position_embeddings"`
+		NCtx         int `json:"n_ctx"`
+	}
+	if err := json.Unmarshal(text, &c); err != nil {
+		return 0, badinput.Errorf("%s/config.json: %w", dir, err)
+	}
+	for _, n := range []int{c.NPositions, c.MaxPositions, c.NCtx} {
+		if n > 0 {
+			return n, nil
+		}
+	}
+	return 0, nil
+}
+
+// Name implements eval.Model.
+func (e *Endpoint) Name() string { return eval.ModelName(e.client.Name()) }
+
+// Info implements eval.Model. Neither the weights nor their type can be seen:
+// scores belong to the address and the name.
+func (e *Endpoint) Info() eval.ModelInfo {
+	return eval.ModelInfo{Digest: "completions of " + e.client.Name() + " at " + e.o.BaseURL}
+}
+
+// MaxLength implements eval.Model.
+func (e *Endpoint) MaxLength() int { return e.length }
+
+// Tokenizer implements eval.Model.
+func (e *Endpoint) Tokenizer() eval.Tokenizer { return evalTokenizer{e.tok} }
+
+// ApplyChatTemplate implements eval.ChatTemplater.
+func (e *Endpoint) ApplyChatTemplate(messages []eval.Message) (string, error) {
+	return applyChatTemplate(e.tok, messages)
+}
+
+func applyChatTemplate(tok *tokenizer.Tokenizer, messages []eval.Message) (string, error) {
+	format, err := chat.For(tok)
+	if err != nil {
+		return "", err
+	}
+	var ms []chat.Message
+	for _, m := range messages {
+		ms = append(ms, chat.Message{Role: m.Role, Content: m.Content})
+	}
+	return format.Render(ms, true)
+}
+
+// Score implements eval.Model.
+func (e *Endpoint) Score(ctx context.Context, reqs []eval.Request, progress func(n int)) ([]eval.Score, error) {
+	out := make([]eval.Score, len(reqs))
+	var mu sync.Mutex
+	return out, e.ScoreEach(ctx, reqs, func(i int, s eval.Score) error {
+		mu.Lock()
+		defer mu.Unlock()
+		out[i] = s
+		if progress != nil {
+			progress(1)
+		}
+		return nil
+	})
+}
+
+// ScoreEach implements eval.EachScorer. After an error no more requests are
+// made, but the answers to those under way are kept: they are paid for. Of
+// several errors the one of the earliest request is returned.
+func (e *Endpoint) ScoreEach(ctx context.Context, reqs []eval.Request, done func(i int, s eval.Score) error) error {
+	more, stop := context.WithCancel(ctx)
+	defer stop()
+	next := make(chan int)
+	errs := make([]error, len(reqs))
+	var wg sync.WaitGroup
+	for range min(e.o.Concurrency, len(reqs)) {
+		wg.Go(func() {
+			for i := range next {
+				s, err := e.scoreOne(ctx, reqs[i])
+				if err != nil {
+					err = &eval.RequestError{Index: i, Err: err, Stop: !ofOneRequest(err)}
+				} else {
+					err = done(i, s)
+				}
+				if err != nil {
+					errs[i] = err
+					stop()
+				}
+			}
+		})
+	}
+	for i := 0; i < len(reqs) && more.Err() == nil; i++ {
+		select {
+		case next <- i:
+		case <-more.Done():
+		}
+	}
+	close(next)
+	wg.Wait()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func ofOneRequest(err error) bool {
+	var answer *llm.AnswerError
+	var long *llm.TooLong
+	return errors.As(err, &answer) || errors.As(err, &long)
+}
+
+// scoreOne cuts a request as score.Scorer does and asks for it. A choice
+// without tokens has nothing to ask.
+func (e *Endpoint) scoreOne(ctx context.Context, r eval.Request) (eval.Score, error) {
+	out := eval.Score{Greedy: true}
+	if len(r.Continuation) == 0 {
+		return out, nil
+	}
+	tokens := append(append(make([]int32, 0, len(r.Context)+len(r.Continuation)), r.Context...), r.Continuation...)
+	if cut := len(tokens) - 1 - e.length; cut > 0 {
+		tokens = tokens[cut:]
+	}
+	if len(r.Continuation) >= len(tokens) {
+		return out, badinput.Wrap(&llm.TooLong{Tokens: len(r.Continuation), Limit: e.length})
+	}
+	scores, err := e.client.Score(ctx, tokens)
+	var long *llm.TooLong
+	if errors.As(err, &long) {
+		return out, badinput.Errorf("choice and prompt have %d tokens, and the server does not take them: %w; use a lower --max-length", len(tokens), err)
+	}
+	if err != nil {
+		return out, err
+	}
+	for _, s := range scores[len(scores)-len(r.Continuation):] {
+		out.LogProb += s.LogProb
+		out.Greedy = out.Greedy && s.Greedy
+		out.PerToken = append(out.PerToken, s.LogProb)
+	}
+	return out, nil
+}
