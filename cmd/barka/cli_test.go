@@ -330,6 +330,7 @@ func TestTrainMergeEval(t *testing.T) {
 			t.Errorf("continuation %d: %g with the adapter, %g merged", i, a.LogProbs[i], b.LogProbs[i])
 		}
 	}
+	evaluatedThreeWays(t, model, adapter, merged, filepath.Join(dir, "data", "benchmarks"), 0.05)
 	evals := filepath.Join(root, "evals")
 	out := ok(t, "", "eval", "--model_args", "pretrained="+merged+",dtype=bfloat16", "--tasks", filepath.Join(dir, "data", "tasks.txt"), "--data", filepath.Join(dir, "data", "benchmarks"),
 		"--output_dir", evals, "--override_batch_size", "32", "--save_details", "--max_samples", "3")

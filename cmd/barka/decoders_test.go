@@ -63,7 +63,7 @@ func write(t *testing.T, path string, v any) {
 }
 
 // TestEveryDecoder trains each architecture in a chat format, merges, and
-// generates and scores with the adapter and with the merged model.
+// generates, scores and evaluates with the adapter and with the merged model.
 func TestEveryDecoder(t *testing.T) {
 	for name, format := range map[string]string{"llama": "llama3", "llama-tied": "llama3", "mistral": "chatml", "qwen2": "chatml", "qwen2-window": "chatml", "gptneox": "chatml", "gptneox-sequential": "chatml"} {
 		t.Run(name, func(t *testing.T) {
@@ -104,6 +104,7 @@ func TestEveryDecoder(t *testing.T) {
 			if a, b := say("--model", model, "--adapter", adapter), say("--model", merged); a != b {
 				t.Errorf("with the adapter %q, merged %q", a, b)
 			}
+			evaluatedThreeWays(t, model, adapter, merged, "../../internal/demo/data/benchmarks", 1e-4)
 		})
 	}
 }
