@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"barka/internal/badinput"
 )
 
 // requestKey identifies a request under one model: half a SHA-256 of both
@@ -57,7 +59,7 @@ func journalName(info ModelInfo, maxLength int) string {
 // every run reads those of all.
 func openJournal(dir, name string, shard Shard) (*journal, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("score journal: %w", err)
+		return nil, badinput.Errorf("score journal: %w", err)
 	}
 	j := &journal{scores: map[requestKey]Score{}, synced: time.Now()}
 	stem := strings.TrimSuffix(name, ".log")

@@ -361,9 +361,23 @@ func (e *evaluation) prepareTask(ctx context.Context, store *hubdata.Store, sele
 		if r.samples, err = e.encode(ctx, &p, docs, shots); err != nil {
 			return nil, err
 		}
+		if n := r.withoutTokens(); n > 0 {
+			e.log.Warn("choices without a token of their own, because one spans the border to the prompt, have log-probability 0 as in the reference; --border guarded scores them",
+				"task", t.Key(), "choices", n)
+		}
 		runs = append(runs, r)
 	}
 	return runs, nil
+}
+
+// withoutTokens counts the choices that have no token.
+func (r *taskRun) withoutTokens() (n int) {
+	for _, s := range r.samples {
+		for _, req := range s.requests {
+			n += count(len(req.Continuation) == 0)
+		}
+	}
+	return n
 }
 
 // pool returns the few-shot examples of a task, in the order they are taken.

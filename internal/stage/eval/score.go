@@ -88,6 +88,9 @@ func (e *evaluation) scoreTask(ctx context.Context, j *journal, r *taskRun, n in
 			continue
 		}
 		for _, req := range s.requests {
+			if len(req.Continuation) == 0 {
+				continue
+			}
 			all++
 			key := req.key()
 			if _, done := j.scores[key]; done || asked[key] {
@@ -109,7 +112,9 @@ func (e *evaluation) scoreTask(ctx context.Context, j *journal, r *taskRun, n in
 		}
 		s.scores = make([]Score, len(s.requests))
 		for c, req := range s.requests {
-			s.scores[c] = j.scores[req.key()]
+			if s.scores[c] = j.scores[req.key()]; len(req.Continuation) == 0 {
+				s.scores[c] = Score{Greedy: true} // a sum of nothing
+			}
 		}
 	}
 	return nil

@@ -1,0 +1,220 @@
+package eval
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"barka/internal/badinput"
+	"barka/internal/parquet"
+)
+
+const (
+	piqa     = "OALL/AlGhafa-Arabic-LLM-Benchmark-Translated/piqa_ar/test.json"
+	copa     = "OALL/AlGhafa-Arabic-LLM-Benchmark-Translated/copa_ext_ar/test.csv"
+	good     = `{"query": "س", "sol1": "ا", "sol2": "ب", "label": "0"}`
+	copaHead = "premise,choice1,choice2,question,label\n"
+)
+
+// changedData is the fixture with one file in other words.
+func changedData(t *testing.T, file, text string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(fixtureDir)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// TestBadDatasets: what is wrong with a dataset leaves its task out, with the
+// file, the row and the reason, and the other task runs.
+func TestBadDatasets(t *testing.T) {
+	for name, c := range map[string]struct {
+		file, text string
+		want       []string
+	}{
+		"missing column":       {piqa, `[{"query": "س", "sol1": "ا", "sol2": "ب"}]`, []string{piqa, "row 1", `column "label" is missing; the file has query, sol1, sol2`}},
+		"missing in one row":   {piqa, "[" + good + `, {"query": "س", "sol1": "ا", "sol2": "ب"}]`, []string{"row 2", `column "label" is null`}},
+		"renamed column":       {piqa, `[{"question": "س", "sol1": "ا", "sol2": "ب", "label": "0"}]`, []string{"row 1", `unexpected column "question"`}},
+		"renamed option":       {piqa, `[{"query": "س", "option1": "ا", "sol2": "ب", "label": "0"}]`, []string{"row 1", `unexpected column "option1"`}},
+		"renamed in csv":       {copa, "premise,choice1,choice_2,question,label\nا,ب,ج,cause,0\n", []string{copa, "row 1", `column "choice2" is missing; the file has premise, choice1, choice_2, question, label`}},
+		"answer too large":     {piqa, "[" + good + `, {"query": "س", "sol1": "ا", "sol2": "ب", "label": "2"}]`, []string{"row 2", "number 2 (counted from 0) of 2 choices"}},
+		"answer below zero":    {copa, copaHead + "ا,ب,ج,cause,-1\n", []string{"row 1", "number -1"}},
+		"answer of no number":  {copa, copaHead + "ا,ب,ج,cause,first\n", []string{"row 1", `column "label" holds 'first', expected an integer`}},
+		"empty choice":         {copa, copaHead + "ا,ب,ج,cause,0\nا,ب,,cause,0\n", []string{"row 2", "choice 1 (counted from 0) is empty"}},
+		"no rows":              {copa, copaHead, []string{copa, "no rows"}},
+		"short line":           {copa, copaHead + "ا,ب\n", []string{copa, "row 1 has 2 fields, the header has 5"}},
+		"cut file":             {piqa, `[` + good + `, {"query": "س`, []string{piqa, "row 2"}},
+		"another kind of file": {piqa, "PAR1", []string{piqa, "row 1"}},
+		"not UTF-8":            {copa, copaHead + "ا,ب,ج,cause,0\nا,\xd8,ج,cause,0\n", []string{copa, "not UTF-8 text"}},
+	} {
+		o := fixtureOptions(t, "copa_ext_ar,piqa_ar,boolq_ar")
+		o.DataDir = changedData(t, c.file, c.text)
+		out, err := Run(t.Context(), newHashModel(), o, nil)
+		if !badinput.Is(err) || out == nil || len(out.Failures) != 1 {
+			t.Errorf("%s: %+v, %v; want the other tasks beside bad input", name, out, err)
+			continue
+		}
+		task := "community|" + filepath.Base(filepath.Dir(c.file))
+		for _, want := range append(c.want, "1 of 3 tasks", task) {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: the error lacks %q:\n%v", name, want, err)
+			}
+		}
+		if text, err := os.ReadFile(out.ResultsPath); err != nil || !strings.Contains(string(text), `"community|boolq_ar|0"`) || strings.Contains(string(text), task+`|0"`) {
+			t.Errorf("%s: results of the other tasks: %v", name, err)
+		}
+	}
+}
+
+func textLog(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
+
+// detailColumn reads a column of the details of the only task of a run.
+func detailColumn(t *testing.T, out *Outcome, column string) (values []string) {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(out.DetailsDir, "*.parquet"))
+	if err != nil || len(found) != 1 {
+		t.Fatal(found, err)
+	}
+	file, err := parquet.Open(found[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for row, err := range file.Rows() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		values = append(values, row[column].(string))
+	}
+	return values
+}
+
+// TestLongRows: a row longer than the context loses its left end, also where
+// nothing of the prompt is left, and the files say how much.
+func TestLongRows(t *testing.T) {
+	for name, c := range map[string]struct {
+		text, truncated string
+	}{
+		// "س، لأن :\n0) بب\n1) ج\nالإجابة:" has 28 characters, a beginning
+		// token and the choice, of which the last is not read.
+		"prompt": {"س,بب,ج,cause,0\n", "[10, 9]"},
+		"choice": {"س," + strings.Repeat("ب", 40) + ",ج,cause,0\n", "[86, 47]"},
+	} {
+		m := newHashModel()
+		m.maxLength = 20
+		o := fixtureOptions(t, "copa_ext_ar")
+		o.DataDir = changedData(t, copa, copaHead+c.text)
+		out, err := Run(t.Context(), m, o, nil)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got := detailColumn(t, out, "truncated"); fmt.Sprint(got) != "["+c.truncated+"]" {
+			t.Errorf("%s: truncated %v, want %s", name, got, c.truncated)
+		}
+		if got := detailColumn(t, out, "num_effective_few_shots"); fmt.Sprint(got) != "[-1]" {
+			t.Errorf("%s: %v examples, want the reference's -1", name, got)
+		}
+	}
+}
+
+// TestChoicesWithoutTokens: where a token spans the border of prompt and
+// choice nothing is left of a choice of one word, which then has, as in the
+// reference, the probability 1; this is told. The guarded border scores it.
+func TestChoicesWithoutTokens(t *testing.T) {
+	for border, want := range map[Border]string{Joint: "[(0.0, True), (0.0, True)]", Guarded: "[(-"} {
+		m := newHashModel()
+		m.tokenizer = wordTokenizer{}
+		o := fixtureOptions(t, "acva:Iraq")
+		o.Border = border
+		var log strings.Builder
+		o.Log = textLog(&log)
+		out, err := Run(t.Context(), m, o, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := detailColumn(t, out, "predictions")
+		if !strings.HasPrefix(got[0], want) {
+			t.Errorf("%s: predictions %s, want %s", border, got[0], want)
+		}
+		told := strings.Contains(log.String(), "choices without a token") && strings.Contains(log.String(), "community|acva:Iraq") && strings.Contains(log.String(), "choices=10")
+		if told != (border == Joint) {
+			t.Errorf("%s: told %v: %s", border, told, log.String())
+		}
+	}
+}
+
+// TestDetailsDirectoryExists: files of an earlier run stay beside those of a
+// later one; what is no directory is refused before anything is scored.
+func TestDetailsDirectoryExists(t *testing.T) {
+	o := fixtureOptions(t, "acva:Iraq")
+	old := filepath.Join(o.OutputDir, "details", "test", "hash-model", "2024-01-01T00-00-00", "details.parquet")
+	if err := os.MkdirAll(filepath.Dir(old), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(old, []byte("old"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, err := Run(t.Context(), newHashModel(), o, nil)
+	if err != nil || len(detailColumn(t, out, "gold")) != 5 {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(old); err != nil || string(text) != "old" {
+		t.Errorf("the earlier details: %q, %v", text, err)
+	}
+	for _, way := range []string{"details", "results/test", "details/test/hash-model", "cache"} {
+		o := fixtureOptions(t, "acva:Iraq")
+		path := filepath.Join(o.OutputDir, filepath.FromSlash(way))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		m := newHashModel()
+		if _, err := Run(t.Context(), m, o, nil); !badinput.Is(err) || !strings.Contains(err.Error(), path) || m.asked.Load() != 0 {
+			t.Errorf("a file at %s, after %d requests: error %v", way, m.asked.Load(), err)
+		}
+	}
+}
+
+// TestLongerRuns: more questions and other rules of the same requests ask for
+// what is new alone.
+func TestLongerRuns(t *testing.T) {
+	o := fixtureOptions(t, "arabic_exams,boolq_ar,piqa_ar,copa_ext_ar")
+	m := newHashModel()
+	run := func(change func(*Options)) *Outcome {
+		t.Helper()
+		change(&o)
+		out, err := Run(t.Context(), m, o, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	first := run(func(o *Options) { o.MaxSamples = 2 })
+	more := run(func(o *Options) { o.MaxSamples = 3 })
+	if first.Reused != 0 || first.Scored == 0 || more.Reused != first.Scored || more.Scored == 0 {
+		t.Errorf("2 questions: %d scored; 3: %d scored, %d reused", first.Scored, more.Scored, more.Reused)
+	}
+	all := run(func(o *Options) { o.MaxSamples = 0 })
+	if all.Reused != more.Scored+more.Reused || all.Scored == 0 {
+		t.Errorf("all: %d scored, %d reused, of 3 questions %d", all.Scored, all.Reused, more.Scored+more.Reused)
+	}
+	asked := m.asked.Load()
+	again := run(func(o *Options) { o.BatchSize, o.NoDetails, o.Tasks = 7, true, fixtureOptions(t, "boolq_ar").Tasks })
+	if again.Scored != 0 || m.asked.Load() != asked {
+		t.Errorf("other files of the same scores: %d scored", again.Scored)
+	}
+	if other := run(func(*Options) { m.info.DType = "torch.bfloat16" }); other.Reused != 0 {
+		t.Errorf("another type of number reuses %d scores", other.Reused)
+	}
+}
