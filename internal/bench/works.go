@@ -204,10 +204,10 @@ func (b *bench) lora(in *LoRA) work {
 		}
 	}
 	// Forward and backward of the frozen weights, forward, backward and
-	// gradient of the adapters; the head for the trained rows, three times:
-	// logits, and once more with their product in the backward pass.
+	// gradient of the adapters; the head forward and backward for the rows
+	// that are trained.
 	trained := float64(len(rows)) / float64(len(tokens))
-	flops := 4*float64(layers) + 3*trained*b.headFLOPs()
+	flops := 4*float64(layers) + 2*trained*b.headFLOPs()
 	ceiling := 1 / (flops/b.peakFLOPs() + 6*extra/b.c.F32)
 	return work{name: "lora", variant: fmt.Sprintf("rank %d, %d×%d tokens", in.Rank, len(lengths), lengths[0]), unit: "tokens/s", ceiling: ceiling, setup: setup, run: func(context.Context) (tally, error) {
 		layout := tensor.Packed(lengths...)
