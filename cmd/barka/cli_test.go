@@ -139,8 +139,10 @@ func TestGenerateIsReproducible(t *testing.T) {
 	if err := json.Unmarshal([]byte(first), &a); err != nil || len(a.Tokens) == 0 || len(a.Tokens) != len(a.LogProbs) {
 		t.Fatalf("%s: %v", first, err)
 	}
-	if again := ok(t, "", append(args, "--threads", "1")...); again != first {
-		t.Errorf("again: %s", again)
+	for _, threads := range []string{"1", "9"} { // more than there are cores
+		if again := ok(t, "", append(args, "--threads", threads)...); again != first {
+			t.Errorf("again: %s", again)
+		}
 	}
 	if other := ok(t, "", append(args, "--seed", "7")...); other == first {
 		t.Error("another seed gave the same text")
