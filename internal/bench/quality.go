@@ -8,6 +8,7 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/dtype"
+	"barka/internal/kernel"
 	"barka/internal/model"
 	"barka/internal/nn"
 	"barka/internal/tensor"
@@ -135,7 +136,7 @@ func Compare(ctx context.Context, reference, m model.Decoder, sequences [][]int3
 // add counts one position: p and q are the logits of the reference and of the
 // model, next the token that follows.
 func (d *Divergence) add(p, q []float32, next int32) {
-	lp, lq := logSumExp(p), logSumExp(q)
+	lp, lq := kernel.LogSumExp(p), kernel.LogSumExp(q)
 	kl, best, other := 0.0, 0, 0
 	for i := range p {
 		a, b := float64(p[i])-lp, float64(q[i])-lq
@@ -155,17 +156,6 @@ func (d *Divergence) add(p, q []float32, next int32) {
 	}
 	d.Reference += lp - float64(p[next])
 	d.NLL += lq - float64(q[next])
-}
-
-func logSumExp(x []float32) float64 {
-	top, sum := float64(x[0]), 0.0
-	for _, v := range x {
-		top = max(top, float64(v))
-	}
-	for _, v := range x {
-		sum += math.Exp(float64(v) - top)
-	}
-	return top + math.Log(sum)
 }
 
 // logits are the final states of a sequence, projected in parts.

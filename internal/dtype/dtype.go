@@ -173,13 +173,6 @@ func Narrow(d DType, values []float32) []byte {
 // Bytes returns float32 values as little-endian bytes.
 func Bytes(values []float32) []byte { return Narrow(F32, values) }
 
-// RoundSlice rounds each value to bfloat16, kept as bits.
-func RoundSlice(dst []uint16, src []float32) {
-	for i, v := range src {
-		dst[i] = ToBF16(v)
-	}
-}
-
 // View16 views a byte slice as 16-bit words when it is aligned and the
 // machine is little-endian, so that mapped weights need no copy.
 func View16(data []byte) ([]uint16, bool) {
