@@ -40,10 +40,14 @@ type LoRA struct {
 	TrainFrom int       `json:"train_from"`
 }
 
-// Choice is a set of questions whose choices are scored.
+// Choice is a set of questions whose choices are scored. The leaderboard's
+// lighteval sorts all requests of a benchmark by their length, longest first,
+// cuts them into four parts and pads each to its longest; Padded are these
+// four lengths, of the whole benchmark that Questions are a sample of.
 type Choice struct {
 	Name      string     `json:"name"`
 	Questions []Question `json:"questions"`
+	Padded    [4]int     `json:"padded"`
 }
 
 // Question is a context and the continuations to score after it.
@@ -76,7 +80,7 @@ func (s *Shape) Inputs() Inputs {
 		Prefill: &Prefill{s.tokens(1, 1024)},
 		Decode:  &Decode{Batches: []int{1, 8}, Tokens: 48},
 		LoRA:    &LoRA{Rank: 128, TrainFrom: 256},
-		Choice:  []Choice{s.choice("mmlu-like", 200, 4, 1), s.choice("hellaswag-like", 80, 4, 30)},
+		Choice:  []Choice{s.choice("mmlu-like", mmlu, mmluPadded), s.choice("hellaswag-like", hellaswag, hellaswagPadded)},
 	}
 	for i := range 8 {
 		in.Decode.Prompts = append(in.Decode.Prompts, s.tokens(uint64(i), 16))
@@ -87,14 +91,41 @@ func (s *Shape) Inputs() Inputs {
 	return in
 }
 
-// choice makes eight questions: prompt tokens that the choices share, and
-// length tokens of each.
-func (s *Shape) choice(name string, prompt, choices, length int) Choice {
-	c := Choice{Name: name}
-	for i := range 8 {
-		q := Question{Context: s.tokens(uint64(i), prompt)}
-		for j := range choices {
-			q.Continuations = append(q.Continuations, s.tokens(uint64(100+i*choices+j), length))
+// lengths are the tokens of a question's prompt and of each of its choices.
+type lengths struct {
+	prompt  int
+	choices [4]int
+}
+
+// mmlu and hellaswag hold the lengths of sixteen questions each, which divide
+// a benchmark into sixteen parts of equal size by the length of the prompt.
+// They are in tokens of Gemma, with the leaderboard's prompts: mmlu of every
+// seventh question of Arabic MMLU; hellaswag of every seventh of HellaSwag's
+// English validation set, times 1.51, which is what NTREX's Arabic has of its
+// English's tokens.
+var (
+	mmlu = []lengths{
+		{72, ones}, {80, ones}, {86, ones}, {92, ones}, {97, ones}, {103, ones}, {109, ones}, {114, ones},
+		{119, ones}, {123, ones}, {135, ones}, {148, ones}, {166, ones}, {180, ones}, {202, ones}, {340, ones},
+	}
+	ones       = [4]int{1, 1, 1, 1}
+	mmluPadded = [4]int{1027, 158, 117, 95}
+	hellaswag  = []lengths{
+		{150, [4]int{11, 18, 14, 17}}, {167, [4]int{29, 17, 18, 18}}, {184, [4]int{17, 12, 23, 21}}, {201, [4]int{27, 18, 24, 35}},
+		{231, [4]int{35, 26, 30, 20}}, {307, [4]int{33, 35, 47, 64}}, {331, [4]int{47, 39, 53, 61}}, {345, [4]int{61, 41, 54, 51}},
+		{354, [4]int{51, 48, 44, 70}}, {365, [4]int{56, 50, 61, 36}}, {374, [4]int{62, 79, 41, 48}}, {382, [4]int{67, 53, 71, 48}},
+		{391, [4]int{70, 61, 53, 58}}, {401, [4]int{39, 80, 73, 59}}, {414, [4]int{77, 71, 68, 33}}, {436, [4]int{70, 64, 61, 76}},
+	}
+	hellaswagPadded = [4]int{690, 445, 398, 239}
+)
+
+// choice makes a question of each element: a prompt that its choices share.
+func (s *Shape) choice(name string, questions []lengths, padded [4]int) Choice {
+	c := Choice{Name: name, Padded: padded}
+	for i, n := range questions {
+		q := Question{Context: s.tokens(uint64(i), n.prompt)}
+		for j, length := range n.choices {
+			q.Continuations = append(q.Continuations, s.tokens(uint64(100+4*i+j), length))
 		}
 		c.Questions = append(c.Questions, q)
 	}

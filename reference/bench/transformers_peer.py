@@ -78,27 +78,31 @@ def lora(model):
 
 
 def choice(model):
-    """The loop of the leaderboard's evaluator: a request a choice, longest first, rows padded to the longest, the logarithm of the
-    softmax over the whole of [batch, length, vocabulary], then the continuation's positions of each row."""
+    """The loop of the leaderboard's evaluator of May 2024: a request a choice, longest first, in four parts whose rows are all
+    padded to the part's longest, as the whole benchmark has it; the logarithm of the softmax over the whole of
+    [batch, length, vocabulary]; then the continuation's positions of each row. Keys and values are kept, which is the default."""
     for work in inputs:
         requests = [(q["context"], c) for q in work["questions"] for c in q["continuations"]]
         requests.sort(key=lambda r: -len(r[0]) - len(r[1]))
+        size = len(requests) // 4
 
         def run():
             total = 0.0
-            for at in range(0, len(requests), args.batch):
-                total += sum(p for p, _ in forward(model, requests[at:at + args.batch]))
+            for start, width in zip(range(0, len(requests), size), work["padded"]):
+                rows = requests[start:start + size]
+                for at in range(0, len(rows), args.batch):
+                    total += sum(p for p, _ in forward(model, rows[at:at + args.batch], width))
             return total
         yield measure.timed("choice", work["name"], "questions/s", len(work["questions"]), args.repeat, run)
 
 
-def forward(model, requests):
+def forward(model, requests, width):
     """The log-probability of each continuation, and whether each of its tokens is the most likely one."""
     rows = [(context + continuation)[:-1] for context, continuation in requests]
-    width = max(map(len, rows))
+    width = max(width, *map(len, rows))
     ids = torch.tensor([row + [0] * (width - len(row)) for row in rows])
     with torch.no_grad():
-        logp = torch.log_softmax(model(ids, use_cache=False).logits, -1)
+        logp = torch.log_softmax(model(ids).logits, -1)
     for row, ids, (_, continuation) in zip(logp, rows, requests):
         row, target = row[len(ids) - len(continuation):len(ids)], torch.tensor(continuation)
         yield row.gather(1, target[:, None]).sum().item(), bool((row.argmax(-1) == target).all())
