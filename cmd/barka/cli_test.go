@@ -92,6 +92,7 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"eval", "--model", model}, exitBadInput, "--data"},
 		{[]string{"eval", "--model", model, "--data", dir, "--tasks", "acvaa"}, exitBadInput, "acva"},
 		{[]string{"eval", "--data", dir}, exitUsage, "--model"},
+		{[]string{"eval", "--model", model, "--data", dir, "--num-fewshot=-1"}, exitUsage, "--num-fewshot"},
 		{[]string{"wiki", "--out", out}, exitBadInput, "dump"},
 		{[]string{"synth", "--in", broken, "--out", out, "--model", "m", "--endpoint", "nowhere"}, exitBadInput, "http://"},
 		{[]string{"merge", "--model", model, "--adapter", dir, "--out", out}, exitBadInput, "adapter"},

@@ -29,6 +29,7 @@ type evalRunCmd struct {
 	Tasks      string `help:"A file or comma-separated list of suite|task|shots|truncate, or names such as acva; list prints them." default:"oall"`
 	OutputDir  string `name:"output-dir" aliases:"output_dir" help:"Directory of results and details." default:"evals"`
 	Data       string `help:"Directory of the benchmark files in the hub's layout (OALL/Arabic_MMLU/...); the hub's cache by default." env:"BARKA_BENCHMARKS" placeholder:"DIR"`
+	NumFewshot *int   `name:"num-fewshot" aliases:"num_fewshot" help:"Examples before each question, in place of the task list's numbers; names such as acva have 0." placeholder:"K"`
 	MaxSamples int    `name:"max-samples" aliases:"max_samples" help:"Most questions of a task; 0 is all." default:"0"`
 	BatchSize  int    `name:"override-batch-size" aliases:"override_batch_size" help:"Recorded in the results; scores do not depend on it." default:"0"`
 	MaxLength  int    `help:"Longest input; 0 is the model's." default:"0"`
@@ -85,6 +86,12 @@ func (c *evalRunCmd) Run(a *app) error {
 	selection, err := tasks.ParseList(c.Tasks)
 	if err != nil {
 		return badinput.Wrap(err)
+	}
+	if k := c.NumFewshot; k != nil {
+		if *k < 0 {
+			return usagef("eval: --num-fewshot is %d, expected 0 or more", *k)
+		}
+		selection = tasks.WithShots(selection, *k)
 	}
 	o := eval.Options{Tasks: selection, DataDir: data, OutputDir: c.OutputDir, MaxSamples: c.MaxSamples, BatchSize: c.BatchSize,
 		Border: eval.Border(c.Border), AlGhafa: tasks.Choices(c.AlGhafa), UseChatTemplate: c.Chat, SystemPrompt: c.System, NoDetails: c.NoDetails, JobID: c.JobID, Log: a.log()}

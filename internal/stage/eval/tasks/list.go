@@ -27,6 +27,16 @@ type Selection struct {
 	Shots []Shots
 }
 
+// WithShots asks every selected task once, with k examples in place of the
+// list's own numbers.
+func WithShots(selected []Selection, k int) []Selection {
+	out := make([]Selection, len(selected))
+	for i, s := range selected {
+		out[i] = Selection{s.Task, []Shots{{K: k, Truncate: s.Shots[0].Truncate}}}
+	}
+	return out
+}
+
 // Groups beside the names of the versions, which stand for all their tasks:
 // the 135 tasks of version 1 that its leaderboard shows.
 const groupLeaderboard = "leaderboard"

@@ -207,6 +207,20 @@ func TestParseList(t *testing.T) {
 	}
 }
 
+func TestWithShots(t *testing.T) {
+	selected, err := ParseList("race_ar, community|piqa_ar|0|0, community|piqa_ar|2|1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := WithShots(selected, 5)
+	if len(got) != 2 || len(got[0].Shots) != 1 || got[0].Shots[0] != (Shots{5, false}) || got[1].Shots[0] != (Shots{5, true}) {
+		t.Errorf("WithShots: %+v", got)
+	}
+	if len(selected[0].Shots) != 2 {
+		t.Errorf("the selection itself changed: %+v", selected)
+	}
+}
+
 func TestWriteList(t *testing.T) {
 	var b strings.Builder
 	if err := WriteList(&b); err != nil {
