@@ -23,6 +23,7 @@ type Device struct {
 	rows    []float32 // packed activations of the running product
 	scales  []float32 // and, as integers, their scales
 	live    int64     // bytes allocated and not freed
+	idle    int64     // bytes freed and kept
 	peak    int64
 
 	// The operation that runs: its operands, its body, and run bound once, so
@@ -126,16 +127,52 @@ func (d *Device) Alloc(rows, cols int) tensor.Tensor {
 		panic("cpu: negative shape")
 	}
 	n := rows * cols
-	c := class(n)
-	d.live += int64(4 * c)
+	data := d.take(class(n))
+	d.live += int64(4 * cap(data))
 	d.peak = max(d.peak, d.live)
-	list := d.free[c]
-	if len(list) > 0 {
-		data := list[len(list)-1]
-		d.free[c] = list[:len(list)-1]
-		return tensor.Tensor{Rows: rows, Cols: cols, Data: data[:n]}
+	return tensor.Tensor{Rows: rows, Cols: cols, Data: data[:n]}
+}
+
+// take finds freed memory of at least c values and at most twice as many, or
+// makes it.
+func (d *Device) take(c int) []float32 {
+	best := 0
+	if len(d.free[c]) > 0 {
+		best = c
+	} else {
+		for size, list := range d.free {
+			if len(list) > 0 && size > c && size <= 2*c && (best == 0 || size < best) {
+				best = size
+			}
+		}
 	}
-	return tensor.Tensor{Rows: rows, Cols: cols, Data: aligned(c)[:n]}
+	if best == 0 {
+		d.displace(int64(4 * c))
+		return aligned(c)
+	}
+	list := d.free[best]
+	d.free[best] = list[:len(list)-1]
+	d.idle -= int64(4 * best)
+	return list[len(list)-1]
+}
+
+// displace makes room for new memory: batches of ever other sizes would pile
+// up freed memory of each. It lets go of the largest until no more is held
+// than was once in use, and a quarter, which spares what two parts of a model
+// use by turns.
+func (d *Device) displace(bytes int64) {
+	for d.idle > 0 && d.live+d.idle+bytes > d.peak+d.peak/4 {
+		largest := 0
+		for size, list := range d.free {
+			if len(list) > 0 {
+				largest = max(largest, size)
+			}
+		}
+		list := d.free[largest]
+		list[len(list)-1] = nil
+		d.free[largest] = list[:len(list)-1]
+		d.idle -= int64(4 * largest)
+	}
 }
 
 // aligned allocates c values that start on a cache line.
@@ -159,6 +196,7 @@ func (d *Device) Free(ts ...tensor.Tensor) {
 			panic("cpu: free of a tensor that Alloc did not make")
 		}
 		d.live -= int64(4 * c)
+		d.idle += int64(4 * c)
 		d.free[c] = append(d.free[c], t.Data)
 	}
 }
