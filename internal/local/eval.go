@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"barka/internal/badinput"
+	"barka/internal/dtype"
+	"barka/internal/model"
 	"barka/internal/score"
 	"barka/internal/stage/eval"
 	"barka/internal/tokenizer"
@@ -27,10 +29,7 @@ func (d *Decoder) Evaluated() (*Evaluated, error) {
 		return nil, err
 	}
 	i := d.Model.Info()
-	torch := i.TorchDType
-	if torch == "" {
-		torch = "float32"
-	}
+	torch := torchDType(i)
 	size := int64(4)
 	if torch == "bfloat16" || torch == "float16" {
 		size = 2
@@ -45,6 +44,18 @@ func (d *Decoder) Evaluated() (*Evaluated, error) {
 		return nil, badinput.Errorf("model %s: tokenizer_config.json names no eos_token, which evaluation pads with", d.Name)
 	}
 	return &Evaluated{d: d, info: info}, nil
+}
+
+// torchDType is the type that the reference would report: that of the weights
+// in memory. Half precision, which is widened here, keeps its name.
+func torchDType(i model.Info) string {
+	switch {
+	case i.DType == dtype.BF16:
+		return "bfloat16"
+	case i.DType == dtype.F32 && i.TorchDType != "float16" || i.TorchDType == "":
+		return "float32"
+	}
+	return i.TorchDType
 }
 
 // Name implements eval.Model. A directory's slashes are underscores.

@@ -12,9 +12,11 @@ import (
 	"testing"
 
 	"barka/internal/badinput"
+	"barka/internal/dtype"
 	"barka/internal/generate"
 	"barka/internal/golden"
 	"barka/internal/llm"
+	"barka/internal/model"
 	"barka/internal/pipeline"
 	"barka/internal/stage/eval"
 )
@@ -454,5 +456,26 @@ func TestMerge(t *testing.T) {
 	}
 	if err := Merge(e, base, adapter, out, pipeline.Silent); !badinput.Is(err) {
 		t.Errorf("a merge over another: %v", err)
+	}
+}
+
+// TestReportedType: results name the type that the weights have in memory, as
+// lighteval does, and their size in it.
+func TestReportedType(t *testing.T) {
+	for _, c := range []struct {
+		stored, in dtype.DType
+		torch      string
+	}{
+		{dtype.BF16, dtype.BF16, "bfloat16"},
+		{dtype.BF16, dtype.F32, "float32"},
+		{dtype.F32, dtype.F32, "float32"},
+		{dtype.F32, dtype.BF16, "bfloat16"},
+		{dtype.F16, dtype.F32, "float16"},
+		{dtype.BF16, dtype.I8, "bfloat16"},
+	} {
+		stored := map[dtype.DType]string{dtype.BF16: "bfloat16", dtype.F32: "float32", dtype.F16: "float16"}[c.stored]
+		if got := torchDType(model.Info{TorchDType: stored, DType: c.in}); got != c.torch {
+			t.Errorf("%s in %s: %s, want %s", stored, c.in, got, c.torch)
+		}
 	}
 }

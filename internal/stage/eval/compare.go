@@ -139,8 +139,33 @@ func compareTask(task, fileA, fileB string) (Difference, error) {
 	return d, nil
 }
 
-// metricValue finds the value in the printed dict of a question's metric.
+// metricValue finds the value in the metrics that lighteval from 0.5 on, and
+// barka at first, wrote: the printed dict.
 var metricValue = regexp.MustCompile(`^\{'(?:acc|acc_norm|llm_as_judge)': ([01](?:\.\d+)?)\}$`)
+
+// metricOf returns the value of a question's only metric.
+func metricOf(metrics any) (float64, bool) {
+	switch m := metrics.(type) {
+	case map[string]any:
+		if len(m) != 1 {
+			return 0, false
+		}
+		for _, v := range m {
+			switch v := v.(type) {
+			case int64:
+				return float64(v), true
+			case float64:
+				return v, true
+			}
+		}
+	case string:
+		if found := metricValue.FindStringSubmatch(m); found != nil {
+			v, err := strconv.ParseFloat(found[1], 64)
+			return v, err == nil
+		}
+	}
+	return 0, false
+}
 
 func readAnswers(path string) ([]answer, error) {
 	f, err := parquet.Open(path)
@@ -154,14 +179,9 @@ func readAnswers(path string) ([]answer, error) {
 			return nil, err
 		}
 		example, _ := row["example"].(string)
-		metrics, _ := row["metrics"].(string)
-		m := metricValue.FindStringSubmatch(metrics)
-		if m == nil {
-			return nil, badinput.Errorf("%s row %d: metrics are %.60q, expected {'acc_norm': 0 or 1}", path, len(out)+1, metrics)
-		}
-		value, err := strconv.ParseFloat(m[1], 64)
-		if err != nil {
-			return nil, badinput.Errorf("%s row %d: %w", path, len(out)+1, err)
+		value, ok := metricOf(row["metrics"])
+		if !ok || !(value >= 0 && value <= 1) {
+			return nil, badinput.Errorf("%s row %d: metrics are %.60q, expected one, acc_norm, acc or llm_as_judge, from 0 to 1", path, len(out)+1, fmt.Sprint(row["metrics"]))
 		}
 		out = append(out, answer{example, value})
 	}

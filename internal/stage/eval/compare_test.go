@@ -84,3 +84,26 @@ func TestCombine(t *testing.T) {
 		t.Errorf("p = %v", d.P)
 	}
 }
+
+// TestMetricOf: details of barka and of lighteval to 0.4 hold the metric under
+// its name, those of lighteval from 0.5 Python's str() of that.
+func TestMetricOf(t *testing.T) {
+	for _, c := range []struct {
+		metrics any
+		want    float64
+		ok      bool
+	}{
+		{map[string]any{"acc_norm": int64(1)}, 1, true},
+		{map[string]any{"llm_as_judge": 0.4}, 0.4, true},
+		{"{'acc': 1}", 1, true},
+		{"{'llm_as_judge': 0.25}", 0.25, true},
+		{"{'acc': 1, 'f1': 0}", 0, false},
+		{map[string]any{"acc": int64(1), "f1": 0.5}, 0, false},
+		{map[string]any{"acc": "1"}, 0, false},
+		{nil, 0, false},
+	} {
+		if got, ok := metricOf(c.metrics); got != c.want || ok != c.ok {
+			t.Errorf("metricOf(%v) = %v, %v, want %v, %v", c.metrics, got, ok, c.want, c.ok)
+		}
+	}
+}

@@ -385,12 +385,19 @@ func pool(store *hubdata.Store, t tasks.Task, k int, evaluated []tasks.Doc, rnd 
 	if k == 0 {
 		return nil, nil
 	}
-	if t.FewShotSplit == "" {
-		return balanced(evaluated, k+1), checkPool(t, evaluated, k)
+	split := t.FewShotSplit
+	if split == "" {
+		split = t.TrainingSplit()
 	}
-	docs, err := questions(store, t, t.FewShotSplit, rnd)
-	if err != nil {
-		return nil, err
+	docs := evaluated
+	if split != "" {
+		var err error
+		if docs, err = questions(store, t, split, rnd); err != nil {
+			return nil, err
+		}
+	}
+	if t.FewShotSplit == "" {
+		return balanced(docs, k+1), checkPool(t, docs, k)
 	}
 	return docs, checkPool(t, docs, k)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"math"
 	"os"
@@ -177,22 +178,22 @@ func TestDetails(t *testing.T) {
 	if len(rows) != 4 {
 		t.Fatalf("%d rows, want 4", len(rows))
 	}
-	column := func(name string) string { return rows[0][name].(string) }
+	column := func(name string) string { return fmt.Sprint(rows[0][name]) }
 	if prompt := column("full_prompt"); !strings.HasPrefix(prompt, "بناء على المقطع") || column("example") != prompt || !strings.HasSuffix(prompt, "\n    ") {
 		t.Errorf("prompt %q", prompt)
 	}
 	for name, want := range map[string]string{
-		"choices": "['نعم', 'لا']", "gold": "[]", "specifics": "None", "truncated": "[0, 0]", "pred_logits": "[]",
+		"choices": "[نعم لا]", "gold": "[]", "specifics": "<nil>", "truncated": "[0 0]", "pred_logits": "[]",
 		"num_asked_few_shots": "0", "num_effective_few_shots": "0",
 		// Both choices begin with the prompt's line break and spaces; the
 		// shorter one is padded with the end token, 1, to its batch's width.
-		"cont_tokens": "[[10, 32, 32, 32, 32, 1606, 1593, 1605], [10, 32, 32, 32, 32, 1604, 1575, 1]]",
+		"cont_tokens": "[[10 32 32 32 32 1606 1593 1605] [10 32 32 32 32 1604 1575 1]]",
 	} {
 		if got := column(name); got != want {
 			t.Errorf("%s = %s, want %s", name, got, want)
 		}
 	}
-	for name, want := range map[string]string{"input_tokens": "[[2, 1576, 1606, ", "predictions": "[(-", "metrics": "{'acc_norm': ", "gold_index": "["} {
+	for name, want := range map[string]string{"input_tokens": "[[2 1576 1606 ", "predictions": "[[-", "metrics": "map[acc_norm:", "gold_index": "["} {
 		if got := column(name); !strings.HasPrefix(got, want) {
 			t.Errorf("%s = %.40s, want %s…", name, got, want)
 		}

@@ -66,6 +66,7 @@ var extensions = []string{".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst", ".jso
 
 // splitNames are other names under which a split is published.
 var splitNames = map[string][]string{
+	"training":   {"training", "train"},
 	"validation": {"validation", "valid", "val", "dev"},
 	"dev":        {"dev", "validation", "valid", "val"},
 }

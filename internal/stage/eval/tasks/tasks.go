@@ -71,8 +71,9 @@ type Task struct {
 	// Splits are the splits the reference declares.
 	Splits    []string
 	EvalSplit string
-	// FewShotSplit is where examples come from; empty means the evaluation
-	// split, drawn balanced over the answers.
+	// FewShotSplit is where examples come from; empty means the training split
+	// or, where none is declared, the evaluation split, drawn balanced over
+	// the answers.
 	FewShotSplit   string
 	GenerationSize *int
 	StopSequence   []string
@@ -85,6 +86,19 @@ type Task struct {
 
 // Key is the name in task lists and result files: suite|name.
 func (t Task) Key() string { return t.Suite + "|" + t.Name }
+
+// TrainingSplit is the declared split that the reference draws examples from
+// where the task names none; empty if there is none but the evaluated one.
+func (t Task) TrainingSplit() string {
+	for _, kind := range []string{"train", "dev", "valid", "default"} {
+		for _, split := range t.Splits {
+			if split != t.EvalSplit && strings.Contains(split, kind) {
+				return split
+			}
+		}
+	}
+	return ""
+}
 
 // Family is the part of the name before the colon.
 func (t Task) Family() string {

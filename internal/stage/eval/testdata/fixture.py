@@ -148,7 +148,9 @@ def files():
     yield "community|hellaswag_okapi_ar", TRANSLATED, "hellaswag_okapi_ar/test.jsonl", [{"ctx": f"[عنوان] نص {i} [خطوة] ثم", "endings": repr([f"نهاية {j} 'x'" if j else 'قال "نعم" [كذا]' for j in range(4)]), "label": str(i % 4)} for i in range(4)], hellaswag
     yield "community|toxigen_ar", TRANSLATED, "toxigen_ar/test.jsonl", [{"text": f"عبارة {i}", "toxicity_ai": i + 0.5, "toxicity_human": 3.0} for i in range(4)], toxigen
     yield "community|sciq_ar", TRANSLATED, "sciq_ar/test.jsonl", [{"question": question(i), "distractor1": "و", "distractor2": "ز ز", "distractor3": "ح", "correct_answer": "ط ط ط", "support": f"نص {i}"} for i in range(5)], sciq
-    yield "lighteval|xstory_cloze:ar", "juletxara/xstory_cloze", "ar/eval.jsonl", [{"story_id": str(i), **{f"input_sentence_{j}": f"جملة {i}{j}." for j in (1, 2, 3, 4)}, "sentence_quiz1": "نهاية.", "sentence_quiz2": "نهاية أخرى.", "answer_right_ending": 1 + i % 2} for i in range(4)], story
+    stories = [{"story_id": str(i), **{f"input_sentence_{j}": f"جملة {i}{j}." for j in (1, 2, 3, 4)}, "sentence_quiz1": "نهاية.", "sentence_quiz2": "نهاية أخرى.", "answer_right_ending": 1 + i % 2} for i in range(9)]
+    yield "lighteval|xstory_cloze:ar", "juletxara/xstory_cloze", "ar/eval.jsonl", stories[:4], story
+    yield None, "juletxara/xstory_cloze", "ar/train.jsonl", stories[4:], story
 
 
 def optional_rows(n, **more):
