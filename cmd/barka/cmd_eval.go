@@ -28,6 +28,7 @@ type evalRunCmd struct {
 	DType      string `name:"dtype" help:"Type of the weights: f32, bf16 or int8; the checkpoint's own by default."`
 	Tasks      string `help:"A file or comma-separated list of suite|task|shots|truncate, or names such as acva; list prints them." default:"oall"`
 	OutputDir  string `name:"output-dir" aliases:"output_dir" help:"Directory of results and details." default:"evals"`
+	Store      string `help:"Directory where scores are kept, which any number of runs may share, also at the same time: nothing is scored twice; cache in the output directory by default." placeholder:"DIR"`
 	Data       string `help:"Directory of the benchmark files in the hub's layout (OALL/Arabic_MMLU/...); the hub's cache by default." env:"BARKA_BENCHMARKS" placeholder:"DIR"`
 	NumFewshot *int   `name:"num-fewshot" aliases:"num_fewshot" help:"Examples before each question, in place of the task list's numbers; names such as acva have 0." placeholder:"K"`
 	MaxSamples int    `name:"max-samples" aliases:"max_samples" help:"Most questions of a task; 0 is all." default:"0"`
@@ -93,7 +94,7 @@ func (c *evalRunCmd) Run(a *app) error {
 		}
 		selection = tasks.WithShots(selection, *k)
 	}
-	o := eval.Options{Tasks: selection, DataDir: data, OutputDir: c.OutputDir, MaxSamples: c.MaxSamples, BatchSize: c.BatchSize,
+	o := eval.Options{Tasks: selection, DataDir: data, OutputDir: c.OutputDir, Store: c.Store, MaxSamples: c.MaxSamples, BatchSize: c.BatchSize,
 		Border: eval.Border(c.Border), AlGhafa: tasks.Choices(c.AlGhafa), UseChatTemplate: c.Chat, SystemPrompt: c.System, NoDetails: c.NoDetails, JobID: c.JobID, Log: a.log()}
 	if o.Shard, err = c.part(a); err != nil {
 		return err
@@ -117,6 +118,9 @@ func (c *evalRunCmd) Run(a *app) error {
 		plan, err := eval.Estimate(a.ctx, m, o, a.ui.Progress())
 		if plan == nil || len(plan.Tasks) == 0 {
 			return err
+		}
+		if speedErr := plan.Measure(a.ctx, m); speedErr != nil {
+			return speedErr
 		}
 		return errors.Join(c.estimate(a, plan), err)
 	}
@@ -182,17 +186,17 @@ func (c *evalRunCmd) estimate(a *app, p *eval.Plan) error {
 	for _, e := range p.Tasks {
 		rows = append(rows, row(e, p.TokensPerSecond))
 		all.Questions, all.Requests, all.Cut = all.Questions+e.Questions, all.Requests+e.Requests, all.Cut+e.Cut
-		all.Tokens, all.SharedTokens = all.Tokens+e.Tokens, all.SharedTokens+e.SharedTokens
+		all.Tokens, all.SharedTokens, all.Run = all.Tokens+e.Tokens, all.SharedTokens+e.SharedTokens, all.Run+e.Run
 	}
 	rows = append(rows, row(all, p.TokensPerSecond))
-	if err := a.ui.Table([]string{"task", "questions", "requests", "cut", "tokens", "shared", "time"}, rows); err != nil {
+	if err := a.ui.Table([]string{"task", "questions", "requests", "cut", "tokens", "shared", "run", "time"}, rows); err != nil {
 		return err
 	}
 	if p.TokensPerSecond == 0 {
 		a.ui.Infof("nothing was asked of the endpoint, so there is no speed; it reads every token of every request")
 		return nil
 	}
-	a.ui.Infof("%.0f tokens/s on a question of %d tokens, after which the process had taken at most %.2f GiB; a shared token is counted once a question",
+	a.ui.Infof("%.0f tokens/s on a question of %d tokens, after which the process had taken at most %.2f GiB; what a question's choices begin with is counted once under shared, what questions begin with once under run",
 		p.TokensPerSecond, p.ProbeTokens, float64(bench.PeakMemory())/(1<<30))
 	return nil
 }
@@ -200,9 +204,9 @@ func (c *evalRunCmd) estimate(a *app, p *eval.Plan) error {
 func row(e eval.TaskEstimate, speed float64) []any {
 	took := "unknown"
 	if speed > 0 {
-		took = ui.Duration(time.Duration(float64(e.SharedTokens) / speed * float64(time.Second)))
+		took = ui.Duration(time.Duration(float64(e.Run) / speed * float64(time.Second)))
 	}
-	return []any{e.Task, e.Questions, e.Requests, e.Cut, e.Tokens, e.SharedTokens, took}
+	return []any{e.Task, e.Questions, e.Requests, e.Cut, e.Tokens, e.SharedTokens, e.Run, took}
 }
 
 func printOutcome(a *app, out *eval.Outcome) error {

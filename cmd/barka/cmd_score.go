@@ -26,7 +26,7 @@ func (c *scoreCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	s := &score.Scorer{Model: d.Model, Whole: true}
+	s := &score.Scorer{Model: d.Model, Plan: score.Plan{Whole: true}}
 	out := bufio.NewWriter(a.stdout)
 	err = a.lines(func(n int, line string) error {
 		var in struct {

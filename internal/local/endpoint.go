@@ -30,7 +30,7 @@ type EndpointOptions struct {
 }
 
 // Endpoint is an eval.Model on a server's completions. Every choice is a
-// request of its own and has its price, so scores come one by one.
+// request of its own and has its price.
 type Endpoint struct {
 	client *llm.PromptScorer
 	tok    *tokenizer.Tokenizer
@@ -122,7 +122,7 @@ func (e *Endpoint) Name() string { return eval.ModelName(e.client.Name()) }
 // Info implements eval.Model. Neither the weights nor their type can be seen:
 // scores belong to the address and the name.
 func (e *Endpoint) Info() eval.ModelInfo {
-	return eval.ModelInfo{Digest: "completions of " + e.client.Name() + " at " + e.o.BaseURL}
+	return eval.ModelInfo{Digest: "completions of " + e.client.Name() + " at " + e.o.BaseURL, Paid: true}
 }
 
 // MaxLength implements eval.Model.
@@ -148,25 +148,10 @@ func applyChatTemplate(tok *tokenizer.Tokenizer, messages []eval.Message) (strin
 	return format.Render(ms, true)
 }
 
-// Score implements eval.Model.
-func (e *Endpoint) Score(ctx context.Context, reqs []eval.Request, progress func(n int)) ([]eval.Score, error) {
-	out := make([]eval.Score, len(reqs))
-	var mu sync.Mutex
-	return out, e.ScoreEach(ctx, reqs, func(i int, s eval.Score) error {
-		mu.Lock()
-		defer mu.Unlock()
-		out[i] = s
-		if progress != nil {
-			progress(1)
-		}
-		return nil
-	})
-}
-
-// ScoreEach implements eval.EachScorer. After an error no more requests are
-// made, but the answers to those under way are kept: they are paid for. Of
-// several errors the one of the earliest request is returned.
-func (e *Endpoint) ScoreEach(ctx context.Context, reqs []eval.Request, done func(i int, s eval.Score) error) error {
+// Score implements eval.Model. After an error no more requests are made, but
+// the answers to those under way are kept: they are paid for. Of several
+// errors the one of the earliest request is returned.
+func (e *Endpoint) Score(ctx context.Context, reqs []eval.Request, done func(i int, s eval.Score) error) error {
 	more, stop := context.WithCancel(ctx)
 	defer stop()
 	next := make(chan int)

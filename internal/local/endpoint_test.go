@@ -195,17 +195,19 @@ func accuracies(t *testing.T, out *eval.Outcome) string {
 // recorder is a model whose scores are kept.
 type recorder struct {
 	eval.Model
+	mu     sync.Mutex
 	scores map[string]eval.Score
 }
 
 func record(m eval.Model) *recorder { return &recorder{Model: m, scores: map[string]eval.Score{}} }
 
-func (r *recorder) Score(ctx context.Context, reqs []eval.Request, progress func(int)) ([]eval.Score, error) {
-	out, err := r.Model.Score(ctx, reqs, progress)
-	for i := range out {
-		r.scores[fmt.Sprint(reqs[i])] = out[i]
-	}
-	return out, err
+func (r *recorder) Score(ctx context.Context, reqs []eval.Request, done func(int, eval.Score) error) error {
+	return r.Model.Score(ctx, reqs, func(i int, s eval.Score) error {
+		r.mu.Lock()
+		r.scores[fmt.Sprint(reqs[i])] = s
+		r.mu.Unlock()
+		return done(i, s)
+	})
 }
 
 // TestEndpointEqualsLocal: a whole evaluation over a server is that of the
@@ -344,7 +346,7 @@ func TestEndpointLengths(t *testing.T) {
 		t.Errorf("with max_model_len 100: %d, want 98", e.MaxLength())
 	}
 	long := eval.Request{Context: make([]int32, 300), Continuation: []int32{5, 6}}
-	if got, err := e.Score(t.Context(), []eval.Request{long}, nil); err != nil || len(got[0].PerToken) != 2 {
+	if got, err := scores(e, []eval.Request{long}); err != nil || len(got[0].PerToken) != 2 {
 		t.Errorf("a request that is cut to the limit: %+v, %v", got, err)
 	}
 	bare := EndpointOptions{Options: llm.Options{BaseURL: s.URL + "/v1", Model: "served/gemma"}, Tokenizer: gemma, MaxLength: 99}
@@ -370,7 +372,7 @@ func TestEndpointLengths(t *testing.T) {
 	if n := endpoint(t, s, func(o *EndpointOptions) { o.Tokenizer = dir }).MaxLength(); n != 2048 {
 		t.Errorf("nobody says: %d, want 2048", n)
 	}
-	empty, err := e.Score(t.Context(), []eval.Request{{Context: []int32{2}}}, nil)
+	empty, err := scores(e, []eval.Request{{Context: []int32{2}}})
 	if err != nil || empty[0].LogProb != 0 || !empty[0].Greedy {
 		t.Errorf("a choice without tokens: %+v, %v", empty, err)
 	}

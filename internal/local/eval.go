@@ -88,23 +88,24 @@ func (e *Evaluated) ApplyChatTemplate(messages []eval.Message) (string, error) {
 	return applyChatTemplate(e.d.Tokenizer, messages)
 }
 
+// Plan implements eval.Planner.
+func (e *Evaluated) Plan() score.Plan {
+	cache := e.d.Model.NewCache()
+	return score.Plan{MaxLength: e.MaxLength(), Apart: e.Apart}.Default(e.d.Model.Info(), cache.RowBytes())
+}
+
 // Score implements eval.Model.
-func (e *Evaluated) Score(ctx context.Context, reqs []eval.Request, progress func(n int)) ([]eval.Score, error) {
+func (e *Evaluated) Score(ctx context.Context, reqs []eval.Request, done func(i int, s eval.Score) error) error {
 	in := make([]score.Request, len(reqs))
 	for i, r := range reqs {
-		in[i] = score.Request{Context: r.Context, Continuation: r.Continuation}
+		in[i] = score.Request(r)
 	}
-	s := score.Scorer{Model: e.d.Model, MaxLength: e.MaxLength(), Apart: e.Apart}
-	results, err := s.LogLikelihoods(ctx, in, progress)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]eval.Score, len(results))
-	for i, r := range results {
-		out[i] = eval.Score{LogProb: r.LogProb, Greedy: r.Greedy}
+	s := score.Scorer{Model: e.d.Model, Plan: score.Plan{MaxLength: e.MaxLength(), Apart: e.Apart}}
+	return s.Each(ctx, in, func(i int, r score.Result) error {
+		out := eval.Score{LogProb: r.LogProb, Greedy: r.Greedy}
 		for _, t := range r.Tokens {
-			out[i].PerToken = append(out[i].PerToken, float64(t))
+			out.PerToken = append(out.PerToken, float64(t))
 		}
-	}
-	return out, nil
+		return done(i, out)
+	})
 }

@@ -192,6 +192,15 @@ func TestLazyOpensOnce(t *testing.T) {
 	}
 }
 
+// scores asks a model and waits for all its answers.
+func scores(m eval.Model, reqs []eval.Request) ([]eval.Score, error) {
+	out := make([]eval.Score, len(reqs))
+	return out, m.Score(context.Background(), reqs, func(i int, s eval.Score) error {
+		out[i] = s
+		return nil
+	})
+}
+
 // TestEvaluatedScores: log-likelihoods are of one request alone, and greedy
 // means that no other token was likelier.
 func TestEvaluatedScores(t *testing.T) {
@@ -208,12 +217,12 @@ func TestEvaluatedScores(t *testing.T) {
 	for i, text := range []string{"In small cups.", "With dates", "لا", "A long answer that goes on and on."} {
 		reqs = append(reqs, eval.Request{Context: tok.Encode(strings.Repeat("How is it served? ", i+1), true), Continuation: tok.Encode(text, false)})
 	}
-	together, err := m.Score(context.Background(), reqs, nil)
+	together, err := scores(m, reqs)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, r := range reqs {
-		one, err := m.Score(context.Background(), []eval.Request{r}, nil)
+		one, err := scores(m, []eval.Request{r})
 		if err != nil || fmt.Sprint(one[0]) != fmt.Sprint(together[i]) {
 			t.Errorf("request %d: alone %+v (%v), together %+v", i, one, err, together[i])
 		}
@@ -227,14 +236,14 @@ func TestEvaluatedScores(t *testing.T) {
 	}
 	// A bound cuts the context from the left.
 	m.Longest = len(reqs[3].Continuation) + 4
-	cut, err := m.Score(context.Background(), reqs[3:], nil)
+	cut, err := scores(m, reqs[3:])
 	if err != nil {
 		t.Fatal(err)
 	}
 	m.Longest = 0
 	last := reqs[3]
 	last.Context = last.Context[len(last.Context)-5:]
-	want, err := m.Score(context.Background(), []eval.Request{last}, nil)
+	want, err := scores(m, []eval.Request{last})
 	if err != nil || fmt.Sprint(cut) != fmt.Sprint(want) || cut[0].LogProb == together[3].LogProb {
 		t.Errorf("cut to 5 tokens of context: %+v, want %+v (%v)", cut, want, err)
 	}

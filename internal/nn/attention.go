@@ -15,6 +15,38 @@ type Attention struct {
 // by rows, or the keys of an encoded source.
 type KV struct{ K, V tensor.Tensor }
 
+// With puts the keys and values of a pass [T, G·Dh] beside those of the cache,
+// if there is one, and returns what the layout's keys index. Where that is a
+// tensor of its own it takes the place of k and v.
+func (c *KV) With(p *Pass, k, v *tensor.Tensor) (keys, values tensor.Tensor) {
+	switch {
+	case c == nil:
+	case p.Rows != nil:
+		p.Dev.Scatter(c.K, *k, p.Rows)
+		p.Dev.Scatter(c.V, *v, p.Rows)
+		return c.K, c.V
+	default:
+		*k, *v = p.join(c.K, *k), p.join(c.V, *v)
+	}
+	return *k, *v
+}
+
+// join returns the trunk's rows with a pass's own after them, and only then
+// overwrites the trunk: the pass reads rows that it does not keep.
+func (p *Pass) join(trunk, own tensor.Tensor) tensor.Tensor {
+	all := own
+	if p.Trunk > 0 {
+		all = p.Dev.Alloc(p.Trunk+own.Rows, own.Cols)
+		p.Dev.Copy(all.Slice(0, p.Trunk), trunk.Slice(0, p.Trunk))
+		p.Dev.Copy(all.Slice(p.Trunk, all.Rows), own)
+		p.Dev.Free(own)
+	}
+	if len(p.Keep) > 0 {
+		p.Dev.Gather(trunk.Slice(0, len(p.Keep)), all, p.Keep)
+	}
+	return all
+}
+
 // AttentionSaved is what Backward needs of Forward.
 type AttentionSaved struct {
 	q, k, v, out, lse tensor.Tensor
@@ -34,9 +66,8 @@ func (a *Attention) rotary(heads int) tensor.Rotary {
 	return tensor.Rotary{Heads: heads, HeadDim: a.Spec.HeadDim, Freqs: a.Freqs, Scale: scale}
 }
 
-// Forward fills y [T,D] from x [T,D], self-attention. With a cache the new
-// keys and values are stored at p.Rows and the layout's keys index the cache;
-// without, they index the batch itself. saved may be nil.
+// Forward fills y [T,D] from x [T,D], self-attention. What the layout's keys
+// index is the batch itself, or with a cache what Pass says. saved may be nil.
 func (a *Attention) Forward(p *Pass, y, x tensor.Tensor, cache *KV, saved *AttentionSaved) {
 	dev, T := p.Dev, x.Rows
 	s := AttentionSaved{
@@ -55,12 +86,7 @@ func (a *Attention) Forward(p *Pass, y, x tensor.Tensor, cache *KV, saved *Atten
 		dev.Rotate(s.q, p.Positions, a.rotary(a.Spec.Heads), false)
 		dev.Rotate(s.k, p.Positions, a.rotary(a.Spec.KVHeads), false)
 	}
-	keys, values := s.k, s.v
-	if cache != nil {
-		dev.Scatter(cache.K, s.k, p.Rows)
-		dev.Scatter(cache.V, s.v, p.Rows)
-		keys, values = cache.K, cache.V
-	}
+	keys, values := cache.With(p, &s.k, &s.v)
 	dev.Attend(s.out, s.lse, s.q, keys, values, a.Spec, p.Layout)
 	s.uo = a.O.Forward(p, y, s.out)
 	if saved != nil {

@@ -17,9 +17,13 @@ type Pass struct {
 	Dev       tensor.Device
 	Layout    *tensor.Layout
 	Positions []int32 // [T] position of every token
-	// Rows [T] says where in the cache the keys and values of each token go;
-	// nil without a cache.
-	Rows []int32
+	// Rows [T] says where in the cache the keys and values of each token go,
+	// and the layout's keys are rows of the cache. With a cache and without
+	// Rows the keys are rows of the first Trunk of the cache and after them of
+	// the batch; the pass leaves those that Keep lists in the cache's first.
+	Rows  []int32
+	Trunk int
+	Keep  []int32
 	// Save keeps the activations that Backward needs.
 	Save bool
 	// Dropout of the adapters' inputs; the zero value drops nothing.

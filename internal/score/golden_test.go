@@ -22,7 +22,7 @@ func scorer(t *testing.T, name string) *score.Scorer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &score.Scorer{Model: m, BatchTokens: 40}
+	return &score.Scorer{Model: m, Plan: score.Plan{BatchTokens: 40}}
 }
 
 func TestLogLikelihoods(t *testing.T) {

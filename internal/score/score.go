@@ -4,10 +4,7 @@ package score
 
 import (
 	"context"
-	"fmt"
-	"slices"
 
-	"barka/internal/badinput"
 	"barka/internal/model"
 	"barka/internal/nn"
 )
@@ -29,131 +26,100 @@ type Result struct {
 	Truncated int
 }
 
-// Scorer scores requests with a causal model in ragged batches.
+// Scorer scores requests with a causal model in ragged batches. What inputs
+// have in common is run once: within a batch as a tree, and from one batch to
+// the next by keeping the keys and values of what they share.
 type Scorer struct {
 	Model model.Decoder
-	// MaxLength bounds context plus continuation minus one; zero means the
-	// model's limit. Longer inputs lose the left end of their context.
-	MaxLength int
-	// Whole makes them an error instead.
-	Whole bool
-	// BatchTokens bounds one forward pass; zero means 2,048.
-	BatchTokens int
-	// Apart runs every request by itself, also what it shares with others: for
-	// comparison, since the results are the same to the bit.
-	Apart bool
+	// Plan's MaxLength of zero means the model's limit, its Keep of zero what
+	// takes a sixteenth of the weights' memory.
+	Plan
 }
 
-// item is a request laid out for the model: input tokens, and how many of
-// the last rows predict the continuation.
-type item struct {
-	index   int
-	input   []int32
-	targets []int32
+// Default fills in what is left to the model.
+func (p Plan) Default(i model.Info, rowBytes int64) Plan {
+	if p.MaxLength <= 0 {
+		p.MaxLength = i.MaxPositions
+	}
+	if p.Keep == 0 {
+		p.Keep = int(i.Parameters * int64(i.DType.Size()) / 16 / rowBytes)
+	}
+	return p
 }
 
 // LogLikelihoods answers every request, in order. done, if not nil, is told
 // how many requests each batch answered.
 func (s *Scorer) LogLikelihoods(ctx context.Context, reqs []Request, done func(n int)) ([]Result, error) {
 	results := make([]Result, len(reqs))
-	budget := s.BatchTokens
-	if budget <= 0 {
-		budget = 2048
+	return results, s.Each(ctx, reqs, func(i int, r Result) error {
+		results[i] = r
+		if done != nil {
+			done(1)
+		}
+		return nil
+	})
+}
+
+// Each answers every request and hands over the results of each batch as it
+// ends, in an order of its own, until done returns an error. The more requests
+// it is given at once, the more it finds that they share.
+func (s *Scorer) Each(ctx context.Context, reqs []Request, done func(i int, r Result) error) error {
+	cache := s.Model.NewCache()
+	defer cache.Free()
+	p := s.Plan.Default(s.Model.Info(), cache.RowBytes())
+	items, cuts, err := p.asked(reqs)
+	if err != nil {
+		return err
 	}
-	var batch []item
-	tokens := 0
-	flush := func() error {
+	for i, r := range reqs {
+		if len(r.Continuation) == 0 {
+			if err := done(i, Result{Greedy: true, Truncated: cuts[i]}); err != nil {
+				return err
+			}
+		}
+	}
+	rows := 0 // of the cache
+	for _, b := range p.batches(items) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := s.run(batch, results); err != nil {
+		if b.keep > rows {
+			cache.Reserve(b.keep - rows)
+			rows = b.keep
+		}
+		results, err := s.run(&b, cache, p.Apart)
+		if err != nil {
 			return err
 		}
-		if done != nil && len(batch) > 0 {
-			done(len(batch))
-		}
-		batch, tokens = batch[:0], 0
-		return nil
-	}
-	for i, r := range reqs {
-		if len(r.Context) == 0 {
-			return nil, fmt.Errorf("request %d: empty context; start it with the model's beginning or end token", i)
-		}
-		it := s.layout(i, r, &results[i])
-		if cut := results[i].Truncated; s.Whole && cut > 0 {
-			return nil, badinput.Errorf("request %d: context and continuation have %d tokens before the last, the model reads at most %d", i, len(it.input)+cut, len(it.input))
-		}
-		if tokens+s.more(batch, it) > budget {
-			if err := flush(); err != nil {
-				return nil, err
+		for i, it := range b.items {
+			results[i].Truncated = it.cut
+			if err := done(it.index, results[i]); err != nil {
+				return err
 			}
 		}
-		tokens += s.more(batch, it)
-		batch = append(batch, it)
 	}
-	return results, flush()
-}
-
-// more is the number of tokens that an item adds to a batch, by what it has in
-// common with the one before it.
-func (s *Scorer) more(batch []item, it item) int {
-	if s.Apart || len(batch) == 0 {
-		return len(it.input)
-	}
-	return len(it.input) - CommonPrefix(batch[len(batch)-1].input, it.input)
-}
-
-// layout joins context and continuation, drops the last token, which nothing
-// follows, and cuts the left end to the allowed length.
-func (s *Scorer) layout(index int, r Request, res *Result) item {
-	limit := s.MaxLength
-	if limit <= 0 {
-		limit = s.Model.Info().MaxPositions
-	}
-	res.Greedy = true
-	joined := make([]int32, 0, len(r.Context)+len(r.Continuation))
-	joined = append(append(joined, r.Context...), r.Continuation...)
-	input := joined[:len(joined)-1]
-	if len(r.Continuation) == 0 {
-		input = joined
-	}
-	if limit > 0 && len(input) > limit {
-		res.Truncated = len(input) - limit
-		input = input[res.Truncated:]
-	}
-	targets := r.Continuation
-	if len(targets) > len(input) {
-		targets = targets[:len(input)]
-	}
-	return item{index, input, targets}
+	return nil
 }
 
 // run scores a batch in one forward pass.
-func (s *Scorer) run(batch []item, results []Result) error {
-	asked := slices.DeleteFunc(slices.Clone(batch), func(it item) bool { return len(it.targets) == 0 })
-	if len(asked) == 0 {
-		return nil
-	}
-	var t tree
-	if s.Apart {
-		for i := range asked {
-			t.grow(asked[i:i+1], 0, nil)
-		}
-	} else {
-		slices.SortStableFunc(asked, func(a, b item) int { return slices.Compare(a.input, b.input) })
-		t.grow(asked, 0, nil)
-	}
+func (s *Scorer) run(b *batch, cache *model.Cache, apart bool) ([]Result, error) {
+	t := b.grow(apart)
 	var rows, targets []int32
-	for i, it := range asked {
-		first := len(it.input) - len(it.targets)
-		rows = append(rows, t.rows[i][first:]...)
+	for i, it := range b.items {
+		for _, r := range t.rows[i][len(it.input)-len(it.targets):] {
+			rows = append(rows, r-int32(len(b.trunk)))
+		}
 		targets = append(targets, it.targets...)
 	}
 	layout := t.layout()
 	dev := s.Model.Device()
-	h, _, err := s.Model.Forward(&nn.Pass{Dev: dev, Layout: &layout, Positions: layout.Positions()}, t.tokens, nil)
+	pass := &nn.Pass{Dev: dev, Layout: &layout, Positions: layout.Positions(), Trunk: len(b.trunk), Keep: t.rows[len(t.rows)-1][:b.keep]}
+	if len(b.trunk) == 0 && b.keep == 0 {
+		cache = nil
+	}
+	h, _, err := s.Model.Forward(pass, t.tokens, cache)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer dev.Free(h)
 	picked := dev.Alloc(len(rows), h.Cols)
@@ -162,9 +128,11 @@ func (s *Scorer) run(batch []item, results []Result) error {
 	head, softcap := s.Model.Head()
 	logp, greedy := make([]float32, len(rows)), make([]bool, len(rows))
 	dev.LogProbs(logp, greedy, picked, head, targets, softcap)
+	results := make([]Result, len(b.items))
 	at := 0
-	for _, it := range asked {
-		r := &results[it.index]
+	for i, it := range b.items {
+		r := &results[i]
+		r.Greedy = true
 		for range it.targets {
 			r.Tokens = append(r.Tokens, logp[at])
 			r.LogProb += float64(logp[at])
@@ -172,5 +140,5 @@ func (s *Scorer) run(batch []item, results []Result) error {
 			at++
 		}
 	}
-	return nil
+	return results, nil
 }

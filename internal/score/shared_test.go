@@ -4,10 +4,15 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"testing"
 
+	"barka/internal/dtype"
+	"barka/internal/golden"
+	"barka/internal/model"
 	"barka/internal/score"
+	"barka/internal/tensor/cpu"
 )
 
 // questions are requests with common beginnings of every kind: choices of one
@@ -36,34 +41,116 @@ func questions(r *rand.Rand) []score.Request {
 }
 
 // TestSharedEqualsApart: what requests have in common is run once, and every
-// log-probability has the bits of the request run alone, whatever the batch.
+// log-probability has the bits of the request run alone on one thread, for
+// every architecture, type of the weights, with an adapter, with long contexts
+// cut, on any number of threads, whatever the batch and whatever is kept from
+// one for the next.
 func TestSharedEqualsApart(t *testing.T) {
-	for _, name := range []string{"gemma2", "gptneox", "llama", "qwen2"} {
-		t.Run(name, func(t *testing.T) {
-			s := scorer(t, name)
-			reqs := questions(rand.New(rand.NewPCG(1, 2)))
-			s.Apart, s.BatchTokens = true, 1
-			want, err := s.LogLikelihoods(context.Background(), reqs, nil)
+	for _, name := range golden.Decoders {
+		for _, dt := range []dtype.DType{dtype.F32, dtype.BF16, dtype.I8} {
+			t.Run(fmt.Sprintf("%s %s", name, dt), func(t *testing.T) { sharedEqualsApart(t, name, dt, "") })
+		}
+	}
+	for _, name := range golden.Trained {
+		t.Run(name+" with an adapter", func(t *testing.T) {
+			sharedEqualsApart(t, name, dtype.BF16, filepath.Join(golden.Dir(name), "adapter"))
+		})
+	}
+}
+
+func open(t *testing.T, name string, dt dtype.DType, adapter string, threads int) model.Decoder {
+	t.Helper()
+	dev := cpu.New(threads)
+	t.Cleanup(dev.Close)
+	m, err := model.OpenDecoder(golden.Dir(name), model.Options{Device: dev, DType: dt})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if adapter != "" {
+		if _, err := model.LoadAdapter(m, adapter); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return m
+}
+
+func sharedEqualsApart(t *testing.T, name string, dt dtype.DType, adapter string) {
+	reqs := questions(rand.New(rand.NewPCG(1, 2)))
+	one, three := open(t, name, dt, adapter, 1), open(t, name, dt, adapter, 3)
+	for _, longest := range []int{0, 18} {
+		alone := score.Scorer{Model: one, Plan: score.Plan{MaxLength: longest, BatchTokens: 1, Apart: true}}
+		want, err := alone.LogLikelihoods(context.Background(), reqs, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cut := 0
+		for _, r := range want {
+			cut += r.Truncated
+		}
+		if (cut > 0) != (longest > 0) {
+			t.Errorf("%d tokens are cut with a bound of %d", cut, longest)
+		}
+		for _, c := range []struct {
+			m            model.Decoder
+			budget, keep int
+			kept         bool // what is kept spares tokens
+		}{{one, 1, 1000, true}, {three, 30, 1000, true}, {three, 100, 1000, longest == 0}, {three, 30, 7, true}, {three, 30, -1, false}, {three, 100000, 0, false}} {
+			s := score.Scorer{Model: c.m, Plan: score.Plan{MaxLength: longest, BatchTokens: c.budget, Keep: c.keep}}
+			answered := 0
+			got, err := s.LogLikelihoods(context.Background(), reqs, func(n int) { answered += n })
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.Apart = false
-			for _, budget := range []int{1, 30, 100, 100000} {
-				s.BatchTokens = budget
-				answered := 0
-				got, err := s.LogLikelihoods(context.Background(), reqs, func(n int) { answered += n })
-				if err != nil {
-					t.Fatal(err)
-				}
-				if answered != len(reqs) {
-					t.Errorf("%d requests reported done of %d", answered, len(reqs))
-				}
-				for i := range reqs {
-					if fmt.Sprint(got[i]) != fmt.Sprint(want[i]) || !slices.Equal(got[i].Tokens, want[i].Tokens) {
-						t.Fatalf("batches of %d tokens, request %d: %v, alone %v", budget, i, got[i], want[i])
-					}
+			if answered != len(reqs) {
+				t.Errorf("%d requests reported done of %d", answered, len(reqs))
+			}
+			for i := range reqs {
+				if fmt.Sprint(got[i]) != fmt.Sprint(want[i]) || !slices.Equal(got[i].Tokens, want[i].Tokens) {
+					t.Fatalf("inputs to %d, batches of %d, %d kept, request %d: %v, alone %v", longest, c.budget, c.keep, i, got[i], want[i])
 				}
 			}
-		})
+			with, without := work(t, s.Plan, reqs), s.Plan
+			without.Keep = -1
+			if spared := work(t, without, reqs).Tokens - with.Tokens; spared < 0 || c.kept != (spared > 0) {
+				t.Errorf("batches of %d, %d kept: %d tokens spared", c.budget, c.keep, spared)
+			}
+		}
+	}
+}
+
+func work(t *testing.T, p score.Plan, reqs []score.Request) score.Work {
+	t.Helper()
+	w, err := p.Work(reqs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// TestFewShotExamplesRunOnce: examples before every question are run once for
+// all batches, and so is an instruction; a question is never run twice.
+func TestFewShotExamplesRunOnce(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	shots := make([]int32, 600)
+	var reqs []score.Request
+	for range 50 {
+		prompt := slices.Clone(shots)
+		for range 30 {
+			prompt = append(prompt, int32(10+r.IntN(1<<30)))
+		}
+		for c := range int32(4) {
+			reqs = append(reqs, score.Request{Context: prompt, Continuation: []int32{c, 5, 6}})
+		}
+	}
+	rand.Shuffle(len(reqs), func(i, j int) { reqs[i], reqs[j] = reqs[j], reqs[i] })
+	p := score.Plan{BatchTokens: 200, Keep: 1000}
+	w := work(t, p, reqs)
+	// Where a batch ends within a question, its last token is run again.
+	if least := 600 + 50*(30+4*2); w.Tokens < least || w.Tokens > least+20 || w.LargestPass > 640 || w.Kept < 600 {
+		t.Errorf("%+v, want about %d tokens", w, least)
+	}
+	p.Apart = true
+	if w := work(t, p, reqs); w.Tokens != 200*(600+30+2) || w.Kept != 0 {
+		t.Errorf("apart: %+v", w)
 	}
 }

@@ -4,10 +4,13 @@ import "barka/internal/tensor"
 
 // tree is a batch of inputs of which every common beginning is run once: each
 // piece between two branchings is a sequence whose keys are the rows of the
-// pieces before it and its own.
+// pieces before it and its own. What the inputs have in common with the trunk,
+// which an earlier batch ran, is not run at all: its rows come first, and
+// those of the batch's own tokens after them.
 type tree struct {
+	trunk  []int32 // tokens
 	tokens []int32
-	starts []int32   // of the pieces
+	starts []int32   // of the pieces, in tokens
 	past   []int32   // tokens before each piece
 	keys   [][]int32 // of each piece, by position
 	rows   [][]int32 // of each item, by position
@@ -18,10 +21,15 @@ type tree struct {
 func (t *tree) grow(items []item, depth int, path []int32) {
 	shared := CommonPrefix(items[0].input, items[len(items)-1].input)
 	if shared > depth {
-		t.starts, t.past = append(t.starts, int32(len(t.tokens))), append(t.past, int32(depth))
 		path = path[:depth:depth]
+		for known := min(shared, CommonPrefix(items[0].input, t.trunk)); depth < known; depth++ {
+			path = append(path, int32(depth))
+		}
+	}
+	if shared > depth {
+		t.starts, t.past = append(t.starts, int32(len(t.tokens))), append(t.past, int32(depth))
 		for _, token := range items[0].input[depth:shared] {
-			path = append(path, int32(len(t.tokens)))
+			path = append(path, int32(len(t.trunk)+len(t.tokens)))
 			t.tokens = append(t.tokens, token)
 		}
 		t.keys = append(t.keys, path)

@@ -32,12 +32,7 @@ func (a *attention) forward(p *nn.Pass, y, x tensor.Tensor, cache *nn.KV, saved 
 	dev.Free(qkv)
 	dev.Rotate(s.q, p.Positions, a.rotary, false)
 	dev.Rotate(s.k, p.Positions, a.rotary, false)
-	keys, values := s.k, s.v
-	if cache != nil {
-		dev.Scatter(cache.K, s.k, p.Rows)
-		dev.Scatter(cache.V, s.v, p.Rows)
-		keys, values = cache.K, cache.V
-	}
+	keys, values := cache.With(p, &s.k, &s.v)
 	dev.Attend(s.mixed, s.lse, s.q, keys, values, a.spec, p.Layout)
 	s.uout = a.out.Forward(p, y, s.mixed)
 	if saved != nil {

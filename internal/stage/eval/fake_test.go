@@ -34,22 +34,23 @@ func (m *hashModel) Info() ModelInfo      { return m.info }
 func (m *hashModel) MaxLength() int       { return m.maxLength }
 func (m *hashModel) Tokenizer() Tokenizer { return m.tokenizer }
 
-func (m *hashModel) Score(ctx context.Context, reqs []Request, progress func(int)) ([]Score, error) {
-	out := make([]Score, len(reqs))
+func (m *hashModel) Score(ctx context.Context, reqs []Request, done func(int, Score) error) error {
 	for i, r := range reqs {
 		if m.asked.Add(1); m.fail > 0 && m.asked.Load() > m.fail {
-			return nil, m.err
+			return m.err
 		}
 		key := r.key()
 		h := fnv.New64a()
 		h.Write(key[:])
-		out[i] = Score{LogProb: -float64(h.Sum64()%100000) / 1000, Greedy: h.Sum64()%3 == 0}
+		s := Score{LogProb: -float64(h.Sum64()%100000) / 1000, Greedy: h.Sum64()%3 == 0}
 		if m.broken != nil && m.broken(r) {
-			out[i].LogProb = math.NaN()
+			s.LogProb = math.NaN()
+		}
+		if err := done(i, s); err != nil {
+			return err
 		}
 	}
-	progress(len(reqs))
-	return out, ctx.Err()
+	return ctx.Err()
 }
 
 func (m *hashModel) ApplyChatTemplate(messages []Message) (string, error) {
@@ -114,11 +115,12 @@ func (wordTokenizer) Encode(text string, _ bool) []int32 {
 	return out
 }
 
-// slowModel answers like hashModel, one question at a time and late, so that
-// a test can kill it.
+// slowModel answers like hashModel, but late, so that a test can kill it.
 type slowModel struct{ *hashModel }
 
-func (m slowModel) Score(ctx context.Context, reqs []Request, progress func(int)) ([]Score, error) {
-	time.Sleep(15 * time.Millisecond)
-	return m.hashModel.Score(ctx, reqs, progress)
+func (m slowModel) Score(ctx context.Context, reqs []Request, done func(int, Score) error) error {
+	return m.hashModel.Score(ctx, reqs, func(i int, s Score) error {
+		time.Sleep(2 * time.Millisecond)
+		return done(i, s)
+	})
 }

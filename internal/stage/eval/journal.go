@@ -1,22 +1,13 @@
 package eval
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"hash/crc32"
-	"io/fs"
 	"math"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
-
-	"barka/internal/badinput"
 )
 
 // requestKey identifies a request under one model: half a SHA-256 of both
@@ -35,97 +26,42 @@ func (r Request) key() requestKey {
 	return requestKey(h.Sum(nil)[:16])
 }
 
-// journal keeps the scores of one model across runs: a text file of a line a
-// request, appended to and synced at least every second, so that a killed
-// run loses no more than a second of finished work. Each line carries a
-// checksum; a torn last line is cut off and others that do not check are
-// ignored.
+// journal keeps the scores of one model across runs. A run that is killed
+// loses no more than the batch under way, and one whose machine fails a second
+// more.
 type journal struct {
-	file   *os.File
+	*lines
 	scores map[requestKey]Score
-	synced time.Time
 }
 
-// journalName is the file of a model's scores: a digest of everything a
-// score depends on besides the request.
-func journalName(info ModelInfo, maxLength int) string {
-	identity := fmt.Sprintf("%q %q %q %d", info.Digest, info.AdapterDigest, info.DType, maxLength)
-	sum := sha256.Sum256([]byte(identity))
-	return "scores-" + hex.EncodeToString(sum[:8]) + ".log"
+// identity is a digest of everything that an answer of a model depends on
+// besides the request.
+func identity(info ModelInfo, maxLength int) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %d", info.Digest, info.AdapterDigest, info.DType, maxLength))
+	return hex.EncodeToString(sum[:8])
 }
 
-// openJournal opens a model's journal in dir and reads what it holds. Each
-// shard writes a file of its own, since they may run at the same time, and
-// every run reads those of all.
-func openJournal(dir, name string, shard Shard) (*journal, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, badinput.Errorf("score journal: %w", err)
-	}
-	j := &journal{scores: map[requestKey]Score{}, synced: time.Now()}
-	stem := strings.TrimSuffix(name, ".log")
-	if shard.Count > 0 {
-		name = stem + "." + shard.String() + ".log"
-	}
-	path := filepath.Join(dir, name)
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("score journal: %w", err)
-	}
-	for _, entry := range entries {
-		if other := entry.Name(); other != name && strings.HasPrefix(other, stem+".") && strings.HasSuffix(other, ".log") {
-			if _, err := j.read(filepath.Join(dir, other)); err != nil {
-				return nil, err
-			}
-		}
-	}
-	data, err := j.read(path)
-	if err != nil {
-		return nil, err
-	}
-	whole := data[:bytes.LastIndexByte(data, '\n')+1]
-	j.file, err = os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o644)
-	if err == nil && len(whole) < len(data) {
-		err = j.file.Truncate(int64(len(whole)))
-	}
-	if err != nil {
-		return nil, fmt.Errorf("score journal: %w", err)
-	}
-	return j, nil
-}
-
-// read takes the scores of a file, which need not be there, and returns its
-// content.
-func (j *journal) read(path string) ([]byte, error) {
-	data, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("score journal: %w", err)
-	}
-	whole := data[:bytes.LastIndexByte(data, '\n')+1]
-	for line := range strings.Lines(string(whole)) {
-		if key, s, ok := parseScore(strings.TrimSuffix(line, "\n")); ok {
+// openJournal opens the journal of a model in dir and reads what it holds.
+func openJournal(dir, identity string, shard Shard) (j *journal, err error) {
+	j = &journal{scores: map[requestKey]Score{}}
+	j.lines, err = openLines(dir, "scores-"+identity, shard, func(entry string) bool {
+		key, s, ok := parseScore(entry)
+		if ok {
 			j.scores[key] = s
 		}
-	}
-	return data, nil
+		return ok
+	})
+	return j, err
 }
 
-// formatScore writes a line: key, bits of the log-probability, greedy flag,
-// checksum of these. The terms of the sum are not kept.
+// formatScore writes an entry: key, bits of the log-probability, greedy flag.
+// The terms of the sum are not kept.
 func formatScore(key requestKey, s Score) string {
-	greedy := 0
-	if s.Greedy {
-		greedy = 1
-	}
-	line := fmt.Sprintf("%x %016x %d", key[:], math.Float64bits(s.LogProb), greedy)
-	return fmt.Sprintf("%s %08x", line, crc32.ChecksumIEEE([]byte(line)))
+	return fmt.Sprintf("%x %016x %d", key[:], math.Float64bits(s.LogProb), count(s.Greedy))
 }
 
-func parseScore(line string) (key requestKey, s Score, ok bool) {
-	text, sum, found := cutLast(line, " ")
-	if !found || sum != fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(text))) {
-		return key, s, false
-	}
-	f := strings.Fields(text)
+func parseScore(entry string) (key requestKey, s Score, ok bool) {
+	f := strings.Fields(entry)
 	if len(f) != 3 || len(f[0]) != 2*len(key) {
 		return key, s, false
 	}
@@ -133,44 +69,11 @@ func parseScore(line string) (key requestKey, s Score, ok bool) {
 		return key, s, false
 	}
 	bits, err := strconv.ParseUint(f[1], 16, 64)
-	if err != nil {
-		return key, s, false
-	}
-	return key, Score{LogProb: math.Float64frombits(bits), Greedy: f[2] == "1"}, true
+	return key, Score{LogProb: math.Float64frombits(bits), Greedy: f[2] == "1"}, err == nil
 }
 
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
-	}
-	return s, "", false
-}
-
-// put stores the scores of some requests.
-func (j *journal) put(keys []requestKey, scores []Score) error {
-	var b strings.Builder
-	for i, key := range keys {
-		j.scores[key] = scores[i]
-		b.WriteString(formatScore(key, scores[i]) + "\n")
-	}
-	_, err := j.file.WriteString(b.String())
-	if err == nil && time.Since(j.synced) > time.Second {
-		err = j.file.Sync()
-		j.synced = time.Now()
-	}
-	if err != nil {
-		return fmt.Errorf("score journal: %w", err)
-	}
-	return nil
-}
-
-func (j *journal) close() error {
-	err := j.file.Sync()
-	if closeErr := j.file.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return fmt.Errorf("score journal: %w", err)
-	}
-	return nil
+// put stores a score.
+func (j *journal) put(key requestKey, s Score) error {
+	j.scores[key] = s
+	return j.add(formatScore(key, s))
 }

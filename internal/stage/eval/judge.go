@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -98,19 +97,20 @@ func (j *judgeError) Unwrap() error { return j.err }
 
 // judgeTask fills in the samples of a judged task.
 func (e *evaluation) judgeTask(ctx context.Context, r *taskRun, label string) error {
-	dir := filepath.Join(e.o.OutputDir, "cache")
-	answers, err := openTexts(filepath.Join(dir, strings.Replace(journalName(e.m.Info(), e.m.MaxLength()), "scores-", "answers-", 1)))
+	answers, err := openTexts(e.o.store(), "answers-"+identity(e.m.Info(), e.m.MaxLength()), e.o.Shard)
 	if err != nil {
 		return err
 	}
+	e.tellBroken(answers.lines)
 	defer answers.close()
 	if err := e.answer(ctx, r, answers, label); err != nil {
 		return err
 	}
-	judgements, err := openTexts(filepath.Join(dir, "judgements.log"))
+	judgements, err := openTexts(e.o.store(), "judgements", e.o.Shard)
 	if err != nil {
 		return err
 	}
+	e.tellBroken(judgements.lines)
 	defer judgements.close()
 	if err := e.judge(ctx, r, judgements, label); err != nil {
 		return err
@@ -123,14 +123,19 @@ func (e *evaluation) answer(ctx context.Context, r *taskRun, kept *texts, label 
 	n := *r.task.GenerationSize
 	key := func(i int) textKey { return keyOf(fmt.Sprint(n, e.o.UseChatTemplate), r.samples[i].context) }
 	var todo []int
+	all := 0
 	for i := range r.samples {
+		if r.samples[i].elsewhere {
+			continue
+		}
+		all++
 		var ok bool
 		if r.samples[i].answer, ok = kept.get(key(i)); !ok {
 			todo = append(todo, i)
 		}
 	}
 	e.scored += len(todo)
-	e.reused += len(r.samples) - len(todo)
+	e.reused += all - len(todo)
 	e.progress.Start(label, int64(len(todo)), "answers")
 	defer e.progress.Done()
 	for len(todo) > 0 {
@@ -157,14 +162,20 @@ func (e *evaluation) answer(ctx context.Context, r *taskRun, kept *texts, label 
 func (e *evaluation) judge(ctx context.Context, r *taskRun, kept *texts, label string) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	e.progress.Start(label+", judge", int64(len(r.samples)), "answers")
+	var todo []int
+	for i := range r.samples {
+		if !r.samples[i].elsewhere {
+			todo = append(todo, i)
+		}
+	}
+	e.progress.Start(label+", judge", int64(len(todo)), "answers")
 	defer e.progress.Done()
 	var wg sync.WaitGroup
 	for w := range judgesAtOnce {
 		wg.Go(func() {
-			for i := w; i < len(r.samples) && ctx.Err() == nil; i += judgesAtOnce {
-				if err := e.judgeOne(ctx, &r.samples[i], kept); err != nil {
-					stop(fmt.Errorf("question %d in evaluation order: %w", i+1, err))
+			for i := w; i < len(todo) && ctx.Err() == nil; i += judgesAtOnce {
+				if err := e.judgeOne(ctx, &r.samples[todo[i]], kept); err != nil {
+					stop(fmt.Errorf("question %d in evaluation order: %w", todo[i]+1, err))
 				}
 				e.progress.Add(1)
 			}
@@ -175,7 +186,7 @@ func (e *evaluation) judge(ctx context.Context, r *taskRun, kept *texts, label s
 		return err
 	}
 	unread := 0
-	for i := range r.samples {
+	for _, i := range todo {
 		s := &r.samples[i]
 		var ok bool
 		if s.value, ok = mark(s.judgement); !ok {
@@ -183,7 +194,7 @@ func (e *evaluation) judge(ctx context.Context, r *taskRun, kept *texts, label s
 		}
 	}
 	if unread > 0 {
-		e.log.Warn("judgements without a number count as 0", "task", r.task.Key(), "judgements", unread, "of", len(r.samples))
+		e.log.Warn("judgements without a number count as 0", "task", r.task.Key(), "judgements", unread, "of", len(todo))
 	}
 	return nil
 }

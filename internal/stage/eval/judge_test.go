@@ -220,8 +220,9 @@ func TestNoJudge(t *testing.T) {
 }
 
 func TestTexts(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a", "x.log")
-	kept, err := openTexts(path)
+	dir := filepath.Join(t.TempDir(), "a")
+	path := filepath.Join(dir, "x.log")
+	kept, err := openTexts(dir, "x", Shard{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +246,7 @@ func TestTexts(t *testing.T) {
 		if err := os.WriteFile(path, []byte(c.data), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		kept, err := openTexts(path)
+		kept, err := openTexts(dir, "x", Shard{})
 		if err != nil {
 			t.Fatal(err)
 		}

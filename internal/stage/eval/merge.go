@@ -78,8 +78,8 @@ func (m mergedModel) Name() string         { return m.recordedModel.Name }
 func (m mergedModel) Info() ModelInfo      { return m.recordedModel.Info }
 func (m mergedModel) MaxLength() int       { return m.recordedModel.MaxLength }
 func (m mergedModel) Tokenizer() Tokenizer { return onlyEOS(m.EOS) }
-func (m mergedModel) Score(context.Context, []Request, func(int)) ([]Score, error) {
-	return nil, errors.New("shards are merged without the model")
+func (m mergedModel) Score(context.Context, []Request, func(int, Score) error) error {
+	return errors.New("shards are merged without the model")
 }
 
 // onlyEOS is a tokenizer of which only the end token is known, which pads.
@@ -155,7 +155,7 @@ func (m manifest) properties() []property {
 		{"dtype", i.DType}, {"model's revision", i.SHA}, {"longest input", fmt.Sprint(m.Model.MaxLength)}, {"end token", fmt.Sprint(m.Model.EOS)},
 		{"--max-samples", fmt.Sprint(o.MaxSamples)}, {"--override-batch-size", fmt.Sprint(o.BatchSize)}, {"leaderboard's version", string(o.Board)}, {"--border", string(o.Border)}, {"--alghafa", string(o.AlGhafa)},
 		{"--use-chat-template", fmt.Sprint(o.UseChatTemplate)}, {"--system-prompt", o.SystemPrompt}, {"--no-details", fmt.Sprint(o.NoDetails)},
-		{"--job-id", o.JobID}, {"tasks", names(m.Tasks)}, {"tasks that could not be loaded", names(m.LeftOut)},
+		{"--job-id", o.JobID}, {"--judge-model", o.Judge}, {"tasks", names(m.Tasks)}, {"tasks that could not be loaded", names(m.LeftOut)}, {"tasks skipped", names(m.Skipped)},
 	}
 }
 
@@ -258,6 +258,9 @@ func (e *evaluation) join(ctx context.Context, parts []part) error {
 	for _, t := range first.LeftOut {
 		e.failures = append(e.failures, Failure{Task: t.Task, Err: badinput.Errorf("%s", t.Error)})
 	}
+	for _, t := range first.Skipped {
+		e.skipped = append(e.skipped, Failure{Task: t.Task, Err: badinput.Errorf("%s", t.Error)})
+	}
 	var runs []*taskRun
 	for i, t := range first.Tasks {
 		task, ok := tasks.Lookup(first.Options.Board, t.Task)
@@ -265,6 +268,9 @@ func (e *evaluation) join(ctx context.Context, parts []part) error {
 			return badinput.Errorf("%s: no task is called %s", parts[0].dir, t.Task)
 		}
 		runs = append(runs, &taskRun{task: task.Scoring(first.Options.AlGhafa), shots: t.Shots, original: t.Original, samples: make([]sample, t.Count)})
+		for q := range runs[i].samples {
+			runs[i].samples[q].elsewhere = true // until a part has it
+		}
 		if f, ok := firstFailure(parts, i); ok {
 			e.failures = append(e.failures, Failure{Task: f.Task, Err: badinput.Errorf("%s", f.Error)})
 			runs[i] = nil
@@ -287,7 +293,7 @@ func (e *evaluation) join(ctx context.Context, parts []part) error {
 			continue
 		}
 		for i := range r.samples {
-			if r.samples[i].requests == nil {
+			if r.samples[i].elsewhere {
 				return badinput.Errorf("%s: no shard holds question %d", r.name(), i+1)
 			}
 			r.samples[i].first = at
@@ -330,14 +336,22 @@ func (p part) read(runs []*taskRun) error {
 			return badinput.Errorf("%s: a question of task %d, and there are %d", path, q.Task, len(runs))
 		case runs[q.Task] == nil:
 			continue
-		case q.Index < 0 || q.Index >= len(runs[q.Task].samples) || len(q.Requests) == 0 || len(q.Requests) != len(q.Doc.Choices):
+		case q.Index < 0 || q.Index >= len(runs[q.Task].samples) || !q.answers(runs[q.Task].task):
 			return badinput.Errorf("%s: question %d of %s is broken", path, q.Index+1, runs[q.Task].name())
 		}
 		r := runs[q.Task]
-		if r.samples[q.Index].requests != nil {
+		if !r.samples[q.Index].elsewhere {
 			return badinput.Errorf("%s: question %d of %s is in another shard too", path, q.Index+1, r.name())
 		}
 		r.samples[q.Index] = q.restore(r.shots.K)
 	}
 	return nil
+}
+
+// answers says whether a question holds what its task asks for.
+func (q *recordedQuestion) answers(t tasks.Task) bool {
+	if t.Metric == tasks.Judged {
+		return q.Judgement != nil && len(q.Requests) == 0
+	}
+	return len(q.Requests) > 0 && len(q.Requests) == len(q.Doc.Choices)
 }

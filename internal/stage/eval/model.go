@@ -13,6 +13,7 @@ import (
 	"fmt"
 
 	"barka/internal/pipeline"
+	"barka/internal/score"
 )
 
 // Model is what evaluation needs of a language model.
@@ -25,9 +26,10 @@ type Model interface {
 	// MaxLength is the largest number of tokens of one input.
 	MaxLength() int
 	Tokenizer() Tokenizer
-	// Score returns a score for each request, in order. progress, if not nil,
-	// is told how many more requests are done.
-	Score(ctx context.Context, reqs []Request, progress func(n int)) ([]Score, error)
+	// Score hands the score of each request to done, in any order and from any
+	// goroutine, and ends at the first error, done's too. It is given all of a
+	// task at once, so that it can find what requests share.
+	Score(ctx context.Context, reqs []Request, done func(i int, s Score) error) error
 }
 
 // ModelInfo describes a model.
@@ -43,6 +45,8 @@ type ModelInfo struct {
 	// empty without one. Scores are reused only under equal digests, DType
 	// and MaxLength.
 	Digest, AdapterDigest string
+	// Paid says that every answer has a price: none is asked for without need.
+	Paid bool `json:",omitempty"`
 }
 
 // Tokenizer turns text into tokens.
@@ -78,13 +82,10 @@ type Score struct {
 	PerToken []float64
 }
 
-// EachScorer is a Model that answers requests one by one and at a price: it is
-// given all of a task at once, and every answer is kept as it comes.
-type EachScorer interface {
-	Model
-	// ScoreEach hands each score to done, in any order and from any goroutine,
-	// and ends at the first error, done's too.
-	ScoreEach(ctx context.Context, reqs []Request, done func(i int, s Score) error) error
+// Planner is a Model that says how it lays out requests; what one that does
+// not runs is taken for each request by itself.
+type Planner interface {
+	Plan() score.Plan
 }
 
 // RequestError is an error of one request: its task is left out and the

@@ -28,8 +28,11 @@ type Options struct {
 	Tasks []tasks.Selection
 	// DataDir holds the benchmark files in the hub's layout.
 	DataDir string
-	// OutputDir receives results, details and the score journal.
+	// OutputDir receives results and details.
 	OutputDir string
+	// Store is the directory of the scores and answers, of any number of models
+	// and runs, also at the same time; "" means cache in OutputDir.
+	Store string
 	// MaxSamples bounds the questions of a task; 0 means all.
 	MaxSamples int
 	// BatchSize is recorded as override_batch_size, and the token digests are
@@ -80,6 +83,10 @@ func (o Options) Validate() error {
 		}
 	}
 	return o.Shard.validate()
+}
+
+func (o Options) store() string {
+	return cmp.Or(o.Store, filepath.Join(o.OutputDir, "cache"))
 }
 
 // board is the version of the leaderboard that all tasks are of.
@@ -154,8 +161,8 @@ type Outcome struct {
 
 // Run evaluates a model. A task that cannot be run is left out and listed in
 // the outcome's Failures, and Run then returns the outcome together with an
-// error; the files of the other tasks are written. Scores are journaled below
-// OutputDir, so that a run that was interrupted goes on where it stopped.
+// error; the files of the other tasks are written. Scores are stored as they come,
+// so that a run that was interrupted goes on where it stopped.
 func Run(ctx context.Context, m Model, o Options, progress pipeline.Progress) (*Outcome, error) {
 	start := o.now()
 	e, err := prepare(ctx, m, o, progress)
@@ -318,8 +325,6 @@ func (e *evaluation) unable(t tasks.Task) error {
 	switch {
 	case t.Metric != tasks.Judged:
 		return nil
-	case e.o.Shard.Count > 0:
-		return badinput.Errorf("its answers are not split over shards; run it by itself")
 	case e.o.Judge == nil:
 		return badinput.Errorf("its answers are marked by a judge; name one with --judge-url and --judge-model")
 	case !generates:

@@ -2,6 +2,7 @@ package eval
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -369,38 +371,45 @@ func TestKill(t *testing.T) {
 
 func TestJournal(t *testing.T) {
 	dir := t.TempDir()
-	j, err := openJournal(dir, "x.log", Shard{})
+	j, err := openJournal(dir, "x", Shard{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	keys := []requestKey{Request{[]int32{1}, []int32{2}}.key(), Request{[]int32{1, 2}, nil}.key(), Request{nil, []int32{1, 2}}.key()}
 	scores := []Score{{LogProb: -1.25, Greedy: true}, {LogProb: math.Inf(-1)}, {LogProb: 0}}
-	if err := j.put(keys, scores); err != nil {
-		t.Fatal(err)
+	for i, key := range keys {
+		if err := j.put(key, scores[i]); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := j.close(); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, "x.log")
+	path := filepath.Join(dir, "scores-x.log")
 	data, _ := os.ReadFile(path)
 	damaged := bytes.Clone(data)
 	damaged[bytes.IndexByte(data, '\n')+3] ^= 1 // in the second line
 	for name, c := range map[string]struct {
-		data []byte
-		want []bool
+		data   []byte
+		want   []bool
+		broken int
 	}{
-		"whole":      {data, []bool{true, true, true}},
-		"torn":       {data[:len(data)-4], []bool{true, true, false}},
-		"damaged":    {damaged, []bool{true, false, true}},
-		"foreign":    {[]byte("not a journal\n\x00"), []bool{false, false, false}},
-		"no newline": {[]byte("abc"), []bool{false, false, false}},
+		"whole":      {data, []bool{true, true, true}, 0},
+		"torn":       {data[:len(data)-4], []bool{true, true, false}, 1},
+		"no end":     {data[:len(data)-1], []bool{true, true, true}, 0},
+		"damaged":    {damaged, []bool{true, false, true}, 1},
+		"foreign":    {[]byte("not a journal\n\x00"), []bool{false, false, false}, 2},
+		"no newline": {[]byte("abc"), []bool{false, false, false}, 1},
 	} {
 		if err := os.WriteFile(path, c.data, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		j, err := openJournal(dir, "x.log", Shard{})
+		j, err := openJournal(dir, "x", Shard{})
 		if err != nil {
 			t.Fatal(err)
+		}
+		if j.broken != c.broken {
+			t.Errorf("%s: %d broken lines, want %d", name, j.broken, c.broken)
 		}
 		for i, key := range keys {
 			got, ok := j.scores[key]
@@ -409,18 +418,18 @@ func TestJournal(t *testing.T) {
 			}
 		}
 		// What is appended after a torn line stands on its own.
-		if err := j.put(keys[2:], scores[2:]); err != nil {
+		if err := j.put(keys[2], scores[2]); err != nil {
 			t.Fatal(err)
 		}
 		j.close()
-		j, _ = openJournal(dir, "x.log", Shard{})
+		j, _ = openJournal(dir, "x", Shard{})
 		if _, ok := j.scores[keys[2]]; !ok {
 			t.Errorf("%s: a score written after reopening is lost", name)
 		}
 		j.close()
 	}
-	if journalName(ModelInfo{Digest: "a"}, 8) == journalName(ModelInfo{Digest: "a", AdapterDigest: "b"}, 8) ||
-		journalName(ModelInfo{Digest: "a"}, 8) == journalName(ModelInfo{Digest: "a"}, 9) {
+	if identity(ModelInfo{Digest: "a"}, 8) == identity(ModelInfo{Digest: "a", AdapterDigest: "b"}, 8) ||
+		identity(ModelInfo{Digest: "a"}, 8) == identity(ModelInfo{Digest: "a"}, 9) {
 		t.Error("different models share a journal")
 	}
 }
@@ -438,12 +447,15 @@ func TestEstimate(t *testing.T) {
 	m := newHashModel()
 	o := fixtureOptions(t, "acva:Iraq,copa_ext_ar")
 	plan, err := Estimate(t.Context(), m, o, nil)
-	if err != nil || m.asked.Load() != 4 { // one question of two choices, twice
+	if err != nil || m.asked.Load() != 0 {
+		t.Fatalf("%v, asked %d", err, m.asked.Load())
+	}
+	if err := plan.Measure(t.Context(), m); err != nil || m.asked.Load() != 4 { // one question of two choices, twice
 		t.Fatalf("%v, asked %d", err, m.asked.Load())
 	}
 	// "السؤال: الجملة 0.\nالإجابة:" is 26 characters and a beginning token;
 	// the choices have 2 and 3 characters, of which the last is not read.
-	want := TaskEstimate{Task: "community|acva:Iraq|0", Questions: 5, Requests: 10, Tokens: 5 * (27 + 1 + 27 + 2), SharedTokens: 5 * (27 + 1 + 2)}
+	want := TaskEstimate{Task: "community|acva:Iraq|0", Questions: 5, Requests: 10, Tokens: 5 * (27 + 1 + 27 + 2), SharedTokens: 5 * (27 + 1 + 2), Run: 5 * (27 + 1 + 27 + 2)}
 	if diff := cmp.Diff(want, plan.Tasks[0]); diff != "" {
 		t.Error(diff)
 	}
@@ -465,8 +477,11 @@ func TestEstimateOfAnswers(t *testing.T) {
 	// The instruction has 57 characters, the headings 31, the question 19, the
 	// passages 12, and the end 1; there is a beginning token.
 	tokens := int64(5 * (1 + 57 + 31 + 19 + 12 + 1 + 200))
-	if diff := cmp.Diff(TaskEstimate{Task: "community|alrage_qa|0", Questions: 5, Requests: 5, Tokens: tokens, SharedTokens: tokens}, plan.Tasks[0]); diff != "" {
+	if diff := cmp.Diff(TaskEstimate{Task: "community|alrage_qa|0", Questions: 5, Requests: 5, Tokens: tokens, SharedTokens: tokens, Run: tokens}, plan.Tasks[0]); diff != "" {
 		t.Error(diff)
+	}
+	if err := plan.Measure(t.Context(), m); err != nil {
+		t.Fatal(err)
 	}
 	if plan.TokensPerSecond <= 0 || m.wrote.Load() != 0 {
 		t.Errorf("%g tokens/s, %d answers written", plan.TokensPerSecond, m.wrote.Load())
@@ -526,5 +541,39 @@ func TestBrokenScores(t *testing.T) {
 	}
 	if text, err := os.ReadFile(out.ResultsPath); err != nil || !strings.Contains(string(text), "piqa_ar|0") || strings.Contains(string(text), "boolq") {
 		t.Errorf("results of the other task: %v\n%s", err, text)
+	}
+}
+
+// backwards answers the last request first, as a model may that sorts them.
+type backwards struct{ *hashModel }
+
+func (m backwards) Score(ctx context.Context, reqs []Request, done func(int, Score) error) error {
+	turned := slices.Clone(reqs)
+	slices.Reverse(turned)
+	return m.hashModel.Score(ctx, turned, func(i int, s Score) error { return done(len(reqs)-1-i, s) })
+}
+
+// TestFirstBrokenQuestion: of several questions without a score the first in
+// evaluation order is named, in whatever order the model answers, so that
+// shards and one process name the same.
+func TestFirstBrokenQuestion(t *testing.T) {
+	o := fixtureOptions(t, "acva:Iraq")
+	e, err := prepare(t.Context(), newHashModel(), o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	samples := e.runs[0].samples
+	broken := map[requestKey]bool{samples[1].requests[0].key(): true, samples[3].requests[1].key(): true, samples[4].requests[0].key(): true}
+	for _, back := range []bool{false, true} {
+		m := newHashModel()
+		m.broken = func(r Request) bool { return broken[r.key()] }
+		var asked Model = m
+		if back {
+			asked = backwards{m}
+		}
+		o := fixtureOptions(t, "acva:Iraq")
+		if _, err := Run(t.Context(), asked, o, nil); !badinput.Is(err) || !strings.Contains(err.Error(), "question 2 in evaluation order") {
+			t.Errorf("backwards %v: %v", back, err)
+		}
 	}
 }

@@ -1,21 +1,17 @@
 package eval
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
-	"path/filepath"
+	"slices"
 	"sync"
 
 	"barka/internal/badinput"
-	"barka/internal/score"
 	"barka/internal/stage/eval/tasks"
 )
-
-// chunkTokens bounds what is scored between two entries in the journal, the
-// tokens that neighbouring requests share counted once.
-const chunkTokens = 4096
 
 // leavesOut tells an error that leaves out its task from one that ends the
 // run: a request that the model cannot answer, or trouble of a judged task.
@@ -29,14 +25,15 @@ func leavesOut(r *taskRun, err error) bool {
 }
 
 // score answers every request, from the journal where it can. Equal requests
-// (ACVA repeats a third of its questions) are asked once, and a question's
-// choices stay together so that the model can share their prefix. A task
-// whose scores are no numbers is left out.
+// (ACVA repeats a third of its questions) are asked once, and a task's together
+// so that the model can share their beginnings. A task whose scores are no
+// numbers is left out.
 func (e *evaluation) score(ctx context.Context) (err error) {
-	j, err := openJournal(filepath.Join(e.o.OutputDir, "cache"), journalName(e.m.Info(), e.m.MaxLength()), e.o.Shard)
+	j, err := openJournal(e.o.store(), identity(e.m.Info(), e.m.MaxLength()), e.o.Shard)
 	if err != nil {
 		return err
 	}
+	e.tellBroken(j.lines)
 	defer func() {
 		if closeErr := j.close(); err == nil {
 			err = closeErr
@@ -65,6 +62,13 @@ func (e *evaluation) score(ctx context.Context) (err error) {
 	}
 	e.runs = scored
 	return nil
+}
+
+// tellBroken notes what of a store could not be read.
+func (e *evaluation) tellBroken(l *lines) {
+	if l.broken > 0 {
+		e.log.Warn("broken lines in the store are ignored, as a stopped process leaves one; what they held is done again", "file", l.file.Name(), "lines", l.broken)
+	}
 }
 
 // pending is a request that the journal does not answer.
@@ -120,57 +124,51 @@ func (e *evaluation) scoreTask(ctx context.Context, j *journal, r *taskRun, n in
 	return nil
 }
 
+// scoreMissing keeps every score as it comes. Of questions that have none it
+// returns the first in evaluation order, whatever the order of the answers:
+// after an error it asks on for the questions before it.
 func (e *evaluation) scoreMissing(ctx context.Context, j *journal, todo []pending, label string) error {
 	if len(todo) == 0 {
 		return nil
 	}
 	e.progress.Start(label, int64(len(todo)), "choices")
 	defer e.progress.Done()
-	if each, ok := e.m.(EachScorer); ok {
-		return e.scoreEach(ctx, each, j, todo)
-	}
+	var first error
 	for len(todo) > 0 {
-		n := chunk(todo)
-		reqs, keys := make([]Request, n), make([]requestKey, n)
-		for i, p := range todo[:n] {
-			reqs[i], keys[i] = p.Request, p.key
+		err := e.ask(ctx, j, todo)
+		var r *requestError
+		if err == nil || !errors.As(err, &r) || r.stop {
+			return cmp.Or(err, first)
 		}
-		scores, err := e.m.Score(ctx, reqs, func(n int) { e.progress.Add(int64(n)) })
-		if err != nil {
-			return ofQuestion(todo, err)
-		}
-		if len(scores) != n {
-			return fmt.Errorf("the model gave %d scores for %d requests", len(scores), n)
-		}
-		for i, s := range scores {
-			if err := todo[i].check(s); err != nil {
-				return err
-			}
-		}
-		if err := j.put(keys, scores); err != nil {
-			return err
-		}
-		todo = todo[n:]
+		first = err
+		todo = slices.DeleteFunc(todo, func(p pending) bool {
+			_, done := j.scores[p.key]
+			return done || p.question >= r.question
+		})
 	}
-	return nil
+	return first
 }
 
-// scoreEach keeps every score as it comes.
-func (e *evaluation) scoreEach(ctx context.Context, m EachScorer, j *journal, todo []pending) error {
+func (e *evaluation) ask(ctx context.Context, j *journal, todo []pending) error {
 	reqs := make([]Request, len(todo))
 	for i, p := range todo {
 		reqs[i] = p.Request
 	}
 	var mu sync.Mutex
-	err := m.ScoreEach(ctx, reqs, func(i int, s Score) error {
+	answered := 0
+	err := e.m.Score(ctx, reqs, func(i int, s Score) error {
 		mu.Lock()
 		defer mu.Unlock()
 		if err := todo[i].check(s); err != nil {
 			return err
 		}
+		answered++
 		e.progress.Add(1)
-		return j.put([]requestKey{todo[i].key}, []Score{s})
+		return j.put(todo[i].key, s)
 	})
+	if err == nil && answered != len(todo) {
+		return fmt.Errorf("the model gave %d scores for %d requests", answered, len(todo))
+	}
 	return ofQuestion(todo, err)
 }
 
@@ -203,20 +201,3 @@ func (r *requestError) Error() string {
 }
 
 func (r *requestError) Unwrap() error { return r.err }
-
-// chunk is the number of requests to score next: up to chunkTokens, one
-// question at least, never half a question.
-func chunk(todo []pending) int {
-	tokens := 0
-	for i, p := range todo {
-		fresh := p.inputLength()
-		if i > 0 {
-			fresh -= score.CommonPrefix(todo[i-1].input(0), p.input(0))
-		}
-		if i > 0 && p.question != todo[i-1].question && tokens+fresh > chunkTokens {
-			return i
-		}
-		tokens += fresh
-	}
-	return len(todo)
-}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"barka/internal/badinput"
+	"barka/internal/stage/eval/tasks"
 )
 
 // Shard is the part of a run's questions that one of several workers scores:
@@ -39,7 +40,11 @@ func (e *evaluation) divide() {
 				continue
 			}
 			var t TaskEstimate
-			t.add(r.samples[i].requests, limit)
+			if s := &r.samples[i]; r.task.Metric == tasks.Judged {
+				t.addAnswer(len(e.m.Tokenizer().Encode(s.context, true)), *r.task.GenerationSize, limit)
+			} else {
+				t.add(s.requests, limit)
+			}
 			middle[key] = 2*total + t.SharedTokens
 			total += t.SharedTokens
 		}
@@ -55,6 +60,9 @@ func (e *evaluation) divide() {
 // key identifies what a question asks of a model.
 func (s *sample) key() requestKey {
 	h := sha256.New()
+	if len(s.requests) == 0 {
+		h.Write([]byte(s.context)) // which the model continues
+	}
 	for _, r := range s.requests {
 		key := r.key()
 		h.Write(key[:])

@@ -23,7 +23,7 @@ import (
 const (
 	shardManifest  = "shard.json"
 	shardQuestions = "questions.jsonl.zst"
-	shardFormat    = 1
+	shardFormat    = 2
 )
 
 // manifest is shard.json.
@@ -35,9 +35,11 @@ type manifest struct {
 	Model   recordedModel
 	Options recordedOptions
 	// Tasks are those that have questions, LeftOut those that could not be
-	// loaded, both in the run's order.
+	// loaded and Skipped those that the options do not allow, all in the run's
+	// order.
 	Tasks   []recordedTask `json:"tasks"`
 	LeftOut []recordedTask `json:"left_out,omitempty"`
+	Skipped []recordedTask `json:"skipped,omitempty"`
 
 	Start         time.Time `json:"start"`
 	End           time.Time `json:"end"`
@@ -63,6 +65,7 @@ type recordedOptions struct {
 	SystemPrompt    string        `json:"system_prompt"`
 	NoDetails       bool          `json:"no_details"`
 	JobID           string        `json:"job_id"`
+	Judge           string        `json:"judge,omitempty"`
 }
 
 // recordedTask is a task in one number of shots. Digest is of all its
@@ -88,7 +91,10 @@ type recordedQuestion struct {
 	Doc       tasks.Doc         `json:"doc"`
 	Context   *string           `json:"context,omitempty"`
 	Effective int               `json:"effective_shots"`
-	Requests  []recordedRequest `json:"requests"`
+	Requests  []recordedRequest `json:"requests,omitempty"`
+	// Answer and Judgement are those of a judged task, which has no requests.
+	Answer    string  `json:"answer,omitempty"`
+	Judgement *string `json:"judgement,omitempty"`
 }
 
 // recordedRequest is a choice with its score. Context is left out where it is
@@ -124,12 +130,18 @@ func (e *evaluation) openShard() (*shardWriter, error) {
 	}
 	w.m = manifest{Format: shardFormat, Barka: pipeline.Barka, Shard: s.Index, Shards: s.Count,
 		Model:   recordedModel{e.m.Name(), e.m.Info(), e.m.MaxLength(), e.m.Tokenizer().EOS()},
-		Options: recordedOptions{e.o.MaxSamples, e.o.BatchSize, e.o.board(), e.o.Border, e.o.AlGhafa, e.o.UseChatTemplate, e.o.SystemPrompt, e.o.NoDetails, e.o.JobID}}
+		Options: recordedOptions{e.o.MaxSamples, e.o.BatchSize, e.o.board(), e.o.Border, e.o.AlGhafa, e.o.UseChatTemplate, e.o.SystemPrompt, e.o.NoDetails, e.o.JobID, ""}}
+	if e.o.Judge != nil {
+		w.m.Options.Judge = e.o.Judge.Name()
+	}
 	for _, r := range e.runs {
 		w.m.Tasks = append(w.m.Tasks, recordedTask{Task: r.task.Key(), Shots: r.shots, Original: r.original, Count: len(r.samples), Digest: r.digest()})
 	}
 	for _, f := range e.failures {
 		w.m.LeftOut = append(w.m.LeftOut, recordedTask{Task: f.Task, Error: f.Err.Error()})
+	}
+	for _, f := range e.skipped {
+		w.m.Skipped = append(w.m.Skipped, recordedTask{Task: f.Task, Error: f.Err.Error()})
 	}
 	return w, nil
 }
@@ -206,6 +218,9 @@ func record(task, index int, s *sample) recordedQuestion {
 	if s.context != s.doc.Query {
 		q.Context = &s.context
 	}
+	if len(s.requests) == 0 {
+		q.Answer, q.Judgement = s.answer, &s.judgement
+	}
 	for i, r := range s.requests {
 		out := recordedRequest{r.Context, r.Continuation, s.scores[i].LogProb, s.scores[i].Greedy}
 		if i > 0 && slices.Equal(r.Context, s.requests[i-1].Context) {
@@ -221,6 +236,10 @@ func (q *recordedQuestion) restore(shots int) sample {
 	s := sample{doc: q.Doc, context: q.Doc.Query, asked: shots, effective: q.Effective}
 	if q.Context != nil {
 		s.context = *q.Context
+	}
+	if q.Judgement != nil {
+		s.answer, s.judgement = q.Answer, *q.Judgement
+		s.value, _ = mark(s.judgement)
 	}
 	var context []int32
 	for _, r := range q.Requests {

@@ -1,15 +1,9 @@
 package eval
 
 import (
-	"bytes"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"hash/crc32"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 )
@@ -17,47 +11,29 @@ import (
 // textKey identifies what a text answers.
 type textKey [16]byte
 
-// texts keeps generated texts across runs as the journal keeps scores: a line
-// each, of key, text as JSON and checksum, on the disk before it is used. It
-// is safe for concurrent use.
+// texts keeps generated texts across runs as the journal keeps scores, on the
+// disk before they are used. It is safe for concurrent use.
 type texts struct {
-	mu   sync.Mutex
-	file *os.File
-	all  map[textKey]string
+	*lines
+	mu  sync.Mutex
+	all map[textKey]string
 }
 
-// openTexts opens the file and reads what it holds. A torn last line is cut
-// off, others that do not check are ignored.
-func openTexts(path string) (*texts, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("kept answers: %w", err)
-	}
-	data, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("kept answers: %w", err)
-	}
-	t := &texts{all: map[textKey]string{}}
-	whole := data[:bytes.LastIndexByte(data, '\n')+1]
-	for line := range strings.Lines(string(whole)) {
-		if key, text, ok := parseText(strings.TrimSuffix(line, "\n")); ok {
+// openTexts opens the texts of one kind in dir and reads what is there.
+func openTexts(dir, stem string, shard Shard) (t *texts, err error) {
+	t = &texts{all: map[textKey]string{}}
+	t.lines, err = openLines(dir, stem, shard, func(entry string) bool {
+		key, text, ok := parseText(entry)
+		if ok {
 			t.all[key] = text
 		}
-	}
-	t.file, err = os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o644)
-	if err == nil && len(whole) < len(data) {
-		err = t.file.Truncate(int64(len(whole)))
-	}
-	if err != nil {
-		return nil, fmt.Errorf("kept answers: %w", err)
-	}
-	return t, nil
+		return ok
+	})
+	return t, err
 }
 
-func parseText(line string) (key textKey, text string, ok bool) {
-	entry, sum, found := cutLast(line, " ")
-	if !found || sum != fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(entry))) {
-		return key, "", false
-	}
+// parseText reads an entry: key and text as JSON.
+func parseText(entry string) (key textKey, text string, ok bool) {
 	id, quoted, _ := strings.Cut(entry, " ")
 	if len(id) != 2*len(key) {
 		return key, "", false
@@ -82,31 +58,11 @@ func (t *texts) put(key textKey, text string) error {
 	if err != nil {
 		return err
 	}
-	entry := fmt.Sprintf("%x %s", key[:], quoted)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.all[key] = text
-	_, err = fmt.Fprintf(t.file, "%s %08x\n", entry, crc32.ChecksumIEEE([]byte(entry)))
-	if err == nil {
-		err = t.file.Sync()
+	if err := t.add(fmt.Sprintf("%x %s", key[:], quoted)); err != nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("kept answers: %w", err)
-	}
-	return nil
-}
-
-// close may be called again.
-func (t *texts) close() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.file == nil {
-		return nil
-	}
-	err := t.file.Close()
-	t.file = nil
-	if err != nil {
-		return fmt.Errorf("kept answers: %w", err)
-	}
-	return nil
+	return t.sync()
 }

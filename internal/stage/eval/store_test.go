@@ -1,0 +1,166 @@
+package eval
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// TestStoreOfSeveral: processes that append to one file at the same time, of
+// which one is stopped within a line, lose nothing that was whole.
+func TestStoreOfSeveral(t *testing.T) {
+	dir := t.TempDir()
+	keyOf := func(writer, i int) requestKey { return Request{[]int32{int32(writer)}, []int32{int32(i)}}.key() }
+	const writers, each = 4, 300
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			j, err := openJournal(dir, "m", Shard{})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			for i := range each {
+				if err := j.put(keyOf(w, i), Score{LogProb: -float64(i)}); err != nil {
+					t.Error(err)
+				}
+				if w == 0 && i == each/2 { // stopped within a line, and started again
+					if err := j.write("0123 torn"); err != nil {
+						t.Error(err)
+					}
+					j.close()
+					if j, err = openJournal(dir, "m", Shard{}); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			}
+			j.close()
+		})
+	}
+	wg.Wait()
+	j, err := openJournal(dir, "m", Shard{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.close()
+	// The torn line may take the one with it that another process appends.
+	if n := len(j.scores); n < writers*each-1 || j.broken == 0 || j.broken > 2 {
+		t.Errorf("%d scores of %d, %d broken lines", n, writers*each, j.broken)
+	}
+	for w := range writers {
+		for i := range each {
+			if s, ok := j.scores[keyOf(w, i)]; ok && s.LogProb != -float64(i) {
+				t.Fatalf("writer %d, entry %d: %g", w, i, s.LogProb)
+			}
+		}
+	}
+}
+
+// TestStoreIsShared: runs in other output directories, with other metrics,
+// tasks and lengths, ask for what the store lacks alone, and the files are
+// those of a run without it.
+func TestStoreIsShared(t *testing.T) {
+	store := t.TempDir()
+	m := newHashModel()
+	run := func(list string, max int, change func(*Options)) *Outcome {
+		t.Helper()
+		o, fresh := fixtureOptions(t, list), fixtureOptions(t, list)
+		o.MaxSamples, fresh.MaxSamples = max, max
+		if change != nil {
+			change(&o)
+			change(&fresh)
+		}
+		o.Store = store
+		out, err := Run(t.Context(), m, o, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(filepath.Join(o.OutputDir, "cache")); err == nil {
+			t.Error("a store in the output directory too")
+		}
+		if _, err := Run(t.Context(), newHashModel(), fresh, nil); err != nil {
+			t.Fatal(err)
+		}
+		a, b := tree(t, fresh.OutputDir), tree(t, o.OutputDir)
+		if fmt.Sprint(a) != fmt.Sprint(b) {
+			t.Error("the files of a run from the store are others")
+		}
+		return out
+	}
+	if out := run("community|piqa_ar|0|1,community|boolq_ar|0|1", 2, nil); out.Scored != 8 || out.Reused != 0 {
+		t.Errorf("first run: %d scored, %d reused", out.Scored, out.Reused)
+	}
+	if out := run("community|piqa_ar|0|1", 2, nil); out.Scored != 0 || out.Reused != 4 {
+		t.Errorf("another output directory: %d scored, %d reused", out.Scored, out.Reused)
+	}
+	if out := run("community|piqa_ar|0|1", 3, nil); out.Scored != 2 || out.Reused != 4 {
+		t.Errorf("a longer run: %d scored, %d reused", out.Scored, out.Reused)
+	}
+	if out := run("community|piqa_ar|0|1,community|boolq_ar|0|1", 3, func(o *Options) { o.Border = Guarded }); out.Scored != 2 || out.Reused != 10 {
+		t.Errorf("another border that changes no token: %d scored, %d reused", out.Scored, out.Reused)
+	}
+	before := m.info
+	for name, change := range map[string]func(*ModelInfo){
+		"weights": func(i *ModelInfo) { i.Digest = "e" }, "adapter": func(i *ModelInfo) { i.AdapterDigest = "a" }, "dtype": func(i *ModelInfo) { i.DType = "torch.bfloat16" },
+	} {
+		m.info = before
+		change(&m.info)
+		o := fixtureOptions(t, "community|piqa_ar|0|1")
+		o.MaxSamples, o.Store = 2, store
+		if out, err := Run(t.Context(), m, o, nil); err != nil || out.Scored != 4 {
+			t.Errorf("other %s: %v, %+v", name, err, out)
+		}
+	}
+}
+
+// TestBrokenStoreIsTold: how many lines of the store are ignored is said.
+func TestBrokenStoreIsTold(t *testing.T) {
+	o := fixtureOptions(t, "community|piqa_ar|0|1")
+	if _, err := Run(t.Context(), newHashModel(), o, nil); err != nil {
+		t.Fatal(err)
+	}
+	logs, _ := filepath.Glob(filepath.Join(o.OutputDir, "cache", "scores-*.log"))
+	if len(logs) != 1 {
+		t.Fatal(logs)
+	}
+	data, err := os.ReadFile(logs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bytes.SplitAfter(data, []byte("\n"))
+	lines[1][5] ^= 1
+	if err := os.WriteFile(logs[0], bytes.Join(lines, nil)[:len(data)-7], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var told strings.Builder
+	o.Log = slog.New(slog.NewTextHandler(&told, nil))
+	out, err := Run(t.Context(), newHashModel(), o, nil)
+	if err != nil || out.Scored != 2 {
+		t.Errorf("%v, %+v", err, out)
+	}
+	if !strings.Contains(told.String(), "lines=2") || !strings.Contains(told.String(), filepath.Base(logs[0])) {
+		t.Errorf("told %q", told.String())
+	}
+}
+
+// TestFullDisk: a store that cannot be written ends the run with what failed.
+func TestFullDisk(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if runtime.GOOS != "linux" || err != nil {
+		t.Skip("needs /dev/full")
+	}
+	j := &journal{lines: &lines{file: full}, scores: map[requestKey]Score{}}
+	e := &evaluation{m: newHashModel(), progress: orSilent(nil)}
+	req := Request{[]int32{1}, []int32{2}}
+	err = e.scoreMissing(t.Context(), j, []pending{{Request: req, key: req.key()}}, "x")
+	if err == nil || !strings.Contains(err.Error(), "no space left") || !strings.Contains(err.Error(), "store") {
+		t.Errorf("error %v", err)
+	}
+}
