@@ -6,16 +6,11 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 
 	"barka/internal/parquet"
 )
-
-// predicted is a choice's log-probability in a details file.
-var predicted = regexp.MustCompile(`\((-?[0-9.e-]+), (?:True|False)\)`)
 
 // logProbs reads the log-probabilities of a task's choices from a directory of
 // details.
@@ -36,12 +31,8 @@ func logProbs(t *testing.T, dir, task string) []float64 {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range predicted.FindAllStringSubmatch(fmt.Sprint(row["predictions"]), -1) {
-			p, err := strconv.ParseFloat(m[1], 64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			out = append(out, p)
+		for _, p := range row["predictions"].([]any) {
+			out = append(out, p.([]any)[0].(float64))
 		}
 	}
 	if len(out) < 6 {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"barka/internal/badinput"
 	"barka/internal/parquet"
@@ -182,6 +183,38 @@ func TestDetailsDirectoryExists(t *testing.T) {
 		m := newHashModel()
 		if _, err := Run(t.Context(), m, o, nil); !badinput.Is(err) || !strings.Contains(err.Error(), path) || m.asked.Load() != 0 {
 			t.Errorf("a file at %s, after %d requests: error %v", way, m.asked.Load(), err)
+		}
+	}
+}
+
+// TestLitter: a run removes the half-written files of those that were killed,
+// not those of another that still runs.
+func TestLitter(t *testing.T) {
+	o := fixtureOptions(t, "acva:Iraq")
+	start := time.Now()
+	o.Now = func() time.Time { return start }
+	files := map[string]bool{}
+	for _, name := range []string{"results/test/hash-model/leaderboard_1.md", "details/test/hash-model/results_1.json", "details/test/hash-model/1/details_x.parquet"} {
+		for suffix, age := range map[string]time.Duration{".tmp": -time.Minute, ".2.tmp": time.Minute, "": -time.Minute} {
+			path := filepath.Join(o.OutputDir, filepath.FromSlash(name)+suffix)
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chtimes(path, start.Add(age), start.Add(age)); err != nil {
+				t.Fatal(err)
+			}
+			files[path] = suffix != ".tmp"
+		}
+	}
+	if _, err := Run(t.Context(), newHashModel(), o, nil); err != nil {
+		t.Fatal(err)
+	}
+	for path, stays := range files {
+		if _, err := os.Stat(path); (err == nil) != stays {
+			t.Errorf("%s: stays %v, expected %v", path, err == nil, stays)
 		}
 	}
 }

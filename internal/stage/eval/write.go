@@ -51,7 +51,23 @@ func (e *evaluation) write(start time.Time) (*Outcome, error) {
 	if err := e.writeResults(out, resultsFile(g, results, e.runs, summaries), stamp); err != nil {
 		return nil, fmt.Errorf("evaluation results: %w", err)
 	}
+	e.sweep(start)
 	return out, nil
+}
+
+// sweep removes half-written files that runs before this one left behind when
+// they were killed: their names carry the time, so that nothing writes over
+// them. What is not older than this run may be another's that still runs.
+func (e *evaluation) sweep(start time.Time) {
+	model := filepath.FromSlash(e.m.Name())
+	for _, pattern := range []string{filepath.Join("results", model, "*"), filepath.Join("details", model, "*"), filepath.Join("details", model, "*", "*")} {
+		paths, _ := filepath.Glob(filepath.Join(e.o.OutputDir, pattern+".tmp"))
+		for _, path := range paths {
+			if info, err := os.Stat(path); err == nil && info.ModTime().Before(start) {
+				_ = os.Remove(path) // litter alone
+			}
+		}
+	}
 }
 
 // timestamp is the reference's: local time in ISO format, dashes for colons.
