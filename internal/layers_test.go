@@ -43,7 +43,7 @@ var layers = []layer{
 	{"stage", []string{"internal/stage/..."},
 		[]string{"hub", "client", "pipeline", "decoding", "registry", "model", "layer", "device", "tensor", "weights", "format", "machine"}, true},
 	{"client", []string{"internal/llm"}, []string{"pipeline", "format"}, false}, // chat completions over HTTP, journaled
-	{"hub", []string{"internal/hub"}, []string{"format"}, false},
+	{"hub", []string{"internal/hub/..."}, []string{"format"}, false},
 	{"pipeline", []string{"internal/pipeline"}, []string{"format"}, false}, // dataset directories are Parquet and JSON lines
 
 	// The engine. Checkpoint files hold tensors, so safetensors stands on the

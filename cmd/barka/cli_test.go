@@ -80,7 +80,7 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"nonsense"}, exitUsage, "nonsense"},
 		{[]string{"generate", "--prompt", "x"}, exitUsage, "--model"},
 		{[]string{"tokenize", "--model", "/no/such/dir"}, exitBadInput, "no such directory"},
-		{[]string{"tokenize", "--model", "google/not-in-the-cache"}, exitBadInput, "hf download"},
+		{[]string{"tokenize", "--model", "google/not-in-the-cache"}, exitBadInput, "barka download google/not-in-the-cache"},
 		{[]string{"generate", "--model", filepath.Join(dir, "models", "nllb"), "--prompt", "x"}, exitBadInput, "encoder-decoder"},
 		{[]string{"generate", "--model", model, "--prompt", "x", "--dtype", "f64"}, exitBadInput, "f64"},
 		{[]string{"translate", "--model", filepath.Join(dir, "models", "nllb"), "--to", "ar_AR"}, exitBadInput, "arb_Arab"},

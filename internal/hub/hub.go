@@ -1,5 +1,6 @@
-// Package hub finds models by their Hugging Face id in the cache directory
-// that the Python tools use, so that one download serves both.
+// Package hub finds and downloads repositories of the Hugging Face hub, in the
+// cache directory and the layout of the Python tools, so that one download
+// serves both.
 package hub
 
 import (
@@ -11,7 +12,74 @@ import (
 	"barka/internal/badinput"
 )
 
-var id = regexp.MustCompile(`^[A-Za-z0-9][\w.-]*/[\w.-]+$`)
+// Kind is a kind of repository, by its name in the hub's addresses.
+type Kind string
+
+// The kinds that barka reads.
+const (
+	Model   Kind = "models"
+	Dataset Kind = "datasets"
+)
+
+// word is the kind in a sentence.
+func (k Kind) word() string { return strings.TrimSuffix(string(k), "s") }
+
+// Repo is a repository at a revision: a branch, a tag or a commit.
+type Repo struct {
+	Kind         Kind
+	ID, Revision string
+}
+
+// main is the revision of whoever names none.
+const mainRevision = "main"
+
+var (
+	id     = regexp.MustCompile(`^[A-Za-z0-9][\w.-]*/[\w.-]+$`)
+	commit = regexp.MustCompile(`^[0-9a-f]{40}$`)
+	// rev has no sign that means something in an address or a path.
+	rev = regexp.MustCompile(`^[\w][\w.+-]*(/[\w][\w.+-]*)*$`)
+)
+
+// ParseRepo reads organisation/name, optionally with @revision.
+func ParseRepo(kind Kind, name string) (Repo, error) {
+	name, revision, found := strings.Cut(name, "@")
+	if !id.MatchString(name) || strings.Contains(name, "..") || len(name) > 200 {
+		return Repo{}, badinput.Errorf("%s %q: expected a hub id such as organisation/name", kind.word(), name)
+	}
+	if !found {
+		revision = mainRevision
+	}
+	if !rev.MatchString(revision) || strings.Contains(revision, "..") || len(revision) > 200 {
+		return Repo{}, badinput.Errorf("%s %s: revision %q is not a name or a commit", kind.word(), name, revision)
+	}
+	return Repo{kind, name, revision}, nil
+}
+
+// IsID says whether a model's name is a hub id, and not a directory here.
+func IsID(name string) bool {
+	if _, err := os.Stat(name); err == nil {
+		return false
+	}
+	_, err := ParseRepo(Model, name)
+	return err == nil
+}
+
+// String is the repository's id, with its revision if that is not main.
+func (r Repo) String() string {
+	if r.Revision == mainRevision {
+		return r.ID
+	}
+	return r.ID + "@" + r.Revision
+}
+
+// command is how to download the repository.
+func (r Repo) command() string {
+	s := "barka download "
+	if r.Kind == Dataset {
+		s += "--dataset "
+	}
+	return s + r.String()
+}
 
 // CacheDir returns the cache's directory, by the same environment variables
 // as huggingface_hub: HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME.
@@ -19,17 +87,65 @@ func CacheDir() string {
 	if d := os.Getenv("HF_HUB_CACHE"); d != "" {
 		return d
 	}
+	return filepath.Join(homeDir(), "hub")
+}
+
+// homeDir is where huggingface_hub keeps its cache and its token.
+func homeDir() string {
 	if d := os.Getenv("HF_HOME"); d != "" {
-		return filepath.Join(d, "hub")
+		return d
 	}
 	if d := os.Getenv("XDG_CACHE_HOME"); d != "" {
-		return filepath.Join(d, "huggingface", "hub")
+		return filepath.Join(d, "huggingface")
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
 		home = "."
 	}
-	return filepath.Join(home, ".cache", "huggingface", "hub")
+	return filepath.Join(home, ".cache", "huggingface")
+}
+
+// dir is the repository's directory in a cache.
+func (r Repo) dir(cache string) string {
+	return filepath.Join(cache, string(r.Kind)+"--"+strings.ReplaceAll(r.ID, "/", "--"))
+}
+
+// snapshot is the directory of the repository's files in a cache, as far as
+// the cache knows the revision's commit.
+func (r Repo) snapshot(cache string) string {
+	name := r.Revision
+	if data, err := os.ReadFile(filepath.Join(r.dir(cache), "refs", filepath.FromSlash(name))); err == nil {
+		if c := strings.TrimSpace(string(data)); c != "" && filepath.IsLocal(c) {
+			name = c
+		}
+	}
+	return filepath.Join(r.dir(cache), "snapshots", filepath.FromSlash(name))
+}
+
+// Snapshots returns the directories of a dataset's files in a cache: of main,
+// of the hub's own conversion to parquet, then of other commits.
+func Snapshots(cache, dataset string) []string {
+	var dirs []string
+	add := func(dir string) {
+		for _, d := range dirs {
+			if d == dir {
+				return
+			}
+		}
+		if info, err := os.Stat(dir); err == nil && info.IsDir() {
+			dirs = append(dirs, dir)
+		}
+	}
+	for _, revision := range []string{mainRevision, ConvertRevision} {
+		if r, err := ParseRepo(Dataset, dataset+"@"+revision); err == nil {
+			add(r.snapshot(cache))
+		}
+	}
+	others, _ := filepath.Glob(filepath.Join(Repo{Kind: Dataset, ID: dataset}.dir(cache), "snapshots", "*"))
+	for _, dir := range others {
+		add(dir)
+	}
+	return dirs
 }
 
 // Resolve returns the directory of a model: the argument itself if it is a
@@ -39,30 +155,33 @@ func Resolve(model string) (string, error) {
 	if model == "" {
 		return "", badinput.Errorf("no model given; --model takes a directory in Hugging Face layout, or a hub id")
 	}
-	if info, err := os.Stat(model); err == nil {
+	return resolve("model", model, configFile)
+}
+
+// ResolveAdapter is Resolve for a LoRA adapter.
+func ResolveAdapter(adapter string) (string, error) {
+	return resolve("adapter", adapter, adapterConfigFile)
+}
+
+// resolve finds a directory by the name of its repository; probe is the file
+// that shows it is there.
+func resolve(what, name, probe string) (string, error) {
+	if info, err := os.Stat(name); err == nil {
 		if !info.IsDir() {
-			return "", badinput.Errorf("model %s is a file; expected a directory in Hugging Face layout", model)
+			return "", badinput.Errorf("%s %s is a file; expected a directory in Hugging Face layout", what, name)
 		}
-		return model, nil
+		return name, nil
 	}
-	name, revision, _ := strings.Cut(model, "@")
-	if !id.MatchString(name) || strings.Contains(name, "..") {
-		return "", badinput.Errorf("model %s: there is no such directory, and it is not a hub id (organisation/name)", model)
+	r, err := ParseRepo(Model, name)
+	if err != nil {
+		if base, _, _ := strings.Cut(name, "@"); id.MatchString(base) && !strings.Contains(base, "..") {
+			return "", err
+		}
+		return "", badinput.Errorf("%s %s: there is no such directory, and it is not a hub id (organisation/name)", what, name)
 	}
-	if revision == "" {
-		revision = "main"
-	}
-	root := filepath.Join(CacheDir(), "models--"+strings.ReplaceAll(name, "/", "--"))
-	if !filepath.IsLocal(revision) {
-		return "", badinput.Errorf("model %s: revision %q is not a name or a commit", model, revision)
-	}
-	commit := revision
-	if data, err := os.ReadFile(filepath.Join(root, "refs", revision)); err == nil {
-		commit = strings.TrimSpace(string(data))
-	}
-	dir := filepath.Join(root, "snapshots", commit)
-	if _, err := os.Stat(filepath.Join(dir, "config.json")); err != nil {
-		return "", badinput.Errorf("model %s is not in the cache %s; download it with `hf download %s`, or give a directory", model, CacheDir(), name)
+	dir := r.snapshot(CacheDir())
+	if _, err := os.Stat(filepath.Join(dir, probe)); err != nil {
+		return "", badinput.Errorf("%s %s is not in the cache %s; download it with `%s`, or give a directory", what, name, CacheDir(), r.command())
 	}
 	return dir, nil
 }

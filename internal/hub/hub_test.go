@@ -28,7 +28,7 @@ func TestResolve(t *testing.T) {
 		}
 	}
 	for model, want := range map[string]string{
-		"": "no model", "google/gemma-2-9b-it": "hf download", "no-such-dir": "hub id", "a/../b": "hub id",
+		"": "no model", "google/gemma-2-9b-it": "barka download", "no-such-dir": "hub id", "a/../b": "hub id",
 		"google/gemma-2-2b-it@../../x": "revision", filepath.Join(snapshot, "config.json"): "is a file",
 	} {
 		if _, err := Resolve(model); err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), want) {

@@ -147,8 +147,10 @@ func (e *Engine) OpenDecoder(name, adapter string) (*Decoder, error) {
 	}
 	d := &Decoder{Name: name, Dir: dir, Model: m, Tokenizer: tok, engine: e}
 	if adapter != "" {
-		d.adapter = adapter
-		if d.Adapter, err = model.LoadAdapter(m, adapter); err != nil {
+		if d.adapter, err = hub.ResolveAdapter(adapter); err != nil {
+			return nil, err
+		}
+		if d.Adapter, err = model.LoadAdapter(m, d.adapter); err != nil {
 			return nil, err
 		}
 	}

@@ -27,6 +27,9 @@ func Merge(e *Engine, name, adapter, out string, progress pipeline.Progress) err
 	if err != nil {
 		return err
 	}
+	if adapter, err = hub.ResolveAdapter(adapter); err != nil {
+		return err
+	}
 	var m merged
 	if m.Base, err = Digest(dir); err != nil {
 		return err

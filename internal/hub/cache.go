@@ -1,0 +1,169 @@
+package hub
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"barka/internal/atomicfile"
+	"barka/internal/badinput"
+)
+
+// The cache's layout is huggingface_hub's:
+//
+//	models--org--name/blobs/DIGEST            contents; DIGEST.incomplete while they come
+//	models--org--name/snapshots/COMMIT/path   links to blobs
+//	models--org--name/refs/main               the commit of a branch or tag
+//	.locks/models--org--name/DIGEST.lock      held by whoever fetches the blob
+
+// Plan is some files of a repository, and which of them the cache lacks.
+type Plan struct {
+	*Listing
+	Files []File
+	// Size is of all files, ToFetch of what has to come over the network.
+	Size, ToFetch int64
+	// Missing counts the files that have to come.
+	Missing int
+
+	cache string
+}
+
+// Plan compares files with the cache.
+func (c *Client) Plan(l *Listing, files []File) *Plan {
+	p := &Plan{Listing: l, Files: files, cache: c.cache}
+	for _, f := range files {
+		p.Size += f.Size
+	}
+	for _, f := range p.lacking() {
+		p.Missing++
+		p.ToFetch += f.Size - p.begun(f)
+	}
+	return p
+}
+
+func (p *Plan) root() string          { return p.Repo.dir(p.cache) }
+func (p *Plan) blob(f File) string    { return filepath.Join(p.root(), "blobs", f.Digest) }
+func (p *Plan) pointer(f File) string { return filepath.Join(p.Dir(), filepath.FromSlash(f.Path)) }
+func (p *Plan) lockFile(f File) string {
+	return filepath.Join(p.cache, ".locks", filepath.Base(p.root()), f.Digest+".lock")
+}
+
+// Dir is the directory that holds the files once they are fetched.
+func (p *Plan) Dir() string { return filepath.Join(p.root(), "snapshots", p.Commit) }
+
+// there says whether a file of the right size exists, behind links too. What
+// lies in the cache was verified when it came.
+func there(path string, f File) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Size() == f.Size
+}
+
+// lacking returns the files whose content is not in the cache, each content
+// once.
+func (p *Plan) lacking() []File {
+	var out []File
+	seen := map[string]bool{}
+	for _, f := range p.Files {
+		if !seen[f.Digest] && !there(p.pointer(f), f) && !there(p.blob(f), f) {
+			out = append(out, f)
+		}
+		seen[f.Digest] = true
+	}
+	return out
+}
+
+// begun is how much of a file an earlier run has fetched.
+func (p *Plan) begun(f File) int64 {
+	if info, err := os.Stat(p.blob(f) + ".incomplete"); err == nil && info.Size() <= f.Size {
+		return info.Size()
+	}
+	return 0
+}
+
+// link puts the fetched files into the snapshot and notes the revision's
+// commit. Files by which readers see that a directory is whole come last.
+func (p *Plan) link() error {
+	files := slices.Clone(p.Files)
+	last := func(f File) int {
+		return slices.Index([]string{"README.md", adapterConfigFile, configFile}, f.Path)
+	}
+	slices.SortFunc(files, func(a, b File) int {
+		if la, lb := last(a), last(b); la != lb {
+			return la - lb
+		}
+		return strings.Compare(b.Path, a.Path) // the first of several shards after the others
+	})
+	for _, f := range files {
+		if there(p.pointer(f), f) {
+			continue
+		}
+		if err := place(p.blob(f), p.pointer(f), os.Symlink); err != nil {
+			return diskError(p.pointer(f), err)
+		}
+	}
+	if p.Repo.Revision == p.Commit {
+		return nil
+	}
+	ref := filepath.Join(p.root(), "refs", filepath.FromSlash(p.Repo.Revision))
+	if data, err := os.ReadFile(ref); err == nil && string(data) == p.Commit {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(ref), 0o777); err != nil {
+		return diskError(ref, err)
+	}
+	return diskError(ref, atomicfile.WriteFile(ref, []byte(p.Commit)))
+}
+
+// place makes a file of a snapshot: a relative link to the blob, or, where
+// there are no links, the same file under another name, or a copy.
+func place(blob, pointer string, symlink func(oldname, newname string) error) error {
+	dir := filepath.Dir(pointer)
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	if err := os.Remove(pointer); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if target, err := filepath.Rel(dir, blob); err == nil && symlink(target, pointer) == nil {
+		return nil
+	}
+	if os.Link(blob, pointer) == nil {
+		return nil
+	}
+	return atomicfile.Write(pointer, func(w io.Writer) error {
+		f, err := os.Open(blob)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		_, err = io.Copy(w, f)
+		return err
+	})
+}
+
+// diskError says what the user can do about a failed write to path.
+func diskError(path string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case noSpace(err):
+		return fmt.Errorf("no space left to write %s: free some, or set HF_HUB_CACHE to a directory with more; the same command goes on: %w", path, err)
+	case errors.Is(err, fs.ErrPermission):
+		return badinput.Errorf("cannot write %s: set HF_HUB_CACHE to a directory of yours: %w", path, err)
+	}
+	return fmt.Errorf("writing %s: %w", path, err)
+}
+
+// existing is a directory, or the nearest one above it that exists.
+func existing(dir string) string {
+	for dir, _ = filepath.Abs(dir); ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(dir); err == nil || dir == filepath.Dir(dir) {
+			return dir
+		}
+	}
+}

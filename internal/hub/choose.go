@@ -1,0 +1,195 @@
+package hub
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"barka/internal/badinput"
+)
+
+// Want is what of a model repository is wanted.
+type Want int
+
+// What barka opens: a model, its tokenizer and configuration alone, or a LoRA
+// adapter.
+const (
+	Weights Want = iota
+	Tokenizer
+	Adapter
+)
+
+const (
+	configFile        = "config.json"
+	adapterConfigFile = "adapter_config.json"
+	adapterFile       = "adapter_model.safetensors"
+	indexFile         = "model.safetensors.index.json"
+)
+
+// companions are the files beside the weights that barka, or a reader of what
+// it writes, needs.
+var companions = regexp.MustCompile(`^(config\.json|generation_config\.json|tokenizer[\w.-]*\.(json|model)|special_tokens_map\.json|added_tokens\.json|` +
+	`vocab\.(json|txt)|merges\.txt|[\w.-]+\.model|chat_template\.(json|jinja)|additional_chat_templates/[\w.-]+\.jinja)$`)
+
+var (
+	shard   = regexp.MustCompile(`^[\w.-]+-\d+-of-\d+\.safetensors$`)
+	pickles = regexp.MustCompile(`^pytorch_model(-\d+-of-\d+)?\.bin(\.index\.json)?$`)
+	// notWeights are safetensors beside a model's own: the makers' other format,
+	// and adapters.
+	notWeights = regexp.MustCompile(`^(consolidated|adapter_)`)
+)
+
+// Kind is what a model repository is a repository of, by its configuration.
+func (l *Listing) Kind() Want {
+	_, model := l.Find(configFile)
+	if _, adapter := l.Find(adapterConfigFile); adapter && !model {
+		return Adapter
+	}
+	return Weights
+}
+
+// Choose returns the files of a model repository that are wanted. Pickled
+// weights are taken only where there are no others.
+func (l *Listing) Choose(want Want) ([]File, error) {
+	needed := configFile
+	if want == Adapter {
+		needed = adapterConfigFile
+	}
+	if _, ok := l.Find(needed); !ok && want != Tokenizer {
+		return nil, badinput.Errorf("%s has no %s; found %s", what(l.Repo), needed, l.some())
+	}
+	if want == Adapter {
+		if _, ok := l.Find(adapterFile); !ok {
+			return nil, badinput.Errorf("%s has no %s; found %s", what(l.Repo), adapterFile, l.some())
+		}
+		return l.matching(func(p string) bool { return p == adapterConfigFile || p == adapterFile }), nil
+	}
+	files := l.matching(companions.MatchString)
+	if want == Tokenizer {
+		if len(files) == 0 {
+			return nil, badinput.Errorf("%s has neither tokenizer nor configuration; found %s", what(l.Repo), l.some())
+		}
+		return files, nil
+	}
+	weights := l.weights()
+	if len(weights) == 0 {
+		return nil, badinput.Errorf("%s has no weights in safetensors, nor as pytorch_model.bin; found %s", what(l.Repo), l.some())
+	}
+	return append(files, weights...), nil
+}
+
+func (l *Listing) weights() []File {
+	if _, ok := l.Find(indexFile); ok {
+		return l.matching(func(p string) bool {
+			return p == indexFile || shard.MatchString(p) && !notWeights.MatchString(p)
+		})
+	}
+	if f, ok := l.Find("model.safetensors"); ok {
+		return []File{f}
+	}
+	plain := l.matching(func(p string) bool {
+		return strings.HasSuffix(p, ".safetensors") && !strings.Contains(p, "/") && !notWeights.MatchString(p)
+	})
+	if len(plain) > 0 {
+		return plain
+	}
+	return l.matching(pickles.MatchString)
+}
+
+func (l *Listing) matching(is func(path string) bool) []File {
+	var out []File
+	for _, f := range l.Files {
+		if is(f.Path) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// Include returns the files that match any of the patterns.
+func (l *Listing) Include(patterns []string) ([]File, error) {
+	taken := map[string]bool{}
+	for _, p := range patterns {
+		if strings.HasSuffix(p, "/") {
+			p += "*"
+		}
+		re, err := Glob(p, true)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range l.matching(re.MatchString) {
+			taken[f.Path] = true
+		}
+	}
+	files := l.matching(func(p string) bool { return taken[p] })
+	if len(files) == 0 {
+		return nil, badinput.Errorf("%s has no file that matches %s; found %s", what(l.Repo), strings.Join(patterns, ", "), l.some())
+	}
+	return files, nil
+}
+
+// some names a few of the files.
+func (l *Listing) some() string {
+	if len(l.Files) == 0 {
+		return "no files"
+	}
+	var names []string
+	for _, f := range l.Files[:min(len(l.Files), 6)] {
+		names = append(names, f.Path)
+	}
+	if len(l.Files) > len(names) {
+		names = append(names, "…")
+	}
+	return strings.Join(names, ", ")
+}
+
+// complete says whether a directory holds what is wanted of a model.
+func complete(dir string, want Want) bool {
+	has := func(pattern string) bool {
+		found, _ := filepath.Glob(filepath.Join(dir, pattern))
+		for _, f := range found {
+			if _, err := os.Stat(f); err == nil { // links lead somewhere
+				return true
+			}
+		}
+		return false
+	}
+	if want == Adapter {
+		return has(adapterConfigFile) && has("adapter_model.*")
+	}
+	if !has(configFile) || !has("tokenizer*.json") && !has("*.model") && !has("vocab.*") {
+		return false
+	}
+	return want == Tokenizer || has("model.safetensors") || whole(filepath.Join(dir, indexFile)) || has("pytorch_model*.bin") ||
+		!has(indexFile) && has("*.safetensors")
+}
+
+// whole says whether every file that an index names lies beside it.
+func whole(index string) bool {
+	data, err := os.ReadFile(index)
+	if err != nil {
+		return false
+	}
+	var x struct {
+		Map map[string]string `json:"weight_map"`
+	}
+	if json.Unmarshal(data, &x) != nil || len(x.Map) == 0 {
+		return false
+	}
+	seen := map[string]bool{}
+	for _, name := range x.Map {
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		if !filepath.IsLocal(name) {
+			return false
+		}
+		if _, err := os.Stat(filepath.Join(filepath.Dir(index), name)); err != nil {
+			return false
+		}
+	}
+	return true
+}

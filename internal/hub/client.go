@@ -1,0 +1,303 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+
+	"barka/internal/badinput"
+)
+
+// Progress is pipeline.Progress: how far a piece of work has come.
+type Progress interface {
+	Start(label string, total int64, unit string)
+	Add(n int64)
+	Note(s string)
+	Done()
+}
+
+// Options describe a client. What is left out comes from the environment that
+// huggingface_hub reads.
+type Options struct {
+	Cache    string // directory; "" means CacheDir
+	Offline  bool   // as HF_HUB_OFFLINE does: no request leaves
+	Parallel int    // files at once; 0 means 4
+	Progress Progress
+
+	// Transport, Sleep and Stall are for tests.
+	Transport http.RoundTripper
+	Sleep     func(context.Context, time.Duration) error
+	Stall     time.Duration // longest silence of a server; 0 means a minute
+}
+
+// Client downloads from the hub. It is safe for concurrent use.
+type Client struct {
+	endpoint *url.URL
+	token    string
+	cache    string
+	offline  bool
+	parallel int
+	progress Progress
+	http     *http.Client
+	sleep    func(context.Context, time.Duration) error
+	stall    time.Duration
+}
+
+// maxRedirects bounds the addresses of one request. The hub sends to a store,
+// and from a repository's old name to its new one.
+const maxRedirects = 5
+
+// New makes a client. It sends nothing.
+func New(o Options) (*Client, error) {
+	c := &Client{cache: o.Cache, offline: o.Offline || Offline(), parallel: o.Parallel, progress: o.Progress, sleep: o.Sleep, stall: o.Stall}
+	var err error
+	if c.endpoint, err = endpoint(); err != nil {
+		return nil, err
+	}
+	if c.token, err = token(); err != nil {
+		return nil, err
+	}
+	if c.cache == "" {
+		c.cache = CacheDir()
+	}
+	if c.parallel <= 0 {
+		c.parallel = 4
+	}
+	if c.progress == nil {
+		c.progress = silent{}
+	}
+	if c.sleep == nil {
+		c.sleep = sleep
+	}
+	if c.stall <= 0 {
+		c.stall = time.Minute
+	}
+	transport := o.Transport
+	if transport == nil {
+		t := http.DefaultTransport.(*http.Transport).Clone() // with the environment's proxies
+		t.DisableCompression = true                          // digests are of the files themselves
+		transport = t
+	}
+	c.http = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return c, nil
+}
+
+type silent struct{}
+
+func (silent) Start(string, int64, string) {}
+func (silent) Add(int64)                   {}
+func (silent) Note(string)                 {}
+func (silent) Done()                       {}
+
+// url is an address of the endpoint, of parts that are escaped here.
+func (c *Client) url(parts ...string) string {
+	s := strings.TrimRight(c.endpoint.String(), "/")
+	for _, p := range parts {
+		s += "/" + url.PathEscape(p)
+	}
+	return s
+}
+
+// errOffline is wrapped by what a client without network answers.
+var errOffline = errors.New("offline")
+
+// IsOffline says whether an error is that no request may be sent.
+func IsOffline(err error) bool { return errors.Is(err, errOffline) }
+
+// get asks for the file or answer of a repository at an address of the
+// endpoint, from a byte on, and follows redirects: never to anything but http
+// and https, never from https to http, and with the token to the endpoint
+// alone. The answer's status is 200 or 206.
+func (c *Client) get(ctx context.Context, r Repo, address string, from int64) (*answer, error) {
+	if c.offline {
+		return nil, badinput.Errorf("%s %s: %w (--offline, or HF_HUB_OFFLINE)", r.Kind.word(), r, errOffline)
+	}
+	at, err := url.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	for range maxRedirects {
+		a, err := c.once(ctx, at, from)
+		if err != nil {
+			return nil, err
+		}
+		switch code := a.StatusCode; {
+		case code == http.StatusOK, code == http.StatusPartialContent:
+			return a, nil
+		case code >= 300 && code < 400 && a.Header.Get("Location") != "":
+			a.Close()
+			if at, err = follow(at, a.Header.Get("Location")); err != nil {
+				return nil, badinput.Errorf("%s %s: %w", r.Kind.word(), r, err)
+			}
+		default:
+			defer a.Close()
+			return nil, c.refused(r, at, a)
+		}
+	}
+	return nil, badinput.Errorf("%s %s: more than %d redirects", r.Kind.word(), r, maxRedirects)
+}
+
+// follow is the address that a redirect leads to.
+func follow(from *url.URL, location string) (*url.URL, error) {
+	to, err := from.Parse(location)
+	switch {
+	case err != nil:
+		return nil, errors.New("the server redirects to something that is no address")
+	case to.Scheme != "https" && to.Scheme != "http" || to.Host == "":
+		return nil, fmt.Errorf("the server redirects to an address of the scheme %q; refused", to.Scheme)
+	case to.Scheme == "http" && from.Scheme == "https":
+		return nil, fmt.Errorf("the server redirects from https to http at %s; refused", to.Host)
+	case to.User != nil:
+		return nil, fmt.Errorf("the server redirects to an address with credentials at %s; refused", to.Host)
+	}
+	return to, nil
+}
+
+// home says whether an address is of the endpoint's own host.
+func (c *Client) home(u *url.URL) bool {
+	return u.Scheme == c.endpoint.Scheme && strings.EqualFold(u.Host, c.endpoint.Host)
+}
+
+// answer is a response whose silence ends it.
+type answer struct {
+	*http.Response
+	cancel context.CancelFunc
+	timer  *time.Timer
+	stall  time.Duration
+}
+
+func (a *answer) Read(p []byte) (int, error) {
+	n, err := a.Body.Read(p)
+	if n > 0 {
+		a.timer.Reset(a.stall)
+	}
+	return n, err
+}
+
+func (a *answer) Close() error {
+	a.timer.Stop()
+	err := a.Body.Close()
+	a.cancel()
+	return err
+}
+
+// once sends one request.
+func (c *Client) once(ctx context.Context, at *url.URL, from int64) (*answer, error) {
+	inner, cancel := context.WithCancel(ctx)
+	req, err := http.NewRequestWithContext(inner, http.MethodGet, at.String(), nil)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	req.Header.Set("User-Agent", "barka")
+	req.Header.Set("Accept-Encoding", "identity")
+	if from > 0 {
+		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", from))
+	}
+	if c.token != "" && c.home(at) {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	timer := time.AfterFunc(c.stall, cancel)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		timer.Stop()
+		cancel()
+		var inURL *url.Error // whose text holds the address, and a store's is signed
+		if errors.As(err, &inURL) {
+			err = inURL.Err
+		}
+		var dns *net.DNSError
+		if errors.As(err, &dns) && dns.IsNotFound {
+			return nil, fmt.Errorf("no answer from %s: there is no such host; is there a network, or a proxy to name in HTTPS_PROXY?", at.Host)
+		}
+		if errors.Is(err, context.Canceled) {
+			err = fmt.Errorf("silence for %s", c.stall)
+		}
+		return nil, &passing{err: fmt.Errorf("no answer from %s: %w", at.Host, err)}
+	}
+	return &answer{resp, cancel, timer, c.stall}, nil
+}
+
+// refused is what an answer without content means.
+func (c *Client) refused(r Repo, at *url.URL, a *answer) error {
+	text := make([]byte, 2048)
+	n, _ := io.ReadFull(a, text)
+	said := c.clean(string(text[:n]))
+	if m := a.Header.Get("X-Error-Message"); m != "" {
+		said = c.clean(m)
+	}
+	status := fmt.Errorf("%s answers %d %s: %s", at.Host, a.StatusCode, http.StatusText(a.StatusCode), said)
+	code := a.StatusCode
+	switch {
+	case code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code >= 500, !c.home(at):
+		// A store's signed addresses run out; the endpoint gives another.
+		return &passing{err: status, after: retryAfter(a.Header, time.Now())}
+	case code == http.StatusRequestedRangeNotSatisfiable:
+		return errRange
+	}
+	advice := "set HF_TOKEN to a token that may read it"
+	if c.token != "" {
+		advice = "the token that is set may not read it"
+	}
+	switch what, page := what(r), c.page(r); {
+	case a.Header.Get("X-Error-Code") == "GatedRepo":
+		if c.token != "" {
+			return badinput.Errorf("%s is gated: accept its terms at %s with the account whose token is set (%w)", what, page, status)
+		}
+		return badinput.Errorf("%s is gated: accept its terms at %s and set HF_TOKEN to a token of that account (%w)", what, page, status)
+	case a.Header.Get("X-Error-Code") == "RevisionNotFound":
+		return &noRevision{badinput.Errorf("%s has no revision %s (%w)", what, r.Revision, status)}
+	case a.Header.Get("X-Error-Code") == "EntryNotFound":
+		return badinput.Errorf("%s: a listed file is not there (%w)", what, status)
+	case code == http.StatusUnauthorized, code == http.StatusNotFound:
+		here := ""
+		if r.Kind == Model {
+			here = ", and no directory of that name here"
+		}
+		return badinput.Errorf("there is no %s on %s, or it is private%s: check the name, or %s (%w)", what, c.endpoint.Host, here, advice, status)
+	case code == http.StatusForbidden:
+		return badinput.Errorf("%s may not be read: %s (%w)", what, advice, status)
+	}
+	return fmt.Errorf("%s: %w", what(r), status)
+}
+
+// page is where people read about a repository, and below which its files lie.
+func (c *Client) page(r Repo, parts ...string) string {
+	parts = append(strings.Split(r.ID, "/"), parts...)
+	if r.Kind != Model {
+		parts = append([]string{string(r.Kind)}, parts...)
+	}
+	return c.url(parts...)
+}
+
+func what(r Repo) string { return r.Kind.word() + " " + r.ID }
+
+// noRevision is a repository without the revision asked for.
+type noRevision struct{ error }
+
+func (n *noRevision) Unwrap() error { return n.error }
+
+// IsNoRevision says whether an error is that a repository lacks a revision.
+func IsNoRevision(err error) bool {
+	var n *noRevision
+	return errors.As(err, &n)
+}
+
+// clean makes what a server says fit for a terminal, without the token.
+func (c *Client) clean(s string) string {
+	if c.token != "" {
+		s = strings.ReplaceAll(s, c.token, "[token]")
+	}
+	s = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, ""), func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
+	if runes := []rune(s); len(runes) > 200 {
+		s = string(runes[:200]) + "…"
+	}
+	return s
+}

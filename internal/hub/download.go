@@ -1,0 +1,278 @@
+package hub
+
+import (
+	"context"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"barka/internal/badinput"
+)
+
+// errRange is a server's answer to a wish for bytes that it does not have.
+var errRange = errors.New("the server has no such bytes")
+
+// Fetch downloads what the cache lacks of a plan's files, several at once, and
+// returns the directory that holds them. What an interrupted run has fetched
+// is kept and continued.
+func (c *Client) Fetch(ctx context.Context, p *Plan) (dir string, err error) {
+	lacking := p.lacking()
+	if len(lacking) > 0 {
+		if c.offline {
+			return "", badinput.Errorf("%s: %d files are not in the cache %s: %w (--offline, or HF_HUB_OFFLINE)", what(p.Repo), len(lacking), c.cache, errOffline)
+		}
+		if err := c.room(p); err != nil {
+			return "", err
+		}
+		if err := c.fetchAll(ctx, p, lacking); err != nil {
+			return "", err
+		}
+	}
+	release, err := acquire(ctx, p.lockFile(File{Digest: "snapshot"}), func() {})
+	if err != nil {
+		return "", err
+	}
+	defer release()
+	return p.Dir(), p.link()
+}
+
+// room refuses a download that the disk has no space for.
+func (c *Client) room(p *Plan) error {
+	free, ok := freeSpace(c.cache)
+	if need := c.Plan(p.Listing, p.Files).ToFetch; ok && need > free {
+		return fmt.Errorf("%s: %d MiB are to be downloaded, and %s has %d MiB free: free some, or set HF_HUB_CACHE to a directory with more", what(p.Repo), need>>20, c.cache, free>>20)
+	}
+	return nil
+}
+
+// fetchAll fetches blobs. The first that fails stops the others.
+func (c *Client) fetchAll(ctx context.Context, p *Plan, files []File) error {
+	var total int64
+	for _, f := range files {
+		total += f.Size
+	}
+	c.progress.Start("download "+p.Repo.String(), total, "bytes")
+	defer c.progress.Done()
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var (
+		wg    sync.WaitGroup
+		mu    sync.Mutex
+		first error
+	)
+	queue := make(chan File)
+	for range min(c.parallel, len(files)) {
+		wg.Go(func() {
+			for f := range queue {
+				if err := c.fetchBlob(inner, p, f); err != nil {
+					mu.Lock()
+					if first == nil {
+						first = err
+					}
+					mu.Unlock()
+					cancel()
+				}
+			}
+		})
+	}
+	for _, f := range files {
+		select {
+		case queue <- f:
+		case <-inner.Done():
+		}
+	}
+	close(queue)
+	wg.Wait()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return first
+}
+
+// fetchBlob fetches one content, unless another process does it meanwhile.
+func (c *Client) fetchBlob(ctx context.Context, p *Plan, f File) error {
+	blob := p.blob(f)
+	if err := os.MkdirAll(filepath.Dir(blob), 0o777); err != nil {
+		return diskError(blob, err)
+	}
+	release, err := acquire(ctx, p.lockFile(f), func() { c.progress.Note(f.Path + ": another process is downloading it; waiting") })
+	if err != nil {
+		return err
+	}
+	defer release()
+	if there(blob, f) {
+		skip(c.progress, f.Size)
+		return nil
+	}
+	spoilt := 0
+	return c.attempts(ctx, f.Path, func() error {
+		err := c.continueBlob(ctx, p, f)
+		var wrong *wrongContent
+		if errors.As(err, &wrong) {
+			if spoilt++; spoilt == 1 {
+				return &passing{err: err}
+			}
+			return badinput.Errorf("%s: %s: %w", what(p.Repo), f.Path, err)
+		}
+		return err
+	})
+}
+
+// wrongContent is a file whose bytes are not those that were promised.
+type wrongContent struct{ text string }
+
+func (w *wrongContent) Error() string { return w.text }
+
+// continueBlob fetches what is missing of a content, verifies it and gives it
+// its name.
+func (c *Client) continueBlob(ctx context.Context, p *Plan, f File) (err error) {
+	part := p.blob(f) + ".incomplete"
+	file, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE, 0o666)
+	if err != nil {
+		return diskError(part, err)
+	}
+	counted := int64(0) // what of this attempt the progress shows
+	defer func() {
+		if closed := file.Close(); err == nil && closed != nil {
+			err = diskError(part, closed)
+		}
+		if err != nil {
+			c.progress.Add(-counted)
+		}
+	}()
+	h := f.newHash()
+	had, err := io.Copy(h, io.LimitReader(file, f.Size+1))
+	if err != nil {
+		return err
+	}
+	if had > f.Size { // nothing of this content
+		h, had = f.newHash(), 0
+		if err := restart(file); err != nil {
+			return diskError(part, err)
+		}
+	}
+	skip(c.progress, had)
+	counted = had
+	if had < f.Size {
+		if err := c.receive(ctx, p, f, file, &h, had, &counted); err != nil {
+			return err
+		}
+	}
+	if got := hex.EncodeToString(h.Sum(nil)); got != f.Digest {
+		if err := restart(file); err != nil {
+			return diskError(part, err)
+		}
+		return &wrongContent{fmt.Sprintf("the downloaded bytes have the digest %s, the hub states %s", got, f.Digest)}
+	}
+	if err := file.Sync(); err != nil {
+		return diskError(part, err)
+	}
+	return diskError(part, os.Rename(part, p.blob(f)))
+}
+
+// receive appends to a part what is missing of it.
+func (c *Client) receive(ctx context.Context, p *Plan, f File, file *os.File, h *hash.Hash, had int64, counted *int64) error {
+	a, err := c.get(ctx, p.Repo, c.page(p.Repo, append([]string{"resolve", p.Commit}, strings.Split(f.Path, "/")...)...), had)
+	if errors.Is(err, errRange) {
+		if err := restart(file); err != nil {
+			return diskError(file.Name(), err)
+		}
+		return &passing{err: err}
+	}
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	if a.StatusCode == http.StatusOK && had > 0 { // the server begins anew
+		if err := restart(file); err != nil {
+			return diskError(file.Name(), err)
+		}
+		c.progress.Add(-had)
+		*h, had, *counted = f.newHash(), 0, 0
+	}
+	if a.StatusCode == http.StatusPartialContent && !strings.HasPrefix(a.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", had)) {
+		return &passing{err: fmt.Errorf("bytes from %d on were asked for, the server sends %q", had, c.clean(a.Header.Get("Content-Range")))}
+	}
+	left := f.Size - had
+	if n := a.ContentLength; n >= 0 && n != left {
+		return &passing{err: &wrongContent{fmt.Sprintf("the server sends %d bytes where the hub states %d", n+had, f.Size)}}
+	}
+	disk := &diskWriter{file: file}
+	got, err := io.Copy(io.MultiWriter(disk, *h, &counter{c.progress, counted}), io.LimitReader(a, left+1))
+	switch {
+	case disk.err != nil:
+		return diskError(file.Name(), disk.err)
+	case err != nil || got < left:
+		if err == nil || errors.Is(err, context.Canceled) {
+			err = io.ErrUnexpectedEOF
+		}
+		return &passing{err: fmt.Errorf("the connection broke after %d of %d bytes: %w", had+got, f.Size, err), got: got}
+	case got > left:
+		if err := restart(file); err != nil {
+			return diskError(file.Name(), err)
+		}
+		return &wrongContent{fmt.Sprintf("the server sends more than the %d bytes that the hub states", f.Size)}
+	}
+	return nil
+}
+
+// newHash is the hash that names a file: SHA-256 of its bytes, or git's.
+func (f File) newHash() hash.Hash {
+	if len(f.Digest) == 2*sha256.Size {
+		return sha256.New()
+	}
+	h := sha1.New()
+	fmt.Fprintf(h, "blob %d\x00", f.Size)
+	return h
+}
+
+// restart empties a file.
+func restart(f *os.File) error {
+	if err := f.Truncate(0); err != nil {
+		return err
+	}
+	_, err := f.Seek(0, io.SeekStart)
+	return err
+}
+
+// diskWriter keeps the errors of the disk apart from those of the network.
+type diskWriter struct {
+	file *os.File
+	err  error
+}
+
+func (d *diskWriter) Write(p []byte) (int, error) {
+	n, err := d.file.Write(p)
+	d.err = err
+	return n, err
+}
+
+// counter shows what comes.
+type counter struct {
+	progress Progress
+	n        *int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	*c.n += int64(len(p))
+	c.progress.Add(int64(len(p)))
+	return len(p), nil
+}
+
+// skip tells a progress of what was there before.
+func skip(p Progress, n int64) {
+	if s, ok := p.(interface{ Skip(int64) }); ok {
+		s.Skip(n)
+	} else {
+		p.Add(n)
+	}
+}

@@ -1,0 +1,79 @@
+package hub
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"barka/internal/badinput"
+)
+
+// ConvertRevision is the branch on which the hub keeps its own conversion of a
+// dataset to parquet, whatever the dataset's own files are.
+const ConvertRevision = "refs/convert/parquet"
+
+// Lack returns the plan of what has to be downloaded so that a model can be
+// opened; nil where it is a directory, or whole in the cache: then nothing is
+// asked of the hub.
+func (c *Client) Lack(ctx context.Context, name string, want Want) (*Plan, error) {
+	if !IsID(name) {
+		return nil, nil // what else it may be is for Resolve to say
+	}
+	r, err := ParseRepo(Model, name)
+	if err != nil {
+		return nil, err
+	}
+	if complete(r.snapshot(c.cache), want) {
+		return nil, nil
+	}
+	if c.offline {
+		return nil, badinput.Errorf("%s %s is not whole in the cache %s, and downloads are forbidden (%w: --offline, or HF_HUB_OFFLINE): run `%s` where they are not, or give a directory",
+			r.Kind.word(), r, c.cache, errOffline, r.command())
+	}
+	l, err := c.List(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	files, err := l.Choose(want)
+	if err != nil {
+		return nil, err
+	}
+	return c.Plan(l, files), nil
+}
+
+// maxCard bounds a dataset's card.
+const maxCard = 16 << 20
+
+// Card downloads and returns a dataset's card, README.md; nil if it has none.
+func (c *Client) Card(ctx context.Context, l *Listing) ([]byte, error) {
+	f, ok := l.Find("README.md")
+	if !ok || f.Size > maxCard {
+		return nil, nil
+	}
+	p := c.Plan(l, []File{f})
+	for _, path := range []string{p.pointer(f), p.blob(f)} {
+		if data, err := os.ReadFile(path); err == nil && int64(len(data)) == f.Size {
+			return data, nil
+		}
+	}
+	quiet := *c
+	quiet.progress = silent{}
+	if err := quiet.fetchBlob(ctx, p, f); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(p.blob(f))
+}
+
+// CardOf reads the card of a dataset's directory; nil if it has none.
+func CardOf(dir string) []byte {
+	path := filepath.Join(dir, "README.md")
+	if info, err := os.Stat(path); err != nil || info.Size() > maxCard || info.Mode()&fs.ModeType != 0 {
+		return nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil
+	}
+	return data
+}

@@ -1,0 +1,206 @@
+package hub
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"barka/internal/badinput"
+)
+
+// File is a file of a repository.
+type File struct {
+	Path string // with slashes
+	Size int64  // in bytes
+	// Digest names the content, and its blob in the cache: SHA-256 of a file in
+	// the large-file store (64 digits), else SHA-1 of git's object (40).
+	Digest string
+}
+
+// Listing is the files of a repository at a commit.
+type Listing struct {
+	Repo   Repo
+	Commit string
+	Files  []File
+}
+
+// Find returns the file of a path.
+func (l *Listing) Find(path string) (File, bool) {
+	for _, f := range l.Files {
+		if f.Path == path {
+			return f, true
+		}
+	}
+	return File{}, false
+}
+
+// Bounds of what a server may list.
+const (
+	maxFiles = 200_000
+	maxPages = 2_000
+	maxPage  = 32 << 20
+	maxSize  = 1 << 46
+)
+
+// List asks the hub for the files of a repository.
+func (c *Client) List(ctx context.Context, r Repo) (*Listing, error) {
+	var head struct {
+		SHA string `json:"sha"`
+	}
+	if _, err := c.ask(ctx, r, c.url(append([]string{"api", string(r.Kind)}, append(strings.Split(r.ID, "/"), "revision", r.Revision)...)...), &head); err != nil {
+		return nil, err
+	}
+	if !commit.MatchString(head.SHA) {
+		return nil, badinput.Errorf("%s: the server names %q as the commit of %s", what(r), c.clean(head.SHA), r.Revision)
+	}
+	l := &Listing{Repo: r, Commit: head.SHA}
+	tree := c.url(append([]string{"api", string(r.Kind)}, append(strings.Split(r.ID, "/"), "tree", head.SHA)...)...)
+	query := "recursive=true"
+	for page := 0; query != ""; page++ {
+		if page == maxPages {
+			return nil, badinput.Errorf("%s: the list of files has more than %d pages", what(r), maxPages)
+		}
+		var entries []entry
+		next, err := c.ask(ctx, r, tree+"?"+query, &entries)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			if err := l.add(e); err != nil {
+				return nil, err
+			}
+		}
+		query = next
+	}
+	return l, l.check()
+}
+
+// entry is a line of the hub's answer.
+type entry struct {
+	Type string `json:"type"`
+	Path string `json:"path"`
+	Size int64  `json:"size"`
+	OID  string `json:"oid"`
+	LFS  *struct {
+		OID  string `json:"oid"`
+		Size int64  `json:"size"`
+	} `json:"lfs"`
+}
+
+var (
+	sha1Digits   = regexp.MustCompile(`^[0-9a-f]{40}$`)
+	sha256Digits = regexp.MustCompile(`^[0-9a-f]{64}$`)
+)
+
+func (l *Listing) add(e entry) error {
+	if e.Type != "file" {
+		return nil
+	}
+	f, digits := File{e.Path, e.Size, e.OID}, sha1Digits
+	if e.LFS != nil {
+		f, digits = File{e.Path, e.LFS.Size, e.LFS.OID}, sha256Digits
+	}
+	switch {
+	case !plainPath(f.Path):
+		return badinput.Errorf("%s: the server lists a file named %q, which cannot be a file of a repository; nothing is fetched", what(l.Repo), shorten(f.Path))
+	case !digits.MatchString(f.Digest):
+		return badinput.Errorf("%s: the server names %q as the digest of %s", what(l.Repo), shorten(f.Digest), f.Path)
+	case f.Size < 0 || f.Size > maxSize:
+		return badinput.Errorf("%s: the server states a size of %d bytes for %s", what(l.Repo), f.Size, f.Path)
+	case len(l.Files) == maxFiles:
+		return badinput.Errorf("%s: the server lists more than %d files", what(l.Repo), maxFiles)
+	}
+	l.Files = append(l.Files, f)
+	return nil
+}
+
+func shorten(s string) string {
+	if len(s) > 80 {
+		return s[:80] + "…"
+	}
+	return s
+}
+
+// check refuses lists in which a file is named twice, or is a directory too.
+func (l *Listing) check() error {
+	files := map[string]bool{}
+	for _, f := range l.Files {
+		if files[f.Path] {
+			return badinput.Errorf("%s: the server lists %s twice", what(l.Repo), f.Path)
+		}
+		files[f.Path] = true
+	}
+	for _, f := range l.Files {
+		for i, c := range f.Path {
+			if c == '/' && files[f.Path[:i]] {
+				return badinput.Errorf("%s: the server lists %s as a file and as a directory", what(l.Repo), f.Path[:i])
+			}
+		}
+	}
+	return nil
+}
+
+// plainPath says whether a path stays below the directory it is joined to, on
+// any system, and can be shown on a terminal.
+func plainPath(p string) bool {
+	if p == "" || len(p) > 1024 || !utf8.ValidString(p) || strings.ContainsFunc(p, func(r rune) bool { return r == '\\' || !unicode.IsPrint(r) }) {
+		return false
+	}
+	for part := range strings.SplitSeq(p, "/") {
+		if part == "" || part == "." || part == ".." || len(part) > 255 {
+			return false
+		}
+	}
+	if runtime.GOOS == "windows" && strings.Contains(p, ":") {
+		return false
+	}
+	return filepath.IsLocal(filepath.FromSlash(p))
+}
+
+// ask decodes an answer of the hub's API, and returns the query of the next
+// page, "" if this is the last.
+func (c *Client) ask(ctx context.Context, r Repo, address string, into any) (next string, err error) {
+	err = c.attempts(ctx, what(r), func() error {
+		a, err := c.get(ctx, r, address, 0)
+		if err != nil {
+			return err
+		}
+		defer a.Close()
+		data, err := io.ReadAll(io.LimitReader(a, maxPage+1))
+		switch {
+		case err != nil:
+			return &passing{err: fmt.Errorf("the answer broke off: %w", err)}
+		case len(data) > maxPage:
+			return badinput.Errorf("%s: an answer of more than %d MiB", what(r), maxPage>>20)
+		}
+		if err := json.Unmarshal(data, into); err != nil {
+			return badinput.Errorf("%s: %s does not answer as the hub does: %w", what(r), c.endpoint.Host, err)
+		}
+		next = nextQuery(a.Header.Get("Link"))
+		return nil
+	})
+	return next, err
+}
+
+// nextQuery takes the query of the link to the next page. The rest of the
+// address is known, and mirrors of the hub may name another host there.
+func nextQuery(link string) string {
+	for part := range strings.SplitSeq(link, ",") {
+		address, attributes, _ := strings.Cut(strings.TrimSpace(part), ">")
+		if !strings.Contains(strings.ReplaceAll(attributes, "'", `"`), `rel="next"`) {
+			continue
+		}
+		if u, err := url.Parse(strings.TrimPrefix(address, "<")); err == nil {
+			return u.Query().Encode()
+		}
+	}
+	return ""
+}

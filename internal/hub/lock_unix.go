@@ -1,0 +1,66 @@
+//go:build unix
+
+package hub
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// acquire takes the lock that huggingface_hub takes for a blob, waiting for
+// whoever holds it; waiting is called once if that is needed. The system drops
+// the lock when the process dies.
+func acquire(ctx context.Context, path string, waiting func()) (release func(), err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return nil, diskError(path, err)
+	}
+	for told := false; ; {
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
+		if err != nil {
+			return nil, diskError(path, err)
+		}
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		switch {
+		case err == nil:
+			// Whoever held it before may have removed the file: then this lock is
+			// on a name nobody else will find.
+			held, _ := f.Stat()
+			if named, err := os.Stat(path); err == nil && held != nil && os.SameFile(held, named) {
+				return func() { f.Close() }, nil
+			}
+			f.Close()
+			continue
+		case !errors.Is(err, unix.EWOULDBLOCK):
+			// A file system without locks: the digest is checked all the same.
+			return func() { f.Close() }, nil
+		}
+		f.Close()
+		if !told {
+			waiting()
+			told = true
+		}
+		if err := sleep(ctx, 200*time.Millisecond); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// freeSpace is how many bytes can be written below a directory that may not
+// exist yet.
+func freeSpace(dir string) (int64, bool) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(existing(dir), &s); err != nil {
+		return 0, false
+	}
+	return int64(s.Bavail) * int64(s.Bsize), true
+}
+
+func noSpace(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}

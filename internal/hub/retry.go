@@ -1,0 +1,92 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	// maxAttempts bounds the attempts that bring nothing new.
+	maxAttempts = 6
+	// maxPause is the longest that a server may make us wait; a longer one is
+	// better spent by running again later.
+	maxPause = 5 * time.Minute
+	// headway is how many bytes an attempt must bring to be forgiven its end.
+	headway = 1 << 20
+)
+
+// passing is an error that may pass: after is how long the server asks to
+// wait, 0 if it does not say; got is what the attempt brought before it.
+type passing struct {
+	err   error
+	after time.Duration
+	got   int64
+}
+
+func (p *passing) Error() string { return p.err.Error() }
+func (p *passing) Unwrap() error { return p.err }
+
+// attempts tries until it works. Rate limits, server errors and broken
+// connections are tried again, with pauses that double and a little chance, or
+// as long as the server asks; anything else is final.
+func (c *Client) attempts(ctx context.Context, what string, try func() error) error {
+	for attempt := 1; ; attempt++ {
+		err := try()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		var p *passing
+		if !errors.As(err, &p) {
+			return err
+		}
+		if p.got >= headway {
+			attempt = 1
+		}
+		if attempt >= maxAttempts {
+			return fmt.Errorf("%s: %w (tried %d times; the same command goes on from here)", what, err, attempt)
+		}
+		pause := p.after
+		if pause <= 0 {
+			pause = time.Duration(float64(time.Second<<(attempt-1)) * (0.75 + 0.5*rand.Float64()))
+		}
+		if pause > maxPause {
+			return fmt.Errorf("%s: %w; the server asks for a pause of %s: run the same command again after that", what, err, pause.Round(time.Second))
+		}
+		c.progress.Note(fmt.Sprintf("%s: %v; trying again in %s", what, err, pause.Round(100*time.Millisecond)))
+		if err := c.sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// retryAfter reads the header's two forms: seconds, or a date.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	v := strings.TrimSpace(h.Get("Retry-After"))
+	if s, err := strconv.ParseFloat(v, 64); err == nil && s >= 0 && s < 1e6 {
+		return time.Duration(s * float64(time.Second))
+	}
+	if t, err := http.ParseTime(v); err == nil && t.After(now) {
+		return t.Sub(now)
+	}
+	return 0
+}

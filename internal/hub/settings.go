@@ -1,0 +1,73 @@
+package hub
+
+import (
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"barka/internal/badinput"
+)
+
+// DefaultEndpoint is the hub itself; HF_ENDPOINT names another.
+const DefaultEndpoint = "https://huggingface.co"
+
+// Offline says whether the environment forbids requests to the hub, in the
+// words that huggingface_hub takes for yes.
+func Offline() bool {
+	for _, name := range []string{"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"} {
+		switch strings.ToUpper(os.Getenv(name)) {
+		case "1", "ON", "YES", "TRUE":
+			return true
+		}
+	}
+	return false
+}
+
+// endpoint is the address of the hub.
+func endpoint() (*url.URL, error) {
+	text := os.Getenv("HF_ENDPOINT")
+	if text == "" {
+		text = DefaultEndpoint
+	}
+	u, err := url.Parse(strings.TrimRight(text, "/"))
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, badinput.Errorf("HF_ENDPOINT is not an address such as %s", DefaultEndpoint)
+	}
+	if u.User != nil {
+		return nil, badinput.Errorf("HF_ENDPOINT: credentials do not belong in the address; set HF_TOKEN")
+	}
+	return u, nil
+}
+
+// token is the user's, from where huggingface_hub looks for it; "" if there
+// is none.
+func token() (string, error) {
+	for _, name := range []string{"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"} {
+		if t := strings.TrimSpace(os.Getenv(name)); t != "" {
+			return t, plainToken(name, t)
+		}
+	}
+	switch strings.ToUpper(os.Getenv("HF_HUB_DISABLE_IMPLICIT_TOKEN")) {
+	case "1", "ON", "YES", "TRUE":
+		return "", nil
+	}
+	path := os.Getenv("HF_TOKEN_PATH")
+	if path == "" {
+		path = filepath.Join(homeDir(), "token")
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", nil // as good as none
+	}
+	t := strings.TrimSpace(string(data))
+	return t, plainToken(path, t)
+}
+
+// plainToken refuses what cannot stand in a header, without repeating it.
+func plainToken(where, t string) error {
+	if strings.ContainsFunc(t, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return badinput.Errorf("%s holds something other than a token", where)
+	}
+	return nil
+}
