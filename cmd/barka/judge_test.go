@@ -70,7 +70,7 @@ func TestEvalWithJudge(t *testing.T) {
 		{exitBadInput, "NOT_SET", []string{"--judge-url", server.URL, "--judge-model", "j", "--judge-key-variable", "NOT_SET"}},
 		{exitBadInput, "letters", []string{"--alghafa", "letters"}},
 		{exitBadInput, "one after the other", []string{"--tasks", "oall,oall-v2"}},
-		{exitBadInput, "hf download --repo-type dataset MBZUAI/MadinahQA", []string{"--tasks", "madinah_qa", "--data", t.TempDir()}},
+		{exitBadInput, "barka download --dataset MBZUAI/MadinahQA", []string{"--tasks", "madinah_qa", "--data", t.TempDir()}},
 	} {
 		r := barka(t, "", append([]string{"eval", "--model", model, "--tasks", "aratrust:Ethics", "--data", "../../internal/stage/eval/testdata/hub", "--output-dir", evals}, c.args...)...)
 		if r.code != c.code || !strings.Contains(r.err, c.want) {

@@ -1,6 +1,8 @@
 package eval
 
 import (
+	"slices"
+
 	"barka/internal/badinput"
 	"barka/internal/pyrandom"
 	"barka/internal/stage/eval/hubdata"
@@ -34,4 +36,20 @@ func questions(store *hubdata.Store, t tasks.Task, split string, rnd *pyrandom.R
 // evaluationOrder shuffles questions as the reference does for every task.
 func evaluationOrder(docs []tasks.Doc) {
 	pyrandom.New(42).Shuffle(len(docs), func(i, j int) { docs[i], docs[j] = docs[j], docs[i] })
+}
+
+// Needs are the splits that the tasks read.
+func (o Options) Needs() []hubdata.Need {
+	var needs []hubdata.Need
+	for _, s := range o.Tasks {
+		t := s.Task
+		if t.Metric == tasks.Judged && (o.Judge == nil || o.Shard.Count > 0) {
+			continue // is skipped
+		}
+		needs = append(needs, hubdata.Need{Repo: t.Repo, Subset: t.Subset, Split: t.EvalSplit})
+		if t.FewShotSplit != "" && slices.ContainsFunc(s.Shots, func(s tasks.Shots) bool { return s.K > 0 }) {
+			needs = append(needs, hubdata.Need{Repo: t.Repo, Subset: t.Subset, Split: t.FewShotSplit})
+		}
+	}
+	return needs
 }

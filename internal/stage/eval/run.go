@@ -28,6 +28,8 @@ type Options struct {
 	Tasks []tasks.Selection
 	// DataDir holds the benchmark files in the hub's layout.
 	DataDir string
+	// Unavailable says of datasets why they could not be downloaded.
+	Unavailable map[string]error
 	// OutputDir receives results and details.
 	OutputDir string
 	// Store is the directory of the scores and answers, of any number of models
@@ -258,8 +260,11 @@ func missingText(missing []*hubdata.Missing) string {
 		subsets = append(subsets[:6:6], fmt.Sprintf("… (%d in all)", len(missing)))
 	}
 	m := missing[0]
-	text := fmt.Sprintf("\n  %v\n    missing: %s\n    get it: hf download --repo-type dataset %s --local-dir %s", m,
-		strings.Join(subsets, ", "), m.Repo, filepath.Join(m.Root, filepath.FromSlash(m.Repo)))
+	text := fmt.Sprintf("\n  %v\n    missing: %s", m, strings.Join(subsets, ", "))
+	if m.Why != nil {
+		text += fmt.Sprintf("\n    why: %v", m.Why)
+	}
+	text += "\n    get it: " + m.Command()
 	switch m.Repo {
 	case "OALL/Arabic_MMLU", "OALL/Arabic_EXAMS", "OALL/ACVA":
 		text += "\n    or: git clone https://github.com/FreedomIntelligence/AceGPT and barka eval convert AceGPT " + m.Root
@@ -310,6 +315,10 @@ func prepare(ctx context.Context, m Model, o Options, progress pipeline.Progress
 			return nil, ctx.Err()
 		}
 		if err != nil {
+			var missing *hubdata.Missing
+			if errors.As(err, &missing) {
+				missing.Why = o.Unavailable[missing.Repo]
+			}
 			e.leaveOut(Failure{Task: selection.Task.Key(), Err: err})
 		}
 		e.runs = append(e.runs, runs...)

@@ -227,13 +227,13 @@ func TestFailures(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := fixtureOptions(t, "acva:Iraq,acva:Yemen,acva:Oman,race_ar")
-	o.DataDir = dir
+	o.DataDir, o.Unavailable = dir, map[string]error{"OALL/ACVA": errors.New("the hub is away")}
 	out, err := Run(t.Context(), newHashModel(), o, nil)
 	if !badinput.Is(err) || out == nil {
 		t.Fatalf("error %v, want bad input beside an outcome", err)
 	}
 	for _, want := range []string{"3 of 4 tasks", "community|acva:Yemen", "row 2", "نعم", "missing: Oman", "missing: race_ar",
-		"hf download --repo-type dataset OALL/ACVA", "barka eval convert"} {
+		"barka download --dataset OALL/ACVA --cache-dir " + dir, "why: the hub is away", "barka eval convert"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error lacks %q:\n%v", want, err)
 		}

@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	"barka/internal/badinput"
+	"barka/internal/hub"
 )
 
 // Store is a directory that holds dataset repositories. It is safe for
@@ -22,7 +23,13 @@ import (
 type Store struct {
 	root  string
 	mu    sync.Mutex
-	repos map[string][]string
+	repos map[string]repository // by directory
+}
+
+// repository is what a repository's directory holds.
+type repository struct {
+	files []string
+	card  []byte
 }
 
 // Open returns the store of a directory, which must exist.
@@ -34,7 +41,7 @@ func Open(root string) (*Store, error) {
 	if !info.IsDir() {
 		return nil, badinput.Errorf("benchmark data: %s is a file, expected the directory that holds OALL/…", root)
 	}
-	return &Store{root: root, repos: map[string][]string{}}, nil
+	return &Store{root: root, repos: map[string]repository{}}, nil
 }
 
 // Missing says that a split of a dataset is not in the store.
@@ -42,15 +49,25 @@ type Missing struct {
 	Root, Repo, Subset, Split string
 	// Found lists some of what the repository's directory does hold.
 	Found []string
+	// Why is why it could not be downloaded; nil where that was not tried.
+	Why error
 }
 
 func (m *Missing) Error() string {
-	where := filepath.Join(m.Root, filepath.FromSlash(m.Repo))
+	where := fmt.Sprintf("%s in %s", m.Repo, m.Root)
 	if len(m.Found) == 0 {
-		return fmt.Sprintf("%s: nothing there", where)
+		return where + ": nothing there"
 	}
 	return fmt.Sprintf("%s: no file for subset %s, split %s (looked for %s; found %s)",
 		where, m.Subset, m.Split, m.Want(), strings.Join(m.Found, ", "))
+}
+
+// Command is how to get the dataset to where it is missing.
+func (m *Missing) Command() string {
+	if m.Root == hub.CacheDir() {
+		return "barka download --dataset " + m.Repo
+	}
+	return "barka download --dataset " + m.Repo + " --cache-dir " + m.Root
 }
 
 // Want is the usual name of the file that is missing.
@@ -62,7 +79,7 @@ func (m *Missing) Want() string {
 }
 
 // extensions in order of preference: typed before text.
-var extensions = []string{".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst", ".json", ".csv", ".tsv"}
+var extensions = []string{".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst", ".json", ".json.gz", ".csv", ".csv.gz", ".tsv", ".tsv.gz"}
 
 // splitNames are other names under which a split is published.
 var splitNames = map[string][]string{
@@ -77,31 +94,84 @@ var shard = regexp.MustCompile(`(-\d{5}-of-(\d{5})(-[0-9a-f]+)?|/\d{4})$`)
 // Locate returns the files of one split, in order. A split that is not there
 // is a *Missing; one with missing shards is bad input.
 func (s *Store) Locate(repo, subset, split string) ([]string, error) {
-	base, files, err := s.list(repo)
-	if err != nil {
-		return nil, err
+	bases := s.bases(repo)
+	missing := &Missing{Root: s.root, Repo: repo, Subset: subset, Split: split}
+	var broken error
+	for _, base := range bases {
+		files, card, err := s.list(base)
+		if err != nil {
+			return nil, err
+		}
+		found, err := match(card, files, subset, split)
+		if err != nil && broken == nil {
+			broken = badinput.Errorf("%s: %w", base, err)
+		}
+		if err == nil && found != nil {
+			for i, f := range found {
+				found[i] = filepath.Join(base, filepath.FromSlash(f))
+			}
+			return found, nil
+		}
+		if missing.Found == nil {
+			missing.Found = files[:min(len(files), 4)]
+		}
 	}
+	if broken != nil {
+		return nil, broken
+	}
+	return nil, missing
+}
+
+// match returns the files of a split among those of a repository, with
+// slashes and sorted: by what the card declares, else by their names. An error
+// is that some shards are missing.
+func match(card []byte, files []string, subset, split string) ([]string, error) {
 	names := splitNames[split]
 	if names == nil {
 		names = []string{split}
 	}
 	for _, name := range names {
+		if found := declared(card, files, subset, name); len(found) > 0 {
+			return found, numbered(found)
+		}
 		for _, stem := range stems(subset, name) {
 			for _, ext := range extensions {
 				found, err := pick(files, stem, ext)
-				if err != nil {
-					return nil, badinput.Errorf("%s: %w", filepath.Join(base, filepath.FromSlash(stem)), err)
-				}
-				if found != nil {
-					for i, f := range found {
-						found[i] = filepath.Join(base, filepath.FromSlash(f))
-					}
-					return found, nil
+				if err != nil || found != nil {
+					return found, err
 				}
 			}
 		}
 	}
-	return nil, &Missing{s.root, repo, subset, split, files[:min(len(files), 4)]}
+	if subset == "default" {
+		return unnamed(files, names), nil
+	}
+	return nil, nil
+}
+
+// unnamed returns the files of a split of a dataset without subsets whose
+// files are named freely: those with the split's name as a word in their
+// paths, or, for the training split, all where none names a split.
+func unnamed(files, names []string) []string {
+	named := func(splits ...string) (out []string) {
+		for _, f := range files {
+			words := strings.FieldsFunc(f, func(r rune) bool { return strings.ContainsRune("/._- ", r) })
+			if slices.ContainsFunc(splits, func(s string) bool { return slices.Contains(words, s) }) {
+				out = append(out, f)
+			}
+		}
+		return out
+	}
+	found := named(names...)
+	if found == nil && names[0] == "train" && len(named("test", "eval", "validation", "valid", "val", "dev")) == 0 {
+		found = files
+	}
+	for _, ext := range extensions { // the same rows may be there in several formats
+		if same := slices.DeleteFunc(slices.Clone(found), func(f string) bool { return extension(f) != ext }); len(same) > 0 {
+			return same
+		}
+	}
+	return nil
 }
 
 // stems are the paths, without shard and extension, under which a split of a
@@ -125,47 +195,74 @@ func stems(subset, split string) []string {
 // no shard is missing.
 func pick(files []string, stem, ext string) ([]string, error) {
 	var found []string
-	parts := 0
 	for _, f := range files {
 		name, ok := strings.CutSuffix(f, ext)
-		if !ok || name != stem && !strings.HasPrefix(name, stem) {
+		if !ok || !strings.HasPrefix(name, stem) {
 			continue
 		}
-		m := shard.FindStringSubmatch(name)
-		if m == nil && name == stem || m != nil && name[:len(name)-len(m[0])] == stem {
+		m := shard.FindString(name)
+		if name == stem || m != "" && name[:len(name)-len(m)] == stem {
 			found = append(found, f)
-			if m != nil && m[2] != "" {
-				parts, _ = strconv.Atoi(m[2])
-			}
 		}
 	}
-	if parts != 0 && len(found) != parts {
-		return nil, fmt.Errorf("%d of %d parts are there; fetch the others", len(found), parts)
-	}
-	return found, nil
+	return found, numbered(found)
 }
 
-// list returns the repository's directory and its data files, with slashes
-// and relative to it, sorted.
-func (s *Store) list(repo string) (base string, files []string, err error) {
+// numbered checks that files which say how many there are, or which count from
+// 0000, are all there.
+func numbered(files []string) error {
+	found, parts := map[string]int{}, map[string]int{}
+	for _, f := range files {
+		name := strings.TrimSuffix(f, extension(f))
+		m := shard.FindStringSubmatch(name)
+		if m == nil {
+			continue
+		}
+		stem := strings.TrimSuffix(name, m[0])
+		found[stem]++
+		if m[2] != "" {
+			parts[stem], _ = strconv.Atoi(m[2])
+		} else if n, _ := strconv.Atoi(m[0][1:]); parts[stem] <= n {
+			parts[stem] = n + 1
+		}
+	}
+	for stem, n := range parts {
+		if found[stem] != n {
+			return fmt.Errorf("%s: %d of %d parts are there; fetch the others", stem, found[stem], n)
+		}
+	}
+	return nil
+}
+
+// extension is the extension by which a file is read; "" if it is none that
+// can be.
+func extension(name string) string {
+	for _, ext := range extensions {
+		if strings.HasSuffix(name, ext) {
+			return ext
+		}
+	}
+	return ""
+}
+
+func isData(name string) bool { return extension(name) != "" }
+
+// list returns the data files of a repository's directory, with slashes and
+// relative to it, sorted, and its card.
+func (s *Store) list(base string) (files []string, card []byte, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	base = s.base(repo)
-	if files, ok := s.repos[repo]; ok {
-		return base, files, nil
+	if r, ok := s.repos[base]; ok {
+		return r.files, r.card, nil
 	}
 	err = filepath.WalkDir(base, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
-			if os.IsNotExist(err) && path == base {
-				return fs.SkipAll
-			}
 			return err
 		}
 		if d.IsDir() && strings.HasPrefix(d.Name(), ".") && path != base {
 			return fs.SkipDir
 		}
-		isData := slices.ContainsFunc(extensions, func(ext string) bool { return strings.HasSuffix(path, ext) })
-		if d.IsDir() || !isData {
+		if d.IsDir() || !isData(path) {
 			return nil
 		}
 		rel, err := filepath.Rel(base, path)
@@ -173,23 +270,25 @@ func (s *Store) list(repo string) (base string, files []string, err error) {
 		return err
 	})
 	if err != nil {
-		return "", nil, fmt.Errorf("benchmark data: %w", err)
+		return nil, nil, fmt.Errorf("benchmark data: %w", err)
 	}
 	slices.Sort(files)
-	s.repos[repo] = files
-	return base, files, nil
+	card = hub.CardOf(base)
+	s.repos[base] = repository{files, card}
+	return files, card, nil
 }
 
-// base is where the repository lies: DIR/owner/name, or the hub cache's
-// snapshot directory.
-func (s *Store) base(repo string) string {
-	plain := filepath.Join(s.root, filepath.FromSlash(repo))
-	if _, err := os.Stat(plain); err == nil {
-		return plain
+// bases are where a repository may lie: DIR/owner/name, then the snapshots of
+// the hub's cache.
+func (s *Store) bases(repo string) []string {
+	var dirs []string
+	if plain := filepath.Join(s.root, filepath.FromSlash(repo)); isDir(plain) {
+		dirs = append(dirs, plain)
 	}
-	flat := strings.ReplaceAll(repo, "/", "--")
-	if snapshots, _ := filepath.Glob(filepath.Join(s.root, "datasets--"+flat, "snapshots", "*")); len(snapshots) > 0 {
-		return snapshots[len(snapshots)-1]
-	}
-	return plain
+	return append(dirs, hub.Snapshots(s.root, repo)...)
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }

@@ -48,10 +48,10 @@ func (t *Table) readFile(file string) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case strings.HasSuffix(file, ".csv"):
+	switch strings.TrimSuffix(extension(file), ".gz") {
+	case ".csv":
 		return t.readCSV(string(data), ',')
-	case strings.HasSuffix(file, ".tsv"):
+	case ".tsv":
 		return t.readCSV(string(data), '\t')
 	default:
 		return t.readJSON(data)
