@@ -40,6 +40,7 @@ type globals struct {
 	Quiet   bool  `short:"q" help:"Write results and errors alone."`
 	Threads int   `help:"Worker threads; 0 is one a core." default:"0"`
 	Seed    int64 `help:"Seed of everything random." default:"42"`
+	Offline bool  `help:"Ask nothing of the Hugging Face hub, as HF_HUB_OFFLINE=1 does."`
 
 	Version kong.VersionFlag `help:"Print the version."`
 }
@@ -50,6 +51,8 @@ type commands struct {
 
 	Demo demoCmd `cmd:"" help:"Run the whole chain on embedded pages and tiny models, offline."`
 	Run  runCmd  `cmd:"" help:"Run a recipe: every stage in order, resumed where it stopped."`
+
+	Download downloadCmd `cmd:"" help:"Fetch a model, an adapter or a dataset from the Hugging Face hub."`
 
 	Wiki    wikiCmd    `cmd:"" help:"Wikipedia pages to passages."`
 	Synth   synthCmd   `cmd:"" help:"Passages to instructions, with a language model."`

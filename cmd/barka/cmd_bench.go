@@ -59,6 +59,9 @@ func (c *benchCmd) Run(a *app) error {
 	}
 	dir, remove := "", func() {}
 	if c.Model != "" {
+		if err := a.need(weights(c.Model)); err != nil {
+			return err
+		}
 		if c.Model, err = hub.Resolve(c.Model); err != nil {
 			return err
 		}

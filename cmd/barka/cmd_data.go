@@ -63,6 +63,9 @@ func (c *synthCmd) Run(a *app) error {
 	if c.Endpoint != "" {
 		client, err = llm.NewHTTP(llm.Options{BaseURL: c.Endpoint, Model: c.Model, KeyVariable: c.KeyVariable, RequestsPerMinute: c.RPM, Timeout: c.Timeout})
 	} else {
+		if err := a.need(weights(c.Model)); err != nil {
+			return err
+		}
 		var d *local.Decoder
 		if d, err = a.engine(c.DType).OpenDecoder(c.Model, ""); err == nil {
 			client, err = d.Chat()
@@ -139,6 +142,11 @@ func (mixCmd) Help() string {
 }
 
 func (c *mixCmd) Run(a *app) error {
+	for _, model := range c.Tokenizers {
+		if err := a.need(tokenizerOf(model)); err != nil {
+			return err
+		}
+	}
 	counters, err := counters(c.Tokenizers)
 	if err != nil {
 		return err

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"barka/internal/badinput"
@@ -24,12 +23,12 @@ type evalCmd struct {
 
 type evalRunCmd struct {
 	Model      string `help:"Model directory, or hub id, or the endpoint's name for it." xor:"model"`
-	Adapter    string `help:"LoRA adapter directory on top of the model."`
+	Adapter    string `help:"LoRA adapter, directory or hub id, on top of the model."`
 	DType      string `name:"dtype" help:"Type of the weights: f32, bf16 or int8; the checkpoint's own by default."`
 	Tasks      string `help:"A file or comma-separated list of suite|task|shots|truncate, or names such as acva; list prints them." default:"oall"`
 	OutputDir  string `name:"output-dir" aliases:"output_dir" help:"Directory of results and details." default:"evals"`
 	Store      string `help:"Directory where scores are kept, which any number of runs may share, also at the same time: nothing is scored twice; cache in the output directory by default." placeholder:"DIR"`
-	Data       string `help:"Directory of the benchmark files in the hub's layout (OALL/Arabic_MMLU/...); the hub's cache by default." env:"BARKA_BENCHMARKS" placeholder:"DIR"`
+	Data       string `help:"Directory of the benchmark files in the hub's layout (OALL/Arabic_MMLU/...); by default the hub's cache, into which missing ones are downloaded." env:"BARKA_BENCHMARKS" placeholder:"DIR"`
 	NumFewshot *int   `name:"num-fewshot" aliases:"num_fewshot" help:"Examples before each question, in place of the task list's numbers; names such as acva have 0." placeholder:"K"`
 	MaxSamples int    `name:"max-samples" aliases:"max_samples" help:"Most questions of a task; 0 is all." default:"0"`
 	BatchSize  int    `name:"override-batch-size" aliases:"override_batch_size" help:"Recorded in the results; scores do not depend on it." default:"0"`
@@ -62,7 +61,11 @@ func (evalCmd) Help() string {
 
 SciQ's options, which lighteval of 2024 shuffles without a seed, are shuffled with 1234.
 
-Example: barka eval --model google/gemma-2-2b-it --tasks acva,arabic_mmlu --data benchmarks --output-dir evals
+A model, an adapter and benchmarks that are named by hub ids and not in the hub's cache are downloaded to it first; with --data, benchmarks come from that directory alone. What cannot be had is listed with the reason and the command that gets it, and the other tasks run.
+
+Examples:
+  barka eval --model google/gemma-2-2b-it --tasks acva,arabic_mmlu --output-dir evals
+  barka eval --model google/gemma-2-2b-it --tasks acva,arabic_mmlu --data benchmarks --offline
 
 Several processes, each with its part, on one machine or many (under torchrun, srun or an indexed Kubernetes job the two numbers are found):
 
@@ -80,10 +83,6 @@ func (c *evalRunCmd) Run(a *app) error {
 	if err := c.apply(a); err != nil {
 		return err
 	}
-	data, err := c.data()
-	if err != nil {
-		return err
-	}
 	selection, err := tasks.ParseList(c.Tasks)
 	if err != nil {
 		return badinput.Wrap(err)
@@ -94,8 +93,11 @@ func (c *evalRunCmd) Run(a *app) error {
 		}
 		selection = tasks.WithShots(selection, *k)
 	}
-	o := eval.Options{Tasks: selection, DataDir: data, OutputDir: c.OutputDir, Store: c.Store, MaxSamples: c.MaxSamples, BatchSize: c.BatchSize,
+	o := eval.Options{Tasks: selection, DataDir: c.Data, OutputDir: c.OutputDir, Store: c.Store, MaxSamples: c.MaxSamples, BatchSize: c.BatchSize,
 		Border: eval.Border(c.Border), AlGhafa: tasks.Choices(c.AlGhafa), UseChatTemplate: c.Chat, SystemPrompt: c.System, NoDetails: c.NoDetails, JobID: c.JobID, Log: a.log()}
+	if o.DataDir == "" {
+		o.DataDir = hub.CacheDir()
+	}
 	if o.Shard, err = c.part(a); err != nil {
 		return err
 	}
@@ -103,6 +105,9 @@ func (c *evalRunCmd) Run(a *app) error {
 		return err
 	}
 	if o.Judge, err = c.judge(a); err != nil {
+		return err
+	}
+	if lacking, err := c.download(a, &o); err != nil || lacking {
 		return err
 	}
 	m, err := c.open(a)
@@ -166,18 +171,6 @@ func (c *evalRunCmd) open(a *app) (eval.Model, error) {
 	}
 	m.Apart, m.Longest = c.NoShare, c.MaxLength
 	return m, nil
-}
-
-// data is where the benchmarks are.
-func (c *evalRunCmd) data() (string, error) {
-	if c.Data != "" {
-		return c.Data, nil
-	}
-	cache := hub.CacheDir()
-	if found, _ := filepath.Glob(filepath.Join(cache, "datasets--*")); len(found) == 0 {
-		return "", badinput.Errorf("no benchmark data: no datasets in the hub's cache %s; fetch them (hf download --repo-type dataset OALL/ACVA, ...), or name the directory that holds OALL/Arabic_MMLU and the others with --data", cache)
-	}
-	return cache, nil
 }
 
 func (c *evalRunCmd) estimate(a *app, p *eval.Plan) error {

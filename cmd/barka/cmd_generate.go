@@ -14,7 +14,7 @@ import (
 
 type generateCmd struct {
 	Model       string   `required:"" help:"Model directory, or hub id."`
-	Adapter     string   `help:"LoRA adapter directory on top of the model."`
+	Adapter     string   `help:"LoRA adapter, directory or hub id, on top of the model."`
 	DType       string   `name:"dtype" help:"Type of the weights: f32, bf16 or int8; the checkpoint's own by default."`
 	Prompt      *string  `help:"The prompt; - reads all of standard input." placeholder:"TEXT"`
 	Input       string   `help:"Many prompts, one a line or JSON lines; - reads standard input." placeholder:"FILE"`
@@ -51,6 +51,9 @@ func (c *generateCmd) Run(a *app) error {
 	}
 	if c.CacheGiB < 0 {
 		return usagef("generate: --cache-gib is %g, expected a positive number, or 0 for a quarter of the free memory", c.CacheGiB)
+	}
+	if err := a.need(weights(c.Model), adapter(c.Adapter)); err != nil {
+		return err
 	}
 	engine := a.engine(c.DType)
 	engine.CacheBytes = int64(c.CacheGiB * (1 << 30))

@@ -57,6 +57,11 @@ func (a *app) planRecipe(r *recipe.Recipe, out string) error {
 
 // runRecipe runs a recipe and tells of each stage.
 func (a *app) runRecipe(r *recipe.Recipe, out string, restart bool) error {
+	for _, model := range r.LocalModels() {
+		if err := a.need(weights(model)); err != nil {
+			return err
+		}
+	}
 	start := time.Now()
 	var steps []recipe.Step
 	w := &recipe.Runner{Out: out, Engine: a.engine(r.DType), Workers: a.workers(), Restart: restart, Progress: a.ui.Progress(), Log: a.log(), Say: func(s recipe.Step) {

@@ -11,7 +11,7 @@ import (
 
 type scoreCmd struct {
 	Model   string `required:"" help:"Model directory, or hub id."`
-	Adapter string `help:"LoRA adapter directory on top of the model."`
+	Adapter string `help:"LoRA adapter, directory or hub id, on top of the model."`
 	DType   string `name:"dtype" help:"Type of the weights: f32, bf16 or int8; the checkpoint's own by default."`
 }
 
@@ -22,6 +22,9 @@ Example: echo '{"context": "2+2=", "continuations": ["4", "5"]}' | barka score -
 }
 
 func (c *scoreCmd) Run(a *app) error {
+	if err := a.need(weights(c.Model), adapter(c.Adapter)); err != nil {
+		return err
+	}
 	d, err := a.engine(c.DType).OpenDecoder(c.Model, c.Adapter)
 	if err != nil {
 		return err

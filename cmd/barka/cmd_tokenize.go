@@ -26,6 +26,9 @@ Example: echo "مرحبا" | barka tokenize --model google/gemma-2-2b-it`
 }
 
 func (c *tokenizeCmd) Run(a *app) error {
+	if err := a.need(tokenizerOf(c.Model)); err != nil {
+		return err
+	}
 	dir, err := hub.Resolve(c.Model)
 	if err != nil {
 		return err

@@ -56,6 +56,9 @@ func (c *trainCmd) Run(a *app) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
+	if err := a.need(weights(c.Model)); err != nil {
+		return err
+	}
 	d, err := a.engine(c.DType).OpenDecoder(c.Model, "")
 	if err != nil {
 		return err
@@ -91,7 +94,7 @@ func trainInput(d *local.Decoder, data, val string) (train.Input, error) {
 
 type mergeCmd struct {
 	Model   string `required:"" help:"Base model directory, or hub id."`
-	Adapter string `required:"" help:"Adapter directory."`
+	Adapter string `required:"" help:"Adapter directory, or hub id."`
 	Out     string `required:"" help:"Directory of the merged model."`
 }
 
@@ -102,6 +105,9 @@ Example: barka merge --model google/gemma-2-2b-it --adapter runs/adapter --out r
 }
 
 func (c *mergeCmd) Run(a *app) error {
+	if err := a.need(weights(c.Model), adapter(c.Adapter)); err != nil {
+		return err
+	}
 	if err := local.Merge(a.engine("f32"), c.Model, c.Adapter, c.Out, a.ui.Progress()); err != nil {
 		return err
 	}

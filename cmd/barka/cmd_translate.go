@@ -36,6 +36,9 @@ With --json each line gives {"text", "ids", "score"} with --raw, else {"text", "
 }
 
 func (c *translateCmd) Run(a *app) error {
+	if err := a.need(weights(c.Model)); err != nil {
+		return err
+	}
 	t, err := a.engine(c.DType).OpenTranslator(c.Model, local.TranslatorOptions{
 		From: c.From, To: c.To, Beams: c.Beam, MaxLength: c.MaxLength, LengthPenalty: c.LengthPenalty, NoRepeatNGram: c.NoRepeatNGram})
 	if err != nil {

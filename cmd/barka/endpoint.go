@@ -37,6 +37,9 @@ func (c *evalRunCmd) openEndpoint(a *app) (*local.Endpoint, error) {
 	case c.Concurrency < 1:
 		return nil, usagef("eval: --concurrency is %d, expected 1 or more", c.Concurrency)
 	}
+	if err := a.need(tokenizerOf(c.Tokenizer)); err != nil {
+		return nil, err
+	}
 	return local.OpenEndpoint(a.ctx, local.EndpointOptions{
 		Options:   llm.Options{BaseURL: c.Endpoint, Model: c.Model, KeyVariable: c.KeyVariable, RequestsPerMinute: c.RPM, Timeout: c.Timeout, Note: func(note string) { a.ui.Infof("%s", note) }},
 		Tokenizer: c.Tokenizer, Concurrency: c.Concurrency, MaxLength: c.MaxLength,

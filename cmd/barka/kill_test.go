@@ -18,6 +18,7 @@ import (
 // TestMain lets a test start this test binary as the program itself, so that
 // it can be killed.
 func TestMain(m *testing.M) {
+	os.Setenv("HF_HUB_OFFLINE", "1") // but for tests that bring a hub of their own
 	if os.Getenv("BARKA_TEST_MAIN") == "1" {
 		main()
 		return

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 
 	"barka/internal/badinput"
 	"barka/internal/stage/convert"
@@ -268,4 +269,19 @@ func (r *Recipe) model(name string) string {
 		}
 	}
 	return name
+}
+
+// LocalModels names the models that the recipe's stages open on this machine:
+// directories or hub ids.
+func (r *Recipe) LocalModels() []string {
+	var names []string
+	add := func(used bool, name string) {
+		if used && name != "" && !slices.Contains(names, r.model(name)) {
+			names = append(names, r.model(name))
+		}
+	}
+	add(r.Synth != nil && r.Models.Generator.Endpoint == "", r.Models.Generator.Model)
+	add(r.Translate != nil, r.Models.Translator)
+	add(r.Mix != nil || r.Train != nil || r.Eval != nil, r.Models.Base)
+	return names
 }

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"barka/internal/badinput"
+	"barka/internal/hub"
+	"barka/internal/stage/eval/hubdata"
+	"barka/internal/ui"
+)
+
+type downloadCmd struct {
+	ID       string   `arg:"" name:"id" help:"Repository: organisation/name, optionally with @revision."`
+	Revision string   `help:"Branch, tag or commit; main by default." placeholder:"NAME"`
+	Dataset  bool     `help:"A dataset, not a model or an adapter."`
+	Include  []string `help:"Only files that match; repeatable. * matches slashes too." sep:"none" placeholder:"GLOB"`
+	CacheDir string   `name:"cache-dir" aliases:"cache_dir" help:"Directory in the layout of the hub's cache, in place of it." placeholder:"DIR"`
+	DryRun   bool     `help:"Say which files, and how much would come; fetch none."`
+}
+
+func (downloadCmd) Help() string {
+	return `Fetches into the cache that the Python tools share (HF_HUB_CACHE, HF_HOME), in their layout, and prints the directory. Of a model it takes configuration, tokenizer and weights, pickled ones only where there are no safetensors; of an adapter its two files; of a dataset its parquet, JSON and CSV files, or those that the hub converted where it has none. What is there is not fetched again. Every file is verified by its digest; an interrupted download goes on where it stopped.
+
+A token for gated and private repositories comes from HF_TOKEN, HF_TOKEN_PATH or the file that hf auth login writes. HF_ENDPOINT names another hub, HTTPS_PROXY a proxy. With --offline or HF_HUB_OFFLINE=1 nothing is asked of the network.
+
+Examples:
+  barka download google/gemma-2-2b-it --dry-run
+  barka download --dataset OALL/ACVA --cache-dir benchmarks
+  barka download facebook/nllb-200-distilled-600M --include "*.json" --include "*.model"`
+}
+
+func (c *downloadCmd) Run(a *app) error {
+	client, err := a.hub(c.CacheDir)
+	if err != nil {
+		return err
+	}
+	l, files, err := c.choose(a, client)
+	if err != nil {
+		return err
+	}
+	p := client.Plan(l, files)
+	result := map[string]any{"repository": p.Repo.ID, "commit": p.Commit, "files": len(p.Files), "bytes": p.Size, "to_fetch": p.ToFetch}
+	if c.DryRun {
+		var rows [][]any
+		for _, f := range p.Files {
+			rows = append(rows, []any{f.Path, ui.Bytes(f.Size)})
+		}
+		if !a.JSON {
+			if err := a.ui.Table([]string{"file", "size"}, rows); err != nil {
+				return err
+			}
+		}
+		return a.ui.Print(planText(p), result)
+	}
+	a.ui.Infof("%s", planText(p))
+	dir, err := client.Fetch(a.ctx, p)
+	if err != nil {
+		return err
+	}
+	result["path"] = dir
+	return a.ui.Print(dir, result)
+}
+
+// choose lists the repository and the files that are wanted of it.
+func (c *downloadCmd) choose(a *app, client *hub.Client) (*hub.Listing, []hub.File, error) {
+	kind := hub.Model
+	if c.Dataset {
+		kind = hub.Dataset
+	}
+	r, err := hub.ParseRepo(kind, c.ID)
+	if err != nil {
+		return nil, nil, err
+	}
+	if c.Revision != "" {
+		if r.Revision != "main" && r.Revision != c.Revision {
+			return nil, nil, badinput.Errorf("%s names a revision, and --revision another", c.ID)
+		}
+		if r, err = hub.ParseRepo(kind, r.ID+"@"+c.Revision); err != nil {
+			return nil, nil, err
+		}
+	}
+	if c.Dataset && len(c.Include) == 0 {
+		return hubdata.Data(a.ctx, client, r)
+	}
+	l, err := client.List(a.ctx, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	var files []hub.File
+	if len(c.Include) > 0 {
+		files, err = l.Include(c.Include)
+	} else {
+		files, err = l.Choose(l.Kind())
+	}
+	return l, files, err
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"barka/internal/badinput"
+	"barka/internal/hub"
+	"barka/internal/stage/eval"
+	"barka/internal/stage/eval/hubdata"
+	"barka/internal/ui"
+)
+
+// hub makes a client of the hub; cache "" is the one that the Python tools
+// share.
+func (a *app) hub(cache string) (*hub.Client, error) {
+	return hub.New(hub.Options{Cache: cache, Offline: a.Offline, Progress: a.ui.Progress()})
+}
+
+// part is what a verb needs of a model that may be named by a hub id.
+type part struct {
+	name string
+	want hub.Want
+}
+
+func weights(model string) part     { return part{model, hub.Weights} }
+func adapter(name string) part      { return part{name, hub.Adapter} }
+func tokenizerOf(model string) part { return part{model, hub.Tokenizer} }
+
+// lack plans the downloads that parts need: none for directories and for what
+// is in the cache.
+func (a *app) lack(parts ...part) (*hub.Client, []*hub.Plan, error) {
+	var client *hub.Client
+	var plans []*hub.Plan
+	for _, p := range parts {
+		if p.name == "" || !hub.IsID(p.name) {
+			continue
+		}
+		if client == nil {
+			var err error
+			if client, err = a.hub(""); err != nil {
+				return nil, nil, err
+			}
+		}
+		plan, err := client.Lack(a.ctx, p.name, p.want)
+		if err != nil {
+			return nil, nil, err
+		}
+		if plan != nil {
+			plans = append(plans, plan)
+		}
+	}
+	return client, plans, nil
+}
+
+// need downloads what parts lack.
+func (a *app) need(parts ...part) error {
+	client, plans, err := a.lack(parts...)
+	if err != nil {
+		return err
+	}
+	for _, p := range plans {
+		a.ui.Infof("%s", planText(p))
+		if _, err := client.Fetch(a.ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func planText(p *hub.Plan) string {
+	return fmt.Sprintf("%s at commit %.12s: %d files, %s, of which %s are to be downloaded", p.Repo, p.Commit, len(p.Files), ui.Bytes(p.Size), ui.Bytes(p.ToFetch))
+}
+
+// download fetches what an evaluation lacks: benchmarks, unless --data says
+// where they are, and the parts of the model. With --dry-run it says what that
+// would be, and lacking is whether it is anything.
+func (c *evalRunCmd) download(a *app, o *eval.Options) (lacking bool, err error) {
+	var would []string
+	if c.Data == "" {
+		if err := os.MkdirAll(o.DataDir, 0o777); err != nil {
+			return false, badinput.Errorf("the hub's cache: %w; name the benchmarks' directory with --data", err)
+		}
+		text, err := c.benchmarks(a, o)
+		if err != nil {
+			return false, err
+		}
+		if text != "" {
+			would = append(would, text)
+		}
+	}
+	if !c.DryRun {
+		return false, c.needModel(a)
+	}
+	_, plans, err := a.lack(c.parts()...)
+	if err != nil {
+		return false, err
+	}
+	for _, p := range plans {
+		would = append(would, planText(p))
+	}
+	if would == nil {
+		return false, nil
+	}
+	would = append(would, "an estimate needs them: download them with barka download, or evaluate without --dry-run")
+	return true, a.ui.Print(strings.Join(would, "\n"), map[string]any{"download": would})
+}
+
+// parts are the model's, here or behind an endpoint.
+func (c *evalRunCmd) parts() []part {
+	if c.Endpoint != "" {
+		return []part{tokenizerOf(c.Tokenizer)}
+	}
+	return []part{weights(c.Model), adapter(c.Adapter)}
+}
+
+func (c *evalRunCmd) needModel(a *app) error { return a.need(c.parts()...) }
+
+// benchmarks downloads the data of tasks. What cannot be had is left to the
+// list of missing data. With --dry-run it returns what would be downloaded.
+func (c *evalRunCmd) benchmarks(a *app, o *eval.Options) (would string, err error) {
+	store, err := hubdata.Open(o.DataDir)
+	if err != nil {
+		return "", err
+	}
+	needs := store.Lacking(o.Needs())
+	if len(needs) == 0 {
+		return "", nil
+	}
+	client, err := a.hub("")
+	if err != nil {
+		return "", err
+	}
+	d, err := hubdata.Plan(a.ctx, client, needs)
+	if err != nil {
+		return "", err
+	}
+	o.Unavailable = d.Why
+	if len(d.Plans) == 0 {
+		return "", nil
+	}
+	n, repositories := d.Bytes()
+	text := fmt.Sprintf("benchmarks: %s from %d datasets", ui.Bytes(n), repositories)
+	if c.DryRun {
+		return text + " are to be downloaded", nil
+	}
+	a.ui.Infof("%s", text)
+	return "", d.Fetch(a.ctx, client)
+}
