@@ -18,7 +18,9 @@ import (
 // TestMain lets a test start this test binary as the program itself, so that
 // it can be killed.
 func TestMain(m *testing.M) {
-	os.Setenv("HF_HUB_OFFLINE", "1") // but for tests that bring a hub of their own
+	if _, ok := os.LookupEnv("HF_HUB_OFFLINE"); !ok { // tests that bring a hub of their own set it empty
+		os.Setenv("HF_HUB_OFFLINE", "1")
+	}
 	if os.Getenv("BARKA_TEST_MAIN") == "1" {
 		main()
 		return
