@@ -106,17 +106,34 @@ func (p *Plan) link() error {
 			return diskError(p.pointer(f), err)
 		}
 	}
-	if p.Repo.Revision == p.Commit {
+	if p.referred() {
 		return nil
 	}
-	ref := filepath.Join(p.root(), "refs", filepath.FromSlash(p.Repo.Revision))
-	if data, err := os.ReadFile(ref); err == nil && string(data) == p.Commit {
-		return nil
-	}
+	ref := p.ref()
 	if err := os.MkdirAll(filepath.Dir(ref), 0o777); err != nil {
 		return diskError(ref, err)
 	}
 	return diskError(ref, atomicfile.WriteFile(ref, []byte(p.Commit)))
+}
+
+func (p *Plan) ref() string {
+	return filepath.Join(p.root(), "refs", filepath.FromSlash(p.Repo.Revision))
+}
+
+// referred says whether the cache knows the revision's commit.
+func (p *Plan) referred() bool {
+	data, err := os.ReadFile(p.ref())
+	return p.Repo.Revision == p.Commit || err == nil && strings.TrimSpace(string(data)) == p.Commit
+}
+
+// linked says whether the snapshot is there as link makes it.
+func (p *Plan) linked() bool {
+	for _, f := range p.Files {
+		if !there(p.pointer(f), f) {
+			return false
+		}
+	}
+	return p.referred()
 }
 
 // place makes a file of a snapshot: a relative link to the blob, or, where

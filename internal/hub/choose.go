@@ -19,6 +19,8 @@ const (
 	Weights Want = iota
 	Tokenizer
 	Adapter
+	// part is any of it: its configuration.
+	part
 )
 
 const (
@@ -155,6 +157,9 @@ func complete(dir string, want Want) bool {
 			}
 		}
 		return false
+	}
+	if want == part {
+		return has(configFile) || has(adapterConfigFile)
 	}
 	if want == Adapter {
 		return has(adapterConfigFile) && has("adapter_model.*")

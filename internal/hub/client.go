@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -48,6 +49,7 @@ type Client struct {
 	http     *http.Client
 	sleep    func(context.Context, time.Duration) error
 	stall    time.Duration
+	reached  *atomic.Bool // something has answered
 }
 
 // maxRedirects bounds the addresses of one request. The hub sends to a store,
@@ -56,7 +58,7 @@ const maxRedirects = 5
 
 // New makes a client. It sends nothing.
 func New(o Options) (*Client, error) {
-	c := &Client{cache: o.Cache, offline: o.Offline || Offline(), parallel: o.Parallel, progress: o.Progress, sleep: o.Sleep, stall: o.Stall}
+	c := &Client{cache: o.Cache, offline: o.Offline || Offline(), parallel: o.Parallel, progress: o.Progress, sleep: o.Sleep, stall: o.Stall, reached: new(atomic.Bool)}
 	var err error
 	if c.endpoint, err = endpoint(); err != nil {
 		return nil, err
@@ -83,6 +85,7 @@ func New(o Options) (*Client, error) {
 	if transport == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone() // with the environment's proxies
 		t.DisableCompression = true                          // digests are of the files themselves
+		t.DialContext = (&net.Dialer{Timeout: 10 * time.Second}).DialContext
 		transport = t
 	}
 	c.http = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
@@ -215,13 +218,14 @@ func (c *Client) once(ctx context.Context, at *url.URL, from int64) (*answer, er
 		}
 		var dns *net.DNSError
 		if errors.As(err, &dns) && dns.IsNotFound {
-			return nil, fmt.Errorf("no answer from %s: there is no such host; is there a network, or a proxy to name in HTTPS_PROXY?", at.Host)
+			return nil, &unreachable{fmt.Errorf("no answer from %s: there is no such host; is there a network, or a proxy to name in HTTPS_PROXY?", at.Host)}
 		}
 		if errors.Is(err, context.Canceled) {
 			err = fmt.Errorf("silence for %s", c.stall)
 		}
 		return nil, &passing{err: fmt.Errorf("no answer from %s: %w", at.Host, err)}
 	}
+	c.reached.Store(true)
 	return &answer{resp, cancel, timer, c.stall}, nil
 }
 

@@ -37,6 +37,9 @@ func (c *Client) Fetch(ctx context.Context, p *Plan) (dir string, err error) {
 			return "", err
 		}
 	}
+	if p.linked() {
+		return p.Dir(), nil // also where the cache cannot be written to
+	}
 	release, err := acquire(ctx, p.lockFile(File{Digest: "snapshot"}), func() {})
 	if err != nil {
 		return "", err

@@ -188,6 +188,31 @@ func TestOfflineAsksNothing(t *testing.T) {
 	}
 }
 
+// TestPart: a model of which something is here is left to whoever opens it,
+// where the hub cannot be asked for the rest.
+func TestPart(t *testing.T) {
+	s := serve(t)
+	c, _ := client(t, Options{})
+	l, err := c.List(t.Context(), Repo{Model, "org/m", "main"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, _ := l.Find("config.json")
+	if _, err := c.Fetch(t.Context(), c.Plan(l, []File{f})); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := c.Lack(t.Context(), "org/m", Weights); err != nil || p.Missing != len(wanted)-1 {
+		t.Errorf("%+v, %v", p, err)
+	}
+	s.Close()
+	for _, offline := range []bool{true, false} {
+		c, _ := client(t, Options{Offline: offline})
+		if p, err := c.Lack(t.Context(), "org/m", Weights); p != nil || err != nil {
+			t.Errorf("%+v, %v", p, err)
+		}
+	}
+}
+
 // TestFaults: each file's first answers are spoilt in one way; the download
 // ends right all the same.
 func TestFaults(t *testing.T) {

@@ -24,7 +24,13 @@ func (c *Client) Lack(ctx context.Context, name string, want Want) (*Plan, error
 	if err != nil {
 		return nil, err
 	}
-	if complete(r.snapshot(c.cache), want) {
+	dir := r.snapshot(c.cache)
+	if complete(dir, want) {
+		return nil, nil
+	}
+	// A repository may have no more than what is here: who opens it will see.
+	begun := complete(dir, part)
+	if c.offline && begun {
 		return nil, nil
 	}
 	if c.offline {
@@ -32,6 +38,9 @@ func (c *Client) Lack(ctx context.Context, name string, want Want) (*Plan, error
 			r.Kind.word(), r, c.cache, errOffline, r.command())
 	}
 	l, err := c.List(ctx, r)
+	if IsUnreachable(err) && begun {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}

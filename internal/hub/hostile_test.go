@@ -229,6 +229,18 @@ func TestHostileBodies(t *testing.T) {
 	}
 }
 
+// TestUnreachable: a hub that never answers is given up soon, and with a word
+// by which its other repositories are not asked for.
+func TestUnreachable(t *testing.T) {
+	s := serve(t)
+	s.Close()
+	c, m := client(t, Options{})
+	_, err := c.List(t.Context(), Repo{Model, "org/m", "main"})
+	if !IsUnreachable(err) || !strings.Contains(err.Error(), "no answer from "+strings.TrimPrefix(s.URL(), "http://")) || len(m.notes) != 2 {
+		t.Errorf("error %v after %d notes", err, len(m.notes))
+	}
+}
+
 func TestFollow(t *testing.T) {
 	from, _ := url.Parse("https://hub.example/a/b")
 	for location, want := range map[string]string{"/c?d": "https://hub.example/c?d", "https://store.example/x": "https://store.example/x",

@@ -14,6 +14,8 @@ import (
 const (
 	// maxAttempts bounds the attempts that bring nothing new.
 	maxAttempts = 6
+	// maxSilent bounds the attempts to reach a hub that has never answered.
+	maxSilent = 3
 	// maxPause is the longest that a server may make us wait; a longer one is
 	// better spent by running again later.
 	maxPause = 5 * time.Minute
@@ -31,6 +33,18 @@ type passing struct {
 
 func (p *passing) Error() string { return p.err.Error() }
 func (p *passing) Unwrap() error { return p.err }
+
+// unreachable is a hub that never answers.
+type unreachable struct{ error }
+
+func (u *unreachable) Unwrap() error { return u.error }
+
+// IsUnreachable says whether an error is that the hub cannot be reached, so
+// that it need not be asked for anything else.
+func IsUnreachable(err error) bool {
+	var u *unreachable
+	return errors.As(err, &u)
+}
 
 // attempts tries until it works. Rate limits, server errors and broken
 // connections are tried again, with pauses that double and a little chance, or
@@ -50,6 +64,9 @@ func (c *Client) attempts(ctx context.Context, what string, try func() error) er
 		}
 		if p.got >= headway {
 			attempt = 1
+		}
+		if attempt >= maxSilent && !c.reached.Load() {
+			return &unreachable{fmt.Errorf("%s: %w (tried %d times)", what, err, attempt)}
 		}
 		if attempt >= maxAttempts {
 			return fmt.Errorf("%s: %w (tried %d times; the same command goes on from here)", what, err, attempt)

@@ -68,7 +68,7 @@ type lfs struct {
 	PointerSize int    `json:"pointerSize"`
 }
 
-// New starts a server. Its two hosts differ in their ports.
+// New starts a server. The store has another name and another port.
 func New() *Server {
 	s := &Server{PageSize: 50, repos: map[string]*repo{}, contents: map[string][]byte{}}
 	s.Endpoint = httptest.NewServer(s.handler(false, s.serveEndpoint))
@@ -294,7 +294,7 @@ func (s *Server) resolve(w http.ResponseWriter, kind, id, commit string, e entry
 	h.Set("X-Linked-Etag", `"`+e.etag()+`"`)
 	h.Set("X-Linked-Size", strconv.FormatInt(e.Size, 10))
 	if e.LFS != nil {
-		h.Set("Location", s.Store.URL+"/"+e.LFS.OID+"?X-Amz-Signature=secret-of-the-address")
+		h.Set("Location", strings.Replace(s.Store.URL, "127.0.0.1", "localhost", 1)+"/"+e.LFS.OID+"?X-Amz-Signature=secret-of-the-address")
 		w.WriteHeader(http.StatusFound)
 		return
 	}
