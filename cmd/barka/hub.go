@@ -61,7 +61,9 @@ func (a *app) need(parts ...part) error {
 		return err
 	}
 	for _, p := range plans {
-		a.ui.Infof("%s", planText(p))
+		if p.Missing > 0 {
+			a.ui.Infof("%s", planText(p))
+		}
 		if _, err := client.Fetch(a.ctx, p); err != nil {
 			return err
 		}
@@ -98,6 +100,9 @@ func (c *evalRunCmd) download(a *app, o *eval.Options) (lacking bool, err error)
 		return false, err
 	}
 	for _, p := range plans {
+		if p.Missing == 0 {
+			continue
+		}
 		would = append(would, planText(p))
 	}
 	if would == nil {

@@ -51,13 +51,19 @@ func Plan(ctx context.Context, c *hub.Client, needs []Need) (*Download, error) {
 		}
 		byRepo[n.Repo] = append(byRepo[n.Repo], n)
 	}
-	for _, repo := range order {
+	for i, repo := range order {
 		plans, err := plan(ctx, c, repo, byRepo[repo])
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		if err != nil {
 			d.Why[repo] = err
+		}
+		if hub.IsUnreachable(err) {
+			for _, other := range order[i:] {
+				d.Why[other] = err
+			}
+			return d, nil
 		}
 		d.Plans = append(d.Plans, plans...)
 	}
@@ -105,9 +111,10 @@ func choose(l *hub.Listing, card []byte, needs []Need) (files []hub.File, rest [
 		}
 	}
 	slices.Sort(names)
+	declares := configs(card)
 	taken := map[string]bool{"README.md": card != nil}
 	for _, n := range needs {
-		found, err := match(card, names, n.Subset, n.Split)
+		found, err := match(declares, names, n.Subset, n.Split)
 		if err != nil || found == nil {
 			rest = append(rest, n)
 		}

@@ -3,12 +3,15 @@ package hubdata
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"barka/internal/hub"
 	"barka/internal/hub/hubtest"
@@ -34,7 +37,7 @@ func TestDeclared(t *testing.T) {
 		"no such subset": {"configs:\n- config_name: Iraq\n  data_files: \"*\"", "Yemen", "test", ""},
 	} {
 		slices.Sort(files)
-		got, err := match([]byte("---\r\n"+strings.ReplaceAll(c.card, "\n", "\r\n")+"\r\n---\r\n# text"), files, c.subset, c.split)
+		got, err := match(configs([]byte("---\r\n"+strings.ReplaceAll(c.card, "\n", "\r\n")+"\r\n---\r\n# text")), files, c.subset, c.split)
 		if err != nil || strings.Join(got, " ") != c.want {
 			t.Errorf("%s: %v, %v; want %s", name, got, err, c.want)
 		}
@@ -53,10 +56,35 @@ func TestDeclared(t *testing.T) {
 	}
 }
 
+// TestCardsThatBite: values that double with every line, nesting without end
+// and cards without end cost nothing.
+func TestCardsThatBite(t *testing.T) {
+	bomb := "---\nconfigs:\n- config_name: a\n  a0: &a0 [x,x,x,x,x,x,x,x,x]\n"
+	for i := 1; i < 9; i++ {
+		bomb += fmt.Sprintf("  a%d: &a%d [", i, i) + strings.Repeat(fmt.Sprintf("*a%d,", i-1), 9) + "]\n"
+	}
+	begun := time.Now()
+	for name, card := range map[string]string{
+		"doubling":   bomb + "  data_files: *a8\n---\n",
+		"nested":     "---\nconfigs: " + strings.Repeat("[", 200_000) + "\n---\n",
+		"by dashes":  "---\nconfigs:\n" + strings.Repeat("- ", 100_000) + "\n---\n",
+		"by columns": "---\nconfigs:\n" + strings.Repeat(" ", 60) + "- a\n---\n",
+		"large":      "---\nconfigs:\n" + strings.Repeat("- config_name: x\n  data_files: a\n", 100_000) + "---\n",
+		"endless":    "---\nconfigs:\n- config_name: x\n",
+	} {
+		if c := configs([]byte(card)); c != nil {
+			t.Errorf("%s: %d subsets", name, len(c))
+		}
+	}
+	if took := time.Since(begun); took > 5*time.Second {
+		t.Errorf("took %s", took)
+	}
+}
+
 func FuzzConfigs(f *testing.F) {
 	f.Add([]byte("---\nconfigs:\n- config_name: a\n  data_files:\n  - split: test\n    path: [a, b]\n---\n"))
 	f.Add([]byte("---\nconfigs: &a [*a]\n---\n"))
-	f.Fuzz(func(t *testing.T, card []byte) { declared(card, []string{"a/b.csv"}, "a", "test") })
+	f.Fuzz(func(t *testing.T, card []byte) { declared(configs(card), []string{"a/b.csv"}, "a", "test") })
 }
 
 type row struct {
@@ -194,5 +222,17 @@ func TestFetch(t *testing.T) {
 	store, _ = Open(cache)
 	if again := store.Lacking(needs[:1]); again != nil {
 		t.Errorf("lacking %v", again)
+	}
+
+	// A hub that is away is asked once, and is the reason for all.
+	s.Close()
+	pauses := 0
+	client, err = hub.New(hub.Options{Cache: cache, Sleep: func(context.Context, time.Duration) error { pauses++; return nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err = Plan(t.Context(), client, lacking)
+	if err != nil || len(d.Why) != 4 || !hub.IsUnreachable(d.Why["o/none"]) || pauses != 2 {
+		t.Errorf("%v, %v, %d pauses", d, err, pauses)
 	}
 }

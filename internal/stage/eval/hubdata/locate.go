@@ -29,7 +29,7 @@ type Store struct {
 // repository is what a repository's directory holds.
 type repository struct {
 	files []string
-	card  []byte
+	card  []config
 }
 
 // Open returns the store of a directory, which must exist.
@@ -125,7 +125,7 @@ func (s *Store) Locate(repo, subset, split string) ([]string, error) {
 // match returns the files of a split among those of a repository, with
 // slashes and sorted: by what the card declares, else by their names. An error
 // is that some shards are missing.
-func match(card []byte, files []string, subset, split string) ([]string, error) {
+func match(card []config, files []string, subset, split string) ([]string, error) {
 	names := splitNames[split]
 	if names == nil {
 		names = []string{split}
@@ -248,8 +248,8 @@ func extension(name string) string {
 func isData(name string) bool { return extension(name) != "" }
 
 // list returns the data files of a repository's directory, with slashes and
-// relative to it, sorted, and its card.
-func (s *Store) list(base string) (files []string, card []byte, err error) {
+// relative to it, sorted, and what its card declares.
+func (s *Store) list(base string) (files []string, card []config, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r, ok := s.repos[base]; ok {
@@ -273,7 +273,7 @@ func (s *Store) list(base string) (files []string, card []byte, err error) {
 		return nil, nil, fmt.Errorf("benchmark data: %w", err)
 	}
 	slices.Sort(files)
-	card = hub.CardOf(base)
+	card = configs(hub.CardOf(base))
 	s.repos[base] = repository{files, card}
 	return files, card, nil
 }
