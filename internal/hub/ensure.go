@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -40,6 +41,9 @@ func (c *Client) Lack(ctx context.Context, name string, want Want) (*Plan, error
 	l, err := c.List(ctx, r)
 	if IsUnreachable(err) && begun {
 		return nil, nil
+	}
+	if IsUnreachable(err) {
+		return nil, fmt.Errorf("%s %s is not whole in the cache %s, and cannot be downloaded: %w", r.Kind.word(), r, c.cache, err)
 	}
 	if err != nil {
 		return nil, err

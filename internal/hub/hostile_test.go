@@ -236,8 +236,28 @@ func TestUnreachable(t *testing.T) {
 	s.Close()
 	c, m := client(t, Options{})
 	_, err := c.List(t.Context(), Repo{Model, "org/m", "main"})
+	if _, lack := c.Lack(t.Context(), "org/m", Weights); !IsUnreachable(lack) || !strings.Contains(lack.Error(), "model org/m is not whole in the cache") {
+		t.Errorf("Lack: %v", lack)
+	}
+	m.notes = m.notes[:2]
 	if !IsUnreachable(err) || !strings.Contains(err.Error(), "no answer from "+strings.TrimPrefix(s.URL(), "http://")) || len(m.notes) != 2 {
 		t.Errorf("error %v after %d notes", err, len(m.notes))
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, c := range []struct {
+		header, value string
+		want          time.Duration
+	}{
+		{"Retry-After", "7", 7 * time.Second}, {"Retry-After", "0.5", time.Second / 2}, {"Retry-After", now.Add(time.Minute).Format(http.TimeFormat), time.Minute},
+		{"Retry-After", now.Add(-time.Minute).Format(http.TimeFormat), 0}, {"Retry-After", "-1", 0}, {"Retry-After", "soon", 0},
+		{"RateLimit", `"api";r=0;t=55`, 55 * time.Second}, {"RateLimit", `"api";r=10;t=55`, 0}, {"RateLimit", `"api"`, 0},
+	} {
+		if got := retryAfter(http.Header{http.CanonicalHeaderKey(c.header): {c.value}}, now); got != c.want {
+			t.Errorf("%s: %s: %s, want %s", c.header, c.value, got, c.want)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -96,7 +97,12 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// retryAfter reads the header's two forms: seconds, or a date.
+// window is the time left of the window of a rate limit that is used up, in
+// seconds, as in RateLimit: "api";r=0;t=55.
+var window = regexp.MustCompile(`;\s*r=0\s*;\s*t=(\d{1,6})`)
+
+// retryAfter reads the header's two forms, seconds or a date, or else the time
+// after which the hub's rate limit begins anew.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
 	if s, err := strconv.ParseFloat(v, 64); err == nil && s >= 0 && s < 1e6 {
@@ -104,6 +110,10 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	}
 	if t, err := http.ParseTime(v); err == nil && t.After(now) {
 		return t.Sub(now)
+	}
+	if m := window.FindStringSubmatch(h.Get("RateLimit")); v == "" && m != nil {
+		s, _ := strconv.Atoi(m[1])
+		return time.Duration(s) * time.Second
 	}
 	return 0
 }
