@@ -126,7 +126,7 @@ func TestEvalFromHub(t *testing.T) {
 	if r.code != exitBadInput {
 		t.Fatalf("exit code %d, %s", r.code, r.err)
 	}
-	for _, want := range []string{"2 of 7 tasks could not be run", "missing: race_ar", "there is no dataset OALL/AlGhafa-Arabic-LLM-Benchmark-Native",
+	for _, want := range []string{"2 of 7 tasks could not be run", "missing: race_ar", "why: the hub's repository has no file for subset race_ar, split test", "there is no dataset OALL/AlGhafa-Arabic-LLM-Benchmark-Native",
 		"get it: barka download --dataset OALL/AlGhafa-Arabic-LLM-Benchmark-Native"} {
 		if !strings.Contains(r.err, want) {
 			t.Errorf("the error lacks %q:\n%s", want, r.err)

@@ -40,7 +40,7 @@ func (s *Store) Lacking(needs []Need) []Need {
 }
 
 // Plan asks the hub for the files of needs. One that it has no files for is
-// in no plan, and missing later; an error is that the context has ended.
+// in no plan, but in Why; an error is that the context has ended.
 func Plan(ctx context.Context, c *hub.Client, needs []Need) (*Download, error) {
 	d := &Download{Why: map[string]error{}}
 	byRepo := map[string][]Need{}
@@ -81,7 +81,7 @@ func plan(ctx context.Context, c *hub.Client, repo string, needs []Need) ([]*hub
 		}
 		l, err := c.List(ctx, r)
 		if hub.IsNoRevision(err) && revision == hub.ConvertRevision {
-			break
+			break // it has not been converted
 		}
 		if err != nil {
 			return plans, err
@@ -95,10 +95,11 @@ func plan(ctx context.Context, c *hub.Client, repo string, needs []Need) ([]*hub
 			plans = append(plans, c.Plan(l, files))
 		}
 		if needs = rest; len(needs) == 0 {
-			break
+			return plans, nil
 		}
 	}
-	return plans, nil
+	n := needs[0]
+	return plans, badinput.Errorf("the hub's repository has no file for subset %s, split %s", n.Subset, n.Split)
 }
 
 // choose returns the files of the needs, with the card by which Locate finds

@@ -162,12 +162,13 @@ func TestFetch(t *testing.T) {
 	if err := d.Fetch(t.Context(), client); err != nil {
 		t.Fatal(err)
 	}
-	for repo, want := range map[string]string{"o/gated": "accept its terms at " + s.URL() + "/datasets/o/gated", "o/none": "there is no dataset o/none"} {
+	for repo, want := range map[string]string{"o/gated": "accept its terms at " + s.URL() + "/datasets/o/gated", "o/none": "there is no dataset o/none",
+		"o/csv": "no file for subset Yemen, split test", "o/code": "no file for subset ar, split eval"} {
 		if d.Why[repo] == nil || !strings.Contains(d.Why[repo].Error(), want) {
 			t.Errorf("%s: %v", repo, d.Why[repo])
 		}
 	}
-	if len(d.Why) != 2 {
+	if len(d.Why) != 4 {
 		t.Errorf("why: %v", d.Why)
 	}
 	if store, err = Open(cache); err != nil {
