@@ -244,7 +244,7 @@ func TestDownloadSurvivesKills(t *testing.T) {
 	rand.NewChaCha8([32]byte{1}).Read(weights)
 	s.Add("models", "org/model", "main", map[string][]byte{"config.json": []byte("{}"), "tokenizer.json": []byte("{}"), "model.safetensors": weights})
 	var sent atomic.Int64
-	s.Fault = func(w http.ResponseWriter, r *http.Request, store bool) bool {
+	s.SetFault(func(w http.ResponseWriter, r *http.Request, store bool) bool {
 		from := 0
 		fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &from)
 		if !store || r.URL.Path != fmt.Sprintf("/%x", sha256.Sum256(weights)) {
@@ -267,7 +267,7 @@ func TestDownloadSurvivesKills(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 		}
 		return true
-	}
+	})
 	for i, signal := range []os.Signal{syscall.SIGKILL, os.Interrupt, syscall.SIGKILL} {
 		c := program("download", "org/model", "--quiet")
 		var stderr bytes.Buffer

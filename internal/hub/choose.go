@@ -3,6 +3,7 @@ package hub
 import (
 	"encoding/json"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -150,9 +151,12 @@ func (l *Listing) some() string {
 // complete says whether a directory holds what is wanted of a model.
 func complete(dir string, want Want) bool {
 	has := func(pattern string) bool {
-		found, _ := filepath.Glob(filepath.Join(dir, pattern))
-		for _, f := range found {
-			if _, err := os.Stat(f); err == nil { // links lead somewhere
+		entries, _ := os.ReadDir(dir)
+		for _, e := range entries {
+			if yes, _ := path.Match(pattern, e.Name()); !yes {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(dir, e.Name())); err == nil { // links lead somewhere
 				return true
 			}
 		}

@@ -213,6 +213,18 @@ func TestPart(t *testing.T) {
 	}
 }
 
+func TestCacheWithAnyName(t *testing.T) {
+	serve(t)
+	t.Setenv("HF_HUB_CACHE", filepath.Join(t.TempDir(), "my [cache] *"))
+	c, _ := client(t, Options{})
+	if _, err := fetch(t, c, "org/m"); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := c.Lack(t.Context(), "org/m", Weights); p != nil || err != nil {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
 // TestFaults: each file's first answers are spoilt in one way; the download
 // ends right all the same.
 func TestFaults(t *testing.T) {
@@ -242,7 +254,7 @@ func TestFaults(t *testing.T) {
 			s := serve(t)
 			var mu sync.Mutex
 			seen := map[string]int{}
-			s.Fault = func(w http.ResponseWriter, r *http.Request, store bool) bool {
+			s.SetFault(func(w http.ResponseWriter, r *http.Request, store bool) bool {
 				mu.Lock()
 				seen[r.URL.Path]++
 				n := seen[r.URL.Path]
@@ -252,7 +264,7 @@ func TestFaults(t *testing.T) {
 				}
 				fault(w, r, s)
 				return true
-			}
+			})
 			var slept []time.Duration
 			c, m := client(t, Options{Stall: 300 * time.Millisecond, Sleep: func(ctx context.Context, d time.Duration) error {
 				mu.Lock()
@@ -287,7 +299,7 @@ func TestResume(t *testing.T) {
 	sum := sha256.Sum256(whole)
 	digest := hex.EncodeToString(sum[:])
 	broken := 0
-	s.Fault = func(w http.ResponseWriter, r *http.Request, store bool) bool {
+	s.SetFault(func(w http.ResponseWriter, r *http.Request, store bool) bool {
 		if !store || r.URL.Path != "/"+digest || broken == 3 {
 			return false
 		}
@@ -301,7 +313,7 @@ func TestResume(t *testing.T) {
 		}
 		w.Write(whole[from : from+600_000])
 		panic(http.ErrAbortHandler)
-	}
+	})
 	c, _ := client(t, Options{})
 	dir, err := fetch(t, c, "org/m")
 	if err != nil {
@@ -354,7 +366,7 @@ func TestResume(t *testing.T) {
 func TestInterrupted(t *testing.T) {
 	s := serve(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	s.Fault = func(w http.ResponseWriter, r *http.Request, store bool) bool {
+	s.SetFault(func(w http.ResponseWriter, r *http.Request, store bool) bool {
 		if !store || r.Header.Get("Range") != "" {
 			return false
 		}
@@ -365,7 +377,7 @@ func TestInterrupted(t *testing.T) {
 		cancel()
 		<-r.Context().Done()
 		return true
-	}
+	})
 	c, _ := client(t, Options{Parallel: 1})
 	l, err := c.List(ctx, Repo{Model, "org/m", "main"})
 	if err != nil {
@@ -381,7 +393,7 @@ func TestInterrupted(t *testing.T) {
 	if p := c.Plan(l, []File{f}); p.ToFetch > 2<<20 {
 		t.Errorf("%d bytes are still to be fetched, want about 1 MiB", p.ToFetch)
 	}
-	s.Fault = nil
+	s.SetFault(nil)
 	dir, err := fetch(t, c, "org/m")
 	if err != nil {
 		t.Fatal(err)

@@ -141,9 +141,10 @@ func Snapshots(cache, dataset string) []string {
 			add(r.snapshot(cache))
 		}
 	}
-	others, _ := filepath.Glob(filepath.Join(Repo{Kind: Dataset, ID: dataset}.dir(cache), "snapshots", "*"))
-	for _, dir := range others {
-		add(dir)
+	snapshots := filepath.Join(Repo{Kind: Dataset, ID: dataset}.dir(cache), "snapshots")
+	others, _ := os.ReadDir(snapshots)
+	for _, e := range others {
+		add(filepath.Join(snapshots, e.Name()))
 	}
 	return dirs
 }

@@ -31,6 +31,10 @@ type Request struct {
 	Authorization string
 }
 
+// Fault may answer a request, at the store or at the endpoint, in the server's
+// place.
+type Fault func(w http.ResponseWriter, r *http.Request, store bool) (answered bool)
+
 // Server is the hub's endpoint and its store of large files.
 type Server struct {
 	Endpoint, Store *httptest.Server
@@ -38,10 +42,9 @@ type Server struct {
 	Token string
 	// PageSize is how many entries a page of a tree has.
 	PageSize int
-	// Fault, if set, may answer a request in the server's place.
-	Fault func(w http.ResponseWriter, r *http.Request, store bool) (answered bool)
 
 	mu       sync.Mutex
+	fault    Fault
 	repos    map[string]*repo // by kind/org/name
 	contents map[string][]byte
 	requests []Request
@@ -129,6 +132,13 @@ func (s *Server) Gate(kind, id string) { s.repos[kind+"/"+id].gated = true }
 // Hide lets a repository be seen with the token alone.
 func (s *Server) Hide(kind, id string) { s.repos[kind+"/"+id].private = true }
 
+// SetFault lets a fault see the requests from now on; nil: none does.
+func (s *Server) SetFault(f Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fault = f
+}
+
 // Requests returns what arrived since the last call.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
@@ -149,7 +159,7 @@ func (s *Server) handler(store bool, serve http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		s.requests = append(s.requests, Request{store, r.Method, r.URL.EscapedPath(), r.Header.Get("Range"), r.Header.Get("Authorization")})
-		fault := s.Fault
+		fault := s.fault
 		s.mu.Unlock()
 		if fault != nil && fault(w, r, store) {
 			return

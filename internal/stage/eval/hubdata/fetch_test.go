@@ -42,6 +42,9 @@ func TestDeclared(t *testing.T) {
 			t.Errorf("%s: %v, %v; want %s", name, got, err, c.want)
 		}
 	}
+	if got := unnamed([]string{"my_test2_file.csv", "protest.csv", "train.csv"}, []string{"test"}); !reflect.DeepEqual(got, []string{"my_test2_file.csv"}) {
+		t.Errorf("by a word with a number: %v", got)
+	}
 	if got := unnamed([]string{"a.csv", "b.csv", "b.json"}, []string{"train"}); !reflect.DeepEqual(got, []string{"b.json"}) {
 		t.Errorf("one format of the training rows: %v", got)
 	}

@@ -155,7 +155,7 @@ func match(card []config, files []string, subset, split string) ([]string, error
 func unnamed(files, names []string) []string {
 	named := func(splits ...string) (out []string) {
 		for _, f := range files {
-			words := strings.FieldsFunc(f, func(r rune) bool { return strings.ContainsRune("/._- ", r) })
+			words := strings.FieldsFunc(f, func(r rune) bool { return strings.ContainsRune("/._- 0123456789", r) })
 			if slices.ContainsFunc(splits, func(s string) bool { return slices.Contains(words, s) }) {
 				out = append(out, f)
 			}
