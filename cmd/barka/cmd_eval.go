@@ -9,6 +9,7 @@ import (
 	"barka/internal/bench"
 	"barka/internal/hub"
 	"barka/internal/llm"
+	"barka/internal/local"
 	"barka/internal/stage/eval"
 	"barka/internal/stage/eval/tasks"
 	"barka/internal/ui"
@@ -124,8 +125,11 @@ func (c *evalRunCmd) Run(a *app) error {
 		if plan == nil || len(plan.Tasks) == 0 {
 			return err
 		}
+		if p, ok := m.(*local.Planned); ok {
+			tellMemory(a, p, plan)
+		}
 		if speedErr := plan.Measure(a.ctx, m); speedErr != nil {
-			return speedErr
+			a.ui.Warnf("the speed could not be measured: %v", speedErr)
 		}
 		return errors.Join(c.estimate(a, plan), err)
 	}
@@ -158,6 +162,17 @@ func (c *evalRunCmd) open(a *app) (eval.Model, error) {
 	if err := c.endpointFlags.unused(); err != nil {
 		return nil, err
 	}
+	if c.DryRun {
+		m, err := a.engine(c.DType).Plan(c.Model, c.Adapter)
+		if err != nil {
+			return nil, err
+		}
+		if err := c.checkLength(m); err != nil {
+			return nil, err
+		}
+		m.Apart, m.Longest = c.NoShare, c.MaxLength
+		return m, nil
+	}
 	d, err := a.engine(c.DType).OpenDecoder(c.Model, c.Adapter)
 	if err != nil {
 		return nil, err
@@ -166,11 +181,28 @@ func (c *evalRunCmd) open(a *app) (eval.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n := m.MaxLength(); c.MaxLength < 0 || c.MaxLength > n {
-		return nil, badinput.Errorf("--max-length is %d, expected 0 to %d, which is what the model reads", c.MaxLength, n)
+	if err := c.checkLength(m); err != nil {
+		return nil, err
 	}
 	m.Apart, m.Longest = c.NoShare, c.MaxLength
 	return m, nil
+}
+
+// checkLength refuses a --max-length that the model does not read.
+func (c *evalRunCmd) checkLength(m eval.Model) error {
+	if n := m.MaxLength(); c.MaxLength < 0 || c.MaxLength > n {
+		return badinput.Errorf("--max-length is %d, expected 0 to %d, which is what the model reads", c.MaxLength, n)
+	}
+	return nil
+}
+
+// tellMemory says what the run will take, by the shape of the model, while
+// nothing of it is loaded.
+func tellMemory(a *app, m *local.Planned, plan *eval.Plan) {
+	need, so := m.Memory(plan), bench.PeakMemory()
+	gib := func(n int64) string { return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30)) }
+	a.ui.Infof("memory: about %s = weights as %s %s, largest pass (%d tokens) %s, keys and values kept between passes %s, tokenizer and prompts %s; and up to %s of the embedding on disk as it is looked up",
+		gib(need.Weights+need.Kept+need.Pass+so), m.DType(), gib(need.Weights), plan.LargestPass, gib(need.Pass), gib(need.Kept), gib(so), gib(need.Table))
 }
 
 func (c *evalRunCmd) estimate(a *app, p *eval.Plan) error {
@@ -186,7 +218,7 @@ func (c *evalRunCmd) estimate(a *app, p *eval.Plan) error {
 		return err
 	}
 	if p.TokensPerSecond == 0 {
-		a.ui.Infof("nothing was asked of the endpoint, so there is no speed; it reads every token of every request")
+		a.ui.Infof("no speed was measured; an endpoint is asked for nothing without need, and reads every token of every request")
 		return nil
 	}
 	a.ui.Infof("%.0f tokens/s on a question of %d tokens, after which the process had taken at most %.2f GiB; what a question's choices begin with is counted once under shared, what questions begin with once under run",

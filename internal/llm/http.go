@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -273,6 +274,8 @@ func (c *HTTP) statusError(resp *http.Response, data []byte) error {
 	text := c.redact(data)
 	err := fmt.Errorf("status %s: %s", resp.Status, text)
 	switch code := resp.StatusCode; {
+	case code == http.StatusInternalServerError && validation.Match(data):
+		// llama-cpp-python's way of saying 422: asking again does not help.
 	case code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code >= 500:
 		after := retryAfter(resp.Header.Get("Retry-After"), time.Now())
 		return &retryable{err: err, after: after, all: code == http.StatusTooManyRequests || after > 0}
@@ -287,6 +290,8 @@ func (c *HTTP) statusError(resp *http.Response, data []byte) error {
 	}
 	return badinput.Wrap(&refusal{err, text})
 }
+
+var validation = regexp.MustCompile(`(?i)\b\d+ validation errors?\b`)
 
 // retryAfter reads the header's two forms: seconds, or a date.
 func retryAfter(v string, now time.Time) time.Duration {

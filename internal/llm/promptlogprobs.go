@@ -18,18 +18,28 @@ import (
 
 // PromptScorer asks an OpenAI-compatible completions endpoint for the
 // log-probabilities of a prompt's own tokens. The prompt is given as token
-// ids, so the server's tokenizer has no part in it. It is safe for concurrent
-// use.
+// ids where the server takes them, so that its tokenizer has no part in it. It
+// is safe for concurrent use.
 //
-// There are two ways to ask: vLLM's prompt_logprobs, whose answer names every
-// token by its id and rank, and echo with logprobs, OpenAI's old one. The
-// first request finds out which the server has.
+// There are several ways to ask: vLLM's prompt_logprobs, whose answer names
+// every token by its id and rank; echo with logprobs, OpenAI's old one; and the
+// latter with the prompt's text. The first request finds out which the server
+// has.
 type PromptScorer struct {
 	http *HTTP
+	ways []way
 
 	mu   sync.Mutex
 	way  way
 	none error // the server has neither
+}
+
+// Text is what tokens say, for servers that take no ids. Pieces are the texts
+// of the tokens after the first, which is the beginning token that such a
+// server puts before every prompt; Whole is that of all of them.
+type Text struct {
+	Whole  string
+	Pieces []string
 }
 
 // TokenScore is the natural log-probability of a token after those before it.
@@ -49,14 +59,19 @@ func unusable(format string, args ...any) error {
 	return badinput.Wrap(&AnswerError{fmt.Errorf(format, args...)})
 }
 
-// NewPromptScorer checks the options and returns a client.
-func NewPromptScorer(o Options) (*PromptScorer, error) {
+// NewPromptScorer checks the options and returns a client. text turns tokens
+// into their text; without it texts are not tried.
+func NewPromptScorer(o Options, text func(tokens []int32) (Text, error)) (*PromptScorer, error) {
 	c, err := NewHTTP(o)
 	if err != nil {
 		return nil, err
 	}
 	c.url = strings.TrimSuffix(c.url, "/chat/completions") + "/completions"
-	return &PromptScorer{http: c}, nil
+	p := &PromptScorer{http: c, ways: []way{vllm{}, echo{0}, echo{1}}}
+	if text != nil {
+		p.ways = append(p.ways, textEcho{text})
+	}
+	return p, nil
 }
 
 // Name is the model's.
@@ -91,14 +106,14 @@ func (p *PromptScorer) Limit(ctx context.Context) (int, error) {
 	return 0, nil
 }
 
-// Score returns the scores of the tokens after the first. An error that is of
-// this prompt alone is an *AnswerError or a *TooLong; after any other there is
-// no use in asking on.
-func (p *PromptScorer) Score(ctx context.Context, tokens []int32) ([]TokenScore, error) {
+// Score returns the scores of the last n tokens; the first token has none. An
+// error that is of this prompt alone is an *AnswerError or a *TooLong; after
+// any other there is no use in asking on.
+func (p *PromptScorer) Score(ctx context.Context, tokens []int32, n int) ([]TokenScore, error) {
 	p.mu.Lock()
 	if w := p.way; w != nil {
 		p.mu.Unlock()
-		out, err := p.ask(ctx, w, tokens)
+		out, err := p.ask(ctx, w, tokens, n)
 		var none *noScores
 		if errors.As(err, &none) {
 			err = unusable("%v", none)
@@ -110,8 +125,8 @@ func (p *PromptScorer) Score(ctx context.Context, tokens []int32) ([]TokenScore,
 		return nil, p.none
 	}
 	var reasons []string
-	for _, w := range []way{vllm{}, echo{0}, echo{1}} {
-		out, err := p.ask(ctx, w, tokens)
+	for _, w := range p.ways {
+		out, err := p.ask(ctx, w, tokens, n)
 		var none *noScores
 		var refused *refusal
 		var answer *AnswerError
@@ -133,15 +148,19 @@ func (p *PromptScorer) Score(ctx context.Context, tokens []int32) ([]TokenScore,
 }
 
 // ask makes one request.
-func (p *PromptScorer) ask(ctx context.Context, w way, tokens []int32) (out []TokenScore, err error) {
-	payload, err := json.Marshal(w.body(p.http.o.Model, tokens))
+func (p *PromptScorer) ask(ctx context.Context, w way, tokens []int32, n int) (out []TokenScore, err error) {
+	body, err := w.body(p.http.o.Model, tokens)
+	if err != nil {
+		return nil, err
+	}
+	payload, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	err = p.http.attempts(ctx, uint64(len(tokens)), func() error {
 		data, err := p.http.try(ctx, http.MethodPost, p.http.url, payload)
 		if err == nil {
-			out, err = p.parse(w, data, tokens)
+			out, err = p.parse(w, data, tokens, n)
 		}
 		return err
 	})
@@ -151,10 +170,10 @@ func (p *PromptScorer) ask(ctx context.Context, w way, tokens []int32) (out []To
 // way is a manner of asking.
 type way interface {
 	fmt.Stringer
-	body(model string, tokens []int32) map[string]any
-	// scores reads the first choice of an answer; *noScores says that there
-	// are none.
-	scores(c choice, tokens []int32) ([]TokenScore, error)
+	body(model string, tokens []int32) (map[string]any, error)
+	// scores reads those of the last n tokens from the first choice of an
+	// answer; *noScores says that there are none.
+	scores(c choice, tokens []int32, n int) ([]TokenScore, error)
 }
 
 // noScores is an answer without what was asked for.
@@ -165,11 +184,14 @@ func (n *noScores) Error() string { return n.text }
 // choice holds what the two ways' answers have.
 type choice struct {
 	PromptLogProbs []map[string]rankedLogProb `json:"prompt_logprobs"`
-	LogProbs       *struct {
-		Tokens   []json.RawMessage     `json:"tokens"`
-		LogProbs []*float64            `json:"token_logprobs"`
-		Top      []map[string]*float64 `json:"top_logprobs"`
-	} `json:"logprobs"`
+	LogProbs       *promptEcho                `json:"logprobs"`
+}
+
+// promptEcho holds an entry a token.
+type promptEcho struct {
+	Tokens   []json.RawMessage     `json:"tokens"`
+	LogProbs []*float64            `json:"token_logprobs"`
+	Top      []map[string]*float64 `json:"top_logprobs"`
 }
 
 type rankedLogProb struct {
@@ -180,7 +202,7 @@ type rankedLogProb struct {
 // noNumber finds what Python writes for numbers that JSON does not have.
 var noNumber = regexp.MustCompile(`[:,\[\s](NaN|-?Infinity)\b`)
 
-func (p *PromptScorer) parse(w way, data []byte, tokens []int32) ([]TokenScore, error) {
+func (p *PromptScorer) parse(w way, data []byte, tokens []int32, n int) ([]TokenScore, error) {
 	var a struct {
 		Error   json.RawMessage `json:"error"`
 		Choices []choice        `json:"choices"`
@@ -206,7 +228,7 @@ func (p *PromptScorer) parse(w way, data []byte, tokens []int32) ([]TokenScore, 
 	if n := a.Usage.Prompt; n != nil && *n != 0 && *n != len(tokens) {
 		return nil, unusable("the server read %d prompt tokens of the %d that were sent", *n, len(tokens))
 	}
-	return w.scores(a.Choices[0], tokens)
+	return w.scores(a.Choices[0], tokens, n)
 }
 
 // vllm asks for prompt_logprobs. One token has to be generated.
@@ -214,23 +236,23 @@ type vllm struct{}
 
 func (vllm) String() string { return "prompt_logprobs" }
 
-func (vllm) body(model string, tokens []int32) map[string]any {
-	return map[string]any{"model": model, "prompt": tokens, "max_tokens": 1, "temperature": 0, "prompt_logprobs": 1}
+func (vllm) body(model string, tokens []int32) (map[string]any, error) {
+	return map[string]any{"model": model, "prompt": tokens, "max_tokens": 1, "temperature": 0, "prompt_logprobs": 1}, nil
 }
 
-func (vllm) scores(c choice, tokens []int32) ([]TokenScore, error) {
+func (vllm) scores(c choice, tokens []int32, n int) ([]TokenScore, error) {
 	if len(c.PromptLogProbs) < len(tokens) {
 		return nil, &noScores{fmt.Sprintf("the answer has %d entries for %d tokens", len(c.PromptLogProbs), len(tokens))}
 	}
 	if n := len(c.PromptLogProbs); n > len(tokens) {
 		return nil, unusable("the answer has %d log-probabilities for %d tokens", n, len(tokens))
 	}
-	out := make([]TokenScore, 0, len(tokens)-1)
-	for i, entry := range c.PromptLogProbs[1:] {
-		id := strconv.Itoa(int(tokens[i+1]))
+	out := make([]TokenScore, 0, n)
+	for i := len(tokens) - n; i < len(tokens); i++ {
+		entry, id := c.PromptLogProbs[i], strconv.Itoa(int(tokens[i]))
 		own, ok := entry[id]
 		if !ok {
-			return nil, unusable("token %d (counted from 0) is %s, and the answer has no log-probability of it", i+1, id)
+			return nil, unusable("token %d (counted from 0) is %s, and the answer has no log-probability of it", i, id)
 		}
 		best := math.Inf(-1)
 		for _, other := range entry {
@@ -238,7 +260,7 @@ func (vllm) scores(c choice, tokens []int32) ([]TokenScore, error) {
 				best = max(best, *other.LogProb)
 			}
 		}
-		s, err := scored(i+1, own.LogProb, best)
+		s, err := scored(i, own.LogProb, best)
 		if err != nil {
 			return nil, err
 		}
@@ -269,42 +291,101 @@ type echo struct{ generated int }
 
 func (e echo) String() string { return fmt.Sprintf("echo, logprobs and max_tokens %d", e.generated) }
 
-func (e echo) body(model string, tokens []int32) map[string]any {
-	return map[string]any{"model": model, "prompt": tokens, "max_tokens": e.generated, "temperature": 0, "echo": true, "logprobs": 1}
+func (e echo) body(model string, tokens []int32) (map[string]any, error) {
+	return map[string]any{"model": model, "prompt": tokens, "max_tokens": e.generated, "temperature": 0, "echo": true, "logprobs": 1}, nil
 }
 
-func (e echo) scores(c choice, tokens []int32) ([]TokenScore, error) {
-	l := c.LogProbs
-	if l == nil || len(l.LogProbs) < len(tokens) {
-		n := 0
-		if l != nil {
-			n = len(l.LogProbs)
-		}
-		return nil, &noScores{fmt.Sprintf("the answer has %d log-probabilities for %d tokens", n, len(tokens))}
+func (e echo) scores(c choice, tokens []int32, n int) ([]TokenScore, error) {
+	if err := c.LogProbs.check(len(tokens), e.generated); err != nil {
+		return nil, err
 	}
-	if !slices.ContainsFunc(l.LogProbs[:len(tokens)], func(p *float64) bool { return p != nil }) {
-		return nil, &noScores{"the prompt's log-probabilities are all null"}
+	return c.LogProbs.last(len(tokens), 0, n)
+}
+
+// check tells whether an answer has an entry for each of a prompt's tokens. A
+// server that may generate may also end at once.
+func (l *promptEcho) check(prompt, generated int) error {
+	if l == nil {
+		l = new(promptEcho)
 	}
-	if len(l.Top) < len(tokens) {
-		return nil, &noScores{"the answer does not tell the likeliest tokens (top_logprobs)"}
+	switch n := len(l.LogProbs); {
+	case n < prompt:
+		return &noScores{fmt.Sprintf("the answer has %d log-probabilities for %d tokens", n, prompt)}
+	case !slices.ContainsFunc(l.LogProbs[:prompt], func(p *float64) bool { return p != nil }):
+		return &noScores{"the prompt's log-probabilities are all null"}
+	case len(l.Top) < prompt:
+		return &noScores{"the answer does not tell the likeliest tokens (top_logprobs)"}
+	case n > prompt+generated:
+		return unusable("the answer has %d log-probabilities for %d tokens", n, prompt+generated)
 	}
-	// A server that may generate may also end at once.
-	if n := len(l.LogProbs); n > len(tokens)+e.generated {
-		return nil, unusable("the answer has %d log-probabilities for %d tokens", n, len(tokens)+e.generated)
-	}
-	out := make([]TokenScore, 0, len(tokens)-1)
-	for i := 1; i < len(tokens); i++ {
+	return nil
+}
+
+// last returns the scores of the last n tokens, the first of which have no
+// entry.
+func (l *promptEcho) last(tokens, without, n int) ([]TokenScore, error) {
+	out := make([]TokenScore, 0, n)
+	for i := tokens - n; i < tokens; i++ {
 		best := math.Inf(-1)
-		for _, p := range l.Top[i] {
+		for _, p := range l.Top[i-without] {
 			if p != nil {
 				best = max(best, *p)
 			}
 		}
-		s, err := scored(i, l.LogProbs[i], best)
+		s, err := scored(i, l.LogProbs[i-without], best)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, s)
 	}
 	return out, nil
+}
+
+// textEcho is echo for a server that takes texts alone, puts the beginning
+// token before them and does not echo it, as llama-cpp-python's. That its
+// tokens are ours is seen by their texts. It must be let generate a token: none
+// means any number to it.
+type textEcho struct {
+	text func(tokens []int32) (Text, error)
+}
+
+func (textEcho) String() string { return "echo, logprobs, max_tokens 1 and the prompt as text" }
+
+func (t textEcho) body(model string, tokens []int32) (map[string]any, error) {
+	text, err := t.text(tokens)
+	if err != nil {
+		return nil, badinput.Wrap(&AnswerError{err})
+	}
+	return map[string]any{"model": model, "prompt": text.Whole, "max_tokens": 1, "temperature": 0, "echo": true, "logprobs": 1}, nil
+}
+
+func (t textEcho) scores(c choice, tokens []int32, n int) ([]TokenScore, error) {
+	text, err := t.text(tokens)
+	if err != nil {
+		return nil, unusable("%w", err)
+	}
+	l := c.LogProbs
+	if err := l.check(len(tokens)-1, 1); err != nil {
+		return nil, err
+	}
+	for i, piece := range text.Pieces {
+		var theirs string
+		if i >= len(l.Tokens) || json.Unmarshal(l.Tokens[i], &theirs) != nil {
+			return nil, unusable("the answer does not tell its tokens")
+		}
+		if !samePiece(piece, theirs) {
+			return nil, unusable("token %d (counted from 0) is %q, and the server, which takes no token ids, made it %q of the text: its tokenizer is not that of --tokenizer", i+1, piece, theirs)
+		}
+	}
+	return l.last(len(tokens), 1, n)
+}
+
+// samePiece compares the texts of one token. Part of a character has none, and
+// whether a space before a word is of its text is a matter of taste.
+func samePiece(a, b string) bool {
+	const part = "\ufffd"
+	if strings.Contains(a, part) || strings.Contains(b, part) || b == "" {
+		return true
+	}
+	return strings.TrimLeft(a, " ") == strings.TrimLeft(b, " ")
 }

@@ -53,7 +53,7 @@ func completions(t *testing.T, answers map[string]string) (*PromptScorer, *[]str
 		}
 		fmt.Fprint(w, text)
 	})
-	p, err := NewPromptScorer(Options{BaseURL: s.URL + "/v1", Model: "m", Retries: 1, Sleep: func(context.Context, time.Duration) error { return nil }})
+	p, err := NewPromptScorer(Options{BaseURL: s.URL + "/v1", Model: "m", Retries: 1, Sleep: func(context.Context, time.Duration) error { return nil }}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestPromptScores(t *testing.T) {
 	} {
 		p, asked := completions(t, c.answers)
 		for range 2 {
-			if got, err := p.Score(context.Background(), prompt); err != nil || !slices.Equal(got, wantScores) {
+			if got, err := p.Score(context.Background(), prompt, 2); err != nil || !slices.Equal(got, wantScores) {
 				t.Errorf("%s: %v, %v", name, got, err)
 			}
 		}
@@ -95,7 +95,7 @@ func TestNoPromptScores(t *testing.T) {
 		"strict": {"400 no such argument", "no such argument"},
 	} {
 		p, asked := completions(t, map[string]string{"ranked": c.text, "echo0": c.text, "echo1": c.text})
-		_, err := p.Score(context.Background(), prompt)
+		_, err := p.Score(context.Background(), prompt, 2)
 		var answer *AnswerError
 		if !badinput.Is(err) || errors.As(err, &answer) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "no log-probabilities of the prompt's tokens") || len(*asked) != 3 {
 			t.Errorf("%s: %v after %v", name, err, *asked)
@@ -119,18 +119,18 @@ func TestBrokenPromptScores(t *testing.T) {
 	} {
 		answers := map[string]string{"ranked": ranked}
 		p, _ := completions(t, answers)
-		if _, err := p.Score(context.Background(), prompt); err != nil {
+		if _, err := p.Score(context.Background(), prompt, 2); err != nil {
 			t.Fatal(err)
 		}
 		answers["ranked"] = c.text
-		_, err := p.Score(context.Background(), prompt)
+		_, err := p.Score(context.Background(), prompt, 2)
 		var answer *AnswerError
 		if !badinput.Is(err) || !errors.As(err, &answer) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	p, asked := completions(t, map[string]string{"ranked": `{"choices":[{"prompt_log`})
-	if _, err := p.Score(context.Background(), prompt); err == nil || !strings.Contains(err.Error(), "not valid JSON") || len(*asked) != 2 {
+	if _, err := p.Score(context.Background(), prompt, 2); err == nil || !strings.Contains(err.Error(), "not valid JSON") || len(*asked) != 2 {
 		t.Errorf("cut off: %v after %v", err, *asked)
 	}
 }
@@ -147,7 +147,7 @@ func TestServerLimit(t *testing.T) {
 			}
 			fmt.Fprint(w, text)
 		})
-		p, err := NewPromptScorer(Options{BaseURL: s.URL + "/v1", Model: "m"})
+		p, err := NewPromptScorer(Options{BaseURL: s.URL + "/v1", Model: "m"}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +156,7 @@ func TestServerLimit(t *testing.T) {
 		}
 	}
 	s, _ := server(t, answer(404, "no such page"))
-	p, _ := NewPromptScorer(Options{BaseURL: s.URL + "/v1", Model: "m"})
+	p, _ := NewPromptScorer(Options{BaseURL: s.URL + "/v1", Model: "m"}, nil)
 	if got, err := p.Limit(context.Background()); err != nil || got != 0 {
 		t.Errorf("no list: %d, %v", got, err)
 	}
@@ -170,8 +170,9 @@ func FuzzPromptScores(f *testing.F) {
 	}
 	p := &PromptScorer{http: &HTTP{}}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, w := range []way{vllm{}, echo{0}, echo{1}} {
-			if out, err := p.parse(w, data, prompt); err == nil && len(out) != len(prompt)-1 {
+		text := func([]int32) (Text, error) { return Text{"bc", []string{"b", "c"}}, nil }
+		for _, w := range []way{vllm{}, echo{0}, echo{1}, textEcho{text}} {
+			if out, err := p.parse(w, data, prompt, 2); err == nil && len(out) != len(prompt)-1 {
 				t.Errorf("%s: %d scores", data, len(out))
 			}
 		}

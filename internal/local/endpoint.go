@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"barka/internal/badinput"
@@ -43,10 +45,6 @@ func OpenEndpoint(ctx context.Context, o EndpointOptions) (*Endpoint, error) {
 	if o.Tokenizer == "" {
 		return nil, badinput.Errorf("endpoint %s: no tokenizer; --tokenizer names the directory or hub id of the model that the server runs", o.BaseURL)
 	}
-	client, err := llm.NewPromptScorer(o.Options)
-	if err != nil {
-		return nil, err
-	}
 	dir, err := hub.Resolve(o.Tokenizer)
 	if err != nil {
 		return nil, err
@@ -61,7 +59,10 @@ func OpenEndpoint(ctx context.Context, o EndpointOptions) (*Endpoint, error) {
 	if o.Concurrency <= 0 {
 		o.Concurrency = 8
 	}
-	e := &Endpoint{client: client, tok: tok, o: o}
+	e := &Endpoint{tok: tok, o: o}
+	if e.client, err = llm.NewPromptScorer(o.Options, e.text); err != nil {
+		return nil, err
+	}
 	e.length, err = e.maxLength(ctx, dir)
 	return e, err
 }
@@ -198,6 +199,23 @@ func ofOneRequest(err error) bool {
 	return errors.As(err, &answer) || errors.As(err, &long)
 }
 
+// text is that of tokens which begin with the beginning token, for a server
+// that makes the tokens itself.
+func (e *Endpoint) text(tokens []int32) (llm.Text, error) {
+	bos := e.tok.Special().BOS
+	if bos < 0 || tokens[0] != bos {
+		return llm.Text{}, fmt.Errorf("the server takes no token ids, only texts, before which it puts a beginning token; this prompt has none, or has lost it where it was cut to %d tokens", e.length)
+	}
+	t := llm.Text{Whole: e.tok.Decode(tokens[1:], false)}
+	if !slices.Equal(e.tok.Encode(t.Whole, true), tokens) {
+		return t, fmt.Errorf("the server takes no token ids, only texts, and no text has this prompt's tokens: %.60q", t.Whole)
+	}
+	for _, id := range tokens[1:] {
+		t.Pieces = append(t.Pieces, e.tok.Decode([]int32{id}, false))
+	}
+	return t, nil
+}
+
 // scoreOne cuts a request as score.Scorer does and asks for it. A choice
 // without tokens has nothing to ask.
 func (e *Endpoint) scoreOne(ctx context.Context, r eval.Request) (eval.Score, error) {
@@ -212,7 +230,7 @@ func (e *Endpoint) scoreOne(ctx context.Context, r eval.Request) (eval.Score, er
 	if len(r.Continuation) >= len(tokens) {
 		return out, badinput.Wrap(&llm.TooLong{Tokens: len(r.Continuation), Limit: e.length})
 	}
-	scores, err := e.client.Score(ctx, tokens)
+	scores, err := e.client.Score(ctx, tokens, len(r.Continuation))
 	var long *llm.TooLong
 	if errors.As(err, &long) {
 		return out, badinput.Errorf("choice and prompt have %d tokens, and the server does not take them: %w; use a lower --max-length", len(tokens), err)
@@ -220,7 +238,7 @@ func (e *Endpoint) scoreOne(ctx context.Context, r eval.Request) (eval.Score, er
 	if err != nil {
 		return out, err
 	}
-	for _, s := range scores[len(scores)-len(r.Continuation):] {
+	for _, s := range scores {
 		out.LogProb += s.LogProb
 		out.Greedy = out.Greedy && s.Greedy
 		out.PerToken = append(out.PerToken, s.LogProb)

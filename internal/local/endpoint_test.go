@@ -65,10 +65,11 @@ func (s *completionServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Echo   bool
 		Max    int `json:"max_tokens"`
 	}
-	if r.URL.Path != "/v1/completions" || json.NewDecoder(r.Body).Decode(&b) != nil {
+	if r.URL.Path != "/v1/completions" {
 		w.WriteHeader(404)
 		return
 	}
+	refused := json.NewDecoder(r.Body).Decode(&b)
 	s.mu.Lock()
 	s.asked++
 	n := s.asked
@@ -89,6 +90,8 @@ func (s *completionServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	text := `{"choices":[{"text":"x"}]}`
 	switch {
+	case refused != nil: // a text
+		w.WriteHeader(400)
 	case b.Ranked != nil && !s.echo:
 		text = s.ranked(b.Prompt)
 	case b.Echo && s.echo:
@@ -328,7 +331,7 @@ func TestEndpointErrors(t *testing.T) {
 	s.change = func(string, []int32) string { return `{"choices":[{"text":"x"}]}` }
 	s.asked = 0
 	out, err := eval.Run(t.Context(), endpoint(t, s), demoOptions(t), nil)
-	if !badinput.Is(err) || out != nil || s.asked != 3 || !strings.Contains(err.Error(), "no log-probabilities of the prompt's tokens") {
+	if !badinput.Is(err) || out != nil || s.asked != 4 || !strings.Contains(err.Error(), "no log-probabilities of the prompt's tokens") {
 		t.Errorf("a server without scores, asked %d times: %+v, %v", s.asked, out, err)
 	}
 }

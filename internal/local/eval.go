@@ -65,12 +65,15 @@ func (e *Evaluated) Name() string { return eval.ModelName(e.d.Name) }
 func (e *Evaluated) Info() eval.ModelInfo { return e.info }
 
 // MaxLength implements eval.Model.
-func (e *Evaluated) MaxLength() int {
-	if e.Longest > 0 {
-		return e.Longest
+func (e *Evaluated) MaxLength() int { return longest(e.Longest, e.d.Model.Info()) }
+
+// longest is what is asked for, or what the model reads.
+func longest(asked int, i model.Info) int {
+	if asked > 0 {
+		return asked
 	}
-	if n := e.d.Model.Info().MaxPositions; n > 0 {
-		return n
+	if i.MaxPositions > 0 {
+		return i.MaxPositions
 	}
 	return 2048
 }

@@ -26,8 +26,9 @@ type TaskEstimate struct {
 type Plan struct {
 	Tasks []TaskEstimate
 	// LargestPass and LargestHead are the most tokens that the model runs at
-	// once, and the most of them whose predictions are asked for at once.
-	LargestPass, LargestHead int
+	// once, and the most of them whose predictions are asked for at once; Kept is
+	// the most of which keys and values stay from one pass for the next.
+	LargestPass, LargestHead, Kept int
 	// TokensPerSecond is what Measure found on a question of ProbeTokens tokens;
 	// 0 where it was not measured.
 	TokensPerSecond float64
@@ -100,7 +101,7 @@ func (p *Plan) task(m Model, r *taskRun) (TaskEstimate, error) {
 	}
 	work, err := plan.Work(all)
 	t.Run += int64(work.Tokens)
-	p.LargestPass, p.LargestHead = max(p.LargestPass, work.LargestPass), max(p.LargestHead, work.LargestHead)
+	p.LargestPass, p.LargestHead, p.Kept = max(p.LargestPass, work.LargestPass), max(p.LargestHead, work.LargestHead), max(p.Kept, work.Kept)
 	return t, err
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/jsonl"
+	"barka/internal/llm"
 	"barka/internal/pipeline"
 	"barka/internal/stage/eval/tasks"
 )
@@ -47,6 +48,9 @@ func Merge(ctx context.Context, dirs []string, outputDir string, progress pipeli
 	o := first.Options
 	e.o = Options{OutputDir: outputDir, MaxSamples: o.MaxSamples, BatchSize: o.BatchSize, Border: o.Border, AlGhafa: o.AlGhafa, UseChatTemplate: o.UseChatTemplate,
 		SystemPrompt: o.SystemPrompt, NoDetails: o.NoDetails, JobID: o.JobID, Tasks: []tasks.Selection{{Task: tasks.Task{Board: o.Board}}}}
+	if o.Judge != "" {
+		e.o.Judge = recordedJudge(o.Judge)
+	}
 	start, end := first.Start, first.End
 	for _, p := range parts {
 		if p.m.Start.Before(start) {
@@ -80,6 +84,14 @@ func (m mergedModel) MaxLength() int       { return m.recordedModel.MaxLength }
 func (m mergedModel) Tokenizer() Tokenizer { return onlyEOS(m.EOS) }
 func (m mergedModel) Score(context.Context, []Request, func(int, Score) error) error {
 	return errors.New("shards are merged without the model")
+}
+
+// recordedJudge is a judge of which there is only the name.
+type recordedJudge string
+
+func (j recordedJudge) Name() string { return string(j) }
+func (j recordedJudge) Complete(context.Context, llm.Request) (llm.Response, error) {
+	return llm.Response{}, errors.New("shards are merged without the judge")
 }
 
 // onlyEOS is a tokenizer of which only the end token is known, which pads.

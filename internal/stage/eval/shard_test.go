@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -74,6 +75,56 @@ func TestShardsEqualWhole(t *testing.T) {
 	}
 	if diff := cmp.Diff(wholeRun(t, o, short()), merge(t, runShards(t, 3, o, short))); diff != "" {
 		t.Errorf("with options:\n%.2000s", diff)
+	}
+}
+
+// TestJudgedShards: answers and marks go through the shards too, each is asked
+// for once, and shards that are marked by different judges are refused.
+func TestJudgedShards(t *testing.T) {
+	m, j := newWriter(), judge{asked: new(atomic.Int64)}
+	o := judgedOptions(t, j)
+	want := func(o Options) map[string]string {
+		o.OutputDir = t.TempDir()
+		if _, err := Run(t.Context(), newWriter(), o, nil); err != nil {
+			t.Fatal(err)
+		}
+		return tree(t, o.OutputDir)
+	}
+	shards := func(n int, o Options) (dirs []string) {
+		t.Helper()
+		for i := range n {
+			o.Shard, o.OutputDir = Shard{i, n}, t.TempDir()
+			if _, err := Run(t.Context(), m, o, nil); err != nil {
+				t.Fatal(err)
+			}
+			dirs = append(dirs, o.OutputDir)
+		}
+		return dirs
+	}
+	whole := want(o)
+	for _, n := range []int{1, 2, 3, 9} {
+		wrote, asked := m.wrote.Load(), j.asked.Load()
+		dirs := shards(n, o)
+		if wrote, asked = m.wrote.Load()-wrote, j.asked.Load()-asked; wrote != 5 || asked != 5 {
+			t.Errorf("%d shards: %d answers, %d judgements, want 5 of each", n, wrote, asked)
+		}
+		if diff := cmp.Diff(whole, merge(t, dirs)); diff != "" {
+			t.Errorf("%d shards:\n%.2000s", n, diff)
+		}
+	}
+	dirs := shards(2, o)
+	other := o
+	other.Shard, other.OutputDir, other.Judge = Shard{1, 2}, t.TempDir(), recordedJudge("test/other")
+	if _, err := Run(t.Context(), m, other, nil); err == nil {
+		t.Error("the other judge answered")
+	}
+	if _, err := Merge(t.Context(), []string{dirs[0], other.OutputDir}, t.TempDir(), nil); !badinput.Is(err) || !strings.Contains(err.Error(), "--judge-model") {
+		t.Errorf("shards of two judges: %v", err)
+	}
+	// Without a judge the task is skipped, by the shards as by one process.
+	o.Judge = nil
+	if diff := cmp.Diff(want(o), merge(t, shards(2, o))); diff != "" {
+		t.Errorf("no judge:\n%.2000s", diff)
 	}
 }
 

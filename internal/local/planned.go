@@ -1,0 +1,123 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"barka/internal/badinput"
+	"barka/internal/hub"
+	"barka/internal/model"
+	"barka/internal/score"
+	"barka/internal/stage/eval"
+	"barka/internal/tokenizer"
+)
+
+// Planned is an eval.Model of which the tokenizer, config.json and the shapes
+// of the tensors alone are read, until it is asked for scores.
+type Planned struct {
+	// Apart and Longest are Evaluated's.
+	Apart   bool
+	Longest int
+
+	name    string
+	adapter int64 // bytes
+	shape   *model.Shape
+	tok     *tokenizer.Tokenizer
+	open    func() (*Evaluated, error)
+}
+
+// Plan reads what an evaluation of a model can be planned by.
+func (e *Engine) Plan(name, adapter string) (*Planned, error) {
+	dir, err := hub.Resolve(name)
+	if err != nil {
+		return nil, err
+	}
+	o, err := e.options(dir)
+	if err != nil {
+		return nil, err
+	}
+	p := &Planned{name: name, open: func() (*Evaluated, error) {
+		d, err := e.OpenDecoder(name, adapter)
+		if err != nil {
+			return nil, err
+		}
+		return d.Evaluated()
+	}}
+	if p.shape, err = model.MeasureDecoder(dir, o.DType); err != nil {
+		return nil, err
+	}
+	if p.tok, err = tokenizer.Load(dir); err != nil {
+		return nil, err
+	}
+	if p.tok.Special().EOS < 0 {
+		return nil, badinput.Errorf("model %s: tokenizer_config.json names no eos_token, which evaluation pads with", name)
+	}
+	if adapter != "" {
+		info, err := os.Stat(filepath.Join(adapter, "adapter_model.safetensors"))
+		if err != nil {
+			return nil, badinput.Wrap(err)
+		}
+		p.adapter = info.Size()
+	}
+	return p, nil
+}
+
+// Name implements eval.Model.
+func (p *Planned) Name() string { return eval.ModelName(p.name) }
+
+// Info implements eval.Model. Nothing is scored by its digest.
+func (p *Planned) Info() eval.ModelInfo { return eval.ModelInfo{} }
+
+// MaxLength implements eval.Model.
+func (p *Planned) MaxLength() int { return longest(p.Longest, p.shape.Info) }
+
+// Tokenizer implements eval.Model.
+func (p *Planned) Tokenizer() eval.Tokenizer { return evalTokenizer{p.tok} }
+
+// ApplyChatTemplate implements eval.ChatTemplater.
+func (p *Planned) ApplyChatTemplate(messages []eval.Message) (string, error) {
+	return applyChatTemplate(p.tok, messages)
+}
+
+// Plan implements eval.Planner.
+func (p *Planned) Plan() score.Plan {
+	return score.Plan{MaxLength: p.MaxLength(), Apart: p.Apart}.Default(p.shape.Info, p.shape.RowBytes())
+}
+
+// Score implements eval.Model. It opens the model.
+func (p *Planned) Score(ctx context.Context, reqs []eval.Request, done func(i int, s eval.Score) error) error {
+	m, err := p.open()
+	if err != nil {
+		return err
+	}
+	p.open = func() (*Evaluated, error) { return m, nil }
+	m.Apart, m.Longest = p.Apart, p.Longest
+	return m.Score(ctx, reqs, done)
+}
+
+// Generate implements eval.Generator, by which judged tasks are planned.
+func (p *Planned) Generate(context.Context, []string, int, bool, func(int, string) error) error {
+	return errors.New("a plan writes no answers")
+}
+
+// Memory is what an evaluation takes beside the program, its tokenizer and the
+// prompts, in bytes.
+type Memory struct {
+	// Weights are packed, an adapter's with them; Kept is what stays of keys and
+	// values from one pass for the next, and Pass the largest pass.
+	Weights, Kept, Pass int64
+	// Table is the embedding on disk, of which the system keeps in memory what
+	// was looked up, as long as nothing else wants it.
+	Table int64
+}
+
+// Memory estimates by the model's shape.
+func (p *Planned) Memory(plan *eval.Plan) Memory {
+	s := p.shape
+	return Memory{Weights: s.Weights + p.adapter, Kept: s.RowBytes() * int64(plan.Kept), Pass: s.PassBytes(plan.LargestPass, plan.Kept, plan.LargestHead), Table: s.Mapped}
+}
+
+// DType is the type of the packed weights.
+func (p *Planned) DType() string { return string(p.shape.DType) }
