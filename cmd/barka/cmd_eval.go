@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
+	"runtime/debug"
 	"time"
 
 	"barka/internal/badinput"
@@ -172,6 +174,11 @@ func (c *evalRunCmd) open(a *app) (eval.Model, error) {
 		}
 		m.Apart, m.Longest = c.NoShare, c.MaxLength
 		return m, nil
+	}
+	if os.Getenv("GOGC") == "" {
+		// Most of the heap is weights, which live as long as the run: rubbish may
+		// grow by a fifth of them, not by as much again.
+		debug.SetGCPercent(20)
 	}
 	d, err := a.engine(c.DType).OpenDecoder(c.Model, c.Adapter)
 	if err != nil {

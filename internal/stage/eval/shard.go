@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"barka/internal/badinput"
+	"barka/internal/score"
 	"barka/internal/stage/eval/tasks"
 )
 
@@ -24,14 +25,14 @@ func (s Shard) validate() error {
 
 // divide marks the questions that other workers score. All workers see all
 // questions and come to the same division: the questions in their order, cut
-// where the tokens the model reads are a Count-th of all. Neighbours, which
+// where the tokens the model runs are a Count-th of all. Neighbours, which
 // often begin alike, stay together, and a question that is asked again goes
 // where it was first.
 func (e *evaluation) divide() {
 	if e.o.Shard.Count == 0 {
 		return
 	}
-	limit, total := e.m.MaxLength(), int64(0)
+	total := int64(0)
 	middle := map[requestKey]int64{} // of a question's tokens among all, twice
 	for _, r := range e.runs {
 		for i := range r.samples {
@@ -39,14 +40,9 @@ func (e *evaluation) divide() {
 			if _, seen := middle[key]; seen {
 				continue
 			}
-			var t TaskEstimate
-			if s := &r.samples[i]; r.task.Metric == tasks.Judged {
-				t.addAnswer(len(e.m.Tokenizer().Encode(s.context, true)), *r.task.GenerationSize, limit)
-			} else {
-				t.add(s.requests, limit)
-			}
-			middle[key] = 2*total + t.SharedTokens
-			total += t.SharedTokens
+			n := e.cost(r, i)
+			middle[key] = 2*total + n
+			total += n
 		}
 	}
 	for _, r := range e.runs {
@@ -55,6 +51,22 @@ func (e *evaluation) divide() {
 			s.elsewhere = middle[s.key()]*int64(e.o.Shard.Count)/(2*total) != int64(e.o.Shard.Index)
 		}
 	}
+}
+
+// cost is about how many tokens the model runs for question i of a task: not
+// those that the question before it begins with too, such as examples.
+func (e *evaluation) cost(r *taskRun, i int) int64 {
+	var t TaskEstimate
+	s, limit := &r.samples[i], e.m.MaxLength()
+	if r.task.Metric == tasks.Judged {
+		t.addAnswer(len(e.m.Tokenizer().Encode(s.context, true)), *r.task.GenerationSize, limit)
+		return t.SharedTokens
+	}
+	t.add(s.requests, limit)
+	if input := s.requests[0].input(0); i > 0 && len(input) <= limit {
+		t.SharedTokens -= int64(score.CommonPrefix(r.samples[i-1].requests[0].input(0), input))
+	}
+	return max(t.SharedTokens, 1)
 }
 
 // key identifies what a question asks of a model.

@@ -187,9 +187,8 @@ func TestDivision(t *testing.T) {
 					if other, ok := by[s.key()]; ok && other != i {
 						t.Errorf("%d shards: a question is asked by %d and %d", n, other, i)
 					} else if !ok {
-						var c TaskEstimate
-						c.add(s.requests, 8192)
-						tokens[i], total, longest = tokens[i]+c.SharedTokens, total+c.SharedTokens, max(longest, c.SharedTokens)
+						c := e.cost(r, q)
+						tokens[i], total, longest = tokens[i]+c, total+c, max(longest, c)
 					}
 					by[s.key()] = i
 				}
