@@ -85,3 +85,18 @@ func TestEvalLeavesBadTasksOut(t *testing.T) {
 		t.Errorf("the other tasks' results: %s", r.out)
 	}
 }
+
+// TestEvalNamesATaskOnce: an error has the task's name once, and where no task
+// is left there are no results to tell of.
+func TestEvalNamesATaskOnce(t *testing.T) {
+	dir := inputs(t)
+	r := barka(t, "", "eval", "--model", filepath.Join(dir, "models", "gemma2"), "--tasks", "community|arabic_exams|9|0",
+		"--data", filepath.Join(dir, "data", "benchmarks"), "--output-dir", t.TempDir(), "--quiet")
+	_, list, _ := strings.Cut(r.err, "could not be run:")
+	if r.code != exitBadInput || strings.Count(list, "community|arabic_exams") != 1 || !strings.Contains(list, "9 examples are asked for") {
+		t.Errorf("exit code %d, %s", r.code, r.err)
+	}
+	if strings.Contains(r.out, "results") {
+		t.Errorf("no task is left, and the output is %q", r.out)
+	}
+}

@@ -249,6 +249,9 @@ func printOutcome(a *app, out *eval.Outcome) error {
 		a.ui.Warnf("%s is skipped: %v", f.Task, f.Err)
 	}
 	a.ui.Infof("%d requests scored, %d reused", out.Scored, out.Reused)
+	if out.ResultsPath == "" {
+		return nil // no task is left; the error says why
+	}
 	return a.ui.Print(out.Console+"\nresults: "+out.ResultsPath, map[string]any{"results": out.ResultsPath, "details": out.DetailsDir, "table": out.TablePath})
 }
 

@@ -156,9 +156,9 @@ func balanced(pool []tasks.Doc, n int) []tasks.Doc {
 }
 
 // checkPool refuses a pool that cannot give the examples asked for.
-func checkPool(t tasks.Task, pool []tasks.Doc, k int) error {
+func checkPool(pool []tasks.Doc, k int) error {
 	if len(pool) < k {
-		return badinput.Errorf("%s: %d examples are asked for, the few-shot split has %d", t.Key(), k, len(pool))
+		return badinput.Errorf("%d examples are asked for, the few-shot split has %d", k, len(pool))
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ func questions(store *hubdata.Store, t tasks.Task, split string, rnd *pyrandom.R
 	for i, values := range table.Rows {
 		docs[i], err = t.Prompt(tasks.Row{Columns: table.Columns, Values: values}, rnd)
 		if err != nil {
-			return nil, badinput.Errorf("%s, split %s, row %d of %s: %w", t.Key(), split, i+1, files[0], err)
+			return nil, badinput.Errorf("split %s, row %d of %s: %w", split, i+1, files[0], err)
 		}
 	}
 	return docs, nil

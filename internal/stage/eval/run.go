@@ -411,9 +411,9 @@ func pool(store *hubdata.Store, t tasks.Task, k int, evaluated []tasks.Doc, rnd 
 		}
 	}
 	if t.FewShotSplit == "" {
-		return balanced(docs, k+1), checkPool(t, docs, k)
+		return balanced(docs, k+1), checkPool(docs, k)
 	}
-	return docs, checkPool(t, docs, k)
+	return docs, checkPool(docs, k)
 }
 
 // encode builds and encodes the prompts of a task on several goroutines.
@@ -434,7 +434,7 @@ func (e *evaluation) encode(ctx context.Context, p *prompter, docs []tasks.Doc, 
 	wg.Wait()
 	for i, err := range errs {
 		if err != nil {
-			return nil, badinput.Errorf("%s, question %d in evaluation order: %w", p.task.Key(), i+1, err)
+			return nil, badinput.Errorf("question %d in evaluation order: %w", i+1, err)
 		}
 	}
 	return out, ctx.Err()
