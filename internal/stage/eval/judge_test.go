@@ -138,7 +138,7 @@ func TestJudgedRun(t *testing.T) {
 	if row.Name != "ALRAGE" || math.Abs(row.Score-12) > 1e-12 || !math.IsNaN(row.Majority) || row.Questions != 5 {
 		t.Errorf("%+v", row)
 	}
-	if !strings.Contains(out.Leaderboard.Markdown(), "| ALRAGE | 12.00 | 5.83 | — | — | — | 5 |") {
+	if !strings.Contains(out.Leaderboard.Markdown(), "| ALRAGE | 12.00 | 5.83 | — | — | — | — | 5 |") {
 		t.Error(out.Leaderboard.Markdown())
 	}
 	rows := readDetails(t, filepath.Join(out.DetailsDir, "details_community|alrage_qa|0_2024-07-04T21-22-05.321098.parquet"))
@@ -150,10 +150,6 @@ func TestJudgedRun(t *testing.T) {
 	again, err := Run(t.Context(), m, o, nil)
 	if err != nil || again.Scored != 0 || m.wrote.Load() != 5 || j.asked.Load() != 5 {
 		t.Errorf("second run: %v, %d scored, %d answers and %d judgements in all", err, again.Scored, m.wrote.Load(), j.asked.Load())
-	}
-	same, err := Compare(out.DetailsDir, out.DetailsDir)
-	if err != nil || len(same.Tasks) != 2 || math.Abs(same.Tasks[0].A-0.12) > 1e-15 || len(same.Rows) != 1 || same.Rows[0].Task != "ALRAGE" {
-		t.Errorf("%+v, %v", same, err)
 	}
 }
 

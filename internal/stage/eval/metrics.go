@@ -21,22 +21,29 @@ func argmax(xs []float64) int {
 	return best
 }
 
-// accuracy is 1 when the right choice is the likeliest, else 0.
-func accuracy(scores []float64, gold int) int {
-	if argmax(scores) == gold {
-		return 1
+// Choose returns the choice that a metric takes for the model's answer: the
+// likeliest, or, for the name acc_norm, the likeliest after dividing by the
+// choices' lengths in Unicode characters. An empty choice has no such length;
+// the task table refuses it.
+func Choose(metric string, scores []float64, choices []string) int {
+	if metric != "acc_norm" {
+		return argmax(scores)
 	}
-	return 0
-}
-
-// accuracyNorm is accuracy after dividing by the choices' lengths in Unicode
-// characters. An empty choice has no such length; the task table refuses it.
-func accuracyNorm(scores []float64, choices []string, gold int) int {
 	normed := make([]float64, len(scores))
 	for i, s := range scores {
 		normed[i] = s / float64(pytext.CodePoints(choices[i]))
 	}
-	return accuracy(normed, gold)
+	return argmax(normed)
+}
+
+// accuracy is 1 when the right choice is the likeliest, else 0.
+func accuracy(scores []float64, gold int) int {
+	return count(Choose("acc", scores, nil) == gold)
+}
+
+// accuracyNorm is accuracy after dividing by the choices' lengths.
+func accuracyNorm(scores []float64, choices []string, gold int) int {
+	return count(Choose("acc_norm", scores, choices) == gold)
 }
 
 // measure returns a question's value of the task's metric.

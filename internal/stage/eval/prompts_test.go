@@ -152,4 +152,7 @@ func TestFullScale(t *testing.T) {
 	if m := out.Leaderboard.Rows[0].Majority; m < 64.185 || m > 64.195 {
 		t.Errorf("ACVA's majority baseline %.2f, want 64.19", m)
 	}
+	if r := out.Leaderboard.Rows[0]; r.Constant < 60.485 || r.Constant > 60.495 || r.ConstantAnswer != "صح" {
+		t.Errorf("ACVA's best single answer %s scores %.2f, want صح and 60.49", r.ConstantAnswer, r.Constant)
+	}
 }

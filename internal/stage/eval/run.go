@@ -147,9 +147,10 @@ func (r *taskRun) name() string { return fmt.Sprintf("%s|%d", r.task.Key(), r.sh
 // Outcome is what a run produced.
 type Outcome struct {
 	// ResultsPath is lighteval's result file; DetailsDir holds a parquet file
-	// a task; TablePath and ExtraPath are this package's own files.
-	ResultsPath, DetailsDir, TablePath, ExtraPath string
-	Leaderboard                                   Leaderboard
+	// a task; TablePath (Markdown), ExtraPath (JSON) and PagePath (HTML) are this
+	// package's own files, with the leaderboard's table and the baselines.
+	ResultsPath, DetailsDir, TablePath, ExtraPath, PagePath string
+	Leaderboard                                             Leaderboard
 	// Console is the markdown table lighteval prints.
 	Console  string
 	Failures []Failure

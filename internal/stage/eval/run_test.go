@@ -518,6 +518,9 @@ func TestLeaderboardTable(t *testing.T) {
 	if err != nil || json.Unmarshal(text, &extra) != nil || extra.Average != nil || extra.Rows[7].Score == nil || len(extra.Tasks["community|copa_ext_ar|0"].Constant) != 2 {
 		t.Errorf("%v: %s", err, text)
 	}
+	if html, err := os.ReadFile(out.PagePath); err != nil || !strings.Contains(string(html), "<td>COPA</td>") || strings.Contains(string(html), "NaN") {
+		t.Errorf("page: %v", err)
+	}
 	o.MaxSamples = 2
 	if out, err = Run(t.Context(), newHashModel(), o, nil); err != nil || !out.Leaderboard.Sampled || out.Questions != 2 {
 		t.Errorf("%d questions, sampled %v, %v", out.Questions, out.Leaderboard.Sampled, err)

@@ -158,6 +158,7 @@ func (e *evaluation) writeTables(out *Outcome, baselines []Baseline, stamp strin
 	dir := filepath.Join(e.o.OutputDir, "results", filepath.FromSlash(e.m.Name()))
 	out.TablePath = filepath.Join(dir, "leaderboard_"+stamp+".md")
 	out.ExtraPath = filepath.Join(dir, "leaderboard_"+stamp+".json")
+	out.PagePath = filepath.Join(dir, "leaderboard_"+stamp+".html")
 	perTask, left := pytext.Object{}, pytext.Object{}
 	for _, b := range baselines {
 		perTask.Set(b.Task, b.object())
@@ -170,7 +171,14 @@ func (e *evaluation) writeTables(out *Outcome, baselines []Baseline, stamp strin
 	if err != nil {
 		return err
 	}
+	html, err := out.Leaderboard.HTML()
+	if err != nil {
+		return err
+	}
 	if err := writeText(out.ExtraPath, string(text)+"\n"); err != nil {
+		return err
+	}
+	if err := writeText(out.PagePath, html); err != nil {
 		return err
 	}
 	return writeText(out.TablePath, out.Leaderboard.Markdown())
