@@ -1,0 +1,174 @@
+package compare
+
+import (
+	"cmp"
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"barka/internal/badinput"
+)
+
+// Run is an evaluation on disk.
+type Run struct {
+	// Model is its name, Time when it ended, as its files are called.
+	Model, Time string
+	// Dir holds its details.
+	Dir string
+	// Runs counts the evaluations found where the path pointed; this one is
+	// the newest.
+	Runs int
+
+	general map[string]any // config_general; nil without the result file
+	files   map[string]map[int]string
+}
+
+// Open finds an evaluation: in an output directory of barka or lighteval, whose
+// newest it takes, by its result file, or by the directory of its details.
+func Open(path string) (*Run, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, badinput.Errorf("evaluation: %w; expected an output directory of barka eval or lighteval", err)
+	}
+	if !info.IsDir() {
+		return openResults(path)
+	}
+	dirs, err := detailDirs(path)
+	if err != nil {
+		return nil, err
+	}
+	if len(dirs) == 0 {
+		return nil, noDetails(path)
+	}
+	newest := slices.MaxFunc(dirs, func(a, b string) int { return cmp.Compare(filepath.Base(a), filepath.Base(b)) })
+	return openDetails(newest, len(dirs))
+}
+
+// noDetails says what a directory lacks, as far as it can be told.
+func noDetails(path string) error {
+	if found, _ := filepath.Glob(filepath.Join(path, "shards", "*")); len(found) > 0 {
+		return badinput.Errorf("%s: shards that were not joined yet; run barka eval merge %s --output-dir %s", path, path, path)
+	}
+	found := false
+	filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
+		found = found || err == nil && resultsName.MatchString(filepath.Base(p))
+		return nil
+	})
+	if found {
+		return badinput.Errorf("%s: results, but no details_suite|task|shots_time.parquet; evaluate again without --no-details (scores are reused)", path)
+	}
+	return badinput.Errorf("%s: no evaluation here, that is no details_suite|task|shots_time.parquet below it; expected an output directory of barka eval or lighteval", path)
+}
+
+var (
+	// detailName takes task and shots out of a details file's name.
+	detailName  = regexp.MustCompile(`^details_(.+\|.+)\|(\d+)_\d{4}-\d\d-\d\dT[\d.-]+\.parquet$`)
+	resultsName = regexp.MustCompile(`^results_(\d{4}-\d\d-\d\dT[\d.-]+)\.json$`)
+)
+
+// detailDirs are the directories at or below root with details in them.
+func detailDirs(root string) ([]string, error) {
+	var out []string
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if dir := filepath.Dir(path); detailName.MatchString(d.Name()) && !slices.Contains(out, dir) {
+			out = append(out, dir)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, badinput.Errorf("evaluation: %w", err)
+	}
+	return out, nil
+}
+
+// openResults opens the evaluation that a result file belongs to. The details
+// are beside it, or below details where it is below results.
+func openResults(path string) (*Run, error) {
+	m := resultsName.FindStringSubmatch(filepath.Base(path))
+	if m == nil {
+		return nil, badinput.Errorf("%s: expected an output directory, a directory of details or a results_time.json", path)
+	}
+	if _, err := readGeneral(path); err != nil {
+		return nil, err
+	}
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, badinput.Wrap(err)
+	}
+	dir := filepath.Dir(absolute)
+	candidates := []string{filepath.Join(dir, m[1])}
+	parts := strings.Split(dir, string(filepath.Separator))
+	for i := len(parts) - 1; i > 0; i-- {
+		if parts[i] == "results" {
+			other := slices.Clone(parts)
+			other[i] = "details"
+			candidates = append(candidates, filepath.Join(strings.Join(other, string(filepath.Separator)), m[1]))
+		}
+	}
+	for _, c := range candidates {
+		if found, err := detailDirs(c); err == nil && len(found) > 0 {
+			return openDetails(c, 1)
+		}
+	}
+	return nil, badinput.Errorf("%s: no details of this evaluation in %s; evaluate without --no-details", path, strings.Join(candidates, " or "))
+}
+
+func openDetails(dir string, runs int) (*Run, error) {
+	r := &Run{Dir: dir, Time: filepath.Base(dir), Runs: runs, files: map[string]map[int]string{}}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, badinput.Errorf("evaluation: %w", err)
+	}
+	for _, e := range entries {
+		m := detailName.FindStringSubmatch(e.Name())
+		if m == nil {
+			continue
+		}
+		shots, err := strconv.Atoi(m[2])
+		if err != nil {
+			return nil, badinput.Errorf("%s: %s is no number of shots", e.Name(), m[2])
+		}
+		if r.files[m[1]] == nil {
+			r.files[m[1]] = map[int]string{}
+		}
+		r.files[m[1]][shots] = filepath.Join(dir, e.Name())
+	}
+	r.Model = filepath.Base(filepath.Dir(dir))
+	results := filepath.Join(filepath.Dir(dir), "results_"+r.Time+".json")
+	if _, err := os.Stat(results); err != nil {
+		return r, nil
+	}
+	if r.general, err = readGeneral(results); err != nil {
+		return nil, err
+	}
+	if name, ok := r.general["model_name"].(string); ok && name != "" {
+		r.Model = name
+	}
+	return r, nil
+}
+
+// readGeneral reads the options that a result file records.
+func readGeneral(path string) (map[string]any, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, badinput.Errorf("evaluation: %w", err)
+	}
+	var file struct {
+		General map[string]any `json:"config_general"`
+	}
+	if err := json.Unmarshal(text, &file); err != nil {
+		return nil, badinput.Errorf("%s: %w", path, err)
+	}
+	if file.General == nil {
+		return nil, badinput.Errorf("%s: no config_general; expected a result file of barka eval or lighteval", path)
+	}
+	return file.General, nil
+}
