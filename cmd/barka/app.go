@@ -64,6 +64,7 @@ type commands struct {
 	Train     trainCmd     `cmd:"" help:"Fine-tune a model with LoRA."`
 	Merge     mergeCmd     `cmd:"" help:"Merge an adapter into its base model."`
 	Eval      evalCmd      `cmd:"" help:"Evaluate a model on the Open Arabic LLM Leaderboard's tasks."`
+	Compare   compareCmd   `cmd:"" help:"Whether one evaluation is better than another, and which questions flipped."`
 	Audit     auditCmd     `cmd:"" help:"Defects of the benchmarks, and their questions in training sets."`
 	Report    reportCmd    `cmd:"" help:"One HTML page about a run."`
 

@@ -51,7 +51,7 @@ func inputs(t *testing.T) string {
 
 func TestEveryVerbHasHelpWithAnExample(t *testing.T) {
 	help := ok(t, "", "--help")
-	for _, verb := range []string{"demo", "run", "wiki", "synth", "convert", "filter", "mix", "translate", "train", "merge", "eval", "report", "download", "generate", "score", "tokenize"} {
+	for _, verb := range []string{"demo", "run", "wiki", "synth", "convert", "filter", "mix", "translate", "train", "merge", "eval", "compare", "report", "download", "generate", "score", "tokenize"} {
 		if !strings.Contains(help, verb) {
 			t.Errorf("%s is not in the help", verb)
 		}

@@ -63,6 +63,9 @@ func newStream(w io.Writer) stream {
 	return s
 }
 
+// Terminal says whether results go to a person's terminal.
+func (u *UI) Terminal() bool { return u.out.terminal && !u.json }
+
 // Progress returns what stages report their progress to.
 func (u *UI) Progress() pipeline.Progress {
 	switch {
@@ -228,7 +231,7 @@ func isNumber(v any) bool {
 	case int, int32, int64, uint64, float32, float64:
 		return true
 	case string:
-		return v != "" && strings.Trim(v, "0123456789.,+-±% ") == ""
+		return v != "" && strings.Trim(v, "0123456789.,+-−±%<… ") == ""
 	}
 	return false
 }

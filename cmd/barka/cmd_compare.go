@@ -1,0 +1,209 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"barka/internal/atomicfile"
+	"barka/internal/jsonl"
+	"barka/internal/stage/eval/compare"
+)
+
+type compareCmd struct {
+	A string `arg:"" help:"The evaluation to compare with, such as the base model's: an --output-dir, a results_*.json, or a directory of details."`
+	B string `arg:"" help:"The other evaluation, such as the tuned model's."`
+
+	Common    bool   `help:"Compare the questions that both have, where they do not have the same."`
+	Tasks     bool   `help:"Show every task on the terminal, also where the leaderboard's rows are all there."`
+	Markdown  bool   `help:"Write Markdown on a terminal too."`
+	Published bool   `help:"Add the figures that the fine-tuned Gemma-2-9b-it was published with, in columns of their own."`
+	HTML      string `name:"html" help:"Write a self-contained page." placeholder:"FILE"`
+	Flips     string `help:"Write the questions that one alone answered rightly, with prompt and answers: JSON lines." placeholder:"FILE"`
+	Show      int    `help:"Print this many of them." placeholder:"N"`
+	Resamples int    `help:"Bootstrap resamples." default:"10000"`
+}
+
+func (compareCmd) Help() string {
+	return `Pairs the answers of two evaluations question by question and says of every task, of the leaderboard's rows and of their average how much B is better than A, within which bounds, and how likely such a difference is between equally good models. Reads the files of barka eval and of lighteval of 2024. Of a directory with several evaluations the newest counts.
+
+Example: barka compare evals/base evals/tuned --html compare.html --flips flips.jsonl --show 3`
+}
+
+// pageFlips is how many flips a page shows.
+const pageFlips = 24
+
+func (c *compareCmd) Run(a *app) error {
+	if c.Show < 0 || c.Resamples < 1 {
+		return usagef("compare: --show is 0 or more, --resamples 1 or more")
+	}
+	runA, err := compare.Open(c.A)
+	if err != nil {
+		return err
+	}
+	runB, err := compare.Open(c.B)
+	if err != nil {
+		return err
+	}
+	flips := &flipSink{keep: max(c.Show, pageFlips)}
+	if c.Flips != "" {
+		if flips.file, err = jsonl.Create(partial(c.Flips)); err != nil {
+			return fmt.Errorf("flips: %w", err)
+		}
+	}
+	result, err := compare.Compare(runA, runB, compare.Options{Common: c.Common, Resamples: c.Resamples, Seed: a.Seed, Flips: flips.add})
+	if err := flips.close(c.Flips, err); err != nil {
+		return err
+	}
+	if c.HTML != "" {
+		page, err := result.HTML(flips.some(pageFlips))
+		if err != nil {
+			return err
+		}
+		if err := atomicfile.WriteFile(c.HTML, []byte(page)); err != nil {
+			return fmt.Errorf("page: %w", err)
+		}
+	}
+	return c.print(a, result, flips)
+}
+
+func (c *compareCmd) print(a *app, r *compare.Comparison, flips *flipSink) error {
+	shown := flips.some(c.Show)
+	text := r.Markdown(c.Published)
+	if a.ui.Terminal() && !c.Markdown {
+		if err := c.tables(a, r); err != nil {
+			return err
+		}
+		text = ""
+	}
+	for _, f := range shown {
+		text += "\n" + flipText(f)
+	}
+	if text != "" {
+		if err := a.ui.Print(text, r.Record(shown)); err != nil {
+			return err
+		}
+	}
+	if c.Flips != "" {
+		a.ui.Infof("%d flipped questions in %s", r.All.OnlyA+r.All.OnlyB, c.Flips)
+	}
+	if c.HTML != "" {
+		a.ui.Infof("page in %s", c.HTML)
+	}
+	return nil
+}
+
+// tables shows the leaderboard's rows, or the tasks where rows are missing.
+func (c *compareCmd) tables(a *app, r *compare.Comparison) error {
+	fmt.Fprintf(a.stdout, "A: %s (%s)\nB: %s (%s)\n", r.A.Model, r.A.Time, r.B.Model, r.B.Time)
+	lists := [][]compare.Difference{append(r.Lines(), r.All)}
+	if r.Average.Questions == 0 || c.Tasks {
+		lists = append(lists[:0], r.Lines(), append(r.Tasks[:len(r.Tasks):len(r.Tasks)], r.All))
+	}
+	for _, list := range lists {
+		var rows [][]any
+		for _, d := range list {
+			var row []any
+			for _, cell := range d.Cells() {
+				row = append(row, cell)
+			}
+			rows = append(rows, row)
+		}
+		if len(rows) == 0 {
+			continue
+		}
+		if err := a.ui.Table(compare.Headers, rows); err != nil {
+			return err
+		}
+	}
+	a.ui.Infof("%s", r.Legend())
+	for _, n := range r.Notes {
+		a.ui.Infof("%s", n)
+	}
+	return nil
+}
+
+// flipText is a flipped question for a person.
+func flipText(f compare.Flip) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s, question %d: %s\n\n%s\n\n", f.Task, f.Question, f.Outcome(), f.Prompt)
+	for _, x := range f.Answers() {
+		var marks []string
+		for _, m := range []struct {
+			name string
+			on   bool
+		}{{"right", x.Gold}, {"A", x.A}, {"B", x.B}} {
+			if m.on {
+				marks = append(marks, m.name)
+			}
+		}
+		fmt.Fprintf(&b, "- %s", strings.TrimSpace(x.Text))
+		if len(marks) > 0 {
+			fmt.Fprintf(&b, "  ← %s", strings.Join(marks, ", "))
+		}
+		if x.Scored {
+			fmt.Fprintf(&b, "  (log-probability %.2f, %.2f)", x.LogProbA, x.LogProbB)
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+// flipSink writes the flips as they are found, and keeps some of each task.
+type flipSink struct {
+	file    *jsonl.Writer
+	perTask [][]compare.Flip
+	keep    int
+}
+
+func (s *flipSink) add(f compare.Flip) error {
+	last := len(s.perTask) - 1
+	if last < 0 || s.perTask[last][0].Task != f.Task {
+		s.perTask = append(s.perTask, []compare.Flip{f})
+	} else if len(s.perTask[last]) < s.keep {
+		s.perTask[last] = append(s.perTask[last], f)
+	}
+	if s.file == nil {
+		return nil
+	}
+	return s.file.Write(f)
+}
+
+// partial is where a file is written until it is whole. Its ending stays, as
+// that says how it is compressed.
+func partial(path string) string {
+	return filepath.Join(filepath.Dir(path), ".partial-"+filepath.Base(path))
+}
+
+// close puts the file in its place; after an error nothing is left of it.
+func (s *flipSink) close(path string, err error) error {
+	if s.file == nil {
+		return err
+	}
+	if closing := s.file.Close(); closing != nil {
+		err = errors.Join(err, fmt.Errorf("flips: %w", closing))
+	}
+	if err != nil {
+		os.Remove(partial(path))
+		return err
+	}
+	if err := os.Rename(partial(path), path); err != nil {
+		return fmt.Errorf("flips: %w", err)
+	}
+	return nil
+}
+
+// some picks flips from every task in turn.
+func (s *flipSink) some(n int) []compare.Flip {
+	var out []compare.Flip
+	for i := 0; i < s.keep; i++ {
+		for _, flips := range s.perTask {
+			if i < len(flips) && len(out) < n {
+				out = append(out, flips[i])
+			}
+		}
+	}
+	return out
+}
