@@ -103,26 +103,40 @@ func (c *compareCmd) tables(a *app, r *compare.Comparison) error {
 		lists = append(lists[:0], r.Lines(), append(r.Tasks[:len(r.Tasks):len(r.Tasks)], r.All))
 	}
 	for _, list := range lists {
-		var rows [][]any
+		var rows [][]string
 		for _, d := range list {
-			var row []any
-			for _, cell := range d.Cells() {
-				row = append(row, cell)
-			}
-			rows = append(rows, row)
+			rows = append(rows, append([]string{d.Short()}, d.Cells()[1:]...))
 		}
-		if len(rows) == 0 {
-			continue
-		}
-		if err := a.ui.Table(compare.Headers, rows); err != nil {
+		if err := textTable(a, compare.Headers, rows); err != nil {
 			return err
 		}
+	}
+	if p, ok := compare.PublishedFor(r.Board); ok && c.Published {
+		headers, rows := r.BesideCells(p)
+		if err := textTable(a, headers, rows); err != nil {
+			return err
+		}
+		a.ui.Infof("%s", p.Remark())
 	}
 	a.ui.Infof("%s", r.Legend())
 	for _, n := range r.Notes {
 		a.ui.Infof("%s", n)
 	}
 	return nil
+}
+
+// textTable shows cells that are texts already; nothing when there are none.
+func textTable(a *app, headers []string, rows [][]string) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	table := make([][]any, len(rows))
+	for i, row := range rows {
+		for _, cell := range row {
+			table[i] = append(table[i], cell)
+		}
+	}
+	return a.ui.Table(headers, table)
 }
 
 // flipText is a flipped question for a person.

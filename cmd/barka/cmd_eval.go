@@ -252,7 +252,7 @@ func printOutcome(a *app, out *eval.Outcome) error {
 	if out.ResultsPath == "" {
 		return nil // no task is left; the error says why
 	}
-	return a.ui.Print(out.Console+"\nresults: "+out.ResultsPath, map[string]any{"results": out.ResultsPath, "details": out.DetailsDir, "table": out.TablePath})
+	return a.ui.Print(out.Console+"\nresults: "+out.ResultsPath, map[string]any{"results": out.ResultsPath, "details": out.DetailsDir, "table": out.TablePath, "page": out.PagePath})
 }
 
 func printShard(a *app, o eval.Options, out *eval.Outcome) error {

@@ -93,7 +93,7 @@ func TestCompareRefuses(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(dir, "*flips*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
-	if text := ok(t, "", "compare", a, b, "--common"); !strings.Contains(text, "1 questions of A and 0 of B are not in the other") {
+	if text := ok(t, "", "compare", a, b, "--common"); !strings.Contains(text, "1 questions of A, 0 of B") {
 		t.Error(text)
 	}
 }

@@ -231,7 +231,7 @@ func isNumber(v any) bool {
 	case int, int32, int64, uint64, float32, float64:
 		return true
 	case string:
-		return v != "" && strings.Trim(v, "0123456789.,+-−±%<… ") == ""
+		return v != "" && strings.Trim(v, "0123456789.,+-−±%<…— ") == ""
 	}
 	return false
 }

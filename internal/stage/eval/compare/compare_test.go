@@ -216,7 +216,7 @@ func TestOtherQuestions(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	c := mustCompare(t, a, b, Options{Common: true})
-	if c.All.Questions != 4 || c.All.OnlyA != 2 || !strings.Contains(strings.Join(c.Notes, "\n"), "4 questions of A and 0 of B are not in the other") {
+	if c.All.Questions != 4 || c.All.OnlyA != 2 || !strings.Contains(strings.Join(c.Notes, "\n"), "other run does not have them: 4 questions of A, 0 of B") {
 		t.Errorf("%+v %v", c.All, c.Notes)
 	}
 	// The same words with another answer are another question, and repeated
@@ -254,7 +254,7 @@ func TestNotes(t *testing.T) {
 	c := mustCompare(t, a, b, Options{})
 	notes := strings.Join(c.Notes, "\n")
 	for _, want := range []string{"B: 2 evaluations are there; this is the newest, " + stamp + " of y", "type of the weights is torch.bfloat16 in A, int8 in B", "--alghafa is as usual in A, index in B",
-		"1 tasks were asked with other numbers of examples, such as community|acva:Iraq|0→5", "1 of 6 questions were put in other words", "1 of 6 questions had other texts scored", "0 of 3 tasks have p (McNemar) below 0.05"} {
+		"Asked with other numbers of examples: community|acva:Iraq|0→5", "1 of 6 questions were put in other words", "1 of 6 questions had other texts scored", "0 of 3 tasks have p (McNemar) below 0.05"} {
 		if !strings.Contains(notes, want) {
 			t.Errorf("the notes lack %q:\n%s", want, notes)
 		}

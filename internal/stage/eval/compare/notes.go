@@ -30,7 +30,7 @@ func (c *Comparison) notes(seen tally) {
 		note("%s", d)
 	}
 	if len(seen.otherShots) > 0 {
-		note("%d tasks were asked with other numbers of examples, such as %s.", len(seen.otherShots), seen.otherShots[0])
+		note("Asked with other numbers of examples: %s.", few(seen.otherShots))
 	}
 	if seen.otherPrompts > 0 {
 		note("%d of %d questions were put in other words: chat template, system prompt or examples differ.", seen.otherPrompts, seen.questions)
@@ -39,13 +39,13 @@ func (c *Comparison) notes(seen tally) {
 		note("%d of %d questions had other texts scored as their answers.", seen.otherChoices, seen.questions)
 	}
 	if seen.droppedA+seen.droppedB > 0 {
-		note("%d questions of A and %d of B are not in the other run and were left out.", seen.droppedA, seen.droppedB)
+		note("Left out, because the other run does not have them: %d questions of A, %d of B.", seen.droppedA, seen.droppedB)
 	}
 	if n := len(c.OnlyA); n > 0 {
-		note("%d tasks are in A alone: %s.", n, few(c.OnlyA))
+		note("Tasks in A alone (%d): %s.", n, few(c.OnlyA))
 	}
 	if n := len(c.OnlyB); n > 0 {
-		note("%d tasks are in B alone: %s.", n, few(c.OnlyB))
+		note("Tasks in B alone (%d): %s.", n, few(c.OnlyB))
 	}
 	c.Notes = append(c.Notes, c.manyTests()...)
 }

@@ -1,6 +1,10 @@
 package compare
 
-import "barka/internal/stage/eval/tasks"
+import (
+	"fmt"
+
+	"barka/internal/stage/eval/tasks"
+)
 
 // Published are figures that others printed. Nothing here was measured.
 type Published struct {
@@ -23,6 +27,11 @@ var published = Published{
 		"HELLASWAG": {32.33, 38.00}, "OPENBOOK QA": {50.30, 56.16}, "PIQA": {70.54, 71.96}, "RACE": {45.55, 48.73},
 		"SCIQ": {51.06, 50.35}, "TOXIGEN": {82.35, 85.45}, "Average": {56.48, 60.80},
 	},
+}
+
+// Remark says where the figures are from, and what is wrong with them.
+func (p Published) Remark() string {
+	return fmt.Sprintf("Published figures are those of %s; nobody measured them here. %s", p.Source, p.Note)
 }
 
 // PublishedFor returns the figures there are for a leaderboard.

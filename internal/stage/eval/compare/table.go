@@ -60,15 +60,25 @@ func markdownTable(b *strings.Builder, first string, ds []Difference) {
 }
 
 func (c *Comparison) publishedMarkdown(b *strings.Builder, p Published) {
-	fmt.Fprintf(b, "\n| | A, measured | B, measured | gain, measured | %s, published | %s, published | gain, published |\n|---|---:|---:|---:|---:|---:|---:|\n", p.Base, p.Tuned)
-	for _, r := range c.Beside(p) {
-		measured := "— | — | —"
-		if d := r.Measured; d != nil {
-			measured = strings.Join(d.Cells()[2:5], " | ")
-		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", r.Name, measured, page.Score(r.Base), page.Score(r.Tuned), page.Points(r.Tuned-r.Base))
+	headers, rows := c.BesideCells(p)
+	fmt.Fprintf(b, "\n| %s |\n|---%s|\n", strings.Join(headers, " | "), strings.Repeat("|---:", len(headers)-1))
+	for _, r := range rows {
+		fmt.Fprintf(b, "| %s |\n", strings.Join(r, " | "))
 	}
-	fmt.Fprintf(b, "\nPublished figures are those of %s; nobody measured them here. %s\n", p.Source, p.Note)
+	fmt.Fprintf(b, "\n%s\n", p.Remark())
+}
+
+// BesideCells is the table of measured beside published figures.
+func (c *Comparison) BesideCells(p Published) (headers []string, rows [][]string) {
+	headers = []string{"", "A, measured", "B, measured", "gain, measured", p.Base + ", published", p.Tuned + ", published", "gain, published"}
+	for _, r := range c.Beside(p) {
+		measured := []string{"—", "—", "—"}
+		if r.Measured != nil {
+			measured = r.Measured.Cells()[2:5]
+		}
+		rows = append(rows, append(append([]string{r.Name}, measured...), page.Score(r.Base), page.Score(r.Tuned), page.Points(r.Gain())))
+	}
+	return headers, rows
 }
 
 // cell keeps a text within its cell.
