@@ -58,7 +58,7 @@ func (evalCmd) Help() string {
 
 --tasks oall is version 1 of the leaderboard, oall-v2 its version 2: other tasks, prompts of lighteval since March 2025, and a table of seven rows. Version 2 used the chat template of models that have one: --use-chat-template. ALRAGE has the model write answers, which a judge marks (--judge-url, --judge-model), at temperature 0 where the leaderboard's samples at 0.8; without a judge it is skipped.
 
---border joint encodes prompt and choice together and scores what follows the prompt's own number of tokens: a token that spans the border is lost (lighteval to 0.4). guarded: where nothing follows, the last token is scored (lighteval from 0.5). pairwise: prompt and choice are encoded apart (an option of it).
+--border joint encodes prompt and choice together and scores what follows the prompt's own number of tokens: a token that spans the border is lost (lighteval to 0.5). guarded: where nothing follows, the last token is scored (lighteval from 0.6). pairwise: prompt and choice are encoded apart (an option of it).
 
 --alghafa text scores the full texts of the options of AlGhafa and of the six translated tasks with its prompt; index scores their numbers "0", "1", … (lighteval since March 2025). The prompt is the same.
 

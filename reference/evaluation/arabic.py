@@ -1,4 +1,4 @@
-"""The 136 community tasks of the leaderboard's version 1 for lighteval 0.3.0 and 0.5.0.
+"""The 136 community tasks of the leaderboard's version 1 for lighteval 0.3.0.
 
 lighteval keeps them in a file that its packages leave out. Prompts and
 settings are those of May 2024; the 137th task, xstory_cloze:ar, is lighteval's
@@ -136,20 +136,13 @@ def settings():
 
 
 def table():
-    """In 0.3.0 a task is a dict with the names of functions; in 0.5.0 an object that holds them."""
-    by_name = not hasattr(LightevalTaskConfig, "print")
+    """Tasks as 0.3.0 wants them: dicts with the names of functions."""
     for name, prompt, repo, subset, few_shots, size in settings():
-        metric = "loglikelihood_acc_norm"
-        if not by_name:
-            from lighteval.metrics.metrics import Metrics
-
-            metric = Metrics[metric]
-        config = LightevalTaskConfig(
-            name=name, prompt_function=prompt.__name__ if by_name else prompt, hf_repo=repo, hf_subset=subset,
-            metric=[metric], hf_avail_splits=["test", few_shots], evaluation_splits=["test"],
-            few_shots_split=few_shots, few_shots_select="sequential", suite=["community"], generation_size=size,
-        )  # fmt: skip
-        yield config.as_dict() if by_name else config
+        yield LightevalTaskConfig(
+            name=name, prompt_function=prompt.__name__, hf_repo=repo, hf_subset=subset, metric=["loglikelihood_acc_norm"],
+            hf_avail_splits=["test", few_shots], evaluation_splits=["test"], few_shots_split=few_shots,
+            few_shots_select="sequential", suite=["community"], generation_size=size,
+        ).as_dict()  # fmt: skip
 
 
 TASKS_TABLE = list(table())

@@ -1,14 +1,13 @@
-"""Runs lighteval, as installed, on the files that `barka eval --data` reads.
+"""Runs lighteval 0.3.0 on the files that `barka eval --data` reads.
 
     python peer.py --model DIR --data DIR --tasks LIST --out DIR [--dtype float32] [--batch 4] ...
 
-With 0.3.0 it is lighteval's own main function, with 0.5.0 its pipeline. Only
-what reads the hub is replaced (hub.py).
+It is lighteval's own main function. Only what reads the hub is replaced
+(hub.py), and what it needs of older torch and transformers is put back.
 """
 
 import argparse
 import functools
-import importlib.metadata
 import os
 import sys
 import tempfile
@@ -26,8 +25,6 @@ import hub  # noqa: E402
 sys.modules["lighteval.metrics.imports.bert_scorer"] = types.SimpleNamespace(BERTScorer=lambda **_: None)
 # A name of torch 2.2 that it takes from there.
 torch.utils.data.distributed.T_co = typing.TypeVar("T_co", covariant=True)
-
-
 # transformers' default attention leaves out Gemma-2's soft cap; its versions of 2024 took this one for it.
 transformers.AutoModelForCausalLM.from_pretrained = functools.partial(
     transformers.AutoModelForCausalLM.from_pretrained, attn_implementation="eager"
@@ -41,74 +38,34 @@ def arguments():
     p.add_argument("--dtype", default="float32")
     p.add_argument("--batch", type=int, default=4)
     p.add_argument("--max-samples", type=int)
-    p.add_argument("--max-length", type=int)
     p.add_argument("--chat", action="store_true")
-    p.add_argument("--system-prompt")
-    p.add_argument("--pairwise", action="store_true", help="0.5.0 alone")
     return p.parse_args()
 
 
-def old(a, load):
-    """lighteval to 0.3.0: the function behind run_evals_accelerate.py, with its arguments."""
+def run(a, load):
+    """The function behind run_evals_accelerate.py, with its arguments."""
     import lighteval.tasks.lighteval_task as task
     from lighteval import main_accelerate
-    from lighteval.models import model_config
 
     import arabic
 
     task.load_dataset = load
-    if a.max_length:  # model_args are strings, of which lighteval makes no number
-        kept = model_config.BaseModelConfig.__post_init__
-
-        def limited(self):
-            self.max_length = a.max_length
-            kept(self)
-
-        model_config.BaseModelConfig.__post_init__ = limited
     main_accelerate.main(argparse.Namespace(
         model_args=f"pretrained={a.model}", model_dtype=a.dtype, multichoice_continuations_start_space=False,
         no_multichoice_continuations_start_space=False, inference_server_address=None, inference_server_auth=None,
         endpoint_model_name=None, base_model=None, delta_weights=False, adapter_weights=False, reuse_existing=False,
         tasks=a.tasks, custom_tasks=arabic, output_dir=a.out, override_batch_size=a.batch, max_samples=a.max_samples,
-        use_chat_template=a.chat, system_prompt=a.system_prompt, job_id="", num_fewshot_seeds=1, cache_dir=None,
+        use_chat_template=a.chat, system_prompt=None, job_id="", num_fewshot_seeds=1, cache_dir=None,
         dataset_loading_processes=1, results_org=None, push_results_to_hub=False, push_details_to_hub=False,
         public_run=False,
     ))  # fmt: skip
-
-
-def later(a, load):
-    """lighteval 0.5.0: a Pipeline."""
-    import lighteval.utils.utils as utils
-    from lighteval.logging.evaluation_tracker import EvaluationTracker
-    from lighteval.models.model_config import BaseModelConfig
-    from lighteval.pipeline import ParallelismManager, Pipeline, PipelineParameters
-
-    import arabic
-
-    utils.load_dataset = load
-    from accelerate import Accelerator
-
-    config = BaseModelConfig(
-        pretrained=a.model, dtype=a.dtype, accelerator=Accelerator(), batch_size=a.batch, max_length=a.max_length,
-        pairwise_tokenization=a.pairwise,
-    )  # fmt: skip
-    tracker = EvaluationTracker(output_dir=a.out, save_details=True)
-    parameters = PipelineParameters(
-        launcher_type=ParallelismManager.ACCELERATE, custom_tasks_directory=arabic, override_batch_size=a.batch,
-        max_samples=a.max_samples, use_chat_template=a.chat, system_prompt=a.system_prompt,
-    )  # fmt: skip
-    pipeline = Pipeline(tasks=a.tasks, pipeline_parameters=parameters, evaluation_tracker=tracker, model_config=config)
-    pipeline.evaluate()
-    pipeline.save_and_push_results()
 
 
 def main():
     a = arguments()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as cache:
-        load = hub.Hub(a.data, cache).load
-        run = old if importlib.metadata.version("lighteval") < "0.4" else later
-        run(a, load)
+        run(a, hub.Hub(a.data, cache).load)
 
 
 main()

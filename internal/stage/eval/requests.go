@@ -15,9 +15,10 @@ const (
 	// are lost. This is the reference of 2024-05.
 	Joint Border = "joint"
 	// Guarded is Joint, but a token that spans the border becomes the
-	// continuation where nothing else is left (lighteval 0.5 and 0.6).
+	// continuation where nothing else is left (lighteval from 0.6 on).
 	Guarded Border = "guarded"
-	// Pairwise encodes prompt and choice apart (current lighteval).
+	// Pairwise encodes prompt and choice apart (an option of lighteval's from
+	// 0.6 on).
 	Pairwise Border = "pairwise"
 )
 

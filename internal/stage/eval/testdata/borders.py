@@ -2,7 +2,7 @@
 
 Every question of the demonstration's ACVA rows is cut between any two of its
 characters, so that the cut often falls into a token of the demonstration's
-tokenizer. The rules are those of lighteval (joint: to 0.4; guarded: from 0.5;
+tokenizer. The rules are those of lighteval (joint: to 0.5; guarded: from 0.6;
 pairwise: its option), written down a second time, in Python, on the tokenizers
 library, so that the Go code is compared with something that shares none of it.
 
