@@ -47,8 +47,8 @@ func (o Options) Needs() []hubdata.Need {
 			continue // is skipped
 		}
 		needs = append(needs, hubdata.Need{Repo: t.Repo, Subset: t.Subset, Split: t.EvalSplit})
-		if t.FewShotSplit != "" && slices.ContainsFunc(s.Shots, func(s tasks.Shots) bool { return s.K > 0 }) {
-			needs = append(needs, hubdata.Need{Repo: t.Repo, Subset: t.Subset, Split: t.FewShotSplit})
+		if split := t.ExampleSplit(); split != "" && slices.ContainsFunc(s.Shots, func(s tasks.Shots) bool { return s.K > 0 }) {
+			needs = append(needs, hubdata.Need{Repo: t.Repo, Subset: t.Subset, Split: split})
 		}
 	}
 	return needs

@@ -400,12 +400,8 @@ func pool(store *hubdata.Store, t tasks.Task, k int, evaluated []tasks.Doc, rnd 
 	if k == 0 {
 		return nil, nil
 	}
-	split := t.FewShotSplit
-	if split == "" {
-		split = t.TrainingSplit()
-	}
 	docs := evaluated
-	if split != "" {
+	if split := t.ExampleSplit(); split != "" {
 		var err error
 		if docs, err = questions(store, t, split, rnd); err != nil {
 			return nil, err

@@ -87,9 +87,13 @@ type Task struct {
 // Key is the name in task lists and result files: suite|name.
 func (t Task) Key() string { return t.Suite + "|" + t.Name }
 
-// TrainingSplit is the declared split that the reference draws examples from
-// where the task names none; empty if there is none but the evaluated one.
-func (t Task) TrainingSplit() string {
+// ExampleSplit is the split that examples come from: the one that the task
+// names or else, as the reference finds it, the first declared one for
+// training. It is empty if there is none but the evaluated one.
+func (t Task) ExampleSplit() string {
+	if t.FewShotSplit != "" {
+		return t.FewShotSplit
+	}
 	for _, kind := range []string{"train", "dev", "valid", "default"} {
 		for _, split := range t.Splits {
 			if split != t.EvalSplit && strings.Contains(split, kind) {

@@ -262,3 +262,17 @@ func FuzzParseList(f *testing.F) {
 		}
 	})
 }
+
+func TestExampleSplit(t *testing.T) {
+	for name, want := range map[string]string{
+		"arabic_mmlu:anatomy": "dev", "acva:Yemen": "validation", "xstory_cloze:ar": "training", "oall-v2:arabic_mmlu_ht:anatomy": "",
+	} {
+		found, err := ParseList(name)
+		if err != nil || len(found) != 1 {
+			t.Fatalf("%s: %v, %v", name, found, err)
+		}
+		if got := found[0].Task.ExampleSplit(); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
