@@ -100,7 +100,7 @@ def options(given):
 
 
 def write_golden(name, theirs, settings):
-    """results.json as lighteval wrote it, and scores.tsv: what its details say of each choice.
+    """results.json as lighteval wrote it but for the model's name, and scores.tsv: what its details say of each choice.
 
     config_tasks is kept once; results in 16 bits depend on the machine and are not.
     """
@@ -109,6 +109,7 @@ def write_golden(name, theirs, settings):
     directory.mkdir(parents=True, exist_ok=True)
     results = only("results/**/results_*.json", theirs)
     parsed = json.loads(results.read_text())
+    parsed["config_general"]["model_name"] = settings["model"]  # a path of this machine otherwise
     if name != "gemma2":
         parsed.pop("config_tasks")
     if settings["dtype"] == "float32":
