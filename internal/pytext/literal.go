@@ -132,6 +132,8 @@ func (p *literal) escape(b *strings.Builder) error {
 		digits = 4
 	case c == 'U':
 		digits = 8
+	case c == 'N':
+		return fmt.Errorf("a character by its name (\\N), which is not read here")
 	case c >= '0' && c <= '7':
 		base, start = 8, 1
 		for digits < 3 && start+digits < len(p.rest) && p.rest[start+digits] >= '0' && p.rest[start+digits] <= '7' {
@@ -146,7 +148,7 @@ func (p *literal) escape(b *strings.Builder) error {
 		return fmt.Errorf("a cut escape")
 	}
 	v, err := strconv.ParseUint(p.rest[start:start+digits], base, 32)
-	if err != nil || v > utf8.MaxRune {
+	if err != nil || v > utf8.MaxRune || !utf8.ValidRune(rune(v)) {
 		return fmt.Errorf("a wrong escape %q", p.rest[:start+digits])
 	}
 	b.WriteRune(rune(v))

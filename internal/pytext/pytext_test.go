@@ -124,7 +124,8 @@ u''', ]`)
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("StringList = %q, %v; want %q", got, err, want)
 	}
-	for _, bad := range []string{"", "a", "['a'", "['a' b]", "['a'] x", "['\\x4']", "[1]", "['a\nb']", "[\"a\\", "['\\UFFFFFFFF']"} {
+	for _, bad := range []string{"", "a", "['a'", "['a' b]", "['a'] x", "['\\x4']", "[1]", "['a\nb']", "[\"a\\", "['\\UFFFFFFFF']",
+		"['\\ud83d\\ude00']", "['\\N{BULLET}']", "['a', None]", "['a', ['b']]", "['a',, 'b']", "u'a'", "['a\\']", "{'a'}", "['\xff']"} {
 		if got, err := StringList(bad); err == nil {
 			t.Errorf("StringList(%q) = %q, want an error", bad, got)
 		}
