@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -54,6 +55,9 @@ func TestBadDatasets(t *testing.T) {
 		"short line":           {copa, copaHead + "ا,ب\n", []string{copa, "row 1 has 2 fields, the header has 5"}},
 		"cut file":             {piqa, `[` + good + `, {"query": "س`, []string{piqa, "row 2"}},
 		"another kind of file": {piqa, "PAR1", []string{piqa, "row 1"}},
+		"cut between rows":     {piqa, `[` + good + `,`, []string{piqa, "the list is not closed after row 1"}},
+		"JSON not UTF-8":       {piqa, `[{"query": "` + "\xd8" + `", "sol1": "ا", "sol2": "ب", "label": "0"}]`, []string{piqa, "not UTF-8"}},
+		"column twice":         {copa, "premise,choice1,choice2,question,label,choice1\nا,ب,ج,cause,0,د\n", []string{copa, `column "choice1" appears twice`}},
 		"not UTF-8":            {copa, copaHead + "ا,ب,ج,cause,0\nا,\xd8,ج,cause,0\n", []string{copa, "not UTF-8 text"}},
 	} {
 		o := fixtureOptions(t, "copa_ext_ar,piqa_ar,boolq_ar")
@@ -71,6 +75,61 @@ func TestBadDatasets(t *testing.T) {
 		}
 		if text, err := os.ReadFile(out.ResultsPath); err != nil || !strings.Contains(string(text), `"community|boolq_ar|0"`) || strings.Contains(string(text), task+`|0"`) {
 			t.Errorf("%s: results of the other tasks: %v", name, err)
+		}
+	}
+}
+
+// TestHellaSwagEndings: a Python list of strings in its many spellings, or
+// the row and character where it is none.
+func TestHellaSwagEndings(t *testing.T) {
+	file := "OALL/AlGhafa-Arabic-LLM-Benchmark-Translated/hellaswag_okapi_ar/test.jsonl"
+	run := func(endings any) (*Outcome, error) {
+		line, err := json.Marshal(map[string]any{"ctx": "س", "endings": endings, "label": "1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := fixtureOptions(t, "hellaswag_okapi_ar")
+		o.DataDir = changedData(t, file, string(line))
+		return Run(t.Context(), newHashModel(), o, nil)
+	}
+	for name, c := range map[string]struct {
+		endings any
+		want    string
+	}{
+		"quotes":         {`['قال "لا"', "قال 'نعم'", 'it\'s', "x\"y"]`, `['قال "لا"', "قال 'نعم'", "it's", 'x"y']`},
+		"escapes":        {`['a\n\tb', '\u0633\x41', 'c\\', '\q']`, `['a\n\tb', 'سA', 'c\\', '\\q']`},
+		"triple, joined": {`("""a"b""", 'c' 'd',)`, `['a"b', 'cd']`},
+		"bracketed":      {`['[عنوان] ا [كذا]', 'ب']`, `[' ا ', 'ب']`},
+		"list":           {[]string{"ا", "ب"}, `['ا', 'ب']`},
+	} {
+		out, err := run(c.endings)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got := detailColumn(t, out, "choices"); got[0] != c.want {
+			t.Errorf("%s: choices %s, want %s", name, got[0], c.want)
+		}
+	}
+	for name, c := range map[string]struct {
+		endings any
+		want    string
+	}{
+		"not closed":      {`['ا', 'ب'`, "the list is not closed at character 10"},
+		"quote not shut":  {`['ا', 'ب]`, "a string is not closed"},
+		"a line break":    {"['ا\n', 'ب']", "a line break inside a string"},
+		"no list":         {`ا`, "expected ["},
+		"numbers":         {`[1, 2]`, "expected a quoted string"},
+		"half a pair":     {`['\ud83d', 'ب']`, "a wrong escape"},
+		"text after it":   {`['ا', 'ب'] + []`, "text after the list"},
+		"nothing is left": {`['[عنوان]', 'ب']`, "choice 0 (counted from 0) is empty"},
+		"one":             {`['ا']`, "1 choices, expected two or more"},
+	} {
+		_, err := run(c.endings)
+		for _, want := range []string{"hellaswag_okapi_ar", "row 1", c.want} {
+			if !badinput.Is(err) || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: the error lacks %q: %v", name, want, err)
+			}
 		}
 	}
 }

@@ -140,6 +140,69 @@ func TestReadParquet(t *testing.T) {
 	}
 }
 
+// TestHostileFiles: each is refused, with the file's name and what is wrong.
+func TestHostileFiles(t *testing.T) {
+	dir := t.TempDir()
+	type row struct {
+		QA string `parquet:"qa"`
+		QB string `parquet:"qb"`
+	}
+	packed := func(rows ...row) string {
+		path := filepath.Join(dir, "source.parquet")
+		if err := parquet.WriteFile(path, rows); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	good := packed(row{"1", "2"})
+	for name, c := range map[string]struct{ file, text, want string }{
+		"list cut between rows":  {"a.json", `[{"a": 1},`, "the list is not closed after row 1"},
+		"list without an end":    {"b.json", `[{"a": 1}`, "the list is not closed after row 1"},
+		"JSON not UTF-8":         {"c.jsonl", "{\"a\": \"\xd8\"}", "not UTF-8"},
+		"JSON of great depth":    {"d.json", `[{"a": ` + strings.Repeat("[", 1<<20), "max depth"},
+		"lists of great depth":   {"e.json", strings.Repeat("[", 1<<20), "not closed"},
+		"JSON of another kind":   {"f.json", `"text"`, "row 1: found text, expected an object"},
+		"CSV not UTF-8":          {"g.csv", "a,b\n\xff,1\n", "not UTF-8"},
+		"CSV in UTF-16":          {"h.csv", "\xff\xfea\x00,\x00", "not UTF-8"},
+		"CSV column twice":       {"i.csv", "a,b,a\n1,2,3\n", `column "a" appears twice`},
+		"CSV quote not closed":   {"j.csv", "a,b\n\"1,2\n3,4\n", "record 2: a quoted field is not closed"},
+		"CSV row too long":       {"k.csv", "a,b\n1,2,3\n", "row 1 has 3 fields, the header has 2"},
+		"gzip that is none":      {"l.jsonl.gz", `{"a": 1}`, "l.jsonl.gz"},
+		"parquet column twice":   {"m.parquet", strings.ReplaceAll(good, "qb", "qa"), "qa"},
+		"parquet not UTF-8":      {"n.parquet", packed(row{"س", "a"}, row{"a", "\xd8"}), `row 2, column "qb": not UTF-8`},
+		"parquet of a long foot": {"o.parquet", good[:len(good)-8] + "\xff\xff\xff\x7fPAR1", "o.parquet"},
+	} {
+		path := filepath.Join(dir, c.file)
+		write(t, path, c.text)
+		if table, err := Read([]string{path}); !badinput.Is(err) || !strings.Contains(err.Error(), c.file) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, error %v, want bad input with %q", name, table, err, c.want)
+		}
+	}
+}
+
+// TestMarksAndLineEnds: a byte order mark and carriage returns are no part of
+// the values.
+func TestMarksAndLineEnds(t *testing.T) {
+	dir := t.TempDir()
+	want := &Table{[]string{"q", "n"}, [][]any{{"س", "1"}, {"ب\r\nج", "2"}}}
+	for name, text := range map[string]string{
+		"mark.csv":    "\ufeffq,n\nس,1\n\"ب\r\nج\",2\n",
+		"returns.csv": "q,n\r\nس,1\r\n\"ب\r\nج\",2\r\n",
+		"both.tsv":    "\ufeffq\tn\r\nس\t1\r\n\"ب\r\nج\"\t2",
+		"lines.jsonl": "\ufeff{\"q\": \"س\", \"n\": \"1\"}\r\n\r\n{\"q\": \"ب\\r\\nج\", \"n\": \"2\"}\r\n",
+	} {
+		path := filepath.Join(dir, name)
+		write(t, path, text)
+		if got, err := Read([]string{path}); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v, %v; want %v", name, got, err, want)
+		}
+	}
+}
+
 func FuzzReadJSON(f *testing.F) {
 	f.Add([]byte(`{"a": 1}`))
 	f.Add([]byte(`[{"a": [1, "x"]}, {"b": null}]`))

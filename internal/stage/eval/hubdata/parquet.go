@@ -1,6 +1,10 @@
 package hubdata
 
 import (
+	"fmt"
+	"slices"
+	"unicode/utf8"
+
 	"barka/internal/parquet"
 )
 
@@ -14,15 +18,24 @@ func (t *Table) readParquet(path string) error {
 	columns := f.Columns()
 	at := make([]int, len(columns))
 	for i, c := range columns {
+		if slices.ContainsFunc(columns[:i], func(other parquet.Column) bool { return other.Name == c.Name }) {
+			return fmt.Errorf("column %q appears twice", c.Name)
+		}
 		at[i] = t.column(c.Name)
 	}
+	n := 0
 	for values, err := range f.Rows() {
 		if err != nil {
 			return err
 		}
+		n++
 		row := make([]any, len(t.Columns))
 		for i, c := range columns {
-			row[at[i]] = fromParquet(values[c.Name])
+			v := fromParquet(values[c.Name])
+			if text, ok := v.(string); ok && !utf8.ValidString(text) {
+				return fmt.Errorf("row %d, column %q: not UTF-8 text", n, c.Name)
+			}
+			row[at[i]] = v
 		}
 		t.Rows = append(t.Rows, row)
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -123,11 +124,17 @@ func (t *Table) readCSV(text string, comma byte) error {
 
 // readJSON takes an object a line, or one array of objects.
 func (t *Table) readJSON(data []byte) error {
+	if !utf8.Valid(data) { // the decoder would put other characters in their place
+		return fmt.Errorf("not UTF-8 text")
+	}
 	d := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(data, []byte("\ufeff"))))
 	d.UseNumber()
+	open := 0
 	for n := 0; ; {
 		token, err := d.Token()
 		switch {
+		case errors.Is(err, io.EOF) && open > 0: // the decoder is content with that
+			return fmt.Errorf("the list is not closed after row %d; is the file cut?", n)
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
@@ -137,7 +144,11 @@ func (t *Table) readJSON(data []byte) error {
 				return fmt.Errorf("row %d: %w", n+1, err)
 			}
 			n++
-		case token != json.Delim('[') && token != json.Delim(']'):
+		case token == json.Delim('['):
+			open++
+		case token == json.Delim(']'):
+			open--
+		default:
 			return fmt.Errorf("row %d: found %v, expected an object", n+1, token)
 		}
 	}

@@ -75,15 +75,19 @@ func (r *reader) integer(column string) int {
 }
 
 func (r *reader) float(column string) float64 {
+	finite := func(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }
 	switch v := r.get(column).(type) {
 	case nil:
 	case int64:
 		return float64(v)
 	case float64:
-		return v
+		if finite(v) {
+			return v
+		}
+		r.wrong(column, v, "a number")
 	case string:
 		f, err := strconv.ParseFloat(strings.TrimSpace(v), 64)
-		if err == nil {
+		if err == nil && finite(f) {
 			return f
 		}
 		r.wrong(column, v, "a number")
