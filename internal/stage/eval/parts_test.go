@@ -72,44 +72,90 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestReferenceMetricCases runs the reference's own cases for accuracy.
+// metricCase is one of the reference's own, of one question.
+type metricCase struct {
+	Name   string `json:"name"`
+	Params struct {
+		K int `json:"k"`
+	} `json:"metric_params"`
+	Doc struct {
+		Choices []string        `json:"choices"`
+		Gold    json.RawMessage `json:"gold_index"`
+	} `json:"doc"`
+	Response struct {
+		LogProbs []float64 `json:"logprobs"`
+	} `json:"model_response"`
+	Want json.RawMessage `json:"expected_output"`
+}
+
+// TestReferenceMetricCases runs the reference's own cases of metrics that say
+// whether the likeliest choice is the right one: accuracy, and with one right
+// answer F1, recall at 1, a reciprocal rank of 1. Cases of several right
+// answers are left out, as no task of ours has them.
 func TestReferenceMetricCases(t *testing.T) {
-	data, err := os.ReadFile(filepath.Join(sharedOALL(t), "lighteval-metric-cases", "loglikelihood_acc.json"))
+	dir := filepath.Join(sharedOALL(t), "lighteval-metric-cases")
+	for file, suite := range map[string]struct {
+		key string
+		ran int // cases of one right answer
+	}{
+		"loglikelihood_acc.json": {"acc", 11}, "loglikelihood_f1.json": {"loglikelihood_f1", 12},
+		"recall_at_k.json": {"recall:k=1", 1}, "mrr.json": {"mrr", 3},
+	} {
+		data, err := os.ReadFile(filepath.Join(dir, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var read struct {
+			Cases []metricCase `json:"test_cases"`
+		}
+		if err := json.Unmarshal(data, &read); err != nil {
+			t.Fatal(err)
+		}
+		ran := 0
+		for _, c := range read.Cases {
+			var gold int
+			if json.Unmarshal(c.Doc.Gold, &gold) != nil || c.Params.K > 1 {
+				continue
+			}
+			var want map[string]float64
+			if err := json.Unmarshal(c.Want, &want); err != nil {
+				t.Fatal(err)
+			}
+			ran++
+			if got := accuracy(c.Response.LogProbs, gold); (got == 1) != (want[suite.key] == 1) {
+				t.Errorf("%s, %s: %d, want %v", file, c.Name, got, want[suite.key])
+			}
+		}
+		if ran != suite.ran {
+			t.Errorf("%s: %d of %d cases ran, expected %d", file, ran, len(read.Cases), suite.ran)
+		}
+	}
+}
+
+// TestReferenceCorpusCase: a correlation of 1 is every question right.
+func TestReferenceCorpusCase(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join(sharedOALL(t), "lighteval-metric-cases", "mcc.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var suite struct {
+	var read struct {
 		Cases []struct {
-			Name   string          `json:"name"`
-			Params json.RawMessage `json:"metric_params"`
-			Doc    struct {
-				Choices []string        `json:"choices"`
-				Gold    json.RawMessage `json:"gold_index"`
-			} `json:"doc"`
-			Response struct {
+			Docs []struct {
+				Gold int `json:"gold_index"`
+			} `json:"docs"`
+			Responses []struct {
 				LogProbs []float64 `json:"logprobs"`
-			} `json:"model_response"`
-			Want struct {
-				Acc float64 `json:"acc"`
-			} `json:"expected_output"`
+			} `json:"model_responses"`
+			Want float64 `json:"expected_output"`
 		} `json:"test_cases"`
 	}
-	if err := json.Unmarshal(data, &suite); err != nil {
-		t.Fatal(err)
+	if err := json.Unmarshal(data, &read); err != nil || len(read.Cases) != 1 || read.Cases[0].Want != 1 || len(read.Cases[0].Docs) != 3 {
+		t.Fatalf("%+v, %v", read, err)
 	}
-	ran := 0
-	for _, c := range suite.Cases {
-		var gold int
-		if json.Unmarshal(c.Doc.Gold, &gold) != nil || string(c.Params) != "{}" {
-			continue // several right answers: no task of ours has them
+	for i, d := range read.Cases[0].Docs {
+		if accuracy(read.Cases[0].Responses[i].LogProbs, d.Gold) != 1 {
+			t.Errorf("question %d is wrong", i+1)
 		}
-		ran++
-		if got := accuracy(c.Response.LogProbs, gold); float64(got) != c.Want.Acc {
-			t.Errorf("%s: %d, want %v", c.Name, got, c.Want.Acc)
-		}
-	}
-	if ran < 8 {
-		t.Errorf("only %d of %d cases ran", ran, len(suite.Cases))
 	}
 }
 
