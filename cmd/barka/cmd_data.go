@@ -134,6 +134,7 @@ type mixCmd struct {
 	Validation float64           `help:"Share of the rows held back." default:"0"`
 	Limit      map[string]int    `help:"Most rows of a dataset: DATASET=N."`
 	Tokenizers []string          `help:"Models whose tokenizers fill the token table."`
+	Drop       string            `help:"File of rows to leave out by their ids: the drop.jsonl of barka audit." placeholder:"FILE"`
 	Restart    bool              `help:"Throw away an output made with other options."`
 }
 
@@ -152,7 +153,7 @@ func (c *mixCmd) Run(a *app) error {
 		return err
 	}
 	o := mix.Defaults()
-	o.Name, o.Licence, o.Validation, o.Limits = c.Name, c.Licence, c.Validation, c.Limit
+	o.Name, o.Licence, o.Validation, o.Limits, o.Drop = c.Name, c.Licence, c.Validation, c.Limit, c.Drop
 	m, err := mix.Run(a.ctx, o, counters, a.io(c.Out, c.In, c.Restart))
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -27,6 +28,9 @@ type Options struct {
 	Tokenizers []string `json:"tokenizers,omitempty"`
 	// Licence of the set, for the card.
 	Licence string `json:"licence"`
+	// Drop is a file of rows to leave out by their ids, such as an audit's
+	// drop.jsonl. It counts by its content, as an input does.
+	Drop string `json:"-"`
 }
 
 // Defaults hold back nothing.
@@ -63,7 +67,11 @@ func Run(ctx context.Context, o Options, counters map[string]Counter, io pipelin
 		o.Tokenizers = append(o.Tokenizers, name)
 	}
 	slices.Sort(o.Tokenizers)
-	run, err := pipeline.Begin(io.Out, pipeline.Identity{Stage: "mix", Version: version, Options: o, Inputs: io.In, Seed: io.Seed}, io.Restart)
+	inputs := maps.Clone(io.In)
+	if o.Drop != "" {
+		inputs["--drop"] = o.Drop
+	}
+	run, err := pipeline.Begin(io.Out, pipeline.Identity{Stage: "mix", Version: version, Options: o, Inputs: inputs, Seed: io.Seed}, io.Restart)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +159,11 @@ func (m *mixer) read(ctx context.Context) error {
 		names = append(names, n)
 	}
 	slices.Sort(names)
-	seen := map[string]bool{}
+	drop, err := readDrop(ctx, m.o.Drop)
+	if err != nil {
+		return err
+	}
+	seen, dropped := map[string]bool{}, 0
 	m.io.Progress.Start("mix", -1, "rows")
 	defer m.io.Progress.Done()
 	for _, n := range names {
@@ -160,12 +172,20 @@ func (m *mixer) read(ctx context.Context) error {
 				return err
 			}
 			m.io.Progress.Add(1)
-			if reason := m.refuse(r, seen); reason.Reason != "" {
+			reason := m.refuse(r, seen)
+			if why, ok := drop[r.ID]; ok && reason.Reason == "" {
+				reason = pipeline.Reject{Reason: "dropped", Detail: why}
+				dropped++
+			}
+			if reason.Reason != "" {
 				m.rejects = append(m.rejects, rejected{r, reason})
 				continue
 			}
 			m.rows = append(m.rows, r)
 		}
+	}
+	if len(drop) > 0 && dropped == 0 {
+		return badinput.Errorf("%s: none of its %d ids is in the sets to mix; was another set audited?", m.o.Drop, len(drop))
 	}
 	slices.SortFunc(m.rows, func(a, b pipeline.Instruction) int {
 		return cmp.Or(cmp.Compare(m.order(a.ID), m.order(b.ID)), cmp.Compare(a.ID, b.ID))
@@ -182,6 +202,31 @@ func (m *mixer) read(ctx context.Context) error {
 	}
 	m.rows = kept
 	return nil
+}
+
+// readDrop returns the ids in a file of rows, each with what is said of it;
+// none for no file.
+func readDrop(ctx context.Context, path string) (map[string]string, error) {
+	drop := map[string]string{}
+	if path == "" {
+		return drop, nil
+	}
+	n := 0
+	for row, err := range pipeline.Rows[map[string]any](ctx, path) {
+		if err != nil {
+			return nil, err
+		}
+		n++
+		id, _ := row["id"].(string)
+		if id == "" {
+			return nil, badinput.Errorf("%s: row %d has no id; rows are dropped by ids, and the set it is from must have them", path, n)
+		}
+		drop[id] = "listed in " + path
+		if task, ok := row["task"].(string); ok {
+			drop[id] = fmt.Sprintf("%v of question %v of %s", row["share"], row["question"], task)
+		}
+	}
+	return drop, nil
 }
 
 func (m *mixer) order(id string) int64 { return pipeline.RecordSeed(m.io.Seed, id, "mix/order") }

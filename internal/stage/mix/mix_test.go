@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"barka/internal/badinput"
 	"barka/internal/pipeline"
 )
 
@@ -129,6 +130,41 @@ func TestValidationKeepsItsRows(t *testing.T) {
 	for _, id := range held {
 		if !slices.Contains(more, id) {
 			t.Errorf("%s was held and is trained on after data was added", id)
+		}
+	}
+}
+
+// TestDrop leaves out what an audit lists, and is another run than without.
+func TestDrop(t *testing.T) {
+	rows := file(t, rowsOf("a", 10)...)
+	drop := filepath.Join(t.TempDir(), "drop.jsonl")
+	list := func(text string) Options {
+		if err := os.WriteFile(drop, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		o := Defaults()
+		o.Drop = drop
+		return o
+	}
+	dir, m := mix(t, list(`{"dataset":"a","row":4,"id":"a-3","task":"community|acva:Iraq","question":7,"share":1}
+{"id":"a-8"}
+{"id":"elsewhere"}
+`), 1, rows)
+	if got := ids(read(t, dir)); len(got) != 8 || slices.Contains(got, "a-3") || slices.Contains(got, "a-8") {
+		t.Errorf("kept %v", got)
+	}
+	if m.Counts["rejected_dropped"] != 2 {
+		t.Errorf("counts %v, want 2 rejected as dropped", m.Counts)
+	}
+	io := pipeline.IO{Out: dir, In: map[string]string{"input0": rows}, Seed: 1, Progress: pipeline.Silent}
+	words := map[string]Counter{"words": func(s string) int { return len(strings.Fields(s)) }}
+	if _, err := Run(t.Context(), Defaults(), words, io); err == nil {
+		t.Error("the same output without the list was taken for done")
+	}
+	for text, want := range map[string]string{`{"row":1}`: "row 1 has no id", `{"id":"elsewhere"}`: "none of its 1 ids", `{"id"`: "drop.jsonl: line 1"} {
+		io.Out = filepath.Join(t.TempDir(), "mix")
+		if _, err := Run(t.Context(), list(text), words, io); !badinput.Is(err) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %q", text, err, want)
 		}
 	}
 }
