@@ -37,6 +37,8 @@ type Options struct {
 	// Threshold is the share of a question's sequences that one training row
 	// must hold for the row to be dropped.
 	Threshold float64
+	// Threads compare training rows; 0 is one a core.
+	Threads int
 }
 
 // Defaults compares by 8 words; half of a question in one row is a leak.
@@ -73,6 +75,8 @@ type Report struct {
 type Skip struct {
 	Task   string `json:"task"`
 	Reason string `json:"reason"`
+	// Get is the command that fetches the data, where it is missing.
+	Get string `json:"get,omitempty"`
 }
 
 // Finding is one defect of one row.
@@ -134,7 +138,7 @@ func Run(ctx context.Context, o Options, progress pipeline.Progress) (*Report, e
 		return r, nil
 	}
 	for _, path := range o.Originals {
-		more, err := r.originals(ctx, path)
+		more, err := r.originals(ctx, path, o.NGram)
 		if err != nil {
 			return nil, err
 		}
@@ -160,7 +164,11 @@ func (r *Report) read(store *hubdata.Store, t tasks.Task) []item {
 			continue
 		}
 		if err != nil {
-			r.Skipped = append(r.Skipped, Skip{t.Key(), err.Error()})
+			skip := Skip{Task: t.Key(), Reason: err.Error()}
+			if missing != nil {
+				skip.Get = missing.Command()
+			}
+			r.Skipped = append(r.Skipped, skip)
 			return nil
 		}
 		for n, values := range table.Rows {
@@ -179,16 +187,30 @@ func (r *Report) read(store *hubdata.Store, t tasks.Task) []item {
 	return items
 }
 
-// originals returns the rows of a file as questions of a task by its name.
-func (r *Report) originals(ctx context.Context, path string) ([]item, error) {
-	task := &Task{Task: path}
+// questionColumns hold what a row of an untranslated benchmark asks; its
+// options, answers and labels are in others.
+var questionColumns = []string{"passage", "context", "ctx", "premise", "support", "article", "sentence1", "text", "query", "goal", "stem", "instruction", "question", "Question"}
+
+// originals returns the rows of a file as questions of a task by its name. A
+// row without such columns, or with fewer than n words in them, counts with
+// all its texts: "Which of these is true?" is no question by itself.
+func (r *Report) originals(ctx context.Context, path string, n int) ([]item, error) {
+	task := &Task{Task: path, family: path}
 	var items []item
 	for row, err := range pipeline.Rows[map[string]any](ctx, path) {
 		if err != nil {
 			return nil, err
 		}
 		task.Rows++
-		items = append(items, item{task: task, split: "original", row: task.Rows, test: true, question: strings.Join(texts(nil, row), "\n")})
+		var asked []string
+		for _, c := range questionColumns {
+			asked = texts(asked, row[c])
+		}
+		question := strings.Join(asked, "\n")
+		if len(words(nil, question)) < n {
+			question = strings.Join(texts(nil, row), "\n")
+		}
+		items = append(items, item{task: task, split: "original", row: task.Rows, test: true, question: question})
 	}
 	r.Tasks = append(r.Tasks, task)
 	return items, nil
@@ -208,6 +230,7 @@ func (r *Report) find(it *item, kind Kind, like *item, detail string) {
 		f.Like = like.where()
 	}
 	r.Findings = append(r.Findings, f)
+	it.found = true
 }
 
 func (it *item) where() string { return fmt.Sprintf("%s, %s, row %d", it.task.Task, it.split, it.row) }

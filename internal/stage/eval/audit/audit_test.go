@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -103,6 +104,21 @@ func TestRepetitionsWithinAFamily(t *testing.T) {
 	if f.Rows != 6 || f.Distinct != 4 || f.Questions != 3 || f.ContradictoryQuestions != 1 || f.ContradictoryRows != 2 {
 		t.Errorf("family %+v", f)
 	}
+	// Iraq: two of three are true, one contradicted and one repeated; Yemen:
+	// both are true, and one is contradicted.
+	i, best, ok := f.Best()
+	if f.Evaluated != 5 || f.Clean != 2 || !ok || i != 0 || math.Abs(best-(2.0/3+1)/2) > 1e-12 || f.Majority != best || !slices.Equal(f.Answers, []string{yes, no}) {
+		t.Errorf("family %+v, best answer %d: %g", f, i, best)
+	}
+	text := r.Markdown()
+	for _, want := range []string{"| acva | 2 | 6 | 3 | 1 | 2 |", "صح 83.33", "- community|acva:Oman is left out", "صح, خطأ: [2 3] characters"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if get := r.Skipped[0].Get; !strings.Contains(get, "barka download --dataset OALL/ACVA") {
+		t.Errorf("how to get it: %q", get)
+	}
 	iraq := r.Tasks[0]
 	if !slices.Equal(iraq.Gold, []int{2, 1}) || iraq.Majority != 2.0/3 || iraq.Shortest != 2.0/3 || iraq.Longest != 1.0/3 {
 		t.Errorf("answers %+v", iraq)
@@ -130,15 +146,22 @@ func TestLeakedQuestionInManyWordings(t *testing.T) {
 		for i := range 8 {
 			rows = append(rows, leak(s+i))
 		}
+		// The question is another, as in a translation that lost its own; and a
+		// row that is twice as long.
+		lost := leak(s)
+		lost.Question = "متى بنيت مدينة بغداد ومن هو الخليفة الذي بناها؟"
+		long := leak(s)
+		long.D = "تحديد جلسات TCP التي لم تكتمل بنجاح </option> وهذا نص طويل آخر لا علاقة له بما قبله ولا بما بعده من كلام " + subject
+		rows = append(rows, lost, long)
 		write(t, filepath.Join(dir, "OALL/Arabic_MMLU", subject, "test.jsonl"), rows...)
 	}
 	r := run(t, options(dir), "community|arabic_mmlu:anatomy|0|0,community|arabic_mmlu:virology|0|0,community|arabic_mmlu:sociology|0|0")
-	if len(r.Clusters) != 1 || r.Clusters[0].Rows != 24 || len(r.Clusters[0].Tasks) != 3 {
-		t.Fatalf("clusters %+v, want one of 24 rows in 3 tasks", r.Clusters)
+	if len(r.Clusters) != 1 || r.Clusters[0].Rows != 30 || len(r.Clusters[0].Tasks) != 3 {
+		t.Fatalf("clusters %+v, want one of 30 rows in 3 tasks", r.Clusters)
 	}
 	for _, task := range r.Tasks {
-		if task.Leaked != 8 || task.SameOptions != 1 {
-			t.Errorf("%s: %d leaked and %d with equal options, want 8 and 1", task.Task, task.Leaked, task.SameOptions)
+		if task.Leaked != 10 || task.SameOptions != 1 {
+			t.Errorf("%s: %d leaked and %d with equal options, want 10 and 1", task.Task, task.Leaked, task.SameOptions)
 		}
 	}
 }
@@ -187,6 +210,78 @@ func TestTrainingRows(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(out, audit.DropFile))
 	if err != nil || strings.Count(string(data), "\n") != 3 {
 		t.Errorf("%s holds %q, %v", audit.DropFile, data, err)
+	}
+}
+
+// TestOneSequenceAlone: a turn of phrase that one question consists of is no
+// leak, unless the answer is there too; and a question that the benchmark
+// repeats often is none for that.
+func TestOneSequenceAlone(t *testing.T) {
+	dir := t.TempDir()
+	stem := "أي من العبارات التالية هي العبارة الصحيحة تماما" // eight words
+	write(t, filepath.Join(dir, "OALL/Arabic_MMLU/anatomy/test.jsonl"),
+		question{stem + "؟", "القلب أربع حجرات", "القلب حجرتان", "القلب ثلاث حجرات", "القلب حجرة", "A", "x"},
+		question{"كم عدد حجرات القلب؟", "أربع", "خمس", "ست", "سبع", "A", "x"},
+		question{"ما هو ناتج الضرب؟", "+", "-", "*", "/", "A", "x"})
+	var often []statement
+	for range 30 {
+		often = append(often, statement{"تقع مدينة بغداد على ضفاف نهر دجلة في وسط العراق.", "صح"})
+	}
+	write(t, filepath.Join(dir, "OALL/ACVA/Iraq/test.jsonl"), often...)
+	type row struct {
+		ID   any    `json:"id"`
+		Text string `json:"text"`
+	}
+	train := filepath.Join(dir, "train.jsonl")
+	write(t, train, row{1, stem + " عن المعادن؟ توصل الكهرباء"}, row{2, stem + "؟ القلب أربع حجرات."}, row{"three", "كم عدد حجرات القلب في هذه القصة؟"},
+		row{"four", "كم عدد حجرات القلب؟ أربع"}, row{5, "تقع مدينة بغداد علی ضفاف نهر دجلة فی وسط العراق"}, row{nil, "ما هو ناتج الضرب؟ +"})
+	o := options(dir)
+	o.Training = []string{train}
+	r := run(t, o, "community|arabic_mmlu:anatomy|0|0,community|acva:Iraq|0|0")
+	got := map[string]string{}
+	for _, d := range r.Overlap.Rows {
+		got[d.ID] = fmt.Sprintf("%s %d", d.Task[len("community|"):], d.Question)
+	}
+	want := map[string]string{"2": "arabic_mmlu:anatomy 1", "four": "arabic_mmlu:anatomy 2", "5": "acva:Iraq 1"}
+	if fmt.Sprint(got) != fmt.Sprint(want) || r.Overlap.TooShort != 1 {
+		t.Errorf("to drop %v, want %v; %d too short", got, want, r.Overlap.TooShort)
+	}
+	if n := r.Tasks[0].Contaminated; n != 30 {
+		t.Errorf("%d questions of acva:Iraq are in training, want all 30, which are equal", n)
+	}
+	if f := r.Overlap.Datasets[0].Families; f["arabic_mmlu"] != 2 || f["acva"] != 1 {
+		t.Errorf("by family: %v", f)
+	}
+}
+
+// TestThreadsDoNotMatter: the report is the same on one thread and on many.
+func TestThreadsDoNotMatter(t *testing.T) {
+	dir := t.TempDir()
+	var asked []statement
+	for i := range 50 {
+		asked = append(asked, statement{fmt.Sprintf("تقع المدينة رقم %d على ضفاف النهر رقم %d في وسط البلد رقم %d", i, i*i, i+7), "صح"})
+	}
+	write(t, filepath.Join(dir, "OALL/ACVA/Iraq/test.jsonl"), asked...)
+	var rows []statement
+	for i := range 3000 {
+		rows = append(rows, statement{Question: asked[i%50].Question + " " + asked[(i*7)%50].Question})
+	}
+	train := filepath.Join(dir, "train.jsonl")
+	write(t, train, rows...)
+	var first string
+	for _, threads := range []int{1, 2, 7} {
+		o := options(dir)
+		o.Training, o.Threads = []string{train}, threads
+		r := run(t, o, "community|acva:Iraq|0|0")
+		if len(r.Overlap.Rows) != 3000 {
+			t.Fatalf("%d rows to drop", len(r.Overlap.Rows))
+		}
+		text := fmt.Sprint(r.Overlap.Rows, r.Findings, r.Overlap.Datasets)
+		if first == "" {
+			first = text
+		} else if text != first {
+			t.Errorf("%d threads give another report", threads)
+		}
 	}
 }
 
@@ -253,26 +348,52 @@ func TestPublicBenchmarks(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := run(t, options(dir), "acva,arabic_mmlu,arabic_exams")
+	if len(r.Tasks) != 116 || len(r.Skipped) != 0 {
+		t.Errorf("%d tasks, %d skipped; the converter makes 116", len(r.Tasks), len(r.Skipped))
+	}
+	percent := func(x float64) string { return fmt.Sprintf("%.2f", 100*x) }
 	for _, f := range r.Families {
 		switch f.Family {
 		case "acva":
-			if f.Rows != 9000 || f.Questions != 6164 || f.ContradictoryQuestions != 58 || f.ContradictoryRows != 325 {
+			if f.Rows != 9000 || f.Evaluated != 8710 || f.Questions != 6164 || f.ContradictoryQuestions != 58 || f.ContradictoryRows != 325 {
 				t.Errorf("%+v", *f)
+			}
+			if i, a, _ := f.Best(); f.Answers[i] != "صح" || percent(a) != "60.49" || percent(f.Majority) != "64.19" {
+				t.Errorf("always %s: %s, always the commonest: %s", f.Answers[i], percent(a), percent(f.Majority))
 			}
 		case "arabic_mmlu":
 			// A search for the words IP and spoofing finds about 1,546; wordings
 			// without them are leaked too.
-			if f.Leaked < 1546 || f.Leaked > 1600 {
-				t.Errorf("%d leaked rows", f.Leaked)
+			if f.Evaluated != 14042 || f.Leaked < 1546 || f.Leaked > 1600 {
+				t.Errorf("%d rows, %d leaked", f.Evaluated, f.Leaked)
 			}
 		}
+	}
+	biased := 0
+	for _, task := range r.Tasks {
+		if task.Biased() && slices.Equal(task.FixedLengths, []int{2, 3}) {
+			biased++
+		}
+	}
+	if biased != 58 {
+		t.Errorf("%d tasks favour the longer answer, expected ACVA's 58", biased)
+	}
+	// 27 rows of MMLU have equal options; 1,245 ask what another does.
+	kinds := map[audit.Kind]int{}
+	for _, f := range r.Findings {
+		if f.Split == "test" && strings.HasPrefix(f.Task, "community|arabic_mmlu:") {
+			kinds[f.Kind]++
+		}
+	}
+	if kinds[audit.SameOptions] != 27 || kinds[audit.Repeated]+kinds[audit.Duplicate] != 1245 {
+		t.Errorf("%v", kinds)
 	}
 	leaked := map[string]int{}
 	for _, task := range r.Tasks {
 		leaked[task.Task] = task.Leaked
 	}
 	for subject, atLeast := range map[string]int{"high_school_european_history": 146, "high_school_world_history": 187, "high_school_us_history": 168, "professional_law": 471, "professional_medicine": 152} {
-		if n := leaked["community|arabic_mmlu:"+subject]; n < atLeast || n > atLeast+10 {
+		if n := leaked["community|arabic_mmlu:"+subject]; n < atLeast || n > atLeast+15 {
 			t.Errorf("%s: %d leaked rows, expected %d or a few more", subject, n, atLeast)
 		}
 	}

@@ -4,8 +4,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-
-	"github.com/cespare/xxhash/v2"
 )
 
 // Cluster is one question in many wordings, in several tasks of a family and
@@ -26,6 +24,9 @@ const (
 	clusterRows  = 20
 	clusterTasks = 3
 	similar      = 0.5
+	// straggler is the share of a cluster's common words that makes a row one
+	// of it.
+	straggler = 0.6
 )
 
 // Signatures are the smallest hashes of a row's words under many hash
@@ -39,12 +40,11 @@ const (
 
 type signature [hashes]uint32
 
-func sign(words []string) (s signature) {
+func sign(words []uint64) (s signature) {
 	for i := range s {
 		s[i] = math.MaxUint32
 	}
-	for _, w := range words {
-		h := xxhash.Sum64String(w)
+	for _, h := range words {
 		a, b := uint32(h), uint32(h>>32)|1
 		for i := range s {
 			s[i] = min(s[i], mix(a+uint32(i)*b))
@@ -82,7 +82,7 @@ func (r *Report) clusters(items []item) {
 	first := map[bucket]int{}
 	for i := range items {
 		it := &items[i]
-		w := words(it.compared())
+		w := words(nil, it.compared())
 		if it.fixed || len(w) < shortest {
 			continue // statements to judge resemble each other by design
 		}
@@ -106,32 +106,97 @@ func (r *Report) clusters(items []item) {
 		}
 		members[root] = append(members[root], &items[i])
 	}
+	roots = slices.DeleteFunc(roots, func(root int) bool { return !isCluster(members[root]) })
+	core := map[*item]bool{}
 	for _, root := range roots {
-		r.cluster(members[root])
+		for _, it := range members[root] {
+			core[it] = true
+		}
+	}
+	for _, root := range roots {
+		r.cluster(withStragglers(members[root], items, core))
 	}
 	slices.SortStableFunc(r.Clusters, func(a, b Cluster) int { return b.Rows - a.Rows })
+}
+
+// withStragglers adds to a cluster the rows of its family that hold most of
+// what its rows have in common, in an order, length or company that hides it
+// from the signatures.
+func withStragglers(rows []*item, items []item, core map[*item]bool) []*item {
+	counts := map[uint64]int{}
+	for _, it := range rows {
+		for w := range distinct(words(nil, it.compared())) {
+			counts[w]++
+		}
+	}
+	shared := map[uint64]bool{}
+	for w, n := range counts {
+		if 2*n >= len(rows) {
+			shared[w] = true
+		}
+	}
+	if len(shared) < 2*shortest {
+		return rows // too little to know others by
+	}
+	family := rows[0].task.family
+	for i := range items {
+		it := &items[i]
+		if it.task.family != family || it.fixed || core[it] {
+			continue
+		}
+		held := 0
+		for w := range distinct(words(nil, it.compared())) {
+			held += count(shared[w])
+		}
+		if float64(held) >= straggler*float64(len(shared)) {
+			core[it] = true
+			rows = append(rows, it)
+		}
+	}
+	return rows
+}
+
+func distinct(words []uint64) map[uint64]bool {
+	s := make(map[uint64]bool, len(words))
+	for _, w := range words {
+		s[w] = true
+	}
+	return s
+}
+
+func count(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // compared is the text by which rows are nearly equal.
 func (it *item) compared() string { return it.question + "\n" + strings.Join(it.options, "\n") }
 
-func (r *Report) cluster(rows []*item) {
-	perTask := map[string]int{}
+// perTask counts rows of the evaluated splits.
+func perTask(rows []*item) map[string]int {
+	counts := map[string]int{}
 	for _, it := range rows {
 		if it.test {
-			perTask[it.task.Task]++
+			counts[it.task.Task]++
 		}
 	}
-	if len(rows) < clusterRows || len(perTask) < clusterTasks {
-		return
-	}
+	return counts
+}
+
+func isCluster(rows []*item) bool {
+	return len(rows) >= clusterRows && len(perTask(rows)) >= clusterTasks
+}
+
+func (r *Report) cluster(rows []*item) {
 	for _, it := range rows {
 		if it.test {
 			it.task.Leaked++
 		}
 		r.find(it, Leaked, rows[0], "")
 	}
-	r.Clusters = append(r.Clusters, Cluster{rows[0].task.family, len(rows), perTask, rows[0].compared()})
+	r.Clusters = append(r.Clusters, Cluster{rows[0].task.family, len(rows), perTask(rows), rows[0].compared()})
 }
 
 // sets joins numbers into disjoint sets, named by their smallest member.

@@ -20,6 +20,7 @@ type item struct {
 	options  []string
 	gold     int
 	fixed    bool
+	found    bool // something is wrong with it
 }
 
 // columns of a question's text, by the name of the prompt.

@@ -22,6 +22,9 @@ type Task struct {
 	// FixedLengths are the lengths in characters of options that all rows
 	// share. Where they differ, dividing by the length favours the longest.
 	FixedLengths []int `json:"fixed_lengths,omitempty"`
+	// Clean counts the rows that have none of the defects below but the last,
+	// which is of a training set.
+	Clean int `json:"clean"`
 
 	Broken        int `json:"broken"`
 	Duplicates    int `json:"duplicates"`
@@ -34,6 +37,7 @@ type Task struct {
 	Contaminated int `json:"in_training"`
 
 	family string
+	fixed  []string // the options that all rows share
 }
 
 // Biased reports that division by length favours one of the fixed options.
@@ -48,7 +52,8 @@ func (t *Task) measure(items []item) {
 		fixed = fixed && slices.Equal(items[i].options, items[0].options)
 	}
 	if fixed {
-		for _, o := range items[0].options {
+		t.fixed = items[0].options
+		for _, o := range t.fixed {
 			t.FixedLengths = append(t.FixedLengths, utf8.RuneCountInString(o))
 		}
 	}
@@ -107,12 +112,52 @@ type Family struct {
 	Repeated               int `json:"repeated"`
 	SameOptions            int `json:"same_options"`
 	Leaked                 int `json:"leaked"` // of the evaluated splits
+	// Evaluated counts the rows of the evaluated splits, and Clean those of
+	// them without a defect.
+	Evaluated int `json:"evaluated"`
+	Clean     int `json:"clean"`
+	// Majority and Constant are means over the tasks, as the leaderboard's are:
+	// of Task.Majority, and of the accuracy of always giving answer number i,
+	// where all tasks have as many. Answers are their texts, where all rows of
+	// all tasks share them.
+	Majority float64   `json:"majority"`
+	Constant []float64 `json:"constant,omitempty"`
+	Answers  []string  `json:"answers,omitempty"`
+}
 
+// Best is the constant answer that does best, by number, and its accuracy; ok
+// when the tasks have as many answers.
+func (f *Family) Best() (answer int, accuracy float64, ok bool) {
+	for i, a := range f.Constant {
+		if a > accuracy {
+			answer, accuracy = i, a
+		}
+	}
+	return answer, accuracy, len(f.Constant) > 0
+}
+
+// baselines adds the family's tasks up.
+func (f *Family) baselines(members []*Task) {
+	n := float64(len(members))
+	f.Constant, f.Answers = make([]float64, len(members[0].Gold)), members[0].fixed
+	for _, t := range members {
+		f.Majority += t.Majority / n
+		if len(t.Gold) != len(f.Constant) {
+			f.Constant = nil
+		}
+		if !slices.Equal(t.fixed, f.Answers) {
+			f.Answers = nil
+		}
+		for i := range f.Constant {
+			f.Constant[i] += float64(t.Gold[i]) / float64(max(1, t.Rows)) / n
+		}
+	}
 }
 
 func (r *Report) families(items []item) {
-	byName := map[string]*Family{}
+	byName, members := map[string]*Family{}, map[string][]*Task{}
 	for _, t := range r.Tasks {
+		members[t.family] = append(members[t.family], t)
 		f := byName[t.family]
 		if f == nil {
 			f = &Family{Family: t.family}
@@ -131,6 +176,11 @@ func (r *Report) families(items []item) {
 		it := &items[i]
 		f := byName[it.task.family]
 		f.Rows++
+		if it.test {
+			f.Evaluated++
+			f.Clean += count(!it.found)
+			it.task.Clean += count(!it.found)
+		}
 		asked := it.task.family + "\x00" + it.question + "\x00" + it.sortedOptions()
 		if key := asked + "\x00" + it.answer(); !distinct[key] {
 			distinct[key] = true
@@ -145,5 +195,8 @@ func (r *Report) families(items []item) {
 			contradictory[asked] = true
 			f.ContradictoryQuestions++
 		}
+	}
+	for _, f := range r.Families {
+		f.baselines(members[f.Family])
 	}
 }

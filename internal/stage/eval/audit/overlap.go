@@ -1,28 +1,26 @@
 package audit
 
 import (
-	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"maps"
+	"math"
 	"slices"
+	"strconv"
 
-	"github.com/cespare/xxhash/v2"
-
+	"barka/internal/parallel"
 	"barka/internal/pipeline"
 )
-
-// common is the number of questions from which on a sequence of words is
-// taken for a turn of phrase and not compared.
-const common = 20
 
 // Overlap is what training rows and benchmark questions share.
 type Overlap struct {
 	NGram     int       `json:"ngram"`
 	Threshold float64   `json:"threshold"`
 	Datasets  []Dataset `json:"datasets"`
-	// TooShort counts evaluated questions of fewer than four words, which are
-	// not compared.
+	// TooShort counts evaluated questions that are not compared: of fewer than
+	// four words, of fewer than NGram with an answer that has none, or of turns
+	// of phrase alone.
 	TooShort int `json:"too_short"`
 	// Rows are the training rows to drop.
 	Rows []TrainingRow `json:"-"`
@@ -30,12 +28,14 @@ type Overlap struct {
 
 // Dataset is one training set's share of an Overlap. Touching rows have a
 // sequence in common with a question; those to drop hold at least the
-// threshold's share of one.
+// threshold's share of one. Families counts the latter by whose questions
+// they hold most of.
 type Dataset struct {
-	Path     string `json:"path"`
-	Rows     int    `json:"rows"`
-	Touching int    `json:"touching"`
-	Drop     int    `json:"drop"`
+	Path     string         `json:"path"`
+	Rows     int            `json:"rows"`
+	Touching int            `json:"touching"`
+	Drop     int            `json:"drop"`
+	Families map[string]int `json:"families,omitempty"`
 }
 
 // TrainingRow is a row that holds a question, wholly or by half.
@@ -46,182 +46,187 @@ type TrainingRow struct {
 	Task     string  `json:"task"`
 	Question int     `json:"question"` // row of the task's evaluated split
 	Share    float64 `json:"share"`
-}
-
-// occurrence is a sequence of words of one question.
-type occurrence struct {
-	hash uint64
-	item int32
-}
-
-// index finds the questions that hold a sequence. Most lookups miss, so a
-// table of bits answers them first.
-type index struct {
-	n           int
-	occurrences []occurrence // by hash
-	bits        []uint64
-	sizes       []int32 // sequences of each question
-	// lengths holds those of questions shorter than n, which count as one
-	// sequence.
-	lengths []int
-}
-
-const indexBits = 1 << 27
-
-func newIndex(n int, items []item) *index {
-	x := &index{n: n, bits: make([]uint64, indexBits/64), sizes: make([]int32, len(items))}
-	for i := range items {
-		if !items[i].test {
-			continue
-		}
-		w := words(items[i].question)
-		length := min(n, len(w))
-		if length < shortest {
-			continue
-		}
-		if length < n && !slices.Contains(x.lengths, length) {
-			x.lengths = append(x.lengths, length)
-		}
-		start := len(x.occurrences)
-		for _, h := range sequences(nil, w, length) {
-			x.occurrences = append(x.occurrences, occurrence{h, int32(i)})
-		}
-		// A sequence counts once a question.
-		added := x.occurrences[start:]
-		slices.SortFunc(added, func(a, b occurrence) int { return cmp.Compare(a.hash, b.hash) })
-		x.occurrences = x.occurrences[:start+len(slices.Compact(added))]
-		x.sizes[i] = int32(len(x.occurrences) - start)
-	}
-	slices.SortFunc(x.occurrences, func(a, b occurrence) int {
-		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.item, b.item))
-	})
-	for _, o := range x.occurrences {
-		x.bits[o.hash%indexBits/64] |= 1 << (o.hash % 64)
-	}
-	return x
-}
-
-// sequences appends the hashes of all runs of n words.
-func sequences(to []uint64, words []string, n int) []uint64 {
-	if n > len(words) {
-		return to
-	}
-	hashes := make([]uint64, len(words))
-	for i, w := range words {
-		hashes[i] = xxhash.Sum64String(w)
-	}
-	for i := range len(words) - n + 1 {
-		h := uint64(n)
-		for _, w := range hashes[i : i+n] {
-			h = (h ^ w) * 0x9e3779b97f4a7c15
-			h ^= h >> 29
-		}
-		to = append(to, h)
-	}
-	return to
-}
-
-// find returns the questions that hold a sequence; none for a common one.
-func (x *index) find(hash uint64) []occurrence {
-	if x.bits[hash%indexBits/64]&(1<<(hash%64)) == 0 {
-		return nil
-	}
-	lo, _ := slices.BinarySearchFunc(x.occurrences, hash, func(o occurrence, h uint64) int { return cmp.Compare(o.hash, h) })
-	hi := lo
-	for hi < len(x.occurrences) && x.occurrences[hi].hash == hash {
-		hi++
-	}
-	if hi-lo > common {
-		return nil
-	}
-	return x.occurrences[lo:hi]
-}
-
-// matches counts, for each question, the distinct sequences of it that the
-// texts hold.
-func (x *index) matches(texts []string) map[int32]int32 {
-	var hashes []uint64
-	for _, t := range texts {
-		w := words(t)
-		hashes = sequences(hashes, w, x.n)
-		for _, n := range x.lengths {
-			hashes = sequences(hashes, w, n)
-		}
-	}
-	slices.Sort(hashes)
-	var found map[int32]int32
-	for _, h := range slices.Compact(hashes) {
-		for _, o := range x.find(h) {
-			if found == nil {
-				found = map[int32]int32{}
-			}
-			found[o.item]++
-		}
-	}
-	return found
+	Asks     string  `json:"asks"` // the question's beginning
 }
 
 // overlap compares every training row with every evaluated question.
 func (r *Report) overlap(ctx context.Context, o Options, items []item, progress pipeline.Progress) error {
-	x := newIndex(o.NGram, items)
+	c := &comparison{x: newIndex(o.NGram, items), items: items, threshold: o.Threshold, best: map[int32]TrainingRow{}, pool: parallel.New(o.Threads)}
+	defer c.pool.Close()
+	c.searchers = make([]searcher, c.pool.Workers())
+	for i := range c.searchers {
+		c.searchers[i].x = c.x
+	}
 	out := &Overlap{NGram: o.NGram, Threshold: o.Threshold}
 	for i := range items {
-		if items[i].test && x.sizes[i] == 0 {
+		if items[i].test && c.x.sizes[i] == 0 {
 			out.TooShort++
 		}
 	}
-	best := map[int32]TrainingRow{}
 	for _, path := range o.Training {
-		set := Dataset{Path: path}
-		progress.Start("compare "+path, 0, "rows")
-		for row, err := range pipeline.Rows[map[string]any](ctx, path) {
-			if err != nil {
-				return err
-			}
-			set.Rows++
-			progress.Add(1)
-			found := x.matches(texts(nil, row))
-			if len(found) == 0 {
-				continue
-			}
-			set.Touching++
-			id, _ := row["id"].(string)
-			if worst, ok := x.worst(found, o.Threshold, TrainingRow{Dataset: path, Row: set.Rows, ID: id}, items, best); ok {
-				set.Drop++
-				out.Rows = append(out.Rows, worst)
-			}
+		set, err := c.compare(ctx, path, progress)
+		if err != nil {
+			return err
 		}
-		progress.Done()
 		out.Datasets = append(out.Datasets, set)
 	}
+	for first, others := range c.x.same {
+		if row, ok := c.best[first]; ok {
+			for _, i := range others {
+				c.best[i] = row
+			}
+		}
+	}
 	for i := range items {
-		if row, ok := best[int32(i)]; ok {
+		if row, ok := c.best[int32(i)]; ok {
 			items[i].task.Contaminated++
 			r.find(&items[i], Contaminated, nil, fmt.Sprintf("%.0f %% of its sequences are in row %d of %s", 100*row.Share, row.Row, row.Dataset))
 		}
 	}
-	r.Overlap = out
+	out.Rows, r.Overlap = c.drop, out
 	return nil
 }
 
-// worst is the question of which a training row holds the largest share; ok
-// when that reaches the threshold. best keeps the worst row of a question.
-func (x *index) worst(found map[int32]int32, threshold float64, row TrainingRow, items []item, best map[int32]TrainingRow) (worst TrainingRow, ok bool) {
-	for i, n := range found {
-		share := float64(n) / float64(x.sizes[i])
-		if share < threshold {
-			continue
+// comparison is an overlap in the making.
+type comparison struct {
+	x         *index
+	items     []item
+	threshold float64
+	pool      *parallel.Pool
+	searchers []searcher
+	best      map[int32]TrainingRow // the row that holds most of a question
+	drop      []TrainingRow
+}
+
+// compare reads a training set while the rows read before are compared.
+func (c *comparison) compare(ctx context.Context, path string, progress pipeline.Progress) (Dataset, error) {
+	set := Dataset{Path: path, Families: map[string]int{}}
+	total, err := pipeline.Count(path)
+	if err != nil {
+		return set, err
+	}
+	progress.Start("compare "+path, int64(total), "rows")
+	defer progress.Done()
+	for rows, err := range ahead(ctx, path) {
+		if err != nil {
+			return set, err
 		}
-		row.Task, row.Question, row.Share = items[i].task.Task, items[i].row, share
-		if b, known := best[i]; !known || share > b.Share {
-			best[i] = row
+		found := make([][]match, len(rows))
+		c.pool.For(len(rows), 16, func(worker, lo, hi int) {
+			for i := lo; i < hi; i++ {
+				found[i] = c.searchers[worker].matches(texts(nil, rows[i]))
+			}
+		})
+		for i, row := range rows {
+			set.Rows++
+			c.judge(&set, row, found[i])
 		}
-		// Maps have no order; of equal shares the first question counts.
-		if !ok || cmp.Or(cmp.Compare(share, worst.Share), cmp.Compare(worst.Task, row.Task), cmp.Compare(worst.Question, row.Question)) > 0 {
-			worst, ok = row, true
+		progress.Add(int64(len(rows)))
+	}
+	return set, nil
+}
+
+// batch is how many rows are compared together.
+const batch = 1024
+
+// ahead reads rows in batches, one batch ahead of who takes them.
+func ahead(ctx context.Context, path string) iter.Seq2[[]map[string]any, error] {
+	type read struct {
+		rows []map[string]any
+		err  error
+	}
+	return func(yield func([]map[string]any, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		ready := make(chan read, 1)
+		go func() {
+			defer close(ready)
+			send := func(r read) bool {
+				select {
+				case ready <- r:
+					return true
+				case <-ctx.Done():
+					return false
+				}
+			}
+			var rows []map[string]any
+			for row, err := range pipeline.Rows[map[string]any](ctx, path) {
+				if err != nil {
+					send(read{nil, err})
+					return
+				}
+				if rows = append(rows, row); len(rows) == batch {
+					if !send(read{rows, nil}) {
+						return
+					}
+					rows = nil
+				}
+			}
+			send(read{rows, nil})
+		}()
+		for r := range ready {
+			if !yield(r.rows, r.err) || r.err != nil {
+				return
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			yield(nil, err)
 		}
 	}
-	return worst, ok
+}
+
+// judge counts a row, and keeps it if it is one to drop: for the question of
+// which it holds the largest share, the first of equals.
+func (c *comparison) judge(set *Dataset, row map[string]any, found []match) {
+	if len(found) == 0 {
+		return
+	}
+	set.Touching++
+	r := TrainingRow{Dataset: set.Path, Row: set.Rows, ID: identifier(row["id"])}
+	worst := TrainingRow{}
+	family := ""
+	for _, m := range found {
+		it := &c.items[m.item]
+		r.Share = float64(m.n) / float64(c.x.sizes[m.item])
+		if r.Share < c.threshold {
+			continue
+		}
+		r.Task, r.Question, r.Asks = it.task.Task, it.row, beginning(it.question)
+		if b, known := c.best[m.item]; !known || r.Share > b.Share {
+			c.best[m.item] = r
+		}
+		if r.Share > worst.Share {
+			worst, family = r, it.task.family
+		}
+	}
+	if worst.Share > 0 {
+		set.Drop++
+		set.Families[family]++
+		c.drop = append(c.drop, worst)
+	}
+}
+
+// beginning is enough of a question to know it by.
+func beginning(question string) string {
+	if runes := []rune(question); len(runes) > 160 {
+		return string(runes[:159]) + "…"
+	}
+	return question
+}
+
+// identifier is a row's id, which some sets number.
+func identifier(id any) string {
+	switch id := id.(type) {
+	case string:
+		return id
+	case int64:
+		return strconv.FormatInt(id, 10)
+	case float64:
+		if id == math.Trunc(id) && math.Abs(id) < 1<<53 {
+			return strconv.FormatInt(int64(id), 10)
+		}
+	}
+	return ""
 }
 
 // texts appends every string of a row, in the order of its columns' names.

@@ -13,6 +13,7 @@ import (
 // Files that Write makes.
 const (
 	ReportFile   = "audit.json"
+	MarkdownFile = "audit.md"
 	FindingsFile = "findings.jsonl"
 	DropFile     = "drop.jsonl"
 )
@@ -28,6 +29,9 @@ func (r *Report) Write(dir string) error {
 		return err
 	}
 	if err := atomicfile.WriteFile(filepath.Join(dir, ReportFile), append(data, '\n')); err != nil {
+		return err
+	}
+	if err := atomicfile.WriteFile(filepath.Join(dir, MarkdownFile), []byte(r.Markdown())); err != nil {
 		return err
 	}
 	if err := writeLines(filepath.Join(dir, FindingsFile), r.Findings); err != nil {

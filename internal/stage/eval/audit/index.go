@@ -1,0 +1,206 @@
+package audit
+
+import (
+	"cmp"
+	"math/bits"
+	"slices"
+)
+
+// common is the number of questions from which on a sequence of words is
+// taken for a turn of phrase and not compared; equal questions are one.
+const common = 20
+
+// occurrence is a sequence of words of one question.
+type occurrence struct {
+	hash uint64
+	item int32
+}
+
+// index finds the questions that hold a sequence. Most lookups miss, so a
+// table of bits answers them first.
+type index struct {
+	n           int
+	occurrences []occurrence // by hash
+	bits        []uint64
+	shift       int     // of a hash, to its bit's number
+	sizes       []int32 // sequences of each question, 0 for what is not compared
+	// lengths[k] says that there are sequences of k words: n of them, and
+	// questions shorter than n, which count as one sequence.
+	lengths []bool
+	// answers holds the right answers of questions of fewer than 2n words, if
+	// they differ from row to row.
+	answers map[int32][]uint64
+	// first finds the question that stands for all equal ones, and same lists
+	// the others; repeated often, their words would be taken for common ones.
+	first map[uint64]int32
+	same  map[int32][]int32
+}
+
+func newIndex(n int, items []item) *index {
+	x := &index{n: n, sizes: make([]int32, len(items)), lengths: make([]bool, n+1), answers: map[int32][]uint64{}, first: map[uint64]int32{}, same: map[int32][]int32{}}
+	for i := range items {
+		if items[i].test {
+			x.add(int32(i), &items[i])
+		}
+	}
+	slices.SortFunc(x.occurrences, func(a, b occurrence) int {
+		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.item, b.item))
+	})
+	x.forgetCommon()
+	// Sixteen bits an occurrence: one lookup in sixteen goes on in vain.
+	width := max(10, bits.Len(uint(16*len(x.occurrences))))
+	x.shift, x.bits = 64-width, make([]uint64, 1<<(width-6))
+	for _, o := range x.occurrences {
+		b := o.hash >> x.shift
+		x.bits[b/64] |= 1 << (b % 64)
+	}
+	return x
+}
+
+// add takes up a question's sequences, each once.
+func (x *index) add(i int32, it *item) {
+	w := words(nil, it.question)
+	length := min(x.n, len(w))
+	if length < shortest {
+		return
+	}
+	if len(w) < 2*x.n && !it.fixed && len(it.options) > 0 {
+		answer := words(nil, it.answer())
+		if length < x.n && len(answer) == 0 {
+			return
+		}
+		x.answers[i] = answer
+	}
+	key := sequence(append(w, x.answers[i]...))
+	if first, known := x.first[key]; known {
+		x.same[first] = append(x.same[first], i)
+		return
+	}
+	x.first[key] = i
+	x.lengths[length] = true
+	start := len(x.occurrences)
+	for k := range len(w) - length + 1 {
+		x.occurrences = append(x.occurrences, occurrence{sequence(w[k : k+length]), i})
+	}
+	added := x.occurrences[start:]
+	slices.SortFunc(added, func(a, b occurrence) int { return cmp.Compare(a.hash, b.hash) })
+	x.occurrences = x.occurrences[:start+len(slices.Compact(added))]
+	x.sizes[i] = int32(len(x.occurrences) - start)
+}
+
+// forgetCommon leaves out turns of phrase: what many questions hold is no sign
+// of any of them, and no part of what a row must hold.
+func (x *index) forgetCommon() {
+	kept := x.occurrences[:0]
+	for lo, hi := 0, 0; lo < len(x.occurrences); lo = hi {
+		for hi = lo; hi < len(x.occurrences) && x.occurrences[hi].hash == x.occurrences[lo].hash; hi++ {
+		}
+		if hi-lo <= common {
+			kept = append(kept, x.occurrences[lo:hi]...)
+			continue
+		}
+		for _, o := range x.occurrences[lo:hi] {
+			x.sizes[o.item]--
+		}
+	}
+	x.occurrences = kept
+	for first, others := range x.same {
+		for _, i := range others {
+			x.sizes[i] = x.sizes[first]
+		}
+	}
+}
+
+// sequence hashes a run of words.
+func sequence(words []uint64) uint64 {
+	h := uint64(0)
+	for _, w := range words {
+		h = extend(h, w)
+	}
+	return h
+}
+
+// extend is the hash of a sequence with one more word.
+func extend(h, word uint64) uint64 { return spread(h ^ word) }
+
+// find returns the questions that hold a sequence.
+func (x *index) find(hash uint64) []occurrence {
+	lo, _ := slices.BinarySearchFunc(x.occurrences, hash, func(o occurrence, h uint64) int { return cmp.Compare(o.hash, h) })
+	hi := lo
+	for hi < len(x.occurrences) && x.occurrences[hi].hash == hash {
+		hi++
+	}
+	return x.occurrences[lo:hi]
+}
+
+// searcher is one worker's room to compare rows in.
+type searcher struct {
+	x     *index
+	words []uint64
+	ends  []int // of each text's words
+	hits  []uint64
+}
+
+// match is a question and how many of its sequences a row holds.
+type match struct{ item, n int32 }
+
+// matches returns the questions that the texts share sequences with, in their
+// order. One sequence of a question that is not much longer may be a turn of
+// phrase, such as "which of the following is true"; it counts only where the
+// answer is there too.
+func (s *searcher) matches(texts []string) []match {
+	s.words, s.ends, s.hits = s.words[:0], s.ends[:0], s.hits[:0]
+	for _, t := range texts {
+		start := len(s.words)
+		s.words = words(s.words, t)
+		s.ends = append(s.ends, len(s.words))
+		s.look(s.words[start:])
+	}
+	slices.Sort(s.hits)
+	var found []match
+	for _, h := range slices.Compact(s.hits) {
+		for _, o := range s.x.find(h) {
+			found = append(found, match{o.item, 1})
+		}
+	}
+	slices.SortFunc(found, func(a, b match) int { return cmp.Compare(a.item, b.item) })
+	out := found[:0]
+	for _, m := range found {
+		if last := len(out) - 1; last >= 0 && out[last].item == m.item {
+			out[last].n++
+		} else {
+			out = append(out, m)
+		}
+	}
+	return slices.DeleteFunc(out, func(m match) bool {
+		answer := s.x.answers[m.item]
+		return m.n == 1 && answer != nil && !s.holds(answer)
+	})
+}
+
+// look notes the sequences of a text that a question may hold.
+func (s *searcher) look(w []uint64) {
+	for i := range w {
+		h := uint64(0)
+		for k, word := range w[i:min(i+s.x.n, len(w))] {
+			h = extend(h, word)
+			if b := h >> s.x.shift; s.x.lengths[k+1] && s.x.bits[b/64]&(1<<(b%64)) != 0 {
+				s.hits = append(s.hits, h)
+			}
+		}
+	}
+}
+
+// holds reports whether one of the texts has these words in a row.
+func (s *searcher) holds(answer []uint64) bool {
+	start := 0
+	for _, end := range s.ends {
+		for i := start; i+len(answer) <= end; i++ {
+			if slices.Equal(s.words[i:i+len(answer)], answer) {
+				return true
+			}
+		}
+		start = end
+	}
+	return false
+}

@@ -1,0 +1,138 @@
+package audit
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Table is a part of the report for people. Cells are numbers and texts.
+type Table struct {
+	Title   string
+	Headers []string
+	Rows    [][]any
+}
+
+// Tables returns the report's tables: tasks, families, and training sets if
+// there are any.
+func (r *Report) Tables() []Table {
+	tables := []Table{r.taskTable(), r.familyTable()}
+	if r.Overlap != nil {
+		tables = append(tables, r.trainingTable())
+	}
+	return tables
+}
+
+func (r *Report) taskTable() Table {
+	t := Table{Title: "Tasks", Headers: []string{"task", "rows", "answers", "random", "majority", "longest", "shortest",
+		"duplicate", "contradictory", "repeated", "same options", "leaked", "clean"}}
+	if r.Overlap != nil {
+		t.Headers = append(t.Headers, "in training")
+	}
+	for _, task := range r.Tasks {
+		row := []any{task.Task[strings.Index(task.Task, "|")+1:], task.Rows, spaced(task.Gold), percent(task.Random), percent(task.Majority), percent(task.Longest), percent(task.Shortest),
+			task.Duplicates, task.Contradictory, task.Repeated, task.SameOptions, task.Leaked, task.Clean}
+		if r.Overlap != nil {
+			row = append(row, task.Contaminated)
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
+
+func (r *Report) familyTable() Table {
+	t := Table{Title: "Families", Headers: []string{"family", "tasks", "all rows", "questions", "contradictory", "their rows", "repeated", "same options",
+		"leaked", "evaluated", "clean", "majority", "best constant answer"}}
+	for _, f := range r.Families {
+		t.Rows = append(t.Rows, []any{f.Family, f.Tasks, f.Rows, f.Questions, f.ContradictoryQuestions, f.ContradictoryRows, f.Repeated, f.SameOptions,
+			f.Leaked, f.Evaluated, f.Clean, percent(f.Majority), f.constant()})
+	}
+	return t
+}
+
+// constant words the best constant answer, by its text where it has one.
+func (f *Family) constant() string {
+	i, accuracy, ok := f.Best()
+	switch {
+	case !ok:
+		return ""
+	case i < len(f.Answers):
+		return f.Answers[i] + " " + percent(accuracy)
+	}
+	return fmt.Sprintf("number %d %s", i+1, percent(accuracy))
+}
+
+func (r *Report) trainingTable() Table {
+	t := Table{Title: "Training sets", Headers: []string{"training set", "rows", fmt.Sprintf("share %d words", r.Overlap.NGram), "to drop", "questions of"}}
+	for _, d := range r.Overlap.Datasets {
+		var of []string
+		for _, family := range slices.Sorted(maps.Keys(d.Families)) {
+			of = append(of, fmt.Sprintf("%s %d", family, d.Families[family]))
+		}
+		t.Rows = append(t.Rows, []any{d.Path, d.Rows, d.Touching, d.Drop, strings.Join(of, ", ")})
+	}
+	return t
+}
+
+func spaced(counts []int) string { return strings.Trim(fmt.Sprint(counts), "[]") }
+
+func percent(x float64) string { return fmt.Sprintf("%.2f", 100*x) }
+
+// Notes says what the tables do not.
+func (r *Report) Notes() []string {
+	var notes []string
+	for _, c := range r.Clusters {
+		notes = append(notes, fmt.Sprintf("%d nearly equal rows in %d tasks of %s, such as: %.200s", c.Rows, len(c.Tasks), c.Family, strings.ReplaceAll(c.Example, "\n", " | ")))
+	}
+	for _, f := range r.Families {
+		var biased []*Task
+		for _, t := range r.Tasks {
+			if t.family == f.Family && t.Biased() {
+				biased = append(biased, t)
+			}
+		}
+		if len(biased) > 0 {
+			notes = append(notes, fmt.Sprintf("%d tasks of %s score the same options of unequal lengths every time (%s: %v characters): acc_norm, which divides by the length, favours the longest",
+				len(biased), f.Family, strings.Join(biased[0].fixed, ", "), biased[0].FixedLengths))
+		}
+	}
+	if r.Overlap != nil && r.Overlap.TooShort > 0 {
+		notes = append(notes, fmt.Sprintf("%d questions are too short or common to look for in training sets", r.Overlap.TooShort))
+	}
+	return notes
+}
+
+// Markdown writes the tables and notes for people.
+func (r *Report) Markdown() string {
+	var b strings.Builder
+	b.WriteString("# Audit of the benchmarks\n")
+	escape := strings.NewReplacer("|", "\\|", "\n", " ")
+	for _, t := range r.Tables() {
+		fmt.Fprintf(&b, "\n## %s\n\n| %s |\n|", t.Title, strings.Join(t.Headers, " | "))
+		for i := range t.Headers {
+			align := "---|"
+			if len(t.Rows) > 0 {
+				if _, text := t.Rows[0][i].(string); !text {
+					align = "---:|"
+				}
+			}
+			b.WriteString(align)
+		}
+		for _, row := range t.Rows {
+			b.WriteString("\n|")
+			for _, cell := range row {
+				b.WriteString(" " + escape.Replace(fmt.Sprint(cell)) + " |")
+			}
+		}
+		b.WriteString("\n")
+	}
+	b.WriteString("\n## Notes\n\n")
+	for _, s := range r.Skipped {
+		fmt.Fprintf(&b, "- %s is left out: %s\n", s.Task, s.Reason)
+	}
+	for _, n := range r.Notes() {
+		fmt.Fprintf(&b, "- %s\n", n)
+	}
+	return b.String()
+}
