@@ -138,7 +138,7 @@ func Run(ctx context.Context, o Options, progress pipeline.Progress) (*Report, e
 		return r, nil
 	}
 	for _, path := range o.Originals {
-		more, err := r.originals(ctx, path, o.NGram)
+		more, err := r.originals(ctx, path)
 		if err != nil {
 			return nil, err
 		}
@@ -191,10 +191,9 @@ func (r *Report) read(store *hubdata.Store, t tasks.Task) []item {
 // options, answers and labels are in others.
 var questionColumns = []string{"passage", "context", "ctx", "premise", "support", "article", "sentence1", "text", "query", "goal", "stem", "instruction", "question", "Question"}
 
-// originals returns the rows of a file as questions of a task by its name. A
-// row without such columns, or with fewer than n words in them, counts with
-// all its texts: "Which of these is true?" is no question by itself.
-func (r *Report) originals(ctx context.Context, path string, n int) ([]item, error) {
+// originals returns the rows of a file as questions of a task by its name: the
+// texts in such columns, or all texts where there are none.
+func (r *Report) originals(ctx context.Context, path string) ([]item, error) {
 	task := &Task{Task: path, family: path}
 	var items []item
 	for row, err := range pipeline.Rows[map[string]any](ctx, path) {
@@ -205,12 +204,16 @@ func (r *Report) originals(ctx context.Context, path string, n int) ([]item, err
 		var asked []string
 		for _, c := range questionColumns {
 			asked = texts(asked, row[c])
+			delete(row, c)
 		}
-		question := strings.Join(asked, "\n")
-		if len(words(nil, question)) < n {
-			question = strings.Join(texts(nil, row), "\n")
+		others := texts(nil, row)
+		if len(asked) == 0 {
+			asked, others = others, nil
 		}
-		items = append(items, item{task: task, split: "original", row: task.Rows, test: true, question: question})
+		for i, text := range asked {
+			asked[i] = squeeze(text)
+		}
+		items = append(items, item{task: task, split: "original", row: task.Rows, test: true, question: strings.Join(asked, "\n"), proof: others})
 	}
 	r.Tasks = append(r.Tasks, task)
 	return items, nil

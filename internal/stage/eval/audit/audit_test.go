@@ -254,6 +254,30 @@ func TestOneSequenceAlone(t *testing.T) {
 	}
 }
 
+// TestPartsOfOriginals: a premise and what is asked of it are looked for each
+// by itself, and a short one with an option.
+func TestPartsOfOriginals(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "OALL/ACVA/Iraq/test.jsonl"), statement{"نهر النيل يمر ببغداد.", "خطأ"})
+	type copa struct {
+		Premise  string `json:"premise"`
+		Choice1  string `json:"choice1"`
+		Choice2  string `json:"choice2"`
+		Question string `json:"question"`
+	}
+	originals := filepath.Join(dir, "copa.jsonl")
+	write(t, originals, copa{"The man turned on the faucet.", "The toilet filled with water.", "Water flowed from the spout.", "effect"})
+	train := filepath.Join(dir, "train.jsonl")
+	write(t, train, statement{Question: "The man turned on the faucet. What was the effect? A) The toilet filled with water! B) Water flowed from the spout!"},
+		statement{Question: "The man turned on the faucet and washed his hands."})
+	o := options(dir)
+	o.Training, o.Originals = []string{train}, []string{originals}
+	r := run(t, o, "community|acva:Iraq|0|0")
+	if len(r.Overlap.Rows) != 1 || r.Overlap.Rows[0].Row != 1 || r.Overlap.Rows[0].Asks != "The man turned on the faucet. effect" {
+		t.Errorf("to drop %+v, want the first row", r.Overlap.Rows)
+	}
+}
+
 // TestThreadsDoNotMatter: the report is the same on one thread and on many.
 func TestThreadsDoNotMatter(t *testing.T) {
 	dir := t.TempDir()

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math/bits"
 	"slices"
+	"strings"
 )
 
 // common is the number of questions from which on a sequence of words is
@@ -27,9 +28,9 @@ type index struct {
 	// lengths[k] says that there are sequences of k words: n of them, and
 	// questions shorter than n, which count as one sequence.
 	lengths []bool
-	// answers holds the right answers of questions of fewer than 2n words, if
-	// they differ from row to row.
-	answers map[int32][]uint64
+	// proofs holds the right answers, or the options, of questions of fewer than
+	// 2n words, if these differ from row to row.
+	proofs map[int32][][]uint64
 	// first finds the question that stands for all equal ones, and same lists
 	// the others; repeated often, their words would be taken for common ones.
 	first map[uint64]int32
@@ -37,7 +38,7 @@ type index struct {
 }
 
 func newIndex(n int, items []item) *index {
-	x := &index{n: n, sizes: make([]int32, len(items)), lengths: make([]bool, n+1), answers: map[int32][]uint64{}, first: map[uint64]int32{}, same: map[int32][]int32{}}
+	x := &index{n: n, sizes: make([]int32, len(items)), lengths: make([]bool, n+1), proofs: map[int32][][]uint64{}, first: map[uint64]int32{}, same: map[int32][]int32{}}
 	for i := range items {
 		if items[i].test {
 			x.add(int32(i), &items[i])
@@ -57,35 +58,63 @@ func newIndex(n int, items []item) *index {
 	return x
 }
 
-// add takes up a question's sequences, each once.
+// add takes up a question's sequences, each once. None spans two parts of it,
+// such as a passage and what is asked of it: rows lay them out as they like.
 func (x *index) add(i int32, it *item) {
-	w := words(nil, it.question)
-	length := min(x.n, len(w))
-	if length < shortest {
+	var parts [][]uint64
+	total, longest := 0, 0
+	for part := range strings.SplitSeq(it.question, "\n") {
+		if w := words(nil, part); len(w) >= shortest {
+			parts = append(parts, w)
+			total, longest = total+len(w), max(longest, len(w))
+		}
+	}
+	if len(parts) == 0 {
 		return
 	}
-	if len(w) < 2*x.n && !it.fixed && len(it.options) > 0 {
-		answer := words(nil, it.answer())
-		if length < x.n && len(answer) == 0 {
+	if total < 2*x.n && !it.fixed && len(it.proof) > 0 {
+		proof := proofs(it.proof)
+		if longest < x.n && len(proof) == 0 {
 			return
 		}
-		x.answers[i] = answer
+		x.proofs[i] = proof
 	}
-	key := sequence(append(w, x.answers[i]...))
+	key := uint64(0)
+	for _, p := range append(parts, x.proofs[i]...) {
+		key = extend(key, sequence(p))
+	}
 	if first, known := x.first[key]; known {
 		x.same[first] = append(x.same[first], i)
 		return
 	}
 	x.first[key] = i
-	x.lengths[length] = true
 	start := len(x.occurrences)
-	for k := range len(w) - length + 1 {
-		x.occurrences = append(x.occurrences, occurrence{sequence(w[k : k+length]), i})
+	for _, w := range parts {
+		length := min(x.n, len(w))
+		x.lengths[length] = true
+		for k := range len(w) - length + 1 {
+			x.occurrences = append(x.occurrences, occurrence{sequence(w[k : k+length]), i})
+		}
 	}
 	added := x.occurrences[start:]
 	slices.SortFunc(added, func(a, b occurrence) int { return cmp.Compare(a.hash, b.hash) })
 	x.occurrences = x.occurrences[:start+len(slices.Compact(added))]
 	x.sizes[i] = int32(len(x.occurrences) - start)
+}
+
+// proofs returns the words of texts: of those of two or more, if there are any.
+func proofs(texts []string) (out [][]uint64) {
+	least := 1
+	for _, t := range texts {
+		w := words(nil, t)
+		if least == 1 && len(w) > 1 {
+			out, least = nil, 2
+		}
+		if len(w) >= least {
+			out = append(out, w)
+		}
+	}
+	return out
 }
 
 // forgetCommon leaves out turns of phrase: what many questions hold is no sign
@@ -147,7 +176,7 @@ type match struct{ item, n int32 }
 // matches returns the questions that the texts share sequences with, in their
 // order. One sequence of a question that is not much longer may be a turn of
 // phrase, such as "which of the following is true"; it counts only where the
-// answer is there too.
+// answer, or where that is unknown an option, is there too.
 func (s *searcher) matches(texts []string) []match {
 	s.words, s.ends, s.hits = s.words[:0], s.ends[:0], s.hits[:0]
 	for _, t := range texts {
@@ -173,8 +202,8 @@ func (s *searcher) matches(texts []string) []match {
 		}
 	}
 	return slices.DeleteFunc(out, func(m match) bool {
-		answer := s.x.answers[m.item]
-		return m.n == 1 && answer != nil && !s.holds(answer)
+		proof := s.x.proofs[m.item]
+		return m.n == 1 && len(proof) > 0 && !slices.ContainsFunc(proof, s.holds)
 	})
 }
 
@@ -192,11 +221,11 @@ func (s *searcher) look(w []uint64) {
 }
 
 // holds reports whether one of the texts has these words in a row.
-func (s *searcher) holds(answer []uint64) bool {
+func (s *searcher) holds(words []uint64) bool {
 	start := 0
 	for _, end := range s.ends {
-		for i := start; i+len(answer) <= end; i++ {
-			if slices.Equal(s.words[i:i+len(answer)], answer) {
+		for i := start; i+len(words) <= end; i++ {
+			if slices.Equal(s.words[i:i+len(words)], words) {
 				return true
 			}
 		}

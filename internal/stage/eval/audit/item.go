@@ -14,13 +14,16 @@ type item struct {
 	split string
 	row   int
 	test  bool // in the split that is evaluated
-	// question includes the passage it is about. fixed marks options that are
+	// question includes the passage it is about, on a line of its own. fixed marks options that are
 	// the same for every row, such as true and false.
 	question string
 	options  []string
 	gold     int
 	fixed    bool
-	found    bool // something is wrong with it
+	// proof is what comes with the question where it is asked: its right
+	// answer, or, where that is not known, its options.
+	proof []string
+	found bool // something is wrong with it
 }
 
 // columns of a question's text, by the name of the prompt.
@@ -68,6 +71,7 @@ func newItem(task *Task, t tasks.Task, split string, n int, test bool, row tasks
 	for i, o := range it.options {
 		it.options[i] = squeeze(o)
 	}
+	it.proof = it.options[it.gold : it.gold+1]
 	return it
 }
 

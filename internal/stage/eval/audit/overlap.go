@@ -191,7 +191,7 @@ func (c *comparison) judge(set *Dataset, row map[string]any, found []match) {
 		if r.Share < c.threshold {
 			continue
 		}
-		r.Task, r.Question, r.Asks = it.task.Task, it.row, beginning(it.question)
+		r.Task, r.Question, r.Asks = it.task.Task, it.row, beginning(squeeze(it.question))
 		if b, known := c.best[m.item]; !known || r.Share > b.Share {
 			c.best[m.item] = r
 		}

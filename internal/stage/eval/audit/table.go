@@ -31,8 +31,11 @@ func (r *Report) taskTable() Table {
 		t.Headers = append(t.Headers, "in training")
 	}
 	for _, task := range r.Tasks {
-		row := []any{task.Task[strings.Index(task.Task, "|")+1:], task.Rows, spaced(task.Gold), percent(task.Random), percent(task.Majority), percent(task.Longest), percent(task.Shortest),
+		row := []any{task.Task[strings.Index(task.Task, "|")+1:], task.Rows, "", "", "", "", "",
 			task.Duplicates, task.Contradictory, task.Repeated, task.SameOptions, task.Leaked, task.Clean}
+		if len(task.Gold) > 0 {
+			copy(row[2:], []any{spaced(task.Gold), percent(task.Random), percent(task.Majority), percent(task.Longest), percent(task.Shortest)})
+		}
 		if r.Overlap != nil {
 			row = append(row, task.Contaminated)
 		}
@@ -113,7 +116,7 @@ func (r *Report) Markdown() string {
 		for i := range t.Headers {
 			align := "---|"
 			if len(t.Rows) > 0 {
-				if _, text := t.Rows[0][i].(string); !text {
+				if cell := fmt.Sprint(t.Rows[0][i]); cell != "" && strings.Trim(cell, "0123456789.") == "" {
 					align = "---:|"
 				}
 			}
