@@ -15,6 +15,7 @@ type auditCmd struct {
 	Tasks     string   `help:"A file or comma-separated list of tasks, or names such as acva." default:"oall"`
 	Train     []string `help:"Training sets to compare with the benchmarks: dataset directories, .parquet or .jsonl files; every text of a row counts, an English source too." sep:"none" placeholder:"PATH"`
 	Originals []string `help:"Files of the benchmarks in other languages (English test sets), compared too." sep:"none" placeholder:"FILE"`
+	Details   []string `help:"Details directories of evaluations, to score anew on the questions that nothing is wrong with." sep:"none" placeholder:"DIR"`
 	NGram     int      `name:"ngram" help:"Words of the sequences compared." default:"8"`
 	Threshold float64  `help:"Share of a question's sequences in one training row from which the row is to be dropped." default:"0.5"`
 	Out       string   `help:"Directory for audit.md, audit.json, findings.jsonl (row by row) and drop.jsonl (training rows)." placeholder:"DIR"`
@@ -25,7 +26,11 @@ func (auditCmd) Help() string {
 
 Texts are compared without vowel signs, tatweel and punctuation, with one form of alef, ya and ta marbuta and one of digits. A question of which a row holds no more than one such sequence, as of all short ones, is found only with its right answer.
 
-Example: barka audit --data benchmarks --tasks acva,arabic_mmlu --train data/clean --out audit; barka mix --in data/clean --drop audit/drop.jsonl --out data/train`
+Example: barka audit --data benchmarks --tasks acva,arabic_mmlu --train data/clean --out audit; barka mix --in data/clean --drop audit/drop.jsonl --out data/train
+
+What a score would be without the defects, and without what was trained on:
+
+Example: barka audit --data benchmarks --details evals/details/gemma/2026-01-31T12-00-00.000000`
 }
 
 func (c *auditCmd) Run(a *app) error {
@@ -33,7 +38,7 @@ func (c *auditCmd) Run(a *app) error {
 	if err != nil {
 		return badinput.Wrap(err)
 	}
-	o := audit.Options{Tasks: selection, DataDir: c.Data, Training: c.Train, Originals: c.Originals, NGram: c.NGram, Threshold: c.Threshold, Threads: a.Threads}
+	o := audit.Options{Tasks: selection, DataDir: c.Data, Training: c.Train, Originals: c.Originals, Details: c.Details, NGram: c.NGram, Threshold: c.Threshold, Threads: a.Threads}
 	r, err := audit.Run(a.ctx, o, a.ui.Progress())
 	if err != nil {
 		return err

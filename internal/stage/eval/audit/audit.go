@@ -31,6 +31,9 @@ type Options struct {
 	// English test sets that were translated, for rows whose source is English.
 	// Every row counts as a question, with all its texts.
 	Originals []string
+	// Details lists directories of evaluations' details, to score anew on the
+	// questions that nothing is wrong with.
+	Details []string
 	// NGram is the length, in words, of the sequences that training rows and
 	// questions are compared by.
 	NGram int
@@ -65,6 +68,7 @@ type Report struct {
 	Families []*Family `json:"families"`
 	Clusters []Cluster `json:"clusters"`
 	Overlap  *Overlap  `json:"overlap,omitempty"`
+	Scores   []Scores  `json:"scores,omitempty"`
 	// Skipped lists the tasks whose data cannot be read, with the reason.
 	Skipped []Skip `json:"skipped,omitempty"`
 	// Findings is what is wrong with single rows, for their own file.
@@ -134,17 +138,25 @@ func Run(ctx context.Context, o Options, progress pipeline.Progress) (*Report, e
 	r.repetitions(items)
 	r.clusters(items)
 	r.families(items)
-	if len(o.Training) == 0 {
-		return r, nil
-	}
-	for _, path := range o.Originals {
-		more, err := r.originals(ctx, path)
-		if err != nil {
+	benchmark := len(items)
+	if len(o.Training) > 0 {
+		for _, path := range o.Originals {
+			more, err := r.originals(ctx, path)
+			if err != nil {
+				return nil, err
+			}
+			items = append(items, more...)
+		}
+		if err := r.overlap(ctx, o, items, progress); err != nil {
 			return nil, err
 		}
-		items = append(items, more...)
 	}
-	return r, r.overlap(ctx, o, items, progress)
+	for _, dir := range o.Details {
+		if err := r.score(dir, items[:benchmark]); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
 }
 
 // read returns a task's questions: those evaluated and those examples are
@@ -233,7 +245,7 @@ func (r *Report) find(it *item, kind Kind, like *item, detail string) {
 		f.Like = like.where()
 	}
 	r.Findings = append(r.Findings, f)
-	it.found = true
+	it.found = it.found || kind != Repeated // which may be a common wording
 }
 
 func (it *item) where() string { return fmt.Sprintf("%s, %s, row %d", it.task.Task, it.split, it.row) }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"barka/internal/badinput"
+	"barka/internal/parquet"
 	"barka/internal/pipeline"
 	"barka/internal/stage/eval"
 	"barka/internal/stage/eval/audit"
@@ -275,6 +277,60 @@ func TestPartsOfOriginals(t *testing.T) {
 	r := run(t, o, "community|acva:Iraq|0|0")
 	if len(r.Overlap.Rows) != 1 || r.Overlap.Rows[0].Row != 1 || r.Overlap.Rows[0].Asks != "The man turned on the faucet. effect" {
 		t.Errorf("to drop %+v, want the first row", r.Overlap.Rows)
+	}
+}
+
+// TestScoresWithoutDefects: answers of an evaluation, in its order, on all
+// questions and on those that nothing is wrong with.
+func TestScoresWithoutDefects(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "OALL/ACVA/Iraq/test.jsonl"),
+		statement{"بغداد عاصمة العراق.", "صح"}, statement{"بغداد عاصمة العراق.", "صح"}, statement{"النيل يمر بالعراق.", "صح"}, statement{"النيل يمر بالعراق.", "خطأ"}, statement{"دجلة نهر طويل يجري في العراق.", "صح"})
+	type answered struct {
+		Example     string `parquet:"example"`
+		FullPrompt  string `parquet:"full_prompt"`
+		Choices     string `parquet:"choices"`
+		GoldIndex   string `parquet:"gold_index"`
+		Metrics     string `parquet:"metrics"`
+		Predictions string `parquet:"predictions"`
+	}
+	details := t.TempDir()
+	file := filepath.Join(details, "details_community|acva:Iraq|0_2026-01-31T12-00-00.000000.parquet")
+	answers := func(questions string) {
+		var rows []answered
+		for q := range strings.SplitSeq(questions, "|") {
+			prompt := "السؤال: " + q[1:] + "\nالإجابة:"
+			rows = append(rows, answered{prompt, prompt, "['صح', 'خطأ']", "[0]", "{'acc_norm': " + q[:1] + "}", "[(-1.5, True), (-2.5, False)]"})
+		}
+		if err := parquet.WriteFile(file, rows); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answers("0النيل يمر بالعراق.|1دجلة نهر طويل يجري في العراق.|1بغداد عاصمة العراق.|1النيل يمر بالعراق.|1بغداد عاصمة العراق.|1سؤال آخر")
+	o := options(dir)
+	o.Details = []string{details}
+	r := run(t, o, "community|acva:Iraq|0|0")
+	want := audit.Score{Name: "community|acva:Iraq|0", Rows: 5, All: 0.8, Clean: 2, OnClean: 1}
+	if len(r.Scores) != 1 || r.Scores[0].Tasks[0] != want || r.Scores[0].Unknown != 1 || r.Scores[0].Families[0].OnClean != 1 {
+		t.Errorf("%+v, want %+v and one unknown", r.Scores, want)
+	}
+	if text := r.Markdown(); !strings.Contains(text, "| acva | 5 | 80.00 | 2 | 100.00 | +20.00 |") || !strings.Contains(text, "1 answers to questions") {
+		t.Errorf("no scores in %s", text)
+	}
+	// One of the two is in a training set.
+	o.Training = []string{filepath.Join(dir, "train.jsonl")}
+	write(t, o.Training[0], statement{Question: "دجلة نهر طويل يجري في العراق"})
+	r = run(t, o, "community|acva:Iraq|0|0")
+	if got := r.Scores[0].Tasks[0]; got.Clean != 1 || got.OnClean != 1 {
+		t.Errorf("with a training set: %+v", got)
+	}
+	answers("1سؤال آخر")
+	var err error
+	if o.Tasks, err = tasks.ParseList("community|acva:Iraq|0|0"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := audit.Run(t.Context(), o, pipeline.Silent); !badinput.Is(err) || !strings.Contains(err.Error(), "run on other data") {
+		t.Errorf("answers to nothing that is here: %v", err)
 	}
 }
 

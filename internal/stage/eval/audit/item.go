@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cespare/xxhash/v2"
+
 	"barka/internal/pytext"
 	"barka/internal/stage/eval/tasks"
 )
@@ -24,6 +26,8 @@ type item struct {
 	// answer, or, where that is not known, its options.
 	proof []string
 	found bool // something is wrong with it
+	// prompt is a hash of what the evaluation asks.
+	prompt uint64
 }
 
 // columns of a question's text, by the name of the prompt.
@@ -58,7 +62,7 @@ var (
 )
 
 func newItem(task *Task, t tasks.Task, split string, n int, test bool, row tasks.Row, doc tasks.Doc) item {
-	it := item{task: task, split: split, row: n, test: test, options: slices.Clone(doc.Choices), gold: doc.Gold}
+	it := item{task: task, split: split, row: n, test: test, options: slices.Clone(doc.Choices), gold: doc.Gold, prompt: xxhash.Sum64String(doc.Query)}
 	if cols, ok := columns[t.PromptName]; ok {
 		it.question = text(row, cols...)
 	} else {

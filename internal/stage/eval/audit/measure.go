@@ -22,8 +22,8 @@ type Task struct {
 	// FixedLengths are the lengths in characters of options that all rows
 	// share. Where they differ, dividing by the length favours the longest.
 	FixedLengths []int `json:"fixed_lengths,omitempty"`
-	// Clean counts the rows that have none of the defects below but the last,
-	// which is of a training set.
+	// Clean counts the rows that have none of the defects below but to be
+	// repeated, which may be a common wording, or in a training set.
 	Clean int `json:"clean"`
 
 	Broken        int `json:"broken"`

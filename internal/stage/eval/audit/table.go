@@ -14,12 +14,15 @@ type Table struct {
 	Rows    [][]any
 }
 
-// Tables returns the report's tables: tasks, families, and training sets if
-// there are any.
+// Tables returns the report's tables: tasks, families, and what there is of
+// training sets and scores.
 func (r *Report) Tables() []Table {
 	tables := []Table{r.taskTable(), r.familyTable()}
 	if r.Overlap != nil {
 		tables = append(tables, r.trainingTable())
+	}
+	for _, s := range r.Scores {
+		tables = append(tables, s.table())
 	}
 	return tables
 }
@@ -78,6 +81,18 @@ func (r *Report) trainingTable() Table {
 	return t
 }
 
+func (s *Scores) table() Table {
+	t := Table{Title: "Scores of " + s.Details, Headers: []string{"score", "answers", "all", "clean answers", "clean alone", "change"}}
+	for _, f := range s.Families {
+		row := []any{f.Name, f.Rows, percent(f.All), f.Clean, "", ""}
+		if f.Clean > 0 {
+			row[4], row[5] = percent(f.OnClean), fmt.Sprintf("%+.2f", 100*(f.OnClean-f.All))
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
+
 func spaced(counts []int) string { return strings.Trim(fmt.Sprint(counts), "[]") }
 
 func percent(x float64) string { return fmt.Sprintf("%.2f", 100*x) }
@@ -102,6 +117,11 @@ func (r *Report) Notes() []string {
 	}
 	if r.Overlap != nil && r.Overlap.TooShort > 0 {
 		notes = append(notes, fmt.Sprintf("%d questions are too short or common to look for in training sets", r.Overlap.TooShort))
+	}
+	for _, s := range r.Scores {
+		if s.Unknown > 0 {
+			notes = append(notes, fmt.Sprintf("%s: %d answers to questions that the benchmark files do not have are left out", s.Details, s.Unknown))
+		}
 	}
 	return notes
 }

@@ -3,6 +3,7 @@ package compare
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -153,6 +154,31 @@ func openDetails(dir string, runs int) (*Run, error) {
 		r.Model = name
 	}
 	return r, nil
+}
+
+// Answer is how a question was answered: its prompt without examples and the
+// metric's value, 0 or 1, or the judge's mark.
+type Answer struct {
+	Prompt string
+	Value  float64
+}
+
+// Answers reads how every question was answered, by suite|task|shots.
+func (r *Run) Answers() (map[string][]Answer, error) {
+	out := map[string][]Answer{}
+	for task, byShots := range r.files {
+		for shots, path := range byShots {
+			questions, err := readQuestions(path)
+			if err != nil {
+				return nil, err
+			}
+			key := fmt.Sprintf("%s|%d", task, shots)
+			for _, q := range questions {
+				out[key] = append(out[key], Answer{q.example, q.value})
+			}
+		}
+	}
+	return out, nil
 }
 
 // readGeneral reads the options that a result file records.
