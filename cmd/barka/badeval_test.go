@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -59,6 +60,46 @@ func TestEvalOfBrokenModels(t *testing.T) {
 		if r.code != exitBadInput || !strings.Contains(r.err, want) {
 			t.Errorf("weights that are no numbers: exit code %d, and no %q in %s", r.code, want, r.err)
 		}
+	}
+}
+
+// TestEvalOfLogitsThatAreNoNumbers: weights that are numbers, and too large to
+// reckon with.
+func TestEvalOfLogitsThatAreNoNumbers(t *testing.T) {
+	dir := inputs(t)
+	model := copyOf(t, filepath.Join(dir, "models", "gemma2"))
+	path := filepath.Join(model, "model.safetensors")
+	weights, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := binary.LittleEndian.Uint64(weights)
+	var header map[string]json.RawMessage
+	if err := json.Unmarshal(weights[8:8+size], &header); err != nil {
+		t.Fatal(err)
+	}
+	var tensor struct {
+		At [2]uint64 `json:"data_offsets"`
+	}
+	if err := json.Unmarshal(header["model.layers.0.post_feedforward_layernorm.weight"], &tensor); err != nil {
+		t.Fatal(err)
+	}
+	data := weights[8+size:]
+	for i := tensor.At[0]; i < tensor.At[1]; i++ {
+		data[i] = 0x7f // pairs of it are bfloat16's largest finite numbers
+	}
+	if err := os.WriteFile(path, weights, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "evals")
+	r := barka(t, "", "eval", "--model", model, "--tasks", "copa_ext_ar,acva:Algeria", "--data", filepath.Join(dir, "data", "benchmarks"), "--output-dir", out)
+	for _, want := range []string{"2 of 2 tasks", "community|copa_ext_ar", "question 1 ", "NaN"} {
+		if r.code != exitBadInput || !strings.Contains(r.err, want) {
+			t.Errorf("exit code %d, and no %q in %s", r.code, want, r.err)
+		}
+	}
+	if files, _ := filepath.Glob(filepath.Join(out, "results", "*", "*.json")); len(files) != 0 {
+		t.Errorf("results of numbers that are none: %v", files)
 	}
 }
 
