@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"barka/internal/atomicfile"
 	"barka/internal/badinput"
@@ -147,7 +148,8 @@ func (c *converter) exams() error {
 // acva repeats how the hub's version was split: all rows shuffled with seed
 // 42, then the first five of each subject held back.
 func (c *converter) acva() error {
-	rows, err := readJSONLines[culturalRow](filepath.Join(c.root, "ArabicCulture", "difficulty-easy-TF_all.jsonl"))
+	file := filepath.Join(c.root, "ArabicCulture", "difficulty-easy-TF_all.jsonl")
+	rows, err := readJSONLines[culturalRow](file)
 	if err != nil {
 		return err
 	}
@@ -155,6 +157,9 @@ func (c *converter) acva() error {
 	subjects := map[string][]culturalRow{}
 	for _, r := range rows {
 		subject := strings.ReplaceAll(idPrefix(r.ID), " ", "_")
+		if _, ok := tasks.Lookup(tasks.V1, "community|acva:"+subject); !ok { // it names a directory
+			return badinput.Errorf("%s: id %q names no subject of ACVA", file, r.ID)
+		}
 		subjects[subject] = append(subjects[subject], r)
 	}
 	for _, subject := range sortedKeys(subjects) {
@@ -182,6 +187,9 @@ func readJSONLines[T any](file string) ([]T, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, badinput.Wrap(err)
+	}
+	if !utf8.Valid(text) { // the decoder would put other characters in their place
+		return nil, badinput.Errorf("%s: not UTF-8 text", file)
 	}
 	var rows []T
 	n := 0
@@ -215,6 +223,11 @@ func writeSplit[T any](c *converter, repo, subset, split string, rows []T) error
 	}
 	c.written++
 	c.progress.Add(1)
+	for _, t := range tasks.All(tasks.V1) {
+		if t.Repo == repo && t.Subset == subset && t.EvalSplit == split && t.Docs != len(rows) {
+			c.progress.Note(fmt.Sprintf("%s has %d questions, the published set %d: is a file cut, or of another version? Scores will not be comparable", t.Key(), len(rows), t.Docs))
+		}
+	}
 	return nil
 }
 
