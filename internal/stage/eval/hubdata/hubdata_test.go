@@ -1,12 +1,16 @@
 package hubdata
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
 
 	"barka/internal/badinput"
 	"barka/internal/parquet"
@@ -180,6 +184,29 @@ func TestHostileFiles(t *testing.T) {
 		write(t, path, c.text)
 		if table, err := Read([]string{path}); !badinput.Is(err) || !strings.Contains(err.Error(), c.file) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, error %v, want bad input with %q", name, table, err, c.want)
+		}
+	}
+}
+
+// TestBombs: a small file that becomes a large one is refused before it does.
+func TestBombs(t *testing.T) {
+	defer func(n int64) { maxText = n }(maxText)
+	maxText = 2 << 20
+	dir := t.TempDir()
+	zeros := bytes.Repeat([]byte(" "), 3<<20)
+	var packed bytes.Buffer
+	g := gzip.NewWriter(&packed)
+	g.Write(zeros)
+	g.Close()
+	z, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"a.jsonl.gz": packed.String(), "b.jsonl.zst": string(z.EncodeAll(zeros, nil))} {
+		path := filepath.Join(dir, name)
+		write(t, path, text)
+		if _, err := Read([]string{path}); !badinput.Is(err) || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "more than 2 MiB") {
+			t.Errorf("%s: error %v", name, err)
 		}
 	}
 }

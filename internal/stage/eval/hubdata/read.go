@@ -70,16 +70,27 @@ func readText(file string) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		return io.ReadAll(r)
+		return readWhole(r)
 	case strings.HasSuffix(file, ".zst"):
-		r, err := zstd.NewReader(bytes.NewReader(data))
+		r, err := zstd.NewReader(bytes.NewReader(data), zstd.WithDecoderMaxWindow(128<<20))
 		if err != nil {
 			return nil, err
 		}
 		defer r.Close()
-		return io.ReadAll(r)
+		return readWhole(r)
 	}
 	return data, nil
+}
+
+// maxText bounds what a compressed file may become; benchmarks are far smaller.
+var maxText int64 = 1 << 30
+
+func readWhole(r io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxText+1))
+	if err == nil && int64(len(data)) > maxText {
+		err = fmt.Errorf("more than %d MiB when unpacked", maxText>>20)
+	}
+	return data, err
 }
 
 // column returns the position of a column, adding it when it is new.
