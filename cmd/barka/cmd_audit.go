@@ -18,7 +18,7 @@ type auditCmd struct {
 	Details   []string `help:"Details directories of evaluations, to score anew on the questions that nothing is wrong with." sep:"none" placeholder:"DIR"`
 	NGram     int      `name:"ngram" help:"Words of the sequences compared." default:"8"`
 	Threshold float64  `help:"Share of a question's sequences in one training row from which the row is to be dropped." default:"0.5"`
-	Out       string   `help:"Directory for audit.md, audit.json, findings.jsonl (row by row) and drop.jsonl (training rows)." placeholder:"DIR"`
+	Out       string   `help:"Directory for audit.html, audit.md, audit.json, findings.jsonl (row by row) and drop.jsonl (training rows)." placeholder:"DIR"`
 }
 
 func (auditCmd) Help() string {

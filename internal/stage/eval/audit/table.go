@@ -1,7 +1,10 @@
 package audit
 
 import (
+	"bytes"
+	_ "embed"
 	"fmt"
+	"html/template"
 	"maps"
 	"slices"
 	"strings"
@@ -100,6 +103,14 @@ func percent(x float64) string { return fmt.Sprintf("%.2f", 100*x) }
 // Notes says what the tables do not.
 func (r *Report) Notes() []string {
 	var notes []string
+	for _, t := range r.Tasks {
+		if t.Broken == 0 {
+			continue
+		}
+		i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.Task == t.Task && f.Kind == Broken })
+		f := r.Findings[i]
+		notes = append(notes, fmt.Sprintf("%s: %d rows cannot be made questions, and an evaluation refuses the task; the first is %s row %d: %s", t.Task, t.Broken, f.Split, f.Row, f.Detail))
+	}
 	for _, c := range r.Clusters {
 		notes = append(notes, fmt.Sprintf("%d nearly equal rows in %d tasks of %s, such as: %.200s", c.Rows, len(c.Tasks), c.Family, strings.ReplaceAll(c.Example, "\n", " | ")))
 	}
@@ -126,6 +137,24 @@ func (r *Report) Notes() []string {
 	return notes
 }
 
+// isNumber reports whether a cell is one, or the text of one.
+func isNumber(cell any) bool {
+	text := fmt.Sprint(cell)
+	return text != "" && strings.Trim(text, "0123456789.+-") == ""
+}
+
+//go:embed page.html
+var page string
+
+var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"number": isNumber}).Parse(page))
+
+// HTML writes the tables and notes as one page that needs nothing else.
+func (r *Report) HTML() ([]byte, error) {
+	var b bytes.Buffer
+	err := pageTemplate.Execute(&b, r)
+	return b.Bytes(), err
+}
+
 // Markdown writes the tables and notes for people.
 func (r *Report) Markdown() string {
 	var b strings.Builder
@@ -136,7 +165,7 @@ func (r *Report) Markdown() string {
 		for i := range t.Headers {
 			align := "---|"
 			if len(t.Rows) > 0 {
-				if cell := fmt.Sprint(t.Rows[0][i]); cell != "" && strings.Trim(cell, "0123456789.") == "" {
+				if isNumber(t.Rows[0][i]) {
 					align = "---:|"
 				}
 			}

@@ -14,6 +14,7 @@ import (
 const (
 	ReportFile   = "audit.json"
 	MarkdownFile = "audit.md"
+	HTMLFile     = "audit.html"
 	FindingsFile = "findings.jsonl"
 	DropFile     = "drop.jsonl"
 )
@@ -32,6 +33,13 @@ func (r *Report) Write(dir string) error {
 		return err
 	}
 	if err := atomicfile.WriteFile(filepath.Join(dir, MarkdownFile), []byte(r.Markdown())); err != nil {
+		return err
+	}
+	html, err := r.HTML()
+	if err != nil {
+		return err
+	}
+	if err := atomicfile.WriteFile(filepath.Join(dir, HTMLFile), html); err != nil {
 		return err
 	}
 	if err := writeLines(filepath.Join(dir, FindingsFile), r.Findings); err != nil {
