@@ -113,14 +113,14 @@ func TestRepetitionsWithinAFamily(t *testing.T) {
 		t.Errorf("family %+v, best answer %d: %g", f, i, best)
 	}
 	text := r.Markdown()
-	for _, want := range []string{"| acva | 2 | 6 | 3 | 1 | 2 |", "صح 83.33", "- community|acva:Oman is left out", "صح, خطأ: [2 3] characters",
+	for _, want := range []string{"| acva | 2 | 6 | 3 | 1 | 2 |", "83.33 صح", "- community|acva:Oman is left out", "options of 2 and 3 characters every time (صح and خطأ)",
 		"- community|acva:Iraq: 1 rows cannot be made questions, and an evaluation refuses the task; the first is test row 4: "} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
 	}
 	page, err := r.HTML()
-	for _, want := range []string{`<td class="number" dir="auto">66.67</td>`, `<td dir="auto">صح 83.33</td>`, "acva:Oman is left out"} {
+	for _, want := range []string{`<td class="number">66.67</td>`, `<td>83.33 صح</td>`, "acva:Oman is left out"} {
 		if err != nil || !strings.Contains(string(page), want) {
 			t.Errorf("no %q in %s, %v", want, page, err)
 		}

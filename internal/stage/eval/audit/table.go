@@ -60,16 +60,17 @@ func (r *Report) familyTable() Table {
 	return t
 }
 
-// constant words the best constant answer, by its text where it has one.
+// constant words the best constant answer, by its text where it has one; the
+// number stands first, where Arabic does not move it.
 func (f *Family) constant() string {
 	i, accuracy, ok := f.Best()
 	switch {
 	case !ok:
 		return ""
 	case i < len(f.Answers):
-		return f.Answers[i] + " " + percent(accuracy)
+		return percent(accuracy) + " " + f.Answers[i]
 	}
-	return fmt.Sprintf("number %d %s", i+1, percent(accuracy))
+	return fmt.Sprintf("%s number %d", percent(accuracy), i+1)
 }
 
 func (r *Report) trainingTable() Table {
@@ -122,8 +123,8 @@ func (r *Report) Notes() []string {
 			}
 		}
 		if len(biased) > 0 {
-			notes = append(notes, fmt.Sprintf("%d tasks of %s score the same options of unequal lengths every time (%s: %v characters): acc_norm, which divides by the length, favours the longest",
-				len(biased), f.Family, strings.Join(biased[0].fixed, ", "), biased[0].FixedLengths))
+			notes = append(notes, fmt.Sprintf("%d tasks of %s score the same options of %s characters every time (%s): acc_norm, which divides by the length, favours the longest",
+				len(biased), f.Family, strings.ReplaceAll(spaced(biased[0].FixedLengths), " ", " and "), strings.Join(biased[0].fixed, " and ")))
 		}
 	}
 	if r.Overlap != nil && r.Overlap.TooShort > 0 {
