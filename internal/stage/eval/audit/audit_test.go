@@ -175,6 +175,31 @@ func TestLeakedQuestionInManyWordings(t *testing.T) {
 	}
 }
 
+// TestTemplateIsNoLeak: many questions in one wording, each of its own matter.
+// Of a single task, one question in many wordings is found all the same.
+func TestTemplateIsNoLeak(t *testing.T) {
+	dir := t.TempDir()
+	var scenarios, leaked []question
+	for i := range 40 {
+		leaked = append(leaked, leak(i))
+		own := func(part int) string {
+			return fmt.Sprintf("شخص%d ومكان%d وفعل%d وشيء%d", i*7+part, i*11+part, i*13+part, i*17+part)
+		}
+		scenarios = append(scenarios, question{"في أي من السيناريوهين التاليين تقوم الشخصية الرئيسية بعمل خاطئ أخلاقيا؟ السيناريو الأول: " + own(1) + ". السيناريو الثاني: " + own(2),
+			"خاطئ في الأول وخاطئ في الثاني", "ليس خاطئا في الأول وخاطئ في الثاني", "خاطئ في الأول وليس خاطئا في الثاني", "ليس خاطئا في أي منهما", "A", "x"})
+	}
+	scenarios[0].A = "خاطئ في الأول وخاطئ في الثاني." // else the options were fixed
+	write(t, filepath.Join(dir, "OALL/Arabic_MMLU/moral_scenarios/test.jsonl"), scenarios...)
+	leaked = append(leaked, question{"ما عظم الفخذ؟", "أطول عظام الجسم", "عظم في اليد", "غضروف في الأنف", "مفصل", "A", "x"})
+	write(t, filepath.Join(dir, "OALL/Arabic_MMLU/anatomy/test.jsonl"), leaked...)
+	if r := run(t, options(dir), "community|arabic_mmlu:moral_scenarios|0|0"); len(r.Clusters) != 0 {
+		t.Errorf("a template is called leaked: %+v", r.Clusters)
+	}
+	if r := run(t, options(dir), "community|arabic_mmlu:anatomy|0|0"); len(r.Clusters) != 1 || r.Tasks[0].Leaked != 40 {
+		t.Errorf("a leak in the only task: %+v, %d rows", r.Clusters, r.Tasks[0].Leaked)
+	}
+}
+
 func TestTrainingRows(t *testing.T) {
 	dir := t.TempDir()
 	asked := "تقع مدينة بغداد على ضفاف نهر دجلة في وسط العراق وهي عاصمته"
@@ -433,6 +458,9 @@ func TestPublicBenchmarks(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := eval.ConvertAceGPT(context.Background(), src, dir, pipeline.Silent); err != nil {
 		t.Fatal(err)
+	}
+	if r := run(t, options(dir), "community|arabic_mmlu:professional_law|0|0,community|arabic_mmlu:moral_scenarios|0|0"); r.Tasks[0].Leaked != 0 || r.Tasks[1].Leaked < 450 {
+		t.Errorf("two tasks alone: %d and %d leaked", r.Tasks[0].Leaked, r.Tasks[1].Leaked)
 	}
 	r := run(t, options(dir), "acva,arabic_mmlu,arabic_exams")
 	if len(r.Tasks) != 116 || len(r.Skipped) != 0 {
