@@ -67,6 +67,12 @@ func TestAuditToMix(t *testing.T) {
 	if text := ok(t, "", append(args, "--json")...); json.Unmarshal([]byte(text), &report) != nil || len(report.Overlap.Datasets) != 1 || report.Overlap.Datasets[0].Drop != 1 {
 		t.Errorf("as JSON: %s", text)
 	}
+	t.Setenv("HF_HUB_CACHE", t.TempDir())
+	if r := barka(t, "", "audit", "--tasks", "acva"); r.code != exitBadInput || !strings.Contains(r.err, "no benchmark data") {
+		t.Errorf("no data: exit code %d, %s", r.code, r.err)
+	}
+	t.Setenv("BARKA_BENCHMARKS", data)
+	ok(t, "", "audit", "--tasks", "acva:Algeria")
 	for want, more := range map[string][]string{
 		"sequences of 3 words": {"--ngram", "3"}, "threshold 2": {"--threshold", "2"}, "no-such.jsonl": {"--train", "no-such.jsonl"}, "no-original.parquet": {"--originals", "no-original.parquet"},
 	} {

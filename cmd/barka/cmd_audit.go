@@ -6,16 +6,17 @@ import (
 	"strings"
 
 	"barka/internal/badinput"
+	"barka/internal/hub"
 	"barka/internal/stage/eval/audit"
 	"barka/internal/stage/eval/tasks"
 )
 
 type auditCmd struct {
-	Data      string   `required:"" help:"Directory of the benchmark files in the hub's layout (OALL/Arabic_MMLU/...)." placeholder:"DIR"`
+	Data      string   `help:"Directory of the benchmark files in the hub's layout (OALL/Arabic_MMLU/...); the hub's cache by default." env:"BARKA_BENCHMARKS" placeholder:"DIR"`
 	Tasks     string   `help:"A file or comma-separated list of tasks, or names such as acva." default:"oall"`
 	Train     []string `help:"Training sets to compare with the benchmarks: dataset directories, .parquet or .jsonl files; every text of a row counts, an English source too." sep:"none" placeholder:"PATH"`
 	Originals []string `help:"Files of the benchmarks in other languages (English test sets), compared too." sep:"none" placeholder:"FILE"`
-	Details   []string `help:"Details directories of evaluations, to score anew on the questions that nothing is wrong with." sep:"none" placeholder:"DIR"`
+	Details   []string `help:"Evaluations (output directories, or those of details), to score anew on the questions that nothing is wrong with." sep:"none" placeholder:"DIR"`
 	NGram     int      `name:"ngram" help:"Words of the sequences compared." default:"8"`
 	Threshold float64  `help:"Share of a question's sequences in one training row from which the row is to be dropped." default:"0.5"`
 	Out       string   `help:"Directory for audit.html, audit.md, audit.json, findings.jsonl (row by row) and drop.jsonl (training rows)." placeholder:"DIR"`
@@ -37,6 +38,9 @@ func (c *auditCmd) Run(a *app) error {
 	selection, err := tasks.ParseList(c.Tasks)
 	if err != nil {
 		return badinput.Wrap(err)
+	}
+	if c.Data == "" {
+		c.Data = hub.CacheDir()
 	}
 	o := audit.Options{Tasks: selection, DataDir: c.Data, Training: c.Train, Originals: c.Originals, Details: c.Details, NGram: c.NGram, Threshold: c.Threshold, Threads: a.Threads}
 	r, err := audit.Run(a.ctx, o, a.ui.Progress())

@@ -94,21 +94,21 @@ func TestHellaSwagEndings(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		endings any
-		want    string
+		want    []string
 	}{
-		"quotes":         {`['قال "لا"', "قال 'نعم'", 'it\'s', "x\"y"]`, `['قال "لا"', "قال 'نعم'", "it's", 'x"y']`},
-		"escapes":        {`['a\n\tb', '\u0633\x41', 'c\\', '\q']`, `['a\n\tb', 'سA', 'c\\', '\\q']`},
-		"triple, joined": {`("""a"b""", 'c' 'd',)`, `['a"b', 'cd']`},
-		"bracketed":      {`['[عنوان] ا [كذا]', 'ب']`, `[' ا ', 'ب']`},
-		"list":           {[]string{"ا", "ب"}, `['ا', 'ب']`},
+		"quotes":         {`['قال "لا"', "قال 'نعم'", 'it\'s', "x\"y"]`, []string{`قال "لا"`, "قال 'نعم'", "it's", `x"y`}},
+		"escapes":        {`['a\n\tb', '\u0633\x41', 'c\\', '\q']`, []string{"a\n\tb", "سA", `c\`, `\q`}},
+		"triple, joined": {`("""a"b""", 'c' 'd',)`, []string{`a"b`, "cd"}},
+		"bracketed":      {`['[عنوان] ا [كذا]', 'ب']`, []string{" ا ", "ب"}},
+		"list":           {[]string{"ا", "ب"}, []string{"ا", "ب"}},
 	} {
 		out, err := run(c.endings)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if got := detailColumn(t, out, "choices"); got[0] != c.want {
-			t.Errorf("%s: choices %s, want %s", name, got[0], c.want)
+		if got := detailColumn(t, out, "choices"); got[0] != fmt.Sprint(c.want) {
+			t.Errorf("%s: choices %s, want %q", name, got[0], c.want)
 		}
 	}
 	for name, c := range map[string]struct {
