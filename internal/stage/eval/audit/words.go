@@ -15,7 +15,7 @@ const shortest = 4
 // as in English. Marks of writing direction and joining are nothing;
 // everything else that is no letter or digit ends a word.
 func words(to []uint64, text string) []uint64 {
-	if norm.NFKC.QuickSpanString(text) < len(text) {
+	if !plain(text) && norm.NFKC.QuickSpanString(text) < len(text) {
 		text = norm.NFKC.String(text)
 	}
 	const start, prime = 0xcbf29ce484222325, 0x100000001b3 // FNV-1a, rune by rune
@@ -34,6 +34,18 @@ func words(to []uint64, text string) []uint64 {
 		to = append(to, spread(h))
 	}
 	return to
+}
+
+// plain reports whether a text has only characters, the most of Arabic and
+// English, that normalisation leaves as they are here: it may reorder vowel
+// signs, which count for nothing.
+func plain(text string) bool {
+	for _, r := range text {
+		if r >= 0xa0 && (r < '،' || r > '\u0652') && (r < '٠' || r > '٩') && (r < '\u2000' || r > '\u206f') {
+			return false
+		}
+	}
+	return true
 }
 
 // spread lets every bit of a hash depend on every other.

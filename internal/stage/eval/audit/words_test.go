@@ -1,0 +1,48 @@
+package audit
+
+import (
+	"slices"
+	"testing"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// TestWords: texts that are compared as equal, and as different.
+func TestWords(t *testing.T) {
+	for _, same := range [][]string{
+		{"بغداد عاصمة العراق", "بَغْدَادُ، عـاصـمه  العراق!", "بغداد\u200f عاصمة\u200c العراق", "ﺑﻐﺪﺍﺩ عاصمة العراق"},
+		{"أحمد إلى آخر ٱلطريق", "احمد الي اخر الطريق", "ا\u0654حمد إلى ا\u0653خر الطريق", "احمد الی اخر الطریق"},
+		{"مؤمن شيئا ك", "مومن شييا ک"},
+		{"سنة ١٩٧٥", "سنه 1975", "سنة ۱۹۷۵", "سنة １９７５"},
+		{"Hello, World", "hello world", "ＨＥＬＬＯ—world", "hello\u200bworld"},
+		{"x² ½", "x2 1 2"},
+		{"", "؟ … «»", "\u064b"},
+	} {
+		want := words(nil, same[0])
+		for _, s := range same[1:] {
+			if got := words(nil, s); !slices.Equal(got, want) {
+				t.Errorf("%q is not compared as %q is", s, same[0])
+			}
+		}
+	}
+	for _, s := range [][2]string{{"سار", "صار"}, {"علم نافع", "علمنافع"}, {"ab", "ba"}, {"1975", "1957"}} {
+		if slices.Equal(words(nil, s[0]), words(nil, s[1])) {
+			t.Errorf("%q is compared as %q is", s[0], s[1])
+		}
+	}
+	if got := words([]uint64{7}, "واحد اثنان"); len(got) != 3 || got[0] != 7 {
+		t.Errorf("%d words after one", len(got)-1)
+	}
+}
+
+// TestPlain: what is not normalised would come to the same words.
+func TestPlain(t *testing.T) {
+	for r := rune(1); r < 0x3000; r++ {
+		for _, s := range []string{string(r), "ا" + string(r), "لا" + string(r) + "\u0651\u064e"} {
+			if plain(s) && !slices.Equal(words(nil, s), words(nil, norm.NFKC.String(s))) {
+				t.Errorf("%U: other words when normalised", r)
+				break
+			}
+		}
+	}
+}
