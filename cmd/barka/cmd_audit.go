@@ -103,14 +103,15 @@ func (c *auditCmd) next(a *app, r *audit.Report) {
 			drop += d.Drop
 		}
 	}
+	findings, rows := audit.Counted(len(r.Findings), "finding"), audit.Counted(drop, "training row")
 	switch {
 	case c.Out != "" && drop > 0:
-		a.ui.Infof("%d findings, row by row: %s; %d training rows to drop: barka mix … --drop %s", len(r.Findings), filepath.Join(c.Out, audit.FindingsFile), drop, filepath.Join(c.Out, audit.DropFile))
+		a.ui.Infof("%s, row by row: %s; %s to drop: barka mix … --drop %s", findings, filepath.Join(c.Out, audit.FindingsFile), rows, filepath.Join(c.Out, audit.DropFile))
 	case c.Out != "":
-		a.ui.Infof("%d findings, row by row: %s", len(r.Findings), filepath.Join(c.Out, audit.FindingsFile))
+		a.ui.Infof("%s, row by row: %s", findings, filepath.Join(c.Out, audit.FindingsFile))
 	case drop > 0:
-		a.ui.Infof("%d findings and %d training rows to drop; --out DIR writes them row by row, for barka mix --drop", len(r.Findings), drop)
+		a.ui.Infof("%s and %s to drop; --out DIR writes them row by row, for barka mix --drop", findings, rows)
 	default:
-		a.ui.Infof("%d findings; --out DIR writes them row by row", len(r.Findings))
+		a.ui.Infof("%s; --out DIR writes them row by row", findings)
 	}
 }

@@ -111,8 +111,8 @@ func TestRepetitionsWithinAFamily(t *testing.T) {
 		t.Errorf("family %+v, best answer %d: %g", f, i, best)
 	}
 	text := r.Markdown()
-	for _, want := range []string{"| acva | 2 | 6 | 3 | 1 | 2 |", "83.33 صح", "- community|acva:Oman is left out", "options of 2 and 3 characters every time (صح and خطأ)",
-		"- community|acva:Iraq: 1 rows cannot be made questions, and an evaluation refuses the task; the first is test row 4: "} {
+	for _, want := range []string{"| acva | 2 | 6 | 3 | 1 | 2 |", "83.33 صح", "- community|acva:Oman is left out", "in 2 tasks of acva the same options of 2 and 3 characters are scored every time (صح and خطأ)",
+		"- community|acva:Iraq: 1 row cannot be made a question, and an evaluation refuses the task; the first is test row 4: "} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}

@@ -161,7 +161,7 @@ func TestScoresWithoutDefects(t *testing.T) {
 	if len(r.Scores) != 1 || r.Scores[0].Tasks[0] != want || r.Scores[0].Unknown != 1 || r.Scores[0].Families[0].OnClean != 1 {
 		t.Errorf("%+v, want %+v and one unknown", r.Scores, want)
 	}
-	if text := r.Markdown(); !strings.Contains(text, "| acva | 5 | 80.00 | 2 | 100.00 | +20.00 |") || !strings.Contains(text, "1 answers to questions") {
+	if text := r.Markdown(); !strings.Contains(text, "| acva | 5 | 80.00 | 2 | 100.00 | +20.00 |") || !strings.Contains(text, ": 1 answer to what") {
 		t.Errorf("no scores in %s", text)
 	}
 	// One of the two is in a training set.

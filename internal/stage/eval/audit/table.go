@@ -99,6 +99,14 @@ func (s *Scores) table() Table {
 
 func spaced(counts []int) string { return strings.Trim(fmt.Sprint(counts), "[]") }
 
+// Counted writes a number of things.
+func Counted(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
+}
+
 func percent(x float64) string { return fmt.Sprintf("%.2f", 100*x) }
 
 // Notes says what the tables do not.
@@ -110,10 +118,10 @@ func (r *Report) Notes() []string {
 		}
 		i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.Task == t.Task && f.Kind == Broken })
 		f := r.Findings[i]
-		notes = append(notes, fmt.Sprintf("%s: %d rows cannot be made questions, and an evaluation refuses the task; the first is %s row %d: %s", t.Task, t.Broken, f.Split, f.Row, f.Detail))
+		notes = append(notes, fmt.Sprintf("%s: %s cannot be made a question, and an evaluation refuses the task; the first is %s row %d: %s", t.Task, Counted(t.Broken, "row"), f.Split, f.Row, f.Detail))
 	}
 	for _, c := range r.Clusters {
-		notes = append(notes, fmt.Sprintf("%d nearly equal rows in %d tasks of %s, such as: %.200s", c.Rows, len(c.Tasks), c.Family, strings.ReplaceAll(c.Example, "\n", " | ")))
+		notes = append(notes, fmt.Sprintf("%d nearly equal rows in %s of %s, such as: %.200s", c.Rows, Counted(len(c.Tasks), "task"), c.Family, strings.ReplaceAll(c.Example, "\n", " | ")))
 	}
 	for _, f := range r.Families {
 		var biased []*Task
@@ -123,16 +131,16 @@ func (r *Report) Notes() []string {
 			}
 		}
 		if len(biased) > 0 {
-			notes = append(notes, fmt.Sprintf("%d tasks of %s score the same options of %s characters every time (%s): acc_norm, which divides by the length, favours the longest",
-				len(biased), f.Family, strings.ReplaceAll(spaced(biased[0].FixedLengths), " ", " and "), strings.Join(biased[0].fixed, " and ")))
+			notes = append(notes, fmt.Sprintf("in %s of %s the same options of %s characters are scored every time (%s): acc_norm, which divides by the length, favours the longest",
+				Counted(len(biased), "task"), f.Family, strings.ReplaceAll(spaced(biased[0].FixedLengths), " ", " and "), strings.Join(biased[0].fixed, " and ")))
 		}
 	}
 	if r.Overlap != nil && r.Overlap.TooShort > 0 {
-		notes = append(notes, fmt.Sprintf("%d questions are too short or common to look for in training sets", r.Overlap.TooShort))
+		notes = append(notes, fmt.Sprintf("too short or common to look for in training sets: %s", Counted(r.Overlap.TooShort, "question")))
 	}
 	for _, s := range r.Scores {
 		if s.Unknown > 0 {
-			notes = append(notes, fmt.Sprintf("%s: %d answers to questions that the benchmark files do not have are left out", s.Details, s.Unknown))
+			notes = append(notes, fmt.Sprintf("%s: %s to what the benchmark files do not ask, left out", s.Details, Counted(s.Unknown, "answer")))
 		}
 	}
 	return notes
