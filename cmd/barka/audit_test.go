@@ -39,7 +39,7 @@ func TestAuditToMix(t *testing.T) {
 	args := []string{"audit", "--data", data, "--tasks", "acva:Algeria,acva:Iraq,copa_ext_ar", "--train", train}
 	r := barka(t, "", append(args, "--out", out)...)
 	drop := filepath.Join(out, "drop.jsonl")
-	for _, want := range []string{"acva:Iraq", "get it: hf download --repo-type dataset OALL/ACVA", "1 training row to drop: barka mix … --drop " + drop} {
+	for _, want := range []string{"acva:Iraq", "get it: barka download --dataset OALL/ACVA", "1 training row to drop: barka mix … --drop " + drop} {
 		if r.code != exitDone || !strings.Contains(r.err, want) {
 			t.Errorf("exit code %d, and no %q in %s", r.code, want, r.err)
 		}
@@ -68,7 +68,7 @@ func TestAuditToMix(t *testing.T) {
 		t.Errorf("as JSON: %s", text)
 	}
 	t.Setenv("HF_HUB_CACHE", t.TempDir())
-	if r := barka(t, "", "audit", "--tasks", "acva"); r.code != exitBadInput || !strings.Contains(r.err, "no benchmark data") {
+	if r := barka(t, "", "audit", "--tasks", "acva"); r.code != exitBadInput || !strings.Contains(r.err, "no data of any task") {
 		t.Errorf("no data: exit code %d, %s", r.code, r.err)
 	}
 	t.Setenv("BARKA_BENCHMARKS", data)
