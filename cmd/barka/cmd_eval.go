@@ -242,9 +242,6 @@ func row(e eval.TaskEstimate, speed float64) []any {
 }
 
 func printOutcome(a *app, out *eval.Outcome) error {
-	for _, f := range out.Failures {
-		a.ui.Warnf("%s: %v", f.Task, f.Err)
-	}
 	for _, f := range out.Skipped {
 		a.ui.Warnf("%s is skipped: %v", f.Task, f.Err)
 	}
@@ -256,9 +253,6 @@ func printOutcome(a *app, out *eval.Outcome) error {
 }
 
 func printShard(a *app, o eval.Options, out *eval.Outcome) error {
-	for _, f := range out.Failures {
-		a.ui.Warnf("%s: %v", f.Task, f.Err)
-	}
 	a.ui.Infof("%d requests scored, %d reused", out.Scored, out.Reused)
 	s := o.Shard
 	return a.ui.Print(fmt.Sprintf("shard %d of %d: %d questions in %s\nwhen all are done: barka eval merge %s --output-dir %s", s.Index, s.Count, out.Questions, out.ShardDir, o.OutputDir, o.OutputDir),

@@ -325,6 +325,7 @@ func prepare(ctx context.Context, m Model, o Options, progress pipeline.Progress
 		e.runs = append(e.runs, runs...)
 		e.progress.Add(1)
 	}
+	e.tellMissing()
 	e.divide()
 	return e, nil
 }
@@ -346,7 +347,27 @@ func (e *evaluation) unable(t tasks.Task) error {
 // leaveOut leaves a task out.
 func (e *evaluation) leaveOut(f Failure) {
 	e.failures = append(e.failures, f)
+	if missing := (*hubdata.Missing)(nil); errors.As(f.Err, &missing) {
+		return // a run tells once of all
+	}
 	e.log.Warn("task left out", "task", f.Task, "reason", f.Err)
+}
+
+// tellMissing says before hours of work what they will not be about.
+func (e *evaluation) tellMissing() {
+	var repos []string
+	n := 0
+	for _, f := range e.failures {
+		if missing := (*hubdata.Missing)(nil); errors.As(f.Err, &missing) {
+			n++
+			if !slices.Contains(repos, missing.Repo) {
+				repos = append(repos, missing.Repo)
+			}
+		}
+	}
+	if n > 0 {
+		e.log.Warn("tasks without data are left out; how to get it comes at the end", "tasks", n, "datasets", strings.Join(repos, ", "))
+	}
 }
 
 func (e *evaluation) prepareTask(ctx context.Context, store *hubdata.Store, selection tasks.Selection) ([]*taskRun, error) {
