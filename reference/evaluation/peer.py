@@ -37,6 +37,7 @@ def arguments():
         p.add_argument("--" + name, required=True)
     p.add_argument("--dtype", default="float32")
     p.add_argument("--batch", type=int, default=4)
+    p.add_argument("--threads", type=int, default=1)
     p.add_argument("--max-samples", type=int)
     p.add_argument("--chat", action="store_true")
     return p.parse_args()
@@ -63,7 +64,7 @@ def run(a, load):
 
 def main():
     a = arguments()
-    torch.set_num_threads(1)
+    torch.set_num_threads(a.threads)
     with tempfile.TemporaryDirectory() as cache:
         run(a, hub.Hub(a.data, cache).load)
 
