@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -83,6 +85,7 @@ type app struct {
 	stdout io.Writer
 	stderr io.Writer
 	ui     *ui.UI
+	verb   string
 }
 
 // run parses the arguments, runs the verb and returns the exit code.
@@ -113,8 +116,13 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		a.ui.Errorf("%v", err)
 		return exitUsage
 	}
+	a.verb, _, _ = strings.Cut(parsed.Command(), " ")
 	return a.code(parsed.Run(a))
 }
+
+// anew are the verbs that begin from the start when they were interrupted:
+// they take seconds to minutes, or answer as they read.
+var anew = []string{"audit", "bench", "compare", "doctor", "generate", "report", "score", "tokenize"}
 
 // code reports an error and returns its exit code.
 func (a *app) code(err error) int {
@@ -123,7 +131,11 @@ func (a *app) code(err error) int {
 	case err == nil:
 		return exitDone
 	case errors.Is(err, context.Canceled):
-		a.ui.Warnf("interrupted; the same command goes on from here")
+		if slices.Contains(anew, a.verb) {
+			a.ui.Warnf("interrupted")
+		} else {
+			a.ui.Warnf("interrupted; the same command goes on from here")
+		}
 		return exitInterrupted
 	case errors.As(err, &usage):
 		a.ui.Errorf("%v", err)

@@ -107,6 +107,23 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+// TestInterruption: only verbs that go on say so.
+func TestInterruption(t *testing.T) {
+	data := filepath.Join(inputs(t), "data", "benchmarks")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for verb, goesOn := range map[string]bool{"audit": false, "eval": true} {
+		args := []string{verb, "--data", data, "--tasks", "acva:Algeria"}
+		if verb == "eval" {
+			args = append(args, "--model", filepath.Join(inputs(t), "models", "gemma2"), "--output-dir", t.TempDir())
+		}
+		var stdout, stderr bytes.Buffer
+		if code := run(ctx, args, nil, &stdout, &stderr); code != exitInterrupted || strings.Contains(stderr.String(), "goes on") != goesOn {
+			t.Errorf("%s: exit code %d, %s", verb, code, stderr.String())
+		}
+	}
+}
+
 func TestTokenizeThereAndBack(t *testing.T) {
 	model := filepath.Join(inputs(t), "models", "gemma2")
 	text := "Coffee came to Arabia.\nالقهوة العربية"
