@@ -83,6 +83,7 @@ def main():
     p.add_argument("--pairwise", action="store_true")
     args = p.parse_args()
     torch.set_num_threads(1)
+    os.makedirs(args.work, exist_ok=True)
     work = pathlib.Path(tempfile.mkdtemp(dir=args.work))
     a, b = theirs(args, work), ours(args, work)
     print("| task | questions | same prompts, choices, gold | max \\|Δ\\| | mean \\|Δ\\| | same score |\n|---|---|---|---|---|---|")
