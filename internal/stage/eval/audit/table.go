@@ -30,6 +30,13 @@ func (r *Report) Tables() []Table {
 	return tables
 }
 
+// ReadingOrder is the tables for a document, whose reader begins at its top: the
+// long one of the tasks comes last.
+func (r *Report) ReadingOrder() []Table {
+	tables := r.Tables()
+	return append(tables[1:len(tables):len(tables)], tables[0])
+}
+
 func (r *Report) taskTable() Table {
 	t := Table{Title: "Tasks", Headers: []string{"task", "rows", "answers", "random", "majority", "longest", "shortest",
 		"duplicate", "contradictory", "repeated", "same options", "leaked", "clean"}}
@@ -157,19 +164,26 @@ var page string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"number": isNumber}).Parse(page))
 
-// HTML writes the tables and notes as one page that needs nothing else.
+// HTML writes the notes and tables as one page that needs nothing else.
 func (r *Report) HTML() ([]byte, error) {
 	var b bytes.Buffer
 	err := pageTemplate.Execute(&b, r)
 	return b.Bytes(), err
 }
 
-// Markdown writes the tables and notes for people.
+// Markdown writes the notes and tables for people.
 func (r *Report) Markdown() string {
 	var b strings.Builder
 	b.WriteString("# Audit of the benchmarks\n")
+	b.WriteString("\n## Notes\n\n")
+	for _, s := range r.Skipped {
+		fmt.Fprintf(&b, "- %s is left out: %s\n", s.Task, s.Reason)
+	}
+	for _, n := range r.Notes() {
+		fmt.Fprintf(&b, "- %s\n", n)
+	}
 	escape := strings.NewReplacer("|", "\\|", "\n", " ")
-	for _, t := range r.Tables() {
+	for _, t := range r.ReadingOrder() {
 		fmt.Fprintf(&b, "\n## %s\n\n| %s |\n|", t.Title, strings.Join(t.Headers, " | "))
 		for i := range t.Headers {
 			align := "---|"
@@ -187,13 +201,6 @@ func (r *Report) Markdown() string {
 			}
 		}
 		b.WriteString("\n")
-	}
-	b.WriteString("\n## Notes\n\n")
-	for _, s := range r.Skipped {
-		fmt.Fprintf(&b, "- %s is left out: %s\n", s.Task, s.Reason)
-	}
-	for _, n := range r.Notes() {
-		fmt.Fprintf(&b, "- %s\n", n)
 	}
 	return b.String()
 }
