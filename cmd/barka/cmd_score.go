@@ -16,7 +16,7 @@ type scoreCmd struct {
 }
 
 func (scoreCmd) Help() string {
-	return `Reads JSON lines {"context": s, "continuations": [s, ...]} and writes, for each, {"logprobs": [...], "tokens": [...], "greedy": [...]}: the sum of natural log-probabilities of each continuation, its number of tokens, and whether every token is the most likely one. Context and continuation are encoded together; a line of more tokens than the model has positions is an error.
+	return `Reads JSON lines {"context": s, "continuations": [s, ...]} and writes, for each, {"logprobs": [...], "tokens": [...], "greedy": [...]}: the sum of natural log-probabilities of each continuation, its number of tokens, and whether every token is the most likely one. Context and continuation are encoded together, and white space at the end of a context stays in it (barka eval, like other harnesses, counts it to the choice); a line of more tokens than the model has positions is an error.
 
 Example: echo '{"context": "2+2=", "continuations": ["4", "5"]}' | barka score --model DIR`
 }

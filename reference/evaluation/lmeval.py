@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 
 os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", CUDA_VISIBLE_DEVICES="")
@@ -39,10 +40,10 @@ NAMES = {
 
 def barka(args, border):
     out = pathlib.Path(args.work) / border
-    if not out.exists():
-        tasks = ",".join(f"community|{t}|0|1" for t in NAMES.values())
-        subprocess.run([args.barka, "eval", "--model", args.model, "--data", args.data, "--tasks", tasks, "--dtype", "f32",
-                        "--border", border, "--output-dir", out, "--quiet"], check=True, stdout=subprocess.DEVNULL)  # fmt: skip
+    shutil.rmtree(out, ignore_errors=True)  # of an earlier run
+    tasks = ",".join(f"community|{t}|0|1" for t in NAMES.values())
+    subprocess.run([args.barka, "eval", "--model", args.model, "--data", args.data, "--tasks", tasks, "--dtype", "f32",
+                    "--border", border, "--output-dir", out, "--quiet"], check=True, stdout=subprocess.DEVNULL)  # fmt: skip
     return out
 
 
@@ -96,6 +97,7 @@ def main():
     torch.set_num_threads(1)
     pathlib.Path(args.work).mkdir(parents=True, exist_ok=True)
     load = datasets.load_dataset
+    hub.fill(args.data)
     data = hub.Hub(args.data, str(pathlib.Path(args.work) / "cache"))
     lm = HFLM(pretrained=args.model, dtype="float32", device="cpu", batch_size=4, attn_implementation="eager")
     requests(args, lm)
