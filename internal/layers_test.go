@@ -63,7 +63,7 @@ var layers = []layer{
 	// ask its tokenizer for names of tokens.
 	{"format", []string{"internal/tokenizer", "internal/chat", "internal/parquet", "internal/jsonl", "internal/wikitext",
 		"internal/mediawiki", "internal/tensorboard", "internal/segment", "internal/pyrandom", "internal/pytext"}, nil, false},
-	{"foundation", []string{"internal/badinput", "internal/atomicfile"}, nil, false},
+	{"foundation", []string{"internal/badinput", "internal/atomicfile", "internal/pause"}, nil, false},
 }
 
 const module = "barka"

@@ -14,6 +14,7 @@ import (
 	"unicode"
 
 	"barka/internal/badinput"
+	"barka/internal/pause"
 )
 
 // Progress is pipeline.Progress: how far a piece of work has come.
@@ -76,7 +77,7 @@ func New(o Options) (*Client, error) {
 		c.progress = silent{}
 	}
 	if c.sleep == nil {
-		c.sleep = sleep
+		c.sleep = pause.Sleep
 	}
 	if c.stall <= 0 {
 		c.stall = time.Minute

@@ -18,6 +18,7 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/hub/hubtest"
+	"barka/internal/pause"
 )
 
 const secret = "hf_secretsecretsecret"
@@ -407,7 +408,7 @@ func TestTwoAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 3 {
 		wg.Go(func() {
-			c, m := client(t, Options{Sleep: sleep})
+			c, m := client(t, Options{Sleep: pause.Sleep})
 			p, err := c.Lack(t.Context(), "org/m", Weights)
 			if err == nil && p != nil {
 				_, err = c.Fetch(t.Context(), p)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"barka/internal/pause"
 )
 
 // acquire takes the lock that huggingface_hub takes for a blob, waiting for
@@ -45,7 +47,7 @@ func acquire(ctx context.Context, path string, waiting func()) (release func(), 
 			waiting()
 			told = true
 		}
-		if err := sleep(ctx, 200*time.Millisecond); err != nil {
+		if err := pause.Sleep(ctx, 200*time.Millisecond); err != nil {
 			return nil, err
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/windows"
+
+	"barka/internal/pause"
 )
 
 // acquire takes the lock that huggingface_hub takes for a blob: the first byte
@@ -32,7 +34,7 @@ func acquire(ctx context.Context, path string, waiting func()) (release func(), 
 			waiting()
 			told = true
 		}
-		if err := sleep(ctx, 200*time.Millisecond); err != nil {
+		if err := pause.Sleep(ctx, 200*time.Millisecond); err != nil {
 			f.Close()
 			return nil, err
 		}

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"barka/internal/pause"
 )
 
 const (
@@ -72,28 +74,17 @@ func (c *Client) attempts(ctx context.Context, what string, try func() error) er
 		if attempt >= maxAttempts {
 			return fmt.Errorf("%s: %w (tried %d times; the same command goes on from here)", what, err, attempt)
 		}
-		pause := p.after
-		if pause <= 0 {
-			pause = time.Duration(float64(time.Second<<(attempt-1)) * (0.75 + 0.5*rand.Float64()))
+		wait := p.after
+		if wait <= 0 {
+			wait = time.Duration(float64(time.Second<<(attempt-1)) * (0.75 + 0.5*rand.Float64()))
 		}
-		if pause > maxPause {
-			return fmt.Errorf("%s: %w; the server asks for a pause of %s: run the same command again after that", what, err, pause.Round(time.Second))
+		if wait > maxPause {
+			return fmt.Errorf("%s: %w; the server asks for a pause of %s: run the same command again after that", what, err, wait.Round(time.Second))
 		}
-		c.progress.Note(fmt.Sprintf("%s: %v; trying again in %s", what, err, pause.Round(100*time.Millisecond)))
-		if err := c.sleep(ctx, pause); err != nil {
+		c.progress.Note(fmt.Sprintf("%s: %v; trying again in %s", what, err, wait.Round(100*time.Millisecond)))
+		if err := c.sleep(ctx, wait); err != nil {
 			return err
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
 	}
 }
 
@@ -105,11 +96,8 @@ var window = regexp.MustCompile(`;\s*r=0\s*;\s*t=(\d{1,6})`)
 // after which the hub's rate limit begins anew.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
-	if s, err := strconv.ParseFloat(v, 64); err == nil && s >= 0 && s < 1e6 {
-		return time.Duration(s * float64(time.Second))
-	}
-	if t, err := http.ParseTime(v); err == nil && t.After(now) {
-		return t.Sub(now)
+	if d := pause.After(v, now); d > 0 {
+		return d
 	}
 	if m := window.FindStringSubmatch(h.Get("RateLimit")); v == "" && m != nil {
 		s, _ := strconv.Atoi(m[1])

@@ -12,12 +12,12 @@ import (
 	"net/url"
 	"os"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"barka/internal/badinput"
+	"barka/internal/pause"
 )
 
 // Options describe an endpoint.
@@ -88,7 +88,7 @@ func NewHTTP(o Options) (*HTTP, error) {
 		c.o.Timeout = 10 * time.Minute
 	}
 	if c.o.Sleep == nil {
-		c.o.Sleep = sleep
+		c.o.Sleep = pause.Sleep
 	}
 	if c.o.Note == nil {
 		c.o.Note = func(string) {}
@@ -99,17 +99,6 @@ func NewHTTP(o Options) (*HTTP, error) {
 
 // Name implements Client.
 func (c *HTTP) Name() string { return c.o.Model }
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
-}
 
 // Complete implements Client.
 func (c *HTTP) Complete(ctx context.Context, r Request) (resp Response, err error) {
@@ -163,17 +152,17 @@ func (c *HTTP) attempts(ctx context.Context, seed uint64, try func() error) erro
 		if !errors.As(err, &again) || attempt >= c.o.Retries {
 			return fmt.Errorf("endpoint %s, model %s: %w", c.o.BaseURL, c.o.Model, err)
 		}
-		pause := again.after
-		if pause <= 0 {
-			pause = time.Duration(float64(time.Second<<min(attempt, 8)) * (0.75 + 0.5*jitter.Float64()))
+		wait := again.after
+		if wait <= 0 {
+			wait = time.Duration(float64(time.Second<<min(attempt, 8)) * (0.75 + 0.5*jitter.Float64()))
 		}
-		if pause > maxPause {
-			return fmt.Errorf("endpoint %s, model %s: %w; it asks for a pause of %s: run the same command again after that", c.o.BaseURL, c.o.Model, err, pause.Round(time.Second))
+		if wait > maxPause {
+			return fmt.Errorf("endpoint %s, model %s: %w; it asks for a pause of %s: run the same command again after that", c.o.BaseURL, c.o.Model, err, wait.Round(time.Second))
 		}
 		attempt++
 		if again.all {
-			c.hold(pause) // and wait, above, sleeps
-		} else if err := c.o.Sleep(ctx, pause); err != nil {
+			c.hold(wait) // and wait, above, sleeps
+		} else if err := c.o.Sleep(ctx, wait); err != nil {
 			return err
 		}
 	}
@@ -187,15 +176,15 @@ func (c *HTTP) wait(ctx context.Context) error {
 	if c.next.Before(now) {
 		c.next = now
 	}
-	pause := c.next.Sub(now)
+	wait := c.next.Sub(now)
 	if c.o.RequestsPerMinute > 0 {
 		c.next = c.next.Add(time.Minute / time.Duration(c.o.RequestsPerMinute))
 	}
 	c.mu.Unlock()
-	if pause <= 0 {
+	if wait <= 0 {
 		return nil
 	}
-	return c.o.Sleep(ctx, pause)
+	return c.o.Sleep(ctx, wait)
 }
 
 // hold keeps all requests back for a while: a rate limit hit by one is hit by
@@ -277,7 +266,7 @@ func (c *HTTP) statusError(resp *http.Response, data []byte) error {
 	case code == http.StatusInternalServerError && validation.Match(data):
 		// llama-cpp-python's way of saying 422: asking again does not help.
 	case code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code >= 500:
-		after := retryAfter(resp.Header.Get("Retry-After"), time.Now())
+		after := pause.After(resp.Header.Get("Retry-After"), time.Now())
 		return &retryable{err: err, after: after, all: code == http.StatusTooManyRequests || after > 0}
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
 		hint := "name the environment variable that holds the API key"
@@ -292,17 +281,6 @@ func (c *HTTP) statusError(resp *http.Response, data []byte) error {
 }
 
 var validation = regexp.MustCompile(`(?i)\b\d+ validation errors?\b`)
-
-// retryAfter reads the header's two forms: seconds, or a date.
-func retryAfter(v string, now time.Time) time.Duration {
-	if s, err := strconv.ParseFloat(strings.TrimSpace(v), 64); err == nil && s >= 0 && s < 1e6 {
-		return time.Duration(s * float64(time.Second))
-	}
-	if t, err := http.ParseTime(v); err == nil && t.After(now) {
-		return t.Sub(now)
-	}
-	return 0
-}
 
 func (c *HTTP) parse(data []byte) (Response, error) {
 	var a struct {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"barka/internal/badinput"
+	"barka/internal/pause"
 	"barka/internal/pipeline"
 )
 
@@ -123,11 +124,11 @@ func TestRetryAfter(t *testing.T) {
 		t.Errorf("paused %v, expected 7 s", pauses)
 	}
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	if d := retryAfter(now.Add(90*time.Second).Format(http.TimeFormat), now); d != 90*time.Second {
+	if d := pause.After(now.Add(90*time.Second).Format(http.TimeFormat), now); d != 90*time.Second {
 		t.Errorf("date: %v", d)
 	}
 	for _, v := range []string{"", "soon", "-3"} {
-		if d := retryAfter(v, now); d != 0 {
+		if d := pause.After(v, now); d != 0 {
 			t.Errorf("%q: %v", v, d)
 		}
 	}

@@ -2,6 +2,8 @@ package mediawiki
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,11 +18,9 @@ import (
 	"sync"
 	"time"
 
-	"crypto/sha256"
-	"encoding/hex"
-
 	"barka/internal/atomicfile"
 	"barka/internal/badinput"
+	"barka/internal/pause"
 )
 
 // ClientOptions describe a wiki and how to treat it.
@@ -73,20 +73,9 @@ func NewClient(o ClientOptions) (*Client, error) {
 		o.Retries = 6
 	}
 	if o.Sleep == nil {
-		o.Sleep = sleep
+		o.Sleep = pause.Sleep
 	}
 	return &Client{o: o, http: &http.Client{Transport: o.Transport, Timeout: 2 * time.Minute}}, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
 
 // query asks once, from the cache if it can, and decodes the answer.
