@@ -102,7 +102,7 @@ type lengths struct {
 // They are in tokens of Gemma, with the leaderboard's prompts: mmlu of every
 // seventh question of Arabic MMLU; hellaswag of every seventh of HellaSwag's
 // English validation set, times 1.51, which is what NTREX's Arabic has of its
-// English's tokens.
+// English's tokens. reference/bench/lengths.py makes them.
 var (
 	mmlu = []lengths{
 		{72, ones}, {80, ones}, {86, ones}, {92, ones}, {97, ones}, {103, ones}, {109, ones}, {114, ones},
