@@ -32,7 +32,7 @@ const version = "0.1.0"
 
 const description = `Barka takes an open large language model to a new language, Arabic first: Wikipedia pages, questions and answers, translation, fine-tuning, evaluation.
 
-Begin with "barka demo", which runs the whole chain offline in a few minutes.
+Begin with "barka demo", which runs the whole chain offline in a few seconds.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 bad input (a file, model or dataset), 130 interrupted and resumable by the same command.`
 

@@ -70,7 +70,7 @@ Examples:
   barka eval --model google/gemma-2-2b-it --tasks acva,arabic_mmlu --output-dir evals
   barka eval --model google/gemma-2-2b-it --tasks acva,arabic_mmlu --data benchmarks --offline
 
-Several processes, each with its part, on one machine or many (under torchrun, srun or an indexed Kubernetes job the two numbers are found):
+Several processes, each with its part, on one machine or many (under torchrun, srun, a Slurm array from 0 or an indexed Kubernetes job the two numbers are found):
 
 Example: barka eval ... --num-shards 4 --shard 0 --output-dir evals; barka eval merge evals --output-dir evals
 

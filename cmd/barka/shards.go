@@ -1,42 +1,131 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"strconv"
-	"strings"
 
 	"barka/internal/stage/eval"
 )
 
-// shardFlags say which part of an evaluation a process does.
+// shardFlags select the part of an evaluation that a process does.
 type shardFlags struct {
-	NumShards *int `name:"num-shards" aliases:"num_shards" help:"Divide the questions over this many processes; see eval merge. Found in the environment of torchrun, Slurm and indexed Kubernetes jobs."`
+	NumShards *int `name:"num-shards" aliases:"num_shards" help:"Divide the questions over this many processes; see eval merge. Found in the environment of torchrun, Slurm steps and arrays, and indexed Kubernetes jobs."`
 	Shard     *int `help:"Which of them this is, from 0."`
 }
 
-// launcher is the variables by which something that starts processes numbers
+// number is a number that the environment or a flag gives, and where it is
+// from; its text is empty if it is missing.
+type number struct{ text, from string }
+
+// division is what one source says of the parts and of this process among
 // them.
-type launcher struct {
-	name         string
-	index, count string
-	// script, if set, is missing where the variables are those of a whole job
-	// and not of one of its processes, and job tells that they are its own.
-	script, job string
+type division struct {
+	index, count number
+	// unclear is why the variables do not say it, "" if they do. --num-shards
+	// makes it clear.
+	unclear string
 }
 
-// launchers, the innermost first: torchrun may run in a Slurm step or in a
-// Kubernetes pod. Kubernetes does not tell how many completions a job has;
-// its manifest can, in JOB_COMPLETIONS.
-var launchers = []launcher{
-	{name: "torchrun", index: "RANK", count: "WORLD_SIZE"},
-	{name: "Slurm", index: "SLURM_PROCID", count: "SLURM_NTASKS", script: "SLURM_STEP_ID", job: "SLURM_JOB_ID"},
-	{name: "Kubernetes", index: "JOB_COMPLETION_INDEX", count: "JOB_COMPLETIONS"},
+// launchers read the variables of what starts and numbers processes. The first
+// that divides the work counts: torchrun may run in a Slurm step or in a
+// Kubernetes pod, and a step of one task in an array.
+var launchers = []func(getenv func(string) string) *division{own, torchrun, slurmStep, slurmArray, kubernetes}
+
+// own are barka's own variables. BARKA_SHARD_OFFSET is for an evaluation of
+// more shards than an array may have tasks: it is added to the array's index.
+func own(getenv func(string) string) *division {
+	d := variables(getenv, "BARKA_SHARD", "BARKA_SHARDS")
+	offset, task := getenv("BARKA_SHARD_OFFSET"), getenv("SLURM_ARRAY_TASK_ID")
+	if offset == "" || d != nil && d.index.text != "" {
+		return d
+	}
+	if d == nil {
+		d = &division{count: number{"", "BARKA_SHARDS"}}
+	}
+	if task == "" {
+		d.index = number{"", "SLURM_ARRAY_TASK_ID"}
+		d.unclear = fmt.Sprintf("BARKA_SHARD_OFFSET is %s, and SLURM_ARRAY_TASK_ID, to which it is added, is not set", offset)
+		return d
+	}
+	d.index = number{offset, "BARKA_SHARD_OFFSET"}
+	if n, err := sum(offset, task); err == nil {
+		d.index = number{n, "BARKA_SHARD_OFFSET + SLURM_ARRAY_TASK_ID"}
+	}
+	return d
 }
+
+// sum adds two numbers as they stand in the environment.
+func sum(a, b string) (string, error) {
+	x, err := strconv.Atoi(a)
+	y, err2 := strconv.Atoi(b)
+	return strconv.Itoa(x + y), errors.Join(err, err2)
+}
+
+func torchrun(getenv func(string) string) *division {
+	return variables(getenv, "RANK", "WORLD_SIZE")
+}
+
+// slurmStep reads the numbers of a task that srun started. A batch script has
+// SLURM_PROCID 0 too, but no SLURM_STEP_ID: it is one process.
+func slurmStep(getenv func(string) string) *division {
+	d := variables(getenv, "SLURM_PROCID", "SLURM_NTASKS")
+	if d != nil && script(getenv) {
+		return nil
+	}
+	return d
+}
+
+// script reports whether this is the script of a Slurm job and not a task that
+// srun started.
+func script(getenv func(string) string) bool {
+	return getenv("SLURM_JOB_ID") != "" && getenv("SLURM_STEP_ID") == ""
+}
+
+// slurmArray reads the numbers of a job array's task. The number of tasks is
+// the highest index and one, if the indexes are all from 0 to it.
+// SLURM_ARRAY_TASK_COUNT alone is never it: a resubmission of two failed tasks
+// (--array=3,17) has a count of 2.
+func slurmArray(getenv func(string) string) *division {
+	const prefix = "SLURM_ARRAY_TASK_"
+	task := getenv(prefix + "ID")
+	if task == "" {
+		return nil
+	}
+	d := &division{index: number{task, prefix + "ID"}, count: number{"", prefix + "MAX"}}
+	least, most, count := getenv(prefix+"MIN"), getenv(prefix+"MAX"), getenv(prefix+"COUNT")
+	n, err := sum(most, "1")
+	if err != nil || least != "0" || count != n {
+		d.unclear = fmt.Sprintf("this is task %s of a Slurm array, and of how many parts is not clear: SLURM_ARRAY_TASK_MIN is %q, MAX %q and COUNT %q, expected the indexes 0 to N-1 without gaps", task, least, most, count)
+		return d
+	}
+	d.count.text = n
+	return d
+}
+
+// kubernetes reads the numbers of an indexed job. Kubernetes does not tell how
+// many completions a job has; its manifest can, in JOB_COMPLETIONS.
+func kubernetes(getenv func(string) string) *division {
+	return variables(getenv, "JOB_COMPLETION_INDEX", "JOB_COMPLETIONS")
+}
+
+// variables reads two variables; nil if neither is set.
+func variables(getenv func(string) string, index, count string) *division {
+	d := &division{index: number{getenv(index), index}, count: number{getenv(count), count}}
+	if d.index.text == "" && d.count.text == "" {
+		return nil
+	}
+	return d
+}
+
+// one reports whether the numbers are those of a single process.
+func (d *division) one() bool { return d.index.text == "0" && d.count.text == "1" }
 
 // shard returns the part to do, and where the numbers are from. Flags win
-// over the environment; half of one that is not made whole by a flag is an
-// error, since guessing would do everything several times or leave most of it
-// out. An environment of one process is no division.
+// over the environment. Half a division that no flag completes is an error:
+// a guess would do everything several times, or leave most of it out. An
+// environment of one process is no division.
 func (f shardFlags) shard(getenv func(string) string) (s eval.Shard, from string, err error) {
 	if f.NumShards != nil && *f.NumShards < 1 {
 		return s, "", usagef("eval: --num-shards is %d, expected 1 or more", *f.NumShards)
@@ -47,50 +136,64 @@ func (f shardFlags) shard(getenv func(string) string) (s eval.Shard, from string
 	if f.NumShards != nil && f.Shard != nil {
 		return checked(eval.Shard{Index: *f.Shard, Count: *f.NumShards}, "--num-shards and --shard")
 	}
-	for _, l := range launchers {
-		index, count := getenv(l.index), getenv(l.count)
-		if index == "" && count == "" || l.job != "" && f == (shardFlags{}) && getenv(l.job) != "" && getenv(l.script) == "" && (count == "" || count == "1") {
-			continue
+	if err := contradiction(f, getenv); err != nil {
+		return s, "", err
+	}
+	for _, read := range launchers {
+		if d := read(getenv); d != nil && !(d.one() && f == (shardFlags{})) {
+			return f.launched(d)
 		}
-		return f.launched(l, index, count, getenv)
 	}
 	switch {
 	case f.Shard != nil:
-		return s, "", usagef("eval: --shard is %d, and nothing says of how many: give --num-shards", *f.Shard)
+		return s, "", usagef("eval: --shard is %d, and the number of shards is not known: give --num-shards", *f.Shard)
 	case f.NumShards != nil:
-		return s, "", usagef("eval: --num-shards is %d, and nothing says which of them this is: give --shard, or start it with torchrun, srun or an indexed Kubernetes job", *f.NumShards)
+		return s, "", usagef("eval: --num-shards is %d, and which of them this is is not known: give --shard, or start it with torchrun, srun, a Slurm array or an indexed Kubernetes job", *f.NumShards)
 	}
 	return s, "", nil
 }
 
-// launched reads one launcher's variables.
-func (f shardFlags) launched(l launcher, index, count string, getenv func(string) string) (s eval.Shard, from string, err error) {
-	sources := []string{l.index, l.count}
+// contradiction refuses what would be divided twice, and a script that its
+// job's tasks were meant to run.
+func contradiction(f shardFlags, getenv func(string) string) error {
+	if own(getenv) != nil {
+		return nil
+	}
+	task := getenv("SLURM_ARRAY_TASK_ID")
+	for _, read := range launchers[1:3] {
+		if d := read(getenv); d != nil && task != "" && d.count.text != "" && d.count.text != "1" {
+			return usagef("eval: this is task %s of a Slurm array, in which %s is %s: the array and its tasks both divide the work; start one process in each array task, or give --num-shards and --shard", task, d.count.from, d.count.text)
+		}
+	}
+	if n := getenv("SLURM_NTASKS"); n != "" && n != "1" && script(getenv) && torchrun(getenv) == nil && f == (shardFlags{}) {
+		return usagef("eval: SLURM_NTASKS is %s, but this is the Slurm job's script and not one of its tasks (SLURM_STEP_ID is not set): start barka with srun, or give --num-shards 1 for one process", n)
+	}
+	return nil
+}
+
+// launched completes a division with the flags.
+func (f shardFlags) launched(d *division) (s eval.Shard, from string, err error) {
 	if f.Shard != nil {
-		index, sources[0] = strconv.Itoa(*f.Shard), "--shard"
+		d.index = number{strconv.Itoa(*f.Shard), "--shard"}
 	}
 	if f.NumShards != nil {
-		count, sources[1] = strconv.Itoa(*f.NumShards), "--num-shards"
+		d.count, d.unclear = number{strconv.Itoa(*f.NumShards), "--num-shards"}, ""
 	}
-	from = strings.Join(sources, " and ")
 	switch {
-	case index == "":
-		return s, "", usagef("eval: %s is %s, and %s, which would say which of them this is, is not set; give --shard, or --num-shards 1 for one process", sources[1], count, l.index)
-	case count == "":
-		return s, "", usagef("eval: %s is %s, and %s, which would say of how many, is not set; give --num-shards, 1 for one process", sources[0], index, l.count)
-	case l.job != "" && f == (shardFlags{}) && getenv(l.job) != "" && getenv(l.script) == "":
-		return s, "", usagef("eval: %s is %s, but this is the %s job's script and not one of its tasks (%s is not set): start barka with srun, or give --num-shards 1 for one process", l.count, count, l.name, l.script)
+	case d.unclear != "":
+		return s, "", usagef("eval: %s; give --num-shards, 1 for one process, or submit with --array=0-(N-1)", d.unclear)
+	case d.index.text == "":
+		return s, "", usagef("eval: %s is %s, and %s, the number of this process, is not set; give --shard, or --num-shards 1 for one process", d.count.from, d.count.text, d.index.from)
+	case d.count.text == "":
+		return s, "", usagef("eval: %s is %s, and %s, the number of processes, is not set; give --num-shards, 1 for one process", d.index.from, d.index.text, d.count.from)
 	}
-	if s.Index, err = strconv.Atoi(index); err != nil {
-		return s, "", usagef("eval: %s is %q, expected a number", sources[0], index)
+	if s.Index, err = strconv.Atoi(d.index.text); err != nil {
+		return s, "", usagef("eval: %s is %q, expected a number", d.index.from, d.index.text)
 	}
-	if s.Count, err = strconv.Atoi(count); err != nil {
-		return s, "", usagef("eval: %s is %q, expected a number", sources[1], count)
+	if s.Count, err = strconv.Atoi(d.count.text); err != nil {
+		return s, "", usagef("eval: %s is %q, expected a number", d.count.from, d.count.text)
 	}
-	if s.Count == 1 && s.Index == 0 && f == (shardFlags{}) {
-		return eval.Shard{}, "", nil
-	}
-	return checked(s, from)
+	return checked(s, d.index.from+" and "+d.count.from)
 }
 
 func checked(s eval.Shard, from string) (eval.Shard, string, error) {

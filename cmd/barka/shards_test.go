@@ -16,6 +16,9 @@ import (
 // refused with what was found.
 func TestShardOfTheEnvironment(t *testing.T) {
 	n := func(n int) *int { return &n }
+	array := func(id, least, most, count string) string {
+		return fmt.Sprintf("SLURM_JOB_ID=5 SLURM_ARRAY_TASK_ID=%s SLURM_ARRAY_TASK_MIN=%s SLURM_ARRAY_TASK_MAX=%s SLURM_ARRAY_TASK_COUNT=%s", id, least, most, count)
+	}
 	slurmStep := "SLURM_JOB_ID=5 SLURM_STEP_ID=0 "
 	for _, c := range []struct {
 		flags shardFlags
@@ -41,7 +44,39 @@ func TestShardOfTheEnvironment(t *testing.T) {
 		{shardFlags{}, "SLURM_JOB_ID=5 SLURM_PROCID=0 SLURM_NTASKS=8", eval.Shard{}, "start barka with srun"},
 		{shardFlags{NumShards: n(1)}, "SLURM_JOB_ID=5 SLURM_PROCID=0 SLURM_NTASKS=8", eval.Shard{Index: 0, Count: 1}, ""},
 
+		// A job array: the highest index says how many, if there are no gaps.
+		{shardFlags{}, array("3", "0", "7", "8"), eval.Shard{Index: 3, Count: 8}, ""},
+		{shardFlags{}, array("0", "0", "0", "1"), eval.Shard{}, ""},
+		{shardFlags{}, array("3", "0", "7", "8") + " SLURM_PROCID=0 SLURM_NTASKS=1", eval.Shard{Index: 3, Count: 8}, ""},
+		{shardFlags{}, array("3", "0", "7", "8") + " SLURM_STEP_ID=0 SLURM_PROCID=0 SLURM_NTASKS=1", eval.Shard{Index: 3, Count: 8}, ""},
+		{shardFlags{}, array("3", "0", "7", "8") + " RANK=0 WORLD_SIZE=1", eval.Shard{Index: 3, Count: 8}, ""},
+		{shardFlags{}, array("17", "3", "17", "2"), eval.Shard{}, `task 17 of a Slurm array, and of how many parts is not clear: SLURM_ARRAY_TASK_MIN is "3"`},
+		{shardFlags{NumShards: n(20)}, array("17", "3", "17", "2"), eval.Shard{Index: 17, Count: 20}, ""},
+		{shardFlags{NumShards: n(20)}, array("17", "3", "17", "2") + " SLURM_PROCID=0 SLURM_NTASKS=1", eval.Shard{Index: 17, Count: 20}, ""},
+		{shardFlags{}, array("1", "0", "17", "2"), eval.Shard{}, "without gaps"},
+		{shardFlags{}, array("1", "1", "8", "8"), eval.Shard{}, "expected the indexes 0 to N-1"},
+		{shardFlags{NumShards: n(8)}, array("8", "1", "8", "8"), eval.Shard{}, "shard 8 of 8; shards are counted from 0"},
+		{shardFlags{NumShards: n(1)}, array("5", "5", "5", "1"), eval.Shard{Index: 0, Count: 1}, ""},
+		{shardFlags{}, "SLURM_ARRAY_TASK_ID=3", eval.Shard{}, `MAX ""`},
+		{shardFlags{}, "SLURM_ARRAY_TASK_ID=3 SLURM_ARRAY_TASK_COUNT=8", eval.Shard{}, "not clear"},
+		// Its tasks divide the work, and a step in them would again.
+		{shardFlags{}, array("3", "0", "7", "8") + " SLURM_STEP_ID=0 SLURM_PROCID=1 SLURM_NTASKS=2", eval.Shard{}, "SLURM_NTASKS is 2: the array and its tasks both divide"},
+		{shardFlags{NumShards: n(16)}, array("3", "0", "7", "8") + " SLURM_STEP_ID=0 SLURM_PROCID=1 SLURM_NTASKS=2", eval.Shard{}, "give --num-shards and --shard"},
+		{shardFlags{n(16), n(7)}, array("3", "0", "7", "8") + " SLURM_STEP_ID=0 SLURM_PROCID=1 SLURM_NTASKS=2", eval.Shard{Index: 7, Count: 16}, ""},
+		{shardFlags{}, array("3", "0", "7", "8") + " RANK=1 WORLD_SIZE=2", eval.Shard{}, "WORLD_SIZE is 2"},
+		{shardFlags{}, array("3", "0", "7", "8") + " SLURM_NTASKS=4", eval.Shard{}, "start barka with srun"},
+		// Barka's own variables come before all others.
+		{shardFlags{}, array("3", "0", "7", "8") + " BARKA_SHARD=5 BARKA_SHARDS=9 RANK=1 WORLD_SIZE=2", eval.Shard{Index: 5, Count: 9}, ""},
+		{shardFlags{}, array("3", "0", "7", "8") + " BARKA_SHARD_OFFSET=1000 BARKA_SHARDS=1008", eval.Shard{Index: 1003, Count: 1008}, ""},
+		{shardFlags{n(3), n(1)}, "BARKA_SHARD=5 BARKA_SHARDS=9", eval.Shard{Index: 1, Count: 3}, ""},
+		{shardFlags{}, "BARKA_SHARD=5", eval.Shard{}, "BARKA_SHARD is 5, and BARKA_SHARDS"},
+		{shardFlags{}, "BARKA_SHARDS=5", eval.Shard{}, "BARKA_SHARDS is 5, and BARKA_SHARD,"},
+		{shardFlags{}, array("3", "0", "7", "8") + " BARKA_SHARD_OFFSET=1000", eval.Shard{}, "BARKA_SHARDS, the number of processes, is not set"},
+		{shardFlags{}, "BARKA_SHARD_OFFSET=1000 BARKA_SHARDS=1008", eval.Shard{}, "SLURM_ARRAY_TASK_ID, to which it is added, is not set"},
+		{shardFlags{}, array("3", "0", "7", "8") + " BARKA_SHARD_OFFSET=x BARKA_SHARDS=9", eval.Shard{}, `BARKA_SHARD_OFFSET is "x"`},
+
 		{shardFlags{NumShards: n(3)}, "", eval.Shard{}, "give --shard"},
+		{shardFlags{NumShards: n(3)}, "SLURM_JOB_ID=5 SLURM_PROCID=0 SLURM_NTASKS=1", eval.Shard{}, "give --shard"},
 		{shardFlags{Shard: n(3)}, "", eval.Shard{}, "--shard is 3"},
 		{shardFlags{n(3), n(3)}, "", eval.Shard{}, "shard 3 of 3; shards are counted from 0"},
 		{shardFlags{n(3), n(-1)}, "", eval.Shard{}, "shard -1 of 3"},
@@ -145,8 +180,10 @@ func TestEvalShards(t *testing.T) {
 	same(t, "three directories", want, merged(t, apart...))
 
 	for launcher, env := range map[string][2][]string{
-		"torchrun":   {{"RANK=0", "WORLD_SIZE=2"}, {"RANK=1", "WORLD_SIZE=2"}},
-		"slurm":      {{"SLURM_PROCID=0", "SLURM_NTASKS=2"}, {"SLURM_PROCID=1", "SLURM_NTASKS=2"}},
+		"torchrun": {{"RANK=0", "WORLD_SIZE=2"}, {"RANK=1", "WORLD_SIZE=2"}},
+		"slurm":    {{"SLURM_PROCID=0", "SLURM_NTASKS=2"}, {"SLURM_PROCID=1", "SLURM_NTASKS=2"}},
+		"slurm array": {{"SLURM_JOB_ID=7", "SLURM_ARRAY_TASK_ID=0", "SLURM_ARRAY_TASK_MIN=0", "SLURM_ARRAY_TASK_MAX=1", "SLURM_ARRAY_TASK_COUNT=2"},
+			{"SLURM_JOB_ID=7", "SLURM_ARRAY_TASK_ID=1", "SLURM_ARRAY_TASK_MIN=0", "SLURM_ARRAY_TASK_MAX=1", "SLURM_ARRAY_TASK_COUNT=2"}},
 		"kubernetes": {{"JOB_COMPLETION_INDEX=0", "JOB_COMPLETIONS=2"}, {"JOB_COMPLETION_INDEX=1", "JOB_COMPLETIONS=2"}},
 	} {
 		shared := filepath.Join(root, "c-eval-"+launcher)
