@@ -122,6 +122,9 @@ type Estimate struct {
 // Plan counts the work without doing it.
 func Plan(ctx context.Context, o Options, t Translator, path string) (Estimate, error) {
 	var e Estimate
+	if err := require(path); err != nil {
+		return e, err
+	}
 	seen := map[string]bool{}
 	for row, err := range pipeline.Rows[pipeline.Instruction](ctx, path) {
 		if err != nil {
@@ -145,12 +148,24 @@ func Plan(ctx context.Context, o Options, t Translator, path string) (Estimate, 
 	return e, nil
 }
 
+// require refuses an input that does not hold instructions.
+func require(path string) error {
+	if err := pipeline.Require(path, pipeline.Instructions); err != nil {
+		return fmt.Errorf("translate: %w", err)
+	}
+	return nil
+}
+
 // batchSegments is about how many sentences go to the translator together.
 const batchSegments = 64
 
 // Run translates the instructions in io.In["instructions"].
 func Run(ctx context.Context, o Options, t Translator, io pipeline.IO) (*pipeline.Manifest, error) {
 	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	path := io.In["instructions"]
+	if err := require(path); err != nil {
 		return nil, err
 	}
 	o.Model = t.Name()
@@ -162,7 +177,6 @@ func Run(ctx context.Context, o Options, t Translator, io pipeline.IO) (*pipelin
 	if run.Done() {
 		return run.Manifest(), nil
 	}
-	path := io.In["instructions"]
 	total, err := pipeline.Count(path)
 	if err != nil {
 		return nil, err

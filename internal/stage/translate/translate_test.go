@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"barka/internal/badinput"
 	"barka/internal/pipeline"
 )
 
@@ -249,6 +250,31 @@ func TestPlanIsWhatRunAsksFor(t *testing.T) {
 	}
 	if e.Rows != 3 || e.Distinct != len(f.asked) || e.Tokens != int64(tokens) || e.Segments <= e.Distinct {
 		t.Errorf("planned %+v, asked for %d sentences of %d words", e, len(f.asked), tokens)
+	}
+}
+
+// TestWrongKind: rows that are not instructions are an error, not an empty
+// dataset.
+func TestWrongKind(t *testing.T) {
+	for text, holds := range map[string]string{
+		`{"id":"1","dataset":"x","title":"Dates","text":"Dates are sweet."}`: "holds passages",
+		`{"full_prompt":"Is it sweet?","gold":["yes"],"choices":["yes"]}`:    "holds rows of an evaluation",
+	} {
+		in := filepath.Join(t.TempDir(), "in.jsonl")
+		if err := os.WriteFile(in, []byte(text+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		out := filepath.Join(t.TempDir(), "out")
+		_, planned := Plan(context.Background(), Defaults(), &fakeTranslator{}, in)
+		_, ran := Run(context.Background(), Defaults(), &fakeTranslator{}, pipeline.IO{Out: out, In: map[string]string{"instructions": in}})
+		for _, err := range []error{planned, ran} {
+			if err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), holds) || !strings.Contains(err.Error(), "expected instructions") {
+				t.Errorf("%s: %v", text, err)
+			}
+		}
+		if found, _ := filepath.Glob(out + "*"); len(found) > 0 {
+			t.Errorf("left behind: %v", found)
+		}
 	}
 }
 
