@@ -2,6 +2,7 @@ package generate
 
 import (
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -12,6 +13,20 @@ import (
 func demoTokenizer(t *testing.T, name string) *tokenizer.Tokenizer {
 	t.Helper()
 	tok, err := tokenizer.Load("../demo/models/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tok
+}
+
+// ggufTokenizer is one as transformers makes them of GGUF files.
+func ggufTokenizer(t *testing.T) *tokenizer.Tokenizer {
+	t.Helper()
+	data, err := os.ReadFile("../tokenizer/testdata/layouts/gguf.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := tokenizer.Parse(data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,12 +51,15 @@ func answerOf(tok *tokenizer.Tokenizer, tokens []int32, stops ...string) (text s
 // is the text.
 func TestStopStringsAnywhere(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
-	for _, name := range []string{"gemma2", "nllb"} {
-		tok := demoTokenizer(t, name)
-		for range 400 {
+	for name, tok := range map[string]*tokenizer.Tokenizer{
+		"gemma2": demoTokenizer(t, "gemma2"), "nllb": demoTokenizer(t, "nllb"), "gguf": ggufTokenizer(t)} {
+		for i := range 400 {
 			tokens := make([]int32, 1+r.IntN(30))
-			for i := range tokens {
-				tokens[i] = int32(r.IntN(tok.VocabSize()))
+			for j := range tokens {
+				tokens[j] = int32(r.IntN(tok.VocabSize()))
+			}
+			if i%2 == 0 {
+				tokens = tok.Encode("كيف حالك؟ "+strings.Repeat("نعم\n", r.IntN(4))+"😀!", false)
 			}
 			whole := tok.Decode(tokens, true)
 			if text, pieces, _ := answerOf(tok, tokens); text != whole || strings.Join(pieces, "") != whole {

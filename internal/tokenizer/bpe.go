@@ -12,7 +12,7 @@ import (
 // Hugging Face model.
 type bpe struct {
 	vocab        map[string]int32
-	tokens       []string // by id; "" where there is none
+	tokens       []string // by id; "" also where there is none
 	pairs        *pairTable
 	unk          int32 // -1: none
 	fuseUnk      bool
@@ -167,10 +167,11 @@ func (m *bpe) useBytes() bool {
 func (m *bpe) id(token string) (int32, bool) { id, ok := m.vocab[token]; return id, ok }
 
 func (m *bpe) token(id int32) (string, bool) {
-	if id < 0 || int(id) >= len(m.tokens) || m.tokens[id] == "" {
+	if id < 0 || int(id) >= len(m.tokens) {
 		return "", false
 	}
-	return m.tokens[id], true
+	text := m.tokens[id]
+	return text, text != "" || idOr(m.vocab, "") == id // no such id, or the empty token
 }
 
 func (m *bpe) size() int { return len(m.tokens) }

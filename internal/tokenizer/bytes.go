@@ -56,6 +56,16 @@ func textBytes(dst []byte, token string) []byte {
 	return dst
 }
 
+// byteLevelAlphabet reports whether every character of s stands for a byte.
+func byteLevelAlphabet(s string) bool {
+	for _, r := range s {
+		if _, ok := runeBytes[r]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
 // lossy replaces every maximal broken sequence of UTF-8 by U+FFFD, as Rust's
 // from_utf8_lossy does.
 func lossy(b []byte) string {

@@ -1,124 +1,180 @@
 package tokenizer
 
-import (
-	"strings"
-	"unicode/utf8"
-)
+import "strings"
 
-// decoder rewrites a list of tokens; the results are joined.
+// decoder is a node of a tokenizer's decoder: it rewrites a list of tokens.
+// The decoded text is the tokens of the last node, joined. A node works on
+// tokens as they come, so that one implementation serves Decode and Stream.
 type decoder interface {
-	decode(tokens []string) []string
+	// start begins a list of tokens; what the node makes of them goes to next.
+	start(next sink) sink
 }
 
+// sink receives the tokens of a list in order, each in one or more pieces.
+// What it passes on is final: no later piece can change it.
+type sink interface {
+	text(s string) // the next piece of the token: whole characters
+	end()          // the token is complete
+	close()        // the list is complete
+}
+
+// decoders run one after the other.
 type decoders []decoder
 
-func (ds decoders) decode(tokens []string) []string {
-	for _, d := range ds {
-		tokens = d.decode(tokens)
+func (ds decoders) start(next sink) sink {
+	for i := len(ds) - 1; i >= 0; i-- {
+		next = ds[i].start(next)
 	}
-	return tokens
+	return next
 }
 
-func decodeTokens(d decoder, tokens []string) string {
-	if d == nil {
-		return strings.Join(tokens, " ")
-	}
-	return strings.Join(d.decode(tokens), "")
+// output is the last sink.
+type output struct{ b []byte }
+
+func (o *output) text(s string) { o.b = append(o.b, s...) }
+func (o *output) end()          {}
+func (o *output) close()        {}
+
+// spaceDecoder puts a space between tokens. It stands where a file has no
+// decoder.
+type spaceDecoder struct{}
+
+func (spaceDecoder) start(next sink) sink { return &spaced{sink: next} }
+
+type spaced struct {
+	sink
+	later bool // a token came before
 }
 
-// byteLevelDecoder turns the characters of byte-level tokens into bytes.
-type byteLevelDecoder struct{}
-
-func (byteLevelDecoder) decode(tokens []string) []string {
-	var b []byte
-	for _, t := range tokens {
-		b = textBytes(b, t)
+func (s *spaced) text(piece string) {
+	if s.later {
+		s.sink.text(" ")
+		s.later = false
 	}
-	return []string{lossy(b)}
+	s.sink.text(piece)
 }
 
-// metaspaceDecoder turns marks into spaces; those of the first token go.
+func (s *spaced) end() { s.later = true }
+
+// fuseDecoder makes one token of all.
+type fuseDecoder struct{}
+
+func (fuseDecoder) start(next sink) sink { return fused{next} }
+
+type fused struct{ sink }
+
+func (f fused) end()   {}
+func (f fused) close() { f.sink.end(); f.sink.close() }
+
+// metaspaceDecoder turns marks into spaces. Those of the first token are
+// dropped.
 type metaspaceDecoder struct {
-	mark  string
-	never bool // nothing was prepended
+	mark  string // one character
+	never bool   // nothing was prepended: the first token is like the others
 }
 
-func (m metaspaceDecoder) decode(tokens []string) []string {
-	out := make([]string, len(tokens))
-	for i, t := range tokens {
-		with := " "
-		if i == 0 && !m.never {
-			with = ""
-		}
-		out[i] = strings.ReplaceAll(t, m.mark, with)
+func (d metaspaceDecoder) start(next sink) sink { return &unmarked{next, d.mark, d.never} }
+
+type unmarked struct {
+	sink
+	mark string
+	keep bool // marks are spaces
+}
+
+func (m *unmarked) text(s string) {
+	with := ""
+	if m.keep {
+		with = " "
 	}
-	return out
+	m.sink.text(strings.ReplaceAll(s, m.mark, with))
+}
+
+func (m *unmarked) end() {
+	m.keep = true
+	m.sink.end()
 }
 
 // replaceDecoder applies a replacement to every token.
 type replaceDecoder struct{ replace }
 
-func (r replaceDecoder) decode(tokens []string) []string {
-	out := make([]string, len(tokens))
-	for i, t := range tokens {
-		out[i] = r.normalize(t)
-	}
-	return out
+func (d replaceDecoder) start(next sink) sink { return &replaced{sink: next, replace: d.replace} }
+
+type replaced struct {
+	sink
+	replace
+	held []byte // the beginning of a match, or all of a token that is matched as a whole
 }
 
-// byteFallbackDecoder joins runs of <0xAB> tokens; a run that is no UTF-8
-// becomes one U+FFFD a byte.
-type byteFallbackDecoder struct{}
-
-func (byteFallbackDecoder) decode(tokens []string) []string {
-	var out []string
-	var run []byte
-	flush := func() {
-		if len(run) == 0 {
-			return
-		}
-		if utf8.Valid(run) {
-			out = append(out, string(run))
-		} else {
-			for range run {
-				out = append(out, string(utf8.RuneError))
-			}
-		}
-		run = run[:0]
+func (r *replaced) text(s string) {
+	r.held = append(r.held, s...)
+	if r.pattern != nil || r.old == "" {
+		return
 	}
-	for _, t := range tokens {
-		if b, ok := byteToken(t); ok {
-			run = append(run, b)
-			continue
+	rest := string(r.held)
+	for {
+		before, after, found := strings.Cut(rest, r.old)
+		if !found {
+			break
 		}
-		flush()
-		out = append(out, t)
+		r.sink.text(before + r.with)
+		rest = after
 	}
-	flush()
-	return out
+	n := len(rest) - begun(rest, r.old)
+	r.sink.text(rest[:n])
+	r.held = append(r.held[:0], rest[n:]...)
 }
 
-type fuseDecoder struct{}
+func (r *replaced) end() {
+	r.sink.text(r.normalize(string(r.held)))
+	r.held = r.held[:0]
+	r.sink.end()
+}
 
-func (fuseDecoder) decode(tokens []string) []string { return []string{strings.Join(tokens, "")} }
+// begun is the length of the longest end of text with which pattern begins and
+// goes on.
+func begun(text, pattern string) int {
+	for n := min(len(pattern)-1, len(text)); n > 0; n-- {
+		if strings.HasSuffix(text, pattern[:n]) {
+			return n
+		}
+	}
+	return 0
+}
 
-// stripDecoder removes up to start copies of content before, and stop after,
-// every token.
+// stripDecoder removes up to left copies of content from the beginning of
+// every token, and up to right from its end.
 type stripDecoder struct {
-	content     string
-	start, stop int
+	content     string // one character
+	left, right int
 }
 
-func (s stripDecoder) decode(tokens []string) []string {
-	out := make([]string, len(tokens))
-	for i, t := range tokens {
-		for n := 0; n < s.start && strings.HasPrefix(t, s.content); n++ {
-			t = t[len(s.content):]
-		}
-		for n := 0; n < s.stop && strings.HasSuffix(t, s.content); n++ {
-			t = t[:len(t)-len(s.content)]
-		}
-		out[i] = t
+func (d stripDecoder) start(next sink) sink { return &stripped{sink: next, stripDecoder: d} }
+
+type stripped struct {
+	sink
+	stripDecoder
+	removed int // copies removed from the beginning of the token; left: it is done
+	held    int // copies at the end of what came
+}
+
+func (s *stripped) text(piece string) {
+	for s.removed < s.left && strings.HasPrefix(piece, s.content) {
+		piece = piece[len(s.content):]
+		s.removed++
 	}
-	return out
+	if piece == "" {
+		return
+	}
+	s.removed = s.left
+	piece = strings.Repeat(s.content, s.held) + piece
+	n := len(piece)
+	for s.held = 0; s.held < s.right && strings.HasSuffix(piece[:n], s.content); s.held++ {
+		n -= len(s.content)
+	}
+	s.sink.text(piece[:n])
+}
+
+func (s *stripped) end() {
+	s.removed, s.held = 0, 0
+	s.sink.end()
 }

@@ -54,7 +54,7 @@ func FuzzParseSentencePiece(f *testing.F) {
 
 // fresh returns the same tokenizer with nothing remembered of earlier texts.
 func (t *Tokenizer) fresh() *Tokenizer {
-	return &Tokenizer{added: t.added, norm: t.norm, pre: t.pre, model: t.model, post: t.post, dec: t.dec, config: t.config}
+	return &Tokenizer{added: t.added, norm: t.norm, pre: t.pre, model: t.model, post: t.post, dec: t.dec, decNoSpecial: t.decNoSpecial, config: t.config}
 }
 
 // exercise runs every path; the test is that it returns.
@@ -80,7 +80,7 @@ func FuzzEncode(f *testing.F) {
 		f.Add(s)
 	}
 	lossless := []string{"gemma2", "llama3", "spm-gemma2"}
-	names := append([]string{"llama2", "nllb", "nllb-nfkc", "neox", "qwen2", "unigram", "unigram-bytes", "odd", "spm-nllb", "spm-suffix", "slow-llama2-later", "slow-nllb"}, lossless...)
+	names := append([]string{"llama2", "nllb", "nllb-nfkc", "neox", "qwen2", "gguf", "gguf-plain", "unigram", "unigram-bytes", "odd", "spm-nllb", "spm-suffix", "slow-llama2-later", "slow-nllb"}, lossless...)
 	tokenizers := map[string]*Tokenizer{}
 	for _, n := range names {
 		tokenizers[n] = layout(f, filepath.Join("testdata", "layouts", n))

@@ -1,9 +1,10 @@
 package tokenizer
 
 import (
-	"bufio"
+	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -81,6 +82,20 @@ func layout(t testing.TB, path string) *Tokenizer {
 
 func readRecorded(t testing.TB, path string) []recorded {
 	t.Helper()
+	var out []recorded
+	for _, line := range gzipLines(t, path)[1:] { // after the provenance
+		var r recorded
+		if err := json.Unmarshal(line, &r); err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// gzipLines reads a file of a provenance line and one line at least.
+func gzipLines(t testing.TB, path string) [][]byte {
+	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
@@ -90,21 +105,15 @@ func readRecorded(t testing.TB, path string) []recorded {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := bufio.NewScanner(z)
-	in.Buffer(nil, 1<<26)
-	in.Scan() // provenance
-	var out []recorded
-	for in.Scan() {
-		var r recorded
-		if err := json.Unmarshal(in.Bytes(), &r); err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, r)
+	data, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if in.Err() != nil || len(out) == 0 {
-		t.Fatalf("%s: %d cases, %v", path, len(out), in.Err())
+	lines := bytes.Split(bytes.TrimSuffix(data, []byte("\n")), []byte("\n"))
+	if len(lines) < 2 {
+		t.Fatalf("%s has %d lines", path, len(lines))
 	}
-	return out
+	return lines
 }
 
 func checkRecorded(t *testing.T, tok *Tokenizer, c recorded, report bool) bool {

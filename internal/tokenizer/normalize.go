@@ -41,6 +41,9 @@ type replace struct {
 }
 
 func (r replace) normalize(s string) string {
+	if s == "" {
+		return s // also where the empty string matches, as in the reference
+	}
 	if r.pattern != nil {
 		return r.pattern.ReplaceAllLiteralString(s, r.with)
 	}

@@ -2,7 +2,9 @@ package tokenizer
 
 import (
 	"encoding/json"
+	"iter"
 	"regexp"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 
@@ -55,8 +57,22 @@ func Parse(data []byte) (*Tokenizer, error) {
 	if t.post, err = t.parsePost(f.PostProcessor, "post_processor"); err != nil {
 		return nil, err
 	}
+	if ds, ok := t.dec.(decoders); ok {
+		t.dec, t.decNoSpecial = ds.sureOf(t.texts(false)), ds.sureOf(t.texts(true))
+	}
 	t.config = config{special: Special{BOS: -1, EOS: -1, Pad: -1, Unk: -1}}
 	return t, nil
+}
+
+// texts lists the tokens' texts, special ones or not.
+func (t *Tokenizer) texts(skipSpecial bool) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for id := range int32(t.VocabSize()) {
+			if text, ok := t.Token(id); ok && !(skipSpecial && t.IsSpecial(id)) && !yield(text) {
+				return
+			}
+		}
+	}
 }
 
 // none reports a node that is absent or null.
@@ -166,6 +182,8 @@ type spaceNode struct {
 // scheme returns always, first or never; the older field knows two of them.
 func (s spaceNode) scheme(at string) (string, error) {
 	switch {
+	case utf8.RuneCountInString(s.Replacement) != 1:
+		return "", badinput.Errorf("tokenizer.json: %s: Metaspace has replacement %q, expected one character", at, s.Replacement)
 	case s.PrependScheme != nil:
 		switch *s.PrependScheme {
 		case "always", "first", "never":
@@ -214,9 +232,6 @@ func parsePreTokenizer(raw json.RawMessage, at string) ([]preTokenizer, error) {
 		return one(b, nil)
 	case "Metaspace":
 		scheme, err := n.scheme(at)
-		if n.Replacement == "" {
-			return nil, badinput.Errorf("tokenizer.json: %s: Metaspace has no replacement", at)
-		}
 		return one(metaspace{n.Replacement, scheme, n.Split == nil || *n.Split}, err)
 	case "Split":
 		return one(parseSplit(n.Pattern, n.Behavior, n.Invert, at))
@@ -274,7 +289,7 @@ func newSplit(next func(string, int) (int, int), behavior string, invert bool, a
 
 func parseDecoder(raw json.RawMessage, at string) (decoder, error) {
 	if none(raw) {
-		return nil, nil
+		return spaceDecoder{}, nil
 	}
 	var n struct {
 		Type     string            `json:"type"`
@@ -296,7 +311,9 @@ func parseDecoder(raw json.RawMessage, at string) (decoder, error) {
 			if err != nil {
 				return nil, err
 			}
-			if child != nil {
+			if inner, ok := child.(decoders); ok {
+				ds = append(ds, inner...)
+			} else {
 				ds = append(ds, child)
 			}
 		}
@@ -305,9 +322,6 @@ func parseDecoder(raw json.RawMessage, at string) (decoder, error) {
 		return byteLevelDecoder{}, nil
 	case "Metaspace":
 		scheme, err := n.scheme(at)
-		if n.Replacement == "" {
-			return nil, badinput.Errorf("tokenizer.json: %s: Metaspace has no replacement", at)
-		}
 		return metaspaceDecoder{n.Replacement, scheme == "never"}, err
 	case "Replace":
 		r, err := n.Pattern.replace(at, n.Content)
@@ -317,8 +331,8 @@ func parseDecoder(raw json.RawMessage, at string) (decoder, error) {
 	case "Fuse":
 		return fuseDecoder{}, nil
 	case "Strip":
-		if n.Content == "" {
-			return nil, badinput.Errorf("tokenizer.json: %s: Strip has no content", at)
+		if utf8.RuneCountInString(n.Content) != 1 || n.Start < 0 || n.Stop < 0 {
+			return nil, badinput.Errorf("tokenizer.json: %s: Strip has content %q, start %d and stop %d; expected one character, and numbers from 0", at, n.Content, n.Start, n.Stop)
 		}
 		return stripDecoder{n.Content, n.Start, n.Stop}, nil
 	}

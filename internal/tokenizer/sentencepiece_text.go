@@ -134,48 +134,58 @@ type spmDecoder struct {
 	dropFirst, dropAll bool // the first mark; every mark before text
 }
 
-func (d *spmDecoder) decode(tokens []string) []string {
-	out := make([]string, 0, len(tokens))
-	var run []byte
-	begun, dropped := false, false // text is out; the first mark is gone
-	add := func(s string) {
-		begun = begun || s != ""
-		out = append(out, s)
-	}
-	for _, t := range tokens {
-		if b, ok := byteToken(t); ok {
-			run = append(run, b)
-			continue
-		}
-		if len(run) > 0 {
-			add(eachLossy(run))
-			run = run[:0]
-		}
-		if t == d.unk {
-			dropped = false
-			add(d.unkSurface)
-			continue
-		}
-		if d.dropFirst && !begun && !dropped {
-			rest := strings.TrimPrefix(t, spaceMark)
-			dropped = rest != t && !d.dropAll
-			t = rest
-		}
-		add(strings.ReplaceAll(t, spaceMark, " "))
-	}
-	if len(run) > 0 {
-		add(eachLossy(run))
-	}
-	return out
+func (d *spmDecoder) start(next sink) sink { return &spmText{sink: next, spmDecoder: d} }
+
+// spmText takes whole tokens.
+type spmText struct {
+	sink
+	*spmDecoder
+	run     []byte // bytes of a character that is not complete
+	begun   bool   // text is out
+	dropped bool   // the first mark is gone
 }
 
-// eachLossy replaces every byte that is no UTF-8 by U+FFFD.
-func eachLossy(b []byte) string {
-	var out strings.Builder
-	for len(b) > 0 {
-		r, n := utf8.DecodeRune(b)
-		out.WriteRune(r)
-		b = b[n:]
+func (d *spmText) text(t string) {
+	if b, ok := byteToken(t); ok {
+		d.run = append(d.run, b)
+		for utf8.FullRune(d.run) {
+			d.character()
+		}
+		return
 	}
-	return out.String()
+	d.endRun()
+	if t == d.unk {
+		d.dropped = false
+		d.add(d.unkSurface)
+		return
+	}
+	if d.dropFirst && !d.begun && !d.dropped {
+		rest := strings.TrimPrefix(t, spaceMark)
+		d.dropped = rest != t && !d.dropAll
+		t = rest
+	}
+	d.add(strings.ReplaceAll(t, spaceMark, " "))
+}
+
+func (d *spmText) add(s string) {
+	d.begun = d.begun || s != ""
+	d.sink.text(s)
+}
+
+// character takes a character off the run; a byte that is no UTF-8 is U+FFFD.
+func (d *spmText) character() {
+	r, n := utf8.DecodeRune(d.run)
+	d.add(string(r))
+	d.run = append(d.run[:0], d.run[n:]...)
+}
+
+func (d *spmText) endRun() {
+	for len(d.run) > 0 {
+		d.character()
+	}
+}
+
+func (d *spmText) close() {
+	d.endRun()
+	d.sink.close()
 }

@@ -9,9 +9,7 @@
 // back through the decoder.
 package tokenizer
 
-import (
-	"sync"
-)
+import "sync"
 
 // Tokenizer encodes and decodes. It is safe for concurrent use.
 type Tokenizer struct {
@@ -20,8 +18,10 @@ type Tokenizer struct {
 	pre    []preTokenizer // run one after the other
 	model  model
 	post   *template // nil: adds nothing
-	dec    decoder   // nil: tokens joined by spaces
+	dec    decoder
 	config config
+
+	decNoSpecial decoder // dec for lists without special tokens; nil: dec itself
 
 	encoders sync.Pool // *encoder
 }
@@ -121,16 +121,11 @@ func (t *Tokenizer) encodeText(e *encoder, text string, o EncodeOptions, ids []i
 // Decode returns the text of ids; skipSpecial leaves special tokens out.
 // Unknown ids are left out.
 func (t *Tokenizer) Decode(ids []int32, skipSpecial bool) string {
-	tokens := make([]string, 0, len(ids))
+	s := t.Stream(skipSpecial)
 	for _, id := range ids {
-		if skipSpecial && t.added.special[id] {
-			continue
-		}
-		if s, ok := t.Token(id); ok {
-			tokens = append(tokens, s)
-		}
+		s.push(id)
 	}
-	return decodeTokens(t.dec, tokens)
+	return s.Flush()
 }
 
 // ID returns the id of a token's text.

@@ -11,7 +11,7 @@ import (
 // the language token, the text and </s>, whatever template the file holds:
 // the reference rebuilds it from the language too.
 func (t *Tokenizer) ForTranslation(source string) (*Tokenizer, error) {
-	out := &Tokenizer{added: t.added, norm: t.norm, pre: t.pre, model: t.model, dec: t.dec, config: t.config}
+	out := &Tokenizer{added: t.added, norm: t.norm, pre: t.pre, model: t.model, dec: t.dec, decNoSpecial: t.decNoSpecial, config: t.config}
 	if err := out.translateFrom(source); err != nil {
 		return nil, err
 	}

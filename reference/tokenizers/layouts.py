@@ -250,6 +250,23 @@ def qwen2():
                     {"type": "NFC"}, {"type": "Sequence", "pretokenizers": [split, BYTE_LEVEL]}, BYTE_LEVEL, BYTE_LEVEL)
 
 
+def gguf(strip=(), tokens=()):
+    """What transformers makes of a GGUF file with a byte-level vocabulary: the byte-level decoder sees all tokens fused."""
+    learned, merges = byte_level(700)
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    learned = special + learned
+    b = BYTE_LEVEL | {"use_regex": True, "trim_offsets": False}
+    own = [added(t, i) for i, t in enumerate(special)] + [added(t, len(learned) + i, False) for i, t in enumerate(tokens)]
+    nodes = [{"type": "ByteFallback"}, {"type": "Fuse"}, SPACE_DECODER[0], b, *strip]
+    return document(bpe(learned, merges, unk_token="<|endoftext|>", fuse_unk=True, byte_fallback=True), own, {"type": "Sequence", "normalizers": []}, b,
+                    template([("<|im_start|>", 1)]), {"type": "Sequence", "decoders": nodes})
+
+
+def gguf_plain():
+    """The same with tokens outside the byte-level alphabet, each of which makes plain text of all."""
+    return gguf([{"type": "Strip", "content": " ", "start": 1, "stop": 0}], ["<أداة>", "a b", "<0xE2>", "▁"])
+
+
 def unigram(byte_fallback):
     model = spm(model_type="unigram", byte_fallback=byte_fallback, vocab_size=900)
     sp = sentencepiece.SentencePieceProcessor(model_proto=model)
@@ -308,7 +325,8 @@ def odd():
 
 
 LAYOUTS = {"gemma2": gemma2, "nllb": nllb_charsmap, "nllb-nfkc": nllb_nfkc, "neox": neox, "llama2": llama2, "llama2-metaspace": llama2_metaspace,
-           "llama3": llama3, "qwen2": qwen2, "unigram": lambda: unigram(False), "unigram-bytes": lambda: unigram(True), "odd": odd}
+           "llama3": llama3, "qwen2": qwen2, "gguf": gguf, "gguf-plain": gguf_plain,
+           "unigram": lambda: unigram(False), "unigram-bytes": lambda: unigram(True), "odd": odd}
 
 # SentencePiece models: name -> training options.
 MODELS = {
