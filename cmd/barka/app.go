@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -15,6 +16,7 @@ import (
 	"barka/internal/cpu"
 	"barka/internal/local"
 	"barka/internal/pipeline"
+	"barka/internal/recipe"
 	"barka/internal/ui"
 )
 
@@ -38,7 +40,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 bad input (a file, model or dataset), 1
 
 // globals are the flags that every verb has.
 type globals struct {
-	JSON    bool  `name:"json" help:"Write results and progress as JSON lines."`
+	JSON    bool  `name:"json" help:"Write results, progress and the exit as JSON lines; docs/json-events.md lists the events."`
 	Quiet   bool  `short:"q" help:"Write results and errors alone."`
 	Threads int   `help:"Worker threads; 0 is one a core." default:"0"`
 	Seed    int64 `help:"Seed of everything random." default:"42"`
@@ -86,10 +88,13 @@ type app struct {
 	stderr io.Writer
 	ui     *ui.UI
 	verb   string
+	start  time.Time
 }
 
-// run parses the arguments, runs the verb and returns the exit code.
+// run parses the arguments, runs the verb and returns the exit code. With
+// --json the last event is the exit, on every path.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	start := time.Now()
 	pipeline.Barka = version
 	var c commands
 	exited := -1
@@ -103,21 +108,58 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		args = []string{"--help"}
 	}
 	parsed, err := parser.Parse(args)
-	if exited >= 0 {
-		return exited
+	a := &app{globals: c.globals, start: start, ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr,
+		ui: ui.New(ui.Options{JSON: c.JSON || asksJSON(args), Quiet: c.Quiet, Stdout: stdout, Stderr: stderr})}
+	if err == nil && parsed.Selected() != nil {
+		a.verb, _, _ = strings.Cut(parsed.Command(), " ")
 	}
-	if err != nil {
-		fmt.Fprintf(stderr, "barka: %v\nSee \"barka --help\", or \"barka VERB --help\".\n", err)
-		return exitUsage
-	}
-	a := &app{globals: c.globals, ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr,
-		ui: ui.New(ui.Options{JSON: c.JSON, Quiet: c.Quiet, Stdout: stdout, Stderr: stderr})}
-	if _, err := cpu.Selected(); err != nil {
+	code := exited
+	switch _, unusable := cpu.Selected(); {
+	case exited >= 0:
+		err = nil
+	case err != nil:
+		a.ui.Errorf("%v\nSee \"barka --help\", or \"barka VERB --help\".", err)
+		code = exitUsage
+	case unusable != nil:
+		err, code = unusable, exitUsage
 		a.ui.Errorf("%v", err)
-		return exitUsage
+	default:
+		err = parsed.Run(a)
+		code = a.code(err)
 	}
-	a.verb, _, _ = strings.Cut(parsed.Command(), " ")
-	return a.code(parsed.Run(a))
+	a.exit(code, err)
+	return code
+}
+
+// asksJSON reports whether --json is among arguments that could not be parsed.
+func asksJSON(args []string) bool {
+	for _, arg := range args {
+		if arg == "--" {
+			return false
+		}
+		if arg == "--json" || arg == "--json=true" {
+			return true
+		}
+	}
+	return false
+}
+
+// statuses name the exit codes in events.
+var statuses = map[int]string{exitDone: "done", exitFailed: "failed", exitUsage: "usage", exitBadInput: "bad_input", exitInterrupted: "interrupted"}
+
+// exit writes the last event of --json.
+func (a *app) exit(code int, err error) {
+	e := struct {
+		Code    int     `json:"code"`
+		Status  string  `json:"status"`
+		Verb    string  `json:"verb,omitempty"`
+		Seconds float64 `json:"seconds"`
+		Error   string  `json:"error,omitempty"`
+	}{code, statuses[code], a.verb, time.Since(a.start).Seconds(), ""}
+	if err != nil {
+		e.Error = err.Error()
+	}
+	a.ui.Exit(e)
 }
 
 // anew are the verbs that begin from the start when they were interrupted:
@@ -168,7 +210,20 @@ func (a *app) workers() int {
 }
 
 func (a *app) log() *slog.Logger {
-	if a.Quiet {
+	switch {
+	case a.JSON:
+		// The events that warnings are, with what they name as fields.
+		return slog.New(slog.NewJSONHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn, ReplaceAttr: func(groups []string, at slog.Attr) slog.Attr {
+			switch {
+			case len(groups) > 0:
+			case at.Key == slog.TimeKey, at.Key == slog.LevelKey:
+				return slog.Attr{}
+			case at.Key == slog.MessageKey:
+				at.Key = "message"
+			}
+			return at
+		}})).With("event", "warning")
+	case a.Quiet:
 		return slog.New(slog.DiscardHandler)
 	}
 	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
@@ -181,7 +236,8 @@ func (a *app) engine(dtype string) *local.Engine {
 	return e
 }
 
-// counts prints a finished stage's counts.
+// counts reports a finished stage's counts.
 func (a *app) counts(stage, out string, m *pipeline.Manifest) {
-	a.ui.Infof("%s: %d rows in %s (%s)", stage, m.Rows, out, countsText(m.Counts))
+	text := fmt.Sprintf("%s: %d rows in %s (%s)", stage, m.Rows, out, countsText(m.Counts))
+	a.ui.Event("stage", text, recipe.DatasetStep(stage, out, m, time.Since(a.start)))
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"barka/internal/hub"
 	"barka/internal/llm"
 	"barka/internal/local"
+	"barka/internal/recipe"
 	"barka/internal/stage/eval"
 	"barka/internal/stage/eval/tasks"
 	"barka/internal/ui"
@@ -208,37 +210,50 @@ func (c *evalRunCmd) checkLength(m eval.Model) error {
 func tellMemory(a *app, m *local.Planned, plan *eval.Plan) {
 	need, so := m.Memory(plan), bench.PeakMemory()
 	gib := func(n int64) string { return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30)) }
-	a.ui.Infof("memory: about %s = weights as %s %s, largest pass (%d tokens) %s, keys and values kept between passes %s, tokenizer and prompts %s; and up to %s of the embedding on disk as it is looked up",
-		gib(need.Weights+need.Kept+need.Pass+so), m.DType(), gib(need.Weights), plan.LargestPass, gib(need.Pass), gib(need.Kept), gib(so), gib(need.Table))
+	a.ui.Event("memory", fmt.Sprintf("memory: about %s = weights as %s %s, largest pass (%d tokens) %s, keys and values kept between passes %s, tokenizer and prompts %s; and up to %s of the embedding on disk as it is looked up",
+		gib(need.Weights+need.Kept+need.Pass+so), m.DType(), gib(need.Weights), plan.LargestPass, gib(need.Pass), gib(need.Kept), gib(so), gib(need.Table)),
+		map[string]any{"dtype": m.DType(), "weights": need.Weights, "pass": need.Pass, "pass_tokens": plan.LargestPass, "kept": need.Kept, "program": so, "mapped": need.Table,
+			"total": need.Weights + need.Kept + need.Pass + so})
 }
 
 func (c *evalRunCmd) estimate(a *app, p *eval.Plan) error {
 	var rows [][]any
 	all := eval.TaskEstimate{Task: "all"}
 	for _, e := range p.Tasks {
-		rows = append(rows, row(e, p.TokensPerSecond))
+		rows = append(rows, a.row(e, p.TokensPerSecond))
 		all.Questions, all.Requests, all.Cut = all.Questions+e.Questions, all.Requests+e.Requests, all.Cut+e.Cut
 		all.Tokens, all.SharedTokens, all.Run = all.Tokens+e.Tokens, all.SharedTokens+e.SharedTokens, all.Run+e.Run
 	}
-	rows = append(rows, row(all, p.TokensPerSecond))
-	if err := a.ui.Table([]string{"task", "questions", "requests", "cut", "tokens", "shared", "run", "time"}, rows); err != nil {
+	rows = append(rows, a.row(all, p.TokensPerSecond))
+	headers := []string{"task", "questions", "requests", "cut", "tokens", "shared", "run", "time"}
+	if a.JSON {
+		headers = append(headers, "seconds") // the time as a number
+	}
+	if err := a.ui.Table(headers, rows); err != nil {
 		return err
 	}
 	if p.TokensPerSecond == 0 {
 		a.ui.Infof("no speed was measured; an endpoint is asked for nothing without need, and reads every token of every request")
 		return nil
 	}
-	a.ui.Infof("%.0f tokens/s on a question of %d tokens, after which the process had taken at most %.2f GiB; what a question's choices begin with is counted once under shared, what questions begin with once under run",
+	text := fmt.Sprintf("%.0f tokens/s on a question of %d tokens, after which the process had taken at most %.2f GiB; what a question's choices begin with is counted once under shared, what questions begin with once under run",
 		p.TokensPerSecond, p.ProbeTokens, float64(bench.PeakMemory())/(1<<30))
+	a.ui.Event("speed", text, map[string]any{"tokens_per_second": p.TokensPerSecond, "probe_tokens": p.ProbeTokens, "peak_memory": bench.PeakMemory()})
 	return nil
 }
 
-func row(e eval.TaskEstimate, speed float64) []any {
+func (a *app) row(e eval.TaskEstimate, speed float64) []any {
 	took := "unknown"
+	var seconds any
 	if speed > 0 {
-		took = ui.Duration(time.Duration(float64(e.Run) / speed * float64(time.Second)))
+		s := float64(e.Run) / speed
+		took, seconds = ui.Duration(time.Duration(s*float64(time.Second))), s
 	}
-	return []any{e.Task, e.Questions, e.Requests, e.Cut, e.Tokens, e.SharedTokens, e.Run, took}
+	cells := []any{e.Task, e.Questions, e.Requests, e.Cut, e.Tokens, e.SharedTokens, e.Run, took}
+	if a.JSON {
+		cells = append(cells, seconds)
+	}
+	return cells
 }
 
 func printOutcome(a *app, out *eval.Outcome) error {
@@ -249,11 +264,13 @@ func printOutcome(a *app, out *eval.Outcome) error {
 	if out.ResultsPath == "" {
 		return nil // no task is left; the error says why
 	}
+	a.finished(recipe.EvalStep("eval", filepath.Dir(out.ResultsPath), out, time.Since(a.start)))
 	return a.ui.Print(out.Console+"\nresults: "+out.ResultsPath, map[string]any{"results": out.ResultsPath, "details": out.DetailsDir, "table": out.TablePath, "page": out.PagePath})
 }
 
 func printShard(a *app, o eval.Options, out *eval.Outcome) error {
 	a.ui.Infof("%d requests scored, %d reused", out.Scored, out.Reused)
+	a.finished(recipe.EvalStep("eval", out.ShardDir, out, time.Since(a.start)))
 	s := o.Shard
 	return a.ui.Print(fmt.Sprintf("shard %d of %d: %d questions in %s\nwhen all are done: barka eval merge %s --output-dir %s", s.Index, s.Count, out.Questions, out.ShardDir, o.OutputDir, o.OutputDir),
 		map[string]any{"shard": s.Index, "num_shards": s.Count, "questions": out.Questions, "out": out.ShardDir})

@@ -66,7 +66,7 @@ func (a *app) runRecipe(r *recipe.Recipe, out string, restart bool) error {
 	var steps []recipe.Step
 	w := &recipe.Runner{Out: out, Engine: a.engine(r.DType), Workers: a.workers(), Restart: restart, Progress: a.ui.Progress(), Log: a.log(), Say: func(s recipe.Step) {
 		steps = append(steps, s)
-		a.ui.Infof("%s", stepText(s))
+		a.tell(s)
 	}}
 	if err := w.Run(a.ctx, r); err != nil {
 		return err
@@ -74,31 +74,40 @@ func (a *app) runRecipe(r *recipe.Recipe, out string, restart bool) error {
 	return a.summary(r, out, steps, time.Since(start))
 }
 
-func stepText(s recipe.Step) string {
-	text := fmt.Sprintf("%-11s", s.Stage)
-	if s.Counts != nil {
-		text += fmt.Sprintf(" %d rows", s.Rows)
-		if rejected := s.Counts["rejected"]; rejected > 0 {
-			text += fmt.Sprintf(", %d rejected", rejected)
-		}
-	}
-	if s.Note != "" {
-		text += " " + s.Note
-	}
-	return fmt.Sprintf("%s → %s (%s)", text, s.Out, ui.Duration(s.Took))
+// tell reports a finished stage.
+func (a *app) tell(s recipe.Step) {
+	a.ui.Event("stage", fmt.Sprintf("%-11s %s → %s (%s)", s.Stage, s.Text(), s.Out, seconds(s.Seconds)), s)
 }
 
+// finished reports a stage that was run by itself, whose result says the rest
+// in words.
+func (a *app) finished(s recipe.Step) {
+	if a.JSON {
+		a.ui.Event("stage", "", s)
+	}
+}
+
+func seconds(s float64) string { return ui.Duration(time.Duration(s * float64(time.Second))) }
+
+// summary lists what a run made.
 func (a *app) summary(r *recipe.Recipe, out string, steps []recipe.Step, took time.Duration) error {
-	rows := make([][]any, len(steps))
-	for i, s := range steps {
-		what := s.Note
-		if s.Counts != nil {
-			what = fmt.Sprintf("%d rows", s.Rows)
-			if n := s.Counts["rejected"]; n > 0 {
-				what += fmt.Sprintf(", %d rejected", n)
+	if a.JSON {
+		for _, s := range steps {
+			// The three columns of the table, beside the numbers.
+			row := struct {
+				recipe.Step
+				Text  string `json:"made"`
+				Where string `json:"where"`
+			}{s, s.Text(), s.Out}
+			if err := a.ui.Print("", row); err != nil {
+				return err
 			}
 		}
-		rows[i] = []any{s.Stage, what, s.Out}
+		return nil
+	}
+	rows := make([][]any, len(steps))
+	for i, s := range steps {
+		rows[i] = []any{s.Stage, s.Text(), s.Out}
 	}
 	if err := a.ui.Table([]string{"stage", "made", "where"}, rows); err != nil {
 		return err
@@ -109,7 +118,7 @@ func (a *app) summary(r *recipe.Recipe, out string, steps []recipe.Step, took ti
 
 type demoCmd struct {
 	Out     string `help:"Working directory." default:"runs/demo"`
-	Restart bool   `help:"Begin anew."`
+	Restart bool   `help:"Throw away what an earlier run made with other options."`
 }
 
 func (demoCmd) Help() string {

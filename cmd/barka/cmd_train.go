@@ -3,9 +3,11 @@ package main
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"barka/internal/local"
 	"barka/internal/model"
+	"barka/internal/recipe"
 	"barka/internal/stage/train"
 	"barka/internal/ui"
 )
@@ -77,11 +79,12 @@ func (c *trainCmd) Run(a *app) error {
 	if c.DryRun {
 		return a.ui.Print(text, e)
 	}
-	a.ui.Infof("%s", text)
+	a.ui.Event("plan", text, e)
 	s, err := train.Run(a.ctx, o, in, a.io(c.Out, nil, c.Restart))
 	if err != nil {
 		return err
 	}
+	a.finished(recipe.TrainStep(c.Out, s, time.Since(a.start)))
 	return a.ui.Print(fmt.Sprintf("%d steps, loss %.4f to %.4f; adapter in %s", s.Steps, s.FirstLoss, s.FinalLoss, c.Out), s)
 }
 
@@ -111,5 +114,6 @@ func (c *mergeCmd) Run(a *app) error {
 	if err := local.Merge(a.engine("f32"), c.Model, c.Adapter, c.Out, a.ui.Progress()); err != nil {
 		return err
 	}
+	a.finished(recipe.Step{Stage: "merge", Out: c.Out, Seconds: time.Since(a.start).Seconds()})
 	return a.ui.Print("merged model in "+c.Out, map[string]string{"out": c.Out})
 }

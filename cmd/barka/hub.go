@@ -62,13 +62,18 @@ func (a *app) need(parts ...part) error {
 	}
 	for _, p := range plans {
 		if p.Missing > 0 {
-			a.ui.Infof("%s", planText(p))
+			a.tellDownload(p)
 		}
 		if _, err := client.Fetch(a.ctx, p); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// tellDownload reports what is about to be downloaded.
+func (a *app) tellDownload(p *hub.Plan) {
+	a.ui.Event("download", planText(p), map[string]any{"repo": p.Repo.String(), "commit": p.Commit, "files": len(p.Files), "bytes": p.Size, "bytes_to_fetch": p.ToFetch})
 }
 
 func planText(p *hub.Plan) string {

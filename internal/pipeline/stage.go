@@ -14,6 +14,21 @@ type Progress interface {
 	Done()
 }
 
+// Teller is a Progress that also takes notes as events: by name, as text and as
+// a value whose fields JSON can hold.
+type Teller interface {
+	Event(name, text string, v any)
+}
+
+// Tell notes an event, as text where the Progress takes no events.
+func Tell(p Progress, name, text string, v any) {
+	if t, ok := p.(Teller); ok {
+		t.Event(name, text, v)
+		return
+	}
+	p.Note(text)
+}
+
 // Silent is the Progress that shows nothing.
 var Silent Progress = silent{}
 

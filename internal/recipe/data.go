@@ -42,7 +42,7 @@ func (s set) title(stage string) string {
 func (c *chain) done(title, out string, m *pipeline.Manifest) string {
 	path := c.path(out)
 	c.made = append(c.made, path)
-	c.Say(Step{Stage: title, Out: path, Rows: m.Rows, Counts: m.Counts, Took: time.Since(c.start)})
+	c.Say(DatasetStep(title, path, m, time.Since(c.start)))
 	c.start = time.Now()
 	return path
 }

@@ -35,16 +35,6 @@ type Runner struct {
 	Say func(Step)
 }
 
-// Step is a finished stage.
-type Step struct {
-	Stage  string           `json:"stage"`
-	Out    string           `json:"out"`
-	Rows   int64            `json:"rows,omitempty"`
-	Counts map[string]int64 `json:"counts,omitempty"`
-	Note   string           `json:"note,omitempty"`
-	Took   time.Duration    `json:"-"`
-}
-
 // Names of the stages' directories.
 const (
 	passagesDir     = "1-passages"
@@ -125,7 +115,7 @@ func (c *chain) train(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.Say(Step{Stage: "train", Out: c.path(adapterDir), Note: trainNote(s), Took: time.Since(c.start)})
+	c.Say(TrainStep(c.path(adapterDir), s, time.Since(c.start)))
 	return nil
 }
 
@@ -137,7 +127,7 @@ func (c *chain) merge(context.Context) error {
 	if err := local.Merge(c.Engine, c.r.model(c.r.Models.Base), c.path(adapterDir), out, c.Progress); err != nil {
 		return err
 	}
-	c.Say(Step{Stage: "merge", Out: out, Took: time.Since(c.start)})
+	c.Say(Step{Stage: "merge", Out: out, Seconds: time.Since(c.start).Seconds()})
 	return nil
 }
 
@@ -164,6 +154,12 @@ type evaluated struct {
 	MaxSamples                  int
 }
 
+// evaluation is the content of evaluatedFile.
+type evaluation struct {
+	evaluated
+	Found Evaluated
+}
+
 const evaluatedFile = "evaluated.json"
 
 func (c *chain) evaluate(ctx context.Context, name, out, adapter string) error {
@@ -180,9 +176,11 @@ func (c *chain) evaluate(ctx context.Context, name, out, adapter string) error {
 		}
 	}
 	marker := filepath.Join(c.path(out), evaluatedFile)
-	var before evaluated
-	if readJSON(marker, &before) == nil && before == id {
-		c.Say(Step{Stage: "eval " + name, Out: c.path(out), Note: "done before"})
+	var before evaluation
+	if readJSON(marker, &before) == nil && before.evaluated == id {
+		step := Step{Stage: "eval " + name, Out: c.path(out), Evaluated: &before.Found}
+		step.Before = true
+		c.Say(step)
 		return nil
 	}
 	list := e.Tasks
@@ -206,10 +204,12 @@ func (c *chain) evaluate(ctx context.Context, name, out, adapter string) error {
 	if err != nil {
 		return err
 	}
-	if err := writeJSON(marker, id); err != nil {
+	step := EvalStep("eval "+name, c.path(out), outcome, time.Since(c.start))
+	found := Evaluated{Questions: step.Evaluated.Questions, Average: step.Average, Scores: step.Scores} // what is the same in every run
+	if err := writeJSON(marker, evaluation{id, found}); err != nil {
 		return err
 	}
-	c.Say(Step{Stage: "eval " + name, Out: c.path(out), Note: evalNote(outcome), Took: time.Since(c.start)})
+	c.Say(step)
 	return nil
 }
 
@@ -226,7 +226,7 @@ func (c *chain) report(ctx context.Context) error {
 	if err := report.Write(ctx, o); err != nil {
 		return err
 	}
-	c.Say(Step{Stage: "report", Out: o.Out, Took: time.Since(c.start)})
+	c.Say(Step{Stage: "report", Out: o.Out, Seconds: time.Since(c.start).Seconds()})
 	return nil
 }
 

@@ -5,6 +5,7 @@
 package ui
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -88,6 +89,34 @@ func (u *UI) Warnf(format string, args ...any) { u.message("warning", "33", form
 // Errorf reports a failure, on stderr, also with --quiet.
 func (u *UI) Errorf(format string, args ...any) { u.message("error", "31", format, args...) }
 
+// Event reports something that has numbers: with --json as an event of that
+// name with the fields of v, which is a struct or a map, else as text in the
+// way of Infof.
+func (u *UI) Event(name, text string, v any) {
+	if !u.json {
+		u.Infof("%s", text)
+		return
+	}
+	line, err := encode(v)
+	fields, ok := bytes.CutPrefix(line, []byte("{"))
+	if err != nil || !ok {
+		u.Infof("%s", text) // a number that JSON cannot hold
+		return
+	}
+	head := fmt.Sprintf(`{"event":%q`, name)
+	if fields[0] != '}' {
+		head += ","
+	}
+	u.write(append([]byte(head), fields...))
+}
+
+// Exit writes the last event of --json, with the fields of v.
+func (u *UI) Exit(v any) {
+	if u.json {
+		u.Event("exit", "", v)
+	}
+}
+
 func (u *UI) message(kind, colour, format string, args ...any) {
 	s := fmt.Sprintf(format, args...)
 	switch {
@@ -135,13 +164,24 @@ func (u *UI) status(s string) {
 
 // event writes a JSON line to stderr.
 func (u *UI) event(v any) {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return // events are made of text and numbers here
+	if line, err := encode(v); err == nil { // events are made of text and numbers here
+		u.write(line)
 	}
+}
+
+// encode returns v as a line of JSON.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return b.Bytes(), err
+}
+
+func (u *UI) write(line []byte) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.err.w.Write(append(data, '\n'))
+	u.err.w.Write(line)
 }
 
 // Print writes a result to stdout: with --json as a line of JSON, else as text.

@@ -279,6 +279,17 @@ func (d *Data) pass(dev tensor.Device, part []int) (p *nn.Pass, tokens, rows, ta
 	return &nn.Pass{Dev: dev, Layout: &layout, Positions: layout.Positions()}, tokens, rows, targets
 }
 
+// stepEvent is a step as an event.
+type stepEvent struct {
+	Step     int      `json:"step"`
+	Steps    int      `json:"steps"`
+	Loss     float64  `json:"loss"`
+	LR       float64  `json:"learning_rate"`
+	GradNorm float64  `json:"grad_norm"`
+	Speed    float64  `json:"tokens_per_second"`
+	ValLoss  *float64 `json:"validation_loss,omitempty"`
+}
+
 // record appends a step to metrics.jsonl and to TensorBoard's events, which
 // alone hold the speed.
 func (t *trainer) record(m Metrics, took time.Duration) error {
@@ -307,7 +318,7 @@ func (t *trainer) record(m Metrics, took time.Duration) error {
 		note += fmt.Sprintf("  val %.4f", *m.ValLoss)
 	}
 	if m.ValLoss != nil || m.Step%max(1, t.total/20) == 0 {
-		t.io.Progress.Note(note)
+		pipeline.Tell(t.io.Progress, "step", note, stepEvent{m.Step, t.total, m.Loss, m.LR, m.GradNorm, speed, m.ValLoss})
 	}
 	return t.board.Scalars(int64(m.Step), values)
 }

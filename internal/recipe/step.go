@@ -1,0 +1,134 @@
+package recipe
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"barka/internal/pipeline"
+	"barka/internal/stage/eval"
+	"barka/internal/stage/train"
+)
+
+// Step is a finished stage. Its JSON form is the event "stage" of --json: one
+// of Made, Trained and Evaluated adds its fields, none for merge and report.
+type Step struct {
+	Stage   string  `json:"stage"`
+	Out     string  `json:"out"`
+	Seconds float64 `json:"seconds"`
+	*Made
+	*Trained
+	*Evaluated
+}
+
+// Made is what a stage that writes a dataset made.
+type Made struct {
+	Rows     int64 `json:"rows"`
+	Rejected int64 `json:"rejected"`
+	// Reasons counts the rejected rows by their reason.
+	Reasons map[string]int64 `json:"reasons,omitempty"`
+	// Counts are the manifest's.
+	Counts map[string]int64 `json:"counts,omitempty"`
+	Tokens map[string]int64 `json:"tokens,omitempty"`
+}
+
+// Trained is the course of a training.
+type Trained struct {
+	Steps      int   `json:"steps"`
+	Loss       Loss  `json:"loss"`
+	Parameters int64 `json:"trainable_parameters"`
+	// Dropped counts the conversations that cannot be trained on, by reason.
+	Dropped map[string]int `json:"dropped,omitempty"`
+}
+
+// Loss is a mean over trained tokens. BestValidation is nil without a
+// validation set.
+type Loss struct {
+	First          float64  `json:"first"`
+	Last           float64  `json:"last"`
+	BestValidation *float64 `json:"best_validation,omitempty"`
+}
+
+// Evaluated is what an evaluation found.
+type Evaluated struct {
+	Questions int `json:"questions"`
+	Scored    int `json:"requests_scored"`
+	Reused    int `json:"requests_reused"`
+	// Average is the leaderboard's, in percent; nil where not all of its tasks
+	// were run.
+	Average *float64 `json:"average,omitempty"`
+	Scores  []Score  `json:"scores"`
+	Results string   `json:"results,omitempty"`
+	// Before tells that an earlier run did it all.
+	Before bool `json:"done_before,omitempty"`
+}
+
+// Score is a task's, by its own metric, from 0 to 1.
+type Score struct {
+	Task      string   `json:"task"`
+	Metric    string   `json:"metric"`
+	Value     *float64 `json:"value"` // nil where it is not a number
+	Questions int      `json:"questions"`
+}
+
+// DatasetStep is the step of a stage that wrote a dataset.
+func DatasetStep(stage, out string, m *pipeline.Manifest, took time.Duration) Step {
+	made := &Made{Rows: m.Rows, Rejected: m.Counts["rejected"], Counts: m.Counts, Tokens: m.Tokens, Reasons: map[string]int64{}}
+	for name, n := range m.Counts {
+		if reason, ok := strings.CutPrefix(name, "rejected_"); ok {
+			made.Reasons[reason] = n
+		}
+	}
+	return Step{Stage: stage, Out: out, Seconds: took.Seconds(), Made: made}
+}
+
+// TrainStep is the step of a training.
+func TrainStep(out string, s *train.State, took time.Duration) Step {
+	t := &Trained{Steps: s.Steps, Loss: Loss{s.FirstLoss, s.FinalLoss, s.BestVal}, Parameters: s.Parameters}
+	if s.Data != nil {
+		t.Dropped = s.Data.Dropped
+	}
+	return Step{Stage: "train", Out: out, Seconds: took.Seconds(), Trained: t}
+}
+
+// EvalStep is the step of an evaluation.
+func EvalStep(stage, out string, o *eval.Outcome, took time.Duration) Step {
+	e := &Evaluated{Questions: o.Questions, Scored: o.Scored, Reused: o.Reused, Results: o.ResultsPath, Scores: []Score{}}
+	if len(o.Leaderboard.Rows) > 0 {
+		e.Average = finite(o.Leaderboard.Average)
+	}
+	for _, t := range o.Leaderboard.Tasks {
+		e.Scores = append(e.Scores, Score{t.Task, t.Metric, finite(t.Score), t.Questions})
+	}
+	return Step{Stage: stage, Out: out, Seconds: took.Seconds(), Evaluated: e}
+}
+
+// finite returns nil for NaN and the infinities, which JSON cannot hold.
+func finite(v float64) *float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return &v
+}
+
+// Text says in a phrase what the stage made.
+func (s Step) Text() string {
+	switch {
+	case s.Made != nil && s.Rejected > 0:
+		return fmt.Sprintf("%d rows, %d rejected", s.Rows, s.Rejected)
+	case s.Made != nil:
+		return fmt.Sprintf("%d rows", s.Rows)
+	case s.Trained != nil:
+		text := fmt.Sprintf("%d steps, loss %.3f to %.3f", s.Steps, s.Loss.First, s.Loss.Last)
+		if best := s.Loss.BestValidation; best != nil {
+			text += fmt.Sprintf(", best validation loss %.3f", *best)
+		}
+		return text
+	case s.Evaluated != nil && s.Before:
+		return "done before"
+	case s.Evaluated != nil:
+		return fmt.Sprintf("%d questions, %d requests scored, %d reused", s.Evaluated.Questions, s.Scored, s.Reused)
+	}
+	return ""
+}
