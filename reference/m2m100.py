@@ -27,6 +27,22 @@ def padded(model, sources, alone):
     return {"hypotheses": len(want), "changed": changed, "largest_score_difference": difference}
 
 
+def ends(model, sources, single):
+    """Beam search with several end tokens: the usual one, and tokens inside best outputs of the first case."""
+    eos = [2] + sorted({single[i][0]["tokens"][-3] for i in (1, 3)})
+    values = {"eos": eos, "outputs": []}
+    for s in sources:
+        out = model.generate(torch.tensor([s]), forced_bos_token_id=CODE, num_beams=4, max_length=24, eos_token_id=eos, pad_token_id=1,
+                             num_return_sequences=4, do_sample=False, return_dict_in_generate=True, output_scores=True)
+        best = []
+        for ids, score in zip(out.sequences.tolist(), out.sequences_scores.tolist()):
+            while ids[-1] == 1:
+                ids.pop()
+            best.append({"tokens": ids, "score": score})
+        values["outputs"].append(best)
+    return values
+
+
 def main():
     golden.start(SEED)
     cfg = M2M100Config(
@@ -56,6 +72,8 @@ def main():
         for beams, length, penalty, early, ngram in [
             *itertools.product((5,), (20, 40), (1.0, 0.8), (False, True), (0,)),
             (5, 20, 1.0, False, 3), (2, 20, 1.0, False, 0), (5, 6, 1.0, False, 0), (5, 40, 2.0, False, 2), (1, 20, 1.0, False, 0),
+            *itertools.product((3,), (24,), (0.0, -0.7), (False, True), (0,)), *itertools.product((2,), (30,), (1.3,), (False, True, "never"), (0,)),
+            (3, 3, 1.0, False, 0), (3, 4, 0.0, "never", 0), (4, 24, 0.5, "never", 1), (4, 24, 1.0, True, 4),
         ]:
             case = {"beams": beams, "max_length": length, "length_penalty": penalty, "early_stopping": early, "no_repeat_ngram": ngram, "outputs": []}
             for s in sources:
@@ -74,6 +92,7 @@ def main():
             values["beams"].append(case)
         ended = sum(b[0]["tokens"][-1] == 2 for c in values["beams"] for b in c["outputs"])
         total = sum(len(c["outputs"]) for c in values["beams"])
+        values["ends"] = ends(model, sources, values["beams"][0]["outputs"])
         values["best_hypotheses_that_end"] = f"{ended} of {total}"
         values["padded"] = padded(model, sources, values["beams"][0])
         # No forced language.

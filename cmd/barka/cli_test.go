@@ -306,6 +306,72 @@ func TestTranslateLines(t *testing.T) {
 	}
 }
 
+// TestTranslateDecoding: the settings of beam search count, zero included, and
+// values that make no sense are refused by name.
+func TestTranslateDecoding(t *testing.T) {
+	model := filepath.Join(inputs(t), "models", "nllb")
+	text := "Coffee came to Arabia from Ethiopia in the fifteenth century.\n"
+	type line struct {
+		Text       string  `json:"text"`
+		IDs        []int32 `json:"ids"`
+		Score      float64 `json:"score"`
+		Hypotheses []line  `json:"hypotheses"`
+	}
+	translate := func(args ...string) (l line) {
+		out := ok(t, text, append([]string{"translate", "--model", model, "--raw", "--json", "--beam", "3", "--max-length", "24"}, args...)...)
+		if err := json.Unmarshal([]byte(out), &l); err != nil {
+			t.Fatalf("%s: %v", out, err)
+		}
+		return l
+	}
+	usual, sum, negative := translate(), translate("--length-penalty", "0"), translate("--length-penalty=-1")
+	// The same hypothesis has a score for each power of its length.
+	n := float64(len(usual.IDs) - 1)
+	if len(sum.IDs) != len(usual.IDs) || math.Abs(sum.Score-n*usual.Score) > 1e-3 || math.Abs(negative.Score-n*n*usual.Score) > 1e-2 {
+		t.Errorf("scores %g, %g and %g of %d tokens", usual.Score, sum.Score, negative.Score, len(usual.IDs))
+	}
+	if short := translate("--max-length", "3"); len(short.IDs) != 3 {
+		t.Errorf("--max-length 3: %v", short.IDs)
+	}
+	best := translate("--num-return", "3", "--early-stopping", "never")
+	if len(best.Hypotheses) != 3 || best.Hypotheses[0].Text != best.Text || best.Hypotheses[2].Score > best.Hypotheses[1].Score || best.Hypotheses[1].Score > best.Score {
+		t.Errorf("%+v", best)
+	}
+	var cut struct {
+		Segments []struct {
+			Alternatives []struct {
+				Text  string  `json:"text"`
+				Score float64 `json:"score"`
+			} `json:"alternatives"`
+		} `json:"segments"`
+	}
+	out := ok(t, text, "translate", "--model", model, "--json", "--beam", "2", "--num-return", "2")
+	if err := json.Unmarshal([]byte(out), &cut); err != nil || len(cut.Segments) != 1 || len(cut.Segments[0].Alternatives) != 1 || cut.Segments[0].Alternatives[0].Text == "" {
+		t.Errorf("%s: %v", out, err)
+	}
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"--max-length", "0"}, exitBadInput, "max_length is 0"},
+		{[]string{"--max-length", "2"}, exitBadInput, "max_length is 2, expected at least 3"},
+		{[]string{"--beam", "0"}, exitBadInput, "beam is 0"},
+		{[]string{"--length-penalty", "NaN"}, exitBadInput, "length_penalty is NaN"},
+		{[]string{"--no-repeat-ngram=-2"}, exitBadInput, "no_repeat_ngram is -2"},
+		{[]string{"--early-stopping", "maybe"}, exitUsage, "--early-stopping"},
+		{[]string{"--num-return", "6", "--json"}, exitUsage, "--num-return is 6, expected 1 to the number of beams, 5"},
+		{[]string{"--num-return", "0"}, exitUsage, "--num-return is 0"},
+		{[]string{"--num-return", "2"}, exitUsage, "--json"},
+		{[]string{"--num-return", "2", "--json", "--in", "x", "--out", "y"}, exitUsage, "the best alone"},
+	} {
+		r := barka(t, text, append([]string{"translate", "--model", model}, c.args...)...)
+		if r.code != c.code || !strings.Contains(r.err, c.want) {
+			t.Errorf("%v: exit code %d, %q; expected %d and %q", c.args, r.code, r.err, c.code, c.want)
+		}
+	}
+}
+
 // TestTrainMergeEval: an adapter trained, merged and evaluated; the merged
 // model scores as base and adapter do, up to the rounding of its weights.
 func TestTrainMergeEval(t *testing.T) {

@@ -5,21 +5,22 @@ import (
 	"fmt"
 
 	"barka/internal/local"
-	"barka/internal/pipeline"
 	"barka/internal/stage/translate"
 )
 
 type translateCmd struct {
 	Model         string  `required:"" help:"Model directory, or hub id, of NLLB or another M2M-100 model."`
-	From          string  `help:"Source language code." default:"eng_Latn"`
-	To            string  `help:"Target language code." default:"arb_Arab"`
-	Beam          int     `help:"Beams; 1 is greedy." default:"5"`
-	MaxLength     int     `help:"Most output tokens of a sentence." default:"512"`
-	LengthPenalty float64 `help:"Exponent of the length that scores are divided by." default:"1"`
-	NoRepeatNGram int     `name:"no-repeat-ngram" help:"Forbid repeating this many tokens; 0 is off." default:"0"`
+	From          string  `help:"Source language code: eng_Latn with NLLB, en with M2M-100." default:"eng_Latn"`
+	To            string  `help:"Target language code: arb_Arab with NLLB, ar with M2M-100." default:"arb_Arab"`
+	Beam          int     `help:"Beams; 1 is greedy search." default:"5"`
+	LengthPenalty float64 `help:"Power of the length that a hypothesis's log-probability is divided by: above 0 favours long outputs, below 0 short ones." default:"1"`
+	MaxLength     int     `help:"Most output tokens of a sentence, with start, language and end token; at least 3." default:"512"`
+	NoRepeatNGram int     `name:"no-repeat-ngram" help:"Forbid that this many tokens in a row occur twice; 0 forbids nothing." default:"0"`
+	EarlyStopping string  `help:"When a sentence is over: once as many hypotheses as beams have ended (true), once no other scores better at its present length (false), or could at any length (never)." enum:"false,true,never" default:"false"`
+	NumReturn     int     `help:"Outputs of each text that --json lists, best first; at most --beam." default:"1"`
 	DType         string  `name:"dtype" help:"Type of the weights: f32, bf16 or int8; the checkpoint's own by default."`
 	MaxTokens     int     `help:"Longest sentence given to the model, in its tokens; longer ones are cut at clauses." default:"128"`
-	Raw           bool    `help:"One model call a line, no sentence splitting: as transformers does."`
+	Raw           bool    `help:"One model call per line or message, no sentence splitting. In a line, the text of a special token, such as </s>, is that token, as in transformers."`
 	Punctuation   bool    `name:"arabic-punctuation" help:"Write Arabic comma, semicolon and question mark."`
 	In            string  `help:"Dataset of instructions to translate, instead of lines on standard input." placeholder:"PATH"`
 	Out           string  `help:"Dataset directory to write, with --in." placeholder:"DIR"`
@@ -32,28 +33,53 @@ func (translateCmd) Help() string {
 
 Example: echo "Good morning." | barka translate --model facebook/nllb-200-distilled-600M --to arb_Arab
 
-With --json each line gives {"text", "ids", "score"} with --raw, else {"text", "segments"}.`
+The settings of beam search mean what they mean in transformers (num_beams, length_penalty, max_length, no_repeat_ngram_size, early_stopping, num_return_sequences). In a recipe's translate block they are called beam, length_penalty, max_length, no_repeat_ngram and early_stopping. Defaults are those above, whatever generation_config.json says; the end tokens are the file's.
+
+Text stays text: </s>, <mask> or eng_Latn in it are translated like any word. Lines with --raw are the exception.
+
+With --json each line gives {"text", "ids", "score"} with --raw, else {"text", "segments"}. With --num-return above 1 there is also "hypotheses", all outputs with the best first, or "alternatives" in each segment, the outputs after the best.`
+}
+
+// options returns the stage's options, checked.
+func (c *translateCmd) options(a *app) (translate.Options, error) {
+	o := translate.Defaults()
+	o.From, o.To, o.MaxTokens, o.ArabicPunctuation = c.From, c.To, c.MaxTokens, c.Punctuation
+	o.Decoding = translate.Decoding{Beam: c.Beam, LengthPenalty: c.LengthPenalty, MaxLength: c.MaxLength, NoRepeatNGram: c.NoRepeatNGram}
+	if err := o.EarlyStopping.UnmarshalText([]byte(c.EarlyStopping)); err != nil {
+		return o, err
+	}
+	if err := o.Validate(); err != nil {
+		return o, err
+	}
+	switch {
+	case c.Out != "" && c.In == "":
+		return o, usagef("translate: --out needs --in")
+	case c.In != "" && c.Out == "" && !c.DryRun:
+		return o, usagef("translate: --in needs --out")
+	case c.NumReturn < 1 || c.NumReturn > c.Beam:
+		return o, usagef("translate: --num-return is %d, expected 1 to the number of beams, %d", c.NumReturn, c.Beam)
+	case c.NumReturn > 1 && (c.In != "" || !a.JSON):
+		return o, usagef("translate: --num-return lists outputs of lines with --json; a dataset holds the best alone")
+	}
+	return o, nil
 }
 
 func (c *translateCmd) Run(a *app) error {
+	o, err := c.options(a)
+	if err != nil {
+		return err
+	}
 	if err := a.need(weights(c.Model)); err != nil {
 		return err
 	}
 	t, err := a.engine(c.DType).OpenTranslator(c.Model, local.TranslatorOptions{
-		From: c.From, To: c.To, Beams: c.Beam, MaxLength: c.MaxLength, LengthPenalty: c.LengthPenalty, NoRepeatNGram: c.NoRepeatNGram})
+		From: c.From, To: c.To, Decoding: o.Decoding, NumReturn: c.NumReturn, ParseSpecial: c.Raw && c.In == ""})
 	if err != nil {
-		return err
-	}
-	o := translate.Defaults()
-	o.From, o.To, o.Beams, o.MaxTokens, o.ArabicPunctuation = c.From, c.To, c.Beam, c.MaxTokens, c.Punctuation
-	if err := o.Validate(); err != nil {
 		return err
 	}
 	switch {
 	case c.In != "":
 		return c.dataset(a, o, t)
-	case c.Out != "":
-		return usagef("translate: --out needs --in")
 	case c.Raw:
 		return c.rawLines(a, t)
 	}
@@ -69,9 +95,6 @@ func (c *translateCmd) dataset(a *app, o translate.Options, t *local.Translator)
 			return err
 		}
 		return a.ui.Print(fmt.Sprintf("%d rows, %d sentences, %d of them different, %d source tokens", e.Rows, e.Segments, e.Distinct, e.Tokens), e)
-	}
-	if c.Out == "" {
-		return usagef("translate: --in needs --out")
 	}
 	digest, err := a.engine(c.DType).Digest(c.Model)
 	if err != nil {
@@ -113,6 +136,12 @@ func (a *app) batches(f func(lines []string) error) error {
 	return flush()
 }
 
+// rawLine is the JSON of a line with --raw.
+type rawLine struct {
+	local.Hypothesis
+	Hypotheses []local.Hypothesis `json:"hypotheses,omitempty"` // all, the best first
+}
+
 func (c *translateCmd) rawLines(a *app, t *local.Translator) error {
 	return a.batches(func(lines []string) error {
 		out, err := t.Run(a.ctx, lines, nil)
@@ -124,7 +153,11 @@ func (c *translateCmd) rawLines(a *app, t *local.Translator) error {
 				a.ui.Warnf("%d source tokens did not fit into the model and were cut", o.Cut)
 			}
 			if a.JSON {
-				err = json.NewEncoder(a.stdout).Encode(map[string]any{"text": o.Text, "ids": o.IDs, "score": o.Score})
+				r := rawLine{Hypothesis: o.Hypothesis}
+				if len(o.Others) > 0 {
+					r.Hypotheses = append([]local.Hypothesis{o.Hypothesis}, o.Others...)
+				}
+				err = json.NewEncoder(a.stdout).Encode(r)
 			} else {
 				_, err = fmt.Fprintln(a.stdout, o.Text)
 			}
@@ -145,8 +178,8 @@ func (c *translateCmd) lines(a *app, o translate.Options, t *local.Translator) e
 		for i, text := range texts {
 			if a.JSON {
 				err = json.NewEncoder(a.stdout).Encode(struct {
-					Text     string             `json:"text"`
-					Segments []pipeline.Segment `json:"segments"`
+					Text     string                  `json:"text"`
+					Segments []translate.LineSegment `json:"segments"`
 				}{text, segments[i]})
 			} else {
 				_, err = fmt.Fprintln(a.stdout, text)

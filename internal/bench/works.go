@@ -232,7 +232,7 @@ func (b *bench) translate(in *Translate, sentences int) work {
 	return work{name: "translate", variant: fmt.Sprintf("beam %d, %d sentences", in.Beams, sentences), unit: "tokens/s", ceiling: float64(sentences) / step, setup: b.open,
 		run: func(ctx context.Context) (tally, error) {
 			// No token is the end, so that every output has its full length.
-			o := generate.BeamOptions{Beams: in.Beams, MaxLength: 2 + in.Tokens, LengthPenalty: 0, Start: in.Start, EOS: -1, Forced: in.Forced}
+			o := generate.BeamOptions{Beams: in.Beams, MaxLength: 2 + in.Tokens, LengthPenalty: 0, Start: in.Start, Forced: in.Forced}
 			results, err := generate.BeamSearch(ctx, b.seq2seq, in.Sources[:sentences], o, nil)
 			var sum float64
 			for _, r := range results {

@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"barka/internal/badinput"
 	"barka/internal/model"
 	"barka/internal/nn"
 	"barka/internal/tensor"
@@ -15,18 +17,62 @@ import (
 
 // BeamOptions are transformers' generation settings for beam search.
 type BeamOptions struct {
-	Beams         int     // 1 is greedy search
-	MaxLength     int     // of the output, start token and end token included
-	LengthPenalty float64 // scores are divided by length^LengthPenalty
-	// EarlyStopping ends a sentence once Beams hypotheses have finished;
-	// false uses the reference's heuristic.
-	EarlyStopping     bool
+	Beams             int     // 1 is greedy search
+	MaxLength         int     // of the output, start token and end token included
+	LengthPenalty     float64 // scores are divided by length^LengthPenalty
+	EarlyStopping     EarlyStopping
 	NoRepeatNGram     int // 0: off
-	Start, EOS        int32
-	Forced            int32 // first token after Start, such as a language; -1: none
-	ReturnN           int   // hypotheses returned a sentence; 0 means 1
-	MaxActive         int   // sentences decoded together; 0 means 16
-	EncodeBatchTokens int   // source tokens encoded together; 0 means 1,024
+	Start             int32
+	EOS               []int32 // each ends an output
+	Forced            int32   // first token after Start, such as a language; -1: none
+	ReturnN           int     // hypotheses returned a sentence; 0 means 1
+	MaxActive         int     // sentences decoded together; 0 means 16
+	EncodeBatchTokens int     // source tokens encoded together; 0 means 1,024
+}
+
+// EarlyStopping decides when a sentence with Beams finished hypotheses is
+// over. It has the three values of transformers' setting early_stopping; the
+// zero value is StopHeuristic.
+type EarlyStopping int8
+
+const (
+	// StopHeuristic ends it once the best running beam, scored at its present
+	// length, is no better than the worst finished hypothesis ("false").
+	StopHeuristic EarlyStopping = iota
+	// StopFull ends it at once ("true").
+	StopFull
+	// StopNever is StopHeuristic, but with a positive length penalty the best
+	// running beam is scored at MaxLength ("never").
+	StopNever
+)
+
+// The settings' spellings, by value.
+var earlyStopping = []string{StopHeuristic: "false", StopFull: "true", StopNever: "never"}
+
+// String returns the setting's spelling: false, true or never.
+func (e EarlyStopping) String() string { return earlyStopping[e] }
+
+// UnmarshalText reads false, true or never.
+func (e *EarlyStopping) UnmarshalText(text []byte) error {
+	i := slices.Index(earlyStopping, string(text))
+	if i < 0 {
+		return badinput.Errorf("early_stopping is %q, expected false, true or never", text)
+	}
+	*e = EarlyStopping(i)
+	return nil
+}
+
+// MarshalJSON writes false, true or "never".
+func (e EarlyStopping) MarshalJSON() ([]byte, error) {
+	if e == StopNever {
+		return []byte(`"never"`), nil
+	}
+	return []byte(e.String()), nil
+}
+
+// UnmarshalJSON reads false, true or "never".
+func (e *EarlyStopping) UnmarshalJSON(data []byte) error {
+	return e.UnmarshalText(bytes.Trim(data, `"`))
 }
 
 // Hypothesis is one finished output.
@@ -129,7 +175,7 @@ func (o *BeamOptions) check() error {
 		o.ReturnN = 1
 	}
 	if o.Beams == 1 {
-		o.EarlyStopping = true // greedy search ends with the first end token
+		o.EarlyStopping = StopFull // greedy search ends with the first end token
 	}
 	if o.ReturnN > o.Beams {
 		return fmt.Errorf("%d hypotheses asked of %d beams", o.ReturnN, o.Beams)
@@ -142,6 +188,10 @@ func (o *BeamOptions) check() error {
 	}
 	return nil
 }
+
+// candidates is how many extensions of a sentence's beams are looked at: as
+// many beams run on even if each one's best tokens are all the end tokens.
+func (o *BeamOptions) candidates() int { return max(2, 1+len(o.EOS)) * o.Beams }
 
 type beamSearch struct {
 	m      model.Seq2Seq
@@ -264,8 +314,7 @@ func (b *beamSearch) step(active []*sentence) {
 	last := dev.Alloc(len(b.ends), h.Cols)
 	dev.Gather(last, h, b.ends)
 	head, softcap := b.m.Head()
-	// Twice the beams survive even if every beam's best token is the end.
-	top := dev.TopK(last, head, 2*b.o.Beams, softcap, b.banned)
+	top := dev.TopK(last, head, b.o.candidates(), softcap, b.banned)
 	dev.Free(h, last)
 	at := 0
 	for _, s := range active {
@@ -287,21 +336,21 @@ type candidate struct {
 }
 
 // advance is one turn of the reference's loop for one sentence: the best
-// 2·Beams extensions, of which those that end may enter the finished slots
+// extensions, of which those that end may enter the finished slots
 // and the others run on.
 func (b *beamSearch) advance(s *sentence, top []tensor.Candidates) {
 	length := len(s.running[0].tokens) + 1 // of the extended hypotheses
 	cands := b.candidates[:0]
 	for i, c := range top {
 		for j, t := range c.Tokens {
-			cands = append(cands, candidate{i, t, s.running[i].score + c.LogP[j], t == b.o.EOS || length >= b.o.MaxLength})
+			cands = append(cands, candidate{i, t, s.running[i].score + c.LogP[j], slices.Contains(b.o.EOS, t) || length >= b.o.MaxLength})
 		}
 	}
 	b.candidates = cands
 	slices.SortFunc(cands, func(x, y candidate) int {
 		return cmp.Or(cmp.Compare(y.score, x.score), cmp.Compare(x.beam, y.beam), cmp.Compare(x.token, y.token))
 	})
-	if k := 2 * b.o.Beams; len(cands) > k {
+	if k := b.o.candidates(); len(cands) > k {
 		cands = cands[:k]
 	}
 	b.finish(s, cands, length)
@@ -314,12 +363,12 @@ func (b *beamSearch) advance(s *sentence, top []tensor.Candidates) {
 		s.open = b.canImprove(s, length)
 	}
 	full := len(s.finished) == b.o.Beams
-	s.done = !s.open || all || b.o.EarlyStopping && full || len(s.running) == 0
+	s.done = !s.open || all || b.o.EarlyStopping == StopFull && full || len(s.running) == 0
 }
 
 // finish lets ended candidates among the best Beams into the finished slots.
 func (b *beamSearch) finish(s *sentence, cands []candidate, length int) {
-	if !s.open || b.o.EarlyStopping && len(s.finished) == b.o.Beams {
+	if !s.open || b.o.EarlyStopping == StopFull && len(s.finished) == b.o.Beams {
 		return
 	}
 	norm := float32(math.Pow(float64(length-1), b.o.LengthPenalty))
@@ -387,13 +436,17 @@ func (s *sentence) place(parent *beam) *beam {
 }
 
 // canImprove is the reference's heuristic: a free slot, or a running beam
-// that at its present length would beat the worst finished hypothesis.
+// that at its present length, or at the longest one with StopNever, would beat
+// the worst finished hypothesis.
 func (b *beamSearch) canImprove(s *sentence, length int) bool {
 	if len(s.finished) < b.o.Beams {
 		return true
 	}
 	if len(s.running) == 0 {
 		return false
+	}
+	if b.o.EarlyStopping == StopNever && b.o.LengthPenalty > 0 {
+		length = b.o.MaxLength
 	}
 	best := s.running[0].score / float32(math.Pow(float64(length-1), b.o.LengthPenalty))
 	return best > s.finished[len(s.finished)-1].Score

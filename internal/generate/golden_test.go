@@ -173,9 +173,13 @@ func TestBeamSearch(t *testing.T) {
 	m := translator(t, 2)
 	for _, c := range want.Cases {
 		t.Run(fmt.Sprintf("beams%d_length%d_penalty%g_early%v_ngram%d", c.Beams, c.MaxLength, c.LengthPenalty, c.EarlyStopping, c.NoRepeatNGram), func(t *testing.T) {
+			var early generate.EarlyStopping
+			if err := early.UnmarshalText([]byte(fmt.Sprint(c.EarlyStopping))); err != nil {
+				t.Fatal(err)
+			}
 			o := generate.BeamOptions{
-				Beams: c.Beams, MaxLength: c.MaxLength, LengthPenalty: c.LengthPenalty, EarlyStopping: c.EarlyStopping,
-				NoRepeatNGram: c.NoRepeatNGram, Start: 2, EOS: 2, Forced: want.Code, ReturnN: c.Beams, MaxActive: 3, EncodeBatchTokens: 20,
+				Beams: c.Beams, MaxLength: c.MaxLength, LengthPenalty: c.LengthPenalty, EarlyStopping: early,
+				NoRepeatNGram: c.NoRepeatNGram, Start: 2, EOS: []int32{2}, Forced: want.Code, ReturnN: c.Beams, MaxActive: 3, EncodeBatchTokens: 20,
 			}
 			got, err := generate.BeamSearch(context.Background(), m, want.Sources, o, nil)
 			if err != nil {
@@ -189,7 +193,7 @@ func TestBeamSearch(t *testing.T) {
 				for j, w := range outputs {
 					if !slices.Equal(got[i][j].Tokens, w.Tokens) {
 						t.Errorf("source %d, hypothesis %d: %v, want %v", i, j, got[i][j].Tokens, w.Tokens)
-					} else if w.Score != nil && math.Abs(float64(got[i][j].Score)-*w.Score) > 2e-5 {
+					} else if w.Score != nil && math.Abs(float64(got[i][j].Score)-*w.Score) > 2e-5*max(1, math.Abs(*w.Score)) {
 						t.Errorf("source %d, hypothesis %d: score %g, want %g", i, j, got[i][j].Score, *w.Score)
 					}
 				}
@@ -197,13 +201,27 @@ func TestBeamSearch(t *testing.T) {
 		})
 	}
 	t.Run("unforced", func(t *testing.T) {
-		o := generate.BeamOptions{Beams: 5, MaxLength: 20, LengthPenalty: 1, Start: 2, EOS: 2, Forced: -1}
+		o := generate.BeamOptions{Beams: 5, MaxLength: 20, LengthPenalty: 1, Start: 2, EOS: []int32{2}, Forced: -1}
 		got, err := generate.BeamSearch(context.Background(), m, want.Sources[2:3], o, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if !slices.Equal(got[0][0].Tokens, want.Unforced.Tokens) {
 			t.Errorf("%v, want %v", got[0][0].Tokens, want.Unforced.Tokens)
+		}
+	})
+	t.Run("several ends", func(t *testing.T) {
+		o := generate.BeamOptions{Beams: 4, MaxLength: 24, LengthPenalty: 1, Start: 2, EOS: want.Ends.EOS, Forced: want.Code, ReturnN: 4}
+		got, err := generate.BeamSearch(context.Background(), m, want.Sources, o, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, outputs := range want.Ends.Outputs {
+			for j, w := range outputs {
+				if !slices.Equal(got[i][j].Tokens, w.Tokens) || math.Abs(float64(got[i][j].Score)-*w.Score) > 2e-5 {
+					t.Errorf("source %d, hypothesis %d: %v (%g), want %v (%g)", i, j, got[i][j].Tokens, got[i][j].Score, w.Tokens, *w.Score)
+				}
+			}
 		}
 	})
 }
@@ -213,7 +231,7 @@ func TestBeamSearch(t *testing.T) {
 func TestBeamSearchAlone(t *testing.T) {
 	var want golden.Beams
 	golden.Load(t, "m2m100", &want)
-	o := generate.BeamOptions{Beams: 5, MaxLength: 30, LengthPenalty: 1, Start: 2, EOS: 2, Forced: want.Code, ReturnN: 3}
+	o := generate.BeamOptions{Beams: 5, MaxLength: 30, LengthPenalty: 1, Start: 2, EOS: []int32{2}, Forced: want.Code, ReturnN: 3}
 	together, err := generate.BeamSearch(context.Background(), translator(t, 3), want.Sources, o, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -38,18 +38,26 @@ type Beams struct {
 	Targets [][]int32 `json:"targets"`
 	Code    int32     `json:"code"`
 	Cases   []struct {
-		Beams         int     `json:"beams"`
-		MaxLength     int     `json:"max_length"`
-		LengthPenalty float64 `json:"length_penalty"`
-		EarlyStopping bool    `json:"early_stopping"`
-		NoRepeatNGram int     `json:"no_repeat_ngram"`
-		Outputs       [][]struct {
-			Tokens []int32  `json:"tokens"`
-			Score  *float64 `json:"score"`
-		} `json:"outputs"`
+		Beams         int            `json:"beams"`
+		MaxLength     int            `json:"max_length"`
+		LengthPenalty float64        `json:"length_penalty"`
+		EarlyStopping any            `json:"early_stopping"` // false, true or "never"
+		NoRepeatNGram int            `json:"no_repeat_ngram"`
+		Outputs       [][]Hypothesis `json:"outputs"` // of each source, best first
 	} `json:"beams"`
+	Ends struct { // several end tokens
+		EOS     []int32        `json:"eos"`
+		Outputs [][]Hypothesis `json:"outputs"`
+	} `json:"ends"`
 	Unforced struct {
 		Tokens []int32 `json:"tokens"`
 		Score  float64 `json:"score"`
 	} `json:"unforced"`
+}
+
+// Hypothesis is an output of beam search; the reference gives no score to
+// greedy ones.
+type Hypothesis struct {
+	Tokens []int32  `json:"tokens"`
+	Score  *float64 `json:"score"`
 }

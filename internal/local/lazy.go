@@ -7,7 +7,6 @@ import (
 	"barka/internal/hub"
 	"barka/internal/llm"
 	"barka/internal/stage/translate"
-	"barka/internal/tokenizer"
 )
 
 // lazyChat opens its model when it is first asked, so that finished work
@@ -42,9 +41,9 @@ func (l *lazyChat) Complete(ctx context.Context, r llm.Request) (llm.Response, e
 // Lazy is a translator that loads its tokenizer at once and its model when it
 // is first asked.
 type Lazy struct {
-	name string
-	tok  *tokenizer.Tokenizer
-	open func() (*Translator, error)
+	name   string
+	source sourceTokenizer
+	open   func() (*Translator, error)
 }
 
 // LazyTranslator returns a translate.Translator of a local model, under a
@@ -54,22 +53,18 @@ func LazyTranslator(e *Engine, name, dir string, o TranslatorOptions) (*Lazy, er
 	if err != nil {
 		return nil, err
 	}
-	base, err := tokenizer.Load(path)
+	source, _, err := o.sourceOf(path)
 	if err != nil {
 		return nil, err
 	}
-	tok, err := base.ForTranslation(o.From)
-	if err != nil {
-		return nil, err
-	}
-	return &Lazy{name, tok, sync.OnceValues(func() (*Translator, error) { return e.quiet().OpenTranslator(path, o) })}, nil
+	return &Lazy{name, source, sync.OnceValues(func() (*Translator, error) { return e.quiet().OpenTranslator(path, o) })}, nil
 }
 
 // Name implements translate.Translator.
 func (l *Lazy) Name() string { return l.name }
 
 // CountTokens implements translate.Translator.
-func (l *Lazy) CountTokens(text string) int { return len(l.tok.Encode(text, true)) }
+func (l *Lazy) CountTokens(text string) int { return l.source.CountTokens(text) }
 
 // Translate implements translate.Translator.
 func (l *Lazy) Translate(ctx context.Context, texts []string, onDone func()) ([]translate.Translation, error) {

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +19,7 @@ import (
 	"barka/internal/model"
 	"barka/internal/pipeline"
 	"barka/internal/stage/eval"
+	"barka/internal/stage/translate"
 )
 
 const (
@@ -330,7 +331,7 @@ func withTokenizer(t *testing.T, from string) string {
 }
 
 func TestTranslator(t *testing.T) {
-	o := TranslatorOptions{From: "eng_Latn", To: "arb_Arab", Beams: 3, MaxLength: 24}
+	o := TranslatorOptions{From: "eng_Latn", To: "arb_Arab", Decoding: translate.Decoding{Beam: 3, LengthPenalty: 1, MaxLength: 24}}
 	tr, err := engine(t, 2).OpenTranslator(nllb, o)
 	if err != nil {
 		t.Fatal(err)
@@ -350,7 +351,7 @@ func TestTranslator(t *testing.T) {
 		if err != nil || fmt.Sprint(one[0]) != fmt.Sprint(outputs[i]) {
 			t.Errorf("text %d: alone %+v (%v), together %+v", i, one, err, outputs[i])
 		}
-		if out := outputs[i]; out.Tokens != len(out.IDs) || out.Tokens > o.MaxLength || out.IDs[0] != 2 || out.Score >= 0 {
+		if out := outputs[i]; len(out.IDs) > o.MaxLength || out.IDs[0] != 2 || out.Score >= 0 {
 			t.Errorf("text %d: %+v", i, out)
 		}
 	}
@@ -358,7 +359,7 @@ func TestTranslator(t *testing.T) {
 		t.Errorf("%d of %d tokens were cut, expected all past 512", outputs[2].Cut, n)
 	}
 	for _, out := range outputs {
-		if ended := out.IDs[len(out.IDs)-1] == 2 && out.Tokens < o.MaxLength; ended == out.HitMax {
+		if ended := out.IDs[len(out.IDs)-1] == 2 && len(out.IDs) < o.MaxLength; ended == out.HitMax {
 			t.Errorf("hit max %v: %v", out.HitMax, out.IDs)
 		}
 	}
@@ -373,21 +374,25 @@ func TestTranslator(t *testing.T) {
 	if lazy.CountTokens(texts[0]) != tr.CountTokens(texts[0]) || lazy.Name() != "nllb" {
 		t.Errorf("the lazy translator counts %d tokens", lazy.CountTokens(texts[0]))
 	}
-	if got, err := lazy.Translate(context.Background(), texts[:2], nil); err != nil || !slices.Equal(got, staged[:2]) {
+	if got, err := lazy.Translate(context.Background(), texts[:2], nil); err != nil || !reflect.DeepEqual(got, staged[:2]) {
 		t.Errorf("lazy: %+v, %v; want %+v", got, err, staged[:2])
 	}
 }
 
 func TestBadTranslators(t *testing.T) {
-	e := engine(t, 1)
+	e, d := engine(t, 1), translate.DefaultDecoding()
+	zero, few := d, d
+	zero.MaxLength, few.Beam = 0, 2
 	for name, c := range map[string]struct {
 		dir string
 		o   TranslatorOptions
 	}{
-		"target":       {nllb, TranslatorOptions{From: "eng_Latn", To: "ar_AR"}},
-		"source":       {nllb, TranslatorOptions{From: "en", To: "arb_Arab"}},
-		"decoder only": {gemma, TranslatorOptions{From: "eng_Latn", To: "arb_Arab"}},
-		"no directory": {"/none", TranslatorOptions{From: "eng_Latn", To: "arb_Arab"}},
+		"target":       {nllb, TranslatorOptions{From: "eng_Latn", To: "ar_AR", Decoding: d}},
+		"source":       {nllb, TranslatorOptions{From: "en", To: "arb_Arab", Decoding: d}},
+		"decoder only": {gemma, TranslatorOptions{From: "eng_Latn", To: "arb_Arab", Decoding: d}},
+		"zero is zero": {nllb, TranslatorOptions{From: "eng_Latn", To: "arb_Arab", Decoding: zero}},
+		"few beams":    {nllb, TranslatorOptions{From: "eng_Latn", To: "arb_Arab", Decoding: few, NumReturn: 3}},
+		"no directory": {"/none", TranslatorOptions{From: "eng_Latn", To: "arb_Arab", Decoding: d}},
 	} {
 		if _, err := e.OpenTranslator(c.dir, c.o); err == nil || !badinput.Is(err) {
 			t.Errorf("%s: %v", name, err)

@@ -2,9 +2,7 @@ package local
 
 import (
 	"context"
-	"encoding/json"
-	"os"
-	"path/filepath"
+	"slices"
 
 	"barka/internal/badinput"
 	"barka/internal/generate"
@@ -14,12 +12,12 @@ import (
 	"barka/internal/tokenizer"
 )
 
-// Translator translates plain text with an NLLB model, beam search as
-// transformers does it.
+// Translator translates plain text with an NLLB or another M2M-100 model, beam
+// search as transformers does it.
 type Translator struct {
-	name, dir string
+	name      string
 	model     model.Seq2Seq
-	tok       *tokenizer.Tokenizer // encodes with the source language
+	source    sourceTokenizer
 	beam      generate.BeamOptions
 	unk       int32
 	maxSource int
@@ -27,15 +25,46 @@ type Translator struct {
 
 // TranslatorOptions say from where to where, and how.
 type TranslatorOptions struct {
-	From, To      string // language codes such as eng_Latn
-	Beams         int
-	MaxLength     int // of the output in tokens; 0 means 512
-	LengthPenalty float64
-	NoRepeatNGram int
+	From, To string // language codes such as eng_Latn
+	translate.Decoding
+	NumReturn int // outputs of each text, best first; at least 1 is returned
+	// ParseSpecial makes tokens of what spells a special token in a text, such
+	// as </s> or a language code, as transformers does. Otherwise it is text.
+	ParseSpecial bool
 }
+
+// sourceTokenizer encodes texts as a model's encoder takes them.
+type sourceTokenizer struct {
+	*tokenizer.Tokenizer
+	parse bool
+}
+
+// sourceOf returns the tokenizer of sources, and the model's own.
+func (o TranslatorOptions) sourceOf(dir string) (sourceTokenizer, *tokenizer.Tokenizer, error) {
+	base, err := tokenizer.Load(dir)
+	if err != nil {
+		return sourceTokenizer{}, nil, err
+	}
+	tok, err := base.ForTranslation(o.From)
+	return sourceTokenizer{tok, o.ParseSpecial}, base, err
+}
+
+// Tokens returns a text's source tokens, the language and end tokens included.
+func (t sourceTokenizer) Tokens(text string) []int32 {
+	return t.EncodeOptions(text, tokenizer.EncodeOptions{AddSpecial: true, NoParseSpecial: !t.parse})
+}
+
+// CountTokens counts them.
+func (t sourceTokenizer) CountTokens(text string) int { return len(t.Tokens(text)) }
 
 // OpenTranslator opens an encoder-decoder translation model.
 func (e *Engine) OpenTranslator(name string, o TranslatorOptions) (*Translator, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	if o.NumReturn > o.Beam {
+		return nil, badinput.Errorf("translate: num_return is %d, expected at most beam, %d", o.NumReturn, o.Beam)
+	}
 	dir, err := hub.Resolve(name)
 	if err != nil {
 		return nil, err
@@ -47,11 +76,7 @@ func (e *Engine) OpenTranslator(name string, o TranslatorOptions) (*Translator, 
 	if err := fits(dir, mo); err != nil {
 		return nil, err
 	}
-	base, err := tokenizer.Load(dir)
-	if err != nil {
-		return nil, err
-	}
-	tok, err := base.ForTranslation(o.From)
+	source, base, err := o.sourceOf(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -59,70 +84,48 @@ func (e *Engine) OpenTranslator(name string, o TranslatorOptions) (*Translator, 
 	if err != nil {
 		return nil, err
 	}
-	start, eos, err := startTokens(dir)
+	g, err := model.ReadGeneration(dir)
 	if err != nil {
 		return nil, err
+	}
+	if len(g.EOS) == 0 || g.Start < 0 {
+		return nil, badinput.Errorf("%s/config.json: decoder_start_token_id or eos_token_id is missing", dir)
 	}
 	m, err := model.OpenSeq2Seq(dir, mo)
 	if err != nil {
 		return nil, err
 	}
-	if v := m.Info().Vocab; tok.VocabSize() > v {
-		return nil, badinput.Errorf("model %s: the tokenizer has %d tokens, the model's vocabulary %d; they do not belong together", name, tok.VocabSize(), v)
+	if v := m.Info().Vocab; base.VocabSize() > v {
+		return nil, badinput.Errorf("model %s: the tokenizer has %d tokens, the model's vocabulary %d; they do not belong together", name, base.VocabSize(), v)
 	}
-	if o.Beams == 0 {
-		o.Beams = 5
-	}
-	if o.MaxLength == 0 {
-		o.MaxLength = 512
-	}
-	if o.LengthPenalty == 0 {
-		o.LengthPenalty = 1
-	}
-	return &Translator{name: name, dir: dir, model: m, tok: tok, unk: base.Special().Unk, maxSource: m.Info().MaxPositions,
-		beam: generate.BeamOptions{Beams: o.Beams, MaxLength: o.MaxLength, LengthPenalty: o.LengthPenalty, NoRepeatNGram: o.NoRepeatNGram,
-			Start: start, EOS: eos, Forced: target}}, nil
-}
-
-// startTokens reads the tokens that begin and end an output.
-func startTokens(dir string) (start, eos int32, err error) {
-	c := struct {
-		Start *int32 `json:"decoder_start_token_id"`
-		EOS   *int32 `json:"eos_token_id"`
-	}{}
-	for _, name := range []string{"config.json", "generation_config.json"} {
-		data, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			continue
-		}
-		if err := json.Unmarshal(data, &c); err != nil {
-			return 0, 0, badinput.Errorf("%s: %w", filepath.Join(dir, name), err)
-		}
-	}
-	if c.Start == nil || c.EOS == nil {
-		return 0, 0, badinput.Errorf("%s/config.json: decoder_start_token_id or eos_token_id is missing", dir)
-	}
-	return *c.Start, *c.EOS, nil
+	return &Translator{name: name, model: m, source: source, unk: base.Special().Unk, maxSource: m.Info().MaxPositions,
+		beam: generate.BeamOptions{Beams: o.Beam, MaxLength: o.MaxLength, LengthPenalty: o.LengthPenalty, NoRepeatNGram: o.NoRepeatNGram,
+			EarlyStopping: o.EarlyStopping, Start: g.Start, EOS: g.EOS, Forced: target, ReturnN: max(o.NumReturn, 1)}}, nil
 }
 
 // Name identifies the model in provenance.
 func (t *Translator) Name() string { return t.name }
 
 // Tokens returns a text's source tokens, the language and end tokens included.
-func (t *Translator) Tokens(text string) []int32 { return t.tok.Encode(text, true) }
+func (t *Translator) Tokens(text string) []int32 { return t.source.Tokens(text) }
 
 // CountTokens counts them.
-func (t *Translator) CountTokens(text string) int { return len(t.Tokens(text)) }
+func (t *Translator) CountTokens(text string) int { return t.source.CountTokens(text) }
 
-// Output is the translation of one text.
+// Output is what became of one text.
 type Output struct {
-	Text    string
-	IDs     []int32 // start, language, text and end tokens
-	Score   float32 // log-probability over length
-	Tokens  int
-	HitMax  bool // the output was cut at the length limit
-	Unknown int  // source tokens that are unknown to the model
-	Cut     int  // source tokens that did not fit
+	Hypothesis              // the best
+	Others     []Hypothesis // the next best ones, if the options ask for them
+	HitMax     bool         // the best was cut at the length limit
+	Unknown    int          // source tokens that are unknown to the model
+	Cut        int          // source tokens that did not fit
+}
+
+// Hypothesis is a translation.
+type Hypothesis struct {
+	Text  string  `json:"text"`
+	IDs   []int32 `json:"ids"`   // start, language, text and end tokens
+	Score float32 `json:"score"` // log-probability over a power of the length
 }
 
 // Run translates texts, one model input each.
@@ -132,9 +135,8 @@ func (t *Translator) Run(ctx context.Context, texts []string, onDone func()) ([]
 	for i, s := range texts {
 		ids := t.Tokens(s)
 		if t.maxSource > 0 && len(ids) > t.maxSource {
-			// As the reference cuts: the language and the end token stay.
 			out[i].Cut = len(ids) - t.maxSource
-			ids = append(ids[:t.maxSource-1:t.maxSource-1], ids[len(ids)-1])
+			ids = t.source.Truncate(ids, t.maxSource)
 		}
 		for _, id := range ids {
 			if id == t.unk {
@@ -152,15 +154,23 @@ func (t *Translator) Run(ctx context.Context, texts []string, onDone func()) ([]
 		return nil, err
 	}
 	for i, hyps := range results {
-		best := hyps[0]
-		out[i].IDs, out[i].Score, out[i].Tokens = best.Tokens, best.Score, len(best.Tokens)
-		out[i].HitMax = best.Tokens[len(best.Tokens)-1] != t.beam.EOS || len(best.Tokens) >= t.beam.MaxLength
-		out[i].Text = t.tok.Decode(best.Tokens, true)
-		if t.tok.CleanUp() {
-			out[i].Text = tokenizer.CleanUpSpaces(out[i].Text)
+		out[i].Hypothesis = t.hypothesis(hyps[0])
+		last := out[i].IDs[len(out[i].IDs)-1]
+		out[i].HitMax = !slices.Contains(t.beam.EOS, last) || len(out[i].IDs) >= t.beam.MaxLength
+		for _, h := range hyps[1:] {
+			out[i].Others = append(out[i].Others, t.hypothesis(h))
 		}
 	}
 	return out, nil
+}
+
+// hypothesis gives an output its text.
+func (t *Translator) hypothesis(h generate.Hypothesis) Hypothesis {
+	text := t.source.Decode(h.Tokens, true)
+	if t.source.CleanUp() {
+		text = tokenizer.CleanUpSpaces(text)
+	}
+	return Hypothesis{Text: text, IDs: h.Tokens, Score: h.Score}
 }
 
 // StageTranslator offers a Translator to the translate stage.
@@ -175,6 +185,9 @@ func (s StageTranslator) Translate(ctx context.Context, texts []string, onDone f
 	result := make([]translate.Translation, len(outputs))
 	for i, o := range outputs {
 		result[i] = translate.Translation{Text: o.Text, Score: o.Score, HitMax: o.HitMax, Cut: o.Cut, Unknown: o.Unknown}
+		for _, h := range o.Others {
+			result[i].Alternatives = append(result[i].Alternatives, translate.Alternative{Text: h.Text, Score: h.Score})
+		}
 	}
 	return result, nil
 }

@@ -16,6 +16,7 @@ import (
 type Identity struct {
 	Stage   string
 	Version int
+	Changed string
 	Options any
 	Inputs  map[string]string // name -> path
 	Seed    int64
@@ -28,6 +29,8 @@ type identity struct {
 	Options json.RawMessage      `json:"options"`
 	Inputs  map[string]InputInfo `json:"inputs"`
 	Seed    int64                `json:"seed"`
+
+	changed string
 }
 
 func (id Identity) resolve() (*identity, error) {
@@ -41,7 +44,7 @@ func (id Identity) resolve() (*identity, error) {
 	if options, err = canonical(options); err != nil {
 		return nil, err
 	}
-	known := &identity{Stage: id.Stage, Version: id.Version, Options: options, Seed: id.Seed, Inputs: map[string]InputInfo{}}
+	known := &identity{Stage: id.Stage, Version: id.Version, Options: options, Seed: id.Seed, Inputs: map[string]InputInfo{}, changed: id.Changed}
 	for name, path := range id.Inputs {
 		digest, rows, err := examine(path)
 		if err != nil {
@@ -70,6 +73,10 @@ func canonical(data []byte) ([]byte, error) {
 // differences says how now differs from then, a phrase a setting, in a stable
 // order; none when both are the same.
 func differences(then, now *identity) ([]string, error) {
+	if then.Stage == now.Stage && then.Version < now.Version && now.changed != "" {
+		// Options of two versions need not compare.
+		return []string{fmt.Sprintf("stage version was %d and is now %d (%s)", then.Version, now.Version, now.changed)}, nil
+	}
 	a, err := then.flatten()
 	if err != nil {
 		return nil, err

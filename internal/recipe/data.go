@@ -127,7 +127,7 @@ func (c *chain) translate(ctx context.Context) error {
 	}
 	o := *c.r.Translate
 	name := c.r.Models.Translator
-	t, err := local.LazyTranslator(c.Engine, name, c.r.model(name), local.TranslatorOptions{From: o.From, To: o.To, Beams: o.Beams})
+	t, err := local.LazyTranslator(c.Engine, name, c.r.model(name), local.TranslatorOptions{From: o.From, To: o.To, Decoding: o.Decoding})
 	if err != nil {
 		return err
 	}

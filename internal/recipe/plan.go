@@ -137,7 +137,7 @@ func (c *chain) planTranslate(ctx context.Context, instructions string) (string,
 		return "", nil
 	}
 	o := *c.r.Translate
-	t, err := local.LazyTranslator(c.Engine, c.r.Models.Translator, c.r.model(c.r.Models.Translator), local.TranslatorOptions{From: o.From, To: o.To, Beams: o.Beams})
+	t, err := local.LazyTranslator(c.Engine, c.r.Models.Translator, c.r.model(c.r.Models.Translator), local.TranslatorOptions{From: o.From, To: o.To, Decoding: o.Decoding})
 	if err != nil {
 		return "", err
 	}

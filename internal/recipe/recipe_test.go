@@ -9,7 +9,9 @@ import (
 	"testing"
 
 	"barka/internal/badinput"
+	"barka/internal/generate"
 	"barka/internal/pipeline"
+	"barka/internal/stage/translate"
 )
 
 const good = `
@@ -29,8 +31,31 @@ func TestParse(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What is given counts; what is not has its default, also in empty blocks.
-	if r.Synth.Temperature != 0.5 || r.Synth.TopP != 0.95 || r.Train.Rank != 8 || r.Train.LR != 1e-4 || r.Translate == nil || r.Translate.Beams != 5 || r.Filter != nil || !r.Eval.Base {
+	if r.Synth.Temperature != 0.5 || r.Synth.TopP != 0.95 || r.Train.Rank != 8 || r.Train.LR != 1e-4 || r.Translate == nil || r.Translate.Beam != 5 || r.Filter != nil || !r.Eval.Base {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestDecodingInRecipes: every setting of beam search, zero among their values,
+// with the earlier name of beam.
+func TestDecodingInRecipes(t *testing.T) {
+	d := translate.DefaultDecoding()
+	for block, want := range map[string]translate.Decoding{
+		"":                    d,
+		"{beam: 3}":           {Beam: 3, LengthPenalty: d.LengthPenalty, MaxLength: d.MaxLength},
+		"{beams: 3}":          {Beam: 3, LengthPenalty: d.LengthPenalty, MaxLength: d.MaxLength},
+		"{length_penalty: 0}": {Beam: d.Beam, MaxLength: d.MaxLength},
+		"{length_penalty: -0.5, max_length: 3, no_repeat_ngram: 4, early_stopping: never}": {
+			Beam: d.Beam, LengthPenalty: -0.5, MaxLength: 3, NoRepeatNGram: 4, EarlyStopping: generate.StopNever},
+		"{early_stopping: true}":    {Beam: d.Beam, LengthPenalty: d.LengthPenalty, MaxLength: d.MaxLength, EarlyStopping: generate.StopFull},
+		`{early_stopping: "false"}`: d,
+	} {
+		r, err := Parse([]byte(strings.Replace(good, "translate:", "translate: "+block, 1)))
+		if err != nil {
+			t.Errorf("%s: %v", block, err)
+		} else if r.Translate.Decoding != want {
+			t.Errorf("%s: %+v, want %+v", block, r.Translate.Decoding, want)
+		}
 	}
 }
 
@@ -96,6 +121,14 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"{rank: 8}", "8", "must have settings of its own"},
 		{"name: test", "name: [", "YAML"},
 		{"eval: {data: d}", "eval: {}", "data is missing"},
+		{"translate:", "translate: {max_length: 0}", "max_length is 0, expected at least 3"},
+		{"translate:", "translate: {max_length: 2}", "max_length is 2, expected at least 3"},
+		{"translate:", "translate: {beam: 0}", "beam is 0"},
+		{"translate:", "translate: {beams: 0}", "beam is 0"},
+		{"translate:", "translate: {beam: 4, beams: 4}", "beam is given twice"},
+		{"translate:", "translate: {no_repeat_ngram: -1}", "no_repeat_ngram is -1"},
+		{"translate:", "translate: {early_stopping: maybe}", `early_stopping is "maybe", expected false, true or never`},
+		{"translate:", "translate: {lenght_penalty: 1}", "did you mean length_penalty?"},
 		{"translate:", "convert: {boolq: {}}\ntranslate:", "boolq: data is missing"},
 		{"translate:", "convert: {bolq: {data: x}}\ntranslate:", "those known: alpaca"},
 		{"translate:", "convert: {boolq: {dta: x}}\ntranslate:", `unknown key "convert.boolq.dta"; did you mean data?`},

@@ -95,6 +95,9 @@ func keys(t reflect.Type) map[string]reflect.Type {
 		if name != "" && name != "-" {
 			out[name] = t.Field(i).Type
 		}
+		if alias := t.Field(i).Tag.Get("alias"); alias != "" { // an earlier name, which the type's UnmarshalJSON knows
+			out[alias] = t.Field(i).Type
+		}
 	}
 	return out
 }

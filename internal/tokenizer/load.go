@@ -21,6 +21,7 @@ type config struct {
 	chatTemplate string
 	cleanUp      bool
 	class        string
+	legacy       bool // of NLLB: sources have the language behind </s>
 }
 
 // Special returns the ids of the marking tokens, from tokenizer_config.json.
@@ -107,6 +108,7 @@ type configFile struct {
 	AddEOS       *bool                 `json:"add_eos_token"`
 	AddPrefix    *bool                 `json:"add_prefix_space"`
 	Legacy       *bool                 `json:"legacy"`
+	LegacyNLLB   bool                  `json:"legacy_behaviour"`
 	Source       string                `json:"src_lang"`
 	ChatTemplate json.RawMessage       `json:"chat_template"`
 	CleanUp      bool                  `json:"clean_up_tokenization_spaces"`
@@ -151,6 +153,7 @@ func (t *Tokenizer) configure(c configFile) {
 	t.config.special = Special{t.lookup(c.BOS), t.lookup(c.EOS), t.lookup(c.Pad), t.lookup(c.Unk)}
 	t.config.cleanUp = c.CleanUp
 	t.config.class = c.Class
+	t.config.legacy = c.LegacyNLLB
 	// One template, or a list of named ones of which "default" counts.
 	if json.Unmarshal(c.ChatTemplate, &t.config.chatTemplate) != nil {
 		var named []struct{ Name, Template string }

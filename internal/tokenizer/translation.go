@@ -7,9 +7,10 @@ import (
 	"barka/internal/badinput"
 )
 
-// ForTranslation returns a tokenizer of an NLLB model that encodes sources as
-// the language token, the text and </s>, whatever template the file holds:
-// the reference rebuilds it from the language too.
+// ForTranslation returns a tokenizer of an NLLB or M2M-100 model that encodes
+// sources as the language token, the text and </s>, whatever template the file
+// holds: the reference rebuilds it from the language too. With legacy_behaviour
+// in tokenizer_config.json, NLLB's sources are the text, </s> and the language.
 func (t *Tokenizer) ForTranslation(source string) (*Tokenizer, error) {
 	out := &Tokenizer{added: t.added, norm: t.norm, pre: t.pre, model: t.model, dec: t.dec, decNoSpecial: t.decNoSpecial, config: t.config}
 	if err := out.translateFrom(source); err != nil {
@@ -18,7 +19,7 @@ func (t *Tokenizer) ForTranslation(source string) (*Tokenizer, error) {
 	return out, nil
 }
 
-// translateFrom puts the language token before texts and </s> behind them.
+// translateFrom puts the language token and </s> around texts.
 func (t *Tokenizer) translateFrom(source string) error {
 	lang, err := t.Language(source)
 	if err != nil {
@@ -29,7 +30,21 @@ func (t *Tokenizer) translateFrom(source string) error {
 		return badinput.Errorf("the tokenizer has no </s> token; is it of an NLLB model?")
 	}
 	t.post = &template{before: []int32{lang}, after: []int32{eos}}
+	if t.config.legacy {
+		t.post = &template{after: []int32{eos, lang}}
+	}
 	return nil
+}
+
+// Truncate shortens ids, a text encoded with special tokens, to limit tokens
+// as the reference does: the text loses its end, the special tokens stay.
+func (t *Tokenizer) Truncate(ids []int32, limit int) []int32 {
+	if len(ids) <= limit || t.post == nil {
+		return ids[:min(len(ids), limit)]
+	}
+	after := len(t.post.after)
+	keep := max(limit-after, 0)
+	return slices.Concat(ids[:keep], ids[len(ids)-after:])
 }
 
 // Language returns the id of a language code such as arb_Arab. A code that

@@ -15,8 +15,12 @@ import (
 	"barka/internal/segment"
 )
 
-// version changes when the same options would give another output.
-const version = 1
+// version changes when the same options would give another output; changed
+// says how the last one differs.
+const (
+	version = 2
+	changed = "the settings of beam search belong to a dataset since then, and text that spells a special token is translated as text"
+)
 
 // Translator translates plain text; it need not be safe for concurrent use.
 type Translator interface {
@@ -38,6 +42,15 @@ type Translation struct {
 	// tokens that did not fit, Unknown those the model does not know.
 	HitMax       bool
 	Cut, Unknown int
+	// Alternatives are the next best outputs, if the translator was asked for
+	// several.
+	Alternatives []Alternative `json:",omitempty"`
+}
+
+// Alternative is another output for a text.
+type Alternative struct {
+	Text  string  `json:"text"`
+	Score float32 `json:"score"`
 }
 
 // Options are everything that changes what translate writes.
@@ -47,7 +60,7 @@ type Options struct {
 	ModelDigest string `json:"model_digest,omitempty"`
 	From        string `json:"from"` // NLLB codes
 	To          string `json:"to"`
-	Beams       int    `json:"beams"`
+	Decoding
 	// MaxTokens is the longest sentence given to the model, in its tokens.
 	MaxTokens int `json:"max_tokens"`
 	// Whole gives each message to the model in one piece, as the original
@@ -61,7 +74,7 @@ type Options struct {
 
 // Defaults are the settings of the BARKA models, but for sentence splitting.
 func Defaults() Options {
-	return Options{From: "eng_Latn", To: "arb_Arab", Beams: 5, MaxTokens: 128, RejectFlags: []string{FlagCut}}
+	return Options{From: "eng_Latn", To: "arb_Arab", Decoding: DefaultDecoding(), MaxTokens: 128, RejectFlags: []string{FlagCut}}
 }
 
 // Validate reports the first setting that makes no sense.
@@ -69,10 +82,11 @@ func (o Options) Validate() error {
 	switch {
 	case o.From == "" || o.To == "" || o.From == o.To:
 		return badinput.Errorf("translate: from %q to %q: expected two different language codes such as eng_Latn and arb_Arab", o.From, o.To)
-	case o.Beams < 1:
-		return badinput.Errorf("translate: beams is %d, expected a positive number", o.Beams)
 	case o.MaxTokens < 8 && !o.Whole:
 		return badinput.Errorf("translate: max_tokens is %d, expected at least 8", o.MaxTokens)
+	}
+	if err := o.Decoding.Validate(); err != nil {
+		return err
 	}
 	for _, f := range o.RejectFlags {
 		if _, ok := flagMeanings[f]; !ok {
@@ -169,7 +183,7 @@ func Run(ctx context.Context, o Options, t Translator, io pipeline.IO) (*pipelin
 		return nil, err
 	}
 	o.Model = t.Name()
-	run, err := pipeline.Begin(io.Out, pipeline.Identity{Stage: "translate", Version: version, Options: o, Inputs: io.In, Seed: io.Seed}, io.Restart)
+	run, err := pipeline.Begin(io.Out, pipeline.Identity{Stage: "translate", Version: version, Changed: changed, Options: o, Inputs: io.In, Seed: io.Seed}, io.Restart)
 	if err != nil {
 		return nil, err
 	}
@@ -339,9 +353,15 @@ func (w *worker) record(r pipeline.Instruction) (pipeline.Instruction, error) {
 	return r, nil
 }
 
+// LineSegment is a translated unit of a line.
+type LineSegment struct {
+	pipeline.Segment
+	Alternatives []Alternative `json:"alternatives,omitempty"` // as the translator gave them
+}
+
 // Lines translates plain lines, the structure of each kept: what the command
 // line does with its standard input.
-func Lines(ctx context.Context, o Options, t Translator, lines []string) ([]string, [][]pipeline.Segment, error) {
+func Lines(ctx context.Context, o Options, t Translator, lines []string) ([]string, [][]LineSegment, error) {
 	w := &worker{o: o, t: t, memory: memory{known: map[string]Translation{}}}
 	var texts []string
 	for _, l := range lines {
@@ -359,7 +379,7 @@ func Lines(ctx context.Context, o Options, t Translator, lines []string) ([]stri
 	for i, tr := range translations {
 		w.memory.known[texts[i]] = tr
 	}
-	out, segs := make([]string, len(lines)), make([][]pipeline.Segment, len(lines))
+	out, segs := make([]string, len(lines)), make([][]LineSegment, len(lines))
 	for i, l := range lines {
 		var b strings.Builder
 		for _, p := range o.plan(l, t.CountTokens).pieces {
@@ -370,7 +390,7 @@ func Lines(ctx context.Context, o Options, t Translator, lines []string) ([]stri
 			tr := w.memory.known[p.Text]
 			seg := pipeline.Segment{Source: p.Text, Target: o.finish(tr.Text), Score: tr.Score}
 			seg.Flags = o.check(p.Text, seg.Target, tr)
-			segs[i] = append(segs[i], seg)
+			segs[i] = append(segs[i], LineSegment{seg, tr.Alternatives})
 			b.WriteString(seg.Target)
 		}
 		out[i] = b.String()

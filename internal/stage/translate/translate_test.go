@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"barka/internal/badinput"
+	"barka/internal/generate"
 	"barka/internal/pipeline"
 )
 
@@ -117,8 +119,8 @@ func TestRun(t *testing.T) {
 	if _, err := Run(context.Background(), o, f, io); err != nil || len(f.asked) > 0 {
 		t.Errorf("second run: %v, asked %q", err, f.asked)
 	}
-	o.Beams = 3
-	if _, err := Run(context.Background(), o, f, io); err == nil || !strings.Contains(err.Error(), "beams") {
+	o.Beam = 3
+	if _, err := Run(context.Background(), o, f, io); err == nil || !strings.Contains(err.Error(), "option beam was 5 and is now 3") {
 		t.Errorf("changed options: %v", err)
 	}
 }
@@ -323,14 +325,95 @@ func TestLines(t *testing.T) {
 }
 
 func TestValidate(t *testing.T) {
-	for _, change := range []func(*Options){
-		func(o *Options) { o.To = o.From }, func(o *Options) { o.Beams = 0 }, func(o *Options) { o.MaxTokens = 1 },
-		func(o *Options) { o.RejectFlags = []string{"nonsense"} },
+	for want, change := range map[string]func(*Options){
+		"from":            func(o *Options) { o.To = o.From },
+		"beam":            func(o *Options) { o.Beam = 0 },
+		"max_tokens":      func(o *Options) { o.MaxTokens = 1 },
+		"reject_flags":    func(o *Options) { o.RejectFlags = []string{"nonsense"} },
+		"max_length":      func(o *Options) { o.MaxLength = 2 },
+		"length_penalty":  func(o *Options) { o.LengthPenalty = math.NaN() },
+		"no_repeat_ngram": func(o *Options) { o.NoRepeatNGram = -1 },
 	} {
 		o := Defaults()
 		change(&o)
-		if o.Validate() == nil {
-			t.Errorf("accepted: %+v", o)
+		if err := o.Validate(); err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+	o := Defaults()
+	o.LengthPenalty, o.MaxLength = 0, 3
+	if err := o.Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestDecodingIsIdentity: rows made with other settings of beam search are not
+// mixed with those of a directory, begun or finished.
+func TestDecodingIsIdentity(t *testing.T) {
+	in := input(t)
+	for _, state := range []string{"begun", "made"} {
+		out := filepath.Join(t.TempDir(), "out")
+		f := &fakeTranslator{}
+		if state == "begun" {
+			f.fail = 1
+		}
+		run := func(o Options) error {
+			_, err := Run(context.Background(), o, f, pipeline.IO{Out: out, In: map[string]string{"instructions": in}})
+			return err
+		}
+		if err := run(Defaults()); (err != nil) != (state == "begun") {
+			t.Fatal(err)
+		}
+		for want, change := range map[string]func(*Options){
+			"option beam was 5 and is now 4":                 func(o *Options) { o.Beam = 4 },
+			"option length_penalty was 1 and is now 0":       func(o *Options) { o.LengthPenalty = 0 },
+			"option max_length was 512 and is now 200":       func(o *Options) { o.MaxLength = 200 },
+			"option no_repeat_ngram was 0 and is now 3":      func(o *Options) { o.NoRepeatNGram = 3 },
+			`option early_stopping was false and is now "ne`: func(o *Options) { o.EarlyStopping = generate.StopNever },
+			"option early_stopping was false and is now tru": func(o *Options) { o.EarlyStopping = generate.StopFull },
+		} {
+			o := Defaults()
+			change(&o)
+			if err := run(o); err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "was "+state) {
+				t.Errorf("%s: %v, expected %q", state, err, want)
+			}
+		}
+		if err := run(Defaults()); err != nil {
+			t.Errorf("%s: the same settings: %v", state, err)
+		}
+	}
+}
+
+// TestEarlierVersion: a directory of the version that did not keep the
+// settings of beam search is refused with the reason, begun or finished.
+func TestEarlierVersion(t *testing.T) {
+	in := input(t)
+	earlier := pipeline.Identity{Stage: "translate", Version: 1, Inputs: map[string]string{"instructions": in}, Options: map[string]any{
+		"model": "fake", "from": "eng_Latn", "to": "arb_Arab", "beams": 5, "max_tokens": 128, "whole": false, "arabic_punctuation": false, "reject_flags": []string{FlagCut}}}
+	for _, finish := range []bool{false, true} {
+		out := filepath.Join(t.TempDir(), "out")
+		r, err := pipeline.Begin(out, earlier, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if finish {
+			if _, err := pipeline.NewWriter[pipeline.Instruction](r); err != nil {
+				t.Fatal(err)
+			}
+			if err := r.Finish(pipeline.Final{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.Close()
+		run := func(restart bool) error {
+			_, err := Run(context.Background(), Defaults(), &fakeTranslator{}, pipeline.IO{Out: out, In: earlier.Inputs, Restart: restart})
+			return err
+		}
+		if err := run(false); err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), "stage version was 1 and is now 2 ("+changed+")") || !strings.Contains(err.Error(), "--restart") {
+			t.Errorf("finished %v: %v", finish, err)
+		}
+		if err := run(true); err != nil {
+			t.Errorf("finished %v, restarted: %v", finish, err)
 		}
 	}
 }
