@@ -62,7 +62,7 @@ var layers = []layer{
 	// Formats compute nothing and know nothing of models. A chat template may
 	// ask its tokenizer for names of tokens.
 	{"format", []string{"internal/tokenizer", "internal/chat", "internal/parquet", "internal/jsonl", "internal/wikitext",
-		"internal/mediawiki", "internal/tensorboard", "internal/segment", "internal/pyrandom", "internal/pytext"}, nil, false},
+		"internal/mediawiki", "internal/tensorboard", "internal/segment", "internal/prose", "internal/licence", "internal/pyrandom", "internal/pytext"}, nil, false},
 	{"foundation", []string{"internal/badinput", "internal/atomicfile", "internal/pause"}, nil, false},
 }
 

@@ -15,6 +15,7 @@ type convertCmd struct {
 	Answer    string `help:"Answers to multiple choice: label names the option and repeats it, text is the option alone." enum:"label,text" default:"label"`
 	Dataset   string `help:"Name of the rows' dataset; the benchmark's by default." placeholder:"NAME"`
 	Licence   string `help:"Licence of the rows, instead of the benchmark's own."`
+	Language  string `help:"Language of an instruction set (alpaca, sharegpt), such as arb_Arab; benchmarks are English." default:"eng_Latn" placeholder:"CODE"`
 	Limit     int    `help:"Most rows; 0 is all." default:"0"`
 	Restart   bool   `help:"Throw away an output made with other options."`
 }
@@ -27,7 +28,7 @@ Example: barka convert boolq --data BoolQ/train.jsonl --out data/boolq`
 
 func (c *convertCmd) Run(a *app) error {
 	o := convert.Defaults()
-	o.Benchmark, o.Split, o.Answer, o.Dataset, o.Licence, o.Limit = c.Benchmark, c.Split, c.Answer, c.Dataset, c.Licence, c.Limit
+	o.Benchmark, o.Split, o.Answer, o.Dataset, o.Licence, o.Language, o.Limit = c.Benchmark, c.Split, c.Answer, c.Dataset, c.Licence, c.Language, c.Limit
 	in := map[string]string{"data": c.Data}
 	if c.Labels != "" {
 		in["labels"] = c.Labels

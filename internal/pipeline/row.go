@@ -36,12 +36,29 @@ type Segment struct {
 	Flags   []string `json:"flags" parquet:"flags,list"`
 }
 
+// Forms of instructions. The form is known from the source that a row is made
+// of, and decides what counts as a defect of the row: see package filter.
+const (
+	FormQuestion     = "question"     // a model's question and answer about a passage that the row does not show
+	FormConversation = "conversation" // several of those
+	FormChoice       = "choice"       // a question with its options; the answer names one
+	FormReading      = "reading"      // a text to read, and a question about it with or without options
+	FormArithmetic   = "arithmetic"   // a sum in words; the answer works it out
+	FormInstruction  = "instruction"  // of a set of instructions of any origin
+)
+
+// Forms lists the forms.
+func Forms() []string {
+	return []string{FormQuestion, FormConversation, FormChoice, FormReading, FormArithmetic, FormInstruction}
+}
+
 // Instruction is a conversation to train on, with where it came from. Messages
 // are in Language (an NLLB code: eng_Latn, arb_Arab); after translation the
 // English source stays beside them in MessagesEN.
 type Instruction struct {
 	ID               string    `json:"id" parquet:"id"`
 	Dataset          string    `json:"dataset" parquet:"dataset"`
+	Form             string    `json:"form" parquet:"form"` // one of Forms, or "" in rows of other programs
 	PassageID        string    `json:"passage_id" parquet:"passage_id"`
 	Title            string    `json:"title" parquet:"title"`
 	URL              string    `json:"url" parquet:"url"`
@@ -66,10 +83,15 @@ type Turn struct {
 }
 
 // Conversation is a row of a finished training set: the same conversation in
-// the two spellings that training tools read.
+// the two spellings that training tools read, with what attribution needs.
 type Conversation struct {
 	ID            string    `json:"id" parquet:"id"`
 	Dataset       string    `json:"dataset" parquet:"dataset"`
+	Title         string    `json:"title" parquet:"title"`
+	URL           string    `json:"url" parquet:"url"`
+	Licence       string    `json:"licence" parquet:"licence"` // "" if unknown
+	Generator     string    `json:"generator" parquet:"generator"`
+	Translator    string    `json:"translator" parquet:"translator"`
 	Conversations []Turn    `json:"conversations" parquet:"conversations,list"`
 	Messages      []Message `json:"messages" parquet:"messages,list"`
 }

@@ -87,8 +87,11 @@ func checkKeys(n ast.Node, t reflect.Type, at string, blocks map[string]bool) er
 func keys(t reflect.Type) map[string]reflect.Type {
 	out := map[string]reflect.Type{}
 	for i := range t.NumField() {
-		if t.Field(i).Anonymous {
-			maps.Copy(out, keys(t.Field(i).Type))
+		if f := t.Field(i).Type; t.Field(i).Anonymous {
+			if f.Kind() == reflect.Pointer {
+				f = f.Elem()
+			}
+			maps.Copy(out, keys(f))
 			continue
 		}
 		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")

@@ -11,19 +11,20 @@ import (
 // benchmark is a set of questions and the layouts it is published in.
 type benchmark struct {
 	items   func(r *row) []item
+	form    string // of the rows: one of pipeline's; "" with options or a text, which decide
 	style   style
 	shuffle bool     // the right option always stands first
 	configs []string // directories of the hub's repository, the preferred one first
 	labels  bool     // labels may lie in a file of their own
 	text    bool     // .txt files hold a JSON object each
-	licence string
-	layouts string // for error messages
+	licence string   // as the set's authors or the hub's card state it; "" where each copy has its own
+	layouts string   // for error messages
 }
 
 var benchmarks = map[string]benchmark{
 	"boolq": {items: boolq, configs: []string{"boolq"}, licence: "CC BY-SA 3.0",
 		layouts: "question, passage, answer (or label), and perhaps title"},
-	"race": {items: race, style: numbered, configs: []string{"all"}, text: true, licence: "RACE: non-commercial research only",
+	"race": {items: race, style: numbered, configs: []string{"all"}, text: true, licence: "RACE terms: non-commercial research only",
 		layouts: "article, question, options, answer (the hub's), or article, questions, options, answers (the archive's)"},
 	"copa": {items: copa, style: ordinal, configs: []string{"copa"}, licence: "BSD 2-Clause",
 		layouts: "premise, choice1, choice2, question, label"},
@@ -35,15 +36,15 @@ var benchmarks = map[string]benchmark{
 		layouts: arcLayouts},
 	"arc-easy": {items: arc, style: ordinal, configs: []string{"ARC-Easy"}, licence: "CC BY-SA 4.0",
 		layouts: arcLayouts},
-	"openbookqa": {items: openbookqa, style: ordinal, configs: []string{"additional", "main"}, licence: "OpenBookQA: none stated",
+	"openbookqa": {items: openbookqa, style: ordinal, configs: []string{"additional", "main"}, licence: "unknown",
 		layouts: "question_stem, choices{text,label}, answerKey, and perhaps fact1 (the hub's), or question{stem,choices[{text,label}]}, answerKey (the archive's)"},
-	"piqa": {items: piqa, style: ordinal, configs: []string{"plain_text"}, labels: true, licence: "PIQA: none stated",
+	"piqa": {items: piqa, style: ordinal, configs: []string{"plain_text"}, labels: true, licence: "AFL-3.0 (to be checked: the hub's card has unknown)",
 		layouts: "goal, sol1, sol2, and label (or a file of labels beside)"},
-	"gsm8k": {items: gsm8k, configs: []string{"main"}, licence: "MIT",
+	"gsm8k": {items: gsm8k, form: pipeline.FormArithmetic, configs: []string{"main"}, licence: "MIT",
 		layouts: "question, answer"},
-	"alpaca": {items: alpaca,
+	"alpaca": {items: alpaca, form: pipeline.FormInstruction,
 		layouts: "instruction, output, and perhaps input and system"},
-	"sharegpt": {items: sharegpt,
+	"sharegpt": {items: sharegpt, form: pipeline.FormInstruction,
 		layouts: "conversations (a list of from, value), or messages (a list of role, content)"},
 }
 
@@ -106,6 +107,9 @@ func copa(r *row) []item {
 		it.ask = "What happened as a result?"
 	default:
 		it.question = "" // refused: neither cause nor effect
+	}
+	if r.has("mirrored") { // Balanced COPA, the hub's
+		it.licence = "CC BY 4.0"
 	}
 	return []item{it}
 }

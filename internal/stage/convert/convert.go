@@ -5,6 +5,7 @@
 package convert
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -13,10 +14,11 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/pipeline"
+	"barka/internal/prose"
 )
 
 // version changes when the same options would give another output.
-const version = 1
+const version = 2
 
 // Options are everything that changes what convert writes.
 type Options struct {
@@ -30,6 +32,10 @@ type Options struct {
 	Answer string `json:"answer"`
 	// Licence replaces the benchmark's own, for the rows.
 	Licence string `json:"licence,omitempty"`
+	// Language is the code of the rows' language, such as arb_Arab. The
+	// benchmarks are English, as are the words that convert adds to them;
+	// instruction sets may be of any language.
+	Language string `json:"language"`
 	// Limit, if positive, is the most rows written.
 	Limit int `json:"limit,omitempty"`
 }
@@ -41,7 +47,9 @@ const (
 )
 
 // Defaults are the settings of the BARKA models.
-func Defaults() Options { return Options{Split: "train", Answer: AnswerLabel} }
+func Defaults() Options { return Options{Split: "train", Answer: AnswerLabel, Language: english} }
+
+const english = "eng_Latn"
 
 // Benchmarks lists the names that Options.Benchmark can have.
 func Benchmarks() []string {
@@ -55,7 +63,8 @@ func Benchmarks() []string {
 
 // Validate reports the first setting that makes no sense.
 func (o Options) Validate() error {
-	if _, ok := benchmarks[o.Benchmark]; !ok {
+	b, ok := benchmarks[o.Benchmark]
+	if !ok {
 		return badinput.Errorf("convert: benchmark %q is not known; those known: %s", o.Benchmark, strings.Join(Benchmarks(), ", "))
 	}
 	switch {
@@ -63,6 +72,10 @@ func (o Options) Validate() error {
 		return badinput.Errorf("convert: split is %q, expected train, validation or test", o.Split)
 	case o.Answer != AnswerLabel && o.Answer != AnswerText:
 		return badinput.Errorf("convert: answer is %q, expected %s or %s", o.Answer, AnswerLabel, AnswerText)
+	case !prose.IsLanguage(o.Language):
+		return badinput.Errorf("convert: language is %q, expected a code such as eng_Latn or arb_Arab", o.Language)
+	case o.Language != english && b.form != pipeline.FormInstruction:
+		return badinput.Errorf("convert: language is %s, but convert asks the questions of %s in English; only instruction sets (alpaca, sharegpt) may be in another language", o.Language, o.Benchmark)
 	case o.Limit < 0:
 		return badinput.Errorf("convert: limit is %d, expected 0 (all) or more", o.Limit)
 	}
@@ -114,7 +127,10 @@ func Run(ctx context.Context, o Options, io pipeline.IO) (*pipeline.Manifest, er
 	if err := c.files(ctx, files, progress); err != nil {
 		return nil, err
 	}
-	if err := run.Finish(pipeline.Final{Counts: map[string]int64{"in": c.in}}); err != nil {
+	if err := c.script.check(o.Language, io.In["data"]); err != nil {
+		return nil, err
+	}
+	if err := run.Finish(c.final()); err != nil {
 		return nil, err
 	}
 	return run.Manifest(), nil
@@ -126,11 +142,25 @@ type converter struct {
 	b      benchmark
 	data   string
 	seed   int64
-	labels []string // PIQA's, one a row
+	labels []string // PIQA's, one per row
 	w      *pipeline.Writer[pipeline.Instruction]
 	seen   map[string]bool
-	in     int64 // questions read: RACE has several a row
+	script script
+	in     int64 // questions read: RACE has several per row
 	out    int
+}
+
+// final are the counts, and what a user should know of them.
+func (c *converter) final() pipeline.Final {
+	f := pipeline.Final{Counts: map[string]int64{"in": c.in}}
+	if n := c.script.other; n > 0 {
+		f.Counts["other_script"] = n
+		f.Notes = append(f.Notes, fmt.Sprintf("%d of %d rows are mostly in another script than %s has; they are kept, and the default filter drops them", n, c.out, c.o.Language))
+	}
+	if c.out == 0 {
+		f.Notes = append(f.Notes, fmt.Sprintf("none of the %d rows could be used; rejected/ has the reason of each", c.in))
+	}
+	return f
 }
 
 func (c *converter) files(ctx context.Context, files []string, progress pipeline.Progress) error {
@@ -212,6 +242,7 @@ func (c *converter) row(r *row) error {
 			continue
 		}
 		c.out++
+		c.script.add(out)
 		if err := c.w.Write(out); err != nil {
 			return err
 		}
@@ -233,12 +264,9 @@ func (c *converter) instruction(it item) (pipeline.Instruction, *pipeline.Reject
 	if c.b.shuffle {
 		it.shuffle(pipeline.RecordSeed(c.seed, id, "convert"))
 	}
-	licence := c.b.licence
-	if c.o.Licence != "" {
-		licence = c.o.Licence
-	}
+	licence := cmp.Or(c.o.Licence, it.licence, c.b.licence)
 	return pipeline.Instruction{
-		ID: id, Dataset: c.o.Dataset, Title: it.title, Licence: licence, Language: "eng_Latn",
+		ID: id, Dataset: c.o.Dataset, Form: it.form(c.b), Title: it.title, Licence: licence, Language: c.o.Language,
 		Messages: it.messages(c.b.style, c.o.Answer),
 	}, nil
 }

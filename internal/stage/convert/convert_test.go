@@ -18,7 +18,7 @@ import (
 	"barka/internal/pipeline"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files again")
 
 // inputs are the files under testdata/in, in the archives' layouts.
 var inputs = map[string]string{
@@ -66,7 +66,7 @@ func TestGolden(t *testing.T) {
 		enc := json.NewEncoder(&b)
 		enc.SetEscapeHTML(false)
 		for _, r := range got {
-			if err := enc.Encode(map[string]any{"id": r.ID, "dataset": r.Dataset, "title": r.Title, "licence": r.Licence, "language": r.Language, "messages": r.Messages}); err != nil {
+			if err := enc.Encode(map[string]any{"id": r.ID, "dataset": r.Dataset, "form": r.Form, "title": r.Title, "licence": r.Licence, "language": r.Language, "messages": r.Messages}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -353,7 +353,7 @@ func FuzzRow(f *testing.F) {
 				if reject != nil {
 					continue
 				}
-				if err := checkTurns(out.Messages); err != nil {
+				if err := pipeline.CheckTurns(out.Messages); err != nil {
 					t.Errorf("%s: %v: %v", name, err, out.Messages)
 				}
 			}

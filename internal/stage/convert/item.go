@@ -21,7 +21,19 @@ type item struct {
 	gold     int      // index into options; -1: not known
 	answer   string
 	reason   string // a sentence behind the answer
+	licence  string // where it differs from the benchmark's
 	turns    []pipeline.Message
+}
+
+// form is the row's form: the benchmark's, or what the item is made of.
+func (it *item) form(b benchmark) string {
+	switch {
+	case b.form != "":
+		return b.form
+	case it.context != "":
+		return pipeline.FormReading
+	}
+	return pipeline.FormChoice
 }
 
 // style is how an option is named in the answer.
@@ -87,7 +99,7 @@ func word(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 // check says why an item cannot be used.
 func (it *item) check() *pipeline.Reject {
 	if len(it.turns) > 0 {
-		return checkTurns(it.turns)
+		return pipeline.CheckTurns(it.turns)
 	}
 	if it.question == "" {
 		return &pipeline.Reject{Reason: "empty_question"}
@@ -113,24 +125,6 @@ func (it *item) check() *pipeline.Reject {
 			return &pipeline.Reject{Reason: "equal_options", Detail: o}
 		}
 		seen[o] = true
-	}
-	return nil
-}
-
-func checkTurns(turns []pipeline.Message) *pipeline.Reject {
-	if turns[0].Role == "system" {
-		turns = turns[1:]
-	}
-	if len(turns) == 0 || len(turns)%2 == 1 {
-		return &pipeline.Reject{Reason: "no_answer", Detail: fmt.Sprintf("%d messages", len(turns))}
-	}
-	for i, m := range turns {
-		if want := []string{"user", "assistant"}[i%2]; m.Role != want {
-			return &pipeline.Reject{Reason: "role_order", Detail: fmt.Sprintf("message %d is of %q, expected %s", i+1, m.Role, want)}
-		}
-		if m.Content == "" {
-			return &pipeline.Reject{Reason: "empty_message", Detail: fmt.Sprintf("message %d", i+1)}
-		}
 	}
 	return nil
 }

@@ -3,12 +3,16 @@ package filter
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 
+	"barka/internal/badinput"
 	"barka/internal/pipeline"
+	"barka/internal/prose"
 )
 
 // filter holds the rows seen so far: normalised conversation to id.
@@ -17,11 +21,11 @@ type filter struct {
 	seen map[string]string
 }
 
-// rule returns a reason against a row, or nothing.
-type rule func(o Options, r pipeline.Instruction) pipeline.Reject
+// rule returns a reason against a row of the form that o is for, or nothing.
+type rule func(o Rules, r pipeline.Instruction) pipeline.Reject
 
 // rules run in this order; the first reason counts.
-var rules = []rule{structure, seedRules, truncated, lengths, script, ratio, score, repetition, leaks}
+var rules = []rule{truncated, lengths, script, ratio, score, repetition, leaks, sameOptions, sameResult}
 
 var pass = pipeline.Reject{}
 
@@ -29,37 +33,53 @@ func drop(reason, format string, args ...any) pipeline.Reject {
 	return pipeline.Reject{Reason: reason, Detail: fmt.Sprintf(format, args...)}
 }
 
-func (f *filter) check(r pipeline.Instruction) pipeline.Reject {
+// check returns the first reason against a row. A form that is none is an
+// error.
+func (f *filter) check(r pipeline.Instruction) (pipeline.Reject, error) {
+	form, err := formOf(r)
+	if err != nil {
+		return pass, err
+	}
+	if reason := pipeline.CheckTurns(r.Messages); reason != nil {
+		return *reason, nil
+	}
+	if f.o.SeedRules {
+		if reason := seedRules(form, r); reason.Reason != "" {
+			return reason, nil
+		}
+	}
+	o := *f.o.forms()[form]
 	for _, rule := range rules {
-		if reason := rule(f.o, r); reason.Reason != "" {
-			return reason
+		if reason := rule(o, r); reason.Reason != "" {
+			return reason, nil
 		}
 	}
 	if !f.o.Duplicates {
-		return pass
+		return pass, nil
 	}
 	key := Key(r.Messages)
 	if id, ok := f.seen[key]; ok {
-		return drop("duplicate", "of %s", id)
+		return drop("duplicate", "of %s", id), nil
 	}
 	f.seen[key] = r.ID
-	return pass
+	return pass, nil
 }
 
-// structure always applies: a conversation alternates and has an answer.
-func structure(_ Options, r pipeline.Instruction) pipeline.Reject {
-	if len(r.Messages) < 2 || len(r.Messages)%2 == 1 {
-		return drop("no_answer", "%d messages", len(r.Messages))
+// formOf is the row's form. Rows without one come from other programs, or from
+// a version of this one that did not write it yet: those with a passage were
+// written about it, the others may be anything.
+func formOf(r pipeline.Instruction) (string, error) {
+	switch {
+	case slices.Contains(pipeline.Forms(), r.Form):
+		return r.Form, nil
+	case r.Form != "":
+		return "", badinput.Errorf("row %s is of the form %q, expected one of %s, or none", r.ID, r.Form, strings.Join(pipeline.Forms(), ", "))
+	case r.PassageID == "":
+		return pipeline.FormInstruction, nil
+	case len(r.Messages) > 3: // a system message may be one of them
+		return pipeline.FormConversation, nil
 	}
-	for i, m := range r.Messages {
-		if want := []string{"user", "assistant"}[i%2]; m.Role != want {
-			return drop("role_order", "message %d is of %q, expected %s", i, m.Role, want)
-		}
-		if strings.TrimSpace(m.Content) == "" {
-			return drop("empty_message", "message %d", i)
-		}
-	}
-	return pass
+	return pipeline.FormQuestion, nil
 }
 
 // english returns the row's messages in English.
@@ -70,18 +90,22 @@ func english(r pipeline.Instruction) []pipeline.Message {
 	return r.Messages
 }
 
-// seedRules are the original's, which look at the English questions and
-// answers and at the translated text.
-func seedRules(o Options, r pipeline.Instruction) pipeline.Reject {
-	if !o.SeedRules {
-		return pass
-	}
+// translated reports whether every message has its source beside it.
+func translated(r pipeline.Instruction) bool { return len(r.MessagesEN) == len(r.Messages) }
+
+// seedRules are the original's. Those of questions and answers it applied to
+// its single questions about Wikipedia alone; that their passage has more than
+// 50 characters, its other rule for them, is left to the wiki stage.
+func seedRules(form string, r pipeline.Instruction) pipeline.Reject {
 	for i, m := range english(r) {
+		if form != pipeline.FormQuestion {
+			break
+		}
 		if m.Role == "user" && strings.Contains(m.Content, " text ") {
-			return drop("seed_text_in_question", "message %d", i)
+			return drop("seed_text_in_question", "message %d", i+1)
 		}
 		if words := len(strings.Split(m.Content, " ")); m.Role == "assistant" && words <= 10 {
-			return drop("seed_short_answer", "message %d has %d words", i, words)
+			return drop("seed_short_answer", "message %d has %d words", i+1, words)
 		}
 	}
 	if len(r.MessagesEN) == 0 {
@@ -90,9 +114,9 @@ func seedRules(o Options, r pipeline.Instruction) pipeline.Reject {
 	for i, m := range r.Messages {
 		switch {
 		case strings.Contains(m.Content, "<unk>"):
-			return drop("seed_unk", "message %d", i)
+			return drop("seed_unk", "message %d", i+1)
 		case latinStart(m.Content):
-			return drop("seed_latin_start", "message %d", i)
+			return drop("seed_latin_start", "message %d", i+1)
 		}
 	}
 	return pass
@@ -105,76 +129,55 @@ func latinStart(s string) bool {
 	return false
 }
 
-func truncated(o Options, r pipeline.Instruction) pipeline.Reject {
+func truncated(o Rules, r pipeline.Instruction) pipeline.Reject {
 	if o.Truncated && r.FinishReason != "" && r.FinishReason != "stop" {
 		return drop("truncated", "finish reason %q", r.FinishReason)
 	}
 	return pass
 }
 
-func lengths(o Options, r pipeline.Instruction) pipeline.Reject {
+func lengths(o Rules, r pipeline.Instruction) pipeline.Reject {
 	for i, m := range r.Messages {
-		if n := len([]rune(m.Content)); o.MaxChars > 0 && n > o.MaxChars {
-			return drop("too_long", "message %d has %d characters", i, n)
+		if n := utf8.RuneCountInString(m.Content); o.MaxChars > 0 && n > o.MaxChars {
+			return drop("too_long", "message %d has %d characters", i+1, n)
 		}
-		if n := len(strings.Fields(m.Content)); m.Role == "assistant" && n < o.MinAnswerWords {
-			return drop("short_answer", "message %d has %d words", i, n)
+		if n := prose.CountWords(m.Content); m.Role == "assistant" && n < o.MinAnswerWords {
+			return drop("short_answer", "message %d has %d words", i+1, n)
 		}
 	}
 	return pass
 }
 
-// scripts of the languages' codes.
-func scriptOf(language string) *unicode.RangeTable {
-	if strings.HasSuffix(language, "_Arab") {
-		return unicode.Arabic
-	}
-	if strings.HasSuffix(language, "_Latn") {
-		return unicode.Latin
-	}
-	return nil
-}
-
-func script(o Options, r pipeline.Instruction) pipeline.Reject {
-	table := scriptOf(r.Language)
-	if o.MinScriptShare == 0 || table == nil {
+func script(o Rules, r pipeline.Instruction) pipeline.Reject {
+	if o.MinScriptShare == 0 {
 		return pass
 	}
 	for i, m := range r.Messages {
-		letters, own := 0, 0
-		for _, c := range m.Content {
-			if unicode.IsLetter(c) {
-				letters++
-				if unicode.Is(table, c) {
-					own++
-				}
-			}
-		}
 		// Formulas and option letters alone are no prose.
-		if letters >= 20 && float64(own) < o.MinScriptShare*float64(letters) {
-			return drop("script", "message %d: %d of %d letters are of %s", i, own, letters, r.Language)
+		if letters, own := prose.Letters(m.Content, r.Language); letters >= 20 && float64(own) < o.MinScriptShare*float64(letters) {
+			return drop("script", "message %d: %d of %d letters are of %s", i+1, own, letters, r.Language)
 		}
 	}
 	return pass
 }
 
-func ratio(o Options, r pipeline.Instruction) pipeline.Reject {
-	if len(r.MessagesEN) != len(r.Messages) {
+func ratio(o Rules, r pipeline.Instruction) pipeline.Reject {
+	if !translated(r) {
 		return pass
 	}
 	for i, m := range r.Messages {
-		a, b := float64(len([]rune(r.MessagesEN[i].Content))), float64(len([]rune(m.Content)))
+		a, b := float64(utf8.RuneCountInString(r.MessagesEN[i].Content)), float64(utf8.RuneCountInString(m.Content))
 		if a < 20 {
 			continue
 		}
 		if o.MinLengthRatio > 0 && b < o.MinLengthRatio*a || o.MaxLengthRatio > 0 && b > o.MaxLengthRatio*a {
-			return drop("length_ratio", "message %d: %.2f", i, b/a)
+			return drop("length_ratio", "message %d: %.2f", i+1, b/a)
 		}
 	}
 	return pass
 }
 
-func score(o Options, r pipeline.Instruction) pipeline.Reject {
+func score(o Rules, r pipeline.Instruction) pipeline.Reject {
 	if o.MinScore == 0 || len(r.Segments) == 0 {
 		return pass
 	}
@@ -188,30 +191,72 @@ func score(o Options, r pipeline.Instruction) pipeline.Reject {
 	return pass
 }
 
-func repetition(o Options, r pipeline.Instruction) pipeline.Reject {
+// maxRepeated is the largest share of a text's words that may lie in phrases
+// that come again and again. People reach 0.3 in lists and options; a model
+// that goes round in circles comes near 1.
+const maxRepeated = 0.3
+
+// repetition looks at what models wrote: translations, beside their source,
+// and the answers of rows that no benchmark's authors wrote.
+func repetition(o Rules, r pipeline.Instruction) pipeline.Reject {
 	if !o.Repetition {
 		return pass
 	}
+	form, _ := formOf(r)
+	written := form == pipeline.FormQuestion || form == pipeline.FormConversation || form == pipeline.FormInstruction
 	for i, m := range r.Messages {
-		words := strings.Fields(m.Content)
-		seen := map[string]int{}
-		for j := 0; j+4 <= len(words); j++ {
-			k := strings.Join(words[j:j+4], " ")
-			if seen[k]++; seen[k] >= 4 {
-				return drop("repetition", "message %d: %q", i, k)
-			}
+		allowed := maxRepeated
+		switch {
+		case translated(r):
+			source, _ := repeated(r.MessagesEN[i].Content)
+			allowed += source
+		case !written || m.Role != "assistant":
+			continue
+		}
+		if share, phrase := repeated(m.Content); share > allowed {
+			return drop("repetition", "message %d: %.0f %% of it, such as %q", i+1, 100*share, phrase)
 		}
 	}
 	return pass
 }
 
-// leakEnglish and leakArabic find wording that presumes a text at hand.
+// repeated is the share of a text's words that lie in phrases of four words
+// which occur four times or more, and the commonest of these. Numbers and
+// signs between words do not count: lists and sums repeat them.
+func repeated(s string) (share float64, phrase string) {
+	words := strings.FieldsFunc(prose.Words(s), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsMark(r) && r != '\'' })
+	if len(words) < 16 {
+		return 0, ""
+	}
+	count := map[string]int{}
+	at := func(i int) string { return strings.Join(words[i:i+4], " ") }
+	for i := range len(words) - 3 {
+		count[at(i)]++
+	}
+	covered, end := 0, 0
+	for i := range len(words) - 3 {
+		p := at(i)
+		if count[p] < 4 {
+			continue
+		}
+		if count[p] > count[phrase] {
+			phrase = p
+		}
+		covered += i + 4 - max(i, end)
+		end = i + 4
+	}
+	return float64(covered) / float64(len(words)), phrase
+}
+
+// leakEnglish and leakArabic find wording that presumes a text to read.
 var (
 	leakEnglish = regexp.MustCompile(`(?i)\b(?:the|this|given|above|provided) (?:text|passage|article|excerpt|paragraph)\b|\baccording to the (?:text|passage|article)\b`)
 	leakArabic  = regexp.MustCompile(`(?:النص|الفقرة|المقال|المقطع) (?:أعلاه|المذكور|السابق|التالي|المعطى)|(?:وفقا|وفقًا|طبقا|بحسب|حسب) (?:ل)?(?:لنص|للفقرة|للمقال|للمقطع|النص|الفقرة|المقال|المقطع)|كما ورد في (?:النص|الفقرة|المقال|المقطع)`)
+	// The text of a treaty and the passage of time are no leaks.
+	ofSomething = regexp.MustCompile(`^ of `)
 )
 
-func leaks(o Options, r pipeline.Instruction) pipeline.Reject {
+func leaks(o Rules, r pipeline.Instruction) pipeline.Reject {
 	if !o.Leaks {
 		return pass
 	}
@@ -220,8 +265,10 @@ func leaks(o Options, r pipeline.Instruction) pipeline.Reject {
 		pattern  *regexp.Regexp
 	}{{english(r), leakEnglish}, {r.Messages, leakArabic}} {
 		for i, m := range set.messages {
-			if at := set.pattern.FindString(m.Content); at != "" {
-				return drop("leak", "message %d: %q", i, at)
+			for _, at := range set.pattern.FindAllStringIndex(m.Content, -1) {
+				if !ofSomething.MatchString(m.Content[at[1]:]) {
+					return drop("leak", "message %d: %q", i+1, m.Content[at[0]:at[1]])
+				}
 			}
 		}
 	}

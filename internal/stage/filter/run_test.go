@@ -100,23 +100,22 @@ func TestBoundsAreExact(t *testing.T) {
 	words := func(n int) string { return strings.TrimSpace(strings.Repeat("كلمة ", n)) }
 	for _, c := range []struct {
 		name            string
-		o               Options
+		o               Rules
 		inside, outside string
 	}{
-		{"min_answer_words", Options{MinAnswerWords: 4}, words(4), words(3)},
-		{"max_chars", Options{MaxChars: 40}, strings.Repeat("ب", 40), strings.Repeat("ب", 41)},
-		{"min_length_ratio", Options{MinLengthRatio: 0.5}, strings.Repeat("ب", 43), strings.Repeat("ب", 42)},
-		{"max_length_ratio", Options{MaxLengthRatio: 2}, strings.Repeat("ب", 172), strings.Repeat("ب", 173)},
-		{"repetition", Options{Repetition: true}, strings.Repeat("ا ب ج د ه ", 3), strings.Repeat("ا ب ج د ه ", 4)},
-		{"min_script_share", Options{MinScriptShare: 0.5}, strings.Repeat("ب", 10) + strings.Repeat("b", 10), strings.Repeat("ب", 9) + strings.Repeat("b", 11)},
+		{"min_answer_words", Rules{MinAnswerWords: 4}, words(4), words(3)},
+		{"max_chars", Rules{MaxChars: 40}, strings.Repeat("ب", 40), strings.Repeat("ب", 41)},
+		{"min_length_ratio", Rules{MinLengthRatio: 0.5}, strings.Repeat("ب", 43), strings.Repeat("ب", 42)},
+		{"max_length_ratio", Rules{MaxLengthRatio: 2}, strings.Repeat("ب", 172), strings.Repeat("ب", 173)},
+		{"repetition", Rules{Repetition: true}, strings.Repeat("ا ب ج د ه ", 3), strings.Repeat("ا ب ج د ه ", 4)},
+		{"min_script_share", Rules{MinScriptShare: 0.5}, strings.Repeat("ب", 10) + strings.Repeat("b", 10), strings.Repeat("ب", 9) + strings.Repeat("b", 11)},
 	} {
 		for text, dropped := range map[string]bool{c.inside: false, c.outside: true} {
 			r := row("1", question, text)
 			if n := len([]rune(r.MessagesEN[1].Content)); n != 86 {
 				t.Fatalf("the English answer has %d characters; the ratios here are of 86", n)
 			}
-			f := &filter{o: c.o, seen: map[string]string{}}
-			if got := f.check(r); (got.Reason != "") != dropped {
+			if got := check(t, with(func(r *Rules) { *r = c.o }), r); (got.Reason != "") != dropped {
 				t.Errorf("%s: %q: %+v, expected dropped %v", c.name, text, got, dropped)
 			}
 		}

@@ -232,12 +232,12 @@ func (w *writer) write(ctx context.Context, p pipeline.Passage) ([]pipeline.Inst
 		return nil, &pipeline.Reject{Reason: "empty_passage"}
 	}
 	r := &record{w: w, passage: p}
-	kind, turns := "single", 1
+	kind, form, turns := "single", pipeline.FormQuestion, 1
 	if chars(p) >= w.long {
-		kind, turns = "multi", w.o.Turns
+		kind, form, turns = "multi", pipeline.FormConversation, w.o.Turns
 	}
 	r.row = pipeline.Instruction{
-		ID: pipeline.ContentID("synth", kind, p.ID), Dataset: w.o.Dataset + "-" + kind, PassageID: p.ID, Title: p.Title, URL: p.URL,
+		ID: pipeline.ContentID("synth", kind, p.ID), Dataset: w.o.Dataset + "-" + kind, Form: form, PassageID: p.ID, Title: p.Title, URL: p.URL,
 		Licence: p.Licence, Language: "eng_Latn", Generator: w.client.Name(), PromptDigest: w.o.promptDigest(kind),
 		Seed: pipeline.RecordSeed(w.seed, p.ID, "synth"),
 	}

@@ -1,0 +1,89 @@
+// Package prose looks at what a text is written in: the script of its words,
+// with code, formulas and addresses left out, which are Latin in every
+// language.
+package prose
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+)
+
+// scripts are those of the last four letters of language codes (ISO 15924).
+// Where a language mixes several, all of them count as its own.
+var scripts = map[string][]*unicode.RangeTable{
+	"Arab": {unicode.Arabic}, "Armn": {unicode.Armenian}, "Beng": {unicode.Bengali}, "Cyrl": {unicode.Cyrillic},
+	"Deva": {unicode.Devanagari}, "Ethi": {unicode.Ethiopic}, "Geor": {unicode.Georgian}, "Grek": {unicode.Greek},
+	"Gujr": {unicode.Gujarati}, "Guru": {unicode.Gurmukhi}, "Hang": {unicode.Hangul, unicode.Han}, "Hans": {unicode.Han},
+	"Hant": {unicode.Han}, "Hebr": {unicode.Hebrew}, "Jpan": {unicode.Han, unicode.Hiragana, unicode.Katakana},
+	"Khmr": {unicode.Khmer}, "Knda": {unicode.Kannada}, "Laoo": {unicode.Lao}, "Latn": {unicode.Latin}, "Mlym": {unicode.Malayalam},
+	"Mymr": {unicode.Myanmar}, "Olck": {unicode.Ol_Chiki}, "Orya": {unicode.Oriya}, "Sinh": {unicode.Sinhala},
+	"Taml": {unicode.Tamil}, "Telu": {unicode.Telugu}, "Tfng": {unicode.Tifinagh}, "Thai": {unicode.Thai}, "Tibt": {unicode.Tibetan},
+}
+
+var code = regexp.MustCompile(`^[a-z]{3}_[A-Z][a-z]{3}$`)
+
+// IsLanguage reports whether s has the form of a language code of NLLB, such
+// as eng_Latn or arb_Arab, with a script that this package knows.
+func IsLanguage(s string) bool { return code.MatchString(s) && scripts[s[4:]] != nil }
+
+// foreign is what is Latin in every language: fenced and inline code, formulas,
+// addresses.
+var foreign = regexp.MustCompile("(?s)```.*?(?:```|$)|(?-s:`[^`\n]+`)|\\$\\$.+?\\$\\$|\\\\\\[.+?\\\\\\]|\\\\\\(.+?\\\\\\)|(?:https?://|www\\.)\\S+|\\S+@\\S+\\.\\S+")
+
+// Words returns the text without code, formulas and addresses.
+func Words(s string) string {
+	if !strings.ContainsAny(s, "`$\\@") && !strings.Contains(s, "http") && !strings.Contains(s, "www.") {
+		return s
+	}
+	return foreign.ReplaceAllString(s, " ")
+}
+
+// Letters counts the letters of a text's words, and those of them that are of
+// the language's script. Without a known script all are.
+func Letters(s, language string) (letters, own int) {
+	var tables []*unicode.RangeTable
+	if len(language) >= 4 {
+		tables = scripts[language[len(language)-4:]]
+	}
+	for _, r := range Words(s) {
+		if !unicode.IsLetter(r) {
+			continue
+		}
+		letters++
+		if tables == nil || unicode.In(r, tables...) {
+			own++
+		}
+	}
+	return letters, own
+}
+
+// unspaced are scripts that write words without blanks between them.
+var unspaced = []*unicode.RangeTable{unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar}
+
+// CountWords counts the words between blanks. In scripts without blanks every
+// letter counts as a word.
+func CountWords(s string) int {
+	n := len(strings.Fields(s))
+	letters := 0
+	for _, r := range s {
+		if unicode.In(r, unspaced...) {
+			letters++
+		}
+	}
+	return max(n, letters)
+}
+
+// Digit returns the value of a decimal digit of any script. Unicode's digits
+// stand in runs of ten.
+func Digit(r rune) (rune, bool) {
+	if !unicode.Is(unicode.Nd, r) {
+		return 0, false
+	}
+	n := rune(0)
+	for unicode.Is(unicode.Nd, r-1) {
+		r--
+		n++
+	}
+	return n % 10, true
+}

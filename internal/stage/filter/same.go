@@ -1,0 +1,103 @@
+package filter
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"barka/internal/pipeline"
+	"barka/internal/prose"
+)
+
+// option is a line of a question that states an option, or of an answer that
+// names one: its number, a mark and the text.
+var option = regexp.MustCompile(`(?m)^[ \t]*\d{1,2}[.)][ \t]+(.*\S)`)
+
+// options returns the texts of the numbered lines of a message.
+func options(s string) []string {
+	var out []string
+	for _, m := range option.FindAllStringSubmatch(s, -1) {
+		out = append(out, m[1])
+	}
+	return out
+}
+
+// names reports whether a line of the answer is one of the options.
+func names(answer string, options []string) bool {
+	for line := range strings.Lines(answer) {
+		line = strings.TrimSpace(line)
+		if m := option.FindStringSubmatch(line); m != nil {
+			line = m[1]
+		}
+		if slices.Contains(options, line) {
+			return true
+		}
+	}
+	return false
+}
+
+// sameOptions compares a translated question and its answer with their source:
+// as many options, and an answer that is one of them word for word. A source
+// without options, or whose answer names none, is left alone.
+func sameOptions(o Rules, r pipeline.Instruction) pipeline.Reject {
+	if !o.SameOptions || !translated(r) {
+		return pass
+	}
+	for i := range r.Messages {
+		if r.Messages[i].Role != "assistant" {
+			continue
+		}
+		source := options(r.MessagesEN[i-1].Content)
+		if len(source) < 2 || !names(r.MessagesEN[i].Content, source) {
+			continue
+		}
+		target := options(r.Messages[i-1].Content)
+		if len(target) != len(source) {
+			return drop("options", "message %d has %d options, its source %d", i, len(target), len(source))
+		}
+		if !names(r.Messages[i].Content, target) {
+			return drop("options", "message %d names none of the options word for word", i+1)
+		}
+	}
+	return pass
+}
+
+// sameResult compares the last number of a translated answer with its
+// source's: the result of a worked sum.
+func sameResult(o Rules, r pipeline.Instruction) pipeline.Reject {
+	if !o.SameResult || !translated(r) {
+		return pass
+	}
+	for i, m := range r.Messages {
+		if m.Role != "assistant" {
+			continue
+		}
+		if source, target := result(r.MessagesEN[i].Content), result(m.Content); source != target {
+			return drop("result", "message %d ends in %q, its source in %q", i+1, target, source)
+		}
+	}
+	return pass
+}
+
+// result is the last number of a text in ASCII digits, without the marks
+// between thousands: 1,080.5 and ١٬٠٨٠٫٥ are both 1080.5.
+func result(s string) string {
+	var last, cur []rune
+	mark := rune(0) // a point or comma that a digit may follow
+	for _, r := range s + " " {
+		d, digit := prose.Digit(r)
+		switch {
+		case digit:
+			if mark == '.' || mark == '٫' {
+				cur = append(cur, '.')
+			}
+			cur, mark = append(cur, '0'+d), 0
+			last = cur
+		case len(cur) > 0 && mark == 0 && strings.ContainsRune(".,٫٬", r):
+			mark = r
+		default:
+			cur, mark = nil, 0
+		}
+	}
+	return string(last)
+}
