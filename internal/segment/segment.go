@@ -98,16 +98,33 @@ func (w *splitter) line(line string) {
 		w.row(line)
 		return
 	}
-	for len(line) > 0 {
-		at := verbatim.FindStringIndex(line)
+	for from := 0; len(line) > 0; {
+		at := verbatim.FindStringIndex(line[from:])
 		if at == nil {
 			w.prose(line)
 			return
 		}
-		w.prose(line[:at[0]])
-		w.keep(line[at[0]:at[1]])
-		line = line[at[1]:]
+		start, end := from+at[0], from+at[1]
+		if prices(line, start, end) {
+			from = start + 1
+			continue
+		}
+		w.prose(line[:start])
+		w.keep(line[start:end])
+		line, from = line[end:], 0
 	}
+}
+
+// prices reports whether the text between two dollar signs is no formula but
+// what stands between two prices. As in pandoc, a formula has no blank inside
+// its signs and no digit behind them.
+func prices(line string, start, end int) bool {
+	inner, single := strings.CutPrefix(line[start:end], "$")
+	inner = strings.TrimSuffix(inner, "$")
+	if !single || strings.HasPrefix(inner, "$") {
+		return false
+	}
+	return strings.TrimSpace(inner) != inner || end < len(line) && line[end] >= '0' && line[end] <= '9'
 }
 
 // row is a table row: cells between bars.

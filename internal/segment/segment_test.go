@@ -29,6 +29,8 @@ func TestSplit(t *testing.T) {
 		{"options", "Which is a fruit?\n1. A date\n2) A stone\nA) Iron\n- Sand", []string{"Which is a fruit?", "A date", "A stone", "Iron", "Sand"}},
 		{"paragraphs", "One line.\n\nAnother line.\n", []string{"One line.", "Another line."}},
 		{"code", "Run this:\n```\nx = 1 # say hello\n```\nThen stop.", []string{"Run this:", "Then stop."}},
+		{"prices", "It costs $5 more than 99 + 5 = $104.", []string{"It costs $5 more than 99 + 5 = $104."}},
+		{"prices and a formula", "He has 2+16=$18 if $x_1=2$ and $y = 3$.", []string{"He has 2+16=$18 if", "and"}},
 		{"formula", "The area is $\\pi r^2$ of the disc.", []string{"The area is", "of the disc."}},
 		{"calculator", "He pays 48/2 = <<48/2=24>>24 dollars.\n#### 24", []string{"He pays 48/2 =", "24 dollars."}},
 		{"address", "See https://example.org/a?b=c for more.", []string{"See", "for more."}},
