@@ -224,7 +224,7 @@ func repetition(o Rules, r pipeline.Instruction) pipeline.Reject {
 // which occur four times or more, and the commonest of these. Numbers and
 // signs between words do not count: lists and sums repeat them.
 func repeated(s string) (share float64, phrase string) {
-	words := strings.FieldsFunc(prose.Words(s), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsMark(r) && r != '\'' })
+	words := strings.FieldsFunc(strings.ToLower(prose.Words(s)), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsMark(r) && r != '\'' })
 	if len(words) < 16 {
 		return 0, ""
 	}

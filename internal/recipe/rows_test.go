@@ -1,0 +1,312 @@
+package recipe
+
+import (
+	"archive/zip"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+
+	"barka/internal/pipeline"
+	"barka/internal/stage/convert"
+	"barka/internal/stage/filter"
+	"barka/internal/stage/translate"
+)
+
+// sampleSet are rows of a set as convert and filter see them, with how many of
+// them both keep.
+type sampleSet struct {
+	benchmark, path, split string
+	converted, kept        int64
+}
+
+// ownRows are the tests of package convert, written for it.
+var ownRows = []sampleSet{
+	{"boolq", "boolq.jsonl", "train", 2, 2}, {"race", "race", "train", 3, 3}, {"copa", "copa.jsonl", "train", 2, 2},
+	{"hellaswag", "hellaswag.jsonl", "train", 2, 2}, {"sciq", "sciq.json", "train", 2, 2},
+	{"arc-challenge", "arc-challenge.jsonl", "train", 2, 2}, {"arc-easy", "arc-easy.jsonl", "train", 2, 2},
+	{"openbookqa", "openbookqa.jsonl", "train", 2, 2}, {"piqa", "piqa", "train", 2, 2}, {"gsm8k", "gsm8k.jsonl", "train", 1, 1},
+	{"alpaca", "alpaca.json", "train", 2, 2}, {"sharegpt", "sharegpt.jsonl", "train", 2, 2},
+}
+
+// sharedRows are genuine rows, which are not distributed with the repository.
+var sharedRows = []sampleSet{
+	{"boolq", "english/boolq/fewglue_train_32.jsonl", "train", 32, 32},
+	{"boolq", "english/hf-dummy/boolq_dummy_0.1.0.zip", "train", 3, 3},
+	{"boolq", "english/hf-dummy/super_glue_dummy_boolq_1.0.2.zip", "train", 3, 3},
+	{"copa", "english/copa/train.jsonl", "train", 368, 368},
+	{"copa", "english/copa/val.jsonl", "train", 100, 100},
+	{"copa", "english/hf-dummy/super_glue_copa.zip", "train", 3, 3},
+	{"gsm8k", "english/gsm8k/train.jsonl", "train", 7473, 7473},
+	{"gsm8k", "english/gsm8k/test.jsonl", "train", 1319, 1319},
+	{"hellaswag", "english/hf-dummy/hellaswag_dummy_0.1.0.zip", "train", 2, 2},
+	{"race", "english/hf-dummy/race_dummy_all_0.1.0.zip", "train", 22, 22},
+	{"race", "english/hf-dummy/race_dummy_all_0.1.0.zip", "validation", 17, 17},
+	{"race", "english/hf-dummy/race_dummy_all_0.1.0.zip", "test", 22, 22},
+	{"race", "english/hf-dummy/race_dummy_middle_0.1.0.zip", "train", 10, 10},
+	{"sciq", "english/hf-dummy/sciq_dummy_0.1.0.zip", "train", 3, 3},
+	{"sciq", "english/hf-dummy/sciq_dummy_0.1.0.zip", "validation", 3, 3},
+	{"arc-challenge", "english/hf-dummy/ai2_arc_dummy_ARC-Challenge_1.0.0.zip", "train", 3, 3},
+	{"arc-easy", "english/hf-dummy/ai2_arc_dummy_ARC-Easy_1.0.0.zip", "train", 3, 3},
+	{"openbookqa", "english/hf-dummy/openbookqa_dummy_main_1.0.1.zip", "train", 4, 4},
+	{"piqa", "english/hf-dummy/piqa_dummy_plain_text_1.1.0.zip", "train", 5, 5},
+	{"alpaca", "english/llm-adapters/ARC-Challenge/train.json", "train", 1118, 1118},
+	{"alpaca", "english/llm-adapters/ARC-Challenge/test.json", "train", 1172, 1172},
+	{"alpaca", "english/llm-adapters/ARC-Easy/train.json", "train", 2251, 2251},
+	{"alpaca", "english/llm-adapters/ARC-Easy/test.json", "train", 2376, 2376},
+	{"alpaca", "english/llm-adapters/boolq/test.json", "train", 3270, 3269}, // one differs in punctuation alone
+	{"alpaca", "english/llm-adapters/openbookqa/test.json", "train", 500, 500},
+	{"alpaca", "english/llm-adapters/piqa/test.json", "train", 1838, 1838},
+	{"alpaca", "sft/axolotl/alpaca/alpaca.json", "train", 2, 2},
+	{"sharegpt", "sft/axolotl/conversation.json", "train", 1, 1},
+	{"sharegpt", "sft/axolotl/conversation.missingturns.json", "train", 0, 0}, // its one row has an empty turn
+}
+
+// TestRowsOfEveryRecipe converts every sample set and filters it by the rules
+// of every shipped recipe: no recipe drops rows of a benchmark. Those of
+// parity.yaml keep one row more, which is a duplicate but for punctuation.
+func TestRowsOfEveryRecipe(t *testing.T) {
+	for name, o := range shippedFilters(t) {
+		for _, s := range slices.Concat(rooted(filepath.Join("..", "stage", "convert", "testdata", "in"), ownRows), rooted(shared(t), sharedRows)) {
+			want := s.kept
+			if name == "parity.yaml" {
+				want = s.converted
+			}
+			rows, m := convertAndFilter(t, s, o)
+			if rows != s.converted || m.Rows != want {
+				t.Errorf("%s: %s: %d converted, %d kept of %v; want %d and %d", name, s.path, rows, m.Rows, m.Counts, s.converted, want)
+			}
+		}
+	}
+}
+
+// shippedFilters are the rules of the recipes in the repository.
+func shippedFilters(t *testing.T) map[string]filter.Options {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("..", "..", "recipes", "*.yaml"))
+	if err != nil || len(files) < 4 {
+		t.Fatalf("%d recipes, %v", len(files), err)
+	}
+	all := map[string]filter.Options{}
+	for _, f := range files {
+		r, err := Load(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Filter != nil {
+			all[filepath.Base(f)] = *r.Filter
+		}
+	}
+	for f, o := range all { // most have the same rules
+		if f != "quickstart.yaml" && o == all["quickstart.yaml"] {
+			delete(all, f)
+		}
+	}
+	if names := slices.Sorted(maps.Keys(all)); !slices.Equal(names, []string{"parity.yaml", "quickstart.yaml"}) {
+		t.Fatalf("recipes of different rules: %v", names)
+	}
+	return all
+}
+
+// shared is the directory of the shared reference data, "" without one.
+func shared(t *testing.T) string {
+	t.Helper()
+	root := os.Getenv("BARKA_SHARED")
+	if root == "" {
+		root = filepath.Join("..", "..", "..", "shared")
+	}
+	root = filepath.Join(root, "data")
+	if _, err := os.Stat(root); err != nil {
+		t.Log("the genuine rows are not here (BARKA_SHARED): the repository's own alone")
+		return ""
+	}
+	return root
+}
+
+func rooted(root string, sets []sampleSet) []sampleSet {
+	if root == "" {
+		return nil
+	}
+	sets = slices.Clone(sets)
+	for i := range sets {
+		sets[i].path = filepath.Join(root, filepath.FromSlash(sets[i].path))
+	}
+	return sets
+}
+
+func convertAndFilter(t *testing.T, s sampleSet, o filter.Options) (converted int64, m *pipeline.Manifest) {
+	t.Helper()
+	out, rows := convertSet(t, s)
+	m, err := filter.Run(t.Context(), o, stageIO(t, "instructions", out))
+	if err != nil {
+		t.Fatalf("%s: %v", s.path, err)
+	}
+	return rows, m
+}
+
+func convertSet(t *testing.T, s sampleSet) (dir string, rows int64) {
+	t.Helper()
+	o := convert.Defaults()
+	o.Benchmark, o.Split = s.benchmark, s.split
+	path := s.path
+	if strings.HasSuffix(path, ".zip") {
+		path = unzipped(t, path)
+	}
+	io := stageIO(t, "data", path)
+	m, err := convert.Run(t.Context(), o, io)
+	if err != nil {
+		t.Fatalf("%s: %v", s.path, err)
+	}
+	return io.Out, m.Rows
+}
+
+func stageIO(t *testing.T, name, path string) pipeline.IO {
+	return pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{name: path}, Seed: 42, Progress: pipeline.Silent}
+}
+
+func unzipped(t *testing.T, path string) string {
+	t.Helper()
+	z, err := zip.OpenReader(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	dir := t.TempDir()
+	for _, f := range z.File {
+		if strings.HasSuffix(f.Name, "/") || !filepath.IsLocal(f.Name) {
+			continue
+		}
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := filepath.Join(dir, f.Name)
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(to, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// spelled is a translator that spells every word with Arabic letters: what is
+// done to it is what would be done to a right translation.
+type spelled struct{}
+
+func (spelled) Name() string { return "spelled" }
+
+func (spelled) CountTokens(s string) int { return len(s)/4 + 1 }
+
+func (spelled) Translate(_ context.Context, texts []string, done func()) ([]translate.Translation, error) {
+	out := make([]translate.Translation, len(texts))
+	for i, s := range texts {
+		out[i] = translate.Translation{Score: -0.5, Text: strings.Map(func(r rune) rune {
+			if r = unicode.ToLower(r); r >= 'a' && r <= 'z' {
+				return []rune("ابپتثجحخدذرزسشصضطظعغفقكلمن")[r-'a']
+			}
+			return r
+		}, s)}
+		if done != nil {
+			done()
+		}
+	}
+	return out, nil
+}
+
+// TestTranslatedRows: rows of every set are kept after translation too, and
+// those whose translation lost what their form needs are not.
+func TestTranslatedRows(t *testing.T) {
+	sets := rooted(filepath.Join("..", "stage", "convert", "testdata", "in"), ownRows)
+	for _, s := range rooted(shared(t), sharedRows) {
+		if !strings.Contains(s.path, "llm-adapters") && s.kept < 5000 {
+			sets = append(sets, s)
+		}
+	}
+	for _, s := range sets {
+		dir, _ := convertSet(t, s)
+		o := translate.Defaults()
+		o.Model = "spelled"
+		io := stageIO(t, "instructions", dir)
+		if _, err := translate.Run(t.Context(), o, spelled{}, io); err != nil {
+			t.Fatalf("%s: %v", s.path, err)
+		}
+		out := stageIO(t, "instructions", io.Out)
+		m, err := filter.Run(t.Context(), filter.Defaults(), out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Rows != s.kept {
+			t.Errorf("%s: %d kept after translation, want %d: %v", s.path, m.Rows, s.kept, m.Counts)
+			rejects(t, out.Out)
+		}
+	}
+}
+
+// TestGenuineTranslations filters professional translations as if they were
+// ours: news (NTREX) in rows of every form but sums.
+func TestGenuineTranslations(t *testing.T) {
+	root := shared(t)
+	if root == "" {
+		t.Skip("the parallel texts are not here")
+	}
+	lines := func(name string) []string {
+		data, err := os.ReadFile(filepath.Join(root, "parallel", "ntrex", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Split(strings.TrimSpace(string(data)), "\n")
+	}
+	ar, en := lines("newstest2019-ref.arb.txt"), lines("newstest2019-src.eng.txt")
+	for form, least := range map[string]float64{ // news has short sentences, and names in Latin letters
+		pipeline.FormQuestion: 0.98, pipeline.FormConversation: 0.98, pipeline.FormChoice: 0.99, pipeline.FormReading: 0.99, pipeline.FormInstruction: 0.99,
+	} {
+		var b strings.Builder
+		for i := 0; i+1 < len(ar); i += 2 {
+			talk := func(s []string) []pipeline.Message {
+				return []pipeline.Message{{Role: "user", Content: s[i]}, {Role: "assistant", Content: s[i+1]}}
+			}
+			line, err := json.Marshal(pipeline.Instruction{ID: fmt.Sprint(i), Form: form, Language: "arb_Arab", Messages: talk(ar), MessagesEN: talk(en)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.Write(append(line, '\n'))
+		}
+		path := filepath.Join(t.TempDir(), "rows.jsonl")
+		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		out := stageIO(t, "instructions", path)
+		m, err := filter.Run(t.Context(), filter.Defaults(), out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if share := float64(m.Rows) / float64(m.Counts["in"]); share < least {
+			t.Errorf("%s: %.3f kept, expected %.2f: %v", form, share, least, m.Counts)
+			rejects(t, out.Out)
+		}
+	}
+}
+
+// rejects shows what was dropped, and why.
+func rejects(t *testing.T, dir string) {
+	t.Helper()
+	for r, err := range pipeline.Rows[map[string]any](t.Context(), filepath.Join(dir, "rejected")) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%v: %v: %v", r["reason"], r["detail"], r["messages"])
+	}
+}
