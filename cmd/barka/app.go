@@ -240,4 +240,12 @@ func (a *app) engine(dtype string) *local.Engine {
 func (a *app) counts(stage, out string, m *pipeline.Manifest) {
 	text := fmt.Sprintf("%s: %d rows in %s (%s)", stage, m.Rows, out, countsText(m.Counts))
 	a.ui.Event("stage", text, recipe.DatasetStep(stage, out, m, time.Since(a.start)))
+	a.warn(stage, m.Notes)
+}
+
+// warn reports what a user should know of a finished stage's rows.
+func (a *app) warn(stage string, notes []string) {
+	for _, n := range notes {
+		a.ui.Warnf("%s: %s", stage, n)
+	}
 }

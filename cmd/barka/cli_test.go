@@ -68,7 +68,7 @@ func TestExitCodes(t *testing.T) {
 	dir := inputs(t)
 	model := filepath.Join(dir, "models", "gemma2")
 	broken := filepath.Join(t.TempDir(), "broken.jsonl")
-	if err := os.WriteFile(broken, []byte("{\"id\":\"1\"}\n{oops\n"), 0o644); err != nil {
+	if err := os.WriteFile(broken, []byte("{\"id\":\"1\",\"messages\":[]}\n{oops\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	out := filepath.Join(t.TempDir(), "out")

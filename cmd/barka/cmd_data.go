@@ -132,7 +132,7 @@ type mixCmd struct {
 	In         map[string]string `required:"" help:"Datasets of instructions by name: NAME=PATH, repeated or separated by ;."`
 	Out        string            `required:"" help:"Dataset directory to write."`
 	Name       string            `help:"Name of the set, for its card." default:"barka"`
-	Licence    string            `help:"Licence of the set, for its card." default:"cc-by-sa-4.0"`
+	Licence    string            `help:"Licence of the set, for its card; refused if the licence of a row forbids it. By default the strictest of the rows' if it covers all, else that of each source."`
 	Validation float64           `help:"Share of the rows held back." default:"0"`
 	Limit      map[string]int    `help:"Most rows of a dataset: DATASET=N."`
 	Tokenizers []string          `help:"Models whose tokenizers fill the token table."`

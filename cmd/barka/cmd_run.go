@@ -77,6 +77,9 @@ func (a *app) runRecipe(r *recipe.Recipe, out string, restart bool) error {
 // tell reports a finished stage.
 func (a *app) tell(s recipe.Step) {
 	a.ui.Event("stage", fmt.Sprintf("%-11s %s → %s (%s)", s.Stage, s.Text(), s.Out, seconds(s.Seconds)), s)
+	if s.Made != nil {
+		a.warn(s.Stage, s.Made.Notes)
+	}
 }
 
 // finished reports a stage that was run by itself, whose result says the rest

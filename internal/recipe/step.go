@@ -31,6 +31,8 @@ type Made struct {
 	// Counts are the manifest's.
 	Counts map[string]int64 `json:"counts,omitempty"`
 	Tokens map[string]int64 `json:"tokens,omitempty"`
+	// Notes are warnings: what a user should know of the rows.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // Trained is the course of a training.
@@ -74,7 +76,7 @@ type Score struct {
 
 // DatasetStep is the step of a stage that wrote a dataset.
 func DatasetStep(stage, out string, m *pipeline.Manifest, took time.Duration) Step {
-	made := &Made{Rows: m.Rows, Rejected: m.Counts["rejected"], Counts: m.Counts, Tokens: m.Tokens, Reasons: map[string]int64{}}
+	made := &Made{Rows: m.Rows, Rejected: m.Counts["rejected"], Counts: m.Counts, Tokens: m.Tokens, Notes: m.Notes, Reasons: map[string]int64{}}
 	for name, n := range m.Counts {
 		if reason, ok := strings.CutPrefix(name, "rejected_"); ok {
 			made.Reasons[reason] = n

@@ -360,3 +360,87 @@ func FuzzRow(f *testing.F) {
 		}
 	})
 }
+
+// TestLanguage: instruction sets are of the language declared, and one that is
+// mostly in another script is refused.
+func TestLanguage(t *testing.T) {
+	set := func(answers ...string) string {
+		var b strings.Builder
+		for i, a := range answers {
+			line, err := json.Marshal(map[string]string{"instruction": strings.Repeat("?", i+1), "output": a})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.Write(append(line, '\n'))
+		}
+		path := filepath.Join(t.TempDir(), "set.jsonl")
+		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	const arabic, latin = "تحضر القهوة خفيفة مع الهيل وتصب في فناجين", "Coffee is brewed light and poured into cups"
+	run := func(language string, answers ...string) (*pipeline.Manifest, error) {
+		o := options("alpaca")
+		o.Language = language
+		return Run(t.Context(), o, pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"data": set(answers...)}})
+	}
+	_, err := run("eng_Latn", arabic, arabic, latin, "7")
+	if !badinput.Is(err) || !strings.Contains(err.Error(), "2 of 3 rows") || !strings.Contains(err.Error(), "--language") {
+		t.Errorf("mostly Arabic, declared English: %v", err)
+	}
+	m, err := run("eng_Latn", arabic, latin, "Code: ```"+latin+"```")
+	if err != nil || m.Rows != 3 || m.Counts["other_script"] != 1 || len(m.Notes) != 1 || !strings.Contains(m.Notes[0], "1 of 3 rows") {
+		t.Errorf("one Arabic row: %v, %+v", err, m)
+	}
+	o := options("alpaca")
+	o.Language = "arb_Arab"
+	got, m, _ := convert(t, o, set(arabic, arabic+"."))
+	if got[0].Language != "arb_Arab" || m.Counts["other_script"] != 0 || len(m.Notes) != 0 {
+		t.Errorf("Arabic: %+v, %v", got[0], m.Counts)
+	}
+	for _, bad := range []struct{ benchmark, language, want string }{{"alpaca", "ar", "arb_Arab"}, {"arc-easy", "arb_Arab", "English"}} {
+		o := options(bad.benchmark)
+		o.Language = bad.language
+		if err := o.Validate(); !badinput.Is(err) || !strings.Contains(err.Error(), bad.want) {
+			t.Errorf("%s in %s: %v", bad.benchmark, bad.language, err)
+		}
+	}
+}
+
+// TestNothingLeft: a set without a usable row is no silent success.
+func TestNothingLeft(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "set.jsonl")
+	if err := os.WriteFile(path, []byte(`{"instruction":"a","output":""}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, m, _ := convert(t, options("alpaca"), path)
+	if m.Rows != 0 || len(m.Notes) != 1 || !strings.Contains(m.Notes[0], "none of the 1 rows") {
+		t.Errorf("%+v", m)
+	}
+}
+
+// TestLicences: every benchmark states one, and Balanced COPA its own.
+func TestLicences(t *testing.T) {
+	for name, b := range benchmarks {
+		if (b.licence == "") != (b.form == pipeline.FormInstruction) {
+			t.Errorf("%s: licence %q", name, b.licence)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "train.csv")
+	csv := "id,premise,question,choice1,choice2,label,mirrored\n1,\"The man, tired, sat down.\",cause,He had run.,He was called.,0,True\n"
+	if err := os.WriteFile(path, []byte(csv), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	got, _, _ := convert(t, options("copa"), path)
+	if len(got) != 1 || got[0].Licence != "CC BY 4.0" || !strings.HasPrefix(got[0].Messages[0].Content, "The man, tired, sat down.\n") {
+		t.Errorf("%+v", got)
+	}
+	if err := os.WriteFile(path, []byte("premise,question\na,b,c\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Run(t.Context(), options("copa"), pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"data": path}})
+	if !badinput.Is(err) || !strings.Contains(err.Error(), "train.csv") || !strings.Contains(err.Error(), "line 2") {
+		t.Errorf("a broken CSV: %v", err)
+	}
+}

@@ -2,6 +2,7 @@ package convert
 
 import (
 	"bytes"
+	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -38,7 +39,7 @@ func find(path string, b benchmark, split string) ([]string, error) {
 	}
 	if !info.IsDir() {
 		if format(path, b) == "" {
-			return nil, badinput.Errorf("%s: a .parquet, .jsonl, .jsonl.gz, .jsonl.zst or .json file is expected", path)
+			return nil, badinput.Errorf("%s: a .parquet, .jsonl, .jsonl.gz, .jsonl.zst, .json or .csv file is expected", path)
 		}
 		return []string{path}, nil
 	}
@@ -83,6 +84,8 @@ func format(name string, b benchmark) string {
 		return "parquet"
 	case jsonl.Has(name):
 		return "lines"
+	case strings.HasSuffix(lower, ".csv"):
+		return "csv"
 	case strings.HasSuffix(lower, ".json"), b.text && strings.HasSuffix(lower, ".txt"):
 		return "json"
 	}
@@ -132,7 +135,7 @@ func preferred(files []string, b benchmark) []string {
 			break
 		}
 	}
-	for _, kind := range []string{"parquet", "lines", "json"} {
+	for _, kind := range []string{"parquet", "lines", "json", "csv"} {
 		if keep(func(f string) bool { return format(f, b) == kind }) {
 			break
 		}
@@ -219,6 +222,8 @@ func read(path string, b benchmark) iter.Seq2[*row, error] {
 					return
 				}
 			}
+		case "csv":
+			readCSV(path, yield)
 		default:
 			readJSON(path, yield)
 		}
@@ -271,5 +276,40 @@ func readJSON(path string, yield func(*row, error) bool) {
 			err = io.ErrUnexpectedEOF
 		}
 		yield(nil, badinput.Errorf("%s: after element %d: %w", path, n, err))
+	}
+}
+
+// readCSV reads a table of texts whose first line names the columns.
+func readCSV(path string, yield func(*row, error) bool) {
+	f, err := os.Open(path)
+	if err != nil {
+		yield(nil, badinput.Wrap(err))
+		return
+	}
+	defer f.Close()
+	r := csv.NewReader(f)
+	var names []string
+	for {
+		values, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			yield(nil, badinput.Errorf("%s: %w", path, err))
+			return
+		}
+		if names == nil {
+			values[0] = strings.TrimPrefix(values[0], "\ufeff")
+			names = slices.Clone(values)
+			continue
+		}
+		line, _ := r.FieldPos(0)
+		fields := map[string]any{}
+		for i, v := range values {
+			fields[names[i]] = v
+		}
+		if !yield(&row{fields: fields, where: fmt.Sprintf("%s:%d", path, line)}, nil) {
+			return
+		}
 	}
 }

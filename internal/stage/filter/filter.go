@@ -19,6 +19,9 @@ func Run(ctx context.Context, o Options, io pipeline.IO) (*pipeline.Manifest, er
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
+	if err := pipeline.Require(io.In["instructions"], pipeline.Instructions); err != nil {
+		return nil, err
+	}
 	run, err := pipeline.Begin(io.Out, pipeline.Identity{Stage: "filter", Version: version, Options: o, Inputs: io.In, Seed: io.Seed}, io.Restart)
 	if err != nil {
 		return nil, err
@@ -51,13 +54,18 @@ func Run(ctx context.Context, o Options, io pipeline.IO) (*pipeline.Manifest, er
 		if reason.Reason != "" {
 			err = w.Reject(r, reason)
 		} else {
+			f.kept++
 			err = w.Write(r)
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
-	if err := run.Finish(pipeline.Final{}); err != nil {
+	var final pipeline.Final
+	if f.kept == 0 && total > 0 {
+		final.Notes = append(final.Notes, fmt.Sprintf("none of the %d rows was kept; rejected/ has the reason of each", total))
+	}
+	if err := run.Finish(final); err != nil {
 		return nil, err
 	}
 	return run.Manifest(), nil

@@ -19,6 +19,7 @@ import (
 type filter struct {
 	o    Options
 	seen map[string]string
+	kept int
 }
 
 // rule returns a reason against a row of the form that o is for, or nothing.

@@ -121,3 +121,18 @@ func TestBoundsAreExact(t *testing.T) {
 		}
 	}
 }
+
+// TestOtherRows: what is no dataset of instructions is refused before work
+// begins, and a set of which nothing is left is said to be so.
+func TestOtherRows(t *testing.T) {
+	run := func(lines ...string) (*pipeline.Manifest, error) {
+		return Run(t.Context(), Defaults(), pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"instructions": write(t, lines...)}, Progress: pipeline.Silent})
+	}
+	if _, err := run(`{"id":"a","title":"Coffee","text":"A passage."}`); !badinput.Is(err) || !strings.Contains(err.Error(), "passages") || !strings.Contains(err.Error(), "messages") {
+		t.Errorf("passages: %v", err)
+	}
+	m, err := run(encode(t, row("short", question, "نعم")))
+	if err != nil || m.Rows != 0 || len(m.Notes) != 1 || !strings.Contains(m.Notes[0], "none of the 1 rows") {
+		t.Errorf("nothing left: %v, %+v", err, m)
+	}
+}

@@ -31,7 +31,8 @@ func (m *mixer) count(r pipeline.Instruction) {
 			l.tokens["eng_Latn/"+name] += int64(counter(msg.Content))
 		}
 	}
-	for kind, value := range map[string]string{"licence": r.Licence, "generator": r.Generator, "translator": r.Translator, "language": r.Language} {
+	m.used[useOf(r)]++
+	for kind, value := range map[string]string{"generator": r.Generator, "translator": r.Translator, "language": r.Language} {
 		if value != "" {
 			m.sources[kind+"\x00"+value] = true
 		}
@@ -66,7 +67,12 @@ var languageTags = map[string]string{"arb_Arab": "ar", "arz_Arab": "arz", "eng_L
 // card is README.md of the set.
 func (m *mixer) card() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "---\nlicense: %s\nlanguage:\n", m.o.Licence)
+	tag := m.tag()
+	fmt.Fprintf(&b, "---\nlicense: %s\n", tag)
+	if tag == "other" {
+		b.WriteString("license_name: of-each-source\n")
+	}
+	b.WriteString("language:\n")
 	for _, code := range m.values("language") {
 		tag := languageTags[code]
 		if tag == "" {
@@ -90,17 +96,11 @@ func (m *mixer) card() string {
 			fmt.Fprintf(&b, "%s %s. ", k.text, strings.Join(v, ", "))
 		}
 	}
-	b.WriteString("The text is machine-made and has not been checked by people.\n")
-	if v := m.values("licence"); len(v) > 0 {
-		fmt.Fprintf(&b, "\n## Licence\n\nThe sources are under: %s.", strings.Join(v, "; "))
-		if slices.ContainsFunc(v, func(s string) bool { return strings.Contains(strings.ToUpper(s), "BY-SA") }) {
-			b.WriteString(" Text from Wikipedia is by its contributors, under CC BY-SA: keep the attribution (each source row names the page and its revision) and share under the same terms.")
-		}
-		b.WriteString("\n")
-	}
+	b.WriteString("What a machine wrote or translated has not been checked by people.\n")
+	m.licences(&b)
 	for _, t := range m.values("translator") {
 		if strings.Contains(strings.ToLower(t), "nllb-200") {
-			b.WriteString("\nThe NLLB-200 models are licensed CC BY-NC 4.0: for non-commercial use.\n")
+			b.WriteString("\nThe NLLB-200 models are licensed CC BY-NC 4.0; whether that reaches what they translate is for you to judge.\n")
 			break
 		}
 	}

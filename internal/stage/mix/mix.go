@@ -15,7 +15,7 @@ import (
 )
 
 // version changes when the same options would give another output.
-const version = 1
+const version = 2
 
 // Options are everything that changes what mix writes.
 type Options struct {
@@ -26,15 +26,16 @@ type Options struct {
 	Limits map[string]int `json:"limits,omitempty"`
 	// Tokenizers names the counters of the token table.
 	Tokenizers []string `json:"tokenizers,omitempty"`
-	// Licence of the set, for the card.
-	Licence string `json:"licence"`
+	// Licence of the set, for its card: one that the licences of its rows allow.
+	// "" is the strictest of theirs if it covers all, else that of each source.
+	Licence string `json:"licence,omitempty"`
 	// Drop is a file of rows to leave out by their ids, such as an audit's
 	// drop.jsonl. It counts by its content, as an input does.
 	Drop string `json:"-"`
 }
 
 // Defaults hold back nothing.
-func Defaults() Options { return Options{Name: "barka", Licence: "cc-by-sa-4.0"} }
+func Defaults() Options { return Options{Name: "barka"} }
 
 // Validate reports the first setting that makes no sense.
 func (o Options) Validate() error {
@@ -79,11 +80,11 @@ func Run(ctx context.Context, o Options, counters map[string]Counter, io pipelin
 	if run.Done() {
 		return run.Manifest(), nil
 	}
-	m := &mixer{o: o, counters: counters, io: io, taken: map[string]int{}, table: map[string]*line{}, sources: map[string]bool{}}
+	m := &mixer{o: o, counters: counters, io: io, taken: map[string]int{}, table: map[string]*line{}, sources: map[string]bool{}, used: map[use]int{}}
 	if err := m.run(ctx, run); err != nil {
 		return nil, err
 	}
-	final := pipeline.Final{Card: m.card(), Counts: map[string]int64{"train": m.train, "validation": m.val}, Tokens: m.tokens()}
+	final := pipeline.Final{Card: m.card(), Counts: map[string]int64{"train": m.train, "validation": m.val}, Tokens: m.tokens(), Notes: m.notes}
 	if err := run.Finish(final); err != nil {
 		return nil, err
 	}
@@ -99,7 +100,9 @@ type mixer struct {
 	io         pipeline.IO
 	taken      map[string]int
 	table      map[string]*line
-	sources    map[string]bool // licences, generators, translators, for the card
+	sources    map[string]bool // generators, translators and languages, for the card
+	used       map[use]int     // rows
+	notes      []string
 	train, val int64
 	rows       []pipeline.Instruction
 	rejects    []rejected
@@ -112,6 +115,9 @@ type rejected struct {
 
 func (m *mixer) run(ctx context.Context, run *pipeline.Run) error {
 	if err := m.read(ctx); err != nil {
+		return err
+	}
+	if err := m.checkLicence(); err != nil {
 		return err
 	}
 	w, err := pipeline.NewWriter[pipeline.Conversation](run)
@@ -163,16 +169,20 @@ func (m *mixer) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	seen, dropped := map[string]bool{}, 0
+	seen, sets, dropped := map[string]bool{}, map[string]bool{}, 0
 	m.io.Progress.Start("mix", -1, "rows")
 	defer m.io.Progress.Done()
 	for _, n := range names {
+		if err := pipeline.Require(m.io.In[n], pipeline.Instructions); err != nil {
+			return err
+		}
 		for r, err := range pipeline.Rows[pipeline.Instruction](ctx, m.io.In[n]) {
 			if err != nil {
 				return err
 			}
 			m.io.Progress.Add(1)
-			reason := m.refuse(r, seen)
+			sets[r.Dataset] = true
+			reason := refuse(r, seen)
 			if why, ok := drop[r.ID]; ok && reason.Reason == "" {
 				reason = pipeline.Reject{Reason: "dropped", Detail: why}
 				dropped++
@@ -186,6 +196,11 @@ func (m *mixer) read(ctx context.Context) error {
 	}
 	if len(drop) > 0 && dropped == 0 {
 		return badinput.Errorf("%s: none of its %d ids is in the sets to mix; was another set audited?", m.o.Drop, len(drop))
+	}
+	for d := range m.o.Limits {
+		if !sets[d] {
+			return badinput.Errorf("mix: limit of %s: no row is of a dataset of that name; datasets there: %s", d, strings.Join(slices.Sorted(maps.Keys(sets)), ", "))
+		}
 	}
 	slices.SortFunc(m.rows, func(a, b pipeline.Instruction) int {
 		return cmp.Or(cmp.Compare(m.order(a.ID), m.order(b.ID)), cmp.Compare(a.ID, b.ID))
@@ -201,6 +216,9 @@ func (m *mixer) read(ctx context.Context) error {
 		kept = append(kept, r)
 	}
 	m.rows = kept
+	if len(kept) == 0 {
+		m.notes = append(m.notes, fmt.Sprintf("none of the %d rows could be used; rejected/ has the reason of each", len(m.rejects)))
+	}
 	return nil
 }
 
@@ -231,8 +249,8 @@ func readDrop(ctx context.Context, path string) (map[string]string, error) {
 
 func (m *mixer) order(id string) int64 { return pipeline.RecordSeed(m.io.Seed, id, "mix/order") }
 
-// refuse says why a row cannot be trained on.
-func (m *mixer) refuse(r pipeline.Instruction, seen map[string]bool) pipeline.Reject {
+// refuse returns why a row cannot be trained on, or nothing.
+func refuse(r pipeline.Instruction, seen map[string]bool) pipeline.Reject {
 	if r.ID == "" {
 		return pipeline.Reject{Reason: "no_id"}
 	}
@@ -240,32 +258,18 @@ func (m *mixer) refuse(r pipeline.Instruction, seen map[string]bool) pipeline.Re
 		return pipeline.Reject{Reason: "duplicate_id", Detail: r.ID}
 	}
 	seen[r.ID] = true
-	if len(r.Messages) < 2 {
-		return pipeline.Reject{Reason: "no_answer"}
-	}
-	for i, msg := range r.Messages {
-		if want := []string{"user", "assistant"}[i%2]; msg.Role != want {
-			return pipeline.Reject{Reason: "role_order", Detail: fmt.Sprintf("message %d is of %q, expected %s", i, msg.Role, want)}
-		}
-		if strings.TrimSpace(msg.Content) == "" {
-			return pipeline.Reject{Reason: "empty_message", Detail: fmt.Sprintf("message %d", i)}
-		}
-	}
-	if len(r.Messages)%2 == 1 {
-		return pipeline.Reject{Reason: "no_answer", Detail: "the last message is the user's"}
+	if reason := pipeline.CheckTurns(r.Messages); reason != nil {
+		return *reason
 	}
 	return pipeline.Reject{}
 }
 
-// conversation is the row in the two spellings.
+// conversation is the row in the two spellings, with what attribution needs.
 func conversation(r pipeline.Instruction) pipeline.Conversation {
-	c := pipeline.Conversation{ID: r.ID, Dataset: r.Dataset, Messages: r.Messages}
+	c := pipeline.Conversation{ID: r.ID, Dataset: r.Dataset, Title: r.Title, URL: r.URL, Licence: r.Licence, Generator: r.Generator, Translator: r.Translator, Messages: r.Messages}
+	from := map[string]string{"user": "human", "assistant": "gpt", "system": "system"}
 	for _, m := range r.Messages {
-		from := "human"
-		if m.Role == "assistant" {
-			from = "gpt"
-		}
-		c.Conversations = append(c.Conversations, pipeline.Turn{From: from, Value: m.Content})
+		c.Conversations = append(c.Conversations, pipeline.Turn{From: from[m.Role], Value: m.Content})
 	}
 	return c
 }

@@ -170,6 +170,8 @@ func TestDrop(t *testing.T) {
 }
 
 func TestLimitsAndRefusals(t *testing.T) {
+	system := row("system", "b")
+	system.Messages = append([]pipeline.Message{{Role: "system", Content: "أجب باختصار."}}, system.Messages...)
 	noAnswer, order, empty, open := row("no-answer", "b"), row("order", "b"), row("empty", "b"), row("open", "b")
 	noAnswer.Messages = noAnswer.Messages[:1]
 	order.Messages[0].Role = "assistant"
@@ -177,16 +179,22 @@ func TestLimitsAndRefusals(t *testing.T) {
 	open.Messages = append(open.Messages, pipeline.Message{Role: "user", Content: "و؟"})
 	o := Defaults()
 	o.Limits = map[string]int{"a": 4}
-	dir, m := mix(t, o, 1, file(t, rowsOf("a", 10)...), file(t, noAnswer, order, empty, open, row("", "b"), row("fine", "b"), row("fine", "b")))
-	want := map[string]int64{"out": 5, "rejected": 12, "rejected_over_limit": 6, "rejected_no_answer": 2, "rejected_role_order": 1, "rejected_empty_message": 1,
+	dir, m := mix(t, o, 1, file(t, rowsOf("a", 10)...), file(t, noAnswer, order, empty, open, row("", "b"), row("fine", "b"), row("fine", "b"), system))
+	want := map[string]int64{"out": 6, "rejected": 12, "rejected_over_limit": 6, "rejected_no_answer": 2, "rejected_role_order": 1, "rejected_empty_message": 1,
 		"rejected_no_id": 1, "rejected_duplicate_id": 1}
 	for k, n := range want {
 		if m.Counts[k] != n {
 			t.Errorf("%s is %d, want %d", k, m.Counts[k], n)
 		}
 	}
-	if n := len(read(t, dir)); n != 5 {
-		t.Errorf("%d rows", n)
+	all := read(t, dir)
+	if len(all) != 6 {
+		t.Errorf("%d rows", len(all))
+	}
+	for _, c := range all {
+		if c.ID == "system" && (c.Conversations[0] != pipeline.Turn{From: "system", Value: "أجب باختصار."} || len(c.Messages) != 3) {
+			t.Errorf("system message: %+v", c)
+		}
 	}
 }
 
@@ -202,7 +210,7 @@ func TestCardAndTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"license: cc-by-sa-4.0", "- ar\n", "# Arab culture", "5 to train on", "| a | 3 | 3 | 15 | 12 |", "| **all** | 5 | 5 | 25 | 20 |",
-		"by gemma", "keep the attribution", "CC BY-NC 4.0"} {
+		"by gemma", "| a | 3 | CC BY-SA 4.0 | machine: gemma | machine: facebook/nllb-200-600M |", "- **Share alike** (cc-by-sa-4.0): a, b.", "CC BY-NC 4.0"} {
 		if !strings.Contains(string(card), want) {
 			t.Errorf("the card lacks %q:\n%s", want, card)
 		}
