@@ -53,7 +53,7 @@ var layers = []layer{
 	{"architecture", []string{"internal/model/*"}, []string{"model", "layer", "tensor", "machine"}, true},
 	{"model", []string{"internal/model"}, []string{"layer", "weights", "tensor", "format", "machine"}, false},
 	{"layer", []string{"internal/nn", "internal/lora", "internal/optim"}, []string{"weights", "tensor", "machine"}, false},
-	{"weights", []string{"internal/safetensors", "internal/torchfile", "internal/gguf", "internal/golden"}, []string{"tensor", "machine"}, false},
+	{"weights", []string{"internal/checkpoint", "internal/safetensors", "internal/torchfile/...", "internal/gguf", "internal/golden"}, []string{"tensor", "machine"}, false},
 	{"device", []string{"internal/tensor/*"}, []string{"kernel", "tensor", "machine"}, true},
 	{"tensor", []string{"internal/tensor"}, []string{"machine"}, false},
 	{"kernel", []string{"internal/kernel", "internal/kernel/_asm"}, []string{"machine"}, false},

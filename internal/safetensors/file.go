@@ -27,8 +27,12 @@ import (
 // maxHeader is the reference library's limit of the header.
 const maxHeader = 100_000_000
 
-// IndexName is the file that lists the shards of a model.
-const IndexName = "model.safetensors.index.json"
+// Name and IndexName are the files of a model's weights: all of them, or the
+// list of the shards that hold them.
+const (
+	Name      = "model.safetensors"
+	IndexName = "model.safetensors.index.json"
+)
 
 // Tensor is a named tensor: row-major little-endian bytes.
 type Tensor struct {
@@ -76,7 +80,7 @@ func (f *File) open() error {
 	if !info.IsDir() {
 		return f.addShard(f.path, nil)
 	}
-	single := filepath.Join(f.path, "model.safetensors")
+	single := filepath.Join(f.path, Name)
 	if _, err := os.Stat(single); err == nil {
 		return f.addShard(single, nil)
 	}
@@ -299,6 +303,10 @@ func (f *File) Info(name string) (dtype.DType, []int, bool) {
 	e, ok := f.tensors[name]
 	return e.dtype, e.shape, ok
 }
+
+// Owner returns the name that owns a tensor's values. It is the tensor's own
+// name: no two tensors of the format share bytes.
+func (f *File) Owner(name string) string { return name }
 
 // Metadata returns the strings under __metadata__, of all shards together.
 func (f *File) Metadata() map[string]string { return f.metadata }

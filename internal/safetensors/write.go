@@ -45,11 +45,11 @@ func encodeHeader(sources []Source, metadata map[string]string) ([]byte, []Sourc
 		if i > 0 && s.Name == ordered[i-1].Name {
 			return nil, nil, fmt.Errorf("tensor %s appears twice", s.Name)
 		}
-		h := header{DType: s.DType, Shape: s.Shape, Offsets: []int{at, at + s.size()}}
+		h := header{DType: s.DType, Shape: s.Shape, Offsets: []int{at, at + s.Size()}}
 		if h.Shape == nil {
 			h.Shape = []int{}
 		}
-		at += s.size()
+		at += s.Size()
 		if _, err := h.entry(at); err != nil {
 			return nil, nil, fmt.Errorf("tensor %s: %w", s.Name, err)
 		}
@@ -97,7 +97,8 @@ type Source struct {
 	Data  func() ([]byte, error)
 }
 
-func (s Source) size() int {
+// Size returns the bytes of the tensor.
+func (s Source) Size() int {
 	n := s.DType.Size()
 	for _, d := range s.Shape {
 		n *= d
@@ -112,7 +113,7 @@ func WriteModel(dir string, sources []Source, metadata map[string]string, maxSha
 	var shards [][]Source
 	var size, total int64
 	for _, s := range sources {
-		n := int64(s.size())
+		n := int64(s.Size())
 		if len(shards) == 0 || size+n > maxShard && size > 0 {
 			shards, size = append(shards, nil), 0
 		}
@@ -160,8 +161,8 @@ func writeShard(path string, shard []Source, metadata map[string]string, done fu
 			if err != nil {
 				return err
 			}
-			if len(data) != s.size() {
-				return fmt.Errorf("tensor %s: %d bytes, its shape %v of %s takes %d", s.Name, len(data), s.Shape, s.DType, s.size())
+			if len(data) != s.Size() {
+				return fmt.Errorf("tensor %s: %d bytes, its shape %v of %s takes %d", s.Name, len(data), s.Shape, s.DType, s.Size())
 			}
 			if _, err := w.Write(data); err != nil {
 				return err
