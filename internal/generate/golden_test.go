@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -224,6 +225,31 @@ func TestBeamSearch(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestBeamSearchOfTorchFiles: with the weights as NLLB's repositories have
+// them, in shards of which each repeats the embedding, every hypothesis and
+// score is the same.
+func TestBeamSearchOfTorchFiles(t *testing.T) {
+	var want golden.Beams
+	golden.Load(t, "m2m100", &want)
+	dev := cpu.New(2)
+	t.Cleanup(dev.Close)
+	m, err := model.OpenSeq2Seq(golden.TorchDir("m2m100"), model.Options{Device: dev, DType: dtype.F32, Log: func(note string) { t.Error(note) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := generate.BeamOptions{Beams: 5, MaxLength: 30, LengthPenalty: 1, Start: 2, EOS: []int32{2}, Forced: want.Code, ReturnN: 5}
+	run := func(m model.Seq2Seq) [][]generate.Hypothesis {
+		out, err := generate.BeamSearch(context.Background(), m, want.Sources, o, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	if got, want := run(m), run(translator(t, 2)); !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
 }
 
 // TestBeamSearchAlone: a sentence's hypotheses are the same bits whatever is

@@ -21,6 +21,12 @@ func Dir(name string) string {
 	return filepath.Join(filepath.Dir(file), "..", "..", "testdata", "models", name)
 }
 
+// TorchDir returns the directory of a reference checkpoint, or an adapter, that
+// PyTorch wrote as pytorch_model.bin. reference/torchfile.py made it of Dir.
+func TorchDir(name string) string {
+	return filepath.Join(Dir(""), "..", "torch", name)
+}
+
 // Goldens are the recorded outputs of one checkpoint.
 type Goldens struct {
 	t    testing.TB

@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -20,6 +21,7 @@ import (
 	"barka/internal/pipeline"
 	"barka/internal/stage/eval"
 	"barka/internal/stage/translate"
+	"barka/internal/torchfile/torchtest"
 )
 
 const (
@@ -413,7 +415,9 @@ func TestFits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(f.Truncate(size), f.Close()); err != nil {
+		header := fmt.Sprintf(`{"w":{"dtype":"F32","shape":[%d],"data_offsets":[0,%d]}}`, size/4, size/4*4)
+		_, err = f.Write(append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header...))
+		if err := errors.Join(err, f.Truncate(int64(8+len(header))+size/4*4), f.Close()); err != nil {
 			t.Skip("no sparse files here: ", err)
 		}
 	}
@@ -432,6 +436,66 @@ func TestFits(t *testing.T) {
 	sparse("model.safetensors", 8*free)
 	if err := fits(dir, o); err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), "GiB") {
 		t.Errorf("a model of eight times the memory: %v", err)
+	}
+}
+
+// TestCountValues: an embedding that the shards of a checkpoint repeat needs
+// memory once.
+func TestCountValues(t *testing.T) {
+	want, err := countValues(golden.Dir("m2m100"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := countValues(golden.TorchDir("m2m100")); err != nil || got != want {
+		t.Errorf("%d values, %v; want %d", got, err, want)
+	}
+}
+
+// TestTorchFiles: a model or an adapter in PyTorch's files has a digest that
+// follows its weights, and a plan counts the same memory for it.
+func TestTorchFiles(t *testing.T) {
+	base, adapter := withTokenizer(t, gemma), t.TempDir()
+	twin := t.TempDir()
+	torchtest.Twin(t, gemma, twin, 2)
+	e := engine(t, 1)
+	plan := func(dir string) (*model.Shape, string) {
+		p, err := e.Plan(dir, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		digest, err := e.Digest(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.shape, digest
+	}
+	a, digestA := plan(base)
+	b, digestB := plan(twin)
+	if *a != *b || digestA == digestB {
+		t.Errorf("%+v with digest %s, want %+v, %s", b, digestB, a, digestA)
+	}
+	if err := os.CopyFS(adapter, os.DirFS(filepath.Join(golden.TorchDir("gemma2"), "adapter"))); err != nil {
+		t.Fatal(err)
+	}
+	before, err := Digest(adapter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	weights := filepath.Join(adapter, "adapter_model.bin")
+	data, err := os.ReadFile(weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)/2] ^= 1
+	if err := os.WriteFile(weights, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := Digest(adapter); err != nil || after == before {
+		t.Errorf("the adapter's digest is %s whatever its weights, %v", after, err)
+	}
+	want, errWant := adapterBytes(filepath.Join(golden.Dir("gemma2"), "adapter"))
+	if got, err := adapterBytes(adapter); err != nil || errWant != nil || got != want {
+		t.Errorf("the adapter takes %d bytes (%v), want %d (%v)", got, err, want, errWant)
 	}
 }
 

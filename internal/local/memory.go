@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"barka/internal/badinput"
+	"barka/internal/checkpoint"
 	"barka/internal/model"
 )
 
@@ -34,36 +34,38 @@ func storedType(dir string) (string, error) {
 // fits refuses a model that the machine's free memory cannot hold, before
 // anything is read.
 func fits(dir string, o model.Options) error {
-	var stored int64
-	for _, pattern := range []string{"model*.safetensors", "pytorch_model*.bin"} {
-		names, err := filepath.Glob(filepath.Join(dir, pattern))
-		if err != nil {
-			return err
-		}
-		for _, n := range names {
-			if info, err := os.Stat(n); err == nil {
-				stored += info.Size()
-			}
-		}
-		if stored > 0 {
-			break // the same weights may lie there in the other format, unread
-		}
-	}
-	t, err := storedType(dir)
+	values, err := countValues(dir)
 	if err != nil {
 		return err
 	}
-	size := int64(4)
-	if t == "bf16" {
-		size = 2
-	}
-	need := stored / size * int64(o.DType.Size())
+	need := values * int64(o.DType.Size())
 	free := AvailableMemory()
 	if free > 0 && need > free {
 		return badinput.Errorf("model %s needs about %s of memory as %s, and %s are free; use --dtype bf16 or int8, a smaller model, or a larger machine",
 			dir, gib(need), o.DType, gib(free))
 	}
 	return nil
+}
+
+// countValues counts what a model's tensors hold, tied ones once. Nothing but
+// their names and shapes is read.
+func countValues(dir string) (int64, error) {
+	ck, err := checkpoint.Open(dir)
+	if err != nil {
+		return 0, err
+	}
+	defer ck.Close()
+	var n int64
+	for _, name := range ck.Names() {
+		if t, shape, _ := ck.Info(name); t.Float() && ck.Owner(name) == name {
+			product := int64(1)
+			for _, d := range shape {
+				product *= int64(d)
+			}
+			n += product
+		}
+	}
+	return n, nil
 }
 
 func gib(n int64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }

@@ -3,10 +3,9 @@ package local
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 
 	"barka/internal/badinput"
+	"barka/internal/checkpoint"
 	"barka/internal/hub"
 	"barka/internal/model"
 	"barka/internal/score"
@@ -55,13 +54,25 @@ func (e *Engine) Plan(name, adapter string) (*Planned, error) {
 		return nil, badinput.Errorf("model %s: tokenizer_config.json names no eos_token, which evaluation pads with", name)
 	}
 	if adapter != "" {
-		info, err := os.Stat(filepath.Join(adapter, "adapter_model.safetensors"))
-		if err != nil {
-			return nil, badinput.Wrap(err)
+		if p.adapter, err = adapterBytes(adapter); err != nil {
+			return nil, err
 		}
-		p.adapter = info.Size()
 	}
 	return p, nil
+}
+
+// adapterBytes is what an adapter's tensors take.
+func adapterBytes(name string) (int64, error) {
+	dir, err := hub.ResolveAdapter(name)
+	if err != nil {
+		return 0, err
+	}
+	f, err := checkpoint.OpenAdapter(dir)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	return f.Bytes(), nil
 }
 
 // Name implements eval.Model.

@@ -9,6 +9,7 @@ import (
 
 	"barka/internal/atomicfile"
 	"barka/internal/badinput"
+	"barka/internal/checkpoint"
 	"barka/internal/dtype"
 	"barka/internal/lora"
 	"barka/internal/nn"
@@ -77,8 +78,7 @@ func LoadAdapter(m Decoder, dir string) (*Adapter, error) {
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, lora.WeightsFile)
-	f, err := safetensors.Open(path)
+	f, err := checkpoint.OpenAdapter(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -102,13 +102,13 @@ func LoadAdapter(m Decoder, dir string) (*Adapter, error) {
 		used += 2
 	}
 	if names := f.Names(); used != len(names) {
-		return nil, badinput.Errorf("%s: %d of its %d tensors fit no linear layer of the model; is it an adapter of %s?",
-			path, len(names)-used, len(names), cfg.BaseModel)
+		return nil, badinput.Errorf("adapter %s: %d of its %d tensors fit no linear layer of the model; is it an adapter of %s?",
+			dir, len(names)-used, len(names), cfg.BaseModel)
 	}
 	return a, nil
 }
 
-func readTensor(dev tensor.Device, f *safetensors.File, name string, rows, cols int) (tensor.Tensor, error) {
+func readTensor(dev tensor.Device, f checkpoint.File, name string, rows, cols int) (tensor.Tensor, error) {
 	m, err := f.Matrix(name, rows, cols)
 	if err != nil {
 		return tensor.Tensor{}, err

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"barka/internal/badinput"
+	"barka/internal/checkpoint"
 	"barka/internal/dtype"
 	"barka/internal/nn"
 	"barka/internal/tensor"
@@ -149,7 +150,7 @@ func open(dir string, o Options) (any, error) {
 		return nil, badinput.Errorf("%s/config.json: architecture %q is not supported; supported: %s",
 			dir, head.Architectures[0], strings.Join(Architectures(), ", "))
 	}
-	ck, err := openCheckpoint(dir)
+	ck, err := checkpoint.Open(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"barka/internal/badinput"
+	"barka/internal/checkpoint"
 	"barka/internal/dtype"
 )
 
@@ -62,19 +63,17 @@ func MeasureDecoder(dir string, dt dtype.DType) (*Shape, error) {
 // weigh adds up the tensors. Of two matrices over the vocabulary the first is
 // looked up and the second packed; a single one is both.
 func (s *Shape) weigh(dir string) error {
-	ck, err := openCheckpoint(dir)
+	ck, err := checkpoint.Open(dir)
 	if err != nil {
 		return err
 	}
-	stored, ok := ck.(interface {
-		Info(name string) (dtype.DType, []int, bool)
-	})
-	if !ok {
-		return badinput.Errorf("model %s: the shapes of its tensors cannot be read", dir)
-	}
+	defer ck.Close()
 	var vocabulary int64
 	for _, name := range ck.Names() {
-		t, shape, _ := stored.Info(name)
+		if ck.Owner(name) != name {
+			continue
+		}
+		t, shape, _ := ck.Info(name)
 		n := int64(1)
 		for _, d := range shape {
 			n *= int64(d)

@@ -3,29 +3,15 @@ package model
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"sort"
 	"strings"
 
 	"barka/internal/badinput"
+	"barka/internal/checkpoint"
 	"barka/internal/dtype"
 	"barka/internal/nn"
-	"barka/internal/safetensors"
 	"barka/internal/tensor"
 )
-
-// Checkpoint is a set of named tensors on disk.
-type Checkpoint interface {
-	Names() []string
-	Has(name string) bool
-	Matrix(name string, rows, cols int) (tensor.Matrix, error)
-	// Bytes is what all tensors take.
-	Bytes() int64
-	// Forget says that a tensor's bytes have been copied and need not stay in
-	// memory.
-	Forget(name string)
-}
 
 // Weights hands an architecture its tensors, packed. It collects errors so
 // that a broken checkpoint is reported once, with every missing tensor.
@@ -33,7 +19,7 @@ type Weights struct {
 	dir        string
 	dev        tensor.Device
 	dtype      dtype.DType
-	ck         Checkpoint
+	ck         checkpoint.File
 	used       map[string]bool
 	errs       []error
 	params     int64
@@ -192,21 +178,4 @@ func (w *Weights) finish(log func(string)) error {
 		log(fmt.Sprintf("%s: %d tensors are not used by %s: %s", w.dir, n, w.arch, strings.Join(unused, ", ")))
 	}
 	return nil
-}
-
-// openCheckpoint finds the weights of a model directory.
-func openCheckpoint(dir string) (Checkpoint, error) {
-	for _, name := range []string{"model.safetensors", "model.safetensors.index.json"} {
-		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
-			f, err := safetensors.Open(dir)
-			if err != nil {
-				return nil, err
-			}
-			return f, nil
-		}
-	}
-	if ck, err := openTorch(dir); ck != nil || err != nil {
-		return ck, err
-	}
-	return nil, badinput.Errorf("model %s: no weights found; expected model.safetensors, model.safetensors.index.json or pytorch_model.bin", dir)
 }

@@ -1,16 +1,21 @@
 package train
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"barka/internal/badinput"
+	"barka/internal/checkpoint"
 	"barka/internal/dtype"
 	"barka/internal/lora"
+	"barka/internal/model"
 	"barka/internal/pipeline"
 	"barka/internal/safetensors"
 	"barka/internal/tensor"
@@ -30,17 +35,20 @@ func Merge(dev tensor.Device, base, adapter, out string, extra map[string][]byte
 	if err != nil {
 		return err
 	}
-	model, err := safetensors.Open(base)
+	model, err := checkpoint.Open(base)
 	if err != nil {
 		return err
 	}
 	defer model.Close()
-	delta, err := safetensors.Open(filepath.Join(adapter, lora.WeightsFile))
+	delta, err := checkpoint.OpenAdapter(adapter)
 	if err != nil {
 		return err
 	}
 	defer delta.Close()
 	m := &merger{dev: dev, cfg: cfg, model: model, delta: delta}
+	if m.untied, err = untied(base); err != nil {
+		return err
+	}
 	sources, total, err := m.sources()
 	if err != nil {
 		return err
@@ -75,27 +83,50 @@ func Merge(dev tensor.Device, base, adapter, out string, extra map[string][]byte
 type merger struct {
 	dev          tensor.Device
 	cfg          *lora.Config
-	model, delta *safetensors.File
+	model, delta checkpoint.File
+	untied       bool
+	last         string // the tensor that was read last
+}
+
+// untied reports whether config.json says that no two matrices are the same,
+// whatever the checkpoint holds.
+func untied(dir string) (bool, error) {
+	data, err := model.ReadConfig(dir)
+	if err != nil {
+		return false, err
+	}
+	var c struct {
+		Tie *bool `json:"tie_word_embeddings"`
+	}
+	if err := json.Unmarshal(data, &c); err != nil {
+		return false, badinput.Errorf("%s/config.json: %w", dir, err)
+	}
+	return c.Tie != nil && !*c.Tie, nil
 }
 
 // sources lists the merged model's tensors, and checks that each tensor of
-// the adapter has its place.
+// the adapter has its place. Tied tensors are written once, as transformers
+// does.
 func (m *merger) sources() ([]safetensors.Source, int64, error) {
 	var out []safetensors.Source
 	var total int64
 	used := 0
 	for _, name := range m.model.Names() {
-		t, err := m.model.Tensor(name)
+		repeated, err := m.repeated(name)
 		if err != nil {
 			return nil, 0, err
 		}
-		total += int64(len(t.Data))
-		s := safetensors.Source{Name: name, DType: t.DType, Shape: t.Shape, Data: func() ([]byte, error) { return t.Data, nil }}
+		if repeated {
+			continue
+		}
+		dt, shape, _ := m.model.Info(name)
+		s := safetensors.Source{Name: name, DType: dt, Shape: shape, Data: func() ([]byte, error) { return m.copied(name) }}
 		if module, ok := strings.CutSuffix(name, ".weight"); ok && m.delta.Has(lora.NameA(module)) {
 			used += 2
-			s.Data = func() ([]byte, error) { return m.merge(module, t) }
+			s.Data = func() ([]byte, error) { return m.merge(module, name) }
 		}
 		out = append(out, s)
+		total += int64(s.Size())
 	}
 	if n := len(m.delta.Names()); n != used {
 		return nil, 0, badinput.Errorf("merge: %d of the adapter's %d tensors fit no layer of the model; is it an adapter of %s?", n-used, n, m.cfg.BaseModel)
@@ -103,8 +134,44 @@ func (m *merger) sources() ([]safetensors.Source, int64, error) {
 	return out, total, nil
 }
 
+// repeated reports whether a tensor is tied to another one.
+func (m *merger) repeated(name string) (bool, error) {
+	owner := m.model.Owner(name)
+	if owner == name || m.untied {
+		return false, nil
+	}
+	t, err := m.model.Tensor(name)
+	if err != nil {
+		return false, err
+	}
+	o, err := m.model.Tensor(owner)
+	same := err == nil && bytes.Equal(t.Data, o.Data)
+	m.model.Forget(name)
+	m.model.Forget(owner)
+	return same, err
+}
+
+// take reads a tensor and lets go of the one before.
+func (m *merger) take(name string) (safetensors.Tensor, error) {
+	if m.last != "" {
+		m.model.Forget(m.last)
+	}
+	m.last = name
+	return m.model.Tensor(name)
+}
+
+// copied returns the bytes of a tensor that stays as it is.
+func (m *merger) copied(name string) ([]byte, error) {
+	t, err := m.take(name)
+	return t.Data, err
+}
+
 // merge returns a layer's merged weights in their stored type.
-func (m *merger) merge(module string, t safetensors.Tensor) ([]byte, error) {
+func (m *merger) merge(module, name string) ([]byte, error) {
+	t, err := m.take(name)
+	if err != nil {
+		return nil, err
+	}
 	if len(t.Shape) != 2 {
 		return nil, badinput.Errorf("merge: tensor %s has shape %v, expected a matrix", t.Name, t.Shape)
 	}
@@ -152,6 +219,10 @@ func (m *merger) read(name string, rows, cols int) ([]float32, error) {
 	return dtype.Float32s(x.DType, x.Bytes)
 }
 
+// weights are files of a model's weights, and their indices, in the formats
+// that the hub has. Those of a base are not those of the merged model.
+var weights = regexp.MustCompile(`\.(safetensors|bin|pth?|h5|msgpack|ot|gguf|onnx)(\.index\.json)?$`)
+
 // copyOthers copies what a model directory holds beside its weights.
 func copyOthers(from, to string) error {
 	entries, err := os.ReadDir(from)
@@ -160,7 +231,7 @@ func copyOthers(from, to string) error {
 	}
 	for _, e := range entries {
 		name := e.Name()
-		if e.IsDir() || strings.HasSuffix(name, ".safetensors") || name == safetensors.IndexName || strings.HasPrefix(name, "pytorch_model") {
+		if e.IsDir() || weights.MatchString(name) {
 			continue
 		}
 		data, err := os.ReadFile(filepath.Join(from, name))

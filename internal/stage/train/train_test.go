@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -330,6 +331,45 @@ func TestMergeEqualsPeft(t *testing.T) {
 				golden.Near(t, fmt.Sprintf("merged logits %d", i), y.Data, g.Tensor(fmt.Sprintf("merged_logits.%d", i)), 2e-5)
 			}
 		})
+	}
+}
+
+// TestMergeOfTorchFiles: the merged model is the same to the byte, in
+// safetensors, whatever format base and adapter have. The head that
+// pytorch_model.bin repeats is left out, as transformers leaves it out.
+func TestMergeOfTorchFiles(t *testing.T) {
+	dev := cpu.New(2)
+	t.Cleanup(dev.Close)
+	merged := func(base, adapter string) (map[string]string, string) {
+		out := filepath.Join(t.TempDir(), "merged")
+		if err := train.Merge(dev, base, adapter, out, nil, pipeline.Silent); err != nil {
+			t.Fatal(err)
+		}
+		return outputs(t, out), out
+	}
+	want, _ := merged(golden.Dir("gemma2"), filepath.Join(golden.Dir("gemma2"), "adapter"))
+	got, _ := merged(golden.TorchDir("gemma2"), filepath.Join(golden.TorchDir("gemma2"), "adapter"))
+	if got["model.safetensors"] != want["model.safetensors"] || got["pytorch_model.bin"] != "" || got["config.json"] == "" {
+		t.Errorf("merged files %v, want %v", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
+	}
+
+	// A config.json that says that the head is a matrix of its own keeps it.
+	base := t.TempDir()
+	if err := os.CopyFS(base, os.DirFS(golden.TorchDir("gemma2"))); err != nil {
+		t.Fatal(err)
+	}
+	config := strings.Replace(outputs(t, base)["config.json"], "{", `{"tie_word_embeddings": false,`, 1)
+	if err := os.WriteFile(filepath.Join(base, "config.json"), []byte(config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, out := merged(base, filepath.Join(golden.TorchDir("gemma2"), "adapter"))
+	f, err := safetensors.Open(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if !f.Has("lm_head.weight") || !f.Has("model.embed_tokens.weight") {
+		t.Errorf("tensors %v", f.Names())
 	}
 }
 

@@ -1,0 +1,145 @@
+// Package checkpoint opens the weights of a model or an adapter, whatever
+// format they are stored in.
+package checkpoint
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"barka/internal/badinput"
+	"barka/internal/dtype"
+	"barka/internal/safetensors"
+	"barka/internal/tensor"
+	"barka/internal/torchfile"
+)
+
+// File is an open checkpoint: named tensors on disk.
+type File interface {
+	// Names lists the tensors, sorted.
+	Names() []string
+	// Has reports whether the checkpoint holds a tensor.
+	Has(name string) bool
+	// Info returns a tensor's type and shape.
+	Info(name string) (dtype.DType, []int, bool)
+	// Owner returns the first name under which a tensor's values are stored:
+	// its own, unless it is tied to another tensor.
+	Owner(name string) string
+	// Tensor returns a tensor, row-major.
+	Tensor(name string) (safetensors.Tensor, error)
+	// Matrix returns a floating-point tensor that must have shape [rows, cols];
+	// a vector counts as one row.
+	Matrix(name string, rows, cols int) (tensor.Matrix, error)
+	// Bytes is what all tensors take, those with another owner left out.
+	Bytes() int64
+	// Forget says that a tensor's bytes have been copied and need not stay in
+	// memory.
+	Forget(name string)
+	// Close unmaps the files; what lies in them must not be used afterwards.
+	Close() error
+}
+
+// The formats of weights and the files that hold them.
+const (
+	Safetensors = "safetensors"
+	Torch       = "PyTorch"
+)
+
+// place is a file that weights may lie in.
+type place struct {
+	name, format string
+	index        bool // of shards
+}
+
+// Places in the order in which they are looked for: transformers' and peft's.
+var (
+	modelPlaces = []place{
+		{safetensors.Name, Safetensors, false}, {safetensors.IndexName, Safetensors, true},
+		{torchfile.Name, Torch, false}, {torchfile.IndexName, Torch, true},
+	}
+	adapterPlaces = []place{{"adapter_model.safetensors", Safetensors, false}, {"adapter_model.bin", Torch, false}}
+)
+
+// Open opens the weights of a model directory.
+func Open(dir string) (File, error) {
+	p, err := find("model", dir, modelPlaces)
+	if err != nil {
+		return nil, err
+	}
+	return p.open(dir)
+}
+
+// OpenAdapter opens the weights of a PEFT adapter.
+func OpenAdapter(dir string) (File, error) {
+	p, err := find("adapter", dir, adapterPlaces)
+	if err != nil {
+		return nil, err
+	}
+	return p.open(dir)
+}
+
+// Paths returns the format of a model's weights and the files that hold them,
+// sorted, an index left out.
+func Paths(dir string) (format string, paths []string, err error) {
+	p, err := find("model", dir, modelPlaces)
+	if err != nil {
+		return "", nil, err
+	}
+	paths, err = p.paths(dir)
+	return p.format, paths, err
+}
+
+// AdapterPath returns the file that holds the weights of an adapter.
+func AdapterPath(dir string) (string, error) {
+	p, err := find("adapter", dir, adapterPlaces)
+	return filepath.Join(dir, p.name), err
+}
+
+// find returns the first place that exists.
+func find(what, dir string, places []place) (place, error) {
+	var names []string
+	for _, p := range places {
+		if _, err := os.Stat(filepath.Join(dir, p.name)); err == nil {
+			return p, nil
+		}
+		names = append(names, p.name)
+	}
+	return place{}, badinput.Errorf("%s %s: no weights found; expected %s", what, dir, strings.Join(names, ", "))
+}
+
+func (p place) paths(dir string) ([]string, error) {
+	if !p.index {
+		return []string{filepath.Join(dir, p.name)}, nil
+	}
+	shards, err := safetensors.ReadIndex(filepath.Join(dir, p.name))
+	if err != nil {
+		return nil, err
+	}
+	var paths []string
+	for _, name := range slices.Sorted(maps.Keys(shards)) {
+		paths = append(paths, filepath.Join(dir, name))
+	}
+	return paths, nil
+}
+
+func (p place) open(dir string) (File, error) {
+	path := filepath.Join(dir, p.name)
+	if p.index {
+		path = dir
+	}
+	// An interface must not hold a nil pointer.
+	if p.format == Torch {
+		f, err := torchfile.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		return f, nil
+	}
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
