@@ -6,6 +6,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"barka/internal/badinput"
@@ -27,9 +28,13 @@ const (
 const (
 	configFile        = "config.json"
 	adapterConfigFile = "adapter_config.json"
-	adapterFile       = "adapter_model.safetensors"
 	indexFile         = "model.safetensors.index.json"
+	pickledFile       = "pytorch_model.bin"
+	pickledIndexFile  = "pytorch_model.bin.index.json"
 )
+
+// adapterFiles hold an adapter's weights, the preferred one first.
+var adapterFiles = []string{"adapter_model.safetensors", "adapter_model.bin"}
 
 // companions are the files beside the weights that barka, or a reader of what
 // it writes, needs.
@@ -37,8 +42,8 @@ var companions = regexp.MustCompile(`^(config\.json|generation_config\.json|toke
 	`vocab\.(json|txt)|merges\.txt|[\w.-]+\.model|chat_template\.(json|jinja)|additional_chat_templates/[\w.-]+\.jinja)$`)
 
 var (
-	shard   = regexp.MustCompile(`^[\w.-]+-\d+-of-\d+\.safetensors$`)
-	pickles = regexp.MustCompile(`^pytorch_model(-\d+-of-\d+)?\.bin(\.index\.json)?$`)
+	shard        = regexp.MustCompile(`^[\w.-]+-\d+-of-\d+\.safetensors$`)
+	pickledShard = regexp.MustCompile(`^pytorch_model-\d+-of-\d+\.bin$`)
 	// notWeights are safetensors beside a model's own: the makers' other format,
 	// and adapters.
 	notWeights = regexp.MustCompile(`^(consolidated|adapter_)`)
@@ -64,10 +69,12 @@ func (l *Listing) Choose(want Want) ([]File, error) {
 		return nil, badinput.Errorf("%s has no %s; found %s", what(l.Repo), needed, l.some())
 	}
 	if want == Adapter {
-		if _, ok := l.Find(adapterFile); !ok {
-			return nil, badinput.Errorf("%s has no %s; found %s", what(l.Repo), adapterFile, l.some())
+		for _, name := range adapterFiles {
+			if _, ok := l.Find(name); ok {
+				return l.matching(func(p string) bool { return p == adapterConfigFile || p == name }), nil
+			}
 		}
-		return l.matching(func(p string) bool { return p == adapterConfigFile || p == adapterFile }), nil
+		return nil, badinput.Errorf("%s has no %s; found %s", what(l.Repo), strings.Join(adapterFiles, " or "), l.some())
 	}
 	files := l.matching(companions.MatchString)
 	if want == Tokenizer {
@@ -83,22 +90,24 @@ func (l *Listing) Choose(want Want) ([]File, error) {
 	return append(files, weights...), nil
 }
 
+// weights are the files of one format, one of them or an index and its shards.
 func (l *Listing) weights() []File {
 	if _, ok := l.Find(indexFile); ok {
 		return l.matching(func(p string) bool {
 			return p == indexFile || shard.MatchString(p) && !notWeights.MatchString(p)
 		})
 	}
-	if f, ok := l.Find("model.safetensors"); ok {
-		return []File{f}
+	for _, name := range []string{"model.safetensors", pickledFile} {
+		if f, ok := l.Find(name); ok {
+			return []File{f}
+		}
 	}
-	plain := l.matching(func(p string) bool {
+	if _, ok := l.Find(pickledIndexFile); ok {
+		return l.matching(func(p string) bool { return p == pickledIndexFile || pickledShard.MatchString(p) })
+	}
+	return l.matching(func(p string) bool {
 		return strings.HasSuffix(p, ".safetensors") && !strings.Contains(p, "/") && !notWeights.MatchString(p)
 	})
-	if len(plain) > 0 {
-		return plain
-	}
-	return l.matching(pickles.MatchString)
 }
 
 func (l *Listing) matching(is func(path string) bool) []File {
@@ -166,13 +175,13 @@ func complete(dir string, want Want) bool {
 		return has(configFile) || has(adapterConfigFile)
 	}
 	if want == Adapter {
-		return has(adapterConfigFile) && has("adapter_model.*")
+		return has(adapterConfigFile) && slices.ContainsFunc(adapterFiles, has)
 	}
 	if !has(configFile) || !has("tokenizer*.json") && !has("*.model") && !has("vocab.*") {
 		return false
 	}
-	return want == Tokenizer || has("model.safetensors") || whole(filepath.Join(dir, indexFile)) || has("pytorch_model*.bin") ||
-		!has(indexFile) && has("*.safetensors")
+	return want == Tokenizer || has("model.safetensors") || whole(filepath.Join(dir, indexFile)) ||
+		has(pickledFile) || whole(filepath.Join(dir, pickledIndexFile)) || !has(indexFile) && has("*.safetensors")
 }
 
 // whole says whether every file that an index names lies beside it.
