@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/alecthomas/kong"
 
@@ -108,6 +109,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		args = []string{"--help"}
 	}
 	parsed, err := parser.Parse(args)
+	if i := slices.IndexFunc(args, func(arg string) bool { return !utf8.ValidString(arg) }); i >= 0 {
+		err = fmt.Errorf("argument %d, %q, is not UTF-8", i+1, args[i]) // the parser has put other characters into it
+	}
 	a := &app{globals: c.globals, start: start, ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr,
 		ui: ui.New(ui.Options{JSON: c.JSON || asksJSON(args), Quiet: c.Quiet, Stdout: stdout, Stderr: stderr})}
 	if err == nil && parsed.Selected() != nil {

@@ -8,6 +8,7 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/chat"
 	"barka/internal/generate"
+	"barka/internal/lines"
 	"barka/internal/local"
 	"barka/internal/pipeline"
 )
@@ -36,7 +37,7 @@ Many at once, decoded together, answers in the order of the prompts:
 
   barka generate --model DIR --input prompts.jsonl --temperature 0.8 --top-p 0.95 --json > answers.jsonl
 
-A line is a prompt, or, where the first line is a JSON object, {"prompt": TEXT} or {"messages": [{"role": "user", "content": TEXT}, ...]}, with "id", "max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop" and "seed" if they differ from the flags. The n-th prompt without a seed has --seed plus n-1. A text depends on its own line alone, whatever else is in the file.
+A line is a prompt, or, where the first line is a JSON object, {"prompt": TEXT} or {"messages": [{"role": "user", "content": TEXT}, ...]}, with "id", "max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop" and "seed" if they differ from the flags. Blank lines are left out; a field of another name is an error. The n-th prompt without a seed has --seed plus n-1. A text depends on its own line alone, whatever else is in the file.
 
 With --json one object each: id (if given), text, tokens, logprobs, finish_reason, prompt_tokens. Without, an empty line stands between texts.`
 }
@@ -127,23 +128,23 @@ func (w *asker) many() error {
 	total := int64(-1)
 	if w.c.Input != "-" {
 		total = 0
-		if err := w.a.prompts(w.c.Input, func(string, *promptLine) error { total++; return nil }); err != nil {
+		if err := w.a.prompts(w.c.Input, func(lines.Line, *promptLine) error { total++; return nil }); err != nil {
 			return err
 		}
 	}
 	p.Start("generate", total, "prompts")
 	defer p.Done()
 	n := int64(0)
-	err := w.a.prompts(w.c.Input, func(where string, line *promptLine) error {
-		req, err := w.request(line, n)
+	err := w.a.prompts(w.c.Input, func(line lines.Line, prompt *promptLine) error {
+		req, err := w.request(prompt, n)
 		if err == nil {
 			var call *generate.Call
 			if call, err = w.e.Submit(w.a.ctx, req); err == nil {
-				w.queue = append(w.queue, asked{line.ID, call, len(req.Prompt)})
+				w.queue = append(w.queue, asked{prompt.ID, call, len(req.Prompt)})
 			}
 		}
 		if err != nil {
-			return badinput.Errorf("%s: %w", where, err)
+			return line.Errorf("%w", err)
 		}
 		n++
 		if len(w.queue) < together {

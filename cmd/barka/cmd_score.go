@@ -4,7 +4,8 @@ import (
 	"bufio"
 	"encoding/json"
 
-	"barka/internal/badinput"
+	"barka/internal/jsonl"
+	"barka/internal/lines"
 	"barka/internal/local"
 	"barka/internal/score"
 )
@@ -31,20 +32,20 @@ func (c *scoreCmd) Run(a *app) error {
 	}
 	s := &score.Scorer{Model: d.Model, Plan: score.Plan{Whole: true}}
 	out := bufio.NewWriter(a.stdout)
-	err = a.lines(func(n int, line string) error {
+	err = a.each(a.stdinLines(), func(line lines.Line) error {
 		var in struct {
 			Context       string   `json:"context"`
 			Continuations []string `json:"continuations"`
 		}
-		if err := json.Unmarshal([]byte(line), &in); err != nil {
-			return badinput.Errorf("standard input, line %d: %w", n, err)
+		if err := jsonl.Strict(line.Data, &in); err != nil {
+			return line.Errorf("%w", err)
 		}
 		if len(in.Continuations) == 0 {
-			return badinput.Errorf("standard input, line %d: continuations is empty or missing", n)
+			return line.Errorf("continuations is empty or missing")
 		}
 		reply, err := scoreLine(a, s, d, in.Context, in.Continuations)
 		if err != nil {
-			return badinput.Errorf("standard input, line %d: %w", n, err)
+			return line.Errorf("%w", err)
 		}
 		if err := json.NewEncoder(out).Encode(reply); err != nil {
 			return err

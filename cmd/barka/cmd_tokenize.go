@@ -6,9 +6,11 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"barka/internal/badinput"
 	"barka/internal/hub"
+	"barka/internal/lines"
 	"barka/internal/tokenizer"
 )
 
@@ -20,7 +22,7 @@ type tokenizeCmd struct {
 }
 
 func (tokenizeCmd) Help() string {
-	return `Reads standard input: a line of text in, a line of comma-separated ids out, or back with --decode.
+	return `Reads standard input, UTF-8: a line of text in, a line of comma-separated ids out, or back with --decode. A line ends with \n or \r\n; a \r of its own is part of the text, and with --whole so is everything.
 
 Example: echo "مرحبا" | barka tokenize --model google/gemma-2-2b-it`
 }
@@ -38,28 +40,34 @@ func (c *tokenizeCmd) Run(a *app) error {
 		return err
 	}
 	out := bufio.NewWriter(a.stdout)
-	one := func(n int, line string) error {
-		text, err := c.convert(tok, line)
+	err = c.all(a, tok, out)
+	if e := out.Flush(); err == nil { // also what came before a bad line
+		err = e
+	}
+	return err
+}
+
+// all converts the lines of standard input. A byte order mark stays: it is
+// content like any other.
+func (c *tokenizeCmd) all(a *app, tok *tokenizer.Tokenizer, out io.Writer) error {
+	if c.Whole {
+		text, err := a.whole()
+		if err == nil {
+			text, err = c.convert(tok, text)
+		}
+		if err == nil {
+			_, err = fmt.Fprintln(out, text)
+		}
+		return err
+	}
+	return a.each(lines.Read(lines.Stdin, a.stdin), func(line lines.Line) error {
+		text, err := c.convert(tok, string(line.Data))
 		if err != nil {
-			return badinput.Errorf("standard input, line %d: %w", n, err)
+			return line.Errorf("%w", err)
 		}
 		_, err = fmt.Fprintln(out, text)
 		return err
-	}
-	if c.Whole {
-		data, err := io.ReadAll(a.stdin)
-		if err != nil {
-			return err
-		}
-		if err := one(1, string(data)); err != nil {
-			return err
-		}
-		return out.Flush()
-	}
-	if err := a.lines(one); err != nil {
-		return err
-	}
-	return out.Flush()
+	})
 }
 
 func (c *tokenizeCmd) convert(tok *tokenizer.Tokenizer, line string) (string, error) {
@@ -74,13 +82,13 @@ func (c *tokenizeCmd) convert(tok *tokenizer.Tokenizer, line string) (string, er
 		return b.String(), nil
 	}
 	var ids []int32
-	for _, f := range strings.FieldsFunc(line, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\t' }) {
+	for _, f := range strings.FieldsFunc(line, func(r rune) bool { return r == ',' || unicode.IsSpace(r) }) {
 		id, err := strconv.ParseInt(f, 10, 32)
 		if err != nil {
-			return "", fmt.Errorf("%q is not a token id", f)
+			return "", badinput.Errorf("%q is not a token id", f)
 		}
 		if _, ok := tok.Token(int32(id)); !ok {
-			return "", fmt.Errorf("id %d is not in the vocabulary of %d", id, tok.VocabSize())
+			return "", badinput.Errorf("id %d is not in the vocabulary of %d", id, tok.VocabSize())
 		}
 		ids = append(ids, int32(id))
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"barka/internal/lines"
 	"barka/internal/local"
 	"barka/internal/stage/translate"
 )
@@ -124,8 +125,8 @@ func (a *app) batches(f func(lines []string) error) error {
 		batch = batch[:0]
 		return err
 	}
-	err := a.lines(func(_ int, line string) error {
-		if batch = append(batch, line); len(batch) < batchLines {
+	err := a.each(a.stdinLines(), func(line lines.Line) error {
+		if batch = append(batch, string(line.Data)); len(batch) < batchLines {
 			return nil
 		}
 		return flush()

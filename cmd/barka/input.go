@@ -1,41 +1,46 @@
 package main
 
 import (
-	"bufio"
-	"fmt"
 	"io"
+	"iter"
 
-	"barka/internal/badinput"
+	"barka/internal/lines"
 )
 
-// text returns an argument, or standard input for "-".
+// text returns an argument, or all of standard input for "-".
 func (a *app) text(arg string) (string, error) {
 	if arg != "-" {
 		return arg, nil
 	}
-	data, err := io.ReadAll(a.stdin)
-	return string(data), err
+	return a.whole()
 }
 
-// maxLine bounds a line of standard input.
-const maxLine = 64 << 20
-
-// lines calls f for each line of standard input, numbered from 1.
-func (a *app) lines(f func(n int, line string) error) error {
-	s := bufio.NewScanner(a.stdin)
-	s.Buffer(make([]byte, 1<<16), maxLine)
-	n := 0
-	for s.Scan() {
-		n++
-		if err := a.ctx.Err(); err != nil {
-			return err
-		}
-		if err := f(n, s.Text()); err != nil {
-			return err
-		}
+// whole returns standard input as one text.
+func (a *app) whole() (string, error) {
+	data, err := io.ReadAll(a.stdin)
+	if err != nil {
+		return "", err
 	}
-	if err := s.Err(); err != nil {
-		return badinput.Wrap(fmt.Errorf("standard input, line %d: %w", n+1, err))
+	return string(data), lines.Check(lines.Stdin, data)
+}
+
+// stdinLines reads the lines of standard input, without a byte order mark.
+func (a *app) stdinLines() iter.Seq2[lines.Line, error] {
+	return lines.Read(lines.Stdin, lines.SkipMark(a.stdin))
+}
+
+// each calls f for every line, until the first error or an interruption.
+func (a *app) each(in iter.Seq2[lines.Line, error], f func(line lines.Line) error) error {
+	for line, err := range in {
+		if err == nil {
+			err = a.ctx.Err()
+		}
+		if err == nil {
+			err = f(line)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -1,13 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
-	"strings"
 
-	"barka/internal/badinput"
 	"barka/internal/chat"
 	"barka/internal/jsonl"
+	"barka/internal/lines"
 )
 
 // promptLine is a line of prompts as JSON. What is nil is as the flags say.
@@ -43,40 +43,34 @@ func (s *stops) UnmarshalJSON(data []byte) error {
 }
 
 // prompts calls f for each line of a file, or of standard input for "-", that
-// is not blank, and says where it stands. They are JSON if the name says so
-// or the first one is an object.
-func (a *app) prompts(input string, f func(where string, p *promptLine) error) error {
+// is not blank. They are JSON if the name says so or the first one is an
+// object.
+func (a *app) prompts(input string, f func(line lines.Line, p *promptLine) error) error {
+	in := a.stdinLines()
+	if input != "-" {
+		in = jsonl.Lines(input)
+	}
 	asJSON, first := jsonl.Has(input), true
-	one := func(where, line string) error {
-		if err := a.ctx.Err(); err != nil || strings.TrimSpace(line) == "" {
-			return err
+	return a.each(in, func(line lines.Line) error {
+		data := bytes.TrimSpace(line.Data)
+		if len(data) == 0 {
+			return nil
 		}
 		if first {
-			asJSON = asJSON || strings.HasPrefix(strings.TrimSpace(line), "{") && json.Valid([]byte(line))
+			asJSON = asJSON || data[0] == '{' && json.Valid(data)
 			first = false
 		}
 		if !asJSON {
-			return f(where, &promptLine{Prompt: &line})
+			text := string(line.Data)
+			return f(line, &promptLine{Prompt: &text})
 		}
 		var p promptLine
-		if err := json.Unmarshal([]byte(line), &p); err != nil {
-			return badinput.Errorf("%s: %w", where, err)
+		if err := jsonl.Strict(data, &p); err != nil {
+			return line.Errorf("%w", err)
 		}
 		if (p.Prompt == nil) == (len(p.Messages) == 0) {
-			return badinput.Errorf("%s: expected either prompt, a string, or messages, a list", where)
+			return line.Errorf("expected either prompt, a string, or messages, a list")
 		}
-		return f(where, &p)
-	}
-	if input == "-" {
-		return a.lines(func(n int, line string) error { return one(fmt.Sprintf("standard input, line %d", n), line) })
-	}
-	for line, err := range jsonl.Lines(input) {
-		if err != nil {
-			return err
-		}
-		if err := one(fmt.Sprintf("%s: line %d", input, line.Number), string(line.Data)); err != nil {
-			return err
-		}
-	}
-	return nil
+		return f(line, &p)
+	})
 }

@@ -5,9 +5,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"unicode/utf8"
 
 	"barka/internal/badinput"
+	"barka/internal/lines"
 	"barka/internal/tokenizer"
 )
 
@@ -21,10 +21,10 @@ func (b *bench) tokenize() work {
 		return w
 	}
 	var tok *tokenizer.Tokenizer
-	var lines []string
+	var texts []string
 	var bytes int
 	w.setup = func() (err error) {
-		lines, bytes, err = readLines(b.o.Text)
+		texts, bytes, err = readLines(b.o.Text)
 		return err
 	}
 	w.reset = func() (err error) {
@@ -33,7 +33,7 @@ func (b *bench) tokenize() work {
 	}
 	w.run = func(context.Context) (tally, error) {
 		sum := uint64(0)
-		for _, l := range lines {
+		for _, l := range texts {
 			for _, id := range tok.Encode(l, true) {
 				sum = Checksum(sum, id)
 			}
@@ -50,21 +50,22 @@ func Checksum(sum uint64, id int32) uint64 {
 }
 
 // readLines reads a text file's lines that are not empty, and their bytes.
-func readLines(path string) (lines []string, bytes int, err error) {
-	data, err := os.ReadFile(path)
+func readLines(path string) (texts []string, bytes int, err error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, 0, badinput.Wrap(err)
 	}
-	if !utf8.Valid(data) {
-		return nil, 0, badinput.Errorf("%s: expected UTF-8 text, a text a line", path)
-	}
-	for l := range strings.Lines(string(data)) {
-		if l = strings.TrimRight(l, "\r\n"); l != "" {
-			lines, bytes = append(lines, l), bytes+len(l)
+	defer f.Close()
+	for l, err := range lines.Read(path, f) {
+		if err != nil {
+			return nil, 0, err
+		}
+		if len(l.Data) > 0 {
+			texts, bytes = append(texts, string(l.Data)), bytes+len(l.Data)
 		}
 	}
 	if bytes == 0 {
 		return nil, 0, badinput.Errorf("%s: no text, expected a text a line", path)
 	}
-	return lines, bytes, nil
+	return texts, bytes, nil
 }

@@ -16,19 +16,11 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"barka/internal/badinput"
+	"barka/internal/lines"
 )
-
-// MaxLine is the length in bytes of the longest line that is read.
-const MaxLine = 64 << 20
 
 // maxWindow bounds what a Zstandard stream may ask to keep in memory.
 const maxWindow = 128 << 20
-
-// Line is a line of a file that is not blank, without its end.
-type Line struct {
-	Number int    // from 1
-	Data   []byte // valid until the next line is read
-}
 
 // Has reports whether the name is that of a file this package reads.
 func Has(name string) bool {
@@ -40,29 +32,28 @@ func Has(name string) bool {
 	return false
 }
 
-// Lines reads the file at path. A byte order mark, carriage returns at line
-// ends, and blank lines are left out; a last line needs no end. The iteration
-// ends at the first error, which names the file and the line.
-func Lines(path string) iter.Seq2[Line, error] {
-	return func(yield func(Line, error) bool) {
+// Lines reads the lines of the file at path as package lines does, but for a
+// byte order mark at its beginning and blank lines, which are left out. The
+// iteration ends at the first error, which names the file and the line.
+func Lines(path string) iter.Seq2[lines.Line, error] {
+	return func(yield func(lines.Line, error) bool) {
 		f, err := os.Open(path)
 		if err != nil {
-			yield(Line{}, badinput.Wrap(err))
+			yield(lines.Line{}, badinput.Wrap(err))
 			return
 		}
 		defer f.Close()
 		r, err := decompressed(f, path)
 		if err != nil {
-			yield(Line{}, badinput.Errorf("%s: %w", path, err))
+			yield(lines.Line{}, badinput.Errorf("%s: %w", path, err))
 			return
 		}
 		defer r.Close()
-		for line, err := range lines(r) {
-			if err != nil {
-				yield(line, badinput.Errorf("%s: line %d: %w", path, line.Number, err))
-				return
+		for line, err := range lines.Read(path, lines.SkipMark(r)) {
+			if err == nil && len(bytes.TrimSpace(line.Data)) == 0 {
+				continue
 			}
-			if !yield(line, nil) {
+			if !yield(line, err) {
 				return
 			}
 		}
@@ -83,55 +74,15 @@ func decompressed(f io.Reader, path string) (io.ReadCloser, error) {
 	return io.NopCloser(f), nil
 }
 
-var errLong = errors.New("longer than 64 MiB")
-
-func lines(from io.Reader) iter.Seq2[Line, error] {
-	return func(yield func(Line, error) bool) {
-		r := bufio.NewReaderSize(from, 1<<16)
-		if head, _ := r.Peek(3); bytes.Equal(head, []byte("\xef\xbb\xbf")) {
-			r.Discard(3)
-		}
-		var long []byte
-		for number := 1; ; number++ {
-			long = long[:0]
-			data, err := r.ReadSlice('\n')
-			for err == bufio.ErrBufferFull {
-				if long = append(long, data...); len(long) > MaxLine {
-					yield(Line{Number: number}, errLong)
-					return
-				}
-				data, err = r.ReadSlice('\n')
-			}
-			if err != nil && err != io.EOF {
-				yield(Line{Number: number}, err)
-				return
-			}
-			if len(long) > 0 {
-				long = append(long, data...)
-				data = long
-			}
-			if data = bytes.TrimRight(data, "\r\n"); len(data) > MaxLine {
-				yield(Line{Number: number}, errLong)
-				return
-			}
-			if len(bytes.TrimSpace(data)) > 0 && !yield(Line{number, data}, nil) {
-				return
-			}
-			if err == io.EOF {
-				return
-			}
-		}
-	}
-}
-
-// Read reads the lines of the file at path as JSON values of type T.
+// Read reads the lines of the file at path as JSON values of type T; fields
+// that T lacks are left out.
 func Read[T any](path string) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for line, err := range Lines(path) {
 			var v T
 			if err == nil {
-				if err = json.Unmarshal(line.Data, &v); err != nil {
-					err = badinput.Errorf("%s: line %d: %w", path, line.Number, err)
+				if err = Unmarshal(line.Data, &v); err != nil {
+					err = line.Errorf("%w", err)
 				}
 			}
 			if !yield(v, err) || err != nil {

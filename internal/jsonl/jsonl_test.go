@@ -2,7 +2,6 @@ package jsonl
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +9,7 @@ import (
 	"testing"
 
 	"barka/internal/badinput"
+	"barka/internal/lines"
 )
 
 type record struct {
@@ -76,8 +76,8 @@ func TestErrorsNameFileAndLine(t *testing.T) {
 	for name, content := range map[string]string{
 		"syntax.jsonl":  "{\"id\":\"1\"}\n\n{\"id\":\n",
 		"type.jsonl":    "{\"id\":\"1\"}\n\n{\"id\":5}\n",
-		"long.jsonl":    "{}\n\n\"" + strings.Repeat("x", MaxLine) + "\"\n{}\n",
-		"longend.jsonl": "{}\n\n\"" + strings.Repeat("x", MaxLine),
+		"long.jsonl":    "{}\n\n\"" + strings.Repeat("x", lines.Max) + "\"\n{}\n",
+		"longend.jsonl": "{}\n\n\"" + strings.Repeat("x", lines.Max),
 	} {
 		path := filepath.Join(dir, name)
 		os.WriteFile(path, []byte(content), 0o666)
@@ -125,24 +125,4 @@ func TestTruncatedCompressedFile(t *testing.T) {
 			t.Errorf("%s: a file cut in half reads without an error", name)
 		}
 	}
-}
-
-func FuzzLines(f *testing.F) {
-	f.Add([]byte("{}\r\n\n[1]"))
-	f.Add([]byte("\xef\xbb\xbf{}\n"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		last := 0
-		for l, err := range lines(bytes.NewReader(data)) {
-			if err != nil {
-				if !errors.Is(err, errLong) {
-					t.Fatal(err)
-				}
-				return
-			}
-			if l.Number <= last || bytes.ContainsRune(l.Data, '\n') || len(bytes.TrimSpace(l.Data)) == 0 {
-				t.Fatalf("line %d after %d: %q", l.Number, last, l.Data)
-			}
-			last = l.Number
-		}
-	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 
 	"barka/internal/badinput"
+	"barka/internal/nearest"
 )
 
 // toJSON turns a recipe into JSON after checking every key against the types
@@ -114,18 +115,12 @@ func names(known map[string]reflect.Type) []string {
 	return out
 }
 
-// suggestion names the nearest key within two edits or a third of its length.
+// suggestion names the key that was probably meant.
 func suggestion(key string, known map[string]reflect.Type) string {
-	best, distance := "", max(2, len(key)/3)+1
-	for _, k := range names(known) {
-		if d := edits(key, k); d < distance {
-			best, distance = k, d
-		}
+	if best := nearest.Name(key, names(known)); best != "" {
+		return "; did you mean " + best + "?"
 	}
-	if best == "" {
-		return ""
-	}
-	return "; did you mean " + best + "?"
+	return ""
 }
 
 func list(at string, known map[string]reflect.Type) string {
@@ -134,24 +129,4 @@ func list(at string, known map[string]reflect.Type) string {
 		where = "a recipe"
 	}
 	return " (keys of " + where + ": " + strings.Join(names(known), ", ") + ")"
-}
-
-// edits is the Levenshtein distance.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		last := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			last, row[j] = row[j], min(row[j]+1, row[j-1]+1, last+cost)
-		}
-	}
-	return row[len(b)]
 }

@@ -18,6 +18,7 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/jsonl"
+	"barka/internal/lines"
 	"barka/internal/parquet"
 )
 
@@ -232,8 +233,11 @@ func read(path string, b benchmark) iter.Seq2[*row, error] {
 
 func object(data []byte, where string) (map[string]any, error) {
 	var m map[string]any
-	if err := json.Unmarshal(data, &m); err != nil || m == nil {
-		return nil, badinput.Errorf("%s: a JSON object is expected (%v)", where, err)
+	if err := jsonl.Unmarshal(data, &m); err != nil {
+		return nil, badinput.Errorf("%s: a JSON object is expected: %w", where, err)
+	}
+	if m == nil {
+		return nil, badinput.Errorf("%s: a JSON object is expected, found null", where)
 	}
 	return m, nil
 }
@@ -243,6 +247,10 @@ func readJSON(path string, yield func(*row, error) bool) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		yield(nil, badinput.Wrap(err))
+		return
+	}
+	if err := lines.Check(path, data); err != nil {
+		yield(nil, err)
 		return
 	}
 	data = bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")))

@@ -2,7 +2,6 @@ package eval
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"iter"
@@ -11,10 +10,10 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"barka/internal/atomicfile"
 	"barka/internal/badinput"
+	"barka/internal/jsonl"
 	"barka/internal/parquet"
 	"barka/internal/pipeline"
 	"barka/internal/pyrandom"
@@ -184,23 +183,10 @@ func idPrefix(id string) string {
 }
 
 func readJSONLines[T any](file string) ([]T, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, badinput.Wrap(err)
-	}
-	if !utf8.Valid(text) { // the decoder would put other characters in their place
-		return nil, badinput.Errorf("%s: not UTF-8 text", file)
-	}
 	var rows []T
-	n := 0
-	for line := range strings.Lines(string(text)) {
-		n++
-		if strings.TrimSpace(line) == "" {
-			continue
-		}
-		var row T
-		if err := json.Unmarshal([]byte(line), &row); err != nil {
-			return nil, badinput.Errorf("%s line %d: %w", file, n, err)
+	for row, err := range jsonl.Read[T](file) {
+		if err != nil {
+			return nil, err
 		}
 		rows = append(rows, row)
 	}

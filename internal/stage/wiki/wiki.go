@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"barka/internal/badinput"
+	"barka/internal/lines"
 	"barka/internal/mediawiki"
 	"barka/internal/pipeline"
 	"barka/internal/wikitext"
@@ -176,13 +177,17 @@ func (s *stage) source(ctx context.Context) (iter.Seq2[page, error], int64, erro
 func (o Options) titles() ([]string, error) {
 	titles := slices.Clone(o.Titles)
 	if o.TitleFile != "" {
-		data, err := os.ReadFile(o.TitleFile)
+		f, err := os.Open(o.TitleFile)
 		if err != nil {
 			return nil, badinput.Wrap(err)
 		}
-		for _, l := range strings.Split(string(data), "\n") {
-			if l = strings.TrimSpace(l); l != "" && !strings.HasPrefix(l, "#") {
-				titles = append(titles, l)
+		defer f.Close()
+		for l, err := range lines.Read(o.TitleFile, lines.SkipMark(f)) {
+			if err != nil {
+				return nil, err
+			}
+			if title := strings.TrimSpace(string(l.Data)); title != "" && !strings.HasPrefix(title, "#") {
+				titles = append(titles, title)
 			}
 		}
 	}

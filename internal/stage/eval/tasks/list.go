@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 
 	"barka/internal/badinput"
+	"barka/internal/nearest"
 )
 
 // Shots says how often and how a task is prompted.
@@ -58,7 +59,7 @@ func ParseList(arg string) ([]Selection, error) {
 	if strings.Contains(arg, ".") {
 		text, err := os.ReadFile(arg)
 		if err == nil {
-			return parseEntries(strings.Split(string(text), "\n"), func(i int) string { return fmt.Sprintf("%s line %d", arg, i+1) })
+			return parseEntries(strings.Split(strings.TrimPrefix(string(text), "\ufeff"), "\n"), func(i int) string { return fmt.Sprintf("%s line %d", arg, i+1) })
 		}
 		if !os.IsNotExist(err) || strings.ContainsAny(arg, "/\\") && !strings.Contains(arg, "|") {
 			return nil, badinput.Errorf("task list: %w", err)
@@ -193,16 +194,10 @@ func byName(b Board, name string) []Task {
 
 // suggest names the nearest task, when one is near.
 func suggest(name string) string {
-	best, bestDistance := "", max(2, len(name)/3)+1
-	for _, n := range append(Groups(), names()...) {
-		if d := distance(name, n); d < bestDistance {
-			best, bestDistance = n, d
-		}
+	if best := nearest.Name(name, append(Groups(), names()...)); best != "" {
+		return fmt.Sprintf("; did you mean %q?", best)
 	}
-	if best == "" {
-		return "; barka eval --tasks list prints them all"
-	}
-	return fmt.Sprintf("; did you mean %q?", best)
+	return "; barka eval --tasks list prints them all"
 }
 
 func names() []string {
@@ -238,26 +233,6 @@ func listed(b Board, name string) string {
 		return name
 	}
 	return string(b) + ":" + name
-}
-
-// distance is the Levenshtein distance.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }
 
 // DefaultList is the text of a version's published task list: every task at

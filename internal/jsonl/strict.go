@@ -1,0 +1,182 @@
+package jsonl
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"barka/internal/nearest"
+)
+
+// Unmarshal is json.Unmarshal, but that it refuses an escape of half a
+// character, such as "\ud83d" alone, which json.Unmarshal replaces without a
+// word.
+func Unmarshal(data []byte, v any) error {
+	if err := json.Unmarshal(data, v); err != nil {
+		return plainly(err)
+	}
+	return halves(data)
+}
+
+// Strict is Unmarshal for what people write: a field that v's type lacks, at
+// any depth, and a field that stands twice are errors, which suggest the name
+// that was probably meant. Types that read themselves are not looked into.
+func Strict(data []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	if json.Valid(data) { // Unmarshal says best what is wrong with what is not
+		if err := checkFields(d, reflect.TypeOf(v), ""); err != nil {
+			return err
+		}
+	}
+	return Unmarshal(data, v)
+}
+
+// plainly words an error about a type in terms of JSON.
+func plainly(err error) error {
+	var wrong *json.UnmarshalTypeError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	want := map[reflect.Kind]string{reflect.String: "a string", reflect.Bool: "true or false", reflect.Struct: "an object", reflect.Map: "an object",
+		reflect.Slice: "a list", reflect.Float32: "a number", reflect.Float64: "a number", reflect.Int: "a whole number",
+		reflect.Int32: "a whole number", reflect.Int64: "a whole number"}[wrong.Type.Kind()]
+	if want == "" {
+		return err
+	}
+	where := ""
+	if wrong.Field != "" {
+		where = wrong.Field + ": "
+	}
+	return fmt.Errorf("%sexpected %s, found %s", where, want, wrong.Value)
+}
+
+// checkFields walks a value of valid JSON and the type that it is read into;
+// nil is a type that is not looked into.
+func checkFields(d *json.Decoder, t reflect.Type, at string) error {
+	for t != nil && t.Kind() == reflect.Pointer && !readsItself(t) {
+		t = t.Elem()
+	}
+	if t != nil && readsItself(t) {
+		t = nil
+	}
+	token, err := d.Token()
+	if err != nil {
+		return err
+	}
+	switch token {
+	case json.Delim('{'):
+		err = checkObject(d, t, at)
+	case json.Delim('['):
+		var of reflect.Type
+		if t != nil && (t.Kind() == reflect.Slice || t.Kind() == reflect.Array) {
+			of = t.Elem()
+		}
+		for i := 0; err == nil && d.More(); i++ {
+			err = checkFields(d, of, at+"["+strconv.Itoa(i)+"]")
+		}
+	default:
+		return nil
+	}
+	if err == nil {
+		_, err = d.Token() // the closing bracket
+	}
+	return err
+}
+
+func checkObject(d *json.Decoder, t reflect.Type, at string) error {
+	if at != "" {
+		at += "."
+	}
+	var known map[string]reflect.Type
+	if t != nil && t.Kind() == reflect.Struct {
+		known = fields(t)
+	}
+	seen := map[string]bool{}
+	for d.More() {
+		token, err := d.Token()
+		if err != nil {
+			return err
+		}
+		key := token.(string)
+		field, ok := known[key]
+		switch {
+		case known != nil && !ok:
+			return unknown(at, key, known)
+		case seen[key]:
+			return fmt.Errorf("field %q stands twice", at+key)
+		case known == nil && t != nil && t.Kind() == reflect.Map:
+			field = t.Elem()
+		}
+		seen[key] = true
+		if err := checkFields(d, field, at+key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func unknown(at, key string, known map[string]reflect.Type) error {
+	var names []string
+	for name := range known {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	suggestion := ""
+	if name := nearest.Name(key, names); name != "" {
+		suggestion = "; did you mean " + name + "?"
+	}
+	return fmt.Errorf("unknown field %q%s (fields: %s)", at+key, suggestion, strings.Join(names, ", "))
+}
+
+// fields lists the JSON names of a struct's fields.
+func fields(t reflect.Type) map[string]reflect.Type {
+	out := map[string]reflect.Type{}
+	for _, f := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.IsExported() && !f.Anonymous && name != "-" {
+			if name == "" {
+				name = f.Name
+			}
+			out[name] = f.Type
+		}
+	}
+	return out
+}
+
+var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
+
+func readsItself(t reflect.Type) bool {
+	return t.Implements(unmarshaler) || reflect.PointerTo(t).Implements(unmarshaler)
+}
+
+// halves returns an error if valid JSON holds the escape of one half of a
+// surrogate pair without the other.
+func halves(data []byte) error {
+	for i := 0; ; i += 2 { // behind an escape
+		n := bytes.IndexByte(data[i:], '\\')
+		if n < 0 {
+			return nil
+		}
+		i += n
+		switch r := escape(data[i:]); {
+		case r>>10 == 0xd800>>10 && escape(data[i+6:])>>10 == 0xdc00>>10:
+			i += 10
+		case r>>11 == 0xd800>>11:
+			return fmt.Errorf(`%s is half of a character, without its other half`, data[i:i+6])
+		}
+	}
+}
+
+// escape returns the number of the \u escape that data begins with, or 0.
+func escape(data []byte) uint64 {
+	if len(data) < 6 || data[0] != '\\' || data[1] != 'u' {
+		return 0
+	}
+	r, _ := strconv.ParseUint(string(data[2:6]), 16, 32)
+	return r
+}

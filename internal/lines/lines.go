@@ -1,0 +1,141 @@
+// Package lines reads text line by line: the one way in for lines of requests,
+// prompts and rows.
+package lines
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"unicode/utf8"
+
+	"barka/internal/badinput"
+)
+
+// Max is the length in bytes of the longest line that is read.
+const Max = 64 << 20
+
+// Stdin is the name of standard input.
+const Stdin = "standard input"
+
+// Line is a line without its end.
+type Line struct {
+	Name   string // of the input: a file, or Stdin
+	Number int    // from 1
+	Data   []byte // UTF-8; valid until the next line is read
+}
+
+// Where names the line in messages.
+func (l Line) Where() string {
+	if l.Name == Stdin {
+		return fmt.Sprintf("%s, line %d", l.Name, l.Number)
+	}
+	return fmt.Sprintf("%s: line %d", l.Name, l.Number)
+}
+
+// Errorf returns a badinput error that names the line.
+func (l Line) Errorf(format string, args ...any) error {
+	return badinput.Errorf("%s: %w", l.Where(), fmt.Errorf(format, args...))
+}
+
+// Read reads the lines of an input with that name. A line ends with \n or
+// \r\n; the last one needs no end. Everything else is content, a \r of its own
+// and a byte order mark included. The iteration ends at the first error, which
+// names the line: one that is not UTF-8 or is longer than Max, or what r
+// returned.
+func Read(name string, r io.Reader) iter.Seq2[Line, error] {
+	return func(yield func(Line, error) bool) {
+		s := scanner{r: bufio.NewReaderSize(r, 1<<16)}
+		for n := 1; ; n++ {
+			line := Line{Name: name, Number: n}
+			data, err := s.next()
+			if err == io.EOF {
+				return
+			}
+			if err == nil {
+				line.Data = data
+				err = valid(data)
+			}
+			if err != nil {
+				yield(line, line.Errorf("%w", err))
+				return
+			}
+			if !yield(line, nil) {
+				return
+			}
+		}
+	}
+}
+
+type scanner struct {
+	r    *bufio.Reader
+	long []byte // a line that is longer than r's buffer
+}
+
+var errLong = errors.New("longer than 64 MiB, the most that a line may have")
+
+// next returns a line without its end, or io.EOF behind the last.
+func (s *scanner) next() ([]byte, error) {
+	s.long = s.long[:0]
+	data, err := s.r.ReadSlice('\n')
+	for err == bufio.ErrBufferFull {
+		if s.long = append(s.long, data...); len(s.long) > Max+2 {
+			return nil, errLong
+		}
+		data, err = s.r.ReadSlice('\n')
+	}
+	if len(s.long) > 0 {
+		s.long = append(s.long, data...)
+		data = s.long
+	}
+	if err != nil && (err != io.EOF || len(data) == 0) {
+		return nil, err
+	}
+	if line, ended := bytes.CutSuffix(data, []byte{'\n'}); ended {
+		data = bytes.TrimSuffix(line, []byte{'\r'})
+	}
+	if len(data) > Max {
+		return nil, errLong
+	}
+	return data, nil
+}
+
+// valid returns an error that says where data is not UTF-8.
+func valid(data []byte) error {
+	if utf8.Valid(data) {
+		return nil
+	}
+	at := 0
+	for {
+		r, n := utf8.DecodeRune(data[at:])
+		if r == utf8.RuneError && n <= 1 {
+			return fmt.Errorf("not UTF-8: byte 0x%02x at offset %d of the line; convert the text to UTF-8", data[at], at)
+		}
+		at += n
+	}
+}
+
+// Check returns an error if the text with that name is not UTF-8: a badinput
+// error with the line and the byte.
+func Check(name string, text []byte) error {
+	if utf8.Valid(text) {
+		return nil
+	}
+	for _, err := range Read(name, bytes.NewReader(text)) {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SkipMark returns r without a byte order mark at its beginning.
+func SkipMark(r io.Reader) io.Reader {
+	b := bufio.NewReader(r)
+	if head, _ := b.Peek(3); string(head) == "\ufeff" {
+		b.Discard(3)
+	}
+	return b
+}
