@@ -1,8 +1,12 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 
 	"barka/internal/lines"
 	"barka/internal/local"
@@ -38,7 +42,7 @@ The settings of beam search mean what they mean in transformers (num_beams, leng
 
 Text stays text: </s>, <mask> or eng_Latn in it are translated like any word. Lines with --raw are the exception.
 
-With --json each line gives {"text", "ids", "score"} with --raw, else {"text", "segments"}. With --num-return above 1 there is also "hypotheses", all outputs with the best first, or "alternatives" in each segment, the outputs after the best.`
+With --json each line gives {"text", "ids", "score", "cut", "hit_max"} with --raw, else {"text", "cut", "segments"}: cut is how many source tokens did not fit into the model, hit_max an output that --max-length ended. Each such line is also named on stderr. With --num-return above 1 there is also "hypotheses", all outputs with the best first, or "alternatives" in each segment, the outputs after the best.`
 }
 
 // options returns the stage's options, checked.
@@ -114,14 +118,16 @@ func (c *translateCmd) dataset(a *app, o translate.Options, t *local.Translator)
 // order of the input.
 const batchLines = 32
 
-// batches collects lines and hands them on.
-func (a *app) batches(f func(lines []string) error) error {
+// batches collects lines and hands them on, with the number of the first.
+func (a *app) batches(f func(first int, texts []string) error) error {
 	var batch []string
+	first := 1
 	flush := func() error {
 		if len(batch) == 0 {
 			return nil
 		}
-		err := f(batch)
+		err := f(first, batch)
+		first += len(batch)
 		batch = batch[:0]
 		return err
 	}
@@ -131,30 +137,62 @@ func (a *app) batches(f func(lines []string) error) error {
 		}
 		return flush()
 	})
-	if err != nil {
+	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	return flush()
+	return cmp.Or(flush(), err) // also what came before a bad line
+}
+
+// losses counts what did not get through the model.
+type losses struct {
+	Lines  int `json:"lines"`
+	Cut    int `json:"lines_cut"` // lines of which source tokens did not fit
+	Tokens int `json:"tokens_cut"`
+	HitMax int `json:"lines_hit_max"` // lines of which an output ends at --max-length
+}
+
+// line takes the losses of a line and warns of them.
+func (l *losses) line(a *app, number, cut int, hitMax bool) {
+	l.Lines++
+	where := lines.Line{Name: lines.Stdin, Number: number}.Where()
+	if cut > 0 {
+		l.Cut++
+		l.Tokens += cut
+		a.ui.Warnf("%s: %d source tokens did not fit into the model and were cut", where, cut)
+	}
+	if hitMax {
+		l.HitMax++
+		a.ui.Warnf("%s: the translation is not finished: it reached --max-length", where)
+	}
+}
+
+// end reports the sums, if anything was lost.
+func (l *losses) end(a *app) {
+	if l.Cut+l.HitMax > 0 {
+		a.ui.Event("losses", fmt.Sprintf("translate: %d lines, %d cut (%d source tokens), %d unfinished at --max-length", l.Lines, l.Cut, l.Tokens, l.HitMax), l)
+	}
 }
 
 // rawLine is the JSON of a line with --raw.
 type rawLine struct {
 	local.Hypothesis
+	Cut        int                `json:"cut"` // source tokens
+	HitMax     bool               `json:"hit_max"`
 	Hypotheses []local.Hypothesis `json:"hypotheses,omitempty"` // all, the best first
 }
 
 func (c *translateCmd) rawLines(a *app, t *local.Translator) error {
-	return a.batches(func(lines []string) error {
-		out, err := t.Run(a.ctx, lines, nil)
+	var lost losses
+	defer lost.end(a)
+	return a.batches(func(first int, texts []string) error {
+		out, err := t.Run(a.ctx, texts, nil)
 		if err != nil {
 			return err
 		}
-		for _, o := range out {
-			if o.Cut > 0 {
-				a.ui.Warnf("%d source tokens did not fit into the model and were cut", o.Cut)
-			}
+		for i, o := range out {
+			lost.line(a, first+i, o.Cut, o.HitMax)
 			if a.JSON {
-				r := rawLine{Hypothesis: o.Hypothesis}
+				r := rawLine{Hypothesis: o.Hypothesis, Cut: o.Cut, HitMax: o.HitMax}
 				if len(o.Others) > 0 {
 					r.Hypotheses = append([]local.Hypothesis{o.Hypothesis}, o.Others...)
 				}
@@ -171,17 +209,26 @@ func (c *translateCmd) rawLines(a *app, t *local.Translator) error {
 }
 
 func (c *translateCmd) lines(a *app, o translate.Options, t *local.Translator) error {
-	return a.batches(func(lines []string) error {
-		texts, segments, err := translate.Lines(a.ctx, o, local.StageTranslator{Translator: t}, lines)
+	var lost losses
+	defer lost.end(a)
+	return a.batches(func(first int, texts []string) error {
+		out, segments, err := translate.Lines(a.ctx, o, local.StageTranslator{Translator: t}, texts)
 		if err != nil {
 			return err
 		}
-		for i, text := range texts {
+		for i, text := range out {
+			cut, hitMax := 0, false
+			for _, s := range segments[i] {
+				cut += s.Cut
+				hitMax = hitMax || slices.Contains(s.Flags, translate.FlagHitMax)
+			}
+			lost.line(a, first+i, cut, hitMax)
 			if a.JSON {
 				err = json.NewEncoder(a.stdout).Encode(struct {
 					Text     string                  `json:"text"`
+					Cut      int                     `json:"cut"` // source tokens
 					Segments []translate.LineSegment `json:"segments"`
-				}{text, segments[i]})
+				}{text, cut, segments[i]})
 			} else {
 				_, err = fmt.Fprintln(a.stdout, text)
 			}

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -138,4 +140,65 @@ func writeIDs(b *strings.Builder, ids []int32) {
 		fmt.Fprint(b, id)
 	}
 	b.WriteByte('\n')
+}
+
+// TestTranslateTellsOfLosses: a line that is longer than the model, or has an
+// output longer than --max-length, is named on stderr, counted, and marked in
+// the JSON, with sentence splitting and without.
+func TestTranslateTellsOfLosses(t *testing.T) {
+	model := filepath.Join(inputs(t), "models", "nllb")
+	tok, err := tokenizer.Load(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tok, err = tok.ForTranslation("eng_Latn"); err != nil {
+		t.Fatal(err)
+	}
+	long := strings.TrimSpace(strings.Repeat("coffee ", 400))
+	cut := len(tok.Encode(long, true)) - 512
+	if cut <= 0 {
+		t.Fatalf("the line has %d tokens too few to be cut", -cut)
+	}
+	in := "Good morning.\n" + strings.Repeat("\n", 39) + long + "\r\nGood evening.\n"
+	for _, flags := range [][]string{{"--raw"}, {"--max-tokens", "5000"}} {
+		args := append([]string{"translate", "--model", model, "--beam", "1", "--max-length", "6", "--json"}, flags...)
+		r := barka(t, in, args...)
+		if r.code != exitDone {
+			t.Fatalf("%v: exit code %d, %s", flags, r.code, r.err)
+		}
+		var cuts []int
+		for line := range strings.Lines(r.out) {
+			var l struct {
+				Cut    *int  `json:"cut"`
+				HitMax *bool `json:"hit_max"`
+			}
+			if err := json.Unmarshal([]byte(line), &l); err != nil || l.Cut == nil || (l.HitMax != nil) != (flags[0] == "--raw") {
+				t.Fatalf("%v: %s: %v", flags, line, err)
+			}
+			cuts = append(cuts, *l.Cut)
+		}
+		want := make([]int, 42)
+		want[40] = cut
+		if !slices.Equal(cuts, want) {
+			t.Errorf("%v: cut by %v", flags, cuts)
+		}
+		for _, want := range []string{
+			fmt.Sprintf("standard input, line 41: %d source tokens did not fit", cut),
+			"standard input, line 41: the translation is not finished", "standard input, line 42: the translation is not finished",
+			fmt.Sprintf(`"lines":42,"lines_cut":1`), fmt.Sprintf(`"tokens_cut":%d`, cut),
+		} {
+			if !strings.Contains(r.err, want) {
+				t.Errorf("%v: no %q in %s", flags, want, r.err)
+			}
+		}
+		if strings.Contains(r.err, "line 40") {
+			t.Errorf("%v: an empty line lost something: %s", flags, r.err)
+		}
+	}
+	if r := barka(t, "Good morning.\n", "translate", "--model", model, "--beam", "1", "--max-tokens", "5000"); strings.Contains(r.err, "cut") {
+		t.Errorf("nothing was cut: %s", r.err)
+	}
+	if r := barka(t, "Good morning.\nBad \xff.\n", "translate", "--model", model, "--beam", "1"); r.code != exitBadInput || strings.Count(r.out, "\n") != 1 {
+		t.Errorf("exit code %d, the line before the bad one gave %q", r.code, r.out)
+	}
 }

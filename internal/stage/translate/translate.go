@@ -356,6 +356,7 @@ func (w *worker) record(r pipeline.Instruction) (pipeline.Instruction, error) {
 // LineSegment is a translated unit of a line.
 type LineSegment struct {
 	pipeline.Segment
+	Cut          int           `json:"cut,omitempty"`          // source tokens that did not fit into the model
 	Alternatives []Alternative `json:"alternatives,omitempty"` // as the translator gave them
 }
 
@@ -390,7 +391,7 @@ func Lines(ctx context.Context, o Options, t Translator, lines []string) ([]stri
 			tr := w.memory.known[p.Text]
 			seg := pipeline.Segment{Source: p.Text, Target: o.finish(tr.Text), Score: tr.Score}
 			seg.Flags = o.check(p.Text, seg.Target, tr)
-			segs[i] = append(segs[i], LineSegment{seg, tr.Alternatives})
+			segs[i] = append(segs[i], LineSegment{seg, tr.Cut, tr.Alternatives})
 			b.WriteString(seg.Target)
 		}
 		out[i] = b.String()
