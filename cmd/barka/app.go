@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -43,7 +44,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 bad input (a file, model or dataset), 1
 type globals struct {
 	JSON    bool  `name:"json" help:"Write results, progress and the exit as JSON lines; docs/json-events.md lists the events."`
 	Quiet   bool  `short:"q" help:"Write results and errors alone."`
-	Threads int   `help:"Worker threads; 0 is one a core." default:"0"`
+	Threads int   `help:"Worker threads; 0 is one per core." default:"0"`
 	Seed    int64 `help:"Seed of everything random." default:"42"`
 	Offline bool  `help:"Ask nothing of the Hugging Face hub, as HF_HUB_OFFLINE=1 does."`
 
@@ -210,7 +211,7 @@ func (a *app) workers() int {
 	if a.Threads > 0 {
 		return a.Threads
 	}
-	return 4
+	return runtime.GOMAXPROCS(0)
 }
 
 func (a *app) log() *slog.Logger {

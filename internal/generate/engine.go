@@ -31,7 +31,7 @@ type Engine struct {
 	// CacheBytes bounds the key/value cache; zero means 1 GiB. Memory is set
 	// aside at the first request and touched as sequences need it.
 	CacheBytes int64
-	// Threads choose from logits; zero means one a core.
+	// Threads choose from logits; zero means one per core.
 	Threads int
 	// Apart shares nothing between sequences: for comparison, since the
 	// results are the same to the bit.

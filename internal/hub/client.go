@@ -21,6 +21,7 @@ import (
 type Progress interface {
 	Start(label string, total int64, unit string)
 	Add(n int64)
+	Skip(n int64)
 	Note(s string)
 	Done()
 }
@@ -97,6 +98,7 @@ type silent struct{}
 
 func (silent) Start(string, int64, string) {}
 func (silent) Add(int64)                   {}
+func (silent) Skip(int64)                  {}
 func (silent) Note(string)                 {}
 func (silent) Done()                       {}
 

@@ -113,7 +113,7 @@ func (c *Client) fetchBlob(ctx context.Context, p *Plan, f File) error {
 	}
 	defer release()
 	if there(blob, f) {
-		skip(c.progress, f.Size)
+		c.progress.Skip(f.Size)
 		return nil
 	}
 	spoilt := 0
@@ -163,7 +163,7 @@ func (c *Client) continueBlob(ctx context.Context, p *Plan, f File) (err error) 
 			return diskError(part, err)
 		}
 	}
-	skip(c.progress, had)
+	c.progress.Skip(had)
 	counted = had
 	if had < f.Size {
 		if err := c.receive(ctx, p, f, file, &h, had, &counted); err != nil {
@@ -269,13 +269,4 @@ func (c *counter) Write(p []byte) (int, error) {
 	*c.n += int64(len(p))
 	c.progress.Add(int64(len(p)))
 	return len(p), nil
-}
-
-// skip tells a progress of what was there before.
-func skip(p Progress, n int64) {
-	if s, ok := p.(interface{ Skip(int64) }); ok {
-		s.Skip(n)
-	} else {
-		p.Add(n)
-	}
 }

@@ -48,7 +48,7 @@ const (
 // spinTurns is how often a worker looks before it sleeps: about 20 µs.
 const spinTurns = 20_000
 
-// New makes a pool of n workers; n ≤ 0 means one a core.
+// New makes a pool of n workers; n ≤ 0 means one per core.
 func New(n int) *Pool {
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)

@@ -220,11 +220,7 @@ func (m *mapper[In, Out]) examine(value In, seen map[string]uint64) (rec record[
 	m.step.order = append(m.step.order, rec.key)
 	switch {
 	case known:
-		if p, ok := m.options.Progress.(interface{ Skip(n int64) }); ok {
-			p.Skip(1)
-			break
-		}
-		m.options.Progress.Add(1)
+		m.options.Progress.Skip(1)
 	case twice:
 		m.options.Progress.Add(1)
 	}

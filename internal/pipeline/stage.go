@@ -4,12 +4,12 @@ import "log/slog"
 
 // Progress shows how far a piece of work has come. Implementations are safe
 // for concurrent use. Start may be called again for a next piece of work; a
-// total below zero means that it is unknown. If an implementation also has a
-// method Skip(n int64), it is told by it, instead of by Add, what an earlier run
-// had done already.
+// total below zero means that it is unknown. Skip counts what an earlier run had
+// done already: it is part of the total and says nothing about speed.
 type Progress interface {
 	Start(label string, total int64, unit string)
 	Add(n int64)
+	Skip(n int64)
 	Note(s string)
 	Done()
 }
@@ -36,6 +36,7 @@ type silent struct{}
 
 func (silent) Start(string, int64, string) {}
 func (silent) Add(int64)                   {}
+func (silent) Skip(int64)                  {}
 func (silent) Note(string)                 {}
 func (silent) Done()                       {}
 

@@ -174,10 +174,15 @@ func (e *evaluation) judge(ctx context.Context, r *taskRun, kept *texts, label s
 	for w := range judgesAtOnce {
 		wg.Go(func() {
 			for i := w; i < len(todo) && ctx.Err() == nil; i += judgesAtOnce {
-				if err := e.judgeOne(ctx, &r.samples[todo[i]], kept); err != nil {
+				reused, err := e.judgeOne(ctx, &r.samples[todo[i]], kept)
+				switch {
+				case err != nil:
 					stop(fmt.Errorf("question %d in evaluation order: %w", todo[i]+1, err))
+				case reused:
+					e.progress.Skip(1)
+				default:
+					e.progress.Add(1)
 				}
-				e.progress.Add(1)
 			}
 		})
 	}
@@ -199,23 +204,23 @@ func (e *evaluation) judge(ctx context.Context, r *taskRun, kept *texts, label s
 	return nil
 }
 
-func (e *evaluation) judgeOne(ctx context.Context, s *sample, kept *texts) error {
+// judgeOne fills in a sample's judgement and reports whether it was kept before.
+func (e *evaluation) judgeOne(ctx context.Context, s *sample, kept *texts) (reused bool, err error) {
 	req := llm.Request{Messages: judgeMessages(s.doc.Query, s.answer, s.doc.Choices[s.doc.Gold]), MaxTokens: judgeTokens}
 	text, err := json.Marshal(req.Messages)
 	if err != nil {
-		return err
+		return false, err
 	}
 	key := keyOf(e.o.Judge.Name(), string(text))
-	var ok bool
-	if s.judgement, ok = kept.get(key); ok {
-		return nil
+	if s.judgement, reused = kept.get(key); reused {
+		return true, nil
 	}
 	answer, err := e.o.Judge.Complete(ctx, req)
 	if err != nil {
-		return &judgeError{err}
+		return false, &judgeError{err}
 	}
 	s.judgement = strings.ToValidUTF8(answer.Text, "\ufffd")
-	return kept.put(key, s.judgement)
+	return false, kept.put(key, s.judgement)
 }
 
 // keyOf identifies a text that was asked for.

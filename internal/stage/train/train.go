@@ -151,7 +151,7 @@ func (t *trainer) load(ctx context.Context) (err error) {
 func (t *trainer) loop(ctx context.Context) error {
 	p := t.io.Progress
 	p.Start("train", int64(t.total), "steps")
-	p.Add(int64(t.step))
+	p.Skip(int64(t.step))
 	defer p.Done()
 	for t.step < t.total {
 		if err := ctx.Err(); err != nil {

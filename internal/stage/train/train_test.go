@@ -81,8 +81,11 @@ func options() train.Options {
 type watch struct {
 	pipeline.Progress
 	step, at int
+	skipped  int
 	do       func()
 }
+
+func (w *watch) Skip(n int64) { w.skipped += int(n) }
 
 func (w *watch) Add(n int64) {
 	w.step += int(n)
@@ -160,8 +163,12 @@ func TestResume(t *testing.T) {
 	if err := run(ctx, cancelled, &watch{Progress: pipeline.Silent, at: 7, do: cancel}); !errors.Is(err, context.Canceled) {
 		t.Fatalf("error %v, want that it was cancelled", err)
 	}
-	if err := run(context.Background(), cancelled, pipeline.Silent); err != nil {
+	rest := &watch{Progress: pipeline.Silent, at: -1}
+	if err := run(context.Background(), cancelled, rest); err != nil {
 		t.Fatal(err)
+	}
+	if rest.step != 12-7 || rest.skipped != 7 {
+		t.Errorf("the continued run counts %d steps as its own and %d as done before, want 5 and 7: the time left follows from its own", rest.step, rest.skipped)
 	}
 	same(t, "cancelled", outputs(t, cancelled), want)
 }

@@ -86,7 +86,7 @@ func (d *Device) loop(n, grain int, f body) {
 	d.op = operands{} // holds on to no memory
 }
 
-// New makes a device with the given number of workers; 0 means one a core.
+// New makes a device with the given number of workers; 0 means one per core.
 func New(threads int) *Device {
 	if threads <= 0 {
 		threads = runtime.GOMAXPROCS(0)

@@ -40,7 +40,7 @@ type Options struct {
 	// Threshold is the share of a question's sequences that one training row
 	// must hold for the row to be dropped.
 	Threshold float64
-	// Threads compare training rows; 0 is one a core.
+	// Threads compare training rows; 0 is one per core.
 	Threads int
 }
 
