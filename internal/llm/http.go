@@ -7,13 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
-	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"barka/internal/badinput"
@@ -33,11 +35,12 @@ type Options struct {
 	Retries int
 	// Timeout of one attempt; 0 means 10 minutes.
 	Timeout time.Duration
-	// Note is told, once each, of the parameters that the server refuses and
-	// that are left out from then on; nil: nobody is told.
+	// Grace is how long calls under way may go on after an interruption, so that
+	// their answers are not lost; 0 means 10 seconds.
+	Grace time.Duration
+	// Note is called with what a person should see: each wait, and each parameter
+	// that the server refuses and that is left out from then on. nil shows nothing.
 	Note func(string)
-	// Transport replaces the default one, in tests.
-	Transport http.RoundTripper
 	// Sleep waits between attempts; nil means in real time.
 	Sleep func(ctx context.Context, d time.Duration) error
 }
@@ -49,9 +52,14 @@ type HTTP struct {
 	key    string
 	client *http.Client
 
-	mu      sync.Mutex
-	next    time.Time // when the next request may go out
-	dialect dialect
+	reached atomic.Bool // the server has answered once, whatever it said
+
+	mu       sync.Mutex
+	next     time.Time // when the next request may go out
+	told     time.Time // when a wait was shown last
+	underWay int       // calls
+	graced   bool      // the wait for calls under way was shown
+	dialect  dialect
 }
 
 const (
@@ -60,6 +68,11 @@ const (
 	// maxPause is the longest that a server may make us wait; a longer one is
 	// better spent by running again later.
 	maxPause = 15 * time.Minute
+	// maxTimeouts bounds the attempts after the first that may end by Timeout,
+	// each of which takes long and may be paid.
+	maxTimeouts = 2
+	// tellEvery keeps the waits of many requests from filling the terminal.
+	tellEvery = time.Second
 )
 
 // NewHTTP checks the options and returns a client.
@@ -70,6 +83,9 @@ func NewHTTP(o Options) (*HTTP, error) {
 	}
 	if u.User != nil {
 		return nil, badinput.Errorf("endpoint: credentials do not belong in the address; name an environment variable that holds the key")
+	}
+	if u.RawQuery != "" || u.Fragment != "" {
+		return nil, badinput.Errorf("endpoint: the address has a part after ? or #, where no path can be added; keys belong in an environment variable")
 	}
 	if o.Model == "" {
 		return nil, badinput.Errorf("endpoint %s: no model named", o.BaseURL)
@@ -93,8 +109,20 @@ func NewHTTP(o Options) (*HTTP, error) {
 	if c.o.Note == nil {
 		c.o.Note = func(string) {}
 	}
-	c.client = &http.Client{Transport: o.Transport, Timeout: c.o.Timeout}
+	if c.o.Grace <= 0 {
+		c.o.Grace = 10 * time.Second
+	}
+	c.client = &http.Client{Transport: transport(), Timeout: c.o.Timeout}
 	return c, nil
+}
+
+// transport keeps the connection of every concurrent request for the next one.
+func transport() http.RoundTripper {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConns = 0 // no limit: the requests under way are the limit
+	t.MaxIdleConnsPerHost = math.MaxInt
+	t.DialContext = (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext
+	return t
 }
 
 // Name implements Client.
@@ -131,7 +159,8 @@ var errOtherWords = errors.New("the request is to be put in other words")
 // attempts tries until it works. Rate limits, server errors, broken
 // connections and broken answers are tried again, with pauses that double and
 // a little chance, drawn from the seed, or as long as the server asks;
-// anything else is final.
+// anything else is final. A server that cannot be reached is waited for only
+// if it has answered before.
 func (c *HTTP) attempts(ctx context.Context, seed uint64, try func() error) error {
 	jitter := rand.New(rand.NewPCG(seed, 1))
 	for attempt := 0; ; {
@@ -149,17 +178,24 @@ func (c *HTTP) attempts(ctx context.Context, seed uint64, try func() error) erro
 			continue // not an attempt
 		}
 		var again *retryable
-		if !errors.As(err, &again) || attempt >= c.o.Retries {
-			return fmt.Errorf("endpoint %s, model %s: %w", c.o.BaseURL, c.o.Model, err)
+		if !errors.As(err, &again) {
+			return c.named(err)
+		}
+		if attempt >= c.o.Retries || again.timeout && attempt >= maxTimeouts || again.unreachable && !c.reached.Load() {
+			if again.unreachable {
+				return c.named(err)
+			}
+			return c.named(&RequestError{Unanswered, fmt.Errorf("%w (asked %d times)", err, attempt+1)})
 		}
 		wait := again.after
 		if wait <= 0 {
 			wait = time.Duration(float64(time.Second<<min(attempt, 8)) * (0.75 + 0.5*jitter.Float64()))
 		}
 		if wait > maxPause {
-			return fmt.Errorf("endpoint %s, model %s: %w; it asks for a pause of %s: run the same command again after that", c.o.BaseURL, c.o.Model, err, wait.Round(time.Second))
+			return c.named(fmt.Errorf("%w; it asks for a pause of %s: run the same command again after that", err, wait.Round(time.Second)))
 		}
 		attempt++
+		c.tell(err, wait, attempt)
 		if again.all {
 			c.hold(wait) // and wait, above, sleeps
 		} else if err := c.o.Sleep(ctx, wait); err != nil {
@@ -168,9 +204,32 @@ func (c *HTTP) attempts(ctx context.Context, seed uint64, try func() error) erro
 	}
 }
 
+// named puts the endpoint's name before an error.
+func (c *HTTP) named(err error) error {
+	return fmt.Errorf("endpoint %s, model %s: %w", c.o.BaseURL, c.o.Model, err)
+}
+
+// tell shows a wait, unless another request has just shown one.
+func (c *HTTP) tell(err error, wait time.Duration, attempt int) {
+	c.mu.Lock()
+	now := time.Now()
+	recent := now.Sub(c.told) < tellEvery
+	if !recent {
+		c.told = now
+	}
+	c.mu.Unlock()
+	if !recent {
+		c.o.Note(fmt.Sprintf("endpoint %s: %v; asking again in %s (attempt %d of %d)",
+			c.o.BaseURL, err, wait.Round(100*time.Millisecond), attempt+1, c.o.Retries+1))
+	}
+}
+
 // wait holds requests to the rate limit and to pauses that the server asked
 // for.
 func (c *HTTP) wait(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	c.mu.Lock()
 	now := time.Now()
 	if c.next.Before(now) {
@@ -197,29 +256,22 @@ func (c *HTTP) hold(d time.Duration) {
 	}
 }
 
-// retryable is an error that may pass; after is how long the server asks to
-// wait, 0 if it does not say; all: every request has to.
-type retryable struct {
-	err   error
-	after time.Duration
-	all   bool
-}
-
-func (r *retryable) Error() string { return r.err.Error() }
-func (r *retryable) Unwrap() error { return r.err }
-
-// refusal is a request that the server understood and does not take.
-type refusal struct {
-	err  error
-	text string // the server's words
-}
-
-func (r *refusal) Error() string { return r.err.Error() }
-func (r *refusal) Unwrap() error { return r.err }
-
-// try sends a request once and returns the body of a good answer.
+// try sends a request once and returns the body of a good answer. The call
+// outlasts an interruption by the grace period: its answer may be paid for.
 func (c *HTTP) try(ctx context.Context, method, url string, payload []byte) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(payload))
+	call, cancel := pause.Grace(ctx, c.o.Grace)
+	defer cancel()
+	defer context.AfterFunc(ctx, c.tellGrace)()
+	c.mu.Lock()
+	c.underWay++
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		c.underWay--
+		c.mu.Unlock()
+	}()
+
+	req, err := http.NewRequestWithContext(call, method, url, bytes.NewReader(payload))
 	if err != nil {
 		return nil, err
 	}
@@ -229,58 +281,34 @@ func (c *HTTP) try(ctx context.Context, method, url string, payload []byte) ([]b
 	}
 	resp, err := c.client.Do(req)
 	if err != nil {
-		return nil, &retryable{err: fmt.Errorf("no answer (is the server running?): %w", err)}
+		return nil, noAnswer(err)
 	}
 	defer resp.Body.Close()
+	c.reached.Store(true)
+	// Read to its end: only then is the connection used again.
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	switch {
 	case err != nil:
 		return nil, &retryable{err: fmt.Errorf("the answer broke off: %w", err)}
 	case len(data) > maxAnswer:
-		return nil, fmt.Errorf("the answer is longer than %d MiB", maxAnswer>>20)
+		return nil, &RequestError{Unanswered, fmt.Errorf("the answer is longer than %d MiB", maxAnswer>>20)}
 	case resp.StatusCode != http.StatusOK:
 		return nil, c.statusError(resp, data)
 	}
 	return data, nil
 }
 
-// redact shortens what a server says and removes the key from it.
-func (c *HTTP) redact(data []byte) string {
-	s := strings.TrimSpace(string(data[:min(len(data), 4096)]))
-	if c.key != "" {
-		s = strings.ReplaceAll(s, c.key, "[key]")
+// tellGrace shows, once, that an interruption waits for the calls under way.
+func (c *HTTP) tellGrace() {
+	c.mu.Lock()
+	n := c.underWay
+	first := n > 0 && !c.graced
+	c.graced = c.graced || first
+	c.mu.Unlock()
+	if first {
+		c.o.Note(fmt.Sprintf("waiting up to %s for the %d calls under way, to keep their answers; a second Ctrl-C ends at once", c.o.Grace, n))
 	}
-	if len(s) > 300 {
-		s = s[:300] + "…"
-	}
-	return strings.ToValidUTF8(s, "")
 }
-
-func (c *HTTP) statusError(resp *http.Response, data []byte) error {
-	if err := tooLong(data); err != nil {
-		return err
-	}
-	text := c.redact(data)
-	err := fmt.Errorf("status %s: %s", resp.Status, text)
-	switch code := resp.StatusCode; {
-	case code == http.StatusInternalServerError && validation.Match(data):
-		// llama-cpp-python's way of saying 422: asking again does not help.
-	case code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code >= 500:
-		after := pause.After(resp.Header.Get("Retry-After"), time.Now())
-		return &retryable{err: err, after: after, all: code == http.StatusTooManyRequests || after > 0}
-	case code == http.StatusUnauthorized, code == http.StatusForbidden:
-		hint := "name the environment variable that holds the API key"
-		if c.o.KeyVariable != "" {
-			hint = "check the API key in the environment variable " + c.o.KeyVariable
-		}
-		return badinput.Errorf("%w; %s", err, hint)
-	case code == http.StatusNotFound:
-		return badinput.Errorf("%w; check the address (it often ends in /v1) and the model's name", err)
-	}
-	return badinput.Wrap(&refusal{err, text})
-}
-
-var validation = regexp.MustCompile(`(?i)\b\d+ validation errors?\b`)
 
 func (c *HTTP) parse(data []byte) (Response, error) {
 	var a struct {
@@ -298,14 +326,14 @@ func (c *HTTP) parse(data []byte) (Response, error) {
 		} `json:"usage"`
 	}
 	if err := json.Unmarshal(data, &a); err != nil {
-		return Response{}, &retryable{err: fmt.Errorf("the answer is not valid JSON: %w", err)}
+		return Response{}, notJSON(data, err)
 	}
 	if len(a.Choices) == 0 {
 		if err := tooLong(data); err != nil {
 			return Response{}, err
 		}
 		if len(a.Error) > 0 && string(a.Error) != "null" {
-			return Response{}, &retryable{err: fmt.Errorf("the server says: %s", c.redact(a.Error))}
+			return Response{}, &retryable{err: fmt.Errorf("the server says: %s", c.said(data))}
 		}
 		return Response{}, &retryable{err: errors.New("the answer holds no choice")}
 	}

@@ -190,14 +190,19 @@ func TestRequestsPerMinute(t *testing.T) {
 	}
 }
 
+// TestConnectionRefused: at the first contact it is reported at once.
 func TestConnectionRefused(t *testing.T) {
 	s, _ := server(t, answer(200, good))
 	url := s.URL
 	s.Close()
 	var pauses []time.Duration
 	_, err := client(t, url, &pauses).Complete(context.Background(), request)
-	if err == nil || !strings.Contains(err.Error(), "is the server running") || !strings.Contains(err.Error(), url) || len(pauses) != 3 {
+	if err == nil || !strings.Contains(err.Error(), "refuses connections") || !strings.Contains(err.Error(), url) || len(pauses) != 0 {
 		t.Errorf("%v after pauses %v", err, pauses)
+	}
+	var failed *RequestError
+	if errors.As(err, &failed) {
+		t.Errorf("%v is taken for the error of one request", err)
 	}
 }
 

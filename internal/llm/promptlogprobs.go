@@ -107,8 +107,8 @@ func (p *PromptScorer) Limit(ctx context.Context) (int, error) {
 }
 
 // Score returns the scores of the last n tokens; the first token has none. An
-// error that is of this prompt alone is an *AnswerError or a *TooLong; after
-// any other there is no use in asking on.
+// error that is of this prompt alone is an *AnswerError, a *TooLong or a
+// *RequestError; any other concerns all prompts.
 func (p *PromptScorer) Score(ctx context.Context, tokens []int32, n int) ([]TokenScore, error) {
 	p.mu.Lock()
 	if w := p.way; w != nil {
@@ -130,7 +130,10 @@ func (p *PromptScorer) Score(ctx context.Context, tokens []int32, n int) ([]Toke
 		var none *noScores
 		var refused *refusal
 		var answer *AnswerError
+		var failed *RequestError
 		switch {
+		case errors.As(err, &failed) && failed.Kind == Filtered:
+			return nil, err // another prompt will find out
 		case errors.As(err, &none):
 			reasons = append(reasons, fmt.Sprintf("\n  %s: %v", w, none))
 		case errors.As(err, &refused):
@@ -214,14 +217,14 @@ func (p *PromptScorer) parse(w way, data []byte, tokens []int32, n int) ([]Token
 		if found := noNumber.FindSubmatch(data); found != nil {
 			return nil, unusable("the answer holds the log-probability %s", found[1])
 		}
-		return nil, &retryable{err: fmt.Errorf("the answer is not valid JSON: %w", err)}
+		return nil, notJSON(data, err)
 	}
 	if len(a.Choices) == 0 {
 		if err := tooLong(data); err != nil {
 			return nil, err
 		}
 		if len(a.Error) > 0 && string(a.Error) != "null" {
-			return nil, &retryable{err: fmt.Errorf("the server says: %s", p.http.redact(a.Error))}
+			return nil, &retryable{err: fmt.Errorf("the server says: %s", p.http.said(data))}
 		}
 		return nil, &retryable{err: errors.New("the answer holds no choice")}
 	}

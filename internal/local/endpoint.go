@@ -196,7 +196,8 @@ func (e *Endpoint) Score(ctx context.Context, reqs []eval.Request, done func(i i
 func ofOneRequest(err error) bool {
 	var answer *llm.AnswerError
 	var long *llm.TooLong
-	return errors.As(err, &answer) || errors.As(err, &long)
+	var failed *llm.RequestError
+	return errors.As(err, &answer) || errors.As(err, &long) || errors.As(err, &failed) && failed.Kind != llm.Unanswered
 }
 
 // text is that of tokens which begin with the beginning token, for a server

@@ -33,3 +33,11 @@ func After(header string, now time.Time) time.Duration {
 	}
 	return 0
 }
+
+// Grace returns a context that ends d after ctx does: for work that an
+// interruption should let finish. The caller must call cancel.
+func Grace(ctx context.Context, d time.Duration) (graced context.Context, cancel context.CancelFunc) {
+	graced, end := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { _ = Sleep(graced, d); end() })
+	return graced, func() { stop(); end() }
+}

@@ -1,0 +1,217 @@
+package llm
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+	"unicode"
+
+	"barka/internal/badinput"
+	"barka/internal/pause"
+)
+
+// Kinds of a RequestError.
+const (
+	Filtered   = "filtered"   // the endpoint refuses the request for its content
+	Refused    = "refused"    // the endpoint refuses the request for another reason
+	Unanswered = "unanswered" // no usable answer came in all attempts
+)
+
+// RequestError is the failure of one request; other requests may succeed. Any
+// other error of a Client concerns all requests, except *TooLong and those of
+// the context. Its text holds no key and no control character.
+type RequestError struct {
+	Kind string
+	err  error
+}
+
+func (e *RequestError) Error() string { return e.err.Error() }
+func (e *RequestError) Unwrap() error { return e.err }
+
+// retryable is an error that may pass.
+type retryable struct {
+	err         error
+	after       time.Duration // how long the server asks to wait, 0 if it does not say
+	all         bool          // every request has to wait
+	unreachable bool          // no request can reach the server
+	timeout     bool
+}
+
+func (r *retryable) Error() string { return r.err.Error() }
+func (r *retryable) Unwrap() error { return r.err }
+
+// refusal is a request that the server understood and does not take.
+type refusal struct {
+	err  error
+	text string // the server's words
+}
+
+func (r *refusal) Error() string { return r.err.Error() }
+func (r *refusal) Unwrap() error { return r.err }
+
+// noAnswer classifies the error of a request that got no response.
+func noAnswer(err error) *retryable {
+	if why := unreachable(err); why != "" {
+		return &retryable{err: errors.New(why), all: true, unreachable: true}
+	}
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return &retryable{err: errors.New("no answer within the time limit (--timeout)"), timeout: true}
+	}
+	return &retryable{err: fmt.Errorf("no answer: %w", err)}
+}
+
+// unreachable says in words why no request can reach the server; "" for other
+// errors.
+func unreachable(err error) string {
+	var dns *net.DNSError
+	var dial *net.OpError
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "the server refuses connections; start it, or check the address's host and port"
+	case errors.As(err, &dns):
+		return fmt.Sprintf("no address is known for the host %q (%s); check the address and the network", dns.Name, dns.Err)
+	case errors.As(err, &certificate):
+		return fmt.Sprintf("the server's certificate is not accepted: %v", certificate)
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return "the server speaks http, the address says https"
+	case errors.As(err, &dial) && dial.Op == "dial":
+		return fmt.Sprintf("no connection to the server (%v); check the address and the network", dial)
+	}
+	return ""
+}
+
+var (
+	validation   = regexp.MustCompile(`(?i)\b\d+ validation errors?\b`)
+	filterWords  = regexp.MustCompile(`(?i)content[_ ]?(?:filter|policy)|content management policy|responsible ?ai|safety (?:system|policy)|moderation|flagged`)
+	quotaWords   = regexp.MustCompile(`(?i)insufficient_quota|exceeded your current quota|credit balance|billing`)
+	noModelWords = regexp.MustCompile(`(?i)model_not_found|invalid_model|\bmodel\b.{0,120}(?:does not exist|not found)`)
+)
+
+// statusError is the error of a response with a status other than 200.
+func (c *HTTP) statusError(resp *http.Response, data []byte) error {
+	if err := tooLong(data); err != nil {
+		return err
+	}
+	said := c.said(data)
+	err := fmt.Errorf("status %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
+	if said != "" {
+		err = fmt.Errorf("%w: %s", err, said)
+	}
+	switch code := resp.StatusCode; {
+	case code == http.StatusPaymentRequired, code == http.StatusTooManyRequests && quotaWords.MatchString(said):
+		return fmt.Errorf("%w; the account's quota is used up: run the same command again when there is more", err)
+	case code == http.StatusInternalServerError && validation.Match(data):
+		// llama-cpp-python's way of saying 422: asking again does not help.
+	case code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code >= 500:
+		after := pause.After(resp.Header.Get("Retry-After"), time.Now())
+		return &retryable{err: err, after: after, all: code == http.StatusTooManyRequests || after > 0}
+	case code == http.StatusForbidden && filterWords.MatchString(said):
+		// OpenRouter's way of saying that the request was flagged.
+	case code == http.StatusUnauthorized, code == http.StatusForbidden:
+		hint := "name the environment variable that holds the API key"
+		if c.o.KeyVariable != "" {
+			hint = "check the API key in the environment variable " + c.o.KeyVariable
+		}
+		return badinput.Errorf("%w; %s", err, hint)
+	case code == http.StatusNotFound, code == http.StatusMethodNotAllowed, code == http.StatusGone, noModelWords.MatchString(said):
+		return badinput.Errorf("%w; check the address (it often ends in /v1) and the model's name", err)
+	}
+	kind := Refused
+	if filterWords.MatchString(said) {
+		kind = Filtered
+	}
+	return badinput.Wrap(&RequestError{kind, &refusal{err, string(data[:min(len(data), maxSaid)])}})
+}
+
+const (
+	maxSaid  = 4096 // bytes of an error's body that are read for words
+	maxWords = 300  // characters of it that are shown
+)
+
+// said is what a server says in the body of an error: the code and message of
+// the usual forms of JSON, the title of a page, else the text itself, without
+// the API key and control characters, and shortened.
+func (c *HTTP) said(data []byte) string {
+	data = data[:min(len(data), maxSaid)]
+	code, message := complaint(data)
+	if message == "" {
+		message = pageTitle(string(data))
+	}
+	if code != "" && !strings.Contains(message, code) {
+		message = code + ": " + message
+	}
+	return c.redact(message)
+}
+
+// complaint reads code and message from an error in JSON.
+func complaint(data []byte) (code, message string) {
+	var top map[string]any
+	if json.Unmarshal(data, &top) != nil {
+		return "", ""
+	}
+	if inner, ok := top["error"].(map[string]any); ok {
+		top = inner
+	}
+	for _, key := range []string{"message", "error", "detail", "msg"} {
+		if s, ok := top[key].(string); ok && s != "" {
+			message = s
+			break
+		}
+	}
+	for _, key := range []string{"code", "type"} {
+		if s, ok := top[key].(string); ok && s != "" {
+			return s, message
+		}
+	}
+	return "", message
+}
+
+var titleTag = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`)
+
+// pageTitle is the title of an HTML page, other text as it is.
+func pageTitle(s string) string {
+	if !strings.HasPrefix(strings.TrimSpace(s), "<") {
+		return s
+	}
+	if m := titleTag.FindStringSubmatch(s); m != nil {
+		return "a page titled " + strings.TrimSpace(m[1])
+	}
+	return "a page: " + s
+}
+
+// redact makes a server's words fit for terminals, logs and rows: without the
+// API key, in one line, without control and direction characters, shortened.
+func (c *HTTP) redact(s string) string {
+	s = strings.ToValidUTF8(s, "")
+	if c.key != "" {
+		s = strings.ReplaceAll(s, c.key, "[key]")
+	}
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029' {
+			return ' '
+		}
+		return r
+	}, s)
+	words := []rune(strings.Join(strings.Fields(s), " "))
+	if len(words) > maxWords {
+		return string(words[:maxWords]) + "…"
+	}
+	return string(words)
+}
+
+// notJSON is the error of an answer with status 200 that cannot be read.
+func notJSON(data []byte, err error) error {
+	if strings.HasPrefix(strings.TrimSpace(string(data[:min(len(data), 64)])), "<") {
+		return &retryable{err: errors.New("the answer is a page, not JSON; check the address (it often ends in /v1)")}
+	}
+	return &retryable{err: fmt.Errorf("the answer is not valid JSON: %w", err)}
+}
