@@ -34,19 +34,26 @@ type synthCmd struct {
 	Temperature float64       `default:"0.8"`
 	TopP        float64       `default:"0.95"`
 	MaxTokens   int           `default:"512"`
+	MinTurns    int           `help:"Turns that a conversation must have to be kept when the next turn fails." default:"2"`
+	InARow      int           `name:"max-failures-in-a-row" help:"Stop when the requests of so many passages in a row fail; 0 is never." default:"20"`
+	Share       float64       `name:"max-failure-share" help:"Stop when the requests of more than this share of the passages fail, from the 50th on; 0 is never." default:"0.2"`
+	Retry       bool          `name:"retry-rejected" help:"Ask again about passages whose requests failed in an earlier run, also in a finished output."`
 	Restart     bool          `help:"Throw away an output made with other options."`
 	DryRun      bool          `help:"Count calls and tokens; ask nothing."`
 }
 
 func (synthCmd) Help() string {
-	return `Example: barka synth --in data/passages --out data/instructions --endpoint http://localhost:8000/v1 --model google/gemma-2-27b-it`
+	return `A passage whose request the endpoint refuses or does not answer goes to rejected/ with what the endpoint said and the answers so far, and the run goes on. Every answer is kept as it comes: stopped at any moment, the same command goes on without asking for it again.
+
+Example: barka synth --in data/passages --out data/instructions --endpoint http://localhost:8000/v1 --model google/gemma-2-27b-it`
 }
 
 func (c *synthCmd) Run(a *app) error {
 	o := synth.Defaults()
 	o.Dataset, o.LongQuantile, o.LongChars, o.Turns, o.Independent = c.Dataset, c.Quantile, c.LongChars, c.Turns, c.Independent
 	o.JSON = c.JSONForm
-	o.Temperature, o.TopP, o.MaxTokens = c.Temperature, c.TopP, c.MaxTokens
+	o.Temperature, o.TopP, o.MaxTokens, o.MinTurns = c.Temperature, c.TopP, c.MaxTokens, c.MinTurns
+	o.MaxFailuresInARow, o.MaxFailureShare = c.InARow, c.Share
 	if err := o.Validate(); err != nil {
 		return err
 	}
@@ -61,7 +68,7 @@ func (c *synthCmd) Run(a *app) error {
 	var client llm.Client
 	var err error
 	if c.Endpoint != "" {
-		client, err = llm.NewHTTP(llm.Options{BaseURL: c.Endpoint, Model: c.Model, KeyVariable: c.KeyVariable, RequestsPerMinute: c.RPM, Timeout: c.Timeout})
+		client, err = llm.NewHTTP(llm.Options{BaseURL: c.Endpoint, Model: c.Model, KeyVariable: c.KeyVariable, RequestsPerMinute: c.RPM, Timeout: c.Timeout, Note: func(note string) { a.ui.Infof("%s", note) }})
 	} else {
 		if err := a.need(weights(c.Model)); err != nil {
 			return err
@@ -78,7 +85,7 @@ func (c *synthCmd) Run(a *app) error {
 		return err
 	}
 	io := a.io(c.Out, map[string]string{"passages": c.In}, c.Restart)
-	io.Workers = c.Concurrency
+	io.Workers, io.Retry = c.Concurrency, c.Retry
 	m, err := synth.Run(a.ctx, o, client, io)
 	if err != nil {
 		return err

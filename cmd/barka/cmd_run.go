@@ -14,6 +14,7 @@ type runCmd struct {
 	Recipe  string `arg:"" help:"Recipe file." type:"existingfile"`
 	Out     string `help:"Working directory; runs/NAME by default." placeholder:"DIR"`
 	Restart bool   `help:"Throw away stages made with other options."`
+	Retry   bool   `name:"retry-rejected" help:"Have synth ask again about passages whose requests failed."`
 	DryRun  bool   `help:"Check the recipe and say what would run, and how much."`
 }
 
@@ -34,7 +35,7 @@ func (c *runCmd) Run(a *app) error {
 	if c.DryRun {
 		return a.planRecipe(r, c.Out)
 	}
-	return a.runRecipe(r, c.Out, c.Restart)
+	return a.runRecipe(r, c.Out, c.Restart, c.Retry)
 }
 
 // planRecipe says what a run would do.
@@ -56,7 +57,7 @@ func (a *app) planRecipe(r *recipe.Recipe, out string) error {
 }
 
 // runRecipe runs a recipe and tells of each stage.
-func (a *app) runRecipe(r *recipe.Recipe, out string, restart bool) error {
+func (a *app) runRecipe(r *recipe.Recipe, out string, restart, retry bool) error {
 	for _, model := range r.LocalModels() {
 		if err := a.need(weights(model)); err != nil {
 			return err
@@ -64,7 +65,7 @@ func (a *app) runRecipe(r *recipe.Recipe, out string, restart bool) error {
 	}
 	start := time.Now()
 	var steps []recipe.Step
-	w := &recipe.Runner{Out: out, Engine: a.engine(r.DType), Workers: a.workers(), Restart: restart, Progress: a.ui.Progress(), Log: a.log(), Say: func(s recipe.Step) {
+	w := &recipe.Runner{Out: out, Engine: a.engine(r.DType), Workers: a.workers(), Restart: restart, Retry: retry, Progress: a.ui.Progress(), Log: a.log(), Say: func(s recipe.Step) {
 		steps = append(steps, s)
 		a.tell(s)
 	}}
@@ -140,5 +141,5 @@ func (c *demoCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return a.runRecipe(r, c.Out, c.Restart)
+	return a.runRecipe(r, c.Out, c.Restart, false)
 }

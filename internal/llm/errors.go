@@ -188,6 +188,9 @@ func pageTitle(s string) string {
 	return "a page: " + s
 }
 
+// escapes are the terminal's sequences: CSI and OSC of ECMA-48.
+var escapes = regexp.MustCompile(`\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)`)
+
 // redact makes a server's words fit for terminals, logs and rows: without the
 // API key, in one line, without control and direction characters, shortened.
 func (c *HTTP) redact(s string) string {
@@ -195,6 +198,7 @@ func (c *HTTP) redact(s string) string {
 	if c.key != "" {
 		s = strings.ReplaceAll(s, c.key, "[key]")
 	}
+	s = escapes.ReplaceAllString(s, " ")
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029' {
 			return ' '

@@ -58,9 +58,9 @@ func TestKinds(t *testing.T) {
 func TestErrorsAreClean(t *testing.T) {
 	t.Setenv("TEST_BARKA_KEY", "sk-very-secret")
 	for text, want := range map[string]string{
-		`{"error":{"code":"content_filter","message":"No. \u001b[31mRed\u202e\u0007\nkey sk-very-secret."}}`: "status 400 Bad Request: content_filter: No. [31mRed key [key].",
+		`{"error":{"code":"content_filter","message":"No. \u001b[31mRed\u202e\u0007\nkey sk-very-secret."}}`: "status 400 Bad Request: content_filter: No. Red key [key].",
 		"<html><head><title>502 Bad\n Gateway</title></head><body>" + strings.Repeat("x", 900):               "status 400 Bad Request: a page titled 502 Bad Gateway",
-		"\x1b]0;owned\x07 \xff\xfe plain": "status 400 Bad Request: ]0;owned plain",
+		"\x1b]0;owned\x07 \xff\xfe plain": "status 400 Bad Request: plain",
 		`{"detail":"Not good"}`:           "status 400 Bad Request: Not good",
 		`{"error":"just text"}`:           "status 400 Bad Request: just text",
 		"":                                "status 400 Bad Request",
@@ -140,7 +140,7 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 	}
 	s.Start()
 	t.Cleanup(s.Close)
-	const workers, each = 32, 20
+	const workers, each = 32, 6
 	c := client(t, s.URL, nil)
 	c.o.Retries = 1000
 	var wg sync.WaitGroup

@@ -88,7 +88,7 @@ func testStage(ctx context.Context, out string, delay time.Duration, workers int
 		var rows []Instruction
 		switch n := p.Revision >> 40; {
 		case n%7 == 3:
-			return nil, fmt.Errorf("wrapped: %w", &Reject{"too_short", fmt.Sprint(len(p.Text))})
+			return nil, fmt.Errorf("wrapped: %w", &Reject{Reason: "too_short", Detail: fmt.Sprint(len(p.Text))})
 		case n%11 == 5:
 			return nil, &Reject{Reason: "no_answer"}
 		default:
@@ -272,7 +272,7 @@ func TestStatesBetweenRenames(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		data, _ := json.Marshal(partialIdentity{manifestFormat, replace, m.identity()})
+		data, _ := json.Marshal(partialIdentity{Format: manifestFormat, Replace: replace, Identity: m.identity()})
 		os.MkdirAll(out+partialSuffix, 0o777)
 		if err := os.WriteFile(filepath.Join(out+partialSuffix, identityName), data, 0o666); err != nil {
 			t.Fatal(err)

@@ -90,7 +90,9 @@ func (r *Run) assemble(final string, f Final) (*Manifest, error) {
 			return nil, err
 		}
 		m.Files = append(m.Files, files...)
-		m.Counts["out"] += s.table.rows
+		if !s.notes {
+			m.Counts["out"] += s.table.rows
+		}
 		if s.name == "" {
 			m.Rows = s.table.rows
 		}

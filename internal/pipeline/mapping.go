@@ -22,29 +22,49 @@ type MapOptions[In any] struct {
 	Workers  int             // at least 1 is used
 	Progress Progress        // nil shows nothing
 	Total    int             // how many records there are; 0 if unknown
+	Rejected reflect.Type    // of Reject.Row; nil: rejected records stay as they are
+	Failures Failures        // when to stop
+	Retry    bool            // work again on records that failed in an earlier run
 }
 
 // step is one Map of a run: a journal with the result of each record, and the
 // order that the results belong in.
 type step struct {
-	journal  *Journal
-	in, out  reflect.Type
-	order    []string
-	complete bool
+	journal       *Journal
+	rejected, out reflect.Type
+	order         []string
+	complete      bool
 }
 
 // result is what the journal keeps of a record: its output, or why it was
-// rejected together with the record itself.
+// rejected together with its row in rejected/; both if it failed and rows are
+// left of it.
 type result struct {
 	Out    json.RawMessage `json:"o,omitempty"`
 	Reject *Reject         `json:"r,omitempty"`
-	In     json.RawMessage `json:"i,omitempty"`
+	Row    json.RawMessage `json:"i,omitempty"`
+}
+
+func newResult[Out any](rows []Out, reject *Reject, rec json.RawMessage) (res result, err error) {
+	if res.Reject = reject; reject != nil {
+		if res.Row = rec; reject.Row != nil {
+			if res.Row, err = json.Marshal(reject.Row); err != nil {
+				return res, err
+			}
+		}
+	}
+	if len(rows) > 0 && (reject == nil || reject.Failed) {
+		res.Out, err = json.Marshal(rows)
+	}
+	return res, err
 }
 
 // Map applies fn to each record of in. What fn returns is journaled at once, so
 // that an interrupted Map, given the same records again, works on those alone
 // that have no result yet. A *Reject from fn sends the record to rejected/; any
 // other error ends Map, as does the end of ctx (then ctx.Err() is returned).
+// Rows beside a *Reject that is Failed are what is left of the record: they are
+// kept, the record is not rejected, and a run with Retry works on it again.
 // The rows become part of the dataset in the order of in. Out must be a struct
 // with json and parquet tags. A Run may have several Maps; their rows follow
 // each other.
@@ -64,7 +84,11 @@ func Map[In, Out any](ctx context.Context, r *Run, in iter.Seq2[In, error], o Ma
 // not change their results.
 func MapBatch[In, Out any](ctx context.Context, r *Run, in iter.Seq2[In, error], o MapOptions[In],
 	size func(In) int, budget int, fn func(ctx context.Context, recs []In) ([][]Out, []error)) error {
-	s, err := r.newStep(reflect.TypeFor[In](), reflect.TypeFor[Out]())
+	rejected := o.Rejected
+	if rejected == nil {
+		rejected = reflect.TypeFor[In]()
+	}
+	s, err := r.newStep(rejected, reflect.TypeFor[Out]())
 	if err != nil {
 		return err
 	}
@@ -74,7 +98,7 @@ func MapBatch[In, Out any](ctx context.Context, r *Run, in iter.Seq2[In, error],
 	if o.Progress == nil {
 		o.Progress = Silent
 	}
-	m := &mapper[In, Out]{step: s, options: o, fn: fn, jobs: make(chan []record[In]), parent: ctx}
+	m := &mapper[In, Out]{step: s, options: o, failures: failureCount{Failures: o.Failures}, fn: fn, jobs: make(chan []record[In]), parent: ctx}
 	m.ctx, m.cancel = context.WithCancel(ctx)
 	defer m.cancel()
 
@@ -98,11 +122,14 @@ func MapBatch[In, Out any](ctx context.Context, r *Run, in iter.Seq2[In, error],
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if err := m.release(); err != nil {
+		return err
+	}
 	s.complete = true
 	return nil
 }
 
-func (r *Run) newStep(in, out reflect.Type) (*step, error) {
+func (r *Run) newStep(rejected, out reflect.Type) (*step, error) {
 	if err := r.writable(); err != nil {
 		return nil, err
 	}
@@ -113,7 +140,7 @@ func (r *Run) newStep(in, out reflect.Type) (*step, error) {
 	if err != nil {
 		return nil, diskErrorUnlessInput(r.partial, err)
 	}
-	s := &step{journal: j, in: in, out: out}
+	s := &step{journal: j, rejected: rejected, out: out}
 	r.steps = append(r.steps, s)
 	return s, nil
 }
@@ -134,8 +161,9 @@ type mapper[In, Out any] struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 
-	mu  sync.Mutex
-	err error // the first
+	mu       sync.Mutex
+	err      error // the first
+	failures failureCount
 }
 
 func (m *mapper[In, Out]) fail(err error) {
@@ -218,6 +246,13 @@ func (m *mapper[In, Out]) examine(value In, seen map[string]uint64) (rec record[
 		return rec, false, badinput.Errorf("two different records have the id %q: give each an id of its own", rec.key)
 	}
 	m.step.order = append(m.step.order, rec.key)
+	if known {
+		again, err := m.retried(rec.key)
+		if err != nil {
+			return rec, false, err
+		}
+		known = !again
+	}
 	switch {
 	case known:
 		m.options.Progress.Skip(1)
@@ -262,19 +297,15 @@ func (m *mapper[In, Out]) work() {
 
 // keep journals the record's result.
 func (m *mapper[In, Out]) keep(rec record[In], rows []Out, err error) error {
-	var res result
 	var reject *Reject
-	switch {
-	case errors.As(err, &reject):
-		res.Reject, res.In = reject, rec.json
-	case err != nil:
+	if err != nil && !errors.As(err, &reject) {
 		return fmt.Errorf("record %s: %w", rec.key, err)
-	case len(rows) > 0:
-		if res.Out, err = json.Marshal(rows); err != nil {
-			return fmt.Errorf("record %s: its result cannot be kept: %w", rec.key, err)
-		}
 	}
-	return m.step.journal.put(rec.key, rec.stamp, res)
+	res, err := newResult(rows, reject, rec.json)
+	if err != nil {
+		return fmt.Errorf("record %s: its result cannot be kept: %w", rec.key, err)
+	}
+	return m.settle(heldResult{rec.key, rec.stamp, res})
 }
 
 // each reads the step's results in order.
@@ -288,9 +319,9 @@ func (s *step) each(row func(reflect.Value) error, reject func(in reflect.Value,
 		if !ok {
 			return fmt.Errorf("pipeline: record %s has no result", key)
 		}
-		if res.Reject != nil {
-			in := reflect.New(s.in)
-			if err := json.Unmarshal(res.In, in.Interface()); err != nil {
+		if res.Reject != nil && res.Out == nil {
+			in := reflect.New(s.rejected)
+			if err := json.Unmarshal(res.Row, in.Interface()); err != nil {
 				return fmt.Errorf("record %s: %w", key, err)
 			}
 			if err := reject(in.Elem(), *res.Reject); err != nil {
@@ -331,6 +362,32 @@ func Outputs[Out any](r *Run) iter.Seq2[Out, error] {
 				}
 				return nil
 			}, func(reflect.Value, Reject) error { return nil })
+			if errors.Is(err, errStopped) {
+				return
+			}
+			if err != nil {
+				yield(zero, err)
+				return
+			}
+		}
+	}
+}
+
+// Rejects reads the rows that the run's Maps have rejected, in their order.
+func Rejects[Row any](r *Run) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		var zero Row
+		for _, s := range r.steps {
+			err := s.each(func(reflect.Value) error { return nil }, func(row reflect.Value, _ Reject) error {
+				v, ok := row.Interface().(Row)
+				if !ok {
+					return fmt.Errorf("pipeline: rejected rows of type %v, not %T", row.Type(), zero)
+				}
+				if !yield(v, nil) {
+					return errStopped
+				}
+				return nil
+			})
 			if errors.Is(err, errStopped) {
 				return
 			}

@@ -72,8 +72,11 @@ type Instruction struct {
 	FinishReason     string    `json:"finish_reason" parquet:"finish_reason"`
 	PromptTokens     int32     `json:"prompt_tokens" parquet:"prompt_tokens"`
 	CompletionTokens int32     `json:"completion_tokens" parquet:"completion_tokens"`
-	Translator       string    `json:"translator" parquet:"translator"`
-	Segments         []Segment `json:"segments" parquet:"segments,list"`
+	// Shortened says why a generated conversation has fewer turns than were asked
+	// for; "" for a whole one.
+	Shortened  string    `json:"shortened,omitempty" parquet:"shortened"`
+	Translator string    `json:"translator" parquet:"translator"`
+	Segments   []Segment `json:"segments" parquet:"segments,list"`
 }
 
 // Turn is a message in the ShareGPT spelling; From is human, gpt or system.

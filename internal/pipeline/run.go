@@ -19,6 +19,7 @@ type Run struct {
 	id           *identity
 	manifest     *Manifest // set when done
 	replace      bool      // a finished directory stands at out and is to go
+	reopened     bool      // that directory has the same identity and keeps most of its results
 	lock         *os.File
 	journal      *Journal
 	steps        []*step
@@ -29,7 +30,8 @@ type Run struct {
 // partialIdentity is the content of identity.json.
 type partialIdentity struct {
 	Format   int       `json:"format"`
-	Replace  bool      `json:"replace"` // a finished directory is to be replaced: --restart was given
+	Replace  bool      `json:"replace"` // a finished directory is to be replaced: --restart was given, or
+	Reopened bool      `json:"reopened,omitempty"`
 	Identity *identity `json:"identity"`
 }
 
@@ -50,6 +52,22 @@ const (
 // a finished out is replaced when the new one is whole. Restart never touches a
 // directory that is not a dataset. The caller must Close the Run.
 func Begin(out string, id Identity, restart bool) (*Run, error) {
+	if restart {
+		return begin(out, id, restartAll)
+	}
+	return begin(out, id, continueRun)
+}
+
+// manner is how a run begins where there is work already.
+type manner int
+
+const (
+	continueRun    manner = iota
+	restartAll            // --restart
+	reopenFinished        // replace a finished directory of the same identity
+)
+
+func begin(out string, id Identity, how manner) (*Run, error) {
 	out = filepath.Clean(out)
 	if name := filepath.Base(out); name == "." || name == ".." || name == string(filepath.Separator) {
 		return nil, badinput.Errorf("output %q: name a directory that the stage can make", out)
@@ -68,7 +86,7 @@ func Begin(out string, id Identity, restart bool) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Lstat(r.partial); finished != nil && !restart && errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(r.partial); finished != nil && how == continueRun && errors.Is(err, fs.ErrNotExist) {
 		return r, r.accept(finished) // needs no write access
 	}
 	if err := os.MkdirAll(r.partial, 0o777); err != nil {
@@ -80,7 +98,7 @@ func Begin(out string, id Identity, restart bool) (*Run, error) {
 		}
 		return nil, err
 	}
-	if err := r.begin(restart); err != nil {
+	if err := r.begin(how); err != nil {
 		r.Close()
 		return nil, err
 	}
@@ -138,7 +156,7 @@ func (r *Run) accept(m *Manifest) error {
 }
 
 // begin decides, under the lock, between done, continued, refused and new.
-func (r *Run) begin(restart bool) error {
+func (r *Run) begin(how manner) error {
 	finished, err := r.finished() // another process may have finished it just now
 	if err != nil {
 		return err
@@ -154,11 +172,11 @@ func (r *Run) begin(restart bool) error {
 		}
 		begun = nil
 	}
-	if restart {
+	if how == restartAll {
 		if err := r.clear(); err != nil {
 			return err
 		}
-		return r.start(finished != nil)
+		return r.start(finished != nil, false)
 	}
 	if begun != nil {
 		diffs, err := differences(begun.Identity, r.id)
@@ -167,16 +185,23 @@ func (r *Run) begin(restart bool) error {
 		}
 		switch {
 		case len(diffs) == 0 && (finished == nil || begun.Replace):
-			return r.resume(begun.Replace)
+			return r.resume(begun)
 		case finished == nil:
 			return refusal(r.partial, "begun", diffs)
 		}
 		// Abandoned work beside a finished directory: that one counts.
 	}
 	if finished == nil {
-		return r.start(false)
+		return r.start(false, false)
 	}
 	err = r.accept(finished)
+	if err == nil && how == reopenFinished {
+		r.manifest = nil
+		if err := r.clear(); err != nil {
+			return err
+		}
+		return r.start(true, true)
+	}
 	if begun == nil {
 		err = errors.Join(err, r.remove())
 	}
@@ -230,8 +255,9 @@ func (r *Run) swapped(begun *partialIdentity, finished *Manifest) bool {
 }
 
 // start begins new work in an empty partial directory.
-func (r *Run) start(replace bool) error {
-	data, err := json.MarshalIndent(partialIdentity{manifestFormat, replace, r.id}, "", "  ")
+func (r *Run) start(replace, reopened bool) error {
+	begun := &partialIdentity{manifestFormat, replace, reopened, r.id}
+	data, err := json.MarshalIndent(begun, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -241,12 +267,12 @@ func (r *Run) start(replace bool) error {
 	if err := syncDir(filepath.Dir(r.partial)); err != nil {
 		return err
 	}
-	return r.resume(replace)
+	return r.resume(begun)
 }
 
 // resume opens the journal; what Finish had begun is made again.
-func (r *Run) resume(replace bool) error {
-	r.replace = replace
+func (r *Run) resume(begun *partialIdentity) error {
+	r.replace, r.reopened = begun.Replace, begun.Reopened
 	for _, name := range []string{finalName, oldName} {
 		if err := os.RemoveAll(filepath.Join(r.partial, name)); err != nil {
 			return diskError(r.partial, err)

@@ -392,7 +392,7 @@ func TestWriterWithSplitsAndRejects(t *testing.T) {
 		case i%9 == 0:
 			err = v.Write(c)
 		case i%9 == 1:
-			err = w.Reject(c, Reject{"duplicate", "of 0"})
+			err = w.Reject(c, Reject{Reason: "duplicate", Detail: "of 0"})
 		default:
 			err = w.Write(c)
 		}

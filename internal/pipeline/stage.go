@@ -45,6 +45,7 @@ func (silent) Done()                       {}
 type IO struct {
 	Out      string            // the dataset directory to make
 	In       map[string]string // inputs by name: dataset directories or files
+	Retry    bool              // work again on the records that failed (Reject.Failed)
 	Restart  bool              // throw away an unfinished or finished Out made with other options
 	Seed     int64
 	Workers  int // at least 1 is used
@@ -57,6 +58,12 @@ type IO struct {
 type Reject struct {
 	Reason string `json:"reason"` // a short code, e.g. too_short; counted as rejected_<reason>
 	Detail string `json:"detail,omitempty"`
+	// Failed: the record could not be worked on, through no fault that is known to
+	// be its own (a server refused it); another attempt may succeed.
+	Failed bool `json:"failed,omitempty"`
+	// Row is put into rejected/ in place of the record; its type is
+	// MapOptions.Rejected. nil is the record itself.
+	Row any `json:"-"`
 }
 
 func (r *Reject) Error() string {

@@ -15,13 +15,14 @@ const rejectedDir = "rejected"
 type split struct {
 	name  string
 	table *table
+	notes bool // its rows tell of other rows and are not counted
 }
 
 func (r *Run) newSplit(name string, rowType reflect.Type) (*split, error) {
 	if err := checkRowType(rowType); err != nil {
 		return nil, err
 	}
-	s := &split{name, newTable(filepath.Join(r.partial, finalName), name, rowType)}
+	s := &split{name: name, table: newTable(filepath.Join(r.partial, finalName), name, rowType)}
 	r.tables = append(r.tables, s)
 	return s, nil
 }
@@ -44,6 +45,16 @@ func NewSplit[T any](r *Run, name string) (*Writer[T], error) {
 		return nil, fmt.Errorf("pipeline: split name %q", name)
 	}
 	return newWriter[T](r, name)
+}
+
+// NewNotes makes a Writer of rows in a subdirectory that tell of the dataset's
+// rows: Rows reads them, and the manifest does not count them.
+func NewNotes[T any](r *Run, name string) (*Writer[T], error) {
+	w, err := NewSplit[T](r, name)
+	if err == nil {
+		w.split.notes = true
+	}
+	return w, err
 }
 
 func newWriter[T any](r *Run, name string) (*Writer[T], error) {

@@ -77,7 +77,7 @@ func (c *chain) synth(ctx context.Context) error {
 		return err
 	}
 	io := c.io(instructionsDir, map[string]string{"passages": c.passages})
-	io.Workers = max(c.r.Models.Generator.Concurrency, 1)
+	io.Workers, io.Retry = max(c.r.Models.Generator.Concurrency, 1), c.Retry
 	m, err := synth.Run(ctx, o, client, io)
 	if err != nil {
 		return err
@@ -91,7 +91,7 @@ func (c *chain) synth(ctx context.Context) error {
 func (c *chain) generator(o *synth.Options) (llm.Client, error) {
 	g := c.r.Models.Generator
 	if g.Endpoint != "" {
-		return llm.NewHTTP(llm.Options{BaseURL: g.Endpoint, Model: g.Model, KeyVariable: g.KeyVariable, RequestsPerMinute: g.RPM})
+		return llm.NewHTTP(llm.Options{BaseURL: g.Endpoint, Model: g.Model, KeyVariable: g.KeyVariable, RequestsPerMinute: g.RPM, Note: c.Progress.Note})
 	}
 	dir := c.r.model(g.Model)
 	var err error

@@ -29,6 +29,7 @@ type Runner struct {
 	Engine   *local.Engine
 	Workers  int
 	Restart  bool
+	Retry    bool // ask again about passages whose requests failed
 	Progress pipeline.Progress
 	Log      *slog.Logger
 	// Say tells of each stage's result.

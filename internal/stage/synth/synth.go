@@ -6,12 +6,11 @@ package synth
 
 import (
 	"context"
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"text/template"
@@ -27,7 +26,10 @@ var promptFiles embed.FS
 var prompts = template.Must(template.ParseFS(promptFiles, "prompts/*.txt"))
 
 // version changes when the same options would give another output.
-const version = 1
+const (
+	version = 2
+	changed = "conversations keep the turns before one that fails, rejected passages the answers about them"
+)
 
 // Options are everything that changes what synth writes.
 type Options struct {
@@ -58,11 +60,21 @@ type Options struct {
 	Attempts int `json:"attempts"`
 	// MinAnswerWords is the shortest answer kept.
 	MinAnswerWords int `json:"min_answer_words"`
+	// MinTurns is how many turns a conversation must have to be kept when the
+	// next turn fails.
+	MinTurns int `json:"min_turns"`
+
+	// MaxFailuresInARow and MaxFailureShare say when so many requests fail that
+	// the run stops; 0 is never. They change no row and are not part of the
+	// dataset's identity.
+	MaxFailuresInARow int     `json:"max_failures_in_a_row,omitempty"`
+	MaxFailureShare   float64 `json:"max_failure_share,omitempty"`
 }
 
 // Defaults are the settings of the BARKA models.
 func Defaults() Options {
-	return Options{Dataset: "wiki", LongQuantile: 0.75, Turns: 3, Temperature: 0.8, TopP: 0.95, MaxTokens: 512, Attempts: 3, MinAnswerWords: 10}
+	return Options{Dataset: "wiki", LongQuantile: 0.75, Turns: 3, Temperature: 0.8, TopP: 0.95, MaxTokens: 512, Attempts: 3, MinAnswerWords: 10,
+		MinTurns: 2, MaxFailuresInARow: 20, MaxFailureShare: 0.2}
 }
 
 // Validate reports the first setting that makes no sense.
@@ -80,6 +92,12 @@ func (o Options) Validate() error {
 		return badinput.Errorf("synth: long_chars is %d, expected 0 (use long_quantile) or a length", o.LongChars)
 	case o.MaxTokens < 1 || o.Attempts < 1:
 		return badinput.Errorf("synth: max_tokens %d and attempts %d must be positive", o.MaxTokens, o.Attempts)
+	case o.MinTurns < 1:
+		return badinput.Errorf("synth: min_turns is %d, expected 1 or more", o.MinTurns)
+	case o.MaxFailuresInARow < 0:
+		return badinput.Errorf("synth: max_failures_in_a_row is %d, expected 0 (never stop) or more", o.MaxFailuresInARow)
+	case o.MaxFailureShare < 0 || o.MaxFailureShare > 1:
+		return badinput.Errorf("synth: max_failure_share is %g, expected a number from 0 (never stop) to 1", o.MaxFailureShare)
 	case o.JSON && !o.Independent:
 		return badinput.Errorf("synth: json is for independent conversations; set independent too")
 	}
@@ -105,6 +123,9 @@ func (e Estimate) Cost(prompt, completion float64) float64 {
 // text has to be asked for twice.
 func Plan(ctx context.Context, o Options, passages string) (Estimate, error) {
 	if err := o.Validate(); err != nil {
+		return Estimate{}, err
+	}
+	if err := checkPassages(passages); err != nil {
 		return Estimate{}, err
 	}
 	lengths, err := lengths(ctx, passages)
@@ -158,13 +179,19 @@ func threshold(o Options, lengths []int) int {
 	return sorted[i]
 }
 
-// Run writes the instructions of the passages in io.In["passages"].
+// Run writes the instructions of the passages in io.In["passages"]. A passage
+// whose request fails is rejected, with what the endpoint said; io.Retry asks
+// again about such passages, also of a finished directory.
 func Run(ctx context.Context, o Options, client llm.Client, io pipeline.IO) (*pipeline.Manifest, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	o.Model = client.Name()
-	run, err := pipeline.Begin(io.Out, pipeline.Identity{Stage: "synth", Version: version, Options: o, Inputs: io.In, Seed: io.Seed}, io.Restart)
+	path := io.In["passages"]
+	if err := checkPassages(path); err != nil {
+		return nil, err
+	}
+	run, err := begin(o, io)
 	if err != nil {
 		return nil, err
 	}
@@ -172,244 +199,130 @@ func Run(ctx context.Context, o Options, client llm.Client, io pipeline.IO) (*pi
 	if run.Done() {
 		return run.Manifest(), nil
 	}
-	path := io.In["passages"]
 	all, err := lengths(ctx, path)
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{o: o, client: client, seed: io.Seed, long: threshold(o, all)}
+	w := &writer{o: o, client: client, seed: io.Seed, long: threshold(o, all), calls: run.Journal()}
+	if run.Reopened() {
+		if err := w.restore(ctx, run, io); err != nil {
+			return nil, err
+		}
+	}
 	mo := pipeline.MapOptions[pipeline.Passage]{
-		Key: func(p pipeline.Passage) string { return p.ID }, Workers: max(io.Workers, 1), Progress: io.Progress, Total: len(all),
+		Key: passageID, Workers: max(io.Workers, 1), Progress: io.Progress, Total: len(all), Rejected: reflect.TypeFor[Rejected](),
+		Failures: pipeline.Failures{InARow: o.MaxFailuresInARow, Share: o.MaxFailureShare}, Retry: io.Retry,
 	}
 	if err := pipeline.Map(ctx, run, pipeline.Rows[pipeline.Passage](ctx, path), mo, w.write); err != nil {
-		return nil, err
+		return nil, advice(err)
 	}
-	final, err := totals(run)
+	final, err := w.totals(run)
 	if err != nil {
 		return nil, err
 	}
 	if err := run.Finish(final); err != nil {
 		return nil, err
 	}
+	if n := Failed(run.Manifest()); n > 0 {
+		io.Progress.Note(fmt.Sprintf("the requests of %d passages failed; the same command with --retry-rejected asks again", n))
+	}
 	return run.Manifest(), nil
 }
 
-// totals counts what the manifest tells of the rows.
-func totals(run *pipeline.Run) (pipeline.Final, error) {
+// begin begins the run, again where a finished directory has records that
+// failed and these are to be tried again.
+func begin(o Options, io pipeline.IO) (*pipeline.Run, error) {
+	o.MaxFailuresInARow, o.MaxFailureShare = 0, 0
+	id := pipeline.Identity{Stage: "synth", Version: version, Changed: changed, Options: o, Inputs: io.In, Seed: io.Seed}
+	run, err := pipeline.Begin(io.Out, id, io.Restart)
+	if err != nil || !io.Retry || !run.Done() || Failed(run.Manifest()) == 0 {
+		return run, err
+	}
+	return pipeline.Reopen(io.Out, id)
+}
+
+// Failed is the number of records of a finished directory that io.Retry takes
+// up again.
+func Failed(m *pipeline.Manifest) (n int64) {
+	for name, count := range m.Counts {
+		reason, ok := strings.CutPrefix(name, "rejected_")
+		if !ok {
+			reason, ok = strings.CutPrefix(name, "shortened_")
+		}
+		if ok && strings.HasPrefix(reason, failedPrefix) {
+			n += count
+		}
+	}
+	return n
+}
+
+// advice adds what to do when too many requests failed.
+func advice(err error) error {
+	var many *pipeline.TooManyFailures
+	if !errors.As(err, &many) {
+		return err
+	}
+	if many.InARow > 0 {
+		return fmt.Errorf("%w (--max-failures-in-a-row sets how many are too many)", err)
+	}
+	return fmt.Errorf("%w; the same command goes on with the others, with --retry-rejected also with these (--max-failure-share sets what share is too many)", err)
+}
+
+func passageID(p pipeline.Passage) string { return p.ID }
+
+// checkPassages refuses rows of another kind, and an input without rows.
+func checkPassages(path string) error {
+	if err := pipeline.Require(path, pipeline.Passages); err != nil {
+		return err
+	}
+	n, err := pipeline.Count(path)
+	if err == nil && n == 0 {
+		err = badinput.Errorf("%s holds no passages, so there is nothing to ask about", path)
+	}
+	return err
+}
+
+// totals counts the rows for the manifest and writes down the answers that
+// shortened conversations leave out.
+func (w *writer) totals(run *pipeline.Run) (pipeline.Final, error) {
 	f := pipeline.Final{Counts: map[string]int64{"single": 0, "multi": 0}, Tokens: map[string]int64{"prompt": 0, "completion": 0}}
+	var notes *pipeline.Writer[Shortened]
 	for r, err := range pipeline.Outputs[pipeline.Instruction](run) {
 		if err != nil {
 			return f, err
 		}
 		kind := "single"
-		if len(r.Messages) > 2 {
+		if strings.HasSuffix(r.Dataset, "-multi") {
 			kind = "multi"
 		}
 		f.Counts[kind]++
 		f.Tokens["prompt"] += int64(r.PromptTokens)
 		f.Tokens["completion"] += int64(r.CompletionTokens)
-	}
-	return f, nil
-}
-
-// writer turns passages into instructions.
-type writer struct {
-	o      Options
-	client llm.Client
-	seed   int64
-	long   int
-}
-
-// record gathers one instruction's texts and its provenance.
-type record struct {
-	w       *writer
-	passage pipeline.Passage
-	row     pipeline.Instruction
-}
-
-func (w *writer) write(ctx context.Context, p pipeline.Passage) ([]pipeline.Instruction, error) {
-	if strings.TrimSpace(p.Text) == "" || p.ID == "" {
-		return nil, &pipeline.Reject{Reason: "empty_passage"}
-	}
-	r := &record{w: w, passage: p}
-	kind, form, turns := "single", pipeline.FormQuestion, 1
-	if chars(p) >= w.long {
-		kind, form, turns = "multi", pipeline.FormConversation, w.o.Turns
-	}
-	r.row = pipeline.Instruction{
-		ID: pipeline.ContentID("synth", kind, p.ID), Dataset: w.o.Dataset + "-" + kind, Form: form, PassageID: p.ID, Title: p.Title, URL: p.URL,
-		Licence: p.Licence, Language: "eng_Latn", Generator: w.client.Name(), PromptDigest: w.o.promptDigest(kind),
-		Seed: pipeline.RecordSeed(w.seed, p.ID, "synth"),
-	}
-	var err error
-	if kind == "multi" && w.o.Independent {
-		err = r.independent(ctx, turns)
-	} else {
-		err = r.conversation(ctx, turns)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return []pipeline.Instruction{r.row}, nil
-}
-
-// conversation asks and answers turn by turn, each knowing those before.
-func (r *record) conversation(ctx context.Context, turns int) error {
-	for turn := range turns {
-		question, answer := "question.txt", "answer.txt"
-		if turn > 0 {
-			question, answer = "followup.txt", "followup_answer.txt"
-		}
-		d := r.data()
-		q, err := r.ask(ctx, fmt.Sprintf("question/%d", turn), question, d, r.checkQuestion)
-		if err != nil {
-			return err
-		}
-		d.Question = q
-		a, err := r.ask(ctx, fmt.Sprintf("answer/%d", turn), answer, d, r.checkAnswer)
-		if err != nil {
-			return err
-		}
-		r.add(q, a)
-	}
-	return nil
-}
-
-// independent asks for all questions in one call and answers each alone.
-func (r *record) independent(ctx context.Context, turns int) error {
-	var questions []string
-	_, err := r.ask(ctx, "questions", r.w.o.questionsPrompt(), r.data(), func(text string) (string, string) {
-		questions = parseQuestions(text)
-		if len(questions) != turns {
-			return "", "parse_questions"
-		}
-		seen := map[string]bool{}
-		for i, q := range questions {
-			var reason string
-			if questions[i], reason = r.checkQuestion(q); reason != "" {
-				return "", reason
-			}
-			if key := strings.ToLower(questions[i]); seen[key] {
-				return "", "repeated_question"
-			} else {
-				seen[key] = true
-			}
-		}
-		return text, ""
-	})
-	if err != nil {
-		return err
-	}
-	for i, q := range questions {
-		d := r.data()
-		d.Question = q
-		a, err := r.ask(ctx, fmt.Sprintf("answer/%d", i), "answer.txt", d, r.checkAnswer)
-		if err != nil {
-			return err
-		}
-		r.add(q, a)
-	}
-	return nil
-}
-
-func (r *record) add(question, answer string) {
-	r.row.Messages = append(r.row.Messages, pipeline.Message{Role: "user", Content: question}, pipeline.Message{Role: "assistant", Content: answer})
-}
-
-// data is what the prompts may use.
-type data struct {
-	Title, Passage, Question, Conversation string
-	Turns                                  int
-}
-
-func (r *record) data() data {
-	d := data{Title: r.passage.Title, Passage: r.passage.Text, Turns: r.w.o.Turns}
-	if r.passage.Section != "" {
-		d.Title += ": " + r.passage.Section
-	}
-	var b strings.Builder
-	for _, m := range r.row.Messages {
-		role := "User"
-		if m.Role == "assistant" {
-			role = "Assistant"
-		}
-		fmt.Fprintf(&b, "%s: %s\n", role, m.Content)
-	}
-	d.Conversation = strings.TrimSpace(b.String())
-	return d
-}
-
-// ask gets a text that passes check, trying again with other seeds; check
-// returns the cleaned text or a reason against it.
-func (r *record) ask(ctx context.Context, step, prompt string, d data, check func(string) (text, reason string)) (string, error) {
-	var b strings.Builder
-	if err := prompts.ExecuteTemplate(&b, prompt, d); err != nil {
-		return "", err
-	}
-	var schema map[string]any
-	if prompt == questionsJSON {
-		schema = questionsSchema(r.w.o.Turns)
-	}
-	reason := ""
-	for attempt := range r.w.o.Attempts {
-		resp, err := r.w.client.Complete(ctx, llm.Request{
-			Messages:    []pipeline.Message{{Role: "user", Content: strings.TrimSpace(b.String())}},
-			Temperature: r.w.o.Temperature, TopP: r.w.o.TopP, MaxTokens: r.w.o.MaxTokens,
-			Seed:       pipeline.RecordSeed(r.w.seed, r.passage.ID, fmt.Sprintf("synth/%s/%d", step, attempt)),
-			JSONSchema: schema,
-		})
-		var tooLong *llm.TooLong
-		if errors.As(err, &tooLong) {
-			return "", &pipeline.Reject{Reason: "passage_too_long", Detail: err.Error()}
-		}
-		if err != nil {
-			return "", err
-		}
-		r.row.PromptTokens += int32(resp.PromptTokens)
-		r.row.CompletionTokens += int32(resp.CompletionTokens)
-		r.row.FinishReason = resp.FinishReason
-		if resp.FinishReason != llm.FinishStop {
-			reason = "finish_" + code(resp.FinishReason)
+		if r.Shortened == "" {
 			continue
 		}
-		text, why := check(resp.Text)
-		if why == "" {
-			return text, nil
+		if notes == nil {
+			if notes, err = pipeline.NewNotes[Shortened](run, shortenedDir); err != nil {
+				return f, err
+			}
 		}
-		reason = why
-	}
-	return "", &pipeline.Reject{Reason: reason, Detail: fmt.Sprintf("%s, after %d attempts", step, r.w.o.Attempts)}
-}
-
-// code makes a server's word fit for a reason code.
-func code(s string) string {
-	if s == "" {
-		return "unknown"
-	}
-	return strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return '_'
-	}, strings.ToLower(s[:min(len(s), 20)]))
-}
-
-// promptDigest identifies the prompts that a kind of record uses.
-func (o Options) promptDigest(kind string) string {
-	names := []string{"question.txt", "answer.txt"}
-	if kind == "multi" {
-		names = append(names, "followup.txt", "followup_answer.txt")
-		if o.Independent {
-			names = []string{o.questionsPrompt(), "answer.txt"}
-		}
-	}
-	h := sha256.New()
-	for _, n := range names {
-		data, err := promptFiles.ReadFile("prompts/" + n)
+		answers, err := w.answers(r.PassageID)
 		if err != nil {
-			panic(err) // the files are part of the program
+			return f, err
 		}
-		h.Write(data)
+		reason := shortenedBy(r.Shortened)
+		f.Counts["shortened"]++
+		f.Counts["shortened_"+reason]++
+		if err := notes.Write(Shortened{PassageID: r.PassageID, Reason: reason, Answers: answers}); err != nil {
+			return f, err
+		}
 	}
-	return hex.EncodeToString(h.Sum(nil)[:8])
+	for r, err := range pipeline.Rejects[Rejected](run) {
+		if err != nil {
+			return f, err
+		}
+		f.Tokens["rejected_prompt"] += int64(r.PromptTokens)
+		f.Tokens["rejected_completion"] += int64(r.CompletionTokens)
+	}
+	return f, nil
 }

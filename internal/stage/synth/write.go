@@ -1,0 +1,245 @@
+package synth
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	"barka/internal/llm"
+	"barka/internal/pipeline"
+)
+
+// writer turns passages into instructions.
+type writer struct {
+	o      Options
+	client llm.Client
+	seed   int64
+	long   int
+	calls  *pipeline.Journal // the model's answers, by passage and call
+}
+
+// record gathers one instruction's texts and its provenance.
+type record struct {
+	w       *writer
+	passage pipeline.Passage
+	row     pipeline.Instruction
+}
+
+func (w *writer) write(ctx context.Context, p pipeline.Passage) ([]pipeline.Instruction, error) {
+	if strings.TrimSpace(p.Text) == "" || p.ID == "" {
+		return nil, &pipeline.Reject{Reason: "empty_passage", Row: newRejected(p)}
+	}
+	r := &record{w: w, passage: p}
+	kind, form, turns := "single", pipeline.FormQuestion, 1
+	if chars(p) >= w.long {
+		kind, form, turns = "multi", pipeline.FormConversation, w.o.Turns
+	}
+	r.row = pipeline.Instruction{
+		ID: pipeline.ContentID("synth", kind, p.ID), Dataset: w.o.Dataset + "-" + kind, Form: form, PassageID: p.ID, Title: p.Title, URL: p.URL,
+		Licence: p.Licence, Language: "eng_Latn", Generator: w.client.Name(), PromptDigest: w.o.promptDigest(kind),
+		Seed: pipeline.RecordSeed(w.seed, p.ID, "synth"),
+	}
+	var err error
+	if kind == "multi" && w.o.Independent {
+		err = r.independent(ctx, turns)
+	} else {
+		err = r.conversation(ctx, turns)
+	}
+	var why *pipeline.Reject
+	if err == nil || !errors.As(err, &why) {
+		return []pipeline.Instruction{r.row}, err
+	}
+	if why.Row, err = r.rejected(); err != nil {
+		return nil, err
+	}
+	if kept := len(r.row.Messages) / 2; kept >= min(w.o.MinTurns, turns) {
+		r.row.Shortened = shortened(kept, turns, why)
+		if !why.Failed {
+			why = nil
+		}
+		return []pipeline.Instruction{r.row}, rejectOrNil(why)
+	}
+	return nil, why
+}
+
+// rejectOrNil is why as an error, without an interface around nil.
+func rejectOrNil(why *pipeline.Reject) error {
+	if why == nil {
+		return nil
+	}
+	return why
+}
+
+// conversation asks and answers turn by turn, each knowing those before.
+func (r *record) conversation(ctx context.Context, turns int) error {
+	for turn := range turns {
+		question, answer := "question.txt", "answer.txt"
+		if turn > 0 {
+			question, answer = "followup.txt", "followup_answer.txt"
+		}
+		d := r.data()
+		q, err := r.ask(ctx, fmt.Sprintf("question/%d", turn), question, d, r.checkQuestion)
+		if err != nil {
+			return err
+		}
+		d.Question = q
+		a, err := r.ask(ctx, fmt.Sprintf("answer/%d", turn), answer, d, r.checkAnswer)
+		if err != nil {
+			return err
+		}
+		r.add(q, a)
+	}
+	return nil
+}
+
+// independent asks for all questions in one call and answers each alone. A
+// question without a good answer is left out.
+func (r *record) independent(ctx context.Context, turns int) error {
+	var questions []string
+	_, err := r.ask(ctx, "questions", r.w.o.questionsPrompt(), r.data(), func(text string) (string, string) {
+		questions = parseQuestions(text)
+		if len(questions) != turns {
+			return "", "parse_questions"
+		}
+		seen := map[string]bool{}
+		for i, q := range questions {
+			var reason string
+			if questions[i], reason = r.checkQuestion(q); reason != "" {
+				return "", reason
+			}
+			if key := strings.ToLower(questions[i]); seen[key] {
+				return "", "repeated_question"
+			} else {
+				seen[key] = true
+			}
+		}
+		return text, ""
+	})
+	if err != nil {
+		return err
+	}
+	var first error
+	for i, q := range questions {
+		d := r.data()
+		d.Question = q
+		a, err := r.ask(ctx, fmt.Sprintf("answer/%d", i), "answer.txt", d, r.checkAnswer)
+		var why *pipeline.Reject
+		switch {
+		case err == nil:
+			r.add(q, a)
+		case !errors.As(err, &why):
+			return err
+		case first == nil:
+			first = err
+		}
+	}
+	return first
+}
+
+func (r *record) add(question, answer string) {
+	r.row.Messages = append(r.row.Messages, pipeline.Message{Role: "user", Content: question}, pipeline.Message{Role: "assistant", Content: answer})
+}
+
+// data is what the prompts may use.
+type data struct {
+	Title, Passage, Question, Conversation string
+	Turns                                  int
+}
+
+func (r *record) data() data {
+	d := data{Title: r.passage.Title, Passage: r.passage.Text, Turns: r.w.o.Turns}
+	if r.passage.Section != "" {
+		d.Title += ": " + r.passage.Section
+	}
+	var b strings.Builder
+	for _, m := range r.row.Messages {
+		role := "User"
+		if m.Role == "assistant" {
+			role = "Assistant"
+		}
+		fmt.Fprintf(&b, "%s: %s\n", role, m.Content)
+	}
+	d.Conversation = strings.TrimSpace(b.String())
+	return d
+}
+
+// ask gets a text that passes check, trying again with other seeds; check
+// returns the cleaned text or a reason against it.
+func (r *record) ask(ctx context.Context, step, prompt string, d data, check func(string) (text, reason string)) (string, error) {
+	var b strings.Builder
+	if err := prompts.ExecuteTemplate(&b, prompt, d); err != nil {
+		return "", err
+	}
+	var schema map[string]any
+	if prompt == questionsJSON {
+		schema = questionsSchema(r.w.o.Turns)
+	}
+	reason := ""
+	for attempt := range r.w.o.Attempts {
+		answer, err := r.call(ctx, step, attempt, llm.Request{
+			Messages:    []pipeline.Message{{Role: "user", Content: strings.TrimSpace(b.String())}},
+			Temperature: r.w.o.Temperature, TopP: r.w.o.TopP, MaxTokens: r.w.o.MaxTokens,
+			Seed:       pipeline.RecordSeed(r.w.seed, r.passage.ID, fmt.Sprintf("synth/%s/%d", step, attempt)),
+			JSONSchema: schema,
+		})
+		var tooLong *llm.TooLong
+		var failed *llm.RequestError
+		switch {
+		case errors.As(err, &tooLong):
+			return "", &pipeline.Reject{Reason: "passage_too_long", Detail: step + ": " + err.Error()}
+		case errors.As(err, &failed):
+			return "", &pipeline.Reject{Reason: failedPrefix + failed.Kind, Detail: step + ": " + err.Error(), Failed: true}
+		case err != nil:
+			return "", err
+		}
+		r.row.PromptTokens += answer.PromptTokens
+		r.row.CompletionTokens += answer.CompletionTokens
+		if answer.FinishReason != llm.FinishStop {
+			reason = "finish_" + code(answer.FinishReason)
+			continue
+		}
+		text, why := check(answer.Text)
+		if why == "" {
+			r.row.FinishReason = answer.FinishReason
+			return text, nil
+		}
+		reason = why
+	}
+	return "", &pipeline.Reject{Reason: reason, Detail: fmt.Sprintf("%s, after %d attempts", step, r.w.o.Attempts)}
+}
+
+// code makes a server's word fit for a reason code.
+func code(s string) string {
+	if s == "" {
+		return "unknown"
+	}
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '_'
+	}, strings.ToLower(s[:min(len(s), 20)]))
+}
+
+// promptDigest identifies the prompts that a kind of record uses.
+func (o Options) promptDigest(kind string) string {
+	names := []string{"question.txt", "answer.txt"}
+	if kind == "multi" {
+		names = append(names, "followup.txt", "followup_answer.txt")
+		if o.Independent {
+			names = []string{o.questionsPrompt(), "answer.txt"}
+		}
+	}
+	h := sha256.New()
+	for _, n := range names {
+		data, err := promptFiles.ReadFile("prompts/" + n)
+		if err != nil {
+			panic(err) // the files are part of the program
+		}
+		h.Write(data)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
