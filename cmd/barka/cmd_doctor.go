@@ -18,17 +18,26 @@ import (
 )
 
 type doctorCmd struct {
-	Fast bool `help:"Skip the measurements."`
+	Fast  bool   `help:"Skip the measurements."`
+	Model string `help:"Say what a model directory holds, too, or a hub id that is in the cache: its weights, whether they fit into memory, its tokenizer."`
 }
 
 func (doctorCmd) Help() string {
-	return `Says which kernels this machine runs and why, measures its arithmetic ceilings for a second, and names the supported architectures. BARKA_CPU=generic|avx2|avx512|avx512vnni|avx512bf16 selects kernels, strictly.`
+	return `Says which kernels this machine runs and why, measures its arithmetic ceilings for a second, and names the supported architectures. BARKA_CPU=generic|avx2|avx512|avx512vnni|avx512bf16 selects kernels, strictly.
+
+Example: barka doctor --model facebook/nllb-200-distilled-600M`
 }
 
 func (c *doctorCmd) Run(a *app) error {
 	level, err := cpu.Selected()
 	if err != nil {
 		return err
+	}
+	var ofModel [][]any
+	if c.Model != "" {
+		if ofModel, err = modelRows(c.Model); err != nil {
+			return err
+		}
 	}
 	why := "the best this machine has"
 	if v := os.Getenv(cpu.Variable); v != "" {
@@ -52,7 +61,7 @@ func (c *doctorCmd) Run(a *app) error {
 			[]any{"reading, one core", bandwidth()},
 		)
 	}
-	return a.ui.Table([]string{"what", "found"}, rows)
+	return a.ui.Table([]string{"what", "found"}, append(rows, ofModel...))
 }
 
 func versionText() string {

@@ -70,10 +70,10 @@ func (s *Shape) weigh(dir string) error {
 	defer ck.Close()
 	var vocabulary int64
 	for _, name := range ck.Names() {
-		if ck.Owner(name) != name {
+		t, shape, _ := ck.Info(name)
+		if ck.Owner(name) != name || !t.Float() { // tied, or a mask of an old checkpoint
 			continue
 		}
-		t, shape, _ := ck.Info(name)
 		n := int64(1)
 		for _, d := range shape {
 			n *= int64(d)

@@ -1,0 +1,144 @@
+package local
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"barka/internal/badinput"
+	"barka/internal/checkpoint"
+	"barka/internal/hub"
+	"barka/internal/model"
+	"barka/internal/tokenizer"
+)
+
+// Inspection is what a model's directory holds. It is found without loading
+// the model: of the weights, names and shapes alone are read.
+type Inspection struct {
+	Dir          string
+	Architecture string // config.json's
+	Format       string // of the weights
+	Files        int    // that hold them
+	Stored       int64  // bytes of those files
+	Types        []string
+	Tensors      int
+	Values       int64 // of all tensors, tied ones once
+	Tokenizer    string
+}
+
+// Inspect looks at a model by its directory, or by its hub id where the cache
+// has it.
+func Inspect(name string) (*Inspection, error) {
+	dir, err := hub.Resolve(name)
+	if err != nil {
+		return nil, err
+	}
+	text, err := model.ReadConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	var c struct {
+		Architectures []string `json:"architectures"`
+		Vocab         int      `json:"vocab_size"`
+	}
+	if err := json.Unmarshal(text, &c); err != nil {
+		return nil, badinput.Errorf("%s/config.json: %w", dir, err)
+	}
+	i := &Inspection{Dir: dir, Architecture: strings.Join(c.Architectures, ", ")}
+	if err := i.weights(); err != nil {
+		return nil, err
+	}
+	i.Tokenizer, err = inspectTokenizer(dir, c.Vocab)
+	return i, err
+}
+
+func (i *Inspection) weights() error {
+	format, paths, err := checkpoint.Paths(i.Dir)
+	if err != nil {
+		return err
+	}
+	i.Format, i.Files = format, len(paths)
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			return badinput.Wrap(err)
+		}
+		i.Stored += info.Size()
+	}
+	if i.Values, err = countValues(i.Dir); err != nil {
+		return err
+	}
+	ck, err := checkpoint.Open(i.Dir)
+	if err != nil {
+		return err
+	}
+	defer ck.Close()
+	types := map[string]bool{}
+	for _, name := range ck.Names() {
+		dt, _, _ := ck.Info(name)
+		types[string(dt)] = true
+		i.Tensors++
+	}
+	i.Types = slices.Sorted(maps.Keys(types))
+	return nil
+}
+
+// nllbVocabulary is the vocabulary of the NLLB-200 models.
+const nllbVocabulary = 256206
+
+// genuine are the SHA-256 digests of the tokenizer files of all NLLB-200
+// repositories, as facebook/nllb-200-1.3B lists them.
+var genuine = map[string]string{
+	"tokenizer.json":          "e316b82de11d0f951f370943b3c438311629547285129b0b81dadabd01bca665",
+	"sentencepiece.bpe.model": "14bb8dfb35c0ffdea7bc01e56cea38b9e3d5efcdcb9c251d6b40538e1aab555a",
+}
+
+// inspectTokenizer describes a model's tokenizer.
+func inspectTokenizer(dir string, vocab int) (string, error) {
+	tok, err := tokenizer.Load(dir)
+	if err != nil {
+		return "", err
+	}
+	text := fmt.Sprintf("%d tokens", tok.VocabSize())
+	if vocab > 0 && tok.VocabSize() > vocab {
+		text += fmt.Sprintf(", more than the model's vocabulary of %d: they do not belong together", vocab)
+	}
+	if vocab != nllbVocabulary && !strings.HasPrefix(tok.Class(), "Nllb") {
+		return text, nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(genuine)) {
+		digest, err := sha256Of(filepath.Join(dir, name))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return "", badinput.Wrap(err)
+		case digest == genuine[name]:
+			text += fmt.Sprintf("; %s is that of NLLB-200", name)
+		default:
+			text += fmt.Sprintf("; %s differs from NLLB-200's: SHA-256 %.12s…, expected %.12s…", name, digest, genuine[name])
+		}
+	}
+	return text, nil
+}
+
+func sha256Of(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}

@@ -1,0 +1,72 @@
+package local
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"barka/internal/badinput"
+	"barka/internal/checkpoint"
+	"barka/internal/golden"
+	"barka/internal/torchfile/torchtest"
+)
+
+// TestInspect: what a directory holds is the same whatever the format of its
+// weights.
+func TestInspect(t *testing.T) {
+	twin := t.TempDir()
+	torchtest.Twin(t, nllb, twin, 3)
+	a, err := Inspect(nllb)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := Inspect(twin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Format != checkpoint.Safetensors || a.Files != 1 || b.Format != checkpoint.Torch || b.Files != 3 || b.Stored < a.Stored {
+		t.Errorf("%+v and %+v", a, b)
+	}
+	if a.Values == 0 || a.Values != b.Values || a.Tensors != b.Tensors || !slices.Equal(a.Types, b.Types) || a.Tokenizer != b.Tokenizer || a.Architecture != "M2M100ForConditionalGeneration" {
+		t.Errorf("%+v, want %+v", b, a)
+	}
+	for dir, want := range map[string]string{
+		withTokenizer(t, golden.Dir("gemma2")): "more than the model's vocabulary of 320",
+	} {
+		if i, err := Inspect(dir); err != nil || !strings.Contains(i.Tokenizer, want) {
+			t.Errorf("%+v, %v; want %q", i, err, want)
+		}
+	}
+	if _, err := Inspect(golden.TorchDir("m2m100")); !badinput.Is(err) {
+		t.Errorf("a model without a tokenizer: %v", err)
+	}
+}
+
+// TestGenuineTokenizer: the files of NLLB-200 are known by their digests.
+func TestGenuineTokenizer(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join(nllb, "tokenizer.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(data)
+	digest := hex.EncodeToString(sum[:])
+	text, err := inspectTokenizer(nllb, nllbVocabulary)
+	want := fmt.Sprintf("tokenizer.json differs from NLLB-200's: SHA-256 %.12s…, expected e316b82de11d…", digest)
+	if err != nil || !strings.Contains(text, want) {
+		t.Errorf("%q, %v; want %q", text, err, want)
+	}
+	before := genuine["tokenizer.json"]
+	defer func() { genuine["tokenizer.json"] = before }()
+	genuine["tokenizer.json"] = digest // the real file cannot be distributed
+	if text, err = inspectTokenizer(nllb, nllbVocabulary); err != nil || !strings.Contains(text, "tokenizer.json is that of NLLB-200") {
+		t.Errorf("%q, %v", text, err)
+	}
+	if text, err = inspectTokenizer(gemma, 2000); err != nil || strings.Contains(text, "NLLB") {
+		t.Errorf("of Gemma: %q, %v", text, err)
+	}
+}
