@@ -28,7 +28,8 @@ func modelRows(name string) ([][]any, error) {
 	return [][]any{
 		{"model", i.Dir},
 		{"model's architecture", architecture},
-		{"model's weights", fmt.Sprintf("%s, %s, %s; %d tensors of %s", i.Format, files, ui.Bytes(i.Stored), i.Tensors, strings.Join(i.Types, ", "))},
+		{"model's weights", fmt.Sprintf("%s, %s, %s; %d tensors of %s",
+			i.Format, files, ui.Bytes(i.Stored), i.Tensors, strings.Join(i.Types, ", "))},
 		{"model's parameters", i.Values},
 		{"memory for its weights", memoryFor(i.Values)},
 		{"model's tokenizer", i.Tokenizer},

@@ -22,7 +22,7 @@ const (
 	// maxDirectory is the size of the list of members in bytes.
 	maxDirectory = 16 << 20
 	// maxInflated is the size of a compressed member. PyTorch compresses
-	// nothing, so that such a file went through another program.
+	// nothing; another program made such a file.
 	maxInflated = 4 << 30
 	// maxRatio is how much deflate can compress.
 	maxRatio = 1032
@@ -45,7 +45,7 @@ type archive struct {
 	members map[string]*member // by name below the directory
 }
 
-// readArchive lists the members of a zip file. file and r have the same bytes;
+// readArchive lists the members of a zip file. file and r have the same bytes.
 // r reads them without mapping whole pages.
 func readArchive(file []byte, r io.ReaderAt) (*archive, error) {
 	if err := checkMagic(file[:min(len(file), 512)]); err != nil {
@@ -183,8 +183,8 @@ func checkOverlaps(members []*member) error {
 	return nil
 }
 
-// checkByteOrder refuses the files of big-endian machines. Those of PyTorch
-// before 2.1 do not say.
+// checkByteOrder refuses the files of big-endian machines. Files of PyTorch
+// before 2.1 have no such member.
 func (a *archive) checkByteOrder() error {
 	m := a.members["byteorder"]
 	if m == nil {

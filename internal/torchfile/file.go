@@ -17,8 +17,8 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
-	"strings"
 	"sync"
 
 	"barka/internal/badinput"
@@ -160,31 +160,38 @@ func parse(file []byte, r io.ReaderAt) (*archive, []*entry, error) {
 	if !ok {
 		return nil, nil, badinput.Errorf("the file holds %s, expected a dictionary of tensors", kind(top))
 	}
+	entries, err := a.entries(d)
+	return a, entries, err
+}
+
+// entries lists the tensors of a dictionary.
+func (a *archive) entries(d *dict) ([]*entry, error) {
 	if len(d.keys) > maxTensors {
-		return nil, nil, badinput.Errorf("%d tensors, expected at most %d", len(d.keys), maxTensors)
+		return nil, badinput.Errorf("%d tensors, expected at most %d", len(d.keys), maxTensors)
 	}
 	seen := map[string]bool{}
 	entries := make([]*entry, 0, len(d.keys))
 	for i, key := range d.keys {
 		name, ok := key.(string)
 		if !ok {
-			return nil, nil, badinput.Errorf("a tensor's name is %s, expected a text", kind(key))
+			return nil, badinput.Errorf("a tensor's name is %s, expected a text", kind(key))
 		}
 		if seen[name] {
-			return nil, nil, badinput.Errorf("tensor %s appears twice", name)
+			return nil, badinput.Errorf("tensor %s appears twice", name)
 		}
 		seen[name] = true
 		v, ok := d.values[i].(*view)
 		if !ok {
-			return nil, nil, badinput.Errorf("%q is %s, expected a tensor; the weights of a model are a flat dictionary of names and tensors", name, kind(d.values[i]))
+			return nil, badinput.Errorf("%q is %s, expected a tensor; a model's weights are a dictionary of names and tensors alone",
+				name, kind(d.values[i]))
 		}
 		m, err := a.storageOf(v)
 		if err != nil {
-			return nil, nil, badinput.Errorf("tensor %s: %w", name, err)
+			return nil, badinput.Errorf("tensor %s: %w", name, err)
 		}
 		entries = append(entries, &entry{name: name, owner: name, view: v, values: m})
 	}
-	return a, entries, nil
+	return entries, nil
 }
 
 // storageOf finds the member with a tensor's values; nil if it has none.
@@ -201,13 +208,13 @@ func (a *archive) storageOf(v *view) (*member, error) {
 	return m, nil
 }
 
-// tied are the names of matrices that models repeat: the embeddings and the
-// head of a model that ties them.
-var tied = []string{"shared.weight", "embed_tokens.weight", "embed_in.weight", "lm_head.weight", "embed_out.weight"}
+// tied are the names under which models repeat a matrix: those of embeddings
+// and of the output head.
+var tied = regexp.MustCompile(`(^|\.)(shared|embed_tokens|embed_in|lm_head|embed_out)\.weight$`)
 
-// findOwners finds the tensors that are the same values as one before them:
-// views of the same part of a storage, and, in another shard, tied matrices
-// whose storages have the same checksum.
+// findOwners finds the tensors that repeat one before them: views of the same
+// part of a storage, and tied matrices whose storages have the same size and
+// checksum. The values themselves are not read.
 func (f *File) findOwners() {
 	first := map[string]string{}
 	for i, s := range f.shards {
@@ -218,7 +225,7 @@ func (f *File) findOwners() {
 			}
 			layout := fmt.Sprint(v.storage.dtype, v.offset, v.shape, v.strides, v.storage.length)
 			ids := []string{fmt.Sprint(i, " ", v.storage.key, " ", layout)}
-			if len(v.shape) == 2 && e.values.crc != 0 && slices.ContainsFunc(tied, func(end string) bool { return e.name == end || strings.HasSuffix(e.name, "."+end) }) {
+			if e.values.crc != 0 && len(v.shape) == 2 && tied.MatchString(e.name) {
 				ids = append(ids, fmt.Sprint("crc ", e.values.crc, " ", layout))
 			}
 			for _, id := range ids {
@@ -251,8 +258,8 @@ func (f *File) Info(name string) (dtype.DType, []int, bool) {
 }
 
 // Owner returns the first name, in the file's order, under which a tensor's
-// values are stored: its own unless it is tied to another tensor. Across
-// shards it goes by size and checksum.
+// values are stored: its own unless it is tied to another tensor. Two storages
+// are taken for the same by size and checksum.
 func (f *File) Owner(name string) string {
 	if e, ok := f.tensors[name]; ok {
 		return e.owner

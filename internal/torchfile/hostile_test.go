@@ -79,16 +79,16 @@ func TestHostilePickles(t *testing.T) {
 		{"nothing", &torchtest.Pickle{}, "truncated"},
 		{"half a pair", one().Op("}(").Text("x").Op("u."), "expected pairs"},
 		{"items of a dictionary", one().Op("}").Int(1).Op("a."), "expected a list"},
-		{"attributes of a number", one().Int(1).Op("}b."), "attributes are given to a number"},
+		{"attributes of a number", one().Int(1).Op("}b."), "attributes are given to the number 1"},
 		{"no dictionary", one().Op("]."), "the file holds a list of 0, expected a dictionary"},
-		{"a number for a name", one().Op("}").Int(1).Tensor("FloatStorage", "0", 4, 0, []int{4}, []int{1}).Op("s."), "name is a number"},
+		{"a number for a name", one().Op("}").Int(1).Tensor("FloatStorage", "0", 4, 0, []int{4}, []int{1}).Op("s."), "name is the number 1"},
 		{"no tensor", one().Op("}").Text("state_dict").Op("}s."), `"state_dict" is a dictionary of 0`},
 		{"one name twice", one().Op("}").Text("w").Tensor("FloatStorage", "0", 4, 0, []int{4}, []int{1}).Op("s").
 			Text("w").Tensor("FloatStorage", "0", 4, 0, []int{4}, []int{1}).Op("s."), "w appears twice"},
 		{"a reference to a text", one().Text("storage").Op("Q."), "expected one to a storage"},
-		{"a storage of a text", one().Op("(").Text("storage").Text("x").Text("0").Text("cpu").Int(4).Op("tQ."), "a storage that is"},
-		{"a storage of less than nothing", tensor("FloatStorage", "0", -1, 0, []int{4}, []int{1}), "of length -1"},
-		{"a storage beyond memory", tensor("FloatStorage", "0", math.MaxInt64, 0, []int{4}, []int{1}), "a storage that is"},
+		{"a storage of a text", one().Op("(").Text("storage").Text("x").Text("0").Text("cpu").Int(4).Op("tQ."), "a storage is the text"},
+		{"a storage of less than nothing", tensor("FloatStorage", "0", -1, 0, []int{4}, []int{1}), "the number -1"},
+		{"a storage beyond memory", tensor("FloatStorage", "0", math.MaxInt64, 0, []int{4}, []int{1}), "the number 9223372036854775807"},
 		{"a storage that is larger than its member", tensor("FloatStorage", "0", 5, 0, []int{5}, []int{1}), "has 16 bytes, expected 20"},
 		{"a storage that is smaller", tensor("FloatStorage", "0", 2, 0, []int{2}, []int{1}), "has 16 bytes, expected 8"},
 		{"a storage that is not there", tensor("FloatStorage", "../data.pkl", 4, 0, []int{4}, []int{1}), "is not in the file"},
@@ -105,7 +105,7 @@ func TestHostilePickles(t *testing.T) {
 		{"too many dimensions", tensor("FloatStorage", "0", 4, 0, make([]int, 65), make([]int, 65)), "at most 64"},
 		{"a tensor of nothing", one().Global("torch._utils", "_rebuild_tensor_v2").Op("(NNNNNNtR."), "expected a storage"},
 		{"a negated tensor", one().Op("}").Text("w").Global("torch._utils", "_rebuild_tensor_v2").Op("(").Storage("FloatStorage", "0", 4).
-			Int(0).Ints(4).Ints(1).Op("\x89}}").Text("neg").Op("\x88stRs."), "the flag neg"},
+			Int(0).Ints(4).Ints(1).Op("\x89}}").Text("neg").Op("\x88stRs."), `a flag set, the text "neg"`},
 		{"a parameter of a text", one().Global("torch._utils", "_rebuild_parameter").Op("(").Text("x").Op("\x88}tR."), "it does not take"},
 		{"a deep stack", one().Op(strings.Repeat(")", maxStack+1)), "on the stack"},
 		{"deep containers", one().Op(strings.Repeat("(", maxStack+1)), "are nested"},
@@ -121,11 +121,19 @@ func TestHostilePickles(t *testing.T) {
 // TestSharedValues: containers that hold each other many times over are not
 // walked through.
 func TestSharedValues(t *testing.T) {
-	p := torchtest.NewPickle().Op("}").Text("w").Op("(]q\x00")
-	for range 200 { // each holds the one before twice
-		p.Op("h\x00h\x00\x86q\x00")
+	// nest leaves a tuple in the memo of which each half is the half of the one
+	// before, 200 deep.
+	nest := func() *torchtest.Pickle {
+		p := torchtest.NewPickle().Op("}").Text("w").Op("(]q\x00")
+		for range 200 {
+			p.Op("h\x00h\x00\x86q\x00")
+		}
+		return p.Op("t")
 	}
-	refused(t, "tuples of tuples", file(t, p.Op("ts.")), `"w" is a tuple of 201`)
+	refused(t, "tuples of tuples", file(t, nest().Op("s.")), `"w" is a tuple of 201`)
+	refused(t, "a dimension", file(t, nest().Global("torch._utils", "_rebuild_tensor_v2").Op("(").Storage("FloatStorage", "0", 4).Int(0).Op("h\x00)\x89}tR.")), "a tuple of 2 for a dimension")
+	refused(t, "a length", file(t, nest().Op("(").Text("storage").Global("torch", "FloatStorage").Text("0").Text("cpu").Op("h\x00tQ.")), "a tuple of 2; expected")
+	refused(t, "a flag", file(t, nest().Global("torch._utils", "_rebuild_tensor_v2").Op("(").Storage("FloatStorage", "0", 4).Int(0).Op("))\x89}}h\x00\x88stR.")), "a flag set, a tuple of 2")
 	refused(t, "a list in itself", file(t, torchtest.NewPickle().Op("}").Text("w").Op("]q\x00h\x00as.")), `"w" is a list of 1`)
 }
 

@@ -30,8 +30,8 @@ type (
 	dict struct{ keys, values []any }
 )
 
-// machine runs a pickle. It knows the instructions that pickles of tensors
-// consist of and refuses the others, which can do harm, by name.
+// machine runs a pickle. It has only the instructions that describe tensors.
+// All others, which can do harm, are refused by name.
 type machine struct {
 	code   []byte
 	at     int
@@ -41,8 +41,9 @@ type machine struct {
 	values int
 }
 
-// unpickle returns the value that a pickle describes. Nothing is executed:
-// the functions that a pickle may name are those of call.
+// unpickle returns the value that a pickle describes. Nothing is executed: a
+// pickle can call the functions of global.call, which build tensors, and no
+// others.
 func unpickle(code []byte) (any, error) {
 	m := &machine{code: code, memo: map[uint32]any{}}
 	for {
@@ -50,7 +51,8 @@ func unpickle(code []byte) (any, error) {
 		op, err := m.bytes(1)
 		if err == nil && op[0] == opStop {
 			if len(m.stack) != 1 || len(m.marks) > 0 || m.at != len(code) {
-				return nil, badinput.Errorf("the pickle ends at byte %d of %d with %d values, expected one value at its end", m.at, len(code), len(m.stack))
+				return nil, badinput.Errorf("the pickle ends at byte %d of %d with %d values, expected one value at its end",
+					m.at, len(code), len(m.stack))
 			}
 			return m.stack[0], nil
 		}
@@ -394,7 +396,7 @@ func (m *machine) global(op byte) error {
 	}
 	g := global(module + "." + name)
 	if !g.known() {
-		return fmt.Errorf("it names %q, which is not one of the few things that tensors need; the file is refused, because such a name may stand for any program", string(g))
+		return fmt.Errorf("it names %q, which tensors do not need; the file is refused, because such a name can run any program", string(g))
 	}
 	return m.push(g)
 }
@@ -430,7 +432,8 @@ func (m *machine) build() error {
 	return fmt.Errorf("attributes are given to %s, expected a dictionary or a tensor", kind(m.top()))
 }
 
-// kind names a value's type in an error.
+// kind describes a value in an error. It never goes into containers, which may
+// hold each other many times over.
 func kind(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -438,9 +441,9 @@ func kind(v any) string {
 	case bool:
 		return "a truth value"
 	case int64, float64:
-		return "a number"
+		return fmt.Sprintf("the number %v", v)
 	case string:
-		return "a text"
+		return fmt.Sprintf("the text %.40q", v)
 	case global:
 		return string(v)
 	case tuple:

@@ -84,7 +84,8 @@ func newStorage(id any) (*storage, error) {
 	length, okToo := t[4].(int64)
 	dt := storageTypes[class]
 	if dt == "" || !ok || !okToo || length < 0 || length > 1<<48 {
-		return nil, fmt.Errorf("a storage that is %s named by %s, of length %v; expected a class of torch, a text and a number", kind(t[1]), kind(t[2]), t[4])
+		return nil, fmt.Errorf("a storage is %s, %s, %s; expected a class of torch, a text and a number of values",
+			kind(t[1]), kind(t[2]), kind(t[4]))
 	}
 	return &storage{dt, key, int(length)}, nil
 }
@@ -133,7 +134,7 @@ func dimensions(x any) ([]int, error) {
 	for i, d := range t {
 		n, ok := d.(int64)
 		if !ok || n < 0 {
-			return nil, fmt.Errorf("a tensor has %s (%v) for a dimension, expected a number that is not negative", kind(d), d)
+			return nil, fmt.Errorf("a tensor has %s for a dimension, expected a number that is not negative", kind(d))
 		}
 		out[i] = int(n)
 	}
@@ -148,7 +149,7 @@ func checkFlags(x any) error {
 	}
 	for i := range d.length() {
 		if d.values[i] != false {
-			return fmt.Errorf("a tensor has the flag %v set, which is not supported", d.keys[i])
+			return fmt.Errorf("a tensor has a flag set, %s, which is not supported", kind(d.keys[i]))
 		}
 	}
 	return nil
@@ -188,10 +189,12 @@ func (v *view) check() error {
 		last += lo
 	}
 	if outside || last >= uint64(v.storage.length) {
-		return fmt.Errorf("a tensor of shape %v and strides %v from value %d on is outside its storage of %d values", v.shape, v.strides, v.offset, v.storage.length)
+		return fmt.Errorf("a tensor of shape %v and strides %v from value %d on is outside its storage of %d values",
+			v.shape, v.strides, v.offset, v.storage.length)
 	}
 	if v.count > v.storage.length && v.bytes() > maxExpanded {
-		return fmt.Errorf("a tensor of shape %v repeats the %d values of its storage to more than %d MiB", v.shape, v.storage.length, maxExpanded>>20)
+		return fmt.Errorf("a tensor of shape %v repeats the %d values of its storage to more than %d MiB",
+			v.shape, v.storage.length, maxExpanded>>20)
 	}
 	return nil
 }

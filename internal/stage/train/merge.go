@@ -129,7 +129,8 @@ func (m *merger) sources() ([]safetensors.Source, int64, error) {
 		total += int64(s.Size())
 	}
 	if n := len(m.delta.Names()); n != used {
-		return nil, 0, badinput.Errorf("merge: %d of the adapter's %d tensors fit no layer of the model; is it an adapter of %s?", n-used, n, m.cfg.BaseModel)
+		return nil, 0, badinput.Errorf("merge: %d of the adapter's %d tensors fit no layer of the model; is it an adapter of %s?",
+			n-used, n, m.cfg.BaseModel)
 	}
 	return out, total, nil
 }

@@ -100,8 +100,11 @@ func (p *Pickle) Tensor(class, key string, length, offset int, shape, strides []
 		Int(offset).Ints(shape...).Ints(strides...).Op("\x89").Global("collections", "OrderedDict").Op(")RtR")
 }
 
-var classes = map[dtype.DType]string{dtype.F64: "DoubleStorage", dtype.F32: "FloatStorage", dtype.F16: "HalfStorage", dtype.BF16: "BFloat16Storage",
-	dtype.I64: "LongStorage", dtype.I32: "IntStorage", dtype.I16: "ShortStorage", dtype.I8: "CharStorage", dtype.U8: "ByteStorage", dtype.Bool: "BoolStorage"}
+var classes = map[dtype.DType]string{
+	dtype.F64: "DoubleStorage", dtype.F32: "FloatStorage", dtype.F16: "HalfStorage", dtype.BF16: "BFloat16Storage",
+	dtype.I64: "LongStorage", dtype.I32: "IntStorage", dtype.I16: "ShortStorage", dtype.I8: "CharStorage",
+	dtype.U8: "ByteStorage", dtype.Bool: "BoolStorage",
+}
 
 // Write stores tensors in a file, each in a storage of its own.
 func Write(t testing.TB, path string, tensors []safetensors.Tensor) {
