@@ -166,11 +166,7 @@ func (t *Translator) Run(ctx context.Context, texts []string, onDone func()) ([]
 
 // hypothesis gives an output its text.
 func (t *Translator) hypothesis(h generate.Hypothesis) Hypothesis {
-	text := t.source.Decode(h.Tokens, true)
-	if t.source.CleanUp() {
-		text = tokenizer.CleanUpSpaces(text)
-	}
-	return Hypothesis{Text: text, IDs: h.Tokens, Score: h.Score}
+	return Hypothesis{Text: t.source.DecodeTranslation(h.Tokens), IDs: h.Tokens, Score: h.Score}
 }
 
 // StageTranslator offers a Translator to the translate stage.

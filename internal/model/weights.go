@@ -1,6 +1,7 @@
 package model
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"sort"
@@ -22,6 +23,7 @@ type Weights struct {
 	ck         checkpoint.File
 	used       map[string]bool
 	errs       []error
+	notes      []string // for the user, once all is loaded
 	params     int64
 	torchDType string
 	arch       string
@@ -49,6 +51,26 @@ func (w *Weights) Ignore(names ...string) {
 	for _, n := range names {
 		w.used[n] = true
 	}
+}
+
+// Note leaves a remark about the checkpoint for the user.
+func (w *Weights) Note(s string) { w.notes = append(w.notes, s) }
+
+// Fail reports what is wrong with the checkpoint, beside missing tensors.
+func (w *Weights) Fail(err error) { w.errs = append(w.errs, err) }
+
+// Differ reports whether two stored matrices [rows,cols] are different.
+func (w *Weights) Differ(a, b string, rows, cols int) bool {
+	x, err := w.ck.Matrix(a, rows, cols)
+	if err != nil {
+		return false // reported when it is loaded
+	}
+	y, err := w.ck.Matrix(b, rows, cols)
+	if err != nil {
+		w.Fail(err)
+		return false
+	}
+	return x.DType != y.DType || !bytes.Equal(x.Bytes, y.Bytes)
 }
 
 // Matrix returns a stored matrix and counts its parameters.
@@ -162,6 +184,11 @@ func (w *Weights) finish(log func(string)) error {
 	}
 	if w.progress != nil {
 		w.progress(w.ck.Bytes(), w.ck.Bytes())
+	}
+	for _, note := range w.notes {
+		if log != nil {
+			log(w.dir + ": " + note)
+		}
 	}
 	var unused []string
 	for _, name := range w.ck.Names() {

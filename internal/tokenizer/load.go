@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ type config struct {
 	cleanUp      bool
 	class        string
 	legacy       bool // of NLLB: sources have the language behind </s>
+	strip        bool // a translation has no spaces around it
 }
 
 // Special returns the ids of the marking tokens, from tokenizer_config.json.
@@ -55,7 +57,7 @@ func (s *tokenText) UnmarshalJSON(data []byte) error {
 }
 
 // Load reads the tokenizer of a model directory: tokenizer.json; or, where
-// there is none, the SentencePiece model of a Llama, Gemma or NLLB model. The
+// there is none, the SentencePiece model of a Llama, Gemma, NLLB or M2M-100 model. The
 // files beside it give the marking tokens, the chat template, and what
 // transformers adds on its own.
 func Load(dir string) (*Tokenizer, error) {
@@ -110,6 +112,7 @@ type configFile struct {
 	Legacy       *bool                 `json:"legacy"`
 	LegacyNLLB   bool                  `json:"legacy_behaviour"`
 	Source       string                `json:"src_lang"`
+	Codes        string                `json:"language_codes"`
 	ChatTemplate json.RawMessage       `json:"chat_template"`
 	CleanUp      bool                  `json:"clean_up_tokenization_spaces"`
 	Class        string                `json:"tokenizer_class"`
@@ -174,6 +177,11 @@ func (t *Tokenizer) configure(c configFile) {
 		}
 		if id := t.config.special.EOS; id >= 0 && c.AddEOS != nil && *c.AddEOS {
 			t.post.after = []int32{id}
+		}
+	case "NllbTokenizer":
+		// So does this one; without its default language it would begin with <unk>.
+		if from := cmp.Or(c.Source, "eng_Latn"); t.hasLanguage(from) {
+			_ = t.translateFrom(from)
 		}
 	}
 }

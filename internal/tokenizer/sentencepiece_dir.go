@@ -24,6 +24,7 @@ const (
 	slowLlama                  // spaces differ after special tokens
 	slowGemma
 	slowNLLB // pieces are numbered as fairseq does
+	slowM2M  // pieces are numbered by a file of their own
 )
 
 // slowClasses are the classes, and the model_type values of config.json that
@@ -31,7 +32,7 @@ const (
 var slowClasses = map[string]slowClass{
 	"LlamaTokenizer": slowLlama, "llama": slowLlama, "mistral": slowLlama,
 	"GemmaTokenizer": slowGemma, "gemma": slowGemma, "gemma2": slowGemma, "gemma3": slowGemma, "gemma3_text": slowGemma,
-	"NllbTokenizer": slowNLLB,
+	"NllbTokenizer": slowNLLB, "M2M100Tokenizer": slowM2M, "m2m_100": slowM2M,
 }
 
 // slowClassOf finds the class in c, or by the model's type. A model alone, of
@@ -49,10 +50,10 @@ func slowClassOf(dir, file string, c configFile) (slowClass, error) {
 	}
 	alone := name == "" && !c.present
 	class, ok := slowClasses[name]
-	if fairseq := file == fairseqFile; ok && fairseq == (class == slowNLLB) || alone && !fairseq {
+	if fairseq := file == fairseqFile; ok && fairseq == (class == slowNLLB || class == slowM2M) || alone && !fairseq {
 		return class, nil
 	}
-	return 0, badinput.Errorf("without tokenizer.json, tokenizer_class of tokenizer_config.json has to be LlamaTokenizer, GemmaTokenizer, or NllbTokenizer with a %s; found %q", fairseqFile, name)
+	return 0, badinput.Errorf("without tokenizer.json, tokenizer_class of tokenizer_config.json has to be LlamaTokenizer, GemmaTokenizer, or NllbTokenizer or M2M100Tokenizer with a %s; found %q", fairseqFile, name)
 }
 
 const fairseqFile = "sentencepiece.bpe.model"
@@ -89,9 +90,12 @@ func (t *Tokenizer) completeSentencePiece(dir, file string, c configFile) error 
 	if err != nil {
 		return err
 	}
-	if class == slowNLLB {
+	switch class {
+	case slowNLLB:
 		tokens, err = t.fairseq(c, tokens)
-	} else {
+	case slowM2M:
+		tokens, err = t.m2m100(dir, c, tokens)
+	default:
 		tokens = append(tokens, t.known(&c)...)
 	}
 	if err != nil {
@@ -103,7 +107,13 @@ func (t *Tokenizer) completeSentencePiece(dir, file string, c configFile) error 
 	switch class {
 	case slowNLLB:
 		t.configure(c)
+		t.config.strip = true
 		return t.translateFrom(cmp.Or(c.Source, "eng_Latn"))
+	case slowM2M:
+		c.LegacyNLLB = false // NLLB's alone
+		t.configure(c)
+		t.config.strip = true
+		return t.translateFrom(cmp.Or(c.Source, "en"))
 	case slowLlama:
 		c.Class = "LlamaTokenizer"
 		if c.Legacy != nil && !*c.Legacy {

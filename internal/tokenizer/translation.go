@@ -47,18 +47,35 @@ func (t *Tokenizer) Truncate(ids []int32, limit int) []int32 {
 	return slices.Concat(ids[:keep], ids[len(ids)-after:])
 }
 
-// Language returns the id of a language code such as arb_Arab. A code that
-// the model does not know is an error, never the unknown token.
+// DecodeTranslation returns the text of an output without its special tokens,
+// with the spaces that the reference's tokenizer leaves.
+func (t *Tokenizer) DecodeTranslation(ids []int32) string {
+	text := t.Decode(ids, true)
+	if t.config.strip {
+		text = strings.TrimSpace(text)
+	}
+	if t.config.cleanUp {
+		text = CleanUpSpaces(text)
+	}
+	return text
+}
+
+// Language returns the id of a language code: arb_Arab with NLLB, ar or __ar__
+// with M2M-100. A code that the model does not know is an error, never the
+// unknown token.
 func (t *Tokenizer) Language(code string) (int32, error) {
-	if id, ok := t.added.ids[code]; ok && languageCode(code) {
-		return id, nil
+	for _, token := range []string{code, "__" + code + "__"} {
+		if id, ok := t.added.ids[token]; ok && languageCode(token) {
+			return id, nil
+		}
 	}
 	codes := t.Languages()
 	if len(codes) == 0 {
-		return 0, badinput.Errorf("the tokenizer has no language codes; is it of an NLLB model?")
+		return 0, badinput.Errorf("the tokenizer has no language codes; is it of an NLLB or M2M-100 model?")
 	}
 	var near []string
-	prefix := strings.ToLower(code[:min(2, len(code))])
+	prefix := strings.ToLower(strings.Trim(code, "_"))
+	prefix = prefix[:min(2, len(prefix))]
 	for _, c := range codes {
 		if prefix != "" && strings.HasPrefix(strings.ToLower(c), prefix) {
 			near = append(near, c)
@@ -70,27 +87,36 @@ func (t *Tokenizer) Language(code string) (int32, error) {
 	return 0, badinput.Errorf("language %q is not one of the model's %d codes; near it: %s", code, len(codes), strings.Join(near[:min(8, len(near))], ", "))
 }
 
-// Languages lists the language codes, sorted.
+// hasLanguage reports whether the model knows a language code.
+func (t *Tokenizer) hasLanguage(code string) bool {
+	_, err := t.Language(code)
+	return err == nil
+}
+
+// Languages lists the language codes, sorted: those of M2M-100 without the
+// underscores of their tokens.
 func (t *Tokenizer) Languages() []string {
 	var codes []string
 	for text := range t.added.ids {
 		if languageCode(text) {
-			codes = append(codes, text)
+			codes = append(codes, strings.Trim(text, "_"))
 		}
 	}
 	slices.Sort(codes)
 	return codes
 }
 
-// languageCode reports whether s has the form aaa_Aaaa.
+// languageCode reports whether a token has the form aaa_Aaaa of NLLB's
+// languages, or __aa__ or __aaa__ of M2M-100's.
 func languageCode(s string) bool {
-	if len(s) != 8 || s[3] != '_' || s[4] < 'A' || s[4] > 'Z' {
-		return false
+	if code, ok := strings.CutPrefix(s, "__"); ok {
+		code, ok = strings.CutSuffix(code, "__")
+		return ok && (len(code) == 2 || len(code) == 3) && smallLetters(code)
 	}
-	for i, c := range s {
-		if i != 3 && i != 4 && (c < 'a' || c > 'z') {
-			return false
-		}
-	}
-	return true
+	return len(s) == 8 && smallLetters(s[:3]) && s[3] == '_' && s[4] >= 'A' && s[4] <= 'Z' && smallLetters(s[5:])
+}
+
+// smallLetters reports whether s consists of small ASCII letters.
+func smallLetters(s string) bool {
+	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz") == ""
 }

@@ -1,6 +1,6 @@
 // Package m2m100 is M2M-100 and NLLB-200 (Fan et al., 2020; NLLB Team, 2022):
-// a pre-norm encoder-decoder with sinusoidal positions, scaled embeddings
-// shared by encoder, decoder and output, and biases everywhere but there.
+// a pre-norm encoder-decoder with sinusoidal positions, scaled embeddings that
+// encoder, decoder and output mostly share, and biases everywhere but there.
 package m2m100
 
 import (
@@ -33,6 +33,9 @@ type Config struct {
 	ScaleEmbedding        bool   `json:"scale_embedding"`
 	MaxPositions          int    `json:"max_position_embeddings"`
 	PadTokenID            int    `json:"pad_token_id"`
+	// TieWordEmbeddings makes one matrix of the embeddings of encoder and
+	// decoder and of the output head.
+	TieWordEmbeddings bool `json:"tie_word_embeddings"`
 }
 
 // Model is a loaded M2M-100.
@@ -41,7 +44,8 @@ type Model struct {
 	info      model.Info
 	dev       tensor.Device
 	scale     float32
-	embed     tensor.Table
+	encEmbed  tensor.Table
+	decEmbed  tensor.Table // often encEmbed
 	head      tensor.Weight
 	positions tensor.Tensor // [rows,D], row p for position p, grown on demand
 	encoder   []encoderLayer
@@ -66,7 +70,7 @@ type decoderLayer struct {
 
 // New builds the model from config.json's text and its weights.
 func New(config []byte, w *model.Weights) (*Model, error) {
-	cfg := Config{ActivationFunction: "relu", ScaleEmbedding: true, MaxPositions: 1024, PadTokenID: 1}
+	cfg := Config{ActivationFunction: "relu", ScaleEmbedding: true, MaxPositions: 1024, PadTokenID: 1, TieWordEmbeddings: true}
 	if err := json.Unmarshal(config, &cfg); err != nil {
 		return nil, badinput.Errorf("config.json: %w", err)
 	}
@@ -77,17 +81,7 @@ func New(config []byte, w *model.Weights) (*Model, error) {
 	if cfg.ScaleEmbedding {
 		m.scale = float32(math.Sqrt(float64(cfg.DModel)))
 	}
-	shared := "model.shared.weight"
-	aliases := []string{"model.shared.weight", "lm_head.weight", "model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight"}
-	for _, name := range aliases {
-		if w.Has(name) {
-			shared = name
-			break
-		}
-	}
-	w.Ignore(aliases...)
-	w.Ignore("model.encoder.embed_positions.weights", "model.decoder.embed_positions.weights", "final_logits_bias")
-	m.embed, m.head = w.Tied(shared, cfg.VocabSize, cfg.DModel)
+	m.embeddings(w)
 	for i := range cfg.EncoderLayers {
 		m.encoder = append(m.encoder, cfg.encoderLayer(w, fmt.Sprintf("model.encoder.layers.%d.", i)))
 	}
@@ -98,6 +92,55 @@ func New(config []byte, w *model.Weights) (*Model, error) {
 	m.decNorm = cfg.layerNorm(w, "model.decoder.layer_norm")
 	m.info = w.Info(model.Info{Layers: cfg.DecoderLayers, Hidden: cfg.DModel, Vocab: cfg.VocabSize, MaxPositions: cfg.MaxPositions})
 	return m, nil
+}
+
+// The names of the embeddings and the head. A checkpoint may hold one matrix
+// under any of them, or under several.
+const (
+	sharedName  = "model.shared.weight"
+	encoderName = "model.encoder.embed_tokens.weight"
+	decoderName = "model.decoder.embed_tokens.weight"
+	headName    = "lm_head.weight"
+)
+
+// embeddings loads the embeddings and the head: one matrix for all, unless
+// config.json unties them and the checkpoint has other ones.
+func (m *Model) embeddings(w *model.Weights) {
+	V, D := m.cfg.VocabSize, m.cfg.DModel
+	names := []string{sharedName, encoderName, decoderName, headName}
+	shared := sharedName
+	for _, name := range names {
+		if w.Has(name) {
+			shared = name
+			break
+		}
+	}
+	w.Ignore(names...)
+	w.Ignore("model.encoder.embed_positions.weights", "model.decoder.embed_positions.weights", "final_logits_bias")
+	own := map[string]bool{}
+	for _, name := range names {
+		own[name] = name != shared && w.Has(name) && w.Differ(shared, name, V, D)
+		if own[name] && m.cfg.TieWordEmbeddings {
+			w.Note(name + " differs from " + shared + " and is not used: config.json ties them (tie_word_embeddings)")
+			own[name] = false
+		}
+	}
+	if !m.cfg.TieWordEmbeddings && !w.Has(headName) {
+		w.Fail(badinput.Errorf("tensor %s is missing, and config.json does not tie it to the embeddings (tie_word_embeddings is false)", headName))
+		return
+	}
+	if own[headName] {
+		m.encEmbed, m.head = w.Embedding(shared, V, D), w.Pack(headName, V, D)
+	} else {
+		m.encEmbed, m.head = w.Tied(shared, V, D)
+	}
+	m.decEmbed = m.encEmbed
+	if own[encoderName] {
+		m.encEmbed = w.Embedding(encoderName, V, D)
+	}
+	if own[decoderName] {
+		m.decEmbed = w.Embedding(decoderName, V, D)
+	}
 }
 
 func (c *Config) check() error {
@@ -174,7 +217,7 @@ func (m *Model) NewCache() *model.Cache { return model.NewCache(m.dev, len(m.dec
 
 // Encode implements model.Seq2Seq.
 func (m *Model) Encode(p *nn.Pass, tokens []int32) tensor.Tensor {
-	x := m.input(p, tokens)
+	x := m.input(p, m.encEmbed, tokens)
 	for i := range m.encoder {
 		m.encoder[i].forward(p, x)
 	}
@@ -193,7 +236,7 @@ func (m *Model) ProjectSource(p *nn.Pass, states tensor.Tensor, source *model.Ca
 
 // Decode implements model.Seq2Seq.
 func (m *Model) Decode(p *nn.Pass, tokens []int32, cache, source *model.Cache, sourceLayout *tensor.Layout) tensor.Tensor {
-	x := m.input(p, tokens)
+	x := m.input(p, m.decEmbed, tokens)
 	for i := range m.decoder {
 		var kv *nn.KV
 		if cache != nil {
@@ -208,9 +251,9 @@ func (m *Model) Decode(p *nn.Pass, tokens []int32, cache, source *model.Cache, s
 }
 
 // input is √D·E[token] + sinusoid(position), [T,D].
-func (m *Model) input(p *nn.Pass, tokens []int32) tensor.Tensor {
+func (m *Model) input(p *nn.Pass, embed tensor.Table, tokens []int32) tensor.Tensor {
 	x := m.dev.Alloc(len(tokens), m.cfg.DModel)
-	m.dev.Embed(x, m.embed, tokens, m.scale, false)
+	m.dev.Embed(x, embed, tokens, m.scale, false)
 	var last int32
 	for _, pos := range p.Positions {
 		last = max(last, pos)

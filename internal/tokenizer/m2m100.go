@@ -1,0 +1,108 @@
+package tokenizer
+
+import (
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"barka/internal/badinput"
+)
+
+// m2mCodes are the language codes of the M2M-100 models by language_codes of
+// tokenizer_config.json. Their ids follow vocab.json's in this order.
+var m2mCodes = map[string]string{
+	"m2m100": "af am ar ast az ba be bg bn br bs ca ceb cs cy da de el en es et fa ff fi fr fy ga gd gl gu ha he hi hr ht hu hy id ig ilo is it ja jv ka kk " +
+		"km kn ko lb lg ln lo lt lv mg mk ml mn mr ms my ne nl no ns oc or pa pl ps pt ro ru sd si sk sl so sq sr ss su sv sw ta th tl tn tr uk ur uz vi wo " +
+		"xh yi yo zh zu",
+	"wmt21": "en ha is ja cs ru zh de",
+}
+
+// m2mVocabulary is the file that numbers an M2M-100 model's pieces.
+const m2mVocabulary = "vocab.json"
+
+// m2m100 numbers the pieces as vocab.json does, and returns the special tokens:
+// the four of fairseq, the declared ones, and the languages behind the
+// vocabulary. The languages are special whether declared or not: transformers
+// 4.57 would give them to the reader of a translation where they are not.
+func (t *Tokenizer) m2m100(dir string, c configFile, declared []addedToken) ([]addedToken, error) {
+	var ids map[string]int32
+	path := filepath.Join(dir, m2mVocabulary)
+	if err := readJSON(path, &ids); err != nil {
+		return nil, err
+	}
+	if ids == nil {
+		return nil, badinput.Errorf("%s: no such file; M2M100Tokenizer needs it beside %s", path, fairseqFile)
+	}
+	names := c.Codes
+	if names == "" {
+		names = "m2m100"
+	}
+	codes, ok := m2mCodes[names]
+	if !ok {
+		return nil, badinput.Errorf("tokenizer_config.json: language_codes is %q, expected %s", names, strings.Join(slices.Sorted(maps.Keys(m2mCodes)), " or "))
+	}
+	m := &numberedModel{model: t.model, ids: ids, texts: map[int32]string{}}
+	for text, id := range ids {
+		if id < 0 || id > maxID {
+			return nil, badinput.Errorf("%s: token %q has id %d, expected 0 to %d", path, text, id, maxID)
+		}
+		m.texts[id] = text
+		m.top = max(m.top, int(id)+1)
+	}
+	var tokens []addedToken
+	for _, s := range fairseqFirst {
+		id, ok := ids[s]
+		if !ok {
+			return nil, badinput.Errorf("%s: token %s is missing", path, s)
+		}
+		tokens = append(tokens, addedToken{ID: id, Content: s, Special: true})
+	}
+	m.unk = ids["<unk>"]
+	for id := range int32(t.model.size()) {
+		piece, _ := t.model.token(id)
+		numbered, ok := ids[piece]
+		if !ok {
+			numbered = m.unk
+		}
+		m.of = append(m.of, numbered)
+	}
+	t.model = m
+	tokens = append(tokens, declared...)
+	for i, code := range strings.Fields(codes) {
+		tokens = append(tokens, addedToken{ID: int32(len(ids) + i), Content: "__" + code + "__", Special: true})
+	}
+	return tokens, nil
+}
+
+// numberedModel is a SentencePiece model with ids of its own for the pieces.
+// Pieces without one are unknown.
+type numberedModel struct {
+	model
+	of    []int32 // by the model's id
+	ids   map[string]int32
+	texts map[int32]string
+	unk   int32
+	top   int // largest id + 1
+}
+
+func (m *numberedModel) encode(e *encoder, piece string, ids []int32) []int32 {
+	from := len(ids)
+	ids = m.model.encode(e, piece, ids)
+	for i, id := range ids[from:] {
+		ids[from+i] = m.of[id]
+	}
+	return ids
+}
+
+func (m *numberedModel) id(token string) (int32, bool) {
+	id, ok := m.ids[token]
+	return id, ok
+}
+
+func (m *numberedModel) token(id int32) (string, bool) {
+	s, ok := m.texts[id]
+	return s, ok
+}
+
+func (m *numberedModel) size() int { return m.top }
