@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -259,6 +260,48 @@ func TestGenerateMany(t *testing.T) {
 	}
 	if r := barka(t, "", "generate", "--model", model, "--prompt", "x", "--cache-gib", "0.00001"); r.code != exitBadInput || !strings.Contains(r.err, "key/value cache") {
 		t.Errorf("a cache of ten KiB: exit code %d, %q", r.code, r.err)
+	}
+}
+
+// TestGenerateEndTokens: every end token of generation_config.json ends a text,
+// with and without the chat template.
+func TestGenerateEndTokens(t *testing.T) {
+	model := filepath.Join(inputs(t), "models", "gemma2")
+	type reply struct {
+		Tokens []int32 `json:"tokens"`
+		Finish string  `json:"finish_reason"`
+	}
+	generate := func(args ...string) (r reply) {
+		out := ok(t, "", append([]string{"generate", "--model", model, "--prompt", "How is coffee poured?", "--max-tokens", "8", "--json"}, args...)...)
+		if err := json.Unmarshal([]byte(out), &r); err != nil {
+			t.Fatalf("%s: %v", out, err)
+		}
+		return r
+	}
+	file := filepath.Join(model, "generation_config.json")
+	for _, args := range [][]string{{"--raw"}, {}} {
+		if err := os.WriteFile(file, []byte(`{"eos_token_id": 3}`), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		whole := generate(args...)
+		if len(whole.Tokens) < 4 {
+			t.Fatalf("%v: too short: %+v", args, whole)
+		}
+		end := whole.Tokens[3]
+		if err := os.WriteFile(file, fmt.Appendf(nil, `{"eos_token_id": [1, %d]}`, end), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		want := whole.Tokens[:slices.Index(whole.Tokens, end)]
+		if r := generate(args...); !slices.Equal(r.Tokens, want) || r.Finish != "stop" {
+			t.Errorf("%v: %+v, expected %v and then stop", args, r, want)
+		}
+	}
+	if err := os.WriteFile(file, []byte(`{"eos_token_id": "<eos>"}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r := barka(t, "", "generate", "--model", model, "--prompt", "x", "--raw")
+	if r.code != exitBadInput || !strings.Contains(r.err, `generation_config.json: eos_token_id is "<eos>", expected a token id or a list of them`) {
+		t.Errorf("exit code %d, %q", r.code, r.err)
 	}
 }
 

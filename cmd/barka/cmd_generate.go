@@ -19,7 +19,7 @@ type generateCmd struct {
 	DType       string   `name:"dtype" help:"Type of the weights: f32, bf16 or int8; the checkpoint's own by default."`
 	Prompt      *string  `help:"The prompt; - reads all of standard input." placeholder:"TEXT"`
 	Input       string   `help:"Many prompts, one a line or JSON lines; - reads standard input." placeholder:"FILE"`
-	Raw         bool     `help:"Give prompts as they are, without the chat template."`
+	Raw         bool     `help:"Give prompts as they are, without the chat template; the end tokens of generation_config.json end a text."`
 	MaxTokens   int      `help:"Most tokens to generate." default:"256"`
 	Temperature float64  `help:"Divides the logits; 0 takes the likeliest token." default:"0"`
 	TopK        int      `help:"Sample from this many of the likeliest tokens; 0 is all." default:"0"`
@@ -70,6 +70,9 @@ func (c *generateCmd) Run(a *app) error {
 			return err
 		}
 	}
+	if w.ends, err = d.EndTokens(); err != nil {
+		return err
+	}
 	if c.Prompt != nil {
 		return w.one(*c.Prompt)
 	}
@@ -83,6 +86,7 @@ type asker struct {
 	d      *local.Decoder
 	e      *generate.Engine
 	format *chat.Template // nil with --raw
+	ends   []int32        // the tokens that end a text with --raw
 	queue  []asked
 	wrote  int
 }
@@ -210,10 +214,7 @@ func (w *asker) request(l *promptLine, n int64) (generate.Request, error) {
 	messages := l.Messages
 	if l.Prompt != nil {
 		if w.format == nil {
-			req.Prompt = tok.Encode(*l.Prompt, true)
-			if eos := tok.Special().EOS; eos >= 0 {
-				req.Stop = []int32{eos}
-			}
+			req.Prompt, req.Stop = tok.Encode(*l.Prompt, true), w.ends
 			return req, nil
 		}
 		messages = []chat.Message{{Role: "user", Content: *l.Prompt}}
@@ -225,7 +226,9 @@ func (w *asker) request(l *promptLine, n int64) (generate.Request, error) {
 	if req.Prompt, _, err = w.format.Encode(tok, messages, true); err != nil {
 		return req, err
 	}
-	req.Stop, err = w.format.Stop(tok)
+	if req.Stop, err = w.format.Stop(tok); err == nil {
+		req.Stop, err = w.d.EndTokens(req.Stop...)
+	}
 	return req, err
 }
 

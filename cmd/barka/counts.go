@@ -6,7 +6,9 @@ import (
 	"strings"
 )
 
-// countsText lists counts by name, the rejections with their reasons.
+var reasons = strings.NewReplacer("rejected_", "rejected for ", "flagged_", "flagged ")
+
+// countsText lists counts by name, rejections and flags with their reasons.
 func countsText(counts map[string]int64) string {
 	var names []string
 	for n := range counts {
@@ -15,7 +17,7 @@ func countsText(counts map[string]int64) string {
 	slices.Sort(names)
 	var parts []string
 	for _, n := range names {
-		parts = append(parts, fmt.Sprintf("%s %d", strings.ReplaceAll(n, "rejected_", "rejected for "), counts[n]))
+		parts = append(parts, fmt.Sprintf("%s %d", reasons.Replace(n), counts[n]))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -15,7 +15,10 @@ var _ eval.Generator = (*Evaluated)(nil)
 // however many are decoded together.
 func (e *Evaluated) Generate(ctx context.Context, prompts []string, n int, conversation bool, done func(prompt int, text string) error) error {
 	tok := e.d.Tokenizer
-	stop := []int32{tok.Special().EOS}
+	stop, err := e.d.EndTokens(tok.Special().EOS)
+	if err != nil {
+		return err
+	}
 	if conversation {
 		format, err := chat.For(tok)
 		if err != nil {

@@ -53,6 +53,9 @@ func (d *Decoder) Chat() (*Chat, error) {
 	if err != nil {
 		return nil, badinput.Wrap(err)
 	}
+	if stop, err = d.EndTokens(stop...); err != nil {
+		return nil, err
+	}
 	return &Chat{d: d, format: format, stop: stop}, nil
 }
 

@@ -157,6 +157,26 @@ func (e *Engine) OpenDecoder(name, adapter string) (*Decoder, error) {
 	return d, nil
 }
 
+// EndTokens returns the tokens that end a text: those of generation_config.json
+// or config.json, or else the tokenizer's, and those given, which a chat format
+// may want beside them.
+func (d *Decoder) EndTokens(more ...int32) ([]int32, error) {
+	g, err := model.ReadGeneration(d.Dir)
+	if err != nil {
+		return nil, err
+	}
+	ids := g.EOS
+	if eos := d.Tokenizer.Special().EOS; len(ids) == 0 && eos >= 0 {
+		ids = []int32{eos}
+	}
+	for _, id := range more {
+		if id >= 0 && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
 // Digest identifies the model's weights and configuration by content.
 func (d *Decoder) Digest() (string, error) {
 	if d.digest != "" {
@@ -177,6 +197,12 @@ func Digest(dir string) (string, error) {
 		}
 		names = append(names, found...)
 	}
+	if !slices.ContainsFunc(names, func(n string) bool { return filepath.Base(n) == "tokenizer.json" }) {
+		// Only then does M2M-100's vocabulary number the pieces.
+		if path := filepath.Join(dir, "vocab.json"); exists(path) {
+			names = append(names, path)
+		}
+	}
 	slices.Sort(names)
 	h := xxhash.New()
 	for _, n := range names {
@@ -184,7 +210,21 @@ func Digest(dir string) (string, error) {
 			return "", badinput.Wrap(err)
 		}
 	}
+	// Of generation_config.json only what ends and begins a text counts, and
+	// only where config.json, which is hashed, says otherwise.
+	g, err := model.ReadGeneration(dir)
+	if err != nil {
+		return "", err
+	}
+	if g.Overrides {
+		fmt.Fprintf(h, "generation %d %d\n", g.Start, g.EOS)
+	}
 	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 func hashFile(h hash.Hash, path string) error {

@@ -14,8 +14,8 @@ import (
 	"barka/internal/stage/translate"
 )
 
-// checkpoint copies a model directory with other settings in its JSON files.
-func checkpoint(t *testing.T, from string, settings map[string]map[string]any) string {
+// altered copies a model directory with other settings in its JSON files.
+func altered(t *testing.T, from string, settings map[string]map[string]any) string {
 	t.Helper()
 	dir := t.TempDir()
 	entries, err := os.ReadDir(from)
@@ -69,7 +69,7 @@ func TestM2M100(t *testing.T) {
 	if err := json.Unmarshal(data, &want); err != nil {
 		t.Fatal(err)
 	}
-	tied := checkpoint(t, from, map[string]map[string]any{"config.json": {"tie_word_embeddings": true}})
+	tied := altered(t, from, map[string]map[string]any{"config.json": {"tie_word_embeddings": true}})
 	for _, c := range []struct {
 		dir   string
 		want  []translated
@@ -114,7 +114,7 @@ func TestM2M100(t *testing.T) {
 
 // TestUntiedWithoutHead: a head that is neither tied nor there is missing.
 func TestUntiedWithoutHead(t *testing.T) {
-	dir := checkpoint(t, nllb, map[string]map[string]any{"config.json": {"tie_word_embeddings": false}})
+	dir := altered(t, nllb, map[string]map[string]any{"config.json": {"tie_word_embeddings": false}})
 	_, err := engine(t, 1).OpenTranslator(dir, TranslatorOptions{From: "eng_Latn", To: "arb_Arab", Decoding: translate.DefaultDecoding()})
 	if err == nil || !strings.Contains(err.Error(), "lm_head.weight is missing") || !strings.Contains(err.Error(), "tie_word_embeddings is false") {
 		t.Errorf("%v", err)
@@ -188,8 +188,27 @@ func TestSeveralEndTokens(t *testing.T) {
 		t.Fatalf("the output is too short: %v", whole.IDs)
 	}
 	end := whole.IDs[4]
-	short := run(checkpoint(t, nllb, map[string]map[string]any{"generation_config.json": {"eos_token_id": []int32{2, end}}}))
+	short := run(altered(t, nllb, map[string]map[string]any{"generation_config.json": {"eos_token_id": []int32{2, end}}}))
 	if n := slices.Index(whole.IDs, end) + 1; !slices.Equal(short.IDs, whole.IDs[:n]) || short.HitMax {
 		t.Errorf("%v, expected %v", short.IDs, whole.IDs[:n])
+	}
+}
+
+// TestDigestOfGeneration: a digest tells models apart whose texts end at other
+// tokens, and nothing else of generation_config.json.
+func TestDigestOfGeneration(t *testing.T) {
+	digest := func(settings map[string]any) string {
+		d, err := Digest(altered(t, nllb, map[string]map[string]any{"generation_config.json": settings}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	plain := digest(nil)
+	if digest(map[string]any{"temperature": 0.5, "eos_token_id": []int{2}}) != plain {
+		t.Error("a temperature, or a list of the one end token, changes the digest")
+	}
+	if digest(map[string]any{"eos_token_id": []int{2, 7}}) == plain || digest(map[string]any{"decoder_start_token_id": 0}) == plain {
+		t.Error("another end or start does not change the digest")
 	}
 }

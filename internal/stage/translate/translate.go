@@ -209,10 +209,37 @@ func Run(ctx context.Context, o Options, t Translator, io pipeline.IO) (*pipelin
 	if err := pipeline.MapBatch(ctx, run, pipeline.Rows[pipeline.Instruction](ctx, path), mo, size, batchSegments, w.batch); err != nil {
 		return nil, err
 	}
-	if err := run.Finish(pipeline.Final{}); err != nil {
+	final, err := totals(run)
+	if err != nil {
+		return nil, err
+	}
+	if err := run.Finish(final); err != nil {
 		return nil, err
 	}
 	return run.Manifest(), nil
+}
+
+// totals counts the sentences of the rows that are kept, and those with each
+// flag. Sentences that the model did not read to their end are worth a note.
+func totals(run *pipeline.Run) (pipeline.Final, error) {
+	counts := map[string]int64{"segments": 0}
+	for r, err := range pipeline.Outputs[pipeline.Instruction](run) {
+		if err != nil {
+			return pipeline.Final{}, err
+		}
+		counts["segments"] += int64(len(r.Segments))
+		for _, s := range r.Segments {
+			for _, flag := range s.Flags {
+				counts["flagged_"+flag]++
+			}
+		}
+	}
+	f := pipeline.Final{Counts: counts}
+	if n := counts["flagged_"+FlagCut]; n > 0 {
+		f.Notes = append(f.Notes, fmt.Sprintf("%d of %d segments are longer than the model reads and lost their end; they have the flag %s, and reject_flags in a recipe drops their rows",
+			n, counts["segments"], FlagCut))
+	}
+	return f, nil
 }
 
 // worker translates batches of records.

@@ -218,6 +218,13 @@ func TestRejections(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		segments, cut := 2*m.Rows, int64(0)
+		if c.tr.Cut > 0 {
+			cut = segments
+		}
+		if m.Counts["segments"] != segments || m.Counts["flagged_source_cut"] != cut || len(m.Notes) > 0 != (cut > 0) {
+			t.Errorf("%v %+v: counts %v, notes %q", c.reject, c.tr, m.Counts, m.Notes)
+		}
 		if m.Rows != c.rows || c.count != "" && m.Counts[c.count] != 2 || m.Counts["rejected_empty_message"] != 1 {
 			t.Errorf("%v %+v: %d rows, counts %v", c.reject, c.tr, m.Rows, m.Counts)
 		}
