@@ -2,7 +2,7 @@
 
     python reference/translation.py
 
-Writes testdata/models/m2m100-untied and internal/tokenizer/testdata/translation.json.
+Writes testdata/models/m2m100-untied; sources.json there has the sources of all tokenizers.
 """
 
 import json
@@ -111,8 +111,7 @@ def main():
         rows[name] = sources(fast, lambda text: fast(text, split_special_tokens=True).input_ids)
         slow = NllbTokenizer(str(SPM), src_lang="eng_Latn", legacy_behaviour=legacy)
         rows["slow-" + name] = sources(slow, split(slow))
-    out = ROOT / "internal" / "tokenizer" / "testdata" / "translation.json"
-    out.write_text(json.dumps(rows, ensure_ascii=False, indent=1) + "\n")
+    (directory / "sources.json").write_text(json.dumps(rows, ensure_ascii=False, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ import (
 
 type translateCmd struct {
 	Model         string  `required:"" help:"Model directory, or hub id, of NLLB or another M2M-100 model."`
-	From          string  `help:"Source language code: eng_Latn with NLLB, en with M2M-100." default:"eng_Latn"`
-	To            string  `help:"Target language code: arb_Arab with NLLB, ar with M2M-100." default:"arb_Arab"`
+	From          string  `help:"Source language, by NLLB's code; M2M-100 takes its own as well: en." default:"eng_Latn"`
+	To            string  `help:"Target language, by NLLB's code; M2M-100 takes its own as well: ar." default:"arb_Arab"`
 	Beam          int     `help:"Beams; 1 is greedy search." default:"5"`
 	LengthPenalty float64 `help:"Power of the length that a hypothesis's log-probability is divided by: above 0 favours long outputs, below 0 short ones." default:"1"`
 	MaxLength     int     `help:"Most output tokens of a sentence, with start, language and end token; at least 3." default:"512"`

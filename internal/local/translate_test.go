@@ -123,9 +123,9 @@ func TestUntiedWithoutHead(t *testing.T) {
 
 // TestTextStaysText: what spells a special token is translated as text, unless
 // the options ask for what transformers does; reference/translation.py records
-// both in internal/tokenizer/testdata/translation.json.
+// both.
 func TestTextStaysText(t *testing.T) {
-	data, err := os.ReadFile(filepath.Join("..", "tokenizer", "testdata", "translation.json"))
+	data, err := os.ReadFile(filepath.Join(golden.Dir("m2m100-untied"), "sources.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,11 +60,11 @@ func (t *Tokenizer) DecodeTranslation(ids []int32) string {
 	return text
 }
 
-// Language returns the id of a language code: arb_Arab with NLLB, ar or __ar__
-// with M2M-100. A code that the model does not know is an error, never the
+// Language returns the id of a language code: arb_Arab with NLLB; arb_Arab, ar or
+// __ar__ with M2M-100. A code that the model does not know is an error, never the
 // unknown token.
 func (t *Tokenizer) Language(code string) (int32, error) {
-	for _, token := range []string{code, "__" + code + "__"} {
+	for _, token := range []string{code, "__" + code + "__", "__" + m2mCode(code) + "__"} {
 		if id, ok := t.added.ids[token]; ok && languageCode(token) {
 			return id, nil
 		}

@@ -20,7 +20,7 @@ func TestTranslationSources(t *testing.T) {
 		Text            string
 		IDs, Cut, Plain []int32
 	}
-	data, err := os.ReadFile(filepath.Join("testdata", "translation.json"))
+	data, err := os.ReadFile(filepath.Join("..", "..", "testdata", "models", "m2m100-untied", "sources.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,16 +113,32 @@ func TestM2M100Languages(t *testing.T) {
 		if n := len(tok.Languages()); n != 100 {
 			t.Errorf("%d languages", n)
 		}
-		for _, code := range []string{"ar", "__ar__"} {
+		for _, code := range []string{"ar", "__ar__", "arb_Arab"} {
 			if id, err := tok.Language(code); err != nil || id != 591 {
 				t.Errorf("%s: %d, %v", code, id, err)
 			}
 		}
-		if _, err := tok.Language("eng_Latn"); err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), "near it: en") {
-			t.Errorf("eng_Latn: %v", err)
+		if _, err := tok.Language("arz_Arab"); err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), "near it: ar") {
+			t.Errorf("arz_Arab: %v", err)
 		}
 		if text := tok.DecodeTranslation([]int32{2, 591, 57, 2}); text != "V" {
 			t.Errorf("decoded %q", text)
+		}
+	}
+}
+
+func TestNLLBCode(t *testing.T) {
+	if n := len(strings.Fields(nllbCodes)); n != len(strings.Fields(m2mCodes["m2m100"])) {
+		t.Fatalf("%d codes", n)
+	}
+	for code, want := range map[string]string{"ar": "arb_Arab", "__ar__": "arb_Arab", "en": "eng_Latn", "zu": "zul_Latn", "sr": "srp_Cyrl", "arz_Arab": "arz_Arab", "": ""} {
+		if got := NLLBCode(code); got != want {
+			t.Errorf("%q: %q, want %q", code, got, want)
+		}
+	}
+	for _, code := range strings.Fields(nllbCodes) {
+		if !languageCode(code) || NLLBCode(m2mCode(code)) != code {
+			t.Errorf("%s and %s are not each other's", code, m2mCode(code))
 		}
 	}
 }

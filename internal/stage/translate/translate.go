@@ -13,6 +13,7 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/pipeline"
 	"barka/internal/segment"
+	"barka/internal/tokenizer"
 )
 
 // version changes when the same options would give another output; changed
@@ -58,7 +59,7 @@ type Options struct {
 	Model string `json:"model"` // the translator's name
 	// ModelDigest identifies its weights, where they are at hand.
 	ModelDigest string `json:"model_digest,omitempty"`
-	From        string `json:"from"` // NLLB codes
+	From        string `json:"from"` // NLLB's or M2M-100's codes; rows have NLLB's
 	To          string `json:"to"`
 	Decoding
 	// MaxTokens is the longest sentence given to the model, in its tokens.
@@ -80,7 +81,7 @@ func Defaults() Options {
 // Validate reports the first setting that makes no sense.
 func (o Options) Validate() error {
 	switch {
-	case o.From == "" || o.To == "" || o.From == o.To:
+	case o.From == "" || o.To == "" || tokenizer.NLLBCode(o.From) == tokenizer.NLLBCode(o.To):
 		return badinput.Errorf("translate: from %q to %q: expected two different language codes such as eng_Latn and arb_Arab", o.From, o.To)
 	case o.MaxTokens < 8 && !o.Whole:
 		return badinput.Errorf("translate: max_tokens is %d, expected at least 8", o.MaxTokens)
@@ -96,8 +97,10 @@ func (o Options) Validate() error {
 	return nil
 }
 
-// script is the target language's script, by the code's last four letters.
+// script is the target language's script, by the last four letters of NLLB's
+// code.
 func script(code string) *unicode.RangeTable {
+	code = tokenizer.NLLBCode(code)
 	switch {
 	case strings.HasSuffix(code, "_Arab"):
 		return unicode.Arabic
@@ -342,7 +345,7 @@ func (w *worker) record(r pipeline.Instruction) (pipeline.Instruction, error) {
 	if len(r.Messages) == 0 {
 		return r, &pipeline.Reject{Reason: "no_messages"}
 	}
-	r.MessagesEN, r.Language, r.Translator = r.Messages, w.o.To, w.t.Name()
+	r.MessagesEN, r.Language, r.Translator = r.Messages, tokenizer.NLLBCode(w.o.To), w.t.Name()
 	r.Segments = nil
 	messages := make([]pipeline.Message, len(r.Messages))
 	for i, m := range r.Messages {

@@ -114,6 +114,17 @@ func TestRun(t *testing.T) {
 	if len(got[0].Segments) == 0 || got[0].Segments[0].Score != -0.5 {
 		t.Errorf("segments %+v", got[0].Segments)
 	}
+	short := o
+	short.From, short.To = "en", "ar"
+	other := filepath.Join(t.TempDir(), "out")
+	if _, err := Run(context.Background(), short, &fakeTranslator{}, pipeline.IO{Out: other, In: io.In}); err != nil {
+		t.Fatal(err)
+	}
+	for r, err := range pipeline.Rows[pipeline.Instruction](context.Background(), other) {
+		if err != nil || r.Language != "arb_Arab" {
+			t.Errorf("from en to ar: language %s, %v", r.Language, err)
+		}
+	}
 	// Done: nothing is asked again.
 	f.asked = nil
 	if _, err := Run(context.Background(), o, f, io); err != nil || len(f.asked) > 0 {
@@ -314,6 +325,10 @@ func TestFlags(t *testing.T) {
 		if got := o.check(c.source, c.target, c.tr); !slices.Equal(got, c.want) {
 			t.Errorf("%q → %q: %v, want %v", c.source, c.target, got, c.want)
 		}
+	}
+	o.To = "ar" // M2M-100's code
+	if got := o.check("Hello there", "Hello there", Translation{}); !slices.Contains(got, FlagScript) {
+		t.Errorf("to ar: %v", got)
 	}
 	o.ArabicPunctuation = true
 	if got := o.finish("نعم, لماذا? a, b"); got != "نعم، لماذا؟ a, b" {
