@@ -18,7 +18,7 @@ import (
 func TestEvalEndpoint(t *testing.T) {
 	dir, root := inputs(t), t.TempDir()
 	model := filepath.Join(dir, "models", "gemma2")
-	var asked atomic.Int32
+	var asked, refuse atomic.Int32
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var b struct{ Prompt []int32 }
 		if r.URL.Path != "/v1/completions" || json.NewDecoder(r.Body).Decode(&b) != nil {
@@ -26,6 +26,11 @@ func TestEvalEndpoint(t *testing.T) {
 			return
 		}
 		asked.Add(1)
+		if refuse.Load() > 0 && refuse.Add(1) == 4 {
+			w.WriteHeader(400)
+			fmt.Fprint(w, `{"error":{"code":"content_filter","message":"flagged"}}`)
+			return
+		}
 		if r.Header.Get("Authorization") != "Bearer secret-key" {
 			t.Error("no key was sent")
 		}
@@ -52,6 +57,19 @@ func TestEvalEndpoint(t *testing.T) {
 	first := asked.Load()
 	if r := barka(t, "", line(whole...)...); r.code != exitDone || asked.Load() != first || first == 0 {
 		t.Errorf("a second run asked %d times after %d: %s", asked.Load()-first, first, r.err)
+	}
+	// A refused request leaves out its task, and the others are scored.
+	refuse.Store(1)
+	other := t.TempDir()
+	refused := append(line(whole...), "--output-dir", other)
+	r = barka(t, "", refused...)
+	if r.code == exitDone || !strings.Contains(r.err, "content_filter") || !strings.Contains(r.out, "served/gemma") {
+		t.Errorf("a refused request: exit code %d, %s %s", r.code, r.out, r.err)
+	}
+	kept := asked.Load() - first
+	refuse.Store(0)
+	if r := barka(t, "", refused...); r.code != exitDone || asked.Load()-first-kept > first-kept+1 {
+		t.Errorf("after it: exit code %d, %d requests after %d, of %d: %s", r.code, asked.Load()-first-kept, kept, first, r.err)
 	}
 	for _, c := range []struct {
 		args []string

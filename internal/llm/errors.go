@@ -28,12 +28,12 @@ const (
 // other error of a Client concerns all requests, except *TooLong and those of
 // the context. Its text holds no key and no control character.
 type RequestError struct {
-	Kind string
-	err  error
+	Kind string // Filtered, Refused or Unanswered
+	Err  error
 }
 
-func (e *RequestError) Error() string { return e.err.Error() }
-func (e *RequestError) Unwrap() error { return e.err }
+func (e *RequestError) Error() string { return e.Err.Error() }
+func (e *RequestError) Unwrap() error { return e.Err }
 
 // retryable is an error that may pass.
 type retryable struct {
@@ -57,13 +57,13 @@ func (r *refusal) Error() string { return r.err.Error() }
 func (r *refusal) Unwrap() error { return r.err }
 
 // noAnswer classifies the error of a request that got no response.
-func noAnswer(err error) *retryable {
+func noAnswer(err error, limit time.Duration) *retryable {
 	if why := unreachable(err); why != "" {
 		return &retryable{err: errors.New(why), all: true, unreachable: true}
 	}
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() {
-		return &retryable{err: errors.New("no answer within the time limit (--timeout)"), timeout: true}
+		return &retryable{err: fmt.Errorf("no answer within %s", limit), timeout: true}
 	}
 	return &retryable{err: fmt.Errorf("no answer: %w", err)}
 }

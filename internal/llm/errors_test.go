@@ -111,7 +111,7 @@ func TestServerThatStops(t *testing.T) {
 
 // TestUnknownHost is reported at once too.
 func TestUnknownHost(t *testing.T) {
-	err := noAnswer(&net.OpError{Op: "dial", Err: &net.DNSError{Name: "nowhere.invalid", Err: "no such host", IsNotFound: true}})
+	err := noAnswer(&net.OpError{Op: "dial", Err: &net.DNSError{Name: "nowhere.invalid", Err: "no such host", IsNotFound: true}}, time.Minute)
 	if !err.unreachable || !strings.Contains(err.Error(), "nowhere.invalid") {
 		t.Errorf("%+v", err)
 	}

@@ -281,7 +281,7 @@ func (c *HTTP) try(ctx context.Context, method, url string, payload []byte) ([]b
 	}
 	resp, err := c.client.Do(req)
 	if err != nil {
-		return nil, noAnswer(err)
+		return nil, noAnswer(err, c.o.Timeout)
 	}
 	defer resp.Body.Close()
 	c.reached.Store(true)
@@ -306,7 +306,7 @@ func (c *HTTP) tellGrace() {
 	c.graced = c.graced || first
 	c.mu.Unlock()
 	if first {
-		c.o.Note(fmt.Sprintf("waiting up to %s for the %d calls under way, to keep their answers; a second Ctrl-C ends at once", c.o.Grace, n))
+		c.o.Note(fmt.Sprintf("waiting up to %g s for the %d calls under way, to keep their answers; a second Ctrl-C ends at once", c.o.Grace.Seconds(), n))
 	}
 }
 

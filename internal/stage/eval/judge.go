@@ -34,6 +34,7 @@ type Generator interface {
 const (
 	judgeTokens      = 512
 	judgesAtOnce     = 8
+	judgeFailures    = 20 // in a row, after which the judge is not asked on
 	generateTogether = 64
 )
 
@@ -158,7 +159,9 @@ func (e *evaluation) answer(ctx context.Context, r *taskRun, kept *texts, label 
 	return nil
 }
 
-// judge asks for the marks that are not kept, several at once.
+// judge asks for the marks that are not kept, several at once. A question whose
+// request fails leaves out the task; the others are asked all the same, so that
+// the next run has to ask for the failed ones alone.
 func (e *evaluation) judge(ctx context.Context, r *taskRun, kept *texts, label string) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -171,11 +174,13 @@ func (e *evaluation) judge(ctx context.Context, r *taskRun, kept *texts, label s
 	e.progress.Start(label+", judge", int64(len(todo)), "answers")
 	defer e.progress.Done()
 	var wg sync.WaitGroup
+	var unmarked unmarked
 	for w := range judgesAtOnce {
 		wg.Go(func() {
 			for i := w; i < len(todo) && ctx.Err() == nil; i += judgesAtOnce {
 				reused, err := e.judgeOne(ctx, &r.samples[todo[i]], kept)
 				switch {
+				case unmarked.has(todo[i], err):
 				case err != nil:
 					stop(fmt.Errorf("question %d in evaluation order: %w", todo[i]+1, err))
 				case reused:
@@ -190,6 +195,10 @@ func (e *evaluation) judge(ctx context.Context, r *taskRun, kept *texts, label s
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
+	if unmarked.n > 0 {
+		return &judgeError{fmt.Errorf("%d of %d answers have no mark, the first that of question %d in evaluation order: %w; the same command asks for these again",
+			unmarked.n, len(todo), unmarked.first+1, unmarked.err)}
+	}
 	unread := 0
 	for _, i := range todo {
 		s := &r.samples[i]
@@ -202,6 +211,34 @@ func (e *evaluation) judge(ctx context.Context, r *taskRun, kept *texts, label s
 		e.log.Warn("judgements without a number count as 0", "task", r.task.Key(), "judgements", unread, "of", len(todo))
 	}
 	return nil
+}
+
+// unmarked counts the questions whose requests to the judge fail.
+type unmarked struct {
+	mu        sync.Mutex
+	n, inARow int
+	first     int // in evaluation order
+	err       error
+}
+
+// has notes the outcome of a question's request, and reports whether it failed
+// in a way that leaves the others to be asked.
+func (u *unmarked) has(question int, err error) bool {
+	var failed *llm.RequestError
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if err == nil {
+		u.inARow = 0
+	}
+	if !errors.As(err, &failed) {
+		return false
+	}
+	if u.n == 0 || question < u.first {
+		u.first, u.err = question, failed
+	}
+	u.n++
+	u.inARow++
+	return u.inARow < judgeFailures
 }
 
 // judgeOne fills in a sample's judgement and reports whether it was kept before.

@@ -74,8 +74,9 @@ func (w writer) Generate(_ context.Context, prompts []string, n int, _ bool, don
 
 // judge is a fake that gives marks by the last digit in the answer.
 type judge struct {
-	asked *atomic.Int64
-	fail  int64 // from this request on; 0: never
+	asked  *atomic.Int64
+	fail   int64  // from this request on; 0: never
+	refuse string // the end of the answers whose requests are refused; "": none
 }
 
 func (judge) Name() string { return "test/judge" }
@@ -88,6 +89,9 @@ func (j judge) Complete(_ context.Context, r llm.Request) (llm.Response, error) 
 		return llm.Response{}, fmt.Errorf("unexpected request %+v", r)
 	}
 	answer, _, _ := strings.Cut(r.Messages[1].Content, "\n\nالإجابة الصحيحة: ")
+	if j.refuse != "" && strings.HasSuffix(answer, j.refuse) {
+		return llm.Response{}, &llm.RequestError{Kind: llm.Filtered, Err: errors.New("flagged")}
+	}
 	if strings.HasSuffix(answer, "4") {
 		return llm.Response{Text: "لا أعرف"}, nil
 	}
@@ -161,14 +165,14 @@ func TestJudgeResume(t *testing.T) {
 		t.Fatal(err)
 	}
 	m, asked := newWriter(), new(atomic.Int64)
-	o := judgedOptions(t, judge{asked, 0})
+	o := judgedOptions(t, judge{asked: asked})
 	m.stop = 3
 	if _, err := Run(t.Context(), m, o, nil); err == nil || !strings.Contains(err.Error(), "stopped") {
 		t.Fatalf("error %v, want the model's", err)
 	}
 	m.stop = 0
 	// A judge that fails leaves out its task; the other one is run.
-	o.Judge = judge{asked, 3}
+	o.Judge = judge{asked: asked, fail: 3}
 	out, err := Run(t.Context(), m, o, nil)
 	if err == nil || badinput.Is(err) || out == nil || len(out.Failures) != 1 || out.Failures[0].Task != "community|alrage_qa" || out.Questions != 3 {
 		t.Fatalf("outcome %+v, %v", out, err)
@@ -177,7 +181,7 @@ func TestJudgeResume(t *testing.T) {
 		t.Errorf("%d answers were written, of 5", m.wrote.Load())
 	}
 	before := asked.Load()
-	o.Judge = judge{asked, 0}
+	o.Judge = judge{asked: asked}
 	if _, err := Run(t.Context(), m, o, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -186,6 +190,24 @@ func TestJudgeResume(t *testing.T) {
 	}
 	if diff := cmp.Diff(tree(t, whole.OutputDir), tree(t, o.OutputDir)); diff != "" {
 		t.Errorf("continued and uninterrupted runs differ:\n%.2000s", diff)
+	}
+}
+
+// TestJudgeRefuses: a refused request leaves out the task, and the other
+// questions are asked all the same; the next run asks for the refused ones alone.
+func TestJudgeRefuses(t *testing.T) {
+	m, asked := newWriter(), new(atomic.Int64)
+	o := judgedOptions(t, judge{asked: asked, refuse: "2"})
+	out, err := Run(t.Context(), m, o, nil)
+	if err == nil || out == nil || len(out.Failures) != 1 || out.Questions != 3 || !strings.Contains(out.Failures[0].Err.Error(), "1 of 5 answers have no mark, the first that of question ") {
+		t.Fatalf("outcome %+v, %v", out, err)
+	}
+	if asked.Load() != 5 {
+		t.Errorf("%d of 5 questions were asked", asked.Load())
+	}
+	o.Judge = judge{asked: asked}
+	if _, err := Run(t.Context(), m, o, nil); err != nil || asked.Load() != 6 {
+		t.Errorf("%v; %d requests in all, want one more", err, asked.Load())
 	}
 }
 
