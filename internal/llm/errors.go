@@ -1,7 +1,7 @@
 package llm
 
 import (
-	"crypto/tls"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
-	"syscall"
 	"time"
 	"unicode"
 
@@ -58,7 +57,7 @@ func (r *refusal) Unwrap() error { return r.err }
 
 // noAnswer classifies the error of a request that got no response.
 func noAnswer(err error, limit time.Duration) *retryable {
-	if why := unreachable(err); why != "" {
+	if why := pause.Unreachable(err); why != "" {
 		return &retryable{err: errors.New(why), all: true, unreachable: true}
 	}
 	var timeout net.Error
@@ -66,27 +65,6 @@ func noAnswer(err error, limit time.Duration) *retryable {
 		return &retryable{err: fmt.Errorf("no answer within %s", limit), timeout: true}
 	}
 	return &retryable{err: fmt.Errorf("no answer: %w", err)}
-}
-
-// unreachable says in words why no request can reach the server; "" for other
-// errors.
-func unreachable(err error) string {
-	var dns *net.DNSError
-	var dial *net.OpError
-	var certificate *tls.CertificateVerificationError
-	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "the server refuses connections; start it, or check the address's host and port"
-	case errors.As(err, &dns):
-		return fmt.Sprintf("no address is known for the host %q (%s); check the address and the network", dns.Name, dns.Err)
-	case errors.As(err, &certificate):
-		return fmt.Sprintf("the server's certificate is not accepted: %v", certificate)
-	case errors.Is(err, http.ErrSchemeMismatch):
-		return "the server speaks http, the address says https"
-	case errors.As(err, &dial) && dial.Op == "dial":
-		return fmt.Sprintf("no connection to the server (%v); check the address and the network", dial)
-	}
-	return ""
 }
 
 var (
@@ -141,6 +119,9 @@ const (
 // the usual forms of JSON, the title of a page, else the text itself, without
 // the API key and control characters, and shortened.
 func (c *HTTP) said(data []byte) string {
+	if c.key != "" {
+		data = bytes.ReplaceAll(data, []byte(c.key), []byte("[key]")) // before its end can be cut off
+	}
 	data = data[:min(len(data), maxSaid)]
 	code, message := complaint(data)
 	if message == "" {

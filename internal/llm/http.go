@@ -289,7 +289,11 @@ func (c *HTTP) try(ctx context.Context, method, url string, payload []byte) ([]b
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	switch {
 	case err != nil:
-		return nil, &retryable{err: fmt.Errorf("the answer broke off: %w", err)}
+		again := noAnswer(err, c.o.Timeout)
+		if !again.timeout {
+			again.err = fmt.Errorf("the answer broke off: %w", err)
+		}
+		return nil, again
 	case len(data) > maxAnswer:
 		return nil, &RequestError{Unanswered, fmt.Errorf("the answer is longer than %d MiB", maxAnswer>>20)}
 	case resp.StatusCode != http.StatusOK:

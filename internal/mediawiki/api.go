@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -50,6 +49,9 @@ type Client struct {
 	http *http.Client
 	mu   sync.Mutex
 	last time.Time
+	// reached: the server has answered once. One that cannot be reached before
+	// that is not waited for.
+	reached bool
 	// Requests counts those that went to the server.
 	Requests int
 }
@@ -119,8 +121,9 @@ func store(path string, data []byte) error {
 
 // retryable is an error that may pass by itself.
 type retryable struct {
-	err   error
-	after time.Duration
+	unreachable bool
+	err         error
+	after       time.Duration
 }
 
 func (r *retryable) Error() string { return r.err.Error() }
@@ -143,7 +146,7 @@ func (c *Client) fetch(ctx context.Context, params url.Values) ([]byte, error) {
 			return nil, ctx.Err()
 		}
 		var again *retryable
-		if !errors.As(err, &again) || attempt >= c.o.Retries {
+		if !errors.As(err, &again) || attempt >= c.o.Retries || again.unreachable && !c.reached {
 			return nil, fmt.Errorf("wiki %s: %w", c.o.API, err)
 		}
 		wait := again.after
@@ -190,11 +193,15 @@ func (c *Client) try(ctx context.Context, params url.Values) ([]byte, error) {
 	req.Header.Set("User-Agent", "barka/1 ("+c.o.Contact+") go-http")
 	resp, err := c.http.Do(req)
 	if err != nil {
+		if why := pause.Unreachable(err); why != "" {
+			return nil, &retryable{err: errors.New(why), unreachable: true}
+		}
 		return nil, &retryable{err: fmt.Errorf("no answer: %w", err)}
 	}
+	c.reached = true
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
-	after := seconds(resp.Header.Get("Retry-After"))
+	after := pause.After(resp.Header.Get("Retry-After"), time.Now())
 	switch {
 	case err != nil:
 		return nil, &retryable{err: fmt.Errorf("the answer broke off: %w", err)}
@@ -220,11 +227,4 @@ func (c *Client) try(ctx context.Context, params url.Values) ([]byte, error) {
 		return nil, badinput.Wrap(err)
 	}
 	return data, nil
-}
-
-func seconds(s string) time.Duration {
-	if n, err := strconv.ParseFloat(strings.TrimSpace(s), 64); err == nil && n >= 0 && n < 1e6 {
-		return time.Duration(n * float64(time.Second))
-	}
-	return 0
 }

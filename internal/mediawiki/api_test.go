@@ -208,3 +208,20 @@ func TestRecordedExchanges(t *testing.T) {
 	}
 	t.Logf("extract of %d bytes, %d links, %d members", len(e.Text), len(links), len(members))
 }
+
+// TestRefusedConnection is reported at once, unless the wiki has answered before.
+func TestRefusedConnection(t *testing.T) {
+	s := httptest.NewServer(text(200, page))
+	c, pauses := testClient(t, ClientOptions{API: s.URL})
+	if _, err := c.Extract(context.Background(), "UAE"); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if _, err := c.Extract(context.Background(), "Egypt"); err == nil || len(*pauses) < 6 {
+		t.Errorf("a wiki that has answered: %v after pauses %v", err, *pauses)
+	}
+	c, pauses = testClient(t, ClientOptions{API: s.URL})
+	if _, err := c.Extract(context.Background(), "UAE"); err == nil || !strings.Contains(err.Error(), "refuses connections") || len(*pauses) != 0 {
+		t.Errorf("%v after pauses %v", err, *pauses)
+	}
+}

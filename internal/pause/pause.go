@@ -1,11 +1,17 @@
-// Package pause waits between requests to servers.
+// Package pause waits between requests to servers, and tells when waiting is of
+// no use.
 package pause
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -40,4 +46,25 @@ func Grace(ctx context.Context, d time.Duration) (graced context.Context, cancel
 	graced, end := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { _ = Sleep(graced, d); end() })
 	return graced, func() { stop(); end() }
+}
+
+// Unreachable says in words why no request can reach a server, from the error of
+// one that did not; "" for errors of another kind.
+func Unreachable(err error) string {
+	var dns *net.DNSError
+	var dial *net.OpError
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "the server refuses connections; start it, or check the address's host and port"
+	case errors.As(err, &dns):
+		return fmt.Sprintf("no address is known for the host %q (%s); check the address and the network", dns.Name, dns.Err)
+	case errors.As(err, &certificate):
+		return fmt.Sprintf("the server's certificate is not accepted: %v", certificate)
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return "the server speaks http, the address says https"
+	case errors.As(err, &dial) && dial.Op == "dial":
+		return fmt.Sprintf("no connection to the server (%v); check the address and the network", dial)
+	}
+	return ""
 }

@@ -84,6 +84,7 @@ type page struct {
 	url     string
 	licence string
 	root    *wikitext.Section
+	earlier bool // fetched by an earlier run
 	// refused says why a page has no passages.
 	refused pipeline.Reject
 }
@@ -150,7 +151,11 @@ func (s *stage) all(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		s.io.Progress.Add(1)
+		if p.earlier {
+			s.io.Progress.Skip(1)
+		} else {
+			s.io.Progress.Add(1)
+		}
 		if err := s.add(p); err != nil {
 			return err
 		}
@@ -277,12 +282,13 @@ func (s *stage) api(ctx context.Context, titles []string) (iter.Seq2[page, error
 	}
 	return func(yield func(page, error) bool) {
 		for _, t := range titles {
+			before := c.Requests
 			e, err := c.Extract(ctx, t)
 			if err != nil {
 				yield(page{}, err)
 				return
 			}
-			p := page{Page: e.Page, licence: licence, url: mediawiki.PageURL(e.URL, e.Title, e.Revision)}
+			p := page{Page: e.Page, licence: licence, url: mediawiki.PageURL(e.URL, e.Title, e.Revision), earlier: c.Requests == before}
 			switch {
 			case e.Missing:
 				p.Title, p.refused = t, pipeline.Reject{Reason: "missing_page"}

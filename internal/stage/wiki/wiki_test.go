@@ -3,6 +3,7 @@ package wiki
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -130,6 +131,46 @@ func TestAPI(t *testing.T) {
 	before := asked
 	if _, err := Run(context.Background(), o, io); err != nil || asked != before {
 		t.Errorf("second start: %v, %d more requests", err, asked-before)
+	}
+}
+
+// counts is a Progress that ends the run after some pages.
+type counts struct {
+	pipeline.Progress
+	added, skipped, end int64
+	cancel              func()
+}
+
+func (c *counts) Skip(n int64) { c.skipped += n }
+func (c *counts) Add(n int64) {
+	if c.added += n; c.added == c.end {
+		c.cancel()
+	}
+}
+
+// TestContinuedPages: pages that an earlier run fetched say nothing about the
+// speed of this one.
+func TestContinuedPages(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		title := r.URL.Query().Get("titles")
+		page := map[string]any{"pageid": len(title), "ns": 0, "title": title, "extract": title + " is a drink that is drunk in the morning."}
+		json.NewEncoder(w).Encode(map[string]any{"query": map[string]any{"pages": []any{page}}})
+	}))
+	defer s.Close()
+	o := Defaults()
+	o.API, o.Contact, o.Titles, o.MinChars = s.URL, "test@barka.test", []string{"A", "BB", "CCC", "DDDD"}, 20
+	out := filepath.Join(t.TempDir(), "out")
+	ctx, cancel := context.WithCancel(context.Background())
+	first := &counts{Progress: pipeline.Silent, end: 3, cancel: cancel}
+	if _, err := Run(ctx, o, pipeline.IO{Out: out, Progress: first}); !errors.Is(err, context.Canceled) {
+		t.Fatalf("error %v, want that it was cancelled", err)
+	}
+	second := &counts{Progress: pipeline.Silent}
+	if _, err := Run(context.Background(), o, pipeline.IO{Out: out, Progress: second}); err != nil {
+		t.Fatal(err)
+	}
+	if second.skipped != 3 || second.added != 1 {
+		t.Errorf("%d pages from the earlier run and %d of this one, want 3 and 1", second.skipped, second.added)
 	}
 }
 
