@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"time"
@@ -25,7 +26,7 @@ const (
 
 // RequestError is the failure of one request; other requests may succeed. Any
 // other error of a Client concerns all requests, except *TooLong and those of
-// the context. Its text holds no key and no control character.
+// the context. The text of Err holds no key, address or control character.
 type RequestError struct {
 	Kind string // Filtered, Refused or Unanswered
 	Err  error
@@ -64,7 +65,21 @@ func noAnswer(err error, limit time.Duration) *retryable {
 	if errors.As(err, &timeout) && timeout.Timeout() {
 		return &retryable{err: fmt.Errorf("no answer within %s", limit), timeout: true}
 	}
-	return &retryable{err: fmt.Errorf("no answer: %w", err)}
+	return &retryable{err: fmt.Errorf("no answer: %w", withoutAddress(err))}
+}
+
+// withoutAddress takes addresses and ports out of a network error: what rows say
+// of it must not differ from machine to machine.
+func withoutAddress(err error) error {
+	var request *url.Error
+	if errors.As(err, &request) {
+		err = request.Err
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = fmt.Errorf("%s: %w", op.Op, op.Err)
+	}
+	return err
 }
 
 var (

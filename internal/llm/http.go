@@ -219,8 +219,8 @@ func (c *HTTP) tell(err error, wait time.Duration, attempt int) {
 	}
 	c.mu.Unlock()
 	if !recent {
-		c.o.Note(fmt.Sprintf("endpoint %s: %v; asking again in %s (attempt %d of %d)",
-			c.o.BaseURL, err, wait.Round(100*time.Millisecond), attempt+1, c.o.Retries+1))
+		c.o.Note(fmt.Sprintf("endpoint %s: %v; asking again in %.1f s (attempt %d of %d)",
+			c.o.BaseURL, err, wait.Seconds(), attempt+1, c.o.Retries+1))
 	}
 }
 
@@ -291,7 +291,7 @@ func (c *HTTP) try(ctx context.Context, method, url string, payload []byte) ([]b
 	case err != nil:
 		again := noAnswer(err, c.o.Timeout)
 		if !again.timeout {
-			again.err = fmt.Errorf("the answer broke off: %w", err)
+			again.err = fmt.Errorf("the answer broke off: %w", withoutAddress(err))
 		}
 		return nil, again
 	case len(data) > maxAnswer:

@@ -189,9 +189,9 @@ func (r *record) ask(ctx context.Context, step, prompt string, d data, check fun
 		var failed *llm.RequestError
 		switch {
 		case errors.As(err, &tooLong):
-			return "", &pipeline.Reject{Reason: "passage_too_long", Detail: step + ": " + err.Error()}
+			return "", &pipeline.Reject{Reason: "passage_too_long", Detail: step + ": " + tooLong.Error()}
 		case errors.As(err, &failed):
-			return "", &pipeline.Reject{Reason: failedPrefix + failed.Kind, Detail: step + ": " + err.Error(), Failed: true}
+			return "", &pipeline.Reject{Reason: failedPrefix + failed.Kind, Detail: step + ": " + failed.Error(), Failed: true}
 		case err != nil:
 			return "", err
 		}
