@@ -9,7 +9,11 @@ import (
 // leak finds wording that gives away that there was a text to read. Authors
 // and documents are often the subject itself: they count only where they are
 // pointed at.
-var leak = regexp.MustCompile(`(?i)\b(?:(?:the|this|that|given|provided|above) (?:text|passage|article|excerpt|paragraph)|(?:this|given|provided|above) (?:author|document)|the author (?:says?|states?|mentions?|writes?|argues?|describes?|explains?)|as (?:mentioned|stated|described) (?:above|in the))\b`)
+var leak = regexp.MustCompile(`(?i)\b(?:(?:the|this|that|given|provided|above|following) (?:text|passage|article|excerpt|paragraph)|(?:this|given|provided|above) (?:author|document)|the author (?:says?|states?|mentions?|writes?|argues?|describes?|explains?)|as (?:mentioned|stated|described) (?:above|in the))\b`)
+
+// meta finds texts about the task in place of the subject, as small models write
+// them.
+var meta = regexp.MustCompile(`(?i)\bwhat is (?:the|a|your) (?:short )?answer\s*\?|\b(?:answer to|asked in) (?:this|that|the) question\b|\bthis question (?:is|requires|asks|cannot)\b|\bwhat question is this\b`)
 
 // label is what models like to put before a text.
 var label = regexp.MustCompile(`(?i)^(?:\*\*)?(?:question|answer|q|a|assistant|user)(?: ?\d+)?(?:\*\*)? ?:(?:\*\*)?\s*`)
@@ -35,6 +39,8 @@ func (r *record) checkQuestion(text string) (string, string) {
 		return "", "no_question_mark"
 	case leak.MatchString(q):
 		return "", "leak_question"
+	case meta.MatchString(q):
+		return "", "meta_question"
 	}
 	for _, m := range r.row.Messages {
 		if m.Role == "user" && strings.EqualFold(m.Content, q) {
@@ -53,6 +59,8 @@ func (r *record) checkAnswer(text string) (string, string) {
 		return "", "short_answer"
 	case leak.MatchString(a):
 		return "", "leak_answer"
+	case meta.MatchString(a):
+		return "", "meta_answer"
 	}
 	return a, ""
 }

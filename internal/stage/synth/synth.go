@@ -28,7 +28,7 @@ var prompts = template.Must(template.ParseFS(promptFiles, "prompts/*.txt"))
 // version changes when the same options would give another output.
 const (
 	version = 2
-	changed = "conversations keep the turns before one that fails, rejected passages the answers about them"
+	changed = "conversations keep the turns before one that fails, rejected passages the answers about them; texts about the task are refused"
 )
 
 // Options are everything that changes what synth writes.

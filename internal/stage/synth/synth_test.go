@@ -190,6 +190,8 @@ func TestBadTexts(t *testing.T) {
 		"short_answer":     {"How is it served?", "In cups.", stop},
 		"empty_answer":     {"How is it served?", "Answer:", stop},
 		"leak_answer":      {"How is it served?", "As mentioned above, it is served in small cups to every guest who comes.", stop},
+		"meta_question":    {"What is the answer to this question?", goodAnswer, stop},
+		"meta_answer":      {"How is it served?", "This question requires a concise answer that takes into account all available options.", stop},
 		"finish_length":    {"", "", cut},
 	} {
 		s := &scripted{answer: func(_ int, r llm.Request) (llm.Response, error) {
