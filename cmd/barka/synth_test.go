@@ -184,6 +184,7 @@ func TestSynthInterrupted(t *testing.T) {
 	<-p.begun
 	time.Sleep(100 * time.Millisecond)
 	c.Process.Signal(os.Interrupt)
+	c.Process.Signal(os.Interrupt) // as timeout(1) does
 	var exit *exec.ExitError
 	if err := c.Wait(); !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted || !strings.Contains(stderr.String(), "calls under way") {
 		t.Fatalf("%v: %s", err, stderr.String())
@@ -204,7 +205,7 @@ func TestSynthInterrupted(t *testing.T) {
 	<-p.begun
 	start := time.Now()
 	c.Process.Signal(os.Interrupt)
-	time.Sleep(200 * time.Millisecond)
+	time.Sleep(2 * sameSignal)
 	c.Process.Signal(os.Interrupt)
 	if err := c.Wait(); err == nil || time.Since(start) > 5*time.Second {
 		t.Errorf("a second Ctrl-C: %v after %v", err, time.Since(start))
