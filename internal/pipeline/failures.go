@@ -45,6 +45,7 @@ func (e *TooManyFailures) Error() string {
 type failureCount struct {
 	Failures
 	failed, finished int
+	last             Reject
 	held             []heldResult
 }
 
@@ -64,11 +65,15 @@ func (m *mapper[In, Out]) settle(h heldResult) error {
 		if err := m.release(); err != nil {
 			return err
 		}
-		return m.step.journal.put(h.key, h.stamp, h.res)
+		if err := m.step.journal.put(h.key, h.stamp, h.res); err != nil {
+			return err
+		}
+	} else {
+		f.failed++
+		f.last = *h.res.Reject
+		f.held = append(f.held, h)
 	}
-	f.failed++
-	f.held = append(f.held, h)
-	stop := &TooManyFailures{Failed: f.failed, Finished: f.finished, Last: *h.res.Reject}
+	stop := &TooManyFailures{Failed: f.failed, Finished: f.finished, Last: f.last}
 	switch {
 	case f.InARow > 0 && len(f.held) >= f.InARow:
 		stop.InARow = len(f.held)
