@@ -19,7 +19,7 @@ type compareCmd struct {
 	Common    bool   `help:"Compare the questions that both have, where they do not have the same."`
 	Tasks     bool   `help:"Show every task on the terminal, also where the leaderboard's rows are all there."`
 	Markdown  bool   `help:"Write Markdown on a terminal too."`
-	Published bool   `help:"Add the figures that the fine-tuned Gemma-2-9b-it was published with, in columns of their own."`
+	Published bool   `help:"Add the figures that the fine-tuned Gemma-2-9b-it was published with, in columns of their own; in the page too."`
 	HTML      string `name:"html" help:"Write a self-contained page." placeholder:"FILE"`
 	Flips     string `help:"Write the questions that one alone answered rightly, with prompt and answers: JSON lines." placeholder:"FILE"`
 	Show      int    `help:"Print this many of them." placeholder:"N"`
@@ -58,7 +58,7 @@ func (c *compareCmd) Run(a *app) error {
 		return err
 	}
 	if c.HTML != "" {
-		page, err := result.HTML(flips.some(pageFlips))
+		page, err := result.HTML(flips.some(pageFlips), c.Published)
 		if err != nil {
 			return err
 		}

@@ -265,7 +265,11 @@ func printOutcome(a *app, out *eval.Outcome) error {
 		return nil // no task is left; the error says why
 	}
 	a.finished(recipe.EvalStep("eval", filepath.Dir(out.ResultsPath), out, time.Since(a.start)))
-	return a.ui.Print(out.Console+"\nresults: "+out.ResultsPath, map[string]any{"results": out.ResultsPath, "details": out.DetailsDir, "table": out.TablePath, "page": out.PagePath})
+	same := out.Leaderboard.SameAnswers()
+	for _, n := range same {
+		a.ui.Warnf("%s", n)
+	}
+	return a.ui.Print(out.Console+"\nresults: "+out.ResultsPath, map[string]any{"results": out.ResultsPath, "details": out.DetailsDir, "table": out.TablePath, "page": out.PagePath, "same_answers": append([]string{}, same...)})
 }
 
 func printShard(a *app, o eval.Options, out *eval.Outcome) error {

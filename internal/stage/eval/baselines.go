@@ -27,6 +27,8 @@ type Baseline struct {
 	Random, Majority float64
 	Constant         []float64
 	Answers          []Answer
+	// Habit is the answer that the model gave most often.
+	Habit Habit
 	// Prompts is the digest of the prompts, and Published the digest of the
 	// leaderboard's (equal ones prove equal questions in equal words); empty
 	// where it cannot be compared, with examples or fewer questions.
@@ -47,6 +49,14 @@ func baseline(r *taskRun) Baseline {
 		values[i], digests[i] = s.value, digestText(s.context)
 	}
 	b := Baseline{Task: r.name(), Questions: len(r.samples), Metric: r.task.MetricName(), Score: mean(values), Acc: nan, AccNorm: nan, Random: nan, Majority: nan}
+	picks := make([]Pick, len(r.samples))
+	for i, s := range r.samples {
+		picks[i] = Pick{Written: s.answer}
+		if r.task.Metric != tasks.Judged {
+			picks[i] = Pick{Choices: s.doc.Choices, Chosen: Choose(b.Metric, logProbs(s.scores), s.doc.Choices), Gold: s.doc.Gold}
+		}
+	}
+	b.Habit = NewHabit(b.Task, picks)
 	if r.task.Metric != tasks.Judged {
 		b.choices(r.samples)
 	}
@@ -162,7 +172,12 @@ func (b Baseline) favoured() (longest, shortest string, ok bool) {
 }
 
 func (b Baseline) object() pytext.Object {
-	o := pytext.Object{{Key: "questions", Value: b.Questions}}
+	o := pytext.Object{{Key: "questions", Value: b.Questions}, {Key: "metric", Value: b.Metric}, {Key: "score", Value: b.Score}}
+	given := pytext.Object{{Key: "text", Value: b.Habit.Answer}, {Key: "share", Value: b.Habit.Share}}
+	if !math.IsNaN(b.Habit.Right) {
+		given.Set("right", b.Habit.Right)
+	}
+	o.Set("given_most", given)
 	if !math.IsNaN(b.Random) {
 		constant := make([]any, len(b.Constant))
 		for i, c := range b.Constant {

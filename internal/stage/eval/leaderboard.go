@@ -12,8 +12,11 @@ import (
 type LeaderboardRow struct {
 	// Name is the leaderboard's heading, Key the entry of results.
 	Name, Key string
-	// Score is acc_norm, or the judge's mark of ALRAGE; NaN when the tasks were
-	// not all run. StdErr is its standard error.
+	// Tasks counts the tasks that the row is the mean of, Run those that were
+	// run. The row is partial when some but not all of them were.
+	Tasks, Run int
+	// Score is acc_norm, or the judge's mark of ALRAGE: the mean over the tasks
+	// that were run, NaN without any. StdErr is its standard error.
 	Score, StdErr float64
 	// Random, Majority and Accuracy put the score in its place: guessing,
 	// giving the commonest answer of each task, and the same choices compared
@@ -26,12 +29,24 @@ type LeaderboardRow struct {
 	Questions int
 }
 
+// Partial reports whether some, but not all, of the row's tasks were run.
+func (row LeaderboardRow) Partial() bool { return row.Run > 0 && row.Run < row.Tasks }
+
+// Label is the row's name; of a partial row, with what it was computed from.
+func (row LeaderboardRow) Label() string {
+	if !row.Partial() {
+		return row.Name
+	}
+	return fmt.Sprintf("%s (partial: %d of %d tasks)", row.Name, row.Run, row.Tasks)
+}
+
 // Leaderboard is the table of the Open Arabic LLM Leaderboard.
 type Leaderboard struct {
 	Board tasks.Board
 	Model string
 	Rows  []LeaderboardRow
-	// Average is the plain mean of the rows' scores; NaN when one is missing.
+	// Average is the plain mean of the rows' scores; NaN when one is missing or
+	// partial.
 	Average float64
 	// Sampled says that not all questions of every task were asked.
 	Sampled bool
@@ -45,13 +60,16 @@ func leaderboard(board tasks.Board, model string, results []taskResult, runs []*
 	table := Leaderboard{Board: board, Model: model, Tasks: baselines}
 	total := 0.0
 	for _, h := range board.Headings() {
-		row := LeaderboardRow{Name: h.Name, Key: h.Key, Score: math.NaN(), StdErr: math.NaN()}
 		members := rowMembers(h, runs)
-		if len(members) == h.Tasks {
+		row := LeaderboardRow{Name: h.Name, Key: h.Key, Tasks: h.Tasks, Run: len(members), Score: math.NaN(), StdErr: math.NaN()}
+		if len(members) > 0 {
 			row.fill(results, runs, baselines, members)
 		}
 		for _, i := range members {
 			table.Sampled = table.Sampled || len(runs[i].samples) < runs[i].original
+		}
+		if row.Partial() {
+			total = math.NaN()
 		}
 		total += row.Score
 		table.Rows = append(table.Rows, row)
@@ -78,16 +96,14 @@ func rowMembers(h tasks.Heading, runs []*taskRun) []int {
 }
 
 func (row *LeaderboardRow) fill(results []taskResult, runs []*taskRun, baselines []Baseline, members []int) {
-	key, metric := fmt.Sprintf("%s|%d", row.Key, runs[members[0]].shots.K), runs[members[0]].task.MetricName()
-	for _, t := range results {
-		if t.key == key {
-			row.Score, _ = t.get(metric)
-			if stderr, ok := t.get(metric + "_stderr"); ok {
-				row.StdErr = 100 * stderr
-			}
-			row.Score *= 100
-		}
+	// results begins with one entry per run.
+	measured := make([]taskResult, len(members))
+	for i, m := range members {
+		measured[i] = results[m]
 	}
+	name := runs[members[0]].task.MetricName()
+	means := average(measured, []metric{{name: name}, {name: name + "_stderr"}})
+	row.Score, row.StdErr = 100*means[0].value, 100*means[1].value
 	n := float64(len(members))
 	var behind []Baseline
 	for _, i := range members {
@@ -111,12 +127,23 @@ func (l Leaderboard) Object() pytext.Object {
 	}
 	var rows []any
 	for _, r := range l.Rows {
-		o := pytext.Object{{Key: "name", Value: r.Name}, {Key: "key", Value: r.Key}, {Key: "score", Value: orNull(r.Score)}, {Key: "stderr", Value: orNull(r.StdErr)}}
-		if !math.IsNaN(r.Score) {
+		// A program that reads score alone must not take a part for the whole.
+		score, partial := r.Score, math.NaN()
+		if r.Partial() {
+			score, partial = partial, score
+		}
+		o := pytext.Object{{Key: "name", Value: r.Name}, {Key: "key", Value: r.Key}, {Key: "tasks", Value: r.Tasks}, {Key: "tasks_run", Value: r.Run},
+			{Key: "score", Value: orNull(score)}, {Key: "partial_score", Value: orNull(partial)}, {Key: "stderr", Value: orNull(r.StdErr)}}
+		if r.Run > 0 {
 			o = append(o, pytext.Object{{Key: "acc", Value: orNull(r.Accuracy)}, {Key: "majority", Value: orNull(r.Majority)}, {Key: "constant", Value: orNull(r.Constant)},
 				{Key: "constant_answer", Value: r.ConstantAnswer}, {Key: "random", Value: orNull(r.Random)}, {Key: "questions", Value: r.Questions}}...)
 		}
 		rows = append(rows, o)
 	}
-	return pytext.Object{{Key: "leaderboard", Value: string(l.Board)}, {Key: "model", Value: l.Model}, {Key: "rows", Value: rows}, {Key: "average", Value: orNull(l.Average)}, {Key: "sampled", Value: l.Sampled}}
+	same := []any{}
+	for _, n := range l.SameAnswers() {
+		same = append(same, n)
+	}
+	return pytext.Object{{Key: "leaderboard", Value: string(l.Board)}, {Key: "title", Value: l.Board.Title()}, {Key: "model", Value: l.Model}, {Key: "rows", Value: rows},
+		{Key: "average", Value: orNull(l.Average)}, {Key: "sampled", Value: l.Sampled}, {Key: "same_answers", Value: same}}
 }

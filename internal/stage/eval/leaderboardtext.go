@@ -18,11 +18,20 @@ var leaderboardPage = page.New(leaderboardHTML)
 // HTML is the table as a page of its own.
 func (l Leaderboard) HTML() (string, error) { return page.Render(leaderboardPage, l) }
 
-// Run counts the rows that have a score.
+// Run counts the rows all of whose tasks were run.
 func (l Leaderboard) Run() int {
 	n := 0
 	for _, r := range l.Rows {
-		n += count(!math.IsNaN(r.Score))
+		n += count(r.Run == r.Tasks)
+	}
+	return n
+}
+
+// Partial counts the rows some of whose tasks were run.
+func (l Leaderboard) Partial() int {
+	n := 0
+	for _, r := range l.Rows {
+		n += count(r.Partial())
 	}
 	return n
 }
@@ -41,7 +50,7 @@ func (l Leaderboard) Markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "| %s | %s | ± | acc | majority | one answer | random | questions |\n|---|---:|---:|---:|---:|---:|---:|---:|\n", l.Board.Title(), cell(l.Model))
 	for _, r := range l.Rows {
-		if math.IsNaN(r.Score) {
+		if r.Run == 0 {
 			fmt.Fprintf(&b, "| %s | — | — | — | — | — | — | — |\n", r.Name)
 			continue
 		}
@@ -49,14 +58,14 @@ func (l Leaderboard) Markdown() string {
 		if r.ConstantAnswer != "" {
 			constant += " (" + cell(r.ConstantAnswer) + ")"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %d |\n", r.Name, page.Score(r.Score), page.Score(r.StdErr), page.Score(r.Accuracy), page.Score(r.Majority), constant, page.Score(r.Random), r.Questions)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %d |\n", r.Label(), page.Score(r.Score), page.Score(r.StdErr), page.Score(r.Accuracy), page.Score(r.Majority), constant, page.Score(r.Random), r.Questions)
 	}
 	fmt.Fprintf(&b, "| **Average** | **%s** | | | | | | |\n", page.Score(l.Average))
 	for _, n := range l.Notes() {
 		b.WriteString("\n" + n + "\n")
 	}
-	b.WriteString("\nMajority: the commonest answer of each task, always. One answer: the best single answer to all questions of the row.\n\n")
-	b.WriteString("| task | questions | acc | acc_norm | majority | random | always the same answer |\n|---|---:|---:|---:|---:|---:|---|\n")
+	b.WriteString("\nMajority: the commonest answer of each task, always. One answer: the best single answer to all questions of the row. Given most: the answer that the model gave most often, and its share of the questions.\n\n")
+	b.WriteString("| task | questions | acc | acc_norm | majority | random | always the same answer | given most |\n|---|---:|---:|---:|---:|---:|---|---|\n")
 	for _, t := range l.Tasks {
 		var constants []string
 		for _, a := range t.Constants() {
@@ -65,7 +74,7 @@ func (l Leaderboard) Markdown() string {
 		if !t.HasChoices() {
 			constants = []string{t.Metric + " " + page.Score(100*t.Score)}
 		}
-		fmt.Fprintf(&b, "| %s | %d | %s | %s | %s | %s | %s |\n", cell(t.Task), t.Questions, page.Score(100*t.Acc), page.Score(100*t.AccNorm), page.Score(100*t.Majority), page.Score(100*t.Random), strings.Join(constants, " · "))
+		fmt.Fprintf(&b, "| %s | %d | %s | %s | %s | %s | %s | %s %s |\n", cell(t.Task), t.Questions, page.Score(100*t.Acc), page.Score(100*t.AccNorm), page.Score(100*t.Majority), page.Score(100*t.Random), strings.Join(constants, " · "), cell(t.Habit.Short()), page.Score(100*t.Habit.Share))
 	}
 	return b.String()
 }
@@ -91,21 +100,35 @@ func (b Baseline) Constants() []Answer {
 	return out
 }
 
+// SameAnswers name the tasks in which the model gave one answer to all or
+// nearly all questions.
+func (l Leaderboard) SameAnswers() []string {
+	var habits []Habit
+	for _, t := range l.Tasks {
+		habits = append(habits, t.Habit)
+	}
+	return SameAnswers(habits)
+}
+
 // Notes say what a reader of the table should know.
 func (l Leaderboard) Notes() []string {
 	var out []string
 	if done := l.Run(); done < len(l.Rows) {
-		out = append(out, fmt.Sprintf("No average: %d of %d rows were run.", done, len(l.Rows)))
+		text := fmt.Sprintf("No average: %d of %d rows were run.", done, len(l.Rows))
+		if n := l.Partial(); n > 0 {
+			text += fmt.Sprintf(" Partial rows (%d) show the mean of the tasks that were run and do not compare with the leaderboard's.", n)
+		}
+		out = append(out, text)
 	}
 	if l.Sampled {
 		out = append(out, "Computed from a sample of the questions.")
 	}
 	for _, r := range l.Rows {
 		if r.Score <= r.Constant {
-			out = append(out, fmt.Sprintf("%s: %.2f is no more than always answering %s would score, %.2f.", r.Name, r.Score, isolated(r.ConstantAnswer), r.Constant))
+			out = append(out, fmt.Sprintf("%s: %.2f is no more than always answering %s would score, %.2f.", r.Label(), r.Score, isolated(r.ConstantAnswer), r.Constant))
 		}
 	}
-	return append(out, l.biases()...)
+	return append(append(out, l.SameAnswers()...), l.biases()...)
 }
 
 // isolated keeps a word of either direction apart from the text around it, by
@@ -129,7 +152,7 @@ func (l Leaderboard) biases() []string {
 		if !(math.Abs(t.Acc-t.AccNorm) >= remarkable) {
 			continue
 		}
-		family, _, _ := strings.Cut(strings.Split(t.Task, "|")[1], ":")
+		family := familyOf(t.Task)
 		if families[family] == nil {
 			families[family] = &bias{example: t}
 		}

@@ -527,6 +527,44 @@ func TestLeaderboardTable(t *testing.T) {
 	}
 }
 
+// TestPartialRows: a row of which not all tasks were run shows their mean, is
+// marked with their number, and counts for no average.
+func TestPartialRows(t *testing.T) {
+	out, err := Run(t.Context(), newHashModel(), fixtureOptions(t, "acva:Iraq,acva:Yemen,community|copa_ext_ar|0|1"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := out.Leaderboard
+	acva := l.Rows[0]
+	want := 50 * (l.Tasks[0].Score + l.Tasks[1].Score)
+	if !acva.Partial() || acva.Run != 2 || acva.Tasks != 58 || math.Abs(acva.Score-want) > 1e-9 || math.IsNaN(acva.StdErr) || acva.Questions != l.Tasks[0].Questions+l.Tasks[1].Questions || !math.IsNaN(l.Average) {
+		t.Errorf("%+v, expected a score of %v", acva, want)
+	}
+	if l.Rows[7].Partial() || l.Rows[1].Partial() {
+		t.Errorf("%+v", l.Rows)
+	}
+	for _, want := range []string{"| ACVA (partial: 2 of 58 tasks) | ", "| COPA | ", "No average: 1 of 14 rows were run. Partial rows (1)", "| AlGhafa | — |"} {
+		if !strings.Contains(l.Markdown(), want) {
+			t.Errorf("no %q in\n%s", want, l.Markdown())
+		}
+	}
+	if page, err := os.ReadFile(out.PagePath); err != nil || !strings.Contains(string(page), "partial: 2 of 58 tasks") || strings.Contains(string(page), "NaN") {
+		t.Errorf("page: %v", err)
+	}
+	var extra struct {
+		Rows []struct {
+			Score   *float64
+			Partial *float64 `json:"partial_score"`
+			Tasks   int
+			Run     int `json:"tasks_run"`
+		}
+	}
+	text, err := os.ReadFile(out.ExtraPath)
+	if err != nil || json.Unmarshal(text, &extra) != nil || extra.Rows[0].Score != nil || extra.Rows[0].Partial == nil || extra.Rows[0].Run != 2 || extra.Rows[7].Score == nil || extra.Rows[7].Partial != nil || extra.Rows[1].Run != 0 {
+		t.Errorf("%v: %s", err, text)
+	}
+}
+
 // TestBrokenScores: a task whose scores are no numbers is left out with the
 // question named, and the others run.
 func TestBrokenScores(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"barka/internal/badinput"
+	"barka/internal/stage/eval"
 	"barka/internal/stage/eval/tasks"
 )
 
@@ -156,6 +157,7 @@ func (c *Comparison) pairTasks() ([]*taskPair, error) {
 type tally struct {
 	questions, otherPrompts, otherChoices, droppedA, droppedB int
 	otherShots                                                []string
+	habitsA, habitsB                                          []eval.Habit
 }
 
 func (p *taskPair) compare(o Options, seen *tally) (Difference, error) {
@@ -170,6 +172,7 @@ func (p *taskPair) compare(o Options, seen *tally) (Difference, error) {
 	}
 	partners := matches(a, b)
 	var gains []float64
+	var picksA, picksB []eval.Pick
 	for i, j := range partners {
 		if j < 0 {
 			continue
@@ -180,6 +183,7 @@ func (p *taskPair) compare(o Options, seen *tally) (Difference, error) {
 		}
 		gain := qb.value - qa.value
 		gains = append(gains, gain)
+		picksA, picksB = qa.pick(picksA), qb.pick(picksB)
 		d.A, d.B = d.A+qa.value, d.B+qb.value
 		d.OnlyA += count(gain < 0)
 		d.OnlyB += count(gain > 0)
@@ -203,6 +207,8 @@ func (p *taskPair) compare(o Options, seen *tally) (Difference, error) {
 	if len(gains) == 0 {
 		return d, nil
 	}
+	seen.habitsA = append(seen.habitsA, habit(p.name, picksA, len(gains)))
+	seen.habitsB = append(seen.habitsB, habit(p.name, picksB, len(gains)))
 	d.A, d.B = d.A/float64(len(gains)), d.B/float64(len(gains))
 	d.test(newDifferences(gains).resample(o.Resamples, o.Seed, p.key))
 	return d, nil

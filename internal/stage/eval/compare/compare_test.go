@@ -175,11 +175,51 @@ func TestBoards(t *testing.T) {
 
 func html(t *testing.T, c *Comparison, flips []Flip) string {
 	t.Helper()
-	text, err := c.HTML(flips)
+	text, err := c.HTML(flips, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return text
+}
+
+// TestPublishedOnRequest: nobody's figures are in the page unasked.
+func TestPublishedOnRequest(t *testing.T) {
+	details := map[string][]textRow{"community|copa_ext_ar|0": asked("1010")}
+	c := mustCompare(t, evaluation(t, details), evaluation(t, details), Options{Resamples: 20})
+	for _, with := range []bool{false, true} {
+		page, err := c.HTML(nil, with)
+		if err != nil || strings.Contains(page, "Gemma-2-9b-it") != with || strings.Contains(c.Markdown(with), "Gemma-2-9b-it") != with {
+			t.Errorf("asked for %v: %v", with, err)
+		}
+	}
+}
+
+// TestSameAnswers: a run that answers everything alike is named, in every form.
+func TestSameAnswers(t *testing.T) {
+	stuck := asked("11111111")
+	for i := range stuck {
+		if i%2 == 1 { // the other choice would be right
+			stuck[i].GoldIndex, stuck[i].Metrics = "[1]", "{'acc_norm': 0}"
+		}
+	}
+	free := make([]textRow, len(stuck))
+	copy(free, stuck)
+	for i := range free {
+		if i%4 == 1 {
+			free[i].Metrics, free[i].Predictions = "{'acc_norm': 1}", "[(-9.5, False), (-2.0, True)]"
+		}
+	}
+	c := mustCompare(t, evaluation(t, map[string][]textRow{"community|acva:Iraq|0": stuck}), evaluation(t, map[string][]textRow{"community|acva:Iraq|0": free}), Options{Resamples: 20})
+	want := "A, acva: the model answers \u2068صح\u2069 to all of 8 questions; it is right for 50.0 %."
+	encoded, err := json.Marshal(c.Record(nil).Notes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{c.Markdown(false), html(t, c, nil), string(encoded)} {
+		if !strings.Contains(text, want) || strings.Contains(text, "B, acva") {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
 }
 
 // TestPublished: the figures are as their source prints them, and add up.

@@ -39,10 +39,11 @@ type line struct {
 	Total bool
 }
 
-// HTML is the comparison as a page of its own, with some of the flips.
-func (c *Comparison) HTML(flips []Flip) (string, error) {
+// HTML is the comparison as a page of its own, with some of the flips and, if
+// asked for, published figures beside the measured ones.
+func (c *Comparison) HTML(flips []Flip, withPublished bool) (string, error) {
 	s := shown{Comparison: c, Flips: flips, AllFlips: c.All.OnlyA + c.All.OnlyB, Headline: c.All}
-	if p, ok := PublishedFor(c.Board); ok && len(c.Rows) > 0 {
+	if p, ok := PublishedFor(c.Board); ok && withPublished {
 		s.Published, s.Pairs = &p, c.Beside(p)
 	}
 	if c.Average.Questions > 0 {

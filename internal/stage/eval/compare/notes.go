@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"barka/internal/stage/eval"
 )
 
 // significant is the probability below which a difference is called one.
@@ -46,6 +48,12 @@ func (c *Comparison) notes(seen tally) {
 	}
 	if n := len(c.OnlyB); n > 0 {
 		note("Tasks in B alone (%d): %s.", n, few(c.OnlyB))
+	}
+	for _, n := range eval.SameAnswers(seen.habitsA) {
+		note("A, %s", n)
+	}
+	for _, n := range eval.SameAnswers(seen.habitsB) {
+		note("B, %s", n)
 	}
 	c.Notes = append(c.Notes, c.manyTests()...)
 }

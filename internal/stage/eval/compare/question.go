@@ -38,6 +38,26 @@ func (q *question) answer() string {
 	return q.choices[eval.Choose(q.metric, q.scores, q.choices)]
 }
 
+// pick appends the answer, unless the file does not say which one was given.
+func (q *question) pick(picks []eval.Pick) []eval.Pick {
+	switch {
+	case q.scores != nil:
+		return append(picks, eval.Pick{Choices: q.choices, Chosen: eval.Choose(q.metric, q.scores, q.choices), Gold: q.gold})
+	case q.metric == "llm_as_judge":
+		return append(picks, eval.Pick{Written: q.written})
+	}
+	return picks
+}
+
+// habit is the commonest of a task's answers; none where the files do not say
+// how each question was answered.
+func habit(task string, picks []eval.Pick, questions int) eval.Habit {
+	if len(picks) < questions {
+		return eval.Habit{Task: task}
+	}
+	return eval.NewHabit(task, picks)
+}
+
 func (q *question) goldText() string {
 	if q.gold < len(q.choices) {
 		return q.choices[q.gold]
