@@ -210,6 +210,9 @@ func (c *chain) evaluate(ctx context.Context, name, out, adapter string) error {
 	if err := writeJSON(marker, evaluation{id, found}); err != nil {
 		return err
 	}
+	for _, same := range outcome.Leaderboard.SameAnswers() {
+		c.Log.Warn("eval " + name + ", " + same)
+	}
 	c.Say(step)
 	return nil
 }

@@ -1,12 +1,13 @@
 // Package report makes one HTML page of a run: what every stage took in,
-// gave out and rejected, how training went, the leaderboard before and after,
-// and a few rows in both languages. The page needs no other file and no
+// gave out and rejected, how training went, what was evaluated before and
+// after, and a few rows in both languages. The page needs no other file and no
 // network, reads from either side, and follows the reader's light or dark
 // setting.
 package report
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	_ "embed"
 	"fmt"
@@ -38,6 +39,10 @@ type Options struct {
 	Samples string
 	// SampleRows is how many of its rows are shown; 0 means 5.
 	SampleRows int
+	// From and To are the languages of the samples, codes such as eng_Latn.
+	// They decide how the rows are laid out; empty ones are taken from the
+	// translation among Stages and Samples, if there is one.
+	From, To string
 }
 
 // Fact is a name and what it is.
@@ -47,7 +52,7 @@ type Fact struct{ Name, Value string }
 var pageHTML string
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
-	"thousands": thousands, "percent": percent, "score": score,
+	"thousands": thousands, "percent": percent, "score": score, "scores": newScores,
 }).Parse(pageHTML))
 
 // content is what the template shows.
@@ -59,6 +64,20 @@ type content struct {
 	Training    *training
 	Leaderboard *comparison
 	Samples     []sample
+	From, To    tongue // of the samples
+}
+
+// scores is a table of the page: of the leaderboard's rows, whole, with their
+// standard errors and the average, or of tasks.
+type scores struct {
+	Leaderboard *comparison
+	Rows        []row
+	Heading     string
+	Whole       bool
+}
+
+func newScores(c *comparison, rows []row, heading string, whole bool) scores {
+	return scores{c, rows, heading, whole}
 }
 
 // tile is a number at the head of the page.
@@ -97,6 +116,7 @@ func gather(ctx context.Context, o Options) (*content, error) {
 			return nil, err
 		}
 		c.Stages = append(c.Stages, stageOf(dir, m))
+		o.learnLanguages(m)
 	}
 	var err error
 	if o.Training != "" {
@@ -113,9 +133,20 @@ func gather(ctx context.Context, o Options) (*content, error) {
 		if c.Samples, err = readSamples(ctx, o.Samples, o.SampleRows); err != nil {
 			return nil, err
 		}
+		// A file of rows has no manifest.
+		if m, err := pipeline.ReadManifest(o.Samples); err == nil {
+			o.learnLanguages(m)
+		}
 	}
+	c.From, c.To = tongueOf(o.From), tongueOf(o.To)
 	c.Tiles = tiles(c)
 	return c, nil
+}
+
+// learnLanguages takes the languages that are not named from a translation.
+func (o *Options) learnLanguages(m *pipeline.Manifest) {
+	from, to := translated(m)
+	o.From, o.To = cmp.Or(o.From, from), cmp.Or(o.To, to)
 }
 
 // tiles picks the numbers to begin with.
@@ -130,6 +161,9 @@ func tiles(c *content) []tile {
 	}
 	if t := c.Training; t != nil {
 		out = append(out, tile{fmt.Sprintf("%.3f", t.LastLoss), "training loss at the end", fmt.Sprintf("%.3f at the start, %s steps", t.FirstLoss, thousands(int64(t.Steps)))})
+	}
+	if t := c.Training; t != nil && t.HasVal {
+		out = append(out, tile{fmt.Sprintf("%.3f", t.BestVal), "best validation loss", fmt.Sprintf("at step %s", thousands(int64(t.BestStep)))})
 	}
 	if l := c.Leaderboard; l != nil && l.Average.Shown() {
 		note := ""

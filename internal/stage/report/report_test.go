@@ -26,7 +26,7 @@ func fixture(t *testing.T) Options {
 	}
 	o.Stages = []string{filepath.Join(dir, "passages"), filepath.Join(dir, "translated")}
 	o.Samples = o.Stages[1]
-	writeStage(t, o.Stages[0], "wiki", []pipeline.Instruction{{ID: "1"}, {ID: "2"}}, map[string]string{"3": "too_short", "4": "too_short", "5": "duplicate"}, nil)
+	writeStage(t, o.Stages[0], "wiki", struct{}{}, []pipeline.Instruction{{ID: "1"}, {ID: "2"}}, map[string]string{"3": "too_short", "4": "too_short", "5": "duplicate"}, nil)
 	messages := func(question, answer string) []pipeline.Message {
 		return []pipeline.Message{{Role: "user", Content: question}, {Role: "assistant", Content: answer}}
 	}
@@ -34,11 +34,15 @@ func fixture(t *testing.T) Options {
 		{ID: "a", Title: "Baghdad", Messages: messages("ما هي عاصمة العراق؟", "عاصمة العراق هي بغداد، وتقع على نهر دجلة."), MessagesEN: messages("What is the capital of Iraq?", "The capital of Iraq is Baghdad, on the river Tigris.")},
 		{ID: "b", Title: "نهر النيل", Messages: messages("أين يصب نهر النيل؟", "يصب في البحر الأبيض المتوسط <شمالا>."), MessagesEN: messages("Where does the Nile end?", "In the Mediterranean <north>.")},
 	}
-	writeStage(t, o.Stages[1], "translate", rows, nil, map[string]int64{"target": 1234567})
+	writeStage(t, o.Stages[1], "translate", languages{"eng_Latn", "arb_Arab"}, rows, nil, map[string]int64{"target": 1234567})
 	var metrics strings.Builder
 	for i := 1; i <= 900; i++ {
-		fmt.Fprintf(&metrics, "{\"step\": %d, \"loss\": %.4f, \"lr\": %.3g, \"grad_norm\": %.3f, \"tokens\": %d}\n", i,
-			0.9+1.6*math.Exp(-float64(i)/160)+0.1*math.Sin(float64(i*i)), 1e-4*min(1, float64(i)/50)*(1-float64(i)/1000), 0.8+0.3*math.Cos(float64(i*7)), i*16384)
+		val := ""
+		if i%150 == 0 {
+			val = fmt.Sprintf(", \"val_loss\": %.4f", 1.3+math.Abs(float64(i)-600)/1000)
+		}
+		fmt.Fprintf(&metrics, "{\"step\": %d, \"loss\": %.4f, \"lr\": %.3g, \"grad_norm\": %.3f, \"tokens\": %d%s}\n", i,
+			0.9+1.6*math.Exp(-float64(i)/160)+0.1*math.Sin(float64(i*i)), 1e-4*min(1, float64(i)/50)*(1-float64(i)/1000), 0.8+0.3*math.Cos(float64(i*7)), i*16384, val)
 	}
 	write(t, filepath.Join(o.Training, "metrics.jsonl"), metrics.String())
 	names := []string{"ACVA", "AlGhafa", "MMLU", "EXAMS", "ARC Challenge", "ARC Easy", "BOOLQ", "COPA", "HELLASWAG", "OPENBOOK QA", "PIQA", "RACE", "SCIQ", "TOXIGEN"}
@@ -66,9 +70,15 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-func writeStage(t *testing.T, dir, name string, rows []pipeline.Instruction, rejects map[string]string, tokens map[string]int64) {
+// languages are the options of a translation that a page needs.
+type languages struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
+func writeStage(t *testing.T, dir, name string, options any, rows []pipeline.Instruction, rejects map[string]string, tokens map[string]int64) {
 	t.Helper()
-	r, err := pipeline.Begin(dir, pipeline.Identity{Stage: name, Version: 1, Options: struct{}{}}, false)
+	r, err := pipeline.Begin(dir, pipeline.Identity{Stage: name, Version: 1, Options: options}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,9 +115,9 @@ func TestWrite(t *testing.T) {
 	}
 	html := string(text)
 	for _, want := range []string{
-		"<title>Fixture &lt;run&gt;</title>", "quickstart", "too short", "2 · 66.7 %", "40.0 %", "1,234,567", "900 steps, 14,745,600 tokens",
+		"<title>Fixture &lt;run&gt;</title>", "quickstart", "too short", "2 · 66.7 %", "40.0 %", "1,234,567", "900 steps, 14,745,600 tokens", "validation loss, best 1.300 at step 600", `<path class="val" d="M`, `<circle class="val"`,
 		"google/gemma-2-2b", "barka-2b", "<td class=\"n up\">&#43;2.50</td>", "49.50", "52.00",
-		"عاصمة العراق هي بغداد", "The capital of Iraq is Baghdad", "&lt;شمالا&gt;", `lang="ar" dir="auto"`, `prefers-color-scheme: dark`,
+		"عاصمة العراق هي بغداد", "The capital of Iraq is Baghdad", "&lt;شمالا&gt;", `lang="ar-Arab" dir="rtl"`, `lang="en" dir="ltr"`, `prefers-color-scheme: dark`,
 	} {
 		if !strings.Contains(html, want) {
 			t.Errorf("the page lacks %q", want)
@@ -163,6 +173,77 @@ func TestWriteParts(t *testing.T) {
 	} {
 		if err := Write(t.Context(), o); !badinput.Is(err) {
 			t.Errorf("%s: error %v, want bad input", name, err)
+		}
+	}
+}
+
+// TestPartial: what was measured is there, also where no row of the
+// leaderboard is whole; it is marked, and has a difference only where both
+// models answered the same questions.
+func TestPartial(t *testing.T) {
+	dir := t.TempDir()
+	part := func(name string, run int, partial float64, tasks string) string {
+		path := filepath.Join(dir, name)
+		write(t, path, fmt.Sprintf(`{"leaderboard": "oall", "title": "Open Arabic LLM Leaderboard v1", "model": "m", "same_answers": ["acva: the model answers x to all of 30 questions."], "rows": [
+			{"name": "ACVA", "key": "community|acva:_average", "tasks": 58, "tasks_run": %d, "score": null, "partial_score": %v, "stderr": 2.5, "majority": 60, "random": 50, "questions": 30},
+			{"name": "EXAMS", "key": "community|arabic_exams", "tasks": 1, "tasks_run": 0, "score": null, "partial_score": null, "stderr": null}], "average": null, "sampled": false,
+			"tasks": {"community|xstory_cloze:ar|0": {"questions": 9, "metric": "acc", "score": 0.5, "majority": 0.5, "random": 0.5}, %s}}`, run, partial, tasks))
+		return path
+	}
+	iraq, oman := `"community|acva:Iraq|0": {"questions": 15, "score": 0.4, "majority": 0.6, "random": 0.5}`, `"community|acva:Oman|0": {"questions": 15, "score": 0.8, "majority": 0.6, "random": 0.5}`
+	before, after := part("1.json", 2, 60, iraq+", "+oman), part("2.json", 2, 65, iraq+", "+oman)
+	other := part("3.json", 1, 40, iraq)
+
+	c, err := readComparison(before, after)
+	if err != nil || len(c.Rows) != 1 || c.Rows[0].Mark != "partial: 2 of 58 tasks" || c.Rows[0].Change() != 5 || len(c.NotRun) != 1 || len(c.Tasks) != 3 || c.Tasks[0].Name != "acva:Iraq" || c.Tasks[2].Base != 50 || len(c.Same) != 2 {
+		t.Errorf("%+v, %v", c, err)
+	}
+	c, err = readComparison(before, other)
+	if err != nil || c.Rows[0].Mark != "partial: 2 of 58 tasks before, 1 of 58 tasks after" || c.Rows[0].ChangeText() != "other questions" || c.Tasks[1].Base != 80 || c.Tasks[1].Known(c.Tasks[1].Tuned) || c.Tasks[0].ChangeText() != "0.00" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	out := filepath.Join(dir, "page.html")
+	if err := Write(t.Context(), Options{Out: out, Base: before}); err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"Open Arabic LLM Leaderboard v1", "partial: 2 of 58 tasks", "Not run: EXAMS.", "acva:Oman", "xstory_cloze:ar", "60.00", "x to all of 30 questions", "<summary>Tasks (3)"} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+}
+
+// TestLanguages: the samples' languages and directions are those of the run,
+// or those asked for; what is not known is left to the reader's browser.
+func TestLanguages(t *testing.T) {
+	dir := t.TempDir()
+	rows := []pipeline.Instruction{{ID: "a", Messages: []pipeline.Message{{Role: "user", Content: "Où ?"}}, MessagesEN: []pipeline.Message{{Role: "user", Content: "איפה?"}}}}
+	translation, clean := filepath.Join(dir, "translated"), filepath.Join(dir, "clean")
+	writeStage(t, translation, "translate", languages{"heb_Hebr", "fra_Latn"}, rows, nil, nil)
+	writeStage(t, clean, "filter", struct{}{}, rows, nil, nil)
+	for name, c := range map[string]struct {
+		o    Options
+		want []string
+	}{
+		"of the samples": {Options{Samples: translation}, []string{`<div lang="he" dir="rtl">`, `<div lang="fr" dir="ltr">`}},
+		"of the run":     {Options{Samples: clean, Stages: []string{translation, clean}}, []string{`<div lang="he" dir="rtl">`, `<div lang="fr" dir="ltr">`}},
+		"asked for":      {Options{Samples: translation, From: "eng_Latn", To: "pbt_Arab"}, []string{`<div lang="en" dir="ltr">`, `Arab" dir="rtl">`}},
+		"not known":      {Options{Samples: clean}, []string{`<div dir="auto"><span class="role"><bdi>user</bdi></span>Où`}},
+	} {
+		c.o.Out = filepath.Join(dir, "page.html")
+		if err := Write(t.Context(), c.o); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		page, err := os.ReadFile(c.o.Out)
+		for _, want := range c.want {
+			if err != nil || !strings.Contains(string(page), want) {
+				t.Errorf("%s: %v, the page lacks %q", name, err, want)
+			}
 		}
 	}
 }

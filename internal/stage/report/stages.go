@@ -71,7 +71,7 @@ func stageOf(dir string, m *pipeline.Manifest) stage {
 		}
 	}
 	for name, n := range m.Tokens {
-		s.Tokens = append(s.Tokens, count{strings.ReplaceAll(name, "_", " "), n})
+		s.Tokens = append(s.Tokens, count{name, n}) // names of languages and models
 	}
 	slices.SortFunc(s.Reasons, func(a, b reason) int { return cmp.Or(cmp.Compare(b.N, a.N), strings.Compare(a.Name, b.Name)) })
 	for _, list := range [][]count{s.Counts, s.Tokens} {
@@ -80,14 +80,19 @@ func stageOf(dir string, m *pipeline.Manifest) stage {
 	return s
 }
 
-// sample is a row shown in both languages.
+// sample is a row shown in both languages, where it has both.
 type sample struct {
 	Title string
 	Turns []turn
 }
 
 // turn is one message; either side may be empty.
-type turn struct{ Role, English, Target string }
+type turn struct{ Role, Source, Target string }
+
+// HasSource reports whether the row is there in the source language too.
+func (s sample) HasSource() bool {
+	return slices.ContainsFunc(s.Turns, func(t turn) bool { return t.Source != "" })
+}
 
 // readSamples picks rows by a hash of their ids: always the same, from all
 // over the file.
@@ -123,7 +128,7 @@ func readSamples(ctx context.Context, path string, rows int) ([]sample, error) {
 		for i, m := range c.row.Messages {
 			t := turn{Role: m.Role, Target: clip(m.Content)}
 			if i < len(c.row.MessagesEN) {
-				t.English = clip(c.row.MessagesEN[i].Content)
+				t.Source = clip(c.row.MessagesEN[i].Content)
 			}
 			s.Turns = append(s.Turns, t)
 		}

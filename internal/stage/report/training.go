@@ -17,9 +17,14 @@ type training struct {
 	Steps               int
 	Tokens              int64
 	FirstLoss, LastLoss float64
-	Loss                template.HTML // an SVG
-	Rate, Norm          template.HTML // small ones, empty when not recorded
-	RateText, NormText  string
+	// BestVal is the lowest validation loss and BestStep where it was; HasVal
+	// reports whether any was recorded.
+	HasVal             bool
+	BestVal            float64
+	BestStep           int
+	Loss               template.HTML // an SVG
+	Rate, Norm         template.HTML // small ones, empty when not recorded
+	RateText, NormText string
 }
 
 // StepCount is Steps for thousands.
@@ -29,6 +34,7 @@ func (t training) StepCount() int64 { return int64(t.Steps) }
 type step struct {
 	Step     int      `json:"step"`
 	Loss     *float64 `json:"loss"`
+	ValLoss  *float64 `json:"val_loss"`
 	Rate     *float64 `json:"lr"`
 	GradNorm *float64 `json:"grad_norm"`
 	Tokens   int64    `json:"tokens"`
@@ -62,7 +68,13 @@ func readTraining(path string) (*training, error) {
 	loss := series(steps, func(s step) *float64 { return s.Loss })
 	smooth := smoothed(loss)
 	t.FirstLoss, t.LastLoss = smooth[0].y, smooth[len(smooth)-1].y
-	t.Loss = lossChart(loss, smooth)
+	val := series(steps, func(s step) *float64 { return s.ValLoss })
+	for _, p := range val {
+		if !t.HasVal || p.y < t.BestVal {
+			t.HasVal, t.BestVal, t.BestStep = true, p.y, int(p.x)
+		}
+	}
+	t.Loss = lossChart(loss, smooth, val)
 	if p := series(steps, func(s step) *float64 { return s.Rate }); len(p) > 1 {
 		t.Rate, t.RateText = spark(p), fmt.Sprintf("at most %.3g", highest(p))
 	}
@@ -179,12 +191,20 @@ func bounds(points []point) (x0, x1, y0, y1 float64) {
 	return
 }
 
-func lossChart(raw, smooth []point) template.HTML {
+// mostDots is up to how many points are marked on a line.
+const mostDots = 60
+
+// lossChart draws the loss of each step, its mean, and the validation loss
+// where it was measured.
+func lossChart(raw, smooth, val []point) template.HTML {
 	x0, x1, y0, y1 := bounds(raw)
+	for _, p := range val {
+		y0, y1 = min(y0, p.y), max(y1, p.y)
+	}
 	margin := (y1 - y0) * 0.05
 	f := frame{left: 52, top: 12, width: 692, height: 236, x0: x0, x1: x1, y0: max(0, y0-margin), y1: y1 + margin}
 	var b strings.Builder
-	b.WriteString(`<svg class="chart" viewBox="0 0 760 290" role="img" aria-label="training loss by step">`)
+	b.WriteString(`<svg class="chart" viewBox="0 0 760 290" role="img" aria-label="training and validation loss by step">`)
 	for _, v := range ticks(f.y0, f.y1, 5) {
 		_, y := f.at(point{x0, v})
 		fmt.Fprintf(&b, `<line class="grid" x1="%.0f" x2="%.0f" y1="%.1f" y2="%.1f"/><text x="%.0f" y="%.1f" text-anchor="end">%.4g</text>`,
@@ -198,7 +218,17 @@ func lossChart(raw, smooth []point) template.HTML {
 		fmt.Fprintf(&b, `<text x="%.1f" y="%.0f" text-anchor="middle">%s</text>`, x, f.top+f.height+18, thousands(int64(v)))
 	}
 	fmt.Fprintf(&b, `<text x="%.0f" y="%.0f" text-anchor="middle">step</text>`, f.left+f.width/2, f.top+f.height+38)
-	fmt.Fprintf(&b, `<path class="raw" d="%s"/><path class="line" d="%s"/></svg>`, f.path(raw), f.path(smooth))
+	fmt.Fprintf(&b, `<path class="raw" d="%s"/><path class="line" d="%s"/>`, f.path(raw), f.path(smooth))
+	if len(val) > 0 {
+		fmt.Fprintf(&b, `<path class="val" d="%s"/>`, f.path(val))
+	}
+	if len(val) <= mostDots {
+		for _, p := range val {
+			x, y := f.at(p)
+			fmt.Fprintf(&b, `<circle class="val" cx="%.1f" cy="%.1f" r="3"/>`, x, y)
+		}
+	}
+	b.WriteString("</svg>")
 	return template.HTML(b.String())
 }
 

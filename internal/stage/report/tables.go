@@ -1,0 +1,107 @@
+package report
+
+import (
+	"encoding/json"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"barka/internal/badinput"
+)
+
+// table is a leaderboard_*.json file, as far as it is used here.
+type table struct {
+	Board string `json:"leaderboard"` // its version; empty before there were two
+	Title string `json:"title"`
+	Model string `json:"model"`
+	Rows  []struct {
+		Name      string   `json:"name"`
+		Key       string   `json:"key"`
+		Tasks     int      `json:"tasks"`
+		Run       int      `json:"tasks_run"`
+		Score     *float64 `json:"score"`
+		Partial   *float64 `json:"partial_score"` // of a row of which not all tasks were run
+		StdErr    *float64 `json:"stderr"`
+		Majority  *float64 `json:"majority"`
+		Random    *float64 `json:"random"`
+		Questions int64    `json:"questions"`
+	} `json:"rows"`
+	Average *float64 `json:"average"`
+	Sampled bool     `json:"sampled"`
+	// Same names the tasks in which the model gave one answer to everything.
+	Same []string `json:"same_answers"`
+	// Tasks has every task that was run, by suite|task|shots; shares from 0 to 1.
+	Tasks map[string]struct {
+		Questions int64    `json:"questions"`
+		Score     *float64 `json:"score"`
+		AccNorm   *float64 `json:"acc_norm"` // the score of files that have none
+		Majority  *float64 `json:"majority"`
+		Random    *float64 `json:"random"`
+	} `json:"tasks"`
+}
+
+// members lists the tasks behind a row, with their numbers of questions.
+func (t *table) members(key string) map[string]int64 {
+	family, group := strings.CutSuffix(key, ":_average")
+	out := map[string]int64{}
+	for name, task := range t.Tasks {
+		if group && strings.HasPrefix(name, family+":") || !group && strings.HasPrefix(name, key+"|") {
+			out[name] = task.Questions
+		}
+	}
+	return out
+}
+
+// taskNames are the names of the tasks, sorted.
+func (t *table) taskNames() []string { return slices.Sorted(maps.Keys(t.Tasks)) }
+
+// readTable reads a table, or the newest one below a directory.
+func readTable(path string) (*table, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		newest, err := newestTable(path)
+		if err != nil {
+			return nil, err
+		}
+		path = newest
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, badinput.Errorf("leaderboard table: %w", err)
+	}
+	t := new(table)
+	if err := json.Unmarshal(text, t); err != nil {
+		return nil, badinput.Errorf("%s: %w", path, err)
+	}
+	if len(t.Rows) == 0 {
+		return nil, badinput.Errorf("%s: no rows; expected a leaderboard_*.json of barka eval", path)
+	}
+	if t.Board == "" {
+		t.Board = "oall"
+	}
+	if t.Title == "" {
+		t.Title = "Open Arabic LLM Leaderboard"
+	}
+	return t, nil
+}
+
+// newestTable finds the table with the latest time in its name.
+func newestTable(dir string) (string, error) {
+	newest := ""
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		name := filepath.Base(path)
+		if err == nil && !d.IsDir() && strings.HasPrefix(name, "leaderboard_") && strings.HasSuffix(name, ".json") && name > filepath.Base(newest) {
+			newest = path
+		}
+		return err
+	})
+	if err != nil {
+		return "", badinput.Errorf("leaderboard table: %w", err)
+	}
+	if newest == "" {
+		return "", badinput.Errorf("%s: no leaderboard_*.json here; run barka eval first", dir)
+	}
+	return newest, nil
+}
