@@ -174,4 +174,3 @@ func share(f float64) string {
 	}
 	return fmt.Sprintf("%.1f %%", 100*f)
 }
-
