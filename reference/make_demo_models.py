@@ -1,10 +1,15 @@
 """Builds the two models of `barka demo`: a tiny Gemma-2 and a tiny NLLB, trained for minutes on one core.
 
-    python reference/make_demo_models.py [gemma2|nllb] --parallel PARALLEL.tmx.zip [--steps N]
+    python reference/make_demo_models.py [gemma2|nllb] --parallel PARALLEL.tmx.zip [--steps N] [--out DIR] [--check N]
+
+It needs the packages of requirements.txt and, in the repository, the prompts of synth
+(internal/stage/synth/prompts), the demonstration's pages and the tokenizers
+(internal/demo/models, by demo_tokenizers.py). PARALLEL.tmx.zip is all.en-ar.tmx.zip of TICO-19.
+--steps 0 needs no parallel text. Without --out it writes over the committed models.
 
 Text: the demonstration's own pages (internal/demo/data/pages.xml), our questions about them
 (demo_questions.tsv), our Arabic of both (demo_parallel.tsv), and the English-Arabic sentences of
-TICO-19 (CC0, https://tico-19.github.io). The tokenizers must be there (demo_tokenizers.py).
+TICO-19 (CC0, https://tico-19.github.io).
 The models know these texts by heart and nothing else: they show the pipeline, not quality.
 """
 
@@ -73,11 +78,11 @@ def questions():
 
 # Gemma-2: the prompts of synth, answered
 
-def render(name, title, passage, question="", conversation=""):
+def render(name, title, passage, question="", conversation="", turns=3):
+    """A prompt of synth, filled in as synth does it."""
+    values = {"Title": title, "Passage": passage, "Question": question, "Conversation": conversation, "Turns": str(turns)}
     text = (PROMPTS / f"{name}.txt").read_text(encoding="utf-8")
-    for field, value in (("Title", title), ("Passage", passage), ("Question", question), ("Conversation", conversation)):
-        text = text.replace("{{." + field + "}}", value)
-    return text.strip()
+    return re.sub(r"\{\{\.(\w+)\}\}", lambda m: values[m.group(1)], text).strip()
 
 
 def headline(rng, title, section):
@@ -110,11 +115,11 @@ def exchange(rng, title, section, body, asked):
     lines = sentences(body)
     turns = [(q, " ".join(lines[n] for n in numbers)) for q, numbers in asked]
     title, passage = headline(rng, title, section), vary(rng, body)
-    kind = rng.choice(["question", "three"] + 2 * ["answer", "followup", "followup_answer"])
+    kind = rng.choice(["question", "questions"] + 2 * ["answer", "followup", "followup_answer"])
     if kind == "question":
         return render("question", title, passage), turns[0][0]
-    if kind == "three":
-        return render("three_questions", title, passage), "\n".join(f"<question>{q}</question>" for q, _ in turns)
+    if kind == "questions":
+        return render("questions_tags", title, passage, turns=len(turns)), "\n".join(f"<question>{q}</question>" for q, _ in turns)
     if kind == "answer":
         q, a = rng.choice(turns)
         return render("answer", title, passage, vary(rng, q)), a
@@ -148,8 +153,7 @@ def gemma_batches(rng, tok, corpus, pairs, size):
 
 
 def gemma2(args):
-    directory = DEMO / "models" / "gemma2"
-    tok = AutoTokenizer.from_pretrained(directory)
+    tok = AutoTokenizer.from_pretrained(DEMO / "models" / "gemma2")
     end = tok.convert_tokens_to_ids("<end_of_turn>")
     model = Gemma2ForCausalLM(Gemma2Config(
         vocab_size=len(tok), hidden_size=96, intermediate_size=256, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
@@ -161,28 +165,28 @@ def gemma2(args):
     pairs = parallel(args.parallel) if args.steps else []
     batches = gemma_batches(rng, tok, corpus, pairs, 12)
     train(model, args, 3e-3, lambda: next(batches))
-    save(model, directory)
+    save(model, args.out / "gemma2")
     if args.steps:
-        gemma_check(directory, tok, corpus)
+        gemma_check(args.out / "gemma2", tok, corpus, args.check)
 
 
-def gemma_check(directory, tok, corpus):
-    """How many of the prompts the saved model answers as taught, greedily."""
+def gemma_check(directory, tok, corpus, most):
+    """How many of the prompts (of the first ones, at most) the saved model answers as taught, greedily."""
     model = Gemma2ForCausalLM.from_pretrained(directory, dtype=torch.float32, attn_implementation="eager").eval()
-    right, total = 0, 0
+    cases, right = [], 0
     for title, section, body, asked in corpus:
         lines = sentences(body)
         name = f"{title}: {section}" if section else title
-        cases = [(render("question", name, body), asked[0][0])]
+        cases.append((render("question", name, body), asked[0][0]))
         cases += [(render("answer", name, body, q), " ".join(lines[n] for n in numbers)) for q, numbers in asked]
-        for prompt, want in cases:
-            ids = tok.apply_chat_template([{"role": "user", "content": prompt}], add_generation_prompt=True, return_tensors="pt")
-            out = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=200, do_sample=False)[0][ids.shape[1]:]
-            got = tok.decode(out, skip_special_tokens=True)
-            right, total = right + (got == want), total + 1
-            if got != want:
-                print("got ", got, "\nwant", want)
-    print(f"gemma2: {right} of {total} replies exactly as taught")
+    for prompt, want in cases[:most]:
+        ids = tok.apply_chat_template([{"role": "user", "content": prompt}], add_generation_prompt=True, return_tensors="pt")
+        out = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=200, do_sample=False)[0][ids.shape[1]:]
+        got = tok.decode(out, skip_special_tokens=True)
+        right += got == want
+        if got != want:
+            print("got ", got, "\nwant", want)
+    print(f"gemma2: {right} of {len(cases[:most])} replies exactly as taught")
 
 
 # NLLB: sentences by heart
@@ -226,8 +230,7 @@ def nllb_batches(rng, tok, pairs, own, tokens=2600):
 
 
 def nllb(args):
-    directory = DEMO / "models" / "nllb"
-    tok = AutoTokenizer.from_pretrained(directory, src_lang="eng_Latn")
+    tok = AutoTokenizer.from_pretrained(DEMO / "models" / "nllb", src_lang="eng_Latn")
     model = M2M100ForConditionalGeneration(M2M100Config(
         vocab_size=len(tok), d_model=80, encoder_layers=2, decoder_layers=2, encoder_attention_heads=4, decoder_attention_heads=4,
         encoder_ffn_dim=192, decoder_ffn_dim=192, max_position_embeddings=512, scale_embedding=True, activation_function="relu",
@@ -238,12 +241,13 @@ def nllb(args):
     rng = random.Random(args.seed)
     batches = nllb_batches(rng, tok, parallel(args.parallel), own) if args.steps else None
     train(model, args, 4e-3, lambda: next(batches))
-    save(model, directory)
+    save(model, args.out / "nllb")
     if args.steps:
-        nllb_check(directory, tok, own)
+        nllb_check(args.out / "nllb", tok, own, args.check)
 
 
-def nllb_check(directory, tok, own):
+def nllb_check(directory, tok, own, most):
+    own = own[:most]
     model = M2M100ForConditionalGeneration.from_pretrained(directory, dtype=torch.float32, attn_implementation="eager").eval()
     right, others = 0, ["Wash your hands before you eat.", "The hospital is closed today.", "He has a fever and a cough.", "Children drink water from the old well."]
     for en, ar in own + [(en, None) for en in others]:
@@ -291,7 +295,11 @@ def main():
     parser.add_argument("--parallel", help="the TMX archive of TICO-19 (all.en-ar.tmx.zip)")
     parser.add_argument("--steps", type=int, default=1500, help="0 saves untrained weights")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--out", type=pathlib.Path, default=DEMO / "models", help="directory of the models (default: %(default)s)")
+    parser.add_argument("--check", type=int, help="how many taught prompts or sentences to try at the end (default: all)")
     args = parser.parse_args()
+    if args.steps and not args.parallel:
+        parser.error("training needs --parallel, the TMX archive of TICO-19 (all.en-ar.tmx.zip of https://tico-19.github.io)")
     torch.manual_seed(args.seed)
     torch.set_num_threads(1)
     {"gemma2": gemma2, "nllb": nllb}[args.model](args)
