@@ -1,15 +1,20 @@
 """Log-likelihoods with transformers, in the lines of `barka score`.
 
     python reference/score_compare.py --model DIR [--adapter DIR] [--dtype f32] < REQUESTS.jsonl
-    python reference/score_compare.py --model DIR --compare SCORES.jsonl < REQUESTS.jsonl
+    python reference/score_compare.py --model DIR --compare SCORES.jsonl [--float64] < REQUESTS.jsonl
 
-A request is {"context", "continuations"}; the answer {"logprobs", "tokens", "greedy"} has, for each
-continuation, the sum of its tokens' natural log-probabilities, their number, and whether each is the
-most likely one. Context and continuation are encoded together, and the tokens after the context's own
-number of tokens are scored. With --compare, SCORES are the answers of barka to the same requests.
+A request is {"context", "continuations"}; the answer {"logprobs", "tokens", "greedy", "token_logprobs"}
+has, for each continuation, the sum of its tokens' natural log-probabilities, their number, whether each
+is the most likely one, and the summands. Context and continuation are encoded together, and the tokens
+after the context's own number of tokens are scored.
+
+With --compare, SCORES are the answers of `barka score --per-token` to the same requests. It prints how
+far they are from torch's: per token and per sum. With --float64 it also computes everything in float64,
+and prints how far both are from that: the rounding of each engine.
 """
 
 import argparse
+import sys
 
 import torch
 
@@ -25,17 +30,38 @@ def pair(tok, context, continuation):
 
 
 def score(model, tok, context, continuation):
+    """The log-probabilities of the continuation's tokens, and whether each is the most likely one."""
     ids, target = pair(tok, context, continuation)
     if not target:
-        return 0.0, 0, True
-    rows = torch.log_softmax(peers.logits(model, (ids + target)[:-1])[len(ids) - 1:], -1)
-    greedy = rows.argmax(-1).tolist() == target
-    return sum(rows[i, t].item() for i, t in enumerate(target)), len(target), greedy
+        return [], True
+    with torch.no_grad():
+        logits = model(torch.tensor([(ids + target)[:-1]])).logits[0, len(ids) - 1:]
+    rows = torch.log_softmax(logits.float() if logits.dtype == torch.bfloat16 else logits, -1)
+    return [rows[i, t].item() for i, t in enumerate(target)], rows.argmax(-1).tolist() == target
 
 
 def answer(model, tok, request):
     scored = [score(model, tok, request["context"], c) for c in request["continuations"]]
-    return {"logprobs": [s[0] for s in scored], "tokens": [s[1] for s in scored], "greedy": [s[2] for s in scored]}
+    return {"logprobs": [sum(s) for s, _ in scored], "tokens": [len(s) for s, _ in scored], "greedy": [g for _, g in scored],
+            "token_logprobs": [s for s, _ in scored]}
+
+
+def differences(ours, theirs):
+    """(largest and mean per token, largest per sum, largest per sum over its number of tokens) of two lists of answers."""
+    tokens, sums, each = [0.0], [0.0], [0.0]
+    for a, b in zip(ours, theirs):
+        for x, y, n in zip(a["logprobs"], b["logprobs"], b["tokens"]):
+            sums.append(abs(x - y))
+            each.append(abs(x - y) / max(1, n))
+        for x, y in zip(a.get("token_logprobs", []), b["token_logprobs"]):
+            tokens += [abs(p - q) for p, q in zip(x, y)]
+    return max(tokens), sum(tokens) / max(1, len(tokens) - 1), max(sums), max(each)
+
+
+def show(what, ours, theirs):
+    most, mean, total, each = differences(ours, theirs)
+    tokens = f"per token at most {most:.2g}, in the mean {mean:.2g}; " if "token_logprobs" in ours[0] else ""
+    print(f"{what}: {tokens}per sum at most {total:.2g}, which is {each:.2g} per token of it at most", file=sys.stderr)
 
 
 def main():
@@ -45,7 +71,8 @@ def main():
     parser.add_argument("--dtype", choices=peers.DTYPES, default="f32")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--compare")
-    parser.add_argument("--tolerance", type=float, default=1e-3)
+    parser.add_argument("--float64", action="store_true", help="with --compare: how far barka and torch are from float64")
+    parser.add_argument("--tolerance", type=float, default=1e-3, help="of a sum")
     args = parser.parse_args()
     peers.start(args.threads)
     model, tok, requests = peers.load(args.model, args.dtype, args.adapter), peers.tokenizer(args.model), peers.jsonl("-")
@@ -53,17 +80,22 @@ def main():
         for r in requests:
             peers.write(answer(model, tok, r))
         return
-    theirs = peers.jsonl(args.compare)
-    if len(theirs) != len(requests):
-        raise SystemExit(f"{len(requests)} requests, but {len(theirs)} answers in {args.compare}")
-    worst = 0.0
-    for n, (r, got) in enumerate(zip(requests, theirs), 1):
-        want = answer(model, tok, r)
+    ours = peers.jsonl(args.compare)
+    if len(ours) != len(requests):
+        raise SystemExit(f"{len(requests)} requests, but {len(ours)} answers in {args.compare}")
+    theirs = [answer(model, tok, r) for r in requests]
+    for n, (got, want) in enumerate(zip(ours, theirs), 1):
         for key in ("tokens", "greedy"):
             if got[key] != want[key]:
                 raise SystemExit(f"request {n}: {key} is {got[key]}, expected {want[key]}")
-        worst = max([worst] + [abs(a - b) for a, b in zip(got["logprobs"], want["logprobs"])])
-    peers.verdict(f"{len(requests)} requests", worst, args.tolerance)
+    print(f"{sum(sum(a['tokens']) for a in theirs)} tokens of {sum(len(a['tokens']) for a in theirs)} continuations", file=sys.stderr)
+    show("barka and torch", ours, theirs)
+    if args.float64:
+        model.double()
+        exact = [answer(model, tok, r) for r in requests]
+        show("barka and float64", ours, exact)
+        show("torch and float64", theirs, exact)
+    peers.verdict(f"{len(requests)} requests", differences(ours, theirs)[2], args.tolerance)
 
 
 if __name__ == "__main__":

@@ -312,6 +312,20 @@ func TestScoreLines(t *testing.T) {
 	if err := json.Unmarshal([]byte(strings.SplitN(out, "\n", 2)[0]), &r); err != nil || len(r.LogProbs) != 2 || r.Tokens[1] <= r.Tokens[0] || r.LogProbs[0] >= 0 || math.IsNaN(r.LogProbs[1]) {
 		t.Errorf("%s: %v", out, err)
 	}
+	if r.TokenLogProbs != nil {
+		t.Errorf("log-probabilities of tokens unasked: %s", out)
+	}
+	out = ok(t, `{"context":"Dates are sweet.","continuations":[" Yes"," No, they are not"]}`+"\n", "score", "--model", model, "--per-token")
+	if err := json.Unmarshal([]byte(out), &r); err != nil || len(r.TokenLogProbs) != 2 || len(r.TokenLogProbs[1]) != r.Tokens[1] {
+		t.Fatalf("%s: %v", out, err)
+	}
+	sum := 0.0
+	for _, p := range r.TokenLogProbs[1] {
+		sum += float64(p)
+	}
+	if math.Abs(sum-r.LogProbs[1]) > 1e-5 {
+		t.Errorf("tokens add up to %v, the sum is %v", sum, r.LogProbs[1])
+	}
 	long := strings.Repeat("dates are sweet, ", 1000)
 	for _, bad := range []string{"{", `{"context":"x"}`, `{"context":"x","continuations":["y","` + long + `"]}`} {
 		if r := barka(t, bad+"\n", "score", "--model", model); r.code != exitBadInput || !strings.Contains(r.err, "line 1") {

@@ -11,9 +11,10 @@ import (
 )
 
 type scoreCmd struct {
-	Model   string `required:"" help:"Model directory, or hub id."`
-	Adapter string `help:"LoRA adapter, directory or hub id, on top of the model."`
-	DType   string `name:"dtype" help:"Type of the weights: f32, bf16 or int8; the checkpoint's own by default."`
+	Model    string `required:"" help:"Model directory, or hub id."`
+	Adapter  string `help:"LoRA adapter, directory or hub id, on top of the model."`
+	DType    string `name:"dtype" help:"Type of the weights: f32, bf16 or int8; the checkpoint's own by default."`
+	PerToken bool   `help:"Add token_logprobs: the natural log-probability of each token of each continuation."`
 }
 
 func (scoreCmd) Help() string {
@@ -47,6 +48,9 @@ func (c *scoreCmd) Run(a *app) error {
 		if err != nil {
 			return line.Errorf("%w", err)
 		}
+		if !c.PerToken {
+			reply.TokenLogProbs = nil
+		}
 		if err := json.NewEncoder(out).Encode(reply); err != nil {
 			return err
 		}
@@ -62,6 +66,8 @@ type scoreReply struct {
 	LogProbs []float64 `json:"logprobs"`
 	Tokens   []int     `json:"tokens"`
 	Greedy   []bool    `json:"greedy"`
+	// TokenLogProbs has the summands of LogProbs.
+	TokenLogProbs [][]float32 `json:"token_logprobs,omitempty"`
 }
 
 func scoreLine(a *app, s *score.Scorer, d *local.Decoder, context string, continuations []string) (*scoreReply, error) {
@@ -89,6 +95,7 @@ func scoreLine(a *app, s *score.Scorer, d *local.Decoder, context string, contin
 		r.LogProbs = append(r.LogProbs, x.LogProb)
 		r.Tokens = append(r.Tokens, len(x.Tokens))
 		r.Greedy = append(r.Greedy, x.Greedy)
+		r.TokenLogProbs = append(r.TokenLogProbs, x.Tokens)
 	}
 	return r, nil
 }
