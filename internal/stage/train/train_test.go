@@ -26,6 +26,7 @@ import (
 	"barka/internal/tensor"
 	"barka/internal/tensor/cpu"
 	"barka/internal/tokenizer"
+	"barka/internal/torchfile/torchtest"
 )
 
 const base = "../../demo/models/gemma2"
@@ -377,6 +378,63 @@ func TestMergeOfTorchFiles(t *testing.T) {
 	defer f.Close()
 	if !f.Has("lm_head.weight") || !f.Has("model.embed_tokens.weight") {
 		t.Errorf("tensors %v", f.Names())
+	}
+}
+
+// TestMergeKeepsWhatDiffers: a head is left out for its bytes, not for its
+// checksum, which anybody can write into a file.
+func TestMergeKeepsWhatDiffers(t *testing.T) {
+	dev := cpu.New(2)
+	t.Cleanup(dev.Close)
+	f, err := safetensors.Open(golden.Dir("gemma2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var tensors []safetensors.Tensor
+	for _, name := range f.Names() {
+		x, err := f.Tensor(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tensors = append(tensors, x)
+		if name == "model.embed_tokens.weight" {
+			x.Name = "lm_head.weight"
+			tensors = append(tensors, x)
+		}
+	}
+	base, adapter := t.TempDir(), filepath.Join(golden.Dir("gemma2"), "adapter")
+	if err := os.CopyFS(base, os.DirFS(golden.TorchDir("gemma2"))); err != nil {
+		t.Fatal(err)
+	}
+	weights := filepath.Join(base, "pytorch_model.bin")
+	torchtest.Write(t, weights, tensors)
+	for _, changed := range []bool{false, true} {
+		if changed {
+			data, err := os.ReadFile(weights)
+			if err != nil {
+				t.Fatal(err)
+			}
+			i := slices.IndexFunc(tensors, func(x safetensors.Tensor) bool { return x.Name == "lm_head.weight" })
+			data[bytes.LastIndex(data, tensors[i].Data)] ^= 1
+			if err := os.WriteFile(weights, data, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		out := filepath.Join(t.TempDir(), "merged")
+		if err := train.Merge(dev, base, adapter, out, nil, pipeline.Silent); err != nil {
+			t.Fatal(err)
+		}
+		merged, err := safetensors.Open(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if merged.Has("lm_head.weight") != changed {
+			t.Errorf("the head differs: %t; it is in the merged model: %t", changed, merged.Has("lm_head.weight"))
+		}
+		if err := merged.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
