@@ -3,6 +3,7 @@
 package checkpoint
 
 import (
+	"bytes"
 	"maps"
 	"os"
 	"path/filepath"
@@ -78,6 +79,35 @@ func OpenAdapter(dir string) (File, error) {
 		return nil, err
 	}
 	return p.open(dir)
+}
+
+// Same reports whether two tensors have the same type, shape and values. It
+// lets go of what it has looked at, so that comparing takes no memory.
+func Same(f File, a, b string) (bool, error) {
+	typeA, shapeA, _ := f.Info(a)
+	typeB, shapeB, _ := f.Info(b)
+	if typeA != typeB || !slices.Equal(shapeA, shapeB) {
+		return false, nil
+	}
+	x, err := f.Tensor(a)
+	if err != nil {
+		return false, err
+	}
+	y, err := f.Tensor(b)
+	if err != nil {
+		return false, err
+	}
+	const block = 16 << 20
+	for at := 0; at < len(x.Data); at += block {
+		end := min(at+block, len(x.Data))
+		same := bytes.Equal(x.Data[at:end], y.Data[at:end])
+		f.Forget(a)
+		f.Forget(b)
+		if !same {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // Paths returns the format of a model's weights and the files that hold them,

@@ -1,7 +1,6 @@
 package model
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"sort"
@@ -61,16 +60,19 @@ func (w *Weights) Fail(err error) { w.errs = append(w.errs, err) }
 
 // Differ reports whether two stored matrices [rows,cols] are different.
 func (w *Weights) Differ(a, b string, rows, cols int) bool {
-	x, err := w.ck.Matrix(a, rows, cols)
-	if err != nil {
+	if _, err := w.ck.Matrix(a, rows, cols); err != nil {
 		return false // reported when it is loaded
 	}
-	y, err := w.ck.Matrix(b, rows, cols)
+	_, err := w.ck.Matrix(b, rows, cols)
+	same := false
+	if err == nil {
+		same, err = checkpoint.Same(w.ck, a, b)
+	}
 	if err != nil {
 		w.Fail(err)
 		return false
 	}
-	return x.DType != y.DType || !bytes.Equal(x.Bytes, y.Bytes)
+	return !same
 }
 
 // Matrix returns a stored matrix and counts its parameters.

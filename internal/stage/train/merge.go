@@ -1,7 +1,6 @@
 package train
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -141,15 +140,7 @@ func (m *merger) repeated(name string) (bool, error) {
 	if owner == name || m.untied {
 		return false, nil
 	}
-	t, err := m.model.Tensor(name)
-	if err != nil {
-		return false, err
-	}
-	o, err := m.model.Tensor(owner)
-	same := err == nil && bytes.Equal(t.Data, o.Data)
-	m.model.Forget(name)
-	m.model.Forget(owner)
-	return same, err
+	return checkpoint.Same(m.model, name, owner)
 }
 
 // take reads a tensor and lets go of the one before.
