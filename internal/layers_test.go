@@ -61,7 +61,7 @@ var layers = []layer{
 
 	// Formats compute nothing and know nothing of models. A chat template may
 	// ask its tokenizer for names of tokens.
-	{"format", []string{"internal/tokenizer", "internal/chat", "internal/parquet", "internal/jsonl", "internal/lines", "internal/wikitext",
+	{"format", []string{"internal/tokenizer", "internal/chat", "internal/jinja", "internal/parquet", "internal/jsonl", "internal/lines", "internal/wikitext",
 		"internal/mediawiki", "internal/tensorboard", "internal/segment", "internal/prose", "internal/licence", "internal/pyrandom", "internal/pytext"}, nil, false},
 	{"foundation", []string{"internal/badinput", "internal/atomicfile", "internal/pause", "internal/nearest"}, nil, false},
 }
