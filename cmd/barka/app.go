@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"barka/internal/badinput"
+	"barka/internal/chat"
 	"barka/internal/cpu"
 	"barka/internal/local"
 	"barka/internal/pipeline"
@@ -100,7 +101,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	pipeline.Barka = version
 	var c commands
 	exited := -1
-	parser, err := kong.New(&c, kong.Name("barka"), kong.Description(description), kong.Vars{"version": "barka " + version}, kong.Writers(stdout, stderr),
+	parser, err := kong.New(&c, kong.Name("barka"), kong.Description(description), kong.Vars{"version": "barka " + version, "chat_formats": strings.Join(chat.Formats(), ", "), "chat_date": chat.DefaultDate}, kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { exited = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}))
 	if err != nil {
 		fmt.Fprintln(stderr, "barka:", err)

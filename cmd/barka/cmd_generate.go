@@ -20,6 +20,9 @@ type generateCmd struct {
 	Prompt      *string  `help:"The prompt; - reads all of standard input." placeholder:"TEXT"`
 	Input       string   `help:"Many prompts, one a line or JSON lines; - reads standard input." placeholder:"FILE"`
 	Raw         bool     `help:"Give prompts as they are, without the chat template; the end tokens of generation_config.json end a text."`
+	ChatFormat  string   `help:"Chat format for a model without a template: ${chat_formats}." placeholder:"NAME"`
+	ChatDate    string   `help:"Today, for chat templates that ask for it: ${chat_date} unless given, so that prompts stay the same." placeholder:"YYYY-MM-DD"`
+	Thinking    string   `help:"on or off: whether a reasoning model thinks before it answers; its template's default otherwise." placeholder:"on|off"`
 	MaxTokens   int      `help:"Most tokens to generate." default:"256"`
 	Temperature float64  `help:"Divides the logits; 0 takes the likeliest token." default:"0"`
 	TopK        int      `help:"Sample from this many of the likeliest tokens; 0 is all." default:"0"`
@@ -36,6 +39,8 @@ func (generateCmd) Help() string {
 Many at once, decoded together, answers in the order of the prompts:
 
   barka generate --model DIR --input prompts.jsonl --temperature 0.8 --top-p 0.95 --json > answers.jsonl
+
+The model's chat template is executed, as apply_chat_template of transformers does. Text of a message that spells a control token, such as <|im_end|>, stays text; --raw parses it.
 
 A line is a prompt, or, where the first line is a JSON object, {"prompt": TEXT} or {"messages": [{"role": "user", "content": TEXT}, ...]}, with "id", "max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop" and "seed" if they differ from the flags. Blank lines are left out; a field of another name is an error. The n-th prompt without a seed has --seed plus n-1. A text depends on its own line alone, whatever else is in the file.
 
@@ -66,11 +71,14 @@ func (c *generateCmd) Run(a *app) error {
 	defer e.Close()
 	w := &asker{a: a, c: c, d: d, e: e}
 	if !c.Raw {
-		if w.format, err = chat.For(d.Tokenizer); err != nil {
+		if w.format, err = chat.Open(d.Tokenizer, chat.Options{Format: c.ChatFormat, Date: c.ChatDate, Thinking: c.Thinking}); err != nil {
+			return err
+		}
+		if w.stop, err = w.format.Stop(); err != nil {
 			return err
 		}
 	}
-	if w.ends, err = d.EndTokens(); err != nil {
+	if w.stop, err = d.EndTokens(w.stop...); err != nil {
 		return err
 	}
 	if c.Prompt != nil {
@@ -86,7 +94,7 @@ type asker struct {
 	d      *local.Decoder
 	e      *generate.Engine
 	format *chat.Template // nil with --raw
-	ends   []int32        // the tokens that end a text with --raw
+	stop   []int32        // the tokens that end a text
 	queue  []asked
 	wrote  int
 }
@@ -214,7 +222,7 @@ func (w *asker) request(l *promptLine, n int64) (generate.Request, error) {
 	messages := l.Messages
 	if l.Prompt != nil {
 		if w.format == nil {
-			req.Prompt, req.Stop = tok.Encode(*l.Prompt, true), w.ends
+			req.Prompt, req.Stop = tok.Encode(*l.Prompt, true), w.stop
 			return req, nil
 		}
 		messages = []chat.Message{{Role: "user", Content: *l.Prompt}}
@@ -223,13 +231,11 @@ func (w *asker) request(l *promptLine, n int64) (generate.Request, error) {
 		return req, badinput.Errorf("messages need the chat template; leave out --raw, or give a prompt")
 	}
 	var err error
-	if req.Prompt, _, err = w.format.Encode(tok, messages, true); err != nil {
+	if req.Prompt, err = w.format.Tokens(messages, true); err != nil {
 		return req, err
 	}
-	if req.Stop, err = w.format.Stop(tok); err == nil {
-		req.Stop, err = w.d.EndTokens(req.Stop...)
-	}
-	return req, err
+	req.Stop = w.stop
+	return req, nil
 }
 
 // or is what a line says, or else the flag.

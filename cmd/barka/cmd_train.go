@@ -13,7 +13,7 @@ import (
 )
 
 type trainCmd struct {
-	Model       string   `required:"" help:"Base model directory, or hub id; it needs a chat template."`
+	Model       string   `required:"" help:"Base model directory, or hub id; it needs a chat template, or --chat-format."`
 	Data        string   `required:"" help:"Dataset directory, .parquet or .jsonl with messages or conversations."`
 	Val         string   `help:"Validation dataset." placeholder:"PATH"`
 	Out         string   `required:"" help:"Directory of the adapter, its metrics and checkpoints."`
@@ -31,6 +31,9 @@ type trainCmd struct {
 	Batch       int      `help:"Conversations of an optimiser step." default:"16"`
 	MicroTokens int      `help:"Tokens of one forward and backward pass." default:"2048"`
 	MaxLength   int      `help:"Longest conversation in tokens; longer ones are cut." default:"2048"`
+	ChatFormat  string   `help:"Chat format for a base model without a template: ${chat_formats}." placeholder:"NAME"`
+	ChatDate    string   `help:"Today, for chat templates that ask for it: ${chat_date} unless given, so that a run can be repeated." placeholder:"YYYY-MM-DD"`
+	Thinking    bool     `help:"Render conversations with enable_thinking, which reasoning models' templates know."`
 	DType       string   `name:"dtype" help:"Type of the base weights: f32, bf16 or int8; the checkpoint's own by default."`
 	SaveSteps   int      `help:"Steps between checkpoints; 0 is never." default:"50"`
 	EvalSteps   int      `help:"Steps between validations; 0 is each epoch." default:"0"`
@@ -39,7 +42,7 @@ type trainCmd struct {
 }
 
 func (trainCmd) Help() string {
-	return `LoRA on the assistant's tokens, the end of turn included. Writes PEFT's adapter_config.json and adapter_model.safetensors, metrics.jsonl, TensorBoard events, and checkpoints from which the same command goes on to the same bytes.
+	return `LoRA on the assistant's tokens, the end of turn included. Conversations are rendered by the model's chat template, as apply_chat_template of transformers does; text of a message that spells a control token, such as <|im_end|>, stays text. Writes PEFT's adapter_config.json and adapter_model.safetensors, metrics.jsonl, TensorBoard events, and checkpoints from which the same command goes on to the same bytes.
 
 Example: barka train --model google/gemma-2-2b-it --data data/mix --out runs/adapter`
 }
@@ -50,6 +53,7 @@ func (c *trainCmd) options() train.Options {
 	o.LR, o.Schedule, o.WarmupRatio, o.WeightDecay, o.Clip = c.LR, c.Schedule, c.Warmup, c.WeightDecay, c.Clip
 	o.Epochs, o.Batch, o.MicroTokens, o.MaxLength = c.Epochs, c.Batch, c.MicroTokens, c.MaxLength
 	o.SaveSteps, o.EvalSteps = c.SaveSteps, c.EvalSteps
+	o.ChatFormat, o.ChatDate, o.Thinking = c.ChatFormat, c.ChatDate, c.Thinking
 	return o
 }
 

@@ -40,7 +40,7 @@ func FuzzTokenizerConfig(f *testing.F) {
 		if err != nil {
 			return
 		}
-		tokens, trained, err := format.Encode(tok, []chat.Message{{Role: "user", Content: "مرحبا <bos>"}, {Role: "assistant", Content: "hello"}}, false)
+		tokens, trained, err := format.Encode([]chat.Message{{Role: "user", Content: "مرحبا <bos>"}, {Role: "assistant", Content: "hello"}})
 		if err == nil && len(tokens) != len(trained) {
 			t.Errorf("%d tokens, %d marks", len(tokens), len(trained))
 		}

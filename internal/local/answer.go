@@ -3,7 +3,6 @@ package local
 import (
 	"context"
 
-	"barka/internal/badinput"
 	"barka/internal/chat"
 	"barka/internal/generate"
 	"barka/internal/stage/eval"
@@ -24,9 +23,9 @@ func (e *Evaluated) Generate(ctx context.Context, prompts []string, n int, conve
 		if err != nil {
 			return err
 		}
-		ends, err := format.Stop(tok)
+		ends, err := format.Stop()
 		if err != nil {
-			return badinput.Wrap(err)
+			return err
 		}
 		stop = append(stop, ends...)
 	}

@@ -3,7 +3,6 @@ package local
 import (
 	"context"
 
-	"barka/internal/badinput"
 	"barka/internal/chat"
 	"barka/internal/generate"
 	"barka/internal/llm"
@@ -43,15 +42,16 @@ type Chat struct {
 	stop   []int32
 }
 
-// Chat returns a client of the model, which must have a chat template.
+// Chat returns a client of the model, which must have a chat template. A
+// reasoning model is asked to answer at once: what it writes becomes data.
 func (d *Decoder) Chat() (*Chat, error) {
-	format, err := chat.For(d.Tokenizer)
+	format, err := chat.Open(d.Tokenizer, chat.Options{Thinking: "off"})
 	if err != nil {
 		return nil, err
 	}
-	stop, err := format.Stop(d.Tokenizer)
+	stop, err := format.Stop()
 	if err != nil {
-		return nil, badinput.Wrap(err)
+		return nil, err
 	}
 	if stop, err = d.EndTokens(stop...); err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func (c *Chat) Complete(ctx context.Context, r llm.Request) (llm.Response, error
 	for _, m := range r.Messages {
 		messages = append(messages, chat.Message{Role: m.Role, Content: m.Content})
 	}
-	prompt, _, err := c.format.Encode(c.d.Tokenizer, messages, true)
+	prompt, err := c.format.Tokens(messages, true)
 	if err != nil {
 		return llm.Response{}, err
 	}

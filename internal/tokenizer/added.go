@@ -89,8 +89,9 @@ func (m *matcher) ready() {
 }
 
 // split calls f for each stretch of plain text (id -1) and each token, with
-// the byte where it starts.
-func (m *matcher) split(text string, noSpecial bool, f func(part string, start int, id int32)) {
+// the byte where it starts. forged, if it is not nil, reports that a special
+// token at these bytes is plain text, and where to look for the next one.
+func (m *matcher) split(text string, forged func(start, end int) (next int, is bool), f func(part string, start int, id int32)) {
 	if !m.any {
 		if text != "" {
 			f(text, 0, -1)
@@ -104,8 +105,13 @@ func (m *matcher) split(text string, noSpecial bool, f func(part string, start i
 			break
 		}
 		start, end := i, i+len(t.Content)
-		// A special token that is not to be parsed still hides shorter ones.
-		if noSpecial && t.Special || t.SingleWord && (wordBefore(text[:start]) || wordAfter(text[end:])) {
+		if t.Special && forged != nil {
+			if next, is := forged(start, end); is {
+				i = next
+				continue
+			}
+		}
+		if t.SingleWord && (wordBefore(text[:start]) || wordAfter(text[end:])) {
 			i = end
 			continue
 		}

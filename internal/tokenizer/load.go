@@ -20,6 +20,7 @@ type Special struct{ BOS, EOS, Pad, Unk int32 }
 type config struct {
 	special      Special
 	chatTemplate string
+	named        map[string]any // special tokens by their names in templates
 	cleanUp      bool
 	class        string
 	legacy       bool // of NLLB: sources have the language behind </s>
@@ -29,8 +30,14 @@ type config struct {
 // Special returns the ids of the marking tokens, from tokenizer_config.json.
 func (t *Tokenizer) Special() Special { return t.config.special }
 
-// ChatTemplate returns the Jinja text of tokenizer_config.json, or "".
+// ChatTemplate returns the Jinja text of chat_template.jinja or
+// tokenizer_config.json, or "".
 func (t *Tokenizer) ChatTemplate() string { return t.config.chatTemplate }
+
+// SpecialTexts returns the special tokens that the files name, as transformers
+// gives them to chat templates: bos_token and the like are strings,
+// additional_special_tokens is a list of strings.
+func (t *Tokenizer) SpecialTexts() map[string]any { return t.config.named }
 
 // Class returns tokenizer_class of tokenizer_config.json, or "".
 func (t *Tokenizer) Class() string { return t.config.class }
@@ -103,6 +110,8 @@ type configFile struct {
 	EOS          tokenText             `json:"eos_token"`
 	Pad          tokenText             `json:"pad_token"`
 	Unk          tokenText             `json:"unk_token"`
+	Sep          tokenText             `json:"sep_token"`
+	CLS          tokenText             `json:"cls_token"`
 	Mask         tokenText             `json:"mask_token"`
 	Additional   []tokenText           `json:"additional_special_tokens"`
 	Added        map[string]addedToken `json:"added_tokens_decoder"` // by id
@@ -141,14 +150,58 @@ func readConfig(dir string) (configFile, error) {
 		}
 		c.present = name == "tokenizer_config.json"
 	}
-	text, err := os.ReadFile(filepath.Join(dir, "chat_template.jinja"))
-	if err == nil {
-		c.ChatTemplate, err = json.Marshal(string(text))
+	return c, c.readTemplates(dir)
+}
+
+// readTemplates reads the templates that have files of their own, as
+// transformers does: chat_template.jinja goes before tokenizer_config.json.
+// chat_template.json, which older processors have, comes after.
+func (c *configFile) readTemplates(dir string) error {
+	for _, name := range []string{"chat_template.jinja", filepath.Join("additional_chat_templates", "default.jinja"), "chat_template.json"} {
+		path := filepath.Join(dir, name)
+		text, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && name == "chat_template.json" && c.defaultTemplate() != "" {
+			continue
+		}
+		if err != nil {
+			return badinput.Wrap(err)
+		}
+		if name == "chat_template.json" {
+			if err := json.Unmarshal(text, &struct {
+				T *json.RawMessage `json:"chat_template"`
+			}{&c.ChatTemplate}); err != nil {
+				return badinput.Errorf("%s: %w", path, err)
+			}
+			continue
+		}
+		if c.ChatTemplate, err = json.Marshal(string(text)); err != nil {
+			return err
+		}
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return c, badinput.Wrap(err)
+	return nil
+}
+
+// defaultTemplate is the one template there is, or of several, a list or an
+// object by name, the one called "default".
+func (c *configFile) defaultTemplate() string {
+	var one string
+	if json.Unmarshal(c.ChatTemplate, &one) == nil {
+		return one
 	}
-	return c, nil
+	var list []struct{ Name, Template string }
+	if json.Unmarshal(c.ChatTemplate, &list) == nil {
+		for _, n := range list {
+			if n.Name == "default" {
+				one = n.Template
+			}
+		}
+		return one
+	}
+	var named map[string]string
+	if json.Unmarshal(c.ChatTemplate, &named) == nil {
+		return named["default"]
+	}
+	return ""
 }
 
 // configure applies the configuration files.
@@ -157,17 +210,8 @@ func (t *Tokenizer) configure(c configFile) {
 	t.config.cleanUp = c.CleanUp
 	t.config.class = c.Class
 	t.config.legacy = c.LegacyNLLB
-	// One template, or a list of named ones of which "default" counts.
-	if json.Unmarshal(c.ChatTemplate, &t.config.chatTemplate) != nil {
-		var named []struct{ Name, Template string }
-		if json.Unmarshal(c.ChatTemplate, &named) == nil {
-			for _, n := range named {
-				if n.Name == "default" {
-					t.config.chatTemplate = n.Template
-				}
-			}
-		}
-	}
+	t.config.named = c.specialTexts()
+	t.config.chatTemplate = c.defaultTemplate()
 	switch strings.TrimSuffix(c.Class, "Fast") {
 	case "LlamaTokenizer", "GemmaTokenizer":
 		// These classes replace the template of the file.
@@ -184,6 +228,24 @@ func (t *Tokenizer) configure(c configFile) {
 			_ = t.translateFrom(from)
 		}
 	}
+}
+
+func (c configFile) specialTexts() map[string]any {
+	out := map[string]any{}
+	for name, text := range map[string]tokenText{"bos_token": c.BOS, "eos_token": c.EOS, "unk_token": c.Unk, "sep_token": c.Sep,
+		"pad_token": c.Pad, "cls_token": c.CLS, "mask_token": c.Mask} {
+		if text != "" {
+			out[name] = string(text)
+		}
+	}
+	if len(c.Additional) > 0 {
+		var list []string
+		for _, text := range c.Additional {
+			list = append(list, string(text))
+		}
+		out["additional_special_tokens"] = list
+	}
+	return out
 }
 
 func (t *Tokenizer) lookup(text tokenText) int32 {

@@ -56,6 +56,10 @@ type EncodeOptions struct {
 	// plain text, so that data cannot forge them. Other added tokens are
 	// still matched.
 	NoParseSpecial bool
+	// Trusted are the byte ranges, in order, in which special tokens are
+	// parsed all the same: the parts of a rendered chat template that the
+	// template wrote.
+	Trusted [][2]int
 	// Inner says that the text continues another: a pre-tokenizer that marks
 	// the beginning of a text leaves it alone.
 	Inner bool
@@ -85,36 +89,68 @@ func (t *Tokenizer) EncodeOptions(text string, o EncodeOptions) []int32 {
 	return ids
 }
 
-// encodeText splits text at the added tokens, first those that match raw
-// text, then those that match normalized text, and encodes what lies between.
+// encodeText splits text at the added tokens and encodes what lies between.
 func (t *Tokenizer) encodeText(e *encoder, text string, o EncodeOptions, ids []int32) []int32 {
-	t.added.raw.split(text, o.NoParseSpecial, func(part string, start int, id int32) {
-		if id >= 0 {
-			ids = append(ids, id)
+	t.stretches(text, o, false, func(s stretch) {
+		if s.id >= 0 {
+			ids = append(ids, s.id)
 			return
 		}
-		if t.norm != nil {
-			part = t.norm.normalize(part)
+		ids = t.encodeStretch(e, s, ids)
+	})
+	return ids
+}
+
+// stretch is an added token, or the normalized text between two (id -1).
+type stretch struct {
+	text  string
+	id    int32
+	first bool // begins the text
+	// start and end are bytes of the text as it was given, if they are asked
+	// for.
+	start, end int
+}
+
+// stretches splits text at the added tokens, first those that match raw text,
+// then those that match normalized text.
+func (t *Tokenizer) stretches(text string, o EncodeOptions, places bool, f func(stretch)) {
+	t.added.raw.split(text, o.forged(func(start, end int) (int, int) { return start, end }), func(part string, start int, id int32) {
+		if id >= 0 {
+			f(stretch{id: id, start: start, end: start + len(part)})
+			return
 		}
-		t.added.normalized.split(part, o.NoParseSpecial, func(part string, inner int, id int32) {
-			if id >= 0 {
-				ids = append(ids, id)
-				return
+		norm := part
+		if t.norm != nil {
+			norm = t.norm.normalize(part)
+		}
+		where := func(a, b int) (int, int) {
+			a, b = t.place(part, norm, a, b)
+			return start + a, start + b
+		}
+		t.added.normalized.split(norm, o.forged(where), func(piece string, inner int, id int32) {
+			s := stretch{text: piece, id: id, first: start == 0 && inner == 0 && !o.Inner}
+			if places {
+				s.start, s.end = where(inner, inner+len(piece))
 			}
-			pieces := append(e.pieces[0][:0], piece{part, start == 0 && inner == 0 && !o.Inner})
-			e.pieces[0] = pieces
-			for i, p := range t.pre {
-				out := &e.pieces[(i+1)&1]
-				*out = p.split((*out)[:0], pieces)
-				pieces = *out
-			}
-			for _, p := range pieces {
-				if p.text != "" {
-					ids = t.model.encode(e, p.text, ids)
-				}
-			}
+			f(s)
 		})
 	})
+}
+
+// encodeStretch encodes text that has no added tokens.
+func (t *Tokenizer) encodeStretch(e *encoder, s stretch, ids []int32) []int32 {
+	pieces := append(e.pieces[0][:0], piece{s.text, s.first})
+	e.pieces[0] = pieces
+	for i, p := range t.pre {
+		out := &e.pieces[(i+1)&1]
+		*out = p.split((*out)[:0], pieces)
+		pieces = *out
+	}
+	for _, p := range pieces {
+		if p.text != "" {
+			ids = t.model.encode(e, p.text, ids)
+		}
+	}
 	return ids
 }
 

@@ -35,6 +35,7 @@ type identity struct {
 	Options json.RawMessage `json:"options"`
 	Seed    int64           `json:"seed"`
 	Model   string          `json:"model"`
+	Chat    string          `json:"chat,omitempty"` // digest of the chat template and its options
 	Data    string          `json:"data"`
 	Val     string          `json:"val,omitempty"`
 }
@@ -63,6 +64,9 @@ func begin(out string, id identity, restart bool) (*State, error) {
 	var old identity
 	if err := json.Unmarshal(data, &old); err != nil {
 		return nil, badinput.Errorf("%s: %w; --restart begins anew", path, err)
+	}
+	if _, err := os.Stat(filepath.Join(out, StateFile)); err == nil && old.Chat == "" {
+		old.Chat = id.Chat // finished before templates were recorded
 	}
 	if diff := old.differences(id); len(diff) > 0 {
 		return nil, badinput.Errorf("%s holds a run made otherwise: %s; use --restart to train anew, or another --out", out, strings.Join(diff, "; "))
@@ -97,7 +101,7 @@ func (a identity) differences(b identity) []string {
 	}
 	slices.Sort(out)
 	for _, d := range []struct{ name, a, b string }{
-		{"seed", strconv.FormatInt(a.Seed, 10), strconv.FormatInt(b.Seed, 10)}, {"the model", a.Model, b.Model},
+		{"seed", strconv.FormatInt(a.Seed, 10), strconv.FormatInt(b.Seed, 10)}, {"the model", a.Model, b.Model}, {"the chat template", a.Chat, b.Chat},
 		{"the dataset", a.Data, b.Data}, {"the validation set", a.Val, b.Val}, {"the program's version of this stage", strconv.Itoa(a.Version), strconv.Itoa(b.Version)},
 	} {
 		if d.a != d.b {

@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -9,7 +10,6 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/chat"
 	"barka/internal/pipeline"
-	"barka/internal/tokenizer"
 )
 
 // sample is a tokenized conversation: targets[i] is to be predicted at row
@@ -55,14 +55,10 @@ func (r row) messages() ([]chat.Message, error) {
 	return out, nil
 }
 
-// Load tokenizes a dataset with the model's chat format. Conversations are
+// Load tokenizes a dataset with a chat format. Conversations are
 // cut to maxLength tokens; one that is then still longer than the model's
 // positions (0: without end) is an error.
-func Load(ctx context.Context, path string, tok *tokenizer.Tokenizer, maxLength, positions int) (*Data, error) {
-	format, err := chat.For(tok)
-	if err != nil {
-		return nil, err
-	}
+func Load(ctx context.Context, path string, format *chat.Template, maxLength, positions int) (*Data, error) {
 	d := &Data{Dropped: map[string]int{}}
 	for r, err := range pipeline.Rows[row](ctx, path) {
 		if err != nil {
@@ -73,7 +69,11 @@ func Load(ctx context.Context, path string, tok *tokenizer.Tokenizer, maxLength,
 		if err != nil {
 			return nil, badinput.Errorf("%s: row %d: %w", path, d.Rows, err)
 		}
-		if reason := d.add(format, tok, messages, maxLength); reason != "" {
+		reason, err := d.add(format, messages, maxLength)
+		if err != nil {
+			return nil, badinput.Errorf("%s: row %d: %w", path, d.Rows, err)
+		}
+		if reason != "" {
 			d.Dropped[reason]++
 		}
 		if positions > 0 && d.Longest > positions {
@@ -88,14 +88,20 @@ func Load(ctx context.Context, path string, tok *tokenizer.Tokenizer, maxLength,
 	return d, nil
 }
 
-// add tokenizes a conversation, or says why it cannot be trained on.
-func (d *Data) add(format *chat.Template, tok *tokenizer.Tokenizer, messages []chat.Message, maxLength int) (reason string) {
+// add tokenizes a conversation, or returns why it is dropped. Where it cannot
+// be told which tokens are the assistant's there is an error: it would be so
+// for every row.
+func (d *Data) add(format *chat.Template, messages []chat.Message, maxLength int) (reason string, err error) {
 	if len(messages) == 0 {
-		return "empty"
+		return "empty", nil
 	}
-	tokens, trained, err := format.Encode(tok, messages, false)
+	tokens, trained, err := format.Encode(messages)
+	var refused *chat.Refused
+	if errors.As(err, &refused) {
+		return "roles", nil
+	}
 	if err != nil {
-		return "roles"
+		return "", err
 	}
 	if len(tokens) > maxLength {
 		tokens, trained = tokens[:maxLength], trained[:maxLength]
@@ -109,7 +115,7 @@ func (d *Data) add(format *chat.Template, tok *tokenizer.Tokenizer, messages []c
 		}
 	}
 	if len(s.rows) == 0 {
-		return "no_trained_token"
+		return "no_trained_token", nil
 	}
 	// Nothing after the last trained token has a gradient.
 	s.tokens = tokens[:s.rows[len(s.rows)-1]+1]
@@ -117,7 +123,7 @@ func (d *Data) add(format *chat.Template, tok *tokenizer.Tokenizer, messages []c
 	d.Tokens += int64(len(s.tokens))
 	d.Trained += int64(len(s.rows))
 	d.Longest = max(d.Longest, len(s.tokens))
-	return ""
+	return "", nil
 }
 
 // Samples returns the number of conversations that can be trained on.

@@ -6,6 +6,7 @@ package train
 
 import (
 	"barka/internal/badinput"
+	"barka/internal/chat"
 	"barka/internal/lora"
 	"barka/internal/optim"
 )
@@ -34,7 +35,14 @@ type Options struct {
 	// MicroTokens bounds the tokens of one forward and backward pass.
 	MicroTokens int `json:"micro_tokens"`
 	// MaxLength cuts conversations, from the right.
-	MaxLength int    `json:"max_length"`
+	MaxLength int `json:"max_length"`
+	// ChatFormat names a format for a model without a chat template; ChatDate
+	// is today for templates that ask; Thinking is given to those of reasoning
+	// models, which otherwise get enable_thinking false. See chat.Options.
+	ChatFormat string `json:"chat_format,omitempty"`
+	ChatDate   string `json:"chat_date,omitempty"`
+	Thinking   bool   `json:"thinking,omitempty"`
+
 	DType     string `json:"dtype"` // of the base weights: f32, bf16 or int8
 	SaveSteps int    `json:"save_steps"`
 	EvalSteps int    `json:"eval_steps"` // 0: at the end of each epoch
@@ -75,6 +83,15 @@ func (o Options) Validate() error {
 	}
 	_, err := optim.NewSchedule(o.Schedule, 0, 1)
 	return badinput.Wrap(err)
+}
+
+// chat returns how conversations are rendered.
+func (o Options) chat() chat.Options {
+	c := chat.Options{Format: o.ChatFormat, Date: o.ChatDate, Thinking: "off"}
+	if o.Thinking {
+		c.Thinking = "on"
+	}
+	return c
 }
 
 // lora returns the adapter's configuration.

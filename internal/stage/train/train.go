@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"barka/internal/badinput"
+	"barka/internal/chat"
 	"barka/internal/lora"
 	"barka/internal/model"
 	"barka/internal/nn"
@@ -75,6 +76,7 @@ type trainer struct {
 	o        Options
 	in       Input
 	io       pipeline.IO
+	format   *chat.Template
 	model    model.Decoder
 	dev      tensor.Device
 	data     *Data
@@ -98,7 +100,11 @@ func Run(ctx context.Context, o Options, in Input, io pipeline.IO) (*State, erro
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	t := &trainer{o: o, in: in, io: io}
+	format, err := chat.Open(in.Tokenizer, o.chat())
+	if err != nil {
+		return nil, err
+	}
+	t := &trainer{o: o, in: in, io: io, format: format}
 	id, err := t.identity(ctx)
 	if err != nil {
 		return nil, err
@@ -130,11 +136,11 @@ func (t *trainer) load(ctx context.Context) (err error) {
 	}
 	t.dev = t.model.Device()
 	positions := t.model.Info().MaxPositions
-	if t.data, err = Load(ctx, t.in.Train, t.in.Tokenizer, t.o.MaxLength, positions); err != nil {
+	if t.data, err = Load(ctx, t.in.Train, t.format, t.o.MaxLength, positions); err != nil {
 		return err
 	}
 	if t.in.Val != "" {
-		if t.val, err = Load(ctx, t.in.Val, t.in.Tokenizer, t.o.MaxLength, positions); err != nil {
+		if t.val, err = Load(ctx, t.in.Val, t.format, t.o.MaxLength, positions); err != nil {
 			return err
 		}
 	}
@@ -360,7 +366,11 @@ func Plan(ctx context.Context, o Options, in Input) (*Estimate, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := Load(ctx, in.Train, in.Tokenizer, o.MaxLength, m.Info().MaxPositions)
+	format, err := chat.Open(in.Tokenizer, o.chat())
+	if err != nil {
+		return nil, err
+	}
+	d, err := Load(ctx, in.Train, format, o.MaxLength, m.Info().MaxPositions)
 	if err != nil {
 		return nil, err
 	}
@@ -396,7 +406,7 @@ func (t *trainer) identity(ctx context.Context) (identity, error) {
 	if err != nil {
 		return identity{}, err
 	}
-	id := identity{Version: version, Options: options, Seed: t.io.Seed, Model: t.in.ModelDigest, Data: digest}
+	id := identity{Version: version, Options: options, Seed: t.io.Seed, Model: t.in.ModelDigest, Chat: t.format.Digest(), Data: digest}
 	if t.in.Val != "" {
 		if id.Val, err = pipeline.Digest(t.in.Val); err != nil {
 			return identity{}, err

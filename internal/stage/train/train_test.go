@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"barka/internal/badinput"
+	"barka/internal/chat"
 	"barka/internal/dtype"
 	"barka/internal/golden"
 	"barka/internal/lora"
@@ -242,9 +243,13 @@ func TestRowsThatCannotBeTrained(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	format, err := chat.For(tok)
+	if err != nil {
+		t.Fatal(err)
+	}
 	sharegpt := `{"conversations":[{"from":"human","value":"How?"},{"from":"gpt","value":"In cups."}]}`
 	bad := []string{`{"messages":[]}`, `{"messages":[{"role":"assistant","content":"x"},{"role":"assistant","content":"y"}]}`, turn(strings.Repeat("long question ", 200), "too late")}
-	d, err := train.Load(context.Background(), dataset(t, slices.Concat(bad, []string{sharegpt, turn("How?", strings.Repeat("In cups. ", 60))})...), tok, 100, 0)
+	d, err := train.Load(context.Background(), dataset(t, slices.Concat(bad, []string{sharegpt, turn("How?", strings.Repeat("In cups. ", 60))})...), format, 100, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +263,7 @@ func TestRowsThatCannotBeTrained(t *testing.T) {
 		"line 2":                                  {sharegpt, `{"messages":`},
 		"none of its 1 rows":                      {`{"text":"no conversation"}`},
 	} {
-		if _, err := train.Load(context.Background(), dataset(t, lines...), tok, 100, 0); !errors.As(err, &wrong) || !strings.Contains(err.Error(), want) {
+		if _, err := train.Load(context.Background(), dataset(t, lines...), format, 100, 0); !errors.As(err, &wrong) || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 	}

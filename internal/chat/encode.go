@@ -1,0 +1,190 @@
+package chat
+
+import (
+	"barka/internal/badinput"
+	"barka/internal/jinja"
+	"barka/internal/tokenizer"
+)
+
+// Tokens returns the conversation's tokens; with generation they end where the
+// assistant's answer begins. Control tokens are parsed in what the template
+// wrote alone.
+func (c *Template) Tokens(messages []Message, generation bool) ([]int32, error) {
+	out, err := c.run(messages, generation)
+	if err != nil {
+		return nil, err
+	}
+	return c.tok.EncodeOptions(out.Text.String(), written(out.Text)), nil
+}
+
+// written limits control tokens to the bytes that the template wrote.
+func written(text jinja.Text) tokenizer.EncodeOptions {
+	o := tokenizer.EncodeOptions{NoParseSpecial: true}
+	text.Runs(func(start, end int, origin jinja.Origin) {
+		if origin == 0 && start < end {
+			o.Trusted = append(o.Trusted, [2]int{start, end})
+		}
+	})
+	return o
+}
+
+// Encode returns the conversation's tokens and, for each, whether it belongs
+// to an assistant's answer, the control tokens that end its turn included.
+// Where the template marks answers by {% generation %}, those are they; else
+// they are found as rendering shows them (see answers). An answer whose place
+// or end cannot be told is an error.
+func (c *Template) Encode(messages []Message) (tokens []int32, trained []bool, err error) {
+	out, err := c.run(messages, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	text := out.Text.String()
+	parts := c.tok.Stretches(text, written(out.Text))
+	spans := out.Generations
+	if spans == nil {
+		if spans, err = c.answers(messages, out, parts); err != nil {
+			return nil, nil, err
+		}
+	}
+	for _, p := range parts {
+		first := len(tokens)
+		tokens = append(tokens, p.IDs...)
+		trained = append(trained, make([]bool, len(p.IDs))...)
+		for _, s := range spans {
+			if s[0] < p.End && p.Start < s[1] {
+				a, b := c.within(text, p, s)
+				for i := a; i < b; i++ {
+					trained[first+i] = true
+				}
+			}
+		}
+	}
+	return tokens, trained, nil
+}
+
+// within returns the tokens [a, b) of a stretch of text that hold bytes of a
+// span. A token that holds bytes of both belongs to the span.
+func (c *Template) within(text string, p tokenizer.Stretch, span [2]int) (a, b int) {
+	count := func(end int) (n int, whole bool) {
+		ids := c.tok.EncodeOptions(text[p.Start:end], tokenizer.EncodeOptions{NoParseSpecial: true, Inner: p.Start > 0})
+		for n < len(ids) && n < len(p.IDs) && ids[n] == p.IDs[n] {
+			n++
+		}
+		return n, n == len(ids)
+	}
+	b = len(p.IDs)
+	if len(p.IDs) == 1 {
+		return 0, 1
+	}
+	if span[0] > p.Start {
+		a, _ = count(span[0])
+	}
+	if span[1] < p.End {
+		var whole bool
+		if b, whole = count(span[1]); !whole {
+			b = min(b+1, len(p.IDs))
+		}
+	}
+	return a, b
+}
+
+// answers finds the bytes that each assistant's message and the end of its
+// turn have in a rendered conversation.
+//
+// An answer begins where the rendering of the messages before it, with the
+// generation prompt, ends: from there on a model writes. Where that is no
+// beginning of the conversation, as with templates that drop earlier
+// reasoning, or where the template ignores the generation prompt, the answer
+// begins with its own first byte.
+//
+// It ends with the last control token that the template puts after it before
+// anything else: what the rendering up to this message has more than that
+// answer, or else the first control token.
+func (c *Template) answers(messages []Message, out jinja.Output, parts []tokenizer.Stretch) ([][2]int, error) {
+	text := out.Text.String()
+	var spans [][2]int
+	for i, m := range messages {
+		if m.Role != "assistant" {
+			continue
+		}
+		own, next, err := place(out.Text, i)
+		if err != nil {
+			return nil, err
+		}
+		before, prompted := c.prefix(text, messages[:i], true)
+		_, plain := c.prefix(text, messages[:i], false)
+		start := own[0]
+		prompts := before != "" && prompted != plain
+		if prompts && len(before) <= own[0] {
+			start = len(before)
+		}
+		limit := own[1] // control tokens up to here end the turn
+		if turn, _ := c.prefix(text, messages[:i+1], false); prompts && len(turn) > limit {
+			limit = min(len(turn), next)
+		}
+		end := turnEnd(parts, own[1], limit, next)
+		if end == 0 {
+			return nil, badinput.Errorf("the chat template puts no control token after the answer of message %d, so that training could not teach where an answer ends; use a template that does, or mark answers with {%% generation %%}", i)
+		}
+		spans = append(spans, [2]int{start, end})
+	}
+	return spans, nil
+}
+
+// prefix renders messages. It returns the text if the conversation begins with
+// it, "" otherwise; and the text in any case.
+func (c *Template) prefix(text string, messages []Message, generation bool) (common, rendered string) {
+	out, err := c.run(messages, generation)
+	if err != nil {
+		return "", "" // some templates refuse conversations that are cut
+	}
+	rendered = out.Text.String()
+	if len(rendered) <= len(text) && text[:len(rendered)] == rendered {
+		return rendered, rendered
+	}
+	return "", rendered
+}
+
+// place finds the bytes of message i's content and where the next message's
+// begin.
+func place(text jinja.Text, i int) (own [2]int, next int, err error) {
+	own, next = [2]int{-1, -1}, len(text.String())
+	mixed := false
+	text.Runs(func(start, end int, origin jinja.Origin) {
+		switch {
+		case origin == jinja.Origin(i+1) && own[0] < 0:
+			own = [2]int{start, end}
+		case origin == jinja.Origin(i+1):
+			mixed = mixed || next < len(text.String())
+			own[1] = end
+		case origin != 0 && own[0] >= 0 && next == len(text.String()):
+			next = start
+		}
+	})
+	switch {
+	case own[0] < 0:
+		err = badinput.Errorf("the chat template leaves out the answer of message %d", i)
+	case mixed:
+		err = badinput.Errorf("the chat template shows the answer of message %d in several places, so that it cannot be told which tokens train", i)
+	}
+	return own, next, err
+}
+
+// turnEnd returns where the last control token between from and limit ends,
+// or, without one, the first before next; 0 if there is none.
+func turnEnd(parts []tokenizer.Stretch, from, limit, next int) int {
+	end := 0
+	for _, p := range parts {
+		if !p.Special || p.Start < from {
+			continue
+		}
+		if p.End > limit && end > 0 || p.Start >= next {
+			break
+		}
+		end = p.End
+		if p.End > limit {
+			break
+		}
+	}
+	return end
+}
