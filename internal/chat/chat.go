@@ -69,6 +69,10 @@ func Open(t *tokenizer.Tokenizer, o Options) (*Template, error) {
 		return nil, badinput.Errorf("the model has no chat template (chat_template.jinja, or a default chat_template in tokenizer_config.json); use an instruction-tuned model, or --chat-format %s if its tokenizer has the tokens; generate --raw needs none",
 			strings.Join(Formats(), "|"))
 	}
+	return compile(t, source, o)
+}
+
+func compile(t *tokenizer.Tokenizer, source string, o Options) (*Template, error) {
 	c := &Template{tok: t}
 	var err error
 	if c.program, err = jinja.Parse(source); err != nil {

@@ -97,9 +97,9 @@ func (c *Template) within(text string, p tokenizer.Stretch, span [2]int) (a, b i
 // reasoning, or where the template ignores the generation prompt, the answer
 // begins with its own first byte.
 //
-// It ends with the last control token that the template puts after it before
-// anything else: what the rendering up to this message has more than that
-// answer, or else the first control token.
+// It ends with the first control token that the template puts after it, and
+// those that follow at once and belong to the same turn: that is, to the
+// rendering of the messages up to this one.
 func (c *Template) answers(messages []Message, out jinja.Output, parts []tokenizer.Stretch) ([][2]int, error) {
 	text := out.Text.String()
 	var spans [][2]int
@@ -118,7 +118,7 @@ func (c *Template) answers(messages []Message, out jinja.Output, parts []tokeniz
 		if prompts && len(before) <= own[0] {
 			start = len(before)
 		}
-		limit := own[1] // control tokens up to here end the turn
+		limit := own[1] // of the turn, as far as it is known
 		if turn, _ := c.prefix(text, messages[:i+1], false); prompts && len(turn) > limit {
 			limit = min(len(turn), next)
 		}
@@ -170,21 +170,18 @@ func place(text jinja.Text, i int) (own [2]int, next int, err error) {
 	return own, next, err
 }
 
-// turnEnd returns where the last control token between from and limit ends,
-// or, without one, the first before next; 0 if there is none.
+// turnEnd returns where the first control token between from and next ends, or
+// the last that follows it directly up to limit; 0 if there is none.
 func turnEnd(parts []tokenizer.Stretch, from, limit, next int) int {
 	end := 0
 	for _, p := range parts {
 		if !p.Special || p.Start < from {
 			continue
 		}
-		if p.End > limit && end > 0 || p.Start >= next {
+		if p.Start >= next || end > 0 && (p.Start > end || p.End > limit) {
 			break
 		}
 		end = p.End
-		if p.End > limit {
-			break
-		}
 	}
 	return end
 }

@@ -21,7 +21,9 @@ func (c *Template) Stop() ([]int32, error) {
 			ids = append(ids, id)
 		}
 	}
-	add(c.endOfTurn())
+	for _, id := range c.endOfTurn() {
+		add(id, true)
+	}
 	add(c.tok.Special().EOS, true)
 	for _, s := range ends {
 		if id, ok := c.tok.ID(s); ok && c.tok.IsSpecial(id) {
@@ -34,22 +36,26 @@ func (c *Template) Stop() ([]int32, error) {
 	return ids, nil
 }
 
-// endOfTurn is the last control token that the template puts after an answer.
-func (c *Template) endOfTurn() (id int32, ok bool) {
+// endOfTurn are the control tokens that the template puts after an answer.
+func (c *Template) endOfTurn() (ids []int32) {
 	messages := []Message{{"user", "?"}, {"assistant", "!"}}
 	out, err := c.run(messages, false)
 	if err != nil {
-		return 0, false
+		return nil
 	}
 	parts := c.tok.Stretches(out.Text.String(), written(out.Text))
 	spans, err := c.answers(messages, jinja.Output{Text: out.Text}, parts)
 	if err != nil {
-		return 0, false
+		return nil
 	}
 	for _, p := range parts {
-		if p.Special && p.End == spans[0][1] {
-			return p.IDs[0], true
+		switch {
+		case p.End > spans[0][1]:
+		case p.Special:
+			ids = append(ids, p.IDs[0])
+		default:
+			ids = nil // the answer, or what comes before it
 		}
 	}
-	return 0, false
+	return ids
 }
