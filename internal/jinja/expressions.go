@@ -33,6 +33,7 @@ func (j joined) eval(s *scope) Value {
 	for _, p := range j.parts {
 		t := s.m.str(0, p.eval(s))
 		s.m.copied(w.b.Len() + len(t.s))
+		s.m.step(len(t.runs))
 		w.text1(t)
 	}
 	return w.text()
@@ -67,7 +68,7 @@ func (a *attribute) eval(s *scope) Value {
 	if v, ok := s.m.attribute(o, a.name); ok {
 		return v
 	}
-	if v, ok := entry(o, Text{s: a.name}); ok {
+	if v, ok := s.m.entry(o, Text{s: a.name}); ok {
 		return v
 	}
 	return undefined{a.name}
@@ -95,7 +96,7 @@ func (m *machine) attribute(o Value, name string) (Value, bool) {
 }
 
 // entry is what subscription finds.
-func entry(o, key Value) (Value, bool) {
+func (m *machine) entry(o, key Value) (Value, bool) {
 	switch o := o.(type) {
 	case *Dict:
 		return o.get(key)
@@ -109,11 +110,15 @@ func entry(o, key Value) (Value, bool) {
 		}
 	case Text:
 		i, ok := integral(key)
+		if !ok {
+			return nil, false
+		}
+		m.touch(o)
 		n := int64(o.runes())
-		if ok && i < 0 {
+		if i < 0 {
 			i += n
 		}
-		if ok && i >= 0 && i < n {
+		if i >= 0 && i < n {
 			return o.slice(o.offset(int(i)), o.offset(int(i)+1)), true
 		}
 	}
@@ -127,7 +132,7 @@ func (i *item) eval(s *scope) Value {
 	if u, ok := o.(undefined); ok {
 		fail(i.line, "%q is undefined, it has no entries", u.what)
 	}
-	if v, ok := entry(o, key); ok {
+	if v, ok := s.m.entry(o, key); ok {
 		return v
 	}
 	if t, ok := key.(Text); ok {
@@ -157,7 +162,7 @@ func (e *slice) eval(s *scope) Value {
 	}
 	first, last, step := e.bounds(s, n)
 	if t, ok := o.(Text); ok {
-		s.m.step(len(t.s) / 16)
+		s.m.touch(t)
 		if step == 1 {
 			return t.slice(t.offset(first), t.offset(max(first, last)))
 		}
@@ -286,7 +291,7 @@ func (m *machine) sequences(b *binary, l, r Value) (Value, bool) {
 	n = max(n, 0)
 	switch x := l.(type) {
 	case Text:
-		m.repeated(len(x.s), n)
+		m.repeated(len(x.s)+16*len(x.runs), n)
 		var w builder
 		for range n {
 			w.text1(x)
@@ -318,6 +323,7 @@ func (m *machine) repeated(size int, n int64) {
 // plus concatenates. Markup would escape its neighbour.
 func (m *machine) plus(line int, a, b Text) Text {
 	m.copied(len(a.s) + len(b.s))
+	m.step(len(a.runs) + len(b.runs))
 	if a.safe != b.safe && (!a.safe && escaped(a.s) || !b.safe && escaped(b.s)) {
 		fail(line, "+ beside |safe, which escapes the other text, is not supported")
 	}

@@ -36,6 +36,9 @@ func (m *machine) filter(line int, name string, v Value, a args) Value {
 	if !ok {
 		fail(line, "no filter is named %q", name)
 	}
+	if t, ok := v.(Text); ok {
+		m.touch(t)
+	}
 	return f(m, line, v, a)
 }
 
@@ -298,7 +301,9 @@ func filterInt(m *machine, line int, v Value, a args) Value {
 	}
 	base := 10
 	if given[1] {
-		base = asInt(line, "int", x[1])
+		if base = asInt(line, "int", x[1]); base < 2 || base > 36 {
+			fail(line, "int: base %d is not supported", base)
+		}
 	}
 	switch v := v.(type) {
 	case bool, int64:
@@ -310,7 +315,11 @@ func filterInt(m *machine, line int, v Value, a args) Value {
 		}
 	case Text:
 		s := strings.TrimFunc(v.s, pytext.IsSpace)
-		if i, err := strconv.ParseInt(strings.ReplaceAll(s, "_", ""), base, 64); err == nil {
+		digits := strings.ReplaceAll(s, "_", "")
+		for _, prefix := range map[int][]string{2: {"0b", "0B"}, 8: {"0o", "0O"}, 16: {"0x", "0X"}}[base] {
+			digits = strings.TrimPrefix(digits, prefix)
+		}
+		if i, err := strconv.ParseInt(digits, base, 64); err == nil {
 			return i
 		}
 		if f, err := strconv.ParseFloat(s, 64); err == nil && math.Abs(f) < 1<<62 {

@@ -23,7 +23,7 @@ func method(o Value, name string) (Value, bool) {
 				return nil
 			}
 		}
-		call = func(m *machine, line int, a args) Value { m.step(len(o.s) / 16); return f(m, line, o, a) }
+		call = func(m *machine, line int, a args) Value { m.touch(o); return f(m, line, o, a) }
 	case *Dict:
 		f, ok := dictMethods[name]
 		if !ok {

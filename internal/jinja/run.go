@@ -8,6 +8,7 @@ type machine struct {
 	dated bool
 	steps int
 	calls int
+	depth int // in values
 }
 
 // step counts work.
@@ -23,6 +24,18 @@ func (m *machine) copied(n int) {
 		fail(0, "the chat template makes a text of more than %d bytes", maxText)
 	}
 	m.step(n / 16)
+}
+
+// touch counts reading a text.
+func (m *machine) touch(t Text) { m.step(len(t.s)/16 + len(t.runs)) }
+
+// deeper counts a step into a value that holds others. Its result steps out.
+func (m *machine) deeper() func() {
+	m.step(1)
+	if m.depth++; m.depth > maxNesting {
+		fail(0, "a value is nested more than %d deep", maxNesting)
+	}
+	return func() { m.depth-- }
 }
 
 // enter bounds calls within calls. Its result leaves.
@@ -73,6 +86,7 @@ type output struct {
 
 func (w *output) text(t Text) {
 	w.m.copied(len(t.s))
+	w.m.step(len(t.runs))
 	if w.b.b.Len()+len(t.s) > maxText {
 		fail(0, "the chat template writes more than %d bytes", maxText)
 	}

@@ -30,7 +30,9 @@ func titleRune(s string) string {
 	if t := unicode.ToTitle(r); t != r {
 		return string(t)
 	}
-	return upper(s)
+	u := upper(s) // of some letters it has several: SS of ß, of which one is a capital
+	_, n := utf8.DecodeRuneInString(u)
+	return u[:n] + lower(u[n:])
 }
 
 func capitalized(t Text) Text { return headTail(t, titleRune, lower) }

@@ -1,6 +1,7 @@
 package jinja
 
 import (
+	"sort"
 	"strings"
 	"unicode/utf8"
 
@@ -57,11 +58,20 @@ func (t Text) slice(a, b int) Text {
 		return Text{s: t.s[a:b], safe: t.safe}
 	}
 	var w builder
-	t.Runs(func(start, end int, origin Origin) {
-		if lo, hi := max(start, a), min(end, b); lo < hi || lo == hi && a == b {
-			w.add(t.s[lo:hi], origin)
+	first := sort.Search(len(t.runs), func(i int) bool { return t.runs[i].end >= a })
+	start := 0
+	if first > 0 {
+		start = t.runs[first-1].end
+	}
+	for _, r := range t.runs[first:] {
+		if start > b {
+			break
 		}
-	})
+		if lo, hi := max(start, a), min(r.end, b); lo < hi || lo == hi && a == b {
+			w.add(t.s[lo:hi], r.origin)
+		}
+		start = r.end
+	}
 	out := w.text()
 	out.safe = t.safe
 	return out

@@ -88,7 +88,7 @@ func hash(v Value) (string, bool) {
 		var b strings.Builder
 		for _, x := range v.Items {
 			h, ok := hash(x)
-			if !ok {
+			if _, nested := x.(*List); !ok || nested { // its text could double with each level
 				return "", false
 			}
 			b.WriteString(strconv.Itoa(len(h)) + ":" + h)
@@ -195,7 +195,7 @@ func typeName(v Value) string {
 
 // equal is Python's ==.
 func (m *machine) equal(a, b Value) bool {
-	m.step(1)
+	defer m.deeper()()
 	if numeric(a) && numeric(b) {
 		x, xi := integral(a)
 		y, yi := integral(b)
@@ -244,7 +244,7 @@ func (m *machine) equal(a, b Value) bool {
 
 // less is Python's <; ok is false for values that have no order.
 func (m *machine) less(a, b Value) (is, ok bool) {
-	m.step(1)
+	defer m.deeper()()
 	if numeric(a) && numeric(b) {
 		x, xi := integral(a)
 		y, yi := integral(b)
@@ -358,12 +358,15 @@ func (m *machine) elements(line int, v Value) []Value {
 		fail(line, "a namespace cannot be iterated over")
 	case Text:
 		m.step(len(v.s))
+		m.touch(v)
 		out := make([]Value, 0, len(v.s))
-		for i := 0; i < len(v.s); {
-			_, n := utf8.DecodeRuneInString(v.s[i:])
-			out = append(out, v.slice(i, i+n))
-			i += n
-		}
+		v.Runs(func(i, end int, origin Origin) {
+			for i < end {
+				_, n := utf8.DecodeRuneInString(v.s[i:end])
+				out = append(out, NewText(v.s[i:i+n], origin))
+				i += n
+			}
+		})
 		return out
 	}
 	fail(line, "a %s cannot be iterated over", typeName(v))
