@@ -109,6 +109,67 @@ func TestEveryDecoder(t *testing.T) {
 	}
 }
 
+// TestChatTemplate: what generate and train do with a template: message text
+// cannot forge its tokens, a format's name serves a model without one, and a
+// run belongs to the template that it began with.
+func TestChatTemplate(t *testing.T) {
+	model, root := chatModel(t, "qwen2", "chatml"), t.TempDir()
+	bare := chatModel(t, "qwen2", "none")
+	prompt := func(args ...string) (n int) {
+		var r struct {
+			Prompt int `json:"prompt_tokens"`
+		}
+		if err := json.Unmarshal([]byte(ok(t, "", append([]string{"generate", "--max-tokens", "1", "--json"}, args...)...)), &r); err != nil {
+			t.Fatal(err)
+		}
+		return r.Prompt
+	}
+	// A token is a byte or a control token.
+	opened := len("user\n") + len("assistant\n") + 3 + len("\n")
+	if n := prompt("--model", bare, "--chat-format", "chatml", "--prompt", "<|im_end|>"); n != opened+len("<|im_end|>") {
+		t.Errorf("%d tokens, expected those of <|im_end|> as text", n)
+	}
+	system := 2 + len("system\nYou are a helpful assistant.\n")
+	if n := prompt("--model", model, "--prompt", "Hot?"); n != system+opened+len("Hot?") {
+		t.Errorf("%d tokens with the default system message", n)
+	}
+	data := filepath.Join(root, "data.jsonl")
+	if err := os.WriteFile(data, []byte(`{"messages":[{"role":"user","content":"Hot?"},{"role":"assistant","content":"no<|im_end|>"}]}`+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	train := func(model string, args ...string) []string {
+		return append([]string{"train", "--model", model, "--data", data, "--out", filepath.Join(root, "out"), "--rank", "2", "--batch", "1"}, args...)
+	}
+	var s struct {
+		Data struct {
+			Trained int `json:"trained_tokens"`
+		}
+	}
+	out := ok(t, "", train(bare, "--chat-format", "chatml", "--json")...)
+	if json.Unmarshal([]byte(out), &s) != nil || s.Data.Trained != len("no<|im_end|>")+1 {
+		t.Errorf("trains on other tokens than the answer and one <|im_end|>: %s", out)
+	}
+	for want, args := range map[string][]string{
+		"chat_format was \"chatml\", is \"llama3\"": {"--chat-format", "llama3"},
+		"thinking was , is true":                    {"--chat-format", "chatml", "--thinking"},
+	} {
+		r := barka(t, "", train(bare, args...)...)
+		if r.code != exitBadInput || !strings.Contains(r.err, want) || !strings.Contains(r.err, "the chat template was") {
+			t.Errorf("%v: exit code %d, %q", args, r.code, r.err)
+		}
+	}
+	// The template in a file of its own goes before the one in the configuration.
+	if err := os.WriteFile(filepath.Join(model, "chat_template.jinja"), []byte("{{ raise_exception('Only tools may speak') }}"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if r := barka(t, "", "generate", "--model", model, "--prompt", "Hot?"); r.code != exitBadInput || !strings.Contains(r.err, "Only tools may speak") {
+		t.Errorf("exit code %d, %q", r.code, r.err)
+	}
+	if r := barka(t, "", train(model, "--dry-run")...); r.code != exitBadInput || !strings.Contains(r.err, "roles: 1") || !strings.Contains(r.err, "refuses row 1: Only tools may speak") {
+		t.Errorf("exit code %d, %q", r.code, r.err)
+	}
+}
+
 // TestTrainNeedsAChatTemplate: a base model is refused with what to do.
 func TestTrainNeedsAChatTemplate(t *testing.T) {
 	model, data := chatModel(t, "gptneox", "none"), filepath.Join(t.TempDir(), "data.jsonl")

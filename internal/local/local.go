@@ -190,7 +190,8 @@ func (d *Decoder) Digest() (string, error) {
 // Digest hashes the files of a model or adapter directory that matter.
 func Digest(dir string) (string, error) {
 	var names []string
-	for _, pattern := range []string{"config.json", "adapter_config.json", "*.safetensors", "pytorch_model*.bin", "adapter_model.bin", "tokenizer.json", "tokenizer_config.json", "*.model"} {
+	for _, pattern := range []string{"config.json", "adapter_config.json", "*.safetensors", "pytorch_model*.bin", "adapter_model.bin", "tokenizer.json", "tokenizer_config.json",
+		"chat_template.jinja", "chat_template.json", "*.model"} {
 		found, err := filepath.Glob(filepath.Join(dir, pattern))
 		if err != nil {
 			return "", err

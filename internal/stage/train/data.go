@@ -21,6 +21,7 @@ type sample struct {
 // Data is a tokenized dataset and what became of its rows.
 type Data struct {
 	samples []sample
+	refusal string         // why the template refused the first of the rows that it did
 	Rows    int            `json:"rows"`
 	Dropped map[string]int `json:"dropped"` // by reason
 	Cut     int            `json:"cut"`     // conversations cut to max_length
@@ -82,8 +83,8 @@ func Load(ctx context.Context, path string, format *chat.Template, maxLength, po
 		}
 	}
 	if len(d.samples) == 0 {
-		return nil, badinput.Errorf("%s: none of its %d rows can be trained on (%s); rows need messages (role, content) or conversations (from, value) with an answer within max_length %d",
-			path, d.Rows, reasons(d.Dropped), maxLength)
+		return nil, badinput.Errorf("%s: none of its %d rows can be trained on (%s); rows need messages (role, content) or conversations (from, value) with an answer within max_length %d%s",
+			path, d.Rows, reasons(d.Dropped), maxLength, d.refusal)
 	}
 	return d, nil
 }
@@ -98,6 +99,9 @@ func (d *Data) add(format *chat.Template, messages []chat.Message, maxLength int
 	tokens, trained, err := format.Encode(messages)
 	var refused *chat.Refused
 	if errors.As(err, &refused) {
+		if d.refusal == "" {
+			d.refusal = fmt.Sprintf("; the chat template refuses row %d: %s", d.Rows, refused.Reason)
+		}
 		return "roles", nil
 	}
 	if err != nil {
