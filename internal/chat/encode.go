@@ -1,8 +1,11 @@
 package chat
 
 import (
+	"strings"
+
 	"barka/internal/badinput"
 	"barka/internal/jinja"
+	"barka/internal/pytext"
 	"barka/internal/tokenizer"
 )
 
@@ -42,9 +45,12 @@ func (c *Template) Encode(messages []Message) (tokens []int32, trained []bool, e
 	parts := c.tok.Stretches(text, written(out.Text))
 	spans := out.Generations
 	if spans == nil {
-		if spans, err = c.answers(messages, out, parts); err != nil {
-			return nil, nil, err
-		}
+		spans, err = c.answers(messages, out, parts)
+	} else {
+		err = shown(messages, out.Text)
+	}
+	if err != nil {
+		return nil, nil, err
 	}
 	for _, p := range parts {
 		first := len(tokens)
@@ -97,9 +103,9 @@ func (c *Template) within(text string, p tokenizer.Stretch, span [2]int) (a, b i
 // reasoning, or where the template ignores the generation prompt, the answer
 // begins with its own first byte.
 //
-// It ends with the first control token that the template puts after it, and
-// those that follow at once and belong to the same turn: that is, to the
-// rendering of the messages up to this one.
+// It ends with the first control token after it. There may be white space
+// between them, and the token must be of the same turn: in the rendering of
+// the messages up to this one, if the conversation begins with it.
 func (c *Template) answers(messages []Message, out jinja.Output, parts []tokenizer.Stretch) ([][2]int, error) {
 	text := out.Text.String()
 	var spans [][2]int
@@ -111,22 +117,19 @@ func (c *Template) answers(messages []Message, out jinja.Output, parts []tokeniz
 		if err != nil {
 			return nil, err
 		}
-		before, prompted := c.prefix(text, messages[:i], true)
-		_, plain := c.prefix(text, messages[:i], false)
 		start := own[0]
-		prompts := before != "" && prompted != plain
-		if prompts && len(before) <= own[0] {
+		before, prompted := c.prefix(text, messages[:i], true)
+		if _, plain := c.prefix(text, messages[:i], false); before != "" && prompted != plain && len(before) <= start {
 			start = len(before)
 		}
-		limit := own[1] // of the turn, as far as it is known
-		if turn, _ := c.prefix(text, messages[:i+1], false); prompts && len(turn) > limit {
-			limit = min(len(turn), next)
+		if turn, _ := c.prefix(text, messages[:i+1], false); turn != "" {
+			next = min(next, len(turn))
 		}
-		end := turnEnd(parts, own[1], limit, next)
-		if end == 0 {
+		end := turnEnd(parts, own[1], next)
+		if end == nil || strings.TrimFunc(text[own[1]:end.Start], pytext.IsSpace) != "" {
 			return nil, badinput.Errorf("the chat template puts no control token after the answer of message %d, so that training could not teach where an answer ends; use a template that does, or mark answers with {%% generation %%}", i)
 		}
-		spans = append(spans, [2]int{start, end})
+		spans = append(spans, [2]int{start, end.End})
 	}
 	return spans, nil
 }
@@ -143,6 +146,16 @@ func (c *Template) prefix(text string, messages []Message, generation bool) (com
 		return rendered, rendered
 	}
 	return "", rendered
+}
+
+// shown reports the first answer that the template leaves out.
+func shown(messages []Message, text jinja.Text) error {
+	for i, m := range messages {
+		if own, _, err := place(text, i); m.Role == "assistant" && own[0] < 0 {
+			return err
+		}
+	}
+	return nil
 }
 
 // place finds the bytes of message i's content and where the next message's
@@ -170,18 +183,13 @@ func place(text jinja.Text, i int) (own [2]int, next int, err error) {
 	return own, next, err
 }
 
-// turnEnd returns where the first control token between from and next ends, or
-// the last that follows it directly up to limit; 0 if there is none.
-func turnEnd(parts []tokenizer.Stretch, from, limit, next int) int {
-	end := 0
-	for _, p := range parts {
-		if !p.Special || p.Start < from {
-			continue
+// turnEnd returns the first control token between two places, nil if there is
+// none.
+func turnEnd(parts []tokenizer.Stretch, from, to int) *tokenizer.Stretch {
+	for i, p := range parts {
+		if p.Special && p.Start >= from && p.End <= to {
+			return &parts[i]
 		}
-		if p.Start >= next || end > 0 && (p.Start > end || p.End > limit) {
-			break
-		}
-		end = p.End
 	}
-	return end
+	return nil
 }

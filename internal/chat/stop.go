@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"barka/internal/badinput"
-	"barka/internal/jinja"
 )
 
 // ends are tokens that end an answer in the models that have them, beside the
@@ -21,9 +20,7 @@ func (c *Template) Stop() ([]int32, error) {
 			ids = append(ids, id)
 		}
 	}
-	for _, id := range c.endOfTurn() {
-		add(id, true)
-	}
+	add(c.endOfTurn())
 	add(c.tok.Special().EOS, true)
 	for _, s := range ends {
 		if id, ok := c.tok.ID(s); ok && c.tok.IsSpecial(id) {
@@ -36,26 +33,20 @@ func (c *Template) Stop() ([]int32, error) {
 	return ids, nil
 }
 
-// endOfTurn are the control tokens that the template puts after an answer.
-func (c *Template) endOfTurn() (ids []int32) {
+// endOfTurn is the control token that the template puts after an answer.
+func (c *Template) endOfTurn() (id int32, ok bool) {
 	messages := []Message{{"user", "?"}, {"assistant", "!"}}
 	out, err := c.run(messages, false)
 	if err != nil {
-		return nil
+		return 0, false
 	}
-	parts := c.tok.Stretches(out.Text.String(), written(out.Text))
-	spans, err := c.answers(messages, jinja.Output{Text: out.Text}, parts)
+	own, next, err := place(out.Text, 1)
 	if err != nil {
-		return nil
+		return 0, false
 	}
-	for _, p := range parts {
-		switch {
-		case p.End > spans[0][1]:
-		case p.Special:
-			ids = append(ids, p.IDs[0])
-		default:
-			ids = nil // the answer, or what comes before it
-		}
+	end := turnEnd(c.tok.Stretches(out.Text.String(), written(out.Text)), own[1], next)
+	if end == nil {
+		return 0, false
 	}
-	return ids
+	return end.IDs[0], true
 }
