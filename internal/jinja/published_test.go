@@ -36,7 +36,11 @@ type publishedHead struct {
 
 func readPublished(t testing.TB) (publishedHead, []published) {
 	t.Helper()
-	f, err := os.Open(filepath.Join("testdata", "published.jsonl.gz"))
+	path := os.Getenv("BARKA_CHAT_CASES") // of reference/chat/differential.py
+	if path == "" {
+		path = filepath.Join("testdata", "published.jsonl.gz")
+	}
+	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +117,9 @@ func TestPublished(t *testing.T) {
 			case out.Text.String() != *c.Text:
 				t.Errorf("%s, generation %v:\n got %q\nwant %q", where, c.Generation, out.Text.String(), *c.Text)
 			default:
-				checkOrigins(t, where, head.Conversations[c.Conversation], out.Text)
+				if os.Getenv("BARKA_CHAT_CASES") == "" { // drawn texts hold what templates replace
+					checkOrigins(t, where, head.Conversations[c.Conversation], out.Text)
+				}
 				checkGenerations(t, where, c.Generations, out)
 			}
 		}

@@ -104,13 +104,14 @@ func (m *matcher) split(text string, forged func(start, end int) (next int, is b
 		if i, t = m.next(text, i); t == nil {
 			break
 		}
-		start, end := i, i+len(t.Content)
 		if t.Special && forged != nil {
-			if next, is := forged(start, end); is {
+			var next int
+			if t, next = m.allowed(text, i, forged); t == nil {
 				i = next
 				continue
 			}
 		}
+		start, end := i, i+len(t.Content)
 		if t.SingleWord && (wordBefore(text[:start]) || wordAfter(text[end:])) {
 			i = end
 			continue
@@ -130,6 +131,30 @@ func (m *matcher) split(text string, forged func(start, end int) (next int, is b
 	if done < len(text) {
 		f(text[done:], done, -1)
 	}
+}
+
+// allowed returns the longest token at i that is not forged, or where to look
+// for the next one. A forged token hides shorter ones; one that only begins or
+// ends in text that may not have it does not.
+func (m *matcher) allowed(text string, i int, forged func(start, end int) (int, bool)) (t *addedToken, next int) {
+	list := m.byFirst[text[i]]
+	for j := range list {
+		end := i + len(list[j].Content)
+		if !strings.HasPrefix(text[i:], list[j].Content) {
+			continue
+		}
+		if !list[j].Special {
+			return &list[j], 0
+		}
+		next, is := forged(i, end)
+		if !is {
+			return &list[j], 0
+		}
+		if next == end {
+			return nil, end
+		}
+	}
+	return nil, i + 1
 }
 
 // next returns the first place at or after i where a token begins, and the

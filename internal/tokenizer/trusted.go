@@ -55,8 +55,11 @@ func (o EncodeOptions) forged(where func(start, end int) (int, int)) func(start,
 // place finds the bytes of raw that became the bytes [a, b) of its normalized
 // text: the shortest stretch whose normalized text covers them.
 func (t *Tokenizer) place(raw, normalized string, a, b int) (int, int) {
-	if raw == normalized {
+	switch {
+	case raw == normalized:
 		return a, b
+	case a == 0 && b == len(normalized):
+		return 0, len(raw)
 	}
 	var ends []int // of characters
 	for i := 0; i < len(raw); {
