@@ -13,14 +13,16 @@ type wikiCmd struct {
 	Dump       string   `help:"XML dump (.xml, .bz2, .gz, .xz, .zst)." xor:"source" placeholder:"FILE"`
 	API        string   `name:"api" help:"Address of a wiki's api.php." xor:"source" placeholder:"URL"`
 	Contact    string   `help:"Mail address or page of yours, for the wiki's operators; needed with --api."`
-	Titles     []string `help:"Pages to take." sep:"|"`
-	TitleFile  string   `help:"File of pages to take, a title a line." placeholder:"FILE"`
+	Titles     []string `help:"Pages to take; those without a page are counted, and none at all is an error." sep:"|"`
+	TitleFile  string   `help:"File of pages to take, one title per line." placeholder:"FILE"`
 	Categories []string `help:"Categories whose pages to take." sep:"|"`
 	Depth      int      `help:"Depth of subcategories." default:"0"`
 	LinkDepth  int      `help:"1 also takes the pages that the chosen ones link to." default:"0"`
 	MaxPages   int      `help:"Most pages; 0 is all." default:"0"`
 	MinChars   int      `help:"Passages are longer than this." default:"100"`
 	MaxChars   int      `help:"Passages are shorter than this; 0 is no bound." default:"0"`
+	Skip       []string `name:"skip-headings" help:"Headings of sections to leave out, instead of the English and Arabic ones for references and the like." sep:"|"`
+	Licence    string   `help:"Licence of a dump's text; a wiki's API says it itself. CC BY-SA 4.0 by default."`
 	LeavesOnly bool     `help:"Sections without subsections alone, as the original did."`
 	Dataset    string   `help:"Name of the rows' dataset." default:"wiki"`
 	Restart    bool     `help:"Throw away an output made with other options."`
@@ -39,6 +41,12 @@ func (c *wikiCmd) Run(a *app) error {
 	o := wiki.Defaults()
 	o.Dump, o.API, o.Contact, o.Titles, o.TitleFile, o.Categories = c.Dump, c.API, c.Contact, c.Titles, c.TitleFile, c.Categories
 	o.Depth, o.LinkDepth, o.MaxPages, o.MinChars, o.MaxChars, o.LeavesOnly, o.Dataset = c.Depth, c.LinkDepth, c.MaxPages, c.MinChars, c.MaxChars, c.LeavesOnly, c.Dataset
+	if len(c.Skip) > 0 {
+		o.SkipHeadings = c.Skip
+	}
+	if c.Licence != "" {
+		o.Licence = c.Licence
+	}
 	if c.DryRun {
 		e, err := wiki.Plan(a.ctx, o)
 		if err != nil {

@@ -1,6 +1,7 @@
 package mediawiki
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -175,7 +176,7 @@ func (c *cassette) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func replay(t *testing.T, name string) *Client {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join("..", "..", "..", "shared", "data", "wiki", "api", name))
+	data, err := os.ReadFile(filepath.Join(cmp.Or(os.Getenv("BARKA_SHARED"), filepath.Join("..", "..", "..", "shared")), "data", "wiki", "api", name))
 	if err != nil {
 		t.Skip("the shared reference data is not here")
 	}

@@ -13,6 +13,8 @@ import (
 	"iter"
 	"os"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
@@ -36,6 +38,44 @@ type Site struct {
 	Name string // sitename
 	DB   string // dbname
 	Base string // address of the main page
+	// CaseSensitive: the first letter of a title counts, as in Wiktionary.
+	CaseSensitive bool
+	// Namespaces are the wiki's own names by their numbers. Their English
+	// names are understood beside them everywhere. Further aliases, which some
+	// wikis have, are not in a dump.
+	Namespaces map[int]string
+}
+
+// Numbers of namespaces that are the same in every wiki.
+const (
+	MediaNamespace    = -2
+	FileNamespace     = 6
+	CategoryNamespace = 14
+)
+
+// Title gives a title the form that pages have: blanks for underscores, and a
+// capital first letter unless the wiki is case-sensitive.
+func (s *Site) Title(title string) string {
+	title = strings.Join(strings.Fields(strings.ReplaceAll(title, "_", " ")), " ")
+	if first, size := utf8.DecodeRuneInString(title); size > 0 && !s.CaseSensitive {
+		title = string(unicode.ToUpper(first)) + title[size:]
+	}
+	return title
+}
+
+// namespace is the number of a title's namespace, for dumps before version
+// 0.6, which do not state it.
+func (s *Site) namespace(title string) int {
+	prefix, _, ok := strings.Cut(title, ":")
+	if !ok {
+		return 0
+	}
+	for key, name := range s.Namespaces {
+		if strings.EqualFold(name, strings.ReplaceAll(prefix, "_", " ")) {
+			return key
+		}
+	}
+	return 0
 }
 
 // maxPage bounds a page's text.
@@ -75,13 +115,16 @@ type dumpFile struct {
 func (d *dumpFile) Close() error { return d.f.Close() }
 
 // Pages yields the pages of a dump: MediaWiki's export format, versions 0.3
-// to 0.11. Of several revisions the last one in the file counts. site, if not
-// nil, is filled from the header. An error names the byte of the decompressed
-// text where the trouble lies, and ends the sequence.
+// to 0.11, in the encoding that it declares. Of several revisions the last one
+// in the file counts. site, if not nil, is filled from the header. An error
+// names the byte of the text, in UTF-8, where the trouble lies, and ends the
+// sequence.
 func Pages(r io.Reader, site *Site) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
-		d := xml.NewDecoder(r)
-		d.Strict = true
+		if site == nil {
+			site = &Site{}
+		}
+		d := newDecoder(r)
 		seen := false
 		for {
 			tok, err := d.Token()
@@ -106,7 +149,7 @@ func Pages(r io.Reader, site *Site) iter.Seq2[Page, error] {
 				err = readSite(d, start, site)
 			case "page":
 				var p Page
-				if p, err = readPage(d, start); err == nil && !yield(p, nil) {
+				if p, err = readPage(d, start, site); err == nil && !yield(p, nil) {
 					return
 				}
 			default:
@@ -135,23 +178,31 @@ func dumpError(d *xml.Decoder, err error) error {
 
 func readSite(d *xml.Decoder, start xml.StartElement, site *Site) error {
 	var s struct {
-		Name string `xml:"sitename"`
-		DB   string `xml:"dbname"`
-		Base string `xml:"base"`
+		Name       string `xml:"sitename"`
+		DB         string `xml:"dbname"`
+		Base       string `xml:"base"`
+		Case       string `xml:"case"`
+		Namespaces []struct {
+			Key  int    `xml:"key,attr"`
+			Name string `xml:",chardata"`
+		} `xml:"namespaces>namespace"`
 	}
 	if err := d.DecodeElement(&s, &start); err != nil {
 		return err
 	}
-	if site != nil {
-		*site = Site{s.Name, s.DB, s.Base}
+	*site = Site{Name: s.Name, DB: s.DB, Base: s.Base, CaseSensitive: s.Case == "case-sensitive", Namespaces: map[int]string{}}
+	for _, n := range s.Namespaces {
+		if name := strings.TrimSpace(n.Name); name != "" {
+			site.Namespaces[n.Key] = name
+		}
 	}
 	return nil
 }
 
-func readPage(d *xml.Decoder, start xml.StartElement) (Page, error) {
+func readPage(d *xml.Decoder, start xml.StartElement, site *Site) (Page, error) {
 	var x struct {
 		Title    string `xml:"title"`
-		NS       int    `xml:"ns"`
+		NS       *int   `xml:"ns"`
 		ID       int64  `xml:"id"`
 		Redirect *struct {
 			Title string `xml:"title,attr"`
@@ -165,7 +216,12 @@ func readPage(d *xml.Decoder, start xml.StartElement) (Page, error) {
 	if err := d.DecodeElement(&x, &start); err != nil {
 		return Page{}, err
 	}
-	p := Page{ID: x.ID, Namespace: x.NS, Title: x.Title}
+	p := Page{ID: x.ID, Title: x.Title}
+	if x.NS != nil {
+		p.Namespace = *x.NS
+	} else {
+		p.Namespace = site.namespace(x.Title)
+	}
 	if x.Redirect != nil {
 		p.Redirect = x.Redirect.Title
 	}

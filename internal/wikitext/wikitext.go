@@ -20,16 +20,22 @@ type Section struct {
 	Children []*Section
 }
 
-// Parse renders a page.
-func Parse(source string) *Section { return Tree(Text(source)) }
+// Parse renders a page. hidden are the wiki's own names of the namespaces
+// whose links show nothing in the text: files, media and categories. Their
+// English names and some others are known.
+func Parse(source string, hidden ...string) *Section { return Tree(Text(source, hidden...)) }
 
 // maxDepth bounds nesting; what lies deeper is dropped.
 const maxDepth = 40
 
-// Text renders markup to plain text, headings kept as == Title ==.
-func Text(source string) string {
+// Text renders markup to plain text, headings kept as == Title ==; hidden is
+// as in Parse.
+func Text(source string, hidden ...string) string {
 	source = dropBlocks(source)
-	p := &parser{s: source, close: match(source)}
+	p := &parser{s: source, close: match(source), hidden: map[string]bool{}}
+	for _, name := range hidden {
+		p.hidden[namespace(name)] = true
+	}
 	var b strings.Builder
 	p.render(&b, 0, len(source), 0)
 	return tidy(b.String())
@@ -176,8 +182,9 @@ func lastLine(s string) string {
 }
 
 type parser struct {
-	s     string
-	close map[int]int
+	s      string
+	close  map[int]int
+	hidden map[string]bool // namespaces of the wiki, beside those below
 }
 
 // render writes the text of s[lo:hi].
@@ -236,7 +243,17 @@ func (p *parser) split(lo, hi int) [][2]int {
 	return append(parts, [2]int{start, hi})
 }
 
-// namespaces whose links show nothing in the text.
+// namespace is a name in the form in which names are compared: the case of
+// their letters does not count.
+func namespace(name string) string {
+	return strings.ToLower(strings.Join(strings.Fields(strings.ReplaceAll(name, "_", " ")), " "))
+}
+
+// media is the name of a file, in whatever a wiki calls its namespace: aliases
+// of it are not in a dump.
+var media = regexp.MustCompile(`(?i)\.(?:jpe?g|png|gif|svg|tiff?|webp|xcf|og[gva]|opus|oga|wav|mp3|flac|midi?|webm|mpe?g|mp4|pdf|djvu|stl)$`)
+
+// hidden are namespaces whose links show nothing in the text.
 var hidden = map[string]bool{
 	"file": true, "image": true, "media": true, "category": true, "ملف": true, "صورة": true, "ميديا": true, "وسائط": true, "تصنيف": true,
 	"fichier": true, "datei": true, "archivo": true, "catégorie": true, "kategorie": true, "categoría": true,
@@ -246,8 +263,11 @@ func (p *parser) link(b *strings.Builder, lo, hi, depth int) {
 	parts := p.split(lo, hi)
 	target := strings.TrimSpace(p.s[parts[0][0]:parts[0][1]])
 	colon := strings.IndexByte(target, ':')
-	if colon > 0 && (hidden[strings.ToLower(strings.TrimSpace(target[:colon]))] || interwiki(target[:colon])) {
-		return
+	if colon > 0 {
+		name := namespace(target[:colon])
+		if hidden[name] || p.hidden[name] || interwiki(target[:colon]) || media.MatchString(target) {
+			return
+		}
 	}
 	if len(parts) == 1 {
 		b.WriteString(strings.ReplaceAll(strings.TrimPrefix(target, ":"), "_", " "))

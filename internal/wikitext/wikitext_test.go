@@ -1,6 +1,7 @@
 package wikitext
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,6 +49,18 @@ func TestText(t *testing.T) {
 	}
 }
 
+// TestNamespacesOfTheWiki: links into the wiki's own namespaces show nothing,
+// however their names are written; others show their text.
+func TestNamespacesOfTheWiki(t *testing.T) {
+	const in = "Teksts [[Fails:a.jpg|thumb|[[x]] puscele]][[kategoreja:Piļsātys]][[KATEGOREJA : B]][[Attēls:b.SVG|thumb|c]][[category:C]][[Galery files:d|e]][[Galery_files:d|e]] i [[Lītuotuojs:Anna|Anna]], [[:Kategoreja:D]]."
+	if got, want := Text(in, "Fails", "Kategoreja", "Galery_files"), "Teksts i Anna, Kategoreja:D."; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got, want := Text("[[Kategoreja:A]]"), "Kategoreja:A"; got != want {
+		t.Errorf("without the wiki's names: %q, want %q", got, want)
+	}
+}
+
 func TestTree(t *testing.T) {
 	root := Parse("Lead.\n\n== A ==\nText a.\n=== A1 ===\nText a1.\n==== Deep ====\nx\n== B ==\nText b.\n==== Skipped ====\ny")
 	if root.Text != "Lead." || len(root.Children) != 2 {
@@ -72,7 +85,7 @@ func TestRedirect(t *testing.T) {
 
 // TestRealPages: nothing of the markup is left of genuine articles.
 func TestRealPages(t *testing.T) {
-	dir := filepath.Join("..", "..", "..", "shared", "data", "wiki", "wikitext")
+	dir := filepath.Join(cmp.Or(os.Getenv("BARKA_SHARED"), filepath.Join("..", "..", "..", "shared")), "data", "wiki", "wikitext")
 	files, _ := filepath.Glob(filepath.Join(dir, "*.txt"))
 	if len(files) == 0 {
 		t.Skip("the shared reference data is not here")

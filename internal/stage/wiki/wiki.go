@@ -4,6 +4,7 @@
 package wiki
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -20,7 +21,7 @@ import (
 )
 
 // version changes when the same options would give another output.
-const version = 1
+const version = 2
 
 // Options are everything that changes what wiki writes.
 type Options struct {
@@ -120,7 +121,7 @@ func Run(ctx context.Context, o Options, io pipeline.IO) (*pipeline.Manifest, er
 	if err := s.all(ctx); err != nil {
 		return nil, err
 	}
-	if err := run.Finish(pipeline.Final{Counts: map[string]int64{"pages": s.kept}}); err != nil {
+	if err := run.Finish(pipeline.Final{Counts: map[string]int64{"pages": s.kept}, Notes: s.notes()}); err != nil {
 		return nil, err
 	}
 	return run.Manifest(), nil
@@ -135,6 +136,33 @@ type stage struct {
 	pages map[int64]bool  // ids: aliases give one page
 	skip  map[string]bool
 	kept  int64
+	// Of the titles chosen: how many, those that no page has, and those that
+	// are redirects of a dump, with their targets.
+	chosen             int
+	missing, redirects []string
+	passages           int64
+}
+
+// notes are what a user should know of the result.
+func (s *stage) notes() (notes []string) {
+	if n := len(s.missing); n > 0 {
+		notes = append(notes, fmt.Sprintf("%d of %d titles have no page: %s", n, s.chosen, some(s.missing)))
+	}
+	if n := len(s.redirects); n > 0 {
+		notes = append(notes, fmt.Sprintf("%d of %d titles are redirects, which a dump does not follow: %s", n, s.chosen, some(s.redirects)))
+	}
+	if s.passages == 0 {
+		notes = append(notes, fmt.Sprintf("%d pages gave no passage; rejected/ has the reasons", s.kept))
+	}
+	return notes
+}
+
+// some lists the first of many.
+func some(list []string) string {
+	if n := len(list); n > 10 {
+		return fmt.Sprintf("%s and %d more", strings.Join(list[:10], ", "), n-10)
+	}
+	return strings.Join(list, ", ")
 }
 
 func (s *stage) all(ctx context.Context) error {
@@ -162,6 +190,10 @@ func (s *stage) all(ctx context.Context) error {
 		if s.o.MaxPages > 0 && s.kept >= int64(s.o.MaxPages) {
 			return nil
 		}
+	}
+	if n := len(s.missing); n > 0 && n == s.chosen {
+		return badinput.Errorf("%s: none of the %d titles has a page: %s; titles are those of the pages' headings, in the wiki's language",
+			cmp.Or(s.o.Dump, s.o.API), n, some(s.missing))
 	}
 	return nil
 }
@@ -199,118 +231,16 @@ func (o Options) titles() ([]string, error) {
 	return titles, nil
 }
 
-// dump yields the articles of a dump, those of the titles if there are any.
-func (s *stage) dump(titles []string) iter.Seq2[page, error] {
-	want := map[string]bool{}
-	for _, t := range titles {
-		want[strings.ReplaceAll(t, "_", " ")] = true
-	}
-	return func(yield func(page, error) bool) {
-		f, err := mediawiki.OpenDump(s.o.Dump)
-		if err != nil {
-			yield(page{}, err)
-			return
-		}
-		defer f.Close()
-		var site mediawiki.Site
-		for p, err := range mediawiki.Pages(f, &site) {
-			if err != nil {
-				yield(page{}, badinput.Errorf("%s: %w", s.o.Dump, err))
-				return
-			}
-			if p.Namespace != 0 || len(want) > 0 && !want[p.Title] {
-				continue
-			}
-			out := page{Page: p, url: mediawiki.PageURL(site.Base, p.Title, p.Revision), licence: s.o.Licence}
-			if target, ok := wikitext.Redirect(p.Text); ok || p.Redirect != "" {
-				if p.Redirect != "" {
-					target = p.Redirect
-				}
-				out.refused = pipeline.Reject{Reason: "redirect", Detail: target}
-			} else {
-				out.root = wikitext.Parse(p.Text)
-			}
-			if !yield(out, nil) {
-				return
-			}
-		}
-	}
-}
-
-// client asks the wiki; its answers are kept in dir ("": nowhere).
-func (o Options) client(dir string) (*mediawiki.Client, error) {
-	return mediawiki.NewClient(mediawiki.ClientOptions{API: o.API, Contact: o.Contact, CacheDir: dir})
-}
-
-// choose adds the pages of the categories and of the links to the titles.
-func (o Options) choose(ctx context.Context, c *mediawiki.Client, titles []string) ([]string, error) {
-	for _, cat := range o.Categories {
-		more, err := c.Category(ctx, cat, o.Depth)
-		if err != nil {
-			return nil, err
-		}
-		titles = append(titles, more...)
-	}
-	if o.LinkDepth > 0 {
-		for _, t := range slices.Clone(titles) {
-			more, err := c.Links(ctx, t)
-			if err != nil {
-				return nil, err
-			}
-			titles = append(titles, more...)
-		}
-	}
-	slices.Sort(titles)
-	return slices.Compact(titles), nil
-}
-
-// api yields the chosen pages of a wiki, in order of title.
-func (s *stage) api(ctx context.Context, titles []string) (iter.Seq2[page, error], int64, error) {
-	c, err := s.o.client(filepath.Join(s.run.Dir(), "api"))
-	if err != nil {
-		return nil, 0, err
-	}
-	licence, err := c.Rights(ctx)
-	if err != nil {
-		return nil, 0, err
-	}
-	if licence == "" {
-		licence = s.o.Licence
-	}
-	if titles, err = s.o.choose(ctx, c, titles); err != nil {
-		return nil, 0, err
-	}
-	return func(yield func(page, error) bool) {
-		for _, t := range titles {
-			before := c.Requests
-			e, err := c.Extract(ctx, t)
-			if err != nil {
-				yield(page{}, err)
-				return
-			}
-			p := page{Page: e.Page, licence: licence, url: mediawiki.PageURL(e.URL, e.Title, e.Revision), earlier: c.Requests == before}
-			switch {
-			case e.Missing:
-				p.Title, p.refused = t, pipeline.Reject{Reason: "missing_page"}
-			case e.Disambiguation:
-				p.refused = pipeline.Reject{Reason: "disambiguation"}
-			default:
-				p.root = wikitext.Tree(e.Text)
-			}
-			if !yield(p, nil) {
-				return
-			}
-		}
-	}, int64(len(titles)), nil
-}
-
 // add writes a page's passages.
 func (s *stage) add(p page) error {
 	row := pipeline.Passage{Dataset: s.o.Dataset, Title: p.Title, URL: p.url, Revision: p.Revision, Licence: p.licence}
+	if p.refused.Reason == missingPage {
+		s.missing = append(s.missing, p.Title)
+	}
 	if p.refused.Reason != "" {
 		return s.out.Reject(row, p.refused)
 	}
-	if p.ID != 0 && s.pages[p.ID] {
+	if s.o.API != "" && p.ID != 0 && s.pages[p.ID] {
 		return s.out.Reject(row, pipeline.Reject{Reason: "same_page", Detail: fmt.Sprintf("page %d came before, under another title", p.ID)})
 	}
 	s.pages[p.ID] = true
@@ -360,5 +290,6 @@ func (s *stage) passage(row pipeline.Passage, inner bool) error {
 		return s.out.Reject(row, pipeline.Reject{Reason: reason})
 	}
 	s.seen[row.Text] = true
+	s.passages++
 	return s.out.Write(row)
 }

@@ -1,6 +1,7 @@
 package wiki
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,9 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/text/encoding/unicode"
+
+	"barka/internal/badinput"
 	"barka/internal/pipeline"
 )
 
@@ -80,6 +84,56 @@ func TestDump(t *testing.T) {
 	p := ps[1]
 	if p.Revision != 5 || !strings.Contains(p.URL, "oldid=5") || !strings.Contains(p.Licence, "BY-SA") || p.Chars != int32(len([]rune(p.Text))) || strings.Contains(p.Text, "[[") {
 		t.Errorf("%+v", p)
+	}
+}
+
+// TestTitles: chosen titles are found however they are written; those without
+// a page and redirects are counted and named, and none at all is an error.
+func TestTitles(t *testing.T) {
+	run := func(titles ...string) (*pipeline.Manifest, error) {
+		o := options(t)
+		o.Titles = titles
+		return Run(t.Context(), o, pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Progress: pipeline.Silent})
+	}
+	m, err := run("coffee", "Kahwa", "Nowhere", "Not_there", "Talk:Coffee")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for reason, n := range map[string]int64{"pages": 1, "rejected_missing_page": 2, "rejected_redirect": 1, "rejected_not_an_article": 1} {
+		if m.Counts[reason] != n {
+			t.Errorf("%s: %d, want %d (%v)", reason, m.Counts[reason], n, m.Counts)
+		}
+	}
+	if notes := strings.Join(m.Notes, "; "); len(m.Notes) != 2 || !strings.Contains(notes, "2 of 5 titles have no page: Not there, Nowhere") || !strings.Contains(notes, "Kahwa → Coffee") {
+		t.Errorf("notes %q", m.Notes)
+	}
+	if _, err := run("Nowhere", "Elsewhere"); !badinput.Is(err) || !strings.Contains(err.Error(), "none of the 2 titles") || !strings.Contains(err.Error(), "Elsewhere, Nowhere") {
+		t.Errorf("no title there: %v", err)
+	}
+	if m, err = run("Kahwa"); err != nil || !strings.Contains(strings.Join(m.Notes, "; "), "0 pages gave no passage") {
+		t.Errorf("nothing but a redirect: %v, %+v", err, m)
+	}
+}
+
+// TestOtherLanguages: links into the wiki's own namespaces are no text.
+func TestOtherLanguages(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ltg.xml")
+	const ltg = `<?xml version="1.0" encoding="UTF-16"?><mediawiki><siteinfo><namespaces><namespace key="6">Fails</namespace><namespace key="14">Kategoreja</namespace></namespaces></siteinfo>
+<page><title>Rēzne</title><ns>0</ns><id>1</id><revision><id>2</id><text>[[Fails:Rezne.jpg|thumb|Azars]]Rēzne ir azars Latgolā, kas ir leluokais tymā pusē. [[Kategoreja:Azari]]</text></revision></page></mediawiki>`
+	data, err := unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewEncoder().String(ltg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(data), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	o, out := Defaults(), filepath.Join(t.TempDir(), "out")
+	o.Dump, o.MinChars = path, 20
+	if _, err := Run(t.Context(), o, pipeline.IO{Out: out, Progress: pipeline.Silent}); err != nil {
+		t.Fatal(err)
+	}
+	if ps := rows(t, out); len(ps) != 1 || ps[0].Text != "Rēzne ir azars Latgolā, kas ir leluokais tymā pusē." {
+		t.Errorf("%+v", ps)
 	}
 }
 
@@ -189,7 +243,7 @@ func TestValidate(t *testing.T) {
 
 // TestRealDump reports what a genuine dump gives.
 func TestRealDump(t *testing.T) {
-	path := filepath.Join("..", "..", "..", "..", "shared", "data", "wiki", "enwiki-pages-articles1-shortened.xml.bz2")
+	path := filepath.Join(cmp.Or(os.Getenv("BARKA_SHARED"), filepath.Join("..", "..", "..", "..", "shared")), "data", "wiki", "enwiki-pages-articles1-shortened.xml.bz2")
 	if _, err := os.Stat(path); err != nil {
 		t.Skip("the shared reference data is not here")
 	}

@@ -1,0 +1,80 @@
+package wiki
+
+import (
+	"context"
+	"iter"
+	"path/filepath"
+	"slices"
+
+	"barka/internal/mediawiki"
+	"barka/internal/pipeline"
+	"barka/internal/wikitext"
+)
+
+// client asks the wiki; its answers are kept in dir ("": nowhere).
+func (o Options) client(dir string) (*mediawiki.Client, error) {
+	return mediawiki.NewClient(mediawiki.ClientOptions{API: o.API, Contact: o.Contact, CacheDir: dir})
+}
+
+// choose adds the pages of the categories and of the links to the titles.
+func (o Options) choose(ctx context.Context, c *mediawiki.Client, titles []string) ([]string, error) {
+	for _, cat := range o.Categories {
+		more, err := c.Category(ctx, cat, o.Depth)
+		if err != nil {
+			return nil, err
+		}
+		titles = append(titles, more...)
+	}
+	if o.LinkDepth > 0 {
+		for _, t := range slices.Clone(titles) {
+			more, err := c.Links(ctx, t)
+			if err != nil {
+				return nil, err
+			}
+			titles = append(titles, more...)
+		}
+	}
+	slices.Sort(titles)
+	return slices.Compact(titles), nil
+}
+
+// api yields the chosen pages of a wiki, in order of title.
+func (s *stage) api(ctx context.Context, titles []string) (iter.Seq2[page, error], int64, error) {
+	c, err := s.o.client(filepath.Join(s.run.Dir(), "api"))
+	if err != nil {
+		return nil, 0, err
+	}
+	licence, err := c.Rights(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	if licence == "" {
+		licence = s.o.Licence
+	}
+	if titles, err = s.o.choose(ctx, c, titles); err != nil {
+		return nil, 0, err
+	}
+	s.chosen = len(titles)
+	return func(yield func(page, error) bool) {
+		for _, t := range titles {
+			before := c.Requests
+			e, err := c.Extract(ctx, t)
+			if err != nil {
+				yield(page{}, err)
+				return
+			}
+			p := page{Page: e.Page, licence: licence, url: mediawiki.PageURL(e.URL, e.Title, e.Revision), earlier: c.Requests == before}
+			switch {
+			case e.Missing:
+				p.Title, p.refused = t, pipeline.Reject{Reason: missingPage}
+			case e.Disambiguation:
+				p.refused = pipeline.Reject{Reason: "disambiguation"}
+			default:
+				p.root = wikitext.Tree(e.Text)
+			}
+			if !yield(p, nil) {
+				return
+			}
+		}
+	}, int64(len(titles)), nil
+}
