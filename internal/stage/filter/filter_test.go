@@ -108,6 +108,7 @@ func TestForms(t *testing.T) {
 		{"a leak in a conversation", pipeline.FormConversation, "leak", []string{question, answer, "ماذا يقول المقطع التالي؟", answer}, []string{"Coffee in the Gulf?", sumEN, "What is said?", sumEN}},
 		{"the answer has other words than the option", pipeline.FormChoice, "options", []string{ask, "2) مرفأ"}, []string{askEN, "2) Harbour"}},
 		{"options run together", pipeline.FormChoice, "options", []string{strings.ReplaceAll(ask, "\n2.", " 2."), "2) ميناء"}, []string{askEN, "2) Harbour"}},
+		{"a list in the text, run together", pipeline.FormReading, "", []string{"« 1. اشرب 2. نم »\n\nماذا؟\n1. مدرسة\n2. ميناء", "2) ميناء"}, []string{"« 1. Drink\n2. Sleep »\n\nWhat?\n1. School\n2. Harbour", "2) Harbour"}},
 		{"the option on a line of its own", pipeline.FormChoice, "", []string{ask, "الخيار الثاني صحيح:\n2. ميناء\nلأن السفن هناك."}, []string{askEN, "The second option is correct:\n2. Harbour\nShips are there."}},
 		{"the option alone", pipeline.FormChoice, "", []string{ask, "ميناء"}, []string{askEN, "Harbour"}},
 		{"no options in the source", pipeline.FormReading, "", []string{question, "صحيح، الإجابة هي نعم."}, []string{"Is coffee served in the Gulf?", "True, the answer is yes."}},

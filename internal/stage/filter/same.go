@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,13 +12,26 @@ import (
 
 // option is a line of a question that states an option, or of an answer that
 // names one: its number, a mark and the text.
-var option = regexp.MustCompile(`(?m)^[ \t]*\d{1,2}[.)][ \t]+(.*\S)`)
+var option = regexp.MustCompile(`^\d{1,2}[.)][ \t]+(.*\S)`)
 
-// options returns the texts of the numbered lines of a message.
+// optionOf is the text of the option on a line, "" if there is none.
+func optionOf(line string) string {
+	if m := option.FindStringSubmatch(strings.TrimSpace(line)); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// options returns the texts of the numbered lines at the end of a message.
+// Numbered lines before them belong to the text that is to be read.
 func options(s string) []string {
 	var out []string
-	for _, m := range option.FindAllStringSubmatch(s, -1) {
-		out = append(out, m[1])
+	for _, line := range slices.Backward(strings.Split(strings.TrimSpace(s), "\n")) {
+		text := optionOf(line)
+		if text == "" {
+			break
+		}
+		out = append(out, text)
 	}
 	return out
 }
@@ -25,11 +39,7 @@ func options(s string) []string {
 // names reports whether a line of the answer is one of the options.
 func names(answer string, options []string) bool {
 	for line := range strings.Lines(answer) {
-		line = strings.TrimSpace(line)
-		if m := option.FindStringSubmatch(line); m != nil {
-			line = m[1]
-		}
-		if slices.Contains(options, line) {
+		if slices.Contains(options, cmp.Or(optionOf(line), strings.TrimSpace(line))) {
 			return true
 		}
 	}
