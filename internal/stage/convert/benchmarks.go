@@ -197,8 +197,17 @@ func labelled(none int, labels []string, key string) int {
 	return none
 }
 
+// open is the end of a goal that its solutions complete, as in "When boiling
+// butter, when it's ready, you can".
+var open = regexp.MustCompile(`(?i)\b(?:can|could|should|would|will|must|to|by|you|is|are|with)$`)
+
 func piqa(r *row) []item {
-	it := item{question: sentence(r.text("goal"), "."), options: []string{r.text("sol1"), r.text("sol2")}, gold: r.index("label")}
+	goal := tidy(r.text("goal"))
+	it := item{question: sentence(goal, "."), options: []string{r.text("sol1"), r.text("sol2")}, gold: r.index("label")}
+	if open.MatchString(goal) {
+		it.question, it.ask = sentence(goal, " …"), "Which option completes the sentence?"
+		return []item{it}
+	}
 	if !strings.HasSuffix(it.question, "?") {
 		it.ask = "Which option is the better way to do this?"
 	}

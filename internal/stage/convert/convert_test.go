@@ -408,6 +408,36 @@ func TestLanguage(t *testing.T) {
 	}
 }
 
+// TestOpenGoals: a goal that breaks off is completed by its solutions.
+func TestOpenGoals(t *testing.T) {
+	for goal, want := range map[string]string{
+		"When boiling butter, when it's ready, you can ": "When boiling butter, when it's ready, you can …\nWhich option completes the sentence?\n1. a\n2. b",
+		"open a can of soup":                             "Open a can of soup.\nWhich option is the better way to do this?\n1. a\n2. b",
+		"How do I open a can?":                           "How do I open a can?\n1. a\n2. b",
+	} {
+		line, err := json.Marshal(map[string]any{"goal": goal, "sol1": "a", "sol2": "b", "label": 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(t.TempDir(), "set.jsonl")
+		if err := os.WriteFile(path, line, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if got, _, _ := convert(t, options("piqa"), path); got[0].Messages[0].Content != want {
+			t.Errorf("%q: %q, want %q", goal, got[0].Messages[0].Content, want)
+		}
+	}
+}
+
+// TestOwnDatasets: what a stage wrote is no benchmark.
+func TestOwnDatasets(t *testing.T) {
+	_, _, dir := convert(t, options("gsm8k"), filepath.Join("testdata", "in", "gsm8k.jsonl"))
+	_, err := Run(t.Context(), options("sharegpt"), pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"data": dir}})
+	if !badinput.Is(err) || !strings.Contains(err.Error(), "a dataset that convert wrote") {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestNothingLeft: a set without a usable row is no silent success.
 func TestNothingLeft(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "set.jsonl")

@@ -20,6 +20,7 @@ import (
 	"barka/internal/jsonl"
 	"barka/internal/lines"
 	"barka/internal/parquet"
+	"barka/internal/pipeline"
 )
 
 // splitWords are the names that splits go by in files and directories.
@@ -37,6 +38,9 @@ func find(path string, b benchmark, split string) ([]string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, badinput.Wrap(err)
+	}
+	if m, err := pipeline.ReadManifest(path); err == nil {
+		return nil, badinput.Errorf("%s is a dataset that %s wrote; convert reads the files of a benchmark or of an instruction set", path, m.Stage)
 	}
 	if !info.IsDir() {
 		if format(path, b) == "" {
