@@ -15,6 +15,9 @@ var leak = regexp.MustCompile(`(?i)\b(?:(?:the|this|that|given|provided|above|fo
 // them.
 var meta = regexp.MustCompile(`(?i)\bwhat is (?:the|a|your) (?:short )?answer\s*\?|\b(?:answer to|asked in) (?:this|that|the) question\b|\bthis question (?:is|requires|asks|cannot)\b|\bwhat question is this\b`)
 
+// script finds a conversation that a model wrote into one of its messages.
+var script = regexp.MustCompile(`(?im)^(?:\*\*)?(?:user|assistant|human)(?:\*\*)? ?:`)
+
 // label is what models like to put before a text.
 var label = regexp.MustCompile(`(?i)^(?:\*\*)?(?:question|answer|q|a|assistant|user)(?: ?\d+)?(?:\*\*)? ?:(?:\*\*)?\s*`)
 
@@ -39,6 +42,8 @@ func (r *record) checkQuestion(text string) (string, string) {
 		return "", "no_question_mark"
 	case leak.MatchString(q):
 		return "", "leak_question"
+	case script.MatchString(q):
+		return "", "script_question"
 	case meta.MatchString(q):
 		return "", "meta_question"
 	}
@@ -59,6 +64,8 @@ func (r *record) checkAnswer(text string) (string, string) {
 		return "", "short_answer"
 	case leak.MatchString(a):
 		return "", "leak_answer"
+	case script.MatchString(a):
+		return "", "script_answer"
 	case meta.MatchString(a):
 		return "", "meta_answer"
 	}

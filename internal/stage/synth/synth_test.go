@@ -191,6 +191,8 @@ func TestBadTexts(t *testing.T) {
 		"empty_answer":     {"How is it served?", "Answer:", stop},
 		"leak_answer":      {"How is it served?", "As mentioned above, it is served in small cups to every guest who comes.", stop},
 		"meta_question":    {"What is the answer to this question?", goodAnswer, stop},
+		"script_question":  {"What is next?\nAssistant: Coffee is.", goodAnswer, stop},
+		"script_answer":    {"How is it served?", goodAnswer + "\nUser: And then, after all of this?", stop},
 		"meta_answer":      {"How is it served?", "This question requires a concise answer that takes into account all available options.", stop},
 		"finish_length":    {"", "", cut},
 	} {
