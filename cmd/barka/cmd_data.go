@@ -36,7 +36,7 @@ type synthCmd struct {
 	MaxTokens   int           `default:"512"`
 	MinTurns    int           `help:"Turns that a conversation must have to be kept when the next turn fails." default:"2"`
 	InARow      int           `name:"max-failures-in-a-row" help:"Stop when the requests of so many passages in a row fail; 0 is never." default:"20"`
-	Share       float64       `name:"max-failure-share" help:"Stop when the requests of more than this share of the passages fail, from the 50th on; 0 is never." default:"0.2"`
+	Share       float64       `name:"max-failure-share" help:"Stop when the requests of more than this share of the passages fail, from the 100th on; 0 is never." default:"0.2"`
 	Retry       bool          `name:"retry-rejected" help:"Ask again about passages whose requests failed in an earlier run, also in a finished output."`
 	Restart     bool          `help:"Throw away an output made with other options."`
 	DryRun      bool          `help:"Count calls and tokens; ask nothing."`

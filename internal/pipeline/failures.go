@@ -15,14 +15,15 @@ import (
 type Failures struct {
 	// InARow records, in order of completion; 0 is no bound.
 	InARow int
-	// Share of the records that this run has finished, from the 50th on; 0 is no
+	// Share of the records that this run has finished, from the 100th on; 0 is no
 	// bound.
 	Share float64
 }
 
 // shareFrom is the number of finished records from which their share of
-// failures means something.
-const shareFrom = 50
+// failures means something: passages of one article, which a filter may refuse
+// together, follow each other.
+const shareFrom = 100
 
 // TooManyFailures is the error of a Map that reached a bound.
 type TooManyFailures struct {

@@ -90,17 +90,17 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// TestFailureShare counts the records of this run, from the 50th on.
+// TestFailureShare counts the records of this run, from the 100th on.
 func TestFailureShare(t *testing.T) {
 	r, err := Begin(filepath.Join(t.TempDir(), "out"), Identity{Stage: "test", Version: 1}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	all := ids(t, 80)
-	worked, err := failing(t, r, 80, false, Failures{Share: 0.1}, all[10:16], "")
+	all := ids(t, 120)
+	worked, err := failing(t, r, 120, false, Failures{Share: 0.1}, all[10:21], "")
 	var many *TooManyFailures
-	if !errors.As(err, &many) || many.InARow != 0 || many.Failed != 6 || len(worked) != 50 {
+	if !errors.As(err, &many) || many.InARow != 0 || many.Failed != 11 || len(worked) != 100 {
 		t.Errorf("%v after %d records", err, len(worked))
 	}
 }

@@ -304,7 +304,7 @@ func TestRetryIsInterrupted(t *testing.T) {
 // TestTooManyFailures: a run stops when everything fails, and the same command
 // then ends as if nothing had happened.
 func TestTooManyFailures(t *testing.T) {
-	path := file(t, about(80)...)
+	path := file(t, about(120)...)
 	whole := io(t, path)
 	run(t, options(), newEndpoint(t, nil), whole)
 
@@ -335,7 +335,7 @@ func TestTooManyFailures(t *testing.T) {
 	at = io(t, path)
 	o = options()
 	o.MaxFailureShare = 0.5
-	if m := run(t, o, e, at); Failed(m) != 16 {
+	if m := run(t, o, e, at); Failed(m) != 24 {
 		t.Fatalf("%v", m.Counts)
 	}
 	at = io(t, path)
