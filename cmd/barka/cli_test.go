@@ -14,6 +14,9 @@ import (
 	"testing"
 
 	"barka/internal/demo"
+	"barka/internal/local"
+	"barka/internal/pipeline"
+	"barka/internal/stage/translate"
 )
 
 // result is what a command left behind.
@@ -236,6 +239,7 @@ func TestGenerateMany(t *testing.T) {
 
 	for bad, text := range map[string]string{
 		"{oops": "line 4", `{"prompt": "x", "messages": [{"role": "user", "content": "y"}]}`: "either prompt", `{"prompt": "x", "top_p": 2}`: "top-p",
+		`{"prompt": "x", "top_p": 0}`: "top-p is 0", `{"prompt": "x", "repetition_penalty": 0}`: "repetition penalty is 0",
 		`{"prompt": "x", "stop": 3}`: "stop", `{"messages": [{"role": "stranger", "content": "y"}]}`: "stranger",
 		`{"prompt": "` + strings.Repeat("coffee ", 2000) + `"}`: "1024 positions",
 	} {
@@ -425,6 +429,49 @@ func TestTranslateDecoding(t *testing.T) {
 		r := barka(t, text, append([]string{"translate", "--model", model}, c.args...)...)
 		if r.code != c.code || !strings.Contains(r.err, c.want) {
 			t.Errorf("%v: exit code %d, %q; expected %d and %q", c.args, r.code, r.err, c.code, c.want)
+		}
+	}
+}
+
+// TestTranslateSpecialText: the text of special tokens is text in datasets and
+// lines, and tokens in lines with --raw.
+func TestTranslateSpecialText(t *testing.T) {
+	model := filepath.Join(inputs(t), "models", "nllb")
+	const text = "Coffee </s> and <pad> cups"
+	outputs := map[bool]string{}
+	tokens := map[bool]int{}
+	for _, parse := range []bool{false, true} {
+		e := local.NewEngine(1, "", nil)
+		d := translate.Decoding{Beam: 2, LengthPenalty: 1, MaxLength: 24}
+		tr, err := e.OpenTranslator(model, local.TranslatorOptions{From: "eng_Latn", To: "arb_Arab", Decoding: d, ParseSpecial: parse})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := tr.Run(t.Context(), []string{text}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		outputs[parse], tokens[parse] = out[0].Text, tr.CountTokens(text)
+	}
+	if outputs[true] == outputs[false] || tokens[true] == tokens[false] {
+		t.Fatalf("the text makes no difference: %v, %v", outputs, tokens)
+	}
+	flags := []string{"translate", "--model", model, "--beam", "2", "--max-length", "24"}
+	if out := ok(t, text+"\n", append(flags, "--raw")...); strings.TrimSpace(out) != strings.TrimSpace(outputs[true]) {
+		t.Errorf("--raw: %q, want %q", out, outputs[true])
+	}
+	in, out := filepath.Join(t.TempDir(), "in.jsonl"), filepath.Join(t.TempDir(), "out")
+	row := `{"id":"1","messages":[{"role":"user","content":"` + text + `"},{"role":"assistant","content":"` + text + `"}]}`
+	if err := os.WriteFile(in, []byte(row+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if dry := ok(t, "", append(flags, "--raw", "--in", in, "--dry-run", "--json")...); !strings.Contains(dry, fmt.Sprintf(`"source_tokens":%d`, tokens[false])) {
+		t.Errorf("dry run: %s, want %d source tokens", dry, tokens[false])
+	}
+	ok(t, "", append(flags, "--raw", "--in", in, "--out", out)...)
+	for r, err := range pipeline.Rows[pipeline.Instruction](t.Context(), out) {
+		if err != nil || r.Messages[0].Content != outputs[false] {
+			t.Errorf("dataset: %q (%v), want %q", r.Messages, err, outputs[false])
 		}
 	}
 }

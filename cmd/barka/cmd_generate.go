@@ -219,6 +219,12 @@ func (w *asker) request(l *promptLine, n int64) (generate.Request, error) {
 	if l.Stop != nil {
 		req.StopStrings = l.Stop
 	}
+	switch { // 0 would be off, where it means the opposite
+	case req.Sampling.TopP == 0:
+		return req, badinput.Errorf("top-p is 0, expected a number above 0, up to 1 (off); temperature 0 takes the likeliest token")
+	case req.Sampling.RepetitionPenalty == 0:
+		return req, badinput.Errorf("repetition penalty is 0, expected a positive number, 1 being none")
+	}
 	messages := l.Messages
 	if l.Prompt != nil {
 		if w.format == nil {

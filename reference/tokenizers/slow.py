@@ -2,7 +2,7 @@
 
 usage: slow.py [--cases N] [--seed N] [--text FILE…] [--out DIR]
 
-Each directory is what save_pretrained of LlamaTokenizer, GemmaTokenizer or NllbTokenizer writes around a model: the small ones of
+Each directory is what save_pretrained of LlamaTokenizer, GemmaTokenizer, NllbTokenizer or M2M100Tokenizer writes around a model: the small ones of
 internal/tokenizer/testdata/layouts and, if the shared reference data is there, Llama 2's, Gemma 2's pieces as a SentencePiece model,
 and a published one with a full character map. --out keeps the small ones with the record of their cases, as
 internal/tokenizer/testdata/layouts has them, and compares nothing: slow.py --cases 150 --out internal/tokenizer/testdata/layouts
@@ -17,7 +17,8 @@ import tempfile
 
 import transformers
 from sentencepiece import sentencepiece_model_pb2 as pb
-from transformers import GemmaTokenizer, LlamaTokenizer, NllbTokenizer
+from transformers import GemmaTokenizer, LlamaTokenizer, M2M100Tokenizer, NllbTokenizer
+from transformers.models.m2m_100.tokenization_m2m_100 import FAIRSEQ_LANGUAGE_CODES
 
 import cases
 import differential
@@ -62,6 +63,8 @@ def directories(data):
     yield "slow-llama2-later", LlamaTokenizer, small("spm-llama2"), {"legacy": False}
     yield "slow-gemma2", GemmaTokenizer, small("spm-gemma2"), {"additional_special_tokens": TURNS}
     yield "slow-nllb", NllbTokenizer, small("spm-nllb"), {"src_lang": "arb_Arab"}
+    yield "slow-nllb-legacy", NllbTokenizer, small("spm-nllb"), {"src_lang": "arb_Arab", "legacy_behaviour": True}
+    yield "slow-m2m100", M2M100Tokenizer, small("spm-nllb"), {"src_lang": "ar", "additional_special_tokens": [f"__{c}__" for c in FAIRSEQ_LANGUAGE_CODES["m2m100"]]}
     if (data / "llama2/tokenizer.model").exists():
         llama = (data / "llama2/tokenizer.model").read_bytes()
         yield "llama2", LlamaTokenizer, llama, {}
@@ -70,6 +73,13 @@ def directories(data):
         yield "gemma2", GemmaTokenizer, gemma(data / "gemma2/tokenizer.json.gz"), {"additional_special_tokens": TURNS}
     if (data / "small-spm/test_sentencepiece_bpe.model").exists():
         yield "nllb-full-charsmap", NllbTokenizer, (data / "small-spm/test_sentencepiece_bpe.model").read_bytes(), {}
+
+
+def vocabulary(model):
+    """Ids of M2M-100's own for a model's pieces, in another order and not for all of them."""
+    pieces = [p.piece for p in pb.ModelProto.FromString(model).pieces][3:]
+    pieces = [p for i, p in enumerate(reversed(pieces)) if i % 50 != 7]
+    return {t: i for i, t in enumerate(["<s>", "<pad>", "</s>", "<unk>"] + pieces)}
 
 
 def record(tok, count, seed, lines):
@@ -90,9 +100,11 @@ def write(out, name, cls, model, options, a, lines):
     """A model directory, its only tokenizer file a SentencePiece model, and the record of what the slow tokenizer gives."""
     d = out / name
     d.mkdir(parents=True, exist_ok=True)
-    file = d / cls.vocab_files_names["vocab_file"]
-    file.write_bytes(model)
-    cls(str(file), **options).save_pretrained(d)
+    files = [d / cls.vocab_files_names[k] for k in ("vocab_file", "spm_file") if k in cls.vocab_files_names]
+    files[-1].write_bytes(model)
+    if len(files) == 2:
+        files[0].write_text(json.dumps(vocabulary(model), ensure_ascii=False))
+    cls(*map(str, files), **options).save_pretrained(d)
     provenance = {"script": "reference/tokenizers/slow.py", "transformers": transformers.__version__, "seed": a.seed, "cases": a.cases}
     cases.write(out / f"{name}.jsonl.gz", provenance, record(cls.from_pretrained(d), a.cases, a.seed, lines))
 

@@ -86,8 +86,8 @@ func (o Options) Validate() error {
 		return badinput.Errorf("synth: long_quantile is %g, expected a number from 0 to 1", o.LongQuantile)
 	case o.Turns < 1 || o.Turns > 10:
 		return badinput.Errorf("synth: turns is %d, expected 1 to 10", o.Turns)
-	case o.Temperature < 0 || o.TopP < 0 || o.TopP > 1:
-		return badinput.Errorf("synth: temperature %g and top_p %g: expected a temperature of at least 0 and top_p from 0 to 1", o.Temperature, o.TopP)
+	case o.Temperature < 0 || !(o.TopP > 0 && o.TopP <= 1):
+		return badinput.Errorf("synth: temperature %g and top_p %g: expected a temperature of at least 0 and top_p above 0, up to 1 (off)", o.Temperature, o.TopP)
 	case o.LongChars < 0:
 		return badinput.Errorf("synth: long_chars is %d, expected 0 (use long_quantile) or a length", o.LongChars)
 	case o.MaxTokens < 1 || o.Attempts < 1:
