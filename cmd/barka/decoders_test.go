@@ -165,7 +165,7 @@ func TestChatTemplate(t *testing.T) {
 	if r := barka(t, "", "generate", "--model", model, "--prompt", "Hot?"); r.code != exitBadInput || !strings.Contains(r.err, "Only tools may speak") {
 		t.Errorf("exit code %d, %q", r.code, r.err)
 	}
-	if r := barka(t, "", train(model, "--dry-run")...); r.code != exitBadInput || !strings.Contains(r.err, "roles: 1") || !strings.Contains(r.err, "refuses row 1: Only tools may speak") {
+	if r := barka(t, "", train(model, "--dry-run")...); r.code != exitBadInput || !strings.Contains(r.err, "roles: 1") || !strings.Contains(r.err, "row 1: the model's chat template refuses this conversation: Only tools may speak") {
 		t.Errorf("exit code %d, %q", r.code, r.err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -147,7 +148,7 @@ func (c *Template) run(messages []Message, generation bool) (jinja.Output, error
 		switch m.Role {
 		case "system", "user", "assistant":
 		default: // a role becomes part of control tokens in some templates
-			return jinja.Output{}, badinput.Errorf("message %d: role %q, expected system, user or assistant", i, m.Role)
+			return jinja.Output{}, badinput.Wrap(&Refused{fmt.Sprintf("message %d: role %q, expected system, user or assistant", i, m.Role)})
 		}
 		list.Items = append(list.Items, jinja.NewDict().
 			Set("role", jinja.NewText(m.Role, 0)).Set("content", jinja.NewText(m.Content, jinja.Origin(i+1))))
@@ -157,21 +158,20 @@ func (c *Template) run(messages []Message, generation bool) (jinja.Output, error
 	var e *jinja.Error
 	switch {
 	case errors.As(err, &e) && e.Raised:
-		return out, badinput.Wrap(&Refused{e.Message})
+		return out, badinput.Wrap(&Refused{"the model's chat template refuses this conversation: " + e.Message})
 	case err != nil:
 		return out, badinput.Errorf("the model's chat template fails on this conversation: %w", err)
 	}
 	return out, nil
 }
 
-// Refused is a conversation that the template itself does not take, such as
-// one with a system message where the model knows none.
+// Refused is a conversation whose roles are not taken, mostly by the template
+// itself: one with a system message where the model knows none, or turns that
+// do not alternate.
 type Refused struct{ Reason string }
 
 // Error implements error.
-func (r *Refused) Error() string {
-	return "the model's chat template refuses this conversation: " + r.Reason
-}
+func (r *Refused) Error() string { return r.Reason }
 
 // Render returns the conversation as text; with generation it ends where the
 // assistant's answer begins.

@@ -3,7 +3,6 @@ package local
 import (
 	"context"
 
-	"barka/internal/chat"
 	"barka/internal/generate"
 	"barka/internal/stage/eval"
 )
@@ -19,7 +18,7 @@ func (e *Evaluated) Generate(ctx context.Context, prompts []string, n int, conve
 		return err
 	}
 	if conversation {
-		format, err := chat.For(tok)
+		format, err := e.format()
 		if err != nil {
 			return err
 		}

@@ -11,7 +11,6 @@ import (
 	"sync"
 
 	"barka/internal/badinput"
-	"barka/internal/chat"
 	"barka/internal/hub"
 	"barka/internal/llm"
 	"barka/internal/model"
@@ -34,6 +33,7 @@ type EndpointOptions struct {
 // Endpoint is an eval.Model on a server's completions. Every choice is a
 // request of its own and has its price.
 type Endpoint struct {
+	templater
 	client *llm.PromptScorer
 	tok    *tokenizer.Tokenizer
 	o      EndpointOptions
@@ -59,7 +59,7 @@ func OpenEndpoint(ctx context.Context, o EndpointOptions) (*Endpoint, error) {
 	if o.Concurrency <= 0 {
 		o.Concurrency = 8
 	}
-	e := &Endpoint{tok: tok, o: o}
+	e := &Endpoint{templater: newTemplater(tok), tok: tok, o: o}
 	if e.client, err = llm.NewPromptScorer(o.Options, e.text); err != nil {
 		return nil, err
 	}
@@ -131,23 +131,6 @@ func (e *Endpoint) MaxLength() int { return e.length }
 
 // Tokenizer implements eval.Model.
 func (e *Endpoint) Tokenizer() eval.Tokenizer { return evalTokenizer{e.tok} }
-
-// ApplyChatTemplate implements eval.ChatTemplater.
-func (e *Endpoint) ApplyChatTemplate(messages []eval.Message) (string, error) {
-	return applyChatTemplate(e.tok, messages)
-}
-
-func applyChatTemplate(tok *tokenizer.Tokenizer, messages []eval.Message) (string, error) {
-	format, err := chat.For(tok)
-	if err != nil {
-		return "", err
-	}
-	var ms []chat.Message
-	for _, m := range messages {
-		ms = append(ms, chat.Message{Role: m.Role, Content: m.Content})
-	}
-	return format.Render(ms, true)
-}
 
 // Score implements eval.Model. After an error no more requests are made, but
 // the answers to those under way are kept: they are paid for. Of several

@@ -13,6 +13,7 @@ import (
 
 // Evaluated is an eval.Model on a local model.
 type Evaluated struct {
+	templater
 	// Apart scores every request by itself; see score.Scorer.
 	Apart bool
 	// Longest bounds an input in tokens; 0 means the model's own limit.
@@ -43,7 +44,7 @@ func (d *Decoder) Evaluated() (*Evaluated, error) {
 	if d.Tokenizer.Special().EOS < 0 {
 		return nil, badinput.Errorf("model %s: tokenizer_config.json names no eos_token, which evaluation pads with", d.Name)
 	}
-	return &Evaluated{d: d, info: info}, nil
+	return &Evaluated{templater: newTemplater(d.Tokenizer), d: d, info: info}, nil
 }
 
 // torchDType is the type that the reference would report: that of the weights
@@ -85,11 +86,6 @@ type evalTokenizer struct{ *tokenizer.Tokenizer }
 
 // EOS implements eval.Tokenizer.
 func (t evalTokenizer) EOS() int32 { return t.Special().EOS }
-
-// ApplyChatTemplate implements eval.ChatTemplater.
-func (e *Evaluated) ApplyChatTemplate(messages []eval.Message) (string, error) {
-	return applyChatTemplate(e.d.Tokenizer, messages)
-}
 
 // Plan implements eval.Planner.
 func (e *Evaluated) Plan() score.Plan {

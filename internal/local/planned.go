@@ -16,6 +16,7 @@ import (
 // Planned is an eval.Model of which the tokenizer, config.json and the shapes
 // of the tensors alone are read, until it is asked for scores.
 type Planned struct {
+	templater
 	// Apart and Longest are Evaluated's.
 	Apart   bool
 	Longest int
@@ -50,6 +51,7 @@ func (e *Engine) Plan(name, adapter string) (*Planned, error) {
 	if p.tok, err = tokenizer.Load(dir); err != nil {
 		return nil, err
 	}
+	p.templater = newTemplater(p.tok)
 	if p.tok.Special().EOS < 0 {
 		return nil, badinput.Errorf("model %s: tokenizer_config.json names no eos_token, which evaluation pads with", name)
 	}
@@ -86,11 +88,6 @@ func (p *Planned) MaxLength() int { return longest(p.Longest, p.shape.Info) }
 
 // Tokenizer implements eval.Model.
 func (p *Planned) Tokenizer() eval.Tokenizer { return evalTokenizer{p.tok} }
-
-// ApplyChatTemplate implements eval.ChatTemplater.
-func (p *Planned) ApplyChatTemplate(messages []eval.Message) (string, error) {
-	return applyChatTemplate(p.tok, messages)
-}
 
 // Plan implements eval.Planner.
 func (p *Planned) Plan() score.Plan {

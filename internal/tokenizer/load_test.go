@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -64,14 +65,39 @@ func TestLoadConfig(t *testing.T) {
 	}
 }
 
-func TestNamedTemplates(t *testing.T) {
-	tok, err := Load(modelDir(t, map[string]any{"tokenizer.json": read(t, "qwen2.json"), "tokenizer_config.json": map[string]any{
-		"chat_template": []any{map[string]any{"name": "tool_use", "template": "x"}, map[string]any{"name": "default", "template": "y"}}}}))
+// TestTemplates: the default template, wherever the files hold it, and the
+// special tokens as templates get them.
+func TestTemplates(t *testing.T) {
+	type object = map[string]any
+	for _, c := range []struct {
+		files object
+		want  string
+	}{
+		{object{"tokenizer_config.json": object{"chat_template": []any{object{"name": "tool_use", "template": "x"}, object{"name": "default", "template": "y"}}}}, "y"},
+		{object{"tokenizer_config.json": object{"chat_template": object{"rag": "x", "default": "y"}}}, "y"},
+		{object{"tokenizer_config.json": object{"chat_template": []any{object{"name": "rag", "template": "x"}}}}, ""},
+		{object{"tokenizer_config.json": object{"chat_template": nil}, "chat_template.json": object{"chat_template": "y"}}, "y"},
+		{object{"tokenizer_config.json": object{"chat_template": "y"}, "chat_template.json": object{"chat_template": "x"}}, "y"},
+		{object{"tokenizer_config.json": object{"chat_template": "x"}, "chat_template.jinja": []byte("y"), "chat_template.json": object{"chat_template": "x"}}, "y"},
+		{object{"tokenizer_config.json": object{"chat_template": 1}}, ""},
+	} {
+		c.files["tokenizer.json"] = read(t, "qwen2.json")
+		tok, err := Load(modelDir(t, c.files))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tok.ChatTemplate() != c.want {
+			t.Errorf("%v: template %q, expected %q", c.files["tokenizer_config.json"], tok.ChatTemplate(), c.want)
+		}
+	}
+	tok, err := Load(modelDir(t, object{"tokenizer.json": read(t, "qwen2.json"), "tokenizer_config.json": object{
+		"bos_token": nil, "eos_token": object{"content": "<e>"}, "pad_token": "<p>", "additional_special_tokens": []any{"<a>", object{"content": "<b>"}}}}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tok.ChatTemplate() != "y" {
-		t.Errorf("template %q, expected the default one", tok.ChatTemplate())
+	want := object{"eos_token": "<e>", "pad_token": "<p>", "additional_special_tokens": []string{"<a>", "<b>"}}
+	if got := tok.SpecialTexts(); !reflect.DeepEqual(got, want) {
+		t.Errorf("special texts %v, expected %v", got, want)
 	}
 }
 

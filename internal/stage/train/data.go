@@ -21,7 +21,7 @@ type sample struct {
 // Data is a tokenized dataset and what became of its rows.
 type Data struct {
 	samples []sample
-	refusal string         // why the template refused the first of the rows that it did
+	refusal string         // the first of those counted as roles
 	Rows    int            `json:"rows"`
 	Dropped map[string]int `json:"dropped"` // by reason
 	Cut     int            `json:"cut"`     // conversations cut to max_length
@@ -100,7 +100,7 @@ func (d *Data) add(format *chat.Template, messages []chat.Message, maxLength int
 	var refused *chat.Refused
 	if errors.As(err, &refused) {
 		if d.refusal == "" {
-			d.refusal = fmt.Sprintf("; the chat template refuses row %d: %s", d.Rows, refused.Reason)
+			d.refusal = fmt.Sprintf("; row %d: %s", d.Rows, refused.Reason)
 		}
 		return "roles", nil
 	}

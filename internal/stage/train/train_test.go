@@ -248,17 +248,18 @@ func TestRowsThatCannotBeTrained(t *testing.T) {
 		t.Fatal(err)
 	}
 	sharegpt := `{"conversations":[{"from":"human","value":"How?"},{"from":"gpt","value":"In cups."}]}`
-	bad := []string{`{"messages":[]}`, `{"messages":[{"role":"assistant","content":"x"},{"role":"assistant","content":"y"}]}`, turn(strings.Repeat("long question ", 200), "too late")}
+	bad := []string{`{"messages":[]}`, `{"messages":[{"role":"assistant","content":"x"},{"role":"assistant","content":"y"}]}`,
+		`{"messages":[{"role":"tool","content":"x"},{"role":"assistant","content":"y"}]}`, turn(strings.Repeat("long question ", 200), "too late")}
 	d, err := train.Load(context.Background(), dataset(t, slices.Concat(bad, []string{sharegpt, turn("How?", strings.Repeat("In cups. ", 60))})...), format, 100, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d.Rows != 5 || d.Samples() != 2 || d.Cut != 2 || fmt.Sprint(d.Dropped) != "map[empty:1 no_trained_token:1 roles:1]" || d.Longest != 99 {
+	if d.Rows != 6 || d.Samples() != 2 || d.Cut != 2 || fmt.Sprint(d.Dropped) != "map[empty:1 no_trained_token:1 roles:2]" || d.Longest != 99 {
 		t.Errorf("%+v", d)
 	}
 	var wrong *badinput.Error
 	for want, lines := range map[string][]string{
-		"[empty: 1 no_trained_token: 1 roles: 1]": bad,
+		"[empty: 1 no_trained_token: 1 roles: 2]": bad,
 		"row 2: from \"dog\"":                     {sharegpt, `{"conversations":[{"from":"dog","value":"w"}]}`},
 		"line 2":                                  {sharegpt, `{"messages":`},
 		"none of its 1 rows":                      {`{"text":"no conversation"}`},
