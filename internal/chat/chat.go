@@ -3,7 +3,7 @@
 //
 // One thing differs on purpose: the text of a message that spells a control
 // token, such as <|im_end|>, stays text, so that data cannot forge turns.
-// Where no message spells one the tokens are those of apply_chat_template.
+// Where no message spells one the tokens equal those of apply_chat_template.
 package chat
 
 import (

@@ -123,8 +123,7 @@ func goldens(t testing.TB) (map[string]*Template, []golden) {
 // named is the format for base models that a golden's template is the same as.
 var named = map[string]string{"gemma": "gemma", "llama3": "llama3", "llama3.1": "llama3.1", "chatml": "chatml"}
 
-// TestRender: the texts are those of Jinja, by a template and by a format's
-// name.
+// TestRender: a template and the format of the same name give Jinja's text.
 func TestRender(t *testing.T) {
 	cs, gs := goldens(t)
 	for _, g := range gs {
@@ -148,7 +147,7 @@ func TestRender(t *testing.T) {
 	}
 }
 
-// TestEncode: the tokens are those of the rendered text in one go, and the
+// TestEncode: the tokens equal the rendered text's, encoded in one go, and the
 // trained ones decode to the answers with the token that ends each.
 func TestEncode(t *testing.T) {
 	cs, gs := goldens(t)

@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// FuzzEncode: whatever messages say, their tokens are those of the rendered
-// text as long as no control token is spelled in them, and the structure of
+// FuzzEncode: whatever messages say, their tokens equal the rendered
+// text's as long as no control token is spelled in them, and the structure of
 // the conversation is the template's alone.
 func FuzzEncode(f *testing.F) {
 	f.Add("Hello", "World")

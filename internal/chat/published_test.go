@@ -35,8 +35,8 @@ func lines(t *testing.T, path string, f func(line []byte)) {
 	}
 }
 
-// publishedTemplates are those of package jinja's goldens, by name, and the
-// conversations.
+// publishedTemplates returns the conversations and, by name, the templates of
+// package jinja's goldens.
 func publishedTemplates(t *testing.T) (conversations map[string][]Message, templates map[string]string) {
 	templates = map[string]string{}
 	lines(t, filepath.Join("..", "jinja", "testdata", "published.jsonl.gz"), func(line []byte) {
@@ -153,7 +153,7 @@ func TestPublishedIDs(t *testing.T) {
 			t.Errorf("%s %s: %q does not train, which trl marks", key, c.Conversation, text)
 		}
 	})
-	t.Logf("%d conversations, %d masks, %d of which found without marks, %d templates on a tokenizer", n, masks, found, len(cs))
+	t.Logf("%d conversations, %d masks, %d found without marks too, %d templates on a tokenizer", n, masks, found, len(cs))
 }
 
 func maskOf(trained []bool) string {

@@ -87,7 +87,7 @@ type (
 	}
 )
 
-// arguments are those of a call, a filter or a test.
+// arguments of a call, a filter or a test.
 type arguments struct {
 	positional []expr
 	named      []namedArgument

@@ -114,7 +114,6 @@ func init() { // a variable's initialiser could not refer to itself by way of sc
 		}},
 		"strftime_now": {"strftime_now", func(m *machine, line int, a args) Value {
 			v, _ := a.take(line, "strftime_now", "format")
-			m.dated = true
 			return Text{s: strftime(line, m.now, asText(line, "strftime_now", v[0]).s)}
 		}},
 		"namespace": {"namespace", func(m *machine, line int, a args) Value {

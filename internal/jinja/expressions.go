@@ -34,7 +34,7 @@ func (j joined) eval(s *scope) Value {
 		t := s.m.str(0, p.eval(s))
 		s.m.copied(w.b.Len() + len(t.s))
 		s.m.step(len(t.runs))
-		w.text1(t)
+		w.put(t)
 	}
 	return w.text()
 }
@@ -168,7 +168,7 @@ func (e *slice) eval(s *scope) Value {
 		}
 		var w builder
 		for _, v := range pick(s.m.elements(e.line, t), first, last, step) {
-			w.text1(v.(Text))
+			w.put(v.(Text))
 		}
 		return w.text()
 	}
@@ -294,7 +294,7 @@ func (m *machine) sequences(b *binary, l, r Value) (Value, bool) {
 		m.repeated(len(x.s)+16*len(x.runs), n)
 		var w builder
 		for range n {
-			w.text1(x)
+			w.put(x)
 		}
 		return w.text(), true
 	case *List:

@@ -161,16 +161,16 @@ func filterIndent(m *machine, line int, v Value, a args) Value {
 	m.copied(len(t.s))
 	var w builder
 	if truth(x[1]) {
-		w.text1(by)
+		w.put(by)
 	}
 	for i, l := range concat(t, Text{s: "\n"}).lines(false) {
 		if i > 0 {
 			w.write("\n")
 			if l.s != "" || truth(x[2]) {
-				w.text1(by)
+				w.put(by)
 			}
 		}
-		w.text1(l)
+		w.put(l)
 	}
 	return w.text()
 }
@@ -187,11 +187,11 @@ func filterJoin(m *machine, line int, v Value, a args) Value {
 			item = m.path(line, item, x[1], nil)
 		}
 		if i > 0 {
-			w.text1(sep)
+			w.put(sep)
 		}
 		t := m.str(line, item)
 		m.copied(len(sep.s) + len(t.s))
-		w.text1(t)
+		w.put(t)
 	}
 	return w.text()
 }
@@ -202,7 +202,7 @@ func filterReverse(m *machine, line int, v Value, _ args) Value {
 	if _, ok := v.(Text); ok {
 		var w builder
 		for _, c := range items {
-			w.text1(c.(Text))
+			w.put(c.(Text))
 		}
 		return w.text()
 	}

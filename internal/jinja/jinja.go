@@ -47,8 +47,6 @@ type Output struct {
 	Text Text
 	// Generations are the byte ranges that {% generation %} blocks wrote.
 	Generations [][2]int
-	// Dated reports that the template asked for the date.
-	Dated bool
 }
 
 // Render executes the template with variables, by name. Its clock stands at
@@ -62,5 +60,5 @@ func (t *Template) Render(variables map[string]Value, now time.Time) (out Output
 	}
 	w := &output{m: m, root: true}
 	root.run(t.body, w)
-	return Output{w.b.text(), w.generations, m.dated}, nil
+	return Output{w.b.text(), w.generations}, nil
 }

@@ -58,7 +58,7 @@ func (m *machine) json(line int, w *builder, v Value, j jsonStyle, depth int) {
 	case Text:
 		m.copied(len(v.s))
 		w.write(`"`)
-		w.text1(v.each(func(s string) string { return jsonEscaped(s, j.ascii) }))
+		w.put(v.each(func(s string) string { return jsonEscaped(s, j.ascii) }))
 		w.write(`"`)
 	case *List:
 		if v.kind > tuples {

@@ -236,11 +236,11 @@ func textJoin(m *machine, line int, t Text, a args) Value {
 	var w builder
 	for i, x := range m.elements(line, v[0]) {
 		if i > 0 {
-			w.text1(t)
+			w.put(t)
 		}
 		s := asText(line, "join", x)
 		m.copied(len(t.s) + len(s.s))
-		w.text1(s)
+		w.put(s)
 	}
 	return w.text()
 }

@@ -287,7 +287,7 @@ func (p *parser) subscript(e expr, line int) expr {
 	return out
 }
 
-// arguments reads those of a call, parentheses included.
+// arguments reads the arguments of a call, with their parentheses.
 func (p *parser) arguments() arguments {
 	var a arguments
 	p.expect(operator, "(")

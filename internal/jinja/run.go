@@ -5,7 +5,6 @@ import "time"
 // machine is one rendering: its clock and its bounds.
 type machine struct {
 	now   time.Time
-	dated bool
 	steps int
 	calls int
 	depth int // in values
@@ -90,7 +89,7 @@ func (w *output) text(t Text) {
 	if w.b.b.Len()+len(t.s) > maxText {
 		fail(0, "the chat template writes more than %d bytes", maxText)
 	}
-	w.b.text1(t)
+	w.b.put(t)
 }
 
 // run executes statements until one leaves a loop.

@@ -30,7 +30,7 @@ func titleRune(s string) string {
 	if t := unicode.ToTitle(r); t != r {
 		return string(t)
 	}
-	u := upper(s) // of some letters it has several: SS of ß, of which one is a capital
+	u := upper(s) // may be several letters, SS for ß: only the first is a capital
 	_, n := utf8.DecodeRuneInString(u)
 	return u[:n] + lower(u[n:])
 }
@@ -64,11 +64,11 @@ func titleFilter(t Text) Text {
 		if i < len(t.s) && !pytext.IsSpace(r) && !strings.ContainsRune("-({[<", r) {
 			continue
 		}
-		w.text1(headTail(t.slice(start, i), upper, lower))
+		w.put(headTail(t.slice(start, i), upper, lower))
 		if i == len(t.s) {
 			break
 		}
-		w.text1(t.slice(i, i+utf8.RuneLen(r)))
+		w.put(t.slice(i, i+utf8.RuneLen(r)))
 		start = i + utf8.RuneLen(r)
 	}
 	return w.text()
@@ -95,12 +95,12 @@ func (m *machine) percent(line int, t Text, v Value) Value {
 		if i < 0 || at+i+1 >= len(t.s) {
 			break
 		}
-		w.text1(t.slice(at, at+i))
+		w.put(t.slice(at, at+i))
 		switch c := t.s[at+i+1]; c {
 		case '%':
 			w.write("%")
 		case 's':
-			w.text1(m.str(line, next()))
+			w.put(m.str(line, next()))
 		case 'd', 'i':
 			n, ok := integral(next())
 			if !ok {
@@ -115,7 +115,7 @@ func (m *machine) percent(line int, t Text, v Value) Value {
 		m.copied(w.b.Len() / 4)
 		at += i + 2
 	}
-	w.text1(t.slice(at, len(t.s)))
+	w.put(t.slice(at, len(t.s)))
 	if _, ok := v.(*Dict); len(values) > 0 && !ok {
 		fail(line, "too many values for the %% format")
 	}
@@ -131,10 +131,10 @@ func (m *machine) format(line int, t Text, a args) Value {
 		if i < 0 {
 			break
 		}
-		w.text1(t.slice(at, at+i))
+		w.put(t.slice(at, at+i))
 		at += i
 		if strings.HasPrefix(t.s[at:], "{{") || strings.HasPrefix(t.s[at:], "}}") {
-			w.text1(t.slice(at, at+1))
+			w.put(t.slice(at, at+1))
 			at += 2
 			continue
 		}
@@ -145,10 +145,10 @@ func (m *machine) format(line int, t Text, a args) Value {
 		v := a.field(line, t.s[at+1:at+n], &next)
 		s := m.str(line, v)
 		m.copied(w.b.Len()/4 + len(s.s))
-		w.text1(s)
+		w.put(s)
 		at += n + 1
 	}
-	w.text1(t.slice(at, len(t.s)))
+	w.put(t.slice(at, len(t.s)))
 	return w.text()
 }
 

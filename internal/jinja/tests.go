@@ -32,8 +32,8 @@ func (m *machine) test(line int, name string, v Value, a args) bool {
 	return f(m, line, v)
 }
 
-// same is "is" of Python, for the values of which it does not depend on how
-// they came to be.
+// same is Python's "is" for None and booleans. Whether two other values are one
+// object depends on how Python stores them.
 func (m *machine) same(line int, a, b Value) bool {
 	for _, v := range []Value{a, b} {
 		switch v.(type) {

@@ -146,7 +146,7 @@ func (w *builder) add(s string, origin Origin) {
 // write adds what the template wrote.
 func (w *builder) write(s string) { w.add(s, 0) }
 
-func (w *builder) text1(t Text) {
+func (w *builder) put(t Text) {
 	t.Runs(func(start, end int, origin Origin) { w.add(t.s[start:end], origin) })
 }
 
@@ -161,7 +161,7 @@ func (w *builder) text() Text {
 func concat(ts ...Text) Text {
 	var w builder
 	for _, t := range ts {
-		w.text1(t)
+		w.put(t)
 	}
 	return w.text()
 }
@@ -178,12 +178,12 @@ func (t Text) replaced(old, with Text, count int) Text {
 		if i < 0 {
 			break
 		}
-		w.text1(t.slice(at, at+i))
-		w.text1(with)
+		w.put(t.slice(at, at+i))
+		w.put(with)
 		at += i + len(old.s)
 		count--
 	}
-	w.text1(t.slice(at, len(t.s)))
+	w.put(t.slice(at, len(t.s)))
 	return w.text()
 }
 
@@ -193,14 +193,14 @@ func (t Text) interleaved(with Text, count int) Text {
 	for at := 0; at < len(t.s); {
 		_, n := utf8.DecodeRuneInString(t.s[at:])
 		if count != 0 {
-			w.text1(with)
+			w.put(with)
 			count--
 		}
-		w.text1(t.slice(at, at+n))
+		w.put(t.slice(at, at+n))
 		at += n
 	}
 	if count != 0 {
-		w.text1(with)
+		w.put(with)
 	}
 	return w.text()
 }

@@ -1,15 +1,14 @@
 """Renders conversations with Jinja, as transformers does, for the tests of internal/chat.
 
-usage: chat.py [tokenizer_config.json…]
+usage: chat.py
 
-Writes internal/chat/testdata/rendered.jsonl from the templates below: those of the models, less what they do with tools.
-With files, prints instead which of these conversations their templates render differently from the one of the same kind.
+Writes internal/chat/testdata/rendered.jsonl from the templates below, which are the models' own without tools. Templates as they
+are published: reference/chat.
 """
 
 import itertools
 import json
 import pathlib
-import sys
 
 import jinja2
 import jinja2.sandbox
@@ -78,23 +77,7 @@ def rows():
                 yield {"name": name, "messages": messages, "generation": generation, "text": render(template, bos, messages, generation)}
 
 
-def kind(template):
-    """The entry of TEMPLATES that a model's template should equal."""
-    if "<start_of_turn>" in template:
-        return "gemma"
-    if "<|start_header_id|>" in template:
-        return "llama3.1" if "Cutting Knowledge Date" in template else "llama3"
-    return "qwen2.5" if "You are Qwen" in template else "qwen2" if "You are a helpful assistant." in template else "chatml"
-
-
 def main():
-    for path in sys.argv[1:]:
-        template = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))["chat_template"]
-        ours, bos = TEMPLATES[kind(template)]
-        differ = [(m, g) for m in conversations() for g in (False, True) if render(template, bos, m, g) != render(ours, bos, m, g)]
-        print(path, kind(template), len(differ), "differ", differ[:2])
-    if len(sys.argv) > 1:
-        return
     OUT.parent.mkdir(parents=True, exist_ok=True)
     with open(OUT, "w", encoding="utf-8") as f:
         head = {"script": "reference/tokenizers/chat.py", "jinja2": jinja2.__version__, "templates": {n: {"jinja": t, "bos": b} for n, (t, b) in TEMPLATES.items()}}
