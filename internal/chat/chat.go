@@ -7,6 +7,7 @@
 package chat
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -38,6 +39,24 @@ type Options struct {
 	Thinking string
 }
 
+// Validate reports the first option that is none.
+func (o Options) Validate() error {
+	if _, err := o.day(); err != nil {
+		return badinput.Errorf("chat date %q: expected YYYY-MM-DD", o.Date)
+	}
+	if o.Format != "" && formats[o.Format] == "" {
+		return badinput.Errorf("chat format %q is not one of %s", o.Format, strings.Join(Formats(), ", "))
+	}
+	if o.Thinking != "" && o.Thinking != "on" && o.Thinking != "off" {
+		return badinput.Errorf("thinking is %q, expected on or off", o.Thinking)
+	}
+	return nil
+}
+
+func (o Options) day() (time.Time, error) {
+	return time.Parse(time.DateOnly, cmp.Or(o.Date, DefaultDate))
+}
+
 // DefaultDate is the day on which chat templates are rendered: the one that
 // Llama's templates name where they are given none. Today's date would make
 // the same command give other tokens tomorrow.
@@ -59,12 +78,12 @@ func For(t *tokenizer.Tokenizer) (*Template, error) { return Open(t, Options{}) 
 // options name. A model without a template and a template that cannot be
 // executed are errors.
 func Open(t *tokenizer.Tokenizer, o Options) (*Template, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
 	source := t.ChatTemplate()
 	if o.Format != "" {
-		var ok bool
-		if source, ok = formats[o.Format]; !ok {
-			return nil, badinput.Errorf("chat format %q is not one of %s", o.Format, strings.Join(Formats(), ", "))
-		}
+		source = formats[o.Format]
 	}
 	if source == "" {
 		return nil, badinput.Errorf("the model has no chat template (chat_template.jinja, or a default chat_template in tokenizer_config.json); use an instruction-tuned model, or --chat-format %s if its tokenizer has the tokens; generate --raw needs none",
@@ -79,25 +98,16 @@ func compile(t *tokenizer.Tokenizer, source string, o Options) (*Template, error
 	if c.program, err = jinja.Parse(source); err != nil {
 		return nil, badinput.Errorf("the model's chat template cannot be executed: %w; --chat-format uses another, generate --raw needs none", err)
 	}
-	if c.day, err = time.Parse(time.DateOnly, orDefault(o.Date)); err != nil {
-		return nil, badinput.Errorf("chat date %q: expected YYYY-MM-DD", o.Date)
-	}
-	if err := c.setVariables(o); err != nil {
+	if c.day, err = o.day(); err != nil {
 		return nil, err
 	}
+	c.setVariables(o)
 	c.digest, err = digest(source, t.SpecialTexts(), o)
 	return c, err
 }
 
-func orDefault(date string) string {
-	if date == "" {
-		return DefaultDate
-	}
-	return date
-}
-
 // setVariables are those that do not depend on the conversation.
-func (c *Template) setVariables(o Options) error {
+func (c *Template) setVariables(o Options) {
 	c.variables = map[string]jinja.Value{"tools": nil, "documents": nil}
 	for name, v := range c.tok.SpecialTexts() {
 		switch v := v.(type) {
@@ -111,20 +121,15 @@ func (c *Template) setVariables(o Options) error {
 			c.variables[name] = list
 		}
 	}
-	switch o.Thinking {
-	case "":
-	case "on", "off":
+	if o.Thinking != "" {
 		c.variables["enable_thinking"] = o.Thinking == "on"
-	default:
-		return badinput.Errorf("thinking is %q, expected on or off", o.Thinking)
 	}
-	return nil
 }
 
 // digest identifies what rendering depends on besides the conversation. The
 // date counts where the template asks for one.
 func digest(source string, special map[string]any, o Options) (string, error) {
-	if o.Date = orDefault(o.Date); !strings.Contains(source, "strftime_now") {
+	if o.Date = cmp.Or(o.Date, DefaultDate); !strings.Contains(source, "strftime_now") {
 		o.Date = ""
 	}
 	o.Format = "" // source holds it

@@ -36,6 +36,20 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// TestChatInRecipes: how train renders conversations, and a day that is none.
+func TestChatInRecipes(t *testing.T) {
+	train := func(block string) []byte { return []byte(strings.Replace(good, "{rank: 8}", block, 1)) }
+	r, err := Parse(train("{chat_format: chatml, chat_date: 2026-11-26, thinking: true}"))
+	if err != nil || r.Train.ChatFormat != "chatml" || r.Train.ChatDate != "2026-11-26" || !r.Train.Thinking {
+		t.Errorf("%+v, %v", r.Train, err)
+	}
+	for block, want := range map[string]string{"{chat_date: yesterday}": "train: chat date", "{chat_format: alpaca}": "chat format \"alpaca\" is not one of"} {
+		if _, err := Parse(train(block)); !badinput.Is(err) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, expected %q", block, err, want)
+		}
+	}
+}
+
 // TestDecodingInRecipes: every setting of beam search, zero among their values,
 // with the earlier name of beam.
 func TestDecodingInRecipes(t *testing.T) {

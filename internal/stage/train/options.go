@@ -5,6 +5,8 @@
 package train
 
 import (
+	"fmt"
+
 	"barka/internal/badinput"
 	"barka/internal/chat"
 	"barka/internal/lora"
@@ -80,6 +82,9 @@ func (o Options) Validate() error {
 		return badinput.Errorf("train: clip, weight_decay, save_steps and eval_steps must not be negative")
 	case o.Beta1 < 0 || o.Beta1 >= 1 || o.Beta2 < 0 || o.Beta2 >= 1 || o.Eps <= 0:
 		return badinput.Errorf("train: beta1 %g, beta2 %g, eps %g: expected betas from 0 to below 1 and a positive eps", o.Beta1, o.Beta2, o.Eps)
+	}
+	if err := o.chat().Validate(); err != nil {
+		return fmt.Errorf("train: %w", err)
 	}
 	_, err := optim.NewSchedule(o.Schedule, 0, 1)
 	return badinput.Wrap(err)

@@ -198,6 +198,44 @@ func TestLossFallsAndMicroBatchesDoNotMatter(t *testing.T) {
 	}
 }
 
+// TestRunsBeforeTemplates: a run made before identities held the template's
+// digest is taken if it is finished, and refused if data may still be read.
+func TestRunsBeforeTemplates(t *testing.T) {
+	data := coffee(t)
+	at := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: pipeline.Silent}
+	o := options()
+	o.Epochs = 1
+	first, err := train.Run(context.Background(), o, input(t, data, ""), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(at.Out, "train.json")
+	var id map[string]any
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(text, &id)
+	}
+	if err != nil || id["chat"] == nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	delete(id, "chat")
+	if text, err = json.Marshal(id); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := train.Run(context.Background(), o, input(t, data, ""), at); err != nil || again.FinalLoss != first.FinalLoss {
+		t.Errorf("finished: %v, %v", again, err)
+	}
+	if err := os.Remove(filepath.Join(at.Out, train.StateFile)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := train.Run(context.Background(), o, input(t, data, ""), at); !badinput.Is(err) || !strings.Contains(err.Error(), "the chat template was") {
+		t.Errorf("not finished: %v", err)
+	}
+}
+
 func TestChangedRunsAreRefused(t *testing.T) {
 	data := coffee(t)
 	at := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: pipeline.Silent}
