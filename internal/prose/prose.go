@@ -40,22 +40,48 @@ func Words(s string) string {
 }
 
 // Letters counts the letters of a text's words, and those of them that are of
-// the language's script. Without a known script all are.
+// the language's script. Without a known script all are. Words that are
+// written alike in every language do not count.
 func Letters(s, language string) (letters, own int) {
 	var tables []*unicode.RangeTable
 	if len(language) >= 4 {
 		tables = scripts[language[len(language)-4:]]
 	}
-	for _, r := range Words(s) {
-		if !unicode.IsLetter(r) {
+	for word := range strings.FieldsSeq(Words(s)) {
+		if technical(word) {
 			continue
 		}
-		letters++
-		if tables == nil || unicode.In(r, tables...) {
-			own++
+		for _, r := range word {
+			if !unicode.IsLetter(r) {
+				continue
+			}
+			letters++
+			if tables == nil || unicode.In(r, tables...) {
+				own++
+			}
 		}
 	}
 	return letters, own
+}
+
+// technical reports whether a word is written alike in every language: Latin
+// with digits or signs of formulas (CO2, x=3, H_{2}O), or short with capitals
+// inside (NaOH, DNA, km/h).
+func technical(word string) bool {
+	letters, mark, inner := 0, false, false
+	for _, r := range word {
+		switch {
+		case unicode.IsLetter(r):
+			if !unicode.In(r, unicode.Latin, unicode.Greek) {
+				return false
+			}
+			inner = inner || letters > 0 && unicode.IsUpper(r)
+			letters++
+		case unicode.IsDigit(r) || strings.ContainsRune("_^{}=<>+*/\\", r):
+			mark = true
+		}
+	}
+	return mark || inner && letters <= 6
 }
 
 // unspaced are scripts that write words without blanks between them.

@@ -14,6 +14,8 @@ func TestLetters(t *testing.T) {
 		{"الأمر `git push` هنا", "arb_Arab", 8, 8},
 		{"انظر https://example.org/a أو me@example.org", "arb_Arab", 6, 6},
 		{"المعادلة $$x^2 + y$$ و \\(a+b\\)", "arb_Arab", 9, 9},
+		{"التفاعل HCl + NaOH -> H_{2}O بسرعة 5 km/h", "arb_Arab", 12, 12},
+		{"Untranslated prose of McDonald and NASA", "arb_Arab", 30, 0},
 		{"a `b\nc` d", "arb_Arab", 4, 0},
 		{"東京は日本の首都です", "jpn_Jpan", 10, 10},
 		{"text", "xyz_Qqqq", 4, 4},

@@ -300,6 +300,61 @@ func TestGenuineTranslations(t *testing.T) {
 	}
 }
 
+// TestGenuineChoices keeps the Arabic ARC of Okapi, with its formulas, but for
+// the one question that it has twice.
+func TestGenuineChoices(t *testing.T) {
+	root := shared(t)
+	if root == "" {
+		t.Skip("the Arabic questions are not here")
+	}
+	var b strings.Builder
+	n := 0
+	for _, split := range []string{"train", "test", "validation"} {
+		data, err := os.ReadFile(filepath.Join(root, "oall", "okapi", "m_arc", "ar_"+split+".json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var questions []map[string]any
+		if err := json.Unmarshal(data, &questions); err != nil {
+			t.Fatal(err)
+		}
+		for _, q := range questions {
+			ask, answer := fmt.Sprint(q["instruction"]), ""
+			for i, letter := range []string{"a", "b", "c", "d", "e"} {
+				if text, ok := q["option_"+letter].(string); ok && text != "" {
+					ask += fmt.Sprintf("\n%d. %s", i+1, text)
+					if strings.ToLower(fmt.Sprint(q["answer"])) == letter {
+						answer = fmt.Sprintf("%d) %s", i+1, text)
+					}
+				}
+			}
+			if answer == "" {
+				continue
+			}
+			n++
+			line, err := json.Marshal(pipeline.Instruction{ID: fmt.Sprint(n), Form: pipeline.FormChoice, Language: "arb_Arab",
+				Messages: []pipeline.Message{{Role: "user", Content: ask}, {Role: "assistant", Content: answer}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.Write(append(line, '\n'))
+		}
+	}
+	path := filepath.Join(t.TempDir(), "rows.jsonl")
+	if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out := stageIO(t, "instructions", path)
+	m, err := filter.Run(t.Context(), filter.Defaults(), out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n < 2500 || m.Counts["rejected"] != 1 || m.Counts["rejected_duplicate"] != 1 {
+		t.Errorf("%d questions: %v", n, m.Counts)
+		rejects(t, out.Out)
+	}
+}
+
 // rejects shows what was dropped, and why.
 func rejects(t *testing.T, dir string) {
 	t.Helper()

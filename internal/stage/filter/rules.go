@@ -154,8 +154,8 @@ func script(o Rules, r pipeline.Instruction) pipeline.Reject {
 		return pass
 	}
 	for i, m := range r.Messages {
-		// Formulas and option letters alone are no prose.
-		if letters, own := prose.Letters(m.Content, r.Language); letters >= 20 && float64(own) < o.MinScriptShare*float64(letters) {
+		// A name or two in a short answer say nothing of its language.
+		if letters, own := prose.Letters(m.Content, r.Language); letters >= 30 && float64(own) < o.MinScriptShare*float64(letters) {
 			return drop("script", "message %d: %d of %d letters are of %s", i+1, own, letters, r.Language)
 		}
 	}

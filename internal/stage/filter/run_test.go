@@ -108,7 +108,7 @@ func TestBoundsAreExact(t *testing.T) {
 		{"min_length_ratio", Rules{MinLengthRatio: 0.5}, strings.Repeat("ب", 43), strings.Repeat("ب", 42)},
 		{"max_length_ratio", Rules{MaxLengthRatio: 2}, strings.Repeat("ب", 172), strings.Repeat("ب", 173)},
 		{"repetition", Rules{Repetition: true}, strings.Repeat("ا ب ج د ه ", 3), strings.Repeat("ا ب ج د ه ", 4)},
-		{"min_script_share", Rules{MinScriptShare: 0.5}, strings.Repeat("ب", 10) + strings.Repeat("b", 10), strings.Repeat("ب", 9) + strings.Repeat("b", 11)},
+		{"min_script_share", Rules{MinScriptShare: 0.5}, strings.Repeat("ب", 15) + strings.Repeat("b", 15), strings.Repeat("ب", 14) + strings.Repeat("b", 16)},
 	} {
 		for text, dropped := range map[string]bool{c.inside: false, c.outside: true} {
 			r := row("1", question, text)

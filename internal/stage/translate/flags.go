@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"barka/internal/prose"
 )
 
 // Flags of a translated sentence. They warn; Options.RejectFlags makes some
@@ -91,8 +93,8 @@ func numbers(s string) []string {
 	var out []string
 	var cur []byte
 	for _, r := range s + " " {
-		if unicode.Is(unicode.Nd, r) {
-			cur = append(cur, '0'+byte(digit(r)))
+		if d, ok := prose.Digit(r); ok {
+			cur = append(cur, '0'+byte(d))
 			continue
 		}
 		if len(cur) > 0 {
@@ -101,17 +103,6 @@ func numbers(s string) []string {
 	}
 	slices.Sort(out)
 	return out
-}
-
-// digit is the value of a decimal digit: Unicode's digits stand in tens, some
-// of them, like the mathematical ones, without a gap between.
-func digit(r rune) int {
-	n := 0
-	for unicode.Is(unicode.Nd, r-1) {
-		r--
-		n++
-	}
-	return n % 10
 }
 
 // finish applies the punctuation option.
