@@ -270,6 +270,7 @@ func TestAmbiguous(t *testing.T) {
 	for jinja, want := range map[string]string{
 		"{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}":                                                 "no control token after the answer of message 1",
 		"{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}<s>{% endif %}{% endfor %}":                          "leaves out the answer of message 1",
+		"{% for m in messages %}{{ m.content }}<s>{{ m.content }}<s>{% endfor %}":                                            "in several places",
 		"{{ messages[1].content }}<s>{% for m in messages %}{{ m.content }}<s>{% endfor %}":                                  "in several places",
 		"{% for m in messages %}{{ '<|' + m.role + '|>' + m.content }}{% endfor %}":                                          "no control token",
 		"{% for m in messages %}{{ m.role }}: {{ m.content }}{% if m.role == 'assistant' %} (end)<s>{% endif %}{% endfor %}": "no control token",
@@ -279,6 +280,34 @@ func TestAmbiguous(t *testing.T) {
 		if _, _, err := c.Encode([]Message{{"user", "x"}, {"assistant", "y"}, {"user", "z"}}); err == nil || !strings.Contains(err.Error(), want) || !badinput.Is(err) {
 			t.Errorf("%s: %v, expected %q", jinja, err, want)
 		}
+	}
+}
+
+// TestStrippingToken: a control token that takes the white space around it, as
+// Phi-3's do, ends an answer that ends with some.
+func TestStrippingToken(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join("..", "tokenizer", "testdata", "layouts", "llama3.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok := withConfig(t, []byte(strings.Replace(string(data), `"added_tokens":[`, `"added_tokens":[{"id":4990,"content":"<|fin|>","lstrip":true,"rstrip":true,"special":true,"normalized":false},`, 1)),
+		map[string]any{"chat_template": "{% for m in messages %}<|user|>{{ m.content }}<|fin|>\n{% endfor %}"})
+	fin, ok := tok.ID("<|fin|>")
+	if !ok {
+		t.Fatal("the token is not added")
+	}
+	c := open(t, tok, Options{})
+	messages := []Message{{"user", " a "}, {"assistant", "b \n"}}
+	text, err := c.Render(messages, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens, trained, err := c.Encode(messages)
+	if err != nil || !slices.Equal(tokens, tok.Encode(text, false)) {
+		t.Errorf("%v, %v", tokens, err)
+	}
+	if got := selected(tokens, trained); len(got) != 2 || got[1] != fin {
+		t.Errorf("trains on %v, expected b and %d", got, fin)
 	}
 }
 

@@ -113,7 +113,7 @@ func (c *Template) answers(messages []Message, out jinja.Output, parts []tokeniz
 		if m.Role != "assistant" {
 			continue
 		}
-		own, next, err := place(out.Text, i)
+		own, next, err := place(out.Text, i, m.Content)
 		if err != nil {
 			return nil, err
 		}
@@ -126,7 +126,7 @@ func (c *Template) answers(messages []Message, out jinja.Output, parts []tokeniz
 			next = min(next, len(turn))
 		}
 		end := turnEnd(parts, own[1], next)
-		if end == nil || strings.TrimFunc(text[own[1]:end.Start], pytext.IsSpace) != "" {
+		if end == nil || strings.TrimFunc(text[own[1]:max(own[1], end.Start)], pytext.IsSpace) != "" {
 			return nil, badinput.Errorf("the chat template puts no control token after the answer of message %d, so that training could not teach where an answer ends; use a template that does, or mark answers with {%% generation %%}", i)
 		}
 		spans = append(spans, [2]int{start, end.End})
@@ -151,7 +151,7 @@ func (c *Template) prefix(text string, messages []Message, generation bool) (com
 // shown reports the first answer that the template leaves out.
 func shown(messages []Message, text jinja.Text) error {
 	for i, m := range messages {
-		if own, _, err := place(text, i); m.Role == "assistant" && own[0] < 0 {
+		if own, _, err := place(text, i, m.Content); m.Role == "assistant" && own[0] < 0 {
 			return err
 		}
 	}
@@ -160,15 +160,18 @@ func shown(messages []Message, text jinja.Text) error {
 
 // place finds the bytes of message i's content and where the next message's
 // begin.
-func place(text jinja.Text, i int) (own [2]int, next int, err error) {
+func place(text jinja.Text, i int, content string) (own [2]int, next int, err error) {
 	own, next = [2]int{-1, -1}, len(text.String())
-	mixed := false
+	apart, total := false, 0
 	text.Runs(func(start, end int, origin jinja.Origin) {
+		if origin == jinja.Origin(i+1) {
+			total += end - start
+		}
 		switch {
 		case origin == jinja.Origin(i+1) && own[0] < 0:
 			own = [2]int{start, end}
 		case origin == jinja.Origin(i+1):
-			mixed = mixed || next < len(text.String())
+			apart = apart || next < len(text.String())
 			own[1] = end
 		case origin != 0 && own[0] >= 0 && next == len(text.String()):
 			next = start
@@ -177,17 +180,17 @@ func place(text jinja.Text, i int) (own [2]int, next int, err error) {
 	switch {
 	case own[0] < 0:
 		err = badinput.Errorf("the chat template leaves out the answer of message %d", i)
-	case mixed:
+	case apart || total > len(content):
 		err = badinput.Errorf("the chat template shows the answer of message %d in several places, so that it cannot be told which tokens train", i)
 	}
 	return own, next, err
 }
 
 // turnEnd returns the first control token between two places, nil if there is
-// none.
+// none. It may take the white space before it, which an answer ended with.
 func turnEnd(parts []tokenizer.Stretch, from, to int) *tokenizer.Stretch {
 	for i, p := range parts {
-		if p.Special && p.Start >= from && p.End <= to {
+		if p.Special && p.End > from && p.End <= to {
 			return &parts[i]
 		}
 	}

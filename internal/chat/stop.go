@@ -40,7 +40,7 @@ func (c *Template) endOfTurn() (id int32, ok bool) {
 	if err != nil {
 		return 0, false
 	}
-	own, next, err := place(out.Text, 1)
+	own, next, err := place(out.Text, 1, messages[1].Content)
 	if err != nil {
 		return 0, false
 	}
