@@ -315,6 +315,17 @@ func (r *Run) clear() error {
 	return nil
 }
 
+// Abandon is for stages that write their rows in one go and so have no work to
+// continue: when their input or options are at fault (a badinput error), it
+// removes the partial directory, so that the same output can be begun with
+// others. It returns err.
+func (r *Run) Abandon(err error) error {
+	if badinput.Is(err) && !r.Done() {
+		return errors.Join(err, r.remove())
+	}
+	return err
+}
+
 // remove deletes the partial directory while its lock is held.
 func (r *Run) remove() error {
 	if err := r.clear(); err != nil {

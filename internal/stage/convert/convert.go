@@ -125,10 +125,10 @@ func Run(ctx context.Context, o Options, io pipeline.IO) (*pipeline.Manifest, er
 	progress.Start("convert "+o.Benchmark, -1, "rows")
 	defer progress.Done()
 	if err := c.files(ctx, files, progress); err != nil {
-		return nil, err
+		return nil, run.Abandon(err)
 	}
 	if err := c.script.check(o.Language, io.In["data"]); err != nil {
-		return nil, err
+		return nil, run.Abandon(err)
 	}
 	if err := run.Finish(c.final()); err != nil {
 		return nil, err

@@ -389,6 +389,17 @@ func TestLanguage(t *testing.T) {
 	if !badinput.Is(err) || !strings.Contains(err.Error(), "2 of 3 rows") || !strings.Contains(err.Error(), "--language") {
 		t.Errorf("mostly Arabic, declared English: %v", err)
 	}
+	// The advice can be followed: what was refused has left no work behind.
+	refused := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"data": set(arabic, arabic+".")}}
+	english := options("alpaca")
+	if _, err := Run(t.Context(), english, refused); err == nil {
+		t.Error("Arabic rows, declared English")
+	}
+	declared := english
+	declared.Language = "arb_Arab"
+	if m, err := Run(t.Context(), declared, refused); err != nil || m.Rows != 2 {
+		t.Errorf("declared Arabic in the same place: %v", err)
+	}
 	m, err := run("eng_Latn", arabic, latin, "Code: ```"+latin+"```")
 	if err != nil || m.Rows != 3 || m.Counts["other_script"] != 1 || len(m.Notes) != 1 || !strings.Contains(m.Notes[0], "1 of 3 rows") {
 		t.Errorf("one Arabic row: %v, %+v", err, m)

@@ -91,7 +91,7 @@ func (m *mixer) card() string {
 	b.WriteString(".\n\n## Content\n\n")
 	m.tableText(&b)
 	b.WriteString("\n## Origin\n\n")
-	for _, k := range []struct{ kind, text string }{{"generator", "Questions and answers were written by"}, {"translator", "They were translated by"}} {
+	for _, k := range []struct{ kind, text string }{{"generator", "Questions and answers about passages were written by"}, {"translator", "Translated by"}} {
 		if v := m.values(k.kind); len(v) > 0 {
 			fmt.Fprintf(&b, "%s %s. ", k.text, strings.Join(v, ", "))
 		}

@@ -109,6 +109,15 @@ func TestLicenceOfTheSet(t *testing.T) {
 			t.Errorf("%s for rows under %s: %v, want %q", c.set, c.row, err, c.want)
 		}
 	}
+	// After a refusal the same output can be begun with another licence.
+	io := pipeline.IO{Out: filepath.Join(t.TempDir(), "mix"), In: map[string]string{"in": file(t, licensed("CC BY-NC 3.0")...)}, Progress: pipeline.Silent}
+	var err error
+	for _, licence := range []string{"mit", "cc-by-nc-3.0"} {
+		_, err = Run(t.Context(), Options{Name: "x", Licence: licence}, nil, io)
+	}
+	if err != nil {
+		t.Error(err)
+	}
 	// What cannot be compared is counted and said.
 	o := Defaults()
 	o.Licence = "cc-by-sa-4.0"

@@ -82,7 +82,7 @@ func Run(ctx context.Context, o Options, counters map[string]Counter, io pipelin
 	}
 	m := &mixer{o: o, counters: counters, io: io, taken: map[string]int{}, table: map[string]*line{}, sources: map[string]bool{}, used: map[use]int{}}
 	if err := m.run(ctx, run); err != nil {
-		return nil, err
+		return nil, run.Abandon(err)
 	}
 	final := pipeline.Final{Card: m.card(), Counts: map[string]int64{"train": m.train, "validation": m.val}, Tokens: m.tokens(), Notes: m.notes}
 	if err := run.Finish(final); err != nil {

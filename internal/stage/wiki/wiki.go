@@ -119,6 +119,9 @@ func Run(ctx context.Context, o Options, io pipeline.IO) (*pipeline.Manifest, er
 		return nil, err
 	}
 	if err := s.all(ctx); err != nil {
+		if o.Dump != "" { // an API's answers are kept
+			err = run.Abandon(err)
+		}
 		return nil, err
 	}
 	if err := run.Finish(pipeline.Final{Counts: map[string]int64{"pages": s.kept}, Notes: s.notes()}); err != nil {

@@ -110,6 +110,15 @@ func TestTitles(t *testing.T) {
 	if _, err := run("Nowhere", "Elsewhere"); !badinput.Is(err) || !strings.Contains(err.Error(), "none of the 2 titles") || !strings.Contains(err.Error(), "Elsewhere, Nowhere") {
 		t.Errorf("no title there: %v", err)
 	}
+	// Other titles can then be given for the same output.
+	o := options(t)
+	out := filepath.Join(t.TempDir(), "out")
+	for _, o.Titles = range [][]string{{"Nowhere"}, {"Coffee"}} {
+		_, err = Run(t.Context(), o, pipeline.IO{Out: out, Progress: pipeline.Silent})
+	}
+	if err != nil {
+		t.Error(err)
+	}
 	if m, err = run("Kahwa"); err != nil || !strings.Contains(strings.Join(m.Notes, "; "), "0 pages gave no passage") {
 		t.Errorf("nothing but a redirect: %v, %+v", err, m)
 	}
