@@ -4,6 +4,7 @@
 package local
 
 import (
+	"cmp"
 	"encoding/hex"
 	"fmt"
 	"hash"
@@ -50,6 +51,24 @@ func (e *Engine) quiet() *Engine {
 	q := *e
 	q.Progress = nil
 	return &q
+}
+
+// As returns the engine with weights of another type; "" keeps the engine's.
+func (e *Engine) As(dt string) *Engine {
+	other := *e
+	other.DType = cmp.Or(dt, e.DType)
+	return &other
+}
+
+// TypeOf returns the type that a model's weights are packed as: f32, bf16 or
+// int8.
+func (e *Engine) TypeOf(name string) (string, error) {
+	dir, err := hub.Resolve(name)
+	if err != nil {
+		return "", err
+	}
+	o, err := e.options(dir)
+	return strings.ToLower(string(o.DType)), err
 }
 
 // NewEngine makes an engine on the CPU; threads 0 means all cores.

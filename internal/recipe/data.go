@@ -168,12 +168,12 @@ func (c *chain) mix(ctx context.Context) error {
 		in[name] = c.r.path(p)
 	}
 	counters := map[string]mix.Counter{}
-	if c.r.Models.Base != "" {
-		tok, err := c.tokenizer()
+	for _, name := range c.r.tokenizers() {
+		tok, err := c.tokenizer(name)
 		if err != nil {
 			return err
 		}
-		counters[c.r.Models.Base] = func(s string) int { return len(tok.Encode(s, false)) }
+		counters[name] = func(s string) int { return len(tok.Encode(s, false)) }
 	}
 	m, err := mix.Run(ctx, *c.r.Mix, counters, c.io(mixDir, in))
 	if err != nil {

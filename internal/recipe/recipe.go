@@ -3,13 +3,13 @@
 package recipe
 
 import (
+	"cmp"
 	"encoding/json"
-	"iter"
-	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
+	"reflect"
 	"slices"
+	"strings"
 
 	"barka/internal/badinput"
 	"barka/internal/stage/convert"
@@ -42,7 +42,9 @@ type Recipe struct {
 	Merge     bool                `json:"merge"`
 	Eval      *Eval               `json:"eval"`
 
-	dir string // of the file; its paths are relative to it
+	file string // "" where it is none
+	dir  string // of the file; its paths are relative to it
+	doc  *document
 }
 
 // Models names the three models.
@@ -95,50 +97,111 @@ type Eval struct {
 	Base       bool   `json:"base"` // evaluate the base model too
 }
 
-// Load reads and checks a recipe file.
+// Load reads a recipe file; its mistakes are the error, all of them together.
 func Load(path string) (*Recipe, error) {
+	r, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return r, r.Problems()
+}
+
+// Open reads a recipe file that may have mistakes: what is wrong has its
+// default, and Problems lists it. Only a file that is no recipe at all is an
+// error.
+func Open(path string) (*Recipe, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, badinput.Wrap(err)
 	}
-	r, err := Parse(data)
+	r, err := open(data)
 	if err != nil {
 		return nil, badinput.Errorf("%s: %w", path, err)
 	}
-	r.dir = filepath.Dir(path)
+	r.file, r.dir = path, filepath.Dir(path)
 	return r, nil
 }
 
 // Parse reads a recipe's text. Settings that are not given have their stage's
 // defaults.
 func Parse(data []byte) (*Recipe, error) {
-	text, blocks, err := toJSON(data)
+	r, err := open(data)
 	if err != nil {
 		return nil, err
 	}
-	r := &Recipe{Seed: 42, Language: "arb_Arab", Merge: true, Models: Models{Generator: Generator{Concurrency: 8}}}
-	r.defaults(blocks)
-	// A block without settings is there with its defaults, not null.
-	var given map[string]json.RawMessage
-	if err := json.Unmarshal(text, &given); err != nil {
-		return nil, badinput.Errorf("%w", err)
+	return r, r.Problems()
+}
+
+// Problems returns the mistakes of the recipe's text as one error, nil if there
+// are none.
+func (r *Recipe) Problems() error { return r.problems(nil) }
+
+// problems adds the problems found by a check.
+func (r *Recipe) problems(found []Problem) error {
+	list := sorted(slices.Concat(r.doc.problems, found))
+	if len(list) == 0 {
+		return nil
 	}
-	for key, value := range given {
-		if string(value) == "null" {
-			delete(given, key)
-		}
-	}
-	if text, err = json.Marshal(given); err != nil {
+	return badinput.Wrap(&Problems{File: r.file, List: list})
+}
+
+func open(data []byte) (*Recipe, error) {
+	d, err := readDocument(data)
+	if err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal(text, r); err != nil {
-		return nil, badinput.Errorf("%w", err)
+	d.checkMapping(d.values, reflect.TypeFor[Recipe](), "")
+	r, err := d.validated()
+	if err != nil {
+		return nil, err
 	}
-	return r, r.check()
+	r.check()
+	return r, nil
+}
+
+// decode reads the document over the defaults of the blocks that it has. A
+// setting that a block itself cannot read is noted and taken out.
+func (d *document) decode() (*Recipe, error) {
+	for {
+		r, err := d.read()
+		if err == nil || !badinput.Is(err) {
+			return r, err
+		}
+		block, _, _ := strings.Cut(err.Error(), ":")
+		name := d.named(block, err.Error())
+		if name == "" {
+			return nil, err
+		}
+		d.say(join(block, name), "%v", err)
+		delete(d.block(block), name)
+	}
+}
+
+func (d *document) read() (*Recipe, error) {
+	text, err := json.Marshal(d.values)
+	if err != nil {
+		return nil, err
+	}
+	r := &Recipe{Seed: 42, Language: "arb_Arab", Merge: true, Models: Models{Generator: Generator{Concurrency: 8}}, doc: d}
+	r.defaults(d.values)
+	if err := json.Unmarshal(text, r); err != nil {
+		return nil, err
+	}
+	if r.Translate != nil {
+		r.Translate.To = r.Language
+	}
+	for name, c := range r.Convert {
+		c.Benchmark, c.Dataset = cmp.Or(c.Benchmark, name), cmp.Or(c.Dataset, name)
+	}
+	return r, nil
 }
 
 // defaults fills the blocks that the file has, before its settings.
-func (r *Recipe) defaults(blocks map[string]bool) {
+func (r *Recipe) defaults(values map[string]any) {
+	blocks := map[string]bool{}
+	for name := range values {
+		blocks[name] = true
+	}
 	if blocks["wiki"] {
 		o := wiki.Defaults()
 		r.Wiki = &o
@@ -168,90 +231,6 @@ func (r *Recipe) defaults(blocks map[string]bool) {
 	}
 }
 
-// check verifies what no single stage can.
-func (r *Recipe) check() error {
-	if r.Translate != nil {
-		r.Translate.To = r.Language
-	}
-	if err := r.checkSets(); err != nil {
-		return err
-	}
-	for _, v := range []struct {
-		is bool
-		f  func() error
-	}{
-		{r.Wiki != nil, func() error { return r.Wiki.Validate() }}, {r.Synth != nil, func() error { return r.Synth.Validate() }},
-		{r.Translate != nil, func() error { return r.Translate.Validate() }}, {r.Filter != nil, func() error { return r.Filter.Validate() }},
-		{r.Mix != nil, func() error { return r.Mix.Validate() }}, {r.Train != nil, func() error { return r.Train.Validate() }},
-	} {
-		if v.is {
-			if err := v.f(); err != nil {
-				return err
-			}
-		}
-	}
-	switch {
-	case r.Name == "":
-		return badinput.Errorf("name is missing")
-	case r.Synth != nil && r.Wiki == nil && r.Inputs.Passages == "":
-		return badinput.Errorf("synth has no passages: add a wiki block, or inputs: passages")
-	case r.Synth != nil && r.Models.Generator.Model == "":
-		return badinput.Errorf("synth has no model: models: generator: model is missing")
-	case r.Translate != nil && r.Models.Translator == "":
-		return badinput.Errorf("translate has no model: models: translator is missing")
-	case (r.Train != nil || r.Eval != nil) && r.Models.Base == "":
-		return badinput.Errorf("train and eval have no model: models: base is missing")
-	case r.Wiki == nil && r.Synth == nil && len(r.Convert)+len(r.Inputs.Instructions) == 0 && (r.Translate != nil || r.Filter != nil):
-		return badinput.Errorf("translate and filter have no instructions: add synth, convert or inputs: instructions")
-	case r.Train != nil && r.Mix == nil:
-		return badinput.Errorf("train has no data: add a mix block")
-	case r.Eval != nil && r.Eval.Data == "":
-		return badinput.Errorf("eval: data is missing: the directory of the benchmark files")
-	case r.Eval != nil && r.Eval.MaxSamples < 0:
-		return badinput.Errorf("eval: max_samples is %d, expected 0 (all) or more", r.Eval.MaxSamples)
-	}
-	return nil
-}
-
-// setName is what a set of instructions may be called: it names directories.
-var setName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,40}$`)
-
-// checkSets verifies the sets of instructions beside the wiki's.
-func (r *Recipe) checkSets() error {
-	for name, c := range r.Convert {
-		if c == nil || c.Data == "" {
-			return badinput.Errorf("convert: %s: data is missing: the file or directory of the benchmark", name)
-		}
-		if c.Benchmark == "" {
-			c.Benchmark = name
-		}
-		if c.Dataset == "" {
-			c.Dataset = name
-		}
-		if err := c.Validate(); err != nil {
-			return badinput.Errorf("convert: %s: %w", name, err)
-		}
-		if _, twice := r.Inputs.Instructions[name]; twice {
-			return badinput.Errorf("%s is both under convert and under inputs: instructions", name)
-		}
-	}
-	for name := range r.Inputs.Mix {
-		_, converted := r.Convert[name]
-		_, given := r.Inputs.Instructions[name]
-		if name == mainSet || converted || given {
-			return badinput.Errorf("inputs: mix: the name %s is taken", name)
-		}
-	}
-	for _, names := range []iter.Seq[string]{maps.Keys(r.Convert), maps.Keys(r.Inputs.Instructions)} {
-		for name := range names {
-			if !setName.MatchString(name) || name == mainSet {
-				return badinput.Errorf("instructions %q: expected a name of small letters, digits, - and _, but not %s", name, mainSet)
-			}
-		}
-	}
-	return nil
-}
-
 // path resolves a path of the file.
 func (r *Recipe) path(p string) string {
 	if p == "" || filepath.IsAbs(p) {
@@ -269,6 +248,27 @@ func (r *Recipe) model(name string) string {
 		}
 	}
 	return name
+}
+
+// tokenizers names the models whose tokenizers fill the mix's token table: the
+// base model, and those that the block lists.
+func (r *Recipe) tokenizers() []string {
+	var names []string
+	for _, name := range append([]string{r.Models.Base}, r.Mix.Tokenizers...) {
+		if name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// trainDType is the type of the weights that train opens; "" is the
+// checkpoint's own.
+func (r *Recipe) trainDType() string {
+	if r.Train == nil {
+		return ""
+	}
+	return cmp.Or(r.Train.DType, r.DType)
 }
 
 // LocalModels names the models that the recipe's stages open on this machine:

@@ -73,6 +73,16 @@ func TestDecodingInRecipes(t *testing.T) {
 	}
 }
 
+// TestExponents: YAML's numbers, also those that the parser takes for text.
+func TestExponents(t *testing.T) {
+	for text, want := range map[string]float64{"2e-4": 2e-4, "2E-4": 2e-4, "2.0e-4": 2e-4, "0.0002": 2e-4, "1e+1": 10} {
+		r, err := Parse([]byte(strings.Replace(good, "{rank: 8}", "{lr: "+text+"}", 1)))
+		if err != nil || r.Train.LR != want {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 func TestConvertBlocks(t *testing.T) {
 	r, err := Parse([]byte(strings.Replace(good, "translate:", "convert:\n  gsm8k: {data: g}\n  hard: {benchmark: arc-challenge, data: h, answer: text}\ntranslate:", 1)))
 	if err != nil {
@@ -125,14 +135,27 @@ func TestMistakesAreNamed(t *testing.T) {
 	for _, c := range []struct{ change, to, want string }{
 		{"rank: 8", "rnak: 8", `line 8: unknown key "train.rnak"; did you mean rank?`},
 		{"wiki:", "wikki:", "did you mean wiki?"},
-		{"temperature: 0.5", "temperature: warm", "temperature"},
+		{"temperature: 0.5", "temperature: warm", `line 5: synth.temperature is "warm", expected a number`},
+		{"temperature: 0.5", "turns: 2.5", "line 5: synth.turns is 2.5, expected a whole number"},
+		{"temperature: 0.5", "independent: yes", `line 5: synth.independent is "yes", expected true or false`},
+		{"temperature: 0.5", "temperature:", "synth.temperature has no value, expected a number"},
+		{"temperature: 0.5", "model: x", "line 5: synth.model is not set here: set models.generator.model"},
+		{"temperature: 0.5", "model_digest: x", "synth.model_digest is computed"},
+		{"{rank: 8}", "{targets: q_proj}", `train.targets is "q_proj", expected a list: [q_proj]`},
+		{"{rank: 8}", "{targets: [q_proj, 1]}", `train.targets[1] is 1, expected text: put it in quotes, "1"`},
+		{"{rank: 8}", "{dtype: fp16}", `line 8: train.dtype: dtype "fp16": expected f32, bf16 or int8`},
+		{"name: test", "name: 2024", `name is 2024, expected text: put it in quotes, "2024"`},
+		{"name: test", "name: test\ndtype: float16", `line 3: dtype: dtype "float16"`},
+		{"name: test", "name: test\nlanguage: arabic", `line 3: language is "arabic", expected an NLLB code`},
+		{"name: test", "name: test\nseed: 1e30", `seed is "1e30", expected a whole number`},
+		{"name: test", "name: test\ninputs: {mix: {main: x}}", "line 3: inputs.mix: the name main is taken"},
 		{"temperature: 0.5", "temperature: -1", "temperature"},
 		{"name: test", "", "name is missing"},
 		{"translator: t, ", "", "models: translator is missing"},
 		{"mix:\n", "", "add a mix block"},
 		{"{dump: x.xml}", "{}", "dump"},
 		{"{rank: 8}", "{rank: 8, rank: 9}", "rank"},
-		{"{rank: 8}", "8", "must have settings of its own"},
+		{"{rank: 8}", "8", "line 8: train is 8, expected settings of its own"},
 		{"name: test", "name: [", "YAML"},
 		{"eval: {data: d}", "eval: {}", "data is missing"},
 		{"translate:", "translate: {max_length: 0}", "max_length is 0, expected at least 3"},
@@ -143,6 +166,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"translate:", "translate: {no_repeat_ngram: -1}", "no_repeat_ngram is -1"},
 		{"translate:", "translate: {early_stopping: maybe}", `early_stopping is "maybe", expected false, true or never`},
 		{"translate:", "translate: {lenght_penalty: 1}", "did you mean length_penalty?"},
+		{"translate:", "filter: {preset: sead}\ntranslate:", `line 6: filter: preset is "sead", expected default or seed`},
 		{"translate:", "convert: {boolq: {}}\ntranslate:", "boolq: data is missing"},
 		{"translate:", "convert: {bolq: {data: x}}\ntranslate:", "those known: alpaca"},
 		{"translate:", "convert: {boolq: {dta: x}}\ntranslate:", `unknown key "convert.boolq.dta"; did you mean data?`},
@@ -152,6 +176,49 @@ func TestMistakesAreNamed(t *testing.T) {
 		if err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q for %q: %v, expected %q", c.to, c.change, err, c.want)
 		}
+	}
+}
+
+// TestAllMistakesTogether: in the order of their lines, several of one block
+// among them, and none that only follow from others.
+func TestAllMistakesTogether(t *testing.T) {
+	_, err := Parse([]byte(`name: test
+dtype: fp16
+models:
+  base: b
+  tranlator: t
+synth:
+  turns: 99
+  top_p: 3
+  temperature: warm
+translate:
+  to: fra_Latn
+  beams: 0
+mix:
+train:
+  rank: 0
+  alpha: -1
+  lrr: 1
+`))
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for i, w := range []string{"mistakes", "line 2: dtype", `line 5: unknown key "models.tranlator"; did you mean translator?`, "line 7: synth: turns is 99", "line 8: synth: temperature 0.8 and top_p 3",
+		`line 9: synth.temperature is "warm"`, "line 11: translate.to is not set here: set language", "line 12: translate: beam is 0", "line 15: train: rank is 0", "line 16: train: alpha is -1", `line 17: unknown key "train.lrr"; did you mean lr?`} {
+		lines := strings.Split(err.Error(), "\n")
+		if i >= len(lines) || !strings.Contains(lines[i], w) {
+			t.Errorf("line %d of the error is not %q:\n%v", i, w, err)
+			break
+		}
+	}
+}
+
+// TestAnchors: keys that come from elsewhere in the file have its values, and
+// the lines of where they are used.
+func TestAnchors(t *testing.T) {
+	text := strings.Replace(good, "train: {rank: 8}", "train: &t {rank: 8}\nfilter: {<<: *t}", 1)
+	if _, err := Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), `line 9: unknown key "filter.rank"`) {
+		t.Errorf("%v", err)
 	}
 }
 

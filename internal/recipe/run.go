@@ -84,8 +84,8 @@ func (c *chain) io(out string, in map[string]string) pipeline.IO {
 
 func (c *chain) path(name string) string { return filepath.Join(c.Out, name) }
 
-func (c *chain) tokenizer() (*tokenizer.Tokenizer, error) {
-	dir, err := hub.Resolve(c.r.model(c.r.Models.Base))
+func (c *chain) tokenizer(name string) (*tokenizer.Tokenizer, error) {
+	dir, err := hub.Resolve(c.r.model(name))
 	if err != nil {
 		return nil, err
 	}
@@ -96,23 +96,26 @@ func (c *chain) train(ctx context.Context) error {
 	if c.r.Train == nil {
 		return nil
 	}
-	tok, err := c.tokenizer()
+	tok, err := c.tokenizer(c.r.Models.Base)
 	if err != nil {
 		return err
 	}
-	base := c.r.model(c.r.Models.Base)
+	base, engine, o := c.r.model(c.r.Models.Base), c.Engine.As(c.r.Train.DType), *c.r.Train
 	in := train.Input{Tokenizer: tok, Base: c.r.Models.Base, Train: c.path(mixDir), Open: func() (model.Decoder, error) {
-		d, err := c.Engine.OpenDecoder(base, "")
+		d, err := engine.OpenDecoder(base, "")
 		if err != nil {
 			return nil, err
 		}
 		return d.Model, nil
 	}}
-	if in.ModelDigest, err = c.Engine.Digest(base); err != nil {
+	if in.ModelDigest, err = engine.Digest(base); err != nil {
+		return err
+	}
+	if o.DType, err = engine.TypeOf(base); err != nil {
 		return err
 	}
 	in.Val = c.validation()
-	s, err := train.Run(ctx, *c.r.Train, in, c.io(adapterDir, nil))
+	s, err := train.Run(ctx, o, in, c.io(adapterDir, nil))
 	if err != nil {
 		return err
 	}

@@ -1,132 +1,236 @@
 package recipe
 
 import (
+	"cmp"
+	"encoding/json"
+	"fmt"
 	"maps"
+	"math"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
-
-	"barka/internal/badinput"
 	"barka/internal/nearest"
 )
 
-// toJSON turns a recipe into JSON after checking every key against the types
-// above: an unknown key is an error with its line and the key it was probably
-// meant to be. It also returns the top-level blocks that are given.
-func toJSON(data []byte) ([]byte, map[string]bool, error) {
-	file, err := parser.ParseBytes(data, 0)
-	if err != nil {
-		return nil, nil, badinput.Errorf("not valid YAML:\n%w", err)
-	}
-	if len(file.Docs) != 1 || file.Docs[0].Body == nil {
-		return nil, nil, badinput.Errorf("expected one YAML document, found %d", len(file.Docs))
-	}
-	blocks := map[string]bool{}
-	if err := checkKeys(file.Docs[0].Body, reflect.TypeFor[Recipe](), "", blocks); err != nil {
-		return nil, nil, err
-	}
-	text, err := yaml.YAMLToJSON(data)
-	if err != nil {
-		return nil, nil, badinput.Errorf("not valid YAML: %w", err)
-	}
-	return text, blocks, nil
+// elsewhere are fields of the stages' options that are not for the block to
+// set, with where they are set; "" is nowhere.
+var elsewhere = map[string]string{
+	"synth.model": "models.generator.model", "synth.model_digest": "",
+	"translate.model": "models.translator", "translate.model_digest": "", "translate.to": "language",
 }
 
-// checkKeys walks a mapping and the type that it is read into.
-func checkKeys(n ast.Node, t reflect.Type, at string, blocks map[string]bool) error {
-	for t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	if t.Kind() != reflect.Struct && t.Kind() != reflect.Map {
-		return nil
-	}
-	var values []*ast.MappingValueNode
-	switch n := n.(type) {
-	case *ast.MappingNode:
-		values = n.Values
-	case *ast.MappingValueNode:
-		values = []*ast.MappingValueNode{n}
-	case *ast.NullNode:
-		return nil
-	default:
-		return badinput.Errorf("line %d: %s must have settings of its own, found %s", n.GetToken().Position.Line, at, n.String())
-	}
-	known := map[string]reflect.Type{}
+// checkMapping compares a mapping with the struct or map that it is read into.
+// What cannot be read is noted and taken out.
+func (d *document) checkMapping(values map[string]any, t reflect.Type, at string) {
+	var known map[string]reflect.Type
 	if t.Kind() == reflect.Struct {
-		known = keys(t)
+		var aliases map[string]string
+		known, aliases = keys(t, at)
+		d.rename(values, aliases, at)
 	}
-	seen := map[string]bool{}
-	for _, v := range values {
-		key := strings.Trim(v.Key.String(), `"'`)
-		line := v.Key.GetToken().Position.Line
-		field, ok := known[key]
+	names := slices.SortedFunc(maps.Keys(values), func(a, b string) int {
+		return cmp.Or(cmp.Compare(d.line(join(at, a)), d.line(join(at, b))), cmp.Compare(a, b))
+	})
+	for _, name := range names {
+		key := join(at, name)
+		field, ok := known[name]
 		if t.Kind() == reflect.Map {
 			field, ok = t.Elem(), true // its keys are names
 		}
 		if !ok {
-			return badinput.Errorf("line %d: unknown key %q%s%s", line, at+key, suggestion(key, known), list(at, known))
-		}
-		if seen[key] {
-			return badinput.Errorf("line %d: key %q appears twice", line, at+key)
-		}
-		seen[key] = true
-		if blocks != nil {
-			blocks[key] = true
-		}
-		if err := checkKeys(v.Value, field, at+key+".", nil); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// keys lists the JSON names of a struct's fields.
-func keys(t reflect.Type) map[string]reflect.Type {
-	out := map[string]reflect.Type{}
-	for i := range t.NumField() {
-		if f := t.Field(i).Type; t.Field(i).Anonymous {
-			if f.Kind() == reflect.Pointer {
-				f = f.Elem()
-			}
-			maps.Copy(out, keys(f))
+			d.unknown(key, name, at, known)
+			delete(values, name)
 			continue
 		}
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		if name != "" && name != "-" {
-			out[name] = t.Field(i).Type
+		if values[name] == nil && at == "" && block(field) {
+			values[name] = map[string]any{} // an empty block has its defaults
 		}
-		if alias := t.Field(i).Tag.Get("alias"); alias != "" { // an earlier name, which the type's UnmarshalJSON knows
-			out[alias] = t.Field(i).Type
+		values[name] = exponent(values[name], field)
+		if !d.checkValue(values[name], field, key) {
+			delete(values, name)
 		}
 	}
-	return out
 }
 
-func names(known map[string]reflect.Type) []string {
-	var out []string
-	for k := range known {
-		out = append(out, k)
+// rename gives settings under an earlier name their own.
+func (d *document) rename(values map[string]any, aliases map[string]string, at string) {
+	for earlier, name := range aliases {
+		v, given := values[earlier]
+		if !given {
+			continue
+		}
+		if _, twice := values[name]; twice {
+			d.say(join(at, earlier), "%s is given twice, once as %s: leave %s out", name, earlier, earlier)
+		} else {
+			values[name], d.lines[join(at, name)] = v, d.line(join(at, earlier))
+		}
+		delete(values, earlier)
 	}
-	slices.Sort(out)
-	return out
 }
 
-// suggestion names the key that was probably meant.
-func suggestion(key string, known map[string]reflect.Type) string {
-	if best := nearest.Name(key, names(known)); best != "" {
-		return "; did you mean " + best + "?"
+// unknown notes a key that is not of the schema.
+func (d *document) unknown(key, name, at string, known map[string]reflect.Type) {
+	switch set, fixed := elsewhere[key]; {
+	case fixed && set != "":
+		d.add(key, "is not set here: set %s", set)
+		return
+	case fixed:
+		d.add(key, "is computed: leave it out")
+		return
+	}
+	names := slices.Sorted(maps.Keys(known))
+	hint := ""
+	if near := nearest.Name(name, names); near != "" {
+		hint = "; did you mean " + near + "?"
+	}
+	d.say(key, "unknown key %q%s (keys of %s: %s)", key, hint, cmp.Or(at, "a recipe"), strings.Join(names, ", "))
+}
+
+// block reports whether a field has settings of its own.
+func block(t reflect.Type) bool {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t.Kind() == reflect.Map || t.Kind() == reflect.Struct
+}
+
+// checkValue reports whether a value can be read into a type, and notes why
+// not.
+func (d *document) checkValue(v any, t reflect.Type, key string) bool {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if v == nil {
+		d.add(key, "has no value, expected %s; give one, or remove the line for the default", expected(t))
+		return false
+	}
+	if t.Kind() != reflect.Struct && reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()) {
+		text, err := json.Marshal(v)
+		if err == nil {
+			err = json.Unmarshal(text, reflect.New(t).Interface()) // a type that reads its own spellings
+		}
+		if err != nil {
+			d.say(key, "%s: %v", key, err)
+		}
+		return err == nil
+	}
+	switch t.Kind() {
+	case reflect.Struct, reflect.Map:
+		if m, ok := v.(map[string]any); ok {
+			d.checkMapping(m, t, key)
+			return true
+		}
+	case reflect.Slice:
+		if list, ok := v.([]any); ok {
+			fine := true
+			for i, e := range list {
+				fine = d.checkValue(e, t.Elem(), fmt.Sprintf("%s[%d]", key, i)) && fine
+			}
+			return fine
+		}
+	default:
+		if scalar(v, t) {
+			return true
+		}
+	}
+	d.add(key, "is %s, expected %s%s", show(v), expected(t), remedy(v, t))
+	return false
+}
+
+// scientific is a number that YAML 1.2 knows and the parser takes for text.
+var scientific = regexp.MustCompile(`^-?(0|[1-9][0-9]*)[eE][-+]?[0-9]+$`)
+
+// exponent returns the number that a text such as 1e-4 is where a number is
+// expected.
+func exponent(v any, t reflect.Type) any {
+	if s, ok := v.(string); ok && t.Kind() == reflect.Float64 && scientific.MatchString(s) {
+		return json.Number(s)
+	}
+	return v
+}
+
+// scalar reports whether a value that is no list and no mapping has a type.
+func scalar(v any, t reflect.Type) bool {
+	switch v := v.(type) {
+	case bool:
+		return t.Kind() == reflect.Bool
+	case string:
+		return t.Kind() == reflect.String
+	case json.Number:
+		switch t.Kind() {
+		case reflect.Int, reflect.Int64, reflect.Int32:
+			_, err := v.Int64()
+			return err == nil
+		case reflect.Float64, reflect.Float32:
+			f, err := v.Float64()
+			return err == nil && !math.IsInf(f, 0)
+		}
+	}
+	return false
+}
+
+// expected names a type to someone who writes YAML.
+func expected(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Int64, reflect.Int32:
+		return "a whole number"
+	case reflect.Float64, reflect.Float32:
+		return "a number"
+	case reflect.String:
+		return "text"
+	case reflect.Slice:
+		return "a list"
+	case reflect.Map:
+		return "names with a value each"
+	}
+	return "settings of its own"
+}
+
+// remedy is what to do about a value of the wrong type, where that is clear.
+func remedy(v any, t reflect.Type) string {
+	switch v.(type) {
+	case string, json.Number:
+		if t.Kind() == reflect.Slice {
+			return fmt.Sprintf(": [%v]", v)
+		}
+	}
+	switch v.(type) {
+	case bool, json.Number:
+		if t.Kind() == reflect.String {
+			return fmt.Sprintf(": put it in quotes, \"%v\"", v)
+		}
 	}
 	return ""
 }
 
-func list(at string, known map[string]reflect.Type) string {
-	where := strings.TrimSuffix(at, ".")
-	if where == "" {
-		where = "a recipe"
+// keys lists the JSON names of a struct's fields that the block at a place of
+// the recipe may set, and the earlier names that some of them have.
+func keys(t reflect.Type, at string) (known map[string]reflect.Type, aliases map[string]string) {
+	known, aliases = map[string]reflect.Type{}, map[string]string{}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if f.Anonymous {
+			inner := f.Type
+			if inner.Kind() == reflect.Pointer {
+				inner = inner.Elem()
+			}
+			k, a := keys(inner, at)
+			maps.Copy(known, k)
+			maps.Copy(aliases, a)
+			continue
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if _, set := elsewhere[join(at, name)]; name == "" || name == "-" || set {
+			continue
+		}
+		known[name] = f.Type
+		if alias := f.Tag.Get("alias"); alias != "" {
+			aliases[alias] = name
+		}
 	}
-	return " (keys of " + where + ": " + strings.Join(names(known), ", ") + ")"
+	return known, aliases
 }

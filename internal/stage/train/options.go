@@ -45,7 +45,9 @@ type Options struct {
 	ChatDate   string `json:"chat_date,omitempty"`
 	Thinking   bool   `json:"thinking,omitempty"`
 
-	DType     string `json:"dtype"` // of the base weights: f32, bf16 or int8
+	// DType of the base weights as they are packed: f32, bf16 or int8. Whoever
+	// opens the model states it; in a recipe "" is the recipe's own dtype.
+	DType     string `json:"dtype"`
 	SaveSteps int    `json:"save_steps"`
 	EvalSteps int    `json:"eval_steps"` // 0: at the end of each epoch
 }
@@ -55,7 +57,7 @@ type Options struct {
 func Defaults() Options {
 	return Options{
 		Rank: 128, Alpha: 128, Targets: []string{lora.AllLinear}, LR: 1e-4, Schedule: "cosine", WarmupRatio: 0.03,
-		Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Clip: 1, Epochs: 1, Batch: 16, MicroTokens: 2048, MaxLength: 2048, DType: "bf16", SaveSteps: 50,
+		Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Clip: 1, Epochs: 1, Batch: 16, MicroTokens: 2048, MaxLength: 2048, SaveSteps: 50,
 	}
 }
 

@@ -1,0 +1,228 @@
+package recipe
+
+import (
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// field is a key of the schema and the field that it is read into.
+type field struct {
+	key   string // dotted; * for a name
+	owner reflect.Type
+	name  string
+	t     reflect.Type
+}
+
+// schema lists every key that a recipe may have.
+func schema(t reflect.Type, at string) []field {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind() == reflect.Map && t.Elem().Kind() == reflect.Pointer {
+		return schema(t.Elem(), join(at, "*"))
+	}
+	if t.Kind() != reflect.Struct {
+		return nil
+	}
+	var all []field
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if f.Anonymous {
+			all = append(all, schema(f.Type, at)...)
+			continue
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "" || name == "-" {
+			continue
+		}
+		key := join(at, name)
+		if _, fixed := elsewhere[key]; fixed {
+			continue
+		}
+		if inner := schema(f.Type, key); inner != nil {
+			all = append(all, inner...)
+			continue
+		}
+		all = append(all, field{key, t, f.Name, f.Type})
+	}
+	return all
+}
+
+// reads counts, by package directory and field name, where a field is read: a
+// selector that is not assigned to, outside the functions that only fill in or
+// check options.
+func reads(t *testing.T, dir string) map[string]int {
+	t.Helper()
+	found := map[string]int{}
+	paths, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("%s: %v", dir, err)
+	}
+	for _, path := range paths {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		written := map[ast.Expr]bool{}
+		for _, d := range file.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if ok && (slices.Contains([]string{"Defaults", "Validate", "Seed", "UnmarshalJSON"}, f.Name.Name) || filepath.Base(path) == "validate.go") {
+				continue
+			}
+			ast.Inspect(d, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.AssignStmt:
+					for _, l := range n.Lhs {
+						written[l] = true
+					}
+				case *ast.SelectorExpr:
+					if !written[n] {
+						found[n.Sel.Name]++
+					}
+				}
+				return true
+			})
+		}
+	}
+	return found
+}
+
+// TestEveryKeyIsRead: a setting that no stage reads does nothing, and is
+// recorded as if it did.
+func TestEveryKeyIsRead(t *testing.T) {
+	known := map[string]map[string]int{}
+	read := func(dir string) map[string]int {
+		if known[dir] == nil {
+			known[dir] = reads(t, dir)
+		}
+		return known[dir]
+	}
+	fields := schema(reflect.TypeFor[Recipe](), "")
+	if len(fields) < 70 {
+		t.Fatalf("only %d keys", len(fields))
+	}
+	for _, f := range fields {
+		dir := filepath.Join("..", "..", strings.TrimPrefix(f.owner.PkgPath(), "barka/"))
+		if f.key == "filter.preset" {
+			continue // decides what the block is read over
+		}
+		if read(dir)[f.name]+read(".")[f.name]+read("../local")[f.name] == 0 {
+			t.Errorf("%s is read by no code of %s", f.key, dir)
+		}
+	}
+}
+
+// other is a value of a type that is no setting's default and that the checks
+// take.
+func other(f field) any {
+	special := map[string]any{
+		"language": "fra_Latn", "dtype": "int8", "train.dtype": "int8", "train.schedule": "linear", "synth.json": true, "translate.reject_flags": []string{"hit_max"},
+		"translate.from": "fra_Latn", "convert.*.benchmark": "boolq", "convert.*.split": "test", "convert.*.answer": "text",
+		"wiki.api": "https://wiki.test/w/api.php", "wiki.link_depth": 1, "translate.early_stopping": "never", "train.chat_format": "chatml", "train.chat_date": "2026-01-31", "wiki.max_chars": 900, "mix.limits": map[string]int{"x": 3}, "filter.preset": "seed", "convert.*.language": "arb_Arab",
+		"inputs.instructions": map[string]string{"more": "x"}, "inputs.mix": map[string]string{"more": "x"},
+	}
+	if v, ok := special[f.key]; ok {
+		return v
+	}
+	if strings.HasSuffix(f.key, ".min_score") {
+		return -2.5
+	}
+	switch f.t.Kind() {
+	case reflect.Bool:
+		return true // or false: the other of the two is tried where this is the default
+	case reflect.Int, reflect.Int64:
+		return 9
+	case reflect.Float64:
+		return 0.625
+	case reflect.String:
+		return "another"
+	case reflect.Slice:
+		return []string{"another"}
+	}
+	panic(fmt.Sprintf("%s has a type without an example: %v", f.key, f.t))
+}
+
+// TestEveryKeyCounts sets each key of the schema and compares what the stages
+// are then run with.
+func TestEveryKeyCounts(t *testing.T) {
+	base := map[string]any{}
+	if err := json.Unmarshal([]byte(`{"name": "test", "models": {"generator": {"model": "g"}, "translator": "t", "base": "b"},
+		"wiki": {"dump": "x.xml"}, "synth": {}, "convert": {"sciq": {"data": "d"}}, "translate": {}, "filter": {}, "mix": {}, "train": {}, "eval": {"data": "d"}}`), &base); err != nil {
+		t.Fatal(err)
+	}
+	with := func(key string, v any) *Recipe {
+		t.Helper()
+		text, _ := json.Marshal(base)
+		changed := map[string]any{}
+		if err := json.Unmarshal(text, &changed); err != nil {
+			t.Fatal(err)
+		}
+		at := changed
+		parts := strings.Split(strings.Replace(key, "*", "sciq", 1), ".")
+		for _, p := range parts[:len(parts)-1] {
+			if at[p] == nil {
+				at[p] = map[string]any{}
+			}
+			at = at[p].(map[string]any)
+		}
+		if key != "" {
+			at[parts[len(parts)-1]] = v
+		}
+		switch key { // settings that need another
+		case "synth.json":
+			changed["synth"].(map[string]any)["independent"] = true
+		case "convert.*.language":
+			changed["convert"].(map[string]any)["sciq"].(map[string]any)["benchmark"] = "alpaca"
+		case "wiki.api", "wiki.categories", "wiki.link_depth", "wiki.contact":
+			w := changed["wiki"].(map[string]any)
+			delete(w, "dump")
+			w["titles"] = []string{"t"}
+			if w["api"] == nil {
+				w["api"] = "https://other.test/w/api.php"
+			}
+		}
+		text, err := json.Marshal(changed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := Parse(text)
+		if err != nil {
+			t.Errorf("%s: %v", key, err)
+			return nil
+		}
+		return r
+	}
+	plain := with("", nil)
+	for _, f := range schema(reflect.TypeFor[Recipe](), "") {
+		v := other(f)
+		r := with(f.key, v)
+		if r != nil && f.t.Kind() == reflect.Bool && reflect.DeepEqual(runsWith(r), runsWith(plain)) {
+			r = with(f.key, false)
+		}
+		if r != nil && reflect.DeepEqual(runsWith(r), runsWith(plain)) {
+			t.Errorf("%s: %v changes nothing that a stage is run with", f.key, v)
+		}
+	}
+	// The stages' own check must not be what sets train.dtype.
+	if r := with("train.dtype", "int8"); r != nil && (r.trainDType() != "int8" || with("dtype", "int8").trainDType() != "int8") {
+		t.Error("train.dtype does not decide the type that train opens the model as")
+	}
+}
+
+// runsWith are a recipe's settings as the chain hands them on.
+func runsWith(r *Recipe) Recipe {
+	c := *r
+	c.doc, c.file, c.dir = nil, "", ""
+	return c
+}

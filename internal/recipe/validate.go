@@ -1,0 +1,183 @@
+package recipe
+
+import (
+	"cmp"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"barka/internal/model"
+)
+
+// blockCheck is what a stage has to say about the settings of a block.
+type blockCheck struct {
+	key      string
+	validate func(*Recipe) error
+}
+
+// blockChecks lists the checks of the blocks that the recipe has.
+func (r *Recipe) blockChecks() []blockCheck {
+	var all []blockCheck
+	add := func(given bool, key string, validate func(*Recipe) error) {
+		if given {
+			all = append(all, blockCheck{key, validate})
+		}
+	}
+	add(r.Wiki != nil, "wiki", func(r *Recipe) error { return r.Wiki.Validate() })
+	add(r.Synth != nil, "synth", func(r *Recipe) error { return r.Synth.Validate() })
+	for _, name := range slices.Sorted(maps.Keys(r.Convert)) {
+		add(true, "convert."+name, func(r *Recipe) error { return r.Convert[name].Validate() })
+	}
+	add(r.Translate != nil, "translate", func(r *Recipe) error { return r.Translate.Validate() })
+	add(r.Filter != nil, "filter", func(r *Recipe) error { return r.Filter.Validate() })
+	add(r.Mix != nil, "mix", func(r *Recipe) error { return r.Mix.Validate() })
+	add(r.Train != nil, "train", func(r *Recipe) error { return r.Train.Validate() })
+	return all
+}
+
+// validated decodes the document and notes what the stages refuse. A stage
+// reports one setting at a time; it is put back to its default, so that the
+// next is found too.
+func (d *document) validated() (*Recipe, error) {
+	r, err := d.decode()
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range r.blockChecks() {
+		for refusal := c.validate(r); refusal != nil; refusal = c.validate(r) {
+			name := d.named(c.key, refusal.Error())
+			d.say(join(c.key, name), "%v", refusal)
+			if name == "" {
+				break
+			}
+			delete(d.block(c.key), name)
+			if r, err = d.decode(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return r, nil
+}
+
+// block returns the settings under a dotted key.
+func (d *document) block(key string) map[string]any {
+	at := d.values
+	for _, name := range strings.Split(key, ".") {
+		at, _ = at[name].(map[string]any)
+	}
+	return at
+}
+
+// named returns the first setting of a block that an error names, "" if it
+// names none.
+func (d *document) named(block, text string) string {
+	first, name := len(text), ""
+	for key := range d.block(block) {
+		if at := regexp.MustCompile(`\b` + regexp.QuoteMeta(key) + `\b`).FindStringIndex(text); at != nil && at[0] < first {
+			first, name = at[0], key
+		}
+	}
+	return name
+}
+
+// check notes what no single stage can see.
+func (r *Recipe) check() {
+	r.checkSets()
+	d := r.doc
+	for _, t := range []struct{ key, value string }{{"dtype", r.DType}, {"train.dtype", r.trainDType()}} {
+		if _, err := model.ParseDType(t.value); t.value != "" && err != nil && (t.key == "dtype" || t.value != r.DType) {
+			d.say(t.key, "%s: %v", t.key, err)
+		}
+	}
+	if !languageCode.MatchString(r.Language) {
+		d.add("language", "is %q, expected an NLLB code such as arb_Arab (language and script)", r.Language)
+	}
+	if g := r.Models.Generator; g.RPM < 0 || g.Concurrency < 1 {
+		d.say("models.generator", "models.generator: requests_per_minute is %d and concurrency %d, expected 0 (no limit) or more, and at least 1", g.RPM, g.Concurrency)
+	}
+	if r.Eval != nil && r.Eval.MaxSamples < 0 {
+		d.add("eval.max_samples", "is %d, expected 0 (all) or more", r.Eval.MaxSamples)
+	}
+	if !r.misspelt() {
+		r.checkMissing()
+	}
+}
+
+var languageCode = regexp.MustCompile(`^[a-z]{3}_[A-Z][a-z]{3}$`)
+
+// misspelt reports whether a block, a model or an input could not be read, so
+// that what seems to be missing is perhaps there under another name.
+func (r *Recipe) misspelt() bool {
+	return slices.ContainsFunc(r.doc.problems, func(p Problem) bool {
+		top, rest, inner := strings.Cut(p.Key, ".")
+		return !inner || (top == "models" || top == "inputs") && rest != ""
+	})
+}
+
+// checkMissing notes what the stages need and the recipe does not have.
+func (r *Recipe) checkMissing() {
+	for _, m := range []struct {
+		missing bool
+		key     string // whose line is named
+		text    string
+	}{
+		{r.Name == "", "", "name is missing"},
+		{r.Synth != nil && r.Wiki == nil && r.Inputs.Passages == "", "synth", "synth has no passages: add a wiki block, or inputs: passages"},
+		{r.Synth != nil && r.Models.Generator.Model == "", "synth", "synth has no model: models: generator: model is missing"},
+		{r.Translate != nil && r.Models.Translator == "", "translate", "translate has no model: models: translator is missing"},
+		{(r.Train != nil || r.Eval != nil) && r.Models.Base == "", cmp.Or(r.given("train"), "eval"), "train and eval have no model: models: base is missing"},
+		{r.Wiki == nil && r.Synth == nil && len(r.Convert)+len(r.Inputs.Instructions) == 0 && (r.Translate != nil || r.Filter != nil),
+			cmp.Or(r.given("translate"), "filter"), "translate and filter have no instructions: add synth, convert or inputs: instructions"},
+		{r.Train != nil && r.Mix == nil, "train", "train has no data: add a mix block"},
+		{r.Mix != nil && r.Synth == nil && len(r.Convert)+len(r.Inputs.Instructions)+len(r.Inputs.Mix) == 0, "mix", "mix has no instructions: add synth, convert or inputs"},
+		{r.Eval != nil && r.Eval.Data == "", "eval", "eval: data is missing: the directory of the benchmark files"},
+	} {
+		if m.missing {
+			r.doc.say(m.key, "%s", m.text)
+		}
+	}
+}
+
+// given returns a block's key if the recipe has it.
+func (r *Recipe) given(key string) string {
+	if _, ok := r.doc.values[key]; ok {
+		return key
+	}
+	return ""
+}
+
+// setName is what a set of instructions may be called: it names directories.
+var setName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,40}$`)
+
+// checkSets notes what is wrong with the sets of instructions beside the
+// wiki's.
+func (r *Recipe) checkSets() {
+	d := r.doc
+	for _, name := range slices.Sorted(maps.Keys(r.Convert)) {
+		key := "convert." + name
+		if r.Convert[name].Data == "" {
+			d.say(key, "%s: data is missing: the file or directory of the benchmark", key)
+		}
+		if _, twice := r.Inputs.Instructions[name]; twice {
+			d.say(key, "%s is both under convert and under inputs: instructions", name)
+		}
+		r.checkSetName(key, name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Inputs.Instructions)) {
+		r.checkSetName("inputs.instructions."+name, name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Inputs.Mix)) {
+		_, converted := r.Convert[name]
+		_, given := r.Inputs.Instructions[name]
+		if name == mainSet || converted || given {
+			d.say("inputs.mix."+name, "inputs.mix: the name %s is taken", name)
+		}
+	}
+}
+
+func (r *Recipe) checkSetName(key, name string) {
+	if !setName.MatchString(name) || name == mainSet {
+		r.doc.say(key, "instructions %q: expected a name of small letters, digits, - and _, but not %s", name, mainSet)
+	}
+}
