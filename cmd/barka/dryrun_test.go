@@ -42,3 +42,30 @@ func TestEvalDryRun(t *testing.T) {
 		t.Errorf("weights that are no numbers: exit code %d, %s%s", r.code, r.out, r.err)
 	}
 }
+
+// TestEvalDryRunWithAdapterFromHub: what has to be downloaded is told, and
+// what is in the cache is planned with, as the run itself takes it.
+func TestEvalDryRunWithAdapterFromHub(t *testing.T) {
+	s, dir := testHub(t), inputs(t)
+	model, trained, data := filepath.Join(dir, "models", "gemma2"), filepath.Join(t.TempDir(), "adapter"), filepath.Join(t.TempDir(), "data.jsonl")
+	if err := os.WriteFile(data, []byte(`{"messages": [{"role": "user", "content": "Coffee?"}, {"role": "assistant", "content": "Yes."}]}`+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	ok(t, "", "train", "--quiet", "--model", model, "--data", data, "--out", trained, "--rank", "2")
+	publish(t, s, "models", "org/adapter", trained)
+	line := []string{"eval", "--tasks", "copa_ext_ar", "--data", filepath.Join(dir, "data", "benchmarks"), "--output-dir", filepath.Join(t.TempDir(), "evals"), "--model", model, "--adapter", "org/adapter", "--dry-run"}
+	r := barka(t, "", line...)
+	if r.code != exitDone || !strings.Contains(r.out, "org/adapter at commit") || !strings.Contains(r.out, "an estimate needs them") {
+		t.Errorf("not in the cache: exit code %d, %s%s", r.code, r.out, r.err)
+	}
+	ok(t, "", "download", "org/adapter")
+	r = barka(t, "", line...)
+	if r.code != exitDone || !strings.Contains(r.out, "\nall\t3\t") || strings.Contains(r.err, "could not be measured") {
+		t.Errorf("in the cache: exit code %d, %s%s", r.code, r.out, r.err)
+	}
+	// One of another model is refused before anything is counted.
+	line[len(line)-2] = filepath.Join("..", "..", "testdata", "models", "gemma2", "adapter")
+	if r = barka(t, "", line...); r.code != exitBadInput || !strings.Contains(r.err, "is it an adapter of") {
+		t.Errorf("of another model: exit code %d, %s", r.code, r.err)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"barka/internal/chat"
 	"barka/internal/generate"
 	"barka/internal/llm"
+	"barka/internal/tokenizer"
 )
 
 // maxTogether bounds the sequences decoded together.
@@ -45,11 +46,7 @@ type Chat struct {
 // Chat returns a client of the model, which must have a chat template. A
 // reasoning model is asked to answer at once: what it writes becomes data.
 func (d *Decoder) Chat() (*Chat, error) {
-	format, err := chat.Open(d.Tokenizer, chat.Options{Thinking: "off"})
-	if err != nil {
-		return nil, err
-	}
-	stop, err := format.Stop()
+	format, stop, err := answering(d.Tokenizer)
 	if err != nil {
 		return nil, err
 	}
@@ -57,6 +54,17 @@ func (d *Decoder) Chat() (*Chat, error) {
 		return nil, err
 	}
 	return &Chat{d: d, format: format, stop: stop}, nil
+}
+
+// answering opens a model's chat format and finds the tokens that end an
+// answer.
+func answering(tok *tokenizer.Tokenizer) (*chat.Template, []int32, error) {
+	format, err := chat.Open(tok, chat.Options{Thinking: "off"})
+	if err != nil {
+		return nil, nil, err
+	}
+	stop, err := format.Stop()
+	return format, stop, err
 }
 
 // Name implements llm.Client.

@@ -471,7 +471,7 @@ func TestTorchFiles(t *testing.T) {
 	}
 	a, digestA := plan(base)
 	b, digestB := plan(twin)
-	if *a != *b || digestA == digestB {
+	if !reflect.DeepEqual(a, b) || digestA == digestB {
 		t.Errorf("%+v with digest %s, want %+v, %s", b, digestB, a, digestA)
 	}
 	if err := os.CopyFS(adapter, os.DirFS(filepath.Join(golden.TorchDir("gemma2"), "adapter"))); err != nil {

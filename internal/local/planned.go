@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"barka/internal/badinput"
 	"barka/internal/checkpoint"
 	"barka/internal/hub"
 	"barka/internal/model"
@@ -30,37 +29,33 @@ type Planned struct {
 
 // Plan reads what an evaluation of a model can be planned by.
 func (e *Engine) Plan(name, adapter string) (*Planned, error) {
-	dir, err := hub.Resolve(name)
+	l, err := e.Look(name, false)
 	if err != nil {
 		return nil, err
 	}
-	o, err := e.options(dir)
-	if err != nil {
+	if err := l.Evaluates(); err != nil {
 		return nil, err
 	}
-	p := &Planned{name: name, open: func() (*Evaluated, error) {
+	p := &Planned{name: name, shape: l.Shape, tok: l.Tokenizer, open: func() (*Evaluated, error) {
 		d, err := e.OpenDecoder(name, adapter)
 		if err != nil {
 			return nil, err
 		}
 		return d.Evaluated()
 	}}
-	if p.shape, err = model.MeasureDecoder(dir, o.DType); err != nil {
-		return nil, err
-	}
-	if p.tok, err = tokenizer.Load(dir); err != nil {
-		return nil, err
-	}
 	p.templater = newTemplater(p.tok)
-	if p.tok.Special().EOS < 0 {
-		return nil, badinput.Errorf("model %s: tokenizer_config.json names no eos_token, which evaluation pads with", name)
+	if adapter == "" {
+		return p, nil
 	}
-	if adapter != "" {
-		if p.adapter, err = adapterBytes(adapter); err != nil {
-			return nil, err
-		}
+	dir, err := hub.ResolveAdapter(adapter)
+	if err != nil {
+		return nil, err
 	}
-	return p, nil
+	if err := l.Wears(dir); err != nil {
+		return nil, err
+	}
+	p.adapter, err = adapterBytes(dir)
+	return p, err
 }
 
 // adapterBytes is what an adapter's tensors take.

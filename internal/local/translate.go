@@ -57,6 +57,15 @@ func (t sourceTokenizer) Tokens(text string) []int32 {
 // CountTokens counts them.
 func (t sourceTokenizer) CountTokens(text string) int { return len(t.Tokens(text)) }
 
+// generation reads the tokens that begin and end an output.
+func generation(dir string) (model.Generation, error) {
+	g, err := model.ReadGeneration(dir)
+	if err == nil && (len(g.EOS) == 0 || g.Start < 0) {
+		err = badinput.Errorf("%s/config.json: decoder_start_token_id or eos_token_id is missing", dir)
+	}
+	return g, err
+}
+
 // OpenTranslator opens an encoder-decoder translation model.
 func (e *Engine) OpenTranslator(name string, o TranslatorOptions) (*Translator, error) {
 	if err := o.Validate(); err != nil {
@@ -84,12 +93,9 @@ func (e *Engine) OpenTranslator(name string, o TranslatorOptions) (*Translator, 
 	if err != nil {
 		return nil, err
 	}
-	g, err := model.ReadGeneration(dir)
+	g, err := generation(dir)
 	if err != nil {
 		return nil, err
-	}
-	if len(g.EOS) == 0 || g.Start < 0 {
-		return nil, badinput.Errorf("%s/config.json: decoder_start_token_id or eos_token_id is missing", dir)
 	}
 	m, err := model.OpenSeq2Seq(dir, mo)
 	if err != nil {

@@ -1,6 +1,7 @@
 package lora
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"barka/internal/badinput"
+	"barka/internal/nearest"
 )
 
 // ConfigFile and WeightsFile are the names of a PEFT adapter's two files.
@@ -105,6 +107,44 @@ func (t Targets) Match(module string) (bool, error) {
 	return slices.ContainsFunc(t.List, func(s string) bool {
 		return module == s || strings.HasSuffix(module, "."+s)
 	}), nil
+}
+
+// Check refuses targets that match none of a model's linear layers: one of a
+// list would be left out without a word.
+func (t Targets) Check(layers []string) error {
+	one := func(t Targets, name string) error {
+		for _, l := range layers {
+			if ok, err := t.Match(l); ok || err != nil {
+				return err
+			}
+		}
+		kinds := Kinds(layers)
+		hint := ""
+		if near := nearest.Name(name, kinds); near != "" {
+			hint = "; did you mean " + near + "?"
+		}
+		return badinput.Errorf("target %s matches no linear layer of the model%s The model has %s", name, cmp.Or(hint, "."), strings.Join(kinds, ", "))
+	}
+	if t.Pattern != "" {
+		return one(t, t.Pattern)
+	}
+	for _, name := range t.List {
+		if err := one(Targets{List: []string{name}}, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Kinds lists the last parts of layers' names, each once.
+func Kinds(layers []string) []string {
+	var names []string
+	for _, l := range layers {
+		if name := l[strings.LastIndexByte(l, '.')+1:]; !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // Scale returns the factor of a module's B·A and its rank.

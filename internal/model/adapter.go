@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"barka/internal/atomicfile"
 	"barka/internal/badinput"
@@ -26,15 +25,20 @@ type Adapter struct {
 // NewAdapter attaches fresh pairs to the layers that cfg targets: A drawn
 // from seed, B zero.
 func NewAdapter(m Decoder, cfg lora.Config, seed int64) (*Adapter, error) {
+	var names []string
+	for _, l := range m.Linears() {
+		names = append(names, l.Name)
+	}
 	if cfg.Targets.Pattern == lora.AllLinear {
 		// Other programs need not know which layers those are.
-		cfg.Targets = lora.Targets{List: kinds(m)}
+		cfg.Targets = lora.Targets{List: lora.Kinds(names)}
+	}
+	if err := cfg.Targets.Check(names); err != nil {
+		return nil, err
 	}
 	a := &Adapter{Config: cfg}
 	rng := rand.New(rand.NewPCG(uint64(seed), 0x6c6f7261))
-	var seen []string
 	for _, l := range m.Linears() {
-		seen = append(seen, l.Name)
 		ok, err := cfg.Targets.Match(l.Name)
 		if err != nil {
 			return nil, err
@@ -47,22 +51,7 @@ func NewAdapter(m Decoder, cfg lora.Config, seed int64) (*Adapter, error) {
 		p := lora.NewPair(m.Device(), l.Name, n, k, rank, scale, rng.Float64)
 		a.attach(m, l, p)
 	}
-	if len(a.Pairs) == 0 {
-		return nil, badinput.Errorf("no linear layer matches the adapter's target modules %v; the model has, for example, %s",
-			cfg.Targets, strings.Join(seen[:min(len(seen), 7)], ", "))
-	}
 	return a, nil
-}
-
-// kinds lists the last parts of the linear layers' names, each once.
-func kinds(m Decoder) []string {
-	var names []string
-	for _, l := range m.Linears() {
-		if name := l.Name[strings.LastIndexByte(l.Name, '.')+1:]; !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	return names
 }
 
 func (a *Adapter) attach(m Decoder, l *nn.Linear, p *lora.Pair) {
@@ -101,11 +90,41 @@ func LoadAdapter(m Decoder, dir string) (*Adapter, error) {
 		a.attach(m, l, p)
 		used += 2
 	}
+	return a, unused(dir, f, used, cfg)
+}
+
+// CheckAdapter compares the shapes of an adapter's tensors with those of a
+// model's linear layers, without reading either's values.
+func CheckAdapter(dir string, cfg *lora.Config, layers []Linear) error {
+	f, err := checkpoint.OpenAdapter(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	used := 0
+	for _, l := range layers {
+		_, a, ok := f.Info(lora.NameA(l.Name))
+		if !ok {
+			continue
+		}
+		_, b, _ := f.Info(lora.NameB(l.Name))
+		_, rank := cfg.Scale(l.Name)
+		if !slices.Equal(a, []int{rank, l.K}) || !slices.Equal(b, []int{l.N, rank}) {
+			return badinput.Errorf("adapter %s: the pair of %s has the shapes %v and %v, expected %v and %v; is it an adapter of %s?",
+				dir, l.Name, a, b, []int{rank, l.K}, []int{l.N, rank}, cfg.BaseModel)
+		}
+		used += 2
+	}
+	return unused(dir, f, used, cfg)
+}
+
+// unused refuses an adapter's file of which not all tensors are used.
+func unused(dir string, f checkpoint.File, used int, cfg *lora.Config) error {
 	if names := f.Names(); used != len(names) {
-		return nil, badinput.Errorf("adapter %s: %d of its %d tensors fit no linear layer of the model; is it an adapter of %s?",
+		return badinput.Errorf("adapter %s: %d of its %d tensors fit no linear layer of the model; is it an adapter of %s?",
 			dir, len(names)-used, len(names), cfg.BaseModel)
 	}
-	return a, nil
+	return nil
 }
 
 func readTensor(dev tensor.Device, f checkpoint.File, name string, rows, cols int) (tensor.Tensor, error) {

@@ -141,15 +141,11 @@ func open(dir string, o Options) (any, error) {
 	if err := json.Unmarshal(data, &head); err != nil {
 		return nil, badinput.Wrap(err)
 	}
-	if len(head.Architectures) == 0 {
-		return nil, badinput.Errorf("%s/config.json: no architectures field (model_type %q); expected one of %s",
-			dir, head.ModelType, strings.Join(Architectures(), ", "))
+	name, err := head.architecture(dir)
+	if err != nil {
+		return nil, err
 	}
-	load, ok := architectures[head.Architectures[0]]
-	if !ok {
-		return nil, badinput.Errorf("%s/config.json: architecture %q is not supported; supported: %s",
-			dir, head.Architectures[0], strings.Join(Architectures(), ", "))
-	}
+	load := architectures[name]
 	ck, err := checkpoint.Open(dir)
 	if err != nil {
 		return nil, err
@@ -157,7 +153,7 @@ func open(dir string, o Options) (any, error) {
 	if head.TorchDType == "" {
 		head.TorchDType = head.DType
 	}
-	w := &Weights{dir: dir, dev: o.Device, dtype: o.DType, ck: ck, used: map[string]bool{}, torchDType: head.TorchDType, arch: head.Architectures[0], progress: o.Progress}
+	w := &Weights{dir: dir, dev: o.Device, dtype: o.DType, ck: ck, used: map[string]bool{}, torchDType: head.TorchDType, arch: name, progress: o.Progress}
 	m, err := load(data, w)
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", dir, err)
@@ -168,6 +164,27 @@ func open(dir string, o Options) (any, error) {
 	return m, nil
 }
 
+// architecture returns the name of a supported architecture.
+func (h configHead) architecture(dir string) (string, error) {
+	if len(h.Architectures) == 0 {
+		return "", badinput.Errorf("%s/config.json: no architectures field (model_type %q); expected one of %s",
+			dir, h.ModelType, strings.Join(Architectures(), ", "))
+	}
+	if _, ok := architectures[h.Architectures[0]]; !ok {
+		return "", badinput.Errorf("%s/config.json: architecture %q is not supported; supported: %s",
+			dir, h.Architectures[0], strings.Join(Architectures(), ", "))
+	}
+	return h.Architectures[0], nil
+}
+
+func errEncoderDecoder(dir string) error {
+	return badinput.Errorf("model %s is an encoder-decoder model; this needs a causal language model such as Gemma-2", dir)
+}
+
+func errCausal(dir string) error {
+	return badinput.Errorf("model %s is a causal language model; translation needs an encoder-decoder model such as NLLB", dir)
+}
+
 // OpenDecoder loads a causal language model from a directory.
 func OpenDecoder(dir string, o Options) (Decoder, error) {
 	m, err := open(dir, o)
@@ -176,7 +193,7 @@ func OpenDecoder(dir string, o Options) (Decoder, error) {
 	}
 	d, ok := m.(Decoder)
 	if !ok {
-		return nil, badinput.Errorf("model %s is an encoder-decoder model; this needs a causal language model such as Gemma-2", dir)
+		return nil, errEncoderDecoder(dir)
 	}
 	return d, nil
 }
@@ -189,7 +206,7 @@ func OpenSeq2Seq(dir string, o Options) (Seq2Seq, error) {
 	}
 	s, ok := m.(Seq2Seq)
 	if !ok {
-		return nil, badinput.Errorf("model %s is a causal language model; translation needs an encoder-decoder model such as NLLB", dir)
+		return nil, errCausal(dir)
 	}
 	return s, nil
 }

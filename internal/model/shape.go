@@ -3,6 +3,7 @@ package model
 import (
 	"cmp"
 	"encoding/json"
+	"strings"
 
 	"barka/internal/badinput"
 	"barka/internal/checkpoint"
@@ -19,8 +20,41 @@ type Shape struct {
 	// Weights is the memory of the packed weights, in bytes, and Mapped that of
 	// an embedding's table, of which only the rows that are looked up are read.
 	Weights, Mapped int64
+	// Linears are the layers that an adapter may attach to, by name.
+	Linears []Linear
 
 	fused bool // queries, keys and values come of one projection
+}
+
+// Linear is the name and the size [N,K] of a linear layer.
+type Linear struct {
+	Name string
+	N, K int
+}
+
+// CheckKind refuses a model that is of no supported architecture, or of one
+// for another purpose: translation, where encoderDecoder, or else text.
+func CheckKind(dir string, encoderDecoder bool) error {
+	data, err := ReadConfig(dir)
+	if err != nil {
+		return err
+	}
+	var head configHead
+	if err := json.Unmarshal(data, &head); err != nil {
+		return badinput.Errorf("%s/config.json: %w", dir, err)
+	}
+	name, err := head.architecture(dir)
+	if err != nil {
+		return err
+	}
+	// transformers names the classes of encoder-decoder models so.
+	switch is := strings.HasSuffix(name, "ForConditionalGeneration"); {
+	case is && !encoderDecoder:
+		return errEncoderDecoder(dir)
+	case !is && encoderDecoder:
+		return errCausal(dir)
+	}
+	return nil
 }
 
 // MeasureDecoder reads the shape of a causal language model that would be
@@ -94,6 +128,8 @@ func (s *Shape) weigh(dir string) error {
 			}
 			vocabulary++
 			s.Mapped = n * int64(t.Size())
+		} else if layer, ok := strings.CutSuffix(name, ".weight"); ok && len(shape) == 2 {
+			s.Linears = append(s.Linears, Linear{layer, shape[0], shape[1]})
 		}
 	}
 	return nil

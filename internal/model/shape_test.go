@@ -1,6 +1,7 @@
 package model_test
 
 import (
+	"fmt"
 	"testing"
 
 	"barka/internal/dtype"
@@ -25,6 +26,15 @@ func TestShape(t *testing.T) {
 			m, err := model.OpenDecoder(golden.Dir(name), model.Options{Device: dev, DType: dt})
 			if err != nil {
 				t.Fatal(err)
+			}
+			named := map[string]bool{}
+			for _, l := range s.Linears {
+				named[fmt.Sprint(l.Name, l.N, l.K)] = true
+			}
+			for _, l := range m.Linears() {
+				if n, k := l.Dims(); len(named) != len(m.Linears()) || !named[fmt.Sprint(l.Name, n, k)] {
+					t.Errorf("%s: %d linear layers without %s, the model has %d", name, len(named), l.Name, len(m.Linears()))
+				}
 			}
 			if got, want := s.Info, m.Info(); got != want {
 				t.Errorf("%s %s: %+v, the model says %+v", name, dt, got, want)

@@ -3,6 +3,7 @@ package model_test
 import (
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -44,7 +45,7 @@ func TestTorchLogits(t *testing.T) {
 			}
 			p, errP := model.MeasureDecoder(golden.Dir(name), dt)
 			q, errQ := model.MeasureDecoder(dir, dt)
-			if errP != nil || errQ != nil || *p != *q {
+			if errP != nil || errQ != nil || !reflect.DeepEqual(p, q) {
 				t.Errorf("measured %+v (%v), want %+v (%v)", q, errQ, p, errP)
 			}
 		})
