@@ -1,6 +1,7 @@
 package mediawiki
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 type answer struct {
 	Continue map[string]any `json:"continue"`
 	Query    struct {
+		Normalized      []struct{ From, To string } `json:"normalized"`
 		Redirects       []struct{ From, To string } `json:"redirects"`
 		Pages           apiPages                    `json:"pages"`
 		CategoryMembers []struct {
@@ -231,4 +233,39 @@ func PageURL(base, title string, revision int64) string {
 	}
 	out.RawQuery = q.Encode()
 	return out.String()
+}
+
+// titlesPerQuery is the most titles that the API takes at once from everybody.
+const titlesPerQuery = 50
+
+// Missing returns the titles that the wiki has no page of, redirects and the
+// wiki's own spellings followed.
+func (c *Client) Missing(ctx context.Context, titles []string) ([]string, error) {
+	var missing []string
+	for batch := range slices.Chunk(titles, titlesPerQuery) {
+		asked := map[string]string{} // the wiki's spelling to the one asked for
+		for _, t := range batch {
+			asked[t] = t
+		}
+		err := c.follow(ctx, url.Values{"titles": {strings.Join(batch, "|")}, "redirects": {"1"}}, func(a *answer) error {
+			for _, n := range a.Query.Normalized {
+				asked[n.To] = n.From
+			}
+			for _, r := range a.Query.Redirects {
+				if from, ok := asked[r.From]; ok {
+					asked[r.To] = from
+				}
+			}
+			for _, p := range a.Query.Pages {
+				if p.Missing || p.Invalid {
+					missing = append(missing, cmp.Or(asked[p.Title], p.Title))
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return missing, err
+		}
+	}
+	return missing, nil
 }

@@ -136,6 +136,12 @@ func Run(ctx context.Context, o Options, io pipeline.IO) (*pipeline.Manifest, er
 	return run.Manifest(), nil
 }
 
+// output takes what a converter makes.
+type output interface {
+	Write(pipeline.Instruction) error
+	Reject(row any, why pipeline.Reject) error
+}
+
 // converter writes the instructions of one run.
 type converter struct {
 	o      Options
@@ -143,7 +149,7 @@ type converter struct {
 	data   string
 	seed   int64
 	labels []string // PIQA's, one per row
-	w      *pipeline.Writer[pipeline.Instruction]
+	w      output
 	seen   map[string]bool
 	script script
 	in     int64 // questions read: RACE has several per row

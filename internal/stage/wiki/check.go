@@ -1,0 +1,163 @@
+package wiki
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"barka/internal/badinput"
+	"barka/internal/mediawiki"
+	"barka/internal/nearest"
+)
+
+// Fault is something that a run would stumble over, and the setting that it is
+// about.
+type Fault struct {
+	Key string // a JSON name of Options
+	Err error
+	// Mild ones cost pages, not the run, or could not be looked into.
+	Mild bool
+}
+
+// Bounds of Check: a dump up to this size is read for its titles, and a wiki
+// has this long to answer.
+const (
+	scanBytes = 64 << 20
+	patience  = 15 * time.Second
+)
+
+// Check looks for what a run would stumble over: files that are not there or
+// no dumps, titles that the dump or the wiki does not have.
+func Check(ctx context.Context, o Options) []Fault {
+	var faults []Fault
+	add := func(key string, mild bool, err error) {
+		if err != nil {
+			faults = append(faults, Fault{key, err, mild})
+		}
+	}
+	titles := slices.Clone(o.Titles)
+	if o.TitleFile != "" {
+		all, err := o.titles()
+		if err == nil && len(all) == len(o.Titles) {
+			err = badinput.Errorf("%s: no titles; expected one per line", o.TitleFile)
+		}
+		add("title_file", false, missing(o.TitleFile, err))
+		titles = all
+	}
+	if o.Dump != "" {
+		unknown, err := o.searchDump(ctx, titles)
+		add("dump", false, missing(o.Dump, err))
+		for _, u := range unknown {
+			add(o.where(u.title), true, u)
+		}
+		return faults
+	}
+	c, err := mediawiki.NewClient(mediawiki.ClientOptions{API: o.API, Contact: o.Contact, Retries: 1})
+	if err != nil {
+		key := "api"
+		if strings.Contains(err.Error(), "contact") {
+			key = "contact"
+		}
+		add(key, false, err)
+		return faults
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	lacking, err := c.Missing(ctx, titles)
+	if err != nil {
+		add("api", true, fmt.Errorf("the wiki could not be asked for the titles: %w", err))
+	}
+	for _, t := range lacking {
+		add(o.where(t), true, &unknownTitle{title: t, in: o.API})
+	}
+	return faults
+}
+
+// where is the setting that a title is from.
+func (o Options) where(title string) string {
+	if i := slices.Index(o.Titles, title); i >= 0 {
+		return fmt.Sprintf("titles[%d]", i)
+	}
+	return "title_file"
+}
+
+// unknownTitle is a title that a dump or a wiki does not have.
+type unknownTitle struct{ title, in, near string }
+
+func (u *unknownTitle) Error() string {
+	hint := ""
+	if u.near != "" {
+		hint = fmt.Sprintf("; did you mean %q?", u.near)
+	}
+	return fmt.Sprintf("%s has no page %q%s", u.in, u.title, hint)
+}
+
+// searchDump returns the titles that a dump does not have. Of a large dump it
+// reads the first page alone.
+func (o Options) searchDump(ctx context.Context, titles []string) ([]*unknownTitle, error) {
+	info, err := os.Stat(o.Dump)
+	if err != nil {
+		return nil, badinput.Wrap(err)
+	}
+	f, err := mediawiki.OpenDump(o.Dump)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	whole := len(titles) > 0 && info.Size() <= scanBytes
+	there, articles := map[string]bool{}, 0
+	for p, err := range mediawiki.Pages(f, nil) {
+		if err != nil {
+			return nil, badinput.Errorf("%s: %w", o.Dump, err)
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		articles++
+		if !whole {
+			return nil, nil
+		}
+		if p.Namespace == 0 {
+			there[p.Title] = true
+		}
+	}
+	if articles == 0 {
+		return nil, badinput.Errorf("%s: no pages; expected an XML dump such as enwiki-latest-pages-articles.xml.bz2", o.Dump)
+	}
+	var unknown []*unknownTitle
+	var names []string
+	for _, t := range titles {
+		if there[strings.ReplaceAll(t, "_", " ")] {
+			continue
+		}
+		if names == nil {
+			names = slices.Sorted(maps.Keys(there))
+		}
+		unknown = append(unknown, &unknownTitle{t, o.Dump, nearest.Name(t, names)})
+	}
+	return unknown, nil
+}
+
+// missing adds the nearest name in its directory to the error for a file that
+// is not there.
+func missing(path string, err error) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	entries, _ := os.ReadDir(filepath.Dir(path))
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if near := nearest.Name(filepath.Base(path), names); near != "" {
+		return badinput.Errorf("%w; did you mean %s?", err, near)
+	}
+	return err
+}
