@@ -161,9 +161,15 @@ func (a *app) exit(code int, err error) {
 		Verb    string  `json:"verb,omitempty"`
 		Seconds float64 `json:"seconds"`
 		Error   string  `json:"error,omitempty"`
-	}{code, statuses[code], a.verb, time.Since(a.start).Seconds(), ""}
+		// Problems are a recipe's mistakes, one by one.
+		Problems []recipe.Problem `json:"problems,omitempty"`
+	}{code, statuses[code], a.verb, time.Since(a.start).Seconds(), "", nil}
 	if err != nil {
 		e.Error = err.Error()
+	}
+	var p *recipe.Problems
+	if errors.As(err, &p) {
+		e.Problems = p.List
 	}
 	a.ui.Exit(e)
 }

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"time"
 
+	"barka/internal/bench"
 	"barka/internal/demo"
 	"barka/internal/recipe"
 	"barka/internal/ui"
@@ -15,7 +17,7 @@ type runCmd struct {
 	Out     string `help:"Working directory; runs/NAME by default." placeholder:"DIR"`
 	Restart bool   `help:"Throw away stages made with other options."`
 	Retry   bool   `name:"retry-rejected" help:"Have synth ask again about passages whose requests failed."`
-	DryRun  bool   `help:"Check the recipe and say what would run, and how much."`
+	DryRun  bool   `help:"Check the recipe and everything it names, and say what would run, and how much."`
 }
 
 func (runCmd) Help() string {
@@ -25,12 +27,12 @@ Example: barka run recipes/quickstart.yaml`
 }
 
 func (c *runCmd) Run(a *app) error {
-	r, err := recipe.Load(c.Recipe)
+	r, err := recipe.Open(c.Recipe)
 	if err != nil {
 		return err
 	}
 	if c.Out == "" {
-		c.Out = filepath.Join("runs", r.Name)
+		c.Out = filepath.Join("runs", cmp.Or(r.Name, "unnamed"))
 	}
 	if c.DryRun {
 		return a.planRecipe(r, c.Out)
@@ -38,37 +40,144 @@ func (c *runCmd) Run(a *app) error {
 	return a.runRecipe(r, c.Out, c.Restart, c.Retry)
 }
 
-// planRecipe says what a run would do.
+// planRecipe says what a run would do, and everything that would stop it.
 func (a *app) planRecipe(r *recipe.Recipe, out string) error {
-	w := &recipe.Runner{Out: out, Engine: a.engine(r.DType)}
-	plan, err := w.Plan(a.ctx, r)
+	w, err := a.runner(r, out)
 	if err != nil {
 		return err
 	}
+	checked, err := w.Check(a.ctx, r)
+	if err != nil {
+		return err
+	}
+	plan, err := w.Plan(a.ctx, r, checked)
+	if err != nil {
+		return err
+	}
+	if err := a.printPlan(w, plan); err != nil {
+		return err
+	}
+	a.tellChecked(checked)
+	return checked.Err()
+}
+
+// printPlan lists the stages with what they will take.
+func (a *app) printPlan(w *recipe.Runner, plan []recipe.Planned) error {
+	ceilings := bench.QuickCeilings(w.Engine.Device, a.Threads)
 	rows := make([][]any, len(plan))
 	for i, p := range plan {
-		work := p.Work
+		seconds, time := leastTime(p, ceilings)
 		if p.Done {
-			work = "done"
+			p.Work, time = "done", ""
 		}
-		rows[i] = []any{p.Stage, work, p.Out}
+		if a.JSON {
+			row := struct {
+				recipe.Planned
+				Seconds float64 `json:"seconds_at_least,omitempty"`
+				Where   string  `json:"where"`
+			}{p, seconds, p.Out}
+			if err := a.ui.Print("", row); err != nil {
+				return err
+			}
+			continue
+		}
+		memory := ""
+		if p.Memory > 0 {
+			memory = ui.Bytes(p.Memory)
+		}
+		rows[i] = []any{p.Stage, p.Work, time, memory, p.Out}
 	}
-	return a.ui.Table([]string{"stage", "work", "where"}, rows)
+	if !a.JSON {
+		if err := a.ui.Table([]string{"stage", "work", "time", "memory", "where"}, rows); err != nil {
+			return err
+		}
+	}
+	a.ui.Event("ceilings", fmt.Sprintf("times are lower bounds: the operations of all tokens at %.0f GFLOP/s (f32), %.0f (bf16), %.0f GOP/s (int8), or the weights that decoding reads at %.1f GB/s, all of this machine, measured now; memory is of weights, caches and activations",
+		ceilings.F32/1e9, ceilings.BF16/1e9, ceilings.I8/1e9, ceilings.Read/1e9), ceilings)
+	return nil
+}
+
+// leastTime bounds a stage's time from below, and says so.
+func leastTime(p recipe.Planned, c bench.Ceilings) (seconds float64, text string) {
+	e := p.Effort
+	speed := map[string]float64{"f32": c.F32, "bf16": c.BF16, "int8": c.I8}[e.DType]
+	if speed > 0 {
+		seconds = max(e.FLOP/speed, e.Read/c.Read)
+	}
+	seconds = max(seconds, e.Waits)
+	switch {
+	case seconds == 0 && e.Elsewhere:
+		return 0, "as the endpoint answers"
+	case seconds == 0 && p.Tokens > 0:
+		return 0, "unknown without the model"
+	case seconds == 0:
+		return 0, ""
+	case e.Elsewhere:
+		return seconds, fmt.Sprintf("at least %s (rate limit)", ui.Duration(time.Duration(seconds*float64(time.Second))))
+	}
+	return seconds, "at least " + ui.Duration(time.Duration(seconds*float64(time.Second)))
+}
+
+// runner makes what checks, plans and runs a recipe.
+func (a *app) runner(r *recipe.Recipe, out string) (*recipe.Runner, error) {
+	client, err := a.hub("")
+	return &recipe.Runner{Out: out, Engine: a.engine(r.DType), Hub: client, Workers: a.workers(), Progress: a.ui.Progress(), Log: a.log()}, err
+}
+
+// tellChecked reports what a check found beside problems.
+func (a *app) tellChecked(c *recipe.Checked) {
+	for _, p := range c.Downloads {
+		a.tellDownload(p)
+	}
+	for _, w := range c.Warnings {
+		a.ui.Warnf("%v", w)
+	}
+}
+
+// ready checks a recipe, downloads its models, and checks what they hold:
+// nothing is paid for, and no hour is spent, on a run that would fail later.
+func (a *app) ready(w *recipe.Runner, r *recipe.Recipe) error {
+	checked, err := w.Check(a.ctx, r)
+	if err != nil {
+		return err
+	}
+	if err := checked.Err(); err != nil {
+		return err
+	}
+	if len(checked.Downloads) > 0 {
+		for _, model := range r.LocalModels() {
+			if err := a.need(weights(model)); err != nil {
+				return err
+			}
+		}
+		for _, model := range r.Tokenizers() {
+			if err := a.need(tokenizerOf(model)); err != nil {
+				return err
+			}
+		}
+		if checked, err = w.Check(a.ctx, r); err != nil {
+			return err
+		}
+	}
+	a.tellChecked(checked)
+	return checked.Err()
 }
 
 // runRecipe runs a recipe and tells of each stage.
 func (a *app) runRecipe(r *recipe.Recipe, out string, restart, retry bool) error {
-	for _, model := range r.LocalModels() {
-		if err := a.need(weights(model)); err != nil {
-			return err
-		}
+	w, err := a.runner(r, out)
+	if err != nil {
+		return err
+	}
+	if err := a.ready(w, r); err != nil {
+		return err
 	}
 	start := time.Now()
 	var steps []recipe.Step
-	w := &recipe.Runner{Out: out, Engine: a.engine(r.DType), Workers: a.workers(), Restart: restart, Retry: retry, Progress: a.ui.Progress(), Log: a.log(), Say: func(s recipe.Step) {
+	w.Restart, w.Retry, w.Say = restart, retry, func(s recipe.Step) {
 		steps = append(steps, s)
 		a.tell(s)
-	}}
+	}
 	if err := w.Run(a.ctx, r); err != nil {
 		return err
 	}
@@ -137,7 +246,7 @@ func (c *demoCmd) Run(a *app) error {
 		return err
 	}
 	a.ui.Infof("The models of this demonstration are tiny and were trained for minutes: it shows how everything works together, not how good it gets.")
-	r, err := recipe.Load(path)
+	r, err := recipe.Open(path)
 	if err != nil {
 		return err
 	}

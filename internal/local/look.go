@@ -14,6 +14,8 @@ type Looked struct {
 	Tokenizer *tokenizer.Tokenizer
 	// Shape is nil for encoder-decoder models.
 	Shape *model.Shape
+	// Parameters counts the values of the tensors, tied ones once.
+	Parameters int64
 }
 
 // Look opens what is small of a model: its configuration, its tokenizer and
@@ -32,6 +34,9 @@ func (e *Engine) Look(name string, encoderDecoder bool) (*Looked, error) {
 		return nil, err
 	}
 	l := &Looked{Dir: dir}
+	if l.Parameters, err = countValues(dir); err != nil {
+		return nil, err
+	}
 	if l.Tokenizer, err = tokenizer.Load(dir); err != nil {
 		return nil, err
 	}

@@ -68,11 +68,26 @@ func countValues(dir string) (int64, error) {
 	return n, nil
 }
 
+// Weighs returns about what the packed weights of a model take.
+func (e *Engine) Weighs(l *Looked) (int64, error) {
+	if l.Shape != nil {
+		return l.Shape.Weights, nil
+	}
+	o, err := e.options(l.Dir)
+	return l.Parameters * int64(o.DType.Size()), err
+}
+
 func gib(n int64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }
 
 // AvailableMemory returns the memory that can be had without swapping, 0 where the
 // system does not say.
-func AvailableMemory() int64 {
+func AvailableMemory() int64 { return meminfo("MemAvailable") }
+
+// TotalMemory returns the machine's memory, 0 where the system does not say.
+func TotalMemory() int64 { return meminfo("MemTotal") }
+
+// meminfo reads a line of Linux's /proc/meminfo, in bytes.
+func meminfo(name string) int64 {
 	f, err := os.Open("/proc/meminfo")
 	if err != nil {
 		return 0
@@ -80,7 +95,7 @@ func AvailableMemory() int64 {
 	defer f.Close()
 	for s := bufio.NewScanner(f); s.Scan(); {
 		var kib int64
-		if n, _ := fmt.Sscanf(s.Text(), "MemAvailable: %d kB", &kib); n == 1 {
+		if n, _ := fmt.Sscanf(s.Text(), name+": %d kB", &kib); n == 1 {
 			return kib << 10
 		}
 	}

@@ -103,10 +103,7 @@ func (c *chain) generator(o *synth.Options) (llm.Client, error) {
 func (c *chain) convert(ctx context.Context) error {
 	for _, name := range slices.Sorted(maps.Keys(c.r.Convert)) {
 		b := c.r.Convert[name]
-		in := map[string]string{"data": c.r.path(b.Data)}
-		if b.Labels != "" {
-			in["labels"] = c.r.path(b.Labels)
-		}
+		in := c.r.convertInputs(b)
 		s := set{name: name}
 		m, err := convert.Run(ctx, b.Options, c.io(s.dir(instructionsDir), in))
 		if err != nil {

@@ -6,9 +6,12 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"barka/internal/local"
+	"barka/internal/pipeline"
 	"barka/internal/stage/synth"
+	"barka/internal/stage/train"
 	"barka/internal/stage/translate"
 	"barka/internal/stage/wiki"
 )
@@ -20,127 +23,458 @@ type Planned struct {
 	// Done: its output is complete; a run looks whether it is still of these
 	// options.
 	Done bool `json:"done"`
-	// Work is what it will do, as far as its input is there to count.
+	// Work is what it will do, in words.
 	Work string `json:"work,omitempty"`
+	// Estimated: the counts follow from those of a stage that has not run yet.
+	Estimated bool `json:"estimated,omitempty"`
+	// Rows are those that it reads or makes; Calls go to the generator; Tokens
+	// are all that models read and write.
+	Rows   int64 `json:"rows,omitempty"`
+	Calls  int64 `json:"calls,omitempty"`
+	Tokens int64 `json:"tokens,omitempty"`
+	Effort
+	// Memory is what models take on this machine, in bytes; 0 is little or
+	// unknown.
+	Memory int64 `json:"memory_bytes,omitempty"`
 }
 
-// Plan says what Run would do and what it would cost, and changes nothing.
-func (w *Runner) Plan(ctx context.Context, r *Recipe) ([]Planned, error) {
-	c := &chain{Runner: w, r: r}
-	var plan []Planned
-	add := func(stage, out, made string, work func() (string, error)) error {
-		p := Planned{Stage: stage, Out: c.path(out)}
-		p.Done = exists(filepath.Join(p.Out, made))
-		if !p.Done && work != nil {
-			var err error
-			if p.Work, err = work(); err != nil {
-				return err
-			}
-		}
-		plan = append(plan, p)
-		return nil
-	}
-	if err := c.planData(ctx, add); err != nil {
-		return nil, err
-	}
-	if r.Train != nil {
-		if err := add("train", adapterDir, "adapter_model.safetensors", nil); err != nil {
-			return nil, err
-		}
-		if r.Merge {
-			if err := add("merge", mergedDir, "config.json", nil); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if r.Eval != nil && (r.Eval.Base || r.Train == nil) {
-		if err := add("eval base", baseEvalDir, evaluatedFile, nil); err != nil {
-			return nil, err
-		}
-	}
-	if r.Eval != nil && r.Train != nil {
-		if err := add("eval tuned", tunedEvalDir, evaluatedFile, nil); err != nil {
-			return nil, err
-		}
-	}
-	return plan, add("report", reportFile, "", nil)
+// Effort is what bounds a stage's time from below on this machine.
+type Effort struct {
+	// FLOP are the operations of its matrix products in the type DType, Read
+	// the bytes of weights that it reads from memory.
+	FLOP  float64 `json:"flop,omitempty"`
+	Read  float64 `json:"read_bytes,omitempty"`
+	DType string  `json:"dtype,omitempty"`
+	// Waits are the seconds that rate limits make it wait.
+	Waits float64 `json:"waits_seconds,omitempty"`
+	// Elsewhere: the work is done behind an endpoint.
+	Elsewhere bool `json:"elsewhere,omitempty"`
 }
+
+// What is not known before a stage has run is taken from these. The first
+// three were measured on the first 106 articles of a dump of the English
+// Wikipedia; those are long, a stub has a passage or two.
+const (
+	passagesPerPage = 16.5
+	charsPerPassage = 1600
+	bytesPerPage    = 16 << 10 // of a compressed dump
+	textPerPage     = 56 << 10 // of one that is not
+	// A guess: what a call of the generator gives back.
+	tokensPerCall = 100
+	// As synth.Plan counts prompts.
+	charsPerToken = 4
+)
+
+// amount is how much of something there is.
+type amount struct {
+	rows, chars int64
+	estimated   bool
+}
+
+func (a amount) tokens() int64 { return a.chars / charsPerToken }
+
+// about marks an estimate.
+func (a amount) about() string {
+	if a.estimated {
+		return "about "
+	}
+	return ""
+}
+
+// text says how much it is, "" for nothing: then what it is of is a problem, or
+// not known.
+func (a amount) text(of string) string {
+	if a.rows == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s%d %s", a.about(), a.rows, of)
+}
+
+// forecast follows what goes through the chain.
+type forecast struct {
+	*Checked
+	w        *Runner
+	r        *Recipe
+	ctx      context.Context
+	plan     []Planned
+	passages amount
+	sets     []set
+	amounts  map[string]amount // of the sets, by path
+}
+
+// Plan says what Run would do and what it would take, and changes nothing.
+// What a check found is the result of Check.
+func (w *Runner) Plan(ctx context.Context, r *Recipe, checked *Checked) ([]Planned, error) {
+	f := &forecast{Checked: checked, w: w, r: r, ctx: ctx, amounts: map[string]amount{}}
+	for _, stage := range []func(){f.wiki, f.synth, f.convert, f.translate, f.filter, f.mix, f.train, f.evaluate} {
+		stage()
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
+	f.add(Planned{Stage: "report", Out: f.path(reportFile)})
+	return f.plan, nil
+}
+
+func (f *forecast) path(name string) string { return filepath.Join(f.w.Out, name) }
+
+func (f *forecast) add(p Planned) { f.plan = append(f.plan, p) }
 
 // manifest is the file that a finished dataset directory has.
 const manifest = "manifest.json"
 
-// planData plans the stages that write datasets.
-func (c *chain) planData(ctx context.Context, add func(stage, out, made string, work func() (string, error)) error) error {
-	r := c.r
-	if r.Wiki != nil {
-		if err := add("wiki", passagesDir, manifest, func() (string, error) { return planWiki(r.wikiOptions()) }); err != nil {
-			return err
+// done plans a finished stage, and reports whether it is one.
+func (f *forecast) done(stage, dir, file string) bool {
+	p := Planned{Stage: stage, Out: f.path(dir), Done: exists(filepath.Join(f.path(dir), file))}
+	if p.Done {
+		if m, err := pipeline.ReadManifest(p.Out); err == nil {
+			p.Rows = m.Rows
 		}
+		f.add(p)
 	}
-	if r.Synth != nil {
-		in := c.path(passagesDir)
-		if r.Wiki == nil {
-			in = r.path(r.Inputs.Passages)
-		}
-		if err := add("synth", instructionsDir, manifest, func() (string, error) { return planSynth(ctx, *r.Synth, in) }); err != nil {
-			return err
-		}
-		c.sets = append(c.sets, set{"", c.path(instructionsDir)})
-	}
-	for _, name := range slices.Sorted(maps.Keys(r.Convert)) {
-		s := set{name, c.path(instructionsDir + "-" + name)}
-		if err := add(s.title("convert"), s.dir(instructionsDir), manifest, nil); err != nil {
-			return err
-		}
-		c.sets = append(c.sets, s)
-	}
-	for _, name := range slices.Sorted(maps.Keys(r.Inputs.Instructions)) {
-		c.sets = append(c.sets, set{name, r.path(r.Inputs.Instructions[name])})
-	}
-	for _, s := range c.sets {
-		if r.Translate != nil {
-			if err := add(s.title("translate"), s.dir(translatedDir), manifest, func() (string, error) { return c.planTranslate(ctx, s.path) }); err != nil {
-				return err
-			}
-		}
-		if r.Filter != nil {
-			if err := add(s.title("filter"), s.dir(cleanDir), manifest, nil); err != nil {
-				return err
-			}
-		}
-	}
-	if r.Mix != nil {
-		return add("mix", mixDir, manifest, nil)
-	}
-	return nil
+	return p.Done
 }
 
-// planWiki asks no wiki: a dry run of the recipe stays offline.
-func planWiki(o wiki.Options) (string, error) {
-	if o.Dump == "" {
-		return "", nil
+func (f *forecast) wiki() {
+	o := f.r.Wiki
+	if o == nil {
+		if in := f.r.Inputs.Passages; in != "" {
+			f.passages = read(f.ctx, f.r.path(in), func(p pipeline.Passage) int { return len([]rune(p.Text)) })
+		}
+		return
 	}
-	e, err := wiki.Plan(context.Background(), o)
-	return fmt.Sprintf("a dump of %d MB", e.Bytes>>20), err
+	if f.done("wiki", passagesDir, manifest) {
+		f.passages = read(f.ctx, f.path(passagesDir), func(p pipeline.Passage) int { return len([]rune(p.Text)) })
+		return
+	}
+	p := Planned{Stage: "wiki", Out: f.path(passagesDir), Estimated: true}
+	pages, how := f.chosen(&p)
+	if pages > 0 {
+		f.passages = amount{rows: int64(float64(pages) * passagesPerPage), chars: int64(float64(pages) * passagesPerPage * charsPerPassage), estimated: true}
+		p.Rows = f.passages.rows
+		p.Work = fmt.Sprintf("%s; about %d passages if the articles are long ones (%.1f passages each)", how, p.Rows, passagesPerPage)
+	} else {
+		p.Work = how
+	}
+	f.add(p)
 }
 
-func planSynth(ctx context.Context, o synth.Options, passages string) (string, error) {
-	if !exists(filepath.Join(passages, manifest)) {
-		return "", nil
-	}
-	e, err := synth.Plan(ctx, o, passages)
-	return fmt.Sprintf("%d passages, %d calls, about %d prompt tokens, at most %d completion tokens", e.Passages, e.Calls, e.PromptTokens, e.MaxTokens), err
-}
-
-func (c *chain) planTranslate(ctx context.Context, instructions string) (string, error) {
-	if !exists(filepath.Join(instructions, manifest)) {
-		return "", nil
-	}
-	o := *c.r.Translate
-	t, err := local.LazyTranslator(c.Engine, c.r.Models.Translator, c.r.model(c.r.Models.Translator), local.TranslatorOptions{From: o.From, To: o.To, Decoding: o.Decoding})
+// chosen estimates the pages to read and says how.
+func (f *forecast) chosen(p *Planned) (int64, string) {
+	o := f.r.wikiOptions()
+	e, err := wiki.Size(o)
 	if err != nil {
-		return "", err
+		return 0, "cannot be estimated" // a problem already
 	}
-	e, err := translate.Plan(ctx, o, t, instructions)
-	return fmt.Sprintf("%d sentences, %d of them different, %d source tokens", e.Segments, e.Distinct, e.Tokens), err
+	n, most := int64(e.Pages), int64(o.MaxPages)
+	how := fmt.Sprintf("%d pages", n)
+	switch {
+	case f.Checked.pages > 0:
+		n = int64(f.Checked.pages)
+		how = fmt.Sprintf("%d pages", n)
+	case o.Dump != "" && n == 0 && strings.HasSuffix(o.Dump, ".xml"):
+		n = max(e.Bytes/textPerPage, 1)
+		how = fmt.Sprintf("about %d pages by the size of the dump", n)
+	case o.Dump != "" && n == 0:
+		n = max(e.Bytes/bytesPerPage, 1)
+		how = fmt.Sprintf("about %d pages by the size of the dump", n)
+	case len(o.Categories) > 0 || o.LinkDepth > 0:
+		how = fmt.Sprintf("%d pages, and those of their categories and links, which the wiki was not asked for", n)
+		if most > 0 {
+			n = most
+		}
+	}
+	if most > 0 && n > most {
+		n, how = most, fmt.Sprintf("%d pages (max_pages)", most)
+	}
+	if o.API != "" {
+		p.Waits = float64(n) * wiki.SecondsPerPage
+	}
+	return n, how
+}
+
+func (f *forecast) synth() {
+	o := f.r.Synth
+	if o == nil {
+		return
+	}
+	s := set{"", f.path(instructionsDir)}
+	f.sets = append(f.sets, s)
+	if f.done("synth", instructionsDir, manifest) {
+		f.amounts[s.path] = instructions(f.ctx, s.path)
+		return
+	}
+	p := Planned{Stage: "synth", Out: s.path, Estimated: f.passages.estimated}
+	e := f.synthEstimate(*o)
+	p.Rows, p.Calls, p.Tokens = int64(e.Passages), int64(e.Calls), e.PromptTokens+int64(e.Calls)*tokensPerCall
+	f.amounts[s.path] = amount{rows: p.Rows, chars: int64(e.Calls) * tokensPerCall * charsPerToken, estimated: true}
+	if p.Rows > 0 {
+		p.Work = fmt.Sprintf("%s%d passages, %d calls, about %d prompt tokens (a token is %d characters), at most %d completion tokens, %d if a call gives %d",
+			f.passages.about(), e.Passages, e.Calls, e.PromptTokens, charsPerToken, e.MaxTokens, e.Calls*tokensPerCall, tokensPerCall)
+	}
+	g := f.r.Models.Generator
+	switch {
+	case g.Endpoint != "":
+		p.Elsewhere = true
+		if g.RPM > 0 {
+			p.Waits = float64(e.Calls) / float64(g.RPM) * 60
+		}
+	case f.generator != nil:
+		f.generates(&p, e, o.MaxTokens)
+	}
+	f.add(p)
+}
+
+// synthEstimate counts calls and tokens: of the passages that are there, or of
+// as many of typical length.
+func (f *forecast) synthEstimate(o synth.Options) synth.Estimate {
+	path := f.r.path(f.r.Inputs.Passages)
+	if f.r.Wiki != nil {
+		path = f.path(passagesDir)
+	}
+	if !f.passages.estimated {
+		if e, err := synth.Plan(f.ctx, o, path); err == nil {
+			return e
+		}
+		return synth.Estimate{}
+	}
+	e := synth.Estimate{Passages: int(f.passages.rows)}
+	multi := 2 * o.Turns
+	if o.Independent {
+		multi = 1 + o.Turns
+	}
+	long := int(float64(e.Passages) * (1 - o.LongQuantile))
+	e.Calls = 2*(e.Passages-long) + multi*long
+	e.PromptTokens = int64(e.Calls) * (charsPerPassage + 500) / charsPerToken
+	e.MaxTokens = int64(e.Calls) * int64(o.MaxTokens)
+	return e
+}
+
+// generates is the effort of a generator on this machine: every token goes
+// through all weights, and a step of all conversations at once reads them.
+func (f *forecast) generates(p *Planned, e synth.Estimate, longest int) {
+	s, together := f.generator.Shape, int64(max(min(f.r.Models.Generator.Concurrency, 32), 1))
+	p.DType = strings.ToLower(string(s.DType))
+	p.FLOP = 2 * float64(s.Parameters) * float64(p.Tokens)
+	p.Read = float64(int64(e.Calls)*tokensPerCall/together) * float64(s.Weights)
+	prompt := int64(0)
+	if e.Calls > 0 {
+		prompt = e.PromptTokens / int64(e.Calls)
+	}
+	p.Memory = s.Weights + together*(prompt+int64(longest))*s.RowBytes()
+}
+
+func (f *forecast) convert() {
+	for _, name := range slices.Sorted(maps.Keys(f.r.Convert)) {
+		s := set{name, f.path(instructionsDir + "-" + name)}
+		f.sets = append(f.sets, s)
+		if f.done(s.title("convert"), s.dir(instructionsDir), manifest) {
+			f.amounts[s.path] = instructions(f.ctx, s.path)
+			continue
+		}
+		e := f.converted[name]
+		f.amounts[s.path] = amount{rows: int64(e.Rows), chars: e.Chars}
+		f.add(Planned{Stage: s.title("convert"), Out: s.path, Rows: int64(e.Rows), Work: f.amounts[s.path].text("rows")})
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.r.Inputs.Instructions)) {
+		s := set{name, f.r.path(f.r.Inputs.Instructions[name])}
+		f.sets = append(f.sets, s)
+		f.amounts[s.path] = instructions(f.ctx, s.path)
+	}
+}
+
+func (f *forecast) translate() {
+	if f.r.Translate == nil {
+		return
+	}
+	for i, s := range f.sets {
+		to := f.path(s.dir(translatedDir))
+		f.sets[i].path = to
+		f.amounts[to] = f.amounts[s.path]
+		if f.done(s.title("translate"), s.dir(translatedDir), manifest) {
+			f.amounts[to] = instructions(f.ctx, to)
+			continue
+		}
+		a := f.amounts[s.path]
+		p := Planned{Stage: s.title("translate"), Out: to, Rows: a.rows, Tokens: a.tokens(), Estimated: a.estimated}
+		if a.rows > 0 {
+			p.Work = fmt.Sprintf("%s%d rows, about %d source tokens (a token is %d characters)", a.about(), a.rows, p.Tokens, charsPerToken)
+		}
+		if e, ok := f.sentences(s.path); ok {
+			p.Rows, p.Tokens = int64(e.Rows), e.Tokens
+			p.Work = fmt.Sprintf("%d rows, %d sentences, %d of them different, %d source tokens", e.Rows, e.Segments, e.Distinct, e.Tokens)
+		}
+		if f.translator != nil {
+			f.translates(&p)
+		}
+		f.add(p)
+	}
+}
+
+// sentences counts those of a dataset that is there.
+func (f *forecast) sentences(path string) (translate.Estimate, bool) {
+	if f.translator == nil || !exists(filepath.Join(path, manifest)) && !isFile(path) {
+		return translate.Estimate{}, false
+	}
+	o, name := *f.r.Translate, f.r.Models.Translator
+	t, err := local.LazyTranslator(f.w.Engine, name, f.r.model(name), local.TranslatorOptions{From: o.From, To: o.To, Decoding: o.Decoding})
+	if err != nil {
+		return translate.Estimate{}, false
+	}
+	e, err := translate.Plan(f.ctx, o, t, path)
+	return e, err == nil
+}
+
+// translates is the effort of the translator: half of its weights encode, half
+// decode as many tokens in every beam.
+func (f *forecast) translates(p *Planned) {
+	weights, err := f.w.Engine.Weighs(f.translator)
+	if err != nil {
+		return
+	}
+	p.DType, _ = f.w.Engine.TypeOf(f.r.model(f.r.Models.Translator))
+	p.FLOP = float64(f.translator.Parameters) * float64(p.Tokens) * float64(1+f.r.Translate.Beam)
+	p.Memory = weights
+}
+
+func (f *forecast) filter() {
+	if f.r.Filter == nil {
+		return
+	}
+	for i, s := range f.sets {
+		to := f.path(s.dir(cleanDir))
+		f.sets[i].path = to
+		f.amounts[to] = f.amounts[s.path]
+		if f.done(s.title("filter"), s.dir(cleanDir), manifest) {
+			f.amounts[to] = instructions(f.ctx, to)
+			continue
+		}
+		a := f.amounts[s.path]
+		f.add(Planned{Stage: s.title("filter"), Out: to, Rows: a.rows, Estimated: a.estimated, Work: a.text("rows")})
+	}
+}
+
+// mixed is the key of the mix's amount.
+const mixed = mixDir
+
+func (f *forecast) mix() {
+	if f.r.Mix == nil {
+		return
+	}
+	var all amount
+	for _, s := range f.sets {
+		a := f.amounts[s.path]
+		all.rows, all.chars, all.estimated = all.rows+a.rows, all.chars+a.chars, all.estimated || a.estimated
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.r.Inputs.Mix)) {
+		a := instructions(f.ctx, f.r.path(f.r.Inputs.Mix[name]))
+		all.rows, all.chars = all.rows+a.rows, all.chars+a.chars
+	}
+	train := 1 - f.r.Mix.Validation
+	f.amounts[mixed] = amount{int64(float64(all.rows) * train), int64(float64(all.chars) * train), true}
+	if f.done("mix", mixDir, manifest) {
+		return
+	}
+	f.add(Planned{Stage: "mix", Out: f.path(mixDir), Rows: all.rows, Estimated: all.estimated, Work: all.text("rows at most: what filter and limits drop is not known")})
+}
+
+func (f *forecast) train() {
+	o := f.r.Train
+	if o == nil {
+		return
+	}
+	if !f.done("train", adapterDir, train.StateFile) {
+		p := Planned{Stage: "train", Out: f.path(adapterDir)}
+		if f.base != nil {
+			f.trains(&p, *o)
+		}
+		f.add(p)
+	}
+	if f.r.Merge && !f.done("merge", mergedDir, "config.json") {
+		p := Planned{Stage: "merge", Out: f.path(mergedDir)}
+		if f.base != nil {
+			p.Work = fmt.Sprintf("%d parameters", f.base.Parameters)
+		}
+		f.add(p)
+	}
+}
+
+// trains tokenizes the mix if it is there, and otherwise goes by what will
+// become of it.
+func (f *forecast) trains(p *Planned, o train.Options) {
+	s, a := f.base.Shape, f.amounts[mixed]
+	d, n, how := &train.Data{Tokens: a.tokens(), Trained: a.tokens(), Longest: o.MaxLength}, int(a.rows), "about "
+	p.Estimated = true
+	if exists(filepath.Join(f.path(mixDir), manifest)) {
+		data, err := train.Read(f.ctx, o, f.path(mixDir), f.base.Tokenizer, s.MaxPositions)
+		if err != nil {
+			f.Problems = append(f.Problems, Problem{Line: f.r.doc.line("train"), Key: "train", Text: "train: " + err.Error()})
+			return
+		}
+		d, n, how, p.Estimated = data, data.Samples(), "", false
+	}
+	e, err := train.Forecast(o, s.Linears, s.Info, n, d)
+	if err != nil || n == 0 {
+		return
+	}
+	p.Rows, p.Tokens, p.FLOP, p.Memory = int64(n), e.Tokens, e.FLOP, e.Memory
+	p.DType, _ = f.w.Engine.As(o.DType).TypeOf(f.r.model(f.r.Models.Base))
+	p.Work = fmt.Sprintf("%s%d conversations, %d tokens in all epochs, %d steps, %d trainable parameters", how, n, e.Tokens, e.Steps, e.Parameters)
+}
+
+func (f *forecast) evaluate() {
+	e := f.r.Eval
+	if e == nil {
+		return
+	}
+	for _, v := range []struct {
+		name, dir string
+		runs      bool
+	}{{"base", baseEvalDir, e.Base || f.r.Train == nil}, {"tuned", tunedEvalDir, f.r.Train != nil}} {
+		if !v.runs || f.done("eval "+v.name, v.dir, evaluatedFile) {
+			continue
+		}
+		p := Planned{Stage: "eval " + v.name, Out: f.path(v.dir)}
+		if f.evaluation != nil && f.base != nil {
+			f.evaluates(&p)
+		}
+		f.add(p)
+	}
+}
+
+func (f *forecast) evaluates(p *Planned) {
+	var questions, requests int
+	for _, t := range f.evaluation.Tasks {
+		questions, requests, p.Tokens = questions+t.Questions, requests+t.Requests, p.Tokens+t.Run
+	}
+	p.Rows = int64(questions)
+	p.DType, _ = f.w.Engine.TypeOf(f.r.model(f.r.Models.Base))
+	p.FLOP = 2 * float64(f.base.Parameters) * float64(p.Tokens)
+	need := f.needs
+	p.Memory = need.Weights + need.Kept + need.Pass
+	p.Work = fmt.Sprintf("%d tasks, %d questions, %d requests, %d tokens to run", len(f.evaluation.Tasks), questions, requests, p.Tokens)
+}
+
+// instructions counts a dataset's rows and the characters of their messages.
+func instructions(ctx context.Context, path string) amount {
+	return read(ctx, path, func(i pipeline.Instruction) int {
+		n := 0
+		for _, m := range i.Messages {
+			n += len([]rune(m.Content))
+		}
+		return n
+	})
+}
+
+// read counts a dataset. What cannot be read is a problem that Check has
+// found.
+func read[Row any](ctx context.Context, path string, chars func(Row) int) (a amount) {
+	for row, err := range pipeline.Rows[Row](ctx, path) {
+		if err != nil {
+			return a
+		}
+		a.rows++
+		a.chars += int64(chars(row))
+	}
+	return a
 }

@@ -250,6 +250,18 @@ func (r *Recipe) model(name string) string {
 	return name
 }
 
+// Tokenizers names the models of which the recipe's stages use the tokenizer
+// alone.
+func (r *Recipe) Tokenizers() []string {
+	var names []string
+	if r.Mix != nil {
+		for _, name := range r.Mix.Tokenizers {
+			names = append(names, r.model(name))
+		}
+	}
+	return names
+}
+
 // tokenizers names the models whose tokenizers fill the mix's token table: the
 // base model, and those that the block lists.
 func (r *Recipe) tokenizers() []string {

@@ -1,16 +1,13 @@
 package recipe
 
 import (
-	"context"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"barka/internal/badinput"
 	"barka/internal/generate"
-	"barka/internal/pipeline"
 	"barka/internal/stage/translate"
 )
 
@@ -91,43 +88,6 @@ func TestConvertBlocks(t *testing.T) {
 	g, h := r.Convert["gsm8k"], r.Convert["hard"]
 	if g.Benchmark != "gsm8k" || g.Dataset != "gsm8k" || g.Split != "train" || g.Answer != "label" || h.Benchmark != "arc-challenge" || h.Dataset != "hard" || h.Answer != "text" {
 		t.Errorf("%+v, %+v", g, h)
-	}
-}
-
-// TestPlan: what has an output is done, what has its input can be counted.
-func TestPlan(t *testing.T) {
-	r, err := Load(filepath.Join("..", "demo", "recipe.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &Runner{Out: t.TempDir(), Say: func(Step) {}, Progress: pipeline.Silent}
-	stages := func() (all, done []string) {
-		plan, err := w.Plan(context.Background(), r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, p := range plan {
-			all = append(all, p.Stage)
-			if p.Done {
-				done = append(done, p.Stage)
-			}
-			if p.Stage == "synth" && len(done) > 0 && !strings.Contains(p.Work, "26 passages") {
-				t.Errorf("synth: %s", p.Work)
-			}
-		}
-		return all, done
-	}
-	all, done := stages()
-	want := []string{"wiki", "synth", "convert questions", "translate", "filter", "translate questions", "filter questions", "mix", "train", "merge", "eval base", "eval tuned", "report"}
-	if !slices.Equal(all, want) || done != nil {
-		t.Errorf("%q, done %q", all, done)
-	}
-	c := &chain{Runner: w, r: r}
-	if err := c.wiki(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	if _, done = stages(); !slices.Equal(done, []string{"wiki"}) {
-		t.Errorf("done %q", done)
 	}
 }
 

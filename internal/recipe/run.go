@@ -17,7 +17,6 @@ import (
 	"barka/internal/model"
 	"barka/internal/pipeline"
 	"barka/internal/stage/eval"
-	"barka/internal/stage/eval/tasks"
 	"barka/internal/stage/report"
 	"barka/internal/stage/train"
 	"barka/internal/tokenizer"
@@ -27,6 +26,7 @@ import (
 type Runner struct {
 	Out      string
 	Engine   *local.Engine
+	Hub      *hub.Client // Check asks it what has to be downloaded
 	Workers  int
 	Restart  bool
 	Retry    bool // ask again about passages whose requests failed
@@ -187,13 +187,9 @@ func (c *chain) evaluate(ctx context.Context, name, out, adapter string) error {
 		c.Say(step)
 		return nil
 	}
-	list := e.Tasks
-	if exists(c.r.path(list)) {
-		list = c.r.path(list)
-	}
-	selection, err := tasks.ParseList(list)
+	selection, err := c.r.tasks()
 	if err != nil {
-		return badinput.Wrap(err)
+		return err
 	}
 	d, err := c.Engine.OpenDecoder(base, adapter)
 	if err != nil {
@@ -256,4 +252,9 @@ func writeJSON(path string, v any) error {
 		return err
 	}
 	return atomicfile.WriteFile(path, append(data, '\n'))
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"barka/internal/model"
+	"barka/internal/nearest"
 )
 
 // blockCheck is what a stage has to say about the settings of a block.
@@ -85,13 +86,27 @@ func (d *document) named(block, text string) string {
 func (r *Recipe) check() {
 	r.checkSets()
 	d := r.doc
-	for _, t := range []struct{ key, value string }{{"dtype", r.DType}, {"train.dtype", r.trainDType()}} {
-		if _, err := model.ParseDType(t.value); t.value != "" && err != nil && (t.key == "dtype" || t.value != r.DType) {
-			d.say(t.key, "%s: %v", t.key, err)
+	types := map[string]*string{"dtype": &r.DType}
+	if r.Train != nil {
+		types["train.dtype"] = &r.Train.DType
+	}
+	for key, value := range types {
+		if *value == "" {
+			continue
+		}
+		if _, err := model.ParseDType(*value); err != nil {
+			d.say(key, "%s: %v", key, err)
+			*value = "" // the models can be looked at all the same
 		}
 	}
 	if !languageCode.MatchString(r.Language) {
 		d.add("language", "is %q, expected an NLLB code such as arb_Arab (language and script)", r.Language)
+	} else if language, script, _ := strings.Cut(r.Language, "_"); !slices.Contains(scripts, script) {
+		hint := ""
+		if near := nearest.Name(script, scripts); near != "" {
+			hint = "; did you mean " + language + "_" + near + "?"
+		}
+		d.add("language", "is %q, and NLLB has no script %s%s", r.Language, script, hint)
 	}
 	if g := r.Models.Generator; g.RPM < 0 || g.Concurrency < 1 {
 		d.say("models.generator", "models.generator: requests_per_minute is %d and concurrency %d, expected 0 (no limit) or more, and at least 1", g.RPM, g.Concurrency)
@@ -103,6 +118,10 @@ func (r *Recipe) check() {
 		r.checkMissing()
 	}
 }
+
+// scripts are those of NLLB-200's languages.
+var scripts = []string{"Arab", "Armn", "Beng", "Cyrl", "Deva", "Ethi", "Geor", "Grek", "Gujr", "Guru", "Hang", "Hans", "Hant", "Hebr", "Jpan", "Khmr",
+	"Knda", "Laoo", "Latn", "Mlym", "Mymr", "Olck", "Orya", "Sinh", "Taml", "Telu", "Tfng", "Thai", "Tibt"}
 
 var languageCode = regexp.MustCompile(`^[a-z]{3}_[A-Z][a-z]{3}$`)
 

@@ -347,56 +347,6 @@ func (t *trainer) finish(id identity) (*State, error) {
 	return s, os.RemoveAll(filepath.Join(t.io.Out, checkpointDir))
 }
 
-// Estimate is what a run will take.
-type Estimate struct {
-	Data       *Data   `json:"data"`
-	Steps      int     `json:"steps"`
-	Tokens     int64   `json:"tokens_all_epochs"`
-	Parameters int64   `json:"trainable_parameters"`
-	FLOP       float64 `json:"flop"` // rough: forward, backward of activations, adapters
-	Memory     int64   `json:"memory_bytes"`
-}
-
-// Plan tokenizes the data and estimates a run without training.
-func Plan(ctx context.Context, o Options, in Input) (*Estimate, error) {
-	if err := o.Validate(); err != nil {
-		return nil, err
-	}
-	m, err := in.Open()
-	if err != nil {
-		return nil, err
-	}
-	format, err := chat.Open(in.Tokenizer, o.chat())
-	if err != nil {
-		return nil, err
-	}
-	d, err := Load(ctx, in.Train, format, o.MaxLength, m.Info().MaxPositions)
-	if err != nil {
-		return nil, err
-	}
-	e := &Estimate{Data: d, Steps: o.Epochs * stepsPerEpoch(d.Samples(), o.Batch), Tokens: int64(o.Epochs) * d.Tokens}
-	var linear, activations int64
-	cfg := o.lora(in.Base)
-	for _, l := range m.Linears() {
-		n, k := l.Dims()
-		linear += int64(n) * int64(k)
-		activations += int64(n) * 4
-		if ok, err := cfg.Targets.Match(l.Name); err == nil && ok {
-			_, rank := cfg.Scale(l.Name)
-			e.Parameters += int64(rank) * int64(n+k)
-		} else if err != nil {
-			return nil, err
-		}
-	}
-	info := m.Info()
-	head := int64(info.Vocab) * int64(info.Hidden)
-	e.FLOP = float64(e.Tokens)*(4*float64(linear)+6*float64(e.Parameters)) + float64(int64(o.Epochs)*d.Trained)*4*float64(head)
-	size := int64(info.DType.Size())
-	rows := int64(min(o.MicroTokens, max(d.Longest, 1)*o.Batch))
-	e.Memory = size*(linear+head) + 16*e.Parameters + rows*(activations+int64(info.Layers*info.Hidden)*6*4) + 256<<20
-	return e, nil
-}
-
 func (t *trainer) identity(ctx context.Context) (identity, error) {
 	options, err := json.Marshal(t.o)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/mediawiki"
 	"barka/internal/nearest"
+	"barka/internal/wikitext"
 )
 
 // Fault is something that a run would stumble over, and the setting that it is
@@ -34,9 +35,10 @@ const (
 )
 
 // Check looks for what a run would stumble over: files that are not there or
-// no dumps, titles that the dump or the wiki does not have.
-func Check(ctx context.Context, o Options) []Fault {
-	var faults []Fault
+// no dumps, titles that the dump or the wiki does not have. pages counts the
+// articles that a run would read of a dump, redirects left out; 0 where that
+// is not known.
+func Check(ctx context.Context, o Options) (pages int, faults []Fault) {
 	add := func(key string, mild bool, err error) {
 		if err != nil {
 			faults = append(faults, Fault{key, err, mild})
@@ -52,12 +54,12 @@ func Check(ctx context.Context, o Options) []Fault {
 		titles = all
 	}
 	if o.Dump != "" {
-		unknown, err := o.searchDump(ctx, titles)
+		n, unknown, err := o.searchDump(ctx, titles)
 		add("dump", false, missing(o.Dump, err))
 		for _, u := range unknown {
 			add(o.where(u.title), true, u)
 		}
-		return faults
+		return n, faults
 	}
 	c, err := mediawiki.NewClient(mediawiki.ClientOptions{API: o.API, Contact: o.Contact, Retries: 1})
 	if err != nil {
@@ -66,7 +68,7 @@ func Check(ctx context.Context, o Options) []Fault {
 			key = "contact"
 		}
 		add(key, false, err)
-		return faults
+		return 0, faults
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -77,7 +79,7 @@ func Check(ctx context.Context, o Options) []Fault {
 	for _, t := range lacking {
 		add(o.where(t), true, &unknownTitle{title: t, in: o.API})
 	}
-	return faults
+	return 0, faults
 }
 
 // where is the setting that a title is from.
@@ -99,50 +101,52 @@ func (u *unknownTitle) Error() string {
 	return fmt.Sprintf("%s has no page %q%s", u.in, u.title, hint)
 }
 
-// searchDump returns the titles that a dump does not have. Of a large dump it
-// reads the first page alone.
-func (o Options) searchDump(ctx context.Context, titles []string) ([]*unknownTitle, error) {
+// searchDump counts the articles of a dump that are chosen, and returns the
+// titles that it does not have. Of a large dump it reads the first page alone.
+func (o Options) searchDump(ctx context.Context, titles []string) (chosen int, unknown []*unknownTitle, err error) {
 	info, err := os.Stat(o.Dump)
 	if err != nil {
-		return nil, badinput.Wrap(err)
+		return 0, nil, badinput.Wrap(err)
 	}
 	f, err := mediawiki.OpenDump(o.Dump)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	defer f.Close()
-	whole := len(titles) > 0 && info.Size() <= scanBytes
 	there, articles := map[string]bool{}, 0
 	for p, err := range mediawiki.Pages(f, nil) {
+		if err == nil {
+			err = ctx.Err()
+		}
 		if err != nil {
-			return nil, badinput.Errorf("%s: %w", o.Dump, err)
+			return 0, nil, badinput.Errorf("%s: %w", o.Dump, err)
 		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
+		if info.Size() > scanBytes {
+			return 0, nil, nil
 		}
-		articles++
-		if !whole {
-			return nil, nil
-		}
-		if p.Namespace == 0 {
-			there[p.Title] = true
-		}
-	}
-	if articles == 0 {
-		return nil, badinput.Errorf("%s: no pages; expected an XML dump such as enwiki-latest-pages-articles.xml.bz2", o.Dump)
-	}
-	var unknown []*unknownTitle
-	var names []string
-	for _, t := range titles {
-		if there[strings.ReplaceAll(t, "_", " ")] {
+		if p.Namespace != 0 {
 			continue
 		}
-		if names == nil {
-			names = slices.Sorted(maps.Keys(there))
+		there[p.Title] = true
+		if _, redirect := wikitext.Redirect(p.Text); !redirect && p.Redirect == "" {
+			articles++
+		}
+	}
+	if len(there) == 0 {
+		return 0, nil, badinput.Errorf("%s: no articles; expected an XML dump such as enwiki-latest-pages-articles.xml.bz2", o.Dump)
+	}
+	if len(titles) == 0 {
+		return articles, nil, nil
+	}
+	names := slices.Sorted(maps.Keys(there))
+	for _, t := range titles {
+		if there[strings.ReplaceAll(t, "_", " ")] {
+			chosen++
+			continue
 		}
 		unknown = append(unknown, &unknownTitle{t, o.Dump, nearest.Name(t, names)})
 	}
-	return unknown, nil
+	return chosen, unknown, nil
 }
 
 // missing adds the nearest name in its directory to the error for a file that

@@ -13,7 +13,8 @@ import (
 
 func faults(o Options) string {
 	var b strings.Builder
-	for _, f := range Check(context.Background(), o) {
+	_, all := Check(context.Background(), o)
+	for _, f := range all {
 		b.WriteString(f.Key + ": " + f.Err.Error() + "\n")
 	}
 	return b.String()
@@ -30,6 +31,9 @@ func TestCheckOfDumps(t *testing.T) {
 	o.Titles = nil
 	if got := faults(o); got != "" {
 		t.Errorf("a good dump: %s", got)
+	}
+	if n, _ := Check(context.Background(), o); n != 1 {
+		t.Errorf("%d articles", n)
 	}
 	good := o.Dump
 	o.Dump = filepath.Join(filepath.Dir(good), "dmup.xml")

@@ -18,22 +18,40 @@ type Estimate struct {
 	Seconds float64 `json:"seconds,omitempty"`
 }
 
+// SecondsPerPage is the time that a page of a wiki takes at the polite rate.
+var SecondsPerPage = mediawiki.PoliteInterval.Seconds()
+
+// Size says what a run will read, as far as that is known without asking the
+// wiki: the titles that are named, and the size of a dump.
+func Size(o Options) (Estimate, error) {
+	titles, err := o.titles()
+	if err != nil {
+		return Estimate{}, err
+	}
+	e := Estimate{Pages: len(titles)}
+	if o.Dump == "" {
+		return e, nil
+	}
+	info, err := os.Stat(o.Dump)
+	if err != nil {
+		return Estimate{}, badinput.Wrap(err)
+	}
+	e.Bytes = info.Size()
+	return e, nil
+}
+
 // Plan says what a run will read. With an API it asks for categories and
 // links, but for no page.
 func Plan(ctx context.Context, o Options) (Estimate, error) {
 	if err := o.Validate(); err != nil {
 		return Estimate{}, err
 	}
+	if o.Dump != "" {
+		return Size(o)
+	}
 	titles, err := o.titles()
 	if err != nil {
 		return Estimate{}, err
-	}
-	if o.Dump != "" {
-		info, err := os.Stat(o.Dump)
-		if err != nil {
-			return Estimate{}, badinput.Wrap(err)
-		}
-		return Estimate{Pages: len(titles), Bytes: info.Size()}, nil
 	}
 	c, err := o.client("")
 	if err != nil {
@@ -46,6 +64,6 @@ func Plan(ctx context.Context, o Options) (Estimate, error) {
 	if o.MaxPages > 0 {
 		e.Pages = min(e.Pages, o.MaxPages)
 	}
-	e.Seconds = float64(e.Pages) * mediawiki.PoliteInterval.Seconds()
+	e.Seconds = float64(e.Pages) * SecondsPerPage
 	return e, nil
 }

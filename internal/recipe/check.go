@@ -1,0 +1,239 @@
+package recipe
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"barka/internal/badinput"
+	"barka/internal/hub"
+	"barka/internal/llm"
+	"barka/internal/local"
+	"barka/internal/nearest"
+	"barka/internal/stage/convert"
+	"barka/internal/stage/eval"
+	"barka/internal/tokenizer"
+)
+
+// Checked is what a check of a recipe found.
+type Checked struct {
+	// Problems make a run fail, sooner or later; those of the recipe's text are
+	// among them.
+	Problems []Problem
+	// Warnings are what a run would go on without, or what could not be looked
+	// into.
+	Warnings []Problem
+	// Downloads have to come from the hub first. What they hold is not checked.
+	Downloads []*hub.Plan
+
+	file       string
+	base       *local.Looked
+	generator  *local.Looked
+	translator *local.Looked
+	converted  map[string]convert.Estimate
+	pages      int // of the dump, 0 if they were not counted
+	evaluation *eval.Plan
+	needs      local.Memory // the evaluation's
+}
+
+// Err returns the problems as one error, nil if there are none.
+func (c *Checked) Err() error {
+	list := sorted(c.Problems)
+	if len(list) == 0 {
+		return nil
+	}
+	return badinput.Wrap(&Problems{File: c.file, List: list})
+}
+
+// checker looks into everything that a recipe names.
+type checker struct {
+	*Checked
+	w *Runner
+	r *Recipe
+	// silent: the hub cannot be reached, and is not asked again.
+	silent bool
+}
+
+// Check looks for what would stop a run of the recipe, before anything that
+// costs money or hours: models, languages, layers, files, titles, benchmarks
+// and tasks. It writes nothing and asks nothing that is paid for. Data is read
+// to its end, but for large dumps; of models the weights' values are not read.
+func (w *Runner) Check(ctx context.Context, r *Recipe) (*Checked, error) {
+	k := &checker{w: w, r: r, Checked: &Checked{file: r.file, Problems: slices.Clone(r.doc.problems), converted: map[string]convert.Estimate{}}}
+	for _, check := range []func(context.Context){k.output, k.models, k.wiki, k.convert, k.inputs, k.mix, k.eval} {
+		check(ctx)
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
+	return k.Checked, nil
+}
+
+// problem notes an error that is about a key; nil is none.
+func (k *checker) problem(key string, err error) {
+	if err != nil {
+		k.Problems = append(k.Problems, k.at(key, err))
+	}
+}
+
+func (k *checker) warn(key string, err error) {
+	if err != nil {
+		k.Warnings = append(k.Warnings, k.at(key, err))
+	}
+}
+
+func (k *checker) at(key string, err error) Problem {
+	stage, _, _ := strings.Cut(key, ".") // whose errors begin with its name
+	return Problem{Line: k.r.doc.line(key), Key: key, Text: key + ": " + strings.TrimPrefix(err.Error(), stage+": ")}
+}
+
+func (k *checker) output(context.Context) {
+	if info, err := os.Stat(k.w.Out); err == nil && !info.IsDir() {
+		k.Problems = append(k.Problems, Problem{Text: fmt.Sprintf("the working directory %s is a file; name another with --out", k.w.Out)})
+	}
+}
+
+// models looks at the three models and at what the stages want of them.
+func (k *checker) models(ctx context.Context) {
+	r := k.r
+	if g := r.Models.Generator; r.Synth != nil && g.Endpoint != "" {
+		_, err := llm.NewHTTP(llm.Options{BaseURL: g.Endpoint, Model: g.Model, KeyVariable: g.KeyVariable})
+		key := "models.generator.endpoint"
+		if err != nil && g.KeyVariable != "" && strings.Contains(err.Error(), g.KeyVariable) {
+			key = "models.generator.key_variable"
+		}
+		k.problem(key, err)
+	} else if r.Synth != nil {
+		const key = "models.generator.model"
+		if k.generator = k.look(ctx, key, g.Model, r.DType, false); k.generator != nil {
+			k.problem(key, k.generator.Chats())
+		}
+	}
+	if r.Translate != nil {
+		if k.translator = k.look(ctx, "models.translator", r.Models.Translator, r.DType, true); k.translator != nil {
+			k.languages(k.translator.Tokenizer)
+		}
+	}
+	if r.Train != nil || r.Eval != nil {
+		k.baseModel(ctx)
+	} else if r.Mix != nil && r.Models.Base != "" {
+		k.tokenizer(ctx, "models.base", r.Models.Base)
+	}
+	if r.Mix != nil {
+		for i, name := range r.Mix.Tokenizers {
+			k.tokenizer(ctx, fmt.Sprintf("mix.tokenizers[%d]", i), name)
+		}
+	}
+}
+
+func (k *checker) baseModel(ctx context.Context) {
+	const key = "models.base"
+	r := k.r
+	if k.base = k.look(ctx, key, r.Models.Base, r.trainDType(), false); k.base == nil {
+		return
+	}
+	if r.Eval != nil {
+		k.problem(key, k.base.Evaluates())
+	}
+	if r.Train == nil {
+		return
+	}
+	k.problem(key, r.Train.CheckChat(k.base.Tokenizer))
+	k.problem("train.targets", k.base.Adapts(r.Train.Targets))
+	if n := k.base.Shape.MaxPositions; n > 0 && r.Train.MaxLength > n {
+		k.warn("train.max_length", fmt.Errorf("%d tokens, and %s has positions for %d: a conversation that is longer stops the training", r.Train.MaxLength, r.Models.Base, n))
+	}
+}
+
+// languages looks for the languages among the translator's.
+func (k *checker) languages(tok *tokenizer.Tokenizer) {
+	for _, l := range []struct{ key, code string }{{"translate.from", k.r.Translate.From}, {"language", k.r.Language}} {
+		if l.key == "language" && slices.ContainsFunc(k.Problems, func(p Problem) bool { return p.Key == l.key }) {
+			continue // is a problem already
+		}
+		_, err := tok.Language(l.code)
+		if near := nearest.Name(l.code, tok.Languages()); err != nil && near != "" {
+			err = fmt.Errorf("%w; did you mean %s?", err, near)
+		}
+		k.problem(l.key, err)
+	}
+}
+
+// look finds a model and looks at it; nil if it cannot be looked at, for a
+// reason that is noted, or because it has to be downloaded first.
+func (k *checker) look(ctx context.Context, key, name, dtype string, encoderDecoder bool) *local.Looked {
+	if !k.find(ctx, key, name, hub.Weights) {
+		return nil
+	}
+	engine := k.w.Engine.As(dtype)
+	l, err := engine.Look(k.r.model(name), encoderDecoder)
+	if err != nil {
+		k.problem(key, err)
+		return nil
+	}
+	need, err := engine.Weighs(l)
+	if total := local.TotalMemory(); err == nil && total > 0 && need > total {
+		err = badinput.Errorf("its weights take %s, and this machine has %s of memory; set dtype to bf16 or int8, or take a smaller model", gib(need), gib(total))
+	} else if free := local.AvailableMemory(); err == nil && free > 0 && need > free {
+		k.warn(key, fmt.Errorf("its weights take %s, and %s of memory are free now", gib(need), gib(free)))
+	}
+	k.problem(key, err)
+	return l
+}
+
+func gib(n int64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }
+
+// tokenizer looks at a model of which the tokenizer alone is used.
+func (k *checker) tokenizer(ctx context.Context, key, name string) {
+	if !k.find(ctx, key, name, hub.Tokenizer) {
+		return
+	}
+	dir, err := hub.Resolve(k.r.model(name))
+	if err == nil {
+		_, err = tokenizer.Load(dir)
+	}
+	k.problem(key, err)
+}
+
+// find reports whether a model is on this machine, and notes what has to be
+// downloaded, or why it cannot be had.
+func (k *checker) find(ctx context.Context, key, name string, want hub.Want) bool {
+	if name == "" {
+		return false // is a problem already
+	}
+	place := k.r.model(name)
+	if !hub.IsID(place) || k.w.Hub == nil || k.silent {
+		_, err := hub.Resolve(place)
+		k.problem(key, k.nearDirectory(name, err))
+		return err == nil
+	}
+	plan, err := k.w.Hub.Lack(ctx, place, want)
+	k.silent = k.silent || hub.IsUnreachable(err)
+	k.problem(key, k.nearDirectory(name, err))
+	if plan != nil && plan.Missing > 0 {
+		k.Downloads = append(k.Downloads, plan)
+		return false
+	}
+	return err == nil
+}
+
+// nearDirectory adds to the error for a path of the recipe the nearest name
+// beside it that exists.
+func (k *checker) nearDirectory(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	path := k.r.path(name)
+	entries, _ := os.ReadDir(filepath.Dir(path))
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if near := nearest.Name(filepath.Base(path), names); near != "" && near != filepath.Base(path) {
+		return fmt.Errorf("%w; did you mean %s?", err, filepath.Join(filepath.Dir(name), near))
+	}
+	return err
+}

@@ -1,0 +1,206 @@
+package recipe
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"barka/internal/badinput"
+	"barka/internal/nearest"
+	"barka/internal/pipeline"
+	"barka/internal/stage/convert"
+	"barka/internal/stage/eval"
+	"barka/internal/stage/eval/tasks"
+	"barka/internal/stage/wiki"
+)
+
+// wiki looks at the dump, or asks the wiki, for the titles.
+func (k *checker) wiki(ctx context.Context) {
+	o := k.r.Wiki
+	if o == nil || (o.Dump == "") == (o.API == "") || k.made(passagesDir) {
+		return
+	}
+	pages, faults := wiki.Check(ctx, k.r.wikiOptions())
+	k.pages = pages
+	for _, f := range faults {
+		if f.Mild {
+			k.warn("wiki."+f.Key, f.Err)
+		} else {
+			k.problem("wiki."+f.Key, f.Err)
+		}
+	}
+}
+
+// made reports whether a stage has written its dataset.
+func (k *checker) made(dir string) bool { return exists(filepath.Join(k.w.Out, dir, manifest)) }
+
+// convert reads the benchmarks to their end.
+func (k *checker) convert(ctx context.Context) {
+	for _, name := range slices.Sorted(maps.Keys(k.r.Convert)) {
+		b, key := k.r.Convert[name], "convert."+name
+		if b.Data == "" || b.Validate() != nil || k.made(instructionsDir+"-"+name) {
+			continue // a problem already, or done
+		}
+		if !exists(k.r.path(b.Data)) {
+			k.problem(key+".data", k.absent(b.Data))
+			continue
+		}
+		e, err := convert.Plan(ctx, b.Options, k.r.convertInputs(b))
+		k.problem(key+".data", err)
+		if err == nil && e.Rows == 0 {
+			k.problem(key+".data", badinput.Errorf("no row of %s is usable: %d are refused", b.Data, e.Rejected))
+		}
+		k.converted[name] = e
+	}
+}
+
+// absent is the error for a file or directory that is not there.
+func (k *checker) absent(name string) error {
+	return k.nearDirectory(name, badinput.Errorf("there is no %s", k.r.path(name)))
+}
+
+// convertInputs are the files of a benchmark.
+func (r *Recipe) convertInputs(b *Convert) map[string]string {
+	in := map[string]string{"data": r.path(b.Data)}
+	if b.Labels != "" {
+		in["labels"] = r.path(b.Labels)
+	}
+	return in
+}
+
+// inputs looks at the datasets that come from outside.
+func (k *checker) inputs(ctx context.Context) {
+	in := k.r.Inputs
+	if in.Passages != "" {
+		checkDataset(ctx, k, "inputs.passages", in.Passages, func(p pipeline.Passage) bool { return p.ID != "" && p.Text != "" }, "id and text")
+	}
+	usable := func(i pipeline.Instruction) bool { return i.ID != "" && len(i.Messages) > 0 }
+	for _, name := range slices.Sorted(maps.Keys(in.Instructions)) {
+		checkDataset(ctx, k, "inputs.instructions."+name, in.Instructions[name], usable, "id and messages")
+	}
+	for _, name := range slices.Sorted(maps.Keys(in.Mix)) {
+		checkDataset(ctx, k, "inputs.mix."+name, in.Mix[name], usable, "id and messages")
+	}
+}
+
+// checkDataset reads a dataset's first row and counts the others.
+func checkDataset[Row any](ctx context.Context, k *checker, key, name string, usable func(Row) bool, needs string) {
+	path := k.r.path(name)
+	if !exists(path) {
+		k.problem(key, k.absent(name))
+		return
+	}
+	n, err := pipeline.Count(path)
+	if err == nil && n == 0 {
+		err = badinput.Errorf("%s has no rows", path)
+	}
+	if err != nil {
+		k.problem(key, err)
+		return
+	}
+	for row, err := range pipeline.Rows[Row](ctx, path) {
+		if err == nil && !usable(row) {
+			err = badinput.Errorf("%s: its first row lacks %s", path, needs)
+		}
+		k.problem(key, err)
+		return
+	}
+}
+
+// mix looks for limits on datasets that no stage writes. What datasets from
+// outside hold is not known here.
+func (k *checker) mix(context.Context) {
+	r := k.r
+	if r.Mix == nil || len(r.Inputs.Instructions)+len(r.Inputs.Mix) > 0 {
+		return
+	}
+	var names []string
+	if r.Synth != nil {
+		names = append(names, r.Synth.Dataset+"-single", r.Synth.Dataset+"-multi")
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Convert)) {
+		names = append(names, r.Convert[name].Dataset)
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Mix.Limits)) {
+		if slices.Contains(names, name) {
+			continue
+		}
+		hint := ""
+		if near := nearest.Name(name, names); near != "" {
+			hint = "; did you mean " + near + "?"
+		}
+		k.problem("mix.limits."+name, badinput.Errorf("no stage writes a dataset %s%s (there are %s)", name, hint, strings.Join(names, ", ")))
+	}
+}
+
+// eval looks at the tasks and reads their benchmarks.
+func (k *checker) eval(ctx context.Context) {
+	e := k.r.Eval
+	if e == nil {
+		return
+	}
+	selection, err := k.r.tasks()
+	if err != nil {
+		k.problem("eval.tasks", k.nearTasks(err))
+		return
+	}
+	if e.Data == "" {
+		return // is a problem already
+	}
+	data := k.r.path(e.Data)
+	if info, err := os.Stat(data); err != nil {
+		k.problem("eval.data", k.absent(e.Data))
+		return
+	} else if !info.IsDir() {
+		k.problem("eval.data", badinput.Errorf("%s is a file; expected the directory that holds OALL/Arabic_MMLU and the others", data))
+		return
+	}
+	for _, s := range selection {
+		if s.Task.Metric == tasks.Judged {
+			k.warn("eval.tasks", fmt.Errorf("%s needs a judge and is skipped; barka eval takes one", s.Task.Key()))
+		}
+	}
+	if k.base == nil || k.evaluated() {
+		return // without its tokenizer nothing can be counted
+	}
+	m, err := k.w.Engine.Plan(k.r.model(k.r.Models.Base), "")
+	if err != nil {
+		k.problem("models.base", err)
+		return
+	}
+	k.evaluation, err = eval.Estimate(ctx, m, eval.Options{Tasks: selection, DataDir: data, OutputDir: k.w.Out, MaxSamples: e.MaxSamples}, k.w.Progress)
+	k.problem("eval.data", err)
+	if k.evaluation != nil {
+		k.needs = m.Memory(k.evaluation)
+	}
+}
+
+// evaluated reports whether every evaluation has been run.
+func (k *checker) evaluated() bool {
+	r := k.r
+	return (!r.Eval.Base && r.Train != nil || exists(filepath.Join(k.w.Out, baseEvalDir, evaluatedFile))) &&
+		(r.Train == nil || exists(filepath.Join(k.w.Out, tunedEvalDir, evaluatedFile)))
+}
+
+// tasks parses the tasks: a file beside the recipe, or a list.
+func (r *Recipe) tasks() ([]tasks.Selection, error) {
+	list := r.Eval.Tasks
+	if exists(r.path(list)) {
+		list = r.path(list)
+	}
+	selection, err := tasks.ParseList(list)
+	return selection, badinput.Wrap(err)
+}
+
+// nearTasks adds the nearest file to an error about what was perhaps meant as
+// one.
+func (k *checker) nearTasks(err error) error {
+	if name := k.r.Eval.Tasks; strings.ContainsAny(name, `/.`) && !strings.Contains(name, ",") {
+		return k.nearDirectory(name, err)
+	}
+	return err
+}
