@@ -75,6 +75,10 @@ func TestExitCodes(t *testing.T) {
 	if err := os.WriteFile(broken, []byte("{\"id\":\"1\",\"messages\":[]}\n{oops\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	empty := filepath.Join(t.TempDir(), "empty.jsonl")
+	if err := os.WriteFile(empty, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
 	out := filepath.Join(t.TempDir(), "out")
 	for _, c := range []struct {
 		args []string
@@ -90,6 +94,9 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"translate", "--model", filepath.Join(dir, "models", "nllb"), "--to", "ar_AR"}, exitBadInput, "arb_Arab"},
 		{[]string{"translate", "--model", filepath.Join(dir, "models", "nllb"), "--in", broken}, exitUsage, "--out"},
 		{[]string{"filter", "--in", broken, "--out", out}, exitBadInput, "line 2"},
+		{[]string{"filter", "--in", empty, "--out", out}, exitBadInput, "has no rows"},
+		{[]string{"translate", "--model", filepath.Join(dir, "models", "nllb"), "--in", empty, "--out", out + "2"}, exitBadInput, "has no rows"},
+		{[]string{"mix", "--in", "a=" + empty, "--out", out + "3"}, exitBadInput, "none of a has a row"},
 		{[]string{"filter", "--in", "/no/such", "--out", out}, exitBadInput, "/no/such"},
 		{[]string{"train", "--model", model, "--data", broken, "--out", out}, exitBadInput, "broken.jsonl"},
 		{[]string{"train", "--model", model, "--data", broken, "--out", out, "--lr=-1"}, exitBadInput, "lr"},

@@ -187,9 +187,7 @@ func (a *app) runRecipe(r *recipe.Recipe, out string, restart, retry bool) error
 // tell reports a finished stage.
 func (a *app) tell(s recipe.Step) {
 	a.ui.Event("stage", fmt.Sprintf("%-11s %s → %s (%s)", s.Stage, s.Text(), s.Out, seconds(s.Seconds)), s)
-	if s.Made != nil {
-		a.warn(s.Stage, s.Made.Notes)
-	}
+	a.warn(s.Stage, s.Notes)
 }
 
 // finished reports a stage that was run by itself, whose result says the rest
@@ -224,6 +222,17 @@ func (a *app) summary(r *recipe.Recipe, out string, steps []recipe.Step, took ti
 	}
 	if err := a.ui.Table([]string{"stage", "made", "where"}, rows); err != nil {
 		return err
+	}
+	notes := 0
+	for _, s := range steps {
+		notes += len(s.Notes)
+	}
+	if notes > 0 {
+		// They scrolled by hours ago.
+		a.ui.Warnf("%d notes on what was made:", notes)
+	}
+	for _, s := range steps {
+		a.warn(s.Stage, s.Notes)
 	}
 	a.ui.Infof("%s finished in %s; look at %s", r.Name, ui.Duration(took), filepath.Join(out, "report.html"))
 	return nil

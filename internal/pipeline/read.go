@@ -240,6 +240,16 @@ func Count(path string) (int, error) {
 	return int(f.NumRows()), nil
 }
 
+// CountSome is Count for what a stage makes something of: a dataset without
+// rows is an error, since the stage would make nothing and end well.
+func CountSome(path string) (int, error) {
+	n, err := Count(path)
+	if err == nil && n == 0 {
+		return 0, badinput.Errorf("%s has no rows, so there is nothing to do; if a stage made it, its rejected rows and their reasons are in %s", path, filepath.Join(path, "rejected"))
+	}
+	return n, err
+}
+
 // Digest identifies the content at path: of a dataset directory its rows (by
 // the digests in its manifest, after a check of the files' sizes), of a file its
 // bytes, of any other directory (a model, say) the names and bytes of its files.

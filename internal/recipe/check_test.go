@@ -75,7 +75,7 @@ func TestCheckFindsEverything(t *testing.T) {
 
 // TestCheckWarns of what a run goes on without.
 func TestCheckWarns(t *testing.T) {
-	w, r := demonstration(t, "  dump: data/pages.xml\n", "  dump: data/pages.xml\n  titles: [Coffee, Nowhere at all]\n", "max_length: 512", "max_length: 5000")
+	w, r := demonstration(t, "  dump: data/pages.xml\n", "  dump: data/pages.xml\n  titles: [Algeria, Nowhere at all]\n", "max_length: 512", "max_length: 5000")
 	checked, err := w.Check(context.Background(), r)
 	if err != nil || checked.Err() != nil {
 		t.Fatal(err, checked.Err())
@@ -85,7 +85,7 @@ func TestCheckWarns(t *testing.T) {
 		text = append(text, w.String())
 	}
 	all := strings.Join(text, "\n")
-	for _, want := range []string{`has no page "Nowhere at all"`, "train.max_length: 5000 tokens"} {
+	for _, want := range []string{`has no article "Nowhere at all"`, "train.max_length: 5000 tokens"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("no %q in %s", want, all)
 		}

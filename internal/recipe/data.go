@@ -2,11 +2,13 @@ package recipe
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
 	"time"
 
+	"barka/internal/badinput"
 	"barka/internal/llm"
 	"barka/internal/local"
 	"barka/internal/pipeline"
@@ -38,13 +40,44 @@ func (s set) title(stage string) string {
 	return stage + " " + s.name
 }
 
-// done tells of a stage that wrote a dataset.
-func (c *chain) done(title, out string, m *pipeline.Manifest) string {
-	path := c.path(out)
+// done tells of a stage that wrote a dataset, and reports whether it has rows.
+func (c *chain) done(title, out string, m *pipeline.Manifest) (path string, some bool) {
+	path = c.path(out)
 	c.made = append(c.made, path)
-	c.Say(DatasetStep(title, path, m, time.Since(c.start)))
+	step := DatasetStep(title, path, m, time.Since(c.start))
+	if some = m.Rows > 0; !some && len(m.Notes) == 0 {
+		step.Notes = append(step.Notes, "made no rows"+why(step.Made))
+	}
+	c.Say(step)
 	c.start = time.Now()
-	return path
+	return path, some
+}
+
+// why lists the reasons of what was rejected.
+func why(m *Made) string {
+	if m.Rejected == 0 {
+		return ""
+	}
+	return fmt.Sprintf(": %d are rejected (%s)", m.Rejected, reasons(m.Reasons))
+}
+
+// nothing is the error for a stage after which there is nothing to go on with.
+// The next stages would make nothing of nothing, and end well.
+func (c *chain) nothing(stage string, m *pipeline.Manifest, dir string) error {
+	text := ""
+	if m != nil {
+		text = why(DatasetStep(stage, dir, m, 0).Made)
+	}
+	return badinput.Errorf("%s made no rows%s; look at %s, change what the recipe says of it, and run again with --restart", stage, text, c.path(dir))
+}
+
+// keep makes the sets that still have rows those of the next stage.
+func (c *chain) keep(stage, dir string, sets []set) error {
+	if len(sets) == 0 && len(c.sets) > 0 && len(c.r.Inputs.Mix) == 0 {
+		return c.nothing(stage, nil, c.sets[0].dir(dir))
+	}
+	c.sets = sets
+	return nil
 }
 
 func (c *chain) wiki(ctx context.Context) error {
@@ -56,7 +89,10 @@ func (c *chain) wiki(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.passages = c.done("wiki", passagesDir, m)
+	var some bool
+	if c.passages, some = c.done("wiki", passagesDir, m); !some {
+		return c.nothing("wiki", m, passagesDir)
+	}
 	return nil
 }
 
@@ -82,8 +118,15 @@ func (c *chain) synth(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.sets = append(c.sets, set{"", c.done("synth", instructionsDir, m)})
-	return nil
+	path, some := c.done("synth", instructionsDir, m)
+	if some {
+		c.sets = append(c.sets, set{"", path})
+		return nil
+	}
+	if len(c.r.Convert)+len(c.r.Inputs.Instructions)+len(c.r.Inputs.Mix) > 0 {
+		return nil // there are others
+	}
+	return c.nothing("synth", m, instructionsDir)
 }
 
 // generator returns the client that writes questions and answers. A local
@@ -109,11 +152,16 @@ func (c *chain) convert(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s.path = c.done(s.title("convert"), s.dir(instructionsDir), m)
-		c.sets = append(c.sets, s)
+		var some bool
+		if s.path, some = c.done(s.title("convert"), s.dir(instructionsDir), m); some {
+			c.sets = append(c.sets, s)
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.r.Inputs.Instructions)) {
 		c.sets = append(c.sets, set{name, c.r.path(c.r.Inputs.Instructions[name])})
+	}
+	if len(c.sets) == 0 && len(c.r.Convert) > 0 && len(c.r.Inputs.Mix) == 0 {
+		return c.nothing("convert", nil, instructionsDir+"-"+slices.Sorted(maps.Keys(c.r.Convert))[0])
 	}
 	return nil
 }
@@ -143,14 +191,18 @@ func (c *chain) filter(ctx context.Context) error {
 
 // each runs a stage over every set.
 func (c *chain) each(stage, dir string, run func(pipeline.IO) (*pipeline.Manifest, error)) error {
-	for i, s := range c.sets {
+	var kept []set
+	for _, s := range c.sets {
 		m, err := run(c.io(s.dir(dir), map[string]string{"instructions": s.path}))
 		if err != nil {
 			return err
 		}
-		c.sets[i].path = c.done(s.title(stage), s.dir(dir), m)
+		var some bool
+		if s.path, some = c.done(s.title(stage), s.dir(dir), m); some {
+			kept = append(kept, s)
+		}
 	}
-	return nil
+	return c.keep(stage, dir, kept)
 }
 
 func (c *chain) mix(ctx context.Context) error {
@@ -176,7 +228,12 @@ func (c *chain) mix(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.done("mix", mixDir, m)
+	if c.r.Mix.Validation > 0 && m.Counts["validation"] == 0 {
+		m.Notes = append(m.Notes, fmt.Sprintf("validation %g of these rows holds none back: the training measures no validation loss", c.r.Mix.Validation))
+	}
+	if _, some := c.done("mix", mixDir, m); !some {
+		return c.nothing("mix", m, mixDir)
+	}
 	return nil
 }
 
@@ -190,10 +247,11 @@ func (s set) inputName() string {
 	return s.name
 }
 
-// validation is the held-back share of the mix, "" if there is none.
+// validation is the held-back share of the mix, "" if it has no rows.
 func (c *chain) validation() string {
-	if val := c.path(filepath.Join(mixDir, mix.ValidationName)); exists(val) {
-		return val
+	val := c.path(filepath.Join(mixDir, mix.ValidationName))
+	if n, err := pipeline.Count(val); !exists(val) || err == nil && n == 0 {
+		return ""
 	}
-	return ""
+	return val // a damaged one is for train to refuse
 }

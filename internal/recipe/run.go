@@ -204,6 +204,9 @@ func (c *chain) evaluate(ctx context.Context, name, out, adapter string) error {
 	if err != nil {
 		return err
 	}
+	if outcome.Questions == 0 {
+		return badinput.Errorf("eval %s: no question was asked; look at eval: tasks and data", name)
+	}
 	step := EvalStep("eval "+name, c.path(out), outcome, time.Since(c.start))
 	found := Evaluated{Questions: step.Evaluated.Questions, Average: step.Average, Scores: step.Scores} // what is the same in every run
 	if err := writeJSON(marker, evaluation{id, found}); err != nil {

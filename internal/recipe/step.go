@@ -2,7 +2,9 @@ package recipe
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +19,8 @@ type Step struct {
 	Stage   string  `json:"stage"`
 	Out     string  `json:"out"`
 	Seconds float64 `json:"seconds"`
+	// Notes are warnings: what a user should know of what was made.
+	Notes []string `json:"notes,omitempty"`
 	*Made
 	*Trained
 	*Evaluated
@@ -31,8 +35,6 @@ type Made struct {
 	// Counts are the manifest's.
 	Counts map[string]int64 `json:"counts,omitempty"`
 	Tokens map[string]int64 `json:"tokens,omitempty"`
-	// Notes are warnings: what a user should know of the rows.
-	Notes []string `json:"notes,omitempty"`
 }
 
 // Trained is the course of a training.
@@ -76,22 +78,33 @@ type Score struct {
 
 // DatasetStep is the step of a stage that wrote a dataset.
 func DatasetStep(stage, out string, m *pipeline.Manifest, took time.Duration) Step {
-	made := &Made{Rows: m.Rows, Rejected: m.Counts["rejected"], Counts: m.Counts, Tokens: m.Tokens, Notes: m.Notes, Reasons: map[string]int64{}}
+	made := &Made{Rows: m.Rows, Rejected: m.Counts["rejected"], Counts: m.Counts, Tokens: m.Tokens, Reasons: map[string]int64{}}
 	for name, n := range m.Counts {
 		if reason, ok := strings.CutPrefix(name, "rejected_"); ok {
 			made.Reasons[reason] = n
 		}
 	}
-	return Step{Stage: stage, Out: out, Seconds: took.Seconds(), Made: made}
+	return Step{Stage: stage, Out: out, Seconds: took.Seconds(), Notes: m.Notes, Made: made}
 }
 
 // TrainStep is the step of a training.
 func TrainStep(out string, s *train.State, took time.Duration) Step {
 	t := &Trained{Steps: s.Steps, Loss: Loss{s.FirstLoss, s.FinalLoss, s.BestVal}, Parameters: s.Parameters}
-	if s.Data != nil {
-		t.Dropped = s.Data.Dropped
+	var notes []string
+	if d := s.Data; d != nil {
+		t.Dropped = d.Dropped
+		dropped := 0
+		for _, n := range d.Dropped {
+			dropped += n
+		}
+		if dropped > 0 {
+			notes = append(notes, fmt.Sprintf("%d of %d conversations could not be trained on: %s", dropped, d.Rows, reasons(d.Dropped)))
+		}
+		if d.Cut > 0 {
+			notes = append(notes, fmt.Sprintf("%d of %d conversations were cut to max_length", d.Cut, d.Rows))
+		}
 	}
-	return Step{Stage: "train", Out: out, Seconds: took.Seconds(), Trained: t}
+	return Step{Stage: "train", Out: out, Seconds: took.Seconds(), Notes: notes, Trained: t}
 }
 
 // EvalStep is the step of an evaluation.
@@ -103,7 +116,20 @@ func EvalStep(stage, out string, o *eval.Outcome, took time.Duration) Step {
 	for _, t := range o.Leaderboard.Tasks {
 		e.Scores = append(e.Scores, Score{t.Task, t.Metric, finite(t.Score), t.Questions})
 	}
-	return Step{Stage: stage, Out: out, Seconds: took.Seconds(), Evaluated: e}
+	var notes []string
+	for _, f := range o.Skipped {
+		notes = append(notes, fmt.Sprintf("%s is skipped: %v", f.Task, f.Err))
+	}
+	return Step{Stage: stage, Out: out, Seconds: took.Seconds(), Notes: notes, Evaluated: e}
+}
+
+// reasons lists counts by their names.
+func reasons[N int | int64](counts map[string]N) string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		list = append(list, fmt.Sprintf("%s %d", name, counts[name]))
+	}
+	return strings.Join(list, ", ")
 }
 
 // finite returns nil for NaN and the infinities, which JSON cannot hold.

@@ -19,7 +19,12 @@ func Run(ctx context.Context, o Options, io pipeline.IO) (*pipeline.Manifest, er
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	if err := pipeline.Require(io.In["instructions"], pipeline.Instructions); err != nil {
+	path := io.In["instructions"]
+	if err := pipeline.Require(path, pipeline.Instructions); err != nil {
+		return nil, err
+	}
+	total, err := pipeline.CountSome(path)
+	if err != nil {
 		return nil, err
 	}
 	run, err := pipeline.Begin(io.Out, pipeline.Identity{Stage: "filter", Version: version, Options: o, Inputs: io.In, Seed: io.Seed}, io.Restart)
@@ -29,11 +34,6 @@ func Run(ctx context.Context, o Options, io pipeline.IO) (*pipeline.Manifest, er
 	defer run.Close()
 	if run.Done() {
 		return run.Manifest(), nil
-	}
-	path := io.In["instructions"]
-	total, err := pipeline.Count(path)
-	if err != nil {
-		return nil, err
 	}
 	w, err := pipeline.NewWriter[pipeline.Instruction](run)
 	if err != nil {

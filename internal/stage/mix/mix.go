@@ -194,6 +194,9 @@ func (m *mixer) read(ctx context.Context) error {
 			m.rows = append(m.rows, r)
 		}
 	}
+	if len(m.rows)+len(m.rejects) == 0 {
+		return badinput.Errorf("mix: none of %s has a row, so there is nothing to mix", strings.Join(names, ", "))
+	}
 	if len(drop) > 0 && dropped == 0 {
 		return badinput.Errorf("%s: none of its %d ids is in the sets to mix; was another set audited?", m.o.Drop, len(drop))
 	}

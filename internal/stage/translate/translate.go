@@ -185,6 +185,10 @@ func Run(ctx context.Context, o Options, t Translator, io pipeline.IO) (*pipelin
 	if err := require(path); err != nil {
 		return nil, err
 	}
+	total, err := pipeline.CountSome(path)
+	if err != nil {
+		return nil, err
+	}
 	o.Model = t.Name()
 	run, err := pipeline.Begin(io.Out, pipeline.Identity{Stage: "translate", Version: version, Changed: changed, Options: o, Inputs: io.In, Seed: io.Seed}, io.Restart)
 	if err != nil {
@@ -193,10 +197,6 @@ func Run(ctx context.Context, o Options, t Translator, io pipeline.IO) (*pipelin
 	defer run.Close()
 	if run.Done() {
 		return run.Manifest(), nil
-	}
-	total, err := pipeline.Count(path)
-	if err != nil {
-		return nil, err
 	}
 	w := &worker{o: o, t: t, memory: memory{journal: run.Journal(), known: map[string]Translation{}}}
 	mo := pipeline.MapOptions[pipeline.Instruction]{

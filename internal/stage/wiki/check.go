@@ -57,7 +57,7 @@ func Check(ctx context.Context, o Options) (pages int, faults []Fault) {
 		n, unknown, err := o.searchDump(ctx, titles)
 		add("dump", false, missing(o.Dump, err))
 		for _, u := range unknown {
-			add(o.where(u.title), true, u)
+			add(o.where(u.title), n > 0, u) // a run in which none is there fails
 		}
 		return n, faults
 	}
@@ -98,7 +98,7 @@ func (u *unknownTitle) Error() string {
 	if u.near != "" {
 		hint = fmt.Sprintf("; did you mean %q?", u.near)
 	}
-	return fmt.Sprintf("%s has no page %q%s", u.in, u.title, hint)
+	return fmt.Sprintf("%s has no article %q%s", u.in, u.title, hint)
 }
 
 // searchDump counts the articles of a dump that are chosen, and returns the
@@ -114,7 +114,8 @@ func (o Options) searchDump(ctx context.Context, titles []string) (chosen int, u
 	}
 	defer f.Close()
 	there, articles := map[string]bool{}, 0
-	for p, err := range mediawiki.Pages(f, nil) {
+	var site mediawiki.Site
+	for p, err := range mediawiki.Pages(f, &site) {
 		if err == nil {
 			err = ctx.Err()
 		}
@@ -140,7 +141,7 @@ func (o Options) searchDump(ctx context.Context, titles []string) (chosen int, u
 	}
 	names := slices.Sorted(maps.Keys(there))
 	for _, t := range titles {
-		if there[strings.ReplaceAll(t, "_", " ")] {
+		if there[site.Title(t)] {
 			chosen++
 			continue
 		}

@@ -25,7 +25,7 @@ func faults(o Options) string {
 func TestCheckOfDumps(t *testing.T) {
 	o := options(t)
 	o.Titles = []string{"Coffee", "Talk:Coffee", "Kahwah"}
-	if got := faults(o); !strings.Contains(got, `titles[2]: `+o.Dump+` has no page "Kahwah"; did you mean "Kahwa"?`) || !strings.Contains(got, "titles[1]") || strings.Contains(got, "titles[0]") {
+	if got := faults(o); !strings.Contains(got, `titles[2]: `+o.Dump+` has no article "Kahwah"; did you mean "Kahwa"?`) || !strings.Contains(got, "titles[1]") || strings.Contains(got, "titles[0]") {
 		t.Errorf("titles: %s", got)
 	}
 	o.Titles = nil
@@ -72,7 +72,7 @@ func TestCheckOfAWiki(t *testing.T) {
 	defer s.Close()
 	o := Defaults()
 	o.API, o.Contact, o.Titles = s.URL, "test@barka.test", []string{"Kahwa", "coffe"}
-	if got := faults(o); got != "titles[1]: "+s.URL+" has no page \"coffe\"\n" || asked != 1 {
+	if got := faults(o); got != "titles[1]: "+s.URL+" has no article \"coffe\"\n" || asked != 1 {
 		t.Errorf("%d requests: %s", asked, got)
 	}
 	o.Contact = ""
