@@ -51,9 +51,19 @@ With --json one object each: id (if given), text, tokens, logprobs, finish_reaso
 // next, so that the engine never waits for a long one.
 const together = 128
 
+func (c *generateCmd) chat() chat.Options {
+	return chat.Options{Format: c.ChatFormat, Date: c.ChatDate, Thinking: c.Thinking}
+}
+
 func (c *generateCmd) Run(a *app) error {
 	if (c.Prompt == nil) == (c.Input == "") {
 		return usagef("generate: give either --prompt or --input")
+	}
+	if c.Raw && (c.ChatFormat != "" || c.ChatDate != "" || c.Thinking != "") {
+		return usagef("generate: --chat-format, --chat-date and --thinking are about the chat template, which --raw leaves out")
+	}
+	if err := c.chat().Validate(); err != nil {
+		return err
 	}
 	if c.CacheGiB < 0 {
 		return usagef("generate: --cache-gib is %g, expected a positive number, or 0 for a quarter of the free memory", c.CacheGiB)
@@ -71,7 +81,7 @@ func (c *generateCmd) Run(a *app) error {
 	defer e.Close()
 	w := &asker{a: a, c: c, d: d, e: e}
 	if !c.Raw {
-		if w.format, err = chat.Open(d.Tokenizer, chat.Options{Format: c.ChatFormat, Date: c.ChatDate, Thinking: c.Thinking}); err != nil {
+		if w.format, err = chat.Open(d.Tokenizer, c.chat()); err != nil {
 			return err
 		}
 		if w.stop, err = w.format.Stop(); err != nil {

@@ -158,6 +158,11 @@ func TestChatTemplate(t *testing.T) {
 			t.Errorf("%v: exit code %d, %q", args, r.code, r.err)
 		}
 	}
+	for code, args := range map[int][]string{exitUsage: {"--raw", "--chat-format", "chatml"}, exitBadInput: {"--chat-format", "gemma"}} {
+		if r := barka(t, "", append([]string{"generate", "--model", bare, "--prompt", "x"}, args...)...); r.code != code {
+			t.Errorf("%v: exit code %d, %q", args, r.code, r.err)
+		}
+	}
 	// The template in a file of its own goes before the one in the configuration.
 	if err := os.WriteFile(filepath.Join(model, "chat_template.jinja"), []byte("{{ raise_exception('Only tools may speak') }}"), 0o644); err != nil {
 		t.Fatal(err)

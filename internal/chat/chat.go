@@ -81,15 +81,19 @@ func Open(t *tokenizer.Tokenizer, o Options) (*Template, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	source := t.ChatTemplate()
 	if o.Format != "" {
-		source = formats[o.Format]
+		text, err := source(o.Format, t)
+		if err != nil {
+			return nil, err
+		}
+		return compile(t, text, o)
 	}
-	if source == "" {
+	text := t.ChatTemplate()
+	if text == "" {
 		return nil, badinput.Errorf("the model has no chat template (chat_template.jinja, or a default chat_template in tokenizer_config.json); use an instruction-tuned model, or --chat-format %s if its tokenizer has the tokens; generate --raw needs none",
 			strings.Join(Formats(), "|"))
 	}
-	return compile(t, source, o)
+	return compile(t, text, o)
 }
 
 func compile(t *tokenizer.Tokenizer, source string, o Options) (*Template, error) {

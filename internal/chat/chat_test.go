@@ -258,11 +258,23 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("template %q: %v, expected %q", jinja, err, want)
 		}
 	}
+	if _, err := Open(lacking(t), Options{Format: "gemma"}); !badinput.Is(err) || !strings.Contains(err.Error(), "no special token <start_of_turn>, which the chat format gemma needs") {
+		t.Errorf("a format without its tokens: %v", err)
+	}
 	for _, o := range []Options{{Format: "alpaca"}, {Format: "gemma", Date: "today"}, {Format: "gemma", Thinking: "yes"}} {
 		if _, err := Open(load(t, nil), o); err == nil || !badinput.Is(err) {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}
+}
+
+// lacking is a tokenizer that lacks a token of Gemma's format.
+func lacking(t *testing.T) *tokenizer.Tokenizer {
+	t.Helper()
+	all := special
+	defer func() { special = all }()
+	special = []string{"<bos>"}
+	return load(t, nil)
 }
 
 // TestAmbiguous: training is refused where it cannot be told what trains.

@@ -3,10 +3,33 @@ package chat
 import (
 	"maps"
 	"slices"
+	"strings"
+
+	"barka/internal/badinput"
+	"barka/internal/tokenizer"
 )
 
 // Formats returns the names of the formats for models without a template.
 func Formats() []string { return slices.Sorted(maps.Keys(formats)) }
+
+// needs are the control tokens of each format.
+var needs = map[string]string{
+	"gemma":    "<bos> <start_of_turn> <end_of_turn>",
+	"llama3":   "<|begin_of_text|> <|start_header_id|> <|end_header_id|> <|eot_id|>",
+	"llama3.1": "<|begin_of_text|> <|start_header_id|> <|end_header_id|> <|eot_id|>",
+	"chatml":   "<|im_start|> <|im_end|>",
+}
+
+// source returns a format's template for a tokenizer, which has to have its
+// control tokens.
+func source(format string, t *tokenizer.Tokenizer) (string, error) {
+	for _, s := range strings.Fields(needs[format]) {
+		if id, ok := t.ID(s); !ok || !t.IsSpecial(id) {
+			return "", badinput.Errorf("the tokenizer has no special token %s, which the chat format %s needs; choose a format that it has the tokens of", s, format)
+		}
+	}
+	return formats[format], nil
+}
 
 // formats are templates for base models whose tokenizers have the tokens: what
 // the instruction-tuned models' own do, without tools.
