@@ -56,7 +56,9 @@ func Read(name string, r io.Reader) iter.Seq2[Line, error] {
 			}
 			if err == nil {
 				line.Data = data
-				err = valid(data)
+				if err = UTF8(data); err != nil {
+					err = fmt.Errorf("%w of the line; convert the text to UTF-8", err)
+				}
 			}
 			if err != nil {
 				yield(line, line.Errorf("%w", err))
@@ -102,8 +104,8 @@ func (s *scanner) next() ([]byte, error) {
 	return data, nil
 }
 
-// valid returns an error that says where data is not UTF-8.
-func valid(data []byte) error {
+// UTF8 returns an error that says at which byte data is not UTF-8.
+func UTF8(data []byte) error {
 	if utf8.Valid(data) {
 		return nil
 	}
@@ -111,7 +113,7 @@ func valid(data []byte) error {
 	for {
 		r, n := utf8.DecodeRune(data[at:])
 		if r == utf8.RuneError && n <= 1 {
-			return fmt.Errorf("not UTF-8: byte 0x%02x at offset %d of the line; convert the text to UTF-8", data[at], at)
+			return fmt.Errorf("not UTF-8: byte 0x%02x at offset %d", data[at], at)
 		}
 		at += n
 	}

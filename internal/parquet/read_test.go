@@ -255,3 +255,30 @@ func TestWriteReadsBackAndIsDeterministic(t *testing.T) {
 		f.Close()
 	}
 }
+
+// TestTextIsUTF8: a text that is not UTF-8 is an error that says where it is.
+func TestTextIsUTF8(t *testing.T) {
+	type texts struct {
+		A string `json:"a" parquet:"a"`
+		B []byte `json:"b" parquet:"b"`
+		C string `json:"c" parquet:"c,dict"`
+	}
+	for column, bad := range map[string]texts{"a": {A: "س\xd8"}, "c": {C: "س\xd8"}, "": {A: "\ufffd", B: []byte("\xff")}} {
+		path := filepath.Join(t.TempDir(), "texts.parquet")
+		if err := WriteFile(path, []texts{{A: "good"}, bad}); err != nil {
+			t.Fatal(err)
+		}
+		var last error
+		for _, err := range Read[texts](path) {
+			last = err
+		}
+		if column == "" && last == nil {
+			continue
+		}
+		for _, want := range []string{path, "row", `"` + column + `"`, "not UTF-8: byte 0xd8 at offset 2"} {
+			if !badinput.Is(last) || !strings.Contains(last.Error(), want) {
+				t.Errorf("column %q: error %v, want one with %s", column, last, want)
+			}
+		}
+	}
+}

@@ -6,6 +6,8 @@ import (
 	pq "github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/deprecated"
 	"github.com/parquet-go/parquet-go/format"
+
+	"barka/internal/lines"
 )
 
 // meaning is what the annotations of a leaf column say about its values.
@@ -55,13 +57,13 @@ func (n *node) number(v int64) (any, error) {
 	return v, nil
 }
 
-// bytes makes a string, or a copy for binary columns.
+// bytes makes a string, which is UTF-8, or a copy for binary columns.
 func (n *node) bytes(v []byte) (any, error) {
 	if n.unsupported != "" {
 		return nil, n.refuse()
 	}
 	if n.text {
-		return string(v), nil
+		return string(v), lines.UTF8(v)
 	}
 	return append([]byte{}, v...), nil
 }

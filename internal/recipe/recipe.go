@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"barka/internal/badinput"
+	"barka/internal/lines"
 	"barka/internal/stage/convert"
 	"barka/internal/stage/filter"
 	"barka/internal/stage/mix"
@@ -113,6 +114,9 @@ func Open(path string) (*Recipe, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, badinput.Wrap(err)
+	}
+	if err := lines.Check(path, data); err != nil {
+		return nil, err
 	}
 	r, err := open(data)
 	if err != nil {

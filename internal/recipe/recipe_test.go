@@ -214,3 +214,13 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestRecipesAreUTF8(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.yaml")
+	if err := os.WriteFile(path, []byte("seed: 1\nname: a\xff\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(path); !badinput.Is(err) || !strings.Contains(err.Error(), "r.yaml: line 2: not UTF-8: byte 0xff at offset 7") {
+		t.Errorf("error %v", err)
+	}
+}

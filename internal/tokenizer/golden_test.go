@@ -97,9 +97,9 @@ func llama3JSON(t testing.TB, dir string) []byte {
 	return data
 }
 
-// lines returns the lines of a golden file; the files write line breaks
+// goldenLines returns the lines of a golden file; the files write line breaks
 // inside a text as \n and a final space as \s.
-func lines(t *testing.T, name string) []string {
+func goldenLines(t *testing.T, name string) []string {
 	t.Helper()
 	data, err := os.ReadFile(shared(t, "golden", name))
 	if err != nil {
@@ -119,7 +119,7 @@ func TestGoldenIDs(t *testing.T) {
 	} {
 		tok := realTokenizer(t, c.tokenizer)
 		for _, set := range []string{"small", "mixed"} {
-			inputs, wants := lines(t, set+"_input.txt"), lines(t, fmt.Sprintf(c.file, set))
+			inputs, wants := goldenLines(t, set+"_input.txt"), goldenLines(t, fmt.Sprintf(c.file, set))
 			if len(inputs) != len(wants) {
 				t.Fatalf("%s: %d inputs, %d golden lines", c.file, len(inputs), len(wants))
 			}
@@ -155,8 +155,8 @@ func TestGoldenTexts(t *testing.T) {
 		{"llama2", "hf_small_tokens_llama2.txt", "hf_small_output_llama2.txt"},
 	} {
 		tok := realTokenizer(t, c.tokenizer)
-		wants := lines(t, c.texts)
-		for i, l := range lines(t, c.tokens) {
+		wants := goldenLines(t, c.texts)
+		for i, l := range goldenLines(t, c.tokens) {
 			var ids []int32
 			for _, f := range strings.FieldsFunc(l, func(r rune) bool { return r == ',' || r == ' ' }) {
 				v, err := strconv.Atoi(f)

@@ -281,6 +281,7 @@ func TestErrors(t *testing.T) {
 		`{"post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"x"}}]},` + bpe + `}`: `token "x"`,
 		`{"added_tokens":[{"id":-2,"content":"<s>"}],` + bpe + `}`:                                            "added_tokens[0]",
 		`{"decoder":{"type":"WordPiece"},` + bpe + `}`:                                                        `decoder: type "WordPiece"`,
+		"{\n\"model\":\"\xd8\"}": "tokenizer.json: line 2: not UTF-8: byte 0xd8 at offset 9",
 	} {
 		_, err := Parse([]byte(text))
 		if err == nil || !strings.Contains(err.Error(), want) {

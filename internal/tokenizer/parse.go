@@ -9,6 +9,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"barka/internal/badinput"
+	"barka/internal/lines"
 )
 
 // file is tokenizer.json.
@@ -23,6 +24,9 @@ type file struct {
 
 // Parse reads the text of a tokenizer.json.
 func Parse(data []byte) (*Tokenizer, error) {
+	if err := lines.Check("tokenizer.json", data); err != nil { // tokens would change
+		return nil, err
+	}
 	var f file
 	rest, vocab, merges := cutLarge(data)
 	if err := json.Unmarshal(rest, &f); err != nil {

@@ -177,7 +177,7 @@ func TestHostileFiles(t *testing.T) {
 		"CSV row too long":       {"k.csv", "a,b\n1,2,3\n", "row 1 has 3 fields, the header has 2"},
 		"gzip that is none":      {"l.jsonl.gz", `{"a": 1}`, "l.jsonl.gz"},
 		"parquet column twice":   {"m.parquet", strings.ReplaceAll(good, "qb", "qa"), "qa"},
-		"parquet not UTF-8":      {"n.parquet", packed(row{"س", "a"}, row{"a", "\xd8"}), `row 2, column "qb": not UTF-8`},
+		"parquet not UTF-8":      {"n.parquet", packed(row{"س", "a"}, row{"a", "\xd8"}), `row 2: column "qb": not UTF-8`},
 		"parquet of a long foot": {"o.parquet", good[:len(good)-8] + "\xff\xff\xff\x7fPAR1", "o.parquet"},
 	} {
 		path := filepath.Join(dir, c.file)
