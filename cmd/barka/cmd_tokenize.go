@@ -22,7 +22,7 @@ type tokenizeCmd struct {
 }
 
 func (tokenizeCmd) Help() string {
-	return `Reads standard input, UTF-8: a line of text in, a line of comma-separated ids out, or back with --decode. A line ends with \n or \r\n; a \r of its own is part of the text, and with --whole so is everything.
+	return `Reads standard input, UTF-8: a line of text in, a line of comma-separated ids out, or back with --decode. A line ends with \n or \r\n. A lone \r is part of the text; with --whole everything is.
 
 Example: echo "مرحبا" | barka tokenize --model google/gemma-2-2b-it`
 }
@@ -47,8 +47,7 @@ func (c *tokenizeCmd) Run(a *app) error {
 	return err
 }
 
-// all converts the lines of standard input. A byte order mark stays: it is
-// content like any other.
+// all converts the lines of standard input. A byte order mark is content here.
 func (c *tokenizeCmd) all(a *app, tok *tokenizer.Tokenizer, out io.Writer) error {
 	if c.Whole {
 		text, err := a.whole()

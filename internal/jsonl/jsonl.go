@@ -32,9 +32,9 @@ func Has(name string) bool {
 	return false
 }
 
-// Lines reads the lines of the file at path as package lines does, but for a
-// byte order mark at its beginning and blank lines, which are left out. The
-// iteration ends at the first error, which names the file and the line.
+// Lines reads the lines of the file at path as package lines does. A byte order
+// mark at its beginning and blank lines are left out. The iteration ends at the
+// first error, which names the file and the line.
 func Lines(path string) iter.Seq2[lines.Line, error] {
 	return func(yield func(lines.Line, error) bool) {
 		f, err := os.Open(path)

@@ -13,9 +13,8 @@ import (
 	"barka/internal/nearest"
 )
 
-// Unmarshal is json.Unmarshal, but that it refuses an escape of half a
-// character, such as "\ud83d" alone, which json.Unmarshal replaces without a
-// word.
+// Unmarshal is json.Unmarshal that refuses the escape of half a surrogate pair,
+// such as "\ud83d" alone. json.Unmarshal silently replaces it.
 func Unmarshal(data []byte, v any) error {
 	if err := json.Unmarshal(data, v); err != nil {
 		return plainly(err)
@@ -23,12 +22,13 @@ func Unmarshal(data []byte, v any) error {
 	return halves(data)
 }
 
-// Strict is Unmarshal for what people write: a field that v's type lacks, at
-// any depth, and a field that stands twice are errors, which suggest the name
-// that was probably meant. Types that read themselves are not looked into.
+// Strict is Unmarshal for requests that people write. A field that v's type
+// lacks, at any depth, is an error that suggests the name that was probably
+// meant. A field that appears twice is an error too. Values of types with an
+// UnmarshalJSON of their own are not searched.
 func Strict(data []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(data))
-	if json.Valid(data) { // Unmarshal says best what is wrong with what is not
+	if json.Valid(data) { // else Unmarshal has the better message
 		if err := checkFields(d, reflect.TypeOf(v), ""); err != nil {
 			return err
 		}
@@ -55,8 +55,8 @@ func plainly(err error) error {
 	return fmt.Errorf("%sexpected %s, found %s", where, want, wrong.Value)
 }
 
-// checkFields walks a value of valid JSON and the type that it is read into;
-// nil is a type that is not looked into.
+// checkFields walks a value of valid JSON and the type that it is read into,
+// nil for one that is not searched.
 func checkFields(d *json.Decoder, t reflect.Type, at string) error {
 	for t != nil && t.Kind() == reflect.Pointer && !readsItself(t) {
 		t = t.Elem()
@@ -108,7 +108,7 @@ func checkObject(d *json.Decoder, t reflect.Type, at string) error {
 		case known != nil && !ok:
 			return unknown(at, key, known)
 		case seen[key]:
-			return fmt.Errorf("field %q stands twice", at+key)
+			return fmt.Errorf("field %q appears twice", at+key)
 		case known == nil && t != nil && t.Kind() == reflect.Map:
 			field = t.Elem()
 		}

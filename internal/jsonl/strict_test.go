@@ -40,7 +40,7 @@ func TestStrict(t *testing.T) {
 		`{"prompt":"a","messages":[{"rol":"b"}]}`:  `unknown field "messages[0].rol"; did you mean role? (fields: role)`,
 		`{"Names":{"x":{"content":""}}}`:           `unknown field "Names.x.content" (fields: role)`,
 		`{"Hidden":"a"}`:                           `unknown field "Hidden"`,
-		`{"prompt":"a","seed":1,"prompt":"b"}`:     `field "prompt" stands twice`,
+		`{"prompt":"a","seed":1,"prompt":"b"}`:     `field "prompt" appears twice`,
 		`{"max_tokens":"5"}`:                       `max_tokens: expected a whole number, found string`,
 		`{"max_tokens":1.5}`:                       `max_tokens: expected a whole number, found number 1.5`,
 		`{"messages":{}}`:                          `messages: expected a list, found object`,
@@ -64,8 +64,8 @@ func TestStrict(t *testing.T) {
 	}
 }
 
-// TestNothingIsReplaced: what the decoder would put other characters in the
-// place of is an error that names file and line.
+// TestNothingIsReplaced: text that json.Unmarshal would change is an error that
+// names file and line.
 func TestNothingIsReplaced(t *testing.T) {
 	for text, want := range map[string]string{
 		"{\"text\":\"a\xffb\"}": "line 2: not UTF-8: byte 0xff at offset 10",

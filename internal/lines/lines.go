@@ -1,5 +1,5 @@
-// Package lines reads text line by line: the one way in for lines of requests,
-// prompts and rows.
+// Package lines reads UTF-8 text line by line. Requests, prompts and rows of
+// JSON lines are all read by it.
 package lines
 
 import (
@@ -40,11 +40,11 @@ func (l Line) Errorf(format string, args ...any) error {
 	return badinput.Errorf("%s: %w", l.Where(), fmt.Errorf(format, args...))
 }
 
-// Read reads the lines of an input with that name. A line ends with \n or
-// \r\n; the last one needs no end. Everything else is content, a \r of its own
-// and a byte order mark included. The iteration ends at the first error, which
-// names the line: one that is not UTF-8 or is longer than Max, or what r
-// returned.
+// Read reads the lines of the input r; name is for messages. A line ends with
+// \n or \r\n, and the last one needs no end. Everything else is content,
+// including a lone \r and a byte order mark. The iteration ends at the first
+// error: a line that is not UTF-8 or is longer than Max, or an error of r. The
+// error names the line.
 func Read(name string, r io.Reader) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
 		s := scanner{r: bufio.NewReaderSize(r, 1<<16)}

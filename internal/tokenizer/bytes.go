@@ -7,9 +7,11 @@ import (
 
 // byteRunes maps each byte to the printable character that stands for it in
 // byte-level vocabularies (GPT-2): itself where printable, else one from
-// U+0100 on.
-var byteRunes, runeBytes = func() (out [256]rune, back map[rune]byte) {
-	back = map[rune]byte{}
+// U+0100 on. runeBytes is the inverse, with -1 for other characters.
+var byteRunes, runeBytes = func() (out [256]rune, back [0x144]int16) {
+	for r := range back {
+		back[r] = -1
+	}
 	n := rune(0)
 	for b := range 256 {
 		r := rune(b)
@@ -17,10 +19,19 @@ var byteRunes, runeBytes = func() (out [256]rune, back map[rune]byte) {
 			r = 256 + n
 			n++
 		}
-		out[b], back[r] = r, byte(b)
+		out[b], back[r] = r, int16(b)
 	}
 	return out, back
 }()
+
+// runeByte returns the byte that a character stands for, and whether it stands
+// for one.
+func runeByte(r rune) (byte, bool) {
+	if r < 0 || int(r) >= len(runeBytes) || runeBytes[r] < 0 {
+		return 0, false
+	}
+	return byte(runeBytes[r]), true
+}
 
 // byteText writes each byte of s as its character.
 func byteText(s string) string {
@@ -47,7 +58,7 @@ func byteText(s string) string {
 func textBytes(dst []byte, token string) []byte {
 	start := len(dst)
 	for _, r := range token {
-		b, ok := runeBytes[r]
+		b, ok := runeByte(r)
 		if !ok {
 			return append(dst[:start], token...)
 		}
@@ -59,7 +70,7 @@ func textBytes(dst []byte, token string) []byte {
 // byteLevelAlphabet reports whether every character of s stands for a byte.
 func byteLevelAlphabet(s string) bool {
 	for _, r := range s {
-		if _, ok := runeBytes[r]; !ok {
+		if _, ok := runeByte(r); !ok {
 			return false
 		}
 	}

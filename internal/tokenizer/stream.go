@@ -20,24 +20,24 @@ func (t *Tokenizer) Stream(skipSpecial bool) *Stream {
 	return s
 }
 
-// Push takes a token and returns the text that is now final: whole characters.
-// All texts together, with Flush's, equal Decode of all tokens, whatever they
-// are. Held back is only what later tokens can change:
+// Push takes a token and returns the text that is now final, in whole
+// characters. The texts of all calls and of Flush, joined, equal Decode of all
+// tokens. Push holds back only text that later tokens can change:
 //
 //   - the bytes of a character that is not complete;
 //   - a run of <0xAB> tokens, which tokenizer.json judges as a whole;
-//   - spaces that the end of the text loses, and the beginning of a string
-//     that is replaced;
+//   - spaces that Strip may remove, and the beginning of a string that Replace
+//     may match; all of a token that Replace matches with a pattern;
 //   - all text, where ByteLevel follows Fuse and the vocabulary has a token
-//     with characters outside the byte-level alphabet: it would turn everything
-//     before it into plain text.
+//     with characters outside the byte-level alphabet: such a token turns
+//     everything before it into plain text.
 func (s *Stream) Push(id int32) string {
 	s.push(id)
 	return s.take()
 }
 
-// Flush returns what was held back: no token follows. The stream is then as
-// new.
+// Flush ends the text and returns what was held back. The stream can then be
+// used for another text.
 func (s *Stream) Flush() string {
 	s.in.close()
 	s.in = s.dec.start(&s.out)
