@@ -319,21 +319,31 @@ func TestStreamHoldsLittle(t *testing.T) {
 // nothing may come before the end; where only special tokens are such, they
 // matter only if they are decoded.
 func TestStreamHoldsUntilItIsSure(t *testing.T) {
-	const fused = `{"type":"Sequence","decoders":[{"type":"Fuse"},{"type":"Sequence","decoders":[{"type":"ByteLevel"}]}]}`
+	const (
+		bytes = `{"type":"ByteFallback"},`
+		marks = `{"type":"Replace","pattern":{"String":"▁"},"content":" "},`
+		signs = `{"type":"Replace","pattern":{"String":"§"},"content":" "},`
+	)
 	for _, c := range []struct {
-		vocab []string
-		ids   []int32
-		skip  bool
-		want  []string
+		before string // the fuse
+		vocab  []string
+		ids    []int32
+		skip   bool
+		want   []string
 	}{
-		{[]string{"<s>", "Ø", "§", "Ġ"}, []int32{1, 2, 3, 1, 2, 0}, true, []string{"", "ا", " ", "", "ا", "", ""}},
-		{[]string{"<s>", "Ø", "§", "Ġ"}, []int32{1, 2, 3, 0}, false, []string{"", "ا", " ", "<s>", ""}},
-		{[]string{"<ا>", "Ø", "§", "Ġ"}, []int32{1, 2, 3, 0}, true, []string{"", "ا", " ", "", ""}},
-		{[]string{"<ا>", "Ø", "§", "Ġ"}, []int32{1, 2, 3}, false, []string{"", "", "", "ا "}},
-		{[]string{"<ا>", "Ø", "§", "Ġ"}, []int32{1, 2, 0, 3}, false, []string{"", "", "Ø§<ا>", "Ġ", ""}},
-		{[]string{"<s>", "Ø", "§", " "}, []int32{1, 2}, true, []string{"", "", "ا"}},
+		{bytes + marks, []string{"<s>", "Ø", "§", "Ġ"}, []int32{1, 2, 3, 1}, true, []string{"", "ا", " ", "", "\ufffd"}},
+		{bytes, []string{"<s>", "Ø", "§", "<0x20>"}, []int32{1, 2, 3, 1}, true, []string{"", "", "", "Ø§ Ø", ""}},
+		{signs, []string{"<s>", "Ø", "§", "Ġ"}, []int32{1, 3, 2}, true, []string{"", "", "ØĠ ", ""}},
+		{marks, []string{"<s>", "Ø", "§", "▁"}, []int32{1, 2, 3}, true, []string{"", "", "Ø§ ", ""}},
+		{"", []string{"<s>", "Ø", "§", "Ġ"}, []int32{1, 2, 3, 1, 2, 0}, true, []string{"", "ا", " ", "", "ا", "", ""}},
+		{"", []string{"<s>", "Ø", "§", "Ġ"}, []int32{1, 2, 3, 0}, false, []string{"", "ا", " ", "<s>", ""}},
+		{"", []string{"<ا>", "Ø", "§", "Ġ"}, []int32{1, 2, 3, 0}, true, []string{"", "ا", " ", "", ""}},
+		{"", []string{"<ا>", "Ø", "§", "Ġ"}, []int32{1, 2, 3}, false, []string{"", "", "", "ا "}},
+		{"", []string{"<ا>", "Ø", "§", "Ġ"}, []int32{1, 2, 0, 3}, false, []string{"", "", "Ø§<ا>", "Ġ", ""}},
+		{"", []string{"<s>", "Ø", "§", " "}, []int32{1, 2}, true, []string{"", "", "ا"}},
 	} {
-		tok := chained(t, chainVocab{c.vocab, 1}, json.RawMessage(fused))
+		const fused = `{"type":"Sequence","decoders":[%s{"type":"Fuse"},{"type":"Sequence","decoders":[{"type":"ByteLevel"}]}]}`
+		tok := chained(t, chainVocab{c.vocab, 1}, json.RawMessage(fmt.Sprintf(fused, c.before)))
 		if got := checkStream(t, tok, c.ids, c.skip); !slices.Equal(got, c.want) {
 			t.Errorf("%q of %q, skip %v: %q, want %q", c.ids, c.vocab, c.skip, got, c.want)
 		}
