@@ -20,6 +20,14 @@ const PanelN = 32
 // 128 KiB stays in a core's second-level cache while rows pass by.
 const blockK = 1024
 
+// sumBlock is how many terms of a float32 product are summed at once. A block
+// is summed from zero and then added to the others: with one accumulator over
+// all of k the rounding of a sum of n terms grows with √n, so with the root of
+// sumBlock plus n/sumBlock, a half to a third of it at the widths of models. It
+// divides blockK, which therefore does not change the order. Products of
+// bfloat16 have one accumulator, as the rounding of their operands is larger.
+const sumBlock = 128
+
 // Panels returns the number of panels of n outputs.
 func Panels(n int) int { return (n + PanelN - 1) / PanelN }
 

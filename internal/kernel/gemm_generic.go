@@ -2,20 +2,27 @@ package kernel
 
 import "barka/internal/dtype"
 
-// tileF32Generic: c[r][j] (=|+=) Σₖ a[k][r]·b[k][j], k ascending.
+// tileF32Generic: c[r][j] (=|+=) Σₖ a[k][r]·b[k][j], k ascending, in blocks of
+// sumBlock terms.
 func tileF32Generic(c []float32, ldc int, a, b []float32, rows, k int, load bool) {
 	for r := range rows {
-		var acc [PanelN]float32
+		var sum [PanelN]float32
 		if load {
-			copy(acc[:], c[r*ldc:r*ldc+PanelN])
+			copy(sum[:], c[r*ldc:r*ldc+PanelN])
 		}
-		for x := range k {
-			av := a[x*rows+r]
-			for j, bv := range b[x*PanelN : (x+1)*PanelN] {
-				acc[j] += float32(av * bv)
+		for first := 0; first < k; first += sumBlock {
+			var acc [PanelN]float32
+			for x := first; x < min(first+sumBlock, k); x++ {
+				av := a[x*rows+r]
+				for j, bv := range b[x*PanelN : (x+1)*PanelN] {
+					acc[j] += float32(av * bv)
+				}
+			}
+			for j, v := range acc {
+				sum[j] += v
 			}
 		}
-		copy(c[r*ldc:r*ldc+PanelN], acc[:])
+		copy(c[r*ldc:r*ldc+PanelN], sum[:])
 	}
 }
 

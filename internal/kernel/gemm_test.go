@@ -93,6 +93,36 @@ func TestProducts(t *testing.T) {
 	})
 }
 
+// TestProductRounding: the rounding of a float32 product grows with the root
+// of a block and of the number of blocks. One accumulator over all of k would
+// be past it by a factor of four at the longest.
+func TestProductRounding(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		rng := newRand(8)
+		for _, k := range []int{576, 1536, 4096} {
+			const m, n = 13, 64
+			x, w, y := random(rng, m*k), random(rng, n*k), make([]float32, m*n)
+			product(y, x, w, m, n, k, false, false)
+			var mean float64
+			for i := range m {
+				for j := range n {
+					want, square := 0.0, 0.0
+					for p := range k {
+						v := float64(x[i*k+p]) * float64(w[j*k+p])
+						want, square = want+v, square+v*v
+					}
+					mean += (float64(y[i*n+j]) - want) * (float64(y[i*n+j]) - want) / square / (m * n)
+				}
+			}
+			got, bound := math.Sqrt(mean), 0x1p-25*math.Sqrt(float64(sumBlock)/2+float64(k)/sumBlock/2)
+			t.Logf("k %d: %.2g of 2⁻²⁴, bound %.2g", k, got*0x1p24, bound*0x1p24)
+			if got > bound {
+				t.Errorf("k %d: root of the mean square error %.2g, bound %.2g", k, got, bound)
+			}
+		}
+	})
+}
+
 // TestProductRowsStandAlone: a row's result is the same bits whatever the
 // number of rows beside it.
 func TestProductRowsStandAlone(t *testing.T) {

@@ -4,10 +4,13 @@ import "fmt"
 
 // The tile kernels share one plan. Arguments: c, the bytes between its rows,
 // a packed [k][rows], b one panel block [k][32] (or [k/2][32][2] bfloat16), the
-// number of rows, k, and whether the accumulators start from c. One
-// accumulator an element, k ascending: the sum does not depend on rows,
-// blocking or threads.
+// number of rows, k, and whether the product is added to c. An element has one
+// accumulator, k ascending: the sum does not depend on rows, blocking or
+// threads. The float32 tiles add up blocks of sumBlock terms, see sumBlocks.
 const tileArgs = 56
+
+// sumBlock is the constant of package kernel.
+const sumBlock = 128
 
 // gemm writes the matrix-product tiles.
 func gemm() *file {
@@ -94,13 +97,64 @@ func tileStore(f *file, reg func(row, col int) string, rows, cols, width int) {
 	f.end()
 }
 
+// sumBlocks begins a sum over k in blocks of sumBlock terms: each is summed from
+// zero and added to c, so that rounding grows with the root of the block and of
+// their number, not with k. R10 counts the terms of a block, CX those left.
+func sumBlocks(f *file, reg func(row, col int) string, zero string, rows, cols int) {
+	f.label(fmt.Sprintf("block%d", rows))
+	for r := range rows {
+		for c := range cols {
+			f.op("%s %s, %s, %s", zero, reg(r, c), reg(r, c), reg(r, c))
+		}
+	}
+	blockLength(f)
+	f.label(fmt.Sprintf("loop%d", rows))
+}
+
+// blockLength moves the length of the next block to R10, out of CX.
+func blockLength(f *file) {
+	f.op("MOVQ $%d, R10", sumBlock)
+	f.op("CMPQ CX, R10")
+	f.op("CMOVQLT CX, R10")
+	f.op("SUBQ R10, CX")
+}
+
+// sumBlocksEnd adds the block to c, or stores it if it is the first of a product
+// that is not added to c.
+func sumBlocksEnd(f *file, reg func(row, col int) string, rows, cols, width int) {
+	f.op("DECQ R10")
+	f.op("JNZ loop%d", rows)
+	f.op("TESTQ DX, DX")
+	f.op("JZ store%d", rows)
+	eachElement(f, rows, cols, func(r, c int) { f.op("VADDPS %d(R8), %s, %s", c*width, reg(r, c), reg(r, c)) })
+	f.label(fmt.Sprintf("store%d", rows))
+	eachElement(f, rows, cols, func(r, c int) { f.op("VMOVUPS %s, %d(R8)", reg(r, c), c*width) })
+	f.op("MOVQ $1, DX")
+	f.op("TESTQ CX, CX")
+	f.op("JNZ block%d", rows)
+	f.end()
+}
+
+// eachElement walks the tile with R8 at the row in turn.
+func eachElement(f *file, rows, cols int, op func(r, c int)) {
+	f.op("MOVQ DI, R8")
+	for r := range rows {
+		for c := range cols {
+			op(r, c)
+		}
+		if r < rows-1 {
+			f.op("ADDQ SI, R8")
+		}
+	}
+}
+
 func zmm(r, c int) string { return fmt.Sprintf("Z%d", 2*r+c) }
 func ymm(r, c int) string { return fmt.Sprintf("Y%d", 2*r+c) }
 
 // f32AVX512: rows×32 accumulators in Z0–Z23, B in Z24–Z25.
 func f32AVX512(f *file) {
 	f.tile("Requires: AVX512F", "tileF32AVX512", 12, nil, func(rows int) {
-		tileLoad(f, zmm, "VPXORQ", rows, 2, 64)
+		sumBlocks(f, zmm, "VPXORQ", rows, 2)
 		f.op("VMOVUPS (BX), Z24")
 		f.op("VMOVUPS 64(BX), Z25")
 		f.op("PREFETCHT0 1024(BX)")
@@ -113,7 +167,7 @@ func f32AVX512(f *file) {
 		}
 		f.op("ADDQ $%d, AX", 4*rows)
 		f.op("ADDQ $128, BX")
-		tileStore(f, zmm, rows, 2, 64)
+		sumBlocksEnd(f, zmm, rows, 2, 64)
 	})
 }
 
@@ -164,7 +218,7 @@ func bf16AVX512(f *file) {
 // f32AVX2: rows×16 accumulators in Y0–Y11; b points at a half panel.
 func f32AVX2(f *file) {
 	f.tile("Requires: AVX2, FMA", "tileF32AVX2", 6, nil, func(rows int) {
-		tileLoad(f, ymm, "VXORPS", rows, 2, 32)
+		sumBlocks(f, ymm, "VXORPS", rows, 2)
 		f.op("VMOVUPS (BX), Y12")
 		f.op("VMOVUPS 32(BX), Y13")
 		ahead(f, rows)
@@ -176,7 +230,7 @@ func f32AVX2(f *file) {
 		}
 		f.op("ADDQ $%d, AX", 4*rows)
 		f.op("ADDQ $128, BX")
-		tileStore(f, ymm, rows, 2, 32)
+		sumBlocksEnd(f, ymm, rows, 2, 32)
 	})
 }
 
@@ -209,15 +263,29 @@ func bf16AVX2(f *file) {
 }
 
 // f32Row is a tile of one row and all 32 columns in Y0–Y3, so that a panel is
-// read once, in its order.
+// read once, in its order. Blocks of sumBlock terms are added up in Y8–Y11.
 func f32Row(f *file) {
-	f.row("Requires: AVX2, FMA", "rowF32AVX2", nil, func() {
-		f.op("VBROADCASTSS (AX), Y4")
-		for c := range 4 {
-			f.op("VFMADD231PS %d(BX), Y4, Y%d", 32*c, c)
-		}
-		f.op("ADDQ $4, AX")
-	})
+	f.rowBegin("Requires: AVX2, FMA", "rowF32AVX2", nil, 8)
+	f.label("block")
+	for c := range 4 {
+		f.op("VXORPS Y%d, Y%d, Y%d", c, c, c)
+	}
+	blockLength(f)
+	f.label("loop")
+	f.op("VBROADCASTSS (AX), Y4")
+	for c := range 4 {
+		f.op("VFMADD231PS %d(BX), Y4, Y%d", 32*c, c)
+	}
+	f.op("ADDQ $4, AX")
+	f.op("ADDQ $128, BX")
+	f.op("DECQ R10")
+	f.op("JNZ loop")
+	for c := range 4 {
+		f.op("VADDPS Y%d, Y%d, Y%d", c, 8+c, 8+c)
+	}
+	f.op("TESTQ CX, CX")
+	f.op("JNZ block")
+	f.rowEnd(8)
 }
 
 // bf16Row is the same over pairs.
@@ -241,9 +309,20 @@ func bf16Row(f *file) {
 	})
 }
 
-// row opens a function of one row: c, a and b as tiles have them, k, and
-// whether c is added to.
+// row is a function of one row, whose sums run over k in Y0–Y3.
 func (f *file) row(doc, name string, prologue, body func()) {
+	f.rowBegin(doc, name, prologue, 0)
+	f.label("loop")
+	body()
+	f.op("ADDQ $128, BX")
+	f.op("DECQ CX")
+	f.op("JNZ loop")
+	f.rowEnd(0)
+}
+
+// rowBegin opens a function of one row: c, a and b as tiles have them, k, and
+// whether c is added to. The four registers from first on are c or zero.
+func (f *file) rowBegin(doc, name string, prologue func(), first int) {
 	f.text(doc, name, 40)
 	f.op("MOVQ c+0(FP), DI")
 	f.op("MOVQ a+8(FP), AX")
@@ -254,20 +333,20 @@ func (f *file) row(doc, name string, prologue, body func()) {
 		prologue()
 	}
 	for c := range 4 {
-		f.op("VXORPS Y%d, Y%d, Y%d", c, c, c)
+		f.op("VXORPS Y%d, Y%d, Y%d", first+c, first+c, first+c)
 	}
 	f.op("TESTQ DX, DX")
-	f.op("JZ loop")
+	f.op("JZ start")
 	for c := range 4 {
-		f.op("VMOVUPS %d(DI), Y%d", 32*c, c)
+		f.op("VMOVUPS %d(DI), Y%d", 32*c, first+c)
 	}
-	f.label("loop")
-	body()
-	f.op("ADDQ $128, BX")
-	f.op("DECQ CX")
-	f.op("JNZ loop")
+	f.label("start")
+}
+
+// rowEnd stores the four registers from first on.
+func (f *file) rowEnd(first int) {
 	for c := range 4 {
-		f.op("VMOVUPS Y%d, %d(DI)", c, 32*c)
+		f.op("VMOVUPS Y%d, %d(DI)", first+c, 32*c)
 	}
 	f.end()
 }
