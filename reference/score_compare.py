@@ -2,6 +2,7 @@
 
     python reference/score_compare.py --model DIR [--adapter DIR] [--dtype f32] < REQUESTS.jsonl
     python reference/score_compare.py --model DIR --compare SCORES.jsonl [--float64] < REQUESTS.jsonl
+    python reference/score_compare.py --requests FILE… > REQUESTS.jsonl
 
 A request is {"context", "continuations"}; the answer {"logprobs", "tokens", "greedy", "token_logprobs"}
 has, for each continuation, the sum of its tokens' natural log-probabilities, their number, whether each
@@ -11,9 +12,13 @@ after the context's own number of tokens are scored.
 With --compare, SCORES are the answers of `barka score --per-token` to the same requests. It prints how
 far they are from torch's: per token and per sum. With --float64 it also computes everything in float64,
 and prints how far both are from that: the rounding of each engine.
+
+--requests makes requests of texts: every line of 40 characters or more, whose first words are the
+context, and every LONG characters of a whole file, for sums of many tokens.
 """
 
 import argparse
+import pathlib
 import sys
 
 import torch
@@ -64,9 +69,23 @@ def show(what, ours, theirs):
     print(f"{what}: {tokens}per sum at most {total:.2g}, which is {each:.2g} per token of it at most", file=sys.stderr)
 
 
+LONG = 4000
+
+
+def requests_of(paths):
+    """Requests made of text files."""
+    for path in paths:
+        text = pathlib.Path(path).read_text(encoding="utf-8")
+        for piece in text.splitlines() + [text[i:i + LONG] for i in range(0, len(text), LONG)]:
+            at = piece.find(" ", 20)
+            if len(piece) >= 40 and at > 0:
+                yield {"context": piece[:at], "continuations": [piece[at:]]}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True)
+    parser.add_argument("--model")
+    parser.add_argument("--requests", nargs="+", metavar="FILE", help="print requests made of these texts")
     parser.add_argument("--adapter")
     parser.add_argument("--dtype", choices=peers.DTYPES, default="f32")
     parser.add_argument("--threads", type=int, default=1)
@@ -74,6 +93,12 @@ def main():
     parser.add_argument("--float64", action="store_true", help="with --compare: how far barka and torch are from float64")
     parser.add_argument("--tolerance", type=float, default=1e-3, help="of a sum")
     args = parser.parse_args()
+    if args.requests:
+        for r in requests_of(args.requests):
+            peers.write(r)
+        return
+    if not args.model:
+        parser.error("--model is missing")
     peers.start(args.threads)
     model, tok, requests = peers.load(args.model, args.dtype, args.adapter), peers.tokenizer(args.model), peers.jsonl("-")
     if not args.compare:
