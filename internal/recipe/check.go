@@ -100,12 +100,7 @@ func (k *checker) output(context.Context) {
 func (k *checker) models(ctx context.Context) {
 	r := k.r
 	if g := r.Models.Generator; r.Synth != nil && g.Endpoint != "" {
-		_, err := llm.NewHTTP(llm.Options{BaseURL: g.Endpoint, Model: g.Model, KeyVariable: g.KeyVariable})
-		key := "models.generator.endpoint"
-		if err != nil && g.KeyVariable != "" && strings.Contains(err.Error(), g.KeyVariable) {
-			key = "models.generator.key_variable"
-		}
-		k.problem(key, err)
+		k.endpoint(ctx, g)
 	} else if r.Synth != nil {
 		const key = "models.generator.model"
 		if k.generator = k.look(ctx, key, g.Model, r.DType, false); k.generator != nil {
@@ -126,6 +121,33 @@ func (k *checker) models(ctx context.Context) {
 		for i, name := range r.Mix.Tokenizers {
 			k.tokenizer(ctx, fmt.Sprintf("mix.tokenizers[%d]", i), name)
 		}
+	}
+}
+
+// endpoint asks the generator's endpoint for its models, unless all is
+// written.
+func (k *checker) endpoint(ctx context.Context, g Generator) {
+	c, err := llm.NewHTTP(llm.Options{BaseURL: g.Endpoint, Model: g.Model, KeyVariable: g.KeyVariable})
+	switch {
+	case err != nil && g.KeyVariable != "" && strings.Contains(err.Error(), g.KeyVariable):
+		k.problem("models.generator.key_variable", err)
+		return
+	case err != nil:
+		k.problem("models.generator.endpoint", err)
+		return
+	case k.made(instructionsDir):
+		return
+	}
+	names, err := c.Models(ctx)
+	if err != nil {
+		k.problem("models.generator.endpoint", fmt.Errorf("%s does not answer, and synth would stop there: %w", g.Endpoint, err))
+	}
+	if len(names) > 0 && !slices.Contains(names, g.Model) {
+		hint := strings.Join(names[:min(len(names), 6)], ", ")
+		if near := nearest.Name(g.Model, names); near != "" {
+			hint = "did you mean " + near + "?"
+		}
+		k.warn("models.generator.model", fmt.Errorf("the endpoint does not list %s among its %d models; %s", g.Model, len(names), hint))
 	}
 }
 

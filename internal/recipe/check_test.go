@@ -3,6 +3,9 @@ package recipe
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,6 +26,7 @@ func TestCheckFindsEverything(t *testing.T) {
 		{"base: models/gemma2", "base: models/nllb", "models.base", "needs a causal language model"},
 		{"model: models/gemma2", "model: models/nllb", "models.generator.model", "needs a causal language model"},
 		{"model: models/gemma2", "model: m\n    endpoint: nowhere", "models.generator.endpoint", "expected an address"},
+		{"model: models/gemma2", "model: m\n    endpoint: http://127.0.0.1:9/v1", "models.generator.endpoint", "does not answer"},
 		{"model: models/gemma2", "model: m\n    endpoint: http://x.test\n    key_variable: BARKA_NO_SUCH_KEY", "models.generator.key_variable", "BARKA_NO_SUCH_KEY"},
 		{"language: arb_Arab", "language: zzz_Arab", "language", `"zzz_Arab" is not one of the model's`},
 		{"language: arb_Arab", "language: arb_Arba", "language", "did you mean arb_Arab?"},
@@ -69,6 +73,27 @@ func TestCheckFindsEverything(t *testing.T) {
 		// A run with the same mistakes does not begin: see the command's test.
 		if _, err := os.Stat(w.Out); err == nil {
 			t.Errorf("%s: a check wrote files", c.to)
+		}
+	}
+}
+
+// TestCheckOfAnEndpoint: it is asked for its models alone.
+func TestCheckOfAnEndpoint(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet {
+			t.Errorf("a check asked %s %s", r.Method, r.URL)
+		}
+		w.Write([]byte(`{"data": [{"id": "gemma-2-27b-it"}]}`))
+	}))
+	defer s.Close()
+	for model, warned := range map[string]bool{"gemma-2-27b-it": false, "gemma-2-27b": true} {
+		w, r := demonstration(t, "model: models/gemma2", "model: "+model+"\n    endpoint: "+s.URL+"/v1")
+		checked, err := w.Check(context.Background(), r)
+		if err != nil || checked.Err() != nil {
+			t.Fatal(err, checked.Err())
+		}
+		if text := fmt.Sprint(checked.Warnings); warned != strings.Contains(text, "did you mean gemma-2-27b-it?") {
+			t.Errorf("%s: %s", model, text)
 		}
 	}
 }
