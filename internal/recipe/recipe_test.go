@@ -114,6 +114,8 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"translator: t, ", "", "models: translator is missing"},
 		{"mix:\n", "", "add a mix block"},
 		{"{dump: x.xml}", "{}", "dump"},
+		{"{dump: x.xml}", "{dump: x.xml}\ninputs: {passages: p}", "line 5: inputs.passages does nothing beside a wiki block"},
+		{"{model: g}", "{model: g, key_variable: K}", "line 3: models.generator: key_variable and requests_per_minute are an endpoint's"},
 		{"{rank: 8}", "{rank: 8, rank: 9}", "rank"},
 		{"{rank: 8}", "8", "line 8: train is 8, expected settings of its own"},
 		{"name: test", "name: [", "YAML"},

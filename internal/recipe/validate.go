@@ -134,7 +134,8 @@ func (r *Recipe) misspelt() bool {
 	})
 }
 
-// checkMissing notes what the stages need and the recipe does not have.
+// checkMissing notes what the stages need and the recipe does not have, and
+// what it has to no effect.
 func (r *Recipe) checkMissing() {
 	for _, m := range []struct {
 		missing bool
@@ -143,6 +144,9 @@ func (r *Recipe) checkMissing() {
 	}{
 		{r.Name == "", "", "name is missing"},
 		{r.Synth != nil && r.Wiki == nil && r.Inputs.Passages == "", "synth", "synth has no passages: add a wiki block, or inputs: passages"},
+		{r.Wiki != nil && r.Inputs.Passages != "", "inputs.passages", "inputs.passages does nothing beside a wiki block: leave one of them out"},
+		{r.Models.Generator.Endpoint == "" && (r.Models.Generator.KeyVariable != "" || r.Models.Generator.RPM != 0), "models.generator",
+			"models.generator: key_variable and requests_per_minute are an endpoint's, and there is no endpoint; a model that runs here has neither"},
 		{r.Synth != nil && r.Models.Generator.Model == "", "synth", "synth has no model: models: generator: model is missing"},
 		{r.Translate != nil && r.Models.Translator == "", "translate", "translate has no model: models: translator is missing"},
 		{(r.Train != nil || r.Eval != nil) && r.Models.Base == "", cmp.Or(r.given("train"), "eval"), "train and eval have no model: models: base is missing"},
