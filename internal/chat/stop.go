@@ -20,7 +20,7 @@ func (c *Template) Stop() ([]int32, error) {
 			ids = append(ids, id)
 		}
 	}
-	add(c.endOfTurn())
+	add(c.EndOfTurn())
 	add(c.tok.Special().EOS, true)
 	for _, s := range ends {
 		if id, ok := c.tok.ID(s); ok && c.tok.IsSpecial(id) {
@@ -33,8 +33,9 @@ func (c *Template) Stop() ([]int32, error) {
 	return ids, nil
 }
 
-// endOfTurn is the control token that the template puts after an answer.
-func (c *Template) endOfTurn() (id int32, ok bool) {
+// EndOfTurn returns the control token that the template puts after an answer,
+// if there is one.
+func (c *Template) EndOfTurn() (id int32, ok bool) {
 	messages := []Message{{"user", "?"}, {"assistant", "!"}}
 	out, err := c.run(messages, false)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"barka/internal/badinput"
+	"barka/internal/chat"
 	"barka/internal/checkpoint"
 	"barka/internal/hub"
 	"barka/internal/model"
@@ -102,6 +103,23 @@ var genuine = map[string]string{
 	"sentencepiece.bpe.model": "14bb8dfb35c0ffdea7bc01e56cea38b9e3d5efcdcb9c251d6b40538e1aab555a",
 }
 
+// inspectTemplate describes a tokenizer's chat template, if it has one.
+func inspectTemplate(tok *tokenizer.Tokenizer) string {
+	if tok.ChatTemplate() == "" {
+		return ""
+	}
+	format, err := chat.For(tok)
+	if err != nil {
+		return "; " + err.Error()
+	}
+	end, ok := format.EndOfTurn()
+	if !ok {
+		return "; its chat template puts no control token after an answer, which train needs"
+	}
+	text, _ := tok.Token(end)
+	return "; its chat template ends an answer with " + text
+}
+
 // inspectTokenizer describes a model's tokenizer.
 func inspectTokenizer(dir string, vocab int) (string, error) {
 	tok, err := tokenizer.Load(dir)
@@ -112,6 +130,7 @@ func inspectTokenizer(dir string, vocab int) (string, error) {
 	if vocab > 0 && tok.VocabSize() > vocab {
 		text += fmt.Sprintf(", more than the model's vocabulary of %d: they do not belong together", vocab)
 	}
+	text += inspectTemplate(tok)
 	if vocab != nllbVocabulary && !strings.HasPrefix(tok.Class(), "Nllb") {
 		return text, nil
 	}
