@@ -116,6 +116,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	a := &app{globals: c.globals, start: start, ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr,
 		ui: ui.New(ui.Options{JSON: c.JSON || asksJSON(args), Quiet: c.Quiet, Stdout: stdout, Stderr: stderr})}
+	pipeline.Note = func(s string) { a.ui.Warnf("%s", s) }
 	if err == nil && parsed.Selected() != nil {
 		a.verb, _, _ = strings.Cut(parsed.Command(), " ")
 	}

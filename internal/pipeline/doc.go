@@ -4,7 +4,7 @@
 //
 // A run towards the directory OUT works in OUT.partial:
 //
-//	lock            held (flock) while a process works here
+//	lock            held while a process works here
 //	identity.json   stage, version, options, input digests, seed; written first
 //	journal.jsonl   the stage's own finished work, by key
 //	rows-0.jsonl    the results of its first Map, by record, in order of completion
@@ -13,5 +13,6 @@
 //
 // Results are journaled as they come and put into input order at the end, so
 // that neither the number of workers nor an interruption shows in the output.
-// One rename turns final into OUT.
+// One rename turns final into OUT. Work is that protocol without the rows, for
+// directories that are no datasets.
 package pipeline

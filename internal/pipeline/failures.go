@@ -140,9 +140,9 @@ func Restore[In, Out any](ctx context.Context, r *Run, in iter.Seq2[In, error], 
 	if err := r.writable(); err != nil {
 		return err
 	}
-	j, err := openJournal(filepath.Join(r.partial, "rows-0.jsonl"))
+	j, err := openJournal(filepath.Join(r.work.partial, "rows-0.jsonl"))
 	if err != nil {
-		return diskErrorUnlessInput(r.partial, err)
+		return diskErrorUnlessInput(r.work.partial, err)
 	}
 	defer func() { err = errors.Join(err, j.close()) }()
 	for rec, err := range in {

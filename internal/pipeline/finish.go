@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -35,10 +34,14 @@ func (r *Run) Finish(f Final) error {
 	if err := r.writable(); err != nil {
 		return err
 	}
-	final := filepath.Join(r.partial, finalName)
-	m, err := r.assemble(final, f)
+	final := r.work.Final()
+	err := r.failure()
+	var m *Manifest
 	if err == nil {
-		err = r.swap(final)
+		m, err = r.assemble(final, f)
+	}
+	if err == nil {
+		err = r.work.Swap(r.replaced())
 	}
 	if err != nil {
 		r.abandon(final)
@@ -51,10 +54,15 @@ func (r *Run) Finish(f Final) error {
 	for _, s := range r.steps {
 		s.journal.close()
 	}
-	if err := r.remove(); err != nil {
-		return err
+	return errors.Join(r.work.Remove(), r.Close())
+}
+
+// replaced returns which names belong to the dataset that is to make way.
+func (r *Run) replaced() func(name string) bool {
+	if m, err := ReadManifest(r.work.out); err == nil && r.replace {
+		return m.has
 	}
-	return r.Close()
+	return nil
 }
 
 // abandon gives the space of an unfinished directory back.
@@ -167,33 +175,8 @@ func (r *Run) complete(final, card string, m *Manifest) error {
 	if err := enc.Encode(m); err != nil {
 		return err
 	}
-	err := filepath.WalkDir(final, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.IsDir() {
-			return err
-		}
-		return syncDir(path)
-	})
-	if err != nil {
+	if err := SyncTree(final); err != nil {
 		return err
 	}
 	return writeFile(filepath.Join(final, manifestName), data.Bytes())
-}
-
-// swap renames final to the output's name; what stands there, a dataset that
-// --restart replaces or an empty directory, makes way first.
-func (r *Run) swap(final string) error {
-	if _, err := os.Lstat(r.out); err == nil {
-		if r.replace && hasManifest(r.out) {
-			err = os.Rename(r.out, filepath.Join(r.partial, oldName))
-		} else {
-			err = os.Remove(r.out) // fails, as it should, unless it is empty
-		}
-		if err != nil {
-			return diskError(r.out, err)
-		}
-	}
-	if err := os.Rename(final, r.out); err != nil {
-		return diskError(r.out, err)
-	}
-	return syncDir(filepath.Dir(r.out))
 }

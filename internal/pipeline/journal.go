@@ -268,13 +268,19 @@ func (j *Journal) close() error {
 	if j.pending {
 		err = j.f.Sync()
 	}
-	err = errors.Join(err, j.f.Close())
+	err = diskError(j.path, errors.Join(err, j.f.Close()))
 	j.f, j.pending = nil, false
-	if j.err == nil {
-		j.err = errJournalClosed
+	if j.err != nil { // that of an earlier sync, which nobody may have met
+		return errors.Join(j.err, err)
 	}
-	if err != nil {
-		return diskError(j.path, err)
-	}
-	return nil
+	j.err = errJournalClosed
+	return err
+}
+
+// failure is why nothing can be written any more: a sync in the background
+// fails after the Put that it was for.
+func (j *Journal) failure() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.err
 }

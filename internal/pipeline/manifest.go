@@ -1,6 +1,17 @@
 package pipeline
 
-import "encoding/json"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"barka/internal/badinput"
+)
 
 // Manifest describes a finished dataset directory. Nothing in it depends on
 // time, host, paths, threads or interruptions.
@@ -31,4 +42,56 @@ type FileInfo struct {
 	Size   int64  `json:"size"`
 	SHA256 string `json:"sha256"`
 	Rows   int64  `json:"rows"`
+}
+
+// has reports whether an entry of the directory is the manifest or holds files
+// that it lists.
+func (m *Manifest) has(entry string) bool {
+	return entry == manifestName || slices.ContainsFunc(m.Files, func(f FileInfo) bool {
+		return f.Name == entry || strings.HasPrefix(f.Name, entry+"/")
+	})
+}
+
+// Describe returns the size and digest of a file of dir, as a manifest states
+// them.
+func Describe(dir, name string) (FileInfo, error) {
+	f, err := os.Open(filepath.Join(dir, filepath.FromSlash(name)))
+	if err != nil {
+		return FileInfo{}, badinput.Wrap(err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	n, err := io.CopyBuffer(struct{ io.Writer }{h}, f, make([]byte, 1<<20))
+	if err != nil {
+		return FileInfo{}, badinput.Wrap(err)
+	}
+	return FileInfo{Name: name, Size: n, SHA256: hex.EncodeToString(h.Sum(nil))}, nil
+}
+
+// CheckFiles returns a badinput error for the first file of dir whose size or
+// digest is not what is stated.
+func CheckFiles(dir string, files []FileInfo) error {
+	for _, f := range files {
+		if err := checkSize(dir, f); err != nil { // says more than a digest
+			return err
+		}
+	}
+	for _, f := range files {
+		if err := checkDigest(dir, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkDigest(dir string, f FileInfo) error {
+	got, err := Describe(dir, f.Name)
+	if err != nil {
+		return err
+	}
+	if got.SHA256 != f.SHA256 {
+		return badinput.Errorf("%s has SHA-256 %s, %s was recorded when it was made: the file was changed or damaged; make it again, or restore it",
+			filepath.Join(dir, filepath.FromSlash(f.Name)), got.SHA256, f.SHA256)
+	}
+	return nil
 }

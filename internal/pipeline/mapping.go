@@ -136,9 +136,9 @@ func (r *Run) newStep(rejected, out reflect.Type) (*step, error) {
 	if err := checkRowType(out); err != nil {
 		return nil, err
 	}
-	j, err := openJournal(filepath.Join(r.partial, fmt.Sprintf("rows-%d.jsonl", len(r.steps))))
+	j, err := openJournal(filepath.Join(r.work.partial, fmt.Sprintf("rows-%d.jsonl", len(r.steps))))
 	if err != nil {
-		return nil, diskErrorUnlessInput(r.partial, err)
+		return nil, diskErrorUnlessInput(r.work.partial, err)
 	}
 	s := &step{journal: j, rejected: rejected, out: out}
 	r.steps = append(r.steps, s)

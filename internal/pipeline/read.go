@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"iter"
 	"os"
@@ -141,7 +140,7 @@ func (d *dataset) rows() (n int64) {
 func Rows[T any](ctx context.Context, path string) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var zero T
-		files := []string{path}
+		files, digests := []string{path}, []FileInfo(nil)
 		if isDir(path) || !isRowFile(path) {
 			d, err := openDataset(path)
 			if err == nil {
@@ -155,8 +154,16 @@ func Rows[T any](ctx context.Context, path string) iter.Seq2[T, error] {
 			for _, f := range d.files {
 				files = append(files, filepath.Join(path, f.Name))
 			}
+			digests = d.files
 		}
-		for _, file := range files {
+		for i, file := range files {
+			// Some damage is still valid Parquet, with other rows.
+			if digests != nil {
+				if err := checkDigest(path, digests[i]); err != nil {
+					yield(zero, err)
+					return
+				}
+			}
 			rows := parquet.Read[T](file)
 			if jsonl.Has(file) {
 				rows = jsonl.Read[T](file)
@@ -296,16 +303,8 @@ func hasManifest(dir string) bool {
 }
 
 func fileDigest(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.CopyBuffer(struct{ io.Writer }{h}, f, make([]byte, 1<<20)); err != nil {
-		return "", err
-	}
-	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+	f, err := Describe(filepath.Dir(path), filepath.Base(path))
+	return "sha256:" + f.SHA256, err
 }
 
 // treeDigest leaves hidden files out, follows links to files (the hub's cache

@@ -15,33 +15,16 @@ import (
 // Run is a stage's work towards one dataset directory. Its methods are not
 // safe for concurrent use; its journals and Map's own workers are.
 type Run struct {
-	out, partial string
-	id           *identity
-	manifest     *Manifest // set when done
-	replace      bool      // a finished directory stands at out and is to go
-	reopened     bool      // that directory has the same identity and keeps most of its results
-	lock         *os.File
-	journal      *Journal
-	steps        []*step
-	tables       []*split
-	rejects      *rejectTable
+	work     *Work
+	id       *identity
+	manifest *Manifest // set when done
+	replace  bool      // a finished directory stands at out and is to go
+	reopened bool      // that directory has the same identity and keeps most of its results
+	journal  *Journal
+	steps    []*step
+	tables   []*split
+	rejects  *rejectTable
 }
-
-// partialIdentity is the content of identity.json.
-type partialIdentity struct {
-	Format   int       `json:"format"`
-	Replace  bool      `json:"replace"` // a finished directory is to be replaced: --restart was given, or
-	Reopened bool      `json:"reopened,omitempty"`
-	Identity *identity `json:"identity"`
-}
-
-const (
-	identityName = "identity.json"
-	lockName     = "lock"
-	journalName  = "journal.jsonl"
-	finalName    = "final"
-	oldName      = "old"
-)
 
 // Begin starts or continues the run towards the dataset directory out.
 //
@@ -68,34 +51,26 @@ const (
 )
 
 func begin(out string, id Identity, how manner) (*Run, error) {
-	out = filepath.Clean(out)
-	if name := filepath.Base(out); name == "." || name == ".." || name == string(filepath.Separator) {
-		return nil, badinput.Errorf("output %q: name a directory that the stage can make", out)
+	work, err := NewWork(out)
+	if err != nil {
+		return nil, err
 	}
-	for name, path := range id.Inputs {
-		if overlaps(out, path) {
-			return nil, badinput.Errorf("output %s is, or lies in, input %s (%s): choose another --out", out, name, path)
-		}
+	if err := CheckApart(out, id.Inputs); err != nil {
+		return nil, err
 	}
 	known, err := id.resolve()
 	if err != nil {
 		return nil, err
 	}
-	r := &Run{out: out, partial: out + partialSuffix, id: known}
+	r := &Run{work: work, id: known}
 	finished, err := r.finished()
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Lstat(r.partial); finished != nil && how == continueRun && errors.Is(err, fs.ErrNotExist) {
+	if finished != nil && how == continueRun && !work.Pending() {
 		return r, r.accept(finished) // needs no write access
 	}
-	if err := os.MkdirAll(r.partial, 0o777); err != nil {
-		return nil, diskError(r.partial, err)
-	}
-	if r.lock, err = acquire(filepath.Join(r.partial, lockName)); err != nil {
-		if !badinput.Is(err) {
-			err = diskError(r.partial, err)
-		}
+	if err := work.Lock(); err != nil {
 		return nil, err
 	}
 	if err := r.begin(how); err != nil {
@@ -105,51 +80,33 @@ func begin(out string, id Identity, how manner) (*Run, error) {
 	return r, nil
 }
 
-// overlaps tells whether out is the input at path, above it, or inside it.
-func overlaps(out, path string) bool {
-	real := func(p string) string {
-		if abs, err := filepath.Abs(p); err == nil {
-			p = abs
-		}
-		if resolved, err := filepath.EvalSymlinks(p); err == nil {
-			p = resolved
-		}
-		return p
-	}
-	a, b := real(out), real(path)
-	separator := string(filepath.Separator)
-	return a == b || strings.HasPrefix(a, b+separator) || strings.HasPrefix(b, a+separator)
-}
-
 // finished reads the manifest of what stands at out; nil when there is nothing.
 func (r *Run) finished() (*Manifest, error) {
-	entries, err := os.ReadDir(r.out)
+	entries, err := os.ReadDir(r.work.out)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
 	case err != nil:
-		return nil, badinput.Errorf("output %s: %w", r.out, err)
+		return nil, badinput.Errorf("output %s: %w", r.work.out, err)
 	case len(entries) == 0:
 		return nil, nil
-	case !hasManifest(r.out):
-		return nil, badinput.Errorf("output %s exists and is no dataset directory: choose another --out", r.out)
+	case !hasManifest(r.work.out):
+		return nil, badinput.Errorf("output %s exists and is no dataset directory: choose another --out", r.work.out)
 	}
-	return ReadManifest(r.out)
+	return ReadManifest(r.work.out)
 }
 
 // accept makes the run done if m has its identity, else says what differs.
 func (r *Run) accept(m *Manifest) error {
 	diffs, err := differences(m.identity(), r.id)
 	if err != nil {
-		return badinput.Errorf("%s: %w", r.out, err)
+		return badinput.Errorf("%s: %w", r.work.out, err)
 	}
 	if len(diffs) > 0 {
-		return refusal(r.out, "made", diffs)
+		return refusal(r.work.out, "made", diffs)
 	}
-	for _, f := range m.Files {
-		if err := checkSize(r.out, f); err != nil {
-			return badinput.Errorf("%w (or give --restart)", err)
-		}
+	if err := CheckFiles(r.work.out, m.Files); err != nil {
+		return badinput.Errorf("%w (or give --restart)", err)
 	}
 	r.manifest = m
 	return nil
@@ -161,49 +118,42 @@ func (r *Run) begin(how manner) error {
 	if err != nil {
 		return err
 	}
-	begun, err := r.begun()
+	begun, then, err := r.begun()
 	if err != nil {
 		return err
 	}
-	if begun != nil && finished != nil && r.swapped(begun, finished) {
-		// Only the tidying-up after the last rename was interrupted.
-		if err := r.clear(); err != nil {
+	if begun != nil && finished != nil && r.swapped(begun, then, finished) {
+		if err := r.work.clear(); err != nil {
 			return err
 		}
 		begun = nil
 	}
 	if how == restartAll {
-		if err := r.clear(); err != nil {
-			return err
-		}
-		return r.start(finished != nil, false)
+		return r.start(finished, false)
 	}
 	if begun != nil {
-		diffs, err := differences(begun.Identity, r.id)
+		diffs, err := differences(then, r.id)
 		if err != nil {
-			return badinput.Errorf("%s: %w", r.partial, err)
+			return badinput.Errorf("%s: %w", r.work.partial, err)
 		}
 		switch {
 		case len(diffs) == 0 && (finished == nil || begun.Replace):
 			return r.resume(begun)
 		case finished == nil:
-			return refusal(r.partial, "begun", diffs)
+			return refusal(r.work.partial, "begun", diffs)
 		}
 		// Abandoned work beside a finished directory: that one counts.
 	}
 	if finished == nil {
-		return r.start(false, false)
+		return r.start(nil, false)
 	}
 	err = r.accept(finished)
 	if err == nil && how == reopenFinished {
 		r.manifest = nil
-		if err := r.clear(); err != nil {
-			return err
-		}
-		return r.start(true, true)
+		return r.start(finished, true)
 	}
 	if begun == nil {
-		err = errors.Join(err, r.remove())
+		err = errors.Join(err, r.work.Remove())
 	}
 	if err == nil {
 		err = r.Close()
@@ -212,107 +162,58 @@ func (r *Run) begin(how manner) error {
 }
 
 // begun reads identity.json; nil when no work has begun.
-func (r *Run) begun() (*partialIdentity, error) {
-	path := filepath.Join(r.partial, identityName)
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, r.onlyLock()
+func (r *Run) begun() (*Begun, *identity, error) {
+	b, err := r.work.Begun()
+	if b == nil || err != nil {
+		return nil, nil, err
 	}
-	if err != nil {
-		return nil, badinput.Wrap(err)
+	var id identity
+	if err := json.Unmarshal(b.Identity, &id); err != nil {
+		return nil, nil, badinput.Errorf("%s: identity.json: %w: remove the directory to begin again", r.work.partial, err)
 	}
-	var p partialIdentity
-	if err := json.Unmarshal(data, &p); err != nil || p.Format != manifestFormat || p.Identity == nil {
-		return nil, badinput.Errorf("%s is damaged or of another version (%v): remove %s to begin again", path, err, r.partial)
-	}
-	return &p, nil
+	return b, &id, nil
 }
 
-// onlyLock refuses to work in, and later remove, a directory of someone else.
-func (r *Run) onlyLock() error {
-	entries, err := os.ReadDir(r.partial)
-	if err != nil {
-		return badinput.Wrap(err)
-	}
-	for _, e := range entries {
-		if e.Name() != lockName && e.Name() != identityName+".tmp" {
-			return badinput.Errorf("%s holds %s and was not made by barka: move it away, or choose another --out", r.partial, e.Name())
-		}
-	}
-	return nil
-}
-
-// swapped tells whether finished is what the work begun was renamed to.
-func (r *Run) swapped(begun *partialIdentity, finished *Manifest) bool {
-	if diffs, err := differences(begun.Identity, finished.identity()); err != nil || len(diffs) > 0 {
+// swapped reports whether finished is what the work begun was renamed to: only
+// the tidying-up after the last rename was interrupted.
+func (r *Run) swapped(begun *Begun, then *identity, finished *Manifest) bool {
+	if diffs, err := differences(then, finished.identity()); err != nil || len(diffs) > 0 {
 		return false
 	}
 	there := func(name string) bool {
-		_, err := os.Lstat(filepath.Join(r.partial, name))
+		_, err := os.Lstat(filepath.Join(r.work.partial, name))
 		return err == nil
 	}
 	return !there(finalName) && (!begun.Replace || there(oldName) || !there(journalName))
 }
 
-// start begins new work in an empty partial directory.
-func (r *Run) start(replace, reopened bool) error {
-	begun := &partialIdentity{manifestFormat, replace, reopened, r.id}
-	data, err := json.MarshalIndent(begun, "", "  ")
-	if err != nil {
+// start begins new work, towards a replacement of finished if that is not nil.
+func (r *Run) start(finished *Manifest, reopened bool) error {
+	if finished != nil {
+		if err := Foreign(r.work.out, finished.has); err != nil {
+			return err
+		}
+	}
+	if err := r.work.clear(); err != nil {
 		return err
 	}
-	if err := writeFile(filepath.Join(r.partial, identityName), append(data, '\n')); err != nil {
+	if err := r.work.start(r.id, finished != nil, reopened); err != nil {
 		return err
 	}
-	if err := syncDir(filepath.Dir(r.partial)); err != nil {
-		return err
-	}
-	return r.resume(begun)
+	return r.resume(&Begun{Replace: finished != nil, Reopened: reopened})
 }
 
 // resume opens the journal; what Finish had begun is made again.
-func (r *Run) resume(begun *partialIdentity) error {
+func (r *Run) resume(begun *Begun) error {
 	r.replace, r.reopened = begun.Replace, begun.Reopened
 	for _, name := range []string{finalName, oldName} {
-		if err := os.RemoveAll(filepath.Join(r.partial, name)); err != nil {
-			return diskError(r.partial, err)
+		if err := os.RemoveAll(filepath.Join(r.work.partial, name)); err != nil {
+			return diskError(r.work.partial, err)
 		}
 	}
 	var err error
-	r.journal, err = openJournal(filepath.Join(r.partial, journalName))
-	return diskErrorUnlessInput(r.partial, err)
-}
-
-func diskErrorUnlessInput(path string, err error) error {
-	if err == nil || badinput.Is(err) {
-		return err
-	}
-	return diskError(path, err)
-}
-
-// clear empties the partial directory: the journal first, so that what is left
-// if this is interrupted is not taken for unfinished work, and identity.json
-// last, without which the rest would not be known as barka's.
-func (r *Run) clear() error {
-	if err := os.Remove(filepath.Join(r.partial, journalName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return diskError(r.partial, err)
-	}
-	entries, err := os.ReadDir(r.partial)
-	if err != nil {
-		return diskError(r.partial, err)
-	}
-	for _, e := range entries {
-		if e.Name() == identityName || e.Name() == lockName {
-			continue
-		}
-		if err := os.RemoveAll(filepath.Join(r.partial, e.Name())); err != nil {
-			return diskError(r.partial, err)
-		}
-	}
-	if err := os.Remove(filepath.Join(r.partial, identityName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return diskError(r.partial, err)
-	}
-	return nil
+	r.journal, err = openJournal(filepath.Join(r.work.partial, journalName))
+	return diskErrorUnlessInput(r.work.partial, err)
 }
 
 // Abandon is for stages that write their rows in one go and so have no work to
@@ -321,26 +222,9 @@ func (r *Run) clear() error {
 // others. It returns err.
 func (r *Run) Abandon(err error) error {
 	if badinput.Is(err) && !r.Done() {
-		return errors.Join(err, r.remove())
+		return errors.Join(err, r.work.Remove())
 	}
 	return err
-}
-
-// remove deletes the partial directory while its lock is held.
-func (r *Run) remove() error {
-	if err := r.clear(); err != nil {
-		return err
-	}
-	if err := os.Remove(filepath.Join(r.partial, lockName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return diskError(r.partial, err)
-	}
-	// Another process may have made a new lock file here already: leave it.
-	if err := os.Remove(r.partial); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		if entries, rerr := os.ReadDir(r.partial); rerr != nil || len(entries) == 0 {
-			return diskError(r.partial, err)
-		}
-	}
-	return nil
 }
 
 // Done tells whether the directory is finished, from an earlier run or by
@@ -353,12 +237,12 @@ func (r *Run) Manifest() *Manifest { return r.manifest }
 // Dir is a directory for the stage's own files (caches, checkpoints) that
 // outlasts interruptions and goes away with Finish. Names that begin with rows-
 // and those of the package's documentation are taken.
-func (r *Run) Dir() string { return r.partial }
+func (r *Run) Dir() string { return r.work.partial }
 
 // Journal is the stage's own store of finished work beside that of Map.
 func (r *Run) Journal() *Journal {
 	if r.journal == nil {
-		return &Journal{path: filepath.Join(r.partial, journalName), err: errJournalClosed}
+		return &Journal{path: filepath.Join(r.work.partial, journalName), err: errJournalClosed}
 	}
 	return r.journal
 }
@@ -379,17 +263,22 @@ func (r *Run) Close() error {
 	if r.rejects != nil {
 		r.rejects.table.abandon()
 	}
-	if r.lock != nil {
-		errs = append(errs, r.lock.Close())
-		r.lock = nil
+	return errors.Join(append(errs, r.work.Close())...)
+}
+
+// failure is the first error that a journal met behind the run's back.
+func (r *Run) failure() error {
+	errs := []error{r.journal.failure()}
+	for _, s := range r.steps {
+		errs = append(errs, s.journal.failure())
 	}
 	return errors.Join(errs...)
 }
 
 // writable refuses work on a Run that is done or closed.
 func (r *Run) writable() error {
-	if r.lock == nil || r.manifest != nil {
-		return fmt.Errorf("pipeline: the run of %s is finished or closed", r.out)
+	if r.work.lock == nil || r.manifest != nil {
+		return fmt.Errorf("pipeline: the run of %s is finished or closed", r.work.out)
 	}
 	return nil
 }

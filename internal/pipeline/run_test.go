@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -183,6 +184,65 @@ func TestForeignDirectoriesAreLeftAlone(t *testing.T) {
 	}
 	_, err := Begin(filepath.Join(dir, "o"), testIdentity(5, map[string]string{"x": filepath.Join(dir, "missing")}), false)
 	mustFail(t, err, "input x", "missing")
+}
+
+// TestForeignFilesAreLeftAlone: a dataset is not replaced while something lies
+// in it that barka did not write.
+func TestForeignFilesAreLeftAlone(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	writeSet(t, out, testIdentity(5, nil), 10, false)
+	notes := filepath.Join(out, "notes.txt")
+	if err := os.WriteFile(notes, []byte("mine"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Begin(out, testIdentity(4, nil), true)
+	mustFail(t, err, "notes.txt", "move it away")
+	if err := os.Rename(notes, filepath.Join(t.TempDir(), "notes.txt")); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Begin(out, testIdentity(4, nil), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if err := os.WriteFile(notes, []byte("mine"), 0o666); err != nil { // meanwhile
+		t.Fatal(err)
+	}
+	mustFail(t, r.Finish(Final{}), "notes.txt")
+	if data, err := os.ReadFile(notes); err != nil || string(data) != "mine" {
+		t.Errorf("the foreign file holds %q, %v", data, err)
+	}
+}
+
+// TestEveryFlippedBitIsNoticed: Parquet has no checksum of its headers and
+// footer, so that a file can be damaged and still be read, with other rows.
+func TestEveryFlippedBitIsNoticed(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	id := testIdentity(5, nil)
+	m := writeSet(t, out, id, 30, false)
+	path := filepath.Join(out, m.Files[0].Name)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for bit := 0; bit < 8*len(whole); bit += 61 {
+		data := bytes.Clone(whole)
+		data[bit/8] ^= 1 << (bit % 8)
+		if err := os.WriteFile(path, data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		err := error(nil)
+		for _, err = range Rows[Passage](context.Background(), out) {
+			break
+		}
+		if !badinput.Is(err) || !strings.Contains(err.Error(), path) {
+			t.Fatalf("bit %d: %v", bit, err)
+		}
+		if bit%1000 < 61 {
+			_, err := Begin(out, id, false)
+			mustFail(t, err, path, "SHA-256", "--restart")
+		}
+	}
 }
 
 func TestInterrupted(t *testing.T) {

@@ -22,7 +22,7 @@ func (r *Run) newSplit(name string, rowType reflect.Type) (*split, error) {
 	if err := checkRowType(rowType); err != nil {
 		return nil, err
 	}
-	s := &split{name: name, table: newTable(filepath.Join(r.partial, finalName), name, rowType)}
+	s := &split{name: name, table: newTable(filepath.Join(r.work.partial, finalName), name, rowType)}
 	r.tables = append(r.tables, s)
 	return s, nil
 }
@@ -94,7 +94,7 @@ func (w *Writer[T]) Reject(row any, why Reject) error {
 
 func (r *Run) reject(row reflect.Value, why Reject) error {
 	if r.rejects == nil {
-		t, err := newRejectTable(filepath.Join(r.partial, finalName), row.Type())
+		t, err := newRejectTable(filepath.Join(r.work.partial, finalName), row.Type())
 		if err != nil {
 			return err
 		}
