@@ -223,16 +223,8 @@ func (a *app) summary(r *recipe.Recipe, out string, steps []recipe.Step, took ti
 	if err := a.ui.Table([]string{"stage", "made", "where"}, rows); err != nil {
 		return err
 	}
-	notes := 0
 	for _, s := range steps {
-		notes += len(s.Notes)
-	}
-	if notes > 0 {
-		// They scrolled by hours ago.
-		a.ui.Warnf("%d notes on what was made:", notes)
-	}
-	for _, s := range steps {
-		a.warn(s.Stage, s.Notes)
+		a.warn(s.Stage, s.Notes) // once more: they scrolled by hours ago
 	}
 	a.ui.Infof("%s finished in %s; look at %s", r.Name, ui.Duration(took), filepath.Join(out, "report.html"))
 	return nil
