@@ -57,11 +57,11 @@ var layers = []layer{
 	{"device", []string{"internal/tensor/*"}, []string{"kernel", "tensor", "machine"}, true},
 	{"tensor", []string{"internal/tensor"}, []string{"machine"}, false},
 	{"kernel", []string{"internal/kernel", "internal/kernel/_asm"}, []string{"machine"}, false},
-	{"machine", []string{"internal/cpu", "internal/parallel", "internal/dtype", "internal/mapped"}, nil, false},
+	{"machine", []string{"internal/cpu", "internal/parallel", "internal/dtype", "internal/mapped", "internal/resident"}, nil, false},
 
 	// Formats compute nothing and know nothing of models. A chat template may
 	// ask its tokenizer for names of tokens.
-	{"format", []string{"internal/tokenizer", "internal/chat", "internal/jinja", "internal/parquet", "internal/jsonl", "internal/lines", "internal/wikitext",
+	{"format", []string{"internal/tokenizer", "internal/chat", "internal/jinja", "internal/parquet", "internal/jsonl", "internal/compressed", "internal/lines", "internal/wikitext",
 		"internal/mediawiki", "internal/tensorboard", "internal/segment", "internal/prose", "internal/licence", "internal/pyrandom", "internal/pytext"}, nil, false},
 	{"foundation", []string{"internal/badinput", "internal/atomicfile", "internal/pause", "internal/nearest"}, nil, false},
 }

@@ -9,11 +9,11 @@ import (
 	"time"
 
 	"barka/internal/badinput"
-	"barka/internal/bench"
 	"barka/internal/hub"
 	"barka/internal/llm"
 	"barka/internal/local"
 	"barka/internal/recipe"
+	"barka/internal/resident"
 	"barka/internal/stage/eval"
 	"barka/internal/stage/eval/tasks"
 	"barka/internal/ui"
@@ -208,7 +208,7 @@ func (c *evalRunCmd) checkLength(m eval.Model) error {
 // tellMemory says what the run will take, by the shape of the model, while
 // nothing of it is loaded.
 func tellMemory(a *app, m *local.Planned, plan *eval.Plan) {
-	need, so := m.Memory(plan), bench.PeakMemory()
+	need, so := m.Memory(plan), resident.Peak()
 	gib := func(n int64) string { return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30)) }
 	a.ui.Event("memory", fmt.Sprintf("memory: about %s = weights as %s %s, largest pass (%d tokens) %s, keys and values kept between passes %s, tokenizer and prompts %s; and up to %s of the embedding on disk as it is looked up",
 		gib(need.Weights+need.Kept+need.Pass+so), m.DType(), gib(need.Weights), plan.LargestPass, gib(need.Pass), gib(need.Kept), gib(so), gib(need.Table)),
@@ -237,8 +237,8 @@ func (c *evalRunCmd) estimate(a *app, p *eval.Plan) error {
 		return nil
 	}
 	text := fmt.Sprintf("%.0f tokens/s on a question of %d tokens, after which the process had taken at most %.2f GiB; what a question's choices begin with is counted once under shared, what questions begin with once under run",
-		p.TokensPerSecond, p.ProbeTokens, float64(bench.PeakMemory())/(1<<30))
-	a.ui.Event("speed", text, map[string]any{"tokens_per_second": p.TokensPerSecond, "probe_tokens": p.ProbeTokens, "peak_memory": bench.PeakMemory()})
+		p.TokensPerSecond, p.ProbeTokens, float64(resident.Peak())/(1<<30))
+	a.ui.Event("speed", text, map[string]any{"tokens_per_second": p.TokensPerSecond, "probe_tokens": p.ProbeTokens, "peak_memory": resident.Peak()})
 	return nil
 }
 

@@ -3,16 +3,15 @@ package bench
 import (
 	"context"
 	"fmt"
-	"os"
 	"runtime"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"barka/internal/badinput"
 	"barka/internal/dtype"
+	"barka/internal/resident"
 	"barka/internal/tensor"
 )
 
@@ -177,7 +176,7 @@ func (b *bench) measure(ctx context.Context, w work) (Result, error) {
 		t, err := w.run(ctx)
 		return t, time.Since(start), err
 	}
-	resetPeak()
+	resident.ResetPeak()
 	first, _, err := once()
 	if err != nil {
 		return r, err
@@ -208,25 +207,6 @@ func (b *bench) measure(ctx context.Context, w work) (Result, error) {
 	if w.ceiling > 0 {
 		r.Share = r.Value / w.ceiling
 	}
-	r.PeakRSS = PeakMemory()
+	r.PeakRSS = resident.Peak()
 	return r, nil
-}
-
-// resetPeak makes Linux count the peak of resident memory anew.
-func resetPeak() { _ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) }
-
-// PeakMemory is the largest resident size that the process has had, in bytes;
-// 0 where the system does not say.
-func PeakMemory() int64 {
-	data, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(data)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kib, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-			return kib << 10
-		}
-	}
-	return 0
 }

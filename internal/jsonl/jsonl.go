@@ -16,11 +16,9 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"barka/internal/badinput"
+	"barka/internal/compressed"
 	"barka/internal/lines"
 )
-
-// maxWindow bounds what a Zstandard stream may ask to keep in memory.
-const maxWindow = 128 << 20
 
 // Has reports whether the name is that of a file this package reads.
 func Has(name string) bool {
@@ -43,7 +41,7 @@ func Lines(path string) iter.Seq2[lines.Line, error] {
 			return
 		}
 		defer f.Close()
-		r, err := decompressed(f, path)
+		r, err := compressed.NewReader(path, f)
 		if err != nil {
 			yield(lines.Line{}, badinput.Errorf("%s: %w", path, err))
 			return
@@ -58,20 +56,6 @@ func Lines(path string) iter.Seq2[lines.Line, error] {
 			}
 		}
 	}
-}
-
-func decompressed(f io.Reader, path string) (io.ReadCloser, error) {
-	switch {
-	case strings.HasSuffix(path, ".gz"):
-		return gzip.NewReader(f)
-	case strings.HasSuffix(path, ".zst"):
-		z, err := zstd.NewReader(f, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
-		if err != nil {
-			return nil, err
-		}
-		return z.IOReadCloser(), nil
-	}
-	return io.NopCloser(f), nil
 }
 
 // Read reads the lines of the file at path as JSON values of type T; fields

@@ -31,9 +31,9 @@ var beginnings = []struct {
 	{"\x00<", unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM)},
 }
 
-// newDecoder reads XML in whatever encoding it begins with or declares. One
+// newElements reads XML in whatever encoding it begins with or declares. One
 // that golang.org/x/text does not know is an error with its name.
-func newDecoder(r io.Reader) *xml.Decoder {
+func newElements(r io.Reader) *elements {
 	in := bufio.NewReader(r)
 	start, _ := in.Peek(4)
 	decoded := false
@@ -49,9 +49,10 @@ func newDecoder(r io.Reader) *xml.Decoder {
 		}
 		break
 	}
-	d := xml.NewDecoder(text)
-	d.Strict = true
-	d.CharsetReader = func(name string, rest io.Reader) (io.Reader, error) {
+	e := &elements{in: meter{r: bufio.NewReader(text)}}
+	e.xml = xml.NewDecoder(&e.in)
+	e.xml.Strict = true
+	e.xml.CharsetReader = func(name string, rest io.Reader) (io.Reader, error) {
 		// A declaration that could be read as it stands is in no encoding of two
 		// or four bytes a letter, whatever it says.
 		if upper := strings.ToUpper(name); decoded || strings.HasPrefix(upper, "UTF-16") || strings.HasPrefix(upper, "UTF-32") {
@@ -61,7 +62,8 @@ func newDecoder(r io.Reader) *xml.Decoder {
 		if err != nil || enc == nil {
 			return nil, fmt.Errorf("the encoding %q is not known here; convert the dump to UTF-8 first, as with iconv", name)
 		}
-		return enc.NewDecoder().Reader(rest), nil
+		e.in.r = bufio.NewReader(enc.NewDecoder().Reader(e.in.r)) // below the meter
+		return &e.in, nil
 	}
-	return d
+	return e
 }

@@ -4,8 +4,6 @@ package mediawiki
 
 import (
 	"bufio"
-	"compress/bzip2"
-	"compress/gzip"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -16,10 +14,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/klauspost/compress/zstd"
-	"github.com/ulikunitz/xz"
-
 	"barka/internal/badinput"
+	"barka/internal/compressed"
 )
 
 // Page is a page as wikitext, or as the API's plain text.
@@ -78,9 +74,6 @@ func (s *Site) namespace(title string) int {
 	return 0
 }
 
-// maxPage bounds a page's text.
-const maxPage = 64 << 20
-
 // OpenDump opens a dump, decompressed by its name: .bz2, .gz, .xz, .zst, else
 // as it is.
 func OpenDump(path string) (io.ReadCloser, error) {
@@ -88,18 +81,7 @@ func OpenDump(path string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, badinput.Wrap(err)
 	}
-	r := bufio.NewReaderSize(f, 1<<20)
-	var z io.Reader = r
-	switch {
-	case strings.HasSuffix(path, ".bz2"):
-		z = bzip2.NewReader(r)
-	case strings.HasSuffix(path, ".gz"):
-		z, err = gzip.NewReader(r)
-	case strings.HasSuffix(path, ".xz"):
-		z, err = xz.NewReader(r)
-	case strings.HasSuffix(path, ".zst"):
-		z, err = zstd.NewReader(r, zstd.WithDecoderMaxMemory(1<<30))
-	}
+	z, err := compressed.NewReader(path, bufio.NewReaderSize(f, 1<<20))
 	if err != nil {
 		f.Close()
 		return nil, badinput.Errorf("dump %s: %w", path, err)
@@ -108,26 +90,26 @@ func OpenDump(path string) (io.ReadCloser, error) {
 }
 
 type dumpFile struct {
-	io.Reader
+	io.ReadCloser
 	f *os.File
 }
 
-func (d *dumpFile) Close() error { return d.f.Close() }
+func (d *dumpFile) Close() error { return errors.Join(d.ReadCloser.Close(), d.f.Close()) }
 
 // Pages yields the pages of a dump: MediaWiki's export format, versions 0.3
 // to 0.11, in the encoding that it declares. Of several revisions the last one
-// in the file counts. site, if not nil, is filled from the header. An error
-// names the byte of the text, in UTF-8, where the trouble lies, and ends the
-// sequence.
+// in the file counts; one is held at a time. site, if not nil, is filled from
+// the header. An error names the byte of the text, in UTF-8, where the trouble
+// lies, and ends the sequence.
 func Pages(r io.Reader, site *Site) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
 		if site == nil {
 			site = &Site{}
 		}
-		d := newDecoder(r)
-		seen := false
+		d := newElements(r)
+		seen, open := false, false // the root element
 		for {
-			tok, err := d.Token()
+			tok, err := d.token()
 			if errors.Is(err, io.EOF) {
 				if !seen {
 					yield(Page{}, badinput.Errorf("no <mediawiki> element: not a MediaWiki dump"))
@@ -140,16 +122,22 @@ func Pages(r io.Reader, site *Site) iter.Seq2[Page, error] {
 			}
 			start, ok := tok.(xml.StartElement)
 			if !ok {
+				if _, ended := tok.(xml.EndElement); ended {
+					open = false
+				}
 				continue
 			}
 			switch start.Name.Local {
 			case "mediawiki":
-				seen = true
+				if open {
+					err = errors.New("<mediawiki> within <mediawiki>")
+				}
+				seen, open = true, true
 			case "siteinfo":
-				err = readSite(d, start, site)
+				err = readSite(d, site)
 			case "page":
 				var p Page
-				if p, err = readPage(d, start, site); err == nil && !yield(p, nil) {
+				if p, err = readPage(d, site); err == nil && !yield(p, nil) {
 					return
 				}
 			default:
@@ -157,7 +145,7 @@ func Pages(r io.Reader, site *Site) iter.Seq2[Page, error] {
 					err = fmt.Errorf("element <%s>: not a MediaWiki dump", start.Name.Local)
 					break
 				}
-				err = d.Skip()
+				err = d.skip()
 			}
 			if err != nil {
 				yield(Page{}, dumpError(d, err))
@@ -167,73 +155,106 @@ func Pages(r io.Reader, site *Site) iter.Seq2[Page, error] {
 	}
 }
 
-func dumpError(d *xml.Decoder, err error) error {
+func dumpError(d *elements, err error) error {
 	var syntax *xml.SyntaxError
 	switch {
 	case errors.As(err, &syntax) && strings.Contains(syntax.Msg, "unexpected EOF"), errors.Is(err, io.ErrUnexpectedEOF):
-		return badinput.Errorf("the dump ends at byte %d in the middle of a page; is the download complete? (%w)", d.InputOffset(), err)
+		return badinput.Errorf("the dump ends at byte %d in the middle of a page; is the download complete? (%w)", d.offset(), err)
 	}
-	return badinput.Errorf("dump, byte %d: %w", d.InputOffset(), err)
+	return badinput.Errorf("dump, byte %d: %w", d.offset(), err)
 }
 
-func readSite(d *xml.Decoder, start xml.StartElement, site *Site) error {
-	var s struct {
-		Name       string `xml:"sitename"`
-		DB         string `xml:"dbname"`
-		Base       string `xml:"base"`
-		Case       string `xml:"case"`
-		Namespaces []struct {
-			Key  int    `xml:"key,attr"`
-			Name string `xml:",chardata"`
-		} `xml:"namespaces>namespace"`
-	}
-	if err := d.DecodeElement(&s, &start); err != nil {
-		return err
-	}
-	*site = Site{Name: s.Name, DB: s.DB, Base: s.Base, CaseSensitive: s.Case == "case-sensitive", Namespaces: map[int]string{}}
-	for _, n := range s.Namespaces {
-		if name := strings.TrimSpace(n.Name); name != "" {
-			site.Namespaces[n.Key] = name
+func readSite(d *elements, site *Site) error {
+	*site = Site{Namespaces: map[int]string{}}
+	return d.children(func(start xml.StartElement) (err error) {
+		switch start.Name.Local {
+		case "sitename":
+			site.Name, err = d.text(maxMarkup)
+		case "dbname":
+			site.DB, err = d.text(maxMarkup)
+		case "base":
+			site.Base, err = d.text(maxMarkup)
+		case "case":
+			var letters string
+			letters, err = d.text(maxMarkup)
+			site.CaseSensitive = letters == "case-sensitive"
+		case "namespaces":
+			err = readNamespaces(d, site)
+		default:
+			err = d.skip()
 		}
-	}
-	return nil
+		return err
+	})
 }
 
-func readPage(d *xml.Decoder, start xml.StartElement, site *Site) (Page, error) {
-	var x struct {
-		Title    string `xml:"title"`
-		NS       *int   `xml:"ns"`
-		ID       int64  `xml:"id"`
-		Redirect *struct {
-			Title string `xml:"title,attr"`
-		} `xml:"redirect"`
-		Revisions []struct {
-			ID        int64  `xml:"id"`
-			Timestamp string `xml:"timestamp"`
-			Text      string `xml:"text"`
-		} `xml:"revision"`
+func readNamespaces(d *elements, site *Site) error {
+	return d.children(func(start xml.StartElement) error {
+		if start.Name.Local != "namespace" {
+			return d.skip()
+		}
+		key, err := number(attribute(start, "key"))
+		if err != nil {
+			return err
+		}
+		name, err := d.text(maxName)
+		if name = strings.TrimSpace(name); err == nil && name != "" {
+			site.Namespaces[int(key)] = name
+		}
+		if len(site.Namespaces) > maxNamespaces {
+			return fmt.Errorf("more than %d namespaces; the wikis of Wikimedia have 50", maxNamespaces)
+		}
+		return err
+	})
+}
+
+func readPage(d *elements, site *Site) (Page, error) {
+	var p Page
+	stated := false // the namespace
+	err := d.children(func(start xml.StartElement) (err error) {
+		switch start.Name.Local {
+		case "title":
+			p.Title, err = d.text(maxMarkup)
+		case "ns":
+			var n int64
+			n, err = d.number()
+			p.Namespace, stated = int(n), true
+		case "id":
+			p.ID, err = d.number()
+		case "redirect":
+			p.Redirect = attribute(start, "title")
+			err = d.skip()
+		case "revision":
+			p.Revision, p.Timestamp, p.Text = 0, "", ""
+			err = readRevision(d, &p)
+		default:
+			err = d.skip()
+		}
+		return err
+	})
+	switch {
+	case err == nil && p.Title == "":
+		err = errors.New("a page without a title")
+	case err != nil && p.Title != "":
+		err = fmt.Errorf("page %.200q: %w", p.Title, err)
 	}
-	if err := d.DecodeElement(&x, &start); err != nil {
-		return Page{}, err
+	if !stated {
+		p.Namespace = site.namespace(p.Title)
 	}
-	p := Page{ID: x.ID, Title: x.Title}
-	if x.NS != nil {
-		p.Namespace = *x.NS
-	} else {
-		p.Namespace = site.namespace(x.Title)
-	}
-	if x.Redirect != nil {
-		p.Redirect = x.Redirect.Title
-	}
-	if x.Title == "" {
-		return p, errors.New("a page without a title")
-	}
-	if n := len(x.Revisions); n > 0 {
-		r := x.Revisions[n-1]
-		p.Revision, p.Timestamp, p.Text = r.ID, r.Timestamp, r.Text
-	}
-	if len(p.Text) > maxPage {
-		return p, fmt.Errorf("page %q has %d bytes, more than %d", p.Title, len(p.Text), maxPage)
-	}
-	return p, nil
+	return p, err
+}
+
+func readRevision(d *elements, p *Page) error {
+	return d.children(func(start xml.StartElement) (err error) {
+		switch start.Name.Local {
+		case "id":
+			p.Revision, err = d.number()
+		case "timestamp":
+			p.Timestamp, err = d.text(maxMarkup)
+		case "text":
+			p.Text, err = d.text(maxText)
+		default:
+			err = d.skip()
+		}
+		return err
+	})
 }
