@@ -99,6 +99,16 @@ type Conversation struct {
 	Messages      []Message `json:"messages" parquet:"messages,list"`
 }
 
+// TextKey stands for a text where many are remembered: a whole wiki's texts
+// would not fit into memory. No two texts are known to share one.
+type TextKey [16]byte
+
+// KeyOf returns a text's key, half of its SHA-256.
+func KeyOf(text string) TextKey {
+	sum := sha256.Sum256([]byte(text))
+	return TextKey(sum[:len(TextKey{})])
+}
+
 // ContentID names a record by its content: the first 16 hexadecimal digits of
 // the SHA-256 of the parts, each behind its length, so that ("ab", "c") and
 // ("a", "bc") differ.

@@ -142,7 +142,7 @@ func Plan(ctx context.Context, o Options, t Translator, path string) (Estimate, 
 	if err := require(path); err != nil {
 		return e, err
 	}
-	seen := map[string]bool{}
+	seen := map[pipeline.TextKey]bool{}
 	for row, err := range pipeline.Rows[pipeline.Instruction](ctx, path) {
 		if err != nil {
 			return e, err
@@ -154,8 +154,8 @@ func Plan(ctx context.Context, o Options, t Translator, path string) (Estimate, 
 					continue
 				}
 				e.Segments++
-				if !seen[p.Text] {
-					seen[p.Text] = true
+				if key := pipeline.KeyOf(p.Text); !seen[key] {
+					seen[key] = true
 					e.Distinct++
 					e.Tokens += int64(t.CountTokens(p.Text))
 				}

@@ -111,10 +111,7 @@ func Run(ctx context.Context, o Options, io pipeline.IO) (*pipeline.Manifest, er
 	if run.Done() {
 		return run.Manifest(), nil
 	}
-	s := &stage{o: o, io: io, run: run, seen: map[string]bool{}, pages: map[int64]bool{}, skip: map[string]bool{}}
-	for _, h := range o.SkipHeadings {
-		s.skip[strings.ToLower(h)] = true
-	}
+	s := newStage(o, io, run)
 	if s.out, err = pipeline.NewWriter[pipeline.Passage](run); err != nil {
 		return nil, err
 	}
@@ -135,8 +132,8 @@ type stage struct {
 	io    pipeline.IO
 	run   *pipeline.Run
 	out   *pipeline.Writer[pipeline.Passage]
-	seen  map[string]bool // texts
-	pages map[int64]bool  // ids: aliases give one page
+	seen  map[pipeline.TextKey]bool // texts, of which a whole wiki would not fit into memory
+	pages map[int64]bool            // ids: aliases give one page
 	skip  map[string]bool
 	kept  int64
 	// Of the titles chosen: how many, those that no page has, and those that
@@ -144,6 +141,14 @@ type stage struct {
 	chosen             int
 	missing, redirects []string
 	passages           int64
+}
+
+func newStage(o Options, io pipeline.IO, run *pipeline.Run) *stage {
+	s := &stage{o: o, io: io, run: run, seen: map[pipeline.TextKey]bool{}, pages: map[int64]bool{}, skip: map[string]bool{}}
+	for _, h := range o.SkipHeadings {
+		s.skip[strings.ToLower(h)] = true
+	}
+	return s
 }
 
 // notes are what a user should know of the result.
@@ -276,7 +281,7 @@ func (s *stage) section(row pipeline.Passage, sec *wikitext.Section, path []stri
 
 // passage writes one text, or says why not.
 func (s *stage) passage(row pipeline.Passage, inner bool) error {
-	reason := ""
+	reason, text := "", pipeline.KeyOf(row.Text)
 	switch {
 	case row.Chars == 0:
 		return nil // a heading alone
@@ -286,13 +291,13 @@ func (s *stage) passage(row pipeline.Passage, inner bool) error {
 		reason = "too_short"
 	case s.o.MaxChars > 0 && int(row.Chars) >= s.o.MaxChars:
 		reason = "too_long"
-	case s.seen[row.Text]:
+	case s.seen[text]:
 		reason = "duplicate"
 	}
 	if reason != "" {
 		return s.out.Reject(row, pipeline.Reject{Reason: reason})
 	}
-	s.seen[row.Text] = true
+	s.seen[text] = true
 	s.passages++
 	return s.out.Write(row)
 }

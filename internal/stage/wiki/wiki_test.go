@@ -5,10 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -277,4 +279,41 @@ func TestRealDump(t *testing.T) {
 		t.Errorf("%d passages of Algeria", algeria)
 	}
 	t.Logf("%d pages, %d passages, %d of Algeria; %v", m.Counts["pages"], m.Rows, algeria, m.Counts)
+}
+
+// TestMemory: a passage costs the stage some bytes, however long its text.
+func TestMemory(t *testing.T) {
+	run, err := pipeline.Begin(filepath.Join(t.TempDir(), "out"), pipeline.Identity{Stage: "wiki", Version: version, Options: Defaults()}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newStage(Defaults(), pipeline.IO{}, run)
+	if s.out, err = pipeline.NewWriter[pipeline.Passage](run); err != nil {
+		t.Fatal(err)
+	}
+	inUse := func() int64 {
+		runtime.GC() // twice, for pools keep what they hold over the first
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	const passages = 2000
+	before := inUse()
+	for i := range passages {
+		text := strings.Repeat(fmt.Sprintf("%d ", i), 1<<12) // 8 to 20 KiB
+		if err := s.passage(pipeline.Passage{Title: "A", Text: text, Chars: int32(len(text))}, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run.Close()
+	s.run, s.out = nil, nil // whose buffers have a bound of their own
+	each := (inUse() - before) / passages
+	t.Logf("%d bytes per passage", each)
+	if each > 200 {
+		t.Errorf("a passage of about 20 KiB takes %d bytes for good", each)
+	}
+	if !s.seen[pipeline.KeyOf(strings.Repeat("7 ", 1<<12))] {
+		t.Error("a passage is not remembered")
+	}
 }
