@@ -260,21 +260,24 @@ func textMap(pairs []any, key, value string) any {
 type group struct {
 	columns []*node
 	leaves  []*leafReader // in the order of the columns' leaves
+	values  int           // of the row so far
+	bytes   int           // their text
 }
 
-func (f *File) openGroup(rg *format.RowGroup, columns []*node) (*group, error) {
+func (f *File) openGroup(rg *format.RowGroup, columns []*node, budget *budget) (*group, error) {
 	g := &group{columns: columns}
+	budget.held = 0 // by the row group before
 	for _, n := range columns {
 		if n.last > len(rg.Columns) {
 			return nil, fmt.Errorf("row group with %d of the file's columns", len(rg.Columns))
 		}
 		var err error
 		n.eachLeaf(func(leaf *node) {
-			chunk, cerr := openChunk(f.f, f.size, leaf, &rg.Columns[leaf.first])
+			chunk, cerr := openChunk(f.f, budget, leaf, &rg.Columns[leaf.first])
 			if cerr != nil && err == nil {
 				err = fmt.Errorf("column %q: %w", n.name, cerr)
 			}
-			g.leaves = append(g.leaves, &leafReader{chunk: chunk})
+			g.leaves = append(g.leaves, &leafReader{group: g, chunk: chunk})
 		})
 		if err != nil {
 			return nil, err
@@ -294,6 +297,7 @@ func (n *node) eachLeaf(visit func(*node)) {
 
 func (g *group) row() (map[string]any, error) {
 	m := make(map[string]any, len(g.columns))
+	g.values, g.bytes = 0, 0
 	rest := g.leaves
 	var entries [][]entry
 	for _, n := range g.columns {
@@ -315,8 +319,24 @@ func (g *group) row() (map[string]any, error) {
 	return m, nil
 }
 
+// count refuses a row that is too large to hold.
+func (g *group) count(value any) error {
+	g.values++
+	switch v := value.(type) {
+	case string:
+		g.bytes += len(v)
+	case []byte:
+		g.bytes += len(v)
+	}
+	if g.values > maxRowValues || g.bytes > maxRowBytes {
+		return fmt.Errorf("a row of more than %d values or %d bytes of text", maxRowValues, maxRowBytes)
+	}
+	return nil
+}
+
 // leafReader reads the entries of a leaf column, row by row.
 type leafReader struct {
+	group *group
 	chunk *chunkReader
 	ahead *entry  // the first of the next row
 	buf   []entry // the last row
@@ -325,7 +345,9 @@ type leafReader struct {
 // row returns the entries of the next row, valid until the one after it.
 func (l *leafReader) row() ([]entry, error) {
 	l.buf = l.buf[:0]
-	size := 0
+	if cap(l.buf) > 1<<12 { // a long list need not be followed by another
+		l.buf = nil
+	}
 	for {
 		e, err := l.entry()
 		if err == io.EOF {
@@ -341,16 +363,10 @@ func (l *leafReader) row() ([]entry, error) {
 			l.ahead = &e
 			break
 		}
-		switch v := e.value.(type) {
-		case string:
-			size += len(v)
-		case []byte:
-			size += len(v)
+		if err := l.group.count(e.value); err != nil {
+			return nil, err
 		}
 		l.buf = append(l.buf, e)
-		if len(l.buf) > maxRowValues || size > maxRowBytes {
-			return nil, fmt.Errorf("row of more than %d values or %d bytes", maxRowValues, maxRowBytes)
-		}
 		if l.chunk.leaf.rep == 0 {
 			break // one entry is a row
 		}

@@ -357,9 +357,10 @@ type deltaStrings struct {
 	prefixes *delta
 	suffixes *deltaLengths
 	last     []byte
+	budget   *budget // a few bytes can stand for a long beginning
 }
 
-func newDeltaStrings(leaf *node, data []byte) (*deltaStrings, error) {
+func newDeltaStrings(leaf *node, data []byte, budget *budget) (*deltaStrings, error) {
 	prefixes, err := newDelta(data, true)
 	if err != nil {
 		return nil, err
@@ -369,7 +370,7 @@ func newDeltaStrings(leaf *node, data []byte) (*deltaStrings, error) {
 		return nil, err
 	}
 	suffixes, err := newDeltaLengths(leaf, rest)
-	return &deltaStrings{prefixes: prefixes, suffixes: suffixes}, err
+	return &deltaStrings{prefixes: prefixes, suffixes: suffixes, budget: budget}, err
 }
 
 func (d *deltaStrings) next() (any, error) {
@@ -383,6 +384,9 @@ func (d *deltaStrings) next() (any, error) {
 	}
 	if n < 0 || n > int64(len(d.last)) || n+int64(len(suffix)) > maxPage {
 		return nil, errShort
+	}
+	if err := d.budget.unpack(n); err != nil {
+		return nil, err
 	}
 	d.last = append(d.last[:n], suffix...)
 	return d.suffixes.leaf.bytes(d.last)

@@ -61,8 +61,8 @@ func (f *File) open() error {
 		if err != nil {
 			return err
 		}
-		if f.pf.NumRows() < 0 {
-			return fmt.Errorf("announces %d rows", f.pf.NumRows())
+		if err := checkCounts(f.pf.Metadata(), f.size); err != nil {
+			return err
 		}
 		leaves := 0
 		if len(f.pf.Root().Columns()) == 0 {
@@ -117,13 +117,13 @@ func (f *File) Rows(columns ...string) iter.Seq2[map[string]any, error] {
 		fail := func(err error) {
 			yield(nil, badinput.Errorf("%s: row %d: %w", f.path, row+1, err))
 		}
-		groups := f.pf.Metadata().RowGroups
+		groups, budget := f.pf.Metadata().RowGroups, &budget{size: f.size}
 		for i := range groups {
 			rows := groups[i].NumRows
 			if rows == 0 { // its column chunks need not exist
 				continue
 			}
-			g, err := f.openGroup(&groups[i], selected)
+			g, err := f.openGroup(&groups[i], selected, budget)
 			if err != nil {
 				fail(err)
 				return

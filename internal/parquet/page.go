@@ -38,6 +38,7 @@ type pageHeader struct {
 }
 
 func (w *walker) pageHeader() (h pageHeader, err error) {
+	w.structs = maxStructs
 	h.levelEncodings = [2]format.Encoding{format.RLE, format.RLE}
 	err = w.structure(0, 0, func(path int, v int64) {
 		switch path {
@@ -88,11 +89,13 @@ type chunkReader struct {
 	levels [2]*hybrid
 	values decoder
 	dict   []any
+	budget *budget
+	held   int64 // bytes of this page
 }
 
 // openChunk finds the pages of the chunk in a file of the given size.
-func openChunk(r io.ReaderAt, size int64, leaf *node, c *format.ColumnChunk) (*chunkReader, error) {
-	m := &c.MetaData
+func openChunk(r io.ReaderAt, budget *budget, leaf *node, c *format.ColumnChunk) (*chunkReader, error) {
+	m, size := &c.MetaData, budget.size
 	start := m.DataPageOffset
 	if d := m.DictionaryPageOffset; d > 0 && d < start {
 		start = d
@@ -105,8 +108,8 @@ func openChunk(r io.ReaderAt, size int64, leaf *node, c *format.ColumnChunk) (*c
 	}
 	section := io.NewSectionReader(r, start, m.TotalCompressedSize)
 	return &chunkReader{
-		leaf: leaf, codec: m.Codec, left: m.NumValues,
-		w: walker{r: bufio.NewReaderSize(section, 32<<10), left: m.TotalCompressedSize},
+		leaf: leaf, codec: m.Codec, left: m.NumValues, budget: budget,
+		w: walker{r: bufio.NewReaderSize(section, 4<<10), left: m.TotalCompressedSize}, // thousands may be open
 	}, nil
 }
 
@@ -151,6 +154,16 @@ func (c *chunkReader) page() error {
 	if err != nil {
 		return err
 	}
+	// A page of values takes the place of the one before; what a dictionary
+	// takes is counted by its values.
+	c.values, c.levels = nil, [2]*hybrid{}
+	c.held, err = h.compressed+h.uncompressed, c.budget.hold(h.compressed+h.uncompressed-c.held)
+	if err == nil {
+		err = c.budget.unpack(h.uncompressed)
+	}
+	if err != nil {
+		return err
+	}
 	data := make([]byte, h.compressed)
 	c.w.left -= h.compressed
 	if _, err := io.ReadFull(c.w.r, data); err != nil {
@@ -185,8 +198,12 @@ func (c *chunkReader) dictionaryPage(h pageHeader, data []byte) error {
 	if err != nil {
 		return err
 	}
-	if h.values > int64(len(data)) { // only booleans are smaller than a byte
-		return fmt.Errorf("dictionary of %d values in %d bytes", h.values, len(data))
+	if h.values > int64(len(data)) || h.values > maxDictionary { // only booleans are smaller than a byte
+		return fmt.Errorf("dictionary of %d values in %d bytes (limit: %d values)", h.values, len(data), maxDictionary)
+	}
+	const value = 48 // bytes of a value beside its text
+	if err := c.budget.hold(value*h.values + int64(len(data))); err != nil {
+		return err
 	}
 	c.dict = make([]any, h.values)
 	for i := range c.dict {
@@ -268,7 +285,7 @@ func (c *chunkReader) setValues(encoding format.Encoding, data []byte) (err erro
 	case format.DeltaLengthByteArray:
 		c.values, err = newDeltaLengths(c.leaf, data)
 	case format.DeltaByteArray:
-		c.values, err = newDeltaStrings(c.leaf, data)
+		c.values, err = newDeltaStrings(c.leaf, data, c.budget)
 	case format.ByteStreamSplit:
 		c.values, err = newStreams(c.leaf, data)
 	default:

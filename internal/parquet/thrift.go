@@ -35,6 +35,8 @@ var errThrift = errors.New("damaged metadata")
 type walker struct {
 	r    *bufio.Reader
 	left int64
+	// structs is how many more structures there may be.
+	structs int64
 }
 
 func (w *walker) byte() (byte, error) {
@@ -86,6 +88,9 @@ func (w *walker) skip(n int64) error {
 func (w *walker) structure(path int, depth int, field func(path int, v int64)) error {
 	if depth > thriftMaxDepth {
 		return fmt.Errorf("%w: nested too deeply", errThrift)
+	}
+	if w.structs--; w.structs < 0 {
+		return fmt.Errorf("%w: more than %d structures, as for %d columns of row groups", errThrift, maxStructs, maxStructs/6)
 	}
 	var id int64
 	for {
