@@ -4,8 +4,11 @@
 package badinput
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 )
 
 // Error is an error caused by input from outside. Its text names the file,
@@ -30,4 +33,30 @@ func Wrap(err error) error {
 func Is(err error) bool {
 	var e *Error
 	return errors.As(err, &e)
+}
+
+// ReadFile reads a file of at most most bytes. A larger one, or one without an
+// end, is an Error that is returned before its content takes memory. Other
+// errors are those of package os.
+func ReadFile(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var size int64
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		size = info.Size()
+	}
+	if size > most {
+		return nil, Errorf("%s: has %d bytes; a file of this kind is read up to %d bytes", path, size, most)
+	}
+	data := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
+	if _, err := data.ReadFrom(io.LimitReader(f, most+1)); err != nil {
+		return nil, err
+	}
+	if int64(data.Len()) > most {
+		return nil, Errorf("%s: has more than %d bytes, up to which a file of this kind is read", path, most)
+	}
+	return data.Bytes(), nil
 }

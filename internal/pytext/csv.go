@@ -2,6 +2,7 @@ package pytext
 
 import (
 	"fmt"
+	"iter"
 	"strings"
 	"unicode/utf8"
 )
@@ -11,22 +12,42 @@ import (
 // and line breaks inside quotes stay as they are (encoding/csv would fold
 // \r\n). Empty lines are skipped. Errors name the record, counted from 1.
 func CSV(text string, comma byte) ([][]string, error) {
-	text = strings.TrimPrefix(text, "\ufeff")
-	if !utf8.ValidString(text) {
-		return nil, fmt.Errorf("not UTF-8 text")
-	}
 	var records [][]string
-	for len(text) > 0 {
-		record, rest, err := csvRecord(text, comma)
+	for record, err := range Records(text, comma) {
 		if err != nil {
-			return nil, fmt.Errorf("record %d: %w", len(records)+1, err)
+			return nil, err
 		}
-		text = rest
-		if record != nil {
-			records = append(records, record)
-		}
+		records = append(records, record)
 	}
 	return records, nil
+}
+
+// maxFields bounds a record, whose fields take more memory than their text.
+const maxFields = 1000
+
+// Records yields the records of CSV one by one. It ends at the first error.
+func Records(text string, comma byte) iter.Seq2[[]string, error] {
+	return func(yield func([]string, error) bool) {
+		rest := strings.TrimPrefix(text, "\ufeff")
+		if !utf8.ValidString(rest) {
+			yield(nil, fmt.Errorf("not UTF-8 text"))
+			return
+		}
+		for n := 1; rest != ""; {
+			record, after, err := csvRecord(rest, comma)
+			if err != nil {
+				yield(nil, fmt.Errorf("record %d: %w", n, err))
+				return
+			}
+			rest = after
+			if record == nil {
+				continue
+			}
+			if n++; !yield(record, nil) {
+				return
+			}
+		}
+	}
 }
 
 // csvRecord reads one record; nil is an empty line.
@@ -39,7 +60,9 @@ func csvRecord(text string, comma byte) (record []string, rest string, err error
 		if err != nil {
 			return nil, "", err
 		}
-		record = append(record, field)
+		if record = append(record, field); len(record) > maxFields {
+			return nil, "", fmt.Errorf("more than %d fields; is this a table of another kind?", maxFields)
+		}
 		if after == "" {
 			return record, "", nil
 		}

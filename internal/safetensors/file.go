@@ -20,12 +20,27 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/dtype"
+	"barka/internal/jsonstream"
 	"barka/internal/mapped"
 	"barka/internal/tensor"
 )
 
-// maxHeader is the reference library's limit of the header.
-const maxHeader = 100_000_000
+// Bounds of what a file says about itself, in front of its tensors.
+const (
+	// maxHeader is the reference library's limit of the header, in bytes.
+	maxHeader = 100_000_000
+	// maxTensors bounds the tensors of a checkpoint; DeepSeek-V3 has 91,991.
+	maxTensors = 1 << 18
+	// maxEntry bounds what the header says of one tensor, its name included, in
+	// bytes; it is about 100.
+	maxEntry = 64 << 10
+	// maxMetadata bounds the strings under __metadata__, in bytes. Trainers
+	// write their settings there.
+	maxMetadata = 8 << 20
+	// maxIndex bounds the index of a sharded checkpoint, in bytes; that of
+	// DeepSeek-V3 has 9 MB.
+	maxIndex = 32 << 20
+)
 
 // Name and IndexName are the files of a model's weights: all of them, or the
 // list of the shards that hold them.
@@ -103,7 +118,7 @@ func (f *File) openIndex(path string) error {
 // ReadIndex reads the index of a sharded checkpoint: the tensors of each
 // file, which lies in the index's directory.
 func ReadIndex(path string) (map[string][]string, error) {
-	data, err := os.ReadFile(path)
+	data, err := badinput.ReadFile(path, maxIndex)
 	if err != nil {
 		return nil, badinput.Errorf("%s: neither the weights in one file nor their index %s is there: %w", filepath.Dir(path), filepath.Base(path), err)
 	}
@@ -147,6 +162,9 @@ func (f *File) addShard(path string, expected []string) error {
 		for name := range tensors {
 			expected = append(expected, name)
 		}
+	}
+	if len(f.tensors)+len(expected) > maxTensors {
+		return badinput.Errorf("%s: more than %d tensors with those of the shards before, the most that is read", path, maxTensors)
 	}
 	for _, name := range expected {
 		e, ok := tensors[name]
@@ -216,13 +234,18 @@ func parse(file []byte) (map[string]entry, map[string]string, []byte, error) {
 // parseHeader reads the JSON header and refuses duplicate names, which a map
 // would hide.
 func parseHeader(text []byte) (map[string]header, map[string]string, error) {
-	d := json.NewDecoder(bytes.NewReader(text))
+	d := jsonstream.NewDecoder(bytes.NewReader(text))
+	d.Piece(maxEntry)
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
 		return nil, nil, errors.New("the header is not a JSON object")
 	}
 	headers := map[string]header{}
 	var metadata map[string]string
-	for d.More() {
+	for {
+		d.Piece(maxEntry)
+		if !d.More() {
+			break
+		}
 		t, err := d.Token()
 		if err != nil {
 			return nil, nil, fmt.Errorf("header: %w", err)
@@ -232,6 +255,7 @@ func parseHeader(text []byte) (map[string]header, map[string]string, error) {
 			return nil, nil, errors.New("header: a key is not a string")
 		}
 		if name == "__metadata__" {
+			d.Piece(maxMetadata)
 			if err := d.Decode(&metadata); err != nil {
 				return nil, nil, fmt.Errorf("header: __metadata__ must map strings to strings: %w", err)
 			}
@@ -245,6 +269,9 @@ func parseHeader(text []byte) (map[string]header, map[string]string, error) {
 			return nil, nil, fmt.Errorf("header: tensor %s: %w", name, err)
 		}
 		headers[name] = h
+		if len(headers) > maxTensors {
+			return nil, nil, fmt.Errorf("header: more than %d tensors, the most that is read", maxTensors)
+		}
 	}
 	if _, err := d.Token(); err != nil {
 		return nil, nil, fmt.Errorf("header: %w", err)

@@ -2,6 +2,7 @@ package safetensors
 
 import (
 	"encoding/binary"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/dtype"
+	"barka/internal/resident"
 )
 
 func image(header string, data []byte) []byte {
@@ -113,6 +115,44 @@ func TestHostile(t *testing.T) {
 		if err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v, expected the file's name and %q", c.name, err, c.want)
 		}
+	}
+}
+
+// TestBombs: a header says much in few bytes; what it says takes bounded
+// memory, and a file that says too much is refused.
+func TestBombs(t *testing.T) {
+	var many strings.Builder
+	for i := range maxTensors + 2 {
+		fmt.Fprintf(&many, `"%d":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},`, i)
+	}
+	many.WriteString(`"last":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}`)
+	for _, c := range []struct{ name, header, want string }{
+		{"tensors", "{" + many.String() + "}", "more than 262144 tensors"},
+		{"shape", `{"a":{"dtype":"U8","shape":[` + strings.Repeat("1,", 40<<20) + `1],"data_offsets":[0,1]}}`, "tensor a: a piece of JSON is longer than 64 KiB"},
+		{"name", `{"` + strings.Repeat("a", 80<<20) + `":1}`, "longer than 64 KiB"},
+		{"metadata", `{"__metadata__":{` + strings.Repeat(`"a":"",`, 10<<20) + `"b":""}}`, "longer than 8192 KiB"},
+		{"nesting", `{"a":` + strings.Repeat("[", 80<<20), "tensor a"},
+	} {
+		path := filepath.Join(t.TempDir(), c.name+".safetensors")
+		if err := os.WriteFile(path, image(c.header, nil), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		grown := resident.Growth(func() { _, err = Open(path) })
+		if !badinput.Is(err) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, expected the file's name and %q", c.name, err, c.want)
+		}
+		if grown > 200<<20 { // up to 100 of them the mapped file
+			t.Errorf("%s: took %d MiB", c.name, grown>>20)
+		}
+	}
+	index := filepath.Join(t.TempDir(), IndexName)
+	if err := os.WriteFile(index, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	os.Truncate(index, 1<<40)
+	if _, err := Open(filepath.Dir(index)); !badinput.Is(err) || !strings.Contains(err.Error(), "1099511627776 bytes") {
+		t.Errorf("index of a terabyte: %v", err)
 	}
 }
 

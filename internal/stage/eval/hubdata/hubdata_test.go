@@ -3,6 +3,7 @@ package hubdata
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -14,6 +15,7 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/parquet"
+	"barka/internal/resident"
 )
 
 func write(t *testing.T, path, text string) {
@@ -211,6 +213,35 @@ func TestBombs(t *testing.T) {
 	}
 }
 
+// TestLargerThanTheirText: values that take much more memory than their text
+// are refused before they do.
+func TestLargerThanTheirText(t *testing.T) {
+	defer func(n int64) { maxTable = n }(maxTable)
+	maxTable = 32 << 20
+	dir := t.TempDir()
+	var keys strings.Builder
+	for i := range 2000 {
+		fmt.Fprintf(&keys, "{\"k%d\":1}\n", i)
+	}
+	for name, c := range map[string]struct{ text, want string }{
+		"rows.jsonl":        {strings.Repeat("{}\n", 2<<20), "more than 32 MiB of memory"},
+		"list.json":         {`[{"a":[` + strings.Repeat("[],", 5<<20) + `[]]}]`, "more than 32 MiB of memory"},
+		"row.json":          {`[{"a":[` + strings.Repeat("[],", 20<<20) + `[]]}]`, "longer than 16384 KiB"},
+		"columns.jsonl":     {keys.String(), "more than 1000 columns"},
+		"many_rows.jsonl":   {strings.Repeat("{}\n", 1<<20) + keys.String(), "more than 32 MiB of memory"},
+		"columns.csv":       {strings.Repeat(",", 20<<20), "more than 1000 fields"},
+		"columns_named.csv": {"a,b\n" + strings.Repeat("1,2\n", 2<<20), "more than 32 MiB of memory"},
+	} {
+		path := filepath.Join(dir, name)
+		write(t, path, c.text)
+		var err error
+		grown := resident.Growth(func() { _, err = Read([]string{path}) })
+		if !badinput.Is(err) || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), c.want) || grown > 500<<20 {
+			t.Errorf("%s: error %v, want %q; %d MiB", name, err, c.want, grown>>20)
+		}
+	}
+}
+
 // TestMarksAndLineEnds: a byte order mark and carriage returns are no part of
 // the values.
 func TestMarksAndLineEnds(t *testing.T) {
@@ -234,7 +265,7 @@ func FuzzReadJSON(f *testing.F) {
 	f.Add([]byte(`{"a": 1}`))
 	f.Add([]byte(`[{"a": [1, "x"]}, {"b": null}]`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		table := new(Table)
+		table := new(builder)
 		if table.readJSON(data) != nil {
 			return
 		}

@@ -9,7 +9,7 @@ import (
 )
 
 // readParquet reads the rows of one file.
-func (t *Table) readParquet(path string) error {
+func (t *builder) readParquet(path string) error {
 	f, err := parquet.Open(path)
 	if err != nil {
 		return err
@@ -21,7 +21,9 @@ func (t *Table) readParquet(path string) error {
 		if slices.ContainsFunc(columns[:i], func(other parquet.Column) bool { return other.Name == c.Name }) {
 			return fmt.Errorf("column %q appears twice", c.Name)
 		}
-		at[i] = t.column(c.Name)
+		if at[i], err = t.column(c.Name); err != nil {
+			return err
+		}
 	}
 	n := 0
 	for values, err := range f.Rows() {
@@ -37,7 +39,9 @@ func (t *Table) readParquet(path string) error {
 			}
 			row[at[i]] = v
 		}
-		t.Rows = append(t.Rows, row)
+		if err := t.add(row); err != nil {
+			return err
+		}
 	}
 	return nil
 }

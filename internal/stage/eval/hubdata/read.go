@@ -12,10 +12,9 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
-
 	"barka/internal/badinput"
+	"barka/internal/compressed"
+	"barka/internal/jsonstream"
 	"barka/internal/pytext"
 )
 
@@ -26,22 +25,39 @@ type Table struct {
 	Rows    [][]any
 }
 
+// builder is a table that is being read.
+type builder struct {
+	Table
+	size int64 // about, in memory
+}
+
+// Bounds of a benchmark; those that are known here have some megabytes.
+var (
+	maxText  int64 = 256 << 20 // bytes of a file after decompression
+	maxTable int64 = 1 << 30   // bytes of a split in memory
+)
+
+const (
+	maxRow     = 16 << 20 // bytes of a row's JSON
+	maxColumns = 1000
+)
+
 // Object stands for a nested value, which no benchmark column needs.
 type Object struct{}
 
 // Read reads the files of one split, one after the other. Columns are
 // matched by name; where a file lacks one its values are nil.
 func Read(files []string) (*Table, error) {
-	t := new(Table)
+	t := new(builder)
 	for _, file := range files {
 		if err := t.readFile(file); err != nil {
 			return nil, badinput.Errorf("%s: %w", file, err)
 		}
 	}
-	return t, nil
+	return &t.Table, nil
 }
 
-func (t *Table) readFile(file string) error {
+func (t *builder) readFile(file string) error {
 	if strings.HasSuffix(file, ".parquet") {
 		return t.readParquet(file)
 	}
@@ -60,88 +76,128 @@ func (t *Table) readFile(file string) error {
 }
 
 func readText(file string) ([]byte, error) {
-	data, err := os.ReadFile(file)
+	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case strings.HasSuffix(file, ".gz"):
-		r, err := gzip.NewReader(bytes.NewReader(data))
-		if err != nil {
-			return nil, err
-		}
-		return readWhole(r)
-	case strings.HasSuffix(file, ".zst"):
-		r, err := zstd.NewReader(bytes.NewReader(data), zstd.WithDecoderMaxWindow(128<<20))
-		if err != nil {
-			return nil, err
-		}
-		defer r.Close()
-		return readWhole(r)
+	defer f.Close()
+	r, err := compressed.NewReader(file, f)
+	if err != nil {
+		return nil, err
 	}
-	return data, nil
-}
-
-// maxText bounds what a compressed file may become; benchmarks are far smaller.
-var maxText int64 = 1 << 30
-
-func readWhole(r io.Reader) ([]byte, error) {
+	defer r.Close()
 	data, err := io.ReadAll(io.LimitReader(r, maxText+1))
 	if err == nil && int64(len(data)) > maxText {
-		err = fmt.Errorf("more than %d MiB when unpacked", maxText>>20)
+		err = fmt.Errorf("more than %d MiB of text; a file of a benchmark is read up to that", maxText>>20)
 	}
 	return data, err
 }
 
+// add appends a row.
+func (t *builder) add(row []any) error {
+	if err := t.grow(sizeOf(row)); err != nil {
+		return err
+	}
+	t.Rows = append(t.Rows, row)
+	return nil
+}
+
+// grow counts the memory of rows that are about to become larger.
+func (t *builder) grow(size int64) error {
+	if t.size += size; t.size > maxTable {
+		return fmt.Errorf("the rows take more than %d MiB of memory, the most that those of a benchmark may; the first %d fit", maxTable>>20, len(t.Rows))
+	}
+	return nil
+}
+
+// sizeOf is about what a value takes beside its place in the row, in bytes.
+func sizeOf(v any) int64 {
+	switch v := v.(type) {
+	case string:
+		return 16 + int64(len(v))
+	case []any:
+		size := 24 + 16*int64(len(v))
+		for _, element := range v {
+			size += sizeOf(element)
+		}
+		return size
+	}
+	return 8
+}
+
 // column returns the position of a column, adding it when it is new.
-func (t *Table) column(name string) int {
+func (t *builder) column(name string) (int, error) {
 	if i := slices.Index(t.Columns, name); i >= 0 {
-		return i
+		return i, nil
+	}
+	if len(t.Columns) >= maxColumns {
+		return 0, fmt.Errorf("more than %d columns; benchmarks have at most some tens", maxColumns)
+	}
+	if err := t.grow(16 * int64(len(t.Rows))); err != nil {
+		return 0, err
 	}
 	t.Columns = append(t.Columns, name)
 	for i := range t.Rows {
 		t.Rows[i] = append(t.Rows[i], nil)
 	}
-	return len(t.Columns) - 1
+	return len(t.Columns) - 1, nil
 }
 
-func (t *Table) readCSV(text string, comma byte) error {
-	records, err := pytext.CSV(text, comma)
-	if err != nil {
-		return err
-	}
-	if len(records) == 0 {
-		return fmt.Errorf("the file is empty, expected a line of column names")
-	}
-	header := make([]int, len(records[0]))
-	for i, name := range records[0] {
-		if slices.Contains(records[0][:i], name) {
-			return fmt.Errorf("column %q appears twice", name)
+func (t *builder) readCSV(text string, comma byte) error {
+	var header []int // each field's column; nil in front of the line of names
+	n := 0
+	for record, err := range pytext.Records(text, comma) {
+		if err != nil {
+			return err
 		}
-		header[i] = t.column(name)
-	}
-	for n, record := range records[1:] {
+		if header == nil {
+			if header, err = t.header(record); err != nil {
+				return err
+			}
+			continue
+		}
+		n++
 		if len(record) != len(header) {
-			return fmt.Errorf("row %d has %d fields, the header has %d", n+1, len(record), len(header))
+			return fmt.Errorf("row %d has %d fields, the header has %d", n, len(record), len(header))
 		}
 		row := make([]any, len(t.Columns))
 		for i, field := range record {
 			row[header[i]] = field
 		}
-		t.Rows = append(t.Rows, row)
+		if err := t.add(row); err != nil {
+			return err
+		}
+	}
+	if header == nil {
+		return fmt.Errorf("the file is empty, expected a line of column names")
 	}
 	return nil
 }
 
+func (t *builder) header(names []string) ([]int, error) {
+	header := make([]int, len(names))
+	for i, name := range names {
+		if slices.Contains(names[:i], name) {
+			return nil, fmt.Errorf("column %q appears twice", name)
+		}
+		var err error
+		if header[i], err = t.column(name); err != nil {
+			return nil, err
+		}
+	}
+	return header, nil
+}
+
 // readJSON takes an object a line, or one array of objects.
-func (t *Table) readJSON(data []byte) error {
+func (t *builder) readJSON(data []byte) error {
 	if !utf8.Valid(data) { // the decoder would put other characters in their place
 		return fmt.Errorf("not UTF-8 text")
 	}
-	d := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(data, []byte("\ufeff"))))
+	d := jsonstream.NewDecoder(bytes.NewReader(bytes.TrimPrefix(data, []byte("\ufeff"))))
 	d.UseNumber()
 	open := 0
 	for n := 0; ; {
+		d.Piece(maxRow)
 		token, err := d.Token()
 		switch {
 		case errors.Is(err, io.EOF) && open > 0: // the decoder is content with that
@@ -167,7 +223,7 @@ func (t *Table) readJSON(data []byte) error {
 
 // readObject reads the fields after the opening brace; the order of the
 // first row's keys is the order of the columns.
-func (t *Table) readObject(d *json.Decoder) error {
+func (t *builder) readObject(d *jsonstream.Decoder) error {
 	row := make([]any, len(t.Columns))
 	for d.More() {
 		key, err := d.Token()
@@ -178,15 +234,19 @@ func (t *Table) readObject(d *json.Decoder) error {
 		if err := d.Decode(&raw); err != nil {
 			return err
 		}
-		i := t.column(key.(string))
+		i, err := t.column(key.(string))
+		if err != nil {
+			return err
+		}
 		for len(row) <= i {
 			row = append(row, nil)
 		}
 		row[i] = plain(raw)
 	}
-	t.Rows = append(t.Rows, row)
-	_, err := d.Token()
-	return err
+	if _, err := d.Token(); err != nil {
+		return err
+	}
+	return t.add(row)
 }
 
 // plain turns a decoded JSON value into a table's value.
