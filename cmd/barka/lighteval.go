@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -67,7 +66,7 @@ func (c *evalRunCmd) apply(a *app) error {
 // readModelConfig returns the model arguments of a lighteval model file. An
 // adapter in it becomes --adapter, on top of base_model.
 func (c *evalRunCmd) readModelConfig() (string, error) {
-	text, err := os.ReadFile(c.ModelConfig)
+	text, err := badinput.ReadFile(c.ModelConfig, badinput.MaxSettings)
 	if err != nil {
 		return "", badinput.Errorf("model configuration: %w", err)
 	}

@@ -35,6 +35,11 @@ func Is(err error) bool {
 	return errors.As(err, &e)
 }
 
+// MaxSettings is the size in bytes up to which files of settings are read:
+// config.json, adapter_config.json, recipes, manifests, results. Those of
+// models have some kilobytes; the results of a long evaluation have a megabyte.
+const MaxSettings = 16 << 20
+
 // ReadFile reads a file of at most most bytes. A larger one, or one without an
 // end, is an Error that is returned before its content takes memory. Other
 // errors are those of package os.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -183,7 +182,7 @@ func pattern[V any](patterns map[string]V, module string) (V, bool) {
 // arithmetic in a way that is not implemented.
 func ReadConfig(dir string) (*Config, error) {
 	path := filepath.Join(dir, ConfigFile)
-	data, err := os.ReadFile(path)
+	data, err := badinput.ReadFile(path, badinput.MaxSettings)
 	if err != nil {
 		return nil, badinput.Errorf("adapter %s: no readable %s (%w)", dir, ConfigFile, err)
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -79,7 +78,7 @@ func ReadGeneration(dir string) (Generation, error) {
 func readGenerationFile(dir, name string) (generationFile, error) {
 	var c generationFile
 	path := filepath.Join(dir, name)
-	data, err := os.ReadFile(path)
+	data, err := badinput.ReadFile(path, badinput.MaxSettings)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return c, nil

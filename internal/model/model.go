@@ -7,7 +7,6 @@ package model
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -120,7 +119,10 @@ type configHead struct {
 // ReadConfig returns config.json of a model directory.
 func ReadConfig(dir string) ([]byte, error) {
 	path := filepath.Join(dir, "config.json")
-	data, err := os.ReadFile(path)
+	data, err := badinput.ReadFile(path, badinput.MaxSettings)
+	if badinput.Is(err) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, badinput.Errorf("model %s: no readable config.json (%w); --model wants a directory in Hugging Face layout", dir, err)
 	}

@@ -27,7 +27,7 @@ const (
 // ReadManifest reads the manifest of a finished dataset directory.
 func ReadManifest(dir string) (*Manifest, error) {
 	path := filepath.Join(dir, manifestName)
-	data, err := os.ReadFile(path)
+	data, err := badinput.ReadFile(path, badinput.MaxSettings)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, unfinished(dir)
 	}

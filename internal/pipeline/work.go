@@ -79,7 +79,7 @@ func (w *Work) Close() error {
 // barka has not made is refused.
 func (w *Work) Begun() (*Begun, error) {
 	path := filepath.Join(w.partial, identityName)
-	data, err := os.ReadFile(path)
+	data, err := badinput.ReadFile(path, badinput.MaxSettings)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, w.onlyLock()
 	}

@@ -111,7 +111,7 @@ func Load(path string) (*Recipe, error) {
 // default, and Problems lists it. Only a file that is no recipe at all is an
 // error.
 func Open(path string) (*Recipe, error) {
-	data, err := os.ReadFile(path)
+	data, err := badinput.ReadFile(path, badinput.MaxSettings)
 	if err != nil {
 		return nil, badinput.Wrap(err)
 	}

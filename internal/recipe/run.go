@@ -242,7 +242,7 @@ func exists(path string) bool {
 }
 
 func readJSON(path string, v any) error {
-	data, err := os.ReadFile(path)
+	data, err := badinput.ReadFile(path, badinput.MaxSettings)
 	if err != nil {
 		return err
 	}

@@ -119,6 +119,9 @@ func (f *File) openIndex(path string) error {
 // file, which lies in the index's directory.
 func ReadIndex(path string) (map[string][]string, error) {
 	data, err := badinput.ReadFile(path, maxIndex)
+	if badinput.Is(err) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, badinput.Errorf("%s: neither the weights in one file nor their index %s is there: %w", filepath.Dir(path), filepath.Base(path), err)
 	}

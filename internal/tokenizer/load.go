@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -63,6 +62,10 @@ func (s *tokenText) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// maxFile is the size in bytes up to which a tokenizer's files are read. The
+// largest known here is the tokenizer.json of Gemma 2, with 18 MB.
+const maxFile = 64 << 20
+
 // Load reads the tokenizer of a model directory: tokenizer.json; or, where
 // there is none, the SentencePiece model of a Llama, Gemma, NLLB or M2M-100 model. The
 // files beside it give the marking tokens, the chat template, and what
@@ -73,7 +76,7 @@ func Load(dir string) (*Tokenizer, error) {
 		return nil, err
 	}
 	path := filepath.Join(dir, "tokenizer.json")
-	data, err := os.ReadFile(path)
+	data, err := badinput.ReadFile(path, maxFile)
 	switch {
 	case err == nil:
 		t, err := Parse(data)
@@ -87,7 +90,10 @@ func Load(dir string) (*Tokenizer, error) {
 	}
 	for _, name := range []string{"tokenizer.model", fairseqFile} {
 		path := filepath.Join(dir, name)
-		data, err := os.ReadFile(path)
+		data, err := badinput.ReadFile(path, maxFile)
+		if badinput.Is(err) {
+			return nil, err
+		}
 		if err != nil {
 			continue
 		}
@@ -134,7 +140,7 @@ func readConfig(dir string) (configFile, error) {
 	var c configFile
 	for _, name := range []string{"special_tokens_map.json", "tokenizer_config.json"} {
 		path := filepath.Join(dir, name)
-		data, err := os.ReadFile(path)
+		data, err := badinput.ReadFile(path, maxFile)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -159,7 +165,7 @@ func readConfig(dir string) (configFile, error) {
 func (c *configFile) readTemplates(dir string) error {
 	for _, name := range []string{"chat_template.jinja", filepath.Join("additional_chat_templates", "default.jinja"), "chat_template.json"} {
 		path := filepath.Join(dir, name)
-		text, err := os.ReadFile(path)
+		text, err := badinput.ReadFile(path, maxFile)
 		if errors.Is(err, fs.ErrNotExist) || err == nil && name == "chat_template.json" && c.defaultTemplate() != "" {
 			continue
 		}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -60,7 +59,7 @@ const fairseqFile = "sentencepiece.bpe.model"
 
 // readJSON reads a file that may be missing.
 func readJSON(path string, v any) error {
-	data, err := os.ReadFile(path)
+	data, err := badinput.ReadFile(path, maxFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil

@@ -21,11 +21,12 @@ import (
 const (
 	// maxDirectory is the size of the list of members in bytes.
 	maxDirectory = 16 << 20
-	// maxInflated is the size of a compressed member. PyTorch compresses
-	// nothing; another program made such a file.
-	maxInflated = 4 << 30
-	// maxRatio is how much deflate can compress.
-	maxRatio = 1032
+	// The compressed members of a file may have freeInflated bytes together
+	// after decompression, and maxRatio more for each byte of the file. PyTorch
+	// compresses nothing; where another program did so, weights, half of them
+	// zeros, become half as long.
+	freeInflated = 64 << 20
+	maxRatio     = 32
 )
 
 // member is one file of an archive. Its bytes begin at offset.
@@ -63,6 +64,7 @@ func readArchive(file []byte, r io.ReaderAt) (*archive, error) {
 		return nil, err
 	}
 	var all []*member
+	inflated := 0
 	for _, f := range z.File {
 		m, err := a.member(f)
 		if err != nil {
@@ -74,6 +76,12 @@ func readArchive(file []byte, r io.ReaderAt) (*archive, error) {
 		}
 		if a.members[name] != nil {
 			return nil, badinput.Errorf("member %q appears twice", f.Name)
+		}
+		if m.deflated {
+			inflated += m.size
+		}
+		if most := freeInflated + maxRatio*len(file); inflated > most {
+			return nil, badinput.Errorf("the compressed members have more than %d bytes, the most that is read of a file of %d", most, len(file))
 		}
 		a.members[name] = m
 		all = append(all, m)
@@ -154,7 +162,7 @@ func (a *archive) member(f *zip.File) (*member, error) {
 		return nil, fmt.Errorf("it claims %d bytes, the file has %d", stored, whole)
 	case f.Method == zip.Store && size != stored:
 		return nil, fmt.Errorf("it is stored in %d bytes and claims %d", stored, size)
-	case f.Method == zip.Deflate && (size > maxInflated || size > maxRatio*(stored+1)):
+	case f.Method == zip.Deflate && size > freeInflated+maxRatio*whole:
 		return nil, fmt.Errorf("%d compressed bytes claim to be %d", stored, size)
 	}
 	offset, err := f.DataOffset()

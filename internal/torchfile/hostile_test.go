@@ -226,6 +226,23 @@ func TestLyingMembers(t *testing.T) {
 	}
 }
 
+// TestCompressedMembers: each may be small enough; together they are not.
+func TestCompressedMembers(t *testing.T) {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for _, name := range []string{"x/data.pkl", "x/data/0", "x/data/1"} {
+		w, err := z.Create(name) // deflated
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Write(make([]byte, 40<<20))
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, "zeros", b.Bytes(), "the compressed members have more than")
+}
+
 // TestOverlappingMembers: two members of the same bytes, as zip bombs have
 // them.
 func TestOverlappingMembers(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/jsonl"
+	"barka/internal/jsonstream"
 	"barka/internal/lines"
 	"barka/internal/parquet"
 	"barka/internal/pipeline"
@@ -183,7 +184,7 @@ func readLabels(path string) ([]string, error) {
 	if path == "" {
 		return nil, nil
 	}
-	data, err := os.ReadFile(path)
+	data, err := badinput.ReadFile(path, badinput.MaxSettings)
 	if err != nil {
 		return nil, badinput.Wrap(err)
 	}
@@ -246,9 +247,13 @@ func object(data []byte, where string) (map[string]any, error) {
 	return m, nil
 }
 
+// maxJSON is the size in bytes up to which a file of JSON that is no JSONL is
+// read; benchmarks' training sets have some tens of megabytes.
+const maxJSON = 256 << 20
+
 // readJSON reads a file of one object, or of an array of them.
 func readJSON(path string, yield func(*row, error) bool) {
-	data, err := os.ReadFile(path)
+	data, err := badinput.ReadFile(path, maxJSON)
 	if err != nil {
 		yield(nil, badinput.Wrap(err))
 		return
@@ -263,13 +268,15 @@ func readJSON(path string, yield func(*row, error) bool) {
 		yield(&row{fields: fields, where: path}, err)
 		return
 	}
-	d := json.NewDecoder(bytes.NewReader(data))
+	d := jsonstream.NewDecoder(bytes.NewReader(data))
+	d.Piece(lines.Max)
 	if _, err := d.Token(); err != nil {
 		yield(nil, badinput.Errorf("%s: %w", path, err))
 		return
 	}
 	n := 0
 	for d.More() {
+		d.Piece(lines.Max)
 		n++
 		r := &row{where: fmt.Sprintf("%s: element %d", path, n)}
 		var raw json.RawMessage

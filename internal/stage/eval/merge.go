@@ -109,7 +109,7 @@ func openParts(dirs []string) ([]part, error) {
 			return nil, err
 		}
 		for _, path := range found {
-			text, err := os.ReadFile(path)
+			text, err := badinput.ReadFile(path, badinput.MaxSettings)
 			if err != nil {
 				return nil, badinput.Wrap(err)
 			}

@@ -67,7 +67,7 @@ func readTable(path string) (*table, error) {
 		}
 		path = newest
 	}
-	text, err := os.ReadFile(path)
+	text, err := badinput.ReadFile(path, badinput.MaxSettings)
 	if err != nil {
 		return nil, badinput.Errorf("leaderboard table: %w", err)
 	}

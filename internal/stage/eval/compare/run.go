@@ -183,7 +183,7 @@ func (r *Run) Answers() (map[string][]Answer, error) {
 
 // readGeneral reads the options that a result file records.
 func readGeneral(path string) (map[string]any, error) {
-	text, err := os.ReadFile(path)
+	text, err := badinput.ReadFile(path, badinput.MaxSettings)
 	if err != nil {
 		return nil, badinput.Errorf("evaluation: %w", err)
 	}

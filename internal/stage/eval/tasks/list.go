@@ -57,7 +57,7 @@ var uncounted = []string{"community|mmlu_okapi_ar", "lighteval|xstory_cloze:ar"}
 // result is sorted by key.
 func ParseList(arg string) ([]Selection, error) {
 	if strings.Contains(arg, ".") {
-		text, err := os.ReadFile(arg)
+		text, err := badinput.ReadFile(arg, badinput.MaxSettings)
 		if err == nil {
 			return parseEntries(strings.Split(strings.TrimPrefix(string(text), "\ufeff"), "\n"), func(i int) string { return fmt.Sprintf("%s line %d", arg, i+1) })
 		}
