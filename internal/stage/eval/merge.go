@@ -117,8 +117,8 @@ func openParts(dirs []string) ([]part, error) {
 			if err := json.Unmarshal(text, &p.m); err != nil {
 				return nil, badinput.Errorf("%s: %w", path, err)
 			}
-			if m := p.m; m.Format != shardFormat || m.Shards < 1 || m.Shard < 0 || m.Shard >= m.Shards {
-				return nil, badinput.Errorf("%s: shard %d of %d in format %d; expected format %d", path, m.Shard, m.Shards, m.Format, shardFormat)
+			if err := p.m.check(); err != nil {
+				return nil, badinput.Errorf("%s: %w", path, err)
 			}
 			parts = append(parts, p)
 		}
@@ -306,13 +306,13 @@ func (e *evaluation) join(ctx context.Context, parts []part) error {
 		}
 		for i := range r.samples {
 			if r.samples[i].elsewhere {
-				return badinput.Errorf("%s: no shard holds question %d", r.name(), i+1)
+				return badinput.Errorf("%s: no shard holds question %d of %s", parts[0].dir, i+1, r.name())
 			}
 			r.samples[i].first = at
 			at += len(r.samples[i].requests)
 		}
 		if d := r.digest(); d != first.Tasks[slices.Index(runs, r)].Digest {
-			return badinput.Errorf("%s: the shards' questions have digest %s, the manifests say %s", r.name(), d, first.Tasks[slices.Index(runs, r)].Digest)
+			return badinput.Errorf("%s: %s: the shards' questions have digest %s, the manifests say %s", parts[0].dir, r.name(), d, first.Tasks[slices.Index(runs, r)].Digest)
 		}
 		e.runs = append(e.runs, r)
 	}

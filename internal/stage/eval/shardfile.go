@@ -3,6 +3,7 @@ package eval
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,6 +47,30 @@ type manifest struct {
 	Scored        int       `json:"scored"`
 	Reused        int       `json:"reused"`
 	QuestionsHash string    `json:"questions_xxh64"`
+}
+
+// Bounds of what a manifest claims, for which memory is reserved.
+const (
+	maxShards    = 1 << 16
+	maxQuestions = 1 << 20 // of all tasks; the leaderboards have some 100,000
+	maxShots     = 1000
+)
+
+// check refuses a manifest whose numbers cannot be.
+func (m manifest) check() error {
+	if m.Format != shardFormat || m.Shards < 1 || m.Shards > maxShards || m.Shard < 0 || m.Shard >= m.Shards {
+		return fmt.Errorf("shard %d of %d in format %d; expected format %d, and at most %d shards", m.Shard, m.Shards, m.Format, shardFormat, maxShards)
+	}
+	all := 0
+	for _, t := range m.Tasks {
+		if t.Count < 0 || t.Count > maxQuestions-all {
+			return fmt.Errorf("%s has %d questions; at most %d of all tasks are expected", t.Task, t.Count, maxQuestions)
+		}
+		if all += t.Count; t.Shots.K < 0 || t.Shots.K > maxShots {
+			return fmt.Errorf("%s has %d examples in front of a question; 0 to %d are expected", t.Task, t.Shots.K, maxShots)
+		}
+	}
+	return nil
 }
 
 type recordedModel struct {
@@ -253,6 +278,12 @@ func (q *recordedQuestion) restore(shots int) sample {
 }
 
 func fileHash(path string) (string, error) {
-	data, err := os.ReadFile(path)
-	return hex64(xxhash.Sum64(data)), err
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := xxhash.New()
+	_, err = io.Copy(h, f)
+	return hex64(h.Sum64()), err
 }
