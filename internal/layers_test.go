@@ -57,7 +57,7 @@ var layers = []layer{
 	{"device", []string{"internal/tensor/*"}, []string{"kernel", "tensor", "machine"}, true},
 	{"tensor", []string{"internal/tensor"}, []string{"machine"}, false},
 	{"kernel", []string{"internal/kernel", "internal/kernel/_asm"}, []string{"machine"}, false},
-	{"machine", []string{"internal/cpu", "internal/parallel", "internal/dtype", "internal/mapped", "internal/resident"}, nil, false},
+	{"machine", []string{"internal/cpu", "internal/parallel", "internal/dtype", "internal/mapped", "internal/resident", "internal/hostile"}, nil, false},
 
 	// Formats compute nothing and know nothing of models. A chat template may
 	// ask its tokenizer for names of tokens.

@@ -39,8 +39,9 @@ type merge struct{ rank, at, id int32 }
 
 const spaceMark = "▁"
 
-// maxID bounds what a broken file can make us allocate.
-const maxID = 1 << 22
+// maxID bounds the ids of tokens, and so what a broken file can make us
+// allocate. The largest vocabulary known is XLM-V's, of 901,629 tokens.
+const maxID = 1 << 20
 
 // newBPE makes a model without merges: setMerges gives it those.
 func newBPE(vocab map[string]int32, unk, prefix, suffix string) (*bpe, error) {

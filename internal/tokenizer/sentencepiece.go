@@ -109,7 +109,9 @@ func (f *spmFile) read(data []byte) error {
 			if err != nil {
 				return fmt.Errorf("piece %d: %w", len(f.pieces), err)
 			}
-			f.pieces = append(f.pieces, p)
+			if f.pieces = append(f.pieces, p); len(f.pieces) > maxID {
+				return fmt.Errorf("more than %d pieces, the most that is read", maxID)
+			}
 		case 2:
 			return messages(b, func(field int, v uint64, b []byte) error {
 				switch field {

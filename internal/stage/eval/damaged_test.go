@@ -1,0 +1,76 @@
+package eval
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"barka/internal/badinput"
+	"barka/internal/hostile"
+)
+
+// TestDamagedFiles merges a shard whose files are damaged: a sample, or a part
+// of as many as BARKA_HOSTILE_FILES says (.ci/long).
+func TestDamagedFiles(t *testing.T) {
+	files := 24
+	if n, err := strconv.Atoi(os.Getenv("BARKA_HOSTILE_FILES")); err == nil {
+		files = n / 20
+	}
+	root := runShards(t, 1, fixtureOptions(t, "acva:Iraq,piqa_ar,boolq_ar"), newHashModel)[0]
+	dir, err := findShards(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tally hostile.Tally
+	rng := rand.New(rand.NewPCG(1, 0))
+	for i := range files {
+		path := dir[0]
+		if i%4 == 3 {
+			path = filepath.Join(filepath.Dir(path), shardQuestions)
+		}
+		valid, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, hostile.Mutate(rng, valid), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		to := t.TempDir()
+		tally.Read(fmt.Sprintf("%s, file %d", filepath.Base(path), i), path, func() error {
+			_, err := Merge(t.Context(), []string{root}, to, nil)
+			return err
+		})
+		if err := os.WriteFile(path, valid, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("%d damaged files of shards: %s", files, &tally)
+	for _, p := range tally.Problems {
+		t.Error(p)
+	}
+}
+
+// TestClaims: numbers of a manifest for which memory is reserved.
+func TestClaims(t *testing.T) {
+	for want, change := range map[string]func(*manifest){
+		"shard 0 of 1000000000000":                    func(m *manifest) { m.Shards = 1e12 },
+		"1000000000000 questions":                     func(m *manifest) { m.Tasks[0].Count = 1e12 },
+		"-1 questions":                                func(m *manifest) { m.Tasks[0].Count = -1 },
+		"1000000000000 examples in front of":          func(m *manifest) { m.Tasks[0].Shots.K = 1e12 },
+		"questions; at most 1048576 of all tasks are": func(m *manifest) { m.Tasks[0].Count = maxQuestions + 1 },
+	} {
+		root := runShards(t, 1, fixtureOptions(t, "acva:Iraq"), newHashModel)[0]
+		path, err := findShards(root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rewrite(t, path[0], change)
+		if _, err := Merge(t.Context(), []string{root}, t.TempDir(), nil); !badinput.Is(err) || !strings.Contains(err.Error(), path[0]) || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+	}
+}
