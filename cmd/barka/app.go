@@ -18,6 +18,7 @@ import (
 	"barka/internal/chat"
 	"barka/internal/cpu"
 	"barka/internal/local"
+	"barka/internal/panics"
 	"barka/internal/pipeline"
 	"barka/internal/recipe"
 	"barka/internal/ui"
@@ -131,7 +132,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		err, code = unusable, exitUsage
 		a.ui.Errorf("%v", err)
 	default:
-		err = parsed.Run(a)
+		err = panics.Catch(func() error { return parsed.Run(a) })
 		code = a.code(err)
 	}
 	a.exit(code, err)
@@ -166,7 +167,7 @@ func (a *app) exit(code int, err error) {
 		Problems []recipe.Problem `json:"problems,omitempty"`
 	}{code, statuses[code], a.verb, time.Since(a.start).Seconds(), "", nil}
 	if err != nil {
-		e.Error = err.Error()
+		e.Error = withoutSecrets(err.Error())
 	}
 	var p *recipe.Problems
 	if errors.As(err, &p) {
@@ -198,6 +199,10 @@ func (a *app) code(err error) int {
 	case badinput.Is(err):
 		a.ui.Errorf("%v", err)
 		return exitBadInput
+	}
+	if report := a.defect(err); report != "" {
+		a.ui.Errorf("%s", report)
+		return exitFailed
 	}
 	a.ui.Errorf("%v", err)
 	return exitFailed

@@ -2,11 +2,11 @@ package bench
 
 import (
 	"runtime"
-	"sync"
 	"time"
 
 	"barka/internal/dtype"
 	"barka/internal/kernel"
+	"barka/internal/panics"
 	"barka/internal/tensor"
 )
 
@@ -69,7 +69,7 @@ func read(x []float32) {
 // together runs f on every thread at once and returns the work of all over
 // the time of the slowest.
 func together(threads int, f func(thread int) float64) float64 {
-	var wg sync.WaitGroup
+	var wg panics.Group
 	work := make([]float64, threads)
 	start := time.Now()
 	for i := range threads {

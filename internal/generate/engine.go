@@ -9,6 +9,7 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/model"
+	"barka/internal/panics"
 	"barka/internal/parallel"
 )
 
@@ -75,9 +76,13 @@ type Call struct {
 }
 
 // Wait returns the result when the request is done or its context has ended;
-// nothing of the request is used any more then.
+// nothing of the request is used any more then. A panic of the engine goes on
+// in who waits.
 func (c *Call) Wait() (Result, error) {
 	<-c.done
+	if p, ok := c.err.(*panics.Error); ok {
+		panic(p)
+	}
 	return c.result(), c.err
 }
 
@@ -186,17 +191,23 @@ func (e *Engine) reset() {
 // serve runs passes until there is nothing to do.
 func (e *Engine) serve() {
 	for e.gather() {
-		e.dismiss()
-		e.admit()
-		if len(e.active) == 0 {
-			continue
-		}
-		e.plan()
-		if err := e.run(); err != nil {
+		// A panic goes on in those who wait for the calls.
+		if err := panics.Catch(e.step); err != nil {
 			e.fail(err)
 			e.reset() // rows that were not filled must not be found
 		}
 	}
+}
+
+// step runs one pass.
+func (e *Engine) step() error {
+	e.dismiss()
+	e.admit()
+	if len(e.active) == 0 {
+		return nil
+	}
+	e.plan()
+	return e.run()
 }
 
 // gather takes in what has arrived. It ends the serving if that is nothing

@@ -20,6 +20,7 @@ import (
 	"barka/internal/golden"
 	"barka/internal/model"
 	"barka/internal/nn"
+	"barka/internal/panics"
 	"barka/internal/tensor"
 	"barka/internal/tensor/cpu"
 )
@@ -373,6 +374,30 @@ func TestCloseEndsRequests(t *testing.T) {
 			t.Error("a request of a closed engine ended early without an error")
 		}
 	}
+}
+
+// TestPanicsReachTheCaller: what panics in the engine's goroutine ends all calls,
+// and the engine can be closed.
+func TestPanicsReachTheCaller(t *testing.T) {
+	e := &generate.Engine{Model: open(t, "gemma2", 2, dtype.F32)}
+	var calls []*generate.Call
+	for i := range 3 {
+		r := generate.Request{Prompt: []int32{2, 5}, MaxTokens: 20}
+		if i == 1 {
+			r.OnToken = func(int32) { panic("boom") }
+		}
+		c, err := e.Submit(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		calls = append(calls, c)
+	}
+	err := panics.Catch(func() error { _, err := calls[1].Wait(); return err })
+	var p *panics.Error
+	if !errors.As(err, &p) || p.Value != "boom" {
+		t.Errorf("%v, want the panic", err)
+	}
+	e.Close()
 }
 
 func TestRefusals(t *testing.T) {

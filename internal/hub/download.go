@@ -16,6 +16,7 @@ import (
 	"sync"
 
 	"barka/internal/badinput"
+	"barka/internal/panics"
 )
 
 // errRange is a server's answer to a wish for bytes that it does not have.
@@ -68,7 +69,7 @@ func (c *Client) fetchAll(ctx context.Context, p *Plan, files []File) error {
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var (
-		wg    sync.WaitGroup
+		wg    = panics.Group{Stop: cancel}
 		mu    sync.Mutex
 		first error
 	)

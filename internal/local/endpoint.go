@@ -8,12 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 
 	"barka/internal/badinput"
 	"barka/internal/hub"
 	"barka/internal/llm"
 	"barka/internal/model"
+	"barka/internal/panics"
 	"barka/internal/stage/eval"
 	"barka/internal/tokenizer"
 )
@@ -140,7 +140,7 @@ func (e *Endpoint) Score(ctx context.Context, reqs []eval.Request, done func(i i
 	defer stop()
 	next := make(chan int)
 	errs := make([]error, len(reqs))
-	var wg sync.WaitGroup
+	wg := panics.Group{Stop: stop}
 	for range min(e.o.Concurrency, len(reqs)) {
 		wg.Go(func() {
 			for i := range next {

@@ -4,7 +4,10 @@ package parallel
 
 import (
 	"runtime"
+	"runtime/debug"
 	"sync/atomic"
+
+	"barka/internal/panics"
 )
 
 // Pool runs loops on up to n workers, the caller being one of them. A loop
@@ -24,10 +27,8 @@ type loop struct {
 	fn       func(worker, lo, hi int)
 	n, grain int64
 	next     atomic.Int64
-	failed   atomic.Pointer[failure]
+	failed   atomic.Pointer[panics.Error]
 }
-
-type failure struct{ value any }
 
 // helper is a worker beside the caller. Waiting for a loop it first looks at
 // its state for a while, since loops follow one another within microseconds
@@ -98,6 +99,7 @@ func (h *helper) await(turns int) {
 }
 
 func (p *Pool) help(h *helper, worker int) {
+	debug.SetPanicOnFault(true) // work may read mapped files
 	for {
 		h.await(p.spin)
 		if p.closed.Load() {
@@ -115,7 +117,8 @@ func (p *Pool) help(h *helper, worker int) {
 // For calls fn for chunks [lo,hi) of at most grain indices that together
 // cover [0,n). Chunks go, in rising order, to whichever worker is free, so fn
 // must give the same result in any order; worker numbers the caller's scratch
-// space. For returns when all chunks are done, and passes a panic of fn on.
+// space. For returns when all chunks are done. A panic of fn ends the loop, and
+// For panics with it as a *panics.Error.
 // Calls must be neither nested nor concurrent.
 func (p *Pool) For(n, grain int, fn func(worker, lo, hi int)) {
 	if n <= 0 {
@@ -151,15 +154,15 @@ func (p *Pool) For(n, grain int, fn func(worker, lo, hi int)) {
 		<-p.done
 	}
 	l.fn = nil
-	if f := l.failed.Swap(nil); f != nil {
-		panic(f.value)
+	if e := l.failed.Swap(nil); e != nil {
+		panic(e)
 	}
 }
 
 func (l *loop) run(worker int) {
 	defer func() {
 		if r := recover(); r != nil {
-			l.failed.CompareAndSwap(nil, &failure{r})
+			l.failed.CompareAndSwap(nil, panics.Of(r))
 			l.next.Store(l.n)
 		}
 	}()

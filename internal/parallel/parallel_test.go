@@ -1,9 +1,12 @@
 package parallel
 
 import (
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"barka/internal/panics"
 )
 
 func TestForCoversEveryIndexOnce(t *testing.T) {
@@ -35,8 +38,8 @@ func TestForPassesPanicsOn(t *testing.T) {
 	p := New(3)
 	defer p.Close()
 	defer func() {
-		if r := recover(); r != "boom" {
-			t.Errorf("recovered %v, want boom", r)
+		if e, ok := recover().(*panics.Error); !ok || e.Value != "boom" || !strings.Contains(string(e.Stack), "TestForPassesPanicsOn") {
+			t.Errorf("recovered %v, want boom and its stack", e)
 		}
 		ran := atomic.Int32{}
 		p.For(10, 1, func(_, lo, hi int) { ran.Add(1) })

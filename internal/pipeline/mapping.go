@@ -13,6 +13,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"barka/internal/badinput"
+	"barka/internal/panics"
 )
 
 // MapOptions says how Map goes about its work; nothing in it changes the
@@ -108,7 +109,7 @@ func MapBatch[In, Out any](ctx context.Context, r *Run, in iter.Seq2[In, error],
 	}
 	o.Progress.Start(r.id.Stage, total, "records")
 	defer o.Progress.Done()
-	var workers sync.WaitGroup
+	workers := panics.Group{Stop: m.cancel}
 	for range max(o.Workers, 1) {
 		workers.Go(m.work)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/jsonl"
+	"barka/internal/panics"
 )
 
 func testIdentity(beam int, inputs map[string]string) Identity {
@@ -300,6 +301,34 @@ func TestFailureOfOneRecordKeepsTheOthers(t *testing.T) {
 	}
 	if calls.Load() != 50 {
 		t.Errorf("%d calls for 50 records", calls.Load())
+	}
+}
+
+// TestPanicInAWorker goes on in the caller of Map, which does not wait for
+// workers that are gone; what was finished before is kept.
+func TestPanicInAWorker(t *testing.T) {
+	for _, workers := range []int{1, 4} {
+		r, err := Begin(filepath.Join(t.TempDir(), "out"), testIdentity(5, nil), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := MapOptions[Passage]{Key: func(p Passage) string { return p.ID }, Workers: workers}
+		err = panics.Catch(func() error {
+			return Map(t.Context(), r, testPassages(50), o, func(_ context.Context, p Passage) ([]Passage, error) {
+				if p.Revision>>40 == 30 {
+					panic("boom")
+				}
+				return []Passage{p}, nil
+			})
+		})
+		var p *panics.Error
+		if !errors.As(err, &p) || p.Value != "boom" {
+			t.Errorf("%d workers: %v, want the panic", workers, err)
+		}
+		if err := r.Finish(Final{}); err == nil {
+			t.Error("Finish after a Map that panicked")
+		}
+		r.Close()
 	}
 }
 

@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"sync"
 	"unicode/utf8"
+
+	"barka/internal/panics"
 )
 
 // bpe is byte-pair encoding (Sennrich et al., 2016) with the options of the
@@ -102,7 +103,7 @@ func (m *bpe) setMerges(p *mergeTexts) error {
 	slots := make([]pairSlot, len(p.end))
 	workers := runtime.GOMAXPROCS(0)
 	bad := make([]int, workers) // of each: the first pair with an unknown token, plus 1
-	var wait sync.WaitGroup
+	var wait panics.Group
 	for w := range workers {
 		wait.Go(func() {
 			for i := len(slots) * w / workers; i < len(slots)*(w+1)/workers; i++ {

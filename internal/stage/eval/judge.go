@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"barka/internal/llm"
+	"barka/internal/panics"
 	"barka/internal/pipeline"
 	"barka/internal/pytext"
 )
@@ -173,7 +174,7 @@ func (e *evaluation) judge(ctx context.Context, r *taskRun, kept *texts, label s
 	}
 	e.progress.Start(label+", judge", int64(len(todo)), "answers")
 	defer e.progress.Done()
-	var wg sync.WaitGroup
+	wg := panics.Group{Stop: func() { stop(nil) }}
 	var unmarked unmarked
 	for w := range judgesAtOnce {
 		wg.Go(func() {

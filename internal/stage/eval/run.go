@@ -11,11 +11,11 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"barka/internal/badinput"
 	"barka/internal/llm"
+	"barka/internal/panics"
 	"barka/internal/pipeline"
 	"barka/internal/pyrandom"
 	"barka/internal/stage/eval/hubdata"
@@ -351,7 +351,7 @@ func (e *evaluation) encode(ctx context.Context, p *prompter, docs []tasks.Doc, 
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	var wg sync.WaitGroup
+	var wg panics.Group
 	for w := range workers {
 		wg.Go(func() {
 			for i := w; i < len(docs) && ctx.Err() == nil; i += workers {

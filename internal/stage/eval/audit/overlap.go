@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 
+	"barka/internal/panics"
 	"barka/internal/parallel"
 	"barka/internal/pipeline"
 )
@@ -139,7 +140,8 @@ func ahead(ctx context.Context, path string) iter.Seq2[[]map[string]any, error] 
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		ready := make(chan read, 1)
-		go func() {
+		var reader panics.Group
+		reader.Go(func() {
 			defer close(ready)
 			send := func(r read) bool {
 				select {
@@ -163,12 +165,13 @@ func ahead(ctx context.Context, path string) iter.Seq2[[]map[string]any, error] 
 				}
 			}
 			send(read{rows, nil})
-		}()
+		})
 		for r := range ready {
 			if !yield(r.rows, r.err) || r.err != nil {
 				return
 			}
 		}
+		reader.Wait()
 		if err := ctx.Err(); err != nil {
 			yield(nil, err)
 		}
