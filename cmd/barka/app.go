@@ -18,7 +18,7 @@ import (
 	"barka/internal/chat"
 	"barka/internal/cpu"
 	"barka/internal/local"
-	"barka/internal/panics"
+	"barka/internal/mapped"
 	"barka/internal/pipeline"
 	"barka/internal/recipe"
 	"barka/internal/ui"
@@ -132,7 +132,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		err, code = unusable, exitUsage
 		a.ui.Errorf("%v", err)
 	default:
-		err = panics.Catch(func() error { return parsed.Run(a) })
+		err = mapped.Guard(func() error { return parsed.Run(a) })
 		code = a.code(err)
 	}
 	a.exit(code, err)
@@ -250,7 +250,7 @@ func (a *app) log() *slog.Logger {
 // engine makes the engine of this command.
 func (a *app) engine(dtype string) *local.Engine {
 	e := local.NewEngine(a.Threads, dtype, func(note string) { a.ui.Infof("%s", note) })
-	e.Progress = a.ui.Progress()
+	e.Progress, e.Context = a.ui.Progress(), a.ctx
 	return e
 }
 

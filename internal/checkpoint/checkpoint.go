@@ -38,6 +38,8 @@ type File interface {
 	// Forget says that a tensor's bytes have been copied and need not stay in
 	// memory.
 	Forget(name string)
+	// Unchanged returns an error if a file is not what it was when it was opened.
+	Unchanged() error
 	// Close unmaps the files; what lies in them must not be used afterwards.
 	Close() error
 }

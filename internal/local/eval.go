@@ -37,7 +37,7 @@ func (d *Decoder) Evaluated() (*Evaluated, error) {
 	}
 	info := eval.ModelInfo{DType: "torch." + torch, Size: eval.FormatBytes(i.Parameters * size), Digest: digest + "-" + string(i.DType)}
 	if d.adapter != "" {
-		if info.AdapterDigest, err = Digest(d.adapter); err != nil {
+		if info.AdapterDigest, err = d.engine.digest(d.adapter); err != nil {
 			return nil, err
 		}
 	}

@@ -5,10 +5,12 @@ package local
 
 import (
 	"cmp"
+	"context"
 	"encoding/hex"
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,6 +25,7 @@ import (
 	"barka/internal/model"
 	_ "barka/internal/model/all"
 	"barka/internal/pipeline"
+	"barka/internal/regular"
 	"barka/internal/tensor"
 	"barka/internal/tensor/cpu"
 	"barka/internal/tokenizer"
@@ -39,8 +42,19 @@ type Engine struct {
 	// CacheBytes bounds the key/value cache of each model that generates; 0
 	// means a quarter of the memory that is free then.
 	CacheBytes int64
+	// Context, if not nil, ends the loading and digesting of models.
+	Context context.Context
 
 	threads int
+	watch   *watch
+}
+
+// ctx is the engine's context.
+func (e *Engine) ctx() context.Context {
+	if e.Context == nil {
+		return context.Background()
+	}
+	return e.Context
 }
 
 // longLoad is how many bytes of weights take so long that one wants to know.
@@ -73,7 +87,7 @@ func (e *Engine) TypeOf(name string) (string, error) {
 
 // NewEngine makes an engine on the CPU; threads 0 means all cores.
 func NewEngine(threads int, dt string, log func(string)) *Engine {
-	return &Engine{Device: cpu.New(threads), DType: dt, Log: log, threads: threads}
+	return &Engine{Device: cpu.New(threads), DType: dt, Log: log, threads: threads, watch: &watch{seen: map[string]fs.FileInfo{}}}
 }
 
 // options resolves the type of the packed weights.
@@ -86,7 +100,7 @@ func (e *Engine) options(dir string) (model.Options, error) {
 		}
 	}
 	parsed, err := model.ParseDType(dt)
-	return model.Options{Device: e.Device, DType: parsed, Log: e.Log, Progress: e.showLoading(dir)}, err
+	return model.Options{Context: e.ctx(), Device: e.Device, DType: parsed, Log: e.Log, Progress: e.showLoading(dir)}, err
 }
 
 // showLoading returns what model.Options.Progress wants.
@@ -120,8 +134,17 @@ func (e *Engine) Digest(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	content, err := Digest(dir)
+	content, err := e.digest(dir)
 	return content + "-" + strings.ToLower(string(o.DType)), err
+}
+
+// digest is Digest of what the engine loads from a directory, at any time.
+func (e *Engine) digest(dir string) (string, error) {
+	if err := e.watch.check(dir); err != nil {
+		return "", err
+	}
+	d, err := digest(e.ctx(), dir)
+	return d, cmp.Or(e.watch.check(dir), err)
 }
 
 // Decoder is an opened causal language model with its tokenizer.
@@ -144,6 +167,9 @@ type Decoder struct {
 func (e *Engine) OpenDecoder(name, adapter string) (*Decoder, error) {
 	dir, err := hub.Resolve(name)
 	if err != nil {
+		return nil, err
+	}
+	if err := e.watch.check(dir); err != nil {
 		return nil, err
 	}
 	o, err := e.options(dir)
@@ -169,11 +195,22 @@ func (e *Engine) OpenDecoder(name, adapter string) (*Decoder, error) {
 		if d.adapter, err = hub.ResolveAdapter(adapter); err != nil {
 			return nil, err
 		}
+		if err := e.watch.check(d.adapter); err != nil {
+			return nil, err
+		}
 		if d.Adapter, err = model.LoadAdapter(m, d.adapter); err != nil {
 			return nil, err
 		}
 	}
-	return d, nil
+	return d, e.watch.check(d.directories()...)
+}
+
+// directories are the model's and the adapter's, if there is one.
+func (d *Decoder) directories() []string {
+	if d.adapter == "" {
+		return []string{d.Dir}
+	}
+	return []string{d.Dir, d.adapter}
 }
 
 // EndTokens returns the tokens that end a text: those of generation_config.json
@@ -202,18 +239,19 @@ func (d *Decoder) Digest() (string, error) {
 		return d.digest, nil
 	}
 	var err error
-	d.digest, err = Digest(d.Dir)
+	d.digest, err = d.engine.digest(d.Dir)
 	return d.digest, err
 }
 
-// Digest hashes the files of a model or adapter directory that matter.
-func Digest(dir string) (string, error) {
+// digested lists the files of a model or adapter directory that its digest is
+// of.
+func digested(dir string) ([]string, error) {
 	var names []string
 	for _, pattern := range []string{"config.json", "adapter_config.json", "*.safetensors", "pytorch_model*.bin", "adapter_model.bin", "tokenizer.json", "tokenizer_config.json",
 		"chat_template.jinja", "chat_template.json", "*.model"} {
 		found, err := filepath.Glob(filepath.Join(dir, pattern))
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		names = append(names, found...)
 	}
@@ -224,9 +262,24 @@ func Digest(dir string) (string, error) {
 		}
 	}
 	slices.Sort(names)
+	return names, nil
+}
+
+// Digest hashes the files of a model or adapter directory that matter.
+func Digest(dir string) (string, error) { return digest(context.Background(), dir) }
+
+func digest(ctx context.Context, dir string) (string, error) {
+	names, err := digested(dir)
+	if err != nil {
+		return "", err
+	}
 	h := xxhash.New()
 	for _, n := range names {
-		if err := hashFile(h, n); err != nil {
+		err := hashFile(ctx, h, n)
+		switch {
+		case ctx.Err() != nil:
+			return "", ctx.Err()
+		case err != nil:
 			return "", badinput.Wrap(err)
 		}
 	}
@@ -247,13 +300,21 @@ func exists(path string) bool {
 	return err == nil
 }
 
-func hashFile(h hash.Hash, path string) error {
-	f, err := os.Open(path)
+func hashFile(ctx context.Context, h hash.Hash, path string) error {
+	f, err := regular.Open(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	fmt.Fprintf(h, "%s\n", filepath.Base(path))
-	_, err = io.Copy(h, f)
+	const block = 64 << 20
+	for err == nil {
+		if err = ctx.Err(); err == nil {
+			_, err = io.CopyN(h, f, block)
+		}
+	}
+	if err == io.EOF {
+		return nil
+	}
 	return err
 }

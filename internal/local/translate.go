@@ -78,6 +78,9 @@ func (e *Engine) OpenTranslator(name string, o TranslatorOptions) (*Translator, 
 	if err != nil {
 		return nil, err
 	}
+	if err := e.watch.check(dir); err != nil {
+		return nil, err
+	}
 	mo, err := e.options(dir)
 	if err != nil {
 		return nil, err
@@ -103,6 +106,9 @@ func (e *Engine) OpenTranslator(name string, o TranslatorOptions) (*Translator, 
 	}
 	if v := m.Info().Vocab; base.VocabSize() > v {
 		return nil, badinput.Errorf("model %s: the tokenizer has %d tokens, the model's vocabulary %d; they do not belong together", name, base.VocabSize(), v)
+	}
+	if err := e.watch.check(dir); err != nil {
+		return nil, err
 	}
 	return &Translator{name: name, model: m, source: source, unk: base.Special().Unk, maxSource: m.Info().MaxPositions,
 		beam: generate.BeamOptions{Beams: o.Beam, MaxLength: o.MaxLength, LengthPenalty: o.LengthPenalty, NoRepeatNGram: o.NoRepeatNGram,

@@ -7,17 +7,49 @@ package mapped
 
 import (
 	"bytes"
+	"io"
 	"os"
+
+	"barka/internal/regular"
 )
 
 // File is a file's bytes, read whole where files are not mapped.
-type File struct{ Bytes []byte }
-
-// Open reads a file.
-func Open(path string) (*File, error) {
-	b, err := os.ReadFile(path)
-	return &File{b}, err
+type File struct {
+	Bytes []byte
+	path  string
+	info  os.FileInfo // before it was read; nil: not open
 }
+
+// Open reads a regular file.
+func Open(path string) (*File, error) {
+	f, err := regular.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	m := &File{path: path}
+	if m.info, err = f.Stat(); err == nil {
+		m.Bytes, err = io.ReadAll(f)
+	}
+	return m, err
+}
+
+// lost returns nil: nothing is mapped.
+func lost(uintptr) error { return nil }
+
+// Unchanged returns an error if the path's file is not what was read.
+func (f *File) Unchanged() error {
+	if f.info == nil {
+		return nil
+	}
+	if now, err := os.Stat(f.path); err == nil {
+		return Compare(f.path, f.info, now)
+	}
+	return nil
+}
+
+// Stayed returns nil: the bytes are a copy.
+func (f *File) Stayed() error { return nil }
 
 // ReadAt reads from the bytes.
 func (f *File) ReadAt(p []byte, off int64) (int, error) {
@@ -28,4 +60,4 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 func (f *File) Forget(begin, end int) {}
 
 // Close lets go of the bytes; they must not be used afterwards.
-func (f *File) Close() error { f.Bytes = nil; return nil }
+func (f *File) Close() error { f.Bytes, f.info = nil, nil; return nil }

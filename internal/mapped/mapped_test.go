@@ -2,9 +2,15 @@ package mapped
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
+
+	"barka/internal/badinput"
+	"barka/internal/parallel"
 )
 
 // TestForgottenBytesComeBack: what is forgotten is read again.
@@ -48,5 +54,67 @@ func TestWhatCannotBeMapped(t *testing.T) {
 		if _, err := Open(path); err == nil {
 			t.Errorf("%s was opened", path)
 		}
+	}
+}
+
+// TestChangedFiles: whatever happens to a file while it is mapped is an error
+// that names it, reading lost bytes too.
+func TestChangedFiles(t *testing.T) {
+	content := bytes.Repeat([]byte("0123456789abcdef"), 4096)
+	for name, c := range map[string]struct {
+		change func(path string) error
+		want   string // of Unchanged; "" for nothing
+		lost   bool
+	}{
+		"untouched": {func(string) error { return nil }, "", false},
+		"removed":   {os.Remove, "", false},
+		"cut":       {func(path string) error { return os.Truncate(path, 5000) }, "cut short", true},
+		"emptied and written again": {func(path string) error {
+			return os.WriteFile(path, bytes.Repeat([]byte("x"), len(content)), 0o644)
+		}, "written to", false},
+		"grown": {func(path string) error { return os.Truncate(path, 1<<20) }, "has grown", false},
+		"replaced": {func(path string) error {
+			return errors.Join(os.WriteFile(path+".new", content, 0o644), os.Rename(path+".new", path))
+		}, "another file", false},
+	} {
+		path := filepath.Join(t.TempDir(), "model.safetensors")
+		if err := os.WriteFile(path, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		old := time.Now().Add(-time.Hour)
+		if err := os.Chtimes(path, old, old); err != nil {
+			t.Fatal(err)
+		}
+		f, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if err := c.change(path); err != nil {
+			t.Fatal(err)
+		}
+		err = f.Unchanged()
+		if c.want == "" && err != nil || c.want != "" && (!badinput.Is(err) || !strings.Contains(err.Error(), path+" changed") || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+		if stayed := f.Stayed(); (stayed != nil) != (c.want != "" && name != "replaced") {
+			t.Errorf("%s: Stayed says %v", name, stayed)
+		}
+		err = Guard(func() error { bytes.Count(f.Bytes, []byte("7")); return nil })
+		if !c.lost && err != nil || c.lost && (!badinput.Is(err) || !strings.Contains(err.Error(), path+" changed")) {
+			t.Errorf("%s: reading: %v", name, err)
+		}
+		pool := parallel.New(3)
+		err = Guard(func() error {
+			pool.For(len(content)/1000, 1, func(_, lo, hi int) { bytes.Count(f.Bytes[lo*1000:hi*1000], []byte("7")) })
+			return nil
+		})
+		pool.Close()
+		if !c.lost && err != nil || c.lost && (!badinput.Is(err) || !strings.Contains(err.Error(), path+" changed")) {
+			t.Errorf("%s: reading by workers: %v", name, err)
+		}
+	}
+	if err := Guard(func() error { panic("boom") }); err == nil || badinput.Is(err) || err.Error() != "boom" {
+		t.Errorf("another panic became %v", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"barka/internal/checkpoint"
 	"barka/internal/dtype"
 	"barka/internal/lora"
+	"barka/internal/mapped"
 	"barka/internal/nn"
 	"barka/internal/safetensors"
 	"barka/internal/tensor"
@@ -73,7 +74,16 @@ func LoadAdapter(m Decoder, dir string) (*Adapter, error) {
 	}
 	defer f.Close()
 	a := &Adapter{Config: *cfg}
-	used := 0
+	err = mapped.Guard(func() error { return a.load(m, f, dir) })
+	if changed := f.Unchanged(); changed != nil {
+		return nil, changed // whatever was found in it
+	}
+	return a, err
+}
+
+// load attaches the pairs of an adapter's file.
+func (a *Adapter) load(m Decoder, f checkpoint.File, dir string) error {
+	cfg, used := &a.Config, 0
 	for _, l := range m.Linears() {
 		if _, _, ok := f.Info(lora.NameA(l.Name)); !ok {
 			continue
@@ -81,16 +91,17 @@ func LoadAdapter(m Decoder, dir string) (*Adapter, error) {
 		n, k := l.Dims()
 		scale, rank := cfg.Scale(l.Name)
 		p := &lora.Pair{Module: l.Name, Scale: scale}
+		var err error
 		if p.A, err = readTensor(m.Device(), f, lora.NameA(l.Name), rank, k); err != nil {
-			return nil, err
+			return err
 		}
 		if p.B, err = readTensor(m.Device(), f, lora.NameB(l.Name), n, rank); err != nil {
-			return nil, err
+			return err
 		}
 		a.attach(m, l, p)
 		used += 2
 	}
-	return a, unused(dir, f, used, cfg)
+	return unused(dir, f, used, cfg)
 }
 
 // CheckAdapter compares the shapes of an adapter's tensors with those of a

@@ -5,6 +5,7 @@
 package model
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/checkpoint"
 	"barka/internal/dtype"
+	"barka/internal/mapped"
 	"barka/internal/nn"
 	"barka/internal/tensor"
 )
@@ -76,7 +78,9 @@ type Seq2Seq interface {
 
 // Options say how to load a model.
 type Options struct {
-	Device tensor.Device
+	// Context, if not nil, ends the loading.
+	Context context.Context
+	Device  tensor.Device
 	// DType of the packed matrices: F32, or BF16 where both sides of every
 	// product are rounded to BF16 and sums stay float32, or I8 where both are
 	// quantised, weights by output and activations by token.
@@ -155,15 +159,19 @@ func open(dir string, o Options) (any, error) {
 	if head.TorchDType == "" {
 		head.TorchDType = head.DType
 	}
-	w := &Weights{dir: dir, dev: o.Device, dtype: o.DType, ck: ck, used: map[string]bool{}, torchDType: head.TorchDType, arch: name, progress: o.Progress}
-	m, err := load(data, w)
-	if err != nil {
-		return nil, fmt.Errorf("model %s: %w", dir, err)
+	w := &Weights{ctx: o.Context, dir: dir, dev: o.Device, dtype: o.DType, ck: ck, used: map[string]bool{}, torchDType: head.TorchDType, arch: name, progress: o.Progress}
+	var m any
+	err = mapped.Guard(func() error {
+		var err error
+		if m, err = load(data, w); err != nil {
+			return fmt.Errorf("model %s: %w", dir, err)
+		}
+		return w.finish(o.Log)
+	})
+	if changed := ck.Unchanged(); changed != nil {
+		return nil, changed // whatever was found in it
 	}
-	if err := w.finish(o.Log); err != nil {
-		return nil, err
-	}
-	return m, nil
+	return m, err
 }
 
 // architecture returns the name of a supported architecture.

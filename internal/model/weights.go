@@ -1,6 +1,7 @@
 package model
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sort"
@@ -16,6 +17,7 @@ import (
 // Weights hands an architecture its tensors, packed. It collects errors so
 // that a broken checkpoint is reported once, with every missing tensor.
 type Weights struct {
+	ctx        context.Context // or nil
 	dir        string
 	dev        tensor.Device
 	dtype      dtype.DType
@@ -78,6 +80,9 @@ func (w *Weights) Differ(a, b string, rows, cols int) bool {
 // Matrix returns a stored matrix and counts its parameters.
 func (w *Weights) Matrix(name string, rows, cols int) (tensor.Matrix, bool) {
 	w.used[name] = true
+	if w.ended() != nil {
+		return tensor.Matrix{}, false // finish returns it
+	}
 	m, err := w.ck.Matrix(name, rows, cols)
 	if err != nil {
 		w.errs = append(w.errs, err)
@@ -85,6 +90,14 @@ func (w *Weights) Matrix(name string, rows, cols int) (tensor.Matrix, bool) {
 	}
 	w.params += int64(rows) * int64(cols)
 	return m, true
+}
+
+// ended returns the error of a context that has ended.
+func (w *Weights) ended() error {
+	if w.ctx == nil {
+		return nil
+	}
+	return w.ctx.Err()
 }
 
 // done counts a tensor that has been copied or looked through.
@@ -177,6 +190,9 @@ func (w *Weights) lookup(name string, v, d int) (tensor.Table, tensor.Matrix) {
 
 // finish reports what was missing, and notes what nobody asked for.
 func (w *Weights) finish(log func(string)) error {
+	if err := w.ended(); err != nil {
+		return err
+	}
 	if len(w.errs) > 0 {
 		shown := w.errs
 		if len(shown) > 10 {

@@ -403,6 +403,16 @@ func (f *File) Forget(name string) {
 	}
 }
 
+// Unchanged returns an error if a file is not what it was when it was opened.
+func (f *File) Unchanged() error {
+	for _, m := range f.shards {
+		if err := m.Unchanged(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Close unmaps the file; views of it must not be used afterwards.
 func (f *File) Close() error {
 	var errs []error

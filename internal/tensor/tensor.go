@@ -64,6 +64,13 @@ func Host(rows, cols int, data []float32) Tensor {
 	return Tensor{Rows: rows, Cols: cols, Data: data}
 }
 
+// Stored is a file that holds a matrix. What was read of it holds if Stayed
+// returns no error afterwards.
+type Stored interface {
+	io.ReaderAt
+	Stayed() error
+}
+
 // Matrix is a matrix as a checkpoint file stores it: row-major, little-endian,
 // usually a memory-mapped view that must outlive every use.
 type Matrix struct {
@@ -72,7 +79,7 @@ type Matrix struct {
 	Bytes      []byte
 	// File, if not nil, has the same bytes from Offset on. Reading a few rows
 	// there takes no memory beyond them.
-	File   io.ReaderAt
+	File   Stored
 	Offset int64
 	// Forget, if not nil, is told of bytes that have been copied and need not
 	// stay in memory.

@@ -368,6 +368,16 @@ func (f *File) Forget(name string) {
 	f.shards[e.shard].mapped.Forget(at, at+size)
 }
 
+// Unchanged returns an error if a file is not what it was when it was opened.
+func (f *File) Unchanged() error {
+	for _, s := range f.shards {
+		if err := s.mapped.Unchanged(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Close unmaps the file; views of it must not be used afterwards.
 func (f *File) Close() error {
 	var errs []error

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"barka/internal/badinput"
 	"barka/internal/dtype"
 	"barka/internal/kernel"
 	"barka/internal/tensor"
@@ -206,15 +207,27 @@ func (d *Device) Repack(tw tensor.Weight, t tensor.Tensor) {
 // table is an embedding left as the checkpoint stores it.
 type table struct{ m tensor.Matrix }
 
-// row returns row i, read into buffer where the matrix lies in a file.
+// row returns row i, read into buffer where the matrix lies in a file. It
+// panics with an error for the user if the file cannot be read.
 func (t *table) row(i int, buffer []byte) []byte {
 	size := t.m.Cols * t.m.DType.Size()
+	if t.m.File == nil {
+		return t.m.Bytes[i*size : (i+1)*size]
+	}
+	if _, err := t.m.File.ReadAt(buffer[:size], t.m.Offset+int64(i)*int64(size)); err != nil {
+		t.stayed()
+		panic(badinput.Errorf("row %d of the embedding: %w", i, err))
+	}
+	return buffer[:size]
+}
+
+// stayed panics with an error for the user if the file is not what was opened.
+func (t *table) stayed() {
 	if t.m.File != nil {
-		if _, err := t.m.File.ReadAt(buffer[:size], t.m.Offset+int64(i)*int64(size)); err == nil {
-			return buffer[:size]
+		if err := t.m.File.Stayed(); err != nil {
+			panic(err)
 		}
 	}
-	return t.m.Bytes[i*size : (i+1)*size]
 }
 
 func (t *table) Dims() (rows, cols int) { return t.m.Rows, t.m.Cols }
@@ -253,4 +266,5 @@ func (d *Device) Embed(y tensor.Tensor, tt tensor.Table, ids []int32, scale floa
 			}
 		}
 	})
+	t.stayed()
 }
