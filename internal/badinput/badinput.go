@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 )
 
 // Error is an error caused by input from outside. Its text names the file,
@@ -40,11 +39,11 @@ func Is(err error) bool {
 // models have some kilobytes; the results of a long evaluation have a megabyte.
 const MaxSettings = 16 << 20
 
-// ReadFile reads a file of at most most bytes. A larger one, or one without an
+// ReadFile reads a regular file of at most most bytes. A larger one, or one without an
 // end, is an Error that is returned before its content takes memory. Other
 // errors are those of package os.
 func ReadFile(path string, most int64) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := Open(path)
 	if err != nil {
 		return nil, err
 	}

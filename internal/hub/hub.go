@@ -171,7 +171,7 @@ func resolve(what, name, probe string) (string, error) {
 		if !info.IsDir() {
 			return "", badinput.Errorf("%s %s is a file; expected a directory in Hugging Face layout", what, name)
 		}
-		return name, nil
+		return name, readable(name)
 	}
 	r, err := ParseRepo(Model, name)
 	if err != nil {
@@ -184,5 +184,28 @@ func resolve(what, name, probe string) (string, error) {
 	if _, err := os.Stat(filepath.Join(dir, probe)); err != nil {
 		return "", badinput.Errorf("%s %s is not in the cache %s; download it with `%s`, or give a directory", what, name, CacheDir(), r.command())
 	}
-	return dir, nil
+	return dir, readable(dir)
+}
+
+// readable refuses a directory with an entry that is neither a directory nor a
+// regular file, since files of a model are opened, digested and copied by
+// patterns. A link that leads nowhere is left to who wants it.
+func readable(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return badinput.Wrap(err)
+	}
+	for _, e := range entries {
+		if e.Type().IsRegular() || e.IsDir() {
+			continue
+		}
+		path := filepath.Join(dir, e.Name())
+		if info, err := os.Stat(path); err != nil || info.IsDir() {
+			continue
+		}
+		if err := badinput.Regular(path); err != nil {
+			return err
+		}
+	}
+	return nil
 }

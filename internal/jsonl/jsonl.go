@@ -35,7 +35,7 @@ func Has(name string) bool {
 // first error, which names the file and the line.
 func Lines(path string) iter.Seq2[lines.Line, error] {
 	return func(yield func(lines.Line, error) bool) {
-		f, err := os.Open(path)
+		f, err := badinput.Open(path)
 		if err != nil {
 			yield(lines.Line{}, badinput.Wrap(err))
 			return

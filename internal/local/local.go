@@ -25,7 +25,6 @@ import (
 	"barka/internal/model"
 	_ "barka/internal/model/all"
 	"barka/internal/pipeline"
-	"barka/internal/regular"
 	"barka/internal/tensor"
 	"barka/internal/tensor/cpu"
 	"barka/internal/tokenizer"
@@ -301,7 +300,7 @@ func exists(path string) bool {
 }
 
 func hashFile(ctx context.Context, h hash.Hash, path string) error {
-	f, err := regular.Open(path)
+	f, err := badinput.Open(path)
 	if err != nil {
 		return err
 	}

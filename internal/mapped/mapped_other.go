@@ -10,7 +10,7 @@ import (
 	"io"
 	"os"
 
-	"barka/internal/regular"
+	"barka/internal/badinput"
 )
 
 // File is a file's bytes, read whole where files are not mapped.
@@ -22,7 +22,7 @@ type File struct {
 
 // Open reads a regular file.
 func Open(path string) (*File, error) {
-	f, err := regular.Open(path)
+	f, err := badinput.Open(path)
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"barka/internal/badinput"
-	"barka/internal/regular"
 )
 
 // File is a file's bytes, mapped read-only. Reading bytes of a file that was cut
@@ -97,7 +96,7 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 
 // Open maps a regular file.
 func Open(path string) (*File, error) {
-	f, err := regular.Open(path)
+	f, err := badinput.Open(path)
 	if err != nil {
 		return nil, err
 	}

@@ -77,7 +77,7 @@ func (s *Site) namespace(title string) int {
 // OpenDump opens a dump, decompressed by its name: .bz2, .gz, .xz, .zst, else
 // as it is.
 func OpenDump(path string) (io.ReadCloser, error) {
-	f, err := os.Open(path)
+	f, err := badinput.Open(path)
 	if err != nil {
 		return nil, badinput.Wrap(err)
 	}

@@ -32,7 +32,7 @@ type Column struct {
 // Open opens the file at path and checks its footer; pages are checked when
 // they are read. Errors about the file's content are badinput errors.
 func Open(path string) (*File, error) {
-	f, err := os.Open(path)
+	f, err := badinput.Open(path)
 	if err != nil {
 		return nil, badinput.Wrap(err)
 	}

@@ -300,7 +300,7 @@ func readJSON(path string, yield func(*row, error) bool) {
 
 // readCSV reads a table of texts whose first line names the columns.
 func readCSV(path string, yield func(*row, error) bool) {
-	f, err := os.Open(path)
+	f, err := badinput.Open(path)
 	if err != nil {
 		yield(nil, badinput.Wrap(err))
 		return

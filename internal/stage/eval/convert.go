@@ -105,7 +105,7 @@ func (c *converter) mmlu() error {
 
 // readChoicesCSV reads a headerless csv of question, four options, letter.
 func readChoicesCSV(file, subject string) ([]choiceRow, error) {
-	text, err := os.ReadFile(file)
+	text, err := badinput.ReadFile(file, badinput.MaxSettings)
 	if err != nil {
 		return nil, badinput.Wrap(err)
 	}

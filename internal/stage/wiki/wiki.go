@@ -8,7 +8,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -222,7 +221,7 @@ func (s *stage) source(ctx context.Context) (iter.Seq2[page, error], int64, erro
 func (o Options) titles() ([]string, error) {
 	titles := slices.Clone(o.Titles)
 	if o.TitleFile != "" {
-		f, err := os.Open(o.TitleFile)
+		f, err := badinput.Open(o.TitleFile)
 		if err != nil {
 			return nil, badinput.Wrap(err)
 		}
