@@ -40,7 +40,7 @@ const description = `Barka takes an open large language model to a new language,
 
 Begin with "barka demo", which runs the whole chain offline in a few seconds.
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 bad input (a file, model or dataset), 130 interrupted and resumable by the same command.`
+Exit codes: 0 done, 1 failed, 2 usage, 3 bad input (a file, model or dataset), 130 interrupted; where the message says so, the same command goes on from there.`
 
 // globals are the flags that every verb has.
 type globals struct {
@@ -93,6 +93,8 @@ type app struct {
 	ui     *ui.UI
 	verb   string
 	start  time.Time
+	opened *local.Engine
+	anew   bool // what was asked of the verb begins from the start when it was interrupted
 }
 
 // run parses the arguments, runs the verb and returns the exit code. With
@@ -120,6 +122,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	pipeline.Note = func(s string) { a.ui.Warnf("%s", s) }
 	if err == nil && parsed.Selected() != nil {
 		a.verb, _, _ = strings.Cut(parsed.Command(), " ")
+		a.anew = slices.Contains(anew, a.verb) || slices.Contains(args, "--dry-run")
 	}
 	code := exited
 	switch _, unusable := cpu.Selected(); {
@@ -133,6 +136,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		a.ui.Errorf("%v", err)
 	default:
 		err = mapped.Guard(func() error { return parsed.Run(a) })
+		if err == nil {
+			err = ctx.Err() // a script that runs commands must see that it was to end
+		}
 		code = a.code(err)
 	}
 	a.exit(code, err)
@@ -178,7 +184,7 @@ func (a *app) exit(code int, err error) {
 
 // anew are the verbs that begin from the start when they were interrupted:
 // they take seconds to minutes, or answer as they read.
-var anew = []string{"audit", "bench", "compare", "doctor", "generate", "report", "score", "tokenize"}
+var anew = []string{"audit", "bench", "compare", "convert", "doctor", "filter", "generate", "merge", "mix", "report", "score", "tokenize"}
 
 // code reports an error and returns its exit code.
 func (a *app) code(err error) int {
@@ -187,7 +193,7 @@ func (a *app) code(err error) int {
 	case err == nil:
 		return exitDone
 	case errors.Is(err, context.Canceled):
-		if slices.Contains(anew, a.verb) {
+		if a.anew {
 			a.ui.Warnf("interrupted")
 		} else {
 			a.ui.Warnf("interrupted; the same command goes on from here")
@@ -247,11 +253,14 @@ func (a *app) log() *slog.Logger {
 	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
 
-// engine makes the engine of this command.
+// engine returns the engine of this command with weights of a type. It is one,
+// so that a model that changes between two uses is noticed.
 func (a *app) engine(dtype string) *local.Engine {
-	e := local.NewEngine(a.Threads, dtype, func(note string) { a.ui.Infof("%s", note) })
-	e.Progress, e.Context = a.ui.Progress(), a.ctx
-	return e
+	if a.opened == nil {
+		a.opened = local.NewEngine(a.Threads, "", func(note string) { a.ui.Infof("%s", note) })
+		a.opened.Progress, a.opened.Context = a.ui.Progress(), a.ctx
+	}
+	return a.opened.As(dtype)
 }
 
 // counts reports a finished stage's counts.

@@ -74,6 +74,7 @@ func (c *translateCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	a.anew = a.anew || c.In == ""
 	if err := a.need(weights(c.Model)); err != nil {
 		return err
 	}
@@ -82,10 +83,10 @@ func (c *translateCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case c.In != "":
+	if c.In != "" {
 		return c.dataset(a, o, t)
-	case c.Raw:
+	}
+	if c.Raw {
 		return c.rawLines(a, t)
 	}
 	return c.lines(a, o, t)
