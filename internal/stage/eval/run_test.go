@@ -436,6 +436,7 @@ func TestJournal(t *testing.T) {
 
 func FuzzParseScore(f *testing.F) {
 	f.Add(formatScore(requestKey{1}, Score{LogProb: -2}))
+	f.Add("01000000000000000000000000000000 c0000000000 0") // digits are missing
 	f.Fuzz(func(t *testing.T, line string) {
 		if key, s, ok := parseScore(line); ok && !strings.EqualFold(formatScore(key, s), line) {
 			t.Errorf("%q reads as %v %v", line, key, s)
