@@ -24,22 +24,6 @@ import (
 // of the zstd program.
 const maxWindow = 128 << 20
 
-// extensions are the names' ends.
-var extensions = []string{".bz2", ".gz", ".xz", ".zst"}
-
-// Is reports whether the name is that of a compressed file.
-func Is(name string) bool { return Trim(name) != name }
-
-// Trim returns the name without the end that names a compression.
-func Trim(name string) string {
-	for _, ext := range extensions {
-		if base, ok := strings.CutSuffix(name, ext); ok {
-			return base
-		}
-	}
-	return name
-}
-
 // NewReader returns a reader of the decompressed content of r, which is that
 // of the file with the given name. A name without one of the known ends is
 // that of a file as it is. Closing it does not close r.
