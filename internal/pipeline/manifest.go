@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -92,6 +93,33 @@ func checkDigest(dir string, f FileInfo) error {
 	if got.SHA256 != f.SHA256 {
 		return badinput.Errorf("%s has SHA-256 %s, %s was recorded when it was made: the file was changed or damaged; make it again, or restore it",
 			filepath.Join(dir, filepath.FromSlash(f.Name)), got.SHA256, f.SHA256)
+	}
+	return nil
+}
+
+// Sums returns the SHA-256 of files of dir, by name.
+func Sums(dir string, names ...string) (map[string]string, error) {
+	sums := map[string]string{}
+	for _, name := range names {
+		f, err := Describe(dir, name)
+		if err != nil {
+			return nil, err
+		}
+		sums[name] = f.SHA256
+	}
+	return sums, nil
+}
+
+// CheckSums returns a badinput error for the first file of dir, by name, that
+// Sums would not answer with the same.
+func CheckSums(dir string, sums map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(sums)) {
+		if !filepath.IsLocal(filepath.FromSlash(name)) {
+			return badinput.Errorf("%s: %q is no file of this directory", dir, name)
+		}
+		if err := checkDigest(dir, FileInfo{Name: name, SHA256: sums[name]}); err != nil {
+			return err
+		}
 	}
 	return nil
 }

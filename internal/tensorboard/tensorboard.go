@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"barka/internal/badinput"
 )
 
 // Name is the event file that Append writes to.
@@ -18,19 +20,28 @@ const Name = "events.out.tfevents.0.barka"
 // Writer appends events to a file.
 type Writer struct{ f *os.File }
 
-// Append opens the event file of a directory, or makes it.
-func Append(dir string) (*Writer, error) {
-	f, err := os.OpenFile(filepath.Join(dir, Name), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+// Append opens the event file of a directory, or makes it, and cuts it back to
+// the given number of bytes, as Sync returned it: what a run wrote after its
+// last checkpoint is written again. It fails if the file has fewer.
+func Append(dir string, size int64) (*Writer, error) {
+	path := filepath.Join(dir, Name)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, err
 	}
 	info, err := f.Stat()
+	if err == nil && info.Size() < size {
+		err = badinput.Errorf("%s has %d bytes, the checkpoint was written with %d: events are missing; restore it, or --restart", path, info.Size(), size)
+	}
+	if err == nil {
+		err = f.Truncate(size)
+	}
 	if err != nil {
 		f.Close()
 		return nil, err
 	}
 	w := &Writer{f}
-	if info.Size() > 0 {
+	if size > 0 {
 		return w, nil
 	}
 	// The first event names the format: field 3, file_version.
@@ -61,6 +72,18 @@ func (w *Writer) Scalars(step int64, values map[string]float64) error {
 	event = binary.AppendUvarint(event, 2<<3) // step, varint
 	event = binary.AppendUvarint(event, uint64(step))
 	return w.record(bytesField(event, 5, summary))
+}
+
+// Sync makes the events durable and returns the length of the file.
+func (w *Writer) Sync() (int64, error) {
+	if err := w.f.Sync(); err != nil {
+		return 0, err
+	}
+	info, err := w.f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
 }
 
 // Close closes the file.

@@ -2,122 +2,82 @@ package train
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"barka/internal/atomicfile"
 	"barka/internal/badinput"
 	"barka/internal/dtype"
 	"barka/internal/model"
+	"barka/internal/pipeline"
 	"barka/internal/safetensors"
 	"barka/internal/tensor"
+	"barka/internal/tensorboard"
 )
 
+// Checkpoints lie beside the directory in the making, two at most: the newest
+// and the one before.
 const (
-	version       = 1
-	identityFile  = "train.json"
-	metricsFile   = "metrics.jsonl"
 	checkpointDir = "checkpoints"
 	stateTensors  = "state.safetensors"
 	stateNumbers  = "state.json"
 )
 
-// identity is what must be the same for a run to be continued.
-type identity struct {
-	Version int             `json:"version"`
-	Options json.RawMessage `json:"options"`
-	Seed    int64           `json:"seed"`
-	Model   string          `json:"model"`
-	Chat    string          `json:"chat,omitempty"` // digest of the chat template and its options
-	Data    string          `json:"data"`
-	Val     string          `json:"val,omitempty"`
-}
-
-// begin prepares the output directory. It returns the summary of a run that
-// is already finished, and refuses one made otherwise.
-func begin(out string, id identity, restart bool) (*State, error) {
-	if restart {
-		for _, name := range []string{StateFile, identityFile, metricsFile, checkpointDir, "adapter_model.safetensors", "adapter_config.json"} {
-			if err := os.RemoveAll(filepath.Join(out, name)); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if err := os.MkdirAll(out, 0o755); err != nil {
-		return nil, badinput.Wrap(err)
-	}
-	path := filepath.Join(out, identityFile)
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, writeJSON(path, id)
-	}
-	if err != nil {
-		return nil, err
-	}
-	var old identity
-	if err := json.Unmarshal(data, &old); err != nil {
-		return nil, badinput.Errorf("%s: %w; --restart begins anew", path, err)
-	}
-	if _, err := os.Stat(filepath.Join(out, StateFile)); err == nil && old.Chat == "" {
-		old.Chat = id.Chat // finished before templates were recorded
-	}
-	if diff := old.differences(id); len(diff) > 0 {
-		return nil, badinput.Errorf("%s holds a run made otherwise: %s; use --restart to train anew, or another --out", out, strings.Join(diff, "; "))
-	}
-	data, err = os.ReadFile(filepath.Join(out, StateFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var s State
-	if err := json.Unmarshal(data, &s); err != nil {
-		return nil, badinput.Errorf("%s: %w; --restart begins anew", filepath.Join(out, StateFile), err)
-	}
-	return &s, nil
-}
-
-// differences names what differs, old and new.
-func (a identity) differences(b identity) []string {
-	var out []string
-	var x, y map[string]json.RawMessage
-	if json.Unmarshal(a.Options, &x) == nil && json.Unmarshal(b.Options, &y) == nil {
-		for k := range y {
-			var p, q bytes.Buffer
-			json.Compact(&p, x[k])
-			json.Compact(&q, y[k])
-			if p.String() != q.String() {
-				out = append(out, fmt.Sprintf("%s was %s, is %s", k, p.String(), q.String()))
-			}
-		}
-	}
-	slices.Sort(out)
-	for _, d := range []struct{ name, a, b string }{
-		{"seed", strconv.FormatInt(a.Seed, 10), strconv.FormatInt(b.Seed, 10)}, {"the model", a.Model, b.Model}, {"the chat template", a.Chat, b.Chat},
-		{"the dataset", a.Data, b.Data}, {"the validation set", a.Val, b.Val}, {"the program's version of this stage", strconv.Itoa(a.Version), strconv.Itoa(b.Version)},
-	} {
-		if d.a != d.b {
-			out = append(out, fmt.Sprintf("%s was %s, is %s", d.name, d.a, d.b))
-		}
-	}
-	return out
+// isCheckpoint reports whether a name is one that save writes.
+func isCheckpoint(name string) bool {
+	return strings.HasPrefix(name, "step-") || name == ".tmp"
 }
 
 // numbers is the part of a checkpoint that is no tensor.
 type numbers struct {
-	Step    int      `json:"step"`
-	First   float64  `json:"first_loss"`
-	Last    float64  `json:"last_loss"`
-	BestVal *float64 `json:"best_val_loss,omitempty"`
-	Trained int64    `json:"trained_tokens"`
+	// Identity is the digest of the run's, so that no other run continues here.
+	Identity string   `json:"identity"`
+	Step     int      `json:"step"`
+	First    float64  `json:"first_loss"`
+	Last     float64  `json:"last_loss"`
+	BestVal  *float64 `json:"best_val_loss,omitempty"`
+	Trained  int64    `json:"trained_tokens"`
+	// Tensors is the digest of state.safetensors. Metrics is what metrics.jsonl
+	// held, Events how long TensorBoard's file was.
+	Tensors map[string]string `json:"tensors"`
+	Metrics mark              `json:"metrics"`
+	Events  int64             `json:"events_bytes"`
+}
+
+// mark is the beginning of a file that a checkpoint vouches for.
+type mark struct {
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
+}
+
+// checkpointFile is state.json.
+type checkpointFile struct {
+	State  json.RawMessage `json:"state"`
+	SHA256 string          `json:"sha256"` // of State without white space
+}
+
+// digest is of JSON, whatever its white space.
+func digest(v any) (string, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return "", err
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, data); err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(compact.Bytes())
+	return hex.EncodeToString(sum[:]), nil
 }
 
 // save writes a checkpoint under a temporary name, renames it, and removes
@@ -126,7 +86,7 @@ func (t *trainer) save() error {
 	if t.step == 0 {
 		return nil
 	}
-	root := filepath.Join(t.io.Out, checkpointDir)
+	root := filepath.Join(t.work.Dir(), checkpointDir)
 	tmp := filepath.Join(root, ".tmp")
 	if err := os.RemoveAll(tmp); err != nil {
 		return err
@@ -134,14 +94,14 @@ func (t *trainer) save() error {
 	if err := os.MkdirAll(tmp, 0o755); err != nil {
 		return err
 	}
-	var ts []safetensors.Tensor
-	for i, p := range t.adapter.Params() {
-		ts = append(ts, model.TensorOf(t.dev, "p."+p.Name, p.Value), model.TensorOf(t.dev, "m."+p.Name, t.opt.M[i]), model.TensorOf(t.dev, "v."+p.Name, t.opt.V[i]))
-	}
-	if err := safetensors.Write(filepath.Join(tmp, stateTensors), ts, nil); err != nil {
+	if err := t.syncRecords(); err != nil {
 		return err
 	}
-	if err := writeJSON(filepath.Join(tmp, stateNumbers), numbers{t.step, t.first, t.last, t.bestVal, t.trained}); err != nil {
+	n, err := t.write(tmp)
+	if err != nil {
+		return err
+	}
+	if err := t.writeNumbers(tmp, n); err != nil {
 		return err
 	}
 	name := filepath.Join(root, fmt.Sprintf("step-%08d", t.step))
@@ -151,11 +111,13 @@ func (t *trainer) save() error {
 	if err := os.Rename(tmp, name); err != nil {
 		return err
 	}
-	names, err := filepath.Glob(filepath.Join(root, "step-*"))
+	if err := atomicfile.SyncDir(root); err != nil {
+		return err
+	}
+	names, err := t.checkpoints()
 	if err != nil {
 		return err
 	}
-	slices.Sort(names)
 	for _, old := range names[:max(0, len(names)-2)] {
 		if err := os.RemoveAll(old); err != nil {
 			return err
@@ -164,32 +126,96 @@ func (t *trainer) save() error {
 	return nil
 }
 
-// resume loads the newest checkpoint, if there is one, and cuts metrics.jsonl
-// back to it.
-func (t *trainer) resume() error {
-	names, err := filepath.Glob(filepath.Join(t.io.Out, checkpointDir, "step-*"))
+// checkpoints lists the directories of checkpoints, the newest last.
+func (t *trainer) checkpoints() ([]string, error) {
+	names, err := filepath.Glob(filepath.Join(t.work.Dir(), checkpointDir, "step-*"))
+	slices.Sort(names)
+	return names, err
+}
+
+// write writes the tensors and returns what state.json says.
+func (t *trainer) write(dir string) (numbers, error) {
+	n := numbers{Identity: t.identityDigest, Step: t.step, First: t.first, Last: t.last, BestVal: t.bestVal, Trained: t.trained,
+		Metrics: mark{t.recorded, hex.EncodeToString(t.metrics.Sum(nil))}}
+	var ts []safetensors.Tensor
+	for i, p := range t.adapter.Params() {
+		ts = append(ts, model.TensorOf(t.dev, "p."+p.Name, p.Value), model.TensorOf(t.dev, "m."+p.Name, t.opt.M[i]), model.TensorOf(t.dev, "v."+p.Name, t.opt.V[i]))
+	}
+	err := safetensors.Write(filepath.Join(dir, stateTensors), ts, nil)
+	if err == nil {
+		n.Tensors, err = pipeline.Sums(dir, stateTensors)
+	}
+	if err == nil {
+		n.Events, err = t.board.Sync()
+	}
+	return n, err
+}
+
+func (t *trainer) writeNumbers(dir string, n numbers) error {
+	state, err := json.Marshal(n)
 	if err != nil {
 		return err
 	}
-	slices.Sort(names)
-	if len(names) > 0 {
-		if err := t.restore(names[len(names)-1]); err != nil {
-			return fmt.Errorf("checkpoint %s: %w; remove it to go back to the one before, or --restart", names[len(names)-1], err)
-		}
+	sum, err := digest(n)
+	if err != nil {
+		return err
 	}
-	return t.cutMetrics()
+	return writeJSON(filepath.Join(dir, stateNumbers), checkpointFile{state, sum})
 }
 
-func (t *trainer) restore(dir string) error {
-	data, err := os.ReadFile(filepath.Join(dir, stateNumbers))
+// resume loads the newest checkpoint, if there is one, and cuts the records of
+// later steps off: these steps will be taken again.
+func (t *trainer) resume() error {
+	names, err := t.checkpoints()
 	if err != nil {
-		return badinput.Wrap(err)
+		return err
 	}
 	var n numbers
-	if err := json.Unmarshal(data, &n); err != nil {
-		return badinput.Wrap(err)
+	if len(names) > 0 {
+		name := names[len(names)-1]
+		if n, err = t.restore(name); err != nil {
+			return fmt.Errorf("checkpoint %s: %w; remove it to go back to the one before, or --restart", name, err)
+		}
 	}
-	f, err := safetensors.Open(filepath.Join(dir, stateTensors))
+	path := filepath.Join(t.work.Final(), metricsFile)
+	if t.metrics, err = cut(path, n.Metrics); err != nil {
+		return err
+	}
+	t.recorded = n.Metrics.Bytes
+	t.board, err = tensorboard.Append(t.work.Final(), n.Events)
+	return err
+}
+
+// restore checks a checkpoint and loads it.
+func (t *trainer) restore(dir string) (numbers, error) {
+	var file checkpointFile
+	var n numbers
+	if err := readJSON(filepath.Join(dir, stateNumbers), &file); err != nil {
+		return n, badinput.Wrap(err)
+	}
+	if sum, err := digest(file.State); err != nil || sum != file.SHA256 {
+		return n, badinput.Errorf("%s is damaged: its content has SHA-256 %s, recorded is %s", stateNumbers, sum, file.SHA256)
+	}
+	if err := json.Unmarshal(file.State, &n); err != nil {
+		return n, badinput.Wrap(err)
+	}
+	if n.Identity != t.identityDigest {
+		return n, badinput.Errorf("it belongs to a run with other options or data")
+	}
+	if err := pipeline.CheckSums(dir, n.Tensors); err != nil {
+		return n, err
+	}
+	if err := t.readTensors(filepath.Join(dir, stateTensors)); err != nil {
+		return n, err
+	}
+	t.step, t.first, t.last, t.bestVal, t.trained = n.Step, n.First, n.Last, n.BestVal, n.Trained
+	t.opt.Steps = n.Step
+	return n, nil
+}
+
+// readTensors reads the parameters and the optimiser's moments.
+func (t *trainer) readTensors(path string) error {
+	f, err := safetensors.Open(path)
 	if err != nil {
 		return err
 	}
@@ -208,41 +234,44 @@ func (t *trainer) restore(dir string) error {
 		}
 	}
 	t.adapter.Pack(t.dev)
-	t.step, t.first, t.last, t.bestVal, t.trained = n.Step, n.First, n.Last, n.BestVal, n.Trained
-	t.opt.Steps = n.Step
 	return nil
 }
 
-// cutMetrics drops the lines of steps after the checkpoint, which will be
-// taken again, and a torn last line.
-func (t *trainer) cutMetrics() error {
-	path := filepath.Join(t.io.Out, metricsFile)
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+// cut shortens a file to what a checkpoint vouches for, and returns the state
+// of its digest there. A file that lacks some of it, or holds something else,
+// is bad input.
+func cut(path string, m mark) (hash.Hash, error) {
+	h := sha256.New()
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) && m.Bytes == 0 {
+		return h, nil
 	}
 	if err != nil {
-		return err
+		return nil, badinput.Errorf("%w: the checkpoint needs it; restore it, or --restart", err)
 	}
-	keep := 0
-	for keep < len(data) {
-		end := bytes.IndexByte(data[keep:], '\n')
-		if end < 0 {
-			break
-		}
-		var m Metrics
-		if json.Unmarshal(data[keep:keep+end], &m) != nil || m.Step > t.step {
-			break
-		}
-		keep += end + 1
+	defer f.Close()
+	n, err := io.CopyN(h, f, m.Bytes)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, badinput.Wrap(err)
 	}
-	return os.Truncate(path, int64(keep))
+	switch sum := hex.EncodeToString(h.Sum(nil)); {
+	case n < m.Bytes:
+		return nil, badinput.Errorf("%s has %d bytes, the checkpoint was written with %d: lines are missing; restore it, or --restart", path, n, m.Bytes)
+	case m.Bytes > 0 && sum != m.SHA256:
+		return nil, badinput.Errorf("%s was changed or damaged: its first %d bytes have SHA-256 %s, recorded is %s; restore it, or --restart", path, n, sum, m.SHA256)
+	}
+	return h, f.Truncate(m.Bytes)
 }
 
-func writeJSON(path string, v any) error {
-	data, err := json.MarshalIndent(v, "", "  ")
+// syncRecords makes durable what a checkpoint or the summary vouches for.
+func (t *trainer) syncRecords() error {
+	f, err := os.OpenFile(filepath.Join(t.work.Final(), metricsFile), os.O_WRONLY|os.O_CREATE, 0o644)
 	if err != nil {
 		return err
 	}
-	return atomicfile.WriteFile(path, append(data, '\n'))
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	_, err = t.board.Sync()
+	return err
 }

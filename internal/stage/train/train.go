@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"hash"
 	"math"
 	"os"
 	"path/filepath"
@@ -66,6 +67,8 @@ type State struct {
 	ModelDigest  string          `json:"model_digest"`
 	DataDigest   string          `json:"data_digest"`
 	TrainedTotal int64           `json:"trained_tokens_total"`
+	// Files are the digests of the files beside this one.
+	Files map[string]string `json:"files,omitempty"`
 }
 
 // StateFile is written last: a directory that holds it is finished.
@@ -91,6 +94,11 @@ type trainer struct {
 	bestVal  *float64
 	trained  int64
 	board    *tensorboard.Writer
+	work     *pipeline.Work
+	metrics  hash.Hash // of metrics.jsonl
+	recorded int64     // its length
+
+	identityDigest string
 }
 
 // Run trains and returns the summary. An interrupted run continues from its
@@ -109,17 +117,19 @@ func Run(ctx context.Context, o Options, in Input, io pipeline.IO) (*State, erro
 	if err != nil {
 		return nil, err
 	}
-	done, err := begin(io.Out, id, io.Restart)
+	work, done, err := begin(io.Out, id, io.Restart)
 	if err != nil || done != nil {
 		return done, err
+	}
+	defer work.Close()
+	t.work = work
+	if t.identityDigest, err = digest(id); err != nil {
+		return nil, err
 	}
 	if err := t.load(ctx); err != nil {
 		return nil, err
 	}
 	if err := t.resume(); err != nil {
-		return nil, err
-	}
-	if t.board, err = tensorboard.Append(io.Out); err != nil {
 		return nil, err
 	}
 	defer t.board.Close()
@@ -303,17 +313,20 @@ func (t *trainer) record(m Metrics, took time.Duration) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(filepath.Join(t.io.Out, metricsFile), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	line = append(line, '\n')
+	f, err := os.OpenFile(filepath.Join(t.work.Final(), metricsFile), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
 	if err != nil {
 		return err
 	}
-	if _, err := f.Write(append(line, '\n')); err != nil {
+	if _, err := f.Write(line); err != nil {
 		f.Close()
 		return err
 	}
 	if err := f.Close(); err != nil {
 		return err
 	}
+	t.metrics.Write(line)
+	t.recorded += int64(len(line))
 	speed := float64(m.Tokens) / took.Seconds()
 	values := map[string]float64{"train/loss": m.Loss, "train/learning_rate": m.LR, "train/grad_norm": m.GradNorm, "train/tokens_per_second": speed}
 	if m.ValLoss != nil {
@@ -327,24 +340,6 @@ func (t *trainer) record(m Metrics, took time.Duration) error {
 		pipeline.Tell(t.io.Progress, "step", note, stepEvent{m.Step, t.total, m.Loss, m.LR, m.GradNorm, speed, m.ValLoss})
 	}
 	return t.board.Scalars(int64(m.Step), values)
-}
-
-// finish writes the adapter, then the summary that marks the run finished.
-func (t *trainer) finish(id identity) (*State, error) {
-	if err := t.adapter.Save(t.dev, t.io.Out); err != nil {
-		return nil, err
-	}
-	s := &State{
-		Steps: t.step, Epochs: t.o.Epochs, FirstLoss: t.first, FinalLoss: t.last, BestVal: t.bestVal, Data: t.data, Seed: t.io.Seed,
-		Options: id.Options, ModelDigest: id.Model, DataDigest: id.Data, TrainedTotal: t.trained,
-	}
-	for _, p := range t.adapter.Params() {
-		s.Parameters += int64(p.Value.Len())
-	}
-	if err := writeJSON(filepath.Join(t.io.Out, StateFile), s); err != nil {
-		return nil, err
-	}
-	return s, os.RemoveAll(filepath.Join(t.io.Out, checkpointDir))
 }
 
 func (t *trainer) identity(ctx context.Context) (identity, error) {

@@ -141,7 +141,7 @@ func TestResume(t *testing.T) {
 	dir := t.TempDir()
 	whole, killed := filepath.Join(dir, "whole"), filepath.Join(dir, "killed")
 	copyOut := &watch{Progress: pipeline.Silent, at: 5, do: func() {
-		if err := os.CopyFS(killed, os.DirFS(whole)); err != nil {
+		if err := os.CopyFS(killed+".partial", os.DirFS(whole+".partial")); err != nil {
 			t.Fatal(err)
 		}
 	}}
@@ -152,7 +152,7 @@ func TestResume(t *testing.T) {
 	if want["adapter_model.safetensors"] == "" || strings.Count(want["metrics.jsonl"], "\n") != 12 {
 		t.Fatalf("files %v", want["metrics.jsonl"])
 	}
-	if _, err := os.Stat(filepath.Join(killed, train.StateFile)); err == nil {
+	if _, err := os.Stat(killed); err == nil {
 		t.Fatal("the copied run is finished")
 	}
 	if err := run(context.Background(), killed, pipeline.Silent); err != nil {
@@ -231,7 +231,7 @@ func TestRunsBeforeTemplates(t *testing.T) {
 	if err := os.Remove(filepath.Join(at.Out, train.StateFile)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := train.Run(context.Background(), o, input(t, data, ""), at); !badinput.Is(err) || !strings.Contains(err.Error(), "the chat template was") {
+	if _, err := train.Run(context.Background(), o, input(t, data, ""), at); !badinput.Is(err) || !strings.Contains(err.Error(), "an earlier version of barka did not finish") {
 		t.Errorf("not finished: %v", err)
 	}
 }

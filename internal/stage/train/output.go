@@ -1,0 +1,307 @@
+package train
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"barka/internal/atomicfile"
+	"barka/internal/badinput"
+	"barka/internal/checkpoint"
+	"barka/internal/lora"
+	"barka/internal/pipeline"
+	"barka/internal/tensorboard"
+)
+
+const (
+	version      = 1
+	identityFile = "train.json"
+	metricsFile  = "metrics.jsonl"
+)
+
+// identity is what must be the same for a run to be continued.
+type identity struct {
+	Version int             `json:"version"`
+	Options json.RawMessage `json:"options"`
+	Seed    int64           `json:"seed"`
+	Model   string          `json:"model"`
+	Chat    string          `json:"chat,omitempty"` // digest of the chat template and its options
+	Data    string          `json:"data"`
+	Val     string          `json:"val,omitempty"`
+}
+
+// known reports whether a name in the output directory is one that training
+// writes there, or wrote there in earlier versions.
+func known(name string) bool {
+	return slices.Contains([]string{StateFile, identityFile, metricsFile, lora.WeightsFile, lora.ConfigFile, tensorboard.Name, checkpointDir}, strings.TrimSuffix(name, ".tmp"))
+}
+
+// standing is a run whose output stands in its place.
+type standing struct {
+	identity
+	state *State // nil: an earlier version, which worked in place, did not finish it
+}
+
+// readStanding returns what stands at out, nil if nothing does.
+func readStanding(out string) (*standing, error) {
+	entries, err := os.ReadDir(out)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, badinput.Errorf("output %s: %w", out, err)
+	}
+	var s standing
+	path := filepath.Join(out, identityFile)
+	switch err := readJSON(path, &s.identity); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, badinput.Errorf("output %s exists and holds no training: choose another --out", out)
+	case err != nil:
+		return nil, badinput.Errorf("%w; move %s away, or choose another --out", err, out)
+	}
+	s.state, err = readState(out)
+	return &s, err
+}
+
+// readState reads the summary of a finished run; nil if there is none.
+func readState(dir string) (*State, error) {
+	var s State
+	err := readJSON(filepath.Join(dir, StateFile), &s)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, badinput.Errorf("%w; --restart trains again", err)
+	}
+	return &s, nil
+}
+
+// accept returns the summary of a run that is finished, whole, and made as id
+// says.
+func (s *standing) accept(out string, id identity) (*State, error) {
+	if s.state == nil {
+		return nil, badinput.Errorf("%s holds a training that an earlier version of barka did not finish; --restart trains again, or choose another --out", out)
+	}
+	if s.Chat == "" {
+		s.Chat = id.Chat // finished before templates were recorded
+	}
+	if err := refuse(out, s.identity, id); err != nil {
+		return nil, err
+	}
+	err := pipeline.CheckSums(out, s.state.Files)
+	if len(s.state.Files) == 0 { // finished before digests were recorded
+		var f checkpoint.File
+		if f, err = checkpoint.OpenAdapter(out); err == nil {
+			err = f.Close()
+		}
+	}
+	if err != nil {
+		return nil, badinput.Errorf("%w (or give --restart)", err)
+	}
+	// Earlier versions were killed between the summary and this.
+	if old := filepath.Join(out, checkpointDir); pipeline.Foreign(old, isCheckpoint) == nil {
+		err = os.RemoveAll(old)
+	}
+	return s.state, err
+}
+
+// refuse returns a badinput error that names what differs, if anything does.
+func refuse(dir string, then, now identity) error {
+	if diff := then.differences(now); len(diff) > 0 {
+		return badinput.Errorf("%s holds a run made otherwise: %s; use --restart to train again, or choose another --out", dir, strings.Join(diff, "; "))
+	}
+	return nil
+}
+
+// begin locks the output directory and decides between done (a summary is
+// returned), continued, refused and new.
+func begin(out string, id identity, restart bool) (w *pipeline.Work, done *State, err error) {
+	if w, err = pipeline.NewWork(out); err != nil {
+		return nil, nil, err
+	}
+	there, err := readStanding(out)
+	if err != nil {
+		return nil, nil, err
+	}
+	if there != nil && !restart && !w.Pending() {
+		done, err = there.accept(out, id) // needs no write access
+		return w, done, err
+	}
+	if err := w.Lock(); err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if err != nil || done != nil {
+			err = errors.Join(err, w.Close())
+		}
+	}()
+	// Another process may have finished it just now.
+	if there, err = readStanding(out); err != nil {
+		return w, nil, err
+	}
+	begun, then, err := readBegun(w)
+	if err != nil {
+		return w, nil, err
+	}
+	if begun != nil && there != nil && len(there.differences(then)) == 0 && !exists(w.Final()) {
+		begun = nil // it is the work that stands there: only tidying up was interrupted
+	}
+	switch {
+	case restart:
+		err = start(w, out, id, there)
+	case begun != nil && (there == nil || begun.Replace) && len(then.differences(id)) == 0:
+		done, err = complete(w)
+	case begun != nil && there == nil:
+		err = refuse(w.Dir(), then, id)
+	case there == nil:
+		err = start(w, out, id, nil)
+	default:
+		if done, err = there.accept(out, id); err == nil && begun == nil {
+			err = w.Remove()
+		}
+	}
+	return w, done, err
+}
+
+func readBegun(w *pipeline.Work) (*pipeline.Begun, identity, error) {
+	var id identity
+	b, err := w.Begun()
+	if err == nil && b != nil {
+		if err = json.Unmarshal(b.Identity, &id); err != nil {
+			err = badinput.Errorf("%s: its identity: %w; remove the directory to begin again", w.Dir(), err)
+		}
+	}
+	return b, id, err
+}
+
+// start begins a new run. What stands at out stays until the new adapter is
+// whole.
+func start(w *pipeline.Work, out string, id identity, there *standing) error {
+	if there != nil {
+		if err := pipeline.Foreign(out, known); err != nil {
+			return err
+		}
+	}
+	if err := w.Start(id, there != nil); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(w.Final(), 0o755); err != nil {
+		return err
+	}
+	return writeJSON(filepath.Join(w.Final(), identityFile), id)
+}
+
+// complete puts a result in its place that is whole already, and returns its
+// summary; nil if the run has to be continued.
+func complete(w *pipeline.Work) (*State, error) {
+	s, err := readState(w.Final())
+	if s == nil || err != nil {
+		// A process killed at the beginning may not have come to this.
+		return nil, errors.Join(err, os.MkdirAll(w.Final(), 0o755))
+	}
+	if err := pipeline.CheckSums(w.Final(), s.Files); err != nil {
+		return nil, badinput.Errorf("%w (or give --restart)", err)
+	}
+	return s, place(w)
+}
+
+// place makes Final durable and puts it in its place.
+func place(w *pipeline.Work) error {
+	if err := pipeline.SyncTree(w.Final()); err != nil {
+		return err
+	}
+	if err := w.Swap(known); err != nil {
+		return err
+	}
+	return w.Remove()
+}
+
+// finish writes the adapter, then the summary that marks the run finished.
+func (t *trainer) finish(id identity) (*State, error) {
+	final := t.work.Final()
+	if err := t.syncRecords(); err != nil {
+		return nil, err
+	}
+	if err := t.adapter.Save(t.dev, final); err != nil {
+		return nil, err
+	}
+	if err := writeJSON(filepath.Join(final, identityFile), id); err != nil {
+		return nil, err
+	}
+	s := &State{
+		Steps: t.step, Epochs: t.o.Epochs, FirstLoss: t.first, FinalLoss: t.last, BestVal: t.bestVal, Data: t.data, Seed: t.io.Seed,
+		Options: id.Options, ModelDigest: id.Model, DataDigest: id.Data, TrainedTotal: t.trained,
+	}
+	for _, p := range t.adapter.Params() {
+		s.Parameters += int64(p.Value.Len())
+	}
+	var err error
+	if s.Files, err = pipeline.Sums(final, lora.WeightsFile, lora.ConfigFile, metricsFile); err != nil {
+		return nil, err
+	}
+	if err := writeJSON(filepath.Join(final, StateFile), s); err != nil {
+		return nil, err
+	}
+	return s, place(t.work)
+}
+
+// differences names what differs, old and new.
+func (a identity) differences(b identity) []string {
+	var out []string
+	var x, y map[string]json.RawMessage
+	if json.Unmarshal(a.Options, &x) == nil && json.Unmarshal(b.Options, &y) == nil {
+		for k := range y {
+			var p, q bytes.Buffer
+			json.Compact(&p, x[k])
+			json.Compact(&q, y[k])
+			if p.String() != q.String() {
+				out = append(out, fmt.Sprintf("%s was %s, is %s", k, p.String(), q.String()))
+			}
+		}
+	}
+	slices.Sort(out)
+	for _, d := range []struct{ name, a, b string }{
+		{"seed", strconv.FormatInt(a.Seed, 10), strconv.FormatInt(b.Seed, 10)}, {"the model", a.Model, b.Model}, {"the chat template", a.Chat, b.Chat},
+		{"the dataset", a.Data, b.Data}, {"the validation set", a.Val, b.Val}, {"the program's version of this stage", strconv.Itoa(a.Version), strconv.Itoa(b.Version)},
+	} {
+		if d.a != d.b {
+			out = append(out, fmt.Sprintf("%s was %s, is %s", d.name, d.a, d.b))
+		}
+	}
+	return out
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// readJSON names the file in its errors, all but that it is not there.
+func readJSON(path string, v any) error {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err == nil {
+		err = json.Unmarshal(data, v)
+	}
+	if err != nil {
+		return badinput.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+func writeJSON(path string, v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return atomicfile.WriteFile(path, append(data, '\n'))
+}
