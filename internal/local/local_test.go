@@ -20,6 +20,7 @@ import (
 	"barka/internal/model"
 	"barka/internal/pipeline"
 	"barka/internal/stage/eval"
+	"barka/internal/stage/train"
 	"barka/internal/stage/translate"
 	"barka/internal/torchfile/torchtest"
 )
@@ -529,7 +530,7 @@ func TestMerge(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(out, mergedFile), []byte("{}\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(out, train.MergedFile), []byte("{}\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := Merge(e, base, adapter, out, pipeline.Silent); !badinput.Is(err) {

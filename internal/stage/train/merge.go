@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 
+	"barka/internal/atomicfile"
 	"barka/internal/badinput"
 	"barka/internal/checkpoint"
 	"barka/internal/dtype"
@@ -23,60 +24,140 @@ import (
 // maxShard is the size of a merged model's files, transformers' default.
 const maxShard = 5 << 30
 
+// MergedFile is written last: a directory that holds it is finished.
+const MergedFile = "merge.json"
+
+// Merged says what a merged model was made of.
+type Merged struct {
+	Base    string `json:"base_digest"`
+	Adapter string `json:"adapter_digest"`
+	// Files are the digests of the files beside this one.
+	Files map[string]string `json:"files,omitempty"`
+}
+
 // Merge writes base + adapter as a model of its own: W + s·B·A in float32,
-// rounded once to W's stored type. Everything else is copied, and extra files
-// are added. The directory appears whole or not at all.
-func Merge(dev tensor.Device, base, adapter, out string, extra map[string][]byte, progress pipeline.Progress) error {
-	if _, err := os.Stat(out); err == nil {
-		return badinput.Errorf("merge: %s exists; remove it or name another --out", out)
-	}
-	cfg, err := lora.ReadConfig(adapter)
+// rounded once to W's stored type. Everything else is copied. The directory
+// appears whole or not at all. One that is merged of the same two already, as
+// id says, is left as it is.
+func Merge(dev tensor.Device, base, adapter, out string, id Merged, progress pipeline.Progress) error {
+	w, err := pipeline.NewWork(out)
 	if err != nil {
 		return err
 	}
-	model, err := checkpoint.Open(base)
+	done, err := id.stands(out)
+	if err != nil || done && !w.Pending() {
+		return err
+	}
+	m, err := openMerger(dev, base, adapter)
 	if err != nil {
 		return err
 	}
-	defer model.Close()
-	delta, err := checkpoint.OpenAdapter(adapter)
-	if err != nil {
+	defer m.close()
+	if err := pipeline.CheckApart(out, map[string]string{"model": base, "adapter": adapter}); err != nil {
 		return err
 	}
-	defer delta.Close()
-	m := &merger{dev: dev, cfg: cfg, model: model, delta: delta}
-	if m.untied, err = untied(base); err != nil {
+	if err := w.Lock(); err != nil {
 		return err
 	}
-	sources, total, err := m.sources()
-	if err != nil {
+	defer w.Close()
+	if err := ownMerge(w); err != nil {
 		return err
 	}
-	tmp := out + ".partial"
-	if err := os.RemoveAll(tmp); err != nil {
+	// Another process may have finished it just now.
+	if done, err = id.stands(out); err != nil || done {
+		return errors.Join(err, w.Remove())
+	}
+	if err := w.Start(mergeIdentity{"merge", id.Base, id.Adapter}, false); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(tmp, 0o755); err != nil {
-		return badinput.Wrap(err)
-	}
-	progress.Start("merge", total, "B")
-	err = safetensors.WriteModel(tmp, sources, map[string]string{"format": "pt"}, maxShard, func(n int64) { progress.Add(n) })
-	progress.Done()
+	err = m.write(w.Final(), base, id, progress)
 	if err == nil {
-		err = copyOthers(base, tmp)
+		err = w.Swap(nil)
 	}
-	for name, data := range extra {
-		if err == nil {
-			err = os.WriteFile(filepath.Join(tmp, name), data, 0o644)
-		}
+	return errors.Join(err, w.Remove())
+}
+
+// mergeIdentity is the identity.json of a merge, which is never continued: it
+// takes minutes, and begins again.
+type mergeIdentity struct {
+	Stage   string `json:"stage"`
+	Base    string `json:"base_digest"`
+	Adapter string `json:"adapter_digest"`
+}
+
+// ownMerge refuses unfinished work that is no merge.
+func ownMerge(w *pipeline.Work) error {
+	begun, err := w.Begun()
+	if begun == nil || err != nil {
+		return err
 	}
-	if err == nil {
-		err = os.Rename(tmp, out)
-	}
-	if err != nil {
-		return errors.Join(err, os.RemoveAll(tmp))
+	var id mergeIdentity
+	if json.Unmarshal(begun.Identity, &id) != nil || id.Stage != "merge" {
+		return badinput.Errorf("merge: %s holds the unfinished work of another command; finish it, or name another --out", w.Dir())
 	}
 	return nil
+}
+
+// stands reports whether the model that id describes stands at out, whole. It
+// is a badinput error if something else does.
+func (id Merged) stands(out string) (bool, error) {
+	entries, err := os.ReadDir(out)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
+		return false, nil
+	}
+	var then Merged
+	switch err := readJSON(filepath.Join(out, MergedFile), &then); {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, badinput.Errorf("merge: %s exists and is no merged model; remove it, or name another --out", out)
+	case err != nil:
+		return false, badinput.Errorf("merge: %w", err)
+	case then.Base != id.Base || then.Adapter != id.Adapter:
+		return false, badinput.Errorf("merge: %s was merged from another base or adapter; remove it, or name another --out", out)
+	}
+	err = pipeline.CheckSums(out, then.Files)
+	if len(then.Files) == 0 { // merged before digests were recorded
+		var f checkpoint.File
+		if f, err = checkpoint.Open(out); err == nil {
+			err = f.Close()
+		}
+	}
+	if err != nil {
+		return false, badinput.Errorf("merge: %w; or remove %s and merge again", err, out)
+	}
+	return true, nil
+}
+
+// write makes the directory of the merged model, all of it durable.
+func (m *merger) write(dir, base string, id Merged, progress pipeline.Progress) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return badinput.Wrap(err)
+	}
+	progress.Start("merge", m.total, "B")
+	err := safetensors.WriteModel(dir, m.sources, map[string]string{"format": "pt"}, maxShard, func(n int64) { progress.Add(n) })
+	progress.Done()
+	if err != nil {
+		return err
+	}
+	if err := copyOthers(base, dir); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, e := range entries {
+		if e.Name() != MergedFile { // that of a base which was merged itself
+			names = append(names, e.Name())
+		}
+	}
+	if id.Files, err = pipeline.Sums(dir, names...); err != nil {
+		return err
+	}
+	if err := writeJSON(filepath.Join(dir, MergedFile), id); err != nil {
+		return err
+	}
+	return pipeline.SyncTree(dir)
 }
 
 type merger struct {
@@ -84,7 +165,36 @@ type merger struct {
 	cfg          *lora.Config
 	model, delta checkpoint.File
 	untied       bool
+	sources      []safetensors.Source
+	total        int64  // bytes of sources
 	last         string // the tensor that was read last
+}
+
+func openMerger(dev tensor.Device, base, adapter string) (*merger, error) {
+	cfg, err := lora.ReadConfig(adapter)
+	if err != nil {
+		return nil, err
+	}
+	m := &merger{dev: dev, cfg: cfg}
+	if m.model, err = checkpoint.Open(base); err != nil {
+		return nil, err
+	}
+	if m.delta, err = checkpoint.OpenAdapter(adapter); err != nil {
+		return nil, errors.Join(err, m.model.Close())
+	}
+	if m.untied, err = untied(base); err == nil {
+		err = m.list()
+	}
+	if err != nil {
+		m.close()
+		return nil, err
+	}
+	return m, nil
+}
+
+func (m *merger) close() {
+	m.model.Close()
+	m.delta.Close()
 }
 
 // untied reports whether config.json says that no two matrices are the same,
@@ -103,17 +213,15 @@ func untied(dir string) (bool, error) {
 	return c.Tie != nil && !*c.Tie, nil
 }
 
-// sources lists the merged model's tensors, and checks that each tensor of
-// the adapter has its place. Tied tensors are written once, as transformers
-// does.
-func (m *merger) sources() ([]safetensors.Source, int64, error) {
-	var out []safetensors.Source
-	var total int64
+// list makes the list of the merged model's tensors, and checks that each
+// tensor of the adapter has its place. Tied tensors are written once, as
+// transformers does.
+func (m *merger) list() error {
 	used := 0
 	for _, name := range m.model.Names() {
 		repeated, err := m.repeated(name)
 		if err != nil {
-			return nil, 0, err
+			return err
 		}
 		if repeated {
 			continue
@@ -124,14 +232,14 @@ func (m *merger) sources() ([]safetensors.Source, int64, error) {
 			used += 2
 			s.Data = func() ([]byte, error) { return m.merge(module, name) }
 		}
-		out = append(out, s)
-		total += int64(s.Size())
+		m.sources = append(m.sources, s)
+		m.total += int64(s.Size())
 	}
 	if n := len(m.delta.Names()); n != used {
-		return nil, 0, badinput.Errorf("merge: %d of the adapter's %d tensors fit no layer of the model; is it an adapter of %s?",
+		return badinput.Errorf("merge: %d of the adapter's %d tensors fit no layer of the model; is it an adapter of %s?",
 			n-used, n, m.cfg.BaseModel)
 	}
-	return out, total, nil
+	return nil
 }
 
 // repeated reports whether a tensor is tied to another one.
@@ -233,7 +341,7 @@ func copyOthers(from, to string) error {
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(to, name), data, 0o644); err != nil {
+		if err := atomicfile.WriteFile(filepath.Join(to, name), data); err != nil {
 			return err
 		}
 	}
