@@ -242,7 +242,11 @@ Example: barka demo`
 }
 
 func (c *demoCmd) Run(a *app) error {
-	path, err := demo.Extract(filepath.Join(c.Out, "inputs"))
+	extract := demo.Extract
+	if c.Restart {
+		extract = demo.Replace
+	}
+	path, err := extract(filepath.Join(c.Out, "inputs"))
 	if err != nil {
 		return err
 	}

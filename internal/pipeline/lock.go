@@ -3,6 +3,7 @@ package pipeline
 import (
 	"errors"
 	"os"
+	"path/filepath"
 
 	"barka/internal/badinput"
 )
@@ -62,6 +63,15 @@ func Acquire(path string) (*Lock, error) {
 			return nil, diskError(path, err)
 		}
 	}
+}
+
+// Hold makes a directory in which files are replaced one by one, and locks it.
+// Discard lets go.
+func Hold(dir string) (*Lock, error) {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, diskError(dir, err)
+	}
+	return Acquire(filepath.Join(dir, ".barka.lock"))
 }
 
 // Close lets go and leaves the file for the next process. Closing again does

@@ -185,7 +185,7 @@ func (c *chain) evaluate(ctx context.Context, name, out, adapter string) error {
 		step := Step{Stage: "eval " + name, Out: c.path(out), Evaluated: &before.Found}
 		step.Before = true
 		c.Say(step)
-		return nil
+		return eval.Tidy(c.path(out), eval.ModelName(c.r.Name+"-"+name))
 	}
 	selection, err := c.r.tasks()
 	if err != nil {
@@ -200,16 +200,18 @@ func (c *chain) evaluate(ctx context.Context, name, out, adapter string) error {
 	if err != nil {
 		return err
 	}
-	outcome, err := eval.Run(ctx, m, eval.Options{Tasks: selection, DataDir: c.r.path(e.Data), OutputDir: c.path(out), MaxSamples: e.MaxSamples, Log: c.Log}, c.Progress)
+	var step Step
+	o := eval.Options{Tasks: selection, DataDir: c.r.path(e.Data), OutputDir: c.path(out), MaxSamples: e.MaxSamples, Log: c.Log}
+	o.Committed = func(outcome *eval.Outcome) error {
+		if outcome.Questions == 0 {
+			return badinput.Errorf("eval %s: no question was asked; look at eval: tasks and data", name)
+		}
+		step = EvalStep("eval "+name, c.path(out), outcome, time.Since(c.start))
+		found := Evaluated{Questions: step.Evaluated.Questions, Average: step.Average, Scores: step.Scores} // what is the same in every run
+		return writeJSON(marker, evaluation{id, found})
+	}
+	outcome, err := eval.Run(ctx, m, o, c.Progress)
 	if err != nil {
-		return err
-	}
-	if outcome.Questions == 0 {
-		return badinput.Errorf("eval %s: no question was asked; look at eval: tasks and data", name)
-	}
-	step := EvalStep("eval "+name, c.path(out), outcome, time.Since(c.start))
-	found := Evaluated{Questions: step.Evaluated.Questions, Average: step.Average, Scores: step.Scores} // what is the same in every run
-	if err := writeJSON(marker, evaluation{id, found}); err != nil {
 		return err
 	}
 	for _, same := range outcome.Leaderboard.SameAnswers() {

@@ -2,6 +2,7 @@ package eval
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -54,11 +55,16 @@ type culturalRow struct {
 //
 // The prompts made of the result have the published digests; what the csv
 // files lack, the Arabic names of the subjects, is in the task table.
-func ConvertAceGPT(ctx context.Context, src, dst string, progress pipeline.Progress) (int, error) {
+func ConvertAceGPT(ctx context.Context, src, dst string, progress pipeline.Progress) (n int, err error) {
 	root, err := aceGPTRoot(src)
 	if err != nil {
 		return 0, err
 	}
+	lock, err := pipeline.Hold(dst)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, lock.Discard()) }()
 	c := converter{ctx: ctx, root: root, dst: dst, progress: orSilent(progress)}
 	c.progress.Start("convert", int64(2*len(tasks.MMLUSubjects)+2*58+2), "splits")
 	defer c.progress.Done()

@@ -68,8 +68,14 @@ func Merge(ctx context.Context, dirs []string, outputDir string, progress pipeli
 	if err := e.checkOutput(); err != nil {
 		return nil, err
 	}
-	out, err := e.finish(start)
+	// The names of the files follow from the shards, so that two merges of one
+	// run would write the same ones.
+	lock, err := openClaim(e.resultsDir(), "merge")
 	if err != nil {
+		return nil, err
+	}
+	out, err := e.finish(start)
+	if err = errors.Join(err, lock.close()); err != nil {
 		return nil, err
 	}
 	return out, failed(e.failures, len(first.Tasks)+len(first.LeftOut))

@@ -57,6 +57,10 @@ type Options struct {
 	NoDetails bool
 	// JobID is copied to config_general.
 	JobID string
+	// Committed, if not nil, is called when the files of all tasks are written, to
+	// record that the evaluation is done. A run that was killed before it returned writes the
+	// same files again, under the same names.
+	Committed func(*Outcome) error
 	// Workers bounds the goroutines that encode prompts; 0 means all CPUs.
 	Workers int
 	// Now is the clock; nil means time.Now.
@@ -171,6 +175,24 @@ func Run(ctx context.Context, m Model, o Options, progress pipeline.Progress) (*
 			return nil, err
 		}
 	}
+	if e.claim, err = e.openClaim(); err != nil {
+		return nil, err
+	}
+	out, err := e.run(ctx, start)
+	if err == nil && o.Committed != nil && len(e.failures) == 0 {
+		err = o.Committed(out)
+	}
+	if err == nil {
+		err = e.claim.done()
+	}
+	if err = errors.Join(err, e.claim.close()); err != nil {
+		return nil, err
+	}
+	return out, failed(e.failures, len(o.Tasks))
+}
+
+// run scores and writes what a shard or a whole run leaves.
+func (e *evaluation) run(ctx context.Context, start time.Time) (*Outcome, error) {
 	shard, err := e.openShard()
 	if err != nil {
 		return nil, err
@@ -180,18 +202,18 @@ func Run(ctx context.Context, m Model, o Options, progress pipeline.Progress) (*
 	}
 	out := &Outcome{Failures: e.failures, Skipped: e.skipped, Scored: e.scored, Reused: e.reused}
 	if shard != nil {
-		if out.ShardDir, out.Questions, err = shard.write(e, start, o.now()); err != nil {
+		if out.ShardDir, out.Questions, err = shard.write(e, start, e.o.now()); err != nil {
 			return nil, err
 		}
 	}
-	if o.Shard.Count <= 1 {
+	if e.o.Shard.Count <= 1 {
 		dir := out.ShardDir
 		if out, err = e.finish(start); err != nil {
 			return nil, err
 		}
 		out.ShardDir = dir
 	}
-	return out, failed(e.failures, len(o.Tasks))
+	return out, nil
 }
 
 // finish measures what was scored and writes the files of a whole run.
@@ -220,6 +242,7 @@ type evaluation struct {
 	skipped  []Failure
 	scored   int
 	reused   int
+	claim    *claim // nil where the shards of a run are merged
 }
 
 // prepare loads every task and encodes its prompts.

@@ -146,7 +146,7 @@ func (e *evaluation) openShard() (*shardWriter, error) {
 	if s.Count == 0 {
 		return nil, nil
 	}
-	w := &shardWriter{dir: filepath.Join(e.o.OutputDir, "shards", filepath.FromSlash(e.m.Name()), s.String()), runs: e.runs}
+	w := &shardWriter{dir: e.shardDir(), runs: e.runs}
 	if err := os.MkdirAll(w.dir, 0o755); err != nil {
 		return nil, badinput.Errorf("shard %s: %w", s, err)
 	}
@@ -154,11 +154,7 @@ func (e *evaluation) openShard() (*shardWriter, error) {
 		return nil, fmt.Errorf("shard %s: %w", s, err)
 	}
 	w.m = manifest{Format: shardFormat, Barka: pipeline.Barka, Shard: s.Index, Shards: s.Count,
-		Model:   recordedModel{e.m.Name(), e.m.Info(), e.m.MaxLength(), e.m.Tokenizer().EOS()},
-		Options: recordedOptions{e.o.MaxSamples, e.o.BatchSize, e.o.board(), e.o.Border, e.o.AlGhafa, e.o.UseChatTemplate, e.o.SystemPrompt, e.o.NoDetails, e.o.JobID, ""}}
-	if e.o.Judge != nil {
-		w.m.Options.Judge = e.o.Judge.Name()
-	}
+		Model: e.recordedModel(), Options: e.recordedOptions()}
 	for _, r := range e.runs {
 		w.m.Tasks = append(w.m.Tasks, recordedTask{Task: r.task.Key(), Shots: r.shots, Original: r.original, Count: len(r.samples), Digest: r.digest()})
 	}
@@ -169,6 +165,23 @@ func (e *evaluation) openShard() (*shardWriter, error) {
 		w.m.Skipped = append(w.m.Skipped, recordedTask{Task: f.Task, Error: f.Err.Error()})
 	}
 	return w, nil
+}
+
+// shardDir is where the shard's files go.
+func (e *evaluation) shardDir() string {
+	return filepath.Join(e.o.OutputDir, "shards", filepath.FromSlash(e.m.Name()), e.o.Shard.String())
+}
+
+func (e *evaluation) recordedModel() recordedModel {
+	return recordedModel{e.m.Name(), e.m.Info(), e.m.MaxLength(), e.m.Tokenizer().EOS()}
+}
+
+func (e *evaluation) recordedOptions() recordedOptions {
+	o := recordedOptions{e.o.MaxSamples, e.o.BatchSize, e.o.board(), e.o.Border, e.o.AlGhafa, e.o.UseChatTemplate, e.o.SystemPrompt, e.o.NoDetails, e.o.JobID, ""}
+	if e.o.Judge != nil {
+		o.Judge = e.o.Judge.Name()
+	}
+	return o
 }
 
 // digest is of a task's questions, right answers and tokens.

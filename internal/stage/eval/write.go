@@ -15,6 +15,7 @@ import (
 
 // write computes the aggregates and writes every file of the run.
 func (e *evaluation) write(start time.Time) (*Outcome, error) {
+	begun := start // by this process
 	var reqs []Request
 	for _, r := range e.runs {
 		for i := range r.samples {
@@ -36,6 +37,13 @@ func (e *evaluation) write(start time.Time) (*Outcome, error) {
 	out.Leaderboard = leaderboard(e.o.board(), e.m.Name(), results, e.runs, baselines)
 	out.Console = consoleTable(results, versions)
 	end := e.o.now()
+	if e.claim != nil {
+		when, err := e.claim.times(times{start, end})
+		if err != nil {
+			return nil, fmt.Errorf("evaluation results: %w", err)
+		}
+		start, end = when.Start, when.End
+	}
 	stamp := timestamp(end)
 	if err := e.writeDetails(out, pads, stamp); err != nil {
 		return nil, fmt.Errorf("evaluation details: %w", err)
@@ -51,7 +59,7 @@ func (e *evaluation) write(start time.Time) (*Outcome, error) {
 	if err := e.writeResults(out, resultsFile(g, results, e.runs, summaries), stamp); err != nil {
 		return nil, fmt.Errorf("evaluation results: %w", err)
 	}
-	e.sweep(start)
+	e.sweep(begun)
 	return out, nil
 }
 
@@ -68,6 +76,7 @@ func (e *evaluation) sweep(start time.Time) {
 			}
 		}
 	}
+	_ = tidy(e.resultsDir(), false) // likewise
 }
 
 // timestamp is the reference's: local time in ISO format, dashes for colons.
@@ -148,14 +157,14 @@ func (e *evaluation) writeResults(out *Outcome, results pytext.Object, stamp str
 			return err
 		}
 	}
-	out.ResultsPath = filepath.Join(e.o.OutputDir, "results", model, name)
+	out.ResultsPath = filepath.Join(e.resultsDir(), name)
 	return writeText(out.ResultsPath, string(text))
 }
 
 // writeTables writes what lighteval does not have: the leaderboard's table
 // and the baselines, in files whose names its readers do not look for.
 func (e *evaluation) writeTables(out *Outcome, baselines []Baseline, stamp string) error {
-	dir := filepath.Join(e.o.OutputDir, "results", filepath.FromSlash(e.m.Name()))
+	dir := e.resultsDir()
 	out.TablePath = filepath.Join(dir, "leaderboard_"+stamp+".md")
 	out.ExtraPath = filepath.Join(dir, "leaderboard_"+stamp+".json")
 	out.PagePath = filepath.Join(dir, "leaderboard_"+stamp+".html")
@@ -194,10 +203,9 @@ func writeText(path, text string) error {
 // checkOutput makes the directories of a run's files, so that what is in
 // their way is told before anything is scored.
 func (e *evaluation) checkOutput() error {
-	model := filepath.FromSlash(e.m.Name())
-	dirs := []string{filepath.Join(e.o.OutputDir, "results", model)}
+	dirs := []string{e.resultsDir()}
 	if !e.o.NoDetails {
-		dirs = append(dirs, filepath.Join(e.o.OutputDir, "details", model))
+		dirs = append(dirs, filepath.Join(e.o.OutputDir, "details", filepath.FromSlash(e.m.Name())))
 	}
 	for _, dir := range dirs {
 		if err := os.MkdirAll(dir, 0o755); err != nil {

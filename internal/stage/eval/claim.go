@@ -1,0 +1,160 @@
+package eval
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"barka/internal/atomicfile"
+	"barka/internal/badinput"
+	"barka/internal/pipeline"
+)
+
+// claim keeps two processes from the same evaluation in one output directory,
+// and has a run that was killed while it wrote its files write them again under
+// the same names, which hold the time. Different evaluations do not meet: each
+// has a claim of its own. Its two files lie beside the results:
+//
+//	.eval-ID.lock   held while the evaluation runs
+//	.eval-ID.json   the times of the run, from before its first file to its end
+type claim struct {
+	path string // without the ending
+	lock *pipeline.Lock
+}
+
+// times is the record of a claim.
+type times struct {
+	Start time.Time `json:"start"`
+	End   time.Time `json:"end"`
+}
+
+const (
+	claimPrefix = ".eval-"
+	claimLock   = ".lock"
+	claimTimes  = ".json"
+)
+
+// openClaim locks the evaluation with the identity in a directory, which it
+// makes if needed.
+func openClaim(dir, identity string) (*claim, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, badinput.Errorf("output directory: %w; name another --output-dir, or move what is in the way", err)
+	}
+	c := &claim{path: filepath.Join(dir, claimPrefix+identity)}
+	var err error
+	if c.lock, err = pipeline.Acquire(c.path + claimLock); err != nil {
+		return nil, fmt.Errorf("the same evaluation: %w", err)
+	}
+	return c, nil
+}
+
+// times returns those that an earlier process wrote files under, or else
+// records these.
+func (c *claim) times(now times) (times, error) {
+	data, err := os.ReadFile(c.path + claimTimes)
+	if err == nil {
+		var before times
+		if json.Unmarshal(data, &before) == nil && !before.End.IsZero() {
+			return before, nil
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return now, badinput.Wrap(err)
+	}
+	if data, err = json.Marshal(now); err == nil {
+		err = atomicfile.WriteFile(c.path+claimTimes, append(data, '\n'))
+	}
+	return now, err
+}
+
+// done ends the claim of a run whose files are all there.
+func (c *claim) done() error {
+	err := os.Remove(c.path + claimTimes)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func (c *claim) close() error { return c.lock.Discard() }
+
+// identity is a digest of all that decides what the run's files hold, but for
+// the times.
+func (e *evaluation) identity() (string, error) {
+	var questions []string
+	for _, r := range e.runs {
+		questions = append(questions, r.name(), r.digest())
+	}
+	for _, f := range e.failures {
+		questions = append(questions, f.Task, f.Err.Error())
+	}
+	data, err := json.Marshal([]any{pipeline.Barka, e.recordedModel(), e.recordedOptions(), questions, e.o.Shard})
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:8]), nil
+}
+
+// openClaim claims the evaluation, or the shard of it.
+func (e *evaluation) openClaim() (*claim, error) {
+	id, err := e.identity()
+	if err != nil {
+		return nil, err
+	}
+	if e.o.Shard.Count > 1 {
+		return openClaim(e.shardDir(), id)
+	}
+	return openClaim(e.resultsDir(), id)
+}
+
+// resultsDir is where the run's result files go.
+func (e *evaluation) resultsDir() string {
+	return filepath.Join(e.o.OutputDir, "results", filepath.FromSlash(e.m.Name()))
+}
+
+// Tidy removes what evaluations of a model that were killed left of their
+// claims, once their results are known to be whole. Those that run are left
+// alone.
+func Tidy(outputDir, model string) error {
+	dir := filepath.Join(outputDir, "results", filepath.FromSlash(model))
+	return tidy(dir, true)
+}
+
+// tidy removes locks that nobody holds: those with a record of times too, or
+// only those without.
+func tidy(dir string, all bool) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name := strings.TrimSuffix(strings.TrimSuffix(e.Name(), claimLock), claimTimes)
+		if !strings.HasPrefix(name, claimPrefix) || name == e.Name() {
+			continue
+		}
+		c := &claim{path: filepath.Join(dir, name)}
+		if _, err := os.Stat(c.path + claimTimes); err == nil && !all {
+			continue
+		}
+		if c.lock, err = pipeline.Acquire(c.path + claimLock); err != nil {
+			continue // it runs
+		}
+		if all {
+			err = c.done()
+		}
+		if err = errors.Join(err, c.close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
