@@ -42,7 +42,7 @@ type trainCmd struct {
 }
 
 func (trainCmd) Help() string {
-	return `LoRA on the assistant's tokens, the end of turn included. Conversations are rendered by the model's chat template, as apply_chat_template of transformers does; text of a message that spells a control token, such as <|im_end|>, stays text. Writes PEFT's adapter_config.json and adapter_model.safetensors, metrics.jsonl, TensorBoard events, and checkpoints from which the same command goes on to the same bytes.
+	return `LoRA on the assistant's tokens, the end of turn included. Conversations are rendered by the model's chat template, as apply_chat_template of transformers does; text of a message that spells a control token, such as <|im_end|>, stays text. Writes PEFT's adapter_config.json and adapter_model.safetensors, metrics.jsonl, TensorBoard events, and checkpoints from which the same command goes on to the same bytes. While it runs all of this lies in OUT.partial, metrics and events in its directory final; OUT, that of an earlier run with --restart included, is replaced when the adapter is whole.
 
 Example: barka train --model google/gemma-2-2b-it --data data/mix --out runs/adapter`
 }
