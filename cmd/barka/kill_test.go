@@ -109,8 +109,8 @@ func compareRuns(t *testing.T, a, b string) {
 }
 
 // contents reads a run's files. Evaluation files carry the time of day in
-// their names and some fields; the newest of each kind stands for it, without
-// them. TensorBoard's events and the score journal hold times or an order of
+// their names and some fields, and are compared without them; there must be one
+// of each kind. TensorBoard's events and the score journal hold times or an order of
 // work.
 func contents(t *testing.T, root string) map[string][]byte {
 	t.Helper()
@@ -132,6 +132,9 @@ func contents(t *testing.T, root string) map[string][]byte {
 		}
 		if strings.Contains(rel, "-eval-") {
 			rel, data = timeless(t, rel, data)
+		}
+		if out[rel] != nil {
+			t.Errorf("%s: there are two files %s, apart from the time", root, rel)
 		}
 		out[rel] = data
 		return nil

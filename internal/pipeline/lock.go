@@ -39,7 +39,7 @@ func Acquire(path string) (*Lock, error) {
 		switch err := systemLock(f); {
 		case errors.Is(err, errHeld):
 			f.Close()
-			return nil, badinput.Errorf("%s: another process is working on this output; wait for it, or choose another --out", path)
+			return nil, badinput.Errorf("%s: another process is working on this output; wait for it, or name another output directory", path)
 		case errors.Is(err, errNoLocks):
 			noteNoLocks(path)
 			if err := l.claim(); err != nil {

@@ -123,7 +123,7 @@ func ownedBy(path string, o *owner) error {
 	if o != nil {
 		who = fmt.Sprintf("process %d on %s has been working on this output since %s", o.PID, o.Host, o.Since.Format(time.DateTime))
 	}
-	return badinput.Errorf("%s: %s; wait for it, or choose another --out. If it has died, remove that file", path, who)
+	return badinput.Errorf("%s: %s; wait for it, or name another output directory. If it has died, remove that file", path, who)
 }
 
 // processSpace identifies this boot and, in a container, its numbering of

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"barka/internal/badinput"
 )
@@ -45,12 +44,9 @@ type FileInfo struct {
 	Rows   int64  `json:"rows"`
 }
 
-// has reports whether an entry of the directory is the manifest or holds files
-// that it lists.
-func (m *Manifest) has(entry string) bool {
-	return entry == manifestName || slices.ContainsFunc(m.Files, func(f FileInfo) bool {
-		return f.Name == entry || strings.HasPrefix(f.Name, entry+"/")
-	})
+// has reports whether a file of the directory is the manifest or listed in it.
+func (m *Manifest) has(name string) bool {
+	return name == manifestName || slices.ContainsFunc(m.Files, func(f FileInfo) bool { return f.Name == name })
 }
 
 // Describe returns the size and digest of a file of dir, as a manifest states

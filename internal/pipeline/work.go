@@ -195,19 +195,20 @@ func (w *Work) Remove() error {
 	return nil
 }
 
-// Foreign returns a badinput error if dir holds something beside what known
-// accepts: a directory is replaced only if all of it is barka's.
+// Foreign returns a badinput error if dir holds a file beside those that known
+// accepts by their slash-separated name: a directory is replaced only if all of
+// it is barka's.
 func Foreign(dir string, known func(name string) bool) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return badinput.Wrap(err)
-	}
-	for _, e := range entries {
-		if !known(e.Name()) {
-			return badinput.Errorf("%s holds %s, which is not part of what barka made there: move it away, or choose another --out", dir, e.Name())
+	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return badinput.Wrap(err)
 		}
-	}
-	return nil
+		name, err := filepath.Rel(dir, path)
+		if err != nil || e.IsDir() || known(filepath.ToSlash(name)) {
+			return err
+		}
+		return badinput.Errorf("%s holds %s, which is not part of what barka made there: move it away, or choose another --out", dir, name)
+	})
 }
 
 // SyncTree makes the names in a directory and in those below it durable.

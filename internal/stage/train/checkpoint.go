@@ -11,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -33,9 +34,11 @@ const (
 	stateNumbers  = "state.json"
 )
 
-// isCheckpoint reports whether a name is one that save writes.
+// isCheckpoint reports whether a name below checkpoints is one that save
+// writes.
 func isCheckpoint(name string) bool {
-	return strings.HasPrefix(name, "step-") || name == ".tmp"
+	dir, file := path.Split(strings.TrimSuffix(name, ".tmp"))
+	return (dir == ".tmp/" || strings.HasPrefix(dir, "step-")) && (file == stateTensors || file == stateNumbers)
 }
 
 // numbers is the part of a checkpoint that is no tensor.
@@ -177,8 +180,7 @@ func (t *trainer) resume() error {
 			return fmt.Errorf("checkpoint %s: %w; remove it to go back to the one before, or --restart", name, err)
 		}
 	}
-	path := filepath.Join(t.work.Final(), metricsFile)
-	if t.metrics, err = cut(path, n.Metrics); err != nil {
+	if t.metrics, err = cut(filepath.Join(t.work.Final(), metricsFile), n.Metrics); err != nil {
 		return err
 	}
 	t.recorded = n.Metrics.Bytes

@@ -37,10 +37,13 @@ type identity struct {
 	Val     string          `json:"val,omitempty"`
 }
 
-// known reports whether a name in the output directory is one that training
+// known reports whether a file in the output directory is one that training
 // writes there, or wrote there in earlier versions.
 func known(name string) bool {
-	return slices.Contains([]string{StateFile, identityFile, metricsFile, lora.WeightsFile, lora.ConfigFile, tensorboard.Name, checkpointDir}, strings.TrimSuffix(name, ".tmp"))
+	if rest, ok := strings.CutPrefix(name, checkpointDir+"/"); ok {
+		return isCheckpoint(rest)
+	}
+	return slices.Contains([]string{StateFile, identityFile, metricsFile, lora.WeightsFile, lora.ConfigFile, tensorboard.Name}, strings.TrimSuffix(name, ".tmp"))
 }
 
 // standing is a run whose output stands in its place.
@@ -105,11 +108,12 @@ func (s *standing) accept(out string, id identity) (*State, error) {
 	if err != nil {
 		return nil, badinput.Errorf("%w (or give --restart)", err)
 	}
-	// Earlier versions were killed between the summary and this.
+	// Earlier versions were killed between the summary and this. What cannot be
+	// removed does no harm.
 	if old := filepath.Join(out, checkpointDir); pipeline.Foreign(old, isCheckpoint) == nil {
-		err = os.RemoveAll(old)
+		_ = os.RemoveAll(old)
 	}
-	return s.state, err
+	return s.state, nil
 }
 
 // refuse returns a badinput error that names what differs, if anything does.
@@ -226,7 +230,7 @@ func place(w *pipeline.Work) error {
 // finish writes the adapter, then the summary that marks the run finished.
 func (t *trainer) finish(id identity) (*State, error) {
 	final := t.work.Final()
-	if err := t.syncRecords(); err != nil {
+	if err := errors.Join(t.syncRecords(), t.board.Close()); err != nil {
 		return nil, err
 	}
 	if err := t.adapter.Save(t.dev, final); err != nil {

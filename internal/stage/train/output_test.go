@@ -187,8 +187,14 @@ func TestForeignFiles(t *testing.T) {
 	for _, restart := range []bool{false, true} {
 		for name, set := range map[string]func(out string) string{
 			"a directory of another kind": func(out string) string { return filepath.Join(out, "checkpoints", "model.pt") },
-			"an adapter of peft":          func(out string) string { return filepath.Join(out, "adapter_model.safetensors") },
-			"work of another kind":        func(out string) string { return filepath.Join(out+".partial", "adapter_model.safetensors") },
+			"a foreign file among checkpoints": func(out string) string {
+				if _, err := train.Run(context.Background(), options(), input(t, data, ""), pipeline.IO{Out: out, Seed: 4, Progress: pipeline.Silent}); err != nil {
+					t.Fatal(err)
+				}
+				return filepath.Join(out, "checkpoints", "notes.txt")
+			},
+			"an adapter of peft":   func(out string) string { return filepath.Join(out, "adapter_model.safetensors") },
+			"work of another kind": func(out string) string { return filepath.Join(out+".partial", "adapter_model.safetensors") },
 		} {
 			at := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: pipeline.Silent, Restart: restart}
 			path := set(at.Out)
