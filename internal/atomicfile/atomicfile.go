@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 )
 
@@ -44,8 +45,11 @@ func WriteFile(path string, data []byte) error {
 	})
 }
 
-// SyncDir makes the names in a directory durable.
+// SyncDir makes the names in a directory durable. Windows has no such call.
 func SyncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
