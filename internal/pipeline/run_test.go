@@ -170,6 +170,9 @@ func TestForeignDirectoriesAreLeftAlone(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(out+partialSuffix, "thesis.tex")); err != nil {
 			t.Fatal("a foreign file was removed")
 		}
+		if entries, _ := os.ReadDir(out + partialSuffix); len(entries) != 1 {
+			t.Errorf("a foreign directory holds %v now", entries)
+		}
 		os.RemoveAll(out + partialSuffix)
 	}
 	for _, out := range []string{"", ".", "..", "/"} {

@@ -58,8 +58,12 @@ func (w *Work) Pending() bool {
 }
 
 // Lock makes OUT.partial and keeps other processes out, or returns a badinput
-// error if one works there.
+// error if one works there, or if the directory is not barka's: then no lock
+// is put there.
 func (w *Work) Lock() (err error) {
+	if _, err := w.Begun(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	if err := os.MkdirAll(w.partial, 0o777); err != nil {
 		return diskError(w.partial, err)
 	}
