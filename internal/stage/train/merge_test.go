@@ -69,11 +69,11 @@ func TestMergeIsWholeOrNotThere(t *testing.T) {
 	weights := filepath.Join(out, "model.safetensors")
 	flipped := []byte(want["model.safetensors"])
 	flipped[len(flipped)-3] ^= 4
-	for what, text := range map[string][]byte{"a flipped bit": flipped, "a short file": flipped[:1000]} {
+	for _, text := range [][]byte{flipped, flipped[:1000]} { // the short one stays
 		if err := os.WriteFile(weights, text, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		mustRefuse(t, what, merge(out, pipeline.Silent), "model.safetensors", "merge again")
+		mustRefuse(t, "damage", merge(out, pipeline.Silent), "model.safetensors", "merge again")
 	}
 
 	// Merged by an earlier version, which recorded no digests.
