@@ -63,7 +63,7 @@ var layers = []layer{
 	// ask its tokenizer for names of tokens.
 	{"format", []string{"internal/tokenizer", "internal/chat", "internal/jinja", "internal/parquet", "internal/jsonl", "internal/compressed", "internal/lines", "internal/wikitext",
 		"internal/mediawiki", "internal/tensorboard", "internal/segment", "internal/prose", "internal/licence", "internal/pyrandom", "internal/pytext"}, nil, false},
-	{"foundation", []string{"internal/badinput", "internal/jsonstream", "internal/atomicfile", "internal/pause", "internal/nearest", "internal/panics"}, nil, false},
+	{"foundation", []string{"internal/badinput", "internal/jsonstream", "internal/atomicfile", "internal/pause", "internal/nearest", "internal/panics", "internal/printable"}, nil, false},
 }
 
 const module = "barka"

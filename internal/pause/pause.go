@@ -1,5 +1,5 @@
-// Package pause waits between requests to servers, and tells when waiting is of
-// no use.
+// Package pause waits between requests to servers and for their answers, and
+// tells when waiting is of no use.
 package pause
 
 import (
@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,17 +28,32 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// forever is what a Retry-After header of more than a century asks for.
+const forever = 100 * 365 * 24 * time.Hour
+
+var seconds = regexp.MustCompile(`^\d+(\.\d*)?$`)
+
 // After is how long a Retry-After header asks to wait, in seconds or until a
 // date (RFC 9110, 10.2.3); 0 if it does not say.
 func After(header string, now time.Time) time.Duration {
 	header = strings.TrimSpace(header)
-	if s, err := strconv.ParseFloat(header, 64); err == nil && s >= 0 && s < 1e6 {
-		return time.Duration(s * float64(time.Second))
+	if seconds.MatchString(header) {
+		s, _ := strconv.ParseFloat(header, 64) // infinite beyond its range
+		return time.Duration(min(s, forever.Seconds()) * float64(time.Second))
 	}
 	if t, err := http.ParseTime(header); err == nil && t.After(now) {
 		return t.Sub(now)
 	}
 	return 0
+}
+
+// Bound returns an error if a server asks for a pause longer than most: that
+// time is better spent by running again later. err is why it was asked again.
+func Bound(err error, asked, most time.Duration) error {
+	if asked <= most {
+		return nil
+	}
+	return fmt.Errorf("%w; the server asks for a pause of %s, and no more than %s is waited for: run the same command again after that", err, asked.Round(time.Second), most)
 }
 
 // Grace returns a context that ends d after ctx does: for work that an

@@ -1,0 +1,123 @@
+// Package printable makes text from outside fit for a terminal: what a server,
+// a file or a model says must neither move the cursor nor hide what it is.
+package printable
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Text returns s with every character that a terminal acts upon written as an
+// escape: control characters but tab and line feed, C1 controls, line and
+// paragraph separators, bytes that are not UTF-8, and the embeddings, overrides
+// and isolates of bidirectional text, which reorder what stands around them.
+// The marks and joiners of Arabic text (U+200C to U+200F, U+061C) stay. Text
+// without such characters is returned as it is.
+func Text(s string) string {
+	if !strings.ContainsFunc(s, acts) && utf8.ValidString(s) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case n == 1 && (r == utf8.RuneError || acts(r)):
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case acts(r):
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			b.WriteString(s[i : i+n])
+		}
+		i += n
+	}
+	return b.String()
+}
+
+// acts reports whether a terminal acts upon a character in place of showing it.
+func acts(r rune) bool {
+	switch {
+	case r == '\n' || r == '\t':
+		return false
+	case unicode.IsControl(r), r == '\u2028', r == '\u2029':
+		return true
+	}
+	return r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
+}
+
+// escapes are the terminal's sequences: CSI and OSC of ECMA-48.
+var escapes = regexp.MustCompile(`\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)`)
+
+// credentials are the user and password in an address.
+var credentials = regexp.MustCompile(`://[^/?#@\s"]*@`)
+
+// Line returns what a server says as one line for messages, logs and rows: at
+// most limit characters, without control and direction characters, without the
+// credentials of addresses, and with each secret, which may stand there in an
+// address's escapes too, replaced by [secret].
+func Line(s string, limit int, secrets ...string) string {
+	s = Without(strings.ToValidUTF8(s, ""), secrets...)
+	s = escapes.ReplaceAllString(s, " ")
+	s = credentials.ReplaceAllString(s, "://")
+	s = strings.Map(func(r rune) rune {
+		if acts(r) || r == '\n' || r == '\t' || unicode.Is(unicode.Cf, r) {
+			return ' '
+		}
+		return r
+	}, s)
+	runes := []rune(strings.Join(strings.Fields(s), " "))
+	if len(runes) > limit {
+		return string(runes[:limit]) + "…"
+	}
+	return string(runes)
+}
+
+// shortest is the length of the shortest secret. Local servers take keys such as
+// "x" or "EMPTY", which keep nothing secret and would be found in any text.
+const shortest = 6
+
+// Without returns s with each secret of six characters or more replaced by
+// [secret].
+func Without(s string, secrets ...string) string {
+	for _, secret := range secrets {
+		if len(secret) < shortest {
+			continue
+		}
+		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
+			s = strings.ReplaceAll(s, form, "[secret]")
+		}
+	}
+	return s
+}
+
+// Address returns an address that a person gave, or a server, without what may
+// be a secret in it: user and password, query and fragment. It need not be
+// valid.
+func Address(s string) string {
+	scheme, rest, found := strings.Cut(s, "://")
+	if !found {
+		scheme, rest = "", s
+	}
+	if i := strings.IndexAny(rest, "?#"); i >= 0 {
+		rest = rest[:i] + "…"
+	}
+	host, path, slash := strings.Cut(rest, "/")
+	if i := strings.LastIndexByte(host, '@'); i >= 0 {
+		host = "…" + host[i:]
+	}
+	// A password may hold a slash: what stands before the last @ of an address
+	// without a plain host is hidden with it.
+	if i := strings.LastIndexByte(path, '@'); i >= 0 && strings.Contains(host, ":") {
+		host, path = "…", path[i:]
+	}
+	if found {
+		scheme += "://"
+	}
+	if slash {
+		host += "/"
+	}
+	return scheme + host + path
+}
