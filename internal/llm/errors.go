@@ -1,7 +1,6 @@
 package llm
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,10 +10,10 @@ import (
 	"regexp"
 	"strings"
 	"time"
-	"unicode"
 
 	"barka/internal/badinput"
 	"barka/internal/pause"
+	"barka/internal/printable"
 )
 
 // Kinds of a RequestError.
@@ -57,15 +56,16 @@ func (r *refusal) Error() string { return r.err.Error() }
 func (r *refusal) Unwrap() error { return r.err }
 
 // noAnswer classifies the error of a request that got no response.
-func noAnswer(err error, limit time.Duration) *retryable {
+func (c *HTTP) noAnswer(err error) *retryable {
 	if why := pause.Unreachable(err); why != "" {
-		return &retryable{err: errors.New(why), all: true, unreachable: true}
+		return &retryable{err: errors.New(c.redact(why)), all: true, unreachable: true}
 	}
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() {
-		return &retryable{err: fmt.Errorf("no answer within %s", limit), timeout: true}
+		return &retryable{err: fmt.Errorf("no answer within %s", c.o.Timeout), timeout: true}
 	}
-	return &retryable{err: fmt.Errorf("no answer: %w", withoutAddress(err))}
+	// net/http quotes what it cannot read, a header with the key, say.
+	return &retryable{err: errors.New("no answer: " + c.redact(withoutAddress(err).Error()))}
 }
 
 // withoutAddress takes addresses and ports out of a network error: what rows say
@@ -91,6 +91,9 @@ var (
 
 // statusError is the error of a response with a status other than 200.
 func (c *HTTP) statusError(resp *http.Response, data []byte) error {
+	if resp.StatusCode >= 300 && resp.StatusCode < 400 && resp.StatusCode != http.StatusNotModified {
+		return c.redirected(resp)
+	}
 	if err := tooLong(data); err != nil {
 		return err
 	}
@@ -131,16 +134,17 @@ const (
 )
 
 // said is what a server says in the body of an error: the code and message of
-// the usual forms of JSON, the title of a page, else the text itself, without
-// the API key and control characters, and shortened.
+// the usual forms of JSON, the title of a page, else the text itself, as redact
+// makes it.
 func (c *HTTP) said(data []byte) string {
-	if c.key != "" {
-		data = bytes.ReplaceAll(data, []byte(c.key), []byte("[key]")) // before its end can be cut off
+	whole := string(data[:min(len(data), maxSaid+len(c.key))])
+	text := printable.Without(whole, c.key) // before its end can be cut off
+	if len(text) > maxSaid {
+		text = text[:maxSaid]
 	}
-	data = data[:min(len(data), maxSaid)]
-	code, message := complaint(data)
+	code, message := complaint([]byte(text))
 	if message == "" {
-		message = pageTitle(string(data))
+		message = pageTitle(text)
 	}
 	if code != "" && !strings.Contains(message, code) {
 		message = code + ": " + message
@@ -184,28 +188,26 @@ func pageTitle(s string) string {
 	return "a page: " + s
 }
 
-// escapes are the terminal's sequences: CSI and OSC of ECMA-48.
-var escapes = regexp.MustCompile(`\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)`)
+// redact makes a server's words fit for terminals, logs and rows: one short line
+// without the API key.
+func (c *HTTP) redact(s string) string { return printable.Line(s, maxWords, c.key) }
 
-// redact makes a server's words fit for terminals, logs and rows: without the
-// API key, in one line, without control and direction characters, shortened.
-func (c *HTTP) redact(s string) string {
-	s = strings.ToValidUTF8(s, "")
-	if c.key != "" {
-		s = strings.ReplaceAll(s, c.key, "[key]")
-	}
-	s = escapes.ReplaceAllString(s, " ")
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029' {
-			return ' '
+// redirected is the error of a redirect. None is followed: a request carries the
+// key and somebody's text, and is meant for the server that was named.
+func (c *HTTP) redirected(resp *http.Response) error {
+	to := "nowhere"
+	if at, err := resp.Location(); err == nil {
+		to = at.String()
+		for _, path := range []string{"/chat/completions", "/completions", "/models"} {
+			if base, ok := strings.CutSuffix(at.Path, path); ok {
+				at.Path, at.RawPath = base, ""
+				to = at.String()
+			}
 		}
-		return r
-	}, s)
-	words := []rune(strings.Join(strings.Fields(s), " "))
-	if len(words) > maxWords {
-		return string(words[:maxWords]) + "…"
+		to = c.redact(printable.Address(to))
 	}
-	return string(words)
+	return badinput.Errorf("the server answers with a redirect (status %d) to %s, which is not followed, so that neither the API key nor a prompt reaches another address; if that is the server you mean, name it as the endpoint",
+		resp.StatusCode, to)
 }
 
 // notJSON is the error of an answer with status 200 that cannot be read.

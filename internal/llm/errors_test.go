@@ -58,7 +58,7 @@ func TestKinds(t *testing.T) {
 func TestErrorsAreClean(t *testing.T) {
 	t.Setenv("TEST_BARKA_KEY", "sk-very-secret")
 	for text, want := range map[string]string{
-		`{"error":{"code":"content_filter","message":"No. \u001b[31mRed\u202e\u0007\nkey sk-very-secret."}}`: "status 400 Bad Request: content_filter: No. Red key [key].",
+		`{"error":{"code":"content_filter","message":"No. \u001b[31mRed\u202e\u0007\nkey sk-very-secret."}}`: "status 400 Bad Request: content_filter: No. Red key [secret].",
 		"<html><head><title>502 Bad\n Gateway</title></head><body>" + strings.Repeat("x", 900):               "status 400 Bad Request: a page titled 502 Bad Gateway",
 		"\x1b]0;owned\x07 \xff\xfe plain": "status 400 Bad Request: plain",
 		`{"detail":"Not good"}`:           "status 400 Bad Request: Not good",
@@ -111,7 +111,7 @@ func TestServerThatStops(t *testing.T) {
 
 // TestUnknownHost is reported at once too.
 func TestUnknownHost(t *testing.T) {
-	err := noAnswer(&net.OpError{Op: "dial", Err: &net.DNSError{Name: "nowhere.invalid", Err: "no such host", IsNotFound: true}}, time.Minute)
+	err := (&HTTP{}).noAnswer(&net.OpError{Op: "dial", Err: &net.DNSError{Name: "nowhere.invalid", Err: "no such host", IsNotFound: true}})
 	if !err.unreachable || !strings.Contains(err.Error(), "nowhere.invalid") {
 		t.Errorf("%+v", err)
 	}

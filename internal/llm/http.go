@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,6 +21,7 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/pause"
+	"barka/internal/printable"
 )
 
 // Options describe an endpoint.
@@ -65,12 +67,17 @@ type HTTP struct {
 const (
 	// maxAnswer bounds the size of a response body.
 	maxAnswer = 32 << 20
+	// maxHeader bounds the size of a response's header.
+	maxHeader = 256 << 10
 	// maxPause is the longest that a server may make us wait; a longer one is
 	// better spent by running again later.
 	maxPause = 15 * time.Minute
 	// maxTimeouts bounds the attempts after the first that may end by Timeout,
 	// each of which takes long and may be paid.
 	maxTimeouts = 2
+	// longKey is the length in bytes of keys that no answer holds by chance; local
+	// servers take short ones such as "EMPTY".
+	longKey = 16
 	// tellEvery keeps the waits of many requests from filling the terminal.
 	tellEvery = time.Second
 )
@@ -79,7 +86,7 @@ const (
 func NewHTTP(o Options) (*HTTP, error) {
 	u, err := url.Parse(o.BaseURL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, badinput.Errorf("endpoint %q: expected an address such as http://localhost:8000/v1", o.BaseURL)
+		return nil, badinput.Errorf("endpoint %q: expected an address such as http://localhost:8000/v1", printable.Address(o.BaseURL))
 	}
 	if u.User != nil {
 		return nil, badinput.Errorf("endpoint: credentials do not belong in the address; name an environment variable that holds the key")
@@ -91,11 +98,8 @@ func NewHTTP(o Options) (*HTTP, error) {
 		return nil, badinput.Errorf("endpoint %s: no model named", o.BaseURL)
 	}
 	c := &HTTP{o: o, url: strings.TrimRight(o.BaseURL, "/") + "/chat/completions"}
-	if o.KeyVariable != "" {
-		// Files that keys are read from end in a line feed.
-		if c.key = strings.TrimSpace(os.Getenv(o.KeyVariable)); c.key == "" {
-			return nil, badinput.Errorf("endpoint %s: environment variable %s, which should hold the API key, is empty", o.BaseURL, o.KeyVariable)
-		}
+	if c.key, err = key(o.KeyVariable); err != nil {
+		return nil, badinput.Errorf("endpoint %s: %w", o.BaseURL, err)
 	}
 	if c.o.Retries <= 0 {
 		c.o.Retries = 6
@@ -112,8 +116,32 @@ func NewHTTP(o Options) (*HTTP, error) {
 	if c.o.Grace <= 0 {
 		c.o.Grace = 10 * time.Second
 	}
-	c.client = &http.Client{Transport: transport(), Timeout: c.o.Timeout}
+	c.client = &http.Client{Transport: transport(), Timeout: c.o.Timeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	return c, nil
+}
+
+// variable is what a variable of the environment is called by custom. Anything
+// else in its place may be the key itself and is not repeated.
+var variable = regexp.MustCompile(`^[A-Z_][A-Z0-9_]*$`)
+
+// key reads the API key from a variable of the environment; "" names none.
+func key(name string) (string, error) {
+	if name == "" {
+		return "", nil
+	}
+	named := name
+	if !variable.MatchString(name) {
+		named = "that is named"
+	}
+	// Files that keys are read from end in a line feed.
+	k := strings.TrimSpace(os.Getenv(name))
+	switch {
+	case k == "":
+		return "", fmt.Errorf("environment variable %s, which should hold the API key, is empty; give the variable's name, not the key", named)
+	case strings.ContainsFunc(k, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return "", fmt.Errorf("environment variable %s holds something other than an API key: a blank or a character that is not ASCII is in it", named)
+	}
+	return k, nil
 }
 
 // transport keeps the connection of every concurrent request for the next one.
@@ -121,6 +149,7 @@ func transport() http.RoundTripper {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConns = 0 // no limit: the requests under way are the limit
 	t.MaxIdleConnsPerHost = math.MaxInt
+	t.MaxResponseHeaderBytes = maxHeader
 	t.DialContext = (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext
 	return t
 }
@@ -191,8 +220,8 @@ func (c *HTTP) attempts(ctx context.Context, seed uint64, try func() error) erro
 		if wait <= 0 {
 			wait = time.Duration(float64(time.Second<<min(attempt, 8)) * (0.75 + 0.5*jitter.Float64()))
 		}
-		if wait > maxPause {
-			return c.named(fmt.Errorf("%w; it asks for a pause of %s: run the same command again after that", err, wait.Round(time.Second)))
+		if err := pause.Bound(err, wait, maxPause); err != nil {
+			return c.named(err)
 		}
 		attempt++
 		c.tell(err, wait, attempt)
@@ -281,7 +310,7 @@ func (c *HTTP) try(ctx context.Context, method, url string, payload []byte) ([]b
 	}
 	resp, err := c.client.Do(req)
 	if err != nil {
-		return nil, noAnswer(err, c.o.Timeout)
+		return nil, c.noAnswer(err)
 	}
 	defer resp.Body.Close()
 	c.reached.Store(true)
@@ -289,15 +318,17 @@ func (c *HTTP) try(ctx context.Context, method, url string, payload []byte) ([]b
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	switch {
 	case err != nil:
-		again := noAnswer(err, c.o.Timeout)
+		again := c.noAnswer(err)
 		if !again.timeout {
-			again.err = fmt.Errorf("the answer broke off: %w", withoutAddress(err))
+			again.err = errors.New("the answer broke off: " + c.redact(withoutAddress(err).Error()))
 		}
 		return nil, again
 	case len(data) > maxAnswer:
 		return nil, &RequestError{Unanswered, fmt.Errorf("the answer is longer than %d MiB", maxAnswer>>20)}
 	case resp.StatusCode != http.StatusOK:
 		return nil, c.statusError(resp, data)
+	case len(c.key) >= longKey && bytes.Contains(data, []byte(c.key)):
+		return nil, badinput.Errorf("the server's answer holds the API key; it is not used, since answers are written to files")
 	}
 	return data, nil
 }
@@ -340,6 +371,9 @@ func (c *HTTP) parse(data []byte) (Response, error) {
 			return Response{}, &retryable{err: fmt.Errorf("the server says: %s", c.said(data))}
 		}
 		return Response{}, &retryable{err: errors.New("the answer holds no choice")}
+	}
+	if a.Usage.Prompt < 0 || a.Usage.Completion < 0 {
+		return Response{}, &retryable{err: fmt.Errorf("the answer counts %d prompt tokens and %d new ones", a.Usage.Prompt, a.Usage.Completion)}
 	}
 	r := Response{
 		FinishReason: a.Choices[0].FinishReason, Model: a.Model,
