@@ -11,10 +11,10 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-	"unicode"
 
 	"barka/internal/badinput"
 	"barka/internal/pause"
+	"barka/internal/printable"
 )
 
 // Progress is pipeline.Progress: how far a piece of work has come.
@@ -34,11 +34,19 @@ type Options struct {
 	Parallel int    // files at once; 0 means 4
 	Progress Progress
 
-	// Transport, Sleep and Stall are for tests.
+	// Transport, Sleep, Window and Deadline are for tests.
 	Transport http.RoundTripper
 	Sleep     func(context.Context, time.Duration) error
-	Stall     time.Duration // longest silence of a server; 0 means a minute
+	Window    time.Duration // in which a file must bring leastBytes; 0 means a minute
+	Deadline  time.Duration // of an answer of the API; 0 means two minutes
 }
+
+// leastBytes is the fewest bytes of a file that a server must send in a window:
+// 1 KiB/s in a minute's. One that is slower is asked again.
+const leastBytes = 60 << 10
+
+// maxHeader bounds the size of a response's header.
+const maxHeader = 256 << 10
 
 // Client downloads from the hub. It is safe for concurrent use.
 type Client struct {
@@ -50,7 +58,8 @@ type Client struct {
 	progress Progress
 	http     *http.Client
 	sleep    func(context.Context, time.Duration) error
-	stall    time.Duration
+	window   time.Duration
+	deadline time.Duration
 	reached  *atomic.Bool // something has answered
 }
 
@@ -60,7 +69,7 @@ const maxRedirects = 5
 
 // New makes a client. It sends nothing.
 func New(o Options) (*Client, error) {
-	c := &Client{cache: o.Cache, offline: o.Offline || Offline(), parallel: o.Parallel, progress: o.Progress, sleep: o.Sleep, stall: o.Stall, reached: new(atomic.Bool)}
+	c := &Client{cache: o.Cache, offline: o.Offline || Offline(), parallel: o.Parallel, progress: o.Progress, sleep: o.Sleep, window: o.Window, deadline: o.Deadline, reached: new(atomic.Bool)}
 	var err error
 	if c.endpoint, err = endpoint(); err != nil {
 		return nil, err
@@ -80,13 +89,17 @@ func New(o Options) (*Client, error) {
 	if c.sleep == nil {
 		c.sleep = pause.Sleep
 	}
-	if c.stall <= 0 {
-		c.stall = time.Minute
+	if c.window <= 0 {
+		c.window = time.Minute
+	}
+	if c.deadline <= 0 {
+		c.deadline = 2 * time.Minute
 	}
 	transport := o.Transport
 	if transport == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone() // with the environment's proxies
 		t.DisableCompression = true                          // digests are of the files themselves
+		t.MaxResponseHeaderBytes = maxHeader
 		t.DialContext = (&net.Dialer{Timeout: 10 * time.Second}).DialContext
 		transport = t
 	}
@@ -171,35 +184,48 @@ func (c *Client) home(u *url.URL) bool {
 	return u.Scheme == c.endpoint.Scheme && strings.EqualFold(u.Host, c.endpoint.Host)
 }
 
-// answer is a response whose silence ends it.
+// answer is a response that ends where it comes too slowly.
 type answer struct {
 	*http.Response
-	cancel context.CancelFunc
-	timer  *time.Timer
-	stall  time.Duration
+	end  context.CancelCauseFunc
+	ctx  context.Context // its cause is why the response ended
+	pace *pause.Pace
 }
 
 func (a *answer) Read(p []byte) (int, error) {
 	n, err := a.Body.Read(p)
-	if n > 0 {
-		a.timer.Reset(a.stall)
+	a.pace.Add(n)
+	if err != nil && err != io.EOF {
+		err = cause(a.ctx, err)
 	}
 	return n, err
 }
 
 func (a *answer) Close() error {
-	a.timer.Stop()
+	a.pace.Stop()
 	err := a.Body.Close()
-	a.cancel()
+	a.end(nil)
 	return err
 }
 
+// cause is why a request failed: what ended it, if that is not the user.
+func cause(ctx context.Context, err error) error {
+	var slow *tooSlow
+	if errors.As(context.Cause(ctx), &slow) {
+		return slow
+	}
+	return err
+}
+
+// tooSlow is a response that was given up.
+type tooSlow struct{ error }
+
 // once sends one request.
 func (c *Client) once(ctx context.Context, at *url.URL, from int64) (*answer, error) {
-	inner, cancel := context.WithCancel(ctx)
+	inner, end := context.WithCancelCause(ctx)
 	req, err := http.NewRequestWithContext(inner, http.MethodGet, at.String(), nil)
 	if err != nil {
-		cancel()
+		end(nil)
 		return nil, err
 	}
 	req.Header.Set("User-Agent", "barka")
@@ -210,11 +236,12 @@ func (c *Client) once(ctx context.Context, at *url.URL, from int64) (*answer, er
 	if c.token != "" && c.home(at) {
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
-	timer := time.AfterFunc(c.stall, cancel)
+	pace := pause.NewPace(c.window, leastBytes, func(err error) { end(&tooSlow{err}) })
 	resp, err := c.http.Do(req)
 	if err != nil {
-		timer.Stop()
-		cancel()
+		pace.Stop()
+		err = cause(inner, err)
+		end(nil)
 		var inURL *url.Error // whose text holds the address, and a store's is signed
 		if errors.As(err, &inURL) {
 			err = inURL.Err
@@ -223,13 +250,12 @@ func (c *Client) once(ctx context.Context, at *url.URL, from int64) (*answer, er
 		if errors.As(err, &dns) && dns.IsNotFound {
 			return nil, &unreachable{fmt.Errorf("no answer from %s: there is no such host; is there a network, or a proxy to name in HTTPS_PROXY?", at.Host)}
 		}
-		if errors.Is(err, context.Canceled) {
-			err = fmt.Errorf("silence for %s", c.stall)
-		}
-		return nil, &passing{err: fmt.Errorf("no answer from %s: %w", at.Host, err)}
+		// net/http quotes what it cannot read, a header with the token, say.
+		return nil, &passing{err: fmt.Errorf("no answer from %s: %s", at.Host, c.clean(err.Error()))}
 	}
 	c.reached.Store(true)
-	return &answer{resp, cancel, timer, c.stall}, nil
+	pace.Restart()
+	return &answer{resp, end, inner, pace}, nil
 }
 
 // refused is what an answer without content means.
@@ -298,13 +324,4 @@ func IsNoRevision(err error) bool {
 }
 
 // clean makes what a server says fit for a terminal, without the token.
-func (c *Client) clean(s string) string {
-	if c.token != "" {
-		s = strings.ReplaceAll(s, c.token, "[token]")
-	}
-	s = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, ""), func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
-	if runes := []rune(s); len(runes) > 200 {
-		s = string(runes[:200]) + "…"
-	}
-	return s
-}
+func (c *Client) clean(s string) string { return printable.Line(s, 200, c.token) }

@@ -219,7 +219,7 @@ func (c *Client) receive(ctx context.Context, p *Plan, f File, file *os.File, h 
 		if err == nil || errors.Is(err, context.Canceled) {
 			err = io.ErrUnexpectedEOF
 		}
-		return &passing{err: fmt.Errorf("the connection broke after %d of %d bytes: %w", had+got, f.Size, err), got: got}
+		return &passing{err: fmt.Errorf("the connection broke after %d of %d bytes: %s", had+got, f.Size, c.clean(err.Error())), got: got}
 	case got > left:
 		if err := restart(file); err != nil {
 			return diskError(file.Name(), err)

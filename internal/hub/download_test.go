@@ -267,7 +267,7 @@ func TestFaults(t *testing.T) {
 				return true
 			})
 			var slept []time.Duration
-			c, m := client(t, Options{Stall: 300 * time.Millisecond, Sleep: func(ctx context.Context, d time.Duration) error {
+			c, m := client(t, Options{Window: 300 * time.Millisecond, Sleep: func(ctx context.Context, d time.Duration) error {
 				mu.Lock()
 				defer mu.Unlock()
 				slept = append(slept, d)

@@ -135,7 +135,7 @@ func (h *hostile) start(t *testing.T) *Client {
 	t.Setenv("HF_ENDPOINT", s.URL)
 	t.Setenv("HF_HUB_CACHE", filepath.Join(t.TempDir(), "inner", "cache"))
 	t.Setenv("HF_TOKEN", secret)
-	c, _ := client(t, Options{Stall: 5 * time.Second})
+	c, _ := client(t, Options{Window: 5 * time.Second})
 	return c
 }
 

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -169,7 +170,10 @@ func plainPath(p string) bool {
 // page, "" if this is the last.
 func (c *Client) ask(ctx context.Context, r Repo, address string, into any) (next string, err error) {
 	err = c.attempts(ctx, what(r), func() error {
-		a, err := c.get(ctx, r, address, 0)
+		late := &tooSlow{fmt.Errorf("no whole answer within %s", c.deadline)}
+		timed, cancel := context.WithTimeoutCause(ctx, c.deadline, late)
+		defer cancel()
+		a, err := c.get(timed, r, address, 0)
 		if err != nil {
 			return err
 		}
@@ -177,12 +181,15 @@ func (c *Client) ask(ctx context.Context, r Repo, address string, into any) (nex
 		data, err := io.ReadAll(io.LimitReader(a, maxPage+1))
 		switch {
 		case err != nil:
-			return &passing{err: fmt.Errorf("the answer broke off: %w", err)}
+			return &passing{err: fmt.Errorf("the answer broke off: %s", c.clean(err.Error()))}
 		case len(data) > maxPage:
 			return badinput.Errorf("%s: an answer of more than %d MiB", what(r), maxPage>>20)
 		}
+		if c.token != "" && bytes.Contains(data, []byte(c.token)) {
+			return badinput.Errorf("%s: the answer holds the token; it is not used, since names in it become files and messages", what(r))
+		}
 		if err := json.Unmarshal(data, into); err != nil {
-			return badinput.Errorf("%s: %s does not answer as the hub does: %w", what(r), c.endpoint.Host, err)
+			return badinput.Errorf("%s: %s does not answer as the hub does: %s", what(r), c.endpoint.Host, c.clean(err.Error()))
 		}
 		next = nextQuery(a.Header.Get("Link"))
 		return nil

@@ -78,8 +78,8 @@ func (c *Client) attempts(ctx context.Context, what string, try func() error) er
 		if wait <= 0 {
 			wait = time.Duration(float64(time.Second<<(attempt-1)) * (0.75 + 0.5*rand.Float64()))
 		}
-		if wait > maxPause {
-			return fmt.Errorf("%s: %w; the server asks for a pause of %s: run the same command again after that", what, err, wait.Round(time.Second))
+		if err := pause.Bound(err, wait, maxPause); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
 		}
 		c.progress.Note(fmt.Sprintf("%s: %v; trying again in %s", what, err, wait.Round(100*time.Millisecond)))
 		if err := c.sleep(ctx, wait); err != nil {
