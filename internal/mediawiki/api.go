@@ -20,6 +20,7 @@ import (
 	"barka/internal/atomicfile"
 	"barka/internal/badinput"
 	"barka/internal/pause"
+	"barka/internal/printable"
 )
 
 // ClientOptions describe a wiki and how to treat it.
@@ -35,6 +36,8 @@ type ClientOptions struct {
 	// CacheDir keeps answers, so that a rerun asks nothing; "": none.
 	CacheDir  string
 	Transport http.RoundTripper
+	// Timeout of an answer, with its body; 0 means 2 minutes.
+	Timeout time.Duration
 	// Sleep waits; nil means in real time.
 	Sleep func(ctx context.Context, d time.Duration) error
 }
@@ -56,14 +59,25 @@ type Client struct {
 	Requests int
 }
 
-// maxBody bounds an answer.
-const maxBody = 64 << 20
+const (
+	// maxBody bounds an answer, in bytes after decompression, and maxHeader its
+	// header.
+	maxBody   = 64 << 20
+	maxHeader = 256 << 10
+	// maxPause is the longest that a server may make us wait.
+	maxPause = 5 * time.Minute
+	// maxWords bounds, in characters, what is shown of a server's words.
+	maxWords = 300
+)
 
 // NewClient checks the options.
 func NewClient(o ClientOptions) (*Client, error) {
 	u, err := url.Parse(o.API)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, badinput.Errorf("wiki %q: expected the address of api.php, such as https://en.wikipedia.org/w/api.php", o.API)
+		return nil, badinput.Errorf("wiki %q: expected the address of api.php, such as https://en.wikipedia.org/w/api.php", printable.Address(o.API))
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, badinput.Errorf("wiki %s: an address with credentials, or a part after ? or #, is not taken: it would stand in files and messages", printable.Address(o.API))
 	}
 	if c := strings.ToLower(o.Contact); !strings.Contains(c, "@") && !strings.Contains(c, "://") || strings.Contains(c, "example.") {
 		return nil, badinput.Errorf("wiki: contact %q: Wikimedia asks every client to name a mail address or page where its operator can be reached", o.Contact)
@@ -77,7 +91,28 @@ func NewClient(o ClientOptions) (*Client, error) {
 	if o.Sleep == nil {
 		o.Sleep = pause.Sleep
 	}
-	return &Client{o: o, http: &http.Client{Transport: o.Transport, Timeout: 2 * time.Minute}}, nil
+	if o.Transport == nil {
+		t := http.DefaultTransport.(*http.Transport).Clone()
+		t.MaxResponseHeaderBytes = maxHeader
+		o.Transport = t
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 2 * time.Minute
+	}
+	return &Client{o: o, http: &http.Client{Transport: o.Transport, Timeout: o.Timeout, CheckRedirect: redirect}}, nil
+}
+
+// redirect follows a wiki to another path, and to https, on its own host alone:
+// the requests name a person, and the answers become training data.
+func redirect(to *http.Request, via []*http.Request) error {
+	from := via[0].URL
+	switch {
+	case len(via) > 5:
+		return badinput.Errorf("more than 5 redirects")
+	case to.URL.Hostname() != from.Hostname() || to.URL.User != nil || to.URL.Scheme != "https" && (to.URL.Scheme != from.Scheme || via[len(via)-1].URL.Scheme != to.URL.Scheme):
+		return badinput.Errorf("the server redirects to %s, which is not followed; if that is the wiki you mean, name its api.php", printable.Line(printable.Address(to.URL.String()), maxWords))
+	}
+	return nil
 }
 
 // query asks once, from the cache if it can, and decodes the answer.
@@ -151,9 +186,12 @@ func (c *Client) fetch(ctx context.Context, params url.Values) ([]byte, error) {
 		}
 		wait := again.after
 		if wait <= 0 {
-			wait = time.Duration(float64(time.Second<<attempt) * (0.75 + 0.5*jitter.Float64()))
+			wait = time.Duration(float64(time.Second<<min(attempt, 7)) * (0.75 + 0.5*jitter.Float64()))
 		}
-		if err := c.o.Sleep(ctx, min(wait, 5*time.Minute)); err != nil {
+		if err := pause.Bound(err, wait, maxPause); err != nil {
+			return nil, fmt.Errorf("wiki %s: %w", c.o.API, err)
+		}
+		if err := c.o.Sleep(ctx, wait); err != nil {
 			return nil, err
 		}
 	}
@@ -184,6 +222,19 @@ func (c *Client) pause(ctx context.Context) error {
 	return nil
 }
 
+// noAnswer is the error of a request that got no response. net/http quotes what
+// it cannot read.
+func noAnswer(err error) error {
+	var request *url.Error // whose text holds the whole query
+	if errors.As(err, &request) {
+		err = request.Err
+	}
+	if badinput.Is(err) {
+		return err
+	}
+	return &retryable{err: errors.New("no answer: " + printable.Line(err.Error(), maxWords))}
+}
+
 func (c *Client) try(ctx context.Context, params url.Values) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.o.API+"?"+params.Encode(), nil)
 	if err != nil {
@@ -196,7 +247,7 @@ func (c *Client) try(ctx context.Context, params url.Values) ([]byte, error) {
 		if why := pause.Unreachable(err); why != "" {
 			return nil, &retryable{err: errors.New(why), unreachable: true}
 		}
-		return nil, &retryable{err: fmt.Errorf("no answer: %w", err)}
+		return nil, noAnswer(err)
 	}
 	c.reached = true
 	defer resp.Body.Close()
@@ -204,13 +255,13 @@ func (c *Client) try(ctx context.Context, params url.Values) ([]byte, error) {
 	after := pause.After(resp.Header.Get("Retry-After"), time.Now())
 	switch {
 	case err != nil:
-		return nil, &retryable{err: fmt.Errorf("the answer broke off: %w", err)}
+		return nil, &retryable{err: errors.New("the answer broke off: " + printable.Line(err.Error(), maxWords))}
 	case len(data) > maxBody:
 		return nil, fmt.Errorf("an answer of more than %d MiB", maxBody>>20)
 	case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500:
-		return nil, &retryable{err: fmt.Errorf("status %s", resp.Status), after: after}
+		return nil, &retryable{err: fmt.Errorf("status %s", printable.Line(resp.Status, maxWords)), after: after}
 	case resp.StatusCode != http.StatusOK:
-		return nil, badinput.Errorf("status %s; check the address and the contact", resp.Status)
+		return nil, badinput.Errorf("status %s; check the address and the contact", printable.Line(resp.Status, maxWords))
 	}
 	// Errors come with status 200.
 	var answer struct {
@@ -220,7 +271,7 @@ func (c *Client) try(ctx context.Context, params url.Values) ([]byte, error) {
 		return nil, &retryable{err: fmt.Errorf("the answer is not JSON: %w", err)}
 	}
 	if e := answer.Error; e != nil {
-		err := fmt.Errorf("error %s: %s", e.Code, e.Info)
+		err := errors.New(printable.Line("error "+e.Code+": "+e.Info, maxWords))
 		if e.Code == "maxlag" || e.Code == "ratelimited" || e.Code == "readonly" || strings.HasPrefix(e.Code, "internal_api_error") {
 			return nil, &retryable{err: err, after: after}
 		}

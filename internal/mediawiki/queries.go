@@ -80,9 +80,16 @@ func (p *apiPages) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// follow asks and follows every continuation, handing each answer on.
+// follow asks and follows every continuation, handing each answer on. One that
+// comes again would never end.
 func (c *Client) follow(ctx context.Context, params url.Values, f func(*answer) error) error {
+	asked := map[string]bool{}
 	for range 10_000 {
+		if key := params.Encode(); asked[key] {
+			break
+		} else {
+			asked[key] = true
+		}
 		a := &answer{}
 		if err := c.query(ctx, clone(params), a); err != nil {
 			return err
