@@ -8,10 +8,12 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"barka/internal/badinput"
 	"barka/internal/jsonl"
@@ -44,6 +46,9 @@ func Merge(ctx context.Context, dirs []string, outputDir string, progress pipeli
 		return nil, err
 	}
 	first := parts[0].m
+	if err := plainName(first.Model.Name); err != nil {
+		return nil, badinput.Errorf("%s: %w", filepath.Join(parts[0].dir, shardManifest), err)
+	}
 	e := &evaluation{m: mergedModel{first.Model}, progress: orSilent(progress), log: slog.New(slog.DiscardHandler)}
 	o := first.Options
 	e.o = Options{OutputDir: outputDir, MaxSamples: o.MaxSamples, BatchSize: o.BatchSize, Border: o.Border, AlGhafa: o.AlGhafa, UseChatTemplate: o.UseChatTemplate,
@@ -131,6 +136,15 @@ func openParts(dirs []string) ([]part, error) {
 	}
 	slices.SortStableFunc(parts, func(a, b part) int { return a.m.Shard - b.m.Shard })
 	return parts, nil
+}
+
+// plainName refuses a model's name from a file that is no path below the
+// directory it is joined to, or cannot be shown.
+func plainName(name string) error {
+	if !filepath.IsLocal(filepath.FromSlash(name)) || path.Clean(name) != name || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return fmt.Errorf("the model's name is %q; expected one such as organisation/name, that stays below the output directory", name)
+	}
+	return nil
 }
 
 // findShards returns the manifests of a directory.
@@ -354,7 +368,7 @@ func (p part) read(runs []*taskRun) error {
 			return badinput.Errorf("%s: a question of task %d, and there are %d", path, q.Task, len(runs))
 		case runs[q.Task] == nil:
 			continue
-		case q.Index < 0 || q.Index >= len(runs[q.Task].samples) || !q.answers(runs[q.Task].task):
+		case q.Index < 0 || q.Index >= len(runs[q.Task].samples) || !q.answers(runs[q.Task].task) || q.Doc.Gold < 0 || q.Doc.Gold >= len(q.Doc.Choices):
 			return badinput.Errorf("%s: question %d of %s is broken", path, q.Index+1, runs[q.Task].name())
 		}
 		r := runs[q.Task]

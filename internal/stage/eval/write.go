@@ -203,9 +203,13 @@ func writeText(path, text string) error {
 // checkOutput makes the directories of a run's files, so that what is in
 // their way is told before anything is scored.
 func (e *evaluation) checkOutput() error {
+	model := filepath.FromSlash(e.m.Name())
+	if !filepath.IsLocal(model) {
+		return badinput.Errorf("the model's name %q leads out of the output directory; name the model in another way", e.m.Name())
+	}
 	dirs := []string{e.resultsDir()}
 	if !e.o.NoDetails {
-		dirs = append(dirs, filepath.Join(e.o.OutputDir, "details", filepath.FromSlash(e.m.Name())))
+		dirs = append(dirs, filepath.Join(e.o.OutputDir, "details", model))
 	}
 	for _, dir := range dirs {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
