@@ -117,7 +117,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if i := slices.IndexFunc(args, func(arg string) bool { return !utf8.ValidString(arg) }); i >= 0 {
 		err = fmt.Errorf("argument %d, %q, is not UTF-8", i+1, args[i]) // the parser replaces such bytes
 	}
-	a := &app{globals: c.globals, start: start, ctx: ctx, stdin: &interruptible{ctx: ctx, from: stdin}, stdout: stdout, stderr: stderr,
+	screen, flush := ui.Screen(stdout)
+	defer flush()
+	a := &app{globals: c.globals, start: start, ctx: ctx, stdin: &interruptible{ctx: ctx, from: stdin}, stdout: screen, stderr: stderr,
 		ui: ui.New(ui.Options{JSON: c.JSON || asksJSON(args), Quiet: c.Quiet, Stdout: stdout, Stderr: stderr})}
 	pipeline.Note = func(s string) { a.ui.Warnf("%s", s) }
 	if err == nil && parsed.Selected() != nil {

@@ -4,6 +4,8 @@ package main
 
 import (
 	"context"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -14,6 +16,7 @@ import (
 const sameSignal = 300 * time.Millisecond
 
 func main() {
+	log.SetOutput(io.Discard) // net/http quotes there what servers send unasked
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second signal ends the program at once. timeout(1) and some schedulers send
 	// the first one twice: to the process and to its group.

@@ -72,3 +72,21 @@ func FuzzPrintable(f *testing.F) {
 		Address(s)
 	})
 }
+
+// TestWriter: in whatever parts a text comes, it is written as Text makes it.
+func TestWriter(t *testing.T) {
+	const text = "قهوة \x1b[2J\u009b \u202e😀 \xf0\x9f"
+	for n := 1; n < len(text); n++ {
+		var b strings.Builder
+		w := NewWriter(&b)
+		for i := 0; i < len(text); i += n {
+			part := text[i:min(i+n, len(text))]
+			if wrote, err := w.Write([]byte(part)); wrote != len(part) || err != nil {
+				t.Fatal(wrote, err)
+			}
+		}
+		if err := w.Flush(); err != nil || b.String() != Text(text) {
+			t.Errorf("in parts of %d: %q, %v; want %q", n, b.String(), err, Text(text))
+		}
+	}
+}

@@ -155,7 +155,7 @@ func (p *lineProgress) write(event string, now time.Time) {
 		if event == "done" {
 			s = p.m.summary(now)
 		}
-		p.ui.line(s)
+		p.ui.line("", s)
 		return
 	}
 	v := map[string]any{
@@ -213,7 +213,7 @@ func (p *terminalProgress) draw(now time.Time) {
 	p.ui.status(bar(p.m.done, p.m.total) + p.m.text(now))
 }
 
-func (p *terminalProgress) Note(s string) { p.ui.line(s) }
+func (p *terminalProgress) Note(s string) { p.ui.line("", s) }
 
 func (p *terminalProgress) Done() {
 	p.mu.Lock()
@@ -226,7 +226,7 @@ func (p *terminalProgress) end() {
 		return
 	}
 	p.ui.status("")
-	p.ui.line(p.m.summary(time.Now()))
+	p.ui.line("", p.m.summary(time.Now()))
 	p.m = nil
 }
 

@@ -1,7 +1,8 @@
 // Package ui is how commands talk to people and to scripts: progress, tables,
 // messages. On a terminal there are bars, boxes and colour; elsewhere plain
 // lines; with --json one JSON object a line. Progress and messages go to stderr,
-// results to stdout.
+// results to stdout. All text passes through package printable here: titles,
+// names and messages come from files and servers. JSON is written as it is.
 package ui
 
 import (
@@ -19,6 +20,7 @@ import (
 	"golang.org/x/term"
 
 	"barka/internal/pipeline"
+	"barka/internal/printable"
 )
 
 // Options are the flags that every command has, and where it writes.
@@ -39,7 +41,7 @@ type UI struct {
 
 type stream struct {
 	w        io.Writer
-	terminal bool
+	terminal bool // one that bars and boxes can be drawn on
 	colour   bool
 }
 
@@ -66,6 +68,17 @@ func newStream(w io.Writer) stream {
 
 // Terminal says whether results go to a person's terminal.
 func (u *UI) Terminal() bool { return u.out.terminal && !u.json }
+
+// Screen returns the writer to use for results that a command writes by itself,
+// such as a model's answer: stdout, whose text is made printable where it is a
+// terminal. It is exact elsewhere. The caller must call flush at the end.
+func Screen(stdout io.Writer) (w io.Writer, flush func() error) {
+	if f, ok := stdout.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
+		return stdout, func() error { return nil }
+	}
+	p := printable.NewWriter(stdout)
+	return p, p.Flush
+}
 
 // Progress returns what stages report their progress to.
 func (u *UI) Progress() pipeline.Progress {
@@ -124,14 +137,14 @@ func (u *UI) message(kind, colour, format string, args ...any) {
 	case u.json:
 		u.event(map[string]any{"event": kind, "message": s})
 	default:
+		mark := ""
 		if kind != "info" {
-			mark := kind + ": "
+			mark = kind + ": "
 			if u.err.colour {
 				mark = "\x1b[" + colour + "m" + kind + ":\x1b[0m "
 			}
-			s = mark + s
 		}
-		u.line(s)
+		u.line(mark, s)
 	}
 }
 
@@ -141,8 +154,10 @@ const (
 	noWrap, wrap = "\x1b[?7l", "\x1b[?7h"
 )
 
-// line writes a line to stderr, above the status if there is one.
-func (u *UI) line(s string) {
+// line writes a line to stderr, above the status if there is one. The mark
+// before the text may have escape sequences.
+func (u *UI) line(mark, text string) {
+	s := mark + printable.Text(text)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.shown == "" {
@@ -156,6 +171,7 @@ func (u *UI) line(s string) {
 func (u *UI) status(s string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	s = strings.ReplaceAll(printable.Text(s), "\n", " ")
 	if u.shown = s; s != "" {
 		s = noWrap + s + wrap
 	}
@@ -193,7 +209,7 @@ func (u *UI) Print(text string, v any) error {
 		enc.SetEscapeHTML(false)
 		return enc.Encode(v)
 	}
-	_, err := fmt.Fprintln(u.out.w, strings.TrimSuffix(text, "\n"))
+	_, err := fmt.Fprintln(u.out.w, printable.Text(strings.TrimSuffix(text, "\n")))
 	return err
 }
 
@@ -217,7 +233,7 @@ func (u *UI) Table(headers []string, rows [][]any) error {
 	for _, row := range append([][]any{cells}, rows...) {
 		fields := make([]string, len(row))
 		for i, c := range row {
-			fields[i] = strings.NewReplacer("\t", " ", "\n", " ", "\r", " ").Replace(fmt.Sprint(c))
+			fields[i] = printable.Text(strings.NewReplacer("\t", " ", "\n", " ", "\r", " ").Replace(fmt.Sprint(c)))
 		}
 		if _, err := fmt.Fprintln(u.out.w, strings.Join(fields, "\t")); err != nil {
 			return err
@@ -253,7 +269,7 @@ func (u *UI) box(headers []string, rows [][]any) string {
 	head := make(table.Row, len(headers))
 	var columns []table.ColumnConfig
 	for i, h := range headers {
-		head[i] = h
+		head[i] = printable.Text(h)
 		if len(rows) > 0 && i < len(rows[0]) && isNumber(rows[0][i]) {
 			columns = append(columns, table.ColumnConfig{Number: i + 1, Align: text.AlignRight, AlignHeader: text.AlignRight})
 		}
@@ -261,7 +277,13 @@ func (u *UI) box(headers []string, rows [][]any) string {
 	t.SetColumnConfigs(columns)
 	t.AppendHeader(head)
 	for _, row := range rows {
-		t.AppendRow(row)
+		shown := make(table.Row, len(row))
+		for i, c := range row {
+			if shown[i] = c; !isNumber(c) {
+				shown[i] = printable.Text(fmt.Sprint(c))
+			}
+		}
+		t.AppendRow(shown)
 	}
 	return t.Render()
 }

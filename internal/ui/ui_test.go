@@ -209,3 +209,53 @@ func TestTerminal(t *testing.T) {
 }
 
 var _ pipeline.Progress = (*terminalProgress)(nil)
+
+// TestHostileText: no text from outside reaches a terminal as an escape
+// sequence, by whatever way, and JSON holds it unchanged.
+func TestHostileText(t *testing.T) {
+	const bad = "a\x1b[2J\x1b]0;owned\x07\u009b31m\u202eb\rc"
+	var stderr, stdout bytes.Buffer
+	u := New(Options{Stderr: &stderr, Stdout: &stdout})
+	say := func() {
+		u.Infof("%s", bad)
+		u.Warnf("%s", bad)
+		u.Errorf("%s", bad)
+		u.Event("x", bad, map[string]string{"name": bad})
+		p := u.Progress()
+		p.Start(bad, 2, bad)
+		p.Add(1)
+		p.Note(bad)
+		p.Done()
+		if err := u.Print(bad, map[string]string{"name": bad}); err != nil {
+			t.Fatal(err)
+		}
+		if err := u.Table([]string{bad, "n"}, [][]any{{bad, 1}, {fmt.Errorf("%s", bad), 2}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	clean := func(how, s string) {
+		t.Helper()
+		for _, own := range []string{wipe, noWrap, wrap, "\x1b[33m", "\x1b[31m", "\x1b[1m", "\x1b[0m"} {
+			s = strings.ReplaceAll(s, own, "")
+		}
+		if n := strings.Count(s, "owned"); n == 0 || strings.ContainsAny(s, "\x1b\x07\r\u009b\u202e") {
+			t.Errorf("%s: %q", how, s)
+		}
+	}
+	say()
+	clean("plain messages", stderr.String())
+	clean("plain results", stdout.String())
+	stderr.Reset()
+	stdout.Reset()
+	u.err, u.out = stream{&stderr, true, true}, stream{&stdout, true, true}
+	say()
+	clean("messages on a terminal", stderr.String())
+	clean("results on a terminal", stdout.String())
+	stdout.Reset()
+	u.json = true
+	say()
+	var got struct{ Name string }
+	if err := json.NewDecoder(&stdout).Decode(&got); err != nil || got.Name != bad {
+		t.Errorf("JSON: %q, %v", got.Name, err)
+	}
+}
