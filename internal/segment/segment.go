@@ -34,7 +34,7 @@ type Options struct {
 
 // Split cuts a text. Join(Split(s)) == s for every string.
 func Split(s string, o Options) []Piece {
-	w := &splitter{o: o}
+	w := &splitter{o: o, text: s}
 	fenced := false
 	for len(s) > 0 {
 		end := strings.IndexByte(s, '\n') + 1
@@ -65,9 +65,14 @@ func Join(pieces []Piece) string {
 	return b.String()
 }
 
+// splitter cuts a text from its beginning to its end: what it keeps and what it
+// translates follow each other, so that every piece is a slice of the text.
 type splitter struct {
 	o      Options
+	text   string
 	pieces []Piece
+	begin  int // of the last piece in the text
+	end    int // of the last piece
 }
 
 // keep adds verbatim text, joined with verbatim text before it.
@@ -75,11 +80,18 @@ func (w *splitter) keep(s string) {
 	if s == "" {
 		return
 	}
-	if n := len(w.pieces); n > 0 && !w.pieces[n-1].Translate {
-		w.pieces[n-1].Text += s
+	if n := len(w.pieces); n == 0 || w.pieces[n-1].Translate {
+		w.add(s, false)
 		return
 	}
-	w.pieces = append(w.pieces, Piece{Text: s})
+	w.end += len(s)
+	w.pieces[len(w.pieces)-1].Text = w.text[w.begin:w.end]
+}
+
+// add adds a piece.
+func (w *splitter) add(s string, translate bool) {
+	w.pieces = append(w.pieces, Piece{s, translate})
+	w.begin, w.end = w.end, w.end+len(s)
 }
 
 // marker begins a list item, an option, a heading or a quotation.
@@ -87,7 +99,7 @@ var marker = regexp.MustCompile(`^\s*(?:(?:[-*•–‣]|#{1,6}|>|\(?(?:\d{1,3}|
 
 // verbatim is what no translation should touch inside a line: code,
 // formulas, GSM8K's calculator notes, addresses, tags.
-var verbatim = regexp.MustCompile("`[^`\n]+`|\\$\\$[^$\n]+\\$\\$|\\$[^$\n]{0,80}[\\\\^_={}][^$\n]{0,80}\\$|\\\\\\([^\n]*?\\\\\\)|<<[^<>\n]*>>|https?://[^\\s<>\"»]+|www\\.[^\\s<>\"»]+|</?[a-zA-Z][^<>\n]{0,60}>")
+var verbatim = regexp.MustCompile("`[^`\n]+`|\\$\\$[^$\n]+\\$\\$|\\$[^$\n]{0,80}[\\\\^_={}][^$\n]{0,80}\\$|<<[^<>\n]*>>|https?://[^\\s<>\"»]+|www\\.[^\\s<>\"»]+|</?[a-zA-Z][^<>\n]{0,60}>")
 
 func (w *splitter) line(line string) {
 	if m := marker.FindString(line); m != "" {
@@ -98,21 +110,64 @@ func (w *splitter) line(line string) {
 		w.row(line)
 		return
 	}
-	for from := 0; len(line) > 0; {
-		at := verbatim.FindStringIndex(line[from:])
-		if at == nil {
-			w.prose(line)
+	v := verbatimFinder{line: line}
+	for done, from := 0, 0; done < len(line); {
+		start, end := v.next(from)
+		if start < 0 {
+			w.prose(line[done:])
 			return
 		}
-		start, end := from+at[0], from+at[1]
 		if prices(line, start, end) {
 			from = start + 1
 			continue
 		}
-		w.prose(line[:start])
+		w.prose(line[done:start])
 		w.keep(line[start:end])
-		line, from = line[end:], 0
+		done, from = end, end
 	}
+}
+
+// verbatimFinder finds what no translation should touch in a line, from left to
+// right. A formula in \( \) may be of any length: it is looked for apart, since
+// the pattern would look to the line's end for each \( without an end.
+type verbatimFinder struct {
+	line           string
+	match, formula span
+}
+
+// span is a stretch of a line; the zero value is one that is not looked for yet,
+// and a negative start means none.
+type span struct{ start, end int }
+
+// next returns the first stretch that begins at from or after it; -1 if there
+// is none.
+func (v *verbatimFinder) next(from int) (start, end int) {
+	if v.match.start >= 0 && (v.match.end == 0 || v.match.start < from) {
+		v.match = span{-1, 0}
+		if at := verbatim.FindStringIndex(v.line[from:]); at != nil {
+			v.match = span{from + at[0], from + at[1]}
+		}
+	}
+	if v.formula.start >= 0 && (v.formula.end == 0 || v.formula.start < from) {
+		v.formula = v.nextFormula(from)
+	}
+	if m, f := v.match, v.formula; m.start < 0 || f.start >= 0 && f.start < m.start {
+		return f.start, f.end
+	}
+	return v.match.start, v.match.end
+}
+
+func (v *verbatimFinder) nextFormula(from int) span {
+	open := strings.Index(v.line[from:], `\(`)
+	if open < 0 {
+		return span{-1, 0}
+	}
+	open += from
+	end := strings.Index(v.line[open+2:], `\)`)
+	if end < 0 {
+		return span{-1, 0}
+	}
+	return span{open, open + 2 + end + 2}
 }
 
 // prices reports whether the text between two dollar signs is no formula but
@@ -143,57 +198,80 @@ func (w *splitter) row(line string) {
 
 // prose cuts running text into sentences.
 func (w *splitter) prose(s string) {
-	var pending string
+	begin, end := 0, 0
 	for seg := sentences.FromString(s); seg.Next(); {
-		pending += seg.Value()
-		if w.unfinished(pending) {
+		end += len(seg.Value())
+		if w.unfinished(s[begin:end]) {
 			continue
 		}
-		w.sentence(pending)
-		pending = ""
+		w.sentence(s[begin:end])
+		begin = end
 	}
-	w.sentence(pending)
+	w.sentence(s[begin:])
 }
 
 // abbreviations end in a full stop without ending a sentence.
 var abbreviation = regexp.MustCompile(`(?:^|[\s("'«])(?:Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|vs|etc|e\.g|i\.e|cf|ca|No|Vol|Fig|al|approx|Inc|Ltd|Co|Gen|Col|Capt|Lt|Rev|Hon|U\.S|U\.K|[A-Z])\.\s*$`)
 
+// longestAbbreviation bounds, in bytes, what abbreviation looks at.
+const longestAbbreviation = 32
+
 // unfinished reports whether a sentence so far must take in the next one: it
-// ends in an abbreviation, or is too short to stand alone.
+// ends in an abbreviation, or is too short to stand alone. It looks at both ends
+// alone: a sentence may take in many others.
 func (w *splitter) unfinished(s string) bool {
-	if abbreviation.MatchString(s) {
+	core := strings.TrimRight(s, " \t\n\f\r")
+	if abbreviation.MatchString(core[max(0, len(core)-longestAbbreviation):]) {
 		return true
 	}
-	return w.o.MinWords > 0 && len(strings.Fields(s)) < w.o.MinWords
-}
-
-// sentence adds one, the white space around it kept apart.
-func (w *splitter) sentence(s string) {
-	lead := len(s) - len(strings.TrimLeftFunc(s, unicode.IsSpace))
-	w.keep(s[:lead])
-	s = s[lead:]
-	core := strings.TrimRightFunc(s, unicode.IsSpace)
-	tail := s[len(core):]
-	// Quotation marks that span several sentences stay where they are.
-	for _, q := range []string{"«", "»"} {
-		if strings.Count(core, "«") == strings.Count(core, "»") {
+	words := 0
+	for range strings.FieldsSeq(s) {
+		if words++; words >= w.o.MinWords {
 			break
 		}
-		if strings.HasPrefix(core, q) {
-			w.keep(q)
-			core = core[len(q):]
-			w.sentence(core + tail)
+	}
+	return words < w.o.MinWords
+}
+
+// sentence adds one, the white space around it kept apart. Quotation marks that
+// span several sentences stay where they are.
+func (w *splitter) sentence(s string) {
+	end := len(strings.TrimRightFunc(s, unicode.IsSpace))
+	marks := map[string]int{"«": strings.Count(s, "«"), "»": strings.Count(s, "»")}
+	for {
+		lead := len(s) - len(strings.TrimLeftFunc(s, unicode.IsSpace))
+		w.keep(s[:lead])
+		s, end = s[lead:], max(0, end-lead)
+		opens, closes, core := marks["«"], marks["»"], s[:end]
+		first := ""
+		for _, q := range []string{"«", "»"} {
+			if opens == closes {
+				break
+			}
+			if strings.HasPrefix(core, q) {
+				first = q
+				break
+			}
+			if strings.HasSuffix(core, q) {
+				core = core[:len(core)-len(q)]
+				if q == "«" {
+					opens--
+				} else {
+					closes--
+				}
+			}
+		}
+		if first == "" {
+			if core != "" {
+				w.translate(core)
+			}
+			w.keep(s[len(core):])
 			return
 		}
-		if strings.HasSuffix(core, q) {
-			tail = q + tail
-			core = core[:len(core)-len(q)]
-		}
+		w.keep(first)
+		s, end = s[len(first):], end-len(first)
+		marks[first]--
 	}
-	if core != "" {
-		w.translate(core)
-	}
-	w.keep(tail)
 }
 
 // translate adds text to be translated, cut to the bound.
@@ -209,7 +287,7 @@ func (w *splitter) translate(s string) {
 			return
 		}
 	}
-	w.pieces = append(w.pieces, Piece{Text: s, Translate: true})
+	w.add(s, true)
 }
 
 // wants reports whether there is anything to translate: letters, and not

@@ -3,6 +3,7 @@ package segment
 import (
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 )
 
@@ -91,4 +92,23 @@ func FuzzSplit(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestLongLines: a long line is cut in time linear in its length, whatever is in
+// it. Time that grows with the square is minutes here.
+func TestLongLines(t *testing.T) {
+	for _, pattern := range []string{"a", " ", "«", "»", "« x ", "A. ", "Dr. ", "a. ", "a, ", ". ", "! ", "1 ", "$5 ", "$x=1$ ", `\( $x=1$ `, `\(x\) `, "`", "`c` ", "<a", "<<", "http://a ", "|a", "سلام، ",
+		"a\n", "```\n", "x.   ", `x."`, "x.)", "\u00a0", "\u200d", "é", "\xff"} {
+		text := strings.Repeat(pattern, 256<<10/len(pattern))
+		start := time.Now()
+		for _, s := range []string{"x. " + text + "x", "```\n" + strings.ReplaceAll(text, "```", "")} {
+			pieces := Split(s, Options{MaxTokens: 64, Count: func(s string) int { return len(s) / 4 }, MinWords: 3, Target: unicode.Arabic})
+			if Join(pieces) != s {
+				t.Errorf("%q: the text changed", pattern)
+			}
+		}
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("%q: %s for 512 KiB", pattern, took)
+		}
+	}
 }
