@@ -11,6 +11,7 @@ type arguments struct {
 	depth      int
 	positional [][2]int
 	named      map[string][2]int
+	texts      map[[2]int]string // of those rendered so far
 }
 
 // get renders the n-th positional argument, from 1.
@@ -18,7 +19,7 @@ func (a *arguments) get(n int) string {
 	if r, ok := a.named[strconv.Itoa(n)]; ok {
 		return a.text(r)
 	}
-	if n > len(a.positional) {
+	if n < 1 || n > len(a.positional) {
 		return ""
 	}
 	return a.text(a.positional[n-1])
@@ -31,10 +32,17 @@ func (a *arguments) name(key string) string {
 	return ""
 }
 
+// text renders an argument once: rendered twice at each level, nested templates
+// would take 2^depth steps.
 func (a *arguments) text(r [2]int) string {
-	var b strings.Builder
-	a.p.render(&b, r[0], r[1], a.depth)
-	return strings.TrimSpace(b.String())
+	text, ok := a.texts[r]
+	if !ok {
+		var b strings.Builder
+		a.p.render(&b, r[0], r[1], a.depth)
+		text = strings.TrimSpace(b.String())
+		a.texts[r] = text
+	}
+	return text
 }
 
 // template writes what a template stands for: words, or nothing.
@@ -44,7 +52,7 @@ func (p *parser) template(b *strings.Builder, lo, hi, depth int) {
 	if len(name) > 60 {
 		return
 	}
-	a := &arguments{p: p, depth: depth, named: map[string][2]int{}}
+	a := &arguments{p: p, depth: depth, named: map[string][2]int{}, texts: map[[2]int]string{}}
 	for _, r := range parts[1:] {
 		key, _, ok := strings.Cut(p.s[r[0]:r[1]], "=")
 		if ok && !strings.ContainsAny(key, "[{<\"") && len(key) < 40 {

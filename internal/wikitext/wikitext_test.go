@@ -124,3 +124,29 @@ func FuzzText(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) { Tree(Text(s)) })
 }
+
+// TestNestedTemplates: templates within an argument of templates are rendered
+// once, for every template that asks for an argument twice.
+func TestNestedTemplates(t *testing.T) {
+	names := make([]string, 0, len(templates))
+	for name := range templates {
+		names = append(names, name)
+	}
+	for _, name := range append(names, "lang-ar") {
+		for _, args := range []string{"%", "%|%", "1|%", "1|%|3|4", "text=%", "1=%|2=%", "alt=%|lc=%|e=%|u=%|ul=%"} {
+			s := "1"
+			for range maxDepth {
+				if s = "{{" + name + "|" + strings.ReplaceAll(args, "%", s) + "}}"; len(s) > 20_000 {
+					break
+				}
+			}
+			start := time.Now()
+			if got := Text(s); len(got) > 100*len(s) {
+				t.Errorf("{{%s|%s}} nested: %d bytes become %d", name, args, len(s), len(got))
+			}
+			if took := time.Since(start); took > 5*time.Second {
+				t.Fatalf("{{%s|%s}} nested: %s for %d bytes", name, args, took, len(s))
+			}
+		}
+	}
+}
