@@ -281,3 +281,35 @@ func TestDifferentLeaderboards(t *testing.T) {
 		t.Errorf("two versions: %v", err)
 	}
 }
+
+// TestExtremeMetrics: a page is made of losses of every size, and soon; a
+// million steps take no time that grows with their square.
+func TestExtremeMetrics(t *testing.T) {
+	for name, losses := range map[string][]float64{
+		"1e17": {1e17, 1e17}, "neighbours": {1e17, math.Nextafter(1e17, 2e17)}, "largest": {math.MaxFloat64, -math.MaxFloat64}, "one": {3},
+		"smallest": {5e-324, 0}, "zero": {0, 0}, "negative": {-1e17, -1e17}, "far apart": {1e-300, 1e300}, "nothing else": {2, 2, 2},
+	} {
+		var b strings.Builder
+		for i, loss := range losses {
+			fmt.Fprintf(&b, "{\"step\": %d, \"loss\": %g, \"lr\": %g, \"grad_norm\": %g}\n", i, loss, loss, loss)
+		}
+		path := filepath.Join(t.TempDir(), "metrics.jsonl")
+		write(t, path, b.String())
+		got, err := readTraining(path)
+		if err != nil || len(got.Loss) > 20_000 {
+			t.Errorf("%s: %v, a drawing of %d bytes", name, err, len(got.Loss))
+		}
+	}
+	for _, c := range [][2]float64{{0, 0}, {1e17, 1e17}, {0, math.Inf(1)}, {math.NaN(), 1}, {1, 0}, {-math.MaxFloat64, math.MaxFloat64}} {
+		if got := ticks(c[0], c[1], 5); len(got) > 10 {
+			t.Errorf("%v: %d ticks", c, len(got))
+		}
+	}
+	many := make([]point, 1_000_000)
+	for i := range many {
+		many[i] = point{float64(i), 1}
+	}
+	if got := smoothed(many); len(got) > mostPoints+1 || got[len(got)-1] != many[len(many)-1] {
+		t.Errorf("%d points, the last %v", len(got), got[len(got)-1])
+	}
+}

@@ -76,7 +76,7 @@ func readTraining(path string) (*training, error) {
 	}
 	t.Loss = lossChart(loss, smooth, val)
 	if p := series(steps, func(s step) *float64 { return s.Rate }); len(p) > 1 {
-		t.Rate, t.RateText = spark(p), fmt.Sprintf("at most %.3g", highest(p))
+		t.Rate, t.RateText = spark(thinned(p)), fmt.Sprintf("at most %.3g", highest(p))
 	}
 	if p := series(steps, func(s step) *float64 { return s.GradNorm }); len(p) > 1 {
 		t.Norm, t.NormText = spark(smoothed(p)), fmt.Sprintf("at most %.3g, at the end %.3g", highest(p), p[len(p)-1].y)
@@ -119,17 +119,44 @@ func highest(points []point) float64 {
 	return top
 }
 
-// smoothed is the mean over a window of a twentieth of the run.
+// mostPoints bounds the points of a drawn line.
+const mostPoints = 500
+
+// thin returns the indices of the points that are drawn of n: evenly spaced, and
+// the last one.
+func thin(n int) []int {
+	stride := n/mostPoints + 1
+	var out []int
+	for i := 0; i < n; i += stride {
+		out = append(out, i)
+	}
+	if n > 0 && out[len(out)-1] != n-1 {
+		out = append(out, n-1)
+	}
+	return out
+}
+
+// smoothed is the mean over a window of a twentieth of the run, at the points
+// that are drawn.
 func smoothed(points []point) []point {
 	half := len(points) / 40
-	out := make([]point, len(points))
-	for i, p := range points {
+	var out []point
+	for _, i := range thin(len(points)) {
 		from, to := max(0, i-half), min(len(points), i+half+1)
 		sum := 0.0
 		for _, q := range points[from:to] {
 			sum += q.y
 		}
-		out[i] = point{p.x, sum / float64(to-from)}
+		out = append(out, point{points[i].x, sum / float64(to-from)})
+	}
+	return out
+}
+
+// thinned are the points that are drawn.
+func thinned(points []point) []point {
+	var out []point
+	for _, i := range thin(len(points)) {
+		out = append(out, points[i])
 	}
 	return out
 }
@@ -144,22 +171,18 @@ func (f frame) at(p point) (x, y float64) {
 	return f.left + f.width*(p.x-f.x0)/(f.x1-f.x0), f.top + f.height*(1-(p.y-f.y0)/(f.y1-f.y0))
 }
 
-// path draws a line through at most 500 points.
+// path draws a line through points.
 func (f frame) path(points []point) string {
-	stride := len(points)/500 + 1
 	var b strings.Builder
-	for i := 0; i < len(points); i += stride {
-		x, y := f.at(points[i])
+	for i, p := range points {
+		x, y := f.at(p)
 		fmt.Fprintf(&b, "%c%.1f %.1f", "ML"[min(1, i)], x, y)
-	}
-	if stride > 1 {
-		x, y := f.at(points[len(points)-1])
-		fmt.Fprintf(&b, "L%.1f %.1f", x, y)
 	}
 	return b.String()
 }
 
-// ticks are round numbers from low to high, about n of them.
+// ticks are round numbers from low to high, about n of them; none where the
+// range is too small or too large for its numbers.
 func ticks(low, high float64, n int) []float64 {
 	raw := (high - low) / float64(n)
 	unit := math.Pow(10, math.Floor(math.Log10(raw)))
@@ -170,7 +193,12 @@ func ticks(low, high float64, n int) []float64 {
 		}
 	}
 	var out []float64
-	for v := math.Ceil(low/unit) * unit; v <= high+unit/1e6; v += unit {
+	first := math.Ceil(low / unit)
+	for i := range 2 * n { // not while below high: a unit may be too small to be added
+		v := (first + float64(i)) * unit
+		if !(v <= high+unit/1e6) {
+			break
+		}
 		out = append(out, v)
 	}
 	return out
@@ -185,8 +213,9 @@ func bounds(points []point) (x0, x1, y0, y1 float64) {
 	if x1 <= x0 {
 		x1 = x0 + 1
 	}
-	if y1-y0 < 1e-9 {
-		y0, y1 = y0-0.5, y1+0.5
+	if size := max(math.Abs(y0), math.Abs(y1)); y1-y0 < 1e-9*max(1, size) {
+		pad := max(0.5, size/1e6) // what 1e17 can be told from
+		y0, y1 = y0-pad, y1+pad
 	}
 	return
 }
@@ -218,9 +247,9 @@ func lossChart(raw, smooth, val []point) template.HTML {
 		fmt.Fprintf(&b, `<text x="%.1f" y="%.0f" text-anchor="middle">%s</text>`, x, f.top+f.height+18, thousands(int64(v)))
 	}
 	fmt.Fprintf(&b, `<text x="%.0f" y="%.0f" text-anchor="middle">step</text>`, f.left+f.width/2, f.top+f.height+38)
-	fmt.Fprintf(&b, `<path class="raw" d="%s"/><path class="line" d="%s"/>`, f.path(raw), f.path(smooth))
+	fmt.Fprintf(&b, `<path class="raw" d="%s"/><path class="line" d="%s"/>`, f.path(thinned(raw)), f.path(smooth))
 	if len(val) > 0 {
-		fmt.Fprintf(&b, `<path class="val" d="%s"/>`, f.path(val))
+		fmt.Fprintf(&b, `<path class="val" d="%s"/>`, f.path(thinned(val)))
 	}
 	if len(val) <= mostDots {
 		for _, p := range val {
