@@ -30,6 +30,10 @@ func Has(name string) bool {
 	return false
 }
 
+// maxBlank bounds the bytes of blank lines in a row: a small compressed file may
+// hold any number of them, and none reaches a loop that could be interrupted.
+const maxBlank = 16 << 20
+
 // Lines reads the lines of the file at path as package lines does. A byte order
 // mark at its beginning and blank lines are left out. The iteration ends at the
 // first error, which names the file and the line.
@@ -47,11 +51,16 @@ func Lines(path string) iter.Seq2[lines.Line, error] {
 			return
 		}
 		defer r.Close()
+		blank := 0
 		for line, err := range lines.Read(path, lines.SkipMark(r)) {
 			if err == nil && len(bytes.TrimSpace(line.Data)) == 0 {
-				continue
+				if blank += len(line.Data) + 1; blank <= maxBlank {
+					continue
+				}
+				err = line.Errorf("more than %d MiB of blank lines in a row; is this the file that was meant?", maxBlank>>20)
 			}
-			if !yield(line, err) {
+			blank = 0
+			if !yield(line, err) || err != nil {
 				return
 			}
 		}

@@ -3,10 +3,14 @@ package jsonl
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
 
 	"barka/internal/badinput"
 	"barka/internal/lines"
@@ -125,4 +129,61 @@ func TestTruncatedCompressedFile(t *testing.T) {
 			t.Errorf("%s: a file cut in half reads without an error", name)
 		}
 	}
+}
+
+// TestBlankLines: gigabytes of blank lines in a small compressed file end in an
+// error, soon; some between rows are nothing.
+func TestBlankLines(t *testing.T) {
+	for _, ext := range []string{".gz", ".zst"} {
+		for _, blank := range []string{"\n", strings.Repeat(" ", 1<<20) + "\n"} {
+			path := filepath.Join(t.TempDir(), "x.jsonl"+ext)
+			w, err := Create(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Write(1); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Close(); err != nil {
+				t.Fatal(err)
+			}
+			one, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			bomb := pressed(t, ext, strings.Repeat(blank, 17<<20/len(blank)))
+			if err := os.WriteFile(path, append(one, bomb...), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			n := 0
+			var last error
+			for _, err := range Lines(path) {
+				n++
+				last = err
+			}
+			if n != 2 || !badinput.Is(last) || !strings.Contains(last.Error(), "more than 16 MiB of blank lines") {
+				t.Errorf("%s, %d bytes: %d lines, %v", ext, len(bomb), n, last)
+			}
+		}
+	}
+}
+
+func pressed(t *testing.T, ext, text string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	var w io.WriteCloser = gzip.NewWriter(&b)
+	if ext == ".zst" {
+		z, err := zstd.NewWriter(&b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w = z
+	}
+	if _, err := io.WriteString(w, text); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }
