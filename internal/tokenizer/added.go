@@ -3,10 +3,15 @@ package tokenizer
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 )
+
+// maxAdded is the length in bytes of the longest added token: what is looked at,
+// at most, for each place of a text.
+const maxAdded = 4096
 
 // addedToken is an entry of added_tokens.
 type addedToken struct {
@@ -56,7 +61,7 @@ func newAddedTokens(tokens []addedToken, norm normalizer) *addedTokens {
 
 // matcher finds added tokens in text, leftmost and longest first.
 type matcher struct {
-	byFirst [256][]addedToken // by first byte, longest content first
+	byFirst [256][]addedToken // by first byte, in the order of their contents
 	second  [256][4]uint64    // by first byte, the set of second bytes
 	alone   [256]bool         // a content of one byte
 	only    string            // the first byte of all, if it is the same
@@ -84,8 +89,39 @@ func (m *matcher) add(t addedToken) {
 
 func (m *matcher) ready() {
 	for i := range m.byFirst {
-		slices.SortStableFunc(m.byFirst[i], func(a, b addedToken) int { return cmp.Compare(len(b.Content), len(a.Content)) })
+		slices.SortStableFunc(m.byFirst[i], func(a, b addedToken) int { return strings.Compare(a.Content, b.Content) })
 	}
+}
+
+func content(t *addedToken) string { return t.Content }
+func itself(s *string) string      { return *s }
+
+// prefixesOf calls yield with the items of a sorted list whose strings s begins
+// with, the shortest first and equal ones in their order. It takes steps by the
+// logarithm of the list's length for each byte of the longest.
+func prefixesOf[T any](list []T, of func(*T) string, s string, yield func(*T)) {
+	for n := 1; n <= len(s) && len(list) > 0; n++ {
+		// What is left agrees with s in n-1 bytes, and what has no more is passed.
+		c := s[n-1]
+		from := sort.Search(len(list), func(i int) bool { return of(&list[i])[n-1] >= c })
+		list = list[from:]
+		list = list[:sort.Search(len(list), func(i int) bool { return of(&list[i])[n-1] > c })]
+		for len(list) > 0 && len(of(&list[0])) == n {
+			yield(&list[0])
+			list = list[1:]
+		}
+	}
+}
+
+// longestPrefix returns the first of the longest items of a sorted list that s
+// begins with; nil if there is none.
+func longestPrefix[T any](list []T, of func(*T) string, s string) (longest *T) {
+	prefixesOf(list, of, s, func(t *T) {
+		if longest == nil || len(of(t)) > len(of(longest)) {
+			longest = t
+		}
+	})
+	return longest
 }
 
 // split calls f for each stretch of plain text (id -1) and each token, with
@@ -137,18 +173,18 @@ func (m *matcher) split(text string, forged func(start, end int) (next int, is b
 // for the next one. A forged token hides shorter ones; one that only begins or
 // ends in text that may not have it does not.
 func (m *matcher) allowed(text string, i int, forged func(start, end int) (int, bool)) (t *addedToken, next int) {
-	list := m.byFirst[text[i]]
-	for j := range list {
-		end := i + len(list[j].Content)
-		if !strings.HasPrefix(text[i:], list[j].Content) {
-			continue
-		}
-		if !list[j].Special {
-			return &list[j], 0
+	var found []*addedToken
+	prefixesOf(m.byFirst[text[i]], content, text[i:], func(t *addedToken) { found = append(found, t) })
+	// The longest first, equal ones in their order.
+	slices.SortStableFunc(found, func(a, b *addedToken) int { return cmp.Compare(len(b.Content), len(a.Content)) })
+	for _, t := range found {
+		end := i + len(t.Content)
+		if !t.Special {
+			return t, 0
 		}
 		next, is := forged(i, end)
 		if !is {
-			return &list[j], 0
+			return t, 0
 		}
 		if next == end {
 			return nil, end
@@ -177,11 +213,8 @@ func (m *matcher) next(text string, i int) (int, *addedToken) {
 				continue
 			}
 		}
-		list := m.byFirst[c]
-		for j := range list {
-			if strings.HasPrefix(text[i:], list[j].Content) {
-				return i, &list[j]
-			}
+		if t := longestPrefix(m.byFirst[c], content, text[i:]); t != nil {
+			return i, t
 		}
 	}
 	return len(text), nil

@@ -50,6 +50,9 @@ func Parse(data []byte) (*Tokenizer, error) {
 		if a.ID < 0 || a.ID > maxID {
 			return nil, badinput.Errorf("tokenizer.json: added_tokens[%d] %q has id %d, expected 0 to %d", i, a.Content, a.ID, maxID)
 		}
+		if len(a.Content) > maxAdded {
+			return nil, badinput.Errorf("tokenizer.json: added_tokens[%d] with id %d has %d bytes, expected at most %d", i, a.ID, len(a.Content), maxAdded)
+		}
 	}
 	for i, a := range f.AddedTokens {
 		if id, ok := t.model.id(a.Content); ok {

@@ -135,6 +135,9 @@ func declaredTokens(dir string, c configFile) ([]addedToken, error) {
 		if err != nil || id < 0 || id > maxID {
 			return nil, badinput.Errorf("tokenizer_config.json: added_tokens_decoder: key %q is no token id", key)
 		}
+		if len(a.Content) > maxAdded {
+			return nil, badinput.Errorf("tokenizer_config.json: added_tokens_decoder: the token with id %d has %d bytes, expected at most %d", id, len(a.Content), maxAdded)
+		}
 		a.ID, a.Normalized = int32(id), false
 		tokens = append(tokens, a)
 	}
@@ -143,12 +146,18 @@ func declaredTokens(dir string, c configFile) ([]addedToken, error) {
 		if err := readJSON(filepath.Join(dir, "added_tokens.json"), &ids); err != nil {
 			return nil, err
 		}
-		special := append([]tokenText{c.BOS, c.EOS, c.Pad, c.Unk, c.Mask}, c.Additional...)
+		special := map[tokenText]bool{}
+		for _, s := range append([]tokenText{c.BOS, c.EOS, c.Pad, c.Unk, c.Mask}, c.Additional...) {
+			special[s] = true
+		}
 		for text, id := range ids {
 			if id < 0 || id > maxID {
 				return nil, badinput.Errorf("added_tokens.json: token %q has id %d, expected 0 to %d", text, id, maxID)
 			}
-			tokens = append(tokens, addedToken{ID: id, Content: text, Special: slices.Contains(special, tokenText(text))})
+			if len(text) > maxAdded {
+				return nil, badinput.Errorf("added_tokens.json: the token with id %d has %d bytes, expected at most %d", id, len(text), maxAdded)
+			}
+			tokens = append(tokens, addedToken{ID: id, Content: text, Special: special[tokenText(text)]})
 		}
 	}
 	slices.SortFunc(tokens, func(a, b addedToken) int { return cmp.Compare(a.ID, b.ID) })

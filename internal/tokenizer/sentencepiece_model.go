@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -60,7 +59,7 @@ func newSPMVocab(f *spmFile) (*spmVocab, error) {
 		}
 	}
 	for _, l := range v.user.byFirst {
-		slices.SortFunc(l, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+		slices.Sort(l)
 	}
 	switch {
 	case v.unk < 0:

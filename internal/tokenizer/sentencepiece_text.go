@@ -115,14 +115,12 @@ func (p *precompiled) longest(s string) (string, int) {
 
 // prefixes finds the longest of a set of strings that a text begins with.
 type prefixes struct {
-	byFirst [256][]string // longest first
+	byFirst [256][]string // sorted
 }
 
 func (p *prefixes) match(s string) int {
-	for _, w := range p.byFirst[s[0]] {
-		if strings.HasPrefix(s, w) {
-			return len(w)
-		}
+	if w := longestPrefix(p.byFirst[s[0]], itself, s); w != nil {
+		return len(*w)
 	}
 	return 0
 }
