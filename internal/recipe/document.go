@@ -22,12 +22,18 @@ type document struct {
 
 // readDocument reads YAML. Only text that is no mapping at all is an error.
 func readDocument(data []byte) (*document, error) {
+	if err := bounded(data); err != nil {
+		return nil, err
+	}
 	file, err := parser.ParseBytes(data, 0)
 	if err != nil {
 		return nil, badinput.Errorf("not valid YAML:\n%w", err)
 	}
 	if len(file.Docs) != 1 || file.Docs[0].Body == nil {
 		return nil, badinput.Errorf("expected one YAML document, found %d", len(file.Docs))
+	}
+	if err := flat(file.Docs[0].Body); err != nil {
+		return nil, err
 	}
 	text, err := yaml.YAMLToJSON(data)
 	if err != nil {
