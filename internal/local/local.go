@@ -247,7 +247,7 @@ func (d *Decoder) Digest() (string, error) {
 func digested(dir string) ([]string, error) {
 	var names []string
 	for _, pattern := range []string{"config.json", "adapter_config.json", "*.safetensors", "pytorch_model*.bin", "adapter_model.bin", "tokenizer.json", "tokenizer_config.json",
-		"chat_template.jinja", "chat_template.json", "*.model"} {
+		"chat_template.jinja", "chat_template.json", "additional_chat_templates/default.jinja", "*.model"} {
 		found, err := filepath.Glob(filepath.Join(dir, pattern))
 		if err != nil {
 			return nil, err
@@ -255,9 +255,11 @@ func digested(dir string) ([]string, error) {
 		names = append(names, found...)
 	}
 	if !slices.ContainsFunc(names, func(n string) bool { return filepath.Base(n) == "tokenizer.json" }) {
-		// Only then does M2M-100's vocabulary number the pieces.
-		if path := filepath.Join(dir, "vocab.json"); exists(path) {
-			names = append(names, path)
+		// Only then do these say which pieces and control tokens there are.
+		for _, name := range []string{"vocab.json", "added_tokens.json", "special_tokens_map.json"} {
+			if path := filepath.Join(dir, name); exists(path) {
+				names = append(names, path)
+			}
 		}
 	}
 	slices.Sort(names)

@@ -513,6 +513,27 @@ func TestDigest(t *testing.T) {
 	if b, _ := Digest(here); a == b {
 		t.Error("a tokenizer more makes no difference")
 	}
+	for _, c := range []struct {
+		name    string
+		without bool // without tokenizer.json, beside which the file says nothing
+	}{{"additional_chat_templates/default.jinja", false}, {"vocab.json", true}, {"added_tokens.json", true}, {"special_tokens_map.json", true}} {
+		dir := withTokenizer(t, here)
+		if c.without {
+			if err := os.Rename(filepath.Join(dir, "tokenizer.json"), filepath.Join(dir, "tokenizer.model")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before, _ := Digest(dir)
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, c.name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, c.name), []byte("{}"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if after, err := Digest(dir); err != nil || after == before {
+			t.Errorf("%s makes no difference (%v)", c.name, err)
+		}
+	}
 	f32, bf16 := NewEngine(1, "f32", nil), NewEngine(1, "bf16", nil)
 	x, errX := f32.Digest(copied)
 	y, errY := bf16.Digest(copied)
