@@ -252,7 +252,7 @@ func (a *app) log() *slog.Logger {
 	case a.Quiet:
 		return slog.New(slog.DiscardHandler)
 	}
-	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	return slog.New(ui.NewWarnings(a.stderr))
 }
 
 // engine returns the engine of this command with weights of a type. It is one,
