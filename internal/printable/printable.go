@@ -15,16 +15,28 @@ import (
 // escape: control characters but tab and line feed, C1 controls, line and
 // paragraph separators, bytes that are not UTF-8, and the embeddings, overrides
 // and isolates of bidirectional text, which reorder what stands around them.
-// The marks and joiners of Arabic text (U+200C to U+200F, U+061C) stay. Text
-// without such characters is returned as it is.
+// The marks and joiners of Arabic text (U+200C to U+200F, U+061C) stay, and so
+// does a first-strong isolate that ends on its line, as our own sentences set
+// around words of either direction. Text without such characters is returned as
+// it is.
 func Text(s string) string {
 	if !strings.ContainsFunc(s, acts) && utf8.ValidString(s) {
 		return s
 	}
 	var b strings.Builder
+	end := -1 // of the isolate around i
 	for i := 0; i < len(s); {
 		r, n := utf8.DecodeRuneInString(s[i:])
 		switch {
+		case r == isolate && i > end:
+			if closed := strings.IndexFunc(s[i+n:], func(r rune) bool { return acts(r) || r == '\n' }); closed >= 0 && strings.HasPrefix(s[i+n+closed:], endOfIsolate) {
+				end = i + n + closed
+				b.WriteRune(r)
+				break
+			}
+			fmt.Fprintf(&b, `\u%04x`, r)
+		case i == end:
+			b.WriteRune(r)
 		case n == 1 && (r == utf8.RuneError || acts(r)):
 			fmt.Fprintf(&b, `\x%02x`, s[i])
 		case acts(r):
@@ -36,6 +48,13 @@ func Text(s string) string {
 	}
 	return b.String()
 }
+
+// isolate sets off text of the direction of its first strong character, up to
+// endOfIsolate.
+const (
+	isolate      = '\u2068'
+	endOfIsolate = "\u2069"
+)
 
 // acts reports whether a terminal acts upon a character in place of showing it.
 func acts(r rune) bool {

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+
+	"barka/internal/printable"
 )
 
 // Warnings is a slog.Handler for people: a line "warning: MESSAGE (KEY VALUE,
@@ -40,7 +42,7 @@ func (h *Warnings) Handle(_ context.Context, r slog.Record) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	_, err := io.WriteString(h.w, line+"\n")
+	_, err := io.WriteString(h.w, printable.Text(line)+"\n")
 	return err
 }
 
