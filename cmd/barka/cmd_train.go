@@ -115,7 +115,7 @@ func (c *mergeCmd) Run(a *app) error {
 	if err := a.need(weights(c.Model), adapter(c.Adapter)); err != nil {
 		return err
 	}
-	if err := local.Merge(a.engine("f32"), c.Model, c.Adapter, c.Out, a.ui.Progress()); err != nil {
+	if err := local.Merge(a.ctx, a.engine("f32"), c.Model, c.Adapter, c.Out, a.ui.Progress()); err != nil {
 		return err
 	}
 	a.finished(recipe.Step{Stage: "merge", Out: c.Out, Seconds: time.Since(a.start).Seconds()})

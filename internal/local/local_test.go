@@ -547,14 +547,14 @@ func TestMerge(t *testing.T) {
 	e := engine(t, 1)
 	base, adapter, out := golden.Dir("gemma2"), filepath.Join(golden.Dir("gemma2"), "adapter"), filepath.Join(t.TempDir(), "merged")
 	for range 2 {
-		if err := Merge(e, base, adapter, out, pipeline.Silent); err != nil {
+		if err := Merge(t.Context(), e, base, adapter, out, pipeline.Silent); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if err := os.WriteFile(filepath.Join(out, train.MergedFile), []byte("{}\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := Merge(e, base, adapter, out, pipeline.Silent); !badinput.Is(err) {
+	if err := Merge(t.Context(), e, base, adapter, out, pipeline.Silent); !badinput.Is(err) {
 		t.Errorf("a merge over another: %v", err)
 	}
 }

@@ -1,6 +1,8 @@
 package local
 
 import (
+	"context"
+
 	"barka/internal/hub"
 	"barka/internal/pipeline"
 	"barka/internal/stage/train"
@@ -8,7 +10,7 @@ import (
 
 // Merge writes a base model with an adapter merged into it. A model already
 // merged of the same two is left as it is.
-func Merge(e *Engine, name, adapter, out string, progress pipeline.Progress) error {
+func Merge(ctx context.Context, e *Engine, name, adapter, out string, progress pipeline.Progress) error {
 	dir, err := hub.Resolve(name)
 	if err != nil {
 		return err
@@ -16,12 +18,16 @@ func Merge(e *Engine, name, adapter, out string, progress pipeline.Progress) err
 	if adapter, err = hub.ResolveAdapter(adapter); err != nil {
 		return err
 	}
-	var m train.Merged
-	if m.Base, err = Digest(dir); err != nil {
+	unchanged := func() error { return e.watch.check(dir, adapter) }
+	if err := unchanged(); err != nil {
 		return err
 	}
-	if m.Adapter, err = Digest(adapter); err != nil {
+	m := train.Merged{Unchanged: unchanged}
+	if m.Base, err = digest(ctx, dir); err != nil {
 		return err
 	}
-	return train.Merge(e.Device, dir, adapter, out, m, progress)
+	if m.Adapter, err = digest(ctx, adapter); err != nil {
+		return err
+	}
+	return train.Merge(ctx, e.Device, dir, adapter, out, m, progress)
 }

@@ -1,6 +1,9 @@
 package local
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,6 +11,8 @@ import (
 	"time"
 
 	"barka/internal/badinput"
+	"barka/internal/golden"
+	"barka/internal/pipeline"
 )
 
 // TestWhatIsDigestedIsWhatIsLoaded: a model that changes between the two, in
@@ -47,6 +52,81 @@ func TestWhatIsDigestedIsWhatIsLoaded(t *testing.T) {
 			if _, err := engine(t, 1).Digest(dir); err != nil {
 				t.Errorf("another engine: %v", err)
 			}
+		}
+	}
+}
+
+// onAdd is a Progress that calls a function at the first Add.
+type onAdd struct {
+	pipeline.Progress
+	f func()
+}
+
+func (o *onAdd) Add(int64) {
+	if o.f != nil {
+		o.f()
+		o.f = nil
+	}
+}
+
+// TestMergeOfChangingModels: a base or an adapter that changes during a merge
+// leaves no model.
+func TestMergeOfChangingModels(t *testing.T) {
+	for _, victim := range []string{"model.safetensors", "config.json", "adapter/adapter_model.safetensors"} {
+		for how, change := range map[string]func(path string) error{
+			"touched": func(path string) error { return os.Chtimes(path, time.Time{}, time.Now().Add(time.Hour)) },
+			"cut":     func(path string) error { return os.Truncate(path, 0) },
+		} {
+			dir := t.TempDir()
+			base, out := filepath.Join(dir, "base"), filepath.Join(dir, "merged")
+			if err := os.CopyFS(base, os.DirFS(golden.Dir("gemma2"))); err != nil {
+				t.Fatal(err)
+			}
+			e := engine(t, 2)
+			if err := Merge(t.Context(), e, base, filepath.Join(base, "adapter"), filepath.Join(dir, "whole"), pipeline.Silent); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(base, victim)
+			err := Merge(t.Context(), e, base, filepath.Join(base, "adapter"), out, &onAdd{pipeline.Silent, func() {
+				if err := change(path); err != nil {
+					t.Fatal(err)
+				}
+			}})
+			if !badinput.Is(err) || !strings.Contains(err.Error(), path+" changed while it was being read") {
+				t.Errorf("%s %s: %v", victim, how, err)
+			}
+			if _, err := os.Stat(filepath.Join(out, "merge.json")); err == nil {
+				t.Errorf("%s %s: a model was left", victim, how)
+			}
+		}
+	}
+}
+
+// TestMergeEnds: an interrupted merge ends after the tensor it is at, and the
+// next one makes the whole model.
+func TestMergeEnds(t *testing.T) {
+	dir := t.TempDir()
+	base, out, whole := golden.Dir("gemma2"), filepath.Join(dir, "merged"), filepath.Join(dir, "whole")
+	e := engine(t, 1)
+	if err := Merge(t.Context(), e, base, filepath.Join(base, "adapter"), whole, pipeline.Silent); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	added := &onAdd{pipeline.Silent, cancel}
+	if err := Merge(ctx, e, base, filepath.Join(base, "adapter"), out, added); !errors.Is(err, context.Canceled) || added.f != nil {
+		t.Errorf("interrupted: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(out, "model.safetensors")); err == nil {
+		t.Error("the model is there after an interruption")
+	}
+	if err := Merge(t.Context(), e, base, filepath.Join(base, "adapter"), out, pipeline.Silent); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"model.safetensors", "merge.json", "config.json"} {
+		a, errA := os.ReadFile(filepath.Join(whole, name))
+		b, errB := os.ReadFile(filepath.Join(out, name))
+		if errA != nil || errB != nil || !bytes.Equal(a, b) {
+			t.Errorf("%s differs: %v, %v", name, errA, errB)
 		}
 	}
 }

@@ -123,12 +123,12 @@ func (c *chain) train(ctx context.Context) error {
 	return nil
 }
 
-func (c *chain) merge(context.Context) error {
+func (c *chain) merge(ctx context.Context) error {
 	if c.r.Train == nil || !c.r.Merge {
 		return nil
 	}
 	out := c.path(mergedDir)
-	if err := local.Merge(c.Engine, c.r.model(c.r.Models.Base), c.path(adapterDir), out, c.Progress); err != nil {
+	if err := local.Merge(ctx, c.Engine, c.r.model(c.r.Models.Base), c.path(adapterDir), out, c.Progress); err != nil {
 		return err
 	}
 	c.Say(Step{Stage: "merge", Out: out, Seconds: time.Since(c.start).Seconds()})

@@ -1,6 +1,8 @@
 package train
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +17,7 @@ import (
 	"barka/internal/checkpoint"
 	"barka/internal/dtype"
 	"barka/internal/lora"
+	"barka/internal/mapped"
 	"barka/internal/model"
 	"barka/internal/pipeline"
 	"barka/internal/safetensors"
@@ -33,13 +36,16 @@ type Merged struct {
 	Adapter string `json:"adapter_digest"`
 	// Files are the digests of the files beside this one.
 	Files map[string]string `json:"files,omitempty"`
+	// Unchanged, if not nil, returns an error if what Base and Adapter were taken
+	// of is not what it was then.
+	Unchanged func() error `json:"-"`
 }
 
 // Merge writes base + adapter as a model of its own: W + s·B·A in float32,
 // rounded once to W's stored type. Everything else is copied. The directory
 // appears whole or not at all. One that is merged of the same two already, as
 // id says, is left as it is.
-func Merge(dev tensor.Device, base, adapter, out string, id Merged, progress pipeline.Progress) error {
+func Merge(ctx context.Context, dev tensor.Device, base, adapter, out string, id Merged, progress pipeline.Progress) error {
 	w, err := pipeline.NewWork(out)
 	if err != nil {
 		return err
@@ -53,6 +59,7 @@ func Merge(dev tensor.Device, base, adapter, out string, id Merged, progress pip
 		return err
 	}
 	defer m.close()
+	m.ctx = ctx
 	if err := pipeline.CheckApart(out, map[string]string{"model": base, "adapter": adapter}); err != nil {
 		return err
 	}
@@ -133,12 +140,17 @@ func (m *merger) write(dir, base string, id Merged, progress pipeline.Progress) 
 		return badinput.Wrap(err)
 	}
 	progress.Start("merge", m.total, "B")
-	err := safetensors.WriteModel(dir, m.sources, map[string]string{"format": "pt"}, maxShard, func(n int64) { progress.Add(n) })
+	err := mapped.Guard(func() error {
+		return safetensors.WriteModel(dir, m.sources, map[string]string{"format": "pt"}, maxShard, func(n int64) { progress.Add(n) })
+	})
 	progress.Done()
-	if err != nil {
-		return err
+	if err == nil {
+		err = copyOthers(base, dir)
 	}
-	if err := copyOthers(base, dir); err != nil {
+	if changed := m.unchanged(id); changed != nil {
+		return changed // whatever was found
+	}
+	if err != nil {
 		return err
 	}
 	entries, err := os.ReadDir(dir)
@@ -160,7 +172,17 @@ func (m *merger) write(dir, base string, id Merged, progress pipeline.Progress) 
 	return pipeline.SyncTree(dir)
 }
 
+// unchanged returns an error if the base or the adapter changed during a merge.
+func (m *merger) unchanged(id Merged) error {
+	err := cmp.Or(m.model.Unchanged(), m.delta.Unchanged())
+	if err == nil && id.Unchanged != nil {
+		err = id.Unchanged()
+	}
+	return err
+}
+
 type merger struct {
+	ctx          context.Context // ends the work between two tensors
 	dev          tensor.Device
 	cfg          *lora.Config
 	model, delta checkpoint.File
@@ -253,6 +275,9 @@ func (m *merger) repeated(name string) (bool, error) {
 
 // take reads a tensor and lets go of the one before.
 func (m *merger) take(name string) (safetensors.Tensor, error) {
+	if err := m.ctx.Err(); err != nil {
+		return safetensors.Tensor{}, err
+	}
 	if m.last != "" {
 		m.model.Forget(m.last)
 	}
@@ -334,7 +359,11 @@ func copyOthers(from, to string) error {
 		if e.IsDir() || weights.MatchString(name) {
 			continue
 		}
-		data, err := os.ReadFile(filepath.Join(from, name))
+		path := filepath.Join(from, name)
+		if err := badinput.Regular(path); badinput.Is(err) {
+			return err
+		}
+		data, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // a dangling link
 		}

@@ -19,7 +19,7 @@ func TestMergeIsWholeOrNotThere(t *testing.T) {
 	base := golden.Dir("gemma2")
 	id := train.Merged{Base: "b", Adapter: "a"}
 	merge := func(out string, p pipeline.Progress) error {
-		return train.Merge(dev, base, filepath.Join(base, "adapter"), out, id, p)
+		return train.Merge(t.Context(), dev, base, filepath.Join(base, "adapter"), out, id, p)
 	}
 	dir := t.TempDir()
 	out, killed := filepath.Join(dir, "out"), filepath.Join(dir, "killed")

@@ -355,7 +355,7 @@ func TestMergeEqualsPeft(t *testing.T) {
 	for _, name := range golden.Trained {
 		t.Run(name, func(t *testing.T) {
 			dir, out := golden.Dir(name), filepath.Join(t.TempDir(), "merged")
-			if err := train.Merge(dev, dir, filepath.Join(dir, "adapter"), out, train.Merged{Base: "b", Adapter: "a"}, pipeline.Silent); err != nil {
+			if err := train.Merge(t.Context(), dev, dir, filepath.Join(dir, "adapter"), out, train.Merged{Base: "b", Adapter: "a"}, pipeline.Silent); err != nil {
 				t.Fatal(err)
 			}
 			m, err := model.OpenDecoder(out, model.Options{Device: dev, DType: dtype.F32})
@@ -390,7 +390,7 @@ func TestMergeOfTorchFiles(t *testing.T) {
 	t.Cleanup(dev.Close)
 	merged := func(base, adapter string) (map[string]string, string) {
 		out := filepath.Join(t.TempDir(), "merged")
-		if err := train.Merge(dev, base, adapter, out, train.Merged{}, pipeline.Silent); err != nil {
+		if err := train.Merge(t.Context(), dev, base, adapter, out, train.Merged{}, pipeline.Silent); err != nil {
 			t.Fatal(err)
 		}
 		return outputs(t, out), out
@@ -462,7 +462,7 @@ func TestMergeKeepsWhatDiffers(t *testing.T) {
 			}
 		}
 		out := filepath.Join(t.TempDir(), "merged")
-		if err := train.Merge(dev, base, adapter, out, train.Merged{}, pipeline.Silent); err != nil {
+		if err := train.Merge(t.Context(), dev, base, adapter, out, train.Merged{}, pipeline.Silent); err != nil {
 			t.Fatal(err)
 		}
 		merged, err := safetensors.Open(out)
@@ -518,7 +518,7 @@ func TestMergeRefuses(t *testing.T) {
 		"fit no layer":         {golden.Dir("gptneox"), adapter, missing},
 		"the merged value at ": {dir, nan, missing},
 	} {
-		if err := train.Merge(dev, c.base, c.adapter, c.out, train.Merged{}, pipeline.Silent); err == nil || !strings.Contains(err.Error(), want) {
+		if err := train.Merge(t.Context(), dev, c.base, c.adapter, c.out, train.Merged{}, pipeline.Silent); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 		if left, _ := filepath.Glob(c.out + "*"); c.out == missing && len(left) > 0 {
