@@ -86,15 +86,15 @@ type commands struct {
 // app is what a verb runs with.
 type app struct {
 	globals
-	ctx    context.Context
-	stdin  io.Reader
-	stdout io.Writer
-	stderr io.Writer
-	ui     *ui.UI
-	verb   string
-	start  time.Time
-	opened *local.Engine
-	anew   bool // what was asked of the verb begins from the start when it was interrupted
+	ctx          context.Context
+	stdin        io.Reader
+	stdout       io.Writer
+	stderr       io.Writer
+	ui           *ui.UI
+	verb         string
+	start        time.Time
+	opened       *local.Engine
+	notResumable bool // an interrupted run of this verb starts again from the beginning
 }
 
 // run parses the arguments, runs the verb and returns the exit code. With
@@ -124,7 +124,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	pipeline.Note = func(s string) { a.ui.Warnf("%s", s) }
 	if err == nil && parsed.Selected() != nil {
 		a.verb, _, _ = strings.Cut(parsed.Command(), " ")
-		a.anew = slices.Contains(anew, a.verb) || slices.Contains(args, "--dry-run")
+		a.notResumable = slices.Contains(notResumable, a.verb) || slices.Contains(args, "--dry-run")
 	}
 	code := exited
 	switch _, unusable := cpu.Selected(); {
@@ -184,9 +184,9 @@ func (a *app) exit(code int, err error) {
 	a.ui.Exit(e)
 }
 
-// anew are the verbs that begin from the start when they were interrupted:
+// notResumable lists the verbs that start again from the beginning after an interruption:
 // they take seconds to minutes, or answer as they read.
-var anew = []string{"audit", "bench", "compare", "convert", "doctor", "filter", "generate", "merge", "mix", "report", "score", "tokenize"}
+var notResumable = []string{"audit", "bench", "compare", "convert", "doctor", "filter", "generate", "merge", "mix", "report", "score", "tokenize"}
 
 // code reports an error and returns its exit code.
 func (a *app) code(err error) int {
@@ -195,7 +195,7 @@ func (a *app) code(err error) int {
 	case err == nil:
 		return exitDone
 	case errors.Is(err, context.Canceled):
-		if a.anew {
+		if a.notResumable {
 			a.ui.Warnf("interrupted")
 		} else {
 			a.ui.Warnf("interrupted; the same command goes on from here")

@@ -16,7 +16,7 @@ type auditCmd struct {
 	Tasks     string   `help:"A file or comma-separated list of tasks, or names such as acva." default:"oall"`
 	Train     []string `help:"Training sets to compare with the benchmarks: dataset directories, .parquet or .jsonl files; every text of a row counts, an English source too." sep:"none" placeholder:"PATH"`
 	Originals []string `help:"Files of the benchmarks in other languages (English test sets), compared too." sep:"none" placeholder:"FILE"`
-	Details   []string `help:"Evaluations (output directories, or those of details), to score anew on the questions that nothing is wrong with." sep:"none" placeholder:"DIR"`
+	Details   []string `help:"Evaluations (output directories, or those of details), to score again on the questions that nothing is wrong with." sep:"none" placeholder:"DIR"`
 	NGram     int      `name:"ngram" help:"Words of the sequences compared." default:"8"`
 	Threshold float64  `help:"Share of a question's sequences in one training row from which the row is to be dropped." default:"0.5"`
 	Out       string   `help:"Directory for audit.html, audit.md, audit.json, findings.jsonl (row by row) and drop.jsonl (training rows)." placeholder:"DIR"`

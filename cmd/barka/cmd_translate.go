@@ -74,7 +74,7 @@ func (c *translateCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	a.anew = a.anew || c.In == ""
+	a.notResumable = a.notResumable || c.In == ""
 	if err := a.need(weights(c.Model)); err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ Examples:
 
 func (c *wikiCmd) Run(a *app) error {
 	o := wiki.Defaults()
-	a.anew = a.anew || c.Dump != ""
+	a.notResumable = a.notResumable || c.Dump != ""
 	o.Dump, o.API, o.Contact, o.Titles, o.TitleFile, o.Categories = c.Dump, c.API, c.Contact, c.Titles, c.TitleFile, c.Categories
 	o.Depth, o.LinkDepth, o.MaxPages, o.MinChars, o.MaxChars, o.LeavesOnly, o.Dataset = c.Depth, c.LinkDepth, c.MaxPages, c.MinChars, c.MaxChars, c.LeavesOnly, c.Dataset
 	if len(c.Skip) > 0 {
