@@ -283,16 +283,26 @@ func (f *forecast) convert() {
 	}
 }
 
+// move gives set i the output of a stage as its path, and as many rows as it
+// has now; if the stage is done already, as many as the stage made.
+func (f *forecast) move(i int, stage, dir string) (to string, done bool) {
+	s := f.sets[i]
+	to = f.path(s.dir(dir))
+	f.sets[i].path = to
+	f.amounts[to] = f.amounts[s.path]
+	if done = f.done(s.title(stage), s.dir(dir), manifest); done {
+		f.amounts[to] = instructions(f.ctx, to)
+	}
+	return to, done
+}
+
 func (f *forecast) translate() {
 	if f.r.Translate == nil {
 		return
 	}
 	for i, s := range f.sets {
-		to := f.path(s.dir(translatedDir))
-		f.sets[i].path = to
-		f.amounts[to] = f.amounts[s.path]
-		if f.done(s.title("translate"), s.dir(translatedDir), manifest) {
-			f.amounts[to] = instructions(f.ctx, to)
+		to, done := f.move(i, "translate", translatedDir)
+		if done {
 			continue
 		}
 		a := f.amounts[s.path]
@@ -342,11 +352,8 @@ func (f *forecast) filter() {
 		return
 	}
 	for i, s := range f.sets {
-		to := f.path(s.dir(cleanDir))
-		f.sets[i].path = to
-		f.amounts[to] = f.amounts[s.path]
-		if f.done(s.title("filter"), s.dir(cleanDir), manifest) {
-			f.amounts[to] = instructions(f.ctx, to)
+		to, done := f.move(i, "filter", cleanDir)
+		if done {
 			continue
 		}
 		a := f.amounts[s.path]
