@@ -31,8 +31,10 @@ def shown(row):
     """A row as one paragraph of Markdown."""
     if row.get("messages"):
         words = " ".join(f"**{m['role']}:** {escape(short(m['content']))}" for m in row["messages"])
-    else:
+    else:  # a passage, and what the model answered about one that was rejected
         words = f"*{escape(row['title'])} / {escape(row['section'])}* {escape(short(row['text']))}"
+    if row.get("answers"):
+        words += " ".join(["", *(f"**{a['step']}:** {escape(short(a['text']))}" for a in row["answers"][:3])])
     return words + (f" (rejected: {row['reason']})" if row.get("reason") else "")
 
 
