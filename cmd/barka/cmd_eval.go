@@ -279,35 +279,3 @@ func printShard(a *app, o eval.Options, out *eval.Outcome) error {
 	return a.ui.Print(fmt.Sprintf("shard %d of %d: %d questions in %s\nwhen all are done: barka eval merge %s --output-dir %s", s.Index, s.Count, out.Questions, out.ShardDir, o.OutputDir, o.OutputDir),
 		map[string]any{"shard": s.Index, "num_shards": s.Count, "questions": out.Questions, "out": out.ShardDir})
 }
-
-type evalMergeCmd struct {
-	Dirs      []string `arg:"" help:"Output directories of the shards, or the directories of single shards in them."`
-	OutputDir string   `name:"output-dir" aliases:"output_dir" required:"" help:"Directory of results and details."`
-}
-
-func (evalMergeCmd) Help() string {
-	return `Writes what one process would have written, to the byte but for the times. Needs neither the model nor the benchmarks.
-
-Example: barka eval merge machine1/evals machine2/evals --output-dir evals`
-}
-
-func (c *evalMergeCmd) Run(a *app) error {
-	out, err := eval.Merge(a.ctx, c.Dirs, c.OutputDir, a.ui.Progress())
-	if out == nil {
-		return err
-	}
-	return errors.Join(printOutcome(a, out), err)
-}
-
-type evalConvertCmd struct {
-	Src string `arg:"" help:"Directory of AceGPT's benchmark files (MMLUArabic, EXAMS_Arabic, ArabicCulture)."`
-	Dst string `arg:"" help:"Directory to write, for eval's --data."`
-}
-
-func (c *evalConvertCmd) Run(a *app) error {
-	n, err := eval.ConvertAceGPT(a.ctx, c.Src, c.Dst, a.ui.Progress())
-	if err != nil {
-		return err
-	}
-	return a.ui.Print(fmt.Sprintf("%d files in %s", n, c.Dst), map[string]any{"files": n, "out": c.Dst})
-}

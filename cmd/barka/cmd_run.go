@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"barka/internal/bench"
-	"barka/internal/demo"
 	"barka/internal/recipe"
 	"barka/internal/ui"
 )
@@ -228,32 +227,4 @@ func (a *app) summary(r *recipe.Recipe, out string, steps []recipe.Step, took ti
 	}
 	a.ui.Infof("%s finished in %s; look at %s", r.Name, ui.Duration(took), filepath.Join(out, "report.html"))
 	return nil
-}
-
-type demoCmd struct {
-	Out     string `help:"Working directory." default:"runs/demo"`
-	Restart bool   `help:"Throw away what an earlier run made with other options."`
-}
-
-func (demoCmd) Help() string {
-	return `Needs no network, no Python and no GPU. Stop it at any moment; the same command goes on.
-
-Example: barka demo`
-}
-
-func (c *demoCmd) Run(a *app) error {
-	extract := demo.Extract
-	if c.Restart {
-		extract = demo.Replace
-	}
-	path, err := extract(filepath.Join(c.Out, "inputs"))
-	if err != nil {
-		return err
-	}
-	a.ui.Infof("The models of this demonstration are tiny and were trained for minutes: it shows how everything works together, not how good it gets.")
-	r, err := recipe.Open(path)
-	if err != nil {
-		return err
-	}
-	return a.runRecipe(r, c.Out, c.Restart, false)
 }

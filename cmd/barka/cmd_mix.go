@@ -1,0 +1,60 @@
+package main
+
+import (
+	"barka/internal/hub"
+	"barka/internal/stage/mix"
+	"barka/internal/tokenizer"
+)
+
+type mixCmd struct {
+	In         map[string]string `required:"" help:"Datasets of instructions by name: NAME=PATH, repeated or separated by ;."`
+	Out        string            `required:"" help:"Dataset directory to write."`
+	Name       string            `help:"Name of the set, for its card." default:"barka"`
+	Licence    string            `help:"Licence of the set, for its card; refused if the licence of a row forbids it. By default the strictest of the rows' if it covers all, else that of each source."`
+	Validation float64           `help:"Share of the rows held back." default:"0"`
+	Limit      map[string]int    `help:"Most rows of a dataset: DATASET=N."`
+	Tokenizers []string          `help:"Models whose tokenizers fill the token table."`
+	Drop       string            `help:"File of rows to leave out by their ids: the drop.jsonl of barka audit." placeholder:"FILE"`
+	Restart    bool              `help:"Throw away an output made with other options."`
+}
+
+func (mixCmd) Help() string {
+	return `Example: barka mix --in wiki=data/clean --out data/train --validation 0.02 --tokenizers google/gemma-2-2b-it`
+}
+
+func (c *mixCmd) Run(a *app) error {
+	for _, model := range c.Tokenizers {
+		if err := a.need(tokenizerOf(model)); err != nil {
+			return err
+		}
+	}
+	counters, err := counters(c.Tokenizers)
+	if err != nil {
+		return err
+	}
+	o := mix.Defaults()
+	o.Name, o.Licence, o.Validation, o.Limits, o.Drop = c.Name, c.Licence, c.Validation, c.Limit, c.Drop
+	m, err := mix.Run(a.ctx, o, counters, a.io(c.Out, c.In, c.Restart))
+	if err != nil {
+		return err
+	}
+	a.counts("mix", c.Out, m)
+	return nil
+}
+
+// counters opens the tokenizers of models, by the models' names.
+func counters(models []string) (map[string]mix.Counter, error) {
+	out := map[string]mix.Counter{}
+	for _, name := range models {
+		dir, err := hub.Resolve(name)
+		if err != nil {
+			return nil, err
+		}
+		tok, err := tokenizer.Load(dir)
+		if err != nil {
+			return nil, err
+		}
+		out[name] = func(s string) int { return len(tok.Encode(s, false)) }
+	}
+	return out, nil
+}
