@@ -97,6 +97,13 @@ type app struct {
 	notResumable bool // an interrupted run of this verb starts again from the beginning
 }
 
+// newParser makes the parser that fills c.
+func newParser(c *commands, options ...kong.Option) (*kong.Kong, error) {
+	vars := kong.Vars{"version": "barka " + version, "chat_formats": strings.Join(chat.Formats(), ", "), "chat_date": chat.DefaultDate}
+	return kong.New(c, append(options, kong.Name("barka"), kong.Description(description), vars,
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}))...)
+}
+
 // run parses the arguments, runs the verb and returns the exit code. With
 // --json the last event is the exit, on every path.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
@@ -104,8 +111,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	pipeline.Barka = version
 	var c commands
 	exited := -1
-	parser, err := kong.New(&c, kong.Name("barka"), kong.Description(description), kong.Vars{"version": "barka " + version, "chat_formats": strings.Join(chat.Formats(), ", "), "chat_date": chat.DefaultDate}, kong.Writers(stdout, stderr),
-		kong.Exit(func(code int) { exited = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}))
+	parser, err := newParser(&c, kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }))
 	if err != nil {
 		fmt.Fprintln(stderr, "barka:", err)
 		return exitFailed

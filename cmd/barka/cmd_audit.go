@@ -34,6 +34,12 @@ What a score would be without the defects, and without what was trained on:
 Example: barka audit --data benchmarks --details evals/details/gemma/2026-01-31T12-00-00.000000`
 }
 
+func (c *auditCmd) options() audit.Options {
+	o := audit.Defaults()
+	o.Training, o.Originals, o.Details, o.NGram, o.Threshold = c.Train, c.Originals, c.Details, c.NGram, c.Threshold
+	return o
+}
+
 func (c *auditCmd) Run(a *app) error {
 	selection, err := tasks.ParseList(c.Tasks)
 	if err != nil {
@@ -42,7 +48,8 @@ func (c *auditCmd) Run(a *app) error {
 	if c.Data == "" {
 		c.Data = hub.CacheDir()
 	}
-	o := audit.Options{Tasks: selection, DataDir: c.Data, Training: c.Train, Originals: c.Originals, Details: c.Details, NGram: c.NGram, Threshold: c.Threshold, Threads: a.Threads}
+	o := c.options()
+	o.Tasks, o.DataDir, o.Threads = selection, c.Data, a.Threads
 	r, err := audit.Run(a.ctx, o, a.ui.Progress())
 	if err != nil {
 		return err

@@ -26,14 +26,18 @@ func (convertCmd) Help() string {
 Example: barka convert boolq --data BoolQ/train.jsonl --out data/boolq`
 }
 
-func (c *convertCmd) Run(a *app) error {
+func (c *convertCmd) options() convert.Options {
 	o := convert.Defaults()
 	o.Benchmark, o.Split, o.Answer, o.Dataset, o.Licence, o.Language, o.Limit = c.Benchmark, c.Split, c.Answer, c.Dataset, c.Licence, c.Language, c.Limit
+	return o
+}
+
+func (c *convertCmd) Run(a *app) error {
 	in := map[string]string{"data": c.Data}
 	if c.Labels != "" {
 		in["labels"] = c.Labels
 	}
-	m, err := convert.Run(a.ctx, o, a.io(c.Out, in, c.Restart))
+	m, err := convert.Run(a.ctx, c.options(), a.io(c.Out, in, c.Restart))
 	if err != nil {
 		return err
 	}

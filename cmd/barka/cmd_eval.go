@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -11,12 +12,9 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/hub"
 	"barka/internal/llm"
-	"barka/internal/local"
 	"barka/internal/recipe"
-	"barka/internal/resident"
 	"barka/internal/stage/eval"
 	"barka/internal/stage/eval/tasks"
-	"barka/internal/ui"
 )
 
 // evalCmd has two sub-verbs; plain "barka eval --model …" runs the first.
@@ -85,31 +83,8 @@ func (c *evalRunCmd) Run(a *app) error {
 	if c.Tasks == "list" {
 		return tasks.WriteList(a.stdout)
 	}
-	if err := c.apply(a); err != nil {
-		return err
-	}
-	selection, err := tasks.ParseList(c.Tasks)
+	o, err := c.options(a)
 	if err != nil {
-		return badinput.Wrap(err)
-	}
-	if k := c.NumFewshot; k != nil {
-		if *k < 0 {
-			return usagef("eval: --num-fewshot is %d, expected 0 or more", *k)
-		}
-		selection = tasks.WithShots(selection, *k)
-	}
-	o := eval.Options{Tasks: selection, DataDir: c.Data, OutputDir: c.OutputDir, Store: c.Store, MaxSamples: c.MaxSamples, BatchSize: c.BatchSize,
-		Border: eval.Border(c.Border), AlGhafa: tasks.Choices(c.AlGhafa), UseChatTemplate: c.Chat, SystemPrompt: c.System, NoDetails: c.NoDetails, JobID: c.JobID, Log: a.log()}
-	if o.DataDir == "" {
-		o.DataDir = hub.CacheDir()
-	}
-	if o.Shard, err = c.part(a); err != nil {
-		return err
-	}
-	if err := o.Validate(); err != nil {
-		return err
-	}
-	if o.Judge, err = c.judge(a); err != nil {
 		return err
 	}
 	if lacking, err := c.download(a, &o); err != nil || lacking {
@@ -119,23 +94,9 @@ func (c *evalRunCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if t, ok := m.(eval.ChatTemplater); ok && selection[0].Task.Board == tasks.V2 && !c.Chat {
-		if _, err := t.ApplyChatTemplate([]eval.Message{{Role: "user", Content: "?"}}); err == nil {
-			a.ui.Infof("the model has a chat template, with which version 2 of the leaderboard evaluates models; add --use-chat-template for that")
-		}
-	}
+	c.adviseChatTemplate(a, m, o)
 	if c.DryRun {
-		plan, err := eval.Estimate(a.ctx, m, o, a.ui.Progress())
-		if plan == nil || len(plan.Tasks) == 0 {
-			return err
-		}
-		if p, ok := m.(*local.Planned); ok {
-			tellMemory(a, p, plan)
-		}
-		if speedErr := plan.Measure(a.ctx, m); speedErr != nil {
-			a.ui.Warnf("the speed could not be measured: %v", speedErr)
-		}
-		return errors.Join(c.estimate(a, plan), err)
+		return c.dryRun(a, m, o)
 	}
 	out, err := eval.Run(a.ctx, m, o, a.ui.Progress())
 	if out == nil {
@@ -145,6 +106,46 @@ func (c *evalRunCmd) Run(a *app) error {
 		return errors.Join(printShard(a, o, out), err)
 	}
 	return errors.Join(printOutcome(a, out), err)
+}
+
+// options returns the evaluation that the flags describe, checked.
+func (c *evalRunCmd) options(a *app) (o eval.Options, err error) {
+	if err := c.apply(a); err != nil {
+		return o, err
+	}
+	selection, err := tasks.ParseList(c.Tasks)
+	if err != nil {
+		return o, badinput.Wrap(err)
+	}
+	if k := c.NumFewshot; k != nil {
+		if *k < 0 {
+			return o, usagef("eval: --num-fewshot is %d, expected 0 or more", *k)
+		}
+		selection = tasks.WithShots(selection, *k)
+	}
+	o = eval.Options{Tasks: selection, DataDir: cmp.Or(c.Data, hub.CacheDir()), OutputDir: c.OutputDir, Store: c.Store,
+		MaxSamples: c.MaxSamples, BatchSize: c.BatchSize, Border: eval.Border(c.Border), AlGhafa: tasks.Choices(c.AlGhafa),
+		UseChatTemplate: c.Chat, SystemPrompt: c.System, NoDetails: c.NoDetails, JobID: c.JobID, Log: a.log()}
+	if o.Shard, err = c.part(a); err != nil {
+		return o, err
+	}
+	if err := o.Validate(); err != nil {
+		return o, err
+	}
+	o.Judge, err = c.judge(a)
+	return o, err
+}
+
+// adviseChatTemplate says that version 2 of the leaderboard uses the chat
+// template that the model has and the flags do not ask for.
+func (c *evalRunCmd) adviseChatTemplate(a *app, m eval.Model, o eval.Options) {
+	t, ok := m.(eval.ChatTemplater)
+	if !ok || o.Tasks[0].Task.Board != tasks.V2 || c.Chat {
+		return
+	}
+	if _, err := t.ApplyChatTemplate([]eval.Message{{Role: "user", Content: "?"}}); err == nil {
+		a.ui.Infof("the model has a chat template, with which version 2 of the leaderboard evaluates models; add --use-chat-template for that")
+	}
 }
 
 // judge is the client of the judge; nil when none is named.
@@ -203,57 +204,6 @@ func (c *evalRunCmd) checkLength(m eval.Model) error {
 		return badinput.Errorf("--max-length is %d, expected 0 to %d, which is what the model reads", c.MaxLength, n)
 	}
 	return nil
-}
-
-// tellMemory says what the run will take, by the shape of the model, while
-// nothing of it is loaded.
-func tellMemory(a *app, m *local.Planned, plan *eval.Plan) {
-	need, so := m.Memory(plan), resident.Peak()
-	gib := func(n int64) string { return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30)) }
-	a.ui.Event("memory", fmt.Sprintf("memory: about %s = weights as %s %s, largest pass (%d tokens) %s, keys and values kept between passes %s, tokenizer and prompts %s; and up to %s of the embedding on disk as it is looked up",
-		gib(need.Weights+need.Kept+need.Pass+so), m.DType(), gib(need.Weights), plan.LargestPass, gib(need.Pass), gib(need.Kept), gib(so), gib(need.Table)),
-		map[string]any{"dtype": m.DType(), "weights": need.Weights, "pass": need.Pass, "pass_tokens": plan.LargestPass, "kept": need.Kept, "program": so, "mapped": need.Table,
-			"total": need.Weights + need.Kept + need.Pass + so})
-}
-
-func (c *evalRunCmd) estimate(a *app, p *eval.Plan) error {
-	var rows [][]any
-	all := eval.TaskEstimate{Task: "all"}
-	for _, e := range p.Tasks {
-		rows = append(rows, a.row(e, p.TokensPerSecond))
-		all.Questions, all.Requests, all.Cut = all.Questions+e.Questions, all.Requests+e.Requests, all.Cut+e.Cut
-		all.Tokens, all.SharedTokens, all.Run = all.Tokens+e.Tokens, all.SharedTokens+e.SharedTokens, all.Run+e.Run
-	}
-	rows = append(rows, a.row(all, p.TokensPerSecond))
-	headers := []string{"task", "questions", "requests", "cut", "tokens", "shared", "run", "time"}
-	if a.JSON {
-		headers = append(headers, "seconds") // the time as a number
-	}
-	if err := a.ui.Table(headers, rows); err != nil {
-		return err
-	}
-	if p.TokensPerSecond == 0 {
-		a.ui.Infof("no speed was measured; an endpoint is asked for nothing without need, and reads every token of every request")
-		return nil
-	}
-	text := fmt.Sprintf("%.0f tokens/s on a question of %d tokens, after which the process had taken at most %.2f GiB; what a question's choices begin with is counted once under shared, what questions begin with once under run",
-		p.TokensPerSecond, p.ProbeTokens, float64(resident.Peak())/(1<<30))
-	a.ui.Event("speed", text, map[string]any{"tokens_per_second": p.TokensPerSecond, "probe_tokens": p.ProbeTokens, "peak_memory": resident.Peak()})
-	return nil
-}
-
-func (a *app) row(e eval.TaskEstimate, speed float64) []any {
-	took := "unknown"
-	var seconds any
-	if speed > 0 {
-		s := float64(e.Run) / speed
-		took, seconds = ui.Duration(time.Duration(s*float64(time.Second))), s
-	}
-	cells := []any{e.Task, e.Questions, e.Requests, e.Cut, e.Tokens, e.SharedTokens, e.Run, took}
-	if a.JSON {
-		cells = append(cells, seconds)
-	}
-	return cells
 }
 
 func printOutcome(a *app, out *eval.Outcome) error {

@@ -21,7 +21,7 @@ func (filterCmd) Help() string {
 Example: barka filter --in data/translated --out data/clean`
 }
 
-func (c *filterCmd) Run(a *app) error {
+func (c *filterCmd) options() filter.Options {
 	o := filter.Defaults()
 	if c.Preset == "seed" {
 		o = filter.Seed()
@@ -37,7 +37,11 @@ func (c *filterCmd) Run(a *app) error {
 		}
 		r.MinScore = c.MinScore
 	})
-	m, err := filter.Run(a.ctx, o, a.io(c.Out, map[string]string{"instructions": c.In}, c.Restart))
+	return o
+}
+
+func (c *filterCmd) Run(a *app) error {
+	m, err := filter.Run(a.ctx, c.options(), a.io(c.Out, map[string]string{"instructions": c.In}, c.Restart))
 	if err != nil {
 		return err
 	}

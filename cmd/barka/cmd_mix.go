@@ -22,6 +22,12 @@ func (mixCmd) Help() string {
 	return `Example: barka mix --in wiki=data/clean --out data/train --validation 0.02 --tokenizers google/gemma-2-2b-it`
 }
 
+func (c *mixCmd) options() mix.Options {
+	o := mix.Defaults()
+	o.Name, o.Licence, o.Validation, o.Limits, o.Drop = c.Name, c.Licence, c.Validation, c.Limit, c.Drop
+	return o
+}
+
 func (c *mixCmd) Run(a *app) error {
 	for _, model := range c.Tokenizers {
 		if err := a.need(tokenizerOf(model)); err != nil {
@@ -32,9 +38,7 @@ func (c *mixCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	o := mix.Defaults()
-	o.Name, o.Licence, o.Validation, o.Limits, o.Drop = c.Name, c.Licence, c.Validation, c.Limit, c.Drop
-	m, err := mix.Run(a.ctx, o, counters, a.io(c.Out, c.In, c.Restart))
+	m, err := mix.Run(a.ctx, c.options(), counters, a.io(c.Out, c.In, c.Restart))
 	if err != nil {
 		return err
 	}

@@ -42,12 +42,17 @@ func (synthCmd) Help() string {
 Example: barka synth --in data/passages --out data/instructions --endpoint http://localhost:8000/v1 --model google/gemma-2-27b-it`
 }
 
-func (c *synthCmd) Run(a *app) error {
+func (c *synthCmd) options() synth.Options {
 	o := synth.Defaults()
 	o.Dataset, o.LongQuantile, o.LongChars, o.Turns, o.Independent = c.Dataset, c.Quantile, c.LongChars, c.Turns, c.Independent
 	o.JSON = c.JSONForm
 	o.Temperature, o.TopP, o.MaxTokens, o.MinTurns = c.Temperature, c.TopP, c.MaxTokens, c.MinTurns
 	o.MaxFailuresInARow, o.MaxFailureShare = c.InARow, c.Share
+	return o
+}
+
+func (c *synthCmd) Run(a *app) error {
+	o := c.options()
 	if err := o.Validate(); err != nil {
 		return err
 	}

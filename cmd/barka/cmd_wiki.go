@@ -37,9 +37,8 @@ Examples:
   barka wiki --api https://en.wikipedia.org/w/api.php --contact you@your.org --categories "Arab culture" --out data/passages`
 }
 
-func (c *wikiCmd) Run(a *app) error {
+func (c *wikiCmd) options() wiki.Options {
 	o := wiki.Defaults()
-	a.notResumable = a.notResumable || c.Dump != ""
 	o.Dump, o.API, o.Contact, o.Titles, o.TitleFile, o.Categories = c.Dump, c.API, c.Contact, c.Titles, c.TitleFile, c.Categories
 	o.Depth, o.LinkDepth, o.MaxPages, o.MinChars, o.MaxChars, o.LeavesOnly, o.Dataset = c.Depth, c.LinkDepth, c.MaxPages, c.MinChars, c.MaxChars, c.LeavesOnly, c.Dataset
 	if len(c.Skip) > 0 {
@@ -48,6 +47,12 @@ func (c *wikiCmd) Run(a *app) error {
 	if c.Licence != "" {
 		o.Licence = c.Licence
 	}
+	return o
+}
+
+func (c *wikiCmd) Run(a *app) error {
+	o := c.options()
+	a.notResumable = a.notResumable || c.Dump != ""
 	if c.DryRun {
 		e, err := wiki.Plan(a.ctx, o)
 		if err != nil {
