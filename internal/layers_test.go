@@ -28,7 +28,7 @@ var layers = []layer{
 	{"command", []string{"cmd/...", "reference/..."},
 		[]string{"recipe", "ui", "service", "bench", "assembly", "stage", "hub", "client", "pipeline", "decoding", "registry", "model", "layer", "device", "kernel", "tensor", "weights", "format", "machine"}, false},
 	{"recipe", []string{"internal/recipe", "internal/demo"}, []string{"assembly", "stage", "hub", "client", "pipeline", "model", "format"}, false},
-	{"ui", []string{"internal/ui"}, []string{"pipeline"}, false},
+	{"ui", []string{"internal/ui"}, nil, false},
 	{"service", []string{"internal/serve"}, []string{"decoding", "registry", "model", "layer", "device", "tensor", "weights", "format", "machine"}, false},
 
 	// The engine measured by itself.
@@ -42,7 +42,7 @@ var layers = []layer{
 	// Stages meet in files. Nothing below them may reach the network by the hub.
 	{"stage", []string{"internal/stage/..."},
 		[]string{"hub", "client", "pipeline", "decoding", "registry", "model", "layer", "device", "tensor", "weights", "format", "machine"}, true},
-	{"client", []string{"internal/llm"}, []string{"pipeline", "format"}, false}, // chat completions over HTTP, journaled
+	{"client", []string{"internal/llm"}, []string{"format"}, false}, // chat completions over HTTP, journaled
 	{"hub", []string{"internal/hub/..."}, []string{"format"}, false},
 	{"pipeline", []string{"internal/pipeline"}, []string{"format"}, false}, // dataset directories are Parquet and JSON lines
 
@@ -63,7 +63,7 @@ var layers = []layer{
 	// ask its tokenizer for names of tokens.
 	{"format", []string{"internal/tokenizer", "internal/chat", "internal/jinja", "internal/parquet", "internal/jsonl", "internal/compressed", "internal/lines", "internal/wikitext",
 		"internal/mediawiki", "internal/tensorboard", "internal/segment", "internal/prose", "internal/licence", "internal/pyrandom", "internal/pytext"}, nil, false},
-	{"foundation", []string{"internal/badinput", "internal/jsonstream", "internal/atomicfile", "internal/pause", "internal/nearest", "internal/panics", "internal/printable"}, nil, false},
+	{"foundation", []string{"internal/badinput", "internal/jsonstream", "internal/atomicfile", "internal/pause", "internal/nearest", "internal/panics", "internal/progress", "internal/printable"}, nil, false},
 }
 
 const module = "barka"

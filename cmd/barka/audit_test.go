@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"barka/internal/chat"
 	"barka/internal/pipeline"
 )
 
@@ -17,7 +18,7 @@ func TestAuditToMix(t *testing.T) {
 	dir := inputs(t)
 	data := filepath.Join(dir, "data", "benchmarks")
 	talk := func(id, question, answer string) pipeline.Instruction {
-		return pipeline.Instruction{ID: id, Dataset: "talk", Language: "arb_Arab", Messages: []pipeline.Message{{Role: "user", Content: question}, {Role: "assistant", Content: answer}}}
+		return pipeline.Instruction{ID: id, Dataset: "talk", Language: "arb_Arab", Messages: []chat.Message{{Role: "user", Content: question}, {Role: "assistant", Content: answer}}}
 	}
 	train := filepath.Join(t.TempDir(), "train.jsonl")
 	var lines []byte

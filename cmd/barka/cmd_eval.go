@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"barka/internal/badinput"
+	"barka/internal/chat"
 	"barka/internal/hub"
 	"barka/internal/llm"
 	"barka/internal/recipe"
@@ -143,7 +144,7 @@ func (c *evalRunCmd) adviseChatTemplate(a *app, m eval.Model, o eval.Options) {
 	if !ok || o.Tasks[0].Task.Board != tasks.V2 || c.Chat {
 		return
 	}
-	if _, err := t.ApplyChatTemplate([]eval.Message{{Role: "user", Content: "?"}}); err == nil {
+	if _, err := t.ApplyChatTemplate([]chat.Message{{Role: "user", Content: "?"}}); err == nil {
 		a.ui.Infof("the model has a chat template, with which version 2 of the leaderboard evaluates models; add --use-chat-template for that")
 	}
 }

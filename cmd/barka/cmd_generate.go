@@ -10,7 +10,7 @@ import (
 	"barka/internal/generate"
 	"barka/internal/lines"
 	"barka/internal/local"
-	"barka/internal/pipeline"
+	"barka/internal/progress"
 )
 
 type generateCmd struct {
@@ -186,7 +186,7 @@ func (w *asker) many() error {
 }
 
 // write waits for the first of the queue and writes it.
-func (w *asker) write(p pipeline.Progress) error {
+func (w *asker) write(p progress.Reporter) error {
 	q := w.queue[0]
 	w.queue = slices.Delete(w.queue, 0, 1)
 	r, err := q.call.Wait()

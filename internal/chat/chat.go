@@ -21,10 +21,10 @@ import (
 	"barka/internal/tokenizer"
 )
 
-// Message is one turn: role is system, user or assistant.
+// Message is one turn of a conversation. Role is system, user or assistant.
 type Message struct {
-	Role    string `json:"role"`
-	Content string `json:"content"`
+	Role    string `json:"role" parquet:"role"`
+	Content string `json:"content" parquet:"content"`
 }
 
 // Options vary how conversations are rendered.

@@ -254,7 +254,7 @@ func readTokenizer(dir string) error {
 func instructions() []pipeline.Instruction {
 	var rows []pipeline.Instruction
 	for i := range 30 {
-		rows = append(rows, pipeline.Instruction{ID: fmt.Sprint(i), Dataset: "d", Messages: []pipeline.Message{{Role: "user", Content: "سؤال"}, {Role: "assistant", Content: strings.Repeat("x", i)}}})
+		rows = append(rows, pipeline.Instruction{ID: fmt.Sprint(i), Dataset: "d", Messages: []chat.Message{{Role: "user", Content: "سؤال"}, {Role: "assistant", Content: strings.Repeat("x", i)}}})
 	}
 	return rows
 }

@@ -15,16 +15,8 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/pause"
 	"barka/internal/printable"
+	"barka/internal/progress"
 )
-
-// Progress is pipeline.Progress: how far a piece of work has come.
-type Progress interface {
-	Start(label string, total int64, unit string)
-	Add(n int64)
-	Skip(n int64)
-	Note(s string)
-	Done()
-}
 
 // Options describe a client. What is left out comes from the environment that
 // huggingface_hub reads.
@@ -32,7 +24,7 @@ type Options struct {
 	Cache    string // directory; "" means CacheDir
 	Offline  bool   // as HF_HUB_OFFLINE does: no request leaves
 	Parallel int    // files at once; 0 means 4
-	Progress Progress
+	Progress progress.Reporter
 
 	// Transport, Sleep, Window and Deadline are for tests.
 	Transport http.RoundTripper
@@ -55,7 +47,7 @@ type Client struct {
 	cache    string
 	offline  bool
 	parallel int
-	progress Progress
+	progress progress.Reporter
 	http     *http.Client
 	sleep    func(context.Context, time.Duration) error
 	window   time.Duration
@@ -69,7 +61,7 @@ const maxRedirects = 5
 
 // New makes a client. It sends nothing.
 func New(o Options) (*Client, error) {
-	c := &Client{cache: o.Cache, offline: o.Offline || Offline(), parallel: o.Parallel, progress: o.Progress, sleep: o.Sleep, window: o.Window, deadline: o.Deadline, reached: new(atomic.Bool)}
+	c := &Client{cache: o.Cache, offline: o.Offline || Offline(), parallel: o.Parallel, progress: progress.OrSilent(o.Progress), sleep: o.Sleep, window: o.Window, deadline: o.Deadline, reached: new(atomic.Bool)}
 	var err error
 	if c.endpoint, err = endpoint(); err != nil {
 		return nil, err
@@ -82,9 +74,6 @@ func New(o Options) (*Client, error) {
 	}
 	if c.parallel <= 0 {
 		c.parallel = 4
-	}
-	if c.progress == nil {
-		c.progress = silent{}
 	}
 	if c.sleep == nil {
 		c.sleep = pause.Sleep
@@ -106,14 +95,6 @@ func New(o Options) (*Client, error) {
 	c.http = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	return c, nil
 }
-
-type silent struct{}
-
-func (silent) Start(string, int64, string) {}
-func (silent) Add(int64)                   {}
-func (silent) Skip(int64)                  {}
-func (silent) Note(string)                 {}
-func (silent) Done()                       {}
 
 // url is an address of the endpoint, of parts that are escaped here.
 func (c *Client) url(parts ...string) string {

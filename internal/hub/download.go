@@ -17,6 +17,7 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/panics"
+	"barka/internal/progress"
 )
 
 // errRange is a server's answer to a wish for bytes that it does not have.
@@ -262,7 +263,7 @@ func (d *diskWriter) Write(p []byte) (int, error) {
 
 // counter shows what comes.
 type counter struct {
-	progress Progress
+	progress progress.Reporter
 	n        *int64
 }
 

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"barka/internal/badinput"
+	"barka/internal/progress"
 )
 
 // ConvertRevision is the branch on which the hub keeps its own conversion of a
@@ -71,7 +72,7 @@ func (c *Client) Card(ctx context.Context, l *Listing) ([]byte, error) {
 		}
 	}
 	quiet := *c
-	quiet.progress = silent{}
+	quiet.progress = progress.Silent
 	if err := quiet.fetchBlob(ctx, p, f); err != nil {
 		return nil, err
 	}

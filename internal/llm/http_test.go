@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"barka/internal/badinput"
+	"barka/internal/chat"
 	"barka/internal/pause"
-	"barka/internal/pipeline"
 )
 
 const good = `{"model":"m","choices":[{"message":{"role":"assistant","content":"Hello."},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2}}`
@@ -62,7 +62,7 @@ func client(t *testing.T, url string, pauses *[]time.Duration) *HTTP {
 	return c
 }
 
-var request = Request{Messages: []pipeline.Message{{Role: "user", Content: "Hi"}}, Temperature: 0.8, TopP: 0.95, MaxTokens: 7, Seed: 42}
+var request = Request{Messages: []chat.Message{{Role: "user", Content: "Hi"}}, Temperature: 0.8, TopP: 0.95, MaxTokens: 7, Seed: 42}
 
 func TestComplete(t *testing.T) {
 	s, _ := server(t, func(w http.ResponseWriter, r *http.Request) {

@@ -7,12 +7,12 @@ import (
 	"context"
 	"fmt"
 
-	"barka/internal/pipeline"
+	"barka/internal/chat"
 )
 
 // Request is one conversation to continue.
 type Request struct {
-	Messages    []pipeline.Message
+	Messages    []chat.Message
 	Temperature float64
 	TopP        float64
 	MaxTokens   int

@@ -72,11 +72,7 @@ func (c *Chat) Name() string { return c.d.Name }
 
 // Complete implements llm.Client.
 func (c *Chat) Complete(ctx context.Context, r llm.Request) (llm.Response, error) {
-	var messages []chat.Message
-	for _, m := range r.Messages {
-		messages = append(messages, chat.Message{Role: m.Role, Content: m.Content})
-	}
-	prompt, err := c.format.Tokens(messages, true)
+	prompt, err := c.format.Tokens(r.Messages, true)
 	if err != nil {
 		return llm.Response{}, err
 	}

@@ -24,7 +24,7 @@ import (
 	"barka/internal/hub"
 	"barka/internal/model"
 	_ "barka/internal/model/all"
-	"barka/internal/pipeline"
+	"barka/internal/progress"
 	"barka/internal/tensor"
 	"barka/internal/tensor/cpu"
 	"barka/internal/tokenizer"
@@ -37,7 +37,7 @@ type Engine struct {
 	Log    func(string)
 	// Progress shows how far a model that takes a while is loaded; nil: it
 	// does not show.
-	Progress pipeline.Progress
+	Progress progress.Reporter
 	// CacheBytes bounds the key/value cache of each model that generates; 0
 	// means a quarter of the memory that is free then.
 	CacheBytes int64

@@ -13,12 +13,13 @@ import (
 	"testing"
 
 	"barka/internal/badinput"
+	"barka/internal/chat"
 	"barka/internal/dtype"
 	"barka/internal/generate"
 	"barka/internal/golden"
 	"barka/internal/llm"
 	"barka/internal/model"
-	"barka/internal/pipeline"
+	"barka/internal/progress"
 	"barka/internal/stage/eval"
 	"barka/internal/stage/train"
 	"barka/internal/stage/translate"
@@ -47,7 +48,7 @@ func decoder(t *testing.T, threads int) *Decoder {
 }
 
 func ask(text string, seed int64) llm.Request {
-	return llm.Request{Messages: []pipeline.Message{{Role: "user", Content: text}}, Temperature: 0.9, TopP: 0.9, MaxTokens: 12, Seed: seed}
+	return llm.Request{Messages: []chat.Message{{Role: "user", Content: text}}, Temperature: 0.9, TopP: 0.9, MaxTokens: 12, Seed: seed}
 }
 
 func requests() []llm.Request {
@@ -251,7 +252,7 @@ func TestEvaluatedScores(t *testing.T) {
 	if err != nil || fmt.Sprint(cut) != fmt.Sprint(want) || cut[0].LogProb == together[3].LogProb {
 		t.Errorf("cut to 5 tokens of context: %+v, want %+v (%v)", cut, want, err)
 	}
-	prompt, err := m.ApplyChatTemplate([]eval.Message{{Role: "user", Content: "Where?"}})
+	prompt, err := m.ApplyChatTemplate([]chat.Message{{Role: "user", Content: "Where?"}})
 	if err != nil || !strings.Contains(prompt, "Where?") || prompt == "Where?" {
 		t.Errorf("prompt %q, %v", prompt, err)
 	}
@@ -265,7 +266,7 @@ func TestEvaluatedAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	prompt, err := m.ApplyChatTemplate([]eval.Message{{Role: "user", Content: "How is coffee served?"}})
+	prompt, err := m.ApplyChatTemplate([]chat.Message{{Role: "user", Content: "How is coffee served?"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -547,14 +548,14 @@ func TestMerge(t *testing.T) {
 	e := engine(t, 1)
 	base, adapter, out := golden.Dir("gemma2"), filepath.Join(golden.Dir("gemma2"), "adapter"), filepath.Join(t.TempDir(), "merged")
 	for range 2 {
-		if err := Merge(t.Context(), e, base, adapter, out, pipeline.Silent); err != nil {
+		if err := Merge(t.Context(), e, base, adapter, out, progress.Silent); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if err := os.WriteFile(filepath.Join(out, train.MergedFile), []byte("{}\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := Merge(t.Context(), e, base, adapter, out, pipeline.Silent); !badinput.Is(err) {
+	if err := Merge(t.Context(), e, base, adapter, out, progress.Silent); !badinput.Is(err) {
 		t.Errorf("a merge over another: %v", err)
 	}
 }

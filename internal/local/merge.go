@@ -4,13 +4,13 @@ import (
 	"context"
 
 	"barka/internal/hub"
-	"barka/internal/pipeline"
+	"barka/internal/progress"
 	"barka/internal/stage/train"
 )
 
 // Merge writes a base model with an adapter merged into it. A model already
 // merged of the same two is left as it is.
-func Merge(ctx context.Context, e *Engine, name, adapter, out string, progress pipeline.Progress) error {
+func Merge(ctx context.Context, e *Engine, name, adapter, out string, progress progress.Reporter) error {
 	dir, err := hub.Resolve(name)
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"sync"
 
 	"barka/internal/chat"
-	"barka/internal/stage/eval"
 	"barka/internal/tokenizer"
 )
 
@@ -19,14 +18,10 @@ func newTemplater(tok *tokenizer.Tokenizer) templater {
 }
 
 // ApplyChatTemplate implements eval.ChatTemplater.
-func (t templater) ApplyChatTemplate(messages []eval.Message) (string, error) {
+func (t templater) ApplyChatTemplate(messages []chat.Message) (string, error) {
 	format, err := t.format()
 	if err != nil {
 		return "", err
 	}
-	var ms []chat.Message
-	for _, m := range messages {
-		ms = append(ms, chat.Message{Role: m.Role, Content: m.Content})
-	}
-	return format.Render(ms, true)
+	return format.Render(messages, true)
 }

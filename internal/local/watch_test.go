@@ -12,7 +12,7 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/golden"
-	"barka/internal/pipeline"
+	"barka/internal/progress"
 )
 
 // TestWhatIsDigestedIsWhatIsLoaded: a model that changes between the two, in
@@ -58,7 +58,7 @@ func TestWhatIsDigestedIsWhatIsLoaded(t *testing.T) {
 
 // onAdd is a Progress that calls a function at the first Add.
 type onAdd struct {
-	pipeline.Progress
+	progress.Reporter
 	f func()
 }
 
@@ -83,11 +83,11 @@ func TestMergeOfChangingModels(t *testing.T) {
 				t.Fatal(err)
 			}
 			e := engine(t, 2)
-			if err := Merge(t.Context(), e, base, filepath.Join(base, "adapter"), filepath.Join(dir, "whole"), pipeline.Silent); err != nil {
+			if err := Merge(t.Context(), e, base, filepath.Join(base, "adapter"), filepath.Join(dir, "whole"), progress.Silent); err != nil {
 				t.Fatal(err)
 			}
 			path := filepath.Join(base, victim)
-			err := Merge(t.Context(), e, base, filepath.Join(base, "adapter"), out, &onAdd{pipeline.Silent, func() {
+			err := Merge(t.Context(), e, base, filepath.Join(base, "adapter"), out, &onAdd{progress.Silent, func() {
 				if err := change(path); err != nil {
 					t.Fatal(err)
 				}
@@ -108,18 +108,18 @@ func TestMergeEnds(t *testing.T) {
 	dir := t.TempDir()
 	base, out, whole := golden.Dir("gemma2"), filepath.Join(dir, "merged"), filepath.Join(dir, "whole")
 	e := engine(t, 1)
-	if err := Merge(t.Context(), e, base, filepath.Join(base, "adapter"), whole, pipeline.Silent); err != nil {
+	if err := Merge(t.Context(), e, base, filepath.Join(base, "adapter"), whole, progress.Silent); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	added := &onAdd{pipeline.Silent, cancel}
+	added := &onAdd{progress.Silent, cancel}
 	if err := Merge(ctx, e, base, filepath.Join(base, "adapter"), out, added); !errors.Is(err, context.Canceled) || added.f != nil {
 		t.Errorf("interrupted: %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(out, "model.safetensors")); err == nil {
 		t.Error("the model is there after an interruption")
 	}
-	if err := Merge(t.Context(), e, base, filepath.Join(base, "adapter"), out, pipeline.Silent); err != nil {
+	if err := Merge(t.Context(), e, base, filepath.Join(base, "adapter"), out, progress.Silent); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"model.safetensors", "merge.json", "config.json"} {

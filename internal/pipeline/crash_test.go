@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"barka/internal/chat"
 )
 
 // The crash tests start this test program again as a child that runs testStage
@@ -99,7 +101,7 @@ func testStage(ctx context.Context, out string, delay time.Duration, workers int
 		default:
 			for i := range n % 3 {
 				rows = append(rows, Instruction{ID: ContentID(p.ID, fmt.Sprint(i)), PassageID: p.ID, Seed: seed,
-					Messages: []Message{{"user", p.Text}, {"assistant", fmt.Sprint(i)}},
+					Messages: []chat.Message{{Role: "user", Content: p.Text}, {Role: "assistant", Content: fmt.Sprint(i)}},
 					Segments: []Segment{{Source: "s", Score: float32(n) / 3, Flags: []string{"f"}}}})
 			}
 		}

@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+
+	"barka/internal/chat"
 )
 
 // failing runs a Map in which the records of fail fail; that of leaves too,
@@ -15,10 +17,10 @@ import (
 func failing(t *testing.T, r *Run, n int, retry bool, limits Failures, fail []string, leaves string) ([]string, error) {
 	t.Helper()
 	var worked []string
-	o := MapOptions[Passage]{Key: func(p Passage) string { return p.ID }, Failures: limits, Retry: retry, Rejected: reflect.TypeFor[Message]()}
+	o := MapOptions[Passage]{Key: func(p Passage) string { return p.ID }, Failures: limits, Retry: retry, Rejected: reflect.TypeFor[chat.Message]()}
 	err := Map(context.Background(), r, testPassages(n), o, func(_ context.Context, p Passage) ([]Passage, error) {
 		worked = append(worked, p.ID)
-		why := &Reject{Reason: "refused", Failed: true, Row: Message{Role: "user", Content: p.ID}}
+		why := &Reject{Reason: "refused", Failed: true, Row: chat.Message{Role: "user", Content: p.ID}}
 		switch {
 		case slices.Contains(fail, p.ID):
 			return nil, why
@@ -76,7 +78,7 @@ func TestFailures(t *testing.T) {
 		t.Fatalf("%v after %v, want those that failed", err, worked)
 	}
 	var rejected []string
-	for m, err := range Rejects[Message](r) {
+	for m, err := range Rejects[chat.Message](r) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,18 +14,19 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/panics"
+	"barka/internal/progress"
 )
 
 // MapOptions says how Map goes about its work; nothing in it changes the
 // output.
 type MapOptions[In any] struct {
-	Key      func(In) string // names a record; records of one key must be the same
-	Workers  int             // at least 1 is used
-	Progress Progress        // nil shows nothing
-	Total    int             // how many records there are; 0 if unknown
-	Rejected reflect.Type    // of Reject.Row; nil: rejected records stay as they are
-	Failures Failures        // when to stop
-	Retry    bool            // work again on records that failed in an earlier run
+	Key      func(In) string   // names a record; records of one key must be the same
+	Workers  int               // at least 1 is used
+	Progress progress.Reporter // nil shows nothing
+	Total    int               // how many records there are; 0 if unknown
+	Rejected reflect.Type      // of Reject.Row; nil: rejected records stay as they are
+	Failures Failures          // when to stop
+	Retry    bool              // work again on records that failed in an earlier run
 }
 
 // step is one Map of a run: a journal with the result of each record, and the
@@ -96,9 +97,7 @@ func MapBatch[In, Out any](ctx context.Context, r *Run, in iter.Seq2[In, error],
 	if o.Key == nil {
 		return errors.New("pipeline: Map without a Key")
 	}
-	if o.Progress == nil {
-		o.Progress = Silent
-	}
+	o.Progress = progress.OrSilent(o.Progress)
 	m := &mapper[In, Out]{step: s, options: o, failures: failureCount{Failures: o.Failures}, fn: fn, jobs: make(chan []record[In]), parent: ctx}
 	m.ctx, m.cancel = context.WithCancel(ctx)
 	defer m.cancel()

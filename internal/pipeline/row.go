@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+
+	"barka/internal/chat"
 )
 
 // Passage is a piece of text from an encyclopedia or another source: the
@@ -18,12 +20,6 @@ type Passage struct {
 	Revision int64  `json:"revision" parquet:"revision"`
 	Licence  string `json:"licence" parquet:"licence"`
 	Chars    int32  `json:"chars" parquet:"chars"` // length of Text in code points
-}
-
-// Message is one turn of a conversation; Role is system, user or assistant.
-type Message struct {
-	Role    string `json:"role" parquet:"role"`
-	Content string `json:"content" parquet:"content"`
 }
 
 // Segment is one translated unit of a message: a sentence, an option, a
@@ -56,22 +52,22 @@ func Forms() []string {
 // are in Language (an NLLB code: eng_Latn, arb_Arab); after translation the
 // English source stays beside them in MessagesEN.
 type Instruction struct {
-	ID               string    `json:"id" parquet:"id"`
-	Dataset          string    `json:"dataset" parquet:"dataset"`
-	Form             string    `json:"form" parquet:"form"` // one of Forms, or "" in rows of other programs
-	PassageID        string    `json:"passage_id" parquet:"passage_id"`
-	Title            string    `json:"title" parquet:"title"`
-	URL              string    `json:"url" parquet:"url"`
-	Licence          string    `json:"licence" parquet:"licence"`
-	Messages         []Message `json:"messages" parquet:"messages,list"`
-	MessagesEN       []Message `json:"messages_en" parquet:"messages_en,list"`
-	Language         string    `json:"language" parquet:"language"`
-	Generator        string    `json:"generator" parquet:"generator"`
-	PromptDigest     string    `json:"prompt_digest" parquet:"prompt_digest"`
-	Seed             int64     `json:"seed" parquet:"seed"`
-	FinishReason     string    `json:"finish_reason" parquet:"finish_reason"`
-	PromptTokens     int32     `json:"prompt_tokens" parquet:"prompt_tokens"`
-	CompletionTokens int32     `json:"completion_tokens" parquet:"completion_tokens"`
+	ID               string         `json:"id" parquet:"id"`
+	Dataset          string         `json:"dataset" parquet:"dataset"`
+	Form             string         `json:"form" parquet:"form"` // one of Forms, or "" in rows of other programs
+	PassageID        string         `json:"passage_id" parquet:"passage_id"`
+	Title            string         `json:"title" parquet:"title"`
+	URL              string         `json:"url" parquet:"url"`
+	Licence          string         `json:"licence" parquet:"licence"`
+	Messages         []chat.Message `json:"messages" parquet:"messages,list"`
+	MessagesEN       []chat.Message `json:"messages_en" parquet:"messages_en,list"`
+	Language         string         `json:"language" parquet:"language"`
+	Generator        string         `json:"generator" parquet:"generator"`
+	PromptDigest     string         `json:"prompt_digest" parquet:"prompt_digest"`
+	Seed             int64          `json:"seed" parquet:"seed"`
+	FinishReason     string         `json:"finish_reason" parquet:"finish_reason"`
+	PromptTokens     int32          `json:"prompt_tokens" parquet:"prompt_tokens"`
+	CompletionTokens int32          `json:"completion_tokens" parquet:"completion_tokens"`
 	// Shortened says why a generated conversation has fewer turns than were asked
 	// for; "" for a whole one.
 	Shortened  string    `json:"shortened,omitempty" parquet:"shortened"`
@@ -88,15 +84,15 @@ type Turn struct {
 // Conversation is a row of a finished training set: the same conversation in
 // the two spellings that training tools read, with what attribution needs.
 type Conversation struct {
-	ID            string    `json:"id" parquet:"id"`
-	Dataset       string    `json:"dataset" parquet:"dataset"`
-	Title         string    `json:"title" parquet:"title"`
-	URL           string    `json:"url" parquet:"url"`
-	Licence       string    `json:"licence" parquet:"licence"` // "" if unknown
-	Generator     string    `json:"generator" parquet:"generator"`
-	Translator    string    `json:"translator" parquet:"translator"`
-	Conversations []Turn    `json:"conversations" parquet:"conversations,list"`
-	Messages      []Message `json:"messages" parquet:"messages,list"`
+	ID            string         `json:"id" parquet:"id"`
+	Dataset       string         `json:"dataset" parquet:"dataset"`
+	Title         string         `json:"title" parquet:"title"`
+	URL           string         `json:"url" parquet:"url"`
+	Licence       string         `json:"licence" parquet:"licence"` // "" if unknown
+	Generator     string         `json:"generator" parquet:"generator"`
+	Translator    string         `json:"translator" parquet:"translator"`
+	Conversations []Turn         `json:"conversations" parquet:"conversations,list"`
+	Messages      []chat.Message `json:"messages" parquet:"messages,list"`
 }
 
 // TextKey stands for a text where many are remembered: a whole wiki's texts

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"barka/internal/badinput"
+	"barka/internal/chat"
 	"barka/internal/jsonl"
 	"barka/internal/panics"
 )
@@ -479,7 +480,7 @@ func TestWriterWithSplitsAndRejects(t *testing.T) {
 		}
 	}
 	for i := range 90 {
-		c := Conversation{ID: fmt.Sprint(i), Messages: []Message{{"user", "bad \xff bytes"}}}
+		c := Conversation{ID: fmt.Sprint(i), Messages: []chat.Message{{Role: "user", Content: "bad \xff bytes"}}}
 		switch {
 		case i%9 == 0:
 			err = v.Write(c)

@@ -3,6 +3,8 @@ package pipeline
 import (
 	"fmt"
 	"strings"
+
+	"barka/internal/chat"
 )
 
 // CheckTurns returns why messages are no conversation to train on, nil if they
@@ -10,7 +12,7 @@ import (
 // the assistant in turn, none of them empty, the last an answer. Every stage
 // that drops conversations asks here, so that a row which one stage keeps is
 // not dropped by the next.
-func CheckTurns(messages []Message) *Reject {
+func CheckTurns(messages []chat.Message) *Reject {
 	turns := messages
 	if len(turns) > 0 && turns[0].Role == "system" {
 		turns = turns[1:]

@@ -1,18 +1,22 @@
 package pipeline
 
-import "testing"
+import (
+	"testing"
+
+	"barka/internal/chat"
+)
 
 func TestCheckTurns(t *testing.T) {
-	talk := func(roles ...string) (out []Message) {
+	talk := func(roles ...string) (out []chat.Message) {
 		for _, r := range roles {
-			out = append(out, Message{Role: r, Content: "text"})
+			out = append(out, chat.Message{Role: r, Content: "text"})
 		}
 		return out
 	}
 	empty := talk("system", "user", "assistant")
 	empty[0].Content = " \n"
 	for _, c := range []struct {
-		messages []Message
+		messages []chat.Message
 		want     string
 	}{
 		{talk("user", "assistant"), ""},

@@ -14,7 +14,9 @@ import (
 	"testing"
 	"unicode"
 
+	"barka/internal/chat"
 	"barka/internal/pipeline"
+	"barka/internal/progress"
 	"barka/internal/stage/convert"
 	"barka/internal/stage/filter"
 	"barka/internal/stage/translate"
@@ -171,7 +173,7 @@ func convertSet(t *testing.T, s sampleSet) (dir string, rows int64) {
 }
 
 func stageIO(t *testing.T, name, path string) pipeline.IO {
-	return pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{name: path}, Seed: 42, Progress: pipeline.Silent}
+	return pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{name: path}, Seed: 42, Progress: progress.Silent}
 }
 
 func unzipped(t *testing.T, path string) string {
@@ -281,8 +283,8 @@ func TestGenuineTranslations(t *testing.T) {
 	} {
 		var b strings.Builder
 		for i := 0; i+1 < len(ar); i += 2 {
-			talk := func(s []string) []pipeline.Message {
-				return []pipeline.Message{{Role: "user", Content: s[i]}, {Role: "assistant", Content: s[i+1]}}
+			talk := func(s []string) []chat.Message {
+				return []chat.Message{{Role: "user", Content: s[i]}, {Role: "assistant", Content: s[i+1]}}
 			}
 			line, err := json.Marshal(pipeline.Instruction{ID: fmt.Sprint(i), Form: form, Language: "arb_Arab", Messages: talk(ar), MessagesEN: talk(en)})
 			if err != nil {
@@ -339,7 +341,7 @@ func TestGenuineChoices(t *testing.T) {
 			}
 			n++
 			line, err := json.Marshal(pipeline.Instruction{ID: fmt.Sprint(n), Form: pipeline.FormChoice, Language: "arb_Arab",
-				Messages: []pipeline.Message{{Role: "user", Content: ask}, {Role: "assistant", Content: answer}}})
+				Messages: []chat.Message{{Role: "user", Content: ask}, {Role: "assistant", Content: answer}}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -16,6 +16,7 @@ import (
 	"barka/internal/local"
 	"barka/internal/model"
 	"barka/internal/pipeline"
+	"barka/internal/progress"
 	"barka/internal/stage/eval"
 	"barka/internal/stage/report"
 	"barka/internal/stage/train"
@@ -30,7 +31,7 @@ type Runner struct {
 	Workers  int
 	Restart  bool
 	Retry    bool // ask again about passages whose requests failed
-	Progress pipeline.Progress
+	Progress progress.Reporter
 	Log      *slog.Logger
 	// Say tells of each stage's result.
 	Say func(Step)

@@ -130,7 +130,7 @@ func (p *lineProgress) add(n, skipped int64) {
 
 func (p *lineProgress) Note(s string) { p.ui.Infof("%s", s) }
 
-// Event implements pipeline.Teller.
+// Event implements progress.EventReporter.
 func (p *lineProgress) Event(name, text string, v any) { p.ui.Event(name, text, v) }
 
 func (p *lineProgress) Done() {

@@ -19,8 +19,8 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"golang.org/x/term"
 
-	"barka/internal/pipeline"
 	"barka/internal/printable"
+	"barka/internal/progress"
 )
 
 // Options are the flags that every command has, and where it writes.
@@ -81,10 +81,10 @@ func Screen(stdout io.Writer) (w io.Writer, flush func() error) {
 }
 
 // Progress returns what stages report their progress to.
-func (u *UI) Progress() pipeline.Progress {
+func (u *UI) Progress() progress.Reporter {
 	switch {
 	case u.quiet && !u.json:
-		return pipeline.Silent
+		return progress.Silent
 	case u.json:
 		return &lineProgress{ui: u, every: jsonEvery, now: time.Now}
 	case u.err.terminal:

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"barka/internal/pipeline"
+	"barka/internal/progress"
 )
 
 func TestFormats(t *testing.T) {
@@ -172,7 +172,7 @@ func TestTables(t *testing.T) {
 func TestQuiet(t *testing.T) {
 	var stderr, stdout bytes.Buffer
 	u := New(Options{Quiet: true, Stderr: &stderr, Stdout: &stdout})
-	if u.Progress() != pipeline.Silent {
+	if u.Progress() != progress.Silent {
 		t.Error("progress with --quiet")
 	}
 	u.Infof("hello")
@@ -208,7 +208,7 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
-var _ pipeline.Progress = (*terminalProgress)(nil)
+var _ progress.Reporter = (*terminalProgress)(nil)
 
 // TestHostileText: no text from outside reaches a terminal as an escape
 // sequence, by whatever way, and JSON holds it unchanged.

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"barka/internal/chat"
 	"barka/internal/pipeline"
 )
 
@@ -236,11 +237,11 @@ func alpaca(r *row) []item {
 	if input := r.optional("input"); strings.TrimSpace(input) != "" {
 		instruction = strings.TrimSpace(instruction) + "\n\n" + input
 	}
-	var turns []pipeline.Message
+	var turns []chat.Message
 	if system := r.optional("system"); strings.TrimSpace(system) != "" {
-		turns = append(turns, pipeline.Message{Role: "system", Content: system})
+		turns = append(turns, chat.Message{Role: "system", Content: system})
 	}
-	return []item{{turns: append(turns, pipeline.Message{Role: "user", Content: instruction}, pipeline.Message{Role: "assistant", Content: output})}}
+	return []item{{turns: append(turns, chat.Message{Role: "user", Content: instruction}, chat.Message{Role: "assistant", Content: output})}}
 }
 
 var shareGPTRoles = map[string]string{"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "model": "assistant", "chatgpt": "assistant", "system": "system"}
@@ -251,7 +252,7 @@ func sharegpt(r *row) []item {
 	if r.has("messages") && !r.has(column) {
 		column, role, content = "messages", "role", "content"
 	}
-	var turns []pipeline.Message
+	var turns []chat.Message
 	for _, m := range r.maps(column) {
 		turn := r.child(m)
 		name := turn.text(role)
@@ -260,10 +261,10 @@ func sharegpt(r *row) []item {
 		if known, ok := shareGPTRoles[name]; ok {
 			name = known
 		}
-		turns = append(turns, pipeline.Message{Role: name, Content: text})
+		turns = append(turns, chat.Message{Role: name, Content: text})
 	}
 	if len(turns) == 0 {
-		turns = []pipeline.Message{{}}
+		turns = []chat.Message{{}}
 	}
 	return []item{{turns: turns}}
 }

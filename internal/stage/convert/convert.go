@@ -14,6 +14,7 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/pipeline"
+	"barka/internal/progress"
 	"barka/internal/prose"
 )
 
@@ -118,13 +119,10 @@ func Run(ctx context.Context, o Options, io pipeline.IO) (*pipeline.Manifest, er
 	if c.labels, err = readLabels(inputs["labels"]); err != nil {
 		return nil, err
 	}
-	progress := io.Progress
-	if progress == nil {
-		progress = pipeline.Silent
-	}
-	progress.Start("convert "+o.Benchmark, -1, "rows")
-	defer progress.Done()
-	if err := c.files(ctx, files, progress); err != nil {
+	reporter := progress.OrSilent(io.Progress)
+	reporter.Start("convert "+o.Benchmark, -1, "rows")
+	defer reporter.Done()
+	if err := c.files(ctx, files, reporter); err != nil {
 		return nil, run.Abandon(err)
 	}
 	if err := c.script.check(o.Language, io.In["data"]); err != nil {
@@ -169,7 +167,7 @@ func (c *converter) final() pipeline.Final {
 	return f
 }
 
-func (c *converter) files(ctx context.Context, files []string, progress pipeline.Progress) error {
+func (c *converter) files(ctx context.Context, files []string, reporter progress.Reporter) error {
 	rows := 0
 	for _, file := range files {
 		name := relative(c.data, file)
@@ -188,7 +186,7 @@ func (c *converter) files(ctx context.Context, files []string, progress pipeline
 				return err
 			}
 			rows++
-			progress.Add(1)
+			reporter.Add(1)
 			if c.o.Limit > 0 && c.out >= c.o.Limit {
 				return nil
 			}

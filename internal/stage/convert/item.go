@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"barka/internal/chat"
 	"barka/internal/pipeline"
 )
 
@@ -22,7 +23,7 @@ type item struct {
 	answer   string
 	reason   string // a sentence behind the answer
 	licence  string // where it differs from the benchmark's
-	turns    []pipeline.Message
+	turns    []chat.Message
 }
 
 // form is the row's form: the benchmark's, or what the item is made of.
@@ -157,7 +158,7 @@ func (it *item) shuffle(seed int64) {
 // messages lays the item out. Each option stands on a line of its own, and so
 // does its text in the answer: what translates line by line then words both
 // alike.
-func (it *item) messages(s style, answer string) []pipeline.Message {
+func (it *item) messages(s style, answer string) []chat.Message {
 	if len(it.turns) > 0 {
 		return it.turns
 	}
@@ -172,7 +173,7 @@ func (it *item) messages(s style, answer string) []pipeline.Message {
 	for i, o := range it.options {
 		fmt.Fprintf(&b, "\n%d. %s", i+1, o)
 	}
-	return []pipeline.Message{{Role: "user", Content: b.String()}, {Role: "assistant", Content: it.reply(s, answer)}}
+	return []chat.Message{{Role: "user", Content: b.String()}, {Role: "assistant", Content: it.reply(s, answer)}}
 }
 
 func (it *item) reply(s style, answer string) string {

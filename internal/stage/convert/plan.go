@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"barka/internal/pipeline"
+	"barka/internal/progress"
 )
 
 // Estimate is what a run will write.
@@ -47,7 +48,7 @@ func Plan(ctx context.Context, o Options, in map[string]string) (Estimate, error
 	if c.labels, err = readLabels(inputs["labels"]); err != nil {
 		return e, err
 	}
-	if err := c.files(ctx, files, pipeline.Silent); err != nil {
+	if err := c.files(ctx, files, progress.Silent); err != nil {
 		return e, err
 	}
 	return e, c.script.check(o.Language, in["data"])

@@ -9,6 +9,7 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/pipeline"
+	"barka/internal/progress"
 )
 
 // TestPlan: a plan counts what a run writes, and finds what it stops at.
@@ -28,7 +29,7 @@ func TestPlan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := Run(context.Background(), o, pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: in, Progress: pipeline.Silent})
+	m, err := Run(context.Background(), o, pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: in, Progress: progress.Silent})
 	if err != nil {
 		t.Fatal(err)
 	}

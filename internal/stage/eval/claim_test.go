@@ -9,12 +9,12 @@ import (
 	"time"
 
 	"barka/internal/badinput"
-	"barka/internal/pipeline"
+	"barka/internal/progress"
 )
 
 // at calls do when the numbered unit of work with the label is done.
 type at struct {
-	pipeline.Progress
+	progress.Reporter
 	label string
 	n     int
 	do    func()
@@ -60,17 +60,17 @@ func TestKilledEvaluationsLeaveOneResult(t *testing.T) {
 			}
 		}
 	}
-	for name, kill := range map[string]func(from, to string, o *Options) pipeline.Progress{
-		"while scoring": func(from, to string, o *Options) pipeline.Progress {
-			return &at{Progress: pipeline.Silent, label: "community|", n: 3, do: copyTo(from, to)}
+	for name, kill := range map[string]func(from, to string, o *Options) progress.Reporter{
+		"while scoring": func(from, to string, o *Options) progress.Reporter {
+			return &at{Reporter: progress.Silent, label: "community|", n: 3, do: copyTo(from, to)}
 		},
-		"between the details": func(from, to string, o *Options) pipeline.Progress {
-			return &at{Progress: pipeline.Silent, label: "details", n: 1, do: copyTo(from, to)}
+		"between the details": func(from, to string, o *Options) progress.Reporter {
+			return &at{Reporter: progress.Silent, label: "details", n: 1, do: copyTo(from, to)}
 		},
-		"behind the details": func(from, to string, o *Options) pipeline.Progress {
-			return &at{Progress: pipeline.Silent, label: "details", n: 2, do: copyTo(from, to)}
+		"behind the details": func(from, to string, o *Options) progress.Reporter {
+			return &at{Reporter: progress.Silent, label: "details", n: 2, do: copyTo(from, to)}
 		},
-		"before it is recorded": func(from, to string, o *Options) pipeline.Progress {
+		"before it is recorded": func(from, to string, o *Options) progress.Reporter {
 			o.Committed = func(*Outcome) error { copyTo(from, to)(); return nil }
 			return nil
 		},
@@ -108,7 +108,7 @@ func TestTheSameEvaluationTwice(t *testing.T) {
 	other := o
 	other.MaxSamples = 1
 	other.Now = func() time.Time { return time.Date(2025, 7, 4, 21, 22, 5, 321098000, time.UTC) }
-	disturb := &at{Progress: pipeline.Silent, label: "community|", n: 2, do: func() {
+	disturb := &at{Reporter: progress.Silent, label: "community|", n: 2, do: func() {
 		if _, err := Run(t.Context(), newHashModel(), o, nil); !badinput.Is(err) || !strings.Contains(err.Error(), "the same evaluation") {
 			t.Errorf("the same: %v", err)
 		}

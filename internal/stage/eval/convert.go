@@ -17,6 +17,7 @@ import (
 	"barka/internal/jsonl"
 	"barka/internal/parquet"
 	"barka/internal/pipeline"
+	"barka/internal/progress"
 	"barka/internal/pyrandom"
 	"barka/internal/pytext"
 	"barka/internal/stage/eval/hubdata"
@@ -55,7 +56,7 @@ type culturalRow struct {
 //
 // The prompts made of the result have the published digests; what the csv
 // files lack, the Arabic names of the subjects, is in the task table.
-func ConvertAceGPT(ctx context.Context, src, dst string, progress pipeline.Progress) (n int, err error) {
+func ConvertAceGPT(ctx context.Context, src, dst string, reporter progress.Reporter) (n int, err error) {
 	root, err := aceGPTRoot(src)
 	if err != nil {
 		return 0, err
@@ -65,7 +66,7 @@ func ConvertAceGPT(ctx context.Context, src, dst string, progress pipeline.Progr
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, lock.Discard()) }()
-	c := converter{ctx: ctx, root: root, dst: dst, progress: orSilent(progress)}
+	c := converter{ctx: ctx, root: root, dst: dst, progress: progress.OrSilent(reporter)}
 	c.progress.Start("convert", int64(2*len(tasks.MMLUSubjects)+2*58+2), "splits")
 	defer c.progress.Done()
 	for _, step := range []func() error{c.mmlu, c.exams, c.acva} {
@@ -89,7 +90,7 @@ func aceGPTRoot(src string) (string, error) {
 type converter struct {
 	ctx       context.Context
 	root, dst string
-	progress  pipeline.Progress
+	progress  progress.Reporter
 	written   int
 }
 

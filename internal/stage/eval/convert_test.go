@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"barka/internal/badinput"
-	"barka/internal/pipeline"
+	"barka/internal/progress"
 	"barka/internal/stage/eval/hubdata"
 	"barka/internal/stage/eval/tasks"
 )
@@ -52,7 +52,7 @@ func aceGPT(t *testing.T) string {
 
 // notes keeps what a stage notes.
 type notes struct {
-	pipeline.Progress
+	progress.Reporter
 	all []string
 }
 
@@ -60,7 +60,7 @@ func (n *notes) Note(s string) { n.all = append(n.all, s) }
 
 func TestConvertAceGPT(t *testing.T) {
 	dst := t.TempDir()
-	n := &notes{Progress: pipeline.Silent}
+	n := &notes{Reporter: progress.Silent}
 	splits, err := ConvertAceGPT(t.Context(), aceGPT(t), dst, n)
 	if err != nil || splits != 2*57+2+2*2 {
 		t.Fatalf("%d splits, %v", splits, err)

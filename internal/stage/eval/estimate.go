@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"barka/internal/pipeline"
+	"barka/internal/progress"
 	"barka/internal/score"
 	"barka/internal/stage/eval/tasks"
 )
@@ -43,8 +43,8 @@ const probeTokens = 512
 // Estimate loads and encodes everything: what a dry run prints. It asks
 // nothing of the model. Like Run it returns what it has together with the
 // error of tasks that cannot be loaded.
-func Estimate(ctx context.Context, m Model, o Options, progress pipeline.Progress) (*Plan, error) {
-	e, err := prepare(ctx, m, o, progress)
+func Estimate(ctx context.Context, m Model, o Options, reporter progress.Reporter) (*Plan, error) {
+	e, err := prepare(ctx, m, o, reporter)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"barka/internal/chat"
 	"barka/internal/pytext"
 )
 
@@ -53,7 +54,7 @@ func (m *hashModel) Score(ctx context.Context, reqs []Request, done func(int, Sc
 	return ctx.Err()
 }
 
-func (m *hashModel) ApplyChatTemplate(messages []Message) (string, error) {
+func (m *hashModel) ApplyChatTemplate(messages []chat.Message) (string, error) {
 	var b strings.Builder
 	for _, msg := range messages {
 		b.WriteString("<" + msg.Role + ">" + msg.Content + "</" + msg.Role + ">")

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"barka/internal/badinput"
+	"barka/internal/chat"
 	"barka/internal/pyrandom"
 	"barka/internal/stage/eval/tasks"
 )
@@ -102,15 +103,15 @@ func bare(d tasks.Doc) string { return strings.TrimPrefix(d.Query, d.Instruction
 // renderChat puts the examples as turns. The instruction ends the system
 // message if there is one, and begins the first message otherwise.
 func (p *prompter) renderChat(instruction, question string, examples []tasks.Doc) (string, error) {
-	var messages []Message
+	var messages []chat.Message
 	if p.opts.SystemPrompt != "" {
-		messages = append(messages, Message{"system", p.opts.SystemPrompt + instruction})
+		messages = append(messages, chat.Message{Role: "system", Content: p.opts.SystemPrompt + instruction})
 		instruction = ""
 	}
 	for _, e := range examples {
-		messages = append(messages, Message{"user", bare(e)}, Message{"assistant", e.Choices[e.Gold]})
+		messages = append(messages, chat.Message{Role: "user", Content: bare(e)}, chat.Message{Role: "assistant", Content: e.Choices[e.Gold]})
 	}
-	messages = append(messages, Message{"user", question})
+	messages = append(messages, chat.Message{Role: "user", Content: question})
 	messages[0].Content = instruction + messages[0].Content
 	text, err := p.m.(ChatTemplater).ApplyChatTemplate(messages)
 	if err != nil {

@@ -10,9 +10,9 @@ import (
 	"strings"
 	"sync"
 
+	"barka/internal/chat"
 	"barka/internal/llm"
 	"barka/internal/panics"
-	"barka/internal/pipeline"
 	"barka/internal/pytext"
 )
 
@@ -56,8 +56,8 @@ const judgeScale = `أعط تقييماً من 0 إلى 10:
 اكتب رقماً فقط من 0 إلى 10 بدون أي نص إضافي:`
 
 // judgeMessages is the conversation that asks for a mark.
-func judgeMessages(question, answer, gold string) []pipeline.Message {
-	return []pipeline.Message{
+func judgeMessages(question, answer, gold string) []chat.Message {
+	return []chat.Message{
 		{Role: "system", Content: judgeSystem},
 		{Role: "user", Content: "السؤال: " + question + "\n\nالإجابة المقدمة: " + answer + "\n\nالإجابة الصحيحة: " + gold + "\n\n" + judgeScale},
 	}

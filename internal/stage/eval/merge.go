@@ -19,6 +19,7 @@ import (
 	"barka/internal/jsonl"
 	"barka/internal/llm"
 	"barka/internal/pipeline"
+	"barka/internal/progress"
 	"barka/internal/stage/eval/tasks"
 )
 
@@ -34,7 +35,7 @@ type part struct {
 // shard's beginning to the last one's end, so that merging again writes the
 // same files. Like Run it returns the outcome together with the error of the
 // tasks that were left out.
-func Merge(ctx context.Context, dirs []string, outputDir string, progress pipeline.Progress) (*Outcome, error) {
+func Merge(ctx context.Context, dirs []string, outputDir string, reporter progress.Reporter) (*Outcome, error) {
 	parts, err := openParts(dirs)
 	if err != nil {
 		return nil, err
@@ -49,7 +50,7 @@ func Merge(ctx context.Context, dirs []string, outputDir string, progress pipeli
 	if err := plainName(first.Model.Name); err != nil {
 		return nil, badinput.Errorf("%s: %w", filepath.Join(parts[0].dir, shardManifest), err)
 	}
-	e := &evaluation{m: mergedModel{first.Model}, progress: orSilent(progress), log: slog.New(slog.DiscardHandler)}
+	e := &evaluation{m: mergedModel{first.Model}, progress: progress.OrSilent(reporter), log: slog.New(slog.DiscardHandler)}
 	o := first.Options
 	e.o = Options{OutputDir: outputDir, MaxSamples: o.MaxSamples, BatchSize: o.BatchSize, Border: o.Border, AlGhafa: o.AlGhafa, UseChatTemplate: o.UseChatTemplate,
 		SystemPrompt: o.SystemPrompt, NoDetails: o.NoDetails, JobID: o.JobID, Tasks: []tasks.Selection{{Task: tasks.Task{Board: o.Board}}}}

@@ -12,7 +12,7 @@ import (
 	"context"
 	"fmt"
 
-	"barka/internal/pipeline"
+	"barka/internal/chat"
 	"barka/internal/score"
 )
 
@@ -61,11 +61,8 @@ type Tokenizer interface {
 // ChatTemplater is a Model that can render a conversation.
 type ChatTemplater interface {
 	// ApplyChatTemplate renders the messages and opens the assistant's turn.
-	ApplyChatTemplate(messages []Message) (string, error)
+	ApplyChatTemplate(messages []chat.Message) (string, error)
 }
-
-// Message is one turn of a conversation.
-type Message struct{ Role, Content string }
 
 // Request asks for the log-likelihood of Continuation after Context. Both
 // together, without the last token, may exceed the model's MaxLength; the
@@ -98,10 +95,3 @@ type RequestError struct {
 
 func (r *RequestError) Error() string { return fmt.Sprintf("request %d: %v", r.Index, r.Err) }
 func (r *RequestError) Unwrap() error { return r.Err }
-
-func orSilent(p pipeline.Progress) pipeline.Progress {
-	if p == nil {
-		return pipeline.Silent
-	}
-	return p
-}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"barka/internal/chat"
 	"barka/internal/pytext"
 	"barka/internal/tokenizer"
 )
@@ -60,7 +61,7 @@ func loadTokenizer(t *testing.T, name, eos string) realTokenizer {
 // gemmaChat renders messages with Gemma's template.
 type gemmaChat struct{ *hashModel }
 
-func (gemmaChat) ApplyChatTemplate(messages []Message) (string, error) {
+func (gemmaChat) ApplyChatTemplate(messages []chat.Message) (string, error) {
 	var b strings.Builder
 	b.WriteString("<bos>")
 	for _, m := range messages {

@@ -16,7 +16,7 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/llm"
 	"barka/internal/panics"
-	"barka/internal/pipeline"
+	"barka/internal/progress"
 	"barka/internal/pyrandom"
 	"barka/internal/stage/eval/hubdata"
 	"barka/internal/stage/eval/tasks"
@@ -161,9 +161,9 @@ type Outcome struct {
 // the outcome's Failures, and Run then returns the outcome together with an
 // error; the files of the other tasks are written. Scores are stored as they come,
 // so that a run that was interrupted goes on where it stopped.
-func Run(ctx context.Context, m Model, o Options, progress pipeline.Progress) (*Outcome, error) {
+func Run(ctx context.Context, m Model, o Options, reporter progress.Reporter) (*Outcome, error) {
 	start := o.now()
-	e, err := prepare(ctx, m, o, progress)
+	e, err := prepare(ctx, m, o, reporter)
 	if err != nil {
 		return nil, err
 	}
@@ -235,7 +235,7 @@ func (e *evaluation) finish(start time.Time) (*Outcome, error) {
 type evaluation struct {
 	m        Model
 	o        Options
-	progress pipeline.Progress
+	progress progress.Reporter
 	log      *slog.Logger
 	runs     []*taskRun
 	failures []Failure
@@ -246,7 +246,7 @@ type evaluation struct {
 }
 
 // prepare loads every task and encodes its prompts.
-func prepare(ctx context.Context, m Model, o Options, progress pipeline.Progress) (*evaluation, error) {
+func prepare(ctx context.Context, m Model, o Options, reporter progress.Reporter) (*evaluation, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
@@ -258,7 +258,7 @@ func prepare(ctx context.Context, m Model, o Options, progress pipeline.Progress
 	if err != nil {
 		return nil, err
 	}
-	e := &evaluation{m: m, o: o, progress: orSilent(progress), log: o.Log}
+	e := &evaluation{m: m, o: o, progress: progress.OrSilent(reporter), log: o.Log}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}

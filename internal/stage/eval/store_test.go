@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"barka/internal/progress"
 )
 
 // TestStoreOfSeveral: processes that append to one file at the same time, of
@@ -157,7 +159,7 @@ func TestFullDisk(t *testing.T) {
 		t.Skip("needs /dev/full")
 	}
 	j := &journal{lines: &lines{file: full}, scores: map[requestKey]Score{}}
-	e := &evaluation{m: newHashModel(), progress: orSilent(nil)}
+	e := &evaluation{m: newHashModel(), progress: progress.OrSilent(nil)}
 	req := Request{[]int32{1}, []int32{2}}
 	err = e.scoreMissing(t.Context(), j, []pending{{Request: req, key: req.key()}}, "x")
 	if err == nil || !strings.Contains(err.Error(), "no space left") || !strings.Contains(err.Error(), "store") {

@@ -6,13 +6,14 @@ import (
 	"testing"
 
 	"barka/internal/badinput"
+	"barka/internal/chat"
 	"barka/internal/pipeline"
 )
 
 func row(id, question, answer string) pipeline.Instruction {
 	return pipeline.Instruction{ID: id, Form: pipeline.FormQuestion, Language: "arb_Arab", FinishReason: "stop",
-		Messages:   []pipeline.Message{{Role: "user", Content: question}, {Role: "assistant", Content: answer}},
-		MessagesEN: []pipeline.Message{{Role: "user", Content: "How is coffee served in the Gulf?"}, {Role: "assistant", Content: "It is brewed light, scented with cardamom, and poured into small cups without handles."}}}
+		Messages:   []chat.Message{{Role: "user", Content: question}, {Role: "assistant", Content: answer}},
+		MessagesEN: []chat.Message{{Role: "user", Content: "How is coffee served in the Gulf?"}, {Role: "assistant", Content: "It is brewed light, scented with cardamom, and poured into small cups without handles."}}}
 }
 
 const (
@@ -86,8 +87,8 @@ func talk(form string, ar, en []string) pipeline.Instruction {
 	r := pipeline.Instruction{ID: "1", Form: form, Language: "arb_Arab"}
 	for i := range ar {
 		role := []string{"user", "assistant"}[i%2]
-		r.Messages = append(r.Messages, pipeline.Message{Role: role, Content: ar[i]})
-		r.MessagesEN = append(r.MessagesEN, pipeline.Message{Role: role, Content: en[i]})
+		r.Messages = append(r.Messages, chat.Message{Role: role, Content: ar[i]})
+		r.MessagesEN = append(r.MessagesEN, chat.Message{Role: role, Content: en[i]})
 	}
 	return r
 }
@@ -131,7 +132,7 @@ func TestForms(t *testing.T) {
 func TestPeopleRepeat(t *testing.T) {
 	circles := strings.Repeat("and then it went to the shop ", 8)
 	for form, want := range map[string]string{pipeline.FormArithmetic: "", pipeline.FormReading: "", pipeline.FormChoice: "", pipeline.FormInstruction: "repetition", pipeline.FormQuestion: "repetition"} {
-		r := pipeline.Instruction{ID: "1", Form: form, Language: "eng_Latn", Messages: []pipeline.Message{{Role: "user", Content: circles}, {Role: "assistant", Content: circles}}}
+		r := pipeline.Instruction{ID: "1", Form: form, Language: "eng_Latn", Messages: []chat.Message{{Role: "user", Content: circles}, {Role: "assistant", Content: circles}}}
 		if got := check(t, Defaults(), r); got.Reason != want {
 			t.Errorf("%s: %q, want %q", form, got.Reason, want)
 		}
@@ -174,8 +175,8 @@ func TestRowsWithoutForm(t *testing.T) {
 func TestSystemMessages(t *testing.T) {
 	r := row("1", question, answer)
 	r.Form = pipeline.FormInstruction
-	r.Messages = append([]pipeline.Message{{Role: "system", Content: "أجب باختصار."}}, r.Messages...)
-	r.MessagesEN = append([]pipeline.Message{{Role: "system", Content: "Be brief."}}, r.MessagesEN...)
+	r.Messages = append([]chat.Message{{Role: "system", Content: "أجب باختصار."}}, r.Messages...)
+	r.MessagesEN = append([]chat.Message{{Role: "system", Content: "Be brief."}}, r.MessagesEN...)
 	if got := check(t, Defaults(), r); got != pass {
 		t.Errorf("%+v", got)
 	}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"barka/internal/badinput"
+	"barka/internal/chat"
 	"barka/internal/pipeline"
 	"barka/internal/prose"
 )
@@ -84,7 +85,7 @@ func formOf(r pipeline.Instruction) (string, error) {
 }
 
 // english returns the row's messages in English.
-func english(r pipeline.Instruction) []pipeline.Message {
+func english(r pipeline.Instruction) []chat.Message {
 	if len(r.MessagesEN) > 0 {
 		return r.MessagesEN
 	}
@@ -262,7 +263,7 @@ func leaks(o Rules, r pipeline.Instruction) pipeline.Reject {
 		return pass
 	}
 	for _, set := range []struct {
-		messages []pipeline.Message
+		messages []chat.Message
 		pattern  *regexp.Regexp
 	}{{english(r), leakEnglish}, {r.Messages, leakArabic}} {
 		for i, m := range set.messages {
@@ -279,7 +280,7 @@ func leaks(o Rules, r pipeline.Instruction) pipeline.Reject {
 // Key is a conversation's normalised text: compatibility forms folded,
 // vowel marks and tatweel gone, alef, ya and ta marbuta in one form, letters
 // and digits alone, in lower case.
-func Key(messages []pipeline.Message) string {
+func Key(messages []chat.Message) string {
 	var b strings.Builder
 	for _, m := range messages {
 		for _, r := range norm.NFKC.String(m.Content) {

@@ -10,6 +10,7 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/pipeline"
+	"barka/internal/progress"
 )
 
 func write(t *testing.T, lines ...string) string {
@@ -49,7 +50,7 @@ func TestRun(t *testing.T) {
 	cut.FinishReason = "length"
 	in := write(t, encode(t, row("b", question, answer)), encode(t, cut), encode(t, row("again", question, answer)),
 		encode(t, row("a", "متى تقدم القهوة في الخليج العربي؟", answer)), encode(t, row("short", question, "نعم")))
-	io := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"instructions": in}, Progress: pipeline.Silent}
+	io := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"instructions": in}, Progress: progress.Silent}
 	m, err := Run(context.Background(), Defaults(), io)
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +76,7 @@ func TestRun(t *testing.T) {
 func TestBrokenInput(t *testing.T) {
 	good := encode(t, row("a", question, answer))
 	in := write(t, good, "{oops")
-	io := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"instructions": in}, Progress: pipeline.Silent}
+	io := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"instructions": in}, Progress: progress.Silent}
 	if _, err := Run(context.Background(), Defaults(), io); !badinput.Is(err) || !strings.Contains(err.Error(), "line 2") {
 		t.Errorf("%v", err)
 	}
@@ -126,7 +127,7 @@ func TestBoundsAreExact(t *testing.T) {
 // begins, and a set of which nothing is left is said to be so.
 func TestOtherRows(t *testing.T) {
 	run := func(lines ...string) (*pipeline.Manifest, error) {
-		return Run(t.Context(), Defaults(), pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"instructions": write(t, lines...)}, Progress: pipeline.Silent})
+		return Run(t.Context(), Defaults(), pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"instructions": write(t, lines...)}, Progress: progress.Silent})
 	}
 	if _, err := run(`{"id":"a","title":"Coffee","text":"A passage."}`); !badinput.Is(err) || !strings.Contains(err.Error(), "passages") || !strings.Contains(err.Error(), "messages") {
 		t.Errorf("passages: %v", err)

@@ -9,6 +9,7 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/pipeline"
+	"barka/internal/progress"
 )
 
 func TestReadTerms(t *testing.T) {
@@ -104,13 +105,13 @@ func TestLicenceOfTheSet(t *testing.T) {
 		o := Defaults()
 		o.Licence = c.set
 		out := filepath.Join(t.TempDir(), "mix")
-		_, err := Run(t.Context(), o, nil, pipeline.IO{Out: out, In: map[string]string{"in": file(t, licensed(c.row)...)}, Progress: pipeline.Silent})
+		_, err := Run(t.Context(), o, nil, pipeline.IO{Out: out, In: map[string]string{"in": file(t, licensed(c.row)...)}, Progress: progress.Silent})
 		if (err == nil) != (c.want == "") || err != nil && (!badinput.Is(err) || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s for rows under %s: %v, want %q", c.set, c.row, err, c.want)
 		}
 	}
 	// After a refusal the same output can be begun with another licence.
-	io := pipeline.IO{Out: filepath.Join(t.TempDir(), "mix"), In: map[string]string{"in": file(t, licensed("CC BY-NC 3.0")...)}, Progress: pipeline.Silent}
+	io := pipeline.IO{Out: filepath.Join(t.TempDir(), "mix"), In: map[string]string{"in": file(t, licensed("CC BY-NC 3.0")...)}, Progress: progress.Silent}
 	var err error
 	for _, licence := range []string{"mit", "cc-by-nc-3.0"} {
 		_, err = Run(t.Context(), Options{Name: "x", Licence: licence}, nil, io)
@@ -152,7 +153,7 @@ func TestCardStatesTheSources(t *testing.T) {
 func TestUnknownLimit(t *testing.T) {
 	o := Defaults()
 	o.Limits = map[string]int{"sciqq": 4}
-	_, err := Run(t.Context(), o, nil, pipeline.IO{Out: filepath.Join(t.TempDir(), "mix"), In: map[string]string{"in": file(t, licensed("MIT")...)}, Progress: pipeline.Silent})
+	_, err := Run(t.Context(), o, nil, pipeline.IO{Out: filepath.Join(t.TempDir(), "mix"), In: map[string]string{"in": file(t, licensed("MIT")...)}, Progress: progress.Silent})
 	if !badinput.Is(err) || !strings.Contains(err.Error(), "sciqq") || !strings.Contains(err.Error(), "set0") {
 		t.Errorf("%v", err)
 	}
@@ -165,7 +166,7 @@ func TestOtherRows(t *testing.T) {
 	if err := os.WriteFile(path, []byte(`{"id":"a","text":"A passage."}`+"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Run(t.Context(), Defaults(), nil, pipeline.IO{Out: filepath.Join(t.TempDir(), "mix"), In: map[string]string{"in": path}, Progress: pipeline.Silent}); !badinput.Is(err) || !strings.Contains(err.Error(), "passages") {
+	if _, err := Run(t.Context(), Defaults(), nil, pipeline.IO{Out: filepath.Join(t.TempDir(), "mix"), In: map[string]string{"in": path}, Progress: progress.Silent}); !badinput.Is(err) || !strings.Contains(err.Error(), "passages") {
 		t.Errorf("%v", err)
 	}
 	empty := row("x", "a")

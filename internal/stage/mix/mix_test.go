@@ -11,13 +11,15 @@ import (
 	"testing"
 
 	"barka/internal/badinput"
+	"barka/internal/chat"
 	"barka/internal/pipeline"
+	"barka/internal/progress"
 )
 
 func row(id, dataset string) pipeline.Instruction {
 	return pipeline.Instruction{ID: id, Dataset: dataset, Language: "arb_Arab", Licence: "CC BY-SA 4.0", Generator: "gemma", Translator: "facebook/nllb-200-600M",
-		Messages:   []pipeline.Message{{Role: "user", Content: "سؤال " + id}, {Role: "assistant", Content: "جواب طويل " + id}},
-		MessagesEN: []pipeline.Message{{Role: "user", Content: "question"}, {Role: "assistant", Content: "a long answer"}}}
+		Messages:   []chat.Message{{Role: "user", Content: "سؤال " + id}, {Role: "assistant", Content: "جواب طويل " + id}},
+		MessagesEN: []chat.Message{{Role: "user", Content: "question"}, {Role: "assistant", Content: "a long answer"}}}
 }
 
 func rowsOf(dataset string, n int) []pipeline.Instruction {
@@ -54,7 +56,7 @@ func mix(t *testing.T, o Options, seed int64, inputs ...string) (string, *pipeli
 		in[fmt.Sprintf("input%d", i)] = path
 	}
 	words := func(s string) int { return len(strings.Fields(s)) }
-	m, err := Run(context.Background(), o, map[string]Counter{"words": words}, pipeline.IO{Out: out, In: in, Seed: seed, Progress: pipeline.Silent})
+	m, err := Run(context.Background(), o, map[string]Counter{"words": words}, pipeline.IO{Out: out, In: in, Seed: seed, Progress: progress.Silent})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +158,7 @@ func TestDrop(t *testing.T) {
 	if m.Counts["rejected_dropped"] != 2 {
 		t.Errorf("counts %v, want 2 rejected as dropped", m.Counts)
 	}
-	io := pipeline.IO{Out: dir, In: map[string]string{"input0": rows}, Seed: 1, Progress: pipeline.Silent}
+	io := pipeline.IO{Out: dir, In: map[string]string{"input0": rows}, Seed: 1, Progress: progress.Silent}
 	words := map[string]Counter{"words": func(s string) int { return len(strings.Fields(s)) }}
 	if _, err := Run(t.Context(), Defaults(), words, io); err == nil {
 		t.Error("the same output without the list was taken for done")
@@ -171,12 +173,12 @@ func TestDrop(t *testing.T) {
 
 func TestLimitsAndRefusals(t *testing.T) {
 	system := row("system", "b")
-	system.Messages = append([]pipeline.Message{{Role: "system", Content: "أجب باختصار."}}, system.Messages...)
+	system.Messages = append([]chat.Message{{Role: "system", Content: "أجب باختصار."}}, system.Messages...)
 	noAnswer, order, empty, open := row("no-answer", "b"), row("order", "b"), row("empty", "b"), row("open", "b")
 	noAnswer.Messages = noAnswer.Messages[:1]
 	order.Messages[0].Role = "assistant"
 	empty.Messages[1].Content = " "
-	open.Messages = append(open.Messages, pipeline.Message{Role: "user", Content: "و؟"})
+	open.Messages = append(open.Messages, chat.Message{Role: "user", Content: "و؟"})
 	o := Defaults()
 	o.Limits = map[string]int{"a": 4}
 	dir, m := mix(t, o, 1, file(t, rowsOf("a", 10)...), file(t, noAnswer, order, empty, open, row("", "b"), row("fine", "b"), row("fine", "b"), system))
@@ -219,7 +221,7 @@ func TestCardAndTokens(t *testing.T) {
 
 func TestChangedOptionsAreRefused(t *testing.T) {
 	in := map[string]string{"input": file(t, rowsOf("a", 3)...)}
-	io := pipeline.IO{Out: filepath.Join(t.TempDir(), "mix"), In: in, Seed: 1, Progress: pipeline.Silent}
+	io := pipeline.IO{Out: filepath.Join(t.TempDir(), "mix"), In: in, Seed: 1, Progress: progress.Silent}
 	if _, err := Run(context.Background(), Defaults(), nil, io); err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"barka/internal/badinput"
+	"barka/internal/chat"
 	"barka/internal/pipeline"
 )
 
@@ -27,8 +28,8 @@ func fixture(t *testing.T) Options {
 	o.Stages = []string{filepath.Join(dir, "passages"), filepath.Join(dir, "translated")}
 	o.Samples = o.Stages[1]
 	writeStage(t, o.Stages[0], "wiki", struct{}{}, []pipeline.Instruction{{ID: "1"}, {ID: "2"}}, map[string]string{"3": "too_short", "4": "too_short", "5": "duplicate"}, nil)
-	messages := func(question, answer string) []pipeline.Message {
-		return []pipeline.Message{{Role: "user", Content: question}, {Role: "assistant", Content: answer}}
+	messages := func(question, answer string) []chat.Message {
+		return []chat.Message{{Role: "user", Content: question}, {Role: "assistant", Content: answer}}
 	}
 	rows := []pipeline.Instruction{
 		{ID: "a", Title: "Baghdad", Messages: messages("ما هي عاصمة العراق؟", "عاصمة العراق هي بغداد، وتقع على نهر دجلة."), MessagesEN: messages("What is the capital of Iraq?", "The capital of Iraq is Baghdad, on the river Tigris.")},
@@ -221,7 +222,7 @@ func TestPartial(t *testing.T) {
 // or those asked for; what is not known is left to the reader's browser.
 func TestLanguages(t *testing.T) {
 	dir := t.TempDir()
-	rows := []pipeline.Instruction{{ID: "a", Messages: []pipeline.Message{{Role: "user", Content: "Où ?"}}, MessagesEN: []pipeline.Message{{Role: "user", Content: "איפה?"}}}}
+	rows := []pipeline.Instruction{{ID: "a", Messages: []chat.Message{{Role: "user", Content: "Où ?"}}, MessagesEN: []chat.Message{{Role: "user", Content: "איפה?"}}}}
 	translation, clean := filepath.Join(dir, "translated"), filepath.Join(dir, "clean")
 	writeStage(t, translation, "translate", languages{"heb_Hebr", "fra_Latn"}, rows, nil, nil)
 	writeStage(t, clean, "filter", struct{}{}, rows, nil, nil)

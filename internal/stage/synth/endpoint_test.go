@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"barka/internal/chat"
 	"barka/internal/llm"
 	"barka/internal/pipeline"
 )
@@ -49,7 +50,7 @@ func newEndpoint(t *testing.T, fault func(w http.ResponseWriter, call asked) boo
 func (e *endpoint) serve(w http.ResponseWriter, r *http.Request) {
 	var body struct {
 		Seed     int64
-		Messages []pipeline.Message
+		Messages []chat.Message
 	}
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
 		http.Error(w, err.Error(), 400)

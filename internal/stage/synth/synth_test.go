@@ -14,6 +14,7 @@ import (
 
 	"barka/internal/llm"
 	"barka/internal/pipeline"
+	"barka/internal/progress"
 )
 
 const goodAnswer = "It is roasted lightly, ground with cardamom, and poured into small cups for every guest."
@@ -78,7 +79,7 @@ func file(t *testing.T, ps ...pipeline.Passage) string {
 
 func io(t *testing.T, passages string) pipeline.IO {
 	t.Helper()
-	return pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"passages": passages}, Seed: 7, Workers: 2, Progress: pipeline.Silent}
+	return pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"passages": passages}, Seed: 7, Workers: 2, Progress: progress.Silent}
 }
 
 func read(t *testing.T, dir string) []pipeline.Instruction {

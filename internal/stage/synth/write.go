@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"barka/internal/chat"
 	"barka/internal/llm"
 	"barka/internal/pipeline"
 )
@@ -140,7 +141,7 @@ func (r *record) independent(ctx context.Context, turns int) error {
 }
 
 func (r *record) add(question, answer string) {
-	r.row.Messages = append(r.row.Messages, pipeline.Message{Role: "user", Content: question}, pipeline.Message{Role: "assistant", Content: answer})
+	r.row.Messages = append(r.row.Messages, chat.Message{Role: "user", Content: question}, chat.Message{Role: "assistant", Content: answer})
 }
 
 // data is what the prompts may use.
@@ -180,7 +181,7 @@ func (r *record) ask(ctx context.Context, step, prompt string, d data, check fun
 	reason := ""
 	for attempt := range r.w.o.Attempts {
 		answer, err := r.call(ctx, step, attempt, llm.Request{
-			Messages:    []pipeline.Message{{Role: "user", Content: strings.TrimSpace(b.String())}},
+			Messages:    []chat.Message{{Role: "user", Content: strings.TrimSpace(b.String())}},
 			Temperature: r.w.o.Temperature, TopP: r.w.o.TopP, MaxTokens: r.w.o.MaxTokens,
 			Seed:       pipeline.RecordSeed(r.w.seed, r.passage.ID, fmt.Sprintf("synth/%s/%d", step, attempt)),
 			JSONSchema: schema,

@@ -33,18 +33,15 @@ type Data struct {
 // row is what training reads of a dataset row: messages, or conversations in
 // the ShareGPT spelling.
 type row struct {
-	Messages      []pipeline.Message `json:"messages" parquet:"messages,list"`
-	Conversations []pipeline.Turn    `json:"conversations" parquet:"conversations,list"`
+	Messages      []chat.Message  `json:"messages" parquet:"messages,list"`
+	Conversations []pipeline.Turn `json:"conversations" parquet:"conversations,list"`
 }
 
 func (r row) messages() ([]chat.Message, error) {
+	if len(r.Messages) > 0 {
+		return r.Messages, nil
+	}
 	var out []chat.Message
-	for _, m := range r.Messages {
-		out = append(out, chat.Message{Role: m.Role, Content: m.Content})
-	}
-	if len(out) > 0 {
-		return out, nil
-	}
 	roles := map[string]string{"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "model": "assistant", "system": "system"}
 	for _, t := range r.Conversations {
 		role, ok := roles[t.From]

@@ -20,6 +20,7 @@ import (
 	"barka/internal/mapped"
 	"barka/internal/model"
 	"barka/internal/pipeline"
+	"barka/internal/progress"
 	"barka/internal/safetensors"
 	"barka/internal/tensor"
 )
@@ -45,7 +46,7 @@ type Merged struct {
 // rounded once to W's stored type. Everything else is copied. The directory
 // appears whole or not at all. One that is merged of the same two already, as
 // id says, is left as it is.
-func Merge(ctx context.Context, dev tensor.Device, base, adapter, out string, id Merged, progress pipeline.Progress) error {
+func Merge(ctx context.Context, dev tensor.Device, base, adapter, out string, id Merged, reporter progress.Reporter) error {
 	w, err := pipeline.NewWork(out)
 	if err != nil {
 		return err
@@ -77,7 +78,7 @@ func Merge(ctx context.Context, dev tensor.Device, base, adapter, out string, id
 	if err := w.Start(mergeIdentity{"merge", id.Base, id.Adapter}, false); err != nil {
 		return err
 	}
-	err = m.write(w.Final(), base, id, progress)
+	err = m.write(w.Final(), base, id, reporter)
 	if err == nil {
 		err = w.Swap(nil)
 	}
@@ -135,15 +136,15 @@ func (id Merged) stands(out string) (bool, error) {
 }
 
 // write makes the directory of the merged model, all of it durable.
-func (m *merger) write(dir, base string, id Merged, progress pipeline.Progress) error {
+func (m *merger) write(dir, base string, id Merged, reporter progress.Reporter) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return badinput.Wrap(err)
 	}
-	progress.Start("merge", m.total, "B")
+	reporter.Start("merge", m.total, "B")
 	err := mapped.Guard(func() error {
-		return safetensors.WriteModel(dir, m.sources, map[string]string{"format": "pt"}, maxShard, func(n int64) { progress.Add(n) })
+		return safetensors.WriteModel(dir, m.sources, map[string]string{"format": "pt"}, maxShard, func(n int64) { reporter.Add(n) })
 	})
-	progress.Done()
+	reporter.Done()
 	if err == nil {
 		err = copyOthers(base, dir)
 	}

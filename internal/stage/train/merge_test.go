@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"barka/internal/golden"
-	"barka/internal/pipeline"
+	"barka/internal/progress"
 	"barka/internal/stage/train"
 	"barka/internal/tensor/cpu"
 )
@@ -18,18 +18,18 @@ func TestMergeIsWholeOrNotThere(t *testing.T) {
 	t.Cleanup(dev.Close)
 	base := golden.Dir("gemma2")
 	id := train.Merged{Base: "b", Adapter: "a"}
-	merge := func(out string, p pipeline.Progress) error {
+	merge := func(out string, p progress.Reporter) error {
 		return train.Merge(t.Context(), dev, base, filepath.Join(base, "adapter"), out, id, p)
 	}
 	dir := t.TempDir()
 	out, killed := filepath.Join(dir, "out"), filepath.Join(dir, "killed")
 	disturbed := false
-	err := merge(out, &each{Progress: pipeline.Silent, do: func() {
+	err := merge(out, &each{Reporter: progress.Silent, do: func() {
 		if disturbed {
 			return
 		}
 		disturbed = true
-		mustRefuse(t, "second merge", merge(out, pipeline.Silent), "another process is working on this output")
+		mustRefuse(t, "second merge", merge(out, progress.Silent), "another process is working on this output")
 		copyTree(t, out+".partial", killed+".partial")
 		if _, err := os.Stat(out); err == nil {
 			t.Error("the output is there before it is whole")
@@ -42,7 +42,7 @@ func TestMergeIsWholeOrNotThere(t *testing.T) {
 	if want["model.safetensors"] == "" || want["config.json"] == "" || want[train.MergedFile] == "" {
 		t.Fatalf("files %d", len(want))
 	}
-	if err := merge(killed, pipeline.Silent); err != nil {
+	if err := merge(killed, progress.Silent); err != nil {
 		t.Fatal(err)
 	}
 	same(t, "after a killed merge", outputs(t, killed), want)
@@ -58,12 +58,12 @@ func TestMergeIsWholeOrNotThere(t *testing.T) {
 	if err := os.WriteFile(notes, []byte("mine"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	mustRefuse(t, "a foreign directory", merge(foreign, pipeline.Silent), "notes.txt")
+	mustRefuse(t, "a foreign directory", merge(foreign, progress.Silent), "notes.txt")
 	if text, err := os.ReadFile(notes); err != nil || string(text) != "mine" {
 		t.Errorf("the foreign file holds %q, %v", text, err)
 	}
 
-	if err := merge(out, pipeline.Silent); err != nil {
+	if err := merge(out, progress.Silent); err != nil {
 		t.Errorf("merged already: %v", err)
 	}
 	weights := filepath.Join(out, "model.safetensors")
@@ -73,25 +73,25 @@ func TestMergeIsWholeOrNotThere(t *testing.T) {
 		if err := os.WriteFile(weights, text, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		mustRefuse(t, "damage", merge(out, pipeline.Silent), "model.safetensors", "merge again")
+		mustRefuse(t, "damage", merge(out, progress.Silent), "model.safetensors", "merge again")
 	}
 
 	// Merged by an earlier version, which recorded no digests.
 	if err := os.WriteFile(filepath.Join(out, train.MergedFile), []byte(`{"base_digest": "b", "adapter_digest": "a"}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	mustRefuse(t, "a short file of an earlier version", merge(out, pipeline.Silent), "merge again")
+	mustRefuse(t, "a short file of an earlier version", merge(out, progress.Silent), "merge again")
 	if err := os.WriteFile(weights, []byte(want["model.safetensors"]), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := merge(out, pipeline.Silent); err != nil {
+	if err := merge(out, progress.Silent); err != nil {
 		t.Errorf("merged by an earlier version: %v", err)
 	}
 }
 
 // each calls do at every report of progress.
 type each struct {
-	pipeline.Progress
+	progress.Reporter
 	do func()
 }
 

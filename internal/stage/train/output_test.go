@@ -14,6 +14,7 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/model"
 	"barka/internal/pipeline"
+	"barka/internal/progress"
 	"barka/internal/stage/train"
 	"barka/internal/tensorboard"
 )
@@ -42,7 +43,7 @@ func copyTree(t *testing.T, from, to string) {
 // there leaves: OUT.partial, and OUT if it was there before.
 func killedAt(t *testing.T, step int, o train.Options, in train.Input, io pipeline.IO, left string) {
 	t.Helper()
-	io.Progress = &watch{Progress: pipeline.Silent, at: step, do: func() {
+	io.Progress = &watch{Reporter: progress.Silent, at: step, do: func() {
 		copyTree(t, io.Out+".partial", left+".partial")
 		if _, err := os.Stat(io.Out); err == nil {
 			copyTree(t, io.Out, left)
@@ -56,9 +57,9 @@ func killedAt(t *testing.T, step int, o train.Options, in train.Input, io pipeli
 // TestTwoRunsAtOnce: the second is refused and does not disturb the first.
 func TestTwoRunsAtOnce(t *testing.T) {
 	in := input(t, coffee(t), "")
-	at := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: pipeline.Silent}
+	at := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: progress.Silent}
 	first := at
-	first.Progress = &watch{Progress: pipeline.Silent, at: 3, do: func() {
+	first.Progress = &watch{Reporter: progress.Silent, at: 3, do: func() {
 		_, err := train.Run(context.Background(), options(), in, at)
 		mustRefuse(t, "second run", err, "another process is working on this output")
 		restarted := at
@@ -83,7 +84,7 @@ func TestRestart(t *testing.T) {
 	o, other := options(), options()
 	other.LR = 1e-3
 	io := func(name string, restart bool) pipeline.IO {
-		return pipeline.IO{Out: filepath.Join(dir, name), Seed: 3, Progress: pipeline.Silent, Restart: restart}
+		return pipeline.IO{Out: filepath.Join(dir, name), Seed: 3, Progress: progress.Silent, Restart: restart}
 	}
 	run := func(o train.Options, io pipeline.IO) {
 		t.Helper()
@@ -142,7 +143,7 @@ func TestRestart(t *testing.T) {
 func TestKilledAtTheEnd(t *testing.T) {
 	data := coffee(t)
 	dir := t.TempDir()
-	at := pipeline.IO{Out: filepath.Join(dir, "out"), Seed: 3, Progress: pipeline.Silent}
+	at := pipeline.IO{Out: filepath.Join(dir, "out"), Seed: 3, Progress: progress.Silent}
 	killedAt(t, 5, options(), input(t, data, ""), at, filepath.Join(dir, "killed"))
 	want := outputs(t, at.Out)
 	in := input(t, data, "")
@@ -188,7 +189,7 @@ func TestForeignFiles(t *testing.T) {
 		for name, set := range map[string]func(out string) string{
 			"a directory of another kind": func(out string) string { return filepath.Join(out, "checkpoints", "model.pt") },
 			"a foreign file among checkpoints": func(out string) string {
-				if _, err := train.Run(context.Background(), options(), input(t, data, ""), pipeline.IO{Out: out, Seed: 4, Progress: pipeline.Silent}); err != nil {
+				if _, err := train.Run(context.Background(), options(), input(t, data, ""), pipeline.IO{Out: out, Seed: 4, Progress: progress.Silent}); err != nil {
 					t.Fatal(err)
 				}
 				return filepath.Join(out, "checkpoints", "notes.txt")
@@ -196,7 +197,7 @@ func TestForeignFiles(t *testing.T) {
 			"an adapter of peft":   func(out string) string { return filepath.Join(out, "adapter_model.safetensors") },
 			"work of another kind": func(out string) string { return filepath.Join(out+".partial", "adapter_model.safetensors") },
 		} {
-			at := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: pipeline.Silent, Restart: restart}
+			at := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: progress.Silent, Restart: restart}
 			path := set(at.Out)
 			os.MkdirAll(filepath.Dir(path), 0o755)
 			if err := os.WriteFile(path, []byte("mine"), 0o644); err != nil {
@@ -209,7 +210,7 @@ func TestForeignFiles(t *testing.T) {
 			}
 		}
 	}
-	at := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: pipeline.Silent}
+	at := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: progress.Silent}
 	o := options()
 	o.Epochs = 1
 	if _, err := train.Run(context.Background(), o, input(t, data, ""), at); err != nil {
@@ -233,7 +234,7 @@ func TestForeignFiles(t *testing.T) {
 func TestDamage(t *testing.T) {
 	data := coffee(t)
 	dir := t.TempDir()
-	at := pipeline.IO{Out: filepath.Join(dir, "out"), Seed: 3, Progress: pipeline.Silent}
+	at := pipeline.IO{Out: filepath.Join(dir, "out"), Seed: 3, Progress: progress.Silent}
 	killedAt(t, 5, options(), input(t, data, ""), at, filepath.Join(dir, "killed"))
 	want := outputs(t, at.Out)
 
@@ -306,7 +307,7 @@ func TestDamage(t *testing.T) {
 // adapter can be read.
 func TestFinishedByEarlierVersions(t *testing.T) {
 	data := coffee(t)
-	at := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: pipeline.Silent}
+	at := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: progress.Silent}
 	o := options()
 	o.Epochs = 1
 	if _, err := train.Run(context.Background(), o, input(t, data, ""), at); err != nil {
@@ -343,7 +344,7 @@ func TestFinishedByEarlierVersions(t *testing.T) {
 func TestEventsAreWrittenOnce(t *testing.T) {
 	in := input(t, coffee(t), "")
 	dir := t.TempDir()
-	at := pipeline.IO{Out: filepath.Join(dir, "0"), Seed: 3, Progress: pipeline.Silent}
+	at := pipeline.IO{Out: filepath.Join(dir, "0"), Seed: 3, Progress: progress.Silent}
 	for i, step := range []int{5, 2, 1} { // of each process
 		next := filepath.Join(dir, string(rune('1'+i)))
 		killedAt(t, step, options(), in, at, next)

@@ -17,6 +17,7 @@ import (
 	"barka/internal/nn"
 	"barka/internal/optim"
 	"barka/internal/pipeline"
+	"barka/internal/progress"
 	"barka/internal/tensor"
 	"barka/internal/tensorboard"
 	"barka/internal/tokenizer"
@@ -337,7 +338,7 @@ func (t *trainer) record(m Metrics, took time.Duration) error {
 		note += fmt.Sprintf("  val %.4f", *m.ValLoss)
 	}
 	if m.ValLoss != nil || m.Step%max(1, t.total/20) == 0 {
-		pipeline.Tell(t.io.Progress, "step", note, stepEvent{m.Step, t.total, m.Loss, m.LR, m.GradNorm, speed, m.ValLoss})
+		progress.Event(t.io.Progress, "step", note, stepEvent{m.Step, t.total, m.Loss, m.LR, m.GradNorm, speed, m.ValLoss})
 	}
 	return t.board.Scalars(int64(m.Step), values)
 }

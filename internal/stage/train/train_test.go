@@ -22,6 +22,7 @@ import (
 	_ "barka/internal/model/all"
 	"barka/internal/nn"
 	"barka/internal/pipeline"
+	"barka/internal/progress"
 	"barka/internal/safetensors"
 	"barka/internal/stage/train"
 	"barka/internal/tensor"
@@ -43,7 +44,7 @@ func dataset(t *testing.T, lines ...string) string {
 }
 
 func turn(question, answer string) string {
-	row := map[string]any{"messages": []pipeline.Message{{Role: "user", Content: question}, {Role: "assistant", Content: answer}}}
+	row := map[string]any{"messages": []chat.Message{{Role: "user", Content: question}, {Role: "assistant", Content: answer}}}
 	data, err := json.Marshal(row)
 	if err != nil {
 		panic(err)
@@ -81,7 +82,7 @@ func options() train.Options {
 
 // watch calls at after the numbered optimiser step.
 type watch struct {
-	pipeline.Progress
+	progress.Reporter
 	step, at int
 	skipped  int
 	do       func()
@@ -134,13 +135,13 @@ func TestResume(t *testing.T) {
 	data, val := coffee(t), coffee(t)
 	o := options()
 	o.Dropout = 0.1 // drawn from step and row, so it continues too
-	run := func(ctx context.Context, out string, p pipeline.Progress) error {
+	run := func(ctx context.Context, out string, p progress.Reporter) error {
 		_, err := train.Run(ctx, o, input(t, data, val), pipeline.IO{Out: out, Seed: 3, Progress: p})
 		return err
 	}
 	dir := t.TempDir()
 	whole, killed := filepath.Join(dir, "whole"), filepath.Join(dir, "killed")
-	copyOut := &watch{Progress: pipeline.Silent, at: 5, do: func() {
+	copyOut := &watch{Reporter: progress.Silent, at: 5, do: func() {
 		if err := os.CopyFS(killed+".partial", os.DirFS(whole+".partial")); err != nil {
 			t.Fatal(err)
 		}
@@ -155,17 +156,17 @@ func TestResume(t *testing.T) {
 	if _, err := os.Stat(killed); err == nil {
 		t.Fatal("the copied run is finished")
 	}
-	if err := run(context.Background(), killed, pipeline.Silent); err != nil {
+	if err := run(context.Background(), killed, progress.Silent); err != nil {
 		t.Fatal(err)
 	}
 	same(t, "killed", outputs(t, killed), want)
 
 	cancelled := filepath.Join(dir, "cancelled")
 	ctx, cancel := context.WithCancel(context.Background())
-	if err := run(ctx, cancelled, &watch{Progress: pipeline.Silent, at: 7, do: cancel}); !errors.Is(err, context.Canceled) {
+	if err := run(ctx, cancelled, &watch{Reporter: progress.Silent, at: 7, do: cancel}); !errors.Is(err, context.Canceled) {
 		t.Fatalf("error %v, want that it was cancelled", err)
 	}
-	rest := &watch{Progress: pipeline.Silent, at: -1}
+	rest := &watch{Reporter: progress.Silent, at: -1}
 	if err := run(context.Background(), cancelled, rest); err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +182,7 @@ func TestLossFallsAndMicroBatchesDoNotMatter(t *testing.T) {
 	for _, budget := range []int{1, 60, 10000} {
 		o := options()
 		o.MicroTokens, o.Epochs, o.LR = budget, 6, 5e-3
-		s, err := train.Run(context.Background(), o, input(t, data, data), pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: pipeline.Silent})
+		s, err := train.Run(context.Background(), o, input(t, data, data), pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: progress.Silent})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -202,7 +203,7 @@ func TestLossFallsAndMicroBatchesDoNotMatter(t *testing.T) {
 // digest is taken if it is finished, and refused if data may still be read.
 func TestRunsBeforeTemplates(t *testing.T) {
 	data := coffee(t)
-	at := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: pipeline.Silent}
+	at := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: progress.Silent}
 	o := options()
 	o.Epochs = 1
 	first, err := train.Run(context.Background(), o, input(t, data, ""), at)
@@ -238,7 +239,7 @@ func TestRunsBeforeTemplates(t *testing.T) {
 
 func TestChangedRunsAreRefused(t *testing.T) {
 	data := coffee(t)
-	at := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: pipeline.Silent}
+	at := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: progress.Silent}
 	o := options()
 	o.Epochs = 1
 	first, err := train.Run(context.Background(), o, input(t, data, ""), at)
@@ -320,7 +321,7 @@ func TestRowsBeyondTheModel(t *testing.T) {
 		t.Errorf("plan: %v", err)
 	}
 	for _, in := range []train.Input{input(t, data, ""), input(t, coffee(t), data)} {
-		_, err := train.Run(context.Background(), o, in, pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: pipeline.Silent})
+		_, err := train.Run(context.Background(), o, in, pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: progress.Silent})
 		if !errors.As(err, &wrong) || !strings.Contains(err.Error(), "row 2") || !strings.Contains(err.Error(), "1024") {
 			t.Errorf("run: %v", err)
 		}
@@ -338,7 +339,7 @@ func TestPlanCountsWhatRunDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := train.Run(context.Background(), o, in, pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Progress: pipeline.Silent})
+	s, err := train.Run(context.Background(), o, in, pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Progress: progress.Silent})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -355,7 +356,7 @@ func TestMergeEqualsPeft(t *testing.T) {
 	for _, name := range golden.Trained {
 		t.Run(name, func(t *testing.T) {
 			dir, out := golden.Dir(name), filepath.Join(t.TempDir(), "merged")
-			if err := train.Merge(t.Context(), dev, dir, filepath.Join(dir, "adapter"), out, train.Merged{Base: "b", Adapter: "a"}, pipeline.Silent); err != nil {
+			if err := train.Merge(t.Context(), dev, dir, filepath.Join(dir, "adapter"), out, train.Merged{Base: "b", Adapter: "a"}, progress.Silent); err != nil {
 				t.Fatal(err)
 			}
 			m, err := model.OpenDecoder(out, model.Options{Device: dev, DType: dtype.F32})
@@ -390,7 +391,7 @@ func TestMergeOfTorchFiles(t *testing.T) {
 	t.Cleanup(dev.Close)
 	merged := func(base, adapter string) (map[string]string, string) {
 		out := filepath.Join(t.TempDir(), "merged")
-		if err := train.Merge(t.Context(), dev, base, adapter, out, train.Merged{}, pipeline.Silent); err != nil {
+		if err := train.Merge(t.Context(), dev, base, adapter, out, train.Merged{}, progress.Silent); err != nil {
 			t.Fatal(err)
 		}
 		return outputs(t, out), out
@@ -462,7 +463,7 @@ func TestMergeKeepsWhatDiffers(t *testing.T) {
 			}
 		}
 		out := filepath.Join(t.TempDir(), "merged")
-		if err := train.Merge(t.Context(), dev, base, adapter, out, train.Merged{}, pipeline.Silent); err != nil {
+		if err := train.Merge(t.Context(), dev, base, adapter, out, train.Merged{}, progress.Silent); err != nil {
 			t.Fatal(err)
 		}
 		merged, err := safetensors.Open(out)
@@ -518,7 +519,7 @@ func TestMergeRefuses(t *testing.T) {
 		"fit no layer":         {golden.Dir("gptneox"), adapter, missing},
 		"the merged value at ": {dir, nan, missing},
 	} {
-		if err := train.Merge(t.Context(), dev, c.base, c.adapter, c.out, train.Merged{}, pipeline.Silent); err == nil || !strings.Contains(err.Error(), want) {
+		if err := train.Merge(t.Context(), dev, c.base, c.adapter, c.out, train.Merged{}, progress.Silent); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 		if left, _ := filepath.Glob(c.out + "*"); c.out == missing && len(left) > 0 {

@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"barka/internal/badinput"
+	"barka/internal/chat"
 	"barka/internal/pipeline"
 	"barka/internal/segment"
 	"barka/internal/tokenizer"
@@ -347,7 +348,7 @@ func (w *worker) record(r pipeline.Instruction) (pipeline.Instruction, error) {
 	}
 	r.MessagesEN, r.Language, r.Translator = r.Messages, tokenizer.NLLBCode(w.o.To), w.t.Name()
 	r.Segments = nil
-	messages := make([]pipeline.Message, len(r.Messages))
+	messages := make([]chat.Message, len(r.Messages))
 	for i, m := range r.Messages {
 		if strings.TrimSpace(m.Content) == "" {
 			return r, &pipeline.Reject{Reason: "empty_message", Detail: fmt.Sprintf("message %d", i)}
@@ -374,7 +375,7 @@ func (w *worker) record(r pipeline.Instruction) (pipeline.Instruction, error) {
 			r.Segments = append(r.Segments, seg)
 			b.WriteString(seg.Target)
 		}
-		messages[i] = pipeline.Message{Role: m.Role, Content: b.String()}
+		messages[i] = chat.Message{Role: m.Role, Content: b.String()}
 		if strings.TrimSpace(messages[i].Content) == "" {
 			return r, &pipeline.Reject{Reason: "empty_translation", Detail: fmt.Sprintf("message %d", i)}
 		}

@@ -18,6 +18,7 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/pipeline"
+	"barka/internal/progress"
 )
 
 const dump = `<mediawiki version="0.11"><siteinfo><dbname>t</dbname><base>https://t.test/wiki/Main</base></siteinfo>
@@ -70,7 +71,7 @@ func sections(ps []pipeline.Passage) string {
 
 func TestDump(t *testing.T) {
 	o, out := options(t), filepath.Join(t.TempDir(), "out")
-	m, err := Run(context.Background(), o, pipeline.IO{Out: out, Progress: pipeline.Silent})
+	m, err := Run(context.Background(), o, pipeline.IO{Out: out, Progress: progress.Silent})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +96,7 @@ func TestTitles(t *testing.T) {
 	run := func(titles ...string) (*pipeline.Manifest, error) {
 		o := options(t)
 		o.Titles = titles
-		return Run(t.Context(), o, pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Progress: pipeline.Silent})
+		return Run(t.Context(), o, pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Progress: progress.Silent})
 	}
 	m, err := run("coffee", "Kahwa", "Nowhere", "Not_there", "Talk:Coffee")
 	if err != nil {
@@ -116,7 +117,7 @@ func TestTitles(t *testing.T) {
 	o := options(t)
 	out := filepath.Join(t.TempDir(), "out")
 	for _, o.Titles = range [][]string{{"Nowhere"}, {"Coffee"}} {
-		_, err = Run(t.Context(), o, pipeline.IO{Out: out, Progress: pipeline.Silent})
+		_, err = Run(t.Context(), o, pipeline.IO{Out: out, Progress: progress.Silent})
 	}
 	if err != nil {
 		t.Error(err)
@@ -140,7 +141,7 @@ func TestOtherLanguages(t *testing.T) {
 	}
 	o, out := Defaults(), filepath.Join(t.TempDir(), "out")
 	o.Dump, o.MinChars = path, 20
-	if _, err := Run(t.Context(), o, pipeline.IO{Out: out, Progress: pipeline.Silent}); err != nil {
+	if _, err := Run(t.Context(), o, pipeline.IO{Out: out, Progress: progress.Silent}); err != nil {
 		t.Fatal(err)
 	}
 	if ps := rows(t, out); len(ps) != 1 || ps[0].Text != "Rēzne ir azars Latgolā, kas ir leluokais tymā pusē." {
@@ -151,7 +152,7 @@ func TestOtherLanguages(t *testing.T) {
 func TestLeavesOnly(t *testing.T) {
 	o, out := options(t), filepath.Join(t.TempDir(), "out")
 	o.LeavesOnly = true
-	if _, err := Run(context.Background(), o, pipeline.IO{Out: out, Progress: pipeline.Silent}); err != nil {
+	if _, err := Run(context.Background(), o, pipeline.IO{Out: out, Progress: progress.Silent}); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := sections(rows(t, out)), "Coffee/History > Arabia, Coffee/Copy"; got != want {
@@ -181,7 +182,7 @@ func TestAPI(t *testing.T) {
 	o := Defaults()
 	o.API, o.Contact, o.Titles, o.MinChars = s.URL, "test@barka.test", []string{"Coffee", "Kahwa", "Nowhere"}, 20
 	out := filepath.Join(t.TempDir(), "out")
-	io := pipeline.IO{Out: out, Progress: pipeline.Silent}
+	io := pipeline.IO{Out: out, Progress: progress.Silent}
 	m, err := Run(context.Background(), o, io)
 	if err != nil {
 		t.Fatal(err)
@@ -201,7 +202,7 @@ func TestAPI(t *testing.T) {
 
 // counts is a Progress that ends the run after some pages.
 type counts struct {
-	pipeline.Progress
+	progress.Reporter
 	added, skipped, end int64
 	cancel              func()
 }
@@ -226,11 +227,11 @@ func TestContinuedPages(t *testing.T) {
 	o.API, o.Contact, o.Titles, o.MinChars = s.URL, "test@barka.test", []string{"A", "BB", "CCC", "DDDD"}, 20
 	out := filepath.Join(t.TempDir(), "out")
 	ctx, cancel := context.WithCancel(context.Background())
-	first := &counts{Progress: pipeline.Silent, end: 3, cancel: cancel}
+	first := &counts{Reporter: progress.Silent, end: 3, cancel: cancel}
 	if _, err := Run(ctx, o, pipeline.IO{Out: out, Progress: first}); !errors.Is(err, context.Canceled) {
 		t.Fatalf("error %v, want that it was cancelled", err)
 	}
-	second := &counts{Progress: pipeline.Silent}
+	second := &counts{Reporter: progress.Silent}
 	if _, err := Run(context.Background(), o, pipeline.IO{Out: out, Progress: second}); err != nil {
 		t.Fatal(err)
 	}
@@ -260,7 +261,7 @@ func TestRealDump(t *testing.T) {
 	}
 	o, out := Defaults(), filepath.Join(t.TempDir(), "out")
 	o.Dump = path
-	m, err := Run(context.Background(), o, pipeline.IO{Out: out, Progress: pipeline.Silent})
+	m, err := Run(context.Background(), o, pipeline.IO{Out: out, Progress: progress.Silent})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/pipeline"
+	"barka/internal/progress"
 	"barka/internal/pyrandom"
 	"barka/internal/stage/eval/hubdata"
 	"barka/internal/stage/eval/tasks"
@@ -109,7 +110,7 @@ const (
 
 // Run audits the tasks. Tasks without data are listed in Skipped; Run fails
 // when none is left.
-func Run(ctx context.Context, o Options, progress pipeline.Progress) (*Report, error) {
+func Run(ctx context.Context, o Options, progress progress.Reporter) (*Report, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"barka/internal/pipeline"
+	"barka/internal/progress"
 	"barka/internal/stage/eval"
 	"barka/internal/stage/eval/audit"
 	"barka/internal/stage/eval/tasks"
@@ -42,7 +42,7 @@ func run(t testing.TB, o audit.Options, list string) *audit.Report {
 	if o.Tasks, err = tasks.ParseList(list); err != nil {
 		t.Fatal(err)
 	}
-	r, err := audit.Run(context.Background(), o, pipeline.Silent)
+	r, err := audit.Run(context.Background(), o, progress.Silent)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +239,7 @@ func TestOptionsAndDataThatCannotBeRight(t *testing.T) {
 		"no data of any task":    {Tasks: list, DataDir: dir, NGram: 8, Threshold: 0.5},
 		"no such file or direct": {Tasks: list, DataDir: filepath.Join(dir, "x"), NGram: 8, Threshold: 0.5},
 	} {
-		if _, err := audit.Run(context.Background(), o, pipeline.Silent); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := audit.Run(context.Background(), o, progress.Silent); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 	}
@@ -257,7 +257,7 @@ func TestPublicBenchmarks(t *testing.T) {
 		t.Skip("the AceGPT benchmark files are not here; BARKA_SHARED names the directory with data/oall/acegpt")
 	}
 	dir := t.TempDir()
-	if _, err := eval.ConvertAceGPT(context.Background(), src, dir, pipeline.Silent); err != nil {
+	if _, err := eval.ConvertAceGPT(context.Background(), src, dir, progress.Silent); err != nil {
 		t.Fatal(err)
 	}
 	if r := run(t, options(dir), "community|arabic_mmlu:professional_law|0|0,community|arabic_mmlu:moral_scenarios|0|0"); r.Tasks[0].Leaked != 0 || r.Tasks[1].Leaked < 450 {

@@ -12,6 +12,7 @@ import (
 	"barka/internal/panics"
 	"barka/internal/parallel"
 	"barka/internal/pipeline"
+	"barka/internal/progress"
 )
 
 // Overlap is what training rows and benchmark questions share.
@@ -51,7 +52,7 @@ type TrainingRow struct {
 }
 
 // overlap compares every training row with every evaluated question.
-func (r *Report) overlap(ctx context.Context, o Options, items []item, progress pipeline.Progress) error {
+func (r *Report) overlap(ctx context.Context, o Options, items []item, progress progress.Reporter) error {
 	c := &comparison{x: newIndex(o.NGram, items), items: items, threshold: o.Threshold, best: map[int32]TrainingRow{}, pool: parallel.New(o.Threads)}
 	defer c.pool.Close()
 	c.searchers = make([]searcher, c.pool.Workers())
@@ -100,7 +101,7 @@ type comparison struct {
 }
 
 // compare reads a training set while the rows read before are compared.
-func (c *comparison) compare(ctx context.Context, path string, progress pipeline.Progress) (Dataset, error) {
+func (c *comparison) compare(ctx context.Context, path string, progress progress.Reporter) (Dataset, error) {
 	set := Dataset{Path: path, Families: map[string]int{}}
 	total, err := pipeline.Count(path)
 	if err != nil {

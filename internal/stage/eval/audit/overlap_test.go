@@ -9,8 +9,9 @@ import (
 	"testing"
 
 	"barka/internal/badinput"
+	"barka/internal/chat"
 	"barka/internal/parquet"
-	"barka/internal/pipeline"
+	"barka/internal/progress"
 	"barka/internal/stage/eval/audit"
 	"barka/internal/stage/eval/tasks"
 )
@@ -21,10 +22,10 @@ func TestTrainingRows(t *testing.T) {
 	write(t, filepath.Join(dir, "OALL/ACVA/Iraq/test.jsonl"),
 		statement{asked + ".", "صح"}, statement{"كلمتان فقط", "خطأ"}, statement{"نهر النيل يمر ببغداد.", "خطأ"})
 	type row struct {
-		ID       string             `json:"id"`
-		Messages []pipeline.Message `json:"messages"`
+		ID       string         `json:"id"`
+		Messages []chat.Message `json:"messages"`
 	}
-	say := func(id, text string) row { return row{id, []pipeline.Message{{Role: "user", Content: text}}} }
+	say := func(id, text string) row { return row{id, []chat.Message{{Role: "user", Content: text}}} }
 	train := filepath.Join(dir, "train.jsonl")
 	write(t, train,
 		say("vowels", "قيل: تَقَعُ مَدينة بغداد على ضفاف نهر دِجلة في وسط العراق، وهى عاصمتة!"),
@@ -176,7 +177,7 @@ func TestScoresWithoutDefects(t *testing.T) {
 	if o.Tasks, err = tasks.ParseList("community|acva:Iraq|0|0"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := audit.Run(t.Context(), o, pipeline.Silent); !badinput.Is(err) || !strings.Contains(err.Error(), "run on other data") {
+	if _, err := audit.Run(t.Context(), o, progress.Silent); !badinput.Is(err) || !strings.Contains(err.Error(), "run on other data") {
 		t.Errorf("answers to nothing that is here: %v", err)
 	}
 }
