@@ -1,7 +1,7 @@
 """Golden numbers of `barka compare` from scipy and statsmodels.
 
     pip install numpy==2.4.6 scipy==1.17.1 statsmodels==0.15.0
-    python reference/paired.py > internal/stage/eval/compare/testdata/paired.json
+    python reference/paired.py > internal/compare/testdata/paired.json
 
 McNemar's exact test and Holm's correction are statsmodels'. The bootstrap of
 one task is exact: the distribution of the sum of n draws from the observed

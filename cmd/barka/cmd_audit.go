@@ -5,10 +5,10 @@ import (
 	"path/filepath"
 	"strings"
 
+	"barka/internal/audit"
 	"barka/internal/badinput"
+	"barka/internal/eval/tasks"
 	"barka/internal/hub"
-	"barka/internal/stage/eval/audit"
-	"barka/internal/stage/eval/tasks"
 )
 
 type auditCmd struct {

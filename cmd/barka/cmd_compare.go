@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"barka/internal/atomicfile"
+	"barka/internal/compare"
 	"barka/internal/jsonl"
-	"barka/internal/stage/eval/compare"
 )
 
 type compareCmd struct {

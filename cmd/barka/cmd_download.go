@@ -2,8 +2,8 @@ package main
 
 import (
 	"barka/internal/badinput"
+	"barka/internal/benchdata"
 	"barka/internal/hub"
-	"barka/internal/stage/eval/hubdata"
 	"barka/internal/ui"
 )
 
@@ -78,7 +78,7 @@ func (c *downloadCmd) choose(a *app, client *hub.Client) (*hub.Listing, []hub.Fi
 		}
 	}
 	if c.Dataset && len(c.Include) == 0 {
-		return hubdata.Data(a.ctx, client, r)
+		return benchdata.Data(a.ctx, client, r)
 	}
 	l, err := client.List(a.ctx, r)
 	if err != nil {

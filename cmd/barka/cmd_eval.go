@@ -11,11 +11,11 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/chat"
+	"barka/internal/eval"
+	"barka/internal/eval/tasks"
 	"barka/internal/hub"
 	"barka/internal/llm"
 	"barka/internal/recipe"
-	"barka/internal/stage/eval"
-	"barka/internal/stage/eval/tasks"
 )
 
 // evalCmd has two sub-verbs; plain "barka eval --model …" runs the first.

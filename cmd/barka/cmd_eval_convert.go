@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 
-	"barka/internal/stage/eval"
+	"barka/internal/eval"
 )
 
 type evalConvertCmd struct {

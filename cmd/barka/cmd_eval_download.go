@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"barka/internal/badinput"
-	"barka/internal/stage/eval"
-	"barka/internal/stage/eval/hubdata"
+	"barka/internal/benchdata"
+	"barka/internal/eval"
 	"barka/internal/ui"
 )
 
@@ -61,7 +61,7 @@ func (c *evalRunCmd) needModel(a *app) error { return a.need(c.parts()...) }
 // benchmarks downloads the data of tasks. What cannot be had is left to the
 // list of missing data. With --dry-run it returns what would be downloaded.
 func (c *evalRunCmd) benchmarks(a *app, o *eval.Options) (would string, err error) {
-	store, err := hubdata.Open(o.DataDir)
+	store, err := benchdata.Open(o.DataDir)
 	if err != nil {
 		return "", err
 	}
@@ -73,7 +73,7 @@ func (c *evalRunCmd) benchmarks(a *app, o *eval.Options) (would string, err erro
 	if err != nil {
 		return "", err
 	}
-	d, err := hubdata.Plan(a.ctx, client, needs)
+	d, err := benchdata.Plan(a.ctx, client, needs)
 	if err != nil {
 		return "", err
 	}

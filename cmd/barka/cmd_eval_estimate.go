@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	"barka/internal/eval"
 	"barka/internal/local"
 	"barka/internal/resident"
-	"barka/internal/stage/eval"
 	"barka/internal/ui"
 )
 

@@ -3,7 +3,7 @@ package main
 import (
 	"errors"
 
-	"barka/internal/stage/eval"
+	"barka/internal/eval"
 )
 
 type evalMergeCmd struct {

@@ -6,7 +6,7 @@ import (
 	"os"
 	"strconv"
 
-	"barka/internal/stage/eval"
+	"barka/internal/eval"
 )
 
 // shardFlags select the part of an evaluation that a process does.

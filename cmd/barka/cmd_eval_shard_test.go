@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"barka/internal/stage/eval"
+	"barka/internal/eval"
 )
 
 // TestShardOfTheEnvironment: what launchers say, what wins, and what is

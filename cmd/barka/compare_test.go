@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"barka/internal/stage/eval/compare"
+	"barka/internal/compare"
 )
 
 // TestCompare: two evaluations of the demonstration's model, one of them in
@@ -16,7 +16,7 @@ import (
 func TestCompare(t *testing.T) {
 	model, dir := filepath.Join(inputs(t), "models", "gemma2"), t.TempDir()
 	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
-	eval := []string{"eval", "--model", model, "--tasks", "acva:Yemen,acva:Iraq,copa_ext_ar,toxigen_ar", "--data", "../../internal/stage/eval/testdata/hub"}
+	eval := []string{"eval", "--model", model, "--tasks", "acva:Yemen,acva:Iraq,copa_ext_ar,toxigen_ar", "--data", "../../internal/eval/testdata/hub"}
 	ok(t, "", append(eval, "--output-dir", a)...)
 	ok(t, "", append(eval, "--output-dir", b, "--border", "pairwise", "--use-chat-template")...)
 
@@ -69,7 +69,7 @@ func TestCompare(t *testing.T) {
 func TestCompareRefuses(t *testing.T) {
 	model, dir := filepath.Join(inputs(t), "models", "gemma2"), t.TempDir()
 	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
-	eval := []string{"eval", "--model", model, "--tasks", "copa_ext_ar", "--data", "../../internal/stage/eval/testdata/hub"}
+	eval := []string{"eval", "--model", model, "--tasks", "copa_ext_ar", "--data", "../../internal/eval/testdata/hub"}
 	ok(t, "", append(eval, "--output-dir", a)...)
 	ok(t, "", append(eval, "--output-dir", b, "--max-samples", "2")...)
 	flips := filepath.Join(dir, "flips.jsonl")

@@ -4,8 +4,8 @@ import (
 	"reflect"
 	"testing"
 
+	"barka/internal/audit"
 	"barka/internal/stage/convert"
-	"barka/internal/stage/eval/audit"
 	"barka/internal/stage/filter"
 	"barka/internal/stage/mix"
 	"barka/internal/stage/synth"

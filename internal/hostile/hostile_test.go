@@ -16,7 +16,9 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"barka/internal/badinput"
+	"barka/internal/benchdata"
 	"barka/internal/chat"
+	"barka/internal/compare"
 	"barka/internal/dtype"
 	"barka/internal/hostile"
 	"barka/internal/lora"
@@ -26,8 +28,6 @@ import (
 	"barka/internal/parquet"
 	"barka/internal/pipeline"
 	"barka/internal/recipe"
-	"barka/internal/stage/eval/compare"
-	"barka/internal/stage/eval/hubdata"
 	"barka/internal/tensor/cpu"
 	"barka/internal/tokenizer"
 	"barka/internal/torchfile"
@@ -199,7 +199,7 @@ func readParquet(path string) error {
 }
 
 func readBenchmark(path string) error {
-	_, err := hubdata.Read([]string{path})
+	_, err := benchdata.Read([]string{path})
 	return err
 }
 

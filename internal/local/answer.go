@@ -3,8 +3,8 @@ package local
 import (
 	"context"
 
+	"barka/internal/eval"
 	"barka/internal/generate"
-	"barka/internal/stage/eval"
 )
 
 var _ eval.Generator = (*Evaluated)(nil)

@@ -10,11 +10,11 @@ import (
 	"slices"
 
 	"barka/internal/badinput"
+	"barka/internal/eval"
 	"barka/internal/hub"
 	"barka/internal/llm"
 	"barka/internal/model"
 	"barka/internal/panics"
-	"barka/internal/stage/eval"
 	"barka/internal/tokenizer"
 )
 

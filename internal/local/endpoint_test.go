@@ -17,10 +17,10 @@ import (
 	"time"
 
 	"barka/internal/badinput"
+	"barka/internal/eval"
+	"barka/internal/eval/tasks"
 	"barka/internal/llm"
 	"barka/internal/nn"
-	"barka/internal/stage/eval"
-	"barka/internal/stage/eval/tasks"
 	"barka/internal/tensor"
 )
 

@@ -5,9 +5,9 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/dtype"
+	"barka/internal/eval"
 	"barka/internal/model"
 	"barka/internal/score"
-	"barka/internal/stage/eval"
 	"barka/internal/tokenizer"
 )
 

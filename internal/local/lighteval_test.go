@@ -12,15 +12,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"barka/internal/eval"
+	"barka/internal/eval/tasks"
 	"barka/internal/golden"
 	"barka/internal/parquet"
-	"barka/internal/stage/eval"
-	"barka/internal/stage/eval/tasks"
 )
 
 // lighteval holds what lighteval 0.3.0 computed of the evaluation's fixture
 // with transformers: reference/evaluation/run.py wrote it.
-const lighteval = "../stage/eval/testdata/lighteval"
+const lighteval = "../eval/testdata/lighteval"
 
 // lightevalCase says how one of them was run.
 type lightevalCase struct {
@@ -68,7 +68,7 @@ func (c lightevalCase) run(t *testing.T) *eval.Outcome {
 		t.Fatal(err)
 	}
 	out, err := eval.Run(t.Context(), m, eval.Options{
-		Tasks: selected, DataDir: "../stage/eval/testdata/hub", OutputDir: t.TempDir(), BatchSize: c.Batch,
+		Tasks: selected, DataDir: "../eval/testdata/hub", OutputDir: t.TempDir(), BatchSize: c.Batch,
 		MaxSamples: c.MaxSamples, UseChatTemplate: c.Chat,
 	}, nil)
 	if err != nil {

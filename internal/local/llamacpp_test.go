@@ -11,8 +11,8 @@ import (
 	"testing"
 
 	"barka/internal/badinput"
+	"barka/internal/eval"
 	"barka/internal/llm"
-	"barka/internal/stage/eval"
 )
 
 func recorded(t *testing.T, name string) []byte {

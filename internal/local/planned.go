@@ -5,10 +5,10 @@ import (
 	"errors"
 
 	"barka/internal/checkpoint"
+	"barka/internal/eval"
 	"barka/internal/hub"
 	"barka/internal/model"
 	"barka/internal/score"
-	"barka/internal/stage/eval"
 	"barka/internal/tokenizer"
 )
 

@@ -9,12 +9,12 @@ import (
 	"strings"
 
 	"barka/internal/badinput"
+	"barka/internal/eval"
 	"barka/internal/hub"
 	"barka/internal/llm"
 	"barka/internal/local"
 	"barka/internal/nearest"
 	"barka/internal/stage/convert"
-	"barka/internal/stage/eval"
 	"barka/internal/tokenizer"
 )
 

@@ -10,11 +10,11 @@ import (
 	"strings"
 
 	"barka/internal/badinput"
+	"barka/internal/eval"
+	"barka/internal/eval/tasks"
 	"barka/internal/nearest"
 	"barka/internal/pipeline"
 	"barka/internal/stage/convert"
-	"barka/internal/stage/eval"
-	"barka/internal/stage/eval/tasks"
 	"barka/internal/stage/wiki"
 )
 

@@ -12,12 +12,12 @@ import (
 
 	"barka/internal/atomicfile"
 	"barka/internal/badinput"
+	"barka/internal/eval"
 	"barka/internal/hub"
 	"barka/internal/local"
 	"barka/internal/model"
 	"barka/internal/pipeline"
 	"barka/internal/progress"
-	"barka/internal/stage/eval"
 	"barka/internal/stage/report"
 	"barka/internal/stage/train"
 	"barka/internal/tokenizer"

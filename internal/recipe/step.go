@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"barka/internal/eval"
 	"barka/internal/pipeline"
-	"barka/internal/stage/eval"
 	"barka/internal/stage/train"
 )
 

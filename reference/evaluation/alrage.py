@@ -48,7 +48,7 @@ def main():
     server = http.server.HTTPServer(("127.0.0.1", 0), Judge)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     os.makedirs(args.work, exist_ok=True)
-    out, data = tempfile.mkdtemp(dir=args.work), ROOT / "internal/stage/eval/testdata/hub"
+    out, data = tempfile.mkdtemp(dir=args.work), ROOT / "internal/eval/testdata/hub"
     subprocess.run([args.barka, "eval", "--model", args.model, "--data", data, "--tasks", "community|alrage_qa|0|1", "--output-dir", out, "--quiet",
                     "--judge-url", f"http://127.0.0.1:{server.server_port}/v1", "--judge-model", "judge"], check=True, stdout=subprocess.DEVNULL)  # fmt: skip
     rows = [json.loads(line) for line in open(data / "OALL/ALRAGE/data/train.jsonl", encoding="utf-8")]

@@ -2,7 +2,7 @@
 
     python borders.py
 
-The cuts are those of internal/stage/eval/testdata/borders.py. lighteval 0.3.0
+The cuts are those of internal/eval/testdata/borders.py. lighteval 0.3.0
 has the joint rule; 0.8.1 the guarded and the pairwise one, as 0.6.2 has.
 """
 
@@ -39,7 +39,7 @@ def main():
     encode = types.MethodType(LightevalModel.tok_encode_pair, model)
     version = importlib.metadata.version("lighteval")
     rules = {"joint": {}} if version < "0.4" else {"guarded": {"pairwise": False}, "pairwise": {"pairwise": True}}
-    recorded = [line.split("\t") for line in (ROOT / "internal/stage/eval/testdata/borders.tsv").read_text().splitlines()]
+    recorded = [line.split("\t") for line in (ROOT / "internal/eval/testdata/borders.tsv").read_text().splitlines()]
     bad = False
     for rule, arguments in rules.items():
         pairs = [encode(*cut, **arguments) for cut in cuts()]

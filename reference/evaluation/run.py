@@ -5,7 +5,7 @@
 Cases on the fixture need no data; the others need DIR, made by `barka eval
 convert` from AceGPT's files; what it lacks is made up (hub.py). Prints a
 Markdown section a case. --golden also writes what lighteval computed into
-internal/stage/eval/testdata/lighteval, for the Go tests.
+internal/eval/testdata/lighteval, for the Go tests.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import hub
 from compare import only
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-GOLDEN = ROOT / "internal/stage/eval/testdata/lighteval"
+GOLDEN = ROOT / "internal/eval/testdata/lighteval"
 FIXTURE = "arabic_mmlu:abstract_algebra arabic_mmlu:anatomy arabic_exams acva:Iraq acva:Yemen alghafa:meta_ar_msa alghafa:multiple_choice_grounded_statement_soqal_task piqa_ar boolq_ar copa_ext_ar hellaswag_okapi_ar toxigen_ar".split()
 STORY = "lighteval|xstory_cloze:ar|{}|0"
 MMLU = "anatomy high_school_european_history security_studies professional_law marketing".split()
@@ -33,7 +33,7 @@ def listed(names, shots=0, more=()):
 
 
 def everything():
-    table = (ROOT / "internal/stage/eval/tasks/tasks.tsv").read_text().splitlines()[1:]
+    table = (ROOT / "internal/eval/tasks/tasks.tsv").read_text().splitlines()[1:]
     return ",".join(line.split("\t")[0] + "|1" for line in table)
 
 
@@ -144,7 +144,7 @@ def main():
         if data and not args.data:
             continue
         tasks = tasks() if callable(tasks) else tasks
-        model, data = checkpoint(kind, work), args.data if data else ROOT / "internal/stage/eval/testdata/hub"
+        model, data = checkpoint(kind, work), args.data if data else ROOT / "internal/eval/testdata/hub"
         theirs, ours = work / name / "lighteval", work / name / "barka"
         shutil.rmtree(work / name, ignore_errors=True)
         theirs.mkdir(parents=True)

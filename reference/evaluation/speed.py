@@ -19,7 +19,7 @@ import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-SUBJECTS = HERE.parents[1] / "internal/stage/eval/tasks/tasks.tsv"
+SUBJECTS = HERE.parents[1] / "internal/eval/tasks/tasks.tsv"
 
 
 def hellaswag(packed, root):

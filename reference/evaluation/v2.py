@@ -30,7 +30,7 @@ from lighteval.tasks.registry import Registry  # noqa: E402
 import hub  # noqa: E402
 from compare import details  # noqa: E402
 
-FIXTURE = pathlib.Path(__file__).resolve().parents[2] / "internal/stage/eval/testdata/hub"
+FIXTURE = pathlib.Path(__file__).resolve().parents[2] / "internal/eval/testdata/hub"
 TASKS = [
     "arabic_exams", "alghafa:meta_ar_msa", "alghafa:multiple_choice_grounded_statement_soqal_task",
     "arabic_mmlu:Driving Test", "arabic_mmlu:Islamic Studies (High School)", "arabic_mmlu_ht:anatomy",

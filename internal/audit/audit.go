@@ -1,0 +1,252 @@
+// Package audit looks for defects of the benchmarks themselves, and for
+// training rows that repeat what a benchmark asks.
+//
+// No model takes part. Questions are read as the evaluation reads them, so
+// that a row number here is the row number there.
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"barka/internal/badinput"
+	"barka/internal/benchdata"
+	"barka/internal/eval/tasks"
+	"barka/internal/pipeline"
+	"barka/internal/progress"
+	"barka/internal/pyrandom"
+)
+
+// Options says what to look at.
+type Options struct {
+	// Tasks comes from tasks.ParseList; the numbers of shots do not matter.
+	Tasks []tasks.Selection
+	// DataDir holds the benchmark files in the hub's layout.
+	DataDir string
+	// Training lists datasets to compare with the benchmarks: directories of
+	// barka, .parquet or .jsonl files. Every text of a row counts.
+	Training []string
+	// Originals lists the benchmarks' files in other languages, such as the
+	// English test sets that were translated, for rows whose source is English.
+	// Every row counts as a question, with all its texts.
+	Originals []string
+	// Details lists directories of evaluations' details, to score anew on the
+	// questions that nothing is wrong with.
+	Details []string
+	// NGram is the length, in words, of the sequences that training rows and
+	// questions are compared by.
+	NGram int
+	// Threshold is the share of a question's sequences that one training row
+	// must hold for the row to be dropped.
+	Threshold float64
+	// Threads compare training rows; 0 is one per core.
+	Threads int
+}
+
+// Defaults compares by 8 words; half of a question in one row is a leak.
+func Defaults() Options { return Options{NGram: 8, Threshold: 0.5} }
+
+// Validate reports the first setting that makes no sense.
+func (o Options) Validate() error {
+	switch {
+	case len(o.Tasks) == 0:
+		return badinput.Errorf("audit: no tasks; --tasks oall looks at all")
+	case o.DataDir == "":
+		return badinput.Errorf("audit: no benchmark data; --data names the directory that holds OALL/Arabic_MMLU and the others")
+	case o.NGram < shortest:
+		return badinput.Errorf("audit: sequences of %d words, expected %d or more", o.NGram, shortest)
+	case !(o.Threshold > 0 && o.Threshold <= 1):
+		return badinput.Errorf("audit: threshold %g, expected more than 0 and at most 1", o.Threshold)
+	}
+	return nil
+}
+
+// Report is what an audit found.
+type Report struct {
+	Tasks    []*Task   `json:"tasks"`
+	Families []*Family `json:"families"`
+	Clusters []Cluster `json:"clusters"`
+	Overlap  *Overlap  `json:"overlap,omitempty"`
+	Scores   []Scores  `json:"scores,omitempty"`
+	// Skipped lists the tasks whose data cannot be read, with the reason.
+	Skipped []Skip `json:"skipped,omitempty"`
+	// Findings is what is wrong with single rows, for their own file.
+	Findings []Finding `json:"-"`
+}
+
+// Skip is a task that was left out.
+type Skip struct {
+	Task   string `json:"task"`
+	Reason string `json:"reason"`
+	// Get is the command that fetches the data, where it is missing.
+	Get string `json:"get,omitempty"`
+}
+
+// Finding is one defect of one row.
+type Finding struct {
+	Task  string `json:"task"`
+	Split string `json:"split"`
+	Row   int    `json:"row"` // counted from 1, in the file's order
+	Kind  Kind   `json:"kind"`
+	// Detail says what is wrong; Like names the first row of its group.
+	Detail string `json:"detail,omitempty"`
+	Like   string `json:"like,omitempty"`
+}
+
+// Kind names a defect.
+type Kind string
+
+const (
+	Broken        Kind = "broken"        // cannot be made a question
+	Duplicate     Kind = "duplicate"     // the same question, options and answer as an earlier row
+	Contradiction Kind = "contradiction" // the same question and options as another row, with another answer
+	SameOptions   Kind = "same-options"  // two options of the row are equal
+	Repeated      Kind = "repeated"      // the same question as an earlier row, with other options
+	Leaked        Kind = "leaked"        // one of many nearly equal rows; see Cluster
+	Contaminated  Kind = "in-training"   // at least Threshold of it is in one training row
+)
+
+// Run audits the tasks. Tasks without data are listed in Skipped; Run fails
+// when none is left.
+func Run(ctx context.Context, o Options, progress progress.Reporter) (*Report, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	store, err := benchdata.Open(o.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	r := &Report{}
+	var items []item
+	progress.Start("read", int64(len(o.Tasks)), "tasks")
+	seen := map[string]bool{}
+	for _, s := range o.Tasks {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if !seen[s.Task.Key()] {
+			seen[s.Task.Key()] = true
+			items = append(items, r.read(store, s.Task)...)
+		}
+		progress.Add(1)
+	}
+	progress.Done()
+	if len(r.Tasks) == 0 {
+		return nil, badinput.Errorf("audit: no data of any task: %s: %s", r.Skipped[0].Task, r.Skipped[0].Reason)
+	}
+	r.repetitions(items)
+	r.clusters(items)
+	r.families(items)
+	benchmark := len(items)
+	if len(o.Training) > 0 {
+		for _, path := range o.Originals {
+			more, err := r.originals(ctx, path)
+			if err != nil {
+				return nil, err
+			}
+			items = append(items, more...)
+		}
+		if err := r.overlap(ctx, o, items, progress); err != nil {
+			return nil, err
+		}
+	}
+	for _, dir := range o.Details {
+		if err := r.score(dir, items[:benchmark]); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// read returns a task's questions: those evaluated and those examples are
+// drawn from.
+func (r *Report) read(store *benchdata.Store, t tasks.Task) []item {
+	task := &Task{Task: t.Key(), family: t.Family()}
+	splits := []string{t.EvalSplit}
+	if t.FewShotSplit != "" && t.FewShotSplit != t.EvalSplit {
+		splits = append(splits, t.FewShotSplit)
+	}
+	rnd := pyrandom.New(tasks.SciQSeed)
+	var items []item
+	for i, split := range splits {
+		table, err := readSplit(store, t, split)
+		var missing *benchdata.Missing
+		if errors.As(err, &missing) && i > 0 {
+			continue
+		}
+		if err != nil {
+			skip := Skip{Task: t.Key(), Reason: err.Error()}
+			if missing != nil {
+				skip.Get = missing.Command()
+			}
+			r.Skipped = append(r.Skipped, skip)
+			return nil
+		}
+		for n, values := range table.Rows {
+			row := tasks.Row{Columns: table.Columns, Values: values}
+			doc, err := t.Prompt(row, rnd)
+			if err != nil {
+				r.Findings = append(r.Findings, Finding{Task: t.Key(), Split: split, Row: n + 1, Kind: Broken, Detail: err.Error()})
+				task.Broken++
+				continue
+			}
+			items = append(items, newItem(task, t, split, n+1, i == 0, row, doc))
+		}
+	}
+	task.measure(items)
+	r.Tasks = append(r.Tasks, task)
+	return items
+}
+
+// questionColumns hold what a row of an untranslated benchmark asks; its
+// options, answers and labels are in others.
+var questionColumns = []string{"passage", "context", "ctx", "premise", "support", "article", "sentence1", "text", "query", "goal", "stem", "instruction", "question", "Question"}
+
+// originals returns the rows of a file as questions of a task by its name: the
+// texts in such columns, or all texts where there are none.
+func (r *Report) originals(ctx context.Context, path string) ([]item, error) {
+	task := &Task{Task: path, family: path}
+	var items []item
+	for row, err := range pipeline.Rows[map[string]any](ctx, path) {
+		if err != nil {
+			return nil, err
+		}
+		task.Rows++
+		var asked []string
+		for _, c := range questionColumns {
+			asked = texts(asked, row[c])
+			delete(row, c)
+		}
+		others := texts(nil, row)
+		if len(asked) == 0 {
+			asked, others = others, nil
+		}
+		for i, text := range asked {
+			asked[i] = squeeze(text)
+		}
+		items = append(items, item{task: task, split: "original", row: task.Rows, test: true, question: strings.Join(asked, "\n"), proof: others})
+	}
+	r.Tasks = append(r.Tasks, task)
+	return items, nil
+}
+
+func readSplit(store *benchdata.Store, t tasks.Task, split string) (*benchdata.Table, error) {
+	files, err := store.Locate(t.Repo, t.Subset, split)
+	if err != nil {
+		return nil, err
+	}
+	return benchdata.Read(files)
+}
+
+func (r *Report) find(it *item, kind Kind, like *item, detail string) {
+	f := Finding{Task: it.task.Task, Split: it.split, Row: it.row, Kind: kind, Detail: detail}
+	if like != nil {
+		f.Like = like.where()
+	}
+	r.Findings = append(r.Findings, f)
+	it.found = it.found || kind != Repeated // which may be a common wording
+}
+
+func (it *item) where() string { return fmt.Sprintf("%s, %s, row %d", it.task.Task, it.split, it.row) }

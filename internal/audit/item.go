@@ -1,0 +1,128 @@
+package audit
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/cespare/xxhash/v2"
+
+	"barka/internal/eval/tasks"
+	"barka/internal/pytext"
+)
+
+// item is one question, in the parts that are compared.
+type item struct {
+	task  *Task
+	split string
+	row   int
+	test  bool // in the split that is evaluated
+	// question includes the passage it is about, on a line of its own. fixed marks options that are
+	// the same for every row, such as true and false.
+	question string
+	options  []string
+	gold     int
+	fixed    bool
+	// proof is what comes with the question where it is asked: its right
+	// answer, or, where that is not known, its options.
+	proof []string
+	found bool // something is wrong with it
+	// prompt is a hash of what the evaluation asks.
+	prompt uint64
+}
+
+// columns of a question's text, by the name of the prompt.
+var columns = map[string][]string{
+	"mmlu_arabic":             {"question"},
+	"arabic_exams":            {"question"},
+	"acva":                    {"question"},
+	"alghafa_prompt":          {"query"},
+	"alghafa_pfn":             {"query"},
+	"arabic_mmlu_pfn":         {"Question"},
+	"arabic_mmlu_ht_pfn":      {"question"},
+	"madinah_qa_pfn":          {"Context", "Question"},
+	"aratrust_pfn":            {"Question"},
+	"qa_prompt_arabic":        {"question", "candidates"},
+	"boolq_prompt_arabic":     {"passage", "question"},
+	"copa_prompt_arabic":      {"premise", "question"},
+	"hellaswag_prompt_arabic": {"ctx"},
+	"toxigen_prompt_arabic":   {"text"},
+	"sciq_prompt_arabic":      {"support", "question"},
+}
+
+// labelled prompts score letters or numbers; what these stand for is in these
+// columns.
+var (
+	letters  = []string{"A", "B", "C", "D"}
+	options  = []string{"Option 1", "Option 2", "Option 3", "Option 4", "Option 5"}
+	labelled = map[string][]string{
+		"mmlu_arabic": letters, "arabic_exams": letters, "aratrust_pfn": letters[:3],
+		"arabic_mmlu_pfn": options, "madinah_qa_pfn": options, "arabic_mmlu_ht_pfn": {"choices"},
+		"alghafa_pfn": {"sol1", "sol2", "sol3", "sol4", "sol5"},
+	}
+)
+
+func newItem(task *Task, t tasks.Task, split string, n int, test bool, row tasks.Row, doc tasks.Doc) item {
+	it := item{task: task, split: split, row: n, test: test, options: slices.Clone(doc.Choices), gold: doc.Gold, prompt: xxhash.Sum64String(doc.Query)}
+	if cols, ok := columns[t.PromptName]; ok {
+		it.question = text(row, cols...)
+	} else {
+		// A story's prompt is nothing but its sentences.
+		it.question = squeeze(doc.Query)
+	}
+	if cols, ok := labelled[t.PromptName]; ok {
+		it.options = optionTexts(row, cols)
+	}
+	for i, o := range it.options {
+		it.options[i] = squeeze(o)
+	}
+	it.proof = it.options[it.gold : it.gold+1]
+	return it
+}
+
+// optionTexts returns what the columns hold: a text each, or a list. Where
+// options may be fewer, those that are not there have no label either.
+func optionTexts(row tasks.Row, columns []string) []string {
+	var out []string
+	for _, c := range columns {
+		v, err := row.Get(c)
+		if err != nil || strings.HasPrefix(c, "Option ") && (v == nil || v == "") {
+			continue
+		}
+		list, isList := v.([]any)
+		if !isList && c == "choices" {
+			texts, _ := pytext.StringList(pytext.Value(v))
+			out = append(out, texts...)
+			continue
+		}
+		if !isList {
+			list = []any{v}
+		}
+		for _, o := range list {
+			out = append(out, pytext.Value(o))
+		}
+	}
+	return out
+}
+
+// text joins columns, which exist since the row made a question.
+func text(row tasks.Row, columns ...string) string {
+	var parts []string
+	for _, c := range columns {
+		if v, err := row.Get(c); err == nil && v != nil {
+			parts = append(parts, squeeze(pytext.Value(v)))
+		}
+	}
+	return strings.Join(parts, "\n")
+}
+
+// squeeze makes every run of white space one space.
+func squeeze(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// sortedOptions is the same for two orders of the same options.
+func (it *item) sortedOptions() string {
+	sorted := slices.Clone(it.options)
+	slices.Sort(sorted)
+	return strings.Join(sorted, "\x00")
+}
+
+func (it *item) answer() string { return it.options[it.gold] }

@@ -1,0 +1,347 @@
+// Package compare says whether one evaluation is better than another: it pairs
+// their answers question by question, from the details that barka and lighteval
+// write, and tests the difference of every task and of the leaderboard's rows.
+package compare
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"barka/internal/badinput"
+	"barka/internal/eval"
+	"barka/internal/eval/tasks"
+)
+
+// Options are what can be chosen.
+type Options struct {
+	// Common compares the questions that both runs have; without it, runs on
+	// different questions are refused.
+	Common bool
+	// Resamples is the number of bootstrap resamples; 0 means Resamples.
+	Resamples int
+	Seed      int64
+	// Flips gets every question answered with different success, task by
+	// task; it may be nil.
+	Flips func(Flip) error
+}
+
+// Difference compares two runs on the same questions.
+type Difference struct {
+	// Task is suite|task|shots, or a heading of the leaderboard.
+	Task      string
+	Questions int
+	// A and B are the scores, from 0 to 1; over several tasks, their mean.
+	A, B float64
+	// Low and High bound the 95 % interval of B-A by a paired bootstrap, that
+	// draws the questions of each task again, and Bootstrap is its two-sided
+	// probability that there is no difference.
+	Low, High, Bootstrap float64
+	// OnlyA and OnlyB count questions that one run alone got right, or that a
+	// judge marked higher, and McNemar is that test's exact probability. Over
+	// several tasks it takes their questions together.
+	OnlyA, OnlyB int
+	McNemar      float64
+	// Holm is adjusted for the number of tasks (McNemar) or rows (Bootstrap)
+	// that are tested at once; NaN for the averages.
+	Holm float64
+
+	means []float64 // of the resamples
+}
+
+// Comparison is the result of Compare.
+type Comparison struct {
+	A, B  *Run
+	Board tasks.Board
+	// Tasks are the tasks both runs have, sorted.
+	Tasks []Difference
+	// Rows are the leaderboard's rows all of whose tasks both runs have.
+	// Average is their mean, and has no questions when one is missing.
+	Rows    []Difference
+	Average Difference
+	// All takes the questions of all tasks as one.
+	All Difference
+	// OnlyA and OnlyB list tasks that one run alone has.
+	OnlyA, OnlyB []string
+	// Notes say how the runs differ in more than the model.
+	Notes []string
+	// Resamples and Seed are those of the bootstrap.
+	Resamples int
+	Seed      int64
+}
+
+// Compare pairs the answers of two evaluations. Runs on different questions
+// are refused unless Options.Common says otherwise.
+func Compare(a, b *Run, o Options) (*Comparison, error) {
+	if o.Resamples == 0 {
+		o.Resamples = Resamples
+	}
+	if o.Resamples < 1 {
+		return nil, badinput.Errorf("%d resamples; expected a positive number", o.Resamples)
+	}
+	c := &Comparison{A: a, B: b, Resamples: o.Resamples, Seed: o.Seed}
+	pairs, err := c.pairTasks()
+	if err != nil {
+		return nil, err
+	}
+	var seen tally
+	var unequal []string
+	for _, p := range pairs {
+		d, err := p.compare(o, &seen)
+		if err != nil {
+			return nil, err
+		}
+		unequal = append(unequal, p.unequal...)
+		if d.Questions > 0 {
+			c.Tasks = append(c.Tasks, d)
+		}
+	}
+	if len(unequal) > 0 && !o.Common {
+		if len(unequal) > 5 {
+			unequal = append(unequal[:5:5], fmt.Sprintf("and %d more tasks", len(unequal)-5))
+		}
+		return nil, badinput.Errorf("the runs do not have the same questions (other data, options in another order, or another --max-samples):\n  %s\nAdd --common to compare the questions that both have", strings.Join(unequal, "\n  "))
+	}
+	if len(c.Tasks) == 0 {
+		return nil, badinput.Errorf("%s and %s have no question in common", a.Dir, b.Dir)
+	}
+	c.rows(pairs)
+	c.adjust()
+	c.notes(seen)
+	return c, nil
+}
+
+// taskPair is a task in both runs.
+type taskPair struct {
+	key            string // suite|task
+	name           string // with the shots
+	shotsA, shotsB int
+	fileA, fileB   string
+	unequal        []string // what is not in both
+}
+
+// pairTasks matches the tasks of the runs: in every number of shots that both
+// have, else in the lowest number of each.
+func (c *Comparison) pairTasks() ([]*taskPair, error) {
+	var out []*taskPair
+	for _, key := range sortedKeys(c.A.files) {
+		shotsA, shotsB := sortedKeys(c.A.files[key]), sortedKeys(c.B.files[key])
+		if len(shotsB) == 0 {
+			c.OnlyA = append(c.OnlyA, key)
+			continue
+		}
+		before := len(out)
+		for _, k := range shotsA {
+			if slices.Contains(shotsB, k) {
+				out = append(out, &taskPair{key: key, name: fmt.Sprintf("%s|%d", key, k), shotsA: k, shotsB: k, fileA: c.A.files[key][k], fileB: c.B.files[key][k]})
+			}
+		}
+		if len(out) == before {
+			k, l := shotsA[0], shotsB[0]
+			out = append(out, &taskPair{key: key, name: fmt.Sprintf("%s|%d→%d", key, k, l), shotsA: k, shotsB: l, fileA: c.A.files[key][k], fileB: c.B.files[key][l]})
+		}
+	}
+	for _, key := range sortedKeys(c.B.files) {
+		if c.A.files[key] == nil {
+			c.OnlyB = append(c.OnlyB, key)
+		}
+	}
+	if len(out) == 0 {
+		return nil, badinput.Errorf("%s and %s have no task in common", c.A.Dir, c.B.Dir)
+	}
+	return out, nil
+}
+
+// tally counts what is to be remarked on.
+type tally struct {
+	questions, otherPrompts, otherChoices, droppedA, droppedB int
+	otherShots                                                []string
+	habitsA, habitsB                                          []eval.Habit
+}
+
+func (p *taskPair) compare(o Options, seen *tally) (Difference, error) {
+	d := Difference{Task: p.name}
+	a, err := readQuestions(p.fileA)
+	if err != nil {
+		return d, err
+	}
+	b, err := readQuestions(p.fileB)
+	if err != nil {
+		return d, err
+	}
+	partners := matches(a, b)
+	var gains []float64
+	var picksA, picksB []eval.Pick
+	for i, j := range partners {
+		if j < 0 {
+			continue
+		}
+		qa, qb := &a[i], &b[j]
+		if qa.metric != qb.metric {
+			return d, badinput.Errorf("%s is measured by %s in %s, by %s in %s", p.name, qa.metric, p.fileA, qb.metric, p.fileB)
+		}
+		gain := qb.value - qa.value
+		gains = append(gains, gain)
+		picksA, picksB = qa.pick(picksA), qb.pick(picksB)
+		d.A, d.B = d.A+qa.value, d.B+qb.value
+		d.OnlyA += count(gain < 0)
+		d.OnlyB += count(gain > 0)
+		seen.otherPrompts += count(qa.prompt != qb.prompt)
+		seen.otherChoices += count(!slices.Equal(qa.choices, qb.choices))
+		if gain != 0 && o.Flips != nil {
+			if err := o.Flips(newFlip(p.name, i, qa, qb)); err != nil {
+				return d, err
+			}
+		}
+	}
+	d.Questions = len(gains)
+	lackA, lackB := len(a)-len(gains), len(b)-len(gains)
+	if lackA+lackB > 0 {
+		p.unequal = []string{fmt.Sprintf("%s: %d questions in A, %d in B, %d in both", p.name, len(a), len(b), len(gains))}
+	}
+	seen.questions, seen.droppedA, seen.droppedB = seen.questions+len(gains), seen.droppedA+lackA, seen.droppedB+lackB
+	if p.shotsA != p.shotsB {
+		seen.otherShots = append(seen.otherShots, p.name)
+	}
+	if len(gains) == 0 {
+		return d, nil
+	}
+	seen.habitsA = append(seen.habitsA, habit(p.name, picksA, len(gains)))
+	seen.habitsB = append(seen.habitsB, habit(p.name, picksB, len(gains)))
+	d.A, d.B = d.A/float64(len(gains)), d.B/float64(len(gains))
+	d.test(newDifferences(gains).resample(o.Resamples, o.Seed, p.key))
+	return d, nil
+}
+
+// matches gives for every question of a the index in b of the same one, or -1.
+// A question that is there several times meets its repetitions in order.
+func matches(a, b []question) []int {
+	at := map[string][]int{}
+	for j := range b {
+		at[b[j].key()] = append(at[b[j].key()], j)
+	}
+	out := make([]int, len(a))
+	for i := range a {
+		key := a[i].key()
+		out[i] = -1
+		if js := at[key]; len(js) > 0 {
+			out[i], at[key] = js[0], js[1:]
+		}
+	}
+	return out
+}
+
+// test fills in what follows from the counts and the resamples.
+func (d *Difference) test(means []float64) {
+	d.means, d.Holm = means, math.NaN()
+	d.Low, d.High, d.Bootstrap = interval(means)
+	d.McNemar = mcNemar(d.OnlyA, d.OnlyB)
+}
+
+// Names of lines that sum up.
+const (
+	average      = "Average"
+	allQuestions = "All questions"
+)
+
+// rows combines tasks into the leaderboard's rows, its average and all.
+func (c *Comparison) rows(pairs []*taskPair) {
+	lowest := map[string]Difference{} // a task in its lowest number of shots
+	for _, p := range pairs {
+		i := slices.IndexFunc(c.Tasks, func(d Difference) bool { return d.Task == p.name })
+		if _, ok := lowest[p.key]; !ok && i >= 0 {
+			lowest[p.key] = c.Tasks[i]
+		}
+	}
+	c.Board = c.board(sortedKeys(lowest))
+	for _, h := range c.Board.Headings() {
+		var members []Difference
+		for _, key := range sortedKeys(lowest) {
+			if h.Holds(key) {
+				members = append(members, lowest[key])
+			}
+		}
+		if len(members) == h.Tasks {
+			c.Rows = append(c.Rows, combine(h.Name, members))
+		}
+	}
+	if len(c.Rows) == len(c.Board.Headings()) {
+		c.Average = combine(average, c.Rows)
+	}
+	c.All = pool(c.Tasks)
+}
+
+// board is the version of the leaderboard that the runs say they are of, or
+// that has tasks of such names.
+func (c *Comparison) board(keys []string) tasks.Board {
+	if modes, ok := c.A.general["config"].(map[string]any); ok && modes["leaderboard"] == string(tasks.V2) {
+		return tasks.V2
+	}
+	for _, key := range keys {
+		if _, ok := tasks.Lookup(tasks.V1, key); !ok {
+			return tasks.V2
+		}
+	}
+	return tasks.V1
+}
+
+// combine is the plain mean of tasks or rows.
+func combine(name string, members []Difference) Difference {
+	d := Difference{Task: name}
+	var means [][]float64
+	for _, m := range members {
+		d.Questions += m.Questions
+		d.A += m.A / float64(len(members))
+		d.B += m.B / float64(len(members))
+		d.OnlyA += m.OnlyA
+		d.OnlyB += m.OnlyB
+		means = append(means, m.means)
+	}
+	d.test(meanOf(means))
+	return d
+}
+
+// pool takes the questions of tasks as one task's.
+func pool(members []Difference) Difference {
+	d := Difference{Task: allQuestions}
+	for _, m := range members {
+		d.Questions += m.Questions
+	}
+	means := make([]float64, len(members[0].means))
+	for _, m := range members {
+		weight := float64(m.Questions) / float64(d.Questions)
+		d.A += weight * m.A
+		d.B += weight * m.B
+		d.OnlyA += m.OnlyA
+		d.OnlyB += m.OnlyB
+		for i, x := range m.means {
+			means[i] += float64(weight * x)
+		}
+	}
+	d.test(means)
+	return d
+}
+
+// adjust corrects the probabilities for their number.
+func (c *Comparison) adjust() {
+	for _, list := range []struct {
+		ds []Difference
+		p  func(Difference) float64
+	}{{c.Tasks, func(d Difference) float64 { return d.McNemar }}, {c.Rows, func(d Difference) float64 { return d.Bootstrap }}} {
+		ps := make([]float64, len(list.ds))
+		for i, d := range list.ds {
+			ps[i] = list.p(d)
+		}
+		for i, p := range holm(ps) {
+			list.ds[i].Holm = p
+		}
+	}
+}
+
+func count(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,147 @@
+package compare
+
+import (
+	_ "embed"
+	"fmt"
+	"slices"
+	"strings"
+
+	"barka/internal/htmlpage"
+)
+
+//go:embed compare.html
+var compareHTML string
+
+var comparePage = htmlpage.New(compareHTML)
+
+// shown is what the page holds.
+type shown struct {
+	*Comparison
+	Flips     []Flip
+	AllFlips  int
+	Published *Published
+	Pairs     []Pair
+	Sections  []section
+	Headline  Difference
+}
+
+// section is a table of differences. The axis of its picture goes from -Scale
+// to Scale points.
+type section struct {
+	Title, About string
+	Lines        []line
+	Scale        float64
+}
+
+// line is a difference with what the page needs of it, in percent.
+type line struct {
+	Difference
+	Total bool
+}
+
+// HTML is the comparison as a page of its own, with some of the flips and, if
+// asked for, published figures beside the measured ones.
+func (c *Comparison) HTML(flips []Flip, withPublished bool) (string, error) {
+	s := shown{Comparison: c, Flips: flips, AllFlips: c.All.OnlyA + c.All.OnlyB, Headline: c.All}
+	if p, ok := PublishedFor(c.Board); ok && withPublished {
+		s.Published, s.Pairs = &p, c.Beside(p)
+	}
+	if c.Average.Questions > 0 {
+		s.Headline = c.Average
+	}
+	if lines := c.Lines(); len(lines) > 0 {
+		s.Sections = append(s.Sections, newSection(c.Board.Title(), lines))
+	}
+	s.Sections = append(s.Sections, newSection("Tasks", append(c.Tasks[:len(c.Tasks):len(c.Tasks)], c.All)))
+	return htmlpage.Render(comparePage, s)
+}
+
+func newSection(title string, ds []Difference) section {
+	s := section{Title: title, Scale: 1}
+	for _, d := range ds {
+		s.Scale = max(s.Scale, -d.LowPoints(), d.HighPoints())
+		s.Lines = append(s.Lines, line{d, d.Task == average || d.Task == allQuestions})
+	}
+	s.About = fmt.Sprintf("The bars go from −%.0f to +%.0f points: the change, with its 95 %% interval.", s.Scale, s.Scale)
+	return s
+}
+
+// Change is B-A in points.
+func (d Difference) Change() float64 { return 100 * (d.B - d.A) }
+
+// Short is the task without its suite, and without its shots if there are none.
+func (d Difference) Short() string { return short(d.Task) }
+
+// Short is the task as Difference.Short writes it.
+func (f Flip) Short() string { return short(f.Task) }
+
+func short(task string) string {
+	if _, name, ok := strings.Cut(task, "|"); ok {
+		return strings.TrimSuffix(name, "|0")
+	}
+	return task
+}
+
+// LowPoints is Low in points.
+func (d Difference) LowPoints() float64 { return 100 * d.Low }
+
+// HighPoints is High in points.
+func (d Difference) HighPoints() float64 { return 100 * d.High }
+
+// Direction names the change for the style sheet, if the interval leaves out
+// zero.
+func (d Difference) Direction() string {
+	switch {
+	case d.Low > 0:
+		return "up"
+	case d.High < 0:
+		return "down"
+	}
+	return ""
+}
+
+// Gain is the published one.
+func (p Pair) Gain() float64 { return p.Tuned - p.Base }
+
+// Total says whether the row is the average.
+func (p Pair) Total() bool { return p.Name == average }
+
+// Outcome says in words how the runs differ on the question.
+func (f Flip) Outcome() string {
+	switch {
+	case f.ScoreA == 1 && f.ScoreB == 0:
+		return "only A is right"
+	case f.ScoreA == 0 && f.ScoreB == 1:
+		return "only B is right"
+	}
+	return fmt.Sprintf("A is marked %.2f, B %.2f", f.ScoreA, f.ScoreB)
+}
+
+// FlipAnswer is an answer to a flipped question: who gave it, and whether it
+// is the right one.
+type FlipAnswer struct {
+	Text       string
+	A, B, Gold bool
+	// Scored says whether the log-probabilities are known.
+	Scored             bool
+	LogProbA, LogProbB float64
+}
+
+// Answers are the choices, and what else was answered.
+func (f Flip) Answers() []FlipAnswer {
+	var out []FlipAnswer
+	scored := f.ChoicesB == nil && len(f.LogProbsA) == len(f.Choices) && len(f.LogProbsB) == len(f.Choices)
+	for i, c := range f.Choices {
+		a := FlipAnswer{Text: c, A: c == f.A, B: c == f.B, Gold: c == f.Gold, Scored: scored}
+		if scored {
+			a.LogProbA, a.LogProbB = f.LogProbsA[i], f.LogProbsB[i]
+		}
+		out = append(out, a)
+	}
+	for _, text := range []string{f.A, f.B} {
+		if text != "" && !slices.ContainsFunc(out, func(a FlipAnswer) bool { return a.Text == text }) {
+			out = append(out, FlipAnswer{Text: text, A: text == f.A, B: text == f.B})
+		}
+	}
+	return out
+}

@@ -1,0 +1,120 @@
+package compare
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"barka/internal/eval"
+)
+
+// significant is the probability below which a difference is called one.
+const significant = 0.05
+
+// notes says what a reader of the tables should know.
+func (c *Comparison) notes(seen tally) {
+	note := func(format string, args ...any) { c.Notes = append(c.Notes, fmt.Sprintf(format, args...)) }
+	for _, r := range []struct {
+		name string
+		run  *Run
+	}{{"A", c.A}, {"B", c.B}} {
+		if r.run.Runs > 1 {
+			note("%s: %d evaluations are there; this is the newest, %s of %s.", r.name, r.run.Runs, r.run.Time, r.run.Model)
+		}
+	}
+	if c.A.Dir == c.B.Dir {
+		note("A and B are the same evaluation.")
+	}
+	for _, d := range optionDifferences(c.A.general, c.B.general) {
+		note("%s", d)
+	}
+	if len(seen.otherShots) > 0 {
+		note("Asked with other numbers of examples: %s.", few(seen.otherShots))
+	}
+	if seen.otherPrompts > 0 {
+		note("%d of %d questions were put in other words: chat template, system prompt or examples differ.", seen.otherPrompts, seen.questions)
+	}
+	if seen.otherChoices > 0 {
+		note("%d of %d questions had other texts scored as their answers.", seen.otherChoices, seen.questions)
+	}
+	if seen.droppedA+seen.droppedB > 0 {
+		note("Left out, because the other run does not have them: %d questions of A, %d of B.", seen.droppedA, seen.droppedB)
+	}
+	if n := len(c.OnlyA); n > 0 {
+		note("Tasks in A alone (%d): %s.", n, few(c.OnlyA))
+	}
+	if n := len(c.OnlyB); n > 0 {
+		note("Tasks in B alone (%d): %s.", n, few(c.OnlyB))
+	}
+	for _, n := range eval.SameAnswers(seen.habitsA) {
+		note("A, %s", n)
+	}
+	for _, n := range eval.SameAnswers(seen.habitsB) {
+		note("B, %s", n)
+	}
+	c.Notes = append(c.Notes, c.manyTests()...)
+}
+
+// manyTests says how many differences chance alone would show.
+func (c *Comparison) manyTests() []string {
+	if len(c.Tasks) < 2 {
+		return nil
+	}
+	plain, adjusted := 0, 0
+	for _, d := range c.Tasks {
+		plain += count(d.McNemar < significant)
+		adjusted += count(d.Holm < significant)
+	}
+	return []string{fmt.Sprintf("%d of %d tasks have p (McNemar) below %.2f; of equally good models one would expect up to %.1f by chance. After Holm's correction %d remain.",
+		plain, len(c.Tasks), significant, significant*float64(len(c.Tasks)), adjusted)}
+}
+
+// recorded are the options of a result file that scores can depend on.
+var recorded = []struct{ key, name string }{
+	{"model_dtype", "type of the weights"}, {"max_samples", "--max-samples"}, {"token_border", "--border"}, {"alghafa_choices", "--alghafa"}, {"judge", "judge"}, {"leaderboard", "leaderboard"},
+}
+
+func optionDifferences(a, b map[string]any) []string {
+	if a == nil || b == nil {
+		return nil
+	}
+	var out []string
+	for _, o := range recorded {
+		if va, vb := recordedValue(a, o.key), recordedValue(b, o.key); va != vb {
+			out = append(out, fmt.Sprintf("The runs differ in more than the model: %s is %s in A, %s in B.", o.name, va, vb))
+		}
+	}
+	return out
+}
+
+// recordedValue finds an option among the general ones or the modes, which
+// are left out where they are the reference's.
+func recordedValue(general map[string]any, key string) string {
+	value, ok := general[key]
+	if modes, isMap := general["config"].(map[string]any); isMap && !ok {
+		value, ok = modes[key]
+	}
+	switch {
+	case !ok:
+		return "as usual"
+	case value == nil:
+		return "not set"
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Sprint(value)
+	}
+	return strings.Trim(string(text), `"`)
+}
+
+func few(names []string) string {
+	if len(names) > 4 {
+		return strings.Join(names[:4], ", ") + ", …"
+	}
+	return strings.Join(names, ", ")
+}
+
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

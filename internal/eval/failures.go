@@ -1,0 +1,101 @@
+package eval
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"barka/internal/badinput"
+	"barka/internal/benchdata"
+)
+
+// Failure is a task that could not be run, and why.
+type Failure struct {
+	Task string
+	Err  error
+
+	run      *taskRun // whose scores are no numbers; nil when it has none
+	question int      // the first of these, in evaluation order
+}
+
+// nothing is the outcome of a run that no task is left of.
+func (e *evaluation) nothing() (*Outcome, error) {
+	out := &Outcome{Failures: e.failures, Skipped: e.skipped}
+	return out, failed(slices.Concat(e.failures, e.skipped), len(e.o.Tasks))
+}
+
+// failed sums failures up as one error; nil when there are none.
+func failed(failures []Failure, asked int) error {
+	if len(failures) == 0 {
+		return nil
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d of %d tasks could not be run:", len(failures), asked)
+	missing := map[string][]*benchdata.Missing{}
+	bad := false
+	for _, f := range failures {
+		var m *benchdata.Missing
+		if errors.As(f.Err, &m) {
+			missing[m.Repo] = append(missing[m.Repo], m)
+			continue
+		}
+		bad = bad || badinput.Is(f.Err)
+		fmt.Fprintf(&b, "\n  %s: %v", f.Task, f.Err)
+	}
+	for _, repo := range sortedKeys(missing) {
+		b.WriteString(missingText(missing[repo]))
+	}
+	if bad || len(missing) > 0 {
+		return badinput.Errorf("%s", b.String())
+	}
+	return errors.New(b.String())
+}
+
+// missingText lists a repository's missing splits and how to get them.
+func missingText(missing []*benchdata.Missing) string {
+	var subsets []string
+	for _, m := range missing {
+		subsets = append(subsets, m.Subset)
+	}
+	if len(subsets) > 6 {
+		subsets = append(subsets[:6:6], fmt.Sprintf("… (%d in all)", len(missing)))
+	}
+	m := missing[0]
+	text := fmt.Sprintf("\n  %v\n    missing: %s", m, strings.Join(subsets, ", "))
+	if m.Why != nil {
+		text += fmt.Sprintf("\n    why: %v", m.Why)
+	}
+	text += "\n    get it: " + m.Command()
+	switch m.Repo {
+	case "OALL/Arabic_MMLU", "OALL/Arabic_EXAMS", "OALL/ACVA":
+		text += "\n    or: git clone https://github.com/FreedomIntelligence/AceGPT and barka eval convert AceGPT " + m.Root
+	}
+	return text
+}
+
+// leaveOut leaves a task out.
+func (e *evaluation) leaveOut(f Failure) {
+	e.failures = append(e.failures, f)
+	if missing := (*benchdata.Missing)(nil); errors.As(f.Err, &missing) {
+		return // a run tells once of all
+	}
+	e.log.Warn("task left out", "task", f.Task, "reason", f.Err)
+}
+
+// tellMissing says before hours of work what they will not be about.
+func (e *evaluation) tellMissing() {
+	var repos []string
+	n := 0
+	for _, f := range e.failures {
+		if missing := (*benchdata.Missing)(nil); errors.As(f.Err, &missing) {
+			n++
+			if !slices.Contains(repos, missing.Repo) {
+				repos = append(repos, missing.Repo)
+			}
+		}
+	}
+	if n > 0 {
+		e.log.Warn("tasks without data are left out; how to get it comes at the end", "tasks", n, "datasets", strings.Join(repos, ", "))
+	}
+}

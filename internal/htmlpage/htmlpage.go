@@ -1,0 +1,77 @@
+// Package htmlpage lays out the HTML pages of evaluations: one file without
+// anything to load, in the reader's light or dark setting, with text of either
+// direction.
+package htmlpage
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"math"
+	"strings"
+)
+
+//go:embed page.html
+var layout string
+
+// New parses a page. The text defines the templates "title" and "body".
+func New(text string) *template.Template {
+	t := template.New("page").Funcs(template.FuncMap{"score": Score, "percent": percent, "points": Points, "p": P, "known": known, "place": place, "span": span, "neg": func(f float64) float64 { return -f }})
+	return template.Must(template.Must(t.Parse(layout)).Parse(text))
+}
+
+// Render executes a page.
+func Render(t *template.Template, data any) (string, error) {
+	var b bytes.Buffer
+	if err := t.ExecuteTemplate(&b, "page", data); err != nil {
+		return "", fmt.Errorf("page: %w", err)
+	}
+	return b.String(), nil
+}
+
+// Score writes a score in percent; a dash for what is not known.
+func Score(f float64) string {
+	if math.IsNaN(f) {
+		return "—"
+	}
+	return fmt.Sprintf("%.2f", f)
+}
+
+// percent writes a share from 0 to 1.
+func percent(f float64) string { return Score(100 * f) }
+
+// Points writes a difference of scores in percent, with its sign.
+func Points(f float64) string {
+	if math.IsNaN(f) {
+		return "—"
+	}
+	s := fmt.Sprintf("%+.2f", f)
+	if s == "-0.00" || s == "+0.00" {
+		return "0.00"
+	}
+	return strings.Replace(s, "-", "−", 1)
+}
+
+// P writes a probability.
+func P(f float64) string {
+	switch {
+	case math.IsNaN(f):
+		return "—"
+	case f < 0.0001:
+		return "<0.0001"
+	}
+	return fmt.Sprintf("%.4f", f)
+}
+
+func known(f float64) bool { return !math.IsNaN(f) }
+
+// place is where a value stands between low and high, in percent of the way.
+func place(value, low, high float64) float64 {
+	return min(100, max(0, 100*(value-low)/(high-low)))
+}
+
+// span is the distance between two values, in percent of low to high.
+func span(a, b, low, high float64) float64 {
+	return math.Abs(place(a, low, high) - place(b, low, high))
+}
