@@ -11,9 +11,10 @@ import (
 )
 
 // Rows are put together from columns as in the Dremel paper (Melnik et al.,
-// 2010): each value of a leaf column carries a repetition level (at which of
-// the repeated fields on its path it starts a new element) and a definition
-// level (how many of the optional and repeated fields on its path are there).
+// 2010). Each value of a leaf column carries two levels. The repetition level
+// tells at which repeated field of its path the value starts a new element.
+// The definition level counts the optional and repeated fields of its path
+// that are present.
 
 type shape uint8
 
@@ -30,10 +31,10 @@ type node struct {
 	shape       shape
 	optional    bool
 	repeated    bool
-	def, rep    int // levels at which a value of this field is there / starts anew
+	def, rep    int // definition level if the field is present; repetition level of its further elements
 	children    []*node
-	unwrap      bool // list element in a group of its own: list<group element>
-	first, last int  // its leaf columns: first ≤ i < last
+	unwrap      bool // the list's element is inside a group: list<group element>
+	first, last int  // its leaf columns are first ≤ i < last
 	column      *pq.Column
 	meaning     // of a leaf's values
 }
@@ -73,8 +74,8 @@ func newNode(c *pq.Column, leaves *int, depth int) (*node, error) {
 		switch annotation(c) {
 		case "list":
 			n.shape = shapeList
-			// Older writers repeat the element itself (Parquet's rules for
-			// backward compatibility of lists).
+			// Older writers repeat the element itself. The conditions are those
+			// of Parquet's backward-compatibility rules for lists.
 			n.unwrap = inner.shape == shapeStruct && len(inner.children) == 1 &&
 				inner.name != "array" && inner.name != n.name+"_tuple"
 		case "map":
@@ -86,7 +87,7 @@ func newNode(c *pq.Column, leaves *int, depth int) (*node, error) {
 	return n, nil
 }
 
-// annotation tells lists and maps from structs.
+// annotation returns "list", "map" or, for a plain struct, "".
 func annotation(c *pq.Column) string {
 	t := c.Type()
 	if t == nil {
@@ -136,7 +137,7 @@ func (n *node) describe() string {
 	return s
 }
 
-// element is what a list is a list of.
+// element returns the node of a list's elements.
 func (n *node) element() *node {
 	if n.unwrap {
 		return n.children[0].children[0]
@@ -144,16 +145,16 @@ func (n *node) element() *node {
 	return n.children[0]
 }
 
-// entry is a value of a leaf column.
+// entry is a value of a leaf column with its levels.
 type entry struct {
-	value    any // nil below the leaf's definition level
+	value    any // nil if def is below the leaf's definition level
 	rep, def int
 }
 
 var errLevels = errors.New("damaged: repetition and definition levels that fit no row")
 
-// build assembles one occurrence of the field from its entries: leaves[i] are
-// those of leaf column n.first+i.
+// build assembles one occurrence of the field from its entries; leaves[i]
+// holds the entries of leaf column n.first+i.
 func (n *node) build(leaves [][]entry) (any, error) {
 	if n.repeated {
 		return n.elements(leaves, n.one)
@@ -161,7 +162,7 @@ func (n *node) build(leaves [][]entry) (any, error) {
 	return n.one(leaves)
 }
 
-// one builds the field, or an element of it if it is repeated.
+// one builds the field or, if it is repeated, one of its elements.
 func (n *node) one(leaves [][]entry) (any, error) {
 	if len(leaves[0]) == 0 {
 		return nil, errLevels
@@ -204,8 +205,8 @@ func (n *node) fields(leaves [][]entry) (any, error) {
 	return m, nil
 }
 
-// elements splits the entries of the repeated field n where an element of it
-// starts, and builds each.
+// elements splits the entries of the repeated field n into its elements and
+// builds each of them.
 func (n *node) elements(leaves [][]entry, build func([][]entry) (any, error)) ([]any, error) {
 	if len(leaves[0]) == 0 {
 		return nil, errLevels
@@ -242,7 +243,7 @@ func (n *node) elements(leaves [][]entry, build func([][]entry) (any, error)) ([
 	return list, nil
 }
 
-// textMap makes a map of the pairs if all keys are text, else returns them.
+// textMap returns the pairs as a map if all keys are text, otherwise as they are.
 func textMap(pairs []any, key, value string) any {
 	m := make(map[string]any, len(pairs))
 	for _, p := range pairs {
@@ -260,16 +261,16 @@ func textMap(pairs []any, key, value string) any {
 type group struct {
 	columns []*node
 	leaves  []*leafReader // in the order of the columns' leaves
-	values  int           // of the row so far
-	bytes   int           // their text
+	values  int           // in the row so far
+	bytes   int           // of text in the row so far
 }
 
 func (f *File) openGroup(rg *format.RowGroup, columns []*node, budget *budget) (*group, error) {
 	g := &group{columns: columns}
-	budget.held = 0 // by the row group before
+	budget.held = 0 // the previous row group's pages are garbage
 	for _, n := range columns {
 		if n.last > len(rg.Columns) {
-			return nil, fmt.Errorf("row group with %d of the file's columns", len(rg.Columns))
+			return nil, fmt.Errorf("row group with %d columns, fewer than the file", len(rg.Columns))
 		}
 		var err error
 		n.eachLeaf(func(leaf *node) {
@@ -338,14 +339,14 @@ func (g *group) count(value any) error {
 type leafReader struct {
 	group *group
 	chunk *chunkReader
-	ahead *entry  // the first of the next row
-	buf   []entry // the last row
+	ahead *entry  // first entry of the next row
+	buf   []entry // current row
 }
 
-// row returns the entries of the next row, valid until the one after it.
+// row returns the entries of the next row. They are valid until the next call.
 func (l *leafReader) row() ([]entry, error) {
 	l.buf = l.buf[:0]
-	if cap(l.buf) > 1<<12 { // a long list need not be followed by another
+	if cap(l.buf) > 1<<12 { // do not keep the memory of one long list for ever
 		l.buf = nil
 	}
 	for {

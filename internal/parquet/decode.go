@@ -9,21 +9,22 @@ import (
 	pq "github.com/parquet-go/parquet-go"
 )
 
-// The encodings of the Parquet format (Encodings.md), each as a decoder that
-// gives one value at a time and never looks beyond its bytes.
+// The encodings of the Parquet format (Encodings.md). Each decoder returns one
+// value at a time and never reads beyond its bytes.
 
 type decoder interface{ next() (any, error) }
 
 var errShort = errors.New("damaged: fewer bytes than values need")
 
-// hybrid decodes runs of equal and of bit-packed numbers (RLE).
+// hybrid decodes the RLE encoding: runs of one repeated number and runs of
+// bit-packed numbers.
 type hybrid struct {
 	data   []byte
 	width  int    // bits, at most 32
-	equal  uint64 // values left in a run of equal ones
-	value  uint32
-	packed uint64 // values left in a run of packed ones
-	bit    int    // position in it
+	equal  uint64 // values left in a repeated run
+	value  uint32 // of the repeated run
+	packed uint64 // values left in a bit-packed run
+	bit    int    // position in the bit-packed run
 }
 
 func (h *hybrid) next() (uint32, error) {
@@ -55,7 +56,7 @@ func (h *hybrid) run() error {
 	}
 	h.data = h.data[n:]
 	if head&1 == 1 {
-		h.packed = head >> 1 * 8 // of the last run some may be padding
+		h.packed = head >> 1 * 8 // the last run may end in padding
 		return nil
 	}
 	size := (h.width + 7) / 8
@@ -68,7 +69,7 @@ func (h *hybrid) run() error {
 	return nil
 }
 
-// bitsAt reads width (≤ 64) bits that begin at bit, lowest first.
+// bitsAt reads width (≤ 64) bits from position bit, lowest bit first.
 func bitsAt(data []byte, bit, width int) (uint64, bool) {
 	if bit+width > 8*len(data) {
 		return 0, false
@@ -83,7 +84,7 @@ func bitsAt(data []byte, bit, width int) (uint64, bool) {
 	return v, true
 }
 
-// indexed decodes indices into a dictionary.
+// indexed decodes dictionary indices and looks the values up.
 type indexed struct {
 	dict    []any
 	indices hybrid
@@ -107,13 +108,13 @@ func (b *booleans) next() (any, error) {
 	return v != 0, err
 }
 
-// plain decodes values that stand one after the other.
+// plain decodes the PLAIN encoding: values one after the other.
 type plain struct {
 	leaf *node
 	kind pq.Kind
 	data []byte
-	size int // of a fixed-size value
-	bit  int // of booleans
+	size int // bytes of a fixed-size value
+	bit  int // position among booleans
 }
 
 func newPlain(leaf *node, data []byte) (decoder, error) {
@@ -154,7 +155,7 @@ func (p *plain) next() (any, error) {
 	return p.leaf.fixed(v)
 }
 
-// fixedSize is the number of bytes of a value of the leaf's type.
+// fixedSize returns the number of bytes of a value of the leaf's type.
 func (n *node) fixedSize() (int, error) {
 	switch t := n.column.Type(); t.Kind() {
 	case pq.Int32, pq.Float:
@@ -171,7 +172,7 @@ func (n *node) fixedSize() (int, error) {
 	}
 }
 
-// fixed makes a Go value of the bytes of a fixed-size value.
+// fixed converts the bytes of a fixed-size value to a Go value.
 func (n *node) fixed(v []byte) (any, error) {
 	switch n.column.Type().Kind() {
 	case pq.Int32:
@@ -186,22 +187,22 @@ func (n *node) fixed(v []byte) (any, error) {
 	return n.bytes(v)
 }
 
-// delta decodes integers as differences, packed in blocks of miniblocks
-// (DELTA_BINARY_PACKED).
+// delta decodes DELTA_BINARY_PACKED: integers stored as differences, in blocks
+// of bit-packed miniblocks.
 type delta struct {
 	data      []byte
-	narrow    bool // 32-bit arithmetic
-	perMini   int
-	minis     int
-	left      uint64 // values
-	value     int64
-	first     bool
+	narrow    bool   // 32-bit arithmetic
+	perMini   int    // values per miniblock
+	minis     int    // miniblocks per block
+	left      uint64 // values not yet returned
+	value     int64  // last value
+	first     bool   // the first value, which is not a difference, comes next
 	least     int64  // smallest difference of the block
-	widths    []byte // of the miniblocks to come
-	width     int
-	inMini    int // values left in this miniblock
-	bit       int
-	miniBytes int
+	widths    []byte // bit widths of the block's remaining miniblocks
+	width     int    // bit width of this miniblock
+	inMini    int    // values left in this miniblock
+	bit       int    // position in this miniblock
+	miniBytes int    // size of this miniblock
 }
 
 func newDelta(data []byte, narrow bool) (*delta, error) {
@@ -216,7 +217,7 @@ func newDelta(data []byte, narrow bool) (*delta, error) {
 	}
 	block, minis := head[0], head[1]
 	if block == 0 || block > 1<<20 || minis == 0 || minis > block || block%minis != 0 || block/minis%8 != 0 {
-		return nil, fmt.Errorf("damaged: delta blocks of %d values in %d parts", block, minis)
+		return nil, fmt.Errorf("damaged: delta blocks of %d values in %d miniblocks", block, minis)
 	}
 	d.perMini, d.minis, d.left = int(block/minis), int(minis), head[2]
 	v, n := binary.Varint(d.data)
@@ -271,12 +272,13 @@ func (d *delta) miniblock() error {
 	return nil
 }
 
-// rest returns the bytes behind the values, without changing d. The last
-// miniblock is there in full; those behind it in its block are not there.
+// rest returns the bytes after the encoded values, without changing d. The
+// last miniblock with values is stored in full; the miniblocks after it in the
+// same block are not stored.
 func (d *delta) rest() ([]byte, error) {
 	end := *d
 	for end.left > 0 {
-		if !end.first && end.inMini > 0 { // whole miniblocks at a time
+		if !end.first && end.inMini > 0 { // skip the miniblock as a whole
 			n := min(uint64(end.inMini), end.left)
 			end.left -= n
 			end.inMini -= int(n)
@@ -310,8 +312,8 @@ func (i *integers) next() (any, error) {
 	return i.number(v)
 }
 
-// deltaLengths decodes byte strings whose lengths come first
-// (DELTA_LENGTH_BYTE_ARRAY).
+// deltaLengths decodes DELTA_LENGTH_BYTE_ARRAY: the lengths of all byte
+// strings, then their bytes.
 type deltaLengths struct {
 	leaf    *node
 	lengths *delta
@@ -351,13 +353,13 @@ func (d *deltaLengths) next() (any, error) {
 	return d.leaf.bytes(v)
 }
 
-// deltaStrings decodes byte strings that share a beginning with the one before
-// (DELTA_BYTE_ARRAY).
+// deltaStrings decodes DELTA_BYTE_ARRAY: each byte string is a prefix of the
+// previous one plus a suffix.
 type deltaStrings struct {
 	prefixes *delta
 	suffixes *deltaLengths
 	last     []byte
-	budget   *budget // a few bytes can stand for a long beginning
+	budget   *budget // a few bytes can stand for a long prefix
 }
 
 func newDeltaStrings(leaf *node, data []byte, budget *budget) (*deltaStrings, error) {
@@ -392,8 +394,8 @@ func (d *deltaStrings) next() (any, error) {
 	return d.suffixes.leaf.bytes(d.last)
 }
 
-// streams decodes fixed-size values whose first bytes all come first, then
-// their second bytes, and so on (BYTE_STREAM_SPLIT).
+// streams decodes BYTE_STREAM_SPLIT: the first bytes of all fixed-size values,
+// then their second bytes, and so on.
 type streams struct {
 	leaf  *node
 	data  []byte

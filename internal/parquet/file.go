@@ -82,7 +82,7 @@ func (f *File) open() error {
 // Close closes the file.
 func (f *File) Close() error { return f.f.Close() }
 
-// NumRows is the number of rows that the footer states.
+// NumRows returns the number of rows that the footer states.
 func (f *File) NumRows() int64 { return f.pf.NumRows() }
 
 // Columns lists the top-level columns in the file's order.
@@ -94,18 +94,13 @@ func (f *File) Columns() []Column {
 	return columns
 }
 
-// Metadata returns a value of the file's key-value metadata ("" when absent).
-func (f *File) Metadata(key string) string {
-	v, _ := f.pf.Lookup(key)
-	return v
-}
-
-// Rows reads the rows as maps from column to value; with column names given,
-// only those columns are read. Values are nil, bool, int64, uint64 (above the
-// range of int64), float64, string, []byte (binary columns that are not marked
-// as text), []any for lists, map[string]any for structs and for maps with text
-// keys ([]any of {key, value} for other maps). Dates and times are the integers
-// that the file stores. The iteration ends at the first error.
+// Rows reads the rows as maps from column name to value. If column names are
+// given, only those columns are read. The iteration ends at the first error.
+//
+// Values are nil, bool, int64, uint64 (above the range of int64), float64,
+// string, []byte (binary columns that are not marked as text), []any for lists,
+// and map[string]any for structs and for maps with text keys. Other maps are
+// []any of {key, value}. Dates and times are the integers that the file stores.
 func (f *File) Rows(columns ...string) iter.Seq2[map[string]any, error] {
 	return func(yield func(map[string]any, error) bool) {
 		selected, err := f.selectColumns(columns)
@@ -169,8 +164,8 @@ func (f *File) columnNames() string {
 	return strings.Join(names, ", ")
 }
 
-// guard runs work of the library. It answers what it was not written for by
-// panicking; here that becomes an error about the file.
+// guard runs work in the library and turns its panics into errors about the
+// file. The library panics on input that it does not expect.
 func guard(work func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {

@@ -9,69 +9,71 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// Limits of what is read. A file's numbers are claims: a hundred bytes can
-// claim 10^12 rows, and honest run lengths make a value of them. Files of the
-// hub stay far below the limits: their pages and dictionaries are of a
-// megabyte, and their footers of some.
+// Limits on what is read. A hundred bytes can claim 10^12 rows, and run lengths
+// can then supply a value for each of them. Files on the hub are far below the
+// limits: their pages and dictionaries are about a megabyte, their footers a
+// few.
 const (
 	maxFooter = 16 << 20 // bytes
-	// maxStructs bounds the footer's structures, which take up to 560 bytes of
-	// memory each. A column of a row group has about six.
+	// maxStructs bounds the structures in the footer. Each takes up to 560 bytes
+	// of memory, and a column of a row group has about six.
 	maxStructs = 1 << 19
 	maxColumns = 10_000
-	// maxPage is in bytes, before and after compression.
+	// maxPage bounds a page in bytes, both compressed and decompressed.
 	maxPage = 256 << 20
-	// maxHeld bounds the pages and dictionaries of all columns that are in
-	// memory at a time, in bytes.
+	// maxHeld bounds the bytes of pages and dictionaries, of all columns, that
+	// are in memory at a time.
 	maxHeld = 512 << 20
-	// maxDictionary is in values. Writers end a dictionary at a megabyte.
+	// maxDictionary bounds a dictionary in values. Writers end a dictionary at
+	// a megabyte.
 	maxDictionary = 1 << 20
-	// A row has at most maxRowValues values, with maxRowBytes bytes of text:
-	// no more than a line of JSONL.
+	// maxRowValues and maxRowBytes bound the values of a row and the bytes of
+	// their text. A line of JSONL has the same bound in bytes.
 	maxRowValues = 1 << 20
 	maxRowBytes  = 64 << 20
-	// A file may give freeRows rows, freeValues values in a column and freeBytes
-	// bytes after decompression, however small it is, and for each of its bytes
-	// maxRatio more of each. Text does not compress to a hundredth.
+	// A file of n bytes may hold freeRows + maxRatio·n rows, freeValues +
+	// maxRatio·n values per column, and freeBytes + maxRatio·n bytes after
+	// decompression. Text does not compress to a hundredth.
 	freeRows   = 1 << 20
 	freeValues = 1 << 22
 	freeBytes  = 64 << 20
 	maxRatio   = 1024
 )
 
-// budget is what reading the rows of a file once may take.
+// budget bounds the memory and work of reading a file's rows once.
 type budget struct {
 	size     int64 // of the file, in bytes
-	held     int64 // pages and dictionaries in memory, in bytes
-	unpacked int64 // all pages so far, in bytes
+	held     int64 // bytes of pages and dictionaries in memory
+	unpacked int64 // bytes of all pages so far, decompressed
 }
 
 // unpack counts n bytes that are about to be decompressed or copied.
 func (b *budget) unpack(n int64) error {
 	if b.unpacked += n; b.unpacked > freeBytes+maxRatio*b.size {
-		return fmt.Errorf("unpacks to more than %d bytes, the most that is read of a file of %d bytes", freeBytes+maxRatio*b.size, b.size)
+		return fmt.Errorf("unpacks to more than %d bytes, the limit for a file of %d bytes", freeBytes+maxRatio*b.size, b.size)
 	}
 	return nil
 }
 
-// hold counts n bytes that are about to be kept; they are negative when they
-// are given up.
+// hold counts n bytes that are about to be kept; a negative n releases bytes.
 func (b *budget) hold(n int64) error {
 	if b.held += n; b.held > maxHeld {
-		return fmt.Errorf("pages and dictionaries of one row group take %d bytes at a time, more than %d; read fewer columns, or write the file with smaller pages", b.held, int64(maxHeld))
+		return fmt.Errorf("the pages and dictionaries of one row group need %d bytes of memory at a time, more than the limit of %d; "+
+			"read fewer columns, or write the file with smaller pages", b.held, int64(maxHeld))
 	}
 	return nil
 }
 
-// checkCounts refuses a footer that claims more rows, values or bytes than a
-// file of that size can honestly have.
+// checkCounts refuses a footer that claims more rows, values or bytes than the
+// limits allow for a file of that size.
 func checkCounts(m *format.FileMetaData, size int64) error {
 	var rows, bytes int64
 	values := map[int]int64{} // by column
 	for i := range m.RowGroups {
 		g := &m.RowGroups[i]
 		if g.NumRows < 0 || g.NumRows > freeRows+maxRatio*size-rows {
-			return fmt.Errorf("announces %d rows in row group %d; in a file of %d bytes at most %d are expected", g.NumRows, i, size, freeRows+maxRatio*size)
+			return fmt.Errorf("announces %d rows in row group %d; in a file of %d bytes at most %d are expected",
+				g.NumRows, i, size, freeRows+maxRatio*size)
 		}
 		rows += g.NumRows
 		for j := range g.Columns {
@@ -88,12 +90,13 @@ func checkCounts(m *format.FileMetaData, size int64) error {
 		}
 	}
 	if m.NumRows != rows {
-		return fmt.Errorf("announces %d rows, its row groups have %d", m.NumRows, rows)
+		return fmt.Errorf("announces %d rows, but its row groups have %d", m.NumRows, rows)
 	}
 	return nil
 }
 
-// checkFooter refuses a file whose footer could not be what it says.
+// checkFooter refuses a file whose footer cannot be what it claims, before the
+// library reads it.
 func checkFooter(r io.ReaderAt, size int64) error {
 	if size < 12 {
 		return fmt.Errorf("is %d bytes long, too short for a Parquet file", size)

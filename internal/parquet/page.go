@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"io"
 	"math/bits"
+	"sync"
 
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/gzip"
@@ -19,10 +20,9 @@ import (
 	"github.com/pierrec/lz4/v4"
 )
 
-// Pages are decoded here and not by the library: it trusts the counts in them,
-// which lets a damaged byte ask for gigabytes, and with damaged LZ4 data it does
-// not end. Here everything is decoded value by value out of one unpacked page,
-// so no count decides about memory.
+// Pages are decoded here and not by the library, for the reasons in the package
+// comment. Values are decoded one by one from the decompressed page, so that no
+// count in the file determines how much memory is reserved.
 
 // pageHeader is a page's header as in parquet.thrift.
 type pageHeader struct {
@@ -84,8 +84,8 @@ type chunkReader struct {
 	leaf   *node
 	codec  format.CompressionCodec
 	w      walker
-	left   int64 // values not yet read
-	inPage int64 // of them in this page
+	left   int64 // values of the chunk not yet read
+	inPage int64 // values of this page not yet read
 	levels [2]*hybrid
 	values decoder
 	dict   []any
@@ -93,7 +93,7 @@ type chunkReader struct {
 	held   int64 // bytes of this page
 }
 
-// openChunk finds the pages of the chunk in a file of the given size.
+// openChunk returns a reader of the column chunk c of a leaf.
 func openChunk(r io.ReaderAt, budget *budget, leaf *node, c *format.ColumnChunk) (*chunkReader, error) {
 	m, size := &c.MetaData, budget.size
 	start := m.DataPageOffset
@@ -104,7 +104,7 @@ func openChunk(r io.ReaderAt, budget *budget, leaf *node, c *format.ColumnChunk)
 		return nil, fmt.Errorf("column chunk of %d bytes at offset %d in a file of %d", m.TotalCompressedSize, start, size)
 	}
 	if c.FilePath != "" {
-		return nil, fmt.Errorf("its data lie in another file, %q", c.FilePath)
+		return nil, fmt.Errorf("its data are in another file, %q", c.FilePath)
 	}
 	section := io.NewSectionReader(r, start, m.TotalCompressedSize)
 	return &chunkReader{
@@ -154,8 +154,8 @@ func (c *chunkReader) page() error {
 	if err != nil {
 		return err
 	}
-	// A page of values takes the place of the one before; what a dictionary
-	// takes is counted by its values.
+	// A data page replaces the previous one in memory. dictionaryPage counts
+	// the values of a dictionary.
 	c.values, c.levels = nil, [2]*hybrid{}
 	c.held, err = h.compressed+h.uncompressed, c.budget.hold(h.compressed+h.uncompressed-c.held)
 	if err == nil {
@@ -179,7 +179,7 @@ func (c *chunkReader) page() error {
 		err = c.pageV1(h, data)
 	case format.DataPageV2:
 		err = c.pageV2(h, data)
-	default: // index pages are of no use here
+	default: // index pages are not needed
 		return nil
 	}
 	c.inPage = h.values
@@ -198,10 +198,10 @@ func (c *chunkReader) dictionaryPage(h pageHeader, data []byte) error {
 	if err != nil {
 		return err
 	}
-	if h.values > int64(len(data)) || h.values > maxDictionary { // only booleans are smaller than a byte
+	if h.values > int64(len(data)) || h.values > maxDictionary { // only booleans take less than a byte
 		return fmt.Errorf("dictionary of %d values in %d bytes (limit: %d values)", h.values, len(data), maxDictionary)
 	}
-	const value = 48 // bytes of a value beside its text
+	const value = 48 // bytes that a value takes besides its text
 	if err := c.budget.hold(value*h.values + int64(len(data))); err != nil {
 		return err
 	}
@@ -294,15 +294,25 @@ func (c *chunkReader) setValues(encoding format.Encoding, data []byte) (err erro
 	return err
 }
 
-// unpack decompresses data, which must give size bytes. Memory is reserved as
-// the data prove to need it.
+// zstdDecoders are used for one page after another: a decoder's tables and
+// buffers take longer to make than most pages take to decompress.
+var zstdDecoders = sync.Pool{New: func() any {
+	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxPage))
+	if err != nil {
+		panic(err) // only the options can be wrong
+	}
+	return z
+}}
+
+// unpack decompresses data to exactly size bytes. Memory is reserved as the
+// data turn out to need it, at first no more than 16 times their length.
 func unpack(codec format.CompressionCodec, data []byte, size int64) ([]byte, error) {
 	var r io.Reader
 	switch codec {
 	case format.Uncompressed:
 		return data, nil
 	case format.Snappy:
-		// No element of a block stands for more than 64 bytes.
+		// An element of a snappy block stands for at most 64 bytes.
 		if n, err := snappy.DecodedLen(data); err != nil || int64(n) != size || size > 64*int64(len(data)) {
 			return nil, fmt.Errorf("snappy block of %d bytes where %d are expected (%v)", n, size, err)
 		}
@@ -326,17 +336,19 @@ func unpack(codec format.CompressionCodec, data []byte, size int64) ([]byte, err
 	case format.Brotli:
 		r = brotli.NewReader(bytes.NewReader(data))
 	case format.Zstd:
-		z, err := zstd.NewReader(bytes.NewReader(data), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-			zstd.WithDecoderMaxWindow(maxPage))
-		if err != nil {
+		z := zstdDecoders.Get().(*zstd.Decoder)
+		defer func() {
+			z.Reset(nil) // it keeps no reference to data
+			zstdDecoders.Put(z)
+		}()
+		if err := z.Reset(bytes.NewReader(data)); err != nil {
 			return nil, err
 		}
-		defer z.Close()
 		r = z
 	default:
 		return nil, fmt.Errorf("compression %s is not supported", codec)
 	}
-	out := bytes.NewBuffer(make([]byte, 0, min(size, 64<<10)+bytes.MinRead))
+	out := bytes.NewBuffer(make([]byte, 0, min(size, 64<<10+16*int64(len(data)))+bytes.MinRead))
 	if _, err := out.ReadFrom(io.LimitReader(r, size+1)); err != nil {
 		return nil, fmt.Errorf("%s: %w", codec, err)
 	}

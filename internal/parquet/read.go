@@ -8,10 +8,10 @@ import (
 	"barka/internal/badinput"
 )
 
-// Read reads the rows of the file at path as values of T, which is a struct or
-// map[string]any. Columns meet fields by the `json` tag, as if each row were a
-// JSON object: columns without a field are left out, fields without a column
-// stay zero. A file that shares no column with T is an error.
+// Read reads the rows of the file at path as values of T, a struct or
+// map[string]any. Columns are matched to fields by the `json` tag, as if each
+// row were a JSON object. Columns without a field are skipped, and fields
+// without a column stay zero. A file that shares no column with T is an error.
 func Read[T any](path string) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		f, err := Open(path)
@@ -92,8 +92,8 @@ func structRows[T any](f *File, columns []string) iter.Seq2[T, error] {
 	}
 }
 
-// assign puts a value of a row into a Go value, by the rules of encoding/json:
-// null leaves it zero, structs are met by name, numbers must fit.
+// assign stores a value of a row in a Go value by the rules of encoding/json:
+// null leaves it zero, struct fields are matched by name, numbers must fit.
 func assign(to reflect.Value, from any) error {
 	if from == nil {
 		return nil

@@ -7,10 +7,9 @@ import (
 	"io"
 )
 
-// Parquet's metadata is in Thrift's compact protocol. The walker below reads
-// it without building anything, before the library does: a count or length
-// that the bytes cannot hold is refused here, where the library would reserve
-// memory for it first.
+// Parquet's metadata is written in Thrift's compact protocol. The walker reads
+// it before the library does and builds nothing. It refuses a count or length
+// that the bytes cannot hold; the library would first reserve memory for it.
 
 const (
 	thriftTrue   = 1
@@ -31,11 +30,11 @@ const (
 
 var errThrift = errors.New("damaged metadata")
 
-// walker reads compact Thrift from r, of which left bytes remain.
+// walker reads compact Thrift from the next left bytes of r.
 type walker struct {
 	r    *bufio.Reader
 	left int64
-	// structs is how many more structures there may be.
+	// structs is how many more structures are allowed.
 	structs int64
 }
 
@@ -82,15 +81,15 @@ func (w *walker) skip(n int64) error {
 	return nil
 }
 
-// structure walks a struct. field is called for each integer or boolean with
-// the path of field numbers to it packed in a number: field 1 of field 5 is
-// 5<<16|1 (deeper paths and values in lists are not reported).
+// structure walks a struct and calls field for each integer or boolean. The
+// path packs field numbers: field 1 of field 5 is 5<<16|1. Deeper paths and
+// values in lists are not reported.
 func (w *walker) structure(path int, depth int, field func(path int, v int64)) error {
 	if depth > thriftMaxDepth {
 		return fmt.Errorf("%w: nested too deeply", errThrift)
 	}
 	if w.structs--; w.structs < 0 {
-		return fmt.Errorf("%w: more than %d structures, as for %d columns of row groups", errThrift, maxStructs, maxStructs/6)
+		return fmt.Errorf("%w: more than %d structures, enough for %d columns of row groups", errThrift, maxStructs, maxStructs/6)
 	}
 	var id int64
 	for {
@@ -166,7 +165,7 @@ func (w *walker) list(depth int) error {
 			return err
 		}
 	}
-	if n > uint64(max(w.left, 0)) { // an element takes a byte at least
+	if n > uint64(max(w.left, 0)) { // an element takes at least a byte
 		return fmt.Errorf("%w: list of %d elements in %d bytes", errThrift, n, w.left)
 	}
 	for ; n > 0; n-- {

@@ -10,10 +10,10 @@ import (
 	"barka/internal/lines"
 )
 
-// meaning is what the annotations of a leaf column say about its values.
+// meaning holds what the annotations of a leaf column say about its values.
 type meaning struct {
 	text, unsigned, narrow bool
-	unsupported            string // a type that is not read, "" if it is
+	unsupported            string // the type, if it cannot be read
 }
 
 func meaningOf(t pq.Type) (m meaning) {
@@ -42,7 +42,7 @@ func meaningOf(t pq.Type) (m meaning) {
 	return m
 }
 
-// number makes a Go value of an integer: int64, or uint64 for what is larger.
+// number returns an integer as int64, or as uint64 above its range.
 func (n *node) number(v int64) (any, error) {
 	switch {
 	case n.unsupported != "":
@@ -57,7 +57,7 @@ func (n *node) number(v int64) (any, error) {
 	return v, nil
 }
 
-// bytes makes a string, which is UTF-8, or a copy for binary columns.
+// bytes returns a string for text, which must be UTF-8, and otherwise a copy.
 func (n *node) bytes(v []byte) (any, error) {
 	if n.unsupported != "" {
 		return nil, n.refuse()

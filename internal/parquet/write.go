@@ -9,20 +9,20 @@ import (
 	pq "github.com/parquet-go/parquet-go"
 )
 
-// RowGroupRows is how many rows a row group of a written file holds.
+// RowGroupRows is the number of rows in a row group of a written file.
 const RowGroupRows = 10_000
 
-// Writer writes rows of one struct type. The fields' names and layout come
-// from their `parquet` tags; lists need the tag's `list` option so that other
-// readers see list<struct<…>>.
+// Writer writes rows of one struct type. The names and layout of the columns
+// come from the fields' `parquet` tags. Lists need the tag's `list` option, so
+// that other readers see list<struct<…>>.
 type Writer struct {
 	rowType reflect.Type
 	w       *pq.Writer
 	rows    int64
 }
 
-// NewWriter prepares a file of rows of the struct type rowType. The bytes that
-// reach w depend on the rows alone.
+// NewWriter starts a file of rows of the struct type rowType. The bytes written
+// to w depend on the rows alone.
 func NewWriter(w io.Writer, rowType reflect.Type) (pw *Writer, err error) {
 	if rowType.Kind() != reflect.Struct {
 		return nil, fmt.Errorf("parquet: rows of type %v: only structs can be written", rowType)
@@ -51,7 +51,7 @@ func (w *Writer) Write(row any) (err error) {
 	return nil
 }
 
-// Rows is the number of rows written so far.
+// Rows returns the number of rows written so far.
 func (w *Writer) Rows() int64 { return w.rows }
 
 // Close writes the footer. It does not close the underlying writer.
@@ -60,7 +60,7 @@ func (w *Writer) Close() (err error) {
 	return w.w.Close()
 }
 
-// WriteFile writes rows to a new file at path, replacing what was there.
+// WriteFile writes rows to a file at path and replaces an existing one.
 func WriteFile[T any](path string, rows []T) (err error) {
 	f, err := os.Create(path)
 	if err != nil {
@@ -83,7 +83,7 @@ func WriteFile[T any](path string, rows []T) (err error) {
 	return w.Close()
 }
 
-// recovered turns a panic of the library into an error about what.
+// recovered turns a panic of the library into an error about what was written.
 func recovered(err *error, what string) {
 	if p := recover(); p != nil {
 		*err = fmt.Errorf("parquet: %s: %v", what, p)
