@@ -26,8 +26,8 @@ type layer struct {
 // with a pattern that matches. Tests may import what they like.
 var layers = []layer{
 	{"command", []string{"cmd/...", "reference/..."},
-		[]string{"recipe", "ui", "bench", "assembly", "audit", "compare", "eval", "benchdata", "tasks", "stage", "hub", "client", "pipeline", "decoding", "registry", "model", "layer", "device", "kernel", "tensor", "weights", "format", "machine"}, false},
-	{"recipe", []string{"internal/recipe", "internal/demo"}, []string{"assembly", "eval", "tasks", "stage", "hub", "client", "pipeline", "model", "format"}, false},
+		[]string{"recipe", "ui", "bench", "assembly", "audit", "compare", "eval", "benchdata", "tasks", "stage", "hub", "client", "durable", "dataset", "decoding", "registry", "model", "layer", "device", "kernel", "tensor", "weights", "format", "machine"}, false},
+	{"recipe", []string{"internal/recipe", "internal/demo"}, []string{"assembly", "eval", "tasks", "stage", "hub", "client", "durable", "dataset", "model", "format"}, false},
 	{"ui", []string{"internal/ui"}, nil, false},
 
 	// The engine measured by itself.
@@ -36,23 +36,24 @@ var layers = []layer{
 	// What stages ask for as an interface (a generator, a translator, a model to
 	// evaluate) is built here from the engine.
 	{"assembly", []string{"internal/local"},
-		[]string{"eval", "stage", "hub", "client", "pipeline", "decoding", "registry", "model", "layer", "device", "tensor", "weights", "format", "machine"}, false},
+		[]string{"eval", "stage", "hub", "client", "durable", "dataset", "decoding", "registry", "model", "layer", "device", "tensor", "weights", "format", "machine"}, false},
 
 	// Evaluation. Comparisons and audits read what evaluations and benchmarks left
 	// in files. None of them runs a model: the assembly hands eval one.
-	{"audit", []string{"internal/audit"}, []string{"compare", "benchdata", "tasks", "pipeline", "format", "machine"}, false},
+	{"audit", []string{"internal/audit"}, []string{"compare", "benchdata", "tasks", "durable", "dataset", "format", "machine"}, false},
 	{"compare", []string{"internal/compare"}, []string{"eval", "tasks", "page", "format"}, false},
-	{"eval", []string{"internal/eval"}, []string{"benchdata", "tasks", "page", "client", "pipeline", "decoding", "format"}, false},
+	{"eval", []string{"internal/eval"}, []string{"benchdata", "tasks", "page", "client", "durable", "dataset", "decoding", "format"}, false},
 	{"benchdata", []string{"internal/benchdata"}, []string{"hub", "format"}, false},
 	{"tasks", []string{"internal/eval/tasks"}, []string{"format"}, false},
 	{"page", []string{"internal/htmlpage"}, nil, false},
 
 	// Stages meet in files. Nothing below them may reach the network by the hub.
 	{"stage", []string{"internal/stage/..."},
-		[]string{"hub", "client", "pipeline", "decoding", "registry", "model", "layer", "device", "tensor", "weights", "format", "machine"}, true},
+		[]string{"hub", "client", "durable", "dataset", "decoding", "registry", "model", "layer", "device", "tensor", "weights", "format", "machine"}, true},
 	{"client", []string{"internal/llm"}, []string{"format"}, false}, // chat completions over HTTP, journaled
 	{"hub", []string{"internal/hub/..."}, []string{"format"}, false},
-	{"pipeline", []string{"internal/pipeline"}, []string{"format"}, false}, // dataset directories are Parquet and JSON lines
+	{"durable", []string{"internal/durable"}, []string{"dataset", "format"}, false}, // runs that can be killed and continued
+	{"dataset", []string{"internal/dataset"}, []string{"format"}, false},            // dataset directories are Parquet and JSON lines
 
 	// The engine. Checkpoint files hold tensors, so safetensors stands on the
 	// tensor types, and adapters are read and written beside their layers.
@@ -71,7 +72,7 @@ var layers = []layer{
 	// ask its tokenizer for names of tokens.
 	{"format", []string{"internal/tokenizer", "internal/chat", "internal/jinja", "internal/parquet", "internal/jsonl", "internal/compressed", "internal/lines", "internal/wikitext",
 		"internal/mediawiki", "internal/tensorboard", "internal/segment", "internal/prose", "internal/pyrandom", "internal/pytext"}, nil, false},
-	{"foundation", []string{"internal/badinput", "internal/jsonstream", "internal/atomicfile", "internal/pause", "internal/nearest", "internal/panics", "internal/progress", "internal/printable"}, nil, false},
+	{"foundation", []string{"internal/badinput", "internal/jsonstream", "internal/atomicfile", "internal/pause", "internal/nearest", "internal/panics", "internal/filelock", "internal/progress", "internal/version", "internal/printable"}, nil, false},
 }
 
 const module = "barka"
@@ -167,7 +168,8 @@ func TestTable(t *testing.T) {
 		{"internal/compare", "internal/eval", true},
 		{"internal/stage/translate", "internal/llm", true},
 		{"internal/stage/train", "internal/tensor/cpu", true},
-		{"internal/pipeline", "internal/parquet", true},
+		{"internal/durable", "internal/dataset", true},
+		{"internal/dataset", "internal/parquet", true},
 		{"internal/generate", "internal/tokenizer", true},
 		{"internal/kernel", "internal/badinput", true},
 		{"internal/recipe", "internal/local", true},
@@ -183,8 +185,9 @@ func TestTable(t *testing.T) {
 		{"internal/model/gemma2", "internal/model/all", false},
 		{"internal/model", "internal/model/gemma2", false},
 		{"internal/model", "internal/hub", false},
-		{"internal/pipeline", "internal/hub", false},
-		{"internal/pipeline", "internal/ui", false},
+		{"internal/dataset", "internal/durable", false},
+		{"internal/durable", "internal/hub", false},
+		{"internal/durable", "internal/ui", false},
 		{"internal/tensor", "internal/tensor/cpu", false},
 		{"internal/tensor/cpu", "internal/tensor/cuda", false},
 		{"internal/nn", "internal/kernel", false},

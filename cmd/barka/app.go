@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -17,11 +16,14 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/chat"
 	"barka/internal/cpu"
+	"barka/internal/dataset"
+	"barka/internal/durable"
+	"barka/internal/filelock"
 	"barka/internal/local"
 	"barka/internal/mapped"
-	"barka/internal/pipeline"
 	"barka/internal/recipe"
 	"barka/internal/ui"
+	"barka/internal/version"
 )
 
 // Exit codes, as the help says them.
@@ -32,9 +34,6 @@ const (
 	exitBadInput    = 3
 	exitInterrupted = 130
 )
-
-// version is what manifests state.
-const version = "0.1.0"
 
 const description = `Barka takes an open large language model to a new language, Arabic first: Wikipedia pages, questions and answers, translation, fine-tuning, evaluation.
 
@@ -99,7 +98,7 @@ type app struct {
 
 // newParser makes the parser that fills c.
 func newParser(c *commands, options ...kong.Option) (*kong.Kong, error) {
-	vars := kong.Vars{"version": "barka " + version, "chat_formats": strings.Join(chat.Formats(), ", "), "chat_date": chat.DefaultDate}
+	vars := kong.Vars{"version": "barka " + version.Barka, "chat_formats": strings.Join(chat.Formats(), ", "), "chat_date": chat.DefaultDate}
 	return kong.New(c, append(options, kong.Name("barka"), kong.Description(description), vars,
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}))...)
 }
@@ -108,7 +107,6 @@ func newParser(c *commands, options ...kong.Option) (*kong.Kong, error) {
 // --json the last event is the exit, on every path.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	start := time.Now()
-	pipeline.Barka = version
 	var c commands
 	exited := -1
 	parser, err := newParser(&c, kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }))
@@ -127,7 +125,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	defer flush()
 	a := &app{globals: c.globals, start: start, ctx: ctx, stdin: &interruptible{ctx: ctx, from: stdin}, stdout: screen, stderr: stderr,
 		ui: ui.New(ui.Options{JSON: c.JSON || asksJSON(args), Quiet: c.Quiet, Stdout: stdout, Stderr: stderr})}
-	pipeline.Note = func(s string) { a.ui.Warnf("%s", s) }
+	filelock.Note = func(s string) { a.ui.Warnf("%s", s) }
 	if err == nil && parsed.Selected() != nil {
 		a.verb, _, _ = strings.Cut(parsed.Command(), " ")
 		a.notResumable = slices.Contains(notResumable, a.verb) || slices.Contains(args, "--dry-run")
@@ -229,16 +227,9 @@ func (u *usageError) Error() string { return u.text }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
-// io is what a stage is run with.
-func (a *app) io(out string, in map[string]string, restart bool) pipeline.IO {
-	return pipeline.IO{Out: out, In: in, Restart: restart, Seed: a.Seed, Workers: a.workers(), Progress: a.ui.Progress(), Log: a.log()}
-}
-
-func (a *app) workers() int {
-	if a.Threads > 0 {
-		return a.Threads
-	}
-	return runtime.GOMAXPROCS(0)
+// env is where a stage runs.
+func (a *app) env(out string, in map[string]string, restart bool) durable.Env {
+	return durable.Env{Out: out, In: in, Restart: restart, Seed: a.Seed, Progress: a.ui.Progress(), Log: a.log()}
 }
 
 func (a *app) log() *slog.Logger {
@@ -272,7 +263,7 @@ func (a *app) engine(dtype string) *local.Engine {
 }
 
 // counts reports a finished stage's counts.
-func (a *app) counts(stage, out string, m *pipeline.Manifest) {
+func (a *app) counts(stage, out string, m *dataset.Manifest) {
 	text := fmt.Sprintf("%s: %d rows in %s (%s)", stage, m.Rows, out, countsText(m.Counts))
 	a.ui.Event("stage", text, recipe.DatasetStep(stage, out, m, time.Since(a.start)))
 	a.warn(stage, m.Notes)

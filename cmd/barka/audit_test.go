@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"barka/internal/chat"
-	"barka/internal/pipeline"
+	"barka/internal/dataset"
 )
 
 // TestAuditToMix: a training row that repeats a question is found, with its
@@ -17,12 +17,12 @@ import (
 func TestAuditToMix(t *testing.T) {
 	dir := inputs(t)
 	data := filepath.Join(dir, "data", "benchmarks")
-	talk := func(id, question, answer string) pipeline.Instruction {
-		return pipeline.Instruction{ID: id, Dataset: "talk", Language: "arb_Arab", Messages: []chat.Message{{Role: "user", Content: question}, {Role: "assistant", Content: answer}}}
+	talk := func(id, question, answer string) dataset.Instruction {
+		return dataset.Instruction{ID: id, Dataset: "talk", Language: "arb_Arab", Messages: []chat.Message{{Role: "user", Content: question}, {Role: "assistant", Content: answer}}}
 	}
 	train := filepath.Join(t.TempDir(), "train.jsonl")
 	var lines []byte
-	for _, row := range []pipeline.Instruction{
+	for _, row := range []dataset.Instruction{
 		talk("own", "ما لون السماء في النهار؟", "السماء زرقاء في النهار."),
 		talk("copy", "صحيح أم خطأ: الصَّحْراء الكُبرى تغطى معظم اراضي الجزائر؟", "صح، هذا صحيح تماما."),
 		talk("other", "كم عدد أيام الأسبوع؟", "أيام الأسبوع سبعة أيام."),
@@ -51,7 +51,7 @@ func TestAuditToMix(t *testing.T) {
 	mixed := filepath.Join(t.TempDir(), "mixed")
 	ok(t, "", "mix", "--in", "talk="+train, "--drop", drop, "--out", mixed)
 	var ids []string
-	for row, err := range pipeline.Rows[pipeline.Conversation](t.Context(), mixed) {
+	for row, err := range dataset.Rows[dataset.Conversation](t.Context(), mixed) {
 		if err != nil {
 			t.Fatal(err)
 		}

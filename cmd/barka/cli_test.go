@@ -13,9 +13,9 @@ import (
 	"strings"
 	"testing"
 
+	"barka/internal/dataset"
 	"barka/internal/demo"
 	"barka/internal/local"
-	"barka/internal/pipeline"
 	"barka/internal/stage/translate"
 )
 
@@ -476,7 +476,7 @@ func TestTranslateSpecialText(t *testing.T) {
 		t.Errorf("dry run: %s, want %d source tokens", dry, tokens[false])
 	}
 	ok(t, "", append(flags, "--raw", "--in", in, "--out", out)...)
-	for r, err := range pipeline.Rows[pipeline.Instruction](t.Context(), out) {
+	for r, err := range dataset.Rows[dataset.Instruction](t.Context(), out) {
 		if err != nil || r.Messages[0].Content != outputs[false] {
 			t.Errorf("dataset: %q (%v), want %q", r.Messages, err, outputs[false])
 		}

@@ -37,7 +37,7 @@ func (c *convertCmd) Run(a *app) error {
 	if c.Labels != "" {
 		in["labels"] = c.Labels
 	}
-	m, err := convert.Run(a.ctx, c.options(), a.io(c.Out, in, c.Restart))
+	m, err := convert.Run(a.ctx, c.options(), a.env(c.Out, in, c.Restart))
 	if err != nil {
 		return err
 	}

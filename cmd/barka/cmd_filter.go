@@ -41,7 +41,7 @@ func (c *filterCmd) options() filter.Options {
 }
 
 func (c *filterCmd) Run(a *app) error {
-	m, err := filter.Run(a.ctx, c.options(), a.io(c.Out, map[string]string{"instructions": c.In}, c.Restart))
+	m, err := filter.Run(a.ctx, c.options(), a.env(c.Out, map[string]string{"instructions": c.In}, c.Restart))
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,7 @@ func (c *mixCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	m, err := mix.Run(a.ctx, c.options(), counters, a.io(c.Out, c.In, c.Restart))
+	m, err := mix.Run(a.ctx, c.options(), counters, a.env(c.Out, c.In, c.Restart))
 	if err != nil {
 		return err
 	}

@@ -120,7 +120,7 @@ func leastTime(p recipe.Planned, c bench.Ceilings) (seconds float64, text string
 // runner makes what checks, plans and runs a recipe.
 func (a *app) runner(r *recipe.Recipe, out string) (*recipe.Runner, error) {
 	client, err := a.hub("")
-	return &recipe.Runner{Out: out, Engine: a.engine(r.DType), Hub: client, Workers: a.workers(), Progress: a.ui.Progress(), Log: a.log()}, err
+	return &recipe.Runner{Out: out, Engine: a.engine(r.DType), Hub: client, Progress: a.ui.Progress(), Log: a.log()}, err
 }
 
 // tellChecked reports what a check found beside problems.

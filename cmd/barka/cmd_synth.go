@@ -47,7 +47,7 @@ func (c *synthCmd) options() synth.Options {
 	o.Dataset, o.LongQuantile, o.LongChars, o.Turns, o.Independent = c.Dataset, c.Quantile, c.LongChars, c.Turns, c.Independent
 	o.JSON = c.JSONForm
 	o.Temperature, o.TopP, o.MaxTokens, o.MinTurns = c.Temperature, c.TopP, c.MaxTokens, c.MinTurns
-	o.MaxFailuresInARow, o.MaxFailureShare = c.InARow, c.Share
+	o.MaxFailuresInARow, o.MaxFailureShare, o.Concurrency = c.InARow, c.Share, c.Concurrency
 	return o
 }
 
@@ -83,9 +83,9 @@ func (c *synthCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	io := a.io(c.Out, map[string]string{"passages": c.In}, c.Restart)
-	io.Workers, io.Retry = c.Concurrency, c.Retry
-	m, err := synth.Run(a.ctx, o, client, io)
+	env := a.env(c.Out, map[string]string{"passages": c.In}, c.Restart)
+	env.Retry = c.Retry
+	m, err := synth.Run(a.ctx, o, client, env)
 	if err != nil {
 		return err
 	}

@@ -84,7 +84,7 @@ func (c *trainCmd) Run(a *app) error {
 		return a.ui.Print(text, e)
 	}
 	a.ui.Event("plan", text, e)
-	s, err := train.Run(a.ctx, o, in, a.io(c.Out, nil, c.Restart))
+	s, err := train.Run(a.ctx, o, in, a.env(c.Out, nil, c.Restart))
 	if err != nil {
 		return err
 	}

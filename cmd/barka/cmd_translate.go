@@ -107,7 +107,7 @@ func (c *translateCmd) dataset(a *app, o translate.Options, t *local.Translator)
 		return err
 	}
 	o.ModelDigest = digest
-	m, err := translate.Run(a.ctx, o, st, a.io(c.Out, map[string]string{"instructions": c.In}, c.Restart))
+	m, err := translate.Run(a.ctx, o, st, a.env(c.Out, map[string]string{"instructions": c.In}, c.Restart))
 	if err != nil {
 		return err
 	}

@@ -60,7 +60,7 @@ func (c *wikiCmd) Run(a *app) error {
 		}
 		return a.ui.Print(wikiEstimate(e), e)
 	}
-	m, err := wiki.Run(a.ctx, o, a.io(c.Out, nil, c.Restart))
+	m, err := wiki.Run(a.ctx, o, a.env(c.Out, nil, c.Restart))
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"barka/internal/panics"
+	"barka/internal/version"
 )
 
 // defect returns the report of a panic, "" for other errors: what the user is
@@ -18,7 +19,7 @@ func (a *app) defect(err error) string {
 		return ""
 	}
 	return withoutSecrets(fmt.Sprintf("%v\nThis is a defect of barka, not of its input. Please report it with the command, this text and, if it can be shared, the input.\nbarka %s %s, %s %s/%s\n\n%s",
-		err, version, a.verb, runtime.Version(), runtime.GOOS, runtime.GOARCH, p.Stack))
+		err, version.Barka, a.verb, runtime.Version(), runtime.GOOS, runtime.GOARCH, p.Stack))
 }
 
 // withoutSecrets blots out what the environment holds under the name of a

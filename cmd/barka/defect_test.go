@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"barka/internal/version"
 )
 
 // panicking is standard input that nothing was written for.
@@ -21,7 +23,7 @@ func TestPanicIsADefect(t *testing.T) {
 	for _, verb := range []string{"tokenize", "score"} {
 		var stdout, stderr bytes.Buffer
 		code := run(t.Context(), []string{verb, "--model", model}, panicking{}, &stdout, &stderr)
-		for _, want := range []string{"no reader of $HF_TOKEN", "defect of barka", "report", "barka " + version + " " + verb, "panicking.Read", "defect_test.go"} {
+		for _, want := range []string{"no reader of $HF_TOKEN", "defect of barka", "report", "barka " + version.Barka + " " + verb, "panicking.Read", "defect_test.go"} {
 			if !strings.Contains(stderr.String(), want) {
 				t.Errorf("%s: %q is not in the report", verb, want)
 			}

@@ -13,8 +13,8 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/benchdata"
+	"barka/internal/dataset"
 	"barka/internal/eval/tasks"
-	"barka/internal/pipeline"
 	"barka/internal/progress"
 	"barka/internal/pyrandom"
 )
@@ -209,7 +209,7 @@ var questionColumns = []string{"passage", "context", "ctx", "premise", "support"
 func (r *Report) originals(ctx context.Context, path string) ([]item, error) {
 	task := &Task{Task: path, family: path}
 	var items []item
-	for row, err := range pipeline.Rows[map[string]any](ctx, path) {
+	for row, err := range dataset.Rows[map[string]any](ctx, path) {
 		if err != nil {
 			return nil, err
 		}

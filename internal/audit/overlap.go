@@ -9,9 +9,9 @@ import (
 	"slices"
 	"strconv"
 
+	"barka/internal/dataset"
 	"barka/internal/panics"
 	"barka/internal/parallel"
-	"barka/internal/pipeline"
 	"barka/internal/progress"
 )
 
@@ -103,7 +103,7 @@ type comparison struct {
 // compare reads a training set while the rows read before are compared.
 func (c *comparison) compare(ctx context.Context, path string, progress progress.Reporter) (Dataset, error) {
 	set := Dataset{Path: path, Families: map[string]int{}}
-	total, err := pipeline.Count(path)
+	total, err := dataset.Count(path)
 	if err != nil {
 		return set, err
 	}
@@ -153,7 +153,7 @@ func ahead(ctx context.Context, path string) iter.Seq2[[]map[string]any, error] 
 				}
 			}
 			var rows []map[string]any
-			for row, err := range pipeline.Rows[map[string]any](ctx, path) {
+			for row, err := range dataset.Rows[map[string]any](ctx, path) {
 				if err != nil {
 					send(read{nil, err})
 					return

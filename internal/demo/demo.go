@@ -12,7 +12,7 @@ import (
 
 	"barka/internal/atomicfile"
 	"barka/internal/badinput"
-	"barka/internal/pipeline"
+	"barka/internal/filelock"
 )
 
 //go:embed all:data models recipe.yaml
@@ -28,7 +28,7 @@ func Extract(dir string) (string, error) { return extract(dir, false) }
 func Replace(dir string) (string, error) { return extract(dir, true) }
 
 func extract(dir string, replace bool) (path string, err error) {
-	lock, err := pipeline.Hold(dir)
+	lock, err := filelock.Hold(dir)
 	if err != nil {
 		return "", err
 	}

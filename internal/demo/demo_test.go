@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"barka/internal/badinput"
-	"barka/internal/pipeline"
+	"barka/internal/filelock"
 )
 
 // TestExtract: the same files again are no work, changed ones are kept unless
@@ -44,7 +44,7 @@ func TestExtract(t *testing.T) {
 	if text, _ := os.ReadFile(recipe); string(text) == "mine" {
 		t.Error("it was not replaced")
 	}
-	lock, err := pipeline.Hold(dir)
+	lock, err := filelock.Hold(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

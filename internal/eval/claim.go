@@ -14,7 +14,8 @@ import (
 
 	"barka/internal/atomicfile"
 	"barka/internal/badinput"
-	"barka/internal/pipeline"
+	"barka/internal/filelock"
+	"barka/internal/version"
 )
 
 // claim keeps two processes from the same evaluation in one output directory,
@@ -26,7 +27,7 @@ import (
 //	.eval-ID.json   the times of the run, from before its first file to its end
 type claim struct {
 	path string // without the ending
-	lock *pipeline.Lock
+	lock *filelock.Lock
 }
 
 // times is the record of a claim.
@@ -49,7 +50,7 @@ func openClaim(dir, identity string) (*claim, error) {
 	}
 	c := &claim{path: filepath.Join(dir, claimPrefix+identity)}
 	var err error
-	if c.lock, err = pipeline.Acquire(c.path + claimLock); err != nil {
+	if c.lock, err = filelock.Acquire(c.path + claimLock); err != nil {
 		return nil, fmt.Errorf("the same evaluation: %w", err)
 	}
 	return c, nil
@@ -94,7 +95,7 @@ func (e *evaluation) identity() (string, error) {
 	for _, f := range e.failures {
 		questions = append(questions, f.Task, f.Err.Error())
 	}
-	data, err := json.Marshal([]any{pipeline.Barka, e.recordedModel(), e.recordedOptions(), questions, e.o.Shard})
+	data, err := json.Marshal([]any{version.Barka, e.recordedModel(), e.recordedOptions(), questions, e.o.Shard})
 	if err != nil {
 		return "", err
 	}
@@ -146,7 +147,7 @@ func tidy(dir string, all bool) error {
 		if _, err := os.Stat(c.path + claimTimes); err == nil && !all {
 			continue
 		}
-		if c.lock, err = pipeline.Acquire(c.path + claimLock); err != nil {
+		if c.lock, err = filelock.Acquire(c.path + claimLock); err != nil {
 			continue // it runs
 		}
 		if all {

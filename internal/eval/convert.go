@@ -16,9 +16,9 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/benchdata"
 	"barka/internal/eval/tasks"
+	"barka/internal/filelock"
 	"barka/internal/jsonl"
 	"barka/internal/parquet"
-	"barka/internal/pipeline"
 	"barka/internal/progress"
 	"barka/internal/pyrandom"
 	"barka/internal/pytext"
@@ -61,7 +61,7 @@ func ConvertAceGPT(ctx context.Context, src, dst string, reporter progress.Repor
 	if err != nil {
 		return 0, err
 	}
-	lock, err := pipeline.Hold(dst)
+	lock, err := filelock.Hold(dst)
 	if err != nil {
 		return 0, err
 	}

@@ -19,8 +19,8 @@ import (
 	"barka/internal/eval/tasks"
 	"barka/internal/jsonl"
 	"barka/internal/llm"
-	"barka/internal/pipeline"
 	"barka/internal/progress"
+	"barka/internal/version"
 )
 
 // part is a shard on disk.
@@ -228,8 +228,8 @@ func sameRun(parts []part) error {
 			return badinput.Errorf("%s and %s are shards of different runs:%s\nName the directories of one run's shards", a.dir, b.dir, strings.Join(differ, ""))
 		}
 	}
-	if a.m.Barka != pipeline.Barka {
-		return badinput.Errorf("%s was written by barka %s, this is %s; merge with the version that scored", a.dir, a.m.Barka, pipeline.Barka)
+	if a.m.Barka != version.Barka {
+		return badinput.Errorf("%s was written by barka %s, this is %s; merge with the version that scored", a.dir, a.m.Barka, version.Barka)
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/eval/tasks"
 	"barka/internal/jsonl"
-	"barka/internal/pipeline"
+	"barka/internal/version"
 )
 
 // What a shard leaves is two files in a directory of its own: its questions
@@ -153,7 +153,7 @@ func (e *evaluation) openShard() (*shardWriter, error) {
 	if err := os.Remove(filepath.Join(w.dir, shardManifest)); err != nil && !os.IsNotExist(err) {
 		return nil, fmt.Errorf("shard %s: %w", s, err)
 	}
-	w.m = manifest{Format: shardFormat, Barka: pipeline.Barka, Shard: s.Index, Shards: s.Count,
+	w.m = manifest{Format: shardFormat, Barka: version.Barka, Shard: s.Index, Shards: s.Count,
 		Model: e.recordedModel(), Options: e.recordedOptions()}
 	for _, r := range e.runs {
 		w.m.Tasks = append(w.m.Tasks, recordedTask{Task: r.task.Key(), Shots: r.shots, Original: r.original, Count: len(r.samples), Digest: r.digest()})

@@ -19,14 +19,15 @@ import (
 	"barka/internal/benchdata"
 	"barka/internal/chat"
 	"barka/internal/compare"
+	"barka/internal/dataset"
 	"barka/internal/dtype"
+	"barka/internal/durable"
 	"barka/internal/hostile"
 	"barka/internal/lora"
 	"barka/internal/mediawiki"
 	"barka/internal/model"
 	_ "barka/internal/model/all"
 	"barka/internal/parquet"
-	"barka/internal/pipeline"
 	"barka/internal/recipe"
 	"barka/internal/tensor/cpu"
 	"barka/internal/tokenizer"
@@ -181,7 +182,7 @@ func readDump(path string) error {
 }
 
 func readRows(path string) error {
-	for _, err := range pipeline.Rows[pipeline.Instruction](context.Background(), path) {
+	for _, err := range dataset.Rows[dataset.Instruction](context.Background(), path) {
 		if err != nil {
 			return err
 		}
@@ -251,10 +252,10 @@ func readTokenizer(dir string) error {
 	return nil
 }
 
-func instructions() []pipeline.Instruction {
-	var rows []pipeline.Instruction
+func instructions() []dataset.Instruction {
+	var rows []dataset.Instruction
 	for i := range 30 {
-		rows = append(rows, pipeline.Instruction{ID: fmt.Sprint(i), Dataset: "d", Messages: []chat.Message{{Role: "user", Content: "سؤال"}, {Role: "assistant", Content: strings.Repeat("x", i)}}})
+		rows = append(rows, dataset.Instruction{ID: fmt.Sprint(i), Dataset: "d", Messages: []chat.Message{{Role: "user", Content: "سؤال"}, {Role: "assistant", Content: strings.Repeat("x", i)}}})
 	}
 	return rows
 }
@@ -262,12 +263,12 @@ func instructions() []pipeline.Instruction {
 func pipelineParquet(path string) error { return parquet.WriteFile(path, instructions()) }
 
 func writeDataset(dir string) error {
-	run, err := pipeline.Begin(dir, pipeline.Identity{Stage: "test", Version: 1, Options: struct{}{}}, false)
+	run, err := durable.Begin(dir, durable.Identity{Stage: "test", Version: 1, Options: struct{}{}}, false)
 	if err != nil {
 		return err
 	}
 	defer run.Close()
-	w, err := pipeline.NewWriter[pipeline.Instruction](run)
+	w, err := durable.NewWriter[dataset.Instruction](run)
 	if err != nil {
 		return err
 	}
@@ -276,7 +277,7 @@ func writeDataset(dir string) error {
 			return err
 		}
 	}
-	return run.Finish(pipeline.Final{Counts: map[string]int64{"in": 30}})
+	return run.Finish(durable.Final{Counts: map[string]int64{"in": 30}})
 }
 
 const stamp = "2024-07-04T21-22-05.321098"

@@ -43,7 +43,7 @@ func demonstration(t *testing.T, changes ...string) (*Runner, *Recipe) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &Runner{Out: filepath.Join(t.TempDir(), "out"), Engine: local.NewEngine(0, r.DType, nil), Workers: 2, Say: func(Step) {}, Progress: progress.Silent, Log: slog.New(slog.DiscardHandler)}
+	w := &Runner{Out: filepath.Join(t.TempDir(), "out"), Engine: local.NewEngine(0, r.DType, nil), Say: func(Step) {}, Progress: progress.Silent, Log: slog.New(slog.DiscardHandler)}
 	return w, r
 }
 

@@ -10,10 +10,10 @@ import (
 	"strings"
 
 	"barka/internal/badinput"
+	"barka/internal/dataset"
 	"barka/internal/eval"
 	"barka/internal/eval/tasks"
 	"barka/internal/nearest"
-	"barka/internal/pipeline"
 	"barka/internal/stage/convert"
 	"barka/internal/stage/wiki"
 )
@@ -76,9 +76,9 @@ func (r *Recipe) convertInputs(b *Convert) map[string]string {
 func (k *checker) inputs(ctx context.Context) {
 	in := k.r.Inputs
 	if in.Passages != "" {
-		checkDataset(ctx, k, "inputs.passages", in.Passages, func(p pipeline.Passage) bool { return p.ID != "" && p.Text != "" }, "id and text")
+		checkDataset(ctx, k, "inputs.passages", in.Passages, func(p dataset.Passage) bool { return p.ID != "" && p.Text != "" }, "id and text")
 	}
-	usable := func(i pipeline.Instruction) bool { return i.ID != "" && len(i.Messages) > 0 }
+	usable := func(i dataset.Instruction) bool { return i.ID != "" && len(i.Messages) > 0 }
 	for _, name := range slices.Sorted(maps.Keys(in.Instructions)) {
 		checkDataset(ctx, k, "inputs.instructions."+name, in.Instructions[name], usable, "id and messages")
 	}
@@ -94,7 +94,7 @@ func checkDataset[Row any](ctx context.Context, k *checker, key, name string, us
 		k.problem(key, k.absent(name))
 		return
 	}
-	n, err := pipeline.Count(path)
+	n, err := dataset.Count(path)
 	if err == nil && n == 0 {
 		err = badinput.Errorf("%s has no rows", path)
 	}
@@ -102,7 +102,7 @@ func checkDataset[Row any](ctx context.Context, k *checker, key, name string, us
 		k.problem(key, err)
 		return
 	}
-	for row, err := range pipeline.Rows[Row](ctx, path) {
+	for row, err := range dataset.Rows[Row](ctx, path) {
 		if err == nil && !usable(row) {
 			err = badinput.Errorf("%s: its first row lacks %s", path, needs)
 		}

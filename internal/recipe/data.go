@@ -9,9 +9,10 @@ import (
 	"time"
 
 	"barka/internal/badinput"
+	"barka/internal/dataset"
+	"barka/internal/durable"
 	"barka/internal/llm"
 	"barka/internal/local"
-	"barka/internal/pipeline"
 	"barka/internal/stage/convert"
 	"barka/internal/stage/filter"
 	"barka/internal/stage/mix"
@@ -41,7 +42,7 @@ func (s set) title(stage string) string {
 }
 
 // done tells of a stage that wrote a dataset, and reports whether it has rows.
-func (c *chain) done(title, out string, m *pipeline.Manifest) (path string, some bool) {
+func (c *chain) done(title, out string, m *dataset.Manifest) (path string, some bool) {
 	path = c.path(out)
 	c.made = append(c.made, path)
 	step := DatasetStep(title, path, m, time.Since(c.start))
@@ -63,7 +64,7 @@ func why(m *Made) string {
 
 // nothing is the error for a stage after which there is nothing to go on with.
 // The next stages would make nothing of nothing, and end well.
-func (c *chain) nothing(stage string, m *pipeline.Manifest, dir string) error {
+func (c *chain) nothing(stage string, m *dataset.Manifest, dir string) error {
 	text := ""
 	if m != nil {
 		text = why(DatasetStep(stage, dir, m, 0).Made)
@@ -85,7 +86,7 @@ func (c *chain) wiki(ctx context.Context) error {
 	if c.r.Wiki == nil {
 		return nil
 	}
-	m, err := wiki.Run(ctx, c.r.wikiOptions(), c.io(passagesDir, nil))
+	m, err := wiki.Run(ctx, c.r.wikiOptions(), c.env(passagesDir, nil))
 	if err != nil {
 		return err
 	}
@@ -112,9 +113,9 @@ func (c *chain) synth(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	io := c.io(instructionsDir, map[string]string{"passages": c.passages})
-	io.Workers, io.Retry = max(c.r.Models.Generator.Concurrency, 1), c.Retry
-	m, err := synth.Run(ctx, o, client, io)
+	env := c.env(instructionsDir, map[string]string{"passages": c.passages})
+	env.Retry, o.Concurrency = c.Retry, c.r.Models.Generator.Concurrency
+	m, err := synth.Run(ctx, o, client, env)
 	if err != nil {
 		return err
 	}
@@ -148,7 +149,7 @@ func (c *chain) convert(ctx context.Context) error {
 		b := c.r.Convert[name]
 		in := c.r.convertInputs(b)
 		s := set{name: name}
-		m, err := convert.Run(ctx, b.Options, c.io(s.dir(instructionsDir), in))
+		m, err := convert.Run(ctx, b.Options, c.env(s.dir(instructionsDir), in))
 		if err != nil {
 			return err
 		}
@@ -179,21 +180,21 @@ func (c *chain) translate(ctx context.Context) error {
 	if o.ModelDigest, err = c.Engine.Digest(c.r.model(name)); err != nil {
 		return err
 	}
-	return c.each("translate", translatedDir, func(io pipeline.IO) (*pipeline.Manifest, error) { return translate.Run(ctx, o, t, io) })
+	return c.each("translate", translatedDir, func(env durable.Env) (*dataset.Manifest, error) { return translate.Run(ctx, o, t, env) })
 }
 
 func (c *chain) filter(ctx context.Context) error {
 	if c.r.Filter == nil {
 		return nil
 	}
-	return c.each("filter", cleanDir, func(io pipeline.IO) (*pipeline.Manifest, error) { return filter.Run(ctx, *c.r.Filter, io) })
+	return c.each("filter", cleanDir, func(env durable.Env) (*dataset.Manifest, error) { return filter.Run(ctx, *c.r.Filter, env) })
 }
 
 // each runs a stage over every set.
-func (c *chain) each(stage, dir string, run func(pipeline.IO) (*pipeline.Manifest, error)) error {
+func (c *chain) each(stage, dir string, run func(durable.Env) (*dataset.Manifest, error)) error {
 	var kept []set
 	for _, s := range c.sets {
-		m, err := run(c.io(s.dir(dir), map[string]string{"instructions": s.path}))
+		m, err := run(c.env(s.dir(dir), map[string]string{"instructions": s.path}))
 		if err != nil {
 			return err
 		}
@@ -224,7 +225,7 @@ func (c *chain) mix(ctx context.Context) error {
 		}
 		counters[name] = func(s string) int { return len(tok.Encode(s, false)) }
 	}
-	m, err := mix.Run(ctx, *c.r.Mix, counters, c.io(mixDir, in))
+	m, err := mix.Run(ctx, *c.r.Mix, counters, c.env(mixDir, in))
 	if err != nil {
 		return err
 	}
@@ -250,7 +251,7 @@ func (s set) inputName() string {
 // validation is the held-back share of the mix, "" if it has no rows.
 func (c *chain) validation() string {
 	val := c.path(filepath.Join(mixDir, mix.ValidationName))
-	if n, err := pipeline.Count(val); !exists(val) || err == nil && n == 0 {
+	if n, err := dataset.Count(val); !exists(val) || err == nil && n == 0 {
 		return ""
 	}
 	return val // a damaged one is for train to refuse

@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"barka/internal/dataset"
 	"barka/internal/local"
-	"barka/internal/pipeline"
 	"barka/internal/stage/synth"
 	"barka/internal/stage/train"
 	"barka/internal/stage/translate"
@@ -127,7 +127,7 @@ const manifest = "manifest.json"
 func (f *forecast) done(stage, dir, file string) bool {
 	p := Planned{Stage: stage, Out: f.path(dir), Done: exists(filepath.Join(f.path(dir), file))}
 	if p.Done {
-		if m, err := pipeline.ReadManifest(p.Out); err == nil {
+		if m, err := dataset.ReadManifest(p.Out); err == nil {
 			p.Rows = m.Rows
 		}
 		f.add(p)
@@ -139,12 +139,12 @@ func (f *forecast) wiki() {
 	o := f.r.Wiki
 	if o == nil {
 		if in := f.r.Inputs.Passages; in != "" {
-			f.passages = read(f.ctx, f.r.path(in), func(p pipeline.Passage) int { return len([]rune(p.Text)) })
+			f.passages = read(f.ctx, f.r.path(in), func(p dataset.Passage) int { return len([]rune(p.Text)) })
 		}
 		return
 	}
 	if f.done("wiki", passagesDir, manifest) {
-		f.passages = read(f.ctx, f.path(passagesDir), func(p pipeline.Passage) int { return len([]rune(p.Text)) })
+		f.passages = read(f.ctx, f.path(passagesDir), func(p dataset.Passage) int { return len([]rune(p.Text)) })
 		return
 	}
 	p := Planned{Stage: "wiki", Out: f.path(passagesDir), Estimated: true}
@@ -464,7 +464,7 @@ func (f *forecast) evaluates(p *Planned) {
 
 // instructions counts a dataset's rows and the characters of their messages.
 func instructions(ctx context.Context, path string) amount {
-	return read(ctx, path, func(i pipeline.Instruction) int {
+	return read(ctx, path, func(i dataset.Instruction) int {
 		n := 0
 		for _, m := range i.Messages {
 			n += len([]rune(m.Content))
@@ -476,7 +476,7 @@ func instructions(ctx context.Context, path string) amount {
 // read counts a dataset. What cannot be read is a problem that Check has
 // found.
 func read[Row any](ctx context.Context, path string, chars func(Row) int) (a amount) {
-	for row, err := range pipeline.Rows[Row](ctx, path) {
+	for row, err := range dataset.Rows[Row](ctx, path) {
 		if err != nil {
 			return a
 		}

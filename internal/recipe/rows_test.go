@@ -15,7 +15,8 @@ import (
 	"unicode"
 
 	"barka/internal/chat"
-	"barka/internal/pipeline"
+	"barka/internal/dataset"
+	"barka/internal/durable"
 	"barka/internal/progress"
 	"barka/internal/stage/convert"
 	"barka/internal/stage/filter"
@@ -143,11 +144,11 @@ func rooted(root string, sets []sampleSet) []sampleSet {
 	return sets
 }
 
-func convertAndFilter(t *testing.T, s sampleSet, o filter.Options) (converted int64, m *pipeline.Manifest) {
+func convertAndFilter(t *testing.T, s sampleSet, o filter.Options) (converted int64, m *dataset.Manifest) {
 	t.Helper()
 	out, rows := convertSet(t, s)
 	if rows == 0 {
-		return 0, &pipeline.Manifest{} // stages refuse inputs without rows
+		return 0, &dataset.Manifest{} // stages refuse inputs without rows
 	}
 	m, err := filter.Run(t.Context(), o, stageIO(t, "instructions", out))
 	if err != nil {
@@ -164,16 +165,16 @@ func convertSet(t *testing.T, s sampleSet) (dir string, rows int64) {
 	if strings.HasSuffix(path, ".zip") {
 		path = unzipped(t, path)
 	}
-	io := stageIO(t, "data", path)
-	m, err := convert.Run(t.Context(), o, io)
+	env := stageIO(t, "data", path)
+	m, err := convert.Run(t.Context(), o, env)
 	if err != nil {
 		t.Fatalf("%s: %v", s.path, err)
 	}
-	return io.Out, m.Rows
+	return env.Out, m.Rows
 }
 
-func stageIO(t *testing.T, name, path string) pipeline.IO {
-	return pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{name: path}, Seed: 42, Progress: progress.Silent}
+func stageIO(t *testing.T, name, path string) durable.Env {
+	return durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{name: path}, Seed: 42, Progress: progress.Silent}
 }
 
 func unzipped(t *testing.T, path string) string {
@@ -247,11 +248,11 @@ func TestTranslatedRows(t *testing.T) {
 		}
 		o := translate.Defaults()
 		o.Model = "spelled"
-		io := stageIO(t, "instructions", dir)
-		if _, err := translate.Run(t.Context(), o, spelled{}, io); err != nil {
+		env := stageIO(t, "instructions", dir)
+		if _, err := translate.Run(t.Context(), o, spelled{}, env); err != nil {
 			t.Fatalf("%s: %v", s.path, err)
 		}
-		out := stageIO(t, "instructions", io.Out)
+		out := stageIO(t, "instructions", env.Out)
 		m, err := filter.Run(t.Context(), filter.Defaults(), out)
 		if err != nil {
 			t.Fatal(err)
@@ -279,14 +280,14 @@ func TestGenuineTranslations(t *testing.T) {
 	}
 	ar, en := lines("newstest2019-ref.arb.txt"), lines("newstest2019-src.eng.txt")
 	for form, least := range map[string]float64{ // news has short sentences, and names in Latin letters
-		pipeline.FormQuestion: 0.98, pipeline.FormConversation: 0.98, pipeline.FormChoice: 0.99, pipeline.FormReading: 0.99, pipeline.FormInstruction: 0.99,
+		dataset.FormQuestion: 0.98, dataset.FormConversation: 0.98, dataset.FormChoice: 0.99, dataset.FormReading: 0.99, dataset.FormInstruction: 0.99,
 	} {
 		var b strings.Builder
 		for i := 0; i+1 < len(ar); i += 2 {
 			talk := func(s []string) []chat.Message {
 				return []chat.Message{{Role: "user", Content: s[i]}, {Role: "assistant", Content: s[i+1]}}
 			}
-			line, err := json.Marshal(pipeline.Instruction{ID: fmt.Sprint(i), Form: form, Language: "arb_Arab", Messages: talk(ar), MessagesEN: talk(en)})
+			line, err := json.Marshal(dataset.Instruction{ID: fmt.Sprint(i), Form: form, Language: "arb_Arab", Messages: talk(ar), MessagesEN: talk(en)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -340,7 +341,7 @@ func TestGenuineChoices(t *testing.T) {
 				continue
 			}
 			n++
-			line, err := json.Marshal(pipeline.Instruction{ID: fmt.Sprint(n), Form: pipeline.FormChoice, Language: "arb_Arab",
+			line, err := json.Marshal(dataset.Instruction{ID: fmt.Sprint(n), Form: dataset.FormChoice, Language: "arb_Arab",
 				Messages: []chat.Message{{Role: "user", Content: ask}, {Role: "assistant", Content: answer}}})
 			if err != nil {
 				t.Fatal(err)
@@ -366,7 +367,7 @@ func TestGenuineChoices(t *testing.T) {
 // rejects shows what was dropped, and why.
 func rejects(t *testing.T, dir string) {
 	t.Helper()
-	for r, err := range pipeline.Rows[map[string]any](t.Context(), filepath.Join(dir, "rejected")) {
+	for r, err := range dataset.Rows[map[string]any](t.Context(), filepath.Join(dir, "rejected")) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,11 +12,11 @@ import (
 
 	"barka/internal/atomicfile"
 	"barka/internal/badinput"
+	"barka/internal/durable"
 	"barka/internal/eval"
 	"barka/internal/hub"
 	"barka/internal/local"
 	"barka/internal/model"
-	"barka/internal/pipeline"
 	"barka/internal/progress"
 	"barka/internal/stage/report"
 	"barka/internal/stage/train"
@@ -28,7 +28,6 @@ type Runner struct {
 	Out      string
 	Engine   *local.Engine
 	Hub      *hub.Client // Check asks it what has to be downloaded
-	Workers  int
 	Restart  bool
 	Retry    bool // ask again about passages whose requests failed
 	Progress progress.Reporter
@@ -79,8 +78,9 @@ func (w *Runner) Run(ctx context.Context, r *Recipe) error {
 	return nil
 }
 
-func (c *chain) io(out string, in map[string]string) pipeline.IO {
-	return pipeline.IO{Out: c.path(out), In: in, Restart: c.Restart, Seed: c.r.Seed, Workers: c.Workers, Progress: c.Progress, Log: c.Log}
+// env is where a stage runs.
+func (c *chain) env(out string, in map[string]string) durable.Env {
+	return durable.Env{Out: c.path(out), In: in, Restart: c.Restart, Seed: c.r.Seed, Progress: c.Progress, Log: c.Log}
 }
 
 func (c *chain) path(name string) string { return filepath.Join(c.Out, name) }
@@ -116,7 +116,7 @@ func (c *chain) train(ctx context.Context) error {
 		return err
 	}
 	in.Val = c.validation()
-	s, err := train.Run(ctx, o, in, c.io(adapterDir, nil))
+	s, err := train.Run(ctx, o, in, c.env(adapterDir, nil))
 	if err != nil {
 		return err
 	}

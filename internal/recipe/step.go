@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"barka/internal/dataset"
 	"barka/internal/eval"
-	"barka/internal/pipeline"
 	"barka/internal/stage/train"
 )
 
@@ -77,7 +77,7 @@ type Score struct {
 }
 
 // DatasetStep is the step of a stage that wrote a dataset.
-func DatasetStep(stage, out string, m *pipeline.Manifest, took time.Duration) Step {
+func DatasetStep(stage, out string, m *dataset.Manifest, took time.Duration) Step {
 	made := &Made{Rows: m.Rows, Rejected: m.Counts["rejected"], Counts: m.Counts, Tokens: m.Tokens, Reasons: map[string]int64{}}
 	for name, n := range m.Counts {
 		if reason, ok := strings.CutPrefix(name, "rejected_"); ok {

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"barka/internal/chat"
-	"barka/internal/pipeline"
+	"barka/internal/dataset"
 )
 
 // benchmark is a set of questions and the layouts it is published in.
@@ -41,11 +41,11 @@ var benchmarks = map[string]benchmark{
 		layouts: "question_stem, choices{text,label}, answerKey, and perhaps fact1 (the hub's), or question{stem,choices[{text,label}]}, answerKey (the archive's)"},
 	"piqa": {items: piqa, style: ordinal, configs: []string{"plain_text"}, labels: true, licence: "AFL-3.0 (to be checked: the hub's card has unknown)",
 		layouts: "goal, sol1, sol2, and label (or a file of labels beside)"},
-	"gsm8k": {items: gsm8k, form: pipeline.FormArithmetic, configs: []string{"main"}, licence: "MIT",
+	"gsm8k": {items: gsm8k, form: dataset.FormArithmetic, configs: []string{"main"}, licence: "MIT",
 		layouts: "question, answer"},
-	"alpaca": {items: alpaca, form: pipeline.FormInstruction,
+	"alpaca": {items: alpaca, form: dataset.FormInstruction,
 		layouts: "instruction, output, and perhaps input and system"},
-	"sharegpt": {items: sharegpt, form: pipeline.FormInstruction,
+	"sharegpt": {items: sharegpt, form: dataset.FormInstruction,
 		layouts: "conversations (a list of from, value), or messages (a list of role, content)"},
 }
 

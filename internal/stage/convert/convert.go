@@ -13,7 +13,8 @@ import (
 	"strings"
 
 	"barka/internal/badinput"
-	"barka/internal/pipeline"
+	"barka/internal/dataset"
+	"barka/internal/durable"
 	"barka/internal/progress"
 	"barka/internal/prose"
 )
@@ -75,7 +76,7 @@ func (o Options) Validate() error {
 		return badinput.Errorf("convert: answer is %q, expected %s or %s", o.Answer, AnswerLabel, AnswerText)
 	case !prose.IsLanguage(o.Language):
 		return badinput.Errorf("convert: language is %q, expected a code such as eng_Latn or arb_Arab", o.Language)
-	case o.Language != english && b.form != pipeline.FormInstruction:
+	case o.Language != english && b.form != dataset.FormInstruction:
 		return badinput.Errorf("convert: language is %s, but convert asks the questions of %s in English; only instruction sets (alpaca, sharegpt) may be in another language", o.Language, o.Benchmark)
 	case o.Limit < 0:
 		return badinput.Errorf("convert: limit is %d, expected 0 (all) or more", o.Limit)
@@ -83,61 +84,52 @@ func (o Options) Validate() error {
 	return nil
 }
 
-// Run converts io.In["data"]: a file, or a directory in the layout of the
+// Run converts env.In["data"]: a file, or a directory in the layout of the
 // benchmark's own archive or of its repository on the hub. Where labels lie in
-// a file of their own (PIQA), that is io.In["labels"], by default the file of
+// a file of their own (PIQA), that is env.In["labels"], by default the file of
 // that name beside the data.
-func Run(ctx context.Context, o Options, io pipeline.IO) (*pipeline.Manifest, error) {
+func Run(ctx context.Context, o Options, env durable.Env) (*dataset.Manifest, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	b := benchmarks[o.Benchmark]
-	files, err := find(io.In["data"], b, o.Split)
+	files, err := find(env.In["data"], b, o.Split)
 	if err != nil {
 		return nil, err
 	}
-	inputs, err := withLabels(io.In, b, files)
+	inputs, err := withLabels(env.In, b, files)
 	if err != nil {
 		return nil, err
 	}
 	if o.Dataset == "" {
 		o.Dataset = o.Benchmark
 	}
-	run, err := pipeline.Begin(io.Out, pipeline.Identity{Stage: "convert", Version: version, Options: o, Inputs: inputs, Seed: io.Seed}, io.Restart)
-	if err != nil {
-		return nil, err
-	}
-	defer run.Close()
-	if run.Done() {
-		return run.Manifest(), nil
-	}
-	w, err := pipeline.NewWriter[pipeline.Instruction](run)
-	if err != nil {
-		return nil, err
-	}
-	c := &converter{o: o, b: b, data: io.In["data"], seed: io.Seed, w: w, seen: map[string]bool{}}
-	if c.labels, err = readLabels(inputs["labels"]); err != nil {
-		return nil, err
-	}
-	reporter := progress.OrSilent(io.Progress)
-	reporter.Start("convert "+o.Benchmark, -1, "rows")
-	defer reporter.Done()
-	if err := c.files(ctx, files, reporter); err != nil {
-		return nil, run.Abandon(err)
-	}
-	if err := c.script.check(o.Language, io.In["data"]); err != nil {
-		return nil, run.Abandon(err)
-	}
-	if err := run.Finish(c.final()); err != nil {
-		return nil, err
-	}
-	return run.Manifest(), nil
+	c := &converter{o: o, b: b, data: env.In["data"], seed: env.Seed, seen: map[string]bool{}}
+	id := durable.Identity{Stage: "convert", Version: version, Options: o, Inputs: inputs}
+	return durable.Execute(env, id, func(run *durable.Run) (final durable.Final, err error) {
+		if c.w, err = durable.NewWriter[dataset.Instruction](run); err != nil {
+			return final, err
+		}
+		if c.labels, err = readLabels(inputs["labels"]); err != nil {
+			return final, err
+		}
+		reporter := progress.OrSilent(env.Progress)
+		reporter.Start("convert "+o.Benchmark, -1, "rows")
+		defer reporter.Done()
+		if err := c.files(ctx, files, reporter); err != nil {
+			return final, err
+		}
+		if err := c.script.check(o.Language, c.data); err != nil {
+			return final, err
+		}
+		return c.final(), nil
+	})
 }
 
 // output takes what a converter makes.
 type output interface {
-	Write(pipeline.Instruction) error
-	Reject(row any, why pipeline.Reject) error
+	Write(dataset.Instruction) error
+	Reject(row any, why dataset.Reject) error
 }
 
 // converter writes the instructions of one run.
@@ -155,8 +147,8 @@ type converter struct {
 }
 
 // final are the counts, and what a user should know of them.
-func (c *converter) final() pipeline.Final {
-	f := pipeline.Final{Counts: map[string]int64{"in": c.in}}
+func (c *converter) final() durable.Final {
+	f := durable.Final{Counts: map[string]int64{"in": c.in}}
 	if n := c.script.other; n > 0 {
 		f.Counts["other_script"] = n
 		f.Notes = append(f.Notes, fmt.Sprintf("%d of %d rows are mostly in another script than %s has; they are kept, and the default filter drops them", n, c.out, c.o.Language))
@@ -255,21 +247,21 @@ func (c *converter) row(r *row) error {
 }
 
 // instruction lays an item out, or says what is wrong with it.
-func (c *converter) instruction(it item) (pipeline.Instruction, *pipeline.Reject) {
+func (c *converter) instruction(it item) (dataset.Instruction, *dataset.Reject) {
 	it.tidy()
 	if reject := it.check(); reject != nil {
-		return pipeline.Instruction{}, reject
+		return dataset.Instruction{}, reject
 	}
 	id := it.id(c.o.Benchmark)
 	if c.seen[id] {
-		return pipeline.Instruction{}, &pipeline.Reject{Reason: "duplicate", Detail: id}
+		return dataset.Instruction{}, &dataset.Reject{Reason: "duplicate", Detail: id}
 	}
 	c.seen[id] = true
 	if c.b.shuffle {
-		it.shuffle(pipeline.RecordSeed(c.seed, id, "convert"))
+		it.shuffle(dataset.RecordSeed(c.seed, id, "convert"))
 	}
 	licence := cmp.Or(c.o.Licence, it.licence, c.b.licence)
-	return pipeline.Instruction{
+	return dataset.Instruction{
 		ID: id, Dataset: c.o.Dataset, Form: it.form(c.b), Title: it.title, Licence: licence, Language: c.o.Language,
 		Messages: it.messages(c.b.style, c.o.Answer),
 	}, nil

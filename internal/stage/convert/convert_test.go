@@ -14,8 +14,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"barka/internal/badinput"
+	"barka/internal/dataset"
+	"barka/internal/durable"
 	"barka/internal/parquet"
-	"barka/internal/pipeline"
 )
 
 var update = flag.Bool("update", false, "write the golden files again")
@@ -27,20 +28,20 @@ var inputs = map[string]string{
 	"gsm8k": "gsm8k.jsonl", "alpaca": "alpaca.json", "sharegpt": "sharegpt.jsonl",
 }
 
-func convert(t *testing.T, o Options, data string) ([]pipeline.Instruction, *pipeline.Manifest, string) {
+func convert(t *testing.T, o Options, data string) ([]dataset.Instruction, *dataset.Manifest, string) {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "out")
-	m, err := Run(context.Background(), o, pipeline.IO{Out: out, In: map[string]string{"data": data}, Seed: 42})
+	m, err := Run(context.Background(), o, durable.Env{Out: out, In: map[string]string{"data": data}, Seed: 42})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return rows[pipeline.Instruction](t, out), m, out
+	return rows[dataset.Instruction](t, out), m, out
 }
 
 func rows[T any](t *testing.T, path string) []T {
 	t.Helper()
 	var all []T
-	for r, err := range pipeline.Rows[T](context.Background(), path) {
+	for r, err := range dataset.Rows[T](context.Background(), path) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -209,7 +210,7 @@ func TestLayoutErrors(t *testing.T) {
 			t.Fatal(err)
 		}
 		out := filepath.Join(t.TempDir(), "out")
-		_, err := Run(context.Background(), options(c.benchmark), pipeline.IO{Out: out, In: map[string]string{"data": path}})
+		_, err := Run(context.Background(), options(c.benchmark), durable.Env{Out: out, In: map[string]string{"data": path}})
 		if err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s %s: %v, want %q and the path", c.benchmark, c.rows, err, c.want)
 		}
@@ -261,7 +262,7 @@ func TestLabelsOfAnotherSplit(t *testing.T) {
 			t.Fatal(err)
 		}
 		in := map[string]string{"data": filepath.Join("testdata", "in", "piqa", "train.jsonl"), "labels": path}
-		if _, err := Run(context.Background(), options("piqa"), pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: in}); !badinput.Is(err) {
+		if _, err := Run(context.Background(), options("piqa"), durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: in}); !badinput.Is(err) {
 			t.Errorf("%q: %v", labels, err)
 		}
 	}
@@ -353,7 +354,7 @@ func FuzzRow(f *testing.F) {
 				if reject != nil {
 					continue
 				}
-				if err := pipeline.CheckTurns(out.Messages); err != nil {
+				if err := dataset.CheckTurns(out.Messages); err != nil {
 					t.Errorf("%s: %v: %v", name, err, out.Messages)
 				}
 			}
@@ -380,17 +381,17 @@ func TestLanguage(t *testing.T) {
 		return path
 	}
 	const arabic, latin = "تحضر القهوة خفيفة مع الهيل وتصب في فناجين", "Coffee is brewed light and poured into cups"
-	run := func(language string, answers ...string) (*pipeline.Manifest, error) {
+	run := func(language string, answers ...string) (*dataset.Manifest, error) {
 		o := options("alpaca")
 		o.Language = language
-		return Run(t.Context(), o, pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"data": set(answers...)}})
+		return Run(t.Context(), o, durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"data": set(answers...)}})
 	}
 	_, err := run("eng_Latn", arabic, arabic, latin, "7")
 	if !badinput.Is(err) || !strings.Contains(err.Error(), "2 of 3 rows") || !strings.Contains(err.Error(), "--language") {
 		t.Errorf("mostly Arabic, declared English: %v", err)
 	}
 	// The advice can be followed: what was refused has left no work behind.
-	refused := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"data": set(arabic, arabic+".")}}
+	refused := durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"data": set(arabic, arabic+".")}}
 	english := options("alpaca")
 	if _, err := Run(t.Context(), english, refused); err == nil {
 		t.Error("Arabic rows, declared English")
@@ -443,7 +444,7 @@ func TestOpenGoals(t *testing.T) {
 // TestOwnDatasets: what a stage wrote is no benchmark.
 func TestOwnDatasets(t *testing.T) {
 	_, _, dir := convert(t, options("gsm8k"), filepath.Join("testdata", "in", "gsm8k.jsonl"))
-	_, err := Run(t.Context(), options("sharegpt"), pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"data": dir}})
+	_, err := Run(t.Context(), options("sharegpt"), durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"data": dir}})
 	if !badinput.Is(err) || !strings.Contains(err.Error(), "a dataset that convert wrote") {
 		t.Errorf("%v", err)
 	}
@@ -464,7 +465,7 @@ func TestNothingLeft(t *testing.T) {
 // TestLicences: every benchmark states one, and Balanced COPA its own.
 func TestLicences(t *testing.T) {
 	for name, b := range benchmarks {
-		if (b.licence == "") != (b.form == pipeline.FormInstruction) {
+		if (b.licence == "") != (b.form == dataset.FormInstruction) {
 			t.Errorf("%s: licence %q", name, b.licence)
 		}
 	}
@@ -480,7 +481,7 @@ func TestLicences(t *testing.T) {
 	if err := os.WriteFile(path, []byte("premise,question\na,b,c\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Run(t.Context(), options("copa"), pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"data": path}})
+	_, err := Run(t.Context(), options("copa"), durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"data": path}})
 	if !badinput.Is(err) || !strings.Contains(err.Error(), "train.csv") || !strings.Contains(err.Error(), "line 2") {
 		t.Errorf("a broken CSV: %v", err)
 	}

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 
 	"barka/internal/chat"
-	"barka/internal/pipeline"
+	"barka/internal/dataset"
 )
 
 // item is one question with its answer, before it is laid out.
@@ -32,9 +32,9 @@ func (it *item) form(b benchmark) string {
 	case b.form != "":
 		return b.form
 	case it.context != "":
-		return pipeline.FormReading
+		return dataset.FormReading
 	}
-	return pipeline.FormChoice
+	return dataset.FormChoice
 }
 
 // style is how an option is named in the answer.
@@ -98,32 +98,32 @@ func gaps(s string) string {
 func word(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
 // check says why an item cannot be used.
-func (it *item) check() *pipeline.Reject {
+func (it *item) check() *dataset.Reject {
 	if len(it.turns) > 0 {
-		return pipeline.CheckTurns(it.turns)
+		return dataset.CheckTurns(it.turns)
 	}
 	if it.question == "" {
-		return &pipeline.Reject{Reason: "empty_question"}
+		return &dataset.Reject{Reason: "empty_question"}
 	}
 	if len(it.options) == 0 {
 		if it.answer == "" {
-			return &pipeline.Reject{Reason: "empty_answer"}
+			return &dataset.Reject{Reason: "empty_answer"}
 		}
 		return nil
 	}
 	if it.gold < 0 || it.gold >= len(it.options) {
-		return &pipeline.Reject{Reason: "no_label", Detail: fmt.Sprintf("label %d of %d options", it.gold, len(it.options))}
+		return &dataset.Reject{Reason: "no_label", Detail: fmt.Sprintf("label %d of %d options", it.gold, len(it.options))}
 	}
 	if len(it.options) < 2 || len(it.options) > len(ordinals) {
-		return &pipeline.Reject{Reason: "options", Detail: fmt.Sprintf("%d options", len(it.options))}
+		return &dataset.Reject{Reason: "options", Detail: fmt.Sprintf("%d options", len(it.options))}
 	}
 	seen := map[string]bool{}
 	for i, o := range it.options {
 		if o == "" {
-			return &pipeline.Reject{Reason: "empty_option", Detail: fmt.Sprintf("option %d", i+1)}
+			return &dataset.Reject{Reason: "empty_option", Detail: fmt.Sprintf("option %d", i+1)}
 		}
 		if seen[o] {
-			return &pipeline.Reject{Reason: "equal_options", Detail: o}
+			return &dataset.Reject{Reason: "equal_options", Detail: o}
 		}
 		seen[o] = true
 	}
@@ -137,7 +137,7 @@ func (it *item) id(benchmark string) string {
 	for _, m := range it.turns {
 		parts = append(parts, m.Role, m.Content)
 	}
-	return pipeline.ContentID(append(parts, it.options...)...)
+	return dataset.ContentID(append(parts, it.options...)...)
 }
 
 // shuffle puts the options into an order that the seed decides, for sets that

@@ -3,7 +3,7 @@ package convert
 import (
 	"context"
 
-	"barka/internal/pipeline"
+	"barka/internal/dataset"
 	"barka/internal/progress"
 )
 
@@ -15,7 +15,7 @@ type Estimate struct {
 }
 
 // Write and Reject count what Run would write.
-func (e *Estimate) Write(r pipeline.Instruction) error {
+func (e *Estimate) Write(r dataset.Instruction) error {
 	e.Rows++
 	for _, m := range r.Messages {
 		e.Chars += int64(len([]rune(m.Content)))
@@ -23,12 +23,12 @@ func (e *Estimate) Write(r pipeline.Instruction) error {
 	return nil
 }
 
-func (e *Estimate) Reject(any, pipeline.Reject) error {
+func (e *Estimate) Reject(any, dataset.Reject) error {
 	e.Rejected++
 	return nil
 }
 
-// Plan reads what Run(ctx, o, io) with io.In = in would read, and writes
+// Plan reads what Run(ctx, o, io) with env.In = in would read, and writes
 // nothing: it finds every error that Run would find in the data.
 func Plan(ctx context.Context, o Options, in map[string]string) (Estimate, error) {
 	var e Estimate

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"barka/internal/badinput"
-	"barka/internal/pipeline"
+	"barka/internal/durable"
 	"barka/internal/progress"
 )
 
@@ -29,7 +29,7 @@ func TestPlan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := Run(context.Background(), o, pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: in, Progress: progress.Silent})
+	m, err := Run(context.Background(), o, durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: in, Progress: progress.Silent})
 	if err != nil {
 		t.Fatal(err)
 	}

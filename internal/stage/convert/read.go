@@ -17,11 +17,11 @@ import (
 	"strings"
 
 	"barka/internal/badinput"
+	"barka/internal/dataset"
 	"barka/internal/jsonl"
 	"barka/internal/jsonstream"
 	"barka/internal/lines"
 	"barka/internal/parquet"
-	"barka/internal/pipeline"
 )
 
 // splitWords are the names that splits go by in files and directories.
@@ -40,7 +40,7 @@ func find(path string, b benchmark, split string) ([]string, error) {
 	if err != nil {
 		return nil, badinput.Wrap(err)
 	}
-	if m, err := pipeline.ReadManifest(path); err == nil {
+	if m, err := dataset.ReadManifest(path); err == nil {
 		return nil, badinput.Errorf("%s is a dataset that %s wrote; convert reads the files of a benchmark or of an instruction set", path, m.Stage)
 	}
 	if !info.IsDir() {

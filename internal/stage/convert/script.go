@@ -2,7 +2,7 @@ package convert
 
 import (
 	"barka/internal/badinput"
-	"barka/internal/pipeline"
+	"barka/internal/dataset"
 	"barka/internal/prose"
 )
 
@@ -16,7 +16,7 @@ const minLetters = 20
 
 // add counts a row. Single words of another script, and translations out of a
 // language, are no contradiction: more than half of the letters must be.
-func (s *script) add(r pipeline.Instruction) {
+func (s *script) add(r dataset.Instruction) {
 	letters, own := 0, 0
 	for _, m := range r.Messages {
 		l, o := prose.Letters(m.Content, r.Language)

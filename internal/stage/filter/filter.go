@@ -8,48 +8,48 @@ import (
 	"context"
 	"fmt"
 
-	"barka/internal/pipeline"
+	"barka/internal/dataset"
+	"barka/internal/durable"
 )
 
 // version changes when the same options would give another output.
 const version = 2
 
-// Run filters the instructions in io.In["instructions"].
-func Run(ctx context.Context, o Options, io pipeline.IO) (*pipeline.Manifest, error) {
+// Run filters the instructions in env.In["instructions"].
+func Run(ctx context.Context, o Options, env durable.Env) (*dataset.Manifest, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	path := io.In["instructions"]
-	if err := pipeline.Require(path, pipeline.Instructions); err != nil {
+	path := env.In["instructions"]
+	if err := dataset.Require(path, dataset.Instructions); err != nil {
 		return nil, err
 	}
-	total, err := pipeline.CountSome(path)
+	total, err := dataset.CountSome(path)
 	if err != nil {
 		return nil, err
 	}
-	run, err := pipeline.Begin(io.Out, pipeline.Identity{Stage: "filter", Version: version, Options: o, Inputs: io.In, Seed: io.Seed}, io.Restart)
+	return durable.Execute(env, durable.Identity{Stage: "filter", Version: version, Options: o}, func(run *durable.Run) (durable.Final, error) {
+		return o.filter(ctx, run, env, total)
+	})
+}
+
+// filter writes the rows of a run.
+func (o Options) filter(ctx context.Context, run *durable.Run, env durable.Env, total int) (final durable.Final, err error) {
+	w, err := durable.NewWriter[dataset.Instruction](run)
 	if err != nil {
-		return nil, err
+		return final, err
 	}
-	defer run.Close()
-	if run.Done() {
-		return run.Manifest(), nil
-	}
-	w, err := pipeline.NewWriter[pipeline.Instruction](run)
-	if err != nil {
-		return nil, err
-	}
-	io.Progress.Start("filter", int64(total), "rows")
-	defer io.Progress.Done()
+	env.Progress.Start("filter", int64(total), "rows")
+	defer env.Progress.Done()
 	f := &filter{o: o, seen: map[string]string{}}
-	for r, err := range pipeline.Rows[pipeline.Instruction](ctx, path) {
+	for r, err := range dataset.Rows[dataset.Instruction](ctx, env.In["instructions"]) {
 		if err != nil {
-			return nil, err
+			return final, err
 		}
-		io.Progress.Add(1)
+		env.Progress.Add(1)
 		reason, err := f.check(r)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
+			return final, fmt.Errorf("%s: %w", env.In["instructions"], err)
 		}
 		if reason.Reason != "" {
 			err = w.Reject(r, reason)
@@ -58,15 +58,11 @@ func Run(ctx context.Context, o Options, io pipeline.IO) (*pipeline.Manifest, er
 			err = w.Write(r)
 		}
 		if err != nil {
-			return nil, err
+			return final, err
 		}
 	}
-	var final pipeline.Final
 	if f.kept == 0 && total > 0 {
 		final.Notes = append(final.Notes, fmt.Sprintf("none of the %d rows was kept; rejected/ has the reason of each", total))
 	}
-	if err := run.Finish(final); err != nil {
-		return nil, err
-	}
-	return run.Manifest(), nil
+	return final, nil
 }

@@ -7,11 +7,11 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/chat"
-	"barka/internal/pipeline"
+	"barka/internal/dataset"
 )
 
-func row(id, question, answer string) pipeline.Instruction {
-	return pipeline.Instruction{ID: id, Form: pipeline.FormQuestion, Language: "arb_Arab", FinishReason: "stop",
+func row(id, question, answer string) dataset.Instruction {
+	return dataset.Instruction{ID: id, Form: dataset.FormQuestion, Language: "arb_Arab", FinishReason: "stop",
 		Messages:   []chat.Message{{Role: "user", Content: question}, {Role: "assistant", Content: answer}},
 		MessagesEN: []chat.Message{{Role: "user", Content: "How is coffee served in the Gulf?"}, {Role: "assistant", Content: "It is brewed light, scented with cardamom, and poured into small cups without handles."}}}
 }
@@ -29,7 +29,7 @@ func with(change func(*Rules)) Options {
 }
 
 // check is the reason that a filter with options o gives against r.
-func check(t *testing.T, o Options, r pipeline.Instruction) pipeline.Reject {
+func check(t *testing.T, o Options, r dataset.Instruction) dataset.Reject {
 	t.Helper()
 	got, err := (&filter{o: o, seen: map[string]string{}}).check(r)
 	if err != nil {
@@ -43,35 +43,35 @@ func TestReasons(t *testing.T) {
 	for _, c := range []struct {
 		want   string
 		o      Options
-		change func(*pipeline.Instruction)
+		change func(*dataset.Instruction)
 	}{
-		{"", Defaults(), func(r *pipeline.Instruction) {}},
-		{"", Seed(), func(r *pipeline.Instruction) {}},
-		{"no_answer", Options{}, func(r *pipeline.Instruction) { r.Messages = r.Messages[:1] }},
-		{"role_order", Options{}, func(r *pipeline.Instruction) { r.Messages[0].Role = "assistant" }},
-		{"empty_message", Options{}, func(r *pipeline.Instruction) { r.Messages[1].Content = " \n" }},
-		{"truncated", Defaults(), func(r *pipeline.Instruction) { r.FinishReason = "length" }},
-		{"short_answer", Defaults(), func(r *pipeline.Instruction) { r.Messages[1].Content = "نعم بالتأكيد" }},
-		{"too_long", Defaults(), func(r *pipeline.Instruction) { r.Messages[1].Content = strings.Repeat("كلمة ", 9000) }},
-		{"script", Defaults(), func(r *pipeline.Instruction) {
+		{"", Defaults(), func(r *dataset.Instruction) {}},
+		{"", Seed(), func(r *dataset.Instruction) {}},
+		{"no_answer", Options{}, func(r *dataset.Instruction) { r.Messages = r.Messages[:1] }},
+		{"role_order", Options{}, func(r *dataset.Instruction) { r.Messages[0].Role = "assistant" }},
+		{"empty_message", Options{}, func(r *dataset.Instruction) { r.Messages[1].Content = " \n" }},
+		{"truncated", Defaults(), func(r *dataset.Instruction) { r.FinishReason = "length" }},
+		{"short_answer", Defaults(), func(r *dataset.Instruction) { r.Messages[1].Content = "نعم بالتأكيد" }},
+		{"too_long", Defaults(), func(r *dataset.Instruction) { r.Messages[1].Content = strings.Repeat("كلمة ", 9000) }},
+		{"script", Defaults(), func(r *dataset.Instruction) {
 			r.Messages[1].Content = "It is brewed light and scented with cardamom نعم"
 		}},
-		{"length_ratio", Defaults(), func(r *pipeline.Instruction) { r.Messages[1].Content = "تصب في فناجين" }},
-		{"translation_score", with(func(r *Rules) { r.MinScore = -1 }), func(r *pipeline.Instruction) { r.Segments = []pipeline.Segment{{Score: -2}, {Score: -0.5}} }},
-		{"repetition", Defaults(), func(r *pipeline.Instruction) {
+		{"length_ratio", Defaults(), func(r *dataset.Instruction) { r.Messages[1].Content = "تصب في فناجين" }},
+		{"translation_score", with(func(r *Rules) { r.MinScore = -1 }), func(r *dataset.Instruction) { r.Segments = []dataset.Segment{{Score: -2}, {Score: -0.5}} }},
+		{"repetition", Defaults(), func(r *dataset.Instruction) {
 			r.Messages[1].Content = strings.Repeat("القهوة في فناجين صغيرة ", 5)
 		}},
-		{"leak", Defaults(), func(r *pipeline.Instruction) { r.MessagesEN[1].Content += " This is said in the text." }},
-		{"", Defaults(), func(r *pipeline.Instruction) { r.MessagesEN[1].Content += " The text of the treaty says so." }},
-		{"leak", Defaults(), func(r *pipeline.Instruction) {
+		{"leak", Defaults(), func(r *dataset.Instruction) { r.MessagesEN[1].Content += " This is said in the text." }},
+		{"", Defaults(), func(r *dataset.Instruction) { r.MessagesEN[1].Content += " The text of the treaty says so." }},
+		{"leak", Defaults(), func(r *dataset.Instruction) {
 			r.Messages[1].Content = "وفقا للنص تحضر القهوة خفيفة مع الهيل."
 		}},
-		{"seed_text_in_question", Seed(), func(r *pipeline.Instruction) { r.MessagesEN[0].Content = "How does the text describe coffee?" }},
-		{"seed_short_answer", Seed(), func(r *pipeline.Instruction) {
+		{"seed_text_in_question", Seed(), func(r *dataset.Instruction) { r.MessagesEN[0].Content = "How does the text describe coffee?" }},
+		{"seed_short_answer", Seed(), func(r *dataset.Instruction) {
 			r.MessagesEN[1].Content = "It is poured into one two three four five six."
 		}},
-		{"seed_unk", Seed(), func(r *pipeline.Instruction) { r.Messages[1].Content += " <unk>" }},
-		{"seed_latin_start", Seed(), func(r *pipeline.Instruction) { r.Messages[0].Content = "Coffee ؟" }},
+		{"seed_unk", Seed(), func(r *dataset.Instruction) { r.Messages[1].Content += " <unk>" }},
+		{"seed_latin_start", Seed(), func(r *dataset.Instruction) { r.Messages[0].Content = "Coffee ؟" }},
 	} {
 		r := row("1", question, answer)
 		c.change(&r)
@@ -83,8 +83,8 @@ func TestReasons(t *testing.T) {
 
 // talk is a translated row: turns of the user and the assistant, Arabic then
 // English.
-func talk(form string, ar, en []string) pipeline.Instruction {
-	r := pipeline.Instruction{ID: "1", Form: form, Language: "arb_Arab"}
+func talk(form string, ar, en []string) dataset.Instruction {
+	r := dataset.Instruction{ID: "1", Form: form, Language: "arb_Arab"}
 	for i := range ar {
 		role := []string{"user", "assistant"}[i%2]
 		r.Messages = append(r.Messages, chat.Message{Role: role, Content: ar[i]})
@@ -104,22 +104,22 @@ func TestForms(t *testing.T) {
 		name, form, want string
 		ar, en           []string
 	}{
-		{"a short answer and the passage in the question", pipeline.FormReading, "", []string{ask, "2) ميناء"}, []string{askEN, "2) Harbour"}},
-		{"the same without the passage", pipeline.FormQuestion, "short_answer", []string{ask, "2) ميناء"}, []string{askEN, "2) Harbour"}},
-		{"a leak in a conversation", pipeline.FormConversation, "leak", []string{question, answer, "ماذا يقول المقطع التالي؟", answer}, []string{"Coffee in the Gulf?", sumEN, "What is said?", sumEN}},
-		{"the answer has other words than the option", pipeline.FormChoice, "options", []string{ask, "2) مرفأ"}, []string{askEN, "2) Harbour"}},
-		{"options run together", pipeline.FormChoice, "options", []string{strings.ReplaceAll(ask, "\n2.", " 2."), "2) ميناء"}, []string{askEN, "2) Harbour"}},
-		{"a list in the text, run together", pipeline.FormReading, "", []string{"« 1. اشرب 2. نم »\n\nماذا؟\n1. مدرسة\n2. ميناء", "2) ميناء"}, []string{"« 1. Drink\n2. Sleep »\n\nWhat?\n1. School\n2. Harbour", "2) Harbour"}},
-		{"the option on a line of its own", pipeline.FormChoice, "", []string{ask, "الخيار الثاني صحيح:\n2. ميناء\nلأن السفن هناك."}, []string{askEN, "The second option is correct:\n2. Harbour\nShips are there."}},
-		{"the option alone", pipeline.FormChoice, "", []string{ask, "ميناء"}, []string{askEN, "Harbour"}},
-		{"no options in the source", pipeline.FormReading, "", []string{question, "صحيح، الإجابة هي نعم."}, []string{"Is coffee served in the Gulf?", "True, the answer is yes."}},
-		{"the same result in other digits", pipeline.FormArithmetic, "", []string{question, "تبيع ١٬٠٨٠ بيضة. الإجابة هي ١٬٠٨٠."}, []string{askEN, sumEN}},
-		{"another result", pipeline.FormArithmetic, "result", []string{question, "تبيع 1080 بيضة. الإجابة هي 1,008."}, []string{askEN, sumEN}},
-		{"no result", pipeline.FormArithmetic, "result", []string{question, "تبيع ألفا وثمانين بيضة بالضبط."}, []string{askEN, sumEN}},
-		{"a translation in circles", pipeline.FormArithmetic, "repetition", []string{circles, "5"}, []string{"He went to the market and then he went to the market again, and on the way there he ate an apple and a cake, and paid for it. How many?", "5"}},
-		{"a source in circles", pipeline.FormArithmetic, "", []string{circles, "5"}, []string{strings.Repeat("and then he went to the market ", 8), "5"}},
-		{"code", pipeline.FormInstruction, "", []string{"اطبع مرحبا:\n```\nprint('hello, world, how are you?')\n```", "نعم"}, []string{"Print hello:\n```\nprint('hello, world, how are you?')\n```", "Yes"}},
-		{"untranslated", pipeline.FormChoice, "script", []string{"Which object is a conductor?\n1. wood\n2. wire", "2) wire"}, []string{"Which object is a conductor?\n1. wood\n2. wire", "2) wire"}},
+		{"a short answer and the passage in the question", dataset.FormReading, "", []string{ask, "2) ميناء"}, []string{askEN, "2) Harbour"}},
+		{"the same without the passage", dataset.FormQuestion, "short_answer", []string{ask, "2) ميناء"}, []string{askEN, "2) Harbour"}},
+		{"a leak in a conversation", dataset.FormConversation, "leak", []string{question, answer, "ماذا يقول المقطع التالي؟", answer}, []string{"Coffee in the Gulf?", sumEN, "What is said?", sumEN}},
+		{"the answer has other words than the option", dataset.FormChoice, "options", []string{ask, "2) مرفأ"}, []string{askEN, "2) Harbour"}},
+		{"options run together", dataset.FormChoice, "options", []string{strings.ReplaceAll(ask, "\n2.", " 2."), "2) ميناء"}, []string{askEN, "2) Harbour"}},
+		{"a list in the text, run together", dataset.FormReading, "", []string{"« 1. اشرب 2. نم »\n\nماذا؟\n1. مدرسة\n2. ميناء", "2) ميناء"}, []string{"« 1. Drink\n2. Sleep »\n\nWhat?\n1. School\n2. Harbour", "2) Harbour"}},
+		{"the option on a line of its own", dataset.FormChoice, "", []string{ask, "الخيار الثاني صحيح:\n2. ميناء\nلأن السفن هناك."}, []string{askEN, "The second option is correct:\n2. Harbour\nShips are there."}},
+		{"the option alone", dataset.FormChoice, "", []string{ask, "ميناء"}, []string{askEN, "Harbour"}},
+		{"no options in the source", dataset.FormReading, "", []string{question, "صحيح، الإجابة هي نعم."}, []string{"Is coffee served in the Gulf?", "True, the answer is yes."}},
+		{"the same result in other digits", dataset.FormArithmetic, "", []string{question, "تبيع ١٬٠٨٠ بيضة. الإجابة هي ١٬٠٨٠."}, []string{askEN, sumEN}},
+		{"another result", dataset.FormArithmetic, "result", []string{question, "تبيع 1080 بيضة. الإجابة هي 1,008."}, []string{askEN, sumEN}},
+		{"no result", dataset.FormArithmetic, "result", []string{question, "تبيع ألفا وثمانين بيضة بالضبط."}, []string{askEN, sumEN}},
+		{"a translation in circles", dataset.FormArithmetic, "repetition", []string{circles, "5"}, []string{"He went to the market and then he went to the market again, and on the way there he ate an apple and a cake, and paid for it. How many?", "5"}},
+		{"a source in circles", dataset.FormArithmetic, "", []string{circles, "5"}, []string{strings.Repeat("and then he went to the market ", 8), "5"}},
+		{"code", dataset.FormInstruction, "", []string{"اطبع مرحبا:\n```\nprint('hello, world, how are you?')\n```", "نعم"}, []string{"Print hello:\n```\nprint('hello, world, how are you?')\n```", "Yes"}},
+		{"untranslated", dataset.FormChoice, "script", []string{"Which object is a conductor?\n1. wood\n2. wire", "2) wire"}, []string{"Which object is a conductor?\n1. wood\n2. wire", "2) wire"}},
 	} {
 		if got := check(t, Defaults(), talk(c.form, c.ar, c.en)); got.Reason != c.want {
 			t.Errorf("%s (%s): reason %q (%s), want %q", c.name, c.form, got.Reason, got.Detail, c.want)
@@ -131,8 +131,8 @@ func TestForms(t *testing.T) {
 // are, in its answers.
 func TestPeopleRepeat(t *testing.T) {
 	circles := strings.Repeat("and then it went to the shop ", 8)
-	for form, want := range map[string]string{pipeline.FormArithmetic: "", pipeline.FormReading: "", pipeline.FormChoice: "", pipeline.FormInstruction: "repetition", pipeline.FormQuestion: "repetition"} {
-		r := pipeline.Instruction{ID: "1", Form: form, Language: "eng_Latn", Messages: []chat.Message{{Role: "user", Content: circles}, {Role: "assistant", Content: circles}}}
+	for form, want := range map[string]string{dataset.FormArithmetic: "", dataset.FormReading: "", dataset.FormChoice: "", dataset.FormInstruction: "repetition", dataset.FormQuestion: "repetition"} {
+		r := dataset.Instruction{ID: "1", Form: form, Language: "eng_Latn", Messages: []chat.Message{{Role: "user", Content: circles}, {Role: "assistant", Content: circles}}}
 		if got := check(t, Defaults(), r); got.Reason != want {
 			t.Errorf("%s: %q, want %q", form, got.Reason, want)
 		}
@@ -145,10 +145,10 @@ func TestPeopleRepeat(t *testing.T) {
 // TestSeedRulesAreOfTheWiki: the original applied its rules for questions and
 // answers to its single questions about Wikipedia alone.
 func TestSeedRulesAreOfTheWiki(t *testing.T) {
-	for _, form := range pipeline.Forms() {
+	for _, form := range dataset.Forms() {
 		r := row("1", question, "نعم")
 		r.Form, r.MessagesEN[0].Content, r.MessagesEN[1].Content = form, "What does the text say?", "Yes"
-		if got := check(t, Seed(), r); (got.Reason == "seed_text_in_question") != (form == pipeline.FormQuestion) || form != pipeline.FormQuestion && got != pass {
+		if got := check(t, Seed(), r); (got.Reason == "seed_text_in_question") != (form == dataset.FormQuestion) || form != dataset.FormQuestion && got != pass {
 			t.Errorf("%s: %+v", form, got)
 		}
 	}
@@ -174,7 +174,7 @@ func TestRowsWithoutForm(t *testing.T) {
 // TestSystemMessages are kept: training decides whether a model can take them.
 func TestSystemMessages(t *testing.T) {
 	r := row("1", question, answer)
-	r.Form = pipeline.FormInstruction
+	r.Form = dataset.FormInstruction
 	r.Messages = append([]chat.Message{{Role: "system", Content: "أجب باختصار."}}, r.Messages...)
 	r.MessagesEN = append([]chat.Message{{Role: "system", Content: "Be brief."}}, r.MessagesEN...)
 	if got := check(t, Defaults(), r); got != pass {

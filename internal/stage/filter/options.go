@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 
 	"barka/internal/badinput"
-	"barka/internal/pipeline"
+	"barka/internal/dataset"
 )
 
 // Rules are the bounds for the rows of one form. A bound of zero is not
@@ -85,8 +85,8 @@ func Seed() Options { return Options{SeedRules: true} }
 // forms lists the rules by form.
 func (o *Options) forms() map[string]*Rules {
 	return map[string]*Rules{
-		pipeline.FormQuestion: &o.Question, pipeline.FormConversation: &o.Conversation, pipeline.FormChoice: &o.Choice,
-		pipeline.FormReading: &o.Reading, pipeline.FormArithmetic: &o.Arithmetic, pipeline.FormInstruction: &o.Instruction,
+		dataset.FormQuestion: &o.Question, dataset.FormConversation: &o.Conversation, dataset.FormChoice: &o.Choice,
+		dataset.FormReading: &o.Reading, dataset.FormArithmetic: &o.Arithmetic, dataset.FormInstruction: &o.Instruction,
 	}
 }
 
@@ -129,7 +129,7 @@ func (o *Options) UnmarshalJSON(data []byte) error {
 
 // Validate reports the first setting that makes no sense.
 func (o Options) Validate() error {
-	for _, form := range pipeline.Forms() {
+	for _, form := range dataset.Forms() {
 		r := o.forms()[form]
 		switch {
 		case r.MinScriptShare < 0 || r.MinScriptShare > 1:

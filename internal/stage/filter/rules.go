@@ -12,7 +12,7 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/chat"
-	"barka/internal/pipeline"
+	"barka/internal/dataset"
 	"barka/internal/prose"
 )
 
@@ -24,25 +24,25 @@ type filter struct {
 }
 
 // rule returns a reason against a row of the form that o is for, or nothing.
-type rule func(o Rules, r pipeline.Instruction) pipeline.Reject
+type rule func(o Rules, r dataset.Instruction) dataset.Reject
 
 // rules run in this order; the first reason counts.
 var rules = []rule{truncated, lengths, script, ratio, score, repetition, leaks, sameOptions, sameResult}
 
-var pass = pipeline.Reject{}
+var pass = dataset.Reject{}
 
-func drop(reason, format string, args ...any) pipeline.Reject {
-	return pipeline.Reject{Reason: reason, Detail: fmt.Sprintf(format, args...)}
+func drop(reason, format string, args ...any) dataset.Reject {
+	return dataset.Reject{Reason: reason, Detail: fmt.Sprintf(format, args...)}
 }
 
 // check returns the first reason against a row. A form that is none is an
 // error.
-func (f *filter) check(r pipeline.Instruction) (pipeline.Reject, error) {
+func (f *filter) check(r dataset.Instruction) (dataset.Reject, error) {
 	form, err := formOf(r)
 	if err != nil {
 		return pass, err
 	}
-	if reason := pipeline.CheckTurns(r.Messages); reason != nil {
+	if reason := dataset.CheckTurns(r.Messages); reason != nil {
 		return *reason, nil
 	}
 	if f.o.SeedRules {
@@ -70,22 +70,22 @@ func (f *filter) check(r pipeline.Instruction) (pipeline.Reject, error) {
 // formOf is the row's form. Rows without one come from other programs, or from
 // a version of this one that did not write it yet: those with a passage were
 // written about it, the others may be anything.
-func formOf(r pipeline.Instruction) (string, error) {
+func formOf(r dataset.Instruction) (string, error) {
 	switch {
-	case slices.Contains(pipeline.Forms(), r.Form):
+	case slices.Contains(dataset.Forms(), r.Form):
 		return r.Form, nil
 	case r.Form != "":
-		return "", badinput.Errorf("row %s is of the form %q, expected one of %s, or none", r.ID, r.Form, strings.Join(pipeline.Forms(), ", "))
+		return "", badinput.Errorf("row %s is of the form %q, expected one of %s, or none", r.ID, r.Form, strings.Join(dataset.Forms(), ", "))
 	case r.PassageID == "":
-		return pipeline.FormInstruction, nil
+		return dataset.FormInstruction, nil
 	case len(r.Messages) > 3: // a system message may be one of them
-		return pipeline.FormConversation, nil
+		return dataset.FormConversation, nil
 	}
-	return pipeline.FormQuestion, nil
+	return dataset.FormQuestion, nil
 }
 
 // english returns the row's messages in English.
-func english(r pipeline.Instruction) []chat.Message {
+func english(r dataset.Instruction) []chat.Message {
 	if len(r.MessagesEN) > 0 {
 		return r.MessagesEN
 	}
@@ -93,14 +93,14 @@ func english(r pipeline.Instruction) []chat.Message {
 }
 
 // translated reports whether every message has its source beside it.
-func translated(r pipeline.Instruction) bool { return len(r.MessagesEN) == len(r.Messages) }
+func translated(r dataset.Instruction) bool { return len(r.MessagesEN) == len(r.Messages) }
 
 // seedRules are the original's. Those of questions and answers it applied to
 // its single questions about Wikipedia alone; that their passage has more than
 // 50 characters, its other rule for them, is left to the wiki stage.
-func seedRules(form string, r pipeline.Instruction) pipeline.Reject {
+func seedRules(form string, r dataset.Instruction) dataset.Reject {
 	for i, m := range english(r) {
-		if form != pipeline.FormQuestion {
+		if form != dataset.FormQuestion {
 			break
 		}
 		if m.Role == "user" && strings.Contains(m.Content, " text ") {
@@ -131,14 +131,14 @@ func latinStart(s string) bool {
 	return false
 }
 
-func truncated(o Rules, r pipeline.Instruction) pipeline.Reject {
+func truncated(o Rules, r dataset.Instruction) dataset.Reject {
 	if o.Truncated && r.FinishReason != "" && r.FinishReason != "stop" {
 		return drop("truncated", "finish reason %q", r.FinishReason)
 	}
 	return pass
 }
 
-func lengths(o Rules, r pipeline.Instruction) pipeline.Reject {
+func lengths(o Rules, r dataset.Instruction) dataset.Reject {
 	for i, m := range r.Messages {
 		if n := utf8.RuneCountInString(m.Content); o.MaxChars > 0 && n > o.MaxChars {
 			return drop("too_long", "message %d has %d characters", i+1, n)
@@ -150,7 +150,7 @@ func lengths(o Rules, r pipeline.Instruction) pipeline.Reject {
 	return pass
 }
 
-func script(o Rules, r pipeline.Instruction) pipeline.Reject {
+func script(o Rules, r dataset.Instruction) dataset.Reject {
 	if o.MinScriptShare == 0 {
 		return pass
 	}
@@ -163,7 +163,7 @@ func script(o Rules, r pipeline.Instruction) pipeline.Reject {
 	return pass
 }
 
-func ratio(o Rules, r pipeline.Instruction) pipeline.Reject {
+func ratio(o Rules, r dataset.Instruction) dataset.Reject {
 	if !translated(r) {
 		return pass
 	}
@@ -179,7 +179,7 @@ func ratio(o Rules, r pipeline.Instruction) pipeline.Reject {
 	return pass
 }
 
-func score(o Rules, r pipeline.Instruction) pipeline.Reject {
+func score(o Rules, r dataset.Instruction) dataset.Reject {
 	if o.MinScore == 0 || len(r.Segments) == 0 {
 		return pass
 	}
@@ -200,12 +200,12 @@ const maxRepeated = 0.3
 
 // repetition looks at what models wrote: translations, beside their source,
 // and the answers of rows that no benchmark's authors wrote.
-func repetition(o Rules, r pipeline.Instruction) pipeline.Reject {
+func repetition(o Rules, r dataset.Instruction) dataset.Reject {
 	if !o.Repetition {
 		return pass
 	}
 	form, _ := formOf(r)
-	written := form == pipeline.FormQuestion || form == pipeline.FormConversation || form == pipeline.FormInstruction
+	written := form == dataset.FormQuestion || form == dataset.FormConversation || form == dataset.FormInstruction
 	for i, m := range r.Messages {
 		allowed := maxRepeated
 		switch {
@@ -258,7 +258,7 @@ var (
 	ofSomething = regexp.MustCompile(`^ of `)
 )
 
-func leaks(o Rules, r pipeline.Instruction) pipeline.Reject {
+func leaks(o Rules, r dataset.Instruction) dataset.Reject {
 	if !o.Leaks {
 		return pass
 	}

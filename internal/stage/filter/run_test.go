@@ -9,7 +9,8 @@ import (
 	"testing"
 
 	"barka/internal/badinput"
-	"barka/internal/pipeline"
+	"barka/internal/dataset"
+	"barka/internal/durable"
 	"barka/internal/progress"
 )
 
@@ -22,7 +23,7 @@ func write(t *testing.T, lines ...string) string {
 	return path
 }
 
-func encode(t *testing.T, r pipeline.Instruction) string {
+func encode(t *testing.T, r dataset.Instruction) string {
 	t.Helper()
 	data, err := json.Marshal(r)
 	if err != nil {
@@ -34,7 +35,7 @@ func encode(t *testing.T, r pipeline.Instruction) string {
 func ids(t *testing.T, dir string) string {
 	t.Helper()
 	var out []string
-	for r, err := range pipeline.Rows[pipeline.Instruction](context.Background(), dir) {
+	for r, err := range dataset.Rows[dataset.Instruction](context.Background(), dir) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,12 +51,12 @@ func TestRun(t *testing.T) {
 	cut.FinishReason = "length"
 	in := write(t, encode(t, row("b", question, answer)), encode(t, cut), encode(t, row("again", question, answer)),
 		encode(t, row("a", "متى تقدم القهوة في الخليج العربي؟", answer)), encode(t, row("short", question, "نعم")))
-	io := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"instructions": in}, Progress: progress.Silent}
-	m, err := Run(context.Background(), Defaults(), io)
+	env := durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"instructions": in}, Progress: progress.Silent}
+	m, err := Run(context.Background(), Defaults(), env)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := ids(t, io.Out); got != "b a" {
+	if got := ids(t, env.Out); got != "b a" {
 		t.Errorf("kept %q", got)
 	}
 	for reason, n := range map[string]int64{"in": 5, "out": 2, "rejected": 3, "rejected_truncated": 1, "rejected_duplicate": 1, "rejected_short_answer": 1} {
@@ -63,10 +64,10 @@ func TestRun(t *testing.T) {
 			t.Errorf("%s: %d, expected %d", reason, m.Counts[reason], n)
 		}
 	}
-	if again, err := Run(context.Background(), Defaults(), io); err != nil || again.Counts["out"] != 2 {
+	if again, err := Run(context.Background(), Defaults(), env); err != nil || again.Counts["out"] != 2 {
 		t.Errorf("a second time: %v, %v", again, err)
 	}
-	if _, err := Run(context.Background(), Seed(), io); err == nil || !strings.Contains(err.Error(), "seed_rules") {
+	if _, err := Run(context.Background(), Seed(), env); err == nil || !strings.Contains(err.Error(), "seed_rules") {
 		t.Errorf("other rules over finished work: %v", err)
 	}
 }
@@ -76,21 +77,21 @@ func TestRun(t *testing.T) {
 func TestBrokenInput(t *testing.T) {
 	good := encode(t, row("a", question, answer))
 	in := write(t, good, "{oops")
-	io := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"instructions": in}, Progress: progress.Silent}
-	if _, err := Run(context.Background(), Defaults(), io); !badinput.Is(err) || !strings.Contains(err.Error(), "line 2") {
+	env := durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"instructions": in}, Progress: progress.Silent}
+	if _, err := Run(context.Background(), Defaults(), env); !badinput.Is(err) || !strings.Contains(err.Error(), "line 2") {
 		t.Errorf("%v", err)
 	}
-	if _, err := pipeline.ReadManifest(io.Out); err == nil {
+	if _, err := dataset.ReadManifest(env.Out); err == nil {
 		t.Error("a broken file left a finished directory")
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	io.In["instructions"] = write(t, good)
-	io.Restart = true
-	if _, err := Run(ctx, Defaults(), io); err == nil {
+	env.In["instructions"] = write(t, good)
+	env.Restart = true
+	if _, err := Run(ctx, Defaults(), env); err == nil {
 		t.Error("a cancelled run finished")
 	}
-	if _, err := Run(context.Background(), Defaults(), io); err != nil || ids(t, io.Out) != "a" {
+	if _, err := Run(context.Background(), Defaults(), env); err != nil || ids(t, env.Out) != "a" {
 		t.Errorf("the mended file: %v", err)
 	}
 }
@@ -126,8 +127,8 @@ func TestBoundsAreExact(t *testing.T) {
 // TestOtherRows: what is no dataset of instructions is refused before work
 // begins, and a set of which nothing is left is said to be so.
 func TestOtherRows(t *testing.T) {
-	run := func(lines ...string) (*pipeline.Manifest, error) {
-		return Run(t.Context(), Defaults(), pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"instructions": write(t, lines...)}, Progress: progress.Silent})
+	run := func(lines ...string) (*dataset.Manifest, error) {
+		return Run(t.Context(), Defaults(), durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"instructions": write(t, lines...)}, Progress: progress.Silent})
 	}
 	if _, err := run(`{"id":"a","title":"Coffee","text":"A passage."}`); !badinput.Is(err) || !strings.Contains(err.Error(), "passages") || !strings.Contains(err.Error(), "messages") {
 		t.Errorf("passages: %v", err)

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"barka/internal/pipeline"
+	"barka/internal/dataset"
 	"barka/internal/prose"
 )
 
@@ -49,7 +49,7 @@ func names(answer string, options []string) bool {
 // sameOptions compares a translated question and its answer with their source:
 // as many options, and an answer that is one of them word for word. A source
 // without options, or whose answer names none, is left alone.
-func sameOptions(o Rules, r pipeline.Instruction) pipeline.Reject {
+func sameOptions(o Rules, r dataset.Instruction) dataset.Reject {
 	if !o.SameOptions || !translated(r) {
 		return pass
 	}
@@ -74,7 +74,7 @@ func sameOptions(o Rules, r pipeline.Instruction) pipeline.Reject {
 
 // sameResult compares the last number of a translated answer with its
 // source's: the result of a worked sum.
-func sameResult(o Rules, r pipeline.Instruction) pipeline.Reject {
+func sameResult(o Rules, r dataset.Instruction) dataset.Reject {
 	if !o.SameResult || !translated(r) {
 		return pass
 	}

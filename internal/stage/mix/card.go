@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"barka/internal/pipeline"
+	"barka/internal/dataset"
 )
 
 // line is a dataset's row of the token table.
@@ -15,7 +15,7 @@ type line struct {
 }
 
 // count adds a row to the table and its provenance to the card.
-func (m *mixer) count(r pipeline.Instruction) {
+func (m *mixer) count(r dataset.Instruction) {
 	l := m.table[r.Dataset]
 	if l == nil {
 		l = &line{tokens: map[string]int64{}}

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"barka/internal/badinput"
-	"barka/internal/pipeline"
+	"barka/internal/dataset"
 )
 
 // terms are what a licence asks of those who pass the text on. Only what this
@@ -111,12 +111,12 @@ type use struct{ dataset, licence, author, translator string }
 
 // useOf describes a row. Sets of instructions come from people, from machines
 // and from both, and do not say so.
-func useOf(r pipeline.Instruction) use {
+func useOf(r dataset.Instruction) use {
 	u := use{r.Dataset, r.Licence, "people", "–"}
 	switch {
 	case r.Generator != "":
 		u.author = machine + r.Generator
-	case r.Form == pipeline.FormInstruction || r.Form == "":
+	case r.Form == dataset.FormInstruction || r.Form == "":
 		u.author = "not stated"
 	}
 	if r.Translator != "" {

@@ -8,7 +8,8 @@ import (
 	"testing"
 
 	"barka/internal/badinput"
-	"barka/internal/pipeline"
+	"barka/internal/dataset"
+	"barka/internal/durable"
 	"barka/internal/progress"
 )
 
@@ -45,8 +46,8 @@ func TestReadTerms(t *testing.T) {
 }
 
 // licensed are rows of datasets called like their licences' places in the list.
-func licensed(licences ...string) []pipeline.Instruction {
-	var out []pipeline.Instruction
+func licensed(licences ...string) []dataset.Instruction {
+	var out []dataset.Instruction
 	for i, l := range licences {
 		r := row(fmt.Sprintf("r%d", i), fmt.Sprintf("set%d", i))
 		r.Licence = l
@@ -105,16 +106,16 @@ func TestLicenceOfTheSet(t *testing.T) {
 		o := Defaults()
 		o.Licence = c.set
 		out := filepath.Join(t.TempDir(), "mix")
-		_, err := Run(t.Context(), o, nil, pipeline.IO{Out: out, In: map[string]string{"in": file(t, licensed(c.row)...)}, Progress: progress.Silent})
+		_, err := Run(t.Context(), o, nil, durable.Env{Out: out, In: map[string]string{"in": file(t, licensed(c.row)...)}, Progress: progress.Silent})
 		if (err == nil) != (c.want == "") || err != nil && (!badinput.Is(err) || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s for rows under %s: %v, want %q", c.set, c.row, err, c.want)
 		}
 	}
 	// After a refusal the same output can be begun with another licence.
-	io := pipeline.IO{Out: filepath.Join(t.TempDir(), "mix"), In: map[string]string{"in": file(t, licensed("CC BY-NC 3.0")...)}, Progress: progress.Silent}
+	env := durable.Env{Out: filepath.Join(t.TempDir(), "mix"), In: map[string]string{"in": file(t, licensed("CC BY-NC 3.0")...)}, Progress: progress.Silent}
 	var err error
 	for _, licence := range []string{"mit", "cc-by-nc-3.0"} {
-		_, err = Run(t.Context(), Options{Name: "x", Licence: licence}, nil, io)
+		_, err = Run(t.Context(), Options{Name: "x", Licence: licence}, nil, env)
 	}
 	if err != nil {
 		t.Error(err)
@@ -131,7 +132,7 @@ func TestLicenceOfTheSet(t *testing.T) {
 // TestCardStatesTheSources: who asks for what, and what a machine wrote.
 func TestCardStatesTheSources(t *testing.T) {
 	rows := licensed("RACE terms: non-commercial research only", "CC BY-NC 3.0", "CC BY-SA 4.0", "unknown", "")
-	rows[0].Generator, rows[0].Form = "", pipeline.FormReading
+	rows[0].Generator, rows[0].Form = "", dataset.FormReading
 	dir, _ := mix(t, Defaults(), 1, file(t, rows...))
 	text := card(t, dir)
 	for _, want := range []string{
@@ -153,7 +154,7 @@ func TestCardStatesTheSources(t *testing.T) {
 func TestUnknownLimit(t *testing.T) {
 	o := Defaults()
 	o.Limits = map[string]int{"sciqq": 4}
-	_, err := Run(t.Context(), o, nil, pipeline.IO{Out: filepath.Join(t.TempDir(), "mix"), In: map[string]string{"in": file(t, licensed("MIT")...)}, Progress: progress.Silent})
+	_, err := Run(t.Context(), o, nil, durable.Env{Out: filepath.Join(t.TempDir(), "mix"), In: map[string]string{"in": file(t, licensed("MIT")...)}, Progress: progress.Silent})
 	if !badinput.Is(err) || !strings.Contains(err.Error(), "sciqq") || !strings.Contains(err.Error(), "set0") {
 		t.Errorf("%v", err)
 	}
@@ -166,7 +167,7 @@ func TestOtherRows(t *testing.T) {
 	if err := os.WriteFile(path, []byte(`{"id":"a","text":"A passage."}`+"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Run(t.Context(), Defaults(), nil, pipeline.IO{Out: filepath.Join(t.TempDir(), "mix"), In: map[string]string{"in": path}, Progress: progress.Silent}); !badinput.Is(err) || !strings.Contains(err.Error(), "passages") {
+	if _, err := Run(t.Context(), Defaults(), nil, durable.Env{Out: filepath.Join(t.TempDir(), "mix"), In: map[string]string{"in": path}, Progress: progress.Silent}); !badinput.Is(err) || !strings.Contains(err.Error(), "passages") {
 		t.Errorf("%v", err)
 	}
 	empty := row("x", "a")

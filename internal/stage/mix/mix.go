@@ -11,7 +11,8 @@ import (
 	"strings"
 
 	"barka/internal/badinput"
-	"barka/internal/pipeline"
+	"barka/internal/dataset"
+	"barka/internal/durable"
 )
 
 // version changes when the same options would give another output.
@@ -56,10 +57,10 @@ func (o Options) Validate() error {
 // Counter counts the tokens of a text.
 type Counter func(string) int
 
-// Run mixes all inputs of io.In into io.Out. Rows are ordered by a hash of
+// Run mixes all inputs of env.In into env.Out. Rows are ordered by a hash of
 // the seed and their ids, so that adding a dataset does not reorder the
 // others. counters are the tokenizers named in the options.
-func Run(ctx context.Context, o Options, counters map[string]Counter, io pipeline.IO) (*pipeline.Manifest, error) {
+func Run(ctx context.Context, o Options, counters map[string]Counter, env durable.Env) (*dataset.Manifest, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
@@ -68,27 +69,18 @@ func Run(ctx context.Context, o Options, counters map[string]Counter, io pipelin
 		o.Tokenizers = append(o.Tokenizers, name)
 	}
 	slices.Sort(o.Tokenizers)
-	inputs := maps.Clone(io.In)
+	inputs := maps.Clone(env.In)
 	if o.Drop != "" {
 		inputs["--drop"] = o.Drop
 	}
-	run, err := pipeline.Begin(io.Out, pipeline.Identity{Stage: "mix", Version: version, Options: o, Inputs: inputs, Seed: io.Seed}, io.Restart)
-	if err != nil {
-		return nil, err
-	}
-	defer run.Close()
-	if run.Done() {
-		return run.Manifest(), nil
-	}
-	m := &mixer{o: o, counters: counters, io: io, taken: map[string]int{}, table: map[string]*line{}, sources: map[string]bool{}, used: map[use]int{}}
-	if err := m.run(ctx, run); err != nil {
-		return nil, run.Abandon(err)
-	}
-	final := pipeline.Final{Card: m.card(), Counts: map[string]int64{"train": m.train, "validation": m.val}, Tokens: m.tokens(), Notes: m.notes}
-	if err := run.Finish(final); err != nil {
-		return nil, err
-	}
-	return run.Manifest(), nil
+	id := durable.Identity{Stage: "mix", Version: version, Options: o, Inputs: inputs}
+	m := &mixer{o: o, counters: counters, env: env, taken: map[string]int{}, table: map[string]*line{}, sources: map[string]bool{}, used: map[use]int{}}
+	return durable.Execute(env, id, func(run *durable.Run) (durable.Final, error) {
+		if err := m.run(ctx, run); err != nil {
+			return durable.Final{}, err
+		}
+		return durable.Final{Card: m.card(), Counts: map[string]int64{"train": m.train, "validation": m.val}, Tokens: m.tokens(), Notes: m.notes}, nil
+	})
 }
 
 // ValidationName is the sub-set that holds the validation rows.
@@ -97,36 +89,36 @@ const ValidationName = "validation"
 type mixer struct {
 	o          Options
 	counters   map[string]Counter
-	io         pipeline.IO
+	env        durable.Env
 	taken      map[string]int
 	table      map[string]*line
 	sources    map[string]bool // generators, translators and languages, for the card
 	used       map[use]int     // rows
 	notes      []string
 	train, val int64
-	rows       []pipeline.Instruction
+	rows       []dataset.Instruction
 	rejects    []rejected
 }
 
 type rejected struct {
-	row    pipeline.Instruction
-	reason pipeline.Reject
+	row    dataset.Instruction
+	reason dataset.Reject
 }
 
-func (m *mixer) run(ctx context.Context, run *pipeline.Run) error {
+func (m *mixer) run(ctx context.Context, run *durable.Run) error {
 	if err := m.read(ctx); err != nil {
 		return err
 	}
 	if err := m.checkLicence(); err != nil {
 		return err
 	}
-	w, err := pipeline.NewWriter[pipeline.Conversation](run)
+	w, err := durable.NewWriter[dataset.Conversation](run)
 	if err != nil {
 		return err
 	}
-	var held *pipeline.Writer[pipeline.Conversation]
+	var held *durable.Writer[dataset.Conversation]
 	if m.o.Validation > 0 {
-		if held, err = pipeline.NewSplit[pipeline.Conversation](run, ValidationName); err != nil {
+		if held, err = durable.NewSplit[dataset.Conversation](run, ValidationName); err != nil {
 			return err
 		}
 	}
@@ -155,13 +147,13 @@ func (m *mixer) run(ctx context.Context, run *pipeline.Run) error {
 // holds reports whether a row belongs to the validation set: a function of
 // the seed and the row alone.
 func (m *mixer) holds(id string) bool {
-	return float64(pipeline.RecordSeed(m.io.Seed, id, "mix/validation"))/(1<<63) < m.o.Validation
+	return float64(dataset.RecordSeed(m.env.Seed, id, "mix/validation"))/(1<<63) < m.o.Validation
 }
 
 // read takes the rows of all inputs and shuffles them.
 func (m *mixer) read(ctx context.Context) error {
-	names := make([]string, 0, len(m.io.In))
-	for n := range m.io.In {
+	names := make([]string, 0, len(m.env.In))
+	for n := range m.env.In {
 		names = append(names, n)
 	}
 	slices.Sort(names)
@@ -170,21 +162,21 @@ func (m *mixer) read(ctx context.Context) error {
 		return err
 	}
 	seen, sets, dropped := map[string]bool{}, map[string]bool{}, 0
-	m.io.Progress.Start("mix", -1, "rows")
-	defer m.io.Progress.Done()
+	m.env.Progress.Start("mix", -1, "rows")
+	defer m.env.Progress.Done()
 	for _, n := range names {
-		if err := pipeline.Require(m.io.In[n], pipeline.Instructions); err != nil {
+		if err := dataset.Require(m.env.In[n], dataset.Instructions); err != nil {
 			return err
 		}
-		for r, err := range pipeline.Rows[pipeline.Instruction](ctx, m.io.In[n]) {
+		for r, err := range dataset.Rows[dataset.Instruction](ctx, m.env.In[n]) {
 			if err != nil {
 				return err
 			}
-			m.io.Progress.Add(1)
+			m.env.Progress.Add(1)
 			sets[r.Dataset] = true
 			reason := refuse(r, seen)
 			if why, ok := drop[r.ID]; ok && reason.Reason == "" {
-				reason = pipeline.Reject{Reason: "dropped", Detail: why}
+				reason = dataset.Reject{Reason: "dropped", Detail: why}
 				dropped++
 			}
 			if reason.Reason != "" {
@@ -205,13 +197,13 @@ func (m *mixer) read(ctx context.Context) error {
 			return badinput.Errorf("mix: limit of %s: no row is of a dataset of that name; datasets there: %s", d, strings.Join(slices.Sorted(maps.Keys(sets)), ", "))
 		}
 	}
-	slices.SortFunc(m.rows, func(a, b pipeline.Instruction) int {
+	slices.SortFunc(m.rows, func(a, b dataset.Instruction) int {
 		return cmp.Or(cmp.Compare(m.order(a.ID), m.order(b.ID)), cmp.Compare(a.ID, b.ID))
 	})
 	kept := m.rows[:0]
 	for _, r := range m.rows {
 		if limit, ok := m.o.Limits[r.Dataset]; ok && m.taken[r.Dataset] >= limit {
-			m.rejects = append(m.rejects, rejected{r, pipeline.Reject{Reason: "over_limit", Detail: fmt.Sprintf("%s is limited to %d rows", r.Dataset, limit)}})
+			m.rejects = append(m.rejects, rejected{r, dataset.Reject{Reason: "over_limit", Detail: fmt.Sprintf("%s is limited to %d rows", r.Dataset, limit)}})
 			continue
 		}
 		m.taken[r.Dataset]++
@@ -233,7 +225,7 @@ func readDrop(ctx context.Context, path string) (map[string]string, error) {
 		return drop, nil
 	}
 	n := 0
-	for row, err := range pipeline.Rows[map[string]any](ctx, path) {
+	for row, err := range dataset.Rows[map[string]any](ctx, path) {
 		if err != nil {
 			return nil, err
 		}
@@ -250,29 +242,29 @@ func readDrop(ctx context.Context, path string) (map[string]string, error) {
 	return drop, nil
 }
 
-func (m *mixer) order(id string) int64 { return pipeline.RecordSeed(m.io.Seed, id, "mix/order") }
+func (m *mixer) order(id string) int64 { return dataset.RecordSeed(m.env.Seed, id, "mix/order") }
 
 // refuse returns why a row cannot be trained on, or nothing.
-func refuse(r pipeline.Instruction, seen map[string]bool) pipeline.Reject {
+func refuse(r dataset.Instruction, seen map[string]bool) dataset.Reject {
 	if r.ID == "" {
-		return pipeline.Reject{Reason: "no_id"}
+		return dataset.Reject{Reason: "no_id"}
 	}
 	if seen[r.ID] {
-		return pipeline.Reject{Reason: "duplicate_id", Detail: r.ID}
+		return dataset.Reject{Reason: "duplicate_id", Detail: r.ID}
 	}
 	seen[r.ID] = true
-	if reason := pipeline.CheckTurns(r.Messages); reason != nil {
+	if reason := dataset.CheckTurns(r.Messages); reason != nil {
 		return *reason
 	}
-	return pipeline.Reject{}
+	return dataset.Reject{}
 }
 
 // conversation is the row in the two spellings, with what attribution needs.
-func conversation(r pipeline.Instruction) pipeline.Conversation {
-	c := pipeline.Conversation{ID: r.ID, Dataset: r.Dataset, Title: r.Title, URL: r.URL, Licence: r.Licence, Generator: r.Generator, Translator: r.Translator, Messages: r.Messages}
+func conversation(r dataset.Instruction) dataset.Conversation {
+	c := dataset.Conversation{ID: r.ID, Dataset: r.Dataset, Title: r.Title, URL: r.URL, Licence: r.Licence, Generator: r.Generator, Translator: r.Translator, Messages: r.Messages}
 	from := map[string]string{"user": "human", "assistant": "gpt", "system": "system"}
 	for _, m := range r.Messages {
-		c.Conversations = append(c.Conversations, pipeline.Turn{From: from[m.Role], Value: m.Content})
+		c.Conversations = append(c.Conversations, dataset.Turn{From: from[m.Role], Value: m.Content})
 	}
 	return c
 }

@@ -12,26 +12,27 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/chat"
-	"barka/internal/pipeline"
+	"barka/internal/dataset"
+	"barka/internal/durable"
 	"barka/internal/progress"
 )
 
-func row(id, dataset string) pipeline.Instruction {
-	return pipeline.Instruction{ID: id, Dataset: dataset, Language: "arb_Arab", Licence: "CC BY-SA 4.0", Generator: "gemma", Translator: "facebook/nllb-200-600M",
+func row(id, set string) dataset.Instruction {
+	return dataset.Instruction{ID: id, Dataset: set, Language: "arb_Arab", Licence: "CC BY-SA 4.0", Generator: "gemma", Translator: "facebook/nllb-200-600M",
 		Messages:   []chat.Message{{Role: "user", Content: "سؤال " + id}, {Role: "assistant", Content: "جواب طويل " + id}},
 		MessagesEN: []chat.Message{{Role: "user", Content: "question"}, {Role: "assistant", Content: "a long answer"}}}
 }
 
-func rowsOf(dataset string, n int) []pipeline.Instruction {
-	var out []pipeline.Instruction
+func rowsOf(set string, n int) []dataset.Instruction {
+	var out []dataset.Instruction
 	for i := range n {
-		out = append(out, row(fmt.Sprintf("%s-%d", dataset, i), dataset))
+		out = append(out, row(fmt.Sprintf("%s-%d", set, i), set))
 	}
 	return out
 }
 
 // file writes rows as JSON lines, which stages read like dataset directories.
-func file(t *testing.T, rows ...pipeline.Instruction) string {
+func file(t *testing.T, rows ...dataset.Instruction) string {
 	t.Helper()
 	var b strings.Builder
 	for _, r := range rows {
@@ -48,7 +49,7 @@ func file(t *testing.T, rows ...pipeline.Instruction) string {
 	return path
 }
 
-func mix(t *testing.T, o Options, seed int64, inputs ...string) (string, *pipeline.Manifest) {
+func mix(t *testing.T, o Options, seed int64, inputs ...string) (string, *dataset.Manifest) {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "mix")
 	in := map[string]string{}
@@ -56,17 +57,17 @@ func mix(t *testing.T, o Options, seed int64, inputs ...string) (string, *pipeli
 		in[fmt.Sprintf("input%d", i)] = path
 	}
 	words := func(s string) int { return len(strings.Fields(s)) }
-	m, err := Run(context.Background(), o, map[string]Counter{"words": words}, pipeline.IO{Out: out, In: in, Seed: seed, Progress: progress.Silent})
+	m, err := Run(context.Background(), o, map[string]Counter{"words": words}, durable.Env{Out: out, In: in, Seed: seed, Progress: progress.Silent})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return out, m
 }
 
-func read(t *testing.T, path string) []pipeline.Conversation {
+func read(t *testing.T, path string) []dataset.Conversation {
 	t.Helper()
-	var out []pipeline.Conversation
-	for c, err := range pipeline.Rows[pipeline.Conversation](context.Background(), path) {
+	var out []dataset.Conversation
+	for c, err := range dataset.Rows[dataset.Conversation](context.Background(), path) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +76,7 @@ func read(t *testing.T, path string) []pipeline.Conversation {
 	return out
 }
 
-func ids(cs []pipeline.Conversation) []string {
+func ids(cs []dataset.Conversation) []string {
 	var out []string
 	for _, c := range cs {
 		out = append(out, c.ID)
@@ -107,7 +108,7 @@ func TestShuffleIsOfSeedAndRow(t *testing.T) {
 func TestBothSpellings(t *testing.T) {
 	dir, _ := mix(t, Defaults(), 1, file(t, row("x", "a")))
 	c := read(t, dir)[0]
-	want := []pipeline.Turn{{From: "human", Value: "سؤال x"}, {From: "gpt", Value: "جواب طويل x"}}
+	want := []dataset.Turn{{From: "human", Value: "سؤال x"}, {From: "gpt", Value: "جواب طويل x"}}
 	if !slices.Equal(c.Conversations, want) || c.Messages[1].Role != "assistant" || c.Messages[1].Content != "جواب طويل x" {
 		t.Errorf("%+v", c)
 	}
@@ -158,14 +159,14 @@ func TestDrop(t *testing.T) {
 	if m.Counts["rejected_dropped"] != 2 {
 		t.Errorf("counts %v, want 2 rejected as dropped", m.Counts)
 	}
-	io := pipeline.IO{Out: dir, In: map[string]string{"input0": rows}, Seed: 1, Progress: progress.Silent}
+	env := durable.Env{Out: dir, In: map[string]string{"input0": rows}, Seed: 1, Progress: progress.Silent}
 	words := map[string]Counter{"words": func(s string) int { return len(strings.Fields(s)) }}
-	if _, err := Run(t.Context(), Defaults(), words, io); err == nil {
+	if _, err := Run(t.Context(), Defaults(), words, env); err == nil {
 		t.Error("the same output without the list was taken for done")
 	}
 	for text, want := range map[string]string{`{"row":1}`: "row 1 has no id", `{"id":"elsewhere"}`: "none of its 1 ids", `{"id"`: "drop.jsonl: line 1"} {
-		io.Out = filepath.Join(t.TempDir(), "mix")
-		if _, err := Run(t.Context(), list(text), words, io); !badinput.Is(err) || !strings.Contains(err.Error(), want) {
+		env.Out = filepath.Join(t.TempDir(), "mix")
+		if _, err := Run(t.Context(), list(text), words, env); !badinput.Is(err) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q", text, err, want)
 		}
 	}
@@ -194,7 +195,7 @@ func TestLimitsAndRefusals(t *testing.T) {
 		t.Errorf("%d rows", len(all))
 	}
 	for _, c := range all {
-		if c.ID == "system" && (c.Conversations[0] != pipeline.Turn{From: "system", Value: "أجب باختصار."} || len(c.Messages) != 3) {
+		if c.ID == "system" && (c.Conversations[0] != dataset.Turn{From: "system", Value: "أجب باختصار."} || len(c.Messages) != 3) {
 			t.Errorf("system message: %+v", c)
 		}
 	}
@@ -221,13 +222,13 @@ func TestCardAndTokens(t *testing.T) {
 
 func TestChangedOptionsAreRefused(t *testing.T) {
 	in := map[string]string{"input": file(t, rowsOf("a", 3)...)}
-	io := pipeline.IO{Out: filepath.Join(t.TempDir(), "mix"), In: in, Seed: 1, Progress: progress.Silent}
-	if _, err := Run(context.Background(), Defaults(), nil, io); err != nil {
+	env := durable.Env{Out: filepath.Join(t.TempDir(), "mix"), In: in, Seed: 1, Progress: progress.Silent}
+	if _, err := Run(context.Background(), Defaults(), nil, env); err != nil {
 		t.Fatal(err)
 	}
 	o := Defaults()
 	o.Limits = map[string]int{"a": 1}
-	if _, err := Run(context.Background(), o, nil, io); err == nil || !strings.Contains(err.Error(), "limits") {
+	if _, err := Run(context.Background(), o, nil, env); err == nil || !strings.Contains(err.Error(), "limits") {
 		t.Errorf("error %v, want one that names the limits", err)
 	}
 	for _, bad := range []Options{{}, {Name: "x", Validation: 1}, {Name: "x", Limits: map[string]int{"a": -1}}} {

@@ -3,9 +3,9 @@ package report
 import (
 	"encoding/json"
 
-	"golang.org/x/text/language"
+	"barka/internal/dataset"
 
-	"barka/internal/pipeline"
+	"golang.org/x/text/language"
 )
 
 // tongue is a language as HTML marks it.
@@ -34,7 +34,7 @@ func tongueOf(code string) tongue {
 
 // translated takes the languages out of a translation's manifest; they are
 // empty for other stages.
-func translated(m *pipeline.Manifest) (from, to string) {
+func translated(m *dataset.Manifest) (from, to string) {
 	var o struct{ From, To string }
 	if m.Stage == "translate" && json.Unmarshal(m.Options, &o) == nil {
 		return o.From, o.To

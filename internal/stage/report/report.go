@@ -17,7 +17,7 @@ import (
 
 	"barka/internal/atomicfile"
 	"barka/internal/badinput"
-	"barka/internal/pipeline"
+	"barka/internal/dataset"
 )
 
 // Options names what goes into the page. Everything but Out may be empty and
@@ -111,7 +111,7 @@ func gather(ctx context.Context, o Options) (*content, error) {
 		c.Title = "Barka run"
 	}
 	for _, dir := range o.Stages {
-		m, err := pipeline.ReadManifest(dir)
+		m, err := dataset.ReadManifest(dir)
 		if err != nil {
 			return nil, err
 		}
@@ -134,7 +134,7 @@ func gather(ctx context.Context, o Options) (*content, error) {
 			return nil, err
 		}
 		// A file of rows has no manifest.
-		if m, err := pipeline.ReadManifest(o.Samples); err == nil {
+		if m, err := dataset.ReadManifest(o.Samples); err == nil {
 			o.learnLanguages(m)
 		}
 	}
@@ -144,7 +144,7 @@ func gather(ctx context.Context, o Options) (*content, error) {
 }
 
 // learnLanguages takes the languages that are not named from a translation.
-func (o *Options) learnLanguages(m *pipeline.Manifest) {
+func (o *Options) learnLanguages(m *dataset.Manifest) {
 	from, to := translated(m)
 	o.From, o.To = cmp.Or(o.From, from), cmp.Or(o.To, to)
 }

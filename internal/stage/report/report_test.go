@@ -12,7 +12,8 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/chat"
-	"barka/internal/pipeline"
+	"barka/internal/dataset"
+	"barka/internal/durable"
 )
 
 // fixture makes the directories of a small run. The numbers are made up.
@@ -27,11 +28,11 @@ func fixture(t *testing.T) Options {
 	}
 	o.Stages = []string{filepath.Join(dir, "passages"), filepath.Join(dir, "translated")}
 	o.Samples = o.Stages[1]
-	writeStage(t, o.Stages[0], "wiki", struct{}{}, []pipeline.Instruction{{ID: "1"}, {ID: "2"}}, map[string]string{"3": "too_short", "4": "too_short", "5": "duplicate"}, nil)
+	writeStage(t, o.Stages[0], "wiki", struct{}{}, []dataset.Instruction{{ID: "1"}, {ID: "2"}}, map[string]string{"3": "too_short", "4": "too_short", "5": "duplicate"}, nil)
 	messages := func(question, answer string) []chat.Message {
 		return []chat.Message{{Role: "user", Content: question}, {Role: "assistant", Content: answer}}
 	}
-	rows := []pipeline.Instruction{
+	rows := []dataset.Instruction{
 		{ID: "a", Title: "Baghdad", Messages: messages("ما هي عاصمة العراق؟", "عاصمة العراق هي بغداد، وتقع على نهر دجلة."), MessagesEN: messages("What is the capital of Iraq?", "The capital of Iraq is Baghdad, on the river Tigris.")},
 		{ID: "b", Title: "نهر النيل", Messages: messages("أين يصب نهر النيل؟", "يصب في البحر الأبيض المتوسط <شمالا>."), MessagesEN: messages("Where does the Nile end?", "In the Mediterranean <north>.")},
 	}
@@ -77,13 +78,13 @@ type languages struct {
 	To   string `json:"to"`
 }
 
-func writeStage(t *testing.T, dir, name string, options any, rows []pipeline.Instruction, rejects map[string]string, tokens map[string]int64) {
+func writeStage(t *testing.T, dir, name string, options any, rows []dataset.Instruction, rejects map[string]string, tokens map[string]int64) {
 	t.Helper()
-	r, err := pipeline.Begin(dir, pipeline.Identity{Stage: name, Version: 1, Options: options}, false)
+	r, err := durable.Begin(dir, durable.Identity{Stage: name, Version: 1, Options: options}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := pipeline.NewWriter[pipeline.Instruction](r)
+	w, err := durable.NewWriter[dataset.Instruction](r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,11 +94,11 @@ func writeStage(t *testing.T, dir, name string, options any, rows []pipeline.Ins
 		}
 	}
 	for id, why := range rejects {
-		if err := w.Reject(pipeline.Instruction{ID: id}, pipeline.Reject{Reason: why}); err != nil {
+		if err := w.Reject(dataset.Instruction{ID: id}, dataset.Reject{Reason: why}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := r.Finish(pipeline.Final{Counts: map[string]int64{"in": int64(len(rows) + len(rejects))}, Tokens: tokens}); err != nil {
+	if err := r.Finish(durable.Final{Counts: map[string]int64{"in": int64(len(rows) + len(rejects))}, Tokens: tokens}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -222,7 +223,7 @@ func TestPartial(t *testing.T) {
 // or those asked for; what is not known is left to the reader's browser.
 func TestLanguages(t *testing.T) {
 	dir := t.TempDir()
-	rows := []pipeline.Instruction{{ID: "a", Messages: []chat.Message{{Role: "user", Content: "Où ?"}}, MessagesEN: []chat.Message{{Role: "user", Content: "איפה?"}}}}
+	rows := []dataset.Instruction{{ID: "a", Messages: []chat.Message{{Role: "user", Content: "Où ?"}}, MessagesEN: []chat.Message{{Role: "user", Content: "איפה?"}}}}
 	translation, clean := filepath.Join(dir, "translated"), filepath.Join(dir, "clean")
 	writeStage(t, translation, "translate", languages{"heb_Hebr", "fra_Latn"}, rows, nil, nil)
 	writeStage(t, clean, "filter", struct{}{}, rows, nil, nil)

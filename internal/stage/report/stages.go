@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 
 	"barka/internal/badinput"
-	"barka/internal/pipeline"
+	"barka/internal/dataset"
 )
 
 // stage is a line of the table of stages.
@@ -59,7 +59,7 @@ func (s stage) tokens() int64 {
 	return sum
 }
 
-func stageOf(dir string, m *pipeline.Manifest) stage {
+func stageOf(dir string, m *dataset.Manifest) stage {
 	s := stage{Name: m.Stage, Dir: filepath.Base(dir), In: m.Counts["in"], Out: m.Rows, Rejected: m.Counts["rejected"], Notes: m.Notes}
 	for name, n := range m.Counts {
 		why, rejected := strings.CutPrefix(name, "rejected_")
@@ -102,17 +102,17 @@ func readSamples(ctx context.Context, path string, rows int) ([]sample, error) {
 	}
 	type candidate struct {
 		order string
-		row   pipeline.Instruction
+		row   dataset.Instruction
 	}
 	var picked []candidate
-	for row, err := range pipeline.Rows[pipeline.Instruction](ctx, path) {
+	for row, err := range dataset.Rows[dataset.Instruction](ctx, path) {
 		if err != nil {
 			return nil, err
 		}
 		if len(row.Messages) == 0 {
 			continue
 		}
-		picked = append(picked, candidate{pipeline.ContentID("report", row.ID), row})
+		picked = append(picked, candidate{dataset.ContentID("report", row.ID), row})
 		slices.SortFunc(picked, func(a, b candidate) int { return strings.Compare(a.order, b.order) })
 		picked = picked[:min(len(picked), rows)]
 	}

@@ -10,8 +10,9 @@ import (
 	"regexp"
 	"strings"
 
+	"barka/internal/dataset"
+	"barka/internal/durable"
 	"barka/internal/llm"
-	"barka/internal/pipeline"
 )
 
 // Answer is an answer of the model, whether it passed the checks or not.
@@ -41,7 +42,7 @@ type Rejected struct {
 	CompletionTokens int32    `json:"completion_tokens" parquet:"completion_tokens"`
 }
 
-func newRejected(p pipeline.Passage) Rejected {
+func newRejected(p dataset.Passage) Rejected {
 	return Rejected{ID: p.ID, Dataset: p.Dataset, Title: p.Title, Section: p.Section, Text: p.Text, URL: p.URL,
 		Revision: p.Revision, Licence: p.Licence, Chars: p.Chars}
 }
@@ -70,7 +71,7 @@ const (
 )
 
 // shortened is what the row of a conversation says that lost turns.
-func shortened(kept, turns int, why *pipeline.Reject) string {
+func shortened(kept, turns int, why *dataset.Reject) string {
 	return fmt.Sprintf("%d of %d turns, then %s (%s)", kept, turns, why.Reason, why.Detail)
 }
 
@@ -151,36 +152,36 @@ type rejectedRow struct {
 // restore takes the results of the finished directory over, but for those of
 // records that failed; of these it takes the answers. Rows and rejected rows
 // are in the passages' order.
-func (w *writer) restore(ctx context.Context, run *pipeline.Run, io pipeline.IO) error {
-	if _, err := os.Stat(io.Out); errors.Is(err, os.ErrNotExist) {
+func (w *writer) restore(ctx context.Context, run *durable.Run, env durable.Env) error {
+	if _, err := os.Stat(env.Out); errors.Is(err, os.ErrNotExist) {
 		return nil // replaced but for the last rename: the journals have everything
 	}
 	notes := map[string]Shortened{}
-	if dir := filepath.Join(io.Out, shortenedDir); isThere(dir) {
-		for s, err := range pipeline.Rows[Shortened](ctx, dir) {
+	if dir := filepath.Join(env.Out, shortenedDir); isThere(dir) {
+		for s, err := range dataset.Rows[Shortened](ctx, dir) {
 			if err != nil {
 				return err
 			}
 			notes[s.PassageID] = s
 		}
 	}
-	rows := newQueue(pipeline.Rows[pipeline.Instruction](ctx, io.Out))
+	rows := newQueue(dataset.Rows[dataset.Instruction](ctx, env.Out))
 	defer rows.stop()
 	rejected := newQueue[rejectedRow](func(func(rejectedRow, error) bool) {})
-	if dir := filepath.Join(io.Out, "rejected"); isThere(dir) {
-		rejected = newQueue(pipeline.Rows[rejectedRow](ctx, dir))
+	if dir := filepath.Join(env.Out, "rejected"); isThere(dir) {
+		rejected = newQueue(dataset.Rows[rejectedRow](ctx, dir))
 	}
 	defer rejected.stop()
 
-	earlier := func(p pipeline.Passage) (e pipeline.Earlier[pipeline.Instruction], err error) {
-		row, ok, err := rows.take(func(r pipeline.Instruction) bool { return r.PassageID == p.ID })
+	earlier := func(p dataset.Passage) (e durable.Earlier[dataset.Instruction], err error) {
+		row, ok, err := rows.take(func(r dataset.Instruction) bool { return r.PassageID == p.ID })
 		if err != nil {
 			return e, err
 		}
 		if ok {
 			note := notes[p.ID]
 			if !strings.HasPrefix(note.Reason, failedPrefix) {
-				e.Rows = []pipeline.Instruction{row}
+				e.Rows = []dataset.Instruction{row}
 			}
 			return e, w.keep(p.ID, note.Answers)
 		}
@@ -195,11 +196,11 @@ func (w *writer) restore(ctx context.Context, run *pipeline.Run, io pipeline.IO)
 				row.PromptTokens += a.PromptTokens
 				row.CompletionTokens += a.CompletionTokens
 			}
-			e.Reject = &pipeline.Reject{Reason: why.Reason, Detail: why.Detail, Row: row}
+			e.Reject = &dataset.Reject{Reason: why.Reason, Detail: why.Detail, Row: row}
 		}
 		return e, w.keep(p.ID, why.Answers)
 	}
-	return pipeline.Restore(ctx, run, pipeline.Rows[pipeline.Passage](ctx, io.In["passages"]), passageID, earlier)
+	return durable.Restore(ctx, run, dataset.Rows[dataset.Passage](ctx, env.In["passages"]), passageID, earlier)
 }
 
 func isThere(path string) bool {

@@ -17,8 +17,9 @@ import (
 	"time"
 
 	"barka/internal/chat"
+	"barka/internal/dataset"
+	"barka/internal/durable"
 	"barka/internal/llm"
-	"barka/internal/pipeline"
 )
 
 // endpoint is a server that answers like polite, unless fault answers first.
@@ -140,8 +141,8 @@ func sameFiles(t *testing.T, what, got, want string) {
 
 // about makes passages, every third of them long; each names itself, so that
 // a server can tell them apart.
-func about(n int) []pipeline.Passage {
-	var ps []pipeline.Passage
+func about(n int) []dataset.Passage {
+	var ps []dataset.Passage
 	for i := range n {
 		p := passage(i, 10)
 		if i%3 == 0 {
@@ -159,9 +160,9 @@ func options() Options {
 	return o
 }
 
-func run(t *testing.T, o Options, e *endpoint, io pipeline.IO) *pipeline.Manifest {
+func run(t *testing.T, o Options, e *endpoint, env durable.Env) *dataset.Manifest {
 	t.Helper()
-	m, err := Run(context.Background(), o, e.client(t), io)
+	m, err := Run(context.Background(), o, e.client(t), env)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +173,7 @@ func run(t *testing.T, o Options, e *endpoint, io pipeline.IO) *pipeline.Manifes
 // request, the dataset has the same bytes.
 func TestFaultsThatPass(t *testing.T) {
 	path := file(t, about(12)...)
-	whole := io(t, path)
+	whole := testEnv(t, path)
 	run(t, options(), newEndpoint(t, nil), whole)
 	faults := []func(http.ResponseWriter) bool{
 		status(500, "oops"), status(503, "<html><title>Bad Gateway</title>"), status(200, `{"choices":[`), status(200, "<html>hello"),
@@ -183,9 +184,8 @@ func TestFaultsThatPass(t *testing.T) {
 	hostile := newEndpoint(t, func(w http.ResponseWriter, c asked) bool {
 		return c.nth < 2 && faults[(int(c.Seed%7)+c.nth)%len(faults)](w)
 	})
-	at := io(t, path)
-	at.Workers = 5
-	run(t, options(), hostile, at)
+	at := testEnv(t, path)
+	run(t, withConcurrency(options(), 5), hostile, at)
 	sameFiles(t, "hostile server", at.Out, whole.Out)
 }
 
@@ -195,7 +195,7 @@ func TestFaultsThatPass(t *testing.T) {
 // answer is paid for twice.
 func TestFailedRequests(t *testing.T) {
 	path := file(t, about(12)...)
-	whole := io(t, path)
+	whole := testEnv(t, path)
 	run(t, options(), newEndpoint(t, nil), whole)
 	followUps := func(c asked, n int) bool {
 		return c.about(fmt.Sprintf("topic-%d.", n)) && strings.Count(c.Messages[0].Content, goodAnswer) >= 2
@@ -215,7 +215,7 @@ func TestFailedRequests(t *testing.T) {
 		}
 		return false
 	})
-	at := io(t, path)
+	at := testEnv(t, path)
 	m := run(t, options(), e, at)
 	want := map[string]int64{"in": 12, "out": 9, "rejected": 3, "rejected_request_filtered": 2, "rejected_request_unanswered": 1,
 		"shortened": 2, "shortened_request_filtered": 1, "shortened_request_unanswered": 1, "single": 6, "multi": 3}
@@ -227,7 +227,7 @@ func TestFailedRequests(t *testing.T) {
 	if Failed(m) != 5 || m.Tokens["rejected_completion"] != 5 {
 		t.Errorf("%d failed, tokens %v: the answer to topic-3's question counts", Failed(m), m.Tokens)
 	}
-	for r, err := range pipeline.Rows[rejectedRow](context.Background(), filepath.Join(at.Out, "rejected")) {
+	for r, err := range dataset.Rows[rejectedRow](context.Background(), filepath.Join(at.Out, "rejected")) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -268,15 +268,14 @@ func TestFailedRequests(t *testing.T) {
 // directory stays until the new one is whole, and nothing is paid for twice.
 func TestRetryIsInterrupted(t *testing.T) {
 	path := file(t, about(12)...)
-	whole := io(t, path)
+	whole := testEnv(t, path)
 	run(t, options(), newEndpoint(t, nil), whole)
 	refuse := func(w http.ResponseWriter, c asked) bool {
 		return (c.about("topic-2.") || c.about("topic-6.") || c.about("topic-7.")) && filtered(w)
 	}
 	e := newEndpoint(t, refuse)
-	at := io(t, path)
-	at.Workers = 1
-	run(t, options(), e, at)
+	at := testEnv(t, path)
+	run(t, withConcurrency(options(), 1), e, at)
 	before := files(t, at.Out)
 
 	ctx, cancel := context.WithCancel(context.Background())
@@ -306,19 +305,18 @@ func TestRetryIsInterrupted(t *testing.T) {
 // then ends as if nothing had happened.
 func TestTooManyFailures(t *testing.T) {
 	path := file(t, about(120)...)
-	whole := io(t, path)
+	whole := testEnv(t, path)
 	run(t, options(), newEndpoint(t, nil), whole)
 
 	e := newEndpoint(t, nil)
-	at := io(t, path)
-	at.Workers = 1
+	at := testEnv(t, path)
 	e.fault = func(w http.ResponseWriter, c asked) bool {
 		return len(e.answered) > 30 && filtered(w) // the server goes bad
 	}
-	o := options()
+	o := withConcurrency(options(), 1)
 	o.MaxFailuresInARow = 7
 	_, err := Run(context.Background(), o, e.client(t), at)
-	var many *pipeline.TooManyFailures
+	var many *durable.TooManyFailures
 	if !errors.As(err, &many) || many.InARow != 7 || !strings.Contains(err.Error(), "content_filter") || !strings.Contains(err.Error(), "--max-failures-in-a-row") {
 		t.Fatalf("error %v", err)
 	}
@@ -333,13 +331,13 @@ func TestTooManyFailures(t *testing.T) {
 	e = newEndpoint(t, func(w http.ResponseWriter, c asked) bool {
 		return c.about("1.") && filtered(w) || c.about("3.") && filtered(w)
 	})
-	at = io(t, path)
+	at = testEnv(t, path)
 	o = options()
 	o.MaxFailureShare = 0.5
 	if m := run(t, o, e, at); Failed(m) != 24 {
 		t.Fatalf("%v", m.Counts)
 	}
-	at = io(t, path)
+	at = testEnv(t, path)
 	o.MaxFailureShare = 0.1
 	if _, err = Run(context.Background(), o, e.client(t), at); !errors.As(err, &many) || many.InARow != 0 || !strings.Contains(err.Error(), "--retry-rejected") {
 		t.Fatalf("error %v", err)
@@ -354,9 +352,8 @@ func TestTooManyFailures(t *testing.T) {
 func TestErrorsOfAllRequests(t *testing.T) {
 	for _, code := range []int{401, 402, 403, 404} {
 		e := newEndpoint(t, func(w http.ResponseWriter, c asked) bool { return status(code, "no")(w) })
-		at := io(t, file(t, about(12)...))
-		at.Workers = 1
-		if _, err := Run(context.Background(), options(), e.client(t), at); err == nil || len(e.tries) != 1 {
+		at := testEnv(t, file(t, about(12)...))
+		if _, err := Run(context.Background(), withConcurrency(options(), 1), e.client(t), at); err == nil || len(e.tries) != 1 {
 			t.Errorf("%d: %v after %d requests", code, err, len(e.tries))
 		}
 	}
@@ -367,7 +364,7 @@ func TestErrorsOfAllRequests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Run(context.Background(), options(), c, io(t, file(t, about(12)...))); err == nil || !strings.Contains(err.Error(), "refuses connections") || time.Since(start) > 5*time.Second {
+	if _, err := Run(context.Background(), options(), c, testEnv(t, file(t, about(12)...))); err == nil || !strings.Contains(err.Error(), "refuses connections") || time.Since(start) > 5*time.Second {
 		t.Errorf("%v after %v", err, time.Since(start))
 	}
 }
@@ -377,11 +374,10 @@ func TestErrorsOfAllRequests(t *testing.T) {
 // again.
 func TestAnswersOfUnfinishedConversations(t *testing.T) {
 	path := file(t, about(7)...)
-	whole := io(t, path)
+	whole := testEnv(t, path)
 	run(t, options(), newEndpoint(t, nil), whole)
 	e := newEndpoint(t, nil)
-	at := io(t, path)
-	at.Workers = 3
+	at := testEnv(t, path)
 	for stopAt := 1; ; stopAt += 2 {
 		ctx, cancel := context.WithCancel(context.Background())
 		n := 0
@@ -393,7 +389,7 @@ func TestAnswersOfUnfinishedConversations(t *testing.T) {
 			}
 			return false
 		}
-		_, err := Run(ctx, options(), e.client(t), at)
+		_, err := Run(ctx, withConcurrency(options(), 3), e.client(t), at)
 		cancel()
 		if err == nil {
 			break
@@ -429,7 +425,7 @@ func TestShortenedConversations(t *testing.T) {
 		}}
 		o := options()
 		o.MinTurns, o.Independent = c.minTurns, c.independent
-		at := io(t, file(t, passage(1, 60)))
+		at := testEnv(t, file(t, passage(1, 60)))
 		m, err := Run(context.Background(), o, s, at)
 		if err != nil {
 			t.Fatal(err)
@@ -446,7 +442,7 @@ func TestShortenedConversations(t *testing.T) {
 			t.Errorf("%+v: %+v", c, rows)
 		}
 		var notes []Shortened
-		for n, err := range pipeline.Rows[Shortened](context.Background(), filepath.Join(at.Out, "shortened")) {
+		for n, err := range dataset.Rows[Shortened](context.Background(), filepath.Join(at.Out, "shortened")) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -469,11 +465,17 @@ func TestWrongKindOfRows(t *testing.T) {
 		if err := os.WriteFile(rows, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Run(context.Background(), options(), &scripted{answer: polite}, io(t, rows)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Run(context.Background(), options(), &scripted{answer: polite}, testEnv(t, rows)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", text, err)
 		}
 		if _, err := Plan(context.Background(), options(), rows); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("planned with %q: %v", text, err)
 		}
 	}
+}
+
+// withConcurrency returns the options with n passages worked on at once.
+func withConcurrency(o Options, n int) Options {
+	o.Concurrency = n
+	return o
 }

@@ -16,8 +16,9 @@ import (
 	"text/template"
 
 	"barka/internal/badinput"
+	"barka/internal/dataset"
+	"barka/internal/durable"
 	"barka/internal/llm"
-	"barka/internal/pipeline"
 )
 
 //go:embed prompts/*.txt
@@ -69,12 +70,16 @@ type Options struct {
 	// dataset's identity.
 	MaxFailuresInARow int     `json:"max_failures_in_a_row,omitempty"`
 	MaxFailureShare   float64 `json:"max_failure_share,omitempty"`
+
+	// Concurrency is the number of passages that are worked on at once; at least
+	// 1 is used. It changes no row.
+	Concurrency int `json:"-"`
 }
 
 // Defaults are the settings of the BARKA models.
 func Defaults() Options {
 	return Options{Dataset: "wiki", LongQuantile: 0.75, Turns: 3, Temperature: 0.8, TopP: 0.95, MaxTokens: 512, Attempts: 3, MinAnswerWords: 10,
-		MinTurns: 2, MaxFailuresInARow: 20, MaxFailureShare: 0.2}
+		MinTurns: 2, MaxFailuresInARow: 20, MaxFailureShare: 0.2, Concurrency: 8}
 }
 
 // Validate reports the first setting that makes no sense.
@@ -151,7 +156,7 @@ func Plan(ctx context.Context, o Options, passages string) (Estimate, error) {
 
 func lengths(ctx context.Context, path string) ([]int, error) {
 	var ns []int
-	for p, err := range pipeline.Rows[pipeline.Passage](ctx, path) {
+	for p, err := range dataset.Rows[dataset.Passage](ctx, path) {
 		if err != nil {
 			return nil, err
 		}
@@ -160,7 +165,7 @@ func lengths(ctx context.Context, path string) ([]int, error) {
 	return ns, nil
 }
 
-func chars(p pipeline.Passage) int { return len([]rune(p.Text)) }
+func chars(p dataset.Passage) int { return len([]rune(p.Text)) }
 
 // threshold is the length from which a passage is long: the quantile, the
 // lower of two neighbours.
@@ -179,71 +184,60 @@ func threshold(o Options, lengths []int) int {
 	return sorted[i]
 }
 
-// Run writes the instructions of the passages in io.In["passages"]. A passage
-// whose request fails is rejected, with what the endpoint said; io.Retry asks
+// Run writes the instructions of the passages in env.In["passages"]. A passage
+// whose request fails is rejected, with what the endpoint said; env.Retry asks
 // again about such passages, also of a finished directory.
-func Run(ctx context.Context, o Options, client llm.Client, io pipeline.IO) (*pipeline.Manifest, error) {
+func Run(ctx context.Context, o Options, client llm.Client, env durable.Env) (*dataset.Manifest, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	o.Model = client.Name()
-	path := io.In["passages"]
-	if err := checkPassages(path); err != nil {
+	if err := checkPassages(env.In["passages"]); err != nil {
 		return nil, err
 	}
-	run, err := begin(o, io)
+	recorded := o
+	recorded.MaxFailuresInARow, recorded.MaxFailureShare = 0, 0
+	id := durable.Identity{Stage: "synth", Version: version, Changed: changed, Options: recorded}
+	ran := false
+	m, err := durable.ExecuteAgain(env, id, func(m *dataset.Manifest) bool { return Failed(m) > 0 }, func(run *durable.Run) (durable.Final, error) {
+		ran = true
+		return o.write(ctx, client, run, env)
+	})
 	if err != nil {
 		return nil, err
 	}
-	defer run.Close()
-	if run.Done() {
-		return run.Manifest(), nil
+	if n := Failed(m); n > 0 && ran {
+		env.Progress.Note(fmt.Sprintf("the requests of %d passages failed; the same command with --retry-rejected asks again", n))
 	}
+	return m, nil
+}
+
+// write writes the instructions of a run.
+func (o Options) write(ctx context.Context, client llm.Client, run *durable.Run, env durable.Env) (final durable.Final, err error) {
+	path := env.In["passages"]
 	all, err := lengths(ctx, path)
 	if err != nil {
-		return nil, err
+		return final, err
 	}
-	w := &writer{o: o, client: client, seed: io.Seed, long: threshold(o, all), calls: run.Journal()}
+	w := &writer{o: o, client: client, seed: env.Seed, long: threshold(o, all), calls: run.Journal()}
 	if run.Reopened() {
-		if err := w.restore(ctx, run, io); err != nil {
-			return nil, err
+		if err := w.restore(ctx, run, env); err != nil {
+			return final, err
 		}
 	}
-	mo := pipeline.MapOptions[pipeline.Passage]{
-		Key: passageID, Workers: max(io.Workers, 1), Progress: io.Progress, Total: len(all), Rejected: reflect.TypeFor[Rejected](),
-		Failures: pipeline.Failures{InARow: o.MaxFailuresInARow, Share: o.MaxFailureShare}, Retry: io.Retry,
+	mo := durable.MapOptions[dataset.Passage]{
+		Key: passageID, Workers: o.Concurrency, Progress: env.Progress, Total: len(all), Rejected: reflect.TypeFor[Rejected](),
+		Failures: durable.Failures{InARow: o.MaxFailuresInARow, Share: o.MaxFailureShare}, Retry: env.Retry,
 	}
-	if err := pipeline.Map(ctx, run, pipeline.Rows[pipeline.Passage](ctx, path), mo, w.write); err != nil {
-		return nil, advice(err)
+	if err := durable.Map(ctx, run, dataset.Rows[dataset.Passage](ctx, path), mo, w.write); err != nil {
+		return final, advice(err)
 	}
-	final, err := w.totals(run)
-	if err != nil {
-		return nil, err
-	}
-	if err := run.Finish(final); err != nil {
-		return nil, err
-	}
-	if n := Failed(run.Manifest()); n > 0 {
-		io.Progress.Note(fmt.Sprintf("the requests of %d passages failed; the same command with --retry-rejected asks again", n))
-	}
-	return run.Manifest(), nil
+	return w.totals(run)
 }
 
-// begin begins the run, again where a finished directory has records that
-// failed and these are to be tried again.
-func begin(o Options, io pipeline.IO) (*pipeline.Run, error) {
-	o.MaxFailuresInARow, o.MaxFailureShare = 0, 0
-	id := pipeline.Identity{Stage: "synth", Version: version, Changed: changed, Options: o, Inputs: io.In, Seed: io.Seed}
-	run, err := pipeline.Begin(io.Out, id, io.Restart)
-	if err != nil || !io.Retry || !run.Done() || Failed(run.Manifest()) == 0 {
-		return run, err
-	}
-	return pipeline.Reopen(io.Out, id)
-}
-
-// Failed is the number of records of a finished directory that io.Retry takes
+// Failed is the number of records of a finished directory that env.Retry takes
 // up again.
-func Failed(m *pipeline.Manifest) (n int64) {
+func Failed(m *dataset.Manifest) (n int64) {
 	for name, count := range m.Counts {
 		reason, ok := strings.CutPrefix(name, "rejected_")
 		if !ok {
@@ -258,7 +252,7 @@ func Failed(m *pipeline.Manifest) (n int64) {
 
 // advice adds what to do when too many requests failed.
 func advice(err error) error {
-	var many *pipeline.TooManyFailures
+	var many *durable.TooManyFailures
 	if !errors.As(err, &many) {
 		return err
 	}
@@ -268,14 +262,14 @@ func advice(err error) error {
 	return fmt.Errorf("%w; the same command goes on with the others, with --retry-rejected also with these (--max-failure-share sets what share is too many)", err)
 }
 
-func passageID(p pipeline.Passage) string { return p.ID }
+func passageID(p dataset.Passage) string { return p.ID }
 
 // checkPassages refuses rows of another kind, and an input without rows.
 func checkPassages(path string) error {
-	if err := pipeline.Require(path, pipeline.Passages); err != nil {
+	if err := dataset.Require(path, dataset.Passages); err != nil {
 		return err
 	}
-	n, err := pipeline.Count(path)
+	n, err := dataset.Count(path)
 	if err == nil && n == 0 {
 		err = badinput.Errorf("%s holds no passages, so there is nothing to ask about", path)
 	}
@@ -284,10 +278,10 @@ func checkPassages(path string) error {
 
 // totals counts the rows for the manifest and writes down the answers that
 // shortened conversations leave out.
-func (w *writer) totals(run *pipeline.Run) (pipeline.Final, error) {
-	f := pipeline.Final{Counts: map[string]int64{"single": 0, "multi": 0}, Tokens: map[string]int64{"prompt": 0, "completion": 0}}
-	var notes *pipeline.Writer[Shortened]
-	for r, err := range pipeline.Outputs[pipeline.Instruction](run) {
+func (w *writer) totals(run *durable.Run) (durable.Final, error) {
+	f := durable.Final{Counts: map[string]int64{"single": 0, "multi": 0}, Tokens: map[string]int64{"prompt": 0, "completion": 0}}
+	var notes *durable.Writer[Shortened]
+	for r, err := range durable.Outputs[dataset.Instruction](run) {
 		if err != nil {
 			return f, err
 		}
@@ -302,7 +296,7 @@ func (w *writer) totals(run *pipeline.Run) (pipeline.Final, error) {
 			continue
 		}
 		if notes == nil {
-			if notes, err = pipeline.NewNotes[Shortened](run, shortenedDir); err != nil {
+			if notes, err = durable.NewNotes[Shortened](run, shortenedDir); err != nil {
 				return f, err
 			}
 		}
@@ -317,7 +311,7 @@ func (w *writer) totals(run *pipeline.Run) (pipeline.Final, error) {
 			return f, err
 		}
 	}
-	for r, err := range pipeline.Rejects[Rejected](run) {
+	for r, err := range durable.Rejects[Rejected](run) {
 		if err != nil {
 			return f, err
 		}

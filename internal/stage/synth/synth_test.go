@@ -12,8 +12,9 @@ import (
 	"sync"
 	"testing"
 
+	"barka/internal/dataset"
+	"barka/internal/durable"
 	"barka/internal/llm"
-	"barka/internal/pipeline"
 	"barka/internal/progress"
 )
 
@@ -56,11 +57,11 @@ func polite(_ int, r llm.Request) (llm.Response, error) {
 	return stop(goodAnswer)
 }
 
-func passage(i, words int) pipeline.Passage {
-	return pipeline.Passage{ID: fmt.Sprintf("p%d", i), Title: "Coffee", Section: "History", Text: strings.TrimSpace(strings.Repeat("coffee ", words)), URL: "https://x.test/Coffee", Licence: "CC BY-SA 4.0"}
+func passage(i, words int) dataset.Passage {
+	return dataset.Passage{ID: fmt.Sprintf("p%d", i), Title: "Coffee", Section: "History", Text: strings.TrimSpace(strings.Repeat("coffee ", words)), URL: "https://x.test/Coffee", Licence: "CC BY-SA 4.0"}
 }
 
-func file(t *testing.T, ps ...pipeline.Passage) string {
+func file(t *testing.T, ps ...dataset.Passage) string {
 	t.Helper()
 	var b strings.Builder
 	for _, p := range ps {
@@ -77,15 +78,15 @@ func file(t *testing.T, ps ...pipeline.Passage) string {
 	return path
 }
 
-func io(t *testing.T, passages string) pipeline.IO {
+func testEnv(t *testing.T, passages string) durable.Env {
 	t.Helper()
-	return pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"passages": passages}, Seed: 7, Workers: 2, Progress: progress.Silent}
+	return durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"passages": passages}, Seed: 7, Progress: progress.Silent}
 }
 
-func read(t *testing.T, dir string) []pipeline.Instruction {
+func read(t *testing.T, dir string) []dataset.Instruction {
 	t.Helper()
-	var out []pipeline.Instruction
-	for r, err := range pipeline.Rows[pipeline.Instruction](context.Background(), dir) {
+	var out []dataset.Instruction
+	for r, err := range dataset.Rows[dataset.Instruction](context.Background(), dir) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +97,7 @@ func read(t *testing.T, dir string) []pipeline.Instruction {
 
 func TestShortPassagesOneTurnLongOnesThree(t *testing.T) {
 	s := &scripted{answer: polite}
-	at := io(t, file(t, passage(1, 10), passage(2, 20), passage(3, 30), passage(4, 400)))
+	at := testEnv(t, file(t, passage(1, 10), passage(2, 20), passage(3, 30), passage(4, 400)))
 	m, err := Run(context.Background(), Defaults(), s, at)
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +130,7 @@ func TestFollowUpsKnowTheConversation(t *testing.T) {
 	s := &scripted{answer: polite}
 	o := Defaults()
 	o.LongChars = 1
-	if _, err := Run(context.Background(), o, s, io(t, file(t, passage(1, 10)))); err != nil {
+	if _, err := Run(context.Background(), o, s, testEnv(t, file(t, passage(1, 10)))); err != nil {
 		t.Fatal(err)
 	}
 	if len(s.calls) != 6 {
@@ -162,7 +163,7 @@ func TestIndependentQuestionsInEveryForm(t *testing.T) {
 			}}
 			o := Defaults()
 			o.LongChars, o.Independent, o.JSON = 1, true, asJSON
-			at := io(t, file(t, passage(1, 10)))
+			at := testEnv(t, file(t, passage(1, 10)))
 			if _, err := Run(context.Background(), o, s, at); err != nil {
 				t.Fatal(err)
 			}
@@ -203,7 +204,7 @@ func TestBadTexts(t *testing.T) {
 			}
 			return c.give(c.answer)
 		}}
-		at := io(t, file(t, passage(1, 10), pipeline.Passage{ID: "blank", Text: " "}))
+		at := testEnv(t, file(t, passage(1, 10), dataset.Passage{ID: "blank", Text: " "}))
 		o := Defaults()
 		o.LongChars = 1 << 20
 		m, err := Run(context.Background(), o, s, at)
@@ -230,9 +231,8 @@ func TestSecondAttemptIsKept(t *testing.T) {
 		}
 		return polite(n, r)
 	}}
-	at := io(t, file(t, passage(1, 10)))
-	at.Workers = 1
-	o := Defaults()
+	at := testEnv(t, file(t, passage(1, 10)))
+	o := withConcurrency(Defaults(), 1)
 	o.LongChars = 1 << 20
 	m, err := Run(context.Background(), o, s, at)
 	if err != nil || m.Counts["out"] != 1 || m.Tokens["prompt"] != 30 {
@@ -244,7 +244,7 @@ func TestPassageTooLongIsRejected(t *testing.T) {
 	s := &scripted{answer: func(int, llm.Request) (llm.Response, error) {
 		return llm.Response{}, &llm.TooLong{Tokens: 9000, Limit: 8192}
 	}}
-	m, err := Run(context.Background(), Defaults(), s, io(t, file(t, passage(1, 10))))
+	m, err := Run(context.Background(), Defaults(), s, testEnv(t, file(t, passage(1, 10))))
 	if err != nil || m.Counts["rejected_passage_too_long"] != 1 {
 		t.Errorf("%v, %v", err, m)
 	}
@@ -254,21 +254,20 @@ func TestPassageTooLongIsRejected(t *testing.T) {
 // cancelling, and continues it: every passage is asked about once, and the
 // bytes are those of an undisturbed run.
 func TestNothingIsPaidForTwice(t *testing.T) {
-	var ps []pipeline.Passage
+	var ps []dataset.Passage
 	for i := range 12 {
 		ps = append(ps, passage(i, 10+i))
 	}
 	path := file(t, ps...)
-	o := Defaults()
+	o := withConcurrency(Defaults(), 1)
 	o.LongChars = 1 << 20
 
-	whole := io(t, path)
+	whole := testEnv(t, path)
 	if _, err := Run(context.Background(), o, &scripted{answer: polite}, whole); err != nil {
 		t.Fatal(err)
 	}
 
-	broken := io(t, path)
-	broken.Workers = 1
+	broken := testEnv(t, path)
 	dead := errors.New("connection refused")
 	asked := map[int64]int{}
 	answer := func(limit int, fault func() error) *scripted {
@@ -311,23 +310,22 @@ func TestNothingIsPaidForTwice(t *testing.T) {
 }
 
 func TestWorkersDoNotChangeRows(t *testing.T) {
-	var ps []pipeline.Passage
+	var ps []dataset.Passage
 	for i := range 20 {
 		ps = append(ps, passage(i, 10+7*i%50))
 	}
 	path := file(t, ps...)
-	var first []pipeline.Instruction
+	var first []dataset.Instruction
 	for _, workers := range []int{1, 8} {
-		at := io(t, path)
-		at.Workers = workers
-		if _, err := Run(context.Background(), Defaults(), &scripted{answer: polite}, at); err != nil {
+		at := testEnv(t, path)
+		if _, err := Run(context.Background(), withConcurrency(Defaults(), workers), &scripted{answer: polite}, at); err != nil {
 			t.Fatal(err)
 		}
 		rows := read(t, at.Out)
 		if first == nil {
 			first = rows
 		}
-		if !slices.EqualFunc(rows, first, func(a, b pipeline.Instruction) bool { return fmt.Sprint(a) == fmt.Sprint(b) }) {
+		if !slices.EqualFunc(rows, first, func(a, b dataset.Instruction) bool { return fmt.Sprint(a) == fmt.Sprint(b) }) {
 			t.Errorf("%d workers write other rows", workers)
 		}
 	}

@@ -9,8 +9,9 @@ import (
 	"strings"
 
 	"barka/internal/chat"
+	"barka/internal/dataset"
+	"barka/internal/durable"
 	"barka/internal/llm"
-	"barka/internal/pipeline"
 )
 
 // writer turns passages into instructions.
@@ -19,29 +20,29 @@ type writer struct {
 	client llm.Client
 	seed   int64
 	long   int
-	calls  *pipeline.Journal // the model's answers, by passage and call
+	calls  *durable.Journal // the model's answers, by passage and call
 }
 
 // record gathers one instruction's texts and its provenance.
 type record struct {
 	w       *writer
-	passage pipeline.Passage
-	row     pipeline.Instruction
+	passage dataset.Passage
+	row     dataset.Instruction
 }
 
-func (w *writer) write(ctx context.Context, p pipeline.Passage) ([]pipeline.Instruction, error) {
+func (w *writer) write(ctx context.Context, p dataset.Passage) ([]dataset.Instruction, error) {
 	if strings.TrimSpace(p.Text) == "" || p.ID == "" {
-		return nil, &pipeline.Reject{Reason: "empty_passage", Row: newRejected(p)}
+		return nil, &dataset.Reject{Reason: "empty_passage", Row: newRejected(p)}
 	}
 	r := &record{w: w, passage: p}
-	kind, form, turns := "single", pipeline.FormQuestion, 1
+	kind, form, turns := "single", dataset.FormQuestion, 1
 	if chars(p) >= w.long {
-		kind, form, turns = "multi", pipeline.FormConversation, w.o.Turns
+		kind, form, turns = "multi", dataset.FormConversation, w.o.Turns
 	}
-	r.row = pipeline.Instruction{
-		ID: pipeline.ContentID("synth", kind, p.ID), Dataset: w.o.Dataset + "-" + kind, Form: form, PassageID: p.ID, Title: p.Title, URL: p.URL,
+	r.row = dataset.Instruction{
+		ID: dataset.ContentID("synth", kind, p.ID), Dataset: w.o.Dataset + "-" + kind, Form: form, PassageID: p.ID, Title: p.Title, URL: p.URL,
 		Licence: p.Licence, Language: "eng_Latn", Generator: w.client.Name(), PromptDigest: w.o.promptDigest(kind),
-		Seed: pipeline.RecordSeed(w.seed, p.ID, "synth"),
+		Seed: dataset.RecordSeed(w.seed, p.ID, "synth"),
 	}
 	var err error
 	if kind == "multi" && w.o.Independent {
@@ -49,9 +50,9 @@ func (w *writer) write(ctx context.Context, p pipeline.Passage) ([]pipeline.Inst
 	} else {
 		err = r.conversation(ctx, turns)
 	}
-	var why *pipeline.Reject
+	var why *dataset.Reject
 	if err == nil || !errors.As(err, &why) {
-		return []pipeline.Instruction{r.row}, err
+		return []dataset.Instruction{r.row}, err
 	}
 	if why.Row, err = r.rejected(); err != nil {
 		return nil, err
@@ -61,13 +62,13 @@ func (w *writer) write(ctx context.Context, p pipeline.Passage) ([]pipeline.Inst
 		if !why.Failed {
 			why = nil
 		}
-		return []pipeline.Instruction{r.row}, rejectOrNil(why)
+		return []dataset.Instruction{r.row}, rejectOrNil(why)
 	}
 	return nil, why
 }
 
 // rejectOrNil is why as an error, without an interface around nil.
-func rejectOrNil(why *pipeline.Reject) error {
+func rejectOrNil(why *dataset.Reject) error {
 	if why == nil {
 		return nil
 	}
@@ -127,7 +128,7 @@ func (r *record) independent(ctx context.Context, turns int) error {
 		d := r.data()
 		d.Question = q
 		a, err := r.ask(ctx, fmt.Sprintf("answer/%d", i), "answer.txt", d, r.checkAnswer)
-		var why *pipeline.Reject
+		var why *dataset.Reject
 		switch {
 		case err == nil:
 			r.add(q, a)
@@ -183,16 +184,16 @@ func (r *record) ask(ctx context.Context, step, prompt string, d data, check fun
 		answer, err := r.call(ctx, step, attempt, llm.Request{
 			Messages:    []chat.Message{{Role: "user", Content: strings.TrimSpace(b.String())}},
 			Temperature: r.w.o.Temperature, TopP: r.w.o.TopP, MaxTokens: r.w.o.MaxTokens,
-			Seed:       pipeline.RecordSeed(r.w.seed, r.passage.ID, fmt.Sprintf("synth/%s/%d", step, attempt)),
+			Seed:       dataset.RecordSeed(r.w.seed, r.passage.ID, fmt.Sprintf("synth/%s/%d", step, attempt)),
 			JSONSchema: schema,
 		})
 		var tooLong *llm.TooLong
 		var failed *llm.RequestError
 		switch {
 		case errors.As(err, &tooLong):
-			return "", &pipeline.Reject{Reason: "passage_too_long", Detail: step + ": " + tooLong.Error()}
+			return "", &dataset.Reject{Reason: "passage_too_long", Detail: step + ": " + tooLong.Error()}
 		case errors.As(err, &failed):
-			return "", &pipeline.Reject{Reason: failedPrefix + failed.Kind, Detail: step + ": " + failed.Error(), Failed: true}
+			return "", &dataset.Reject{Reason: failedPrefix + failed.Kind, Detail: step + ": " + failed.Error(), Failed: true}
 		case err != nil:
 			return "", err
 		}
@@ -209,7 +210,7 @@ func (r *record) ask(ctx context.Context, step, prompt string, d data, check fun
 		}
 		reason = why
 	}
-	return "", &pipeline.Reject{Reason: reason, Detail: fmt.Sprintf("%s, after %d attempts", step, r.w.o.Attempts)}
+	return "", &dataset.Reject{Reason: reason, Detail: fmt.Sprintf("%s, after %d attempts", step, r.w.o.Attempts)}
 }
 
 // code makes a server's word fit for a reason code.

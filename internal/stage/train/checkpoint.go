@@ -18,9 +18,9 @@ import (
 
 	"barka/internal/atomicfile"
 	"barka/internal/badinput"
+	"barka/internal/dataset"
 	"barka/internal/dtype"
 	"barka/internal/model"
-	"barka/internal/pipeline"
 	"barka/internal/safetensors"
 	"barka/internal/tensor"
 	"barka/internal/tensorboard"
@@ -146,7 +146,7 @@ func (t *trainer) write(dir string) (numbers, error) {
 	}
 	err := safetensors.Write(filepath.Join(dir, stateTensors), ts, nil)
 	if err == nil {
-		n.Tensors, err = pipeline.Sums(dir, stateTensors)
+		n.Tensors, err = dataset.Sums(dir, stateTensors)
 	}
 	if err == nil {
 		n.Events, err = t.board.Sync()
@@ -204,7 +204,7 @@ func (t *trainer) restore(dir string) (numbers, error) {
 	if n.Identity != t.identityDigest {
 		return n, badinput.Errorf("it belongs to a run with other options or data")
 	}
-	if err := pipeline.CheckSums(dir, n.Tensors); err != nil {
+	if err := dataset.CheckSums(dir, n.Tensors); err != nil {
 		return n, err
 	}
 	if err := t.readTensors(filepath.Join(dir, stateTensors)); err != nil {

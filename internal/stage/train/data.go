@@ -9,7 +9,7 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/chat"
-	"barka/internal/pipeline"
+	"barka/internal/dataset"
 )
 
 // sample is a tokenized conversation: targets[i] is to be predicted at row
@@ -33,8 +33,8 @@ type Data struct {
 // row is what training reads of a dataset row: messages, or conversations in
 // the ShareGPT spelling.
 type row struct {
-	Messages      []chat.Message  `json:"messages" parquet:"messages,list"`
-	Conversations []pipeline.Turn `json:"conversations" parquet:"conversations,list"`
+	Messages      []chat.Message `json:"messages" parquet:"messages,list"`
+	Conversations []dataset.Turn `json:"conversations" parquet:"conversations,list"`
 }
 
 func (r row) messages() ([]chat.Message, error) {
@@ -58,7 +58,7 @@ func (r row) messages() ([]chat.Message, error) {
 // positions (0: without end) is an error.
 func Load(ctx context.Context, path string, format *chat.Template, maxLength, positions int) (*Data, error) {
 	d := &Data{Dropped: map[string]int{}}
-	for r, err := range pipeline.Rows[row](ctx, path) {
+	for r, err := range dataset.Rows[row](ctx, path) {
 		if err != nil {
 			return nil, err
 		}

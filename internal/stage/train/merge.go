@@ -15,11 +15,12 @@ import (
 	"barka/internal/atomicfile"
 	"barka/internal/badinput"
 	"barka/internal/checkpoint"
+	"barka/internal/dataset"
 	"barka/internal/dtype"
+	"barka/internal/durable"
 	"barka/internal/lora"
 	"barka/internal/mapped"
 	"barka/internal/model"
-	"barka/internal/pipeline"
 	"barka/internal/progress"
 	"barka/internal/safetensors"
 	"barka/internal/tensor"
@@ -47,7 +48,7 @@ type Merged struct {
 // appears whole or not at all. One that is merged of the same two already, as
 // id says, is left as it is.
 func Merge(ctx context.Context, dev tensor.Device, base, adapter, out string, id Merged, reporter progress.Reporter) error {
-	w, err := pipeline.NewWork(out)
+	w, err := durable.NewWork(out)
 	if err != nil {
 		return err
 	}
@@ -61,7 +62,7 @@ func Merge(ctx context.Context, dev tensor.Device, base, adapter, out string, id
 	}
 	defer m.close()
 	m.ctx = ctx
-	if err := pipeline.CheckApart(out, map[string]string{"model": base, "adapter": adapter}); err != nil {
+	if err := durable.CheckApart(out, map[string]string{"model": base, "adapter": adapter}); err != nil {
 		return err
 	}
 	if err := w.Lock(); err != nil {
@@ -94,7 +95,7 @@ type mergeIdentity struct {
 }
 
 // ownMerge refuses unfinished work that is no merge.
-func ownMerge(w *pipeline.Work) error {
+func ownMerge(w *durable.Work) error {
 	begun, err := w.Begun()
 	if begun == nil || err != nil {
 		return err
@@ -122,7 +123,7 @@ func (id Merged) stands(out string) (bool, error) {
 	case then.Base != id.Base || then.Adapter != id.Adapter:
 		return false, badinput.Errorf("merge: %s was merged from another base or adapter; remove it, or name another --out", out)
 	}
-	err = pipeline.CheckSums(out, then.Files)
+	err = dataset.CheckSums(out, then.Files)
 	if len(then.Files) == 0 { // merged before digests were recorded
 		var f checkpoint.File
 		if f, err = checkpoint.Open(out); err == nil {
@@ -164,13 +165,13 @@ func (m *merger) write(dir, base string, id Merged, reporter progress.Reporter) 
 			names = append(names, e.Name())
 		}
 	}
-	if id.Files, err = pipeline.Sums(dir, names...); err != nil {
+	if id.Files, err = dataset.Sums(dir, names...); err != nil {
 		return err
 	}
 	if err := writeJSON(filepath.Join(dir, MergedFile), id); err != nil {
 		return err
 	}
-	return pipeline.SyncTree(dir)
+	return atomicfile.SyncTree(dir)
 }
 
 // unchanged returns an error if the base or the adapter changed during a merge.

@@ -15,8 +15,9 @@ import (
 	"barka/internal/atomicfile"
 	"barka/internal/badinput"
 	"barka/internal/checkpoint"
+	"barka/internal/dataset"
+	"barka/internal/durable"
 	"barka/internal/lora"
-	"barka/internal/pipeline"
 	"barka/internal/tensorboard"
 )
 
@@ -98,7 +99,7 @@ func (s *standing) accept(out string, id identity) (*State, error) {
 	if err := refuse(out, s.identity, id); err != nil {
 		return nil, err
 	}
-	err := pipeline.CheckSums(out, s.state.Files)
+	err := dataset.CheckSums(out, s.state.Files)
 	if len(s.state.Files) == 0 { // finished before digests were recorded
 		var f checkpoint.File
 		if f, err = checkpoint.OpenAdapter(out); err == nil {
@@ -110,7 +111,7 @@ func (s *standing) accept(out string, id identity) (*State, error) {
 	}
 	// Earlier versions were killed between the summary and this. What cannot be
 	// removed does no harm.
-	if old := filepath.Join(out, checkpointDir); pipeline.Foreign(old, isCheckpoint) == nil {
+	if old := filepath.Join(out, checkpointDir); durable.Foreign(old, isCheckpoint) == nil {
 		_ = os.RemoveAll(old)
 	}
 	return s.state, nil
@@ -126,8 +127,8 @@ func refuse(dir string, then, now identity) error {
 
 // begin locks the output directory and decides between done (a summary is
 // returned), continued, refused and new.
-func begin(out string, id identity, restart bool) (w *pipeline.Work, done *State, err error) {
-	if w, err = pipeline.NewWork(out); err != nil {
+func begin(out string, id identity, restart bool) (w *durable.Work, done *State, err error) {
+	if w, err = durable.NewWork(out); err != nil {
 		return nil, nil, err
 	}
 	there, err := readStanding(out)
@@ -174,7 +175,7 @@ func begin(out string, id identity, restart bool) (w *pipeline.Work, done *State
 	return w, done, err
 }
 
-func readBegun(w *pipeline.Work) (*pipeline.Begun, identity, error) {
+func readBegun(w *durable.Work) (*durable.Begun, identity, error) {
 	var id identity
 	b, err := w.Begun()
 	if err == nil && b != nil {
@@ -187,9 +188,9 @@ func readBegun(w *pipeline.Work) (*pipeline.Begun, identity, error) {
 
 // start begins a new run. What stands at out stays until the new adapter is
 // whole.
-func start(w *pipeline.Work, out string, id identity, there *standing) error {
+func start(w *durable.Work, out string, id identity, there *standing) error {
 	if there != nil {
-		if err := pipeline.Foreign(out, known); err != nil {
+		if err := durable.Foreign(out, known); err != nil {
 			return err
 		}
 	}
@@ -204,21 +205,21 @@ func start(w *pipeline.Work, out string, id identity, there *standing) error {
 
 // complete puts a result in its place that is whole already, and returns its
 // summary; nil if the run has to be continued.
-func complete(w *pipeline.Work) (*State, error) {
+func complete(w *durable.Work) (*State, error) {
 	s, err := readState(w.Final())
 	if s == nil || err != nil {
 		// A process killed at the beginning may not have come to this.
 		return nil, errors.Join(err, os.MkdirAll(w.Final(), 0o755))
 	}
-	if err := pipeline.CheckSums(w.Final(), s.Files); err != nil {
+	if err := dataset.CheckSums(w.Final(), s.Files); err != nil {
 		return nil, badinput.Errorf("%w (or give --restart)", err)
 	}
 	return s, place(w)
 }
 
 // place makes Final durable and puts it in its place.
-func place(w *pipeline.Work) error {
-	if err := pipeline.SyncTree(w.Final()); err != nil {
+func place(w *durable.Work) error {
+	if err := atomicfile.SyncTree(w.Final()); err != nil {
 		return err
 	}
 	if err := w.Swap(known); err != nil {
@@ -240,14 +241,14 @@ func (t *trainer) finish(id identity) (*State, error) {
 		return nil, err
 	}
 	s := &State{
-		Steps: t.step, Epochs: t.o.Epochs, FirstLoss: t.first, FinalLoss: t.last, BestVal: t.bestVal, Data: t.data, Seed: t.io.Seed,
+		Steps: t.step, Epochs: t.o.Epochs, FirstLoss: t.first, FinalLoss: t.last, BestVal: t.bestVal, Data: t.data, Seed: t.env.Seed,
 		Options: id.Options, ModelDigest: id.Model, DataDigest: id.Data, TrainedTotal: t.trained,
 	}
 	for _, p := range t.adapter.Params() {
 		s.Parameters += int64(p.Value.Len())
 	}
 	var err error
-	if s.Files, err = pipeline.Sums(final, lora.WeightsFile, lora.ConfigFile, metricsFile); err != nil {
+	if s.Files, err = dataset.Sums(final, lora.WeightsFile, lora.ConfigFile, metricsFile); err != nil {
 		return nil, err
 	}
 	if err := writeJSON(filepath.Join(final, StateFile), s); err != nil {

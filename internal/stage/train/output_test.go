@@ -12,8 +12,8 @@ import (
 	"testing"
 
 	"barka/internal/badinput"
+	"barka/internal/durable"
 	"barka/internal/model"
-	"barka/internal/pipeline"
 	"barka/internal/progress"
 	"barka/internal/stage/train"
 	"barka/internal/tensorboard"
@@ -41,15 +41,15 @@ func copyTree(t *testing.T, from, to string) {
 
 // killedAt trains until the step and leaves what a process that is killed
 // there leaves: OUT.partial, and OUT if it was there before.
-func killedAt(t *testing.T, step int, o train.Options, in train.Input, io pipeline.IO, left string) {
+func killedAt(t *testing.T, step int, o train.Options, in train.Input, env durable.Env, left string) {
 	t.Helper()
-	io.Progress = &watch{Reporter: progress.Silent, at: step, do: func() {
-		copyTree(t, io.Out+".partial", left+".partial")
-		if _, err := os.Stat(io.Out); err == nil {
-			copyTree(t, io.Out, left)
+	env.Progress = &watch{Reporter: progress.Silent, at: step, do: func() {
+		copyTree(t, env.Out+".partial", left+".partial")
+		if _, err := os.Stat(env.Out); err == nil {
+			copyTree(t, env.Out, left)
 		}
 	}}
-	if _, err := train.Run(context.Background(), o, in, io); err != nil {
+	if _, err := train.Run(context.Background(), o, in, env); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -57,7 +57,7 @@ func killedAt(t *testing.T, step int, o train.Options, in train.Input, io pipeli
 // TestTwoRunsAtOnce: the second is refused and does not disturb the first.
 func TestTwoRunsAtOnce(t *testing.T) {
 	in := input(t, coffee(t), "")
-	at := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: progress.Silent}
+	at := durable.Env{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: progress.Silent}
 	first := at
 	first.Progress = &watch{Reporter: progress.Silent, at: 3, do: func() {
 		_, err := train.Run(context.Background(), options(), in, at)
@@ -83,32 +83,32 @@ func TestRestart(t *testing.T) {
 	dir := t.TempDir()
 	o, other := options(), options()
 	other.LR = 1e-3
-	io := func(name string, restart bool) pipeline.IO {
-		return pipeline.IO{Out: filepath.Join(dir, name), Seed: 3, Progress: progress.Silent, Restart: restart}
+	env := func(name string, restart bool) durable.Env {
+		return durable.Env{Out: filepath.Join(dir, name), Seed: 3, Progress: progress.Silent, Restart: restart}
 	}
-	run := func(o train.Options, io pipeline.IO) {
+	run := func(o train.Options, env durable.Env) {
 		t.Helper()
-		if _, err := train.Run(context.Background(), o, input(t, data, ""), io); err != nil {
+		if _, err := train.Run(context.Background(), o, input(t, data, ""), env); err != nil {
 			t.Fatal(err)
 		}
 	}
-	run(o, io("old", false))
-	run(other, io("new", false))
+	run(o, env("old", false))
+	run(other, env("new", false))
 	old, want := outputs(t, filepath.Join(dir, "old")), outputs(t, filepath.Join(dir, "new"))
 	if old["adapter_model.safetensors"] == want["adapter_model.safetensors"] {
 		t.Fatal("both options give one adapter")
 	}
 
 	copyTree(t, filepath.Join(dir, "old"), filepath.Join(dir, "out"))
-	killedAt(t, 5, other, input(t, data, ""), io("out", true), filepath.Join(dir, "killed"))
+	killedAt(t, 5, other, input(t, data, ""), env("out", true), filepath.Join(dir, "killed"))
 	same(t, "restarted", outputs(t, filepath.Join(dir, "out")), want)
 	same(t, "beside the restarted run", outputs(t, filepath.Join(dir, "killed")), old)
-	run(other, io("killed", false))
+	run(other, env("killed", false))
 	same(t, "restarted, killed and continued", outputs(t, filepath.Join(dir, "killed")), want)
 
 	// As a process leaves it that is killed while it clears the old run's work
 	// away: every file may be gone or not.
-	killedAt(t, 5, o, input(t, data, ""), io("begun", false), filepath.Join(dir, "a"))
+	killedAt(t, 5, o, input(t, data, ""), env("begun", false), filepath.Join(dir, "a"))
 	for i, gone := range []string{"", "checkpoints", "final", "final/metrics.jsonl", "final/train.json", "checkpoints/step-00000004", "identity.json"} {
 		left := filepath.Join(dir, "cleared"+string(rune('0'+i)))
 		copyTree(t, filepath.Join(dir, "a.partial"), left+".partial")
@@ -117,24 +117,24 @@ func TestRestart(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := train.Run(context.Background(), other, input(t, data, ""), io(filepath.Base(left), false)); !badinput.Is(err) {
+		if _, err := train.Run(context.Background(), other, input(t, data, ""), env(filepath.Base(left), false)); !badinput.Is(err) {
 			t.Errorf("without %q: error %v, want a refusal", gone, err)
 		}
 		if gone == "identity.json" {
 			continue // it goes last, when nothing else is there
 		}
-		run(other, io(filepath.Base(left), true))
+		run(other, env(filepath.Base(left), true))
 		same(t, "cleared but for "+gone, outputs(t, left), want)
 	}
 
 	// An old checkpoint under the new identity, should that ever come about.
-	killedAt(t, 5, other, input(t, data, ""), io("b-out", false), filepath.Join(dir, "b"))
+	killedAt(t, 5, other, input(t, data, ""), env("b-out", false), filepath.Join(dir, "b"))
 	checkpoints := filepath.Join(dir, "b.partial", "checkpoints")
 	if err := os.RemoveAll(checkpoints); err != nil {
 		t.Fatal(err)
 	}
 	copyTree(t, filepath.Join(dir, "a.partial", "checkpoints"), checkpoints)
-	_, err := train.Run(context.Background(), other, input(t, data, ""), io("b", false))
+	_, err := train.Run(context.Background(), other, input(t, data, ""), env("b", false))
 	mustRefuse(t, "another run's checkpoint", err, "belongs to a run with other options", "--restart")
 }
 
@@ -143,7 +143,7 @@ func TestRestart(t *testing.T) {
 func TestKilledAtTheEnd(t *testing.T) {
 	data := coffee(t)
 	dir := t.TempDir()
-	at := pipeline.IO{Out: filepath.Join(dir, "out"), Seed: 3, Progress: progress.Silent}
+	at := durable.Env{Out: filepath.Join(dir, "out"), Seed: 3, Progress: progress.Silent}
 	killedAt(t, 5, options(), input(t, data, ""), at, filepath.Join(dir, "killed"))
 	want := outputs(t, at.Out)
 	in := input(t, data, "")
@@ -169,14 +169,14 @@ func TestKilledAtTheEnd(t *testing.T) {
 			copyTree(t, filepath.Join(dir, "killed.partial", "checkpoints"), out+"/checkpoints")
 		},
 	} {
-		io := at
-		io.Out = filepath.Join(t.TempDir(), "out")
-		set(io.Out)
-		if _, err := train.Run(context.Background(), options(), in, io); err != nil {
+		env := at
+		env.Out = filepath.Join(t.TempDir(), "out")
+		set(env.Out)
+		if _, err := train.Run(context.Background(), options(), in, env); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		same(t, name, outputs(t, io.Out), want)
-		if _, err := os.Stat(io.Out + ".partial"); err == nil {
+		same(t, name, outputs(t, env.Out), want)
+		if _, err := os.Stat(env.Out + ".partial"); err == nil {
 			t.Errorf("%s: work is left", name)
 		}
 	}
@@ -189,7 +189,7 @@ func TestForeignFiles(t *testing.T) {
 		for name, set := range map[string]func(out string) string{
 			"a directory of another kind": func(out string) string { return filepath.Join(out, "checkpoints", "model.pt") },
 			"a foreign file among checkpoints": func(out string) string {
-				if _, err := train.Run(context.Background(), options(), input(t, data, ""), pipeline.IO{Out: out, Seed: 4, Progress: progress.Silent}); err != nil {
+				if _, err := train.Run(context.Background(), options(), input(t, data, ""), durable.Env{Out: out, Seed: 4, Progress: progress.Silent}); err != nil {
 					t.Fatal(err)
 				}
 				return filepath.Join(out, "checkpoints", "notes.txt")
@@ -197,7 +197,7 @@ func TestForeignFiles(t *testing.T) {
 			"an adapter of peft":   func(out string) string { return filepath.Join(out, "adapter_model.safetensors") },
 			"work of another kind": func(out string) string { return filepath.Join(out+".partial", "adapter_model.safetensors") },
 		} {
-			at := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: progress.Silent, Restart: restart}
+			at := durable.Env{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: progress.Silent, Restart: restart}
 			path := set(at.Out)
 			os.MkdirAll(filepath.Dir(path), 0o755)
 			if err := os.WriteFile(path, []byte("mine"), 0o644); err != nil {
@@ -210,7 +210,7 @@ func TestForeignFiles(t *testing.T) {
 			}
 		}
 	}
-	at := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: progress.Silent}
+	at := durable.Env{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: progress.Silent}
 	o := options()
 	o.Epochs = 1
 	if _, err := train.Run(context.Background(), o, input(t, data, ""), at); err != nil {
@@ -234,16 +234,16 @@ func TestForeignFiles(t *testing.T) {
 func TestDamage(t *testing.T) {
 	data := coffee(t)
 	dir := t.TempDir()
-	at := pipeline.IO{Out: filepath.Join(dir, "out"), Seed: 3, Progress: progress.Silent}
+	at := durable.Env{Out: filepath.Join(dir, "out"), Seed: 3, Progress: progress.Silent}
 	killedAt(t, 5, options(), input(t, data, ""), at, filepath.Join(dir, "killed"))
 	want := outputs(t, at.Out)
 
 	// damaged copies the work, changes a file of it, and goes on.
 	damaged := func(name string, change func([]byte) []byte) (string, error) {
-		io := at
-		io.Out = filepath.Join(t.TempDir(), "out")
-		copyTree(t, filepath.Join(dir, "killed.partial"), io.Out+".partial")
-		path := filepath.Join(io.Out+".partial", filepath.FromSlash(name))
+		env := at
+		env.Out = filepath.Join(t.TempDir(), "out")
+		copyTree(t, filepath.Join(dir, "killed.partial"), env.Out+".partial")
+		path := filepath.Join(env.Out+".partial", filepath.FromSlash(name))
 		text, err := os.ReadFile(path)
 		if err == nil {
 			err = os.WriteFile(path, change(text), 0o644)
@@ -251,8 +251,8 @@ func TestDamage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = train.Run(context.Background(), options(), input(t, data, ""), io)
-		return io.Out, err
+		_, err = train.Run(context.Background(), options(), input(t, data, ""), env)
+		return env.Out, err
 	}
 	const newest = "checkpoints/step-00000004/"
 	for name, flips := range map[string]int{newest + "state.safetensors": 12, newest + "state.json": 24, "identity.json": 6} {
@@ -307,7 +307,7 @@ func TestDamage(t *testing.T) {
 // adapter can be read.
 func TestFinishedByEarlierVersions(t *testing.T) {
 	data := coffee(t)
-	at := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: progress.Silent}
+	at := durable.Env{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: progress.Silent}
 	o := options()
 	o.Epochs = 1
 	if _, err := train.Run(context.Background(), o, input(t, data, ""), at); err != nil {
@@ -344,7 +344,7 @@ func TestFinishedByEarlierVersions(t *testing.T) {
 func TestEventsAreWrittenOnce(t *testing.T) {
 	in := input(t, coffee(t), "")
 	dir := t.TempDir()
-	at := pipeline.IO{Out: filepath.Join(dir, "0"), Seed: 3, Progress: progress.Silent}
+	at := durable.Env{Out: filepath.Join(dir, "0"), Seed: 3, Progress: progress.Silent}
 	for i, step := range []int{5, 2, 1} { // of each process
 		next := filepath.Join(dir, string(rune('1'+i)))
 		killedAt(t, step, options(), in, at, next)

@@ -12,11 +12,12 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/chat"
+	"barka/internal/dataset"
+	"barka/internal/durable"
 	"barka/internal/lora"
 	"barka/internal/model"
 	"barka/internal/nn"
 	"barka/internal/optim"
-	"barka/internal/pipeline"
 	"barka/internal/progress"
 	"barka/internal/tensor"
 	"barka/internal/tensorboard"
@@ -79,7 +80,7 @@ const StateFile = "trainer_state.json"
 type trainer struct {
 	o        Options
 	in       Input
-	io       pipeline.IO
+	env      durable.Env
 	format   *chat.Template
 	model    model.Decoder
 	dev      tensor.Device
@@ -95,7 +96,7 @@ type trainer struct {
 	bestVal  *float64
 	trained  int64
 	board    *tensorboard.Writer
-	work     *pipeline.Work
+	work     *durable.Work
 	metrics  hash.Hash // of metrics.jsonl
 	recorded int64     // its length
 
@@ -104,8 +105,8 @@ type trainer struct {
 
 // Run trains and returns the summary. An interrupted run continues from its
 // last checkpoint; a finished one returns at once; one made with other
-// options is refused unless io.Restart.
-func Run(ctx context.Context, o Options, in Input, io pipeline.IO) (*State, error) {
+// options is refused unless env.Restart.
+func Run(ctx context.Context, o Options, in Input, env durable.Env) (*State, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
@@ -113,12 +114,12 @@ func Run(ctx context.Context, o Options, in Input, io pipeline.IO) (*State, erro
 	if err != nil {
 		return nil, err
 	}
-	t := &trainer{o: o, in: in, io: io, format: format}
+	t := &trainer{o: o, in: in, env: env, format: format}
 	id, err := t.identity(ctx)
 	if err != nil {
 		return nil, err
 	}
-	work, done, err := begin(io.Out, id, io.Restart)
+	work, done, err := begin(env.Out, id, env.Restart)
 	if err != nil || done != nil {
 		return done, err
 	}
@@ -155,7 +156,7 @@ func (t *trainer) load(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if t.adapter, err = model.NewAdapter(t.model, t.o.lora(t.in.Base), t.io.Seed); err != nil {
+	if t.adapter, err = model.NewAdapter(t.model, t.o.lora(t.in.Base), t.env.Seed); err != nil {
 		return err
 	}
 	t.adapter.Train(t.dev)
@@ -166,7 +167,7 @@ func (t *trainer) load(ctx context.Context) (err error) {
 }
 
 func (t *trainer) loop(ctx context.Context) error {
-	p := t.io.Progress
+	p := t.env.Progress
 	p.Start("train", int64(t.total), "steps")
 	p.Skip(int64(t.step))
 	defer p.Done()
@@ -199,7 +200,7 @@ func (t *trainer) loop(ctx context.Context) error {
 // one takes an optimiser step.
 func (t *trainer) one() (Metrics, error) {
 	n := t.data.Samples()
-	batch := batchOf(t.io.Seed, t.step, n, t.o.Batch)
+	batch := batchOf(t.env.Seed, t.step, n, t.o.Batch)
 	m := Metrics{Step: t.step + 1, Rows: batch, Epoch: float64(t.step+1) / float64(stepsPerEpoch(n, t.o.Batch))}
 	for _, i := range batch {
 		m.Tokens += len(t.data.samples[i].tokens)
@@ -245,7 +246,7 @@ func (t *trainer) dropout(part []int) lora.Dropout {
 	if t.o.Dropout == 0 {
 		return lora.Dropout{}
 	}
-	d := lora.Dropout{Rate: float32(t.o.Dropout), Seed: uint64(t.io.Seed)<<20 + uint64(t.step)}
+	d := lora.Dropout{Rate: float32(t.o.Dropout), Seed: uint64(t.env.Seed)<<20 + uint64(t.step)}
 	for _, i := range part {
 		for j := range t.data.samples[i].tokens {
 			d.Rows = append(d.Rows, uint64(i)<<24|uint64(j))
@@ -338,7 +339,7 @@ func (t *trainer) record(m Metrics, took time.Duration) error {
 		note += fmt.Sprintf("  val %.4f", *m.ValLoss)
 	}
 	if m.ValLoss != nil || m.Step%max(1, t.total/20) == 0 {
-		progress.Event(t.io.Progress, "step", note, stepEvent{m.Step, t.total, m.Loss, m.LR, m.GradNorm, speed, m.ValLoss})
+		progress.Event(t.env.Progress, "step", note, stepEvent{m.Step, t.total, m.Loss, m.LR, m.GradNorm, speed, m.ValLoss})
 	}
 	return t.board.Scalars(int64(m.Step), values)
 }
@@ -348,17 +349,17 @@ func (t *trainer) identity(ctx context.Context) (identity, error) {
 	if err != nil {
 		return identity{}, err
 	}
-	digest, err := pipeline.Digest(t.in.Train)
+	digest, err := dataset.Digest(t.in.Train)
 	if err != nil {
 		return identity{}, err
 	}
-	id := identity{Version: version, Options: options, Seed: t.io.Seed, Model: t.in.ModelDigest, Chat: t.format.Digest(), Data: digest}
+	id := identity{Version: version, Options: options, Seed: t.env.Seed, Model: t.in.ModelDigest, Chat: t.format.Digest(), Data: digest}
 	if t.in.Val != "" {
-		if id.Val, err = pipeline.Digest(t.in.Val); err != nil {
+		if id.Val, err = dataset.Digest(t.in.Val); err != nil {
 			return identity{}, err
 		}
 	}
-	if t.io.Out == "" {
+	if t.env.Out == "" {
 		return id, badinput.Errorf("train: no output directory given")
 	}
 	return id, nil

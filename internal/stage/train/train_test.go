@@ -16,12 +16,12 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/chat"
 	"barka/internal/dtype"
+	"barka/internal/durable"
 	"barka/internal/golden"
 	"barka/internal/lora"
 	"barka/internal/model"
 	_ "barka/internal/model/all"
 	"barka/internal/nn"
-	"barka/internal/pipeline"
 	"barka/internal/progress"
 	"barka/internal/safetensors"
 	"barka/internal/stage/train"
@@ -136,7 +136,7 @@ func TestResume(t *testing.T) {
 	o := options()
 	o.Dropout = 0.1 // drawn from step and row, so it continues too
 	run := func(ctx context.Context, out string, p progress.Reporter) error {
-		_, err := train.Run(ctx, o, input(t, data, val), pipeline.IO{Out: out, Seed: 3, Progress: p})
+		_, err := train.Run(ctx, o, input(t, data, val), durable.Env{Out: out, Seed: 3, Progress: p})
 		return err
 	}
 	dir := t.TempDir()
@@ -182,7 +182,7 @@ func TestLossFallsAndMicroBatchesDoNotMatter(t *testing.T) {
 	for _, budget := range []int{1, 60, 10000} {
 		o := options()
 		o.MicroTokens, o.Epochs, o.LR = budget, 6, 5e-3
-		s, err := train.Run(context.Background(), o, input(t, data, data), pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: progress.Silent})
+		s, err := train.Run(context.Background(), o, input(t, data, data), durable.Env{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: progress.Silent})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -203,7 +203,7 @@ func TestLossFallsAndMicroBatchesDoNotMatter(t *testing.T) {
 // digest is taken if it is finished, and refused if data may still be read.
 func TestRunsBeforeTemplates(t *testing.T) {
 	data := coffee(t)
-	at := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: progress.Silent}
+	at := durable.Env{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: progress.Silent}
 	o := options()
 	o.Epochs = 1
 	first, err := train.Run(context.Background(), o, input(t, data, ""), at)
@@ -239,7 +239,7 @@ func TestRunsBeforeTemplates(t *testing.T) {
 
 func TestChangedRunsAreRefused(t *testing.T) {
 	data := coffee(t)
-	at := pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: progress.Silent}
+	at := durable.Env{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: progress.Silent}
 	o := options()
 	o.Epochs = 1
 	first, err := train.Run(context.Background(), o, input(t, data, ""), at)
@@ -252,7 +252,7 @@ func TestChangedRunsAreRefused(t *testing.T) {
 	if err != nil || again.FinalLoss != first.FinalLoss {
 		t.Errorf("%v, %v", again, err)
 	}
-	refused := func(what string, o train.Options, in train.Input, at pipeline.IO) {
+	refused := func(what string, o train.Options, in train.Input, at durable.Env) {
 		t.Helper()
 		var bad *badinput.Error
 		_, err := train.Run(context.Background(), o, in, at)
@@ -321,7 +321,7 @@ func TestRowsBeyondTheModel(t *testing.T) {
 		t.Errorf("plan: %v", err)
 	}
 	for _, in := range []train.Input{input(t, data, ""), input(t, coffee(t), data)} {
-		_, err := train.Run(context.Background(), o, in, pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: progress.Silent})
+		_, err := train.Run(context.Background(), o, in, durable.Env{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: progress.Silent})
 		if !errors.As(err, &wrong) || !strings.Contains(err.Error(), "row 2") || !strings.Contains(err.Error(), "1024") {
 			t.Errorf("run: %v", err)
 		}
@@ -339,7 +339,7 @@ func TestPlanCountsWhatRunDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := train.Run(context.Background(), o, in, pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Progress: progress.Silent})
+	s, err := train.Run(context.Background(), o, in, durable.Env{Out: filepath.Join(t.TempDir(), "out"), Progress: progress.Silent})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,8 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/chat"
-	"barka/internal/pipeline"
+	"barka/internal/dataset"
+	"barka/internal/durable"
 	"barka/internal/segment"
 	"barka/internal/tokenizer"
 )
@@ -143,8 +144,8 @@ func Plan(ctx context.Context, o Options, t Translator, path string) (Estimate, 
 	if err := require(path); err != nil {
 		return e, err
 	}
-	seen := map[pipeline.TextKey]bool{}
-	for row, err := range pipeline.Rows[pipeline.Instruction](ctx, path) {
+	seen := map[dataset.TextKey]bool{}
+	for row, err := range dataset.Rows[dataset.Instruction](ctx, path) {
 		if err != nil {
 			return e, err
 		}
@@ -155,7 +156,7 @@ func Plan(ctx context.Context, o Options, t Translator, path string) (Estimate, 
 					continue
 				}
 				e.Segments++
-				if key := pipeline.KeyOf(p.Text); !seen[key] {
+				if key := dataset.KeyOf(p.Text); !seen[key] {
 					seen[key] = true
 					e.Distinct++
 					e.Tokens += int64(t.CountTokens(p.Text))
@@ -168,7 +169,7 @@ func Plan(ctx context.Context, o Options, t Translator, path string) (Estimate, 
 
 // require refuses an input that does not hold instructions.
 func require(path string) error {
-	if err := pipeline.Require(path, pipeline.Instructions); err != nil {
+	if err := dataset.Require(path, dataset.Instructions); err != nil {
 		return fmt.Errorf("translate: %w", err)
 	}
 	return nil
@@ -177,59 +178,47 @@ func require(path string) error {
 // batchSegments is about how many sentences go to the translator together.
 const batchSegments = 64
 
-// Run translates the instructions in io.In["instructions"].
-func Run(ctx context.Context, o Options, t Translator, io pipeline.IO) (*pipeline.Manifest, error) {
+// Run translates the instructions in env.In["instructions"].
+func Run(ctx context.Context, o Options, t Translator, env durable.Env) (*dataset.Manifest, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	path := io.In["instructions"]
+	path := env.In["instructions"]
 	if err := require(path); err != nil {
 		return nil, err
 	}
-	total, err := pipeline.CountSome(path)
+	total, err := dataset.CountSome(path)
 	if err != nil {
 		return nil, err
 	}
 	o.Model = t.Name()
-	run, err := pipeline.Begin(io.Out, pipeline.Identity{Stage: "translate", Version: version, Changed: changed, Options: o, Inputs: io.In, Seed: io.Seed}, io.Restart)
-	if err != nil {
-		return nil, err
+	id := durable.Identity{Stage: "translate", Version: version, Changed: changed, Options: o}
+	mo := durable.MapOptions[dataset.Instruction]{
+		Key: func(r dataset.Instruction) string { return r.ID }, Workers: 1, Progress: env.Progress, Total: total,
 	}
-	defer run.Close()
-	if run.Done() {
-		return run.Manifest(), nil
-	}
-	w := &worker{o: o, t: t, memory: memory{journal: run.Journal(), known: map[string]Translation{}}}
-	mo := pipeline.MapOptions[pipeline.Instruction]{
-		Key: func(r pipeline.Instruction) string { return r.ID }, Workers: 1, Progress: io.Progress, Total: total,
-	}
-	size := func(r pipeline.Instruction) int {
+	size := func(r dataset.Instruction) int {
 		n := 0
 		for _, m := range r.Messages {
 			n += 1 + len(m.Content)/80
 		}
 		return n
 	}
-	if err := pipeline.MapBatch(ctx, run, pipeline.Rows[pipeline.Instruction](ctx, path), mo, size, batchSegments, w.batch); err != nil {
-		return nil, err
-	}
-	final, err := totals(run)
-	if err != nil {
-		return nil, err
-	}
-	if err := run.Finish(final); err != nil {
-		return nil, err
-	}
-	return run.Manifest(), nil
+	return durable.Execute(env, id, func(run *durable.Run) (durable.Final, error) {
+		w := &worker{o: o, t: t, memory: memory{journal: run.Journal(), known: map[string]Translation{}}}
+		if err := durable.MapBatch(ctx, run, dataset.Rows[dataset.Instruction](ctx, path), mo, size, batchSegments, w.batch); err != nil {
+			return durable.Final{}, err
+		}
+		return totals(run)
+	})
 }
 
 // totals counts the sentences of the rows that are kept, and those with each
 // flag. Sentences that the model did not read to their end are worth a note.
-func totals(run *pipeline.Run) (pipeline.Final, error) {
+func totals(run *durable.Run) (durable.Final, error) {
 	counts := map[string]int64{"segments": 0}
-	for r, err := range pipeline.Outputs[pipeline.Instruction](run) {
+	for r, err := range durable.Outputs[dataset.Instruction](run) {
 		if err != nil {
-			return pipeline.Final{}, err
+			return durable.Final{}, err
 		}
 		counts["segments"] += int64(len(r.Segments))
 		for _, s := range r.Segments {
@@ -238,7 +227,7 @@ func totals(run *pipeline.Run) (pipeline.Final, error) {
 			}
 		}
 	}
-	f := pipeline.Final{Counts: counts}
+	f := durable.Final{Counts: counts}
 	if n := counts["flagged_"+FlagCut]; n > 0 {
 		f.Notes = append(f.Notes, fmt.Sprintf("%d of %d segments are longer than the model reads and lost their end; they have the flag %s, and reject_flags in a recipe drops their rows",
 			n, counts["segments"], FlagCut))
@@ -256,7 +245,7 @@ type worker struct {
 // memory is the translation memory of a run: a sentence is translated once,
 // however often it occurs, also across interruptions.
 type memory struct {
-	journal *pipeline.Journal
+	journal *durable.Journal
 	known   map[string]Translation
 }
 
@@ -277,10 +266,10 @@ func (m *memory) put(text string, tr Translation) error {
 	return m.journal.Put(memoryKey(text), tr)
 }
 
-func memoryKey(text string) string { return "segment " + pipeline.ContentID(text) }
+func memoryKey(text string) string { return "segment " + dataset.ContentID(text) }
 
-func (w *worker) batch(ctx context.Context, rows []pipeline.Instruction) ([][]pipeline.Instruction, []error) {
-	out, errs := make([][]pipeline.Instruction, len(rows)), make([]error, len(rows))
+func (w *worker) batch(ctx context.Context, rows []dataset.Instruction) ([][]dataset.Instruction, []error) {
+	out, errs := make([][]dataset.Instruction, len(rows)), make([]error, len(rows))
 	if err := w.learn(ctx, rows); err != nil {
 		for i := range errs {
 			errs[i] = err
@@ -290,14 +279,14 @@ func (w *worker) batch(ctx context.Context, rows []pipeline.Instruction) ([][]pi
 	for i, r := range rows {
 		row, err := w.record(r)
 		if errs[i] = err; err == nil {
-			out[i] = []pipeline.Instruction{row}
+			out[i] = []dataset.Instruction{row}
 		}
 	}
 	return out, errs
 }
 
 // learn translates the sentences of rows that the memory does not know.
-func (w *worker) learn(ctx context.Context, rows []pipeline.Instruction) error {
+func (w *worker) learn(ctx context.Context, rows []dataset.Instruction) error {
 	var texts []string
 	asked := map[string]bool{}
 	for _, r := range rows {
@@ -342,16 +331,16 @@ func ask(ctx context.Context, t Translator, texts []string) ([]Translation, erro
 }
 
 // record puts a translated record together.
-func (w *worker) record(r pipeline.Instruction) (pipeline.Instruction, error) {
+func (w *worker) record(r dataset.Instruction) (dataset.Instruction, error) {
 	if len(r.Messages) == 0 {
-		return r, &pipeline.Reject{Reason: "no_messages"}
+		return r, &dataset.Reject{Reason: "no_messages"}
 	}
 	r.MessagesEN, r.Language, r.Translator = r.Messages, tokenizer.NLLBCode(w.o.To), w.t.Name()
 	r.Segments = nil
 	messages := make([]chat.Message, len(r.Messages))
 	for i, m := range r.Messages {
 		if strings.TrimSpace(m.Content) == "" {
-			return r, &pipeline.Reject{Reason: "empty_message", Detail: fmt.Sprintf("message %d", i)}
+			return r, &dataset.Reject{Reason: "empty_message", Detail: fmt.Sprintf("message %d", i)}
 		}
 		var b strings.Builder
 		for _, p := range w.o.plan(m.Content, w.t.CountTokens).pieces {
@@ -363,12 +352,12 @@ func (w *worker) record(r pipeline.Instruction) (pipeline.Instruction, error) {
 			if err != nil {
 				return r, err
 			}
-			seg := pipeline.Segment{Message: int32(i), Source: p.Text, Target: w.o.finish(tr.Text), Score: tr.Score}
+			seg := dataset.Segment{Message: int32(i), Source: p.Text, Target: w.o.finish(tr.Text), Score: tr.Score}
 			seg.Flags = w.o.check(p.Text, seg.Target, tr)
 			for _, f := range seg.Flags {
 				for _, bad := range w.o.RejectFlags {
 					if f == bad {
-						return r, &pipeline.Reject{Reason: f, Detail: p.Text}
+						return r, &dataset.Reject{Reason: f, Detail: p.Text}
 					}
 				}
 			}
@@ -377,7 +366,7 @@ func (w *worker) record(r pipeline.Instruction) (pipeline.Instruction, error) {
 		}
 		messages[i] = chat.Message{Role: m.Role, Content: b.String()}
 		if strings.TrimSpace(messages[i].Content) == "" {
-			return r, &pipeline.Reject{Reason: "empty_translation", Detail: fmt.Sprintf("message %d", i)}
+			return r, &dataset.Reject{Reason: "empty_translation", Detail: fmt.Sprintf("message %d", i)}
 		}
 	}
 	r.Messages = messages
@@ -386,7 +375,7 @@ func (w *worker) record(r pipeline.Instruction) (pipeline.Instruction, error) {
 
 // LineSegment is a translated unit of a line.
 type LineSegment struct {
-	pipeline.Segment
+	dataset.Segment
 	Cut          int           `json:"cut,omitempty"`          // source tokens that did not fit into the model
 	Alternatives []Alternative `json:"alternatives,omitempty"` // as the translator gave them
 }
@@ -420,7 +409,7 @@ func Lines(ctx context.Context, o Options, t Translator, lines []string) ([]stri
 				continue
 			}
 			tr := w.memory.known[p.Text]
-			seg := pipeline.Segment{Source: p.Text, Target: o.finish(tr.Text), Score: tr.Score}
+			seg := dataset.Segment{Source: p.Text, Target: o.finish(tr.Text), Score: tr.Score}
 			seg.Flags = o.check(p.Text, seg.Target, tr)
 			segs[i] = append(segs[i], LineSegment{seg, tr.Cut, tr.Alternatives})
 			b.WriteString(seg.Target)

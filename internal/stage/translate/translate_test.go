@@ -12,8 +12,9 @@ import (
 	"testing"
 
 	"barka/internal/badinput"
+	"barka/internal/dataset"
+	"barka/internal/durable"
 	"barka/internal/generate"
-	"barka/internal/pipeline"
 )
 
 // fakeTranslator stands for a model: it spells every word backwards in Arabic
@@ -84,8 +85,8 @@ func TestRun(t *testing.T) {
 	in, out := input(t), filepath.Join(t.TempDir(), "out")
 	f := &fakeTranslator{}
 	o := Defaults()
-	io := pipeline.IO{Out: out, In: map[string]string{"instructions": in}}
-	m, err := Run(context.Background(), o, f, io)
+	env := durable.Env{Out: out, In: map[string]string{"instructions": in}}
+	m, err := Run(context.Background(), o, f, env)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,8 +98,8 @@ func TestRun(t *testing.T) {
 	if len(slices.Compact(slices.Clone(sorted))) != len(sorted) {
 		t.Errorf("asked twice: %q", sorted)
 	}
-	var got []pipeline.Instruction
-	for r, err := range pipeline.Rows[pipeline.Instruction](context.Background(), out) {
+	var got []dataset.Instruction
+	for r, err := range dataset.Rows[dataset.Instruction](context.Background(), out) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -117,21 +118,21 @@ func TestRun(t *testing.T) {
 	short := o
 	short.From, short.To = "en", "ar"
 	other := filepath.Join(t.TempDir(), "out")
-	if _, err := Run(context.Background(), short, &fakeTranslator{}, pipeline.IO{Out: other, In: io.In}); err != nil {
+	if _, err := Run(context.Background(), short, &fakeTranslator{}, durable.Env{Out: other, In: env.In}); err != nil {
 		t.Fatal(err)
 	}
-	for r, err := range pipeline.Rows[pipeline.Instruction](context.Background(), other) {
+	for r, err := range dataset.Rows[dataset.Instruction](context.Background(), other) {
 		if err != nil || r.Language != "arb_Arab" {
 			t.Errorf("from en to ar: language %s, %v", r.Language, err)
 		}
 	}
 	// Done: nothing is asked again.
 	f.asked = nil
-	if _, err := Run(context.Background(), o, f, io); err != nil || len(f.asked) > 0 {
+	if _, err := Run(context.Background(), o, f, env); err != nil || len(f.asked) > 0 {
 		t.Errorf("second run: %v, asked %q", err, f.asked)
 	}
 	o.Beam = 3
-	if _, err := Run(context.Background(), o, f, io); err == nil || !strings.Contains(err.Error(), "option beam was 5 and is now 3") {
+	if _, err := Run(context.Background(), o, f, env); err == nil || !strings.Contains(err.Error(), "option beam was 5 and is now 3") {
 		t.Errorf("changed options: %v", err)
 	}
 }
@@ -140,12 +141,12 @@ func TestRun(t *testing.T) {
 // not asked for again.
 func TestNothingIsPaidTwice(t *testing.T) {
 	in, out := input(t), filepath.Join(t.TempDir(), "out")
-	io := pipeline.IO{Out: out, In: map[string]string{"instructions": in}}
+	env := durable.Env{Out: out, In: map[string]string{"instructions": in}}
 	f := &fakeTranslator{fail: 1}
-	if _, err := Run(context.Background(), Defaults(), f, io); err == nil {
+	if _, err := Run(context.Background(), Defaults(), f, env); err == nil {
 		t.Fatal("the failure was not reported")
 	}
-	if _, err := Run(context.Background(), Defaults(), f, io); err != nil {
+	if _, err := Run(context.Background(), Defaults(), f, env); err != nil {
 		t.Fatal(err)
 	}
 	sorted := slices.Sorted(slices.Values(f.asked))
@@ -167,7 +168,7 @@ func TestInterruptedAnywhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := func(f *fakeTranslator, ctx context.Context, out string) error {
-		_, err := Run(ctx, Defaults(), f, pipeline.IO{Out: out, In: map[string]string{"instructions": in}})
+		_, err := Run(ctx, Defaults(), f, durable.Env{Out: out, In: map[string]string{"instructions": in}})
 		return err
 	}
 	whole := filepath.Join(t.TempDir(), "out")
@@ -199,7 +200,7 @@ func TestInterruptedAnywhere(t *testing.T) {
 func text(t *testing.T, dir string) string {
 	t.Helper()
 	var b strings.Builder
-	for r, err := range pipeline.Rows[pipeline.Instruction](context.Background(), dir) {
+	for r, err := range dataset.Rows[dataset.Instruction](context.Background(), dir) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -225,7 +226,7 @@ func TestRejections(t *testing.T) {
 		o := Defaults()
 		o.Whole, o.RejectFlags = true, c.reject
 		out := filepath.Join(t.TempDir(), "out")
-		m, err := Run(context.Background(), o, &fakeTranslator{always: &c.tr}, pipeline.IO{Out: out, In: map[string]string{"instructions": input(t)}})
+		m, err := Run(context.Background(), o, &fakeTranslator{always: &c.tr}, durable.Env{Out: out, In: map[string]string{"instructions": input(t)}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -246,7 +247,7 @@ func TestRejections(t *testing.T) {
 // error, not a shift of sentences.
 func TestShortOfTranslations(t *testing.T) {
 	f := &fakeTranslator{short: true}
-	if _, err := Run(context.Background(), Defaults(), f, pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"instructions": input(t)}}); err == nil || !strings.Contains(err.Error(), "translations of") {
+	if _, err := Run(context.Background(), Defaults(), f, durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"instructions": input(t)}}); err == nil || !strings.Contains(err.Error(), "translations of") {
 		t.Errorf("%v", err)
 	}
 	if _, _, err := Lines(context.Background(), Defaults(), f, []string{"One stone.", "Two stones here."}); err == nil {
@@ -261,7 +262,7 @@ func TestPlanIsWhatRunAsksFor(t *testing.T) {
 	if err != nil || f.calls != 0 {
 		t.Fatalf("%v, %d calls", err, f.calls)
 	}
-	if _, err := Run(context.Background(), Defaults(), f, pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"instructions": input(t)}}); err != nil {
+	if _, err := Run(context.Background(), Defaults(), f, durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"instructions": input(t)}}); err != nil {
 		t.Fatal(err)
 	}
 	tokens := 0
@@ -286,7 +287,7 @@ func TestWrongKind(t *testing.T) {
 		}
 		out := filepath.Join(t.TempDir(), "out")
 		_, planned := Plan(context.Background(), Defaults(), &fakeTranslator{}, in)
-		_, ran := Run(context.Background(), Defaults(), &fakeTranslator{}, pipeline.IO{Out: out, In: map[string]string{"instructions": in}})
+		_, ran := Run(context.Background(), Defaults(), &fakeTranslator{}, durable.Env{Out: out, In: map[string]string{"instructions": in}})
 		for _, err := range []error{planned, ran} {
 			if err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), holds) || !strings.Contains(err.Error(), "expected instructions") {
 				t.Errorf("%s: %v", text, err)
@@ -380,7 +381,7 @@ func TestDecodingIsIdentity(t *testing.T) {
 			f.fail = 1
 		}
 		run := func(o Options) error {
-			_, err := Run(context.Background(), o, f, pipeline.IO{Out: out, In: map[string]string{"instructions": in}})
+			_, err := Run(context.Background(), o, f, durable.Env{Out: out, In: map[string]string{"instructions": in}})
 			return err
 		}
 		if err := run(Defaults()); (err != nil) != (state == "begun") {
@@ -410,25 +411,25 @@ func TestDecodingIsIdentity(t *testing.T) {
 // settings of beam search is refused with the reason, begun or finished.
 func TestEarlierVersion(t *testing.T) {
 	in := input(t)
-	earlier := pipeline.Identity{Stage: "translate", Version: 1, Inputs: map[string]string{"instructions": in}, Options: map[string]any{
+	earlier := durable.Identity{Stage: "translate", Version: 1, Inputs: map[string]string{"instructions": in}, Options: map[string]any{
 		"model": "fake", "from": "eng_Latn", "to": "arb_Arab", "beams": 5, "max_tokens": 128, "whole": false, "arabic_punctuation": false, "reject_flags": []string{FlagCut}}}
 	for _, finish := range []bool{false, true} {
 		out := filepath.Join(t.TempDir(), "out")
-		r, err := pipeline.Begin(out, earlier, false)
+		r, err := durable.Begin(out, earlier, false)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if finish {
-			if _, err := pipeline.NewWriter[pipeline.Instruction](r); err != nil {
+			if _, err := durable.NewWriter[dataset.Instruction](r); err != nil {
 				t.Fatal(err)
 			}
-			if err := r.Finish(pipeline.Final{}); err != nil {
+			if err := r.Finish(durable.Final{}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		r.Close()
 		run := func(restart bool) error {
-			_, err := Run(context.Background(), Defaults(), &fakeTranslator{}, pipeline.IO{Out: out, In: earlier.Inputs, Restart: restart})
+			_, err := Run(context.Background(), Defaults(), &fakeTranslator{}, durable.Env{Out: out, In: earlier.Inputs, Restart: restart})
 			return err
 		}
 		if err := run(false); err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), "stage version was 1 and is now 2 ("+changed+")") || !strings.Contains(err.Error(), "--restart") {

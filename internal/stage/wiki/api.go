@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"barka/internal/dataset"
 	"barka/internal/mediawiki"
-	"barka/internal/pipeline"
 	"barka/internal/wikitext"
 )
 
@@ -66,9 +66,9 @@ func (s *stage) api(ctx context.Context, titles []string) (iter.Seq2[page, error
 			p := page{Page: e.Page, licence: licence, url: mediawiki.PageURL(e.URL, e.Title, e.Revision), earlier: c.Requests == before}
 			switch {
 			case e.Missing:
-				p.Title, p.refused = t, pipeline.Reject{Reason: missingPage}
+				p.Title, p.refused = t, dataset.Reject{Reason: missingPage}
 			case e.Disambiguation:
-				p.refused = pipeline.Reject{Reason: "disambiguation"}
+				p.refused = dataset.Reject{Reason: "disambiguation"}
 			default:
 				p.root = wikitext.Tree(e.Text)
 			}

@@ -8,8 +8,8 @@ import (
 	"slices"
 
 	"barka/internal/badinput"
+	"barka/internal/dataset"
 	"barka/internal/mediawiki"
-	"barka/internal/pipeline"
 	"barka/internal/wikitext"
 )
 
@@ -49,7 +49,7 @@ func (s *stage) dump(titles []string) iter.Seq2[page, error] {
 			s.chosen = len(want)
 		}
 		for _, t := range slices.Sorted(maps.Keys(want)) {
-			if !yield(page{Page: mediawiki.Page{Title: t}, refused: pipeline.Reject{Reason: missingPage}}, nil) {
+			if !yield(page{Page: mediawiki.Page{Title: t}, refused: dataset.Reject{Reason: missingPage}}, nil) {
 				return
 			}
 		}
@@ -83,10 +83,10 @@ func (s *stage) dumped(p mediawiki.Page, site *mediawiki.Site, hidden []string) 
 	target, redirect := wikitext.Redirect(p.Text)
 	switch {
 	case p.Namespace != 0:
-		out.refused = pipeline.Reject{Reason: "not_an_article", Detail: fmt.Sprintf("namespace %d", p.Namespace)}
+		out.refused = dataset.Reject{Reason: "not_an_article", Detail: fmt.Sprintf("namespace %d", p.Namespace)}
 	case redirect || p.Redirect != "":
 		target = cmp.Or(p.Redirect, target)
-		out.refused = pipeline.Reject{Reason: "redirect", Detail: target}
+		out.refused = dataset.Reject{Reason: "redirect", Detail: target}
 		if s.chosen > 0 {
 			s.redirects = append(s.redirects, p.Title+" → "+target)
 		}

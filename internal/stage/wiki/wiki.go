@@ -13,9 +13,10 @@ import (
 	"strings"
 
 	"barka/internal/badinput"
+	"barka/internal/dataset"
+	"barka/internal/durable"
 	"barka/internal/lines"
 	"barka/internal/mediawiki"
-	"barka/internal/pipeline"
 	"barka/internal/wikitext"
 )
 
@@ -86,11 +87,11 @@ type page struct {
 	root    *wikitext.Section
 	earlier bool // fetched by an earlier run
 	// refused says why a page has no passages.
-	refused pipeline.Reject
+	refused dataset.Reject
 }
 
 // Run writes the passages of the chosen pages.
-func Run(ctx context.Context, o Options, io pipeline.IO) (*pipeline.Manifest, error) {
+func Run(ctx context.Context, o Options, env durable.Env) (*dataset.Manifest, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
@@ -102,37 +103,26 @@ func Run(ctx context.Context, o Options, io pipeline.IO) (*pipeline.Manifest, er
 	if o.TitleFile != "" {
 		inputs["titles"], identity.TitleFile = o.TitleFile, filepath.Base(o.TitleFile)
 	}
-	run, err := pipeline.Begin(io.Out, pipeline.Identity{Stage: "wiki", Version: version, Options: identity, Inputs: inputs, Seed: io.Seed}, io.Restart)
-	if err != nil {
-		return nil, err
-	}
-	defer run.Close()
-	if run.Done() {
-		return run.Manifest(), nil
-	}
-	s := newStage(o, io, run)
-	if s.out, err = pipeline.NewWriter[pipeline.Passage](run); err != nil {
-		return nil, err
-	}
-	if err := s.all(ctx); err != nil {
-		if o.Dump != "" { // an API's answers are kept
-			err = run.Abandon(err)
+	id := durable.Identity{Stage: "wiki", Version: version, Options: identity, Inputs: inputs}
+	return durable.Execute(env, id, func(run *durable.Run) (final durable.Final, err error) {
+		s := newStage(o, env, run)
+		if s.out, err = durable.NewWriter[dataset.Passage](run); err != nil {
+			return final, err
 		}
-		return nil, err
-	}
-	if err := run.Finish(pipeline.Final{Counts: map[string]int64{"pages": s.kept}, Notes: s.notes()}); err != nil {
-		return nil, err
-	}
-	return run.Manifest(), nil
+		if err := s.all(ctx); err != nil {
+			return final, err
+		}
+		return durable.Final{Counts: map[string]int64{"pages": s.kept}, Notes: s.notes()}, nil
+	})
 }
 
 type stage struct {
 	o     Options
-	io    pipeline.IO
-	run   *pipeline.Run
-	out   *pipeline.Writer[pipeline.Passage]
-	seen  map[pipeline.TextKey]bool // texts, of which a whole wiki would not fit into memory
-	pages map[int64]bool            // ids: aliases give one page
+	env   durable.Env
+	run   *durable.Run
+	out   *durable.Writer[dataset.Passage]
+	seen  map[dataset.TextKey]bool // texts, of which a whole wiki would not fit into memory
+	pages map[int64]bool           // ids: aliases give one page
 	skip  map[string]bool
 	kept  int64
 	// Of the titles chosen: how many, those that no page has, and those that
@@ -142,8 +132,8 @@ type stage struct {
 	passages           int64
 }
 
-func newStage(o Options, io pipeline.IO, run *pipeline.Run) *stage {
-	s := &stage{o: o, io: io, run: run, seen: map[pipeline.TextKey]bool{}, pages: map[int64]bool{}, skip: map[string]bool{}}
+func newStage(o Options, env durable.Env, run *durable.Run) *stage {
+	s := &stage{o: o, env: env, run: run, seen: map[dataset.TextKey]bool{}, pages: map[int64]bool{}, skip: map[string]bool{}}
 	for _, h := range o.SkipHeadings {
 		s.skip[strings.ToLower(h)] = true
 	}
@@ -177,8 +167,8 @@ func (s *stage) all(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.io.Progress.Start("wiki", total, "pages")
-	defer s.io.Progress.Done()
+	s.env.Progress.Start("wiki", total, "pages")
+	defer s.env.Progress.Done()
 	for p, err := range pages {
 		if err != nil {
 			return err
@@ -187,9 +177,9 @@ func (s *stage) all(ctx context.Context) error {
 			return err
 		}
 		if p.earlier {
-			s.io.Progress.Skip(1)
+			s.env.Progress.Skip(1)
 		} else {
-			s.io.Progress.Add(1)
+			s.env.Progress.Add(1)
 		}
 		if err := s.add(p); err != nil {
 			return err
@@ -240,7 +230,7 @@ func (o Options) titles() ([]string, error) {
 
 // add writes a page's passages.
 func (s *stage) add(p page) error {
-	row := pipeline.Passage{Dataset: s.o.Dataset, Title: p.Title, URL: p.url, Revision: p.Revision, Licence: p.licence}
+	row := dataset.Passage{Dataset: s.o.Dataset, Title: p.Title, URL: p.url, Revision: p.Revision, Licence: p.licence}
 	if p.refused.Reason == missingPage {
 		s.missing = append(s.missing, p.Title)
 	}
@@ -248,7 +238,7 @@ func (s *stage) add(p page) error {
 		return s.out.Reject(row, p.refused)
 	}
 	if s.o.API != "" && p.ID != 0 && s.pages[p.ID] {
-		return s.out.Reject(row, pipeline.Reject{Reason: "same_page", Detail: fmt.Sprintf("page %d came before, under another title", p.ID)})
+		return s.out.Reject(row, dataset.Reject{Reason: "same_page", Detail: fmt.Sprintf("page %d came before, under another title", p.ID)})
 	}
 	s.pages[p.ID] = true
 	s.kept++
@@ -256,17 +246,17 @@ func (s *stage) add(p page) error {
 }
 
 // section writes the text of a section and of those below it.
-func (s *stage) section(row pipeline.Passage, sec *wikitext.Section, path []string) error {
+func (s *stage) section(row dataset.Passage, sec *wikitext.Section, path []string) error {
 	if sec.Level > 1 {
 		path = append(path[:len(path):len(path)], sec.Title)
 		if s.skip[strings.ToLower(sec.Title)] {
 			row.Section, row.Text = strings.Join(path, " > "), sec.Text
-			return s.out.Reject(row, pipeline.Reject{Reason: "skipped_heading"})
+			return s.out.Reject(row, dataset.Reject{Reason: "skipped_heading"})
 		}
 	}
 	row.Section, row.Text = strings.Join(path, " > "), sec.Text
 	row.Chars = int32(len([]rune(sec.Text)))
-	row.ID = pipeline.ContentID("passage", row.Title, row.Section, row.Text)
+	row.ID = dataset.ContentID("passage", row.Title, row.Section, row.Text)
 	if err := s.passage(row, len(sec.Children) > 0 || sec.Level == 1); err != nil {
 		return err
 	}
@@ -279,8 +269,8 @@ func (s *stage) section(row pipeline.Passage, sec *wikitext.Section, path []stri
 }
 
 // passage writes one text, or says why not.
-func (s *stage) passage(row pipeline.Passage, inner bool) error {
-	reason, text := "", pipeline.KeyOf(row.Text)
+func (s *stage) passage(row dataset.Passage, inner bool) error {
+	reason, text := "", dataset.KeyOf(row.Text)
 	switch {
 	case row.Chars == 0:
 		return nil // a heading alone
@@ -294,7 +284,7 @@ func (s *stage) passage(row pipeline.Passage, inner bool) error {
 		reason = "duplicate"
 	}
 	if reason != "" {
-		return s.out.Reject(row, pipeline.Reject{Reason: reason})
+		return s.out.Reject(row, dataset.Reject{Reason: reason})
 	}
 	s.seen[text] = true
 	s.passages++

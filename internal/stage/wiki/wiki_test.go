@@ -17,7 +17,8 @@ import (
 	"golang.org/x/text/encoding/unicode"
 
 	"barka/internal/badinput"
-	"barka/internal/pipeline"
+	"barka/internal/dataset"
+	"barka/internal/durable"
 	"barka/internal/progress"
 )
 
@@ -49,10 +50,10 @@ func options(t *testing.T) Options {
 	return o
 }
 
-func rows(t *testing.T, dir string) []pipeline.Passage {
+func rows(t *testing.T, dir string) []dataset.Passage {
 	t.Helper()
-	var out []pipeline.Passage
-	for p, err := range pipeline.Rows[pipeline.Passage](context.Background(), dir) {
+	var out []dataset.Passage
+	for p, err := range dataset.Rows[dataset.Passage](context.Background(), dir) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,7 +62,7 @@ func rows(t *testing.T, dir string) []pipeline.Passage {
 	return out
 }
 
-func sections(ps []pipeline.Passage) string {
+func sections(ps []dataset.Passage) string {
 	var names []string
 	for _, p := range ps {
 		names = append(names, p.Title+"/"+p.Section)
@@ -71,7 +72,7 @@ func sections(ps []pipeline.Passage) string {
 
 func TestDump(t *testing.T) {
 	o, out := options(t), filepath.Join(t.TempDir(), "out")
-	m, err := Run(context.Background(), o, pipeline.IO{Out: out, Progress: progress.Silent})
+	m, err := Run(context.Background(), o, durable.Env{Out: out, Progress: progress.Silent})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,10 +94,10 @@ func TestDump(t *testing.T) {
 // TestTitles: chosen titles are found however they are written; those without
 // a page and redirects are counted and named, and none at all is an error.
 func TestTitles(t *testing.T) {
-	run := func(titles ...string) (*pipeline.Manifest, error) {
+	run := func(titles ...string) (*dataset.Manifest, error) {
 		o := options(t)
 		o.Titles = titles
-		return Run(t.Context(), o, pipeline.IO{Out: filepath.Join(t.TempDir(), "out"), Progress: progress.Silent})
+		return Run(t.Context(), o, durable.Env{Out: filepath.Join(t.TempDir(), "out"), Progress: progress.Silent})
 	}
 	m, err := run("coffee", "Kahwa", "Nowhere", "Not_there", "Talk:Coffee")
 	if err != nil {
@@ -117,7 +118,7 @@ func TestTitles(t *testing.T) {
 	o := options(t)
 	out := filepath.Join(t.TempDir(), "out")
 	for _, o.Titles = range [][]string{{"Nowhere"}, {"Coffee"}} {
-		_, err = Run(t.Context(), o, pipeline.IO{Out: out, Progress: progress.Silent})
+		_, err = Run(t.Context(), o, durable.Env{Out: out, Progress: progress.Silent})
 	}
 	if err != nil {
 		t.Error(err)
@@ -141,7 +142,7 @@ func TestOtherLanguages(t *testing.T) {
 	}
 	o, out := Defaults(), filepath.Join(t.TempDir(), "out")
 	o.Dump, o.MinChars = path, 20
-	if _, err := Run(t.Context(), o, pipeline.IO{Out: out, Progress: progress.Silent}); err != nil {
+	if _, err := Run(t.Context(), o, durable.Env{Out: out, Progress: progress.Silent}); err != nil {
 		t.Fatal(err)
 	}
 	if ps := rows(t, out); len(ps) != 1 || ps[0].Text != "Rēzne ir azars Latgolā, kas ir leluokais tymā pusē." {
@@ -152,7 +153,7 @@ func TestOtherLanguages(t *testing.T) {
 func TestLeavesOnly(t *testing.T) {
 	o, out := options(t), filepath.Join(t.TempDir(), "out")
 	o.LeavesOnly = true
-	if _, err := Run(context.Background(), o, pipeline.IO{Out: out, Progress: progress.Silent}); err != nil {
+	if _, err := Run(context.Background(), o, durable.Env{Out: out, Progress: progress.Silent}); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := sections(rows(t, out)), "Coffee/History > Arabia, Coffee/Copy"; got != want {
@@ -182,8 +183,8 @@ func TestAPI(t *testing.T) {
 	o := Defaults()
 	o.API, o.Contact, o.Titles, o.MinChars = s.URL, "test@barka.test", []string{"Coffee", "Kahwa", "Nowhere"}, 20
 	out := filepath.Join(t.TempDir(), "out")
-	io := pipeline.IO{Out: out, Progress: progress.Silent}
-	m, err := Run(context.Background(), o, io)
+	env := durable.Env{Out: out, Progress: progress.Silent}
+	m, err := Run(context.Background(), o, env)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +196,7 @@ func TestAPI(t *testing.T) {
 		t.Errorf("counts %v", m.Counts)
 	}
 	before := asked
-	if _, err := Run(context.Background(), o, io); err != nil || asked != before {
+	if _, err := Run(context.Background(), o, env); err != nil || asked != before {
 		t.Errorf("second start: %v, %d more requests", err, asked-before)
 	}
 }
@@ -228,11 +229,11 @@ func TestContinuedPages(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	ctx, cancel := context.WithCancel(context.Background())
 	first := &counts{Reporter: progress.Silent, end: 3, cancel: cancel}
-	if _, err := Run(ctx, o, pipeline.IO{Out: out, Progress: first}); !errors.Is(err, context.Canceled) {
+	if _, err := Run(ctx, o, durable.Env{Out: out, Progress: first}); !errors.Is(err, context.Canceled) {
 		t.Fatalf("error %v, want that it was cancelled", err)
 	}
 	second := &counts{Reporter: progress.Silent}
-	if _, err := Run(context.Background(), o, pipeline.IO{Out: out, Progress: second}); err != nil {
+	if _, err := Run(context.Background(), o, durable.Env{Out: out, Progress: second}); err != nil {
 		t.Fatal(err)
 	}
 	if second.skipped != 3 || second.added != 1 {
@@ -261,7 +262,7 @@ func TestRealDump(t *testing.T) {
 	}
 	o, out := Defaults(), filepath.Join(t.TempDir(), "out")
 	o.Dump = path
-	m, err := Run(context.Background(), o, pipeline.IO{Out: out, Progress: progress.Silent})
+	m, err := Run(context.Background(), o, durable.Env{Out: out, Progress: progress.Silent})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,12 +285,12 @@ func TestRealDump(t *testing.T) {
 
 // TestMemory: a passage costs the stage some bytes, however long its text.
 func TestMemory(t *testing.T) {
-	run, err := pipeline.Begin(filepath.Join(t.TempDir(), "out"), pipeline.Identity{Stage: "wiki", Version: version, Options: Defaults()}, false)
+	run, err := durable.Begin(filepath.Join(t.TempDir(), "out"), durable.Identity{Stage: "wiki", Version: version, Options: Defaults()}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newStage(Defaults(), pipeline.IO{}, run)
-	if s.out, err = pipeline.NewWriter[pipeline.Passage](run); err != nil {
+	s := newStage(Defaults(), durable.Env{}, run)
+	if s.out, err = durable.NewWriter[dataset.Passage](run); err != nil {
 		t.Fatal(err)
 	}
 	inUse := func() int64 {
@@ -303,7 +304,7 @@ func TestMemory(t *testing.T) {
 	before := inUse()
 	for i := range passages {
 		text := strings.Repeat(fmt.Sprintf("%d ", i), 1<<12) // 8 to 20 KiB
-		if err := s.passage(pipeline.Passage{Title: "A", Text: text, Chars: int32(len(text))}, false); err != nil {
+		if err := s.passage(dataset.Passage{Title: "A", Text: text, Chars: int32(len(text))}, false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -314,7 +315,7 @@ func TestMemory(t *testing.T) {
 	if each > 200 {
 		t.Errorf("a passage of about 20 KiB takes %d bytes for good", each)
 	}
-	if !s.seen[pipeline.KeyOf(strings.Repeat("7 ", 1<<12))] {
+	if !s.seen[dataset.KeyOf(strings.Repeat("7 ", 1<<12))] {
 		t.Error("a passage is not remembered")
 	}
 }

@@ -1,0 +1,109 @@
+package dataset
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"barka/internal/badinput"
+)
+
+// writeSet makes a dataset of n passages at dir.
+func writeSet(t *testing.T, dir string, n int) {
+	t.Helper()
+	b := NewBuilder(dir, DefaultLimits)
+	rows, err := b.Split("", reflect.TypeFor[Passage]())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		if err := rows.Write(reflect.ValueOf(Passage{ID: fmt.Sprint(i), Text: "text", Revision: int64(i) << 40})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := &Manifest{Format: ManifestFormat, Stage: "test"}
+	if err := b.Finish(m); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Seal(m, ""); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mustFail(t *testing.T, err error, words ...string) {
+	t.Helper()
+	if err == nil {
+		t.Error("no error")
+		return
+	}
+	for _, w := range words {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("error without %q: %v", w, err)
+		}
+	}
+	if !badinput.Is(err) {
+		t.Errorf("not marked as bad input: %v", err)
+	}
+}
+
+func TestExport(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	writeSet(t, out, 100)
+	for _, name := range []string{"x.jsonl", "x.jsonl.zst"} {
+		path := filepath.Join(t.TempDir(), name)
+		if err := Export[Passage](context.Background(), out, path); err != nil {
+			t.Fatal(err)
+		}
+		n := int64(0)
+		for p, err := range Rows[Passage](context.Background(), path) {
+			if err != nil || p.Revision != n<<40 {
+				t.Fatalf("%v %v", p, err)
+			}
+			n++
+		}
+		if entries, _ := os.ReadDir(filepath.Dir(path)); n != 100 || len(entries) != 1 {
+			t.Errorf("%d rows, %d files", n, len(entries))
+		}
+	}
+	if err := Export[Passage](context.Background(), out, filepath.Join(out, "x.txt")); !badinput.Is(err) {
+		t.Error(err)
+	}
+}
+
+func TestTreeDigest(t *testing.T) {
+	dir := t.TempDir()
+	os.WriteFile(filepath.Join(dir, "config.json"), []byte("{}"), 0o666)
+	a, err := Digest(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.WriteFile(filepath.Join(dir, ".cache"), []byte("{}"), 0o666)
+	if b, _ := Digest(dir); a != b {
+		t.Error("hidden files count")
+	}
+	os.WriteFile(filepath.Join(dir, "weights"), []byte("{}"), 0o666)
+	if b, _ := Digest(dir); a == b {
+		t.Error("new files do not count")
+	}
+}
+
+func TestIDsAndSeeds(t *testing.T) {
+	if a, b := ContentID("ab", "c"), ContentID("a", "bc"); a == b || len(a) != 16 {
+		t.Errorf("%s %s", a, b)
+	}
+	if got := ContentID("x"); got != "f91b14e7bbea4c5b" {
+		t.Errorf("ids changed: %s", got)
+	}
+	seen := map[int64]bool{}
+	for i := range 1000 {
+		s := RecordSeed(int64(i%2), fmt.Sprint(i/2), "s")
+		if s < 0 || seen[s] {
+			t.Fatalf("seed %d", s)
+		}
+		seen[s] = true
+	}
+}

@@ -1,0 +1,121 @@
+package dataset
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"barka/internal/badinput"
+)
+
+// Manifest describes a finished dataset directory. Nothing in it depends on
+// time, host, paths, threads or interruptions.
+type Manifest struct {
+	Format  int                  `json:"format"`
+	Stage   string               `json:"stage"`
+	Version int                  `json:"version"` // of the stage's algorithm
+	Barka   string               `json:"barka"`
+	Options json.RawMessage      `json:"options"`
+	Inputs  map[string]InputInfo `json:"inputs"`
+	Seed    int64                `json:"seed"`
+	Rows    int64                `json:"rows"`
+	Counts  map[string]int64     `json:"counts"` // in, out, rejected, rejected_<reason>, and the stage's own
+	Tokens  map[string]int64     `json:"tokens,omitempty"`
+	Notes   []string             `json:"notes,omitempty"`
+	Files   []FileInfo           `json:"files"`
+}
+
+// InputInfo identifies an input by its content.
+type InputInfo struct {
+	Digest string `json:"digest"`
+	Rows   int64  `json:"rows"` // 0 for files that hold no rows
+}
+
+// FileInfo is a file of a dataset directory; Name uses forward slashes.
+type FileInfo struct {
+	Name   string `json:"name"`
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"`
+	Rows   int64  `json:"rows"`
+}
+
+// Lists reports whether a file of the directory is the manifest or listed in it.
+func (m *Manifest) Lists(name string) bool {
+	return name == ManifestName || slices.ContainsFunc(m.Files, func(f FileInfo) bool { return f.Name == name })
+}
+
+// Describe returns the size and digest of a file of dir, as a manifest states
+// them.
+func Describe(dir, name string) (FileInfo, error) {
+	f, err := os.Open(filepath.Join(dir, filepath.FromSlash(name)))
+	if err != nil {
+		return FileInfo{}, badinput.Wrap(err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	n, err := io.CopyBuffer(struct{ io.Writer }{h}, f, make([]byte, 1<<20))
+	if err != nil {
+		return FileInfo{}, badinput.Wrap(err)
+	}
+	return FileInfo{Name: name, Size: n, SHA256: hex.EncodeToString(h.Sum(nil))}, nil
+}
+
+// CheckFiles returns a badinput error for the first file of dir whose size or
+// digest is not what is stated.
+func CheckFiles(dir string, files []FileInfo) error {
+	for _, f := range files {
+		if err := checkSize(dir, f); err != nil { // says more than a digest
+			return err
+		}
+	}
+	for _, f := range files {
+		if err := checkDigest(dir, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkDigest(dir string, f FileInfo) error {
+	got, err := Describe(dir, f.Name)
+	if err != nil {
+		return err
+	}
+	if got.SHA256 != f.SHA256 {
+		return badinput.Errorf("%s has SHA-256 %s, %s was recorded when it was made: the file was changed or damaged; make it again, or restore it",
+			filepath.Join(dir, filepath.FromSlash(f.Name)), got.SHA256, f.SHA256)
+	}
+	return nil
+}
+
+// Sums returns the SHA-256 of files of dir, by name.
+func Sums(dir string, names ...string) (map[string]string, error) {
+	sums := map[string]string{}
+	for _, name := range names {
+		f, err := Describe(dir, name)
+		if err != nil {
+			return nil, err
+		}
+		sums[name] = f.SHA256
+	}
+	return sums, nil
+}
+
+// CheckSums returns a badinput error for the first file of dir, by name, that
+// Sums would not answer with the same.
+func CheckSums(dir string, sums map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(sums)) {
+		if !filepath.IsLocal(filepath.FromSlash(name)) {
+			return badinput.Errorf("%s: %q is no file of this directory", dir, name)
+		}
+		if err := checkDigest(dir, FileInfo{Name: name, SHA256: sums[name]}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package dataset
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+
+	"barka/internal/chat"
+)
+
+// Passage is a piece of text from an encyclopedia or another source: the
+// output of the wiki stage.
+type Passage struct {
+	ID       string `json:"id" parquet:"id"`
+	Dataset  string `json:"dataset" parquet:"dataset"`
+	Title    string `json:"title" parquet:"title"`
+	Section  string `json:"section" parquet:"section"`
+	Text     string `json:"text" parquet:"text"`
+	URL      string `json:"url" parquet:"url"`
+	Revision int64  `json:"revision" parquet:"revision"`
+	Licence  string `json:"licence" parquet:"licence"`
+	Chars    int32  `json:"chars" parquet:"chars"` // length of Text in code points
+}
+
+// Segment is one translated unit of a message: a sentence, an option, a
+// heading. Score is the normalised beam score (log-probability a token).
+type Segment struct {
+	Message int32    `json:"message" parquet:"message"` // index into the row's messages
+	Source  string   `json:"source" parquet:"source"`
+	Target  string   `json:"target" parquet:"target"`
+	Score   float32  `json:"score" parquet:"score"`
+	Flags   []string `json:"flags" parquet:"flags,list"`
+}
+
+// Forms of instructions. The form is known from the source that a row is made
+// of, and decides what counts as a defect of the row: see package filter.
+const (
+	FormQuestion     = "question"     // a model's question and answer about a passage that the row does not show
+	FormConversation = "conversation" // several of those
+	FormChoice       = "choice"       // a question with its options; the answer names one
+	FormReading      = "reading"      // a text to read, and a question about it with or without options
+	FormArithmetic   = "arithmetic"   // a sum in words; the answer works it out
+	FormInstruction  = "instruction"  // of a set of instructions of any origin
+)
+
+// Forms lists the forms.
+func Forms() []string {
+	return []string{FormQuestion, FormConversation, FormChoice, FormReading, FormArithmetic, FormInstruction}
+}
+
+// Instruction is a conversation to train on, with where it came from. Messages
+// are in Language (an NLLB code: eng_Latn, arb_Arab); after translation the
+// English source stays beside them in MessagesEN.
+type Instruction struct {
+	ID               string         `json:"id" parquet:"id"`
+	Dataset          string         `json:"dataset" parquet:"dataset"`
+	Form             string         `json:"form" parquet:"form"` // one of Forms, or "" in rows of other programs
+	PassageID        string         `json:"passage_id" parquet:"passage_id"`
+	Title            string         `json:"title" parquet:"title"`
+	URL              string         `json:"url" parquet:"url"`
+	Licence          string         `json:"licence" parquet:"licence"`
+	Messages         []chat.Message `json:"messages" parquet:"messages,list"`
+	MessagesEN       []chat.Message `json:"messages_en" parquet:"messages_en,list"`
+	Language         string         `json:"language" parquet:"language"`
+	Generator        string         `json:"generator" parquet:"generator"`
+	PromptDigest     string         `json:"prompt_digest" parquet:"prompt_digest"`
+	Seed             int64          `json:"seed" parquet:"seed"`
+	FinishReason     string         `json:"finish_reason" parquet:"finish_reason"`
+	PromptTokens     int32          `json:"prompt_tokens" parquet:"prompt_tokens"`
+	CompletionTokens int32          `json:"completion_tokens" parquet:"completion_tokens"`
+	// Shortened says why a generated conversation has fewer turns than were asked
+	// for; "" for a whole one.
+	Shortened  string    `json:"shortened,omitempty" parquet:"shortened"`
+	Translator string    `json:"translator" parquet:"translator"`
+	Segments   []Segment `json:"segments" parquet:"segments,list"`
+}
+
+// Turn is a message in the ShareGPT spelling; From is human, gpt or system.
+type Turn struct {
+	From  string `json:"from" parquet:"from"`
+	Value string `json:"value" parquet:"value"`
+}
+
+// Conversation is a row of a finished training set: the same conversation in
+// the two spellings that training tools read, with what attribution needs.
+type Conversation struct {
+	ID            string         `json:"id" parquet:"id"`
+	Dataset       string         `json:"dataset" parquet:"dataset"`
+	Title         string         `json:"title" parquet:"title"`
+	URL           string         `json:"url" parquet:"url"`
+	Licence       string         `json:"licence" parquet:"licence"` // "" if unknown
+	Generator     string         `json:"generator" parquet:"generator"`
+	Translator    string         `json:"translator" parquet:"translator"`
+	Conversations []Turn         `json:"conversations" parquet:"conversations,list"`
+	Messages      []chat.Message `json:"messages" parquet:"messages,list"`
+}
+
+// TextKey stands for a text where many are remembered: a whole wiki's texts
+// would not fit into memory. No two texts are known to share one.
+type TextKey [16]byte
+
+// KeyOf returns a text's key, half of its SHA-256.
+func KeyOf(text string) TextKey {
+	sum := sha256.Sum256([]byte(text))
+	return TextKey(sum[:len(TextKey{})])
+}
+
+// ContentID names a record by its content: the first 16 hexadecimal digits of
+// the SHA-256 of the parts, each behind its length, so that ("ab", "c") and
+// ("a", "bc") differ.
+func ContentID(parts ...string) string {
+	return hex.EncodeToString(digestParts(parts)[:8])
+}
+
+// RecordSeed derives the seed of one record's random choices from the run's
+// seed, the record's id and the stage's name, so that it does not depend on
+// the order in which records are worked on. It is never negative.
+func RecordSeed(runSeed int64, id, stage string) int64 {
+	var seed [8]byte
+	binary.LittleEndian.PutUint64(seed[:], uint64(runSeed))
+	sum := digestParts([]string{string(seed[:]), id, stage})
+	return int64(binary.LittleEndian.Uint64(sum) >> 1)
+}
+
+func digestParts(parts []string) []byte {
+	h := sha256.New()
+	var size [8]byte
+	for _, p := range parts {
+		binary.LittleEndian.PutUint64(size[:], uint64(len(p)))
+		h.Write(size[:])
+		h.Write([]byte(p))
+	}
+	return h.Sum(nil)
+}

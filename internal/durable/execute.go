@@ -1,0 +1,93 @@
+package durable
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"strings"
+
+	"barka/internal/badinput"
+	"barka/internal/dataset"
+)
+
+// Execute runs a stage: it begins or continues the run towards env.Out, calls
+// work unless the directory is finished, and puts the directory in its place.
+// Inputs that the identity leaves out are those of env; the seed is env's.
+func Execute(env Env, id Identity, work func(*Run) (Final, error)) (*dataset.Manifest, error) {
+	run, err := Begin(env.Out, id.of(env), env.Restart)
+	if err != nil {
+		return nil, err
+	}
+	return run.Execute(work)
+}
+
+// ExecuteAgain is Execute for a stage whose records may fail. With env.Retry it
+// also works again on a finished directory that has failed records; see Reopen.
+func ExecuteAgain(env Env, id Identity, failed func(*dataset.Manifest) bool, work func(*Run) (Final, error)) (*dataset.Manifest, error) {
+	id = id.of(env)
+	run, err := Begin(env.Out, id, env.Restart)
+	if err == nil && env.Retry && run.Done() && failed(run.Manifest()) {
+		run, err = Reopen(env.Out, id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return run.Execute(work)
+}
+
+// Execute does the run's work, unless it is done, and closes the run.
+func (r *Run) Execute(work func(*Run) (Final, error)) (*dataset.Manifest, error) {
+	defer r.Close()
+	if r.Done() {
+		return r.Manifest(), nil
+	}
+	final, err := work(r)
+	if err != nil {
+		return nil, r.discardEmpty(err)
+	}
+	if err := r.Finish(final); err != nil {
+		return nil, err
+	}
+	return r.Manifest(), nil
+}
+
+// of fills in what the environment decides.
+func (id Identity) of(env Env) Identity {
+	if id.Inputs == nil {
+		id.Inputs = env.In
+	}
+	id.Seed = env.Seed
+	return id
+}
+
+// discardEmpty removes the partial directory after an error of the input or the
+// options, unless the run has journaled work or the stage's own files lie there:
+// the same output can then be begun with other inputs or options. It returns
+// err.
+func (r *Run) discardEmpty(err error) error {
+	if !badinput.Is(err) {
+		return err
+	}
+	for _, j := range r.journals() {
+		if j.Len() > 0 {
+			return err
+		}
+	}
+	entries, rerr := os.ReadDir(r.work.partial)
+	if rerr != nil {
+		return errors.Join(err, rerr)
+	}
+	for _, e := range entries {
+		if !ours(e.Name()) {
+			return err
+		}
+	}
+	return errors.Join(err, r.work.Remove())
+}
+
+// ours reports whether a name in the partial directory is one that this package
+// gives: see Run.Dir.
+func ours(name string) bool {
+	return slices.Contains([]string{identityName, journalName, finalName, oldName}, name) ||
+		strings.HasPrefix(name, lockName) || strings.HasPrefix(name, "rows-")
+}

@@ -1,0 +1,178 @@
+package durable
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"path/filepath"
+
+	"barka/internal/atomicfile"
+	"barka/internal/dataset"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// Failures bound how many records may fail (Reject.Failed) before Map stops.
+type Failures struct {
+	// InARow records, in order of completion; 0 is no bound.
+	InARow int
+	// Share of the records that this run has finished, from the 100th on; 0 is no
+	// bound.
+	Share float64
+}
+
+// shareFrom is the number of finished records from which their share of
+// failures means something: passages of one article, which a filter may refuse
+// together, follow each other.
+const shareFrom = 100
+
+// TooManyFailures is the error of a Map that reached a bound.
+type TooManyFailures struct {
+	Failed, Finished int // records of this run
+	InARow           int // 0: it was their share
+	Last             dataset.Reject
+}
+
+func (e *TooManyFailures) Error() string {
+	if e.InARow > 0 {
+		return fmt.Sprintf("%d records in a row failed, the last with %s: %s; the same command takes these up again",
+			e.InARow, e.Last.Reason, e.Last.Detail)
+	}
+	return fmt.Sprintf("%d of %d records failed, the last with %s: %s", e.Failed, e.Finished, e.Last.Reason, e.Last.Detail)
+}
+
+// failureCount holds the results of failed records until another record
+// succeeds. Only then was it they that failed, not everything; if the run stops
+// before, they have no result, and the next run works on them again.
+type failureCount struct {
+	Failures
+	failed, finished int
+	last             dataset.Reject
+	held             []heldResult
+}
+
+type heldResult struct {
+	key   string
+	stamp uint64
+	res   result
+}
+
+// settle puts a record's result into the journal, or holds it back.
+func (m *mapper[In, Out]) settle(h heldResult) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := &m.failures
+	f.finished++
+	if h.res.Reject == nil || !h.res.Reject.Failed {
+		if err := m.release(); err != nil {
+			return err
+		}
+		if err := m.step.journal.put(h.key, h.stamp, h.res); err != nil {
+			return err
+		}
+	} else {
+		f.failed++
+		f.last = *h.res.Reject
+		f.held = append(f.held, h)
+	}
+	stop := &TooManyFailures{Failed: f.failed, Finished: f.finished, Last: f.last}
+	switch {
+	case f.InARow > 0 && len(f.held) >= f.InARow:
+		stop.InARow = len(f.held)
+		return stop
+	case f.Share > 0 && f.finished >= shareFrom && float64(f.failed) > f.Share*float64(f.finished):
+		return stop
+	}
+	return nil
+}
+
+// release journals the results that are held back. The caller holds m.mu.
+func (m *mapper[In, Out]) release() error {
+	for _, h := range m.failures.held {
+		if err := m.step.journal.put(h.key, h.stamp, h.res); err != nil {
+			return err
+		}
+	}
+	m.failures.held = nil
+	return nil
+}
+
+// retried reports whether the record's result is a failure that this run takes
+// up again.
+func (m *mapper[In, Out]) retried(key string) (bool, error) {
+	if !m.options.Retry {
+		return false, nil
+	}
+	var res result
+	if _, err := m.step.journal.Get(key, &res); err != nil {
+		return false, err
+	}
+	return res.Reject != nil && res.Reject.Failed, nil
+}
+
+// Reopen begins a run that replaces the finished directory at out, which has the
+// same identity, and works again on some of its records: the stage gives the
+// results of the others to Restore. The directory stays until Finish. An
+// interrupted run is continued by Begin and is Reopened too.
+func Reopen(out string, id Identity) (*Run, error) {
+	r, err := Begin(out, id, false)
+	if err != nil || !r.Done() {
+		return r, err
+	}
+	return begin(out, id, reopenFinished)
+}
+
+// Reopened reports whether the run replaces a finished directory of the same
+// identity, whose results Restore keeps.
+func (r *Run) Reopened() bool { return r.reopened && r.manifest == nil }
+
+// Earlier is a record's result in the finished directory: rows, or why it was
+// rejected, or neither if it has to be worked on again.
+type Earlier[Out any] struct {
+	Rows   []Out
+	Reject *dataset.Reject
+}
+
+// Restore gives the results that a finished directory has for the records of in
+// to the run's first Map, which must come after it with the same records and
+// key. Results that the run has already are left alone, so that Restore can be
+// repeated after an interruption.
+func Restore[In, Out any](ctx context.Context, r *Run, in iter.Seq2[In, error], key func(In) string, earlier func(In) (Earlier[Out], error)) (err error) {
+	if err := r.writable(); err != nil {
+		return err
+	}
+	j, err := openJournal(filepath.Join(r.work.partial, "rows-0.jsonl"))
+	if err != nil {
+		return atomicfile.Explain(r.work.partial, err)
+	}
+	defer func() { err = errors.Join(err, j.close()) }()
+	for rec, err := range in {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+		e, err := earlier(rec)
+		if err != nil {
+			return err
+		}
+		if _, known := j.stamp(key(rec)); known || len(e.Rows) == 0 && e.Reject == nil {
+			continue
+		}
+		data, err := json.Marshal(rec)
+		if err != nil {
+			return err
+		}
+		res, err := newResult(e.Rows, e.Reject, data)
+		if err != nil {
+			return err
+		}
+		if err := j.put(key(rec), xxhash.Sum64(data), res); err != nil {
+			return err
+		}
+	}
+	return nil
+}

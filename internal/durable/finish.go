@@ -1,0 +1,116 @@
+package durable
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"barka/internal/atomicfile"
+	"barka/internal/dataset"
+	"barka/internal/version"
+)
+
+// Final is what a finished directory holds beside its rows. All of it must
+// follow from the Run's Identity.
+type Final struct {
+	Counts map[string]int64 // beside in, out, rejected and rejected_<reason>, which are counted here; may set in
+	Tokens map[string]int64
+	Card   string // README.md
+	Notes  []string
+}
+
+// Finish writes the dataset directory and, when it is whole and durable, puts
+// it in its place by one rename. If it fails, on a full disk say, nothing of
+// the work is lost: the same command goes on from there. The Run is Done then
+// and its partial directory gone.
+func (r *Run) Finish(f Final) error {
+	if err := r.writable(); err != nil {
+		return err
+	}
+	final := r.work.Final()
+	err := r.failure()
+	var m *dataset.Manifest
+	if err == nil {
+		m, err = r.assemble(final, f)
+	}
+	if err == nil {
+		err = r.work.Swap(r.replaced())
+	}
+	if err != nil {
+		r.abandon(final)
+		return err
+	}
+	r.manifest = m
+	for _, j := range r.journals() {
+		j.close()
+	}
+	return errors.Join(r.work.Remove(), r.Close())
+}
+
+// replaced returns which names belong to the dataset that is to make way.
+func (r *Run) replaced() func(name string) bool {
+	if m, err := dataset.ReadManifest(r.work.out); err == nil && r.replace {
+		return m.Lists
+	}
+	return nil
+}
+
+// abandon frees the disk space of an unfinished directory.
+func (r *Run) abandon(final string) {
+	r.builder.Close()
+	if _, err := os.Lstat(final); err == nil {
+		os.RemoveAll(final)
+	}
+}
+
+func (r *Run) assemble(final string, f Final) (*dataset.Manifest, error) {
+	if err := os.MkdirAll(final, 0o777); err != nil {
+		return nil, atomicfile.Explain(final, err)
+	}
+	in, err := r.collect()
+	if err != nil {
+		return nil, err
+	}
+	m := &dataset.Manifest{
+		Format: dataset.ManifestFormat, Stage: r.id.Stage, Version: r.id.Version, Barka: version.Barka,
+		Options: r.id.Options, Inputs: r.id.Inputs, Seed: r.id.Seed, Tokens: f.Tokens, Notes: f.Notes,
+	}
+	if err := r.builder.Finish(m); err != nil {
+		return nil, err
+	}
+	m.Counts["in"] = in
+	if len(r.steps) == 0 {
+		m.Counts["in"] = m.Counts["out"] + m.Counts["rejected"]
+	}
+	for name, n := range f.Counts {
+		if _, taken := m.Counts[name]; taken && name != "in" {
+			return nil, fmt.Errorf("durable: count %q is not the stage's to set", name)
+		}
+		m.Counts[name] = n
+	}
+	return m, r.builder.Seal(m, f.Card)
+}
+
+// collect writes the results of the Maps as rows and returns the number of
+// records.
+func (r *Run) collect() (in int64, err error) {
+	for _, s := range r.steps {
+		if !s.complete {
+			return 0, errors.New("durable: Finish although Map did not end well")
+		}
+		rows := r.builder.Find("")
+		if rows == nil {
+			if rows, err = r.builder.Split("", s.out); err != nil {
+				return 0, err
+			}
+		}
+		if rows.RowType() != s.out {
+			return 0, fmt.Errorf("durable: rows of two types, %v and %v", rows.RowType(), s.out)
+		}
+		in += int64(len(s.order))
+		if err := s.each(rows.Write, r.builder.Reject); err != nil {
+			return 0, err
+		}
+	}
+	return in, nil
+}

@@ -1,0 +1,279 @@
+package durable
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"barka/internal/atomicfile"
+	"barka/internal/badinput"
+	"barka/internal/dataset"
+)
+
+// Run is a stage's work towards one dataset directory. Its methods are not
+// safe for concurrent use; its journals and Map's own workers are.
+type Run struct {
+	work     *Work
+	id       *identity
+	manifest *dataset.Manifest // set when done
+	replace  bool              // a finished directory stands at out and is to go
+	reopened bool              // that directory has the same identity and keeps most of its results
+	journal  *Journal
+	steps    []*step
+	builder  *dataset.Builder
+}
+
+// Begin starts or continues the run towards the dataset directory out.
+//
+// If out is there and was made with the same identity, the Run is Done. If work
+// towards it with the same identity was interrupted, that work is continued. If
+// out or the unfinished work has another identity, the error (bad input) names
+// what differs, unless restart is set: then unfinished work is thrown away, and
+// a finished out is replaced when the new one is whole. Restart never touches a
+// directory that is not a dataset. The caller must Close the Run.
+func Begin(out string, id Identity, restart bool) (*Run, error) {
+	if restart {
+		return begin(out, id, restartAll)
+	}
+	return begin(out, id, continueRun)
+}
+
+// partLimits bound the parts of the directories; tests make them small.
+var partLimits = dataset.DefaultLimits
+
+// manner is how a run begins where there is work already.
+type manner int
+
+const (
+	continueRun    manner = iota
+	restartAll            // --restart
+	reopenFinished        // replace a finished directory of the same identity
+)
+
+func begin(out string, id Identity, how manner) (*Run, error) {
+	work, err := NewWork(out)
+	if err != nil {
+		return nil, err
+	}
+	if err := CheckApart(out, id.Inputs); err != nil {
+		return nil, err
+	}
+	known, err := id.resolve()
+	if err != nil {
+		return nil, err
+	}
+	r := &Run{work: work, id: known, builder: dataset.NewBuilder(work.Final(), partLimits)}
+	finished, err := r.finished()
+	if err != nil {
+		return nil, err
+	}
+	if finished != nil && how == continueRun && !work.Pending() {
+		return r, r.accept(finished) // needs no write access
+	}
+	if err := work.Lock(); err != nil {
+		return nil, err
+	}
+	if err := r.begin(how); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// finished reads the manifest of what stands at out; nil when there is nothing.
+func (r *Run) finished() (*dataset.Manifest, error) {
+	entries, err := os.ReadDir(r.work.out)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, badinput.Errorf("output %s: %w", r.work.out, err)
+	case len(entries) == 0:
+		return nil, nil
+	case !dataset.HasManifest(r.work.out):
+		return nil, badinput.Errorf("output %s exists and is no dataset directory: choose another --out", r.work.out)
+	}
+	return dataset.ReadManifest(r.work.out)
+}
+
+// accept makes the run done if m has its identity, else says what differs.
+func (r *Run) accept(m *dataset.Manifest) error {
+	diffs, err := differences(identityOf(m), r.id)
+	if err != nil {
+		return badinput.Errorf("%s: %w", r.work.out, err)
+	}
+	if len(diffs) > 0 {
+		return refusal(r.work.out, "made", diffs)
+	}
+	if err := dataset.CheckFiles(r.work.out, m.Files); err != nil {
+		return badinput.Errorf("%w (or give --restart)", err)
+	}
+	r.manifest = m
+	return nil
+}
+
+// begin decides, under the lock, between done, continued, refused and new.
+func (r *Run) begin(how manner) error {
+	finished, err := r.finished() // another process may have finished it just now
+	if err != nil {
+		return err
+	}
+	begun, then, err := r.begun()
+	if err != nil {
+		return err
+	}
+	if begun != nil && finished != nil && r.swapped(begun, then, finished) {
+		if err := r.work.clear(); err != nil {
+			return err
+		}
+		begun = nil
+	}
+	if how == restartAll {
+		return r.start(finished, false)
+	}
+	if begun != nil {
+		diffs, err := differences(then, r.id)
+		if err != nil {
+			return badinput.Errorf("%s: %w", r.work.partial, err)
+		}
+		switch {
+		case len(diffs) == 0 && (finished == nil || begun.Replace):
+			return r.resume(begun)
+		case finished == nil:
+			return refusal(r.work.partial, "begun", diffs)
+		}
+		// Abandoned work beside a finished directory: that one counts.
+	}
+	if finished == nil {
+		return r.start(nil, false)
+	}
+	err = r.accept(finished)
+	if err == nil && how == reopenFinished {
+		r.manifest = nil
+		return r.start(finished, true)
+	}
+	if begun == nil {
+		err = errors.Join(err, r.work.Remove())
+	}
+	if err == nil {
+		err = r.Close()
+	}
+	return err
+}
+
+// begun reads identity.json; nil when no work has begun.
+func (r *Run) begun() (*Begun, *identity, error) {
+	b, err := r.work.Begun()
+	if b == nil || err != nil {
+		return nil, nil, err
+	}
+	var id identity
+	if err := json.Unmarshal(b.Identity, &id); err != nil {
+		return nil, nil, badinput.Errorf("%s: identity.json: %w: remove the directory to begin again", r.work.partial, err)
+	}
+	return b, &id, nil
+}
+
+// swapped reports whether finished is what the work begun was renamed to: only
+// the tidying-up after the last rename was interrupted.
+func (r *Run) swapped(begun *Begun, then *identity, finished *dataset.Manifest) bool {
+	if diffs, err := differences(then, identityOf(finished)); err != nil || len(diffs) > 0 {
+		return false
+	}
+	there := func(name string) bool {
+		_, err := os.Lstat(filepath.Join(r.work.partial, name))
+		return err == nil
+	}
+	return !there(finalName) && (!begun.Replace || there(oldName) || !there(journalName))
+}
+
+// start begins new work, towards a replacement of finished if that is not nil.
+func (r *Run) start(finished *dataset.Manifest, reopened bool) error {
+	if finished != nil {
+		if err := Foreign(r.work.out, finished.Lists); err != nil {
+			return err
+		}
+	}
+	if err := r.work.clear(); err != nil {
+		return err
+	}
+	if err := r.work.start(r.id, finished != nil, reopened); err != nil {
+		return err
+	}
+	return r.resume(&Begun{Replace: finished != nil, Reopened: reopened})
+}
+
+// resume opens the journal; what Finish had begun is made again.
+func (r *Run) resume(begun *Begun) error {
+	r.replace, r.reopened = begun.Replace, begun.Reopened
+	for _, name := range []string{finalName, oldName} {
+		if err := os.RemoveAll(filepath.Join(r.work.partial, name)); err != nil {
+			return atomicfile.Explain(r.work.partial, err)
+		}
+	}
+	var err error
+	r.journal, err = openJournal(filepath.Join(r.work.partial, journalName))
+	return atomicfile.Explain(r.work.partial, err)
+}
+
+// Done tells whether the directory is finished, from an earlier run or by
+// Finish.
+func (r *Run) Done() bool { return r.manifest != nil }
+
+// Manifest describes the finished directory; nil while it is not Done.
+func (r *Run) Manifest() *dataset.Manifest { return r.manifest }
+
+// Dir is a directory for the stage's own files (caches, checkpoints) that
+// outlasts interruptions and goes away with Finish. Names that begin with rows-
+// and those of the package's documentation are taken.
+func (r *Run) Dir() string { return r.work.partial }
+
+// Journal is the stage's own store of finished work beside that of Map.
+func (r *Run) Journal() *Journal {
+	if r.journal == nil {
+		return &Journal{path: filepath.Join(r.work.partial, journalName), err: errJournalClosed}
+	}
+	return r.journal
+}
+
+// Close makes the journals durable and lets go of the directory. What is
+// unfinished can be continued by another Begin. Closing again does nothing.
+func (r *Run) Close() error {
+	var errs []error
+	for _, j := range r.journals() {
+		errs = append(errs, j.close())
+	}
+	r.builder.Close()
+	return errors.Join(append(errs, r.work.Close())...)
+}
+
+// journals are those that are open: the stage's own and those of its Maps.
+func (r *Run) journals() (all []*Journal) {
+	if r.journal != nil {
+		all = append(all, r.journal)
+	}
+	for _, s := range r.steps {
+		all = append(all, s.journal)
+	}
+	return all
+}
+
+// failure is the first error that a journal met behind the run's back.
+func (r *Run) failure() error {
+	var errs []error
+	for _, j := range r.journals() {
+		errs = append(errs, j.failure())
+	}
+	return errors.Join(errs...)
+}
+
+// writable refuses work on a Run that is done or closed.
+func (r *Run) writable() error {
+	if r.work.lock == nil || r.manifest != nil {
+		return fmt.Errorf("durable: the run of %s is finished or closed", r.work.out)
+	}
+	return nil
+}

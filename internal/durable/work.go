@@ -1,0 +1,252 @@
+package durable
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"barka/internal/atomicfile"
+	"barka/internal/badinput"
+	"barka/internal/dataset"
+	"barka/internal/filelock"
+)
+
+// identityFormat is the version of identity.json.
+const identityFormat = 1
+
+const (
+	identityName = "identity.json"
+	lockName     = "lock"
+	journalName  = "journal.jsonl"
+	finalName    = "final"
+	oldName      = "old"
+)
+
+// Work is the making of a directory: a dataset (see Run), an adapter, a merged
+// model. It lies in OUT.partial until all of it is whole, and one rename puts
+// it in its place. Its methods are not safe for concurrent use.
+type Work struct {
+	out, partial string
+	lock         *filelock.Lock
+}
+
+// Begun is what identity.json says of work that has begun.
+type Begun struct {
+	Format   int             `json:"format"`
+	Replace  bool            `json:"replace"` // a finished directory is to be replaced: --restart was given, or
+	Reopened bool            `json:"reopened,omitempty"`
+	Identity json.RawMessage `json:"identity"`
+}
+
+// NewWork prepares work on the directory out. Nothing is touched before Lock.
+func NewWork(out string) (*Work, error) {
+	out = filepath.Clean(out)
+	if name := filepath.Base(out); name == "." || name == ".." || name == string(filepath.Separator) {
+		return nil, badinput.Errorf("output %q: name a directory that the stage can make", out)
+	}
+	return &Work{out: out, partial: out + dataset.PartialSuffix}, nil
+}
+
+// Dir is OUT.partial. Files of the work itself belong there.
+func (w *Work) Dir() string { return w.partial }
+
+// Final is the directory that will be OUT.
+func (w *Work) Final() string { return filepath.Join(w.partial, finalName) }
+
+// Pending reports whether work on the directory has begun, or has left
+// something behind.
+func (w *Work) Pending() bool {
+	_, err := os.Lstat(w.partial)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// Lock makes OUT.partial and keeps other processes out, or returns a badinput
+// error if one works there, or if the directory is not barka's: then no lock
+// is put there.
+func (w *Work) Lock() (err error) {
+	if _, err := w.Begun(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.MkdirAll(w.partial, 0o777); err != nil {
+		return atomicfile.Explain(w.partial, err)
+	}
+	w.lock, err = filelock.Acquire(filepath.Join(w.partial, lockName))
+	return err
+}
+
+// Close lets go of the directory. What is unfinished can be continued later.
+// Closing again does nothing.
+func (w *Work) Close() error {
+	l := w.lock
+	w.lock = nil
+	return l.Close()
+}
+
+// Begun reads identity.json; nil when no work has begun. A directory that
+// barka has not made is refused.
+func (w *Work) Begun() (*Begun, error) {
+	path := filepath.Join(w.partial, identityName)
+	data, err := badinput.ReadFile(path, badinput.MaxSettings)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, w.onlyLock()
+	}
+	if err != nil {
+		return nil, badinput.Wrap(err)
+	}
+	var b Begun
+	if err := json.Unmarshal(data, &b); err != nil || b.Format != identityFormat || len(b.Identity) == 0 || string(b.Identity) == "null" {
+		return nil, badinput.Errorf("%s is damaged or of another version (%v): remove %s to begin again", path, err, w.partial)
+	}
+	return &b, nil
+}
+
+// onlyLock refuses to work in, and later remove, a directory of someone else.
+func (w *Work) onlyLock() error {
+	entries, err := os.ReadDir(w.partial)
+	if err != nil {
+		return badinput.Wrap(err)
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), lockName) && e.Name() != identityName+".tmp" {
+			return badinput.Errorf("%s holds %s and was not made by barka: move it away, or choose another --out", w.partial, e.Name())
+		}
+	}
+	return nil
+}
+
+// Start begins new work, in place of what Begun found.
+func (w *Work) Start(identity any, replace bool) error {
+	if err := w.clear(); err != nil {
+		return err
+	}
+	return w.start(identity, replace, false)
+}
+
+// start writes identity.json into an empty partial directory.
+func (w *Work) start(identity any, replace, reopened bool) error {
+	raw, err := json.Marshal(identity)
+	if err != nil {
+		return err
+	}
+	data, err := json.MarshalIndent(Begun{identityFormat, replace, reopened, raw}, "", "  ")
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(w.partial, identityName)
+	if err := atomicfile.WriteFile(path, append(data, '\n')); err != nil {
+		return atomicfile.Explain(path, err)
+	}
+	return syncDir(filepath.Dir(w.partial))
+}
+
+// clear empties the partial directory: the journal first, so that what is left
+// if this is interrupted is not taken for unfinished work, and identity.json
+// last, without which the rest would not be known as barka's.
+func (w *Work) clear() error {
+	if err := os.Remove(filepath.Join(w.partial, journalName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return atomicfile.Explain(w.partial, err)
+	}
+	entries, err := os.ReadDir(w.partial)
+	if err != nil {
+		return atomicfile.Explain(w.partial, err)
+	}
+	for _, e := range entries {
+		if e.Name() == identityName || strings.HasPrefix(e.Name(), lockName) {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(w.partial, e.Name())); err != nil {
+			return atomicfile.Explain(w.partial, err)
+		}
+	}
+	if err := os.Remove(filepath.Join(w.partial, identityName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return atomicfile.Explain(w.partial, err)
+	}
+	return nil
+}
+
+// Swap renames Final, which must be whole and durable, to OUT. What stands
+// there makes way first: an empty directory, or one in which known accepts
+// every name. A nil known accepts none.
+func (w *Work) Swap(known func(name string) bool) error {
+	if _, err := os.Lstat(w.out); err == nil {
+		if known == nil {
+			err = os.Remove(w.out) // fails, as it should, unless it is empty
+		} else if err = Foreign(w.out, known); err == nil {
+			err = os.Rename(w.out, filepath.Join(w.partial, oldName))
+		}
+		if err != nil {
+			return atomicfile.Explain(w.out, err)
+		}
+	}
+	if err := os.Rename(w.Final(), w.out); err != nil {
+		return atomicfile.Explain(w.out, err)
+	}
+	return syncDir(filepath.Dir(w.out))
+}
+
+// Remove deletes the partial directory and lets go of it.
+func (w *Work) Remove() error {
+	if err := w.clear(); err != nil {
+		return errors.Join(err, w.Close())
+	}
+	l := w.lock
+	w.lock = nil
+	if err := l.Discard(); err != nil {
+		return err
+	}
+	// Another process may have made a new lock file here already: leave it.
+	if err := os.Remove(w.partial); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if entries, rerr := os.ReadDir(w.partial); rerr != nil || len(entries) == 0 {
+			return atomicfile.Explain(w.partial, err)
+		}
+	}
+	return nil
+}
+
+// Foreign returns a badinput error if dir holds a file beside those that known
+// accepts by their slash-separated name: a directory is replaced only if all of
+// it is barka's.
+func Foreign(dir string, known func(name string) bool) error {
+	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return badinput.Wrap(err)
+		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil || e.IsDir() || known(filepath.ToSlash(name)) {
+			return err
+		}
+		return badinput.Errorf("%s holds %s, which is not part of what barka made there: move it away, or choose another --out", dir, name)
+	})
+}
+
+// overlaps tells whether out is the input at path, above it, or inside it.
+func overlaps(out, path string) bool {
+	real := func(p string) string {
+		if abs, err := filepath.Abs(p); err == nil {
+			p = abs
+		}
+		if resolved, err := filepath.EvalSymlinks(p); err == nil {
+			p = resolved
+		}
+		return p
+	}
+	a, b := real(out), real(path)
+	separator := string(filepath.Separator)
+	return a == b || strings.HasPrefix(a, b+separator) || strings.HasPrefix(b, a+separator)
+}
+
+// CheckApart returns a badinput error if out is, or lies in, an input.
+func CheckApart(out string, inputs map[string]string) error {
+	for name, path := range inputs {
+		if overlaps(out, path) {
+			return badinput.Errorf("output %s is, or lies in, input %s (%s): choose another --out", out, name, path)
+		}
+	}
+	return nil
+}
+
+// syncDir makes the names in a directory durable.
+func syncDir(dir string) error { return atomicfile.Explain(dir, atomicfile.SyncDir(dir)) }

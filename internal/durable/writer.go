@@ -1,0 +1,68 @@
+package durable
+
+import (
+	"fmt"
+	"reflect"
+
+	"barka/internal/dataset"
+)
+
+// Writer takes the rows of a stage that does not work record by record. An
+// interrupted stage writes them again from the first.
+type Writer[T any] struct {
+	run   *Run
+	split *dataset.Split
+}
+
+// NewWriter makes the Writer of the dataset's rows. A Run has either Maps or
+// one such Writer.
+func NewWriter[T any](r *Run) (*Writer[T], error) { return newWriter[T](r, "") }
+
+// NewSplit makes a Writer of rows in a subdirectory, such as validation, which
+// Rows reads as a dataset of its own.
+func NewSplit[T any](r *Run, name string) (*Writer[T], error) {
+	if !dataset.ValidSplit(name) {
+		return nil, fmt.Errorf("durable: split name %q", name)
+	}
+	return newWriter[T](r, name)
+}
+
+// NewNotes makes a Writer of rows in a subdirectory that tell of the dataset's
+// rows: Rows reads them, and the manifest does not count them.
+func NewNotes[T any](r *Run, name string) (*Writer[T], error) {
+	w, err := NewSplit[T](r, name)
+	if err == nil {
+		w.split.Notes = true
+	}
+	return w, err
+}
+
+func newWriter[T any](r *Run, name string) (*Writer[T], error) {
+	if err := r.writable(); err != nil {
+		return nil, err
+	}
+	if name == "" && len(r.steps) > 0 {
+		return nil, fmt.Errorf("durable: Map and Writer in one run")
+	}
+	s, err := r.builder.Split(name, reflect.TypeFor[T]())
+	if err != nil {
+		return nil, err
+	}
+	return &Writer[T]{r, s}, nil
+}
+
+// Write appends a row.
+func (w *Writer[T]) Write(row T) error {
+	if err := w.run.writable(); err != nil {
+		return err
+	}
+	return w.split.Write(reflect.ValueOf(row))
+}
+
+// Reject puts a row into rejected/. All rejected rows of a Run have one type.
+func (w *Writer[T]) Reject(row any, why dataset.Reject) error {
+	if err := w.run.writable(); err != nil {
+		return err
+	}
+	return w.run.builder.Reject(reflect.ValueOf(row), why)
+}
