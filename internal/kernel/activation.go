@@ -1,7 +1,6 @@
 package kernel
 
-// Activation names an activation function; the values are those of package
-// tensor.
+// Activation names an activation function. The values are those of package tensor.
 type Activation int
 
 const (
@@ -16,8 +15,8 @@ const (
 	geluCubic   = 0.044715
 )
 
-// Activate: dst[i] = act(x[i]). dst may be x. Functions and derivatives here
-// are within 5·10⁻⁷ of theirs, times max(1, |x|).
+// Activate sets dst[i] = act(x[i]). dst may be x. The functions and derivatives in
+// this file have an error of at most 5·10⁻⁷·max(1, |x|).
 func Activate(act Activation, dst, x []float32) { apply(act.function(), dst, x) }
 
 func (a Activation) function() function {
@@ -27,16 +26,17 @@ func (a Activation) function() function {
 	return geluTanh + function(a)
 }
 
-// ActivateBackward: dx[i] = dy[i]·act'(x[i]). dx may be dy.
+// ActivateBackward sets dx[i] = dy[i]·act'(x[i]). dx may be dy.
 func ActivateBackward(act Activation, dx, dy, x []float32) { act.apply2(true, dx, dy, x) }
 
-// Gate: dst[i] = act(gate[i])·up[i]. dst may be gate.
+// Gate sets dst[i] = act(gate[i])·up[i]. dst may be gate.
 func Gate(act Activation, dst, gate, up []float32) { act.apply2(false, dst, gate, up) }
 
-// apply2 is apply for the functions of two values.
+// apply2 is apply for functions of two values: the derivative with backward, the
+// gate otherwise.
 func (a Activation) apply2(backward bool, dst, x, y []float32) {
 	if len(dst) < len(x) || len(y) < len(x) {
-		panic("kernel: function of unequal lengths")
+		panic("kernel: activation of slices of different lengths")
 	}
 	n := len(x) &^ 15
 	if n > 0 {
@@ -72,12 +72,12 @@ func (a Activation) apply2Blocks(backward bool, dst, x, y []float32) {
 	}
 }
 
-// GateBackward: dgate = dy·up·act'(gate), dup = dy·act(gate). dgate may be
+// GateBackward sets dgate = dy·up·act'(gate) and dup = dy·act(gate). dgate may be
 // dy.
 func GateBackward(act Activation, dgate, dup, dy, gate, up []float32) {
 	n := len(gate)
 	if len(dgate) < n || len(dup) < n || len(dy) < n || len(up) < n {
-		panic("kernel: gate of unequal lengths")
+		panic("kernel: gate of slices of different lengths")
 	}
 	m := n &^ 15
 	if m > 0 {

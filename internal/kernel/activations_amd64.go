@@ -4,289 +4,187 @@ package kernel
 
 import "barka/internal/cpu"
 
-//go:noescape
-func erfAVX512(dst, x *float32, blocks int)
-
-//go:noescape
-func erfAVX2(dst, x *float32, blocks int)
-
 func erfBlocks(dst, x []float32) {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		erfAVX512(&dst[0], &x[0], len(dst)/16)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		erfAVX2(&dst[0], &x[0], len(dst)/16)
 	default:
 		erfGeneric(dst, x)
 	}
 }
 
-//go:noescape
-func geluTanhAVX512(dst, x *float32, blocks int)
-
-//go:noescape
-func geluTanhAVX2(dst, x *float32, blocks int)
-
 func geluTanhBlocks(dst, x []float32) {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		geluTanhAVX512(&dst[0], &x[0], len(dst)/16)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		geluTanhAVX2(&dst[0], &x[0], len(dst)/16)
 	default:
 		geluTanhGeneric(dst, x)
 	}
 }
 
-//go:noescape
-func geluTanhBackwardAVX512(dx, dy, x *float32, blocks int)
-
-//go:noescape
-func geluTanhBackwardAVX2(dx, dy, x *float32, blocks int)
-
 func geluTanhBackwardBlocks(dx, dy, x []float32) {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		geluTanhBackwardAVX512(&dx[0], &dy[0], &x[0], len(dx)/16)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		geluTanhBackwardAVX2(&dx[0], &dy[0], &x[0], len(dx)/16)
 	default:
 		geluTanhBackwardGeneric(dx, dy, x)
 	}
 }
 
-//go:noescape
-func geluTanhGateAVX512(dst, gate, up *float32, blocks int)
-
-//go:noescape
-func geluTanhGateAVX2(dst, gate, up *float32, blocks int)
-
 func geluTanhGateBlocks(dst, gate, up []float32) {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		geluTanhGateAVX512(&dst[0], &gate[0], &up[0], len(dst)/16)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		geluTanhGateAVX2(&dst[0], &gate[0], &up[0], len(dst)/16)
 	default:
 		geluTanhGateGeneric(dst, gate, up)
 	}
 }
 
-//go:noescape
-func geluTanhGateBackwardAVX512(dgate, dup, dy, gate, up *float32, blocks int)
-
-//go:noescape
-func geluTanhGateBackwardAVX2(dgate, dup, dy, gate, up *float32, blocks int)
-
 func geluTanhGateBackwardBlocks(dgate, dup, dy, gate, up []float32) {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		geluTanhGateBackwardAVX512(&dgate[0], &dup[0], &dy[0], &gate[0], &up[0], len(dgate)/16)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		geluTanhGateBackwardAVX2(&dgate[0], &dup[0], &dy[0], &gate[0], &up[0], len(dgate)/16)
 	default:
 		geluTanhGateBackwardGeneric(dgate, dup, dy, gate, up)
 	}
 }
 
-//go:noescape
-func geluErfAVX512(dst, x *float32, blocks int)
-
-//go:noescape
-func geluErfAVX2(dst, x *float32, blocks int)
-
 func geluErfBlocks(dst, x []float32) {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		geluErfAVX512(&dst[0], &x[0], len(dst)/16)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		geluErfAVX2(&dst[0], &x[0], len(dst)/16)
 	default:
 		geluErfGeneric(dst, x)
 	}
 }
 
-//go:noescape
-func geluErfBackwardAVX512(dx, dy, x *float32, blocks int)
-
-//go:noescape
-func geluErfBackwardAVX2(dx, dy, x *float32, blocks int)
-
 func geluErfBackwardBlocks(dx, dy, x []float32) {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		geluErfBackwardAVX512(&dx[0], &dy[0], &x[0], len(dx)/16)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		geluErfBackwardAVX2(&dx[0], &dy[0], &x[0], len(dx)/16)
 	default:
 		geluErfBackwardGeneric(dx, dy, x)
 	}
 }
 
-//go:noescape
-func geluErfGateAVX512(dst, gate, up *float32, blocks int)
-
-//go:noescape
-func geluErfGateAVX2(dst, gate, up *float32, blocks int)
-
 func geluErfGateBlocks(dst, gate, up []float32) {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		geluErfGateAVX512(&dst[0], &gate[0], &up[0], len(dst)/16)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		geluErfGateAVX2(&dst[0], &gate[0], &up[0], len(dst)/16)
 	default:
 		geluErfGateGeneric(dst, gate, up)
 	}
 }
 
-//go:noescape
-func geluErfGateBackwardAVX512(dgate, dup, dy, gate, up *float32, blocks int)
-
-//go:noescape
-func geluErfGateBackwardAVX2(dgate, dup, dy, gate, up *float32, blocks int)
-
 func geluErfGateBackwardBlocks(dgate, dup, dy, gate, up []float32) {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		geluErfGateBackwardAVX512(&dgate[0], &dup[0], &dy[0], &gate[0], &up[0], len(dgate)/16)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		geluErfGateBackwardAVX2(&dgate[0], &dup[0], &dy[0], &gate[0], &up[0], len(dgate)/16)
 	default:
 		geluErfGateBackwardGeneric(dgate, dup, dy, gate, up)
 	}
 }
 
-//go:noescape
-func siluAVX512(dst, x *float32, blocks int)
-
-//go:noescape
-func siluAVX2(dst, x *float32, blocks int)
-
 func siluBlocks(dst, x []float32) {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		siluAVX512(&dst[0], &x[0], len(dst)/16)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		siluAVX2(&dst[0], &x[0], len(dst)/16)
 	default:
 		siluGeneric(dst, x)
 	}
 }
 
-//go:noescape
-func siluBackwardAVX512(dx, dy, x *float32, blocks int)
-
-//go:noescape
-func siluBackwardAVX2(dx, dy, x *float32, blocks int)
-
 func siluBackwardBlocks(dx, dy, x []float32) {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		siluBackwardAVX512(&dx[0], &dy[0], &x[0], len(dx)/16)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		siluBackwardAVX2(&dx[0], &dy[0], &x[0], len(dx)/16)
 	default:
 		siluBackwardGeneric(dx, dy, x)
 	}
 }
 
-//go:noescape
-func siluGateAVX512(dst, gate, up *float32, blocks int)
-
-//go:noescape
-func siluGateAVX2(dst, gate, up *float32, blocks int)
-
 func siluGateBlocks(dst, gate, up []float32) {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		siluGateAVX512(&dst[0], &gate[0], &up[0], len(dst)/16)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		siluGateAVX2(&dst[0], &gate[0], &up[0], len(dst)/16)
 	default:
 		siluGateGeneric(dst, gate, up)
 	}
 }
 
-//go:noescape
-func siluGateBackwardAVX512(dgate, dup, dy, gate, up *float32, blocks int)
-
-//go:noescape
-func siluGateBackwardAVX2(dgate, dup, dy, gate, up *float32, blocks int)
-
 func siluGateBackwardBlocks(dgate, dup, dy, gate, up []float32) {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		siluGateBackwardAVX512(&dgate[0], &dup[0], &dy[0], &gate[0], &up[0], len(dgate)/16)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		siluGateBackwardAVX2(&dgate[0], &dup[0], &dy[0], &gate[0], &up[0], len(dgate)/16)
 	default:
 		siluGateBackwardGeneric(dgate, dup, dy, gate, up)
 	}
 }
 
-//go:noescape
-func reluAVX512(dst, x *float32, blocks int)
-
-//go:noescape
-func reluAVX2(dst, x *float32, blocks int)
-
 func reluBlocks(dst, x []float32) {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		reluAVX512(&dst[0], &x[0], len(dst)/16)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		reluAVX2(&dst[0], &x[0], len(dst)/16)
 	default:
 		reluGeneric(dst, x)
 	}
 }
 
-//go:noescape
-func reluBackwardAVX512(dx, dy, x *float32, blocks int)
-
-//go:noescape
-func reluBackwardAVX2(dx, dy, x *float32, blocks int)
-
 func reluBackwardBlocks(dx, dy, x []float32) {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		reluBackwardAVX512(&dx[0], &dy[0], &x[0], len(dx)/16)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		reluBackwardAVX2(&dx[0], &dy[0], &x[0], len(dx)/16)
 	default:
 		reluBackwardGeneric(dx, dy, x)
 	}
 }
 
-//go:noescape
-func reluGateAVX512(dst, gate, up *float32, blocks int)
-
-//go:noescape
-func reluGateAVX2(dst, gate, up *float32, blocks int)
-
 func reluGateBlocks(dst, gate, up []float32) {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		reluGateAVX512(&dst[0], &gate[0], &up[0], len(dst)/16)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		reluGateAVX2(&dst[0], &gate[0], &up[0], len(dst)/16)
 	default:
 		reluGateGeneric(dst, gate, up)
 	}
 }
 
-//go:noescape
-func reluGateBackwardAVX512(dgate, dup, dy, gate, up *float32, blocks int)
-
-//go:noescape
-func reluGateBackwardAVX2(dgate, dup, dy, gate, up *float32, blocks int)
-
 func reluGateBackwardBlocks(dgate, dup, dy, gate, up []float32) {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		reluGateBackwardAVX512(&dgate[0], &dup[0], &dy[0], &gate[0], &up[0], len(dgate)/16)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		reluGateBackwardAVX2(&dgate[0], &dup[0], &dy[0], &gate[0], &up[0], len(dgate)/16)
 	default:
 		reluGateBackwardGeneric(dgate, dup, dy, gate, up)

@@ -2,7 +2,10 @@
 
 #include "textflag.h"
 
-// Requires: AVX512
+// erfAVX512 sets dst[i] = erf(x[i]), for blocks of 16 values. Requires AVX-512. Plain Go twin:
+// erfGeneric.
+//
+// func erfAVX512(dst, x *float32, blocks int)
 TEXT ·erfAVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -73,7 +76,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// geluTanhAVX512 sets dst[i] = geluTanh(x[i]), for blocks of 16 values. Requires AVX-512. Plain Go
+// twin: geluTanhGeneric.
+//
+// func geluTanhAVX512(dst, x *float32, blocks int)
 TEXT ·geluTanhAVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -132,7 +138,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// geluTanhBackwardAVX512 sets dx[i] = dy[i]·geluTanh'(x[i]), for blocks of 16 values. Requires
+// AVX-512. Plain Go twin: geluTanhBackwardGeneric.
+//
+// func geluTanhBackwardAVX512(dx, dy, x *float32, blocks int)
 TEXT ·geluTanhBackwardAVX512(SB), NOSPLIT, $0-32
 	MOVQ dx+0(FP), DI
 	MOVQ dy+8(FP), SI
@@ -201,7 +210,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// geluTanhGateAVX512 sets dst[i] = geluTanh(gate[i])·up[i], for blocks of 16 values. Requires
+// AVX-512. Plain Go twin: geluTanhGateGeneric.
+//
+// func geluTanhGateAVX512(dst, gate, up *float32, blocks int)
 TEXT ·geluTanhGateAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ gate+8(FP), SI
@@ -263,7 +275,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// geluTanhGateBackwardAVX512 sets dgate[i] = dy[i]·up[i]·geluTanh'(gate[i]) and dup[i] =
+// dy[i]·geluTanh(gate[i]), for blocks of 16 values. Requires AVX-512. Plain Go twin:
+// geluTanhGateBackwardGeneric.
+//
+// func geluTanhGateBackwardAVX512(dgate, dup, dy, gate, up *float32, blocks int)
 TEXT ·geluTanhGateBackwardAVX512(SB), NOSPLIT, $0-48
 	MOVQ dgate+0(FP), DI
 	MOVQ dup+8(FP), SI
@@ -340,7 +356,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// geluErfAVX512 sets dst[i] = geluErf(x[i]), for blocks of 16 values. Requires AVX-512. Plain Go
+// twin: geluErfGeneric.
+//
+// func geluErfAVX512(dst, x *float32, blocks int)
 TEXT ·geluErfAVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -417,7 +436,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// geluErfBackwardAVX512 sets dx[i] = dy[i]·geluErf'(x[i]), for blocks of 16 values. Requires
+// AVX-512. Plain Go twin: geluErfBackwardGeneric.
+//
+// func geluErfBackwardAVX512(dx, dy, x *float32, blocks int)
 TEXT ·geluErfBackwardAVX512(SB), NOSPLIT, $0-32
 	MOVQ dx+0(FP), DI
 	MOVQ dy+8(FP), SI
@@ -500,7 +522,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// geluErfGateAVX512 sets dst[i] = geluErf(gate[i])·up[i], for blocks of 16 values. Requires
+// AVX-512. Plain Go twin: geluErfGateGeneric.
+//
+// func geluErfGateAVX512(dst, gate, up *float32, blocks int)
 TEXT ·geluErfGateAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ gate+8(FP), SI
@@ -580,7 +605,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// geluErfGateBackwardAVX512 sets dgate[i] = dy[i]·up[i]·geluErf'(gate[i]) and dup[i] =
+// dy[i]·geluErf(gate[i]), for blocks of 16 values. Requires AVX-512. Plain Go twin:
+// geluErfGateBackwardGeneric.
+//
+// func geluErfGateBackwardAVX512(dgate, dup, dy, gate, up *float32, blocks int)
 TEXT ·geluErfGateBackwardAVX512(SB), NOSPLIT, $0-48
 	MOVQ dgate+0(FP), DI
 	MOVQ dup+8(FP), SI
@@ -671,7 +700,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// siluAVX512 sets dst[i] = silu(x[i]), for blocks of 16 values. Requires AVX-512. Plain Go twin:
+// siluGeneric.
+//
+// func siluAVX512(dst, x *float32, blocks int)
 TEXT ·siluAVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -722,7 +754,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// siluBackwardAVX512 sets dx[i] = dy[i]·silu'(x[i]), for blocks of 16 values. Requires AVX-512.
+// Plain Go twin: siluBackwardGeneric.
+//
+// func siluBackwardAVX512(dx, dy, x *float32, blocks int)
 TEXT ·siluBackwardAVX512(SB), NOSPLIT, $0-32
 	MOVQ dx+0(FP), DI
 	MOVQ dy+8(FP), SI
@@ -780,7 +815,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// siluGateAVX512 sets dst[i] = silu(gate[i])·up[i], for blocks of 16 values. Requires AVX-512.
+// Plain Go twin: siluGateGeneric.
+//
+// func siluGateAVX512(dst, gate, up *float32, blocks int)
 TEXT ·siluGateAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ gate+8(FP), SI
@@ -834,7 +872,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// siluGateBackwardAVX512 sets dgate[i] = dy[i]·up[i]·silu'(gate[i]) and dup[i] =
+// dy[i]·silu(gate[i]), for blocks of 16 values. Requires AVX-512. Plain Go twin:
+// siluGateBackwardGeneric.
+//
+// func siluGateBackwardAVX512(dgate, dup, dy, gate, up *float32, blocks int)
 TEXT ·siluGateBackwardAVX512(SB), NOSPLIT, $0-48
 	MOVQ dgate+0(FP), DI
 	MOVQ dup+8(FP), SI
@@ -900,7 +942,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// reluAVX512 sets dst[i] = relu(x[i]), for blocks of 16 values. Requires AVX-512. Plain Go twin:
+// reluGeneric.
+//
+// func reluAVX512(dst, x *float32, blocks int)
 TEXT ·reluAVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -917,7 +962,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// reluBackwardAVX512 sets dx[i] = dy[i]·relu'(x[i]), for blocks of 16 values. Requires AVX-512.
+// Plain Go twin: reluBackwardGeneric.
+//
+// func reluBackwardAVX512(dx, dy, x *float32, blocks int)
 TEXT ·reluBackwardAVX512(SB), NOSPLIT, $0-32
 	MOVQ dx+0(FP), DI
 	MOVQ dy+8(FP), SI
@@ -941,7 +989,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// reluGateAVX512 sets dst[i] = relu(gate[i])·up[i], for blocks of 16 values. Requires AVX-512.
+// Plain Go twin: reluGateGeneric.
+//
+// func reluGateAVX512(dst, gate, up *float32, blocks int)
 TEXT ·reluGateAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ gate+8(FP), SI
@@ -961,7 +1012,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// reluGateBackwardAVX512 sets dgate[i] = dy[i]·up[i]·relu'(gate[i]) and dup[i] =
+// dy[i]·relu(gate[i]), for blocks of 16 values. Requires AVX-512. Plain Go twin:
+// reluGateBackwardGeneric.
+//
+// func reluGateBackwardAVX512(dgate, dup, dy, gate, up *float32, blocks int)
 TEXT ·reluGateBackwardAVX512(SB), NOSPLIT, $0-48
 	MOVQ dgate+0(FP), DI
 	MOVQ dup+8(FP), SI
@@ -993,7 +1048,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// erfAVX2 sets dst[i] = erf(x[i]), for blocks of 16 values. Requires AVX2 and FMA. Plain Go twin:
+// erfGeneric.
+//
+// func erfAVX2(dst, x *float32, blocks int)
 TEXT ·erfAVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -1118,7 +1176,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// geluTanhAVX2 sets dst[i] = geluTanh(x[i]), for blocks of 16 values. Requires AVX2 and FMA. Plain
+// Go twin: geluTanhGeneric.
+//
+// func geluTanhAVX2(dst, x *float32, blocks int)
 TEXT ·geluTanhAVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -1219,7 +1280,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// geluTanhBackwardAVX2 sets dx[i] = dy[i]·geluTanh'(x[i]), for blocks of 16 values. Requires AVX2
+// and FMA. Plain Go twin: geluTanhBackwardGeneric.
+//
+// func geluTanhBackwardAVX2(dx, dy, x *float32, blocks int)
 TEXT ·geluTanhBackwardAVX2(SB), NOSPLIT, $0-32
 	MOVQ dx+0(FP), DI
 	MOVQ dy+8(FP), SI
@@ -1338,7 +1402,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// geluTanhGateAVX2 sets dst[i] = geluTanh(gate[i])·up[i], for blocks of 16 values. Requires AVX2
+// and FMA. Plain Go twin: geluTanhGateGeneric.
+//
+// func geluTanhGateAVX2(dst, gate, up *float32, blocks int)
 TEXT ·geluTanhGateAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ gate+8(FP), SI
@@ -1443,7 +1510,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// geluTanhGateBackwardAVX2 sets dgate[i] = dy[i]·up[i]·geluTanh'(gate[i]) and dup[i] =
+// dy[i]·geluTanh(gate[i]), for blocks of 16 values. Requires AVX2 and FMA. Plain Go twin:
+// geluTanhGateBackwardGeneric.
+//
+// func geluTanhGateBackwardAVX2(dgate, dup, dy, gate, up *float32, blocks int)
 TEXT ·geluTanhGateBackwardAVX2(SB), NOSPLIT, $0-48
 	MOVQ dgate+0(FP), DI
 	MOVQ dup+8(FP), SI
@@ -1574,7 +1645,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// geluErfAVX2 sets dst[i] = geluErf(x[i]), for blocks of 16 values. Requires AVX2 and FMA. Plain Go
+// twin: geluErfGeneric.
+//
+// func geluErfAVX2(dst, x *float32, blocks int)
 TEXT ·geluErfAVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -1709,7 +1783,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// geluErfBackwardAVX2 sets dx[i] = dy[i]·geluErf'(x[i]), for blocks of 16 values. Requires AVX2 and
+// FMA. Plain Go twin: geluErfBackwardGeneric.
+//
+// func geluErfBackwardAVX2(dx, dy, x *float32, blocks int)
 TEXT ·geluErfBackwardAVX2(SB), NOSPLIT, $0-32
 	MOVQ dx+0(FP), DI
 	MOVQ dy+8(FP), SI
@@ -1854,7 +1931,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// geluErfGateAVX2 sets dst[i] = geluErf(gate[i])·up[i], for blocks of 16 values. Requires AVX2 and
+// FMA. Plain Go twin: geluErfGateGeneric.
+//
+// func geluErfGateAVX2(dst, gate, up *float32, blocks int)
 TEXT ·geluErfGateAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ gate+8(FP), SI
@@ -1993,7 +2073,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// geluErfGateBackwardAVX2 sets dgate[i] = dy[i]·up[i]·geluErf'(gate[i]) and dup[i] =
+// dy[i]·geluErf(gate[i]), for blocks of 16 values. Requires AVX2 and FMA. Plain Go twin:
+// geluErfGateBackwardGeneric.
+//
+// func geluErfGateBackwardAVX2(dgate, dup, dy, gate, up *float32, blocks int)
 TEXT ·geluErfGateBackwardAVX2(SB), NOSPLIT, $0-48
 	MOVQ dgate+0(FP), DI
 	MOVQ dup+8(FP), SI
@@ -2150,7 +2234,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// siluAVX2 sets dst[i] = silu(x[i]), for blocks of 16 values. Requires AVX2 and FMA. Plain Go twin:
+// siluGeneric.
+//
+// func siluAVX2(dst, x *float32, blocks int)
 TEXT ·siluAVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -2235,7 +2322,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// siluBackwardAVX2 sets dx[i] = dy[i]·silu'(x[i]), for blocks of 16 values. Requires AVX2 and FMA.
+// Plain Go twin: siluBackwardGeneric.
+//
+// func siluBackwardAVX2(dx, dy, x *float32, blocks int)
 TEXT ·siluBackwardAVX2(SB), NOSPLIT, $0-32
 	MOVQ dx+0(FP), DI
 	MOVQ dy+8(FP), SI
@@ -2332,7 +2422,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// siluGateAVX2 sets dst[i] = silu(gate[i])·up[i], for blocks of 16 values. Requires AVX2 and FMA.
+// Plain Go twin: siluGateGeneric.
+//
+// func siluGateAVX2(dst, gate, up *float32, blocks int)
 TEXT ·siluGateAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ gate+8(FP), SI
@@ -2421,7 +2514,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// siluGateBackwardAVX2 sets dgate[i] = dy[i]·up[i]·silu'(gate[i]) and dup[i] = dy[i]·silu(gate[i]),
+// for blocks of 16 values. Requires AVX2 and FMA. Plain Go twin: siluGateBackwardGeneric.
+//
+// func siluGateBackwardAVX2(dgate, dup, dy, gate, up *float32, blocks int)
 TEXT ·siluGateBackwardAVX2(SB), NOSPLIT, $0-48
 	MOVQ dgate+0(FP), DI
 	MOVQ dup+8(FP), SI
@@ -2530,7 +2626,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// reluAVX2 sets dst[i] = relu(x[i]), for blocks of 16 values. Requires AVX2 and FMA. Plain Go twin:
+// reluGeneric.
+//
+// func reluAVX2(dst, x *float32, blocks int)
 TEXT ·reluAVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -2551,7 +2650,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// reluBackwardAVX2 sets dx[i] = dy[i]·relu'(x[i]), for blocks of 16 values. Requires AVX2 and FMA.
+// Plain Go twin: reluBackwardGeneric.
+//
+// func reluBackwardAVX2(dx, dy, x *float32, blocks int)
 TEXT ·reluBackwardAVX2(SB), NOSPLIT, $0-32
 	MOVQ dx+0(FP), DI
 	MOVQ dy+8(FP), SI
@@ -2582,7 +2684,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// reluGateAVX2 sets dst[i] = relu(gate[i])·up[i], for blocks of 16 values. Requires AVX2 and FMA.
+// Plain Go twin: reluGateGeneric.
+//
+// func reluGateAVX2(dst, gate, up *float32, blocks int)
 TEXT ·reluGateAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ gate+8(FP), SI
@@ -2607,7 +2712,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// reluGateBackwardAVX2 sets dgate[i] = dy[i]·up[i]·relu'(gate[i]) and dup[i] = dy[i]·relu(gate[i]),
+// for blocks of 16 values. Requires AVX2 and FMA. Plain Go twin: reluGateBackwardGeneric.
+//
+// func reluGateBackwardAVX2(dgate, dup, dy, gate, up *float32, blocks int)
 TEXT ·reluGateBackwardAVX2(SB), NOSPLIT, $0-48
 	MOVQ dgate+0(FP), DI
 	MOVQ dup+8(FP), SI

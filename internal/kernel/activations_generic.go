@@ -2,8 +2,8 @@ package kernel
 
 import "math"
 
-// The plain loops of _asm/activations.go's kernels. Each activation gives its
-// value and its derivative.
+// This file has the plain loops of the kernels in _asm/activations.go. Each
+// activation (geluTanhOf, …) returns its value and its derivative.
 
 func erfGeneric(dst, x []float32) {
 	for i, v := range x {

@@ -2,7 +2,11 @@
 
 #include "textflag.h"
 
-// Requires: AVX512
+// scoresAVX512x1 sets dst[r][j] = q[r]·k[at[j]] for 1 queries and groups of four keys, whose width
+// is blocks·16; ldd and ldq are in bytes, at in values. Requires AVX-512. Plain Go twin:
+// scoresGeneric.
+//
+// func scoresAVX512x1(dst *float32, ldd uintptr, q *float32, ldq uintptr, k *float32, at *int, groups, blocks int)
 TEXT ·scoresAVX512x1(SB), NOSPLIT, $0-64
 	MOVQ dst+0(FP), DI
 	MOVQ ldd+8(FP), R12
@@ -63,7 +67,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// scoresAVX512x2 sets dst[r][j] = q[r]·k[at[j]] for 2 queries and groups of four keys, whose width
+// is blocks·16; ldd and ldq are in bytes, at in values. Requires AVX-512. Plain Go twin:
+// scoresGeneric.
+//
+// func scoresAVX512x2(dst *float32, ldd uintptr, q *float32, ldq uintptr, k *float32, at *int, groups, blocks int)
 TEXT ·scoresAVX512x2(SB), NOSPLIT, $0-64
 	MOVQ dst+0(FP), DI
 	MOVQ ldd+8(FP), R12
@@ -147,7 +155,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// scoresAVX512x3 sets dst[r][j] = q[r]·k[at[j]] for 3 queries and groups of four keys, whose width
+// is blocks·16; ldd and ldq are in bytes, at in values. Requires AVX-512. Plain Go twin:
+// scoresGeneric.
+//
+// func scoresAVX512x3(dst *float32, ldd uintptr, q *float32, ldq uintptr, k *float32, at *int, groups, blocks int)
 TEXT ·scoresAVX512x3(SB), NOSPLIT, $0-64
 	MOVQ dst+0(FP), DI
 	MOVQ ldd+8(FP), R12
@@ -254,8 +266,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
-TEXT ·weightedAVX512(SB), NOSPLIT, $0-48
+// weightedSumAVX512 adds Σ p[j]·v[at[j]] to y, j ascending, for groups of four rows, whose width is
+// blocks·16; at is in values. Requires AVX-512. Plain Go twin: weightedSumGeneric.
+//
+// func weightedSumAVX512(y, p, v *float32, at *int, groups, blocks int)
+TEXT ·weightedSumAVX512(SB), NOSPLIT, $0-48
 	MOVQ p+8(FP), AX
 	MOVQ v+16(FP), R13
 	MOVQ at+24(FP), SI
@@ -296,8 +311,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
-TEXT ·combineAVX512x1(SB), NOSPLIT, $0-48
+// mulPanelAVX512x1 sets c[r][j] = Σₖ a[r][k]·b[k][j] for 1 rows and 32 columns, k ascending; ldc
+// and lda are in bytes. Requires AVX-512. Plain Go twin: mulPanelGeneric.
+//
+// func mulPanelAVX512x1(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+TEXT ·mulPanelAVX512x1(SB), NOSPLIT, $0-48
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
 	MOVQ a+16(FP), AX
@@ -323,8 +341,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
-TEXT ·reduceAVX512x1(SB), NOSPLIT, $0-48
+// mulPanelTAVX512x1 adds Σₖ a[k][i]·b[k][j] to c[i][j] for 1 columns of a and 32 of b, k ascending;
+// ldc and lda are in bytes. Requires AVX-512. Plain Go twin: mulPanelTGeneric.
+//
+// func mulPanelTAVX512x1(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+TEXT ·mulPanelTAVX512x1(SB), NOSPLIT, $0-48
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
 	MOVQ a+16(FP), AX
@@ -351,8 +372,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
-TEXT ·combineAVX512x2(SB), NOSPLIT, $0-48
+// mulPanelAVX512x2 sets c[r][j] = Σₖ a[r][k]·b[k][j] for 2 rows and 32 columns, k ascending; ldc
+// and lda are in bytes. Requires AVX-512. Plain Go twin: mulPanelGeneric.
+//
+// func mulPanelAVX512x2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+TEXT ·mulPanelAVX512x2(SB), NOSPLIT, $0-48
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
 	MOVQ a+16(FP), AX
@@ -386,8 +410,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
-TEXT ·reduceAVX512x2(SB), NOSPLIT, $0-48
+// mulPanelTAVX512x2 adds Σₖ a[k][i]·b[k][j] to c[i][j] for 2 columns of a and 32 of b, k ascending;
+// ldc and lda are in bytes. Requires AVX-512. Plain Go twin: mulPanelTGeneric.
+//
+// func mulPanelTAVX512x2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+TEXT ·mulPanelTAVX512x2(SB), NOSPLIT, $0-48
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
 	MOVQ a+16(FP), AX
@@ -423,8 +450,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
-TEXT ·combineAVX512x3(SB), NOSPLIT, $0-48
+// mulPanelAVX512x3 sets c[r][j] = Σₖ a[r][k]·b[k][j] for 3 rows and 32 columns, k ascending; ldc
+// and lda are in bytes. Requires AVX-512. Plain Go twin: mulPanelGeneric.
+//
+// func mulPanelAVX512x3(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+TEXT ·mulPanelAVX512x3(SB), NOSPLIT, $0-48
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
 	MOVQ a+16(FP), AX
@@ -466,8 +496,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
-TEXT ·reduceAVX512x3(SB), NOSPLIT, $0-48
+// mulPanelTAVX512x3 adds Σₖ a[k][i]·b[k][j] to c[i][j] for 3 columns of a and 32 of b, k ascending;
+// ldc and lda are in bytes. Requires AVX-512. Plain Go twin: mulPanelTGeneric.
+//
+// func mulPanelTAVX512x3(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+TEXT ·mulPanelTAVX512x3(SB), NOSPLIT, $0-48
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
 	MOVQ a+16(FP), AX
@@ -512,8 +545,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
-TEXT ·combineAVX512x4(SB), NOSPLIT, $0-48
+// mulPanelAVX512x4 sets c[r][j] = Σₖ a[r][k]·b[k][j] for 4 rows and 32 columns, k ascending; ldc
+// and lda are in bytes. Requires AVX-512. Plain Go twin: mulPanelGeneric.
+//
+// func mulPanelAVX512x4(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+TEXT ·mulPanelAVX512x4(SB), NOSPLIT, $0-48
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
 	MOVQ a+16(FP), AX
@@ -564,8 +600,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
-TEXT ·reduceAVX512x4(SB), NOSPLIT, $0-48
+// mulPanelTAVX512x4 adds Σₖ a[k][i]·b[k][j] to c[i][j] for 4 columns of a and 32 of b, k ascending;
+// ldc and lda are in bytes. Requires AVX-512. Plain Go twin: mulPanelTGeneric.
+//
+// func mulPanelTAVX512x4(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+TEXT ·mulPanelTAVX512x4(SB), NOSPLIT, $0-48
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
 	MOVQ a+16(FP), AX
@@ -619,8 +658,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
-TEXT ·combineAVX512x5(SB), NOSPLIT, $0-48
+// mulPanelAVX512x5 sets c[r][j] = Σₖ a[r][k]·b[k][j] for 5 rows and 32 columns, k ascending; ldc
+// and lda are in bytes. Requires AVX-512. Plain Go twin: mulPanelGeneric.
+//
+// func mulPanelAVX512x5(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+TEXT ·mulPanelAVX512x5(SB), NOSPLIT, $0-48
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
 	MOVQ a+16(FP), AX
@@ -679,8 +721,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
-TEXT ·reduceAVX512x5(SB), NOSPLIT, $0-48
+// mulPanelTAVX512x5 adds Σₖ a[k][i]·b[k][j] to c[i][j] for 5 columns of a and 32 of b, k ascending;
+// ldc and lda are in bytes. Requires AVX-512. Plain Go twin: mulPanelTGeneric.
+//
+// func mulPanelTAVX512x5(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+TEXT ·mulPanelTAVX512x5(SB), NOSPLIT, $0-48
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
 	MOVQ a+16(FP), AX
@@ -743,8 +788,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
-TEXT ·combineAVX512x6(SB), NOSPLIT, $0-48
+// mulPanelAVX512x6 sets c[r][j] = Σₖ a[r][k]·b[k][j] for 6 rows and 32 columns, k ascending; ldc
+// and lda are in bytes. Requires AVX-512. Plain Go twin: mulPanelGeneric.
+//
+// func mulPanelAVX512x6(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+TEXT ·mulPanelAVX512x6(SB), NOSPLIT, $0-48
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
 	MOVQ a+16(FP), AX
@@ -811,8 +859,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
-TEXT ·reduceAVX512x6(SB), NOSPLIT, $0-48
+// mulPanelTAVX512x6 adds Σₖ a[k][i]·b[k][j] to c[i][j] for 6 columns of a and 32 of b, k ascending;
+// ldc and lda are in bytes. Requires AVX-512. Plain Go twin: mulPanelTGeneric.
+//
+// func mulPanelTAVX512x6(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+TEXT ·mulPanelTAVX512x6(SB), NOSPLIT, $0-48
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
 	MOVQ a+16(FP), AX
@@ -884,7 +935,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// scoresAVX2x1 sets dst[r][j] = q[r]·k[at[j]] for 1 queries and groups of four keys, whose width is
+// blocks·16; ldd and ldq are in bytes, at in values. Requires AVX2 and FMA. Plain Go twin:
+// scoresGeneric.
+//
+// func scoresAVX2x1(dst *float32, ldd uintptr, q *float32, ldq uintptr, k *float32, at *int, groups, blocks int)
 TEXT ·scoresAVX2x1(SB), NOSPLIT, $0-64
 	MOVQ dst+0(FP), DI
 	MOVQ ldd+8(FP), R12
@@ -946,7 +1001,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// scoresAVX2x2 sets dst[r][j] = q[r]·k[at[j]] for 2 queries and groups of four keys, whose width is
+// blocks·16; ldd and ldq are in bytes, at in values. Requires AVX2 and FMA. Plain Go twin:
+// scoresGeneric.
+//
+// func scoresAVX2x2(dst *float32, ldd uintptr, q *float32, ldq uintptr, k *float32, at *int, groups, blocks int)
 TEXT ·scoresAVX2x2(SB), NOSPLIT, $0-64
 	MOVQ dst+0(FP), DI
 	MOVQ ldd+8(FP), R12
@@ -1028,7 +1087,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// scoresAVX2x3 sets dst[r][j] = q[r]·k[at[j]] for 3 queries and groups of four keys, whose width is
+// blocks·16; ldd and ldq are in bytes, at in values. Requires AVX2 and FMA. Plain Go twin:
+// scoresGeneric.
+//
+// func scoresAVX2x3(dst *float32, ldd uintptr, q *float32, ldq uintptr, k *float32, at *int, groups, blocks int)
 TEXT ·scoresAVX2x3(SB), NOSPLIT, $0-64
 	MOVQ dst+0(FP), DI
 	MOVQ ldd+8(FP), R12
@@ -1130,8 +1193,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
-TEXT ·weightedAVX2(SB), NOSPLIT, $0-48
+// weightedSumAVX2 adds Σ p[j]·v[at[j]] to y, j ascending, for groups of four rows, whose width is
+// blocks·16; at is in values. Requires AVX2 and FMA. Plain Go twin: weightedSumGeneric.
+//
+// func weightedSumAVX2(y, p, v *float32, at *int, groups, blocks int)
+TEXT ·weightedSumAVX2(SB), NOSPLIT, $0-48
 	MOVQ p+8(FP), AX
 	MOVQ v+16(FP), R13
 	MOVQ at+24(FP), SI
@@ -1178,8 +1244,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
-TEXT ·combineAVX2x1(SB), NOSPLIT, $0-48
+// mulPanelAVX2x1 sets c[r][j] = Σₖ a[r][k]·b[k][j] for 1 rows and 16 columns, k ascending; ldc and
+// lda are in bytes. Requires AVX2 and FMA. Plain Go twin: mulPanelGeneric.
+//
+// func mulPanelAVX2x1(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+TEXT ·mulPanelAVX2x1(SB), NOSPLIT, $0-48
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
 	MOVQ a+16(FP), AX
@@ -1205,8 +1274,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
-TEXT ·reduceAVX2x1(SB), NOSPLIT, $0-48
+// mulPanelTAVX2x1 adds Σₖ a[k][i]·b[k][j] to c[i][j] for 1 columns of a and 16 of b, k ascending;
+// ldc and lda are in bytes. Requires AVX2 and FMA. Plain Go twin: mulPanelTGeneric.
+//
+// func mulPanelTAVX2x1(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+TEXT ·mulPanelTAVX2x1(SB), NOSPLIT, $0-48
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
 	MOVQ a+16(FP), AX
@@ -1233,8 +1305,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
-TEXT ·combineAVX2x2(SB), NOSPLIT, $0-48
+// mulPanelAVX2x2 sets c[r][j] = Σₖ a[r][k]·b[k][j] for 2 rows and 16 columns, k ascending; ldc and
+// lda are in bytes. Requires AVX2 and FMA. Plain Go twin: mulPanelGeneric.
+//
+// func mulPanelAVX2x2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+TEXT ·mulPanelAVX2x2(SB), NOSPLIT, $0-48
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
 	MOVQ a+16(FP), AX
@@ -1268,8 +1343,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
-TEXT ·reduceAVX2x2(SB), NOSPLIT, $0-48
+// mulPanelTAVX2x2 adds Σₖ a[k][i]·b[k][j] to c[i][j] for 2 columns of a and 16 of b, k ascending;
+// ldc and lda are in bytes. Requires AVX2 and FMA. Plain Go twin: mulPanelTGeneric.
+//
+// func mulPanelTAVX2x2(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+TEXT ·mulPanelTAVX2x2(SB), NOSPLIT, $0-48
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
 	MOVQ a+16(FP), AX
@@ -1305,8 +1383,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
-TEXT ·combineAVX2x3(SB), NOSPLIT, $0-48
+// mulPanelAVX2x3 sets c[r][j] = Σₖ a[r][k]·b[k][j] for 3 rows and 16 columns, k ascending; ldc and
+// lda are in bytes. Requires AVX2 and FMA. Plain Go twin: mulPanelGeneric.
+//
+// func mulPanelAVX2x3(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+TEXT ·mulPanelAVX2x3(SB), NOSPLIT, $0-48
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
 	MOVQ a+16(FP), AX
@@ -1348,8 +1429,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
-TEXT ·reduceAVX2x3(SB), NOSPLIT, $0-48
+// mulPanelTAVX2x3 adds Σₖ a[k][i]·b[k][j] to c[i][j] for 3 columns of a and 16 of b, k ascending;
+// ldc and lda are in bytes. Requires AVX2 and FMA. Plain Go twin: mulPanelTGeneric.
+//
+// func mulPanelTAVX2x3(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+TEXT ·mulPanelTAVX2x3(SB), NOSPLIT, $0-48
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
 	MOVQ a+16(FP), AX
@@ -1394,8 +1478,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
-TEXT ·combineAVX2x4(SB), NOSPLIT, $0-48
+// mulPanelAVX2x4 sets c[r][j] = Σₖ a[r][k]·b[k][j] for 4 rows and 16 columns, k ascending; ldc and
+// lda are in bytes. Requires AVX2 and FMA. Plain Go twin: mulPanelGeneric.
+//
+// func mulPanelAVX2x4(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+TEXT ·mulPanelAVX2x4(SB), NOSPLIT, $0-48
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
 	MOVQ a+16(FP), AX
@@ -1446,8 +1533,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
-TEXT ·reduceAVX2x4(SB), NOSPLIT, $0-48
+// mulPanelTAVX2x4 adds Σₖ a[k][i]·b[k][j] to c[i][j] for 4 columns of a and 16 of b, k ascending;
+// ldc and lda are in bytes. Requires AVX2 and FMA. Plain Go twin: mulPanelTGeneric.
+//
+// func mulPanelTAVX2x4(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+TEXT ·mulPanelTAVX2x4(SB), NOSPLIT, $0-48
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
 	MOVQ a+16(FP), AX
@@ -1501,8 +1591,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
-TEXT ·combineAVX2x5(SB), NOSPLIT, $0-48
+// mulPanelAVX2x5 sets c[r][j] = Σₖ a[r][k]·b[k][j] for 5 rows and 16 columns, k ascending; ldc and
+// lda are in bytes. Requires AVX2 and FMA. Plain Go twin: mulPanelGeneric.
+//
+// func mulPanelAVX2x5(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+TEXT ·mulPanelAVX2x5(SB), NOSPLIT, $0-48
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
 	MOVQ a+16(FP), AX
@@ -1561,8 +1654,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
-TEXT ·reduceAVX2x5(SB), NOSPLIT, $0-48
+// mulPanelTAVX2x5 adds Σₖ a[k][i]·b[k][j] to c[i][j] for 5 columns of a and 16 of b, k ascending;
+// ldc and lda are in bytes. Requires AVX2 and FMA. Plain Go twin: mulPanelTGeneric.
+//
+// func mulPanelTAVX2x5(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+TEXT ·mulPanelTAVX2x5(SB), NOSPLIT, $0-48
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
 	MOVQ a+16(FP), AX
@@ -1625,8 +1721,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
-TEXT ·combineAVX2x6(SB), NOSPLIT, $0-48
+// mulPanelAVX2x6 sets c[r][j] = Σₖ a[r][k]·b[k][j] for 6 rows and 16 columns, k ascending; ldc and
+// lda are in bytes. Requires AVX2 and FMA. Plain Go twin: mulPanelGeneric.
+//
+// func mulPanelAVX2x6(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+TEXT ·mulPanelAVX2x6(SB), NOSPLIT, $0-48
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
 	MOVQ a+16(FP), AX
@@ -1693,8 +1792,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
-TEXT ·reduceAVX2x6(SB), NOSPLIT, $0-48
+// mulPanelTAVX2x6 adds Σₖ a[k][i]·b[k][j] to c[i][j] for 6 columns of a and 16 of b, k ascending;
+// ldc and lda are in bytes. Requires AVX2 and FMA. Plain Go twin: mulPanelTGeneric.
+//
+// func mulPanelTAVX2x6(c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int)
+TEXT ·mulPanelTAVX2x6(SB), NOSPLIT, $0-48
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
 	MOVQ a+16(FP), AX

@@ -2,16 +2,16 @@
 
 package kernel
 
-func (p *Places) scores(dst []float32, ldd int, q []float32, ldq, rows int, at []int) {
+func (p *RowOffsets) scores(dst []float32, ldd int, q []float32, ldq, rows int, at []int) {
 	p.scoresGeneric(dst, ldd, q, ldq, rows, at)
 }
 
-func (p *Places) weighted(y, w []float32, at []int) { p.weightedGeneric(y, w, at) }
+func (p *RowOffsets) weightedSum(y, w []float32, at []int) { p.weightedSumGeneric(y, w, at) }
 
-func combine(c []float32, ldc int, a []float32, lda, m, k int, panel []float32) {
-	combineGeneric(c, ldc, a, lda, m, k, panel)
+func mulPanel(c []float32, ldc int, a []float32, lda, m, k int, panel []float32) {
+	mulPanelGeneric(c, ldc, a, lda, m, k, panel)
 }
 
-func reduce(c []float32, ldc int, a []float32, lda, n, k int, panel []float32) {
-	reduceGeneric(c, ldc, a, lda, n, k, panel)
+func mulPanelT(c []float32, ldc int, a []float32, lda, n, k int, panel []float32) {
+	mulPanelTGeneric(c, ldc, a, lda, n, k, panel)
 }

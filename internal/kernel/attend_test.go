@@ -17,7 +17,7 @@ func TestScores(t *testing.T) {
 			const ld, off = 300, 3
 			k := random(rng, 20*ld)
 			list := []int32{3, 0, 19, 7, 7, 2, 5, 11, 13, 1, 4}
-			var p Places
+			var p RowOffsets
 			for m := 1; m <= 8; m++ {
 				ldq := d + m
 				q := random(rng, m*ldq)
@@ -39,7 +39,7 @@ func TestScores(t *testing.T) {
 							if !near(got[r*ldd+j], want, scale, 1e-6) {
 								t.Fatalf("width %d, query %d of %d, key %d of %d: %g, want %g", d, r, m, j, n, got[r*ldd+j], want)
 							}
-							var one Places
+							var one RowOffsets
 							one.Set(k, list[j:j+1], ld, off, d)
 							var alone [4]float32
 							one.Scores(alone[:], 4, q[r*ldq:], ldq, 1, 0, 1)
@@ -71,20 +71,20 @@ func TestWeighted(t *testing.T) {
 				for i := range rows {
 					rows[i] = int32(rng.IntN(40))
 				}
-				var p Places
+				var p RowOffsets
 				p.Set(v, rows, ld, off, d)
 				for lo := 0; lo <= min(n, 3); lo++ {
 					w := random(rng, n-lo)
 					y, check := guarded(t, d, n%4)
 					clear(y)
-					p.Weighted(y, w, lo)
+					p.WeightedSum(y, w, lo)
 					check()
 					want := make([]float32, d)
 					panel := make([]float32, max(n-lo, 1)*PanelN)
 					for c := 0; c < d; c += PanelN {
 						cols := min(PanelN, d-c)
 						GatherPanel(panel, v, rows[lo:], ld, off+c, cols)
-						Combine(want[c:], d, w, max(n-lo, 1), 1, n-lo, panel, cols)
+						MulPanel(want[c:], d, w, max(n-lo, 1), 1, n-lo, panel, cols)
 					}
 					if !slices.Equal(y, want) {
 						t.Fatalf("width %d, rows %d to %d: other bits than the panel's", d, lo, n)
@@ -100,17 +100,17 @@ func TestWeighted(t *testing.T) {
 func TestCombine(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		rng := newRand(12)
-		for m := 1; m <= CombineRows; m++ {
+		for m := 1; m <= MulPanelRows; m++ {
 			for _, k := range []int{0, 1, 2, 7, 33} {
 				for _, cols := range []int{1, 8, 16, 31, 32} {
 					lda, ldc := k+3, cols+m
 					a, panel := random(rng, (m-1)*lda+k), random(rng, k*PanelN)
 					c, check := guarded(t, (m-1)*ldc+cols, m)
-					Combine(c, ldc, a, lda, m, k, panel, cols)
+					MulPanel(c, ldc, a, lda, m, k, panel, cols)
 					check()
 					for r := range m {
 						alone := make([]float32, cols)
-						Combine(alone, cols, a[r*lda:], lda, 1, k, panel, cols)
+						MulPanel(alone, cols, a[r*lda:], lda, 1, k, panel, cols)
 						if !slices.Equal(alone, c[r*ldc:r*ldc+cols]) {
 							t.Fatalf("%d×%d×%d: row %d has other bits alone", m, k, cols, r)
 						}
@@ -143,7 +143,7 @@ func TestCombine(t *testing.T) {
 func TestReduce(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		rng := newRand(13)
-		for n := 1; n <= CombineRows; n++ {
+		for n := 1; n <= MulPanelRows; n++ {
 			for _, k := range []int{0, 1, 2, 7, 33} {
 				for _, cols := range []int{1, 8, 16, 31, 32} {
 					lda, ldc := n+k%4, cols+n
@@ -153,7 +153,7 @@ func TestReduce(t *testing.T) {
 					for j := range n {
 						copy(c[j*ldc:j*ldc+cols], before[j*cols:])
 					}
-					Reduce(c, ldc, a, lda, n, k, panel, cols)
+					MulPanelT(c, ldc, a, lda, n, k, panel, cols)
 					check()
 					for j := range n {
 						for i, got := range c[j*ldc : j*ldc+cols] {
@@ -190,7 +190,7 @@ func TestPlacesAreChecked(t *testing.T) {
 					t.Errorf("rows %v of a matrix of 4 were accepted", rows)
 				}
 			}()
-			var p Places
+			var p RowOffsets
 			p.Set(make([]float32, 4*16), rows, 16, 0, 16)
 		}()
 	}
@@ -208,19 +208,19 @@ func FuzzAttend(f *testing.F) {
 		for i := range rows {
 			rows[i] = int32(rng.IntN(50))
 		}
-		var p Places
+		var p RowOffsets
 		p.Set(k, rows, d+7, 7, d)
 		ld := (n + 3) / 4 * 4
 		run := func(l cpu.Level) (s, y []float32) {
 			defer cpu.Use(l)()
 			s, y = make([]float32, m*ld), make([]float32, d)
 			p.Scores(s, ld, q, d, m, 0, n)
-			p.Weighted(y, q[:min(n, m*d)], 0)
+			p.WeightedSum(y, q[:min(n, m*d)], 0)
 			// The queries as rows and as columns, with a panel of key values.
-			rows, panel, cols := min(m, CombineRows), k[:min(d, len(k)/PanelN)*PanelN], 1+n%PanelN
+			rows, panel, cols := min(m, MulPanelRows), k[:min(d, len(k)/PanelN)*PanelN], 1+n%PanelN
 			c := make([]float32, 2*rows*PanelN)
-			Combine(c, PanelN, q, d, rows, len(panel)/PanelN, panel, cols)
-			Reduce(c[rows*PanelN:], PanelN, q, rows, rows, min(m*d/rows, len(panel)/PanelN), panel, cols)
+			MulPanel(c, PanelN, q, d, rows, len(panel)/PanelN, panel, cols)
+			MulPanelT(c[rows*PanelN:], PanelN, q, rows, rows, min(m*d/rows, len(panel)/PanelN), panel, cols)
 			return append(s, c...), y
 		}
 		want, wantY := run(cpu.Generic)

@@ -1,16 +1,16 @@
 package kernel
 
-// Exp: dst[i] = e^x[i], within 2 units in the last place; results below
-// 2⁻¹²⁶ are 0, NaN stays NaN. dst may be x.
+// Exp sets dst[i] = e^x[i], within 2 units in the last place. Results below 2⁻¹²⁶
+// are 0, and NaN stays NaN. dst may be x.
 func Exp(dst, x []float32) { apply(exp, dst, x) }
 
-// Tanh: dst[i] = tanh x[i], within 5 units in the last place. dst may be x.
+// Tanh sets dst[i] = tanh x[i], within 5 units in the last place. dst may be x.
 func Tanh(dst, x []float32) { apply(tanh, dst, x) }
 
-// Erf: dst[i] = erf x[i], within 4·10⁻⁷. dst may be x.
+// Erf sets dst[i] = erf x[i], within 4·10⁻⁷. dst may be x.
 func Erf(dst, x []float32) { apply(erf, dst, x) }
 
-// function is a function of one value.
+// function names a function of one value.
 type function int
 
 const (
@@ -23,11 +23,11 @@ const (
 	relu
 )
 
-// apply runs f on blocks of 16 values, the last one through a buffer, so that
-// a value's result does not depend on where it stands.
+// apply runs f on blocks of 16 values. The last, incomplete block goes through a
+// buffer, so that a value's result does not depend on its position.
 func apply(f function, dst, x []float32) {
 	if len(dst) < len(x) {
-		panic("kernel: function of unequal lengths")
+		panic("kernel: function on slices of different lengths")
 	}
 	n := len(x) &^ 15
 	if n > 0 {
@@ -41,7 +41,8 @@ func apply(f function, dst, x []float32) {
 	}
 }
 
-// applyBlocks is a switch, not a table, so that buffers stay on the stack.
+// applyBlocks runs f on whole blocks. It is a switch and not a table of functions,
+// so that the buffers of apply stay on the stack.
 func applyBlocks(f function, dst, x []float32) {
 	switch f {
 	case exp:
@@ -61,7 +62,7 @@ func applyBlocks(f function, dst, x []float32) {
 	}
 }
 
-// Softcap: x[i] = c·tanh(x[i]/c), in place, within 6 units in the last place.
+// Softcap sets x[i] = c·tanh(x[i]/c), within 6 units in the last place.
 func Softcap(x []float32, c float32) {
 	n := len(x) &^ 15
 	if n > 0 {

@@ -2,7 +2,10 @@
 
 #include "textflag.h"
 
-// Requires: AVX512
+// expAVX512 sets dst[i] = exp(src[i]) for blocks of 16 values. Requires AVX-512. Plain Go twin:
+// expGeneric.
+//
+// func expAVX512(dst, src *float32, blocks int)
 TEXT ·expAVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -48,7 +51,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// tanhAVX512 sets dst[i] = tanh(src[i]) for blocks of 16 values. Requires AVX-512. Plain Go twin:
+// tanhGeneric.
+//
+// func tanhAVX512(dst, src *float32, blocks int)
 TEXT ·tanhAVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -81,7 +87,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// expAVX2 sets dst[i] = exp(src[i]) for blocks of 16 values. Requires AVX2 and FMA. Plain Go twin:
+// expGeneric.
+//
+// func expAVX2(dst, src *float32, blocks int)
 TEXT ·expAVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -156,7 +165,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// tanhAVX2 sets dst[i] = tanh(src[i]) for blocks of 16 values. Requires AVX2 and FMA. Plain Go
+// twin: tanhGeneric.
+//
+// func tanhAVX2(dst, src *float32, blocks int)
 TEXT ·tanhAVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI

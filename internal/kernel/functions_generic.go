@@ -8,6 +8,7 @@ func expGeneric(dst, x []float32) {
 	}
 }
 
+// expOf returns eᵛ, or 0 where that is below the normal numbers.
 func expOf(v float32) float32 {
 	y := float32(math.Exp(float64(v)))
 	if y < 0x1p-126 {

@@ -1,11 +1,16 @@
-// Package kernel holds the arithmetic of the CPU engine on slices: matrix
-// products with packed weights, norms, activations, attention pieces, the
+// Package kernel is the arithmetic of the CPU engine on slices: matrix products
+// with packed weights, norms, activations, the products of attention and the
 // optimiser. Kernels check lengths, allocate nothing and start no goroutines.
 //
-// Each result element has one fixed order of summation that depends on its
-// own operands' lengths alone, so that results do not change with the batch,
-// the tiling or the number of threads. They do change, by rounding, between
-// the levels of package cpu.
+// x.go has a kernel's contract and checks, x_generic.go its plain Go loop (always
+// compiled: the oracle of the tests and the fallback), x_amd64.go the choice of a
+// level of package cpu, and x_amd64.s the assembly. The folder _asm writes the
+// assembly and its declarations (x_stubs_amd64.go).
+//
+// Each element of a result has one fixed order of summation, which depends only on
+// the lengths of its own operands. Results therefore do not change with the batch,
+// the tiling or the number of threads. They do differ in rounding between the
+// levels of package cpu.
 package kernel
 
 import (
@@ -13,19 +18,20 @@ import (
 	"barka/internal/dtype"
 )
 
-// PanelN is the number of outputs packed side by side.
+// PanelN is the number of outputs of a panel. A panel is the packed form of that
+// many rows of a weight: for each input its 32 weights are adjacent.
 const PanelN = 32
 
-// blockK is the length of the k blocks that products walk: a panel block of
-// 128 KiB stays in a core's second-level cache while rows pass by.
+// blockK is the length of the blocks of k in which products are computed. A block of
+// a panel has 128 KiB and stays in a core's second-level cache for all rows.
 const blockK = 1024
 
-// sumBlock is how many terms of a float32 product are summed at once. A block
-// is summed from zero and then added to the others: with one accumulator over
-// all of k the rounding of a sum of n terms grows with √n, so with the root of
-// sumBlock plus n/sumBlock, a half to a third of it at the widths of models. It
-// divides blockK, which therefore does not change the order. Products of
-// bfloat16 have one accumulator, as the rounding of their operands is larger.
+// sumBlock is the number of terms in a block of a float32 sum. Each block is summed
+// from zero and then added to the sum of the blocks before it. With one accumulator
+// the rounding error of n terms grows with √n; with blocks it grows with
+// √(sumBlock + n/sumBlock), a half to a third of that at the widths of models.
+// sumBlock divides blockK, which therefore does not change the order. Products of
+// bfloat16 have one accumulator, since the rounding of their operands is larger.
 const sumBlock = 128
 
 // Panels returns the number of panels of n outputs.
@@ -34,51 +40,48 @@ func Panels(n int) int { return (n + PanelN - 1) / PanelN }
 // Pairs returns the number of bfloat16 pairs of k inputs.
 func Pairs(k int) int { return (k + 1) / 2 }
 
-// PackedF32 returns the length of W [n,k] packed as float32: panels of
-// [k][32], the columns beyond n zero.
+// PackedF32 returns the length of W [n,k] packed as float32: panels [k][32]. Columns
+// after the n-th are zero.
 func PackedF32(n, k int) int { return Panels(n) * k * PanelN }
 
-// PackedBF16 returns the length of W [n,k] packed as bfloat16: panels of
-// [⌈k/2⌉][32][2], so that a 32-bit lane holds two neighbouring k of one
-// output.
+// PackedBF16 returns the length of W [n,k] packed as bfloat16: panels
+// [⌈k/2⌉][32][2]. A 32-bit lane holds two neighbouring k of one output.
 func PackedBF16(n, k int) int { return Panels(n) * Pairs(k) * PanelN * 2 }
 
-// Rows returns how many rows a tile takes at the level in use. Activations
-// are packed in blocks of that many rows; the last block is as narrow as
-// what is left.
-func Rows() int {
-	switch cpu.Current() {
-	case cpu.AVX512, cpu.AVX512VNNI, cpu.AVX512BF16:
+// TileRows returns the most rows of a tile at the level in use. Activations are
+// packed in blocks of that many rows; nextTile gives the rows of the last ones.
+func TileRows() int {
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		return 12
-	case cpu.AVX2:
+	case level >= cpu.AVX2:
 		return 6
 	}
 	return 4
 }
 
-// Pieces returns the number of pieces that m rows may be cut into for packing
-// and for products, and Piece the rows lo ≤ i < hi of pieces from ≤ p < to.
-// Pieces are of Rows() rows; the last takes what is left over.
-func Pieces(m int) int {
+// RowBlocks returns the number of blocks into which m rows are divided for packing
+// and for products. Blocks have TileRows() rows; the last also takes the rest.
+func RowBlocks(m int) int {
 	if m == 0 {
 		return 0
 	}
-	return max(1, m/Rows())
+	return max(1, m/TileRows())
 }
 
-// Piece belongs to Pieces.
-func Piece(m, from, to int) (lo, hi int) {
-	if to == Pieces(m) {
-		return from * Rows(), m
+// BlockRange returns the rows lo ≤ i < hi of the blocks from ≤ b < to of RowBlocks(m).
+func BlockRange(m, from, to int) (lo, hi int) {
+	if to == RowBlocks(m) {
+		return from * TileRows(), m
 	}
-	return from * Rows(), to * Rows()
+	return from * TileRows(), to * TileRows()
 }
 
-// tileRows is the number of rows of the next tile when so many are left. Of
-// fewer than two tiles' rows each gets half: a tile of a few rows cannot keep
-// the multipliers busy.
-func tileRows(left int) int {
-	switch step := Rows(); {
+// nextTile returns the number of rows of the next tile. If fewer than two tiles' rows
+// are left, two tiles share them evenly: a tile of a few rows cannot keep the
+// multipliers busy.
+func nextTile(left int) int {
+	switch step := TileRows(); {
 	case left >= 2*step:
 		return step
 	case left > step:
@@ -87,11 +90,11 @@ func tileRows(left int) int {
 	return left
 }
 
-// PackPanelF32 packs panel p of W, whose row i is src(i), as float32. row is
-// scratch of k values.
+// PackPanelF32 packs panel p of W [n,k] as float32. src writes row i of W to row,
+// which is scratch for k values.
 func PackPanelF32(dst []float32, p, n, k int, src func(i int, row []float32), row []float32) {
 	if len(dst) < k*PanelN || len(row) < k {
-		panic("kernel: panel destination or scratch too short")
+		panic("kernel: the panel or the scratch is too short")
 	}
 	row = row[:k]
 	for j := range PanelN {
@@ -109,10 +112,10 @@ func PackPanelF32(dst []float32, p, n, k int, src func(i int, row []float32), ro
 	}
 }
 
-// PackPanelBF16 packs panel p of W as bfloat16, rounding.
+// PackPanelBF16 is PackPanelF32 for bfloat16, to which it rounds.
 func PackPanelBF16(dst []uint16, p, n, k int, src func(i int, row []float32), row []float32) {
 	if len(dst) < Pairs(k)*PanelN*2 || len(row) < k {
-		panic("kernel: panel destination or scratch too short")
+		panic("kernel: the panel or the scratch is too short")
 	}
 	row = row[:k]
 	clear(dst[:Pairs(k)*PanelN*2])
@@ -128,21 +131,21 @@ func PackPanelBF16(dst []uint16, p, n, k int, src func(i int, row []float32), ro
 	}
 }
 
-// CopyPanelF32 is PackPanelF32 of a matrix that lies in memory as float32.
+// CopyPanelF32 is PackPanelF32 for a float32 matrix in memory.
 func CopyPanelF32(dst, w []float32, p, n, k int) {
 	copyPanel(dst[:k*PanelN], w, p, n, k)
 }
 
-// CopyPanelBF16 is PackPanelBF16 of a matrix that is bfloat16 already: w holds
-// the rows of W as pairs of values, k/2 words a row; k is even.
+// CopyPanelBF16 is PackPanelBF16 for a bfloat16 matrix in memory. w holds the rows
+// of W as pairs of values, k/2 words per row. k must be even.
 func CopyPanelBF16(dst []uint16, w []float32, p, n, k int) {
 	if k%2 != 0 {
-		panic("kernel: an odd row has no pairs")
+		panic("kernel: a row of odd length cannot be copied as pairs")
 	}
 	copyPanel(dst[:k*PanelN], w, p, n, k/2)
 }
 
-// copyPanel turns rows of words into the columns of panel p.
+// copyPanel transposes rows of words into the columns of panel p.
 func copyPanel[T uint16 | float32](dst []T, w []float32, p, n, words int) {
 	out, rows := view32(dst), min(PanelN, n-p*PanelN)
 	if rows < PanelN {
@@ -155,19 +158,19 @@ func copyPanel[T uint16 | float32](dst []T, w []float32, p, n, words int) {
 	}
 }
 
-// PackRowsF32 packs rows x [m,k] (ldx values apart) for products with
-// float32 panels: blocks of tileRows as [k][rows]. dst takes m·k values.
+// PackRowsF32 packs rows x [m,k], ldx values apart, for products with float32
+// panels: each block of nextTile rows as [k][rows]. dst needs m·k values.
 func PackRowsF32(dst, x []float32, ldx, m, k int) {
 	if len(dst) < m*k || m > 0 && len(x) < (m-1)*ldx+k {
-		panic("kernel: packed rows or their source too short")
+		panic("kernel: the packed rows or their source are too short")
 	}
 	for i, rows := 0, 0; i < m; i += rows {
-		rows = tileRows(m - i)
+		rows = nextTile(m - i)
 		packBlock(dst[i*k:(i+rows)*k], x, i*ldx, ldx, rows, k)
 	}
 }
 
-// packBlock writes rows that begin at x[first], ldx apart, as [k][rows].
+// packBlock writes rows that start at x[first], ldx apart, as [k][rows].
 func packBlock(dst, x []float32, first, ldx, rows, k int) {
 	if rows == 1 {
 		copy(dst[:k], x[first:])
@@ -177,18 +180,18 @@ func packBlock(dst, x []float32, first, ldx, rows, k int) {
 	transposeRows(view32(dst), rows, view32(x), &at, rows, k)
 }
 
-// PackRowsBF16 packs rows x [m,k] for products with bfloat16 panels, rounding
-// each value: as bfloat16 pairs in 32-bit words, [⌈k/2⌉][rows] a block, or, at
-// levels without bfloat16 products, as rounded float32 [2⌈k/2⌉][rows] a block.
-// dst takes PackedRowsBF16(m, k) values; its type is nominal.
+// PackRowsBF16 packs rows x [m,k] for products with bfloat16 panels and rounds each
+// value. A block is [⌈k/2⌉][rows] 32-bit words, each a pair of bfloat16. At levels
+// without bfloat16 products it is [2⌈k/2⌉][rows] rounded float32 values. dst needs
+// PackedRowsBF16(m, k) values; its type says nothing about its contents.
 func PackRowsBF16(dst []float32, x []float32, ldx, m, k int) {
 	if len(dst) < PackedRowsBF16(m, k) || m > 0 && len(x) < (m-1)*ldx+k {
-		panic("kernel: packed rows or their source too short")
+		panic("kernel: the packed rows or their source are too short")
 	}
 	pairs := Pairs(k)
-	if cpu.Current() != cpu.AVX512BF16 {
+	if cpu.Current() < cpu.AVX512BF16 {
 		for i, rows := 0, 0; i < m; i += rows {
-			rows = tileRows(m - i)
+			rows = nextTile(m - i)
 			block := dst[i*2*pairs : (i+rows)*2*pairs]
 			packBlock(block, x, i*ldx, ldx, rows, k)
 			clear(block[k*rows:])
@@ -198,7 +201,7 @@ func PackRowsBF16(dst []float32, x []float32, ldx, m, k int) {
 	}
 	words := view32(dst)
 	for i, rows := 0, 0; i < m; i += rows {
-		rows = tileRows(m - i)
+		rows = nextTile(m - i)
 		block := words[i*pairs : (i+rows)*pairs]
 		at, done := evenly(i*ldx, ldx, rows), 0
 		if rows > 1 {
@@ -210,7 +213,7 @@ func PackRowsBF16(dst []float32, x []float32, ldx, m, k int) {
 	}
 }
 
-// packPairs writes the bfloat16 pairs of a row every stride words.
+// packPairs writes the bfloat16 pairs of a row, stride words apart.
 func packPairs(dst []uint32, stride int, row []float32) {
 	at := 0
 	for len(row) >= 2 {
@@ -225,23 +228,23 @@ func packPairs(dst []uint32, stride int, row []float32) {
 
 // PackedRowsBF16 returns the length that PackRowsBF16 needs.
 func PackedRowsBF16(m, k int) int {
-	if cpu.Current() == cpu.AVX512BF16 {
+	if cpu.Current() >= cpu.AVX512BF16 {
 		return m * Pairs(k)
 	}
 	return m * 2 * Pairs(k)
 }
 
-// PanelF32 multiplies packed rows [m,k] with one panel: c [m, cols] (ldc
-// apart) = A·panelᵀ, or += with accumulate; cols ≤ 32.
+// PanelF32 multiplies packed rows A [m,k] with one panel: c [m, cols] = A·panelᵀ, or
+// c += A·panelᵀ with accumulate. Rows of c are ldc values apart; cols is at most 32.
 func PanelF32(c []float32, ldc int, a []float32, m, k int, panel []float32, cols int, accumulate bool) {
 	if len(a) < m*k || len(panel) < k*PanelN {
-		panic("kernel: packed operands too short")
+		panic("kernel: the packed operands are too short")
 	}
 	checkTile(c, ldc, m, cols)
 	if cols < PanelN {
 		var t tileBuffer
 		for i, rows := 0, 0; i < m; i += rows {
-			rows = tileRows(m - i)
+			rows = nextTile(m - i)
 			t.load(c[i*ldc:], ldc, rows, cols, accumulate)
 			tileF32(t[:], PanelN, a[i*k:(i+rows)*k], panel, rows, k, true)
 			t.store(c[i*ldc:], ldc, rows, cols)
@@ -255,25 +258,24 @@ func PanelF32(c []float32, ldc int, a []float32, m, k int, panel []float32, cols
 	for kb := 0; kb < k; kb += blockK {
 		kn := min(blockK, k-kb)
 		for i, rows := 0, 0; i < m; i += rows {
-			rows = tileRows(m - i)
+			rows = nextTile(m - i)
 			tileF32(c[i*ldc:], ldc, a[i*k+kb*rows:], panel[kb*PanelN:], rows, kn, accumulate || kb > 0)
 		}
 	}
 }
 
-// PanelBF16 is PanelF32 for rows and panels packed as bfloat16; sums are
-// float32.
+// PanelBF16 is PanelF32 for rows and panels packed as bfloat16. Sums are float32.
 func PanelBF16(c []float32, ldc int, a []float32, m, k int, panel []uint16, cols int, accumulate bool) {
 	pairs := Pairs(k)
 	if len(a) < PackedRowsBF16(m, k) || len(panel) < pairs*PanelN*2 {
-		panic("kernel: packed operands too short")
+		panic("kernel: the packed operands are too short")
 	}
 	checkTile(c, ldc, m, cols)
 	words := PackedRowsBF16(1, k) / max(pairs, 1) // a's values per pair and row
 	if cols < PanelN {
 		var t tileBuffer
 		for i, rows := 0, 0; i < m; i += rows {
-			rows = tileRows(m - i)
+			rows = nextTile(m - i)
 			t.load(c[i*ldc:], ldc, rows, cols, accumulate)
 			tileBF16(t[:], PanelN, a[i*pairs*words:], panel, rows, pairs, true)
 			t.store(c[i*ldc:], ldc, rows, cols)
@@ -287,18 +289,20 @@ func PanelBF16(c []float32, ldc int, a []float32, m, k int, panel []uint16, cols
 	for kb := 0; kb < pairs; kb += blockK {
 		kn := min(blockK, pairs-kb)
 		for i, rows := 0, 0; i < m; i += rows {
-			rows = tileRows(m - i)
+			rows = nextTile(m - i)
 			tileBF16(c[i*ldc:], ldc, a[(i*pairs+kb*rows)*words:], panel[kb*PanelN*2:], rows, kn, accumulate || kb > 0)
 		}
 	}
 }
 
+// checkTile panics unless m rows of cols values, ldc apart, fit in c.
 func checkTile(c []float32, ldc, m, cols int) {
 	if cols < 0 || cols > PanelN || cols > ldc || m > 0 && len(c) < (m-1)*ldc+cols {
-		panic("kernel: product does not fit its destination")
+		panic("kernel: the product does not fit its destination")
 	}
 }
 
+// zeroTile is a product over no terms.
 func zeroTile(c []float32, ldc, m, cols int, accumulate bool) {
 	if accumulate {
 		return
@@ -308,11 +312,11 @@ func zeroTile(c []float32, ldc, m, cols int, accumulate bool) {
 	}
 }
 
-// tileBuffer holds a tile whose columns do not all exist. The whole k goes
-// through it in one block, which sums in the same order.
+// tileBuffer holds a tile of the last panel, which may have fewer than 32 columns.
+// Its product runs over all of k at once, in the same order of summation.
 type tileBuffer [12 * PanelN]float32
 
-// load readies the tile of rows that begin at c.
+// load starts the tile with zero, or with the rows of c if the product is added.
 func (t *tileBuffer) load(c []float32, ldc, rows, cols int, accumulate bool) {
 	clear(t[:rows*PanelN])
 	if !accumulate {
@@ -323,16 +327,16 @@ func (t *tileBuffer) load(c []float32, ldc, rows, cols int, accumulate bool) {
 	}
 }
 
-// store writes the columns that exist.
+// store writes the existing columns to c.
 func (t *tileBuffer) store(c []float32, ldc, rows, cols int) {
 	for r := range rows {
 		copy(c[r*ldc:r*ldc+cols], t[r*PanelN:])
 	}
 }
 
-// TransposePanelF32 gathers, from packed W [n,k], the block of rows n0 ≤ i <
-// n1 and the 32 inputs from k0 on, as a panel [n1-n0][32] whose reduction runs
-// over the outputs: what dx = dy·W multiplies with. n0 is a multiple of 32.
+// TransposePanelF32 makes a panel for dx = dy·W, whose sums run over the outputs. It
+// takes the rows n0 ≤ i < n1 of packed W [n,k] and the 32 inputs from k0 on, and
+// writes them as [n1-n0][32]. n0 is a multiple of 32.
 func TransposePanelF32(dst, w []float32, n, k, n0, n1, k0 int) {
 	cols := min(PanelN, k-k0)
 	for p := n0 / PanelN; p*PanelN < n1; p++ {
@@ -358,8 +362,8 @@ func TransposePanelF32(dst, w []float32, n, k, n0, n1, k0 int) {
 	}
 }
 
-// TransposePanelBF16 is TransposePanelF32 for bfloat16: a panel
-// [⌈(n1-n0)/2⌉][32][2]. n0 is a multiple of 32, k0 is even.
+// TransposePanelBF16 is TransposePanelF32 for bfloat16; the panel is
+// [⌈(n1-n0)/2⌉][32][2]. n0 is a multiple of 32, and k0 is even.
 func TransposePanelBF16(dst []uint16, w []uint16, n, k, n0, n1, k0 int) {
 	pairs := Pairs(k)
 	words := min(PanelN/2, pairs-k0/2)
@@ -375,7 +379,7 @@ func TransposePanelBF16(dst []uint16, w []uint16, n, k, n0, n1, k0 int) {
 			line := out[j/2*PanelN : (j/2+1)*PanelN]
 			for x := range words {
 				a := panel[(k0/2+x)*PanelN+j]
-				b := panel[(k0/2+x)*PanelN+j+1] // zero beyond n
+				b := panel[(k0/2+x)*PanelN+j+1] // zero after the n-th output
 				line[2*x] = a&0xffff | b<<16
 				line[2*x+1] = a>>16 | b&0xffff0000
 			}
@@ -384,8 +388,8 @@ func TransposePanelBF16(dst []uint16, w []uint16, n, k, n0, n1, k0 int) {
 	}
 }
 
-// PanelOfRows copies 32 columns from c0 on of x [m,k] (ldx apart) as a panel
-// [m][32]: the right operand of dw = dyᵀ·x.
+// PanelOfRows copies the columns c0 ≤ j < c0+cols of x [m,k], whose rows are ldx
+// values apart, to a panel [m][32]: the right operand of dw = dyᵀ·x.
 func PanelOfRows(dst, x []float32, ldx, m, c0, cols int) {
 	for i := range m {
 		n := copy(dst[i*PanelN:(i+1)*PanelN], x[i*ldx+c0:i*ldx+c0+cols])
@@ -393,13 +397,14 @@ func PanelOfRows(dst, x []float32, ldx, m, c0, cols int) {
 	}
 }
 
-// PackColumns packs columns c0 ≤ j < c0+n of dy [m,·] (ldy apart) as the left
-// operand of dw = dyᵀ·x: blocks of tileRows columns as [m][columns].
+// PackColumns packs the columns c0 ≤ j < c0+n of dy [m,·], whose rows are ldy values
+// apart, as the left operand of dw = dyᵀ·x: each block of nextTile columns as
+// [m][columns].
 func PackColumns(dst, dy []float32, ldy, m, c0, n int) {
 	for j, cols := 0, 0; j < n; j += cols {
-		cols = tileRows(n - j)
+		cols = nextTile(n - j)
 		block := dst[j*m : (j+cols)*m]
-		switch cols { // whole blocks: a copy of known size needs no call
+		switch cols { // a copy of constant size needs no call
 		case 12:
 			for i := range m {
 				*(*[12]float32)(block[i*12:]) = [12]float32(dy[i*ldy+c0+j:])

@@ -6,33 +6,7 @@ import (
 	"barka/internal/cpu"
 )
 
-// Each tile computes c[r][j] (=|+=) Σₖ a[k][r]·b[k][j] for its number of rows
-// and 32 columns (AVX2: 16), k ascending; ldc is in bytes, load says whether
-// c is added to. The bfloat16 tiles take pairs of k.
-
-//go:noescape
-func tileF32AVX512(c *float32, ldc uintptr, a, b *float32, rows, k int, load uintptr)
-
-//go:noescape
-func tileBF16Dot(c *float32, ldc uintptr, a, b *float32, rows, k int, load uintptr)
-
-//go:noescape
-func tileBF16AVX512(c *float32, ldc uintptr, a, b *float32, rows, k int, load uintptr)
-
-//go:noescape
-func tileF32AVX2(c *float32, ldc uintptr, a, b *float32, rows, k int, load uintptr)
-
-//go:noescape
-func tileBF16AVX2(c *float32, ldc uintptr, a, b *float32, rows, k int, load uintptr)
-
-// A row is a tile of one row and 32 columns.
-
-//go:noescape
-func rowF32AVX2(c, a, b *float32, k int, load uintptr)
-
-//go:noescape
-func rowBF16AVX2(c, a, b *float32, k int, load uintptr)
-
+// flag is how assembly takes a bool.
 func flag(b bool) uintptr {
 	if b {
 		return 1
@@ -40,19 +14,18 @@ func flag(b bool) uintptr {
 	return 0
 }
 
-// tileF32 dispatches a tile of rows×32; c, a and b have been checked.
+// tileF32 computes a tile of rows×32 at the level in use. c, a and b have been
+// checked.
 func tileF32(c []float32, ldc int, a, b []float32, rows, k int, load bool) {
 	if k == 0 {
 		return
 	}
-	switch cpu.Current() {
-	case cpu.AVX512, cpu.AVX512VNNI, cpu.AVX512BF16:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		tileF32AVX512(&c[0], uintptr(4*ldc), &a[0], &b[0], rows, k, flag(load))
-	case cpu.AVX2:
-		if rows == 1 {
-			rowF32AVX2(&c[0], &a[0], &b[0], k, flag(load))
-			return
-		}
+	case level >= cpu.AVX2 && rows == 1:
+		rowF32AVX2(&c[0], &a[0], &b[0], k, flag(load))
+	case level >= cpu.AVX2:
 		tileF32AVX2(&c[0], uintptr(4*ldc), &a[0], &b[0], rows, k, flag(load))
 		tileF32AVX2(&c[PanelN/2], uintptr(4*ldc), &a[0], &b[PanelN/2], rows, k, flag(load))
 	default:
@@ -60,23 +33,21 @@ func tileF32(c []float32, ldc int, a, b []float32, rows, k int, load bool) {
 	}
 }
 
-// tileBF16 dispatches a tile of rows×32 over pairs of k.
+// tileBF16 computes a tile of rows×32 over pairs of k at the level in use.
 func tileBF16(c []float32, ldc int, a []float32, b []uint16, rows, pairs int, load bool) {
 	if pairs == 0 {
 		return
 	}
 	words := view32(b)
 	at := func(i int) *float32 { return (*float32)(unsafe.Pointer(&words[i])) }
-	switch cpu.Current() {
-	case cpu.AVX512BF16:
-		tileBF16Dot(&c[0], uintptr(4*ldc), &a[0], at(0), rows, pairs, flag(load))
-	case cpu.AVX512, cpu.AVX512VNNI:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512BF16:
+		tileBF16AVX512BF16(&c[0], uintptr(4*ldc), &a[0], at(0), rows, pairs, flag(load))
+	case level >= cpu.AVX512:
 		tileBF16AVX512(&c[0], uintptr(4*ldc), &a[0], at(0), rows, pairs, flag(load))
-	case cpu.AVX2:
-		if rows == 1 {
-			rowBF16AVX2(&c[0], &a[0], at(0), pairs, flag(load))
-			return
-		}
+	case level >= cpu.AVX2 && rows == 1:
+		rowBF16AVX2(&c[0], &a[0], at(0), pairs, flag(load))
+	case level >= cpu.AVX2:
 		tileBF16AVX2(&c[0], uintptr(4*ldc), &a[0], at(0), rows, pairs, flag(load))
 		tileBF16AVX2(&c[PanelN/2], uintptr(4*ldc), &a[0], at(PanelN/2), rows, pairs, flag(load))
 	default:

@@ -2,7 +2,10 @@
 
 #include "textflag.h"
 
-// Requires: AVX512F
+// tileF32AVX512 computes c[r][j] (=|+=) Σₖ a[k][r]·b[k][j] for 32 columns, k ascending, for 1 to 12
+// rows; ldc is in bytes. Requires AVX512F. Plain Go twin: tileF32Generic.
+//
+// func tileF32AVX512(c *float32, ldc uintptr, a, b *float32, rows, k int, load uintptr)
 TEXT ·tileF32AVX512(SB), NOSPLIT, $0-56
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
@@ -1179,8 +1182,12 @@ store12:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512F, AVX512_BF16
-TEXT ·tileBF16Dot(SB), NOSPLIT, $0-56
+// tileBF16AVX512BF16 computes c[r][j] (=|+=) Σₖ a[k][r]·b[k][j] over k pairs of bfloat16 for 32
+// columns, k ascending, for 1 to 12 rows; ldc is in bytes. Requires AVX512F and AVX512_BF16. Plain
+// Go twin: tileBF16Generic.
+//
+// func tileBF16AVX512BF16(c *float32, ldc uintptr, a, b *float32, rows, k int, load uintptr)
+TEXT ·tileBF16AVX512BF16(SB), NOSPLIT, $0-56
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
 	MOVQ a+16(FP), AX
@@ -2236,7 +2243,11 @@ loop12:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512F
+// tileBF16AVX512 computes c[r][j] (=|+=) Σₖ a[k][r]·b[k][j] over k pairs of bfloat16 for 32
+// columns, k ascending, for 1 to 12 rows; ldc is in bytes. Requires AVX512F. Plain Go twin:
+// tileBF16Generic.
+//
+// func tileBF16AVX512(c *float32, ldc uintptr, a, b *float32, rows, k int, load uintptr)
 TEXT ·tileBF16AVX512(SB), NOSPLIT, $0-56
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
@@ -3528,7 +3539,10 @@ loop12:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2, FMA
+// tileF32AVX2 computes c[r][j] (=|+=) Σₖ a[k][r]·b[k][j] for 16 columns, k ascending, for 1 to 6
+// rows; ldc is in bytes. Requires AVX2 and FMA. Plain Go twin: tileF32Generic.
+//
+// func tileF32AVX2(c *float32, ldc uintptr, a, b *float32, rows, k int, load uintptr)
 TEXT ·tileF32AVX2(SB), NOSPLIT, $0-56
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
@@ -3914,7 +3928,11 @@ store6:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2, FMA
+// tileBF16AVX2 computes c[r][j] (=|+=) Σₖ a[k][r]·b[k][j] over k pairs of bfloat16 for 16 columns,
+// k ascending, for 1 to 6 rows; ldc is in bytes. Requires AVX2 and FMA. Plain Go twin:
+// tileBF16Generic.
+//
+// func tileBF16AVX2(c *float32, ldc uintptr, a, b *float32, rows, k int, load uintptr)
 TEXT ·tileBF16AVX2(SB), NOSPLIT, $0-56
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
@@ -4328,7 +4346,10 @@ loop6:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2, FMA
+// rowF32AVX2 computes c[j] (=|+=) Σₖ a[k]·b[k][j] for one row and 32 columns. Requires AVX2 and
+// FMA. Plain Go twin: tileF32Generic.
+//
+// func rowF32AVX2(c, a, b *float32, k int, load uintptr)
 TEXT ·rowF32AVX2(SB), NOSPLIT, $0-40
 	MOVQ c+0(FP), DI
 	MOVQ a+8(FP), AX
@@ -4378,7 +4399,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2, FMA
+// rowBF16AVX2 computes c[j] (=|+=) Σₖ a[k]·b[k][j] over pairs of bfloat16 k for one row and 32
+// columns. Requires AVX2 and FMA. Plain Go twin: tileBF16Generic.
+//
+// func rowBF16AVX2(c, a, b *float32, k int, load uintptr)
 TEXT ·rowBF16AVX2(SB), NOSPLIT, $0-40
 	MOVQ c+0(FP), DI
 	MOVQ a+8(FP), AX

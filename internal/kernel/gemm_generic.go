@@ -2,8 +2,8 @@ package kernel
 
 import "barka/internal/dtype"
 
-// tileF32Generic: c[r][j] (=|+=) Σₖ a[k][r]·b[k][j], k ascending, in blocks of
-// sumBlock terms.
+// tileF32Generic computes c[r][j] (=|+=) Σₖ a[k][r]·b[k][j], k ascending, in blocks
+// of sumBlock terms.
 func tileF32Generic(c []float32, ldc int, a, b []float32, rows, k int, load bool) {
 	for r := range rows {
 		var sum [PanelN]float32
@@ -26,8 +26,8 @@ func tileF32Generic(c []float32, ldc int, a, b []float32, rows, k int, load bool
 	}
 }
 
-// tileBF16Generic is the same over bfloat16 pairs b[k/2][j][2] and rounded
-// float32 a[k][r].
+// tileBF16Generic is tileF32Generic for pairs of bfloat16 b[k/2][j][2] and rounded
+// float32 values a[k][r], with one accumulator.
 func tileBF16Generic(c []float32, ldc int, a []float32, b []uint16, rows, pairs int, load bool) {
 	for r := range rows {
 		var acc [PanelN]float32

@@ -256,7 +256,7 @@ func TestWeightGradientPacking(t *testing.T) {
 // row i of m.
 func blockOf(i, m int) (first, rows int) {
 	for {
-		if rows = tileRows(m - first); i < first+rows {
+		if rows = nextTile(m - first); i < first+rows {
 			return first, rows
 		}
 		first += rows
@@ -268,8 +268,8 @@ func TestPieces(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		for m := range 100 {
 			at := 0
-			for p := range Pieces(m) {
-				lo, hi := Piece(m, p, p+1)
+			for p := range RowBlocks(m) {
+				lo, hi := BlockRange(m, p, p+1)
 				if lo != at || hi <= lo {
 					t.Fatalf("%d rows: piece %d is %d…%d after %d", m, p, lo, hi, at)
 				}

@@ -2,8 +2,12 @@
 
 #include "textflag.h"
 
-// Requires: AVX512F, AVX512_VNNI
-TEXT ·tileI8VNNI(SB), NOSPLIT, $0-80
+// tileI8AVX512VNNI computes c[r][j] (=|+=) Σₖ a[k][r]·b[k][j]·scales[j]·rowScales[r] for 1 to 12
+// rows and 32 columns; ldc is in bytes. Requires AVX512F and AVX512_VNNI. Plain Go twin:
+// tileI8Generic.
+//
+// func tileI8AVX512VNNI(c *float32, ldc uintptr, a *float32, b *int8, rows, quads int, rowScales, scales *float32, sums *int32, load uintptr)
+TEXT ·tileI8AVX512VNNI(SB), NOSPLIT, $0-80
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
 	MOVQ a+16(FP), AX
@@ -2202,7 +2206,10 @@ store12_11_1:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512F, AVX512BW
+// tileI8AVX512 computes c[r][j] (=|+=) Σₖ a[k][r]·b[k][j]·scales[j]·rowScales[r] for 1 to 12 rows
+// and 16 columns; ldc is in bytes. Requires AVX512F and AVX512BW. Plain Go twin: tileI8Generic.
+//
+// func tileI8AVX512(c *float32, ldc uintptr, a *float32, b *int8, rows, quads int, rowScales, scales *float32, sums *int32, load uintptr)
 TEXT ·tileI8AVX512(SB), NOSPLIT, $0-80
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
@@ -4018,7 +4025,10 @@ store12_11:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// tileI8AVX2 computes c[r][j] (=|+=) Σₖ a[k][r]·b[k][j]·scales[j]·rowScales[r] for 1 to 6 rows and
+// 8 columns; ldc is in bytes. Requires AVX2. Plain Go twin: tileI8Generic.
+//
+// func tileI8AVX2(c *float32, ldc uintptr, a *float32, b *int8, rows, quads int, rowScales, scales *float32, sums *int32, load uintptr)
 TEXT ·tileI8AVX2(SB), NOSPLIT, $0-80
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
@@ -4509,7 +4519,10 @@ store6_5:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// rowI8AVX2 computes c[j] (=|+=) Σₖ a[k]·b[k][j]·scales[j]·rowScale for one row and 32 columns.
+// Requires AVX2. Plain Go twin: tileI8Generic.
+//
+// func rowI8AVX2(c, a *float32, b *int8, quads int, rowScale float32, scales *float32, load uintptr)
 TEXT ·rowI8AVX2(SB), NOSPLIT, $0-56
 	MOVQ c+0(FP), DI
 	MOVQ a+8(FP), AX
@@ -4603,7 +4616,10 @@ store3:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// absMaxAVX512 returns the largest bits of blocks of 16 values without their signs. Requires
+// AVX-512. Plain Go twin: absMaxBits.
+//
+// func absMaxAVX512(x *float32, blocks int) uint32
 TEXT ·absMaxAVX512(SB), NOSPLIT, $0-20
 	MOVQ x+0(FP), SI
 	MOVQ blocks+8(FP), CX
@@ -4630,7 +4646,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// carriesAVX512 returns the union of the bits of x[i]&exponent + one for blocks of 16 words.
+// Requires AVX-512. Plain Go twin: noCarry.
+//
+// func carriesAVX512(x *float32, blocks int, exponent, one uint32) uint32
 TEXT ·carriesAVX512(SB), NOSPLIT, $0-28
 	MOVQ x+0(FP), SI
 	MOVQ blocks+8(FP), CX
@@ -4659,7 +4678,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// quantizeAVX512 sets dst[i] = x[i]·inv rounded to an integer, ties to even, for blocks of 16
+// values. Requires AVX-512. Plain Go twin: quantizeRow.
+//
+// func quantizeAVX512(dst *int16, x *float32, blocks int, inv float32)
 TEXT ·quantizeAVX512(SB), NOSPLIT, $0-28
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -4677,7 +4699,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// absMaxAVX2 returns the largest bits of blocks of 16 values without their signs. Requires AVX2 and
+// FMA. Plain Go twin: absMaxBits.
+//
+// func absMaxAVX2(x *float32, blocks int) uint32
 TEXT ·absMaxAVX2(SB), NOSPLIT, $0-20
 	MOVQ x+0(FP), SI
 	MOVQ blocks+8(FP), CX
@@ -4704,7 +4729,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// carriesAVX2 returns the union of the bits of x[i]&exponent + one for blocks of 16 words. Requires
+// AVX2 and FMA. Plain Go twin: noCarry.
+//
+// func carriesAVX2(x *float32, blocks int, exponent, one uint32) uint32
 TEXT ·carriesAVX2(SB), NOSPLIT, $0-28
 	MOVQ x+0(FP), SI
 	MOVQ blocks+8(FP), CX
@@ -4734,7 +4762,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// quantizeAVX2 sets dst[i] = x[i]·inv rounded to an integer, ties to even, for blocks of 16 values.
+// Requires AVX2 and FMA. Plain Go twin: quantizeRow.
+//
+// func quantizeAVX2(dst *int16, x *float32, blocks int, inv float32)
 TEXT ·quantizeAVX2(SB), NOSPLIT, $0-28
 	MOVQ dst+0(FP), DI
 	MOVQ x+8(FP), SI

@@ -1,7 +1,7 @@
 package kernel
 
-// tileI8Generic: c[r][j] (=|+=) (Σₖ a[k][r]·b[k][j])·scales[j]·rowScales[r],
-// the sum in int32. Without assembly rows are packed as 16-bit integers.
+// tileI8Generic computes c[r][j] (=|+=) (Σₖ a[k][r]·b[k][j])·scales[j]·rowScales[r],
+// with the sum in int32. Without assembly, rows are packed as 16-bit integers.
 func tileI8Generic(c []float32, ldc int, a, rowScales []float32, b []int8, scales []float32, rows, quads int, load bool) {
 	words := view32(a)
 	for r := range rows {

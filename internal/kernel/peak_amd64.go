@@ -5,32 +5,25 @@ import (
 	"barka/internal/dtype"
 )
 
-func peakF32AVX512(turns int)
-func peakF32AVX2(turns int)
-func peakBF16Dot(turns int)
-func peakI8VNNI(turns int)
-func peakI8AVX512(turns int)
-func peakI8AVX2(turns int)
-
-func peak(turns int, dt dtype.DType) float64 {
+func peak(iterations int, dt dtype.DType) float64 {
 	var loop func(int)
-	var each int // multiplications an instruction
-	switch l := cpu.Current(); {
-	case l < cpu.AVX2:
-		return peakGeneric(turns)
-	case dt == dtype.I8 && l >= cpu.AVX512VNNI:
-		loop, each = peakI8VNNI, 64
-	case dt == dtype.I8 && l == cpu.AVX512:
+	var each int // multiplications per instruction
+	switch level := cpu.Current(); {
+	case dt == dtype.I8 && level >= cpu.AVX512VNNI:
+		loop, each = peakI8AVX512VNNI, 64
+	case dt == dtype.I8 && level >= cpu.AVX512:
 		loop, each = peakI8AVX512, 32
-	case dt == dtype.I8:
+	case dt == dtype.I8 && level >= cpu.AVX2:
 		loop, each = peakI8AVX2, 16
-	case dt == dtype.BF16 && l == cpu.AVX512BF16:
-		loop, each = peakBF16Dot, 32
-	case l >= cpu.AVX512:
+	case dt == dtype.BF16 && level >= cpu.AVX512BF16:
+		loop, each = peakBF16AVX512BF16, 32
+	case level >= cpu.AVX512:
 		loop, each = peakF32AVX512, 16
-	default:
+	case level >= cpu.AVX2:
 		loop, each = peakF32AVX2, 8
+	default:
+		return peakGeneric(iterations)
 	}
-	loop(turns)
-	return float64(turns) * 12 * 2 * float64(each)
+	loop(iterations)
+	return float64(iterations) * 12 * 2 * float64(each)
 }

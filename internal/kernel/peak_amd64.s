@@ -2,9 +2,12 @@
 
 #include "textflag.h"
 
-// Requires: AVX512F
+// peakF32AVX512 runs iterations of twelve independent multiply-adds. Requires AVX512F. Plain Go
+// twin: peakGeneric.
+//
+// func peakF32AVX512(iterations int)
 TEXT ·peakF32AVX512(SB), NOSPLIT, $0-8
-	MOVQ turns+0(FP), CX
+	MOVQ iterations+0(FP), CX
 	VPXORQ Z0, Z0, Z0
 	VPXORQ Z1, Z1, Z1
 	VPXORQ Z2, Z2, Z2
@@ -39,9 +42,12 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2, FMA
+// peakF32AVX2 runs iterations of twelve independent multiply-adds. Requires AVX2 and FMA. Plain Go
+// twin: peakGeneric.
+//
+// func peakF32AVX2(iterations int)
 TEXT ·peakF32AVX2(SB), NOSPLIT, $0-8
-	MOVQ turns+0(FP), CX
+	MOVQ iterations+0(FP), CX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -76,9 +82,12 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512F, AVX512_VNNI
-TEXT ·peakI8VNNI(SB), NOSPLIT, $0-8
-	MOVQ turns+0(FP), CX
+// peakI8AVX512VNNI runs iterations of twelve independent multiply-adds. Requires AVX512F and
+// AVX512_VNNI. Plain Go twin: peakGeneric.
+//
+// func peakI8AVX512VNNI(iterations int)
+TEXT ·peakI8AVX512VNNI(SB), NOSPLIT, $0-8
+	MOVQ iterations+0(FP), CX
 	VPXORQ Z0, Z0, Z0
 	VPXORQ Z1, Z1, Z1
 	VPXORQ Z2, Z2, Z2
@@ -113,9 +122,12 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// peakI8AVX512 runs iterations of twelve independent multiply-adds. Requires AVX-512. Plain Go
+// twin: peakGeneric.
+//
+// func peakI8AVX512(iterations int)
 TEXT ·peakI8AVX512(SB), NOSPLIT, $0-8
-	MOVQ turns+0(FP), CX
+	MOVQ iterations+0(FP), CX
 	VPXORQ Z0, Z0, Z0
 	VPXORQ Z1, Z1, Z1
 	VPXORQ Z2, Z2, Z2
@@ -162,9 +174,12 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// peakI8AVX2 runs iterations of twelve independent multiply-adds. Requires AVX2 and FMA. Plain Go
+// twin: peakGeneric.
+//
+// func peakI8AVX2(iterations int)
 TEXT ·peakI8AVX2(SB), NOSPLIT, $0-8
-	MOVQ turns+0(FP), CX
+	MOVQ iterations+0(FP), CX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -211,9 +226,12 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512F, AVX512_BF16
-TEXT ·peakBF16Dot(SB), NOSPLIT, $0-8
-	MOVQ turns+0(FP), CX
+// peakBF16AVX512BF16 runs iterations of twelve independent multiply-adds. Requires AVX512F and
+// AVX512_BF16. Plain Go twin: peakGeneric.
+//
+// func peakBF16AVX512BF16(iterations int)
+TEXT ·peakBF16AVX512BF16(SB), NOSPLIT, $0-8
+	MOVQ iterations+0(FP), CX
 	VPXORQ Z0, Z0, Z0
 	VPXORQ Z1, Z1, Z1
 	VPXORQ Z2, Z2, Z2

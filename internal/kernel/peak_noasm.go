@@ -4,4 +4,4 @@ package kernel
 
 import "barka/internal/dtype"
 
-func peak(turns int, _ dtype.DType) float64 { return peakGeneric(turns) }
+func peak(iterations int, _ dtype.DType) float64 { return peakGeneric(iterations) }

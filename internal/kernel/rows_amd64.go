@@ -4,266 +4,170 @@ package kernel
 
 import "barka/internal/cpu"
 
-//go:noescape
-func scaleAVX512(x *float32, blocks int, a float32)
-
-//go:noescape
-func scaleAVX2(x *float32, blocks int, a float32)
-
 func scaleBlocks(x []float32, a float32) {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		scaleAVX512(&x[0], len(x)/16, a)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		scaleAVX2(&x[0], len(x)/16, a)
 	default:
 		scaleGeneric(x, a)
 	}
 }
 
-//go:noescape
-func softcapAVX512(x *float32, blocks int, c float32)
-
-//go:noescape
-func softcapAVX2(x *float32, blocks int, c float32)
-
 func softcapBlocks(x []float32, c float32) {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		softcapAVX512(&x[0], len(x)/16, c)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		softcapAVX2(&x[0], len(x)/16, c)
 	default:
 		softcapGeneric(x, c)
 	}
 }
 
-//go:noescape
-func sumAVX512(x *float32, blocks int) float64
-
-//go:noescape
-func sumAVX2(x *float32, blocks int) float64
-
 func sumBlocks(x []float32) float64 {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		return sumAVX512(&x[0], len(x)/16)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		return sumAVX2(&x[0], len(x)/16)
 	}
 	return sumGeneric(x)
 }
 
-//go:noescape
-func dot64AVX512(a, b *float32, blocks int) float64
-
-//go:noescape
-func dot64AVX2(a, b *float32, blocks int) float64
-
 func dot64Blocks(a, b []float32) float64 {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		return dot64AVX512(&a[0], &b[0], len(a)/16)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		return dot64AVX2(&a[0], &b[0], len(a)/16)
 	}
 	return dot64Generic(a, b)
 }
 
-//go:noescape
-func rotateAVX512(a, b, cos, sin *float32, blocks int, sign float32)
-
-//go:noescape
-func rotateAVX2(a, b, cos, sin *float32, blocks int, sign float32)
-
 func rotateBlocks(a, b, cos, sin []float32, sign float32) {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		rotateAVX512(&a[0], &b[0], &cos[0], &sin[0], len(a)/16, sign)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		rotateAVX2(&a[0], &b[0], &cos[0], &sin[0], len(a)/16, sign)
 	default:
 		rotateGeneric(a, b, cos, sin, sign)
 	}
 }
 
-//go:noescape
-func maxAVX512(x *float32, blocks int) float32
-
-//go:noescape
-func maxAVX2(x *float32, blocks int) float32
-
 func maxBlocks(x []float32) float32 {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		return maxAVX512(&x[0], len(x)/16)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		return maxAVX2(&x[0], len(x)/16)
 	}
 	return maxGeneric(x)
 }
 
-//go:noescape
-func expSumAVX512(x *float32, blocks int, shift float32) float64
-
-//go:noescape
-func expSumAVX2(x *float32, blocks int, shift float32) float64
-
 func expSumBlocks(x []float32, shift float32) float64 {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		return expSumAVX512(&x[0], len(x)/16, shift)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		return expSumAVX2(&x[0], len(x)/16, shift)
 	}
 	return expSumGeneric(x, shift)
 }
 
-//go:noescape
-func expShiftAVX512(x *float32, blocks int, shift float32) float64
-
-//go:noescape
-func expShiftAVX2(x *float32, blocks int, shift float32) float64
-
 func expShiftBlocks(x []float32, shift float32) float64 {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		return expShiftAVX512(&x[0], len(x)/16, shift)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		return expShiftAVX2(&x[0], len(x)/16, shift)
 	}
 	return expShiftGeneric(x, shift)
 }
 
-//go:noescape
-func lossGradientAVX512(x *float32, blocks int, shift, scale, inv float32)
-
-//go:noescape
-func lossGradientAVX2(x *float32, blocks int, shift, scale, inv float32)
-
 func lossGradientBlocks(x []float32, shift, scale, inv float32) {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		lossGradientAVX512(&x[0], len(x)/16, shift, scale, inv)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		lossGradientAVX2(&x[0], len(x)/16, shift, scale, inv)
 	default:
 		lossGradientGeneric(x, shift, scale, inv)
 	}
 }
 
-//go:noescape
-func softmaxBackwardAVX512(p, ds *float32, blocks int, shift, d, inv float32)
-
-//go:noescape
-func softmaxBackwardAVX2(p, ds *float32, blocks int, shift, d, inv float32)
-
 func softmaxBackwardBlocks(p, ds []float32, shift, d, inv float32) {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		softmaxBackwardAVX512(&p[0], &ds[0], len(p)/16, shift, d, inv)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		softmaxBackwardAVX2(&p[0], &ds[0], len(p)/16, shift, d, inv)
 	default:
 		softmaxBackwardGeneric(p, ds, shift, d, inv)
 	}
 }
 
-//go:noescape
-func normScaleAVX512(y, x, w *float32, blocks int, rho, one float32)
-
-//go:noescape
-func normScaleAVX2(y, x, w *float32, blocks int, rho, one float32)
-
 func normScaleBlocks(y, x, w []float32, rho, one float32) {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		normScaleAVX512(&y[0], &x[0], &w[0], len(y)/16, rho, one)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		normScaleAVX2(&y[0], &x[0], &w[0], len(y)/16, rho, one)
 	default:
 		normScaleGeneric(y, x, w, rho, one)
 	}
 }
 
-//go:noescape
-func layerScaleAVX512(y, x, w, b *float32, blocks int, mean, rho float32)
-
-//go:noescape
-func layerScaleAVX2(y, x, w, b *float32, blocks int, mean, rho float32)
-
 func layerScaleBlocks(y, x, w, b []float32, mean, rho float32) {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		layerScaleAVX512(&y[0], &x[0], &w[0], &b[0], len(y)/16, mean, rho)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		layerScaleAVX2(&y[0], &x[0], &w[0], &b[0], len(y)/16, mean, rho)
 	default:
 		layerScaleGeneric(y, x, w, b, mean, rho)
 	}
 }
 
-//go:noescape
-func normDotAVX512(dy, w, x *float32, blocks int, one float32) float64
-
-//go:noescape
-func normDotAVX2(dy, w, x *float32, blocks int, one float32) float64
-
 func normDotBlocks(dy, w, x []float32, one float32) float64 {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		return normDotAVX512(&dy[0], &w[0], &x[0], len(dy)/16, one)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		return normDotAVX2(&dy[0], &w[0], &x[0], len(dy)/16, one)
 	}
 	return normDotGeneric(dy, w, x, one)
 }
 
-//go:noescape
-func normBackwardAVX512(dx, dy, w, x *float32, blocks int, rho, one, c, keep float32)
-
-//go:noescape
-func normBackwardAVX2(dx, dy, w, x *float32, blocks int, rho, one, c, keep float32)
-
 func normBackwardBlocks(dx, dy, w, x []float32, rho, one, c, keep float32) {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		normBackwardAVX512(&dx[0], &dy[0], &w[0], &x[0], len(dx)/16, rho, one, c, keep)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		normBackwardAVX2(&dx[0], &dy[0], &w[0], &x[0], len(dx)/16, rho, one, c, keep)
 	default:
 		normBackwardGeneric(dx, dy, w, x, rho, one, c, keep)
 	}
 }
 
-//go:noescape
-func layerBackwardAVX512(dx, dy, w, x *float32, blocks int, mean, rho, mg, keep, mgx float32)
-
-//go:noescape
-func layerBackwardAVX2(dx, dy, w, x *float32, blocks int, mean, rho, mg, keep, mgx float32)
-
 func layerBackwardBlocks(dx, dy, w, x []float32, mean, rho, mg, keep, mgx float32) {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		layerBackwardAVX512(&dx[0], &dy[0], &w[0], &x[0], len(dx)/16, mean, rho, mg, keep, mgx)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		layerBackwardAVX2(&dx[0], &dy[0], &w[0], &x[0], len(dx)/16, mean, rho, mg, keep, mgx)
 	default:
 		layerBackwardGeneric(dx, dy, w, x, mean, rho, mg, keep, mgx)
 	}
 }
 
-//go:noescape
-func adamWAVX512(p, grad, m, v *float32, blocks int, a1, beta2, a2, root, eps, keep, step float32)
-
-//go:noescape
-func adamWAVX2(p, grad, m, v *float32, blocks int, a1, beta2, a2, root, eps, keep, step float32)
-
 func adamWBlocks(p, grad, m, v []float32, a1, beta2, a2, root, eps, keep, step float32) {
-	switch {
-	case cpu.Current() >= cpu.AVX512:
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
 		adamWAVX512(&p[0], &grad[0], &m[0], &v[0], len(p)/16, a1, beta2, a2, root, eps, keep, step)
-	case cpu.Current() == cpu.AVX2:
+	case level >= cpu.AVX2:
 		adamWAVX2(&p[0], &grad[0], &m[0], &v[0], len(p)/16, a1, beta2, a2, root, eps, keep, step)
 	default:
 		adamWGeneric(p, grad, m, v, a1, beta2, a2, root, eps, keep, step)

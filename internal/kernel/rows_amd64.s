@@ -2,7 +2,10 @@
 
 #include "textflag.h"
 
-// Requires: AVX512
+// scaleAVX512 sets x[i] = a·x[i], for blocks of 16 values. Requires AVX-512. Plain Go twin:
+// scaleGeneric.
+//
+// func scaleAVX512(x *float32, blocks int, a float32)
 TEXT ·scaleAVX512(SB), NOSPLIT, $0-20
 	MOVQ x+0(FP), DI
 	MOVQ blocks+8(FP), CX
@@ -16,7 +19,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// softcapAVX512 sets x[i] = c·tanh(x[i]/c), for blocks of 16 values. Requires AVX-512. Plain Go
+// twin: softcapGeneric.
+//
+// func softcapAVX512(x *float32, blocks int, c float32)
 TEXT ·softcapAVX512(SB), NOSPLIT, $0-20
 	MOVQ x+0(FP), DI
 	MOVQ blocks+8(FP), CX
@@ -50,7 +56,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// sumAVX512 returns Σ x[i] in float64, for blocks of 16 values. Requires AVX-512. Plain Go twin:
+// sumGeneric.
+//
+// func sumAVX512(x *float32, blocks int) float64
 TEXT ·sumAVX512(SB), NOSPLIT, $0-24
 	MOVQ x+0(FP), DI
 	MOVQ blocks+8(FP), CX
@@ -77,7 +86,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// dot64AVX512 returns Σ a[i]·b[i], the products in float32 and the sum in float64, for blocks of 16
+// values. Requires AVX-512. Plain Go twin: dot64Generic.
+//
+// func dot64AVX512(a, b *float32, blocks int) float64
 TEXT ·dot64AVX512(SB), NOSPLIT, $0-32
 	MOVQ a+0(FP), DI
 	MOVQ b+8(FP), SI
@@ -107,7 +119,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// rotateAVX512 sets a' = a·cos - sign·b·sin and b' = b·cos + sign·a·sin, for blocks of 16 values.
+// Requires AVX-512. Plain Go twin: rotateGeneric.
+//
+// func rotateAVX512(a, b, cos, sin *float32, blocks int, sign float32)
 TEXT ·rotateAVX512(SB), NOSPLIT, $0-44
 	MOVQ a+0(FP), DI
 	MOVQ b+8(FP), SI
@@ -135,7 +150,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// maxAVX512 returns the largest value that is not NaN, or -Inf, for blocks of 16 values. Requires
+// AVX-512. Plain Go twin: maxGeneric.
+//
+// func maxAVX512(x *float32, blocks int) float32
 TEXT ·maxAVX512(SB), NOSPLIT, $0-20
 	MOVQ x+0(FP), DI
 	MOVQ blocks+8(FP), CX
@@ -158,7 +176,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// expSumAVX512 returns Σ e^(x[i]-shift) in float64, for blocks of 16 values. Requires AVX-512.
+// Plain Go twin: expSumGeneric.
+//
+// func expSumAVX512(x *float32, blocks int, shift float32) float64
 TEXT ·expSumAVX512(SB), NOSPLIT, $0-32
 	MOVQ x+0(FP), DI
 	MOVQ blocks+8(FP), CX
@@ -218,7 +239,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// expShiftAVX512 sets x[i] = e^(x[i]-shift) and returns their sum in float64, for blocks of 16
+// values. Requires AVX-512. Plain Go twin: expShiftGeneric.
+//
+// func expShiftAVX512(x *float32, blocks int, shift float32) float64
 TEXT ·expShiftAVX512(SB), NOSPLIT, $0-32
 	MOVQ x+0(FP), DI
 	MOVQ blocks+8(FP), CX
@@ -279,7 +303,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// lossGradientAVX512 sets x[i] = scale·e^(x[i]-shift)·(1-(x[i]·inv)²), for blocks of 16 values.
+// Requires AVX-512. Plain Go twin: lossGradientGeneric.
+//
+// func lossGradientAVX512(x *float32, blocks int, shift, scale, inv float32)
 TEXT ·lossGradientAVX512(SB), NOSPLIT, $0-28
 	MOVQ x+0(FP), DI
 	MOVQ blocks+8(FP), CX
@@ -332,7 +359,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// softmaxBackwardAVX512 sets ds[i] = (ds[i]-d)·(1-(p[i]·inv)²)·e^(p[i]-shift) and p[i] =
+// e^(p[i]-shift), for blocks of 16 values. Requires AVX-512. Plain Go twin: softmaxBackwardGeneric.
+//
+// func softmaxBackwardAVX512(p, ds *float32, blocks int, shift, d, inv float32)
 TEXT ·softmaxBackwardAVX512(SB), NOSPLIT, $0-36
 	MOVQ p+0(FP), DI
 	MOVQ ds+8(FP), SI
@@ -390,7 +420,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// normScaleAVX512 sets y[i] = x[i]·rho·(one+w[i]), for blocks of 16 values. Requires AVX-512. Plain
+// Go twin: normScaleGeneric.
+//
+// func normScaleAVX512(y, x, w *float32, blocks int, rho, one float32)
 TEXT ·normScaleAVX512(SB), NOSPLIT, $0-40
 	MOVQ y+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -411,7 +444,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// layerScaleAVX512 sets y[i] = (x[i]-mean)·rho·w[i] + b[i], for blocks of 16 values. Requires
+// AVX-512. Plain Go twin: layerScaleGeneric.
+//
+// func layerScaleAVX512(y, x, w, b *float32, blocks int, mean, rho float32)
 TEXT ·layerScaleAVX512(SB), NOSPLIT, $0-48
 	MOVQ y+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -436,7 +472,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// normDotAVX512 returns Σ dy[i]·(one+w[i])·x[i], the last product and the sum in float64, for
+// blocks of 16 values. Requires AVX-512. Plain Go twin: normDotGeneric.
+//
+// func normDotAVX512(dy, w, x *float32, blocks int, one float32) float64
 TEXT ·normDotAVX512(SB), NOSPLIT, $0-48
 	MOVQ dy+0(FP), DI
 	MOVQ w+8(FP), SI
@@ -475,7 +514,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// normBackwardAVX512 sets dx[i] = dy[i]·(one+w[i])·rho - x[i]·c + the bits of dx[i] in keep, for
+// blocks of 16 values. Requires AVX-512. Plain Go twin: normBackwardGeneric.
+//
+// func normBackwardAVX512(dx, dy, w, x *float32, blocks int, rho, one, c, keep float32)
 TEXT ·normBackwardAVX512(SB), NOSPLIT, $0-56
 	MOVQ dx+0(FP), DI
 	MOVQ dy+8(FP), SI
@@ -505,7 +547,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// layerBackwardAVX512 sets dx[i] = rho·(dy[i]·w[i] - mg - (x[i]-mean)·mgx) + the bits of dx[i] in
+// keep, for blocks of 16 values. Requires AVX-512. Plain Go twin: layerBackwardGeneric.
+//
+// func layerBackwardAVX512(dx, dy, w, x *float32, blocks int, mean, rho, mg, keep, mgx float32)
 TEXT ·layerBackwardAVX512(SB), NOSPLIT, $0-60
 	MOVQ dx+0(FP), DI
 	MOVQ dy+8(FP), SI
@@ -538,7 +583,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// adamWAVX512 updates p, m and v by grad: m += (grad-m)·a1, v = v·beta2 + grad²·a2, p = p·keep -
+// step·m/(√v/root+eps), for blocks of 16 values. Requires AVX-512. Plain Go twin: adamWGeneric.
+//
+// func adamWAVX512(p, grad, m, v *float32, blocks int, a1, beta2, a2, root, eps, keep, step float32)
 TEXT ·adamWAVX512(SB), NOSPLIT, $0-68
 	MOVQ p+0(FP), DI
 	MOVQ grad+8(FP), SI
@@ -578,7 +626,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// scaleAVX2 sets x[i] = a·x[i], for blocks of 16 values. Requires AVX2 and FMA. Plain Go twin:
+// scaleGeneric.
+//
+// func scaleAVX2(x *float32, blocks int, a float32)
 TEXT ·scaleAVX2(SB), NOSPLIT, $0-20
 	MOVQ x+0(FP), DI
 	MOVQ blocks+8(FP), CX
@@ -594,7 +645,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// softcapAVX2 sets x[i] = c·tanh(x[i]/c), for blocks of 16 values. Requires AVX2 and FMA. Plain Go
+// twin: softcapGeneric.
+//
+// func softcapAVX2(x *float32, blocks int, c float32)
 TEXT ·softcapAVX2(SB), NOSPLIT, $0-20
 	MOVQ x+0(FP), DI
 	MOVQ blocks+8(FP), CX
@@ -650,7 +704,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// sumAVX2 returns Σ x[i] in float64, for blocks of 16 values. Requires AVX2 and FMA. Plain Go twin:
+// sumGeneric.
+//
+// func sumAVX2(x *float32, blocks int) float64
 TEXT ·sumAVX2(SB), NOSPLIT, $0-24
 	MOVQ x+0(FP), DI
 	MOVQ blocks+8(FP), CX
@@ -681,7 +738,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// dot64AVX2 returns Σ a[i]·b[i], the products in float32 and the sum in float64, for blocks of 16
+// values. Requires AVX2 and FMA. Plain Go twin: dot64Generic.
+//
+// func dot64AVX2(a, b *float32, blocks int) float64
 TEXT ·dot64AVX2(SB), NOSPLIT, $0-32
 	MOVQ a+0(FP), DI
 	MOVQ b+8(FP), SI
@@ -716,7 +776,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// rotateAVX2 sets a' = a·cos - sign·b·sin and b' = b·cos + sign·a·sin, for blocks of 16 values.
+// Requires AVX2 and FMA. Plain Go twin: rotateGeneric.
+//
+// func rotateAVX2(a, b, cos, sin *float32, blocks int, sign float32)
 TEXT ·rotateAVX2(SB), NOSPLIT, $0-44
 	MOVQ a+0(FP), DI
 	MOVQ b+8(FP), SI
@@ -754,7 +817,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// maxAVX2 returns the largest value that is not NaN, or -Inf, for blocks of 16 values. Requires
+// AVX2 and FMA. Plain Go twin: maxGeneric.
+//
+// func maxAVX2(x *float32, blocks int) float32
 TEXT ·maxAVX2(SB), NOSPLIT, $0-20
 	MOVQ x+0(FP), DI
 	MOVQ blocks+8(FP), CX
@@ -779,7 +845,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// expSumAVX2 returns Σ e^(x[i]-shift) in float64, for blocks of 16 values. Requires AVX2 and FMA.
+// Plain Go twin: expSumGeneric.
+//
+// func expSumAVX2(x *float32, blocks int, shift float32) float64
 TEXT ·expSumAVX2(SB), NOSPLIT, $0-32
 	MOVQ x+0(FP), DI
 	MOVQ blocks+8(FP), CX
@@ -871,7 +940,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// expShiftAVX2 sets x[i] = e^(x[i]-shift) and returns their sum in float64, for blocks of 16
+// values. Requires AVX2 and FMA. Plain Go twin: expShiftGeneric.
+//
+// func expShiftAVX2(x *float32, blocks int, shift float32) float64
 TEXT ·expShiftAVX2(SB), NOSPLIT, $0-32
 	MOVQ x+0(FP), DI
 	MOVQ blocks+8(FP), CX
@@ -965,7 +1037,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// lossGradientAVX2 sets x[i] = scale·e^(x[i]-shift)·(1-(x[i]·inv)²), for blocks of 16 values.
+// Requires AVX2 and FMA. Plain Go twin: lossGradientGeneric.
+//
+// func lossGradientAVX2(x *float32, blocks int, shift, scale, inv float32)
 TEXT ·lossGradientAVX2(SB), NOSPLIT, $0-28
 	MOVQ x+0(FP), DI
 	MOVQ blocks+8(FP), CX
@@ -1053,7 +1128,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// softmaxBackwardAVX2 sets ds[i] = (ds[i]-d)·(1-(p[i]·inv)²)·e^(p[i]-shift) and p[i] =
+// e^(p[i]-shift), for blocks of 16 values. Requires AVX2 and FMA. Plain Go twin:
+// softmaxBackwardGeneric.
+//
+// func softmaxBackwardAVX2(p, ds *float32, blocks int, shift, d, inv float32)
 TEXT ·softmaxBackwardAVX2(SB), NOSPLIT, $0-36
 	MOVQ p+0(FP), DI
 	MOVQ ds+8(FP), SI
@@ -1149,7 +1228,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// normScaleAVX2 sets y[i] = x[i]·rho·(one+w[i]), for blocks of 16 values. Requires AVX2 and FMA.
+// Plain Go twin: normScaleGeneric.
+//
+// func normScaleAVX2(y, x, w *float32, blocks int, rho, one float32)
 TEXT ·normScaleAVX2(SB), NOSPLIT, $0-40
 	MOVQ y+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -1174,7 +1256,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// layerScaleAVX2 sets y[i] = (x[i]-mean)·rho·w[i] + b[i], for blocks of 16 values. Requires AVX2
+// and FMA. Plain Go twin: layerScaleGeneric.
+//
+// func layerScaleAVX2(y, x, w, b *float32, blocks int, mean, rho float32)
 TEXT ·layerScaleAVX2(SB), NOSPLIT, $0-48
 	MOVQ y+0(FP), DI
 	MOVQ x+8(FP), SI
@@ -1205,7 +1290,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// normDotAVX2 returns Σ dy[i]·(one+w[i])·x[i], the last product and the sum in float64, for blocks
+// of 16 values. Requires AVX2 and FMA. Plain Go twin: normDotGeneric.
+//
+// func normDotAVX2(dy, w, x *float32, blocks int, one float32) float64
 TEXT ·normDotAVX2(SB), NOSPLIT, $0-48
 	MOVQ dy+0(FP), DI
 	MOVQ w+8(FP), SI
@@ -1255,7 +1343,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// normBackwardAVX2 sets dx[i] = dy[i]·(one+w[i])·rho - x[i]·c + the bits of dx[i] in keep, for
+// blocks of 16 values. Requires AVX2 and FMA. Plain Go twin: normBackwardGeneric.
+//
+// func normBackwardAVX2(dx, dy, w, x *float32, blocks int, rho, one, c, keep float32)
 TEXT ·normBackwardAVX2(SB), NOSPLIT, $0-56
 	MOVQ dx+0(FP), DI
 	MOVQ dy+8(FP), SI
@@ -1294,7 +1385,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// layerBackwardAVX2 sets dx[i] = rho·(dy[i]·w[i] - mg - (x[i]-mean)·mgx) + the bits of dx[i] in
+// keep, for blocks of 16 values. Requires AVX2 and FMA. Plain Go twin: layerBackwardGeneric.
+//
+// func layerBackwardAVX2(dx, dy, w, x *float32, blocks int, mean, rho, mg, keep, mgx float32)
 TEXT ·layerBackwardAVX2(SB), NOSPLIT, $0-60
 	MOVQ dx+0(FP), DI
 	MOVQ dy+8(FP), SI
@@ -1338,7 +1432,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// adamWAVX2 updates p, m and v by grad: m += (grad-m)·a1, v = v·beta2 + grad²·a2, p = p·keep -
+// step·m/(√v/root+eps), for blocks of 16 values. Requires AVX2 and FMA. Plain Go twin:
+// adamWGeneric.
+//
+// func adamWAVX2(p, grad, m, v *float32, blocks int, a1, beta2, a2, root, eps, keep, step float32)
 TEXT ·adamWAVX2(SB), NOSPLIT, $0-68
 	MOVQ p+0(FP), DI
 	MOVQ grad+8(FP), SI

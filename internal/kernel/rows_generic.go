@@ -2,8 +2,8 @@ package kernel
 
 import "math"
 
-// The plain loops of _asm/rows.go's kernels, as many values as their first
-// operand has.
+// This file has the plain loops of the kernels in _asm/rows.go. They run over the
+// length of their first operand.
 
 func scaleGeneric(x []float32, a float32) {
 	for i := range x {
@@ -108,7 +108,7 @@ func normDotGeneric(dy, w, x []float32, one float32) float64 {
 	return dot
 }
 
-// kept is dx if keep is all bits, 0 if it is none.
+// kept returns dx if all bits of keep are set, and 0 if none is.
 func kept(dx, keep float32) float32 {
 	return math.Float32frombits(math.Float32bits(dx) & math.Float32bits(keep))
 }

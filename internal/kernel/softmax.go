@@ -2,15 +2,15 @@ package kernel
 
 import "math"
 
-// paddedInf copies up to 15 values to a block that -Inf fills up, whose
-// exponentials are zero.
+// paddedInf copies up to 15 values to a block and fills the rest with -Inf, whose
+// exponential is zero.
 func paddedInf(block *[16]float32, x []float32) {
 	for i := copy(block[:], x); i < len(block); i++ {
 		block[i] = float32(math.Inf(-1))
 	}
 }
 
-// ExpSum returns Σ e^(x-shift), added in float64; terms below 2⁻¹²⁶ count as
+// ExpSum returns Σ e^(x-shift), summed in float64. Terms below 2⁻¹²⁶ count as
 // zero. A NaN makes the sum NaN.
 func ExpSum(x []float32, shift float32) float64 {
 	n := len(x) &^ 15
@@ -26,7 +26,7 @@ func ExpSum(x []float32, shift float32) float64 {
 	return sum
 }
 
-// SoftmaxExp replaces x by e^(x-shift) and returns their sum, as ExpSum.
+// SoftmaxExp replaces each x by e^(x-shift) and returns their sum as ExpSum does.
 func SoftmaxExp(x []float32, shift float32) float64 {
 	n := len(x) &^ 15
 	sum := 0.0
@@ -42,7 +42,7 @@ func SoftmaxExp(x []float32, shift float32) float64 {
 	return sum
 }
 
-// LogSumExp returns log Σ e^x; of nothing, -Inf.
+// LogSumExp returns log Σ e^x, which is -Inf for an empty slice.
 func LogSumExp(x []float32) float64 {
 	m := Max(x)
 	if math.IsInf(float64(m), -1) && !anyNaN(x) {
@@ -60,7 +60,7 @@ func anyNaN(x []float32) bool {
 	return false
 }
 
-// inverse is 1/c, or 0 for no cap.
+// inverse returns 1/c, or 0 if there is no cap (c is 0).
 func inverse(c float32) float32 {
 	if c > 0 {
 		return 1 / c
@@ -68,9 +68,10 @@ func inverse(c float32) float32 {
 	return 0
 }
 
-// LossGradient replaces logits x, capped by softcap (0: not), by scale times
-// the derivative of their log-sum-exp lse by the uncapped logits:
-// scale·e^(x-lse)·(1-(x/softcap)²). Logits are finite.
+// LossGradient replaces the logits x by scale times the derivative of their
+// log-sum-exp lse with respect to the uncapped logits:
+// scale·e^(x-lse)·(1-(x/softcap)²). softcap is the cap that x has been through, 0
+// if none. The logits must be finite.
 func LossGradient(x []float32, lse, scale, softcap float32) {
 	n, inv := len(x)&^15, inverse(softcap)
 	if n > 0 {
@@ -84,12 +85,13 @@ func LossGradient(x []float32, lse, scale, softcap float32) {
 	}
 }
 
-// SoftmaxBackward turns scores p, capped by softcap (0: not), into
-// probabilities P = e^(p-lse) and ds, the gradient of P, into that of the
-// uncapped scores: (ds-dot)·(1-(p/softcap)²)·P. Scores are finite.
+// SoftmaxBackward replaces the scores p by probabilities P = e^(p-lse), and the
+// gradient ds of P by the gradient of the uncapped scores:
+// (ds-dot)·(1-(p/softcap)²)·P. softcap is the cap that p has been through, 0 if
+// none. The scores must be finite.
 func SoftmaxBackward(p, ds []float32, lse, dot, softcap float32) {
 	if len(ds) < len(p) {
-		panic("kernel: softmax of unequal lengths")
+		panic("kernel: softmax gradient of slices of different lengths")
 	}
 	n, inv := len(p)&^15, inverse(softcap)
 	if n > 0 {

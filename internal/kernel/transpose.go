@@ -2,9 +2,9 @@ package kernel
 
 import "barka/internal/dtype"
 
-// transposeRows turns up to 16 rows of src, which begin at the first n of the
-// offsets at, into columns: dst[c·stride+r] = src[at[r]+c] for r < n and
-// c < cols. Offsets beyond n must be valid too; their rows are not stored.
+// transposeRows transposes n ≤ 16 rows of src, which start at the offsets in at:
+// dst[c·stride+r] = src[at[r]+c] for r < n and c < cols. The offsets after the
+// first n must be valid too; their rows are read and not stored.
 func transposeRows(dst []uint32, stride int, src []uint32, at *[16]int, n, cols int) {
 	if cols == 0 || n == 0 {
 		return
@@ -32,7 +32,8 @@ func RoundBF16(x []float32) {
 	}
 }
 
-// evenly returns the offsets of n rows ld values apart, the last repeated.
+// evenly returns the offsets of n rows that are ld values apart. The last is
+// repeated up to 16.
 func evenly(first, ld, n int) (at [16]int) {
 	for r := range at {
 		at[r] = first + min(r, n-1)*ld
@@ -40,8 +41,8 @@ func evenly(first, ld, n int) (at [16]int) {
 	return at
 }
 
-// GatherPanel gathers rows of v as a panel [rows][32]: cols ≤ 32 values from
-// v[r·ld+off] on for each row r, the columns beyond them zero.
+// GatherPanel copies rows of v to a panel [len(rows)][32]: for each row r the
+// cols ≤ 32 values from v[r·ld+off] on. The other columns are zero.
 func GatherPanel(dst, v []float32, rows []int32, ld, off, cols int) {
 	for i, r := range rows {
 		at := int(r)*ld + off

@@ -2,13 +2,16 @@
 
 #include "textflag.h"
 
-// Requires: AVX512F
+// transposeBlocksAVX512 transposes 16 rows of 32-bit words at src+offsets[r], in blocks of 16
+// words, into lines that are stride bytes apart. Requires AVX512F. Plain Go twin: transposeRows.
+//
+// func transposeBlocksAVX512(dst unsafe.Pointer, stride uintptr, src unsafe.Pointer, offsets *[16]uintptr, blocks int)
 TEXT ·transposeBlocksAVX512(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), DX
 	MOVQ src+16(FP), SI
 	MOVQ offsets+24(FP), BX
-	MOVQ turns+32(FP), CX
+	MOVQ blocks+32(FP), CX
 loop:
 	MOVQ 0(BX), R8
 	VMOVUPS (SI)(R8*1), Z0
@@ -144,13 +147,17 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512F
+// transposeBlocksMaskedAVX512 transposes 16 rows of 32-bit words at src+offsets[r], in blocks of 16
+// words, into lines that are stride bytes apart; it stores the words of a line whose bit is set in
+// mask. Requires AVX512F. Plain Go twin: transposeRows.
+//
+// func transposeBlocksMaskedAVX512(dst unsafe.Pointer, stride uintptr, src unsafe.Pointer, offsets *[16]uintptr, blocks int, mask uintptr)
 TEXT ·transposeBlocksMaskedAVX512(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), DX
 	MOVQ src+16(FP), SI
 	MOVQ offsets+24(FP), BX
-	MOVQ turns+32(FP), CX
+	MOVQ blocks+32(FP), CX
 	MOVQ mask+40(FP), AX
 	KMOVW AX, K1
 loop:
@@ -288,13 +295,18 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512F, AVX512_BF16
-TEXT ·transposePairRowsAVX512(SB), NOSPLIT, $0-48
+// transposePairRowsAVX512BF16 transposes 16 rows of float32 values at src+offsets[r], rounded to
+// pairs of bfloat16, in blocks of 16 pairs, into lines that are stride bytes apart; it stores the
+// pairs of a line whose bit is set in mask. Requires AVX512F and AVX512_BF16. Plain Go twin:
+// packPairs.
+//
+// func transposePairRowsAVX512BF16(dst unsafe.Pointer, stride uintptr, src unsafe.Pointer, offsets *[16]uintptr, blocks int, mask uintptr)
+TEXT ·transposePairRowsAVX512BF16(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), DX
 	MOVQ src+16(FP), SI
 	MOVQ offsets+24(FP), BX
-	MOVQ turns+32(FP), CX
+	MOVQ blocks+32(FP), CX
 	MOVQ mask+40(FP), AX
 	KMOVW AX, K1
 loop:
@@ -464,7 +476,11 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512F
+// transposePairPanelAVX512 turns 16 lines of 16 pairs (k even, k odd) into 8 lines of 32 pairs
+// (output even, output odd); lines are 128 bytes apart. Requires AVX512F. Plain Go twin:
+// TransposePanelBF16.
+//
+// func transposePairPanelAVX512(dst, src unsafe.Pointer)
 TEXT ·transposePairPanelAVX512(SB), NOSPLIT, $0-16
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -643,13 +659,16 @@ TEXT ·transposePairPanelAVX512(SB), NOSPLIT, $0-16
 	VZEROUPPER
 	RET
 
-// Requires: AVX
+// transposeBlocksAVX2 transposes 8 rows of 32-bit words at src+offsets[r], in blocks of 8 words,
+// into lines that are stride bytes apart. Requires AVX2. Plain Go twin: transposeRows.
+//
+// func transposeBlocksAVX2(dst unsafe.Pointer, stride uintptr, src unsafe.Pointer, offsets *uintptr, blocks int)
 TEXT ·transposeBlocksAVX2(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), DI
 	MOVQ stride+8(FP), DX
 	MOVQ src+16(FP), SI
 	MOVQ offsets+24(FP), BX
-	MOVQ turns+32(FP), CX
+	MOVQ blocks+32(FP), CX
 loop:
 	MOVQ 0(BX), R8
 	VMOVUPS (SI)(R8*1), Y0
@@ -713,7 +732,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// transposePairPanelAVX2 turns 8 lines of 8 pairs (k even, k odd) into 4 lines of 16 pairs (output
+// even, output odd); lines are 128 bytes apart. Requires AVX2. Plain Go twin: TransposePanelBF16.
+//
+// func transposePairPanelAVX2(dst, src unsafe.Pointer)
 TEXT ·transposePairPanelAVX2(SB), NOSPLIT, $0-16
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -792,7 +814,10 @@ TEXT ·transposePairPanelAVX2(SB), NOSPLIT, $0-16
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// roundBF16AVX512 rounds float32 values to bfloat16 in place, ties to even, for blocks of 16
+// values. Requires AVX-512. Plain Go twin: RoundBF16.
+//
+// func roundBF16AVX512(x unsafe.Pointer, blocks int)
 TEXT ·roundBF16AVX512(SB), NOSPLIT, $0-16
 	MOVQ x+0(FP), DI
 	MOVQ blocks+8(FP), CX
@@ -819,7 +844,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// roundBF16AVX2 rounds float32 values to bfloat16 in place, ties to even, for blocks of 16 values.
+// Requires AVX2 and FMA. Plain Go twin: RoundBF16.
+//
+// func roundBF16AVX2(x unsafe.Pointer, blocks int)
 TEXT ·roundBF16AVX2(SB), NOSPLIT, $0-16
 	MOVQ x+0(FP), DI
 	MOVQ blocks+8(FP), CX

@@ -3,7 +3,7 @@ package kernel
 // Dot returns Σ a[i]·b[i]; b must be at least as long as a.
 func Dot(a, b []float32) float32 {
 	if len(b) < len(a) {
-		panic("kernel: dot of unequal lengths")
+		panic("kernel: dot product of slices of different lengths")
 	}
 	n := len(a) &^ 15
 	sum := dotBlocks(a[:n], b)
@@ -13,10 +13,10 @@ func Dot(a, b []float32) float32 {
 	return sum
 }
 
-// Axpy: y[i] += alpha·x[i].
+// Axpy adds alpha·x[i] to each y[i]. y must be at least as long as x.
 func Axpy(alpha float32, x, y []float32) {
 	if len(y) < len(x) {
-		panic("kernel: axpy of unequal lengths")
+		panic("kernel: axpy of slices of different lengths")
 	}
 	n := len(x) &^ 15
 	if n > 0 {
@@ -27,7 +27,7 @@ func Axpy(alpha float32, x, y []float32) {
 	}
 }
 
-// Scale: x[i] *= alpha.
+// Scale multiplies each x[i] by alpha.
 func Scale(alpha float32, x []float32) {
 	n := len(x) &^ 15
 	if n > 0 {
@@ -36,7 +36,7 @@ func Scale(alpha float32, x []float32) {
 	scaleGeneric(x[n:], alpha)
 }
 
-// Add: y[i] += x[i].
+// Add adds each x[i] to y[i]. y must be at least as long as x.
 func Add(y, x []float32) { Axpy(1, x, y) }
 
 // SumSquares returns Σ x[i]² in float64.
@@ -62,7 +62,7 @@ func Sum(x []float32) float64 {
 	return sum
 }
 
-// Max returns the largest value that is not NaN, -Inf of none.
+// Max returns the largest value that is not NaN, or -Inf if there is none.
 func Max(x []float32) float32 {
 	n := len(x) &^ 15
 	m := maxGeneric(x[n:])

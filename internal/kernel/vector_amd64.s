@@ -2,7 +2,10 @@
 
 #include "textflag.h"
 
-// Requires: AVX512
+// dotAVX512 returns Σ a[i]·b[i] over blocks of 16 values. Requires AVX-512. Plain Go twin:
+// dotGeneric.
+//
+// func dotAVX512(a, b *float32, blocks int) float32
 TEXT ·dotAVX512(SB), NOSPLIT, $0-28
 	MOVQ a+0(FP), AX
 	MOVQ b+8(FP), BX
@@ -51,7 +54,10 @@ done:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// axpyAVX512 sets y[i] = y[i] + alpha·x[i] for blocks of 16 values. Requires AVX-512. Plain Go
+// twin: axpyGeneric.
+//
+// func axpyAVX512(alpha float32, x, y *float32, blocks int)
 TEXT ·axpyAVX512(SB), NOSPLIT, $0-32
 	VBROADCASTSS alpha+0(FP), Z0
 	MOVQ x+8(FP), AX
@@ -68,7 +74,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX512
+// sumSquaresAVX512 returns Σ x[i]² in float64 over blocks of 16 values. Requires AVX-512. Plain Go
+// twin: sumSquaresGeneric.
+//
+// func sumSquaresAVX512(x *float32, blocks int) float64
 TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-24
 	MOVQ x+0(FP), AX
 	MOVQ blocks+8(FP), CX
@@ -93,7 +102,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// dotAVX2 returns Σ a[i]·b[i] over blocks of 16 values. Requires AVX2 and FMA. Plain Go twin:
+// dotGeneric.
+//
+// func dotAVX2(a, b *float32, blocks int) float32
 TEXT ·dotAVX2(SB), NOSPLIT, $0-28
 	MOVQ a+0(FP), AX
 	MOVQ b+8(FP), BX
@@ -142,7 +154,10 @@ done:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// axpyAVX2 sets y[i] = y[i] + alpha·x[i] for blocks of 16 values. Requires AVX2 and FMA. Plain Go
+// twin: axpyGeneric.
+//
+// func axpyAVX2(alpha float32, x, y *float32, blocks int)
 TEXT ·axpyAVX2(SB), NOSPLIT, $0-32
 	VBROADCASTSS alpha+0(FP), Y0
 	MOVQ x+8(FP), AX
@@ -162,7 +177,10 @@ loop:
 	VZEROUPPER
 	RET
 
-// Requires: AVX2
+// sumSquaresAVX2 returns Σ x[i]² in float64 over blocks of 16 values. Requires AVX2 and FMA. Plain
+// Go twin: sumSquaresGeneric.
+//
+// func sumSquaresAVX2(x *float32, blocks int) float64
 TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-24
 	MOVQ x+0(FP), AX
 	MOVQ blocks+8(FP), CX

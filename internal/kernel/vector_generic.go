@@ -1,7 +1,7 @@
 package kernel
 
-// dotGeneric sums sixteen lanes of a block each on its own, then the lanes
-// pairwise; len(a) is a multiple of 16.
+// dotGeneric has one sum for each of the sixteen lanes of a block, and adds the
+// lanes pairwise at the end. len(a) is a multiple of 16.
 func dotGeneric(a, b []float32) float32 {
 	var acc [16]float32
 	for i := 0; i < len(a); i += 16 {
@@ -17,12 +17,14 @@ func dotGeneric(a, b []float32) float32 {
 	return acc[0]
 }
 
+// axpyGeneric adds alpha·x[i] to y[i].
 func axpyGeneric(alpha float32, x, y []float32) {
 	for i, v := range x {
 		y[i] += float32(alpha * v)
 	}
 }
 
+// sumSquaresGeneric has one sum for each lane, like dotGeneric, in float64.
 func sumSquaresGeneric(x []float32) float64 {
 	var acc [16]float64
 	for i := 0; i < len(x); i += 16 {

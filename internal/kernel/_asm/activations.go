@@ -7,20 +7,21 @@ const (
 	geluB = 0.044715
 )
 
-// activation emits code that turns register 12, v, into act(v) in register 2
-// and, if asked, act'(v) in register 3. Registers 0 to 11 are scratch.
+// activation is a function of one value. body reads v in register 12 and leaves
+// act(v) in register 2 and, with slope, act'(v) in register 3. Registers 0 to 11
+// are scratch.
 type activation struct {
 	name string
 	body func(f *file, w width, slope bool)
 }
 
-// activations writes four functions for each activation: dst = act(x), dx =
-// dy·act'(x), dst = act(gate)·up, and the gradients of that.
+// activations writes four kernels for each activation: dst = act(x),
+// dx = dy·act'(x), dst = act(gate)·up, and the gradients of the latter.
 func activations() *file {
-	f := newFile("activations_amd64.s")
+	f := newFile("activations")
 	for _, w := range []width{w512, w256} {
 		k := kernel{f: f, w: w, ptrs: []string{"dst", "x"}}
-		k.write("erf", nil, func(i int) {
+		k.write("erf", "sets dst[i] = erf(x[i])", nil, func(i int) {
 			k.op("VMOVUPS", k.at("x", i), 12)
 			erf(f, w)
 			k.op("VMOVUPS", 2, k.at("dst", i))
@@ -32,16 +33,17 @@ func activations() *file {
 	return f
 }
 
+// write writes the four kernels of an activation.
 func (a activation) write(f *file, w width) {
 	k := kernel{f: f, w: w, ptrs: []string{"dst", "x"}}
-	k.write(a.name, nil, func(i int) {
+	k.write(a.name, "sets dst[i] = "+a.name+"(x[i])", nil, func(i int) {
 		k.op("VMOVUPS", k.at("x", i), 12)
 		a.body(f, w, false)
 		k.op("VMOVUPS", 2, k.at("dst", i))
 	}, nil)
 
 	k.ptrs = []string{"dx", "dy", "x"}
-	k.write(a.name+"Backward", nil, func(i int) {
+	k.write(a.name+"Backward", "sets dx[i] = dy[i]·"+a.name+"'(x[i])", nil, func(i int) {
 		k.op("VMOVUPS", k.at("x", i), 12)
 		a.body(f, w, true)
 		k.op("VMULPS", k.at("dy", i), 3, 3)
@@ -49,7 +51,7 @@ func (a activation) write(f *file, w width) {
 	}, nil)
 
 	k.ptrs = []string{"dst", "gate", "up"}
-	k.write(a.name+"Gate", nil, func(i int) {
+	k.write(a.name+"Gate", "sets dst[i] = "+a.name+"(gate[i])·up[i]", nil, func(i int) {
 		k.op("VMOVUPS", k.at("gate", i), 12)
 		a.body(f, w, false)
 		k.op("VMULPS", k.at("up", i), 2, 2)
@@ -57,7 +59,7 @@ func (a activation) write(f *file, w width) {
 	}, nil)
 
 	k.ptrs = []string{"dgate", "dup", "dy", "gate", "up"}
-	k.write(a.name+"GateBackward", nil, func(i int) {
+	k.write(a.name+"GateBackward", "sets dgate[i] = dy[i]·up[i]·"+a.name+"'(gate[i]) and dup[i] = dy[i]·"+a.name+"(gate[i])", nil, func(i int) {
 		k.op("VMOVUPS", k.at("gate", i), 12)
 		a.body(f, w, true)
 		k.op("VMOVUPS", k.at("dy", i), 4)
@@ -69,9 +71,9 @@ func (a activation) write(f *file, w width) {
 	}, nil)
 }
 
-// geluTanh: with s = 1/(1+e^(-2u)) = ½(1+tanh u) and u = √(2/π)(v+0.044715v³),
-// v·s and s + 2v·s(1-s)·√(2/π)(1+3·0.044715v²). Squares are of v limited to
-// ±10⁶, far beyond where s is 0 or 1, so that they are finite; NaN passes.
+// geluTanh computes v·s and s + 2v·s(1-s)·√(2/π)(1+3·0.044715v²), where
+// u = √(2/π)(v+0.044715v³) and s = 1/(1+e^(-2u)) = ½(1+tanh u). For squares v is
+// clamped to ±10⁶, so that they are finite; s is 0 or 1 long before. NaN passes.
 func geluTanh(f *file, w width, slope bool) {
 	w.load(f, 1e6, 0)
 	f.op("VMINPS %s, %s, %s", w.r(12), w.r(0), w.r(0))
@@ -99,10 +101,10 @@ func geluTanh(f *file, w width, slope bool) {
 	f.op("VFMADD231PS %s, %s, %s", w.r(4), w.r(0), w.r(3))
 }
 
-// complement leaves e^(-z²) in register 0 and erfc(z) in register 4, for z in
-// register 5 and z² in register 0: t·P(t)·e^(-z²) with t = 1/(1+0.37z), after
-// the form of Abramowitz and Stegun 7.1.26. P is a fit of degree 8 to relative
-// error 2·10⁻⁸ for z up to 9.5, beyond which float32 has no more to tell.
+// complement reads z in register 5 and z² in register 0. It leaves e^(-z²) in
+// register 0 and erfc(z) = t·P(t)·e^(-z²) in register 4, with t = 1/(1+0.37z),
+// the form of Abramowitz and Stegun 7.1.26. P of degree 8 is a fit with relative
+// error 2·10⁻⁸ for z up to 9.5. Beyond that erfc is below the normal float32 values.
 func complement(f *file, w width) {
 	w.loadBits(f, 0x80000000, 1)
 	w.or(f, 1, 0, 0) // -z²
@@ -117,7 +119,7 @@ func complement(f *file, w width) {
 	f.op("VMULPS %s, %s, %s", w.r(0), w.r(4), w.r(4))
 }
 
-// erf leaves erf(v) of register 12 in register 2: v's sign on 1-erfc|v|.
+// erf leaves erf(v) of register 12 in register 2: 1-erfc|v| with the sign of v.
 func erf(f *file, w width) {
 	w.loadBits(f, 0x7fffffff, 1)
 	w.and(f, 1, 12, 5)
@@ -130,7 +132,7 @@ func erf(f *file, w width) {
 	w.or(f, 1, 2, 2)
 }
 
-// geluErf: v·Φ and Φ + v·φ, with Φ = ½erfc(-v/√2) and φ = e^(-v²/2)/√(2π).
+// geluErf computes v·Φ and Φ + v·φ, with Φ = ½erfc(-v/√2) and φ = e^(-v²/2)/√(2π).
 func geluErf(f *file, w width, slope bool) {
 	w.loadBits(f, 0x7fffffff, 1)
 	w.and(f, 1, 12, 5)
@@ -158,7 +160,7 @@ func geluErf(f *file, w width, slope bool) {
 	}
 }
 
-// silu: v·s and s(1+v(1-s)), with s = 1/(1+e^(-v)).
+// silu computes v·s and s(1+v(1-s)), with s = 1/(1+e^(-v)).
 func silu(f *file, w width, slope bool) {
 	w.loadBits(f, 0x80000000, 1)
 	if w.n == 16 {
@@ -178,7 +180,7 @@ func silu(f *file, w width, slope bool) {
 	}
 }
 
-// relu: max(0, v), NaN for NaN, and 1 where v > 0.
+// relu computes max(0, v), which is NaN for NaN, and 1 where v > 0.
 func relu(f *file, w width, slope bool) {
 	w.clear(f, 0)
 	f.op("VMAXPS %s, %s, %s", w.r(12), w.r(0), w.r(2))

@@ -2,38 +2,44 @@ package main
 
 import "fmt"
 
-// attend writes the products of attention. Scores and weighted sums of a few
-// rows find the rows of keys and values by a list of places, counted in values.
+// attend writes the products of attention. Scores and weighted sums find the rows
+// of keys and values by a list of offsets, counted in values.
 func attend() *file {
-	f := newFile("attend_amd64.s")
+	f := newFile("attend")
 	for _, w := range []width{w512, w256} {
 		for rows := 1; rows <= 3; rows++ {
 			scores(f, w, rows)
 		}
-		weighted(f, w)
+		weightedSum(f, w)
 		for rows := 1; rows <= 6; rows++ {
-			combine(f, w, rows)
-			reduce(f, w, rows)
+			mulPanel(f, w, rows)
+			mulPanelT(f, w, rows)
 		}
 	}
 	return f
 }
 
-var placeRegisters = []string{"R8", "R9", "R10", "R11"}
+var rowRegisters = []string{"R8", "R9", "R10", "R11"}
 
-// places loads pointers to the next four rows.
-func places(f *file) {
-	for i, r := range placeRegisters {
+// fourRows loads pointers to the next four rows.
+func fourRows(f *file) {
+	for i, r := range rowRegisters {
 		f.op("MOVQ %d(SI), %s", 8*i, r)
 		f.op("LEAQ (R13)(%s*4), %s", r, r)
 	}
 }
 
-// scores: the dot products of up to three queries with four keys at once, for
-// groups of four keys. A dot product has one accumulator, whose lanes are
-// added in the same order whatever stands beside it.
+// scores writes the dot products of up to three queries with groups of four keys.
+// A dot product has one accumulator, whose lanes are added in an order that does
+// not depend on the other queries and keys.
 func scores(f *file, w width, rows int) {
-	f.text("Requires: "+w.name, fmt.Sprintf("scores%sx%d", w.name, rows), 64)
+	f.text(routine{
+		name:   fmt.Sprintf("scores%sx%d", w.name, rows),
+		params: "dst *float32, ldd uintptr, q *float32, ldq uintptr, k *float32, at *int, groups, blocks int",
+		does: fmt.Sprintf("sets dst[r][j] = q[r]·k[at[j]] for %d queries and groups of four keys, whose width is blocks·16; "+
+			"ldd and ldq are in bytes, at in values", rows),
+		twin: "scoresGeneric", requires: w.requires,
+	})
 	f.op("MOVQ dst+0(FP), DI")
 	f.op("MOVQ ldd+8(FP), R12")
 	f.op("MOVQ ldq+24(FP), DX")
@@ -41,7 +47,7 @@ func scores(f *file, w width, rows int) {
 	f.op("MOVQ at+40(FP), SI")
 	f.op("MOVQ groups+48(FP), BX")
 	f.label("group")
-	places(f)
+	fourRows(f)
 	f.op("MOVQ q+16(FP), AX")
 	f.op("MOVQ blocks+56(FP), CX")
 	for i := range 4 * rows {
@@ -54,7 +60,7 @@ func scores(f *file, w width, rows int) {
 		for r := range rows {
 			f.op("VMOVUPS "+query[r]+", %s", off, w.r(12+r))
 		}
-		for i, p := range placeRegisters {
+		for i, p := range rowRegisters {
 			f.op("VMOVUPS %d(%s), %s", off, p, w.r(15))
 			for r := range rows {
 				f.op("VFMADD231PS %s, %s, %s", w.r(15), w.r(12+r), w.r(4*r+i))
@@ -62,7 +68,7 @@ func scores(f *file, w width, rows int) {
 		}
 	}
 	f.op("ADDQ $64, AX")
-	for _, p := range placeRegisters {
+	for _, p := range rowRegisters {
 		f.op("ADDQ $64, %s", p)
 	}
 	f.op("DECQ CX")
@@ -89,15 +95,19 @@ func scores(f *file, w width, rows int) {
 	f.end()
 }
 
-// weighted: y += Σ p[j]·row j, j ascending, for groups of four rows.
-func weighted(f *file, w width) {
-	f.text("Requires: "+w.name, "weighted"+w.name, 48)
+// weightedSum writes y += Σ p[j]·row j, j ascending, for groups of four rows.
+func weightedSum(f *file, w width) {
+	f.text(routine{
+		name: "weightedSum" + w.name, params: "y, p, v *float32, at *int, groups, blocks int",
+		does: "adds Σ p[j]·v[at[j]] to y, j ascending, for groups of four rows, whose width is blocks·16; at is in values",
+		twin: "weightedSumGeneric", requires: w.requires,
+	})
 	f.op("MOVQ p+8(FP), AX")
 	f.op("MOVQ v+16(FP), R13")
 	f.op("MOVQ at+24(FP), SI")
 	f.op("MOVQ groups+32(FP), BX")
 	f.label("group")
-	places(f)
+	fourRows(f)
 	for i := range 4 {
 		f.op("VBROADCASTSS %d(AX), %s", 4*i, w.r(12+i))
 	}
@@ -107,7 +117,7 @@ func weighted(f *file, w width) {
 	for v := range 16 / w.n {
 		f.op("VMOVUPS %d(DI), %s", v*w.n*4, w.r(v))
 	}
-	for i, p := range placeRegisters {
+	for i, p := range rowRegisters {
 		for v := range 16 / w.n {
 			f.op("VFMADD231PS %d(%s), %s, %s", v*w.n*4, p, w.r(12+i), w.r(v))
 		}
@@ -116,7 +126,7 @@ func weighted(f *file, w width) {
 		f.op("VMOVUPS %s, %d(DI)", w.r(v), v*w.n*4)
 	}
 	f.op("ADDQ $64, DI")
-	for _, p := range placeRegisters {
+	for _, p := range rowRegisters {
 		f.op("ADDQ $64, %s", p)
 	}
 	f.op("DECQ CX")
@@ -128,10 +138,17 @@ func weighted(f *file, w width) {
 	f.end()
 }
 
-// combine: c[r] = Σ a[r][k]·b[k] for up to six rows as they lie, b a panel
-// [k][32], k ascending: the sums of weighted. AVX2 does 16 columns.
-func combine(f *file, w width, rows int) {
-	f.text("Requires: "+w.name, fmt.Sprintf("combine%sx%d", w.name, rows), 48)
+// mulPanelParams are the parameters of the products with a panel.
+const mulPanelParams = "c *float32, ldc uintptr, a *float32, lda uintptr, b *float32, k int"
+
+// mulPanel writes c[r] = Σ a[r][k]·b[k] for up to six unpacked rows of a and a
+// panel b [k][32], k ascending: the sums of weightedSum. AVX2 computes 16 columns.
+func mulPanel(f *file, w width, rows int) {
+	f.text(routine{
+		name: fmt.Sprintf("mulPanel%sx%d", w.name, rows), params: mulPanelParams,
+		does: fmt.Sprintf("sets c[r][j] = Σₖ a[r][k]·b[k][j] for %d rows and %d columns, k ascending; ldc and lda are in bytes", rows, 2*w.n),
+		twin: "mulPanelGeneric", requires: w.requires,
+	})
 	f.op("MOVQ c+0(FP), DI")
 	f.op("MOVQ ldc+8(FP), SI")
 	f.op("MOVQ a+16(FP), AX")
@@ -171,10 +188,14 @@ func combine(f *file, w width, rows int) {
 	f.end()
 }
 
-// reduce: c[j] += Σ a[k][j]·b[k] for up to six columns of a as it lies, b a
-// panel [k][32], k ascending. AVX2 does 16 columns of c.
-func reduce(f *file, w width, columns int) {
-	f.text("Requires: "+w.name, fmt.Sprintf("reduce%sx%d", w.name, columns), 48)
+// mulPanelT writes c[j] += Σ a[k][j]·b[k] for up to six columns of an unpacked a
+// and a panel b [k][32], k ascending. AVX2 computes 16 columns of c.
+func mulPanelT(f *file, w width, columns int) {
+	f.text(routine{
+		name: fmt.Sprintf("mulPanelT%sx%d", w.name, columns), params: mulPanelParams,
+		does: fmt.Sprintf("adds Σₖ a[k][i]·b[k][j] to c[i][j] for %d columns of a and %d of b, k ascending; ldc and lda are in bytes", columns, 2*w.n),
+		twin: "mulPanelTGeneric", requires: w.requires,
+	})
 	f.op("MOVQ c+0(FP), DI")
 	f.op("MOVQ ldc+8(FP), SI")
 	f.op("MOVQ a+16(FP), AX")

@@ -7,7 +7,7 @@ import (
 
 // functions writes exp and tanh over blocks of 16 values.
 func functions() *file {
-	f := newFile("functions_amd64.s")
+	f := newFile("functions")
 	for _, w := range []width{w512, w256} {
 		unary(f, w, "exp", func(x int) { exp(f, w, x, x+1, x+2, x+3) })
 		unary(f, w, "tanh", func(x int) { tanh(f, w, x) })
@@ -15,8 +15,12 @@ func functions() *file {
 	return f
 }
 
+// unary writes a function of one value. body replaces register x by its value.
 func unary(f *file, w width, name string, body func(x int)) {
-	f.text("Requires: "+w.name, name+w.name, 24)
+	f.text(routine{
+		name: name + w.name, params: "dst, src *float32, blocks int",
+		does: "sets dst[i] = " + name + "(src[i]) for blocks of 16 values", twin: name + "Generic", requires: w.requires,
+	})
 	f.op("MOVQ dst+0(FP), DI")
 	f.op("MOVQ src+8(FP), SI")
 	f.op("MOVQ blocks+16(FP), CX")
@@ -39,16 +43,19 @@ func (w width) load(f *file, value float64, r int) {
 	f.op("VBROADCASTSS %s, %s", f.constant(fmt.Sprintf("c%08x", bits), bits), w.r(r))
 }
 
+// loadBits is load for the bits of a constant.
 func (w width) loadBits(f *file, bits uint32, r int) {
 	f.op("VBROADCASTSS %s, %s", f.constant(fmt.Sprintf("c%08x", bits), bits), w.r(r))
 }
 
 // with writes an instruction whose first operand is a float32 constant in all
-// lanes: a broadcast from memory, or 64 bytes of it where AVX2 knows none.
+// lanes. AVX-512 broadcasts it from memory. AVX2 cannot, so that the constant is
+// stored once per lane.
 func (w width) with(f *file, op string, value float64, regs ...int) {
 	w.withBits(f, op, math.Float32bits(float32(value)), regs...)
 }
 
+// withBits is with for the bits of a constant.
 func (w width) withBits(f *file, op string, bits uint32, regs ...int) {
 	operand := ""
 	if w.n == 16 {
@@ -68,7 +75,8 @@ func (w width) withBits(f *file, op string, bits uint32, regs ...int) {
 	f.op("%s %s", op, operand)
 }
 
-// polynomial evaluates one in register s into r, highest coefficient first.
+// polynomial leaves the value of a polynomial at register s in register r. The
+// highest coefficient comes first.
 func (w width) polynomial(f *file, s, r int, coefficients ...float64) {
 	w.load(f, coefficients[0], r)
 	for _, c := range coefficients[1:] {
@@ -78,16 +86,17 @@ func (w width) polynomial(f *file, s, r int, coefficients ...float64) {
 
 const (
 	expLowest  = -87.3365479 // e^x is 2⁻¹²⁶
-	expHighest = 88.7228394  // and the largest number
+	expHighest = 88.7228394  // e^x is the largest float32
 	roundMagic = 3 << 22     // added and subtracted, it leaves the nearest integer
 )
 
-// exp replaces register x by eˣ, with registers n, p and q of scratch: x =
-// n·ln2 + r, |r| ≤ ln2/2, a polynomial of degree 6 for eʳ (coefficients of
-// Cephes' expf), and n added to the exponent. Results below 2⁻¹²⁶ are flushed
-// to 0.
+// exp replaces register x by eˣ. Registers n, p and q are scratch. With
+// x = n·ln2 + r and |r| ≤ ln2/2, a polynomial of degree 6 gives eʳ (the
+// coefficients are those of Cephes' expf), and n is added to its exponent.
+// Results below 2⁻¹²⁶ are flushed to 0.
 func exp(f *file, w width, x, n, p, q int) {
-	// p is x limited to the range of results; NaN passes, as first operand.
+	// p is x clamped to the range with finite, normal results. NaN passes, since
+	// it is the first operand.
 	w.load(f, expHighest, p)
 	f.op("VMINPS %s, %s, %s", w.r(x), w.r(p), w.r(p))
 	w.load(f, expLowest, n)
@@ -96,7 +105,7 @@ func exp(f *file, w width, x, n, p, q int) {
 	w.with(f, "VFMADD213PS", roundMagic, p, n)
 	w.load(f, roundMagic, q)
 	f.op("VSUBPS %s, %s, %s", w.r(q), w.r(n), w.r(q))
-	f.op("VCVTPS2DQ %s, %s", w.r(q), w.r(n)) // of NaN, nothing that the shift leaves
+	f.op("VCVTPS2DQ %s, %s", w.r(q), w.r(n)) // for NaN, a value that the shift below clears
 	w.with(f, "VFNMADD231PS", 0.693359375, q, p)
 	w.with(f, "VFNMADD231PS", -2.12194440e-4, q, p)
 	// p is r now.
@@ -106,7 +115,7 @@ func exp(f *file, w width, x, n, p, q int) {
 	w.with(f, "VADDPS", 1, q, q)
 	f.op("VPSLLD $23, %s, %s", w.r(n), w.r(n))
 	f.op("VPADDD %s, %s, %s", w.r(n), w.r(q), w.r(q))
-	// Flush what lay below the range; overflow what lay above.
+	// Values below the range become 0, values above it infinity.
 	if w.n == 16 {
 		w.load(f, expLowest, p)
 		f.op("VCMPPS $1, %s, %s, K1", w.r(p), w.r(x)) // x < p
@@ -128,10 +137,11 @@ func exp(f *file, w width, x, n, p, q int) {
 	f.op("VBLENDVPS %s, %s, %s, %s", w.r(p), w.r(n), w.r(q), w.r(x))
 }
 
-// tanh replaces register x by its hyperbolic tangent, x·P(x²)/Q(x²) on x
-// limited to ±8, with x+1 to x+3 as scratch. P of degree 6 and Q of degree 3
-// are a minimax fit of relative error 1.8·10⁻⁹ on [0, 8], beyond which tanh is
-// 1 to three units in the last place; what is left is rounding. NaN passes.
+// tanh replaces register x by its hyperbolic tangent x·P(x²)/Q(x²), with x
+// clamped to ±8. Registers x+1 to x+3 are scratch. P of degree 6 and Q of degree
+// 3 are a minimax fit with relative error 1.8·10⁻⁹ on [0, 8]. Beyond 8, tanh is
+// within three units in the last place of 1. The rest of the error is rounding.
+// NaN passes.
 func tanh(f *file, w width, x int) {
 	s, p, q := x+1, x+2, x+3
 	w.load(f, 8, p)

@@ -2,21 +2,23 @@ package main
 
 import "fmt"
 
-// The tile kernels share one plan. Arguments: c, the bytes between its rows,
-// a packed [k][rows], b one panel block [k][32] (or [k/2][32][2] bfloat16), the
-// number of rows, k, and whether the product is added to c. An element has one
-// accumulator, k ascending: the sum does not depend on rows, blocking or
-// threads. The float32 tiles add up blocks of sumBlock terms, see sumBlocks.
-const tileArgs = 56
+// tileParams are the parameters of the tiles. ldc is the distance of c's rows in
+// bytes. a is packed rows [k][rows], b one block of a panel: [k][32] float32 or
+// [k/2][32][2] bfloat16. load is 1 if the product is added to c.
+//
+// Each element has one accumulator, and k ascends, so that a sum does not depend
+// on the rows, the blocking or the threads. The float32 tiles add up blocks of
+// sumBlock terms; see sumBlocks.
+const tileParams = "c *float32, ldc uintptr, a, b *float32, rows, k int, load uintptr"
 
 // sumBlock is the constant of package kernel.
 const sumBlock = 128
 
 // gemm writes the matrix-product tiles.
 func gemm() *file {
-	f := newFile("gemm_amd64.s")
+	f := newFile("gemm")
 	f32AVX512(f)
-	bf16Dot(f)
+	bf16AVX512BF16(f)
 	bf16AVX512(f)
 	f32AVX2(f)
 	bf16AVX2(f)
@@ -25,19 +27,21 @@ func gemm() *file {
 	return f
 }
 
-// ahead fetches what a tile of a few rows reads soon: such tiles are of small
-// batches, whose weights come from memory. Whole tiles are of large ones, that
-// would lose other lines to it.
-func ahead(f *file, rows int) {
+// prefetch loads the next lines of the panel for tiles of 2 to 5 rows. Such tiles
+// belong to small batches, whose weights come from memory. In large batches, which
+// have whole tiles, prefetching evicts lines that are still needed.
+func prefetch(f *file, rows int) {
 	if rows > 1 && rows < 6 {
 		f.op("PREFETCHT0 2048(BX)")
 	}
 }
 
-// tile opens a function of tiles: a body for each number of rows up to most,
-// among which the argument chooses. prologue runs before that choice.
-func (f *file) tile(doc, name string, most int, prologue func(), body func(rows int)) {
-	f.text(doc, name, tileArgs)
+// tile writes a tile: a body for each number of rows up to most, among which the
+// argument rows chooses. prologue runs before that choice.
+func (f *file) tile(r routine, most int, prologue func(), body func(rows int)) {
+	r.params = tileParams
+	r.does += fmt.Sprintf(" for 1 to %d rows; ldc is in bytes", most)
+	f.text(r)
 	f.op("MOVQ c+0(FP), DI")
 	f.op("MOVQ ldc+8(FP), SI")
 	f.op("MOVQ a+16(FP), AX")
@@ -63,6 +67,7 @@ func (f *file) choose(register string, most int, body func(n int)) {
 	}
 }
 
+// tileLoad begins a sum over k: the accumulators start with zero, or with c.
 func tileLoad(f *file, reg func(row, col int) string, zero string, rows, cols, width int) {
 	for r := range rows {
 		for c := range cols {
@@ -83,6 +88,7 @@ func tileLoad(f *file, reg func(row, col int) string, zero string, rows, cols, w
 	f.label(fmt.Sprintf("loop%d", rows))
 }
 
+// tileStore ends the sum that tileLoad began.
 func tileStore(f *file, reg func(row, col int) string, rows, cols, width int) {
 	f.op("DECQ CX")
 	f.op("JNZ loop%d", rows)
@@ -97,9 +103,10 @@ func tileStore(f *file, reg func(row, col int) string, rows, cols, width int) {
 	f.end()
 }
 
-// sumBlocks begins a sum over k in blocks of sumBlock terms: each is summed from
-// zero and added to c, so that rounding grows with the root of the block and of
-// their number, not with k. R10 counts the terms of a block, CX those left.
+// sumBlocks begins a sum over k in blocks of sumBlock terms. Each block is summed
+// from zero and then added to c: the rounding error then grows with the root of
+// the block's length and the number of blocks, not with the root of k. R10 counts
+// the terms left in a block, CX the terms after it.
 func sumBlocks(f *file, reg func(row, col int) string, zero string, rows, cols int) {
 	f.label(fmt.Sprintf("block%d", rows))
 	for r := range rows {
@@ -111,7 +118,7 @@ func sumBlocks(f *file, reg func(row, col int) string, zero string, rows, cols i
 	f.label(fmt.Sprintf("loop%d", rows))
 }
 
-// blockLength moves the length of the next block to R10, out of CX.
+// blockLength moves the length of the next block from CX to R10.
 func blockLength(f *file) {
 	f.op("MOVQ $%d, R10", sumBlock)
 	f.op("CMPQ CX, R10")
@@ -135,7 +142,7 @@ func sumBlocksEnd(f *file, reg func(row, col int) string, rows, cols, width int)
 	f.end()
 }
 
-// eachElement walks the tile with R8 at the row in turn.
+// eachElement calls op for each register of the tile. R8 points at its row of c.
 func eachElement(f *file, rows, cols int, op func(r, c int)) {
 	f.op("MOVQ DI, R8")
 	for r := range rows {
@@ -151,9 +158,19 @@ func eachElement(f *file, rows, cols int, op func(r, c int)) {
 func zmm(r, c int) string { return fmt.Sprintf("Z%d", 2*r+c) }
 func ymm(r, c int) string { return fmt.Sprintf("Y%d", 2*r+c) }
 
-// f32AVX512: rows×32 accumulators in Z0–Z23, B in Z24–Z25.
+func f32Tile(name, requires string, columns int) routine {
+	does := fmt.Sprintf("computes c[r][j] (=|+=) Σₖ a[k][r]·b[k][j] for %d columns, k ascending,", columns)
+	return routine{name: name, requires: requires, does: does, twin: "tileF32Generic"}
+}
+
+func bf16Tile(name, requires string, columns int) routine {
+	does := fmt.Sprintf("computes c[r][j] (=|+=) Σₖ a[k][r]·b[k][j] over k pairs of bfloat16 for %d columns, k ascending,", columns)
+	return routine{name: name, requires: requires, does: does, twin: "tileBF16Generic"}
+}
+
+// f32AVX512 has rows×32 accumulators in Z0–Z23 and B in Z24–Z25.
 func f32AVX512(f *file) {
-	f.tile("Requires: AVX512F", "tileF32AVX512", 12, nil, func(rows int) {
+	f.tile(f32Tile("tileF32AVX512", "AVX512F", 32), 12, nil, func(rows int) {
 		sumBlocks(f, zmm, "VPXORQ", rows, 2)
 		f.op("VMOVUPS (BX), Z24")
 		f.op("VMOVUPS 64(BX), Z25")
@@ -171,9 +188,10 @@ func f32AVX512(f *file) {
 	})
 }
 
-// bf16Dot: the same with pairs of bfloat16 and VDPBF16PS; k counts pairs.
-func bf16Dot(f *file) {
-	f.tile("Requires: AVX512F, AVX512_BF16", "tileBF16Dot", 12, nil, func(rows int) {
+// bf16AVX512BF16 is f32AVX512 for pairs of bfloat16, with VDPBF16PS. k counts
+// pairs.
+func bf16AVX512BF16(f *file) {
+	f.tile(bf16Tile("tileBF16AVX512BF16", "AVX512F and AVX512_BF16", 32), 12, nil, func(rows int) {
 		tileLoad(f, zmm, "VPXORQ", rows, 2, 64)
 		f.op("VMOVUPS (BX), Z24")
 		f.op("VMOVUPS 64(BX), Z25")
@@ -191,11 +209,11 @@ func bf16Dot(f *file) {
 	})
 }
 
-// bf16AVX512 widens pairs to float32: the even k is the low half shifted up,
-// the odd k the high half masked. A is float32 [k][rows], k counts pairs.
+// bf16AVX512 widens pairs to float32: the even k is the low half shifted left,
+// the odd k the high half masked. A is float32 [k][rows]. k counts pairs.
 func bf16AVX512(f *file) {
 	mask := f.constant("highHalf", 0xffff0000)
-	f.tile("Requires: AVX512F", "tileBF16AVX512", 12, func() { f.op("VBROADCASTSS %s, Z28", mask) }, func(rows int) {
+	f.tile(bf16Tile("tileBF16AVX512", "AVX512F", 32), 12, func() { f.op("VBROADCASTSS %s, Z28", mask) }, func(rows int) {
 		tileLoad(f, zmm, "VPXORQ", rows, 2, 64)
 		f.op("VPSLLD $16, (BX), Z24")
 		f.op("VPSLLD $16, 64(BX), Z25")
@@ -215,13 +233,13 @@ func bf16AVX512(f *file) {
 	})
 }
 
-// f32AVX2: rows×16 accumulators in Y0–Y11; b points at a half panel.
+// f32AVX2 has rows×16 accumulators in Y0–Y11. b points at half a panel.
 func f32AVX2(f *file) {
-	f.tile("Requires: AVX2, FMA", "tileF32AVX2", 6, nil, func(rows int) {
+	f.tile(f32Tile("tileF32AVX2", "AVX2 and FMA", 16), 6, nil, func(rows int) {
 		sumBlocks(f, ymm, "VXORPS", rows, 2)
 		f.op("VMOVUPS (BX), Y12")
 		f.op("VMOVUPS 32(BX), Y13")
-		ahead(f, rows)
+		prefetch(f, rows)
 		for r := range rows {
 			t := 14 + r%2
 			f.op("VBROADCASTSS %d(AX), Y%d", 4*r, t)
@@ -234,12 +252,12 @@ func f32AVX2(f *file) {
 	})
 }
 
-// bf16AVX2 widens as bf16AVX512 does.
+// bf16AVX2 widens pairs as bf16AVX512 does.
 func bf16AVX2(f *file) {
 	mask := f.constant("highHalf", 0xffff0000)
-	f.tile("Requires: AVX2, FMA", "tileBF16AVX2", 6, func() { f.op("VBROADCASTSS %s, Y15", mask) }, func(rows int) {
+	f.tile(bf16Tile("tileBF16AVX2", "AVX2 and FMA", 16), 6, func() { f.op("VBROADCASTSS %s, Y15", mask) }, func(rows int) {
 		tileLoad(f, ymm, "VXORPS", rows, 2, 32)
-		ahead(f, rows)
+		prefetch(f, rows)
 		for odd := range 2 {
 			if odd == 0 {
 				f.op("VMOVUPS (BX), Y12")
@@ -262,10 +280,10 @@ func bf16AVX2(f *file) {
 	})
 }
 
-// f32Row is a tile of one row and all 32 columns in Y0–Y3, so that a panel is
-// read once, in its order. Blocks of sumBlock terms are added up in Y8–Y11.
+// f32Row writes a tile of one row and all 32 columns in Y0–Y3: it reads a panel
+// once, from beginning to end. Blocks of sumBlock terms are added up in Y8–Y11.
 func f32Row(f *file) {
-	f.rowBegin("Requires: AVX2, FMA", "rowF32AVX2", nil, 8)
+	f.rowBegin(routine{name: "rowF32AVX2", does: "computes c[j] (=|+=) Σₖ a[k]·b[k][j]", twin: "tileF32Generic"}, nil, 8)
 	f.label("block")
 	for c := range 4 {
 		f.op("VXORPS Y%d, Y%d, Y%d", c, c, c)
@@ -288,10 +306,11 @@ func f32Row(f *file) {
 	f.rowEnd(8)
 }
 
-// bf16Row is the same over pairs.
+// bf16Row is f32Row for pairs of bfloat16.
 func bf16Row(f *file) {
 	mask := f.constant("highHalf", 0xffff0000)
-	f.row("Requires: AVX2, FMA", "rowBF16AVX2", func() { f.op("VBROADCASTSS %s, Y15", mask) }, func() {
+	r := routine{name: "rowBF16AVX2", does: "computes c[j] (=|+=) Σₖ a[k]·b[k][j] over pairs of bfloat16 k", twin: "tileBF16Generic"}
+	f.row(r, func() { f.op("VBROADCASTSS %s, Y15", mask) }, func() {
 		f.op("VBROADCASTSS (AX), Y4")
 		f.op("VBROADCASTSS 4(AX), Y5")
 		for c := range 4 {
@@ -309,9 +328,9 @@ func bf16Row(f *file) {
 	})
 }
 
-// row is a function of one row, whose sums run over k in Y0–Y3.
-func (f *file) row(doc, name string, prologue, body func()) {
-	f.rowBegin(doc, name, prologue, 0)
+// row writes a tile of one row, whose sums run over k in Y0–Y3.
+func (f *file) row(r routine, prologue, body func()) {
+	f.rowBegin(r, prologue, 0)
 	f.label("loop")
 	body()
 	f.op("ADDQ $128, BX")
@@ -320,10 +339,12 @@ func (f *file) row(doc, name string, prologue, body func()) {
 	f.rowEnd(0)
 }
 
-// rowBegin opens a function of one row: c, a and b as tiles have them, k, and
-// whether c is added to. The four registers from first on are c or zero.
-func (f *file) rowBegin(doc, name string, prologue func(), first int) {
-	f.text(doc, name, 40)
+// rowBegin opens a tile of one row. The four registers from first on start with c
+// or with zero.
+func (f *file) rowBegin(r routine, prologue func(), first int) {
+	r.params, r.requires = "c, a, b *float32, k int, load uintptr", "AVX2 and FMA"
+	r.does += " for one row and 32 columns"
+	f.text(r)
 	f.op("MOVQ c+0(FP), DI")
 	f.op("MOVQ a+8(FP), AX")
 	f.op("MOVQ b+16(FP), BX")

@@ -2,19 +2,20 @@ package main
 
 import "fmt"
 
-// int8 tiles. Arguments: c, the bytes between its rows, a packed quads of
-// rows, b one panel [k/4][32][4], the number of rows, the quads of k, the
-// scales of a's rows, the scales and the sums of the panel's outputs, and
-// whether c is added to. Sums are int32 and exact;
-// c = (sum·scale of the output)·scale of the row.
-const tileI8Args = 80
+// tileI8Params are the parameters of the integer tiles. ldc is the distance of
+// c's rows in bytes. a is packed rows [quads][rows][4], b one panel
+// [quads][32][4]; a quad is four neighbouring k. rowScales belong to a's rows,
+// scales and sums to the panel's outputs. load is 1 if the product is added to c.
+// Sums are int32 and exact; an element is (sum·scale of the output)·scale of the
+// row.
+const tileI8Params = "c *float32, ldc uintptr, a *float32, b *int8, rows, quads int, rowScales, scales *float32, sums *int32, load uintptr"
 
 // int8 writes the products of quantised matrices and the quantisation.
 func int8() *file {
-	f := newFile("int8_amd64.s")
-	f.tileI8("Requires: AVX512F, AVX512_VNNI", "tileI8VNNI", 12, func(rows int) { i8VNNI(f, rows) })
-	f.tileI8("Requires: AVX512F, AVX512BW", "tileI8AVX512", 12, func(rows int) { i8Widened(f, w512, rows) })
-	f.tileI8("Requires: AVX2", "tileI8AVX2", 6, func(rows int) { i8Widened(f, w256, rows) })
+	f := newFile("int8")
+	f.tileI8("AVX512F and AVX512_VNNI", "tileI8AVX512VNNI", 12, 32, func(rows int) { i8VNNI(f, rows) })
+	f.tileI8("AVX512F and AVX512BW", "tileI8AVX512", 12, 16, func(rows int) { i8Widened(f, w512, rows) })
+	f.tileI8("AVX2", "tileI8AVX2", 6, 8, func(rows int) { i8Widened(f, w256, rows) })
 	i8Row(f)
 	for _, w := range []width{w512, w256} {
 		absMax(f, w)
@@ -33,8 +34,14 @@ func (w width) xor(f *file, i int) {
 	f.op("%s %s, %s, %s", op, w.r(i), w.r(i), w.r(i))
 }
 
-func (f *file) tileI8(doc, name string, most int, body func(rows int)) {
-	f.text(doc, name, tileI8Args)
+// tileI8 writes a tile of integers with a body for each number of rows up to
+// most.
+func (f *file) tileI8(requires, name string, most, columns int, body func(rows int)) {
+	f.text(routine{
+		name: name, params: tileI8Params,
+		does: fmt.Sprintf("computes c[r][j] (=|+=) Σₖ a[k][r]·b[k][j]·scales[j]·rowScales[r] for 1 to %d rows and %d columns; ldc is in bytes", most, columns),
+		twin: "tileI8Generic", requires: requires,
+	})
 	f.op("MOVQ c+0(FP), DI")
 	f.op("MOVQ ldc+8(FP), SI")
 	f.op("MOVQ a+16(FP), AX")
@@ -48,9 +55,9 @@ func (f *file) tileI8(doc, name string, most int, body func(rows int)) {
 	f.choose("R8", most, body)
 }
 
-// i8VNNI: rows×32 accumulators in Z0–Z23, B in Z24–Z25. A holds bytes that are
-// 128 too large, as VPDPBUSD wants one operand unsigned; 128 times the sums of
-// the outputs' weights, at sums, are taken off at the end.
+// i8VNNI has rows×32 accumulators in Z0–Z23 and B in Z24–Z25. VPDPBUSD takes one
+// unsigned operand, so that A holds bytes with 128 added. At the end it subtracts
+// 128 times the sum of each output's weights (sums).
 func i8VNNI(f *file, rows int) {
 	for i := range 2 * rows {
 		w512.xor(f, i)
@@ -103,9 +110,10 @@ func i8Finish(f *file, w width, acc, scales, row, at int, label string) {
 	f.op("VMOVUPS %s, %d(DI)", w.r(acc), at)
 }
 
-// i8Widened multiplies 16-bit values: A holds them, B is widened as it is
-// read. A register takes 4 k of w.n/2 outputs, so that each output has two
-// neighbouring partial sums, added at the end. A call does w.n outputs.
+// i8Widened multiplies 16-bit values: A holds them, and B is widened as it is
+// read. A register holds 4 k of w.n/2 outputs, so that each output has two
+// neighbouring partial sums, which are added at the end. A call computes w.n
+// outputs.
 func i8Widened(f *file, w width, rows int) {
 	acc := func(r, c int) int { return 2*r + c }
 	b, scratch := 12, 14 // 12 and 13; 14 and 15
@@ -119,10 +127,10 @@ func i8Widened(f *file, w width, rows int) {
 	f.op("VPMOVSXBW (BX), %s", w.r(b))
 	f.op("VPMOVSXBW %d(BX), %s", 2*w.n, w.r(b+1))
 	if w.n == 8 {
-		ahead(f, rows)
+		prefetch(f, rows)
 	}
 	for r := range rows {
-		if w.n == 16 { // as many scratch registers as rows take turns with
+		if w.n == 16 { // rows alternate between two sets of scratch registers
 			a, t, u := 26+r%2*3, 27+r%2*3, 28+r%2*3
 			f.op("VPBROADCASTQ %d(AX), %s", 8*r, w.r(a))
 			f.op("VPMADDWD %s, %s, %s", w.r(b), w.r(a), w.r(t))
@@ -168,10 +176,13 @@ func i8Widened(f *file, w width, rows int) {
 	f.end()
 }
 
-// i8Row is a tile of one row and all 32 outputs in Y0–Y7, so that a panel is
-// read once, in its order.
+// i8Row writes a tile of one row and all 32 outputs in Y0–Y7: it reads a panel
+// once, from beginning to end.
 func i8Row(f *file) {
-	f.text("Requires: AVX2", "rowI8AVX2", 56)
+	f.text(routine{
+		name: "rowI8AVX2", params: "c, a *float32, b *int8, quads int, rowScale float32, scales *float32, load uintptr",
+		does: "computes c[j] (=|+=) Σₖ a[k]·b[k][j]·scales[j]·rowScale for one row and 32 columns", twin: "tileI8Generic", requires: "AVX2",
+	})
 	f.op("MOVQ c+0(FP), DI")
 	f.op("MOVQ a+8(FP), AX")
 	f.op("MOVQ b+16(FP), BX")
@@ -203,11 +214,14 @@ func i8Row(f *file) {
 	f.end()
 }
 
-// absMax: the largest bits of blocks of 16 values without their signs. A NaN
-// has larger bits than any number.
+// absMax writes the largest magnitude, as bits. The bits of a NaN are larger than
+// those of any number.
 func absMax(f *file, w width) {
 	magnitude := f.constant("magnitude", 0x7fffffff)
-	f.text("Requires: "+w.name, "absMax"+w.name, 20)
+	f.text(routine{
+		name: "absMax" + w.name, params: "x *float32, blocks int", result: "uint32",
+		does: "returns the largest bits of blocks of 16 values without their signs", twin: "absMaxBits", requires: w.requires,
+	})
 	f.op("MOVQ x+0(FP), SI")
 	f.op("MOVQ blocks+8(FP), CX")
 	and, maximum := "VPAND", "VPMAXSD"
@@ -241,9 +255,12 @@ func absMax(f *file, w width) {
 	f.end()
 }
 
-// carries: the bits of x&exponent + one of blocks of 16 words, all together.
+// carries writes the union of the bits of x&exponent + one over all words.
 func carries(f *file, w width) {
-	f.text("Requires: "+w.name, "carries"+w.name, 28)
+	f.text(routine{
+		name: "carries" + w.name, params: "x *float32, blocks int, exponent, one uint32", result: "uint32",
+		does: "returns the union of the bits of x[i]&exponent + one for blocks of 16 words", twin: "noCarry", requires: w.requires,
+	})
 	f.op("MOVQ x+0(FP), SI")
 	f.op("MOVQ blocks+8(FP), CX")
 	f.op("VBROADCASTSS exponent+16(FP), %s", w.r(2))
@@ -279,10 +296,12 @@ func carries(f *file, w width) {
 	f.end()
 }
 
-// quantize rounds blocks of 16 values times inv to 16-bit integers, ties to
-// even.
+// quantize writes the rounding of x·inv to 16-bit integers, ties to even.
 func quantize(f *file, w width) {
-	f.text("Requires: "+w.name, "quantize"+w.name, 28)
+	f.text(routine{
+		name: "quantize" + w.name, params: "dst *int16, x *float32, blocks int, inv float32",
+		does: "sets dst[i] = x[i]·inv rounded to an integer, ties to even, for blocks of 16 values", twin: "quantizeRow", requires: w.requires,
+	})
 	f.op("MOVQ dst+0(FP), DI")
 	f.op("MOVQ x+8(FP), SI")
 	f.op("MOVQ blocks+16(FP), CX")

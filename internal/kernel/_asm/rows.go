@@ -2,10 +2,10 @@ package main
 
 import "fmt"
 
-// rows writes the passes over rows of values: maxima, sums of exponentials,
-// norms, rotations, the optimiser.
+// rows writes the passes over rows of values: maxima, sums of exponentials, norms,
+// rotations and the optimiser.
 func rows() *file {
-	f := newFile("rows_amd64.s")
+	f := newFile("rows")
 	for _, w := range []width{w512, w256} {
 		elementwise(f, w)
 		softmax(f, w)
@@ -15,15 +15,16 @@ func rows() *file {
 	return f
 }
 
+// elementwise writes scaling, capping, plain sums and rotations.
 func elementwise(f *file, w width) {
 	k := kernel{f: f, w: w, ptrs: []string{"x"}, scalars: []string{"a"}}
-	k.write("scale", nil, func(i int) {
+	k.write("scale", "sets x[i] = a·x[i]", nil, func(i int) {
 		k.op("VMULPS", k.at("x", i), k.scalar("a"), 0)
 		k.op("VMOVUPS", 0, k.at("x", i))
 	}, nil)
 
 	k.scalars = []string{"c"}
-	k.write("softcap", nil, func(i int) {
+	k.write("softcap", "sets x[i] = c·tanh(x[i]/c)", nil, func(i int) {
 		k.op("VMOVUPS", k.at("x", i), 0)
 		k.op("VDIVPS", k.scalar("c"), 0, 0)
 		tanh(f, w, 0)
@@ -32,21 +33,20 @@ func elementwise(f *file, w width) {
 	}, nil)
 
 	k = kernel{f: f, w: w, ptrs: []string{"x"}, result: "float64"}
-	k.write("sum", k.clear2(8), func(i int) {
+	k.write("sum", "returns Σ x[i] in float64", k.clear2(8), func(i int) {
 		k.op("VMOVUPS", k.at("x", i), 2)
 		k.widen(2, 8, 3)
 	}, func() { k.collect(8) })
 
 	k = kernel{f: f, w: w, ptrs: []string{"a", "b"}, result: "float64"}
-	k.write("dot64", k.clear2(8), func(i int) {
+	k.write("dot64", "returns Σ a[i]·b[i], the products in float32 and the sum in float64", k.clear2(8), func(i int) {
 		k.op("VMOVUPS", k.at("a", i), 2)
 		k.op("VMULPS", k.at("b", i), 2, 2)
 		k.widen(2, 8, 3)
 	}, func() { k.collect(8) })
 
-	// a' = a·cos - b·sin, b' = b·cos + a·sin.
 	k = kernel{f: f, w: w, ptrs: []string{"a", "b", "cos", "sin"}, scalars: []string{"sign"}}
-	k.write("rotate", nil, func(i int) {
+	k.write("rotate", "sets a' = a·cos - sign·b·sin and b' = b·cos + sign·a·sin", nil, func(i int) {
 		k.op("VMOVUPS", k.at("a", i), 0)
 		k.op("VMOVUPS", k.at("b", i), 1)
 		k.op("VMOVUPS", k.at("cos", i), 2)
@@ -60,11 +60,11 @@ func elementwise(f *file, w width) {
 	}, nil)
 }
 
-// softmax: the largest value, exponentials and their sums, and gradients.
-// Callers see to NaN: a maximum passes over it, sums do not.
+// softmax writes the largest value, exponentials and their sums, and gradients.
+// Callers must handle NaN: the maximum ignores it, and the sums become NaN.
 func softmax(f *file, w width) {
 	k := kernel{f: f, w: w, ptrs: []string{"x"}, result: "float32"}
-	k.write("max", func() {
+	k.write("max", "returns the largest value that is not NaN, or -Inf", func() {
 		for i := range 16 / w.n {
 			w.loadBits(f, 0xff800000, i)
 		}
@@ -84,10 +84,14 @@ func softmax(f *file, w width) {
 		f.op("VMAXPS X1, X0, X0")
 	})
 
-	// Σ e^(x-shift); expShift leaves the terms in x.
+	// expShift leaves the terms of the sum in x.
 	k = kernel{f: f, w: w, ptrs: []string{"x"}, scalars: []string{"shift"}, result: "float64"}
 	for _, name := range []string{"expSum", "expShift"} {
-		k.write(name, k.clear2(4), func(i int) {
+		does := "returns Σ e^(x[i]-shift) in float64"
+		if name == "expShift" {
+			does = "sets x[i] = e^(x[i]-shift) and returns their sum in float64"
+		}
+		k.write(name, does, k.clear2(4), func(i int) {
 			k.op("VMOVUPS", k.at("x", i), 0)
 			k.op("VSUBPS", k.scalar("shift"), 0, 0)
 			exp(f, w, 0, 1, 2, 3)
@@ -98,15 +102,14 @@ func softmax(f *file, w width) {
 		}, func() { k.collect(4) })
 	}
 
-	// factor leaves 1-(s·inv)² of register s in register t.
+	// factor leaves 1-(s·inv)², for s in a register, in register t.
 	factor := func(s, t, one int) {
 		k.op("VMULPS", k.scalar("inv"), s, t)
 		w.load(f, 1, one)
 		k.op("VFNMADD213PS", one, t, t)
 	}
-	// x = scale·e^(x-shift)·(1-(x·inv)²).
 	k = kernel{f: f, w: w, ptrs: []string{"x"}, scalars: []string{"shift", "scale", "inv"}}
-	k.write("lossGradient", nil, func(i int) {
+	k.write("lossGradient", "sets x[i] = scale·e^(x[i]-shift)·(1-(x[i]·inv)²)", nil, func(i int) {
 		k.op("VMOVUPS", k.at("x", i), 0)
 		factor(0, 4, 5)
 		k.op("VMULPS", k.scalar("scale"), 4, 4)
@@ -116,9 +119,8 @@ func softmax(f *file, w width) {
 		k.op("VMOVUPS", 0, k.at("x", i))
 	}, nil)
 
-	// ds = (ds-d)·(1-(p·inv)²)·P, p = P = e^(p-shift).
 	k = kernel{f: f, w: w, ptrs: []string{"p", "ds"}, scalars: []string{"shift", "d", "inv"}}
-	k.write("softmaxBackward", nil, func(i int) {
+	k.write("softmaxBackward", "sets ds[i] = (ds[i]-d)·(1-(p[i]·inv)²)·e^(p[i]-shift) and p[i] = e^(p[i]-shift)", nil, func(i int) {
 		k.op("VMOVUPS", k.at("p", i), 0)
 		factor(0, 4, 5)
 		k.op("VSUBPS", k.scalar("shift"), 0, 0)
@@ -132,19 +134,18 @@ func softmax(f *file, w width) {
 	}, nil)
 }
 
+// norms writes the RMS and layer norms and their gradients.
 func norms(f *file, w width) {
-	// y = x·rho·(one+w)
 	k := kernel{f: f, w: w, ptrs: []string{"y", "x", "w"}, scalars: []string{"rho", "one"}}
-	k.write("normScale", nil, func(i int) {
+	k.write("normScale", "sets y[i] = x[i]·rho·(one+w[i])", nil, func(i int) {
 		k.op("VMULPS", k.at("x", i), k.scalar("rho"), 0)
 		k.op("VADDPS", k.at("w", i), k.scalar("one"), 1)
 		k.op("VMULPS", 1, 0, 0)
 		k.op("VMOVUPS", 0, k.at("y", i))
 	}, nil)
 
-	// y = (x-mean)·rho·w + b
 	k = kernel{f: f, w: w, ptrs: []string{"y", "x", "w", "b"}, scalars: []string{"mean", "rho"}}
-	k.write("layerScale", nil, func(i int) {
+	k.write("layerScale", "sets y[i] = (x[i]-mean)·rho·w[i] + b[i]", nil, func(i int) {
 		k.op("VMOVUPS", k.at("x", i), 0)
 		k.op("VSUBPS", k.scalar("mean"), 0, 0)
 		k.op("VMULPS", k.scalar("rho"), 0, 0)
@@ -153,13 +154,12 @@ func norms(f *file, w width) {
 		k.op("VMOVUPS", 0, k.at("y", i))
 	}, nil)
 
-	// Σ dy·(one+w)·x, the last product and the sum in float64.
 	k = kernel{f: f, w: w, ptrs: []string{"dy", "w", "x"}, scalars: []string{"one"}, result: "float64"}
 	half := "X"
 	if w.n == 16 {
 		half = "Y"
 	}
-	k.write("normDot", k.clear2(8), func(i int) {
+	k.write("normDot", "returns Σ dy[i]·(one+w[i])·x[i], the last product and the sum in float64", k.clear2(8), func(i int) {
 		k.op("VADDPS", k.at("w", i), k.scalar("one"), 0)
 		k.op("VMULPS", k.at("dy", i), 0, 0)
 		k.op("VMOVUPS", k.at("x", i), 1)
@@ -177,9 +177,8 @@ func norms(f *file, w width) {
 		}
 	}, func() { k.collect(8) })
 
-	// dx = dy·(one+w)·rho - x·c, plus the bits of dx that keep keeps.
 	k = kernel{f: f, w: w, ptrs: []string{"dx", "dy", "w", "x"}, scalars: []string{"rho", "one", "c", "keep"}}
-	k.write("normBackward", nil, func(i int) {
+	k.write("normBackward", "sets dx[i] = dy[i]·(one+w[i])·rho - x[i]·c + the bits of dx[i] in keep", nil, func(i int) {
 		k.op("VMOVUPS", k.at("dx", i), 3)
 		w.logic(f, "VPANDD", "VANDPS", 12, 3, 3)
 		k.op("VADDPS", k.at("w", i), k.scalar("one"), 0)
@@ -191,10 +190,9 @@ func norms(f *file, w width) {
 		k.op("VMOVUPS", 0, k.at("dx", i))
 	}, nil)
 
-	// dx = rho·(dy·w - mg - (x-mean)·rho·mgx), plus dx as above; the caller
-	// passes mgx times rho.
+	// The caller passes the mean of g∘x̂ times rho as mgx.
 	k = kernel{f: f, w: w, ptrs: []string{"dx", "dy", "w", "x"}, scalars: []string{"mean", "rho", "mg", "keep", "mgx"}}
-	k.write("layerBackward", nil, func(i int) {
+	k.write("layerBackward", "sets dx[i] = rho·(dy[i]·w[i] - mg - (x[i]-mean)·mgx) + the bits of dx[i] in keep", nil, func(i int) {
 		k.op("VMOVUPS", k.at("dx", i), 3)
 		w.logic(f, "VPANDD", "VANDPS", 12, 3, 3)
 		k.op("VMOVUPS", k.at("w", i), 0)
@@ -209,10 +207,10 @@ func norms(f *file, w width) {
 	}, nil)
 }
 
-// adamW: m += (g-m)·a1, v = v·beta2 + g²·a2, p = p·keep - step·m/(√v/root+eps).
+// adamW writes one step of the optimiser.
 func adamW(f *file, w width) {
 	k := kernel{f: f, w: w, ptrs: []string{"p", "grad", "m", "v"}, scalars: []string{"a1", "beta2", "a2", "root", "eps", "keep", "step"}}
-	k.write("adamW", nil, func(i int) {
+	k.write("adamW", "updates p, m and v by grad: m += (grad-m)·a1, v = v·beta2 + grad²·a2, p = p·keep - step·m/(√v/root+eps)", nil, func(i int) {
 		k.op("VMOVUPS", k.at("grad", i), 0)
 		k.op("VMOVUPS", k.at("m", i), 1)
 		k.op("VSUBPS", 1, 0, 2)

@@ -2,16 +2,15 @@ package main
 
 import "fmt"
 
-// transpose writes the kernels that turn 16×16 blocks of 32-bit words: all
-// packing of rows into panels, and of panels into transposed panels, is made
-// of them.
+// transpose writes the kernels that transpose blocks of 32-bit words. All packing
+// of rows into panels, and of panels into transposed panels, uses them.
 func transpose() *file {
-	f := newFile("transpose_amd64.s")
-	blocks(f, "transposeBlocksAVX512", false)
-	blocks(f, "transposeBlocksMaskedAVX512", true)
+	f := newFile("transpose")
+	rowBlocks(f, "transposeBlocksAVX512", false)
+	rowBlocks(f, "transposeBlocksMaskedAVX512", true)
 	pairRows(f)
 	pairPanels(f)
-	blocks8(f)
+	rowBlocks8(f)
 	pairPanels8(f)
 	for _, w := range []width{w512, w256} {
 		roundBF16(f, w)
@@ -19,10 +18,10 @@ func transpose() *file {
 	return f
 }
 
-// turn transposes the 16 words of each of Z0–Z15: afterwards Z<c> holds
-// column c. Words are interleaved within 128-bit lanes by ones and twos, then
-// the lanes are.
-func turn(f *file) {
+// transpose16 transposes the 16 words of each of Z0–Z15: afterwards Z<c> holds
+// column c. It interleaves single words, then pairs of words within 128-bit
+// lanes, then the lanes.
+func transpose16(f *file) {
 	for i := 0; i < 16; i += 2 {
 		f.op("VUNPCKLPS Z%d, Z%d, Z%d", i+1, i, 16+i)
 		f.op("VUNPCKHPS Z%d, Z%d, Z%d", i+1, i, 17+i)
@@ -47,19 +46,28 @@ func turn(f *file) {
 	}
 }
 
-// blocks: turns of 16 rows at src+offsets[r], 16 words a time, into lines
-// stride bytes apart; masked stores only the lowest words of a line.
-func blocks(f *file, name string, masked bool) {
-	args := 40
-	if masked {
-		args = 48
+// rowsToLines are the parameters of the routines that transpose rows.
+const rowsToLines = "dst unsafe.Pointer, stride uintptr, src unsafe.Pointer, offsets *[16]uintptr, blocks int"
+
+// rowBlocks writes the transposition of 16 rows at src+offsets[r] into lines
+// that are stride bytes apart, 16 words at a time. masked stores only the lowest
+// words of a line.
+func rowBlocks(f *file, name string, masked bool) {
+	r := routine{
+		name: name, params: rowsToLines,
+		does: "transposes 16 rows of 32-bit words at src+offsets[r], in blocks of 16 words, into lines that are stride bytes apart",
+		twin: "transposeRows", requires: "AVX512F",
 	}
-	f.text("Requires: AVX512F", name, args)
+	if masked {
+		r.params += ", mask uintptr"
+		r.does += "; it stores the words of a line whose bit is set in mask"
+	}
+	f.text(r)
 	f.op("MOVQ dst+0(FP), DI")
 	f.op("MOVQ stride+8(FP), DX")
 	f.op("MOVQ src+16(FP), SI")
 	f.op("MOVQ offsets+24(FP), BX")
-	f.op("MOVQ turns+32(FP), CX")
+	f.op("MOVQ blocks+32(FP), CX")
 	if masked {
 		f.op("MOVQ mask+40(FP), AX")
 		f.op("KMOVW AX, K1")
@@ -69,7 +77,7 @@ func blocks(f *file, name string, masked bool) {
 		f.op("MOVQ %d(BX), R8", 8*r)
 		f.op("VMOVUPS (SI)(R8*1), Z%d", r)
 	}
-	turn(f)
+	transpose16(f)
 	for c := range 16 {
 		if masked {
 			f.op("VMOVUPS Z%d, K1, (DI)", c)
@@ -84,15 +92,20 @@ func blocks(f *file, name string, masked bool) {
 	f.end()
 }
 
-// pairRows: as blocks, masked, but each row's 32 float32 of a turn are
-// rounded to 16 pairs of bfloat16 first.
+// pairRows writes the masked rowBlocks whose rows are float32: 32 values of a row
+// are first rounded to 16 pairs of bfloat16.
 func pairRows(f *file) {
-	f.text("Requires: AVX512F, AVX512_BF16", "transposePairRowsAVX512", 48)
+	f.text(routine{
+		name: "transposePairRowsAVX512BF16", params: rowsToLines + ", mask uintptr",
+		does: "transposes 16 rows of float32 values at src+offsets[r], rounded to pairs of bfloat16, in blocks of 16 pairs, " +
+			"into lines that are stride bytes apart; it stores the pairs of a line whose bit is set in mask",
+		twin: "packPairs", requires: "AVX512F and AVX512_BF16",
+	})
 	f.op("MOVQ dst+0(FP), DI")
 	f.op("MOVQ stride+8(FP), DX")
 	f.op("MOVQ src+16(FP), SI")
 	f.op("MOVQ offsets+24(FP), BX")
-	f.op("MOVQ turns+32(FP), CX")
+	f.op("MOVQ blocks+32(FP), CX")
 	f.op("MOVQ mask+40(FP), AX")
 	f.op("KMOVW AX, K1")
 	f.label("loop")
@@ -102,7 +115,7 @@ func pairRows(f *file) {
 		f.op("VMOVUPS 64(SI)(R8*1), Z%d", 17+r%8*2)
 		f.op("%s", vcvtne2ps2bf16(16+r%8*2, 17+r%8*2, r))
 	}
-	turn(f)
+	transpose16(f)
 	for c := range 16 {
 		f.op("VMOVUPS Z%d, K1, (DI)", c)
 		f.op("ADDQ DX, DI")
@@ -113,17 +126,22 @@ func pairRows(f *file) {
 	f.end()
 }
 
-// pairPanels turns one block of a bfloat16 panel, 16 lines of 16 words, each
-// word the pair (k even, k odd) of one output, into 8 lines of 32 words, each
-// the pair (output even, output odd) of one k. Lines are 128 bytes apart.
+// pairPanels writes the transposition of one block of a bfloat16 panel. The block
+// has 16 lines of 16 words, each the pair (k even, k odd) of one output. It
+// becomes 8 lines of 32 words, each the pair (output even, output odd) of one k.
+// Lines are 128 bytes apart.
 func pairPanels(f *file) {
-	f.text("Requires: AVX512F", "transposePairPanelAVX512", 16)
+	f.text(routine{
+		name: "transposePairPanelAVX512", params: "dst, src unsafe.Pointer",
+		does: "turns 16 lines of 16 pairs (k even, k odd) into 8 lines of 32 pairs (output even, output odd); lines are 128 bytes apart",
+		twin: "TransposePanelBF16", requires: "AVX512F",
+	})
 	f.op("MOVQ dst+0(FP), DI")
 	f.op("MOVQ src+8(FP), SI")
 	for r := range 16 {
 		f.op("VMOVUPS %d(SI), Z%d", 128*r, r)
 	}
-	turn(f)
+	transpose16(f)
 	f.op("VMOVUPS interleaveLow<>(SB), Z16")
 	f.op("VMOVUPS interleaveHigh<>(SB), Z17")
 	f.op("VPTERNLOGD $0xff, Z18, Z18, Z18")
@@ -154,8 +172,8 @@ func pairPanels(f *file) {
 	}
 }
 
-// turn8 transposes the 8 words of each of Y0–Y7.
-func turn8(f *file) {
+// transpose8 transposes the 8 words of each of Y0–Y7 into Y8–Y15.
+func transpose8(f *file) {
 	for i := 0; i < 8; i += 2 {
 		f.op("VUNPCKLPS Y%d, Y%d, Y%d", i+1, i, 8+i)
 		f.op("VUNPCKHPS Y%d, Y%d, Y%d", i+1, i, 9+i)
@@ -172,21 +190,25 @@ func turn8(f *file) {
 	}
 }
 
-// blocks8: turns of 8 rows at src+offsets[r], 8 words a time, into lines
-// stride bytes apart.
-func blocks8(f *file) {
-	f.text("Requires: AVX", "transposeBlocksAVX2", 40)
+// rowBlocks8 writes the transposition of 8 rows at src+offsets[r] into lines that
+// are stride bytes apart, 8 words at a time.
+func rowBlocks8(f *file) {
+	f.text(routine{
+		name: "transposeBlocksAVX2", params: "dst unsafe.Pointer, stride uintptr, src unsafe.Pointer, offsets *uintptr, blocks int",
+		does: "transposes 8 rows of 32-bit words at src+offsets[r], in blocks of 8 words, into lines that are stride bytes apart",
+		twin: "transposeRows", requires: "AVX2",
+	})
 	f.op("MOVQ dst+0(FP), DI")
 	f.op("MOVQ stride+8(FP), DX")
 	f.op("MOVQ src+16(FP), SI")
 	f.op("MOVQ offsets+24(FP), BX")
-	f.op("MOVQ turns+32(FP), CX")
+	f.op("MOVQ blocks+32(FP), CX")
 	f.label("loop")
 	for r := range 8 {
 		f.op("MOVQ %d(BX), R8", 8*r)
 		f.op("VMOVUPS (SI)(R8*1), Y%d", r)
 	}
-	turn8(f)
+	transpose8(f)
 	for c := range 8 {
 		f.op("VMOVUPS Y%d, (DI)", 8+c)
 		f.op("ADDQ DX, DI")
@@ -200,13 +222,17 @@ func blocks8(f *file) {
 // pairPanels8 is pairPanels for 8 lines of 8 words, which become 4 lines of
 // 16 words.
 func pairPanels8(f *file) {
-	f.text("Requires: AVX2", "transposePairPanelAVX2", 16)
+	f.text(routine{
+		name: "transposePairPanelAVX2", params: "dst, src unsafe.Pointer",
+		does: "turns 8 lines of 8 pairs (k even, k odd) into 4 lines of 16 pairs (output even, output odd); lines are 128 bytes apart",
+		twin: "TransposePanelBF16", requires: "AVX2",
+	})
 	f.op("MOVQ dst+0(FP), DI")
 	f.op("MOVQ src+8(FP), SI")
 	for r := range 8 {
 		f.op("VMOVUPS %d(SI), Y%d", 128*r, r)
 	}
-	turn8(f)
+	transpose8(f)
 	for m := range 4 {
 		a, b := 8+2*m, 9+2*m
 		f.op("VPSLLD $16, Y%d, Y0", b)
@@ -223,13 +249,16 @@ func pairPanels8(f *file) {
 	f.end()
 }
 
-// roundBF16 rounds blocks of 16 float32 values to bfloat16 in place: half of
-// the last kept place, and its own bit for ties to even, are added before the
-// rest is cut. NaN stays NaN, made quiet.
+// roundBF16 writes the rounding to bfloat16. It adds just under half a unit of
+// the last kept bit, plus that bit itself so that ties go to even, and then
+// clears the low half. NaN stays NaN and becomes quiet.
 func roundBF16(f *file, w width) {
 	half, infinity := f.constant("halfPlace", 0x7fff), f.constant("infinity", 0x7f800000)
 	magnitude, quiet := f.constant("magnitude", 0x7fffffff), f.constant("quiet", 0x00400000)
-	f.text("Requires: "+w.name, "roundBF16"+w.name, 16)
+	f.text(routine{
+		name: "roundBF16" + w.name, params: "x unsafe.Pointer, blocks int",
+		does: "rounds float32 values to bfloat16 in place, ties to even, for blocks of 16 values", twin: "RoundBF16", requires: w.requires,
+	})
 	f.op("MOVQ x+0(FP), DI")
 	f.op("MOVQ blocks+8(FP), CX")
 	for i, c := range []string{half, infinity, magnitude, quiet} {

@@ -4,15 +4,16 @@ import "fmt"
 
 // width describes one vector size.
 type width struct {
-	name string // suffix of function names
-	reg  string // register letter
-	n    int    // float32 lanes
-	zero string
+	name     string // suffix of function names
+	requires string // instruction sets
+	reg      string // register letter
+	n        int    // float32 lanes
+	zero     string // the instruction that clears a register
 }
 
 var (
-	w512 = width{"AVX512", "Z", 16, "VPXORQ"}
-	w256 = width{"AVX2", "Y", 8, "VXORPS"}
+	w512 = width{"AVX512", "AVX-512", "Z", 16, "VPXORQ"}
+	w256 = width{"AVX2", "AVX2 and FMA", "Y", 8, "VXORPS"}
 )
 
 func (w width) r(i int) string { return fmt.Sprintf("%s%d", w.reg, i) }
@@ -33,10 +34,10 @@ func (w width) horizontal(f *file, i, tmp int) {
 	f.op("VADDSS X%d, X%d, X%d", tmp, i, i)
 }
 
-// vector writes the sums and updates over blocks of 16 values; the callers
-// do what is left over.
+// vector writes sums and updates over blocks of 16 values. The callers handle
+// the values that fill no block.
 func vector() *file {
-	f := newFile("vector_amd64.s")
+	f := newFile("vector")
 	for _, w := range []width{w512, w256} {
 		dot(f, w)
 		axpy(f, w)
@@ -45,10 +46,13 @@ func vector() *file {
 	return f
 }
 
-// dot: four accumulators (two of AVX-512 suffice for 32 values, four hide the
-// latency), added as (0+1)+(2+3).
+// dot writes the dot product. It has four accumulators, which hide the latency
+// of the multiply-adds. They are added as (0+1)+(2+3).
 func dot(f *file, w width) {
-	f.text("Requires: "+w.name, "dot"+w.name, 28)
+	f.text(routine{
+		name: "dot" + w.name, params: "a, b *float32, blocks int", result: "float32",
+		does: "returns Σ a[i]·b[i] over blocks of 16 values", twin: "dotGeneric", requires: w.requires,
+	})
 	f.op("MOVQ a+0(FP), AX")
 	f.op("MOVQ b+8(FP), BX")
 	f.op("MOVQ blocks+16(FP), CX")
@@ -56,7 +60,7 @@ func dot(f *file, w width) {
 		w.clear(f, i)
 	}
 	step := 4 * w.n * 4
-	per := 4 * w.n / 16 // blocks of 16 a turn
+	per := 4 * w.n / 16 // blocks of 16 per iteration
 	f.label("four")
 	f.op("CMPQ CX, $%d", per)
 	f.op("JLT one")
@@ -88,8 +92,12 @@ func dot(f *file, w width) {
 	f.end()
 }
 
+// axpy writes y += alpha·x.
 func axpy(f *file, w width) {
-	f.text("Requires: "+w.name, "axpy"+w.name, 32)
+	f.text(routine{
+		name: "axpy" + w.name, params: "alpha float32, x, y *float32, blocks int",
+		does: "sets y[i] = y[i] + alpha·x[i] for blocks of 16 values", twin: "axpyGeneric", requires: w.requires,
+	})
 	f.op("VBROADCASTSS alpha+0(FP), %s", w.r(0))
 	f.op("MOVQ x+8(FP), AX")
 	f.op("MOVQ y+16(FP), BX")
@@ -107,9 +115,13 @@ func axpy(f *file, w width) {
 	f.end()
 }
 
-// sumSquares accumulates in float64: four lanes groups of a block of 16.
+// sumSquares writes the sum of squares. Each of the 16 values of a block has its
+// own float64 lane.
 func sumSquares(f *file, w width) {
-	f.text("Requires: "+w.name, "sumSquares"+w.name, 24)
+	f.text(routine{
+		name: "sumSquares" + w.name, params: "x *float32, blocks int", result: "float64",
+		does: "returns Σ x[i]² in float64 over blocks of 16 values", twin: "sumSquaresGeneric", requires: w.requires,
+	})
 	f.op("MOVQ x+0(FP), AX")
 	f.op("MOVQ blocks+8(FP), CX")
 	n := w.n / 2 // float64 lanes

@@ -188,7 +188,7 @@ func scoreStride(n int) int { return (n + 3) / 4 * 4 }
 
 // place points the worker's places at the head's part of the rows of x that
 // hold the keys lo ≤ j < hi. Widths that kernels do not take are copied.
-func (t *tile) place(x tensor.Tensor, lo, hi int) *kernel.Places {
+func (t *tile) place(x tensor.Tensor, lo, hi int) *kernel.RowOffsets {
 	p, width, d := &t.w.places, t.a.HeadDim, t.stride()
 	if width == d {
 		p.Set(x.Data, t.keys[lo:hi], x.Cols, t.off(), d)
@@ -251,12 +251,12 @@ func (t *tile) combine(dst, p []float32, v tensor.Tensor, lo, hi int) {
 	for c := 0; c < width; c += kernel.PanelN {
 		cols := min(kernel.PanelN, width-c)
 		kernel.GatherPanel(panel, v.Data, t.keys[lo:hi], v.Cols, t.off()+c, cols)
-		for r := 0; r < rows; r += kernel.CombineRows {
-			m := min(kernel.CombineRows, rows-r)
+		for r := 0; r < rows; r += kernel.MulPanelRows {
+			m := min(kernel.MulPanelRows, rows-r)
 			from, _ := t.visible(t.position + r/t.group())
 			_, to := t.visible(t.position + (r+m-1)/t.group())
 			from, to = from-lo, to-lo
-			kernel.Combine(dst[r*d+c:], d, p[r*ld+from:], ld, m, max(0, to-from), panel[from*kernel.PanelN:], cols)
+			kernel.MulPanel(dst[r*d+c:], d, p[r*ld+from:], ld, m, max(0, to-from), panel[from*kernel.PanelN:], cols)
 		}
 	}
 }
@@ -271,7 +271,7 @@ func (t *tile) combineDirectly(dst, p []float32, v tensor.Tensor, lo, hi int) {
 		for r := range t.rows() {
 			from, to := t.visible(t.position + r/t.group())
 			if a, b := max(j, from-lo), min(j+block, to-lo); a < b {
-				places.Weighted(dst[r*d:(r+1)*d], p[r*ld+a:r*ld+b], a)
+				places.WeightedSum(dst[r*d:(r+1)*d], p[r*ld+a:r*ld+b], a)
 			}
 		}
 	}

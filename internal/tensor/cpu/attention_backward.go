@@ -161,8 +161,8 @@ func (b *backward) reduce(dst, a, x []float32, lo, hi int) {
 	for c := 0; c < width; c += kernel.PanelN {
 		cols := min(kernel.PanelN, width-c)
 		kernel.PanelOfRows(panel, x, d, rows, c, cols)
-		for j := 0; j < n; j += kernel.CombineRows {
-			kernel.Reduce(dst[j*d+c:], d, a[j:], ld, min(kernel.CombineRows, n-j), rows, panel, cols)
+		for j := 0; j < n; j += kernel.MulPanelRows {
+			kernel.MulPanelT(dst[j*d+c:], d, a[j:], ld, min(kernel.MulPanelRows, n-j), rows, panel, cols)
 		}
 	}
 }

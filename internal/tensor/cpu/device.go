@@ -48,7 +48,7 @@ type scratch struct {
 	grads   []float32
 	// of attention: gathered rows, gradients of a head
 	x, dy, dk, dv []float32
-	places        kernel.Places
+	places        kernel.RowOffsets
 }
 
 // operands are those of the operation that runs: each uses what it needs.

@@ -123,9 +123,9 @@ func (p *head) run(d *Device, h tensor.Tensor) {
 func (p *head) block(b, worker int, s *scratch) {
 	first := b * headCols
 	cols := min(headCols, p.w.n-first)
-	pieces, most := kernel.Pieces(p.rows), headRows/kernel.Rows()
+	pieces, most := kernel.RowBlocks(p.rows), headRows/kernel.TileRows()
 	for from := 0; from < pieces; from += most {
-		lo, hi := kernel.Piece(p.rows, from, min(from+most, pieces))
+		lo, hi := kernel.BlockRange(p.rows, from, min(from+most, pieces))
 		tile, ld := grow(&s.scores, (hi-lo)*headCols), headCols
 		if !p.logits.None() {
 			tile, ld = p.logits.Data[lo*p.w.n+first:], p.w.n
@@ -238,7 +238,7 @@ func (d *Device) CrossEntropy(nll []float32, dh, h tensor.Tensor, w tensor.Weigh
 	checkTargets(targets, h.Rows, n, len(nll))
 	o, limit := head{softcap: softcap, targets: targets}, h.Rows
 	if !dh.None() {
-		step := kernel.Rows()
+		step := kernel.TileRows()
 		limit = min(max(logitBudget/max(n, 1)/step*step, step), 512, max(h.Rows, 1))
 		o.logits = d.Alloc(limit, n)
 		defer d.Free(o.logits)

@@ -15,7 +15,7 @@ const reduceBlock = 4096
 
 // rowChunk returns how many rows of k values to run at once.
 func rowChunk(m, k int) int {
-	step := kernel.Rows()
+	step := kernel.TileRows()
 	n := max(rowBudget/max(k, 1)/step*step, 4*step)
 	return min(m, n)
 }
@@ -91,10 +91,10 @@ func (d *Device) packRows(x []float32, ld, m, k int, dt dtype.DType) packed {
 		p.each = k
 	}
 	p.data = grow(&d.rows, m*p.each)
-	pieces := kernel.Pieces(m)
+	pieces := kernel.RowBlocks(m)
 	d.op = operands{data: x, ld: ld, n: m, width: k, packed: p}
-	d.loop(pieces, d.grain(pieces, kernel.Rows()*k), func(_ *Device, o *operands, _, lo, hi int) {
-		r0, r1 := kernel.Piece(o.n, lo, hi)
+	d.loop(pieces, d.grain(pieces, kernel.TileRows()*k), func(_ *Device, o *operands, _, lo, hi int) {
+		r0, r1 := kernel.BlockRange(o.n, lo, hi)
 		p := o.packed
 		to, from := p.data[r0*p.each:], o.data[r0*o.ld:]
 		switch p.dtype {
@@ -121,7 +121,7 @@ type panelBody func(d *Device, o *operands, worker, p, lo, hi int)
 // panels calls f for every panel with all rows, or, when panels are too few
 // to keep the workers busy, with runs of pieces. The operands are in d.op.
 func (d *Device) panels(panels, m int, f panelBody) {
-	all, want := kernel.Pieces(m), 4*d.pool.Workers()
+	all, want := kernel.RowBlocks(m), 4*d.pool.Workers()
 	split := 1
 	if d.pool.Workers() > 1 && panels < want {
 		split = max(1, min((want+panels-1)/max(panels, 1), all))
@@ -131,8 +131,8 @@ func (d *Device) panels(panels, m int, f panelBody) {
 		g := o.grid
 		for t := lo; t < hi; t++ {
 			p, from := t/g.split, t%g.split*g.pieces
-			if to := min(from+g.pieces, kernel.Pieces(g.m)); from < to {
-				r0, r1 := kernel.Piece(g.m, from, to)
+			if to := min(from+g.pieces, kernel.RowBlocks(g.m)); from < to {
+				r0, r1 := kernel.BlockRange(g.m, from, to)
 				g.f(d, o, worker, p, r0, r1)
 			}
 		}
@@ -222,11 +222,11 @@ func (d *Device) GradWeight(dw, dy, x tensor.Tensor) {
 func (d *Device) gradWeight(dw, dy, x tensor.Tensor) {
 	m, n := x.Rows, dw.Rows
 	a := packed{data: grow(&d.rows, n*m), each: m}
-	pieces := kernel.Pieces(n)
+	pieces := kernel.RowBlocks(n)
 	d.op = operands{dy: dy, packed: a}
-	d.loop(pieces, d.grain(pieces, kernel.Rows()*m), func(_ *Device, o *operands, _, lo, hi int) {
+	d.loop(pieces, d.grain(pieces, kernel.TileRows()*m), func(_ *Device, o *operands, _, lo, hi int) {
 		n, m := o.dy.Cols, o.dy.Rows
-		c0, c1 := kernel.Piece(n, lo, hi)
+		c0, c1 := kernel.BlockRange(n, lo, hi)
 		kernel.PackColumns(o.packed.data[c0*m:], o.dy.Data, n, m, c0, c1-c0)
 	})
 	d.op = operands{w: dw, x: x, packed: a}
