@@ -3,12 +3,16 @@ package nn
 import "barka/internal/tensor"
 
 // Attention is multi-head attention with its four projections: causal or
-// not, grouped-query, with rotary positions when Rotary has frequencies.
+// not, grouped-query, with rotary positions when Freqs has frequencies.
 type Attention struct {
 	Q, K, V, O Linear
-	Spec       tensor.Attention
-	Freqs      []float32 // rotary frequencies; nil: none
-	RopeScale  float32
+	// QNorm and KNorm normalise each head of the queries and keys [Dh] before
+	// the rotation, or after it with NormRotated; nil for none.
+	QNorm, KNorm *RMSNorm
+	NormRotated  bool
+	Spec         tensor.Attention
+	Freqs        []float32 // rotary frequencies; nil: none
+	RopeScale    float32
 }
 
 // KV is the key and value memory of one layer [R, G·Dh]: a cache that grows
@@ -50,11 +54,12 @@ func (p *Pass) join(trunk, own tensor.Tensor) tensor.Tensor {
 // AttentionSaved is what Backward needs of Forward.
 type AttentionSaved struct {
 	q, k, v, out, lse tensor.Tensor
+	qIn, kIn          tensor.Tensor // q and k before QNorm and KNorm
 	uq, uk, uv, uo    tensor.Tensor
 }
 
 func (s *AttentionSaved) free(dev tensor.Device) {
-	dev.Free(s.q, s.k, s.v, s.out, s.lse, s.uq, s.uk, s.uv, s.uo)
+	dev.Free(s.q, s.k, s.v, s.out, s.lse, s.qIn, s.kIn, s.uq, s.uk, s.uv, s.uo)
 	*s = AttentionSaved{}
 }
 
@@ -82,10 +87,8 @@ func (a *Attention) Forward(p *Pass, y, x tensor.Tensor, cache *KV, saved *Atten
 	s.uq = a.Q.Forward(p, s.q, x)
 	s.uk = a.K.Forward(p, s.k, x)
 	s.uv = a.V.Forward(p, s.v, x)
-	if a.Freqs != nil {
-		dev.Rotate(s.q, p.Positions, a.rotary(a.Spec.Heads), false)
-		dev.Rotate(s.k, p.Positions, a.rotary(a.Spec.KVHeads), false)
-	}
+	s.qIn = a.place(p, s.q, a.QNorm, a.Spec.Heads, saved != nil)
+	s.kIn = a.place(p, s.k, a.KNorm, a.Spec.KVHeads, saved != nil)
 	keys, values := cache.With(p, &s.k, &s.v)
 	dev.Attend(s.out, s.lse, s.q, keys, values, a.Spec, p.Layout)
 	s.uo = a.O.Forward(p, y, s.out)
@@ -94,6 +97,47 @@ func (a *Attention) Forward(p *Pass, y, x tensor.Tensor, cache *KV, saved *Atten
 		return
 	}
 	s.free(dev)
+}
+
+// place rotates x [T, heads·Dh], queries or keys, by their positions and
+// normalises each head, in the order that the architecture has them. With save
+// it returns what the norm read, which placeBackward wants back.
+func (a *Attention) place(p *Pass, x tensor.Tensor, norm *RMSNorm, heads int, save bool) (in tensor.Tensor) {
+	dev := p.Dev
+	if a.NormRotated {
+		a.rotate(p, x, heads, false)
+	}
+	if norm != nil {
+		if save {
+			in = dev.Alloc(x.Rows, x.Cols)
+			dev.Copy(in, x)
+		}
+		norm.Forward(dev, x.Heads(heads), x.Heads(heads))
+	}
+	if !a.NormRotated {
+		a.rotate(p, x, heads, false)
+	}
+	return in
+}
+
+// placeBackward turns dx [T, heads·Dh], the gradient of what place left, into
+// that of what it was given, in place. in is what place returned.
+func (a *Attention) placeBackward(p *Pass, dx, in tensor.Tensor, norm *RMSNorm, heads int) {
+	if !a.NormRotated {
+		a.rotate(p, dx, heads, true)
+	}
+	if norm != nil {
+		norm.Backward(p.Dev, dx.Heads(heads), dx.Heads(heads), in.Heads(heads), false)
+	}
+	if a.NormRotated {
+		a.rotate(p, dx, heads, true)
+	}
+}
+
+func (a *Attention) rotate(p *Pass, x tensor.Tensor, heads int, inverse bool) {
+	if a.Freqs != nil {
+		p.Dev.Rotate(x, p.Positions, a.rotary(heads), inverse)
+	}
 }
 
 // Backward fills dx [T,D] from dy [T,D] (dx of none: gradients of the
@@ -107,10 +151,8 @@ func (a *Attention) Backward(p *Pass, dx, dy, x tensor.Tensor, saved *AttentionS
 	defer dev.Free(dout, dq, dk, dv)
 	a.O.Backward(p, dout, dy, saved.out, saved.uo, false)
 	dev.AttendBackward(dq, dk, dv, dout, saved.out, saved.lse, saved.q, saved.k, saved.v, a.Spec, p.Layout)
-	if a.Freqs != nil {
-		dev.Rotate(dq, p.Positions, a.rotary(a.Spec.Heads), true)
-		dev.Rotate(dk, p.Positions, a.rotary(a.Spec.KVHeads), true)
-	}
+	a.placeBackward(p, dq, saved.qIn, a.QNorm, a.Spec.Heads)
+	a.placeBackward(p, dk, saved.kIn, a.KNorm, a.Spec.KVHeads)
 	a.Q.Backward(p, dx, dq, x, saved.uq, false)
 	a.K.Backward(p, dx, dk, x, saved.uk, true)
 	a.V.Backward(p, dx, dv, x, saved.uv, true)

@@ -98,7 +98,7 @@ type Device interface {
 	// AddRows: y [T,D] += table[rows] (learned or sinusoidal positions).
 	AddRows(y, table Tensor, rows []int32)
 
-	// RMSNorm: y = x/rms(x)·w, or ·(1+w) with plusOne; w [1,D].
+	// RMSNorm: y = x/rms(x)·w, or ·(1+w) with plusOne; w [1,D]. y may be x.
 	RMSNorm(y, x, w Tensor, eps float32, plusOne bool)
 	// RMSNormBackward: dx = ∂/∂x, or dx += with accumulate; dx may be dy.
 	RMSNormBackward(dx, dy, x, w Tensor, eps float32, plusOne, accumulate bool)

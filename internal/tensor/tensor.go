@@ -47,6 +47,14 @@ func (t Tensor) Slice(lo, hi int) Tensor {
 	return s
 }
 
+// Heads returns the view of t [T, n·Dh] with one row per head [T·n, Dh].
+func (t Tensor) Heads(n int) Tensor {
+	if n <= 0 || t.Cols%n != 0 {
+		panic("tensor: columns do not divide into heads")
+	}
+	return Tensor{Rows: t.Rows * n, Cols: t.Cols / n, Data: t.Data, Handle: t.Handle}
+}
+
 // Row returns the values of row i of a host tensor.
 func (t Tensor) Row(i int) []float32 { return t.Data[i*t.Cols : (i+1)*t.Cols : (i+1)*t.Cols] }
 

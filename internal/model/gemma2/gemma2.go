@@ -43,13 +43,6 @@ type Config struct {
 	model.RopeConfig
 }
 
-// layer is x += post(attn(pre(x))); x += post(mlp(pre(x))).
-type layer struct {
-	preAttn, postAttn, preMLP, postMLP nn.RMSNorm
-	attn                               nn.Attention
-	mlp                                nn.GatedMLP
-}
-
 // New builds the model from config.json's text and its weights.
 func New(config []byte, w *model.Weights) (*model.Stack, error) {
 	c := Config{HiddenActivation: "gelu_pytorch_tanh", RMSNormEps: 1e-6, MaxPositions: 8192, TieWordEmbeddings: true}
@@ -120,7 +113,7 @@ func (c *Config) window(i int) int {
 	return *c.SlidingWindow
 }
 
-func (c *Config) layer(w *model.Weights, i int, freqs []float32) *layer {
+func (c *Config) layer(w *model.Weights, i int, freqs []float32) *nn.Sandwich {
 	p := fmt.Sprintf("model.layers.%d.", i)
 	spec := tensor.Attention{
 		Heads: c.NumAttentionHeads, KVHeads: c.NumKeyValueHeads, HeadDim: c.HeadDim,
@@ -129,33 +122,12 @@ func (c *Config) layer(w *model.Weights, i int, freqs []float32) *layer {
 	if c.AttnLogitSoftcapping != nil {
 		spec.Softcap = float32(*c.AttnLogitSoftcapping)
 	}
-	return &layer{
-		preAttn:  c.norm(w, p+"input_layernorm"),
-		attn:     w.Attention(p+"self_attn", c.HiddenSize, spec, freqs, model.Biases{QKV: c.AttentionBias, O: c.AttentionBias}),
-		postAttn: c.norm(w, p+"post_attention_layernorm"),
-		preMLP:   c.norm(w, p+"pre_feedforward_layernorm"),
-		mlp:      w.GatedMLP(p+"mlp", c.HiddenSize, c.IntermediateSize, tensor.GELUTanh, false),
-		postMLP:  c.norm(w, p+"post_feedforward_layernorm"),
+	return &nn.Sandwich{
+		PreAttn:  c.norm(w, p+"input_layernorm"),
+		Attn:     w.Attention(p+"self_attn", c.HiddenSize, spec, freqs, model.Biases{QKV: c.AttentionBias, O: c.AttentionBias}),
+		PostAttn: c.norm(w, p+"post_attention_layernorm"),
+		PreMLP:   c.norm(w, p+"pre_feedforward_layernorm"),
+		MLP:      w.GatedMLP(p+"mlp", c.HiddenSize, c.IntermediateSize, tensor.GELUTanh, false),
+		PostMLP:  c.norm(w, p+"post_feedforward_layernorm"),
 	}
-}
-
-// Linears implements nn.Block.
-func (l *layer) Linears() []*nn.Linear {
-	a, m := &l.attn, &l.mlp
-	return []*nn.Linear{&a.Q, &a.K, &a.V, &a.O, &m.Gate, &m.Up, &m.Down}
-}
-
-// Forward implements nn.Block.
-func (l *layer) Forward(p *nn.Pass, x tensor.Tensor, cache *nn.KV) {
-	dev := p.Dev
-	a, b := dev.Alloc(x.Rows, x.Cols), dev.Alloc(x.Rows, x.Cols)
-	defer dev.Free(a, b)
-	l.preAttn.Forward(dev, a, x)
-	l.attn.Forward(p, b, a, cache, nil)
-	l.postAttn.Forward(dev, a, b)
-	dev.Add(x, a)
-	l.preMLP.Forward(dev, a, x)
-	l.mlp.Forward(p, b, a, nil)
-	l.postMLP.Forward(dev, a, b)
-	dev.Add(x, a)
 }

@@ -77,6 +77,9 @@ func rmsNorm(s *suite) {
 			y := s.dev.Alloc(4, width)
 			s.dev.RMSNorm(y, px, pw, eps, one)
 			s.near(what, y, f(x))
+			same := s.put(x)
+			s.dev.RMSNorm(same, same, pw, eps, one)
+			s.near(what+", in place", same, s.get(y))
 			if width == 1 {
 				continue // the gradient is zero but for eps
 			}

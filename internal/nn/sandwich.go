@@ -1,0 +1,77 @@
+package nn
+
+import "barka/internal/tensor"
+
+// Sandwich is the block of Gemma 2 and Gemma 3, with a norm before and after
+// each half: x += PostAttn(Attn(PreAttn(x))); x += PostMLP(MLP(PreMLP(x))).
+type Sandwich struct {
+	PreAttn, PostAttn, PreMLP, PostMLP RMSNorm
+	Attn                               Attention
+	MLP                                GatedMLP
+}
+
+// sandwichSaved holds activations [T,D] of a Sandwich and those of its parts.
+type sandwichSaved struct {
+	b                  *Sandwich
+	x, attnIn, attnOut tensor.Tensor // the residual stream; normed; before the post norm
+	mid, mlpIn, mlpOut tensor.Tensor // the residual stream between the halves; likewise
+	attn               AttentionSaved
+	mlp                GatedSaved
+}
+
+// Linears implements Block.
+func (b *Sandwich) Linears() []*Linear {
+	a, m := &b.Attn, &b.MLP
+	return []*Linear{&a.Q, &a.K, &a.V, &a.O, &m.Gate, &m.Up, &m.Down}
+}
+
+// Forward implements Block.
+func (b *Sandwich) Forward(p *Pass, x tensor.Tensor, cache *KV) {
+	dev := p.Dev
+	in, out := dev.Alloc(x.Rows, x.Cols), dev.Alloc(x.Rows, x.Cols)
+	defer dev.Free(in, out)
+	b.PreAttn.Forward(dev, in, x)
+	b.Attn.Forward(p, out, in, cache, nil)
+	b.PostAttn.Forward(dev, in, out)
+	dev.Add(x, in)
+	b.PreMLP.Forward(dev, in, x)
+	b.MLP.Forward(p, out, in, nil)
+	b.PostMLP.Forward(dev, in, out)
+	dev.Add(x, in)
+}
+
+// ForwardSave implements Block.
+func (b *Sandwich) ForwardSave(p *Pass, x tensor.Tensor) (tensor.Tensor, BlockSaved) {
+	dev := p.Dev
+	alloc := func() tensor.Tensor { return dev.Alloc(x.Rows, x.Cols) }
+	s := &sandwichSaved{b: b, x: x, attnIn: alloc(), attnOut: alloc(), mid: alloc(), mlpIn: alloc(), mlpOut: alloc()}
+	b.PreAttn.Forward(dev, s.attnIn, x)
+	b.Attn.Forward(p, s.attnOut, s.attnIn, nil, &s.attn)
+	b.PostAttn.Forward(dev, s.mid, s.attnOut)
+	dev.Add(s.mid, x)
+	b.PreMLP.Forward(dev, s.mlpIn, s.mid)
+	b.MLP.Forward(p, s.mlpOut, s.mlpIn, &s.mlp)
+	out := alloc()
+	b.PostMLP.Forward(dev, out, s.mlpOut)
+	dev.Add(out, s.mid)
+	return out, s
+}
+
+// Backward implements BlockSaved.
+func (s *sandwichSaved) Backward(p *Pass, dx tensor.Tensor, last bool) {
+	dev, b := p.Dev, s.b
+	d, in := dev.Alloc(dx.Rows, dx.Cols), dev.Alloc(dx.Rows, dx.Cols)
+	b.PostMLP.Backward(dev, d, dx, s.mlpOut, false)
+	b.MLP.Backward(p, in, d, s.mlpIn, &s.mlp)
+	b.PreMLP.Backward(dev, dx, in, s.mid, true)
+
+	b.PostAttn.Backward(dev, d, dx, s.attnOut, false)
+	if last {
+		b.Attn.Backward(p, tensor.Tensor{}, d, s.attnIn, &s.attn)
+	} else {
+		b.Attn.Backward(p, in, d, s.attnIn, &s.attn)
+		b.PreAttn.Backward(dev, dx, in, s.x, true)
+	}
+	dev.Free(d, in, s.x, s.attnIn, s.attnOut, s.mid, s.mlpIn, s.mlpOut)
+	*s = sandwichSaved{}
+}
