@@ -1,10 +1,11 @@
 package golden
 
 // Decoders names the checkpoints of causal language models.
-var Decoders = []string{"gemma2", "gemma2-bf16", "gptneox", "gptneox-sequential", "llama", "llama-tied", "mistral", "qwen2", "qwen2-window"}
+var Decoders = []string{"gemma2", "gemma2-bf16", "gptneox", "gptneox-sequential", "llama", "llama-tied", "mistral", "qwen2", "qwen2-window",
+	"gemma3", "gemma3-images", "qwen3", "qwen3-window", "hunyuan", "smollm3"}
 
 // Trained names those of them that have an adapter and recorded training.
-var Trained = []string{"gemma2", "gptneox", "gptneox-sequential", "llama", "qwen2"}
+var Trained = []string{"gemma2", "gptneox", "gptneox-sequential", "llama", "qwen2", "gemma3", "qwen3", "hunyuan", "smollm3"}
 
 // Decoder is what golden.json records of every causal language model.
 type Decoder struct {

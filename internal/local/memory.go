@@ -57,7 +57,7 @@ func countValues(dir string) (int64, error) {
 	defer ck.Close()
 	var n int64
 	for _, name := range ck.Names() {
-		if t, shape, _ := ck.Info(name); t.Float() && ck.Owner(name) == name {
+		if t, shape, _ := ck.Info(name); t.Float() && ck.Owner(name) == name && !model.Visual(name) {
 			product := int64(1)
 			for _, d := range shape {
 				product *= int64(d)

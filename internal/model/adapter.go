@@ -4,7 +4,9 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 
 	"barka/internal/atomicfile"
 	"barka/internal/badinput"
@@ -33,6 +35,10 @@ func NewAdapter(m Decoder, cfg lora.Config, seed int64) (*Adapter, error) {
 	if cfg.Targets.Pattern == lora.AllLinear {
 		// Other programs need not know which layers those are.
 		cfg.Targets = lora.Targets{List: lora.Kinds(names)}
+		if strings.HasPrefix(names[0], languageModule) {
+			// A list would also name the layers that read images.
+			cfg.Targets = lora.Targets{Pattern: regexp.QuoteMeta(languageModule) + `.*\.(?:` + strings.Join(cfg.Targets.List, "|") + ")"}
+		}
 	}
 	if err := cfg.Targets.Check(names); err != nil {
 		return nil, err

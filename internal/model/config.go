@@ -113,6 +113,15 @@ const (
 	SlidingAttention = "sliding_attention"
 )
 
+// Sliding reports whether layer i attends to a window, by layer_types if there
+// are any, else by its number.
+func Sliding(types []string, i int, byNumber bool) bool {
+	if len(types) > 0 {
+		return types[i] == SlidingAttention
+	}
+	return byNumber
+}
+
 // CheckLayerTypes refuses layer_types, if there are any, that are not one of
 // the known kinds for each layer.
 func CheckLayerTypes(types []string, layers int) error {

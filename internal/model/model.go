@@ -8,7 +8,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -96,11 +95,21 @@ type Options struct {
 // is a Decoder or a Seq2Seq.
 type Loader func(config []byte, l *Weights) (any, error)
 
-var architectures = map[string]Loader{}
+// Architecture is how a family of models is read.
+type Architecture struct {
+	Load Loader
+	// Defaults, a JSON object, are the settings that config.json may leave out
+	// and the loader does not know by itself.
+	Defaults string
+	// Seq2Seq is set for an encoder and a decoder: Load returns a Seq2Seq.
+	Seq2Seq bool
+}
+
+var architectures = map[string]*Architecture{}
 
 // Register makes an architecture known under the name that config.json's
 // architectures field gives. It is called from init functions.
-func Register(architecture string, load Loader) { architectures[architecture] = load }
+func Register(name string, a Architecture) { architectures[name] = &a }
 
 // Architectures lists the registered names.
 func Architectures() []string {
@@ -114,27 +123,11 @@ func Architectures() []string {
 
 // configHead is the part of config.json that every model shares.
 type configHead struct {
-	Architectures []string `json:"architectures"`
-	ModelType     string   `json:"model_type"`
-	TorchDType    string   `json:"torch_dtype"`
-	DType         string   `json:"dtype"` // transformers 5 renamed the field
-}
-
-// ReadConfig returns config.json of a model directory.
-func ReadConfig(dir string) ([]byte, error) {
-	path := filepath.Join(dir, "config.json")
-	data, err := badinput.ReadFile(path, badinput.MaxSettings)
-	if badinput.Is(err) {
-		return nil, err
-	}
-	if err != nil {
-		return nil, badinput.Errorf("model %s: no readable config.json (%w); --model wants a directory in Hugging Face layout", dir, err)
-	}
-	var head configHead
-	if err := json.Unmarshal(data, &head); err != nil {
-		return nil, badinput.Errorf("%s: not valid JSON: %w", path, err)
-	}
-	return data, nil
+	Architectures []string        `json:"architectures"`
+	ModelType     string          `json:"model_type"`
+	TorchDType    string          `json:"torch_dtype"`
+	DType         string          `json:"dtype"` // transformers 5 renamed the field
+	Text          json.RawMessage `json:"text_config"`
 }
 
 // open loads whatever the directory holds.
@@ -151,7 +144,10 @@ func open(dir string, o Options) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	load := architectures[name]
+	a := architectures[name]
+	if data, err = a.withDefaults(data); err != nil {
+		return nil, err
+	}
 	ck, err := checkpoint.Open(dir)
 	if err != nil {
 		return nil, err
@@ -163,7 +159,7 @@ func open(dir string, o Options) (any, error) {
 	var m any
 	err = mapped.Guard(func() error {
 		var err error
-		if m, err = load(data, w); err != nil {
+		if m, err = a.Load(data, w); err != nil {
 			return fmt.Errorf("model %s: %w", dir, err)
 		}
 		return w.finish(o.Log)

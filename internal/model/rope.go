@@ -27,6 +27,26 @@ type RopeScaling struct {
 	// Partial is the part of each head that rotates, where an architecture
 	// has such a thing.
 	Partial float64 `json:"partial_rotary_factor"`
+	// Alpha fixes the NTK-aware base of Hunyuan, of type dynamic.
+	Alpha float64 `json:"alpha"`
+	// Full and Sliding, in rope_parameters, are those of the kinds of layers
+	// of a model whose kinds differ.
+	Full    *RopeScaling `json:"full_attention"`
+	Sliding *RopeScaling `json:"sliding_attention"`
+}
+
+// Of returns the parameters of one kind of layers. kind is theirs in
+// rope_parameters, nil where c has one for all; theta is the flat setting, and
+// standard what holds where both are silent.
+func (c RopeConfig) Of(kind *RopeScaling, theta, standard float64) RopeConfig {
+	if kind != nil {
+		c = RopeConfig{Parameters: kind}
+	}
+	c.RopeTheta = theta
+	if theta == 0 && (c.Parameters == nil || c.Parameters.Theta == 0) {
+		c.RopeTheta = standard
+	}
+	return c
 }
 
 // Frequencies returns the rotary frequencies of rotary dimensions dim:
@@ -36,9 +56,10 @@ func (c RopeConfig) Frequencies(dim int) ([]float32, error) {
 	theta, scaling := c.RopeTheta, c.RopeScaling
 	if c.Parameters != nil {
 		scaling = c.Parameters
-		if c.Parameters.Theta != 0 {
-			theta = c.Parameters.Theta
+		if theta != 0 && scaling.Theta != 0 && theta != scaling.Theta {
+			return nil, badinput.Errorf("config.json: rope_theta is %g, and %g in rope_parameters; which one is meant cannot be told", theta, scaling.Theta)
 		}
+		theta = cmp.Or(scaling.Theta, theta)
 	}
 	if theta == 0 {
 		theta = 10000
@@ -46,18 +67,14 @@ func (c RopeConfig) Frequencies(dim int) ([]float32, error) {
 	if err := CheckPositive("rope_theta", theta); err != nil {
 		return nil, err
 	}
-	freqs := make([]float32, dim/2)
-	for i := range freqs {
-		exponent := float32(2*i) / float32(dim)
-		freqs[i] = 1 / float32(math.Pow(theta, float64(exponent)))
-	}
 	if scaling == nil {
-		return freqs, nil
+		return frequencies(theta, dim), nil
 	}
-	kind := scaling.Type
-	if kind == "" {
-		kind = scaling.OldType
+	kind := cmp.Or(scaling.Type, scaling.OldType)
+	if kind == "dynamic" && scaling.Alpha != 0 {
+		return scaling.alpha(theta, dim)
 	}
+	freqs := frequencies(theta, dim)
 	switch kind {
 	case "", "default":
 		return freqs, nil
@@ -73,6 +90,32 @@ func (c RopeConfig) Frequencies(dim int) ([]float32, error) {
 		return scaling.llama3(freqs)
 	}
 	return nil, badinput.Errorf("config.json: rope_scaling type %q is not supported; supported: default, linear, llama3", kind)
+}
+
+// frequencies returns theta^(-2i/dim).
+func frequencies(theta float64, dim int) []float32 {
+	freqs := make([]float32, dim/2)
+	for i := range freqs {
+		exponent := float32(2*i) / float32(dim)
+		freqs[i] = 1 / float32(math.Pow(theta, float64(exponent)))
+	}
+	return freqs
+}
+
+// alpha stretches theta to alpha times the context once and for all, whatever
+// the length of the input.
+func (s *RopeScaling) alpha(theta float64, dim int) ([]float32, error) {
+	if err := CheckPositive("rope_scaling: alpha", s.Alpha); err != nil {
+		return nil, err
+	}
+	if dim <= 2 {
+		return nil, badinput.Errorf("config.json: rope_scaling with alpha needs a head_dim above 2, found %d", dim)
+	}
+	theta *= math.Pow(s.Alpha, float64(dim)/float64(dim-2))
+	if err := CheckPositive("rope_theta stretched by alpha", theta); err != nil {
+		return nil, err
+	}
+	return frequencies(theta, dim), nil
 }
 
 // llama3 keeps short wavelengths, divides long ones by Factor, and

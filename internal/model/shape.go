@@ -47,8 +47,7 @@ func CheckKind(dir string, encoderDecoder bool) error {
 	if err != nil {
 		return err
 	}
-	// transformers names the classes of encoder-decoder models so.
-	switch is := strings.HasSuffix(name, "ForConditionalGeneration"); {
+	switch is := architectures[name].Seq2Seq; {
 	case is && !encoderDecoder:
 		return errEncoderDecoder(dir)
 	case !is && encoderDecoder:
@@ -75,6 +74,9 @@ func MeasureDecoder(dir string, dt dtype.DType) (*Shape, error) {
 		HeadDim   int  `json:"head_dim"`
 		Positions int  `json:"max_position_embeddings"`
 	}
+	if text, err = withArchitecture(text); err != nil {
+		return nil, err
+	}
 	if err := json.Unmarshal(text, &c); err != nil {
 		return nil, badinput.Errorf("%s/config.json: %w", dir, err)
 	}
@@ -94,6 +96,19 @@ func MeasureDecoder(dir string, dt dtype.DType) (*Shape, error) {
 	return s, s.weigh(dir)
 }
 
+// withArchitecture adds the defaults of the architecture, if it is known.
+func withArchitecture(config []byte) ([]byte, error) {
+	var head configHead
+	if err := json.Unmarshal(config, &head); err != nil || len(head.Architectures) == 0 {
+		return config, nil // reported by who reads the settings
+	}
+	a, ok := architectures[head.Architectures[0]]
+	if !ok {
+		return config, nil
+	}
+	return a.withDefaults(config)
+}
+
 // weigh adds up the tensors. Of two matrices over the vocabulary the first is
 // looked up and the second packed; a single one is both.
 func (s *Shape) weigh(dir string) error {
@@ -105,7 +120,7 @@ func (s *Shape) weigh(dir string) error {
 	var vocabulary int64
 	for _, name := range ck.Names() {
 		t, shape, _ := ck.Info(name)
-		if ck.Owner(name) != name || !t.Float() { // tied, or a mask of an old checkpoint
+		if ck.Owner(name) != name || !t.Float() || Visual(name) { // tied, or a mask of an old checkpoint
 			continue
 		}
 		n := int64(1)
@@ -129,7 +144,7 @@ func (s *Shape) weigh(dir string) error {
 			vocabulary++
 			s.Mapped = n * int64(t.Size())
 		} else if layer, ok := strings.CutSuffix(name, ".weight"); ok && len(shape) == 2 {
-			s.Linears = append(s.Linears, Linear{layer, shape[0], shape[1]})
+			s.Linears = append(s.Linears, Linear{Module(layer), shape[0], shape[1]})
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"barka/internal/dtype"
@@ -19,7 +20,11 @@ func openDir(t *testing.T, dir string, dt dtype.DType) model.Decoder {
 	t.Helper()
 	dev := cpudevice.New(2)
 	t.Cleanup(dev.Close)
-	m, err := model.OpenDecoder(dir, model.Options{Device: dev, DType: dt, Log: func(note string) { t.Error(note) }})
+	m, err := model.OpenDecoder(dir, model.Options{Device: dev, DType: dt, Log: func(note string) {
+		if !strings.Contains(note, "reads images") { // of a golden that has such a part
+			t.Error(note)
+		}
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

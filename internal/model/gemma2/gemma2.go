@@ -18,7 +18,7 @@ import (
 )
 
 func init() {
-	model.Register("Gemma2ForCausalLM", func(config []byte, w *model.Weights) (any, error) { return New(config, w) })
+	model.Register("Gemma2ForCausalLM", model.Architecture{Load: func(config []byte, w *model.Weights) (any, error) { return New(config, w) }})
 }
 
 // Config is config.json. Head width and query scale are read, never derived.
@@ -103,11 +103,7 @@ func (c *Config) norm(w *model.Weights, module string) nn.RMSNorm {
 // window is the sliding window of layer i: even layers slide unless
 // layer_types says otherwise.
 func (c *Config) window(i int) int {
-	slides := i%2 == 0
-	if len(c.LayerTypes) > 0 {
-		slides = c.LayerTypes[i] == model.SlidingAttention
-	}
-	if !slides || c.SlidingWindow == nil {
+	if !model.Sliding(c.LayerTypes, i, i%2 == 0) || c.SlidingWindow == nil {
 		return 0
 	}
 	return *c.SlidingWindow

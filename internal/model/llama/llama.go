@@ -1,8 +1,9 @@
 // Package llama is Llama (Touvron et al., 2023; Llama 3: Grattafiori et al.,
-// 2024) and Mistral 7B (Jiang et al., 2023), which is Llama with a sliding
-// window: two RMS norms a layer, rotary positions, of which Llama 3.1 scales
+// 2024): two RMS norms per layer, rotary positions, of which Llama 3.1 scales
 // the slow ones, grouped queries, a SiLU-gated feed-forward layer, a head of
-// its own or tied.
+// its own or tied. Mistral 7B (Jiang et al., 2023) is Llama with a sliding
+// window. SmolLM3 (Hugging Face, 2025) is Llama without rotary positions in
+// every fourth layer.
 package llama
 
 import (
@@ -18,13 +19,18 @@ import (
 )
 
 func init() {
-	model.Register("LlamaForCausalLM", func(config []byte, w *model.Weights) (any, error) {
+	model.Register("LlamaForCausalLM", model.Architecture{Load: func(config []byte, w *model.Weights) (any, error) {
 		return load(config, w, Config{MaxPositions: 2048, RMSNormEps: 1e-6})
-	})
-	model.Register("MistralForCausalLM", func(config []byte, w *model.Weights) (any, error) {
+	}})
+	model.Register("MistralForCausalLM", model.Architecture{Load: func(config []byte, w *model.Weights) (any, error) {
 		window := 4096 // config.json may write another into it
-		return load(config, w, Config{MaxPositions: 131072, RMSNormEps: 1e-6, NumKeyValueHeads: 8, SlidingWindow: &window, slides: true})
-	})
+		return load(config, w, Config{MaxPositions: 131072, RMSNormEps: 1e-6, NumKeyValueHeads: 8, SlidingWindow: &window, slides: all})
+	}})
+	model.Register("SmolLM3ForCausalLM", model.Architecture{
+		Defaults: `{"num_key_value_heads": 4, "tie_word_embeddings": true}`,
+		Load: func(config []byte, w *model.Weights) (any, error) {
+			return load(config, w, Config{MaxPositions: 32768, RMSNormEps: 1e-6, slides: unrotated, RopeConfig: model.RopeConfig{RopeTheta: 2e6}})
+		}})
 }
 
 // Config is config.json.
@@ -45,8 +51,24 @@ type Config struct {
 	SlidingWindow     *int    `json:"sliding_window"`
 	model.RopeConfig
 
-	slides bool // Mistral: SlidingWindow counts
+	// SmolLM3: layers without rotary positions (0), and every so many without
+	// a list; the layers that have a window.
+	NoRopeLayers     []int    `json:"no_rope_layers"`
+	NoRopeInterval   *int     `json:"no_rope_layer_interval"`
+	UseSlidingWindow bool     `json:"use_sliding_window"`
+	LayerTypes       []string `json:"layer_types"`
+
+	slides slides
 }
+
+// slides tells which layers have SlidingWindow.
+type slides int
+
+const (
+	none      slides = iota // Llama
+	all                     // Mistral
+	unrotated               // SmolLM3: those without rotary positions, if at all
+)
 
 func load(config []byte, w *model.Weights, c Config) (*model.Stack, error) {
 	c.HiddenAct = "silu"
@@ -57,7 +79,7 @@ func load(config []byte, w *model.Weights, c Config) (*model.Stack, error) {
 		c.NumKeyValueHeads = c.NumAttentionHeads
 	}
 	c.HeadDim = model.HeadWidth(c.HeadDim, c.HiddenSize, c.NumAttentionHeads)
-	if !c.slides {
+	if c.slides == none || c.slides == unrotated && !c.UseSlidingWindow {
 		c.SlidingWindow = nil
 	}
 	if err := c.check(); err != nil {
@@ -89,16 +111,54 @@ func (c *Config) check() error {
 		model.CheckPositions("max_position_embeddings", c.MaxPositions),
 		model.CheckPositive("rms_norm_eps", c.RMSNormEps),
 		model.CheckWindow(c.SlidingWindow),
+		c.checkSmolLM3(),
 	)
+}
+
+func (c *Config) checkSmolLM3() error {
+	switch {
+	case c.slides != unrotated:
+		return nil
+	case c.NoRopeLayers != nil && len(c.NoRopeLayers) != c.NumHiddenLayers:
+		return badinput.Errorf("config.json: no_rope_layers has %d entries for %d layers", len(c.NoRopeLayers), c.NumHiddenLayers)
+	case c.NoRopeInterval != nil && *c.NoRopeInterval < 1:
+		return badinput.Errorf("config.json: no_rope_layer_interval is %d, expected a positive number", *c.NoRopeInterval)
+	}
+	return model.CheckLayerTypes(c.LayerTypes, c.NumHiddenLayers)
+}
+
+// rotates reports whether layer i has rotary positions.
+func (c *Config) rotates(i int) bool {
+	switch {
+	case c.slides != unrotated:
+		return true
+	case c.NoRopeLayers != nil:
+		return c.NoRopeLayers[i] != 0
+	case c.NoRopeInterval != nil:
+		return (i+1)%*c.NoRopeInterval != 0
+	}
+	return (i+1)%4 != 0
+}
+
+// window is the sliding window of layer i, 0 for none.
+func (c *Config) window(i int) int {
+	slides := c.slides == all
+	if c.slides == unrotated {
+		slides = model.Sliding(c.LayerTypes, i, !c.rotates(i))
+	}
+	if !slides || c.SlidingWindow == nil {
+		return 0
+	}
+	return *c.SlidingWindow
 }
 
 func (c *Config) layer(w *model.Weights, i int, freqs []float32) *nn.PreNorm {
 	p := fmt.Sprintf("model.layers.%d.", i)
 	w.Ignore(p + "self_attn.rotary_emb.inv_freq") // of old checkpoints
 	spec := tensor.Attention{Heads: c.NumAttentionHeads, KVHeads: c.NumKeyValueHeads, HeadDim: c.HeadDim,
-		Scale: float32(1 / math.Sqrt(float64(c.HeadDim))), Causal: true}
-	if c.SlidingWindow != nil {
-		spec.Window = *c.SlidingWindow
+		Scale: float32(1 / math.Sqrt(float64(c.HeadDim))), Window: c.window(i), Causal: true}
+	if !c.rotates(i) {
+		freqs = nil
 	}
 	act, _ := model.Activation("hidden_act", c.HiddenAct) // checked
 	return &nn.PreNorm{

@@ -16,7 +16,8 @@ import (
 )
 
 func init() {
-	model.Register("M2M100ForConditionalGeneration", func(config []byte, w *model.Weights) (any, error) { return New(config, w) })
+	model.Register("M2M100ForConditionalGeneration", model.Architecture{Seq2Seq: true,
+		Load: func(config []byte, w *model.Weights) (any, error) { return New(config, w) }})
 }
 
 // Config is config.json.

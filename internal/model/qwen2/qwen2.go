@@ -17,7 +17,7 @@ import (
 )
 
 func init() {
-	model.Register("Qwen2ForCausalLM", func(config []byte, w *model.Weights) (any, error) { return New(config, w) })
+	model.Register("Qwen2ForCausalLM", model.Architecture{Load: func(config []byte, w *model.Weights) (any, error) { return New(config, w) }})
 }
 
 // Config is config.json.
@@ -89,11 +89,7 @@ func (c *Config) check() error {
 
 // window is the sliding window of layer i, 0 for none.
 func (c *Config) window(i int) int {
-	slides := i >= c.MaxWindowLayers
-	if len(c.LayerTypes) > 0 {
-		slides = c.LayerTypes[i] == model.SlidingAttention
-	}
-	if !slides || c.SlidingWindow == nil {
+	if !model.Sliding(c.LayerTypes, i, i >= c.MaxWindowLayers) || c.SlidingWindow == nil {
 		return 0
 	}
 	return *c.SlidingWindow

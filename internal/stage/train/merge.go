@@ -252,7 +252,8 @@ func (m *merger) list() error {
 		}
 		dt, shape, _ := m.model.Info(name)
 		s := safetensors.Source{Name: name, DType: dt, Shape: shape, Data: func() ([]byte, error) { return m.copied(name) }}
-		if module, ok := strings.CutSuffix(name, ".weight"); ok && m.delta.Has(lora.NameA(module)) {
+		stored, ok := strings.CutSuffix(name, ".weight")
+		if module := model.Module(stored); ok && m.delta.Has(lora.NameA(module)) {
 			used += 2
 			s.Data = func() ([]byte, error) { return m.merge(module, name) }
 		}

@@ -1,0 +1,198 @@
+// Package gemma3 is the language model of Gemma 3 (Gemma Team, "Gemma 3
+// Technical Report", 2025) as transformers computes it with eager attention:
+// the block of Gemma 2 without soft caps, an RMS norm on each head of queries
+// and keys before the rotation, five sliding layers to each full one, and
+// rotary positions of another base in the sliding layers. The part of the
+// larger models that reads images is not loaded.
+package gemma3
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"math"
+
+	"barka/internal/badinput"
+	"barka/internal/dtype"
+	"barka/internal/model"
+	"barka/internal/nn"
+	"barka/internal/tensor"
+)
+
+// defaults are those of transformers' Gemma3TextConfig, on which the published
+// files of 4B and more rely.
+const defaults = `{"vocab_size": 262208, "hidden_size": 2304, "intermediate_size": 9216, "num_hidden_layers": 26,
+	"num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256, "hidden_activation": "gelu_pytorch_tanh",
+	"max_position_embeddings": 131072, "rms_norm_eps": 1e-6, "tie_word_embeddings": true, "query_pre_attn_scalar": 256,
+	"sliding_window": 4096}`
+
+func init() {
+	a := model.Architecture{Defaults: defaults, Load: func(config []byte, w *model.Weights) (any, error) { return New(config, w) }}
+	model.Register("Gemma3ForCausalLM", a)
+	model.Register("Gemma3ForConditionalGeneration", a)
+}
+
+// Config is config.json. Head width and query scale are read, never derived.
+type Config struct {
+	VocabSize            int      `json:"vocab_size"`
+	HiddenSize           int      `json:"hidden_size"`
+	IntermediateSize     int      `json:"intermediate_size"`
+	NumHiddenLayers      int      `json:"num_hidden_layers"`
+	NumAttentionHeads    int      `json:"num_attention_heads"`
+	NumKeyValueHeads     int      `json:"num_key_value_heads"`
+	HeadDim              int      `json:"head_dim"`
+	HiddenActivation     string   `json:"hidden_activation"`
+	MaxPositions         int      `json:"max_position_embeddings"`
+	RMSNormEps           float64  `json:"rms_norm_eps"`
+	QueryPreAttnScalar   float64  `json:"query_pre_attn_scalar"`
+	SlidingWindow        *int     `json:"sliding_window"`
+	SlidingPattern       *int     `json:"sliding_window_pattern"` // each so many-th layer is full
+	LayerTypes           []string `json:"layer_types"`            // of newer files
+	RopeLocalBase        float64  `json:"rope_local_base_freq"`   // of the sliding layers
+	AttnLogitSoftcapping *float64 `json:"attn_logit_softcapping"`
+	FinalLogitSoftcap    *float64 `json:"final_logit_softcapping"`
+	AttentionBias        bool     `json:"attention_bias"`
+	TieWordEmbeddings    bool     `json:"tie_word_embeddings"`
+	Bidirectional        bool     `json:"use_bidirectional_attention"`
+	model.RopeConfig
+
+	prefix       string    // of the tensors' names
+	local, whole []float32 // rotary frequencies of sliding layers and of full ones
+}
+
+// New builds the model from config.json's text and its weights.
+func New(config []byte, w *model.Weights) (*model.Stack, error) {
+	c := Config{prefix: w.LanguagePrefix()}
+	if err := json.Unmarshal(config, &c); err != nil {
+		return nil, badinput.Errorf("config.json: %w", err)
+	}
+	if err := cmp.Or(c.check(), c.frequencies()); err != nil {
+		return nil, err
+	}
+	m := &model.Stack{Dev: w.Device(), Scale: float32(math.Sqrt(float64(c.HiddenSize))), KVWidth: c.NumKeyValueHeads * c.HeadDim}
+	if w.DType() == dtype.BF16 {
+		m.Scale, m.Round = dtype.RoundBF16(m.Scale), true
+	}
+	if c.FinalLogitSoftcap != nil {
+		m.Softcap = float32(*c.FinalLogitSoftcap)
+	}
+	w.Ignore("language_model.lm_head.weight")
+	m.Embed, m.Output = w.Ends(c.prefix+"embed_tokens.weight", "lm_head.weight", c.VocabSize, c.HiddenSize, c.TieWordEmbeddings)
+	for i := range c.NumHiddenLayers {
+		m.Blocks = append(m.Blocks, c.layer(w, i))
+	}
+	norm := c.norm(w, c.prefix+"norm", c.HiddenSize)
+	m.Norm = &norm
+	w.IgnoreImages()
+	m.About = w.Info(model.Info{Layers: c.NumHiddenLayers, Hidden: c.HiddenSize, Vocab: c.VocabSize, MaxPositions: c.MaxPositions})
+	return m, nil
+}
+
+func (c *Config) check() error {
+	switch {
+	case c.HiddenActivation != "gelu_pytorch_tanh":
+		return badinput.Errorf("config.json: hidden_activation %q is not supported; expected gelu_pytorch_tanh", c.HiddenActivation)
+	case c.Bidirectional:
+		return badinput.Errorf("config.json: use_bidirectional_attention is true: an encoder of texts, not a language model")
+	}
+	return cmp.Or(
+		model.CheckWidth("vocab_size", c.VocabSize),
+		model.CheckWidth("hidden_size", c.HiddenSize),
+		model.CheckWidth("intermediate_size", c.IntermediateSize),
+		model.CheckLayers("num_hidden_layers", c.NumHiddenLayers),
+		model.CheckHeads(c.NumAttentionHeads, c.NumKeyValueHeads, c.HeadDim),
+		model.CheckPositions("max_position_embeddings", c.MaxPositions),
+		model.CheckPositive("rms_norm_eps", c.RMSNormEps),
+		model.CheckPositive("query_pre_attn_scalar", c.QueryPreAttnScalar),
+		model.CheckWindow(c.SlidingWindow),
+		model.CheckLayerTypes(c.LayerTypes, c.NumHiddenLayers),
+		c.checkPattern(),
+		model.CheckSoftcap("attn_logit_softcapping", c.AttnLogitSoftcapping),
+		model.CheckSoftcap("final_logit_softcapping", c.FinalLogitSoftcap),
+	)
+}
+
+// checkPattern refuses a pattern of sliding layers that is none, or another
+// than that of layer_types.
+func (c *Config) checkPattern() error {
+	if c.SlidingPattern == nil {
+		return nil
+	}
+	if err := model.CheckLayers("sliding_window_pattern", *c.SlidingPattern); err != nil {
+		return err
+	}
+	for i, t := range c.LayerTypes {
+		if slides := (i+1)%*c.SlidingPattern != 0; slides != (t == model.SlidingAttention) {
+			return badinput.Errorf("config.json: layer_types[%d] is %q, and sliding_window_pattern %d says otherwise; which one is meant cannot be told", i, t, *c.SlidingPattern)
+		}
+	}
+	return nil
+}
+
+// frequencies fills local and whole. Scaling is of the full layers alone,
+// unless rope_parameters has some for each kind.
+func (c *Config) frequencies() (err error) {
+	var full, sliding *model.RopeScaling
+	if p := c.Parameters; p != nil {
+		full, sliding = p.Full, p.Sliding
+	}
+	if c.whole, err = c.Of(full, c.RopeTheta, 1e6).Frequencies(c.HeadDim); err != nil {
+		return err
+	}
+	c.local, err = model.RopeConfig{}.Of(sliding, c.RopeLocalBase, 10000).Frequencies(c.HeadDim)
+	return err
+}
+
+// slides reports whether layer i attends to a window: five of six do unless
+// the configuration says otherwise.
+func (c *Config) slides(i int) bool {
+	pattern := 6
+	if c.SlidingPattern != nil {
+		pattern = *c.SlidingPattern
+	}
+	return model.Sliding(c.LayerTypes, i, (i+1)%pattern != 0)
+}
+
+// norm scales by 1+w.
+func (c *Config) norm(w *model.Weights, module string, width int) nn.RMSNorm {
+	n := w.RMSNorm(module, width, c.RMSNormEps)
+	n.PlusOne = true
+	return n
+}
+
+func (c *Config) attention(w *model.Weights, module string, i int) nn.Attention {
+	spec := tensor.Attention{
+		Heads: c.NumAttentionHeads, KVHeads: c.NumKeyValueHeads, HeadDim: c.HeadDim,
+		Scale: float32(math.Pow(c.QueryPreAttnScalar, -0.5)), Causal: true,
+	}
+	freqs := c.whole
+	if c.slides(i) {
+		freqs = c.local
+		if c.SlidingWindow != nil {
+			spec.Window = *c.SlidingWindow
+		}
+	}
+	if c.AttnLogitSoftcapping != nil {
+		spec.Softcap = float32(*c.AttnLogitSoftcapping)
+	}
+	a := w.Attention(module, c.HiddenSize, spec, freqs, model.Biases{QKV: c.AttentionBias, O: c.AttentionBias})
+	q, k := c.norm(w, module+".q_norm", c.HeadDim), c.norm(w, module+".k_norm", c.HeadDim)
+	a.QNorm, a.KNorm = &q, &k
+	return a
+}
+
+func (c *Config) layer(w *model.Weights, i int) *nn.Sandwich {
+	p := fmt.Sprintf("%slayers.%d.", c.prefix, i)
+	b := &nn.Sandwich{
+		PreAttn:  c.norm(w, p+"input_layernorm", c.HiddenSize),
+		Attn:     c.attention(w, p+"self_attn", i),
+		PostAttn: c.norm(w, p+"post_attention_layernorm", c.HiddenSize),
+		PreMLP:   c.norm(w, p+"pre_feedforward_layernorm", c.HiddenSize),
+		MLP:      w.GatedMLP(p+"mlp", c.HiddenSize, c.IntermediateSize, tensor.GELUTanh, false),
+		PostMLP:  c.norm(w, p+"post_feedforward_layernorm", c.HiddenSize),
+	}
+	for _, l := range b.Linears() {
+		l.Name = model.Module(l.Name)
+	}
+	return b
+}

@@ -1,0 +1,141 @@
+package model
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"path/filepath"
+	"strings"
+
+	"barka/internal/badinput"
+)
+
+// ReadConfig returns the settings in config.json of a model directory. Models
+// that also read images nest those of the language model in text_config; they
+// are returned in one object with the settings beside it.
+func ReadConfig(dir string) ([]byte, error) {
+	path := filepath.Join(dir, "config.json")
+	data, err := badinput.ReadFile(path, badinput.MaxSettings)
+	if badinput.Is(err) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, badinput.Errorf("model %s: no readable config.json (%w); --model wants a directory in Hugging Face layout", dir, err)
+	}
+	var head configHead
+	if err := json.Unmarshal(data, &head); err != nil {
+		return nil, badinput.Errorf("%s: not valid JSON: %w", path, err)
+	}
+	if len(head.Text) == 0 {
+		return data, nil
+	}
+	if data, err = withoutNesting(data); err != nil {
+		return nil, badinput.Errorf("%s: %w", path, err)
+	}
+	return data, nil
+}
+
+// withoutNesting moves the settings of text_config up. Those that name the
+// whole model stay.
+func withoutNesting(config []byte) ([]byte, error) {
+	var outer, inner map[string]json.RawMessage
+	if err := json.Unmarshal(config, &outer); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(outer["text_config"], &inner); err != nil {
+		return nil, badinput.Errorf("text_config: %w", err)
+	}
+	for key, v := range inner {
+		switch old, both := outer[key]; {
+		case key == "architectures" || key == "model_type":
+			continue
+		case both && bearing(key) && !bytes.Equal(v, old):
+			return nil, badinput.Errorf("%s is %s, and %s in text_config; which one is meant cannot be told", key, old, v)
+		}
+		outer[key] = v
+	}
+	delete(outer, "text_config")
+	return json.Marshal(outer)
+}
+
+// bearing reports whether a setting decides the shapes or the arithmetic.
+func bearing(key string) bool {
+	switch key {
+	case "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim",
+		"sliding_window", "rope_theta", "rope_local_base_freq", "tie_word_embeddings":
+		return true
+	}
+	return false
+}
+
+// withDefaults returns the settings of config.json over those that the
+// architecture has where the file is silent.
+func (a *Architecture) withDefaults(config []byte) ([]byte, error) {
+	if a.Defaults == "" {
+		return config, nil
+	}
+	var all, said map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(a.Defaults), &all); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(config, &said); err != nil {
+		return nil, badinput.Errorf("config.json: %w", err)
+	}
+	maps.Copy(all, said)
+	return json.Marshal(all)
+}
+
+// Modules that read images, which a language model does without.
+var visual = []string{"vision_tower.", "multi_modal_projector.", "model.vision_tower.", "model.multi_modal_projector."}
+
+// Visual reports whether a tensor belongs to the part of a model that reads
+// images.
+func Visual(tensor string) bool {
+	for _, prefix := range visual {
+		if strings.HasPrefix(tensor, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// storedLanguage is where checkpoints of models that also read images keep the
+// language model; transformers calls the same modules languageModule.
+const (
+	storedLanguage = "language_model.model."
+	languageModule = "model.language_model."
+)
+
+// Module returns the path that transformers, and so an adapter of peft, gives
+// to the module of a stored tensor.
+func Module(stored string) string {
+	if rest, ok := strings.CutPrefix(stored, storedLanguage); ok {
+		return languageModule + rest
+	}
+	return stored
+}
+
+// LanguagePrefix returns what the names of the language model's tensors begin
+// with in this checkpoint.
+func (w *Weights) LanguagePrefix() string {
+	for _, prefix := range []string{storedLanguage, languageModule} {
+		if w.Has(prefix + "embed_tokens.weight") {
+			return prefix
+		}
+	}
+	return "model."
+}
+
+// IgnoreImages marks the tensors that read images as known, and says so.
+func (w *Weights) IgnoreImages() {
+	n := 0
+	for _, name := range w.ck.Names() {
+		if Visual(name) {
+			w.Ignore(name)
+			n++
+		}
+	}
+	if n > 0 {
+		w.Note("the part that reads images is left out")
+	}
+}

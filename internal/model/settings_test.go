@@ -1,0 +1,161 @@
+package model_test
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"barka/internal/dtype"
+	"barka/internal/golden"
+	"barka/internal/lora"
+	"barka/internal/model"
+	cpudevice "barka/internal/tensor/cpu"
+)
+
+// settings reads a golden's config.json.
+func settings(t *testing.T, name string) map[string]any {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(golden.Dir(name), "config.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c map[string]any
+	if err := json.Unmarshal(data, &c); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// withSettings makes a model of a golden's weights and other settings; a nil
+// value leaves a setting out.
+func withSettings(t *testing.T, name string, config, changes map[string]any) string {
+	t.Helper()
+	config = maps.Clone(config)
+	maps.Copy(config, changes)
+	maps.DeleteFunc(config, func(_ string, v any) bool { return v == nil })
+	data, err := json.Marshal(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	weights, err := os.ReadFile(filepath.Join(golden.Dir(name), "model.safetensors"))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "model.safetensors"), weights, 0o644)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "config.json"), data, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+type object = map[string]any
+
+// TestStylesOfSettings: the spellings of config.json before and after
+// transformers 5, and settings nested in text_config, mean the same.
+func TestStylesOfSettings(t *testing.T) {
+	linear := func(theta float64) object {
+		return object{"rope_type": "linear", "factor": 8.0, "rope_theta": theta}
+	}
+	gemma3 := settings(t, "gemma3")
+	for _, c := range []struct {
+		name, what string
+		changes    object
+	}{
+		{"gemma3", "pattern", object{"layer_types": nil, "sliding_window_pattern": 2}},
+		{"gemma3", "pattern and list", object{"sliding_window_pattern": 2}},
+		{"gemma3", "defaults left out", object{"rope_theta": nil, "rope_local_base_freq": nil, "hidden_activation": nil, "rms_norm_eps": nil, "tie_word_embeddings": nil}},
+		{"gemma3", "rope_parameters", object{"rope_theta": nil, "rope_local_base_freq": nil, "rope_scaling": nil, "rope_parameters": object{
+			"full_attention": linear(1e6), "sliding_attention": object{"rope_type": "default", "rope_theta": 10000.0}}}},
+		{"gemma3", "rope_parameters beside the flat settings", object{"rope_parameters": object{
+			"full_attention": linear(1e6), "sliding_attention": object{"rope_type": "default", "rope_theta": 10000.0}}}},
+		{"gemma3", "text_config", object{"text_config": gemma3, "num_hidden_layers": 3.0}},
+		{"qwen3", "rope_parameters", object{"rope_theta": nil, "rope_parameters": object{"rope_type": "default", "rope_theta": 1e6}}},
+		{"hunyuan", "rope_parameters", object{"rope_theta": nil, "rope_scaling": nil, "rope_parameters": object{"rope_type": "dynamic", "alpha": 1000.0, "rope_theta": 10000.0}}},
+		{"smollm3", "list of layers without rotation", object{"no_rope_layers": nil}},
+		{"smollm3", "interval left to the list", object{"no_rope_layer_interval": nil}},
+	} {
+		t.Run(c.name+"/"+c.what, func(t *testing.T) {
+			var want golden.Decoder
+			golden.Load(t, c.name, &want)
+			_, x := forward(t, open(t, c.name, 2, dtype.F32), want.Sequences)
+			_, y := forward(t, openDir(t, withSettings(t, c.name, settings(t, c.name), c.changes), dtype.F32), want.Sequences)
+			if !slices.Equal(x.Data, y.Data) {
+				t.Error("other logits")
+			}
+		})
+	}
+}
+
+// TestContradictorySettings: where two spellings of one setting differ, no
+// model is opened.
+func TestContradictorySettings(t *testing.T) {
+	dev := cpudevice.New(1)
+	defer dev.Close()
+	for _, c := range []struct {
+		name    string
+		changes object
+		want    string
+	}{
+		{"gemma3", object{"sliding_window_pattern": 3}, "layer_types[1]"},
+		{"gemma3", object{"sliding_window_pattern": 0}, "sliding_window_pattern is 0"},
+		{"gemma3", object{"layer_types": []string{"full_attention"}}, "layer_types has 1 entries"},
+		{"gemma3", object{"rope_parameters": object{"full_attention": object{"rope_type": "default", "rope_theta": 5e5}}}, "rope_theta is 1e+06, and 500000"},
+		{"gemma3", object{"use_bidirectional_attention": true}, "bidirectional"},
+		{"gemma3", object{"hidden_activation": "relu"}, "hidden_activation"},
+		{"gemma3", object{"head_dim": 17}, "head_dim 17 is odd"},
+		{"gemma3", object{"text_config": object{"num_hidden_layers": 7}}, "num_hidden_layers is 3, and 7 in text_config"},
+		{"gemma3", object{"text_config": "none"}, "text_config"},
+		{"qwen3", object{"rope_parameters": object{"rope_theta": 2e6}}, "rope_theta is 1e+06, and 2e+06"},
+		{"qwen3", object{"num_key_value_heads": 3}, "cannot share 3"},
+		{"hunyuan", object{"rope_scaling": object{"type": "dynamic", "factor": 2.0}}, "rope_scaling type \"dynamic\""},
+		{"hunyuan", object{"rope_scaling": object{"type": "dynamic", "alpha": -1.0}}, "alpha is -1"},
+		{"hunyuan", object{"rope_scaling": object{"type": "dynamic", "alpha": 1e33}}, "stretched by alpha"},
+		{"smollm3", object{"no_rope_layers": []int{1}}, "no_rope_layers has 1 entries"},
+		{"smollm3", object{"no_rope_layers": nil, "no_rope_layer_interval": 0}, "no_rope_layer_interval is 0"},
+	} {
+		dir := withSettings(t, c.name, settings(t, c.name), c.changes)
+		if _, err := model.OpenDecoder(dir, model.Options{Device: dev, DType: dtype.F32}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s %v: %v, expected %q", c.name, c.changes, err, c.want)
+		}
+	}
+}
+
+// TestImagesAreLeftOut: of a model that also reads images the language model
+// is measured alone, and its layers have the names that peft knows.
+func TestImagesAreLeftOut(t *testing.T) {
+	m := open(t, "gemma3-images", 1, dtype.F32)
+	s, err := model.MeasureDecoder(golden.Dir("gemma3-images"), dtype.F32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Parameters != m.Info().Parameters || s.Layers != 2 || s.Vocab != 320 {
+		t.Errorf("measured %+v, opened %+v", s.Info, m.Info())
+	}
+	var names []string
+	for _, l := range m.Linears() {
+		names = append(names, l.Name)
+	}
+	var measured []string
+	for _, l := range s.Linears {
+		measured = append(measured, l.Name)
+	}
+	slices.Sort(names)
+	slices.Sort(measured)
+	if !slices.Equal(names, measured) || !slices.Contains(names, "model.language_model.layers.1.self_attn.q_proj") {
+		t.Errorf("layers %v, measured %v", names, measured)
+	}
+	a, err := model.NewAdapter(m, lora.Config{Rank: 2, Alpha: 2, Targets: lora.Targets{Pattern: lora.AllLinear}}, 1)
+	if err != nil || len(a.Pairs) != len(names) || a.Config.Targets.Pattern != `model\.language_model\..*\.(?:q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)` {
+		t.Errorf("adapter of %d layers with targets %+v: %v", len(a.Pairs), a.Config.Targets, err)
+	}
+	if err := model.CheckKind(golden.Dir("gemma3-images"), false); err != nil {
+		t.Error(err)
+	}
+}
