@@ -20,6 +20,8 @@ var tiny = []Shape{
 	{"gemma", 2, gemma2(32, 64, 4, 2, 8, 8, 300), gatedTensors},
 	{"llama", 2, llama("LlamaForCausalLM", "llama", 32, 64, 4, 2, 300, 1e4), gatedTensors},
 	{"qwen", 2, llama("Qwen2ForCausalLM", "qwen2", 32, 64, 4, 2, 300, 1e4), gatedTensors},
+	{"gemma3", 2, gemma3(32, 64, 4, 1, 8, 6, 300), gatedTensors},
+	{"qwen3", 2, qwen3(32, 64, 4, 2, 10, 300), gatedTensors},
 	{"pythia", 2, neox(32, 64, 4, 300), neoxTensors},
 	{"nllb", 2, m2m100(32, 64, 4, 300), m2m100Tensors},
 }

@@ -5,6 +5,7 @@ package bench
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -98,6 +99,21 @@ func llama(architecture, kind string, hidden, ffn, heads, kv, vocab int, theta f
 	}
 }
 
+func gemma3(hidden, ffn, heads, kv, headDim, window, vocab int) map[string]any {
+	c := gemma2(hidden, ffn, heads, kv, headDim, headDim, vocab)
+	maps.Copy(c, map[string]any{
+		"architectures": []string{"Gemma3ForCausalLM"}, "model_type": "gemma3_text", "attn_logit_softcapping": nil, "final_logit_softcapping": nil,
+		"sliding_window": window, "sliding_window_pattern": 6, "max_position_embeddings": 32768, "rope_theta": 1e6, "rope_local_base_freq": 10000.0,
+	})
+	return c
+}
+
+func qwen3(hidden, ffn, heads, kv, headDim, vocab int) map[string]any {
+	c := llama("Qwen3ForCausalLM", "qwen3", hidden, ffn, heads, kv, vocab, 1e6)
+	c["head_dim"], c["rms_norm_eps"] = headDim, 1e-6
+	return c
+}
+
 func neox(hidden, ffn, heads, vocab int) map[string]any {
 	return map[string]any{
 		"architectures": []string{"GPTNeoXForCausalLM"}, "model_type": "gpt_neox", "hidden_size": hidden, "intermediate_size": ffn,
@@ -120,11 +136,15 @@ var shapes = []Shape{
 	{"gemma-2-9b", 42, gemma2(3584, 14336, 16, 8, 256, 256, 256000), gatedTensors},
 	{"llama-3.2-1b", 16, llama("LlamaForCausalLM", "llama", 2048, 8192, 32, 8, 128256, 500000), gatedTensors},
 	{"qwen2.5-0.5b", 24, llama("Qwen2ForCausalLM", "qwen2", 896, 4864, 14, 2, 151936, 1e6), gatedTensors},
+	{"gemma-3-1b", 26, gemma3(1152, 6912, 4, 1, 256, 512, 262144), gatedTensors},
+	{"gemma-3-4b", 34, gemma3(2560, 10240, 8, 4, 256, 1024, 262208), gatedTensors},
+	{"qwen3-0.6b", 28, qwen3(1024, 3072, 16, 8, 128, 151936), gatedTensors},
+	{"qwen3-4b", 36, qwen3(2560, 9728, 32, 8, 128, 151936), gatedTensors},
 	{"pythia-70m", 6, neox(512, 2048, 8, 50304), neoxTensors},
 	{"nllb-600m", 12, m2m100(1024, 4096, 16, 256206), m2m100Tensors},
 }
 
-// gatedTensors are those of Gemma 2, Llama and Qwen2, tied.
+// gatedTensors are those of Gemma 2 and 3, Llama, Qwen2 and Qwen3, tied.
 func gatedTensors(s *Shape) []weight {
 	d, f, hd := s.dim("hidden_size"), s.dim("intermediate_size"), s.dim("head_dim")
 	q, kv := s.dim("num_attention_heads")*hd, s.dim("num_key_value_heads")*hd
@@ -138,7 +158,11 @@ func gatedTensors(s *Shape) []weight {
 			weight{p + "self_attn.v_proj.weight", []int{kv, d}}, weight{p + "self_attn.o_proj.weight", []int{d, q}},
 			weight{p + "mlp.gate_proj.weight", []int{f, d}}, weight{p + "mlp.up_proj.weight", []int{f, d}}, weight{p + "mlp.down_proj.weight", []int{d, f}})
 		switch kind {
-		case "gemma2":
+		case "gemma3_text", "qwen3":
+			ws = append(ws, weight{p + "self_attn.q_norm.weight", []int{hd}}, weight{p + "self_attn.k_norm.weight", []int{hd}})
+		}
+		switch kind {
+		case "gemma2", "gemma3_text":
 			ws = append(ws, weight{p + "pre_feedforward_layernorm.weight", []int{d}}, weight{p + "post_feedforward_layernorm.weight", []int{d}})
 		case "qwen2":
 			ws = append(ws, weight{p + "self_attn.q_proj.bias", []int{q}}, weight{p + "self_attn.k_proj.bias", []int{kv}}, weight{p + "self_attn.v_proj.bias", []int{kv}})
