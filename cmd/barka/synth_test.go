@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -199,14 +201,21 @@ func TestSynthInterrupted(t *testing.T) {
 	default:
 	}
 	c = program(line...)
-	if err := c.Start(); err != nil {
+	notes, err := c.StderrPipe()
+	if err == nil {
+		err = c.Start()
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	<-p.begun
+	c.Process.Signal(os.Interrupt)
+	for said := bufio.NewScanner(notes); said.Scan() && !strings.Contains(said.Text(), "calls under way"); {
+	}
+	time.Sleep(2 * sameSignal)
 	start := time.Now()
 	c.Process.Signal(os.Interrupt)
-	time.Sleep(2 * sameSignal)
-	c.Process.Signal(os.Interrupt)
+	io.Copy(io.Discard, notes)
 	if err := c.Wait(); err == nil || time.Since(start) > 5*time.Second {
 		t.Errorf("a second Ctrl-C: %v after %v", err, time.Since(start))
 	}
