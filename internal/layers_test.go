@@ -26,8 +26,8 @@ type layer struct {
 // with a pattern that matches. Tests may import what they like.
 var layers = []layer{
 	{"command", []string{"cmd/...", "reference/..."},
-		[]string{"recipe", "ui", "bench", "assembly", "audit", "compare", "eval", "benchdata", "tasks", "stage", "hub", "client", "durable", "dataset", "decoding", "registry", "model", "layer", "device", "kernel", "tensor", "weights", "format", "machine"}, false},
-	{"recipe", []string{"internal/recipe", "internal/demo"}, []string{"assembly", "eval", "tasks", "stage", "hub", "client", "durable", "dataset", "model", "format"}, false},
+		[]string{"recipe", "ui", "bench", "assembly", "audit", "compare", "eval", "eval files", "record", "benchdata", "tasks", "stage", "hub", "client", "durable", "dataset", "decoding", "registry", "model", "layer", "device", "kernel", "tensor", "weights", "format", "machine"}, false},
+	{"recipe", []string{"internal/recipe", "internal/demo"}, []string{"assembly", "eval", "eval files", "tasks", "stage", "hub", "client", "durable", "dataset", "model", "format"}, false},
 	{"ui", []string{"internal/ui"}, nil, false},
 
 	// The engine measured by itself.
@@ -36,14 +36,17 @@ var layers = []layer{
 	// What stages ask for as an interface (a generator, a translator, a model to
 	// evaluate) is built here from the engine.
 	{"assembly", []string{"internal/local"},
-		[]string{"eval", "stage", "hub", "client", "durable", "dataset", "decoding", "registry", "model", "layer", "device", "tensor", "weights", "format", "machine"}, false},
+		[]string{"eval", "eval files", "stage", "hub", "client", "durable", "dataset", "decoding", "registry", "model", "layer", "device", "tensor", "weights", "format", "machine"}, false},
 
 	// Evaluation. Comparisons and audits read what evaluations and benchmarks left
 	// in files. None of them runs a model: the assembly hands eval one.
 	{"audit", []string{"internal/audit"}, []string{"compare", "benchdata", "tasks", "durable", "dataset", "format", "machine"}, false},
-	{"compare", []string{"internal/compare"}, []string{"eval", "tasks", "page", "format"}, false},
-	{"eval", []string{"internal/eval"}, []string{"benchdata", "tasks", "page", "client", "durable", "dataset", "decoding", "format"}, false},
-	{"benchdata", []string{"internal/benchdata"}, []string{"hub", "format"}, false},
+	{"compare", []string{"internal/compare"}, []string{"eval files", "tasks", "page", "format"}, false},
+	{"eval", []string{"internal/eval"}, []string{"eval files", "record", "benchdata", "tasks", "client", "decoding", "format"}, false},
+	{"eval files", []string{"internal/eval/prompt", "internal/eval/store", "internal/eval/shard", "internal/eval/lighteval", "internal/eval/leaderboard", "internal/eval/evaltest"},
+		[]string{"record", "benchdata", "tasks", "page", "format"}, false},
+	{"record", []string{"internal/eval/record"}, []string{"tasks", "decoding"}, false},
+	{"benchdata", []string{"internal/benchdata"}, []string{"hub", "tasks", "format"}, false},
 	{"tasks", []string{"internal/eval/tasks"}, []string{"format"}, false},
 	{"page", []string{"internal/htmlpage"}, nil, false},
 
@@ -165,7 +168,7 @@ func TestTable(t *testing.T) {
 		{"internal/stage/wiki", "internal/hub", true},
 		{"internal/eval", "internal/eval/tasks", true},
 		{"internal/eval", "internal/benchdata", true},
-		{"internal/compare", "internal/eval", true},
+		{"internal/compare", "internal/eval/lighteval", true},
 		{"internal/stage/translate", "internal/llm", true},
 		{"internal/stage/train", "internal/tensor/cpu", true},
 		{"internal/durable", "internal/dataset", true},
@@ -178,7 +181,9 @@ func TestTable(t *testing.T) {
 		{"internal/stage/wiki", "internal/stage/synth", false},
 		{"internal/eval/tasks", "internal/stage/mix", false},
 		{"internal/eval", "internal/compare", false},
-		{"internal/benchdata", "internal/eval/tasks", false},
+		{"internal/eval/record", "internal/eval/shard", false},
+		{"internal/eval/lighteval", "internal/eval", false},
+		{"internal/eval/tasks", "internal/benchdata", false},
 		{"internal/stage/mix", "internal/recipe", false},
 		{"internal/stage/mix", "internal/ui", false},
 		{"internal/model/gemma2", "internal/model/llama", false},

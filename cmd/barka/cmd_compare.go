@@ -111,7 +111,7 @@ func (c *compareCmd) tables(a *app, r *compare.Comparison) error {
 			return err
 		}
 	}
-	if p, ok := compare.PublishedFor(r.Board); ok && c.Published {
+	if p, ok := compare.PublishedFor(r.Leaderboard); ok && c.Published {
 		headers, rows := r.BesideCells(p)
 		if err := textTable(a, headers, rows); err != nil {
 			return err

@@ -12,6 +12,7 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/chat"
 	"barka/internal/eval"
+	"barka/internal/eval/record"
 	"barka/internal/eval/tasks"
 	"barka/internal/hub"
 	"barka/internal/llm"
@@ -26,28 +27,28 @@ type evalCmd struct {
 }
 
 type evalRunCmd struct {
-	Model      string `help:"Model directory, or hub id, or the endpoint's name for it." xor:"model"`
-	Adapter    string `help:"LoRA adapter, directory or hub id, on top of the model."`
-	DType      string `name:"dtype" help:"Type of the weights: f32, bf16 or int8; the checkpoint's own by default."`
-	Tasks      string `help:"A file or comma-separated list of suite|task|shots|truncate, or names such as acva; list prints them." default:"oall"`
-	OutputDir  string `name:"output-dir" aliases:"output_dir" help:"Directory of results and details." default:"evals"`
-	Store      string `help:"Directory where scores are kept, which any number of runs may share, also at the same time: nothing is scored twice; cache in the output directory by default." placeholder:"DIR"`
-	Data       string `help:"Directory of the benchmark files in the hub's layout (OALL/Arabic_MMLU/...); by default the hub's cache, into which missing ones are downloaded." env:"BARKA_BENCHMARKS" placeholder:"DIR"`
-	NumFewshot *int   `name:"num-fewshot" aliases:"num_fewshot" help:"Examples before each question, in place of the task list's numbers; names such as acva have 0." placeholder:"K"`
-	MaxSamples int    `name:"max-samples" aliases:"max_samples" help:"Most questions of a task; 0 is all." default:"0"`
-	BatchSize  int    `name:"override-batch-size" aliases:"override_batch_size" help:"Recorded in the results; scores do not depend on it." default:"0"`
-	MaxLength  int    `help:"Longest input; 0 is the model's." default:"0"`
-	Border     string `help:"How prompt and choice become tokens: joint, guarded or pairwise (below); joint for oall, guarded for oall-v2." placeholder:"MODE"`
-	AlGhafa    string `name:"alghafa" help:"What is scored of AlGhafa's options: text or index (below); text for oall, index for oall-v2." placeholder:"MODE"`
-	JudgeURL   string `name:"judge-url" help:"OpenAI-compatible endpoint of ALRAGE's judge, such as http://localhost:8000/v1." placeholder:"URL"`
-	JudgeModel string `name:"judge-model" help:"The endpoint's name for the judge; the leaderboard's is Qwen/Qwen2.5-72B-Instruct." placeholder:"NAME"`
-	JudgeKey   string `name:"judge-key-variable" help:"Environment variable that holds the judge's API key." placeholder:"NAME"`
-	Chat       bool   `name:"use-chat-template" aliases:"use_chat_template" help:"Put prompts into the model's chat format."`
-	System     string `name:"system-prompt" aliases:"system_prompt" help:"System prompt with --use-chat-template."`
-	NoShare    bool   `help:"Run every request by itself, also what it has in common with others: slower, the same scores."`
-	NoDetails  bool   `help:"Leave out the details files."`
-	JobID      string `name:"job-id" aliases:"job_id" help:"Recorded in the results."`
-	DryRun     bool   `help:"Count questions, requests and tokens, and estimate time and memory from one question."`
+	Model         string `help:"Model directory, or hub id, or the endpoint's name for it." xor:"model"`
+	Adapter       string `help:"LoRA adapter, directory or hub id, on top of the model."`
+	DType         string `name:"dtype" help:"Type of the weights: f32, bf16 or int8; the checkpoint's own by default."`
+	Tasks         string `help:"A file or comma-separated list of suite|task|shots|truncate, or names such as acva; list prints them." default:"oall"`
+	OutputDir     string `name:"output-dir" aliases:"output_dir" help:"Directory of results and details." default:"evals"`
+	Store         string `help:"Directory where scores are kept, which any number of runs may share, also at the same time: nothing is scored twice; cache in the output directory by default." placeholder:"DIR"`
+	Data          string `help:"Directory of the benchmark files in the hub's layout (OALL/Arabic_MMLU/...); by default the hub's cache, into which missing ones are downloaded." env:"BARKA_BENCHMARKS" placeholder:"DIR"`
+	NumFewshot    *int   `name:"num-fewshot" aliases:"num_fewshot" help:"Examples before each question, in place of the task list's numbers; names such as acva have 0." placeholder:"K"`
+	MaxSamples    int    `name:"max-samples" aliases:"max_samples" help:"Most questions of a task; 0 is all." default:"0"`
+	BatchSize     int    `name:"override-batch-size" aliases:"override_batch_size" help:"Recorded in the results; scores do not depend on it." default:"0"`
+	MaxLength     int    `help:"Longest input; 0 is the model's." default:"0"`
+	TokenBoundary string `aliases:"border" help:"How prompt and choice become tokens: joint, guarded or pairwise (below). Default: joint for oall, guarded for oall-v2." placeholder:"MODE"`
+	AlGhafa       string `name:"alghafa" help:"What is scored of AlGhafa's options: text or index (below); text for oall, index for oall-v2." placeholder:"MODE"`
+	JudgeURL      string `name:"judge-url" help:"OpenAI-compatible endpoint of ALRAGE's judge, such as http://localhost:8000/v1." placeholder:"URL"`
+	JudgeModel    string `name:"judge-model" help:"The endpoint's name for the judge; the leaderboard's is Qwen/Qwen2.5-72B-Instruct." placeholder:"NAME"`
+	JudgeKey      string `name:"judge-key-variable" help:"Environment variable that holds the judge's API key." placeholder:"NAME"`
+	Chat          bool   `name:"use-chat-template" aliases:"use_chat_template" help:"Put prompts into the model's chat format."`
+	System        string `name:"system-prompt" aliases:"system_prompt" help:"System prompt with --use-chat-template."`
+	NoShare       bool   `help:"Run every request by itself, also what it has in common with others: slower, the same scores."`
+	NoDetails     bool   `help:"Leave out the details files."`
+	JobID         string `name:"job-id" aliases:"job_id" help:"Recorded in the results."`
+	DryRun        bool   `help:"Count questions, requests and tokens, and estimate time and memory from one question."`
 
 	endpointFlags
 	shardFlags
@@ -59,7 +60,7 @@ func (evalCmd) Help() string {
 
 --tasks oall is version 1 of the leaderboard, oall-v2 its version 2: other tasks, prompts of lighteval since March 2025, and a table of seven rows. Version 2 used the chat template of models that have one: --use-chat-template. ALRAGE has the model write answers, which a judge marks (--judge-url, --judge-model), at temperature 0 where the leaderboard's samples at 0.8; without a judge it is skipped.
 
---border joint encodes prompt and choice together and scores what follows the prompt's own number of tokens: a token that spans the border is lost (lighteval to 0.5). guarded: where nothing follows, the last token is scored (lighteval from 0.6). pairwise: prompt and choice are encoded apart (an option of it).
+--token-boundary (--border in earlier versions) says what happens to a token that spans the prompt and the choice. joint encodes both together and scores what follows the prompt's own number of tokens, so that such a token is lost (lighteval to 0.5). guarded: where nothing follows, the last token is scored (lighteval from 0.6). pairwise: prompt and choice are encoded separately (an option of lighteval from 0.6).
 
 --alghafa text scores the full texts of the options of AlGhafa and of the six translated tasks with its prompt; index scores their numbers "0", "1", … (lighteval since March 2025). The prompt is the same.
 
@@ -125,7 +126,7 @@ func (c *evalRunCmd) options(a *app) (o eval.Options, err error) {
 		selection = tasks.WithShots(selection, *k)
 	}
 	o = eval.Options{Tasks: selection, DataDir: cmp.Or(c.Data, hub.CacheDir()), OutputDir: c.OutputDir, Store: c.Store,
-		MaxSamples: c.MaxSamples, BatchSize: c.BatchSize, Border: eval.Border(c.Border), AlGhafa: tasks.Choices(c.AlGhafa),
+		MaxSamples: c.MaxSamples, BatchSize: c.BatchSize, TokenBoundary: record.TokenBoundary(c.TokenBoundary), AlGhafa: tasks.ChoiceFormat(c.AlGhafa),
 		UseChatTemplate: c.Chat, SystemPrompt: c.System, NoDetails: c.NoDetails, JobID: c.JobID, Log: a.log()}
 	if o.Shard, err = c.part(a); err != nil {
 		return o, err
@@ -141,7 +142,7 @@ func (c *evalRunCmd) options(a *app) (o eval.Options, err error) {
 // template that the model has and the flags do not ask for.
 func (c *evalRunCmd) adviseChatTemplate(a *app, m eval.Model, o eval.Options) {
 	t, ok := m.(eval.ChatTemplater)
-	if !ok || o.Tasks[0].Task.Board != tasks.V2 || c.Chat {
+	if !ok || o.Tasks[0].Task.Leaderboard != tasks.V2 || c.Chat {
 		return
 	}
 	if _, err := t.ApplyChatTemplate([]chat.Message{{Role: "user", Content: "?"}}); err == nil {
@@ -220,7 +221,7 @@ func printOutcome(a *app, out *eval.Outcome) error {
 	for _, n := range same {
 		a.ui.Warnf("%s", n)
 	}
-	return a.ui.Print(out.Console+"\nresults: "+out.ResultsPath, map[string]any{"results": out.ResultsPath, "details": out.DetailsDir, "table": out.TablePath, "page": out.PagePath, "same_answers": append([]string{}, same...)})
+	return a.ui.Print(out.Console+"\nresults: "+out.ResultsPath, map[string]any{"results": out.ResultsPath, "details": out.DetailsDir, "table": out.LeaderboardMD, "page": out.LeaderboardHTML, "same_answers": append([]string{}, same...)})
 }
 
 func printShard(a *app, o eval.Options, out *eval.Outcome) error {

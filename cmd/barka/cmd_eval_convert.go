@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 
-	"barka/internal/eval"
+	"barka/internal/benchdata"
 )
 
 type evalConvertCmd struct {
@@ -12,7 +12,7 @@ type evalConvertCmd struct {
 }
 
 func (c *evalConvertCmd) Run(a *app) error {
-	n, err := eval.ConvertAceGPT(a.ctx, c.Src, c.Dst, a.ui.Progress())
+	n, err := benchdata.ConvertAceGPT(a.ctx, c.Src, c.Dst, a.ui.Progress())
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ func (c *evalRunCmd) benchmarks(a *app, o *eval.Options) (would string, err erro
 	if err != nil {
 		return "", err
 	}
-	o.Unavailable = d.Why
+	o.DownloadErrors = d.Why
 	if len(d.Plans) == 0 {
 		return "", nil
 	}

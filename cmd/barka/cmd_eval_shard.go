@@ -6,7 +6,7 @@ import (
 	"os"
 	"strconv"
 
-	"barka/internal/eval"
+	"barka/internal/eval/shard"
 )
 
 // shardFlags select the part of an evaluation that a process does.
@@ -126,7 +126,7 @@ func (d *division) one() bool { return d.index.text == "0" && d.count.text == "1
 // over the environment. Half a division that no flag completes is an error:
 // a guess would do everything several times, or leave most of it out. An
 // environment of one process is no division.
-func (f shardFlags) shard(getenv func(string) string) (s eval.Shard, from string, err error) {
+func (f shardFlags) shard(getenv func(string) string) (s shard.Shard, from string, err error) {
 	if f.NumShards != nil && *f.NumShards < 1 {
 		return s, "", usagef("eval: --num-shards is %d, expected 1 or more", *f.NumShards)
 	}
@@ -134,7 +134,7 @@ func (f shardFlags) shard(getenv func(string) string) (s eval.Shard, from string
 		f.Shard = new(int)
 	}
 	if f.NumShards != nil && f.Shard != nil {
-		return checked(eval.Shard{Index: *f.Shard, Count: *f.NumShards}, "--num-shards and --shard")
+		return checked(shard.Shard{Index: *f.Shard, Count: *f.NumShards}, "--num-shards and --shard")
 	}
 	if err := contradiction(f, getenv); err != nil {
 		return s, "", err
@@ -172,7 +172,7 @@ func contradiction(f shardFlags, getenv func(string) string) error {
 }
 
 // launched completes a division with the flags.
-func (f shardFlags) launched(d *division) (s eval.Shard, from string, err error) {
+func (f shardFlags) launched(d *division) (s shard.Shard, from string, err error) {
 	if f.Shard != nil {
 		d.index = number{strconv.Itoa(*f.Shard), "--shard"}
 	}
@@ -196,7 +196,7 @@ func (f shardFlags) launched(d *division) (s eval.Shard, from string, err error)
 	return checked(s, d.index.from+" and "+d.count.from)
 }
 
-func checked(s eval.Shard, from string) (eval.Shard, string, error) {
+func checked(s shard.Shard, from string) (shard.Shard, string, error) {
 	if s.Count < 1 || s.Index < 0 || s.Index >= s.Count {
 		return s, "", usagef("eval: %s say shard %d of %d; shards are counted from 0", from, s.Index, s.Count)
 	}
@@ -204,7 +204,7 @@ func checked(s eval.Shard, from string) (eval.Shard, string, error) {
 }
 
 // part takes the shard of this process.
-func (c *evalRunCmd) part(a *app) (eval.Shard, error) {
+func (c *evalRunCmd) part(a *app) (shard.Shard, error) {
 	s, from, err := c.shard(os.Getenv)
 	if err == nil && s.Count > 0 {
 		a.ui.Infof("shard %d of %d, by %s", s.Index, s.Count, from)

@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"barka/internal/audit"
-	"barka/internal/eval"
+	"barka/internal/benchdata"
 	"barka/internal/eval/tasks"
 	"barka/internal/progress"
 )
@@ -257,7 +257,7 @@ func TestPublicBenchmarks(t *testing.T) {
 		t.Skip("the AceGPT benchmark files are not here; BARKA_SHARED names the directory with data/oall/acegpt")
 	}
 	dir := t.TempDir()
-	if _, err := eval.ConvertAceGPT(context.Background(), src, dir, progress.Silent); err != nil {
+	if _, err := benchdata.ConvertAceGPT(context.Background(), src, dir, progress.Silent); err != nil {
 		t.Fatal(err)
 	}
 	if r := run(t, options(dir), "community|arabic_mmlu:professional_law|0|0,community|arabic_mmlu:moral_scenarios|0|0"); r.Tasks[0].Leaked != 0 || r.Tasks[1].Leaked < 450 {

@@ -9,8 +9,8 @@ import (
 	"barka/internal/badinput"
 )
 
-// lighteval lays out the reference's own evaluation of testdata.
-func lighteval(t *testing.T) string {
+// writeReference lays out the reference's own evaluation of testdata.
+func writeReference(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
 	const stamp = "2026-11-25T23-43-31.394174"
@@ -41,7 +41,7 @@ func put(t *testing.T, path, text string) string {
 
 // TestOpen finds the same evaluation from every path that stands for it.
 func TestOpen(t *testing.T) {
-	root := lighteval(t)
+	root := writeReference(t)
 	const stamp = "2026-11-25T23-43-31.394174"
 	results := filepath.Join(root, "results", "m", "results_"+stamp+".json")
 	for _, path := range []string{root, filepath.Join(root, "details"), filepath.Join(root, "details", "m", stamp), results} {

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"barka/internal/badinput"
-	"barka/internal/eval"
+	"barka/internal/eval/leaderboard"
 	"barka/internal/eval/tasks"
 )
 
@@ -52,8 +52,8 @@ type Difference struct {
 
 // Comparison is the result of Compare.
 type Comparison struct {
-	A, B  *Run
-	Board tasks.Board
+	A, B        *Run
+	Leaderboard tasks.Leaderboard
 	// Tasks are the tasks both runs have, sorted.
 	Tasks []Difference
 	// Rows are the leaderboard's rows all of whose tasks both runs have.
@@ -157,7 +157,7 @@ func (c *Comparison) pairTasks() ([]*taskPair, error) {
 type tally struct {
 	questions, otherPrompts, otherChoices, droppedA, droppedB int
 	otherShots                                                []string
-	habitsA, habitsB                                          []eval.Habit
+	habitsA, habitsB                                          []leaderboard.Habit
 }
 
 func (p *taskPair) compare(o Options, seen *tally) (Difference, error) {
@@ -172,7 +172,7 @@ func (p *taskPair) compare(o Options, seen *tally) (Difference, error) {
 	}
 	partners := matches(a, b)
 	var gains []float64
-	var picksA, picksB []eval.Pick
+	var picksA, picksB []leaderboard.Pick
 	for i, j := range partners {
 		if j < 0 {
 			continue
@@ -254,11 +254,11 @@ func (c *Comparison) rows(pairs []*taskPair) {
 			lowest[p.key] = c.Tasks[i]
 		}
 	}
-	c.Board = c.board(sortedKeys(lowest))
-	for _, h := range c.Board.Headings() {
+	c.Leaderboard = c.leaderboard(sortedKeys(lowest))
+	for _, h := range c.Leaderboard.TableRows() {
 		var members []Difference
 		for _, key := range sortedKeys(lowest) {
-			if h.Holds(key) {
+			if h.Includes(key) {
 				members = append(members, lowest[key])
 			}
 		}
@@ -266,7 +266,7 @@ func (c *Comparison) rows(pairs []*taskPair) {
 			c.Rows = append(c.Rows, combine(h.Name, members))
 		}
 	}
-	if len(c.Rows) == len(c.Board.Headings()) {
+	if len(c.Rows) == len(c.Leaderboard.TableRows()) {
 		c.Average = combine(average, c.Rows)
 	}
 	c.All = pool(c.Tasks)
@@ -274,7 +274,7 @@ func (c *Comparison) rows(pairs []*taskPair) {
 
 // board is the version of the leaderboard that the runs say they are of, or
 // that has tasks of such names.
-func (c *Comparison) board(keys []string) tasks.Board {
+func (c *Comparison) leaderboard(keys []string) tasks.Leaderboard {
 	if modes, ok := c.A.general["config"].(map[string]any); ok && modes["leaderboard"] == string(tasks.V2) {
 		return tasks.V2
 	}

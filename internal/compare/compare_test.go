@@ -139,7 +139,7 @@ func TestCompare(t *testing.T) {
 // TestBoards: all rows and the average of both leaderboards, which weigh tasks
 // and not questions.
 func TestBoards(t *testing.T) {
-	for board, average := range map[tasks.Board]float64{tasks.V1: 0.25, tasks.V2: 0.25} {
+	for board, average := range map[tasks.Leaderboard]float64{tasks.V1: 0.25, tasks.V2: 0.25} {
 		before, after := map[string][]textRow{}, map[string][]textRow{}
 		list, err := tasks.ParseList(string(board))
 		if err != nil {
@@ -158,7 +158,7 @@ func TestBoards(t *testing.T) {
 			}
 		}
 		c := mustCompare(t, evaluation(t, before), evaluation(t, after), Options{Resamples: 200})
-		if c.Board != board || len(c.Rows) != len(board.Headings()) || !near(c.Average.B-c.Average.A, average, 1e-12) || c.Average.Low <= 0 || c.Average.Task != "Average" {
+		if c.Leaderboard != board || len(c.Rows) != len(board.TableRows()) || !near(c.Average.B-c.Average.A, average, 1e-12) || c.Average.Low <= 0 || c.Average.Task != "Average" {
 			t.Errorf("%s: %d rows, average %+v", board, len(c.Rows), c.Average)
 		}
 		for _, text := range []string{c.Markdown(true), html(t, c, nil)} {
@@ -226,7 +226,7 @@ func TestSameAnswers(t *testing.T) {
 func TestPublished(t *testing.T) {
 	p, ok := PublishedFor(tasks.V1)
 	var base, tuned float64
-	for _, h := range tasks.V1.Headings() {
+	for _, h := range tasks.V1.TableRows() {
 		f, ok := p.Figures[h.Name]
 		if !ok {
 			t.Fatalf("%s has no published figures", h.Name)

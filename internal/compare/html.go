@@ -43,14 +43,14 @@ type line struct {
 // asked for, published figures beside the measured ones.
 func (c *Comparison) HTML(flips []Flip, withPublished bool) (string, error) {
 	s := shown{Comparison: c, Flips: flips, AllFlips: c.All.OnlyA + c.All.OnlyB, Headline: c.All}
-	if p, ok := PublishedFor(c.Board); ok && withPublished {
+	if p, ok := PublishedFor(c.Leaderboard); ok && withPublished {
 		s.Published, s.Pairs = &p, c.Beside(p)
 	}
 	if c.Average.Questions > 0 {
 		s.Headline = c.Average
 	}
 	if lines := c.Lines(); len(lines) > 0 {
-		s.Sections = append(s.Sections, newSection(c.Board.Title(), lines))
+		s.Sections = append(s.Sections, newSection(c.Leaderboard.Title(), lines))
 	}
 	s.Sections = append(s.Sections, newSection("Tasks", append(c.Tasks[:len(c.Tasks):len(c.Tasks)], c.All)))
 	return htmlpage.Render(comparePage, s)

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"barka/internal/eval"
+	"barka/internal/eval/leaderboard"
 )
 
 // significant is the probability below which a difference is called one.
@@ -49,10 +49,10 @@ func (c *Comparison) notes(seen tally) {
 	if n := len(c.OnlyB); n > 0 {
 		note("Tasks in B alone (%d): %s.", n, few(c.OnlyB))
 	}
-	for _, n := range eval.SameAnswers(seen.habitsA) {
+	for _, n := range leaderboard.SameAnswers(seen.habitsA) {
 		note("A, %s", n)
 	}
-	for _, n := range eval.SameAnswers(seen.habitsB) {
+	for _, n := range leaderboard.SameAnswers(seen.habitsB) {
 		note("B, %s", n)
 	}
 	c.Notes = append(c.Notes, c.manyTests()...)
@@ -74,7 +74,7 @@ func (c *Comparison) manyTests() []string {
 
 // recorded are the options of a result file that scores can depend on.
 var recorded = []struct{ key, name string }{
-	{"model_dtype", "type of the weights"}, {"max_samples", "--max-samples"}, {"token_border", "--border"}, {"alghafa_choices", "--alghafa"}, {"judge", "judge"}, {"leaderboard", "leaderboard"},
+	{"model_dtype", "type of the weights"}, {"max_samples", "--max-samples"}, {"token_border", "--token-boundary"}, {"alghafa_choices", "--alghafa"}, {"judge", "judge"}, {"leaderboard", "leaderboard"},
 }
 
 func optionDifferences(a, b map[string]any) []string {

@@ -35,7 +35,7 @@ func (p Published) Remark() string {
 }
 
 // PublishedFor returns the figures there are for a leaderboard.
-func PublishedFor(b tasks.Board) (Published, bool) { return published, b == tasks.V1 }
+func PublishedFor(b tasks.Leaderboard) (Published, bool) { return published, b == tasks.V1 }
 
 // Pair is a row of a table of measured beside published figures.
 type Pair struct {
@@ -48,7 +48,7 @@ type Pair struct {
 // Beside puts the measured rows beside the published ones.
 func (c *Comparison) Beside(p Published) []Pair {
 	var out []Pair
-	for _, h := range c.Board.Headings() {
+	for _, h := range c.Leaderboard.TableRows() {
 		out = append(out, c.pair(h.Name, p))
 	}
 	return append(out, c.pair(average, p))

@@ -8,7 +8,8 @@ import (
 	"strconv"
 
 	"barka/internal/badinput"
-	"barka/internal/eval"
+	"barka/internal/eval/leaderboard"
+	"barka/internal/eval/lighteval"
 	"barka/internal/parquet"
 	"barka/internal/pytext"
 )
@@ -35,27 +36,27 @@ func (q *question) answer() string {
 	if q.scores == nil {
 		return q.written
 	}
-	return q.choices[eval.Choose(q.metric, q.scores, q.choices)]
+	return q.choices[lighteval.Choose(q.metric, q.scores, q.choices)]
 }
 
 // pick appends the answer, unless the file does not say which one was given.
-func (q *question) pick(picks []eval.Pick) []eval.Pick {
+func (q *question) pick(picks []leaderboard.Pick) []leaderboard.Pick {
 	switch {
 	case q.scores != nil:
-		return append(picks, eval.Pick{Choices: q.choices, Chosen: eval.Choose(q.metric, q.scores, q.choices), Gold: q.gold})
+		return append(picks, leaderboard.Pick{Choices: q.choices, Chosen: lighteval.Choose(q.metric, q.scores, q.choices), Gold: q.gold})
 	case q.metric == "llm_as_judge":
-		return append(picks, eval.Pick{Written: q.written})
+		return append(picks, leaderboard.Pick{Written: q.written})
 	}
 	return picks
 }
 
 // habit is the commonest of a task's answers; none where the files do not say
 // how each question was answered.
-func habit(task string, picks []eval.Pick, questions int) eval.Habit {
+func habit(task string, picks []leaderboard.Pick, questions int) leaderboard.Habit {
 	if len(picks) < questions {
-		return eval.Habit{Task: task}
+		return leaderboard.Habit{Task: task}
 	}
-	return eval.NewHabit(task, picks)
+	return leaderboard.NewHabit(task, picks)
 }
 
 func (q *question) goldText() string {

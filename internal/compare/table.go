@@ -37,14 +37,14 @@ func (c *Comparison) Markdown(withPublished bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "A: %s (%s)  \nB: %s (%s)\n", cell(c.A.Model), c.A.Time, cell(c.B.Model), c.B.Time)
 	if lines := c.Lines(); len(lines) > 0 {
-		markdownTable(&b, c.Board.Title(), lines)
+		markdownTable(&b, c.Leaderboard.Title(), lines)
 	}
 	markdownTable(&b, "task", append(c.Tasks[:len(c.Tasks):len(c.Tasks)], c.All))
 	fmt.Fprintf(&b, "\n%s\n", c.Legend())
 	for _, n := range c.Notes {
 		fmt.Fprintf(&b, "\n* %s\n", cell(n))
 	}
-	if p, ok := PublishedFor(c.Board); ok && withPublished {
+	if p, ok := PublishedFor(c.Leaderboard); ok && withPublished {
 		c.publishedMarkdown(&b, p)
 	}
 	return b.String()
@@ -135,7 +135,7 @@ func (c *Comparison) Record(flips []Flip) Record {
 	}
 	run := func(r *Run) RunRecord { return RunRecord{r.Model, r.Time, r.Dir} }
 	texts := func(xs []string) []string { return append([]string{}, xs...) }
-	r := Record{A: run(c.A), B: run(c.B), Leaderboard: string(c.Board), Resamples: c.Resamples, Seed: c.Seed, Rows: list(c.Rows), Tasks: list(c.Tasks),
+	r := Record{A: run(c.A), B: run(c.B), Leaderboard: string(c.Leaderboard), Resamples: c.Resamples, Seed: c.Seed, Rows: list(c.Rows), Tasks: list(c.Tasks),
 		AllQuestions: c.All.record(), OnlyInA: texts(c.OnlyA), OnlyInB: texts(c.OnlyB), Notes: texts(c.Notes), Flips: flips}
 	if c.Average.Questions > 0 {
 		a := c.Average.record()

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"barka/internal/badinput"
+	"barka/internal/eval/evaltest"
+	"barka/internal/eval/record"
 	"barka/internal/parquet"
 )
 
@@ -190,11 +192,11 @@ func TestLongRows(t *testing.T) {
 // choice nothing is left of a choice of one word, which then has, as in the
 // reference, the probability 1; this is told. The guarded border scores it.
 func TestChoicesWithoutTokens(t *testing.T) {
-	for border, want := range map[Border]string{Joint: "[[0 1] [0 1]]", Guarded: "[[-"} {
+	for border, want := range map[record.TokenBoundary]string{record.Joint: "[[0 1] [0 1]]", record.Guarded: "[[-"} {
 		m := newHashModel()
-		m.tokenizer = wordTokenizer{}
+		m.tokenizer = evaltest.Words{}
 		o := fixtureOptions(t, "acva:Iraq")
-		o.Border = border
+		o.TokenBoundary = border
 		var log strings.Builder
 		o.Log = textLog(&log)
 		out, err := Run(t.Context(), m, o, nil)
@@ -206,7 +208,7 @@ func TestChoicesWithoutTokens(t *testing.T) {
 			t.Errorf("%s: predictions %s, want %s", border, got[0], want)
 		}
 		told := strings.Contains(log.String(), "choices without a token") && strings.Contains(log.String(), "community|acva:Iraq") && strings.Contains(log.String(), "choices=10")
-		if told != (border == Joint) {
+		if told != (border == record.Joint) {
 			t.Errorf("%s: told %v: %s", border, told, log.String())
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"barka/internal/atomicfile"
 	"barka/internal/badinput"
+	"barka/internal/eval/lighteval"
 	"barka/internal/filelock"
 	"barka/internal/version"
 )
@@ -85,17 +86,17 @@ func (c *claim) done() error {
 
 func (c *claim) close() error { return c.lock.Discard() }
 
-// identity is a digest of all that decides what the run's files hold, but for
-// the times.
+// identity is a digest of everything that decides the content of the run's
+// files, except the times.
 func (e *evaluation) identity() (string, error) {
 	var questions []string
-	for _, r := range e.runs {
-		questions = append(questions, r.name(), r.digest())
+	for _, t := range e.run.Tasks {
+		questions = append(questions, t.Name(), t.Digest())
 	}
-	for _, f := range e.failures {
+	for _, f := range e.run.LeftOut {
 		questions = append(questions, f.Task, f.Err.Error())
 	}
-	data, err := json.Marshal([]any{version.Barka, e.recordedModel(), e.recordedOptions(), questions, e.o.Shard})
+	data, err := json.Marshal([]any{version.Barka, e.run.Model, e.run.Settings, questions, e.o.Shard})
 	if err != nil {
 		return "", err
 	}
@@ -112,20 +113,14 @@ func (e *evaluation) openClaim() (*claim, error) {
 	if e.o.Shard.Count > 1 {
 		return openClaim(e.shardDir(), id)
 	}
-	return openClaim(e.resultsDir(), id)
-}
-
-// resultsDir is where the run's result files go.
-func (e *evaluation) resultsDir() string {
-	return filepath.Join(e.o.OutputDir, "results", filepath.FromSlash(e.m.Name()))
+	return openClaim(resultsDir(e.o.OutputDir, e.run), id)
 }
 
 // Tidy removes what evaluations of a model that were killed left of their
 // claims, once their results are known to be whole. Those that run are left
 // alone.
 func Tidy(outputDir, model string) error {
-	dir := filepath.Join(outputDir, "results", filepath.FromSlash(model))
-	return tidy(dir, true)
+	return tidy(lighteval.ResultsDir(outputDir, model), true)
 }
 
 // tidy removes locks that nobody holds: those with a record of times too, or

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"barka/internal/badinput"
+	"barka/internal/eval/shard"
 	"barka/internal/hostile"
 )
 
@@ -21,7 +22,7 @@ func TestDamagedFiles(t *testing.T) {
 		files = n / 20
 	}
 	root := runShards(t, 1, fixtureOptions(t, "acva:Iraq,piqa_ar,boolq_ar"), newHashModel)[0]
-	dir, err := findShards(root)
+	dir, err := filepath.Glob(filepath.Join(root, "shards", "*", "*", "*", shard.ManifestFile))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +31,7 @@ func TestDamagedFiles(t *testing.T) {
 	for i := range files {
 		path := dir[0]
 		if i%4 == 3 {
-			path = filepath.Join(filepath.Dir(path), shardQuestions)
+			path = filepath.Join(filepath.Dir(path), shard.QuestionsFile)
 		}
 		valid, err := os.ReadFile(path)
 		if err != nil {
@@ -56,15 +57,15 @@ func TestDamagedFiles(t *testing.T) {
 
 // TestClaims: numbers of a manifest for which memory is reserved.
 func TestClaims(t *testing.T) {
-	for want, change := range map[string]func(*manifest){
-		"shard 0 of 1000000000000":                    func(m *manifest) { m.Shards = 1e12 },
-		"1000000000000 questions":                     func(m *manifest) { m.Tasks[0].Count = 1e12 },
-		"-1 questions":                                func(m *manifest) { m.Tasks[0].Count = -1 },
-		"1000000000000 examples in front of":          func(m *manifest) { m.Tasks[0].Shots.K = 1e12 },
-		"questions; at most 1048576 of all tasks are": func(m *manifest) { m.Tasks[0].Count = maxQuestions + 1 },
+	for want, change := range map[string]func(*shard.Manifest){
+		"shard 0 of 1000000000000":                    func(m *shard.Manifest) { m.Shards = 1e12 },
+		"1000000000000 questions":                     func(m *shard.Manifest) { m.Tasks[0].Count = 1e12 },
+		"-1 questions":                                func(m *shard.Manifest) { m.Tasks[0].Count = -1 },
+		"1000000000000 examples in front of":          func(m *shard.Manifest) { m.Tasks[0].Shots.K = 1e12 },
+		"questions; at most 1048576 of all tasks are": func(m *shard.Manifest) { m.Tasks[0].Count = 1<<20 + 1 },
 	} {
 		root := runShards(t, 1, fixtureOptions(t, "acva:Iraq"), newHashModel)[0]
-		path, err := findShards(root)
+		path, err := filepath.Glob(filepath.Join(root, "shards", "*", "*", "*", shard.ManifestFile))
 		if err != nil {
 			t.Fatal(err)
 		}

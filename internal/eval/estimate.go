@@ -2,21 +2,20 @@ package eval
 
 import (
 	"context"
-	"slices"
 	"time"
 
-	"barka/internal/eval/tasks"
+	"barka/internal/eval/record"
 	"barka/internal/progress"
 	"barka/internal/score"
 )
 
-// TaskEstimate says how much work a task is.
+// TaskEstimate is the amount of work of a task.
 type TaskEstimate struct {
 	Task                string
 	Questions, Requests int
-	// Tokens counts the model's input over all requests; SharedTokens counts
-	// what a question's choices begin with once, and Run is what the model runs
-	// when it finds what questions share too.
+	// Tokens counts the input tokens of all requests. SharedTokens counts the
+	// same, a prefix common to one question's choices once. Run counts prefixes
+	// common to several questions once too.
 	Tokens, SharedTokens, Run int64
 	// Cut counts requests that exceed the model's length.
 	Cut int
@@ -25,9 +24,10 @@ type TaskEstimate struct {
 // Plan is what a run would do.
 type Plan struct {
 	Tasks []TaskEstimate
-	// LargestPass and LargestHead are the most tokens that the model runs at
-	// once, and the most of them whose predictions are asked for at once; Kept is
-	// the most of which keys and values stay from one pass for the next.
+	// LargestPass is the largest number of tokens in one pass of the model, and
+	// LargestHead that of tokens in a pass whose predictions are asked for. Kept is
+	// the largest number of tokens whose keys and values one pass leaves for the
+	// next.
 	LargestPass, LargestHead, Kept int
 	// TokensPerSecond is what Measure found on a question of ProbeTokens tokens;
 	// 0 where it was not measured.
@@ -37,57 +37,55 @@ type Plan struct {
 	probe []Request
 }
 
-// probeTokens is about the length of the question that tells the speed.
+// probeTokens is the wanted length of the question whose speed is measured.
 const probeTokens = 512
 
-// Estimate loads and encodes everything: what a dry run prints. It asks
-// nothing of the model. Like Run it returns what it has together with the
-// error of tasks that cannot be loaded.
+// Estimate loads and encodes everything: what a dry run prints. It does not run
+// the model. Like Run it returns what it has together with the error of tasks
+// that cannot be loaded.
 func Estimate(ctx context.Context, m Model, o Options, reporter progress.Reporter) (*Plan, error) {
 	e, err := prepare(ctx, m, o, reporter)
 	if err != nil {
 		return nil, err
 	}
 	plan := new(Plan)
-	for _, r := range e.runs {
-		t, err := plan.task(m, r)
+	for i, t := range e.run.Tasks {
+		if len(e.own[i]) == 0 {
+			continue
+		}
+		estimate, err := plan.task(m, t, e.own[i])
 		if err != nil {
 			return nil, err
 		}
-		if t.Questions > 0 {
-			plan.Tasks = append(plan.Tasks, t)
-		}
+		plan.Tasks = append(plan.Tasks, estimate)
 	}
 	if len(plan.Tasks) == 0 {
-		return plan, failed(slices.Concat(e.failures, e.skipped), len(o.Tasks))
+		return plan, failed(e.run.Failures(), len(o.Tasks))
 	}
-	return plan, failed(e.failures, len(o.Tasks))
+	return plan, failed(e.run.LeftOut, len(o.Tasks))
 }
 
-// task estimates a task, and takes one of its questions as the probe if its
-// length is nearer to that wanted.
-func (p *Plan) task(m Model, r *taskRun) (TaskEstimate, error) {
-	t := TaskEstimate{Task: r.name()}
-	var all []score.Request
-	asked := map[requestKey]bool{}
-	for _, s := range r.samples {
-		if s.elsewhere {
-			continue
-		}
-		t.Questions++
-		reqs, before := s.requests, t.SharedTokens
-		if r.task.Metric == tasks.Judged {
-			// Its time is that of reading as many tokens: too short.
-			ids := m.Tokenizer().Encode(s.context, true)
-			reqs = []Request{{ids[:len(ids)-1], ids[len(ids)-1:]}}
-			t.addAnswer(len(ids), *r.task.GenerationSize, m.MaxLength())
+// task estimates the own questions of a task. It takes one of them as the probe
+// if its length is nearer to the wanted one.
+func (p *Plan) task(m Model, r *record.Task, own []int) (TaskEstimate, error) {
+	t := TaskEstimate{Task: r.Name(), Questions: len(own)}
+	var all []Request
+	seen := map[record.Key]bool{}
+	for _, i := range own {
+		q := &r.Questions[i]
+		reqs, before := q.Requests, t.SharedTokens
+		if r.Judged() {
+			// The probe reads as many tokens, which takes less time than writing.
+			ids := m.Tokenizer().Encode(q.Context, true)
+			reqs = []Request{{Context: ids[:len(ids)-1], Continuation: ids[len(ids)-1:]}}
+			t.addAnswer(len(ids), *r.Task.GenerationSize, m.MaxLength())
 		} else {
 			t.add(reqs, m.MaxLength())
 		}
-		for _, req := range s.requests {
-			if key := req.key(); !asked[key] {
-				asked[key] = true
-				all = append(all, score.Request(req))
+		for _, req := range q.Requests {
+			if key := record.KeyOf(req); !seen[key] {
+				seen[key] = true
+				all = append(all, req)
 			}
 		}
 		n := t.SharedTokens - before
@@ -105,8 +103,8 @@ func (p *Plan) task(m Model, r *taskRun) (TaskEstimate, error) {
 	return t, err
 }
 
-// Measure scores one question, twice, to time the second, unless that has a
-// price.
+// Measure scores the probe twice and times the second pass. It does nothing if
+// answers have a price.
 func (p *Plan) Measure(ctx context.Context, m Model) error {
 	if p.probe == nil || m.Info().Paid {
 		return nil
@@ -136,10 +134,11 @@ func (t *TaskEstimate) addAnswer(prompt, answer, limit int) {
 	}
 }
 
+// add counts the requests of a question.
 func (t *TaskEstimate) add(reqs []Request, limit int) {
-	shared := reqs[0].input(0)
+	shared := reqs[0].Input()
 	for _, r := range reqs {
-		input := r.input(0)
+		input := r.Input()
 		t.Requests++
 		t.Tokens += int64(min(len(input), limit))
 		t.SharedTokens += int64(min(len(input), limit))
@@ -149,4 +148,20 @@ func (t *TaskEstimate) add(reqs []Request, limit int) {
 		shared = shared[:score.CommonPrefix(shared, input)]
 	}
 	t.SharedTokens -= int64(min(len(shared), limit)) * int64(len(reqs)-1)
+}
+
+// cost is about how many tokens the model runs for question i of a task. A
+// prefix that the question before it has too, such as examples, costs nothing.
+func (e *evaluation) cost(r *record.Task, i int) int64 {
+	var t TaskEstimate
+	q, limit := &r.Questions[i], e.m.MaxLength()
+	if r.Judged() {
+		t.addAnswer(len(e.m.Tokenizer().Encode(q.Context, true)), *r.Task.GenerationSize, limit)
+		return t.SharedTokens
+	}
+	t.add(q.Requests, limit)
+	if input := q.Requests[0].Input(); i > 0 && len(input) <= limit {
+		t.SharedTokens -= int64(score.CommonPrefix(r.Questions[i-1].Requests[0].Input(), input))
+	}
+	return max(t.SharedTokens, 1)
 }

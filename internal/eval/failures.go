@@ -3,6 +3,7 @@ package eval
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -10,22 +11,12 @@ import (
 	"barka/internal/benchdata"
 )
 
-// Failure is a task that could not be run, and why.
-type Failure struct {
-	Task string
-	Err  error
-
-	run      *taskRun // whose scores are no numbers; nil when it has none
-	question int      // the first of these, in evaluation order
+// outcomeWithoutTasks is the outcome of a run in which no task is left.
+func (e *evaluation) outcomeWithoutTasks() (*Outcome, error) {
+	return newOutcome(e.run), failed(e.run.Failures(), len(e.o.Tasks))
 }
 
-// nothing is the outcome of a run that no task is left of.
-func (e *evaluation) nothing() (*Outcome, error) {
-	out := &Outcome{Failures: e.failures, Skipped: e.skipped}
-	return out, failed(slices.Concat(e.failures, e.skipped), len(e.o.Tasks))
-}
-
-// failed sums failures up as one error; nil when there are none.
+// failed returns the failures as one error, nil when there are none.
 func failed(failures []Failure, asked int) error {
 	if len(failures) == 0 {
 		return nil
@@ -43,7 +34,7 @@ func failed(failures []Failure, asked int) error {
 		bad = bad || badinput.Is(f.Err)
 		fmt.Fprintf(&b, "\n  %s: %v", f.Task, f.Err)
 	}
-	for _, repo := range sortedKeys(missing) {
+	for _, repo := range slices.Sorted(maps.Keys(missing)) {
 		b.WriteString(missingText(missing[repo]))
 	}
 	if bad || len(missing) > 0 {
@@ -74,20 +65,20 @@ func missingText(missing []*benchdata.Missing) string {
 	return text
 }
 
-// leaveOut leaves a task out.
-func (e *evaluation) leaveOut(f Failure) {
-	e.failures = append(e.failures, f)
+// recordFailure leaves a task out of the run.
+func (e *evaluation) recordFailure(f Failure) {
+	e.run.LeftOut = append(e.run.LeftOut, f)
 	if missing := (*benchdata.Missing)(nil); errors.As(f.Err, &missing) {
-		return // a run tells once of all
+		return // warnMissing reports all of them together
 	}
 	e.log.Warn("task left out", "task", f.Task, "reason", f.Err)
 }
 
-// tellMissing says before hours of work what they will not be about.
-func (e *evaluation) tellMissing() {
+// warnMissing reports, before hours of work, the tasks that have no data.
+func (e *evaluation) warnMissing() {
 	var repos []string
 	n := 0
-	for _, f := range e.failures {
+	for _, f := range e.run.LeftOut {
 		if missing := (*benchdata.Missing)(nil); errors.As(f.Err, &missing) {
 			n++
 			if !slices.Contains(repos, missing.Repo) {

@@ -9,7 +9,8 @@ import (
 	"time"
 
 	"barka/internal/chat"
-	"barka/internal/pytext"
+	"barka/internal/eval/evaltest"
+	"barka/internal/eval/record"
 )
 
 // hashModel is a fake for testing the machinery: its log-probabilities are
@@ -27,12 +28,15 @@ type hashModel struct {
 }
 
 func newHashModel() *hashModel {
-	return &hashModel{tokenizer: characterTokenizer{bos: true}, maxLength: 8192, info: ModelInfo{Digest: "d", DType: "torch.float32", Size: "1.0 KB"}}
+	return &hashModel{tokenizer: evaltest.Characters{BOS: true}, maxLength: 8192, info: ModelInfo{Digest: "d", DType: "torch.float32", Size: "1.0 KB"}}
 }
 
-func (m *hashModel) Name() string         { return "test/hash-model" }
-func (m *hashModel) Info() ModelInfo      { return m.info }
-func (m *hashModel) MaxLength() int       { return m.maxLength }
+func (m *hashModel) Name() string { return "test/hash-model" }
+
+func (m *hashModel) Info() ModelInfo { return m.info }
+
+func (m *hashModel) MaxLength() int { return m.maxLength }
+
 func (m *hashModel) Tokenizer() Tokenizer { return m.tokenizer }
 
 func (m *hashModel) Score(ctx context.Context, reqs []Request, done func(int, Score) error) error {
@@ -40,7 +44,7 @@ func (m *hashModel) Score(ctx context.Context, reqs []Request, done func(int, Sc
 		if m.asked.Add(1); m.fail > 0 && m.asked.Load() > m.fail {
 			return m.err
 		}
-		key := r.key()
+		key := record.KeyOf(r)
 		h := fnv.New64a()
 		h.Write(key[:])
 		s := Score{LogProb: -float64(h.Sum64()%100000) / 1000, Greedy: h.Sum64()%3 == 0}
@@ -62,59 +66,8 @@ func (m *hashModel) ApplyChatTemplate(messages []chat.Message) (string, error) {
 	return b.String() + "<assistant>", nil
 }
 
-const (
-	fakeEOS = 1
-	fakeBOS = 2
-)
-
-// characterTokenizer makes a token of every character.
-type characterTokenizer struct{ bos bool }
-
-func (characterTokenizer) EOS() int32 { return fakeEOS }
-
-func (c characterTokenizer) Encode(text string, special bool) []int32 {
-	var out []int32
-	if special && c.bos {
-		out = append(out, fakeBOS)
-	}
-	for _, r := range text {
-		out = append(out, r)
-	}
-	return out
-}
-
 // characters is the inverse of characterTokenizer.
 func characters(ids []int32) string { return string(ids) }
-
-// wordTokenizer makes a token of every run of characters that are not space,
-// with the space before it, so that tokens span the border of prompt and
-// choice.
-type wordTokenizer struct{}
-
-func (wordTokenizer) EOS() int32 { return fakeEOS }
-
-func (wordTokenizer) Encode(text string, _ bool) []int32 {
-	var out []int32
-	word := ""
-	flush := func() {
-		if word != "" {
-			h := fnv.New32a()
-			h.Write([]byte(word))
-			out = append(out, 100+int32(h.Sum32()%1000))
-		}
-		word = ""
-	}
-	inWord := false
-	for _, r := range text {
-		if pytext.IsSpace(r) && inWord {
-			flush()
-		}
-		inWord = !pytext.IsSpace(r)
-		word += string(r)
-	}
-	flush()
-	return out
-}
 
 // slowModel answers like hashModel, but late, so that a test can kill it.
 type slowModel struct{ *hashModel }

@@ -8,7 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cespare/xxhash/v2"
+
 	"barka/internal/badinput"
+	"barka/internal/eval/shard"
 	"barka/internal/jsonl"
 )
 
@@ -17,7 +20,7 @@ import (
 // directory.
 func TestHostileManifests(t *testing.T) {
 	whole := runShards(t, 1, fixtureOptions(t, "community|arabic_mmlu:anatomy|2|1"), newHashModel)[0]
-	found, err := findShards(whole)
+	found, err := filepath.Glob(filepath.Join(whole, "shards", "*", "*", "*", shard.ManifestFile))
 	if err != nil || len(found) != 1 {
 		t.Fatal(found, err)
 	}
@@ -25,13 +28,13 @@ func TestHostileManifests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	questions, err := os.ReadFile(filepath.Join(filepath.Dir(found[0]), shardQuestions))
+	questions, err := os.ReadFile(filepath.Join(filepath.Dir(found[0]), shard.QuestionsFile))
 	if err != nil {
 		t.Fatal(err)
 	}
-	model := func(name string) func(m *manifest) { return func(m *manifest) { m.Model.Name = name } }
+	model := func(name string) func(m *shard.Manifest) { return func(m *shard.Manifest) { m.Model.Name = name } }
 	for name, c := range map[string]struct {
-		change func(m *manifest)
+		change func(m *shard.Manifest)
 		want   string
 	}{
 		"above":               {model("../../../escaped"), "stays below the output directory"},
@@ -42,12 +45,12 @@ func TestHostileManifests(t *testing.T) {
 		"not clean":           {model("a//b"), "stays below the output directory"},
 		"an escape":           {model("a\x1b[2J"), "stays below the output directory"},
 		"an override":         {model("a\u202eb"), "stays below the output directory"},
-		"an unknown task":     {func(m *manifest) { m.Tasks[0].Task = "../x" }, "no task is called ../x"},
-		"an unknown board":    {func(m *manifest) { m.Options.Board = "../x" }, "no task is called"},
-		"fewer questions":     {func(m *manifest) { m.Tasks[0].Count-- }, "is broken"},
-		"more questions":      {func(m *manifest) { m.Tasks[0].Count++ }, "no shard holds question"},
+		"an unknown task":     {func(m *shard.Manifest) { m.Tasks[0].Task = "../x" }, "no task is called ../x"},
+		"an unknown board":    {func(m *shard.Manifest) { m.Options.Leaderboard = "../x" }, "no task is called"},
+		"fewer questions":     {func(m *shard.Manifest) { m.Tasks[0].Count-- }, "is broken"},
+		"more questions":      {func(m *shard.Manifest) { m.Tasks[0].Count++ }, "no shard holds question"},
 	} {
-		var m manifest
+		var m shard.Manifest
 		if err := json.Unmarshal(text, &m); err != nil {
 			t.Fatal(err)
 		}
@@ -68,27 +71,27 @@ func TestHostileManifests(t *testing.T) {
 // where it would be an index.
 func TestHostileQuestions(t *testing.T) {
 	whole := runShards(t, 1, fixtureOptions(t, "community|arabic_mmlu:anatomy|2|1"), newHashModel)[0]
-	found, err := findShards(whole)
+	found, err := filepath.Glob(filepath.Join(whole, "shards", "*", "*", "*", shard.ManifestFile))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, gold := range []int{-1, 4, 1 << 60} {
 		text, err := os.ReadFile(found[0])
-		var m manifest
+		var m shard.Manifest
 		if err != nil || json.Unmarshal(text, &m) != nil {
 			t.Fatal(err)
 		}
 		dir := t.TempDir()
-		path := filepath.Join(dir, shardQuestions)
+		path := filepath.Join(dir, shard.QuestionsFile)
 		w, err := jsonl.Create(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for q, err := range jsonl.Read[recordedQuestion](filepath.Join(filepath.Dir(found[0]), shardQuestions)) {
+		for q, err := range jsonl.Read[map[string]any](filepath.Join(filepath.Dir(found[0]), shard.QuestionsFile)) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			q.Doc.Gold = gold
+			q["doc"].(map[string]any)["Gold"] = gold
 			if err := w.Write(q); err != nil {
 				t.Fatal(err)
 			}
@@ -96,9 +99,7 @@ func TestHostileQuestions(t *testing.T) {
 		if err := w.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if m.QuestionsHash, err = fileHash(path); err != nil {
-			t.Fatal(err)
-		}
+		m.QuestionsHash = fileHash(t, path)
 		writeShard(t, dir, m, nil)
 		if _, err := Merge(t.Context(), []string{dir}, t.TempDir(), nil); !badinput.Is(err) || !strings.Contains(err.Error(), "is broken") {
 			t.Errorf("right answer %d: %v", gold, err)
@@ -106,17 +107,17 @@ func TestHostileQuestions(t *testing.T) {
 	}
 }
 
-func writeShard(t *testing.T, dir string, m manifest, questions []byte) {
+func writeShard(t *testing.T, dir string, m shard.Manifest, questions []byte) {
 	t.Helper()
 	text, err := json.Marshal(m)
 	if err == nil {
 		err = os.MkdirAll(dir, 0o755)
 	}
 	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, shardManifest), text, 0o644)
+		err = os.WriteFile(filepath.Join(dir, shard.ManifestFile), text, 0o644)
 	}
 	if err == nil && questions != nil {
-		err = os.WriteFile(filepath.Join(dir, shardQuestions), questions, 0o644)
+		err = os.WriteFile(filepath.Join(dir, shard.QuestionsFile), questions, 0o644)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -137,4 +138,14 @@ func outside(t *testing.T, name, root string) {
 	if err != nil {
 		t.Errorf("%s: %v", name, err)
 	}
+}
+
+// fileHash is the digest of a file in a manifest.
+func fileHash(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%016x", xxhash.Sum64(data))
 }

@@ -11,35 +11,12 @@ import (
 	"time"
 
 	"barka/internal/benchdata"
+	"barka/internal/eval/evaltest"
+	"barka/internal/eval/lighteval"
+	"barka/internal/eval/prompt"
 	"barka/internal/eval/tasks"
 	"barka/internal/pyrandom"
 )
-
-// sharedOALL finds the benchmark data that cannot be committed: a directory
-// named shared beside the repository, or BARKA_SHARED.
-func sharedOALL(t *testing.T) string {
-	t.Helper()
-	var candidates []string
-	if set := os.Getenv("BARKA_SHARED"); set != "" {
-		candidates = []string{set}
-	} else {
-		dir, err := os.Getwd()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-			candidates = append(candidates, filepath.Join(filepath.Dir(dir), "shared"))
-		}
-	}
-	for _, c := range candidates {
-		path := filepath.Join(c, "data", "oall")
-		if _, err := os.Stat(path); err == nil {
-			return path
-		}
-	}
-	t.Skip("the AceGPT benchmark files are not here; set BARKA_SHARED")
-	return ""
-}
 
 // converted is where the AceGPT files were converted to, once for all tests,
 // and how many splits were written.
@@ -61,10 +38,10 @@ func TestMain(m *testing.M) {
 // convertedData converts the AceGPT files.
 func convertedData(t *testing.T) string {
 	t.Helper()
-	src := filepath.Join(sharedOALL(t), "acegpt")
+	src := filepath.Join(evaltest.SharedOALL(t), "acegpt")
 	converted.Do(func() {
 		if converted.dir, converted.err = os.MkdirTemp("", "barka-eval-*"); converted.err == nil {
-			converted.splits, converted.err = ConvertAceGPT(context.Background(), src, converted.dir, nil)
+			converted.splits, converted.err = benchdata.ConvertAceGPT(context.Background(), src, converted.dir, nil)
 		}
 	})
 	if converted.err != nil {
@@ -87,7 +64,7 @@ func TestPromptDigests(t *testing.T) {
 	start, built, matched := time.Now(), 0, 0
 	var all []string
 	for _, task := range tasks.All(tasks.V1) {
-		docs, err := questions(store, task, task.EvalSplit, pyrandom.New(tasks.SciQSeed))
+		docs, err := prompt.Questions(store, task, task.EvalSplit, pyrandom.New(tasks.SciQSeed))
 		var missing *benchdata.Missing
 		if errors.As(err, &missing) {
 			all = append(all, task.PromptsDigest)
@@ -113,7 +90,7 @@ func TestPromptDigests(t *testing.T) {
 	}
 	// The run's digest over all 137 tasks also covers the table's entries of
 	// tasks whose data is not here.
-	if got := digestText(strings.Join(all, "")); got != "f3f05fc95b7ed68f" {
+	if got := lighteval.DigestText(strings.Join(all, "")); got != "f3f05fc95b7ed68f" {
 		t.Errorf("all prompts: %s, published f3f05fc95b7ed68f", got)
 	}
 }
@@ -121,9 +98,9 @@ func TestPromptDigests(t *testing.T) {
 func promptsDigest(docs []tasks.Doc) string {
 	digests := make([]string, len(docs))
 	for i, d := range docs {
-		digests[i] = digestText(d.Query)
+		digests[i] = lighteval.DigestText(d.Query)
 	}
-	return digestSorted(digests)
+	return lighteval.DigestSorted(digests)
 }
 
 // TestFullScale runs all 116 tasks whose data is public, with a fake model:
@@ -140,7 +117,7 @@ func TestFullScale(t *testing.T) {
 	if out.Questions != 23289 || out.Scored+out.Reused != 2*8710+4*14042+4*537 {
 		t.Errorf("%d questions, %d choices", out.Questions, out.Scored+out.Reused)
 	}
-	extra, err := os.ReadFile(out.ExtraPath)
+	extra, err := os.ReadFile(out.LeaderboardJSON)
 	if err != nil {
 		t.Fatal(err)
 	}

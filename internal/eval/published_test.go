@@ -2,17 +2,19 @@ package eval
 
 import (
 	"compress/gzip"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
+	"time"
 
 	"barka/internal/chat"
-	"barka/internal/pytext"
+	"barka/internal/eval/evaltest"
+	"barka/internal/eval/lighteval"
+	"barka/internal/eval/record"
 	"barka/internal/tokenizer"
 )
 
@@ -20,17 +22,9 @@ import (
 // reference. They prove prompts with examples and with a chat template, token
 // borders, sorting, parts and padding with real tokenizers.
 
-// realTokenizer is a published tokenizer behind this package's interface.
-type realTokenizer struct {
-	*tokenizer.Tokenizer
-	eos int32
-}
-
-func (r realTokenizer) EOS() int32 { return r.eos }
-
-func loadTokenizer(t *testing.T, name, eos string) realTokenizer {
+func loadTokenizer(t *testing.T, name, eos string) evaltest.Tokenizer {
 	t.Helper()
-	dir := filepath.Join(filepath.Dir(sharedOALL(t)), "tokenizers", name)
+	dir := filepath.Join(filepath.Dir(evaltest.SharedOALL(t)), "tokenizers", name)
 	var in io.Reader
 	f, err := os.Open(filepath.Join(dir, "tokenizer.json"))
 	if err == nil {
@@ -55,7 +49,7 @@ func loadTokenizer(t *testing.T, name, eos string) realTokenizer {
 	if !ok {
 		t.Fatalf("%s has no token %s", name, eos)
 	}
-	return realTokenizer{tok, id}
+	return evaltest.Tokenizer{Tokenizer: tok, End: id}
 }
 
 // gemmaChat renders messages with Gemma's template.
@@ -71,29 +65,57 @@ func (gemmaChat) ApplyChatTemplate(messages []chat.Message) (string, error) {
 	return b.String() + "<start_of_turn>model\n", nil
 }
 
-// publishedRun prepares tasks as a published run did and summarises them.
-func publishedRun(t *testing.T, m Model, o Options) map[string]summary {
+// summary is an entry of summary_tasks or summary_general.
+type summary struct {
+	Hashes    hashes
+	Truncated int
+	Unshort   int `json:"non_truncated"`
+	Padded    int
+	Unpadded  int     `json:"non_padded"`
+	Effective float64 `json:"effective_few_shots"`
+	Fewer     int     `json:"num_truncated_few_shots"`
+}
+
+type hashes struct {
+	Examples string `json:"hash_examples"`
+	Prompts  string `json:"hash_full_prompts"`
+	Inputs   string `json:"hash_input_tokens"`
+	Conts    string `json:"hash_cont_tokens"`
+}
+
+// publishedRun prepares tasks as a published run did and returns the summaries
+// of the tasks and of all together. The answers are made up: no summary depends on
+// them.
+func publishedRun(t *testing.T, m Model, o Options) (perTask map[string]summary, all summary) {
 	t.Helper()
 	e, err := prepare(t.Context(), m, o, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := failed(e.failures, len(o.Tasks)); err != nil {
+	if err := failed(e.run.LeftOut, len(o.Tasks)); err != nil {
 		t.Fatal(err)
 	}
-	var reqs []Request
-	for _, r := range e.runs {
-		for i := range r.samples {
-			r.samples[i].first = len(reqs)
-			reqs = append(reqs, r.samples[i].requests...)
+	for _, r := range e.run.Tasks {
+		for i := range r.Questions {
+			r.Questions[i].Answer = new(record.Answer)
 		}
 	}
-	pads := paddings(reqs, o.BatchSize, m.MaxLength())
-	out := map[string]summary{}
-	for _, r := range e.runs {
-		out[r.name()] = summarise(r, pads, m.Tokenizer().EOS())
+	path, err := lighteval.NewReport(e.run).WriteResults(t.TempDir(), time.Unix(0, 0), time.Unix(0, 0), "now")
+	if err != nil {
+		t.Fatal(err)
 	}
-	return out
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Tasks map[string]summary `json:"summary_tasks"`
+		All   summary            `json:"summary_general"`
+	}
+	if err := json.Unmarshal(text, &file); err != nil {
+		t.Fatal(err)
+	}
+	return file.Tasks, file.All
 }
 
 // TestPublishedTokens compares with runs of google/gemma-2-2b-it on the 58
@@ -107,26 +129,20 @@ func TestPublishedTokens(t *testing.T) {
 	for _, c := range []struct {
 		chat  bool
 		batch int
-		all   [4]string
-		yemen [4]string
+		all   hashes
+		yemen hashes
 	}{
-		{false, 32, [4]string{"a3d21325abaff962", "a3d21325abaff962", "81e9dea5bd78d82e", "ab8e1b072076e2a5"},
-			[4]string{"18e9bcccbb4ced7a", "18e9bcccbb4ced7a", "5b4c0f057d734182", "902a9e68c677e49c"}},
-		{true, 16, [4]string{"a3d21325abaff962", "bad8c7dd4c02caa9", "df99407a8f4f67c4", "31b2f0ea9c97c49d"},
-			[4]string{"18e9bcccbb4ced7a", "0d5578573a4a3b05", "1cc97c076cee4208", "3a2bb9d917264afe"}},
+		{false, 32, hashes{"a3d21325abaff962", "a3d21325abaff962", "81e9dea5bd78d82e", "ab8e1b072076e2a5"},
+			hashes{"18e9bcccbb4ced7a", "18e9bcccbb4ced7a", "5b4c0f057d734182", "902a9e68c677e49c"}},
+		{true, 16, hashes{"a3d21325abaff962", "bad8c7dd4c02caa9", "df99407a8f4f67c4", "31b2f0ea9c97c49d"},
+			hashes{"18e9bcccbb4ced7a", "0d5578573a4a3b05", "1cc97c076cee4208", "3a2bb9d917264afe"}},
 	} {
 		o.BatchSize, o.UseChatTemplate = c.batch, c.chat
-		got := publishedRun(t, gemmaChat{m}, o)
-		var all []summary
-		for _, key := range sortedKeys(got) {
-			all = append(all, got[key])
+		got, all := publishedRun(t, gemmaChat{m}, o)
+		if want := (summary{Hashes: c.all, Unshort: 8710, Padded: 14987, Unpadded: 2433}); all != want {
+			t.Errorf("chat template %v, all tasks: %+v, published %+v", c.chat, all, want)
 		}
-		want := pytext.Object{{Key: "hashes", Value: hashObject(c.all)}, {Key: "truncated", Value: 0}, {Key: "non_truncated", Value: 8710},
-			{Key: "padded", Value: 14987}, {Key: "non_padded", Value: 2433}, {Key: "num_truncated_few_shots", Value: 0}}
-		if diff := cmp.Diff(want, overall(all)); diff != "" {
-			t.Errorf("chat template %v, all tasks:\n%s", c.chat, diff)
-		}
-		if y := got["community|acva:Yemen|0"]; y.hashes != c.yemen || y.padded != 17 || y.nonPadded != 3 {
+		if y := got["community|acva:Yemen|0"]; y.Hashes != c.yemen || y.Padded != 17 || y.Unpadded != 3 {
 			t.Errorf("chat template %v, Yemen: %+v", c.chat, y)
 		}
 	}
@@ -167,12 +183,12 @@ func TestPublishedFewShots(t *testing.T) {
 	}
 	o := fixtureOptions(t, strings.Join(list, ","))
 	o.DataDir = convertedData(t)
-	got := publishedRun(t, m, o)
+	got, _ := publishedRun(t, m, o)
 	for _, p := range published {
 		s := got[fmt.Sprintf("community|arabic_mmlu:%s|%d", p.task, p.k)]
-		if s.hashes[1] != p.prompts || s.effective != p.effective || s.fewer != p.fewer {
+		if s.Hashes.Prompts != p.prompts || s.Effective != p.effective || s.Fewer != p.fewer {
 			t.Errorf("%s with %d examples: prompts %s, %v of them fit, fewer in %d; published %s, %v, %d",
-				p.task, p.k, s.hashes[1], s.effective, s.fewer, p.prompts, p.effective, p.fewer)
+				p.task, p.k, s.Hashes.Prompts, s.Effective, s.Fewer, p.prompts, p.effective, p.fewer)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"os/exec"
@@ -20,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"barka/internal/badinput"
+	"barka/internal/eval/record"
 	"barka/internal/eval/tasks"
 	"barka/internal/parquet"
 )
@@ -33,9 +35,9 @@ type fixtureRow struct {
 }
 
 // fixtureTables are those of the two versions of the leaderboard.
-var fixtureTables = map[tasks.Board]string{tasks.V1: "testdata/digests.tsv", tasks.V2: "testdata/digests_v2.tsv"}
+var fixtureTables = map[tasks.Leaderboard]string{tasks.V1: "testdata/digests.tsv", tasks.V2: "testdata/digests_v2.tsv"}
 
-func fixtureDigests(t *testing.T, b tasks.Board) map[string]fixtureRow {
+func fixtureDigests(t *testing.T, b tasks.Leaderboard) map[string]fixtureRow {
 	t.Helper()
 	text, err := os.ReadFile(fixtureTables[b])
 	if err != nil {
@@ -62,7 +64,7 @@ const fixtureLength = 160
 func fixtureOptions(t *testing.T, list string) Options {
 	t.Helper()
 	if list == "" {
-		list = strings.Join(sortedKeys(fixtureDigests(t, tasks.V1)), "|0|0,") + "|0|0"
+		list = strings.Join(slices.Sorted(maps.Keys(fixtureDigests(t, tasks.V1))), "|0|0,") + "|0|0"
 	}
 	selections, err := tasks.ParseList(list)
 	if err != nil {
@@ -95,16 +97,16 @@ func tree(t *testing.T, dir string) map[string]string {
 }
 
 func TestFixtureRun(t *testing.T) {
-	for _, board := range tasks.Boards {
+	for _, board := range tasks.Leaderboards {
 		t.Run(string(board), func(t *testing.T) { fixtureRun(t, board) })
 	}
 }
 
-func fixtureRun(t *testing.T, board tasks.Board) {
+func fixtureRun(t *testing.T, board tasks.Leaderboard) {
 	m := newHashModel()
 	m.maxLength = fixtureLength
 	digests := fixtureDigests(t, board)
-	o := fixtureOptions(t, strings.Join(sortedKeys(digests), "|0|0,")+"|0|0")
+	o := fixtureOptions(t, strings.Join(slices.Sorted(maps.Keys(digests)), "|0|0,")+"|0|0")
 	out, err := Run(t.Context(), m, o, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +139,7 @@ func fixtureRun(t *testing.T, board tasks.Board) {
 	}
 	// Some made-up subjects hold the same questions: five of ACVA, three of
 	// either MMLU, with four choices. They are asked once.
-	twice := map[tasks.Board]int{tasks.V1: 5 * 2, tasks.V2: 3*4 + 3*4}[board]
+	twice := map[tasks.Leaderboard]int{tasks.V1: 5 * 2, tasks.V2: 3*4 + 3*4}[board]
 	if requests := out.Scored + out.Reused; out.Reused != twice || requests != int(m.asked.Load())+twice {
 		t.Errorf("%d scored, %d reused, the model was asked %d", out.Scored, out.Reused, m.asked.Load())
 	}
@@ -227,7 +229,7 @@ func TestFailures(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := fixtureOptions(t, "acva:Iraq,acva:Yemen,acva:Oman,race_ar")
-	o.DataDir, o.Unavailable = dir, map[string]error{"OALL/ACVA": errors.New("the hub is away")}
+	o.DataDir, o.DownloadErrors = dir, map[string]error{"OALL/ACVA": errors.New("the hub is away")}
 	out, err := Run(t.Context(), newHashModel(), o, nil)
 	if !badinput.Is(err) || out == nil {
 		t.Fatalf("error %v, want bad input beside an outcome", err)
@@ -244,7 +246,7 @@ func TestFailures(t *testing.T) {
 	if _, err := os.Stat(out.ResultsPath); err != nil {
 		t.Error(err)
 	}
-	extra, err := os.ReadFile(out.ExtraPath)
+	extra, err := os.ReadFile(out.LeaderboardJSON)
 	if err != nil || !strings.Contains(string(extra), "left_out") {
 		t.Errorf("%v, %s", err, extra)
 	}
@@ -369,81 +371,6 @@ func TestKill(t *testing.T) {
 	}
 }
 
-func TestJournal(t *testing.T) {
-	dir := t.TempDir()
-	j, err := openJournal(dir, "x", Shard{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys := []requestKey{Request{[]int32{1}, []int32{2}}.key(), Request{[]int32{1, 2}, nil}.key(), Request{nil, []int32{1, 2}}.key()}
-	scores := []Score{{LogProb: -1.25, Greedy: true}, {LogProb: math.Inf(-1)}, {LogProb: 0}}
-	for i, key := range keys {
-		if err := j.put(key, scores[i]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := j.close(); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, "scores-x.log")
-	data, _ := os.ReadFile(path)
-	damaged := bytes.Clone(data)
-	damaged[bytes.IndexByte(data, '\n')+3] ^= 1 // in the second line
-	for name, c := range map[string]struct {
-		data   []byte
-		want   []bool
-		broken int
-	}{
-		"whole":      {data, []bool{true, true, true}, 0},
-		"torn":       {data[:len(data)-4], []bool{true, true, false}, 1},
-		"no end":     {data[:len(data)-1], []bool{true, true, true}, 0},
-		"damaged":    {damaged, []bool{true, false, true}, 1},
-		"foreign":    {[]byte("not a journal\n\x00"), []bool{false, false, false}, 2},
-		"no newline": {[]byte("abc"), []bool{false, false, false}, 1},
-	} {
-		if err := os.WriteFile(path, c.data, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		j, err := openJournal(dir, "x", Shard{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if j.broken != c.broken {
-			t.Errorf("%s: %d broken lines, want %d", name, j.broken, c.broken)
-		}
-		for i, key := range keys {
-			got, ok := j.scores[key]
-			if ok != c.want[i] || ok && (got.LogProb != scores[i].LogProb || got.Greedy != scores[i].Greedy) {
-				t.Errorf("%s: score %d = %v, %v", name, i, got, ok)
-			}
-		}
-		// What is appended after a torn line stands on its own.
-		if err := j.put(keys[2], scores[2]); err != nil {
-			t.Fatal(err)
-		}
-		j.close()
-		j, _ = openJournal(dir, "x", Shard{})
-		if _, ok := j.scores[keys[2]]; !ok {
-			t.Errorf("%s: a score written after reopening is lost", name)
-		}
-		j.close()
-	}
-	if identity(ModelInfo{Digest: "a"}, 8) == identity(ModelInfo{Digest: "a", AdapterDigest: "b"}, 8) ||
-		identity(ModelInfo{Digest: "a"}, 8) == identity(ModelInfo{Digest: "a"}, 9) {
-		t.Error("different models share a journal")
-	}
-}
-
-func FuzzParseScore(f *testing.F) {
-	f.Add(formatScore(requestKey{1}, Score{LogProb: -2}))
-	f.Add("01000000000000000000000000000000 c0000000000 0") // digits are missing
-	f.Fuzz(func(t *testing.T, line string) {
-		if key, s, ok := parseScore(line); ok && !strings.EqualFold(formatScore(key, s), line) {
-			t.Errorf("%q reads as %v %v", line, key, s)
-		}
-	})
-}
-
 func TestEstimate(t *testing.T) {
 	m := newHashModel()
 	o := fixtureOptions(t, "acva:Iraq,copa_ext_ar")
@@ -470,7 +397,7 @@ func TestEstimate(t *testing.T) {
 func TestEstimateOfAnswers(t *testing.T) {
 	o := judgedOptions(t, judge{})
 	o.Tasks = fixtureOptions(t, "alrage_qa").Tasks
-	m := newWriter()
+	m := newFakeWriter()
 	plan, err := Estimate(t.Context(), m, o, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -510,7 +437,7 @@ func TestLeaderboardTable(t *testing.T) {
 	if !strings.Contains(l.Markdown(), "No average: 1 of 14 rows") {
 		t.Error(l.Markdown())
 	}
-	text, err := os.ReadFile(out.ExtraPath)
+	text, err := os.ReadFile(out.LeaderboardJSON)
 	var extra struct {
 		Average *float64
 		Rows    []struct{ Score *float64 }
@@ -519,7 +446,7 @@ func TestLeaderboardTable(t *testing.T) {
 	if err != nil || json.Unmarshal(text, &extra) != nil || extra.Average != nil || extra.Rows[7].Score == nil || len(extra.Tasks["community|copa_ext_ar|0"].Constant) != 2 {
 		t.Errorf("%v: %s", err, text)
 	}
-	if html, err := os.ReadFile(out.PagePath); err != nil || !strings.Contains(string(html), "<td>COPA</td>") || strings.Contains(string(html), "NaN") {
+	if html, err := os.ReadFile(out.LeaderboardHTML); err != nil || !strings.Contains(string(html), "<td>COPA</td>") || strings.Contains(string(html), "NaN") {
 		t.Errorf("page: %v", err)
 	}
 	o.MaxSamples = 2
@@ -549,7 +476,7 @@ func TestPartialRows(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, l.Markdown())
 		}
 	}
-	if page, err := os.ReadFile(out.PagePath); err != nil || !strings.Contains(string(page), "partial: 2 of 58 tasks") || strings.Contains(string(page), "NaN") {
+	if page, err := os.ReadFile(out.LeaderboardHTML); err != nil || !strings.Contains(string(page), "partial: 2 of 58 tasks") || strings.Contains(string(page), "NaN") {
 		t.Errorf("page: %v", err)
 	}
 	var extra struct {
@@ -560,7 +487,7 @@ func TestPartialRows(t *testing.T) {
 			Run     int `json:"tasks_run"`
 		}
 	}
-	text, err := os.ReadFile(out.ExtraPath)
+	text, err := os.ReadFile(out.LeaderboardJSON)
 	if err != nil || json.Unmarshal(text, &extra) != nil || extra.Rows[0].Score != nil || extra.Rows[0].Partial == nil || extra.Rows[0].Run != 2 || extra.Rows[7].Score == nil || extra.Rows[7].Partial != nil || extra.Rows[1].Run != 0 {
 		t.Errorf("%v: %s", err, text)
 	}
@@ -604,11 +531,11 @@ func TestFirstBrokenQuestion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	samples := e.runs[0].samples
-	broken := map[requestKey]bool{samples[1].requests[0].key(): true, samples[3].requests[1].key(): true, samples[4].requests[0].key(): true}
+	questions := e.run.Tasks[0].Questions
+	broken := map[record.Key]bool{record.KeyOf(questions[1].Requests[0]): true, record.KeyOf(questions[3].Requests[1]): true, record.KeyOf(questions[4].Requests[0]): true}
 	for _, back := range []bool{false, true} {
 		m := newHashModel()
-		m.broken = func(r Request) bool { return broken[r.key()] }
+		m.broken = func(r Request) bool { return broken[record.KeyOf(r)] }
 		var asked Model = m
 		if back {
 			asked = backwards{m}

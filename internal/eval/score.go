@@ -10,124 +10,124 @@ import (
 	"sync"
 
 	"barka/internal/badinput"
-	"barka/internal/eval/tasks"
+	"barka/internal/eval/record"
+	"barka/internal/eval/store"
 )
 
-// leavesOut tells an error that leaves out its task from one that ends the
-// run: a request that the model cannot answer, or trouble of a judged task.
-func leavesOut(r *taskRun, err error) bool {
+// isTaskError reports whether an error leaves out its task, and does not end the
+// run: a request that the model cannot answer, or trouble in a judged task.
+func isTaskError(t *record.Task, err error) bool {
 	var broken *requestError
 	if errors.As(err, &broken) {
 		return !broken.stop
 	}
 	var judge *judgeError
-	return r.task.Metric == tasks.Judged && (badinput.Is(err) || errors.As(err, &judge))
+	return t.Judged() && (badinput.Is(err) || errors.As(err, &judge))
 }
 
-// score answers every request, from the journal where it can. Equal requests
-// (ACVA repeats a third of its questions) are asked once, and a task's together
-// so that the model can share their beginnings. A task whose scores are no
-// numbers is left out.
+// score answers every request, from the store where it can. Equal requests (a
+// third of ACVA's questions are repeated) are scored once. All requests of a task
+// are passed to the model together, so that it can share their prefixes. A task
+// with a score that is NaN or infinite is left out.
 func (e *evaluation) score(ctx context.Context) (err error) {
-	j, err := openJournal(e.o.store(), identity(e.m.Info(), e.m.MaxLength()), e.o.Shard)
+	known, err := store.OpenScores(e.o.store(), e.modelIdentity(), e.o.Shard.Name())
 	if err != nil {
 		return err
 	}
-	e.tellBroken(j.lines)
+	e.warnBroken(known)
 	defer func() {
-		if closeErr := j.close(); err == nil {
+		if closeErr := known.Close(); err == nil {
 			err = closeErr
 		}
 	}()
-	var scored []*taskRun
-	first := 0
-	for n, r := range e.runs {
-		err := e.scoreTask(ctx, j, r, n)
-		if err != nil && (ctx.Err() != nil || !leavesOut(r, err)) {
-			return fmt.Errorf("%s: %w", r.task.Key(), err)
+	var scored []*record.Task
+	for n, t := range e.run.Tasks {
+		label := fmt.Sprintf("%s (%d of %d)", t.Task.Key(), n+1, len(e.run.Tasks))
+		var err error
+		if t.Judged() {
+			err = e.judgeTask(ctx, t, e.own[n], label)
+		} else {
+			err = e.scoreTask(ctx, known, t, e.own[n], label)
+		}
+		if err != nil && (ctx.Err() != nil || !isTaskError(t, err)) {
+			return fmt.Errorf("%s: %w", t.Task.Key(), err)
 		}
 		if err != nil {
-			f := Failure{Task: r.task.Key(), Err: err, run: r}
+			f := Failure{Task: t.Task.Key(), Err: err, Questions: t}
 			if broken := (*requestError)(nil); errors.As(err, &broken) {
-				f.question = broken.question
+				f.First = broken.question
 			}
-			e.leaveOut(f)
+			e.recordFailure(f)
 			continue
 		}
-		for i := range r.samples {
-			r.samples[i].first = first
-			first += len(r.samples[i].requests)
-		}
-		scored = append(scored, r)
+		scored = append(scored, t)
 	}
-	e.runs = scored
+	e.run.Tasks = scored
 	return nil
 }
 
-// tellBroken notes what of a store could not be read.
-func (e *evaluation) tellBroken(l *lines) {
-	if l.broken > 0 {
-		e.log.Warn("broken lines in the store are ignored, as a stopped process leaves one; what they held is done again", "file", l.file.Name(), "lines", l.broken)
+// modelIdentity names the model in the store.
+func (e *evaluation) modelIdentity() string {
+	return store.ModelIdentity(e.run.Model.Info, e.run.Model.MaxLength)
+}
+
+// warnBroken reports the lines of a log that could not be read.
+func (e *evaluation) warnBroken(log interface{ Broken() (string, int) }) {
+	if path, n := log.Broken(); n > 0 {
+		e.log.Warn("broken lines in the store are ignored, as a stopped process leaves one; what they held is done again", "file", path, "lines", n)
 	}
 }
 
-// pending is a request that the journal does not answer.
+// pending is a request without a score in the store.
 type pending struct {
 	Request
-	key      requestKey
+	key      record.Key
 	question int // in evaluation order
 }
 
-// scoreTask scores what the journal lacks of a task, then fills its samples.
-func (e *evaluation) scoreTask(ctx context.Context, j *journal, r *taskRun, n int) error {
-	label := fmt.Sprintf("%s (%d of %d)", r.task.Key(), n+1, len(e.runs))
-	if r.task.Metric == tasks.Judged {
-		return e.judgeTask(ctx, r, label)
-	}
+// scoreTask scores the requests of a task that have no score in the store, then
+// fills in the answers.
+func (e *evaluation) scoreTask(ctx context.Context, known *store.Scores, t *record.Task, own []int, label string) error {
 	var todo []pending
-	asked := map[requestKey]bool{}
+	seen := map[record.Key]bool{}
 	all := 0
-	for q, s := range r.samples {
-		if s.elsewhere {
-			continue
-		}
-		for _, req := range s.requests {
+	for _, i := range own {
+		for _, req := range t.Questions[i].Requests {
 			if len(req.Continuation) == 0 {
 				continue
 			}
 			all++
-			key := req.key()
-			if _, done := j.scores[key]; done || asked[key] {
+			key := record.KeyOf(req)
+			if _, done := known.Get(key); done || seen[key] {
 				continue
 			}
-			asked[key] = true
-			todo = append(todo, pending{req, key, q})
+			seen[key] = true
+			todo = append(todo, pending{req, key, i})
 		}
 	}
-	e.scored += len(todo)
-	e.reused += all - len(todo)
-	if err := e.scoreMissing(ctx, j, todo, label); err != nil {
+	e.run.Scored += len(todo)
+	e.run.Reused += all - len(todo)
+	if err := e.scoreMissing(ctx, known, todo, label); err != nil {
 		return err
 	}
-	for i := range r.samples {
-		s := &r.samples[i]
-		if s.elsewhere {
-			continue
-		}
-		s.scores = make([]Score, len(s.requests))
-		for c, req := range s.requests {
-			if s.scores[c] = j.scores[req.key()]; len(req.Continuation) == 0 {
-				s.scores[c] = Score{Greedy: true} // a sum of nothing
+	for _, i := range own {
+		q := &t.Questions[i]
+		q.Answer = &record.Answer{Scores: make([]Score, len(q.Requests))}
+		for c, req := range q.Requests {
+			if len(req.Continuation) == 0 {
+				q.Answer.Scores[c] = Score{Greedy: true} // a sum without terms
+				continue
 			}
+			q.Answer.Scores[c], _ = known.Get(record.KeyOf(req))
 		}
 	}
 	return nil
 }
 
-// scoreMissing keeps every score as it comes. Of questions that have none it
-// returns the first in evaluation order, whatever the order of the answers:
-// after an error it asks on for the questions before it.
-func (e *evaluation) scoreMissing(ctx context.Context, j *journal, todo []pending, label string) error {
+// scoreMissing keeps every score as it comes. If requests fail, the error of the
+// earliest question is returned, so that it does not depend on timing: after a
+// failure, earlier questions are still scored.
+func (e *evaluation) scoreMissing(ctx context.Context, known *store.Scores, todo []pending, label string) error {
 	if len(todo) == 0 {
 		return nil
 	}
@@ -135,21 +135,21 @@ func (e *evaluation) scoreMissing(ctx context.Context, j *journal, todo []pendin
 	defer e.progress.Done()
 	var first error
 	for len(todo) > 0 {
-		err := e.ask(ctx, j, todo)
+		err := e.ask(ctx, known, todo)
 		var r *requestError
 		if err == nil || !errors.As(err, &r) || r.stop {
 			return cmp.Or(err, first)
 		}
 		first = err
 		todo = slices.DeleteFunc(todo, func(p pending) bool {
-			_, done := j.scores[p.key]
+			_, done := known.Get(p.key)
 			return done || p.question >= r.question
 		})
 	}
 	return first
 }
 
-func (e *evaluation) ask(ctx context.Context, j *journal, todo []pending) error {
+func (e *evaluation) ask(ctx context.Context, known *store.Scores, todo []pending) error {
 	reqs := make([]Request, len(todo))
 	for i, p := range todo {
 		reqs[i] = p.Request
@@ -164,7 +164,7 @@ func (e *evaluation) ask(ctx context.Context, j *journal, todo []pending) error 
 		}
 		answered++
 		e.progress.Add(1)
-		return j.put(todo[i].key, s)
+		return known.Put(todo[i].key, s)
 	})
 	if err == nil && answered != len(todo) {
 		return fmt.Errorf("the model gave %d scores for %d requests", answered, len(todo))
@@ -172,7 +172,7 @@ func (e *evaluation) ask(ctx context.Context, j *journal, todo []pending) error 
 	return ofQuestion(todo, err)
 }
 
-// check refuses a score that is no number.
+// check refuses a score that is NaN or infinite.
 func (p pending) check(s Score) error {
 	if math.IsNaN(s.LogProb) || math.IsInf(s.LogProb, 0) {
 		return &requestError{question: p.question, err: badinput.Errorf("a choice has log-probability %g; the weights are broken or overflow in this type of number (try --dtype f32)", s.LogProb)}
@@ -189,11 +189,11 @@ func ofQuestion(todo []pending, err error) error {
 	return err
 }
 
-// requestError is a question of which a choice has no score.
+// requestError is the failure of a request, by its question.
 type requestError struct {
 	question int // in evaluation order, counted from 0
 	err      error
-	stop     bool // the other tasks would fare alike
+	stop     bool // the other tasks would fail too
 }
 
 func (r *requestError) Error() string {

@@ -2,11 +2,14 @@ package eval
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,7 +18,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"barka/internal/badinput"
+	"barka/internal/eval/record"
+	"barka/internal/eval/shard"
 	"barka/internal/eval/tasks"
+	"barka/internal/llm"
 )
 
 // runShards runs every shard of n, each in a directory of its own, and
@@ -24,7 +30,7 @@ func runShards(t *testing.T, n int, o Options, model func() *hashModel) []string
 	t.Helper()
 	var dirs []string
 	for i := range n {
-		o.Shard, o.OutputDir = Shard{i, n}, t.TempDir()
+		o.Shard, o.OutputDir = shard.Shard{Index: i, Count: n}, t.TempDir()
 		if _, err := Run(t.Context(), model(), o, nil); err != nil && !badinput.Is(err) {
 			t.Fatal(err)
 		}
@@ -81,11 +87,11 @@ func TestShardsEqualWhole(t *testing.T) {
 // TestJudgedShards: answers and marks go through the shards too, each is asked
 // for once, and shards that are marked by different judges are refused.
 func TestJudgedShards(t *testing.T) {
-	m, j := newWriter(), judge{asked: new(atomic.Int64)}
+	m, j := newFakeWriter(), judge{asked: new(atomic.Int64)}
 	o := judgedOptions(t, j)
 	want := func(o Options) map[string]string {
 		o.OutputDir = t.TempDir()
-		if _, err := Run(t.Context(), newWriter(), o, nil); err != nil {
+		if _, err := Run(t.Context(), newFakeWriter(), o, nil); err != nil {
 			t.Fatal(err)
 		}
 		return tree(t, o.OutputDir)
@@ -93,7 +99,7 @@ func TestJudgedShards(t *testing.T) {
 	shards := func(n int, o Options) (dirs []string) {
 		t.Helper()
 		for i := range n {
-			o.Shard, o.OutputDir = Shard{i, n}, t.TempDir()
+			o.Shard, o.OutputDir = shard.Shard{Index: i, Count: n}, t.TempDir()
 			if _, err := Run(t.Context(), m, o, nil); err != nil {
 				t.Fatal(err)
 			}
@@ -114,7 +120,7 @@ func TestJudgedShards(t *testing.T) {
 	}
 	dirs := shards(2, o)
 	other := o
-	other.Shard, other.OutputDir, other.Judge = Shard{1, 2}, t.TempDir(), recordedJudge("test/other")
+	other.Shard, other.OutputDir, other.Judge = shard.Shard{Index: 1, Count: 2}, t.TempDir(), otherJudge{}
 	if _, err := Run(t.Context(), m, other, nil); err == nil {
 		t.Error("the other judge answered")
 	}
@@ -136,7 +142,7 @@ func TestShardsShareADirectory(t *testing.T) {
 	done := make(chan error)
 	for i := range 3 {
 		shared := o
-		shared.Shard = Shard{i, 3}
+		shared.Shard = shard.Shard{Index: i, Count: 3}
 		go func() {
 			_, err := Run(t.Context(), newHashModel(), shared, nil)
 			done <- err
@@ -156,7 +162,7 @@ func TestShardsShareADirectory(t *testing.T) {
 		t.Errorf("one process after the shards: %+v, %v", out, err)
 	}
 	again := o
-	again.Shard = Shard{1, 2}
+	again.Shard = shard.Shard{Index: 1, Count: 2}
 	if out, err := Run(t.Context(), m, again, nil); err != nil || m.asked.Load() != 0 || out.Questions == 0 {
 		t.Errorf("another division: %+v, %v", out, err)
 	}
@@ -167,30 +173,27 @@ func TestShardsShareADirectory(t *testing.T) {
 func TestDivision(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 7} {
 		held := map[string]int{}
-		by := map[requestKey]int{}
+		by := map[record.Key]int{}
 		tokens := make([]int64, n)
 		total, longest := int64(0), int64(0)
 		for i := range n {
 			o := fixtureOptions(t, "")
-			o.Shard = Shard{i, n}
+			o.Shard = shard.Shard{Index: i, Count: n}
 			e, err := prepare(t.Context(), newHashModel(), o, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, r := range e.runs {
-				for q := range r.samples {
-					s := &r.samples[q]
-					if s.elsewhere {
-						continue
-					}
-					held[fmt.Sprintf("%s %d", r.name(), q)]++
-					if other, ok := by[s.key()]; ok && other != i {
+			for at, r := range e.run.Tasks {
+				for _, q := range e.own[at] {
+					s := &r.Questions[q]
+					held[fmt.Sprintf("%s %d", r.Name(), q)]++
+					if other, ok := by[s.Key()]; ok && other != i {
 						t.Errorf("%d shards: a question is asked by %d and %d", n, other, i)
 					} else if !ok {
 						c := e.cost(r, q)
 						tokens[i], total, longest = tokens[i]+c, total+c, max(longest, c)
 					}
-					by[s.key()] = i
+					by[s.Key()] = i
 				}
 			}
 		}
@@ -219,7 +222,7 @@ func TestShardResumes(t *testing.T) {
 	o := fixtureOptions(t, "")
 	want := wholeRun(t, o, newHashModel())
 	dirs := runShards(t, 3, o, newHashModel)
-	o.Shard, o.OutputDir = Shard{1, 3}, t.TempDir()
+	o.Shard, o.OutputDir = shard.Shard{Index: 1, Count: 3}, t.TempDir()
 	m := newHashModel()
 	m.fail, m.err = 20, errors.New("stopped")
 	if _, err := Run(t.Context(), m, o, nil); !errors.Is(err, m.err) {
@@ -257,7 +260,7 @@ func TestShardFailures(t *testing.T) {
 	broken := func() *hashModel {
 		m := newHashModel()
 		m.broken = func(r Request) bool {
-			return r.key()[0]%4 == 0 && strings.Contains(characters(r.Context), "المقطع")
+			return record.KeyOf(r)[0]%4 == 0 && strings.Contains(characters(r.Context), "المقطع")
 		}
 		return m
 	}
@@ -285,7 +288,7 @@ func TestMergeRefuses(t *testing.T) {
 	dirs := runShards(t, 3, o, newHashModel)
 	other := func(change func(*Options, *hashModel)) string {
 		o, m := o, newHashModel()
-		o.Shard, o.OutputDir = Shard{1, 3}, t.TempDir()
+		o.Shard, o.OutputDir = shard.Shard{Index: 1, Count: 3}, t.TempDir()
 		change(&o, m)
 		if _, err := Run(t.Context(), m, o, nil); err != nil {
 			t.Fatal(err)
@@ -305,7 +308,7 @@ func TestMergeRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	damaged := other(func(*Options, *hashModel) {})
-	file := filepath.Join(damaged, "shards/test/hash-model/1-of-3", shardQuestions)
+	file := filepath.Join(damaged, "shards/test/hash-model/1-of-3", shard.QuestionsFile)
 	text, err = os.ReadFile(file)
 	if err == nil {
 		err = os.WriteFile(file, text[:len(text)-3], 0o644)
@@ -314,7 +317,7 @@ func TestMergeRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	old := other(func(*Options, *hashModel) {})
-	rewrite(t, filepath.Join(old, "shards/test/hash-model/1-of-3", shardManifest), func(m *manifest) { m.Barka = "0.0.1" })
+	rewrite(t, filepath.Join(old, "shards/test/hash-model/1-of-3", shard.ManifestFile), func(m *shard.Manifest) { m.Barka = "0.0.1" })
 	for name, c := range map[string]struct {
 		dirs []string
 		want []string
@@ -329,13 +332,13 @@ func TestMergeRefuses(t *testing.T) {
 		"dtype":        {[]string{dirs[0], other(func(_ *Options, m *hashModel) { m.info.DType = "torch.bfloat16" }), dirs[2]}, []string{"dtype: torch.float32, and torch.bfloat16"}},
 		"length":       {[]string{dirs[0], other(func(_ *Options, m *hashModel) { m.maxLength = 99 }), dirs[2]}, []string{"longest input: 8192, and 99"}},
 		"samples":      {[]string{dirs[0], other(func(o *Options, _ *hashModel) { o.MaxSamples = 2 }), dirs[2]}, []string{"--max-samples: 0, and 2"}},
-		"border":       {[]string{dirs[0], other(func(o *Options, _ *hashModel) { o.Border = Pairwise }), dirs[2]}, []string{"--border: joint, and pairwise"}},
+		"border":       {[]string{dirs[0], other(func(o *Options, _ *hashModel) { o.TokenBoundary = record.Pairwise }), dirs[2]}, []string{"--token-boundary: joint, and pairwise"}},
 		"chat":         {[]string{dirs[0], other(func(o *Options, _ *hashModel) { o.UseChatTemplate = true }), dirs[2]}, []string{"--use-chat-template: false, and true"}},
 		"tasks":        {[]string{dirs[0], other(func(o *Options, _ *hashModel) { o.Tasks = fixtureOptions(t, "acva:Iraq,boolq_ar").Tasks }), dirs[2]}, []string{"tasks: community|piqa_ar|0|1, and nothing"}},
 		"data":         {[]string{dirs[0], other(func(o *Options, _ *hashModel) { o.DataDir = changedData }), dirs[2]}, []string{"questions of community|acva:Iraq|0|1"}},
 		"number":       {append(runShards(t, 2, o, newHashModel), dirs...), []string{"number of shards: 2, and 3"}},
 		"version":      {[]string{dirs[0], old, dirs[2]}, []string{"version of barka"}},
-		"damaged":      {[]string{dirs[0], damaged, dirs[2]}, []string{shardQuestions, "not copied whole"}},
+		"damaged":      {[]string{dirs[0], damaged, dirs[2]}, []string{shard.QuestionsFile, "not copied whole"}},
 	} {
 		to := t.TempDir()
 		_, err := Merge(t.Context(), c.dirs, to, nil)
@@ -349,33 +352,33 @@ func TestMergeRefuses(t *testing.T) {
 			}
 		}
 		if files := tree(t, to); len(files) != 0 {
-			t.Errorf("%s: refused, and wrote %v", name, sortedKeys(files))
+			t.Errorf("%s: refused, and wrote %v", name, slices.Sorted(maps.Keys(files)))
 		}
 	}
 	// Shards whose manifests agree, but whose questions overlap.
 	rewritten := other(func(*Options, *hashModel) {})
 	dir := filepath.Join(rewritten, "shards/test/hash-model/1-of-3")
 	zero := filepath.Join(dirs[0], "shards/test/hash-model/0-of-3")
-	if text, err = os.ReadFile(filepath.Join(zero, shardQuestions)); err == nil {
-		err = os.WriteFile(filepath.Join(dir, shardQuestions), text, 0o644)
+	if text, err = os.ReadFile(filepath.Join(zero, shard.QuestionsFile)); err == nil {
+		err = os.WriteFile(filepath.Join(dir, shard.QuestionsFile), text, 0o644)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	hash, _ := fileHash(filepath.Join(dir, shardQuestions))
-	rewrite(t, filepath.Join(dir, shardManifest), func(m *manifest) { m.QuestionsHash = hash })
+	hash := fileHash(t, filepath.Join(dir, shard.QuestionsFile))
+	rewrite(t, filepath.Join(dir, shard.ManifestFile), func(m *shard.Manifest) { m.QuestionsHash = hash })
 	if _, err := Merge(t.Context(), []string{dirs[0], rewritten, dirs[2]}, t.TempDir(), nil); !badinput.Is(err) || !strings.Contains(err.Error(), "is in another shard too") {
 		t.Errorf("overlapping questions: error %v", err)
 	}
 }
 
-func rewrite(t *testing.T, path string, change func(*manifest)) {
+func rewrite(t *testing.T, path string, change func(*shard.Manifest)) {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var m manifest
+	var m shard.Manifest
 	if err := json.Unmarshal(text, &m); err != nil {
 		t.Fatal(err)
 	}
@@ -396,7 +399,7 @@ func TestMergedTime(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6000, zone)
 	var dirs []string
 	for i := range 2 {
-		o.Shard, o.OutputDir = Shard{i, 2}, t.TempDir()
+		o.Shard, o.OutputDir = shard.Shard{Index: i, Count: 2}, t.TempDir()
 		clock := at.Add(time.Duration(i) * time.Minute)
 		o.Now = func() time.Time { clock = clock.Add(time.Second); return clock }
 		if _, err := Run(t.Context(), newHashModel(), o, nil); err != nil {
@@ -412,4 +415,13 @@ func TestMergedTime(t *testing.T) {
 	if err != nil || !strings.Contains(string(text), `"total_evaluation_time_secondes": "61.0"`) {
 		t.Errorf("%v, %s", err, text)
 	}
+}
+
+// otherJudge is a judge that does not answer.
+type otherJudge struct{}
+
+func (otherJudge) Name() string { return "test/other" }
+
+func (otherJudge) Complete(context.Context, llm.Request) (llm.Response, error) {
+	return llm.Response{}, errors.New("no answer")
 }

@@ -6,64 +6,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"sync"
 	"testing"
 
-	"barka/internal/progress"
+	"barka/internal/eval/record"
 )
-
-// TestStoreOfSeveral: processes that append to one file at the same time, of
-// which one is stopped within a line, lose nothing that was whole.
-func TestStoreOfSeveral(t *testing.T) {
-	dir := t.TempDir()
-	keyOf := func(writer, i int) requestKey { return Request{[]int32{int32(writer)}, []int32{int32(i)}}.key() }
-	const writers, each = 4, 300
-	var wg sync.WaitGroup
-	for w := range writers {
-		wg.Go(func() {
-			j, err := openJournal(dir, "m", Shard{})
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			for i := range each {
-				if err := j.put(keyOf(w, i), Score{LogProb: -float64(i)}); err != nil {
-					t.Error(err)
-				}
-				if w == 0 && i == each/2 { // stopped within a line, and started again
-					if err := j.write("0123 torn"); err != nil {
-						t.Error(err)
-					}
-					j.close()
-					if j, err = openJournal(dir, "m", Shard{}); err != nil {
-						t.Error(err)
-						return
-					}
-				}
-			}
-			j.close()
-		})
-	}
-	wg.Wait()
-	j, err := openJournal(dir, "m", Shard{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer j.close()
-	// The torn line may take the one with it that another process appends.
-	if n := len(j.scores); n < writers*each-1 || j.broken == 0 || j.broken > 2 {
-		t.Errorf("%d scores of %d, %d broken lines", n, writers*each, j.broken)
-	}
-	for w := range writers {
-		for i := range each {
-			if s, ok := j.scores[keyOf(w, i)]; ok && s.LogProb != -float64(i) {
-				t.Fatalf("writer %d, entry %d: %g", w, i, s.LogProb)
-			}
-		}
-	}
-}
 
 // TestStoreIsShared: runs in other output directories, with other metrics,
 // tasks and lengths, ask for what the store lacks alone, and the files are
@@ -105,7 +52,7 @@ func TestStoreIsShared(t *testing.T) {
 	if out := run("community|piqa_ar|0|1", 3, nil); out.Scored != 2 || out.Reused != 4 {
 		t.Errorf("a longer run: %d scored, %d reused", out.Scored, out.Reused)
 	}
-	if out := run("community|piqa_ar|0|1,community|boolq_ar|0|1", 3, func(o *Options) { o.Border = Guarded }); out.Scored != 2 || out.Reused != 10 {
+	if out := run("community|piqa_ar|0|1,community|boolq_ar|0|1", 3, func(o *Options) { o.TokenBoundary = record.Guarded }); out.Scored != 2 || out.Reused != 10 {
 		t.Errorf("another border that changes no token: %d scored, %d reused", out.Scored, out.Reused)
 	}
 	before := m.info
@@ -149,20 +96,5 @@ func TestBrokenStoreIsTold(t *testing.T) {
 	}
 	if !strings.Contains(told.String(), "lines=2") || !strings.Contains(told.String(), filepath.Base(logs[0])) {
 		t.Errorf("told %q", told.String())
-	}
-}
-
-// TestFullDisk: a store that cannot be written ends the run with what failed.
-func TestFullDisk(t *testing.T) {
-	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
-	if runtime.GOOS != "linux" || err != nil {
-		t.Skip("needs /dev/full")
-	}
-	j := &journal{lines: &lines{file: full}, scores: map[requestKey]Score{}}
-	e := &evaluation{m: newHashModel(), progress: progress.OrSilent(nil)}
-	req := Request{[]int32{1}, []int32{2}}
-	err = e.scoreMissing(t.Context(), j, []pending{{Request: req, key: req.key()}}, "x")
-	if err == nil || !strings.Contains(err.Error(), "no space left") || !strings.Contains(err.Error(), "store") {
-		t.Errorf("error %v", err)
 	}
 }

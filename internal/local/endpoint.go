@@ -11,6 +11,7 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/eval"
+	"barka/internal/eval/lighteval"
 	"barka/internal/hub"
 	"barka/internal/llm"
 	"barka/internal/model"
@@ -118,7 +119,7 @@ func positions(dir string) (int, error) {
 }
 
 // Name implements eval.Model.
-func (e *Endpoint) Name() string { return eval.ModelName(e.client.Name()) }
+func (e *Endpoint) Name() string { return lighteval.ModelName(e.client.Name()) }
 
 // Info implements eval.Model. Neither the weights nor their type can be seen:
 // scores belong to the address and the name.

@@ -6,6 +6,7 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/dtype"
 	"barka/internal/eval"
+	"barka/internal/eval/lighteval"
 	"barka/internal/model"
 	"barka/internal/score"
 	"barka/internal/tokenizer"
@@ -35,7 +36,7 @@ func (d *Decoder) Evaluated() (*Evaluated, error) {
 	if torch == "bfloat16" || torch == "float16" {
 		size = 2
 	}
-	info := eval.ModelInfo{DType: "torch." + torch, Size: eval.FormatBytes(i.Parameters * size), Digest: digest + "-" + string(i.DType)}
+	info := eval.ModelInfo{DType: "torch." + torch, Size: lighteval.FormatBytes(i.Parameters * size), Digest: digest + "-" + string(i.DType)}
 	if d.adapter != "" {
 		if info.AdapterDigest, err = d.engine.digest(d.adapter); err != nil {
 			return nil, err
@@ -60,7 +61,7 @@ func torchDType(i model.Info) string {
 }
 
 // Name implements eval.Model. A directory's slashes are underscores.
-func (e *Evaluated) Name() string { return eval.ModelName(e.d.Name) }
+func (e *Evaluated) Name() string { return lighteval.ModelName(e.d.Name) }
 
 // Info implements eval.Model.
 func (e *Evaluated) Info() eval.ModelInfo { return e.info }
@@ -95,12 +96,8 @@ func (e *Evaluated) Plan() score.Plan {
 
 // Score implements eval.Model.
 func (e *Evaluated) Score(ctx context.Context, reqs []eval.Request, done func(i int, s eval.Score) error) error {
-	in := make([]score.Request, len(reqs))
-	for i, r := range reqs {
-		in[i] = score.Request(r)
-	}
 	s := score.Scorer{Model: e.d.Model, Plan: score.Plan{MaxLength: e.MaxLength(), Apart: e.Apart}}
-	return s.Each(ctx, in, func(i int, r score.Result) error {
+	return s.Each(ctx, reqs, func(i int, r score.Result) error {
 		out := eval.Score{LogProb: r.LogProb, Greedy: r.Greedy}
 		for _, t := range r.Tokens {
 			out.PerToken = append(out.PerToken, float64(t))

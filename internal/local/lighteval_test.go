@@ -18,9 +18,9 @@ import (
 	"barka/internal/parquet"
 )
 
-// lighteval holds what lighteval 0.3.0 computed of the evaluation's fixture
+// goldens holds what lighteval 0.3.0 computed of the evaluation's fixture
 // with transformers: reference/evaluation/run.py wrote it.
-const lighteval = "../eval/testdata/lighteval"
+const goldens = "../eval/testdata/lighteval"
 
 // lightevalCase says how one of them was run.
 type lightevalCase struct {
@@ -39,7 +39,7 @@ func (c lightevalCase) modelDir(t *testing.T) string {
 	}
 	dir := t.TempDir()
 	for _, path := range []string{golden.Dir(c.Model) + "/config.json", golden.Dir(c.Model) + "/model.safetensors",
-		lighteval + "/bytes/tokenizer.json", lighteval + "/bytes/tokenizer_config.json"} {
+		goldens + "/bytes/tokenizer.json", goldens + "/bytes/tokenizer_config.json"} {
 		data, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -81,7 +81,7 @@ func (c lightevalCase) run(t *testing.T) *eval.Outcome {
 // model's path and what lighteval changed from 0.3.0 to May 2024; and so are
 // the log-likelihoods, but for the rounding of sums.
 func TestLighteval(t *testing.T) {
-	files, err := filepath.Glob(lighteval + "/*/case.json")
+	files, err := filepath.Glob(goldens + "/*/case.json")
 	if err != nil || len(files) < 6 {
 		t.Fatalf("%d cases, %v", len(files), err)
 	}

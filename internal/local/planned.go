@@ -6,6 +6,7 @@ import (
 
 	"barka/internal/checkpoint"
 	"barka/internal/eval"
+	"barka/internal/eval/lighteval"
 	"barka/internal/hub"
 	"barka/internal/model"
 	"barka/internal/score"
@@ -73,7 +74,7 @@ func adapterBytes(name string) (int64, error) {
 }
 
 // Name implements eval.Model.
-func (p *Planned) Name() string { return eval.ModelName(p.name) }
+func (p *Planned) Name() string { return lighteval.ModelName(p.name) }
 
 // Info implements eval.Model. Nothing is scored by its digest.
 func (p *Planned) Info() eval.ModelInfo { return eval.ModelInfo{} }

@@ -23,13 +23,22 @@ type Writer struct {
 
 // NewWriter starts a file of rows of the struct type rowType. The bytes written
 // to w depend on the rows alone.
-func NewWriter(w io.Writer, rowType reflect.Type) (pw *Writer, err error) {
+func NewWriter(w io.Writer, rowType reflect.Type) (*Writer, error) {
+	return newWriter(w, rowType, "")
+}
+
+// newWriter is NewWriter with a name for the root of the schema, which is
+// otherwise the type's.
+func newWriter(w io.Writer, rowType reflect.Type, name string) (pw *Writer, err error) {
 	if rowType.Kind() != reflect.Struct {
 		return nil, fmt.Errorf("parquet: rows of type %v: only structs can be written", rowType)
 	}
 	// The library reports types it cannot map by panicking.
 	defer recovered(&err, "row type "+rowType.String())
 	schema := pq.SchemaOf(reflect.New(rowType).Interface())
+	if name != "" {
+		schema = pq.NewSchema(name, schema)
+	}
 	out := pq.NewWriter(w, schema,
 		pq.Compression(&pq.Zstd),
 		pq.MaxRowsPerRowGroup(RowGroupRows),

@@ -14,6 +14,7 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/durable"
 	"barka/internal/eval"
+	"barka/internal/eval/lighteval"
 	"barka/internal/hub"
 	"barka/internal/local"
 	"barka/internal/model"
@@ -186,7 +187,7 @@ func (c *chain) evaluate(ctx context.Context, name, out, adapter string) error {
 		step := Step{Stage: "eval " + name, Out: c.path(out), Evaluated: &before.Found}
 		step.Before = true
 		c.Say(step)
-		return eval.Tidy(c.path(out), eval.ModelName(c.r.Name+"-"+name))
+		return eval.Tidy(c.path(out), lighteval.ModelName(c.r.Name+"-"+name))
 	}
 	selection, err := c.r.tasks()
 	if err != nil {

@@ -49,12 +49,7 @@ func (p *Plan) layout(index int, r Request) (item, error) {
 	if len(r.Context) == 0 {
 		return item{}, fmt.Errorf("request %d: empty context; start it with the model's beginning or end token", index)
 	}
-	joined := make([]int32, 0, len(r.Context)+len(r.Continuation))
-	joined = append(append(joined, r.Context...), r.Continuation...)
-	it := item{index: index, input: joined[:len(joined)-1], targets: r.Continuation}
-	if len(r.Continuation) == 0 {
-		it.input = joined
-	}
+	it := item{index: index, input: r.Input(), targets: r.Continuation}
 	if p.MaxLength > 0 && len(it.input) > p.MaxLength {
 		if p.Whole {
 			return it, badinput.Errorf("request %d: context and continuation have %d tokens before the last, the model reads at most %d", index, len(it.input), p.MaxLength)

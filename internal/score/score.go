@@ -13,6 +13,14 @@ import (
 // tokens. Context must not be empty.
 type Request struct{ Context, Continuation []int32 }
 
+// Input returns the tokens that a model reads to answer the request: all but
+// the last token of the continuation, which is only predicted.
+func (r Request) Input() []int32 {
+	joined := make([]int32, 0, len(r.Context)+len(r.Continuation))
+	joined = append(append(joined, r.Context...), r.Continuation...)
+	return joined[:len(r.Context)+max(0, len(r.Continuation)-1)]
+}
+
 // Result answers a Request.
 type Result struct {
 	// LogProb is the sum over the continuation's tokens; an empty

@@ -43,7 +43,7 @@ def barka(args, border):
     shutil.rmtree(out, ignore_errors=True)  # of an earlier run
     tasks = ",".join(f"community|{t}|0|1" for t in NAMES.values())
     subprocess.run([args.barka, "eval", "--model", args.model, "--data", args.data, "--tasks", tasks, "--dtype", "f32",
-                    "--border", border, "--output-dir", out, "--quiet"], check=True, stdout=subprocess.DEVNULL)  # fmt: skip
+                    "--token-boundary", border, "--output-dir", out, "--quiet"], check=True, stdout=subprocess.DEVNULL)  # fmt: skip
     return out
 
 

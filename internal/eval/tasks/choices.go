@@ -6,21 +6,21 @@ import (
 	"barka/internal/pyrandom"
 )
 
-// Choices says what of an AlGhafa question is scored, with the prompt the
+// ChoiceFormat says what of an AlGhafa question is scored, with the prompt the
 // same.
-type Choices string
+type ChoiceFormat string
 
 const (
 	// Texts scores the options' full texts: the reference until March 2025,
 	// and version 1 of the leaderboard.
-	Texts Choices = "text"
+	Texts ChoiceFormat = "text"
 	// Indices scores the numbers the prompt gives the options, from "0": the
 	// reference since March 2025, and version 2.
-	Indices Choices = "index"
+	Indices ChoiceFormat = "index"
 )
 
-// ChoicesOf lists the values of Choices.
-var ChoicesOf = []Choices{Texts, Indices}
+// ChoiceFormats lists the values of ChoiceFormat.
+var ChoiceFormats = []ChoiceFormat{Texts, Indices}
 
 // Names of AlGhafa's prompt function before and since it scores indices.
 const (
@@ -31,7 +31,7 @@ const (
 // Scoring returns the task with such choices, if it is one of AlGhafa's
 // native ones or of the six translated ones that share their prompt. Others
 // are returned as they are.
-func (t Task) Scoring(c Choices) Task {
+func (t Task) Scoring(c ChoiceFormat) Task {
 	switch {
 	case t.PromptName != alghafaTexts && t.PromptName != alghafaIndices:
 	case c == Texts:

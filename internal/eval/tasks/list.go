@@ -92,7 +92,7 @@ func parseEntries(entries []string, where func(int) string) ([]Selection, error)
 
 // parseFor reads the entries as tasks of one version. With an error comes the
 // entry that has it.
-func parseFor(b Board, entries []string) (out []Selection, at int, err error) {
+func parseFor(b Leaderboard, entries []string) (out []Selection, at int, err error) {
 	shots := map[string][]Shots{}
 	for i, entry := range entries {
 		entry = strings.TrimSpace(entry)
@@ -137,7 +137,7 @@ func add(shots map[string][]Shots, key string, s Shots) error {
 	return nil
 }
 
-func parseEntry(b Board, entry string) ([]Task, Shots, error) {
+func parseEntry(b Leaderboard, entry string) ([]Task, Shots, error) {
 	if !strings.Contains(entry, "|") {
 		found := byName(b, entry)
 		if len(found) == 0 {
@@ -169,7 +169,7 @@ func parseEntry(b Board, entry string) ([]Task, Shots, error) {
 }
 
 // current maps the name that later task lists give the translated MMLU.
-func current(b Board, name string) string {
+func current(b Leaderboard, name string) string {
 	if rest, ok := strings.CutPrefix(name, "arabic_mmlu_mt"); ok && b == V1 {
 		return "arabic_mmlu" + rest
 	}
@@ -178,7 +178,7 @@ func current(b Board, name string) string {
 
 // byName returns the task of that name, or a group's tasks. The version's own
 // name may come before it, with a colon between.
-func byName(b Board, name string) []Task {
+func byName(b Leaderboard, name string) []Task {
 	all := name == string(b)
 	name = current(b, strings.TrimPrefix(name, string(b)+":"))
 	var out []Task
@@ -202,7 +202,7 @@ func suggest(name string) string {
 
 func names() []string {
 	var out []string
-	for _, b := range Boards {
+	for _, b := range Leaderboards {
 		for _, t := range tables[b] {
 			out = append(out, t.Name)
 		}
@@ -213,7 +213,7 @@ func names() []string {
 // Groups lists the names that stand for several tasks.
 func Groups() []string {
 	out := []string{string(V1), groupLeaderboard}
-	for _, b := range Boards {
+	for _, b := range Leaderboards {
 		if b != V1 {
 			out = append(out, string(b))
 		}
@@ -228,7 +228,7 @@ func Groups() []string {
 
 // listed is the name that means a task or family of that version, whatever
 // else is in the list.
-func listed(b Board, name string) string {
+func listed(b Leaderboard, name string) string {
 	if b == V1 {
 		return name
 	}
@@ -237,7 +237,7 @@ func listed(b Board, name string) string {
 
 // DefaultList is the text of a version's published task list: every task at
 // zero shots.
-func DefaultList(board Board) string {
+func DefaultList(board Leaderboard) string {
 	var b strings.Builder
 	for _, t := range tables[board] {
 		truncate := 0
@@ -269,7 +269,7 @@ func WriteList(w io.Writer) error {
 		}
 		fmt.Fprintln(b)
 	}
-	for _, board := range Boards {
+	for _, board := range Leaderboards {
 		fmt.Fprintln(b)
 		for _, t := range tables[board] {
 			if t.Docs == 0 {

@@ -3,11 +3,29 @@ package tasks
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
 	"barka/internal/pytext"
 )
+
+// Row is one row of a dataset: the columns in the file's order and their
+// values (nil, bool, int64, float64, string, []any).
+type Row struct {
+	Columns []string
+	Values  []any
+}
+
+// Get returns a column's value; a column that does not exist is an error
+// that lists those that do.
+func (r Row) Get(column string) (any, error) {
+	i := slices.Index(r.Columns, column)
+	if i < 0 {
+		return nil, fmt.Errorf("column %q is missing; the file has %s", column, strings.Join(r.Columns, ", "))
+	}
+	return r.Values[i], nil
+}
 
 // reader takes the columns of one row and keeps the first thing wrong, so
 // that a prompt function reads like its template.

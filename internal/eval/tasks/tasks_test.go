@@ -243,8 +243,8 @@ func TestWriteList(t *testing.T) {
 			t.Error(err)
 			continue
 		}
-		if strings.HasPrefix(f[0], string(V2)) != (got[0].Task.Board == V2) {
-			t.Errorf("%s is a task of version %s", f[0], got[0].Task.Board)
+		if strings.HasPrefix(f[0], string(V2)) != (got[0].Task.Leaderboard == V2) {
+			t.Errorf("%s is a task of version %s", f[0], got[0].Task.Leaderboard)
 		}
 		if n, ok := strings.CutSuffix(f[1], " tasks"); ok && n != fmt.Sprint(len(got)) {
 			t.Errorf("%s: %s tasks listed, %d taken", f[0], n, len(got))

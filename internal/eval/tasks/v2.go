@@ -23,7 +23,7 @@ func buildV2(v1 []Task) []Task {
 		if !ok {
 			t = defineV2(suite, name)
 		}
-		t.Board, t.TrustDataset = V2, &yes
+		t.Leaderboard, t.TrustDataset = V2, &yes
 		all = append(all, t.Scoring(Indices))
 	}
 	return sorted(all)

@@ -16,8 +16,8 @@ func TestTableV2(t *testing.T) {
 	for _, task := range All(V2) {
 		families[task.Family()]++
 		repos[task.Repo]++
-		if task.Board != V2 || task.Subset == "" {
-			t.Errorf("%s: version %s, subset %q", task.Key(), task.Board, task.Subset)
+		if task.Leaderboard != V2 || task.Subset == "" {
+			t.Errorf("%s: version %s, subset %q", task.Key(), task.Leaderboard, task.Subset)
 		}
 	}
 	if diff := cmp.Diff(map[string]int{"alghafa": 9, "alrage_qa": 1, "arabic_exams": 1, "arabic_mmlu": 40, "arabic_mmlu_ht": 57, "aratrust": 8, "madinah_qa": 2}, families); diff != "" {
@@ -31,7 +31,7 @@ func TestTableV2(t *testing.T) {
 	for _, key := range []string{"community|arabic_exams", "community|alghafa:meta_ar_msa"} {
 		v1, _ := Lookup(V1, key)
 		v2, ok := Lookup(V2, key)
-		if !ok || v1.PromptsDigest != v2.PromptsDigest || v1.Docs != v2.Docs || v1.Board != V1 {
+		if !ok || v1.PromptsDigest != v2.PromptsDigest || v1.Docs != v2.Docs || v1.Leaderboard != V1 {
 			t.Errorf("%s: %+v, %+v", key, v1, v2)
 		}
 	}
@@ -135,7 +135,7 @@ func TestBadRowsV2(t *testing.T) {
 // number in either version, with the same prompt; no other task changes.
 func TestChoices(t *testing.T) {
 	r := row("query", "س", "sol1", "ا", "sol2", "ب ب", "label", "1")
-	for _, board := range Boards {
+	for _, board := range Leaderboards {
 		changed := 0
 		for _, task := range All(board) {
 			texts, indices := task.Scoring(Texts), task.Scoring(Indices)
@@ -149,7 +149,7 @@ func TestChoices(t *testing.T) {
 				t.Errorf("%s: %+v, %v; %+v, %v", task.Key(), a, err, b, err2)
 			}
 		}
-		if want := map[Board]int{V1: 9 + 6, V2: 9}[board]; changed != want {
+		if want := map[Leaderboard]int{V1: 9 + 6, V2: 9}[board]; changed != want {
 			t.Errorf("version %s: %d tasks change, want %d", board, changed, want)
 		}
 	}

@@ -1,0 +1,125 @@
+package evaltest
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"barka/internal/pytext"
+	"barka/internal/tokenizer"
+)
+
+// Demo is the directory of the demonstration.
+func Demo(t *testing.T) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	for err == nil {
+		demo := filepath.Join(dir, "internal", "demo")
+		if _, err := os.Stat(filepath.Join(demo, "models")); err == nil {
+			return demo
+		}
+		if dir == filepath.Dir(dir) {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	t.Fatal("no directory internal/demo above the tests")
+	return ""
+}
+
+// DemoTokenizer is the demonstration's, which is trained on Arabic text, laid
+// out as Gemma's, and part of the repository.
+func DemoTokenizer(t *testing.T) Tokenizer {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(Demo(t), "models/gemma2/tokenizer.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := tokenizer.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eos, ok := tok.ID("<eos>")
+	if !ok {
+		t.Fatal("no <eos>")
+	}
+	return Tokenizer{tok, eos}
+}
+
+// SharedOALL finds the benchmark data that cannot be committed: a directory
+// named shared beside the repository, or BARKA_SHARED.
+func SharedOALL(t *testing.T) string {
+	t.Helper()
+	var candidates []string
+	if set := os.Getenv("BARKA_SHARED"); set != "" {
+		candidates = []string{set}
+	} else {
+		dir, err := os.Getwd()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+			candidates = append(candidates, filepath.Join(filepath.Dir(dir), "shared"))
+		}
+	}
+	for _, c := range candidates {
+		path := filepath.Join(c, "data", "oall")
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	t.Skip("the AceGPT benchmark files are not here; set BARKA_SHARED")
+	return ""
+}
+
+// Reference reads the published result file of pythia-70m.
+func Reference(t *testing.T) (text []byte, parsed pytext.Object) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(SharedOALL(t), "reference_results", "pythia-70m_results_2024-06-28T14-20-00.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	return text, DecodeOrdered(t, d).(pytext.Object)
+}
+
+// DecodeOrdered decodes JSON with the order of keys and the text of numbers.
+func DecodeOrdered(t *testing.T, d *json.Decoder) any {
+	t.Helper()
+	token, err := d.Token()
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch token {
+	case json.Delim('{'):
+		o := pytext.Object{}
+		for d.More() {
+			key, err := d.Token()
+			if err != nil {
+				t.Fatal(err)
+			}
+			o.Set(key.(string), DecodeOrdered(t, d))
+		}
+		d.Token()
+		return o
+	case json.Delim('['):
+		list := []any{}
+		for d.More() {
+			list = append(list, DecodeOrdered(t, d))
+		}
+		d.Token()
+		return list
+	}
+	if n, ok := token.(json.Number); ok && !strings.ContainsAny(n.String(), ".eE") {
+		i, _ := n.Int64()
+		return int(i)
+	} else if ok {
+		f, _ := n.Float64()
+		return f
+	}
+	return token
+}

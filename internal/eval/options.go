@@ -1,0 +1,136 @@
+package eval
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"barka/internal/badinput"
+	"barka/internal/benchdata"
+	"barka/internal/eval/record"
+	"barka/internal/eval/shard"
+	"barka/internal/eval/tasks"
+	"barka/internal/llm"
+)
+
+// Options says what to evaluate and how.
+type Options struct {
+	// Tasks comes from tasks.ParseList.
+	Tasks []tasks.Selection
+	// DataDir holds the benchmark files in the hub's layout.
+	DataDir string
+	// DownloadErrors are the reasons why datasets could not be downloaded.
+	DownloadErrors map[string]error
+	// OutputDir receives results and details.
+	OutputDir string
+	// Store is the directory of the scores and answers. Any number of models and
+	// runs may share it, also at the same time. Empty means cache in OutputDir.
+	Store string
+	// MaxSamples bounds the questions of a task; 0 means all.
+	MaxSamples int
+	// BatchSize is recorded as override_batch_size, and the token digests are
+	// those of the reference at this size. It does not change how scores are
+	// computed. 0 or less means automatic.
+	BatchSize int
+	// TokenBoundary and AlGhafa default to what the tasks' version of the
+	// leaderboard has: Joint and Texts in the first, Guarded and Indices in the
+	// second.
+	TokenBoundary record.TokenBoundary
+	AlGhafa       tasks.ChoiceFormat
+	// Judge marks the answers of judged tasks; without one these are skipped.
+	Judge llm.Client
+	// UseChatTemplate renders prompts as conversations; SystemPrompt opens them.
+	UseChatTemplate bool
+	SystemPrompt    string
+	// Shard names the questions to score. The files of a run that is divided are
+	// written by Merge, from what its shards leave in OutputDir.
+	Shard shard.Shard
+	// NoDetails leaves out the parquet files with every question.
+	NoDetails bool
+	// JobID is copied to config_general.
+	JobID string
+	// Committed, if not nil, is called when the files of all tasks are written, to
+	// record that the evaluation is done. A run that was killed before it returned
+	// writes the same files again, under the same names.
+	Committed func(*Outcome) error
+	// Workers bounds the goroutines that encode prompts; 0 means all CPUs.
+	Workers int
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// Log receives notes; nil discards them.
+	Log *slog.Logger
+}
+
+// Validate refuses options that cannot be right.
+func (o Options) Validate() error {
+	switch {
+	case len(o.Tasks) == 0:
+		return badinput.Errorf("no tasks; --tasks oall runs all")
+	case o.DataDir == "":
+		return badinput.Errorf("no benchmark data; --data names the directory that holds OALL/Arabic_MMLU and the others")
+	case o.MaxSamples < 0:
+		return badinput.Errorf("--max-samples is %d, expected 0 (all) or more", o.MaxSamples)
+	case o.TokenBoundary != "" && !slices.Contains(record.TokenBoundaries, o.TokenBoundary):
+		return badinput.Errorf("--token-boundary is %q, expected one of %v", o.TokenBoundary, record.TokenBoundaries)
+	case o.AlGhafa != "" && !slices.Contains(tasks.ChoiceFormats, o.AlGhafa):
+		return badinput.Errorf("--alghafa is %q, expected one of %v", o.AlGhafa, tasks.ChoiceFormats)
+	}
+	for _, s := range o.Tasks {
+		if s.Task.Leaderboard != o.leaderboard() {
+			return fmt.Errorf("tasks of versions %s and %s of the leaderboard in one run", o.leaderboard(), s.Task.Leaderboard)
+		}
+	}
+	return o.Shard.Validate()
+}
+
+// Needs returns the splits that the tasks read.
+func (o Options) Needs() []benchdata.Need {
+	var needs []benchdata.Need
+	for _, s := range o.Tasks {
+		t := s.Task
+		if t.Metric == tasks.Judged && (o.Judge == nil || o.Shard.Count > 0) {
+			continue // is skipped
+		}
+		needs = append(needs, benchdata.Need{Repo: t.Repo, Subset: t.Subset, Split: t.EvalSplit})
+		if split := t.ExampleSplit(); split != "" && slices.ContainsFunc(s.Shots, func(s tasks.Shots) bool { return s.K > 0 }) {
+			needs = append(needs, benchdata.Need{Repo: t.Repo, Subset: t.Subset, Split: split})
+		}
+	}
+	return needs
+}
+
+func (o Options) store() string {
+	return cmp.Or(o.Store, filepath.Join(o.OutputDir, "cache"))
+}
+
+// leaderboard is the version that all tasks belong to.
+func (o Options) leaderboard() tasks.Leaderboard { return o.Tasks[0].Task.Leaderboard }
+
+// applyDefaults fills in what depends on the version of the leaderboard.
+func (o *Options) applyDefaults() {
+	boundary, choices := record.Joint, tasks.Texts
+	if o.leaderboard() == tasks.V2 {
+		boundary, choices = record.Guarded, tasks.Indices
+	}
+	o.TokenBoundary, o.AlGhafa = cmp.Or(o.TokenBoundary, boundary), cmp.Or(o.AlGhafa, choices)
+}
+
+// settings returns the options that the files of the run depend on.
+func (o Options) settings() record.Settings {
+	s := record.Settings{MaxSamples: o.MaxSamples, BatchSize: o.BatchSize, Leaderboard: o.leaderboard(), Boundary: o.TokenBoundary, AlGhafa: o.AlGhafa,
+		UseChatTemplate: o.UseChatTemplate, SystemPrompt: o.SystemPrompt, NoDetails: o.NoDetails, JobID: o.JobID}
+	if o.Judge != nil {
+		s.Judge = o.Judge.Name()
+	}
+	return s
+}
+
+func (o Options) now() time.Time {
+	if o.Now != nil {
+		return o.Now()
+	}
+	return time.Now()
+}

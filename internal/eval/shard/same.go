@@ -1,0 +1,120 @@
+package shard
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"barka/internal/badinput"
+	"barka/internal/version"
+)
+
+// property is a value that is equal in all shards of one run.
+type property struct{ name, value string }
+
+func (m Manifest) properties() []property {
+	o, i := m.Options, m.Model.Info
+	return []property{
+		{"number of shards", fmt.Sprint(m.Shards)}, {"version of barka", m.Barka}, {"model's digest and type", i.Digest}, {"adapter's digest", i.AdapterDigest},
+		{"dtype", i.DType}, {"model's revision", i.SHA}, {"longest input", fmt.Sprint(m.Model.MaxLength)}, {"end token", fmt.Sprint(m.Model.EOS)},
+		{"--max-samples", fmt.Sprint(o.MaxSamples)}, {"--override-batch-size", fmt.Sprint(o.BatchSize)}, {"leaderboard's version", string(o.Leaderboard)}, {"--token-boundary", string(o.Boundary)}, {"--alghafa", string(o.AlGhafa)},
+		{"--use-chat-template", fmt.Sprint(o.UseChatTemplate)}, {"--system-prompt", o.SystemPrompt}, {"--no-details", fmt.Sprint(o.NoDetails)},
+		{"--job-id", o.JobID}, {"--judge-model", o.Judge}, {"tasks", names(m.Tasks)}, {"tasks that could not be loaded", names(m.LeftOut)}, {"tasks skipped", names(m.Skipped)},
+	}
+}
+
+// questions returns what the tasks ask: the shards of one run read equal data.
+func (m Manifest) questions() []property {
+	var out []property
+	for _, t := range m.Tasks {
+		out = append(out, property{"questions of " + t.name(), fmt.Sprintf("%d with digest %s", t.Count, t.Digest)})
+	}
+	return out
+}
+
+func (t recordedTask) name() string {
+	truncate := 0
+	if t.Shots.Truncate {
+		truncate = 1
+	}
+	return fmt.Sprintf("%s|%d|%d", t.Task, t.Shots.K, truncate)
+}
+
+func names(ts []recordedTask) string {
+	var out []string
+	for _, t := range ts {
+		out = append(out, t.name())
+	}
+	return strings.Join(out, ", ")
+}
+
+// sameRun refuses shards of different runs, and names what differs.
+func sameRun(shards []shardDir) error {
+	a := shards[0]
+	for _, b := range shards[1:] {
+		differ := differences(a.m.properties(), b.m.properties())
+		if len(differ) == 0 { // else the questions may differ for that
+			differ = differences(a.m.questions(), b.m.questions())
+		}
+		if len(differ) > 8 {
+			differ = append(differ[:8:8], fmt.Sprintf("\n  and %d more", len(differ)-8))
+		}
+		if len(differ) > 0 {
+			return badinput.Errorf("%s and %s are shards of different runs:%s\nName the directories of one run's shards", a.path, b.path, strings.Join(differ, ""))
+		}
+	}
+	if a.m.Barka != version.Barka {
+		return badinput.Errorf("%s was written by barka %s, this is %s; merge with the version that scored", a.path, a.m.Barka, version.Barka)
+	}
+	return nil
+}
+
+// differences are the lines that say which properties are not the same.
+func differences(a, b []property) []string {
+	var out []string
+	for i, p := range a {
+		if q := b[i]; p.value != q.value {
+			out = append(out, fmt.Sprintf("\n  %s: %s, and %s", p.name, different(p.value, q.value), different(q.value, p.value)))
+		}
+	}
+	return out
+}
+
+// different shortens one of two lists to what the other lacks.
+func different(a, b string) string {
+	var out []string
+	others := strings.Split(b, ", ")
+	for _, item := range strings.Split(a, ", ") {
+		if !slices.Contains(others, item) {
+			out = append(out, item)
+		}
+	}
+	if len(out) == 0 || out[0] == "" {
+		return "nothing"
+	}
+	return strings.Join(out, ", ")
+}
+
+// checkAllShards refuses a shard that is there twice or missing.
+func checkAllShards(shards []shardDir) error {
+	var missing []string
+	next := 0
+	for i, s := range shards {
+		if i > 0 && s.m.Shard == shards[i-1].m.Shard {
+			return badinput.Errorf("shard %d of %d is there twice: %s and %s", s.m.Shard, s.m.Shards, shards[i-1].path, s.path)
+		}
+		for ; next < s.m.Shard; next++ {
+			missing = append(missing, fmt.Sprint(next))
+		}
+		next++
+	}
+	n := shards[0].m.Shards
+	for ; next < n; next++ {
+		missing = append(missing, fmt.Sprint(next))
+	}
+	if len(missing) > 0 {
+		return badinput.Errorf("%d of %d shards are missing: %s (counted from 0); run them, or name their directories: barka eval … --num-shards %d --shard %s",
+			len(missing), n, strings.Join(missing, ", "), n, missing[0])
+	}
+	return nil
+}

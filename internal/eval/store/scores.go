@@ -1,0 +1,77 @@
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"barka/internal/eval/record"
+)
+
+// ModelIdentity is a digest of everything besides the request that an answer of
+// a model depends on.
+func ModelIdentity(info record.ModelInfo, maxLength int) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %d", info.Digest, info.AdapterDigest, info.DType, maxLength))
+	return hex.EncodeToString(sum[:8])
+}
+
+// Scores keeps the scores of one model. A killed run loses at most the batch in
+// progress; one whose machine fails loses a second more. It is not safe for
+// concurrent use.
+type Scores struct {
+	*appendLog
+	known map[record.Key]record.Score
+}
+
+// OpenScores opens the scores of a model in dir and reads those that are there.
+// The model is its ModelIdentity, the shard the name of the log to write; see
+// openLog.
+func OpenScores(dir, model, shard string) (s *Scores, err error) {
+	s = &Scores{known: map[record.Key]record.Score{}}
+	s.appendLog, err = openLog(dir, "scores-"+model, shard, func(entry string) bool {
+		key, score, ok := parseScore(entry)
+		if ok {
+			s.known[key] = score
+		}
+		return ok
+	})
+	return s, err
+}
+
+// Get returns the score of a request.
+func (s *Scores) Get(key record.Key) (record.Score, bool) {
+	score, ok := s.known[key]
+	return score, ok
+}
+
+// Put keeps a score.
+func (s *Scores) Put(key record.Key, score record.Score) error {
+	s.known[key] = score
+	return s.add(formatScore(key, score))
+}
+
+// formatScore writes an entry: key, bits of the log-probability, greedy flag.
+// The terms of the sum are not kept.
+func formatScore(key record.Key, s record.Score) string {
+	greedy := 0
+	if s.Greedy {
+		greedy = 1
+	}
+	return fmt.Sprintf("%x %016x %d", key[:], math.Float64bits(s.LogProb), greedy)
+}
+
+func parseScore(entry string) (key record.Key, s record.Score, ok bool) {
+	f := strings.Fields(entry)
+	// Each field has one length, so that a damaged line is not taken for another.
+	if len(f) != 3 || len(f[0]) != 2*len(key) || len(f[1]) != 16 || f[2] != "0" && f[2] != "1" || len(entry) != len(f[0])+len(f[1])+len(f[2])+2 {
+		return key, s, false
+	}
+	if _, err := hex.Decode(key[:], []byte(f[0])); err != nil {
+		return key, s, false
+	}
+	bits, err := strconv.ParseUint(f[1], 16, 64)
+	return key, record.Score{LogProb: math.Float64frombits(bits), Greedy: f[2] == "1"}, err == nil
+}
