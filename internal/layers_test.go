@@ -40,7 +40,7 @@ var layers = []layer{
 
 	// Evaluation. Comparisons and audits read what evaluations and benchmarks left
 	// in files. None of them runs a model: the assembly hands eval one.
-	{"audit", []string{"internal/audit"}, []string{"compare", "benchdata", "tasks", "durable", "dataset", "format", "machine"}, false},
+	{"audit", []string{"internal/audit"}, []string{"compare", "benchdata", "tasks", "page", "durable", "dataset", "format", "machine"}, false},
 	{"compare", []string{"internal/compare"}, []string{"eval files", "tasks", "page", "format"}, false},
 	{"eval", []string{"internal/eval"}, []string{"eval files", "record", "benchdata", "tasks", "client", "decoding", "format"}, false},
 	{"eval files", []string{"internal/eval/prompt", "internal/eval/store", "internal/eval/shard", "internal/eval/lighteval", "internal/eval/leaderboard", "internal/eval/evaltest"},

@@ -1,10 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"path/filepath"
-	"strings"
-
 	"barka/internal/audit"
 	"barka/internal/badinput"
 	"barka/internal/eval/tasks"
@@ -59,7 +55,9 @@ func (c *auditCmd) Run(a *app) error {
 			return err
 		}
 	}
-	c.leftOut(a, r)
+	for _, text := range r.LeftOut(c.Data) {
+		a.ui.Warnf("%s", text)
+	}
 	if a.JSON {
 		if err := a.ui.Print("", r); err != nil {
 			return err
@@ -74,51 +72,6 @@ func (c *auditCmd) Run(a *app) error {
 	for _, note := range r.Notes() {
 		a.ui.Infof("%s", note)
 	}
-	c.next(a, r)
+	a.ui.Infof("%s", r.NextStep(c.Out))
 	return nil
-}
-
-// leftOut names the tasks without data, a line a repository.
-func (c *auditCmd) leftOut(a *app, r *audit.Report) {
-	var repos []string
-	missing := map[string][]string{}
-	for _, s := range r.Skipped {
-		if s.Get == "" {
-			a.ui.Warnf("%s is left out: %s", s.Task, s.Reason)
-			continue
-		}
-		if missing[s.Get] == nil {
-			repos = append(repos, s.Get)
-		}
-		missing[s.Get] = append(missing[s.Get], s.Task[strings.Index(s.Task, "|")+1:])
-	}
-	for _, get := range repos {
-		names := missing[get]
-		n := len(names)
-		if n > 4 {
-			names = append(names[:3:3], fmt.Sprintf("… (%d in all)", n))
-		}
-		a.ui.Warnf("left out, since their data is not in %s: %s\n  get it: %s", c.Data, strings.Join(names, ", "), get)
-	}
-}
-
-// next says what to do about what was found.
-func (c *auditCmd) next(a *app, r *audit.Report) {
-	drop := 0
-	if r.Overlap != nil {
-		for _, d := range r.Overlap.Datasets {
-			drop += d.Drop
-		}
-	}
-	findings, rows := audit.Counted(len(r.Findings), "finding"), audit.Counted(drop, "training row")
-	switch {
-	case c.Out != "" && drop > 0:
-		a.ui.Infof("%s, row by row: %s; %s to drop: barka mix … --drop %s", findings, filepath.Join(c.Out, audit.FindingsFile), rows, filepath.Join(c.Out, audit.DropFile))
-	case c.Out != "":
-		a.ui.Infof("%s, row by row: %s", findings, filepath.Join(c.Out, audit.FindingsFile))
-	case drop > 0:
-		a.ui.Infof("%s and %s to drop; --out DIR writes them row by row, for barka mix --drop", findings, rows)
-	default:
-		a.ui.Infof("%s; --out DIR writes them row by row", findings)
-	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"barka/internal/atomicfile"
 	"barka/internal/compare"
@@ -79,7 +78,7 @@ func (c *compareCmd) print(a *app, r *compare.Comparison, flips *flipSink) error
 		text = ""
 	}
 	for _, f := range shown {
-		text += "\n" + flipText(f)
+		text += "\n" + f.Text()
 	}
 	if text != "" {
 		if err := a.ui.Print(text, r.Record(shown)); err != nil {
@@ -95,27 +94,15 @@ func (c *compareCmd) print(a *app, r *compare.Comparison, flips *flipSink) error
 	return nil
 }
 
-// tables shows the leaderboard's rows, or the tasks where rows are missing.
+// tables shows the comparison on a terminal.
 func (c *compareCmd) tables(a *app, r *compare.Comparison) error {
 	fmt.Fprintf(a.stdout, "A: %s (%s)\nB: %s (%s)\n", r.A.Model, r.A.Time, r.B.Model, r.B.Time)
-	lists := [][]compare.Difference{append(r.Lines(), r.All)}
-	if r.Average.Questions == 0 || c.Tasks {
-		lists = append(lists[:0], r.Lines(), append(r.Tasks[:len(r.Tasks):len(r.Tasks)], r.All))
-	}
-	for _, list := range lists {
-		var rows [][]string
-		for _, d := range list {
-			rows = append(rows, append([]string{d.Short()}, d.Cells()[1:]...))
-		}
-		if err := textTable(a, compare.Headers, rows); err != nil {
+	for _, t := range r.Tables(c.Tasks, c.Published) {
+		if err := a.ui.Table(t.Headers, t.Rows); err != nil {
 			return err
 		}
 	}
 	if p, ok := compare.PublishedFor(r.Leaderboard); ok && c.Published {
-		headers, rows := r.BesideCells(p)
-		if err := textTable(a, headers, rows); err != nil {
-			return err
-		}
 		a.ui.Infof("%s", p.Remark())
 	}
 	a.ui.Infof("%s", r.Legend())
@@ -123,46 +110,6 @@ func (c *compareCmd) tables(a *app, r *compare.Comparison) error {
 		a.ui.Infof("%s", n)
 	}
 	return nil
-}
-
-// textTable shows cells that are texts already; nothing when there are none.
-func textTable(a *app, headers []string, rows [][]string) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	table := make([][]any, len(rows))
-	for i, row := range rows {
-		for _, cell := range row {
-			table[i] = append(table[i], cell)
-		}
-	}
-	return a.ui.Table(headers, table)
-}
-
-// flipText is a flipped question for a person.
-func flipText(f compare.Flip) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s, question %d: %s\n\n%s\n\n", f.Task, f.Question, f.Outcome(), f.Prompt)
-	for _, x := range f.Answers() {
-		var marks []string
-		for _, m := range []struct {
-			name string
-			on   bool
-		}{{"right", x.Gold}, {"A", x.A}, {"B", x.B}} {
-			if m.on {
-				marks = append(marks, m.name)
-			}
-		}
-		fmt.Fprintf(&b, "- %s", strings.TrimSpace(x.Text))
-		if len(marks) > 0 {
-			fmt.Fprintf(&b, "  ← %s", strings.Join(marks, ", "))
-		}
-		if x.Scored {
-			fmt.Fprintf(&b, "  (log-probability %.2f, %.2f)", x.LogProbA, x.LogProbB)
-		}
-		b.WriteString("\n")
-	}
-	return b.String()
 }
 
 // flipSink writes the flips as they are found, and keeps some of each task.

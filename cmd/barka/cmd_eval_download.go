@@ -73,7 +73,7 @@ func (c *evalRunCmd) benchmarks(a *app, o *eval.Options) (would string, err erro
 	if err != nil {
 		return "", err
 	}
-	d, err := benchdata.Plan(a.ctx, client, needs)
+	d, err := benchdata.Downloads(a.ctx, client, needs)
 	if err != nil {
 		return "", err
 	}

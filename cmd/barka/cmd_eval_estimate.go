@@ -13,7 +13,7 @@ import (
 
 // tellMemory says what the run will take, by the shape of the model, while
 // nothing of it is loaded.
-func tellMemory(a *app, m *local.Planned, plan *eval.Plan) {
+func tellMemory(a *app, m *local.Planned, plan *eval.WorkEstimate) {
 	need, so := m.Memory(plan), resident.Peak()
 	gib := func(n int64) string { return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30)) }
 	a.ui.Event("memory", fmt.Sprintf("memory: about %s = weights as %s %s, largest pass (%d tokens) %s, keys and values kept between passes %s, tokenizer and prompts %s; and up to %s of the embedding on disk as it is looked up",
@@ -38,7 +38,7 @@ func (c *evalRunCmd) dryRun(a *app, m eval.Model, o eval.Options) error {
 	return errors.Join(c.estimate(a, plan), err)
 }
 
-func (c *evalRunCmd) estimate(a *app, p *eval.Plan) error {
+func (c *evalRunCmd) estimate(a *app, p *eval.WorkEstimate) error {
 	var rows [][]any
 	all := eval.TaskEstimate{Task: "all"}
 	for _, e := range p.Tasks {

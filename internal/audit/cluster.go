@@ -142,7 +142,9 @@ func withStragglers(rows []*item, items []item, core map[*item]bool) []*item {
 		}
 		held := 0
 		for w := range distinct(words(nil, it.compared())) {
-			held += count(shared[w])
+			if shared[w] {
+				held++
+			}
 		}
 		if float64(held) >= straggler*float64(len(shared)) {
 			core[it] = true
@@ -158,13 +160,6 @@ func distinct(words []uint64) map[uint64]bool {
 		s[w] = true
 	}
 	return s
-}
-
-func count(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // compared is the text by which rows are nearly equal.
@@ -193,7 +188,9 @@ func typicality(rows []*item) float64 {
 		w := distinct(words(nil, it.compared()))
 		usual := 0
 		for w := range w {
-			usual += count(10*counts[w] >= len(rows))
+			if 10*counts[w] >= len(rows) {
+				usual++
+			}
 		}
 		sum += float64(usual) / float64(len(w))
 	}

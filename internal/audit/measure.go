@@ -178,8 +178,10 @@ func (r *Report) families(items []item) {
 		f.Rows++
 		if it.test {
 			f.Evaluated++
-			f.Clean += count(!it.found)
-			it.task.Clean += count(!it.found)
+			if !it.found {
+				f.Clean++
+				it.task.Clean++
+			}
 		}
 		asked := it.task.family + "\x00" + it.question + "\x00" + it.sortedOptions()
 		if key := asked + "\x00" + it.answer(); !distinct[key] {

@@ -205,8 +205,8 @@ func writeSplit[T any](c *converter, repo, subset, split string, rows []T) error
 	if err := c.ctx.Err(); err != nil {
 		return err
 	}
-	want := Missing{Repo: repo, Subset: subset, Split: split}
-	path := filepath.Join(c.dst, filepath.FromSlash(repo), filepath.FromSlash(want.Want()))
+	file := Missing{Repo: repo, Subset: subset, Split: split}
+	path := filepath.Join(c.dst, filepath.FromSlash(repo), filepath.FromSlash(file.DefaultFile()))
 	if err := parquet.WriteAtomic(path, "", slices.Values(rows)); err != nil {
 		return fmt.Errorf("convert: %w", err)
 	}

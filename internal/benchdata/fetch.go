@@ -39,9 +39,9 @@ func (s *Store) Lacking(needs []Need) []Need {
 	return out
 }
 
-// Plan asks the hub for the files of needs. One that it has no files for is
-// in no plan, but in Why; an error is that the context has ended.
-func Plan(ctx context.Context, c *hub.Client, needs []Need) (*Download, error) {
+// Downloads asks the hub for the files of needs. A need without files is in no
+// plan, but in Why. The only error is that the context has ended.
+func Downloads(ctx context.Context, c *hub.Client, needs []Need) (*Download, error) {
 	d := &Download{Why: map[string]error{}}
 	byRepo := map[string][]Need{}
 	var order []string

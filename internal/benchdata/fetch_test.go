@@ -155,7 +155,7 @@ func TestFetch(t *testing.T) {
 	if got := store.Lacking(append(needs, needs...)); !reflect.DeepEqual(got, needs) {
 		t.Fatalf("before: lacking %v", got)
 	}
-	d, err := Plan(t.Context(), client, needs)
+	d, err := Downloads(t.Context(), client, needs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +219,7 @@ func TestFetch(t *testing.T) {
 	if again := store.Lacking(needs[:2]); !reflect.DeepEqual(again, needs[:1]) {
 		t.Fatalf("lacking %v", again)
 	}
-	d, err = Plan(t.Context(), client, needs[:1])
+	d, err = Downloads(t.Context(), client, needs[:1])
 	if err != nil || len(d.Plans) != 1 || d.Plans[0].Missing != 1 || d.Fetch(t.Context(), client) != nil {
 		t.Fatalf("%+v, %v", d, err)
 	}
@@ -235,7 +235,7 @@ func TestFetch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err = Plan(t.Context(), client, lacking)
+	d, err = Downloads(t.Context(), client, lacking)
 	if err != nil || len(d.Why) != 4 || !hub.IsUnreachable(d.Why["o/none"]) || pauses != 2 {
 		t.Errorf("%v, %v, %d pauses", d, err, pauses)
 	}

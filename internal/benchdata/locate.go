@@ -59,7 +59,7 @@ func (m *Missing) Error() string {
 		return where + ": nothing there"
 	}
 	return fmt.Sprintf("%s: no file for subset %s, split %s (looked for %s; found %s)",
-		where, m.Subset, m.Split, m.Want(), strings.Join(m.Found, ", "))
+		where, m.Subset, m.Split, m.DefaultFile(), strings.Join(m.Found, ", "))
 }
 
 // Command is how to get the dataset to where it is missing.
@@ -70,8 +70,8 @@ func (m *Missing) Command() string {
 	return "barka download --dataset " + m.Repo + " --cache-dir " + m.Root
 }
 
-// Want is the usual name of the file that is missing.
-func (m *Missing) Want() string {
+// DefaultFile is the usual name of the missing file.
+func (m *Missing) DefaultFile() string {
 	if m.Subset == "default" {
 		return "data/" + m.Split + "-00000-of-00001.parquet"
 	}

@@ -5,6 +5,7 @@ package compare
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -125,8 +126,8 @@ type taskPair struct {
 // have, else in the lowest number of each.
 func (c *Comparison) pairTasks() ([]*taskPair, error) {
 	var out []*taskPair
-	for _, key := range sortedKeys(c.A.files) {
-		shotsA, shotsB := sortedKeys(c.A.files[key]), sortedKeys(c.B.files[key])
+	for _, key := range slices.Sorted(maps.Keys(c.A.files)) {
+		shotsA, shotsB := slices.Sorted(maps.Keys(c.A.files[key])), slices.Sorted(maps.Keys(c.B.files[key]))
 		if len(shotsB) == 0 {
 			c.OnlyA = append(c.OnlyA, key)
 			continue
@@ -142,7 +143,7 @@ func (c *Comparison) pairTasks() ([]*taskPair, error) {
 			out = append(out, &taskPair{key: key, name: fmt.Sprintf("%s|%d→%d", key, k, l), shotsA: k, shotsB: l, fileA: c.A.files[key][k], fileB: c.B.files[key][l]})
 		}
 	}
-	for _, key := range sortedKeys(c.B.files) {
+	for _, key := range slices.Sorted(maps.Keys(c.B.files)) {
 		if c.A.files[key] == nil {
 			c.OnlyB = append(c.OnlyB, key)
 		}
@@ -185,10 +186,18 @@ func (p *taskPair) compare(o Options, seen *tally) (Difference, error) {
 		gains = append(gains, gain)
 		picksA, picksB = qa.pick(picksA), qb.pick(picksB)
 		d.A, d.B = d.A+qa.value, d.B+qb.value
-		d.OnlyA += count(gain < 0)
-		d.OnlyB += count(gain > 0)
-		seen.otherPrompts += count(qa.prompt != qb.prompt)
-		seen.otherChoices += count(!slices.Equal(qa.choices, qb.choices))
+		switch {
+		case gain < 0:
+			d.OnlyA++
+		case gain > 0:
+			d.OnlyB++
+		}
+		if qa.prompt != qb.prompt {
+			seen.otherPrompts++
+		}
+		if !slices.Equal(qa.choices, qb.choices) {
+			seen.otherChoices++
+		}
 		if gain != 0 && o.Flips != nil {
 			if err := o.Flips(newFlip(p.name, i, qa, qb)); err != nil {
 				return d, err
@@ -254,10 +263,10 @@ func (c *Comparison) rows(pairs []*taskPair) {
 			lowest[p.key] = c.Tasks[i]
 		}
 	}
-	c.Leaderboard = c.leaderboard(sortedKeys(lowest))
+	c.Leaderboard = c.leaderboard(slices.Sorted(maps.Keys(lowest)))
 	for _, h := range c.Leaderboard.TableRows() {
 		var members []Difference
-		for _, key := range sortedKeys(lowest) {
+		for _, key := range slices.Sorted(maps.Keys(lowest)) {
 			if h.Includes(key) {
 				members = append(members, lowest[key])
 			}
@@ -337,11 +346,4 @@ func (c *Comparison) adjust() {
 			list.ds[i].Holm = p
 		}
 	}
-}
-
-func count(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }

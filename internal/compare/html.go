@@ -3,7 +3,6 @@ package compare
 import (
 	_ "embed"
 	"fmt"
-	"slices"
 	"strings"
 
 	"barka/internal/htmlpage"
@@ -105,43 +104,3 @@ func (p Pair) Gain() float64 { return p.Tuned - p.Base }
 
 // Total says whether the row is the average.
 func (p Pair) Total() bool { return p.Name == average }
-
-// Outcome says in words how the runs differ on the question.
-func (f Flip) Outcome() string {
-	switch {
-	case f.ScoreA == 1 && f.ScoreB == 0:
-		return "only A is right"
-	case f.ScoreA == 0 && f.ScoreB == 1:
-		return "only B is right"
-	}
-	return fmt.Sprintf("A is marked %.2f, B %.2f", f.ScoreA, f.ScoreB)
-}
-
-// FlipAnswer is an answer to a flipped question: who gave it, and whether it
-// is the right one.
-type FlipAnswer struct {
-	Text       string
-	A, B, Gold bool
-	// Scored says whether the log-probabilities are known.
-	Scored             bool
-	LogProbA, LogProbB float64
-}
-
-// Answers are the choices, and what else was answered.
-func (f Flip) Answers() []FlipAnswer {
-	var out []FlipAnswer
-	scored := f.ChoicesB == nil && len(f.LogProbsA) == len(f.Choices) && len(f.LogProbsB) == len(f.Choices)
-	for i, c := range f.Choices {
-		a := FlipAnswer{Text: c, A: c == f.A, B: c == f.B, Gold: c == f.Gold, Scored: scored}
-		if scored {
-			a.LogProbA, a.LogProbB = f.LogProbsA[i], f.LogProbsB[i]
-		}
-		out = append(out, a)
-	}
-	for _, text := range []string{f.A, f.B} {
-		if text != "" && !slices.ContainsFunc(out, func(a FlipAnswer) bool { return a.Text == text }) {
-			out = append(out, FlipAnswer{Text: text, A: text == f.A, B: text == f.B})
-		}
-	}
-	return out
-}

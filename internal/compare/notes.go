@@ -1,11 +1,8 @@
 package compare
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"barka/internal/eval/leaderboard"
@@ -65,8 +62,12 @@ func (c *Comparison) manyTests() []string {
 	}
 	plain, adjusted := 0, 0
 	for _, d := range c.Tasks {
-		plain += count(d.McNemar < significant)
-		adjusted += count(d.Holm < significant)
+		if d.McNemar < significant {
+			plain++
+		}
+		if d.Holm < significant {
+			adjusted++
+		}
 	}
 	return []string{fmt.Sprintf("%d of %d tasks have p (McNemar) below %.2f; of equally good models one would expect up to %.1f by chance. After Holm's correction %d remain.",
 		plain, len(c.Tasks), significant, significant*float64(len(c.Tasks)), adjusted)}
@@ -116,5 +117,3 @@ func few(names []string) string {
 	}
 	return strings.Join(names, ", ")
 }
-
-func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

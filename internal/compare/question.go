@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"regexp"
-	"slices"
 	"strconv"
 
 	"barka/internal/badinput"
@@ -215,37 +214,4 @@ func scoresOf(v any) []float64 {
 		}
 	}
 	return out
-}
-
-// Flip is a question that the runs answered with different success.
-type Flip struct {
-	Task string `json:"task"`
-	// Question counts from 1 in the order of A's details.
-	Question int      `json:"question"`
-	Prompt   string   `json:"prompt"`
-	Choices  []string `json:"choices"`
-	Gold     string   `json:"gold"`
-	// A and B are the answers, and the marks they were given.
-	A      string  `json:"a"`
-	B      string  `json:"b"`
-	ScoreA float64 `json:"a_score"`
-	ScoreB float64 `json:"b_score"`
-	// LogProbsA and LogProbsB are the choices' log-probabilities.
-	LogProbsA []float64 `json:"a_logprobs,omitempty"`
-	LogProbsB []float64 `json:"b_logprobs,omitempty"`
-	// PromptB and ChoicesB are B's, where they differ.
-	PromptB  string   `json:"b_prompt,omitempty"`
-	ChoicesB []string `json:"b_choices,omitempty"`
-}
-
-func newFlip(task string, index int, a, b *question) Flip {
-	f := Flip{Task: task, Question: index + 1, Prompt: a.prompt, Choices: a.choices, Gold: a.goldText(), A: a.answer(), B: b.answer(),
-		ScoreA: a.value, ScoreB: b.value, LogProbsA: a.scores, LogProbsB: b.scores}
-	if a.prompt != b.prompt {
-		f.PromptB = b.prompt
-	}
-	if !slices.Equal(a.choices, b.choices) {
-		f.ChoicesB = b.choices
-	}
-	return f
 }

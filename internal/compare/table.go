@@ -2,19 +2,57 @@ package compare
 
 import (
 	"fmt"
-	"math"
+	"slices"
 	"strings"
 
 	"barka/internal/htmlpage"
 )
 
-// Headers are those of Cells.
-var Headers = []string{"", "questions", "A", "B", "change", "95 % interval", "only A", "only B", "p McNemar", "p bootstrap", "p Holm"}
+// headers are those of cells.
+var headers = []string{"", "questions", "A", "B", "change", "95 % interval", "only A", "only B", "p McNemar", "p bootstrap", "p Holm"}
 
-// Cells writes a difference in percent.
-func (d Difference) Cells() []string {
-	return []string{d.Task, fmt.Sprint(d.Questions), htmlpage.Score(100 * d.A), htmlpage.Score(100 * d.B), htmlpage.Points(100 * (d.B - d.A)),
-		htmlpage.Points(100*d.Low) + " … " + htmlpage.Points(100*d.High), fmt.Sprint(d.OnlyA), fmt.Sprint(d.OnlyB), htmlpage.P(d.McNemar), htmlpage.P(d.Bootstrap), htmlpage.P(d.Holm)}
+// cells writes a difference in percent.
+func (d Difference) cells() []string {
+	return []string{d.Task, fmt.Sprint(d.Questions), htmlpage.Percent(d.A), htmlpage.Percent(d.B), htmlpage.Points(100 * (d.B - d.A)),
+		htmlpage.Points(100*d.Low) + " … " + htmlpage.Points(100*d.High), fmt.Sprint(d.OnlyA), fmt.Sprint(d.OnlyB),
+		htmlpage.P(d.McNemar), htmlpage.P(d.Bootstrap), htmlpage.P(d.Holm)}
+}
+
+// Tables returns the comparison for a terminal: the leaderboard's rows, and the
+// tasks where rows are missing or allTasks is set. With withPublished the last
+// table holds published figures beside the measured ones. Tables without rows are
+// left out.
+func (c *Comparison) Tables(allTasks, withPublished bool) []htmlpage.Table {
+	lists := [][]Difference{append(c.Lines(), c.All)}
+	if c.Average.Questions == 0 || allTasks {
+		lists = [][]Difference{c.Lines(), append(c.Tasks[:len(c.Tasks):len(c.Tasks)], c.All)}
+	}
+	var out []htmlpage.Table
+	for _, list := range lists {
+		t := htmlpage.Table{Headers: headers}
+		for _, d := range list {
+			t.Rows = append(t.Rows, anys(append([]string{d.Short()}, d.cells()[1:]...)))
+		}
+		out = append(out, t)
+	}
+	if p, ok := PublishedFor(c.Leaderboard); ok && withPublished {
+		t := htmlpage.Table{}
+		var rows [][]string
+		t.Headers, rows = c.besideCells(p)
+		for _, row := range rows {
+			t.Rows = append(t.Rows, anys(row))
+		}
+		out = append(out, t)
+	}
+	return slices.DeleteFunc(out, func(t htmlpage.Table) bool { return len(t.Rows) == 0 })
+}
+
+func anys(cells []string) []any {
+	out := make([]any, len(cells))
+	for i, c := range cells {
+		out[i] = c
+	}
+	return out
 }
 
 // Lines are the leaderboard's rows with their average, as far as there are
@@ -35,14 +73,14 @@ func (c *Comparison) Legend() string {
 // of their own.
 func (c *Comparison) Markdown(withPublished bool) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "A: %s (%s)  \nB: %s (%s)\n", cell(c.A.Model), c.A.Time, cell(c.B.Model), c.B.Time)
+	fmt.Fprintf(&b, "A: %s (%s)  \nB: %s (%s)\n", htmlpage.Cell(c.A.Model), c.A.Time, htmlpage.Cell(c.B.Model), c.B.Time)
 	if lines := c.Lines(); len(lines) > 0 {
 		markdownTable(&b, c.Leaderboard.Title(), lines)
 	}
 	markdownTable(&b, "task", append(c.Tasks[:len(c.Tasks):len(c.Tasks)], c.All))
 	fmt.Fprintf(&b, "\n%s\n", c.Legend())
 	for _, n := range c.Notes {
-		fmt.Fprintf(&b, "\n* %s\n", cell(n))
+		fmt.Fprintf(&b, "\n* %s\n", htmlpage.Cell(n))
 	}
 	if p, ok := PublishedFor(c.Leaderboard); ok && withPublished {
 		c.publishedMarkdown(&b, p)
@@ -51,16 +89,16 @@ func (c *Comparison) Markdown(withPublished bool) string {
 }
 
 func markdownTable(b *strings.Builder, first string, ds []Difference) {
-	fmt.Fprintf(b, "\n| %s | %s |\n|---%s|\n", first, strings.Join(Headers[1:], " | "), strings.Repeat("|---:", len(Headers)-1))
+	fmt.Fprintf(b, "\n| %s | %s |\n|---%s|\n", first, strings.Join(headers[1:], " | "), strings.Repeat("|---:", len(headers)-1))
 	for _, d := range ds {
-		cells := d.Cells()
-		cells[0] = cell(cells[0])
+		cells := d.cells()
+		cells[0] = htmlpage.Cell(cells[0])
 		fmt.Fprintf(b, "| %s |\n", strings.Join(cells, " | "))
 	}
 }
 
 func (c *Comparison) publishedMarkdown(b *strings.Builder, p Published) {
-	headers, rows := c.BesideCells(p)
+	headers, rows := c.besideCells(p)
 	fmt.Fprintf(b, "\n| %s |\n|---%s|\n", strings.Join(headers, " | "), strings.Repeat("|---:", len(headers)-1))
 	for _, r := range rows {
 		fmt.Fprintf(b, "| %s |\n", strings.Join(r, " | "))
@@ -68,86 +106,15 @@ func (c *Comparison) publishedMarkdown(b *strings.Builder, p Published) {
 	fmt.Fprintf(b, "\n%s\n", p.Remark())
 }
 
-// BesideCells is the table of measured beside published figures.
-func (c *Comparison) BesideCells(p Published) (headers []string, rows [][]string) {
+// besideCells returns the table of published figures beside the measured ones.
+func (c *Comparison) besideCells(p Published) (headers []string, rows [][]string) {
 	headers = []string{"", "A, measured", "B, measured", "gain, measured", p.Base + ", published", p.Tuned + ", published", "gain, published"}
 	for _, r := range c.Beside(p) {
 		measured := []string{"—", "—", "—"}
 		if r.Measured != nil {
-			measured = r.Measured.Cells()[2:5]
+			measured = r.Measured.cells()[2:5]
 		}
 		rows = append(rows, append(append([]string{r.Name}, measured...), htmlpage.Score(r.Base), htmlpage.Score(r.Tuned), htmlpage.Points(r.Gain())))
 	}
 	return headers, rows
-}
-
-// cell keeps a text within its cell.
-func cell(s string) string { return strings.NewReplacer("|", "\\|", "\n", " ").Replace(s) }
-
-// Record is the comparison for programs; scores are from 0 to 1.
-type Record struct {
-	A            RunRecord          `json:"a"`
-	B            RunRecord          `json:"b"`
-	Leaderboard  string             `json:"leaderboard"`
-	Resamples    int                `json:"resamples"`
-	Seed         int64              `json:"seed"`
-	Rows         []DifferenceRecord `json:"rows"`
-	Average      *DifferenceRecord  `json:"average"`
-	Tasks        []DifferenceRecord `json:"tasks"`
-	AllQuestions DifferenceRecord   `json:"all_questions"`
-	OnlyInA      []string           `json:"only_in_a"`
-	OnlyInB      []string           `json:"only_in_b"`
-	Notes        []string           `json:"notes"`
-	Flips        []Flip             `json:"flips,omitempty"`
-}
-
-// RunRecord says which evaluation was compared.
-type RunRecord struct {
-	Model   string `json:"model"`
-	Time    string `json:"time"`
-	Details string `json:"details"`
-}
-
-// DifferenceRecord is a Difference.
-type DifferenceRecord struct {
-	Name      string   `json:"name"`
-	Questions int      `json:"questions"`
-	A         float64  `json:"a"`
-	B         float64  `json:"b"`
-	Change    float64  `json:"change"`
-	Low       float64  `json:"low"`
-	High      float64  `json:"high"`
-	OnlyA     int      `json:"only_a"`
-	OnlyB     int      `json:"only_b"`
-	McNemar   float64  `json:"p_mcnemar"`
-	Bootstrap float64  `json:"p_bootstrap"`
-	Holm      *float64 `json:"p_holm"`
-}
-
-// Record returns the comparison with some of its flips.
-func (c *Comparison) Record(flips []Flip) Record {
-	list := func(ds []Difference) []DifferenceRecord {
-		out := []DifferenceRecord{}
-		for _, d := range ds {
-			out = append(out, d.record())
-		}
-		return out
-	}
-	run := func(r *Run) RunRecord { return RunRecord{r.Model, r.Time, r.Dir} }
-	texts := func(xs []string) []string { return append([]string{}, xs...) }
-	r := Record{A: run(c.A), B: run(c.B), Leaderboard: string(c.Leaderboard), Resamples: c.Resamples, Seed: c.Seed, Rows: list(c.Rows), Tasks: list(c.Tasks),
-		AllQuestions: c.All.record(), OnlyInA: texts(c.OnlyA), OnlyInB: texts(c.OnlyB), Notes: texts(c.Notes), Flips: flips}
-	if c.Average.Questions > 0 {
-		a := c.Average.record()
-		r.Average = &a
-	}
-	return r
-}
-
-func (d Difference) record() DifferenceRecord {
-	r := DifferenceRecord{d.Task, d.Questions, d.A, d.B, d.B - d.A, d.Low, d.High, d.OnlyA, d.OnlyB, d.McNemar, d.Bootstrap, nil}
-	if !math.IsNaN(d.Holm) {
-		r.Holm = &d.Holm
-	}
-	return r
 }

@@ -21,8 +21,8 @@ type TaskEstimate struct {
 	Cut int
 }
 
-// Plan is what a run would do.
-type Plan struct {
+// WorkEstimate is what a run would do.
+type WorkEstimate struct {
 	Tasks []TaskEstimate
 	// LargestPass is the largest number of tokens in one pass of the model, and
 	// LargestHead that of tokens in a pass whose predictions are asked for. Kept is
@@ -43,12 +43,12 @@ const probeTokens = 512
 // Estimate loads and encodes everything: what a dry run prints. It does not run
 // the model. Like Run it returns what it has together with the error of tasks
 // that cannot be loaded.
-func Estimate(ctx context.Context, m Model, o Options, reporter progress.Reporter) (*Plan, error) {
+func Estimate(ctx context.Context, m Model, o Options, reporter progress.Reporter) (*WorkEstimate, error) {
 	e, err := prepare(ctx, m, o, reporter)
 	if err != nil {
 		return nil, err
 	}
-	plan := new(Plan)
+	plan := new(WorkEstimate)
 	for i, t := range e.run.Tasks {
 		if len(e.own[i]) == 0 {
 			continue
@@ -67,7 +67,7 @@ func Estimate(ctx context.Context, m Model, o Options, reporter progress.Reporte
 
 // task estimates the own questions of a task. It takes one of them as the probe
 // if its length is nearer to the wanted one.
-func (p *Plan) task(m Model, r *record.Task, own []int) (TaskEstimate, error) {
+func (p *WorkEstimate) task(m Model, r *record.Task, own []int) (TaskEstimate, error) {
 	t := TaskEstimate{Task: r.Name(), Questions: len(own)}
 	var all []Request
 	seen := map[record.Key]bool{}
@@ -105,7 +105,7 @@ func (p *Plan) task(m Model, r *record.Task, own []int) (TaskEstimate, error) {
 
 // Measure scores the probe twice and times the second pass. It does nothing if
 // answers have a price.
-func (p *Plan) Measure(ctx context.Context, m Model) error {
+func (p *WorkEstimate) Measure(ctx context.Context, m Model) error {
 	if p.probe == nil || m.Info().Paid {
 		return nil
 	}

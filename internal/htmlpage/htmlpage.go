@@ -1,6 +1,6 @@
-// Package htmlpage lays out the HTML pages of evaluations: one file without
-// anything to load, in the reader's light or dark setting, with text of either
-// direction.
+// Package htmlpage lays out reports about evaluations: HTML pages, their tables,
+// and the numbers in them. A page is one file that loads nothing else. It follows
+// the reader's light or dark setting and holds text of either direction.
 package htmlpage
 
 import (
@@ -17,7 +17,7 @@ var layout string
 
 // New parses a page. The text defines the templates "title" and "body".
 func New(text string) *template.Template {
-	t := template.New("page").Funcs(template.FuncMap{"score": Score, "percent": percent, "points": Points, "p": P, "known": known, "place": place, "span": span, "neg": func(f float64) float64 { return -f }})
+	t := template.New("page").Funcs(template.FuncMap{"score": Score, "percent": Percent, "points": Points, "p": P, "known": known, "place": place, "span": span, "neg": func(f float64) float64 { return -f }})
 	return template.Must(template.Must(t.Parse(layout)).Parse(text))
 }
 
@@ -30,7 +30,7 @@ func Render(t *template.Template, data any) (string, error) {
 	return b.String(), nil
 }
 
-// Score writes a score in percent; a dash for what is not known.
+// Score writes a score in percent, or a dash for NaN, which stands for unknown.
 func Score(f float64) string {
 	if math.IsNaN(f) {
 		return "—"
@@ -38,10 +38,11 @@ func Score(f float64) string {
 	return fmt.Sprintf("%.2f", f)
 }
 
-// percent writes a share from 0 to 1.
-func percent(f float64) string { return Score(100 * f) }
+// Percent writes a share from 0 to 1 as a score.
+func Percent(f float64) string { return Score(100 * f) }
 
-// Points writes a difference of scores in percent, with its sign.
+// Points writes a difference of scores in percent, with its sign, or a dash for
+// NaN.
 func Points(f float64) string {
 	if math.IsNaN(f) {
 		return "—"
@@ -53,7 +54,7 @@ func Points(f float64) string {
 	return strings.Replace(s, "-", "−", 1)
 }
 
-// P writes a probability.
+// P writes a probability, or a dash for NaN.
 func P(f float64) string {
 	switch {
 	case math.IsNaN(f):
@@ -66,7 +67,7 @@ func P(f float64) string {
 
 func known(f float64) bool { return !math.IsNaN(f) }
 
-// place is where a value stands between low and high, in percent of the way.
+// place is the position of a value between low and high, in percent of the way.
 func place(value, low, high float64) float64 {
 	return min(100, max(0, 100*(value-low)/(high-low)))
 }

@@ -85,7 +85,7 @@ func (p *Planned) MaxLength() int { return longest(p.Longest, p.shape.Info) }
 // Tokenizer implements eval.Model.
 func (p *Planned) Tokenizer() eval.Tokenizer { return evalTokenizer{p.tok} }
 
-// Plan implements eval.Planner.
+// Plan implements eval.WorkEstimatener.
 func (p *Planned) Plan() score.Plan {
 	return score.Plan{MaxLength: p.MaxLength(), Apart: p.Apart}.Default(p.shape.Info, p.shape.RowBytes())
 }
@@ -118,7 +118,7 @@ type Memory struct {
 }
 
 // Memory estimates by the model's shape.
-func (p *Planned) Memory(plan *eval.Plan) Memory {
+func (p *Planned) Memory(plan *eval.WorkEstimate) Memory {
 	s := p.shape
 	return Memory{Weights: s.Weights + p.adapter, Kept: s.RowBytes() * int64(plan.Kept), Pass: s.PassBytes(plan.LargestPass, plan.Kept, plan.LargestHead), Table: s.Mapped}
 }

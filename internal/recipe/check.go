@@ -35,7 +35,7 @@ type Checked struct {
 	translator *local.Looked
 	converted  map[string]convert.Estimate
 	pages      int // of the dump, 0 if they were not counted
-	evaluation *eval.Plan
+	evaluation *eval.WorkEstimate
 	needs      local.Memory // the evaluation's
 }
 

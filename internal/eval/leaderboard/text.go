@@ -75,20 +75,18 @@ func (l Table) Markdown() string {
 	for _, t := range l.Tasks {
 		var constants []string
 		for _, a := range t.Constants() {
-			constants = append(constants, cell(a.Text)+" "+htmlpage.Score(100*a.Share))
+			constants = append(constants, cell(a.Text)+" "+htmlpage.Percent(a.Share))
 		}
 		if !t.HasChoices() {
-			constants = []string{t.Metric + " " + htmlpage.Score(100*t.Score)}
+			constants = []string{t.Metric + " " + htmlpage.Percent(t.Score)}
 		}
-		fmt.Fprintf(&b, "| %s | %d | %s | %s | %s | %s | %s | %s %s |\n", cell(t.Task), t.Questions, htmlpage.Score(100*t.Acc), htmlpage.Score(100*t.AccNorm), htmlpage.Score(100*t.Majority), htmlpage.Score(100*t.Random), strings.Join(constants, " · "), cell(t.Habit.Short()), htmlpage.Score(100*t.Habit.Share))
+		fmt.Fprintf(&b, "| %s | %d | %s | %s | %s | %s | %s | %s %s |\n", cell(t.Task), t.Questions, htmlpage.Percent(t.Acc), htmlpage.Percent(t.AccNorm), htmlpage.Percent(t.Majority), htmlpage.Percent(t.Random), strings.Join(constants, " · "), cell(t.Habit.Short()), htmlpage.Percent(t.Habit.Share))
 	}
 	return b.String()
 }
 
-// cell keeps a text within its cell.
-func cell(s string) string {
-	return strings.NewReplacer("|", "\\|", "\n", " ").Replace(strings.TrimSpace(s))
-}
+// cell escapes a text for a cell of a Markdown table.
+func cell(s string) string { return htmlpage.Cell(strings.TrimSpace(s)) }
 
 // HasChoices says that the task's answers are chosen, not written.
 func (b Baseline) HasChoices() bool { return !math.IsNaN(b.Random) }
