@@ -1,8 +1,8 @@
-// Package audit looks for defects of the benchmarks themselves, and for
-// training rows that repeat what a benchmark asks.
+// Package audit looks for defects in the benchmarks themselves, and for
+// training rows that repeat a benchmark's questions.
 //
-// No model takes part. Questions are read as the evaluation reads them, so
-// that a row number here is the row number there.
+// It runs no model. Questions are read by the evaluation's own code, so that a
+// row number here is the row number there.
 package audit
 
 import (
@@ -25,15 +25,15 @@ type Options struct {
 	Tasks []tasks.Selection
 	// DataDir holds the benchmark files in the hub's layout.
 	DataDir string
-	// Training lists datasets to compare with the benchmarks: directories of
-	// barka, .parquet or .jsonl files. Every text of a row counts.
+	// Training lists datasets to compare with the benchmarks: Barka's dataset
+	// directories, .parquet or .jsonl files. Every text of a row counts.
 	Training []string
 	// Originals lists the benchmarks' files in other languages, such as the
 	// English test sets that were translated, for rows whose source is English.
 	// Every row counts as a question, with all its texts.
 	Originals []string
-	// Details lists directories of evaluations' details, to score anew on the
-	// questions that nothing is wrong with.
+	// Details lists directories of evaluations' details, to score again on the
+	// questions without a defect.
 	Details []string
 	// NGram is the length, in words, of the sequences that training rows and
 	// questions are compared by.
@@ -41,11 +41,13 @@ type Options struct {
 	// Threshold is the share of a question's sequences that one training row
 	// must hold for the row to be dropped.
 	Threshold float64
-	// Threads compare training rows; 0 is one per core.
+	// Threads is the number of threads that compare training rows; 0 is one per
+	// core.
 	Threads int
 }
 
-// Defaults compares by 8 words; half of a question in one row is a leak.
+// Defaults compares sequences of 8 words. A row that holds half of a question is
+// to be dropped.
 func Defaults() Options { return Options{NGram: 8, Threshold: 0.5} }
 
 // Validate reports the first setting that makes no sense.
@@ -72,7 +74,7 @@ type Report struct {
 	Scores   []Scores  `json:"scores,omitempty"`
 	// Skipped lists the tasks whose data cannot be read, with the reason.
 	Skipped []Skip `json:"skipped,omitempty"`
-	// Findings is what is wrong with single rows, for their own file.
+	// Findings are the defects of single rows. They have a file of their own.
 	Findings []Finding `json:"-"`
 }
 
@@ -160,8 +162,8 @@ func Run(ctx context.Context, o Options, progress progress.Reporter) (*Report, e
 	return r, nil
 }
 
-// read returns a task's questions: those evaluated and those examples are
-// drawn from.
+// read returns a task's questions: the evaluated ones, and those that examples
+// are drawn from.
 func (r *Report) read(store *benchdata.Store, t tasks.Task) []item {
 	task := &Task{Task: t.Key(), family: t.Family()}
 	splits := []string{t.EvalSplit}
@@ -200,12 +202,12 @@ func (r *Report) read(store *benchdata.Store, t tasks.Task) []item {
 	return items
 }
 
-// questionColumns hold what a row of an untranslated benchmark asks; its
-// options, answers and labels are in others.
+// questionColumns are the columns that hold the question of an untranslated
+// benchmark. Options, answers and labels are in other columns.
 var questionColumns = []string{"passage", "context", "ctx", "premise", "support", "article", "sentence1", "text", "query", "goal", "stem", "instruction", "question", "Question"}
 
-// originals returns the rows of a file as questions of a task by its name: the
-// texts in such columns, or all texts where there are none.
+// originals returns the rows of a file as questions of a task named after it. A
+// question is the texts in questionColumns, or all texts where there are none.
 func (r *Report) originals(ctx context.Context, path string) ([]item, error) {
 	task := &Task{Task: path, family: path}
 	var items []item
@@ -246,7 +248,7 @@ func (r *Report) find(it *item, kind Kind, like *item, detail string) {
 		f.Like = like.where()
 	}
 	r.Findings = append(r.Findings, f)
-	it.found = it.found || kind != Repeated // which may be a common wording
+	it.found = it.found || kind != Repeated // a repeated question may be a common wording
 }
 
 func (it *item) where() string { return fmt.Sprintf("%s, %s, row %d", it.task.Task, it.split, it.row) }

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Cluster is one question in many wordings, too often for chance: an example
-// out of a translation prompt, say, that stands where other questions should
-// be. Tasks whose options are the same for all rows are not looked at.
+// Cluster is one question in more wordings than chance explains, such as an
+// example from a translation prompt that replaced other questions. Tasks whose
+// options are the same for all rows are not searched.
 type Cluster struct {
 	Family string `json:"family"`
 	Rows   int    `json:"rows"`
@@ -17,24 +17,24 @@ type Cluster struct {
 	Example string         `json:"example"`
 }
 
-// A cluster is reported from these sizes on. Rows are nearly equal when an
-// estimated half of their words are shared (Jaccard similarity).
+// A cluster is reported from clusterRows rows on. Rows are nearly equal when they
+// share an estimated half of their words (Jaccard similarity).
 const (
 	clusterRows = 20
 	similar     = 0.5
-	// typical is the share of usual words from which on rows say one thing. In
-	// Arabic MMLU the leaked example has 0.94, and the commonest template, with
-	// other scenarios in every row, 0.68.
+	// typical is the share of usual words from which rows count as one question.
+	// In Arabic MMLU it is 0.94 for the leaked example, and 0.68 for the commonest
+	// template, which has another scenario in every row.
 	typical = 0.85
-	// straggler is the share of a cluster's common words that makes a row one
-	// of it.
+	// straggler is the share of a cluster's common words from which a row belongs
+	// to it.
 	straggler = 0.6
 )
 
 // Signatures are the smallest hashes of a row's words under many hash
 // functions (MinHash, Broder 1997); rows that agree in all hashes of a band
-// are compared. 64 hashes in bands of 4 find pairs at similarity one half
-// with probability 0.64, and a cluster's other members close the gaps.
+// are compared. 64 hashes in bands of 4 find a pair of similarity 0.5 with
+// probability 0.64. Pairs that are missed are joined through other members.
 const (
 	hashes = 64
 	band   = 4
@@ -121,9 +121,9 @@ func (r *Report) clusters(items []item) {
 	slices.SortStableFunc(r.Clusters, func(a, b Cluster) int { return b.Rows - a.Rows })
 }
 
-// withStragglers adds to a cluster the rows of its family that hold most of
-// what its rows have in common, in an order, length or company that hides it
-// from the signatures.
+// withStragglers adds to a cluster the rows of its family that hold most of its
+// common words. Signatures miss such rows where the words have another order, or
+// are part of a longer text.
 func withStragglers(rows []*item, items []item, core map[*item]bool) []*item {
 	shared := map[uint64]bool{}
 	for w, n := range wordCounts(rows) {
@@ -132,7 +132,7 @@ func withStragglers(rows []*item, items []item, core map[*item]bool) []*item {
 		}
 	}
 	if len(shared) < 2*shortest {
-		return rows // too little to know others by
+		return rows // too few common words to recognise other rows
 	}
 	family := rows[0].task.family
 	for i := range items {
@@ -162,7 +162,7 @@ func distinct(words []uint64) map[uint64]bool {
 	return s
 }
 
-// compared is the text by which rows are nearly equal.
+// compared is the text whose words are compared.
 func (it *item) compared() string { return it.question + "\n" + strings.Join(it.options, "\n") }
 
 // perTask counts rows of the evaluated splits.
@@ -176,8 +176,8 @@ func perTask(rows []*item) map[string]int {
 	return counts
 }
 
-// isCluster tells a question in many wordings from many questions in one
-// wording, which have words of their own.
+// isCluster reports whether rows are one question in many wordings. Many
+// questions in one wording differ in the words of their own.
 func isCluster(rows []*item) bool { return len(rows) >= clusterRows && typicality(rows) >= typical }
 
 // typicality is the mean share of a row's words that a tenth of the rows have.
@@ -197,7 +197,7 @@ func typicality(rows []*item) float64 {
 	return sum / float64(len(rows))
 }
 
-// wordCounts says in how many rows a word is.
+// wordCounts returns the number of rows that hold each word.
 func wordCounts(rows []*item) map[uint64]int {
 	counts := map[uint64]int{}
 	for _, it := range rows {

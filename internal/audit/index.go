@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// common is the number of questions from which on a sequence of words is
-// taken for a turn of phrase and not compared; equal questions are one.
+// common is the number of questions from which a sequence of words counts as a
+// turn of phrase and is not compared. Equal questions count once.
 const common = 20
 
 // occurrence is a sequence of words of one question.
@@ -17,22 +17,22 @@ type occurrence struct {
 	item int32
 }
 
-// index finds the questions that hold a sequence. Most lookups miss, so a
-// table of bits answers them first.
+// index finds the questions that hold a sequence. Most lookups miss, and a
+// table of bits answers most of these.
 type index struct {
 	n           int
 	occurrences []occurrence // by hash
 	bits        []uint64
 	shift       int     // of a hash, to its bit's number
 	sizes       []int32 // sequences of each question, 0 for what is not compared
-	// lengths[k] says that there are sequences of k words: n of them, and
-	// questions shorter than n, which count as one sequence.
+	// lengths[k] reports that there are sequences of k words. k is n, or the
+	// length of a shorter question, which is one sequence.
 	lengths []bool
 	// proofs holds the right answers, or the options, of questions of fewer than
 	// 2n words, if these differ from row to row.
 	proofs map[int32][][]uint64
-	// first finds the question that stands for all equal ones, and same lists
-	// the others; repeated often, their words would be taken for common ones.
+	// first finds the question that represents all equal ones, and same lists
+	// the others. Counted singly, their words would be taken for common ones.
 	first map[uint64]int32
 	same  map[int32][]int32
 }
@@ -48,7 +48,7 @@ func newIndex(n int, items []item) *index {
 		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.item, b.item))
 	})
 	x.forgetCommon()
-	// Sixteen bits an occurrence: one lookup in sixteen goes on in vain.
+	// Sixteen bits per occurrence: one lookup in sixteen is a false hit.
 	width := max(10, bits.Len(uint(16*len(x.occurrences))))
 	x.shift, x.bits = 64-width, make([]uint64, 1<<(width-6))
 	for _, o := range x.occurrences {
@@ -58,8 +58,9 @@ func newIndex(n int, items []item) *index {
 	return x
 }
 
-// add takes up a question's sequences, each once. None spans two parts of it,
-// such as a passage and what is asked of it: rows lay them out as they like.
+// add indexes a question's sequences, each once. A sequence does not span two
+// parts of a question, such as a passage and the question about it, since training
+// rows may lay them out differently.
 func (x *index) add(i int32, it *item) {
 	var parts [][]uint64
 	total, longest := 0, 0
@@ -102,7 +103,8 @@ func (x *index) add(i int32, it *item) {
 	x.sizes[i] = int32(len(x.occurrences) - start)
 }
 
-// proofs returns the words of texts: of those of two or more, if there are any.
+// proofs returns the words of texts. If there are texts of two or more words, it
+// returns only those.
 func proofs(texts []string) (out [][]uint64) {
 	least := 1
 	for _, t := range texts {
@@ -117,8 +119,8 @@ func proofs(texts []string) (out [][]uint64) {
 	return out
 }
 
-// forgetCommon leaves out turns of phrase: what many questions hold is no sign
-// of any of them, and no part of what a row must hold.
+// forgetCommon removes turns of phrase. A sequence that many questions hold does
+// not identify any of them, and does not count towards a question's size.
 func (x *index) forgetCommon() {
 	kept := x.occurrences[:0]
 	for lo, hi := 0, 0; lo < len(x.occurrences); lo = hi {
@@ -162,7 +164,7 @@ func (x *index) find(hash uint64) []occurrence {
 	return x.occurrences[lo:hi]
 }
 
-// searcher is one worker's room to compare rows in.
+// searcher holds one worker's buffers.
 type searcher struct {
 	x     *index
 	words []uint64
@@ -173,10 +175,10 @@ type searcher struct {
 // match is a question and how many of its sequences a row holds.
 type match struct{ item, n int32 }
 
-// matches returns the questions that the texts share sequences with, in their
-// order. One sequence of a question that is not much longer may be a turn of
-// phrase, such as "which of the following is true"; it counts only where the
-// answer, or where that is unknown an option, is there too.
+// matches returns the questions that share sequences with the texts, in order. A
+// single shared sequence of a short question may be a turn of phrase, such as
+// "which of the following is true". It counts only if the texts also hold the
+// answer, or an option where the answer is unknown.
 func (s *searcher) matches(texts []string) []match {
 	s.words, s.ends, s.hits = s.words[:0], s.ends[:0], s.hits[:0]
 	for _, t := range texts {

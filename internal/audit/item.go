@@ -16,14 +16,14 @@ type item struct {
 	split string
 	row   int
 	test  bool // in the split that is evaluated
-	// question includes the passage it is about, on a line of its own. fixed marks options that are
-	// the same for every row, such as true and false.
+	// question includes its passage, on a line of its own. fixed reports that the
+	// options are the same for every row, such as true and false.
 	question string
 	options  []string
 	gold     int
 	fixed    bool
-	// proof is what comes with the question where it is asked: its right
-	// answer, or, where that is not known, its options.
+	// proof is the text expected beside the question in a training row: the right
+	// answer or, where it is unknown, the options.
 	proof []string
 	found bool // something is wrong with it
 	// prompt is a hash of what the evaluation asks.
@@ -49,8 +49,8 @@ var columns = map[string][]string{
 	"sciq_prompt_arabic":      {"support", "question"},
 }
 
-// labelled prompts score letters or numbers; what these stand for is in these
-// columns.
+// labelled holds, for prompts that score letters or numbers, the columns of the
+// options' texts.
 var (
 	letters  = []string{"A", "B", "C", "D"}
 	options  = []string{"Option 1", "Option 2", "Option 3", "Option 4", "Option 5"}
@@ -79,8 +79,8 @@ func newItem(task *Task, t tasks.Task, split string, n int, test bool, row tasks
 	return it
 }
 
-// optionTexts returns what the columns hold: a text each, or a list. Where
-// options may be fewer, those that are not there have no label either.
+// optionTexts returns the texts in the columns, one or a list in each. Absent
+// options have no label either.
 func optionTexts(row tasks.Row, columns []string) []string {
 	var out []string
 	for _, c := range columns {
@@ -115,7 +115,7 @@ func text(row tasks.Row, columns ...string) string {
 	return strings.Join(parts, "\n")
 }
 
-// squeeze makes every run of white space one space.
+// squeeze replaces every run of white space with one space.
 func squeeze(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // sortedOptions is the same for two orders of the same options.

@@ -22,8 +22,8 @@ type Task struct {
 	// FixedLengths are the lengths in characters of options that all rows
 	// share. Where they differ, dividing by the length favours the longest.
 	FixedLengths []int `json:"fixed_lengths,omitempty"`
-	// Clean counts the rows that have none of the defects below but to be
-	// repeated, which may be a common wording, or in a training set.
+	// Clean counts the rows without a defect. Being repeated, which may be a common
+	// wording, and being in a training set do not count as defects here.
 	Clean int `json:"clean"`
 
 	Broken        int `json:"broken"`
@@ -96,8 +96,8 @@ func (t *Task) measure(items []item) {
 	t.Longest, t.Shortest = float64(longest)/n, float64(shortest)/n
 }
 
-// Family is what tasks with a common name share, such as acva: its rows of
-// all splits, and how they repeat.
+// Family counts over the tasks with a common name, such as acva: the rows of all
+// splits, and how they repeat.
 type Family struct {
 	Family string `json:"family"`
 	Tasks  int    `json:"tasks"`
@@ -125,8 +125,8 @@ type Family struct {
 	Answers  []string  `json:"answers,omitempty"`
 }
 
-// Best is the constant answer that does best, by number, and its accuracy; ok
-// when the tasks have as many answers.
+// Best returns the number of the best constant answer and its accuracy. ok
+// reports that all tasks have the same number of answers.
 func (f *Family) Best() (answer int, accuracy float64, ok bool) {
 	for i, a := range f.Constant {
 		if a > accuracy {
@@ -136,7 +136,7 @@ func (f *Family) Best() (answer int, accuracy float64, ok bool) {
 	return answer, accuracy, len(f.Constant) > 0
 }
 
-// baselines adds the family's tasks up.
+// baselines averages over the family's tasks.
 func (f *Family) baselines(members []*Task) {
 	n := float64(len(members))
 	f.Constant, f.Answers = make([]float64, len(members[0].Gold)), members[0].fixed

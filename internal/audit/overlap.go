@@ -20,18 +20,18 @@ type Overlap struct {
 	NGram     int       `json:"ngram"`
 	Threshold float64   `json:"threshold"`
 	Datasets  []Dataset `json:"datasets"`
-	// TooShort counts evaluated questions that are not compared: of fewer than
-	// four words, of fewer than NGram with an answer that has none, or of turns
-	// of phrase alone.
+	// TooShort counts evaluated questions that are not compared. They have fewer
+	// than four words, or fewer than NGram and an answer without words, or consist
+	// of turns of phrase.
 	TooShort int `json:"too_short"`
 	// Rows are the training rows to drop.
 	Rows []TrainingRow `json:"-"`
 }
 
-// Dataset is one training set's share of an Overlap. Touching rows have a
-// sequence in common with a question; those to drop hold at least the
-// threshold's share of one. Families counts the latter by whose questions
-// they hold most of.
+// Dataset counts the rows of one training set. Touching rows share a sequence
+// with a question. Rows to drop contain at least Threshold of a question's
+// sequences. Families counts dropped rows by the family of the best-matching
+// question.
 type Dataset struct {
 	Path     string         `json:"path"`
 	Rows     int            `json:"rows"`
@@ -40,7 +40,7 @@ type Dataset struct {
 	Families map[string]int `json:"families,omitempty"`
 }
 
-// TrainingRow is a row that holds a question, wholly or by half.
+// TrainingRow is a row to drop, with the question that it holds.
 type TrainingRow struct {
 	Dataset  string  `json:"dataset"`
 	Row      int     `json:"row"` // counted from 1
@@ -89,7 +89,7 @@ func (r *Report) overlap(ctx context.Context, o Options, items []item, progress 
 	return nil
 }
 
-// comparison is an overlap in the making.
+// comparison is an overlap in progress.
 type comparison struct {
 	x         *index
 	items     []item
@@ -128,10 +128,10 @@ func (c *comparison) compare(ctx context.Context, path string, progress progress
 	return set, nil
 }
 
-// batch is how many rows are compared together.
+// batch is the number of rows compared together.
 const batch = 1024
 
-// ahead reads rows in batches, one batch ahead of who takes them.
+// ahead reads rows in batches, one batch ahead of the consumer.
 func ahead(ctx context.Context, path string) iter.Seq2[[]map[string]any, error] {
 	type read struct {
 		rows []map[string]any
@@ -179,8 +179,8 @@ func ahead(ctx context.Context, path string) iter.Seq2[[]map[string]any, error] 
 	}
 }
 
-// judge counts a row, and keeps it if it is one to drop: for the question of
-// which it holds the largest share, the first of equals.
+// judge counts a row, and keeps it if it is to be dropped, with the question of
+// which it holds the largest share. Of equal shares the first question counts.
 func (c *comparison) judge(set *Dataset, row map[string]any, found []match) {
 	if len(found) == 0 {
 		return
@@ -210,7 +210,7 @@ func (c *comparison) judge(set *Dataset, row map[string]any, found []match) {
 	}
 }
 
-// beginning is enough of a question to know it by.
+// beginning returns enough of a question to recognise it.
 func beginning(question string) string {
 	if runes := []rune(question); len(runes) > 160 {
 		return string(runes[:159]) + "…"
@@ -218,7 +218,7 @@ func beginning(question string) string {
 	return question
 }
 
-// identifier is a row's id, which some sets number.
+// identifier is a row's id, a text or a number.
 func identifier(id any) string {
 	switch id := id.(type) {
 	case string:
@@ -234,7 +234,7 @@ func identifier(id any) string {
 }
 
 // texts appends every string of a row, in the order of its columns' names.
-// What they are called does not matter: conversations, messages, question.
+// The names do not matter: conversations, messages, question.
 func texts(to []string, value any) []string {
 	switch v := value.(type) {
 	case string:

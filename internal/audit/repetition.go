@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// repetitions finds rows that occur again in their family: equal ones,
-// equal ones with another answer, and equal questions with other options.
+// repetitions finds rows that repeat an earlier row of their family: with the
+// same answer, with another answer, or with other options.
 func (r *Report) repetitions(items []item) {
 	type group struct{ rows []*item }
 	asked, questions := map[string]*group{}, map[string]*item{}
@@ -35,7 +35,7 @@ func (r *Report) repetitions(items []item) {
 	}
 }
 
-// options looks for equal ones among a row's.
+// options looks for equal options in a row.
 func (r *Report) options(it *item) {
 	for i, o := range it.options {
 		if j := slices.Index(it.options[:i], o); j >= 0 {
@@ -46,7 +46,7 @@ func (r *Report) options(it *item) {
 	}
 }
 
-// group looks at rows that ask the same.
+// group examines rows with equal questions.
 func (r *Report) group(rows []*item) {
 	first := map[string]*item{}
 	for _, it := range rows {

@@ -11,14 +11,13 @@ import (
 	"barka/internal/compare"
 )
 
-// Scores are a run's scores on all questions it answered, and on those that
-// nothing is wrong with: no defect, and, where training sets were compared,
-// not in one.
+// Scores are a run's scores on all questions that it answered, and on the clean
+// ones: those without a defect and, if training sets were compared, not in one.
 type Scores struct {
 	Details string  `json:"details"`
 	Tasks   []Score `json:"tasks"`
-	// Families are means over tasks, those with clean questions alone for
-	// OnClean.
+	// Families are means over tasks. OnClean is the mean over the tasks with clean
+	// questions.
 	Families []Score `json:"families"`
 	// Unknown counts answers to questions that the benchmark files do not have.
 	Unknown int `json:"unknown"`
@@ -74,7 +73,7 @@ func (r *Report) score(dir string, items []item) error {
 }
 
 // scoreTask pairs answers with rows by their prompts. Equal prompts have equal
-// answers, so that it does not matter which of their rows is whose.
+// answers, so that any of their rows may be paired with any of the answers.
 func scoreTask(name string, answers []compare.Answer, rows []*item) (s Score, unknown int) {
 	s.Name = name
 	byPrompt := map[uint64][]*item{}

@@ -10,8 +10,8 @@ import (
 	"barka/internal/htmlpage"
 )
 
-// Tables returns the report's tables: tasks, families, and what there is of
-// training sets and scores.
+// Tables returns the report's tables: tasks, families, and training sets and
+// scores if there are any.
 func (r *Report) Tables() []htmlpage.Table {
 	tables := []htmlpage.Table{r.taskTable(), r.familyTable()}
 	if r.Overlap != nil {
@@ -23,8 +23,8 @@ func (r *Report) Tables() []htmlpage.Table {
 	return tables
 }
 
-// ReadingOrder is the tables for a document, whose reader begins at its top: the
-// long one of the tasks comes last.
+// ReadingOrder returns the tables for a document. Its reader begins at the top, so
+// that the long table of tasks comes last.
 func (r *Report) ReadingOrder() []htmlpage.Table {
 	tables := r.Tables()
 	return append(tables[1:len(tables):len(tables)], tables[0])
@@ -60,8 +60,8 @@ func (r *Report) familyTable() htmlpage.Table {
 	return t
 }
 
-// constant words the best constant answer, by its text where it has one; the
-// number stands first, where Arabic does not move it.
+// constant writes the best constant answer, with its text if it has one. The
+// number comes first, so that Arabic text does not move it.
 func (f *Family) constant() string {
 	i, accuracy, ok := f.Best()
 	switch {
@@ -107,7 +107,7 @@ func counted(n int, thing string) string {
 	return fmt.Sprintf("%d %s", n, thing)
 }
 
-// Notes says what the tables do not.
+// Notes returns the remarks that are not in the tables.
 func (r *Report) Notes() []string {
 	var notes []string
 	for _, t := range r.Tasks {

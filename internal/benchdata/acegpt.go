@@ -20,12 +20,13 @@ import (
 	"barka/internal/pytext"
 )
 
-// aceGPTRoots are where the benchmark files lie below what the user names: a
-// checkout of FreedomIntelligence/AceGPT, or the benchmarks directory itself.
+// aceGPTRoots are the places of the benchmark files below the directory that the
+// user names: a checkout of FreedomIntelligence/AceGPT, or the benchmarks
+// directory itself.
 var aceGPTRoots = []string{"eval/benchmark_eval/benchmarks", "benchmark_eval/benchmarks", "benchmarks", "."}
 
-// acvaFewShots is how many rows of each ACVA subject the hub's version keeps
-// as validation split.
+// acvaFewShots is the number of rows of each ACVA subject in the validation split
+// of the hub's version.
 const acvaFewShots = 5
 
 type choiceRow struct {
@@ -50,8 +51,8 @@ type culturalRow struct {
 // layout below dst: OALL/Arabic_MMLU, OALL/Arabic_EXAMS and OALL/ACVA, the
 // data of 116 of the 137 tasks. It returns the number of splits written.
 //
-// The prompts made of the result have the published digests; what the csv
-// files lack, the Arabic names of the subjects, is in the task table.
+// The prompts made of the result have the published digests. The csv files lack
+// the Arabic names of the subjects, which are in package tasks.
 func ConvertAceGPT(ctx context.Context, src, dst string, reporter progress.Reporter) (n int, err error) {
 	root, err := aceGPTRoot(src)
 	if err != nil {
@@ -147,8 +148,8 @@ func (c *converter) exams() error {
 	return nil
 }
 
-// acva repeats how the hub's version was split: all rows shuffled with seed
-// 42, then the first five of each subject held back.
+// acva splits as the hub's version was split: all rows are shuffled with seed 42,
+// and the first five of each subject are the validation split.
 func (c *converter) acva() error {
 	file := filepath.Join(c.root, "ArabicCulture", "difficulty-easy-TF_all.jsonl")
 	rows, err := readJSONLines[culturalRow](file)

@@ -11,8 +11,8 @@ import (
 	"barka/internal/hub"
 )
 
-// config is a subset as a dataset's card, the front matter of README.md,
-// declares it.
+// config is a subset that a dataset's card, the front matter of README.md,
+// declares.
 type config struct {
 	Name    string    `yaml:"config_name"`
 	DataDir string    `yaml:"data_dir"`
@@ -40,8 +40,8 @@ func (p *patterns) UnmarshalYAML(unmarshal func(any) error) error {
 	return unmarshal((*[]string)(p))
 }
 
-// UnmarshalYAML implements yaml.InterfaceUnmarshaler. A card may give patterns
-// alone, which are of the training split, a mapping of splits to patterns, or a
+// UnmarshalYAML implements yaml.InterfaceUnmarshaler. A card may give only
+// patterns, which are the training split's, a mapping of splits to patterns, or a
 // list of split and path.
 func (d *dataFiles) UnmarshalYAML(unmarshal func(any) error) error {
 	var alone patterns
@@ -64,11 +64,11 @@ func (d *dataFiles) UnmarshalYAML(unmarshal func(any) error) error {
 	return nil
 }
 
-// maxConfigs bounds what of a card is parsed, in bytes.
+// maxConfigs bounds the part of a card that is parsed, in bytes.
 const maxConfigs = 256 << 10
 
 // configs reads the subsets that a card declares. A card that cannot be read
-// declares none: then the files' names decide.
+// declares none, and the files' names decide.
 func configs(card []byte) []config {
 	block := configsBlock(card)
 	if !harmless(block) {
@@ -116,12 +116,12 @@ func configsBlock(card []byte) []byte {
 	return nil // without an end
 }
 
-// anchor is YAML's way to name a value, of which a few lines can make one
-// larger than the memory.
+// anchor matches YAML's anchors. A few lines with them can expand to a value larger
+// than the memory.
 var anchor = regexp.MustCompile(`(^|[\s\[{,:])&`)
 
-// harmless says whether a parser may have a block: no anchors, and no nesting
-// that takes its stack.
+// harmless reports whether a block is safe to parse: it has no anchors, and no
+// nesting that exhausts the parser's stack.
 func harmless(block []byte) bool {
 	depth := 0
 	for line := range bytes.Lines(block) {
@@ -144,12 +144,11 @@ func harmless(block []byte) bool {
 	return len(block) > 0
 }
 
-// maxGlobs bounds the patterns of a split that are compared with every file.
+// maxGlobs bounds the patterns of a split that are matched with every file.
 const maxGlobs = 100
 
-// declared returns the files that a card declares for a split, as far as they
-// are among files, which are sorted, in the card's order and by name within a
-// pattern.
+// declared returns those of the sorted files that a card declares for a split, in
+// the card's order, and by name within a pattern.
 func declared(all []config, files []string, subset, split string) []string {
 	i := slices.IndexFunc(all, func(c config) bool { return c.Name == subset })
 	if i < 0 && subset == "default" && len(all) == 1 {

@@ -11,14 +11,14 @@ import (
 // Need is a split of a dataset that an evaluation reads.
 type Need struct{ Repo, Subset, Split string }
 
-// Download is what has to come from the hub before the needs are met.
+// Download is what has to be downloaded before the needs are met.
 type Download struct {
 	Plans []*hub.Plan
-	// Why says of repositories from which nothing can be had why that is.
+	// Why holds, by repository, the reason why it cannot be downloaded.
 	Why map[string]error
 }
 
-// Bytes is how much has to come, and from how many repositories.
+// Bytes is the size of the download, and the number of its repositories.
 func (d *Download) Bytes() (n int64, repositories int) {
 	seen := map[string]bool{}
 	for _, p := range d.Plans {
@@ -70,8 +70,8 @@ func Downloads(ctx context.Context, c *hub.Client, needs []Need) (*Download, err
 	return d, nil
 }
 
-// plan looks for the needs of one repository among its own files, then among
-// those that the hub has converted to parquet: a dataset may be a program.
+// plan looks for the needs of one repository among its own files, then among the
+// files that the hub has converted to parquet, since a dataset may be a program.
 func plan(ctx context.Context, c *hub.Client, repo string, needs []Need) ([]*hub.Plan, error) {
 	var plans []*hub.Plan
 	for _, revision := range []string{"main", hub.ConvertRevision} {
@@ -102,8 +102,8 @@ func plan(ctx context.Context, c *hub.Client, repo string, needs []Need) ([]*hub
 	return plans, badinput.Errorf("the hub's repository has no file for subset %s, split %s", n.Subset, n.Split)
 }
 
-// choose returns the files of the needs, with the card by which Locate finds
-// them again, and the needs that there are no files for.
+// choose returns the files of the needs, with the card that Locate needs to find
+// them, and the needs that have no files.
 func choose(l *hub.Listing, card []byte, needs []Need) (files []hub.File, rest []Need) {
 	var names []string
 	for _, f := range l.Files {
@@ -134,8 +134,9 @@ func choose(l *hub.Listing, card []byte, needs []Need) (files []hub.File, rest [
 	return files, rest
 }
 
-// Fetch downloads what a plan says. A repository that fails is noted in
-// d.Why; the others come. An error is that the context has ended.
+// Fetch downloads the files of the plans. A repository that fails is noted in
+// d.Why, and the others are downloaded. The only error is that the context has
+// ended.
 func (d *Download) Fetch(ctx context.Context, c *hub.Client) error {
 	for _, p := range d.Plans {
 		if _, err := c.Fetch(ctx, p); err != nil {
@@ -148,8 +149,8 @@ func (d *Download) Fetch(ctx context.Context, c *hub.Client) error {
 	return nil
 }
 
-// Data returns the files of a dataset that this package can read, with its
-// card; those that the hub converted where there are none.
+// Data returns the files of a dataset that this package can read, with its card.
+// If there are none, it returns the files that the hub converted.
 func Data(ctx context.Context, c *hub.Client, r hub.Repo) (*hub.Listing, []hub.File, error) {
 	l, err := c.List(ctx, r)
 	if err != nil {

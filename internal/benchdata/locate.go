@@ -1,6 +1,6 @@
-// Package benchdata finds and reads benchmark files kept in the layout of the
-// Hugging Face hub: parquet, csv, tsv and json files, a directory or a file
-// name a subset, a file or several shards a split.
+// Package benchdata finds, reads and downloads benchmark files in the layout of
+// the Hugging Face hub: parquet, csv, tsv and json files. A subset is a directory
+// or a file name; a split is one file or several shards.
 package benchdata
 
 import (
@@ -44,12 +44,12 @@ func Open(root string) (*Store, error) {
 	return &Store{root: root, repos: map[string]repository{}}, nil
 }
 
-// Missing says that a split of a dataset is not in the store.
+// Missing is the error of a split that is not in the store.
 type Missing struct {
 	Root, Repo, Subset, Split string
-	// Found lists some of what the repository's directory does hold.
+	// Found lists some files that the repository's directory does hold.
 	Found []string
-	// Why is why it could not be downloaded; nil where that was not tried.
+	// Why is the reason why it could not be downloaded; nil if that was not tried.
 	Why error
 }
 
@@ -62,7 +62,7 @@ func (m *Missing) Error() string {
 		where, m.Subset, m.Split, m.DefaultFile(), strings.Join(m.Found, ", "))
 }
 
-// Command is how to get the dataset to where it is missing.
+// Command is the command that downloads the dataset to the store.
 func (m *Missing) Command() string {
 	if m.Root == hub.CacheDir() {
 		return "barka download --dataset " + m.Repo
@@ -78,7 +78,7 @@ func (m *Missing) DefaultFile() string {
 	return m.Subset + "/" + m.Split + "-00000-of-00001.parquet"
 }
 
-// extensions in order of preference: typed before text.
+// extensions are in order of preference: typed formats before text.
 var extensions = []string{".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst", ".json", ".json.gz", ".csv", ".csv.gz", ".tsv", ".tsv.gz"}
 
 // splitNames are other names under which a split is published.
@@ -88,11 +88,11 @@ var splitNames = map[string][]string{
 	"dev":        {"dev", "validation", "valid", "val"},
 }
 
-// shard is the tail of a file name that numbers the parts of a split.
+// shard is the end of a file name that numbers the shards of a split.
 var shard = regexp.MustCompile(`(-\d{5}-of-(\d{5})(-[0-9a-f]+)?|/\d{4})$`)
 
-// Locate returns the files of one split, in order. A split that is not there
-// is a *Missing; one with missing shards is bad input.
+// Locate returns the files of one split, in order. The error of an absent split
+// is a *Missing. A split that lacks some of its shards is bad input.
 func (s *Store) Locate(repo, subset, split string) ([]string, error) {
 	bases := s.bases(repo)
 	missing := &Missing{Root: s.root, Repo: repo, Subset: subset, Split: split}
@@ -122,9 +122,9 @@ func (s *Store) Locate(repo, subset, split string) ([]string, error) {
 	return nil, missing
 }
 
-// match returns the files of a split among those of a repository, with
-// slashes and sorted: by what the card declares, else by their names. An error
-// is that some shards are missing.
+// match returns the files of a split among those of a repository, which are sorted
+// and have slashes: the ones that the card declares, else those with its name. The
+// only error is that some shards are missing.
 func match(card []config, files []string, subset, split string) ([]string, error) {
 	names := splitNames[split]
 	if names == nil {
@@ -149,9 +149,9 @@ func match(card []config, files []string, subset, split string) ([]string, error
 	return nil, nil
 }
 
-// unnamed returns the files of a split of a dataset without subsets whose
-// files are named freely: those with the split's name as a word in their
-// paths, or, for the training split, all where none names a split.
+// unnamed returns the files of a split of a dataset without subsets that names its
+// files freely: the files with the split's name as a word in their path. If no
+// file names a split, all files are the training split.
 func unnamed(files, names []string) []string {
 	named := func(splits ...string) (out []string) {
 		for _, f := range files {
@@ -208,8 +208,8 @@ func pick(files []string, stem, ext string) ([]string, error) {
 	return found, numbered(found)
 }
 
-// numbered checks that files which say how many there are, or which count from
-// 0000, are all there.
+// numbered checks that no shard is missing, where the names give the number of
+// shards or count from 0000.
 func numbered(files []string) error {
 	found, parts := map[string]int{}, map[string]int{}
 	for _, f := range files {
@@ -234,8 +234,8 @@ func numbered(files []string) error {
 	return nil
 }
 
-// extension is the extension by which a file is read; "" if it is none that
-// can be.
+// extension is the extension that decides how a file is read; "" if it cannot be
+// read.
 func extension(name string) string {
 	for _, ext := range extensions {
 		if strings.HasSuffix(name, ext) {
@@ -247,8 +247,8 @@ func extension(name string) string {
 
 func isData(name string) bool { return extension(name) != "" }
 
-// list returns the data files of a repository's directory, with slashes and
-// relative to it, sorted, and what its card declares.
+// list returns the data files of a repository's directory, sorted, relative to it
+// and with slashes, and the subsets that its card declares.
 func (s *Store) list(base string) (files []string, card []config, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -278,8 +278,8 @@ func (s *Store) list(base string) (files []string, card []config, err error) {
 	return files, card, nil
 }
 
-// bases are where a repository may lie: DIR/owner/name, then the snapshots of
-// the hub's cache.
+// bases are the places of a repository: DIR/owner/name, then the snapshots of the
+// hub's cache.
 func (s *Store) bases(repo string) []string {
 	var dirs []string
 	if plain := filepath.Join(s.root, filepath.FromSlash(repo)); isDir(plain) {

@@ -25,13 +25,13 @@ type Table struct {
 	Rows    [][]any
 }
 
-// builder is a table that is being read.
+// builder is a table in progress.
 type builder struct {
 	Table
 	size int64 // about, in memory
 }
 
-// Bounds of a benchmark; those that are known here have some megabytes.
+// Bounds of a benchmark. The known ones have some megabytes.
 var (
 	maxText  int64 = 256 << 20 // bytes of a file after decompression
 	maxTable int64 = 1 << 30   // bytes of a split in memory
@@ -46,7 +46,7 @@ const (
 type Object struct{}
 
 // Read reads the files of one split, one after the other. Columns are
-// matched by name; where a file lacks one its values are nil.
+// matched by name; the values of a column that a file lacks are nil.
 func Read(files []string) (*Table, error) {
 	t := new(builder)
 	for _, file := range files {
@@ -102,7 +102,7 @@ func (t *builder) add(row []any) error {
 	return nil
 }
 
-// grow counts the memory of rows that are about to become larger.
+// grow counts the memory that rows are about to take.
 func (t *builder) grow(size int64) error {
 	if t.size += size; t.size > maxTable {
 		return fmt.Errorf("the rows take more than %d MiB of memory, the most that those of a benchmark may; the first %d fit", maxTable>>20, len(t.Rows))
@@ -110,7 +110,7 @@ func (t *builder) grow(size int64) error {
 	return nil
 }
 
-// sizeOf is about what a value takes beside its place in the row, in bytes.
+// sizeOf estimates the memory of a value besides its place in the row, in bytes.
 func sizeOf(v any) int64 {
 	switch v := v.(type) {
 	case string:
@@ -188,9 +188,9 @@ func (t *builder) header(names []string) ([]int, error) {
 	return header, nil
 }
 
-// readJSON takes an object a line, or one array of objects.
+// readJSON reads one object per line, or one array of objects.
 func (t *builder) readJSON(data []byte) error {
-	if !utf8.Valid(data) { // the decoder would put other characters in their place
+	if !utf8.Valid(data) { // the decoder would replace them by other characters
 		return fmt.Errorf("not UTF-8 text")
 	}
 	d := jsonstream.NewDecoder(bytes.NewReader(bytes.TrimPrefix(data, []byte("\ufeff"))))
@@ -200,7 +200,7 @@ func (t *builder) readJSON(data []byte) error {
 		d.Piece(maxRow)
 		token, err := d.Token()
 		switch {
-		case errors.Is(err, io.EOF) && open > 0: // the decoder is content with that
+		case errors.Is(err, io.EOF) && open > 0: // the decoder does not report it
 			return fmt.Errorf("the list is not closed after row %d; is the file cut?", n)
 		case errors.Is(err, io.EOF):
 			return nil

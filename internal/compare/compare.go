@@ -1,6 +1,6 @@
-// Package compare says whether one evaluation is better than another: it pairs
-// their answers question by question, from the details that barka and lighteval
-// write, and tests the difference of every task and of the leaderboard's rows.
+// Package compare tests whether one evaluation is better than another. It pairs
+// their answers question by question, from the details that Barka and lighteval
+// write, and tests the difference in every task and in the leaderboard's rows.
 package compare
 
 import (
@@ -15,7 +15,7 @@ import (
 	"barka/internal/eval/tasks"
 )
 
-// Options are what can be chosen.
+// Options are the options of a comparison.
 type Options struct {
 	// Common compares the questions that both runs have; without it, runs on
 	// different questions are refused.
@@ -23,29 +23,28 @@ type Options struct {
 	// Resamples is the number of bootstrap resamples; 0 means Resamples.
 	Resamples int
 	Seed      int64
-	// Flips gets every question answered with different success, task by
-	// task; it may be nil.
+	// Flips is called with every question that the runs answered with different
+	// success, task by task; it may be nil.
 	Flips func(Flip) error
 }
 
 // Difference compares two runs on the same questions.
 type Difference struct {
-	// Task is suite|task|shots, or a heading of the leaderboard.
+	// Task is suite|task|shots, or a row of the leaderboard.
 	Task      string
 	Questions int
 	// A and B are the scores, from 0 to 1; over several tasks, their mean.
 	A, B float64
-	// Low and High bound the 95 % interval of B-A by a paired bootstrap, that
-	// draws the questions of each task again, and Bootstrap is its two-sided
-	// probability that there is no difference.
+	// Low and High bound the 95 % interval of B-A by a paired bootstrap over the
+	// questions of each task. Bootstrap is its two-sided p-value.
 	Low, High, Bootstrap float64
-	// OnlyA and OnlyB count questions that one run alone got right, or that a
-	// judge marked higher, and McNemar is that test's exact probability. Over
-	// several tasks it takes their questions together.
+	// OnlyA and OnlyB count questions that only one run got right, or that a judge
+	// marked higher for it. McNemar is the p-value of McNemar's exact test on these
+	// counts, over several tasks on all their questions together.
 	OnlyA, OnlyB int
 	McNemar      float64
-	// Holm is adjusted for the number of tasks (McNemar) or rows (Bootstrap)
-	// that are tested at once; NaN for the averages.
+	// Holm is the p-value adjusted for the number of tasks (McNemar) or rows
+	// (Bootstrap) tested at once; NaN for the averages.
 	Holm float64
 
 	means []float64 // of the resamples
@@ -57,13 +56,13 @@ type Comparison struct {
 	Leaderboard tasks.Leaderboard
 	// Tasks are the tasks both runs have, sorted.
 	Tasks []Difference
-	// Rows are the leaderboard's rows all of whose tasks both runs have.
-	// Average is their mean, and has no questions when one is missing.
+	// Rows are the leaderboard's rows, each if both runs have all its tasks.
+	// Average is their mean. It has no questions if a row is missing.
 	Rows    []Difference
 	Average Difference
-	// All takes the questions of all tasks as one.
+	// All treats the questions of all tasks as one task.
 	All Difference
-	// OnlyA and OnlyB list tasks that one run alone has.
+	// OnlyA and OnlyB list the tasks that only one run has.
 	OnlyA, OnlyB []string
 	// Notes say how the runs differ in more than the model.
 	Notes []string
@@ -113,17 +112,17 @@ func Compare(a, b *Run, o Options) (*Comparison, error) {
 	return c, nil
 }
 
-// taskPair is a task in both runs.
+// taskPair is a task that both runs have.
 type taskPair struct {
 	key            string // suite|task
 	name           string // with the shots
 	shotsA, shotsB int
 	fileA, fileB   string
-	unequal        []string // what is not in both
+	unequal        []string // how their questions differ
 }
 
-// pairTasks matches the tasks of the runs: in every number of shots that both
-// have, else in the lowest number of each.
+// pairTasks matches the tasks of the runs, in every number of shots that both
+// have. If they have none in common, it matches the lowest number of each.
 func (c *Comparison) pairTasks() ([]*taskPair, error) {
 	var out []*taskPair
 	for _, key := range slices.Sorted(maps.Keys(c.A.files)) {
@@ -154,7 +153,7 @@ func (c *Comparison) pairTasks() ([]*taskPair, error) {
 	return out, nil
 }
 
-// tally counts what is to be remarked on.
+// tally counts what the notes report.
 type tally struct {
 	questions, otherPrompts, otherChoices, droppedA, droppedB int
 	otherShots                                                []string
@@ -223,8 +222,8 @@ func (p *taskPair) compare(o Options, seen *tally) (Difference, error) {
 	return d, nil
 }
 
-// matches gives for every question of a the index in b of the same one, or -1.
-// A question that is there several times meets its repetitions in order.
+// matches returns, for every question of a, the index of the same question in b,
+// or -1. Repetitions of a question are paired in order.
 func matches(a, b []question) []int {
 	at := map[string][]int{}
 	for j := range b {
@@ -254,7 +253,8 @@ const (
 	allQuestions = "All questions"
 )
 
-// rows combines tasks into the leaderboard's rows, its average and all.
+// rows combines tasks into the leaderboard's rows, their average, and all
+// questions.
 func (c *Comparison) rows(pairs []*taskPair) {
 	lowest := map[string]Difference{} // a task in its lowest number of shots
 	for _, p := range pairs {
@@ -281,8 +281,8 @@ func (c *Comparison) rows(pairs []*taskPair) {
 	c.All = pool(c.Tasks)
 }
 
-// board is the version of the leaderboard that the runs say they are of, or
-// that has tasks of such names.
+// leaderboard is the version that the runs record, or else the one that has tasks
+// of these names.
 func (c *Comparison) leaderboard(keys []string) tasks.Leaderboard {
 	if modes, ok := c.A.general["config"].(map[string]any); ok && modes["leaderboard"] == string(tasks.V2) {
 		return tasks.V2
@@ -311,7 +311,7 @@ func combine(name string, members []Difference) Difference {
 	return d
 }
 
-// pool takes the questions of tasks as one task's.
+// pool treats the questions of all tasks as one task's.
 func pool(members []Difference) Difference {
 	d := Difference{Task: allQuestions}
 	for _, m := range members {
@@ -332,7 +332,7 @@ func pool(members []Difference) Difference {
 	return d
 }
 
-// adjust corrects the probabilities for their number.
+// adjust corrects the p-values for the number of tests.
 func (c *Comparison) adjust() {
 	for _, list := range []struct {
 		ds []Difference

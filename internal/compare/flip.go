@@ -14,7 +14,7 @@ type Flip struct {
 	Prompt   string   `json:"prompt"`
 	Choices  []string `json:"choices"`
 	Gold     string   `json:"gold"`
-	// A and B are the answers, and the marks they were given.
+	// A and B are the answers, ScoreA and ScoreB their marks.
 	A      string  `json:"a"`
 	B      string  `json:"b"`
 	ScoreA float64 `json:"a_score"`
@@ -22,7 +22,7 @@ type Flip struct {
 	// LogProbsA and LogProbsB are the choices' log-probabilities.
 	LogProbsA []float64 `json:"a_logprobs,omitempty"`
 	LogProbsB []float64 `json:"b_logprobs,omitempty"`
-	// PromptB and ChoicesB are B's, where they differ.
+	// PromptB and ChoicesB are those of B, if they differ.
 	PromptB  string   `json:"b_prompt,omitempty"`
 	ChoicesB []string `json:"b_choices,omitempty"`
 }
@@ -39,7 +39,7 @@ func newFlip(task string, index int, a, b *question) Flip {
 	return f
 }
 
-// Outcome says in words how the runs differ on the question.
+// Outcome describes how the runs differ on the question.
 func (f Flip) Outcome() string {
 	switch {
 	case f.ScoreA == 1 && f.ScoreB == 0:
@@ -50,17 +50,17 @@ func (f Flip) Outcome() string {
 	return fmt.Sprintf("A is marked %.2f, B %.2f", f.ScoreA, f.ScoreB)
 }
 
-// FlipAnswer is an answer to a flipped question: who gave it, and whether it
-// is the right one.
+// FlipAnswer is an answer to a flipped question. A and B report which runs gave
+// it, Gold that it is right.
 type FlipAnswer struct {
 	Text       string
 	A, B, Gold bool
-	// Scored says whether the log-probabilities are known.
+	// Scored reports whether the log-probabilities are known.
 	Scored             bool
 	LogProbA, LogProbB float64
 }
 
-// Answers are the choices, and what else was answered.
+// Answers returns the choices, and answers that are not among them.
 func (f Flip) Answers() []FlipAnswer {
 	var out []FlipAnswer
 	scored := f.ChoicesB == nil && len(f.LogProbsA) == len(f.Choices) && len(f.LogProbsB) == len(f.Choices)

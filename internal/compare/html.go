@@ -24,22 +24,22 @@ type shown struct {
 	Headline  Difference
 }
 
-// section is a table of differences. The axis of its picture goes from -Scale
-// to Scale points.
+// section is a table of differences with bars, whose axis goes from -Scale to
+// Scale points.
 type section struct {
 	Title, About string
 	Lines        []line
 	Scale        float64
 }
 
-// line is a difference with what the page needs of it, in percent.
+// line is a row of a section. Total marks a row that sums up others.
 type line struct {
 	Difference
 	Total bool
 }
 
-// HTML is the comparison as a page of its own, with some of the flips and, if
-// asked for, published figures beside the measured ones.
+// HTML returns the comparison as a page, with some of the flips and optionally
+// with published figures beside the measured ones.
 func (c *Comparison) HTML(flips []Flip, withPublished bool) (string, error) {
 	s := shown{Comparison: c, Flips: flips, AllFlips: c.All.OnlyA + c.All.OnlyB, Headline: c.All}
 	if p, ok := PublishedFor(c.Leaderboard); ok && withPublished {
@@ -68,7 +68,8 @@ func newSection(title string, ds []Difference) section {
 // Change is B-A in points.
 func (d Difference) Change() float64 { return 100 * (d.B - d.A) }
 
-// Short is the task without its suite, and without its shots if there are none.
+// Short is the task without its suite, and without its number of shots if that
+// is 0.
 func (d Difference) Short() string { return short(d.Task) }
 
 // Short is the task as Difference.Short writes it.
@@ -87,8 +88,8 @@ func (d Difference) LowPoints() float64 { return 100 * d.Low }
 // HighPoints is High in points.
 func (d Difference) HighPoints() float64 { return 100 * d.High }
 
-// Direction names the change for the style sheet, if the interval leaves out
-// zero.
+// Direction is the change's class in the style sheet, empty if the interval
+// contains zero.
 func (d Difference) Direction() string {
 	switch {
 	case d.Low > 0:
@@ -99,8 +100,8 @@ func (d Difference) Direction() string {
 	return ""
 }
 
-// Gain is the published one.
+// Gain is the published difference.
 func (p Pair) Gain() float64 { return p.Tuned - p.Base }
 
-// Total says whether the row is the average.
+// Total reports whether the row is the average.
 func (p Pair) Total() bool { return p.Name == average }

@@ -8,10 +8,10 @@ import (
 	"barka/internal/eval/leaderboard"
 )
 
-// significant is the probability below which a difference is called one.
+// significant is the p-value below which a difference counts as one.
 const significant = 0.05
 
-// notes says what a reader of the tables should know.
+// notes collects what a reader of the tables should know.
 func (c *Comparison) notes(seen tally) {
 	note := func(format string, args ...any) { c.Notes = append(c.Notes, fmt.Sprintf(format, args...)) }
 	for _, r := range []struct {
@@ -55,7 +55,8 @@ func (c *Comparison) notes(seen tally) {
 	c.Notes = append(c.Notes, c.manyTests()...)
 }
 
-// manyTests says how many differences chance alone would show.
+// manyTests compares the number of significant differences with what chance
+// would give.
 func (c *Comparison) manyTests() []string {
 	if len(c.Tasks) < 2 {
 		return nil
@@ -91,8 +92,8 @@ func optionDifferences(a, b map[string]any) []string {
 	return out
 }
 
-// recordedValue finds an option among the general ones or the modes, which
-// are left out where they are the reference's.
+// recordedValue finds an option among the general ones or the modes. A mode that
+// is the reference's is not recorded.
 func recordedValue(general map[string]any, key string) string {
 	value, ok := general[key]
 	if modes, isMap := general["config"].(map[string]any); isMap && !ok {

@@ -26,9 +26,9 @@ func mcNemar(a, b int) float64 {
 	return min(1, 2*p)
 }
 
-// differences is what a paired bootstrap of one task needs: which differences
-// B-A its questions have, and how many questions have each. For right and
-// wrong answers these are -1, 0 and 1.
+// differences counts the differences B-A of a task's questions: the values, and
+// the number of questions with each. For right and wrong answers the values are
+// -1, 0 and 1.
 type differences struct {
 	values []float64
 	counts []int
@@ -46,11 +46,10 @@ func newDifferences(ds []float64) differences {
 	return out
 }
 
-// resample draws n bootstrap means of the differences. To draw the questions
-// with replacement is to draw how often each value comes, which is
-// multinomial; that is one binomial a value, however many questions there are.
-// The draws depend on the seed and the name alone, so that a task's interval
-// does not change with what else is compared.
+// resample draws n bootstrap means of the differences. Drawing questions with
+// replacement draws a multinomial count of each value, which takes one binomial
+// per value, however many questions there are. The draws depend only on the seed
+// and the name, so that a task's interval does not depend on the other tasks.
 func (d differences) resample(n int, seed int64, name string) []float64 {
 	questions := 0
 	for _, c := range d.counts {
@@ -85,8 +84,8 @@ func logFactorials(n int) []float64 {
 	return out
 }
 
-// binomial draws the number of successes of n trials by inversion, from the
-// mode outwards: about as many steps as the standard deviation.
+// binomial draws the number of successes in n trials by inversion, from the
+// mode outwards. That takes about as many steps as the standard deviation.
 func binomial(rnd *rand.Rand, logs []float64, n int, p float64) int {
 	switch {
 	case n == 0 || p <= 0:
@@ -100,7 +99,7 @@ func binomial(rnd *rand.Rand, logs []float64, n int, p float64) int {
 	odds := p / (1 - p)
 	for low, high, below, above := mode, mode, at, at; u >= 0; {
 		if low == 0 && high == n {
-			return mode // what rounding left over
+			return mode // rounding left a remainder
 		}
 		if high < n {
 			above *= float64(n-high) / float64(high+1) * odds
@@ -120,10 +119,10 @@ func binomial(rnd *rand.Rand, logs []float64, n int, p float64) int {
 	return mode
 }
 
-// interval is the 95 % percentile interval of resampled means, and p twice the
-// share of resamples on the other side of zero (one is added to both counts,
-// so that p is never zero), at most 1. The interval leaves out zero about when
-// p is below 0.05.
+// interval returns the 95 % percentile interval of resampled means and their
+// p-value: twice the share of resamples on the other side of zero, at most 1. One
+// is added to both counts, so that p is never zero. p is below 0.05 about when the
+// interval excludes zero.
 func interval(means []float64) (low, high, p float64) {
 	sorted := slices.Clone(means)
 	slices.Sort(sorted)
@@ -149,7 +148,7 @@ func quantile(sorted []float64, q float64) float64 {
 	return sorted[i] + float64((at-float64(i))*(sorted[i+1]-sorted[i]))
 }
 
-// meanOf adds up resampled means with equal weights.
+// meanOf averages resampled means with equal weights.
 func meanOf(members [][]float64) []float64 {
 	out := make([]float64, len(members[0]))
 	for _, m := range members {
@@ -163,8 +162,8 @@ func meanOf(members [][]float64) []float64 {
 	return out
 }
 
-// holm adjusts probabilities for their number: one below 0.05 after it stands
-// even if any of the tests may be wrong by chance in 5 of 100 cases.
+// holm adjusts p-values by Holm's method, which bounds the probability that any
+// test below 0.05 is so by chance to 5 %.
 func holm(ps []float64) []float64 {
 	order := make([]int, len(ps))
 	for i := range order {

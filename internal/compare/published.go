@@ -10,9 +10,9 @@ import (
 type Published struct {
 	// Base and Tuned name the models, Source says where the figures are from.
 	Base, Tuned, Source string
-	// Note is what is wrong with them.
+	// Note says what is wrong with them.
 	Note string
-	// Figures are in percent, by the leaderboard's headings and "Average".
+	// Figures are in percent, by the leaderboard's rows and "Average".
 	Figures map[string][2]float64
 }
 
@@ -34,10 +34,11 @@ func (p Published) Remark() string {
 	return fmt.Sprintf("Published figures are those of %s; nobody measured them here. %s", p.Source, p.Note)
 }
 
-// PublishedFor returns the figures there are for a leaderboard.
+// PublishedFor returns the published figures for a leaderboard, if there are
+// any.
 func PublishedFor(b tasks.Leaderboard) (Published, bool) { return published, b == tasks.V1 }
 
-// Pair is a row of a table of measured beside published figures.
+// Pair is a row of measured and published figures.
 type Pair struct {
 	Name string
 	// Measured is nil when the row was not compared.
@@ -45,7 +46,7 @@ type Pair struct {
 	Base, Tuned float64
 }
 
-// Beside puts the measured rows beside the published ones.
+// Beside returns the published rows with the measured ones.
 func (c *Comparison) Beside(p Published) []Pair {
 	var out []Pair
 	for _, h := range c.Leaderboard.TableRows() {

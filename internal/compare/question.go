@@ -20,17 +20,17 @@ type question struct {
 	gold            int
 	metric          string
 	value           float64 // of the metric: 0 or 1, or a judge's mark
-	// scores are the choices' log-probabilities, nil when the file does not
-	// say; written is a judged task's answer.
+	// scores are the choices' log-probabilities, nil if the file does not have
+	// them; written is a judged task's answer.
 	scores  []float64
 	written string
 }
 
-// key finds the same question in another run. A benchmark can ask twice in the
-// same words with other answers.
+// key identifies the question across runs. It includes the answers, because a
+// benchmark can ask twice in the same words with other answers.
 func (q *question) key() string { return q.example + "\x00" + strconv.Itoa(q.gold) }
 
-// answer is the text the model chose, or wrote.
+// answer is the text that the model chose or wrote.
 func (q *question) answer() string {
 	if q.scores == nil {
 		return q.written
@@ -38,7 +38,7 @@ func (q *question) answer() string {
 	return q.choices[lighteval.Choose(q.metric, q.scores, q.choices)]
 }
 
-// pick appends the answer, unless the file does not say which one was given.
+// pick appends the answer, if the file has it.
 func (q *question) pick(picks []leaderboard.Pick) []leaderboard.Pick {
 	switch {
 	case q.scores != nil:
@@ -49,8 +49,8 @@ func (q *question) pick(picks []leaderboard.Pick) []leaderboard.Pick {
 	return picks
 }
 
-// habit is the commonest of a task's answers; none where the files do not say
-// how each question was answered.
+// habit is the commonest of a task's answers. It is empty if the files lack an
+// answer.
 func habit(task string, picks []leaderboard.Pick, questions int) leaderboard.Habit {
 	if len(picks) < questions {
 		return leaderboard.Habit{Task: task}
@@ -73,8 +73,8 @@ var (
 )
 
 // readQuestions reads a details file. The reference writes a cell as Arrow
-// holds it, or, where Arrow does not take a mix of types, as Python's str() of
-// it; which of the two depends on its version of the libraries.
+// holds it or, where Arrow refuses a mix of types, as Python's str() of it. Which
+// of the two depends on the versions of its libraries.
 func readQuestions(path string) ([]question, error) {
 	f, err := parquet.Open(path)
 	if err != nil {
@@ -112,7 +112,7 @@ func newQuestion(row map[string]any) (question, error) {
 	if q.gold, ok = goldOf(row["gold_index"]); !ok {
 		return q, badinput.Errorf("gold_index is %.60q, expected the number of the right choice", fmt.Sprint(row["gold_index"]))
 	}
-	// What the model answered is needed for the list of flips alone.
+	// The model's answer is only needed for the list of flips.
 	if q.metric == "llm_as_judge" {
 		if written, ok := textsOf(row["predictions"]); ok && len(written) > 0 {
 			q.written = written[0]
@@ -187,8 +187,8 @@ func goldOf(v any) (int, bool) {
 	return 0, false
 }
 
-// scoresOf are the log-probabilities of a list of pairs (log-probability,
-// greedy); nil when they cannot be told.
+// scoresOf returns the log-probabilities of a list of pairs (log-probability,
+// greedy), nil if they cannot be read.
 func scoresOf(v any) []float64 {
 	var out []float64
 	add := func(score float64) bool {

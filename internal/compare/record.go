@@ -19,7 +19,7 @@ type Record struct {
 	Flips        []Flip             `json:"flips,omitempty"`
 }
 
-// RunRecord says which evaluation was compared.
+// RunRecord identifies an evaluation.
 type RunRecord struct {
 	Model   string `json:"model"`
 	Time    string `json:"time"`

@@ -17,20 +17,19 @@ import (
 
 // Run is an evaluation on disk.
 type Run struct {
-	// Model is its name, Time when it ended, as its files are called.
+	// Model is its name. Time is when it ended, as in the names of its files.
 	Model, Time string
 	// Dir holds its details.
 	Dir string
-	// Runs counts the evaluations found where the path pointed; this one is
-	// the newest.
+	// Runs counts the evaluations below the path; this one is the newest.
 	Runs int
 
 	general map[string]any // config_general; nil without the result file
 	files   map[string]map[int]string
 }
 
-// Open finds an evaluation: in an output directory of barka or lighteval, whose
-// newest it takes, by its result file, or by the directory of its details.
+// Open finds an evaluation by its result file, by the directory of its details,
+// or in an output directory of Barka or lighteval, of which it takes the newest.
 func Open(path string) (*Run, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -50,7 +49,7 @@ func Open(path string) (*Run, error) {
 	return openDetails(newest, len(dirs))
 }
 
-// noDetails says what a directory lacks, as far as it can be told.
+// noDetails is the error of a directory without details.
 func noDetails(path string) error {
 	if found, _ := filepath.Glob(filepath.Join(path, "shards", "*")); len(found) > 0 {
 		return badinput.Errorf("%s: shards that were not joined yet; run barka eval merge %s --output-dir %s", path, path, path)
@@ -90,8 +89,8 @@ func detailDirs(root string) ([]string, error) {
 	return out, nil
 }
 
-// openResults opens the evaluation that a result file belongs to. The details
-// are beside it, or below details where it is below results.
+// openResults opens the evaluation that a result file belongs to. Its details are
+// beside it or, if it is below a directory results, below details instead.
 func openResults(path string) (*Run, error) {
 	m := resultsName.FindStringSubmatch(filepath.Base(path))
 	if m == nil {
@@ -156,14 +155,14 @@ func openDetails(dir string, runs int) (*Run, error) {
 	return r, nil
 }
 
-// Answer is how a question was answered: its prompt without examples and the
-// metric's value, 0 or 1, or the judge's mark.
+// Answer is a question's prompt without examples and the metric's value: 0 or 1,
+// or the judge's mark.
 type Answer struct {
 	Prompt string
 	Value  float64
 }
 
-// Answers reads how every question was answered, by suite|task|shots.
+// Answers reads the answers to all questions, by suite|task|shots.
 func (r *Run) Answers() (map[string][]Answer, error) {
 	out := map[string][]Answer{}
 	for task, byShots := range r.files {

@@ -55,8 +55,7 @@ func anys(cells []string) []any {
 	return out
 }
 
-// Lines are the leaderboard's rows with their average, as far as there are
-// any.
+// Lines returns the leaderboard's rows with their average, if there are any.
 func (c *Comparison) Lines() []Difference {
 	if c.Average.Questions > 0 {
 		return append(c.Rows[:len(c.Rows):len(c.Rows)], c.Average)
@@ -69,8 +68,8 @@ func (c *Comparison) Legend() string {
 	return fmt.Sprintf("Scores in percent. 95 %% interval and p bootstrap: %d paired resamples (seed %d) of each task's questions, tasks weighed as the leaderboard weighs them. only A, only B: questions that one run alone answered rightly; McNemar's exact test is of these, and the one to trust where they are few. p Holm: corrected for the number of tasks (McNemar) or of rows (bootstrap).", c.Resamples, c.Seed)
 }
 
-// Markdown writes everything but the flips; with published figures in a table
-// of their own.
+// Markdown writes everything except the flips, and optionally published figures
+// in a table of their own.
 func (c *Comparison) Markdown(withPublished bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "A: %s (%s)  \nB: %s (%s)\n", htmlpage.Cell(c.A.Model), c.A.Time, htmlpage.Cell(c.B.Model), c.B.Time)

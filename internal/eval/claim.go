@@ -19,10 +19,11 @@ import (
 	"barka/internal/version"
 )
 
-// claim keeps two processes from the same evaluation in one output directory,
-// and has a run that was killed while it wrote its files write them again under
-// the same names, which hold the time. Different evaluations do not meet: each
-// has a claim of its own. Its two files lie beside the results:
+// claim keeps two processes from running the same evaluation in one output
+// directory. It also remembers the times that the files of a run are named after,
+// so that a run that was killed while writing them writes them again under the same
+// names. Each evaluation has a claim of its own. Its two files are beside the
+// results:
 //
 //	.eval-ID.lock   held while the evaluation runs
 //	.eval-ID.json   the times of the run, from before its first file to its end
@@ -43,8 +44,8 @@ const (
 	claimTimes  = ".json"
 )
 
-// openClaim locks the evaluation with the identity in a directory, which it
-// makes if needed.
+// openClaim locks the evaluation with the identity in a directory, which it makes
+// if necessary.
 func openClaim(dir, identity string) (*claim, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, badinput.Errorf("output directory: %w; name another --output-dir, or move what is in the way", err)
@@ -57,8 +58,8 @@ func openClaim(dir, identity string) (*claim, error) {
 	return c, nil
 }
 
-// times returns those that an earlier process wrote files under, or else
-// records these.
+// times returns the times that an earlier process named files after. If there are
+// none, it records now and returns it.
 func (c *claim) times(now times) (times, error) {
 	data, err := os.ReadFile(c.path + claimTimes)
 	if err == nil {
@@ -75,7 +76,7 @@ func (c *claim) times(now times) (times, error) {
 	return now, err
 }
 
-// done ends the claim of a run whose files are all there.
+// done ends the claim of a run whose files are all written.
 func (c *claim) done() error {
 	err := os.Remove(c.path + claimTimes)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -116,15 +117,15 @@ func (e *evaluation) openClaim() (*claim, error) {
 	return openClaim(resultsDir(e.o.OutputDir, e.run), id)
 }
 
-// Tidy removes what evaluations of a model that were killed left of their
-// claims, once their results are known to be whole. Those that run are left
-// alone.
+// Tidy removes the claims that killed evaluations of a model left behind. It is
+// called once their results are known to be whole. Claims of evaluations in
+// progress stay.
 func Tidy(outputDir, model string) error {
 	return tidy(lighteval.ResultsDir(outputDir, model), true)
 }
 
-// tidy removes locks that nobody holds: those with a record of times too, or
-// only those without.
+// tidy removes the locks that nobody holds, and with all their records of times.
+// Without all, a lock with a record stays.
 func tidy(dir string, all bool) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -10,33 +10,33 @@ import (
 	"barka/internal/pytext"
 )
 
-// Baseline is what a task's scores have to be read against. A judged task has
-// no choices: the numbers that need them are NaN.
+// Baseline holds the numbers to read a task's score against. A judged task has no
+// choices, and the numbers that need them are NaN.
 type Baseline struct {
 	Task      string
 	Questions int
-	// Score is the task's own metric, from 0 to 1, called Metric.
+	// Score is the task's own metric, from 0 to 1, and Metric its name.
 	Metric string
 	Score  float64
 	// Acc and AccNorm are the model's accuracy without and with division by
 	// the choices' lengths, whichever of them the task reports.
 	Acc, AccNorm float64
-	// Random is the mean chance of guessing. Constant[i] is the accuracy of
-	// always giving answer i. Where every question has the same answers, if
-	// perhaps in another order, Answers has the accuracy of always giving one
-	// of these texts. Majority is the best of all of them.
+	// Random is the mean accuracy of guessing. Constant[i] is the accuracy of
+	// always giving answer i. If all questions have the same answers, in any
+	// order, Answers holds the accuracy of always giving each of these texts.
+	// Majority is the best of all of them.
 	Random, Majority float64
 	Constant         []float64
 	Answers          []Answer
 	// Habit is the answer that the model gave most often.
 	Habit Habit
-	// Prompts is the digest of the prompts, and Published the digest of the
-	// leaderboard's (equal ones prove equal questions in equal words); empty
-	// where it cannot be compared, with examples or fewer questions.
+	// Prompts is the digest of the prompts, Published that of the leaderboard's
+	// prompts. Equal digests prove equal questions in equal words. Published is
+	// empty with examples or fewer questions, which cannot be compared.
 	Prompts, Published string
 }
 
-// Answer is an answer, and the share of questions that it is right for.
+// Answer is an answer with the share of questions that it is right for.
 type Answer struct {
 	Text  string
 	Share float64
@@ -92,8 +92,8 @@ func (b *Baseline) choices(questions []record.Question) {
 	}
 }
 
-// fixedAnswers are the answers that all questions have in common, in the first
-// question's order; nil when a question has others.
+// fixedAnswers returns the answers if all questions have the same ones, in the
+// first question's order, else nil.
 func fixedAnswers(questions []record.Question) []Answer {
 	texts := questions[0].Doc.Choices
 	counts := make([]int, len(texts))
@@ -115,9 +115,9 @@ func fixedAnswers(questions []record.Question) []Answer {
 	return out
 }
 
-// bestConstant is the best single answer to all questions of several tasks,
-// in the plain mean of the tasks: a text where all have the same texts, else
-// the number of an option that all have. Its share is NaN without choices.
+// bestConstant is the best single answer to all questions of several tasks, by the
+// plain mean over the tasks. It is a text if all tasks have the same texts, else
+// the number of an option. Its share is NaN without choices.
 func bestConstant(members []Baseline) Answer {
 	best := Answer{Share: math.NaN()}
 	try := func(text string, share func(Baseline) float64) {
@@ -156,8 +156,9 @@ func (b Baseline) shareOf(text string) float64 {
 	return math.NaN()
 }
 
-// favoured says which fixed answer acc_norm favours, if they differ in length:
-// dividing a log-probability by more characters brings it nearer to zero.
+// favoured returns the longest and the shortest fixed answer. If they differ in
+// length, acc_norm favours the longest: dividing a log-probability by more
+// characters brings it nearer to zero.
 func (b Baseline) favoured() (longest, shortest string, ok bool) {
 	for _, a := range b.Answers {
 		if longest == "" || pytext.CodePoints(a.Text) > pytext.CodePoints(longest) {

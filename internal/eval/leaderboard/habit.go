@@ -17,22 +17,21 @@ type Pick struct {
 	Written string
 }
 
-// Habit is the answer that a model gave to most questions of a task. A model
-// that answers everything alike has a score, but the score says nothing about
-// what it knows.
+// Habit is the answer that a model gave to most questions of a task. The score of
+// a model that gives one answer to everything says nothing about its knowledge.
 type Habit struct {
 	Task      string // suite|task|shots
 	Questions int
-	// Answer is the answer's text or, where the questions have different
-	// answers, its place among them, as "option 2".
+	// Answer is the answer's text or, if the questions have different answers, its
+	// position, such as "option 2".
 	Answer string
-	// Share is the share of the questions that it was given to, Right the share
-	// that it is right for; NaN for written answers.
+	// Share is the share of questions with this answer. Right is the share that it
+	// is right for; NaN for written answers.
 	Share, Right float64
 }
 
-// Remarkable habits are given to nearly all of at least so many questions, and
-// are not nearly always right.
+// A habit is remarkable from habitShare of at least habitQuestions questions on,
+// unless it is right for habitRight of them.
 const (
 	habitShare     = 0.95
 	habitRight     = 0.9
@@ -45,7 +44,7 @@ func (h Habit) Remarkable() bool {
 	return h.Questions >= habitQuestions && h.Share >= habitShare && !(h.Right >= habitRight)
 }
 
-// Short is the answer as far as a table's cell has room.
+// Short is the answer, cut to fit a table's cell.
 func (h Habit) Short() string {
 	const most = 40
 	text := []rune(strings.Join(strings.Fields(h.Answer), " "))
@@ -58,8 +57,8 @@ func (h Habit) Short() string {
 	return string(text)
 }
 
-// NewHabit counts a task's answers: by their texts, and by their places where
-// the questions have different texts.
+// NewHabit counts a task's answers by their texts, and by their positions if the
+// questions have different texts.
 func NewHabit(task string, picks []Pick) Habit {
 	h := Habit{Task: task, Questions: len(picks), Right: math.NaN()}
 	texts, places := newTally(), newTally()
@@ -84,7 +83,7 @@ func NewHabit(task string, picks []Pick) Habit {
 	return h
 }
 
-// textAt is a choice's text; empty where the gold index is past the choices.
+// textAt is a choice's text, empty if the index is past the choices.
 func textAt(choices []string, i int) string {
 	if i < len(choices) {
 		return choices[i]
@@ -92,7 +91,7 @@ func textAt(choices []string, i int) string {
 	return ""
 }
 
-// tally counts answers, and the questions that they are right for.
+// tally counts answers and the questions that each is right for.
 type tally struct {
 	given, right map[string]int
 	order        []string // as they first came
@@ -108,7 +107,7 @@ func (t *tally) add(answer, gold string) {
 	t.right[gold]++
 }
 
-// most is the answer given most often, of several the first.
+// most is the answer given most often, the first of equals.
 func (t *tally) most() string {
 	best := ""
 	for i, answer := range t.order {
@@ -169,7 +168,7 @@ func familyOf(task string) string {
 	return family
 }
 
-// share writes a share of questions.
+// share writes a share of questions as "all" or in percent.
 func share(f float64) string {
 	if f == 1 {
 		return "all"

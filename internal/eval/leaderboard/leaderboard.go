@@ -15,29 +15,28 @@ import (
 
 // Row is one of the leaderboard's numbers, in percent.
 type Row struct {
-	// Name is the leaderboard's heading, Key the entry of results.
+	// Name is the leaderboard's name for the row, Key its entry in results.
 	Name, Key string
-	// Tasks counts the tasks that the row is the mean of, Run those that were
-	// run. The row is partial when some but not all of them were.
+	// Tasks counts the tasks of the row, Run those that were run. The row is
+	// partial if some of them, but not all, were run.
 	Tasks, Run int
 	// Score is acc_norm, or the judge's mark of ALRAGE: the mean over the tasks
 	// that were run, NaN without any. StdErr is its standard error.
 	Score, StdErr float64
-	// Random, Majority and Accuracy put the score in its place: guessing,
-	// giving the commonest answer of each task, and the same choices compared
-	// without division by length. Constant is the best that one answer to all
-	// questions of the row scores, and ConstantAnswer which one that is. They
-	// are NaN without choices.
+	// Random is the score of guessing, Majority that of always giving each task's
+	// commonest answer, and Accuracy the score without division by length. Constant
+	// is the best score of one answer to all questions of the row, which is
+	// ConstantAnswer. They are NaN without choices.
 	Random, Majority, Constant, Accuracy float64
 	ConstantAnswer                       string
-	// Questions counts what the score was computed from.
+	// Questions counts the questions that the score was computed from.
 	Questions int
 }
 
 // Partial reports whether some, but not all, of the row's tasks were run.
 func (row Row) Partial() bool { return row.Run > 0 && row.Run < row.Tasks }
 
-// Label is the row's name; of a partial row, with what it was computed from.
+// Label is the row's name, and for a partial row the number of its tasks.
 func (row Row) Label() string {
 	if !row.Partial() {
 		return row.Name
@@ -53,9 +52,9 @@ type Table struct {
 	// Average is the plain mean of the rows' scores; NaN when one is missing or
 	// partial.
 	Average float64
-	// Sampled says that not all questions of every task were asked.
+	// Sampled reports that some questions of a task were not asked.
 	Sampled bool
-	// Tasks are all tasks that were run, counted on the leaderboard or not.
+	// Tasks are all tasks that were run, also those that no row counts.
 	Tasks []Baseline
 }
 
@@ -128,7 +127,7 @@ func (row *Row) fill(run []*record.Task, results []lighteval.Result, baselines [
 	row.Constant, row.ConstantAnswer = 100*best.Share, best.Text
 }
 
-// Object writes the table for programs; what is missing is null.
+// Object returns the table for programs. Missing numbers are null.
 func (l Table) Object() pytext.Object {
 	orNull := func(f float64) any {
 		if math.IsNaN(f) {
@@ -138,7 +137,7 @@ func (l Table) Object() pytext.Object {
 	}
 	var rows []any
 	for _, r := range l.Rows {
-		// A program that reads score alone must not take a part for the whole.
+		// A program that reads only score must not take a partial row for a whole one.
 		score, partial := r.Score, math.NaN()
 		if r.Partial() {
 			score, partial = partial, score

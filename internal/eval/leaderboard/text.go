@@ -17,10 +17,10 @@ var leaderboardHTML string
 
 var leaderboardPage = htmlpage.New(leaderboardHTML)
 
-// HTML is the table as a page of its own.
+// HTML is the table as a page.
 func (l Table) HTML() (string, error) { return htmlpage.Render(leaderboardPage, l) }
 
-// Run counts the rows all of whose tasks were run.
+// Run counts the complete rows.
 func (l Table) Run() int {
 	n := 0
 	for _, r := range l.Rows {
@@ -31,7 +31,7 @@ func (l Table) Run() int {
 	return n
 }
 
-// Partial counts the rows some of whose tasks were run.
+// Partial counts the partial rows.
 func (l Table) Partial() int {
 	n := 0
 	for _, r := range l.Rows {
@@ -42,7 +42,7 @@ func (l Table) Partial() int {
 	return n
 }
 
-// Questions counts those of all tasks.
+// Questions counts the questions of all tasks.
 func (l Table) Questions() int {
 	n := 0
 	for _, t := range l.Tasks {
@@ -51,7 +51,7 @@ func (l Table) Questions() int {
 	return n
 }
 
-// Markdown writes the table for people, then the tasks one by one.
+// Markdown writes the table, then the tasks one by one.
 func (l Table) Markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "| %s | %s | ± | acc | majority | one answer | random | questions |\n|---|---:|---:|---:|---:|---:|---:|---:|\n", l.Version.Title(), cell(l.Model))
@@ -88,11 +88,11 @@ func (l Table) Markdown() string {
 // cell escapes a text for a cell of a Markdown table.
 func cell(s string) string { return htmlpage.Cell(strings.TrimSpace(s)) }
 
-// HasChoices says that the task's answers are chosen, not written.
+// HasChoices reports that the task's answers are chosen, not written.
 func (b Baseline) HasChoices() bool { return !math.IsNaN(b.Random) }
 
-// Constants are the accuracies of always giving the same answer: by their texts
-// where all questions have these, else by their numbers.
+// Constants returns the accuracy of always giving the same answer, for each
+// answer: by its text if all questions have the same texts, else by its number.
 func (b Baseline) Constants() []Answer {
 	if b.Answers != nil {
 		return b.Answers
@@ -104,7 +104,7 @@ func (b Baseline) Constants() []Answer {
 	return out
 }
 
-// SameAnswers name the tasks in which the model gave one answer to all or
+// SameAnswers describes the tasks in which the model gave one answer to all or
 // nearly all questions.
 func (l Table) SameAnswers() []string {
 	var habits []Habit
@@ -114,7 +114,7 @@ func (l Table) SameAnswers() []string {
 	return SameAnswers(habits)
 }
 
-// Notes say what a reader of the table should know.
+// Notes returns what a reader of the table should know.
 func (l Table) Notes() []string {
 	var out []string
 	if done := l.Run(); done < len(l.Rows) {
@@ -135,8 +135,8 @@ func (l Table) Notes() []string {
 	return append(append(out, l.SameAnswers()...), l.biases()...)
 }
 
-// isolated keeps a word of either direction apart from the text around it, by
-// Unicode's isolating characters.
+// isolated isolates a word of either direction from the text around it, by
+// Unicode's isolate characters.
 func isolated(s string) string { return "\u2068" + strings.TrimSpace(s) + "\u2069" }
 
 // bias collects the tasks of a family whose two accuracies differ much.
@@ -146,7 +146,7 @@ type bias struct {
 	example      Baseline
 }
 
-// remarkable is the difference of acc and acc_norm that is worth a remark.
+// remarkable is the difference of acc and acc_norm from which there is a note.
 const remarkable = 0.05
 
 // biases explains where acc and acc_norm differ much.

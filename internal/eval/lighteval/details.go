@@ -6,12 +6,12 @@ import (
 	"barka/internal/parquet"
 )
 
-// detailRow is a row of the reference's details file: a question whose choices
-// were scored (P is a choice's log-probability and whether it is the greedy
-// answer, as numbers, which is what Arrow makes of the pair), or one whose
-// answer was judged (P is the answer). M holds the metric under its name, S
-// what else is known. Columns that the reference leaves empty have Arrow's
-// null type there and that of a text here.
+// detailRow is a row of the reference's details file. P is the type of a
+// prediction: for a scored choice its log-probability and whether it is the greedy
+// answer, both as numbers, which is how Arrow stores the pair; for a judged
+// question the answer's text. M holds the metric under its name, and S the
+// judgement. Columns that the reference leaves empty have Arrow's null type there
+// and the type of a text here.
 type detailRow[P, M, S any] struct {
 	Choices              []string  `parquet:"choices,list"`
 	ContTokens           [][]int64 `parquet:"cont_tokens,list"`

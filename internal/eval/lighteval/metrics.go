@@ -11,7 +11,8 @@ import (
 	"barka/internal/pytext"
 )
 
-// argmax is numpy's: the first of equal values, and the first NaN before all.
+// argmax is numpy's: the first of equal values, but the first NaN if there is
+// one.
 func argmax(xs []float64) int {
 	best := 0
 	for i, x := range xs {
@@ -25,10 +26,10 @@ func argmax(xs []float64) int {
 	return best
 }
 
-// Choose returns the choice that a metric takes for the model's answer: the
-// likeliest, or, for the name acc_norm, the likeliest after dividing by the
-// choices' lengths in Unicode characters. An empty choice has no such length;
-// the task table refuses it.
+// Choose returns the index of the choice that a metric takes for the model's
+// answer: the likeliest or, for acc_norm, the likeliest after division by the
+// choices' lengths in Unicode characters. Package tasks refuses empty choices,
+// which have no length to divide by.
 func Choose(metric string, scores []float64, choices []string) int {
 	if metric != "acc_norm" {
 		return argmax(scores)
@@ -115,8 +116,8 @@ func Mean(xs []float64) float64 {
 }
 
 // standardError is the sample standard deviation over the root of the count.
-// Terms are added in the questions' order and never fused, as the last digits
-// depend on it.
+// Terms are added in the questions' order and never fused, since the last digits
+// depend on that.
 func standardError(xs []float64) float64 {
 	mu, sum := Mean(xs), 0.0
 	for _, x := range xs {

@@ -9,7 +9,7 @@ import (
 	"barka/internal/pytext"
 )
 
-// summary is an entry of summary_tasks. The counters count requests, but for
+// summary is an entry of summary_tasks. The counters count requests, except
 // nonTruncated, which the reference computes from questions.
 type summary struct {
 	task                                              string

@@ -100,7 +100,7 @@ func (b *Builder) render(doc tasks.Doc, examples []tasks.Doc) (string, error) {
 	}
 	parts := make([]string, len(examples))
 	for i, e := range examples {
-		parts[i] = bare(e) + e.Choices[e.Gold] // nothing in between
+		parts[i] = bare(e) + e.Choices[e.Gold] // without a separator
 	}
 	return doc.Instruction + strings.Join(parts, "\n\n") + "\n\n" + question, nil
 }
@@ -108,8 +108,8 @@ func (b *Builder) render(doc tasks.Doc, examples []tasks.Doc) (string, error) {
 // bare is the question without its instruction.
 func bare(d tasks.Doc) string { return strings.TrimPrefix(d.Query, d.Instruction) }
 
-// renderChat puts the examples as turns. The instruction ends the system
-// message if there is one, and begins the first message otherwise.
+// renderChat renders the examples as turns. The instruction ends the system
+// message if there is one, and otherwise begins the first message.
 func (b *Builder) renderChat(instruction, question string, examples []tasks.Doc) (string, error) {
 	var messages []chat.Message
 	if b.SystemPrompt != "" {
@@ -128,10 +128,10 @@ func (b *Builder) renderChat(instruction, question string, examples []tasks.Doc)
 	return text, nil
 }
 
-// balanced draws n examples with the answers as even as the pool allows, as
-// the reference does where a task names no selection: answers by falling
+// balanced draws n examples with as equal numbers of each answer as the pool
+// allows, as the reference does for a task without a selection: answers by falling
 // count, ties shuffled, one example of each in turn. It uses Python's global
-// generator, seeded with the few-shot seed, 0.
+// generator with the few-shot seed, 0.
 func balanced(pool []tasks.Doc, n int) []tasks.Doc {
 	rnd := pyrandom.New(0)
 	byAnswer := map[string][]tasks.Doc{}

@@ -6,31 +6,31 @@ import (
 	"barka/internal/pyrandom"
 )
 
-// ChoiceFormat says what of an AlGhafa question is scored, with the prompt the
-// same.
+// ChoiceFormat names the texts that are scored as the options of an AlGhafa
+// question. The prompt does not depend on it.
 type ChoiceFormat string
 
 const (
-	// Texts scores the options' full texts: the reference until March 2025,
-	// and version 1 of the leaderboard.
+	// Texts scores the options' full texts, as the reference did until March 2025
+	// and version 1 of the leaderboard does.
 	Texts ChoiceFormat = "text"
-	// Indices scores the numbers the prompt gives the options, from "0": the
-	// reference since March 2025, and version 2.
+	// Indices scores the numbers that the prompt gives the options, from "0" on, as
+	// the reference does since March 2025, and version 2.
 	Indices ChoiceFormat = "index"
 )
 
 // ChoiceFormats lists the values of ChoiceFormat.
 var ChoiceFormats = []ChoiceFormat{Texts, Indices}
 
-// Names of AlGhafa's prompt function before and since it scores indices.
+// Names of AlGhafa's prompt function, before and since it scores indices.
 const (
 	alghafaTexts   = "alghafa_prompt"
 	alghafaIndices = "alghafa_pfn"
 )
 
-// Scoring returns the task with such choices, if it is one of AlGhafa's
-// native ones or of the six translated ones that share their prompt. Others
-// are returned as they are.
+// Scoring returns the task with choices in the format, if it is one of AlGhafa's
+// native tasks or one of the six translated tasks that share their prompt. It
+// returns other tasks unchanged.
 func (t Task) Scoring(c ChoiceFormat) Task {
 	switch {
 	case t.PromptName != alghafaTexts && t.PromptName != alghafaIndices:

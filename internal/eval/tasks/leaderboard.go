@@ -4,14 +4,14 @@ import "strings"
 
 // TableRow is a row of a leaderboard's table.
 type TableRow struct {
-	// Name is what the leaderboard calls it, Key its entry in result files
-	// without the shots: a task, or the average of a family.
+	// Name is the leaderboard's name for it. Key is its entry in result files,
+	// without the number of shots: a task, or the average of a family.
 	Name, Key string
 	// Tasks counts the tasks that the row is the plain mean of.
 	Tasks int
 }
 
-// Includes says whether the task of a key (suite|name) counts for the row.
+// Includes reports whether the task with a key (suite|name) counts for the row.
 func (h TableRow) Includes(key string) bool {
 	family, group := strings.CutSuffix(h.Key, ":_average")
 	return key == h.Key || group && strings.HasPrefix(key, family+":")

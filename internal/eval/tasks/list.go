@@ -14,7 +14,8 @@ import (
 	"barka/internal/nearest"
 )
 
-// Shots says how often and how a task is prompted.
+// Shots is the number of examples of a prompt, and what happens if they do not
+// fit.
 type Shots struct {
 	// K examples precede the question.
 	K int
@@ -22,14 +23,14 @@ type Shots struct {
 	Truncate bool
 }
 
-// Selection is a task to run, with each number of examples asked for.
+// Selection is a task to run, once for each number of examples.
 type Selection struct {
 	Task  Task
 	Shots []Shots
 }
 
-// WithShots asks every selected task once, with k examples in place of the
-// list's own numbers.
+// WithShots selects every task once, with k examples instead of the list's own
+// numbers.
 func WithShots(selected []Selection, k int) []Selection {
 	out := make([]Selection, len(selected))
 	for i, s := range selected {
@@ -38,23 +39,23 @@ func WithShots(selected []Selection, k int) []Selection {
 	return out
 }
 
-// Groups beside the names of the versions, which stand for all their tasks:
-// the 135 tasks of version 1 that its leaderboard shows.
+// groupLeaderboard names the 135 tasks of version 1 that its leaderboard shows. The
+// names of the versions stand for all their tasks.
 const groupLeaderboard = "leaderboard"
 
 // uncounted are run but not shown on the leaderboard.
 var uncounted = []string{"community|mmlu_okapi_ar", "lighteval|xstory_cloze:ar"}
 
-// ParseList reads what --tasks takes: a file with a task a line (a path has
-// a dot and exists), or a list separated by commas. An entry is the
-// reference's suite|task|shots|truncate, the same without the last field, or
-// a friendly name: a task (race_ar, acva:Algeria), a family (acva, alghafa,
-// arabic_mmlu), oall for all tasks of version 1, leaderboard for those it
-// shows, or oall-v2. Lines that begin with # are skipped.
+// ParseList reads the argument of --tasks: a file with one task per line (a path
+// has a dot and exists), or a list separated by commas. An entry is the
+// reference's suite|task|shots|truncate, the same without the last field, or a
+// short name: a task (race_ar, acva:Algeria), a family (acva, alghafa,
+// arabic_mmlu), oall for all tasks of version 1, leaderboard for those that the
+// leaderboard shows, or oall-v2. Lines that begin with # are skipped.
 //
-// All tasks are of one version: the first that has them all, so that
-// arabic_mmlu alone is version 1's; oall-v2:arabic_mmlu is version 2's. The
-// result is sorted by key.
+// All tasks belong to one version: the first that has them all. So arabic_mmlu is
+// version 1's, and oall-v2:arabic_mmlu is version 2's. The result is sorted by
+// key.
 func ParseList(arg string) ([]Selection, error) {
 	if strings.Contains(arg, ".") {
 		text, err := badinput.ReadFile(arg, badinput.MaxSettings)
@@ -77,7 +78,7 @@ func parseEntries(entries []string, where func(int) string) ([]Selection, error)
 	if err2 == nil {
 		return out, nil
 	}
-	// The version that came farther knows the entry at which the other stopped.
+	// The error is that of the version that read more entries.
 	at, known := first, V2
 	if second > first {
 		at, known, err = second, V1, err2
@@ -90,8 +91,8 @@ func parseEntries(entries []string, where func(int) string) ([]Selection, error)
 	return nil, badinput.Errorf("%s: %w", where(at), err)
 }
 
-// parseFor reads the entries as tasks of one version. With an error comes the
-// entry that has it.
+// parseFor reads the entries as tasks of one version. With an error, at is the
+// entry that caused it.
 func parseFor(b Leaderboard, entries []string) (out []Selection, at int, err error) {
 	shots := map[string][]Shots{}
 	for i, entry := range entries {
@@ -168,7 +169,7 @@ func parseEntry(b Leaderboard, entry string) ([]Task, Shots, error) {
 	return []Task{t}, Shots{k, truncate}, nil
 }
 
-// current maps the name that later task lists give the translated MMLU.
+// current maps the name of the translated MMLU in later task lists.
 func current(b Leaderboard, name string) string {
 	if rest, ok := strings.CutPrefix(name, "arabic_mmlu_mt"); ok && b == V1 {
 		return "arabic_mmlu" + rest
@@ -176,8 +177,8 @@ func current(b Leaderboard, name string) string {
 	return name
 }
 
-// byName returns the task of that name, or a group's tasks. The version's own
-// name may come before it, with a colon between.
+// byName returns the task with a name, or a group's tasks. The version's own name
+// and a colon may precede it.
 func byName(b Leaderboard, name string) []Task {
 	all := name == string(b)
 	name = current(b, strings.TrimPrefix(name, string(b)+":"))
@@ -192,7 +193,7 @@ func byName(b Leaderboard, name string) []Task {
 	return out
 }
 
-// suggest names the nearest task, when one is near.
+// suggest names the most similar task, if one is similar enough.
 func suggest(name string) string {
 	if best := nearest.Name(name, append(Groups(), names()...)); best != "" {
 		return fmt.Sprintf("; did you mean %q?", best)
@@ -226,8 +227,8 @@ func Groups() []string {
 	return out
 }
 
-// listed is the name that means a task or family of that version, whatever
-// else is in the list.
+// listed is the name that denotes a task or family of the version, whatever else
+// is in the list.
 func listed(b Leaderboard, name string) string {
 	if b == V1 {
 		return name
@@ -249,9 +250,8 @@ func DefaultList(board Leaderboard) string {
 	return b.String()
 }
 
-// WriteList prints what --tasks takes: the groups, then every task with its
-// number of questions and choices, where they are known, and the dataset it
-// comes from.
+// WriteList prints the names that --tasks takes: the groups, then every task with
+// its dataset and, if known, its number of questions and choices.
 func WriteList(w io.Writer) error {
 	b := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, g := range Groups() {

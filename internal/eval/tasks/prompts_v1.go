@@ -61,8 +61,8 @@ func acva(row Row, _ *pyrandom.Random) (Doc, error) {
 
 var optionColumn = regexp.MustCompile(`^sol[0-9]+$`)
 
-// alghafa scores the full text of every option. The options are all columns
-// but two, in the file's order; a column of another name would be scored too,
+// alghafa scores the full text of every option. The options are all columns but
+// two, in the file's order. A column with an unexpected name would be scored too,
 // so it is refused.
 func alghafa(row Row, _ *pyrandom.Random) (Doc, error) {
 	r := reader{row: row}
@@ -101,7 +101,8 @@ func copa(row Row, _ *pyrandom.Random) (Doc, error) {
 	return r.doc(Doc{query, "", choices, r.integer("label")})
 }
 
-// bracketed is what HellaSwag's texts lose: stage directions like [header].
+// bracketed matches what is removed from HellaSwag's texts: stage directions such
+// as [header].
 var bracketed = regexp.MustCompile(`\[.*?\]`)
 
 func hellaSwag(row Row, _ *pyrandom.Random) (Doc, error) {

@@ -16,9 +16,9 @@ var fiveLetters = append(slices.Clone(arabicLetters), "هـ")
 
 const chooseRight = "السؤال التالي هو سؤال متعدد الإختيارات. اختر الإجابة الصحيحة:"
 
-// optional lists the columns "Option 1" to "Option 5" that hold something,
-// as lines "أ. text", with their letters and the position of the right one
-// among them. An option that is left out takes its letter with it.
+// optional lists the non-empty columns of "Option 1" to "Option 5" as lines
+// "أ. text", with their letters and the position of the right one among them. The
+// letter of an empty option is not used.
 func (r *reader) optional() (lines string, letters []string, gold int) {
 	key := r.oneOf("Answer Key", "A", "B", "C", "D", "E")
 	gold = -1
@@ -59,8 +59,8 @@ func humanMMLU(row Row, _ *pyrandom.Random) (Doc, error) {
 	return r.doc(Doc{query + answerLine, instruction, numbers, r.integer("answer")})
 }
 
-// madinahQA shows a question without a passage the word None, as the
-// reference does: that is half of the benchmark.
+// madinahQA writes the word None where a question has no passage, as the reference
+// does. That is half of the benchmark.
 func madinahQA(row Row, _ *pyrandom.Random) (Doc, error) {
 	r := reader{row: row}
 	instruction := "بناءً على السياق أدناه، اختر الإجابة الصحيحة للسؤال التالي من قائمة الأجوبة:\n\n"
@@ -69,8 +69,8 @@ func madinahQA(row Row, _ *pyrandom.Random) (Doc, error) {
 	return r.doc(Doc{query, instruction, letters, gold})
 }
 
-// orNone returns a column's text, and None, the name of Python's null, where
-// it has none. Text files have no null but the empty field.
+// orNone returns a column's text, or None, Python's null, if it is empty. An empty
+// field is the null of text files.
 func (r *reader) orNone(column string) string {
 	v, err := r.row.Get(column)
 	if err != nil && r.err == nil {
@@ -91,8 +91,8 @@ func araTrust(row Row, _ *pyrandom.Random) (Doc, error) {
 	return r.doc(Doc{query, instruction, letters, r.oneOf("Answer", letters...)})
 }
 
-// alrage asks for an answer in words. Its only choice is the model answer,
-// which the judge sees.
+// alrage asks for a written answer. Its only choice is the right answer, which the
+// judge sees.
 func alrage(row Row, _ *pyrandom.Random) (Doc, error) {
 	r := reader{row: row}
 	instruction := "بناءً على السياقات المقترحة التالية، اجب عن السؤال التالي"
@@ -101,9 +101,8 @@ func alrage(row Row, _ *pyrandom.Random) (Doc, error) {
 	return d, r.err
 }
 
-// passages takes a list, or text with one passage a line, and strips white
-// space. Of text, lines of nothing else are left out; of a list, what is
-// empty before.
+// passages reads a list, or a text with one passage per line, and strips white
+// space. Blank lines of a text are left out, and empty elements of a list.
 func (r *reader) passages(column string) []string {
 	var out []string
 	switch v := r.get(column).(type) {

@@ -27,8 +27,8 @@ func (r Row) Get(column string) (any, error) {
 	return r.Values[i], nil
 }
 
-// reader takes the columns of one row and keeps the first thing wrong, so
-// that a prompt function reads like its template.
+// reader reads the columns of one row and keeps the first error, so that a prompt
+// function reads like its template.
 type reader struct {
 	row Row
 	err error
@@ -66,7 +66,7 @@ func (r *reader) texts(columns ...string) []string {
 	return out
 }
 
-// integer takes an integer, or text that is one (csv files hold only text).
+// integer reads an integer, or a text that is one (csv files hold only text).
 func (r *reader) integer(column string) int {
 	switch v := r.get(column).(type) {
 	case nil:
@@ -139,7 +139,7 @@ func (r *reader) boolean(column string) bool {
 	return false
 }
 
-// strings takes a list of strings, or the text of a Python list of strings.
+// strings reads a list of strings, or the text of a Python list of strings.
 func (r *reader) strings(column string) []string {
 	switch v := r.get(column).(type) {
 	case nil:

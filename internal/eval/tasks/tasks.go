@@ -1,7 +1,7 @@
-// Package tasks is the tables of the tasks of the Open Arabic LLM Leaderboard:
-// where each task's rows are, the prompt made of a row, and the choices that
-// are scored. Version 1 has 137 tasks, as lighteval ran them between May and
-// July 2024, version 2 has 118, as lighteval runs them since March 2025.
+// Package tasks holds the tasks of the Open Arabic LLM Leaderboard: where each
+// task's rows are, the prompt made of a row, and the choices that are scored.
+// Version 1 has 137 tasks, as lighteval ran them between May and July 2024.
+// Version 2 has 118, as lighteval runs them since March 2025.
 //
 // A task is data plus a prompt function of a few lines. Prompts are byte
 // exact: tasks.tsv holds the digest of every task's prompts in a published
@@ -42,8 +42,9 @@ const (
 // Leaderboards lists the values of Leaderboard.
 var Leaderboards = []Leaderboard{V1, V2}
 
-// Doc is one question: the prompt, the continuations that are scored, and
-// which of them is right. A judged question has one choice, the model answer.
+// Doc is one question: the prompt, the choices that are scored as its
+// continuations, and the index of the right one. The only choice of a judged
+// question is the right answer.
 type Doc struct {
 	// Query is the prompt, beginning with Instruction.
 	Query       string
@@ -69,9 +70,9 @@ type Task struct {
 	// Splits are the splits the reference declares.
 	Splits    []string
 	EvalSplit string
-	// FewShotSplit is where examples come from; empty means the training split
-	// or, where none is declared, the evaluation split, drawn balanced over
-	// the answers.
+	// FewShotSplit is where examples come from. If it is empty, they come from the
+	// training split or, if none is declared, from the evaluation split, with equal
+	// numbers of each answer.
 	FewShotSplit   string
 	GenerationSize *int
 	StopSequence   []string
@@ -85,9 +86,9 @@ type Task struct {
 // Key is the name in task lists and result files: suite|name.
 func (t Task) Key() string { return t.Suite + "|" + t.Name }
 
-// ExampleSplit is the split that examples come from: the one that the task
-// names or else, as the reference finds it, the first declared one for
-// training. It is empty if there is none but the evaluated one.
+// ExampleSplit is the split that examples come from: the one that the task names,
+// or else the first declared one for training, by the reference's rule. It is empty
+// if only the evaluated split is left.
 func (t Task) ExampleSplit() string {
 	if t.FewShotSplit != "" {
 		return t.FewShotSplit

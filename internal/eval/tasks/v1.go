@@ -75,7 +75,7 @@ func sorted(all []Task) []Task {
 	return all
 }
 
-// define fills in what a family shares.
+// define returns a task with the properties of its family.
 func define(suite, name string) Task {
 	minusOne, yes := -1, true
 	t := Task{

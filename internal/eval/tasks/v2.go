@@ -8,8 +8,8 @@ import (
 //go:embed tasks_v2.tsv
 var tasksV2TSV string
 
-// buildV2 makes the table of version 2. EXAMS and AlGhafa are kept from
-// version 1; of AlGhafa, the options' indices are scored.
+// buildV2 makes the table of version 2. EXAMS and AlGhafa are version 1's, but
+// AlGhafa's options are scored by their indices.
 func buildV2(v1 []Task) []Task {
 	kept := map[string]Task{}
 	for _, t := range v1 {
@@ -29,7 +29,8 @@ func buildV2(v1 []Task) []Task {
 	return sorted(all)
 }
 
-// defineV2 fills in what a family that is new in version 2 shares.
+// defineV2 returns a task with the properties of its family, which is new in
+// version 2.
 func defineV2(suite, name string) Task {
 	t := Task{
 		Suite: suite, Name: name, Metric: AccNorm, Splits: []string{"test"}, EvalSplit: "test", FewShotSplit: "dev",
