@@ -10,22 +10,22 @@ import (
 type auditCmd struct {
 	Data      string   `help:"Directory of the benchmark files in the hub's layout (OALL/Arabic_MMLU/...); the hub's cache by default." env:"BARKA_BENCHMARKS" placeholder:"DIR"`
 	Tasks     string   `help:"A file or comma-separated list of tasks, or names such as acva." default:"oall"`
-	Train     []string `help:"Training sets to compare with the benchmarks: dataset directories, .parquet or .jsonl files; every text of a row counts, an English source too." sep:"none" placeholder:"PATH"`
-	Originals []string `help:"Files of the benchmarks in other languages (English test sets), compared too." sep:"none" placeholder:"FILE"`
-	Details   []string `help:"Evaluations (output directories, or those of details), to score again on the questions that nothing is wrong with." sep:"none" placeholder:"DIR"`
-	NGram     int      `name:"ngram" help:"Words of the sequences compared." default:"8"`
+	Train     []string `help:"Training sets to compare with the benchmarks: dataset directories, .parquet or .jsonl files. Every text of a row counts, also an English source." sep:"none" placeholder:"PATH"`
+	Originals []string `help:"Files of the benchmarks in other languages, such as English test sets, to compare too." sep:"none" placeholder:"FILE"`
+	Details   []string `help:"Evaluations to score again on the questions without a defect: output directories, or directories of details." sep:"none" placeholder:"DIR"`
+	NGram     int      `name:"ngram" help:"Length of the compared sequences, in words." default:"8"`
 	Threshold float64  `help:"Share of a question's sequences in one training row from which the row is to be dropped." default:"0.5"`
 	Out       string   `help:"Directory for audit.html, audit.md, audit.json, findings.jsonl (row by row) and drop.jsonl (training rows)." placeholder:"DIR"`
 }
 
 func (auditCmd) Help() string {
-	return `Looks for duplicate, contradictory and leaked questions, equal options and biased answers in the benchmarks, and for their questions in training sets. No model takes part.
+	return `Looks for duplicate, contradictory and leaked questions, equal options and biased answers in the benchmarks, and for their questions in training sets. It runs no model.
 
-Texts are compared without vowel signs, tatweel and punctuation, with one form of alef, ya and ta marbuta and one of digits. A question of which a row holds no more than one such sequence, as of all short ones, is found only with its right answer.
+Texts are compared without vowel signs, tatweel and punctuation, with one form of alef, ya, ta marbuta and digits. If a row holds only one sequence of a question, as is always so for short questions, it must also hold the right answer.
 
 Example: barka audit --data benchmarks --tasks acva,arabic_mmlu --train data/clean --out audit; barka mix --in data/clean --drop audit/drop.jsonl --out data/train
 
-What a score would be without the defects, and without what was trained on:
+The score without defective questions, and without those in training sets:
 
 Example: barka audit --data benchmarks --details evals/details/gemma/2026-01-31T12-00-00.000000`
 }

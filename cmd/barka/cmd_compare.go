@@ -15,23 +15,23 @@ type compareCmd struct {
 	A string `arg:"" help:"The evaluation to compare with, such as the base model's: an --output-dir, a results_*.json, or a directory of details."`
 	B string `arg:"" help:"The other evaluation, such as the tuned model's."`
 
-	Common    bool   `help:"Compare the questions that both have, where they do not have the same."`
-	Tasks     bool   `help:"Show every task on the terminal, also where the leaderboard's rows are all there."`
+	Common    bool   `help:"If the questions differ, compare those that both have."`
+	Tasks     bool   `help:"Show every task on the terminal, even if all rows of the leaderboard are there."`
 	Markdown  bool   `help:"Write Markdown on a terminal too."`
-	Published bool   `help:"Add the figures that the fine-tuned Gemma-2-9b-it was published with, in columns of their own; in the page too."`
+	Published bool   `help:"Add the published figures of the fine-tuned Gemma-2-9b-it, in columns of their own, also in the page."`
 	HTML      string `name:"html" help:"Write a self-contained page." placeholder:"FILE"`
-	Flips     string `help:"Write the questions that one alone answered rightly, with prompt and answers: JSON lines." placeholder:"FILE"`
-	Show      int    `help:"Print this many of them." placeholder:"N"`
+	Flips     string `help:"Write the questions that only one answered correctly, with prompt and answers, as JSON lines." placeholder:"FILE"`
+	Show      int    `help:"Print this many of these questions." placeholder:"N"`
 	Resamples int    `help:"Bootstrap resamples." default:"10000"`
 }
 
 func (compareCmd) Help() string {
-	return `Pairs the answers of two evaluations question by question and says of every task, of the leaderboard's rows and of their average how much B is better than A, within which bounds, and how likely such a difference is between equally good models. Reads the files of barka eval and of lighteval of 2024. Of a directory with several evaluations the newest counts.
+	return `Pairs the answers of two evaluations question by question. For every task, the leaderboard's rows and their average it prints how much better B is than A, the 95 % interval, and the probability of such a difference between equally good models. It reads the files of barka eval and of lighteval of 2024. If a directory holds several evaluations, the newest counts.
 
 Example: barka compare evals/base evals/tuned --html compare.html --flips flips.jsonl --show 3`
 }
 
-// pageFlips is how many flips a page shows.
+// pageFlips is the number of flips on a page.
 const pageFlips = 24
 
 func (c *compareCmd) Run(a *app) error {
@@ -132,13 +132,13 @@ func (s *flipSink) add(f compare.Flip) error {
 	return s.file.Write(f)
 }
 
-// partial is where a file is written until it is whole. Its ending stays, as
-// that says how it is compressed.
+// partial is the path of a file in progress. Its ending stays, because it decides
+// how the file is compressed.
 func partial(path string) string {
 	return filepath.Join(filepath.Dir(path), ".partial-"+filepath.Base(path))
 }
 
-// close puts the file in its place; after an error nothing is left of it.
+// close moves the file to its place. After an error it removes it.
 func (s *flipSink) close(path string, err error) error {
 	if s.file == nil {
 		return err
@@ -156,7 +156,7 @@ func (s *flipSink) close(path string, err error) error {
 	return nil
 }
 
-// some picks flips from every task in turn.
+// some picks n flips, from every task in turn.
 func (s *flipSink) some(n int) []compare.Flip {
 	var out []compare.Flip
 	for i := 0; i < s.keep; i++ {

@@ -32,20 +32,20 @@ type evalRunCmd struct {
 	DType         string `name:"dtype" help:"Type of the weights: f32, bf16 or int8; the checkpoint's own by default."`
 	Tasks         string `help:"A file or comma-separated list of suite|task|shots|truncate, or names such as acva; list prints them." default:"oall"`
 	OutputDir     string `name:"output-dir" aliases:"output_dir" help:"Directory of results and details." default:"evals"`
-	Store         string `help:"Directory where scores are kept, which any number of runs may share, also at the same time: nothing is scored twice; cache in the output directory by default." placeholder:"DIR"`
+	Store         string `help:"Directory where scores are kept. Any number of runs may share it, also at the same time, and nothing is scored twice. Default: cache in the output directory." placeholder:"DIR"`
 	Data          string `help:"Directory of the benchmark files in the hub's layout (OALL/Arabic_MMLU/...); by default the hub's cache, into which missing ones are downloaded." env:"BARKA_BENCHMARKS" placeholder:"DIR"`
-	NumFewshot    *int   `name:"num-fewshot" aliases:"num_fewshot" help:"Examples before each question, in place of the task list's numbers; names such as acva have 0." placeholder:"K"`
-	MaxSamples    int    `name:"max-samples" aliases:"max_samples" help:"Most questions of a task; 0 is all." default:"0"`
+	NumFewshot    *int   `name:"num-fewshot" aliases:"num_fewshot" help:"Examples before each question, instead of the task list's numbers; names such as acva have 0." placeholder:"K"`
+	MaxSamples    int    `name:"max-samples" aliases:"max_samples" help:"Largest number of questions per task; 0 is all." default:"0"`
 	BatchSize     int    `name:"override-batch-size" aliases:"override_batch_size" help:"Recorded in the results; scores do not depend on it." default:"0"`
 	MaxLength     int    `help:"Longest input; 0 is the model's." default:"0"`
 	TokenBoundary string `aliases:"border" help:"How prompt and choice become tokens: joint, guarded or pairwise (below). Default: joint for oall, guarded for oall-v2." placeholder:"MODE"`
-	AlGhafa       string `name:"alghafa" help:"What is scored of AlGhafa's options: text or index (below); text for oall, index for oall-v2." placeholder:"MODE"`
+	AlGhafa       string `name:"alghafa" help:"How AlGhafa's options are scored: text or index (below). Default: text for oall, index for oall-v2." placeholder:"MODE"`
 	JudgeURL      string `name:"judge-url" help:"OpenAI-compatible endpoint of ALRAGE's judge, such as http://localhost:8000/v1." placeholder:"URL"`
 	JudgeModel    string `name:"judge-model" help:"The endpoint's name for the judge; the leaderboard's is Qwen/Qwen2.5-72B-Instruct." placeholder:"NAME"`
 	JudgeKey      string `name:"judge-key-variable" help:"Environment variable that holds the judge's API key." placeholder:"NAME"`
 	Chat          bool   `name:"use-chat-template" aliases:"use_chat_template" help:"Put prompts into the model's chat format."`
 	System        string `name:"system-prompt" aliases:"system_prompt" help:"System prompt with --use-chat-template."`
-	NoShare       bool   `help:"Run every request by itself, also what it has in common with others: slower, the same scores."`
+	NoShare       bool   `help:"Run every request separately, without sharing prefixes: slower, the same scores."`
 	NoDetails     bool   `help:"Leave out the details files."`
 	JobID         string `name:"job-id" aliases:"job_id" help:"Recorded in the results."`
 	DryRun        bool   `help:"Count questions, requests and tokens, and estimate time and memory from one question."`
@@ -56,27 +56,27 @@ type evalRunCmd struct {
 }
 
 func (evalCmd) Help() string {
-	return `Scores multiple-choice tasks as lighteval of May 2024 does, prompts and result file to the byte. A killed run goes on where it stopped; scores already computed are reused.
+	return `Scores multiple-choice tasks as lighteval of May 2024 does, prompts and result file to the byte. A killed run continues where it stopped, and scores that were computed are reused.
 
---tasks oall is version 1 of the leaderboard, oall-v2 its version 2: other tasks, prompts of lighteval since March 2025, and a table of seven rows. Version 2 used the chat template of models that have one: --use-chat-template. ALRAGE has the model write answers, which a judge marks (--judge-url, --judge-model), at temperature 0 where the leaderboard's samples at 0.8; without a judge it is skipped.
+--tasks oall is version 1 of the leaderboard. oall-v2 is version 2, with other tasks, the prompts of lighteval since March 2025, and a table of seven rows. Version 2 used the chat template of models that have one: --use-chat-template. In ALRAGE the model writes answers and a judge marks them (--judge-url, --judge-model), at temperature 0, while the leaderboard's judge samples at 0.8. Without a judge it is skipped.
 
 --token-boundary (--border in earlier versions) says what happens to a token that spans the prompt and the choice. joint encodes both together and scores what follows the prompt's own number of tokens, so that such a token is lost (lighteval to 0.5). guarded: where nothing follows, the last token is scored (lighteval from 0.6). pairwise: prompt and choice are encoded separately (an option of lighteval from 0.6).
 
---alghafa text scores the full texts of the options of AlGhafa and of the six translated tasks with its prompt; index scores their numbers "0", "1", … (lighteval since March 2025). The prompt is the same.
+--alghafa concerns the options of AlGhafa and of the six translated tasks with its prompt. text scores their full texts; index scores their numbers "0", "1", … (lighteval since March 2025). The prompt is the same.
 
 SciQ's options, which lighteval of 2024 shuffles without a seed, are shuffled with 1234.
 
-A model, an adapter and benchmarks that are named by hub ids and not in the hub's cache are downloaded to it first; with --data, benchmarks come from that directory alone. What cannot be had is listed with the reason and the command that gets it, and the other tasks run.
+A model, an adapter and benchmarks that are named by hub ids and are not in the hub's cache are downloaded first. With --data, benchmarks come only from that directory. Tasks without data are listed with the reason and the command that gets it, and the other tasks run.
 
 Examples:
   barka eval --model google/gemma-2-2b-it --tasks acva,arabic_mmlu --output-dir evals
   barka eval --model google/gemma-2-2b-it --tasks acva,arabic_mmlu --data benchmarks --offline
 
-Several processes, each with its part, on one machine or many (under torchrun, srun, a Slurm array from 0 or an indexed Kubernetes job the two numbers are found):
+Several processes may each score a shard, on one machine or many. Under torchrun, srun, a Slurm array from 0 or an indexed Kubernetes job the two numbers are found in the environment:
 
 Example: barka eval ... --num-shards 4 --shard 0 --output-dir evals; barka eval merge evals --output-dir evals
 
-A model that a server runs, if its completions give the log-probabilities of prompts, as vLLM's do:
+A model behind a server can be evaluated if the server's completions return the log-probabilities of prompts, as vLLM's do:
 
 Example: barka eval --endpoint http://localhost:8000/v1 --model google/gemma-2-27b-it --tokenizer google/gemma-2-27b-it --tasks acva --data benchmarks`
 }
@@ -138,8 +138,8 @@ func (c *evalRunCmd) options(a *app) (o eval.Options, err error) {
 	return o, err
 }
 
-// adviseChatTemplate says that version 2 of the leaderboard uses the chat
-// template that the model has and the flags do not ask for.
+// adviseChatTemplate advises --use-chat-template for a model with a chat template
+// on version 2 of the leaderboard, which uses it.
 func (c *evalRunCmd) adviseChatTemplate(a *app, m eval.Model, o eval.Options) {
 	t, ok := m.(eval.ChatTemplater)
 	if !ok || o.Tasks[0].Task.Leaderboard != tasks.V2 || c.Chat {
@@ -150,7 +150,7 @@ func (c *evalRunCmd) adviseChatTemplate(a *app, m eval.Model, o eval.Options) {
 	}
 }
 
-// judge is the client of the judge; nil when none is named.
+// judge returns the client of the judge, nil if none is named.
 func (c *evalRunCmd) judge(a *app) (llm.Client, error) {
 	switch {
 	case c.JudgeURL == "" && c.JudgeModel == "" && c.JudgeKey == "":
@@ -161,7 +161,7 @@ func (c *evalRunCmd) judge(a *app) (llm.Client, error) {
 	return llm.NewHTTP(llm.Options{BaseURL: c.JudgeURL, Model: c.JudgeModel, KeyVariable: c.JudgeKey, Note: func(s string) { a.ui.Infof("%s", s) }})
 }
 
-// open opens the model, here or behind its endpoint.
+// open opens the model, on this machine or behind its endpoint.
 func (c *evalRunCmd) open(a *app) (eval.Model, error) {
 	if c.Endpoint != "" {
 		return c.openEndpoint(a)
@@ -181,8 +181,8 @@ func (c *evalRunCmd) open(a *app) (eval.Model, error) {
 		return m, nil
 	}
 	if os.Getenv("GOGC") == "" {
-		// Most of the heap is weights, which live as long as the run: rubbish may
-		// grow by a fifth of them, not by as much again.
+		// Most of the heap is weights that live for the whole run. GOGC=20 limits
+		// garbage to 20 % of it instead of 100 %.
 		debug.SetGCPercent(20)
 	}
 	d, err := a.engine(c.DType).OpenDecoder(c.Model, c.Adapter)
@@ -200,10 +200,10 @@ func (c *evalRunCmd) open(a *app) (eval.Model, error) {
 	return m, nil
 }
 
-// checkLength refuses a --max-length that the model does not read.
+// checkLength refuses a --max-length above the model's.
 func (c *evalRunCmd) checkLength(m eval.Model) error {
 	if n := m.MaxLength(); c.MaxLength < 0 || c.MaxLength > n {
-		return badinput.Errorf("--max-length is %d, expected 0 to %d, which is what the model reads", c.MaxLength, n)
+		return badinput.Errorf("--max-length is %d, expected 0 to %d, the longest input of the model", c.MaxLength, n)
 	}
 	return nil
 }

@@ -11,9 +11,9 @@ import (
 	"barka/internal/ui"
 )
 
-// download fetches what an evaluation lacks: benchmarks, unless --data says
-// where they are, and the parts of the model. With --dry-run it says what that
-// would be, and lacking is whether it is anything.
+// download fetches the files that an evaluation lacks: benchmarks, unless --data
+// names their directory, and the model. With --dry-run it prints what it would
+// download, and lacking reports whether there is anything.
 func (c *evalRunCmd) download(a *app, o *eval.Options) (lacking bool, err error) {
 	var would []string
 	if c.Data == "" {
@@ -48,7 +48,7 @@ func (c *evalRunCmd) download(a *app, o *eval.Options) (lacking bool, err error)
 	return true, a.ui.Print(strings.Join(would, "\n"), map[string]any{"download": would})
 }
 
-// parts are the model's, here or behind an endpoint.
+// parts are the parts of the model, on this machine or behind an endpoint.
 func (c *evalRunCmd) parts() []part {
 	if c.Endpoint != "" {
 		return []part{tokenizerOf(c.Tokenizer)}
@@ -58,8 +58,9 @@ func (c *evalRunCmd) parts() []part {
 
 func (c *evalRunCmd) needModel(a *app) error { return a.need(c.parts()...) }
 
-// benchmarks downloads the data of tasks. What cannot be had is left to the
-// list of missing data. With --dry-run it returns what would be downloaded.
+// benchmarks downloads the data of tasks. Data that cannot be downloaded is
+// reported later with the missing data. With --dry-run it returns what would be
+// downloaded.
 func (c *evalRunCmd) benchmarks(a *app, o *eval.Options) (would string, err error) {
 	store, err := benchdata.Open(o.DataDir)
 	if err != nil {

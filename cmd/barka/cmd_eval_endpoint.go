@@ -7,17 +7,17 @@ import (
 	"barka/internal/local"
 )
 
-// endpointFlags are of a model that is evaluated through a server.
+// endpointFlags describe a model that is evaluated through a server.
 type endpointFlags struct {
 	Endpoint    string        `aliases:"base-url" help:"OpenAI-compatible address, such as http://localhost:8000/v1, whose completions score the choices; without it the model runs here." placeholder:"URL"`
 	Tokenizer   string        `help:"Directory or hub id of the endpoint's model, for its tokenizer and config.json; no weights are read." placeholder:"MODEL"`
 	KeyVariable string        `help:"Environment variable that holds the endpoint's API key." placeholder:"NAME"`
 	RPM         int           `name:"requests-per-minute" help:"Rate limit of the endpoint; 0 is none." default:"0"`
 	Concurrency int           `help:"Requests under way at once." default:"8"`
-	Timeout     time.Duration `help:"Of one request." default:"10m"`
+	Timeout     time.Duration `help:"Timeout of one request." default:"10m"`
 }
 
-// unused refuses an endpoint's flags where there is none.
+// unused refuses the flags of an endpoint without an --endpoint.
 func (f endpointFlags) unused() error {
 	switch {
 	case f.Tokenizer != "":

@@ -11,8 +11,8 @@ import (
 	"barka/internal/ui"
 )
 
-// tellMemory says what the run will take, by the shape of the model, while
-// nothing of it is loaded.
+// tellMemory prints the memory of the run, estimated from the model's shape before
+// anything is loaded.
 func tellMemory(a *app, m *local.Planned, plan *eval.WorkEstimate) {
 	need, so := m.Memory(plan), resident.Peak()
 	gib := func(n int64) string { return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30)) }

@@ -9,31 +9,30 @@ import (
 	"barka/internal/eval/shard"
 )
 
-// shardFlags select the part of an evaluation that a process does.
+// shardFlags select the shard of an evaluation that a process scores.
 type shardFlags struct {
 	NumShards *int `name:"num-shards" aliases:"num_shards" help:"Divide the questions over this many processes; see eval merge. Found in the environment of torchrun, Slurm steps and arrays, and indexed Kubernetes jobs."`
 	Shard     *int `help:"Which of them this is, from 0."`
 }
 
-// number is a number that the environment or a flag gives, and where it is
-// from; its text is empty if it is missing.
+// number is a number from the environment or a flag, and the name of its source.
+// Its text is empty if it is missing.
 type number struct{ text, from string }
 
-// division is what one source says of the parts and of this process among
-// them.
+// division is the number of shards and the index of this process, by one source.
 type division struct {
 	index, count number
-	// unclear is why the variables do not say it, "" if they do. --num-shards
-	// makes it clear.
+	// unclear says why the variables do not give the number of shards, "" if they
+	// do. --num-shards then decides.
 	unclear string
 }
 
-// launchers read the variables of what starts and numbers processes. The first
-// that divides the work counts: torchrun may run in a Slurm step or in a
+// launchers read the variables of programs that start and number processes. The
+// first that divides the work counts: torchrun may run in a Slurm step or in a
 // Kubernetes pod, and a step of one task in an array.
 var launchers = []func(getenv func(string) string) *division{own, torchrun, slurmStep, slurmArray, kubernetes}
 
-// own are barka's own variables. BARKA_SHARD_OFFSET is for an evaluation of
+// own reads Barka's own variables. BARKA_SHARD_OFFSET is for an evaluation with
 // more shards than an array may have tasks: it is added to the array's index.
 func own(getenv func(string) string) *division {
 	d := variables(getenv, "BARKA_SHARD", "BARKA_SHARDS")
@@ -83,9 +82,9 @@ func script(getenv func(string) string) bool {
 	return getenv("SLURM_JOB_ID") != "" && getenv("SLURM_STEP_ID") == ""
 }
 
-// slurmArray reads the numbers of a job array's task. The number of tasks is
-// the highest index and one, if the indexes are all from 0 to it.
-// SLURM_ARRAY_TASK_COUNT alone is never it: a resubmission of two failed tasks
+// slurmArray reads the numbers of a job array's task. If the indexes run from 0
+// without gaps, the number of tasks is the highest index plus one.
+// SLURM_ARRAY_TASK_COUNT is not used: a resubmission of two failed tasks
 // (--array=3,17) has a count of 2.
 func slurmArray(getenv func(string) string) *division {
 	const prefix = "SLURM_ARRAY_TASK_"
@@ -104,8 +103,8 @@ func slurmArray(getenv func(string) string) *division {
 	return d
 }
 
-// kubernetes reads the numbers of an indexed job. Kubernetes does not tell how
-// many completions a job has; its manifest can, in JOB_COMPLETIONS.
+// kubernetes reads the numbers of an indexed job. Kubernetes does not set the
+// number of completions; the job's manifest can, in JOB_COMPLETIONS.
 func kubernetes(getenv func(string) string) *division {
 	return variables(getenv, "JOB_COMPLETION_INDEX", "JOB_COMPLETIONS")
 }
@@ -119,13 +118,13 @@ func variables(getenv func(string) string, index, count string) *division {
 	return d
 }
 
-// one reports whether the numbers are those of a single process.
+// one reports whether there is a single process.
 func (d *division) one() bool { return d.index.text == "0" && d.count.text == "1" }
 
-// shard returns the part to do, and where the numbers are from. Flags win
-// over the environment. Half a division that no flag completes is an error:
-// a guess would do everything several times, or leave most of it out. An
-// environment of one process is no division.
+// shard returns the shard to score, and the source of the numbers. Flags win over
+// the environment. If only one of the two numbers is known, that is an error: a
+// guess would score everything several times, or leave most of it out. An
+// environment of one process does not divide the run.
 func (f shardFlags) shard(getenv func(string) string) (s shard.Shard, from string, err error) {
 	if f.NumShards != nil && *f.NumShards < 1 {
 		return s, "", usagef("eval: --num-shards is %d, expected 1 or more", *f.NumShards)
@@ -153,8 +152,8 @@ func (f shardFlags) shard(getenv func(string) string) (s shard.Shard, from strin
 	return s, "", nil
 }
 
-// contradiction refuses what would be divided twice, and a script that its
-// job's tasks were meant to run.
+// contradiction refuses a run that would be divided twice, and a batch script that
+// runs barka itself instead of in its tasks.
 func contradiction(f shardFlags, getenv func(string) string) error {
 	if own(getenv) != nil {
 		return nil

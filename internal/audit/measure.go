@@ -32,8 +32,8 @@ type Task struct {
 	Repeated      int `json:"repeated"`
 	SameOptions   int `json:"same_options"`
 	Leaked        int `json:"leaked"` // in the evaluated split
-	// Contaminated counts evaluated rows of which at least the threshold is
-	// in one training row.
+	// Contaminated counts evaluated rows of which one training row holds at least
+	// the threshold.
 	Contaminated int `json:"in_training"`
 
 	family string
@@ -112,8 +112,8 @@ type Family struct {
 	Repeated               int `json:"repeated"`
 	SameOptions            int `json:"same_options"`
 	Leaked                 int `json:"leaked"` // of the evaluated splits
-	// Evaluated counts the rows of the evaluated splits, and Clean those of
-	// them without a defect.
+	// Evaluated counts the rows of the evaluated splits, and Clean the ones without
+	// a defect.
 	Evaluated int `json:"evaluated"`
 	Clean     int `json:"clean"`
 	// Majority and Constant are means over the tasks, as the leaderboard's are:

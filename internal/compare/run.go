@@ -134,7 +134,7 @@ func openDetails(dir string, runs int) (*Run, error) {
 		}
 		shots, err := strconv.Atoi(m[2])
 		if err != nil {
-			return nil, badinput.Errorf("%s: %s is no number of shots", e.Name(), m[2])
+			return nil, badinput.Errorf("%s: %s is not a number of shots", e.Name(), m[2])
 		}
 		if r.files[m[1]] == nil {
 			r.files[m[1]] = map[int]string{}

@@ -46,7 +46,7 @@ var Leaderboards = []Leaderboard{V1, V2}
 // continuations, and the index of the right one. The only choice of a judged
 // question is the right answer.
 type Doc struct {
-	// Query is the prompt, beginning with Instruction.
+	// Query is the prompt, which begins with Instruction.
 	Query       string
 	Instruction string
 	Choices     []string
