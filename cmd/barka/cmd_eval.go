@@ -158,7 +158,8 @@ func (c *evalRunCmd) judge(a *app) (llm.Client, error) {
 	case c.JudgeURL == "" || c.JudgeModel == "":
 		return nil, usagef("eval: a judge needs both --judge-url and --judge-model")
 	}
-	return llm.NewHTTP(llm.Options{BaseURL: c.JudgeURL, Model: c.JudgeModel, KeyVariable: c.JudgeKey, Note: func(s string) { a.ui.Infof("%s", s) }})
+	return llm.NewHTTP(llm.Options{BaseURL: c.JudgeURL, Model: c.JudgeModel, KeyVariable: c.JudgeKey,
+		Note: func(s string) { a.ui.Infof("%s", s) }})
 }
 
 // open opens the model, on this machine or behind its endpoint.
@@ -221,13 +222,15 @@ func printOutcome(a *app, out *eval.Outcome) error {
 	for _, n := range same {
 		a.ui.Warnf("%s", n)
 	}
-	return a.ui.Print(out.Console+"\nresults: "+out.ResultsPath, map[string]any{"results": out.ResultsPath, "details": out.DetailsDir, "table": out.LeaderboardMD, "page": out.LeaderboardHTML, "same_answers": append([]string{}, same...)})
+	return a.ui.Print(out.Console+"\nresults: "+out.ResultsPath, map[string]any{"results": out.ResultsPath,
+		"details": out.DetailsDir, "table": out.LeaderboardMD, "page": out.LeaderboardHTML, "same_answers": append([]string{}, same...)})
 }
 
 func printShard(a *app, o eval.Options, out *eval.Outcome) error {
 	a.ui.Infof("%d requests scored, %d reused", out.Scored, out.Reused)
 	a.finished(recipe.EvalStep("eval", out.ShardDir, out, time.Since(a.start)))
 	s := o.Shard
-	return a.ui.Print(fmt.Sprintf("shard %d of %d: %d questions in %s\nwhen all are done: barka eval merge %s --output-dir %s", s.Index, s.Count, out.Questions, out.ShardDir, o.OutputDir, o.OutputDir),
+	return a.ui.Print(fmt.Sprintf("shard %d of %d: %d questions in %s\nwhen all are done: barka eval merge %s --output-dir %s",
+		s.Index, s.Count, out.Questions, out.ShardDir, o.OutputDir, o.OutputDir),
 		map[string]any{"shard": s.Index, "num_shards": s.Count, "questions": out.Questions, "out": out.ShardDir})
 }

@@ -41,7 +41,8 @@ func (c *evalRunCmd) openEndpoint(a *app) (*local.Endpoint, error) {
 		return nil, err
 	}
 	return local.OpenEndpoint(a.ctx, local.EndpointOptions{
-		Options:   llm.Options{BaseURL: c.Endpoint, Model: c.Model, KeyVariable: c.KeyVariable, RequestsPerMinute: c.RPM, Timeout: c.Timeout, Note: func(note string) { a.ui.Infof("%s", note) }},
+		Options: llm.Options{BaseURL: c.Endpoint, Model: c.Model, KeyVariable: c.KeyVariable, RequestsPerMinute: c.RPM,
+			Timeout: c.Timeout, Note: func(note string) { a.ui.Infof("%s", note) }},
 		Tokenizer: c.Tokenizer, Concurrency: c.Concurrency, MaxLength: c.MaxLength,
 	})
 }

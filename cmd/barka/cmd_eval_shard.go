@@ -96,7 +96,8 @@ func slurmArray(getenv func(string) string) *division {
 	least, most, count := getenv(prefix+"MIN"), getenv(prefix+"MAX"), getenv(prefix+"COUNT")
 	n, err := sum(most, "1")
 	if err != nil || least != "0" || count != n {
-		d.unclear = fmt.Sprintf("this is task %s of a Slurm array, and of how many parts is not clear: SLURM_ARRAY_TASK_MIN is %q, MAX %q and COUNT %q, expected the indexes 0 to N-1 without gaps", task, least, most, count)
+		d.unclear = fmt.Sprintf("this is task %s of a Slurm array, and of how many parts is not clear: SLURM_ARRAY_TASK_MIN "+
+			"is %q, MAX %q and COUNT %q, expected the indexes 0 to N-1 without gaps", task, least, most, count)
 		return d
 	}
 	d.count.text = n
@@ -147,7 +148,8 @@ func (f shardFlags) shard(getenv func(string) string) (s shard.Shard, from strin
 	case f.Shard != nil:
 		return s, "", usagef("eval: --shard is %d, and the number of shards is not known: give --num-shards", *f.Shard)
 	case f.NumShards != nil:
-		return s, "", usagef("eval: --num-shards is %d, and which of them this is is not known: give --shard, or start it with torchrun, srun, a Slurm array or an indexed Kubernetes job", *f.NumShards)
+		return s, "", usagef("eval: --num-shards is %d, and which of them this is is not known: give --shard, or start it "+
+			"with torchrun, srun, a Slurm array or an indexed Kubernetes job", *f.NumShards)
 	}
 	return s, "", nil
 }
@@ -161,11 +163,13 @@ func contradiction(f shardFlags, getenv func(string) string) error {
 	task := getenv("SLURM_ARRAY_TASK_ID")
 	for _, read := range launchers[1:3] {
 		if d := read(getenv); d != nil && task != "" && d.count.text != "" && d.count.text != "1" {
-			return usagef("eval: this is task %s of a Slurm array, in which %s is %s: the array and its tasks both divide the work; start one process in each array task, or give --num-shards and --shard", task, d.count.from, d.count.text)
+			return usagef("eval: this is task %s of a Slurm array, in which %s is %s: the array and its tasks both divide the "+
+				"work; start one process in each array task, or give --num-shards and --shard", task, d.count.from, d.count.text)
 		}
 	}
 	if n := getenv("SLURM_NTASKS"); n != "" && n != "1" && script(getenv) && torchrun(getenv) == nil && f == (shardFlags{}) {
-		return usagef("eval: SLURM_NTASKS is %s, but this is the Slurm job's script and not one of its tasks (SLURM_STEP_ID is not set): start barka with srun, or give --num-shards 1 for one process", n)
+		return usagef("eval: SLURM_NTASKS is %s, but this is the Slurm job's script and not one of its tasks (SLURM_STEP_ID "+
+			"is not set): start barka with srun, or give --num-shards 1 for one process", n)
 	}
 	return nil
 }
@@ -182,9 +186,11 @@ func (f shardFlags) launched(d *division) (s shard.Shard, from string, err error
 	case d.unclear != "":
 		return s, "", usagef("eval: %s; give --num-shards, 1 for one process, or submit with --array=0-(N-1)", d.unclear)
 	case d.index.text == "":
-		return s, "", usagef("eval: %s is %s, and %s, the number of this process, is not set; give --shard, or --num-shards 1 for one process", d.count.from, d.count.text, d.index.from)
+		return s, "", usagef("eval: %s is %s, and %s, the number of this process, is not set; give --shard, or --num-shards "+
+			"1 for one process", d.count.from, d.count.text, d.index.from)
 	case d.count.text == "":
-		return s, "", usagef("eval: %s is %s, and %s, the number of processes, is not set; give --num-shards, 1 for one process", d.index.from, d.index.text, d.count.from)
+		return s, "", usagef("eval: %s is %s, and %s, the number of processes, is not set; give --num-shards, 1 for one process",
+			d.index.from, d.index.text, d.count.from)
 	}
 	if s.Index, err = strconv.Atoi(d.index.text); err != nil {
 		return s, "", usagef("eval: %s is %q, expected a number", d.index.from, d.index.text)

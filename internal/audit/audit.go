@@ -204,7 +204,8 @@ func (r *Report) read(store *benchdata.Store, t tasks.Task) []item {
 
 // questionColumns are the columns that hold the question of an untranslated
 // benchmark. Options, answers and labels are in other columns.
-var questionColumns = []string{"passage", "context", "ctx", "premise", "support", "article", "sentence1", "text", "query", "goal", "stem", "instruction", "question", "Question"}
+var questionColumns = []string{"passage", "context", "ctx", "premise", "support", "article", "sentence1", "text", "query",
+	"goal", "stem", "instruction", "question", "Question"}
 
 // originals returns the rows of a file as questions of a task named after it. A
 // question is the texts in questionColumns, or all texts where there are none.

@@ -38,7 +38,8 @@ type index struct {
 }
 
 func newIndex(n int, items []item) *index {
-	x := &index{n: n, sizes: make([]int32, len(items)), lengths: make([]bool, n+1), proofs: map[int32][][]uint64{}, first: map[uint64]int32{}, same: map[int32][]int32{}}
+	x := &index{n: n, sizes: make([]int32, len(items)), lengths: make([]bool, n+1), proofs: map[int32][][]uint64{},
+		first: map[uint64]int32{}, same: map[int32][]int32{}}
 	for i := range items {
 		if items[i].test {
 			x.add(int32(i), &items[i])

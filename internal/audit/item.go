@@ -62,7 +62,8 @@ var (
 )
 
 func newItem(task *Task, t tasks.Task, split string, n int, test bool, row tasks.Row, doc tasks.Doc) item {
-	it := item{task: task, split: split, row: n, test: test, options: slices.Clone(doc.Choices), gold: doc.Gold, prompt: xxhash.Sum64String(doc.Query)}
+	it := item{task: task, split: split, row: n, test: test, options: slices.Clone(doc.Choices), gold: doc.Gold,
+		prompt: xxhash.Sum64String(doc.Query)}
 	if cols, ok := columns[t.PromptName]; ok {
 		it.question = text(row, cols...)
 	} else {

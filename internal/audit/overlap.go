@@ -53,7 +53,8 @@ type TrainingRow struct {
 
 // overlap compares every training row with every evaluated question.
 func (r *Report) overlap(ctx context.Context, o Options, items []item, progress progress.Reporter) error {
-	c := &comparison{x: newIndex(o.NGram, items), items: items, threshold: o.Threshold, best: map[int32]TrainingRow{}, pool: parallel.New(o.Threads)}
+	c := &comparison{x: newIndex(o.NGram, items), items: items, threshold: o.Threshold, best: map[int32]TrainingRow{},
+		pool: parallel.New(o.Threads)}
 	defer c.pool.Close()
 	c.searchers = make([]searcher, c.pool.Workers())
 	for i := range c.searchers {

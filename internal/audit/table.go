@@ -40,7 +40,8 @@ func (r *Report) taskTable() htmlpage.Table {
 		row := []any{task.Task[strings.Index(task.Task, "|")+1:], task.Rows, "", "", "", "", "",
 			task.Duplicates, task.Contradictory, task.Repeated, task.SameOptions, task.Leaked, task.Clean}
 		if len(task.Gold) > 0 {
-			copy(row[2:], []any{spaced(task.Gold), htmlpage.Percent(task.Random), htmlpage.Percent(task.Majority), htmlpage.Percent(task.Longest), htmlpage.Percent(task.Shortest)})
+			copy(row[2:], []any{spaced(task.Gold), htmlpage.Percent(task.Random), htmlpage.Percent(task.Majority),
+				htmlpage.Percent(task.Longest), htmlpage.Percent(task.Shortest)})
 		}
 		if r.Overlap != nil {
 			row = append(row, task.Contaminated)
@@ -51,10 +52,11 @@ func (r *Report) taskTable() htmlpage.Table {
 }
 
 func (r *Report) familyTable() htmlpage.Table {
-	t := htmlpage.Table{Title: "Families", Headers: []string{"family", "tasks", "all rows", "questions", "contradictory", "their rows", "repeated", "same options",
-		"leaked", "evaluated", "clean", "majority", "best constant answer"}}
+	t := htmlpage.Table{Title: "Families", Headers: []string{"family", "tasks", "all rows", "questions", "contradictory",
+		"their rows", "repeated", "same options", "leaked", "evaluated", "clean", "majority", "best constant answer"}}
 	for _, f := range r.Families {
-		t.Rows = append(t.Rows, []any{f.Family, f.Tasks, f.Rows, f.Questions, f.ContradictoryQuestions, f.ContradictoryRows, f.Repeated, f.SameOptions,
+		t.Rows = append(t.Rows, []any{f.Family, f.Tasks, f.Rows, f.Questions, f.ContradictoryQuestions, f.ContradictoryRows,
+			f.Repeated, f.SameOptions,
 			f.Leaked, f.Evaluated, f.Clean, htmlpage.Percent(f.Majority), f.constant()})
 	}
 	return t
@@ -74,7 +76,8 @@ func (f *Family) constant() string {
 }
 
 func (r *Report) trainingTable() htmlpage.Table {
-	t := htmlpage.Table{Title: "Training sets", Headers: []string{"training set", "rows", fmt.Sprintf("share %d words", r.Overlap.NGram), "to drop", "questions of"}}
+	t := htmlpage.Table{Title: "Training sets", Headers: []string{"training set", "rows",
+		fmt.Sprintf("share %d words", r.Overlap.NGram), "to drop", "questions of"}}
 	for _, d := range r.Overlap.Datasets {
 		var of []string
 		for _, family := range slices.Sorted(maps.Keys(d.Families)) {
@@ -86,7 +89,8 @@ func (r *Report) trainingTable() htmlpage.Table {
 }
 
 func (s *Scores) table() htmlpage.Table {
-	t := htmlpage.Table{Title: "Scores of " + s.Details, Headers: []string{"score", "answers", "all", "clean answers", "clean alone", "change"}}
+	t := htmlpage.Table{Title: "Scores of " + s.Details, Headers: []string{"score", "answers", "all", "clean answers",
+		"clean alone", "change"}}
 	for _, f := range s.Families {
 		row := []any{f.Name, f.Rows, htmlpage.Percent(f.All), f.Clean, "", ""}
 		if f.Clean > 0 {
@@ -116,10 +120,12 @@ func (r *Report) Notes() []string {
 		}
 		i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.Task == t.Task && f.Kind == Broken })
 		f := r.Findings[i]
-		notes = append(notes, fmt.Sprintf("%s: %s cannot be made a question, and an evaluation refuses the task; the first is %s row %d: %s", t.Task, counted(t.Broken, "row"), f.Split, f.Row, f.Detail))
+		notes = append(notes, fmt.Sprintf("%s: %s cannot be made a question, and an evaluation refuses the task; the first "+
+			"is %s row %d: %s", t.Task, counted(t.Broken, "row"), f.Split, f.Row, f.Detail))
 	}
 	for _, c := range r.Clusters {
-		notes = append(notes, fmt.Sprintf("%d nearly equal rows in %s of %s, such as: %.200s", c.Rows, counted(len(c.Tasks), "task"), c.Family, strings.ReplaceAll(c.Example, "\n", " | ")))
+		notes = append(notes, fmt.Sprintf("%d nearly equal rows in %s of %s, such as: %.200s", c.Rows,
+			counted(len(c.Tasks), "task"), c.Family, strings.ReplaceAll(c.Example, "\n", " | ")))
 	}
 	for _, f := range r.Families {
 		var biased []*Task
@@ -129,8 +135,10 @@ func (r *Report) Notes() []string {
 			}
 		}
 		if len(biased) > 0 {
-			notes = append(notes, fmt.Sprintf("in %s of %s the same options of %s characters are scored every time (%s): acc_norm, which divides by the length, favours the longest",
-				counted(len(biased), "task"), f.Family, strings.ReplaceAll(spaced(biased[0].FixedLengths), " ", " and "), strings.Join(biased[0].fixed, " and ")))
+			notes = append(notes, fmt.Sprintf("in %s of %s the same options of %s characters are scored every time (%s): "+
+				"acc_norm, which divides by the length, favours the longest",
+				counted(len(biased), "task"), f.Family, strings.ReplaceAll(spaced(biased[0].FixedLengths), " ", " and "),
+				strings.Join(biased[0].fixed, " and ")))
 		}
 	}
 	if r.Overlap != nil && r.Overlap.TooShort > 0 {

@@ -50,7 +50,8 @@ func (r *Report) NextStep(out string) string {
 	findings, rows := counted(len(r.Findings), "finding"), counted(drop, "training row")
 	switch {
 	case out != "" && drop > 0:
-		return fmt.Sprintf("%s, row by row: %s; %s to drop: barka mix … --drop %s", findings, filepath.Join(out, FindingsFile), rows, filepath.Join(out, DropFile))
+		return fmt.Sprintf("%s, row by row: %s; %s to drop: barka mix … --drop %s", findings, filepath.Join(out, FindingsFile),
+			rows, filepath.Join(out, DropFile))
 	case out != "":
 		return fmt.Sprintf("%s, row by row: %s", findings, filepath.Join(out, FindingsFile))
 	case drop > 0:

@@ -81,7 +81,8 @@ func aceGPTRoot(src string) (string, error) {
 			return root, nil
 		}
 	}
-	return "", badinput.Errorf("%s: no directory MMLUArabic here or in eval/benchmark_eval/benchmarks; expected a checkout of github.com/FreedomIntelligence/AceGPT", src)
+	return "", badinput.Errorf("%s: no directory MMLUArabic here or in eval/benchmark_eval/benchmarks; expected a "+
+		"checkout of github.com/FreedomIntelligence/AceGPT", src)
 }
 
 type converter struct {
@@ -137,7 +138,8 @@ func (c *converter) exams() error {
 		for i, r := range rows {
 			subject, ok := tasks.ExamsSubjects[idPrefix(r.ID)]
 			if !ok {
-				return badinput.Errorf("%s row %d: id %q names no known subject (%s)", file, i+1, r.ID, strings.Join(slices.Sorted(maps.Keys(tasks.ExamsSubjects)), ", "))
+				return badinput.Errorf("%s row %d: id %q names no known subject (%s)", file, i+1, r.ID,
+					strings.Join(slices.Sorted(maps.Keys(tasks.ExamsSubjects)), ", "))
 			}
 			rows[i].Subject = subject
 		}
@@ -215,7 +217,8 @@ func writeSplit[T any](c *converter, repo, subset, split string, rows []T) error
 	c.progress.Add(1)
 	for _, t := range tasks.All(tasks.V1) {
 		if t.Repo == repo && t.Subset == subset && t.EvalSplit == split && t.Docs != len(rows) {
-			c.progress.Note(fmt.Sprintf("%s has %d questions, the published set %d: is a file cut, or of another version? Scores will not be comparable", t.Key(), len(rows), t.Docs))
+			c.progress.Note(fmt.Sprintf("%s has %d questions, the published set %d: is a file cut, or of another version? "+
+				"Scores will not be comparable", t.Key(), len(rows), t.Docs))
 		}
 	}
 	return nil

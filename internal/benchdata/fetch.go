@@ -169,7 +169,8 @@ func Data(ctx context.Context, c *hub.Client, r hub.Repo) (*hub.Listing, []hub.F
 	if err != nil && !hub.IsNoRevision(err) {
 		return nil, nil, err
 	}
-	return nil, nil, badinput.Errorf("dataset %s has no files in parquet, JSON or CSV, and the hub has converted none; --include names others", r.ID)
+	return nil, nil, badinput.Errorf("dataset %s has no files in parquet, JSON or CSV, and the hub has converted none; "+
+		"--include names others", r.ID)
 }
 
 func data(l *hub.Listing) []hub.File {

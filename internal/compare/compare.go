@@ -101,7 +101,8 @@ func Compare(a, b *Run, o Options) (*Comparison, error) {
 		if len(unequal) > 5 {
 			unequal = append(unequal[:5:5], fmt.Sprintf("and %d more tasks", len(unequal)-5))
 		}
-		return nil, badinput.Errorf("the runs do not have the same questions (other data, options in another order, or another --max-samples):\n  %s\nAdd --common to compare the questions that both have", strings.Join(unequal, "\n  "))
+		return nil, badinput.Errorf("the runs do not have the same questions (other data, options in another order, or "+
+			"another --max-samples):\n  %s\nAdd --common to compare the questions that both have", strings.Join(unequal, "\n  "))
 	}
 	if len(c.Tasks) == 0 {
 		return nil, badinput.Errorf("%s and %s have no question in common", a.Dir, b.Dir)
@@ -134,12 +135,14 @@ func (c *Comparison) pairTasks() ([]*taskPair, error) {
 		before := len(out)
 		for _, k := range shotsA {
 			if slices.Contains(shotsB, k) {
-				out = append(out, &taskPair{key: key, name: fmt.Sprintf("%s|%d", key, k), shotsA: k, shotsB: k, fileA: c.A.files[key][k], fileB: c.B.files[key][k]})
+				out = append(out, &taskPair{key: key, name: fmt.Sprintf("%s|%d", key, k), shotsA: k, shotsB: k, fileA: c.A.files[key][k],
+					fileB: c.B.files[key][k]})
 			}
 		}
 		if len(out) == before {
 			k, l := shotsA[0], shotsB[0]
-			out = append(out, &taskPair{key: key, name: fmt.Sprintf("%s|%d→%d", key, k, l), shotsA: k, shotsB: l, fileA: c.A.files[key][k], fileB: c.B.files[key][l]})
+			out = append(out, &taskPair{key: key, name: fmt.Sprintf("%s|%d→%d", key, k, l), shotsA: k, shotsB: l,
+				fileA: c.A.files[key][k], fileB: c.B.files[key][l]})
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.B.files)) {

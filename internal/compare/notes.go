@@ -70,13 +70,15 @@ func (c *Comparison) manyTests() []string {
 			adjusted++
 		}
 	}
-	return []string{fmt.Sprintf("%d of %d tasks have p (McNemar) below %.2f; of equally good models one would expect up to %.1f by chance. After Holm's correction %d remain.",
+	return []string{fmt.Sprintf("%d of %d tasks have p (McNemar) below %.2f; of equally good models one would expect up "+
+		"to %.1f by chance. After Holm's correction %d remain.",
 		plain, len(c.Tasks), significant, significant*float64(len(c.Tasks)), adjusted)}
 }
 
 // recorded are the options of a result file that scores can depend on.
 var recorded = []struct{ key, name string }{
-	{"model_dtype", "type of the weights"}, {"max_samples", "--max-samples"}, {"token_border", "--token-boundary"}, {"alghafa_choices", "--alghafa"}, {"judge", "judge"}, {"leaderboard", "leaderboard"},
+	{"model_dtype", "type of the weights"}, {"max_samples", "--max-samples"},
+	{"token_border", "--token-boundary"}, {"alghafa_choices", "--alghafa"}, {"judge", "judge"}, {"leaderboard", "leaderboard"},
 }
 
 func optionDifferences(a, b map[string]any) []string {

@@ -53,7 +53,8 @@ func (c *Comparison) Record(flips []Flip) Record {
 	}
 	run := func(r *Run) RunRecord { return RunRecord{r.Model, r.Time, r.Dir} }
 	texts := func(xs []string) []string { return append([]string{}, xs...) }
-	r := Record{A: run(c.A), B: run(c.B), Leaderboard: string(c.Leaderboard), Resamples: c.Resamples, Seed: c.Seed, Rows: list(c.Rows), Tasks: list(c.Tasks),
+	r := Record{A: run(c.A), B: run(c.B), Leaderboard: string(c.Leaderboard), Resamples: c.Resamples, Seed: c.Seed,
+		Rows: list(c.Rows), Tasks: list(c.Tasks),
 		AllQuestions: c.All.record(), OnlyInA: texts(c.OnlyA), OnlyInB: texts(c.OnlyB), Notes: texts(c.Notes), Flips: flips}
 	if c.Average.Questions > 0 {
 		a := c.Average.record()

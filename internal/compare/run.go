@@ -60,9 +60,11 @@ func noDetails(path string) error {
 		return nil
 	})
 	if found {
-		return badinput.Errorf("%s: results, but no details_suite|task|shots_time.parquet; evaluate again without --no-details (scores are reused)", path)
+		return badinput.Errorf("%s: results, but no details_suite|task|shots_time.parquet; evaluate again without "+
+			"--no-details (scores are reused)", path)
 	}
-	return badinput.Errorf("%s: no evaluation here, that is no details_suite|task|shots_time.parquet below it; expected an output directory of barka eval or lighteval", path)
+	return badinput.Errorf("%s: no evaluation here, that is no details_suite|task|shots_time.parquet below it; expected "+
+		"an output directory of barka eval or lighteval", path)
 }
 
 var (
@@ -118,7 +120,8 @@ func openResults(path string) (*Run, error) {
 			return openDetails(c, 1)
 		}
 	}
-	return nil, badinput.Errorf("%s: no details of this evaluation in %s; evaluate without --no-details", path, strings.Join(candidates, " or "))
+	return nil, badinput.Errorf("%s: no details of this evaluation in %s; evaluate without --no-details", path,
+		strings.Join(candidates, " or "))
 }
 
 func openDetails(dir string, runs int) (*Run, error) {

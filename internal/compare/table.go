@@ -65,7 +65,10 @@ func (c *Comparison) Lines() []Difference {
 
 // Legend explains the columns.
 func (c *Comparison) Legend() string {
-	return fmt.Sprintf("Scores in percent. 95 %% interval and p bootstrap: %d paired resamples (seed %d) of each task's questions, tasks weighed as the leaderboard weighs them. only A, only B: questions that one run alone answered rightly; McNemar's exact test is of these, and the one to trust where they are few. p Holm: corrected for the number of tasks (McNemar) or of rows (bootstrap).", c.Resamples, c.Seed)
+	return fmt.Sprintf("Scores in percent. 95 %% interval and p bootstrap: %d paired resamples (seed %d) of each task's "+
+		"questions, tasks weighed as the leaderboard weighs them. only A, only B: questions that one run alone answered "+
+		"rightly; McNemar's exact test is of these, and the one to trust where they are few. p Holm: corrected for the "+
+		"number of tasks (McNemar) or of rows (bootstrap).", c.Resamples, c.Seed)
 }
 
 // Markdown writes everything except the flips, and optionally published figures
@@ -113,7 +116,8 @@ func (c *Comparison) besideCells(p Published) (headers []string, rows [][]string
 		if r.Measured != nil {
 			measured = r.Measured.cells()[2:5]
 		}
-		rows = append(rows, append(append([]string{r.Name}, measured...), htmlpage.Score(r.Base), htmlpage.Score(r.Tuned), htmlpage.Points(r.Gain())))
+		rows = append(rows, append(append([]string{r.Name}, measured...), htmlpage.Score(r.Base), htmlpage.Score(r.Tuned),
+			htmlpage.Points(r.Gain())))
 	}
 	return headers, rows
 }

@@ -160,7 +160,8 @@ func (e *evaluation) judge(ctx context.Context, t *record.Task, own []int, kept 
 		return err
 	}
 	if unmarked.n > 0 {
-		return &judgeError{fmt.Errorf("%d of %d answers have no mark, the first that of question %d in evaluation order: %w; the same command asks for these again",
+		return &judgeError{fmt.Errorf("%d of %d answers have no mark, the first that of question %d in evaluation order: %w; "+
+			"the same command asks for these again",
 			unmarked.n, len(own), unmarked.first+1, unmarked.err)}
 	}
 	unread := 0

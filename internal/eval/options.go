@@ -120,7 +120,8 @@ func (o *Options) applyDefaults() {
 
 // settings returns the options that the files of the run depend on.
 func (o Options) settings() record.Settings {
-	s := record.Settings{MaxSamples: o.MaxSamples, BatchSize: o.BatchSize, Leaderboard: o.leaderboard(), Boundary: o.TokenBoundary, AlGhafa: o.AlGhafa,
+	s := record.Settings{MaxSamples: o.MaxSamples, BatchSize: o.BatchSize, Leaderboard: o.leaderboard(),
+		Boundary: o.TokenBoundary, AlGhafa: o.AlGhafa,
 		UseChatTemplate: o.UseChatTemplate, SystemPrompt: o.SystemPrompt, NoDetails: o.NoDetails, JobID: o.JobID}
 	if o.Judge != nil {
 		s.Judge = o.Judge.Name()

@@ -32,7 +32,8 @@ func prepare(ctx context.Context, m Model, o Options, reporter progress.Reporter
 	if err != nil {
 		return nil, err
 	}
-	e := &evaluation{m: m, o: o, progress: progress.OrSilent(reporter), log: o.Log, run: &record.Run{Model: describe(m), Settings: o.settings()}}
+	e := &evaluation{m: m, o: o, progress: progress.OrSilent(reporter), log: o.Log, run: &record.Run{Model: describe(m),
+		Settings: o.settings()}}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
@@ -110,7 +111,8 @@ func (e *evaluation) prepareTask(ctx context.Context, data *benchdata.Store, sel
 			return nil, err
 		}
 		if n := countEmptyChoices(r); n > 0 {
-			e.log.Warn("choices without a token of their own, because one spans the boundary to the prompt, have log-probability 0 as in the reference; --token-boundary guarded scores them",
+			e.log.Warn("choices without a token of their own, because one spans the boundary to the prompt, have "+
+				"log-probability 0 as in the reference; --token-boundary guarded scores them",
 				"task", t.Key(), "choices", n)
 		}
 		out = append(out, r)

@@ -175,7 +175,8 @@ func (e *evaluation) ask(ctx context.Context, known *store.Scores, todo []pendin
 // check refuses a score that is NaN or infinite.
 func (p pending) check(s Score) error {
 	if math.IsNaN(s.LogProb) || math.IsInf(s.LogProb, 0) {
-		return &requestError{question: p.question, err: badinput.Errorf("a choice has log-probability %g; the weights are broken or overflow in this type of number (try --dtype f32)", s.LogProb)}
+		return &requestError{question: p.question, err: badinput.Errorf("a choice has log-probability %g; the weights are "+
+			"broken or overflow in this type of number (try --dtype f32)", s.LogProb)}
 	}
 	return nil
 }

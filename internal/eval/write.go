@@ -70,7 +70,8 @@ func (w writer) write(run *record.Run, out *Outcome) error {
 // this run may belong to another run in progress and is kept.
 func (w writer) sweep(run *record.Run) {
 	details := lighteval.DetailsDir(w.output, run.Model.Name)
-	for _, pattern := range []string{filepath.Join(resultsDir(w.output, run), "*"), filepath.Join(details, "*"), filepath.Join(details, "*", "*")} {
+	for _, pattern := range []string{filepath.Join(resultsDir(w.output, run), "*"), filepath.Join(details, "*"),
+		filepath.Join(details, "*", "*")} {
 		paths, _ := filepath.Glob(pattern + ".tmp")
 		for _, path := range paths {
 			if info, err := os.Stat(path); err == nil && info.ModTime().Before(w.start) {

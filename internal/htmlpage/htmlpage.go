@@ -17,7 +17,8 @@ var layout string
 
 // New parses a page. The text defines the templates "title" and "body".
 func New(text string) *template.Template {
-	t := template.New("page").Funcs(template.FuncMap{"score": Score, "percent": Percent, "points": Points, "p": P, "known": known, "place": place, "span": span, "neg": func(f float64) float64 { return -f }})
+	t := template.New("page").Funcs(template.FuncMap{"score": Score, "percent": Percent, "points": Points, "p": P,
+		"known": known, "place": place, "span": span, "neg": func(f float64) float64 { return -f }})
 	return template.Must(template.Must(t.Parse(layout)).Parse(text))
 }
 

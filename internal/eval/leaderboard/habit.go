@@ -148,7 +148,8 @@ func SameAnswers(habits []Habit) []string {
 			out = append(out, text+".")
 			continue
 		}
-		text := fmt.Sprintf("%s: in %d of %d tasks (%d questions) the model gives the same answer to all or nearly all questions", family, len(hs), tasks[family], questions)
+		text := fmt.Sprintf("%s: in %d of %d tasks (%d questions) the model gives the same answer to all or nearly all questions",
+			family, len(hs), tasks[family], questions)
 		if n := given.given[given.most()]; n == len(hs) {
 			text += fmt.Sprintf(", %s", answer)
 		} else if n > 1 {

@@ -142,10 +142,12 @@ func (l Table) Object() pytext.Object {
 		if r.Partial() {
 			score, partial = partial, score
 		}
-		o := pytext.Object{{Key: "name", Value: r.Name}, {Key: "key", Value: r.Key}, {Key: "tasks", Value: r.Tasks}, {Key: "tasks_run", Value: r.Run},
+		o := pytext.Object{{Key: "name", Value: r.Name}, {Key: "key", Value: r.Key}, {Key: "tasks", Value: r.Tasks},
+			{Key: "tasks_run", Value: r.Run},
 			{Key: "score", Value: orNull(score)}, {Key: "partial_score", Value: orNull(partial)}, {Key: "stderr", Value: orNull(r.StdErr)}}
 		if r.Run > 0 {
-			o = append(o, pytext.Object{{Key: "acc", Value: orNull(r.Accuracy)}, {Key: "majority", Value: orNull(r.Majority)}, {Key: "constant", Value: orNull(r.Constant)},
+			o = append(o, pytext.Object{{Key: "acc", Value: orNull(r.Accuracy)}, {Key: "majority", Value: orNull(r.Majority)},
+				{Key: "constant", Value: orNull(r.Constant)},
 				{Key: "constant_answer", Value: r.ConstantAnswer}, {Key: "random", Value: orNull(r.Random)}, {Key: "questions", Value: r.Questions}}...)
 		}
 		rows = append(rows, o)
@@ -154,6 +156,7 @@ func (l Table) Object() pytext.Object {
 	for _, n := range l.SameAnswers() {
 		same = append(same, n)
 	}
-	return pytext.Object{{Key: "leaderboard", Value: string(l.Version)}, {Key: "title", Value: l.Version.Title()}, {Key: "model", Value: l.Model}, {Key: "rows", Value: rows},
+	return pytext.Object{{Key: "leaderboard", Value: string(l.Version)}, {Key: "title", Value: l.Version.Title()},
+		{Key: "model", Value: l.Model}, {Key: "rows", Value: rows},
 		{Key: "average", Value: orNull(l.Average)}, {Key: "sampled", Value: l.Sampled}, {Key: "same_answers", Value: same}}
 }

@@ -54,7 +54,8 @@ func (l Table) Questions() int {
 // Markdown writes the table, then the tasks one by one.
 func (l Table) Markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "| %s | %s | ± | acc | majority | one answer | random | questions |\n|---|---:|---:|---:|---:|---:|---:|---:|\n", l.Version.Title(), cell(l.Model))
+	fmt.Fprintf(&b, "| %s | %s | ± | acc | majority | one answer | random | questions "+
+		"|\n|---|---:|---:|---:|---:|---:|---:|---:|\n", l.Version.Title(), cell(l.Model))
 	for _, r := range l.Rows {
 		if r.Run == 0 {
 			fmt.Fprintf(&b, "| %s | — | — | — | — | — | — | — |\n", r.Name)
@@ -64,14 +65,17 @@ func (l Table) Markdown() string {
 		if r.ConstantAnswer != "" {
 			constant += " (" + cell(r.ConstantAnswer) + ")"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %d |\n", r.Label(), htmlpage.Score(r.Score), htmlpage.Score(r.StdErr), htmlpage.Score(r.Accuracy), htmlpage.Score(r.Majority), constant, htmlpage.Score(r.Random), r.Questions)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %d |\n", r.Label(), htmlpage.Score(r.Score),
+			htmlpage.Score(r.StdErr), htmlpage.Score(r.Accuracy), htmlpage.Score(r.Majority), constant, htmlpage.Score(r.Random), r.Questions)
 	}
 	fmt.Fprintf(&b, "| **Average** | **%s** | | | | | | |\n", htmlpage.Score(l.Average))
 	for _, n := range l.Notes() {
 		b.WriteString("\n" + n + "\n")
 	}
-	b.WriteString("\nMajority: the commonest answer of each task, always. One answer: the best single answer to all questions of the row. Given most: the answer that the model gave most often, and its share of the questions.\n\n")
-	b.WriteString("| task | questions | acc | acc_norm | majority | random | always the same answer | given most |\n|---|---:|---:|---:|---:|---:|---|---|\n")
+	b.WriteString("\nMajority: the commonest answer of each task, always. One answer: the best single answer to all " +
+		"questions of the row. Given most: the answer that the model gave most often, and its share of the questions.\n\n")
+	b.WriteString("| task | questions | acc | acc_norm | majority | random | always the same answer | given most " +
+		"|\n|---|---:|---:|---:|---:|---:|---|---|\n")
 	for _, t := range l.Tasks {
 		var constants []string
 		for _, a := range t.Constants() {
@@ -80,7 +84,9 @@ func (l Table) Markdown() string {
 		if !t.HasChoices() {
 			constants = []string{t.Metric + " " + htmlpage.Percent(t.Score)}
 		}
-		fmt.Fprintf(&b, "| %s | %d | %s | %s | %s | %s | %s | %s %s |\n", cell(t.Task), t.Questions, htmlpage.Percent(t.Acc), htmlpage.Percent(t.AccNorm), htmlpage.Percent(t.Majority), htmlpage.Percent(t.Random), strings.Join(constants, " · "), cell(t.Habit.Short()), htmlpage.Percent(t.Habit.Share))
+		fmt.Fprintf(&b, "| %s | %d | %s | %s | %s | %s | %s | %s %s |\n", cell(t.Task), t.Questions, htmlpage.Percent(t.Acc),
+			htmlpage.Percent(t.AccNorm), htmlpage.Percent(t.Majority), htmlpage.Percent(t.Random),
+			strings.Join(constants, " · "), cell(t.Habit.Short()), htmlpage.Percent(t.Habit.Share))
 	}
 	return b.String()
 }
@@ -129,7 +135,8 @@ func (l Table) Notes() []string {
 	}
 	for _, r := range l.Rows {
 		if r.Score <= r.Constant {
-			out = append(out, fmt.Sprintf("%s: %.2f is no more than always answering %s would score, %.2f.", r.Label(), r.Score, isolated(r.ConstantAnswer), r.Constant))
+			out = append(out, fmt.Sprintf("%s: %.2f is no more than always answering %s would score, %.2f.", r.Label(), r.Score,
+				isolated(r.ConstantAnswer), r.Constant))
 		}
 	}
 	return append(append(out, l.SameAnswers()...), l.biases()...)
@@ -169,9 +176,11 @@ func (l Table) biases() []string {
 		n := float64(f.tasks)
 		why := "which favours long options"
 		if long, short, ok := f.example.favoured(); ok {
-			why = fmt.Sprintf("which favours %s (%d) over %s (%d)", isolated(long), pytext.CodePoints(long), isolated(short), pytext.CodePoints(short))
+			why = fmt.Sprintf("which favours %s (%d) over %s (%d)", isolated(long), pytext.CodePoints(long), isolated(short),
+				pytext.CodePoints(short))
 		}
-		out = append(out, fmt.Sprintf("%s: acc is %.2f and acc_norm %.2f over the tasks (%d) in which they differ by 5 points or more. acc_norm divides a choice's log-probability by its number of characters, %s.",
+		out = append(out, fmt.Sprintf("%s: acc is %.2f and acc_norm %.2f over the tasks (%d) in which they differ by 5 "+
+			"points or more. acc_norm divides a choice's log-probability by its number of characters, %s.",
 			name, 100*f.acc/n, 100*f.accNorm/n, f.tasks, why))
 	}
 	return out

@@ -87,7 +87,8 @@ func judged(a *record.Answer) ([]string, judgeMetric, *judgeSpecifics) {
 	return []string{a.Text}, judgeMetric{a.Value}, &judgeSpecifics{a.Judgement}
 }
 
-func writeRows[P, M, S any](path, schema string, t *record.Task, padded []paddedRow, pad int32, outcome func(*record.Answer) ([]P, M, *S)) error {
+func writeRows[P, M, S any](path, schema string, t *record.Task, padded []paddedRow, pad int32,
+	outcome func(*record.Answer) ([]P, M, *S)) error {
 	return parquet.WriteAtomic(path, schema, func(yield func(detailRow[P, M, S]) bool) {
 		for i := range t.Questions {
 			q := &t.Questions[i]

@@ -59,7 +59,8 @@ const (
 // check refuses a manifest whose numbers are out of bounds.
 func (m Manifest) check() error {
 	if m.Format != format || m.Shards < 1 || m.Shards > maxShards || m.Shard < 0 || m.Shard >= m.Shards {
-		return fmt.Errorf("shard %d of %d in format %d; expected format %d, and at most %d shards", m.Shard, m.Shards, m.Format, format, maxShards)
+		return fmt.Errorf("shard %d of %d in format %d; expected format %d, and at most %d shards", m.Shard, m.Shards, m.Format,
+			format, maxShards)
 	}
 	all := 0
 	for _, t := range m.Tasks {
@@ -131,7 +132,8 @@ func Create(dir string, s Shard, run *record.Run) (*Writer, error) {
 	}
 	w.m = Manifest{Format: format, Barka: version.Barka, Shard: s.Index, Shards: s.Count, Model: run.Model, Options: run.Settings}
 	for _, t := range run.Tasks {
-		w.m.Tasks = append(w.m.Tasks, recordedTask{Task: t.Task.Key(), Shots: t.Shots, Original: t.Original, Count: len(t.Questions), Digest: t.Digest()})
+		w.m.Tasks = append(w.m.Tasks, recordedTask{Task: t.Task.Key(), Shots: t.Shots, Original: t.Original,
+			Count: len(t.Questions), Digest: t.Digest()})
 	}
 	for _, f := range run.LeftOut {
 		w.m.LeftOut = append(w.m.LeftOut, recordedTask{Task: f.Task, Error: f.Err.Error()})

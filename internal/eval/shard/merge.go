@@ -96,7 +96,8 @@ func openShards(dirs []string) ([]shardDir, error) {
 // plainName refuses a model's name from a file that is no path below the
 // directory it is joined to, or cannot be shown.
 func plainName(name string) error {
-	if !filepath.IsLocal(filepath.FromSlash(name)) || path.Clean(name) != name || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+	if !filepath.IsLocal(filepath.FromSlash(name)) || path.Clean(name) != name || strings.ContainsFunc(name,
+		func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return fmt.Errorf("the model's name is %q; expected one such as organisation/name, that stays below the output directory", name)
 	}
 	return nil
@@ -123,7 +124,8 @@ func findShards(dir string) ([]string, error) {
 		return nil, badinput.Errorf("shards: %w", err)
 	}
 	if len(found) == 0 {
-		return nil, badinput.Errorf("%s: no finished shard (a %s) in it; a shard that was stopped is continued by its own command", dir, ManifestFile)
+		return nil, badinput.Errorf("%s: no finished shard (a %s) in it; a shard that was stopped is continued by its own command",
+			dir, ManifestFile)
 	}
 	return found, nil
 }
@@ -183,7 +185,8 @@ func (j *Joined) prepare(shards []shardDir) ([]*record.Task, error) {
 			j.LeftOut = append(j.LeftOut, record.Failure{Task: f.Task, Err: badinput.Errorf("%s", f.Error)})
 			continue
 		}
-		all[i] = &record.Task{Task: task.Scoring(first.Options.AlGhafa), Shots: t.Shots, Original: t.Original, Questions: make([]record.Question, t.Count)}
+		all[i] = &record.Task{Task: task.Scoring(first.Options.AlGhafa), Shots: t.Shots, Original: t.Original,
+			Questions: make([]record.Question, t.Count)}
 	}
 	return all, nil
 }
@@ -207,7 +210,8 @@ func (s shardDir) read(all []*record.Task) error {
 		return badinput.Wrap(err)
 	}
 	if hash != s.m.QuestionsHash {
-		return badinput.Errorf("%s: the file has digest %s, %s says %s; it was not copied whole: copy it again, or run the shard again", path, hash, ManifestFile, s.m.QuestionsHash)
+		return badinput.Errorf("%s: the file has digest %s, %s says %s; it was not copied whole: copy it again, or run the "+
+			"shard again", path, hash, ManifestFile, s.m.QuestionsHash)
 	}
 	for line, err := range jsonl.Read[recordedQuestion](path) {
 		switch {

@@ -15,11 +15,14 @@ type property struct{ name, value string }
 func (m Manifest) properties() []property {
 	o, i := m.Options, m.Model.Info
 	return []property{
-		{"number of shards", fmt.Sprint(m.Shards)}, {"version of barka", m.Barka}, {"model's digest and type", i.Digest}, {"adapter's digest", i.AdapterDigest},
+		{"number of shards", fmt.Sprint(m.Shards)}, {"version of barka", m.Barka}, {"model's digest and type",
+			i.Digest}, {"adapter's digest", i.AdapterDigest},
 		{"dtype", i.DType}, {"model's revision", i.SHA}, {"longest input", fmt.Sprint(m.Model.MaxLength)}, {"end token", fmt.Sprint(m.Model.EOS)},
-		{"--max-samples", fmt.Sprint(o.MaxSamples)}, {"--override-batch-size", fmt.Sprint(o.BatchSize)}, {"leaderboard's version", string(o.Leaderboard)}, {"--token-boundary", string(o.Boundary)}, {"--alghafa", string(o.AlGhafa)},
+		{"--max-samples", fmt.Sprint(o.MaxSamples)}, {"--override-batch-size", fmt.Sprint(o.BatchSize)}, {"leaderboard's version",
+			string(o.Leaderboard)}, {"--token-boundary", string(o.Boundary)}, {"--alghafa", string(o.AlGhafa)},
 		{"--use-chat-template", fmt.Sprint(o.UseChatTemplate)}, {"--system-prompt", o.SystemPrompt}, {"--no-details", fmt.Sprint(o.NoDetails)},
-		{"--job-id", o.JobID}, {"--judge-model", o.Judge}, {"tasks", names(m.Tasks)}, {"tasks that could not be loaded", names(m.LeftOut)}, {"tasks skipped", names(m.Skipped)},
+		{"--job-id", o.JobID}, {"--judge-model", o.Judge}, {"tasks", names(m.Tasks)}, {"tasks that could not be loaded",
+			names(m.LeftOut)}, {"tasks skipped", names(m.Skipped)},
 	}
 }
 
@@ -60,7 +63,8 @@ func sameRun(shards []shardDir) error {
 			differ = append(differ[:8:8], fmt.Sprintf("\n  and %d more", len(differ)-8))
 		}
 		if len(differ) > 0 {
-			return badinput.Errorf("%s and %s are shards of different runs:%s\nName the directories of one run's shards", a.path, b.path, strings.Join(differ, ""))
+			return badinput.Errorf("%s and %s are shards of different runs:%s\nName the directories of one run's shards", a.path,
+				b.path, strings.Join(differ, ""))
 		}
 	}
 	if a.m.Barka != version.Barka {
@@ -113,7 +117,8 @@ func checkAllShards(shards []shardDir) error {
 		missing = append(missing, fmt.Sprint(next))
 	}
 	if len(missing) > 0 {
-		return badinput.Errorf("%d of %d shards are missing: %s (counted from 0); run them, or name their directories: barka eval … --num-shards %d --shard %s",
+		return badinput.Errorf("%d of %d shards are missing: %s (counted from 0); run them, or name their directories: barka "+
+			"eval … --num-shards %d --shard %s",
 			len(missing), n, strings.Join(missing, ", "), n, missing[0])
 	}
 	return nil

@@ -60,7 +60,8 @@ func ParseList(arg string) ([]Selection, error) {
 	if strings.Contains(arg, ".") {
 		text, err := badinput.ReadFile(arg, badinput.MaxSettings)
 		if err == nil {
-			return parseEntries(strings.Split(strings.TrimPrefix(string(text), "\ufeff"), "\n"), func(i int) string { return fmt.Sprintf("%s line %d", arg, i+1) })
+			return parseEntries(strings.Split(strings.TrimPrefix(string(text), "\ufeff"), "\n"),
+				func(i int) string { return fmt.Sprintf("%s line %d", arg, i+1) })
 		}
 		if !os.IsNotExist(err) || strings.ContainsAny(arg, "/\\") && !strings.Contains(arg, "|") {
 			return nil, badinput.Errorf("task list: %w", err)
@@ -85,7 +86,8 @@ func parseEntries(entries []string, where func(int) string) ([]Selection, error)
 	}
 	if first != second {
 		if _, _, e := parseEntry(known, strings.TrimSpace(entries[at])); e == nil {
-			err = fmt.Errorf("%q is of version %s and entries before it are not; the versions have tasks of the same names, so run them one after the other", strings.TrimSpace(entries[at]), known)
+			err = fmt.Errorf("%q is of version %s and entries before it are not; the versions have tasks of the same names, so "+
+				"run them one after the other", strings.TrimSpace(entries[at]), known)
 		}
 	}
 	return nil, badinput.Errorf("%s: %w", where(at), err)
