@@ -163,66 +163,82 @@ type tally struct {
 	habitsA, habitsB                                          []leaderboard.Habit
 }
 
+// compare pairs the questions of the task and tests the difference.
 func (p *taskPair) compare(o Options, seen *tally) (Difference, error) {
-	d := Difference{Task: p.name}
+	x := paired{Difference: Difference{Task: p.name}}
 	a, err := readQuestions(p.fileA)
 	if err != nil {
-		return d, err
+		return x.Difference, err
 	}
 	b, err := readQuestions(p.fileB)
 	if err != nil {
-		return d, err
+		return x.Difference, err
 	}
-	partners := matches(a, b)
-	var gains []float64
-	var picksA, picksB []leaderboard.Pick
-	for i, j := range partners {
+	for i, j := range matches(a, b) {
 		if j < 0 {
 			continue
 		}
-		qa, qb := &a[i], &b[j]
-		if qa.metric != qb.metric {
-			return d, badinput.Errorf("%s is measured by %s in %s, by %s in %s", p.name, qa.metric, p.fileA, qb.metric, p.fileB)
+		if a[i].metric != b[j].metric {
+			return x.Difference, badinput.Errorf("%s is measured by %s in %s, by %s in %s", p.name, a[i].metric, p.fileA, b[j].metric, p.fileB)
 		}
-		gain := qb.value - qa.value
-		gains = append(gains, gain)
-		picksA, picksB = qa.pick(picksA), qb.pick(picksB)
-		d.A, d.B = d.A+qa.value, d.B+qb.value
-		switch {
-		case gain < 0:
-			d.OnlyA++
-		case gain > 0:
-			d.OnlyB++
-		}
-		if qa.prompt != qb.prompt {
-			seen.otherPrompts++
-		}
-		if !slices.Equal(qa.choices, qb.choices) {
-			seen.otherChoices++
-		}
-		if gain != 0 && o.Flips != nil {
-			if err := o.Flips(newFlip(p.name, i, qa, qb)); err != nil {
-				return d, err
+		seen.differences(&a[i], &b[j])
+		if x.add(&a[i], &b[j]) && o.Flips != nil {
+			if err := o.Flips(newFlip(p.name, i, &a[i], &b[j])); err != nil {
+				return x.Difference, err
 			}
 		}
 	}
-	d.Questions = len(gains)
-	lackA, lackB := len(a)-len(gains), len(b)-len(gains)
+	n := len(x.gains)
+	x.Questions = n
+	lackA, lackB := len(a)-n, len(b)-n
 	if lackA+lackB > 0 {
-		p.unequal = []string{fmt.Sprintf("%s: %d questions in A, %d in B, %d in both", p.name, len(a), len(b), len(gains))}
+		p.unequal = []string{fmt.Sprintf("%s: %d questions in A, %d in B, %d in both", p.name, len(a), len(b), n)}
 	}
-	seen.questions, seen.droppedA, seen.droppedB = seen.questions+len(gains), seen.droppedA+lackA, seen.droppedB+lackB
+	seen.questions, seen.droppedA, seen.droppedB = seen.questions+n, seen.droppedA+lackA, seen.droppedB+lackB
 	if p.shotsA != p.shotsB {
 		seen.otherShots = append(seen.otherShots, p.name)
 	}
-	if len(gains) == 0 {
-		return d, nil
+	if n == 0 {
+		return x.Difference, nil
 	}
-	seen.habitsA = append(seen.habitsA, habit(p.name, picksA, len(gains)))
-	seen.habitsB = append(seen.habitsB, habit(p.name, picksB, len(gains)))
-	d.A, d.B = d.A/float64(len(gains)), d.B/float64(len(gains))
-	d.test(newDifferences(gains).resample(o.Resamples, o.Seed, p.key))
-	return d, nil
+	seen.habitsA = append(seen.habitsA, habit(p.name, x.picksA, n))
+	seen.habitsB = append(seen.habitsB, habit(p.name, x.picksB, n))
+	x.A, x.B = x.A/float64(n), x.B/float64(n)
+	x.test(newDifferences(x.gains).resample(o.Resamples, o.Seed, p.key))
+	return x.Difference, nil
+}
+
+// differences counts how a question was put to the runs in different ways.
+func (t *tally) differences(a, b *question) {
+	if a.prompt != b.prompt {
+		t.otherPrompts++
+	}
+	if !slices.Equal(a.choices, b.choices) {
+		t.otherChoices++
+	}
+}
+
+// paired is a Difference in progress: sums over the questions so far, how much
+// better B is on each, and the answers.
+type paired struct {
+	Difference
+	gains          []float64
+	picksA, picksB []leaderboard.Pick
+}
+
+// add counts a question, and reports whether the runs differ on it.
+func (x *paired) add(a, b *question) bool {
+	gain := b.value - a.value
+	x.gains = append(x.gains, gain)
+	x.picksA, x.picksB = a.pick(x.picksA), b.pick(x.picksB)
+	x.A, x.B = x.A+a.value, x.B+b.value
+	switch {
+	case gain < 0:
+		x.OnlyA++
+	case gain > 0:
+		x.OnlyB++
+	}
+	return gain != 0
 }
 
 // matches returns, for every question of a, the index of the same question in b,
