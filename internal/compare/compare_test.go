@@ -276,7 +276,7 @@ func TestOtherQuestions(t *testing.T) {
 	}
 }
 
-// TestNotes: other shots, prompts, choices and options are told.
+// TestNotes: other shots, prompts, choices and options are noted.
 func TestNotes(t *testing.T) {
 	a := evaluation(t, map[string][]textRow{"community|acva:Iraq|0": asked("10"), "community|copa_ext_ar|0": asked("10"), "community|copa_ext_ar|5": asked("11")})
 	rows := asked("11")

@@ -190,7 +190,7 @@ func TestLongRows(t *testing.T) {
 
 // TestChoicesWithoutTokens: where a token spans the border of prompt and
 // choice nothing is left of a choice of one word, which then has, as in the
-// reference, the probability 1; this is told. The guarded border scores it.
+// reference, the probability 1, with a warning. The guarded mode scores it.
 func TestChoicesWithoutTokens(t *testing.T) {
 	for border, want := range map[record.TokenBoundary]string{record.Joint: "[[0 1] [0 1]]", record.Guarded: "[[-"} {
 		m := newHashModel()

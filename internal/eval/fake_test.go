@@ -23,7 +23,7 @@ type hashModel struct {
 	asked atomic.Int64
 	fail  int64
 	err   error
-	// broken requests have no number as their score.
+	// broken requests have NaN as their score.
 	broken func(Request) bool
 }
 

@@ -493,7 +493,7 @@ func TestPartialRows(t *testing.T) {
 	}
 }
 
-// TestBrokenScores: a task whose scores are no numbers is left out with the
+// TestBrokenScores: a task with a score of NaN is left out with the
 // question named, and the others run.
 func TestBrokenScores(t *testing.T) {
 	m := newHashModel()

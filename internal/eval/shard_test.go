@@ -249,7 +249,7 @@ func TestShardResumes(t *testing.T) {
 		t.Fatalf("error %v, want the model's", err)
 	}
 	if _, err := Merge(t.Context(), dirs, t.TempDir(), nil); !badinput.Is(err) {
-		t.Errorf("a shard begun anew: error %v", err)
+		t.Errorf("a shard begun again: error %v", err)
 	}
 }
 

@@ -51,7 +51,7 @@ func TestRequests(t *testing.T) {
 
 // TestBordersOfRealTokens: the rules of the three modes worked out by hand on
 // what the tokenizers library gives for these texts with this tokenizer.
-// There are no published runs in the later modes with data that is at hand, so
+// There are no published runs in the later modes on available data, so
 // that whole runs cannot be compared, as TestPublishedTokens does for record.Joint.
 func TestBordersOfRealTokens(t *testing.T) {
 	tok := evaltest.DemoTokenizer(t)
