@@ -52,7 +52,7 @@ var layers = []layer{
 
 	// Stages meet in files. Nothing below them may reach the network by the hub.
 	{"stage", []string{"internal/stage/..."},
-		[]string{"hub", "client", "durable", "dataset", "decoding", "registry", "model", "layer", "device", "tensor", "weights", "format", "machine"}, true},
+		[]string{"page", "hub", "client", "durable", "dataset", "decoding", "registry", "model", "layer", "device", "tensor", "weights", "format", "machine"}, true},
 	{"client", []string{"internal/llm"}, []string{"format"}, false}, // chat completions over HTTP, journaled
 	{"hub", []string{"internal/hub/..."}, []string{"format"}, false},
 	{"durable", []string{"internal/durable"}, []string{"dataset", "format"}, false}, // runs that can be killed and continued

@@ -3,7 +3,6 @@ package compare
 import (
 	_ "embed"
 	"fmt"
-	"strings"
 
 	"barka/internal/htmlpage"
 )
@@ -70,17 +69,10 @@ func (d Difference) Change() float64 { return 100 * (d.B - d.A) }
 
 // Short is the task without its suite, and without its number of shots if that
 // is 0.
-func (d Difference) Short() string { return short(d.Task) }
+func (d Difference) Short() string { return htmlpage.ShortTask(d.Task) }
 
 // Short is the task as Difference.Short writes it.
-func (f Flip) Short() string { return short(f.Task) }
-
-func short(task string) string {
-	if _, name, ok := strings.Cut(task, "|"); ok {
-		return strings.TrimSuffix(name, "|0")
-	}
-	return task
-}
+func (f Flip) Short() string { return htmlpage.ShortTask(f.Task) }
 
 // LowPoints is Low in points.
 func (d Difference) LowPoints() float64 { return 100 * d.Low }

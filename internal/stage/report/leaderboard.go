@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"barka/internal/badinput"
+	"barka/internal/htmlpage"
 )
 
 // comparison is what was evaluated, of one model or of two: the leaderboard's
@@ -128,8 +129,8 @@ func readComparison(base, tuned string) (*comparison, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(sides) > 0 && t.Board != sides[0].Board {
-			return nil, badinput.Errorf("the evaluations before and after are of versions %s and %s of the leaderboard; name the leaderboard_*.json files of the same one", sides[0].Board, t.Board)
+		if len(sides) > 0 && t.Leaderboard != sides[0].Leaderboard {
+			return nil, badinput.Errorf("the evaluations before and after are of versions %s and %s of the leaderboard; name the leaderboard_*.json files of the same one", sides[0].Leaderboard, t.Leaderboard)
 		}
 		s := side{t, "before", func(r *row) *float64 { return &r.Base }}
 		if i == 0 {
@@ -221,7 +222,7 @@ func (c *comparison) tasks(sides []side) {
 			if !ok {
 				at = len(c.Tasks)
 				index[name] = at
-				c.Tasks = append(c.Tasks, newRow(shortTask(name)))
+				c.Tasks = append(c.Tasks, newRow(htmlpage.ShortTask(name)))
 			}
 			asked[name] = append(asked[name], t.Questions)
 			to := &c.Tasks[at]
@@ -238,15 +239,6 @@ func (c *comparison) tasks(sides []side) {
 	slices.SortStableFunc(c.Tasks, func(a, b row) int { return strings.Compare(a.Name, b.Name) })
 }
 
-// shortTask is a task without its suite, and without its shots if there are
-// none.
-func shortTask(key string) string {
-	if _, name, ok := strings.Cut(key, "|"); ok {
-		return strings.TrimSuffix(name, "|0")
-	}
-	return key
-}
-
 func inPercent(f *float64) *float64 {
 	if f == nil {
 		return nil
@@ -260,12 +252,4 @@ func set(to *float64, from *float64) {
 	if from != nil {
 		*to = *from
 	}
-}
-
-// score writes a number of the table.
-func score(f float64) string {
-	if math.IsNaN(f) {
-		return "—"
-	}
-	return fmt.Sprintf("%.2f", f)
 }

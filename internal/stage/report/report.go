@@ -18,6 +18,7 @@ import (
 	"barka/internal/atomicfile"
 	"barka/internal/badinput"
 	"barka/internal/dataset"
+	"barka/internal/htmlpage"
 )
 
 // Options names what goes into the page. Everything but Out may be empty and
@@ -52,7 +53,7 @@ type Fact struct{ Name, Value string }
 var pageHTML string
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
-	"thousands": thousands, "percent": percent, "score": score, "scores": newScores,
+	"thousands": thousands, "percent": percent, "score": htmlpage.Score, "scores": newScores,
 }).Parse(pageHTML))
 
 // content is what the template shows.
@@ -168,13 +169,13 @@ func tiles(c *content) []tile {
 	if l := c.Leaderboard; l != nil && l.Average.Shown() {
 		note := ""
 		if l.HasBase && l.HasTuned {
-			note = fmt.Sprintf("%s before", score(l.Average.Base))
+			note = fmt.Sprintf("%s before", htmlpage.Score(l.Average.Base))
 		}
 		value := l.Average.Tuned
 		if !l.HasTuned {
 			value = l.Average.Base
 		}
-		out = append(out, tile{score(value), "leaderboard average", note})
+		out = append(out, tile{htmlpage.Score(value), "leaderboard average", note})
 	}
 	return out
 }

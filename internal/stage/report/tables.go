@@ -14,10 +14,10 @@ import (
 
 // table is a leaderboard_*.json file, as far as it is used here.
 type table struct {
-	Board string `json:"leaderboard"` // its version; empty before there were two
-	Title string `json:"title"`
-	Model string `json:"model"`
-	Rows  []struct {
+	Leaderboard string `json:"leaderboard"` // its version; empty before there were two
+	Title       string `json:"title"`
+	Model       string `json:"model"`
+	Rows        []struct {
 		Name      string   `json:"name"`
 		Key       string   `json:"key"`
 		Tasks     int      `json:"tasks"`
@@ -78,8 +78,8 @@ func readTable(path string) (*table, error) {
 	if len(t.Rows) == 0 {
 		return nil, badinput.Errorf("%s: no rows; expected a leaderboard_*.json of barka eval", path)
 	}
-	if t.Board == "" {
-		t.Board = "oall"
+	if t.Leaderboard == "" {
+		t.Leaderboard = "oall"
 	}
 	if t.Title == "" {
 		t.Title = "Open Arabic LLM Leaderboard"
