@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"barka/internal/badinput"
@@ -130,7 +131,11 @@ func Run(ctx context.Context, o Options, progress progress.Reporter) (*Report, e
 		}
 		if !seen[s.Task.Key()] {
 			seen[s.Task.Key()] = true
-			items = append(items, r.read(store, s.Task)...)
+			more, err := r.read(store, s.Task)
+			if err != nil {
+				return nil, err
+			}
+			items = append(items, more...)
 		}
 		progress.Add(1)
 	}
@@ -164,7 +169,7 @@ func Run(ctx context.Context, o Options, progress progress.Reporter) (*Report, e
 
 // read returns a task's questions: the evaluated ones, and those that examples
 // are drawn from.
-func (r *Report) read(store *benchdata.Store, t tasks.Task) []item {
+func (r *Report) read(store *benchdata.Store, t tasks.Task) ([]item, error) {
 	task := &Task{Task: t.Key(), family: t.Family()}
 	splits := []string{t.EvalSplit}
 	if t.FewShotSplit != "" && t.FewShotSplit != t.EvalSplit {
@@ -178,13 +183,16 @@ func (r *Report) read(store *benchdata.Store, t tasks.Task) []item {
 		if errors.As(err, &missing) && i > 0 {
 			continue
 		}
+		if disk := new(fs.PathError); errors.As(err, &disk) {
+			return nil, err // the file may be good
+		}
 		if err != nil {
 			skip := Skip{Task: t.Key(), Reason: err.Error()}
 			if missing != nil {
 				skip.Get = missing.Command()
 			}
 			r.Skipped = append(r.Skipped, skip)
-			return nil
+			return nil, nil
 		}
 		for n, values := range table.Rows {
 			row := tasks.Row{Columns: table.Columns, Values: values}
@@ -199,7 +207,7 @@ func (r *Report) read(store *benchdata.Store, t tasks.Task) []item {
 	}
 	task.measure(items)
 	r.Tasks = append(r.Tasks, task)
-	return items
+	return items, nil
 }
 
 // questionColumns are the columns that hold the question of an untranslated

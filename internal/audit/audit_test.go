@@ -314,3 +314,27 @@ func TestPublicBenchmarks(t *testing.T) {
 		}
 	}
 }
+
+// TestUnreadableData: what the file system refuses to show is not a task
+// without data.
+func TestUnreadableData(t *testing.T) {
+	for _, loop := range []string{"OALL/ACVA/Yemen/test.jsonl", "OALL/ACVA/README.md", "OALL/Arabic_EXAMS"} {
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, "OALL/ACVA/Iraq/test.jsonl"), statement{"بغداد عاصمة العراق.", "صح"})
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, loop)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(filepath.Base(loop), filepath.Join(dir, loop)); err != nil {
+			t.Skip(err)
+		}
+		selected, err := tasks.ParseList("community|acva:Iraq|0|0,community|acva:Yemen|0|0,community|arabic_exams|0|0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := options(dir)
+		o.Tasks = selected
+		if r, err := audit.Run(t.Context(), o, progress.Silent); err == nil || !strings.Contains(err.Error(), filepath.FromSlash(loop)) {
+			t.Errorf("%s leads to itself: %v, %v", loop, r, err)
+		}
+	}
+}

@@ -205,7 +205,11 @@ func TestFetch(t *testing.T) {
 	if n := len(s.Requests()); n != 0 {
 		t.Errorf("%d requests for what is there", n)
 	}
-	if _, err := os.Stat(filepath.Join(hub.Snapshots(cache, "o/shards")[0], "Iran")); err == nil {
+	snapshots, err := hub.Snapshots(cache, "o/shards")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(snapshots[0], "Iran")); err == nil {
 		t.Error("a subset that nobody needs was fetched")
 	}
 

@@ -94,7 +94,10 @@ var shard = regexp.MustCompile(`(-\d{5}-of-(\d{5})(-[0-9a-f]+)?|/\d{4})$`)
 // Locate returns the files of one split, in order. The error of an absent split
 // is a *Missing. A split that lacks some of its shards is bad input.
 func (s *Store) Locate(repo, subset, split string) ([]string, error) {
-	bases := s.bases(repo)
+	bases, err := s.bases(repo)
+	if err != nil {
+		return nil, badinput.Errorf("benchmark data: %w", err)
+	}
 	missing := &Missing{Root: s.root, Repo: repo, Subset: subset, Split: split}
 	var broken error
 	for _, base := range bases {
@@ -273,22 +276,27 @@ func (s *Store) list(base string) (files []string, card []config, err error) {
 		return nil, nil, fmt.Errorf("benchmark data: %w", err)
 	}
 	slices.Sort(files)
-	card = configs(hub.CardOf(base))
+	text, err := hub.CardOf(base)
+	if err != nil {
+		return nil, nil, fmt.Errorf("benchmark data: %w", err)
+	}
+	card = configs(text)
 	s.repos[base] = repository{files, card}
 	return files, card, nil
 }
 
 // bases are the places of a repository: DIR/owner/name, then the snapshots of the
 // hub's cache.
-func (s *Store) bases(repo string) []string {
+func (s *Store) bases(repo string) ([]string, error) {
 	var dirs []string
-	if plain := filepath.Join(s.root, filepath.FromSlash(repo)); isDir(plain) {
+	plain := filepath.Join(s.root, filepath.FromSlash(repo))
+	there, err := badinput.IsDir(plain)
+	if err != nil {
+		return nil, err
+	}
+	if there {
 		dirs = append(dirs, plain)
 	}
-	return append(dirs, hub.Snapshots(s.root, repo)...)
-}
-
-func isDir(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
+	cached, err := hub.Snapshots(s.root, repo)
+	return append(dirs, cached...), err
 }

@@ -5,7 +5,6 @@ package checkpoint
 import (
 	"bytes"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -133,7 +132,11 @@ func AdapterPath(dir string) (string, error) {
 func find(what, dir string, places []place) (place, error) {
 	var names []string
 	for _, p := range places {
-		if _, err := os.Stat(filepath.Join(dir, p.name)); err == nil {
+		there, err := badinput.Exists(filepath.Join(dir, p.name))
+		if err != nil {
+			return place{}, badinput.Wrap(err)
+		}
+		if there {
 			return p, nil
 		}
 		names = append(names, p.name)

@@ -84,3 +84,18 @@ func TestSame(t *testing.T) {
 		}
 	}
 }
+
+// TestUnreadablePlace: weights that cannot be looked at are an error, and not a
+// reason to take the next format.
+func TestUnreadablePlace(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "adapter_model.bin"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("adapter_model.safetensors", filepath.Join(dir, "adapter_model.safetensors")); err != nil {
+		t.Skip(err)
+	}
+	if path, err := AdapterPath(dir); !badinput.Is(err) || !strings.Contains(err.Error(), "adapter_model.safetensors") {
+		t.Errorf("%s, %v", path, err)
+	}
+}

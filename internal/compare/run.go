@@ -146,7 +146,11 @@ func openDetails(dir string, runs int) (*Run, error) {
 	}
 	r.Model = filepath.Base(filepath.Dir(dir))
 	results := filepath.Join(filepath.Dir(dir), "results_"+r.Time+".json")
-	if _, err := os.Stat(results); err != nil {
+	there, err := badinput.Exists(results)
+	if err != nil {
+		return nil, badinput.Wrap(err)
+	}
+	if !there {
 		return r, nil
 	}
 	if r.general, err = readGeneral(results); err != nil {

@@ -280,6 +280,8 @@ func Examine(path string) (InputInfo, error) {
 func examine(path string) (digest string, rows int64, err error) {
 	info, err := os.Stat(path)
 	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return "", 0, badinput.Wrap(err)
 	case err != nil:
 		return "", 0, unfinished(path)
 	case info.Mode().IsRegular():

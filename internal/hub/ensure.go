@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -79,15 +80,18 @@ func (c *Client) Card(ctx context.Context, l *Listing) ([]byte, error) {
 	return os.ReadFile(p.blob(f))
 }
 
-// CardOf reads the card of a dataset's directory; nil if it has none.
-func CardOf(dir string) []byte {
+// CardOf reads the card of a dataset's directory; nil if it has none of usual
+// size.
+func CardOf(dir string) ([]byte, error) {
 	path := filepath.Join(dir, "README.md")
-	if info, err := os.Stat(path); err != nil || info.Size() > maxCard || info.Mode()&fs.ModeType != 0 {
-		return nil
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case info.Size() > maxCard || info.Mode()&fs.ModeType != 0:
+		return nil, nil
 	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil
-	}
-	return data
+	return os.ReadFile(path)
 }

@@ -4,9 +4,12 @@
 package hub
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"barka/internal/badinput"
@@ -57,8 +60,8 @@ func ParseRepo(kind Kind, name string) (Repo, error) {
 
 // IsID says whether a model's name is a hub id, and not a directory here.
 func IsID(name string) bool {
-	if _, err := os.Stat(name); err == nil {
-		return false
+	if there, err := badinput.Exists(name); there || err != nil {
+		return false // the error comes back from who opens it
 	}
 	_, err := ParseRepo(Model, name)
 	return err == nil
@@ -124,17 +127,18 @@ func (r Repo) snapshot(cache string) string {
 
 // Snapshots returns the directories of a dataset's files in a cache: of main,
 // of the hub's own conversion to parquet, then of other commits.
-func Snapshots(cache, dataset string) []string {
+func Snapshots(cache, dataset string) ([]string, error) {
 	var dirs []string
+	var failed error
 	add := func(dir string) {
-		for _, d := range dirs {
-			if d == dir {
-				return
-			}
+		if slices.Contains(dirs, dir) {
+			return
 		}
-		if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		there, err := badinput.IsDir(dir)
+		if there {
 			dirs = append(dirs, dir)
 		}
+		failed = errors.Join(failed, err)
 	}
 	for _, revision := range []string{mainRevision, ConvertRevision} {
 		if r, err := ParseRepo(Dataset, dataset+"@"+revision); err == nil {
@@ -142,11 +146,14 @@ func Snapshots(cache, dataset string) []string {
 		}
 	}
 	snapshots := filepath.Join(Repo{Kind: Dataset, ID: dataset}.dir(cache), "snapshots")
-	others, _ := os.ReadDir(snapshots)
+	others, err := os.ReadDir(snapshots)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
 	for _, e := range others {
 		add(filepath.Join(snapshots, e.Name()))
 	}
-	return dirs
+	return dirs, failed
 }
 
 // Resolve returns the directory of a model: the argument itself if it is a
@@ -167,8 +174,12 @@ func ResolveAdapter(adapter string) (string, error) {
 // resolve finds a directory by the name of its repository; probe is the file
 // that shows it is there.
 func resolve(what, name, probe string) (string, error) {
-	if info, err := os.Stat(name); err == nil {
-		if !info.IsDir() {
+	there, err := badinput.Exists(name)
+	if err != nil {
+		return "", badinput.Errorf("%s: %w", what, err)
+	}
+	if there {
+		if dir, err := badinput.IsDir(name); err == nil && !dir {
 			return "", badinput.Errorf("%s %s is a file; expected a directory in Hugging Face layout", what, name)
 		}
 		return name, readable(name)
@@ -181,7 +192,10 @@ func resolve(what, name, probe string) (string, error) {
 		return "", badinput.Errorf("%s %s: there is no such directory, and it is not a hub id (organisation/name)", what, name)
 	}
 	dir := r.snapshot(CacheDir())
-	if _, err := os.Stat(filepath.Join(dir, probe)); err != nil {
+	if there, err = badinput.Exists(filepath.Join(dir, probe)); err != nil {
+		return "", badinput.Errorf("%s %s: %w", what, name, err)
+	}
+	if !there {
 		return "", badinput.Errorf("%s %s is not in the cache %s; download it with `%s`, or give a directory", what, name, CacheDir(), r.command())
 	}
 	return dir, readable(dir)

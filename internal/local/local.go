@@ -245,22 +245,29 @@ func (d *Decoder) Digest() (string, error) {
 // digested lists the files of a model or adapter directory that its digest is
 // of.
 func digested(dir string) ([]string, error) {
-	var names []string
-	for _, pattern := range []string{"config.json", "adapter_config.json", "*.safetensors", "pytorch_model*.bin", "adapter_model.bin", "tokenizer.json", "tokenizer_config.json",
-		"chat_template.jinja", "chat_template.json", "additional_chat_templates/default.jinja", "*.model"} {
-		found, err := filepath.Glob(filepath.Join(dir, pattern))
-		if err != nil {
-			return nil, err
-		}
-		names = append(names, found...)
+	entries, err := os.ReadDir(dir) // filepath.Glob would take an error for an empty directory
+	if err != nil {
+		return nil, badinput.Wrap(err)
 	}
-	if !slices.ContainsFunc(names, func(n string) bool { return filepath.Base(n) == "tokenizer.json" }) {
+	patterns := []string{"config.json", "adapter_config.json", "*.safetensors", "pytorch_model*.bin", "adapter_model.bin", "tokenizer.json", "tokenizer_config.json",
+		"chat_template.jinja", "chat_template.json", "*.model"}
+	if !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == "tokenizer.json" }) {
 		// Only then do these say which pieces and control tokens there are.
-		for _, name := range []string{"vocab.json", "added_tokens.json", "special_tokens_map.json"} {
-			if path := filepath.Join(dir, name); exists(path) {
-				names = append(names, path)
-			}
+		patterns = append(patterns, "vocab.json", "added_tokens.json", "special_tokens_map.json")
+	}
+	var names []string
+	for _, e := range entries {
+		if slices.ContainsFunc(patterns, func(p string) bool { ok, _ := filepath.Match(p, e.Name()); return ok }) {
+			names = append(names, filepath.Join(dir, e.Name()))
 		}
+	}
+	template := filepath.Join(dir, "additional_chat_templates", "default.jinja")
+	there, err := badinput.Exists(template)
+	if err != nil {
+		return nil, badinput.Wrap(err)
+	}
+	if there {
+		names = append(names, template)
 	}
 	slices.Sort(names)
 	return names, nil
@@ -294,11 +301,6 @@ func digest(ctx context.Context, dir string) (string, error) {
 		fmt.Fprintf(h, "generation %d %d\n", g.Start, g.EOS)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }
 
 func hashFile(ctx context.Context, h hash.Hash, path string) error {

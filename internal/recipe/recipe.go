@@ -5,7 +5,6 @@ package recipe
 import (
 	"cmp"
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -247,7 +246,7 @@ func (r *Recipe) path(p string) string {
 // else a hub id.
 func (r *Recipe) model(name string) string {
 	if p := r.path(name); name != "" {
-		if info, err := os.Stat(p); err == nil && info.IsDir() {
+		if dir, err := badinput.IsDir(p); dir || err != nil { // the error comes back from who opens it
 			return p
 		}
 	}

@@ -96,7 +96,11 @@ func (f *File) open() error {
 		return f.addShard(f.path, nil)
 	}
 	single := filepath.Join(f.path, Name)
-	if _, err := os.Stat(single); err == nil {
+	there, err := badinput.Exists(single)
+	if err != nil {
+		return badinput.Wrap(err)
+	}
+	if there {
 		return f.addShard(single, nil)
 	}
 	return f.openIndex(filepath.Join(f.path, IndexName))

@@ -84,7 +84,11 @@ func (f *File) open() error {
 	single := f.path
 	if info.IsDir() {
 		single = filepath.Join(f.path, Name)
-		if _, err := os.Stat(single); err != nil {
+		there, err := badinput.Exists(single)
+		if err != nil {
+			return badinput.Wrap(err)
+		}
+		if !there {
 			return f.openIndex(filepath.Join(f.path, IndexName))
 		}
 	}

@@ -3,20 +3,20 @@ package lighteval
 import (
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
+	"barka/internal/badinput"
 	"barka/internal/pytext"
 )
 
 // ModelName is how the reference names a model: a hub id as it is, a directory
 // with its slashes replaced by underscores.
 func ModelName(model string) string {
-	info, err := os.Stat(model)
-	if err == nil && info.IsDir() || filepath.IsAbs(model) || strings.HasPrefix(model, ".") {
+	dir, err := badinput.IsDir(model)
+	if dir || err != nil || filepath.IsAbs(model) || strings.HasPrefix(model, ".") {
 		return strings.ReplaceAll(filepath.ToSlash(model), "/", "_")
 	}
 	return model

@@ -172,7 +172,11 @@ func withLabels(in map[string]string, b benchmark, files []string) (map[string]s
 	}
 	base, ok := strings.CutSuffix(files[0], ".jsonl")
 	if beside := base + "-labels.lst"; ok {
-		if _, err := os.Stat(beside); err == nil {
+		there, err := badinput.Exists(beside)
+		if err != nil {
+			return nil, badinput.Wrap(err)
+		}
+		if there {
 			in["labels"] = beside
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -60,7 +59,11 @@ func (t *table) taskNames() []string { return slices.Sorted(maps.Keys(t.Tasks)) 
 
 // readTable reads a table, or the newest one below a directory.
 func readTable(path string) (*table, error) {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
+	dir, err := badinput.IsDir(path)
+	if err != nil {
+		return nil, badinput.Wrap(err)
+	}
+	if dir {
 		newest, err := newestTable(path)
 		if err != nil {
 			return nil, err

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"html/template"
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -44,7 +43,11 @@ type step struct {
 // say) are skipped; a step that was trained again after an interruption
 // counts once, as it was last.
 func readTraining(path string) (*training, error) {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
+	dir, err := badinput.IsDir(path)
+	if err != nil {
+		return nil, badinput.Wrap(err)
+	}
+	if dir {
 		path = filepath.Join(path, "metrics.jsonl")
 	}
 	var steps []step

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 
+	"barka/internal/badinput"
 	"barka/internal/dataset"
 	"barka/internal/durable"
 	"barka/internal/llm"
@@ -157,7 +158,12 @@ func (w *writer) restore(ctx context.Context, run *durable.Run, env durable.Env)
 		return nil // replaced but for the last rename: the journals have everything
 	}
 	notes := map[string]Shortened{}
-	if dir := filepath.Join(env.Out, shortenedDir); isThere(dir) {
+	dir := filepath.Join(env.Out, shortenedDir)
+	there, err := badinput.Exists(dir)
+	if err != nil {
+		return err
+	}
+	if there {
 		for s, err := range dataset.Rows[Shortened](ctx, dir) {
 			if err != nil {
 				return err
@@ -168,7 +174,11 @@ func (w *writer) restore(ctx context.Context, run *durable.Run, env durable.Env)
 	rows := newQueue(dataset.Rows[dataset.Instruction](ctx, env.Out))
 	defer rows.stop()
 	rejected := newQueue[rejectedRow](func(func(rejectedRow, error) bool) {})
-	if dir := filepath.Join(env.Out, "rejected"); isThere(dir) {
+	dir = filepath.Join(env.Out, "rejected")
+	if there, err = badinput.Exists(dir); err != nil {
+		return err
+	}
+	if there {
 		rejected = newQueue(dataset.Rows[rejectedRow](ctx, dir))
 	}
 	defer rejected.stop()
@@ -201,11 +211,6 @@ func (w *writer) restore(ctx context.Context, run *durable.Run, env durable.Env)
 		return e, w.keep(p.ID, why.Answers)
 	}
 	return durable.Restore(ctx, run, dataset.Rows[dataset.Passage](ctx, env.In["passages"]), passageID, earlier)
-}
-
-func isThere(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }
 
 // queue reads rows one at a time, with a look at the next.

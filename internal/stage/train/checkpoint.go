@@ -13,7 +13,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"barka/internal/atomicfile"
@@ -131,9 +130,18 @@ func (t *trainer) save() error {
 
 // checkpoints lists the directories of checkpoints, the newest last.
 func (t *trainer) checkpoints() ([]string, error) {
-	names, err := filepath.Glob(filepath.Join(t.work.Dir(), checkpointDir, "step-*"))
-	slices.Sort(names)
-	return names, err
+	dir := filepath.Join(t.work.Dir(), checkpointDir)
+	entries, err := os.ReadDir(dir) // sorted
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "step-") {
+			names = append(names, filepath.Join(dir, e.Name()))
+		}
+	}
+	return names, nil
 }
 
 // write writes the tensors and returns what state.json says.

@@ -155,8 +155,14 @@ func begin(out string, id identity, restart bool) (w *durable.Work, done *State,
 	if err != nil {
 		return w, nil, err
 	}
-	if begun != nil && there != nil && len(there.differences(then)) == 0 && !exists(w.Final()) {
-		begun = nil // it is the work that stands there: only tidying up was interrupted
+	if begun != nil && there != nil && len(there.differences(then)) == 0 {
+		whole, err := badinput.Exists(w.Final())
+		if err != nil {
+			return w, nil, err
+		}
+		if !whole {
+			begun = nil // it is the work that stands there: only tidying up was interrupted
+		}
 	}
 	switch {
 	case restart:
@@ -281,11 +287,6 @@ func (a identity) differences(b identity) []string {
 		}
 	}
 	return out
-}
-
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
 }
 
 // readJSON names the file in its errors, all but that it is not there.
