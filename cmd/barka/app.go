@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -122,8 +123,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		err = fmt.Errorf("argument %d, %q, is not UTF-8", i+1, args[i]) // the parser replaces such bytes
 	}
 	screen, flush := ui.Screen(stdout)
-	defer flush()
-	a := &app{globals: c.globals, start: start, ctx: ctx, stdin: &interruptible{ctx: ctx, from: stdin}, stdout: screen, stderr: stderr,
+	out := &checkedWriter{to: screen}
+	a := &app{globals: c.globals, start: start, ctx: ctx, stdin: &interruptible{ctx: ctx, from: stdin}, stdout: out, stderr: stderr,
 		ui: ui.New(ui.Options{JSON: c.JSON || asksJSON(args), Quiet: c.Quiet, Stdout: stdout, Stderr: stderr})}
 	filelock.Note = func(s string) { a.ui.Warnf("%s", s) }
 	if err == nil && parsed.Selected() != nil {
@@ -142,6 +143,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		a.ui.Errorf("%v", err)
 	default:
 		err = mapped.Guard(func() error { return parsed.Run(a) })
+		if flushed := flush(); err == nil {
+			err = cmp.Or(out.err, flushed) // nobody may have looked at it
+		}
 		if err == nil {
 			err = ctx.Err() // a script that runs commands must see that it was to end
 		}

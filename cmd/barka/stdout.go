@@ -1,0 +1,19 @@
+package main
+
+import "io"
+
+// checkedWriter is standard output. After a write that failed it takes no more, so
+// that there is no hole in what it got, and keeps the error for the exit code.
+type checkedWriter struct {
+	to  io.Writer
+	err error
+}
+
+func (r *checkedWriter) Write(p []byte) (int, error) {
+	if r.err != nil {
+		return 0, r.err
+	}
+	n, err := r.to.Write(p)
+	r.err = err
+	return n, err
+}
