@@ -3,6 +3,8 @@ package filelock
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -65,12 +67,13 @@ func Acquire(path string) (*Lock, error) {
 		// lock is on a name nobody else will find.
 		held, err := f.Stat()
 		if err == nil {
-			if named, serr := os.Stat(path); serr == nil && os.SameFile(held, named) {
+			var named os.FileInfo
+			if named, err = os.Stat(path); err == nil && os.SameFile(held, named) {
 				return l, nil
 			}
 		}
 		l.Close()
-		if err != nil {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, atomicfile.Explain(path, err)
 		}
 	}
@@ -108,7 +111,7 @@ func (l *Lock) Discard() error {
 	}
 	if removable { // while it is held, so that nobody else's is removed
 		if err := os.Remove(l.path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return errors.Join(atomicfile.Explain(l.path, err), l.Close())
+			return errors.Join(fmt.Errorf("the work is done, but its lock file stays: %w", err), l.Close())
 		}
 		return l.Close()
 	}

@@ -5,6 +5,7 @@ package hub
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -32,11 +33,18 @@ func acquire(ctx context.Context, path string, waiting func()) (release func(), 
 		case err == nil:
 			// Whoever held it before may have removed the file: then this lock is
 			// on a name nobody else will find.
-			held, _ := f.Stat()
-			if named, err := os.Stat(path); err == nil && held != nil && os.SameFile(held, named) {
+			held, err := f.Stat()
+			var named os.FileInfo
+			if err == nil {
+				named, err = os.Stat(path)
+			}
+			if err == nil && os.SameFile(held, named) {
 				return func() { f.Close() }, nil
 			}
 			f.Close()
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return nil, diskError(path, err)
+			}
 			continue
 		case !errors.Is(err, unix.EWOULDBLOCK):
 			// A file system without locks: the digest is checked all the same.
