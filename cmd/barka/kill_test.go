@@ -114,7 +114,18 @@ func compareRuns(t *testing.T, a, b string) {
 // work.
 func contents(t *testing.T, root string) map[string][]byte {
 	t.Helper()
-	out := map[string][]byte{}
+	out, twice := newestContents(t, root)
+	for _, name := range twice {
+		t.Errorf("%s: there are two files %s, apart from the time", root, name)
+	}
+	return out
+}
+
+// newestContents is contents where an evaluation may have left files of
+// several times; it takes the newest and names those that there are twice.
+func newestContents(t *testing.T, root string) (out map[string][]byte, twice []string) {
+	t.Helper()
+	out = map[string][]byte{}
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -134,7 +145,7 @@ func contents(t *testing.T, root string) map[string][]byte {
 			rel, data = timeless(t, rel, data)
 		}
 		if out[rel] != nil {
-			t.Errorf("%s: there are two files %s, apart from the time", root, rel)
+			twice = append(twice, rel)
 		}
 		out[rel] = data
 		return nil
@@ -142,7 +153,7 @@ func contents(t *testing.T, root string) map[string][]byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return out
+	return out, twice
 }
 
 // timeOfDay is what evaluation puts into file names.
