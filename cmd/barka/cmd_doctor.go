@@ -15,6 +15,7 @@ import (
 	"barka/internal/kernel"
 	"barka/internal/local"
 	"barka/internal/model"
+	"barka/internal/printable"
 	"barka/internal/ui"
 )
 
@@ -75,7 +76,7 @@ func versionText() string {
 
 func memoryText() string {
 	if n := local.AvailableMemory(); n > 0 {
-		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+		return printable.Memory(n)
 	}
 	return "unknown"
 }

@@ -178,7 +178,7 @@ func (c *evalRunCmd) open(a *app) (eval.Model, error) {
 		if err := c.checkLength(m); err != nil {
 			return nil, err
 		}
-		m.Apart, m.Longest = c.NoShare, c.MaxLength
+		m.NoPrefixSharing, m.Longest = c.NoShare, c.MaxLength
 		return m, nil
 	}
 	if os.Getenv("GOGC") == "" {
@@ -197,7 +197,7 @@ func (c *evalRunCmd) open(a *app) (eval.Model, error) {
 	if err := c.checkLength(m); err != nil {
 		return nil, err
 	}
-	m.Apart, m.Longest = c.NoShare, c.MaxLength
+	m.NoPrefixSharing, m.Longest = c.NoShare, c.MaxLength
 	return m, nil
 }
 

@@ -220,7 +220,7 @@ func (w *asker) json(id json.RawMessage, r generate.Result, prompt int) error {
 func (w *asker) request(l *promptLine, n int64) (generate.Request, error) {
 	c, tok := w.c, w.d.Tokenizer
 	req := generate.Request{
-		MaxTokens: or(l.MaxTokens, c.MaxTokens), Tokenizer: tok, StopStrings: c.Stop,
+		MaxNewTokens: or(l.MaxTokens, c.MaxTokens), Tokenizer: tok, StopStrings: c.Stop,
 		Sampling: generate.Sampling{
 			Temperature: or(l.Temperature, c.Temperature), TopK: or(l.TopK, c.TopK), TopP: or(l.TopP, c.TopP), MinP: or(l.MinP, c.MinP),
 			RepetitionPenalty: or(l.RepetitionPenalty, c.Penalty), Seed: or(l.Seed, w.a.Seed+n),

@@ -31,7 +31,7 @@ func (c *scoreCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	s := &score.Scorer{Model: d.Model, Plan: score.Plan{Whole: true}}
+	s := &score.Scorer{Model: d.Model, Options: score.Options{NoTruncation: true}}
 	out := bufio.NewWriter(a.stdout)
 	err = a.each(a.stdinLines(), func(line lines.Line) error {
 		var in struct {

@@ -56,21 +56,21 @@ type Question struct {
 	Continuations [][]int32 `json:"continuations"`
 }
 
-// Translate searches Tokens tokens after Start and Forced for the first
+// Translate searches Tokens tokens after Start and ForcedBOS for the first
 // Batches[i] sources together; no sentence ends earlier.
 type Translate struct {
-	Batches []int     `json:"batches"`
-	Sources [][]int32 `json:"sources"`
-	Start   int32     `json:"start"`
-	Forced  int32     `json:"forced"`
-	Beams   int       `json:"beams"`
-	Tokens  int       `json:"tokens"`
+	Batches   []int     `json:"batches"`
+	Sources   [][]int32 `json:"sources"`
+	Start     int32     `json:"start"`
+	ForcedBOS int32     `json:"forced"`
+	Beams     int       `json:"beams"`
+	Tokens    int       `json:"tokens"`
 }
 
 // Inputs returns what the works on s run on.
 func (s *Shape) Inputs() Inputs {
 	if s.Seq2Seq() {
-		t := &Translate{Batches: []int{1, 16}, Start: 2, Forced: 5, Beams: 5, Tokens: 38}
+		t := &Translate{Batches: []int{1, 16}, Start: 2, ForcedBOS: 5, Beams: 5, Tokens: 38}
 		for i := range 16 {
 			t.Sources = append(t.Sources, append(s.tokens(uint64(i), 31), 2))
 		}

@@ -121,7 +121,7 @@ func (b *bench) prefill(in *Prefill) work {
 func (b *bench) generate(ctx context.Context, prompts [][]int32, tokens int) (sum float64, err error) {
 	var reqs []generate.Request
 	for _, p := range prompts {
-		reqs = append(reqs, generate.Request{Prompt: p, MaxTokens: tokens})
+		reqs = append(reqs, generate.Request{Prompt: p, MaxNewTokens: tokens})
 	}
 	results, err := (&generate.Generator{Model: b.decoder}).Run(ctx, reqs, nil)
 	for _, r := range results {
@@ -232,7 +232,7 @@ func (b *bench) translate(in *Translate, sentences int) work {
 	return work{name: "translate", variant: fmt.Sprintf("beam %d, %d sentences", in.Beams, sentences), unit: "tokens/s", ceiling: float64(sentences) / step, setup: b.open,
 		run: func(ctx context.Context) (tally, error) {
 			// No token is the end, so that every output has its full length.
-			o := generate.BeamOptions{Beams: in.Beams, MaxLength: 2 + in.Tokens, LengthPenalty: 0, Start: in.Start, Forced: in.Forced}
+			o := generate.BeamOptions{Beams: in.Beams, MaxLength: 2 + in.Tokens, LengthPenalty: 0, Start: in.Start, ForcedBOS: in.ForcedBOS}
 			results, err := generate.BeamSearch(ctx, b.seq2seq, in.Sources[:sentences], o, nil)
 			var sum float64
 			for _, r := range results {

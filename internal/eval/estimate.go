@@ -93,11 +93,11 @@ func (p *WorkEstimate) task(m Model, r *record.Task, own []int) (TaskEstimate, e
 			p.probe, p.ProbeTokens = reqs, n
 		}
 	}
-	plan := score.Plan{MaxLength: m.MaxLength(), Apart: true}
+	options := score.Options{MaxLength: m.MaxLength(), NoPrefixSharing: true}
 	if own, ok := m.(Planner); ok {
-		plan = own.Plan()
+		options = own.ScoreOptions()
 	}
-	work, err := plan.Work(all)
+	work, err := options.Work(all)
 	t.Run += int64(work.Tokens)
 	p.LargestPass, p.LargestHead, p.Kept = max(p.LargestPass, work.LargestPass), max(p.LargestHead, work.LargestHead), max(p.Kept, work.Kept)
 	return t, err

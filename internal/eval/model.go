@@ -52,7 +52,7 @@ type Model interface {
 // Planner is a Model that describes its batches. A Model that does not is taken
 // to run each request separately.
 type Planner interface {
-	Plan() score.Plan
+	ScoreOptions() score.Options
 }
 
 // RequestError is an error of one request. Its task is left out and the others

@@ -1,25 +1,23 @@
 package generate
 
 import (
-	"fmt"
-
 	"barka/internal/nn"
 	"barka/internal/parallel"
 	"barka/internal/tensor"
 )
 
-// batch is what a pass of the model runs; its memory is used again.
+// batch is what a pass of the model runs. Its memory is reused.
 type batch struct {
 	layout    tensor.Layout
 	pass      nn.Pass
 	tokens    []int32
 	positions []int32
 	rows      []int32
-	ready     []*Call // those whose tokens are all run by the pass
-	ends      []int32 // the batch row of each one's last token
-	choices   []choice
-	greedy    []int32 // numbers of ready calls, by how they choose
-	sampled   []int32
+	ready     []*Call  // calls whose next token is chosen after the pass
+	ends      []int32  // batch row of each ready call's last token
+	choices   []choice // of each ready call
+	greedy    []int32  // indices of ready calls that choose greedily
+	sampled   []int32  // indices of ready calls that sample
 	at        []int32
 }
 
@@ -31,7 +29,7 @@ func (b *batch) reset() {
 	b.layout.Keys, b.ready, b.ends = b.layout.Keys[:0], b.ready[:0], b.ends[:0]
 }
 
-// add puts the tokens of a call in whose rows begin at past.
+// add adds the tokens of a call from position past to its last row.
 func (b *batch) add(c *Call, past int) {
 	for i := past; i < len(c.rows); i++ {
 		b.tokens, b.positions, b.rows = append(b.tokens, c.tokens[i]), append(b.positions, int32(i)), append(b.rows, c.rows[i])
@@ -44,8 +42,7 @@ func (b *batch) add(c *Call, past int) {
 	}
 }
 
-// run runs the planned batch and gives the calls that it brought to their
-// last token the next one.
+// run runs the scheduled batch and chooses the next token of every ready call.
 func (e *Engine) run() error {
 	b, dev := &e.batch, e.Model.Device()
 	b.pass = nn.Pass{Dev: dev, Layout: &b.layout, Positions: b.positions, Rows: b.rows}
@@ -68,22 +65,22 @@ func (e *Engine) run() error {
 	return nil
 }
 
-// retire takes finished calls out.
+// retire completes and removes finished calls.
 func (e *Engine) retire() {
 	kept := e.active[:0]
 	for _, c := range e.active {
 		if c.finish == "" {
 			kept = append(kept, c)
 		} else {
-			e.leave(c, nil)
+			e.complete(c, nil)
 		}
 	}
 	clear(e.active[len(kept):])
 	e.active = kept
 }
 
-// choose picks the next token of every ready call from the states h [T,D].
-// Greedy ones never store their logits.
+// choose chooses the next token of every ready call from the states h [T,D].
+// The logits of greedy calls are never stored.
 func (e *Engine) choose(h tensor.Tensor) {
 	b, dev := &e.batch, e.Model.Device()
 	b.greedy, b.sampled = b.greedy[:0], b.sampled[:0]
@@ -108,7 +105,7 @@ func (e *Engine) choose(h tensor.Tensor) {
 		dev.Free(rows)
 	}
 	vocabulary, _ := head.Dims()
-	// The logits of a few rows at once read the head once for all of them.
+	// Rows are processed together, so that the head is read once for all of them.
 	for most := max(1, logitBudget/vocabulary); len(b.sampled) > 0; {
 		part := b.sampled[:min(most, len(b.sampled))]
 		b.sampled = b.sampled[len(part):]
@@ -116,10 +113,10 @@ func (e *Engine) choose(h tensor.Tensor) {
 	}
 }
 
-// logitBudget bounds the logits that exist at once, in values (64 MiB).
+// logitBudget bounds the logits in memory at a time, in values (64 MiB).
 const logitBudget = 16 << 20
 
-// states gathers the last states of ready calls [n,D].
+// states gathers the last states [n,D] of ready calls.
 func (e *Engine) states(h tensor.Tensor, calls []int32) tensor.Tensor {
 	b, dev := &e.batch, e.Model.Device()
 	rows := dev.Alloc(len(calls), h.Cols)
@@ -131,7 +128,7 @@ func (e *Engine) states(h tensor.Tensor, calls []int32) tensor.Tensor {
 	return rows
 }
 
-// sample draws the next tokens of a few ready calls.
+// sample draws the next token of each of some ready calls.
 func (e *Engine) sample(h tensor.Tensor, calls []int32, head tensor.Weight, softcap float32) {
 	dev := e.Model.Device()
 	vocabulary, _ := head.Dims()
@@ -157,12 +154,4 @@ func (e *Engine) sample(h tensor.Tensor, calls []int32, head tensor.Weight, soft
 			e.batch.choices[calls[i]] = e.sampler[worker].choose(logits[i*vocabulary:(i+1)*vocabulary], &s.req.Sampling, s.seen, s.rng.Float64())
 		}
 	})
-}
-
-// mebibytes writes an amount of memory for people.
-func mebibytes(n int64) string {
-	if n >= 1<<30 {
-		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
-	}
-	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
 }

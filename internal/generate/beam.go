@@ -18,35 +18,35 @@ import (
 // BeamOptions are transformers' generation settings for beam search.
 type BeamOptions struct {
 	Beams             int     // 1 is greedy search
-	MaxLength         int     // of the output, start token and end token included
+	MaxLength         int     // of the output, including the start and end tokens
 	LengthPenalty     float64 // scores are divided by length^LengthPenalty
 	EarlyStopping     EarlyStopping
 	NoRepeatNGram     int // 0: off
 	Start             int32
 	EOS               []int32 // each ends an output
-	Forced            int32   // first token after Start, such as a language; -1: none
-	ReturnN           int     // hypotheses returned a sentence; 0 means 1
+	ForcedBOS         int32   // first token after Start, such as a language; -1: none
+	NumReturn         int     // hypotheses returned a sentence; 0 means 1
 	MaxActive         int     // sentences decoded together; 0 means 16
 	EncodeBatchTokens int     // source tokens encoded together; 0 means 1,024
 }
 
-// EarlyStopping decides when a sentence with Beams finished hypotheses is
-// over. It has the three values of transformers' setting early_stopping; the
-// zero value is StopHeuristic.
+// EarlyStopping decides when the search for a sentence with Beams finished
+// hypotheses ends. Its values are those of transformers' setting
+// early_stopping; the zero value is StopHeuristic.
 type EarlyStopping int8
 
 const (
-	// StopHeuristic ends it once the best running beam, scored at its present
-	// length, is no better than the worst finished hypothesis ("false").
+	// StopHeuristic ends the search once the best running beam, scored at its
+	// current length, is no better than the worst finished hypothesis ("false").
 	StopHeuristic EarlyStopping = iota
-	// StopFull ends it at once ("true").
+	// StopFull ends the search at once ("true").
 	StopFull
-	// StopNever is StopHeuristic, but with a positive length penalty the best
-	// running beam is scored at MaxLength ("never").
+	// StopNever is StopHeuristic with the best running beam scored at MaxLength
+	// if the length penalty is positive ("never").
 	StopNever
 )
 
-// The settings' spellings, by value.
+// earlyStopping holds the spellings of the setting, by value.
 var earlyStopping = []string{StopHeuristic: "false", StopFull: "true", StopNever: "never"}
 
 // String returns the setting's spelling: false, true or never.
@@ -77,13 +77,13 @@ func (e *EarlyStopping) UnmarshalJSON(data []byte) error {
 
 // Hypothesis is one finished output.
 type Hypothesis struct {
-	Tokens []int32 // Start first; EOS last unless the length limit cut it
+	Tokens []int32 // Start first; EOS last, unless the length limit cut it off
 	// Score is the sum of log-probabilities over (length-1)^LengthPenalty.
 	Score float32
 }
 
-// beam is one running hypothesis of a sentence. Its rows are those of all
-// tokens but the last ones, which the next step runs.
+// beam is one running hypothesis of a sentence. rows are the cache rows of its
+// tokens, except the last ones, which the next step runs.
 type beam struct {
 	tokens []int32
 	rows   []int32
@@ -97,10 +97,10 @@ func (b *beam) last() int32 {
 	return b.rows[len(b.rows)-1]
 }
 
-// become makes b a copy of parent. Beams of a sentence parted a few tokens ago,
-// so what both have from before that stays as it is: the same row is the same
-// token after the same tokens.
-func (b *beam) become(parent *beam) {
+// copyFrom makes b a copy of parent. Only what differs is copied: beams of a
+// sentence diverged a few tokens ago, and equal rows mean equal tokens after
+// equal tokens.
+func (b *beam) copyFrom(parent *beam) {
 	n := len(parent.rows)
 	same := min(len(b.rows), n)
 	for same > 0 && b.rows[same-1] != parent.rows[same-1] {
@@ -118,13 +118,15 @@ type sentence struct {
 	running  []*beam // best first
 	spare    []*beam
 	finished []Hypothesis // best first, at most Beams
-	open     bool         // the reference's early-stop heuristic is unsatisfied
-	done     bool
+	// improvable is the reference's is_early_stop_heuristic_unsatisfied: a
+	// running beam may still beat a finished hypothesis.
+	improvable bool
+	done       bool
 }
 
-// BeamSearch translates every source. Sentences are decoded together and
-// replaced as they finish; each result depends on its source alone. onDone,
-// if not nil, is told of each finished sentence.
+// BeamSearch translates every source and returns the best hypotheses of each.
+// Sentences decode together and are replaced as they finish. Each result depends
+// on its source alone. onDone, if not nil, is called for each finished sentence.
 func BeamSearch(ctx context.Context, m model.Seq2Seq, sources [][]int32, o BeamOptions, onDone func(index int, best []Hypothesis)) ([][]Hypothesis, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -133,7 +135,7 @@ func BeamSearch(ctx context.Context, m model.Seq2Seq, sources [][]int32, o BeamO
 	defer b.cache.Free()
 	defer b.source.Free()
 	b.pool = newPool(b.cache, 0, 0, false)
-	b.expect(sources)
+	b.reserve(sources)
 	results := make([][]Hypothesis, len(sources))
 	active, next := []*sentence(nil), 0
 	for next < len(sources) || len(active) > 0 {
@@ -157,7 +159,7 @@ func BeamSearch(ctx context.Context, m model.Seq2Seq, sources [][]int32, o BeamO
 				b.pool.release(r.last())
 			}
 			b.source.Release(s.source)
-			results[s.index] = s.finished[:min(len(s.finished), o.ReturnN)]
+			results[s.index] = s.finished[:min(len(s.finished), o.NumReturn)]
 			if onDone != nil {
 				onDone(s.index, results[s.index])
 			}
@@ -171,14 +173,14 @@ func (o *BeamOptions) check() error {
 	if o.Beams <= 0 || o.MaxLength < 2 {
 		return fmt.Errorf("beam search needs at least one beam and a maximum length of 2, got %d and %d", o.Beams, o.MaxLength)
 	}
-	if o.ReturnN == 0 {
-		o.ReturnN = 1
+	if o.NumReturn == 0 {
+		o.NumReturn = 1
 	}
 	if o.Beams == 1 {
-		o.EarlyStopping = StopFull // greedy search ends with the first end token
+		o.EarlyStopping = StopFull // greedy search ends at the first end token
 	}
-	if o.ReturnN > o.Beams {
-		return fmt.Errorf("%d hypotheses asked of %d beams", o.ReturnN, o.Beams)
+	if o.NumReturn > o.Beams {
+		return fmt.Errorf("%d hypotheses requested of a search with %d beams", o.NumReturn, o.Beams)
 	}
 	if o.MaxActive <= 0 {
 		o.MaxActive = 16
@@ -189,21 +191,22 @@ func (o *BeamOptions) check() error {
 	return nil
 }
 
-// candidates is how many extensions of a sentence's beams are looked at: as
-// many beams run on even if each one's best tokens are all the end tokens.
+// candidates returns how many continuations of a sentence's beams are
+// considered (the reference's beams_to_keep). They suffice for Beams running
+// beams even if the best tokens of each are all the end tokens.
 func (o *BeamOptions) candidates() int { return max(2, 1+len(o.EOS)) * o.Beams }
 
 type beamSearch struct {
 	m      model.Seq2Seq
 	o      BeamOptions
-	cache  *model.Cache // of the decoder's own keys
-	pool   *pool        // of its rows
-	source *model.Cache // of the encoded sources' keys
+	cache  *model.Cache // keys and values of the decoder's self-attention
+	pool   *pool        // rows of cache
+	source *model.Cache // keys and values of the encoded sources
 
-	// The batch of a step; its memory is used again.
+	// The batch of a step. Its memory is reused.
 	pass       nn.Pass
 	layout     tensor.Layout
-	cross      tensor.Layout // of the sources
+	cross      tensor.Layout // of the cross-attention
 	tokens     []int32
 	positions  []int32
 	rows       []int32
@@ -211,14 +214,15 @@ type beamSearch struct {
 	banned     [][]int32
 	candidates []candidate
 	chosen     []candidate
-	children   []int // of each running beam
+	children   []int // number of chosen candidates of each running beam
 	next       []*beam
 }
 
-// expect sets memory aside for what the sources are likely to need together,
-// in powers of two, so that the next search finds it: all their tokens, and
-// beams that part half way through outputs as long. More is had by doubling.
-func (b *beamSearch) expect(sources [][]int32) {
+// reserve pre-allocates cache for a typical search: all source tokens, and
+// outputs of source length whose beams diverge half-way. Sizes are powers of
+// two, so that the next search reuses the memory. The cache doubles if it runs
+// out.
+func (b *beamSearch) reserve(sources [][]int32) {
 	var lengths []int
 	for _, s := range sources {
 		lengths = append(lengths, len(s))
@@ -233,7 +237,7 @@ func (b *beamSearch) expect(sources [][]int32) {
 	b.cache.Grow(1 << bits.Len(uint(out)))
 }
 
-// admit encodes sources, at least one and as many as the token budget allows.
+// admit encodes at least one source, and as many as the token budget allows.
 func (b *beamSearch) admit(sources [][]int32, first int) ([]*sentence, error) {
 	var fresh []*sentence
 	var tokens []int32
@@ -246,12 +250,12 @@ func (b *beamSearch) admit(sources [][]int32, first int) ([]*sentence, error) {
 			break
 		}
 		tokens, lengths = append(tokens, src...), append(lengths, len(src))
-		s := &sentence{index: first + i, open: true, running: []*beam{{tokens: []int32{b.o.Start}}}}
-		if b.o.Forced >= 0 {
-			// A forced token has log-probability 0 and leaves one live beam,
-			// so it costs no decoding step; it goes in with the start token.
+		s := &sentence{index: first + i, improvable: true, running: []*beam{{tokens: []int32{b.o.Start}}}}
+		if b.o.ForcedBOS >= 0 {
+			// A forced token has log-probability 0 and leaves one live beam. It
+			// needs no decoding step: it runs together with the start token.
 			r := s.running[0]
-			if r.tokens = append(r.tokens, b.o.Forced); len(r.tokens) >= b.o.MaxLength {
+			if r.tokens = append(r.tokens, b.o.ForcedBOS); len(r.tokens) >= b.o.MaxLength {
 				s.finished = []Hypothesis{{Tokens: r.tokens}}
 				s.done = true
 			}
@@ -278,7 +282,7 @@ func (b *beamSearch) reset() {
 	b.tokens, b.positions, b.rows, b.ends, b.banned = b.tokens[:0], b.positions[:0], b.rows[:0], b.ends[:0], b.banned[:0]
 }
 
-// add puts the last tokens of a running beam into the batch.
+// add adds the tokens of a running beam that have not been run to the batch.
 func (b *beamSearch) add(s *sentence, r *beam) {
 	past := len(r.rows)
 	for i, t := range r.tokens[past:] {
@@ -294,7 +298,7 @@ func (b *beamSearch) add(s *sentence, r *beam) {
 	b.layout.Keys, b.cross.Keys = append(b.layout.Keys, r.rows), append(b.cross.Keys, s.source)
 }
 
-// step runs the last tokens of all running beams and advances each sentence.
+// step runs the last tokens of all running beams and expands each sentence.
 func (b *beamSearch) step(active []*sentence) {
 	b.reset()
 	for _, s := range active {
@@ -322,7 +326,7 @@ func (b *beamSearch) step(active []*sentence) {
 			continue
 		}
 		n := len(s.running)
-		b.advance(s, top[at:at+n])
+		b.expand(s, top[at:at+n])
 		at += n
 	}
 }
@@ -335,10 +339,10 @@ type candidate struct {
 	ends  bool
 }
 
-// advance is one turn of the reference's loop for one sentence: the best
-// extensions, of which those that end may enter the finished slots
-// and the others run on.
-func (b *beamSearch) advance(s *sentence, top []tensor.Candidates) {
+// expand is one iteration of the reference's loop for one sentence. It selects
+// the best continuations of the running beams. Those that end may become
+// finished hypotheses; the others are the next running beams.
+func (b *beamSearch) expand(s *sentence, top []tensor.Candidates) {
 	length := len(s.running[0].tokens) + 1 // of the extended hypotheses
 	cands := b.candidates[:0]
 	for i, c := range top {
@@ -353,22 +357,23 @@ func (b *beamSearch) advance(s *sentence, top []tensor.Candidates) {
 	if k := b.o.candidates(); len(cands) > k {
 		cands = cands[:k]
 	}
-	b.finish(s, cands, length)
+	b.collectFinished(s, cands, length)
 	all := true
 	for _, c := range cands {
 		all = all && c.ends
 	}
-	b.reorder(s, cands)
-	if s.open {
-		s.open = b.canImprove(s, length)
+	b.prune(s, cands)
+	if s.improvable {
+		s.improvable = b.canImprove(s, length)
 	}
 	full := len(s.finished) == b.o.Beams
-	s.done = !s.open || all || b.o.EarlyStopping == StopFull && full || len(s.running) == 0
+	s.done = !s.improvable || all || b.o.EarlyStopping == StopFull && full || len(s.running) == 0
 }
 
-// finish lets ended candidates among the best Beams into the finished slots.
-func (b *beamSearch) finish(s *sentence, cands []candidate, length int) {
-	if !s.open || b.o.EarlyStopping == StopFull && len(s.finished) == b.o.Beams {
+// collectFinished adds the candidates that end, among the best Beams, to the
+// finished hypotheses.
+func (b *beamSearch) collectFinished(s *sentence, cands []candidate, length int) {
+	if !s.improvable || b.o.EarlyStopping == StopFull && len(s.finished) == b.o.Beams {
 		return
 	}
 	norm := float32(math.Pow(float64(length-1), b.o.LengthPenalty))
@@ -382,7 +387,7 @@ func (b *beamSearch) finish(s *sentence, cands []candidate, length int) {
 			at--
 		}
 		if at == b.o.Beams {
-			continue // worse than all
+			continue // worse than all finished hypotheses
 		}
 		parent := s.running[c.beam].tokens
 		tokens := append(append(make([]int32, 0, len(parent)+1), parent...), c.token)
@@ -390,10 +395,10 @@ func (b *beamSearch) finish(s *sentence, cands []candidate, length int) {
 	}
 }
 
-// reorder makes the best Beams unfinished candidates the running beams. They
-// share their parents' rows. A parent's last child goes on in its place; the
-// others take the places of parents without a child.
-func (b *beamSearch) reorder(s *sentence, cands []candidate) {
+// prune makes the best Beams unfinished candidates the running beams. They share
+// their parents' cache rows. A parent's last child reuses the parent; the other
+// children reuse parents without a child.
+func (b *beamSearch) prune(s *sentence, cands []candidate) {
 	b.chosen, b.next, b.children = b.chosen[:0], b.next[:0], b.children[:0]
 	for range s.running {
 		b.children = append(b.children, 0)
@@ -413,7 +418,7 @@ func (b *beamSearch) reorder(s *sentence, cands []candidate) {
 	for _, c := range b.chosen {
 		r := s.running[c.beam]
 		if b.children[c.beam]--; b.children[c.beam] > 0 {
-			r = s.place(r)
+			r = s.clone(r)
 			b.pool.hold(r.last())
 		}
 		r.tokens, r.score = append(r.tokens, c.token), c.score
@@ -421,23 +426,24 @@ func (b *beamSearch) reorder(s *sentence, cands []candidate) {
 	}
 	s.running = append(s.running[:0], b.next...)
 	for _, r := range s.spare {
-		r.tokens, r.rows = r.tokens[:0], r.rows[:0] // its rows are soon another's
+		r.tokens, r.rows = r.tokens[:0], r.rows[:0] // its rows will be reused
 	}
 }
 
-// place returns a copy of a beam.
-func (s *sentence) place(parent *beam) *beam {
+// clone returns a copy of a beam, in a spare one if there is any.
+func (s *sentence) clone(parent *beam) *beam {
 	r := &beam{}
 	if n := len(s.spare); n > 0 {
 		r, s.spare = s.spare[n-1], s.spare[:n-1]
 	}
-	r.become(parent)
+	r.copyFrom(parent)
 	return r
 }
 
-// canImprove is the reference's heuristic: a free slot, or a running beam
-// that at its present length, or at the longest one with StopNever, would beat
-// the worst finished hypothesis.
+// canImprove is the reference's early-stop heuristic. It reports whether there
+// are fewer than Beams finished hypotheses, or the best running beam would beat
+// the worst of them. The beam is scored at its current length, or at MaxLength
+// with StopNever.
 func (b *beamSearch) canImprove(s *sentence, length int) bool {
 	if len(s.finished) < b.o.Beams {
 		return true
@@ -452,8 +458,8 @@ func (b *beamSearch) canImprove(s *sentence, length int) bool {
 	return best > s.finished[len(s.finished)-1].Score
 }
 
-// repeatedNGrams lists the tokens that would complete an n-gram which tokens
-// already holds.
+// repeatedNGrams returns the tokens that would complete an n-gram that tokens
+// already contains.
 func repeatedNGrams(tokens []int32, n int) []int32 {
 	if n <= 0 || len(tokens)+1 < n {
 		return nil

@@ -60,7 +60,7 @@ func TestBeamsKeepTheirTokens(t *testing.T) {
 				if len(next) == 0 {
 					continue // all end: the sentence would be done
 				}
-				b.reorder(s, cands)
+				b.prune(s, cands)
 				want[i] = next
 			}
 		}

@@ -11,60 +11,63 @@ import (
 	"barka/internal/model"
 	"barka/internal/panics"
 	"barka/internal/parallel"
+	"barka/internal/printable"
 )
 
-// Engine continues prompts that come at any time, from any goroutine, and
-// decodes all that are at hand together. The zero value of all but Model is
-// ready for use; fields must not be changed after the first Submit.
+// Engine continues prompts by continuous batching. Prompts may be submitted at
+// any time, from any goroutine. All fields but Model may be zero; they must not
+// change after the first Submit.
 //
-// Each pass of the model takes one token of every sequence that is being
-// decoded, so that none ever waits for another's prompt, and fills up with
-// pieces of prompts. Sequences that begin with the same tokens, or with those
-// of one that finished a while ago, share the cache rows of the beginning.
-// When the cache is full, the youngest sequence gives up its rows and runs
-// again later; what it yields is the same.
+// Each pass of the model runs one token of every sequence that is decoding, so
+// that none waits for another's prompt, and fills up with pieces of prompts
+// (chunked prefill). Sequences share the cache rows of a common prefix, also
+// with sequences that finished a while ago. When the cache is full, the youngest
+// sequence is preempted: it loses its rows and runs again later, with the same
+// result.
 type Engine struct {
 	Model model.Decoder
-	// MaxSequences bounds the sequences decoded together; zero means 32.
+	// MaxSequences bounds the sequences that decode together; zero means 32.
 	MaxSequences int
-	// MaxTokens bounds the tokens of a pass that runs prompts; zero means 512.
-	MaxTokens int
-	// CacheBytes bounds the key/value cache; zero means 1 GiB. Memory is set
-	// aside at the first request and touched as sequences need it.
+	// MaxBatchTokens bounds the tokens of a pass that runs prompts; zero means
+	// 512.
+	MaxBatchTokens int
+	// CacheBytes bounds the key/value cache; zero means 1 GiB. The memory is
+	// reserved at the first request and touched as sequences need it.
 	CacheBytes int64
-	// Threads choose from logits; zero means one per core.
+	// Threads is the number of threads that sample from logits; zero means one
+	// per core.
 	Threads int
-	// Apart shares nothing between sequences: for comparison, since the
-	// results are the same to the bit.
-	Apart bool
+	// NoPrefixSharing runs every sequence on its own. It is meant for
+	// comparison: the results are equal bit for bit.
+	NoPrefixSharing bool
 
 	mu      sync.Mutex
-	rows    int // bound of the cache in rows; 0: by CacheBytes
+	rows    int // bound of the cache in rows; 0 means CacheBytes
 	arrived []*Call
 	serving bool
 	closed  bool
 	done    sync.WaitGroup
 	stats   Stats
 
-	// What follows belongs to the goroutine that serves.
-	waiting []*Call // for a place, the first first
-	active  []*Call // the oldest first
-	prompts []*Call // active ones with more than one token to run
+	// The fields below belong to the goroutine that runs serve.
+	waiting []*Call // not yet admitted, or preempted; in order
+	active  []*Call // oldest first
+	prompts []*Call // active calls with more than one token to run
 	cache   *model.Cache
 	pool    *pool
 	batch   batch
 	workers *parallel.Pool
-	sampler []sampler // of each worker
+	sampler []sampler // one per worker
 	logits  []float32
 }
 
 // Stats counts what an engine has done.
 type Stats struct {
-	Passes  int64 // of the model
-	Run     int64 // tokens run through the model
-	Shared  int64 // tokens that were not, because their rows were at hand
-	Yielded int64 // times a sequence gave up its rows
-	Rows    int   // most cache rows in use at once
+	Passes    int64 // passes of the model
+	Run       int64 // tokens run through the model
+	Shared    int64 // tokens not run, because their rows were already in the cache
+	Preempted int64 // times a sequence was preempted
+	Rows      int   // largest number of cache rows in use at once
 }
 
 // Call is a submitted request.
@@ -75,9 +78,9 @@ type Call struct {
 	err  error
 }
 
-// Wait returns the result when the request is done or its context has ended;
-// nothing of the request is used any more then. A panic of the engine goes on
-// in who waits.
+// Wait returns the result when the request is done or its context has ended.
+// The engine then no longer uses anything of the request. If the engine
+// panicked, Wait panics.
 func (c *Call) Wait() (Result, error) {
 	<-c.done
 	if p, ok := c.err.(*panics.Error); ok {
@@ -88,14 +91,14 @@ func (c *Call) Wait() (Result, error) {
 
 var errClosed = errors.New("generate: the engine was closed")
 
-func sequences(n int) int {
+func maxSequences(n int) int {
 	if n <= 0 {
 		return 32
 	}
 	return n
 }
 
-// limit is the bound of the cache in rows.
+// limit returns the bound of the cache in rows.
 func (e *Engine) limit(rowBytes int64) int {
 	if e.rows > 0 {
 		return e.rows
@@ -106,12 +109,12 @@ func (e *Engine) limit(rowBytes int64) int {
 	}
 	n := bytes / max(rowBytes, 1)
 	if positions := e.Model.Info().MaxPositions; positions > 0 {
-		n = min(n, int64(sequences(e.MaxSequences))*int64(positions))
+		n = min(n, int64(maxSequences(e.MaxSequences))*int64(positions))
 	}
 	return int(min(n, 1<<30))
 }
 
-// check refuses what the model or the cache can never hold.
+// check refuses a request that the model or the cache can never hold.
 func (e *Engine) check(r *Request) error {
 	info := e.Model.Info()
 	if err := r.check(info.MaxPositions, info.Vocab); err != nil {
@@ -122,19 +125,19 @@ func (e *Engine) check(r *Request) error {
 	if need := r.rows(info.MaxPositions); need > limit {
 		return badinput.Errorf("the prompt has %d tokens and up to %d may follow, which need %s of key/value cache; its bound is %s, %d tokens; "+
 			"ask for a shorter answer or allow the cache more memory",
-			len(r.Prompt), need-len(r.Prompt)+1, mebibytes(int64(need)*rowBytes), mebibytes(int64(limit)*rowBytes), limit)
+			len(r.Prompt), need-len(r.Prompt)+1, printable.Memory(int64(need)*rowBytes), printable.Memory(int64(limit)*rowBytes), limit)
 	}
 	return nil
 }
 
-// Submit hands in a request, whose slices must not change before it is done.
-// A context that ends takes the request, and no other, out of the engine.
+// Submit adds a request, whose slices must not change before it is done. When
+// ctx ends, the request is cancelled and no other.
 func (e *Engine) Submit(ctx context.Context, r Request) (*Call, error) {
 	if err := e.check(&r); err != nil {
 		return nil, err
 	}
 	c := &Call{sequence: newSequence(r), ctx: ctx, done: make(chan struct{})}
-	c.most = r.rows(e.Model.Info().MaxPositions)
+	c.maxRows = r.rows(e.Model.Info().MaxPositions)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
@@ -155,7 +158,7 @@ func (e *Engine) Stats() Stats {
 	return e.stats
 }
 
-// count adds to the counts, but for Rows.
+// count adds s to the statistics, except for Rows.
 func (e *Engine) count(s Stats) {
 	if s == (Stats{}) {
 		return
@@ -165,10 +168,10 @@ func (e *Engine) count(s Stats) {
 	e.stats.Passes += s.Passes
 	e.stats.Run += s.Run
 	e.stats.Shared += s.Shared
-	e.stats.Yielded += s.Yielded
+	e.stats.Preempted += s.Preempted
 }
 
-// Close ends all requests and gives the cache back.
+// Close cancels all requests and frees the cache.
 func (e *Engine) Close() {
 	e.mu.Lock()
 	e.closed = true
@@ -188,31 +191,31 @@ func (e *Engine) reset() {
 	}
 }
 
-// serve runs passes until there is nothing to do.
+// serve runs passes until no request is left.
 func (e *Engine) serve() {
-	for e.gather() {
-		// A panic goes on in those who wait for the calls.
+	for e.receive() {
+		// Wait panics again in the callers.
 		if err := panics.Catch(e.step); err != nil {
 			e.fail(err)
-			e.reset() // rows that were not filled must not be found
+			e.reset() // rows that were not filled must not be shared
 		}
 	}
 }
 
 // step runs one pass.
 func (e *Engine) step() error {
-	e.dismiss()
+	e.cancelDone()
 	e.admit()
 	if len(e.active) == 0 {
 		return nil
 	}
-	e.plan()
+	e.schedulePass()
 	return e.run()
 }
 
-// gather takes in what has arrived. It ends the serving if that is nothing
-// and nothing is left.
-func (e *Engine) gather() bool {
+// receive moves the calls that have arrived to the waiting ones. It reports
+// whether there is anything to serve; if not, the serving goroutine must end.
+func (e *Engine) receive() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.waiting = append(e.waiting, e.arrived...)
@@ -228,68 +231,68 @@ func (e *Engine) gather() bool {
 	return e.serving
 }
 
-// fail ends all requests with an error.
+// fail completes all requests with an error.
 func (e *Engine) fail(err error) {
 	for _, c := range e.active {
-		e.leave(c, err)
+		e.complete(c, err)
 	}
 	for _, c := range e.waiting {
-		e.leave(c, err)
+		e.complete(c, err)
 	}
 	clear(e.active)
 	clear(e.waiting)
 	e.active, e.waiting = e.active[:0], e.waiting[:0]
 }
 
-// leave lets go of a call's rows and tells who waits for it.
-func (e *Engine) leave(c *Call, err error) {
-	e.drop(c)
+// complete releases a call's rows and wakes up its Wait.
+func (e *Engine) complete(c *Call, err error) {
+	e.releaseRows(c)
 	c.err = err
 	close(c.done)
 }
 
-// drop makes a call's rows idle.
-func (e *Engine) drop(c *Call) {
+// releaseRows makes a call's rows idle.
+func (e *Engine) releaseRows(c *Call) {
 	if e.pool != nil {
 		e.pool.release(c.last())
 	}
 	c.rows = c.rows[:0]
 }
 
-// dismiss takes out the calls whose contexts have ended.
-func (e *Engine) dismiss() {
-	gone := func(c *Call) bool {
+// cancelDone removes the calls whose contexts have ended.
+func (e *Engine) cancelDone() {
+	ended := func(c *Call) bool {
 		err := c.ctx.Err()
 		if err != nil {
-			e.leave(c, err)
+			e.complete(c, err)
 		}
 		return err != nil
 	}
-	e.active = slices.DeleteFunc(e.active, gone)
-	e.waiting = slices.DeleteFunc(e.waiting, gone)
+	e.active = slices.DeleteFunc(e.active, ended)
+	e.waiting = slices.DeleteFunc(e.waiting, ended)
 }
 
-// admit gives places to calls in their order while the cache has room for
-// what they still have to run and a quarter of what may follow. Should more
-// follow, sequences yield.
+// admit makes waiting calls active, in order, while the cache has room for the
+// tokens that they still have to run and a quarter of those that may follow. If
+// more follow than fit, sequences are preempted.
 func (e *Engine) admit() {
 	if e.pool == nil && len(e.waiting) > 0 {
 		e.cache = e.Model.NewCache()
 		limit := e.limit(e.cache.RowBytes())
 		e.cache.Grow(limit)
 		keep := limit / 4
-		if e.Apart {
+		if e.NoPrefixSharing {
 			keep = 0
 		}
-		e.pool = newPool(e.cache, limit, keep, !e.Apart)
+		e.pool = newPool(e.cache, limit, keep, !e.NoPrefixSharing)
 	}
 	n := 0
-	for ; n < len(e.waiting) && len(e.active) < sequences(e.MaxSequences); n++ {
+	for ; n < len(e.waiting) && len(e.active) < maxSequences(e.MaxSequences); n++ {
 		c := e.waiting[n]
-		shared := e.match(c)
-		room := e.pool.available() - e.owed()
-		if len(e.active) > 0 && room < c.pending()+(c.most-len(c.tokens))/4 {
-			e.drop(c)
+		shared := e.reusePrefix(c)
+		room := e.pool.available() - e.pendingTokens()
+		if len(e.active) > 0 && room < c.pending()+(c.maxRows-len(c.tokens))/4 {
+			e.releaseRows(c)
 			break
 		}
 		e.count(Stats{Shared: int64(shared)})
@@ -299,8 +302,8 @@ func (e *Engine) admit() {
 	e.waiting = slices.Delete(e.waiting, 0, n)
 }
 
-// owed is the number of rows that the active calls' tokens still need.
-func (e *Engine) owed() int {
+// pendingTokens returns the number of tokens that active calls have to run.
+func (e *Engine) pendingTokens() int {
 	n := 0
 	for _, c := range e.active {
 		n += c.pending()
@@ -308,11 +311,11 @@ func (e *Engine) owed() int {
 	return n
 }
 
-// match moves a call past the tokens whose rows are at hand and returns their
-// number. At least one token is left to run: the next one is chosen from its
-// state.
-func (e *Engine) match(c *Call) int {
-	if e.Apart {
+// reusePrefix moves a call past the tokens whose rows are already in the cache
+// and returns their number. It leaves at least one token to run, because the
+// next one is chosen from that token's state.
+func (e *Engine) reusePrefix(c *Call) int {
+	if e.NoPrefixSharing {
 		return 0
 	}
 	shared := 0
@@ -328,14 +331,15 @@ func (e *Engine) match(c *Call) int {
 	return shared
 }
 
-// plan fills the batch of the next pass.
-func (e *Engine) plan() {
+// schedulePass fills the batch of the next pass, preempting sequences if the
+// cache has no room.
+func (e *Engine) schedulePass() {
 	for {
 		e.batch.reset()
 		e.prompts = e.prompts[:0]
 		decoding := 0
 		for _, c := range e.active {
-			e.count(Stats{Shared: int64(e.match(c))})
+			e.count(Stats{Shared: int64(e.reusePrefix(c))})
 			if c.pending() == 1 {
 				decoding++
 			} else {
@@ -343,33 +347,33 @@ func (e *Engine) plan() {
 			}
 		}
 		if decoding > e.pool.available() {
-			e.yield()
+			e.preempt()
 			continue
 		}
 		for _, c := range e.active {
 			if c.pending() == 1 {
-				e.take(c, 1)
+				e.schedule(c, 1)
 			}
 		}
-		e.planPrompts(max(e.tokens()-decoding, 1))
+		e.schedulePrompts(max(e.maxBatchTokens()-decoding, 1))
 		if len(e.batch.tokens) > 0 {
 			return
 		}
-		e.yield() // prompts alone, and no row left for any
+		e.preempt() // only prompts, and no row left for any of them
 	}
 }
 
-func (e *Engine) tokens() int {
-	if e.MaxTokens <= 0 {
+func (e *Engine) maxBatchTokens() int {
+	if e.MaxBatchTokens <= 0 {
 		return 512
 	}
-	return e.MaxTokens
+	return e.MaxBatchTokens
 }
 
-// planPrompts gives a budget of tokens to prompts: a quarter to the oldest,
-// the rest to those that are done with the fewest. Long prompts do not hold up
-// short ones, nor short ones a long one for ever.
-func (e *Engine) planPrompts(budget int) {
+// schedulePrompts distributes a budget of tokens over prompts. A quarter is
+// reserved for the oldest; the rest goes to the shortest remainders first. Thus
+// long prompts do not delay short ones, and a long one is never starved.
+func (e *Engine) schedulePrompts(budget int) {
 	if len(e.prompts) == 0 {
 		return
 	}
@@ -378,15 +382,15 @@ func (e *Engine) planPrompts(budget int) {
 	reserved := min(oldest.pending(), max(budget/4, 1))
 	budget -= reserved
 	for _, c := range e.prompts {
-		// Others have put tokens into this very pass.
-		e.count(Stats{Shared: int64(e.match(c))})
+		// Calls before this one may have added a shared prefix to this pass.
+		e.count(Stats{Shared: int64(e.reusePrefix(c))})
 		n := budget
 		if c == oldest {
 			n += reserved
 		}
 		n = min(n, c.pending(), e.pool.available())
 		if n > 0 {
-			e.take(c, n)
+			e.schedule(c, n)
 			budget -= n
 		}
 		if c == oldest {
@@ -395,8 +399,8 @@ func (e *Engine) planPrompts(budget int) {
 	}
 }
 
-// take puts the next n tokens of a call into the batch.
-func (e *Engine) take(c *Call, n int) {
+// schedule adds the next n tokens of a call to the batch.
+func (e *Engine) schedule(c *Call, n int) {
 	past := len(c.rows)
 	for _, t := range c.tokens[past : past+n] {
 		c.rows = append(c.rows, e.pool.extend(c.last(), t))
@@ -404,12 +408,12 @@ func (e *Engine) take(c *Call, n int) {
 	e.batch.add(c, past)
 }
 
-// yield takes the youngest call's rows for the others. It will go on before
-// those that have not begun.
-func (e *Engine) yield() {
+// preempt releases the youngest call's rows and puts it first among the waiting
+// calls.
+func (e *Engine) preempt() {
 	c := e.active[len(e.active)-1]
 	e.active = e.active[:len(e.active)-1]
-	e.drop(c)
+	e.releaseRows(c)
 	e.waiting = slices.Insert(e.waiting, 0, c)
-	e.count(Stats{Yielded: 1})
+	e.count(Stats{Preempted: 1})
 }

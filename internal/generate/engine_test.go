@@ -72,7 +72,7 @@ func mixed(t testing.TB, name string) []generate.Request {
 	}
 	var reqs []generate.Request
 	for i := range 20 {
-		reqs = append(reqs, generate.Request{Prompt: prompts[i%len(prompts)], MaxTokens: 3 + 5*(i%4), Sampling: samplings[i%len(samplings)]})
+		reqs = append(reqs, generate.Request{Prompt: prompts[i%len(prompts)], MaxNewTokens: 3 + 5*(i%4), Sampling: samplings[i%len(samplings)]})
 	}
 	return reqs
 }
@@ -86,7 +86,7 @@ func alone(t testing.TB, m model.Decoder, reqs []generate.Request) []generate.Re
 	t.Helper()
 	var out []generate.Result
 	for i := range reqs {
-		r, err := (&generate.Generator{Model: m, Apart: true}).Run(context.Background(), reqs[i:i+1], nil)
+		r, err := (&generate.Generator{Model: m, NoPrefixSharing: true}).Run(context.Background(), reqs[i:i+1], nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,8 +107,8 @@ func TestAnswersAreTheRequestsOwn(t *testing.T) {
 				m := open(t, name, 3, dt)
 				row := m.NewCache().RowBytes()
 				for _, g := range []generate.Generator{
-					{}, {Apart: true}, {MaxTokens: 1, Threads: 1}, {MaxTokens: 5, MaxSequences: 3}, {MaxTokens: 33, MaxSequences: 7, Apart: true},
-					{CacheBytes: 60 * row}, {CacheBytes: 49 * row, MaxTokens: 4}, {CacheBytes: 60 * row, Apart: true},
+					{}, {NoPrefixSharing: true}, {MaxBatchTokens: 1, Threads: 1}, {MaxBatchTokens: 5, MaxSequences: 3}, {MaxBatchTokens: 33, MaxSequences: 7, NoPrefixSharing: true},
+					{CacheBytes: 60 * row}, {CacheBytes: 49 * row, MaxBatchTokens: 4}, {CacheBytes: 60 * row, NoPrefixSharing: true},
 				} {
 					g.Model = m
 					got, err := g.Run(context.Background(), reqs, nil)
@@ -134,7 +134,7 @@ func TestArrivals(t *testing.T) {
 			reqs := mixed(t, name)
 			want := alone(t, open(t, name, 1, dtype.F32), reqs)
 			m := open(t, name, 2, dtype.F32)
-			e := &generate.Engine{Model: m, MaxSequences: 5, MaxTokens: 16, CacheBytes: 90 * m.NewCache().RowBytes()}
+			e := &generate.Engine{Model: m, MaxSequences: 5, MaxBatchTokens: 16, CacheBytes: 90 * m.NewCache().RowBytes()}
 			defer e.Close()
 			var wg sync.WaitGroup
 			for i := range 3 * len(reqs) {
@@ -184,13 +184,13 @@ func TestSharedBeginningsRunOnce(t *testing.T) {
 	golden.Load(t, "gemma2", &want)
 	m := open(t, "gemma2", 2, dtype.F32)
 	begin := slices.Concat(want.Sequences[4], want.Sequences[4], want.Sequences[4]) // 72 tokens
-	e := &generate.Engine{Model: m, MaxTokens: 16}
+	e := &generate.Engine{Model: m, MaxBatchTokens: 16}
 	defer e.Close()
 	const n = 8
 	ask := func(from int32) {
 		var calls []*generate.Call
 		for i := range int32(n) {
-			c, err := e.Submit(context.Background(), generate.Request{Prompt: append(slices.Clone(begin), from+i), MaxTokens: 1})
+			c, err := e.Submit(context.Background(), generate.Request{Prompt: append(slices.Clone(begin), from+i), MaxNewTokens: 1})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -222,7 +222,7 @@ func TestPromptsHoldNobodyUp(t *testing.T) {
 	for len(long) < 120 {
 		long = append(long, want.Sequences[4]...)
 	}
-	e := &generate.Engine{Model: m, MaxTokens: 8}
+	e := &generate.Engine{Model: m, MaxBatchTokens: 8}
 	defer e.Close()
 	passes := func() int64 { return e.Stats().Passes }
 	var decoding, short, longDone int64
@@ -237,11 +237,11 @@ func TestPromptsHoldNobodyUp(t *testing.T) {
 	begun := make(chan struct{})
 	n := int64(0)
 	var first int64
-	c := submit(generate.Request{Prompt: want.Sequences[1], MaxTokens: 40, OnToken: func(int32) {
+	c := submit(generate.Request{Prompt: want.Sequences[1], MaxNewTokens: 40, OnToken: func(int32) {
 		if n++; n == 1 {
 			first = passes()
-			calls = append(calls, submit(generate.Request{Prompt: long, MaxTokens: 1, OnToken: func(int32) { longDone = passes() }}),
-				submit(generate.Request{Prompt: want.Sequences[2], MaxTokens: 1, OnToken: func(int32) { short = passes() }}))
+			calls = append(calls, submit(generate.Request{Prompt: long, MaxNewTokens: 1, OnToken: func(int32) { longDone = passes() }}),
+				submit(generate.Request{Prompt: want.Sequences[2], MaxNewTokens: 1, OnToken: func(int32) { short = passes() }}))
 			close(begun)
 		}
 		if n == 40 {
@@ -274,7 +274,7 @@ func TestCacheBound(t *testing.T) {
 	row := m.NewCache().RowBytes()
 	most := 0
 	for _, r := range reqs {
-		most = max(most, len(r.Prompt)+r.MaxTokens-1)
+		most = max(most, len(r.Prompt)+r.MaxNewTokens-1)
 	}
 	e := &generate.Engine{Model: m, CacheBytes: int64(most-1) * row}
 	refused := 0
@@ -283,8 +283,8 @@ func TestCacheBound(t *testing.T) {
 			if _, err := c.Wait(); err != nil {
 				t.Error(err)
 			}
-		} else if refused++; !badinput.Is(err) || !strings.Contains(err.Error(), "key/value cache") || len(r.Prompt)+r.MaxTokens-1 != most {
-			t.Errorf("a request of %d+%d tokens in %d rows: %v", len(r.Prompt), r.MaxTokens, most-1, err)
+		} else if refused++; !badinput.Is(err) || !strings.Contains(err.Error(), "key/value cache") || len(r.Prompt)+r.MaxNewTokens-1 != most {
+			t.Errorf("a request of %d+%d tokens in %d rows: %v", len(r.Prompt), r.MaxNewTokens, most-1, err)
 		}
 	}
 	if refused == 0 {
@@ -327,7 +327,7 @@ func TestCacheBound(t *testing.T) {
 			t.Errorf("request %d: %v (%v), want %v", i, got, err, want[i])
 		}
 	}
-	if s := e.Stats(); s.Rows > most || s.Yielded == 0 {
+	if s := e.Stats(); s.Rows > most || s.Preempted == 0 {
 		t.Errorf("%+v of %d rows; expected that sequences yield", s, most)
 	}
 }
@@ -341,7 +341,7 @@ func TestUnlimitedAnswers(t *testing.T) {
 	positions := m.Info().MaxPositions
 	var calls []*generate.Call
 	for i := range int32(4) {
-		c, err := e.Submit(context.Background(), generate.Request{Prompt: []int32{2, 5 + i, 9}, MaxTokens: 1 << 40})
+		c, err := e.Submit(context.Background(), generate.Request{Prompt: []int32{2, 5 + i, 9}, MaxNewTokens: 1 << 40})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -363,7 +363,7 @@ func TestCloseEndsRequests(t *testing.T) {
 	e := &generate.Engine{Model: m}
 	running := make(chan struct{})
 	var once sync.Once
-	c, err := e.Submit(context.Background(), generate.Request{Prompt: []int32{2, 5}, MaxTokens: 200, OnToken: func(int32) { once.Do(func() { close(running) }) }})
+	c, err := e.Submit(context.Background(), generate.Request{Prompt: []int32{2, 5}, MaxNewTokens: 200, OnToken: func(int32) { once.Do(func() { close(running) }) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -382,7 +382,7 @@ func TestPanicsReachTheCaller(t *testing.T) {
 	e := &generate.Engine{Model: open(t, "gemma2", 2, dtype.F32)}
 	var calls []*generate.Call
 	for i := range 3 {
-		r := generate.Request{Prompt: []int32{2, 5}, MaxTokens: 20}
+		r := generate.Request{Prompt: []int32{2, 5}, MaxNewTokens: 20}
 		if i == 1 {
 			r.OnToken = func(int32) { panic("boom") }
 		}
@@ -404,12 +404,12 @@ func TestRefusals(t *testing.T) {
 	m := open(t, "gemma2", 1, dtype.F32)
 	e := &generate.Engine{Model: m}
 	defer e.Close()
-	ok := generate.Request{Prompt: []int32{2, 5}, MaxTokens: 1}
+	ok := generate.Request{Prompt: []int32{2, 5}, MaxNewTokens: 1}
 	nan := math.NaN()
 	for what, change := range map[string]func(r *generate.Request){
 		"no tokens":     func(r *generate.Request) { r.Prompt = nil },
 		"limit is":      func(r *generate.Request) { r.Prompt = make([]int32, 256) },
-		"max tokens":    func(r *generate.Request) { r.MaxTokens = 0 },
+		"max tokens":    func(r *generate.Request) { r.MaxNewTokens = 0 },
 		"vocabulary":    func(r *generate.Request) { r.Prompt = []int32{320} },
 		"token -1":      func(r *generate.Request) { r.Prompt = []int32{-1} },
 		"temperature":   func(r *generate.Request) { r.Sampling.Temperature = nan },
@@ -427,7 +427,7 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if _, err := (&generate.Generator{Model: m}).Run(context.Background(), []generate.Request{ok, {MaxTokens: 1}}, nil); err == nil || !strings.Contains(err.Error(), "request 1") {
+	if _, err := (&generate.Generator{Model: m}).Run(context.Background(), []generate.Request{ok, {MaxNewTokens: 1}}, nil); err == nil || !strings.Contains(err.Error(), "request 1") {
 		t.Errorf("the second request: %v", err)
 	}
 }
@@ -454,7 +454,7 @@ func TestPenalised(t *testing.T) {
 		if !slices.Contains(decoders(t), w.Model) {
 			continue
 		}
-		r := generate.Request{Prompt: w.Prompt, MaxTokens: len(w.Tokens), Sampling: generate.Sampling{RepetitionPenalty: w.Penalty}}
+		r := generate.Request{Prompt: w.Prompt, MaxNewTokens: len(w.Tokens), Sampling: generate.Sampling{RepetitionPenalty: w.Penalty}}
 		got, err := (&generate.Generator{Model: open(t, w.Model, 2, dtype.F32)}).Run(context.Background(), []generate.Request{r}, nil)
 		if err != nil || !slices.Equal(got[0].Tokens, w.Tokens) {
 			t.Errorf("%s, penalty %g: %v (%v), want %v", w.Model, w.Penalty, got[0].Tokens, err, w.Tokens)
@@ -486,7 +486,7 @@ func TestDecodingAllocates(t *testing.T) {
 		var calls []*generate.Call
 		n := 0
 		for i := range together {
-			r := generate.Request{Prompt: want.Sequences[i], MaxTokens: 220, Sampling: sampling}
+			r := generate.Request{Prompt: want.Sequences[i], MaxNewTokens: 220, Sampling: sampling}
 			if i == 0 {
 				r.OnToken = func(int32) {
 					switch n++; n {

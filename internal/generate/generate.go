@@ -1,7 +1,7 @@
-// Package generate decodes: greedy and sampled text of a causal model with
-// ragged batches over a key/value cache, and beam search of an
-// encoder-decoder model. What a request yields depends on the request alone,
-// never on its neighbours in a batch.
+// Package generate decodes: greedy search and sampling with a causal model, in
+// continuous batches over a key/value cache, and beam search with
+// an encoder-decoder model. A result depends on its request alone, never on the
+// requests that share a batch with it.
 package generate
 
 import (
@@ -17,20 +17,20 @@ import (
 
 // Request is one prompt to continue.
 type Request struct {
-	Prompt    []int32
-	MaxTokens int
-	Stop      []int32 // tokens that end the answer; they are not part of it
-	Sampling  Sampling
+	Prompt       []int32
+	MaxNewTokens int
+	Stop         []int32 // tokens that end the answer; they are not part of it
+	Sampling     Sampling
 
-	// Tokenizer, if not nil, makes the answer's text, without special tokens.
+	// Tokenizer, if not nil, decodes the answer's text, without special tokens.
 	Tokenizer *tokenizer.Tokenizer
-	// StopStrings end the answer and its text before the first of them; they
-	// need a Tokenizer. Empty ones are ignored.
+	// StopStrings end the answer. Its text is cut before the first of them.
+	// They need a Tokenizer; empty ones are ignored.
 	StopStrings []string
-	// OnText is told the text as it becomes certain: never a part of a
-	// character, never the beginning of a stop string that may still come.
-	// Together the pieces are Result.Text. OnToken is told of each token.
-	// Both are called from the engine, which waits for them.
+	// OnText is called with the text as it becomes final: never with part of a
+	// character, never with the start of a stop string that may still complete.
+	// The pieces concatenate to Result.Text. OnToken is called with each token.
+	// The engine waits for both.
 	OnText  func(text string)
 	OnToken func(token int32)
 }
@@ -43,23 +43,24 @@ const (
 
 // Result is the continuation of one prompt.
 type Result struct {
-	// Tokens holds all tokens of the answer, those of a stop string too.
+	// Tokens holds all tokens of the answer, including those of a stop string.
 	Tokens   []int32
 	LogProbs []float32 // natural log-probability of each token under the model
-	Text     string    // with a Tokenizer
-	Finish   string
+	Text     string    // if the request has a Tokenizer
+	Finish   string    // FinishStop or FinishLength
 }
 
-// check reports what makes no sense for a model of so many positions (0: no
-// limit).
+// check refuses a request that a model with the given number of positions
+// (0: no limit) and vocabulary cannot answer.
 func (r *Request) check(positions, vocabulary int) error {
 	switch {
 	case len(r.Prompt) == 0:
 		return badinput.Errorf("the prompt has no tokens")
 	case positions > 0 && len(r.Prompt) >= positions:
-		return badinput.Errorf("the prompt has %d tokens, the model's limit is %d positions, of which the answer needs at least one; shorten it", len(r.Prompt), positions)
-	case r.MaxTokens <= 0:
-		return badinput.Errorf("max tokens is %d, expected a positive number", r.MaxTokens)
+		return badinput.Errorf("the prompt has %d tokens, and the model's limit is %d positions, of which the answer needs at least one; shorten the prompt",
+			len(r.Prompt), positions)
+	case r.MaxNewTokens <= 0:
+		return badinput.Errorf("max tokens is %d, expected a positive number", r.MaxNewTokens)
 	case len(r.StopStrings) > 0 && r.Tokenizer == nil:
 		return fmt.Errorf("stop strings need a tokenizer")
 	}
@@ -71,32 +72,33 @@ func (r *Request) check(positions, vocabulary int) error {
 	return r.Sampling.check()
 }
 
-// rows is the most cache rows that the request can need: its last token is
-// never run.
+// rows returns the largest number of cache rows that the request can need. The
+// last token is never run, so it needs none.
 func (r *Request) rows(positions int) int {
-	n := len(r.Prompt) + min(r.MaxTokens, 1<<30) - 1
+	n := len(r.Prompt) + min(r.MaxNewTokens, 1<<30) - 1
 	if positions > 0 {
 		n = min(n, positions)
 	}
 	return n
 }
 
-// Generator continues a given set of prompts: an Engine for once.
+// Generator continues a given set of prompts. It runs an Engine for one call.
 type Generator struct {
 	Model model.Decoder
-	// MaxSequences, MaxTokens, Threads and Apart are those of Engine.
-	MaxSequences, MaxTokens, Threads int
-	Apart                            bool
-	// CacheBytes bounds the key/value cache; zero means what the requests
-	// need.
+	// These are the fields of Engine.
+	MaxSequences, MaxBatchTokens, Threads int
+	NoPrefixSharing                       bool
+	// CacheBytes bounds the key/value cache; zero means the memory that the
+	// requests need.
 	CacheBytes int64
 }
 
-// Run continues every request; results are in their order. onToken, if not
-// nil, is told of each token as it is chosen. A cancelled context ends the
-// run with its error.
+// Run continues every request and returns the results in their order. onToken,
+// if not nil, is called with each token as it is chosen. If ctx is cancelled,
+// the run ends with its error.
 func (g *Generator) Run(ctx context.Context, reqs []Request, onToken func(request int, token int32)) ([]Result, error) {
-	e := &Engine{Model: g.Model, MaxSequences: g.MaxSequences, MaxTokens: g.MaxTokens, Threads: g.Threads, Apart: g.Apart, CacheBytes: g.CacheBytes}
+	e := &Engine{Model: g.Model, MaxSequences: g.MaxSequences, MaxBatchTokens: g.MaxBatchTokens,
+		Threads: g.Threads, NoPrefixSharing: g.NoPrefixSharing, CacheBytes: g.CacheBytes}
 	if g.CacheBytes == 0 {
 		e.rows = g.rows(reqs)
 	}
@@ -132,8 +134,8 @@ func (g *Generator) Run(ctx context.Context, reqs []Request, onToken func(reques
 	return results, nil
 }
 
-// rows is what the largest requests that can run together need, as a power of
-// two, so that one run's memory fits the next one.
+// rows returns the cache rows that the largest requests need when they run
+// together. It is a power of two, so that the next run can reuse the memory.
 func (g *Generator) rows(reqs []Request) int {
 	need := make([]int, len(reqs))
 	for i := range reqs {
@@ -141,7 +143,7 @@ func (g *Generator) rows(reqs []Request) int {
 	}
 	slices.Sort(need)
 	sum := 64
-	for _, n := range need[max(0, len(need)-sequences(g.MaxSequences)):] {
+	for _, n := range need[max(0, len(need)-maxSequences(g.MaxSequences)):] {
 		sum += n
 	}
 	return 1 << bits.Len(uint(sum-1))

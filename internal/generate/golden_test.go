@@ -46,10 +46,10 @@ func TestGreedy(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var want golden.Decoder
 			golden.Load(t, name, &want)
-			g := &generate.Generator{Model: decoder(t, name), MaxTokens: 7}
+			g := &generate.Generator{Model: decoder(t, name), MaxBatchTokens: 7}
 			var reqs []generate.Request
 			for _, w := range want.Greedy {
-				reqs = append(reqs, generate.Request{Prompt: w.Prompt, MaxTokens: 20})
+				reqs = append(reqs, generate.Request{Prompt: w.Prompt, MaxNewTokens: 20})
 			}
 			results, err := g.Run(context.Background(), reqs, nil)
 			if err != nil {
@@ -79,11 +79,11 @@ func TestSamplingIsTheRequestsOwn(t *testing.T) {
 	golden.Load(t, "gemma2", &want)
 	m := decoder(t, "gemma2")
 	req := func(i int, seed int64) generate.Request {
-		return generate.Request{Prompt: want.Sequences[i], MaxTokens: 12,
+		return generate.Request{Prompt: want.Sequences[i], MaxNewTokens: 12,
 			Sampling: generate.Sampling{Temperature: 0.8, TopP: 0.95, TopK: 50, RepetitionPenalty: 1.1, Seed: seed}}
 	}
 	all := []generate.Request{req(1, 7), req(2, 8), req(3, 9), req(4, 7), req(1, 8)}
-	g := &generate.Generator{Model: m, MaxSequences: 3, MaxTokens: 5}
+	g := &generate.Generator{Model: m, MaxSequences: 3, MaxBatchTokens: 5}
 	together, err := g.Run(context.Background(), all, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -110,7 +110,7 @@ func TestStop(t *testing.T) {
 	stop := w.Tokens[4]
 	cut := slices.Index(w.Tokens, stop)
 	results, err := (&generate.Generator{Model: decoder(t, "gemma2")}).Run(context.Background(),
-		[]generate.Request{{Prompt: w.Prompt, MaxTokens: 20, Stop: []int32{stop}}}, nil)
+		[]generate.Request{{Prompt: w.Prompt, MaxNewTokens: 20, Stop: []int32{stop}}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,9 +121,9 @@ func TestStop(t *testing.T) {
 
 func TestRefusesEmptyAndTooLong(t *testing.T) {
 	g := &generate.Generator{Model: decoder(t, "gemma2")}
-	for _, r := range []generate.Request{{MaxTokens: 1}, {Prompt: make([]int32, 300), MaxTokens: 1}, {Prompt: []int32{2}}} {
+	for _, r := range []generate.Request{{MaxNewTokens: 1}, {Prompt: make([]int32, 300), MaxNewTokens: 1}, {Prompt: []int32{2}}} {
 		if _, err := g.Run(context.Background(), []generate.Request{r}, nil); err == nil {
-			t.Errorf("prompt of %d tokens, %d to come: accepted", len(r.Prompt), r.MaxTokens)
+			t.Errorf("prompt of %d tokens, %d to come: accepted", len(r.Prompt), r.MaxNewTokens)
 		}
 	}
 }
@@ -180,7 +180,7 @@ func TestBeamSearch(t *testing.T) {
 			}
 			o := generate.BeamOptions{
 				Beams: c.Beams, MaxLength: c.MaxLength, LengthPenalty: c.LengthPenalty, EarlyStopping: early,
-				NoRepeatNGram: c.NoRepeatNGram, Start: 2, EOS: []int32{2}, Forced: want.Code, ReturnN: c.Beams, MaxActive: 3, EncodeBatchTokens: 20,
+				NoRepeatNGram: c.NoRepeatNGram, Start: 2, EOS: []int32{2}, ForcedBOS: want.Code, NumReturn: c.Beams, MaxActive: 3, EncodeBatchTokens: 20,
 			}
 			got, err := generate.BeamSearch(context.Background(), m, want.Sources, o, nil)
 			if err != nil {
@@ -202,7 +202,7 @@ func TestBeamSearch(t *testing.T) {
 		})
 	}
 	t.Run("unforced", func(t *testing.T) {
-		o := generate.BeamOptions{Beams: 5, MaxLength: 20, LengthPenalty: 1, Start: 2, EOS: []int32{2}, Forced: -1}
+		o := generate.BeamOptions{Beams: 5, MaxLength: 20, LengthPenalty: 1, Start: 2, EOS: []int32{2}, ForcedBOS: -1}
 		got, err := generate.BeamSearch(context.Background(), m, want.Sources[2:3], o, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -212,7 +212,7 @@ func TestBeamSearch(t *testing.T) {
 		}
 	})
 	t.Run("several ends", func(t *testing.T) {
-		o := generate.BeamOptions{Beams: 4, MaxLength: 24, LengthPenalty: 1, Start: 2, EOS: want.Ends.EOS, Forced: want.Code, ReturnN: 4}
+		o := generate.BeamOptions{Beams: 4, MaxLength: 24, LengthPenalty: 1, Start: 2, EOS: want.Ends.EOS, ForcedBOS: want.Code, NumReturn: 4}
 		got, err := generate.BeamSearch(context.Background(), m, want.Sources, o, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -239,7 +239,7 @@ func TestBeamSearchOfTorchFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := generate.BeamOptions{Beams: 5, MaxLength: 30, LengthPenalty: 1, Start: 2, EOS: []int32{2}, Forced: want.Code, ReturnN: 5}
+	o := generate.BeamOptions{Beams: 5, MaxLength: 30, LengthPenalty: 1, Start: 2, EOS: []int32{2}, ForcedBOS: want.Code, NumReturn: 5}
 	run := func(m model.Seq2Seq) [][]generate.Hypothesis {
 		out, err := generate.BeamSearch(context.Background(), m, want.Sources, o, nil)
 		if err != nil {
@@ -257,7 +257,7 @@ func TestBeamSearchOfTorchFiles(t *testing.T) {
 func TestBeamSearchAlone(t *testing.T) {
 	var want golden.Beams
 	golden.Load(t, "m2m100", &want)
-	o := generate.BeamOptions{Beams: 5, MaxLength: 30, LengthPenalty: 1, Start: 2, EOS: []int32{2}, Forced: want.Code, ReturnN: 3}
+	o := generate.BeamOptions{Beams: 5, MaxLength: 30, LengthPenalty: 1, Start: 2, EOS: []int32{2}, ForcedBOS: want.Code, NumReturn: 3}
 	together, err := generate.BeamSearch(context.Background(), translator(t, 3), want.Sources, o, nil)
 	if err != nil {
 		t.Fatal(err)

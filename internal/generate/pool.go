@@ -5,31 +5,31 @@ import "barka/internal/model"
 // none is the row before the first token.
 const none = -1
 
-// pool hands out the rows of a cache as a tree: a row holds one token and
-// knows the row of the token before it. A sequence holds its last row, and
-// through it all before; sequences that begin alike share rows at no cost,
-// since the keys of a token depend on the tokens before it alone.
+// pool allocates the rows of a cache as a tree: a row holds one token and refers
+// to the row of the token before it. A sequence holds its last row and thereby
+// all rows before it. Sequences with a common prefix share rows at no cost,
+// because the keys of a token depend only on the tokens up to it.
 //
-// A row that nobody holds any more is idle. Its keys stay until the row is
-// needed again, the longest idle first, so that a later prompt that begins
-// like a finished one finds them. A row is always idle before the row before
-// it is, and is therefore reused before it.
+// A row that nobody holds is idle. Its keys stay until the row is needed again,
+// so that a later prompt can reuse the prefix of a finished one. The row that
+// has been idle longest is reused first. A row always becomes idle before its
+// parent does, and is therefore reused before it.
 type pool struct {
 	cache *model.Cache
-	limit int // rows at most; 0: no bound
-	keep  int // idle rows that are kept while others can still be had
+	limit int // maximum number of rows; 0: no bound
+	keep  int // idle rows to keep as long as new rows can be allocated
 	nodes []node
-	// index finds the row of a token after a row; nil if rows are shared by
-	// their holders alone, as beams do.
+	// index maps a parent row and a token to the token's row. It is nil if only
+	// holders share rows, as beams do.
 	index          map[uint64]int32
 	oldest, newest int32 // ends of the list of idle rows
-	idle           int
+	idle           int   // length of that list
 }
 
 // node is a row of the tree.
 type node struct {
 	parent, token int32
-	holders       int32 // sequences that end here, and rows after it that are not idle
+	holders       int32 // sequences that end here, and children that are not idle
 	older, newer  int32 // neighbours in the list of idle rows
 	indexed       bool
 }
@@ -42,10 +42,10 @@ func newPool(cache *model.Cache, limit, keep int, index bool) *pool {
 	return p
 }
 
-// used is the number of rows that somebody holds.
+// used returns the number of rows that are held.
 func (p *pool) used() int { return len(p.nodes) - p.idle }
 
-// available is the number of rows that extend can still return.
+// available returns the number of rows that extend can still return.
 func (p *pool) available() int {
 	if p.limit == 0 {
 		return 1 << 30
@@ -55,8 +55,8 @@ func (p *pool) available() int {
 
 func edge(parent, token int32) uint64 { return uint64(uint32(parent))<<32 | uint64(uint32(token)) }
 
-// extend returns a fresh row for a token after parent. The caller's hold on
-// parent becomes a hold on the row.
+// extend returns a new row for a token after parent. The caller's hold on parent
+// becomes a hold on the new row.
 func (p *pool) extend(parent, token int32) int32 {
 	r := p.row()
 	n := &p.nodes[r]
@@ -70,7 +70,7 @@ func (p *pool) extend(parent, token int32) int32 {
 	return r
 }
 
-// row returns a row that nobody holds.
+// row returns a row that nobody holds, an idle or a new one.
 func (p *pool) row() int32 {
 	full := p.limit > 0 && len(p.nodes) == p.limit
 	if p.idle > 0 && (full || p.idle > p.keep || p.index == nil) {
@@ -88,20 +88,20 @@ func (p *pool) row() int32 {
 	return p.cache.Take()
 }
 
-// find returns the row of a token after parent.
+// find returns the row of a token after parent, if there is one.
 func (p *pool) find(parent, token int32) (int32, bool) {
 	r, ok := p.index[edge(parent, token)]
 	return r, ok
 }
 
-// follow moves the caller's hold on the row before r to r.
+// follow moves the caller's hold on the parent of r to r.
 func (p *pool) follow(r int32) {
 	n := &p.nodes[r]
 	n.holders++
 	if n.holders == 1 {
-		p.unlink(r) // its hold on the row before it is the caller's
+		p.unlink(r) // the caller's hold on the parent becomes that of r
 	} else if n.parent != none {
-		p.nodes[n.parent].holders-- // r itself holds it already
+		p.nodes[n.parent].holders-- // r already holds its parent
 	}
 }
 
@@ -112,7 +112,7 @@ func (p *pool) hold(r int32) {
 	}
 }
 
-// release drops a hold on r; rows without one become idle.
+// release drops a hold on r. Rows that are no longer held become idle.
 func (p *pool) release(r int32) {
 	for r != none {
 		n := &p.nodes[r]
@@ -128,7 +128,8 @@ func (p *pool) release(r int32) {
 	}
 }
 
-// link makes r idle: last in turn for reuse, or first if nothing finds it.
+// link makes r idle. It is the last to be reused, or the first if find cannot
+// return it.
 func (p *pool) link(r int32) {
 	n := &p.nodes[r]
 	switch {

@@ -8,28 +8,28 @@ import (
 	"barka/internal/badinput"
 )
 
-// Sampling says how the next token is chosen. The filters are those of
+// Sampling controls how the next token is chosen. The filters are those of
 // transformers, applied in its order: repetition penalty, temperature, top-k,
-// top-p, min-p. The zero value is greedy.
+// top-p, min-p. The zero value is greedy search.
 type Sampling struct {
-	Temperature float64 // 0: greedy, the filters below do not matter
-	TopK        int     // the so many likeliest, and those as likely as the last of them; 0: off
-	TopP        float64 // the likeliest that together reach this probability; 0 or 1: off
-	MinP        float64 // those of at least this part of the likeliest one's probability; 0: off
-	// RepetitionPenalty divides the positive logits of the prompt's and the
-	// answer's tokens, and multiplies negative ones (Keskar et al., 2019);
-	// 0 or 1: off.
+	Temperature float64 // 0: greedy search, which ignores TopK, TopP and MinP
+	TopK        int     // keep the K likeliest tokens, and ties with the last of them; 0: off
+	TopP        float64 // keep the likeliest tokens that together reach this probability; 0 or 1: off
+	MinP        float64 // keep tokens of at least this fraction of the largest probability; 0: off
+	// RepetitionPenalty divides the positive logits of tokens in the prompt and
+	// the answer, and multiplies the negative ones (Keskar et al., 2019). 0 or 1:
+	// off.
 	RepetitionPenalty float64
-	Seed              int64 // of the draws; each token takes one
+	Seed              int64 // of the random numbers; each token takes one
 }
 
 func (o *Sampling) penalised() bool { return o.RepetitionPenalty > 0 && o.RepetitionPenalty != 1 }
 
-// greedy reports whether the likeliest token of the bare logits is chosen.
+// greedy reports whether the token with the largest unmodified logit is chosen.
 func (o *Sampling) greedy() bool { return o.Temperature <= 0 && !o.penalised() }
 
-// temperature is what logits are divided by, as float32: below a millionth
-// quotients could overflow, and the best token is certain long before.
+// temperature returns the divisor of the logits, at least a millionth. Smaller
+// divisors could overflow a float32, and the best token is certain long before.
 func (o *Sampling) temperature() float32 { return float32(max(o.Temperature, 1e-6)) }
 
 func (o *Sampling) check() error {
@@ -43,14 +43,14 @@ func (o *Sampling) check() error {
 	case !(o.MinP >= 0 && o.MinP <= 1):
 		return badinput.Errorf("min-p is %g, expected a number from 0 (off) to 1", o.MinP)
 	case o.RepetitionPenalty < 0 || math.IsNaN(o.RepetitionPenalty) || math.IsInf(o.RepetitionPenalty, 0):
-		return badinput.Errorf("repetition penalty is %g, expected a positive number, 1 being none", o.RepetitionPenalty)
+		return badinput.Errorf("repetition penalty is %g, expected a positive number (1 is off)", o.RepetitionPenalty)
 	}
 	return nil
 }
 
-// Scores are cut into bins by how far they lie below the best one: far bins
-// of 1/perNat nats. What is farther than all, and then less than 1.3e-14 times
-// as likely as the best, is never drawn.
+// Scores are sorted into bins by their distance below the best one: far bins of
+// 1/perNat nats each. A token beyond the last bin is less than 1.3e-14 times as
+// likely as the best one and is never drawn.
 const (
 	perNat = 32
 	far    = 32 * perNat
@@ -64,19 +64,19 @@ var middle = func() (t [far]float64) {
 	return t
 }()
 
-// sampler chooses tokens from logits. A vocabulary is walked twice, not
-// sorted: counts and masses of bins tell where the kept tokens end and where a
-// draw falls, and only those bins are taken apart. Its memory is reused; it
-// belongs to one goroutine.
+// sampler chooses tokens from logits. It walks over the vocabulary twice and
+// does not sort it. The count and mass of each bin show in which bin the kept
+// tokens end and in which one a draw falls; only the tokens of those two bins
+// are sorted. The memory is reused. A sampler belongs to one goroutine.
 type sampler struct {
-	best  float32 // the largest score
+	best  float32 // largest score
 	mass  [far]float64
 	count [far]int32
-	bin   []uint16 // [V], far for those beyond
+	bin   []uint16 // [V] bin of each token; far beyond the last bin
 	// content holds the tokens of bin number opened, best first.
 	content []scored
 	opened  int
-	raw     []float32 // logits before the penalty, of the seen tokens
+	raw     []float32 // logits of the seen tokens before the penalty
 }
 
 // scored is a token, its score, and its mass e^(score-best).
@@ -86,8 +86,8 @@ type scored struct {
 	mass  float64
 }
 
-// cut is the end of the kept tokens: all of the bins before bin, and the
-// first n of bin itself. kept is their mass.
+// cut is where the kept tokens end: all tokens of the bins before bin, and the
+// first n of bin, are kept. kept is their mass.
 type cut struct {
 	bin, n int
 	kept   float64
@@ -99,8 +99,8 @@ type choice struct {
 	logp  float32
 }
 
-// choose picks the next token of a row of logits, for u in [0,1). seen lists
-// the distinct tokens that are penalised.
+// choose chooses a token from a row of logits [V] with a random number u in
+// [0,1). seen holds the distinct tokens that are penalised.
 func (s *sampler) choose(logits []float32, o *Sampling, seen []int32, u float64) choice {
 	best := logits[argMax(logits)]
 	plain := o.Temperature == 1 && len(seen) == 0
@@ -121,6 +121,8 @@ func (s *sampler) choose(logits []float32, o *Sampling, seen []int32, u float64)
 	return choice{token, float32(float64(logits[token]) - lse)}
 }
 
+// penalise applies the repetition penalty and remembers the logits that it
+// changes.
 func (s *sampler) penalise(logits []float32, o *Sampling, seen []int32) {
 	penalty := float32(o.RepetitionPenalty)
 	s.raw = s.raw[:0]
@@ -135,14 +137,15 @@ func (s *sampler) penalise(logits []float32, o *Sampling, seen []int32) {
 	}
 }
 
+// restore undoes penalise.
 func (s *sampler) restore(logits []float32, seen []int32) {
 	for i, t := range seen {
 		logits[t] = s.raw[i]
 	}
 }
 
-// fill sorts the scores, logits over temperature, into bins and returns the
-// mass of all. best is the largest logit.
+// fill sorts the scores, which are logits divided by temperature, into bins and
+// returns their total mass. best is the largest logit.
 func (s *sampler) fill(logits []float32, best, temperature float32) float64 {
 	if len(s.bin) < len(logits) {
 		s.bin = make([]uint16, len(logits))
@@ -166,8 +169,9 @@ func (s *sampler) fill(logits []float32, best, temperature float32) float64 {
 	return s.total()
 }
 
-// relative is the mass at a place in a bin, from 0 to 1 as it falls, as a part
-// of the mass in the middle: e^r to 3e-9, which float32 does not see.
+// relative returns the mass at a position in a bin, from 0 (top) to 1, relative
+// to the mass in the middle of the bin. It is e^r with an error of 3e-9, below
+// float32's precision.
 func relative(place float32) float32 {
 	r := (0.5 - place) / perNat
 	return 1 + r*(1+r*(0.5+r*(1.0/6)))
@@ -183,6 +187,8 @@ func (s *sampler) total() float64 {
 	return sum
 }
 
+// logSumExp returns the log of the sum of exponentials of logits, whose largest
+// is best.
 func (s *sampler) logSumExp(logits []float32, best float32) float64 {
 	clear(s.mass[:])
 	for _, x := range logits {
@@ -194,8 +200,7 @@ func (s *sampler) logSumExp(logits []float32, best float32) float64 {
 	return float64(best) + math.Log(s.total())
 }
 
-// open returns the tokens of a bin, best first, lower tokens first among
-// equals.
+// open returns the tokens of a bin, best first and among equals lower ids first.
 func (s *sampler) open(logits []float32, temperature float32, bin int) []scored {
 	if s.opened == bin {
 		return s.content
@@ -213,9 +218,10 @@ func (s *sampler) open(logits []float32, temperature float32, bin int) []scored 
 	return s.content
 }
 
-// filter finds the end of the tokens that the filters keep. Each keeps a
-// beginning of the same order, the best first, so the shortest counts; top-p
-// alone depends on the one before it, through the mass that it is a part of.
+// filter returns where the tokens that all filters keep end. Each filter keeps a
+// prefix of the same order, best first, so the shortest prefix wins. Only top-p
+// depends on the filter before it, because its probability is a fraction of
+// that filter's mass.
 func (s *sampler) filter(logits []float32, o *Sampling, total float64) cut {
 	t := o.temperature()
 	end := cut{bin: far, kept: total}
@@ -291,8 +297,8 @@ func (s *sampler) minP(logits []float32, temperature float32, end cut, p float64
 	return c
 }
 
-// draw returns the token at which the mass of the kept tokens, best first,
-// passes the part u of it.
+// draw returns the token at which the cumulative mass of the kept tokens, best
+// first, passes the fraction u of their mass.
 func (s *sampler) draw(logits []float32, temperature float32, end cut, u float64) int32 {
 	sum, aim := 0.0, u*end.kept
 	bin := 0
@@ -310,14 +316,14 @@ func (s *sampler) draw(logits []float32, temperature float32, end cut, u float64
 			return x.token
 		}
 	}
-	// Rounded sums may end just before aim.
+	// Rounding may leave the sum just below aim.
 	if len(content) > 0 {
 		return content[len(content)-1].token
 	}
 	return argMax(logits)
 }
 
-// argMax is the place of the largest value, the first among equals.
+// argMax returns the index of the largest value, the first among equals.
 func argMax(x []float32) int32 {
 	best := x[0]
 	for _, v := range x {

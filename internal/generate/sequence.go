@@ -7,16 +7,16 @@ import (
 
 // sequence is a request being answered.
 type sequence struct {
-	req    Request
-	most   int     // cache rows that it can need
-	tokens []int32 // the prompt and the answer
-	rows   []int32 // cache rows of the tokens that have been run
-	logps  []float32
-	rng    *rand.Rand
-	seen   []int32  // distinct tokens, if they are penalised
-	isSeen []uint64 // the same as bits
-	answer *answer
-	finish string
+	req     Request
+	maxRows int     // cache rows that it can need
+	tokens  []int32 // prompt and answer
+	rows    []int32 // cache rows of the tokens that have been run
+	logps   []float32
+	rng     *rand.Rand
+	seen    []int32  // distinct tokens, if the sampling penalises repetition
+	isSeen  []uint64 // the same set as bits
+	answer  *answer
+	finish  string
 }
 
 func newSequence(r Request) sequence {
@@ -35,21 +35,21 @@ func newSequence(r Request) sequence {
 	return s
 }
 
-// begin makes room for the answer, so that its tokens allocate nothing.
+// begin reserves room for the answer, so that its tokens allocate nothing.
 func (s *sequence) begin() {
 	if s.logps != nil {
-		return // it has yielded and begins again
+		return // it was preempted and runs again
 	}
-	room := min(s.req.MaxTokens, 4096)
+	room := min(s.req.MaxNewTokens, 4096)
 	s.tokens = append(make([]int32, 0, len(s.tokens)+room), s.tokens...)
 	s.rows = append(make([]int32, 0, len(s.tokens)+room), s.rows...)
 	s.logps = make([]float32, 0, room)
 }
 
-// pending is the number of tokens to run before the next one can be chosen.
+// pending returns the number of tokens to run before the next one can be chosen.
 func (s *sequence) pending() int { return len(s.tokens) - len(s.rows) }
 
-// last is the row of the last token that has been run.
+// last returns the row of the last token that has been run.
 func (s *sequence) last() int32 {
 	if len(s.rows) == 0 {
 		return none
@@ -68,7 +68,7 @@ func (s *sequence) see(token int32) {
 	}
 }
 
-// accept takes the chosen token and decides whether the answer ends.
+// accept adds the chosen token and ends the answer if it is the last one.
 func (s *sequence) accept(c choice, positions int) {
 	if slices.Contains(s.req.Stop, c.token) {
 		s.end(FinishStop)
@@ -86,13 +86,13 @@ func (s *sequence) accept(c choice, positions int) {
 	if s.req.Sampling.penalised() {
 		s.see(c.token)
 	}
-	if len(s.logps) >= s.req.MaxTokens || positions > 0 && run+1 >= positions {
+	if len(s.logps) >= s.req.MaxNewTokens || positions > 0 && run+1 >= positions {
 		s.end(FinishLength)
 	}
 }
 
-// end finishes the answer. What its last tokens left unfinished may still
-// hold a stop string.
+// end finishes the answer. The text of its last tokens may still contain a stop
+// string.
 func (s *sequence) end(finish string) {
 	if s.answer != nil && s.answer.end() {
 		finish = FinishStop

@@ -6,19 +6,19 @@ import (
 	"barka/internal/tokenizer"
 )
 
-// answer is the text of tokens as they come, cut before the first of its stop
-// strings, wherever tokens end.
+// answer decodes the text of tokens as they come and cuts it before the first
+// stop string. A stop string may start and end inside tokens.
 type answer struct {
 	stream  *tokenizer.Stream
 	stops   []string
 	longest int // bytes of the longest stop string
 	text    []byte
-	told    int               // bytes of text that tell has been given
-	tell    func(text string) // may be nil
+	sent    int               // bytes of text that onText was called with
+	onText  func(text string) // may be nil
 }
 
-func newAnswer(t *tokenizer.Tokenizer, stops []string, tell func(string)) *answer {
-	a := &answer{stream: t.Stream(true), tell: tell}
+func newAnswer(t *tokenizer.Tokenizer, stops []string, onText func(string)) *answer {
+	a := &answer{stream: t.Stream(true), onText: onText}
 	for _, s := range stops {
 		if s != "" {
 			a.stops, a.longest = append(a.stops, s), max(a.longest, len(s))
@@ -27,14 +27,16 @@ func newAnswer(t *tokenizer.Tokenizer, stops []string, tell func(string)) *answe
 	return a
 }
 
-// push takes a token and reports whether a stop string has come.
+// push adds a token and reports whether the text now contains a stop string.
 func (a *answer) push(token int32) bool { return a.add(a.stream.Push(token), false) }
 
-// end takes what the tokens left unfinished, which may hold a stop string too.
+// end adds the text of incomplete characters and reports whether it completes a
+// stop string.
 func (a *answer) end() bool { return a.add(a.stream.Flush(), true) }
 
 func (a *answer) add(piece string, last bool) bool {
-	// What was searched before holds no stop string, but maybe a beginning.
+	// The text searched before contains no stop string, but may end in the start
+	// of one.
 	from := max(0, len(a.text)-a.longest+1)
 	a.text = append(a.text, piece...)
 	cut := -1
@@ -48,18 +50,18 @@ func (a *answer) add(piece string, last bool) bool {
 	case cut >= 0:
 		a.text, safe = a.text[:cut], cut
 	case !last:
-		safe -= a.begun()
+		safe -= a.partial()
 	}
-	if a.tell != nil && safe > a.told {
-		a.tell(string(a.text[a.told:safe]))
-		a.told = safe
+	if a.onText != nil && safe > a.sent {
+		a.onText(string(a.text[a.sent:safe]))
+		a.sent = safe
 	}
 	return cut >= 0
 }
 
-// begun is the length of the longest end of the text with which a stop string
-// begins.
-func (a *answer) begun() int {
+// partial returns the length of the longest suffix of the text that is a proper
+// prefix of a stop string.
+func (a *answer) partial() int {
 	n := 0
 	for _, s := range a.stops {
 		for k := min(len(s)-1, len(a.text)); k > n; k-- {

@@ -38,7 +38,7 @@ func (e *Evaluated) Generate(ctx context.Context, prompts []string, n int, conve
 		}
 		var err error
 		calls[i], err = e.d.Generator().Submit(ctx, generate.Request{
-			Prompt: ids, MaxTokens: min(n, limit-len(ids)), Stop: stop, Tokenizer: tok,
+			Prompt: ids, MaxNewTokens: min(n, limit-len(ids)), Stop: stop, Tokenizer: tok,
 		})
 		if err != nil {
 			return err

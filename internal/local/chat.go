@@ -80,7 +80,7 @@ func (c *Chat) Complete(ctx context.Context, r llm.Request) (llm.Response, error
 		return llm.Response{}, &llm.TooLong{Tokens: len(prompt), Limit: limit}
 	}
 	call, err := c.d.Generator().Submit(ctx, generate.Request{
-		Prompt: prompt, MaxTokens: r.MaxTokens, Stop: c.stop, Tokenizer: c.d.Tokenizer, StopStrings: r.Stop,
+		Prompt: prompt, MaxNewTokens: r.MaxTokens, Stop: c.stop, Tokenizer: c.d.Tokenizer, StopStrings: r.Stop,
 		Sampling: generate.Sampling{Temperature: r.Temperature, TopP: r.TopP, Seed: r.Seed},
 	})
 	if err != nil {

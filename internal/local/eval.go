@@ -15,8 +15,8 @@ import (
 // Evaluated is an eval.Model on a local model.
 type Evaluated struct {
 	templater
-	// Apart scores every request by itself; see score.Scorer.
-	Apart bool
+	// NoPrefixSharing scores every request by itself; see score.Scorer.
+	NoPrefixSharing bool
 	// Longest bounds an input in tokens; 0 means the model's own limit.
 	Longest int
 
@@ -88,15 +88,16 @@ type evalTokenizer struct{ *tokenizer.Tokenizer }
 // EOS implements eval.Tokenizer.
 func (t evalTokenizer) EOS() int32 { return t.Special().EOS }
 
-// Plan implements eval.Planner.
-func (e *Evaluated) Plan() score.Plan {
+// ScoreOptions implements eval.Planner.
+func (e *Evaluated) ScoreOptions() score.Options {
 	cache := e.d.Model.NewCache()
-	return score.Plan{MaxLength: e.MaxLength(), Apart: e.Apart}.Default(e.d.Model.Info(), cache.RowBytes())
+	return score.Options{MaxLength: e.MaxLength(), NoPrefixSharing: e.NoPrefixSharing}.Default(e.d.Model.Info(), cache.RowBytes())
 }
 
 // Score implements eval.Model.
 func (e *Evaluated) Score(ctx context.Context, reqs []eval.Request, done func(i int, s eval.Score) error) error {
-	s := score.Scorer{Model: e.d.Model, Plan: score.Plan{MaxLength: e.MaxLength(), Apart: e.Apart}}
+	options := score.Options{MaxLength: e.MaxLength(), NoPrefixSharing: e.NoPrefixSharing}
+	s := score.Scorer{Model: e.d.Model, Options: options}
 	return s.Each(ctx, reqs, func(i int, r score.Result) error {
 		out := eval.Score{LogProb: r.LogProb, Greedy: r.Greedy}
 		for _, t := range r.Tokens {

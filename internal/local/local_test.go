@@ -291,7 +291,7 @@ func TestEvaluatedAnswers(t *testing.T) {
 	// The engine asked by itself, with the last tokens and room for one more.
 	ids := d.Tokenizer.Encode(prompts[2], true)
 	call, err := d.Generator().Submit(context.Background(), generate.Request{
-		Prompt: ids[len(ids)-(m.MaxLength()-1):], MaxTokens: 1, Stop: []int32{d.Tokenizer.Special().EOS}, Tokenizer: d.Tokenizer})
+		Prompt: ids[len(ids)-(m.MaxLength()-1):], MaxNewTokens: 1, Stop: []int32{d.Tokenizer.Special().EOS}, Tokenizer: d.Tokenizer})
 	if err != nil {
 		t.Fatal(err)
 	}

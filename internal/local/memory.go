@@ -10,6 +10,7 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/checkpoint"
 	"barka/internal/model"
+	"barka/internal/printable"
 )
 
 // storedType returns bf16 for checkpoints in 16 bits, else f32.
@@ -42,7 +43,7 @@ func fits(dir string, o model.Options) error {
 	free := AvailableMemory()
 	if free > 0 && need > free {
 		return badinput.Errorf("model %s needs about %s of memory as %s, and %s are free; use --dtype bf16 or int8, a smaller model, or a larger machine",
-			dir, gib(need), o.DType, gib(free))
+			dir, printable.Memory(need), o.DType, printable.Memory(free))
 	}
 	return nil
 }
@@ -76,8 +77,6 @@ func (e *Engine) Weighs(l *Looked) (int64, error) {
 	o, err := e.options(l.Dir)
 	return l.Parameters * int64(o.DType.Size()), err
 }
-
-func gib(n int64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }
 
 // AvailableMemory returns the memory that can be had without swapping, 0 where the
 // system does not say.

@@ -17,9 +17,9 @@ import (
 // of the tensors alone are read, until it is asked for scores.
 type Planned struct {
 	templater
-	// Apart and Longest are Evaluated's.
-	Apart   bool
-	Longest int
+	// NoPrefixSharing and Longest are Evaluated's.
+	NoPrefixSharing bool
+	Longest         int
 
 	name    string
 	adapter int64 // bytes
@@ -85,9 +85,9 @@ func (p *Planned) MaxLength() int { return longest(p.Longest, p.shape.Info) }
 // Tokenizer implements eval.Model.
 func (p *Planned) Tokenizer() eval.Tokenizer { return evalTokenizer{p.tok} }
 
-// Plan implements eval.WorkEstimatener.
-func (p *Planned) Plan() score.Plan {
-	return score.Plan{MaxLength: p.MaxLength(), Apart: p.Apart}.Default(p.shape.Info, p.shape.RowBytes())
+// ScoreOptions implements eval.Planner.
+func (p *Planned) ScoreOptions() score.Options {
+	return score.Options{MaxLength: p.MaxLength(), NoPrefixSharing: p.NoPrefixSharing}.Default(p.shape.Info, p.shape.RowBytes())
 }
 
 // Score implements eval.Model. It opens the model.
@@ -97,7 +97,7 @@ func (p *Planned) Score(ctx context.Context, reqs []eval.Request, done func(i in
 		return err
 	}
 	p.open = func() (*Evaluated, error) { return m, nil }
-	m.Apart, m.Longest = p.Apart, p.Longest
+	m.NoPrefixSharing, m.Longest = p.NoPrefixSharing, p.Longest
 	return m.Score(ctx, reqs, done)
 }
 

@@ -112,7 +112,7 @@ func (e *Engine) OpenTranslator(name string, o TranslatorOptions) (*Translator, 
 	}
 	return &Translator{name: name, model: m, source: source, unk: base.Special().Unk, maxSource: m.Info().MaxPositions,
 		beam: generate.BeamOptions{Beams: o.Beam, MaxLength: o.MaxLength, LengthPenalty: o.LengthPenalty, NoRepeatNGram: o.NoRepeatNGram,
-			EarlyStopping: o.EarlyStopping, Start: g.Start, EOS: g.EOS, Forced: target, ReturnN: max(o.NumReturn, 1)}}, nil
+			EarlyStopping: o.EarlyStopping, Start: g.Start, EOS: g.EOS, ForcedBOS: target, NumReturn: max(o.NumReturn, 1)}}, nil
 }
 
 // Name identifies the model in provenance.

@@ -20,7 +20,7 @@ func TestGreedyText(t *testing.T) {
 			golden.Load(t, name, &want)
 			var reqs []generate.Request
 			for _, w := range want.Greedy {
-				reqs = append(reqs, generate.Request{Prompt: w.Prompt, MaxTokens: len(w.Tokens)})
+				reqs = append(reqs, generate.Request{Prompt: w.Prompt, MaxNewTokens: len(w.Tokens)})
 			}
 			got, err := (&generate.Generator{Model: open(t, name, 2, dtype.F32)}).Run(context.Background(), reqs, nil)
 			if err != nil {

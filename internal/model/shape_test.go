@@ -63,7 +63,7 @@ func TestShape(t *testing.T) {
 			positions := make([]int32, tokens)
 			cache.Reserve(before)
 			start := dev.Peak()
-			h, _, err := m.Forward(&nn.Pass{Dev: dev, Layout: &layout, Positions: positions, Trunk: before}, ids, cache)
+			h, _, err := m.Forward(&nn.Pass{Dev: dev, Layout: &layout, Positions: positions, PrefixRows: before}, ids, cache)
 			if err != nil {
 				t.Fatal(err)
 			}

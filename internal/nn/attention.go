@@ -39,10 +39,10 @@ func (c *KV) With(p *Pass, k, v *tensor.Tensor) (keys, values tensor.Tensor) {
 // overwrites the trunk: the pass reads rows that it does not keep.
 func (p *Pass) join(trunk, own tensor.Tensor) tensor.Tensor {
 	all := own
-	if p.Trunk > 0 {
-		all = p.Dev.Alloc(p.Trunk+own.Rows, own.Cols)
-		p.Dev.Copy(all.Slice(0, p.Trunk), trunk.Slice(0, p.Trunk))
-		p.Dev.Copy(all.Slice(p.Trunk, all.Rows), own)
+	if p.PrefixRows > 0 {
+		all = p.Dev.Alloc(p.PrefixRows+own.Rows, own.Cols)
+		p.Dev.Copy(all.Slice(0, p.PrefixRows), trunk.Slice(0, p.PrefixRows))
+		p.Dev.Copy(all.Slice(p.PrefixRows, all.Rows), own)
 		p.Dev.Free(own)
 	}
 	if len(p.Keep) > 0 {

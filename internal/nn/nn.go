@@ -17,13 +17,17 @@ type Pass struct {
 	Dev       tensor.Device
 	Layout    *tensor.Layout
 	Positions []int32 // [T] position of every token
-	// Rows [T] says where in the cache the keys and values of each token go,
-	// and the layout's keys are rows of the cache. With a cache and without
-	// Rows the keys are rows of the first Trunk of the cache and after them of
-	// the batch; the pass leaves those that Keep lists in the cache's first.
-	Rows  []int32
-	Trunk int
-	Keep  []int32
+	// A pass with a cache uses it in one of two ways.
+	//
+	// Rows [T] set: Rows names the cache row for the keys and values of each
+	// token, and the layout's keys are cache rows.
+	//
+	// Rows nil: the layout's keys index the first PrefixRows cache rows, then
+	// the batch's own rows. After the pass, the rows listed in Keep are stored
+	// in cache rows 0..len(Keep)-1.
+	Rows       []int32
+	PrefixRows int
+	Keep       []int32
 	// Save keeps the activations that Backward needs.
 	Save bool
 	// Dropout of the adapters' inputs; the zero value drops nothing.

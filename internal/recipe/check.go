@@ -14,6 +14,7 @@ import (
 	"barka/internal/llm"
 	"barka/internal/local"
 	"barka/internal/nearest"
+	"barka/internal/printable"
 	"barka/internal/stage/convert"
 	"barka/internal/tokenizer"
 )
@@ -198,15 +199,13 @@ func (k *checker) look(ctx context.Context, key, name, dtype string, encoderDeco
 	}
 	need, err := engine.Weighs(l)
 	if total := local.TotalMemory(); err == nil && total > 0 && need > total {
-		err = badinput.Errorf("its weights take %s, and this machine has %s of memory; set dtype to bf16 or int8, or take a smaller model", gib(need), gib(total))
+		err = badinput.Errorf("its weights take %s, and this machine has %s of memory; set dtype to bf16 or int8, or take a smaller model", printable.Memory(need), printable.Memory(total))
 	} else if free := local.AvailableMemory(); err == nil && free > 0 && need > free {
-		k.warn(key, fmt.Errorf("its weights take %s, and %s of memory are free now", gib(need), gib(free)))
+		k.warn(key, fmt.Errorf("its weights take %s, and %s of memory are free now", printable.Memory(need), printable.Memory(free)))
 	}
 	k.problem(key, err)
 	return l
 }
-
-func gib(n int64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }
 
 // tokenizer looks at a model of which the tokenizer alone is used.
 func (k *checker) tokenizer(ctx context.Context, key, name string) {

@@ -22,7 +22,7 @@ func scorer(t *testing.T, name string) *score.Scorer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &score.Scorer{Model: m, Plan: score.Plan{BatchTokens: 40}}
+	return &score.Scorer{Model: m, Options: score.Options{MaxBatchTokens: 40}}
 }
 
 func TestLogLikelihoods(t *testing.T) {
@@ -75,7 +75,7 @@ func TestTruncation(t *testing.T) {
 	if got[0].Truncated != 13 || got[0].LogProb != got[1].LogProb {
 		t.Errorf("%d tokens cut, log-probability %g; expected 13 and %g", got[0].Truncated, got[0].LogProb, got[1].LogProb)
 	}
-	s.Whole = true
+	s.NoTruncation = true
 	_, err = s.LogLikelihoods(context.Background(), []score.Request{{Context: seq[:2], Continuation: seq[2:4]}, {Context: seq[:20], Continuation: seq[20:]}}, nil)
 	if err == nil || !strings.Contains(err.Error(), "request 1") || !strings.Contains(err.Error(), "23 tokens") || !strings.Contains(err.Error(), "at most 10") {
 		t.Errorf("error %v", err)
@@ -83,7 +83,7 @@ func TestTruncation(t *testing.T) {
 	if _, err := s.LogLikelihoods(context.Background(), []score.Request{{Context: seq[:7], Continuation: seq[7:11]}}, nil); err != nil {
 		t.Error(err)
 	}
-	s.Whole = false
+	s.NoTruncation = false
 	if _, err := s.LogLikelihoods(context.Background(), []score.Request{{Continuation: seq}}, nil); err == nil {
 		t.Error("an empty context was accepted")
 	}

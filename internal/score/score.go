@@ -1,5 +1,5 @@
-// Package score computes log-likelihoods of continuations: what
-// multiple-choice evaluation is made of.
+// Package score computes log-likelihoods of continuations, the quantity that
+// multiple-choice evaluation compares.
 package score
 
 import (
@@ -9,7 +9,7 @@ import (
 	"barka/internal/nn"
 )
 
-// Request asks for the log-likelihood of Continuation after Context, both as
+// Request asks for the log-likelihood of Continuation after Context, both in
 // tokens. Context must not be empty.
 type Request struct{ Context, Continuation []int32 }
 
@@ -23,40 +23,39 @@ func (r Request) Input() []int32 {
 
 // Result answers a Request.
 type Result struct {
-	// LogProb is the sum over the continuation's tokens; an empty
-	// continuation has 0.
+	// LogProb is the sum over the continuation's tokens; 0 for an empty one.
 	LogProb float64
-	// Greedy says whether every continuation token is the most likely one.
+	// Greedy reports whether every continuation token is the most likely one.
 	Greedy bool
-	// Tokens holds each token's natural log-probability.
+	// Tokens holds the natural log-probability of each continuation token.
 	Tokens []float32
 	// Truncated counts the context tokens cut from the left to fit.
 	Truncated int
 }
 
-// Scorer scores requests with a causal model in ragged batches. What inputs
-// have in common is run once: within a batch as a tree, and from one batch to
-// the next by keeping the keys and values of what they share.
+// Scorer scores requests with a causal model in ragged batches. A prefix that
+// inputs share is run once: within a batch by a prefix tree, and from one batch
+// to the next by keeping the keys and values of the shared prefix.
 type Scorer struct {
 	Model model.Decoder
-	// Plan's MaxLength of zero means the model's limit, its Keep of zero what
-	// takes a sixteenth of the weights' memory.
-	Plan
+	Options
 }
 
-// Default fills in what is left to the model.
-func (p Plan) Default(i model.Info, rowBytes int64) Plan {
-	if p.MaxLength <= 0 {
-		p.MaxLength = i.MaxPositions
+// Default fills in what is left to the model. A MaxLength of zero becomes the
+// model's limit. A KeepTokens of zero becomes what takes a sixteenth of the
+// weights' memory, for cache rows of rowBytes.
+func (o Options) Default(i model.Info, rowBytes int64) Options {
+	if o.MaxLength <= 0 {
+		o.MaxLength = i.MaxPositions
 	}
-	if p.Keep == 0 {
-		p.Keep = int(i.Parameters * int64(i.DType.Size()) / 16 / rowBytes)
+	if o.KeepTokens == 0 {
+		o.KeepTokens = int(i.Parameters * int64(i.DType.Size()) / 16 / rowBytes)
 	}
-	return p
+	return o
 }
 
-// LogLikelihoods answers every request, in order. done, if not nil, is told
-// how many requests each batch answered.
+// LogLikelihoods answers every request, in order. done, if not nil, is called
+// as requests are answered with how many were.
 func (s *Scorer) LogLikelihoods(ctx context.Context, reqs []Request, done func(n int)) ([]Result, error) {
 	results := make([]Result, len(reqs))
 	return results, s.Each(ctx, reqs, func(i int, r Result) error {
@@ -68,14 +67,14 @@ func (s *Scorer) LogLikelihoods(ctx context.Context, reqs []Request, done func(n
 	})
 }
 
-// Each answers every request and hands over the results of each batch as it
-// ends, in an order of its own, until done returns an error. The more requests
-// it is given at once, the more it finds that they share.
+// Each answers every request and calls done with each result, batch by batch
+// and not in the order of reqs. It stops when done returns an error. The more
+// requests it is given at once, the more prefixes they can share.
 func (s *Scorer) Each(ctx context.Context, reqs []Request, done func(i int, r Result) error) error {
 	cache := s.Model.NewCache()
 	defer cache.Free()
-	p := s.Plan.Default(s.Model.Info(), cache.RowBytes())
-	items, cuts, err := p.asked(reqs)
+	o := s.Options.Default(s.Model.Info(), cache.RowBytes())
+	items, cuts, err := o.items(reqs)
 	if err != nil {
 		return err
 	}
@@ -86,8 +85,8 @@ func (s *Scorer) Each(ctx context.Context, reqs []Request, done func(i int, r Re
 			}
 		}
 	}
-	rows := 0 // of the cache
-	for _, b := range p.batches(items) {
+	rows := 0 // reserved in the cache
+	for _, b := range o.batches(items) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -95,7 +94,7 @@ func (s *Scorer) Each(ctx context.Context, reqs []Request, done func(i int, r Re
 			cache.Reserve(b.keep - rows)
 			rows = b.keep
 		}
-		results, err := s.run(&b, cache, p.Apart)
+		results, err := s.run(&b, cache, o.NoPrefixSharing)
 		if err != nil {
 			return err
 		}
@@ -110,19 +109,19 @@ func (s *Scorer) Each(ctx context.Context, reqs []Request, done func(i int, r Re
 }
 
 // run scores a batch in one forward pass.
-func (s *Scorer) run(b *batch, cache *model.Cache, apart bool) ([]Result, error) {
-	t := b.grow(apart)
+func (s *Scorer) run(b *batch, cache *model.Cache, noSharing bool) ([]Result, error) {
+	t := b.tree(noSharing)
 	var rows, targets []int32
 	for i, it := range b.items {
 		for _, r := range t.rows[i][len(it.input)-len(it.targets):] {
-			rows = append(rows, r-int32(len(b.trunk)))
+			rows = append(rows, r-int32(len(b.prefix)))
 		}
 		targets = append(targets, it.targets...)
 	}
 	layout := t.layout()
 	dev := s.Model.Device()
-	pass := &nn.Pass{Dev: dev, Layout: &layout, Positions: layout.Positions(), Trunk: len(b.trunk), Keep: t.rows[len(t.rows)-1][:b.keep]}
-	if len(b.trunk) == 0 && b.keep == 0 {
+	pass := &nn.Pass{Dev: dev, Layout: &layout, Positions: layout.Positions(), PrefixRows: len(b.prefix), Keep: t.rows[len(t.rows)-1][:b.keep]}
+	if len(b.prefix) == 0 && b.keep == 0 {
 		cache = nil
 	}
 	h, _, err := s.Model.Forward(pass, t.tokens, cache)

@@ -15,9 +15,9 @@ import (
 	"barka/internal/tensor/cpu"
 )
 
-// questions are requests with common beginnings of every kind: choices of one
-// context, contexts that begin alike, one that is the beginning of another,
-// equal requests, and choices that are empty.
+// questions are requests with common prefixes of every kind: choices of one
+// context, contexts that share a prefix, one that is a prefix of another, equal
+// requests, and choices that are empty.
 func questions(r *rand.Rand) []score.Request {
 	draw := func(n int) []int32 {
 		out := make([]int32, n)
@@ -40,11 +40,11 @@ func questions(r *rand.Rand) []score.Request {
 	return append(reqs, reqs[0], reqs[len(reqs)/2])
 }
 
-// TestSharedEqualsApart: what requests have in common is run once, and every
-// log-probability has the bits of the request run alone on one thread, for
-// every architecture, type of the weights, with an adapter, with long contexts
-// cut, on any number of threads, whatever the batch and whatever is kept from
-// one for the next.
+// TestSharedEqualsApart: prefixes that requests share are run once, and every
+// log-probability equals bit for bit that of the request run alone on one
+// thread. This holds for every architecture and weight type, with an adapter,
+// with truncated contexts, on any number of threads, whatever the batches and
+// whatever is kept from one for the next.
 func TestSharedEqualsApart(t *testing.T) {
 	for _, name := range golden.Decoders {
 		for _, dt := range []dtype.DType{dtype.F32, dtype.BF16, dtype.I8} {
@@ -78,7 +78,7 @@ func sharedEqualsApart(t *testing.T, name string, dt dtype.DType, adapter string
 	reqs := questions(rand.New(rand.NewPCG(1, 2)))
 	one, three := open(t, name, dt, adapter, 1), open(t, name, dt, adapter, 3)
 	for _, longest := range []int{0, 18} {
-		alone := score.Scorer{Model: one, Plan: score.Plan{MaxLength: longest, BatchTokens: 1, Apart: true}}
+		alone := score.Scorer{Model: one, Options: score.Options{MaxLength: longest, MaxBatchTokens: 1, NoPrefixSharing: true}}
 		want, err := alone.LogLikelihoods(context.Background(), reqs, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -93,9 +93,9 @@ func sharedEqualsApart(t *testing.T, name string, dt dtype.DType, adapter string
 		for _, c := range []struct {
 			m            model.Decoder
 			budget, keep int
-			kept         bool // what is kept spares tokens
+			kept         bool // keeping saves tokens
 		}{{one, 1, 1000, true}, {three, 30, 1000, true}, {three, 100, 1000, longest == 0}, {three, 30, 7, true}, {three, 30, -1, false}, {three, 100000, 0, false}} {
-			s := score.Scorer{Model: c.m, Plan: score.Plan{MaxLength: longest, BatchTokens: c.budget, Keep: c.keep}}
+			s := score.Scorer{Model: c.m, Options: score.Options{MaxLength: longest, MaxBatchTokens: c.budget, KeepTokens: c.keep}}
 			answered := 0
 			got, err := s.LogLikelihoods(context.Background(), reqs, func(n int) { answered += n })
 			if err != nil {
@@ -109,8 +109,8 @@ func sharedEqualsApart(t *testing.T, name string, dt dtype.DType, adapter string
 					t.Fatalf("inputs to %d, batches of %d, %d kept, request %d: %v, alone %v", longest, c.budget, c.keep, i, got[i], want[i])
 				}
 			}
-			with, without := work(t, s.Plan, reqs), s.Plan
-			without.Keep = -1
+			with, without := work(t, s.Options, reqs), s.Options
+			without.KeepTokens = -1
 			if spared := work(t, without, reqs).Tokens - with.Tokens; spared < 0 || c.kept != (spared > 0) {
 				t.Errorf("batches of %d, %d kept: %d tokens spared", c.budget, c.keep, spared)
 			}
@@ -118,7 +118,7 @@ func sharedEqualsApart(t *testing.T, name string, dt dtype.DType, adapter string
 	}
 }
 
-func work(t *testing.T, p score.Plan, reqs []score.Request) score.Work {
+func work(t *testing.T, p score.Options, reqs []score.Request) score.Work {
 	t.Helper()
 	w, err := p.Work(reqs)
 	if err != nil {
@@ -143,14 +143,14 @@ func TestFewShotExamplesRunOnce(t *testing.T) {
 		}
 	}
 	rand.Shuffle(len(reqs), func(i, j int) { reqs[i], reqs[j] = reqs[j], reqs[i] })
-	p := score.Plan{BatchTokens: 200, Keep: 1000}
+	p := score.Options{MaxBatchTokens: 200, KeepTokens: 1000}
 	w := work(t, p, reqs)
 	// Where a batch ends within a question, its last token is run again.
 	if least := 600 + 50*(30+4*2); w.Tokens < least || w.Tokens > least+20 || w.LargestPass > 640 || w.Kept < 600 {
 		t.Errorf("%+v, want about %d tokens", w, least)
 	}
-	p.Apart = true
+	p.NoPrefixSharing = true
 	if w := work(t, p, reqs); w.Tokens != 200*(600+30+2) || w.Kept != 0 {
-		t.Errorf("apart: %+v", w)
+		t.Errorf("noSharing: %+v", w)
 	}
 }
