@@ -15,20 +15,20 @@ import (
 	"barka/internal/tensor"
 )
 
-// Options says what to measure.
+// Options selects what to measure.
 type Options struct {
-	Works   []string // names of Works; empty means all that fit the shape
-	Dir     string   // checkpoint of Shape
+	Works   []string // some of Works(); empty means all that fit the shape
+	Dir     string   // directory of a checkpoint of Shape
 	Shape   *Shape
 	Device  tensor.Device
 	Threads int
 	DType   dtype.DType
-	Repeat  int // measurements of each, of which the best counts
-	// Tokenizer is a directory with a tokenizer, and Text a file of UTF-8
-	// text, a text a line; the work "tokenize" needs both.
+	Repeat  int // runs of each work; the best counts
+	// Tokenizer is a directory with a tokenizer, and Text a UTF-8 file with one
+	// text per line. The work "tokenize" needs both.
 	Tokenizer, Text string
 	// Model is a directory whose weights the work "quality" compares, on Text,
-	// in place of Dir's.
+	// instead of Dir's.
 	Model string
 }
 
@@ -40,49 +40,48 @@ type Result struct {
 	DType   string    `json:"dtype,omitempty"`
 	Value   float64   `json:"value"` // best of the repetitions
 	Median  float64   `json:"median"`
-	Rates   []float64 `json:"rates,omitempty"` // of every repetition, ascending
+	Rates   []float64 `json:"rates,omitempty"` // of all repetitions, ascending
 	Unit    string    `json:"unit"`
-	// Ceiling is what Value could be at most on this machine, in the same
-	// unit, by the arithmetic or the memory traffic that the work cannot do
-	// without; Share is Value/Ceiling. 0: none is known.
+	// Ceiling is the largest Value possible on this machine, in the same unit,
+	// given the arithmetic and memory traffic that the work needs. Share is
+	// Value/Ceiling. Zero means unknown.
 	Ceiling float64 `json:"ceiling"`
 	Share   float64 `json:"share"`
-	// PeakRSS is the process's largest resident size while it ran, 0 where
-	// the system does not say.
+	// PeakRSS is the largest resident size of the process during the work, 0 if
+	// the system does not tell.
 	PeakRSS int64 `json:"peak_rss_bytes"`
-	// Outcome is a number that the first run computed, by which another
-	// program can be seen to do the same work: a sum of log-probabilities, a
-	// loss, a checksum. 0: none.
+	// Outcome is a number that the first run computed: a sum of
+	// log-probabilities, a loss, a checksum. It shows whether another program
+	// does the same work. Zero means none.
 	Outcome float64 `json:"outcome,omitempty"`
-	// Skipped says why nothing was measured; empty otherwise.
+	// Skipped is the reason why nothing was measured, if nothing was.
 	Skipped string `json:"skipped,omitempty"`
 }
 
-// work measures one thing. run does it once; ceiling is the most units a
-// second.
+// work is one thing to measure. run does it once.
 type work struct {
 	name, variant, unit string
-	skip                string // why it cannot be measured
-	ceiling             float64
+	skip                string  // reason why it cannot be measured
+	ceiling             float64 // units per second
 	setup               func() error
-	reset               func() error // before every run, not measured
+	reset               func() error // runs before every run, not measured
 	run                 func(ctx context.Context) (tally, error)
-	// less is subtracted from the time of run: what must be done before the
-	// part that is measured.
+	// less does the part of run that is not to be measured. Its time is subtracted
+	// from that of run.
 	less func(ctx context.Context) error
-	// values is for what is not a speed, in place of all else.
+	// values replaces all of the above for results that are not speeds.
 	values func(ctx context.Context) ([]Result, error)
 }
 
-// tally is what a run did: how many units of work, and Result.Outcome.
+// tally is what a run did: units of work, and the Outcome of the result.
 type tally struct{ units, outcome float64 }
 
-// Works lists the names of what can be measured.
+// Works returns the names of the works.
 func Works() []string {
 	return []string{"kernels", "load", "prefill", "decode", "lora", "choice", "translate", "tokenize", "quality"}
 }
 
-// Known refuses names that are not among Works.
+// Known returns an error if a name is not among Works.
 func Known(works []string) error {
 	for _, w := range works {
 		if !slices.Contains(Works(), w) {
@@ -92,15 +91,15 @@ func Known(works []string) error {
 	return nil
 }
 
-// NeedsCheckpoint reports whether any of the works, all if none is named,
-// opens Options.Dir, given Options.Model.
+// NeedsCheckpoint reports whether any of the works opens Options.Dir. No works
+// means all works. model is Options.Model.
 func NeedsCheckpoint(works []string, model string) bool {
 	return len(works) == 0 || slices.ContainsFunc(works, func(w string) bool {
 		return w != "kernels" && w != "tokenize" && (w != "quality" || model == "")
 	})
 }
 
-// Run measures and calls done with every result as it comes.
+// Run measures the works and calls done with each result as it comes.
 func Run(ctx context.Context, o Options, done func(Result)) error {
 	if err := Known(o.Works); err != nil {
 		return err
@@ -109,7 +108,7 @@ func Run(ctx context.Context, o Options, done func(Result)) error {
 		o.Repeat = 3
 	}
 	var c Ceilings
-	if !slices.Equal(o.Works, []string{"tokenize"}) { // which has none
+	if !slices.Equal(o.Works, []string{"tokenize"}) { // tokenize has no ceiling
 		c = MeasureCeilings(o.Device, o.Threads)
 		for _, r := range c.results() {
 			done(r)
@@ -138,7 +137,7 @@ func Run(ctx context.Context, o Options, done func(Result)) error {
 	return nil
 }
 
-// results are those of one work.
+// results returns the results of one work.
 func (b *bench) results(ctx context.Context, w work) ([]Result, error) {
 	if w.values == nil {
 		r, err := b.measure(ctx, w)
@@ -157,13 +156,14 @@ func (b *bench) results(ctx context.Context, w work) ([]Result, error) {
 
 // measure runs a work once to warm up and then o.Repeat times.
 func (b *bench) measure(ctx context.Context, w work) (Result, error) {
-	r := Result{Work: w.name, Variant: w.variant, Shape: b.o.Shape.String(), DType: strings.ToLower(string(b.o.DType)), Unit: w.unit, Ceiling: w.ceiling}
+	r := Result{Work: w.name, Variant: w.variant, Shape: b.o.Shape.String(), DType: strings.ToLower(string(b.o.DType)),
+		Unit: w.unit, Ceiling: w.ceiling}
 	if w.setup != nil {
 		if err := w.setup(); err != nil {
 			return r, err
 		}
 	}
-	// What is measured is not to pay for what came before.
+	// The garbage of earlier works must not slow this one down.
 	runtime.GC()
 	debug.FreeOSMemory()
 	once := func() (tally, time.Duration, error) {
@@ -182,7 +182,7 @@ func (b *bench) measure(ctx context.Context, w work) (Result, error) {
 		return r, err
 	}
 	r.Outcome = first.outcome
-	var before time.Duration // the shortest that was seen
+	var before time.Duration // shortest time of w.less
 	for i := range b.o.Repeat {
 		if w.less != nil {
 			start := time.Now()
@@ -197,7 +197,7 @@ func (b *bench) measure(ctx context.Context, w work) (Result, error) {
 		if err != nil {
 			return r, err
 		}
-		if took > before { // else it is too short to be told apart
+		if took > before { // otherwise the difference is noise
 			took -= before
 		}
 		r.Rates = append(r.Rates, t.units/took.Seconds())

@@ -10,26 +10,26 @@ import (
 	"barka/internal/tensor"
 )
 
-// Ceilings are what the machine can do at most, on all threads: arithmetic in
-// registers and reading memory.
+// Ceilings are the machine's limits on all threads: arithmetic in registers, and
+// reading memory.
 type Ceilings struct {
-	F32  float64 `json:"f32_flops"`  // a second
-	BF16 float64 `json:"bf16_flops"` // a second; float32's where the machine has no bfloat16
-	I8   float64 `json:"int8_ops"`   // a second
-	Read float64 `json:"read_bytes"` // a second
+	F32  float64 `json:"f32_flops"`  // per second
+	BF16 float64 `json:"bf16_flops"` // per second; float32's if the machine has no bfloat16
+	I8   float64 `json:"int8_ops"`   // per second
+	Read float64 `json:"read_bytes"` // per second
 }
 
-// MeasureCeilings takes the best of several short runs on all threads. Memory
-// is the device's own, in large pages where it has them.
+// MeasureCeilings takes the best of several short runs on all threads. The memory
+// is allocated by the device, in large pages if it uses them.
 func MeasureCeilings(dev tensor.Device, threads int) Ceilings {
 	return ceilings(dev, threads, 256<<20, 5)
 }
 
-// QuickCeilings measures for an estimate: once, in less memory, with which a
-// machine of large caches seems to read faster than it does.
+// QuickCeilings measures for an estimate: fewer runs in less memory. A machine
+// with large caches then seems to read faster than it does.
 func QuickCeilings(dev tensor.Device, threads int) Ceilings { return ceilings(dev, threads, 64<<20, 2) }
 
-// ceilings takes the best of several rounds, reading bytes on each thread.
+// ceilings takes the best of several rounds, each reading bytes on every thread.
 func ceilings(dev tensor.Device, threads, bytes, rounds int) Ceilings {
 	if threads <= 0 {
 		threads = runtime.GOMAXPROCS(0)
@@ -39,8 +39,8 @@ func ceilings(dev tensor.Device, threads, bytes, rounds int) Ceilings {
 		memory[i] = dev.Alloc(bytes>>14, 1<<12)
 		dev.Zero(memory[i])
 	}
-	// The memory is dropped, not freed: a device keeps what is freed to it, and
-	// the peaks of the works would count it.
+	// The memory is left to the garbage collector: a device keeps what is freed, and
+	// the peaks of the works would include it.
 	var c Ceilings
 	for range rounds {
 		c.F32 = max(c.F32, together(threads, func(int) float64 { return kernel.Peak(4_000_000, dtype.F32) }))
@@ -54,8 +54,8 @@ func ceilings(dev tensor.Device, threads, bytes, rounds int) Ceilings {
 	return c
 }
 
-// read reads x in four places by turns, since one thread gets more from
-// memory when it waits for several places at once.
+// read reads four parts of x alternately, because a thread gets more bandwidth when
+// several streams are in flight.
 func read(x []float32) {
 	const streams, block = 4, 1024
 	n := len(x) / streams
@@ -66,7 +66,7 @@ func read(x []float32) {
 	}
 }
 
-// together runs f on every thread at once and returns the work of all over
+// together runs f on every thread at once and returns the total work divided by
 // the time of the slowest.
 func together(threads int, f func(thread int) float64) float64 {
 	var wg panics.Group
@@ -84,7 +84,7 @@ func together(threads int, f func(thread int) float64) float64 {
 	return sum / took
 }
 
-// results are the ceilings as measurements.
+// results returns the ceilings as measurements.
 func (c Ceilings) results() []Result {
 	rs := []Result{
 		{Variant: "f32", Value: c.F32 / 1e9, Unit: "GFLOP/s"}, {Variant: "bf16", Value: c.BF16 / 1e9, Unit: "GFLOP/s"},

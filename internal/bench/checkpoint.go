@@ -16,10 +16,10 @@ import (
 )
 
 // WriteCheckpoint writes a checkpoint of the shape in Hugging Face layout:
-// config.json and bfloat16 safetensors. The weights are noise of the size
-// that keeps activations finite; equal shapes get equal bytes. config.json
-// comes last: a directory that holds it is whole. progress is told of bytes
-// written.
+// config.json and bfloat16 safetensors. The weights are noise of a magnitude that
+// keeps activations finite. Equal shapes get equal bytes. config.json is written
+// last, so a directory that has one is complete. progress is called with the
+// number of bytes written.
 func (s *Shape) WriteCheckpoint(dir string, progress func(n int64)) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return badinput.Wrap(err)
@@ -39,7 +39,9 @@ func (s *Shape) WriteCheckpoint(dir string, progress func(n int64)) error {
 	}
 	var sources []safetensors.Source
 	for _, w := range s.tensors(s) {
-		sources = append(sources, safetensors.Source{Name: w.name, DType: dtype.BF16, Shape: w.shape, Data: func() ([]byte, error) { return w.noise(), nil }})
+		sources = append(sources, safetensors.Source{
+			Name: w.name, DType: dtype.BF16, Shape: w.shape, Data: func() ([]byte, error) { return w.noise(), nil },
+		})
 	}
 	if err := safetensors.WriteModel(dir, sources, map[string]string{"format": "pt"}, 5<<30, progress); err != nil {
 		return err
@@ -47,8 +49,8 @@ func (s *Shape) WriteCheckpoint(dir string, progress func(n int64)) error {
 	return atomicfile.WriteFile(filepath.Join(dir, "config.json"), append(data, '\n'))
 }
 
-// noise is the weight's bfloat16 values: norms near their neutral value,
-// biases small, matrices uniform with a spread of 1/√inputs.
+// noise returns the weight's bfloat16 values: norms near their neutral value,
+// small biases, matrices uniform with a spread of 1/√inputs.
 func (w weight) noise() []byte {
 	n := 1
 	for _, d := range w.shape {

@@ -9,8 +9,8 @@ import (
 	"barka/internal/atomicfile"
 )
 
-// Inputs are the token ids that the works on a shape run on. They depend on
-// the shape alone, so another program that reads them does the same work.
+// Inputs are the token ids that the works on a shape run on. They depend on the
+// shape alone, so that another program that reads them does the same work.
 type Inputs struct {
 	Prefill   *Prefill   `json:"prefill,omitempty"`
 	Decode    *Decode    `json:"decode,omitempty"`
@@ -24,26 +24,26 @@ type Prefill struct {
 	Prompt []int32 `json:"prompt"`
 }
 
-// Decode continues the first Batches[i] prompts together, each by Tokens
-// tokens after the one that ends its prefill, which is not counted.
+// Decode continues the first Batches[i] prompts together, each by Tokens tokens.
+// The token that ends a prefill is not counted.
 type Decode struct {
 	Batches []int     `json:"batches"`
 	Prompts [][]int32 `json:"prompts"`
 	Tokens  int       `json:"tokens"`
 }
 
-// LoRA is a batch of an optimiser step; the tokens from TrainFrom on are
-// predicted.
+// LoRA is the batch of an optimiser step. The tokens from TrainFrom on are the
+// targets.
 type LoRA struct {
 	Rank      int       `json:"rank"`
 	Sequences [][]int32 `json:"sequences"`
 	TrainFrom int       `json:"train_from"`
 }
 
-// Choice is a set of questions whose choices are scored. The leaderboard's
-// lighteval sorts all requests of a benchmark by their length, longest first,
-// cuts them into four parts and pads each to its longest; Padded are these
-// four lengths, of the whole benchmark that Questions are a sample of.
+// Choice is a set of questions whose choices are scored. Questions is a sample of
+// a benchmark. The leaderboard's lighteval sorts all requests of a benchmark by
+// length, longest first, cuts them into four parts and pads each part to its
+// longest request. Padded holds these four lengths for the whole benchmark.
 type Choice struct {
 	Name      string     `json:"name"`
 	Questions []Question `json:"questions"`
@@ -56,8 +56,8 @@ type Question struct {
 	Continuations [][]int32 `json:"continuations"`
 }
 
-// Translate searches Tokens tokens after Start and ForcedBOS for the first
-// Batches[i] sources together; no sentence ends earlier.
+// Translate runs beam search for the first Batches[i] sources together. Every
+// output has Tokens tokens after Start and ForcedBOS; none ends earlier.
 type Translate struct {
 	Batches   []int     `json:"batches"`
 	Sources   [][]int32 `json:"sources"`
@@ -67,7 +67,7 @@ type Translate struct {
 	Tokens    int       `json:"tokens"`
 }
 
-// Inputs returns what the works on s run on.
+// Inputs returns the inputs of the works on s.
 func (s *Shape) Inputs() Inputs {
 	if s.Seq2Seq() {
 		t := &Translate{Batches: []int{1, 16}, Start: 2, ForcedBOS: 5, Beams: 5, Tokens: 38}
@@ -91,18 +91,18 @@ func (s *Shape) Inputs() Inputs {
 	return in
 }
 
-// lengths are the tokens of a question's prompt and of each of its choices.
+// lengths holds the numbers of tokens of a question's prompt and of its choices.
 type lengths struct {
 	prompt  int
 	choices [4]int
 }
 
-// mmlu and hellaswag hold the lengths of sixteen questions each, which divide
-// a benchmark into sixteen parts of equal size by the length of the prompt.
-// They are in tokens of Gemma, with the leaderboard's prompts: mmlu of every
-// seventh question of Arabic MMLU; hellaswag of every seventh of HellaSwag's
-// English validation set, times 1.51, which is what NTREX's Arabic has of its
-// English's tokens. reference/bench/lengths.py makes them.
+// mmlu and hellaswag hold the lengths of sixteen questions each, at equally spaced
+// quantiles of a benchmark's prompt lengths. They are in Gemma's tokens, with the
+// leaderboard's prompts. mmlu comes from every seventh question of Arabic MMLU.
+// hellaswag comes from every seventh question of HellaSwag's English validation
+// set, times 1.51, the ratio of Arabic to English tokens in NTREX.
+// reference/bench/lengths.py computes them.
 var (
 	mmlu = []lengths{
 		{72, ones}, {80, ones}, {86, ones}, {92, ones}, {97, ones}, {103, ones}, {109, ones}, {114, ones},
@@ -119,7 +119,7 @@ var (
 	hellaswagPadded = [4]int{690, 445, 398, 239}
 )
 
-// choice makes a question of each element: a prompt that its choices share.
+// choice makes a question of each element: one prompt and its choices.
 func (s *Shape) choice(name string, questions []lengths, padded [4]int) Choice {
 	c := Choice{Name: name, Padded: padded}
 	for i, n := range questions {
@@ -132,7 +132,7 @@ func (s *Shape) choice(name string, questions []lengths, padded [4]int) Choice {
 	return c
 }
 
-// tokens are n random ids that are no special ones.
+// tokens returns n random ids, none of them special.
 func (s *Shape) tokens(seed uint64, n int) []int32 {
 	r := rand.New(rand.NewPCG(seed, 1))
 	out := make([]int32, n)

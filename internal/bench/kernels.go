@@ -9,11 +9,11 @@ import (
 	"barka/internal/tensor"
 )
 
-// beyondCaches is more memory than processors keep near them, in bytes.
+// beyondCaches is more memory, in bytes, than processors have caches.
 const beyondCaches = 512 << 20
 
-// kernels are products at the model's largest layer, with many rows and few,
-// attention and norms.
+// kernels returns the works on kernels: products at the model's largest layer with
+// few and many rows, attention, and norms.
 func (b *bench) kernels() []work {
 	ws := []work{b.product(1, false), b.product(8, false), b.product(2048, false), b.product(2048, true)}
 	if b.o.Shape.Seq2Seq() {
@@ -22,9 +22,9 @@ func (b *bench) kernels() []work {
 	return append(ws, b.attend(1, 1024), b.attend(1024, 1024), b.norm())
 }
 
-// product multiplies rows with a weight, or with its transpose as the backward
-// pass does. Its turns walk over as many weights as caches do not hold, since
-// a model's layers are not found there either.
+// product multiplies rows with a weight, or with its transpose as the backward pass
+// does. It walks over more weights than fit the caches, because a model's layers
+// do not fit them either.
 func (b *bench) product(rows int, transposed bool) work {
 	n, k := 4*b.o.Shape.width(), b.o.Shape.width()
 	dev, size := b.o.Device, n*k*b.o.DType.Size()
@@ -48,7 +48,8 @@ func (b *bench) product(rows int, transposed bool) work {
 	if transposed {
 		name = "dy·W"
 	}
-	return work{name: "kernels", variant: fmt.Sprintf("%s %d×%d×%d", name, rows, n, k), unit: "GFLOP/s", ceiling: ceiling / 1e9, setup: setup,
+	return work{name: "kernels", variant: fmt.Sprintf("%s %d×%d×%d", name, rows, n, k), unit: "GFLOP/s",
+		ceiling: ceiling / 1e9, setup: setup,
 		run: func(context.Context) (tally, error) {
 			x, y := dev.Alloc(rows, k), dev.Alloc(rows, n)
 			defer dev.Free(x, y)
@@ -66,7 +67,7 @@ func (b *bench) product(rows int, transposed bool) work {
 		}}
 }
 
-// attend is causal attention of the last queries of a sequence over all of it.
+// attend measures causal attention of the last queries of a sequence over all keys.
 func (b *bench) attend(queries, keys int) work {
 	dev, s := b.o.Device, b.o.Shape
 	heads := s.dim("num_attention_heads")
@@ -77,14 +78,16 @@ func (b *bench) attend(queries, keys int) work {
 	}
 	l := tensor.Packed(keys)
 	l.Starts[1], l.Past[0] = int32(queries), int32(keys-queries)
-	var pairs float64 // of a query and a key that it sees
+	var pairs float64 // pairs of a query and a key that it attends to
 	for q := range queries {
 		pairs += float64(keys - q)
 	}
 	flops := 4 * float64(heads*dim) * pairs
 	ceiling := min(b.c.F32, flops*b.c.Read/float64(2*4*keys*kv*dim))
-	return work{name: "kernels", variant: fmt.Sprintf("attention %d×%d", queries, keys), unit: "GFLOP/s", ceiling: ceiling / 1e9, run: func(context.Context) (tally, error) {
-		q, out, k, v := dev.Alloc(queries, heads*dim), dev.Alloc(queries, heads*dim), dev.Alloc(keys, kv*dim), dev.Alloc(keys, kv*dim)
+	w := work{name: "kernels", variant: fmt.Sprintf("attention %d×%d", queries, keys), unit: "GFLOP/s", ceiling: ceiling / 1e9}
+	w.run = func(context.Context) (tally, error) {
+		q, out := dev.Alloc(queries, heads*dim), dev.Alloc(queries, heads*dim)
+		k, v := dev.Alloc(keys, kv*dim), dev.Alloc(keys, kv*dim)
 		defer dev.Free(q, out, k, v)
 		for _, t := range []tensor.Tensor{q, k, v} {
 			dev.Zero(t)
@@ -94,15 +97,17 @@ func (b *bench) attend(queries, keys int) work {
 			dev.Attend(out, tensor.Tensor{}, q, k, v, a, &l)
 		}
 		return tally{units: float64(turns) * flops / 1e9}, nil
-	}}
+	}
+	return w
 }
 
-// norm reads and writes rows that caches do not hold.
+// norm measures a norm of more rows than fit the caches.
 func (b *bench) norm() work {
 	dev, d := b.o.Device, b.o.Shape.width()
 	rows := min(1<<14, beyondCaches/4/(4*d))
 	bytes := float64(2 * 4 * rows * d)
-	return work{name: "kernels", variant: fmt.Sprintf("RMS norm %d×%d", rows, d), unit: "GB/s", ceiling: b.c.Read / 1e9, run: func(context.Context) (tally, error) {
+	w := work{name: "kernels", variant: fmt.Sprintf("RMS norm %d×%d", rows, d), unit: "GB/s", ceiling: b.c.Read / 1e9}
+	w.run = func(context.Context) (tally, error) {
 		x, y, w := dev.Alloc(rows, d), dev.Alloc(rows, d), dev.Alloc(1, d)
 		defer dev.Free(x, y, w)
 		dev.Zero(x)
@@ -112,5 +117,6 @@ func (b *bench) norm() work {
 			dev.RMSNorm(y, x, w, 1e-6, false)
 		}
 		return tally{units: turns * bytes / 1e9}, nil
-	}}
+	}
+	return w
 }

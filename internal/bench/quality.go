@@ -15,28 +15,28 @@ import (
 	"barka/internal/tokenizer"
 )
 
-// Divergence is how far a model's next-token distributions are from those of
-// the same weights as float32.
+// Divergence measures how far a model's next-token distributions are from those of
+// the same weights in float32.
 type Divergence struct {
 	Tokens int     // positions compared
-	KL     float64 // mean Kullback-Leibler divergence, nats a token
-	Worst  float64 // largest of one position
+	KL     float64 // mean Kullback-Leibler divergence, in nats per token
+	Worst  float64 // largest divergence at one position, in nats
 	Agree  float64 // share of positions with the same most likely token
-	// NLL is the mean negative log-likelihood of the text that follows, and
-	// Reference that of float32: nats a token.
+	// NLL is the mean negative log-likelihood of the text, and Reference that of
+	// the float32 model, in nats per token.
 	NLL, Reference float64
 }
 
-// qualityTokens bounds the text that is compared, and its sequences.
+// qualityTokens bounds the text that is compared, and qualityLength its sequences.
 const qualityTokens, qualityLength = 4096, 512
 
-// quality compares the weights' type with float32 on a text, or on random
-// tokens where the weights are random too.
+// quality compares the model in the weights' type with float32, on a text or, if
+// the weights are random, on random tokens.
 func (b *bench) quality() work {
 	w := work{name: "quality"}
 	switch {
 	case len(b.o.Works) == 0:
-		w.skip = "it opens the model a second time, as float32; name it to have it measured"
+		w.skip = "it opens the model a second time, in float32, and runs only if it is named"
 	case b.o.Shape.Seq2Seq() && b.o.Model == "":
 		w.skip = "it compares causal language models"
 	case b.o.Model != "" && b.o.Text == "":
@@ -94,13 +94,13 @@ func (b *bench) qualityText() (dir string, sequences [][]int32, err error) {
 		sequences = append(sequences, ids[lo:min(lo+qualityLength, len(ids))])
 	}
 	if len(sequences) == 0 {
-		return "", nil, badinput.Errorf("%s: one token, expected a text", filepath.Base(b.o.Text))
+		return "", nil, badinput.Errorf("%s: only one token, expected a text", filepath.Base(b.o.Text))
 	}
 	return b.o.Model, sequences, nil
 }
 
-// Compare runs both models over sequences and compares what they expect at
-// every position but the last of each.
+// Compare runs both models over sequences and compares their predictions at every
+// position but the last of each sequence.
 func Compare(ctx context.Context, reference, m model.Decoder, sequences [][]int32) (Divergence, error) {
 	var d Divergence
 	for _, ids := range sequences {
@@ -133,8 +133,8 @@ func Compare(ctx context.Context, reference, m model.Decoder, sequences [][]int3
 	return d, nil
 }
 
-// add counts one position: p and q are the logits of the reference and of the
-// model, next the token that follows.
+// add adds one position. p and q are the logits [V] of the reference and of the
+// model, next is the token that follows.
 func (d *Divergence) add(p, q []float32, next int32) {
 	lp, lq := kernel.LogSumExp(p), kernel.LogSumExp(q)
 	kl, best, other := 0.0, 0, 0
@@ -158,7 +158,7 @@ func (d *Divergence) add(p, q []float32, next int32) {
 	d.NLL += lq - float64(q[next])
 }
 
-// logits are the final states of a sequence, projected in parts.
+// logits holds the final states of a sequence, which are projected in parts.
 type logits struct {
 	m model.Decoder
 	h tensor.Tensor
@@ -170,7 +170,7 @@ func newLogits(m model.Decoder, ids []int32) (logits, error) {
 	return logits{m, h}, err
 }
 
-// rows returns the logits of positions lo ≤ i < hi, to be freed.
+// rows returns the logits of positions lo ≤ i < hi. The caller must free them.
 func (l logits) rows(lo, hi int) tensor.Tensor {
 	dev := l.m.Device()
 	head, softcap := l.m.Head()

@@ -12,7 +12,8 @@ import (
 	"barka/internal/badinput"
 )
 
-// Shape is a model by its dimensions: what a checkpoint needs to be loaded.
+// Shape is a model described by its dimensions, enough to write a checkpoint that
+// loads.
 type Shape struct {
 	Name   string
 	Layers int // of each stack
@@ -28,7 +29,7 @@ type weight struct {
 
 func (s *Shape) dim(key string) int { return s.config[key].(int) }
 
-// optional is a dimension that not every architecture names.
+// optional returns a dimension that not every architecture names.
 func (s *Shape) optional(key string, otherwise int) int {
 	if v, ok := s.config[key].(int); ok {
 		return v
@@ -36,7 +37,7 @@ func (s *Shape) optional(key string, otherwise int) int {
 	return otherwise
 }
 
-// Shapes lists the known names.
+// Shapes returns the names of the known shapes.
 func Shapes() []string {
 	var names []string
 	for _, s := range shapes {
@@ -49,7 +50,7 @@ func Shapes() []string {
 func Find(name string, layers int) (*Shape, error) {
 	i := slices.IndexFunc(shapes, func(s Shape) bool { return s.Name == name })
 	if i < 0 {
-		return nil, badinput.Errorf("shape %q is not known; known are %s", name, strings.Join(Shapes(), ", "))
+		return nil, badinput.Errorf("shape %q is not known; the known shapes are %s", name, strings.Join(Shapes(), ", "))
 	}
 	s := shapes[i]
 	if layers > 0 {
@@ -61,8 +62,8 @@ func Find(name string, layers int) (*Shape, error) {
 // String names the shape and its layers, as in results.
 func (s *Shape) String() string { return fmt.Sprintf("%s, %d layers", s.Name, s.Layers) }
 
-// Parameters counts the values of the checkpoint, and those of them that
-// every token is multiplied with in the layers (no embedding, no head).
+// Parameters counts the values of the checkpoint, and those that every token is
+// multiplied with in the layers (without embedding and head).
 func (s *Shape) Parameters() (all, layers int64) {
 	for _, w := range s.tensors(s) {
 		n := int64(1)
@@ -80,7 +81,7 @@ func (s *Shape) Parameters() (all, layers int64) {
 // Seq2Seq reports whether the shape is an encoder and a decoder.
 func (s *Shape) Seq2Seq() bool { return s.config["model_type"] == "m2m_100" }
 
-// gemma2 and the others name configurations as their config.json does.
+// gemma2 and the functions below return configurations with the keys of config.json.
 func gemma2(hidden, ffn, heads, kv, headDim, scalar, vocab int) map[string]any {
 	return map[string]any{
 		"architectures": []string{"Gemma2ForCausalLM"}, "model_type": "gemma2", "hidden_size": hidden, "intermediate_size": ffn,
@@ -144,7 +145,8 @@ var shapes = []Shape{
 	{"nllb-600m", 12, m2m100(1024, 4096, 16, 256206), m2m100Tensors},
 }
 
-// gatedTensors are those of Gemma 2 and 3, Llama, Qwen2 and Qwen3, tied.
+// gatedTensors returns the tensors of Gemma 2 and 3, Llama, Qwen2 and Qwen3 with tied
+// embeddings.
 func gatedTensors(s *Shape) []weight {
 	d, f, hd := s.dim("hidden_size"), s.dim("intermediate_size"), s.dim("head_dim")
 	q, kv := s.dim("num_attention_heads")*hd, s.dim("num_key_value_heads")*hd

@@ -11,13 +11,13 @@ import (
 	"barka/internal/tokenizer"
 )
 
-// tokenize encodes each line of a text by itself, on one thread, by a
-// tokenizer that has not seen it: what it remembers of words is gone before
-// every run.
+// tokenize encodes the lines of a text one by one, on one thread. The tokenizer is
+// loaded again before every run, so that its cache of words is empty.
 func (b *bench) tokenize() work {
-	w := work{name: "tokenize", variant: filepath.Base(b.o.Tokenizer) + ", " + strings.TrimSuffix(filepath.Base(b.o.Text), filepath.Ext(b.o.Text)), unit: "MB/s"}
+	text := strings.TrimSuffix(filepath.Base(b.o.Text), filepath.Ext(b.o.Text))
+	w := work{name: "tokenize", variant: filepath.Base(b.o.Tokenizer) + ", " + text, unit: "MB/s"}
 	if b.o.Tokenizer == "" || b.o.Text == "" {
-		w.skip = "it needs a tokenizer's directory and a text, --tokenizer and --text"
+		w.skip = "it needs a tokenizer's directory (--tokenizer) and a text (--text)"
 		return w
 	}
 	var tok *tokenizer.Tokenizer
@@ -43,13 +43,13 @@ func (b *bench) tokenize() work {
 	return w
 }
 
-// Checksum adds a token id to a checksum of all ids before it. It is exact in
-// float64.
+// Checksum adds a token id to the checksum of the ids before it. The result is
+// exact in float64.
 func Checksum(sum uint64, id int32) uint64 {
 	return (sum*65599 + uint64(id) + 1) % (1<<31 - 1)
 }
 
-// readLines reads a text file's lines that are not empty, and their bytes.
+// readLines reads the non-empty lines of a text file and counts their bytes.
 func readLines(path string) (texts []string, bytes int, err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -65,7 +65,7 @@ func readLines(path string) (texts []string, bytes int, err error) {
 		}
 	}
 	if bytes == 0 {
-		return nil, 0, badinput.Errorf("%s: no text, expected a text a line", path)
+		return nil, 0, badinput.Errorf("%s: no text, expected one text per line", path)
 	}
 	return texts, bytes, nil
 }

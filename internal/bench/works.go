@@ -18,14 +18,14 @@ import (
 	"barka/internal/tensor"
 )
 
-// bench holds what the works share: the machine's ceilings and the model,
-// which is opened once.
+// bench holds what the works share: the machine's ceilings and the model, which is
+// opened once.
 type bench struct {
 	o       Options
 	c       Ceilings
 	decoder model.Decoder
 	seq2seq model.Seq2Seq
-	weights []tensor.Weight // of the products, until a model is opened
+	weights []tensor.Weight // operands of product, until a model is opened
 }
 
 func (b *bench) works() []work {
@@ -48,7 +48,7 @@ func (b *bench) works() []work {
 	return append(ws, b.tokenize(), b.quality())
 }
 
-// peakFLOPs is the arithmetic ceiling at the weights' type.
+// peakFLOPs returns the arithmetic ceiling for the weights' type.
 func (b *bench) peakFLOPs() float64 {
 	switch b.o.DType {
 	case dtype.BF16:
@@ -59,13 +59,13 @@ func (b *bench) peakFLOPs() float64 {
 	return b.c.F32
 }
 
-// flops are the multiply-adds of one token through the layers, times two.
+// flops returns the operations of one token in the layers: two per multiply-add.
 func (b *bench) flops() float64 {
 	_, layers := b.o.Shape.Parameters()
 	return 2 * float64(layers)
 }
 
-// headFLOPs are those of one row of logits.
+// headFLOPs returns the operations of one row of logits.
 func (b *bench) headFLOPs() float64 {
 	return 2 * float64(b.o.Shape.dim("vocab_size")) * float64(b.o.Shape.width())
 }
@@ -79,7 +79,7 @@ func (s *Shape) width() int {
 
 func (b *bench) options() model.Options { return model.Options{Device: b.o.Device, DType: b.o.DType} }
 
-// open makes sure that the model is there.
+// open opens the model unless it is open.
 func (b *bench) open() (err error) {
 	b.weights = nil
 	switch {
@@ -92,7 +92,7 @@ func (b *bench) open() (err error) {
 	return err
 }
 
-// forget drops the model and gives its memory back.
+// forget closes the model and returns its memory to the system.
 func (b *bench) forget() error {
 	b.decoder, b.seq2seq = nil, nil
 	runtime.GC()
@@ -102,18 +102,18 @@ func (b *bench) forget() error {
 
 func (b *bench) load() work {
 	all, _ := b.o.Shape.Parameters()
-	return work{name: "load", variant: string(b.o.DType), unit: "GB/s", ceiling: b.c.Read / 1e9, reset: b.forget, run: func(context.Context) (tally, error) {
-		return tally{units: float64(2*all) / 1e9}, b.open()
-	}}
+	return work{name: "load", variant: string(b.o.DType), unit: "GB/s", ceiling: b.c.Read / 1e9, reset: b.forget,
+		run: func(context.Context) (tally, error) { return tally{units: float64(2*all) / 1e9}, b.open() }}
 }
 
 func (b *bench) prefill(in *Prefill) work {
 	n := float64(len(in.Prompt))
 	ceiling := b.peakFLOPs() / (b.flops() + b.headFLOPs()/n)
-	return work{name: "prefill", variant: fmt.Sprintf("%d tokens", len(in.Prompt)), unit: "tokens/s", ceiling: ceiling, setup: b.open, run: func(ctx context.Context) (tally, error) {
-		out, err := b.generate(ctx, [][]int32{in.Prompt}, 1)
-		return tally{units: n, outcome: out}, err
-	}}
+	return work{name: "prefill", variant: fmt.Sprintf("%d tokens", len(in.Prompt)), unit: "tokens/s", ceiling: ceiling, setup: b.open,
+		run: func(ctx context.Context) (tally, error) {
+			out, err := b.generate(ctx, [][]int32{in.Prompt}, 1)
+			return tally{units: n, outcome: out}, err
+		}}
 }
 
 // generate continues prompts greedily and returns the sum of the new tokens'
@@ -147,8 +147,8 @@ func (b *bench) decode(in *Decode, batch int) work {
 		}}
 }
 
-// choice scores questions of several choices; its ceiling runs the context of
-// each question once.
+// choice scores questions with several choices. The ceiling assumes that the
+// context of each question runs once.
 func (b *bench) choice(in Choice) work {
 	var reqs []score.Request
 	var positions, scored float64
@@ -162,17 +162,18 @@ func (b *bench) choice(in Choice) work {
 	}
 	questions := float64(len(in.Questions))
 	ceiling := questions * b.peakFLOPs() / (positions*b.flops() + scored*b.headFLOPs())
-	return work{name: "choice", variant: in.Name, unit: "questions/s", ceiling: ceiling, setup: b.open, run: func(ctx context.Context) (tally, error) {
-		results, err := (&score.Scorer{Model: b.decoder}).LogLikelihoods(ctx, reqs, nil)
-		var sum float64
-		for _, r := range results {
-			sum += r.LogProb
-		}
-		return tally{units: questions, outcome: sum}, err
-	}}
+	return work{name: "choice", variant: in.Name, unit: "questions/s", ceiling: ceiling, setup: b.open,
+		run: func(ctx context.Context) (tally, error) {
+			results, err := (&score.Scorer{Model: b.decoder}).LogLikelihoods(ctx, reqs, nil)
+			var sum float64
+			for _, r := range results {
+				sum += r.LogProb
+			}
+			return tally{units: questions, outcome: sum}, err
+		}}
 }
 
-// lora takes optimiser steps on every linear layer.
+// lora takes optimiser steps with adapters on every linear layer.
 func (b *bench) lora(in *LoRA) work {
 	var adapter *model.Adapter
 	var opt *optim.AdamW
@@ -203,13 +204,15 @@ func (b *bench) lora(in *LoRA) work {
 			extra += float64(in.Rank) * float64(w.shape[0]+w.shape[1])
 		}
 	}
-	// Forward and backward of the frozen weights, forward, backward and
-	// gradient of the adapters; the head forward and backward for the rows
-	// that are trained.
+	// Counted are forward and backward of the frozen weights; forward, backward
+	// and gradient of the adapters; and forward and backward of the head for the
+	// target rows.
 	trained := float64(len(rows)) / float64(len(tokens))
 	flops := 4*float64(layers) + 2*trained*b.headFLOPs()
 	ceiling := 1 / (flops/b.peakFLOPs() + 6*extra/b.c.F32)
-	return work{name: "lora", variant: fmt.Sprintf("rank %d, %d×%d tokens", in.Rank, len(lengths), lengths[0]), unit: "tokens/s", ceiling: ceiling, setup: setup, run: func(context.Context) (tally, error) {
+	w := work{name: "lora", variant: fmt.Sprintf("rank %d, %d×%d tokens", in.Rank, len(lengths), lengths[0]), unit: "tokens/s",
+		ceiling: ceiling, setup: setup}
+	w.run = func(context.Context) (tally, error) {
 		layout := tensor.Packed(lengths...)
 		p := &nn.Pass{Dev: b.o.Device, Layout: &layout, Positions: layout.Positions()}
 		nll, err := model.Backward(b.decoder, p, tokens, rows, targets, 1/float32(len(rows)))
@@ -220,18 +223,20 @@ func (b *bench) lora(in *LoRA) work {
 		opt.Step(b.o.Device, 1e-4)
 		adapter.Pack(b.o.Device)
 		return tally{units: float64(len(tokens)), outcome: nll / float64(len(rows))}, nil
-	}}
+	}
+	return w
 }
 
-// translate searches for as many sentences together as given.
+// translate runs beam search for some sentences together.
 func (b *bench) translate(in *Translate, sentences int) work {
 	_, layers := b.o.Shape.Parameters()
 	rows := float64(sentences * in.Beams)
 	weights := float64(layers)*0.57 + b.headFLOPs()/2 // the decoder's share, and the head
 	step := max(weights*float64(b.o.DType.Size())/b.c.Read, 2*weights*rows/b.peakFLOPs())
-	return work{name: "translate", variant: fmt.Sprintf("beam %d, %d sentences", in.Beams, sentences), unit: "tokens/s", ceiling: float64(sentences) / step, setup: b.open,
+	return work{name: "translate", variant: fmt.Sprintf("beam %d, %d sentences", in.Beams, sentences), unit: "tokens/s",
+		ceiling: float64(sentences) / step, setup: b.open,
 		run: func(ctx context.Context) (tally, error) {
-			// No token is the end, so that every output has its full length.
+			// No token ends an output, so that all have the full length.
 			o := generate.BeamOptions{Beams: in.Beams, MaxLength: 2 + in.Tokens, LengthPenalty: 0, Start: in.Start, ForcedBOS: in.ForcedBOS}
 			results, err := generate.BeamSearch(ctx, b.seq2seq, in.Sources[:sentences], o, nil)
 			var sum float64

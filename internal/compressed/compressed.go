@@ -1,9 +1,8 @@
-// Package compressed reads files that are compressed as their names tell: with
-// bzip2 (.bz2), gzip (.gz), xz (.xz) or Zstandard (.zst).
+// Package compressed reads files compressed with bzip2 (.bz2), gzip (.gz), xz (.xz)
+// or Zstandard (.zst). The extension selects the format.
 //
-// A reader takes the memory that its format's decoder needs, at most
-// maxWindow, however small the file and whatever its header asks for. How much
-// comes out is for the caller to bound.
+// A reader needs at most maxWindow of memory for its decoder, whatever the file's
+// header asks for. The caller must bound the size of the decompressed content.
 package compressed
 
 import (
@@ -19,14 +18,14 @@ import (
 	"github.com/therootcompany/xz"
 )
 
-// maxWindow is the most that a file may ask a decoder to remember, in bytes.
-// It is what `zstd --long` asks for, twice of what `xz -9` does, and the limit
-// of the zstd program.
+// maxWindow bounds the history that a file may make a decoder keep, in bytes. It
+// is what `zstd --long` uses, twice what `xz -9` uses, and the default limit of
+// the zstd program.
 const maxWindow = 128 << 20
 
-// NewReader returns a reader of the decompressed content of r, which is that
-// of the file with the given name. A name without one of the known ends is
-// that of a file as it is. Closing it does not close r.
+// NewReader returns a reader of the decompressed content of r, the content of a
+// file with the given name. A file with another extension is read as it is.
+// Closing the reader does not close r.
 func NewReader(name string, r io.Reader) (io.ReadCloser, error) {
 	switch {
 	case strings.HasSuffix(name, ".bz2"):
@@ -49,7 +48,7 @@ func NewReader(name string, r io.Reader) (io.ReadCloser, error) {
 	return io.NopCloser(r), nil
 }
 
-// zstdReader stops the decoder when it is closed.
+// zstdReader frees the decoder when it is closed.
 type zstdReader struct {
 	io.Reader
 	z *zstd.Decoder
@@ -70,7 +69,7 @@ func (e explaining) Read(p []byte) (int, error) {
 
 func explained(err error) error {
 	if errors.Is(err, xz.ErrMemlimit) || errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
-		return fmt.Errorf("decompressing it takes more than %d MiB of memory, the most that is given to a decoder; "+
+		return fmt.Errorf("decompressing it takes more than %d MiB of memory, the limit for a decoder; "+
 			"compress it again with the program's usual settings (%w)", maxWindow>>20, err)
 	}
 	return err

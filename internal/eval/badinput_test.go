@@ -122,7 +122,7 @@ func TestHellaSwagEndings(t *testing.T) {
 		"a line break":    {"['ا\n', 'ب']", "a line break inside a string"},
 		"no list":         {`ا`, "expected ["},
 		"numbers":         {`[1, 2]`, "expected a quoted string"},
-		"half a pair":     {`['\ud83d', 'ب']`, "a wrong escape"},
+		"half a pair":     {`['\ud83d', 'ب']`, "an invalid escape"},
 		"text after it":   {`['ا', 'ب'] + []`, "text after the list"},
 		"nothing is left": {`['[عنوان]', 'ب']`, "choice 0 (counted from 0) is empty"},
 		"one":             {`['ا']`, "1 choices, expected two or more"},

@@ -1,5 +1,5 @@
-// Package hostile damages valid files, for tests: what reads them must either
-// refuse them with a sentence or accept them, in bounded memory and time, and
+// Package hostile damages valid files for tests. Their readers must either refuse
+// a damaged file with a sentence or accept it, in bounded memory and time and
 // without a panic.
 package hostile
 
@@ -17,15 +17,15 @@ import (
 	"barka/internal/resident"
 )
 
-// A small damaged file is read within these bounds, which leave room for what
-// formats ask for honestly (a window of Zstandard, say).
+// A small damaged file must be read within these bounds. They leave room for what
+// formats legitimately need, such as Zstandard's window.
 const (
 	MaxMemory = 700 << 20 // bytes
 	MaxTime   = 2 * time.Minute
 )
 
-// Mutate returns a damaged copy of a file: some bits or bytes changed, an end
-// cut off, a number raised to an extreme, a block doubled, moved or dropped.
+// Mutate returns a damaged copy of a file: bits or bytes changed, the end cut off,
+// a number replaced by an extreme one, a block repeated, moved or removed.
 func Mutate(rng *rand.Rand, file []byte) []byte {
 	out := bytes.Clone(file)
 	for range 1 + rng.IntN(3) {
@@ -37,7 +37,9 @@ func Mutate(rng *rand.Rand, file []byte) []byte {
 	return out
 }
 
-var mutations = []func(*rand.Rand, []byte) []byte{flipBit, setByte, truncate, binaryNumber, binaryNumber, textNumber, textNumber, duplicate, drop, swap}
+var mutations = []func(*rand.Rand, []byte) []byte{
+	flipBit, setByte, truncate, binaryNumber, binaryNumber, textNumber, textNumber, duplicate, drop, swap,
+}
 
 func flipBit(rng *rand.Rand, b []byte) []byte {
 	b[rng.IntN(len(b))] ^= 1 << rng.IntN(8)
@@ -51,7 +53,7 @@ func setByte(rng *rand.Rand, b []byte) []byte {
 
 func truncate(rng *rand.Rand, b []byte) []byte { return b[:rng.IntN(len(b))] }
 
-// binaryNumber puts a length that is too large where one may be.
+// binaryNumber overwrites bytes with an extreme number, which may hit a length.
 func binaryNumber(rng *rand.Rand, b []byte) []byte {
 	extremes := []uint64{0, 1, 1<<31 - 1, 1 << 31, 1<<32 - 1, 1 << 40, 1<<63 - 1, 1 << 63, 1<<64 - 1}
 	var number [10]byte
@@ -67,18 +69,21 @@ func binaryNumber(rng *rand.Rand, b []byte) []byte {
 
 var digits = regexp.MustCompile(`[0-9]+`)
 
-// textNumber replaces one of the numbers in a text.
+// textNumber replaces one of the numbers in a text by an extreme or another value.
 func textNumber(rng *rand.Rand, b []byte) []byte {
 	found := digits.FindAllIndex(b, 1000)
 	if len(found) == 0 {
 		return setByte(rng, b)
 	}
 	at := found[rng.IntN(len(found))]
-	with := []string{"-1", "0", "1", "2147483647", "4294967296", "1000000000000", "9223372036854775807", "99999999999999999999", "1e308", "null", "0.5", `""`, "[]", "{}"}
+	with := []string{
+		"-1", "0", "1", "2147483647", "4294967296", "1000000000000", "9223372036854775807", "99999999999999999999", "1e308",
+		"null", "0.5", `""`, "[]", "{}",
+	}
 	return bytes.Join([][]byte{b[:at[0]], []byte(with[rng.IntN(len(with))]), b[at[1]:]}, nil)
 }
 
-// block is a part of b, short or long.
+// block returns the bounds of a random part of b, short or long.
 func block(rng *rand.Rand, b []byte) (begin, end int) {
 	begin = rng.IntN(len(b))
 	return begin, min(len(b), begin+1+rng.IntN(1<<rng.IntN(12)))
@@ -104,18 +109,18 @@ func swap(rng *rand.Rand, b []byte) []byte {
 // Tally counts how damaged files were read.
 type Tally struct {
 	Refused, Accepted, Panics int
-	Peak                      int64    // bytes, of the file that took the most
+	Peak                      int64    // largest memory taken by one file, in bytes
 	Problems                  []string // panics, errors that do not blame the input, bounds exceeded
 }
 
-// Read reads the file at path, which is called name in the tally. A refusal
-// names the file, or the directory that it is in.
+// Read reads the file at path, which the tally calls name, and counts the outcome.
+// A refusal must name the file or its directory.
 func (t *Tally) Read(name, path string, read func() error) {
 	var err error
 	done := make(chan struct{})
 	watch := time.AfterFunc(MaxTime, func() { panic(name + ": is read for more than " + MaxTime.String()) })
 	grown := resident.Growth(func() {
-		go func() { // a goroutine of its own, as its stack counts too
+		go func() { // its own goroutine, because its stack counts too
 			defer close(done)
 			defer func() {
 				if p := recover(); p != nil {

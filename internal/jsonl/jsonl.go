@@ -1,4 +1,4 @@
-// Package jsonl reads and writes files of one JSON value a line, plain or
+// Package jsonl reads and writes files of one JSON value per line, plain or
 // compressed with gzip (.gz) or Zstandard (.zst).
 package jsonl
 
@@ -20,7 +20,7 @@ import (
 	"barka/internal/lines"
 )
 
-// Has reports whether the name is that of a file this package reads.
+// Has reports whether a file of that name is one that this package reads.
 func Has(name string) bool {
 	for _, ext := range []string{".jsonl", ".ndjson"} {
 		if s := strings.TrimSuffix(strings.TrimSuffix(name, ".gz"), ".zst"); strings.HasSuffix(s, ext) {
@@ -30,13 +30,14 @@ func Has(name string) bool {
 	return false
 }
 
-// maxBlank bounds the bytes of blank lines in a row: a small compressed file may
-// hold any number of them, and none reaches a loop that could be interrupted.
+// maxBlank bounds the bytes of consecutive blank lines. A small compressed file
+// may contain any number of them, and the caller's loop, where an interruption
+// is noticed, sees none of them.
 const maxBlank = 16 << 20
 
-// Lines reads the lines of the file at path as package lines does. A byte order
-// mark at its beginning and blank lines are left out. The iteration ends at the
-// first error, which names the file and the line.
+// Lines reads the lines of the file at path as package lines does. It skips
+// blank lines and a byte order mark at the start of the file. The iteration ends
+// at the first error, which names the file and the line.
 func Lines(path string) iter.Seq2[lines.Line, error] {
 	return func(yield func(lines.Line, error) bool) {
 		f, err := badinput.Open(path)
@@ -57,7 +58,7 @@ func Lines(path string) iter.Seq2[lines.Line, error] {
 				if blank += len(line.Data) + 1; blank <= maxBlank {
 					continue
 				}
-				err = line.Errorf("more than %d MiB of blank lines in a row; is this the file that was meant?", maxBlank>>20)
+				err = line.Errorf("more than %d MiB of blank lines in a row; is this the right file?", maxBlank>>20)
 			}
 			blank = 0
 			if !yield(line, err) || err != nil {
@@ -67,8 +68,8 @@ func Lines(path string) iter.Seq2[lines.Line, error] {
 	}
 }
 
-// Read reads the lines of the file at path as JSON values of type T; fields
-// that T lacks are left out.
+// Read reads the lines of the file at path as JSON values of type T. Fields that
+// T does not have are ignored.
 func Read[T any](path string) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for line, err := range Lines(path) {
@@ -89,12 +90,12 @@ func Read[T any](path string) iter.Seq2[T, error] {
 type Writer struct {
 	enc     *json.Encoder
 	f       *os.File
-	closers []io.Closer // innermost last
+	closers []io.Closer // the file first
 	buf     *bufio.Writer
 }
 
-// Create makes the file at path, compressed as its name says. The same values
-// make the same bytes.
+// Create creates the file at path, compressed according to its extension. Equal
+// values give equal bytes.
 func Create(path string) (*Writer, error) {
 	f, err := os.Create(path)
 	if err != nil {
@@ -122,7 +123,7 @@ func Create(path string) (*Writer, error) {
 // Write appends a line.
 func (w *Writer) Write(v any) error { return w.enc.Encode(v) }
 
-// Close finishes and closes the file.
+// Close writes what is buffered, syncs the file and closes it.
 func (w *Writer) Close() error {
 	var errs []error
 	for i := len(w.closers) - 1; i >= 0; i-- {

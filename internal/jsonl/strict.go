@@ -22,13 +22,13 @@ func Unmarshal(data []byte, v any) error {
 	return halves(data)
 }
 
-// Strict is Unmarshal for requests that people write. A field that v's type
-// lacks, at any depth, is an error that suggests the name that was probably
-// meant. A field that appears twice is an error too. Values of types with an
-// UnmarshalJSON of their own are not searched.
+// Strict is Unmarshal for requests that people write. A field that v's type does
+// not have, at any depth, is an error that suggests the name that was probably
+// meant. A field that appears twice is an error too. Values of types with their
+// own UnmarshalJSON are not checked.
 func Strict(data []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(data))
-	if json.Valid(data) { // else Unmarshal has the better message
+	if json.Valid(data) { // otherwise Unmarshal has the better message
 		if err := checkFields(d, reflect.TypeOf(v), ""); err != nil {
 			return err
 		}
@@ -36,7 +36,7 @@ func Strict(data []byte, v any) error {
 	return Unmarshal(data, v)
 }
 
-// plainly words an error about a type in terms of JSON.
+// plainly rewrites an error about a Go type in terms of JSON.
 func plainly(err error) error {
 	var wrong *json.UnmarshalTypeError
 	if !errors.As(err, &wrong) {
@@ -55,8 +55,8 @@ func plainly(err error) error {
 	return fmt.Errorf("%sexpected %s, found %s", where, want, wrong.Value)
 }
 
-// checkFields walks a value of valid JSON and the type that it is read into,
-// nil for one that is not searched.
+// checkFields walks a value of valid JSON together with the type t that it is
+// read into. t is nil for a value that is not checked.
 func checkFields(d *json.Decoder, t reflect.Type, at string) error {
 	for t != nil && t.Kind() == reflect.Pointer && !readsItself(t) {
 		t = t.Elem()
@@ -133,7 +133,7 @@ func unknown(at, key string, known map[string]reflect.Type) error {
 	return fmt.Errorf("unknown field %q%s (fields: %s)", at+key, suggestion, strings.Join(names, ", "))
 }
 
-// fields lists the JSON names of a struct's fields.
+// fields returns the types of a struct's fields by their JSON names.
 func fields(t reflect.Type) map[string]reflect.Type {
 	out := map[string]reflect.Type{}
 	for _, f := range reflect.VisibleFields(t) {
@@ -154,10 +154,10 @@ func readsItself(t reflect.Type) bool {
 	return t.Implements(unmarshaler) || reflect.PointerTo(t).Implements(unmarshaler)
 }
 
-// halves returns an error if valid JSON holds the escape of one half of a
-// surrogate pair without the other.
+// halves returns an error if valid JSON contains the escape of one half of a
+// surrogate pair without the other half.
 func halves(data []byte) error {
-	for i := 0; ; i += 2 { // behind an escape
+	for i := 0; ; i += 2 { // skip the escape
 		n := bytes.IndexByte(data[i:], '\\')
 		if n < 0 {
 			return nil
@@ -172,7 +172,7 @@ func halves(data []byte) error {
 	}
 }
 
-// escape returns the number of the \u escape that data begins with, or 0.
+// escape returns the value of the \u escape at the start of data, or 0.
 func escape(data []byte) uint64 {
 	if len(data) < 6 || data[0] != '\\' || data[1] != 'u' {
 		return 0

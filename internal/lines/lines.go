@@ -1,5 +1,5 @@
-// Package lines reads UTF-8 text line by line. Requests, prompts and rows of
-// JSON lines are all read by it.
+// Package lines reads UTF-8 text line by line. It is used for requests, prompts
+// and rows of JSON lines.
 package lines
 
 import (
@@ -20,7 +20,7 @@ const Max = 64 << 20
 // Stdin is the name of standard input.
 const Stdin = "standard input"
 
-// Line is a line without its end.
+// Line is a line of text without its line break.
 type Line struct {
 	Name   string // of the input: a file, or Stdin
 	Number int    // from 1
@@ -40,11 +40,11 @@ func (l Line) Errorf(format string, args ...any) error {
 	return badinput.Errorf("%s: %w", l.Where(), fmt.Errorf(format, args...))
 }
 
-// Read reads the lines of the input r; name is for messages. A line ends with
-// \n or \r\n, and the last one needs no end. Everything else is content,
-// including a lone \r and a byte order mark. The iteration ends at the first
-// error: a line that is not UTF-8 or is longer than Max, or an error of r. The
-// error names the line.
+// Read reads the lines of r; name identifies the input in messages. A line ends
+// with \n or \r\n, and the last line may end without either. Everything else is
+// content, including a lone \r and a byte order mark. The iteration ends at the
+// first error: a line that is not UTF-8 or is longer than Max, or an error of r.
+// The error names the line.
 func Read(name string, r io.Reader) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
 		s := scanner{r: bufio.NewReaderSize(r, 1<<16)}
@@ -73,12 +73,12 @@ func Read(name string, r io.Reader) iter.Seq2[Line, error] {
 
 type scanner struct {
 	r    *bufio.Reader
-	long []byte // a line that is longer than r's buffer
+	long []byte // a line that does not fit r's buffer
 }
 
-var errLong = errors.New("longer than 64 MiB, the most that a line may have")
+var errLong = errors.New("longer than the limit of 64 MiB for a line")
 
-// next returns a line without its end, or io.EOF behind the last.
+// next returns a line without its line break, or io.EOF after the last one.
 func (s *scanner) next() ([]byte, error) {
 	s.long = s.long[:0]
 	data, err := s.r.ReadSlice('\n')
@@ -104,7 +104,7 @@ func (s *scanner) next() ([]byte, error) {
 	return data, nil
 }
 
-// UTF8 returns an error that says at which byte data is not UTF-8.
+// UTF8 returns an error that names the first byte of data that is not UTF-8.
 func UTF8(data []byte) error {
 	if utf8.Valid(data) {
 		return nil
@@ -119,8 +119,8 @@ func UTF8(data []byte) error {
 	}
 }
 
-// Check returns an error if the text with that name is not UTF-8: a badinput
-// error with the line and the byte.
+// Check returns a badinput error, with the line and the byte, if the text of that
+// name is not UTF-8.
 func Check(name string, text []byte) error {
 	if utf8.Valid(text) {
 		return nil
@@ -133,7 +133,7 @@ func Check(name string, text []byte) error {
 	return nil
 }
 
-// SkipMark returns r without a byte order mark at its beginning.
+// SkipMark returns a reader of r without a byte order mark at its start.
 func SkipMark(r io.Reader) io.Reader {
 	b := bufio.NewReader(r)
 	if head, _ := b.Peek(3); string(head) == "\ufeff" {

@@ -185,10 +185,10 @@ func attacks(elsewhere string) map[string]attack {
 		"credentials in an error":  {handler: answer(400, `proxy http://me:`+attackKey+`@10.0.0.1 failed`), want: "proxy http://10.0.0.1 failed"},
 
 		// Pauses that are asked for.
-		"a pause of a day":         {handler: answer(429, "", "Retry-After", "86400"), want: "a pause of 24h0m0s, and no more than 15m0s", final: true},
-		"a pause of a century":     {handler: answer(503, "", "Retry-After", "99999999999"), want: "and no more than 15m0s", final: true},
-		"a pause without end":      {handler: answer(503, "", "Retry-After", strings.Repeat("9", 400)), want: "and no more than 15m0s", final: true},
-		"a pause to the year 9999": {handler: answer(503, "", "Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT"), want: "and no more than 15m0s", final: true},
+		"a pause of a day":         {handler: answer(429, "", "Retry-After", "86400"), want: "a pause of 24h0m0s, longer than the limit of 15m0s", final: true},
+		"a pause of a century":     {handler: answer(503, "", "Retry-After", "99999999999"), want: "longer than the limit of 15m0s", final: true},
+		"a pause without end":      {handler: answer(503, "", "Retry-After", strings.Repeat("9", 400)), want: "longer than the limit of 15m0s", final: true},
+		"a pause to the year 9999": {handler: answer(503, "", "Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT"), want: "longer than the limit of 15m0s", final: true},
 		"a pause of inf":           {handler: answer(503, "", "Retry-After", "inf"), want: "status 503", tries: 3},
 	}
 	for _, status := range []int{300, 301, 302, 303, 305, 307, 308, 399} {

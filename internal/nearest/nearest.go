@@ -1,9 +1,9 @@
-// Package nearest finds the name that somebody probably meant.
+// Package nearest finds the known name that a misspelt one probably means.
 package nearest
 
-// Name returns the one of known with the fewest edits to name, the first of
-// equals: at most two edits, or a third of its length. It returns "" if none is
-// so near.
+// Name returns the known name with the smallest edit distance to name, the first
+// among equals. It returns "" if the distance of all of them exceeds both two and
+// a third of name's length.
 func Name(name string, known []string) string {
 	best, fewest := "", max(2, len(name)/3)+1
 	for _, k := range known {
@@ -14,7 +14,7 @@ func Name(name string, known []string) string {
 	return best
 }
 
-// edits is the Levenshtein distance in bytes.
+// edits returns the Levenshtein distance in bytes.
 func edits(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

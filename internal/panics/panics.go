@@ -1,6 +1,7 @@
-// Package panics carries a panic from the goroutine it ended to the one that
-// waits for it. A panic that no one recovers in its own goroutine ends the
-// program with a usage error's exit code and without a word to the user.
+// Package panics carries a panic from the goroutine in which it happened to the
+// one that waits for it. A panic that is not recovered in its own goroutine ends
+// the program with the exit code of a usage error and without a message to the
+// user.
 package panics
 
 import (
@@ -24,9 +25,9 @@ func (e *Error) Unwrap() error {
 	return err
 }
 
-// Of returns what recover returned as an error. It must be called by the
-// deferred function, where the stack is still that of the panic. A panic that
-// was carried from another goroutine keeps its stack.
+// Of converts the value that recover returned to an error. It must be called in
+// the deferred function, where the stack is still that of the panic. A panic that
+// was carried from another goroutine keeps its original stack.
 func Of(recovered any) *Error {
 	if e, ok := recovered.(*Error); ok {
 		return e
@@ -34,8 +35,8 @@ func Of(recovered any) *Error {
 	return &Error{recovered, debug.Stack()}
 }
 
-// Catch runs f and returns its error; a panic is an *Error. Reading mapped
-// memory that is no longer backed by its file is a panic too.
+// Catch runs f and returns its error, or an *Error if it panics. Reading mapped
+// memory that is no longer backed by its file counts as a panic.
 func Catch(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -49,8 +50,8 @@ func Catch(f func() error) (err error) {
 // Group is a sync.WaitGroup whose Wait panics with the first panic of its
 // goroutines. The zero Group is ready for use.
 type Group struct {
-	// Stop, if not nil, is called when a goroutine panics: it ends what the
-	// others, or who hands them work, would wait for.
+	// Stop, if not nil, is called when a goroutine panics. It must end whatever
+	// the other goroutines, or the one that gives them work, would wait for.
 	Stop func()
 
 	wait  sync.WaitGroup

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Pace watches over something that arrives, such as a file: it ends what brings
-// fewer than Least bytes in a Window, which silence does too.
+// Pace watches a transfer and ends it if fewer than Least bytes arrive within a
+// Window.
 type Pace struct {
 	Window time.Duration
 	Least  int64
@@ -27,8 +27,8 @@ func NewPace(window time.Duration, least int64, end func(error)) *Pace {
 	return p
 }
 
-// Restart begins a new window: what comes from now on is of another kind, as a
-// body after the wait for it.
+// Restart starts a new window, for example when the headers have come and the body
+// follows.
 func (p *Pace) Restart() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -38,14 +38,14 @@ func (p *Pace) Restart() {
 	}
 }
 
-// Add counts bytes that came.
+// Add counts n bytes that have arrived.
 func (p *Pace) Add(n int) {
 	p.mu.Lock()
 	p.got += int64(n)
 	p.mu.Unlock()
 }
 
-// Stop ends the watch.
+// Stop ends watching.
 func (p *Pace) Stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,5 +1,5 @@
 // Package pause waits between requests to servers and for their answers, and
-// tells when waiting is of no use.
+// decides when waiting is pointless.
 package pause
 
 import (
@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// Sleep waits for d, or until the context ends, whose error it then returns.
+// Sleep waits for d. If the context ends first, it returns the context's error.
 func Sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -28,13 +28,13 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// forever is what a Retry-After header of more than a century asks for.
+// forever caps the duration that a Retry-After header asks for.
 const forever = 100 * 365 * 24 * time.Hour
 
 var seconds = regexp.MustCompile(`^\d+(\.\d*)?$`)
 
-// After is how long a Retry-After header asks to wait, in seconds or until a
-// date (RFC 9110, 10.2.3); 0 if it does not say.
+// After returns how long a Retry-After header asks to wait. The header holds
+// seconds or a date (RFC 9110, 10.2.3); for anything else, After returns 0.
 func After(header string, now time.Time) time.Duration {
 	header = strings.TrimSpace(header)
 	if seconds.MatchString(header) {
@@ -47,25 +47,27 @@ func After(header string, now time.Time) time.Duration {
 	return 0
 }
 
-// Bound returns an error if a server asks for a pause longer than most: that
-// time is better spent by running again later. err is why it was asked again.
+// Bound returns an error if a server asks for a pause longer than most, because
+// it is better to run the command again later. err is the error that led to the
+// repeated request.
 func Bound(err error, asked, most time.Duration) error {
 	if asked <= most {
 		return nil
 	}
-	return fmt.Errorf("%w; the server asks for a pause of %s, and no more than %s is waited for: run the same command again after that", err, asked.Round(time.Second), most)
+	return fmt.Errorf("%w; the server asks for a pause of %s, longer than the limit of %s: run the same command again after that",
+		err, asked.Round(time.Second), most)
 }
 
-// Grace returns a context that ends d after ctx does: for work that an
-// interruption should let finish. The caller must call cancel.
+// Grace returns a context that ends d after ctx does, for work that may finish
+// after an interruption. The caller must call cancel.
 func Grace(ctx context.Context, d time.Duration) (graced context.Context, cancel context.CancelFunc) {
 	graced, end := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { _ = Sleep(graced, d); end() })
 	return graced, func() { stop(); end() }
 }
 
-// Unreachable says in words why no request can reach a server, from the error of
-// one that did not; "" for errors of another kind.
+// Unreachable explains why a request did not reach a server, given its error. It
+// returns "" for errors of another kind.
 func Unreachable(err error) string {
 	var dns *net.DNSError
 	var dial *net.OpError

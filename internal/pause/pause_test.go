@@ -29,7 +29,7 @@ func TestBound(t *testing.T) {
 		t.Error(err)
 	}
 	err := Bound(busy, time.Hour, time.Minute)
-	if !errors.Is(err, busy) || !strings.Contains(err.Error(), "a pause of 1h0m0s, and no more than 1m0s") {
+	if !errors.Is(err, busy) || !strings.Contains(err.Error(), "a pause of 1h0m0s, longer than the limit of 1m0s") {
 		t.Error(err)
 	}
 }

@@ -1,5 +1,6 @@
-// Package printable makes text from outside fit for a terminal: what a server,
-// a file or a model says must neither move the cursor nor hide what it is.
+// Package printable prepares text for people. Text from servers, files and models
+// is made safe for a terminal: it must neither move the cursor nor disguise
+// itself. Amounts of memory are written with units.
 package printable
 
 import (
@@ -12,13 +13,13 @@ import (
 )
 
 // Text returns s with every character that a terminal acts upon written as an
-// escape: control characters but tab and line feed, C1 controls, line and
-// paragraph separators, bytes that are not UTF-8, and the embeddings, overrides
-// and isolates of bidirectional text, which reorder what stands around them.
-// The marks and joiners of Arabic text (U+200C to U+200F, U+061C) stay, and so
-// does a first-strong isolate that ends on its line, as our own sentences set
-// around words of either direction. Text without such characters is returned as
-// it is.
+// escape. These are control characters except tab and line feed, C1 controls,
+// line and paragraph separators, bytes that are not UTF-8, and the embeddings,
+// overrides and isolates of bidirectional text, which reorder the text around
+// them. Two kinds stay: the marks and joiners of Arabic text (U+200C to U+200F,
+// U+061C), and a first-strong isolate that ends on the same line, which our own
+// messages put around words of either direction. Text without such characters is
+// returned unchanged.
 func Text(s string) string {
 	if !strings.ContainsFunc(s, acts) && utf8.ValidString(s) {
 		return s
@@ -29,8 +30,9 @@ func Text(s string) string {
 		r, n := utf8.DecodeRuneInString(s[i:])
 		switch {
 		case r == isolate && i > end:
-			if closed := strings.IndexFunc(s[i+n:], func(r rune) bool { return acts(r) || r == '\n' }); closed >= 0 && strings.HasPrefix(s[i+n+closed:], endOfIsolate) {
-				end = i + n + closed
+			next := i + n + max(strings.IndexFunc(s[i+n:], func(r rune) bool { return acts(r) || r == '\n' }), 0)
+			if strings.HasPrefix(s[next:], endOfIsolate) {
+				end = next
 				b.WriteRune(r)
 				break
 			}
@@ -49,14 +51,14 @@ func Text(s string) string {
 	return b.String()
 }
 
-// isolate sets off text of the direction of its first strong character, up to
-// endOfIsolate.
+// isolate and endOfIsolate enclose text that takes its direction from its first
+// strong character.
 const (
 	isolate      = '\u2068'
 	endOfIsolate = "\u2069"
 )
 
-// acts reports whether a terminal acts upon a character in place of showing it.
+// acts reports whether a terminal acts upon a character instead of showing it.
 func acts(r rune) bool {
 	switch {
 	case r == '\n' || r == '\t':
@@ -67,16 +69,16 @@ func acts(r rune) bool {
 	return r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
 }
 
-// escapes are the terminal's sequences: CSI and OSC of ECMA-48.
+// escapes matches the terminal's control sequences: CSI and OSC of ECMA-48.
 var escapes = regexp.MustCompile(`\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)`)
 
-// credentials are the user and password in an address.
+// credentials matches the user and password in an address.
 var credentials = regexp.MustCompile(`://[^/?#@\s"]*@`)
 
-// Line returns what a server says as one line for messages, logs and rows: at
-// most limit characters, without control and direction characters, without the
-// credentials of addresses, and with each secret, which may stand there in an
-// address's escapes too, replaced by [secret].
+// Line returns text from a server as one line of at most limit characters, for
+// messages, logs and rows. Control and direction characters and the credentials
+// of addresses are removed. Each secret, plain or escaped as in an address, is
+// replaced by [secret].
 func Line(s string, limit int, secrets ...string) string {
 	s = Without(strings.ToValidUTF8(s, ""), secrets...)
 	s = escapes.ReplaceAllString(s, " ")
@@ -94,8 +96,8 @@ func Line(s string, limit int, secrets ...string) string {
 	return string(runes)
 }
 
-// shortest is the length of the shortest secret. Local servers take keys such as
-// "x" or "EMPTY", which keep nothing secret and would be found in any text.
+// shortest is the length of the shortest secret. Local servers accept keys such as
+// "x" or "EMPTY", which are not secret and occur in any text.
 const shortest = 6
 
 // Without returns s with each secret of six characters or more replaced by
@@ -112,8 +114,8 @@ func Without(s string, secrets ...string) string {
 	return s
 }
 
-// Address returns an address that a person gave, or a server, without what may
-// be a secret in it: user and password, query and fragment. It need not be
+// Address returns an address, from a person or a server, without the parts that
+// may be secret: user and password, query and fragment. The address need not be
 // valid.
 func Address(s string) string {
 	scheme, rest, found := strings.Cut(s, "://")
@@ -127,8 +129,8 @@ func Address(s string) string {
 	if i := strings.LastIndexByte(host, '@'); i >= 0 {
 		host = "…" + host[i:]
 	}
-	// A password may hold a slash: what stands before the last @ of an address
-	// without a plain host is hidden with it.
+	// A password may contain a slash. If the part before the first slash is not a
+	// plain host, everything before the last @ is hidden.
 	if i := strings.LastIndexByte(path, '@'); i >= 0 && strings.Contains(host, ":") {
 		host, path = "…", path[i:]
 	}

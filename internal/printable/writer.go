@@ -5,11 +5,11 @@ import (
 	"unicode/utf8"
 )
 
-// Writer writes text to a terminal as Text makes it. A character may come in
-// several parts.
+// Writer writes text to a terminal, made safe by Text. The bytes of a character
+// may arrive in several writes.
 type Writer struct {
 	w    io.Writer
-	part []byte // the beginning of a character
+	part []byte // the first bytes of an incomplete character
 }
 
 // NewWriter returns a writer to w.
@@ -32,7 +32,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Flush writes what is left: the beginning of a character whose end never came.
+// Flush writes the bytes of an incomplete character, if there are any.
 func (w *Writer) Flush() error {
 	_, err := io.WriteString(w.w, Text(string(w.part)))
 	w.part = nil

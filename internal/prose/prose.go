@@ -1,6 +1,5 @@
-// Package prose looks at what a text is written in: the script of its words,
-// with code, formulas and addresses left out, which are Latin in every
-// language.
+// Package prose determines the script that a text is written in. Code, formulas
+// and addresses are ignored, because they are Latin in every language.
 package prose
 
 import (
@@ -9,8 +8,8 @@ import (
 	"unicode"
 )
 
-// scripts are those of the last four letters of language codes (ISO 15924).
-// Where a language mixes several, all of them count as its own.
+// scripts maps the last four letters of a language code (ISO 15924) to its
+// scripts. All scripts that a language mixes count as its own.
 var scripts = map[string][]*unicode.RangeTable{
 	"Arab": {unicode.Arabic}, "Armn": {unicode.Armenian}, "Beng": {unicode.Bengali}, "Cyrl": {unicode.Cyrillic},
 	"Deva": {unicode.Devanagari}, "Ethi": {unicode.Ethiopic}, "Geor": {unicode.Georgian}, "Grek": {unicode.Greek},
@@ -23,12 +22,12 @@ var scripts = map[string][]*unicode.RangeTable{
 
 var code = regexp.MustCompile(`^[a-z]{3}_[A-Z][a-z]{3}$`)
 
-// IsLanguage reports whether s has the form of a language code of NLLB, such
-// as eng_Latn or arb_Arab, with a script that this package knows.
+// IsLanguage reports whether s has the form of an NLLB language code, such as
+// eng_Latn or arb_Arab, with a script that this package knows.
 func IsLanguage(s string) bool { return code.MatchString(s) && scripts[s[4:]] != nil }
 
-// foreign is what is Latin in every language: fenced and inline code, formulas,
-// addresses.
+// foreign matches what is Latin in every language: fenced and inline code,
+// formulas, addresses.
 var foreign = regexp.MustCompile("(?s)```.*?(?:```|$)|(?-s:`[^`\n]+`)|\\$\\$.+?\\$\\$|\\\\\\[.+?\\\\\\]|\\\\\\(.+?\\\\\\)|(?:https?://|www\\.)\\S+|\\S+@\\S+\\.\\S+")
 
 // Words returns the text without code, formulas and addresses.
@@ -39,9 +38,9 @@ func Words(s string) string {
 	return foreign.ReplaceAllString(s, " ")
 }
 
-// Letters counts the letters of a text's words, and those of them that are of
-// the language's script. Without a known script all are. Words that are
-// written alike in every language do not count.
+// Letters counts the letters of a text's words, and how many of them belong to
+// the language's script. If the script is not known, all of them do. Words that
+// are the same in every language are not counted.
 func Letters(s, language string) (letters, own int) {
 	var tables []*unicode.RangeTable
 	if len(language) >= 4 {
@@ -64,9 +63,9 @@ func Letters(s, language string) (letters, own int) {
 	return letters, own
 }
 
-// technical reports whether a word is written alike in every language: Latin
-// with digits or signs of formulas (CO2, x=3, H_{2}O), or short with capitals
-// inside (NaOH, DNA, km/h).
+// technical reports whether a word is the same in every language: Latin with
+// digits or formula signs (CO2, x=3, H_{2}O), or short with inner capitals (NaOH,
+// DNA, km/h).
 func technical(word string) bool {
 	letters, mark, inner := 0, false, false
 	for _, r := range word {
@@ -84,11 +83,11 @@ func technical(word string) bool {
 	return mark || inner && letters <= 6
 }
 
-// unspaced are scripts that write words without blanks between them.
+// unspaced are the scripts that put no spaces between words.
 var unspaced = []*unicode.RangeTable{unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar}
 
-// CountWords counts the words between blanks. In scripts without blanks every
-// letter counts as a word.
+// CountWords counts the words separated by spaces. In scripts without spaces
+// every letter counts as a word.
 func CountWords(s string) int {
 	n := len(strings.Fields(s))
 	letters := 0
@@ -100,8 +99,8 @@ func CountWords(s string) int {
 	return max(n, letters)
 }
 
-// Digit returns the value of a decimal digit of any script. Unicode's digits
-// stand in runs of ten.
+// Digit returns the value of a decimal digit of any script. It relies on Unicode
+// encoding decimal digits in runs of ten.
 func Digit(r rune) (rune, bool) {
 	if !unicode.Is(unicode.Nd, r) {
 		return 0, false

@@ -1,5 +1,5 @@
-// Package pyrandom draws the same numbers as Python's random.Random, so that
-// a shuffle done by a Python tool can be repeated exactly.
+// Package pyrandom generates the same random numbers as Python's random.Random,
+// so that a shuffle by a Python tool can be repeated exactly.
 //
 // The generator is the Mersenne Twister MT19937 of Matsumoto and Nishimura
 // (1998) with their init_by_array seeding; the integer and shuffle methods

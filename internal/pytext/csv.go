@@ -22,7 +22,7 @@ func CSV(text string, comma byte) ([][]string, error) {
 	return records, nil
 }
 
-// maxFields bounds a record, whose fields take more memory than their text.
+// maxFields bounds the fields of a record, which take more memory than their text.
 const maxFields = 1000
 
 // Records yields the records of CSV one by one. It ends at the first error.
@@ -50,7 +50,7 @@ func Records(text string, comma byte) iter.Seq2[[]string, error] {
 	}
 }
 
-// csvRecord reads one record; nil is an empty line.
+// csvRecord reads one record. The record of an empty line is nil.
 func csvRecord(text string, comma byte) (record []string, rest string, err error) {
 	if n := lineBreak(text); n > 0 {
 		return nil, text[n:], nil
@@ -61,7 +61,7 @@ func csvRecord(text string, comma byte) (record []string, rest string, err error
 			return nil, "", err
 		}
 		if record = append(record, field); len(record) > maxFields {
-			return nil, "", fmt.Errorf("more than %d fields; is this a table of another kind?", maxFields)
+			return nil, "", fmt.Errorf("more than %d fields; is this a CSV file?", maxFields)
 		}
 		if after == "" {
 			return record, "", nil
@@ -74,8 +74,7 @@ func csvRecord(text string, comma byte) (record []string, rest string, err error
 	}
 }
 
-// csvField reads one field; what is left starts with a comma or a line break,
-// or is empty.
+// csvField reads one field. rest is empty or starts with a comma or a line break.
 func csvField(text string, comma byte) (field, rest string, err error) {
 	if text == "" || text[0] != '"' {
 		end := fieldEnd(text, comma)
@@ -86,7 +85,7 @@ func csvField(text string, comma byte) (field, rest string, err error) {
 	for {
 		i := strings.IndexByte(text, '"')
 		if i < 0 {
-			return "", "", fmt.Errorf("a quoted field is not closed; is the file cut?")
+			return "", "", fmt.Errorf("a quoted field is not closed; is the file truncated?")
 		}
 		b.WriteString(text[:i])
 		text = text[i+1:]
@@ -108,7 +107,7 @@ func fieldEnd(text string, comma byte) int {
 	return len(text)
 }
 
-// lineBreak returns the length of the line break text starts with, or 0.
+// lineBreak returns the length of the line break at the start of text, or 0.
 func lineBreak(text string) int {
 	switch {
 	case strings.HasPrefix(text, "\r\n"):

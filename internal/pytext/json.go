@@ -30,10 +30,10 @@ func (o Object) Get(key string) any {
 	return nil
 }
 
-// JSON returns json.dumps(v, indent=2): keys in order, floats as repr, other
-// characters than ASCII as \u escapes. It takes nil, bool, int, int64,
-// float64, string, []string, []any, Object, and nil pointers to int, float64
-// and string (null); anything else is an error.
+// JSON returns json.dumps(v, indent=2): keys in order, floats as repr, characters
+// outside ASCII as \u escapes. It accepts nil, bool, int, int64, float64, string,
+// []string, []any, Object, and pointers to int and string (nil is null). Anything
+// else is an error.
 func JSON(v any) ([]byte, error) {
 	var b strings.Builder
 	if err := writeJSON(&b, v, "\n"); err != nil {
@@ -80,7 +80,7 @@ func writeJSON(b *strings.Builder, v any, newline string) error {
 	return nil
 }
 
-// jsonFloat is float.__repr__ with the names JSON extensions use.
+// jsonFloat returns repr of a float, with json.dumps's names for NaN and infinity.
 func jsonFloat(f float64) string {
 	switch {
 	case math.IsNaN(f):

@@ -17,7 +17,8 @@ func StringList(text string) ([]string, error) {
 	p := literal{rest: text}
 	items, err := p.list()
 	if err != nil {
-		return nil, fmt.Errorf("not a Python list of strings: %w at character %d", err, utf8.RuneCountInString(text[:len(text)-len(p.rest)])+1)
+		at := utf8.RuneCountInString(text[:len(text)-len(p.rest)]) + 1
+		return nil, fmt.Errorf("not a Python list of strings: %w at character %d", err, at)
 	}
 	return items, nil
 }
@@ -133,7 +134,7 @@ func (p *literal) escape(b *strings.Builder) error {
 	case c == 'U':
 		digits = 8
 	case c == 'N':
-		return fmt.Errorf("a character by its name (\\N), which is not read here")
+		return fmt.Errorf("a character by its name (\\N), which is not supported")
 	case c >= '0' && c <= '7':
 		base, start = 8, 1
 		for digits < 3 && start+digits < len(p.rest) && p.rest[start+digits] >= '0' && p.rest[start+digits] <= '7' {
@@ -145,11 +146,11 @@ func (p *literal) escape(b *strings.Builder) error {
 		return nil
 	}
 	if len(p.rest) < start+digits {
-		return fmt.Errorf("a cut escape")
+		return fmt.Errorf("an incomplete escape")
 	}
 	v, err := strconv.ParseUint(p.rest[start:start+digits], base, 32)
 	if err != nil || v > utf8.MaxRune || !utf8.ValidRune(rune(v)) {
-		return fmt.Errorf("a wrong escape %q", p.rest[:start+digits])
+		return fmt.Errorf("an invalid escape %q", p.rest[:start+digits])
 	}
 	b.WriteRune(rune(v))
 	p.rest = p.rest[start+digits:]

@@ -1,7 +1,7 @@
-// Package pytext writes and reads text the way Python does: repr of floats,
-// strings and lists, json.dumps, str.rstrip, the csv module's dialect, and
-// list literals. Results and prompts of Python tools are compared byte by
-// byte, so near enough is not enough here.
+// Package pytext writes and reads text exactly as Python does: repr of floats,
+// strings and lists, json.dumps, str.rstrip, the csv module's dialect, and list
+// literals. Results and prompts are compared byte by byte with those of Python
+// tools.
 package pytext
 
 import (
@@ -53,9 +53,9 @@ func Bool(b bool) string {
 	return "False"
 }
 
-// Quote returns repr(s). Single quotes are preferred; what
-// str.isprintable refuses is escaped. Bytes that are not UTF-8 appear as
-// Python would hold them after errors="replace".
+// Quote returns repr(s). It prefers single quotes and escapes the characters for
+// which str.isprintable is false. Bytes that are not UTF-8 appear as after
+// decoding with errors="replace" in Python.
 func Quote(s string) string {
 	quote := byte('\'')
 	if strings.Contains(s, "'") && !strings.Contains(s, `"`) {
@@ -89,8 +89,8 @@ func Quote(s string) string {
 	return b.String()
 }
 
-// printable is str.isprintable for one character: everything but the
-// categories Other and Separator, with the plain space allowed.
+// printable is str.isprintable for one character. It is true for the space and for
+// everything outside the categories Other and Separator.
 func printable(r rune) bool {
 	if r == ' ' {
 		return true
@@ -136,7 +136,7 @@ func Repr(v any) string {
 	return fmt.Sprint(v)
 }
 
-// List returns repr of a list whose elements repr writes.
+// List returns repr of a list, given repr of its elements.
 func List[T any](xs []T, repr func(T) string) string {
 	var b strings.Builder
 	b.WriteByte('[')

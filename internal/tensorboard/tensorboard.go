@@ -1,5 +1,6 @@
-// Package tensorboard writes scalars in TensorBoard's event files: TFRecords
-// of protocol buffers (tensorflow/core/util/event.proto), encoded by hand.
+// Package tensorboard writes scalars to TensorBoard's event files. These are
+// TFRecords of protocol buffers (tensorflow/core/util/event.proto), encoded by
+// hand.
 package tensorboard
 
 import (
@@ -20,9 +21,9 @@ const Name = "events.out.tfevents.0.barka"
 // Writer appends events to a file.
 type Writer struct{ f *os.File }
 
-// Append opens the event file of a directory, or makes it, and cuts it back to
-// the given number of bytes, as Sync returned it: what a run wrote after its
-// last checkpoint is written again. It fails if the file has fewer.
+// Append opens or creates the event file of a directory and truncates it to size,
+// as returned by Sync: the events that a run wrote after its last checkpoint are
+// written again. It fails if the file is shorter.
 func Append(dir string, size int64) (*Writer, error) {
 	path := filepath.Join(dir, Name)
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
@@ -31,7 +32,8 @@ func Append(dir string, size int64) (*Writer, error) {
 	}
 	info, err := f.Stat()
 	if err == nil && info.Size() < size {
-		err = badinput.Errorf("%s has %d bytes, the checkpoint was written with %d: events are missing; restore it, or --restart", path, info.Size(), size)
+		err = badinput.Errorf("%s has %d bytes, but had %d when the checkpoint was written: events are missing; restore the file, or use --restart",
+			path, info.Size(), size)
 	}
 	if err == nil {
 		err = f.Truncate(size)
@@ -74,7 +76,7 @@ func (w *Writer) Scalars(step int64, values map[string]float64) error {
 	return w.record(bytesField(event, 5, summary))
 }
 
-// Sync makes the events durable and returns the length of the file.
+// Sync flushes the events to disk and returns the size of the file in bytes.
 func (w *Writer) Sync() (int64, error) {
 	if err := w.f.Sync(); err != nil {
 		return 0, err

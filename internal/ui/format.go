@@ -47,7 +47,7 @@ func Count(n int64) string {
 	return sign + strings.Join(append([]string{s}, groups...), ",")
 }
 
-// Duration writes a time the way people say it, in two units at most: 0.4 s,
+// Duration writes a duration in at most two units, the way people say it: 0.4 s,
 // 12 s, 3 min 5 s, 2 h 10 min, 3 d 4 h.
 func Duration(d time.Duration) string {
 	switch s := d.Seconds(); {
@@ -79,7 +79,7 @@ func two(a int64, unitA string, b int64, unitB string) string {
 	return fmt.Sprintf("%d %s %d %s", a, unitA, b, unitB)
 }
 
-// rate writes units a second, or a minute or hour where that says more.
+// rate writes units per second, or per minute or hour if the rate is low.
 func rate(perSecond float64, unit string) string {
 	per, v := "s", perSecond
 	if v < 0.95 {
@@ -97,7 +97,7 @@ func rate(perSecond float64, unit string) string {
 	return digits(v) + " " + unit + "/" + per
 }
 
-// amount writes how much of a unit.
+// amount writes a number of units, or a size for the unit "bytes".
 func amount(n int64, unit string) string {
 	if unit == "bytes" {
 		return Bytes(n)

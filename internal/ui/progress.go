@@ -7,23 +7,24 @@ import (
 	"time"
 )
 
-// How often progress is written where no bar can be drawn.
+// How often progress is shown: as a line of text, as a JSON event, as a bar.
 const (
 	lineEvery = 10 * time.Second
 	jsonEvery = time.Second
+	drawEvery = 200 * time.Millisecond
 )
 
-// meter counts a piece of work. What was already there when the work began
-// (Skip) is done, but says nothing about speed.
+// meter counts a piece of work. Skipped units, which an earlier run had finished,
+// are part of done but do not count for the speed.
 type meter struct {
 	label, unit string
-	total       int64
+	total       int64 // negative: unknown
 	begun       time.Time
 	done        int64
 	skipped     int64
 }
 
-// speed is in units a second; 0 as long as nothing is known.
+// speed returns units per second, 0 while it is unknown.
 func (m *meter) speed(now time.Time) float64 {
 	elapsed := now.Sub(m.begun).Seconds()
 	if worked := m.done - m.skipped; worked > 0 && elapsed > 0 {
@@ -32,7 +33,7 @@ func (m *meter) speed(now time.Time) float64 {
 	return 0
 }
 
-// left is the time to go; negative when unknown.
+// left returns the remaining time, negative while it is unknown.
 func (m *meter) left(now time.Time) time.Duration {
 	speed := m.speed(now)
 	if speed == 0 || m.total < 0 {
@@ -61,7 +62,7 @@ func (m *meter) text(now time.Time) string {
 	return s
 }
 
-// summary is what remains to be said when the work is done.
+// summary returns the line that is shown when the work is done.
 func (m *meter) summary(now time.Time) string {
 	s := m.label + ": " + amount(m.done, m.unit)
 	if m.unit != "bytes" {
@@ -74,58 +75,82 @@ func (m *meter) summary(now time.Time) string {
 	return s
 }
 
-// lineProgress writes a line now and then: text, or events with --json.
-type lineProgress struct {
-	ui    *UI
-	every time.Duration
+// tracker counts the current work for a progress display.
+type tracker struct {
+	every time.Duration // between two calls of show
 	now   func() time.Time
+	show  func(now time.Time)
 
-	mu     sync.Mutex
-	m      *meter // nil: no work at hand
-	last   time.Time
+	mu   sync.Mutex
+	m    *meter // nil: no current work
+	last time.Time
+}
+
+// Add implements progress.Reporter.
+func (t *tracker) Add(n int64) { t.add(n, 0) }
+
+// Skip implements progress.Reporter.
+func (t *tracker) Skip(n int64) { t.add(n, n) }
+
+func (t *tracker) add(n, skipped int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.m == nil {
+		return
+	}
+	t.m.done += n
+	t.m.skipped += skipped
+	t.update()
+}
+
+// update shows the work if the last time is long enough ago. t.mu is held.
+func (t *tracker) update() {
+	if now := t.now(); now.Sub(t.last) >= t.every {
+		t.last = now
+		t.show(now)
+	}
+}
+
+// begin makes m the current work. t.mu is held.
+func (t *tracker) begin(label string, total int64, unit string) {
+	t.last = t.now()
+	t.m = &meter{label: label, unit: unit, total: total, begun: t.last}
+}
+
+// lineProgress writes a line from time to time: text, or JSON events with --json.
+type lineProgress struct {
+	tracker
+	ui     *UI
 	ticker *time.Timer
+}
+
+func newLineProgress(u *UI, every time.Duration, now func() time.Time) *lineProgress {
+	p := &lineProgress{tracker: tracker{every: every, now: now}, ui: u}
+	p.show = func(now time.Time) { p.write("progress", now) }
+	return p
 }
 
 func (p *lineProgress) Start(label string, total int64, unit string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.end()
-	now := p.now()
-	p.m, p.last = &meter{label: label, unit: unit, total: total, begun: now}, now
+	p.begin(label, total, unit)
 	if p.ui.json {
-		p.write("start", now)
+		p.write("start", p.last)
 	}
 	m := p.m
 	p.ticker = time.AfterFunc(p.every, func() { p.tick(m) })
 }
 
-// tick writes a line also while nothing is added.
+// tick writes a line even if nothing was added.
 func (p *lineProgress) tick(m *meter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.m != m {
 		return
 	}
-	if now := p.now(); now.Sub(p.last) >= p.every {
-		p.write("progress", now)
-	}
+	p.update()
 	p.ticker = time.AfterFunc(p.every, func() { p.tick(m) })
-}
-
-func (p *lineProgress) Add(n int64)  { p.add(n, 0) }
-func (p *lineProgress) Skip(n int64) { p.add(n, n) }
-
-func (p *lineProgress) add(n, skipped int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.m == nil {
-		return
-	}
-	p.m.done += n
-	p.m.skipped += skipped
-	if now := p.now(); now.Sub(p.last) >= p.every {
-		p.write("progress", now)
-	}
 }
 
 func (p *lineProgress) Note(s string) { p.ui.Infof("%s", s) }
@@ -149,7 +174,6 @@ func (p *lineProgress) end() {
 }
 
 func (p *lineProgress) write(event string, now time.Time) {
-	p.last = now
 	if !p.ui.json {
 		s := p.m.text(now)
 		if event == "done" {
@@ -171,45 +195,28 @@ func (p *lineProgress) write(event string, now time.Time) {
 	p.ui.event(v)
 }
 
-// terminalProgress redraws one line at the bottom of a terminal: a bar, if the
-// total is known, and the meter's words.
+// terminalProgress redraws the last line of a terminal: a bar, if the total is
+// known, and the meter's text.
 type terminalProgress struct {
+	tracker
 	ui *UI
-
-	mu    sync.Mutex
-	m     *meter // nil: no work at hand
-	drawn time.Time
 }
 
-const drawEvery = 200 * time.Millisecond
+func newTerminalProgress(u *UI) *terminalProgress {
+	p := &terminalProgress{tracker: tracker{every: drawEvery, now: time.Now}, ui: u}
+	p.show = p.draw
+	return p
+}
 
 func (p *terminalProgress) Start(label string, total int64, unit string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.end()
-	now := time.Now()
-	p.m = &meter{label: label, unit: unit, total: total, begun: now}
-	p.draw(now)
-}
-
-func (p *terminalProgress) Add(n int64)  { p.add(n, 0) }
-func (p *terminalProgress) Skip(n int64) { p.add(n, n) }
-
-func (p *terminalProgress) add(n, skipped int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.m == nil {
-		return
-	}
-	p.m.done += n
-	p.m.skipped += skipped
-	if now := time.Now(); now.Sub(p.drawn) >= drawEvery {
-		p.draw(now)
-	}
+	p.begin(label, total, unit)
+	p.draw(p.last)
 }
 
 func (p *terminalProgress) draw(now time.Time) {
-	p.drawn = now
 	p.ui.status(bar(p.m.done, p.m.total) + p.m.text(now))
 }
 
@@ -230,7 +237,7 @@ func (p *terminalProgress) end() {
 	p.m = nil
 }
 
-// bar draws how much of total is done; nothing when the total is unknown.
+// bar returns a bar of how much of total is done, "" if the total is unknown.
 func bar(done, total int64) string {
 	const width = 24
 	if total <= 0 {

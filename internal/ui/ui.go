@@ -1,8 +1,8 @@
-// Package ui is how commands talk to people and to scripts: progress, tables,
-// messages. On a terminal there are bars, boxes and colour; elsewhere plain
-// lines; with --json one JSON object a line. Progress and messages go to stderr,
-// results to stdout. All text passes through package printable here: titles,
-// names and messages come from files and servers. JSON is written as it is.
+// Package ui writes what commands show to people and scripts: progress, tables and
+// messages. A terminal gets bars, boxes and colour; other outputs get plain
+// lines; with --json every line is a JSON object. Progress and messages go to
+// stderr, results to stdout. All text passes through package printable, because
+// titles, names and messages come from files and servers. JSON is not changed.
 package ui
 
 import (
@@ -23,10 +23,10 @@ import (
 	"barka/internal/progress"
 )
 
-// Options are the flags that every command has, and where it writes.
+// Options are the flags that every command has, and its outputs.
 type Options struct {
 	JSON   bool      // events and tables as JSON lines
-	Quiet  bool      // results and errors alone
+	Quiet  bool      // only results, warnings and errors
 	Stderr io.Writer // nil: os.Stderr
 	Stdout io.Writer // nil: os.Stdout
 }
@@ -35,18 +35,18 @@ type Options struct {
 type UI struct {
 	json, quiet bool
 	out, err    stream
-	mu          sync.Mutex // holds lines together
-	shown       string     // on the terminal's last line now
+	mu          sync.Mutex // keeps lines whole
+	shown       string     // status on the terminal's last line
 }
 
 type stream struct {
 	w        io.Writer
-	terminal bool // one that bars and boxes can be drawn on
+	terminal bool // can show bars and boxes
 	colour   bool
 }
 
-// New makes the UI. Colour is used on terminals alone, and not if the
-// environment has NO_COLOR (no-color.org) or TERM=dumb.
+// New returns a UI. It uses colour only on terminals, and not if the environment
+// sets NO_COLOR (no-color.org) or TERM=dumb.
 func New(o Options) *UI {
 	if o.Stderr == nil {
 		o.Stderr = os.Stderr
@@ -66,12 +66,12 @@ func newStream(w io.Writer) stream {
 	return s
 }
 
-// Terminal says whether results go to a person's terminal.
+// Terminal reports whether results go to a person's terminal.
 func (u *UI) Terminal() bool { return u.out.terminal && !u.json }
 
-// Screen returns the writer to use for results that a command writes by itself,
-// such as a model's answer: stdout, whose text is made printable where it is a
-// terminal. It is exact elsewhere. The caller must call flush at the end.
+// Screen returns the writer for results that a command writes directly, such as a
+// model's answer. On a terminal the text is made printable; elsewhere it is
+// written unchanged. The caller must call flush at the end.
 func Screen(stdout io.Writer) (w io.Writer, flush func() error) {
 	if f, ok := stdout.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
 		return stdout, func() error { return nil }
@@ -80,31 +80,30 @@ func Screen(stdout io.Writer) (w io.Writer, flush func() error) {
 	return p, p.Flush
 }
 
-// Progress returns what stages report their progress to.
+// Progress returns the reporter of the progress of stages.
 func (u *UI) Progress() progress.Reporter {
 	switch {
 	case u.quiet && !u.json:
 		return progress.Silent
 	case u.json:
-		return &lineProgress{ui: u, every: jsonEvery, now: time.Now}
+		return newLineProgress(u, jsonEvery, time.Now)
 	case u.err.terminal:
-		return &terminalProgress{ui: u}
+		return newTerminalProgress(u)
 	}
-	return &lineProgress{ui: u, every: lineEvery, now: time.Now}
+	return newLineProgress(u, lineEvery, time.Now)
 }
 
-// Infof tells the person something in passing, on stderr.
+// Infof writes an informational message to stderr, unless --quiet is set.
 func (u *UI) Infof(format string, args ...any) { u.message("info", "", format, args...) }
 
-// Warnf warns, on stderr, also with --quiet.
+// Warnf writes a warning to stderr, also with --quiet.
 func (u *UI) Warnf(format string, args ...any) { u.message("warning", "33", format, args...) }
 
-// Errorf reports a failure, on stderr, also with --quiet.
+// Errorf writes an error to stderr, also with --quiet.
 func (u *UI) Errorf(format string, args ...any) { u.message("error", "31", format, args...) }
 
-// Event reports something that has numbers: with --json as an event of that
-// name with the fields of v, which is a struct or a map, else as text in the
-// way of Infof.
+// Event reports something with numbers. With --json it is an event of that name
+// with the fields of v, a struct or a map; otherwise text is written as by Infof.
 func (u *UI) Event(name, text string, v any) {
 	if !u.json {
 		u.Infof("%s", text)
@@ -113,7 +112,7 @@ func (u *UI) Event(name, text string, v any) {
 	line, err := encode(v)
 	fields, ok := bytes.CutPrefix(line, []byte("{"))
 	if err != nil || !ok {
-		u.Infof("%s", text) // a number that JSON cannot hold
+		u.Infof("%s", text) // JSON cannot represent a value, such as NaN
 		return
 	}
 	head := fmt.Sprintf(`{"event":%q`, name)
@@ -123,7 +122,7 @@ func (u *UI) Event(name, text string, v any) {
 	u.write(append([]byte(head), fields...))
 }
 
-// Exit writes the last event of --json, with the fields of v.
+// Exit writes the last event with --json, with the fields of v.
 func (u *UI) Exit(v any) {
 	if u.json {
 		u.Event("exit", "", v)
@@ -149,13 +148,13 @@ func (u *UI) message(kind, colour, format string, args ...any) {
 }
 
 const (
-	wipe = "\r\x1b[K" // begin of line, clear to its end
-	// A line that wraps could not be wiped.
+	wipe = "\r\x1b[K" // go to the start of the line and clear it
+	// A status that wraps to a second line could not be wiped.
 	noWrap, wrap = "\x1b[?7l", "\x1b[?7h"
 )
 
-// line writes a line to stderr, above the status if there is one. The mark
-// before the text may have escape sequences.
+// line writes a line to stderr, above the status if there is one. The mark before
+// the text may contain escape sequences.
 func (u *UI) line(mark, text string) {
 	s := mark + printable.Text(text)
 	u.mu.Lock()
@@ -167,7 +166,8 @@ func (u *UI) line(mark, text string) {
 	fmt.Fprint(u.err.w, wipe+s+"\n"+noWrap+u.shown+wrap)
 }
 
-// status shows s on the last line of the terminal until the next; "" ends it.
+// status shows s on the last line of the terminal until the next call; "" removes
+// it.
 func (u *UI) status(s string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -180,7 +180,7 @@ func (u *UI) status(s string) {
 
 // event writes a JSON line to stderr.
 func (u *UI) event(v any) {
-	if line, err := encode(v); err == nil { // events are made of text and numbers here
+	if line, err := encode(v); err == nil { // our own events always encode
 		u.write(line)
 	}
 }
@@ -200,7 +200,7 @@ func (u *UI) write(line []byte) {
 	u.err.w.Write(line)
 }
 
-// Print writes a result to stdout: with --json as a line of JSON, else as text.
+// Print writes a result to stdout: v as a line of JSON with --json, otherwise text.
 func (u *UI) Print(text string, v any) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -213,9 +213,9 @@ func (u *UI) Print(text string, v any) error {
 	return err
 }
 
-// Table writes rows to stdout: in a box on a terminal, else with tabs between
-// the cells, with --json as one object a row with the headers as keys. Cells
-// that are numbers stand to the right.
+// Table writes rows to stdout. With --json, each row is an object with the headers
+// as keys. A terminal shows a box in which numbers are right-aligned. Other
+// outputs get cells separated by tabs.
 func (u *UI) Table(headers []string, rows [][]any) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -11,8 +11,8 @@ import (
 	"barka/internal/printable"
 )
 
-// Warnings is a slog.Handler for people: a line "warning: MESSAGE (KEY VALUE,
-// …)" per record of level Warn and above, without time and quotes.
+// Warnings is a slog.Handler for people. It writes a line "warning: MESSAGE (KEY
+// VALUE, …)" for each record of level Warn or above, without time and quotes.
 type Warnings struct {
 	w     io.Writer
 	mu    *sync.Mutex
@@ -46,7 +46,7 @@ func (h *Warnings) Handle(_ context.Context, r slog.Record) error {
 	return err
 }
 
-// WithAttrs returns a handler that names attrs in every record.
+// WithAttrs returns a handler that adds attrs to every record.
 func (h *Warnings) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &Warnings{h.w, h.mu, append(h.attrs[:len(h.attrs):len(h.attrs)], attrs...)}
 }
