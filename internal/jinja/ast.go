@@ -1,14 +1,14 @@
 package jinja
 
-// expr is an expression: its value in a scope. Failures are panics of *Error.
+// expr is an expression. eval returns its value in a scope and panics with an *Error.
 type expr interface{ eval(s *scope) Value }
 
-// stmt is a statement: it writes to w.
+// stmt is a statement, which writes to w.
 type stmt interface {
 	exec(s *scope, w *output) flow
 }
 
-// flow is how a statement ended.
+// flow is the way in which a statement ended.
 type flow int
 
 const (
@@ -32,7 +32,7 @@ type (
 	slice struct {
 		line             int
 		object           expr
-		start, end, step expr // nil: left out
+		start, end, step expr // nil: omitted
 	}
 	call struct {
 		line   int
@@ -74,7 +74,7 @@ type (
 	negation    struct{ operand expr }
 	conditional struct {
 		line               int
-		cond, then, except expr // except nil: undefined
+		cond, then, except expr // except may be nil: undefined
 	}
 	joined   struct{ parts []expr } // ~
 	sequence struct {
@@ -87,7 +87,7 @@ type (
 	}
 )
 
-// arguments of a call, a filter or a test.
+// arguments are the arguments of a call, a filter or a test.
 type arguments struct {
 	positional []expr
 	named      []namedArgument
@@ -100,12 +100,12 @@ type namedArgument struct {
 	value expr
 }
 
-// target is what an assignment or a loop binds: a name, an attribute of a
+// target is bound by an assignment or a loop. It is a name, an attribute of a
 // namespace, or a tuple of targets.
 type target struct {
 	line      int
 	name      string
-	attribute string // of the namespace called name
+	attribute string // attribute of the namespace called name
 	tuple     []target
 }
 
@@ -145,7 +145,7 @@ type (
 		line     int
 		name     string // "" for the body of a call block
 		params   []string
-		defaults []expr // of the last params
+		defaults []expr // for the last params
 		body     []stmt
 		takes    struct{ caller, varargs, kwargs bool }
 	}

@@ -2,7 +2,7 @@ package jinja
 
 import "slices"
 
-// args are the values that something is called with.
+// args are the values of the arguments of a call.
 type args struct {
 	positional []Value
 	named      []namedValue
@@ -13,8 +13,8 @@ type namedValue struct {
 	value Value
 }
 
-// take binds arguments to parameters by position and by name. What is not
-// given is nil, and given reports which are.
+// take binds arguments to parameters by position and by name. Missing ones are nil;
+// given tells which are present.
 func (a args) take(line int, of string, params ...string) (values []Value, given []bool) {
 	values, given = make([]Value, len(params)), make([]bool, len(params))
 	if len(a.positional) > len(params) {
@@ -33,7 +33,7 @@ func (a args) take(line int, of string, params ...string) (values []Value, given
 	return values, given
 }
 
-// asText is a value that has to be a text.
+// asText returns a value that must be a text.
 func asText(line int, of string, v Value) Text {
 	t, ok := v.(Text)
 	if !ok {
@@ -42,7 +42,7 @@ func asText(line int, of string, v Value) Text {
 	return t
 }
 
-// asInt is a value that has to be an integer.
+// asInt returns a value that must be an integer.
 func asInt(line int, of string, v Value) int {
 	i, ok := integral(v)
 	if !ok || i > 1<<31 || i < -1<<31 {
@@ -106,7 +106,7 @@ func (m *machine) invoke(line int, f Value, a args) Value {
 // globals are the functions that every template has.
 var globals map[string]*function
 
-func init() { // a variable's initialiser could not refer to itself by way of scope.get
+func init() { // an initialiser would refer to itself through scope.get
 	globals = map[string]*function{
 		"raise_exception": {"raise_exception", func(m *machine, line int, a args) Value {
 			v, _ := a.take(line, "raise_exception", "message")
@@ -144,7 +144,7 @@ func init() { // a variable's initialiser could not refer to itself by way of sc
 	}
 }
 
-// dict is Python's dict(): of a dict or pairs, and of named arguments.
+// dict is Python's dict(). It accepts a dict or pairs, and named arguments.
 func dict(m *machine, line int, a args) *Dict {
 	d := NewDict()
 	if len(a.positional) > 1 {

@@ -2,11 +2,11 @@ package jinja
 
 import "fmt"
 
-// Error is a template that cannot be parsed or fails when it runs.
+// Error is the error of a template that cannot be parsed or fails when it runs.
 type Error struct {
-	Line    int // from 1; 0 where it is not known
+	Line    int // from 1; 0 if unknown
 	Message string
-	// Raised reports that the template itself refused, by raise_exception.
+	// Raised means that the template itself refused by calling raise_exception.
 	Raised bool
 }
 
@@ -21,9 +21,9 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("line %d: %s", e.Line, e.Message)
 }
 
-// fail abandons parsing or running. As in package text/template, errors are
-// panics inside the package and become values where it is entered: every
-// expression can fail, and none goes on after it.
+// fail aborts parsing or running. As in package text/template, errors are panics
+// inside the package and become values at its exported functions, because every
+// expression can fail and none continues after a failure.
 func fail(line int, format string, args ...any) {
 	panic(&Error{Line: line, Message: fmt.Sprintf(format, args...)})
 }

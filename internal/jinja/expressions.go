@@ -60,7 +60,7 @@ func (q *mapping) eval(s *scope) Value {
 	return d
 }
 
-// eval looks for an attribute first and for an entry then, as Jinja does.
+// eval looks for an attribute first and then for an entry, as Jinja does.
 func (a *attribute) eval(s *scope) Value {
 	s.m.step(1)
 	o := a.object.eval(s)
@@ -83,7 +83,7 @@ func (a *attribute) check(o Value) {
 	}
 }
 
-// attribute is what getattr finds: methods, and the attributes of loop and of
+// attribute returns what getattr finds: methods, and the attributes of loop and of
 // namespaces.
 func (m *machine) attribute(o Value, name string) (Value, bool) {
 	switch o := o.(type) {
@@ -95,7 +95,7 @@ func (m *machine) attribute(o Value, name string) (Value, bool) {
 	return method(o, name)
 }
 
-// entry is what subscription finds.
+// entry returns what a subscript finds.
 func (m *machine) entry(o, key Value) (Value, bool) {
 	switch o := o.(type) {
 	case *Dict:
@@ -125,7 +125,7 @@ func (m *machine) entry(o, key Value) (Value, bool) {
 	return nil, false
 }
 
-// eval looks for an entry first and, if the key is text, for an attribute.
+// eval looks for an entry first and then, if the key is a text, for an attribute.
 func (i *item) eval(s *scope) Value {
 	s.m.step(1)
 	o, key := i.object.eval(s), i.index.eval(s)
@@ -185,7 +185,7 @@ func pick(items []Value, first, last, step int) []Value {
 	return out
 }
 
-// bounds are those of Python's slice.indices(n).
+// bounds returns Python's slice.indices(n).
 func (e *slice) bounds(s *scope, n int) (first, last, step int) {
 	number := func(x expr) (int, bool) {
 		if x == nil {
@@ -262,7 +262,8 @@ func (b *binary) eval(s *scope) Value {
 	return b.floats(number(l), number(r))
 }
 
-// sequences are + of texts and lists, * of them and a number, and % of a text.
+// sequences evaluates + of texts and lists, * of one of them and a number, and % of a
+// text.
 func (m *machine) sequences(b *binary, l, r Value) (Value, bool) {
 	switch x := l.(type) {
 	case Text:
@@ -311,7 +312,7 @@ func (m *machine) sequences(b *binary, l, r Value) (Value, bool) {
 	return nil, false
 }
 
-// repeated counts n copies of so many bytes.
+// repeated counts n copies of size bytes.
 func (m *machine) repeated(size int, n int64) {
 	if n > maxSteps || int64(size)*n > maxText {
 		fail(0, "the chat template makes a text of more than %d bytes", maxText)
@@ -320,7 +321,7 @@ func (m *machine) repeated(size int, n int64) {
 	m.step(int(n))
 }
 
-// plus concatenates. Markup would escape its neighbour.
+// plus concatenates texts. Markup would escape the other one.
 func (m *machine) plus(line int, a, b Text) Text {
 	m.copied(len(a.s) + len(b.s))
 	m.step(len(a.runs) + len(b.runs))

@@ -9,8 +9,8 @@ import (
 	"barka/internal/pytext"
 )
 
-// unsupportedFilters and unsupportedTests are those that Jinja has and this
-// package has not. Names that Jinja has not either fail when they are used.
+// unsupportedFilters and unsupportedTests are those of Jinja that this package lacks.
+// Names that Jinja lacks too fail only when they are used, as in Jinja.
 var (
 	unsupportedFilters = words("attr batch center e escape filesizeformat forceescape groupby pprint random slice striptags truncate urlencode urlize wordcount wordwrap xmlattr")
 	unsupportedTests   = words("escaped filter test")
@@ -46,7 +46,7 @@ type filterFunc = func(m *machine, line int, v Value, a args) Value
 
 var filters map[string]filterFunc
 
-func init() { // map and select look other filters and tests up by name
+func init() { // map and select look up other filters and tests by name
 	filters = map[string]filterFunc{
 		"default": filterDefault, "d": filterDefault,
 		"length": filterLength, "count": filterLength,
@@ -93,7 +93,7 @@ func init() { // map and select look other filters and tests up by name
 	}
 }
 
-// onText is a filter that is a method of str.
+// onText returns a filter that calls a method of str.
 func onText(name string) filterFunc {
 	return func(m *machine, line int, v Value, a args) Value {
 		return textMethods[name](m, line, m.str(line, v), a)
@@ -144,8 +144,8 @@ func filterReplace(m *machine, line int, v Value, a args) Value {
 	return m.replace(line, m.str(line, v), m.str(line, x[0]), m.str(line, x[1]), count)
 }
 
-// filterIndent is Jinja's: it appends a newline before it cuts lines, so that
-// one at the end stays.
+// filterIndent is Jinja's indent. It appends a newline before it splits lines, so that
+// a newline at the end is kept.
 func filterIndent(m *machine, line int, v Value, a args) Value {
 	x, given := a.take(line, "indent", "width", "first", "blank")
 	by := Text{s: "    "}
@@ -245,7 +245,7 @@ func (m *machine) path(line int, v, path, otherwise Value) Value {
 
 func filterMap(m *machine, line int, v Value, a args) Value {
 	if !truth(v) {
-		return &generator{} // none, too, as in Jinja
+		return &generator{} // also for none, as in Jinja
 	}
 	items := m.elements(line, v)
 	out := make([]Value, len(items))
@@ -263,7 +263,7 @@ func filterMap(m *machine, line int, v Value, a args) Value {
 	return &generator{out}
 }
 
-// selector is select, reject, selectattr and rejectattr.
+// selector returns select, reject, selectattr or rejectattr.
 func selector(of string, byAttribute, keep bool) filterFunc {
 	return func(m *machine, line int, v Value, a args) Value {
 		if !truth(v) {

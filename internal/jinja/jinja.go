@@ -1,38 +1,42 @@
-// Package jinja executes chat templates: Jinja with transformers' additions,
-// cut off from files, network and clock, and bounded in steps and output.
+// Package jinja executes chat templates: Jinja with transformers' additions, without
+// access to files, network or clock, and with bounded steps and output.
 //
 // The dialect is that of transformers 4.57's ImmutableSandboxedEnvironment
-// (trim_blocks, lstrip_blocks, loop controls, {% generation %},
-// raise_exception, strftime_now and its own tojson) on Jinja 3.1. What Jinja
-// has and this package has not, such as {% include %}, is refused by name when
-// a template is parsed; nothing is rendered differently.
+// (trim_blocks, lstrip_blocks, loop controls, {% generation %}, raise_exception,
+// strftime_now and its own tojson) on Jinja 3.1. A feature of Jinja that this package
+// lacks, such as {% include %}, is refused by name when a template is parsed. Nothing
+// is rendered differently.
 //
-// Every string knows which of its bytes the template wrote and which came from
-// a variable (Origin). That is what lets a caller parse control tokens in the
-// template's own text alone, so that the text of a message cannot forge one.
-// No library keeps that: see docs/chat-templates.md for those that were tried.
+// Every string knows which of its bytes the template wrote and which came from a
+// variable (Origin). A caller can therefore parse control tokens in the template's own
+// text only, so that the text of a message cannot forge one. No library tracks this;
+// docs/chat-templates.md lists those that were tried.
+//
+// The package is large because it is a language: a lexer, a parser, an interpreter,
+// Python's values with their methods, and Jinja's filters and tests. It is one package
+// because expressions evaluate to values whose methods call back into the interpreter.
 package jinja
 
 import (
 	"time"
 )
 
-// Template is a parsed template. It can be rendered concurrently.
+// Template is a parsed template. It is safe for concurrent use.
 type Template struct {
 	body []stmt
 }
 
-// Bounds of what a template may do: templates are files from strangers.
+// Bounds on what a template may do, because templates come from strangers.
 const (
 	maxSource  = 1 << 20   // bytes of a template
-	maxNesting = 100       // of blocks, brackets and values
-	maxCalls   = 100       // of macros within each other
-	maxSteps   = 5_000_000 // a step is a node that is evaluated or 16 bytes that are written
-	maxText    = 32 << 20  // bytes of a string and of the output
+	maxNesting = 100       // depth of blocks, brackets and values
+	maxCalls   = 100       // depth of macro calls
+	maxSteps   = 5_000_000 // a step evaluates a node or writes 16 bytes
+	maxText    = 32 << 20  // bytes of a string, and of the output
 	maxRange   = 100_000   // elements of range(), as in Jinja's sandbox
 )
 
-// Parse reads a template. An error is an *Error with the line.
+// Parse parses a template. An error is an *Error with the line.
 func Parse(source string) (t *Template, err error) {
 	defer caught(&err)
 	if len(source) > maxSource {
@@ -49,8 +53,8 @@ type Output struct {
 	Generations [][2]int
 }
 
-// Render executes the template with variables, by name. Its clock stands at
-// now. An error is an *Error.
+// Render executes the template with variables by name. now is the time that the
+// template sees. An error is an *Error.
 func (t *Template) Render(variables map[string]Value, now time.Time) (out Output, err error) {
 	defer caught(&err)
 	m := &machine{now: now}

@@ -8,7 +8,7 @@ import (
 	"barka/internal/pytext"
 )
 
-// jsonStyle are the options of json.dumps.
+// jsonStyle holds the options of json.dumps.
 type jsonStyle struct {
 	ascii        bool
 	indent       string // "" and !lines: one line
@@ -17,7 +17,7 @@ type jsonStyle struct {
 	sorted       bool
 }
 
-// filterJSON is transformers' tojson: json.dumps without HTML's escapes.
+// filterJSON is transformers' tojson: json.dumps without HTML escapes.
 func filterJSON(m *machine, line int, v Value, a args) Value {
 	x, given := a.take(line, "tojson", "ensure_ascii", "indent", "separators", "sort_keys")
 	j := jsonStyle{ascii: given[0] && truth(x[0]), comma: ", ", colon: ": ", sorted: truth(x[3])}

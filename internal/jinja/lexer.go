@@ -46,19 +46,18 @@ func (t token) String() string {
 	return fmt.Sprintf("%q", t.value)
 }
 
-// lexer cuts a template into tokens as Jinja does with trim_blocks and
-// lstrip_blocks: the newline after a block goes, and so does the white space
-// before a block that is the first thing on its line.
+// lexer splits a template into tokens as Jinja does with trim_blocks and
+// lstrip_blocks: it removes the newline after a block, and the white space before a
+// block that is the first thing on its line.
 type lexer struct {
 	src       string
 	at        int
 	line      int
-	lineStart bool // the tag before ended a line
+	lineStart bool // the previous tag ended a line
 	tokens    []token
 }
 
-// lex returns the tokens, ending with one of kind end. Errors are panics of
-// *Error.
+// lex returns the tokens, the last of kind end. It panics with an *Error.
 func lex(src string) []token {
 	src = strings.ReplaceAll(strings.ReplaceAll(src, "\r\n", "\n"), "\r", "\n")
 	l := &lexer{src: strings.TrimSuffix(src, "\n"), line: 1, lineStart: true}
@@ -79,7 +78,7 @@ func (l *lexer) advance(n int) string {
 	return s
 }
 
-// root reads data up to the next tag, and the tag.
+// root reads data up to the next tag, and then the tag.
 func (l *lexer) root() {
 	rest := l.src[l.at:]
 	n := opening(rest)
@@ -150,8 +149,8 @@ func (l *lexer) begin(k kind, sign byte) {
 	l.lineStart = false
 }
 
-// closing consumes the end of a tag at the current place, with the white space
-// that goes with it.
+// closing consumes the end of a tag at the current position, and the white space that
+// is removed with it.
 func (l *lexer) closing(mark string) bool {
 	rest := l.src[l.at:]
 	n := 0
@@ -185,8 +184,7 @@ func (l *lexer) comment() {
 	fail(line, "a comment is not closed")
 }
 
-// rawBegin is the length of {% raw %} at the beginning of s, 0 if there is
-// none.
+// rawBegin returns the length of {% raw %} at the start of s, or 0.
 func rawBegin(s string) int {
 	rest := strings.TrimPrefix(s, "{%")
 	if strings.HasPrefix(rest, "-") || strings.HasPrefix(rest, "+") {
@@ -239,8 +237,8 @@ func (l *lexer) raw(n int) {
 
 var operators = []string{"//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<", "=", ".", ":", "|", ",", ";"}
 
-// expression reads the tokens of a tag up to its end, which does not count
-// inside brackets.
+// expression reads the tokens of a tag up to its end. An end inside brackets does not
+// count.
 func (l *lexer) expression(mark string, k kind) {
 	line := l.line
 	var open []byte
@@ -356,8 +354,8 @@ func (l *lexer) text(quote byte) {
 
 var escapes = map[byte]string{'\n': "", '\\': `\`, '\'': "'", '"': `"`, 'a': "\a", 'b': "\b", 'f': "\f", 'n': "\n", 'r': "\r", 't': "\t", 'v': "\v"}
 
-// escape reads an escape sequence and returns its length. One that Python does
-// not know stands for itself.
+// escape reads an escape sequence and returns its length and text. An escape that
+// Python does not know stands for itself.
 func escape(line int, s string) (int, string) {
 	if len(s) < 2 {
 		fail(line, "a string is not closed")

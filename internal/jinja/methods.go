@@ -7,8 +7,8 @@ import (
 	"barka/internal/pytext"
 )
 
-// method is a method of a text or a dict of Python, bound to it. Methods that
-// change their object are refused, as Jinja's sandbox does.
+// method returns a method of a text or dict, bound to it. Methods that modify their
+// object are refused, as in Jinja's sandbox.
 func method(o Value, name string) (Value, bool) {
 	var call func(m *machine, line int, a args) Value
 	switch o := o.(type) {
@@ -44,7 +44,7 @@ func method(o Value, name string) (Value, bool) {
 
 type textMethod = func(m *machine, line int, t Text, a args) Value
 
-// stripper is strip, lstrip and rstrip.
+// stripper returns strip, lstrip or rstrip.
 func stripper(name string, left, right bool) textMethod {
 	return func(_ *machine, line int, t Text, a args) Value {
 		v, _ := a.take(line, name, "chars")
@@ -57,7 +57,7 @@ func stripper(name string, left, right bool) textMethod {
 	}
 }
 
-// affix is startswith and endswith, which take one text or a tuple of them.
+// affix returns startswith or endswith, which accept a text or a tuple of texts.
 func affix(name string, has func(s, affix string) bool) textMethod {
 	return func(m *machine, line int, t Text, a args) Value {
 		v, _ := a.take(line, name, "affix")
@@ -74,7 +74,7 @@ func affix(name string, has func(s, affix string) bool) textMethod {
 	}
 }
 
-// splitter is split and rsplit.
+// splitter returns split or rsplit.
 func splitter(name string, by func(t Text, sep string, limit int) []Text) textMethod {
 	return func(m *machine, line int, t Text, a args) Value {
 		v, given := a.take(line, name, "sep", "maxsplit")
@@ -115,7 +115,7 @@ func mapped(name string, f func(string) string) textMethod {
 	}
 }
 
-// every reports a property of all characters of a text that is not empty.
+// every returns a method that tests all characters of a text that is not empty.
 func every(name string, f func(rune) bool) textMethod {
 	return func(_ *machine, line int, t Text, a args) Value {
 		a.take(line, name)
@@ -136,8 +136,8 @@ func finder(name string, find func(s, sub string) int) textMethod {
 
 var textMethods map[string]textMethod
 
-// textUnsupported are Python's other methods: without them a template would
-// see a name that is not there.
+// textUnsupported holds Python's other methods. They must be refused; otherwise a
+// template would find them undefined and take another branch.
 var textUnsupported = map[string]bool{}
 
 func init() {

@@ -7,7 +7,7 @@ type parser struct {
 	tokens []token
 	at     int
 	depth  int
-	loops  int // around the current place, for break and continue
+	loops  int // number of enclosing loops, for break and continue
 }
 
 func (p *parser) peek() token { return p.tokens[p.at] }
@@ -45,7 +45,7 @@ func (p *parser) expect(k kind, value string) token {
 	return t
 }
 
-// deeper bounds nesting, which the stack has to hold. Its result undoes it.
+// deeper bounds nesting, because it takes stack. The result leaves the level.
 func (p *parser) deeper() func() {
 	if p.depth++; p.depth > maxNesting {
 		fail(p.peek().line, "the template is nested more than %d deep", maxNesting)
@@ -53,8 +53,8 @@ func (p *parser) deeper() func() {
 	return func() { p.depth-- }
 }
 
-// statements reads up to a block whose name is one of ends, and stands behind
-// that name; without ends up to the end of the template.
+// statements reads up to and including a block name that is one of ends, or up to the
+// end of the template if there are no ends.
 func (p *parser) statements(ends ...string) []stmt {
 	defer p.deeper()()
 	var out []stmt
@@ -88,7 +88,7 @@ func (p *parser) block(ends ...string) []stmt {
 
 func (p *parser) close() { p.next(); p.expect(blockEnd, "") }
 
-// statement reads a block whose "{%" has been read.
+// statement reads a block after its "{%".
 func (p *parser) statement() stmt {
 	t := p.expect(name, "")
 	switch t.value {
@@ -176,7 +176,7 @@ func (p *parser) set(line int) stmt {
 	return a
 }
 
-// target reads what is assigned to. A tuple ends before one of ends.
+// target reads the target of an assignment. A tuple ends before one of ends.
 func (p *parser) target(namespace bool, ends ...string) target {
 	line := p.peek().line
 	one := func() target {
@@ -232,7 +232,7 @@ func (p *parser) macro(line int) stmt {
 	return m
 }
 
-// macroBody reads the body, in which no loop outside can be left.
+// macroBody reads the body, which cannot leave loops outside the macro.
 func (p *parser) macroBody(m *macroDefinition, end string) {
 	loops := p.loops
 	p.loops = 0

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// keywords are names that are no variables.
+// keywords are names that are not variables.
 var keywords = map[string]bool{"true": true, "false": true, "none": true, "True": true, "False": true, "None": true,
 	"and": true, "or": true, "not": true, "in": true, "is": true, "if": true, "else": true}
 
@@ -74,7 +74,7 @@ func (p *parser) compare() expr {
 	}
 }
 
-// chain reads a left-associative row of operators.
+// chain reads operands joined by left-associative operators.
 func (p *parser) chain(operand func() expr, ops ...string) expr {
 	e := operand()
 	for {
@@ -170,7 +170,7 @@ func (p *parser) primary() expr {
 	return nil
 }
 
-// tuple reads expressions with commas between them; one alone is itself.
+// tuple reads expressions separated by commas. A single expression is not a tuple.
 // Parentheses may be empty.
 func (p *parser) tuple(conditions bool, ends []string, closing ...string) expr {
 	one := p.expression
@@ -315,8 +315,7 @@ func (p *parser) arguments() arguments {
 	return a
 }
 
-// filters reads what follows an operand: filters, tests, and calls of what
-// they give.
+// filters reads what may follow an operand: filters, tests, and calls of their results.
 func (p *parser) filters(e expr) expr {
 	for {
 		t := p.peek()

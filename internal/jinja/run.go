@@ -2,12 +2,12 @@ package jinja
 
 import "time"
 
-// machine is one rendering: its clock and its bounds.
+// machine is the state of one rendering: its clock and its bounds.
 type machine struct {
 	now   time.Time
 	steps int
 	calls int
-	depth int // in values
+	depth int // nesting of values
 }
 
 // step counts work.
@@ -28,7 +28,7 @@ func (m *machine) copied(n int) {
 // touch counts reading a text.
 func (m *machine) touch(t Text) { m.step(len(t.s)/16 + len(t.runs)) }
 
-// deeper counts a step into a value that holds others. Its result steps out.
+// deeper enters a value that contains others. The result leaves it.
 func (m *machine) deeper() func() {
 	m.step(1)
 	if m.depth++; m.depth > maxNesting {
@@ -37,7 +37,7 @@ func (m *machine) deeper() func() {
 	return func() { m.depth-- }
 }
 
-// enter bounds calls within calls. Its result leaves.
+// enter bounds the depth of calls. The result leaves the call.
 func (m *machine) enter(line int) func() {
 	if m.calls++; m.calls > maxCalls {
 		fail(line, "macros call each other more than %d deep", maxCalls)
@@ -45,8 +45,8 @@ func (m *machine) enter(line int) func() {
 	return func() { m.calls-- }
 }
 
-// scope holds the variables of a block that has its own: a loop's body, a
-// macro, a block that is assigned. What is not in it is looked up outside.
+// scope holds the variables of a block that has its own: a loop body, a macro, an
+// assigned block. Other variables are looked up in the enclosing scope.
 type scope struct {
 	m      *machine
 	parent *scope
@@ -74,8 +74,8 @@ func (s *scope) get(name string) Value {
 	return undefined{name}
 }
 
-// output is what statements write to: the rendered text, or the text of a
-// block that is assigned or returned.
+// output receives what statements write: the rendered text, or the text of a block
+// that is assigned or returned.
 type output struct {
 	m           *machine
 	b           builder
@@ -103,7 +103,7 @@ func (s *scope) run(body []stmt, w *output) flow {
 	return onward
 }
 
-// captured is the text that statements write, in a scope of their own.
+// captured runs statements in their own scope and returns the text that they write.
 func (s *scope) captured(body []stmt) Text {
 	w := &output{m: s.m}
 	s.inner().run(body, w)
@@ -231,7 +231,7 @@ func (l *loop) iterate(s *scope, w *output, over Value, depth int) {
 	}
 }
 
-// kept are the items for which the loop's condition holds.
+// kept returns the items for which the loop's condition holds.
 func (l *loop) kept(s *scope, items []Value) []Value {
 	if l.test == nil {
 		return items
@@ -309,7 +309,7 @@ func (c callBlock) exec(s *scope, w *output) flow {
 	return onward
 }
 
-// function is the macro, bound to the scope in which it is defined.
+// function returns the macro, bound to the scope in which it is defined.
 func (d *macroDefinition) function(s *scope) *function {
 	return &function{d.name, func(m *machine, line int, a args) Value {
 		defer m.enter(line)()

@@ -2,7 +2,8 @@ package jinja
 
 import "slices"
 
-// sortKey is what Jinja compares by: texts without case unless it is asked for.
+// sortKey returns Jinja's key for comparison, which ignores case unless sensitive is
+// set.
 func (m *machine) sortKey(line int, v, attribute Value, sensitive bool) Value {
 	if attribute != nil {
 		v = m.path(line, v, attribute, nil)
@@ -13,7 +14,7 @@ func (m *machine) sortKey(line int, v, attribute Value, sensitive bool) Value {
 	return v
 }
 
-// sorted returns items in the order of their keys; equal ones stay in order.
+// sorted returns items in the order of their keys. The sort is stable.
 func (m *machine) sorted(line int, items []Value, reverse bool, key func(Value) Value) []Value {
 	type keyed struct{ key, value Value }
 	ks := make([]keyed, len(items))
@@ -87,7 +88,7 @@ func filterUnique(m *machine, line int, v Value, a args) Value {
 	return out
 }
 
-// extreme is min and max.
+// extreme returns min or max.
 func extreme(sign int) filterFunc {
 	return func(m *machine, line int, v Value, a args) Value {
 		x, _ := a.take(line, "min and max", "case_sensitive", "attribute")

@@ -19,7 +19,7 @@ func lower(s string) string { return cases.Lower(language.Und).String(s) }
 // escaped reports whether Markup would change the text.
 func escaped(s string) bool { return strings.ContainsAny(s, `&<>'"`) }
 
-// headTail maps the first character of a text and the others.
+// headTail maps the first character of a text by head and the others by tail.
 func headTail(t Text, head, tail func(string) string) Text {
 	_, n := utf8.DecodeRuneInString(t.s)
 	return concat(t.slice(0, n).each(head), t.slice(n, len(t.s)).each(tail))
@@ -30,14 +30,14 @@ func titleRune(s string) string {
 	if t := unicode.ToTitle(r); t != r {
 		return string(t)
 	}
-	u := upper(s) // may be several letters, SS for ß: only the first is a capital
+	u := upper(s) // ß becomes SS, of which only the first letter stays a capital
 	_, n := utf8.DecodeRuneInString(u)
 	return u[:n] + lower(u[n:])
 }
 
 func capitalized(t Text) Text { return headTail(t, titleRune, lower) }
 
-// titled is str.title: every letter that follows none is a capital.
+// titled is str.title: every letter that does not follow a letter is a capital.
 func titled(t Text) Text {
 	inside := false
 	return t.each(func(s string) string {
@@ -55,8 +55,8 @@ func titled(t Text) Text {
 	})
 }
 
-// titleFilter is Jinja's title, whose words begin after white space, hyphens
-// and opening brackets.
+// titleFilter is Jinja's title, in which words start after white space, hyphens and
+// opening brackets.
 func titleFilter(t Text) Text {
 	var w builder
 	start := 0
@@ -182,7 +182,7 @@ func strftime(line int, now time.Time, format string) string {
 			continue
 		}
 		i++
-		plain := i < len(format) && format[i] == '-' // GNU: without zeros
+		plain := i < len(format) && format[i] == '-' // GNU: no leading zeros
 		if plain {
 			i++
 		}

@@ -6,7 +6,7 @@ func (t *test) eval(s *scope) Value {
 	return s.m.test(t.line, t.name, t.input.eval(s), t.args.values(s, t.line))
 }
 
-// operatorTests are tests that compare.
+// operatorTests maps the names of tests to the operators that they apply.
 var operatorTests = map[string]string{"==": "==", "eq": "==", "equalto": "==", "!=": "!=", "ne": "!=",
 	">": ">", "gt": ">", "greaterthan": ">", ">=": ">=", "ge": ">=", "<": "<", "lt": "<", "lessthan": "<", "<=": "<=", "le": "<=", "in": "in"}
 
@@ -32,8 +32,8 @@ func (m *machine) test(line int, name string, v Value, a args) bool {
 	return f(m, line, v)
 }
 
-// same is Python's "is" for None and booleans. Whether two other values are one
-// object depends on how Python stores them.
+// same is Python's "is" for None and booleans. Other values are refused, because
+// whether they are the same object depends on how Python stores them.
 func (m *machine) same(line int, a, b Value) bool {
 	for _, v := range []Value{a, b} {
 		switch v.(type) {
@@ -96,7 +96,7 @@ func (m *machine) remainder(line int, v Value) float64 {
 	return number((&binary{line, "%", constant{v}, constant{int64(2)}}).eval(&scope{m: m}))
 }
 
-// contains is Python's in.
+// contains is Python's operator in.
 func (m *machine) contains(line int, in, v Value) bool {
 	switch c := in.(type) {
 	case Text:

@@ -8,26 +8,26 @@ import (
 	"barka/internal/pytext"
 )
 
-// Origin says who wrote a stretch of text: 0 is the template, anything else a
-// variable, by a number that the caller chose.
+// Origin identifies who wrote a stretch of text: 0 is the template, any other number a
+// variable. The caller chooses the numbers.
 type Origin int32
 
-// Text is a string that knows who wrote each of its bytes. Operations on
-// strings keep it: a slice of a message is still of the message.
+// Text is a string that knows the origin of each of its bytes. String operations keep
+// origins: a slice of a message still belongs to the message.
 type Text struct {
 	s    string
-	runs []run // in order; nil: all is the template's
+	runs []run // in order; nil: all of it is from the template
 	safe bool  // the result of |safe
 }
 
-// run is a stretch of one origin. It begins where the one before it ends, and
-// may be empty, so that an empty message leaves a mark where it was put.
+// run is a stretch of one origin. It starts where the previous run ends. It may be
+// empty, so that the position of an empty message is known.
 type run struct {
 	end    int
 	origin Origin
 }
 
-// NewText returns a string that a variable holds.
+// NewText returns the string of a variable.
 func NewText(s string, origin Origin) Text {
 	if origin == 0 {
 		return Text{s: s}
@@ -38,8 +38,7 @@ func NewText(s string, origin Origin) Text {
 // String returns the text.
 func (t Text) String() string { return t.s }
 
-// Runs calls f for each stretch of one origin, in order. A stretch may be
-// empty.
+// Runs calls f for each stretch of one origin, in order. A stretch may be empty.
 func (t Text) Runs(f func(start, end int, origin Origin)) {
 	if t.runs == nil {
 		f(0, len(t.s), 0)
@@ -77,7 +76,7 @@ func (t Text) slice(a, b int) Text {
 	return out
 }
 
-// origin is that of all of the text, or of its first variable.
+// origin returns the origin of the whole text, or of its first variable.
 func (t Text) origin() Origin {
 	for _, r := range t.runs {
 		if r.origin != 0 {
@@ -87,7 +86,7 @@ func (t Text) origin() Origin {
 	return 0
 }
 
-// each maps every stretch by f, which keeps neighbours apart.
+// each maps every stretch by f and keeps their origins.
 func (t Text) each(f func(string) string) Text {
 	if t.runs == nil {
 		return Text{s: f(t.s), safe: t.safe}
@@ -99,7 +98,7 @@ func (t Text) each(f func(string) string) Text {
 	return out
 }
 
-// stripped removes characters for which cut reports true.
+// stripped removes characters at the ends for which cut reports true.
 func (t Text) stripped(left, right bool, cut func(rune) bool) Text {
 	a, b := 0, len(t.s)
 	if left {
@@ -111,10 +110,10 @@ func (t Text) stripped(left, right bool, cut func(rune) bool) Text {
 	return t.slice(a, b)
 }
 
-// runes is the number of characters, as Python counts them.
+// runes returns the number of characters, as Python counts them.
 func (t Text) runes() int { return utf8.RuneCountInString(t.s) }
 
-// offset is the byte where character i begins.
+// offset returns the byte offset of character i.
 func (t Text) offset(i int) int {
 	for at := range t.s {
 		if i == 0 {
@@ -125,7 +124,7 @@ func (t Text) offset(i int) int {
 	return len(t.s)
 }
 
-// builder concatenates.
+// builder concatenates texts.
 type builder struct {
 	b    strings.Builder
 	runs []run
@@ -143,7 +142,7 @@ func (w *builder) add(s string, origin Origin) {
 	w.runs = append(w.runs, run{w.b.Len(), origin})
 }
 
-// write adds what the template wrote.
+// write adds text from the template.
 func (w *builder) write(s string) { w.add(s, 0) }
 
 func (w *builder) put(t Text) {
@@ -205,7 +204,7 @@ func (t Text) interleaved(with Text, count int) Text {
 	return w.text()
 }
 
-// split is str.split with a separator; limit < 0 is all.
+// split is str.split with a separator. A negative limit means no limit.
 func (t Text) split(sep string, limit int) []Text {
 	var out []Text
 	at := 0

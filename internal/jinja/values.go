@@ -8,11 +8,11 @@ import (
 	"barka/internal/pytext"
 )
 
-// Value is what an expression gives: nil, bool, int64, float64, Text, *List,
-// *Dict, *generator, undefined, *namespace, *loopState or *function.
+// Value is the value of an expression: nil, bool, int64, float64, Text, *List, *Dict,
+// *generator, undefined, *namespace, *loopState or *function.
 type Value any
 
-// List is a list of Python, or another of its sequences.
+// List is a Python list or another sequence.
 type List struct {
 	Items []Value
 	kind  kindOfList
@@ -27,14 +27,14 @@ const (
 	views  // of a dict's keys, values or items
 )
 
-// generator is what filters such as map and select give: it is true even when
-// it is empty, has no length, and can be read once.
+// generator is the result of filters such as map and select. It is true even if it is
+// empty, has no length, and can be read only once.
 type generator struct{ items []Value }
 
 // NewList returns a list.
 func NewList(items ...Value) *List { return &List{Items: items} }
 
-// Dict is a dictionary of Python: it keeps the order of its keys.
+// Dict is a Python dictionary, which keeps the order of its keys.
 type Dict struct {
 	keys, values []Value
 	index        map[string]int
@@ -43,7 +43,7 @@ type Dict struct {
 // NewDict returns an empty dictionary.
 func NewDict() *Dict { return &Dict{index: map[string]int{}} }
 
-// Set adds an entry with a key of text, or changes it.
+// Set adds or changes the entry of a text key.
 func (d *Dict) Set(key string, v Value) *Dict { d.set(Text{s: key}, v); return d }
 
 func (d *Dict) set(key, v Value) bool {
@@ -72,7 +72,8 @@ func (d *Dict) get(key Value) (Value, bool) {
 	return d.values[i], true
 }
 
-// hash is equal for equal keys; lists and dictionaries are no keys.
+// hash returns a string that is equal for equal keys. Lists and dictionaries are not
+// hashable.
 func hash(v Value) (string, bool) {
 	switch v := v.(type) {
 	case nil:
@@ -98,8 +99,8 @@ func hash(v Value) (string, bool) {
 	return "", false
 }
 
-// undefined is the value of a name that is not there. It prints as nothing,
-// is false and empty, and fails when more is asked of it.
+// undefined is the value of a name that does not exist. It prints as nothing, is false
+// and empty, and fails in any other use.
 type undefined struct{ what string }
 
 // function is something that can be called.
@@ -108,7 +109,7 @@ type function struct {
 	call func(m *machine, line int, a args) Value
 }
 
-// namespace is the object of namespace(): the one whose attributes can be set.
+// namespace is the result of namespace(), the only object whose attributes can be set.
 type namespace struct{ d *Dict }
 
 func number(v Value) float64 {
@@ -164,7 +165,7 @@ func truth(v Value) bool {
 	return true
 }
 
-// typeName is Python's.
+// typeName returns the name of a value's Python type.
 func typeName(v Value) string {
 	switch v := v.(type) {
 	case nil:
@@ -242,7 +243,7 @@ func (m *machine) equal(a, b Value) bool {
 	return false
 }
 
-// less is Python's <; ok is false for values that have no order.
+// less is Python's <. ok is false for values that have no order.
 func (m *machine) less(a, b Value) (is, ok bool) {
 	defer m.deeper()()
 	if numeric(a) && numeric(b) {
@@ -339,7 +340,7 @@ func (m *machine) repr(line int, w *builder, v Value, depth int) {
 	}
 }
 
-// elements are what iterating over a value gives.
+// elements returns the elements of an iteration over a value.
 func (m *machine) elements(line int, v Value) []Value {
 	switch v := v.(type) {
 	case *List:

@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// maxAdded is the length in bytes of the longest added token: what is looked at,
-// at most, for each place of a text.
+// maxAdded bounds the length of an added token in bytes, and thereby the bytes that
+// are examined at each position of a text.
 const maxAdded = 4096
 
 // addedToken is an entry of added_tokens.
@@ -36,7 +36,7 @@ func newAddedTokens(tokens []addedToken, norm normalizer) *addedTokens {
 	a := &addedTokens{ids: map[string]int32{}, texts: map[int32]string{}, special: map[int32]bool{}}
 	for _, t := range tokens {
 		if _, ok := a.ids[t.Content]; ok {
-			continue // the first of equal ones counts
+			continue // the first of equal tokens counts
 		}
 		a.ids[t.Content], a.texts[t.ID] = t.ID, t.Content
 		if t.Special {
@@ -59,12 +59,12 @@ func newAddedTokens(tokens []addedToken, norm normalizer) *addedTokens {
 	return a
 }
 
-// matcher finds added tokens in text, leftmost and longest first.
+// matcher finds added tokens in text, the leftmost first and there the longest.
 type matcher struct {
-	byFirst [256][]addedToken // by first byte, in the order of their contents
-	second  [256][4]uint64    // by first byte, the set of second bytes
-	alone   [256]bool         // a content of one byte
-	only    string            // the first byte of all, if it is the same
+	byFirst [256][]addedToken // by first byte, sorted by content
+	second  [256][4]uint64    // by first byte: the set of second bytes
+	alone   [256]bool         // by first byte: it is a token
+	only    string            // the first byte of all tokens, if it is the same
 	any     bool
 }
 
@@ -96,12 +96,12 @@ func (m *matcher) ready() {
 func content(t *addedToken) string { return t.Content }
 func itself(s *string) string      { return *s }
 
-// prefixesOf calls yield with the items of a sorted list whose strings s begins
-// with, the shortest first and equal ones in their order. It takes steps by the
-// logarithm of the list's length for each byte of the longest.
+// prefixesOf calls yield with the items of a sorted list whose strings are prefixes
+// of s, the shortest first and equal ones in order. It takes O(log n) steps for
+// each byte of the longest one.
 func prefixesOf[T any](list []T, of func(*T) string, s string, yield func(*T)) {
 	for n := 1; n <= len(s) && len(list) > 0; n++ {
-		// What is left agrees with s in n-1 bytes, and what has no more is passed.
+		// The remaining items share n-1 bytes with s; shorter items have been passed.
 		c := s[n-1]
 		from := sort.Search(len(list), func(i int) bool { return of(&list[i])[n-1] >= c })
 		list = list[from:]
@@ -113,8 +113,8 @@ func prefixesOf[T any](list []T, of func(*T) string, s string, yield func(*T)) {
 	}
 }
 
-// longestPrefix returns the first of the longest items of a sorted list that s
-// begins with; nil if there is none.
+// longestPrefix returns the longest item of a sorted list that is a prefix of s, the
+// first among equals, or nil.
 func longestPrefix[T any](list []T, of func(*T) string, s string) (longest *T) {
 	prefixesOf(list, of, s, func(t *T) {
 		if longest == nil || len(of(t)) > len(of(longest)) {
@@ -124,9 +124,9 @@ func longestPrefix[T any](list []T, of func(*T) string, s string) (longest *T) {
 	return longest
 }
 
-// split calls f for each stretch of plain text (id -1) and each token, with
-// the byte where it starts. forged, if it is not nil, reports that a special
-// token at these bytes is plain text, and where to look for the next one.
+// split calls f for each stretch of plain text (id -1) and each token, with its
+// byte offset. forged, if not nil, reports whether a special token at these bytes
+// is plain text, and where to search for the next one.
 func (m *matcher) split(text string, forged func(start, end int) (next int, is bool), f func(part string, start int, id int32)) {
 	if !m.any {
 		if text != "" {
@@ -169,13 +169,13 @@ func (m *matcher) split(text string, forged func(start, end int) (next int, is b
 	}
 }
 
-// allowed returns the longest token at i that is not forged, or where to look
-// for the next one. A forged token hides shorter ones; one that only begins or
-// ends in text that may not have it does not.
+// allowed returns the longest token at i that is not forged, or where to search for
+// the next one. A forged token hides shorter ones, unless it lies only partly in
+// text that may not contain special tokens.
 func (m *matcher) allowed(text string, i int, forged func(start, end int) (int, bool)) (t *addedToken, next int) {
 	var found []*addedToken
 	prefixesOf(m.byFirst[text[i]], content, text[i:], func(t *addedToken) { found = append(found, t) })
-	// The longest first, equal ones in their order.
+	// The longest first, equal ones in order.
 	slices.SortStableFunc(found, func(a, b *addedToken) int { return cmp.Compare(len(b.Content), len(a.Content)) })
 	for _, t := range found {
 		end := i + len(t.Content)
@@ -193,8 +193,8 @@ func (m *matcher) allowed(text string, i int, forged func(start, end int) (int, 
 	return nil, i + 1
 }
 
-// next returns the first place at or after i where a token begins, and the
-// longest such token; nil if there is none.
+// next returns the first position at or after i at which a token starts, and the
+// longest token there, or nil.
 func (m *matcher) next(text string, i int) (int, *addedToken) {
 	for ; i < len(text); i++ {
 		if m.only != "" {

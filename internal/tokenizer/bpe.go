@@ -9,23 +9,23 @@ import (
 	"barka/internal/panics"
 )
 
-// bpe is byte-pair encoding (Sennrich et al., 2016) with the options of the
-// Hugging Face model.
+// bpe is byte-pair encoding (Sennrich et al., 2016) with the options of Hugging
+// Face's model.
 type bpe struct {
 	vocab        map[string]int32
-	tokens       []string // by id; "" also where there is none
+	tokens       []string // by id; "" for ids without a token
 	pairs        *pairTable
 	unk          int32 // -1: none
 	fuseUnk      bool
 	byteFallback bool
 	ignoreMerges bool
-	prefix       string           // of every character of a piece but the first
-	suffix       string           // of the last
+	prefix       string           // of all characters of a piece but the first
+	suffix       string           // of the last character
 	bytes        [256]int32       // ids of <0x00> … <0xFF>, -1 where missing
 	ascii        [128]int32       // ids of single ASCII characters, -1 where missing
 	inner        map[string]bool  // characters that precede spaceMark inside a token
 	level        *[256]int32      // byte level: ids of single bytes, -1 where missing
-	levelVocab   map[string]int32 // byte level, where merges are ignored: the vocabulary as bytes
+	levelVocab   map[string]int32 // byte level with ignore_merges: the vocabulary as bytes
 }
 
 // symbol is a node of the linked list of a piece being merged.
@@ -40,11 +40,11 @@ type merge struct{ rank, at, id int32 }
 
 const spaceMark = "▁"
 
-// maxID bounds the ids of tokens, and so what a broken file can make us
-// allocate. The largest vocabulary known is XLM-V's, of 901,629 tokens.
+// maxID bounds token ids, and thereby the memory that a broken file can make us
+// allocate. The largest vocabulary known to us is XLM-V's, with 901,629 tokens.
 const maxID = 1 << 20
 
-// newBPE makes a model without merges: setMerges gives it those.
+// newBPE returns a model without merges; setMerges adds them.
 func newBPE(vocab map[string]int32, unk, prefix, suffix string) (*bpe, error) {
 	m := &bpe{vocab: vocab, unk: -1, prefix: prefix, suffix: suffix}
 	size := int32(0)
@@ -75,7 +75,7 @@ func newBPE(vocab map[string]int32, unk, prefix, suffix string) (*bpe, error) {
 	return m, nil
 }
 
-// idOr returns the id of a token, -1 if there is none.
+// idOr returns the id of a token, or -1.
 func idOr(vocab map[string]int32, token string) int32 {
 	if id, ok := vocab[token]; ok {
 		return id
@@ -83,8 +83,8 @@ func idOr(vocab map[string]int32, token string) int32 {
 	return -1
 }
 
-// mergeTexts holds the pairs of a file in the order of their ranks: the two
-// texts of pair i follow each other in text, up to mid[i] and end[i].
+// mergeTexts holds the pairs of a file in the order of their ranks. The two strings
+// of pair i are adjacent in text and end at mid[i] and end[i].
 type mergeTexts struct {
 	text     []byte
 	mid, end []int
@@ -97,12 +97,12 @@ func (p *mergeTexts) add(a, b []byte) {
 	p.end = append(p.end, len(p.text))
 }
 
-// setMerges looks up the tokens of all pairs, the slow part of loading, on
-// every processor. A pair with an unknown token is an error.
+// setMerges looks up the tokens of all pairs. This is the slow part of loading, so
+// it runs on every processor. A pair with an unknown token is an error.
 func (m *bpe) setMerges(p *mergeTexts) error {
 	slots := make([]pairSlot, len(p.end))
 	workers := runtime.GOMAXPROCS(0)
-	bad := make([]int, workers) // of each: the first pair with an unknown token, plus 1
+	bad := make([]int, workers) // per worker: the first pair with an unknown token, plus 1
 	var wait panics.Group
 	for w := range workers {
 		wait.Go(func() {
@@ -127,7 +127,7 @@ func (m *bpe) setMerges(p *mergeTexts) error {
 	for _, i := range bad {
 		if i > 0 {
 			a, b := p.pair(i - 1)
-			return fmt.Errorf("model.merges[%d]: %q and %q: one of them, or the two joined, is not in model.vocab", i-1, a, b)
+			return fmt.Errorf("model.merges[%d]: %q, %q or their concatenation is not in model.vocab", i-1, a, b)
 		}
 	}
 	m.pairs = newPairTable(len(slots))
@@ -145,8 +145,8 @@ func (p *mergeTexts) pair(i int) (a, b []byte) {
 	return p.text[start:p.mid[i]], p.text[p.mid[i]:p.end[i]]
 }
 
-// useBytes makes the model take plain bytes where its vocabulary spells them
-// as characters, and reports whether it can: pieces then need no spelling.
+// useBytes makes the model accept plain bytes although its vocabulary spells bytes as
+// characters, if possible, and reports whether it did. Pieces then need no spelling.
 func (m *bpe) useBytes() bool {
 	if m.prefix != "" || m.suffix != "" || m.byteFallback || m.unk >= 0 {
 		return false
@@ -178,10 +178,9 @@ func (m *bpe) token(id int32) (string, bool) {
 
 func (m *bpe) size() int { return len(m.tokens) }
 
-// encode cuts a piece before each space mark that no token can reach across,
-// which changes nothing and makes pieces short enough to cache. Whole pieces
-// matter where unknown characters fuse, or where a vocabulary is consulted
-// before the merges.
+// encode cuts a piece before each space mark that no token can span. This does not
+// change the result and makes words short enough to cache. The piece stays whole if
+// unknown characters are fused, or if the vocabulary is consulted before the merges.
 func (m *bpe) encode(e *encoder, piece string, ids []int32) []int32 {
 	if m.level != nil || m.ignoreMerges || m.unk >= 0 && !m.byteFallback || m.prefix != "" || m.suffix != "" {
 		return m.encodeWord(e, piece, ids)
@@ -228,14 +227,14 @@ func (m *bpe) mergeWord(e *encoder, word string, ids []int32) []int32 {
 	return m.mergeLong(e, ids, from)
 }
 
-// shortWord is the number of symbols up to which looking at every pair for
-// the lowest rank is faster than keeping a heap.
+// shortWord is the number of symbols up to which scanning all pairs for the lowest
+// rank is faster than a heap.
 const shortWord = 32
 
-// mergeShort applies the merge of lowest rank, leftmost first, until none
-// applies, and returns how many ids are left at the front.
+// mergeShort applies the merge of lowest rank, leftmost first, until none applies. It
+// returns the number of ids that remain, at the front of ids.
 func (m *bpe) mergeShort(ids []int32) int {
-	var pairs [shortWord]merged // of each symbol with the next
+	var pairs [shortWord]merged // each symbol with the next
 	n := len(ids)
 	for i := 0; i+1 < n; i++ {
 		pairs[i] = m.pairs.get(ids[i], ids[i+1])
@@ -264,7 +263,7 @@ func (m *bpe) mergeShort(ids []int32) int {
 	return n
 }
 
-// mergeLong does the same to ids[from:] with a heap, in n log n steps.
+// mergeLong does the same for ids[from:] with a heap, in O(n log n) steps.
 func (m *bpe) mergeLong(e *encoder, ids []int32, from int) []int32 {
 	syms := e.symbols[:0]
 	for i, id := range ids[from:] {
@@ -305,7 +304,7 @@ func (m *bpe) mergeLong(e *encoder, ids []int32, from int) []int32 {
 	return ids
 }
 
-// offer pushes the pair at a position if it can merge.
+// offer adds the pair at a position to the heap if it merges.
 func (m *bpe) offer(e *encoder, at int32) {
 	s := &e.symbols[at]
 	if r := m.pairs.get(s.id, e.symbols[s.next].id); r.rank != unmerged {
@@ -313,10 +312,11 @@ func (m *bpe) offer(e *encoder, at int32) {
 	}
 }
 
-// characters appends the ids of a word's characters: the bytes of an unknown
-// one if the vocabulary has them, else the unknown token.
+// characters appends the ids of a word's characters. For a character that is not in
+// the vocabulary it appends its bytes, if the vocabulary has them, or the unknown
+// token.
 func (m *bpe) characters(word string, ids []int32) []int32 {
-	unknown := false // an unknown token is pending, to be fused with the next
+	unknown := false // an unknown token is pending, to be fused with the next one
 	flush := func() {
 		if unknown {
 			ids = append(ids, m.unk)
@@ -341,7 +341,7 @@ func (m *bpe) characters(word string, ids []int32) []int32 {
 			flush()
 			ids = append(ids, id)
 		case m.byteFallback && m.hasBytes(char):
-			// A pending unknown token stays behind, as in the reference.
+			// A pending unknown token comes after the bytes, as in the reference.
 			for j := range len(char) {
 				ids = append(ids, m.bytes[char[j]])
 			}
@@ -356,8 +356,8 @@ func (m *bpe) characters(word string, ids []int32) []int32 {
 	return ids
 }
 
-// marked returns a character with the marks of its place in the word, and its
-// id or -1.
+// marked returns a character with the prefix and suffix of its position in the word,
+// and its id or -1.
 func (m *bpe) marked(word string, start, end int) (string, int32) {
 	char := word[start:end]
 	if start > 0 {
@@ -380,7 +380,7 @@ func (m *bpe) hasBytes(s string) bool {
 
 func less(a, b merge) bool { return a.rank < b.rank || a.rank == b.rank && a.at < b.at }
 
-// push and pop keep a binary heap; container/heap would allocate.
+// push and pop maintain a binary heap. container/heap would allocate.
 func push(h *[]merge, m merge) {
 	*h = append(*h, m)
 	s := *h

@@ -5,9 +5,9 @@ import (
 	"unicode/utf8"
 )
 
-// byteRunes maps each byte to the printable character that stands for it in
-// byte-level vocabularies (GPT-2): itself where printable, else one from
-// U+0100 on. runeBytes is the inverse, with -1 for other characters.
+// byteRunes maps each byte to the character that represents it in byte-level
+// vocabularies (GPT-2): itself if it is printable, otherwise one from U+0100 on.
+// runeBytes is the inverse, with -1 for other characters.
 var byteRunes, runeBytes = func() (out [256]rune, back [0x144]int16) {
 	for r := range back {
 		back[r] = -1
@@ -24,8 +24,7 @@ var byteRunes, runeBytes = func() (out [256]rune, back [0x144]int16) {
 	return out, back
 }()
 
-// runeByte returns the byte that a character stands for, and whether it stands
-// for one.
+// runeByte returns the byte that a character represents, if it represents one.
 func runeByte(r rune) (byte, bool) {
 	if r < 0 || int(r) >= len(runeBytes) || runeBytes[r] < 0 {
 		return 0, false
@@ -53,8 +52,7 @@ func byteText(s string) string {
 	return b.String()
 }
 
-// textBytes is the inverse; a token with any other character stands for its
-// own UTF-8 bytes.
+// textBytes is the inverse. A token with any other character is its own UTF-8 bytes.
 func textBytes(dst []byte, token string) []byte {
 	start := len(dst)
 	for _, r := range token {
@@ -67,7 +65,7 @@ func textBytes(dst []byte, token string) []byte {
 	return dst
 }
 
-// byteLevelAlphabet reports whether every character of s stands for a byte.
+// byteLevelAlphabet reports whether every character of s represents a byte.
 func byteLevelAlphabet(s string) bool {
 	for _, r := range s {
 		if _, ok := runeByte(r); !ok {
@@ -77,8 +75,8 @@ func byteLevelAlphabet(s string) bool {
 	return true
 }
 
-// lossy replaces every maximal broken sequence of UTF-8 by U+FFFD, as Rust's
-// from_utf8_lossy does.
+// lossy replaces every maximal invalid sequence of UTF-8 by U+FFFD, like Rust's
+// from_utf8_lossy.
 func lossy(b []byte) string {
 	if utf8.Valid(b) {
 		return string(b)
@@ -97,8 +95,8 @@ func lossy(b []byte) string {
 	return out.String()
 }
 
-// brokenLen is the length of the longest prefix of b that could begin a
-// character but does not finish one: one replacement character's worth.
+// brokenLen returns the length of the longest prefix of b that starts a character
+// without completing it. One replacement character stands for it.
 func brokenLen(b []byte) int {
 	c := b[0]
 	need, lo, hi := 0, byte(0x80), byte(0xbf)

@@ -2,8 +2,8 @@ package tokenizer
 
 import "hash/maphash"
 
-// wordCache remembers the ids of short words; a new word takes the place of
-// the one whose hash ends alike. It never allocates after its creation.
+// wordCache caches the ids of short words. A new word replaces the one in its hash
+// slot. Nothing is allocated after its creation.
 type wordCache struct {
 	seed  maphash.Seed
 	slots []cachedWord
@@ -17,14 +17,14 @@ const (
 
 type cachedWord struct {
 	hash uint64
-	size uint8 // of the word, 0: free
-	n    uint8 // of the ids
+	size uint8 // length of the word, 0: free
+	n    uint8 // number of ids
 	word [cachedBytes]byte
 	ids  [cachedIDs]int32
 }
 
-// find appends the ids of a word and reports whether they were known. The
-// slot is where remember puts them, nil for words too long.
+// find appends the ids of a word and reports whether they were cached. The slot is
+// for remember; it is nil if the word is too long.
 func (c *wordCache) find(word string, ids []int32) ([]int32, *cachedWord, bool) {
 	if len(word) > cachedBytes || word == "" {
 		return ids, nil, false
@@ -37,7 +37,7 @@ func (c *wordCache) find(word string, ids []int32) ([]int32, *cachedWord, bool) 
 	if s.hash == h && string(s.word[:s.size]) == word {
 		return append(ids, s.ids[:s.n]...), s, true
 	}
-	s.hash, s.size = h, 0 // not to be trusted until remembered
+	s.hash, s.size = h, 0 // invalid until remember fills it
 	return ids, s, false
 }
 

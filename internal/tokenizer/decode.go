@@ -2,23 +2,23 @@ package tokenizer
 
 import "strings"
 
-// decoder is a node of a tokenizer's decoder: it rewrites a list of tokens.
-// The decoded text is the tokens of the last node, joined. A node works on
+// decoder is a node of a tokenizer's decoder. It rewrites a list of tokens; the
+// decoded text is the concatenation of the last node's tokens. A node processes
 // tokens as they come, so that one implementation serves Decode and Stream.
 type decoder interface {
-	// start begins a list of tokens; what the node makes of them goes to next.
+	// start starts a list of tokens. The node sends the rewritten tokens to next.
 	start(next sink) sink
 }
 
-// sink receives the tokens of a list in order, each in one or more pieces.
-// What it passes on is final: no later piece can change it.
+// sink receives the tokens of a list in order, each in one or more pieces. What it
+// passes on is final: no later piece can change it.
 type sink interface {
 	text(s string) // the next piece of the token: whole characters
 	end()          // the token is complete
 	close()        // the list is complete
 }
 
-// decoders run one after the other.
+// decoders are applied in order.
 type decoders []decoder
 
 func (ds decoders) start(next sink) sink {
@@ -35,15 +35,14 @@ func (o *output) text(s string) { o.b = append(o.b, s...) }
 func (o *output) end()          {}
 func (o *output) close()        {}
 
-// spaceDecoder puts a space between tokens. It stands where a file has no
-// decoder.
+// spaceDecoder puts a space between tokens. It is used if a file has no decoder.
 type spaceDecoder struct{}
 
 func (spaceDecoder) start(next sink) sink { return &spaced{sink: next} }
 
 type spaced struct {
 	sink
-	later bool // a token came before
+	later bool // this is not the first token
 }
 
 func (s *spaced) text(piece string) {
@@ -56,7 +55,7 @@ func (s *spaced) text(piece string) {
 
 func (s *spaced) end() { s.later = true }
 
-// fuseDecoder makes one token of all.
+// fuseDecoder joins all tokens to one.
 type fuseDecoder struct{}
 
 func (fuseDecoder) start(next sink) sink { return fused{next} }
@@ -66,11 +65,10 @@ type fused struct{ sink }
 func (f fused) end()   {}
 func (f fused) close() { f.sink.end(); f.sink.close() }
 
-// metaspaceDecoder turns marks into spaces. Those of the first token are
-// dropped.
+// metaspaceDecoder replaces marks by spaces, and drops those of the first token.
 type metaspaceDecoder struct {
 	mark  string // one character
-	never bool   // nothing was prepended: the first token is like the others
+	never bool   // no mark was prepended: the first token is treated like the others
 }
 
 func (d metaspaceDecoder) start(next sink) sink { return &unmarked{next, d.mark, d.never} }
@@ -78,7 +76,7 @@ func (d metaspaceDecoder) start(next sink) sink { return &unmarked{next, d.mark,
 type unmarked struct {
 	sink
 	mark string
-	keep bool // marks are spaces
+	keep bool // marks become spaces
 }
 
 func (m *unmarked) text(s string) {
@@ -102,7 +100,7 @@ func (d replaceDecoder) start(next sink) sink { return &replaced{sink: next, rep
 type replaced struct {
 	sink
 	replace
-	held []byte // the beginning of a match, or all of a token that is matched as a whole
+	held []byte // the start of a possible match, or a whole token for a regular expression
 }
 
 func (r *replaced) text(s string) {
@@ -130,8 +128,8 @@ func (r *replaced) end() {
 	r.sink.end()
 }
 
-// begun is the length of the longest end of text with which pattern begins and
-// goes on.
+// begun returns the length of the longest suffix of text that is a proper prefix of
+// pattern.
 func begun(text, pattern string) int {
 	for n := min(len(pattern)-1, len(text)); n > 0; n-- {
 		if strings.HasSuffix(text, pattern[:n]) {
@@ -141,8 +139,8 @@ func begun(text, pattern string) int {
 	return 0
 }
 
-// stripDecoder removes up to left copies of content from the beginning of
-// every token, and up to right from its end.
+// stripDecoder removes up to left copies of content from the start of every token,
+// and up to right copies from its end.
 type stripDecoder struct {
 	content     string // one character
 	left, right int
@@ -153,8 +151,8 @@ func (d stripDecoder) start(next sink) sink { return &stripped{sink: next, strip
 type stripped struct {
 	sink
 	stripDecoder
-	removed int // copies removed from the beginning of the token; left: it is done
-	held    int // copies at the end of what came
+	removed int // copies removed from the start of the token; left when done
+	held    int // copies at the current end of the token
 }
 
 func (s *stripped) text(piece string) {

@@ -6,11 +6,11 @@ import (
 	"unicode/utf8"
 )
 
-// byteLevelDecoder makes one token of all, turning the characters of
-// byte-level tokens into bytes.
+// byteLevelDecoder joins all tokens to one and converts the characters of byte-level
+// tokens to bytes.
 type byteLevelDecoder struct {
-	// sure: no token holds a character outside the alphabet, so that a token
-	// need not be complete for its bytes to be known.
+	// sure means that no token contains a character outside the alphabet, so that
+	// the bytes of a token are known before it is complete.
 	sure bool
 }
 
@@ -19,9 +19,9 @@ func (d byteLevelDecoder) start(next sink) sink { return &byteLevelText{sink: ne
 type byteLevelText struct {
 	sink
 	sure  bool
-	token []byte // pieces of a token that may still turn out to be plain text
+	token []byte // a token so far, if it may still turn out to be plain text
 	plain bool   // the token is plain text: it has a character outside the alphabet
-	bytes []byte // the beginning of a character
+	bytes []byte // the first bytes of an incomplete character
 }
 
 func (b *byteLevelText) text(s string) {
@@ -65,7 +65,7 @@ func (b *byteLevelText) close() {
 	b.sink.close()
 }
 
-// unfinished is the length of the beginning of a character at the end of b.
+// unfinished returns the length of an incomplete character at the end of b.
 func unfinished(b []byte) int {
 	for n := 1; n <= min(3, len(b)); n++ {
 		if utf8.RuneStart(b[len(b)-n]) {
@@ -78,19 +78,19 @@ func unfinished(b []byte) int {
 	return 0
 }
 
-// byteFallbackDecoder makes one token of every run of <0xAB> tokens. A run
-// that is not UTF-8 becomes one U+FFFD per byte, each a token.
+// byteFallbackDecoder joins every run of <0xAB> tokens to one token. A run that is
+// not UTF-8 becomes one U+FFFD per byte, each a token.
 type byteFallbackDecoder struct{}
 
 func (byteFallbackDecoder) start(next sink) sink { return &byteRuns{sink: next} }
 
 type byteRuns struct {
 	sink
-	token  string // pieces of a token that may still turn out to be <0xAB>
-	plain  bool   // it did not
-	run    []byte // bytes that are not out
-	valid  int    // bytes of run that are whole characters
-	broken bool   // the run is not UTF-8; none of it is held back
+	token  string // a token so far, if it may still turn out to be <0xAB>
+	plain  bool   // the token is not <0xAB>
+	run    []byte // bytes that have not been passed on
+	valid  int    // length of the complete characters in run
+	broken bool   // the run is not UTF-8; nothing of it is held back
 }
 
 func (b *byteRuns) text(s string) {
@@ -131,7 +131,7 @@ func (b *byteRuns) add(c byte) {
 	}
 }
 
-// endRun passes on a run that is complete.
+// endRun passes on a complete run.
 func (b *byteRuns) endRun() {
 	if b.valid < len(b.run) {
 		b.replaceRun()
@@ -155,11 +155,12 @@ func (b *byteRuns) close() {
 	b.sink.close()
 }
 
-// sureOf returns ds for lists of these tokens. A byte-level decoder behind a
-// fuse sees one token, and one character outside its alphabet makes plain text
-// of it all: nothing is final before the end of the list, unless no token can
-// bring such a character. Tokenizers that transformers reads from GGUF files
-// have this order of nodes.
+// sureOf returns ds with byteLevelDecoder.sure set if that is valid for lists of
+// these tokens. A byte-level decoder after a fuse sees a single token, and one
+// character outside its alphabet turns all of it into plain text. Nothing is
+// therefore final before the end of the list, unless no token can contain such a
+// character. Tokenizers that transformers reads from GGUF files have this order of
+// nodes.
 func (ds decoders) sureOf(tokens iter.Seq[string]) decoders {
 	at := slices.IndexFunc(ds, func(d decoder) bool { _, ok := d.(byteLevelDecoder); return ok })
 	if at < 0 || !slices.Contains(ds[:at], decoder(fuseDecoder{})) {
@@ -181,8 +182,8 @@ func (ds decoders) sureOf(tokens iter.Seq[string]) decoders {
 	return ds
 }
 
-// keepsAlphabet reports whether a node makes only characters of the byte-level
-// alphabet from such characters and, if it is the first, no <0xAB> token.
+// keepsAlphabet reports whether a node turns characters of the byte-level alphabet
+// only into such characters and, if it is the first node, into no <0xAB> token.
 func keepsAlphabet(d decoder, first bool) bool {
 	switch d := d.(type) {
 	case fuseDecoder, stripDecoder:

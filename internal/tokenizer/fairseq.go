@@ -6,12 +6,13 @@ import (
 	"barka/internal/badinput"
 )
 
-// fairseq renumbers the pieces, and returns the special tokens: the four of
-// fairseq's own order, and the declared ones, or else the languages behind
-// the pieces and <mask> last, which is the order of the published weights.
+// fairseq renumbers the pieces and returns the special tokens. These are fairseq's
+// first four tokens and the declared ones. If none are declared, the languages
+// follow the pieces, and <mask> is last, as in the published weights.
 func (t *Tokenizer) fairseq(c configFile, declared []addedToken) ([]addedToken, error) {
 	if len(c.Additional) == 0 {
-		return nil, badinput.Errorf("without tokenizer.json, NllbTokenizer needs the language codes as additional_special_tokens in tokenizer_config.json or special_tokens_map.json; found none")
+		return nil, badinput.Errorf("without tokenizer.json, NllbTokenizer needs the language codes as additional_special_tokens " +
+			"in tokenizer_config.json or special_tokens_map.json; found none")
 	}
 	m := &fairseqModel{t.model}
 	t.model = m
@@ -35,8 +36,8 @@ func (t *Tokenizer) fairseq(c configFile, declared []addedToken) ([]addedToken, 
 	return tokens, nil
 }
 
-// fairseqModel numbers pieces as fairseq does, and NLLB with it: four tokens
-// of its own order, then the pieces from the fourth on, one later.
+// fairseqModel numbers pieces as fairseq and NLLB do: four tokens in its own order,
+// then the pieces from the fourth on, with their ids plus one.
 type fairseqModel struct{ model }
 
 var fairseqFirst = []string{"<s>", "<pad>", "</s>", "<unk>"}

@@ -12,29 +12,31 @@ import (
 	"barka/internal/badinput"
 )
 
-// Special holds the ids of the tokens that mark texts; -1: none.
+// Special holds the ids of the special tokens that every model may have; -1 means
+// none.
 type Special struct{ BOS, EOS, Pad, Unk int32 }
 
-// config is what the files beside tokenizer.json say.
+// config holds the settings from the files beside tokenizer.json.
 type config struct {
 	special      Special
 	chatTemplate string
-	named        map[string]any // special tokens by their names in templates
+	named        map[string]any // special tokens by their names in chat templates
 	cleanUp      bool
 	class        string
-	legacy       bool // of NLLB: sources have the language behind </s>
-	strip        bool // a translation has no spaces around it
+	legacy       bool // NLLB: the language token of a source follows </s>
+	strip        bool // translations are stripped of white space
 }
 
-// Special returns the ids of the marking tokens, from tokenizer_config.json.
+// Special returns the ids of BOS, EOS, padding and unknown tokens, as named by
+// tokenizer_config.json.
 func (t *Tokenizer) Special() Special { return t.config.special }
 
 // ChatTemplate returns the Jinja text of chat_template.jinja or
 // tokenizer_config.json, or "".
 func (t *Tokenizer) ChatTemplate() string { return t.config.chatTemplate }
 
-// SpecialTexts returns the special tokens that the files name, as transformers
-// gives them to chat templates: bos_token and the like are strings,
+// SpecialTexts returns the special tokens that the files name, in the form in which
+// transformers passes them to chat templates: bos_token and the like are strings,
 // additional_special_tokens is a list of strings.
 func (t *Tokenizer) SpecialTexts() map[string]any { return t.config.named }
 
@@ -45,7 +47,7 @@ func (t *Tokenizer) Class() string { return t.config.class }
 // clean_up_tokenization_spaces: CleanUpSpaces after decoding.
 func (t *Tokenizer) CleanUp() bool { return t.config.cleanUp }
 
-// tokenText reads a token given as a string or as an object with content.
+// tokenText is a token written as a string or as an object with a content.
 type tokenText string
 
 func (s *tokenText) UnmarshalJSON(data []byte) error {
@@ -62,14 +64,14 @@ func (s *tokenText) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// maxFile is the size in bytes up to which a tokenizer's files are read. The
-// largest known here is the tokenizer.json of Gemma 2, with 18 MB.
+// maxFile bounds the size of a tokenizer's files in bytes. The largest file known
+// to us is the tokenizer.json of Gemma 2, with 18 MB.
 const maxFile = 64 << 20
 
-// Load reads the tokenizer of a model directory: tokenizer.json; or, where
-// there is none, the SentencePiece model of a Llama, Gemma, NLLB or M2M-100 model. The
-// files beside it give the marking tokens, the chat template, and what
-// transformers adds on its own.
+// Load reads the tokenizer of a model directory: tokenizer.json or, if there is
+// none, the SentencePiece model of a Llama, Gemma, NLLB or M2M-100 model. The files
+// beside it provide the special tokens and the chat template, and decide what the
+// tokenizer classes of transformers add.
 func Load(dir string) (*Tokenizer, error) {
 	c, err := readConfig(dir)
 	if err != nil {
@@ -109,8 +111,8 @@ func Load(dir string) (*Tokenizer, error) {
 	return nil, badinput.Errorf("%s: no tokenizer found; expected tokenizer.json or a SentencePiece model", dir)
 }
 
-// configFile is tokenizer_config.json, with special_tokens_map.json below it
-// and chat_template.jinja above it.
+// configFile is tokenizer_config.json. Fields that it lacks come from
+// special_tokens_map.json; chat_template.jinja overrides its template.
 type configFile struct {
 	BOS          tokenText             `json:"bos_token"`
 	EOS          tokenText             `json:"eos_token"`
@@ -132,10 +134,10 @@ type configFile struct {
 	CleanUp      bool                  `json:"clean_up_tokenization_spaces"`
 	Class        string                `json:"tokenizer_class"`
 
-	present bool // there is a tokenizer_config.json
+	present bool // tokenizer_config.json exists
 }
 
-// readConfig reads the files beside the tokenizer; all may be missing.
+// readConfig reads the files beside the tokenizer. All of them may be missing.
 func readConfig(dir string) (configFile, error) {
 	var c configFile
 	for _, name := range []string{"special_tokens_map.json", "tokenizer_config.json"} {
@@ -152,16 +154,16 @@ func readConfig(dir string) (configFile, error) {
 			return c, badinput.Errorf("%s: %w", path, err)
 		}
 		if len(c.Additional) == 0 {
-			c.Additional = additional // null in the second file
+			c.Additional = additional // it is null in the second file
 		}
 		c.present = name == "tokenizer_config.json"
 	}
 	return c, c.readTemplates(dir)
 }
 
-// readTemplates reads the templates that have files of their own, as
-// transformers does: chat_template.jinja goes before tokenizer_config.json.
-// chat_template.json, which older processors have, comes after.
+// readTemplates reads the chat templates in separate files, with the precedence of
+// transformers: chat_template.jinja overrides tokenizer_config.json, which
+// overrides the chat_template.json of older processors.
 func (c *configFile) readTemplates(dir string) error {
 	for _, name := range []string{"chat_template.jinja", filepath.Join("additional_chat_templates", "default.jinja"), "chat_template.json"} {
 		path := filepath.Join(dir, name)
@@ -187,8 +189,8 @@ func (c *configFile) readTemplates(dir string) error {
 	return nil
 }
 
-// defaultTemplate is the one template there is, or of several, a list or an
-// object by name, the one called "default".
+// defaultTemplate returns the template. If there are several, in a list or an
+// object, it returns the one named "default".
 func (c *configFile) defaultTemplate() string {
 	var one string
 	if json.Unmarshal(c.ChatTemplate, &one) == nil {
@@ -220,7 +222,7 @@ func (t *Tokenizer) configure(c configFile) {
 	t.config.chatTemplate = c.defaultTemplate()
 	switch strings.TrimSuffix(c.Class, "Fast") {
 	case "LlamaTokenizer", "GemmaTokenizer":
-		// These classes replace the template of the file.
+		// These classes replace the post-processor of the file.
 		t.post = &template{}
 		if id := t.config.special.BOS; id >= 0 && (c.AddBOS == nil || *c.AddBOS) {
 			t.post.before = []int32{id}
@@ -229,7 +231,7 @@ func (t *Tokenizer) configure(c configFile) {
 			t.post.after = []int32{id}
 		}
 	case "NllbTokenizer":
-		// So does this one; without its default language it would begin with <unk>.
+		// This one does too. Without its default language, texts would start with <unk>.
 		if from := cmp.Or(c.Source, "eng_Latn"); t.hasLanguage(from) {
 			_ = t.translateFrom(from)
 		}
@@ -261,17 +263,16 @@ func (t *Tokenizer) lookup(text tokenText) int32 {
 	return -1
 }
 
-// CleanUpSpaces removes the spaces that transformers'
-// clean_up_tokenization_spaces removes: before English punctuation and
-// contractions.
+// CleanUpSpaces removes the spaces before English punctuation and contractions, as
+// transformers does with clean_up_tokenization_spaces.
 func CleanUpSpaces(s string) string { return cleanUp.Replace(s) }
 
 var cleanUp = sequentialReplacer{
 	" .", ".", " ?", "?", " !", "!", " ,", ",", " ' ", "'", " n't", "n't", " 'm", "'m", " 's", "'s", " 've", "'ve", " 're", "'re",
 }
 
-// sequentialReplacer applies one replacement after the other, which differs
-// from strings.Replacer where they overlap.
+// sequentialReplacer applies replacements one after the other. The result differs
+// from that of strings.Replacer where they overlap.
 type sequentialReplacer []string
 
 func (r sequentialReplacer) Replace(s string) string {

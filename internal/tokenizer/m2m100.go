@@ -9,17 +9,18 @@ import (
 	"barka/internal/badinput"
 )
 
-// m2mCodes are the language codes of the M2M-100 models by language_codes of
-// tokenizer_config.json. Their ids follow vocab.json's in this order.
+// m2mCodes maps language_codes of tokenizer_config.json to the language codes of an
+// M2M-100 model. Their ids follow those of vocab.json in this order.
 var m2mCodes = map[string]string{
-	"m2m100": "af am ar ast az ba be bg bn br bs ca ceb cs cy da de el en es et fa ff fi fr fy ga gd gl gu ha he hi hr ht hu hy id ig ilo is it ja jv ka kk " +
-		"km kn ko lb lg ln lo lt lv mg mk ml mn mr ms my ne nl no ns oc or pa pl ps pt ro ru sd si sk sl so sq sr ss su sv sw ta th tl tn tr uk ur uz vi wo " +
+	"m2m100": "af am ar ast az ba be bg bn br bs ca ceb cs cy da de el en es et fa ff fi fr fy ga gd gl gu " +
+		"ha he hi hr ht hu hy id ig ilo is it ja jv ka kk km kn ko lb lg ln lo lt lv mg mk ml mn mr ms my " +
+		"ne nl no ns oc or pa pl ps pt ro ru sd si sk sl so sq sr ss su sv sw ta th tl tn tr uk ur uz vi wo " +
 		"xh yi yo zh zu",
 	"wmt21": "en ha is ja cs ru zh de",
 }
 
-// nllbCodes are the same languages as NLLB names them, in m2m100's order; those
-// that NLLB lacks by ISO 639-3 and their script.
+// nllbCodes holds NLLB's codes of the same languages, in m2m100's order. Languages
+// that NLLB lacks have their ISO 639-3 code and script.
 const nllbCodes = "afr_Latn amh_Ethi arb_Arab ast_Latn azj_Latn bak_Cyrl bel_Cyrl bul_Cyrl ben_Beng bre_Latn bos_Latn cat_Latn ceb_Latn ces_Latn cym_Latn " +
 	"dan_Latn deu_Latn ell_Grek eng_Latn spa_Latn est_Latn pes_Arab fuv_Latn fin_Latn fra_Latn fry_Latn gle_Latn gla_Latn glg_Latn guj_Gujr hau_Latn " +
 	"heb_Hebr hin_Deva hrv_Latn hat_Latn hun_Latn hye_Armn ind_Latn ibo_Latn ilo_Latn isl_Latn ita_Latn jpn_Jpan jav_Latn kat_Geor kaz_Cyrl khm_Khmr " +
@@ -28,8 +29,8 @@ const nllbCodes = "afr_Latn amh_Ethi arb_Arab ast_Latn azj_Latn bak_Cyrl bel_Cyr
 	"als_Latn srp_Cyrl ssw_Latn sun_Latn swe_Latn swh_Latn tam_Taml tha_Thai tgl_Latn tsn_Latn tur_Latn ukr_Cyrl urd_Arab uzn_Latn vie_Latn wol_Latn " +
 	"xho_Latn ydd_Hebr yor_Latn zho_Hans zul_Latn"
 
-// NLLBCode returns NLLB's code of a language that is given by M2M-100's, with
-// or without its underscores: arb_Arab for ar. Other codes stay as they are.
+// NLLBCode converts M2M-100's code of a language, with or without underscores, to
+// NLLB's: ar to arb_Arab. Other codes are returned unchanged.
 func NLLBCode(code string) string {
 	if i := slices.Index(strings.Fields(m2mCodes["m2m100"]), strings.Trim(code, "_")); i >= 0 {
 		return strings.Fields(nllbCodes)[i]
@@ -37,8 +38,7 @@ func NLLBCode(code string) string {
 	return code
 }
 
-// m2mCode returns M2M-100's code of a language that is given by NLLB's, "" if
-// it has none.
+// m2mCode converts NLLB's code of a language to M2M-100's, or returns "".
 func m2mCode(code string) string {
 	if i := slices.Index(strings.Fields(nllbCodes), code); i >= 0 {
 		return strings.Fields(m2mCodes["m2m100"])[i]
@@ -46,13 +46,13 @@ func m2mCode(code string) string {
 	return ""
 }
 
-// m2mVocabulary is the file that numbers an M2M-100 model's pieces.
+// m2mVocabulary is the file with the ids of an M2M-100 model's pieces.
 const m2mVocabulary = "vocab.json"
 
-// m2m100 numbers the pieces as vocab.json does, and returns the special tokens:
-// the four of fairseq, the declared ones, and the languages behind the
-// vocabulary. The languages are special whether declared or not: transformers
-// 4.57 would give them to the reader of a translation where they are not.
+// m2m100 numbers the pieces as vocab.json does and returns the special tokens: the
+// four of fairseq, the declared ones, and the languages, whose ids follow the
+// vocabulary. The languages are always special. In transformers 4.57, undeclared
+// ones would appear in translations.
 func (t *Tokenizer) m2m100(dir string, c configFile, declared []addedToken) ([]addedToken, error) {
 	var ids map[string]int32
 	path := filepath.Join(dir, m2mVocabulary)
@@ -68,7 +68,8 @@ func (t *Tokenizer) m2m100(dir string, c configFile, declared []addedToken) ([]a
 	}
 	codes, ok := m2mCodes[names]
 	if !ok {
-		return nil, badinput.Errorf("tokenizer_config.json: language_codes is %q, expected %s", names, strings.Join(slices.Sorted(maps.Keys(m2mCodes)), " or "))
+		return nil, badinput.Errorf("tokenizer_config.json: language_codes is %q, expected %s",
+			names, strings.Join(slices.Sorted(maps.Keys(m2mCodes)), " or "))
 	}
 	m := &numberedModel{model: t.model, ids: ids, texts: map[int32]string{}}
 	for text, id := range ids {
@@ -103,8 +104,8 @@ func (t *Tokenizer) m2m100(dir string, c configFile, declared []addedToken) ([]a
 	return tokens, nil
 }
 
-// numberedModel is a SentencePiece model with ids of its own for the pieces.
-// Pieces without one are unknown.
+// numberedModel is a SentencePiece model whose pieces have other ids. Pieces without
+// one are unknown.
 type numberedModel struct {
 	model
 	of    []int32 // by the model's id

@@ -13,7 +13,7 @@ type normalizerFunc func(string) string
 
 func (f normalizerFunc) normalize(s string) string { return f(s) }
 
-// normalizers run one after the other.
+// normalizers are applied in order.
 type normalizers []normalizer
 
 func (ns normalizers) normalize(s string) string {
@@ -23,7 +23,7 @@ func (ns normalizers) normalize(s string) string {
 	return s
 }
 
-// prepend puts text before anything that is not empty.
+// prepend puts a string before every text that is not empty.
 type prepend string
 
 func (p prepend) normalize(s string) string {
@@ -42,7 +42,7 @@ type replace struct {
 
 func (r replace) normalize(s string) string {
 	if s == "" {
-		return s // also where the empty string matches, as in the reference
+		return s // even if the pattern matches the empty string, as in the reference
 	}
 	if r.pattern != nil {
 		return r.pattern.ReplaceAllLiteralString(s, r.with)
@@ -63,5 +63,5 @@ func (t strip) normalize(s string) string {
 	return s
 }
 
-// lowercase maps character by character; İ is the one that becomes two.
+// lowercase maps character by character. Only İ becomes two characters.
 func lowercase(s string) string { return strings.ToLower(strings.ReplaceAll(s, "İ", "i\u0307")) }

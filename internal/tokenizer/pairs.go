@@ -2,19 +2,19 @@ package tokenizer
 
 import "math/bits"
 
-// merged is the result of a pair: its rank (lower first) and its id.
+// merged is the result of merging a pair: its rank (lower first) and its id.
 type merged struct{ rank, id int32 }
 
 // unmerged is the rank of a pair that does not merge.
 const unmerged = int32(1<<31 - 1)
 
-// pairTable maps pairs of ids to their merge: a hash table with linear
-// probing, and in front of it a bit for each of four times as many hashes,
-// small enough for the cache, because most pairs asked for do not merge.
+// pairTable maps pairs of ids to their merge. It is a hash table with linear probing
+// behind a bit set of four times as many hashes. Most lookups find no merge, and the
+// bit set, which fits the processor's cache, answers them.
 type pairTable struct {
 	slots []pairSlot
 	bits  []uint64
-	shift uint // of the hash, to an index of slots
+	shift uint // from a hash to an index of slots
 	count int
 }
 
@@ -36,7 +36,7 @@ func pairHash(a, b int32) uint64 {
 	return (uint64(uint32(a))<<32 | uint64(uint32(b))) * 0x9e3779b97f4a7c15
 }
 
-// set stores a merge; the last of equal pairs counts, as in the reference.
+// set stores a merge. The last of equal pairs counts, as in the reference.
 func (t *pairTable) set(a, b int32, m merged) {
 	h := pairHash(a, b)
 	t.bits[h>>(t.shift-2)>>6] |= 1 << (h >> (t.shift - 2) & 63)
@@ -52,7 +52,7 @@ func (t *pairTable) set(a, b int32, m merged) {
 	}
 }
 
-// get returns a pair's merge; its rank is unmerged if there is none.
+// get returns the merge of a pair, with rank unmerged if there is none.
 func (t *pairTable) get(a, b int32) merged {
 	h := pairHash(a, b)
 	if t.bits[h>>(t.shift-2)>>6]>>(h>>(t.shift-2)&63)&1 == 0 {

@@ -12,7 +12,7 @@ import (
 	"barka/internal/lines"
 )
 
-// file is tokenizer.json.
+// file holds the nodes of tokenizer.json.
 type file struct {
 	AddedTokens   []addedToken    `json:"added_tokens"`
 	Normalizer    json.RawMessage `json:"normalizer"`
@@ -24,7 +24,7 @@ type file struct {
 
 // Parse reads the text of a tokenizer.json.
 func Parse(data []byte) (*Tokenizer, error) {
-	if err := lines.Check("tokenizer.json", data); err != nil { // tokens would change
+	if err := lines.Check("tokenizer.json", data); err != nil { // JSON would replace bytes in tokens
 		return nil, err
 	}
 	var f file
@@ -51,12 +51,13 @@ func Parse(data []byte) (*Tokenizer, error) {
 			return nil, badinput.Errorf("tokenizer.json: added_tokens[%d] %q has id %d, expected 0 to %d", i, a.Content, a.ID, maxID)
 		}
 		if len(a.Content) > maxAdded {
-			return nil, badinput.Errorf("tokenizer.json: added_tokens[%d] with id %d has %d bytes, expected at most %d", i, a.ID, len(a.Content), maxAdded)
+			return nil, badinput.Errorf("tokenizer.json: added_tokens[%d] with id %d has %d bytes, expected at most %d",
+				i, a.ID, len(a.Content), maxAdded)
 		}
 	}
 	for i, a := range f.AddedTokens {
 		if id, ok := t.model.id(a.Content); ok {
-			f.AddedTokens[i].ID = id // as in the reference, whatever the file says
+			f.AddedTokens[i].ID = id // the model's id wins, as in the reference
 		}
 	}
 	t.useBytes()
@@ -71,7 +72,7 @@ func Parse(data []byte) (*Tokenizer, error) {
 	return t, nil
 }
 
-// texts lists the tokens' texts, special ones or not.
+// texts yields the texts of all tokens, with or without special ones.
 func (t *Tokenizer) texts(skipSpecial bool) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for id := range int32(t.VocabSize()) {
@@ -82,10 +83,10 @@ func (t *Tokenizer) texts(skipSpecial bool) iter.Seq[string] {
 	}
 }
 
-// none reports a node that is absent or null.
+// none reports whether a node is absent or null.
 func none(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
 
-// decodeNode reads a node into a struct.
+// decodeNode decodes a node into a struct.
 func decodeNode(raw json.RawMessage, at string, into any) error {
 	if err := json.Unmarshal(raw, into); err != nil {
 		return badinput.Errorf("tokenizer.json: %s: %w", at, err)
@@ -178,7 +179,7 @@ func parseNormalizer(raw json.RawMessage, at string) (normalizer, error) {
 	return nil, unsupported(at, n.Type)
 }
 
-// space is the fields of Metaspace, which pre-tokenizer and decoder share.
+// spaceNode has the fields of Metaspace, which is a pre-tokenizer and a decoder.
 type spaceNode struct {
 	Replacement    string  `json:"replacement"`
 	AddPrefixSpace *bool   `json:"add_prefix_space"`
@@ -186,7 +187,8 @@ type spaceNode struct {
 	Split          *bool   `json:"split"`
 }
 
-// scheme returns always, first or never; the older field knows two of them.
+// scheme returns always, first or never. The older field add_prefix_space can only
+// mean always or never.
 func (s spaceNode) scheme(at string) (string, error) {
 	switch {
 	case utf8.RuneCountInString(s.Replacement) != 1:
@@ -256,8 +258,8 @@ func parsePreTokenizer(raw json.RawMessage, at string) ([]preTokenizer, error) {
 
 func one(p preTokenizer, err error) ([]preTokenizer, error) { return []preTokenizer{p}, err }
 
-// useBytes drops the spelling of bytes as characters between a final ByteLevel
-// and a model that can do without.
+// useBytes omits the spelling of bytes as characters between a final ByteLevel and a
+// model that accepts plain bytes.
 func (t *Tokenizer) useBytes() {
 	if len(t.pre) == 0 {
 		return
@@ -339,14 +341,15 @@ func parseDecoder(raw json.RawMessage, at string) (decoder, error) {
 		return fuseDecoder{}, nil
 	case "Strip":
 		if utf8.RuneCountInString(n.Content) != 1 || n.Start < 0 || n.Stop < 0 {
-			return nil, badinput.Errorf("tokenizer.json: %s: Strip has content %q, start %d and stop %d; expected one character, and numbers from 0", at, n.Content, n.Start, n.Stop)
+			return nil, badinput.Errorf("tokenizer.json: %s: Strip has content %q, start %d and stop %d; expected one character, and numbers from 0",
+				at, n.Content, n.Start, n.Stop)
 		}
 		return stripDecoder{n.Content, n.Start, n.Stop}, nil
 	}
 	return nil, unsupported(at, n.Type)
 }
 
-// parsePost reads the post-processor; ByteLevel changes offsets only.
+// parsePost reads the post-processor. ByteLevel only changes offsets.
 func (t *Tokenizer) parsePost(raw json.RawMessage, at string) (*template, error) {
 	if none(raw) {
 		return nil, nil
@@ -401,7 +404,8 @@ func (t *Tokenizer) parsePost(raw json.RawMessage, at string) (*template, error)
 				}
 				for _, id := range tok.IDs {
 					if id < 0 || id > maxID {
-						return nil, badinput.Errorf("tokenizer.json: %s: special token %q has id %d, expected 0 to %d", at, s.SpecialToken.ID, id, maxID)
+						return nil, badinput.Errorf("tokenizer.json: %s: special token %q has id %d, expected 0 to %d",
+							at, s.SpecialToken.ID, id, maxID)
 					}
 				}
 				if seen {

@@ -10,8 +10,8 @@ import (
 
 func itoa(i int) string { return strconv.Itoa(i) }
 
-// parseModel reads the model; vocab and merges are the parts that cutLarge
-// took out of it.
+// parseModel reads the model. vocab and merges are the parts that cutLarge removed
+// from it.
 func parseModel(raw json.RawMessage, vocab, merges []byte) (model, error) {
 	if none(raw) {
 		return nil, badinput.Errorf("tokenizer.json: model is missing")
@@ -59,7 +59,7 @@ func parseBPE(raw json.RawMessage, vocab, merges []byte) (model, error) {
 		return nil, badinput.Errorf("tokenizer.json: %w", err)
 	}
 	m.fuseUnk, m.byteFallback, m.ignoreMerges = n.FuseUnk, n.ByteFallback, n.IgnoreMerges
-	// Every merge has a comma after it or within it.
+	// Every merge but the last has a comma after it or inside it.
 	count := bytes.Count(merges, []byte{','}) + 1
 	texts := mergeTexts{make([]byte, 0, len(merges)), make([]int, 0, count), make([]int, 0, count)}
 	if err = readMerges(merges, texts.add); err == nil {

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// compilePattern compiles a pattern written for Oniguruma, the reference's
-// engine, with Go's regexp: \s, \d and \w are Unicode's there. What means
-// something else in the two, or is unknown to Go, is an error.
+// compilePattern compiles a pattern for Oniguruma, the reference's engine, with Go's
+// regexp. In Oniguruma, \s, \d and \w are Unicode's sets. Syntax that Go does not
+// know, or that means something else in Go, is an error.
 func compilePattern(pattern string) (*regexp.Regexp, error) {
 	var b strings.Builder
 	inClass := false
@@ -45,7 +45,7 @@ func compilePattern(pattern string) (*regexp.Regexp, error) {
 	return regexp.Compile(b.String())
 }
 
-// Unicode's sets behind \s, \d and \w, as the inside of a class.
+// The sets of \s, \d and \w in Unicode, written as the inside of a class.
 const (
 	spaceSet = `\t-\r \x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}`
 	digitSet = `\p{Nd}`

@@ -10,15 +10,15 @@ import (
 	"github.com/clipperhouse/uax29/v2/graphemes"
 )
 
-// precompiled is SentencePiece's character map: a double-array trie (Darts)
-// from byte strings to offsets in a block of NUL-terminated replacements.
+// precompiled is SentencePiece's character map: a double-array trie (Darts) from byte
+// strings to offsets in a block of NUL-terminated replacements.
 type precompiled struct {
 	trie         []uint32
 	replacements string
 }
 
-// newPrecompiled reads precompiled_charsmap: the trie's length in bytes, the
-// trie, the replacements.
+// newPrecompiled reads precompiled_charsmap: the length of the trie in bytes, the
+// trie, and the replacements.
 func newPrecompiled(data []byte) (*precompiled, error) {
 	if len(data) == 0 {
 		return &precompiled{}, nil
@@ -37,17 +37,16 @@ func newPrecompiled(data []byte) (*precompiled, error) {
 	return p, nil
 }
 
-// normalize looks up grapheme by grapheme if it is short, else character by
-// character, as the reference does. Between two simple characters there is
-// always a border of graphemes, so the slow search for borders is left to
-// what lies between others.
+// normalize looks up short graphemes as a whole and long ones character by character,
+// as the reference does. Between two simple characters there is always a grapheme
+// border, so the slow search for borders is needed only between other characters.
 func (p *precompiled) normalize(s string) string {
 	if len(p.trie) == 0 {
 		return s
 	}
 	var b strings.Builder
 	b.Grow(len(s))
-	done := 0 // s[:done] is out; done is a border
+	done := 0 // s[:done] is processed; done is a border
 	for i := 0; i < len(s); {
 		n := simple(s[i:])
 		if n == 0 {
@@ -59,8 +58,8 @@ func (p *precompiled) normalize(s string) string {
 			i += n
 			continue
 		}
-		// A simple character before a border: alone, or the end of a stretch
-		// whose other borders are to be found.
+		// A simple character before a border: either alone, or the end of a stretch
+		// in which borders must be searched.
 		if i == done {
 			p.grapheme(&b, s[i:i+n])
 		} else {
@@ -73,9 +72,9 @@ func (p *precompiled) normalize(s string) string {
 	return b.String()
 }
 
-// simple returns the length of the character at the start of s if it is one
-// of the many with grapheme break property Other that are no emoji: printable
-// ASCII, Latin, Cyrillic and Arabic letters, Han; otherwise 0.
+// simple returns the length of the character at the start of s if it is one of the
+// common characters with grapheme break property Other that are not emoji: printable
+// ASCII, Latin, Cyrillic and Arabic letters, Han. Otherwise it returns 0.
 func simple(s string) int {
 	c := s[0]
 	switch {
@@ -123,8 +122,8 @@ func (p *precompiled) grapheme(b *strings.Builder, v string) {
 	}
 }
 
-// runeLen is the length of the rune at the start of s, one for a byte that
-// is no UTF-8.
+// runeLen returns the length of the rune at the start of s, 1 for a byte that is not
+// UTF-8.
 func runeLen(s string, c rune) int {
 	if c == 0xfffd && !strings.HasPrefix(s, "\uFFFD") {
 		return 1
@@ -132,8 +131,8 @@ func runeLen(s string, c rune) int {
 	return len(string(c))
 }
 
-// lookup returns the replacement of the shortest prefix of key in the trie:
-// the reference's choice, even where that drops the rest of a grapheme.
+// lookup returns the replacement of the shortest prefix of key in the trie. This is
+// the reference's choice, even if it drops the rest of a grapheme.
 func (p *precompiled) lookup(key string) (string, bool) {
 	at := p.offset(0)
 	for i := 0; i < len(key); i++ {

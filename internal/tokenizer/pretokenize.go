@@ -7,17 +7,17 @@ import (
 	"unicode/utf8"
 )
 
-// piece is a stretch of text on its way to the model; first says that it
-// begins the original text.
+// piece is a stretch of text on its way to the model. first means that it starts the
+// original text.
 type piece struct {
 	text  string
 	first bool
 }
 
-// preTokenizer splits pieces further: it appends the parts of in to out.
+// preTokenizer splits pieces further. It appends the parts of in to out.
 type preTokenizer interface{ split(out, in []piece) []piece }
 
-// metaspace replaces spaces by a mark that also begins the text.
+// metaspace replaces spaces by a mark, and puts a mark before the text.
 type metaspace struct {
 	mark    string
 	prepend string // always, first, never
@@ -36,7 +36,7 @@ func (m metaspace) split(out, in []piece) []piece {
 		}
 		first := p.first
 		for s != "" {
-			// Each mark begins a piece.
+			// Each mark starts a piece.
 			end := len(s)
 			if i := strings.Index(s[1:], m.mark); i >= 0 {
 				end = 1 + i
@@ -48,12 +48,11 @@ func (m metaspace) split(out, in []piece) []piece {
 	return out
 }
 
-// byteLevel maps bytes to printable characters, after splitting by GPT-2's
-// pattern.
+// byteLevel splits by GPT-2's pattern and then maps bytes to printable characters.
 type byteLevel struct {
 	prefixSpace bool
 	pattern     scanner // nil: no splitting
-	plain       bool    // the model takes bytes as they are
+	plain       bool    // the model accepts plain bytes
 }
 
 func (b byteLevel) split(out, in []piece) []piece {
@@ -107,7 +106,7 @@ func (b splitBy) split(out, in []piece) []piece {
 	return out
 }
 
-// isolate is the usual behavior: matches and what lies between are pieces.
+// isolate is the most common behavior: matches and the text between them are pieces.
 func (b splitBy) isolate(out []piece, p piece) []piece {
 	s := p.text
 	for at := 0; at < len(s); {
@@ -131,7 +130,7 @@ func (b splitBy) isolate(out []piece, p piece) []piece {
 	return out
 }
 
-// span is a stretch of text that a pattern matched, or not.
+// span is a stretch of text that does or does not match.
 type span struct {
 	start, end int
 	match      bool
@@ -172,7 +171,7 @@ func (b splitBy) spans(s string) []span {
 	return spans
 }
 
-// parts joins the spans of s as the behavior says.
+// parts joins the spans of s according to the behavior.
 func (b splitBy) parts(s string) []string {
 	var out []span
 	var before span
@@ -204,8 +203,8 @@ func (b splitBy) parts(s string) []string {
 	return texts
 }
 
-// nextString, nextRegexp, nextScanner and nextRune find matches of a literal,
-// of an RE2 pattern, of one of the known patterns, and of single characters.
+// nextString, nextRegexp, nextScanner and nextRune search for a literal, a regular
+// expression, one of the known patterns, and single characters or runs of them.
 func nextString(sub string) func(string, int) (int, int) {
 	return func(s string, i int) (int, int) {
 		if sub == "" {
@@ -261,8 +260,8 @@ func nextRune(is func(rune) bool, runs bool) func(string, int) (int, int) {
 	}
 }
 
-// punctuation is what the reference counts as such: ASCII punctuation and
-// Unicode's category P.
+// punctuation reports whether the reference counts r as punctuation: ASCII punctuation
+// and Unicode's category P.
 func punctuation(r rune) bool {
 	if r < utf8.RuneSelf {
 		return strings.ContainsRune("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", r)

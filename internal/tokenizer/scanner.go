@@ -6,9 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// scanner returns the length of the match of a pattern at the start of s, 0
-// for none. The patterns of the known tokenizers use look-ahead, which Go's
-// regexp lacks, and are hot; they are written out by hand.
+// scanner returns the length of the match of a pattern at the start of s, or 0. The
+// patterns of the known tokenizers are written by hand, because they use look-ahead,
+// which Go's regexp lacks, and because they take much of the time of encoding.
 type scanner func(s string) int
 
 // Patterns as tokenizer.json spells them.
@@ -31,7 +31,7 @@ func knownScanner(pattern string) scanner {
 	return nil
 }
 
-// class is what the patterns distinguish.
+// class is a class of characters that the patterns distinguish.
 type class uint8
 
 const (
@@ -41,7 +41,7 @@ const (
 	space
 )
 
-// classes of the characters of the basic plane, from Unicode's ranges.
+// classes holds the class of each character of the Basic Multilingual Plane.
 var classes = func() *[1 << 16]class {
 	t := new([1 << 16]class)
 	fill := func(table *unicode.RangeTable, c class) {
@@ -158,8 +158,8 @@ func scanLlama3(s string, digits int) int {
 	return spaces(s)
 }
 
-// spaces matches \s+(?!\S)|\s+: all the white space but the last character
-// before something else.
+// spaces matches \s+(?!\S)|\s+: white space without the last character before other
+// text.
 func spaces(s string) int {
 	n := run(s, space)
 	if n == 0 || n == len(s) {

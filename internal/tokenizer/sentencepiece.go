@@ -31,29 +31,33 @@ type spmPiece struct {
 	kind  int
 }
 
-// spmFile is what a SentencePiece model (sentencepiece_model.proto) says.
+// spmFile holds the content of a SentencePiece model (sentencepiece_model.proto).
 type spmFile struct {
 	pieces       []spmPiece
 	kind         int
 	byteFallback bool
-	suffix       bool // spaces end words instead of beginning them
+	suffix       bool // spaces end words instead of starting them
 	unkSurface   string
-	marks        [3]string // the pieces for beginning, end and padding
+	marks        [3]string // the pieces for BOS, EOS and padding
 	charsmap     []byte
 	dummyPrefix  bool
 	trimSpaces   bool // remove_extra_whitespaces
 	escapeSpaces bool
 }
 
-// ParseSentencePiece reads a SentencePiece model of type BPE or unigram.
-// Encoding and decoding are SentencePiece's own: the strings of control
-// pieces in a text are plain text, and no beginning or end tokens are added
-// (Load, which sees the files beside the model, does both).
+// ParseSentencePiece reads a SentencePiece model of type BPE or unigram. It encodes
+// and decodes as SentencePiece does: the names of control pieces in a text are plain
+// text, and no BOS or EOS tokens are added. Load, which sees the files beside the
+// model, does both.
 func ParseSentencePiece(data []byte) (*Tokenizer, error) {
 	if bytes.HasPrefix(data, []byte("IQ== 0\n")) {
-		return nil, badinput.Errorf("this is a vocabulary of tiktoken, as Llama 3's original release has; use the tokenizer.json of the Hugging Face release")
+		return nil, badinput.Errorf("this is a tiktoken vocabulary, as in Llama 3's original release; " +
+			"use the tokenizer.json of the Hugging Face release")
 	}
-	f := spmFile{kind: typeUnigram, unkSurface: " ⁇ ", marks: [3]string{"<s>", "</s>", "<pad>"}, dummyPrefix: true, trimSpaces: true, escapeSpaces: true}
+	f := spmFile{
+		kind: typeUnigram, unkSurface: " ⁇ ", marks: [3]string{"<s>", "</s>", "<pad>"},
+		dummyPrefix: true, trimSpaces: true, escapeSpaces: true,
+	}
 	if err := f.read(data); err != nil {
 		return nil, badinput.Errorf("sentencepiece model: %w", err)
 	}
@@ -74,8 +78,12 @@ func ParseSentencePiece(data []byte) (*Tokenizer, error) {
 	if err != nil {
 		return nil, badinput.Errorf("sentencepiece model: %w", err)
 	}
-	t.norm = &spmNormalizer{chars: chars, user: &v.user, dummy: f.dummyPrefix, suffix: f.suffix, trim: f.trimSpaces, escape: f.escapeSpaces}
-	t.dec = &spmDecoder{unk: v.pieces[v.unk].text, unkSurface: f.unkSurface, dropFirst: f.dummyPrefix || f.trimSpaces, dropAll: f.trimSpaces}
+	t.norm = &spmNormalizer{
+		chars: chars, user: &v.user, dummy: f.dummyPrefix, suffix: f.suffix, trim: f.trimSpaces, escape: f.escapeSpaces,
+	}
+	t.dec = &spmDecoder{
+		unk: v.pieces[v.unk].text, unkSurface: f.unkSurface, dropFirst: f.dummyPrefix || f.trimSpaces, dropAll: f.trimSpaces,
+	}
 	t.added = newAddedTokens(nil, nil)
 	for id, p := range f.pieces {
 		if p.kind == pieceControl {
@@ -110,7 +118,7 @@ func (f *spmFile) read(data []byte) error {
 				return fmt.Errorf("piece %d: %w", len(f.pieces), err)
 			}
 			if f.pieces = append(f.pieces, p); len(f.pieces) > maxID {
-				return fmt.Errorf("more than %d pieces, the most that is read", maxID)
+				return fmt.Errorf("more than the limit of %d pieces", maxID)
 			}
 		case 2:
 			return messages(b, func(field int, v uint64, b []byte) error {
@@ -147,10 +155,10 @@ func (f *spmFile) read(data []byte) error {
 	})
 }
 
-var errTruncated = errors.New("the file is cut off, or is no SentencePiece model")
+var errTruncated = errors.New("the file is truncated or is not a SentencePiece model")
 
-// messages calls f for each field of a protobuf message: v holds numbers and
-// the bits of floats, b strings and messages.
+// messages calls f for each field of a protobuf message. v holds numbers and the bits
+// of floats, b holds strings and messages.
 func messages(data []byte, f func(field int, v uint64, b []byte) error) error {
 	for len(data) > 0 {
 		key, n := varint(data)
@@ -195,7 +203,7 @@ func messages(data []byte, f func(field int, v uint64, b []byte) error) error {
 	return nil
 }
 
-// varint returns a number and its length in bytes, 0 if it is broken.
+// varint returns a number and its length in bytes, which is 0 if it is invalid.
 func varint(b []byte) (uint64, int) {
 	var v uint64
 	for i := 0; i < len(b) && i < 10; i++ {

@@ -14,28 +14,27 @@ import (
 	"barka/internal/badinput"
 )
 
-// slowClass is what a tokenizer class of transformers does around its
-// SentencePiece model.
+// slowClass is a tokenizer class of transformers that wraps a SentencePiece model.
 type slowClass int
 
 const (
-	slowNone  slowClass = iota // the model alone, nothing said of it
-	slowLlama                  // spaces differ after special tokens
+	slowNone  slowClass = iota // the model alone, no class is named
+	slowLlama                  // treats spaces after special tokens differently
 	slowGemma
-	slowNLLB // pieces are numbered as fairseq does
-	slowM2M  // pieces are numbered by a file of their own
+	slowNLLB // numbers pieces as fairseq does
+	slowM2M  // numbers pieces by vocab.json
 )
 
-// slowClasses are the classes, and the model_type values of config.json that
-// stand for them where tokenizer_config.json names none.
+// slowClasses maps class names to classes, and also the model_type values of
+// config.json, which are used if tokenizer_config.json names no class.
 var slowClasses = map[string]slowClass{
 	"LlamaTokenizer": slowLlama, "llama": slowLlama, "mistral": slowLlama,
 	"GemmaTokenizer": slowGemma, "gemma": slowGemma, "gemma2": slowGemma, "gemma3": slowGemma, "gemma3_text": slowGemma,
 	"NllbTokenizer": slowNLLB, "M2M100Tokenizer": slowM2M, "m2m_100": slowM2M,
 }
 
-// slowClassOf finds the class in c, or by the model's type. A model alone, of
-// which no file says anything, is SentencePiece's own.
+// slowClassOf returns the class that c names, or that of the model's type. A model
+// without any such file is used as SentencePiece itself uses it.
 func slowClassOf(dir, file string, c configFile) (slowClass, error) {
 	name := strings.TrimSuffix(c.Class, "Fast")
 	if name == "" {
@@ -52,7 +51,8 @@ func slowClassOf(dir, file string, c configFile) (slowClass, error) {
 	if fairseq := file == fairseqFile; ok && fairseq == (class == slowNLLB || class == slowM2M) || alone && !fairseq {
 		return class, nil
 	}
-	return 0, badinput.Errorf("without tokenizer.json, tokenizer_class of tokenizer_config.json has to be LlamaTokenizer, GemmaTokenizer, or NllbTokenizer or M2M100Tokenizer with a %s; found %q", fairseqFile, name)
+	return 0, badinput.Errorf("without tokenizer.json, tokenizer_class of tokenizer_config.json has to be LlamaTokenizer, "+
+		"GemmaTokenizer, or NllbTokenizer or M2M100Tokenizer with a %s; found %q", fairseqFile, name)
 }
 
 const fairseqFile = "sentencepiece.bpe.model"
@@ -72,9 +72,9 @@ func readJSON(path string, v any) error {
 	return nil
 }
 
-// completeSentencePiece makes of a SentencePiece model what transformers'
-// slow tokenizers make of it with the files of its directory: their special
-// tokens are parsed in texts and keep their text, and put around one.
+// completeSentencePiece turns a SentencePiece model into what transformers' slow
+// tokenizers make of it with the files of its directory. Special tokens are parsed in
+// texts, keep their text when decoded, and are put around texts.
 func (t *Tokenizer) completeSentencePiece(dir, file string, c configFile) error {
 	class, err := slowClassOf(dir, file, c)
 	if err != nil {
@@ -102,14 +102,14 @@ func (t *Tokenizer) completeSentencePiece(dir, file string, c configFile) error 
 	}
 	controls := t.added.special
 	t.added = newAddedTokens(tokens, nil)
-	t.dec.(*spmDecoder).unk = "" // <unk> is a token with its text now
+	t.dec.(*spmDecoder).unk = "" // <unk> is now decoded as its own text
 	switch class {
 	case slowNLLB:
 		t.configure(c)
 		t.config.strip = true
 		return t.translateFrom(cmp.Or(c.Source, "eng_Latn"))
 	case slowM2M:
-		c.LegacyNLLB = false // NLLB's alone
+		c.LegacyNLLB = false // only NLLB has it
 		t.configure(c)
 		t.config.strip = true
 		return t.translateFrom(cmp.Or(c.Source, "en"))
@@ -126,17 +126,18 @@ func (t *Tokenizer) completeSentencePiece(dir, file string, c configFile) error 
 	return nil
 }
 
-// declaredTokens are those of added_tokens_decoder, or of the older
-// added_tokens.json, by id.
+// declaredTokens returns the tokens of added_tokens_decoder, or of the older
+// added_tokens.json, sorted by id.
 func declaredTokens(dir string, c configFile) ([]addedToken, error) {
 	var tokens []addedToken
 	for key, a := range c.Added {
 		id, err := strconv.ParseInt(key, 10, 32)
 		if err != nil || id < 0 || id > maxID {
-			return nil, badinput.Errorf("tokenizer_config.json: added_tokens_decoder: key %q is no token id", key)
+			return nil, badinput.Errorf("tokenizer_config.json: added_tokens_decoder: key %q is not a token id", key)
 		}
 		if len(a.Content) > maxAdded {
-			return nil, badinput.Errorf("tokenizer_config.json: added_tokens_decoder: the token with id %d has %d bytes, expected at most %d", id, len(a.Content), maxAdded)
+			return nil, badinput.Errorf("tokenizer_config.json: added_tokens_decoder: the token with id %d has %d bytes, expected at most %d",
+				id, len(a.Content), maxAdded)
 		}
 		a.ID, a.Normalized = int32(id), false
 		tokens = append(tokens, a)
@@ -164,11 +165,12 @@ func declaredTokens(dir string, c configFile) ([]addedToken, error) {
 	return tokens, nil
 }
 
-// known returns the special tokens that are pieces of the model. Those that c
-// does not name are the model's own.
+// known returns the special tokens that are pieces of the model. It adds the model's
+// own special tokens to c if there is no tokenizer_config.json.
 func (t *Tokenizer) known(c *configFile) []addedToken {
 	if !c.present {
-		for id, text := range map[int32]*tokenText{t.config.special.BOS: &c.BOS, t.config.special.EOS: &c.EOS, t.config.special.Pad: &c.Pad, t.config.special.Unk: &c.Unk} {
+		s := t.config.special
+		for id, text := range map[int32]*tokenText{s.BOS: &c.BOS, s.EOS: &c.EOS, s.Pad: &c.Pad, s.Unk: &c.Unk} {
 			if piece, ok := t.model.token(id); ok && *text == "" {
 				*text = tokenText(piece)
 			}
@@ -183,8 +185,8 @@ func (t *Tokenizer) known(c *configFile) []addedToken {
 	return tokens
 }
 
-// markOnce gives Llama's later manner: the beginning of the text is marked,
-// not that of every stretch between special tokens.
+// markOnce selects the newer behaviour of Llama: only the start of the text is marked,
+// not the start of every stretch between special tokens.
 func (t *Tokenizer) markOnce(mark bool) {
 	t.norm.(*spmNormalizer).dummy = false
 	if mark {

@@ -13,7 +13,7 @@ import (
 type spmVocab struct {
 	pieces       []spmPiece
 	ids          map[string]int32 // every piece
-	inText       map[string]int32 // pieces that text can become: not control, unknown or byte
+	inText       map[string]int32 // pieces that text can become: all but control, unknown and byte pieces
 	unk          int32
 	byteFallback bool
 	bytes        [256]int32
@@ -24,7 +24,10 @@ func newSPMVocab(f *spmFile) (*spmVocab, error) {
 	if len(f.pieces) == 0 {
 		return nil, errors.New("it has no pieces")
 	}
-	v := &spmVocab{pieces: f.pieces, ids: make(map[string]int32, len(f.pieces)), inText: make(map[string]int32, len(f.pieces)), unk: -1, byteFallback: f.byteFallback}
+	n := len(f.pieces)
+	v := &spmVocab{
+		pieces: f.pieces, ids: make(map[string]int32, n), inText: make(map[string]int32, n), unk: -1, byteFallback: f.byteFallback,
+	}
 	found := 0
 	for i, p := range f.pieces {
 		id := int32(i)
@@ -81,8 +84,8 @@ func (v *spmVocab) token(id int32) (string, bool) {
 
 func (v *spmVocab) size() int { return len(v.pieces) }
 
-// unknown appends what stands for text outside the vocabulary: its bytes, or
-// the unknown piece, once for a run.
+// unknown appends the ids of text outside the vocabulary: its bytes, or the unknown
+// piece, unless it comes after another unknown text.
 func (v *spmVocab) unknown(text string, ids []int32, after bool) []int32 {
 	if v.byteFallback {
 		for i := range len(text) {
@@ -96,7 +99,7 @@ func (v *spmVocab) unknown(text string, ids []int32, after bool) []int32 {
 	return append(ids, v.unk)
 }
 
-// spmBPE merges the adjacent pair whose joined text is the piece of highest
+// spmBPE merges the adjacent pair whose concatenation is the piece with the highest
 // score, leftmost first.
 type spmBPE struct {
 	*spmVocab
@@ -105,8 +108,8 @@ type spmBPE struct {
 
 func newSPMBPE(v *spmVocab) *spmBPE { return &spmBPE{v, beforeMark(v.inText)} }
 
-// encode works on stretches that no piece reaches across; see bpe.encode.
-// Runs of unknown characters are joined, so those need the whole.
+// encode works on stretches that no piece can span; see bpe.encode. Without byte
+// fallback the text stays whole, because runs of unknown characters are joined.
 func (m *spmBPE) encode(e *encoder, s string, ids []int32) []int32 {
 	if !m.byteFallback {
 		return m.encodeWord(e, s, ids)
@@ -124,15 +127,14 @@ func (m *spmBPE) encode(e *encoder, s string, ids []int32) []int32 {
 	return ids
 }
 
-// spmSymbol is a stretch of the text; an empty one has been merged away.
+// spmSymbol is a stretch of the text. An empty one has been merged into another.
 type spmSymbol struct {
 	start, end int32
 	prev, next int32
 	frozen     bool
 }
 
-// encodeWord keeps the pairs in e.heap, ordered by the place of their piece
-// in the order of scores.
+// encodeWord keeps candidate pairs in an agenda, ordered by the score of their piece.
 func (m *spmBPE) encodeWord(e *encoder, s string, ids []int32) []int32 {
 	syms := e.spmSymbols[:0]
 	for i := 0; i < len(s); {
@@ -151,7 +153,7 @@ func (m *spmBPE) encodeWord(e *encoder, s string, ids []int32) []int32 {
 	syms[len(syms)-1].next = -1
 	agenda := e.agenda[:0]
 	defer func() { e.spmSymbols, e.agenda = syms, agenda }()
-	var split map[string]int32 // unused pieces that merges made: length of their left part
+	var split map[string]int32 // unused pieces made by merges: length of their left part
 	offer := func(left, right int32) {
 		if left < 0 || right < 0 || syms[left].frozen || syms[right].frozen {
 			return
@@ -209,7 +211,7 @@ func (m *spmBPE) encodeWord(e *encoder, s string, ids []int32) []int32 {
 	return ids
 }
 
-// spmPair is a candidate merge; spmAgenda a heap of them, highest score and
+// spmPair is a candidate merge. spmAgenda is a heap of them, highest score and then
 // leftmost first.
 type spmPair struct {
 	score             float32
@@ -253,8 +255,8 @@ func (a *spmAgenda) pop() spmPair {
 	return top
 }
 
-// spmUnigram finds the segmentation of highest score with SentencePiece's
-// arithmetic: sums kept in single precision.
+// spmUnigram finds the segmentation with the highest score in SentencePiece's
+// arithmetic, which keeps sums in single precision.
 type spmUnigram struct {
 	*spmVocab
 	trie              *trie // of the pieces that text can become
@@ -324,8 +326,8 @@ func (m *spmUnigram) encode(e *encoder, s string, ids []int32) []int32 {
 	return ids
 }
 
-// beforeMark collects the characters that precede a space mark inside a
-// token: only between these and a mark can tokens reach across.
+// beforeMark collects the characters that precede a space mark inside a token. A
+// token can span a mark only after one of them.
 func beforeMark(vocab map[string]int32) map[string]bool {
 	inner := map[string]bool{}
 	for tok := range vocab {
@@ -345,7 +347,7 @@ func beforeMark(vocab map[string]int32) map[string]bool {
 	return inner
 }
 
-// eachWord cuts s before every space mark that no token reaches across.
+// eachWord cuts s before every space mark that no token can span.
 func eachWord(s string, inner map[string]bool, f func(word string)) {
 	start := 0
 	for i := 1; i < len(s); i++ {

@@ -5,9 +5,9 @@ import (
 	"unicode/utf8"
 )
 
-// spmNormalizer is SentencePiece's: the longest match of the character map at
-// each place, user-defined pieces left as they are, spaces trimmed, joined
-// and written as marks.
+// spmNormalizer is SentencePiece's normalizer. It replaces the longest match of the
+// character map at each position, leaves user-defined pieces unchanged, and trims,
+// collapses and marks spaces.
 type spmNormalizer struct {
 	chars                       *precompiled
 	user                        *prefixes
@@ -65,7 +65,7 @@ func (n *spmNormalizer) normalize(s string) string {
 	return out
 }
 
-// prefix returns the normal form of the beginning of s, and its length in s.
+// prefix returns the normal form of a prefix of s, and the prefix's length.
 func (n *spmNormalizer) prefix(s string) (string, int) {
 	if size := n.user.match(s); size > 0 {
 		return s[:size], size
@@ -80,8 +80,8 @@ func (n *spmNormalizer) prefix(s string) (string, int) {
 	return s[:size], size
 }
 
-// longest returns the replacement of the longest key that s begins with, and
-// the key's length, 0 for none.
+// longest returns the replacement of the longest key that is a prefix of s, and the
+// key's length, or 0.
 func (p *precompiled) longest(s string) (string, int) {
 	if len(p.trie) == 0 {
 		return "", 0
@@ -113,7 +113,7 @@ func (p *precompiled) longest(s string) (string, int) {
 	return r, size
 }
 
-// prefixes finds the longest of a set of strings that a text begins with.
+// prefixes finds the longest of a set of strings that is a prefix of a text.
 type prefixes struct {
 	byFirst [256][]string // sorted
 }
@@ -125,8 +125,8 @@ func (p *prefixes) match(s string) int {
 	return 0
 }
 
-// spmDecoder is SentencePiece's: bytes joined, marks to spaces, those at the
-// beginning dropped as they were added.
+// spmDecoder is SentencePiece's decoder. It joins bytes, replaces marks by spaces, and
+// drops the marks at the start that encoding added.
 type spmDecoder struct {
 	unk, unkSurface    string
 	dropFirst, dropAll bool // the first mark; every mark before text
@@ -134,13 +134,13 @@ type spmDecoder struct {
 
 func (d *spmDecoder) start(next sink) sink { return &spmText{sink: next, spmDecoder: d} }
 
-// spmText takes whole tokens.
+// spmText receives whole tokens.
 type spmText struct {
 	sink
 	*spmDecoder
-	run     []byte // bytes of a character that is not complete
-	begun   bool   // text is out
-	dropped bool   // the first mark is gone
+	run     []byte // bytes of an incomplete character
+	begun   bool   // text has been passed on
+	dropped bool   // the first mark has been dropped
 }
 
 func (d *spmText) text(t string) {
@@ -170,7 +170,7 @@ func (d *spmText) add(s string) {
 	d.sink.text(s)
 }
 
-// character takes a character off the run; a byte that is no UTF-8 is U+FFFD.
+// character removes a character from the run. A byte that is not UTF-8 is U+FFFD.
 func (d *spmText) character() {
 	r, n := utf8.DecodeRune(d.run)
 	d.add(string(r))

@@ -9,8 +9,8 @@ type Stream struct {
 	out  output
 }
 
-// Stream returns a decoder of tokens that come one by one; skipSpecial leaves
-// special tokens out.
+// Stream returns a decoder for tokens that come one by one. With skipSpecial it skips
+// special tokens.
 func (t *Tokenizer) Stream(skipSpecial bool) *Stream {
 	s := &Stream{t: t, skip: skipSpecial, dec: t.dec}
 	if skipSpecial && t.decNoSpecial != nil {
@@ -20,23 +20,23 @@ func (t *Tokenizer) Stream(skipSpecial bool) *Stream {
 	return s
 }
 
-// Push takes a token and returns the text that is now final, in whole
-// characters. The texts of all calls and of Flush, joined, equal Decode of all
-// tokens. Push holds back only text that later tokens can change:
+// Push adds a token and returns the text that is now final, in whole characters. The
+// concatenated results of all calls and of Flush equal Decode of all tokens. Push
+// holds back only text that later tokens can change:
 //
-//   - the bytes of a character that is not complete;
-//   - a run of <0xAB> tokens, which tokenizer.json judges as a whole;
-//   - spaces that Strip may remove, and the beginning of a string that Replace
-//     may match; all of a token that Replace matches with a pattern;
-//   - all text, where ByteLevel follows Fuse and the vocabulary has a token
-//     with characters outside the byte-level alphabet: such a token turns
+//   - the bytes of an incomplete character;
+//   - a run of <0xAB> tokens, which tokenizer.json decodes as a whole;
+//   - spaces that Strip may remove, the start of a string that Replace may match, and
+//     a whole token if Replace has a regular expression;
+//   - all text, if ByteLevel follows Fuse and the vocabulary has a token with
+//     characters outside the byte-level alphabet, because such a token turns
 //     everything before it into plain text.
 func (s *Stream) Push(id int32) string {
 	s.push(id)
 	return s.take()
 }
 
-// Flush ends the text and returns what was held back. The stream can then be
+// Flush ends the text and returns the text that was held back. The stream can then be
 // used for another text.
 func (s *Stream) Flush() string {
 	s.in.close()

@@ -1,12 +1,20 @@
-// Package tokenizer turns text into token ids and back exactly as the Hugging
-// Face tokenizers library does, from the same tokenizer.json. A node of the
-// file that is not implemented is an error that names it; truncation and
-// padding settings in the file are ignored, as lengths are the caller's
-// business.
+// Package tokenizer turns text into token ids and back exactly as the Hugging Face
+// tokenizers library does, from the same tokenizer.json. SentencePiece models are
+// read as well, as SentencePiece or as the slow tokenizers of transformers use
+// them. A node of the file that is not implemented is an error that names it.
+// Truncation and padding settings in the file are ignored, because the caller
+// decides about lengths.
 //
-// Text passes through: added tokens (matched in the raw text), normalizer,
-// pre-tokenizer, model (byte-pair encoding or unigram), post-processor; and
+// Text passes through added tokens (matched in the raw text), normalizer,
+// pre-tokenizer, model (byte-pair encoding or unigram) and post-processor, and
 // back through the decoder.
+//
+// The package is large because the reference is: five stages with some thirty
+// kinds of nodes, and two file formats for the same tokenizers. It is one package
+// because the formats build the same unexported nodes and because nodes of
+// different stages know each other for speed: a byte-level pre-tokenizer leaves
+// its spelling to the model, models share the scratch memory of a call, a decoder
+// is chosen by the vocabulary. Each stage has its own files.
 package tokenizer
 
 import "sync"
@@ -15,13 +23,13 @@ import "sync"
 type Tokenizer struct {
 	added  *addedTokens
 	norm   normalizer     // nil: none
-	pre    []preTokenizer // run one after the other
+	pre    []preTokenizer // applied in order
 	model  model
-	post   *template // nil: adds nothing
+	post   *template // nil: none
 	dec    decoder
 	config config
 
-	decNoSpecial decoder // dec for lists without special tokens; nil: dec itself
+	decNoSpecial decoder // replaces dec where special tokens are skipped; nil: dec itself
 
 	encoders sync.Pool // *encoder
 }
@@ -34,8 +42,7 @@ type model interface {
 	size() int // largest id + 1
 }
 
-// encoder is scratch memory of one Encode call, and a cache of words already
-// encoded.
+// encoder is the scratch memory of an Encode call, with a cache of encoded words.
 type encoder struct {
 	symbols []symbol
 	heap    []merge
@@ -48,25 +55,24 @@ type encoder struct {
 	agenda     spmAgenda
 }
 
-// EncodeOptions vary encoding.
+// EncodeOptions are options of encoding.
 type EncodeOptions struct {
-	// AddSpecial applies the post-processor: beginning and end tokens.
+	// AddSpecial applies the post-processor, which adds tokens such as BOS and EOS.
 	AddSpecial bool
-	// NoParseSpecial treats the text of special tokens, such as <eos>, as
-	// plain text, so that data cannot forge them. Other added tokens are
-	// still matched.
+	// NoParseSpecial treats the text of special tokens, such as <eos>, as plain
+	// text, so that data cannot forge them. Other added tokens are still matched.
 	NoParseSpecial bool
-	// Trusted are the byte ranges, in order, in which special tokens are
-	// parsed all the same: the parts of a rendered chat template that the
-	// template wrote.
+	// Trusted holds byte ranges, in order, in which special tokens are parsed
+	// despite NoParseSpecial: the parts of a rendered chat template that the
+	// template itself wrote.
 	Trusted [][2]int
-	// Inner says that the text continues another: a pre-tokenizer that marks
-	// the beginning of a text leaves it alone.
+	// Inner means that the text continues another one. A pre-tokenizer that marks
+	// the start of a text does not mark it.
 	Inner bool
 }
 
-// Encode returns the ids of text, special strings in it parsed as tokens, as
-// Hugging Face's encode does.
+// Encode returns the ids of text. Like Hugging Face's encode, it parses the text of
+// special tokens as those tokens.
 func (t *Tokenizer) Encode(text string, addSpecial bool) []int32 {
 	return t.EncodeOptions(text, EncodeOptions{AddSpecial: addSpecial})
 }
@@ -89,7 +95,7 @@ func (t *Tokenizer) EncodeOptions(text string, o EncodeOptions) []int32 {
 	return ids
 }
 
-// encodeText splits text at the added tokens and encodes what lies between.
+// encodeText splits text at the added tokens and encodes the text between them.
 func (t *Tokenizer) encodeText(e *encoder, text string, o EncodeOptions, ids []int32) []int32 {
 	t.stretches(text, o, false, func(s stretch) {
 		if s.id >= 0 {
@@ -101,20 +107,20 @@ func (t *Tokenizer) encodeText(e *encoder, text string, o EncodeOptions, ids []i
 	return ids
 }
 
-// stretch is an added token, or the normalized text between two (id -1).
+// stretch is an added token, or the normalized text between two of them (id -1).
 type stretch struct {
 	text  string
 	id    int32
-	first bool // begins the text
-	// start and end are bytes of the text as it was given, if they are asked
-	// for.
+	first bool // it is at the start of the text
+	// start and end are byte offsets in the original text, if requested.
 	start, end int
 }
 
-// stretches splits text at the added tokens, first those that match raw text,
-// then those that match normalized text.
-func (t *Tokenizer) stretches(text string, o EncodeOptions, places bool, f func(stretch)) {
-	t.added.raw.split(text, o.forged(func(start, end int) (int, int) { return start, end }), func(part string, start int, id int32) {
+// stretches splits text at the added tokens: first at those that match raw text,
+// then at those that match normalized text. offsets requests start and end.
+func (t *Tokenizer) stretches(text string, o EncodeOptions, offsets bool, f func(stretch)) {
+	same := func(start, end int) (int, int) { return start, end }
+	t.added.raw.split(text, o.forged(same), func(part string, start int, id int32) {
 		if id >= 0 {
 			f(stretch{id: id, start: start, end: start + len(part)})
 			return
@@ -129,7 +135,7 @@ func (t *Tokenizer) stretches(text string, o EncodeOptions, places bool, f func(
 		}
 		t.added.normalized.split(norm, o.forged(where), func(piece string, inner int, id int32) {
 			s := stretch{text: piece, id: id, first: start == 0 && inner == 0 && !o.Inner}
-			if places {
+			if offsets {
 				s.start, s.end = where(inner, inner+len(piece))
 			}
 			f(s)
@@ -137,7 +143,7 @@ func (t *Tokenizer) stretches(text string, o EncodeOptions, places bool, f func(
 	})
 }
 
-// encodeStretch encodes text that has no added tokens.
+// encodeStretch encodes text without added tokens.
 func (t *Tokenizer) encodeStretch(e *encoder, s stretch, ids []int32) []int32 {
 	pieces := append(e.pieces[0][:0], piece{s.text, s.first})
 	e.pieces[0] = pieces
@@ -154,8 +160,8 @@ func (t *Tokenizer) encodeStretch(e *encoder, s stretch, ids []int32) []int32 {
 	return ids
 }
 
-// Decode returns the text of ids; skipSpecial leaves special tokens out.
-// Unknown ids are left out.
+// Decode returns the text of ids. It skips ids that are not in the vocabulary and,
+// with skipSpecial, special tokens.
 func (t *Tokenizer) Decode(ids []int32, skipSpecial bool) string {
 	s := t.Stream(skipSpecial)
 	for _, id := range ids {
@@ -164,7 +170,7 @@ func (t *Tokenizer) Decode(ids []int32, skipSpecial bool) string {
 	return s.Flush()
 }
 
-// ID returns the id of a token's text.
+// ID returns the id of the token with the given text.
 func (t *Tokenizer) ID(token string) (int32, bool) {
 	if id, ok := t.added.ids[token]; ok {
 		return id, true
@@ -172,7 +178,7 @@ func (t *Tokenizer) ID(token string) (int32, bool) {
 	return t.model.id(token)
 }
 
-// Token returns the text of an id, as the vocabulary holds it.
+// Token returns the text of a token as in the vocabulary.
 func (t *Tokenizer) Token(id int32) (string, bool) {
 	if s, ok := t.added.texts[id]; ok {
 		return s, true
@@ -183,7 +189,7 @@ func (t *Tokenizer) Token(id int32) (string, bool) {
 // IsSpecial reports whether an id is a special token.
 func (t *Tokenizer) IsSpecial(id int32) bool { return t.added.special[id] }
 
-// VocabSize returns the largest id plus one, added tokens included.
+// VocabSize returns the largest id plus one, including added tokens.
 func (t *Tokenizer) VocabSize() int {
 	n := t.model.size()
 	for id := range t.added.texts {
@@ -192,5 +198,5 @@ func (t *Tokenizer) VocabSize() int {
 	return n
 }
 
-// template is what the post-processor puts around a single text.
+// template holds the tokens that the post-processor puts around a single text.
 type template struct{ before, after []int32 }

@@ -7,10 +7,10 @@ import (
 	"barka/internal/badinput"
 )
 
-// ForTranslation returns a tokenizer of an NLLB or M2M-100 model that encodes
-// sources as the language token, the text and </s>, whatever template the file
-// holds: the reference rebuilds it from the language too. With legacy_behaviour
-// in tokenizer_config.json, NLLB's sources are the text, </s> and the language.
+// ForTranslation returns a tokenizer of an NLLB or M2M-100 model that encodes sources
+// as the language token, the text and </s>. The template of the file is ignored, as in
+// the reference, which builds it from the language. With legacy_behaviour in
+// tokenizer_config.json, NLLB's sources are the text, </s> and the language token.
 func (t *Tokenizer) ForTranslation(source string) (*Tokenizer, error) {
 	out := &Tokenizer{added: t.added, norm: t.norm, pre: t.pre, model: t.model, dec: t.dec, decNoSpecial: t.decNoSpecial, config: t.config}
 	if err := out.translateFrom(source); err != nil {
@@ -19,7 +19,7 @@ func (t *Tokenizer) ForTranslation(source string) (*Tokenizer, error) {
 	return out, nil
 }
 
-// translateFrom puts the language token and </s> around texts.
+// translateFrom makes the post-processor add the language token and </s>.
 func (t *Tokenizer) translateFrom(source string) error {
 	lang, err := t.Language(source)
 	if err != nil {
@@ -27,7 +27,7 @@ func (t *Tokenizer) translateFrom(source string) error {
 	}
 	eos, ok := t.ID("</s>")
 	if !ok {
-		return badinput.Errorf("the tokenizer has no </s> token; is it of an NLLB model?")
+		return badinput.Errorf("the tokenizer has no </s> token; does it belong to an NLLB model?")
 	}
 	t.post = &template{before: []int32{lang}, after: []int32{eos}}
 	if t.config.legacy {
@@ -36,8 +36,8 @@ func (t *Tokenizer) translateFrom(source string) error {
 	return nil
 }
 
-// Truncate shortens ids, a text encoded with special tokens, to limit tokens
-// as the reference does: the text loses its end, the special tokens stay.
+// Truncate shortens a text encoded with special tokens to limit tokens, as the
+// reference does: it removes the end of the text and keeps the special tokens.
 func (t *Tokenizer) Truncate(ids []int32, limit int) []int32 {
 	if len(ids) <= limit || t.post == nil {
 		return ids[:min(len(ids), limit)]
@@ -47,8 +47,8 @@ func (t *Tokenizer) Truncate(ids []int32, limit int) []int32 {
 	return slices.Concat(ids[:keep], ids[len(ids)-after:])
 }
 
-// DecodeTranslation returns the text of an output without its special tokens,
-// with the spaces that the reference's tokenizer leaves.
+// DecodeTranslation returns the text of an output without special tokens, with the
+// same white space as the reference's tokenizer.
 func (t *Tokenizer) DecodeTranslation(ids []int32) string {
 	text := t.Decode(ids, true)
 	if t.config.strip {
@@ -60,8 +60,8 @@ func (t *Tokenizer) DecodeTranslation(ids []int32) string {
 	return text
 }
 
-// Language returns the id of a language code: arb_Arab with NLLB; arb_Arab, ar or
-// __ar__ with M2M-100. A code that the model does not know is an error, never the
+// Language returns the token id of a language code: arb_Arab for NLLB; arb_Arab, ar or
+// __ar__ for M2M-100. A code that the model does not know is an error, never the
 // unknown token.
 func (t *Tokenizer) Language(code string) (int32, error) {
 	for _, token := range []string{code, "__" + code + "__", "__" + m2mCode(code) + "__"} {
@@ -71,7 +71,7 @@ func (t *Tokenizer) Language(code string) (int32, error) {
 	}
 	codes := t.Languages()
 	if len(codes) == 0 {
-		return 0, badinput.Errorf("the tokenizer has no language codes; is it of an NLLB or M2M-100 model?")
+		return 0, badinput.Errorf("the tokenizer has no language codes; does it belong to an NLLB or M2M-100 model?")
 	}
 	var near []string
 	prefix := strings.ToLower(strings.Trim(code, "_"))
@@ -84,7 +84,8 @@ func (t *Tokenizer) Language(code string) (int32, error) {
 	if len(near) == 0 {
 		near = codes
 	}
-	return 0, badinput.Errorf("language %q is not one of the model's %d codes; near it: %s", code, len(codes), strings.Join(near[:min(8, len(near))], ", "))
+	return 0, badinput.Errorf("language %q is not one of the model's %d codes; similar ones: %s",
+		code, len(codes), strings.Join(near[:min(8, len(near))], ", "))
 }
 
 // hasLanguage reports whether the model knows a language code.
@@ -93,8 +94,8 @@ func (t *Tokenizer) hasLanguage(code string) bool {
 	return err == nil
 }
 
-// Languages lists the language codes, sorted: those of M2M-100 without the
-// underscores of their tokens.
+// Languages returns the language codes, sorted, without the underscores of M2M-100's
+// tokens.
 func (t *Tokenizer) Languages() []string {
 	var codes []string
 	for text := range t.added.ids {
@@ -106,8 +107,8 @@ func (t *Tokenizer) Languages() []string {
 	return codes
 }
 
-// languageCode reports whether a token has the form aaa_Aaaa of NLLB's
-// languages, or __aa__ or __aaa__ of M2M-100's.
+// languageCode reports whether a token has the form of an NLLB language, aaa_Aaaa, or
+// of an M2M-100 language, __aa__ or __aaa__.
 func languageCode(s string) bool {
 	if code, ok := strings.CutPrefix(s, "__"); ok {
 		code, ok = strings.CutSuffix(code, "__")
@@ -116,7 +117,7 @@ func languageCode(s string) bool {
 	return len(s) == 8 && smallLetters(s[:3]) && s[3] == '_' && s[4] >= 'A' && s[4] <= 'Z' && smallLetters(s[5:])
 }
 
-// smallLetters reports whether s consists of small ASCII letters.
+// smallLetters reports whether s consists of lower-case ASCII letters.
 func smallLetters(s string) bool {
 	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz") == ""
 }

@@ -118,7 +118,7 @@ func TestM2M100Languages(t *testing.T) {
 				t.Errorf("%s: %d, %v", code, id, err)
 			}
 		}
-		if _, err := tok.Language("arz_Arab"); err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), "near it: ar") {
+		if _, err := tok.Language("arz_Arab"); err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), "similar ones: ar") {
 			t.Errorf("arz_Arab: %v", err)
 		}
 		if text := tok.DecodeTranslation([]int32{2, 591, 57, 2}); text != "V" {

@@ -5,18 +5,18 @@ import (
 	"slices"
 )
 
-// trie finds the tokens that a text begins with. The children of a node lie
-// side by side, in the order of their bytes.
+// trie finds the tokens that are prefixes of a text. The children of a node are
+// adjacent, in the order of their bytes.
 type trie struct {
 	nodes  []trieNode
-	labels []byte // of each node: the byte that leads to it
+	labels []byte // by node: the byte that leads to it
 	root   [256]int32
 }
 
 type trieNode struct {
-	first int32 // child
-	n     int32 // children
-	value int32 // of the token that ends here, -1: none
+	first int32 // first child
+	n     int32 // number of children
+	value int32 // id of the token that ends here, or -1
 }
 
 // newTrie builds a trie breadth first from the sorted tokens.
@@ -24,7 +24,7 @@ func newTrie(vocab map[string]int32) *trie {
 	keys := slices.Sorted(maps.Keys(vocab))
 	t := &trie{nodes: []trieNode{{value: -1}}, labels: []byte{0}}
 	type group struct{ lo, hi, depth int } // keys[lo:hi] share depth bytes
-	groups := []group{{0, len(keys), 0}}   // of each node
+	groups := []group{{0, len(keys), 0}}   // by node
 	for k := 0; k < len(groups); k++ {
 		g := groups[k]
 		if g.lo < g.hi && len(keys[g.lo]) == g.depth {
@@ -52,7 +52,7 @@ func newTrie(vocab map[string]int32) *trie {
 	return t
 }
 
-// child returns the node that a byte leads to, 0 for none.
+// child returns the node that a byte leads to, or 0.
 func (t *trie) child(k int32, c byte) int32 {
 	if k == 0 {
 		return t.root[c]

@@ -5,15 +5,15 @@ import (
 	"unicode/utf8"
 )
 
-// Stretch is an added token of a text, or the tokens of the text between two.
+// Stretch is an added token, or the tokens of the text between two added tokens.
 type Stretch struct {
 	Start, End int // bytes of the text
 	IDs        []int32
 	Special    bool // a special token
 }
 
-// Stretches encodes as EncodeOptions does, without beginning and end tokens,
-// and reports where the added tokens lie.
+// Stretches encodes like EncodeOptions, without the post-processor's tokens, and
+// returns the byte ranges of the text.
 func (t *Tokenizer) Stretches(text string, o EncodeOptions) []Stretch {
 	e, _ := t.encoders.Get().(*encoder)
 	if e == nil {
@@ -33,8 +33,8 @@ func (t *Tokenizer) Stretches(text string, o EncodeOptions) []Stretch {
 	return out
 }
 
-// forged is what matcher.split asks about special tokens. where finds the
-// bytes of the text that a match stands for.
+// forged returns the function with which matcher.split asks about special tokens.
+// where maps a match to its bytes of the original text.
 func (o EncodeOptions) forged(where func(start, end int) (int, int)) func(start, end int) (int, bool) {
 	if !o.NoParseSpecial {
 		return nil
@@ -52,8 +52,8 @@ func (o EncodeOptions) forged(where func(start, end int) (int, int)) func(start,
 	}
 }
 
-// place finds the bytes of raw that became the bytes [a, b) of its normalized
-// text: the shortest stretch whose normalized text covers them.
+// place returns the bytes of raw that became the bytes [a, b) of its normalized text:
+// the shortest stretch whose normalized text covers them.
 func (t *Tokenizer) place(raw, normalized string, a, b int) (int, int) {
 	switch {
 	case raw == normalized:
@@ -61,7 +61,7 @@ func (t *Tokenizer) place(raw, normalized string, a, b int) (int, int) {
 	case a == 0 && b == len(normalized):
 		return 0, len(raw)
 	}
-	var ends []int // of characters
+	var ends []int // ends of characters
 	for i := 0; i < len(raw); {
 		_, n := utf8.DecodeRuneInString(raw[i:])
 		i += n

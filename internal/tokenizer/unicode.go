@@ -9,9 +9,9 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// form returns the normalizer of a Unicode normalization form. The library
-// limits runs of combining marks (Unicode's stream-safe text format), which
-// the reference does not; texts with longer runs go the long way.
+// form returns the normalizer of a Unicode normalization form. The library limits runs
+// of combining marks (Unicode's stream-safe text format); the reference does not.
+// Texts with longer runs are therefore normalized by normalizeLong.
 func form(f norm.Form) normalizer {
 	inert := inertChars(f)
 	plain := func(s string) string {
@@ -44,10 +44,10 @@ func form(f norm.Form) normalizer {
 	})
 }
 
-// inertLimit bounds the table of inertChars: alphabets lie below it.
+// inertLimit bounds the table of inertChars. Most alphabets are below it.
 const inertLimit = 0x2000
 
-// inertChars marks the characters that a form leaves alone in any company.
+// inertChars marks the characters that a form leaves unchanged next to any others.
 func inertChars(f norm.Form) *[inertLimit]bool {
 	t := new([inertLimit]bool)
 	for r := range t {
@@ -59,7 +59,7 @@ func inertChars(f norm.Form) *[inertLimit]bool {
 
 func allInert(s string, inert *[inertLimit]bool) bool {
 	for _, r := range s {
-		// Han characters are inert; a broken byte is not.
+		// Han characters are inert; an invalid byte is not.
 		if r >= inertLimit && (r < 0x4e00 || r > 0x9fff) || r < inertLimit && !inert[r] {
 			return false
 		}
@@ -67,13 +67,13 @@ func allInert(s string, inert *[inertLimit]bool) bool {
 	return true
 }
 
-// maxRun characters that are marks, of which each can decompose into two, and
-// the three that a letter before them can end in stay within the library's
-// limit of 30 marks in a row.
+// maxRun bounds the consecutive marks that the library handles. Each of them can
+// decompose into two, and the letter before them can end in three; together they must
+// stay within the library's limit of 30.
 const maxRun = 13
 
-// longRun reports whether s has more than maxRun marks in a row. Such a run
-// has over 2*maxRun bytes, so looking at one character in so many finds it.
+// longRun reports whether s has more than maxRun consecutive marks. Such a run has more
+// than 2*maxRun bytes, so it is enough to look at one character in that many bytes.
 func longRun(s string) bool {
 	for i := 0; i < len(s); i += 2*maxRun - utf8.UTFMax {
 		for i > 0 && !utf8.RuneStart(s[i]) {
@@ -103,14 +103,14 @@ func longRun(s string) bool {
 	return false
 }
 
-// isMark reports whether the character at the start of s decomposes into
-// marks, which are reordered, in any form: ﾞ is a letter but to NFKD.
+// isMark reports whether the character at the start of s decomposes, in any form, into
+// marks, which are reordered. ﾞ is a letter except in NFKD.
 func isMark(s string) bool {
 	return s[0] >= utf8.RuneSelf && norm.NFKD.PropertiesString(s).LeadCCC() != 0
 }
 
-// normalizeLong is Unicode's algorithm to the letter (UAX #15): decompose,
-// order marks by combining class, compose.
+// normalizeLong is Unicode's algorithm (UAX #15) without shortcuts: decompose, order
+// marks by combining class, compose.
 func normalizeLong(s string, f norm.Form) string {
 	single := norm.NFD
 	if f == norm.NFKC || f == norm.NFKD {
@@ -136,8 +136,8 @@ func normalizeLong(s string, f norm.Form) string {
 
 func ccc(r rune) uint8 { return norm.NFD.PropertiesString(string(r)).CCC() }
 
-// compose joins each starter with the following marks that no mark of the
-// same or a higher class blocks.
+// compose joins each starter with the following marks that are not blocked by a mark of
+// the same or a higher class.
 func compose(runes []rune) []rune {
 	out := runes[:0]
 	starter := -1

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// unigram is the unigram language model (Kudo, 2018): the segmentation of
-// highest total score.
+// unigram is the unigram language model (Kudo, 2018). It returns the segmentation with
+// the highest total score.
 type unigram struct {
 	vocab        map[string]int32
 	pieces       []string
@@ -19,14 +19,14 @@ type unigram struct {
 	trie         *trie
 }
 
-// node is the best way to reach a byte of the piece.
+// node is the best segmentation up to a byte of the piece.
 type node struct {
 	score float64
 	from  int32
 	id    int32
 }
 
-// unkPenalty is taken from the lowest score for an unknown character.
+// unkPenalty is subtracted from the lowest score to score an unknown character.
 const unkPenalty = 10
 
 func newUnigram(pieces []string, scores []float64, unk int32) (*unigram, error) {
@@ -83,8 +83,8 @@ func (m *unigram) token(id int32) (string, bool) {
 
 func (m *unigram) size() int { return len(m.pieces) }
 
-// encode runs Viterbi over the bytes of a piece. Unknown characters in a row
-// become one unknown token, or their bytes.
+// encode runs the Viterbi algorithm over the bytes of a piece. Consecutive unknown
+// characters become one unknown token, or their bytes.
 func (m *unigram) encode(e *encoder, s string, ids []int32) []int32 {
 	best := e.lattice[:0]
 	for range len(s) + 1 {
@@ -126,8 +126,8 @@ func (m *unigram) encode(e *encoder, s string, ids []int32) []int32 {
 			ids = append(ids, b.id)
 			continue
 		}
-		// A run of unknown characters is looked up as a whole: it can be the
-		// unknown token's own text.
+		// A run of unknown characters is looked up as a whole, because it can be the
+		// text of the unknown token.
 		for k > 0 && best[path[k-1]].id == m.unk {
 			k--
 		}

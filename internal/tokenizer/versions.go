@@ -2,12 +2,12 @@ package tokenizer
 
 import "unicode"
 
-// Go 1.26 has the tables of Unicode 15.0. Oniguruma, which the reference
-// uses for patterns, has those of 16.0; the reference's compatibility forms
-// and punctuation are older. The differences, found by asking tokenizers
-// 0.22.2 about every code point:
+// Go 1.26 has the tables of Unicode 15.0. Oniguruma, which the reference uses for
+// patterns, has those of 16.0. The reference's compatibility forms and punctuation
+// are older. The tables below hold the differences, found by querying tokenizers
+// 0.22.2 for every code point.
 
-// newLetters and newNumbers came with Unicode 15.1 and 16.0.
+// newLetters and newNumbers were added in Unicode 15.1 and 16.0.
 var (
 	newLetters = &unicode.RangeTable{
 		R16: ranges16(0x1c89, 0x1c8a, 0xa7cb, 0xa7cd, 0xa7da, 0xa7dc),
@@ -20,15 +20,15 @@ var (
 	}
 )
 
-// notCompatible are the characters with compatibility forms that are younger
-// than the reference's tables, which leave them as they are.
+// notCompatible holds the characters whose compatibility forms are newer than the
+// reference's tables. The reference leaves them unchanged.
 var notCompatible = &unicode.RangeTable{
 	R16: ranges16(0x32ff, 0x32ff, 0xa7f2, 0xa7f4, 0xab69, 0xab69),
 	R32: ranges32(0x10781, 0x10785, 0x10787, 0x107b0, 0x107b2, 0x107ba, 0x1e030, 0x1e06d, 0x1f16c, 0x1f16c, 0x1fbf0, 0x1fbf9),
 }
 
-// notPunctuation is punctuation younger than the reference's table; wasPunctuation
-// has changed its category since.
+// notPunctuation is punctuation that is newer than the reference's table.
+// wasPunctuation has since moved to another category.
 var (
 	notPunctuation = &unicode.RangeTable{
 		R16: ranges16(0x61d, 0x61d, 0x9fd, 0x9fd, 0xa76, 0xa76, 0xc77, 0xc77, 0xc84, 0xc84, 0x1b7d, 0x1b7e, 0x2e43, 0x2e4f, 0x2e52, 0x2e5d),

@@ -7,9 +7,9 @@ import (
 	"strconv"
 )
 
-// cutLarge takes the values of model.vocab and model.merges, nearly all of a
-// tokenizer.json, out of its text: they have their own, faster readers. What
-// it cannot follow it leaves in place.
+// cutLarge removes the values of model.vocab and model.merges from the text of a
+// tokenizer.json. They are nearly all of it and have their own, faster readers. If it
+// cannot follow the text, it leaves it unchanged.
 func cutLarge(data []byte) (rest, vocab, merges []byte) {
 	s := scan{data: data}
 	var cuts [2][2]int // of vocab and merges
@@ -32,7 +32,7 @@ func cutLarge(data []byte) (rest, vocab, merges []byte) {
 		})
 	})
 	if !ok {
-		return data, nil, nil // the general reader says what is wrong
+		return data, nil, nil // the general reader reports the error
 	}
 	vocab, merges = data[cuts[0][0]:cuts[0][1]], data[cuts[1][0]:cuts[1][1]]
 	if cuts[0][0] > cuts[1][0] {
@@ -56,7 +56,7 @@ func readVocab(data []byte) (map[string]int32, error) {
 	ok := s.object(func(key []byte) bool {
 		token := string(key)
 		if s.keyText != "" {
-			token = s.keyText // shares the memory of all keys
+			token = s.keyText // shares one string with all keys
 		}
 		start := s.at
 		for s.at < len(data) && (data[s.at] >= '0' && data[s.at] <= '9' || data[s.at] == '-') {
@@ -74,7 +74,7 @@ func readVocab(data []byte) (map[string]int32, error) {
 	case bad != "":
 		return nil, fmt.Errorf("model.vocab: token %q needs a whole number as id", bad)
 	case !ok:
-		return nil, fmt.Errorf("model.vocab: broken at byte %d of %d; expected {\"token\": id, …}", s.at, len(data))
+		return nil, fmt.Errorf("model.vocab: invalid at byte %d of %d; expected {\"token\": id, …}", s.at, len(data))
 	}
 	return vocab, nil
 }
@@ -84,7 +84,7 @@ func readMerges(data []byte, f func(a, b []byte)) error {
 	s := scan{data: data}
 	i := 0
 	var failed error
-	var buffers [2][]byte // a decoded escape lives in the scanner's memory
+	var buffers [2][]byte // copies, because the scanner reuses its memory
 	ok := s.array(func() bool {
 		var pair [2][]byte
 		if s.peek() == '[' {
@@ -123,10 +123,10 @@ func readMerges(data []byte, f func(a, b []byte)) error {
 	return failed
 }
 
-// scan walks JSON without building values.
+// scan walks over JSON without building values.
 type scan struct {
 	data    []byte
-	text    string // data once more, or ""
+	text    string // data as a string, or ""
 	at      int
 	keyText string // the last key as part of text; "" if it has escapes
 	scratch string
@@ -228,7 +228,7 @@ func (s *scan) skipString() bool {
 	return false
 }
 
-// skip passes over a value.
+// skip skips a value.
 func (s *scan) skip() bool {
 	depth := 0
 	for {
