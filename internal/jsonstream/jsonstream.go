@@ -33,7 +33,7 @@ type meter struct {
 
 func (m *meter) Read(p []byte) (int, error) {
 	if m.left <= 0 {
-		return 0, fmt.Errorf("a piece of JSON is longer than the limit of %d KiB", m.limit>>10)
+		return 0, fmt.Errorf("a piece of JSON is longer than %d KiB, the limit", m.limit>>10)
 	}
 	n, err := m.r.Read(p[:min(len(p), m.left)])
 	m.left -= n
