@@ -119,26 +119,8 @@ func assign(to reflect.Value, from any) error {
 			to.SetString(v)
 			return nil
 		}
-	case int64:
-		switch {
-		case to.CanInt() && !to.OverflowInt(v):
-			to.SetInt(v)
-			return nil
-		case to.CanUint() && v >= 0 && !to.OverflowUint(uint64(v)):
-			to.SetUint(uint64(v))
-			return nil
-		case to.CanFloat():
-			to.SetFloat(float64(v))
-			return nil
-		}
-	case uint64:
-		if to.CanUint() && !to.OverflowUint(v) {
-			to.SetUint(v)
-			return nil
-		}
-	case float64:
-		if to.CanFloat() {
-			to.SetFloat(v)
+	default:
+		if assignNumber(to, from) {
 			return nil
 		}
 	}
@@ -158,6 +140,35 @@ func assign(to reflect.Value, from any) error {
 		return fmt.Errorf("%T value %s where %s is expected", from, s, to.Type())
 	}
 	return fmt.Errorf("%T value where %s is expected", from, to.Type())
+}
+
+// assignNumber stores a number that fits and reports whether it did.
+func assignNumber(to reflect.Value, from any) bool {
+	switch v := from.(type) {
+	case int64:
+		switch {
+		case to.CanInt() && !to.OverflowInt(v):
+			to.SetInt(v)
+		case to.CanUint() && v >= 0 && !to.OverflowUint(uint64(v)):
+			to.SetUint(uint64(v))
+		case to.CanFloat():
+			to.SetFloat(float64(v))
+		default:
+			return false
+		}
+		return true
+	case uint64:
+		if to.CanUint() && !to.OverflowUint(v) {
+			to.SetUint(v)
+			return true
+		}
+	case float64:
+		if to.CanFloat() {
+			to.SetFloat(v)
+			return true
+		}
+	}
+	return false
 }
 
 func assignStruct(to reflect.Value, from map[string]any) error {

@@ -62,7 +62,7 @@ func Parse(data []byte) (*Tokenizer, error) {
 	}
 	t.useBytes()
 	t.added = newAddedTokens(f.AddedTokens, t.norm)
-	if t.post, err = t.parsePost(f.PostProcessor, "post_processor"); err != nil {
+	if t.post, err = parsePost(f.PostProcessor, "post_processor"); err != nil {
 		return nil, err
 	}
 	if ds, ok := t.dec.(decoders); ok {
@@ -349,26 +349,29 @@ func parseDecoder(raw json.RawMessage, at string) (decoder, error) {
 	return nil, unsupported(at, n.Type)
 }
 
+// postNode is a node of the post-processor.
+type postNode struct {
+	Type       string            `json:"type"`
+	Processors []json.RawMessage `json:"processors"`
+	Single     []struct {
+		SpecialToken *struct {
+			ID string `json:"id"`
+		} `json:"SpecialToken"`
+		Sequence *struct {
+			ID string `json:"id"`
+		} `json:"Sequence"`
+	} `json:"single"`
+	SpecialTokens map[string]struct {
+		IDs []int32 `json:"ids"`
+	} `json:"special_tokens"`
+}
+
 // parsePost reads the post-processor. ByteLevel only changes offsets.
-func (t *Tokenizer) parsePost(raw json.RawMessage, at string) (*template, error) {
+func parsePost(raw json.RawMessage, at string) (*template, error) {
 	if none(raw) {
 		return nil, nil
 	}
-	var n struct {
-		Type       string            `json:"type"`
-		Processors []json.RawMessage `json:"processors"`
-		Single     []struct {
-			SpecialToken *struct {
-				ID string `json:"id"`
-			} `json:"SpecialToken"`
-			Sequence *struct {
-				ID string `json:"id"`
-			} `json:"Sequence"`
-		} `json:"single"`
-		SpecialTokens map[string]struct {
-			IDs []int32 `json:"ids"`
-		} `json:"special_tokens"`
-	}
+	var n postNode
 	if err := decodeNode(raw, at, &n); err != nil {
 		return nil, err
 	}
@@ -378,7 +381,7 @@ func (t *Tokenizer) parsePost(raw json.RawMessage, at string) (*template, error)
 	case "Sequence":
 		var out *template
 		for i, r := range n.Processors {
-			child, err := t.parsePost(r, at+".processors["+itoa(i)+"]")
+			child, err := parsePost(r, at+".processors["+itoa(i)+"]")
 			if err != nil {
 				return nil, err
 			}
@@ -392,30 +395,37 @@ func (t *Tokenizer) parsePost(raw json.RawMessage, at string) (*template, error)
 		}
 		return out, nil
 	case "TemplateProcessing":
-		out, seen := &template{}, false
-		for _, s := range n.Single {
-			switch {
-			case s.Sequence != nil:
-				seen = true
-			case s.SpecialToken != nil:
-				tok, ok := n.SpecialTokens[s.SpecialToken.ID]
-				if !ok {
-					return nil, badinput.Errorf("tokenizer.json: %s: template token %q is not in special_tokens", at, s.SpecialToken.ID)
-				}
-				for _, id := range tok.IDs {
-					if id < 0 || id > maxID {
-						return nil, badinput.Errorf("tokenizer.json: %s: special token %q has id %d, expected 0 to %d",
-							at, s.SpecialToken.ID, id, maxID)
-					}
-				}
-				if seen {
-					out.after = append(out.after, tok.IDs...)
-				} else {
-					out.before = append(out.before, tok.IDs...)
-				}
-			}
-		}
-		return out, nil
+		return n.template(at)
 	}
 	return nil, unsupported(at, n.Type)
+}
+
+// template returns the tokens that a TemplateProcessing node puts around a text.
+func (n *postNode) template(at string) (*template, error) {
+	out, seen := &template{}, false
+	for _, s := range n.Single {
+		if s.Sequence != nil {
+			seen = true
+			continue
+		}
+		if s.SpecialToken == nil {
+			continue
+		}
+		name := s.SpecialToken.ID
+		tok, ok := n.SpecialTokens[name]
+		if !ok {
+			return nil, badinput.Errorf("tokenizer.json: %s: template token %q is not in special_tokens", at, name)
+		}
+		for _, id := range tok.IDs {
+			if id < 0 || id > maxID {
+				return nil, badinput.Errorf("tokenizer.json: %s: special token %q has id %d, expected 0 to %d", at, name, id, maxID)
+			}
+		}
+		if seen {
+			out.after = append(out.after, tok.IDs...)
+		} else {
+			out.before = append(out.before, tok.IDs...)
+		}
+	}
+	return out, nil
 }

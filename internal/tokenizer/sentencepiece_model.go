@@ -136,21 +136,10 @@ type spmSymbol struct {
 
 // encodeWord keeps candidate pairs in an agenda, ordered by the score of their piece.
 func (m *spmBPE) encodeWord(e *encoder, s string, ids []int32) []int32 {
-	syms := e.spmSymbols[:0]
-	for i := 0; i < len(s); {
-		n := m.user.match(s[i:])
-		frozen := n > 0
-		if !frozen {
-			_, n = utf8.DecodeRuneInString(s[i:])
-		}
-		k := int32(len(syms))
-		syms = append(syms, spmSymbol{int32(i), int32(i + n), k - 1, k + 1, frozen})
-		i += n
-	}
+	syms := m.symbols(e.spmSymbols[:0], s)
 	if len(syms) == 0 {
 		return ids
 	}
-	syms[len(syms)-1].next = -1
 	agenda := e.agenda[:0]
 	defer func() { e.spmSymbols, e.agenda = syms, agenda }()
 	var split map[string]int32 // unused pieces made by merges: length of their left part
@@ -186,29 +175,57 @@ func (m *spmBPE) encodeWord(e *encoder, s string, ids []int32) []int32 {
 		offer(l.prev, p.left)
 		offer(p.left, l.next)
 	}
-	unknown := false
-	var emit func(text string)
-	emit = func(text string) {
-		id, ok := m.inText[text]
-		if ok && m.pieces[id].kind == pieceUnused {
-			if n, ok := split[text]; ok {
-				emit(text[:n])
-				emit(text[n:])
-				return
-			}
+	out := spmOutput{m: m, split: split, ids: ids}
+	for i := int32(0); i >= 0; i = syms[i].next {
+		out.add(s[syms[i].start:syms[i].end])
+	}
+	return out.ids
+}
+
+// symbols appends the initial symbols of s: its user-defined pieces, which do not
+// merge, and its other characters.
+func (m *spmBPE) symbols(syms []spmSymbol, s string) []spmSymbol {
+	for i := 0; i < len(s); {
+		n := m.user.match(s[i:])
+		frozen := n > 0
+		if !frozen {
+			_, n = utf8.DecodeRuneInString(s[i:])
 		}
-		if !ok {
-			ids = m.unknown(text, ids, unknown)
-			unknown = true
+		k := int32(len(syms))
+		syms = append(syms, spmSymbol{int32(i), int32(i + n), k - 1, k + 1, frozen})
+		i += n
+	}
+	if len(syms) > 0 {
+		syms[len(syms)-1].next = -1
+	}
+	return syms
+}
+
+// spmOutput appends the ids of the symbols that remain after merging.
+type spmOutput struct {
+	m       *spmBPE
+	split   map[string]int32 // unused pieces made by merges: length of their left part
+	ids     []int32
+	unknown bool // the last symbol was unknown
+}
+
+// add appends the ids of a symbol. Unused pieces are split again.
+func (o *spmOutput) add(text string) {
+	id, ok := o.m.inText[text]
+	if ok && o.m.pieces[id].kind == pieceUnused {
+		if n, ok := o.split[text]; ok {
+			o.add(text[:n])
+			o.add(text[n:])
 			return
 		}
-		unknown = false
-		ids = append(ids, id)
 	}
-	for i := int32(0); i >= 0; i = syms[i].next {
-		emit(s[syms[i].start:syms[i].end])
+	if !ok {
+		o.ids = o.m.unknown(text, o.ids, o.unknown)
+		o.unknown = true
+		return
 	}
-	return ids
+	o.unknown = false
+	o.ids = append(o.ids, id)
 }
 
 // spmPair is a candidate merge. spmAgenda is a heap of them, highest score and then
