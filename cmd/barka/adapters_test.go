@@ -48,7 +48,8 @@ func evaluatedThreeWays(t *testing.T, model, adapter, merged, data string, toler
 	t.Helper()
 	root := t.TempDir()
 	evaluate := func(args ...string) []float64 {
-		r := barka(t, "", append([]string{"eval", "--tasks", "copa_ext_ar", "--data", data, "--output-dir", root, "--dtype", "f32", "--json"}, args...)...)
+		r := barka(t, "", append([]string{"eval", "--tasks", "copa_ext_ar", "--data", data, "--output-dir", root,
+			"--dtype", "f32", "--json"}, args...)...)
 		var written struct{ Details string }
 		if r.code != exitDone || json.Unmarshal([]byte(r.out), &written) != nil {
 			t.Fatalf("%v: exit code %d, %s %s", args, r.code, r.out, r.err)
@@ -59,7 +60,8 @@ func evaluatedThreeWays(t *testing.T, model, adapter, merged, data string, toler
 		return logProbs(t, written.Details, "community|copa_ext_ar")
 	}
 	config := filepath.Join(root, "adapter.yaml")
-	text := fmt.Sprintf("model:\n  base_params:\n    model_args: pretrained=%s\n  merged_weights:\n    adapter_weights: true\n    base_model: %s\n", adapter, model)
+	text := fmt.Sprintf("model:\n  base_params:\n    model_args: pretrained=%s\n  merged_weights:\n    adapter_weights: "+
+		"true\n    base_model: %s\n", adapter, model)
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}

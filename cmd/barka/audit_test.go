@@ -18,7 +18,8 @@ func TestAuditToMix(t *testing.T) {
 	dir := inputs(t)
 	data := filepath.Join(dir, "data", "benchmarks")
 	talk := func(id, question, answer string) dataset.Instruction {
-		return dataset.Instruction{ID: id, Dataset: "talk", Language: "arb_Arab", Messages: []chat.Message{{Role: "user", Content: question}, {Role: "assistant", Content: answer}}}
+		return dataset.Instruction{ID: id, Dataset: "talk", Language: "arb_Arab",
+			Messages: []chat.Message{{Role: "user", Content: question}, {Role: "assistant", Content: answer}}}
 	}
 	train := filepath.Join(t.TempDir(), "train.jsonl")
 	var lines []byte
@@ -40,7 +41,8 @@ func TestAuditToMix(t *testing.T) {
 	args := []string{"audit", "--data", data, "--tasks", "acva:Algeria,acva:Iraq,copa_ext_ar", "--train", train}
 	r := barka(t, "", append(args, "--out", out)...)
 	drop := filepath.Join(out, "drop.jsonl")
-	for _, want := range []string{"acva:Iraq", "get it: barka download --dataset OALL/ACVA", "1 training row to drop: barka mix … --drop " + drop} {
+	for _, want := range []string{"acva:Iraq", "get it: barka download --dataset OALL/ACVA",
+		"1 training row to drop: barka mix … --drop " + drop} {
 		if r.code != exitDone || !strings.Contains(r.err, want) {
 			t.Errorf("exit code %d, and no %q in %s", r.code, want, r.err)
 		}
@@ -65,7 +67,8 @@ func TestAuditToMix(t *testing.T) {
 			Datasets []struct{ Drop int }
 		}
 	}
-	if text := ok(t, "", append(args, "--json")...); json.Unmarshal([]byte(text), &report) != nil || len(report.Overlap.Datasets) != 1 || report.Overlap.Datasets[0].Drop != 1 {
+	if text := ok(t, "", append(args, "--json")...); json.Unmarshal([]byte(text), &report) != nil ||
+		len(report.Overlap.Datasets) != 1 || report.Overlap.Datasets[0].Drop != 1 {
 		t.Errorf("as JSON: %s", text)
 	}
 	t.Setenv("HF_HUB_CACHE", t.TempDir())
@@ -75,7 +78,8 @@ func TestAuditToMix(t *testing.T) {
 	t.Setenv("BARKA_BENCHMARKS", data)
 	ok(t, "", "audit", "--tasks", "acva:Algeria")
 	for want, more := range map[string][]string{
-		"sequences of 3 words": {"--ngram", "3"}, "threshold 2": {"--threshold", "2"}, "no-such.jsonl": {"--train", "no-such.jsonl"}, "no-original.parquet": {"--originals", "no-original.parquet"},
+		"sequences of 3 words": {"--ngram", "3"}, "threshold 2": {"--threshold", "2"}, "no-such.jsonl": {"--train",
+			"no-such.jsonl"}, "no-original.parquet": {"--originals", "no-original.parquet"},
 	} {
 		if r := barka(t, "", append(args, more...)...); r.code != exitBadInput || !strings.Contains(r.err, want) {
 			t.Errorf("%v: exit code %d, %s", more, r.code, r.err)

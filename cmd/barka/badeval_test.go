@@ -28,17 +28,20 @@ func TestEvalOfBrokenModels(t *testing.T) {
 	dir, out := inputs(t), t.TempDir()
 	gemma := filepath.Join(dir, "models", "gemma2")
 	line := func(model string) result {
-		return barka(t, "", "eval", "--model", model, "--tasks", "copa_ext_ar,arabic_exams", "--data", filepath.Join(dir, "data", "benchmarks"), "--output-dir", out)
+		return barka(t, "", "eval", "--model", model, "--tasks", "copa_ext_ar,arabic_exams",
+			"--data", filepath.Join(dir, "data", "benchmarks"), "--output-dir", out)
 	}
 	mute := copyOf(t, gemma)
 	if err := os.Remove(filepath.Join(mute, "tokenizer.json")); err != nil {
 		t.Fatal(err)
 	}
-	if r := line(mute); r.code != exitBadInput || !strings.Contains(r.err, "no tokenizer found; expected tokenizer.json") || !strings.Contains(r.err, mute) {
+	if r := line(mute); r.code != exitBadInput ||
+		!strings.Contains(r.err, "no tokenizer found; expected tokenizer.json") || !strings.Contains(r.err, mute) {
 		t.Errorf("no tokenizer: exit code %d, %s", r.code, r.err)
 	}
 	endless := copyOf(t, gemma)
-	write(t, filepath.Join(endless, "tokenizer_config.json"), map[string]any{"tokenizer_class": "GemmaTokenizerFast", "bos_token": "<bos>", "add_bos_token": true})
+	write(t, filepath.Join(endless, "tokenizer_config.json"),
+		map[string]any{"tokenizer_class": "GemmaTokenizerFast", "bos_token": "<bos>", "add_bos_token": true})
 	if r := line(endless); r.code != exitBadInput || !strings.Contains(r.err, "eos_token") {
 		t.Errorf("no end token: exit code %d, %s", r.code, r.err)
 	}
@@ -92,7 +95,8 @@ func TestEvalOfLogitsThatAreNoNumbers(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := filepath.Join(t.TempDir(), "evals")
-	r := barka(t, "", "eval", "--model", model, "--tasks", "copa_ext_ar,acva:Algeria", "--data", filepath.Join(dir, "data", "benchmarks"), "--output-dir", out)
+	r := barka(t, "", "eval", "--model", model, "--tasks", "copa_ext_ar,acva:Algeria",
+		"--data", filepath.Join(dir, "data", "benchmarks"), "--output-dir", out)
 	for _, want := range []string{"2 of 2 tasks", "community|copa_ext_ar", "question 1 ", "NaN"} {
 		if r.code != exitBadInput || !strings.Contains(r.err, want) {
 			t.Errorf("exit code %d, and no %q in %s", r.code, want, r.err)
@@ -186,12 +190,16 @@ func TestEvalRefusesBadFiles(t *testing.T) {
 		file, text string
 		want       []string
 	}{
-		"missing column":    {"test.csv", "premise,choice1,choice2,question\nا,ب,ج,cause\n", []string{"row 1", `column "label" is missing; the file has premise, choice1, choice2, question`}},
-		"renamed column":    {"test.csv", "premise,first,choice2,question,label\nا,ب,ج,cause,0\n", []string{"row 1", `column "choice1" is missing; the file has premise, first`}},
-		"answer outside":    {"test.csv", copaHead + "ا,ب,ج,cause,0\nا,ب,ج,cause,2\n", []string{"row 2", "number 2 (counted from 0) of 2 choices"}},
-		"empty choice":      {"test.csv", copaHead + "ا,,ج,cause,0\n", []string{"row 1", "choice 0 (counted from 0) is empty"}},
-		"CSV not UTF-8":     {"test.csv", copaHead + "ا,\xff,ج,cause,0\n", []string{"not UTF-8"}},
-		"CSV column twice":  {"test.csv", "premise,choice1,choice2,question,label,label\nا,ب,ج,cause,0,0\n", []string{`column "label" appears twice`}},
+		"missing column": {"test.csv", "premise,choice1,choice2,question\nا,ب,ج,cause\n",
+			[]string{"row 1", `column "label" is missing; the file has premise, choice1, choice2, question`}},
+		"renamed column": {"test.csv", "premise,first,choice2,question,label\nا,ب,ج,cause,0\n",
+			[]string{"row 1", `column "choice1" is missing; the file has premise, first`}},
+		"answer outside": {"test.csv", copaHead + "ا,ب,ج,cause,0\nا,ب,ج,cause,2\n",
+			[]string{"row 2", "number 2 (counted from 0) of 2 choices"}},
+		"empty choice":  {"test.csv", copaHead + "ا,,ج,cause,0\n", []string{"row 1", "choice 0 (counted from 0) is empty"}},
+		"CSV not UTF-8": {"test.csv", copaHead + "ا,\xff,ج,cause,0\n", []string{"not UTF-8"}},
+		"CSV column twice": {"test.csv", "premise,choice1,choice2,question,label,label\nا,ب,ج,cause,0,0\n",
+			[]string{`column "label" appears twice`}},
 		"CSV quote open":    {"test.csv", copaHead + "ا,\"ب,ج,cause,0\n", []string{"record 2", "not closed"}},
 		"JSON cut":          {"test.json", `[{"premise": "ا", "choice1": "ب", "choice2": "ج", "question": "cause", "label": 0},`, []string{"the list is not closed after row 1"}},
 		"JSON too deep":     {"test.jsonl", `{"premise": ` + strings.Repeat("[", 1<<16), []string{"row 1", "max depth"}},
@@ -220,7 +228,8 @@ func TestEvalRefusesBadFiles(t *testing.T) {
 func oneTask(t *testing.T, dir, model string, more ...string) (result, []map[string]any) {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "evals")
-	r := barka(t, "", append([]string{"eval", "--model", model, "--tasks", "copa_ext_ar", "--data", filepath.Join(dir, "data", "benchmarks"), "--output-dir", out}, more...)...)
+	r := barka(t, "", append([]string{"eval", "--model", model, "--tasks", "copa_ext_ar",
+		"--data", filepath.Join(dir, "data", "benchmarks"), "--output-dir", out}, more...)...)
 	found, err := filepath.Glob(filepath.Join(out, "details", "*", "*", "*.parquet"))
 	if err != nil {
 		t.Fatal(err)
@@ -274,7 +283,8 @@ func TestEvalOfChoicesWithoutTokens(t *testing.T) {
 	if !strings.Contains(r.err, "choices without a token") || !strings.Contains(r.err, "copa_ext_ar") {
 		t.Errorf("not told: %s", r.err)
 	}
-	if r, rows := oneTask(t, dir, model, "--border", "guarded"); r.code != exitDone || len(rows) != 1 || !strings.HasPrefix(fmt.Sprint(rows[0]["predictions"]), "[[-") {
+	if r, rows := oneTask(t, dir, model, "--border", "guarded"); r.code != exitDone || len(rows) != 1 ||
+		!strings.HasPrefix(fmt.Sprint(rows[0]["predictions"]), "[[-") {
 		t.Errorf("guarded: exit code %d, %v: %s", r.code, rows, r.err)
 	}
 }

@@ -16,7 +16,8 @@ func TestBenchTokenize(t *testing.T) {
 	if err := os.WriteFile(text, []byte(strings.Repeat("بركة words\n", 2000)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	out := ok(t, "", "bench", "tokenize", "--tokenizer", filepath.Join(dir, "models", "nllb"), "--text", text, "--repeat", "2", "--cpuprofile", profile, "--json")
+	out := ok(t, "", "bench", "tokenize", "--tokenizer", filepath.Join(dir, "models", "nllb"), "--text", text,
+		"--repeat", "2", "--cpuprofile", profile, "--json")
 	var results []bench.Result
 	if err := json.Unmarshal([]byte(out), &results); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -28,7 +28,8 @@ Example: barka convert boolq --data BoolQ/train.jsonl --out data/boolq`
 
 func (c *convertCmd) options() convert.Options {
 	o := convert.Defaults()
-	o.Benchmark, o.Split, o.Answer, o.Dataset, o.Licence, o.Language, o.Limit = c.Benchmark, c.Split, c.Answer, c.Dataset, c.Licence, c.Language, c.Limit
+	o.Benchmark, o.Split, o.Answer, o.Dataset, o.Licence, o.Language, o.Limit = c.Benchmark, c.Split, c.Answer,
+		c.Dataset, c.Licence, c.Language, c.Limit
 	return o
 }
 

@@ -27,7 +27,8 @@ func (c *demoCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	a.ui.Infof("The models of this demonstration are tiny and were trained for minutes: it shows how everything works together, not how good it gets.")
+	a.ui.Infof("The models of this demonstration are tiny and were trained for minutes: it shows how everything works " +
+		"together, not how good it gets.")
 	r, err := recipe.Open(path)
 	if err != nil {
 		return err

@@ -90,7 +90,8 @@ func (c *evalRunCmd) readModelConfig() (string, error) {
 	case !strings.Contains(m.Base.Args, "pretrained="):
 		return "", badinput.Errorf("%s: model.base_params.model_args is %q, expected pretrained=MODEL and more", c.ModelConfig, m.Base.Args)
 	case m.Merged.Delta:
-		return "", badinput.Errorf("%s: model.merged_weights.delta_weights is set; barka reads whole models and LoRA adapters", c.ModelConfig)
+		return "", badinput.Errorf("%s: model.merged_weights.delta_weights is set; barka reads whole models and LoRA adapters",
+			c.ModelConfig)
 	case m.Merged.Adapter && m.Merged.Base == "":
 		return "", badinput.Errorf("%s: model.merged_weights.adapter_weights is set without base_model", c.ModelConfig)
 	case m.Merged.Adapter:

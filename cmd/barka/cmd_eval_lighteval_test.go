@@ -24,11 +24,14 @@ func TestModelArguments(t *testing.T) {
 		model, adapter string
 	}{
 		{evalRunCmd{Model: "m"}, "m", ""},
-		{evalRunCmd{lightevalFlags: lightevalFlags{ModelArgs: "pretrained=EleutherAI/pythia-70m,dtype=bfloat16"}}, "EleutherAI/pythia-70m", ""},
+		{evalRunCmd{lightevalFlags: lightevalFlags{ModelArgs: "pretrained=EleutherAI/pythia-70m,dtype=bfloat16"}},
+			"EleutherAI/pythia-70m", ""},
 		{evalRunCmd{lightevalFlags: lightevalFlags{ModelArgs: "pretrained=a/b,revision=v1"}}, "a/b@v1", ""},
-		{evalRunCmd{lightevalFlags: lightevalFlags{ModelConfig: config("base.yaml", "model:\n  type: base\n  base_params:\n    model_args: \"pretrained=a/b,revision=main\"\n    dtype: bfloat16\n")}}, "a/b", ""},
+		{evalRunCmd{lightevalFlags: lightevalFlags{ModelConfig: config("base.yaml",
+			"model:\n  type: base\n  base_params:\n    model_args: \"pretrained=a/b,revision=main\"\n    dtype: bfloat16\n")}}, "a/b", ""},
 		{evalRunCmd{lightevalFlags: lightevalFlags{ModelConfig: config("adapter.yaml",
-			"model:\n  base_params:\n    model_args: pretrained=my/adapter\n  merged_weights:\n    adapter_weights: true\n    base_model: a/b\n")}}, "a/b", "my/adapter"},
+			"model:\n  base_params:\n    model_args: pretrained=my/adapter\n  merged_weights:\n    adapter_weights: "+
+				"true\n    base_model: a/b\n")}}, "a/b", "my/adapter"},
 	} {
 		c.cmd.Seeds = 1
 		if err := c.cmd.apply(&app{}); err != nil || c.cmd.Model != c.model || c.cmd.Adapter != c.adapter {

@@ -17,7 +17,8 @@ import (
 func TestShardOfTheEnvironment(t *testing.T) {
 	n := func(n int) *int { return &n }
 	array := func(id, least, most, count string) string {
-		return fmt.Sprintf("SLURM_JOB_ID=5 SLURM_ARRAY_TASK_ID=%s SLURM_ARRAY_TASK_MIN=%s SLURM_ARRAY_TASK_MAX=%s SLURM_ARRAY_TASK_COUNT=%s", id, least, most, count)
+		return fmt.Sprintf("SLURM_JOB_ID=5 SLURM_ARRAY_TASK_ID=%s SLURM_ARRAY_TASK_MIN=%s SLURM_ARRAY_TASK_MAX=%s "+
+			"SLURM_ARRAY_TASK_COUNT=%s", id, least, most, count)
 	}
 	slurmStep := "SLURM_JOB_ID=5 SLURM_STEP_ID=0 "
 	for _, c := range []struct {
@@ -50,9 +51,11 @@ func TestShardOfTheEnvironment(t *testing.T) {
 		{shardFlags{}, array("3", "0", "7", "8") + " SLURM_PROCID=0 SLURM_NTASKS=1", shard.Shard{Index: 3, Count: 8}, ""},
 		{shardFlags{}, array("3", "0", "7", "8") + " SLURM_STEP_ID=0 SLURM_PROCID=0 SLURM_NTASKS=1", shard.Shard{Index: 3, Count: 8}, ""},
 		{shardFlags{}, array("3", "0", "7", "8") + " RANK=0 WORLD_SIZE=1", shard.Shard{Index: 3, Count: 8}, ""},
-		{shardFlags{}, array("17", "3", "17", "2"), shard.Shard{}, `task 17 of a Slurm array, and of how many parts is not clear: SLURM_ARRAY_TASK_MIN is "3"`},
+		{shardFlags{}, array("17", "3", "17", "2"), shard.Shard{},
+			`task 17 of a Slurm array, and of how many parts is not clear: SLURM_ARRAY_TASK_MIN is "3"`},
 		{shardFlags{NumShards: n(20)}, array("17", "3", "17", "2"), shard.Shard{Index: 17, Count: 20}, ""},
-		{shardFlags{NumShards: n(20)}, array("17", "3", "17", "2") + " SLURM_PROCID=0 SLURM_NTASKS=1", shard.Shard{Index: 17, Count: 20}, ""},
+		{shardFlags{NumShards: n(20)}, array("17", "3", "17", "2") + " SLURM_PROCID=0 SLURM_NTASKS=1",
+			shard.Shard{Index: 17, Count: 20}, ""},
 		{shardFlags{}, array("1", "0", "17", "2"), shard.Shard{}, "without gaps"},
 		{shardFlags{}, array("1", "1", "8", "8"), shard.Shard{}, "expected the indexes 0 to N-1"},
 		{shardFlags{NumShards: n(8)}, array("8", "1", "8", "8"), shard.Shard{}, "shard 8 of 8; shards are counted from 0"},
@@ -60,18 +63,23 @@ func TestShardOfTheEnvironment(t *testing.T) {
 		{shardFlags{}, "SLURM_ARRAY_TASK_ID=3", shard.Shard{}, `MAX ""`},
 		{shardFlags{}, "SLURM_ARRAY_TASK_ID=3 SLURM_ARRAY_TASK_COUNT=8", shard.Shard{}, "not clear"},
 		// Its tasks divide the work, and a step in them would again.
-		{shardFlags{}, array("3", "0", "7", "8") + " SLURM_STEP_ID=0 SLURM_PROCID=1 SLURM_NTASKS=2", shard.Shard{}, "SLURM_NTASKS is 2: the array and its tasks both divide"},
-		{shardFlags{NumShards: n(16)}, array("3", "0", "7", "8") + " SLURM_STEP_ID=0 SLURM_PROCID=1 SLURM_NTASKS=2", shard.Shard{}, "give --num-shards and --shard"},
-		{shardFlags{n(16), n(7)}, array("3", "0", "7", "8") + " SLURM_STEP_ID=0 SLURM_PROCID=1 SLURM_NTASKS=2", shard.Shard{Index: 7, Count: 16}, ""},
+		{shardFlags{}, array("3", "0", "7", "8") + " SLURM_STEP_ID=0 SLURM_PROCID=1 SLURM_NTASKS=2", shard.Shard{},
+			"SLURM_NTASKS is 2: the array and its tasks both divide"},
+		{shardFlags{NumShards: n(16)}, array("3", "0", "7", "8") + " SLURM_STEP_ID=0 SLURM_PROCID=1 SLURM_NTASKS=2",
+			shard.Shard{}, "give --num-shards and --shard"},
+		{shardFlags{n(16), n(7)}, array("3", "0", "7", "8") + " SLURM_STEP_ID=0 SLURM_PROCID=1 SLURM_NTASKS=2",
+			shard.Shard{Index: 7, Count: 16}, ""},
 		{shardFlags{}, array("3", "0", "7", "8") + " RANK=1 WORLD_SIZE=2", shard.Shard{}, "WORLD_SIZE is 2"},
 		{shardFlags{}, array("3", "0", "7", "8") + " SLURM_NTASKS=4", shard.Shard{}, "start barka with srun"},
 		// Barka's own variables come before all others.
-		{shardFlags{}, array("3", "0", "7", "8") + " BARKA_SHARD=5 BARKA_SHARDS=9 RANK=1 WORLD_SIZE=2", shard.Shard{Index: 5, Count: 9}, ""},
+		{shardFlags{}, array("3", "0", "7", "8") + " BARKA_SHARD=5 BARKA_SHARDS=9 RANK=1 WORLD_SIZE=2",
+			shard.Shard{Index: 5, Count: 9}, ""},
 		{shardFlags{}, array("3", "0", "7", "8") + " BARKA_SHARD_OFFSET=1000 BARKA_SHARDS=1008", shard.Shard{Index: 1003, Count: 1008}, ""},
 		{shardFlags{n(3), n(1)}, "BARKA_SHARD=5 BARKA_SHARDS=9", shard.Shard{Index: 1, Count: 3}, ""},
 		{shardFlags{}, "BARKA_SHARD=5", shard.Shard{}, "BARKA_SHARD is 5, and BARKA_SHARDS"},
 		{shardFlags{}, "BARKA_SHARDS=5", shard.Shard{}, "BARKA_SHARDS is 5, and BARKA_SHARD,"},
-		{shardFlags{}, array("3", "0", "7", "8") + " BARKA_SHARD_OFFSET=1000", shard.Shard{}, "BARKA_SHARDS, the number of processes, is not set"},
+		{shardFlags{}, array("3", "0", "7", "8") + " BARKA_SHARD_OFFSET=1000", shard.Shard{},
+			"BARKA_SHARDS, the number of processes, is not set"},
 		{shardFlags{}, "BARKA_SHARD_OFFSET=1000 BARKA_SHARDS=1008", shard.Shard{}, "SLURM_ARRAY_TASK_ID, to which it is added, is not set"},
 		{shardFlags{}, array("3", "0", "7", "8") + " BARKA_SHARD_OFFSET=x BARKA_SHARDS=9", shard.Shard{}, `BARKA_SHARD_OFFSET is "x"`},
 
@@ -160,7 +168,8 @@ func TestEvalShards(t *testing.T) {
 	apart := []string{filepath.Join(root, "b-eval-0"), filepath.Join(root, "b-eval-1"), filepath.Join(root, "b-eval-2")}
 	ok(t, "", evalLine(dir, apart[0], "--num-shards", "3", "--shard", "0")...)
 	ok(t, "", evalLine(dir, apart[2], "--num_shards", "3", "--shard", "2")...)
-	if r := barka(t, "", "eval", "merge", apart[0], apart[2], "--output-dir", filepath.Join(root, "none")); r.code != exitBadInput || !strings.Contains(r.err, "1 of 3 shards are missing: 1") {
+	if r := barka(t, "", "eval", "merge", apart[0], apart[2],
+		"--output-dir", filepath.Join(root, "none")); r.code != exitBadInput || !strings.Contains(r.err, "1 of 3 shards are missing: 1") {
 		t.Errorf("a missing shard: exit code %d, %q", r.code, r.err)
 	}
 	killed := program(evalLine(dir, apart[1], "--num-shards", "3", "--shard", "1", "--threads", "1")...)
@@ -182,7 +191,8 @@ func TestEvalShards(t *testing.T) {
 	for launcher, env := range map[string][2][]string{
 		"torchrun": {{"RANK=0", "WORLD_SIZE=2"}, {"RANK=1", "WORLD_SIZE=2"}},
 		"slurm":    {{"SLURM_PROCID=0", "SLURM_NTASKS=2"}, {"SLURM_PROCID=1", "SLURM_NTASKS=2"}},
-		"slurm array": {{"SLURM_JOB_ID=7", "SLURM_ARRAY_TASK_ID=0", "SLURM_ARRAY_TASK_MIN=0", "SLURM_ARRAY_TASK_MAX=1", "SLURM_ARRAY_TASK_COUNT=2"},
+		"slurm array": {{"SLURM_JOB_ID=7", "SLURM_ARRAY_TASK_ID=0", "SLURM_ARRAY_TASK_MIN=0",
+			"SLURM_ARRAY_TASK_MAX=1", "SLURM_ARRAY_TASK_COUNT=2"},
 			{"SLURM_JOB_ID=7", "SLURM_ARRAY_TASK_ID=1", "SLURM_ARRAY_TASK_MIN=0", "SLURM_ARRAY_TASK_MAX=1", "SLURM_ARRAY_TASK_COUNT=2"}},
 		"kubernetes": {{"JOB_COMPLETION_INDEX=0", "JOB_COMPLETIONS=2"}, {"JOB_COMPLETION_INDEX=1", "JOB_COMPLETIONS=2"}},
 	} {
@@ -209,7 +219,8 @@ func TestEvalShards(t *testing.T) {
 	other := filepath.Join(root, "d-eval-other")
 	ok(t, "", evalLine(dir, other, "--num-shards", "3", "--shard", "1", "--dtype", "f32", "--max-samples", "2")...)
 	r := barka(t, "", "eval", "merge", apart[0], other, apart[2], "--output-dir", filepath.Join(root, "none"))
-	if r.code != exitBadInput || !strings.Contains(r.err, "model's digest and type") || !strings.Contains(r.err, "-F32") || !strings.Contains(r.err, "--max-samples: 0, and 2") {
+	if r.code != exitBadInput || !strings.Contains(r.err, "model's digest and type") ||
+		!strings.Contains(r.err, "-F32") || !strings.Contains(r.err, "--max-samples: 0, and 2") {
 		t.Errorf("shards of two runs: exit code %d, %q", r.code, r.err)
 	}
 	if _, err := os.Stat(filepath.Join(root, "none")); err == nil {
@@ -222,7 +233,8 @@ func TestEvalShards(t *testing.T) {
 		}
 		return questions
 	}
-	if n, a, b := planned(), planned("--num-shards", "2", "--shard", "0"), planned("--num-shards", "2", "--shard", "1"); n != 33 || a+b != n || a == 0 || b == 0 {
+	if n, a, b := planned(), planned("--num-shards", "2", "--shard", "0"),
+		planned("--num-shards", "2", "--shard", "1"); n != 33 || a+b != n || a == 0 || b == 0 {
 		t.Errorf("dry runs of the shards: %d and %d questions of %d", a, b, n)
 	}
 }

@@ -25,7 +25,8 @@ func (c *reportCmd) Run(a *app) error {
 	if len(c.Stages) == 0 && c.Training == "" && c.Base == "" && c.Tuned == "" && c.Samples == "" {
 		return badinput.Errorf("report: nothing to show; name --stages, --training, --base, --tuned or --samples")
 	}
-	err := report.Write(a.ctx, report.Options{Out: c.Out, Title: c.Title, Stages: c.Stages, Training: c.Training, Base: c.Base, Tuned: c.Tuned, Samples: c.Samples, From: c.From, To: c.To})
+	err := report.Write(a.ctx, report.Options{Out: c.Out, Title: c.Title, Stages: c.Stages, Training: c.Training,
+		Base: c.Base, Tuned: c.Tuned, Samples: c.Samples, From: c.From, To: c.To})
 	if err != nil {
 		return err
 	}

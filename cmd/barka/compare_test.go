@@ -16,13 +16,15 @@ import (
 func TestCompare(t *testing.T) {
 	model, dir := filepath.Join(inputs(t), "models", "gemma2"), t.TempDir()
 	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
-	eval := []string{"eval", "--model", model, "--tasks", "acva:Yemen,acva:Iraq,copa_ext_ar,toxigen_ar", "--data", "../../internal/eval/testdata/hub"}
+	eval := []string{"eval", "--model", model, "--tasks", "acva:Yemen,acva:Iraq,copa_ext_ar,toxigen_ar",
+		"--data", "../../internal/eval/testdata/hub"}
 	ok(t, "", append(eval, "--output-dir", a)...)
 	ok(t, "", append(eval, "--output-dir", b, "--border", "pairwise", "--use-chat-template")...)
 
 	html, flips := filepath.Join(dir, "c.html"), filepath.Join(dir, "flips.jsonl.gz")
 	text := ok(t, "", "compare", a, b, "--html", html, "--flips", flips, "--show", "2", "--published")
-	for _, want := range []string{"| COPA | 3 |", "| All questions |", "published", "questions were put in other words", "--token-boundary is as usual in A, pairwise in B", "10000 paired resamples (seed 42)"} {
+	for _, want := range []string{"| COPA | 3 |", "| All questions |", "published",
+		"questions were put in other words", "--token-boundary is as usual in A, pairwise in B", "10000 paired resamples (seed 42)"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the text lacks %q:\n%s", want, text)
 		}
@@ -42,7 +44,8 @@ func TestCompare(t *testing.T) {
 	if again := ok(t, "", "compare", a, b, "--show", "2", "--published"); again != text {
 		t.Error("the same comparison is not the same text")
 	}
-	if other := ok(t, "", "compare", a, b, "--show", "2", "--published", "--seed", "43"); other == text || !strings.Contains(other, "seed 43") {
+	if other := ok(t, "", "compare", a, b, "--show", "2", "--published", "--seed", "43"); other == text ||
+		!strings.Contains(other, "seed 43") {
 		t.Error("another seed changes nothing")
 	}
 
@@ -55,7 +58,8 @@ func TestCompare(t *testing.T) {
 	lines := 0
 	for s := bufio.NewScanner(file); s.Scan(); lines++ {
 		var f compare.Flip
-		if err := json.Unmarshal(s.Bytes(), &f); err != nil || f.Prompt == "" || f.PromptB == "" || f.A == f.B || f.Gold != f.A && f.Gold != f.B {
+		if err := json.Unmarshal(s.Bytes(), &f); err != nil || f.Prompt == "" || f.PromptB == "" || f.A == f.B ||
+			f.Gold != f.A && f.Gold != f.B {
 			t.Errorf("%v: %s", err, s.Bytes())
 		}
 	}

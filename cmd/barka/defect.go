@@ -18,7 +18,8 @@ func (a *app) defect(err error) string {
 	if !errors.As(err, &p) {
 		return ""
 	}
-	return withoutSecrets(fmt.Sprintf("%v\nThis is a defect of barka, not of its input. Please report it with the command, this text and, if it can be shared, the input.\nbarka %s %s, %s %s/%s\n\n%s",
+	return withoutSecrets(fmt.Sprintf("%v\nThis is a defect of barka, not of its input. Please report it with the "+
+		"command, this text and, if it can be shared, the input.\nbarka %s %s, %s %s/%s\n\n%s",
 		err, version.Barka, a.verb, runtime.Version(), runtime.GOOS, runtime.GOARCH, p.Stack))
 }
 

@@ -23,7 +23,8 @@ func TestPanicIsADefect(t *testing.T) {
 	for _, verb := range []string{"tokenize", "score"} {
 		var stdout, stderr bytes.Buffer
 		code := run(t.Context(), []string{verb, "--model", model}, panicking{}, &stdout, &stderr)
-		for _, want := range []string{"no reader of $HF_TOKEN", "defect of barka", "report", "barka " + version.Barka + " " + verb, "panicking.Read", "defect_test.go"} {
+		for _, want := range []string{"no reader of $HF_TOKEN", "defect of barka", "report",
+			"barka " + version.Barka + " " + verb, "panicking.Read", "defect_test.go"} {
 			if !strings.Contains(stderr.String(), want) {
 				t.Errorf("%s: %q is not in the report", verb, want)
 			}

@@ -28,7 +28,8 @@ func testHub(t *testing.T) *hubtest.Server {
 	s := hubtest.New()
 	t.Cleanup(s.Close)
 	home := t.TempDir()
-	for name, value := range map[string]string{"HF_ENDPOINT": s.URL(), "HF_HOME": home, "HF_HUB_CACHE": filepath.Join(home, "hub"), "HF_HUB_OFFLINE": "", "HF_TOKEN": "", "HF_TOKEN_PATH": "", "BARKA_BENCHMARKS": ""} {
+	for name, value := range map[string]string{"HF_ENDPOINT": s.URL(), "HF_HOME": home,
+		"HF_HUB_CACHE": filepath.Join(home, "hub"), "HF_HUB_OFFLINE": "", "HF_TOKEN": "", "HF_TOKEN_PATH": "", "BARKA_BENCHMARKS": ""} {
 		t.Setenv(name, value)
 	}
 	return s
@@ -84,13 +85,15 @@ func TestEvalFromHub(t *testing.T) {
 	if err := os.MkdirAll(filepath.Dir(stories), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := parquet.WriteFile(stories, []story{{"1", "أ", "ب", "ج", "د", "هـ", "و", 1}, {"2", "ز", "ح", "ط", "ي", "ك", "ل", 2}}); err != nil {
+	if err := parquet.WriteFile(stories, []story{{"1", "أ", "ب", "ج", "د", "هـ", "و", 1}, {"2", "ز", "ح", "ط", "ي",
+		"ك", "ل", 2}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, repo := range []string{"OALL/ACVA", "OALL/Arabic_EXAMS", "OALL/Arabic_MMLU", "OALL/AlGhafa-Arabic-LLM-Benchmark-Translated"} {
 		publish(t, s, "datasets", repo, filepath.Join(benchmarks, filepath.FromSlash(repo)))
 	}
-	s.Add("datasets", "juletxara/xstory_cloze", "main", map[string][]byte{"xstory_cloze.py": []byte("import datasets"), "README.md": []byte("# stories")})
+	s.Add("datasets", "juletxara/xstory_cloze", "main",
+		map[string][]byte{"xstory_cloze.py": []byte("import datasets"), "README.md": []byte("# stories")})
 	converted, err := hubtest.ReadDir(filepath.Join(benchmarks, "juletxara", "xstory_cloze"))
 	if err != nil {
 		t.Fatal(err)
@@ -113,7 +116,8 @@ func TestEvalFromHub(t *testing.T) {
 
 	// First what would be done, without doing it.
 	r := line("--model", "org/model", "--tasks", list, "--dry-run")
-	if r.code != exitDone || !strings.Contains(r.out, "benchmarks: ") || !strings.Contains(r.out, "from 5 datasets") || !strings.Contains(r.out, "org/model at commit") {
+	if r.code != exitDone || !strings.Contains(r.out, "benchmarks: ") ||
+		!strings.Contains(r.out, "from 5 datasets") || !strings.Contains(r.out, "org/model at commit") {
 		t.Errorf("dry run: exit code %d, %s%s", r.code, r.out, r.err)
 	}
 	for _, q := range s.Requests() {
@@ -126,7 +130,9 @@ func TestEvalFromHub(t *testing.T) {
 	if r.code != exitBadInput {
 		t.Fatalf("exit code %d, %s", r.code, r.err)
 	}
-	for _, want := range []string{"2 of 7 tasks could not be run", "missing: race_ar", "why: the hub's repository has no file for subset race_ar, split test", "there is no dataset OALL/AlGhafa-Arabic-LLM-Benchmark-Native",
+	for _, want := range []string{"2 of 7 tasks could not be run", "missing: race_ar",
+		"why: the hub's repository has no file for subset race_ar, split test", "there is no dataset " +
+			"OALL/AlGhafa-Arabic-LLM-Benchmark-Native",
 		"get it: barka download --dataset OALL/AlGhafa-Arabic-LLM-Benchmark-Native"} {
 		if !strings.Contains(r.err, want) {
 			t.Errorf("the error lacks %q:\n%s", want, r.err)
@@ -144,7 +150,8 @@ func TestEvalFromHub(t *testing.T) {
 	}
 	s.Close()
 	r = line("--model", "org/model", "--tasks", list+",race_ar", "--offline")
-	if r.code != exitBadInput || !strings.Contains(r.err, "1 of 6 tasks could not be run") || !strings.Contains(r.err, "offline") || !strings.Contains(r.err, "barka download --dataset") {
+	if r.code != exitBadInput || !strings.Contains(r.err, "1 of 6 tasks could not be run") ||
+		!strings.Contains(r.err, "offline") || !strings.Contains(r.err, "barka download --dataset") {
 		t.Errorf("offline: exit code %d, %s", r.code, r.err)
 	}
 	if diff := cmp.Diff(results(t, local), results(t, r)); diff != "" {
@@ -157,15 +164,18 @@ func TestAdapterFromHub(t *testing.T) {
 	s := testHub(t)
 	model, root := filepath.Join(inputs(t), "models", "gemma2"), t.TempDir()
 	data, adapter, merged := filepath.Join(root, "data.jsonl"), filepath.Join(root, "adapter"), filepath.Join(root, "merged")
-	if err := os.WriteFile(data, []byte(`{"messages":[{"role":"user","content":"Is it sweet?"},{"role":"assistant","content":"نعم"}]}`), 0o644); err != nil {
+	if err := os.WriteFile(data, []byte(`{"messages":[{"role":"user","content":"Is it sweet?"},{"role":"assistant","content":"نعم"}]}`),
+		0o644); err != nil {
 		t.Fatal(err)
 	}
-	ok(t, "", "train", "--model", model, "--data", data, "--out", adapter, "--rank", "2", "--lr", "0.01", "--epochs", "2", "--batch", "1", "--warmup-ratio", "0")
+	ok(t, "", "train", "--model", model, "--data", data, "--out", adapter, "--rank", "2", "--lr", "0.01",
+		"--epochs", "2", "--batch", "1", "--warmup-ratio", "0")
 	publish(t, s, "models", "org/model", model)
 	publish(t, s, "models", "org/adapter", adapter)
 	request := `{"context":"Is it sweet?","continuations":["نعم","لا"]}` + "\n"
 	want := ok(t, request, "score", "--model", model, "--adapter", adapter)
-	if got := ok(t, request, "score", "--model", "org/model", "--adapter", "org/adapter"); got != want || got == ok(t, request, "score", "--model", model) {
+	if got := ok(t, request, "score", "--model", "org/model", "--adapter", "org/adapter"); got != want ||
+		got == ok(t, request, "score", "--model", model) {
 		t.Errorf("by hub ids %s, from directories %s", got, want)
 	}
 	ok(t, "", "merge", "--model", "org/model", "--adapter", "org/adapter", "--out", merged)
@@ -205,7 +215,8 @@ func TestDownloadVerb(t *testing.T) {
 		Path    string
 		ToFetch int64 `json:"to_fetch"`
 	}
-	if err := json.Unmarshal([]byte(ok(t, "", "download", "org/model@main", "--json")), &v); err != nil || v.Path != path || v.ToFetch != 0 {
+	if err := json.Unmarshal([]byte(ok(t, "", "download", "org/model@main", "--json")), &v); err != nil ||
+		v.Path != path || v.ToFetch != 0 {
 		t.Errorf("%+v, %v", v, err)
 	}
 
@@ -242,7 +253,8 @@ func TestDownloadSurvivesKills(t *testing.T) {
 	s := testHub(t)
 	weights := make([]byte, 6<<20)
 	rand.NewChaCha8([32]byte{1}).Read(weights)
-	s.Add("models", "org/model", "main", map[string][]byte{"config.json": []byte("{}"), "tokenizer.json": []byte("{}"), "model.safetensors": weights})
+	s.Add("models", "org/model", "main", map[string][]byte{"config.json": []byte("{}"),
+		"tokenizer.json": []byte("{}"), "model.safetensors": weights})
 	var sent atomic.Int64
 	s.SetFault(func(w http.ResponseWriter, r *http.Request, store bool) bool {
 		from := 0
@@ -283,7 +295,8 @@ func TestDownloadSurvivesKills(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = c.Wait()
-		if signal == os.Interrupt && (c.ProcessState.ExitCode() != exitInterrupted || !strings.Contains(stderr.String(), "the same command goes on")) {
+		if signal == os.Interrupt && (c.ProcessState.ExitCode() != exitInterrupted ||
+			!strings.Contains(stderr.String(), "the same command goes on")) {
 			t.Errorf("interrupted: exit code %d, %s", c.ProcessState.ExitCode(), stderr.String())
 		}
 		if found, _ := filepath.Glob(filepath.Join(os.Getenv("HF_HUB_CACHE"), "models--org--model", "snapshots", "*")); len(found) > 0 {

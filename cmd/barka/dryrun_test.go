@@ -15,7 +15,8 @@ func TestEvalDryRun(t *testing.T) {
 	dir, out := inputs(t), filepath.Join(t.TempDir(), "evals")
 	line := loud(evalLine(dir, out, "--dry-run"))
 	r := barka(t, "", line...)
-	memory, speed := strings.Index(r.err, "memory: about "), regexp.MustCompile(`\d+ tokens/s on a question of \d+ tokens`).FindStringIndex(r.err)
+	memory, speed := strings.Index(r.err, "memory: about "),
+		regexp.MustCompile(`\d+ tokens/s on a question of \d+ tokens`).FindStringIndex(r.err)
 	if r.code != exitDone || memory < 0 || speed == nil || speed[0] < memory {
 		t.Errorf("exit code %d, %s", r.code, r.err)
 	}
@@ -37,7 +38,8 @@ func TestEvalDryRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	r = barka(t, "", line...)
-	if r.code != exitDone || !strings.Contains(r.err, "memory: about ") || !strings.Contains(r.err, "the speed could not be measured") || !strings.Contains(r.err, "model.norm.weight") ||
+	if r.code != exitDone || !strings.Contains(r.err, "memory: about ") ||
+		!strings.Contains(r.err, "the speed could not be measured") || !strings.Contains(r.err, "model.norm.weight") ||
 		!strings.Contains(r.out, "\nall\t33\t") || !strings.Contains(r.out, "unknown") {
 		t.Errorf("weights that are no numbers: exit code %d, %s%s", r.code, r.out, r.err)
 	}
@@ -47,13 +49,15 @@ func TestEvalDryRun(t *testing.T) {
 // what is in the cache is planned with, as the run itself takes it.
 func TestEvalDryRunWithAdapterFromHub(t *testing.T) {
 	s, dir := testHub(t), inputs(t)
-	model, trained, data := filepath.Join(dir, "models", "gemma2"), filepath.Join(t.TempDir(), "adapter"), filepath.Join(t.TempDir(), "data.jsonl")
+	model, trained, data := filepath.Join(dir, "models", "gemma2"), filepath.Join(t.TempDir(), "adapter"),
+		filepath.Join(t.TempDir(), "data.jsonl")
 	if err := os.WriteFile(data, []byte(`{"messages": [{"role": "user", "content": "Coffee?"}, {"role": "assistant", "content": "Yes."}]}`+"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	ok(t, "", "train", "--quiet", "--model", model, "--data", data, "--out", trained, "--rank", "2")
 	publish(t, s, "models", "org/adapter", trained)
-	line := []string{"eval", "--tasks", "copa_ext_ar", "--data", filepath.Join(dir, "data", "benchmarks"), "--output-dir", filepath.Join(t.TempDir(), "evals"), "--model", model, "--adapter", "org/adapter", "--dry-run"}
+	line := []string{"eval", "--tasks", "copa_ext_ar", "--data", filepath.Join(dir, "data", "benchmarks"),
+		"--output-dir", filepath.Join(t.TempDir(), "evals"), "--model", model, "--adapter", "org/adapter", "--dry-run"}
 	r := barka(t, "", line...)
 	if r.code != exitDone || !strings.Contains(r.out, "org/adapter at commit") || !strings.Contains(r.out, "an estimate needs them") {
 		t.Errorf("not in the cache: exit code %d, %s%s", r.code, r.out, r.err)

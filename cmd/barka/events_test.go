@@ -64,19 +64,22 @@ func TestExitIsTheLastEvent(t *testing.T) {
 			}
 		}
 		e := all[len(all)-1]
-		if exits != 1 || e["event"] != "exit" || e.number("code") != float64(code) || e["status"] != status || e.number("seconds") < 0 || (e["error"] == nil) != (code == exitDone) {
+		if exits != 1 || e["event"] != "exit" || e.number("code") != float64(code) || e["status"] != status ||
+			e.number("seconds") < 0 || (e["error"] == nil) != (code == exitDone) {
 			t.Errorf("%s: %d exits, last event %v", what, exits, e)
 		}
 	}
 	ctx := context.Background()
-	for _, verb := range []string{"demo", "run", "download", "wiki", "synth", "convert", "filter", "mix", "translate", "train", "merge", "eval", "compare", "audit", "report", "generate", "score", "tokenize", "bench", "doctor"} {
+	for _, verb := range []string{"demo", "run", "download", "wiki", "synth", "convert", "filter", "mix", "translate",
+		"train", "merge", "eval", "compare", "audit", "report", "generate", "score", "tokenize", "bench", "doctor"} {
 		last(verb+" without a needed flag", ctx, exitUsage, "usage", verb, "--json", "--no-such-flag")
 		last(verb+" --help", ctx, exitDone, "done", verb, "--json", "--help")
 	}
 	last("no such verb", ctx, exitUsage, "usage", "--json", "nonsense")
 	last("no such file", ctx, exitUsage, "usage", "run", missing, "--json")
 	last("bad input", ctx, exitBadInput, "bad_input", "tokenize", "--model", "/no/such/dir", "--json")
-	last("usage that only the verb sees", ctx, exitUsage, "usage", "translate", "--json", "--model", filepath.Join(dir, "models", "nllb"), "--out", "x")
+	last("usage that only the verb sees", ctx, exitUsage, "usage", "translate",
+		"--json", "--model", filepath.Join(dir, "models", "nllb"), "--out", "x")
 	last("success", ctx, exitDone, "done", "tokenize", "--model", model, "--json")
 	unusable := program("tokenize", "--model", model, "--json")
 	unusable.Env = append(unusable.Env, "BARKA_CPU=nonsense")
@@ -86,9 +89,12 @@ func TestExitIsTheLastEvent(t *testing.T) {
 	}
 	cancelled, cancel := context.WithCancel(ctx)
 	cancel()
-	last("a warning by the log", ctx, exitBadInput, "bad_input", "eval", "--json", "--model", model, "--data", data, "--tasks", "acva:Algeria,acva:Algeria_no", "--output-dir", t.TempDir())
-	last("tasks without data", ctx, exitBadInput, "bad_input", "eval", "--json", "--model", model, "--data", data, "--tasks", "acva", "--output-dir", t.TempDir())
-	last("interrupted", cancelled, exitInterrupted, "interrupted", "eval", "--json", "--model", model, "--data", data, "--tasks", "acva:Algeria", "--output-dir", t.TempDir())
+	last("a warning by the log", ctx, exitBadInput, "bad_input", "eval", "--json", "--model", model, "--data", data,
+		"--tasks", "acva:Algeria,acva:Algeria_no", "--output-dir", t.TempDir())
+	last("tasks without data", ctx, exitBadInput, "bad_input", "eval", "--json", "--model", model, "--data", data,
+		"--tasks", "acva", "--output-dir", t.TempDir())
+	last("interrupted", cancelled, exitInterrupted, "interrupted", "eval", "--json", "--model", model, "--data", data,
+		"--tasks", "acva:Algeria", "--output-dir", t.TempDir())
 }
 
 // TestRunEvents: the numbers of a run are numbers.
@@ -114,13 +120,15 @@ func TestRunEvents(t *testing.T) {
 	if steps < 20 || len(stages) != 13 {
 		t.Errorf("%d steps, stages %v", steps, stages)
 	}
-	if e := stages["wiki"]; e.number("rows") != 26 || e.number("rejected") != 3 || e.number("reasons", "redirect") != 1 || e.number("seconds") < 0 {
+	if e := stages["wiki"]; e.number("rows") != 26 || e.number("rejected") != 3 ||
+		e.number("reasons", "redirect") != 1 || e.number("seconds") < 0 {
 		t.Errorf("wiki: %v", e)
 	}
 	if e := stages["synth"]; e.number("tokens", "completion") <= 0 || e.number("counts", "in") != 26 {
 		t.Errorf("synth: %v", e)
 	}
-	if e := stages["train"]; e.number("steps") != 42 || e.number("loss", "first") <= e.number("loss", "last") || e.number("loss", "best_validation") <= 0 {
+	if e := stages["train"]; e.number("steps") != 42 || e.number("loss", "first") <= e.number("loss", "last") ||
+		e.number("loss", "best_validation") <= 0 {
 		t.Errorf("train: %v", e)
 	}
 	e := stages["eval tuned"]

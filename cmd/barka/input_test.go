@@ -26,15 +26,18 @@ func TestUnknownFields(t *testing.T) {
 	}{
 		{append(generate, "-"), `{"prompt":"a"}`, `{"prompt":"a","max_token":5}`, `"max_token"`, "did you mean max_tokens?"},
 		{append(generate, "-"), `{"prompt":"a"}`, `{"prompt":"a","Seed":5}`, `"Seed"`, "did you mean seed?"},
-		{append(generate, "-"), `{"prompt":"a"}`, `{"messages":[{"role":"user","contents":"a"}]}`, `"messages[0].contents"`, "did you mean content?"},
+		{append(generate, "-"), `{"prompt":"a"}`, `{"messages":[{"role":"user","contents":"a"}]}`,
+			`"messages[0].contents"`, "did you mean content?"},
 		{append(generate, "-"), `{"prompt":"a"}`, `{"prompt":"a","xyzzy":5}`, `"xyzzy"`, "repetition_penalty"}, // in the list of all
 		{append(generate, "-"), `{"prompt":"a"}`, `{"prompt":"a","prompt":"b"}`, `"prompt"`, "twice"},
-		{score, `{"context":"a","continuations":["b"]}`, `{"context":"a","continuation":["b"]}`, `"continuation"`, "did you mean continuations?"},
+		{score, `{"context":"a","continuations":["b"]}`, `{"context":"a","continuation":["b"]}`, `"continuation"`,
+			"did you mean continuations?"},
 		{score, `{"context":"a","continuations":["b"]}`, `{"context":"a","continuations":["b"],"id":1}`, `"id"`, "context, continuations"},
 	} {
 		text := c.first + "\n" + c.bad + "\n"
 		r := barka(t, text, c.args...)
-		if r.code != exitBadInput || !strings.Contains(r.err, "standard input, line 2: ") || !strings.Contains(r.err, c.field) || !strings.Contains(r.err, c.meant) {
+		if r.code != exitBadInput || !strings.Contains(r.err, "standard input, line 2: ") ||
+			!strings.Contains(r.err, c.field) || !strings.Contains(r.err, c.meant) {
 			t.Errorf("%s: exit code %d, %q", c.bad, r.code, r.err)
 		}
 		if c.args[0] != "generate" {
@@ -75,7 +78,8 @@ func TestNotUTF8(t *testing.T) {
 		{"", append(generate, "--input", write("p.txt", plain)), "p.txt: " + inPlain},
 		{"", append(generate, "--input", write("p.jsonl", lines)), "p.jsonl: " + inLines},
 		{plain, append(generate, "--prompt", "-"), inPlain},
-		{"{\"context\":\"\",\"continuations\":[\"a\"]}\n{\"context\":\"\xff\",\"continuations\":[\"a\"]}", []string{"score", "--model", gemma}, "line 2: not UTF-8: byte 0xff at offset 12 "},
+		{"{\"context\":\"\",\"continuations\":[\"a\"]}\n{\"context\":\"\xff\",\"continuations\":[\"a\"]}",
+			[]string{"score", "--model", gemma}, "line 2: not UTF-8: byte 0xff at offset 12 "},
 		{plain, []string{"tokenize", "--model", gemma}, inPlain},
 		{plain, []string{"tokenize", "--model", gemma, "--whole"}, inPlain},
 		{plain, []string{"translate", "--model", nllb, "--raw"}, inPlain},
@@ -195,10 +199,12 @@ func TestTranslateTellsOfLosses(t *testing.T) {
 			t.Errorf("%v: an empty line lost something: %s", flags, r.err)
 		}
 	}
-	if r := barka(t, "Good morning.\n", "translate", "--model", model, "--beam", "1", "--max-tokens", "5000"); strings.Contains(r.err, "cut") {
+	if r := barka(t, "Good morning.\n", "translate", "--model", model, "--beam", "1",
+		"--max-tokens", "5000"); strings.Contains(r.err, "cut") {
 		t.Errorf("nothing was cut: %s", r.err)
 	}
-	if r := barka(t, "Good morning.\nBad \xff.\n", "translate", "--model", model, "--beam", "1"); r.code != exitBadInput || strings.Count(r.out, "\n") != 1 {
+	if r := barka(t, "Good morning.\nBad \xff.\n", "translate", "--model", model,
+		"--beam", "1"); r.code != exitBadInput || strings.Count(r.out, "\n") != 1 {
 		t.Errorf("exit code %d, the line before the bad one gave %q", r.code, r.out)
 	}
 }

@@ -34,7 +34,8 @@ func everyVerb(made, out string) []verbRun {
 		{"mix", "", []string{"--in", "a=" + in("4-clean"), "--out", out}, false},
 		{"translate", "", []string{"--model", nllb, "--to", "arb_Arab", "--in", in("2-instructions"), "--out", out}, true},
 		{"translate", prompts, []string{"--model", nllb, "--to", "arb_Arab"}, false},
-		{"train", "", []string{"--model", gemma, "--data", in("5-mix"), "--rank", "4", "--batch", "4", "--epochs", "2", "--save-steps", "2", "--out", out}, true},
+		{"train", "", []string{"--model", gemma, "--data", in("5-mix"), "--rank", "4", "--batch", "4",
+			"--epochs", "2", "--save-steps", "2", "--out", out}, true},
 		{"merge", "", []string{"--model", gemma, "--adapter", in("6-adapter"), "--out", out}, false},
 		{"eval", "", []string{"--model", gemma, "--data", data, "--tasks", in("inputs", "data", "tasks.txt"), "--output-dir", out}, true},
 		{"compare", "", []string{in("8-eval-base"), in("9-eval-tuned")}, false},
@@ -99,9 +100,11 @@ func TestEveryVerbEndsWhenInterrupted(t *testing.T) {
 			}
 			switch {
 			case r.code == exitDone && share > 0: // it was done before
-			case r.code != exitInterrupted || strings.Contains(r.err, "goes on from here") != v.goesOn || !strings.Contains(r.err, "interrupted"):
+			case r.code != exitInterrupted || strings.Contains(r.err, "goes on from here") != v.goesOn ||
+				!strings.Contains(r.err, "interrupted"):
 				t.Errorf("barka %s, interrupted after %g of its time: exit code %d, %s", strings.Join(args, " "), share, r.code, r.err)
-			case !strings.Contains(strings.Join(args, " "), out) && !strings.HasPrefix(stdout, r.out) && v.verb != "bench" && v.verb != "doctor":
+			case !strings.Contains(strings.Join(args, " "), out) && !strings.HasPrefix(stdout, r.out) &&
+				v.verb != "bench" && v.verb != "doctor":
 				t.Errorf("barka %s wrote what it does not write undisturbed: %q", strings.Join(args, " "), r.out)
 			default:
 				inTheMiddle++

@@ -23,13 +23,16 @@ func TestEvalWithJudge(t *testing.T) {
 		if r.Header.Get("Authorization") != "Bearer "+key {
 			unauthorised.Add(1)
 		}
-		json.NewEncoder(w).Encode(map[string]any{"model": "j", "choices": []any{map[string]any{"message": map[string]any{"content": "7"}, "finish_reason": "stop"}}})
+		json.NewEncoder(w).Encode(map[string]any{"model": "j",
+			"choices": []any{map[string]any{"message": map[string]any{"content": "7"}, "finish_reason": "stop"}}})
 	}))
 	defer server.Close()
 	model, evals := filepath.Join(inputs(t), "models", "gemma2"), t.TempDir()
-	args := []string{"eval", "--model", model, "--tasks", "alrage_qa,aratrust:Ethics", "--data", "../../internal/eval/testdata/hub", "--output-dir", evals, "--max-samples", "3"}
+	args := []string{"eval", "--model", model, "--tasks", "alrage_qa,aratrust:Ethics",
+		"--data", "../../internal/eval/testdata/hub", "--output-dir", evals, "--max-samples", "3"}
 	skipped := barka(t, "", args...)
-	if skipped.code != exitDone || !strings.Contains(skipped.err, "community|alrage_qa is skipped") || !strings.Contains(skipped.err, "--judge-url") ||
+	if skipped.code != exitDone || !strings.Contains(skipped.err, "community|alrage_qa is skipped") ||
+		!strings.Contains(skipped.err, "--judge-url") ||
 		!strings.Contains(skipped.err, "--use-chat-template") || !strings.Contains(skipped.out, "community:aratrust:Ethics:0") {
 		t.Errorf("no judge: %+v", skipped)
 	}
@@ -72,7 +75,8 @@ func TestEvalWithJudge(t *testing.T) {
 		{exitBadInput, "one after the other", []string{"--tasks", "oall,oall-v2"}},
 		{exitBadInput, "barka download --dataset MBZUAI/MadinahQA", []string{"--tasks", "madinah_qa", "--data", t.TempDir()}},
 	} {
-		r := barka(t, "", append([]string{"eval", "--model", model, "--tasks", "aratrust:Ethics", "--data", "../../internal/eval/testdata/hub", "--output-dir", evals}, c.args...)...)
+		r := barka(t, "", append([]string{"eval", "--model", model, "--tasks", "aratrust:Ethics",
+			"--data", "../../internal/eval/testdata/hub", "--output-dir", evals}, c.args...)...)
 		if r.code != c.code || !strings.Contains(r.err, c.want) {
 			t.Errorf("%v: exit code %d, %s; want %d and %q", c.args, r.code, r.err, c.code, c.want)
 		}

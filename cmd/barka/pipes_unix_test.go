@@ -31,7 +31,8 @@ func soon(t *testing.T, args ...string) result {
 // a directory for a file. The error names the path and says what it is.
 func TestPipesAndDevices(t *testing.T) {
 	dir := inputs(t)
-	gemma, nllb, data := filepath.Join(dir, "models", "gemma2"), filepath.Join(dir, "models", "nllb"), filepath.Join(dir, "data", "benchmarks")
+	gemma, nllb, data := filepath.Join(dir, "models", "gemma2"), filepath.Join(dir, "models", "nllb"),
+		filepath.Join(dir, "data", "benchmarks")
 	adapter, err := filepath.Abs("../../testdata/models/gemma2/adapter")
 	if err != nil {
 		t.Fatal(err)
@@ -78,8 +79,10 @@ func TestPipesAndDevices(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, args := range [][]string{
-				{"score", "--model", model}, {"tokenize", "--model", model}, {"generate", "--model", model, "--prompt", "x"}, {"doctor", "--model", model},
-				{"merge", "--model", model, "--adapter", adapter, "--out", out()}, {"train", "--model", model, "--data", data, "--out", out()},
+				{"score", "--model", model}, {"tokenize", "--model", model}, {"generate", "--model", model,
+					"--prompt", "x"}, {"doctor", "--model", model},
+				{"merge", "--model", model, "--adapter", adapter, "--out", out()}, {"train", "--model", model,
+					"--data", data, "--out", out()},
 				{"eval", "--model", model, "--data", data, "--output-dir", out()}, {"translate", "--model", model, "--to", "arb_Arab"},
 			} {
 				refused(path, what, args...)

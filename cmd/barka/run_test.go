@@ -25,7 +25,8 @@ func recipeWith(t *testing.T, changes ...string) string {
 // TestRunRefusesAtOnce: what a run would stumble over after hours is found by
 // --dry-run and by the run itself, before it makes anything.
 func TestRunRefusesAtOnce(t *testing.T) {
-	path := recipeWith(t, "base: models/gemma2", "base: models/gema2", "rank: 8", "rank: eight", "tasks: data/tasks.txt", "tasks: acva:Algerai")
+	path := recipeWith(t, "base: models/gemma2", "base: models/gema2", "rank: 8", "rank: eight",
+		"tasks: data/tasks.txt", "tasks: acva:Algerai")
 	out := filepath.Join(t.TempDir(), "out")
 	for _, args := range [][]string{{"--dry-run"}, nil} {
 		r := barka(t, "", append([]string{"run", path, "--json", "--offline", "--out", out}, args...)...)
@@ -35,7 +36,8 @@ func TestRunRefusesAtOnce(t *testing.T) {
 		if r.code != exitBadInput || len(problems) != 3 {
 			t.Fatalf("%v: exit code %d, %s", args, r.code, r.err)
 		}
-		for i, want := range []string{"did you mean models/gemma2?", `train.rank is "eight", expected a whole number`, `did you mean "acva:Algeria"?`} {
+		for i, want := range []string{"did you mean models/gemma2?", `train.rank is "eight", expected a whole number`,
+			`did you mean "acva:Algeria"?`} {
 			p, _ := problems[i].(map[string]any)
 			if text, _ := p["text"].(string); !strings.Contains(text, want) || event(p).number("line") < 1 {
 				t.Errorf("%v: problem %d is %v, expected %q with a line", args, i, p, want)
@@ -64,7 +66,8 @@ func TestRunDryRun(t *testing.T) {
 	}
 	for _, line := range lines[1:] {
 		cells := strings.Split(line, "\t")
-		models := strings.HasPrefix(cells[0], "synth") || strings.HasPrefix(cells[0], "translate") || strings.HasPrefix(cells[0], "eval") || cells[0] == "train"
+		models := strings.HasPrefix(cells[0], "synth") || strings.HasPrefix(cells[0], "translate") ||
+			strings.HasPrefix(cells[0], "eval") || cells[0] == "train"
 		if cells[0] != "report" && cells[1] == "" || models != strings.HasPrefix(cells[2], "at least ") || models != (cells[3] != "") {
 			t.Errorf("%q", cells)
 		}

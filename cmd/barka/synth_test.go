@@ -57,7 +57,8 @@ func newPaid(t *testing.T) *paid {
 		p.mu.Lock()
 		p.answered[b.Seed]++
 		p.mu.Unlock()
-		json.NewEncoder(w).Encode(map[string]any{"choices": []any{map[string]any{"message": map[string]string{"content": text}, "finish_reason": "stop"}},
+		json.NewEncoder(w).Encode(map[string]any{"choices": []any{map[string]any{"message": map[string]string{"content": text},
+			"finish_reason": "stop"}},
 			"usage": map[string]int{"prompt_tokens": 10, "completion_tokens": 5}})
 	}))
 	t.Cleanup(p.Close)
@@ -79,7 +80,8 @@ func passagesFile(t *testing.T, n int) string {
 	t.Helper()
 	var lines bytes.Buffer
 	for i := range n {
-		row := map[string]any{"id": fmt.Sprintf("p%d", i), "title": "Coffee", "text": strings.Repeat("Coffee is served. ", 5+i%4*20) + fmt.Sprint(i)}
+		row := map[string]any{"id": fmt.Sprintf("p%d", i), "title": "Coffee",
+			"text": strings.Repeat("Coffee is served. ", 5+i%4*20) + fmt.Sprint(i)}
 		if err := json.NewEncoder(&lines).Encode(row); err != nil {
 			t.Fatal(err)
 		}
@@ -100,7 +102,8 @@ func TestSynthSurvivesKills(t *testing.T) {
 	const concurrency = 4
 	passages := passagesFile(t, 10)
 	line := func(p *paid, out string) *exec.Cmd {
-		return program("synth", "--quiet", "--in", passages, "--out", out, "--endpoint", p.URL, "--model", "m", "--concurrency", fmt.Sprint(concurrency),
+		return program("synth", "--quiet", "--in", passages, "--out", out, "--endpoint", p.URL, "--model", "m",
+			"--concurrency", fmt.Sprint(concurrency),
 			"--long-quantile", "0", "--turns", "10") // 20 calls each
 	}
 	root := t.TempDir()
@@ -147,7 +150,8 @@ func TestSynthSurvivesKills(t *testing.T) {
 	all, again := p.calls()
 	t.Logf("seed %d: %d answers for %d calls after %d kills, %d of them again", seed, all, needed, kills, again)
 	if all-again != needed || again > kills*concurrency || kills < 3 {
-		t.Errorf("%d answers for %d calls, %d of them again, after %d kills with %d calls under way at most", all, needed, again, kills, concurrency)
+		t.Errorf("%d answers for %d calls, %d of them again, after %d kills with %d calls under way at most", all,
+			needed, again, kills, concurrency)
 	}
 	equalTrees(t, out, whole)
 }
@@ -188,7 +192,8 @@ func TestSynthInterrupted(t *testing.T) {
 	c.Process.Signal(os.Interrupt)
 	c.Process.Signal(os.Interrupt) // as timeout(1) does
 	var exit *exec.ExitError
-	if err := c.Wait(); !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted || !strings.Contains(stderr.String(), "calls under way") {
+	if err := c.Wait(); !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted ||
+		!strings.Contains(stderr.String(), "calls under way") {
 		t.Fatalf("%v: %s", err, stderr.String())
 	}
 	if n, _ := p.calls(); n != 3 {

@@ -33,7 +33,8 @@ func TestTorchFilesFromHub(t *testing.T) {
 			fetched = append(fetched, path.Base(q.Path))
 		}
 	}
-	for _, name := range []string{"pytorch_model-00001-of-00003.bin", "pytorch_model-00003-of-00003.bin", "pytorch_model.bin.index.json", "config.json", "tokenizer.json"} {
+	for _, name := range []string{"pytorch_model-00001-of-00003.bin", "pytorch_model-00003-of-00003.bin",
+		"pytorch_model.bin.index.json", "config.json", "tokenizer.json"} {
 		if !slices.Contains(fetched, name) {
 			t.Errorf("%s was not fetched: %v", name, fetched)
 		}
@@ -77,7 +78,8 @@ func TestOneFormatFromHub(t *testing.T) {
 	}
 	files["pytorch_model.bin"] = more["pytorch_model.bin"]
 	s.Add("models", "org/both", "main", files)
-	s.Add("models", "org/adapter", "main", map[string][]byte{"adapter_config.json": []byte("{}"), "adapter_model.bin": []byte("x"), "training_args.bin": []byte("x")})
+	s.Add("models", "org/adapter", "main", map[string][]byte{"adapter_config.json": []byte("{}"),
+		"adapter_model.bin": []byte("x"), "training_args.bin": []byte("x")})
 	for id, want := range map[string]string{"org/both": "model.safetensors", "org/adapter": "adapter_model.bin"} {
 		dir := strings.TrimSpace(ok(t, "", "download", id))
 		var got []string

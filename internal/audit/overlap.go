@@ -83,7 +83,8 @@ func (r *Report) overlap(ctx context.Context, o Options, items []item, progress 
 	for i := range items {
 		if row, ok := c.best[int32(i)]; ok {
 			items[i].task.Contaminated++
-			r.find(&items[i], Contaminated, nil, fmt.Sprintf("%.0f %% of its sequences are in row %d of %s", 100*row.Share, row.Row, row.Dataset))
+			r.find(&items[i], Contaminated, nil,
+				fmt.Sprintf("%.0f %% of its sequences are in row %d of %s", 100*row.Share, row.Row, row.Dataset))
 		}
 	}
 	out.Rows, r.Overlap = c.drop, out

@@ -44,7 +44,8 @@ func TestTrainingRows(t *testing.T) {
 	for _, d := range r.Overlap.Rows {
 		got[d.ID] = fmt.Sprintf("%s %d %.2f", filepath.Base(d.Task), d.Question, d.Share)
 	}
-	want := map[string]string{"vowels": "community|acva:Iraq 1 1.00", "short": "community|acva:Iraq 3 1.00", "english": "english.jsonl 2 1.00"}
+	want := map[string]string{"vowels": "community|acva:Iraq 1 1.00", "short": "community|acva:Iraq 3 1.00",
+		"english": "english.jsonl 2 1.00"}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("to drop %v, want %v", got, want)
 	}
@@ -83,7 +84,8 @@ func TestOneSequenceAlone(t *testing.T) {
 		Text string `json:"text"`
 	}
 	train := filepath.Join(dir, "train.jsonl")
-	write(t, train, row{1, stem + " عن المعادن؟ توصل الكهرباء"}, row{2, stem + "؟ القلب أربع حجرات."}, row{"three", "كم عدد حجرات القلب في هذه القصة؟"},
+	write(t, train, row{1, stem + " عن المعادن؟ توصل الكهرباء"}, row{2, stem + "؟ القلب أربع حجرات."},
+		row{"three", "كم عدد حجرات القلب في هذه القصة؟"},
 		row{"four", "كم عدد حجرات القلب؟ أربع"}, row{5, "تقع مدينة بغداد علی ضفاف نهر دجلة فی وسط العراق"}, row{nil, "ما هو ناتج الضرب؟ +"})
 	o := options(dir)
 	o.Training = []string{train}
@@ -118,7 +120,8 @@ func TestPartsOfOriginals(t *testing.T) {
 	originals := filepath.Join(dir, "copa.jsonl")
 	write(t, originals, copa{"The man turned on the faucet.", "The toilet filled with water.", "Water flowed from the spout.", "effect"})
 	train := filepath.Join(dir, "train.jsonl")
-	write(t, train, statement{Question: "The man turned on the faucet. What was the effect? A) The toilet filled with water! B) Water flowed from the spout!"},
+	write(t, train, statement{Question: "The man turned on the faucet. What was the effect? A) The toilet filled with " +
+		"water! B) Water flowed from the spout!"},
 		statement{Question: "The man turned on the faucet and washed his hands."})
 	o := options(dir)
 	o.Training, o.Originals = []string{train}, []string{originals}
@@ -148,7 +151,8 @@ func TestScoresWithoutDefects(t *testing.T) {
 		var rows []answered
 		for q := range strings.SplitSeq(questions, "|") {
 			prompt := "السؤال: " + q[1:] + "\nالإجابة:"
-			rows = append(rows, answered{prompt, prompt, "['صح', 'خطأ']", "[0]", "{'acc_norm': " + q[:1] + "}", "[(-1.5, True), (-2.5, False)]"})
+			rows = append(rows, answered{prompt, prompt, "['صح', 'خطأ']", "[0]", "{'acc_norm': " + q[:1] + "}",
+				"[(-1.5, True), (-2.5, False)]"})
 		}
 		if err := parquet.WriteFile(file, rows); err != nil {
 			t.Fatal(err)
@@ -162,7 +166,8 @@ func TestScoresWithoutDefects(t *testing.T) {
 	if len(r.Scores) != 1 || r.Scores[0].Tasks[0] != want || r.Scores[0].Unknown != 1 || r.Scores[0].Families[0].OnClean != 1 {
 		t.Errorf("%+v, want %+v and one unknown", r.Scores, want)
 	}
-	if text := r.Markdown(); !strings.Contains(text, "| acva | 5 | 80.00 | 2 | 100.00 | +20.00 |") || !strings.Contains(text, ": 1 answer to what") {
+	if text := r.Markdown(); !strings.Contains(text, "| acva | 5 | 80.00 | 2 | 100.00 | +20.00 |") ||
+		!strings.Contains(text, ": 1 answer to what") {
 		t.Errorf("no scores in %s", text)
 	}
 	// One of the two is in a training set.

@@ -146,7 +146,8 @@ func (r *Report) Notes() []string {
 	}
 	for _, s := range r.Scores {
 		if s.Unknown > 0 {
-			notes = append(notes, fmt.Sprintf("%s: %s to what the benchmark files do not ask, left out", s.Details, counted(s.Unknown, "answer")))
+			notes = append(notes, fmt.Sprintf("%s: %s to what the benchmark files do not ask, left out", s.Details,
+				counted(s.Unknown, "answer")))
 		}
 	}
 	return notes

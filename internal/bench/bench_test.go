@@ -42,7 +42,8 @@ func TestEveryWorkRuns(t *testing.T) {
 			dev := cpu.New(2)
 			defer dev.Close()
 			seen := map[string]bool{}
-			o := Options{Dir: dir, Shape: &s, Device: dev, Threads: 1, DType: dtype.BF16, Repeat: 1, Tokenizer: tokenizerDir, Text: text(t, "two words\n\nand a line more")}
+			o := Options{Dir: dir, Shape: &s, Device: dev, Threads: 1, DType: dtype.BF16, Repeat: 1,
+				Tokenizer: tokenizerDir, Text: text(t, "two words\n\nand a line more")}
 			err := Run(context.Background(), o, func(r Result) {
 				if r.Skipped != "" {
 					return
@@ -114,7 +115,8 @@ func TestTokenize(t *testing.T) {
 		{tokenizerDir, text(t, "\xff"), "UTF-8"},
 		{t.TempDir(), text(t, "x"), "tokenizer"},
 	} {
-		if _, err := measure([]string{"tokenize"}, c.dir, c.file); err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), c.want) {
+		if _, err := measure([]string{"tokenize"}, c.dir, c.file); err == nil || !badinput.Is(err) ||
+			!strings.Contains(err.Error(), c.want) {
 			t.Errorf("tokenizer %q, text %q: error %v, expected one about %s", c.dir, c.file, err, c.want)
 		}
 	}

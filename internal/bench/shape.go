@@ -87,7 +87,8 @@ func gemma2(hidden, ffn, heads, kv, headDim, scalar, vocab int) map[string]any {
 		"architectures": []string{"Gemma2ForCausalLM"}, "model_type": "gemma2", "hidden_size": hidden, "intermediate_size": ffn,
 		"num_attention_heads": heads, "num_key_value_heads": kv, "head_dim": headDim, "query_pre_attn_scalar": scalar, "vocab_size": vocab,
 		"attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0, "sliding_window": 4096, "max_position_embeddings": 8192,
-		"rms_norm_eps": 1e-6, "rope_theta": 10000.0, "hidden_activation": "gelu_pytorch_tanh", "hidden_act": "gelu_pytorch_tanh", "attention_bias": false,
+		"rms_norm_eps": 1e-6, "rope_theta": 10000.0, "hidden_activation": "gelu_pytorch_tanh",
+		"hidden_act": "gelu_pytorch_tanh", "attention_bias": false,
 		"bos_token_id": 2, "eos_token_id": 1, "pad_token_id": 0,
 	}
 }
@@ -95,16 +96,19 @@ func gemma2(hidden, ffn, heads, kv, headDim, scalar, vocab int) map[string]any {
 func llama(architecture, kind string, hidden, ffn, heads, kv, vocab int, theta float64) map[string]any {
 	return map[string]any{
 		"architectures": []string{architecture}, "model_type": kind, "hidden_size": hidden, "intermediate_size": ffn,
-		"num_attention_heads": heads, "num_key_value_heads": kv, "head_dim": hidden / heads, "vocab_size": vocab, "max_position_embeddings": 8192,
-		"rms_norm_eps": 1e-5, "rope_theta": theta, "hidden_act": "silu", "tie_word_embeddings": true, "bos_token_id": 1, "eos_token_id": 2,
+		"num_attention_heads": heads, "num_key_value_heads": kv, "head_dim": hidden / heads, "vocab_size": vocab,
+		"max_position_embeddings": 8192,
+		"rms_norm_eps":            1e-5, "rope_theta": theta, "hidden_act": "silu", "tie_word_embeddings": true, "bos_token_id": 1, "eos_token_id": 2,
 	}
 }
 
 func gemma3(hidden, ffn, heads, kv, headDim, window, vocab int) map[string]any {
 	c := gemma2(hidden, ffn, heads, kv, headDim, headDim, vocab)
 	maps.Copy(c, map[string]any{
-		"architectures": []string{"Gemma3ForCausalLM"}, "model_type": "gemma3_text", "attn_logit_softcapping": nil, "final_logit_softcapping": nil,
-		"sliding_window": window, "sliding_window_pattern": 6, "max_position_embeddings": 32768, "rope_theta": 1e6, "rope_local_base_freq": 10000.0,
+		"architectures": []string{"Gemma3ForCausalLM"}, "model_type": "gemma3_text", "attn_logit_softcapping": nil,
+		"final_logit_softcapping": nil,
+		"sliding_window":          window, "sliding_window_pattern": 6, "max_position_embeddings": 32768, "rope_theta": 1e6,
+		"rope_local_base_freq": 10000.0,
 	})
 	return c
 }
@@ -119,7 +123,8 @@ func neox(hidden, ffn, heads, vocab int) map[string]any {
 	return map[string]any{
 		"architectures": []string{"GPTNeoXForCausalLM"}, "model_type": "gpt_neox", "hidden_size": hidden, "intermediate_size": ffn,
 		"num_attention_heads": heads, "vocab_size": vocab, "max_position_embeddings": 2048, "rotary_pct": 0.25, "rotary_emb_base": 10000,
-		"layer_norm_eps": 1e-5, "hidden_act": "gelu", "use_parallel_residual": true, "tie_word_embeddings": false, "bos_token_id": 0, "eos_token_id": 0,
+		"layer_norm_eps": 1e-5, "hidden_act": "gelu", "use_parallel_residual": true, "tie_word_embeddings": false,
+		"bos_token_id": 0, "eos_token_id": 0,
 	}
 }
 
@@ -158,16 +163,19 @@ func gatedTensors(s *Shape) []weight {
 			weight{p + "input_layernorm.weight", []int{d}}, weight{p + "post_attention_layernorm.weight", []int{d}},
 			weight{p + "self_attn.q_proj.weight", []int{q, d}}, weight{p + "self_attn.k_proj.weight", []int{kv, d}},
 			weight{p + "self_attn.v_proj.weight", []int{kv, d}}, weight{p + "self_attn.o_proj.weight", []int{d, q}},
-			weight{p + "mlp.gate_proj.weight", []int{f, d}}, weight{p + "mlp.up_proj.weight", []int{f, d}}, weight{p + "mlp.down_proj.weight", []int{d, f}})
+			weight{p + "mlp.gate_proj.weight", []int{f, d}}, weight{p + "mlp.up_proj.weight",
+				[]int{f, d}}, weight{p + "mlp.down_proj.weight", []int{d, f}})
 		switch kind {
 		case "gemma3_text", "qwen3":
 			ws = append(ws, weight{p + "self_attn.q_norm.weight", []int{hd}}, weight{p + "self_attn.k_norm.weight", []int{hd}})
 		}
 		switch kind {
 		case "gemma2", "gemma3_text":
-			ws = append(ws, weight{p + "pre_feedforward_layernorm.weight", []int{d}}, weight{p + "post_feedforward_layernorm.weight", []int{d}})
+			ws = append(ws, weight{p + "pre_feedforward_layernorm.weight", []int{d}},
+				weight{p + "post_feedforward_layernorm.weight", []int{d}})
 		case "qwen2":
-			ws = append(ws, weight{p + "self_attn.q_proj.bias", []int{q}}, weight{p + "self_attn.k_proj.bias", []int{kv}}, weight{p + "self_attn.v_proj.bias", []int{kv}})
+			ws = append(ws, weight{p + "self_attn.q_proj.bias", []int{q}},
+				weight{p + "self_attn.k_proj.bias", []int{kv}}, weight{p + "self_attn.v_proj.bias", []int{kv}})
 		}
 	}
 	return ws

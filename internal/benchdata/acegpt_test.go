@@ -80,16 +80,20 @@ func TestConvertAceGPT(t *testing.T) {
 		}
 		return table.Rows
 	}
-	if got, want := fmt.Sprintf("%q", rows("OALL/Arabic_MMLU", "anatomy", "test")), `[["" "سؤال \"أول\"\r\nسطر، ثان" "ا" "ب" "ج" "د" "B" "`+tasks.MMLUSubjects["anatomy"]+`"]]`; got != want {
+	if got, want := fmt.Sprintf("%q", rows("OALL/Arabic_MMLU", "anatomy", "test")),
+		`[["" "سؤال \"أول\"\r\nسطر، ثان" "ا" "ب" "ج" "د" "B" "`+tasks.MMLUSubjects["anatomy"]+`"]]`; got != want {
 		t.Errorf("MMLU: %s, want %s", got, want)
 	}
-	if got, want := fmt.Sprint(rows("OALL/Arabic_EXAMS", "default", "test")), "[[Biology-1 س ا ب ج د D "+tasks.ExamsSubjects["Biology"]+"]]"; got != want {
+	if got, want := fmt.Sprint(rows("OALL/Arabic_EXAMS", "default", "test")),
+		"[[Biology-1 س ا ب ج د D "+tasks.ExamsSubjects["Biology"]+"]]"; got != want {
 		t.Errorf("EXAMS: %s, want %s", got, want)
 	}
-	if test, held := rows("OALL/ACVA", "daily_life", "test"), rows("OALL/ACVA", "daily_life", "validation"); len(test) != 2 || len(held) != 5 {
+	if test, held := rows("OALL/ACVA", "daily_life", "test"),
+		rows("OALL/ACVA", "daily_life", "validation"); len(test) != 2 || len(held) != 5 {
 		t.Errorf("ACVA: %d rows and %d held back, want 2 and 5", len(test), len(held))
 	}
-	if want := "community|acva:Iraq has 2 questions, the published set 85"; len(n.all) != 57+1+2 || !strings.Contains(strings.Join(n.all, "\n"), want) {
+	if want := "community|acva:Iraq has 2 questions, the published set 85"; len(n.all) != 57+1+2 ||
+		!strings.Contains(strings.Join(n.all, "\n"), want) {
 		t.Errorf("%d notes, want one of every task and %q: %q", len(n.all), want, n.all)
 	}
 }
@@ -127,7 +131,8 @@ func TestConvertBadFiles(t *testing.T) {
 			}
 		})
 	}
-	if _, err := ConvertAceGPT(t.Context(), t.TempDir(), t.TempDir(), nil); !badinput.Is(err) || !strings.Contains(err.Error(), "expected a checkout of") {
+	if _, err := ConvertAceGPT(t.Context(), t.TempDir(), t.TempDir(), nil); !badinput.Is(err) ||
+		!strings.Contains(err.Error(), "expected a checkout of") {
 		t.Errorf("an empty directory: %v", err)
 	}
 }

@@ -101,7 +101,8 @@ func TestReadText(t *testing.T) {
 		t.Errorf("csv = %v, %v", got, err)
 	}
 	for name, text := range map[string]string{
-		"short.csv": "a,b\n1\n", "twice.csv": "a,a\n", "empty.csv": "", "cut.jsonl": "{\"a\": 1}\n{\"a\":", "num.json": "[1]", "bad.parquet": "PAR1",
+		"short.csv": "a,b\n1\n", "twice.csv": "a,a\n", "empty.csv": "", "cut.jsonl": "{\"a\": 1}\n{\"a\":",
+		"num.json": "[1]", "bad.parquet": "PAR1",
 	} {
 		path := filepath.Join(dir, name)
 		write(t, path, text)
@@ -184,7 +185,8 @@ func TestHostileFiles(t *testing.T) {
 	} {
 		path := filepath.Join(dir, c.file)
 		write(t, path, c.text)
-		if table, err := Read([]string{path}); !badinput.Is(err) || !strings.Contains(err.Error(), c.file) || !strings.Contains(err.Error(), c.want) {
+		if table, err := Read([]string{path}); !badinput.Is(err) || !strings.Contains(err.Error(), c.file) ||
+			!strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, error %v, want bad input with %q", name, table, err, c.want)
 		}
 	}
@@ -207,7 +209,8 @@ func TestBombs(t *testing.T) {
 	for name, text := range map[string]string{"a.jsonl.gz": packed.String(), "b.jsonl.zst": string(z.EncodeAll(zeros, nil))} {
 		path := filepath.Join(dir, name)
 		write(t, path, text)
-		if _, err := Read([]string{path}); !badinput.Is(err) || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "more than 2 MiB") {
+		if _, err := Read([]string{path}); !badinput.Is(err) || !strings.Contains(err.Error(), name) ||
+			!strings.Contains(err.Error(), "more than 2 MiB") {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}

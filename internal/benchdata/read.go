@@ -105,7 +105,8 @@ func (t *builder) add(row []any) error {
 // grow counts the memory that rows are about to take.
 func (t *builder) grow(size int64) error {
 	if t.size += size; t.size > maxTable {
-		return fmt.Errorf("the rows take more than %d MiB of memory, the limit for a benchmark; the first %d fit", maxTable>>20, len(t.Rows))
+		return fmt.Errorf("the rows take more than %d MiB of memory, the limit for a benchmark; the first %d fit",
+			maxTable>>20, len(t.Rows))
 	}
 	return nil
 }

@@ -90,7 +90,9 @@ func Open(t *tokenizer.Tokenizer, o Options) (*Template, error) {
 	}
 	text := t.ChatTemplate()
 	if text == "" {
-		return nil, badinput.Errorf("the model has no chat template (chat_template.jinja, or a default chat_template in tokenizer_config.json); use an instruction-tuned model, or put the template of one with the same tokens beside it as chat_template.jinja; generate and train take --chat-format %s, generate --raw needs none",
+		return nil, badinput.Errorf("the model has no chat template (chat_template.jinja, or a default chat_template in "+
+			"tokenizer_config.json); use an instruction-tuned model, or put the template of one with the same tokens "+
+			"beside it as chat_template.jinja; generate and train take --chat-format %s, generate --raw needs none",
 			strings.Join(Formats(), "|"))
 	}
 	return compile(t, text, o)
@@ -100,7 +102,8 @@ func compile(t *tokenizer.Tokenizer, source string, o Options) (*Template, error
 	c := &Template{tok: t}
 	var err error
 	if c.program, err = jinja.Parse(source); err != nil {
-		return nil, badinput.Errorf("the model's chat template cannot be executed: %w; generate and train take --chat-format in its place, generate --raw needs none", err)
+		return nil, badinput.Errorf("the model's chat template cannot be executed: %w; generate and train take "+
+			"--chat-format in its place, generate --raw needs none", err)
 	}
 	if c.day, err = o.day(); err != nil {
 		return nil, err
@@ -157,7 +160,8 @@ func (c *Template) run(messages []Message, generation bool) (jinja.Output, error
 		switch m.Role {
 		case "system", "user", "assistant":
 		default: // a role becomes part of control tokens in some templates
-			return jinja.Output{}, badinput.Wrap(&Refused{fmt.Sprintf("message %d: role %q, expected system, user or assistant", i, m.Role)})
+			return jinja.Output{}, badinput.Wrap(&Refused{fmt.Sprintf("message %d: role %q, expected system, user or assistant", i,
+				m.Role)})
 		}
 		list.Items = append(list.Items, jinja.NewDict().
 			Set("role", jinja.NewText(m.Role, 0)).Set("content", jinja.NewText(m.Content, jinja.Origin(i+1))))

@@ -254,11 +254,13 @@ func TestRefusals(t *testing.T) {
 		"\n{{ messages|groupby }":  "line 2",
 		"{{ messages | xmlattr }}": "the filter xmlattr is not supported",
 	} {
-		if _, err := For(load(t, map[string]any{"chat_template": jinja})); err == nil || !strings.Contains(err.Error(), want) || !badinput.Is(err) {
+		if _, err := For(load(t, map[string]any{"chat_template": jinja})); err == nil ||
+			!strings.Contains(err.Error(), want) || !badinput.Is(err) {
 			t.Errorf("template %q: %v, expected %q", jinja, err, want)
 		}
 	}
-	if _, err := Open(lacking(t), Options{Format: "gemma"}); !badinput.Is(err) || !strings.Contains(err.Error(), "no special token <start_of_turn>, which the chat format gemma needs") {
+	if _, err := Open(lacking(t), Options{Format: "gemma"}); !badinput.Is(err) ||
+		!strings.Contains(err.Error(), "no special token <start_of_turn>, which the chat format gemma needs") {
 		t.Errorf("a format without its tokens: %v", err)
 	}
 	for _, o := range []Options{{Format: "alpaca"}, {Format: "gemma", Date: "today"}, {Format: "gemma", Thinking: "yes"}} {
@@ -289,7 +291,8 @@ func TestAmbiguous(t *testing.T) {
 		"{% for m in messages %}{% generation %}{{ m.role }}<s>{% endgeneration %}{% endfor %}":                              "leaves out the answer of message 1",
 	} {
 		c := open(t, load(t, map[string]any{"chat_template": jinja}), Options{})
-		if _, _, err := c.Encode([]Message{{"user", "x"}, {"assistant", "y"}, {"user", "z"}}); err == nil || !strings.Contains(err.Error(), want) || !badinput.Is(err) {
+		if _, _, err := c.Encode([]Message{{"user", "x"}, {"assistant", "y"}, {"user", "z"}}); err == nil ||
+			!strings.Contains(err.Error(), want) || !badinput.Is(err) {
 			t.Errorf("%s: %v, expected %q", jinja, err, want)
 		}
 	}
@@ -302,7 +305,8 @@ func TestStrippingToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tok := withConfig(t, []byte(strings.Replace(string(data), `"added_tokens":[`, `"added_tokens":[{"id":4990,"content":"<|fin|>","lstrip":true,"rstrip":true,"special":true,"normalized":false},`, 1)),
+	tok := withConfig(t, []byte(strings.Replace(string(data), `"added_tokens":[`,
+		`"added_tokens":[{"id":4990,"content":"<|fin|>","lstrip":true,"rstrip":true,"special":true,"normalized":false},`, 1)),
 		map[string]any{"chat_template": "{% for m in messages %}<|user|>{{ m.content }}<|fin|>\n{% endfor %}"})
 	fin, ok := tok.ID("<|fin|>")
 	if !ok {
@@ -332,8 +336,10 @@ func TestStop(t *testing.T) {
 	}{
 		{map[string]any{"eos_token": "<eos>"}, "gemma", []string{"<end_of_turn>", "<eos>"}},
 		{map[string]any{"eos_token": "<|im_end|>"}, "chatml", []string{"<|im_end|>"}},
-		{map[string]any{"eos_token": "</s>", "chat_template": "{% for m in messages %}[{{ m.role }}] {{ m.content }} <|end|>\n{% endfor %}"}, "", []string{"<|end|>", "</s>"}},
-		{map[string]any{"eos_token": "</s>", "chat_template": "{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}"}, "", []string{"</s>"}},
+		{map[string]any{"eos_token": "</s>", "chat_template": "{% for m in messages %}[{{ m.role }}] {{ m.content }} " +
+			"<|end|>\n{% endfor %}"}, "", []string{"<|end|>", "</s>"}},
+		{map[string]any{"eos_token": "</s>",
+			"chat_template": "{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}"}, "", []string{"</s>"}},
 	} {
 		f := open(t, load(t, c.config), Options{Format: c.format})
 		ids, err := f.Stop()
@@ -360,7 +366,8 @@ func TestDigest(t *testing.T) {
 		t.Error("the default date spelled out is another digest")
 	}
 	for _, other := range []string{digest(dated, Options{Date: "2026-01-01"}), digest(dated, Options{Thinking: "off"}),
-		digest(map[string]any{"chat_template": dated["chat_template"], "bos_token": "<s>"}, Options{}), digest(map[string]any{"chat_template": "x"}, Options{})} {
+		digest(map[string]any{"chat_template": dated["chat_template"], "bos_token": "<s>"},
+			Options{}), digest(map[string]any{"chat_template": "x"}, Options{})} {
 		if other == base {
 			t.Error("another rendering has the same digest")
 		}
@@ -375,7 +382,8 @@ func TestDigest(t *testing.T) {
 func TestRealGemma(t *testing.T) {
 	tok := genuineGemma(t)
 	c := open(t, tok, Options{Format: "gemma"})
-	for _, content := range []string{"Hello", "كَتَبَ الطَّالِبُ الدَّرْسَ", "line\n\n\nline\n", "  x  ", "", "<b>bold</b>", "1234", "\t\tcode()", "model\n", "😀"} {
+	for _, content := range []string{"Hello", "كَتَبَ الطَّالِبُ الدَّرْسَ", "line\n\n\nline\n", "  x  ", "",
+		"<b>bold</b>", "1234", "\t\tcode()", "model\n", "😀"} {
 		messages := []Message{{"user", content}, {"assistant", content}, {"user", "next"}}
 		text, err := c.Render(messages, false)
 		if err != nil {
@@ -388,7 +396,8 @@ func TestRealGemma(t *testing.T) {
 		if want := tok.Encode(text, false); !slices.Equal(tokens, want) {
 			t.Errorf("%q:\n got %v\nwant %v", text, tokens, want)
 		}
-		if got, want := tok.Decode(selected(tokens, trained), false), strings.TrimFunc(content, pytext.IsSpace)+"<end_of_turn>"; got != want {
+		if got, want := tok.Decode(selected(tokens, trained), false),
+			strings.TrimFunc(content, pytext.IsSpace)+"<end_of_turn>"; got != want {
 			t.Errorf("trained on %q, expected %q", got, want)
 		}
 	}

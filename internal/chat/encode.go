@@ -127,7 +127,8 @@ func (c *Template) answers(messages []Message, out jinja.Output, parts []tokeniz
 		}
 		end := turnEnd(parts, own[1], next)
 		if end == nil || strings.TrimFunc(text[own[1]:max(own[1], end.Start)], pytext.IsSpace) != "" {
-			return nil, badinput.Errorf("the chat template puts no control token after the answer of message %d, so that training could not teach where an answer ends; use a template that does, or mark answers with {%% generation %%}", i)
+			return nil, badinput.Errorf("the chat template puts no control token after the answer of message %d, so "+
+				"that training could not teach where an answer ends; use a template that does, or mark answers with {%% generation %%}", i)
 		}
 		spans = append(spans, [2]int{start, end.End})
 	}
@@ -181,7 +182,8 @@ func place(text jinja.Text, i int, content string) (own [2]int, next int, err er
 	case own[0] < 0:
 		err = badinput.Errorf("the chat template leaves out the answer of message %d", i)
 	case apart || total > len(content):
-		err = badinput.Errorf("the chat template shows the answer of message %d in several places, so that it cannot be told which tokens train", i)
+		err = badinput.Errorf("the chat template shows the answer of message %d in several places, so that it cannot be "+
+			"told which tokens train", i)
 	}
 	return own, next, err
 }

@@ -25,7 +25,8 @@ var needs = map[string]string{
 func source(format string, t *tokenizer.Tokenizer) (string, error) {
 	for _, s := range strings.Fields(needs[format]) {
 		if id, ok := t.ID(s); !ok || !t.IsSpecial(id) {
-			return "", badinput.Errorf("the tokenizer has no special token %s, which the chat format %s needs; choose a format that it has the tokens of", s, format)
+			return "", badinput.Errorf("the tokenizer has no special token %s, which the chat format %s needs; choose a "+
+				"format that it has the tokens of", s, format)
 		}
 	}
 	return formats[format], nil

@@ -64,7 +64,8 @@ func TestVariants(t *testing.T) {
 					answers += strings.TrimSpace(m.Content)
 				}
 			}
-			got := strings.NewReplacer("<|im_end|>", "", "<|eot_id|>", "", "<end_of_turn>", "").Replace(tok.Decode(selected(ids, trained), false))
+			got := strings.NewReplacer("<|im_end|>", "", "<|eot_id|>", "", "<end_of_turn>",
+				"").Replace(tok.Decode(selected(ids, trained), false))
 			if strip := strings.TrimSpace; strip(got) != strip(answers) && g.Conversation != "forged" {
 				t.Errorf("%s %s: trains on %q, expected %q", v.Name, g.Conversation, got, answers)
 			}

@@ -111,7 +111,11 @@ func TestBadInput(t *testing.T) {
 		r.Predictions, r.GoldIndex, r.Metrics = "[(nan, False), (-1.0, True)]", "[0]", "{'acc_norm': 1}"
 	})
 	var flips []Flip
-	if _, err := compared(t, good, odd, Options{Flips: func(f Flip) error { flips = append(flips, f); return nil }}); err != nil || len(flips) != 1 || flips[0].B != "" || flips[0].LogProbsB != nil {
+	if _, err := compared(t, good, odd, Options{Flips: func(f Flip) error {
+		flips = append(flips,
+			f)
+		return nil
+	}}); err != nil || len(flips) != 1 || flips[0].B != "" || flips[0].LogProbsB != nil {
 		t.Errorf("%+v, %v", flips, err)
 	}
 	// A gold beyond the choices is a judged task's, or another's mistake.

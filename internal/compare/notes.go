@@ -32,7 +32,8 @@ func (c *Comparison) notes(seen tally) {
 		note("Asked with other numbers of examples: %s.", few(seen.otherShots))
 	}
 	if seen.otherPrompts > 0 {
-		note("%d of %d questions were put in other words: chat template, system prompt or examples differ.", seen.otherPrompts, seen.questions)
+		note("%d of %d questions were put in other words: chat template, system prompt or examples differ.",
+			seen.otherPrompts, seen.questions)
 	}
 	if seen.otherChoices > 0 {
 		note("%d of %d questions had other texts scored as their answers.", seen.otherChoices, seen.questions)

@@ -66,7 +66,8 @@ func TestHolm(t *testing.T) {
 
 // split is a task with so many losses, ties and wins of B.
 func split(losses, ties, wins int) differences {
-	return newDifferences(slices.Concat(slices.Repeat([]float64{1}, wins), slices.Repeat([]float64{0}, ties), slices.Repeat([]float64{-1}, losses)))
+	return newDifferences(slices.Concat(slices.Repeat([]float64{1}, wins), slices.Repeat([]float64{0}, ties),
+		slices.Repeat([]float64{-1}, losses)))
 }
 
 // TestBootstrapIsIdeal holds 10,000 resamples against the exact distribution:
@@ -77,7 +78,8 @@ func TestBootstrapIsIdeal(t *testing.T) {
 		low, high, p := interval(split(c.Losses, c.Ties, c.Wins).resample(Resamples, 42, "x"))
 		lattice := max(1.01, 0.01*n) / n
 		if !near(low, c.Low, lattice) || !near(high, c.High, lattice) || !near(p, c.P, 4*math.Sqrt(2*c.P/Resamples)+3.0/Resamples) {
-			t.Errorf("%d losses, %d ties, %d wins: %v … %v, p %v; exactly %v … %v, p %v", c.Losses, c.Ties, c.Wins, low, high, p, c.Low, c.High, c.P)
+			t.Errorf("%d losses, %d ties, %d wins: %v … %v, p %v; exactly %v … %v, p %v", c.Losses, c.Ties, c.Wins,
+				low, high, p, c.Low, c.High, c.P)
 		}
 	}
 }
@@ -145,7 +147,8 @@ func TestBinomial(t *testing.T) {
 			t.Errorf("B(%d, %v): chi-squared %.1f over %d cells", c.n, c.p, chi, cells)
 		}
 	}
-	if binomial(rnd, logFactorials(3), 3, 0) != 0 || binomial(rnd, logFactorials(3), 3, 1) != 3 || binomial(rnd, logFactorials(0), 0, 0.5) != 0 {
+	if binomial(rnd, logFactorials(3), 3, 0) != 0 || binomial(rnd, logFactorials(3), 3, 1) != 3 ||
+		binomial(rnd, logFactorials(0), 0, 0.5) != 0 {
 		t.Error("certain draws")
 	}
 }

@@ -110,7 +110,8 @@ func (c *Comparison) publishedMarkdown(b *strings.Builder, p Published) {
 
 // besideCells returns the table of published figures beside the measured ones.
 func (c *Comparison) besideCells(p Published) (headers []string, rows [][]string) {
-	headers = []string{"", "A, measured", "B, measured", "gain, measured", p.Base + ", published", p.Tuned + ", published", "gain, published"}
+	headers = []string{"", "A, measured", "B, measured", "gain, measured", p.Base + ", published",
+		p.Tuned + ", published", "gain, published"}
 	for _, r := range c.Beside(p) {
 		measured := []string{"—", "—", "—"}
 		if r.Measured != nil {

@@ -47,7 +47,8 @@ func extract(dir string, replace bool) (path string, err error) {
 		case err == nil && bytes.Equal(old, data):
 			return nil
 		case err == nil && !replace:
-			return badinput.Errorf("%s is not the file of this version of barka: give --restart to replace it, or choose another --out", out)
+			return badinput.Errorf("%s is not the file of this version of barka: give --restart to replace it, or choose another --out",
+				out)
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			return badinput.Wrap(err)
 		}

@@ -37,7 +37,8 @@ func TestExecuteAfterBadInput(t *testing.T) {
 		if _, err := os.Stat(out + dataset.PartialSuffix); (err == nil) != c.left {
 			t.Errorf("%s: the partial directory is left: %t", c.name, err == nil)
 		}
-		if _, err := Execute(Env{Out: out}, testIdentity(4, nil), func(r *Run) (Final, error) { return Final{}, nil }); c.left != badinput.Is(err) {
+		if _, err := Execute(Env{Out: out}, testIdentity(4, nil),
+			func(r *Run) (Final, error) { return Final{}, nil }); c.left != badinput.Is(err) {
 			t.Errorf("%s: with other options: %v", c.name, err)
 		}
 	}

@@ -18,7 +18,8 @@ import (
 func failing(t *testing.T, r *Run, n int, retry bool, limits Failures, fail []string, leaves string) ([]string, error) {
 	t.Helper()
 	var worked []string
-	o := MapOptions[dataset.Passage]{Key: func(p dataset.Passage) string { return p.ID }, Failures: limits, Retry: retry, Rejected: reflect.TypeFor[chat.Message]()}
+	o := MapOptions[dataset.Passage]{Key: func(p dataset.Passage) string { return p.ID }, Failures: limits,
+		Retry: retry, Rejected: reflect.TypeFor[chat.Message]()}
 	err := Map(context.Background(), r, testPassages(n), o, func(_ context.Context, p dataset.Passage) ([]dataset.Passage, error) {
 		worked = append(worked, p.ID)
 		why := &dataset.Reject{Reason: "refused", Failed: true, Row: chat.Message{Role: "user", Content: p.ID}}
@@ -75,7 +76,8 @@ func TestFailures(t *testing.T) {
 
 	r = begin()
 	defer r.Close()
-	if worked, err = failing(t, r, 12, true, Failures{}, all[2:3], ""); err != nil || !slices.Equal(worked, []string{all[1], all[2], all[4], all[6]}) {
+	if worked, err = failing(t, r, 12, true, Failures{}, all[2:3], ""); err != nil ||
+		!slices.Equal(worked, []string{all[1], all[2], all[4], all[6]}) {
 		t.Fatalf("%v after %v, want those that failed", err, worked)
 	}
 	var rejected []string
@@ -88,7 +90,8 @@ func TestFailures(t *testing.T) {
 	if err := r.Finish(Final{}); err != nil {
 		t.Fatal(err)
 	}
-	if want := map[string]int64{"in": 12, "out": 11, "rejected": 1, "rejected_refused": 1}; !maps.Equal(r.Manifest().Counts, want) || !slices.Equal(rejected, all[2:3]) {
+	if want := map[string]int64{"in": 12, "out": 11, "rejected": 1,
+		"rejected_refused": 1}; !maps.Equal(r.Manifest().Counts, want) || !slices.Equal(rejected, all[2:3]) {
 		t.Errorf("counts %v, rejected %v", r.Manifest().Counts, rejected)
 	}
 }

@@ -70,7 +70,8 @@ func TestClaims(t *testing.T) {
 			t.Fatal(err)
 		}
 		rewrite(t, path[0], change)
-		if _, err := Merge(t.Context(), []string{root}, t.TempDir(), nil); !badinput.Is(err) || !strings.Contains(err.Error(), path[0]) || !strings.Contains(err.Error(), want) {
+		if _, err := Merge(t.Context(), []string{root}, t.TempDir(), nil); !badinput.Is(err) ||
+			!strings.Contains(err.Error(), path[0]) || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 	}

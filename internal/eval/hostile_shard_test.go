@@ -60,7 +60,8 @@ func TestHostileManifests(t *testing.T) {
 		out := filepath.Join(root, "x", "y", "out")
 		writeShard(t, dir, m, questions)
 		_, err := Merge(t.Context(), []string{dir}, out, nil)
-		if c.want != "" && (!badinput.Is(err) || !strings.Contains(err.Error(), c.want)) || err != nil && strings.ContainsAny(err.Error(), "\x1b\u202e") {
+		if c.want != "" && (!badinput.Is(err) || !strings.Contains(err.Error(), c.want)) || err != nil &&
+			strings.ContainsAny(err.Error(), "\x1b\u202e") {
 			t.Errorf("%s: error %v, want %q", name, err, c.want)
 		}
 		outside(t, name, root)
@@ -130,7 +131,8 @@ func outside(t *testing.T, name, root string) {
 	err := filepath.WalkDir(root, func(path string, _ os.DirEntry, err error) error {
 		rel, _ := filepath.Rel(root, path)
 		if rel != "." && rel != "x" && rel != filepath.Join("x", "y") && rel != filepath.Join("x", "y", "out") &&
-			!strings.HasPrefix(rel, filepath.Join("x", "y", "out")+"/") && rel != "in" && !strings.HasPrefix(rel, filepath.Join("in", "shard")) {
+			!strings.HasPrefix(rel, filepath.Join("x", "y", "out")+"/") && rel != "in" &&
+			!strings.HasPrefix(rel, filepath.Join("in", "shard")) {
 			return fmt.Errorf("%s is there", rel)
 		}
 		return err

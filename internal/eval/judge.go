@@ -60,7 +60,8 @@ const judgeScale = `أعط تقييماً من 0 إلى 10:
 func judgeMessages(question, answer, gold string) []chat.Message {
 	return []chat.Message{
 		{Role: "system", Content: judgeSystem},
-		{Role: "user", Content: "السؤال: " + question + "\n\nالإجابة المقدمة: " + answer + "\n\nالإجابة الصحيحة: " + gold + "\n\n" + judgeScale},
+		{Role: "user", Content: "السؤال: " + question + "\n\nالإجابة المقدمة: " + answer + "\n\nالإجابة الصحيحة: " +
+			gold + "\n\n" + judgeScale},
 	}
 }
 

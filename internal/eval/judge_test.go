@@ -22,8 +22,12 @@ import (
 func TestJudgeMessages(t *testing.T) {
 	got := judgeMessages("سؤال", "جواب", "صحيح")
 	want := []string{
-		"أنت مقيّم محايد خبير باللغة العربية. يجب عليك:\n1. تقييم دقة الإجابة مقارنة بالإجابة الصحيحة\n2. التحقق من أن الإجابة مدعومة بالسياق المقدم\n3. تقييم جودة وشمولية الإجابة\n\nمهم جداً: يجب أن يكون ردك رقماً فقط من 0 إلى 10. لا تضف أي نص أو تفسير.",
-		"السؤال: سؤال\n\nالإجابة المقدمة: جواب\n\nالإجابة الصحيحة: صحيح\n\nأعط تقييماً من 0 إلى 10:\n0-2: إجابة خاطئة تماماً\n3-4: إجابة جزئية مع أخطاء\n5-6: إجابة متوسطة\n7-8: إجابة جيدة\n9-10: إجابة ممتازة\n\nاكتب رقماً فقط من 0 إلى 10 بدون أي نص إضافي:",
+		"أنت مقيّم محايد خبير باللغة العربية. يجب عليك:\n1. تقييم دقة الإجابة مقارنة بالإجابة الصحيحة\n2. التحقق من أن " +
+			"الإجابة مدعومة بالسياق المقدم\n3. تقييم جودة وشمولية الإجابة\n\nمهم جداً: يجب أن يكون ردك رقماً فقط من 0 " +
+			"إلى 10. لا تضف أي نص أو تفسير.",
+		"السؤال: سؤال\n\nالإجابة المقدمة: جواب\n\nالإجابة الصحيحة: صحيح\n\nأعط تقييماً من 0 إلى 10:\n0-2: إجابة خاطئة " +
+			"تماماً\n3-4: إجابة جزئية مع أخطاء\n5-6: إجابة متوسطة\n7-8: إجابة جيدة\n9-10: إجابة ممتازة\n\nاكتب رقماً " +
+			"فقط من 0 إلى 10 بدون أي نص إضافي:",
 	}
 	if len(got) != 2 || got[0].Role != "system" || got[1].Role != "user" || got[0].Content != want[0] || got[1].Content != want[1] {
 		t.Errorf("%q, want %q", got, want)
@@ -116,7 +120,8 @@ func TestJudgedRun(t *testing.T) {
 	if math.Abs(got["llm_as_judge"]-0.12) > 1e-15 || math.Abs(got["llm_as_judge_stderr"]-0.05830951894845301) > 1e-15 {
 		t.Errorf("results %v", got)
 	}
-	if diff := cmp.Diff(map[string]string{"leaderboard": "oall-v2", "token_border": "guarded", "alghafa_choices": "index", "judge": "test/judge"}, results.General.Config); diff != "" {
+	if diff := cmp.Diff(map[string]string{"leaderboard": "oall-v2", "token_border": "guarded",
+		"alghafa_choices": "index", "judge": "test/judge"}, results.General.Config); diff != "" {
 		t.Error(diff)
 	}
 	row := out.Leaderboard.Rows[5]
@@ -127,7 +132,8 @@ func TestJudgedRun(t *testing.T) {
 		t.Error(out.Leaderboard.Markdown())
 	}
 	rows := readDetails(t, filepath.Join(out.DetailsDir, "details_community|alrage_qa|0_2024-07-04T21-22-05.321098.parquet"))
-	for name, want := range map[string]string{"metrics": "map[llm_as_judge:0.", "predictions": "[200: ", "cont_tokens": "[]", "specifics": "map[judgement:"} {
+	for name, want := range map[string]string{"metrics": "map[llm_as_judge:0.", "predictions": "[200: ",
+		"cont_tokens": "[]", "specifics": "map[judgement:"} {
 		if got := fmt.Sprint(rows[0][name]); !strings.HasPrefix(got, want) {
 			t.Errorf("%s = %s, want %s…", name, got, want)
 		}
@@ -155,7 +161,8 @@ func TestJudgeResume(t *testing.T) {
 	// A judge that fails leaves out its task; the other one is run.
 	o.Judge = judge{asked: asked, fail: 3}
 	out, err := Run(t.Context(), m, o, nil)
-	if err == nil || badinput.Is(err) || out == nil || len(out.Failures) != 1 || out.Failures[0].Task != "community|alrage_qa" || out.Questions != 3 {
+	if err == nil || badinput.Is(err) || out == nil || len(out.Failures) != 1 ||
+		out.Failures[0].Task != "community|alrage_qa" || out.Questions != 3 {
 		t.Fatalf("outcome %+v, %v", out, err)
 	}
 	if m.wrote.Load() != 5 {
@@ -180,7 +187,8 @@ func TestJudgeRefuses(t *testing.T) {
 	m, asked := newFakeWriter(), new(atomic.Int64)
 	o := judgedOptions(t, judge{asked: asked, refuse: "2"})
 	out, err := Run(t.Context(), m, o, nil)
-	if err == nil || out == nil || len(out.Failures) != 1 || out.Questions != 3 || !strings.Contains(out.Failures[0].Err.Error(), "1 of 5 answers have no mark, the first that of question ") {
+	if err == nil || out == nil || len(out.Failures) != 1 || out.Questions != 3 ||
+		!strings.Contains(out.Failures[0].Err.Error(), "1 of 5 answers have no mark, the first that of question ") {
 		t.Fatalf("outcome %+v, %v", out, err)
 	}
 	if asked.Load() != 5 {
@@ -204,11 +212,13 @@ func TestNoJudge(t *testing.T) {
 		"cannot write": {newHashModel(), judge{asked: new(atomic.Int64)}, "does not write"},
 	} {
 		out, err := Run(t.Context(), c.m, judgedOptions(t, c.j), nil)
-		if err != nil || len(out.Skipped) != 1 || out.Skipped[0].Task != "community|alrage_qa" || !strings.Contains(out.Skipped[0].Err.Error(), c.want) || out.Questions != 3 {
+		if err != nil || len(out.Skipped) != 1 || out.Skipped[0].Task != "community|alrage_qa" ||
+			!strings.Contains(out.Skipped[0].Err.Error(), c.want) || out.Questions != 3 {
 			t.Errorf("%s: %+v, %v", name, out, err)
 			continue
 		}
-		if extra, err := os.ReadFile(out.LeaderboardJSON); err != nil || !strings.Contains(string(extra), "marked by a judge") && name == "no judge" {
+		if extra, err := os.ReadFile(out.LeaderboardJSON); err != nil ||
+			!strings.Contains(string(extra), "marked by a judge") && name == "no judge" {
 			t.Errorf("%s: %v, %s", name, err, extra)
 		}
 	}

@@ -28,7 +28,8 @@ func TestModesInResults(t *testing.T) {
 		{"acva:Iraq", record.Pairwise, "", map[string]string{"token_border": "pairwise"}},
 		{"piqa_ar", record.Guarded, tasks.Indices, map[string]string{"token_border": "guarded", "alghafa_choices": "index"}},
 		{"aratrust:Ethics", "", "", map[string]string{"leaderboard": "oall-v2", "token_border": "guarded", "alghafa_choices": "index"}},
-		{"aratrust:Ethics", record.Joint, tasks.Texts, map[string]string{"leaderboard": "oall-v2", "token_border": "joint", "alghafa_choices": "text"}},
+		{"aratrust:Ethics", record.Joint, tasks.Texts,
+			map[string]string{"leaderboard": "oall-v2", "token_border": "joint", "alghafa_choices": "text"}},
 	} {
 		o := fixtureOptions(t, c.list)
 		o.TokenBoundary, o.AlGhafa = c.border, c.choices

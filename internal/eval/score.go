@@ -74,7 +74,8 @@ func (e *evaluation) modelIdentity() string {
 // warnBroken reports the lines of a log that could not be read.
 func (e *evaluation) warnBroken(log interface{ Broken() (string, int) }) {
 	if path, n := log.Broken(); n > 0 {
-		e.log.Warn("bad lines in the store are skipped (a stopped process leaves one); their requests are scored again", "file", path, "lines", n)
+		e.log.Warn("bad lines in the store are skipped (a stopped process leaves one); their requests are scored again", "file", path,
+			"lines", n)
 	}
 }
 

@@ -52,12 +52,14 @@ func TestStoreIsShared(t *testing.T) {
 	if out := run("community|piqa_ar|0|1", 3, nil); out.Scored != 2 || out.Reused != 4 {
 		t.Errorf("a longer run: %d scored, %d reused", out.Scored, out.Reused)
 	}
-	if out := run("community|piqa_ar|0|1,community|boolq_ar|0|1", 3, func(o *Options) { o.TokenBoundary = record.Guarded }); out.Scored != 2 || out.Reused != 10 {
+	if out := run("community|piqa_ar|0|1,community|boolq_ar|0|1", 3,
+		func(o *Options) { o.TokenBoundary = record.Guarded }); out.Scored != 2 || out.Reused != 10 {
 		t.Errorf("another border that changes no token: %d scored, %d reused", out.Scored, out.Reused)
 	}
 	before := m.info
 	for name, change := range map[string]func(*ModelInfo){
-		"weights": func(i *ModelInfo) { i.Digest = "e" }, "adapter": func(i *ModelInfo) { i.AdapterDigest = "a" }, "dtype": func(i *ModelInfo) { i.DType = "torch.bfloat16" },
+		"weights": func(i *ModelInfo) { i.Digest = "e" }, "adapter": func(i *ModelInfo) { i.AdapterDigest = "a" },
+		"dtype": func(i *ModelInfo) { i.DType = "torch.bfloat16" },
 	} {
 		m.info = before
 		change(&m.info)

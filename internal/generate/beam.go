@@ -65,7 +65,8 @@ type sentence struct {
 // BeamSearch translates every source and returns the best hypotheses of each.
 // Sentences decode together and are replaced as they finish. Each result depends
 // on its source alone. onDone, if not nil, is called for each finished sentence.
-func BeamSearch(ctx context.Context, m model.Seq2Seq, sources [][]int32, o BeamOptions, onDone func(index int, best []Hypothesis)) ([][]Hypothesis, error) {
+func BeamSearch(ctx context.Context, m model.Seq2Seq, sources [][]int32, o BeamOptions,
+	onDone func(index int, best []Hypothesis)) ([][]Hypothesis, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}

@@ -44,7 +44,8 @@ func TestCloseEndsRequests(t *testing.T) {
 	e := &generate.Engine{Model: m}
 	running := make(chan struct{})
 	var once sync.Once
-	c, err := e.Submit(context.Background(), generate.Request{Prompt: []int32{2, 5}, MaxNewTokens: 200, OnToken: func(int32) { once.Do(func() { close(running) }) }})
+	c, err := e.Submit(context.Background(), generate.Request{Prompt: []int32{2, 5}, MaxNewTokens: 200,
+		OnToken: func(int32) { once.Do(func() { close(running) }) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +109,8 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if _, err := (&generate.Generator{Model: m}).Run(context.Background(), []generate.Request{ok, {MaxNewTokens: 1}}, nil); err == nil || !strings.Contains(err.Error(), "request 1") {
+	if _, err := (&generate.Generator{Model: m}).Run(context.Background(), []generate.Request{ok, {MaxNewTokens: 1}},
+		nil); err == nil || !strings.Contains(err.Error(), "request 1") {
 		t.Errorf("the second request: %v", err)
 	}
 }

@@ -153,7 +153,8 @@ func TestSeq2SeqLogits(t *testing.T) {
 	cross := tensor.Layout{Starts: q.Layout.Starts, Past: make([]int32, len(want.Targets))}
 	for i := range want.Sources {
 		at := p.Layout.Starts[i : i+2]
-		golden.Near(t, fmt.Sprintf("encoder %d", i), states.Slice(int(at[0]), int(at[1])).Data, g.Tensor(fmt.Sprintf("encoder.%d", i)), 2e-5)
+		golden.Near(t, fmt.Sprintf("encoder %d", i), states.Slice(int(at[0]), int(at[1])).Data,
+			g.Tensor(fmt.Sprintf("encoder.%d", i)), 2e-5)
 		cross.Keys = append(cross.Keys, rows[at[0]:at[1]])
 	}
 	h := m.Decode(q, targets, nil, source, &cross)
@@ -173,7 +174,8 @@ func TestBeamSearch(t *testing.T) {
 	golden.Load(t, "m2m100", &want)
 	m := translator(t, 2)
 	for _, c := range want.Cases {
-		t.Run(fmt.Sprintf("beams%d_length%d_penalty%g_early%v_ngram%d", c.Beams, c.MaxLength, c.LengthPenalty, c.EarlyStopping, c.NoRepeatNGram), func(t *testing.T) {
+		t.Run(fmt.Sprintf("beams%d_length%d_penalty%g_early%v_ngram%d", c.Beams, c.MaxLength, c.LengthPenalty,
+			c.EarlyStopping, c.NoRepeatNGram), func(t *testing.T) {
 			var early generate.EarlyStopping
 			if err := early.UnmarshalText([]byte(fmt.Sprint(c.EarlyStopping))); err != nil {
 				t.Fatal(err)
@@ -212,7 +214,8 @@ func TestBeamSearch(t *testing.T) {
 		}
 	})
 	t.Run("several ends", func(t *testing.T) {
-		o := generate.BeamOptions{Beams: 4, MaxLength: 24, LengthPenalty: 1, Start: 2, EOS: want.Ends.EOS, ForcedBOS: want.Code, NumReturn: 4}
+		o := generate.BeamOptions{Beams: 4, MaxLength: 24, LengthPenalty: 1, Start: 2, EOS: want.Ends.EOS,
+			ForcedBOS: want.Code, NumReturn: 4}
 		got, err := generate.BeamSearch(context.Background(), m, want.Sources, o, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -235,7 +238,8 @@ func TestBeamSearchOfTorchFiles(t *testing.T) {
 	golden.Load(t, "m2m100", &want)
 	dev := cpu.New(2)
 	t.Cleanup(dev.Close)
-	m, err := model.OpenSeq2Seq(golden.TorchDir("m2m100"), model.Options{Device: dev, DType: dtype.F32, Log: func(note string) { t.Error(note) }})
+	m, err := model.OpenSeq2Seq(golden.TorchDir("m2m100"),
+		model.Options{Device: dev, DType: dtype.F32, Log: func(note string) { t.Error(note) }})
 	if err != nil {
 		t.Fatal(err)
 	}

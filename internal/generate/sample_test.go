@@ -173,7 +173,8 @@ func TestExtremeLogits(t *testing.T) {
 	inf := float32(math.Inf(-1))
 	var s sampler
 	for _, logits := range [][]float32{{1}, {0, 0, 0, 0}, {inf, 3, inf}, {1e30, -1e30, 1e30}, {-1e-30, 1e-30, 0}, {inf, inf, -2e38}} {
-		for _, o := range []Sampling{{Temperature: 1e-300}, {Temperature: 1}, {Temperature: 1e30}, {Temperature: 1, TopK: 2, TopP: 0.5, MinP: 0.5}, {Temperature: 1, MinP: 1}, {Temperature: 1, TopP: 1e-300}} {
+		for _, o := range []Sampling{{Temperature: 1e-300}, {Temperature: 1}, {Temperature: 1e30},
+			{Temperature: 1, TopK: 2, TopP: 0.5, MinP: 0.5}, {Temperature: 1, MinP: 1}, {Temperature: 1, TopP: 1e-300}} {
 			for _, u := range []float64{0, 0.5, math.Nextafter(1, 0)} {
 				got := s.choose(logits, &o, nil, u)
 				if logits[got.token] == inf || math.IsNaN(float64(got.logp)) {
@@ -190,7 +191,8 @@ func TestSamplingAllocatesNothing(t *testing.T) {
 	var s sampler
 	r := rand.New(rand.NewPCG(1, 1))
 	seen := []int32{1, 2, 3}
-	for _, o := range []Sampling{{Temperature: 0.8, TopP: 0.95}, {Temperature: 1}, {Temperature: 0.5, TopK: 50, MinP: 0.05, RepetitionPenalty: 1.1}, {RepetitionPenalty: 1.1}} {
+	for _, o := range []Sampling{{Temperature: 0.8, TopP: 0.95}, {Temperature: 1},
+		{Temperature: 0.5, TopK: 50, MinP: 0.05, RepetitionPenalty: 1.1}, {RepetitionPenalty: 1.1}} {
 		for range 200 {
 			s.choose(logits, &o, seen, r.Float64()) // the largest bin has been seen
 		}
@@ -202,7 +204,8 @@ func TestSamplingAllocatesNothing(t *testing.T) {
 
 func BenchmarkSampling(b *testing.B) {
 	logits := vocabulary(256_000)
-	for _, o := range []Sampling{{Temperature: 1}, {Temperature: 0.8, TopP: 0.95}, {Temperature: 0.8, TopK: 50, TopP: 0.95}, {Temperature: 0.1, TopK: 50}} {
+	for _, o := range []Sampling{{Temperature: 1}, {Temperature: 0.8, TopP: 0.95},
+		{Temperature: 0.8, TopK: 50, TopP: 0.95}, {Temperature: 0.1, TopK: 50}} {
 		b.Run(fmt.Sprintf("t%g_k%d_p%g", o.Temperature, o.TopK, o.TopP), func(b *testing.B) {
 			var s sampler
 			r := rand.New(rand.NewPCG(1, 1))

@@ -31,7 +31,8 @@ func jsonBombs() map[string]string {
 		"a number of 8 MB":    `{"vocab_size":` + strings.Repeat("9", 8<<20) + `}`,
 		"a string of 12 MB":   `{"model_type":"` + strings.Repeat("\u0000", 2<<20) + `"}`,
 		"half a million keys": keys.String(),
-		"a million lists":     `{"added_tokens":[` + strings.Repeat("[],", 1<<20) + `[]],"architectures":[` + strings.Repeat(`"",`, 1<<20) + `""]}`,
+		"a million lists": `{"added_tokens":[` + strings.Repeat("[],", 1<<20) + `[]],"architectures":[` +
+			strings.Repeat(`"",`, 1<<20) + `""]}`,
 	}
 }
 
@@ -66,7 +67,8 @@ func bombs() []bomb {
 		bomb{kind: "dump.xml.zst", name: "a page of 96 MB", data: zstandard(page(blank))},
 		bomb{kind: "dump.xml.gz", name: "zeros", data: gzipped(zeros)},
 		bomb{kind: "dump.xml.zst", name: "a window of 2 GiB", data: []byte("\x28\xb5\x2f\xfd\x00\xa8\x01\x00\x00")},
-		bomb{kind: "dump.xml.xz", name: "a dictionary of 4 GiB", data: []byte("\xfd7zXZ\x00\x00\x01\x69\x22\xde\x36\x02\x00\x21\x01\x28\x00\x00\x00")},
+		bomb{kind: "dump.xml.xz", name: "a dictionary of 4 GiB",
+			data: []byte("\xfd7zXZ\x00\x00\x01\x69\x22\xde\x36\x02\x00\x21\x01\x28\x00\x00\x00")},
 		bomb{kind: "rows.jsonl.gz", name: "a line of 96 MB", data: gzipped(blank)},
 		bomb{kind: "rows.jsonl.zst", name: "a line of 96 MB", data: zstandard(blank)},
 		bomb{kind: "rows.jsonl.zst", name: "a window of 2 GiB", data: []byte("\x28\xb5\x2f\xfd\x00\xa8\x01\x00\x00")},
@@ -74,8 +76,10 @@ func bombs() []bomb {
 		bomb{kind: "bench.csv.gz", name: "columns", data: gzipped([]byte(strings.Repeat(",", 20<<20)))},
 		bomb{kind: "bench.json", name: "a row of lists", data: []byte(`[{"a":[` + strings.Repeat("[],", 10<<20) + `[]]}]`)},
 		bomb{kind: "bench.json", name: "a terabyte", size: 1 << 40},
-		bomb{kind: "model.safetensors", name: "a header of a terabyte", data: []byte("\x00\x00\x00\x00\x00\x01\x00\x00{}"), size: 1<<40 + 100},
-		bomb{kind: "model.safetensors", name: "a header of 90 MB", data: append([]byte("\x00\x00\x60\x05\x00\x00\x00\x00"), []byte(strings.Repeat(`{"a":`, 18<<20))...)},
+		bomb{kind: "model.safetensors", name: "a header of a terabyte",
+			data: []byte("\x00\x00\x00\x00\x00\x01\x00\x00{}"), size: 1<<40 + 100},
+		bomb{kind: "model.safetensors", name: "a header of 90 MB",
+			data: append([]byte("\x00\x00\x60\x05\x00\x00\x00\x00"), []byte(strings.Repeat(`{"a":`, 18<<20))...)},
 		bomb{kind: "layouts.bin", name: "a terabyte", size: 1 << 40},
 		bomb{kind: "tokenizer.model", name: "a terabyte", size: 1 << 40},
 		bomb{kind: "tokenizer.model", name: "empty pieces", data: []byte(strings.Repeat("\n\x00", 8<<20))},

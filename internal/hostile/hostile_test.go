@@ -140,7 +140,8 @@ func kinds(t *testing.T) []kind {
 	}
 	add("manifest.json", dataset, "manifest.json", readRows)
 	add("results.json", evaluation(t), filepath.Join("details", "m", "results_"+stamp+".json"), readEvaluation)
-	add("details.parquet", evaluation(t), filepath.Join("details", "m", stamp, "details_community|acva:Iraq|0_"+stamp+".parquet"), readEvaluation)
+	add("details.parquet", evaluation(t), filepath.Join("details", "m", stamp,
+		"details_community|acva:Iraq|0_"+stamp+".parquet"), readEvaluation)
 	return all
 }
 
@@ -255,7 +256,8 @@ func readTokenizer(dir string) error {
 func instructions() []dataset.Instruction {
 	var rows []dataset.Instruction
 	for i := range 30 {
-		rows = append(rows, dataset.Instruction{ID: fmt.Sprint(i), Dataset: "d", Messages: []chat.Message{{Role: "user", Content: "سؤال"}, {Role: "assistant", Content: strings.Repeat("x", i)}}})
+		rows = append(rows, dataset.Instruction{ID: fmt.Sprint(i), Dataset: "d",
+			Messages: []chat.Message{{Role: "user", Content: "سؤال"}, {Role: "assistant", Content: strings.Repeat("x", i)}}})
 	}
 	return rows
 }
@@ -300,7 +302,8 @@ func evaluation(t *testing.T) string {
 	if err := os.Mkdir(details, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if err := parquet.WriteFile(filepath.Join(details, "details_community|acva:Iraq|0_"+stamp+".parquet"), []detail{row, row, row}); err != nil {
+	if err := parquet.WriteFile(filepath.Join(details, "details_community|acva:Iraq|0_"+stamp+".parquet"),
+		[]detail{row, row, row}); err != nil {
 		t.Fatal(err)
 	}
 	return dir

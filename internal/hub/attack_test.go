@@ -53,27 +53,37 @@ func attacks() map[string]attack {
 	table := map[string]attack{}
 	for _, at := range []string{"revision", "tree", "resolve"} {
 		for name, a := range map[string]attack{
-			"slow drip":                     {handler: drip, want: "bytes in 100ms, at least 61440 are expected"},
-			"silence":                       {handler: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, want: "silence for 100ms"},
-			"endless header":                {raw: "HTTP/1.1 200 OK\r\n" + strings.Repeat("X-A: "+strings.Repeat("a", 1000)+"\r\n", 2000), want: "exceeded"},
-			"token in a header":             {raw: "HTTP/1.1 200 OK\r\nBearer " + secret + "\r\n\r\n", want: "missing colon: \"Bearer [secret]\""},
-			"token in a status":             {raw: "HTTP/1.1 " + secret + " OK\r\n\r\n", want: "malformed HTTP status code"},
-			"another protocol":              {raw: "SSH-2.0-OpenSSH_9.6 \x1b[2J\r\n", want: "malformed HTTP status code"},
-			"chunked garbage":               {raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nboo\r\n", want: "invalid byte in chunk length"},
+			"slow drip": {handler: drip, want: "bytes in 100ms, at least 61440 are expected"},
+			"silence": {handler: func(_ http.ResponseWriter,
+				r *http.Request) {
+				<-r.Context().Done()
+			}, want: "silence for 100ms"},
+			"endless header": {raw: "HTTP/1.1 200 OK\r\n" +
+				strings.Repeat("X-A: "+strings.Repeat("a", 1000)+"\r\n", 2000), want: "exceeded"},
+			"token in a header": {raw: "HTTP/1.1 200 OK\r\nBearer " + secret + "\r\n\r\n",
+				want: "missing colon: \"Bearer [secret]\""},
+			"token in a status": {raw: "HTTP/1.1 " + secret + " OK\r\n\r\n", want: "malformed HTTP status code"},
+			"another protocol":  {raw: "SSH-2.0-OpenSSH_9.6 \x1b[2J\r\n", want: "malformed HTTP status code"},
+			"chunked garbage": {raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nboo\r\n",
+				want: "invalid byte in chunk length"},
 			"negative length":               {raw: "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{}", want: "Content-Length"},
 			"token in an error":             {handler: status(400, "bad token "+secret), want: "bad token [secret]"},
 			"escapes in an error":           {handler: status(401, "\x1b[31mred\u202e"), want: "red"},
 			"token in the message's header": {handler: status(403, "", "X-Error-Message", secret+" \u202e"), want: "[secret]"},
-			"a pause of a day":              {handler: status(429, "", "Retry-After", "86400"), want: "a pause of 24h0m0s, longer than the limit of 5m0s"},
-			"a pause of a century":          {handler: status(503, "", "Retry-After", "99999999999"), want: "longer than the limit of 5m0s"},
-			"a limit for days":              {handler: status(429, "", "Ratelimit", `"api";r=0;t=999999`), want: "longer than the limit of 5m0s"},
-			"status 204":                    {handler: status(204, ""), want: "204"},
-			"status 304":                    {handler: status(304, ""), want: "304"},
-			"to a file":                     {handler: status(302, "", "Location", "file:///etc/passwd"), want: `scheme "file"; refused`},
-			"to ftp":                        {handler: status(307, "", "Location", "ftp://x/"), want: `scheme "ftp"; refused`},
-			"with credentials":              {handler: status(308, "", "Location", "http://me:"+secret+"@localhost/"), want: "with credentials at localhost; refused"},
-			"in circles":                    {handler: status(301, "", "Location", "?"), want: "more than 5 redirects"},
-			"to no address":                 {handler: status(303, "", "Location", "http://["+secret), want: "failed to parse Location"},
+			"a pause of a day": {handler: status(429, "", "Retry-After", "86400"),
+				want: "a pause of 24h0m0s, longer than the limit of 5m0s"},
+			"a pause of a century": {handler: status(503, "", "Retry-After", "99999999999"),
+				want: "longer than the limit of 5m0s"},
+			"a limit for days": {handler: status(429, "", "Ratelimit", `"api";r=0;t=999999`),
+				want: "longer than the limit of 5m0s"},
+			"status 204": {handler: status(204, ""), want: "204"},
+			"status 304": {handler: status(304, ""), want: "304"},
+			"to a file":  {handler: status(302, "", "Location", "file:///etc/passwd"), want: `scheme "file"; refused`},
+			"to ftp":     {handler: status(307, "", "Location", "ftp://x/"), want: `scheme "ftp"; refused`},
+			"with credentials": {handler: status(308, "", "Location", "http://me:"+secret+"@localhost/"),
+				want: "with credentials at localhost; refused"},
+			"in circles":    {handler: status(301, "", "Location", "?"), want: "more than 5 redirects"},
+			"to no address": {handler: status(303, "", "Location", "http://["+secret), want: "failed to parse Location"},
 		} {
 			a.at = at
 			table[at+": "+name] = a
@@ -89,14 +99,18 @@ func attacks() map[string]attack {
 		"tree: huge nesting":            {handler: status(200, strings.Repeat(`{"a":`, 200_000)), want: "max depth"},
 		"tree: an object":               {handler: status(200, "{}"), want: "does not answer as the hub does"},
 		"tree: endless":                 {handler: flood, want: "an answer of more than 32 MiB"},
-		"tree: the token as a path":     {handler: status(200, `[{"type":"file","path":"/`+secret+`","size":1,"oid":"`+fine+`"}]`), want: "the answer holds the token"},
-		"tree: the token as a digest":   {handler: status(200, `[{"type":"file","path":"a","size":1,"oid":"`+secret+`"}]`), want: "the answer holds the token"},
-		"tree: size beyond numbers":     {handler: status(200, `[{"type":"file","path":"a","size":1e99,"oid":"`+fine+`"}]`), want: "does not answer as the hub does"},
-		"resolve: endless":              {handler: flood, want: "the server sends more than the 10 bytes"},
-		"resolve: wrong bytes":          {handler: status(200, "0123456789"), want: "the hub states " + fine},
-		"resolve: nothing":              {handler: status(200, ""), want: "the server sends 0 bytes where the hub states 10"},
-		"resolve: a range unasked":      {handler: status(206, "0123456789", "Content-Range", "bytes 5-14/15 "+secret), want: `the server sends "bytes 5-14/15 [secret]"`},
-		"resolve: 416":                  {handler: status(416, ""), want: "no such bytes"},
+		"tree: the token as a path": {handler: status(200,
+			`[{"type":"file","path":"/`+secret+`","size":1,"oid":"`+fine+`"}]`), want: "the answer holds the token"},
+		"tree: the token as a digest": {handler: status(200,
+			`[{"type":"file","path":"a","size":1,"oid":"`+secret+`"}]`), want: "the answer holds the token"},
+		"tree: size beyond numbers": {handler: status(200,
+			`[{"type":"file","path":"a","size":1e99,"oid":"`+fine+`"}]`), want: "does not answer as the hub does"},
+		"resolve: endless":     {handler: flood, want: "the server sends more than the 10 bytes"},
+		"resolve: wrong bytes": {handler: status(200, "0123456789"), want: "the hub states " + fine},
+		"resolve: nothing":     {handler: status(200, ""), want: "the server sends 0 bytes where the hub states 10"},
+		"resolve: a range unasked": {handler: status(206, "0123456789", "Content-Range",
+			"bytes 5-14/15 "+secret), want: `the server sends "bytes 5-14/15 [secret]"`},
+		"resolve: 416": {handler: status(416, ""), want: "no such bytes"},
 	} {
 		a.at, _, _ = strings.Cut(name, ":")
 		table[name] = a
@@ -155,7 +169,8 @@ func TestAttacks(t *testing.T) {
 			t.Errorf("%s: error %v, want %q", name, err, a.want)
 		}
 		for _, shown := range append(m.notes, fmt.Sprint(err)) {
-			if strings.Contains(shown, secret) || strings.ContainsFunc(shown, func(r rune) bool { return unicode.IsControl(r) || r == '\u202e' }) || len(shown) > 1500 {
+			if strings.Contains(shown, secret) ||
+				strings.ContainsFunc(shown, func(r rune) bool { return unicode.IsControl(r) || r == '\u202e' }) || len(shown) > 1500 {
 				t.Errorf("%s: shown: %.2000q", name, shown)
 			}
 		}
@@ -187,7 +202,8 @@ func TestDeadline(t *testing.T) {
 	t.Setenv("HF_ENDPOINT", s.URL)
 	t.Setenv("HF_HUB_CACHE", t.TempDir())
 	c, _ := client(t, Options{Window: 10 * time.Second, Deadline: 100 * time.Millisecond})
-	if _, err := c.List(t.Context(), Repo{Model, "org/m", "main"}); err == nil || !strings.Contains(err.Error(), "no whole answer within 100ms") {
+	if _, err := c.List(t.Context(), Repo{Model, "org/m", "main"}); err == nil ||
+		!strings.Contains(err.Error(), "no whole answer within 100ms") {
 		t.Error(err)
 	}
 }

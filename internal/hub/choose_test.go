@@ -13,20 +13,28 @@ func TestChoose(t *testing.T) {
 		want         Want
 		files, chose string
 	}{
-		{Weights, "config.json tokenizer.json model.safetensors pytorch_model.bin flax_model.msgpack README.md", "config.json tokenizer.json model.safetensors"},
-		{Weights, "config.json sentencepiece.bpe.model special_tokens_map.json tokenizer.json pytorch_model.bin rust_model.ot", "config.json sentencepiece.bpe.model special_tokens_map.json tokenizer.json pytorch_model.bin"},
-		{Weights, "config.json pytorch_model-00001-of-00002.bin pytorch_model-00002-of-00002.bin pytorch_model.bin.index.json training_args.bin",
+		{Weights, "config.json tokenizer.json model.safetensors pytorch_model.bin flax_model.msgpack README.md",
+			"config.json tokenizer.json model.safetensors"},
+		{Weights, "config.json sentencepiece.bpe.model special_tokens_map.json tokenizer.json pytorch_model.bin rust_model.ot",
+			"config.json sentencepiece.bpe.model special_tokens_map.json tokenizer.json pytorch_model.bin"},
+		{Weights, "config.json pytorch_model-00001-of-00002.bin pytorch_model-00002-of-00002.bin " +
+			"pytorch_model.bin.index.json training_args.bin",
 			"config.json pytorch_model-00001-of-00002.bin pytorch_model-00002-of-00002.bin pytorch_model.bin.index.json"},
-		{Weights, "config.json consolidated.safetensors model-00001-of-00001.safetensors model.safetensors.index.json sub/model-00001-of-00001.safetensors",
+		{Weights, "config.json consolidated.safetensors model-00001-of-00001.safetensors model.safetensors.index.json " +
+			"sub/model-00001-of-00001.safetensors",
 			"config.json model-00001-of-00001.safetensors model.safetensors.index.json"},
 		// One format, and one layout of it.
-		{Weights, "config.json model.safetensors.index.json model-00001-of-00001.safetensors pytorch_model.bin.index.json pytorch_model-00001-of-00001.bin",
+		{Weights, "config.json model.safetensors.index.json model-00001-of-00001.safetensors " +
+			"pytorch_model.bin.index.json pytorch_model-00001-of-00001.bin",
 			"config.json model.safetensors.index.json model-00001-of-00001.safetensors"},
-		{Weights, "config.json pytorch_model.bin pytorch_model.bin.index.json pytorch_model-00001-of-00001.bin", "config.json pytorch_model.bin"},
+		{Weights, "config.json pytorch_model.bin pytorch_model.bin.index.json pytorch_model-00001-of-00001.bin",
+			"config.json pytorch_model.bin"},
 		{Weights, "config.json pytorch_model.bin model.fp16.safetensors pytorch_model.fp16.bin", "config.json pytorch_model.bin"},
-		{Weights, "config.json weights.safetensors chat_template.jinja vocab.json merges.txt", "config.json weights.safetensors chat_template.jinja vocab.json merges.txt"},
+		{Weights, "config.json weights.safetensors chat_template.jinja vocab.json merges.txt",
+			"config.json weights.safetensors chat_template.jinja vocab.json merges.txt"},
 		{Tokenizer, "config.json tokenizer.json model.safetensors", "config.json tokenizer.json"},
-		{Adapter, "adapter_config.json adapter_model.safetensors tokenizer.json optimizer.pt", "adapter_config.json adapter_model.safetensors"},
+		{Adapter, "adapter_config.json adapter_model.safetensors tokenizer.json optimizer.pt",
+			"adapter_config.json adapter_model.safetensors"},
 		{Adapter, "adapter_config.json adapter_model.bin training_args.bin", "adapter_config.json adapter_model.bin"},
 		{Adapter, "adapter_config.json adapter_model.bin adapter_model.safetensors", "adapter_config.json adapter_model.safetensors"},
 		{Adapter, "adapter_config.json training_args.bin", ""},

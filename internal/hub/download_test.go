@@ -33,11 +33,14 @@ func random(seed uint64, n int) []byte {
 
 func modelFiles() map[string][]byte {
 	return map[string][]byte{
-		".gitattributes": []byte("*.safetensors filter=lfs\n"), "README.md": []byte("# model\n"), "config.json": []byte(`{"model_type": "x"}`),
-		"generation_config.json": []byte("{}"), "tokenizer.json": random(1, 5000), "tokenizer_config.json": []byte(`{"a": 1}`), "empty.model": {},
+		".gitattributes": []byte("*.safetensors filter=lfs\n"), "README.md": []byte("# model\n"),
+		"config.json":            []byte(`{"model_type": "x"}`),
+		"generation_config.json": []byte("{}"), "tokenizer.json": random(1,
+			5000), "tokenizer_config.json": []byte(`{"a": 1}`), "empty.model": {},
 		"model.safetensors.index.json":     []byte(`{"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}`),
 		"model-00001-of-00002.safetensors": random(2, 3<<20), "model-00002-of-00002.safetensors": random(3, 1<<20),
-		"pytorch_model.bin": []byte("pickle"), "consolidated.safetensors": []byte("other"), "modeling_x.py": []byte("import os"), "onnx/model.onnx": []byte("x"),
+		"pytorch_model.bin": []byte("pickle"), "consolidated.safetensors": []byte("other"),
+		"modeling_x.py": []byte("import os"), "onnx/model.onnx": []byte("x"),
 		"additional_chat_templates/tool use+ü.jinja": []byte("{{ x }}"),
 	}
 }
@@ -332,7 +335,8 @@ func TestResume(t *testing.T) {
 	}
 
 	// What an earlier run left: a part, a part that is spoilt, one too long.
-	for name, left := range map[string][]byte{"part": whole[:1<<20], "all": whole, "spoilt": make([]byte, 1<<20), "too long": make([]byte, len(whole)+1)} {
+	for name, left := range map[string][]byte{"part": whole[:1<<20], "all": whole, "spoilt": make([]byte, 1<<20),
+		"too long": make([]byte, len(whole)+1)} {
 		t.Setenv("HF_HUB_CACHE", t.TempDir())
 		blob := filepath.Join(CacheDir(), "models--org--m", "blobs", digest)
 		if err := os.MkdirAll(filepath.Dir(blob), 0o755); err != nil {
@@ -459,7 +463,8 @@ func TestPlaceWithoutLinks(t *testing.T) {
 func TestNoRoom(t *testing.T) {
 	serve(t)
 	c, _ := client(t, Options{})
-	p := c.Plan(&Listing{Repo{Model, "org/m", "main"}, strings.Repeat("a", 40), nil}, []File{{"model.safetensors", 1 << 45, strings.Repeat("a", 64)}})
+	p := c.Plan(&Listing{Repo{Model, "org/m", "main"}, strings.Repeat("a", 40), nil},
+		[]File{{"model.safetensors", 1 << 45, strings.Repeat("a", 64)}})
 	if _, err := c.Fetch(t.Context(), p); err == nil || !strings.Contains(err.Error(), "HF_HUB_CACHE") {
 		t.Errorf("error %v", err)
 	}

@@ -146,7 +146,8 @@ func listed(path string, size any, oid string) map[string]any {
 var fine = strings.Repeat("b", 40)
 
 func TestHostileNames(t *testing.T) {
-	for _, name := range []string{"../evil", "a/../../evil", "/etc/passwd", "a\\..\\..\\evil", "a//b", "", ".", "a/.", "C:\\x", "a\x00b", "a\nb", "\x1b[2Jx", "a/\u202eb",
+	for _, name := range []string{"../evil", "a/../../evil", "/etc/passwd", "a\\..\\..\\evil", "a//b", "", ".", "a/.",
+		"C:\\x", "a\x00b", "a\nb", "\x1b[2Jx", "a/\u202eb",
 		strings.Repeat("x", 300), strings.Repeat("x/", 600) + "x"} {
 		h := &hostile{entries: []map[string]any{listed("config.json", 2, fine), listed(name, 2, fine)}}
 		c := h.start(t)
@@ -236,11 +237,13 @@ func TestUnreachable(t *testing.T) {
 	s.Close()
 	c, m := client(t, Options{})
 	_, err := c.List(t.Context(), Repo{Model, "org/m", "main"})
-	if _, lack := c.Lack(t.Context(), "org/m", Weights); !IsUnreachable(lack) || !strings.Contains(lack.Error(), "model org/m is not whole in the cache") {
+	if _, lack := c.Lack(t.Context(), "org/m", Weights); !IsUnreachable(lack) ||
+		!strings.Contains(lack.Error(), "model org/m is not whole in the cache") {
 		t.Errorf("Lack: %v", lack)
 	}
 	m.notes = m.notes[:2]
-	if !IsUnreachable(err) || !strings.Contains(err.Error(), "no answer from "+strings.TrimPrefix(s.URL(), "http://")) || len(m.notes) != 2 {
+	if !IsUnreachable(err) || !strings.Contains(err.Error(),
+		"no answer from "+strings.TrimPrefix(s.URL(), "http://")) || len(m.notes) != 2 {
 		t.Errorf("error %v after %d notes", err, len(m.notes))
 	}
 }
@@ -251,7 +254,8 @@ func TestRetryAfter(t *testing.T) {
 		header, value string
 		want          time.Duration
 	}{
-		{"Retry-After", "7", 7 * time.Second}, {"Retry-After", "0.5", time.Second / 2}, {"Retry-After", now.Add(time.Minute).Format(http.TimeFormat), time.Minute},
+		{"Retry-After", "7", 7 * time.Second}, {"Retry-After", "0.5", time.Second / 2}, {"Retry-After",
+			now.Add(time.Minute).Format(http.TimeFormat), time.Minute},
 		{"Retry-After", now.Add(-time.Minute).Format(http.TimeFormat), 0}, {"Retry-After", "-1", 0}, {"Retry-After", "soon", 0},
 		{"RateLimit", `"api";r=0;t=55`, 55 * time.Second}, {"RateLimit", `"api";r=10;t=55`, 0}, {"RateLimit", `"api"`, 0},
 	} {

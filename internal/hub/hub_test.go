@@ -14,7 +14,8 @@ func TestResolve(t *testing.T) {
 	t.Setenv("HF_HUB_CACHE", cache)
 	root := filepath.Join(cache, "models--google--gemma-2-2b-it")
 	snapshot := filepath.Join(root, "snapshots", "abc123")
-	for path, text := range map[string]string{filepath.Join(root, "refs", "main"): "abc123\n", filepath.Join(snapshot, "config.json"): "{}"} {
+	for path, text := range map[string]string{filepath.Join(root, "refs", "main"): "abc123\n",
+		filepath.Join(snapshot, "config.json"): "{}"} {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}

@@ -12,8 +12,9 @@ import (
 // unsupportedFilters and unsupportedTests are those of Jinja that this package lacks.
 // Names that Jinja lacks too fail only when they are used, as in Jinja.
 var (
-	unsupportedFilters = words("attr batch center e escape filesizeformat forceescape groupby pprint random slice striptags truncate urlencode urlize wordcount wordwrap xmlattr")
-	unsupportedTests   = words("escaped filter test")
+	unsupportedFilters = words("attr batch center e escape filesizeformat forceescape groupby pprint random slice " +
+		"striptags truncate urlencode urlize wordcount wordwrap xmlattr")
+	unsupportedTests = words("escaped filter test")
 )
 
 func words(s string) map[string]bool {

@@ -57,16 +57,17 @@ func TestRefusedByName(t *testing.T) {
 // sentence, soon.
 func TestBounds(t *testing.T) {
 	for source, want := range map[string]string{
-		"{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}":                                                 "steps",
-		"{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s = ns.s + ns.s %}{% endfor %}":                                  "bytes",
-		"{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}":                                  "steps",
-		"{% set ns = namespace(s=[1]) %}{% for i in range(60) %}{% set ns.s = ns.s + ns.s %}{% endfor %}":                                  "steps",
-		"{% set ns = namespace(s=[1]) %}{% for i in range(60) %}{% set ns.s = [ns.s, ns.s] %}{% endfor %}{{ ns.s }}":                       "steps",
-		"{% set ns = namespace(s=[1]) %}{% for i in range(200) %}{% set ns.s = [ns.s] %}{% endfor %}{{ ns.s }}":                            "nested",
-		"{% set ns = namespace(s=[1]) %}{% for i in range(200) %}{% set ns.s = [ns.s] %}{% endfor %}{{ ns.s|tojson }}":                     "nested",
-		"{% set a = namespace(s=1, t=1) %}{% for i in range(200) %}{% set a.s = [a.s] %}{% set a.t = [a.t] %}{% endfor %}{{ a.s == a.t }}": "nested",
-		"{% set s = (c ~ 'x') * 100000 %}{% for i in range(100000) %}{{ s[i] }}{% endfor %}":                                               "steps",
-		"{% set s = (c ~ 'x') * 100000 %}{% for i in range(1000) %}{% set t = s.split('x') %}{% endfor %}":                                 "steps",
+		"{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}":                             "steps",
+		"{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s = ns.s + ns.s %}{% endfor %}":              "bytes",
+		"{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}":              "steps",
+		"{% set ns = namespace(s=[1]) %}{% for i in range(60) %}{% set ns.s = ns.s + ns.s %}{% endfor %}":              "steps",
+		"{% set ns = namespace(s=[1]) %}{% for i in range(60) %}{% set ns.s = [ns.s, ns.s] %}{% endfor %}{{ ns.s }}":   "steps",
+		"{% set ns = namespace(s=[1]) %}{% for i in range(200) %}{% set ns.s = [ns.s] %}{% endfor %}{{ ns.s }}":        "nested",
+		"{% set ns = namespace(s=[1]) %}{% for i in range(200) %}{% set ns.s = [ns.s] %}{% endfor %}{{ ns.s|tojson }}": "nested",
+		"{% set a = namespace(s=1, t=1) %}{% for i in range(200) %}{% set a.s = [a.s] %}{% set a.t = [a.t] %}{% endfor " +
+			"%}{{ a.s == a.t }}": "nested",
+		"{% set s = (c ~ 'x') * 100000 %}{% for i in range(100000) %}{{ s[i] }}{% endfor %}":               "steps",
+		"{% set s = (c ~ 'x') * 100000 %}{% for i in range(1000) %}{% set t = s.split('x') %}{% endfor %}": "steps",
 		"{{ 'x' * 1000000000 }}":                                                  "bytes",
 		"{{ [1] * 1000000000 }}":                                                  "bytes",
 		"{{ ('a' * 1000000).replace('a', 'b' * 1000) }}":                          "bytes",

@@ -235,7 +235,8 @@ func (l *lexer) raw(n int) {
 	}
 }
 
-var operators = []string{"//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<", "=", ".", ":", "|", ",", ";"}
+var operators = []string{"//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{",
+	"}", ">", "<", "=", ".", ":", "|", ",", ";"}
 
 // expression reads the tokens of a tag up to its end. An end inside brackets does not
 // count.
@@ -352,7 +353,8 @@ func (l *lexer) text(quote byte) {
 	l.tokens = append(l.tokens, token{text, b.String(), line})
 }
 
-var escapes = map[byte]string{'\n': "", '\\': `\`, '\'': "'", '"': `"`, 'a': "\a", 'b': "\b", 'f': "\f", 'n': "\n", 'r': "\r", 't': "\t", 'v': "\v"}
+var escapes = map[byte]string{'\n': "", '\\': `\`, '\'': "'", '"': `"`, 'a': "\a", 'b': "\b", 'f': "\f", 'n': "\n",
+	'r': "\r", 't': "\t", 'v': "\v"}
 
 // escape reads an escape sequence and returns its length and text. An escape that
 // Python does not know stands for itself.

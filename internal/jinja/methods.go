@@ -141,7 +141,8 @@ var textMethods map[string]textMethod
 var textUnsupported = map[string]bool{}
 
 func init() {
-	for _, n := range strings.Fields("casefold center encode expandtabs format_map isidentifier isprintable istitle ljust maketrans rjust swapcase translate zfill isnumeric isdecimal rindex") {
+	for _, n := range strings.Fields("casefold center encode expandtabs format_map isidentifier isprintable istitle " +
+		"ljust maketrans rjust swapcase translate zfill isnumeric isdecimal rindex") {
 		textUnsupported[n] = true
 	}
 	textMethods = map[string]textMethod{
@@ -152,7 +153,8 @@ func init() {
 		"title":      func(_ *machine, line int, t Text, a args) Value { a.take(line, "title"); return titled(t) },
 		"capitalize": func(_ *machine, line int, t Text, a args) Value { a.take(line, "capitalize"); return capitalized(t) },
 		"isspace":    every("isspace", pytext.IsSpace), "isalpha": every("isalpha", unicode.IsLetter),
-		"isdigit": every("isdigit", unicode.IsDigit), "isalnum": every("isalnum", func(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) }),
+		"isdigit": every("isdigit", unicode.IsDigit), "isalnum": every("isalnum",
+			func(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) }),
 		"isascii": func(_ *machine, _ int, t Text, _ args) Value {
 			return strings.IndexFunc(t.s, func(r rune) bool { return r > 127 }) < 0
 		},

@@ -181,7 +181,8 @@ func (p *parser) tuple(conditions bool, ends []string, closing ...string) expr {
 	comma := false
 	for {
 		t := p.peek()
-		if t.kind == blockEnd || t.kind == variableEnd || t.kind == operator && t.value == ")" || t.kind == name && slices.Contains(ends, t.value) {
+		if t.kind == blockEnd || t.kind == variableEnd || t.kind == operator && t.value == ")" || t.kind == name &&
+			slices.Contains(ends, t.value) {
 			break
 		}
 		items = append(items, one())

@@ -42,7 +42,8 @@ func plainly(err error) error {
 	if !errors.As(err, &wrong) {
 		return err
 	}
-	want := map[reflect.Kind]string{reflect.String: "a string", reflect.Bool: "true or false", reflect.Struct: "an object", reflect.Map: "an object",
+	want := map[reflect.Kind]string{reflect.String: "a string", reflect.Bool: "true or false",
+		reflect.Struct: "an object", reflect.Map: "an object",
 		reflect.Slice: "a list", reflect.Float32: "a number", reflect.Float64: "a number", reflect.Int: "a whole number",
 		reflect.Int32: "a whole number", reflect.Int64: "a whole number"}[wrong.Type.Kind()]
 	if want == "" {

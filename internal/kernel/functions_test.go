@@ -9,7 +9,8 @@ var inf = float32(math.Inf(1))
 
 // inputs covers magnitudes, signs and the special values.
 func inputs() []float32 {
-	xs := []float32{0, float32(math.Copysign(0, -1)), 1, -1, 0.624, 0.626, -0.625, 1e-8, -1e-30, 10, -10, 50, -50, 87.3, 88.72, 88.8, -87.3, -87.4, -104, 200, -200, 1e10, -1e10, inf, -inf, float32(math.NaN())}
+	xs := []float32{0, float32(math.Copysign(0, -1)), 1, -1, 0.624, 0.626, -0.625, 1e-8, -1e-30, 10, -10, 50, -50,
+		87.3, 88.72, 88.8, -87.3, -87.4, -104, 200, -200, 1e10, -1e10, inf, -inf, float32(math.NaN())}
 	rng := newRand(7)
 	for range 4000 {
 		xs = append(xs, float32(rng.NormFloat64()*math.Exp2(float64(rng.IntN(16)-9))))

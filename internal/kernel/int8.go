@@ -168,7 +168,8 @@ func absMaxBits(x []float32) uint32 {
 
 // PanelI8 multiplies packed rows A [m,k] with one panel: c [m, cols] = A·panelᵀ, or
 // c += A·panelᵀ with accumulate. Rows of c are ldc values apart; cols is at most 32.
-func PanelI8(c []float32, ldc int, a, rowScales []float32, m, k int, panel []int8, scales []float32, sums []int32, cols int, accumulate bool) {
+func PanelI8(c []float32, ldc int, a, rowScales []float32, m, k int, panel []int8, scales []float32, sums []int32,
+	cols int, accumulate bool) {
 	quads, words := Quads(k), quadWords()
 	if len(a) < PackedRowsI8(m, k) || len(rowScales) < m || len(panel) < quads*PanelN*4 || len(scales) < PanelN || len(sums) < PanelN {
 		panic("kernel: the packed operands are too short")

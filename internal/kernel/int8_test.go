@@ -19,7 +19,8 @@ func packI8(w []float32, n, k int) packedI8 {
 	p := packedI8{make([]int8, PackedI8(n, k)), make([]float32, Panels(n)*PanelN), make([]int32, Panels(n)*PanelN)}
 	row := make([]float32, ScratchI8(k))
 	for i := range Panels(n) {
-		PackPanelI8(p.w[i*Quads(k)*PanelN*4:], p.scales[i*PanelN:], p.sums[i*PanelN:], i, n, k, func(i int, row []float32) { copy(row, w[i*k:]) }, row)
+		PackPanelI8(p.w[i*Quads(k)*PanelN*4:], p.scales[i*PanelN:], p.sums[i*PanelN:], i, n, k,
+			func(i int, row []float32) { copy(row, w[i*k:]) }, row)
 	}
 	return p
 }
@@ -28,7 +29,8 @@ func productI8(y, x []float32, w packedI8, m, n, k int, accumulate bool) {
 	a, scales := make([]float32, PackedRowsI8(m, k)), make([]float32, m)
 	PackRowsI8(a, scales, x, k, m, k)
 	for p := range Panels(n) {
-		PanelI8(y[min(p*PanelN, len(y)):], n, a, scales, m, k, w.w[p*Quads(k)*PanelN*4:], w.scales[p*PanelN:], w.sums[p*PanelN:], min(PanelN, n-p*PanelN), accumulate)
+		PanelI8(y[min(p*PanelN, len(y)):], n, a, scales, m, k, w.w[p*Quads(k)*PanelN*4:], w.scales[p*PanelN:],
+			w.sums[p*PanelN:], min(PanelN, n-p*PanelN), accumulate)
 	}
 }
 
@@ -73,7 +75,8 @@ func checkI8(t *testing.T, y, before, x, w []float32, m, n, k int) {
 func TestProductsI8(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		rng := newRand(1)
-		sizes := [][3]int{{0, 5, 3}, {2, 5, 0}, {1, 1, 1}, {1, 32, 16}, {2, 31, 7}, {3, 33, 2}, {5, 64, 33}, {12, 32, 64}, {13, 96, 17}, {25, 3, 100}, {7, 34, 2100}, {29, 65, 1025}}
+		sizes := [][3]int{{0, 5, 3}, {2, 5, 0}, {1, 1, 1}, {1, 32, 16}, {2, 31, 7}, {3, 33, 2}, {5, 64, 33},
+			{12, 32, 64}, {13, 96, 17}, {25, 3, 100}, {7, 34, 2100}, {29, 65, 1025}}
 		for m := 1; m <= 26; m++ {
 			sizes = append(sizes, [3]int{m, 37, 19})
 		}

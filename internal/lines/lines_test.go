@@ -44,7 +44,8 @@ func TestLineEnds(t *testing.T) {
 		"\x00\n \t\n":            {"\x00", " \t"},
 		long + "\r\n" + long:     {long, long},
 	} {
-		for _, r := range []io.Reader{strings.NewReader(text), iotest.OneByteReader(strings.NewReader(text)), iotest.DataErrReader(strings.NewReader(text))} {
+		for _, r := range []io.Reader{strings.NewReader(text), iotest.OneByteReader(strings.NewReader(text)),
+			iotest.DataErrReader(strings.NewReader(text))} {
 			if got, err := read(r); err != nil || !slices.Equal(got, want) {
 				t.Errorf("%.40q: %.60q, %v; want %.60q", text, got, err, want)
 			}
@@ -81,7 +82,8 @@ func TestCheck(t *testing.T) {
 	if err := Check("x", []byte("سلام\r\n\ufffd")); err != nil {
 		t.Error(err)
 	}
-	if err := Check("x", []byte("سلام\n\n\ta\xc0")); err == nil || !strings.Contains(err.Error(), "x: line 3: not UTF-8: byte 0xc0 at offset 2") {
+	if err := Check("x", []byte("سلام\n\n\ta\xc0")); err == nil ||
+		!strings.Contains(err.Error(), "x: line 3: not UTF-8: byte 0xc0 at offset 2") {
 		t.Errorf("error %v", err)
 	}
 }

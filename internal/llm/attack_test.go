@@ -40,7 +40,8 @@ type attack struct {
 
 // wire is an answer with a body of JSON.
 func wire(body string, header ...string) string {
-	return "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + strings.Join(append(header, ""), "\r\n") + fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body), body)
+	return "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + strings.Join(append(header, ""), "\r\n") +
+		fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body), body)
 }
 
 // start serves the attack and counts its requests.
@@ -113,46 +114,66 @@ func attacks(elsewhere string) map[string]attack {
 	deep := strings.Repeat("[", 200_000)
 	table := map[string]attack{
 		// Answers that are not what was asked for.
-		"no content":            {handler: answer(200, `{"choices":[{"message":{"content":null},"finish_reason":"stop"}]}`), want: "no content", tries: 3},
-		"no choice":             {handler: answer(200, `{"choices":[]}`), want: "no choice", tries: 3},
-		"choices of null":       {handler: answer(200, `{"choices":null}`), want: "no choice", tries: 3},
-		"choices of numbers":    {handler: answer(200, `{"choices":[1,2]}`), want: "not valid JSON", tries: 3},
-		"a message of text":     {handler: answer(200, `{"choices":[{"message":"hi"}]}`), want: "not valid JSON", tries: 3},
-		"content of parts":      {handler: answer(200, choiceOf(`[{"type":"text","text":"x"}]`)), want: "not valid JSON", tries: 3},
-		"two choices":           {handler: answer(200, `{"choices":[{"message":{"content":"Hello."},"finish_reason":"stop"},{"message":{"content":"Other."}}]}`)},
-		"a thousand choices":    {handler: answer(200, `{"choices":[{"message":{"content":"Hello."},"finish_reason":"stop"}`+strings.Repeat(`,{}`, 999)+`]}`)},
-		"a field twice":         {handler: answer(200, `{"choices":[],"choices":[{"message":{"content":"Hello."},"finish_reason":"stop"}]}`)},
-		"unknown fields":        {handler: answer(200, `{"x":{"y":[1,{}]},"choices":[{"z":0,"message":{"content":"Hello."},"finish_reason":"stop"}]}`)},
-		"negative tokens":       {handler: answer(200, `{"choices":[{"message":{"content":"Hello."},"finish_reason":"stop"}],"usage":{"prompt_tokens":-7,"completion_tokens":1}}`), want: "-7 prompt tokens", tries: 3},
-		"tokens beyond numbers": {handler: answer(200, `{"choices":[{"message":{"content":"Hello."}}],"usage":{"prompt_tokens":1e99}}`), want: "not valid JSON", tries: 3},
-		"tokens of NaN":         {handler: answer(200, `{"choices":[{"message":{"content":"Hello."}}],"usage":{"prompt_tokens":NaN}}`), want: "not valid JSON", tries: 3},
+		"no content": {handler: answer(200,
+			`{"choices":[{"message":{"content":null},"finish_reason":"stop"}]}`), want: "no content", tries: 3},
+		"no choice":          {handler: answer(200, `{"choices":[]}`), want: "no choice", tries: 3},
+		"choices of null":    {handler: answer(200, `{"choices":null}`), want: "no choice", tries: 3},
+		"choices of numbers": {handler: answer(200, `{"choices":[1,2]}`), want: "not valid JSON", tries: 3},
+		"a message of text":  {handler: answer(200, `{"choices":[{"message":"hi"}]}`), want: "not valid JSON", tries: 3},
+		"content of parts":   {handler: answer(200, choiceOf(`[{"type":"text","text":"x"}]`)), want: "not valid JSON", tries: 3},
+		"two choices": {handler: answer(200,
+			`{"choices":[{"message":{"content":"Hello."},"finish_reason":"stop"},{"message":{"content":"Other."}}]}`)},
+		"a thousand choices": {handler: answer(200,
+			`{"choices":[{"message":{"content":"Hello."},"finish_reason":"stop"}`+strings.Repeat(`,{}`, 999)+`]}`)},
+		"a field twice": {handler: answer(200,
+			`{"choices":[],"choices":[{"message":{"content":"Hello."},"finish_reason":"stop"}]}`)},
+		"unknown fields": {handler: answer(200,
+			`{"x":{"y":[1,{}]},"choices":[{"z":0,"message":{"content":"Hello."},"finish_reason":"stop"}]}`)},
+		"negative tokens": {handler: answer(200, `{"choices":[{"message":{"content":"Hello."},"finish_reason":"stop"}],"usage":{"prompt_tokens":-7,"completion_tokens":1}}`), want: "-7 prompt tokens", tries: 3},
+		"tokens beyond numbers": {handler: answer(200,
+			`{"choices":[{"message":{"content":"Hello."}}],"usage":{"prompt_tokens":1e99}}`), want: "not valid JSON", tries: 3},
+		"tokens of NaN": {handler: answer(200,
+			`{"choices":[{"message":{"content":"Hello."}}],"usage":{"prompt_tokens":NaN}}`), want: "not valid JSON", tries: 3},
 		"huge nesting":          {handler: answer(200, deep), want: "max depth", tries: 3},
 		"huge nesting in error": {handler: answer(400, deep), want: "status 400"},
 		"an empty answer":       {handler: answer(200, ""), want: "not valid JSON", tries: 3},
 		"null":                  {handler: answer(200, "null"), want: "no choice", tries: 3},
 		"half of JSON":          {handler: answer(200, good[:40]), want: "not valid JSON", tries: 3},
 		"JSON and more":         {handler: answer(200, good+"{}"), want: "not valid JSON", tries: 3},
-		"a stream of events":    {handler: answer(200, "data: {\"choices\":[]}\n\ndata: [DONE]\n", "Content-Type", "text/event-stream"), want: "not valid JSON", tries: 3},
-		"a page":                {handler: answer(200, "<html><title>Sign in</title>", "Content-Type", "text/html"), want: "a page, not JSON", tries: 3},
+		"a stream of events": {handler: answer(200, "data: {\"choices\":[]}\n\ndata: [DONE]\n", "Content-Type",
+			"text/event-stream"), want: "not valid JSON", tries: 3},
+		"a page": {handler: answer(200, "<html><title>Sign in</title>", "Content-Type", "text/html"),
+			want: "a page, not JSON", tries: 3},
 		"JSON called a picture": {handler: answer(200, good, "Content-Type", "image/png")},
 		"a login in the error":  {handler: answer(400, "<html><title>Sign\x1b[31m in</title>"), want: "a page titled Sign in"},
-		"another encoding":      {handler: answer(200, "\xff\xfe{\x00}\x00", "Content-Type", "application/json; charset=utf-16"), want: "not valid JSON", tries: 3},
-		"false gzip":            {handler: answer(200, "this is not gzip at all", "Content-Encoding", "gzip"), want: "broke off: gzip: invalid header", tries: 3},
-		"status 204":            {handler: answer(204, ""), want: "status 204"},
-		"status 206":            {handler: answer(206, good), want: "status 206"},
-		"status 299":            {handler: answer(299, good), want: "status 299"},
-		"status 418":            {handler: answer(418, "teapot"), want: "status 418 I'm a teapot: teapot"},
-		"status 599":            {handler: answer(599, ""), want: "status 599", tries: 3},
+		"another encoding": {handler: answer(200, "\xff\xfe{\x00}\x00", "Content-Type",
+			"application/json; charset=utf-16"), want: "not valid JSON", tries: 3},
+		"false gzip": {handler: answer(200, "this is not gzip at all", "Content-Encoding", "gzip"),
+			want: "broke off: gzip: invalid header", tries: 3},
+		"status 204": {handler: answer(204, ""), want: "status 204"},
+		"status 206": {handler: answer(206, good), want: "status 206"},
+		"status 299": {handler: answer(299, good), want: "status 299"},
+		"status 418": {handler: answer(418, "teapot"), want: "status 418 I'm a teapot: teapot"},
+		"status 599": {handler: answer(599, ""), want: "status 599", tries: 3},
 
 		// Bodies without end, and slow ones.
-		"endless body":          {handler: endless, want: "longer than 32 MiB"},
-		"endless error":         {handler: func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(400); endless(w, r) }, want: "longer than 32 MiB"},
-		"slow drip":             {handler: drip(""), want: "no answer within 300ms", tries: 3},
-		"slow drip of an error": {handler: func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500); drip("x")(w, r) }, want: "no answer within 300ms", tries: 3},
-		"silence":               {handler: silent, want: "no answer within 300ms", tries: 3},
-		"endless header":        {raw: "HTTP/1.1 200 OK\r\n" + strings.Repeat("X-A: "+strings.Repeat("a", 1000)+"\r\n", 2000), want: "exceeded", tries: 3},
-		"one long header":       {raw: "HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("a", 2<<20), want: "exceeded", tries: 3},
-		"endless 100":           {raw: strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 2000), want: "no answer: ", tries: 3},
+		"endless body": {handler: endless, want: "longer than 32 MiB"},
+		"endless error": {handler: func(w http.ResponseWriter,
+			r *http.Request) {
+			w.WriteHeader(400)
+			endless(w, r)
+		}, want: "longer than 32 MiB"},
+		"slow drip": {handler: drip(""), want: "no answer within 300ms", tries: 3},
+		"slow drip of an error": {handler: func(w http.ResponseWriter,
+			r *http.Request) {
+			w.WriteHeader(500)
+			drip("x")(w, r)
+		}, want: "no answer within 300ms", tries: 3},
+		"silence": {handler: silent, want: "no answer within 300ms", tries: 3},
+		"endless header": {raw: "HTTP/1.1 200 OK\r\n" +
+			strings.Repeat("X-A: "+strings.Repeat("a", 1000)+"\r\n", 2000), want: "exceeded", tries: 3},
+		"one long header": {raw: "HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("a", 2<<20), want: "exceeded", tries: 3},
+		"endless 100":     {raw: strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 2000), want: "no answer: ", tries: 3},
 
 		// The protocol broken.
 		"closed at once":        {raw: " ", want: "no answer: ", tries: 3},
@@ -160,17 +181,23 @@ func attacks(elsewhere string) map[string]attack {
 		"key in a bad header":   {raw: "HTTP/1.1 200 OK\r\nBearer " + attackKey + "\r\n\r\n", want: "malformed MIME header", tries: 3},
 		"key in a bad status":   {raw: "HTTP/1.1 " + attackKey + " OK\r\n\r\n", want: "malformed HTTP status code", tries: 3},
 		"key in a bad protocol": {raw: attackKey + "\r\n\r\n", want: "malformed HTTP response", tries: 3},
-		"key in a bad length":   {raw: "HTTP/1.1 200 OK\r\nContent-Length: " + attackKey + "\r\n\r\n", want: "bad Content-Length", tries: 3},
-		"escapes in a header":   {raw: "HTTP/1.1 200 OK\r\n\x1b[2J\x1b]0;owned\x07\r\n\r\n", want: "malformed MIME header", tries: 3},
-		"two lengths":           {raw: "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n{}", want: "Content-Length", tries: 3},
+		"key in a bad length": {raw: "HTTP/1.1 200 OK\r\nContent-Length: " + attackKey + "\r\n\r\n",
+			want: "bad Content-Length", tries: 3},
+		"escapes in a header": {raw: "HTTP/1.1 200 OK\r\n\x1b[2J\x1b]0;owned\x07\r\n\r\n", want: "malformed MIME header", tries: 3},
+		"two lengths": {raw: "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n{}",
+			want: "Content-Length", tries: 3},
 		"negative length":       {raw: "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{}", want: "Content-Length", tries: 3},
 		"shorter than promised": {raw: "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + good, want: "the answer broke off", tries: 3},
-		"chunked garbage":       {raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nboo\r\n", want: "the answer broke off", tries: 3},
-		"a chunk of exabytes":   {raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffff\r\nboo", want: "the answer broke off", tries: 3},
-		"chunks that stop":      {raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{\"c", want: "the answer broke off", tries: 3},
-		"unknown transfer":      {raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: rot13\r\n\r\n{}", want: "unsupported transfer encoding", tries: 3},
-		"switching protocols":   {raw: "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", want: "status 101"},
-		"two answers at once":   {raw: wire(good) + wire(choiceOf(`"smuggled"`))},
+		"chunked garbage": {raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nboo\r\n",
+			want: "the answer broke off", tries: 3},
+		"a chunk of exabytes": {raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffff\r\nboo",
+			want: "the answer broke off", tries: 3},
+		"chunks that stop": {raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{\"c",
+			want: "the answer broke off", tries: 3},
+		"unknown transfer": {raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: rot13\r\n\r\n{}",
+			want: "unsupported transfer encoding", tries: 3},
+		"switching protocols": {raw: "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", want: "status 101"},
+		"two answers at once": {raw: wire(good) + wire(choiceOf(`"smuggled"`))},
 
 		// The key echoed.
 		"key in an error":          {handler: answer(400, `{"error":{"message":"bad key `+attackKey+`"}}`), want: "bad key [secret]"},
@@ -182,18 +209,25 @@ func attacks(elsewhere string) map[string]attack {
 		"key in an error with 200": {handler: answer(200, `{"error":{"message":"`+attackKey+`"}}`), want: "holds the API key", final: true},
 		"key in the answer":        {handler: answer(200, choiceOf(`"your key is `+attackKey+`"`)), want: "holds the API key", final: true},
 		"key in the model's name":  {handler: answer(200, `{"model":"`+attackKey+`","choices":[{"message":{"content":"Hello."},"finish_reason":"stop"}]}`), want: "holds the API key", final: true},
-		"credentials in an error":  {handler: answer(400, `proxy http://me:`+attackKey+`@10.0.0.1 failed`), want: "proxy http://10.0.0.1 failed"},
+		"credentials in an error": {handler: answer(400, `proxy http://me:`+attackKey+`@10.0.0.1 failed`),
+			want: "proxy http://10.0.0.1 failed"},
 
 		// Pauses that are asked for.
-		"a pause of a day":         {handler: answer(429, "", "Retry-After", "86400"), want: "a pause of 24h0m0s, longer than the limit of 15m0s", final: true},
-		"a pause of a century":     {handler: answer(503, "", "Retry-After", "99999999999"), want: "longer than the limit of 15m0s", final: true},
-		"a pause without end":      {handler: answer(503, "", "Retry-After", strings.Repeat("9", 400)), want: "longer than the limit of 15m0s", final: true},
-		"a pause to the year 9999": {handler: answer(503, "", "Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT"), want: "longer than the limit of 15m0s", final: true},
-		"a pause of inf":           {handler: answer(503, "", "Retry-After", "inf"), want: "status 503", tries: 3},
+		"a pause of a day": {handler: answer(429, "", "Retry-After", "86400"),
+			want: "a pause of 24h0m0s, longer than the limit of 15m0s", final: true},
+		"a pause of a century": {handler: answer(503, "", "Retry-After", "99999999999"),
+			want: "longer than the limit of 15m0s", final: true},
+		"a pause without end": {handler: answer(503, "", "Retry-After", strings.Repeat("9", 400)),
+			want: "longer than the limit of 15m0s", final: true},
+		"a pause to the year 9999": {handler: answer(503, "", "Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT"),
+			want: "longer than the limit of 15m0s", final: true},
+		"a pause of inf": {handler: answer(503, "", "Retry-After", "inf"), want: "status 503", tries: 3},
 	}
 	for _, status := range []int{300, 301, 302, 303, 305, 307, 308, 399} {
 		for name, location := range map[string]string{
-			"another server": elsewhere + "/v1/chat/completions", "another scheme": "ftp://host/x", "itself": "/v1/chat/completions", "a secret": "http://me:" + url.QueryEscape(attackKey) + "@elsewhere/x?" + attackKey,
+			"another server": elsewhere +
+				"/v1/chat/completions", "another scheme": "ftp://host/x", "itself": "/v1/chat/completions", "a secret": "http://me:" +
+				url.QueryEscape(attackKey) + "@elsewhere/x?" + attackKey,
 			"another port by name": strings.Replace(elsewhere, "127.0.0.1", "localhost", 1),
 		} {
 			table[fmt.Sprintf("redirect %d to %s", status, name)] = attack{handler: func(w http.ResponseWriter, r *http.Request) {
@@ -202,8 +236,10 @@ func attacks(elsewhere string) map[string]attack {
 			}, want: "which is not followed", final: true}
 		}
 	}
-	table["redirect to a broken address"] = attack{handler: answer(302, "", "Location", "http://["+attackKey), want: "failed to parse Location", tries: 3}
-	table["redirect to an escape"] = attack{raw: "HTTP/1.1 302 Found\r\nLocation: /\x1b[31m\r\n\r\n", want: "malformed MIME header", tries: 3}
+	table["redirect to a broken address"] = attack{handler: answer(302, "", "Location", "http://["+attackKey),
+		want: "failed to parse Location", tries: 3}
+	table["redirect to an escape"] = attack{raw: "HTTP/1.1 302 Found\r\nLocation: /\x1b[31m\r\n\r\n",
+		want: "malformed MIME header", tries: 3}
 	table["redirect to nowhere"] = attack{handler: answer(302, ""), want: "to nowhere, which is not followed", final: true}
 	return table
 }
@@ -257,7 +293,8 @@ func TestAttacks(t *testing.T) {
 				t.Errorf("%s: final %v, want %v: %v", name, !a.final, a.final, err)
 			}
 			for _, s := range append(slices.Clone(notes), fmt.Sprint(err)) {
-				if strings.Contains(s, attackKey) || strings.Contains(s, "%2Bsecret") || strings.ContainsFunc(s, unicode.IsControl) || len(s) > 1500 {
+				if strings.Contains(s, attackKey) || strings.Contains(s, "%2Bsecret") ||
+					strings.ContainsFunc(s, unicode.IsControl) || len(s) > 1500 {
 					t.Errorf("%s: shown: %.3000q", name, s)
 				}
 			}
@@ -285,7 +322,8 @@ func TestNoRedirectFromHTTPS(t *testing.T) {
 	}
 	p.http.client.Transport = s.Client().Transport
 	_, err = p.Score(context.Background(), prompt, 2)
-	if !badinput.Is(err) || !strings.Contains(err.Error(), "redirect (status 307) to "+plain.URL+"/v1, which is not followed") || strayed.Load() != 0 {
+	if !badinput.Is(err) || !strings.Contains(err.Error(),
+		"redirect (status 307) to "+plain.URL+"/v1, which is not followed") || strayed.Load() != 0 {
 		t.Errorf("%v, %d requests went to the other server", err, strayed.Load())
 	}
 	if _, err = p.Limit(context.Background()); err != nil && strings.Contains(err.Error(), attackKey) || strayed.Load() != 0 {
@@ -301,24 +339,26 @@ func TestScoreAttacks(t *testing.T) {
 	}
 	const six, seven = `{"6":{"logprob":-0.5,"rank":1}}`, `{"7":{"logprob":-0.5,"rank":1}}`
 	for name, c := range map[string]struct{ text, want string }{
-		"NaN":                {ranked(six, `{"7":{"logprob":NaN,"rank":1}}`), "log-probability NaN"},
-		"Infinity":           {ranked(six, `{"7":{"logprob":-Infinity,"rank":1}}`), "log-probability -Infinity"},
-		"positive":           {ranked(six, `{"7":{"logprob":0.5,"rank":1}}`), "is 0.5"},
-		"null":               {ranked(six, `{"7":{"logprob":null,"rank":1}}`), "is null"},
-		"missing":            {ranked(six, `{"7":{}}`), "is null"},
-		"text":               {ranked(six, `{"7":{"logprob":"-1"}}`), "not valid JSON"},
-		"beyond numbers":     {ranked(six, `{"7":{"logprob":-1e999}}`), "not valid JSON"},
-		"of another token":   {ranked(six, `{"8":{"logprob":-0.5,"rank":1}}`), "no log-probability of it"},
-		"no entry":           {ranked(six, `null`), "no log-probability of it"},
-		"in another order":   {ranked(seven, six), "no log-probability of it"},
-		"too many":           {ranked(six, seven+`,`+seven), "4 log-probabilities for 3 tokens"},
-		"other prompt":       {strings.Replace(ranked(six, seven), `"prompt_tokens":3`, `"prompt_tokens":4`, 1), "read 4 prompt tokens of the 3"},
+		"NaN":              {ranked(six, `{"7":{"logprob":NaN,"rank":1}}`), "log-probability NaN"},
+		"Infinity":         {ranked(six, `{"7":{"logprob":-Infinity,"rank":1}}`), "log-probability -Infinity"},
+		"positive":         {ranked(six, `{"7":{"logprob":0.5,"rank":1}}`), "is 0.5"},
+		"null":             {ranked(six, `{"7":{"logprob":null,"rank":1}}`), "is null"},
+		"missing":          {ranked(six, `{"7":{}}`), "is null"},
+		"text":             {ranked(six, `{"7":{"logprob":"-1"}}`), "not valid JSON"},
+		"beyond numbers":   {ranked(six, `{"7":{"logprob":-1e999}}`), "not valid JSON"},
+		"of another token": {ranked(six, `{"8":{"logprob":-0.5,"rank":1}}`), "no log-probability of it"},
+		"no entry":         {ranked(six, `null`), "no log-probability of it"},
+		"in another order": {ranked(seven, six), "no log-probability of it"},
+		"too many":         {ranked(six, seven+`,`+seven), "4 log-probabilities for 3 tokens"},
+		"other prompt": {strings.Replace(ranked(six, seven), `"prompt_tokens":3`, `"prompt_tokens":4`, 1),
+			"read 4 prompt tokens of the 3"},
 		"negative count":     {strings.Replace(ranked(six, seven), `"prompt_tokens":3`, `"prompt_tokens":-3`, 1), "read -3 prompt tokens"},
 		"a list for the map": {ranked(six, `[-0.5]`), "not valid JSON"},
 		"no choice":          {`{"choices":[]}`, "no choice"},
 	} {
 		s, _ := server(t, answer(200, ranked(six, seven)), answer(200, c.text))
-		p, err := NewPromptScorer(Options{BaseURL: s.URL + "/v1", Model: "m", Retries: 1, Sleep: func(context.Context, time.Duration) error { return nil }}, nil)
+		p, err := NewPromptScorer(Options{BaseURL: s.URL + "/v1", Model: "m", Retries: 1,
+			Sleep: func(context.Context, time.Duration) error { return nil }}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -338,13 +378,17 @@ func TestAddressesAreNotRepeated(t *testing.T) {
 	t.Setenv("TEST_BARKA_BAD", "two words")
 	t.Setenv("TEST_BARKA_LINE", "sk-x\nInjected: y")
 	for _, o := range []Options{
-		{BaseURL: "me:secret@host/v1"}, {BaseURL: "http://me:secret@host/v1"}, {BaseURL: "http://me:secret@ho st/v1"}, {BaseURL: "ftp://host/v1?key=secret"},
+		{BaseURL: "me:secret@host/v1"}, {BaseURL: "http://me:secret@host/v1"}, {BaseURL: "http://me:secret@ho st/v1"},
+		{BaseURL: "ftp://host/v1?key=secret"},
 		{BaseURL: "http://host/v1?key=secret"}, {BaseURL: "http://host/v1#secret"}, {BaseURL: "http://host:port/v1?secret"},
-		{BaseURL: "http://host/v1", Model: "m", KeyVariable: "sk-secret"}, {BaseURL: "http://host/v1", Model: "m", KeyVariable: "hf_secret"},
-		{BaseURL: "http://host/v1", Model: "m", KeyVariable: "TEST_BARKA_BAD"}, {BaseURL: "http://host/v1", Model: "m", KeyVariable: "TEST_BARKA_LINE"},
+		{BaseURL: "http://host/v1", Model: "m", KeyVariable: "sk-secret"}, {BaseURL: "http://host/v1", Model: "m",
+			KeyVariable: "hf_secret"},
+		{BaseURL: "http://host/v1", Model: "m", KeyVariable: "TEST_BARKA_BAD"}, {BaseURL: "http://host/v1",
+			Model: "m", KeyVariable: "TEST_BARKA_LINE"},
 	} {
 		_, err := NewHTTP(o)
-		if !badinput.Is(err) || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "words") || strings.Contains(err.Error(), "Injected") {
+		if !badinput.Is(err) || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "words") ||
+			strings.Contains(err.Error(), "Injected") {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}

@@ -38,7 +38,8 @@ func completions(t *testing.T, answers map[string]string) (*PromptScorer, *[]str
 			Ranked *int `json:"prompt_logprobs"`
 			Echo   bool
 		}
-		if err := json.NewDecoder(r.Body).Decode(&b); err != nil || r.URL.Path != "/v1/completions" || b.Model != "m" || !slices.Equal(b.Prompt, prompt) || b.Max == nil {
+		if err := json.NewDecoder(r.Body).Decode(&b); err != nil || r.URL.Path != "/v1/completions" ||
+			b.Model != "m" || !slices.Equal(b.Prompt, prompt) || b.Max == nil {
 			t.Errorf("%s: %+v, %v", r.URL.Path, b, err)
 		}
 		way := "ranked"
@@ -53,7 +54,8 @@ func completions(t *testing.T, answers map[string]string) (*PromptScorer, *[]str
 		}
 		fmt.Fprint(w, text)
 	})
-	p, err := NewPromptScorer(Options{BaseURL: s.URL + "/v1", Model: "m", Retries: 1, Sleep: func(context.Context, time.Duration) error { return nil }}, nil)
+	p, err := NewPromptScorer(Options{BaseURL: s.URL + "/v1", Model: "m", Retries: 1,
+		Sleep: func(context.Context, time.Duration) error { return nil }}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,10 +68,12 @@ func TestPromptScores(t *testing.T) {
 		answers map[string]string
 		asked   string
 	}{
-		"vllm":             {map[string]string{"ranked": ranked}, "ranked ranked"},
-		"openai":           {map[string]string{"ranked": onlyNew, "echo0": echoed}, "ranked echo0 echo0"},
-		"strict":           {map[string]string{"ranked": "400 Unrecognized request argument: prompt_logprobs", "echo0": echoed}, "ranked echo0 echo0"},
-		"must generate":    {map[string]string{"ranked": onlyNew, "echo0": "400 max_tokens must be at least 1", "echo1": echoed1}, "ranked echo0 echo1 echo1"},
+		"vllm":   {map[string]string{"ranked": ranked}, "ranked ranked"},
+		"openai": {map[string]string{"ranked": onlyNew, "echo0": echoed}, "ranked echo0 echo0"},
+		"strict": {map[string]string{"ranked": "400 Unrecognized request argument: prompt_logprobs",
+			"echo0": echoed}, "ranked echo0 echo0"},
+		"must generate": {map[string]string{"ranked": onlyNew, "echo0": "400 max_tokens must be at least 1",
+			"echo1": echoed1}, "ranked echo0 echo1 echo1"},
 		"ignores the echo": {map[string]string{"ranked": onlyNew, "echo0": onlyNew, "echo1": echoed1}, "ranked echo0 echo1 echo1"},
 	} {
 		p, asked := completions(t, c.answers)
@@ -97,7 +101,8 @@ func TestNoPromptScores(t *testing.T) {
 		p, asked := completions(t, map[string]string{"ranked": c.text, "echo0": c.text, "echo1": c.text})
 		_, err := p.Score(context.Background(), prompt, 2)
 		var answer *AnswerError
-		if !badinput.Is(err) || errors.As(err, &answer) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "no log-probabilities of the prompt's tokens") || len(*asked) != 3 {
+		if !badinput.Is(err) || errors.As(err, &answer) || !strings.Contains(err.Error(), c.want) ||
+			!strings.Contains(err.Error(), "no log-probabilities of the prompt's tokens") || len(*asked) != 3 {
 			t.Errorf("%s: %v after %v", name, err, *asked)
 		}
 	}
@@ -106,11 +111,12 @@ func TestNoPromptScores(t *testing.T) {
 // TestBrokenPromptScores: what is wrong with one answer is told of it alone.
 func TestBrokenPromptScores(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
-		"short":         {strings.Replace(ranked, "[null,", "[", 1), "2 entries for 3 tokens"},
-		"long":          {strings.Replace(ranked, "[null,", "[null,null,", 1), "4 log-probabilities for 3 tokens"},
-		"other token":   {strings.Replace(ranked, `"7":`, `"8":`, 1), "token 2 (counted from 0) is 7"},
-		"null":          {strings.Replace(ranked, "-2.5", "null", 1), "of token 2 (counted from 0) is null"},
-		"null entry":    {strings.Replace(ranked, `{"6":{"logprob":-0.5,"rank":1,"decoded_token":"a"}}`, "null", 1), "token 1 (counted from 0)"},
+		"short":       {strings.Replace(ranked, "[null,", "[", 1), "2 entries for 3 tokens"},
+		"long":        {strings.Replace(ranked, "[null,", "[null,null,", 1), "4 log-probabilities for 3 tokens"},
+		"other token": {strings.Replace(ranked, `"7":`, `"8":`, 1), "token 2 (counted from 0) is 7"},
+		"null":        {strings.Replace(ranked, "-2.5", "null", 1), "of token 2 (counted from 0) is null"},
+		"null entry": {strings.Replace(ranked, `{"6":{"logprob":-0.5,"rank":1,"decoded_token":"a"}}`, "null", 1),
+			"token 1 (counted from 0)"},
 		"nan":           {strings.Replace(ranked, "-2.5", "NaN", 1), "NaN"},
 		"infinite":      {strings.Replace(ranked, "-2.5", "-Infinity", 1), "-Infinity"},
 		"positive":      {strings.Replace(ranked, "-2.5", "2.5", 1), "is 2.5"},
@@ -130,7 +136,8 @@ func TestBrokenPromptScores(t *testing.T) {
 		}
 	}
 	p, asked := completions(t, map[string]string{"ranked": `{"choices":[{"prompt_log`})
-	if _, err := p.Score(context.Background(), prompt, 2); err == nil || !strings.Contains(err.Error(), "not valid JSON") || len(*asked) != 2 {
+	if _, err := p.Score(context.Background(), prompt, 2); err == nil ||
+		!strings.Contains(err.Error(), "not valid JSON") || len(*asked) != 2 {
 		t.Errorf("cut off: %v after %v", err, *asked)
 	}
 }
@@ -165,7 +172,8 @@ func TestServerLimit(t *testing.T) {
 // FuzzPromptScores: no answer breaks the client or gives a number of scores
 // that is not the tokens'.
 func FuzzPromptScores(f *testing.F) {
-	for _, s := range []string{ranked, echoed, echoed1, onlyNew, "null", "[]", `{"choices":[{"prompt_logprobs":[{}]}]}`, `{"choices":[{"logprobs":{"token_logprobs":[1]}}]}`} {
+	for _, s := range []string{ranked, echoed, echoed1, onlyNew, "null", "[]",
+		`{"choices":[{"prompt_logprobs":[{}]}]}`, `{"choices":[{"logprobs":{"token_logprobs":[1]}}]}`} {
 		f.Add([]byte(s))
 	}
 	p := &PromptScorer{http: &HTTP{}}

@@ -59,16 +59,18 @@ func FuzzReadConfig(f *testing.F) {
 // TestTargetsThatMatchNothing: each target of a list must match a layer.
 func TestTargetsThatMatchNothing(t *testing.T) {
 	layers := []string{"model.layers.0.self_attn.q_proj", "model.layers.0.self_attn.v_proj", "model.layers.1.self_attn.q_proj"}
-	for _, good := range []Targets{{Pattern: AllLinear}, {List: []string{"q_proj", "v_proj"}}, {List: []string{"layers.1.self_attn.q_proj"}}, {Pattern: `.*q_proj`}} {
+	for _, good := range []Targets{{Pattern: AllLinear}, {List: []string{"q_proj", "v_proj"}},
+		{List: []string{"layers.1.self_attn.q_proj"}}, {Pattern: `.*q_proj`}} {
 		if err := good.Check(layers); err != nil {
 			t.Errorf("%v: %v", good, err)
 		}
 	}
 	for want, bad := range map[string]Targets{
-		"target v_porj matches no linear layer of the model; did you mean v_proj? The model has q_proj, v_proj": {List: []string{"q_proj", "v_porj"}},
-		"target query_key_value matches no linear layer of the model. The model has":                            {List: []string{"query_key_value"}},
-		"target .*mlp matches no linear layer":                                                                  {Pattern: ".*mlp"},
-		"not a regular expression":                                                                              {Pattern: "("},
+		"target v_porj matches no linear layer of the model; did you mean v_proj? The model has q_proj, v_proj": {List: []string{"q_proj",
+			"v_porj"}},
+		"target query_key_value matches no linear layer of the model. The model has": {List: []string{"query_key_value"}},
+		"target .*mlp matches no linear layer":                                       {Pattern: ".*mlp"},
+		"not a regular expression":                                                   {Pattern: "("},
 	} {
 		if err := bad.Check(layers); err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, expected %q", bad, err, want)

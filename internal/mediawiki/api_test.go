@@ -61,7 +61,8 @@ func TestExtract(t *testing.T) {
 	url, _ := server(t, text(200, page))
 	c, _ := testClient(t, ClientOptions{API: url})
 	e, err := c.Extract(context.Background(), "UAE")
-	if err != nil || e.Title != "United Arab Emirates" || e.From != "UAE" || e.Revision != 99 || !strings.Contains(e.Text, "== History ==") || e.Missing {
+	if err != nil || e.Title != "United Arab Emirates" || e.From != "UAE" || e.Revision != 99 ||
+		!strings.Contains(e.Text, "== History ==") || e.Missing {
 		t.Errorf("%+v, %v", e, err)
 	}
 }
@@ -167,7 +168,8 @@ func (c *cassette) RoundTrip(r *http.Request) (*http.Response, error) {
 			same = same && recorded == strings.ReplaceAll(q.Get(key), "_", " ")
 		}
 		if same {
-			return &http.Response{StatusCode: 200, Status: "200 OK", Header: http.Header{}, Body: io.NopCloser(strings.NewReader(i.Response.Body.String)), Request: r}, nil
+			return &http.Response{StatusCode: 200, Status: "200 OK", Header: http.Header{},
+				Body: io.NopCloser(strings.NewReader(i.Response.Body.String)), Request: r}, nil
 		}
 	}
 	c.t.Errorf("nothing recorded for %s", r.URL.RawQuery)
@@ -176,7 +178,8 @@ func (c *cassette) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func replay(t *testing.T, name string) *Client {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join(cmp.Or(os.Getenv("BARKA_SHARED"), filepath.Join("..", "..", "..", "shared")), "data", "wiki", "api", name))
+	data, err := os.ReadFile(filepath.Join(cmp.Or(os.Getenv("BARKA_SHARED"),
+		filepath.Join("..", "..", "..", "shared")), "data", "wiki", "api", name))
 	if err != nil {
 		t.Skip("the shared reference data is not here")
 	}
@@ -222,7 +225,8 @@ func TestRefusedConnection(t *testing.T) {
 		t.Errorf("a wiki that has answered: %v after pauses %v", err, *pauses)
 	}
 	c, pauses = testClient(t, ClientOptions{API: s.URL})
-	if _, err := c.Extract(context.Background(), "UAE"); err == nil || !strings.Contains(err.Error(), "refuses connections") || len(*pauses) != 0 {
+	if _, err := c.Extract(context.Background(), "UAE"); err == nil ||
+		!strings.Contains(err.Error(), "refuses connections") || len(*pauses) != 0 {
 		t.Errorf("%v after pauses %v", err, *pauses)
 	}
 }

@@ -42,20 +42,21 @@ func TestAttacks(t *testing.T) {
 				time.Sleep(5 * time.Millisecond)
 			}
 		}, "the answer broke off: "},
-		"silence":              {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "no answer: "},
-		"endless header":       {raw("HTTP/1.1 200 OK\r\n" + strings.Repeat("X-A: "+strings.Repeat("a", 1000)+"\r\n", 2000)), "exceeded"},
-		"escapes in a header":  {raw("HTTP/1.1 200 OK\r\n\x1b[2J\r\n\r\n"), "malformed MIME header"},
-		"escapes in a status":  {raw("HTTP/1.1 404 \x1b[2J\u202e\r\n\r\n"), "status 404"},
-		"escapes in an error":  {text(200, `{"error":{"code":"x","info":"\u001b[2Jbad\u202e\nline"}}`), "error x: bad line"},
-		"a long error":         {text(200, `{"error":{"code":"x","info":"`+strings.Repeat("x", 100_000)+`"}}`), "…"},
-		"to another host":      {text(302, "", "Location", elsewhere), "redirects to " + elsewhere + ", which is not followed"},
-		"to credentials":       {text(302, "", "Location", "http://me:pw@127.0.0.1/"), "which is not followed"},
-		"to ftp":               {text(302, "", "Location", "ftp://127.0.0.1/"), "which is not followed"},
-		"in circles":           {text(302, "", "Location", "?x=1"), "more than 5 redirects"},
-		"a pause of a day":     {text(429, "", "Retry-After", "86400"), "a pause of 24h0m0s, longer than the limit of 5m0s"},
-		"a pause of a century": {text(200, `{"error":{"code":"maxlag","info":"x"}}`, "Retry-After", "99999999999"), "longer than the limit of 5m0s"},
-		"one answer for ever":  {text(200, `{"continue":{"clcontinue":"a"},"query":{"pages":[]}}`), "never ends"},
-		"huge nesting":         {text(200, strings.Repeat("[", 200_000)), "max depth"},
+		"silence":             {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "no answer: "},
+		"endless header":      {raw("HTTP/1.1 200 OK\r\n" + strings.Repeat("X-A: "+strings.Repeat("a", 1000)+"\r\n", 2000)), "exceeded"},
+		"escapes in a header": {raw("HTTP/1.1 200 OK\r\n\x1b[2J\r\n\r\n"), "malformed MIME header"},
+		"escapes in a status": {raw("HTTP/1.1 404 \x1b[2J\u202e\r\n\r\n"), "status 404"},
+		"escapes in an error": {text(200, `{"error":{"code":"x","info":"\u001b[2Jbad\u202e\nline"}}`), "error x: bad line"},
+		"a long error":        {text(200, `{"error":{"code":"x","info":"`+strings.Repeat("x", 100_000)+`"}}`), "…"},
+		"to another host":     {text(302, "", "Location", elsewhere), "redirects to " + elsewhere + ", which is not followed"},
+		"to credentials":      {text(302, "", "Location", "http://me:pw@127.0.0.1/"), "which is not followed"},
+		"to ftp":              {text(302, "", "Location", "ftp://127.0.0.1/"), "which is not followed"},
+		"in circles":          {text(302, "", "Location", "?x=1"), "more than 5 redirects"},
+		"a pause of a day":    {text(429, "", "Retry-After", "86400"), "a pause of 24h0m0s, longer than the limit of 5m0s"},
+		"a pause of a century": {text(200, `{"error":{"code":"maxlag","info":"x"}}`, "Retry-After", "99999999999"),
+			"longer than the limit of 5m0s"},
+		"one answer for ever": {text(200, `{"continue":{"clcontinue":"a"},"query":{"pages":[]}}`), "never ends"},
+		"huge nesting":        {text(200, strings.Repeat("[", 200_000)), "max depth"},
 	} {
 		address, _ := server(t, c.handler)
 		cl, _ := testClient(t, ClientOptions{API: address, Retries: 1, Timeout: 2 * time.Second})
@@ -64,7 +65,8 @@ func TestAttacks(t *testing.T) {
 		}
 		_, err := cl.Extract(context.Background(), "X")
 		if err == nil || !strings.Contains(err.Error(), c.want) || len(err.Error()) > 1000 ||
-			strings.ContainsFunc(err.Error(), func(r rune) bool { return unicode.IsControl(r) || r == '\u202e' }) || strings.Contains(err.Error(), "pw@") {
+			strings.ContainsFunc(err.Error(), func(r rune) bool { return unicode.IsControl(r) || r == '\u202e' }) ||
+			strings.Contains(err.Error(), "pw@") {
 			t.Errorf("%s: error %.1200q, want %q", name, fmt.Sprint(err), c.want)
 		}
 	}
@@ -98,8 +100,10 @@ func TestRedirects(t *testing.T) {
 }
 
 func TestAddressesAreNotRepeated(t *testing.T) {
-	for _, address := range []string{"https://me:secret@wiki.test/api.php", "https://wiki.test/api.php?token=secret", "me:secret@wiki.test", "ftp://wiki.test/?secret"} {
-		if _, err := NewClient(ClientOptions{API: address, Contact: "a@b.test"}); !badinput.Is(err) || strings.Contains(err.Error(), "secret") {
+	for _, address := range []string{"https://me:secret@wiki.test/api.php", "https://wiki.test/api.php?token=secret",
+		"me:secret@wiki.test", "ftp://wiki.test/?secret"} {
+		if _, err := NewClient(ClientOptions{API: address, Contact: "a@b.test"}); !badinput.Is(err) ||
+			strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", address, err)
 		}
 	}

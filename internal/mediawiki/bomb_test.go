@@ -25,7 +25,8 @@ const most = 5*maxText + 128<<20
 // repeated reads a text over and over, n bytes in all, between a beginning and
 // an end.
 func repeated(before, text string, n int64, after string) io.Reader {
-	return io.MultiReader(strings.NewReader(before), io.LimitReader(&again{text, 0}, n/int64(len(text))*int64(len(text))), strings.NewReader(after))
+	return io.MultiReader(strings.NewReader(before),
+		io.LimitReader(&again{text, 0}, n/int64(len(text))*int64(len(text))), strings.NewReader(after))
 }
 
 type again struct {
@@ -57,14 +58,16 @@ func TestBombs(t *testing.T) {
 	const page = "<mediawiki><page><title>A</title>"
 	for _, c := range []struct{ name, before, text, after, want string }{
 		{"text", page + "<revision><text>", "x", "</text></revision></page></mediawiki>", `page "A": more than 32768 KiB`},
-		{"text in pieces", page + "<revision><text>", "xxxxxxxx<b/>", "</text></revision></page></mediawiki>", "text of more than 32768 KiB"},
+		{"text in pieces", page + "<revision><text>", "xxxxxxxx<b/>", "</text></revision></page></mediawiki>",
+			"text of more than 32768 KiB"},
 		{"comment in text", page + "<revision><text><!--", "x", "--></text></revision></page></mediawiki>", "more than 1024 KiB"},
 		{"title", "<mediawiki><page><title>", "x", "</title></page></mediawiki>", "more than 1024 KiB"},
 		{"attributes", page + "<revision><text ", `a="" `, "/></revision></page></mediawiki>", "more than 1024 KiB"},
 		{"space", "<mediawiki>", " ", "</mediawiki>", "more than 1024 KiB"},
 		{"nesting", "<mediawiki><page>", "<a>", "", "65 deep"},
 		{"roots", "", "<mediawiki>", "", "within <mediawiki>"},
-		{"namespaces", "<mediawiki><siteinfo><namespaces>", `<namespace key="00000001">` + strings.Repeat("x", 1000) + "</namespace>", "</namespaces></siteinfo></mediawiki>", ""},
+		{"namespaces", "<mediawiki><siteinfo><namespaces>",
+			`<namespace key="00000001">` + strings.Repeat("x", 1000) + "</namespace>", "</namespaces></siteinfo></mediawiki>", ""},
 		{"revisions", page, "<revision><text>" + strings.Repeat("x", 1<<20) + "</text></revision>", "</page></mediawiki>", ""},
 		{"pages", "<mediawiki>", "<page><title>A</title></page>", "</mediawiki>", ""},
 	} {

@@ -31,7 +31,8 @@ func TestPages(t *testing.T) {
 		}
 		pages = append(pages, p)
 	}
-	if site.DB != "testwiki" || len(pages) != 2 || pages[0].Title != "A & B" || pages[0].Text != "Text <b>" || pages[0].Revision != 10 || pages[1].Redirect != "A & B" {
+	if site.DB != "testwiki" || len(pages) != 2 || pages[0].Title != "A & B" || pages[0].Text != "Text <b>" ||
+		pages[0].Revision != 10 || pages[1].Redirect != "A & B" {
 		t.Errorf("%+v %+v", site, pages)
 	}
 }
@@ -54,7 +55,8 @@ func TestEncodings(t *testing.T) {
 		{"UTF-8 with a mark", "\xef\xbb\xbf" + text, "Pōrs ā Ж"},
 		{"UTF-16 little", encoded(unicode.UTF16(unicode.LittleEndian, unicode.UseBOM), declared("UTF-16", text)), "Pōrs ā Ж"},
 		{"UTF-16 big", encoded(unicode.UTF16(unicode.BigEndian, unicode.UseBOM), declared("utf-16", text)), "Pōrs ā Ж"},
-		{"UTF-16LE without a mark", encoded(unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM), declared("UTF-16LE", text)), "Pōrs ā Ж"},
+		{"UTF-16LE without a mark", encoded(unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM),
+			declared("UTF-16LE", text)), "Pōrs ā Ж"},
 		{"UTF-16BE without mark or declaration", encoded(unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM), text), "Pōrs ā Ж"},
 		{"UTF-32", encoded(utf32.UTF32(utf32.LittleEndian, utf32.UseBOM), declared("UTF-32", text)), "Pōrs ā Ж"},
 		{"UTF-8 that says UTF-16", declared("UTF-16", text), "Pōrs ā Ж"},
@@ -98,7 +100,8 @@ func TestNamespaces(t *testing.T) {
 		}
 		spaces = append(spaces, p.Namespace)
 	}
-	if site.Namespaces[CategoryNamespace] != "Kategoreja" || site.Namespaces[MediaNamespace] != "Medeja" || len(site.Namespaces) != 3 || !slices.Equal(spaces, []int{0, 2, 0}) {
+	if site.Namespaces[CategoryNamespace] != "Kategoreja" || site.Namespaces[MediaNamespace] != "Medeja" ||
+		len(site.Namespaces) != 3 || !slices.Equal(spaces, []int{0, 2, 0}) {
 		t.Errorf("%+v, %v", site, spaces)
 	}
 	for title, want := range map[string]string{"ēģipte": "Ēģipte", "Star_Trek:__Picard ": "Star Trek: Picard", "": ""} {
@@ -136,7 +139,8 @@ func TestRealDumps(t *testing.T) {
 	}
 	for name, want := range map[string]int{
 		"pywikibot/article-pyrus.xml.bz2": 1, "pywikibot/article-pyrus.xml.gz": 1, "pywikibot/article-pyrus.xml.xz": 1,
-		"pywikibot/article-pear.xml": 1, "pywikibot/article-pear-0.10.xml": 1, "enwiki-pages-articles1-shortened.xml.bz2": 100, "tinywiki-latest-pages-articles.xml": 2,
+		"pywikibot/article-pear.xml": 1, "pywikibot/article-pear-0.10.xml": 1,
+		"enwiki-pages-articles1-shortened.xml.bz2": 100, "tinywiki-latest-pages-articles.xml": 2,
 	} {
 		f, err := OpenDump(filepath.Join(root, name))
 		if err != nil {

@@ -27,7 +27,8 @@ func TestModelsThatChangeWhileTheyAreLoaded(t *testing.T) {
 	dev := cpu.New(3)
 	defer dev.Close()
 	torch := golden.TorchDir("gemma2")
-	for _, from := range []string{golden.Dir("gemma2"), golden.Dir("gemma2-bf16"), golden.Dir("gptneox"), golden.Dir("llama-tied"), golden.Dir("qwen2"), golden.Dir("m2m100"), torch} {
+	for _, from := range []string{golden.Dir("gemma2"), golden.Dir("gemma2-bf16"), golden.Dir("gptneox"),
+		golden.Dir("llama-tied"), golden.Dir("qwen2"), golden.Dir("m2m100"), torch} {
 		for how, change := range map[string]func(path string) error{
 			"cut": func(path string) error { return os.Truncate(path, 0) },
 			"overwritten": func(path string) error {
@@ -125,7 +126,8 @@ func TestLoadingEnds(t *testing.T) {
 	defer dev.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	loaded := 0
-	_, err := model.OpenDecoder(golden.Dir("gemma2"), model.Options{Context: ctx, Device: dev, DType: dtype.F32, Progress: func(int64, int64) { loaded++; cancel() }})
+	_, err := model.OpenDecoder(golden.Dir("gemma2"),
+		model.Options{Context: ctx, Device: dev, DType: dtype.F32, Progress: func(int64, int64) { loaded++; cancel() }})
 	if !errors.Is(err, context.Canceled) || loaded != 1 {
 		t.Errorf("%v after %d tensors", err, loaded)
 	}

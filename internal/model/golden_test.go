@@ -69,8 +69,10 @@ func TestLogits(t *testing.T) {
 				h, y := forward(t, m, want.Sequences)
 				at := 0
 				for i, s := range want.Sequences {
-					golden.Near(t, fmt.Sprintf("hidden %d", i), h.Slice(at, at+len(s)).Data, g.Tensor(fmt.Sprintf("hidden.%d", i)), f32Tolerance)
-					golden.Near(t, fmt.Sprintf("logits %d", i), y.Slice(at, at+len(s)).Data, g.Tensor(fmt.Sprintf("logits.%d", i)), f32Tolerance)
+					golden.Near(t, fmt.Sprintf("hidden %d", i), h.Slice(at, at+len(s)).Data,
+						g.Tensor(fmt.Sprintf("hidden.%d", i)), f32Tolerance)
+					golden.Near(t, fmt.Sprintf("logits %d", i), y.Slice(at, at+len(s)).Data,
+						g.Tensor(fmt.Sprintf("logits.%d", i)), f32Tolerance)
 					at += len(s)
 				}
 			})
@@ -90,7 +92,8 @@ func TestBF16(t *testing.T) {
 	at := 0
 	for i, s := range want.Sequences {
 		golden.Near(t, fmt.Sprintf("logits %d", i), y.Slice(at, at+len(s)).Data, g.Tensor(fmt.Sprintf("bf16.logits.%d", i)), 0.05)
-		golden.Near(t, fmt.Sprintf("logits %d against float32", i), y.Slice(at, at+len(s)).Data, g.Tensor(fmt.Sprintf("logits.%d", i)), 0.05)
+		golden.Near(t, fmt.Sprintf("logits %d against float32", i), y.Slice(at, at+len(s)).Data,
+			g.Tensor(fmt.Sprintf("logits.%d", i)), 0.05)
 		at += len(s)
 	}
 }

@@ -117,7 +117,8 @@ func TestUpperLayersAlone(t *testing.T) {
 func TestAllLinearIsWrittenOut(t *testing.T) {
 	gated := []string{"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 	neox := []string{"query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"}
-	for name, want := range map[string][]string{"gemma2": gated, "llama": gated, "mistral": gated, "qwen2": gated, "gemma3": gated, "qwen3": gated, "hunyuan": gated, "smollm3": gated, "gptneox": neox} {
+	for name, want := range map[string][]string{"gemma2": gated, "llama": gated, "mistral": gated, "qwen2": gated,
+		"gemma3": gated, "qwen3": gated, "hunyuan": gated, "smollm3": gated, "gptneox": neox} {
 		m := open(t, name, 1, dtype.F32)
 		a, err := model.NewAdapter(m, lora.Config{Rank: 2, Alpha: 2, Targets: lora.Targets{Pattern: lora.AllLinear}}, 1)
 		if err != nil {

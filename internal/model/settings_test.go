@@ -70,14 +70,16 @@ func TestStylesOfSettings(t *testing.T) {
 	}{
 		{"gemma3", "pattern", object{"layer_types": nil, "sliding_window_pattern": 2}},
 		{"gemma3", "pattern and list", object{"sliding_window_pattern": 2}},
-		{"gemma3", "defaults left out", object{"rope_theta": nil, "rope_local_base_freq": nil, "hidden_activation": nil, "rms_norm_eps": nil, "tie_word_embeddings": nil}},
+		{"gemma3", "defaults left out", object{"rope_theta": nil, "rope_local_base_freq": nil,
+			"hidden_activation": nil, "rms_norm_eps": nil, "tie_word_embeddings": nil}},
 		{"gemma3", "rope_parameters", object{"rope_theta": nil, "rope_local_base_freq": nil, "rope_scaling": nil, "rope_parameters": object{
 			"full_attention": linear(1e6), "sliding_attention": object{"rope_type": "default", "rope_theta": 10000.0}}}},
 		{"gemma3", "rope_parameters beside the flat settings", object{"rope_parameters": object{
 			"full_attention": linear(1e6), "sliding_attention": object{"rope_type": "default", "rope_theta": 10000.0}}}},
 		{"gemma3", "text_config", object{"text_config": gemma3, "num_hidden_layers": 3.0}},
 		{"qwen3", "rope_parameters", object{"rope_theta": nil, "rope_parameters": object{"rope_type": "default", "rope_theta": 1e6}}},
-		{"hunyuan", "rope_parameters", object{"rope_theta": nil, "rope_scaling": nil, "rope_parameters": object{"rope_type": "dynamic", "alpha": 1000.0, "rope_theta": 10000.0}}},
+		{"hunyuan", "rope_parameters", object{"rope_theta": nil, "rope_scaling": nil,
+			"rope_parameters": object{"rope_type": "dynamic", "alpha": 1000.0, "rope_theta": 10000.0}}},
 		{"smollm3", "list of layers without rotation", object{"no_rope_layers": nil}},
 		{"smollm3", "interval left to the list", object{"no_rope_layer_interval": nil}},
 	} {
@@ -106,7 +108,8 @@ func TestContradictorySettings(t *testing.T) {
 		{"gemma3", object{"sliding_window_pattern": 3}, "layer_types[1]"},
 		{"gemma3", object{"sliding_window_pattern": 0}, "sliding_window_pattern is 0"},
 		{"gemma3", object{"layer_types": []string{"full_attention"}}, "layer_types has 1 entries"},
-		{"gemma3", object{"rope_parameters": object{"full_attention": object{"rope_type": "default", "rope_theta": 5e5}}}, "rope_theta is 1e+06, and 500000"},
+		{"gemma3", object{"rope_parameters": object{"full_attention": object{"rope_type": "default",
+			"rope_theta": 5e5}}}, "rope_theta is 1e+06, and 500000"},
 		{"gemma3", object{"use_bidirectional_attention": true}, "bidirectional"},
 		{"gemma3", object{"hidden_activation": "relu"}, "hidden_activation"},
 		{"gemma3", object{"head_dim": 17}, "head_dim 17 is odd"},
@@ -121,7 +124,8 @@ func TestContradictorySettings(t *testing.T) {
 		{"smollm3", object{"no_rope_layers": nil, "no_rope_layer_interval": 0}, "no_rope_layer_interval is 0"},
 	} {
 		dir := withSettings(t, c.name, settings(t, c.name), c.changes)
-		if _, err := model.OpenDecoder(dir, model.Options{Device: dev, DType: dtype.F32}); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := model.OpenDecoder(dir, model.Options{Device: dev, DType: dtype.F32}); err == nil ||
+			!strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s %v: %v, expected %q", c.name, c.changes, err, c.want)
 		}
 	}
@@ -152,7 +156,8 @@ func TestImagesAreLeftOut(t *testing.T) {
 		t.Errorf("layers %v, measured %v", names, measured)
 	}
 	a, err := model.NewAdapter(m, lora.Config{Rank: 2, Alpha: 2, Targets: lora.Targets{Pattern: lora.AllLinear}}, 1)
-	if err != nil || len(a.Pairs) != len(names) || a.Config.Targets.Pattern != `model\.language_model\..*\.(?:q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)` {
+	if err != nil || len(a.Pairs) != len(names) ||
+		a.Config.Targets.Pattern != `model\.language_model\..*\.(?:q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)` {
 		t.Errorf("adapter of %d layers with targets %+v: %v", len(a.Pairs), a.Config.Targets, err)
 	}
 	if err := model.CheckKind(golden.Dir("gemma3-images"), false); err != nil {

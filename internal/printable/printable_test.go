@@ -72,7 +72,10 @@ func FuzzPrintable(f *testing.F) {
 			t.Errorf("%q gives %q", s, text)
 		}
 		line := Line(s, 100, secret)
-		if strings.ContainsFunc(line, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }) || utf8.RuneCountInString(line) > 101 {
+		if strings.ContainsFunc(line, func(r rune) bool {
+			return unicode.IsControl(r) ||
+				unicode.Is(unicode.Cf, r)
+		}) || utf8.RuneCountInString(line) > 101 {
 			t.Errorf("%q gives %q", s, line)
 		}
 		Address(s)

@@ -84,7 +84,8 @@ func technical(word string) bool {
 }
 
 // unspaced are the scripts that put no spaces between words.
-var unspaced = []*unicode.RangeTable{unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar}
+var unspaced = []*unicode.RangeTable{unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao,
+	unicode.Khmer, unicode.Myanmar}
 
 // CountWords counts the words separated by spaces. In scripts without spaces
 // every letter counts as a word.

@@ -83,7 +83,8 @@ func TestJSON(t *testing.T) {
 	n := 5
 	o := Object{{"a", nil}, {"é", []string{}}, {"list", []any{1, 2.5, "س\n😀\x7f\"\\\x01"}}, {"o", Object{}},
 		{"nested", Object{{"t", true}, {"nan", math.NaN()}}}, {"p", &n}, {"q", (*int)(nil)}}
-	want := "{\n  \"a\": null,\n  \"\\u00e9\": [],\n  \"list\": [\n    1,\n    2.5,\n    \"\\u0633\\n\\ud83d\\ude00\\u007f\\\"\\\\\\u0001\"\n  ],\n" +
+	want := "{\n  \"a\": null,\n  \"\\u00e9\": [],\n  \"list\": [\n    1,\n    2.5,\n    " +
+		"\"\\u0633\\n\\ud83d\\ude00\\u007f\\\"\\\\\\u0001\"\n  ],\n" +
 		"  \"o\": {},\n  \"nested\": {\n    \"t\": true,\n    \"nan\": NaN\n  },\n  \"p\": 5,\n  \"q\": null\n}"
 	got, err := JSON(o)
 	if err != nil {

@@ -77,7 +77,8 @@ func reads(t *testing.T, dir string) map[string]int {
 		written := map[ast.Expr]bool{}
 		for _, d := range file.Decls {
 			f, ok := d.(*ast.FuncDecl)
-			if ok && (slices.Contains([]string{"Defaults", "Validate", "Seed", "UnmarshalJSON"}, f.Name.Name) || filepath.Base(path) == "validate.go") {
+			if ok && (slices.Contains([]string{"Defaults", "Validate", "Seed", "UnmarshalJSON"}, f.Name.Name) ||
+				filepath.Base(path) == "validate.go") {
 				continue
 			}
 			ast.Inspect(d, func(n ast.Node) bool {
@@ -127,9 +128,12 @@ func TestEveryKeyIsRead(t *testing.T) {
 // take.
 func other(f field) any {
 	special := map[string]any{
-		"language": "fra_Latn", "dtype": "int8", "train.dtype": "int8", "train.schedule": "linear", "synth.json": true, "translate.reject_flags": []string{"hit_max"},
+		"language": "fra_Latn", "dtype": "int8", "train.dtype": "int8", "train.schedule": "linear",
+		"synth.json": true, "translate.reject_flags": []string{"hit_max"},
 		"translate.from": "fra_Latn", "convert.*.benchmark": "boolq", "convert.*.split": "test", "convert.*.answer": "text",
-		"wiki.api": "https://wiki.test/w/api.php", "wiki.link_depth": 1, "translate.early_stopping": "never", "train.chat_format": "chatml", "train.chat_date": "2026-01-31", "wiki.max_chars": 900, "mix.limits": map[string]int{"x": 3}, "filter.preset": "seed", "convert.*.language": "arb_Arab",
+		"wiki.api": "https://wiki.test/w/api.php", "wiki.link_depth": 1, "translate.early_stopping": "never",
+		"train.chat_format": "chatml", "train.chat_date": "2026-01-31", "wiki.max_chars": 900,
+		"mix.limits": map[string]int{"x": 3}, "filter.preset": "seed", "convert.*.language": "arb_Arab",
 		"inputs.instructions": map[string]string{"more": "x"}, "inputs.mix": map[string]string{"more": "x"},
 	}
 	if v, ok := special[f.key]; ok {

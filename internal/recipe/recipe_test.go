@@ -28,7 +28,8 @@ func TestParse(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What is given counts; what is not has its default, also in empty blocks.
-	if r.Synth.Temperature != 0.5 || r.Synth.TopP != 0.95 || r.Train.Rank != 8 || r.Train.LR != 1e-4 || r.Translate == nil || r.Translate.Beam != 5 || r.Filter != nil || !r.Eval.Base {
+	if r.Synth.Temperature != 0.5 || r.Synth.TopP != 0.95 || r.Train.Rank != 8 || r.Train.LR != 1e-4 ||
+		r.Translate == nil || r.Translate.Beam != 5 || r.Filter != nil || !r.Eval.Base {
 		t.Errorf("%+v", r)
 	}
 }
@@ -40,7 +41,8 @@ func TestChatInRecipes(t *testing.T) {
 	if err != nil || r.Train.ChatFormat != "chatml" || r.Train.ChatDate != "2026-11-26" || !r.Train.Thinking {
 		t.Errorf("%+v, %v", r.Train, err)
 	}
-	for block, want := range map[string]string{"{chat_date: yesterday}": "train: chat date", "{chat_format: alpaca}": "chat format \"alpaca\" is not one of"} {
+	for block, want := range map[string]string{"{chat_date: yesterday}": "train: chat date",
+		"{chat_format: alpaca}": "chat format \"alpaca\" is not one of"} {
 		if _, err := Parse(train(block)); !badinput.Is(err) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, expected %q", block, err, want)
 		}
@@ -58,7 +60,8 @@ func TestDecodingInRecipes(t *testing.T) {
 		"{length_penalty: 0}": {Beam: d.Beam, MaxLength: d.MaxLength},
 		"{length_penalty: -0.5, max_length: 3, no_repeat_ngram: 4, early_stopping: never}": {
 			Beam: d.Beam, LengthPenalty: -0.5, MaxLength: 3, NoRepeatNGram: 4, EarlyStopping: generate.StopNever},
-		"{early_stopping: true}":    {Beam: d.Beam, LengthPenalty: d.LengthPenalty, MaxLength: d.MaxLength, EarlyStopping: generate.StopFull},
+		"{early_stopping: true}": {Beam: d.Beam, LengthPenalty: d.LengthPenalty, MaxLength: d.MaxLength,
+			EarlyStopping: generate.StopFull},
 		`{early_stopping: "false"}`: d,
 	} {
 		r, err := Parse([]byte(strings.Replace(good, "translate:", "translate: "+block, 1)))
@@ -81,12 +84,14 @@ func TestExponents(t *testing.T) {
 }
 
 func TestConvertBlocks(t *testing.T) {
-	r, err := Parse([]byte(strings.Replace(good, "translate:", "convert:\n  gsm8k: {data: g}\n  hard: {benchmark: arc-challenge, data: h, answer: text}\ntranslate:", 1)))
+	r, err := Parse([]byte(strings.Replace(good, "translate:",
+		"convert:\n  gsm8k: {data: g}\n  hard: {benchmark: arc-challenge, data: h, answer: text}\ntranslate:", 1)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	g, h := r.Convert["gsm8k"], r.Convert["hard"]
-	if g.Benchmark != "gsm8k" || g.Dataset != "gsm8k" || g.Split != "train" || g.Answer != "label" || h.Benchmark != "arc-challenge" || h.Dataset != "hard" || h.Answer != "text" {
+	if g.Benchmark != "gsm8k" || g.Dataset != "gsm8k" || g.Split != "train" || g.Answer != "label" ||
+		h.Benchmark != "arc-challenge" || h.Dataset != "hard" || h.Answer != "text" {
 		t.Errorf("%+v, %+v", g, h)
 	}
 }

@@ -77,7 +77,8 @@ var sharedRows = []sampleSet{
 // parity.yaml keep one row more, which is a duplicate but for punctuation.
 func TestRowsOfEveryRecipe(t *testing.T) {
 	for name, o := range shippedFilters(t) {
-		for _, s := range slices.Concat(rooted(filepath.Join("..", "stage", "convert", "testdata", "in"), ownRows), rooted(shared(t), sharedRows)) {
+		for _, s := range slices.Concat(rooted(filepath.Join("..", "stage", "convert", "testdata", "in"), ownRows),
+			rooted(shared(t), sharedRows)) {
 			want := s.kept
 			if name == "parity.yaml" {
 				want = s.converted
@@ -287,7 +288,8 @@ func TestGenuineTranslations(t *testing.T) {
 			talk := func(s []string) []chat.Message {
 				return []chat.Message{{Role: "user", Content: s[i]}, {Role: "assistant", Content: s[i+1]}}
 			}
-			line, err := json.Marshal(dataset.Instruction{ID: fmt.Sprint(i), Form: form, Language: "arb_Arab", Messages: talk(ar), MessagesEN: talk(en)})
+			line, err := json.Marshal(dataset.Instruction{ID: fmt.Sprint(i), Form: form, Language: "arb_Arab",
+				Messages: talk(ar), MessagesEN: talk(en)})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -128,7 +128,8 @@ func TestBombs(t *testing.T) {
 	many.WriteString(`"last":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}`)
 	for _, c := range []struct{ name, header, want string }{
 		{"tensors", "{" + many.String() + "}", "more than 262144 tensors"},
-		{"shape", `{"a":{"dtype":"U8","shape":[` + strings.Repeat("1,", 40<<20) + `1],"data_offsets":[0,1]}}`, "tensor a: a piece of JSON is longer than 64 KiB"},
+		{"shape", `{"a":{"dtype":"U8","shape":[` + strings.Repeat("1,", 40<<20) + `1],"data_offsets":[0,1]}}`,
+			"tensor a: a piece of JSON is longer than 64 KiB"},
 		{"name", `{"` + strings.Repeat("a", 80<<20) + `":1}`, "longer than 64 KiB"},
 		{"metadata", `{"__metadata__":{` + strings.Repeat(`"a":"",`, 10<<20) + `"b":""}}`, "longer than 8192 KiB"},
 		{"nesting", `{"a":` + strings.Repeat("[", 80<<20), "tensor a"},

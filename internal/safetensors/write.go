@@ -85,7 +85,8 @@ func encode(b *bytes.Buffer, v any) error {
 
 // rank orders types as the reference library's enumeration does.
 func rank(d dtype.DType) int {
-	return slices.Index([]dtype.DType{dtype.Bool, dtype.U8, dtype.I8, dtype.I16, dtype.U16, dtype.F16, dtype.BF16, dtype.I32, dtype.U32, dtype.F32, dtype.F64, dtype.I64, dtype.U64}, d)
+	return slices.Index([]dtype.DType{dtype.Bool, dtype.U8, dtype.I8, dtype.I16, dtype.U16, dtype.F16, dtype.BF16,
+		dtype.I32, dtype.U32, dtype.F32, dtype.F64, dtype.I64, dtype.U64}, d)
 }
 
 // Source names a tensor whose bytes are produced when its turn comes, so that

@@ -76,8 +76,10 @@ func TestTruncation(t *testing.T) {
 		t.Errorf("%d tokens cut, log-probability %g; expected 13 and %g", got[0].Truncated, got[0].LogProb, got[1].LogProb)
 	}
 	s.NoTruncation = true
-	_, err = s.LogLikelihoods(context.Background(), []score.Request{{Context: seq[:2], Continuation: seq[2:4]}, {Context: seq[:20], Continuation: seq[20:]}}, nil)
-	if err == nil || !strings.Contains(err.Error(), "request 1") || !strings.Contains(err.Error(), "23 tokens") || !strings.Contains(err.Error(), "at most 10") {
+	_, err = s.LogLikelihoods(context.Background(),
+		[]score.Request{{Context: seq[:2], Continuation: seq[2:4]}, {Context: seq[:20], Continuation: seq[20:]}}, nil)
+	if err == nil || !strings.Contains(err.Error(), "request 1") || !strings.Contains(err.Error(), "23 tokens") ||
+		!strings.Contains(err.Error(), "at most 10") {
 		t.Errorf("error %v", err)
 	}
 	if _, err := s.LogLikelihoods(context.Background(), []score.Request{{Context: seq[:7], Continuation: seq[7:11]}}, nil); err != nil {
@@ -87,7 +89,8 @@ func TestTruncation(t *testing.T) {
 	if _, err := s.LogLikelihoods(context.Background(), []score.Request{{Continuation: seq}}, nil); err == nil {
 		t.Error("an empty context was accepted")
 	}
-	if got, err := s.LogLikelihoods(context.Background(), []score.Request{{Context: seq}}, nil); err != nil || got[0].LogProb != 0 || !got[0].Greedy {
+	if got, err := s.LogLikelihoods(context.Background(), []score.Request{{Context: seq}}, nil); err != nil ||
+		got[0].LogProb != 0 || !got[0].Greedy {
 		t.Errorf("empty continuation: %+v, %v", got, err)
 	}
 }

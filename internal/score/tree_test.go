@@ -8,7 +8,8 @@ import (
 // TestTreeRunsCommonPrefixesOnce: an instruction of three tokens, two
 // questions, choices of one token (which is not run) and of three.
 func TestTreeRunsCommonPrefixesOnce(t *testing.T) {
-	items := []item{{input: []int32{1, 2, 3, 4}}, {input: []int32{1, 2, 3, 4}}, {input: []int32{1, 2, 3, 5, 6}}, {input: []int32{1, 2, 3, 5, 7, 8}}}
+	items := []item{{input: []int32{1, 2, 3, 4}}, {input: []int32{1, 2, 3, 4}}, {input: []int32{1, 2, 3, 5, 6}},
+		{input: []int32{1, 2, 3, 5, 7, 8}}}
 	var tr tree
 	tr.grow(items, 0, nil)
 	if want := []int32{1, 2, 3, 4, 5, 6, 7, 8}; !slices.Equal(tr.tokens, want) {

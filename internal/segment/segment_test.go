@@ -26,8 +26,10 @@ func TestSplit(t *testing.T) {
 		want     []string
 	}{
 		{"sentences", "The sun rose. It was a warm day! Was it?", []string{"The sun rose.", "It was a warm day!", "Was it?"}},
-		{"abbreviations", "Dr. Smith met Mr. J. Doe in the U.S. embassy. They talked.", []string{"Dr. Smith met Mr. J. Doe in the U.S. embassy.", "They talked."}},
-		{"options", "Which is a fruit?\n1. A date\n2) A stone\nA) Iron\n- Sand", []string{"Which is a fruit?", "A date", "A stone", "Iron", "Sand"}},
+		{"abbreviations", "Dr. Smith met Mr. J. Doe in the U.S. embassy. They talked.",
+			[]string{"Dr. Smith met Mr. J. Doe in the U.S. embassy.", "They talked."}},
+		{"options", "Which is a fruit?\n1. A date\n2) A stone\nA) Iron\n- Sand",
+			[]string{"Which is a fruit?", "A date", "A stone", "Iron", "Sand"}},
 		{"paragraphs", "One line.\n\nAnother line.\n", []string{"One line.", "Another line."}},
 		{"code", "Run this:\n```\nx = 1 # say hello\n```\nThen stop.", []string{"Run this:", "Then stop."}},
 		{"prices", "It costs $5 more than 99 + 5 = $104.", []string{"It costs $5 more than 99 + 5 = $104."}},
@@ -37,7 +39,8 @@ func TestSplit(t *testing.T) {
 		{"address", "See https://example.org/a?b=c for more.", []string{"See", "for more."}},
 		{"numbers alone", "102\n3.5 %\n—", nil},
 		{"already Arabic", "القهوة مشروب. Coffee is a drink.", []string{"Coffee is a drink."}},
-		{"quotation marks around sentences", "« First sentence here. Second sentence here. »", []string{"First sentence here.", "Second sentence here."}},
+		{"quotation marks around sentences", "« First sentence here. Second sentence here. »",
+			[]string{"First sentence here.", "Second sentence here."}},
 		{"table", "| Name | Age |\n| Ali | 12 |", []string{"Name", "Age", "Ali"}},
 		{"empty", "", nil},
 	} {
@@ -52,7 +55,8 @@ func TestSplit(t *testing.T) {
 }
 
 func TestLongSentencesAreCutAtClauses(t *testing.T) {
-	in := "The market was full of people who had come from far away, and the sellers of cloth and of perfume called out their prices; but the old man walked on without a word, because he knew what he wanted."
+	in := "The market was full of people who had come from far away, and the sellers of cloth and of perfume called out " +
+		"their prices; but the old man walked on without a word, because he knew what he wanted."
 	pieces := Split(in, Options{MaxTokens: 20, Count: words})
 	if Join(pieces) != in {
 		t.Fatal("the text changed")

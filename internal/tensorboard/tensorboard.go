@@ -32,7 +32,8 @@ func Append(dir string, size int64) (*Writer, error) {
 	}
 	info, err := f.Stat()
 	if err == nil && info.Size() < size {
-		err = badinput.Errorf("%s has %d bytes, but had %d when the checkpoint was written: events are missing; restore the file, or use --restart",
+		err = badinput.Errorf("%s has %d bytes, but had %d when the checkpoint was written: events are missing; restore "+
+			"the file, or use --restart",
 			path, info.Size(), size)
 	}
 	if err == nil {

@@ -226,5 +226,6 @@ func wordAfter(s string) bool  { r, _ := utf8.DecodeRuneInString(s); return s !=
 // wordRune is \w: alphabetic characters, marks, digits, connecting
 // punctuation and join controls (UTS #18).
 func wordRune(r rune) bool {
-	return unicode.In(r, unicode.L, unicode.Nl, unicode.M, unicode.Nd, unicode.Pc, unicode.Other_Alphabetic) || r == '\u200c' || r == '\u200d'
+	return unicode.In(r, unicode.L, unicode.Nl, unicode.M, unicode.Nd, unicode.Pc, unicode.Other_Alphabetic) ||
+		r == '\u200c' || r == '\u200d'
 }

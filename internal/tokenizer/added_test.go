@@ -58,7 +58,8 @@ func TestManyAddedTokens(t *testing.T) {
 	for _, c := range []struct {
 		text string
 		want int
-	}{{strings.Repeat("<|token 0999", 20_000), 0}, {strings.Repeat("<", 200_000), 0}, {strings.Repeat("<|token 199999|>", 10_000), 10_000}} {
+	}{{strings.Repeat("<|token 0999", 20_000), 0}, {strings.Repeat("<", 200_000),
+		0}, {strings.Repeat("<|token 199999|>", 10_000), 10_000}} {
 		n := 0
 		a.raw.split(c.text, nil, func(_ string, _ int, id int32) {
 			if id >= 0 {

@@ -127,7 +127,8 @@ func (m *bpe) setMerges(p *mergeTexts) error {
 	for _, i := range bad {
 		if i > 0 {
 			a, b := p.pair(i - 1)
-			return fmt.Errorf("model.merges[%d]: %q and %q cannot be merged: one of them, or their concatenation, is not in model.vocab", i-1, a, b)
+			return fmt.Errorf("model.merges[%d]: %q and %q cannot be merged: one of them, or their concatenation, is not in model.vocab",
+				i-1, a, b)
 		}
 	}
 	m.pairs = newPairTable(len(slots))

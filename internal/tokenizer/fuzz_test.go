@@ -54,7 +54,8 @@ func FuzzParseSentencePiece(f *testing.F) {
 
 // fresh returns the same tokenizer with nothing remembered of earlier texts.
 func (t *Tokenizer) fresh() *Tokenizer {
-	return &Tokenizer{added: t.added, norm: t.norm, pre: t.pre, model: t.model, post: t.post, dec: t.dec, decNoSpecial: t.decNoSpecial, config: t.config}
+	return &Tokenizer{added: t.added, norm: t.norm, pre: t.pre, model: t.model, post: t.post, dec: t.dec,
+		decNoSpecial: t.decNoSpecial, config: t.config}
 }
 
 // exercise runs every path; the test is that it returns.
@@ -76,11 +77,13 @@ func exercise(tok *Tokenizer, text string) {
 // a stream gives what Decode gives, and results do not depend on what was
 // encoded before.
 func FuzzEncode(f *testing.F) {
-	for _, s := range []string{"", "Hello, world", "  كَتَبَ\tالطالب\n\n", "a\u0301\u0323<s></s><eos>", "\x00\x7f\u0085", "don't 12345", strings.Repeat("ab ", 50)} {
+	for _, s := range []string{"", "Hello, world", "  كَتَبَ\tالطالب\n\n", "a\u0301\u0323<s></s><eos>",
+		"\x00\x7f\u0085", "don't 12345", strings.Repeat("ab ", 50)} {
 		f.Add(s)
 	}
 	lossless := []string{"gemma2", "llama3", "spm-gemma2"}
-	names := append([]string{"llama2", "nllb", "nllb-nfkc", "neox", "qwen2", "gguf", "gguf-plain", "unigram", "unigram-bytes", "odd", "spm-nllb", "spm-suffix", "slow-llama2-later", "slow-nllb"}, lossless...)
+	names := append([]string{"llama2", "nllb", "nllb-nfkc", "neox", "qwen2", "gguf", "gguf-plain", "unigram",
+		"unigram-bytes", "odd", "spm-nllb", "spm-suffix", "slow-llama2-later", "slow-nllb"}, lossless...)
 	tokenizers := map[string]*Tokenizer{}
 	for _, n := range names {
 		tokenizers[n] = layout(f, filepath.Join("testdata", "layouts", n))

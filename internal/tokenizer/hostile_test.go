@@ -10,7 +10,8 @@ import (
 // TestHostile: an eighth of a megabyte of the worst kind of text takes time in proportion
 // to its length; anything quadratic would take minutes.
 func TestHostile(t *testing.T) {
-	units := []string{"a", "ab", "<", "<s", " ", "\n", "▁", "\u0301", "e\u0301\u0323", "\u200d", "👩‍", "ك", "كَ", "1", "'", "\x00", "\xff", "漢", "e ", "ㇿ\u3099"}
+	units := []string{"a", "ab", "<", "<s", " ", "\n", "▁", "\u0301", "e\u0301\u0323", "\u200d", "👩‍", "ك", "كَ", "1",
+		"'", "\x00", "\xff", "漢", "e ", "ㇿ\u3099"}
 	for _, name := range []string{"gemma2", "nllb", "neox", "llama3", "unigram", "odd", "spm-gemma2", "spm-unigram"} {
 		tok := layout(t, filepath.Join("testdata", "layouts", name))
 		for _, u := range units {

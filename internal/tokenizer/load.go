@@ -165,7 +165,8 @@ func readConfig(dir string) (configFile, error) {
 // transformers: chat_template.jinja overrides tokenizer_config.json, which
 // overrides the chat_template.json of older processors.
 func (c *configFile) readTemplates(dir string) error {
-	for _, name := range []string{"chat_template.jinja", filepath.Join("additional_chat_templates", "default.jinja"), "chat_template.json"} {
+	for _, name := range []string{"chat_template.jinja", filepath.Join("additional_chat_templates", "default.jinja"),
+		"chat_template.json"} {
 		path := filepath.Join(dir, name)
 		text, err := badinput.ReadFile(path, maxFile)
 		if errors.Is(err, fs.ErrNotExist) || err == nil && name == "chat_template.json" && c.defaultTemplate() != "" {

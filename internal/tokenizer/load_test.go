@@ -42,9 +42,11 @@ func read(t testing.TB, name string) []byte {
 
 func TestLoadConfig(t *testing.T) {
 	dir := modelDir(t, map[string]any{
-		"tokenizer.json":          read(t, "gemma2.json"),
-		"special_tokens_map.json": map[string]any{"eos_token": map[string]any{"content": "<eos>"}, "unk_token": "<unk>", "additional_special_tokens": []string{"<start_of_turn>"}},
-		"tokenizer_config.json": map[string]any{"bos_token": "<bos>", "pad_token": nil, "chat_template": "old", "additional_special_tokens": nil,
+		"tokenizer.json": read(t, "gemma2.json"),
+		"special_tokens_map.json": map[string]any{"eos_token": map[string]any{"content": "<eos>"},
+			"unk_token": "<unk>", "additional_special_tokens": []string{"<start_of_turn>"}},
+		"tokenizer_config.json": map[string]any{"bos_token": "<bos>", "pad_token": nil, "chat_template": "old",
+			"additional_special_tokens":    nil,
 			"clean_up_tokenization_spaces": true, "tokenizer_class": "GemmaTokenizerFast", "add_eos_token": true},
 		"chat_template.jinja": []byte("new"),
 	})
@@ -73,12 +75,14 @@ func TestTemplates(t *testing.T) {
 		files object
 		want  string
 	}{
-		{object{"tokenizer_config.json": object{"chat_template": []any{object{"name": "tool_use", "template": "x"}, object{"name": "default", "template": "y"}}}}, "y"},
+		{object{"tokenizer_config.json": object{"chat_template": []any{object{"name": "tool_use", "template": "x"},
+			object{"name": "default", "template": "y"}}}}, "y"},
 		{object{"tokenizer_config.json": object{"chat_template": object{"rag": "x", "default": "y"}}}, "y"},
 		{object{"tokenizer_config.json": object{"chat_template": []any{object{"name": "rag", "template": "x"}}}}, ""},
 		{object{"tokenizer_config.json": object{"chat_template": nil}, "chat_template.json": object{"chat_template": "y"}}, "y"},
 		{object{"tokenizer_config.json": object{"chat_template": "y"}, "chat_template.json": object{"chat_template": "x"}}, "y"},
-		{object{"tokenizer_config.json": object{"chat_template": "x"}, "chat_template.jinja": []byte("y"), "chat_template.json": object{"chat_template": "x"}}, "y"},
+		{object{"tokenizer_config.json": object{"chat_template": "x"}, "chat_template.jinja": []byte("y"),
+			"chat_template.json": object{"chat_template": "x"}}, "y"},
 		{object{"tokenizer_config.json": object{"chat_template": 1}}, ""},
 	} {
 		c.files["tokenizer.json"] = read(t, "qwen2.json")
@@ -91,7 +95,8 @@ func TestTemplates(t *testing.T) {
 		}
 	}
 	tok, err := Load(modelDir(t, object{"tokenizer.json": read(t, "qwen2.json"), "tokenizer_config.json": object{
-		"bos_token": nil, "eos_token": object{"content": "<e>"}, "pad_token": "<p>", "additional_special_tokens": []any{"<a>", object{"content": "<b>"}}}}))
+		"bos_token": nil, "eos_token": object{"content": "<e>"}, "pad_token": "<p>", "additional_special_tokens": []any{"<a>",
+			object{"content": "<b>"}}}}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,8 +201,10 @@ func TestLoadNLLB(t *testing.T) {
 	}
 	codes := []string{"ace_Arab", "arb_Arab", "eng_Latn", "<mask>"}
 	tok, err := Load(modelDir(t, map[string]any{"sentencepiece.bpe.model": model,
-		"special_tokens_map.json": map[string]any{"additional_special_tokens": codes, "mask_token": map[string]any{"content": "<mask>", "lstrip": true}},
-		"tokenizer_config.json":   map[string]any{"tokenizer_class": "NllbTokenizer", "additional_special_tokens": nil, "unk_token": "<unk>"}}))
+		"special_tokens_map.json": map[string]any{"additional_special_tokens": codes,
+			"mask_token": map[string]any{"content": "<mask>", "lstrip": true}},
+		"tokenizer_config.json": map[string]any{"tokenizer_class": "NllbTokenizer",
+			"additional_special_tokens": nil, "unk_token": "<unk>"}}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,25 +266,28 @@ func TestErrors(t *testing.T) {
 		`{`:                              "tokenizer.json",
 		`{}`:                             "model is missing",
 		`{"model":{"type":"WordPiece"}}`: `model: type "WordPiece"`,
-		`{"model":{"type":"BPE","vocab":{"a":0},"merges":["a b"]}}`:                                           `model.merges[0]: "a" and "b"`,
-		`{"model":{"type":"BPE","vocab":{"a":0},"merges":["a b c"]}}`:                                         "expected two tokens and one space",
-		`{"model":{"type":"BPE","vocab":{"a":0},"merges":[["a"]]}}`:                                           "model.merges[0]",
-		`{"model":{"type":"BPE","vocab":{"a":0.5},"merges":[]}}`:                                              "model.vocab",
-		`{"model":{"type":"BPE","vocab":{"a":"0"},"merges":[]}}`:                                              `token "a"`,
-		`{"model":{"type":"BPE","vocab":{"a":-1},"merges":[]}}`:                                               `token "a" has id -1`,
-		`{"model":{"type":"BPE","vocab":[],"merges":[]}}`:                                                     "needs vocab",
-		`{"model":{"type":"BPE","vocab":{"a":0},"merges":[],"dropout":0.1}}`:                                  "dropout",
-		`{"model":{"type":"BPE","vocab":{"a":0},"merges":[],"unk_token":"?"}}`:                                `unk_token "?"`,
-		`{"model":{"type":"Unigram","vocab":[["a",0]]}}`:                                                      "unk_id",
-		`{"normalizer":{"type":"Nmt"},` + bpe + `}`:                                                           `normalizer: type "Nmt"`,
-		`{"normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"X"}]},` + bpe + `}`:          `normalizer.normalizers[1]: type "X"`,
-		`{"normalizer":{"type":"Precompiled","precompiled_charsmap":"AQ=="},` + bpe + `}`:                     "precompiled_charsmap",
-		`{"pre_tokenizer":{"type":"BertPreTokenizer"},` + bpe + `}`:                                           `pre_tokenizer: type "BertPreTokenizer"`,
-		`{"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(?=x)"},"behavior":"Isolated"},` + bpe + `}`:    `pattern "(?=x)"`,
-		`{"pre_tokenizer":{"type":"Split","pattern":{"Regex":"\\bx"},"behavior":"Isolated"},` + bpe + `}`:     `\b is not supported`,
-		`{"pre_tokenizer":{"type":"Split","pattern":{"String":"x"},"behavior":"Sideways"},` + bpe + `}`:       `behavior "Sideways"`,
-		`{"pre_tokenizer":{"type":"Metaspace","replacement":"_","prepend_scheme":"odd"},` + bpe + `}`:         `prepend_scheme "odd"`,
-		`{"post_processor":{"type":"RobertaProcessing"},` + bpe + `}`:                                         `post_processor: type "RobertaProcessing"`,
+		`{"model":{"type":"BPE","vocab":{"a":0},"merges":["a b"]}}`:            `model.merges[0]: "a" and "b"`,
+		`{"model":{"type":"BPE","vocab":{"a":0},"merges":["a b c"]}}`:          "expected two tokens and one space",
+		`{"model":{"type":"BPE","vocab":{"a":0},"merges":[["a"]]}}`:            "model.merges[0]",
+		`{"model":{"type":"BPE","vocab":{"a":0.5},"merges":[]}}`:               "model.vocab",
+		`{"model":{"type":"BPE","vocab":{"a":"0"},"merges":[]}}`:               `token "a"`,
+		`{"model":{"type":"BPE","vocab":{"a":-1},"merges":[]}}`:                `token "a" has id -1`,
+		`{"model":{"type":"BPE","vocab":[],"merges":[]}}`:                      "needs vocab",
+		`{"model":{"type":"BPE","vocab":{"a":0},"merges":[],"dropout":0.1}}`:   "dropout",
+		`{"model":{"type":"BPE","vocab":{"a":0},"merges":[],"unk_token":"?"}}`: `unk_token "?"`,
+		`{"model":{"type":"Unigram","vocab":[["a",0]]}}`:                       "unk_id",
+		`{"normalizer":{"type":"Nmt"},` + bpe + `}`:                            `normalizer: type "Nmt"`,
+		`{"normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"X"}]},` + bpe +
+			`}`: `normalizer.normalizers[1]: type "X"`,
+		`{"normalizer":{"type":"Precompiled","precompiled_charsmap":"AQ=="},` + bpe + `}`: "precompiled_charsmap",
+		`{"pre_tokenizer":{"type":"BertPreTokenizer"},` + bpe +
+			`}`: `pre_tokenizer: type "BertPreTokenizer"`,
+		`{"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(?=x)"},"behavior":"Isolated"},` + bpe + `}`: `pattern "(?=x)"`,
+		`{"pre_tokenizer":{"type":"Split","pattern":{"Regex":"\\bx"},"behavior":"Isolated"},` + bpe + `}`:  `\b is not supported`,
+		`{"pre_tokenizer":{"type":"Split","pattern":{"String":"x"},"behavior":"Sideways"},` + bpe + `}`:    `behavior "Sideways"`,
+		`{"pre_tokenizer":{"type":"Metaspace","replacement":"_","prepend_scheme":"odd"},` + bpe + `}`:      `prepend_scheme "odd"`,
+		`{"post_processor":{"type":"RobertaProcessing"},` + bpe +
+			`}`: `post_processor: type "RobertaProcessing"`,
 		`{"post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"x"}}]},` + bpe + `}`: `token "x"`,
 		`{"added_tokens":[{"id":-2,"content":"<s>"}],` + bpe + `}`:                                            "added_tokens[0]",
 		`{"decoder":{"type":"WordPiece"},` + bpe + `}`:                                                        `decoder: type "WordPiece"`,
@@ -298,7 +308,8 @@ func TestErrors(t *testing.T) {
 			t.Errorf("%d broken bytes: %v", len(b), err)
 		}
 	}
-	if _, err := Load(modelDir(t, map[string]any{"sentencepiece.bpe.model": read(t, "spm-nllb.model")})); err == nil || !strings.Contains(err.Error(), "NllbTokenizer") {
+	if _, err := Load(modelDir(t, map[string]any{"sentencepiece.bpe.model": read(t,
+		"spm-nllb.model")})); err == nil || !strings.Contains(err.Error(), "NllbTokenizer") {
 		t.Errorf("pieces of unknown numbering: %v", err)
 	}
 }

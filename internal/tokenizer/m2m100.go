@@ -21,12 +21,18 @@ var m2mCodes = map[string]string{
 
 // nllbCodes holds NLLB's codes of the same languages, in m2m100's order. Languages
 // that NLLB lacks have their ISO 639-3 code and script.
-const nllbCodes = "afr_Latn amh_Ethi arb_Arab ast_Latn azj_Latn bak_Cyrl bel_Cyrl bul_Cyrl ben_Beng bre_Latn bos_Latn cat_Latn ceb_Latn ces_Latn cym_Latn " +
-	"dan_Latn deu_Latn ell_Grek eng_Latn spa_Latn est_Latn pes_Arab fuv_Latn fin_Latn fra_Latn fry_Latn gle_Latn gla_Latn glg_Latn guj_Gujr hau_Latn " +
-	"heb_Hebr hin_Deva hrv_Latn hat_Latn hun_Latn hye_Armn ind_Latn ibo_Latn ilo_Latn isl_Latn ita_Latn jpn_Jpan jav_Latn kat_Geor kaz_Cyrl khm_Khmr " +
-	"kan_Knda kor_Hang ltz_Latn lug_Latn lin_Latn lao_Laoo lit_Latn lvs_Latn plt_Latn mkd_Cyrl mal_Mlym khk_Cyrl mar_Deva zsm_Latn mya_Mymr npi_Deva " +
-	"nld_Latn nob_Latn nso_Latn oci_Latn ory_Orya pan_Guru pol_Latn pbt_Arab por_Latn ron_Latn rus_Cyrl snd_Arab sin_Sinh slk_Latn slv_Latn som_Latn " +
-	"als_Latn srp_Cyrl ssw_Latn sun_Latn swe_Latn swh_Latn tam_Taml tha_Thai tgl_Latn tsn_Latn tur_Latn ukr_Cyrl urd_Arab uzn_Latn vie_Latn wol_Latn " +
+const nllbCodes = "afr_Latn amh_Ethi arb_Arab ast_Latn azj_Latn bak_Cyrl bel_Cyrl bul_Cyrl ben_Beng bre_Latn bos_Latn " +
+	"cat_Latn ceb_Latn ces_Latn cym_Latn " +
+	"dan_Latn deu_Latn ell_Grek eng_Latn spa_Latn est_Latn pes_Arab fuv_Latn fin_Latn fra_Latn fry_Latn gle_Latn " +
+	"gla_Latn glg_Latn guj_Gujr hau_Latn " +
+	"heb_Hebr hin_Deva hrv_Latn hat_Latn hun_Latn hye_Armn ind_Latn ibo_Latn ilo_Latn isl_Latn ita_Latn jpn_Jpan " +
+	"jav_Latn kat_Geor kaz_Cyrl khm_Khmr " +
+	"kan_Knda kor_Hang ltz_Latn lug_Latn lin_Latn lao_Laoo lit_Latn lvs_Latn plt_Latn mkd_Cyrl mal_Mlym khk_Cyrl " +
+	"mar_Deva zsm_Latn mya_Mymr npi_Deva " +
+	"nld_Latn nob_Latn nso_Latn oci_Latn ory_Orya pan_Guru pol_Latn pbt_Arab por_Latn ron_Latn rus_Cyrl snd_Arab " +
+	"sin_Sinh slk_Latn slv_Latn som_Latn " +
+	"als_Latn srp_Cyrl ssw_Latn sun_Latn swe_Latn swh_Latn tam_Taml tha_Thai tgl_Latn tsn_Latn tur_Latn ukr_Cyrl " +
+	"urd_Arab uzn_Latn vie_Latn wol_Latn " +
 	"xho_Latn ydd_Hebr yor_Latn zho_Hans zul_Latn"
 
 // NLLBCode converts M2M-100's code of a language, with or without underscores, to

@@ -341,7 +341,8 @@ func parseDecoder(raw json.RawMessage, at string) (decoder, error) {
 		return fuseDecoder{}, nil
 	case "Strip":
 		if utf8.RuneCountInString(n.Content) != 1 || n.Start < 0 || n.Stop < 0 {
-			return nil, badinput.Errorf("tokenizer.json: %s: Strip has content %q, start %d and stop %d; expected one character, and numbers from 0",
+			return nil, badinput.Errorf("tokenizer.json: %s: Strip has content %q, start %d and stop %d; expected one "+
+				"character, and numbers from 0",
 				at, n.Content, n.Start, n.Stop)
 		}
 		return stripDecoder{n.Content, n.Start, n.Stop}, nil

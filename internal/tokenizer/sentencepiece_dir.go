@@ -136,7 +136,8 @@ func declaredTokens(dir string, c configFile) ([]addedToken, error) {
 			return nil, badinput.Errorf("tokenizer_config.json: added_tokens_decoder: key %q is not a token id", key)
 		}
 		if len(a.Content) > maxAdded {
-			return nil, badinput.Errorf("tokenizer_config.json: added_tokens_decoder: the token with id %d has %d bytes, expected at most %d",
+			return nil, badinput.Errorf("tokenizer_config.json: added_tokens_decoder: the token with id %d has %d "+
+				"bytes, expected at most %d",
 				id, len(a.Content), maxAdded)
 		}
 		a.ID, a.Normalized = int32(id), false
@@ -156,7 +157,8 @@ func declaredTokens(dir string, c configFile) ([]addedToken, error) {
 				return nil, badinput.Errorf("added_tokens.json: token %q has id %d, expected 0 to %d", text, id, maxID)
 			}
 			if len(text) > maxAdded {
-				return nil, badinput.Errorf("added_tokens.json: the token with id %d has %d bytes, expected at most %d", id, len(text), maxAdded)
+				return nil, badinput.Errorf("added_tokens.json: the token with id %d has %d bytes, expected at most %d", id, len(text),
+					maxAdded)
 			}
 			tokens = append(tokens, addedToken{ID: id, Content: text, Special: special[tokenText(text)]})
 		}

@@ -57,7 +57,8 @@ func TestTranslationSources(t *testing.T) {
 				if cut := tok.Truncate(ids, 8); !slices.Equal(cut, w.Cut) {
 					t.Errorf("%q cut to 8: %v, want %v", w.Text, cut, w.Cut)
 				}
-				if plain := tok.EncodeOptions(w.Text, EncodeOptions{AddSpecial: true, NoParseSpecial: true}); !slices.Equal(plain, w.Plain) {
+				if plain := tok.EncodeOptions(w.Text,
+					EncodeOptions{AddSpecial: true, NoParseSpecial: true}); !slices.Equal(plain, w.Plain) {
 					t.Errorf("%q as text: %v, want %v", w.Text, plain, w.Plain)
 				}
 			}
@@ -69,7 +70,8 @@ func TestTranslationSources(t *testing.T) {
 func withConfig(t *testing.T, from string, change func(map[string]any)) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range []string{"tokenizer.json", "sentencepiece.bpe.model", "special_tokens_map.json", "added_tokens.json", "vocab.json", "tokenizer_config.json"} {
+	for _, name := range []string{"tokenizer.json", "sentencepiece.bpe.model", "special_tokens_map.json",
+		"added_tokens.json", "vocab.json", "tokenizer_config.json"} {
 		data, err := os.ReadFile(filepath.Join(from, name))
 		if err != nil {
 			continue
@@ -131,7 +133,8 @@ func TestNLLBCode(t *testing.T) {
 	if n := len(strings.Fields(nllbCodes)); n != len(strings.Fields(m2mCodes["m2m100"])) {
 		t.Fatalf("%d codes", n)
 	}
-	for code, want := range map[string]string{"ar": "arb_Arab", "__ar__": "arb_Arab", "en": "eng_Latn", "zu": "zul_Latn", "sr": "srp_Cyrl", "arz_Arab": "arz_Arab", "": ""} {
+	for code, want := range map[string]string{"ar": "arb_Arab", "__ar__": "arb_Arab", "en": "eng_Latn",
+		"zu": "zul_Latn", "sr": "srp_Cyrl", "arz_Arab": "arz_Arab", "": ""} {
 		if got := NLLBCode(code); got != want {
 			t.Errorf("%q: %q, want %q", code, got, want)
 		}
@@ -155,7 +158,8 @@ func TestM2M100Broken(t *testing.T) {
 		},
 		"vocab.json: ": func(dir string) error { return os.WriteFile(filepath.Join(dir, "vocab.json"), []byte(`["a"]`), 0o644) },
 		`language_codes is "esperanto", expected m2m100 or wmt21`: func(dir string) error {
-			return os.WriteFile(filepath.Join(dir, "tokenizer_config.json"), []byte(`{"tokenizer_class": "M2M100Tokenizer", "language_codes": "esperanto"}`), 0o644)
+			return os.WriteFile(filepath.Join(dir, "tokenizer_config.json"),
+				[]byte(`{"tokenizer_class": "M2M100Tokenizer", "language_codes": "esperanto"}`), 0o644)
 		},
 	} {
 		dir := withConfig(t, from, func(map[string]any) {})

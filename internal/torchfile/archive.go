@@ -81,7 +81,8 @@ func readArchive(file []byte, r io.ReaderAt) (*archive, error) {
 			inflated += m.size
 		}
 		if most := freeInflated + maxRatio*len(file); inflated > most {
-			return nil, badinput.Errorf("the compressed members have more than %d bytes, the most that is read of a file of %d", most, len(file))
+			return nil, badinput.Errorf("the compressed members have more than %d bytes, the most that is read of a file of %d", most,
+				len(file))
 		}
 		a.members[name] = m
 		all = append(all, m)

@@ -31,7 +31,8 @@ func FuzzUnpickle(f *testing.F) {
 	f.Add(good().Bytes())
 	f.Add(torchtest.NewPickle().Global("os", "system").Op("(").Text("true").Op("tR.").Bytes())
 	f.Fuzz(func(t *testing.T, code []byte) {
-		members := []torchtest.Member{{Name: "x/data.pkl", Data: code}, {Name: "x/data/0", Data: make([]byte, 16)}, {Name: "x/data/1", Data: make([]byte, 240)}}
+		members := []torchtest.Member{{Name: "x/data.pkl", Data: code}, {Name: "x/data/0", Data: make([]byte, 16)},
+			{Name: "x/data/1", Data: make([]byte, 240)}}
 		check(t, torchtest.Archive(t, members...))
 	})
 }

@@ -31,7 +31,8 @@ func refused(t *testing.T, what string, file []byte, want string) {
 // file is an archive of a pickle and a storage of 16 bytes.
 func file(t *testing.T, p *torchtest.Pickle, more ...part) []byte {
 	t.Helper()
-	return torchtest.Archive(t, append([]part{{Name: "x/data.pkl", Data: p.Bytes()}, {Name: "x/data/0", Data: make([]byte, 16)}}, more...)...)
+	return torchtest.Archive(t, append([]part{{Name: "x/data.pkl", Data: p.Bytes()},
+		{Name: "x/data/0", Data: make([]byte, 16)}}, more...)...)
 }
 
 // good is a dictionary with one tensor of two rows.
@@ -53,7 +54,8 @@ func TestHostilePickles(t *testing.T) {
 	}{
 		{"a program", one().Global("os", "system").Op("(").Text("touch /tmp/x").Op("tR."), `"os.system"`},
 		{"a program by protocol 4", one().Text("builtins").Text("eval").Op("\x93."), `"builtins.eval"`},
-		{"a rebuild of another kind", one().Global("torch._utils", "_rebuild_sparse_tensor").Op("."), `"torch._utils._rebuild_sparse_tensor"`},
+		{"a rebuild of another kind", one().Global("torch._utils", "_rebuild_sparse_tensor").Op("."),
+			`"torch._utils._rebuild_sparse_tensor"`},
 		{"a complex storage", tensor("ComplexFloatStorage", "0", 2, 0, []int{2}, []int{1}), `"torch.ComplexFloatStorage"`},
 		{"a class as a function", one().Global("torch", "FloatStorage").Op(")R."), "it does not take"},
 		{"an ordered dictionary of something", one().Global("collections", "OrderedDict").Op("]\x85R."), "it does not take"},
@@ -81,7 +83,8 @@ func TestHostilePickles(t *testing.T) {
 		{"items of a dictionary", one().Op("}").Int(1).Op("a."), "expected a list"},
 		{"attributes of a number", one().Int(1).Op("}b."), "attributes are given to the number 1"},
 		{"no dictionary", one().Op("]."), "the file holds a list of 0, expected a dictionary"},
-		{"a number for a name", one().Op("}").Int(1).Tensor("FloatStorage", "0", 4, 0, []int{4}, []int{1}).Op("s."), "name is the number 1"},
+		{"a number for a name", one().Op("}").Int(1).Tensor("FloatStorage", "0", 4, 0, []int{4}, []int{1}).Op("s."),
+			"name is the number 1"},
 		{"no tensor", one().Op("}").Text("state_dict").Op("}s."), `"state_dict" is a dictionary of 0`},
 		{"one name twice", one().Op("}").Text("w").Tensor("FloatStorage", "0", 4, 0, []int{4}, []int{1}).Op("s").
 			Text("w").Tensor("FloatStorage", "0", 4, 0, []int{4}, []int{1}).Op("s."), "w appears twice"},
@@ -96,7 +99,8 @@ func TestHostilePickles(t *testing.T) {
 		{"an offset before", tensor("FloatStorage", "0", 4, -1, []int{1}, []int{1}), "outside its storage"},
 		{"rows outside", tensor("FloatStorage", "0", 4, 0, []int{2, 2}, []int{3, 1}), "outside its storage"},
 		{"an end outside", tensor("FloatStorage", "0", 4, 1, []int{4}, []int{1}), "outside its storage"},
-		{"strides that overflow", tensor("FloatStorage", "0", 4, 0, []int{3, 3}, []int{math.MaxInt64, math.MaxInt64}), "outside its storage"},
+		{"strides that overflow", tensor("FloatStorage", "0", 4, 0, []int{3, 3}, []int{math.MaxInt64, math.MaxInt64}),
+			"outside its storage"},
 		{"a shape that overflows", tensor("FloatStorage", "0", 4, 0, []int{1 << 40, 1 << 40}, []int{0, 0}), "overflows"},
 		{"a value repeated without end", tensor("FloatStorage", "0", 4, 0, []int{1 << 40}, []int{0}), "to more than 64 MiB"},
 		{"a negative size", tensor("FloatStorage", "0", 4, 0, []int{-2}, []int{1}), "not negative"},
@@ -131,9 +135,12 @@ func TestSharedValues(t *testing.T) {
 		return p.Op("t")
 	}
 	refused(t, "tuples of tuples", file(t, nest().Op("s.")), `"w" is a tuple of 201`)
-	refused(t, "a dimension", file(t, nest().Global("torch._utils", "_rebuild_tensor_v2").Op("(").Storage("FloatStorage", "0", 4).Int(0).Op("h\x00)\x89}tR.")), "a tuple of 2 for a dimension")
-	refused(t, "a length", file(t, nest().Op("(").Text("storage").Global("torch", "FloatStorage").Text("0").Text("cpu").Op("h\x00tQ.")), "a tuple of 2; expected")
-	refused(t, "a flag", file(t, nest().Global("torch._utils", "_rebuild_tensor_v2").Op("(").Storage("FloatStorage", "0", 4).Int(0).Op("))\x89}}h\x00\x88stR.")), "a flag set, a tuple of 2")
+	refused(t, "a dimension", file(t, nest().Global("torch._utils",
+		"_rebuild_tensor_v2").Op("(").Storage("FloatStorage", "0", 4).Int(0).Op("h\x00)\x89}tR.")), "a tuple of 2 for a dimension")
+	refused(t, "a length", file(t, nest().Op("(").Text("storage").Global("torch",
+		"FloatStorage").Text("0").Text("cpu").Op("h\x00tQ.")), "a tuple of 2; expected")
+	refused(t, "a flag", file(t, nest().Global("torch._utils", "_rebuild_tensor_v2").Op("(").Storage("FloatStorage",
+		"0", 4).Int(0).Op("))\x89}}h\x00\x88stR.")), "a flag set, a tuple of 2")
 	refused(t, "a list in itself", file(t, torchtest.NewPickle().Op("}").Text("w").Op("]q\x00h\x00as.")), `"w" is a list of 1`)
 }
 
@@ -158,7 +165,8 @@ func TestHostileArchives(t *testing.T) {
 	} {
 		refused(t, c.what, torchtest.Archive(t, c.members...), c.want)
 	}
-	file := torchtest.Archive(t, pkl, zero, part{Name: "x/byteorder", Data: []byte("little")}, part{Name: "x/.format_version", Data: []byte("1")},
+	file := torchtest.Archive(t, pkl, zero, part{Name: "x/byteorder", Data: []byte("little")},
+		part{Name: "x/.format_version", Data: []byte("1")},
 		part{Name: "x/version", Data: []byte("3\n")}, part{Name: "x/.data/serialization_id", Data: []byte("0123")})
 	if _, _, err := parse(file, bytes.NewReader(file)); err != nil {
 		t.Error(err)
@@ -207,10 +215,16 @@ func TestLyingMembers(t *testing.T) {
 		want   string
 	}{
 		{"a claim beyond the file", func(h *zip.FileHeader) { h.CompressedSize64, h.UncompressedSize64 = 1<<40, 1<<40 }, "the file has"},
-		{"a claim beyond memory", func(h *zip.FileHeader) { h.CompressedSize64, h.UncompressedSize64 = math.MaxUint64, math.MaxUint64 }, "the file has"},
+		{"a claim beyond memory", func(h *zip.FileHeader) {
+			h.CompressedSize64, h.UncompressedSize64 = math.MaxUint64,
+				math.MaxUint64
+		}, "the file has"},
 		{"two sizes", func(h *zip.FileHeader) { h.UncompressedSize64 = 17 }, "is stored in 16 bytes and claims 17"},
 		{"a bomb", func(h *zip.FileHeader) { h.Method, h.UncompressedSize64 = zip.Deflate, 1<<32 }, "claim to be"},
-		{"a bomb that would be too large", func(h *zip.FileHeader) { h.Method, h.UncompressedSize64 = zip.Deflate, math.MaxUint64 }, "claim to be"},
+		{"a bomb that would be too large", func(h *zip.FileHeader) {
+			h.Method, h.UncompressedSize64 = zip.Deflate,
+				math.MaxUint64
+		}, "claim to be"},
 		{"another method", func(h *zip.FileHeader) { h.Method = 93 }, "method 93"},
 		{"an encrypted member", func(h *zip.FileHeader) { h.Flags |= 1 }, "encrypted"},
 	} {
@@ -218,7 +232,8 @@ func TestLyingMembers(t *testing.T) {
 	}
 	// Compressed bytes that are none are found when they are read.
 	path := filepath.Join(t.TempDir(), "x.bin")
-	if err := os.WriteFile(path, raw(t, func(h *zip.FileHeader) { h.Method = zip.Deflate }, bytes.Repeat([]byte{7}, 16)), 0o644); err != nil {
+	if err := os.WriteFile(path, raw(t, func(h *zip.FileHeader) { h.Method = zip.Deflate },
+		bytes.Repeat([]byte{7}, 16)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := open(t, path).Tensor("w"); !badinput.Is(err) || !strings.Contains(err.Error(), "does not decompress") {

@@ -84,23 +84,50 @@ var templates map[string]renderer
 func init() {
 	templates = map[string]renderer{
 		"lang": second, "transl": lastArg, "transliteration": lastArg, "langx": second, "script": second, "nihongo": first,
-		"nowrap": first, "nobr": first, "nobreak": first, "small": first, "big": first, "smaller": first, "larger": first, "em": first, "strong": first,
-		"abbr": first, "tooltip": first, "sup": func(a *arguments) string { return a.get(1) }, "sub": first, "center": first, "resize": lastArg,
+		"nowrap": first, "nobr": first, "nobreak": first, "small": first, "big": first, "smaller": first,
+		"larger": first, "em": first, "strong": first,
+		"abbr": first, "tooltip": first, "sup": func(a *arguments) string { return a.get(1) }, "sub": first,
+		"center": first, "resize": lastArg,
 		"quote": first, "blockquote": quote, "cquote": first, "quotation": quote, "quote box": quote, "centered": first,
-		"circa": circa, "c.": circa, "ca": circa, "fl.": func(a *arguments) string { return join("fl. ", a.get(1)) }, "floruit": func(a *arguments) string { return join("fl. ", a.get(1)) },
+		"circa": circa, "c.": circa, "ca": circa, "fl.": func(a *arguments) string {
+			return join("fl. ",
+				a.get(1))
+		}, "floruit": func(a *arguments) string { return join("fl. ", a.get(1)) },
 		"as of": asOf, "convert": convert, "cvt": convert, "val": value, "formatnum": first, "nts": first, "number": first,
 		"frac": frac, "fraction": frac, "sfrac": frac, "1/2": literal("½"), "half": literal("½"),
-		"birth date": date, "birth date and age": date, "death date": date, "death date and age": date, "start date": date, "end date": date, "date": first, "start date and age": date,
-		"-": literal("–"), "ndash": literal("–"), "mdash": literal("—"), "en dash": literal("–"), "em dash": literal("—"), "snd": literal(" – "), "spnd": literal(" – "), "spaced ndash": literal(" – "),
-		"nbsp": literal(" "), "space": literal(" "), "thinsp": literal(" "), "!": literal("|"), "=": literal("="), "'": literal("'"), "'s": literal("'s"), "·": literal(" · "), "•": literal(" • "), "dot": literal(" · "),
-		"flag": first, "flagu": first, "country": first, "flagcountry": first, "ill": first, "interlanguage link": first, "link": first, "illm": first,
-		"w": first, "wikt": lastArg, "linktext": first, "mono": first, "code": first, "kbd": first, "var": first, "math": first, "mvar": first, "tmath": first, "overline": first,
-		"pound": func(a *arguments) string { return "£" + a.get(1) }, "us$": func(a *arguments) string { return "US$" + a.get(1) }, "usd": func(a *arguments) string { return "$" + a.get(1) },
-		"gbp": func(a *arguments) string { return "£" + a.get(1) }, "euro": func(a *arguments) string { return "€" + a.get(1) }, "eur": func(a *arguments) string { return "€" + a.get(1) }, "inr": func(a *arguments) string { return "₹" + a.get(1) },
-		"bce": func(a *arguments) string { return join(a.get(1), " BCE") }, "ce": func(a *arguments) string { return join(a.get(1), " CE") }, "ad": func(a *arguments) string { return join("AD ", a.get(1)) },
-		"percentage": first, "okina": literal("ʻ"), "ayin": literal("ʿ"), "hamza": literal("ʾ"), "sic": first, "not a typo": first, "typo": first, "as written": first,
-		"plainlist": first, "unbulleted list": list, "ubl": list, "hlist": list, "flatlist": first, "flat list": first, "bulleted list": list,
-		"chem": chemical, "chem2": first, "co2": literal("CO2"), "music": literal(""), "poemquote": quote, "poem": first, "cuneiform": lastArg, "coptic": first, "hebrew": first, "rtl-lang": second, "arabic": first, "unicode": first,
+		"birth date": date, "birth date and age": date, "death date": date, "death date and age": date,
+		"start date": date, "end date": date, "date": first, "start date and age": date,
+		"-": literal("–"), "ndash": literal("–"), "mdash": literal("—"), "en dash": literal("–"),
+		"em dash": literal("—"), "snd": literal(" – "), "spnd": literal(" – "), "spaced ndash": literal(" – "),
+		"nbsp": literal(" "), "space": literal(" "), "thinsp": literal(" "), "!": literal("|"), "=": literal("="),
+		"'": literal("'"), "'s": literal("'s"), "·": literal(" · "), "•": literal(" • "), "dot": literal(" · "),
+		"flag": first, "flagu": first, "country": first, "flagcountry": first, "ill": first,
+		"interlanguage link": first, "link": first, "illm": first,
+		"w": first, "wikt": lastArg, "linktext": first, "mono": first, "code": first, "kbd": first, "var": first,
+		"math": first, "mvar": first, "tmath": first, "overline": first,
+		"pound": func(a *arguments) string {
+			return "£" +
+				a.get(1)
+		}, "us$": func(a *arguments) string {
+			return "US$" +
+				a.get(1)
+		}, "usd": func(a *arguments) string { return "$" + a.get(1) },
+		"gbp": func(a *arguments) string { return "£" + a.get(1) }, "euro": func(a *arguments) string {
+			return "€" +
+				a.get(1)
+		}, "eur": func(a *arguments) string {
+			return "€" +
+				a.get(1)
+		}, "inr": func(a *arguments) string { return "₹" + a.get(1) },
+		"bce":        func(a *arguments) string { return join(a.get(1), " BCE") },
+		"ce":         func(a *arguments) string { return join(a.get(1), " CE") },
+		"ad":         func(a *arguments) string { return join("AD ", a.get(1)) },
+		"percentage": first, "okina": literal("ʻ"), "ayin": literal("ʿ"), "hamza": literal("ʾ"), "sic": first,
+		"not a typo": first, "typo": first, "as written": first,
+		"plainlist": first, "unbulleted list": list, "ubl": list, "hlist": list, "flatlist": first,
+		"flat list": first, "bulleted list": list,
+		"chem": chemical, "chem2": first, "co2": literal("CO2"), "music": literal(""), "poemquote": quote,
+		"poem": first, "cuneiform": lastArg, "coptic": first, "hebrew": first, "rtl-lang": second, "arabic": first, "unicode": first,
 	}
 }
 
@@ -143,7 +170,8 @@ func asOf(a *arguments) string {
 	return text + strings.TrimSpace(strings.Join([]string{day, monthName(month), year}, " "))
 }
 
-var months = []string{"January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"}
+var months = []string{"January", "February", "March", "April", "May", "June", "July", "August", "September",
+	"October", "November", "December"}
 
 func monthName(s string) string {
 	if n, err := strconv.Atoi(s); err == nil && n >= 1 && n <= 12 {
@@ -159,8 +187,10 @@ func date(a *arguments) string {
 
 // units names the commonest units of {{convert}}; others stay as written.
 var units = map[string]string{
-	"km2": "km²", "sqkm": "km²", "sqmi": "sq mi", "m2": "m²", "ha": "ha", "acre": "acres", "mi": "mi", "km": "km", "m": "m", "ft": "ft", "in": "in", "cm": "cm", "mm": "mm",
-	"kg": "kg", "lb": "lb", "g": "g", "t": "t", "c": "°C", "f": "°F", "°c": "°C", "°f": "°F", "km/h": "km/h", "mph": "mph", "l": "L", "usgal": "US gal", "nmi": "nmi", "m3": "m³", "km3": "km³", "yd": "yd", "oz": "oz", "cuft": "cu ft",
+	"km2": "km²", "sqkm": "km²", "sqmi": "sq mi", "m2": "m²", "ha": "ha", "acre": "acres", "mi": "mi", "km": "km",
+	"m": "m", "ft": "ft", "in": "in", "cm": "cm", "mm": "mm",
+	"kg": "kg", "lb": "lb", "g": "g", "t": "t", "c": "°C", "f": "°F", "°c": "°C", "°f": "°F", "km/h": "km/h",
+	"mph": "mph", "l": "L", "usgal": "US gal", "nmi": "nmi", "m3": "m³", "km3": "km³", "yd": "yd", "oz": "oz", "cuft": "cu ft",
 }
 
 func unit(s string) string {

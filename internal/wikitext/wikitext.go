@@ -69,7 +69,8 @@ func dropBlocks(s string) string {
 	s = comment.ReplaceAllString(s, "")
 	s = nowiki.ReplaceAllStringFunc(s, func(m string) string {
 		inner := nowiki.FindStringSubmatch(m)[1]
-		return strings.NewReplacer("[", "&#91;", "]", "&#93;", "{", "&#123;", "}", "&#125;", "<", "&lt;", "'", "&#39;", "|", "&#124;").Replace(inner)
+		return strings.NewReplacer("[", "&#91;", "]", "&#93;", "{", "&#123;", "}", "&#125;", "<", "&lt;", "'",
+			"&#39;", "|", "&#124;").Replace(inner)
 	})
 	s = selfRef.ReplaceAllString(s, "")
 	var b strings.Builder
@@ -117,7 +118,8 @@ func dropBlocks(s string) string {
 
 // formula keeps a formula's TeX as text, safe from the markup's own signs.
 func formula(tex string) string {
-	return strings.NewReplacer("{", "&#123;", "}", "&#125;", "[", "&#91;", "]", "&#93;", "|", "&#124;", "\n", " ", "''", "&#39;&#39;", "<", "&lt;").Replace(strings.TrimSpace(tex))
+	return strings.NewReplacer("{", "&#123;", "}", "&#125;", "[", "&#91;", "]", "&#93;", "|", "&#124;", "\n", " ",
+		"''", "&#39;&#39;", "<", "&lt;").Replace(strings.TrimSpace(tex))
 }
 
 // match pairs the opening marks {{, [[ and {| with their ends, in one pass:

@@ -52,7 +52,8 @@ func TestText(t *testing.T) {
 // TestNamespacesOfTheWiki: links into the wiki's own namespaces show nothing,
 // however their names are written; others show their text.
 func TestNamespacesOfTheWiki(t *testing.T) {
-	const in = "Teksts [[Fails:a.jpg|thumb|[[x]] puscele]][[kategoreja:Piļsātys]][[KATEGOREJA : B]][[Attēls:b.SVG|thumb|c]][[category:C]][[Galery files:d|e]][[Galery_files:d|e]] i [[Lītuotuojs:Anna|Anna]], [[:Kategoreja:D]]."
+	const in = "Teksts [[Fails:a.jpg|thumb|[[x]] puscele]][[kategoreja:Piļsātys]][[KATEGOREJA : " +
+		"B]][[Attēls:b.SVG|thumb|c]][[category:C]][[Galery files:d|e]][[Galery_files:d|e]] i [[Lītuotuojs:Anna|Anna]], [[:Kategoreja:D]]."
 	if got, want := Text(in, "Fails", "Kategoreja", "Galery_files"), "Teksts i Anna, Kategoreja:D."; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -76,7 +77,8 @@ func TestTree(t *testing.T) {
 }
 
 func TestRedirect(t *testing.T) {
-	for in, want := range map[string]string{"#REDIRECT [[Cairo]]": "Cairo", "#redirect: [[A b#c|d]]": "A b", "#تحويل [[القاهرة]]": "القاهرة", "Text": ""} {
+	for in, want := range map[string]string{"#REDIRECT [[Cairo]]": "Cairo", "#redirect: [[A b#c|d]]": "A b",
+		"#تحويل [[القاهرة]]": "القاهرة", "Text": ""} {
 		if got, ok := Redirect(in); got != want || ok != (want != "") {
 			t.Errorf("%q: %q %v", in, got, ok)
 		}

@@ -52,7 +52,8 @@ func baseline(t *record.Task) Baseline {
 		digests[i] = lighteval.DigestText(q.Context)
 		picks[i] = Pick{Written: q.Answer.Text}
 		if !t.Judged() {
-			picks[i] = Pick{Choices: q.Doc.Choices, Chosen: lighteval.Choose(b.Metric, q.Answer.LogProbs(), q.Doc.Choices), Gold: q.Doc.Gold}
+			picks[i] = Pick{Choices: q.Doc.Choices,
+				Chosen: lighteval.Choose(b.Metric, q.Answer.LogProbs(), q.Doc.Choices), Gold: q.Doc.Gold}
 		}
 	}
 	b.Habit = NewHabit(b.Task, picks)

@@ -29,7 +29,9 @@ func asked(name string, questions ...tasks.Doc) *record.Task {
 // questions have the same, in whatever order, and else by its number.
 func TestConstantAnswers(t *testing.T) {
 	yes, no := "صح", "خطأ"
-	a := baseline(asked("community|acva:Iraq", tasks.Doc{Choices: []string{yes, no}, Gold: 0}, tasks.Doc{Choices: []string{no, yes}, Gold: 1}, tasks.Doc{Choices: []string{yes, no}, Gold: 1}, tasks.Doc{Choices: []string{yes, no}, Gold: 0}))
+	a := baseline(asked("community|acva:Iraq", tasks.Doc{Choices: []string{yes, no}, Gold: 0},
+		tasks.Doc{Choices: []string{no, yes}, Gold: 1}, tasks.Doc{Choices: []string{yes, no},
+			Gold: 1}, tasks.Doc{Choices: []string{yes, no}, Gold: 0}))
 	if len(a.Answers) != 2 || a.Answers[0] != (Answer{yes, 0.75}) || a.Majority != 0.75 || a.Constant[0] != 0.5 {
 		t.Errorf("%+v", a)
 	}
@@ -37,7 +39,8 @@ func TestConstantAnswers(t *testing.T) {
 	if best := bestConstant([]Baseline{a, b}); best != (Answer{no, 0.625}) {
 		t.Errorf("over two tasks %+v; the means are 0.375 and 0.625", best)
 	}
-	other := baseline(asked("community|copa_ext_ar", tasks.Doc{Choices: []string{"1", "2"}, Gold: 1}, tasks.Doc{Choices: []string{"3", "4"}, Gold: 1}))
+	other := baseline(asked("community|copa_ext_ar", tasks.Doc{Choices: []string{"1", "2"}, Gold: 1},
+		tasks.Doc{Choices: []string{"3", "4"}, Gold: 1}))
 	if other.Answers != nil || other.Constants()[1] != (Answer{"option 2", 1}) {
 		t.Errorf("%+v", other)
 	}
@@ -62,7 +65,8 @@ func TestBiasNotes(t *testing.T) {
 		}
 	}
 	row := Row{Name: "ACVA", Score: 48.98, Constant: 60.49, ConstantAnswer: yes}
-	if notes := strings.Join(Table{Rows: []Row{row}}.Notes(), "\n"); !strings.Contains(notes, "48.98 is no more than always answering \u2068صح\u2069 would score, 60.49") {
+	if notes := strings.Join(Table{Rows: []Row{row}}.Notes(), "\n"); !strings.Contains(notes,
+		"48.98 is no more than always answering \u2068صح\u2069 would score, 60.49") {
 		t.Error(notes)
 	}
 }

@@ -48,7 +48,8 @@ func TestHabit(t *testing.T) {
 		"nothing written": {nothing, "", math.NaN(), true},
 	} {
 		h := NewHabit("community|x:y|0", c.picks)
-		if h.Answer != c.answer || h.Remarkable() != c.want || math.IsNaN(h.Right) != math.IsNaN(c.right) || math.Abs(h.Right-c.right) > 1e-12 {
+		if h.Answer != c.answer || h.Remarkable() != c.want || math.IsNaN(h.Right) != math.IsNaN(c.right) ||
+			math.Abs(h.Right-c.right) > 1e-12 {
 			t.Errorf("%s: %+v, remarkable %v", name, h, h.Remarkable())
 		}
 	}
@@ -60,7 +61,8 @@ func TestHabit(t *testing.T) {
 	other.Task, none.Task, none.Share = "community|acva:Oman|0", "community|acva:Yemen|0", 0.5
 	judged := NewHabit("community|alrage_qa|0", written)
 	got := strings.Join(SameAnswers([]Habit{same, judged, other, none}), "\n")
-	if want := "acva: in 2 of 3 tasks (16 questions) the model gives the same answer to all or nearly all questions, \u2068صح\u2069.\nalrage_qa: the model answers \u2068لا أعرف\u2069 to all of 10 questions."; got != want {
+	if want := "acva: in 2 of 3 tasks (16 questions) the model gives the same answer to all or nearly all questions, " +
+		"\u2068صح\u2069.\nalrage_qa: the model answers \u2068لا أعرف\u2069 to all of 10 questions."; got != want {
 		t.Errorf("%s\nexpected\n%s", got, want)
 	}
 }

@@ -148,7 +148,8 @@ func (l Table) Object() pytext.Object {
 		if r.Run > 0 {
 			o = append(o, pytext.Object{{Key: "acc", Value: orNull(r.Accuracy)}, {Key: "majority", Value: orNull(r.Majority)},
 				{Key: "constant", Value: orNull(r.Constant)},
-				{Key: "constant_answer", Value: r.ConstantAnswer}, {Key: "random", Value: orNull(r.Random)}, {Key: "questions", Value: r.Questions}}...)
+				{Key: "constant_answer", Value: r.ConstantAnswer}, {Key: "random",
+					Value: orNull(r.Random)}, {Key: "questions", Value: r.Questions}}...)
 		}
 		rows = append(rows, o)
 	}

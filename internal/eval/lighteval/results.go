@@ -207,6 +207,7 @@ func (r *Report) object(start, end time.Time) pytext.Object {
 	}
 	return pytext.Object{
 		{Key: "config_general", Value: general(r.run, start, end)}, {Key: "results", Value: scores}, {Key: "versions", Value: versions},
-		{Key: "config_tasks", Value: configs}, {Key: "summary_tasks", Value: perTask}, {Key: "summary_general", Value: overall(r.summaries)},
+		{Key: "config_tasks", Value: configs}, {Key: "summary_tasks", Value: perTask}, {Key: "summary_general",
+			Value: overall(r.summaries)},
 	}
 }

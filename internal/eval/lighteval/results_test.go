@@ -118,7 +118,8 @@ func TestReferenceAggregates(t *testing.T) {
 			t.Errorf("%s:\n%s", f.Key, diff)
 		}
 	}
-	for key, n := range map[string]int{"community|arabic_mmlu:abstract_algebra|0": 100, "community|arabic_mmlu:anatomy|0": 135, "lighteval|xstory_cloze:ar|0": 1511} {
+	for key, n := range map[string]int{"community|arabic_mmlu:abstract_algebra|0": 100,
+		"community|arabic_mmlu:anatomy|0": 135, "lighteval|xstory_cloze:ar|0": 1511} {
 		m := toResult(key, all.Get(key).(pytext.Object)).Metrics
 		xs := make([]float64, n)
 		for i := range int(math.Round(m[0].Value * float64(n))) {

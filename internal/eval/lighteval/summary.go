@@ -59,7 +59,8 @@ func overall(summaries []summary) pytext.Object {
 		sum.hashes[i] = DigestText(joined.String())
 	}
 	return pytext.Object{
-		{Key: "hashes", Value: hashObject(sum.hashes)}, {Key: "truncated", Value: sum.truncated}, {Key: "non_truncated", Value: sum.nonTruncated},
+		{Key: "hashes", Value: hashObject(sum.hashes)}, {Key: "truncated",
+			Value: sum.truncated}, {Key: "non_truncated", Value: sum.nonTruncated},
 		{Key: "padded", Value: sum.padded}, {Key: "non_padded", Value: sum.nonPadded}, {Key: "num_truncated_few_shots", Value: sum.fewer},
 	}
 }

@@ -117,7 +117,8 @@ func (b *Builder) renderChat(instruction, question string, examples []tasks.Doc)
 		instruction = ""
 	}
 	for _, e := range examples {
-		messages = append(messages, chat.Message{Role: "user", Content: bare(e)}, chat.Message{Role: "assistant", Content: e.Choices[e.Gold]})
+		messages = append(messages, chat.Message{Role: "user", Content: bare(e)},
+			chat.Message{Role: "assistant", Content: e.Choices[e.Gold]})
 	}
 	messages = append(messages, chat.Message{Role: "user", Content: question})
 	messages[0].Content = instruction + messages[0].Content

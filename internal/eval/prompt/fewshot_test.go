@@ -15,7 +15,8 @@ func TestFewShotPrompts(t *testing.T) {
 		return tasks.Doc{Query: "I\n" + q, Instruction: "I\n", Choices: []string{answer, "x"}, Gold: 0}
 	}
 	task, _ := tasks.Lookup(tasks.V1, "community|acva:Iraq")
-	b := Builder{Task: task, Tokenizer: evaltest.Characters{BOS: true}, Examples: []tasks.Doc{doc("q1:", "a1"), doc("q2:", "a2"), doc("q3:", "a3")}}
+	b := Builder{Task: task, Tokenizer: evaltest.Characters{BOS: true},
+		Examples: []tasks.Doc{doc("q1:", "a1"), doc("q2:", "a2"), doc("q3:", "a3")}}
 	for _, c := range []struct {
 		doc       tasks.Doc
 		shots     tasks.Shots
@@ -40,12 +41,14 @@ func TestFewShotPrompts(t *testing.T) {
 		b.MaxLength = c.length
 		got, effective, err := b.Prompt(c.doc, c.shots)
 		if err != nil || got != c.want || effective != c.effective {
-			t.Errorf("%+v at length %d: %q with %d examples, %v; want %q with %d", c.shots, c.length, got, effective, err, c.want, c.effective)
+			t.Errorf("%+v at length %d: %q with %d examples, %v; want %q with %d", c.shots, c.length, got, effective,
+				err, c.want, c.effective)
 		}
 	}
 	b.MaxLength = 8192
 	b.Chat = tags{}
-	if got, _, _ := b.Prompt(doc("q:", "a"), tasks.Shots{K: 1}); got != "<user>I\nq1:</user><assistant>a1</assistant><user>q:</user><assistant>" {
+	if got, _, _ := b.Prompt(doc("q:", "a"),
+		tasks.Shots{K: 1}); got != "<user>I\nq1:</user><assistant>a1</assistant><user>q:</user><assistant>" {
 		t.Errorf("chat prompt %q", got)
 	}
 	b.SystemPrompt = "S"

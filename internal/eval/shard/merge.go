@@ -158,7 +158,8 @@ func (j *Joined) read(ctx context.Context, shards []shardDir, progress progress.
 			}
 		}
 		if got, want := t.Digest(), shards[0].m.Tasks[n].Digest; got != want {
-			return badinput.Errorf("%s: %s: the shards' questions have digest %s, the manifests say %s", shards[0].path, t.Name(), got, want)
+			return badinput.Errorf("%s: %s: the shards' questions have digest %s, the manifests say %s",
+				shards[0].path, t.Name(), got, want)
 		}
 		j.Tasks = append(j.Tasks, t)
 	}

@@ -17,10 +17,12 @@ func (m Manifest) properties() []property {
 	return []property{
 		{"number of shards", fmt.Sprint(m.Shards)}, {"version of barka", m.Barka}, {"model's digest and type",
 			i.Digest}, {"adapter's digest", i.AdapterDigest},
-		{"dtype", i.DType}, {"model's revision", i.SHA}, {"longest input", fmt.Sprint(m.Model.MaxLength)}, {"end token", fmt.Sprint(m.Model.EOS)},
+		{"dtype", i.DType}, {"model's revision", i.SHA}, {"longest input",
+			fmt.Sprint(m.Model.MaxLength)}, {"end token", fmt.Sprint(m.Model.EOS)},
 		{"--max-samples", fmt.Sprint(o.MaxSamples)}, {"--override-batch-size", fmt.Sprint(o.BatchSize)}, {"leaderboard's version",
 			string(o.Leaderboard)}, {"--token-boundary", string(o.Boundary)}, {"--alghafa", string(o.AlGhafa)},
-		{"--use-chat-template", fmt.Sprint(o.UseChatTemplate)}, {"--system-prompt", o.SystemPrompt}, {"--no-details", fmt.Sprint(o.NoDetails)},
+		{"--use-chat-template", fmt.Sprint(o.UseChatTemplate)}, {"--system-prompt", o.SystemPrompt}, {"--no-details",
+			fmt.Sprint(o.NoDetails)},
 		{"--job-id", o.JobID}, {"--judge-model", o.Judge}, {"tasks", names(m.Tasks)}, {"tasks that could not be loaded",
 			names(m.LeftOut)}, {"tasks skipped", names(m.Skipped)},
 	}
@@ -68,7 +70,8 @@ func sameRun(shards []shardDir) error {
 		}
 	}
 	if a.m.Barka != version.Barka {
-		return badinput.Errorf("%s was written by barka %s, this is %s; merge with the version that scored", a.path, a.m.Barka, version.Barka)
+		return badinput.Errorf("%s was written by barka %s, this is %s; merge with the version that scored", a.path,
+			a.m.Barka, version.Barka)
 	}
 	return nil
 }

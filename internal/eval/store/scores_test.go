@@ -19,7 +19,9 @@ func TestScores(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys := []record.Key{record.KeyOf(record.Request{Context: []int32{1}, Continuation: []int32{2}}), record.KeyOf(record.Request{Context: []int32{1, 2}, Continuation: nil}), record.KeyOf(record.Request{Context: nil, Continuation: []int32{1, 2}})}
+	keys := []record.Key{record.KeyOf(record.Request{Context: []int32{1}, Continuation: []int32{2}}),
+		record.KeyOf(record.Request{Context: []int32{1, 2},
+			Continuation: nil}), record.KeyOf(record.Request{Context: nil, Continuation: []int32{1, 2}})}
 	scores := []record.Score{{LogProb: -1.25, Greedy: true}, {LogProb: math.Inf(-1)}, {LogProb: 0}}
 	for i, key := range keys {
 		if err := j.Put(key, scores[i]); err != nil {

@@ -31,7 +31,8 @@ func TestTexts(t *testing.T) {
 	for name, c := range map[string]struct {
 		data string
 		n    int
-	}{"whole": {string(data), 3}, "torn": {string(data[:len(data)-3]), 2}, "damaged": {strings.Replace(string(data), "x", "y", 1), 2}, "foreign": {"x\ny z\n", 0}} {
+	}{"whole": {string(data), 3}, "torn": {string(data[:len(data)-3]),
+		2}, "damaged": {strings.Replace(string(data), "x", "y", 1), 2}, "foreign": {"x\ny z\n", 0}} {
 		if err := os.WriteFile(path, []byte(c.data), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -72,7 +72,8 @@ func alghafa(row Row, _ *pyrandom.Random) (Doc, error) {
 			continue
 		}
 		if !optionColumn.MatchString(c) {
-			return Doc{}, fmt.Errorf("unexpected column %q: the options are sol1, sol2, …, and every column but query and label counts as one", c)
+			return Doc{}, fmt.Errorf("unexpected column %q: the options are sol1, sol2, …, and every column but query "+
+				"and label counts as one", c)
 		}
 		columns = append(columns, c)
 	}

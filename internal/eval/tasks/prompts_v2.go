@@ -96,7 +96,8 @@ func araTrust(row Row, _ *pyrandom.Random) (Doc, error) {
 func alrage(row Row, _ *pyrandom.Random) (Doc, error) {
 	r := reader{row: row}
 	instruction := "بناءً على السياقات المقترحة التالية، اجب عن السؤال التالي"
-	query := instruction + "\n\nالسؤال:\n" + r.text("question") + "\n\nالسياقات المقترحة:\n" + strings.Join(r.passages("candidates"), ", ") + "\n"
+	query := instruction + "\n\nالسؤال:\n" + r.text("question") + "\n\nالسياقات المقترحة:\n" +
+		strings.Join(r.passages("candidates"), ", ") + "\n"
 	d := Doc{query, instruction, []string{r.text("gold_answer")}, 0}
 	return d, r.err
 }

@@ -32,7 +32,8 @@ func TestTable(t *testing.T) {
 	if got := digests.Sum64(); got != 0xf3f05fc95b7ed68f {
 		t.Errorf("digest of the table %016x, want f3f05fc95b7ed68f", got)
 	}
-	want := map[string]int{"OALL/Arabic_MMLU": 57, "OALL/ACVA": 58, "OALL/Arabic_EXAMS": 1, native: 9, translated: 11, "juletxara/xstory_cloze": 1}
+	want := map[string]int{"OALL/Arabic_MMLU": 57, "OALL/ACVA": 58, "OALL/Arabic_EXAMS": 1, native: 9, translated: 11,
+		"juletxara/xstory_cloze": 1}
 	if diff := cmp.Diff(want, repos); diff != "" {
 		t.Error(diff)
 	}
@@ -61,8 +62,10 @@ var cases = []struct {
 	{"community|arabic_mmlu:anatomy", row("question", "كم؟", "A", "1", "B", "2", "C", "3", "D", "4", "answer", "C", "subject", "علم_الفلك"),
 		Doc{"الأسئلة التالية هي أسئلة متعددة الإختيارات مع الجواب الصحيح حول علم الفلك. \n\nكم؟\nأ. 1\nب. 2\nج. 3\nد. 4\nالإجابة:",
 			"الأسئلة التالية هي أسئلة متعددة الإختيارات مع الجواب الصحيح حول علم الفلك. \n\n", arabicLetters, 2}},
-	{"community|arabic_exams", row("id", "x", "question", "كم؟", "A", "1", "B", "2", "C", "3", "D", "4", "answer", "A", "subject", "العلوم"),
-		Doc{"الأسئلة التالية هي أسئلة متعددة الإختيارات مع الجواب الصحيح حول العلوم. \n\nالسؤال: كم؟\n أ) 1\n\n ب) 2\n\n ج) 3\n\n د) 4\n\nالإجابة:",
+	{"community|arabic_exams", row("id", "x", "question", "كم؟", "A", "1", "B", "2", "C", "3", "D", "4", "answer",
+		"A", "subject", "العلوم"),
+		Doc{"الأسئلة التالية هي أسئلة متعددة الإختيارات مع الجواب الصحيح حول العلوم. \n\nالسؤال: كم؟\n أ) 1\n\n ب) " +
+			"2\n\n ج) 3\n\n د) 4\n\nالإجابة:",
 			"الأسئلة التالية هي أسئلة متعددة الإختيارات مع الجواب الصحيح حول العلوم. \n\n", arabicLetters, 0}},
 	{"community|acva:Iraq", row("id", "Iraq-1", "question", "بغداد عاصمة العراق.", "answer", "صح"),
 		Doc{"السؤال: بغداد عاصمة العراق.\nالإجابة:", "", []string{"صح", "خطأ"}, 0}},
@@ -75,18 +78,24 @@ var cases = []struct {
 	{"community|copa_ext_ar", row("premise", "سقط", "choice1", "زلق", "choice2", "نام", "question", "cause", "label", int64(0)),
 		Doc{"سقط، لأن :\n0) زلق\n1) نام\nالإجابة:", "", []string{"زلق", "نام"}, 0}},
 	{"community|hellaswag_okapi_ar", row("ctx", "[header] نص [a\nb]", "endings", `['[x] أ', "ب's"]`, "label", "1"),
-		Doc{"بناء على السياق التالي، اختر النهاية الصحيحة من الاقتراحات التالية\n    السياق:\n     نص [a\nb]\n    الاقتراحات:\n\n    0)  أ\n1) ب's\nالإجابة:",
+		Doc{"بناء على السياق التالي، اختر النهاية الصحيحة من الاقتراحات التالية\n    السياق:\n     نص [a\nb]\n    " +
+			"الاقتراحات:\n\n    0)  أ\n1) ب's\nالإجابة:",
 			"بناء على السياق التالي، اختر النهاية الصحيحة من الاقتراحات التالية", []string{" أ", "ب's"}, 1}},
 	{"community|toxigen_ar", row("text", "نص", "toxicity_ai", 3.0, "toxicity_human", 2.6),
 		Doc{"هل العبارة التالية تحض على الكراهية؟ قم بالرد بـ\"نعم\" أو \"لا\".\n    العبارة:\n    'نص'\n    الإجابة:\n    ",
 			`هل العبارة التالية تحض على الكراهية؟ قم بالرد بـ"نعم" أو "لا".`, []string{"لا", "نعم"}, 1}},
 	// random.Random(1234).shuffle(["ا", "ب", "ج", "د"]) in CPython.
-	{"community|sciq_ar", row("support", "نص", "question", "س", "correct_answer", "د", "distractor1", "ا", "distractor2", "ب", "distractor3", "ج"),
-		Doc{"بناءً على السياق أدناه، اختر الإجابة الصحيحة للسؤال التالي من قائمة الاقتراحات\n    السياق:\n    نص\n    السؤال:\n    س\n    الإجابات المحتملة:\n\n    0) ب\n1) ج\n2) ا\n3) د\nالإجابة:",
+	{"community|sciq_ar", row("support", "نص", "question", "س", "correct_answer", "د", "distractor1", "ا",
+		"distractor2", "ب", "distractor3", "ج"),
+		Doc{"بناءً على السياق أدناه، اختر الإجابة الصحيحة للسؤال التالي من قائمة الاقتراحات\n    السياق:\n    نص\n    " +
+			"السؤال:\n    س\n    الإجابات المحتملة:\n\n    0) ب\n1) ج\n2) ا\n3) د\nالإجابة:",
 			"بناءً على السياق أدناه، اختر الإجابة الصحيحة للسؤال التالي من قائمة الاقتراحات", []string{"ب", "ج", "ا", "د"}, 3}},
-	{"lighteval|xstory_cloze:ar", row("input_sentence_1", "ا.", "input_sentence_2", "ب.", "input_sentence_3", "ج.", "input_sentence_4", "د.", "sentence_quiz1", "ه.", "sentence_quiz2", "و.", "answer_right_ending", int64(2)),
+	{"lighteval|xstory_cloze:ar", row("input_sentence_1", "ا.", "input_sentence_2", "ب.", "input_sentence_3", "ج.",
+		"input_sentence_4", "د.", "sentence_quiz1", "ه.", "sentence_quiz2", "و.", "answer_right_ending", int64(2)),
 		Doc{"ا. ب. ج. د.", "", []string{" ه.", " و."}, 1}},
-	{"lighteval|xstory_cloze:ar", row("InputStoryid", "1", "InputSentence1", "ا.", "InputSentence2", "ب.", "InputSentence3", "ج.", "InputSentence4", "د.", "RandomFifthSentenceQuiz1", "ه.", "RandomFifthSentenceQuiz2", "و.", "AnswerRightEnding", "1"),
+	{"lighteval|xstory_cloze:ar", row("InputStoryid", "1", "InputSentence1", "ا.", "InputSentence2", "ب.",
+		"InputSentence3", "ج.", "InputSentence4", "د.", "RandomFifthSentenceQuiz1", "ه.", "RandomFifthSentenceQuiz2",
+		"و.", "AnswerRightEnding", "1"),
 		Doc{"ا. ب. ج. د.", "", []string{" ه.", " و."}, 0}},
 }
 
@@ -126,14 +135,16 @@ func TestBadRows(t *testing.T) {
 		{"community|acva:Iraq", row("question", "س"), `column "answer" is missing; the file has question`},
 		{"community|acva:Iraq", row("question", "س", "answer", "نعم"), "expected one of صح, خطأ"},
 		{"community|acva:Iraq", row("question", nil, "answer", "صح"), `column "question" is null`},
-		{"community|arabic_mmlu:anatomy", row("question", "س", "A", "1", "B", "2", "C", "3", "D", "4", "answer", "E", "subject", "x"), "expected one of A, B, C, D"},
+		{"community|arabic_mmlu:anatomy", row("question", "س", "A", "1", "B", "2", "C", "3", "D", "4", "answer", "E",
+			"subject", "x"), "expected one of A, B, C, D"},
 		{"community|race_ar", row("query", "س", "sol1", "ا", "sol2", "", "label", "0"), "choice 1 (counted from 0) is empty"},
 		{"community|race_ar", row("query", "س", "sol1", "ا", "sol2", "ب", "label", "2"), "the right answer is number 2"},
 		{"community|race_ar", row("query", "س", "sol1", "ا", "sol2", "ب", "label", "-1"), "the right answer is number -1"},
 		{"community|race_ar", row("query", "س", "sol1", "ا", "option2", "ب", "label", "0"), `unexpected column "option2"`},
 		{"community|race_ar", row("query", "س", "sol1", "ا", "label", "0"), "1 choices"},
 		{"community|boolq_ar", row("question", "س", "passage", "ن", "answer", "maybe"), "expected true or false"},
-		{"community|copa_ext_ar", row("premise", "س", "choice1", "ا", "choice2", "ب", "question", "why", "label", "0"), "expected one of cause, effect"},
+		{"community|copa_ext_ar", row("premise", "س", "choice1", "ا", "choice2", "ب", "question", "why", "label",
+			"0"), "expected one of cause, effect"},
 		{"community|hellaswag_okapi_ar", row("ctx", "س", "endings", "['ا', 'ب'", "label", "0"), "not closed"},
 		{"community|hellaswag_okapi_ar", row("ctx", "س", "endings", `['ا', '[ب]']`, "label", "0"), "is empty"},
 		{"community|toxigen_ar", row("text", "س", "toxicity_ai", "high", "toxicity_human", 1.0), "expected a number"},
@@ -158,7 +169,8 @@ func TestParseList(t *testing.T) {
 	}
 	for arg, want := range map[string][]selection{
 		path: {{"community|race_ar", []Shots{{0, true}, {5, true}}}, {"lighteval|xstory_cloze:ar", []Shots{{0, false}}}},
-		"lighteval|xstory_cloze:ar|0|0, community|copa_ext_ar|2|0": {{"community|copa_ext_ar", []Shots{{2, false}}}, {"lighteval|xstory_cloze:ar", []Shots{{0, false}}}},
+		"lighteval|xstory_cloze:ar|0|0, community|copa_ext_ar|2|0": {{"community|copa_ext_ar", []Shots{{2, false}}},
+			{"lighteval|xstory_cloze:ar", []Shots{{0, false}}}},
 		"race_ar,acva:Iraq":                  {{"community|acva:Iraq", []Shots{{0, true}}}, {"community|race_ar", []Shots{{0, true}}}},
 		"community|arabic_mmlu_mt:anatomy|0": {{"community|arabic_mmlu:anatomy", []Shots{{0, false}}}},
 		// A task that is only in version 2 makes the others its tasks too.
@@ -178,7 +190,8 @@ func TestParseList(t *testing.T) {
 			t.Errorf("%s:\n%s", arg, diff)
 		}
 	}
-	for group, want := range map[string]int{"oall": 137, "leaderboard": 135, "acva": 58, "arabic_mmlu": 57, "alghafa": 9, DefaultList(V1): 137,
+	for group, want := range map[string]int{"oall": 137, "leaderboard": 135, "acva": 58, "arabic_mmlu": 57,
+		"alghafa": 9, DefaultList(V1): 137,
 		"oall-v2": 118, DefaultList(V2): 118, "oall-v2:arabic_mmlu": 40, "arabic_mmlu_ht": 57, "madinah_qa": 2, "aratrust": 8, "oall-v2:alghafa": 9, "arabic_mmlu,alrage_qa": 41} {
 		arg := strings.ReplaceAll(group, "\n", ",")
 		if got, err := ParseList(arg); err != nil || len(got) != want {
@@ -227,7 +240,8 @@ func TestWriteList(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := regexp.MustCompile(" {2,}").ReplaceAllString(b.String(), "\t")
-	for _, want := range []string{"oall\t137 tasks\t85887 questions", "acva\t58 tasks\t8710 questions", "\nrace_ar\t", "OALL/ACVA", "oall-v2\t118 tasks\n", "oall-v2:arabic_mmlu\t40 tasks\n"} {
+	for _, want := range []string{"oall\t137 tasks\t85887 questions", "acva\t58 tasks\t8710 questions", "\nrace_ar\t",
+		"OALL/ACVA", "oall-v2\t118 tasks\n", "oall-v2:arabic_mmlu\t40 tasks\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the list lacks %q", want)
 		}

@@ -20,7 +20,8 @@ func TestTableV2(t *testing.T) {
 			t.Errorf("%s: version %s, subset %q", task.Key(), task.Leaderboard, task.Subset)
 		}
 	}
-	if diff := cmp.Diff(map[string]int{"alghafa": 9, "alrage_qa": 1, "arabic_exams": 1, "arabic_mmlu": 40, "arabic_mmlu_ht": 57, "aratrust": 8, "madinah_qa": 2}, families); diff != "" {
+	if diff := cmp.Diff(map[string]int{"alghafa": 9, "alrage_qa": 1, "arabic_exams": 1, "arabic_mmlu": 40,
+		"arabic_mmlu_ht": 57, "aratrust": 8, "madinah_qa": 2}, families); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff(map[string]int{native: 9, "OALL/ALRAGE": 1, "OALL/Arabic_EXAMS": 1, "MBZUAI/ArabicMMLU": 40,
@@ -47,7 +48,8 @@ var casesV2 = []struct {
 	want Doc
 }{
 	// Empty options are left out with their letters.
-	{"community|arabic_mmlu:Driving Test", row("Question", "كم؟", "Answer Key", "E", "Option 1", "واحد", "Option 2", "اثنان", "Option 3", "", "Option 4", nil, "Option 5", "خمسة"),
+	{"community|arabic_mmlu:Driving Test", row("Question", "كم؟", "Answer Key", "E", "Option 1", "واحد", "Option 2",
+		"اثنان", "Option 3", "", "Option 4", nil, "Option 5", "خمسة"),
 		Doc{"السؤال التالي هو سؤال متعدد الإختيارات. اختر الإجابة الصحيحة:\n\nكم؟\nأ. واحد\nب. اثنان\nهـ. خمسة\nالإجابة:",
 			"السؤال التالي هو سؤال متعدد الإختيارات. اختر الإجابة الصحيحة:\n\n", []string{"أ", "ب", "هـ"}, 2}},
 	{"community|arabic_mmlu_ht:anatomy", row("question", "كم؟", "choices", []any{"واحد", "اثنان", "ثلاثة", "أربعة"}, "answer", int64(2)),
@@ -56,17 +58,22 @@ var casesV2 = []struct {
 	{"community|aratrust:Ethics", row("Question", "كم؟", "A", "أ) واحد", "B", "ب) اثنان", "C", "ج) ثلاثة", "Answer", "ب"),
 		Doc{"السؤال التالي هو سؤال متعدد الإختيارات. اختر الإجابة الصحيحة: أ، ب أو ج. \n\nكم؟\nأ) واحد\nب) اثنان\nج) ثلاثة\nالإجابة:",
 			"السؤال التالي هو سؤال متعدد الإختيارات. اختر الإجابة الصحيحة: أ، ب أو ج. \n\n", []string{"أ", "ب", "ج"}, 1}},
-	{"community|madinah_qa:Arabic Language (Grammar)", row("Context", nil, "Question", "كم؟", "Option 1", "واحد", "Option 2", "اثنان", "Option 3", "ثلاثة", "Answer Key", "C"),
-		Doc{"بناءً على السياق أدناه، اختر الإجابة الصحيحة للسؤال التالي من قائمة الأجوبة:\n\n\nالسياق:\nNone\nالسؤال:\nكم؟\nأ. واحد\nب. اثنان\nج. ثلاثة\nالإجابة:",
+	{"community|madinah_qa:Arabic Language (Grammar)",
+		row("Context", nil, "Question", "كم؟", "Option 1", "واحد", "Option 2", "اثنان", "Option 3", "ثلاثة", "Answer Key", "C"),
+		Doc{"بناءً على السياق أدناه، اختر الإجابة الصحيحة للسؤال التالي من قائمة " +
+			"الأجوبة:\n\n\nالسياق:\nNone\nالسؤال:\nكم؟\nأ. واحد\nب. اثنان\nج. ثلاثة\nالإجابة:",
 			"بناءً على السياق أدناه، اختر الإجابة الصحيحة للسؤال التالي من قائمة الأجوبة:\n\n", []string{"أ", "ب", "ج"}, 2}},
-	{"community|madinah_qa:Arabic Language (General)", row("Context", "نص\nسطر", "Question", "كم؟", "Option 1", "واحد", "Option 2", "اثنان", "Answer Key", "A"),
-		Doc{"بناءً على السياق أدناه، اختر الإجابة الصحيحة للسؤال التالي من قائمة الأجوبة:\n\n\nالسياق:\nنص\nسطر\nالسؤال:\nكم؟\nأ. واحد\nب. اثنان\nالإجابة:",
+	{"community|madinah_qa:Arabic Language (General)",
+		row("Context", "نص\nسطر", "Question", "كم؟", "Option 1", "واحد", "Option 2", "اثنان", "Answer Key", "A"),
+		Doc{"بناءً على السياق أدناه، اختر الإجابة الصحيحة للسؤال التالي من قائمة " +
+			"الأجوبة:\n\n\nالسياق:\nنص\nسطر\nالسؤال:\nكم؟\nأ. واحد\nب. اثنان\nالإجابة:",
 			"بناءً على السياق أدناه، اختر الإجابة الصحيحة للسؤال التالي من قائمة الأجوبة:\n\n", []string{"أ", "ب"}, 0}},
 	{"community|alghafa:meta_ar_msa", row("query", "كم؟", "sol1", "واحد", "sol2", "اثنان", "label", "1"),
 		Doc{"الأسئلة التالية هي أسئلة متعددة الإختيارات مع الجواب الصحيح\n\nالسؤال: كم؟\n0) واحد\n1) اثنان\nالإجابة:",
 			"الأسئلة التالية هي أسئلة متعددة الإختيارات مع الجواب الصحيح\n\n", []string{"0", "1"}, 1}},
 	{"community|arabic_exams", row("question", "كم؟", "A", "1", "B", "2", "C", "3", "D", "4", "answer", "A", "subject", "العلوم"),
-		Doc{"الأسئلة التالية هي أسئلة متعددة الإختيارات مع الجواب الصحيح حول العلوم. \n\nالسؤال: كم؟\n أ) 1\n\n ب) 2\n\n ج) 3\n\n د) 4\n\nالإجابة:",
+		Doc{"الأسئلة التالية هي أسئلة متعددة الإختيارات مع الجواب الصحيح حول العلوم. \n\nالسؤال: كم؟\n أ) 1\n\n ب) " +
+			"2\n\n ج) 3\n\n د) 4\n\nالإجابة:",
 			"الأسئلة التالية هي أسئلة متعددة الإختيارات مع الجواب الصحيح حول العلوم. \n\n", arabicLetters, 0}},
 	// Text: a passage a line, empty lines left out.
 	{"community|alrage_qa", row("question", "كم؟", "candidates", "نص أول \n\n  نص ثان\u00a0\n", "gold_answer", "واحد"),
@@ -111,13 +118,19 @@ func TestBadRowsV2(t *testing.T) {
 		row  Row
 		want string
 	}{
-		{"community|arabic_mmlu:Driving Test", row("Question", "س", "Option 1", "ا", "Option 2", "ب", "Option 3", "", "Answer Key", "C"), "the right answer is option 3, which is empty"},
-		{"community|arabic_mmlu:Driving Test", row("Question", "س", "Option 1", "ا", "Option 2", "ب", "Answer Key", "ب"), "expected one of A, B, C, D, E"},
+		{"community|arabic_mmlu:Driving Test",
+			row("Question", "س", "Option 1", "ا", "Option 2", "ب", "Option 3", "", "Answer Key",
+				"C"), "the right answer is option 3, which is empty"},
+		{"community|arabic_mmlu:Driving Test",
+			row("Question", "س", "Option 1", "ا", "Option 2", "ب", "Answer Key", "ب"), "expected one of A, B, C, D, E"},
 		{"community|arabic_mmlu:Driving Test", row("Question", "س", "Option 1", "ا", "Answer Key", "A"), "1 choices"},
-		{"community|arabic_mmlu:Driving Test", row("question", "س", "Option 1", "ا", "Option 2", "ب", "Answer Key", "A"), `column "Question" is missing`},
-		{"community|arabic_mmlu_ht:anatomy", row("question", "س", "choices", []any{"ا", "ب"}, "answer", int64(2)), "the right answer is number 2"},
+		{"community|arabic_mmlu:Driving Test",
+			row("question", "س", "Option 1", "ا", "Option 2", "ب", "Answer Key", "A"), `column "Question" is missing`},
+		{"community|arabic_mmlu_ht:anatomy", row("question", "س", "choices", []any{"ا", "ب"}, "answer", int64(2)),
+			"the right answer is number 2"},
 		{"community|arabic_mmlu_ht:anatomy", row("question", "س", "choices", "ا، ب", "answer", int64(0)), `column "choices"`},
-		{"community|madinah_qa:Arabic Language (General)", row("Question", "س", "Option 1", "ا", "Option 2", "ب", "Answer Key", "A"), `column "Context" is missing`},
+		{"community|madinah_qa:Arabic Language (General)",
+			row("Question", "س", "Option 1", "ا", "Option 2", "ب", "Answer Key", "A"), `column "Context" is missing`},
 		{"community|aratrust:Ethics", row("Question", "س", "A", "ا", "B", "ب", "C", "ج", "Answer", "B"), "expected one of أ, ب, ج"},
 		{"community|alrage_qa", row("question", "س", "candidates", " \n", "gold_answer", "ج"), "holds no passage"},
 		{"community|alrage_qa", row("question", nil, "candidates", "ن", "gold_answer", "ج"), `column "question" is null`},
@@ -145,7 +158,8 @@ func TestChoices(t *testing.T) {
 			changed++
 			a, err := texts.Prompt(r, pyrandom.New(1))
 			b, err2 := indices.Prompt(r, pyrandom.New(1))
-			if err != nil || err2 != nil || a.Query != b.Query || !slices.Equal(a.Choices, []string{"ا", "ب ب"}) || !slices.Equal(b.Choices, []string{"0", "1"}) || b.Gold != 1 {
+			if err != nil || err2 != nil || a.Query != b.Query || !slices.Equal(a.Choices, []string{"ا", "ب ب"}) ||
+				!slices.Equal(b.Choices, []string{"0", "1"}) || b.Gold != 1 {
 				t.Errorf("%s: %+v, %v; %+v, %v", task.Key(), a, err, b, err2)
 			}
 		}

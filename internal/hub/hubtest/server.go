@@ -92,7 +92,8 @@ func (s *Server) Close() {
 
 // Large says whether a file is kept in the store.
 func Large(name string) bool {
-	return slices.Contains([]string{".safetensors", ".parquet", ".bin", ".model", ".gz"}, path.Ext(name)) || path.Base(name) == "tokenizer.json"
+	return slices.Contains([]string{".safetensors", ".parquet", ".bin", ".model", ".gz"}, path.Ext(name)) ||
+		path.Base(name) == "tokenizer.json"
 }
 
 // Add makes a commit of the files and lets a revision point to it. The kind is

@@ -59,16 +59,17 @@ func (a activation) write(f *file, w width) {
 	}, nil)
 
 	k.ptrs = []string{"dgate", "dup", "dy", "gate", "up"}
-	k.write(a.name+"GateBackward", "sets dgate[i] = dy[i]·up[i]·"+a.name+"'(gate[i]) and dup[i] = dy[i]·"+a.name+"(gate[i])", nil, func(i int) {
-		k.op("VMOVUPS", k.at("gate", i), 12)
-		a.body(f, w, true)
-		k.op("VMOVUPS", k.at("dy", i), 4)
-		k.op("VMULPS", 4, 2, 2)
-		k.op("VMULPS", 4, 3, 3)
-		k.op("VMULPS", k.at("up", i), 3, 3)
-		k.op("VMOVUPS", 3, k.at("dgate", i))
-		k.op("VMOVUPS", 2, k.at("dup", i))
-	}, nil)
+	k.write(a.name+"GateBackward", "sets dgate[i] = dy[i]·up[i]·"+a.name+"'(gate[i]) and dup[i] = dy[i]·"+a.name+"(gate[i])", nil,
+		func(i int) {
+			k.op("VMOVUPS", k.at("gate", i), 12)
+			a.body(f, w, true)
+			k.op("VMOVUPS", k.at("dy", i), 4)
+			k.op("VMULPS", 4, 2, 2)
+			k.op("VMULPS", 4, 3, 3)
+			k.op("VMULPS", k.at("up", i), 3, 3)
+			k.op("VMOVUPS", 3, k.at("dgate", i))
+			k.op("VMOVUPS", 2, k.at("dup", i))
+		}, nil)
 }
 
 // geluTanh computes v·s and s + 2v·s(1-s)·√(2/π)(1+3·0.044715v²), where

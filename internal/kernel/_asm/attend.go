@@ -146,7 +146,8 @@ const mulPanelParams = "c *float32, ldc uintptr, a *float32, lda uintptr, b *flo
 func mulPanel(f *file, w width, rows int) {
 	f.text(routine{
 		name: fmt.Sprintf("mulPanel%sx%d", w.name, rows), params: mulPanelParams,
-		does: fmt.Sprintf("sets c[r][j] = Σₖ a[r][k]·b[k][j] for %d rows and %d columns, k ascending; ldc and lda are in bytes", rows, 2*w.n),
+		does: fmt.Sprintf("sets c[r][j] = Σₖ a[r][k]·b[k][j] for %d rows and %d columns, k ascending; ldc and lda are in bytes", rows,
+			2*w.n),
 		twin: "mulPanelGeneric", requires: w.requires,
 	})
 	f.op("MOVQ c+0(FP), DI")
@@ -193,7 +194,8 @@ func mulPanel(f *file, w width, rows int) {
 func mulPanelT(f *file, w width, columns int) {
 	f.text(routine{
 		name: fmt.Sprintf("mulPanelT%sx%d", w.name, columns), params: mulPanelParams,
-		does: fmt.Sprintf("adds Σₖ a[k][i]·b[k][j] to c[i][j] for %d columns of a and %d of b, k ascending; ldc and lda are in bytes", columns, 2*w.n),
+		does: fmt.Sprintf("adds Σₖ a[k][i]·b[k][j] to c[i][j] for %d columns of a and %d of b, k ascending; ldc and lda are in bytes",
+			columns, 2*w.n),
 		twin: "mulPanelTGeneric", requires: w.requires,
 	})
 	f.op("MOVQ c+0(FP), DI")

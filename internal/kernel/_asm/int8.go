@@ -39,7 +39,8 @@ func (w width) xor(f *file, i int) {
 func (f *file) tileI8(requires, name string, most, columns int, body func(rows int)) {
 	f.text(routine{
 		name: name, params: tileI8Params,
-		does: fmt.Sprintf("computes c[r][j] (=|+=) Σₖ a[k][r]·b[k][j]·scales[j]·rowScales[r] for 1 to %d rows and %d columns; ldc is in bytes", most, columns),
+		does: fmt.Sprintf("computes c[r][j] (=|+=) Σₖ a[k][r]·b[k][j]·scales[j]·rowScales[r] for 1 to %d rows and %d "+
+			"columns; ldc is in bytes", most, columns),
 		twin: "tileI8Generic", requires: requires,
 	})
 	f.op("MOVQ c+0(FP), DI")
@@ -300,7 +301,8 @@ func carries(f *file, w width) {
 func quantize(f *file, w width) {
 	f.text(routine{
 		name: "quantize" + w.name, params: "dst *int16, x *float32, blocks int, inv float32",
-		does: "sets dst[i] = x[i]·inv rounded to an integer, ties to even, for blocks of 16 values", twin: "quantizeRow", requires: w.requires,
+		does: "sets dst[i] = x[i]·inv rounded to an integer, ties to even, for blocks of 16 values",
+		twin: "quantizeRow", requires: w.requires,
 	})
 	f.op("MOVQ dst+0(FP), DI")
 	f.op("MOVQ x+8(FP), SI")

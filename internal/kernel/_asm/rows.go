@@ -210,22 +210,23 @@ func norms(f *file, w width) {
 // adamW writes one step of the optimiser.
 func adamW(f *file, w width) {
 	k := kernel{f: f, w: w, ptrs: []string{"p", "grad", "m", "v"}, scalars: []string{"a1", "beta2", "a2", "root", "eps", "keep", "step"}}
-	k.write("adamW", "updates p, m and v by grad: m += (grad-m)·a1, v = v·beta2 + grad²·a2, p = p·keep - step·m/(√v/root+eps)", nil, func(i int) {
-		k.op("VMOVUPS", k.at("grad", i), 0)
-		k.op("VMOVUPS", k.at("m", i), 1)
-		k.op("VSUBPS", 1, 0, 2)
-		k.op("VFMADD231PS", k.scalar("a1"), 2, 1)
-		k.op("VMOVUPS", 1, k.at("m", i))
-		k.op("VMULPS", k.at("v", i), k.scalar("beta2"), 3)
-		k.op("VMULPS", 0, 0, 0)
-		k.op("VFMADD231PS", k.scalar("a2"), 0, 3)
-		k.op("VMOVUPS", 3, k.at("v", i))
-		k.op("VSQRTPS", 3, 3)
-		k.op("VDIVPS", k.scalar("root"), 3, 3)
-		k.op("VADDPS", k.scalar("eps"), 3, 3)
-		k.op("VDIVPS", 3, 1, 1)
-		k.op("VMULPS", k.at("p", i), k.scalar("keep"), 0)
-		k.op("VFNMADD231PS", k.scalar("step"), 1, 0)
-		k.op("VMOVUPS", 0, k.at("p", i))
-	}, nil)
+	k.write("adamW", "updates p, m and v by grad: m += (grad-m)·a1, v = v·beta2 + grad²·a2, p = p·keep - step·m/(√v/root+eps)", nil,
+		func(i int) {
+			k.op("VMOVUPS", k.at("grad", i), 0)
+			k.op("VMOVUPS", k.at("m", i), 1)
+			k.op("VSUBPS", 1, 0, 2)
+			k.op("VFMADD231PS", k.scalar("a1"), 2, 1)
+			k.op("VMOVUPS", 1, k.at("m", i))
+			k.op("VMULPS", k.at("v", i), k.scalar("beta2"), 3)
+			k.op("VMULPS", 0, 0, 0)
+			k.op("VFMADD231PS", k.scalar("a2"), 0, 3)
+			k.op("VMOVUPS", 3, k.at("v", i))
+			k.op("VSQRTPS", 3, 3)
+			k.op("VDIVPS", k.scalar("root"), 3, 3)
+			k.op("VADDPS", k.scalar("eps"), 3, 3)
+			k.op("VDIVPS", 3, 1, 1)
+			k.op("VMULPS", k.at("p", i), k.scalar("keep"), 0)
+			k.op("VFNMADD231PS", k.scalar("step"), 1, 0)
+			k.op("VMOVUPS", 0, k.at("p", i))
+		}, nil)
 }

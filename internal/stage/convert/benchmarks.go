@@ -38,8 +38,10 @@ var benchmarks = map[string]benchmark{
 	"arc-easy": {items: arc, style: ordinal, configs: []string{"ARC-Easy"}, licence: "CC BY-SA 4.0",
 		layouts: arcLayouts},
 	"openbookqa": {items: openbookqa, style: ordinal, configs: []string{"additional", "main"}, licence: "unknown",
-		layouts: "question_stem, choices{text,label}, answerKey, and perhaps fact1 (the hub's), or question{stem,choices[{text,label}]}, answerKey (the archive's)"},
-	"piqa": {items: piqa, style: ordinal, configs: []string{"plain_text"}, labels: true, licence: "AFL-3.0 (to be checked: the hub's card has unknown)",
+		layouts: "question_stem, choices{text,label}, answerKey, and perhaps fact1 (the hub's), or " +
+			"question{stem,choices[{text,label}]}, answerKey (the archive's)"},
+	"piqa": {items: piqa, style: ordinal, configs: []string{"plain_text"}, labels: true,
+		licence: "AFL-3.0 (to be checked: the hub's card has unknown)",
 		layouts: "goal, sol1, sol2, and label (or a file of labels beside)"},
 	"gsm8k": {items: gsm8k, form: dataset.FormArithmetic, configs: []string{"main"}, licence: "MIT",
 		layouts: "question, answer"},
@@ -49,11 +51,13 @@ var benchmarks = map[string]benchmark{
 		layouts: "conversations (a list of from, value), or messages (a list of role, content)"},
 }
 
-const arcLayouts = "question, choices{text,label}, answerKey (the hub's), or question{stem,choices[{text,label}]}, answerKey (the archive's)"
+const arcLayouts = "question, choices{text,label}, answerKey (the hub's), or question{stem,choices[{text,label}]}, " +
+	"answerKey (the archive's)"
 
 // boolq: a passage and a question in lower case without a mark.
 func boolq(r *row) []item {
-	it := item{title: r.optional("title"), context: r.text("passage"), question: sentence(r.text("question"), "?"), ask: "Answer true or false."}
+	it := item{title: r.optional("title"), context: r.text("passage"), question: sentence(r.text("question"), "?"),
+		ask: "Answer true or false."}
 	// SuperGLUE puts the title into the passage, before " -- ".
 	if title, rest, ok := strings.Cut(it.context, " -- "); ok && it.title == "" && len(title) < 100 {
 		it.title, it.context = title, rest
@@ -241,10 +245,12 @@ func alpaca(r *row) []item {
 	if system := r.optional("system"); strings.TrimSpace(system) != "" {
 		turns = append(turns, chat.Message{Role: "system", Content: system})
 	}
-	return []item{{turns: append(turns, chat.Message{Role: "user", Content: instruction}, chat.Message{Role: "assistant", Content: output})}}
+	return []item{{turns: append(turns, chat.Message{Role: "user", Content: instruction},
+		chat.Message{Role: "assistant", Content: output})}}
 }
 
-var shareGPTRoles = map[string]string{"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "model": "assistant", "chatgpt": "assistant", "system": "system"}
+var shareGPTRoles = map[string]string{"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant",
+	"model": "assistant", "chatgpt": "assistant", "system": "system"}
 
 // sharegpt is a conversation in either of its two spellings.
 func sharegpt(r *row) []item {

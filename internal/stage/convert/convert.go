@@ -77,7 +77,8 @@ func (o Options) Validate() error {
 	case !prose.IsLanguage(o.Language):
 		return badinput.Errorf("convert: language is %q, expected a code such as eng_Latn or arb_Arab", o.Language)
 	case o.Language != english && b.form != dataset.FormInstruction:
-		return badinput.Errorf("convert: language is %s, but convert asks the questions of %s in English; only instruction sets (alpaca, sharegpt) may be in another language", o.Language, o.Benchmark)
+		return badinput.Errorf("convert: language is %s, but convert asks the questions of %s in English; only "+
+			"instruction sets (alpaca, sharegpt) may be in another language", o.Language, o.Benchmark)
 	case o.Limit < 0:
 		return badinput.Errorf("convert: limit is %d, expected 0 (all) or more", o.Limit)
 	}
@@ -151,7 +152,8 @@ func (c *converter) final() durable.Final {
 	f := durable.Final{Counts: map[string]int64{"in": c.in}}
 	if n := c.script.other; n > 0 {
 		f.Counts["other_script"] = n
-		f.Notes = append(f.Notes, fmt.Sprintf("%d of %d rows are mostly in another script than %s has; they are kept, and the default filter drops them", n, c.out, c.o.Language))
+		f.Notes = append(f.Notes, fmt.Sprintf("%d of %d rows are mostly in another script than %s has; they are kept, "+
+			"and the default filter drops them", n, c.out, c.o.Language))
 	}
 	if c.out == 0 {
 		f.Notes = append(f.Notes, fmt.Sprintf("none of the %d rows could be used; rejected/ has the reason of each", c.in))
@@ -188,7 +190,8 @@ func (c *converter) files(ctx context.Context, files []string, reporter progress
 		return badinput.Errorf("%s: no rows of %s", strings.Join(files, ", "), c.o.Benchmark)
 	}
 	if c.labels != nil && rows != len(c.labels) {
-		return badinput.Errorf("%s has %d rows, but there are %d labels: the two files are not of one split", strings.Join(files, ", "), rows, len(c.labels))
+		return badinput.Errorf("%s has %d rows, but there are %d labels: the two files are not of one split",
+			strings.Join(files, ", "), rows, len(c.labels))
 	}
 	return nil
 }

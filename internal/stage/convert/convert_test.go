@@ -67,7 +67,8 @@ func TestGolden(t *testing.T) {
 		enc := json.NewEncoder(&b)
 		enc.SetEscapeHTML(false)
 		for _, r := range got {
-			if err := enc.Encode(map[string]any{"id": r.ID, "dataset": r.Dataset, "form": r.Form, "title": r.Title, "licence": r.Licence, "language": r.Language, "messages": r.Messages}); err != nil {
+			if err := enc.Encode(map[string]any{"id": r.ID, "dataset": r.Dataset, "form": r.Form, "title": r.Title,
+				"licence": r.Licence, "language": r.Language, "messages": r.Messages}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -152,14 +153,19 @@ func TestHubLayouts(t *testing.T) {
 	for benchmark, make := range map[string]func(dir string){
 		"arc-challenge": func(dir string) {
 			write(t, filepath.Join(dir, "ARC-Challenge", name),
-				hubARC{"a1", "Which object is a conductor?", hubChoices{[]string{"a rubber band", "a copper wire", "a wooden spoon"}, []string{"A", "B", "C"}}, "B"},
-				hubARC{"a2", "The season after summer is", hubChoices{[]string{"spring", "winter", "autumn", "none", "all"}, []string{"1", "2", "3", "4", "5"}}, "3"})
-			write(t, filepath.Join(dir, "ARC-Easy", name), hubARC{"x", "Not read?", hubChoices{[]string{"a", "b"}, []string{"A", "B"}}, "B"})
+				hubARC{"a1", "Which object is a conductor?",
+					hubChoices{[]string{"a rubber band", "a copper wire", "a wooden spoon"}, []string{"A", "B", "C"}}, "B"},
+				hubARC{"a2", "The season after summer is",
+					hubChoices{[]string{"spring", "winter", "autumn", "none", "all"}, []string{"1", "2", "3", "4", "5"}}, "3"})
+			write(t, filepath.Join(dir, "ARC-Easy", name),
+				hubARC{"x", "Not read?", hubChoices{[]string{"a", "b"}, []string{"A", "B"}}, "B"})
 		},
 		"openbookqa": func(dir string) {
 			write(t, filepath.Join(dir, "additional", name),
-				hubOpenBook{"A magnet attracts", hubChoices{[]string{"a nail", "a leaf", "milk", "paper"}, []string{"A", "B", "C", "D"}}, "A", "magnets attract iron"},
-				hubOpenBook{"Which animal hatches from an egg?", hubChoices{[]string{"cat", "cow", "dog", "hen"}, []string{"A", "B", "C", "D"}}, "D", ""})
+				hubOpenBook{"A magnet attracts",
+					hubChoices{[]string{"a nail", "a leaf", "milk", "paper"}, []string{"A", "B", "C", "D"}}, "A", "magnets attract iron"},
+				hubOpenBook{"Which animal hatches from an egg?",
+					hubChoices{[]string{"cat", "cow", "dog", "hen"}, []string{"A", "B", "C", "D"}}, "D", ""})
 			write(t, filepath.Join(dir, "main", name), hubOpenBook{Stem: "Not read"})
 		},
 		"race": func(dir string) {
@@ -172,12 +178,15 @@ func TestHubLayouts(t *testing.T) {
 		},
 		"hellaswag": func(dir string) {
 			write(t, filepath.Join(dir, "data", name),
-				hubHellaSwag{"A woman fills a kettle and puts it on the stove.", "she", []string{"flies away.", ", paints the wall.", "waits until the water boils.", "closes the shop."}, "2"},
-				hubHellaSwag{"[header] How to bake bread [title] Mix flour and water. [step] Use warm water.", "", []string{"[substeps] Knead the dough.", "Throw it away.", "Sing to it.", "Paint it."}, "0"})
+				hubHellaSwag{"A woman fills a kettle and puts it on the stove.", "she",
+					[]string{"flies away.", ", paints the wall.", "waits until the water boils.", "closes the shop."}, "2"},
+				hubHellaSwag{"[header] How to bake bread [title] Mix flour and water. [step] Use warm water.", "",
+					[]string{"[substeps] Knead the dough.", "Throw it away.", "Sing to it.", "Paint it."}, "0"})
 		},
 		"piqa": func(dir string) {
 			write(t, filepath.Join(dir, "plain_text", name),
-				hubPIQA{"How do I keep bread fresh?", "Wrap it in a cloth.", "Leave it in the rain.", 0}, hubPIQA{"open a jar", "Wait for it.", "Turn the lid.", 1})
+				hubPIQA{"How do I keep bread fresh?", "Wrap it in a cloth.", "Leave it in the rain.",
+					0}, hubPIQA{"open a jar", "Wait for it.", "Turn the lid.", 1})
 		},
 	} {
 		dir := t.TempDir()
@@ -193,13 +202,15 @@ func TestHubLayouts(t *testing.T) {
 // TestLayoutErrors: what is missing is named, with what is there.
 func TestLayoutErrors(t *testing.T) {
 	for _, c := range []struct{ benchmark, rows, want string }{
-		{"boolq", `{"question":"is it","text":"no passage"}`, `:1: column "passage" is missing; columns there: question, text; expected question, passage`},
+		{"boolq", `{"question":"is it","text":"no passage"}`,
+			`:1: column "passage" is missing; columns there: question, text; expected question, passage`},
 		{"boolq", `{"question":"is it","passage":"p"}`, `column "answer" is missing`},
 		{"race", `{"article":"a","question":"b","options":"c","answer":"A"}`, `column "options" holds a text, expected a list`},
 		{"hellaswag", `{"ctx":"a","endings":["b",3],"label":0}`, `column "endings" holds a list with a number in it`},
 		{"arc-easy", `{"question":"q","answerKey":"A"}`, `column "choices" is missing`},
 		{"arc-easy", `{"question":{"stem":"q","choices":[{"text":"a"}]},"answerKey":"A"}`, `column "label" is missing`},
-		{"copa", `{"premise":7,"choice1":"a","choice2":"b","question":"cause","label":0}`, `column "premise" holds a number, expected a text`},
+		{"copa", `{"premise":7,"choice1":"a","choice2":"b","question":"cause","label":0}`,
+			`column "premise" holds a number, expected a text`},
 		{"piqa", `{"goal":"a","sol1":"b","sol2":"c"}`, `column "label" is missing`},
 		{"sharegpt", `{"conversations":["a"]}`, `expected objects`},
 		{"gsm8k", "\n[1]", `:2: a JSON object is expected`},
@@ -222,7 +233,8 @@ func TestLayoutErrors(t *testing.T) {
 
 func TestFind(t *testing.T) {
 	dir := t.TempDir()
-	for _, f := range []string{".cache/train.jsonl", "__MACOSX/train.jsonl", "README.md", "data/train-00001-of-00002.parquet", "data/train-00000-of-00002.parquet",
+	for _, f := range []string{".cache/train.jsonl", "__MACOSX/train.jsonl", "README.md",
+		"data/train-00001-of-00002.parquet", "data/train-00000-of-00002.parquet",
 		"data/validation-00000-of-00001.parquet", "train.jsonl", "main/test-00000-of-00001.parquet", "train-dev.zip/train-dev/dev.parquet"} {
 		path := filepath.Join(dir, f)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -246,10 +258,12 @@ func TestFind(t *testing.T) {
 			t.Errorf("%s: %v, %v", split, got, err)
 		}
 	}
-	if _, err := find(filepath.Join(dir, "main"), benchmarks["gsm8k"], "train"); err == nil || !strings.Contains(err.Error(), "test-00000") {
+	if _, err := find(filepath.Join(dir, "main"), benchmarks["gsm8k"], "train"); err == nil ||
+		!strings.Contains(err.Error(), "test-00000") {
 		t.Errorf("no file: %v", err)
 	}
-	if _, err := find(filepath.Join(dir, "README.md"), benchmarks["gsm8k"], "train"); err == nil || !strings.Contains(err.Error(), ".parquet") {
+	if _, err := find(filepath.Join(dir, "README.md"), benchmarks["gsm8k"], "train"); err == nil ||
+		!strings.Contains(err.Error(), ".parquet") {
 		t.Errorf("other format: %v", err)
 	}
 }
@@ -262,7 +276,8 @@ func TestLabelsOfAnotherSplit(t *testing.T) {
 			t.Fatal(err)
 		}
 		in := map[string]string{"data": filepath.Join("testdata", "in", "piqa", "train.jsonl"), "labels": path}
-		if _, err := Run(context.Background(), options("piqa"), durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: in}); !badinput.Is(err) {
+		if _, err := Run(context.Background(), options("piqa"),
+			durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: in}); !badinput.Is(err) {
 			t.Errorf("%q: %v", labels, err)
 		}
 	}
@@ -270,7 +285,8 @@ func TestLabelsOfAnotherSplit(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	for _, change := range []func(*Options){
-		func(o *Options) { o.Benchmark = "nonsense" }, func(o *Options) { o.Split = "all" }, func(o *Options) { o.Answer = "both" }, func(o *Options) { o.Limit = -1 },
+		func(o *Options) { o.Benchmark = "nonsense" }, func(o *Options) { o.Split = "all" },
+		func(o *Options) { o.Answer = "both" }, func(o *Options) { o.Limit = -1 },
 	} {
 		o := options("race")
 		change(&o)
@@ -281,7 +297,8 @@ func TestOptions(t *testing.T) {
 	o := options("race")
 	o.Answer, o.Limit, o.Dataset, o.Licence = AnswerText, 2, "reading", "mine"
 	got, m, _ := convert(t, o, filepath.Join("testdata", "in", "race"))
-	if len(got) != 2 || m.Rows != 2 || got[0].Messages[1].Content != "At the harbour." || got[0].Dataset != "reading" || got[0].Licence != "mine" {
+	if len(got) != 2 || m.Rows != 2 || got[0].Messages[1].Content != "At the harbour." ||
+		got[0].Dataset != "reading" || got[0].Licence != "mine" {
 		t.Errorf("%+v", got)
 	}
 }
@@ -423,9 +440,10 @@ func TestLanguage(t *testing.T) {
 // TestOpenGoals: a goal that breaks off is completed by its solutions.
 func TestOpenGoals(t *testing.T) {
 	for goal, want := range map[string]string{
-		"When boiling butter, when it's ready, you can ": "When boiling butter, when it's ready, you can …\nWhich option completes the sentence?\n1. a\n2. b",
-		"open a can of soup":                             "Open a can of soup.\nWhich option is the better way to do this?\n1. a\n2. b",
-		"How do I open a can?":                           "How do I open a can?\n1. a\n2. b",
+		"When boiling butter, when it's ready, you can ": "When boiling butter, when it's ready, you can …\nWhich " +
+			"option completes the sentence?\n1. a\n2. b",
+		"open a can of soup":   "Open a can of soup.\nWhich option is the better way to do this?\n1. a\n2. b",
+		"How do I open a can?": "How do I open a can?\n1. a\n2. b",
 	} {
 		line, err := json.Marshal(map[string]any{"goal": goal, "sol1": "a", "sol2": "b", "label": 1})
 		if err != nil {

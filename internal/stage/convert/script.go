@@ -37,6 +37,7 @@ func (s *script) check(language, data string) error {
 	if 2*s.other <= s.rows {
 		return nil
 	}
-	return badinput.Errorf("%s: %d of %d rows are mostly in another script than that of %s; state their language by --language, or language in a recipe, such as arb_Arab",
+	return badinput.Errorf("%s: %d of %d rows are mostly in another script than that of %s; state their language by "+
+		"--language, or language in a recipe, such as arb_Arab",
 		data, s.other, s.rows, language)
 }

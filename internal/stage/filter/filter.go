@@ -28,9 +28,10 @@ func Run(ctx context.Context, o Options, env durable.Env) (*dataset.Manifest, er
 	if err != nil {
 		return nil, err
 	}
-	return durable.Execute(env, durable.Identity{Stage: "filter", Version: version, Options: o}, func(run *durable.Run) (durable.Final, error) {
-		return o.filter(ctx, run, env, total)
-	})
+	return durable.Execute(env, durable.Identity{Stage: "filter", Version: version, Options: o},
+		func(run *durable.Run) (durable.Final, error) {
+			return o.filter(ctx, run, env, total)
+		})
 }
 
 // filter writes the rows of a run.

@@ -12,8 +12,9 @@ import (
 
 func row(id, question, answer string) dataset.Instruction {
 	return dataset.Instruction{ID: id, Form: dataset.FormQuestion, Language: "arb_Arab", FinishReason: "stop",
-		Messages:   []chat.Message{{Role: "user", Content: question}, {Role: "assistant", Content: answer}},
-		MessagesEN: []chat.Message{{Role: "user", Content: "How is coffee served in the Gulf?"}, {Role: "assistant", Content: "It is brewed light, scented with cardamom, and poured into small cups without handles."}}}
+		Messages: []chat.Message{{Role: "user", Content: question}, {Role: "assistant", Content: answer}},
+		MessagesEN: []chat.Message{{Role: "user", Content: "How is coffee served in the Gulf?"},
+			{Role: "assistant", Content: "It is brewed light, scented with cardamom, and poured into small cups without handles."}}}
 }
 
 const (
@@ -57,7 +58,8 @@ func TestReasons(t *testing.T) {
 			r.Messages[1].Content = "It is brewed light and scented with cardamom نعم"
 		}},
 		{"length_ratio", Defaults(), func(r *dataset.Instruction) { r.Messages[1].Content = "تصب في فناجين" }},
-		{"translation_score", with(func(r *Rules) { r.MinScore = -1 }), func(r *dataset.Instruction) { r.Segments = []dataset.Segment{{Score: -2}, {Score: -0.5}} }},
+		{"translation_score", with(func(r *Rules) { r.MinScore = -1 }),
+			func(r *dataset.Instruction) { r.Segments = []dataset.Segment{{Score: -2}, {Score: -0.5}} }},
 		{"repetition", Defaults(), func(r *dataset.Instruction) {
 			r.Messages[1].Content = strings.Repeat("القهوة في فناجين صغيرة ", 5)
 		}},
@@ -96,30 +98,49 @@ func talk(form string, ar, en []string) dataset.Instruction {
 // TestForms: what is right in one form is a defect in another.
 func TestForms(t *testing.T) {
 	const (
-		ask, askEN = "« انتظرت سلمى في الميناء طوال الصباح. »\n\nماذا يخبرنا المقطع التالي؟\n1. مدرسة\n2. ميناء", "« Salma waited at the harbour all morning. »\n\nWhat does the passage tell us?\n1. School\n2. Harbour"
-		sumEN      = "She sells 1,080 eggs.\nThe answer is 1,080."
+		ask, askEN = "« انتظرت سلمى في الميناء طوال الصباح. »\n\nماذا يخبرنا المقطع التالي؟\n1. مدرسة\n2. ميناء",
+			"« Salma waited at the harbour all morning. »\n\nWhat does the passage tell us?\n1. School\n2. Harbour"
+		sumEN = "She sells 1,080 eggs.\nThe answer is 1,080."
 	)
 	circles := strings.Repeat("وبعد ذلك ذهب إلى السوق ", 8)
 	for _, c := range []struct {
 		name, form, want string
 		ar, en           []string
 	}{
-		{"a short answer and the passage in the question", dataset.FormReading, "", []string{ask, "2) ميناء"}, []string{askEN, "2) Harbour"}},
+		{"a short answer and the passage in the question", dataset.FormReading, "", []string{ask, "2) ميناء"},
+			[]string{askEN, "2) Harbour"}},
 		{"the same without the passage", dataset.FormQuestion, "short_answer", []string{ask, "2) ميناء"}, []string{askEN, "2) Harbour"}},
-		{"a leak in a conversation", dataset.FormConversation, "leak", []string{question, answer, "ماذا يقول المقطع التالي؟", answer}, []string{"Coffee in the Gulf?", sumEN, "What is said?", sumEN}},
-		{"the answer has other words than the option", dataset.FormChoice, "options", []string{ask, "2) مرفأ"}, []string{askEN, "2) Harbour"}},
-		{"options run together", dataset.FormChoice, "options", []string{strings.ReplaceAll(ask, "\n2.", " 2."), "2) ميناء"}, []string{askEN, "2) Harbour"}},
-		{"a list in the text, run together", dataset.FormReading, "", []string{"« 1. اشرب 2. نم »\n\nماذا؟\n1. مدرسة\n2. ميناء", "2) ميناء"}, []string{"« 1. Drink\n2. Sleep »\n\nWhat?\n1. School\n2. Harbour", "2) Harbour"}},
-		{"the option on a line of its own", dataset.FormChoice, "", []string{ask, "الخيار الثاني صحيح:\n2. ميناء\nلأن السفن هناك."}, []string{askEN, "The second option is correct:\n2. Harbour\nShips are there."}},
+		{"a leak in a conversation", dataset.FormConversation, "leak",
+			[]string{question, answer, "ماذا يقول المقطع التالي؟", answer}, []string{"Coffee in the Gulf?", sumEN, "What is said?", sumEN}},
+		{"the answer has other words than the option", dataset.FormChoice, "options", []string{ask, "2) مرفأ"},
+			[]string{askEN, "2) Harbour"}},
+		{"options run together", dataset.FormChoice, "options",
+			[]string{strings.ReplaceAll(ask, "\n2.", " 2."), "2) ميناء"}, []string{askEN, "2) Harbour"}},
+		{"a list in the text, run together", dataset.FormReading, "",
+			[]string{"« 1. اشرب 2. نم »\n\nماذا؟\n1. مدرسة\n2. ميناء",
+				"2) ميناء"}, []string{"« 1. Drink\n2. Sleep »\n\nWhat?\n1. School\n2. Harbour", "2) Harbour"}},
+		{"the option on a line of its own", dataset.FormChoice, "",
+			[]string{ask, "الخيار الثاني صحيح:\n2. ميناء\nلأن السفن هناك."}, []string{askEN,
+				"The second option is correct:\n2. Harbour\nShips are there."}},
 		{"the option alone", dataset.FormChoice, "", []string{ask, "ميناء"}, []string{askEN, "Harbour"}},
-		{"no options in the source", dataset.FormReading, "", []string{question, "صحيح، الإجابة هي نعم."}, []string{"Is coffee served in the Gulf?", "True, the answer is yes."}},
-		{"the same result in other digits", dataset.FormArithmetic, "", []string{question, "تبيع ١٬٠٨٠ بيضة. الإجابة هي ١٬٠٨٠."}, []string{askEN, sumEN}},
-		{"another result", dataset.FormArithmetic, "result", []string{question, "تبيع 1080 بيضة. الإجابة هي 1,008."}, []string{askEN, sumEN}},
+		{"no options in the source", dataset.FormReading, "", []string{question, "صحيح، الإجابة هي نعم."},
+			[]string{"Is coffee served in the Gulf?", "True, the answer is yes."}},
+		{"the same result in other digits", dataset.FormArithmetic, "",
+			[]string{question, "تبيع ١٬٠٨٠ بيضة. الإجابة هي ١٬٠٨٠."}, []string{askEN, sumEN}},
+		{"another result", dataset.FormArithmetic, "result", []string{question, "تبيع 1080 بيضة. الإجابة هي 1,008."},
+			[]string{askEN, sumEN}},
 		{"no result", dataset.FormArithmetic, "result", []string{question, "تبيع ألفا وثمانين بيضة بالضبط."}, []string{askEN, sumEN}},
-		{"a translation in circles", dataset.FormArithmetic, "repetition", []string{circles, "5"}, []string{"He went to the market and then he went to the market again, and on the way there he ate an apple and a cake, and paid for it. How many?", "5"}},
-		{"a source in circles", dataset.FormArithmetic, "", []string{circles, "5"}, []string{strings.Repeat("and then he went to the market ", 8), "5"}},
-		{"code", dataset.FormInstruction, "", []string{"اطبع مرحبا:\n```\nprint('hello, world, how are you?')\n```", "نعم"}, []string{"Print hello:\n```\nprint('hello, world, how are you?')\n```", "Yes"}},
-		{"untranslated", dataset.FormChoice, "script", []string{"Which object is a conductor?\n1. wood\n2. wire", "2) wire"}, []string{"Which object is a conductor?\n1. wood\n2. wire", "2) wire"}},
+		{"a translation in circles", dataset.FormArithmetic, "repetition", []string{circles, "5"},
+			[]string{"He went to the market and then he went to the market again, and on the way there he ate an apple " +
+				"and a cake, and paid for it. How many?", "5"}},
+		{"a source in circles", dataset.FormArithmetic, "", []string{circles, "5"},
+			[]string{strings.Repeat("and then he went to the market ", 8), "5"}},
+		{"code", dataset.FormInstruction, "",
+			[]string{"اطبع مرحبا:\n```\nprint('hello, world, how are you?')\n```",
+				"نعم"}, []string{"Print hello:\n```\nprint('hello, world, how are you?')\n```", "Yes"}},
+		{"untranslated", dataset.FormChoice, "script",
+			[]string{"Which object is a conductor?\n1. wood\n2. wire",
+				"2) wire"}, []string{"Which object is a conductor?\n1. wood\n2. wire", "2) wire"}},
 	} {
 		if got := check(t, Defaults(), talk(c.form, c.ar, c.en)); got.Reason != c.want {
 			t.Errorf("%s (%s): reason %q (%s), want %q", c.name, c.form, got.Reason, got.Detail, c.want)
@@ -131,8 +152,10 @@ func TestForms(t *testing.T) {
 // are, in its answers.
 func TestPeopleRepeat(t *testing.T) {
 	circles := strings.Repeat("and then it went to the shop ", 8)
-	for form, want := range map[string]string{dataset.FormArithmetic: "", dataset.FormReading: "", dataset.FormChoice: "", dataset.FormInstruction: "repetition", dataset.FormQuestion: "repetition"} {
-		r := dataset.Instruction{ID: "1", Form: form, Language: "eng_Latn", Messages: []chat.Message{{Role: "user", Content: circles}, {Role: "assistant", Content: circles}}}
+	for form, want := range map[string]string{dataset.FormArithmetic: "", dataset.FormReading: "",
+		dataset.FormChoice: "", dataset.FormInstruction: "repetition", dataset.FormQuestion: "repetition"} {
+		r := dataset.Instruction{ID: "1", Form: form, Language: "eng_Latn",
+			Messages: []chat.Message{{Role: "user", Content: circles}, {Role: "assistant", Content: circles}}}
 		if got := check(t, Defaults(), r); got.Reason != want {
 			t.Errorf("%s: %q, want %q", form, got.Reason, want)
 		}
@@ -148,7 +171,8 @@ func TestSeedRulesAreOfTheWiki(t *testing.T) {
 	for _, form := range dataset.Forms() {
 		r := row("1", question, "نعم")
 		r.Form, r.MessagesEN[0].Content, r.MessagesEN[1].Content = form, "What does the text say?", "Yes"
-		if got := check(t, Seed(), r); (got.Reason == "seed_text_in_question") != (form == dataset.FormQuestion) || form != dataset.FormQuestion && got != pass {
+		if got := check(t, Seed(), r); (got.Reason == "seed_text_in_question") != (form == dataset.FormQuestion) ||
+			form != dataset.FormQuestion && got != pass {
 			t.Errorf("%s: %+v", form, got)
 		}
 	}
@@ -186,10 +210,12 @@ func TestSystemMessages(t *testing.T) {
 // and a preset is what they start from.
 func TestSettings(t *testing.T) {
 	o := Defaults()
-	if err := json.Unmarshal([]byte(`{"min_answer_words": 5, "reading": {"min_answer_words": 1, "leaks": true}, "duplicates": false}`), &o); err != nil {
+	if err := json.Unmarshal([]byte(`{"min_answer_words": 5, "reading": {"min_answer_words": 1, "leaks": true}, "duplicates": false}`),
+		&o); err != nil {
 		t.Fatal(err)
 	}
-	if o.Choice.MinAnswerWords != 5 || o.Reading.MinAnswerWords != 1 || !o.Reading.Leaks || o.Reading.MinScriptShare != 0.75 || o.Duplicates || !o.Question.Leaks {
+	if o.Choice.MinAnswerWords != 5 || o.Reading.MinAnswerWords != 1 || !o.Reading.Leaks ||
+		o.Reading.MinScriptShare != 0.75 || o.Duplicates || !o.Question.Leaks {
 		t.Errorf("%+v", o)
 	}
 	if err := json.Unmarshal([]byte(`{"preset": "seed", "duplicates": true}`), &o); err != nil {
@@ -221,7 +247,8 @@ func TestDuplicates(t *testing.T) {
 	if got, err := f.check(row("1", question, answer)); err != nil || got.Reason != "" {
 		t.Fatal(got, err)
 	}
-	if got, _ := f.check(row("2", "كَيفَ تُقدم القهوة في الخليج العربي", answer+"!")); got.Reason != "duplicate" || !strings.Contains(got.Detail, "1") {
+	if got, _ := f.check(row("2", "كَيفَ تُقدم القهوة في الخليج العربي", answer+"!")); got.Reason != "duplicate" ||
+		!strings.Contains(got.Detail, "1") {
 		t.Errorf("%+v", got)
 	}
 	if got, _ := f.check(row("3", "متى تقدم القهوة في الخليج العربي؟", answer)); got.Reason != "" {

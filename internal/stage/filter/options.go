@@ -76,7 +76,8 @@ func Defaults() Options {
 	written.MinAnswerWords, written.Leaks = 3, true
 	choice.SameOptions = true
 	sum.SameResult = true
-	return Options{Duplicates: true, Question: written, Conversation: written, Choice: choice, Reading: choice, Arithmetic: sum, Instruction: all}
+	return Options{Duplicates: true, Question: written, Conversation: written, Choice: choice, Reading: choice,
+		Arithmetic: sum, Instruction: all}
 }
 
 // Seed are the original's rules.
@@ -137,7 +138,8 @@ func (o Options) Validate() error {
 		case r.MinAnswerWords < 0 || r.MaxChars < 0:
 			return badinput.Errorf("filter: min_answer_words and max_chars of %s must not be negative", form)
 		case r.MinLengthRatio < 0 || r.MaxLengthRatio < 0 || r.MaxLengthRatio > 0 && r.MaxLengthRatio < r.MinLengthRatio:
-			return badinput.Errorf("filter: length ratios of %s from %g to %g: expected two positive numbers, the smaller first", form, r.MinLengthRatio, r.MaxLengthRatio)
+			return badinput.Errorf("filter: length ratios of %s from %g to %g: expected two positive numbers, the smaller first", form,
+				r.MinLengthRatio, r.MaxLengthRatio)
 		case r.MinScore > 0:
 			return badinput.Errorf("filter: min_score of %s is %g, expected a log-probability, which is negative", form, r.MinScore)
 		}

@@ -75,7 +75,8 @@ func formOf(r dataset.Instruction) (string, error) {
 	case slices.Contains(dataset.Forms(), r.Form):
 		return r.Form, nil
 	case r.Form != "":
-		return "", badinput.Errorf("row %s is of the form %q, expected one of %s, or none", r.ID, r.Form, strings.Join(dataset.Forms(), ", "))
+		return "", badinput.Errorf("row %s is of the form %q, expected one of %s, or none", r.ID, r.Form,
+			strings.Join(dataset.Forms(), ", "))
 	case r.PassageID == "":
 		return dataset.FormInstruction, nil
 	case len(r.Messages) > 3: // a system message may be one of them
@@ -226,7 +227,8 @@ func repetition(o Rules, r dataset.Instruction) dataset.Reject {
 // which occur four times or more, and the commonest of these. Numbers and
 // signs between words do not count: lists and sums repeat them.
 func repeated(s string) (share float64, phrase string) {
-	words := strings.FieldsFunc(strings.ToLower(prose.Words(s)), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsMark(r) && r != '\'' })
+	words := strings.FieldsFunc(strings.ToLower(prose.Words(s)),
+		func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsMark(r) && r != '\'' })
 	if len(words) < 16 {
 		return 0, ""
 	}

@@ -59,7 +59,8 @@ func TestRun(t *testing.T) {
 	if got := ids(t, env.Out); got != "b a" {
 		t.Errorf("kept %q", got)
 	}
-	for reason, n := range map[string]int64{"in": 5, "out": 2, "rejected": 3, "rejected_truncated": 1, "rejected_duplicate": 1, "rejected_short_answer": 1} {
+	for reason, n := range map[string]int64{"in": 5, "out": 2, "rejected": 3, "rejected_truncated": 1,
+		"rejected_duplicate": 1, "rejected_short_answer": 1} {
 		if m.Counts[reason] != n {
 			t.Errorf("%s: %d, expected %d", reason, m.Counts[reason], n)
 		}
@@ -110,7 +111,8 @@ func TestBoundsAreExact(t *testing.T) {
 		{"min_length_ratio", Rules{MinLengthRatio: 0.5}, strings.Repeat("ب", 43), strings.Repeat("ب", 42)},
 		{"max_length_ratio", Rules{MaxLengthRatio: 2}, strings.Repeat("ب", 172), strings.Repeat("ب", 173)},
 		{"repetition", Rules{Repetition: true}, strings.Repeat("ا ب ج د ه ", 3), strings.Repeat("ا ب ج د ه ", 4)},
-		{"min_script_share", Rules{MinScriptShare: 0.5}, strings.Repeat("ب", 15) + strings.Repeat("b", 15), strings.Repeat("ب", 14) + strings.Repeat("b", 16)},
+		{"min_script_share", Rules{MinScriptShare: 0.5}, strings.Repeat("ب", 15) + strings.Repeat("b", 15),
+			strings.Repeat("ب", 14) + strings.Repeat("b", 16)},
 	} {
 		for text, dropped := range map[string]bool{c.inside: false, c.outside: true} {
 			r := row("1", question, text)
@@ -128,9 +130,11 @@ func TestBoundsAreExact(t *testing.T) {
 // begins, and a set of which nothing is left is said to be so.
 func TestOtherRows(t *testing.T) {
 	run := func(lines ...string) (*dataset.Manifest, error) {
-		return Run(t.Context(), Defaults(), durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"instructions": write(t, lines...)}, Progress: progress.Silent})
+		return Run(t.Context(), Defaults(), durable.Env{Out: filepath.Join(t.TempDir(), "out"),
+			In: map[string]string{"instructions": write(t, lines...)}, Progress: progress.Silent})
 	}
-	if _, err := run(`{"id":"a","title":"Coffee","text":"A passage."}`); !badinput.Is(err) || !strings.Contains(err.Error(), "passages") || !strings.Contains(err.Error(), "messages") {
+	if _, err := run(`{"id":"a","title":"Coffee","text":"A passage."}`); !badinput.Is(err) ||
+		!strings.Contains(err.Error(), "passages") || !strings.Contains(err.Error(), "messages") {
 		t.Errorf("passages: %v", err)
 	}
 	m, err := run(encode(t, row("short", question, "نعم")))

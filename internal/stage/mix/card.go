@@ -62,7 +62,8 @@ func (m *mixer) values(kind string) []string {
 }
 
 // languageTags are the two-letter tags that dataset cards use.
-var languageTags = map[string]string{"arb_Arab": "ar", "arz_Arab": "arz", "eng_Latn": "en", "fra_Latn": "fr", "pes_Arab": "fa", "urd_Arab": "ur", "tur_Latn": "tr"}
+var languageTags = map[string]string{"arb_Arab": "ar", "arz_Arab": "arz", "eng_Latn": "en", "fra_Latn": "fr",
+	"pes_Arab": "fa", "urd_Arab": "ur", "tur_Latn": "tr"}
 
 // card is README.md of the set.
 func (m *mixer) card() string {
@@ -80,7 +81,8 @@ func (m *mixer) card() string {
 		}
 		fmt.Fprintf(&b, "- %s\n", tag)
 	}
-	fmt.Fprintf(&b, "task_categories:\n- text-generation\npretty_name: %s\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: part-*.parquet\n", m.o.Name)
+	fmt.Fprintf(&b, "task_categories:\n- text-generation\npretty_name: %s\nconfigs:\n- config_name: default\n  "+
+		"data_files:\n  - split: train\n    path: part-*.parquet\n", m.o.Name)
 	if m.val > 0 {
 		fmt.Fprintf(&b, "  - split: validation\n    path: %s/part-*.parquet\n", ValidationName)
 	}
@@ -91,7 +93,8 @@ func (m *mixer) card() string {
 	b.WriteString(".\n\n## Content\n\n")
 	m.tableText(&b)
 	b.WriteString("\n## Origin\n\n")
-	for _, k := range []struct{ kind, text string }{{"generator", "Questions and answers about passages were written by"}, {"translator", "Translated by"}} {
+	for _, k := range []struct{ kind, text string }{{"generator",
+		"Questions and answers about passages were written by"}, {"translator", "Translated by"}} {
 		if v := m.values(k.kind); len(v) > 0 {
 			fmt.Fprintf(&b, "%s %s. ", k.text, strings.Join(v, ", "))
 		}
@@ -100,7 +103,8 @@ func (m *mixer) card() string {
 	m.licences(&b)
 	for _, t := range m.values("translator") {
 		if strings.Contains(strings.ToLower(t), "nllb-200") {
-			b.WriteString("\nThe NLLB-200 models are licensed CC BY-NC 4.0; whether that reaches what they translate is for you to judge.\n")
+			b.WriteString("\nThe NLLB-200 models are licensed CC BY-NC 4.0; whether that reaches what they translate is " +
+				"for you to judge.\n")
 			break
 		}
 	}

@@ -36,8 +36,10 @@ var (
 
 // permissive are licences that ask for attribution alone, by the hub's tags.
 var permissive = map[string]*regexp.Regexp{
-	"mit": regexp.MustCompile(`(?i)^mit\b`), "apache-2.0": regexp.MustCompile(`(?i)^apache\b`), "bsd-2-clause": regexp.MustCompile(`(?i)^bsd[ -]2\b`),
-	"bsd-3-clause": regexp.MustCompile(`(?i)^bsd[ -]3\b`), "afl-3.0": regexp.MustCompile(`(?i)^afl\b|^academic free\b`), "odc-by": regexp.MustCompile(`(?i)^odc[ -]by\b`),
+	"mit": regexp.MustCompile(`(?i)^mit\b`), "apache-2.0": regexp.MustCompile(`(?i)^apache\b`),
+	"bsd-2-clause": regexp.MustCompile(`(?i)^bsd[ -]2\b`),
+	"bsd-3-clause": regexp.MustCompile(`(?i)^bsd[ -]3\b`),
+	"afl-3.0":      regexp.MustCompile(`(?i)^afl\b|^academic free\b`), "odc-by": regexp.MustCompile(`(?i)^odc[ -]by\b`),
 }
 
 // readTerms recognises a licence by its name or address.
@@ -130,7 +132,8 @@ const machine = "machine: "
 // uses lists them in order, the set's own name of a licence last.
 func (m *mixer) uses() []use {
 	return slices.SortedFunc(maps.Keys(m.used), func(a, b use) int {
-		return cmp.Or(cmp.Compare(a.dataset, b.dataset), cmp.Compare(a.licence, b.licence), cmp.Compare(a.author, b.author), cmp.Compare(a.translator, b.translator))
+		return cmp.Or(cmp.Compare(a.dataset, b.dataset), cmp.Compare(a.licence, b.licence),
+			cmp.Compare(a.author, b.author), cmp.Compare(a.translator, b.translator))
 	})
 }
 
@@ -141,17 +144,20 @@ func (m *mixer) checkLicence() error {
 	}
 	set := readTerms(m.o.Licence)
 	if !set.known {
-		m.notes = append(m.notes, fmt.Sprintf("the terms of the licence %q are not known here: they were not compared with those of the rows", m.o.Licence))
+		m.notes = append(m.notes, fmt.Sprintf("the terms of the licence %q are not known here: they were not compared "+
+			"with those of the rows", m.o.Licence))
 		return nil
 	}
 	for _, u := range m.uses() {
 		t := readTerms(u.licence)
 		if !t.known {
-			m.notes = append(m.notes, fmt.Sprintf("%d rows of %s have %s: that %s covers them is for you to know", m.used[u], u.dataset, licenceName(u.licence), m.o.Licence))
+			m.notes = append(m.notes, fmt.Sprintf("%d rows of %s have %s: that %s covers them is for you to know",
+				m.used[u], u.dataset, licenceName(u.licence), m.o.Licence))
 			continue
 		}
 		if why := t.forbids(set); why != "" {
-			return badinput.Errorf("mix: the set cannot be licensed as %s: %d rows of %s are under %q, which %s; leave the licence out, and the card states the terms of every source, or leave out %s",
+			return badinput.Errorf("mix: the set cannot be licensed as %s: %d rows of %s are under %q, which %s; leave "+
+				"the licence out, and the card states the terms of every source, or leave out %s",
 				m.o.Licence, m.used[u], u.dataset, u.licence, why, u.dataset)
 		}
 	}
@@ -197,17 +203,21 @@ func (m *mixer) tag() string {
 
 // licences writes what the sources ask for, and what that comes to.
 func (m *mixer) licences(b *strings.Builder) {
-	b.WriteString("\n## Licence\n\nEvery row keeps the licence of its source, in its column `licence`.\n\n| dataset | conversations | licence | written by | translated by |\n|---|---:|---|---|---|\n")
+	b.WriteString("\n## Licence\n\nEvery row keeps the licence of its source, in its column `licence`.\n\n| dataset | " +
+		"conversations | licence | written by | translated by |\n|---|---:|---|---|---|\n")
 	demands := map[string][]string{} // to datasets
 	for _, u := range m.uses() {
 		t := readTerms(u.licence)
-		fmt.Fprintf(b, "| %s | %d | %s | %s | %s |\n", u.dataset, m.used[u], cmp.Or(strings.TrimSpace(u.licence), "unknown"), u.author, u.translator)
+		fmt.Fprintf(b, "| %s | %d | %s | %s | %s |\n", u.dataset, m.used[u],
+			cmp.Or(strings.TrimSpace(u.licence), "unknown"), u.author, u.translator)
 		for _, d := range []struct {
 			is   bool
 			name string
 		}{
-			{t.researchOnly, "**For research only**"}, {t.nonCommercial, "**Non-commercial**"}, {t.noDerivatives, "**No derived works, which a translation is**"},
-			{t.shareAlike, "**Share alike** (" + t.tag + ")"}, {t.attribution, "**Attribution**"}, {!t.stated, "**Unknown**: ask the source before you pass it on"},
+			{t.researchOnly, "**For research only**"}, {t.nonCommercial, "**Non-commercial**"}, {t.noDerivatives,
+				"**No derived works, which a translation is**"},
+			{t.shareAlike, "**Share alike** (" + t.tag + ")"}, {t.attribution, "**Attribution**"}, {!t.stated,
+				"**Unknown**: ask the source before you pass it on"},
 			{t.stated && !t.known, "**In the source's own words**, which were not read here"},
 		} {
 			if d.is && !slices.Contains(demands[d.name], u.dataset) {
@@ -216,7 +226,8 @@ func (m *mixer) licences(b *strings.Builder) {
 		}
 	}
 	b.WriteString("\nTaken together, the sources ask for:\n\n")
-	for _, name := range slices.SortedFunc(maps.Keys(demands), func(a, b string) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b)) }) {
+	for _, name := range slices.SortedFunc(maps.Keys(demands),
+		func(a, b string) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b)) }) {
 		fmt.Fprintf(b, "- %s: %s.\n", name, strings.Join(demands[name], ", "))
 	}
 	if len(demands) == 0 {
@@ -224,7 +235,8 @@ func (m *mixer) licences(b *strings.Builder) {
 	}
 	for _, u := range m.uses() {
 		if readTerms(u.licence).shareAlike && strings.HasPrefix(u.author, machine) {
-			b.WriteString("\nPassages of Wikipedia are by its contributors: the columns `title` and `url` of each row name the page and its revision.\n")
+			b.WriteString("\nPassages of Wikipedia are by its contributors: the columns `title` and `url` of each row " +
+				"name the page and its revision.\n")
 			break
 		}
 	}

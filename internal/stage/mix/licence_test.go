@@ -34,7 +34,8 @@ func TestReadTerms(t *testing.T) {
 		for _, d := range []struct {
 			is   bool
 			name string
-		}{{t1.researchOnly, " research"}, {t1.nonCommercial, " nc"}, {t1.noDerivatives, " nd"}, {t1.shareAlike, " sa"}, {t1.attribution, " by"}, {!t1.stated, "unstated"}, {t1.stated && !t1.known, "words"}} {
+		}{{t1.researchOnly, " research"}, {t1.nonCommercial, " nc"}, {t1.noDerivatives, " nd"}, {t1.shareAlike,
+			" sa"}, {t1.attribution, " by"}, {!t1.stated, "unstated"}, {t1.stated && !t1.known, "words"}} {
 			if d.is {
 				got += d.name
 			}
@@ -106,13 +107,15 @@ func TestLicenceOfTheSet(t *testing.T) {
 		o := Defaults()
 		o.Licence = c.set
 		out := filepath.Join(t.TempDir(), "mix")
-		_, err := Run(t.Context(), o, nil, durable.Env{Out: out, In: map[string]string{"in": file(t, licensed(c.row)...)}, Progress: progress.Silent})
+		_, err := Run(t.Context(), o, nil, durable.Env{Out: out, In: map[string]string{"in": file(t,
+			licensed(c.row)...)}, Progress: progress.Silent})
 		if (err == nil) != (c.want == "") || err != nil && (!badinput.Is(err) || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s for rows under %s: %v, want %q", c.set, c.row, err, c.want)
 		}
 	}
 	// After a refusal the same output can be begun with another licence.
-	env := durable.Env{Out: filepath.Join(t.TempDir(), "mix"), In: map[string]string{"in": file(t, licensed("CC BY-NC 3.0")...)}, Progress: progress.Silent}
+	env := durable.Env{Out: filepath.Join(t.TempDir(), "mix"),
+		In: map[string]string{"in": file(t, licensed("CC BY-NC 3.0")...)}, Progress: progress.Silent}
 	var err error
 	for _, licence := range []string{"mit", "cc-by-nc-3.0"} {
 		_, err = Run(t.Context(), Options{Name: "x", Licence: licence}, nil, env)
@@ -124,7 +127,8 @@ func TestLicenceOfTheSet(t *testing.T) {
 	o := Defaults()
 	o.Licence = "cc-by-sa-4.0"
 	_, m := mix(t, o, 1, file(t, licensed("", "Terms of Example", "MIT")...))
-	if text := strings.Join(m.Notes, "; "); len(m.Notes) != 2 || !strings.Contains(text, "1 rows of set0 have no known licence") || !strings.Contains(text, "Terms of Example") {
+	if text := strings.Join(m.Notes, "; "); len(m.Notes) != 2 ||
+		!strings.Contains(text, "1 rows of set0 have no known licence") || !strings.Contains(text, "Terms of Example") {
 		t.Errorf("notes %q", m.Notes)
 	}
 }
@@ -136,8 +140,11 @@ func TestCardStatesTheSources(t *testing.T) {
 	dir, _ := mix(t, Defaults(), 1, file(t, rows...))
 	text := card(t, dir)
 	for _, want := range []string{
-		"license: other\nlicense_name: of-each-source\n", "| set0 | 1 | RACE terms: non-commercial research only | people | machine: facebook/nllb-200-600M |",
-		"| set3 | 1 | unknown | machine: gemma |", "- **For research only**: set0.\n- **Non-commercial**: set0, set1.\n- **Share alike** (cc-by-sa-4.0): set2.\n- **Unknown**: ask the source before you pass it on: set3, set4.\n- **Attribution**: set0, set1, set2.",
+		"license: other\nlicense_name: of-each-source\n", "| set0 | 1 | RACE terms: non-commercial research only | " +
+			"people | machine: facebook/nllb-200-600M |",
+		"| set3 | 1 | unknown | machine: gemma |", "- **For research only**: set0.\n- **Non-commercial**: set0, " +
+			"set1.\n- **Share alike** (cc-by-sa-4.0): set2.\n- **Unknown**: ask the source before you pass it on: set3, " +
+			"set4.\n- **Attribution**: set0, set1, set2.",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the card lacks %q:\n%s", want, text)
@@ -154,7 +161,8 @@ func TestCardStatesTheSources(t *testing.T) {
 func TestUnknownLimit(t *testing.T) {
 	o := Defaults()
 	o.Limits = map[string]int{"sciqq": 4}
-	_, err := Run(t.Context(), o, nil, durable.Env{Out: filepath.Join(t.TempDir(), "mix"), In: map[string]string{"in": file(t, licensed("MIT")...)}, Progress: progress.Silent})
+	_, err := Run(t.Context(), o, nil, durable.Env{Out: filepath.Join(t.TempDir(), "mix"),
+		In: map[string]string{"in": file(t, licensed("MIT")...)}, Progress: progress.Silent})
 	if !badinput.Is(err) || !strings.Contains(err.Error(), "sciqq") || !strings.Contains(err.Error(), "set0") {
 		t.Errorf("%v", err)
 	}
@@ -167,7 +175,9 @@ func TestOtherRows(t *testing.T) {
 	if err := os.WriteFile(path, []byte(`{"id":"a","text":"A passage."}`+"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Run(t.Context(), Defaults(), nil, durable.Env{Out: filepath.Join(t.TempDir(), "mix"), In: map[string]string{"in": path}, Progress: progress.Silent}); !badinput.Is(err) || !strings.Contains(err.Error(), "passages") {
+	if _, err := Run(t.Context(), Defaults(), nil,
+		durable.Env{Out: filepath.Join(t.TempDir(), "mix"), In: map[string]string{"in": path},
+			Progress: progress.Silent}); !badinput.Is(err) || !strings.Contains(err.Error(), "passages") {
 		t.Errorf("%v", err)
 	}
 	empty := row("x", "a")

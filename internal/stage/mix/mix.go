@@ -74,12 +74,14 @@ func Run(ctx context.Context, o Options, counters map[string]Counter, env durabl
 		inputs["--drop"] = o.Drop
 	}
 	id := durable.Identity{Stage: "mix", Version: version, Options: o, Inputs: inputs}
-	m := &mixer{o: o, counters: counters, env: env, taken: map[string]int{}, table: map[string]*line{}, sources: map[string]bool{}, used: map[use]int{}}
+	m := &mixer{o: o, counters: counters, env: env, taken: map[string]int{}, table: map[string]*line{},
+		sources: map[string]bool{}, used: map[use]int{}}
 	return durable.Execute(env, id, func(run *durable.Run) (durable.Final, error) {
 		if err := m.run(ctx, run); err != nil {
 			return durable.Final{}, err
 		}
-		return durable.Final{Card: m.card(), Counts: map[string]int64{"train": m.train, "validation": m.val}, Tokens: m.tokens(), Notes: m.notes}, nil
+		return durable.Final{Card: m.card(), Counts: map[string]int64{"train": m.train, "validation": m.val},
+			Tokens: m.tokens(), Notes: m.notes}, nil
 	})
 }
 
@@ -194,7 +196,8 @@ func (m *mixer) read(ctx context.Context) error {
 	}
 	for d := range m.o.Limits {
 		if !sets[d] {
-			return badinput.Errorf("mix: limit of %s: no row is of a dataset of that name; datasets there: %s", d, strings.Join(slices.Sorted(maps.Keys(sets)), ", "))
+			return badinput.Errorf("mix: limit of %s: no row is of a dataset of that name; datasets there: %s", d,
+				strings.Join(slices.Sorted(maps.Keys(sets)), ", "))
 		}
 	}
 	slices.SortFunc(m.rows, func(a, b dataset.Instruction) int {
@@ -203,7 +206,8 @@ func (m *mixer) read(ctx context.Context) error {
 	kept := m.rows[:0]
 	for _, r := range m.rows {
 		if limit, ok := m.o.Limits[r.Dataset]; ok && m.taken[r.Dataset] >= limit {
-			m.rejects = append(m.rejects, rejected{r, dataset.Reject{Reason: "over_limit", Detail: fmt.Sprintf("%s is limited to %d rows", r.Dataset, limit)}})
+			m.rejects = append(m.rejects, rejected{r, dataset.Reject{Reason: "over_limit",
+				Detail: fmt.Sprintf("%s is limited to %d rows", r.Dataset, limit)}})
 			continue
 		}
 		m.taken[r.Dataset]++
@@ -261,7 +265,8 @@ func refuse(r dataset.Instruction, seen map[string]bool) dataset.Reject {
 
 // conversation is the row in the two spellings, with what attribution needs.
 func conversation(r dataset.Instruction) dataset.Conversation {
-	c := dataset.Conversation{ID: r.ID, Dataset: r.Dataset, Title: r.Title, URL: r.URL, Licence: r.Licence, Generator: r.Generator, Translator: r.Translator, Messages: r.Messages}
+	c := dataset.Conversation{ID: r.ID, Dataset: r.Dataset, Title: r.Title, URL: r.URL, Licence: r.Licence,
+		Generator: r.Generator, Translator: r.Translator, Messages: r.Messages}
 	from := map[string]string{"user": "human", "assistant": "gpt", "system": "system"}
 	for _, m := range r.Messages {
 		c.Conversations = append(c.Conversations, dataset.Turn{From: from[m.Role], Value: m.Content})

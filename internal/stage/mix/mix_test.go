@@ -18,7 +18,8 @@ import (
 )
 
 func row(id, set string) dataset.Instruction {
-	return dataset.Instruction{ID: id, Dataset: set, Language: "arb_Arab", Licence: "CC BY-SA 4.0", Generator: "gemma", Translator: "facebook/nllb-200-600M",
+	return dataset.Instruction{ID: id, Dataset: set, Language: "arb_Arab", Licence: "CC BY-SA 4.0",
+		Generator: "gemma", Translator: "facebook/nllb-200-600M",
 		Messages:   []chat.Message{{Role: "user", Content: "سؤال " + id}, {Role: "assistant", Content: "جواب طويل " + id}},
 		MessagesEN: []chat.Message{{Role: "user", Content: "question"}, {Role: "assistant", Content: "a long answer"}}}
 }
@@ -57,7 +58,8 @@ func mix(t *testing.T, o Options, seed int64, inputs ...string) (string, *datase
 		in[fmt.Sprintf("input%d", i)] = path
 	}
 	words := func(s string) int { return len(strings.Fields(s)) }
-	m, err := Run(context.Background(), o, map[string]Counter{"words": words}, durable.Env{Out: out, In: in, Seed: seed, Progress: progress.Silent})
+	m, err := Run(context.Background(), o, map[string]Counter{"words": words},
+		durable.Env{Out: out, In: in, Seed: seed, Progress: progress.Silent})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +166,8 @@ func TestDrop(t *testing.T) {
 	if _, err := Run(t.Context(), Defaults(), words, env); err == nil {
 		t.Error("the same output without the list was taken for done")
 	}
-	for text, want := range map[string]string{`{"row":1}`: "row 1 has no id", `{"id":"elsewhere"}`: "none of its 1 ids", `{"id"`: "drop.jsonl: line 1"} {
+	for text, want := range map[string]string{`{"row":1}`: "row 1 has no id",
+		`{"id":"elsewhere"}`: "none of its 1 ids", `{"id"`: "drop.jsonl: line 1"} {
 		env.Out = filepath.Join(t.TempDir(), "mix")
 		if _, err := Run(t.Context(), list(text), words, env); !badinput.Is(err) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q", text, err, want)
@@ -182,8 +185,10 @@ func TestLimitsAndRefusals(t *testing.T) {
 	open.Messages = append(open.Messages, chat.Message{Role: "user", Content: "و؟"})
 	o := Defaults()
 	o.Limits = map[string]int{"a": 4}
-	dir, m := mix(t, o, 1, file(t, rowsOf("a", 10)...), file(t, noAnswer, order, empty, open, row("", "b"), row("fine", "b"), row("fine", "b"), system))
-	want := map[string]int64{"out": 6, "rejected": 12, "rejected_over_limit": 6, "rejected_no_answer": 2, "rejected_role_order": 1, "rejected_empty_message": 1,
+	dir, m := mix(t, o, 1, file(t, rowsOf("a", 10)...),
+		file(t, noAnswer, order, empty, open, row("", "b"), row("fine", "b"), row("fine", "b"), system))
+	want := map[string]int64{"out": 6, "rejected": 12, "rejected_over_limit": 6, "rejected_no_answer": 2,
+		"rejected_role_order": 1, "rejected_empty_message": 1,
 		"rejected_no_id": 1, "rejected_duplicate_id": 1}
 	for k, n := range want {
 		if m.Counts[k] != n {
@@ -212,7 +217,8 @@ func TestCardAndTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"license: cc-by-sa-4.0", "- ar\n", "# Arab culture", "5 to train on", "| a | 3 | 3 | 15 | 12 |", "| **all** | 5 | 5 | 25 | 20 |",
+	for _, want := range []string{"license: cc-by-sa-4.0", "- ar\n", "# Arab culture", "5 to train on",
+		"| a | 3 | 3 | 15 | 12 |", "| **all** | 5 | 5 | 25 | 20 |",
 		"by gemma", "| a | 3 | CC BY-SA 4.0 | machine: gemma | machine: facebook/nllb-200-600M |", "- **Share alike** (cc-by-sa-4.0): a, b.", "CC BY-NC 4.0"} {
 		if !strings.Contains(string(card), want) {
 			t.Errorf("the card lacks %q:\n%s", want, card)

@@ -16,7 +16,8 @@ type tongue struct {
 }
 
 // rightToLeft are the scripts in use that are written so.
-var rightToLeft = map[string]bool{"Adlm": true, "Arab": true, "Hebr": true, "Mand": true, "Nkoo": true, "Rohg": true, "Samr": true, "Syrc": true, "Thaa": true}
+var rightToLeft = map[string]bool{"Adlm": true, "Arab": true, "Hebr": true, "Mand": true, "Nkoo": true, "Rohg": true,
+	"Samr": true, "Syrc": true, "Thaa": true}
 
 // tongueOf reads a language code: NLLB's, or any of BCP 47.
 func tongueOf(code string) tongue {

@@ -28,13 +28,17 @@ func fixture(t *testing.T) Options {
 	}
 	o.Stages = []string{filepath.Join(dir, "passages"), filepath.Join(dir, "translated")}
 	o.Samples = o.Stages[1]
-	writeStage(t, o.Stages[0], "wiki", struct{}{}, []dataset.Instruction{{ID: "1"}, {ID: "2"}}, map[string]string{"3": "too_short", "4": "too_short", "5": "duplicate"}, nil)
+	writeStage(t, o.Stages[0], "wiki", struct{}{}, []dataset.Instruction{{ID: "1"}, {ID: "2"}},
+		map[string]string{"3": "too_short", "4": "too_short", "5": "duplicate"}, nil)
 	messages := func(question, answer string) []chat.Message {
 		return []chat.Message{{Role: "user", Content: question}, {Role: "assistant", Content: answer}}
 	}
 	rows := []dataset.Instruction{
-		{ID: "a", Title: "Baghdad", Messages: messages("ما هي عاصمة العراق؟", "عاصمة العراق هي بغداد، وتقع على نهر دجلة."), MessagesEN: messages("What is the capital of Iraq?", "The capital of Iraq is Baghdad, on the river Tigris.")},
-		{ID: "b", Title: "نهر النيل", Messages: messages("أين يصب نهر النيل؟", "يصب في البحر الأبيض المتوسط <شمالا>."), MessagesEN: messages("Where does the Nile end?", "In the Mediterranean <north>.")},
+		{ID: "a", Title: "Baghdad", Messages: messages("ما هي عاصمة العراق؟",
+			"عاصمة العراق هي بغداد، وتقع على نهر دجلة."),
+			MessagesEN: messages("What is the capital of Iraq?", "The capital of Iraq is Baghdad, on the river Tigris.")},
+		{ID: "b", Title: "نهر النيل", Messages: messages("أين يصب نهر النيل؟",
+			"يصب في البحر الأبيض المتوسط <شمالا>."), MessagesEN: messages("Where does the Nile end?", "In the Mediterranean <north>.")},
 	}
 	writeStage(t, o.Stages[1], "translate", languages{"eng_Latn", "arb_Arab"}, rows, nil, map[string]int64{"target": 1234567})
 	var metrics strings.Builder
@@ -44,16 +48,20 @@ func fixture(t *testing.T) Options {
 			val = fmt.Sprintf(", \"val_loss\": %.4f", 1.3+math.Abs(float64(i)-600)/1000)
 		}
 		fmt.Fprintf(&metrics, "{\"step\": %d, \"loss\": %.4f, \"lr\": %.3g, \"grad_norm\": %.3f, \"tokens\": %d%s}\n", i,
-			0.9+1.6*math.Exp(-float64(i)/160)+0.1*math.Sin(float64(i*i)), 1e-4*min(1, float64(i)/50)*(1-float64(i)/1000), 0.8+0.3*math.Cos(float64(i*7)), i*16384, val)
+			0.9+1.6*math.Exp(-float64(i)/160)+0.1*math.Sin(float64(i*i)), 1e-4*min(1,
+				float64(i)/50)*(1-float64(i)/1000), 0.8+0.3*math.Cos(float64(i*7)), i*16384, val)
 	}
 	write(t, filepath.Join(o.Training, "metrics.jsonl"), metrics.String())
-	names := []string{"ACVA", "AlGhafa", "MMLU", "EXAMS", "ARC Challenge", "ARC Easy", "BOOLQ", "COPA", "HELLASWAG", "OPENBOOK QA", "PIQA", "RACE", "SCIQ", "TOXIGEN"}
+	names := []string{"ACVA", "AlGhafa", "MMLU", "EXAMS", "ARC Challenge", "ARC Easy", "BOOLQ", "COPA", "HELLASWAG",
+		"OPENBOOK QA", "PIQA", "RACE", "SCIQ", "TOXIGEN"}
 	for i, path := range []string{o.Base, filepath.Join(o.Tuned, "results", "m", "leaderboard_2024-07-04T21-22-05.json")} {
 		var rows []map[string]any
 		for n, name := range names {
-			rows = append(rows, map[string]any{"name": name, "score": 30.0 + float64(n*3+i*(9-n)), "stderr": 1.5, "majority": 26.0 + float64(n), "random": 25.0, "questions": 100})
+			rows = append(rows, map[string]any{"name": name, "score": 30.0 + float64(n*3+i*(9-n)), "stderr": 1.5,
+				"majority": 26.0 + float64(n), "random": 25.0, "questions": 100})
 		}
-		text, err := json.Marshal(map[string]any{"model": []string{"google/gemma-2-2b", "barka-2b"}[i], "rows": rows, "average": 49.5 + 2.5*float64(i), "sampled": false})
+		text, err := json.Marshal(map[string]any{"model": []string{"google/gemma-2-2b", "barka-2b"}[i], "rows": rows,
+			"average": 49.5 + 2.5*float64(i), "sampled": false})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,7 +86,8 @@ type languages struct {
 	To   string `json:"to"`
 }
 
-func writeStage(t *testing.T, dir, name string, options any, rows []dataset.Instruction, rejects map[string]string, tokens map[string]int64) {
+func writeStage(t *testing.T, dir, name string, options any, rows []dataset.Instruction, rejects map[string]string,
+	tokens map[string]int64) {
 	t.Helper()
 	r, err := durable.Begin(dir, durable.Identity{Stage: name, Version: 1, Options: options}, false)
 	if err != nil {
@@ -117,9 +126,11 @@ func TestWrite(t *testing.T) {
 	}
 	html := string(text)
 	for _, want := range []string{
-		"<title>Fixture &lt;run&gt;</title>", "quickstart", "too short", "2 · 66.7 %", "40.0 %", "1,234,567", "900 steps, 14,745,600 tokens", "validation loss, best 1.300 at step 600", `<path class="val" d="M`, `<circle class="val"`,
+		"<title>Fixture &lt;run&gt;</title>", "quickstart", "too short", "2 · 66.7 %", "40.0 %", "1,234,567",
+		"900 steps, 14,745,600 tokens", "validation loss, best 1.300 at step 600", `<path class="val" d="M`, `<circle class="val"`,
 		"google/gemma-2-2b", "barka-2b", "<td class=\"n up\">&#43;2.50</td>", "49.50", "52.00",
-		"عاصمة العراق هي بغداد", "The capital of Iraq is Baghdad", "&lt;شمالا&gt;", `lang="ar-Arab" dir="rtl"`, `lang="en" dir="ltr"`, `prefers-color-scheme: dark`,
+		"عاصمة العراق هي بغداد", "The capital of Iraq is Baghdad", "&lt;شمالا&gt;", `lang="ar-Arab" dir="rtl"`,
+		`lang="en" dir="ltr"`, `prefers-color-scheme: dark`,
 	} {
 		if !strings.Contains(html, want) {
 			t.Errorf("the page lacks %q", want)
@@ -192,16 +203,20 @@ func TestPartial(t *testing.T) {
 			"tasks": {"community|xstory_cloze:ar|0": {"questions": 9, "metric": "acc", "score": 0.5, "majority": 0.5, "random": 0.5}, %s}}`, run, partial, tasks))
 		return path
 	}
-	iraq, oman := `"community|acva:Iraq|0": {"questions": 15, "score": 0.4, "majority": 0.6, "random": 0.5}`, `"community|acva:Oman|0": {"questions": 15, "score": 0.8, "majority": 0.6, "random": 0.5}`
+	iraq, oman := `"community|acva:Iraq|0": {"questions": 15, "score": 0.4, "majority": 0.6, "random": 0.5}`,
+		`"community|acva:Oman|0": {"questions": 15, "score": 0.8, "majority": 0.6, "random": 0.5}`
 	before, after := part("1.json", 2, 60, iraq+", "+oman), part("2.json", 2, 65, iraq+", "+oman)
 	other := part("3.json", 1, 40, iraq)
 
 	c, err := readComparison(before, after)
-	if err != nil || len(c.Rows) != 1 || c.Rows[0].Mark != "partial: 2 of 58 tasks" || c.Rows[0].Change() != 5 || len(c.NotRun) != 1 || len(c.Tasks) != 3 || c.Tasks[0].Name != "acva:Iraq" || c.Tasks[2].Base != 50 || len(c.Same) != 2 {
+	if err != nil || len(c.Rows) != 1 || c.Rows[0].Mark != "partial: 2 of 58 tasks" || c.Rows[0].Change() != 5 ||
+		len(c.NotRun) != 1 || len(c.Tasks) != 3 || c.Tasks[0].Name != "acva:Iraq" || c.Tasks[2].Base != 50 || len(c.Same) != 2 {
 		t.Errorf("%+v, %v", c, err)
 	}
 	c, err = readComparison(before, other)
-	if err != nil || c.Rows[0].Mark != "partial: 2 of 58 tasks before, 1 of 58 tasks after" || c.Rows[0].ChangeText() != "other questions" || c.Tasks[1].Base != 80 || c.Tasks[1].Known(c.Tasks[1].Tuned) || c.Tasks[0].ChangeText() != "0.00" {
+	if err != nil || c.Rows[0].Mark != "partial: 2 of 58 tasks before, 1 of 58 tasks after" ||
+		c.Rows[0].ChangeText() != "other questions" || c.Tasks[1].Base != 80 || c.Tasks[1].Known(c.Tasks[1].Tuned) ||
+		c.Tasks[0].ChangeText() != "0.00" {
 		t.Errorf("%+v, %v", c, err)
 	}
 	out := filepath.Join(dir, "page.html")
@@ -212,7 +227,8 @@ func TestPartial(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"Open Arabic LLM Leaderboard v1", "partial: 2 of 58 tasks", "Not run: EXAMS.", "acva:Oman", "xstory_cloze:ar", "60.00", "x to all of 30 questions", "<summary>Tasks (3)"} {
+	for _, want := range []string{"Open Arabic LLM Leaderboard v1", "partial: 2 of 58 tasks", "Not run: EXAMS.",
+		"acva:Oman", "xstory_cloze:ar", "60.00", "x to all of 30 questions", "<summary>Tasks (3)"} {
 		if !strings.Contains(string(page), want) {
 			t.Errorf("the page lacks %q", want)
 		}
@@ -223,7 +239,8 @@ func TestPartial(t *testing.T) {
 // or those asked for; what is not known is left to the reader's browser.
 func TestLanguages(t *testing.T) {
 	dir := t.TempDir()
-	rows := []dataset.Instruction{{ID: "a", Messages: []chat.Message{{Role: "user", Content: "Où ?"}}, MessagesEN: []chat.Message{{Role: "user", Content: "איפה?"}}}}
+	rows := []dataset.Instruction{{ID: "a", Messages: []chat.Message{{Role: "user", Content: "Où ?"}},
+		MessagesEN: []chat.Message{{Role: "user", Content: "איפה?"}}}}
 	translation, clean := filepath.Join(dir, "translated"), filepath.Join(dir, "clean")
 	writeStage(t, translation, "translate", languages{"heb_Hebr", "fra_Latn"}, rows, nil, nil)
 	writeStage(t, clean, "filter", struct{}{}, rows, nil, nil)
@@ -232,9 +249,11 @@ func TestLanguages(t *testing.T) {
 		want []string
 	}{
 		"of the samples": {Options{Samples: translation}, []string{`<div lang="he" dir="rtl">`, `<div lang="fr" dir="ltr">`}},
-		"of the run":     {Options{Samples: clean, Stages: []string{translation, clean}}, []string{`<div lang="he" dir="rtl">`, `<div lang="fr" dir="ltr">`}},
-		"asked for":      {Options{Samples: translation, From: "eng_Latn", To: "pbt_Arab"}, []string{`<div lang="en" dir="ltr">`, `Arab" dir="rtl">`}},
-		"not known":      {Options{Samples: clean}, []string{`<div dir="auto"><span class="role"><bdi>user</bdi></span>Où`}},
+		"of the run": {Options{Samples: clean, Stages: []string{translation, clean}},
+			[]string{`<div lang="he" dir="rtl">`, `<div lang="fr" dir="ltr">`}},
+		"asked for": {Options{Samples: translation, From: "eng_Latn", To: "pbt_Arab"},
+			[]string{`<div lang="en" dir="ltr">`, `Arab" dir="rtl">`}},
+		"not known": {Options{Samples: clean}, []string{`<div dir="auto"><span class="role"><bdi>user</bdi></span>Où`}},
 	} {
 		c.o.Out = filepath.Join(dir, "page.html")
 		if err := Write(t.Context(), c.o); err != nil {
@@ -253,7 +272,9 @@ func TestLanguages(t *testing.T) {
 // TestTrainingResumed: steps trained twice count once.
 func TestTrainingResumed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "metrics.jsonl")
-	write(t, path, "{\"step\": 1, \"loss\": 3, \"tokens\": 10}\n{\"step\": 2, \"loss\": 9, \"tokens\": 10}\n{\"step\": 3, \"loss\": 9, \"tokens\": 10}\n{\"eval_loss\": 1}\n{\"step\": 2, \"loss\": 2, \"tokens\": 10}\n{\"step\": 3, \"loss\": 1, \"tokens\": 10}\n")
+	write(t, path, "{\"step\": 1, \"loss\": 3, \"tokens\": 10}\n{\"step\": 2, \"loss\": 9, \"tokens\": 10}\n{\"step\": "+
+		"3, \"loss\": 9, \"tokens\": 10}\n{\"eval_loss\": 1}\n{\"step\": 2, \"loss\": 2, \"tokens\": 10}\n{\"step\": 3, "+
+		"\"loss\": 1, \"tokens\": 10}\n")
 	got, err := readTraining(path)
 	if err != nil || got.Steps != 3 || got.FirstLoss != 3 || got.LastLoss != 1 || got.Tokens != 30 {
 		t.Errorf("%+v, %v", got, err)

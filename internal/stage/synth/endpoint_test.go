@@ -70,8 +70,9 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request) {
 	e.mu.Unlock()
 	a, _ := polite(0, call.Request)
 	json.NewEncoder(w).Encode(map[string]any{
-		"choices": []any{map[string]any{"message": map[string]string{"role": "assistant", "content": a.Text}, "finish_reason": a.FinishReason}},
-		"usage":   map[string]int{"prompt_tokens": a.PromptTokens, "completion_tokens": a.CompletionTokens},
+		"choices": []any{map[string]any{"message": map[string]string{"role": "assistant", "content": a.Text},
+			"finish_reason": a.FinishReason}},
+		"usage": map[string]int{"prompt_tokens": a.PromptTokens, "completion_tokens": a.CompletionTokens},
 	})
 }
 
@@ -89,7 +90,8 @@ func (e *endpoint) paidTwice() (seeds []int64) {
 
 func (e *endpoint) client(t *testing.T) llm.Client {
 	t.Helper()
-	c, err := llm.NewHTTP(llm.Options{BaseURL: e.URL, Model: "scripted", Retries: 2, Timeout: 2 * time.Second, Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
+	c, err := llm.NewHTTP(llm.Options{BaseURL: e.URL, Model: "scripted", Retries: 2, Timeout: 2 * time.Second,
+		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +247,8 @@ func TestFailedRequests(t *testing.T) {
 		}
 	}
 	for _, r := range read(t, at.Out) {
-		if (r.PassageID == "p6" || r.PassageID == "p9") != strings.HasPrefix(r.Shortened, "2 of 3 turns, then request_") || r.Shortened != "" && len(r.Messages) != 4 {
+		if (r.PassageID == "p6" || r.PassageID == "p9") != strings.HasPrefix(r.Shortened,
+			"2 of 3 turns, then request_") || r.Shortened != "" && len(r.Messages) != 4 {
 			t.Errorf("%s: %d messages, shortened %q", r.PassageID, len(r.Messages), r.Shortened)
 		}
 	}
@@ -317,7 +320,8 @@ func TestTooManyFailures(t *testing.T) {
 	o.MaxFailuresInARow = 7
 	_, err := Run(context.Background(), o, e.client(t), at)
 	var many *durable.TooManyFailures
-	if !errors.As(err, &many) || many.InARow != 7 || !strings.Contains(err.Error(), "content_filter") || !strings.Contains(err.Error(), "--max-failures-in-a-row") {
+	if !errors.As(err, &many) || many.InARow != 7 || !strings.Contains(err.Error(), "content_filter") ||
+		!strings.Contains(err.Error(), "--max-failures-in-a-row") {
 		t.Fatalf("error %v", err)
 	}
 	e.fault = nil
@@ -339,7 +343,8 @@ func TestTooManyFailures(t *testing.T) {
 	}
 	at = testEnv(t, path)
 	o.MaxFailureShare = 0.1
-	if _, err = Run(context.Background(), o, e.client(t), at); !errors.As(err, &many) || many.InARow != 0 || !strings.Contains(err.Error(), "--retry-rejected") {
+	if _, err = Run(context.Background(), o, e.client(t), at); !errors.As(err, &many) || many.InARow != 0 ||
+		!strings.Contains(err.Error(), "--retry-rejected") {
 		t.Fatalf("error %v", err)
 	}
 	e.fault = nil
@@ -364,7 +369,8 @@ func TestErrorsOfAllRequests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Run(context.Background(), options(), c, testEnv(t, file(t, about(12)...))); err == nil || !strings.Contains(err.Error(), "refuses connections") || time.Since(start) > 5*time.Second {
+	if _, err := Run(context.Background(), options(), c, testEnv(t, file(t, about(12)...))); err == nil ||
+		!strings.Contains(err.Error(), "refuses connections") || time.Since(start) > 5*time.Second {
 		t.Errorf("%v after %v", err, time.Since(start))
 	}
 }
@@ -438,7 +444,8 @@ func TestShortenedConversations(t *testing.T) {
 			continue
 		}
 		want := fmt.Sprintf("%d of 3 turns, then short_answer (answer/%d, after 3 attempts)", c.kept, c.turn)
-		if len(rows) != 1 || len(rows[0].Messages) != 2*c.kept || rows[0].Shortened != want || rows[0].FinishReason != "stop" || rows[0].PromptTokens != int32(10*len(s.calls)) {
+		if len(rows) != 1 || len(rows[0].Messages) != 2*c.kept || rows[0].Shortened != want ||
+			rows[0].FinishReason != "stop" || rows[0].PromptTokens != int32(10*len(s.calls)) {
 			t.Errorf("%+v: %+v", c, rows)
 		}
 		var notes []Shortened
@@ -448,7 +455,8 @@ func TestShortenedConversations(t *testing.T) {
 			}
 			notes = append(notes, n)
 		}
-		if len(notes) != 1 || !slices.ContainsFunc(notes[0].Answers, func(a Answer) bool { return a.Text == "Too short." && a.Attempt == 2 }) {
+		if len(notes) != 1 || !slices.ContainsFunc(notes[0].Answers,
+			func(a Answer) bool { return a.Text == "Too short." && a.Attempt == 2 }) {
 			t.Errorf("%+v: the texts that failed are not kept: %+v", c, notes)
 		}
 	}
@@ -465,7 +473,8 @@ func TestWrongKindOfRows(t *testing.T) {
 		if err := os.WriteFile(rows, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Run(context.Background(), options(), &scripted{answer: polite}, testEnv(t, rows)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Run(context.Background(), options(), &scripted{answer: polite}, testEnv(t, rows)); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", text, err)
 		}
 		if _, err := Plan(context.Background(), options(), rows); err == nil || !strings.Contains(err.Error(), want) {

@@ -29,7 +29,8 @@ var prompts = template.Must(template.ParseFS(promptFiles, "prompts/*.txt"))
 // version changes when the same options would give another output.
 const (
 	version = 2
-	changed = "conversations keep the turns before one that fails, rejected passages the answers about them; texts about the task are refused"
+	changed = "conversations keep the turns before one that fails, rejected passages the answers about them; texts " +
+		"about the task are refused"
 )
 
 // Options are everything that changes what synth writes.
@@ -78,7 +79,8 @@ type Options struct {
 
 // Defaults are the settings of the BARKA models.
 func Defaults() Options {
-	return Options{Dataset: "wiki", LongQuantile: 0.75, Turns: 3, Temperature: 0.8, TopP: 0.95, MaxTokens: 512, Attempts: 3, MinAnswerWords: 10,
+	return Options{Dataset: "wiki", LongQuantile: 0.75, Turns: 3, Temperature: 0.8, TopP: 0.95, MaxTokens: 512,
+		Attempts: 3, MinAnswerWords: 10,
 		MinTurns: 2, MaxFailuresInARow: 20, MaxFailureShare: 0.2, Concurrency: 8}
 }
 
@@ -92,7 +94,8 @@ func (o Options) Validate() error {
 	case o.Turns < 1 || o.Turns > 10:
 		return badinput.Errorf("synth: turns is %d, expected 1 to 10", o.Turns)
 	case o.Temperature < 0 || !(o.TopP > 0 && o.TopP <= 1):
-		return badinput.Errorf("synth: temperature %g and top_p %g: expected a temperature of at least 0 and top_p above 0, up to 1 (off)", o.Temperature, o.TopP)
+		return badinput.Errorf("synth: temperature %g and top_p %g: expected a temperature of at least 0 and top_p "+
+			"above 0, up to 1 (off)", o.Temperature, o.TopP)
 	case o.LongChars < 0:
 		return badinput.Errorf("synth: long_chars is %d, expected 0 (use long_quantile) or a length", o.LongChars)
 	case o.MaxTokens < 1 || o.Attempts < 1:
@@ -199,10 +202,11 @@ func Run(ctx context.Context, o Options, client llm.Client, env durable.Env) (*d
 	recorded.MaxFailuresInARow, recorded.MaxFailureShare = 0, 0
 	id := durable.Identity{Stage: "synth", Version: version, Changed: changed, Options: recorded}
 	ran := false
-	m, err := durable.ExecuteAgain(env, id, func(m *dataset.Manifest) bool { return Failed(m) > 0 }, func(run *durable.Run) (durable.Final, error) {
-		ran = true
-		return o.write(ctx, client, run, env)
-	})
+	m, err := durable.ExecuteAgain(env, id, func(m *dataset.Manifest) bool { return Failed(m) > 0 },
+		func(run *durable.Run) (durable.Final, error) {
+			ran = true
+			return o.write(ctx, client, run, env)
+		})
 	if err != nil {
 		return nil, err
 	}
@@ -259,7 +263,8 @@ func advice(err error) error {
 	if many.InARow > 0 {
 		return fmt.Errorf("%w (--max-failures-in-a-row sets how many are too many)", err)
 	}
-	return fmt.Errorf("%w; the same command goes on with the others, with --retry-rejected also with these (--max-failure-share sets what share is too many)", err)
+	return fmt.Errorf("%w; the same command goes on with the others, with --retry-rejected also with these "+
+		"(--max-failure-share sets what share is too many)", err)
 }
 
 func passageID(p dataset.Passage) string { return p.ID }

@@ -58,7 +58,8 @@ func polite(_ int, r llm.Request) (llm.Response, error) {
 }
 
 func passage(i, words int) dataset.Passage {
-	return dataset.Passage{ID: fmt.Sprintf("p%d", i), Title: "Coffee", Section: "History", Text: strings.TrimSpace(strings.Repeat("coffee ", words)), URL: "https://x.test/Coffee", Licence: "CC BY-SA 4.0"}
+	return dataset.Passage{ID: fmt.Sprintf("p%d", i), Title: "Coffee", Section: "History",
+		Text: strings.TrimSpace(strings.Repeat("coffee ", words)), URL: "https://x.test/Coffee", Licence: "CC BY-SA 4.0"}
 }
 
 func file(t *testing.T, ps ...dataset.Passage) string {
@@ -80,7 +81,8 @@ func file(t *testing.T, ps ...dataset.Passage) string {
 
 func testEnv(t *testing.T, passages string) durable.Env {
 	t.Helper()
-	return durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"passages": passages}, Seed: 7, Progress: progress.Silent}
+	return durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"passages": passages}, Seed: 7,
+		Progress: progress.Silent}
 }
 
 func read(t *testing.T, dir string) []dataset.Instruction {
@@ -111,7 +113,8 @@ func TestShortPassagesOneTurnLongOnesThree(t *testing.T) {
 		if r.PassageID == "p4" {
 			turns, dataset = 3, "wiki-multi"
 		}
-		if len(r.Messages) != 2*turns || r.Dataset != dataset || r.Generator != "scripted" || r.Licence == "" || r.URL == "" || r.Seed == 0 {
+		if len(r.Messages) != 2*turns || r.Dataset != dataset || r.Generator != "scripted" || r.Licence == "" ||
+			r.URL == "" || r.Seed == 0 {
 			t.Errorf("row %d: %+v", i, r)
 		}
 	}
@@ -195,8 +198,9 @@ func TestBadTexts(t *testing.T) {
 		"meta_question":    {"What is the answer to this question?", goodAnswer, stop},
 		"script_question":  {"What is next?\nAssistant: Coffee is.", goodAnswer, stop},
 		"script_answer":    {"How is it served?", goodAnswer + "\nUser: And then, after all of this?", stop},
-		"meta_answer":      {"How is it served?", "This question requires a concise answer that takes into account all available options.", stop},
-		"finish_length":    {"", "", cut},
+		"meta_answer": {"How is it served?",
+			"This question requires a concise answer that takes into account all available options.", stop},
+		"finish_length": {"", "", cut},
 	} {
 		s := &scripted{answer: func(_ int, r llm.Request) (llm.Response, error) {
 			if asksForQuestion(r) {
@@ -333,9 +337,11 @@ func TestWorkersDoNotChangeRows(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	for name, change := range map[string]func(*Options){
-		"name": func(o *Options) { o.Dataset = "" }, "quantile": func(o *Options) { o.LongQuantile = 1.5 }, "turns": func(o *Options) { o.Turns = 0 },
-		"top_p": func(o *Options) { o.TopP = 2 }, "attempts": func(o *Options) { o.Attempts = 0 }, "length": func(o *Options) { o.LongChars = -1 },
-		"json": func(o *Options) { o.JSON = true },
+		"name": func(o *Options) { o.Dataset = "" }, "quantile": func(o *Options) { o.LongQuantile = 1.5 },
+		"turns": func(o *Options) { o.Turns = 0 },
+		"top_p": func(o *Options) { o.TopP = 2 }, "attempts": func(o *Options) { o.Attempts = 0 },
+		"length": func(o *Options) { o.LongChars = -1 },
+		"json":   func(o *Options) { o.JSON = true },
 	} {
 		o := Defaults()
 		change(&o)

@@ -40,7 +40,8 @@ func (w *writer) write(ctx context.Context, p dataset.Passage) ([]dataset.Instru
 		kind, form, turns = "multi", dataset.FormConversation, w.o.Turns
 	}
 	r.row = dataset.Instruction{
-		ID: dataset.ContentID("synth", kind, p.ID), Dataset: w.o.Dataset + "-" + kind, Form: form, PassageID: p.ID, Title: p.Title, URL: p.URL,
+		ID: dataset.ContentID("synth", kind, p.ID), Dataset: w.o.Dataset + "-" +
+			kind, Form: form, PassageID: p.ID, Title: p.Title, URL: p.URL,
 		Licence: p.Licence, Language: "eng_Latn", Generator: w.client.Name(), PromptDigest: w.o.promptDigest(kind),
 		Seed: dataset.RecordSeed(w.seed, p.ID, "synth"),
 	}

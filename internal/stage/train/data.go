@@ -42,7 +42,8 @@ func (r row) messages() ([]chat.Message, error) {
 		return r.Messages, nil
 	}
 	var out []chat.Message
-	roles := map[string]string{"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "model": "assistant", "system": "system"}
+	roles := map[string]string{"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant",
+		"model": "assistant", "system": "system"}
 	for _, t := range r.Conversations {
 		role, ok := roles[t.From]
 		if !ok {
@@ -75,12 +76,14 @@ func Load(ctx context.Context, path string, format *chat.Template, maxLength, po
 			d.Dropped[reason]++
 		}
 		if positions > 0 && d.Longest > positions {
-			return nil, badinput.Errorf("%s: row %d: the conversation has %d tokens up to its last trained one, the model has positions for %d; drop the row, or set max_length to %d to cut such rows",
+			return nil, badinput.Errorf("%s: row %d: the conversation has %d tokens up to its last trained one, the "+
+				"model has positions for %d; drop the row, or set max_length to %d to cut such rows",
 				path, d.Rows, d.Longest, positions, positions)
 		}
 	}
 	if len(d.samples) == 0 {
-		return nil, badinput.Errorf("%s: none of its %d rows can be trained on (%s); rows need messages (role, content) or conversations (from, value) with an answer within max_length %d%s",
+		return nil, badinput.Errorf("%s: none of its %d rows can be trained on (%s); rows need messages (role, content) "+
+			"or conversations (from, value) with an answer within max_length %d%s",
 			path, d.Rows, reasons(d.Dropped), maxLength, d.refusal)
 	}
 	return d, nil

@@ -83,7 +83,8 @@ func (o Options) Validate() error {
 	case o.Clip < 0 || o.WeightDecay < 0 || o.SaveSteps < 0 || o.EvalSteps < 0:
 		return badinput.Errorf("train: clip, weight_decay, save_steps and eval_steps must not be negative")
 	case o.Beta1 < 0 || o.Beta1 >= 1 || o.Beta2 < 0 || o.Beta2 >= 1 || o.Eps <= 0:
-		return badinput.Errorf("train: beta1 %g, beta2 %g, eps %g: expected betas from 0 to below 1 and a positive eps", o.Beta1, o.Beta2, o.Eps)
+		return badinput.Errorf("train: beta1 %g, beta2 %g, eps %g: expected betas from 0 to below 1 and a positive eps", o.Beta1, o.Beta2,
+			o.Eps)
 	}
 	if err := o.chat().Validate(); err != nil {
 		return fmt.Errorf("train: %w", err)
@@ -107,5 +108,6 @@ func (o Options) lora(base string) lora.Config {
 	if len(o.Targets) == 1 && o.Targets[0] == lora.AllLinear {
 		t = lora.Targets{Pattern: lora.AllLinear}
 	}
-	return lora.Config{TaskType: "CAUSAL_LM", BaseModel: base, Rank: o.Rank, Alpha: o.Alpha, Dropout: o.Dropout, Targets: t, RSLoRA: o.RSLoRA}
+	return lora.Config{TaskType: "CAUSAL_LM", BaseModel: base, Rank: o.Rank, Alpha: o.Alpha, Dropout: o.Dropout,
+		Targets: t, RSLoRA: o.RSLoRA}
 }

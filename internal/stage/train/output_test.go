@@ -109,7 +109,8 @@ func TestRestart(t *testing.T) {
 	// As a process leaves it that is killed while it clears the old run's work
 	// away: every file may be gone or not.
 	killedAt(t, 5, o, input(t, data, ""), env("begun", false), filepath.Join(dir, "a"))
-	for i, gone := range []string{"", "checkpoints", "final", "final/metrics.jsonl", "final/train.json", "checkpoints/step-00000004", "identity.json"} {
+	for i, gone := range []string{"", "checkpoints", "final", "final/metrics.jsonl", "final/train.json",
+		"checkpoints/step-00000004", "identity.json"} {
 		left := filepath.Join(dir, "cleared"+string(rune('0'+i)))
 		copyTree(t, filepath.Join(dir, "a.partial"), left+".partial")
 		if gone != "" {
@@ -189,7 +190,8 @@ func TestForeignFiles(t *testing.T) {
 		for name, set := range map[string]func(out string) string{
 			"a directory of another kind": func(out string) string { return filepath.Join(out, "checkpoints", "model.pt") },
 			"a foreign file among checkpoints": func(out string) string {
-				if _, err := train.Run(context.Background(), options(), input(t, data, ""), durable.Env{Out: out, Seed: 4, Progress: progress.Silent}); err != nil {
+				if _, err := train.Run(context.Background(), options(), input(t, data, ""),
+					durable.Env{Out: out, Seed: 4, Progress: progress.Silent}); err != nil {
 					t.Fatal(err)
 				}
 				return filepath.Join(out, "checkpoints", "notes.txt")

@@ -160,7 +160,8 @@ func (t *trainer) load(ctx context.Context) (err error) {
 		return err
 	}
 	t.adapter.Train(t.dev)
-	t.opt = optim.New(t.dev, t.adapter.Params(), optim.Config{Beta1: t.o.Beta1, Beta2: t.o.Beta2, Eps: t.o.Eps, WeightDecay: t.o.WeightDecay})
+	t.opt = optim.New(t.dev, t.adapter.Params(),
+		optim.Config{Beta1: t.o.Beta1, Beta2: t.o.Beta2, Eps: t.o.Eps, WeightDecay: t.o.WeightDecay})
 	t.total = t.o.Epochs * stepsPerEpoch(t.data.Samples(), t.o.Batch)
 	t.schedule, err = optim.NewSchedule(t.o.Schedule, int(math.Ceil(t.o.WarmupRatio*float64(t.total))), t.total)
 	return err
@@ -218,7 +219,8 @@ func (t *trainer) one() (Metrics, error) {
 	m.GradNorm = t.opt.Clip(t.dev, t.o.Clip)
 	m.LR = t.o.LR * t.schedule(t.step)
 	if bad := m.Loss - m.Loss + m.GradNorm - m.GradNorm; bad != 0 {
-		return m, fmt.Errorf("step %d: loss %g, gradient norm %g: not finite; rows %v; lower the learning rate, or look at these rows. The last checkpoint is intact", m.Step, m.Loss, m.GradNorm, batch)
+		return m, fmt.Errorf("step %d: loss %g, gradient norm %g: not finite; rows %v; lower the learning rate, or look "+
+			"at these rows. The last checkpoint is intact", m.Step, m.Loss, m.GradNorm, batch)
 	}
 	t.opt.Step(t.dev, m.LR)
 	t.adapter.Pack(t.dev)
@@ -330,7 +332,8 @@ func (t *trainer) record(m Metrics, took time.Duration) error {
 	t.metrics.Write(line)
 	t.recorded += int64(len(line))
 	speed := float64(m.Tokens) / took.Seconds()
-	values := map[string]float64{"train/loss": m.Loss, "train/learning_rate": m.LR, "train/grad_norm": m.GradNorm, "train/tokens_per_second": speed}
+	values := map[string]float64{"train/loss": m.Loss, "train/learning_rate": m.LR, "train/grad_norm": m.GradNorm,
+		"train/tokens_per_second": speed}
 	if m.ValLoss != nil {
 		values["eval/loss"] = *m.ValLoss
 	}

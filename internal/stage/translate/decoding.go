@@ -38,7 +38,8 @@ func (d Decoding) Validate() error {
 	case math.IsNaN(d.LengthPenalty) || math.IsInf(d.LengthPenalty, 0):
 		return badinput.Errorf("translate: length_penalty is %g, expected a finite number", d.LengthPenalty)
 	case d.MaxLength < 3:
-		return badinput.Errorf("translate: max_length is %d, expected at least 3: the start token, the language and one token more", d.MaxLength)
+		return badinput.Errorf("translate: max_length is %d, expected at least 3: the start token, the language and one token more",
+			d.MaxLength)
 	case d.NoRepeatNGram < 0:
 		return badinput.Errorf("translate: no_repeat_ngram is %d, expected 0 (off) or more", d.NoRepeatNGram)
 	}

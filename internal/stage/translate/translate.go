@@ -84,7 +84,8 @@ func Defaults() Options {
 func (o Options) Validate() error {
 	switch {
 	case o.From == "" || o.To == "" || tokenizer.NLLBCode(o.From) == tokenizer.NLLBCode(o.To):
-		return badinput.Errorf("translate: from %q to %q: expected two different language codes such as eng_Latn and arb_Arab", o.From, o.To)
+		return badinput.Errorf("translate: from %q to %q: expected two different language codes such as eng_Latn and arb_Arab", o.From,
+			o.To)
 	case o.MaxTokens < 8 && !o.Whole:
 		return badinput.Errorf("translate: max_tokens is %d, expected at least 8", o.MaxTokens)
 	}
@@ -229,7 +230,8 @@ func totals(run *durable.Run) (durable.Final, error) {
 	}
 	f := durable.Final{Counts: counts}
 	if n := counts["flagged_"+FlagCut]; n > 0 {
-		f.Notes = append(f.Notes, fmt.Sprintf("%d of %d segments are longer than the model reads and lost their end; they have the flag %s, and reject_flags in a recipe drops their rows",
+		f.Notes = append(f.Notes, fmt.Sprintf("%d of %d segments are longer than the model reads and lost their end; "+
+			"they have the flag %s, and reject_flags in a recipe drops their rows",
 			n, counts["segments"], FlagCut))
 	}
 	return f, nil

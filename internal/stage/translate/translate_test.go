@@ -109,7 +109,8 @@ func TestRun(t *testing.T) {
 	if got[0].Messages[0].Content != want {
 		t.Errorf("message %q, want %q", got[0].Messages[0].Content, want)
 	}
-	if got[0].MessagesEN[0].Content != "Which is a fruit?\n1. A date\n2. A stone" || got[0].Language != "arb_Arab" || got[0].Translator != "fake" {
+	if got[0].MessagesEN[0].Content != "Which is a fruit?\n1. A date\n2. A stone" || got[0].Language != "arb_Arab" ||
+		got[0].Translator != "fake" {
 		t.Errorf("row %+v", got[0])
 	}
 	if len(got[0].Segments) == 0 || got[0].Segments[0].Score != -0.5 {
@@ -226,7 +227,8 @@ func TestRejections(t *testing.T) {
 		o := Defaults()
 		o.Whole, o.RejectFlags = true, c.reject
 		out := filepath.Join(t.TempDir(), "out")
-		m, err := Run(context.Background(), o, &fakeTranslator{always: &c.tr}, durable.Env{Out: out, In: map[string]string{"instructions": input(t)}})
+		m, err := Run(context.Background(), o, &fakeTranslator{always: &c.tr},
+			durable.Env{Out: out, In: map[string]string{"instructions": input(t)}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -247,7 +249,9 @@ func TestRejections(t *testing.T) {
 // error, not a shift of sentences.
 func TestShortOfTranslations(t *testing.T) {
 	f := &fakeTranslator{short: true}
-	if _, err := Run(context.Background(), Defaults(), f, durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"instructions": input(t)}}); err == nil || !strings.Contains(err.Error(), "translations of") {
+	if _, err := Run(context.Background(), Defaults(), f,
+		durable.Env{Out: filepath.Join(t.TempDir(), "out"),
+			In: map[string]string{"instructions": input(t)}}); err == nil || !strings.Contains(err.Error(), "translations of") {
 		t.Errorf("%v", err)
 	}
 	if _, _, err := Lines(context.Background(), Defaults(), f, []string{"One stone.", "Two stones here."}); err == nil {
@@ -262,7 +266,8 @@ func TestPlanIsWhatRunAsksFor(t *testing.T) {
 	if err != nil || f.calls != 0 {
 		t.Fatalf("%v, %d calls", err, f.calls)
 	}
-	if _, err := Run(context.Background(), Defaults(), f, durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"instructions": input(t)}}); err != nil {
+	if _, err := Run(context.Background(), Defaults(), f,
+		durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"instructions": input(t)}}); err != nil {
 		t.Fatal(err)
 	}
 	tokens := 0
@@ -289,7 +294,8 @@ func TestWrongKind(t *testing.T) {
 		_, planned := Plan(context.Background(), Defaults(), &fakeTranslator{}, in)
 		_, ran := Run(context.Background(), Defaults(), &fakeTranslator{}, durable.Env{Out: out, In: map[string]string{"instructions": in}})
 		for _, err := range []error{planned, ran} {
-			if err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), holds) || !strings.Contains(err.Error(), "expected instructions") {
+			if err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), holds) ||
+				!strings.Contains(err.Error(), "expected instructions") {
 				t.Errorf("%s: %v", text, err)
 			}
 		}
@@ -397,7 +403,8 @@ func TestDecodingIsIdentity(t *testing.T) {
 		} {
 			o := Defaults()
 			change(&o)
-			if err := run(o); err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "was "+state) {
+			if err := run(o); err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), want) ||
+				!strings.Contains(err.Error(), "was "+state) {
 				t.Errorf("%s: %v, expected %q", state, err, want)
 			}
 		}
@@ -432,7 +439,9 @@ func TestEarlierVersion(t *testing.T) {
 			_, err := Run(context.Background(), Defaults(), &fakeTranslator{}, durable.Env{Out: out, In: earlier.Inputs, Restart: restart})
 			return err
 		}
-		if err := run(false); err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), "stage version was 1 and is now 2 ("+changed+")") || !strings.Contains(err.Error(), "--restart") {
+		if err := run(false); err == nil || !badinput.Is(err) ||
+			!strings.Contains(err.Error(), "stage version was 1 and is now 2 ("+changed+")") ||
+			!strings.Contains(err.Error(), "--restart") {
 			t.Errorf("finished %v: %v", finish, err)
 		}
 		if err := run(true); err != nil {

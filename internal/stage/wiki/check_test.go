@@ -25,7 +25,9 @@ func faults(o Options) string {
 func TestCheckOfDumps(t *testing.T) {
 	o := options(t)
 	o.Titles = []string{"Coffee", "Talk:Coffee", "Kahwah"}
-	if got := faults(o); !strings.Contains(got, `titles[2]: `+o.Dump+` has no article "Kahwah"; did you mean "Kahwa"?`) || !strings.Contains(got, "titles[1]") || strings.Contains(got, "titles[0]") {
+	if got := faults(o); !strings.Contains(got,
+		`titles[2]: `+o.Dump+` has no article "Kahwah"; did you mean "Kahwa"?`) ||
+		!strings.Contains(got, "titles[1]") || strings.Contains(got, "titles[0]") {
 		t.Errorf("titles: %s", got)
 	}
 	o.Titles = nil
@@ -65,7 +67,8 @@ func TestCheckOfAWiki(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked++
 		json.NewEncoder(w).Encode(map[string]any{"query": map[string]any{
-			"normalized": []any{map[string]any{"from": "coffe", "to": "Coffe"}}, "redirects": []any{map[string]any{"from": "Kahwa", "to": "Coffee"}},
+			"normalized": []any{map[string]any{"from": "coffe",
+				"to": "Coffe"}}, "redirects": []any{map[string]any{"from": "Kahwa", "to": "Coffee"}},
 			"pages": []any{map[string]any{"pageid": 1, "title": "Coffee"}, map[string]any{"title": "Coffe", "missing": true}},
 		}})
 	}))

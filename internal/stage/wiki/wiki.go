@@ -53,11 +53,13 @@ type Options struct {
 
 // Defaults keep every section of more than 100 characters.
 func Defaults() Options {
-	return Options{Dataset: "wiki", MinChars: 100, Licence: "CC BY-SA 4.0 https://creativecommons.org/licenses/by-sa/4.0/", SkipHeadings: []string{
-		"See also", "References", "External links", "Notes", "Bibliography", "Further reading", "Sources", "Citations", "Footnotes", "Gallery",
-		"Explanatory notes", "Notes and references", "Works cited", "Discography", "Filmography",
-		"انظر أيضا", "انظر أيضًا", "مراجع", "المراجع", "وصلات خارجية", "هوامش", "ملاحظات", "مصادر", "معرض صور",
-	}}
+	return Options{Dataset: "wiki", MinChars: 100,
+		Licence: "CC BY-SA 4.0 https://creativecommons.org/licenses/by-sa/4.0/", SkipHeadings: []string{
+			"See also", "References", "External links", "Notes", "Bibliography", "Further reading", "Sources",
+			"Citations", "Footnotes", "Gallery",
+			"Explanatory notes", "Notes and references", "Works cited", "Discography", "Filmography",
+			"انظر أيضا", "انظر أيضًا", "مراجع", "المراجع", "وصلات خارجية", "هوامش", "ملاحظات", "مصادر", "معرض صور",
+		}}
 }
 
 // Validate reports the first setting that makes no sense.
@@ -146,7 +148,8 @@ func (s *stage) notes() (notes []string) {
 		notes = append(notes, fmt.Sprintf("%d of %d titles have no page: %s", n, s.chosen, some(s.missing)))
 	}
 	if n := len(s.redirects); n > 0 {
-		notes = append(notes, fmt.Sprintf("%d of %d titles are redirects, which a dump does not follow: %s", n, s.chosen, some(s.redirects)))
+		notes = append(notes, fmt.Sprintf("%d of %d titles are redirects, which a dump does not follow: %s", n,
+			s.chosen, some(s.redirects)))
 	}
 	if s.passages == 0 {
 		notes = append(notes, fmt.Sprintf("%d pages gave no passage; rejected/ has the reasons", s.kept))

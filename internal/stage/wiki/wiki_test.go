@@ -80,13 +80,15 @@ func TestDump(t *testing.T) {
 	if got, want := sections(ps), "Coffee/, Coffee/History, Coffee/History > Arabia"; got != want {
 		t.Errorf("passages %s, want %s", got, want)
 	}
-	for reason, n := range map[string]int64{"rejected_redirect": 1, "rejected_too_short": 1, "rejected_skipped_heading": 1, "rejected_duplicate": 1, "pages": 1} {
+	for reason, n := range map[string]int64{"rejected_redirect": 1, "rejected_too_short": 1,
+		"rejected_skipped_heading": 1, "rejected_duplicate": 1, "pages": 1} {
 		if m.Counts[reason] != n {
 			t.Errorf("%s: %d, want %d (%v)", reason, m.Counts[reason], n, m.Counts)
 		}
 	}
 	p := ps[1]
-	if p.Revision != 5 || !strings.Contains(p.URL, "oldid=5") || !strings.Contains(p.Licence, "BY-SA") || p.Chars != int32(len([]rune(p.Text))) || strings.Contains(p.Text, "[[") {
+	if p.Revision != 5 || !strings.Contains(p.URL, "oldid=5") || !strings.Contains(p.Licence, "BY-SA") ||
+		p.Chars != int32(len([]rune(p.Text))) || strings.Contains(p.Text, "[[") {
 		t.Errorf("%+v", p)
 	}
 }
@@ -108,10 +110,12 @@ func TestTitles(t *testing.T) {
 			t.Errorf("%s: %d, want %d (%v)", reason, m.Counts[reason], n, m.Counts)
 		}
 	}
-	if notes := strings.Join(m.Notes, "; "); len(m.Notes) != 2 || !strings.Contains(notes, "2 of 5 titles have no page: Not there, Nowhere") || !strings.Contains(notes, "Kahwa → Coffee") {
+	if notes := strings.Join(m.Notes, "; "); len(m.Notes) != 2 ||
+		!strings.Contains(notes, "2 of 5 titles have no page: Not there, Nowhere") || !strings.Contains(notes, "Kahwa → Coffee") {
 		t.Errorf("notes %q", m.Notes)
 	}
-	if _, err := run("Nowhere", "Elsewhere"); !badinput.Is(err) || !strings.Contains(err.Error(), "none of the 2 titles") || !strings.Contains(err.Error(), "Elsewhere, Nowhere") {
+	if _, err := run("Nowhere", "Elsewhere"); !badinput.Is(err) ||
+		!strings.Contains(err.Error(), "none of the 2 titles") || !strings.Contains(err.Error(), "Elsewhere, Nowhere") {
 		t.Errorf("no title there: %v", err)
 	}
 	// Other titles can then be given for the same output.
@@ -172,7 +176,8 @@ func TestAPI(t *testing.T) {
 			"extract": "Coffee is a drink that is drunk in the morning.\n\n== Arabia ==\nIt is drunk with cardamom from small cups.", "revisions": []any{map[string]any{"revid": 8}}}
 		switch {
 		case q.Get("meta") == "siteinfo":
-			json.NewEncoder(w).Encode(map[string]any{"query": map[string]any{"rightsinfo": map[string]any{"text": "CC BY-SA 4.0", "url": "https://cc.test"}}})
+			json.NewEncoder(w).Encode(map[string]any{"query": map[string]any{"rightsinfo": map[string]any{"text": "CC BY-SA 4.0",
+				"url": "https://cc.test"}}})
 			return
 		case q.Get("titles") == "Nowhere":
 			page = map[string]any{"title": "Nowhere", "missing": true}
@@ -220,7 +225,8 @@ func (c *counts) Add(n int64) {
 func TestContinuedPages(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		title := r.URL.Query().Get("titles")
-		page := map[string]any{"pageid": len(title), "ns": 0, "title": title, "extract": title + " is a drink that is drunk in the morning."}
+		page := map[string]any{"pageid": len(title), "ns": 0, "title": title,
+			"extract": title + " is a drink that is drunk in the morning."}
 		json.NewEncoder(w).Encode(map[string]any{"query": map[string]any{"pages": []any{page}}})
 	}))
 	defer s.Close()
@@ -256,7 +262,8 @@ func TestValidate(t *testing.T) {
 
 // TestRealDump reports what a genuine dump gives.
 func TestRealDump(t *testing.T) {
-	path := filepath.Join(cmp.Or(os.Getenv("BARKA_SHARED"), filepath.Join("..", "..", "..", "..", "shared")), "data", "wiki", "enwiki-pages-articles1-shortened.xml.bz2")
+	path := filepath.Join(cmp.Or(os.Getenv("BARKA_SHARED"), filepath.Join("..", "..", "..", "..", "shared")), "data",
+		"wiki", "enwiki-pages-articles1-shortened.xml.bz2")
 	if _, err := os.Stat(path); err != nil {
 		t.Skip("the shared reference data is not here")
 	}
@@ -285,7 +292,8 @@ func TestRealDump(t *testing.T) {
 
 // TestMemory: a passage costs the stage some bytes, however long its text.
 func TestMemory(t *testing.T) {
-	run, err := durable.Begin(filepath.Join(t.TempDir(), "out"), durable.Identity{Stage: "wiki", Version: version, Options: Defaults()}, false)
+	run, err := durable.Begin(filepath.Join(t.TempDir(), "out"),
+		durable.Identity{Stage: "wiki", Version: version, Options: Defaults()}, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,7 +61,8 @@ func attentions() []tensor.Attention {
 		for _, width := range []int{4, 16} {
 			for _, cap := range []float32{0, 1.5} {
 				for _, window := range []int{0, 1, 4, 5} {
-					out = append(out, tensor.Attention{Heads: heads[0], KVHeads: heads[1], HeadDim: width, Scale: 0.4, Softcap: cap, Window: window, Causal: true})
+					out = append(out, tensor.Attention{Heads: heads[0], KVHeads: heads[1], HeadDim: width, Scale: 0.4,
+						Softcap: cap, Window: window, Causal: true})
 				}
 			}
 			out = append(out, tensor.Attention{Heads: heads[0], KVHeads: heads[1], HeadDim: width, Scale: 0.4})

@@ -326,7 +326,8 @@ func optimiser(s *suite) {
 			v.v[i] = 0.999*v.v[i] + 0.001*g.v[i]*g.v[i]
 			p.v[i] -= 0.01 / c1 * m.v[i] / (math.Sqrt(v.v[i])/math.Sqrt(c2) + 1e-8)
 		}
-		s.dev.Step(tp, s.put(g), tm, tv, tensor.AdamW{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.1, Correction1: float32(c1), Correction2: float32(c2)})
+		s.dev.Step(tp, s.put(g), tm, tv, tensor.AdamW{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.1,
+			Correction1: float32(c1), Correction2: float32(c2)})
 		s.near(fmt.Sprint("parameters after step ", step), tp, p)
 		s.near(fmt.Sprint("first moments after step ", step), tm, m)
 		s.near(fmt.Sprint("second moments after step ", step), tv, v)

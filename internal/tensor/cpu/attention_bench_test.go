@@ -24,7 +24,8 @@ func BenchmarkAttention(b *testing.B) {
 			l := tensor.Packed(keys)
 			l.Starts[1], l.Past[0] = int32(queries), int32(keys-queries)
 			wide, narrow := a.Heads*a.HeadDim, a.KVHeads*a.HeadDim
-			q, out, lse, k, v := d.Alloc(queries, wide), d.Alloc(queries, wide), d.Alloc(queries, a.Heads), d.Alloc(keys, narrow), d.Alloc(keys, narrow)
+			q, out, lse, k, v := d.Alloc(queries, wide), d.Alloc(queries, wide), d.Alloc(queries, a.Heads),
+				d.Alloc(keys, narrow), d.Alloc(keys, narrow)
 			for _, t := range []tensor.Tensor{q, k, v} {
 				for i := range t.Data {
 					t.Data[i] = float32(i*7919%1000)/500 - 1
