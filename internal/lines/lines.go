@@ -76,7 +76,7 @@ type scanner struct {
 	long []byte // a line that does not fit r's buffer
 }
 
-var errLong = errors.New("longer than the limit of 64 MiB for a line")
+var errLong = errors.New("longer than 64 MiB, the limit for a line")
 
 // next returns a line without its line break, or io.EOF after the last one.
 func (s *scanner) next() ([]byte, error) {
