@@ -34,9 +34,9 @@ type File interface {
 	Matrix(name string, rows, cols int) (tensor.Matrix, error)
 	// Bytes is what all tensors take, those with another owner left out.
 	Bytes() int64
-	// Forget says that a tensor's bytes have been copied and need not stay in
+	// Release says that a tensor's bytes have been copied and need not stay in
 	// memory.
-	Forget(name string)
+	Release(name string)
 	// Unchanged returns an error if a file is not what it was when it was opened.
 	Unchanged() error
 	// Close unmaps the files; what lies in them must not be used afterwards.
@@ -102,8 +102,8 @@ func Same(f File, a, b string) (bool, error) {
 	for at := 0; at < len(x.Data); at += block {
 		end := min(at+block, len(x.Data))
 		same := bytes.Equal(x.Data[at:end], y.Data[at:end])
-		f.Forget(a)
-		f.Forget(b)
+		f.Release(a)
+		f.Release(b)
 		if !same {
 			return false, nil
 		}

@@ -56,8 +56,8 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	return bytes.NewReader(f.Bytes).ReadAt(p, off)
 }
 
-// Forget does nothing: the bytes are not mapped.
-func (f *File) Forget(begin, end int) {}
+// Release does nothing: the bytes are not mapped.
+func (f *File) Release(begin, end int) {}
 
 // Close lets go of the bytes; they must not be used afterwards.
 func (f *File) Close() error { f.Bytes, f.info = nil, nil; return nil }

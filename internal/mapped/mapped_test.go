@@ -25,7 +25,7 @@ func TestForgottenBytesComeBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, span := range [][2]int{{0, len(want)}, {1, len(want) - 1}, {5000, 5001}, {7, 7}} {
-		f.Forget(span[0], span[1])
+		f.Release(span[0], span[1])
 		if !bytes.Equal(f.Bytes, want) {
 			t.Errorf("other bytes after forgetting %v", span)
 		}

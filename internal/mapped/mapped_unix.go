@@ -123,9 +123,9 @@ func mapWhole(f *os.File, info os.FileInfo) ([]byte, error) {
 	return b, nil
 }
 
-// Forget lets the system drop the whole pages between two positions; they are
+// Release lets the system drop the whole pages between two positions; they are
 // read again when they are looked at.
-func (f *File) Forget(begin, end int) {
+func (f *File) Release(begin, end int) {
 	page := os.Getpagesize()
 	begin, end = (begin+page-1)/page*page, end/page*page
 	if begin < end {

@@ -118,7 +118,7 @@ func (w *Weights) Pack(name string, n, k int) tensor.Weight {
 	if err != nil {
 		w.errs = append(w.errs, badinput.Errorf("tensor %s: %w", name, err))
 	}
-	w.ck.Forget(name)
+	w.ck.Release(name)
 	w.done(m)
 	return p
 }
@@ -159,7 +159,7 @@ func (w *Weights) Embedding(name string, v, d int) tensor.Table {
 	if err := checkFinite(m); err != nil {
 		w.errs = append(w.errs, badinput.Errorf("tensor %s: %w", name, err))
 	}
-	w.ck.Forget(name)
+	w.ck.Release(name)
 	w.done(m)
 	return t
 }

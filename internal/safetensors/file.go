@@ -379,7 +379,7 @@ func (f *File) Matrix(name string, rows, cols int) (tensor.Matrix, error) {
 	shard := f.shards[e.shard]
 	at := len(shard.Bytes) - len(f.data[e.shard]) + e.begin
 	m.File, m.Offset = shard, int64(at)
-	m.Forget = func(begin, end int) { shard.Forget(at+begin, at+end) }
+	m.Release = func(begin, end int) { shard.Release(at+begin, at+end) }
 	return m, nil
 }
 
@@ -397,13 +397,13 @@ func (t Tensor) Matrix(path string, rows, cols int) (tensor.Matrix, error) {
 	return tensor.Matrix{Rows: rows, Cols: cols, DType: t.DType, Bytes: t.Data}, nil
 }
 
-// Forget says that a tensor's bytes are not needed for now, so that they need
+// Release says that a tensor's bytes are not needed for now, so that they need
 // not take memory. Looking at them again is slow, not wrong.
-func (f *File) Forget(name string) {
+func (f *File) Release(name string) {
 	if e, ok := f.tensors[name]; ok {
 		m := f.shards[e.shard]
 		header := len(m.Bytes) - len(f.data[e.shard])
-		m.Forget(header+e.begin, header+e.end)
+		m.Release(header+e.begin, header+e.end)
 	}
 }
 

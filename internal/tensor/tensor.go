@@ -1,13 +1,13 @@
-// Package tensor defines what the layers of a model compute with: dense
-// float32 matrices in a device's memory, packed weights, ragged batches, and
-// the Device interface that executes operations on them.
+// Package tensor defines what the layers of a model compute with: dense float32
+// matrices in a device's memory, packed weights, ragged batches, and the Device
+// interface, which executes operations on them.
 //
-// It holds no arithmetic. Package tensor/cpu implements Device on the host;
-// package tensor/conformance tests any implementation against float64.
+// It has no arithmetic. Package tensor/cpu implements Device on the host. Package
+// tensor/conformance tests any implementation against float64.
 //
-// Letters used in shapes: T tokens of the flat batch, S sequences, D width of
-// the residual stream, H query heads, G key/value heads, N outputs and K
-// inputs of a weight, V vocabulary.
+// Letters in shapes: T tokens of the flat batch, S sequences, D width of the residual
+// stream, H query heads, G key/value heads, Dh width of a head, N outputs and K inputs
+// of a weight, V vocabulary.
 package tensor
 
 import (
@@ -17,15 +17,15 @@ import (
 	"barka/internal/dtype"
 )
 
-// Tensor is a dense row-major float32 matrix [Rows, Cols] in the memory of
-// one Device. The zero Tensor is "none", which optional operands accept.
-// Tensors are views: copying one copies no data.
+// Tensor is a dense row-major float32 matrix [Rows, Cols] in the memory of one Device.
+// The zero Tensor means "none"; optional operands accept it. Tensors are views: copying
+// one copies no data.
 type Tensor struct {
 	Rows, Cols int
-	// Data holds the values when the device's memory is the host's.
-	// Layers never touch it; devices and tests do.
+	// Data holds the values if the device's memory is the host's. Only devices and tests
+	// use it, never layers.
 	Data []float32
-	// Handle is the address on a device whose memory is not the host's.
+	// Handle is the address on a device with memory of its own.
 	Handle uintptr
 }
 
@@ -35,7 +35,7 @@ func (t Tensor) None() bool { return t.Rows == 0 && t.Cols == 0 && t.Data == nil
 // Slice returns the view of rows lo ≤ i < hi.
 func (t Tensor) Slice(lo, hi int) Tensor {
 	if lo < 0 || hi < lo || hi > t.Rows {
-		panic("tensor: row slice out of range")
+		panic("tensor: Slice: the rows are out of range")
 	}
 	s := Tensor{Rows: hi - lo, Cols: t.Cols}
 	if t.Data != nil {
@@ -63,17 +63,17 @@ func (t Tensor) Len() int { return t.Rows * t.Cols }
 
 func (t Tensor) String() string { return fmt.Sprintf("[%d,%d]", t.Rows, t.Cols) }
 
-// Host wraps values [rows, cols] that lie in host memory; rows·cols must be
+// Host returns a tensor [rows, cols] of values in host memory. rows·cols must be
 // len(data).
 func Host(rows, cols int, data []float32) Tensor {
 	if rows*cols != len(data) {
-		panic("tensor: host data does not fill the shape")
+		panic("tensor: Host: the data do not fill the shape")
 	}
 	return Tensor{Rows: rows, Cols: cols, Data: data}
 }
 
-// Stored is a file that holds a matrix. What was read of it holds if Stayed
-// returns no error afterwards.
+// Stored is a file that holds a matrix. What was read from it is valid if Stayed returns
+// no error afterwards; otherwise the file has changed.
 type Stored interface {
 	io.ReaderAt
 	Stayed() error
@@ -85,20 +85,20 @@ type Matrix struct {
 	Rows, Cols int
 	DType      dtype.DType
 	Bytes      []byte
-	// File, if not nil, has the same bytes from Offset on. Reading a few rows
-	// there takes no memory beyond them.
+	// File, if not nil, holds the same bytes from Offset on. Reading a few rows from it
+	// takes memory for these rows only.
 	File   Stored
 	Offset int64
-	// Forget, if not nil, is told of bytes that have been copied and need not
-	// stay in memory.
-	Forget func(begin, end int)
+	// Release, if not nil, is called with a range of bytes that have been copied and need
+	// not stay in memory.
+	Release func(begin, end int)
 }
 
-// Forgotten says that rows lo ≤ i < hi have been copied.
-func (m *Matrix) Forgotten(lo, hi int) {
-	if m.Forget != nil {
+// ReleaseRows releases the rows lo ≤ i < hi, which have been copied.
+func (m *Matrix) ReleaseRows(lo, hi int) {
+	if m.Release != nil {
 		row := m.Cols * m.DType.Size()
-		m.Forget(lo*row, hi*row)
+		m.Release(lo*row, hi*row)
 	}
 }
 
@@ -113,22 +113,21 @@ type Weight interface {
 	Bytes() int64
 }
 
-// Table is a matrix [V, D] whose rows are looked up, not multiplied: an
-// embedding. A device may leave it in the mapped checkpoint.
+// Table is a matrix [V, D] whose rows are looked up, not multiplied: an embedding. A
+// device may leave it in the mapped checkpoint.
 type Table interface {
 	// Dims returns V and D.
 	Dims() (rows, cols int)
 }
 
-// Layout tells which rows of a flat batch form which sequence and which keys
-// each sequence sees. There is no padding anywhere.
+// Layout maps the rows of a flat batch to sequences, and lists the keys that each
+// sequence sees. There is no padding.
 //
-// Sequence s owns the query rows Starts[s] ≤ i < Starts[s+1]; its first query
-// stands at position Past[s]. Keys[s] lists the rows of the key and value
-// tensors by key position 0, 1, 2, …: the batch's own rows in training, rows
-// of a cache when decoding, shared rows for a common prefix, one row list a
-// beam in beam search. Reordering beams or sharing a prefix therefore copies
-// row numbers, never keys.
+// Sequence s owns the query rows Starts[s] ≤ i < Starts[s+1], and its first query has
+// position Past[s]. Keys[s] lists the rows of the key and value tensors by key position
+// 0, 1, 2, …: the batch's own rows in training, rows of a cache in decoding, shared rows
+// for a shared prefix, one list per beam in beam search. Reordering beams or sharing a
+// prefix therefore copies row numbers, never keys.
 type Layout struct {
 	Starts []int32   // [S+1]
 	Past   []int32   // [S]
@@ -149,9 +148,8 @@ func (l *Layout) Positions() []int32 {
 	return pos
 }
 
-// Packed returns the layout of whole sequences of the given lengths laid one
-// after the other, each seeing its own rows as keys: training, encoding, and
-// scoring without a cache.
+// Packed returns the layout of whole sequences of the given lengths, one after the other.
+// Each sees its own rows as keys. Training, encoding, and scoring without a cache use it.
 func Packed(lengths ...int) Layout {
 	l := Layout{Starts: make([]int32, 1, len(lengths)+1), Past: make([]int32, len(lengths))}
 	for _, n := range lengths {

@@ -342,7 +342,7 @@ func (f *File) Matrix(name string, rows, cols int) (tensor.Matrix, error) {
 	m, err := t.Matrix(s.path, rows, cols)
 	if at, ok := e.place(); ok && err == nil {
 		m.File, m.Offset = s.mapped, int64(at)
-		m.Forget = func(begin, end int) { s.mapped.Forget(at+begin, at+end) }
+		m.Release = func(begin, end int) { s.mapped.Release(at+begin, at+end) }
 	}
 	return m, err
 }
@@ -355,9 +355,9 @@ func (e *entry) place() (at int, ok bool) {
 	return e.values.offset + e.view.offset*e.view.storage.dtype.Size(), true
 }
 
-// Forget says that a tensor's bytes are not needed for now, so that they need
+// Release says that a tensor's bytes are not needed for now, so that they need
 // not take memory. Looking at them again is slow, not wrong.
-func (f *File) Forget(name string) {
+func (f *File) Release(name string) {
 	e, ok := f.tensors[name]
 	if !ok || e.values == nil {
 		return
@@ -369,7 +369,7 @@ func (f *File) Forget(name string) {
 	if place, ok := e.place(); ok {
 		at, size = place, e.view.bytes()
 	}
-	f.shards[e.shard].mapped.Forget(at, at+size)
+	f.shards[e.shard].mapped.Release(at, at+size)
 }
 
 // Unchanged returns an error if a file is not what it was when it was opened.

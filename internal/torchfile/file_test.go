@@ -63,7 +63,7 @@ func TestLayouts(t *testing.T) {
 				}
 				for range 2 { // what is forgotten is read again
 					same(t, f, tensor, x)
-					f.Forget(tensor)
+					f.Release(tensor)
 				}
 				if tensor != "tied" {
 					bytes += int64(len(x.Data))
@@ -99,7 +99,7 @@ func TestMatrix(t *testing.T) {
 		if _, err := m.File.ReadAt(read, m.Offset); err != nil || !bytes.Equal(read, m.Bytes) {
 			t.Errorf("%s: the file has other bytes: %v", c.name, err)
 		}
-		m.Forget(0, len(m.Bytes))
+		m.Release(0, len(m.Bytes))
 		if !bytes.Equal(read, m.Bytes) {
 			t.Errorf("%s: other bytes after they were forgotten", c.name)
 		}

@@ -282,7 +282,7 @@ func (m *merger) take(name string) (safetensors.Tensor, error) {
 		return safetensors.Tensor{}, err
 	}
 	if m.last != "" {
-		m.model.Forget(m.last)
+		m.model.Release(m.last)
 	}
 	m.last = name
 	return m.model.Tensor(name)

@@ -8,62 +8,74 @@ import (
 	"barka/internal/tensor"
 )
 
-// blockRows is about the number of score rows of a task: query rows times the
-// heads that share a key/value head. It weighs gathering values, once a task,
-// against a block of scores that stays in the cache: blockScores at most,
-// though never fewer than fewRows rows.
+// A task computes a block of score rows: query rows times the heads that share a
+// key/value head. More rows per task gather the values less often; fewer rows keep
+// the scores in the cache. blockRows is the usual number, blockScores the most scores
+// of a task, and fewRows the least number of rows.
 const (
 	blockRows   = 96
 	blockScores = 1 << 17
 	fewRows     = 24
 )
 
-// directRows is the number of score rows up to which values are added where
-// they lie; for more, gathering them into panels pays.
+// directRows is the number of score rows up to which values are read in place. With
+// more rows it pays to gather them into panels.
 const directRows = 8
 
-// queries is a block of query rows of one key/value head. All see keys of the
-// same list; their positions rise by one from row to row if the attention is
-// causal, and do not matter otherwise.
+// queries is a block of query rows of one key/value head. All rows see keys of the
+// same list. In causal attention positions rise by one from row to row; otherwise
+// they do not matter.
 type queries struct {
 	keys     []int32
-	head     int // of keys and values
+	head     int // the key/value head
 	lo, hi   int // rows
 	position int // of row lo
 }
 
-// Attend implements tensor.Device: scores of a block of queries with the keys
-// they may see, softmax row by row, the weighted sum of values. Sums run over
-// head width and keys in ascending order, and a key that a row does not see
-// adds exactly nothing to it, so that a row's result is the same in any
-// block, alone in decoding too.
+// attentionOperands are those of Attend and AttendBackward, with the names that
+// tensor.Device gives them.
+type attentionOperands struct {
+	out, lse, q, k, v tensor.Tensor
+	spec              tensor.Attention
+
+	dq, dk, dv, dout tensor.Tensor
+	dqLater          tensor.Tensor // dq of the key ranges after the first
+	layout           *tensor.Layout
+}
+
+// Attend implements tensor.Device. For each block of queries it computes the scores
+// with the visible keys, the softmax of each row, and the weighted sum of values.
+// Sums run over the head's width and over the keys in ascending order, and a key that
+// a row does not see adds exactly zero. A row's result is therefore the same in any
+// block, and the same when it is decoded alone.
 func (d *Device) Attend(out, lse, q, k, v tensor.Tensor, a tensor.Attention, l *tensor.Layout) {
 	checkAttention(q, k, v, a, l)
 	sameShape(out, q)
-	d.blocks = queryBlocks(d.blocks[:0], a, l)
-	d.op = operands{y: out, s: lse, x: q, k: k, v: v, attention: a}
-	d.loop(len(d.blocks), 1, func(d *Device, o *operands, worker, from, to int) {
+	d.queries = queryBlocks(d.queries[:0], a, l)
+	d.op.attention = attentionOperands{out: out, lse: lse, q: q, k: k, v: v, spec: a}
+	d.loop(len(d.queries), 1, func(d *Device, o *operands, worker, from, to int) {
 		for i := from; i < to; i++ {
-			// Later queries see more keys: the long tasks come first.
-			t := tile{a: o.attention, w: &d.workers[worker], queries: d.blocks[len(d.blocks)-1-i]}
+			// Later queries see more keys. Long tasks come first.
+			t := tile{a: o.attention.spec, w: &d.workers[worker], queries: d.queries[len(d.queries)-1-i]}
 			t.last = len(t.keys)
-			t.forward(o.y, o.s, o.x, o.k, o.v)
+			t.forward(&o.attention)
 		}
 	})
 }
 
+// checkAttention panics unless the shapes fit the specification and the layout.
 func checkAttention(q, k, v tensor.Tensor, a tensor.Attention, l *tensor.Layout) {
 	sameShape(k, v)
 	n := len(l.Past)
 	if a.KVHeads <= 0 || a.Heads%a.KVHeads != 0 || q.Cols != a.Heads*a.HeadDim || k.Cols != a.KVHeads*a.HeadDim ||
 		len(l.Starts) != n+1 || len(l.Keys) != n || int(l.Starts[n]) != q.Rows {
-		panic("cpu: attention of shapes that do not fit")
+		panic("cpu: Attend: the shapes do not fit")
 	}
 }
 
-// queryBlocks cuts the queries of a layout into blocks and appends them.
-// Neighbouring sequences with the same list of keys, as the beams of a
-// sentence have for its source, share blocks where positions do not matter.
+// queryBlocks divides the queries of a layout into blocks and appends them to blocks.
+// Neighbouring sequences with the same list of keys share blocks if positions do not
+// matter: the beams of a sentence have the same source.
 func queryBlocks(blocks []queries, a tensor.Attention, l *tensor.Layout) []queries {
 	for s := 0; s < len(l.Past); {
 		next := s + 1
@@ -82,19 +94,20 @@ func queryBlocks(blocks []queries, a tensor.Attention, l *tensor.Layout) []queri
 	return blocks
 }
 
-// queryRows is the number of query rows of a block over a list of keys.
+// queryRows returns the number of query rows of a block with so many keys.
 func queryRows(a tensor.Attention, keys int) int {
 	rows := min(blockRows, max(fewRows, blockScores/max(keys, 1)))
 	return max(1, rows/(a.Heads/a.KVHeads))
 }
 
+// sameList reports whether two lists are equal.
 func sameList(a, b []int32) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) || slices.Equal(a, b)
 }
 
-// tile computes one block of queries with the keys first ≤ j < last of their
-// list. Its matrices have one row for each query row and head of the group,
-// the heads of a query together.
+// tile computes one block of queries with the keys first ≤ j < last of their list.
+// Its matrices have one row for each query row and head of the group. The heads of a
+// query are adjacent.
 type tile struct {
 	queries
 	first, last int
@@ -102,18 +115,20 @@ type tile struct {
 	w           *scratch
 }
 
+// group returns the number of query heads that share a key/value head.
 func (t *tile) group() int { return t.a.Heads / t.a.KVHeads }
-func (t *tile) rows() int  { return (t.hi - t.lo) * t.group() }
 
-// stride is the distance of rows of the head's width in scratch: the kernels
-// take multiples of 16, what is beyond the width is zero.
+// rows returns the number of score rows.
+func (t *tile) rows() int { return (t.hi - t.lo) * t.group() }
+
+// stride returns the distance of rows of the head's width in scratch. The kernels
+// take multiples of 16; values after the width are zero.
 func (t *tile) stride() int { return (t.a.HeadDim + 15) / 16 * 16 }
 
-// off is where the head's keys and values begin in their rows.
+// off returns where the head's keys and values start in their rows.
 func (t *tile) off() int { return t.head * t.a.HeadDim }
 
-// visible returns the range of the tile's keys that the query at a position
-// sees.
+// visible returns the range of the tile's keys that the query at a position sees.
 func (t *tile) visible(position int) (lo, hi int) {
 	lo, hi = t.first, t.last
 	if t.a.Causal {
@@ -125,20 +140,20 @@ func (t *tile) visible(position int) (lo, hi int) {
 	return lo, hi
 }
 
-// span is the range of keys that any row of the block sees.
+// span returns the range of keys that any row of the block sees.
 func (t *tile) span() (lo, hi int) {
 	lo, _ = t.visible(t.position)
 	_, hi = t.visible(t.position + t.hi - t.lo - 1)
 	return min(lo, hi), hi
 }
 
-// gather copies the block's rows of the group's heads from x, times scale, to
-// dst [rows, stride].
+// gather copies the block's rows of x, times scale, to dst [rows, stride]: one row
+// for each query and head of the group.
 func (t *tile) gather(dst []float32, x tensor.Tensor, scale float32) {
 	width, d := t.a.HeadDim, t.stride()
 	for r := range t.rows() {
 		row := dst[r*d : (r+1)*d]
-		copy(row, t.part(x, r))
+		copy(row, t.headOf(x, r))
 		clear(row[width:])
 		if scale != 1 {
 			kernel.Scale(scale, row)
@@ -150,46 +165,46 @@ func (t *tile) gather(dst []float32, x tensor.Tensor, scale float32) {
 func (t *tile) scatter(x tensor.Tensor, src []float32) {
 	d := t.stride()
 	for r := range t.rows() {
-		copy(t.part(x, r), src[r*d:])
+		copy(t.headOf(x, r), src[r*d:])
 	}
 }
 
-// part is the head's part of x that row r of the tile stands for.
-func (t *tile) part(x tensor.Tensor, r int) []float32 {
+// headOf returns the values of x, one head of one query, of row r of the tile.
+func (t *tile) headOf(x tensor.Tensor, r int) []float32 {
 	at := (t.head*t.group() + r%t.group()) * t.a.HeadDim
 	return x.Row(t.lo + r/t.group())[at : at+t.a.HeadDim]
 }
 
-func (t *tile) forward(out, lse, q, k, v tensor.Tensor) {
+// forward computes out and lse for the block of queries.
+func (t *tile) forward(o *attentionOperands) {
 	rows, w := t.rows(), t.w
 	lo, hi := t.span()
 	n, ld := hi-lo, scoreStride(hi-lo)
-	x := grow(&w.x, rows*t.stride())
-	t.gather(x, q, t.a.Scale)
-	s := grow(&w.scores, rows*ld)
-	t.products(s, x, k, lo, hi)
+	x := grow(&w.x, rows*t.stride()) // x [rows, stride], the scaled queries
+	t.gather(x, o.q, t.a.Scale)
+	s := grow(&w.scores, rows*ld) // s [rows, hi-lo], the scores
+	t.scores(s, x, o.k, lo, hi)
 	for r := range rows {
-		total := t.softmax(s[r*ld:r*ld+n], r, lo)
-		if !lse.None() {
-			lse.Row(t.lo + r/t.group())[t.head*t.group()+r%t.group()] = total
+		lse := t.softmax(s[r*ld:r*ld+n], r, lo)
+		if !o.lse.None() {
+			o.lse.Row(t.lo + r/t.group())[t.head*t.group()+r%t.group()] = lse
 		}
 	}
 	if rows <= directRows && t.a.HeadDim%16 == 0 {
-		t.combineDirectly(x, s, v, lo, hi)
+		t.weightedSumInPlace(x, s, o.v, lo, hi)
 	} else {
-		t.combine(x, s, v, lo, hi)
+		t.weightedSum(x, s, o.v, lo, hi)
 	}
-	t.scatter(out, x)
+	t.scatter(o.out, x)
 }
 
-// scoreStride is the distance of rows of n scores: kernels write groups of
-// four.
+// scoreStride returns the distance of rows of n scores. Kernels write groups of four.
 func scoreStride(n int) int { return (n + 3) / 4 * 4 }
 
-// place points the worker's places at the head's part of the rows of x that
-// hold the keys lo ≤ j < hi. Widths that kernels do not take are copied.
-func (t *tile) place(x tensor.Tensor, lo, hi int) *kernel.RowOffsets {
-	p, width, d := &t.w.places, t.a.HeadDim, t.stride()
+// locate returns the offsets of the head's values in the rows of x that hold the keys
+// lo ≤ j < hi. Heads whose width the kernels do not take are copied first.
+func (t *tile) locate(x tensor.Tensor, lo, hi int) *kernel.RowOffsets {
+	p, width, d := &t.w.offsets, t.a.HeadDim, t.stride()
 	if width == d {
 		p.Set(x.Data, t.keys[lo:hi], x.Cols, t.off(), d)
 		return p
@@ -204,15 +219,15 @@ func (t *tile) place(x tensor.Tensor, lo, hi int) *kernel.RowOffsets {
 	return p
 }
 
-// keyBlock is how many values of keys stay in the first-level cache while the
-// queries pass by.
+// keyBlock is the number of values of keys that stay in the first-level cache for all
+// queries.
 const keyBlock = 4096
 
-// products writes x·kᵀ for the keys lo ≤ j < hi that a row may see: dst [rows,
-// hi-lo], in scoreStride(hi-lo). What lies beyond the visible keys of a row is
+// scores sets dst [rows, hi-lo] = x·kᵀ for the keys lo ≤ j < hi. Rows of dst are
+// scoreStride(hi-lo) values apart. Scores of keys that a row does not see are
 // undefined.
-func (t *tile) products(dst, x []float32, k tensor.Tensor, lo, hi int) {
-	p, d, n, ld := t.place(k, lo, hi), t.stride(), hi-lo, scoreStride(hi-lo)
+func (t *tile) scores(dst, x []float32, k tensor.Tensor, lo, hi int) {
+	p, d, n, ld := t.locate(k, lo, hi), t.stride(), hi-lo, scoreStride(hi-lo)
 	block := max(4, keyBlock/d/4*4)
 	for j := 0; j < n; j += block {
 		for r := 0; r < t.rows(); r += 3 {
@@ -224,8 +239,8 @@ func (t *tile) products(dst, x []float32, k tensor.Tensor, lo, hi int) {
 	}
 }
 
-// softmax turns a row of scores, which begin at key lo, into probabilities,
-// zero where the row does not see, and returns their log-sum-exp.
+// softmax turns row r of scores, the first of key lo, into probabilities and returns
+// the log-sum-exp of the scores. Keys that the row does not see get probability zero.
 func (t *tile) softmax(row []float32, r, lo int) float32 {
 	from, to := t.visible(t.position + r/t.group())
 	clear(row[:from-lo])
@@ -243,9 +258,9 @@ func (t *tile) softmax(row []float32, r, lo int) float32 {
 	return top + float32(math.Log(sum))
 }
 
-// combine writes p·v for the keys lo ≤ j < hi: dst [rows, stride]. Keys that
-// none of a few rows sees are passed over.
-func (t *tile) combine(dst, p []float32, v tensor.Tensor, lo, hi int) {
+// weightedSum sets dst [rows, stride] = p·v for the keys lo ≤ j < hi. For each group
+// of rows it skips the keys that none of them sees.
+func (t *tile) weightedSum(dst, p []float32, v tensor.Tensor, lo, hi int) {
 	rows, width, d, n, ld := t.rows(), t.a.HeadDim, t.stride(), hi-lo, scoreStride(hi-lo)
 	panel := grow(&t.w.panel, n*kernel.PanelN)
 	for c := 0; c < width; c += kernel.PanelN {
@@ -261,17 +276,17 @@ func (t *tile) combine(dst, p []float32, v tensor.Tensor, lo, hi int) {
 	}
 }
 
-// combineDirectly is combine for few rows, the same sums without panels. Keys
-// come in blocks that stay in the cache for all rows.
-func (t *tile) combineDirectly(dst, p []float32, v tensor.Tensor, lo, hi int) {
-	places, d, n, ld := t.place(v, lo, hi), t.stride(), hi-lo, scoreStride(hi-lo)
+// weightedSumInPlace is weightedSum for few rows: the same sums without panels. Blocks
+// of keys stay in the cache for all rows.
+func (t *tile) weightedSumInPlace(dst, p []float32, v tensor.Tensor, lo, hi int) {
+	values, d, n, ld := t.locate(v, lo, hi), t.stride(), hi-lo, scoreStride(hi-lo)
 	block := max(4, 4*keyBlock/d/4*4)
 	clear(dst)
 	for j := 0; j < n; j += block {
 		for r := range t.rows() {
 			from, to := t.visible(t.position + r/t.group())
 			if a, b := max(j, from-lo), min(j+block, to-lo); a < b {
-				places.WeightedSum(dst[r*d:(r+1)*d], p[r*ld+a:r*ld+b], a)
+				values.WeightedSum(dst[r*d:(r+1)*d], p[r*ld+a:r*ld+b], a)
 			}
 		}
 	}

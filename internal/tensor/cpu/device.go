@@ -1,5 +1,5 @@
-// Package cpu is the tensor.Device of the host: package kernel on the workers
-// of package parallel. All results are independent of the number of workers.
+// Package cpu is the tensor.Device of the host: it runs package kernel on the
+// workers of package parallel. No result depends on the number of workers.
 package cpu
 
 import (
@@ -14,76 +14,72 @@ import (
 	"barka/internal/tensor"
 )
 
-// Device computes on the host. Its methods must not be called concurrently:
-// each uses all workers by itself.
+// Device computes on the host. Its methods must not be called concurrently: each of
+// them uses all workers.
 type Device struct {
 	pool    *parallel.Pool
 	free    map[int][][]float32 // by capacity
 	workers []scratch
 	rows    []float32 // packed activations of the running product
-	scales  []float32 // and, as integers, their scales
+	scales  []float32 // their scales, when they are integers
 	live    int64     // bytes allocated and not freed
 	idle    int64     // bytes freed and kept
-	peak    int64
+	peak    int64     // the most live bytes so far
 
-	// The operation that runs: its operands, its body, and run bound once, so
-	// that an operation allocates no closure.
+	// The running operation: its operands and its body. run calls the body and is
+	// made once, so that an operation allocates no closure.
 	op   operands
 	body body
 	run  func(worker, lo, hi int)
 
-	head   head      // of the running pass over a vocabulary
-	blocks []queries // of attention
-	shares []share   // of its backward pass
-	angles angles    // of rotary positions
-	parts  []float64 // of sums
+	head      head      // the running pass over a vocabulary
+	queries   []queries // the blocks of the running attention
+	keyRanges []keyRange
+	angles    angles    // of rotary positions
+	sums      []float64 // of blocks of values
 }
 
 // scratch is one worker's private memory, grown on demand.
 type scratch struct {
 	panel   []float32
 	panel16 []uint16
-	bytes   []byte // of an embedding's row
+	bytes   []byte // a row of an embedding
 	scores  []float32
 	grads   []float32
-	// of attention: gathered rows, gradients of a head
+	// of attention: gathered rows, and gradients of a head
 	x, dy, dk, dv []float32
-	places        kernel.RowOffsets
+	offsets       kernel.RowOffsets
 }
 
-// operands are those of the operation that runs: each uses what it needs.
+// operands are those of the running operation. Each family of operations has its
+// own struct; exactly the running one's is set.
 type operands struct {
-	y, x, w, s, k, v tensor.Tensor
-	dy, dx, dk, dv   tensor.Tensor
-	rows             []int32
-	ids              []uint64
-	n                int
-	scale            float32 // or another number
-	flag, accumulate bool
-	seed             uint64
-	act              kernel.Activation
-	attention        tensor.Attention
-	layout           *tensor.Layout
-	adamW            tensor.AdamW
-	each             body // of eachBlock
-
-	table *table // of an embedding
-
-	// of products
-	weight    *weight
-	packed    packed
-	data      []float32 // rows, ld apart, width values each
-	ld, width int
-	from, to  int // outputs
-	grid      grid
+	blocks     blockOperands
+	rows       rowOperands
+	heads      headOperands
+	values     valueOperands
+	activation activationOperands
+	dropout    dropoutOperands
+	step       stepOperands
+	norm       normOperands
+	rotation   rotationOperands
+	embedding  embeddingOperands
+	packing    packingOperands
+	grid       grid
+	product    productOperands
+	productT   productTOperands
+	gradWeight gradWeightOperands
+	repack     repackOperands
+	attention  attentionOperands
+	gradient   gradientOperands
 }
 
-// loop runs body over [0,n) on the workers with the operands in d.op. body
-// captures nothing: what it needs is in the operands.
+// loop runs f over [0,n) on the workers. f captures nothing: it reads d.op, where
+// the caller has put its operands.
 func (d *Device) loop(n, grain int, f body) {
 	d.body = f
 	d.pool.For(n, grain, d.run)
-	d.op = operands{} // holds on to no memory
+	d.op = operands{} // so that no memory is kept alive
 }
 
 // New makes a device with the given number of workers; 0 means one per core.
@@ -104,15 +100,15 @@ func (d *Device) Name() string {
 	return fmt.Sprintf("cpu (%s kernels, %d threads)", cpu.Current(), d.pool.Workers())
 }
 
-// Peak returns the most memory, in bytes, that tensors have taken at once.
-// Packed weights are not counted.
+// Peak returns the most memory that tensors have taken at once, in bytes. It does
+// not count packed weights.
 func (d *Device) Peak() int64 { return d.peak }
 
 // alignment is a cache line, in float32 values.
 const alignment = 16
 
-// class rounds a length up to a capacity: eight steps an octave, so that
-// freed memory is found again by tensors of nearly the same size.
+// class rounds a length up to a capacity, of which there are eight per power of two.
+// A tensor can then reuse the freed memory of one of nearly the same size.
 func class(n int) int {
 	if n <= 64 {
 		return 64
@@ -124,7 +120,7 @@ func class(n int) int {
 // Alloc implements tensor.Device.
 func (d *Device) Alloc(rows, cols int) tensor.Tensor {
 	if rows < 0 || cols < 0 {
-		panic("cpu: negative shape")
+		panic("cpu: Alloc: negative shape")
 	}
 	n := rows * cols
 	data := d.take(class(n))
@@ -133,8 +129,7 @@ func (d *Device) Alloc(rows, cols int) tensor.Tensor {
 	return tensor.Tensor{Rows: rows, Cols: cols, Data: data[:n]}
 }
 
-// take finds freed memory of at least c values and at most twice as many, or
-// makes it.
+// take returns freed memory of c to 2c values, or new memory.
 func (d *Device) take(c int) []float32 {
 	best := 0
 	if len(d.free[c]) > 0 {
@@ -156,10 +151,10 @@ func (d *Device) take(c int) []float32 {
 	return list[len(list)-1]
 }
 
-// displace makes room for new memory: batches of ever other sizes would pile
-// up freed memory of each. It lets go of the largest until no more is held
-// than was once in use, and a quarter, which spares what two parts of a model
-// use by turns.
+// displace drops idle buffers, largest first, until live and idle memory with the
+// new bytes are at most 1.25 times the peak. Without it, batches of changing size
+// would leave one idle buffer of every size. The extra quarter keeps the buffers
+// that two parts of a model use alternately.
 func (d *Device) displace(bytes int64) {
 	for d.idle > 0 && d.live+d.idle+bytes > d.peak+d.peak/4 {
 		largest := 0
@@ -193,7 +188,7 @@ func (d *Device) Free(ts ...tensor.Tensor) {
 		}
 		c := cap(t.Data)
 		if class(c) != c {
-			panic("cpu: free of a tensor that Alloc did not make")
+			panic("cpu: Free: the tensor was not made by Alloc")
 		}
 		d.live -= int64(4 * c)
 		d.idle += int64(4 * c)
@@ -201,7 +196,7 @@ func (d *Device) Free(ts ...tensor.Tensor) {
 	}
 }
 
-// grow returns a slice of at least n values, reusing s.
+// grow returns the first n values of s, which it enlarges if necessary.
 func grow[T any](s *[]T, n int) []T {
 	if cap(*s) < n {
 		*s = make([]T, n+n/4)
@@ -213,7 +208,7 @@ func grow[T any](s *[]T, n int) []T {
 // Upload implements tensor.Device.
 func (d *Device) Upload(dst tensor.Tensor, src []float32) {
 	if len(src) != dst.Len() {
-		panic("cpu: upload of another length")
+		panic("cpu: Upload: the lengths differ")
 	}
 	copy(dst.Data, src)
 }
@@ -221,7 +216,7 @@ func (d *Device) Upload(dst tensor.Tensor, src []float32) {
 // Download implements tensor.Device.
 func (d *Device) Download(dst []float32, src tensor.Tensor) {
 	if len(dst) != src.Len() {
-		panic("cpu: download of another length")
+		panic("cpu: Download: the lengths differ")
 	}
 	copy(dst, src.Data)
 }
@@ -235,14 +230,15 @@ func (d *Device) Copy(dst, src tensor.Tensor) {
 	copy(dst.Data, src.Data)
 }
 
+// sameShape panics unless a and b have the same shape.
 func sameShape(a, b tensor.Tensor) {
 	if a.Rows != b.Rows || a.Cols != b.Cols {
-		panic("cpu: shapes differ")
+		panic("cpu: the operands have different shapes")
 	}
 }
 
-// grain is the smallest number of rows worth handing to a worker when a row
-// costs about cost nanoseconds.
+// grain returns the number of rows to give to a worker at a time when a row costs
+// about cost nanoseconds: at least 20 µs of work, and four chunks per worker.
 func (d *Device) grain(rows, cost int) int {
 	atLeast := max(1, 20_000/max(cost, 1))
 	even := (rows + 4*d.pool.Workers() - 1) / (4 * d.pool.Workers())

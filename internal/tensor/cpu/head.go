@@ -7,30 +7,30 @@ import (
 	"barka/internal/tensor"
 )
 
-// A head's logits are computed in tiles, a few panels of the vocabulary by a
-// number of rows, which stay in a core's second-level cache while their
-// maxima, sums of exponentials and best tokens are taken.
+// Logits are computed in tiles: a few panels of the vocabulary by a number of rows. A
+// tile stays in a core's second-level cache while its maxima, its sums of exponentials
+// and its best tokens are found.
 const (
 	headPanels = 8
 	headCols   = headPanels * kernel.PanelN
-	headRows   = 96 // about: a multiple of every kernel's rows
+	headRows   = 96 // rounded to a multiple of the kernels' rows
 )
 
-// logitBudget bounds the logits that exist at once where gradients need them,
-// in values (256 MiB).
+// logitBudget bounds the logits that exist at once when gradients need them, in values
+// (256 MiB).
 const logitBudget = 64 << 20
 
-// head is one pass of rows over a head's vocabulary. Sums of exponentials are
-// kept for each row and block of columns and added in the order of blocks, so
-// that they do not depend on which worker took which block.
+// head is one pass of rows over the vocabulary of an output head. Sums of exponentials
+// are kept per row and block of columns, and added in the order of the blocks. They
+// therefore do not depend on which worker computed which block.
 type head struct {
 	w       *weight
 	packed  packed // the rows
 	rows    int
 	softcap float32
-	k       int       // best tokens wanted
-	banned  [][]int32 // of each row, or nil
-	targets []int32   // of each row, or nil
+	k       int       // number of best tokens to find
+	banned  [][]int32 // [rows] tokens that must not be found, or nil
+	targets []int32   // [rows] tokens whose logits are wanted, or nil
 	logits  tensor.Tensor
 
 	blocks int
@@ -42,13 +42,14 @@ type head struct {
 	values []float32
 }
 
-// ranking holds the best tokens of one row so far, the best first, the lower
-// token first among equals; a NaN counts as -Inf.
+// ranking holds the best tokens of one row so far, the best first. Among equal logits
+// the lower token comes first. A NaN counts as -Inf.
 type ranking struct {
 	tokens []int32
 	logits []float32
 }
 
+// offer inserts a token with logit v if it is among the best.
 func (r *ranking) offer(v float32, token int32) {
 	if v != v {
 		v = float32(math.Inf(-1))
@@ -69,12 +70,12 @@ func (r *ranking) offer(v float32, token int32) {
 	r.logits[j], r.tokens[j] = v, token
 }
 
+// better reports whether a token ranks before another.
 func better(v float32, token int32, than float32, other int32) bool {
 	return v > than || v == than && token < other
 }
 
-// offerRow offers the values of tokens from first on, of which top is the
-// largest.
+// offerRow offers a row of logits, the first of token first. top is the largest.
 func (r *ranking) offerRow(row []float32, top float32, first int) {
 	n := len(r.tokens)
 	if n == cap(r.tokens) && (n == 0 || top < r.logits[n-1]) {
@@ -87,7 +88,7 @@ func (r *ranking) offerRow(row []float32, top float32, first int) {
 	}
 }
 
-// prepare sets the pass up for rows of h. The options other than w are set.
+// prepare makes the pass ready for the rows of h. The caller has set the options.
 func (p *head) prepare(d *Device, h tensor.Tensor) {
 	n := p.w.n
 	p.k = min(p.k, n)
@@ -109,7 +110,7 @@ func (p *head) prepare(d *Device, h tensor.Tensor) {
 	}
 }
 
-// run computes the rows of h [T,D], few enough to be packed at once.
+// run computes the rows of h [T,D], which are few enough to be packed at once.
 func (p *head) run(d *Device, h tensor.Tensor) {
 	p.prepare(d, h)
 	d.loop(p.blocks, 1, func(d *Device, _ *operands, worker, lo, hi int) {
@@ -119,40 +120,41 @@ func (p *head) run(d *Device, h tensor.Tensor) {
 	})
 }
 
-// block computes the logits of block b of the vocabulary for all rows.
+// block computes block b of the vocabulary for all rows.
 func (p *head) block(b, worker int, s *scratch) {
 	first := b * headCols
 	cols := min(headCols, p.w.n-first)
-	pieces, most := kernel.RowBlocks(p.rows), headRows/kernel.TileRows()
-	for from := 0; from < pieces; from += most {
-		lo, hi := kernel.BlockRange(p.rows, from, min(from+most, pieces))
+	blocks, most := kernel.RowBlocks(p.rows), headRows/kernel.TileRows()
+	for from := 0; from < blocks; from += most {
+		lo, hi := kernel.BlockRange(p.rows, from, min(from+most, blocks))
 		tile, ld := grow(&s.scores, (hi-lo)*headCols), headCols
 		if !p.logits.None() {
 			tile, ld = p.logits.Data[lo*p.w.n+first:], p.w.n
 		}
-		p.product(tile, ld, lo, hi, b)
+		p.product(tile, ld, lo, hi, b) // tile [hi-lo, cols]
 		for r := lo; r < hi; r++ {
-			p.reduce(tile[(r-lo)*ld:(r-lo)*ld+cols], r, b, worker)
+			p.scan(tile[(r-lo)*ld:(r-lo)*ld+cols], r, b, worker)
 		}
 	}
 }
 
-// product writes the logits of rows lo ≤ r < hi, ld apart, for block b.
+// product writes the logits of rows lo ≤ r < hi and block b. Rows of tile are ld values
+// apart.
 func (p *head) product(tile []float32, ld, lo, hi, b int) {
 	for j := b * headPanels; j < min((b+1)*headPanels, kernel.Panels(p.w.n)); j++ {
 		p.w.panel(tile[(j-b*headPanels)*kernel.PanelN:], ld, p.packed, lo, hi, j, false)
 	}
 }
 
-// reduce caps the logits of row r in block b and takes from them what the
-// pass is after.
-func (p *head) reduce(row []float32, r, b, worker int) {
+// scan caps the logits of row r in block b, and collects their maximum, the sum of
+// their exponentials, the target's logit and the best tokens.
+func (p *head) scan(row []float32, r, b, worker int) {
 	if p.softcap > 0 {
 		kernel.Softcap(row, p.softcap)
 	}
 	top, first := kernel.Max(row), b*headCols
 	shift := top
-	if math.IsInf(float64(top), -1) { // no number: nothing, or NaN, to sum
+	if math.IsInf(float64(top), -1) { // all are -Inf or NaN
 		shift = 0
 	}
 	p.top[r*p.blocks+b], p.sum[r*p.blocks+b] = shift, kernel.ExpSum(row, shift)
@@ -174,7 +176,7 @@ func (p *head) reduce(row []float32, r, b, worker int) {
 	p.best[worker*p.rows+r].offerRow(row, top, first)
 }
 
-// logSumExp adds up the blocks of row r.
+// logSumExp adds the blocks of row r and returns the log-sum-exp of its logits.
 func (p *head) logSumExp(r int) float64 {
 	tops, sums := p.top[r*p.blocks:(r+1)*p.blocks], p.sum[r*p.blocks:(r+1)*p.blocks]
 	top := math.Inf(-1)
@@ -192,7 +194,7 @@ func (p *head) logSumExp(r int) float64 {
 	return top + math.Log(total)
 }
 
-// ranked returns the best tokens of row r that any worker found.
+// ranked merges what the workers found and returns the best tokens of row r.
 func (p *head) ranked(d *Device, r int) ranking {
 	best := p.best[r]
 	for worker := 1; worker < d.pool.Workers(); worker++ {
@@ -203,13 +205,13 @@ func (p *head) ranked(d *Device, r int) ranking {
 	return best
 }
 
-// eachChunk runs the pass over as many rows of h as may be packed at once,
-// and calls done for each such chunk.
+// eachChunk runs the pass over chunks of rows of h, each as large as may be packed at
+// once and at most limit rows. It calls done after each chunk lo ≤ i < hi.
 func (d *Device) eachChunk(h tensor.Tensor, w tensor.Weight, o head, limit int, done func(p *head, lo, hi int)) {
 	p := &d.head
 	p.w, p.softcap, p.k = w.(*weight), o.softcap, o.k
 	if h.Cols != p.w.k {
-		panic("cpu: hidden states do not fit the head")
+		panic("cpu: the hidden states do not fit the head")
 	}
 	rows := max(1, min(rowChunk(h.Rows, p.w.k), limit))
 	for lo := 0; lo < h.Rows; lo += rows {
@@ -231,8 +233,8 @@ func (d *Device) eachChunk(h tensor.Tensor, w tensor.Weight, o head, limit int, 
 	p.w, p.targets, p.banned, p.logits = nil, nil, nil, tensor.Tensor{}
 }
 
-// CrossEntropy implements tensor.Device. Logits are stored only for gradients,
-// in chunks of rows.
+// CrossEntropy implements tensor.Device. It stores logits only for gradients, in
+// chunks of rows.
 func (d *Device) CrossEntropy(nll []float32, dh, h tensor.Tensor, w tensor.Weight, targets []int32, softcap, scale float32) {
 	n, _ := w.Dims()
 	checkTargets(targets, h.Rows, n, len(nll))
@@ -250,18 +252,21 @@ func (d *Device) CrossEntropy(nll []float32, dh, h tensor.Tensor, w tensor.Weigh
 		if dh.None() {
 			return
 		}
-		d.op = operands{scale: scale}
+		d.op.gradient = gradientOperands{scale}
 		d.loop(p.rows, 1, func(d *Device, o *operands, _, lo, hi int) {
 			for r := lo; r < hi; r++ {
-				d.head.gradient(r, o.scale)
+				d.head.gradient(r, o.gradient.scale)
 			}
 		})
 		d.MatMulT(dh.Slice(lo, hi), p.logits, w, false)
 	})
 }
 
-// gradient replaces the capped logits of row r by scale times the gradient of
-// its loss.
+// gradientOperands are those of the loss gradient; the logits are in Device.head.
+type gradientOperands struct{ scale float32 }
+
+// gradient replaces the capped logits of row r by scale times the gradient of its loss
+// with respect to the uncapped logits.
 func (p *head) gradient(r int, scale float32) {
 	row, target := p.logits.Row(r), scale
 	if p.softcap > 0 {
@@ -272,13 +277,14 @@ func (p *head) gradient(r int, scale float32) {
 	row[p.targets[r]] -= target
 }
 
+// checkTargets panics unless there is a target for each row and each is a token.
 func checkTargets(targets []int32, rows, n, out int) {
 	if len(targets) != rows || out != rows {
-		panic("cpu: targets do not fit")
+		panic("cpu: the targets or the results do not fit the rows")
 	}
 	for _, t := range targets {
 		if t < 0 || int(t) >= n {
-			panic("cpu: target outside the vocabulary")
+			panic("cpu: a target is outside the vocabulary")
 		}
 	}
 }

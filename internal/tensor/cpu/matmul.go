@@ -6,14 +6,15 @@ import (
 	"barka/internal/tensor"
 )
 
-// rowBudget bounds the packed activations of one pass over a weight, in
-// values: 8 MiB stay in the last-level cache while panels stream by.
+// rowBudget bounds the packed activations of one pass over a weight, in values.
+// 8 MiB stay in the last-level cache while the panels of the weight stream through.
 const rowBudget = 2 << 20
 
-// reduceBlock is the length of the blocks over outputs in dx = dy·W.
+// reduceBlock is the length of the blocks of the sum in dx = dy·W, which runs over
+// the outputs, and in dw = dyᵀ·x, which runs over the rows.
 const reduceBlock = 4096
 
-// rowChunk returns how many rows of k values to run at once.
+// rowChunk returns how many of m rows of k values are packed at a time.
 func rowChunk(m, k int) int {
 	step := kernel.TileRows()
 	n := max(rowBudget/max(k, 1)/step*step, 4*step)
@@ -24,11 +25,11 @@ func rowChunk(m, k int) int {
 func (d *Device) MatMul(y, x tensor.Tensor, tw tensor.Weight, bias tensor.Tensor, accumulate bool) {
 	w := tw.(*weight)
 	if x.Cols != w.k || y.Cols != w.n || x.Rows != y.Rows {
-		panic("cpu: matrix product of shapes that do not fit")
+		panic("cpu: MatMul: the shapes do not fit")
 	}
 	if !bias.None() {
 		if bias.Len() != w.n {
-			panic("cpu: bias does not fit its product")
+			panic("cpu: MatMul: the bias does not fit the outputs")
 		}
 		for i := range y.Rows {
 			if accumulate {
@@ -46,18 +47,26 @@ func (d *Device) MatMul(y, x tensor.Tensor, tw tensor.Weight, bias tensor.Tensor
 	}
 }
 
-// product runs rows that fit the budget.
+// productOperands are those of y = a·Wᵀ.
+type productOperands struct {
+	y          tensor.Tensor
+	a          packed // the rows of x
+	w          *weight
+	accumulate bool
+}
+
+// product computes as many rows as fit the budget.
 func (d *Device) product(y, x tensor.Tensor, w *weight, accumulate bool) {
 	a := d.packRows(x.Data, x.Cols, x.Rows, w.k, w.DType())
-	d.op = operands{y: y, weight: w, packed: a, accumulate: accumulate}
+	d.op.product = productOperands{y: y, a: a, w: w, accumulate: accumulate}
 	d.panels(kernel.Panels(w.n), x.Rows, func(_ *Device, o *operands, _, p, lo, hi int) {
-		n := o.weight.n
-		o.weight.panel(o.y.Data[lo*n+p*kernel.PanelN:], n, o.packed, lo, hi, p, o.accumulate)
+		m := &o.product
+		m.w.panel(m.y.Data[lo*m.w.n+p*kernel.PanelN:], m.w.n, m.a, lo, hi, p, m.accumulate)
 	})
 }
 
-// panel multiplies packed rows lo ≤ i < hi with panel p: the result goes to
-// c [hi-lo, 32], ldc apart, or is added to it.
+// panel multiplies the packed rows lo ≤ i < hi with panel p. It writes the result to
+// c [hi-lo, 32], whose rows are ldc values apart, or adds it with accumulate.
 func (w *weight) panel(c []float32, ldc int, a packed, lo, hi, p int, accumulate bool) {
 	cols, rows := min(kernel.PanelN, w.n-p*kernel.PanelN), a.data[lo*a.each:]
 	switch w.DType() {
@@ -71,15 +80,22 @@ func (w *weight) panel(c []float32, ldc int, a packed, lo, hi, p int, accumulate
 	}
 }
 
-// packed is rows packed for products with weights of one type.
+// packed holds rows that are packed for products with weights of one type.
 type packed struct {
 	data   []float32
-	each   int       // values a row
-	scales []float32 // of integers, by row
+	each   int       // values per row
+	scales []float32 // of the rows, when they are integers
 	dtype  dtype.DType
 }
 
-// packRows packs rows [m,k], ld values apart, into the device's scratch.
+// packingOperands are those of packRows.
+type packingOperands struct {
+	x        []float32 // rows [m,k], ld values apart
+	ld, m, k int
+	to       packed
+}
+
+// packRows packs rows x [m,k], ld values apart, into the device's scratch.
 func (d *Device) packRows(x []float32, ld, m, k int, dt dtype.DType) packed {
 	p := packed{dtype: dt}
 	switch dt {
@@ -91,47 +107,49 @@ func (d *Device) packRows(x []float32, ld, m, k int, dt dtype.DType) packed {
 		p.each = k
 	}
 	p.data = grow(&d.rows, m*p.each)
-	pieces := kernel.RowBlocks(m)
-	d.op = operands{data: x, ld: ld, n: m, width: k, packed: p}
-	d.loop(pieces, d.grain(pieces, kernel.TileRows()*k), func(_ *Device, o *operands, _, lo, hi int) {
-		r0, r1 := kernel.BlockRange(o.n, lo, hi)
-		p := o.packed
-		to, from := p.data[r0*p.each:], o.data[r0*o.ld:]
-		switch p.dtype {
+	blocks := kernel.RowBlocks(m)
+	d.op.packing = packingOperands{x: x, ld: ld, m: m, k: k, to: p}
+	d.loop(blocks, d.grain(blocks, kernel.TileRows()*k), func(_ *Device, o *operands, _, lo, hi int) {
+		s := &o.packing
+		r0, r1 := kernel.BlockRange(s.m, lo, hi)
+		to, from := s.to.data[r0*s.to.each:], s.x[r0*s.ld:]
+		switch s.to.dtype {
 		case dtype.BF16:
-			kernel.PackRowsBF16(to, from, o.ld, r1-r0, o.width)
+			kernel.PackRowsBF16(to, from, s.ld, r1-r0, s.k)
 		case dtype.I8:
-			kernel.PackRowsI8(to, p.scales[r0:], from, o.ld, r1-r0, o.width)
+			kernel.PackRowsI8(to, s.to.scales[r0:], from, s.ld, r1-r0, s.k)
 		default:
-			kernel.PackRowsF32(to, from, o.ld, r1-r0, o.width)
+			kernel.PackRowsF32(to, from, s.ld, r1-r0, s.k)
 		}
 	})
 	return p
 }
 
-// grid is the work of a product: panels by runs of pieces of m rows.
+// grid is the work of a product: each panel with each of split runs of row blocks.
 type grid struct {
-	m, pieces, split int
-	f                panelBody
+	m      int // rows
+	blocks int // row blocks per run
+	split  int // runs per panel
+	f      panelBody
 }
 
-// panelBody is what a product does for panel p and rows lo ≤ i < hi.
+// panelBody computes panel p for the rows lo ≤ i < hi.
 type panelBody func(d *Device, o *operands, worker, p, lo, hi int)
 
-// panels calls f for every panel with all rows, or, when panels are too few
-// to keep the workers busy, with runs of pieces. The operands are in d.op.
+// panels calls f for every panel with all rows. If there are too few panels to keep
+// the workers busy, it calls f for every panel with each of several runs of rows.
 func (d *Device) panels(panels, m int, f panelBody) {
 	all, want := kernel.RowBlocks(m), 4*d.pool.Workers()
 	split := 1
 	if d.pool.Workers() > 1 && panels < want {
 		split = max(1, min((want+panels-1)/max(panels, 1), all))
 	}
-	d.op.grid = grid{m, (all + split - 1) / split, split, f}
+	d.op.grid = grid{m: m, blocks: (all + split - 1) / split, split: split, f: f}
 	d.loop(panels*split, max(1, panels*split/(8*d.pool.Workers())), func(d *Device, o *operands, worker, lo, hi int) {
 		g := o.grid
 		for t := lo; t < hi; t++ {
-			p, from := t/g.split, t%g.split*g.pieces
-			if to := min(from+g.pieces, kernel.RowBlocks(g.m)); from < to {
+			p, from := t/g.split, t%g.split*g.blocks
+			if to := min(from+g.blocks, kernel.RowBlocks(g.m)); from < to {
 				r0, r1 := kernel.BlockRange(g.m, from, to)
 				g.f(d, o, worker, p, r0, r1)
 			}
@@ -139,14 +157,14 @@ func (d *Device) panels(panels, m int, f panelBody) {
 	})
 }
 
-// MatMulT implements tensor.Device. Each worker turns 32 columns of W, from
-// the packed panels, into a panel whose reduction runs over the outputs. The
-// scales of integers go into dy; the integers themselves are exact as
-// bfloat16, so that gradients are rounded once, as with bfloat16 weights.
+// MatMulT implements tensor.Device. From the packed panels, each worker makes panels
+// of 32 columns of W, with which the sum runs over the outputs. With integers dy is
+// multiplied by their scales. The integers themselves are exact as bfloat16, so that
+// gradients are rounded once, as with bfloat16 weights.
 func (d *Device) MatMulT(dx, dy tensor.Tensor, tw tensor.Weight, accumulate bool) {
 	w := tw.(*weight)
 	if dx.Cols != w.k || dy.Cols != w.n || dx.Rows != dy.Rows {
-		panic("cpu: transposed product of shapes that do not fit")
+		panic("cpu: MatMulT: the shapes do not fit")
 	}
 	if w.n == 0 && !accumulate {
 		clear(dx.Data)
@@ -154,10 +172,11 @@ func (d *Device) MatMulT(dx, dy tensor.Tensor, tw tensor.Weight, accumulate bool
 	if w.i8 != nil {
 		scaled := d.Alloc(dy.Rows, dy.Cols)
 		defer d.Free(scaled)
-		d.op = operands{y: scaled, x: dy, weight: w}
+		d.op.productT = productTOperands{scaled: scaled, dy: dy, w: w}
 		d.eachRow(dy.Rows, dy.Cols, func(_ *Device, o *operands, _, lo, hi int) {
+			m := &o.productT
 			for i := lo; i < hi; i++ {
-				kernel.ScaleColumns(o.y.Row(i), o.x.Row(i), o.weight.scales[:o.x.Cols])
+				kernel.ScaleColumns(m.scaled.Row(i), m.dy.Row(i), m.w.scales[:m.dy.Cols])
 			}
 		})
 		dy = scaled
@@ -172,23 +191,34 @@ func (d *Device) MatMulT(dx, dy tensor.Tensor, tw tensor.Weight, accumulate bool
 	}
 }
 
-// productT adds the part of the outputs n0 ≤ n < n1.
+// productTOperands are those of dx = a·W.
+type productTOperands struct {
+	dx         tensor.Tensor
+	a          packed // the rows of dy
+	w          *weight
+	n0, n1     int // outputs
+	accumulate bool
+
+	scaled, dy tensor.Tensor // dy times the scales of w, before a is packed
+}
+
+// productT computes the sum over the outputs n0 ≤ n < n1.
 func (d *Device) productT(dx, dy tensor.Tensor, w *weight, n0, n1 int, accumulate bool) {
 	dt := dtype.BF16
 	if w.f32 != nil {
 		dt = dtype.F32
 	}
 	a := d.packRows(dy.Data[min(n0, len(dy.Data)):], w.n, dx.Rows, n1-n0, dt)
-	d.op = operands{dx: dx, weight: w, packed: a, from: n0, to: n1, accumulate: accumulate}
+	d.op.productT = productTOperands{dx: dx, a: a, w: w, n0: n0, n1: n1, accumulate: accumulate}
 	d.loop(kernel.Panels(w.k), 1, func(d *Device, o *operands, worker, lo, hi int) {
+		m := &o.productT
 		for p := lo; p < hi; p++ {
-			o.weight.panelT(o.dx, o.packed, o.from, o.to, p, &d.workers[worker], o.accumulate)
+			m.w.panelT(m.dx, m.a, m.n0, m.n1, p, &d.workers[worker], m.accumulate)
 		}
 	})
 }
 
-// panelT multiplies packed rows with panel p of the transposed rows n0 ≤ n <
-// n1 of W.
+// panelT multiplies packed rows with panel p of the transposed rows n0 ≤ n < n1 of W.
 func (w *weight) panelT(dx tensor.Tensor, a packed, n0, n1, p int, s *scratch, accumulate bool) {
 	k0, n := p*kernel.PanelN, n1-n0
 	cols, out := min(kernel.PanelN, w.k-k0), dx.Data[k0:]
@@ -210,7 +240,7 @@ func (w *weight) panelT(dx tensor.Tensor, a packed, n0, n1, p int, s *scratch, a
 // GradWeight implements tensor.Device.
 func (d *Device) GradWeight(dw, dy, x tensor.Tensor) {
 	if dw.Rows != dy.Cols || dw.Cols != x.Cols || dy.Rows != x.Rows {
-		panic("cpu: weight gradient of shapes that do not fit")
+		panic("cpu: GradWeight: the shapes do not fit")
 	}
 	// Blocks of rows bound the scratch; their order is the order of the sum.
 	for lo := 0; lo < x.Rows; lo += reduceBlock {
@@ -219,22 +249,27 @@ func (d *Device) GradWeight(dw, dy, x tensor.Tensor) {
 	}
 }
 
+// gradWeightOperands are those of dw += dyᵀ·x. a holds the packed columns of dy.
+type gradWeightOperands struct{ dw, dy, x, a tensor.Tensor }
+
+// gradWeight adds the sum over the rows of dy and x.
 func (d *Device) gradWeight(dw, dy, x tensor.Tensor) {
 	m, n := x.Rows, dw.Rows
-	a := packed{data: grow(&d.rows, n*m), each: m}
-	pieces := kernel.RowBlocks(n)
-	d.op = operands{dy: dy, packed: a}
-	d.loop(pieces, d.grain(pieces, kernel.TileRows()*m), func(_ *Device, o *operands, _, lo, hi int) {
-		n, m := o.dy.Cols, o.dy.Rows
-		c0, c1 := kernel.BlockRange(n, lo, hi)
-		kernel.PackColumns(o.packed.data[c0*m:], o.dy.Data, n, m, c0, c1-c0)
+	op := gradWeightOperands{dw: dw, dy: dy, x: x, a: tensor.Host(n, m, grow(&d.rows, n*m))}
+	blocks := kernel.RowBlocks(n)
+	d.op.gradWeight = op
+	d.loop(blocks, d.grain(blocks, kernel.TileRows()*m), func(_ *Device, o *operands, _, lo, hi int) {
+		a, dy := o.gradWeight.a, o.gradWeight.dy // a [n,m], dy [m,n]
+		c0, c1 := kernel.BlockRange(dy.Cols, lo, hi)
+		kernel.PackColumns(a.Data[c0*dy.Rows:], dy.Data, dy.Cols, dy.Rows, c0, c1-c0)
 	})
-	d.op = operands{w: dw, x: x, packed: a}
+	d.op.gradWeight = op
 	d.panels(kernel.Panels(dw.Cols), n, func(d *Device, o *operands, worker, p, lo, hi int) {
-		m, k, c := o.x.Rows, o.w.Cols, p*kernel.PanelN
+		g := &o.gradWeight
+		m, k, c := g.x.Rows, g.dw.Cols, p*kernel.PanelN
 		cols := min(kernel.PanelN, k-c)
 		panel := grow(&d.workers[worker].panel, m*kernel.PanelN)
-		kernel.PanelOfRows(panel, o.x.Data, k, m, c, cols)
-		kernel.PanelF32(o.w.Data[lo*k+c:], k, o.packed.data[lo*m:], hi-lo, m, panel, cols, true)
+		kernel.PanelOfRows(panel, g.x.Data, k, m, c, cols)
+		kernel.PanelF32(g.dw.Data[lo*k+c:], k, g.a.Data[lo*m:], hi-lo, m, panel, cols, true)
 	})
 }

@@ -7,8 +7,8 @@ import (
 	"barka/internal/tensor"
 )
 
-// TestMemoryOfRaggedBatches: batches of ever other sizes reuse the memory of
-// those before, and never hold much more than the largest needed.
+// TestMemoryOfRaggedBatches: batches of changing sizes reuse the memory of earlier
+// ones, and never hold much more than the largest batch needed.
 func TestMemoryOfRaggedBatches(t *testing.T) {
 	d := New(1)
 	defer d.Close()
@@ -46,6 +46,6 @@ func TestMemoryOfRaggedBatches(t *testing.T) {
 		}
 	})
 	if allocs > 1 { // the slice
-		t.Errorf("%v allocations a round of sizes seen before", allocs)
+		t.Errorf("%v allocations per round of sizes that were seen before", allocs)
 	}
 }

@@ -1,167 +1,116 @@
 package cpu
 
 import (
-	"math"
-	"slices"
-
 	"barka/internal/kernel"
 	"barka/internal/tensor"
 )
 
-// body is what an operation does for the indices lo ≤ i < hi. It captures
-// nothing: its operands are in o.
+// body computes the indices lo ≤ i < hi of an operation. It captures nothing: its
+// operands are in o.
 type body func(d *Device, o *operands, worker, lo, hi int)
 
-// eachRow runs f over the rows of a tensor, about cost nanoseconds each, with
-// the operands in d.op.
+// eachRow runs f over the rows of a tensor, which cost about cost nanoseconds each.
 func (d *Device) eachRow(rows, cost int, f body) { d.loop(rows, d.grain(rows, cost), f) }
+
+// blockOperands are those of eachBlock.
+type blockOperands struct {
+	n int
+	f body
+}
 
 // valueBlock is a multiple of the kernels' blocks.
 const valueBlock = 4096
 
-// eachBlock runs f over blocks of all values of a tensor; f gets ranges of
-// values.
+// eachBlock runs f over all n values of a tensor; f gets ranges of values.
 func (d *Device) eachBlock(n int, f body) {
-	d.op.n, d.op.each = n, f
+	d.op.blocks = blockOperands{n, f}
 	d.loop((n+valueBlock-1)/valueBlock, 2, func(d *Device, o *operands, worker, lo, hi int) {
-		o.each(d, o, worker, lo*valueBlock, min(hi*valueBlock, o.n))
+		o.blocks.f(d, o, worker, lo*valueBlock, min(hi*valueBlock, o.blocks.n))
 	})
+}
+
+// rowOperands are those of operations that read or write listed rows.
+type rowOperands struct {
+	dst, src tensor.Tensor
+	rows     []int32
 }
 
 // AddRows implements tensor.Device.
 func (d *Device) AddRows(y, table tensor.Tensor, rows []int32) {
 	if len(rows) != y.Rows || table.Cols != y.Cols {
-		panic("cpu: added rows do not fit")
+		panic("cpu: AddRows: the rows do not fit the output")
 	}
-	d.op = operands{y: y, x: table, rows: rows}
+	d.op.rows = rowOperands{dst: y, src: table, rows: rows}
 	d.eachRow(y.Rows, y.Cols/4, func(_ *Device, o *operands, _, lo, hi int) {
 		for i := lo; i < hi; i++ {
-			kernel.Add(o.y.Row(i), o.x.Row(int(o.rows[i])))
+			kernel.Add(o.rows.dst.Row(i), o.rows.src.Row(int(o.rows.rows[i])))
 		}
 	})
 }
 
-// RMSNorm implements tensor.Device.
-func (d *Device) RMSNorm(y, x, w tensor.Tensor, eps float32, plusOne bool) {
-	sameShape(y, x)
-	d.op = operands{y: y, x: x, w: w, scale: eps, flag: plusOne}
+// Gather implements tensor.Device.
+func (d *Device) Gather(y, x tensor.Tensor, rows []int32) {
+	if len(rows) != y.Rows || y.Cols != x.Cols {
+		panic("cpu: Gather: the rows do not fit the output")
+	}
+	d.op.rows = rowOperands{dst: y, src: x, rows: rows}
+	d.eachRow(y.Rows, y.Cols/4, func(_ *Device, o *operands, _, lo, hi int) {
+		for i := lo; i < hi; i++ {
+			copy(o.rows.dst.Row(i), o.rows.src.Row(int(o.rows.rows[i])))
+		}
+	})
+}
+
+// Scatter implements tensor.Device.
+func (d *Device) Scatter(y, x tensor.Tensor, rows []int32) {
+	if len(rows) != x.Rows || y.Cols != x.Cols {
+		panic("cpu: Scatter: the rows do not fit the input")
+	}
+	d.op.rows = rowOperands{dst: y, src: x, rows: rows}
 	d.eachRow(x.Rows, x.Cols/4, func(_ *Device, o *operands, _, lo, hi int) {
 		for i := lo; i < hi; i++ {
-			kernel.RMSNorm(o.y.Row(i), o.x.Row(i), o.w.Data, o.scale, o.flag)
+			copy(o.rows.dst.Row(int(o.rows.rows[i])), o.rows.src.Row(i))
 		}
 	})
 }
 
-// RMSNormBackward implements tensor.Device.
-func (d *Device) RMSNormBackward(dx, dy, x, w tensor.Tensor, eps float32, plusOne, accumulate bool) {
-	sameShape(dx, x)
-	sameShape(dy, x)
-	d.op = operands{dx: dx, dy: dy, x: x, w: w, scale: eps, flag: plusOne, accumulate: accumulate}
-	d.eachRow(x.Rows, x.Cols/2, func(_ *Device, o *operands, _, lo, hi int) {
-		for i := lo; i < hi; i++ {
-			kernel.RMSNormBackward(o.dx.Row(i), o.dy.Row(i), o.x.Row(i), o.w.Data, o.scale, o.flag, o.accumulate)
-		}
-	})
-}
-
-// LayerNorm implements tensor.Device.
-func (d *Device) LayerNorm(y, x, w, b tensor.Tensor, eps float32) {
-	sameShape(y, x)
-	d.op = operands{y: y, x: x, w: w, s: b, scale: eps}
-	d.eachRow(x.Rows, x.Cols/3, func(_ *Device, o *operands, _, lo, hi int) {
-		for i := lo; i < hi; i++ {
-			kernel.LayerNorm(o.y.Row(i), o.x.Row(i), o.w.Data, o.s.Data, o.scale)
-		}
-	})
-}
-
-// LayerNormBackward implements tensor.Device.
-func (d *Device) LayerNormBackward(dx, dy, x, w tensor.Tensor, eps float32, accumulate bool) {
-	sameShape(dx, x)
-	sameShape(dy, x)
-	d.op = operands{dx: dx, dy: dy, x: x, w: w, scale: eps, accumulate: accumulate}
-	d.eachRow(x.Rows, x.Cols, func(_ *Device, o *operands, _, lo, hi int) {
-		for i := lo; i < hi; i++ {
-			kernel.LayerNormBackward(o.dx.Row(i), o.dy.Row(i), o.x.Row(i), o.w.Data, o.scale, o.accumulate)
-		}
-	})
-}
-
-// angles are the cosines and sines of the positions of a batch, which every
-// layer and both directions of a pass rotate by.
-type angles struct {
-	positions []int32
-	freqs     []float32
-	scale     float32
-	cos, sin  []float32 // [positions, freqs]
-}
-
-// of makes the angles those of positions and frequencies, unless they are
-// already. Angles are float32 products, as the references compute them.
-func (a *angles) of(d *Device, positions []int32, r tensor.Rotary) {
-	if a.scale == r.Scale && slices.Equal(a.positions, positions) && slices.Equal(a.freqs, r.Freqs) {
-		return
-	}
-	a.positions = append(a.positions[:0], positions...)
-	a.freqs, a.scale = append(a.freqs[:0], r.Freqs...), r.Scale
-	grow(&a.cos, len(positions)*len(r.Freqs))
-	grow(&a.sin, len(positions)*len(r.Freqs))
-	d.op = operands{}
-	d.eachRow(len(positions), 40*len(r.Freqs), func(d *Device, _ *operands, _, lo, hi int) {
-		a, half := &d.angles, len(d.angles.freqs)
-		for i := lo; i < hi; i++ {
-			for j, f := range a.freqs {
-				s, c := math.Sincos(float64(float32(a.positions[i]) * f))
-				a.cos[i*half+j], a.sin[i*half+j] = float32(c)*a.scale, float32(s)*a.scale
-			}
-		}
-	})
-}
-
-// Rotate implements tensor.Device.
-func (d *Device) Rotate(x tensor.Tensor, positions []int32, r tensor.Rotary, inverse bool) {
-	if len(positions) != x.Rows || x.Cols != r.Heads*r.HeadDim || 2*len(r.Freqs) > r.HeadDim {
-		panic("cpu: rotation does not fit")
-	}
-	d.angles.of(d, positions, r)
-	d.op = operands{x: x, n: r.Heads, flag: inverse}
-	d.eachRow(x.Rows, x.Cols/4, func(d *Device, o *operands, _, lo, hi int) {
-		a, half := &d.angles, len(d.angles.freqs)
-		for i := lo; i < hi; i++ {
-			kernel.Rotate(o.x.Row(i), o.n, o.x.Cols/o.n, a.cos[i*half:(i+1)*half], a.sin[i*half:(i+1)*half], o.flag)
-		}
-	})
+// headOperands are those of SplitHeads and JoinHeads.
+type headOperands struct {
+	q, k, v, qkv tensor.Tensor
+	n            int // heads
+	join         bool
 }
 
 // SplitHeads implements tensor.Device.
 func (d *Device) SplitHeads(q, k, v, qkv tensor.Tensor, heads int) {
-	d.eachHead(q, k, v, qkv, heads, false)
+	d.eachHead(headOperands{q: q, k: k, v: v, qkv: qkv, n: heads})
 }
 
 // JoinHeads implements tensor.Device.
 func (d *Device) JoinHeads(qkv, q, k, v tensor.Tensor, heads int) {
-	d.eachHead(q, k, v, qkv, heads, true)
+	d.eachHead(headOperands{q: q, k: k, v: v, qkv: qkv, n: heads, join: true})
 }
 
-// eachHead copies the heads' parts from the whole, or to it.
-func (d *Device) eachHead(q, k, v, qkv tensor.Tensor, heads int, join bool) {
-	sameShape(q, k)
-	sameShape(q, v)
-	if qkv.Rows != q.Rows || qkv.Cols != 3*q.Cols || q.Cols%heads != 0 {
-		panic("cpu: heads do not fit")
+// eachHead copies each head's values from qkv to q, k and v, or back with join.
+func (d *Device) eachHead(h headOperands) {
+	sameShape(h.q, h.k)
+	sameShape(h.q, h.v)
+	if h.qkv.Rows != h.q.Rows || h.qkv.Cols != 3*h.q.Cols || h.q.Cols%h.n != 0 {
+		panic("cpu: the heads do not fit the joint matrix")
 	}
-	d.op = operands{x: q, k: k, v: v, y: qkv, n: heads, flag: join}
-	d.eachRow(q.Rows, 3*q.Cols/4, func(_ *Device, o *operands, _, lo, hi int) {
-		width := o.x.Cols / o.n
+	d.op.heads = h
+	d.eachRow(h.q.Rows, 3*h.q.Cols/4, func(_ *Device, o *operands, _, lo, hi int) {
+		h := &o.heads
+		width := h.q.Cols / h.n
 		for i := lo; i < hi; i++ {
-			whole := o.y.Row(i)
-			for h := range o.n {
-				for j, t := range [...]tensor.Tensor{o.x, o.k, o.v} {
-					part, at := t.Row(i)[h*width:(h+1)*width], (3*h+j)*width
-					if o.flag {
-						copy(whole[at:], part)
+			joint := h.qkv.Row(i)
+			for head := range h.n {
+				for j, t := range [...]tensor.Tensor{h.q, h.k, h.v} {
+					own, at := t.Row(i)[head*width:(head+1)*width], (3*head+j)*width
+					if h.join {
+						copy(joint[at:], own)
 					} else {
-						copy(part, whole[at:])
+						copy(own, joint[at:])
 					}
 				}
 			}
@@ -169,12 +118,75 @@ func (d *Device) eachHead(q, k, v, qkv tensor.Tensor, heads int, join bool) {
 	})
 }
 
+// valueOperands are those of operations on single values.
+type valueOperands struct {
+	y, x tensor.Tensor
+	c    float32 // a factor or a cap
+}
+
+// Add implements tensor.Device.
+func (d *Device) Add(y, x tensor.Tensor) {
+	sameShape(y, x)
+	d.op.values = valueOperands{y: y, x: x}
+	d.eachBlock(x.Len(), func(_ *Device, o *operands, _, lo, hi int) {
+		kernel.Add(o.values.y.Data[lo:hi], o.values.x.Data[lo:hi])
+	})
+}
+
+// Scale implements tensor.Device.
+func (d *Device) Scale(x tensor.Tensor, a float32) {
+	if a == 1 {
+		return
+	}
+	d.op.values = valueOperands{x: x, c: a}
+	d.eachBlock(x.Len(), func(_ *Device, o *operands, _, lo, hi int) {
+		kernel.Scale(o.values.c, o.values.x.Data[lo:hi])
+	})
+}
+
+// Softcap implements tensor.Device.
+func (d *Device) Softcap(x tensor.Tensor, c float32) {
+	d.op.values = valueOperands{x: x, c: c}
+	d.eachBlock(x.Len(), func(_ *Device, o *operands, _, lo, hi int) {
+		kernel.Softcap(o.values.x.Data[lo:hi], o.values.c)
+	})
+}
+
+// SumSquares implements tensor.Device. It adds up the sums of blocks of fixed
+// length, so that the result does not depend on the workers.
+func (d *Device) SumSquares(x tensor.Tensor) float64 {
+	const block = 1 << 14
+	n := (x.Len() + block - 1) / block
+	sums := grow(&d.sums, n)
+	d.op.values = valueOperands{x: x}
+	d.loop(n, 2, func(d *Device, o *operands, _, lo, hi int) {
+		x := o.values.x
+		for i := lo; i < hi; i++ {
+			d.sums[i] = kernel.SumSquares(x.Data[i*block : min((i+1)*block, x.Len())])
+		}
+	})
+	var sum float64
+	for _, s := range sums {
+		sum += s
+	}
+	return sum
+}
+
+// activationOperands are those of activations and gates, with the names that
+// tensor.Device gives them. x is the input of a plain activation.
+type activationOperands struct {
+	act                kernel.Activation
+	y, x, gate, up     tensor.Tensor
+	dy, dx, dgate, dup tensor.Tensor
+}
+
 // Activate implements tensor.Device.
 func (d *Device) Activate(y, x tensor.Tensor, act tensor.Activation) {
 	sameShape(y, x)
-	d.op = operands{y: y, x: x, act: kernel.Activation(act)}
+	d.op.activation = activationOperands{act: kernel.Activation(act), y: y, x: x}
 	d.eachBlock(x.Len(), func(_ *Device, o *operands, _, lo, hi int) {
-		kernel.Activate(o.act, o.y.Data[lo:hi], o.x.Data[lo:hi])
+		a := &o.activation
+		kernel.Activate(a.act, a.y.Data[lo:hi], a.x.Data[lo:hi])
 	})
 }
 
@@ -182,9 +194,10 @@ func (d *Device) Activate(y, x tensor.Tensor, act tensor.Activation) {
 func (d *Device) ActivateBackward(dx, dy, x tensor.Tensor, act tensor.Activation) {
 	sameShape(dx, x)
 	sameShape(dy, x)
-	d.op = operands{dx: dx, dy: dy, x: x, act: kernel.Activation(act)}
+	d.op.activation = activationOperands{act: kernel.Activation(act), dx: dx, dy: dy, x: x}
 	d.eachBlock(x.Len(), func(_ *Device, o *operands, _, lo, hi int) {
-		kernel.ActivateBackward(o.act, o.dx.Data[lo:hi], o.dy.Data[lo:hi], o.x.Data[lo:hi])
+		a := &o.activation
+		kernel.ActivateBackward(a.act, a.dx.Data[lo:hi], a.dy.Data[lo:hi], a.x.Data[lo:hi])
 	})
 }
 
@@ -192,9 +205,10 @@ func (d *Device) ActivateBackward(dx, dy, x tensor.Tensor, act tensor.Activation
 func (d *Device) Gate(y, gate, up tensor.Tensor, act tensor.Activation) {
 	sameShape(y, gate)
 	sameShape(up, gate)
-	d.op = operands{y: y, x: gate, v: up, act: kernel.Activation(act)}
+	d.op.activation = activationOperands{act: kernel.Activation(act), y: y, gate: gate, up: up}
 	d.eachBlock(gate.Len(), func(_ *Device, o *operands, _, lo, hi int) {
-		kernel.Gate(o.act, o.y.Data[lo:hi], o.x.Data[lo:hi], o.v.Data[lo:hi])
+		a := &o.activation
+		kernel.Gate(a.act, a.y.Data[lo:hi], a.gate.Data[lo:hi], a.up.Data[lo:hi])
 	})
 }
 
@@ -204,47 +218,35 @@ func (d *Device) GateBackward(dgate, dup, dy, gate, up tensor.Tensor, act tensor
 	sameShape(dup, gate)
 	sameShape(dy, gate)
 	sameShape(up, gate)
-	d.op = operands{dx: dgate, dv: dup, dy: dy, x: gate, v: up, act: kernel.Activation(act)}
+	d.op.activation = activationOperands{act: kernel.Activation(act), dgate: dgate, dup: dup, dy: dy, gate: gate, up: up}
 	d.eachBlock(gate.Len(), func(_ *Device, o *operands, _, lo, hi int) {
-		kernel.GateBackward(o.act, o.dx.Data[lo:hi], o.dv.Data[lo:hi], o.dy.Data[lo:hi], o.x.Data[lo:hi], o.v.Data[lo:hi])
+		a := &o.activation
+		kernel.GateBackward(a.act, a.dgate.Data[lo:hi], a.dup.Data[lo:hi], a.dy.Data[lo:hi], a.gate.Data[lo:hi], a.up.Data[lo:hi])
 	})
 }
 
-// Add implements tensor.Device.
-func (d *Device) Add(y, x tensor.Tensor) {
-	sameShape(y, x)
-	d.op = operands{y: y, x: x}
-	d.eachBlock(x.Len(), func(_ *Device, o *operands, _, lo, hi int) { kernel.Add(o.y.Data[lo:hi], o.x.Data[lo:hi]) })
+// dropoutOperands are those of Dropout.
+type dropoutOperands struct {
+	y, x tensor.Tensor
+	rate float32
+	seed uint64
+	rows []uint64
 }
 
-// Scale implements tensor.Device.
-func (d *Device) Scale(x tensor.Tensor, a float32) {
-	if a == 1 {
-		return
-	}
-	d.op = operands{x: x, scale: a}
-	d.eachBlock(x.Len(), func(_ *Device, o *operands, _, lo, hi int) { kernel.Scale(o.scale, o.x.Data[lo:hi]) })
-}
-
-// Softcap implements tensor.Device.
-func (d *Device) Softcap(x tensor.Tensor, c float32) {
-	d.op = operands{x: x, scale: c}
-	d.eachBlock(x.Len(), func(_ *Device, o *operands, _, lo, hi int) { kernel.Softcap(o.x.Data[lo:hi], o.scale) })
-}
-
-// Dropout implements tensor.Device: a value is kept if a hash of seed, row
-// number and column, as a fraction of 2³², is at least the rate.
+// Dropout implements tensor.Device. A value is kept if a hash of the seed, the row's
+// number and the column, as a fraction of 2³², is at least the rate.
 func (d *Device) Dropout(y, x tensor.Tensor, rate float32, seed uint64, rows []uint64) {
 	sameShape(y, x)
 	if len(rows) != x.Rows || rate < 0 || rate >= 1 {
-		panic("cpu: dropout does not fit")
+		panic("cpu: Dropout: the row numbers do not fit, or the rate is not in [0, 1)")
 	}
-	d.op = operands{y: y, x: x, scale: rate, seed: seed, ids: rows}
+	d.op.dropout = dropoutOperands{y: y, x: x, rate: rate, seed: seed, rows: rows}
 	d.eachRow(x.Rows, 3*x.Cols, func(_ *Device, o *operands, _, lo, hi int) {
-		keep, limit := 1/(1-o.scale), uint64(float64(o.scale)*(1<<32))
+		p := &o.dropout
+		keep, limit := 1/(1-p.rate), uint64(float64(p.rate)*(1<<32))
 		for i := lo; i < hi; i++ {
-			row, out := mix(o.seed^mix(o.ids[i])), o.y.Row(i)
-			for j, v := range o.x.Row(i) {
+			row, out := mix(p.seed^mix(p.rows[i])), p.y.Row(i)
+			for j, v := range p.x.Row(i) {
 				if mix(row+uint64(j))>>32 < limit {
 					out[j] = 0
 				} else {
@@ -263,59 +265,21 @@ func mix(z uint64) uint64 {
 	return z ^ z>>31
 }
 
-// Gather implements tensor.Device.
-func (d *Device) Gather(y, x tensor.Tensor, rows []int32) {
-	if len(rows) != y.Rows || y.Cols != x.Cols {
-		panic("cpu: gathered rows do not fit")
-	}
-	d.op = operands{y: y, x: x, rows: rows}
-	d.eachRow(y.Rows, y.Cols/4, func(_ *Device, o *operands, _, lo, hi int) {
-		for i := lo; i < hi; i++ {
-			copy(o.y.Row(i), o.x.Row(int(o.rows[i])))
-		}
-	})
-}
-
-// Scatter implements tensor.Device.
-func (d *Device) Scatter(y, x tensor.Tensor, rows []int32) {
-	if len(rows) != x.Rows || y.Cols != x.Cols {
-		panic("cpu: scattered rows do not fit")
-	}
-	d.op = operands{y: y, x: x, rows: rows}
-	d.eachRow(x.Rows, x.Cols/4, func(_ *Device, o *operands, _, lo, hi int) {
-		for i := lo; i < hi; i++ {
-			copy(o.y.Row(int(o.rows[i])), o.x.Row(i))
-		}
-	})
-}
-
-// SumSquares implements tensor.Device. The order is that of fixed blocks.
-func (d *Device) SumSquares(x tensor.Tensor) float64 {
-	const block = 1 << 14
-	n := (x.Len() + block - 1) / block
-	parts := grow(&d.parts, n)
-	d.op = operands{x: x}
-	d.loop(n, 2, func(d *Device, o *operands, _, lo, hi int) {
-		for i := lo; i < hi; i++ {
-			d.parts[i] = kernel.SumSquares(o.x.Data[i*block : min((i+1)*block, o.x.Len())])
-		}
-	})
-	var sum float64
-	for _, p := range parts {
-		sum += p
-	}
-	return sum
+// stepOperands are those of Step.
+type stepOperands struct {
+	p, g, m, v tensor.Tensor
+	tensor.AdamW
 }
 
 // Step implements tensor.Device.
-func (d *Device) Step(p, g, m, v tensor.Tensor, o tensor.AdamW) {
+func (d *Device) Step(p, g, m, v tensor.Tensor, a tensor.AdamW) {
 	sameShape(g, p)
 	sameShape(m, p)
 	sameShape(v, p)
-	d.op = operands{y: p, dy: g, x: m, v: v, adamW: o}
+	d.op.step = stepOperands{p: p, g: g, m: m, v: v, AdamW: a}
 	d.eachBlock(p.Len(), func(_ *Device, o *operands, _, lo, hi int) {
-		w := &o.adamW
-		kernel.AdamW(o.y.Data[lo:hi], o.dy.Data[lo:hi], o.x.Data[lo:hi], o.v.Data[lo:hi],
-			w.LR, w.Beta1, w.Beta2, w.Eps, w.WeightDecay, w.Correction1, w.Correction2)
+		s := &o.step
+		kernel.AdamW(s.p.Data[lo:hi], s.g.Data[lo:hi], s.m.Data[lo:hi], s.v.Data[lo:hi],
+			s.LR, s.Beta1, s.Beta2, s.Eps, s.WeightDecay, s.Correction1, s.Correction2)
 	})
 }

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hugePages asks for large pages under fresh memory: packing a model touches
-// every page once, and products walk all of them for each row of tokens.
+// hugePages asks for large pages for new memory. Packing a model touches every page
+// once, and products read all of them for each batch of tokens.
 func hugePages[T int8 | uint16 | float32](s []T) []T {
 	const huge = 2 << 20
 	if len(s) == 0 {

@@ -2,5 +2,5 @@
 
 package cpu
 
-// hugePages asks for large pages where the system has an interface for it.
+// hugePages does nothing on systems without an interface for large pages.
 func hugePages[T int8 | uint16 | float32](s []T) []T { return s }

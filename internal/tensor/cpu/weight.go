@@ -11,13 +11,13 @@ import (
 	"barka/internal/tensor"
 )
 
-// weight is a packed matrix W [n,k]; one of f32, bf16 and i8 is set.
+// weight is a packed matrix W [n,k]. One of f32, bf16 and i8 is set.
 type weight struct {
 	n, k int
 	f32  []float32
 	bf16 []uint16
 	i8   []int8
-	// of i8, by output, the last panel's filled up
+	// The scale and the sum of each output of i8, for whole panels.
 	scales []float32
 	sums   []int32
 }
@@ -38,11 +38,10 @@ func (w *weight) Bytes() int64 {
 	return int64(4*len(w.f32) + 2*len(w.bf16) + len(w.i8) + 4*len(w.scales) + 4*len(w.sums))
 }
 
-// panelF32, panelBF16 and panelI8 return panel p and everything after it.
+// panelF32 returns panel p and those after it; so do panelBF16 and panelI8.
 func (w *weight) panelF32(p int) []float32 { return w.f32[p*w.k*kernel.PanelN:] }
-func (w *weight) panelBF16(p int) []uint16 {
-	return w.bf16[p*kernel.Pairs(w.k)*kernel.PanelN*2:]
-}
+
+func (w *weight) panelBF16(p int) []uint16 { return w.bf16[p*kernel.Pairs(w.k)*kernel.PanelN*2:] }
 
 func (w *weight) panelI8(p int) []int8 { return w.i8[p*kernel.Quads(w.k)*kernel.PanelN*4:] }
 
@@ -55,7 +54,7 @@ func (d *Device) Pack(m tensor.Matrix, dt dtype.DType) (tensor.Weight, error) {
 		return w, nil
 	}
 	var mu sync.Mutex
-	bad := -1 // first position that is not finite
+	bad := -1 // position of the first value that is infinite or NaN
 	rowBytes := m.Cols * m.DType.Size()
 	src := func(i int, row []float32) {
 		dtype.Widen(row, m.DType, m.Bytes[i*rowBytes:(i+1)*rowBytes])
@@ -83,9 +82,9 @@ func (d *Device) Pack(m tensor.Matrix, dt dtype.DType) (tensor.Weight, error) {
 	return w, nil
 }
 
-// copyPanels packs a matrix whose stored type is the packed one, without a
-// detour over single values. It declines what the general way must look at:
-// values that are not finite, pairs that straddle rows, odd addresses.
+// copyPanels packs a matrix that is stored in the packed type, by copying words. It
+// reports false for matrices that need the general way: values that are not finite,
+// pairs that straddle rows, unaligned bytes, other types.
 func (d *Device) copyPanels(m tensor.Matrix, dt dtype.DType) (*weight, bool) {
 	words, ok := dtype.View32(m.Bytes)
 	if !ok || m.DType != dt || dt == dtype.BF16 && m.Cols%2 != 0 || len(words) == 0 {
@@ -108,13 +107,13 @@ func (d *Device) copyPanels(m tensor.Matrix, dt dtype.DType) (*weight, bool) {
 		if !finite(words[lo*kernel.PanelN*row : min(hi*kernel.PanelN, w.n)*row]) {
 			bad.Store(true)
 		}
-		m.Forgotten(lo*kernel.PanelN, min(hi*kernel.PanelN, w.n))
+		m.ReleaseRows(lo*kernel.PanelN, min(hi*kernel.PanelN, w.n))
 	})
 	return w, !bad.Load()
 }
 
-// packGrain is the panels that a worker packs before it lets go of the bytes
-// they were made of: some megabytes.
+// packGrain returns the number of panels that a worker packs before it releases their
+// source bytes: a few megabytes.
 func (d *Device) packGrain(m tensor.Matrix) int {
 	const bytes = 4 << 20
 	panel := max(1, kernel.PanelN*m.Cols*m.DType.Size())
@@ -132,6 +131,8 @@ func (w *weight) copyPanels(words []float32, lo, hi int) {
 	}
 }
 
+// checkMatrix returns an error if m is not floating point or its bytes do not fill its
+// shape.
 func checkMatrix(m tensor.Matrix) error {
 	if !m.DType.Float() {
 		return fmt.Errorf("type %s, expected F32, BF16 or F16", m.DType)
@@ -142,10 +143,9 @@ func checkMatrix(m tensor.Matrix) error {
 	return nil
 }
 
-// pack fills w from the rows of m as src produces them, in parallel over
-// panels.
+// pack fills w from the rows that src produces, in parallel over panels.
 func (d *Device) pack(w *weight, dt dtype.DType, m tensor.Matrix, src func(i int, row []float32)) error {
-	size := 0 // of a panel
+	size := 0 // values per panel
 	switch dt {
 	case dtype.F32:
 		if w.f32 == nil {
@@ -159,7 +159,7 @@ func (d *Device) pack(w *weight, dt dtype.DType, m tensor.Matrix, src func(i int
 		size = kernel.Pairs(w.k) * kernel.PanelN * 2
 	case dtype.I8:
 		if w.k > kernel.MaxQuantized {
-			return fmt.Errorf("rows of %d values; packed as int8 they may have %d", w.k, kernel.MaxQuantized)
+			return fmt.Errorf("rows of %d values, expected at most %d for int8", w.k, kernel.MaxQuantized)
 		}
 		w.i8 = hugePages(make([]int8, max(kernel.PackedI8(w.n, w.k), 1)))
 		w.scales, w.sums = make([]float32, kernel.Panels(w.n)*kernel.PanelN), make([]int32, kernel.Panels(w.n)*kernel.PanelN)
@@ -179,7 +179,7 @@ func (d *Device) pack(w *weight, dt dtype.DType, m tensor.Matrix, src func(i int
 				kernel.PackPanelF32(w.f32[p*size:(p+1)*size], p, w.n, w.k, src, row)
 			}
 		}
-		m.Forgotten(lo*kernel.PanelN, min(hi*kernel.PanelN, w.n))
+		m.ReleaseRows(lo*kernel.PanelN, min(hi*kernel.PanelN, w.n))
 	})
 	return nil
 }
@@ -195,20 +195,28 @@ func (d *Device) PackTensor(t tensor.Tensor) tensor.Weight {
 func (d *Device) Repack(tw tensor.Weight, t tensor.Tensor) {
 	w := tw.(*weight)
 	if w.n != t.Rows || w.k != t.Cols || w.DType() != dtype.F32 {
-		panic("cpu: repacking a weight of another shape or type")
+		panic("cpu: Repack: the weight has another shape or type")
 	}
 	if w.f32 == nil {
 		w.f32 = aligned(max(kernel.PackedF32(w.n, w.k), 1))
 	}
-	d.op = operands{weight: w, x: t}
-	d.loop(kernel.Panels(w.n), 1, func(_ *Device, o *operands, _, lo, hi int) { o.weight.copyPanels(o.x.Data, lo, hi) })
+	d.op.repack = repackOperands{w: w, values: t}
+	d.loop(kernel.Panels(w.n), 1, func(_ *Device, o *operands, _, lo, hi int) {
+		o.repack.w.copyPanels(o.repack.values.Data, lo, hi)
+	})
 }
 
-// table is an embedding left as the checkpoint stores it.
+// repackOperands are those of Repack.
+type repackOperands struct {
+	w      *weight
+	values tensor.Tensor
+}
+
+// table is an embedding in the form in which the checkpoint stores it.
 type table struct{ m tensor.Matrix }
 
-// row returns row i, read into buffer where the matrix lies in a file. It
-// panics with an error for the user if the file cannot be read.
+// row returns the bytes of row i. If the matrix has a file, it reads them into buffer,
+// and panics with an error for the user if that fails.
 func (t *table) row(i int, buffer []byte) []byte {
 	size := t.m.Cols * t.m.DType.Size()
 	if t.m.File == nil {
@@ -221,7 +229,7 @@ func (t *table) row(i int, buffer []byte) []byte {
 	return buffer[:size]
 }
 
-// stayed panics with an error for the user if the file is not what was opened.
+// stayed panics with an error for the user if the file has changed since it was opened.
 func (t *table) stayed() {
 	if t.m.File != nil {
 		if err := t.m.File.Stayed(); err != nil {
@@ -240,28 +248,38 @@ func (d *Device) Lookup(m tensor.Matrix) (tensor.Table, error) {
 	return &table{m}, nil
 }
 
+// embeddingOperands are those of Embed.
+type embeddingOperands struct {
+	y     tensor.Tensor
+	table *table
+	ids   []int32
+	scale float32
+	round bool
+}
+
 // Embed implements tensor.Device.
 func (d *Device) Embed(y tensor.Tensor, tt tensor.Table, ids []int32, scale float32, round bool) {
 	t := tt.(*table)
 	if len(ids) != y.Rows || t.m.Cols != y.Cols {
-		panic("cpu: embedding does not fit its output")
+		panic("cpu: Embed: the table or the ids do not fit the output")
 	}
 	for _, id := range ids {
 		if id < 0 || int(id) >= t.m.Rows {
-			panic(fmt.Sprintf("cpu: token %d outside the vocabulary of %d", id, t.m.Rows))
+			panic(fmt.Sprintf("cpu: Embed: token %d is outside the vocabulary of %d", id, t.m.Rows))
 		}
 	}
-	d.op = operands{y: y, table: t, rows: ids, scale: scale, flag: round}
+	d.op.embedding = embeddingOperands{y: y, table: t, ids: ids, scale: scale, round: round}
 	d.eachRow(y.Rows, y.Cols, func(d *Device, o *operands, worker, lo, hi int) {
-		m := &o.table.m
+		e := &o.embedding
+		m := &e.table.m
 		buffer := grow(&d.workers[worker].bytes, m.Cols*m.DType.Size())
 		for i := lo; i < hi; i++ {
-			row := o.y.Row(i)
-			dtype.Widen(row, m.DType, o.table.row(int(o.rows[i]), buffer))
-			if o.scale != 1 {
-				kernel.Scale(o.scale, row)
+			row := e.y.Row(i)
+			dtype.Widen(row, m.DType, e.table.row(int(e.ids[i]), buffer))
+			if e.scale != 1 {
+				kernel.Scale(e.scale, row)
 			}
-			if o.flag {
+			if e.round {
 				kernel.RoundBF16(row)
 			}
 		}
