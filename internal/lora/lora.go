@@ -1,5 +1,6 @@
-// Package lora holds low-rank adapters: y = W·x + s·B·(A·x̃) with A [r,K] and
-// B [N,r] (Hu et al., "LoRA", 2021), their gradients, and PEFT's file format.
+// Package lora has low-rank adapters (Hu et al., "LoRA: Low-Rank Adaptation of Large
+// Language Models", 2021): y = W·x + s·B·(A·x̃) with A [r,K], B [N,r] and x̃ the input after
+// dropout. It also has their gradients and PEFT's file format.
 package lora
 
 import (
@@ -8,34 +9,34 @@ import (
 	"barka/internal/tensor"
 )
 
-// Pair is the adapter of one linear layer. A and B, the masters, are float32
-// whatever the base's type, as PEFT keeps them.
+// Pair is the adapter of one linear layer. A and B are float32 for any type of the base
+// weights, as in PEFT.
 type Pair struct {
 	// Module is the Hugging Face path of the layer, such as
 	// model.layers.0.self_attn.q_proj.
 	Module string
 	A, B   tensor.Tensor // [r,K], [N,r]
-	// GradA and GradB accumulate gradients; none when the pair is frozen.
+	// GradA and GradB accumulate gradients. They are none if the pair is frozen.
 	GradA, GradB tensor.Tensor
 	// Scale is s: alpha/r, or alpha/√r with rsLoRA.
 	Scale float32
 	// Index numbers the pairs of a model; dropout masks depend on it.
 	Index uint64
 
-	a, b tensor.Weight
+	a, b tensor.Weight // A and B, packed
 }
 
-// Dropout describes the masks of one pass: every pair drops values of its own
-// copy of the input. Rows numbers the rows of the batch so that a mask does
-// not depend on which micro-batch a row falls into.
+// Dropout describes the masks of one pass. Every pair drops values of its own copy of the
+// input. Rows numbers the rows of the batch, so that a row's mask does not depend on its
+// micro-batch.
 type Dropout struct {
 	Rate float32
 	Seed uint64
 	Rows []uint64
 }
 
-// NewPair makes an adapter with zero B, so that it changes nothing yet, and A
-// uniform in ±1/√K (PEFT's kaiming-uniform with a=√5), drawn from uniform.
+// NewPair makes an adapter whose B is zero, so that it changes nothing at first. A is
+// uniform in ±1/√K, drawn from uniform: PEFT's kaiming-uniform initialisation with a=√5.
 func NewPair(dev tensor.Device, module string, n, k, rank int, scale float32, uniform func() float64) *Pair {
 	p := &Pair{Module: module, Scale: scale, A: dev.Alloc(rank, k), B: dev.Alloc(n, rank)}
 	bound := 1 / math.Sqrt(float64(k))
@@ -48,7 +49,7 @@ func NewPair(dev tensor.Device, module string, n, k, rank int, scale float32, un
 	return p
 }
 
-// Train gives the pair gradients, set to zero.
+// Train allocates the pair's gradients if necessary and sets them to zero.
 func (p *Pair) Train(dev tensor.Device) {
 	if p.GradA.None() {
 		p.GradA = dev.Alloc(p.A.Rows, p.A.Cols)
@@ -58,7 +59,7 @@ func (p *Pair) Train(dev tensor.Device) {
 	dev.Zero(p.GradB)
 }
 
-// Pack readies A and B for products; call it after every change of them.
+// Pack packs A and B for products. It must be called after every change of their values.
 func (p *Pair) Pack(dev tensor.Device) {
 	if p.a == nil {
 		p.a, p.b = dev.PackTensor(p.A), dev.PackTensor(p.B)
@@ -71,32 +72,32 @@ func (p *Pair) Pack(dev tensor.Device) {
 // Rank returns r.
 func (p *Pair) Rank() int { return p.A.Rows }
 
-// Forward adds s·B·A·x̃ to y [T,N] for x [T,K] and returns u = s·A·x̃ [T,r],
-// which Backward needs and the caller frees.
+// Forward adds s·B·A·x̃ to y [T,N] for x [T,K]. It returns u = s·A·x̃ [T,r], which Backward
+// needs and the caller frees.
 func (p *Pair) Forward(dev tensor.Device, y, x tensor.Tensor, drop Dropout) tensor.Tensor {
 	u := dev.Alloc(x.Rows, p.Rank())
 	in := p.dropped(dev, x, drop)
-	dev.MatMul(u, in, p.a, tensor.Tensor{}, false)
+	dev.MatMul(u, in, p.a, tensor.Tensor{}, false) // u [T,r] = x̃·Aᵀ
 	if drop.Rate > 0 {
 		dev.Free(in)
 	}
 	dev.Scale(u, p.Scale)
-	dev.MatMul(y, u, p.b, tensor.Tensor{}, true)
+	dev.MatMul(y, u, p.b, tensor.Tensor{}, true) // y [T,N] += u·Bᵀ
 	return u
 }
 
-// Backward adds the adapter's part of ∂loss/∂x to dx [T,K] (none: not wanted)
-// and, if the pair trains, its gradients: dB += dyᵀ·u, dA += vᵀ·x̃ with
-// v = s·dy·B.
+// Backward adds the adapter's share of ∂loss/∂x to dx [T,K], unless dx is none. If the pair
+// trains it also adds to its gradients: with v = s·dy·B, dB += dyᵀ·u and dA += vᵀ·x̃. dy is
+// [T,N]; x [T,K] and u [T,r] are Forward's input and result.
 func (p *Pair) Backward(dev tensor.Device, dx, dy, x, u tensor.Tensor, drop Dropout) {
 	v := dev.Alloc(dy.Rows, p.Rank())
 	defer dev.Free(v)
-	dev.MatMulT(v, dy, p.b, false)
+	dev.MatMulT(v, dy, p.b, false) // v [T,r] = dy·B
 	dev.Scale(v, p.Scale)
 	if !p.GradA.None() {
-		dev.GradWeight(p.GradB, dy, u)
+		dev.GradWeight(p.GradB, dy, u) // [N,r]
 		in := p.dropped(dev, x, drop)
-		dev.GradWeight(p.GradA, v, in)
+		dev.GradWeight(p.GradA, v, in) // [r,K]
 		if drop.Rate > 0 {
 			dev.Free(in)
 		}
@@ -115,6 +116,7 @@ func (p *Pair) Backward(dev tensor.Device, dx, dy, x, u tensor.Tensor, drop Drop
 	dev.Add(dx, d)
 }
 
+// dropped returns x̃: x itself without dropout, else a copy that the caller frees.
 func (p *Pair) dropped(dev tensor.Device, x tensor.Tensor, drop Dropout) tensor.Tensor {
 	if drop.Rate == 0 {
 		return x
@@ -124,7 +126,7 @@ func (p *Pair) dropped(dev tensor.Device, x tensor.Tensor, drop Dropout) tensor.
 	return in
 }
 
-// seed derives the pair's own mask seed (splitmix64 of step seed and index).
+// seed derives the seed of the pair's mask: splitmix64 of the step's seed and the index.
 func (p *Pair) seed(drop Dropout) uint64 {
 	z := drop.Seed + (p.Index+1)*0x9e3779b97f4a7c15
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9

@@ -27,11 +27,14 @@ const (
 	suffixB = ".lora_B.weight"
 )
 
-// NameA and NameB return PEFT's tensor names for a module path.
+// NameA returns PEFT's name of the tensor A of a module.
 func NameA(module string) string { return prefix + module + suffixA }
+
+// NameB returns PEFT's name of the tensor B of a module.
 func NameB(module string) string { return prefix + module + suffixB }
 
-// ModuleOf returns the module path of a lora_A tensor name.
+// ModuleOf returns the module path in the name of a tensor A. It reports whether the name
+// is one.
 func ModuleOf(name string) (string, bool) {
 	m, ok := strings.CutPrefix(name, prefix)
 	if !ok {
@@ -40,7 +43,7 @@ func ModuleOf(name string) (string, bool) {
 	return strings.CutSuffix(m, suffixA)
 }
 
-// Config is adapter_config.json: what PEFT writes, as far as it matters here.
+// Config is the part of PEFT's adapter_config.json that this program reads and writes.
 type Config struct {
 	TaskType          string             `json:"task_type"`
 	BaseModel         string             `json:"base_model_name_or_path"`
@@ -65,17 +68,17 @@ type Config struct {
 	PEFTVersion       string             `json:"peft_version,omitempty"`
 }
 
-// AllLinear is the target_modules that means every linear layer but the head.
+// AllLinear is the value of target_modules that selects every linear layer but the head.
 const AllLinear = "all-linear"
 
-// Targets is target_modules: a list of module-path suffixes, or one string
-// that is a regular expression over whole paths or AllLinear.
+// Targets is target_modules: a list of suffixes of module paths, or one string, which is
+// AllLinear or a regular expression for whole paths.
 type Targets struct {
 	List    []string
 	Pattern string
 }
 
-// UnmarshalJSON accepts both forms.
+// UnmarshalJSON accepts the list and the string.
 func (t *Targets) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &t.List); err == nil {
 		return nil
@@ -83,7 +86,7 @@ func (t *Targets) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, &t.Pattern)
 }
 
-// MarshalJSON writes the form that was given.
+// MarshalJSON writes the form that was read.
 func (t Targets) MarshalJSON() ([]byte, error) {
 	if t.Pattern != "" {
 		return json.Marshal(t.Pattern)
@@ -91,7 +94,7 @@ func (t Targets) MarshalJSON() ([]byte, error) {
 	return json.Marshal(t.List)
 }
 
-// Match reports whether an adapter goes on a linear layer.
+// Match reports whether the targets include a linear layer.
 func (t Targets) Match(module string) (bool, error) {
 	if t.Pattern == AllLinear {
 		return true, nil
@@ -108,8 +111,8 @@ func (t Targets) Match(module string) (bool, error) {
 	}), nil
 }
 
-// Check refuses targets that match none of a model's linear layers: one of a
-// list would be left out without a word.
+// Check returns an error if the pattern, or a name of the list, matches none of a model's
+// linear layers. Otherwise a misspelt name would be ignored silently.
 func (t Targets) Check(layers []string) error {
 	one := func(t Targets, name string) error {
 		for _, l := range layers {
@@ -135,7 +138,7 @@ func (t Targets) Check(layers []string) error {
 	return nil
 }
 
-// Kinds lists the last parts of layers' names, each once.
+// Kinds lists the last components of the layers' names, each once.
 func Kinds(layers []string) []string {
 	var names []string
 	for _, l := range layers {
@@ -146,7 +149,7 @@ func Kinds(layers []string) []string {
 	return names
 }
 
-// Scale returns the factor of a module's B·A and its rank.
+// Scale returns the factor s of a module's B·A, and its rank.
 func (c *Config) Scale(module string) (float32, int) {
 	rank, alpha := c.Rank, c.Alpha
 	if r, ok := pattern(c.RankPattern, module); ok {
@@ -161,8 +164,8 @@ func (c *Config) Scale(module string) (float32, int) {
 	return float32(alpha / float64(rank)), rank
 }
 
-// pattern finds the first key, in alphabetical order, that matches the end of
-// a module path, as PEFT matches them.
+// pattern returns the value of the first key, in alphabetical order, that matches the end of
+// a module path, as PEFT does.
 func pattern[V any](patterns map[string]V, module string) (V, bool) {
 	keys := make([]string, 0, len(patterns))
 	for k := range patterns {
@@ -178,8 +181,8 @@ func pattern[V any](patterns map[string]V, module string) (V, bool) {
 	return none, false
 }
 
-// ReadConfig reads adapter_config.json and refuses what would change the
-// arithmetic in a way that is not implemented.
+// ReadConfig reads adapter_config.json. Settings that change the arithmetic in a way that is
+// not implemented are errors.
 func ReadConfig(dir string) (*Config, error) {
 	path := filepath.Join(dir, ConfigFile)
 	data, err := badinput.ReadFile(path, badinput.MaxSettings)
@@ -215,7 +218,8 @@ func ReadConfig(dir string) (*Config, error) {
 	return &c, badinput.Wrap(c.checkPatterns(path))
 }
 
-// checkPatterns refuses rank_pattern and alpha_pattern that cannot be meant.
+// checkPatterns returns an error for ranks that are not positive and for keys that are not
+// regular expressions.
 func (c *Config) checkPatterns(path string) error {
 	for k, r := range c.RankPattern {
 		if r <= 0 {
@@ -233,6 +237,7 @@ func (c *Config) checkPatterns(path string) error {
 	return nil
 }
 
+// notEmpty reports whether a JSON value is more than null or an empty list or object.
 func notEmpty(v any) bool {
 	switch v := v.(type) {
 	case nil:

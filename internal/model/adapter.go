@@ -25,19 +25,20 @@ type Adapter struct {
 	Pairs  []*lora.Pair
 }
 
-// NewAdapter attaches fresh pairs to the layers that cfg targets: A drawn
-// from seed, B zero.
+// NewAdapter attaches new pairs to the layers that cfg targets. A is drawn from seed, and B
+// is zero.
 func NewAdapter(m Decoder, cfg lora.Config, seed int64) (*Adapter, error) {
 	var names []string
 	for _, l := range m.Linears() {
 		names = append(names, l.Name)
 	}
 	if cfg.Targets.Pattern == lora.AllLinear {
-		// Other programs need not know which layers those are.
+		// A list of names is clear to programs that do not know AllLinear.
 		cfg.Targets = lora.Targets{List: lora.Kinds(names)}
 		if strings.HasPrefix(names[0], languageModule) {
 			// A list would also name the layers that read images.
-			cfg.Targets = lora.Targets{Pattern: regexp.QuoteMeta(languageModule) + `.*\.(?:` + strings.Join(cfg.Targets.List, "|") + ")"}
+			kinds := strings.Join(cfg.Targets.List, "|")
+			cfg.Targets = lora.Targets{Pattern: regexp.QuoteMeta(languageModule) + `.*\.(?:` + kinds + ")"}
 		}
 	}
 	if err := cfg.Targets.Check(names); err != nil {
@@ -61,6 +62,7 @@ func NewAdapter(m Decoder, cfg lora.Config, seed int64) (*Adapter, error) {
 	return a, nil
 }
 
+// attach adds a pair to the adapter and to a layer.
 func (a *Adapter) attach(m Decoder, l *nn.Linear, p *lora.Pair) {
 	p.Index = uint64(len(a.Pairs))
 	p.Pack(m.Device())
@@ -82,12 +84,12 @@ func LoadAdapter(m Decoder, dir string) (*Adapter, error) {
 	a := &Adapter{Config: *cfg}
 	err = mapped.Guard(func() error { return a.load(m, f, dir) })
 	if changed := f.Unchanged(); changed != nil {
-		return nil, changed // whatever was found in it
+		return nil, changed // which may be the cause of any other error
 	}
 	return a, err
 }
 
-// load attaches the pairs of an adapter's file.
+// load attaches the pairs of an adapter file.
 func (a *Adapter) load(m Decoder, f checkpoint.File, dir string) error {
 	cfg, used := &a.Config, 0
 	for _, l := range m.Linears() {
@@ -110,8 +112,8 @@ func (a *Adapter) load(m Decoder, f checkpoint.File, dir string) error {
 	return unused(dir, f, used, cfg)
 }
 
-// CheckAdapter compares the shapes of an adapter's tensors with those of a
-// model's linear layers, without reading either's values.
+// CheckAdapter returns an error if the shapes of an adapter's tensors do not fit a model's
+// linear layers. It reads no values.
 func CheckAdapter(dir string, cfg *lora.Config, layers []Linear) error {
 	f, err := checkpoint.OpenAdapter(dir)
 	if err != nil {
@@ -135,7 +137,7 @@ func CheckAdapter(dir string, cfg *lora.Config, layers []Linear) error {
 	return unused(dir, f, used, cfg)
 }
 
-// unused refuses an adapter's file of which not all tensors are used.
+// unused returns an error if the model uses fewer tensors than the adapter's file has.
 func unused(dir string, f checkpoint.File, used int, cfg *lora.Config) error {
 	if names := f.Names(); used != len(names) {
 		return badinput.Errorf("adapter %s: %d of its %d tensors fit no linear layer of the model; is it an adapter of %s?",
@@ -144,6 +146,7 @@ func unused(dir string, f checkpoint.File, used int, cfg *lora.Config) error {
 	return nil
 }
 
+// readTensor loads a stored matrix [rows,cols] as float32.
 func readTensor(dev tensor.Device, f checkpoint.File, name string, rows, cols int) (tensor.Tensor, error) {
 	m, err := f.Matrix(name, rows, cols)
 	if err != nil {
@@ -158,8 +161,8 @@ func readTensor(dev tensor.Device, f checkpoint.File, name string, rows, cols in
 	return t, nil
 }
 
-// Save writes the adapter as PEFT does, in float32: weights first, the
-// configuration last, each under a temporary name until it is complete.
+// Save writes the adapter as PEFT does, in float32. It writes the weights first and the
+// configuration last; each has a temporary name until it is complete.
 func (a *Adapter) Save(dev tensor.Device, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -178,7 +181,7 @@ func (a *Adapter) Save(dev tensor.Device, dir string) error {
 	return atomicfile.WriteFile(filepath.Join(dir, lora.ConfigFile), data)
 }
 
-// TensorOf copies a device tensor into a named float32 tensor for a file.
+// TensorOf returns a copy of a device tensor as a named float32 tensor for a file.
 func TensorOf(dev tensor.Device, name string, t tensor.Tensor) safetensors.Tensor {
 	values := make([]float32, t.Len())
 	dev.Download(values, t)

@@ -5,34 +5,33 @@ import (
 	"barka/internal/tensor"
 )
 
-// Cache is the key/value memory of a decoder: one pool of rows for all
-// layers. A sequence is a list of row numbers, so that sharing a prefix or
-// reordering beams copies numbers, not keys.
+// Cache is the key/value cache of a decoder: one pool of rows for all layers. A sequence is a
+// list of row numbers, so that sharing a prefix or reordering beams copies numbers, not keys.
 //
-// Rows are handed out lowest first and reused before fresh ones: memory that
-// Grow set aside costs the machine nothing until a row of it is used.
+// Take reuses released rows before new ones, and new rows in ascending order. The memory that
+// Grow allocates therefore takes no physical pages until a row of it is used.
 type Cache struct {
 	dev    tensor.Device
 	width  int
 	layers []nn.KV
-	rows   int     // rows there is memory for
-	fresh  int     // the first row never handed out
-	free   []int32 // rows handed back
+	rows   int     // allocated rows
+	fresh  int     // the first row that was never taken
+	free   []int32 // released rows
 }
 
-// NewCache makes a cache for the given number of layers, each with rows of
-// G·Dh values. It takes no memory before the first row.
+// NewCache makes a cache for the given number of layers, each with rows of width G·Dh. It
+// allocates nothing before the first row is taken.
 func NewCache(dev tensor.Device, layers, width int) *Cache {
 	return &Cache{dev: dev, width: width, layers: make([]nn.KV, layers)}
 }
 
-// Layer returns the memory of layer i.
+// Layer returns the keys and values of layer i.
 func (c *Cache) Layer(i int) *nn.KV { return &c.layers[i] }
 
-// RowBytes is the memory of one row: a token's keys and values in all layers.
+// RowBytes returns the memory of one row: a token's keys and values in all layers.
 func (c *Cache) RowBytes() int64 { return int64(len(c.layers)) * 2 * 4 * int64(c.width) }
 
-// Take returns one row that is not in use. A cache without one doubles.
+// Take returns a row that is not in use. If there is none the cache doubles.
 func (c *Cache) Take() int32 {
 	if n := len(c.free); n > 0 {
 		r := c.free[n-1]
@@ -58,11 +57,11 @@ func (c *Cache) Reserve(n int) []int32 {
 	return rows
 }
 
-// Release hands rows back.
+// Release makes rows available again.
 func (c *Cache) Release(rows []int32) { c.free = append(c.free, rows...) }
 
-// Grow sets memory aside for at least the given number of rows. Rows in use
-// are copied, so whoever knows how many will be needed says so beforehand.
+// Grow allocates memory for at least the given number of rows. It copies the rows in use, so
+// that it is best called once, before they are taken.
 func (c *Cache) Grow(rows int) {
 	if rows <= c.rows {
 		return
@@ -81,7 +80,7 @@ func (c *Cache) Grow(rows int) {
 	c.rows = rows
 }
 
-// Free gives all memory back.
+// Free frees all memory.
 func (c *Cache) Free() {
 	for i := range c.layers {
 		c.dev.Free(c.layers[i].K, c.layers[i].V)

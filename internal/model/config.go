@@ -7,22 +7,22 @@ import (
 	"barka/internal/tensor"
 )
 
-// Bounds of what config.json may say: far above any model, and small enough
-// that no product of two of them overflows.
+// Bounds of the numbers in config.json: far above those of any model, and small enough that
+// no product of two of them overflows.
 const (
 	maxWidth     = 1 << 24
 	maxLayers    = 1 << 12
 	maxPositions = math.MaxInt32
 )
 
-// CheckWidth refuses a width of anything, under its key in config.json, that
-// is not positive or beyond any model's.
+// CheckWidth returns an error if a width, given under key in config.json, is not positive or
+// is larger than any model's.
 func CheckWidth(key string, n int) error { return checkSize(key, n, maxWidth) }
 
-// CheckLayers does the same with a number of layers.
+// CheckLayers is CheckWidth for a number of layers.
 func CheckLayers(key string, n int) error { return checkSize(key, n, maxLayers) }
 
-// CheckPositions does the same with a number of positions.
+// CheckPositions is CheckWidth for a number of positions.
 func CheckPositions(key string, n int) error { return checkSize(key, n, maxPositions) }
 
 func checkSize(key string, n, most int) error {
@@ -35,8 +35,8 @@ func checkSize(key string, n, most int) error {
 	return nil
 }
 
-// CheckHeads refuses numbers of query heads and of key/value heads and a head
-// width that are absurd or do not go together.
+// CheckHeads returns an error if the numbers of query heads and key/value heads and the head
+// width are out of bounds or do not fit together.
 func CheckHeads(heads, kvHeads, headDim int) error {
 	for _, s := range []struct {
 		key string
@@ -57,8 +57,7 @@ func CheckHeads(heads, kvHeads, headDim int) error {
 	return nil
 }
 
-// CheckPositive refuses a number that is not positive, or not finite as a
-// float32.
+// CheckPositive returns an error if a number is not positive, or not finite as a float32.
 func CheckPositive(key string, v float64) error {
 	if f := float32(v); !(f > 0) || f-f != 0 {
 		return badinput.Errorf("config.json: %s is %g, expected a positive number", key, v)
@@ -66,7 +65,7 @@ func CheckPositive(key string, v float64) error {
 	return nil
 }
 
-// CheckSoftcap refuses a soft cap that is not positive; nil is none.
+// CheckSoftcap returns an error if a soft cap is not positive. nil means no cap.
 func CheckSoftcap(key string, v *float64) error {
 	if v == nil {
 		return nil
@@ -74,7 +73,7 @@ func CheckSoftcap(key string, v *float64) error {
 	return CheckPositive(key, *v)
 }
 
-// CheckWindow refuses a sliding window that is not positive; nil is none.
+// CheckWindow returns an error if a sliding window is not positive. nil means no window.
 func CheckWindow(window *int) error {
 	if window == nil {
 		return nil
@@ -82,8 +81,8 @@ func CheckWindow(window *int) error {
 	return CheckPositions("sliding_window", *window)
 }
 
-// Activation reads an activation function's name in transformers, which
-// config.json gives under key.
+// Activation returns the activation function of a name in transformers, which config.json
+// gives under key.
 func Activation(key, name string) (tensor.Activation, error) {
 	switch name {
 	case "silu", "swish":
@@ -95,11 +94,12 @@ func Activation(key, name string) (tensor.Activation, error) {
 	case "relu":
 		return tensor.ReLU, nil
 	}
-	return 0, badinput.Errorf("config.json: %s %q is not supported; supported: silu, gelu, gelu_new, gelu_fast, gelu_pytorch_tanh, relu", key, name)
+	return 0, badinput.Errorf("config.json: %s %q is not supported; supported: silu, gelu, gelu_new, gelu_fast, gelu_pytorch_tanh, relu",
+		key, name)
 }
 
-// HeadWidth is head_dim, or the residual width over the number of heads where
-// config.json leaves it out.
+// HeadWidth returns head_dim. If config.json leaves it out (0), it is the residual width
+// divided by the number of heads.
 func HeadWidth(headDim, hidden, heads int) int {
 	if headDim == 0 && heads > 0 && hidden%heads == 0 {
 		return hidden / heads
@@ -113,8 +113,8 @@ const (
 	SlidingAttention = "sliding_attention"
 )
 
-// Sliding reports whether layer i attends to a window, by layer_types if there
-// are any, else by its number.
+// Sliding reports whether layer i attends to a window: by its entry in layer_types, or, if
+// there are none, byNumber.
 func Sliding(types []string, i int, byNumber bool) bool {
 	if len(types) > 0 {
 		return types[i] == SlidingAttention
@@ -122,15 +122,16 @@ func Sliding(types []string, i int, byNumber bool) bool {
 	return byNumber
 }
 
-// CheckLayerTypes refuses layer_types, if there are any, that are not one of
-// the known kinds for each layer.
+// CheckLayerTypes returns an error unless layer_types, if given, has a known kind for each
+// layer.
 func CheckLayerTypes(types []string, layers int) error {
 	if len(types) > 0 && len(types) != layers {
 		return badinput.Errorf("config.json: layer_types has %d entries for %d layers", len(types), layers)
 	}
 	for i, t := range types {
 		if t != FullAttention && t != SlidingAttention {
-			return badinput.Errorf("config.json: layer_types[%d] is %q, which is not supported; supported: %s, %s", i, t, FullAttention, SlidingAttention)
+			return badinput.Errorf("config.json: layer_types[%d] is %q, which is not supported; supported: %s, %s",
+				i, t, FullAttention, SlidingAttention)
 		}
 	}
 	return nil

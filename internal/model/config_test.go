@@ -104,7 +104,7 @@ func TestAbsurdConfigs(t *testing.T) {
 		{"gemma2", "query_pre_attn_scalar", 0, "query_pre_attn_scalar is 0"},
 		{"gemma2", "final_logit_softcapping", -30, "final_logit_softcapping is -30"},
 		{"gemma2", "attn_logit_softcapping", 0, "attn_logit_softcapping is 0"},
-		{"gptneox", "num_attention_heads", 5, "no multiple of num_attention_heads 5"},
+		{"gptneox", "num_attention_heads", 5, "not a multiple of num_attention_heads 5"},
 		{"gptneox", "rotary_pct", 1.5, "rotary_pct 1.5"},
 		{"gptneox", "rotary_emb_base", -1, "rope_theta is -1"},
 		{"m2m100", "encoder_layers", 1 << 40, "encoder_layers is 1099511627776"},

@@ -9,7 +9,7 @@ import (
 	"barka/internal/tensor"
 )
 
-// checkFinite names the first value of a large matrix that is not finite.
+// checkFinite returns an error that names the first infinity or NaN in a large matrix.
 func checkFinite(m tensor.Matrix) error {
 	const block = 1 << 20 // bytes
 	pool := parallel.New(0)
@@ -26,7 +26,8 @@ func checkFinite(m tensor.Matrix) error {
 	return notFinite(m)
 }
 
-// finiteValues returns the values of a small matrix, all of them finite.
+// finiteValues returns the values of a small matrix, or an error that names the first
+// infinity or NaN.
 func finiteValues(m tensor.Matrix) ([]float32, error) {
 	values, err := dtype.Float32s(m.DType, m.Bytes)
 	if err != nil {
@@ -40,7 +41,7 @@ func finiteValues(m tensor.Matrix) ([]float32, error) {
 	return values, nil
 }
 
-// notFinite says where the first value that is not finite stands.
+// notFinite returns the error of a matrix that is not finite as float32.
 func notFinite(m tensor.Matrix) error {
 	at := dtype.NotFinite(m.DType, m.Bytes)
 	if at < 0 {

@@ -11,19 +11,18 @@ import (
 	"barka/internal/badinput"
 )
 
-// Generation is what a checkpoint says about generating text.
+// Generation has the settings of a checkpoint for generating text.
 type Generation struct {
-	// EOS are the tokens that end a text (eos_token_id); none if no file says.
+	// EOS are the tokens that end a text (eos_token_id). It is empty if no file has them.
 	EOS []int32
-	// Start is the token that a decoder behind an encoder begins with
-	// (decoder_start_token_id, else bos_token_id); -1 if no file says.
+	// Start is the first token of the decoder of an encoder-decoder model
+	// (decoder_start_token_id, else bos_token_id). It is -1 if no file has one.
 	Start int32
-	// Overrides reports whether generation_config.json differs in this from
-	// config.json.
+	// Overrides reports whether generation_config.json changes these values of config.json.
 	Overrides bool
 }
 
-// generationFile is what both files may hold; nil where a file is silent.
+// generationFile is what both files may have. A missing value is nil.
 type generationFile struct {
 	EOS   tokenIDs `json:"eos_token_id"`
 	Start *int32   `json:"decoder_start_token_id"`
@@ -51,8 +50,8 @@ func (ids *tokenIDs) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// ReadGeneration reads generation_config.json of a model directory, and
-// config.json for what that file is silent about. Either may be missing.
+// ReadGeneration reads generation_config.json of a model directory, and config.json for the
+// values that it does not have. Either file may be missing.
 func ReadGeneration(dir string) (Generation, error) {
 	below, err := readGenerationFile(dir, "config.json")
 	if err != nil {

@@ -5,9 +5,9 @@ import (
 	"barka/internal/tensor"
 )
 
-// Ends loads the token embeddings [v,d] and the output projection, which is
-// the same matrix if tied.
-func (w *Weights) Ends(embed, head string, v, d int, tied bool) (tensor.Table, tensor.Weight) {
+// EmbedAndHead loads the token embeddings [v,d] and the output projection [v,d], which
+// are the same matrix if tied.
+func (w *Weights) EmbedAndHead(embed, head string, v, d int, tied bool) (tensor.Table, tensor.Weight) {
 	if tied {
 		w.Ignore(head)
 		return w.Tied(embed, v, d)
@@ -25,8 +25,8 @@ func (w *Weights) LayerNorm(module string, d int, eps float64) nn.LayerNorm {
 	return nn.LayerNorm{W: w.Vector(module+".weight", d), B: w.Vector(module+".bias", d), Eps: float32(eps)}
 }
 
-// Attention loads module's q_proj, k_proj, v_proj and o_proj of a residual
-// stream of width d; bias tells which have one.
+// Attention loads q_proj, k_proj, v_proj and o_proj of a module, for a residual stream
+// of width d. bias selects the projections that have a bias.
 func (w *Weights) Attention(module string, d int, spec tensor.Attention, freqs []float32, bias Biases) nn.Attention {
 	q, kv := spec.Heads*spec.HeadDim, spec.KVHeads*spec.HeadDim
 	return nn.Attention{
@@ -38,11 +38,10 @@ func (w *Weights) Attention(module string, d int, spec tensor.Attention, freqs [
 	}
 }
 
-// Biases tells which projections of an attention have a bias.
+// Biases selects the projections of an attention that have a bias.
 type Biases struct{ QKV, O bool }
 
-// GatedMLP loads module's gate_proj, up_proj and down_proj between widths d
-// and ffn.
+// GatedMLP loads gate_proj, up_proj and down_proj of a module, between widths d and ffn.
 func (w *Weights) GatedMLP(module string, d, ffn int, act tensor.Activation, bias bool) nn.GatedMLP {
 	return nn.GatedMLP{
 		Gate: w.Linear(module+".gate_proj", ffn, d, bias),

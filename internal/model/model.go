@@ -1,7 +1,7 @@
-// Package model opens checkpoints in Hugging Face layout and defines what the
-// architectures below it offer: Decoder for causal language models, Seq2Seq
-// for translation models. An architecture registers itself under the name
-// that config.json gives; package all imports them all.
+// Package model opens checkpoints in Hugging Face layout. It defines the interfaces that the
+// architectures in its subdirectories implement: Decoder for causal language models, Seq2Seq
+// for translation models. An architecture registers itself under its name in config.json.
+// Package all imports every architecture.
 package model
 
 import (
@@ -19,7 +19,7 @@ import (
 	"barka/internal/tensor"
 )
 
-// Info is what callers need to know of a model whatever its architecture.
+// Info describes a model of any architecture.
 type Info struct {
 	Architecture string
 	Layers       int
@@ -34,25 +34,24 @@ type Info struct {
 	DType dtype.DType
 }
 
-// Tape remembers one saved forward pass.
+// Tape is one saved forward pass.
 type Tape interface {
-	// Backward takes ∂loss/∂h [T,D] of the final hidden states, adds to the
-	// gradients of the adapters, and frees what the pass saved. dh is
-	// overwritten.
+	// Backward takes dh = ∂loss/∂h [T,D], the gradient of the final hidden states. It adds
+	// to the gradients of the adapters and frees what the pass saved. It overwrites dh.
 	Backward(dh tensor.Tensor)
 }
 
-// Decoder is a causal language model. Its methods are not safe for
-// concurrent use; the device underneath uses all threads by itself.
+// Decoder is a causal language model. Its methods must not be called concurrently: the
+// device uses all threads for each.
 type Decoder interface {
 	Info() Info
 	Device() tensor.Device
-	// Forward runs tokens [T] and returns the hidden states [T,D] after the
-	// final norm, to be freed by the caller, and a tape if p.Save is set.
+	// Forward runs tokens [T] and returns the hidden states h [T,D] after the final norm,
+	// which the caller frees. With p.Save it also returns a tape.
 	Forward(p *nn.Pass, tokens []int32, cache *Cache) (tensor.Tensor, Tape, error)
-	// Head is the output projection [V,D] and the cap of its logits (0: none).
+	// Head returns the output projection [V,D] and the cap of its logits, 0 for none.
 	Head() (w tensor.Weight, softcap float32)
-	// Linears lists the layers an adapter may attach to, in order of depth.
+	// Linears lists the layers that an adapter can be attached to, in order of depth.
 	Linears() []*nn.Linear
 	// NewCache makes a key/value cache that grows as needed.
 	NewCache() *Cache
@@ -64,51 +63,50 @@ type Seq2Seq interface {
 	Device() tensor.Device
 	// Encode runs ragged sources and returns their states [T,D].
 	Encode(p *nn.Pass, tokens []int32) tensor.Tensor
-	// ProjectSource computes every layer's cross-attention keys and values of
-	// encoded states [T,D], once a sentence, into the given rows of source.
+	// ProjectSource computes every layer's cross-attention keys and values of the encoded
+	// states [T,D] and stores them in the given rows of source. It runs once per sentence.
 	ProjectSource(p *nn.Pass, states tensor.Tensor, source *Cache, rows []int32)
-	// Decode runs target tokens; sourceLayout lists, for each sequence, the
-	// rows of source that it attends to. It returns states [T,D] after the
-	// final norm.
+	// Decode runs target tokens [T] and returns the states [T,D] after the final norm.
+	// sourceLayout lists, for each sequence, the rows of source that it attends to.
 	Decode(p *nn.Pass, tokens []int32, cache, source *Cache, sourceLayout *tensor.Layout) tensor.Tensor
 	Head() (w tensor.Weight, softcap float32)
 	NewCache() *Cache
 }
 
-// Options say how to load a model.
+// Options are those of loading a model.
 type Options struct {
-	// Context, if not nil, ends the loading.
+	// Context, if not nil, can cancel the loading.
 	Context context.Context
 	Device  tensor.Device
-	// DType of the packed matrices: F32, or BF16 where both sides of every
-	// product are rounded to BF16 and sums stay float32, or I8 where both are
-	// quantised, weights by output and activations by token.
+	// DType is the type of the packed matrices. F32 is exact. With BF16 both operands of
+	// every product are rounded to BF16, and sums are float32. With I8 both are quantised:
+	// weights per output, activations per token.
 	DType dtype.DType
 	// Log receives notes, such as tensors that the architecture ignores.
 	Log func(string)
-	// Progress, if not nil, is told of every tensor loaded: the bytes of the
-	// checkpoint so far, and of all of it.
+	// Progress, if not nil, is called after every tensor with the bytes loaded so far and
+	// the bytes of the checkpoint.
 	Progress func(loaded, total int64)
 }
 
-// Loader builds a model from config.json's text and a checkpoint. The result
+// Loader builds a model from the text of config.json and a checkpoint's weights. The result
 // is a Decoder or a Seq2Seq.
 type Loader func(config []byte, l *Weights) (any, error)
 
-// Architecture is how a family of models is read.
+// Architecture describes how models of one architecture are loaded.
 type Architecture struct {
 	Load Loader
-	// Defaults, a JSON object, are the settings that config.json may leave out
-	// and the loader does not know by itself.
+	// Defaults is a JSON object with the values of settings that config.json may leave out,
+	// for those that Load does not fill in.
 	Defaults string
-	// Seq2Seq is set for an encoder and a decoder: Load returns a Seq2Seq.
+	// Seq2Seq is set for an encoder-decoder: Load returns a Seq2Seq, otherwise a Decoder.
 	Seq2Seq bool
 }
 
 var architectures = map[string]*Architecture{}
 
-// Register makes an architecture known under the name that config.json's
-// architectures field gives. It is called from init functions.
+// Register adds an architecture under its name in the architectures field of config.json.
+// It is called from init functions.
 func Register(name string, a Architecture) { architectures[name] = &a }
 
 // Architectures lists the registered names.
@@ -121,7 +119,7 @@ func Architectures() []string {
 	return names
 }
 
-// configHead is the part of config.json that every model shares.
+// configHead is the part of config.json that all models share.
 type configHead struct {
 	Architectures []string        `json:"architectures"`
 	ModelType     string          `json:"model_type"`
@@ -130,7 +128,7 @@ type configHead struct {
 	Text          json.RawMessage `json:"text_config"`
 }
 
-// open loads whatever the directory holds.
+// open loads the model in a directory: a Decoder or a Seq2Seq.
 func open(dir string, o Options) (any, error) {
 	data, err := ReadConfig(dir)
 	if err != nil {
@@ -155,7 +153,8 @@ func open(dir string, o Options) (any, error) {
 	if head.TorchDType == "" {
 		head.TorchDType = head.DType
 	}
-	w := &Weights{ctx: o.Context, dir: dir, dev: o.Device, dtype: o.DType, ck: ck, used: map[string]bool{}, torchDType: head.TorchDType, arch: name, progress: o.Progress}
+	w := &Weights{ctx: o.Context, dir: dir, dev: o.Device, dtype: o.DType, ck: ck, used: map[string]bool{},
+		torchDType: head.TorchDType, arch: name, progress: o.Progress}
 	var m any
 	err = mapped.Guard(func() error {
 		var err error
@@ -165,7 +164,7 @@ func open(dir string, o Options) (any, error) {
 		return w.finish(o.Log)
 	})
 	if changed := ck.Unchanged(); changed != nil {
-		return nil, changed // whatever was found in it
+		return nil, changed // which may be the cause of any other error
 	}
 	return m, err
 }
@@ -183,10 +182,12 @@ func (h configHead) architecture(dir string) (string, error) {
 	return h.Architectures[0], nil
 }
 
+// errEncoderDecoder is the error of a translation model where text is generated or scored.
 func errEncoderDecoder(dir string) error {
 	return badinput.Errorf("model %s is an encoder-decoder model; this needs a causal language model such as Gemma-2", dir)
 }
 
+// errCausal is the error of a causal language model where text is translated.
 func errCausal(dir string) error {
 	return badinput.Errorf("model %s is a causal language model; translation needs an encoder-decoder model such as NLLB", dir)
 }

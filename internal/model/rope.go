@@ -7,8 +7,8 @@ import (
 	"barka/internal/badinput"
 )
 
-// RopeConfig is the part of config.json that describes rotary positions, in
-// the old flat spelling and in transformers 5's rope_parameters.
+// RopeConfig is the part of config.json that describes rotary positions (Su et al.,
+// "RoFormer", 2021): the flat keys, and rope_parameters of transformers 5.
 type RopeConfig struct {
 	RopeTheta   float64      `json:"rope_theta"`
 	RopeScaling *RopeScaling `json:"rope_scaling"`
@@ -24,20 +24,20 @@ type RopeScaling struct {
 	LowFreqFactor   float64 `json:"low_freq_factor"`
 	HighFreqFactor  float64 `json:"high_freq_factor"`
 	OriginalContext int     `json:"original_max_position_embeddings"`
-	// Partial is the part of each head that rotates, where an architecture
-	// has such a thing.
+	// Partial is the fraction of each head that rotates, for architectures with partial
+	// rotation.
 	Partial float64 `json:"partial_rotary_factor"`
-	// Alpha fixes the NTK-aware base of Hunyuan, of type dynamic.
+	// Alpha is the fixed NTK-aware scaling of Hunyuan, whose type is dynamic.
 	Alpha float64 `json:"alpha"`
-	// Full and Sliding, in rope_parameters, are those of the kinds of layers
-	// of a model whose kinds differ.
+	// Full and Sliding are the parameters of full and sliding layers, in the
+	// rope_parameters of models where these differ.
 	Full    *RopeScaling `json:"full_attention"`
 	Sliding *RopeScaling `json:"sliding_attention"`
 }
 
-// Of returns the parameters of one kind of layers. kind is theirs in
-// rope_parameters, nil where c has one for all; theta is the flat setting, and
-// standard what holds where both are silent.
+// Of returns the parameters of one kind of layers. kind is their entry in rope_parameters, or
+// nil if c has one entry for all. theta is the flat setting, and standard the default for a
+// base that neither gives.
 func (c RopeConfig) Of(kind *RopeScaling, theta, standard float64) RopeConfig {
 	if kind != nil {
 		c = RopeConfig{Parameters: kind}
@@ -49,15 +49,14 @@ func (c RopeConfig) Of(kind *RopeScaling, theta, standard float64) RopeConfig {
 	return c
 }
 
-// Frequencies returns the rotary frequencies of rotary dimensions dim:
-// theta^(-2i/dim), computed in float32 as the reference does, and scaled as
-// Llama 3.1 does where the configuration says so.
+// Frequencies returns the rotary frequencies theta^(-2i/dim) of dim rotary dimensions. They
+// are computed in float32, as in the reference, and scaled by the configured method.
 func (c RopeConfig) Frequencies(dim int) ([]float32, error) {
 	theta, scaling := c.RopeTheta, c.RopeScaling
 	if c.Parameters != nil {
 		scaling = c.Parameters
 		if theta != 0 && scaling.Theta != 0 && theta != scaling.Theta {
-			return nil, badinput.Errorf("config.json: rope_theta is %g, and %g in rope_parameters; which one is meant cannot be told", theta, scaling.Theta)
+			return nil, badinput.Errorf("config.json: rope_theta is %g, and %g in rope_parameters; remove the wrong one", theta, scaling.Theta)
 		}
 		theta = cmp.Or(scaling.Theta, theta)
 	}
@@ -102,8 +101,8 @@ func frequencies(theta float64, dim int) []float32 {
 	return freqs
 }
 
-// alpha stretches theta to alpha times the context once and for all, whatever
-// the length of the input.
+// alpha scales theta for a context alpha times as long. The factor does not depend on the
+// length of the input.
 func (s *RopeScaling) alpha(theta float64, dim int) ([]float32, error) {
 	if err := CheckPositive("rope_scaling: alpha", s.Alpha); err != nil {
 		return nil, err
@@ -118,8 +117,8 @@ func (s *RopeScaling) alpha(theta float64, dim int) ([]float32, error) {
 	return frequencies(theta, dim), nil
 }
 
-// llama3 keeps short wavelengths, divides long ones by Factor, and
-// interpolates between, in float32 as the reference.
+// llama3 keeps the frequencies of short wavelengths, divides those of long ones by Factor,
+// and interpolates between, in float32 as in the reference.
 func (s *RopeScaling) llama3(freqs []float32) ([]float32, error) {
 	if err := cmp.Or(
 		CheckPositive("rope_scaling: factor", s.Factor),
@@ -130,9 +129,11 @@ func (s *RopeScaling) llama3(freqs []float32) ([]float32, error) {
 		return nil, err
 	}
 	if s.HighFreqFactor <= s.LowFreqFactor {
-		return nil, badinput.Errorf("config.json: rope_scaling: high_freq_factor is %g, expected more than low_freq_factor, %g", s.HighFreqFactor, s.LowFreqFactor)
+		return nil, badinput.Errorf("config.json: rope_scaling: high_freq_factor is %g, expected more than low_freq_factor, %g",
+			s.HighFreqFactor, s.LowFreqFactor)
 	}
-	factor, low, high, context := float32(s.Factor), float32(s.LowFreqFactor), float32(s.HighFreqFactor), float32(s.OriginalContext)
+	factor, context := float32(s.Factor), float32(s.OriginalContext)
+	low, high := float32(s.LowFreqFactor), float32(s.HighFreqFactor)
 	for i, f := range freqs {
 		wavelength := float32(2*math.Pi) / f
 		switch {

@@ -10,9 +10,9 @@ import (
 	"barka/internal/badinput"
 )
 
-// ReadConfig returns the settings in config.json of a model directory. Models
-// that also read images nest those of the language model in text_config; they
-// are returned in one object with the settings beside it.
+// ReadConfig returns config.json of a model directory. Models that also read images nest the
+// settings of the language model in text_config; ReadConfig returns these and the outer
+// settings as one object.
 func ReadConfig(dir string) ([]byte, error) {
 	path := filepath.Join(dir, "config.json")
 	data, err := badinput.ReadFile(path, badinput.MaxSettings)
@@ -35,8 +35,8 @@ func ReadConfig(dir string) ([]byte, error) {
 	return data, nil
 }
 
-// withoutNesting moves the settings of text_config up. Those that name the
-// whole model stay.
+// withoutNesting moves the settings of text_config to the outer object. The settings that
+// name the whole model stay.
 func withoutNesting(config []byte) ([]byte, error) {
 	var outer, inner map[string]json.RawMessage
 	if err := json.Unmarshal(config, &outer); err != nil {
@@ -50,7 +50,7 @@ func withoutNesting(config []byte) ([]byte, error) {
 		case key == "architectures" || key == "model_type":
 			continue
 		case both && bearing(key) && !bytes.Equal(v, old):
-			return nil, badinput.Errorf("%s is %s, and %s in text_config; which one is meant cannot be told", key, old, v)
+			return nil, badinput.Errorf("%s is %s, and %s in text_config; remove the wrong one", key, old, v)
 		}
 		outer[key] = v
 	}
@@ -58,7 +58,7 @@ func withoutNesting(config []byte) ([]byte, error) {
 	return json.Marshal(outer)
 }
 
-// bearing reports whether a setting decides the shapes or the arithmetic.
+// bearing reports whether a setting affects the shapes or the arithmetic.
 func bearing(key string) bool {
 	switch key {
 	case "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim",
@@ -68,8 +68,8 @@ func bearing(key string) bool {
 	return false
 }
 
-// withDefaults returns the settings of config.json over those that the
-// architecture has where the file is silent.
+// withDefaults returns the settings of config.json, with the architecture's defaults for
+// those that the file leaves out.
 func (a *Architecture) withDefaults(config []byte) ([]byte, error) {
 	if a.Defaults == "" {
 		return config, nil
@@ -85,11 +85,10 @@ func (a *Architecture) withDefaults(config []byte) ([]byte, error) {
 	return json.Marshal(all)
 }
 
-// Modules that read images, which a language model does without.
+// visual are the prefixes of modules that read images. The language model does not use them.
 var visual = []string{"vision_tower.", "multi_modal_projector.", "model.vision_tower.", "model.multi_modal_projector."}
 
-// Visual reports whether a tensor belongs to the part of a model that reads
-// images.
+// Visual reports whether a tensor belongs to the part of a model that reads images.
 func Visual(tensor string) bool {
 	for _, prefix := range visual {
 		if strings.HasPrefix(tensor, prefix) {
@@ -99,15 +98,15 @@ func Visual(tensor string) bool {
 	return false
 }
 
-// storedLanguage is where checkpoints of models that also read images keep the
-// language model; transformers calls the same modules languageModule.
+// storedLanguage is the prefix of the language model's tensors in checkpoints of models that
+// also read images. In transformers the same modules have the prefix languageModule.
 const (
 	storedLanguage = "language_model.model."
 	languageModule = "model.language_model."
 )
 
-// Module returns the path that transformers, and so an adapter of peft, gives
-// to the module of a stored tensor.
+// Module returns the path of a stored tensor's module in transformers, which PEFT adapters
+// use.
 func Module(stored string) string {
 	if rest, ok := strings.CutPrefix(stored, storedLanguage); ok {
 		return languageModule + rest
@@ -115,8 +114,7 @@ func Module(stored string) string {
 	return stored
 }
 
-// LanguagePrefix returns what the names of the language model's tensors begin
-// with in this checkpoint.
+// LanguagePrefix returns the prefix of the language model's tensors in this checkpoint.
 func (w *Weights) LanguagePrefix() string {
 	for _, prefix := range []string{storedLanguage, languageModule} {
 		if w.Has(prefix + "embed_tokens.weight") {
@@ -126,7 +124,8 @@ func (w *Weights) LanguagePrefix() string {
 	return "model."
 }
 
-// IgnoreImages marks the tensors that read images as known, and says so.
+// IgnoreImages marks the tensors that read images as known, and leaves a note if there are
+// any.
 func (w *Weights) IgnoreImages() {
 	n := 0
 	for _, name := range w.ck.Names() {
@@ -136,6 +135,6 @@ func (w *Weights) IgnoreImages() {
 		}
 	}
 	if n > 0 {
-		w.Note("the part that reads images is left out")
+		w.Note("the part that reads images is not loaded")
 	}
 }

@@ -10,20 +10,19 @@ import (
 	"barka/internal/dtype"
 )
 
-// Shape is what a decoder's memory follows from. It is read from config.json
-// and from the shapes of the tensors, without their values.
+// Shape has the sizes that determine a decoder's memory. It is read from config.json and from
+// the shapes of the tensors, without their values.
 type Shape struct {
 	Info
-	// QWidth is H·Dh, KVWidth G·Dh, and Inner F, the width of the feed-forward
-	// layer.
+	// QWidth is H·Dh, KVWidth is G·Dh, and Inner is F, the width of the feed-forward layer.
 	QWidth, KVWidth, Inner int
-	// Weights is the memory of the packed weights, in bytes, and Mapped that of
-	// an embedding's table, of which only the rows that are looked up are read.
+	// Weights is the memory of the packed weights in bytes. Mapped is the size of the
+	// embedding in the checkpoint, of which only the rows that are looked up are read.
 	Weights, Mapped int64
-	// Linears are the layers that an adapter may attach to, by name.
+	// Linears are the layers that an adapter can be attached to.
 	Linears []Linear
 
-	fused bool // queries, keys and values come of one projection
+	fused bool // queries, keys and values come from one projection
 }
 
 // Linear is the name and the size [N,K] of a linear layer.
@@ -32,8 +31,8 @@ type Linear struct {
 	N, K int
 }
 
-// CheckKind refuses a model that is of no supported architecture, or of one
-// for another purpose: translation, where encoderDecoder, or else text.
+// CheckKind returns an error if a model's architecture is not supported or has the wrong
+// kind. encoderDecoder selects translation models, its absence causal language models.
 func CheckKind(dir string, encoderDecoder bool) error {
 	data, err := ReadConfig(dir)
 	if err != nil {
@@ -56,8 +55,8 @@ func CheckKind(dir string, encoderDecoder bool) error {
 	return nil
 }
 
-// MeasureDecoder reads the shape of a causal language model that would be
-// opened with weights of a type.
+// MeasureDecoder returns the shape of a causal language model as it would be opened with
+// packed weights of type dt.
 func MeasureDecoder(dir string, dt dtype.DType) (*Shape, error) {
 	text, err := ReadConfig(dir)
 	if err != nil {
@@ -86,7 +85,11 @@ func MeasureDecoder(dir string, dt dtype.DType) (*Shape, error) {
 	if c.KVHeads == nil {
 		c.KVHeads = &c.Heads
 	}
-	if err := cmp.Or(CheckWidth("hidden_size", c.Hidden), CheckLayers("num_hidden_layers", c.Layers), CheckWidth("num_attention_heads", c.Heads)); err != nil {
+	if err := cmp.Or(
+		CheckWidth("hidden_size", c.Hidden),
+		CheckLayers("num_hidden_layers", c.Layers),
+		CheckWidth("num_attention_heads", c.Heads),
+	); err != nil {
 		return nil, badinput.Errorf("%s/%w", dir, err)
 	}
 	head := cmp.Or(c.HeadDim, c.Hidden/c.Heads)
@@ -96,11 +99,11 @@ func MeasureDecoder(dir string, dt dtype.DType) (*Shape, error) {
 	return s, s.weigh(dir)
 }
 
-// withArchitecture adds the defaults of the architecture, if it is known.
+// withArchitecture adds the defaults of the architecture, if it is registered.
 func withArchitecture(config []byte) ([]byte, error) {
 	var head configHead
 	if err := json.Unmarshal(config, &head); err != nil || len(head.Architectures) == 0 {
-		return config, nil // reported by who reads the settings
+		return config, nil // the caller reports it
 	}
 	a, ok := architectures[head.Architectures[0]]
 	if !ok {
@@ -109,8 +112,8 @@ func withArchitecture(config []byte) ([]byte, error) {
 	return a.withDefaults(config)
 }
 
-// weigh adds up the tensors. Of two matrices over the vocabulary the first is
-// looked up and the second packed; a single one is both.
+// weigh adds up the sizes of the tensors. If there are two matrices over the vocabulary, the
+// first is looked up and the second packed. A single one is both.
 func (s *Shape) weigh(dir string) error {
 	ck, err := checkpoint.Open(dir)
 	if err != nil {
@@ -150,12 +153,12 @@ func (s *Shape) weigh(dir string) error {
 	return nil
 }
 
-// RowBytes is the memory of a token's keys and values in all layers.
+// RowBytes returns the memory of one token's keys and values in all layers.
 func (s *Shape) RowBytes() int64 { return int64(s.Layers) * 2 * 4 * int64(s.KVWidth) }
 
-// PassBytes is the memory of the activations of a pass over some tokens, after
-// others whose keys are kept, of which a number of rows goes on to the head.
-// Tensors of one width take turns in the same memory.
+// PassBytes returns the memory of the activations of a pass: over tokens, after a prefix of
+// before tokens in the cache, with rows of them going on to the head. Tensors of the same
+// width reuse each other's memory.
 func (s *Shape) PassBytes(tokens, before, rows int) int64 {
 	D, Q, KV, F := int64(s.Hidden), int64(s.QWidth), int64(s.KVWidth), int64(s.Inner)
 	widths := 3*D + 2*Q + 2*KV + 2*F // the stream, a norm, a sum; q, out; k, v; gate, up
@@ -166,6 +169,6 @@ func (s *Shape) PassBytes(tokens, before, rows int) int64 {
 	if before > 0 {
 		n += int64(before+tokens) * 2 * KV
 	}
-	const packed = 2 << 20 // values at once
+	const packed = 2 << 20 // values packed at once, tensor/cpu's rowBudget
 	return 4 * (n + n/16 + packed)
 }

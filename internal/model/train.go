@@ -7,10 +7,9 @@ import (
 	"barka/internal/tensor"
 )
 
-// Backward runs a batch forward and back: with nll the negative
-// log-likelihood of targets[i] at row rows[i], it adds ∂(scale·Σnll) to the
-// adapter's gradients and returns Σnll. Logits exist for the listed rows
-// alone.
+// Backward runs a batch of tokens [T] forward and backward. With nll[i] the negative
+// log-likelihood of targets[i] at row rows[i], it adds the gradient of scale·Σnll to the
+// adapter's gradients and returns Σnll. Logits are computed for the listed rows only.
 func Backward(m Decoder, p *nn.Pass, tokens, rows, targets []int32, scale float32) (float64, error) {
 	if len(rows) == 0 {
 		return 0, nil
@@ -22,11 +21,11 @@ func Backward(m Decoder, p *nn.Pass, tokens, rows, targets []int32, scale float3
 	}
 	dev := p.Dev
 	picked, dpicked := dev.Alloc(len(rows), h.Cols), dev.Alloc(len(rows), h.Cols)
-	dev.Gather(picked, h, rows)
+	dev.Gather(picked, h, rows) // picked, dpicked [len(rows), D]
 	head, softcap := m.Head()
 	nll := make([]float32, len(rows))
 	dev.CrossEntropy(nll, dpicked, picked, head, targets, softcap, scale)
-	dh := h // its values are no longer needed
+	dh := h // dh [T,D], in the memory of h, which is no longer needed
 	dev.Zero(dh)
 	dev.Scatter(dh, dpicked, rows)
 	dev.Free(picked, dpicked)
@@ -39,7 +38,7 @@ func Backward(m Decoder, p *nn.Pass, tokens, rows, targets []int32, scale float3
 	return sum, nil
 }
 
-// Loss returns Σnll of a batch without gradients.
+// Loss returns Σnll of a batch, as Backward does, without gradients.
 func Loss(m Decoder, p *nn.Pass, tokens, rows, targets []int32) (float64, error) {
 	if len(rows) == 0 {
 		return 0, nil
@@ -62,14 +61,14 @@ func Loss(m Decoder, p *nn.Pass, tokens, rows, targets []int32) (float64, error)
 	return sum, nil
 }
 
-// Train gives every pair zero gradients.
+// Train allocates every pair's gradients if necessary and sets them to zero.
 func (a *Adapter) Train(dev tensor.Device) {
 	for _, p := range a.Pairs {
 		p.Train(dev)
 	}
 }
 
-// Pack readies every pair for products after its values changed.
+// Pack packs every pair for products. It must be called after the values have changed.
 func (a *Adapter) Pack(dev tensor.Device) {
 	for _, p := range a.Pairs {
 		p.Pack(dev)

@@ -14,7 +14,7 @@ import (
 	"barka/internal/tensor"
 )
 
-// Weights hands an architecture its tensors, packed. It collects errors so
+// Weights gives an architecture the tensors of a checkpoint, packed. It collects errors, so
 // that a broken checkpoint is reported once, with every missing tensor.
 type Weights struct {
 	ctx        context.Context // or nil
@@ -24,46 +24,47 @@ type Weights struct {
 	ck         checkpoint.File
 	used       map[string]bool
 	errs       []error
-	notes      []string // for the user, once all is loaded
+	notes      []string // for the user, after loading
 	params     int64
 	torchDType string
 	arch       string
-	loaded     int64 // bytes, and who is told of them
+	loaded     int64 // bytes
 	progress   func(loaded, total int64)
 }
 
-// Device is where the weights go.
+// Device returns the device that packs the weights.
 func (w *Weights) Device() tensor.Device { return w.dev }
 
-// DType is the type that matrices are packed as.
+// DType returns the type as which matrices are packed.
 func (w *Weights) DType() dtype.DType { return w.dtype }
 
 // Has reports whether the checkpoint holds a tensor.
 func (w *Weights) Has(name string) bool { return w.ck.Has(name) }
 
-// Info adds to i what the checkpoint knows, once every tensor is loaded.
+// Info fills the fields of i that come from the checkpoint. Every tensor must have been
+// loaded.
 func (w *Weights) Info(i Info) Info {
 	i.Architecture, i.TorchDType, i.Parameters, i.DType = w.arch, w.torchDType, w.params, w.dtype
 	return i
 }
 
-// Ignore marks tensors as known and not needed (old buffers, aliases).
+// Ignore marks tensors as known and not needed: old buffers, aliases.
 func (w *Weights) Ignore(names ...string) {
 	for _, n := range names {
 		w.used[n] = true
 	}
 }
 
-// Note leaves a remark about the checkpoint for the user.
+// Note adds a remark about the checkpoint for the user.
 func (w *Weights) Note(s string) { w.notes = append(w.notes, s) }
 
-// Fail reports what is wrong with the checkpoint, beside missing tensors.
+// Fail adds an error about the checkpoint.
 func (w *Weights) Fail(err error) { w.errs = append(w.errs, err) }
 
 // Differ reports whether two stored matrices [rows,cols] are different.
 func (w *Weights) Differ(a, b string, rows, cols int) bool {
 	if _, err := w.ck.Matrix(a, rows, cols); err != nil {
-		return false // reported when it is loaded
+		return false // the error is reported when a is loaded
 	}
 	_, err := w.ck.Matrix(b, rows, cols)
 	same := false
@@ -81,7 +82,7 @@ func (w *Weights) Differ(a, b string, rows, cols int) bool {
 func (w *Weights) Matrix(name string, rows, cols int) (tensor.Matrix, bool) {
 	w.used[name] = true
 	if w.ended() != nil {
-		return tensor.Matrix{}, false // finish returns it
+		return tensor.Matrix{}, false // finish returns the error
 	}
 	m, err := w.ck.Matrix(name, rows, cols)
 	if err != nil {
@@ -92,7 +93,7 @@ func (w *Weights) Matrix(name string, rows, cols int) (tensor.Matrix, bool) {
 	return m, true
 }
 
-// ended returns the error of a context that has ended.
+// ended returns the error of the context if it has ended.
 func (w *Weights) ended() error {
 	if w.ctx == nil {
 		return nil
@@ -100,7 +101,7 @@ func (w *Weights) ended() error {
 	return w.ctx.Err()
 }
 
-// done counts a tensor that has been copied or looked through.
+// done counts the bytes of a tensor that has been loaded.
 func (w *Weights) done(m tensor.Matrix) {
 	w.loaded += int64(len(m.Bytes))
 	if w.progress != nil {
@@ -149,8 +150,8 @@ func (w *Weights) Vector(name string, n int) tensor.Tensor {
 	return t
 }
 
-// Embedding loads a matrix [v,d] for look-ups. The device may leave it in the
-// checkpoint, so its values are looked through here.
+// Embedding loads a matrix [v,d] for look-ups. The device may leave it in the checkpoint, so
+// that its values are checked here.
 func (w *Weights) Embedding(name string, v, d int) tensor.Table {
 	t, m := w.lookup(name, v, d)
 	if t == nil {
@@ -164,17 +165,18 @@ func (w *Weights) Embedding(name string, v, d int) tensor.Table {
 	return t
 }
 
-// Tied loads a matrix [v,d] that serves as embedding and as output head.
+// Tied loads a matrix [v,d] that is both the embedding and the output head.
 func (w *Weights) Tied(name string, v, d int) (tensor.Table, tensor.Weight) {
 	t, _ := w.lookup(name, v, d)
 	if t == nil {
 		return nil, nil
 	}
-	head := w.Pack(name, v, d) // which looks through the values
+	head := w.Pack(name, v, d) // checks the values
 	w.params -= int64(v) * int64(d)
 	return t, head
 }
 
+// lookup makes a table of a stored matrix [v,d].
 func (w *Weights) lookup(name string, v, d int) (tensor.Table, tensor.Matrix) {
 	m, ok := w.Matrix(name, v, d)
 	if !ok {
@@ -188,7 +190,8 @@ func (w *Weights) lookup(name string, v, d int) (tensor.Table, tensor.Matrix) {
 	return t, m
 }
 
-// finish reports what was missing, and notes what nobody asked for.
+// finish returns the collected errors. It logs the notes and the tensors that the
+// architecture did not use.
 func (w *Weights) finish(log func(string)) error {
 	if err := w.ended(); err != nil {
 		return err

@@ -2,34 +2,35 @@ package nn
 
 import "barka/internal/tensor"
 
-// Attention is multi-head attention with its four projections: causal or
-// not, grouped-query, with rotary positions when Freqs has frequencies.
+// Attention is multi-head attention with its four projections (Vaswani et al., "Attention
+// Is All You Need", 2017). It is causal or not, has grouped queries if KVHeads is smaller
+// than Heads, and rotary positions if Freqs is set.
 type Attention struct {
-	Q, K, V, O Linear
-	// QNorm and KNorm normalise each head of the queries and keys [Dh] before
-	// the rotation, or after it with NormRotated; nil for none.
+	Q, K, V, O Linear // [H·Dh,D], [G·Dh,D], [G·Dh,D], [D,H·Dh]
+	// QNorm and KNorm normalise each head [Dh] of the queries and keys, before the rotation
+	// or, with NormRotated, after it. nil means no norm.
 	QNorm, KNorm *RMSNorm
 	NormRotated  bool
 	Spec         tensor.Attention
-	Freqs        []float32 // rotary frequencies; nil: none
-	RopeScale    float32
+	Freqs        []float32 // [Dh/2 or fewer] rotary frequencies; nil for none
+	RopeScale    float32   // of cosine and sine; 0 means 1
 }
 
-// KV is the key and value memory of one layer [R, G·Dh]: a cache that grows
-// by rows, or the keys of an encoded source.
+// KV holds the keys and values [R, G·Dh] of one layer: a cache, or the projection of an
+// encoded source.
 type KV struct{ K, V tensor.Tensor }
 
-// With puts the keys and values of a pass [T, G·Dh] beside those of the cache,
-// if there is one, and returns what the layout's keys index. Where that is a
-// tensor of its own it takes the place of k and v.
+// With returns the keys and values that the layout's keys index, by the cache mode of the
+// pass. k and v [T, G·Dh] are the pass's own. with a prefix the two tensors are
+// replaced by joined ones [PrefixRows+T, G·Dh].
 func (c *KV) With(p *Pass, k, v *tensor.Tensor) (keys, values tensor.Tensor) {
 	switch {
-	case c == nil:
-	case p.Rows != nil:
+	case c == nil: // no cache
+	case p.Rows != nil: // slots
 		p.Dev.Scatter(c.K, *k, p.Rows)
 		p.Dev.Scatter(c.V, *v, p.Rows)
 		return c.K, c.V
-	default:
+	default: // prefix
 		*k, *v = p.join(c.K, *k), p.join(c.V, *v)
 	}
 	return *k, *v
@@ -51,11 +52,13 @@ func (p *Pass) join(trunk, own tensor.Tensor) tensor.Tensor {
 	return all
 }
 
-// AttentionSaved is what Backward needs of Forward.
+// AttentionSaved is what Forward saves for Backward.
 type AttentionSaved struct {
-	q, k, v, out, lse tensor.Tensor
-	qIn, kIn          tensor.Tensor // q and k before QNorm and KNorm
-	uq, uk, uv, uo    tensor.Tensor
+	q, out         tensor.Tensor // [T, H·Dh] q as Attend reads it
+	k, v           tensor.Tensor // [T, G·Dh] k as Attend reads it
+	lse            tensor.Tensor // [T, H] log-sum-exp of the scores
+	qIn, kIn       tensor.Tensor // q and k before QNorm and KNorm, or none
+	uq, uk, uv, uo tensor.Tensor // [T, r] intermediates of the projections' adapters, or none
 }
 
 func (s *AttentionSaved) free(dev tensor.Device) {
@@ -71,8 +74,8 @@ func (a *Attention) rotary(heads int) tensor.Rotary {
 	return tensor.Rotary{Heads: heads, HeadDim: a.Spec.HeadDim, Freqs: a.Freqs, Scale: scale}
 }
 
-// Forward fills y [T,D] from x [T,D], self-attention. What the layout's keys
-// index is the batch itself, or with a cache what Pass says. saved may be nil.
+// Forward fills y [T,D] from x [T,D] by self-attention. Pass describes what the layout's
+// keys index, with and without a cache. saved may be nil.
 func (a *Attention) Forward(p *Pass, y, x tensor.Tensor, cache *KV, saved *AttentionSaved) {
 	dev, T := p.Dev, x.Rows
 	s := AttentionSaved{
@@ -84,14 +87,14 @@ func (a *Attention) Forward(p *Pass, y, x tensor.Tensor, cache *KV, saved *Atten
 	if saved != nil {
 		s.lse = dev.Alloc(T, a.Spec.Heads)
 	}
-	s.uq = a.Q.Forward(p, s.q, x)
-	s.uk = a.K.Forward(p, s.k, x)
-	s.uv = a.V.Forward(p, s.v, x)
+	s.uq = a.Q.Forward(p, s.q, x) // q [T, H·Dh]
+	s.uk = a.K.Forward(p, s.k, x) // k [T, G·Dh]
+	s.uv = a.V.Forward(p, s.v, x) // v [T, G·Dh]
 	s.qIn = a.place(p, s.q, a.QNorm, a.Spec.Heads, saved != nil)
 	s.kIn = a.place(p, s.k, a.KNorm, a.Spec.KVHeads, saved != nil)
-	keys, values := cache.With(p, &s.k, &s.v)
-	dev.Attend(s.out, s.lse, s.q, keys, values, a.Spec, p.Layout)
-	s.uo = a.O.Forward(p, y, s.out)
+	keys, values := cache.With(p, &s.k, &s.v)                     // [R, G·Dh]
+	dev.Attend(s.out, s.lse, s.q, keys, values, a.Spec, p.Layout) // out [T, H·Dh]
+	s.uo = a.O.Forward(p, y, s.out)                               // y [T, D]
 	if saved != nil {
 		*saved = s
 		return
@@ -99,9 +102,9 @@ func (a *Attention) Forward(p *Pass, y, x tensor.Tensor, cache *KV, saved *Atten
 	s.free(dev)
 }
 
-// place rotates x [T, heads·Dh], queries or keys, by their positions and
-// normalises each head, in the order that the architecture has them. With save
-// it returns what the norm read, which placeBackward wants back.
+// place rotates x [T, heads·Dh], queries or keys, by their positions and normalises each
+// head, in the architecture's order. With save it returns a copy of the norm's input, which
+// placeBackward takes.
 func (a *Attention) place(p *Pass, x tensor.Tensor, norm *RMSNorm, heads int, save bool) (in tensor.Tensor) {
 	dev := p.Dev
 	if a.NormRotated {
@@ -120,8 +123,8 @@ func (a *Attention) place(p *Pass, x tensor.Tensor, norm *RMSNorm, heads int, sa
 	return in
 }
 
-// placeBackward turns dx [T, heads·Dh], the gradient of what place left, into
-// that of what it was given, in place. in is what place returned.
+// placeBackward turns dx [T, heads·Dh], the gradient of place's result, into the gradient
+// of its input, in place. in is what place returned.
 func (a *Attention) placeBackward(p *Pass, dx, in tensor.Tensor, norm *RMSNorm, heads int) {
 	if !a.NormRotated {
 		a.rotate(p, dx, heads, true)
@@ -134,20 +137,21 @@ func (a *Attention) placeBackward(p *Pass, dx, in tensor.Tensor, norm *RMSNorm, 
 	}
 }
 
+// rotate rotates x [T, heads·Dh] if the attention has rotary positions.
 func (a *Attention) rotate(p *Pass, x tensor.Tensor, heads int, inverse bool) {
 	if a.Freqs != nil {
 		p.Dev.Rotate(x, p.Positions, a.rotary(heads), inverse)
 	}
 }
 
-// Backward fills dx [T,D] from dy [T,D] (dx of none: gradients of the
-// adapters only) and frees saved. x is Forward's input.
+// Backward fills dx [T,D] from dy [T,D] and frees saved. If dx is none, only the adapters'
+// gradients are computed. x [T,D] is Forward's input.
 func (a *Attention) Backward(p *Pass, dx, dy, x tensor.Tensor, saved *AttentionSaved) {
 	dev := p.Dev
-	dout := dev.Alloc(saved.out.Rows, saved.out.Cols)
-	dq := dev.Alloc(saved.q.Rows, saved.q.Cols)
-	dk := dev.Alloc(saved.k.Rows, saved.k.Cols)
-	dv := dev.Alloc(saved.v.Rows, saved.v.Cols)
+	dout := dev.Alloc(saved.out.Rows, saved.out.Cols) // [T, H·Dh]
+	dq := dev.Alloc(saved.q.Rows, saved.q.Cols)       // [T, H·Dh]
+	dk := dev.Alloc(saved.k.Rows, saved.k.Cols)       // [T, G·Dh]
+	dv := dev.Alloc(saved.v.Rows, saved.v.Cols)       // [T, G·Dh]
 	defer dev.Free(dout, dq, dk, dv)
 	a.O.Backward(p, dout, dy, saved.out, saved.uo, false)
 	dev.AttendBackward(dq, dk, dv, dout, saved.out, saved.lse, saved.q, saved.k, saved.v, a.Spec, p.Layout)
@@ -159,11 +163,12 @@ func (a *Attention) Backward(p *Pass, dx, dy, x tensor.Tensor, saved *AttentionS
 	saved.free(dev)
 }
 
-// Project stores the keys and values of source states x [T,D] for Cross in
-// the given rows of source: once a sentence, whatever the number of beams.
+// Project computes the keys and values of source states x [T,D] for Cross and stores them
+// in the given rows of source. That happens once per sentence, whatever the number of
+// beams.
 func (a *Attention) Project(p *Pass, source *KV, rows []int32, x tensor.Tensor) {
 	dev := p.Dev
-	t := dev.Alloc(x.Rows, a.Spec.KVHeads*a.Spec.HeadDim)
+	t := dev.Alloc(x.Rows, a.Spec.KVHeads*a.Spec.HeadDim) // t [T, G·Dh]
 	defer dev.Free(t)
 	a.K.Forward(p, t, x)
 	dev.Scatter(source.K, t, rows)
@@ -171,11 +176,11 @@ func (a *Attention) Project(p *Pass, source *KV, rows []int32, x tensor.Tensor) 
 	dev.Scatter(source.V, t, rows)
 }
 
-// Cross fills y [T,D] from queries x [T,D] attending to projected source
-// keys; the layout lists, for each sequence, the rows of its source.
+// Cross fills y [T,D] from queries x [T,D] by attention to the projected keys of source.
+// The layout lists, for each sequence, the rows of its source.
 func (a *Attention) Cross(p *Pass, y, x tensor.Tensor, source *KV, layout *tensor.Layout) {
 	dev, width := p.Dev, a.Spec.Heads*a.Spec.HeadDim
-	q, out := dev.Alloc(x.Rows, width), dev.Alloc(x.Rows, width)
+	q, out := dev.Alloc(x.Rows, width), dev.Alloc(x.Rows, width) // q, out [T, H·Dh]
 	defer dev.Free(q, out)
 	a.Q.Forward(p, q, x)
 	dev.Attend(out, tensor.Tensor{}, q, source.K, source.V, a.Spec, layout)

@@ -6,8 +6,8 @@ import "barka/internal/tensor"
 type Norm interface {
 	// Forward fills y from x.
 	Forward(dev tensor.Device, y, x tensor.Tensor)
-	// Backward fills dx from dy, or adds to it; x is Forward's input. dx may
-	// be dy.
+	// Backward fills dx from dy, or adds to it with accumulate. x is Forward's input. dx
+	// may be dy.
 	Backward(dev tensor.Device, dx, dy, x tensor.Tensor, accumulate bool)
 }
 
@@ -15,22 +15,22 @@ type Norm interface {
 type Block interface {
 	// Forward updates x in place; cache may be nil.
 	Forward(p *Pass, x tensor.Tensor, cache *KV)
-	// ForwardSave takes over x and returns the new residual stream, and what
-	// Backward needs.
+	// ForwardSave returns the new residual stream and what Backward needs. It takes
+	// ownership of x.
 	ForwardSave(p *Pass, x tensor.Tensor) (tensor.Tensor, BlockSaved)
-	// Linears lists the layers that an adapter may attach to.
+	// Linears lists the layers that an adapter can be attached to.
 	Linears() []*Linear
 }
 
 // BlockSaved is one saved forward pass of a block.
 type BlockSaved interface {
-	// Backward turns dx, the gradient of the block's output, into that of its
-	// input, in place, and frees what was saved. With last the gradient of
-	// the input is not wanted: nothing below the block trains.
+	// Backward turns dx, the gradient of the block's output, into the gradient of its
+	// input, in place, and frees what was saved. With last nothing below the block
+	// trains, and the gradient of the input is not computed.
 	Backward(p *Pass, dx tensor.Tensor, last bool)
 }
 
-// PreNorm is the block of Llama and its kin:
+// PreNorm is the block of Llama and similar models:
 // x += Attn(AttnNorm(x)); x += MLP(MLPNorm(x)).
 type PreNorm struct {
 	AttnNorm, MLPNorm RMSNorm
@@ -38,11 +38,11 @@ type PreNorm struct {
 	MLP               GatedMLP
 }
 
-// preNormSaved holds activations [T,D] of a PreNorm and those of its parts.
+// preNormSaved holds the activations [T,D] of a PreNorm and those inside its layers.
 type preNormSaved struct {
 	b          *PreNorm
-	x, attnIn  tensor.Tensor // the residual stream before attention; normed
-	mid, mlpIn tensor.Tensor // before the feed-forward layer; normed
+	x, attnIn  tensor.Tensor // the residual stream before attention, and its norm
+	mid, mlpIn tensor.Tensor // the residual stream after attention, and its norm
 	attn       AttentionSaved
 	mlp        GatedSaved
 }
@@ -50,7 +50,7 @@ type preNormSaved struct {
 // Forward implements Block.
 func (b *PreNorm) Forward(p *Pass, x tensor.Tensor, cache *KV) {
 	dev := p.Dev
-	in, out := dev.Alloc(x.Rows, x.Cols), dev.Alloc(x.Rows, x.Cols)
+	in, out := dev.Alloc(x.Rows, x.Cols), dev.Alloc(x.Rows, x.Cols) // in, out [T,D]
 	defer dev.Free(in, out)
 	b.AttnNorm.Forward(dev, in, x)
 	b.Attn.Forward(p, out, in, cache, nil)
@@ -78,7 +78,7 @@ func (b *PreNorm) ForwardSave(p *Pass, x tensor.Tensor) (tensor.Tensor, BlockSav
 // Backward implements BlockSaved.
 func (s *preNormSaved) Backward(p *Pass, dx tensor.Tensor, last bool) {
 	dev, b := p.Dev, s.b
-	d := dev.Alloc(dx.Rows, dx.Cols)
+	d := dev.Alloc(dx.Rows, dx.Cols) // d [T,D], of a layer's input
 	b.MLP.Backward(p, d, dx, s.mlpIn, &s.mlp)
 	b.MLPNorm.Backward(dev, dx, d, s.mid, true)
 	if last {

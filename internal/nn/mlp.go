@@ -2,16 +2,17 @@ package nn
 
 import "barka/internal/tensor"
 
-// GatedMLP is y = Down(act(Gate·x) ∘ Up·x).
+// GatedMLP is y = Down(act(Gate·x) ∘ Up·x), after Shazeer, "GLU Variants Improve
+// Transformer", 2020.
 type GatedMLP struct {
-	Gate, Up, Down Linear
+	Gate, Up, Down Linear // [F,D], [F,D], [D,F]
 	Act            tensor.Activation
 }
 
-// GatedSaved is what GatedMLP.Backward needs of Forward.
+// GatedSaved is what GatedMLP.Forward saves for Backward.
 type GatedSaved struct {
-	gate, up, hidden tensor.Tensor // [T,F]
-	ug, uu, ud       tensor.Tensor
+	gate, up, hidden tensor.Tensor // [T,F] hidden is act(gate)∘up
+	ug, uu, ud       tensor.Tensor // [T,r] intermediates of the adapters, or none
 }
 
 func (s *GatedSaved) free(dev tensor.Device) {
@@ -25,15 +26,15 @@ func (m *GatedMLP) Forward(p *Pass, y, x tensor.Tensor, saved *GatedSaved) {
 	F, _ := m.Gate.Dims()
 	var s GatedSaved
 	s.gate, s.up = dev.Alloc(x.Rows, F), dev.Alloc(x.Rows, F)
-	s.ug = m.Gate.Forward(p, s.gate, x)
-	s.uu = m.Up.Forward(p, s.up, x)
-	hidden := s.gate
+	s.ug = m.Gate.Forward(p, s.gate, x) // gate [T,F]
+	s.uu = m.Up.Forward(p, s.up, x)     // up [T,F]
+	hidden := s.gate                    // hidden [T,F], in the memory of gate if nothing is saved
 	if saved != nil {
 		s.hidden = dev.Alloc(x.Rows, F)
 		hidden = s.hidden
 	}
 	dev.Gate(hidden, s.gate, s.up, m.Act)
-	s.ud = m.Down.Forward(p, y, hidden)
+	s.ud = m.Down.Forward(p, y, hidden) // y [T,D]
 	if saved != nil {
 		*saved = s
 		return
@@ -44,8 +45,8 @@ func (m *GatedMLP) Forward(p *Pass, y, x tensor.Tensor, saved *GatedSaved) {
 // Backward fills dx [T,D] from dy [T,D] and frees saved. x is Forward's input.
 func (m *GatedMLP) Backward(p *Pass, dx, dy, x tensor.Tensor, saved *GatedSaved) {
 	dev := p.Dev
-	dh := dev.Alloc(saved.hidden.Rows, saved.hidden.Cols)
-	dup := dev.Alloc(saved.up.Rows, saved.up.Cols)
+	dh := dev.Alloc(saved.hidden.Rows, saved.hidden.Cols) // dh [T,F], of hidden, then of gate
+	dup := dev.Alloc(saved.up.Rows, saved.up.Cols)        // dup [T,F]
 	defer dev.Free(dh, dup)
 	m.Down.Backward(p, dh, dy, saved.hidden, saved.ud, false)
 	dev.GateBackward(dh, dup, dh, saved.gate, saved.up, m.Act)
@@ -56,14 +57,14 @@ func (m *GatedMLP) Backward(p *Pass, dx, dy, x tensor.Tensor, saved *GatedSaved)
 
 // MLP is y = Out(act(In·x)), the plain two-layer form with biases.
 type MLP struct {
-	In, Out Linear
+	In, Out Linear // [F,D], [D,F]
 	Act     tensor.Activation
 }
 
-// MLPSaved is what MLP.Backward needs of Forward.
+// MLPSaved is what MLP.Forward saves for Backward.
 type MLPSaved struct {
 	in, hidden tensor.Tensor // [T,F] before and after the activation
-	ui, uo     tensor.Tensor
+	ui, uo     tensor.Tensor // [T,r] intermediates of the adapters, or none
 }
 
 func (s *MLPSaved) free(dev tensor.Device) {
@@ -76,14 +77,14 @@ func (m *MLP) Forward(p *Pass, y, x tensor.Tensor, saved *MLPSaved) {
 	dev := p.Dev
 	F, _ := m.In.Dims()
 	s := MLPSaved{in: dev.Alloc(x.Rows, F)}
-	s.ui = m.In.Forward(p, s.in, x)
-	hidden := s.in
+	s.ui = m.In.Forward(p, s.in, x) // in [T,F]
+	hidden := s.in                  // hidden [T,F], in the memory of in if nothing is saved
 	if saved != nil {
 		s.hidden = dev.Alloc(x.Rows, F)
 		hidden = s.hidden
 	}
 	dev.Activate(hidden, s.in, m.Act)
-	s.uo = m.Out.Forward(p, y, hidden)
+	s.uo = m.Out.Forward(p, y, hidden) // y [T,D]
 	if saved != nil {
 		*saved = s
 		return
@@ -91,11 +92,11 @@ func (m *MLP) Forward(p *Pass, y, x tensor.Tensor, saved *MLPSaved) {
 	s.free(dev)
 }
 
-// Backward fills dx [T,D] from dy [T,D] (dx of none: gradients of the
-// adapters only) and frees saved. x is Forward's input.
+// Backward fills dx [T,D] from dy [T,D] and frees saved. If dx is none, only the adapters'
+// gradients are computed. x [T,D] is Forward's input.
 func (m *MLP) Backward(p *Pass, dx, dy, x tensor.Tensor, saved *MLPSaved) {
 	dev := p.Dev
-	dh := dev.Alloc(saved.hidden.Rows, saved.hidden.Cols)
+	dh := dev.Alloc(saved.hidden.Rows, saved.hidden.Cols) // dh [T,F], of hidden, then of in
 	defer dev.Free(dh)
 	m.Out.Backward(p, dh, dy, saved.hidden, saved.uo, false)
 	dev.ActivateBackward(dh, dh, saved.in, m.Act)
@@ -103,8 +104,8 @@ func (m *MLP) Backward(p *Pass, dx, dy, x tensor.Tensor, saved *MLPSaved) {
 	saved.free(dev)
 }
 
-// RMSNorm is root-mean-square normalisation (Zhang & Sennrich, 2019);
-// PlusOne scales by 1+w as Gemma does.
+// RMSNorm is root-mean-square normalisation (Zhang and Sennrich, 2019). With PlusOne it
+// scales by 1+w, as Gemma does.
 type RMSNorm struct {
 	W       tensor.Tensor // [1,D]
 	Eps     float32

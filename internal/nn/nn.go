@@ -1,10 +1,10 @@
-// Package nn holds the layers that decoder and encoder-decoder language
-// models are built of, forward and backward side by side. There is no tape:
-// a layer that may be differentiated fills a struct of saved activations and
-// its Backward reads it.
+// Package nn has the layers of decoder and encoder-decoder language models, with forward
+// and backward side by side. There is no automatic differentiation: Forward fills a struct
+// of saved activations, and Backward reads it.
 //
-// Shapes: T tokens of the flat ragged batch, D residual width, H query heads,
-// G key/value heads, Dh width of a head, F width of the feed-forward layer.
+// Letters in shapes: T tokens of the flat ragged batch, D width of the residual stream, H
+// query heads, G key/value heads, Dh width of a head, F width of the feed-forward layer, N
+// outputs and K inputs of a linear layer, r rank of an adapter, R rows of a cache.
 package nn
 
 import (
@@ -37,7 +37,8 @@ type Pass struct {
 // Tokens returns T.
 func (p *Pass) Tokens() int { return len(p.Positions) }
 
-// Linear is y = x·Wᵀ + bias, with an adapter when it has one.
+// Linear is y = x·Wᵀ + bias, plus the adapter's s·(x·Aᵀ)·Bᵀ if it has an adapter. W is
+// [N,K].
 type Linear struct {
 	// Name is the Hugging Face module path.
 	Name string
@@ -46,14 +47,14 @@ type Linear struct {
 	LoRA *lora.Pair
 }
 
-// Forward fills y [T,N] from x [T,K]. With p.Save it returns the adapter's
-// intermediate, which Backward wants back; else none.
+// Forward fills y [T,N] from x [T,K]. With p.Save it returns the adapter's intermediate
+// u [T,r], which Backward takes. Otherwise, or without an adapter, it returns none.
 func (l *Linear) Forward(p *Pass, y, x tensor.Tensor) tensor.Tensor {
 	p.Dev.MatMul(y, x, l.W, l.Bias, false)
 	if l.LoRA == nil {
 		return tensor.Tensor{}
 	}
-	u := l.LoRA.Forward(p.Dev, y, x, p.Dropout)
+	u := l.LoRA.Forward(p.Dev, y, x, p.Dropout) // u [T,r]
 	if p.Save {
 		return u
 	}
@@ -61,9 +62,9 @@ func (l *Linear) Forward(p *Pass, y, x tensor.Tensor) tensor.Tensor {
 	return tensor.Tensor{}
 }
 
-// Backward fills dx [T,K] from dy [T,N], or adds to it with accumulate; a
-// dx of none is not computed. u is what Forward returned. Base weights are
-// frozen: only the adapter collects gradients.
+// Backward fills dx [T,K] from dy [T,N], or adds to it with accumulate. If dx is none it
+// is not computed. x [T,K] and u [T,r] are Forward's input and result. Base weights are
+// frozen: only the adapter accumulates gradients.
 func (l *Linear) Backward(p *Pass, dx, dy, x, u tensor.Tensor, accumulate bool) {
 	if !dx.None() {
 		p.Dev.MatMulT(dx, dy, l.W, accumulate)

@@ -10,11 +10,11 @@ type Sandwich struct {
 	MLP                                GatedMLP
 }
 
-// sandwichSaved holds activations [T,D] of a Sandwich and those of its parts.
+// sandwichSaved holds the activations [T,D] of a Sandwich and those inside its layers.
 type sandwichSaved struct {
 	b                  *Sandwich
-	x, attnIn, attnOut tensor.Tensor // the residual stream; normed; before the post norm
-	mid, mlpIn, mlpOut tensor.Tensor // the residual stream between the halves; likewise
+	x, attnIn, attnOut tensor.Tensor // the residual stream, PreAttn's result, PostAttn's input
+	mid, mlpIn, mlpOut tensor.Tensor // the residual stream after attention, and the same of the MLP
 	attn               AttentionSaved
 	mlp                GatedSaved
 }
@@ -28,7 +28,7 @@ func (b *Sandwich) Linears() []*Linear {
 // Forward implements Block.
 func (b *Sandwich) Forward(p *Pass, x tensor.Tensor, cache *KV) {
 	dev := p.Dev
-	in, out := dev.Alloc(x.Rows, x.Cols), dev.Alloc(x.Rows, x.Cols)
+	in, out := dev.Alloc(x.Rows, x.Cols), dev.Alloc(x.Rows, x.Cols) // in, out [T,D]
 	defer dev.Free(in, out)
 	b.PreAttn.Forward(dev, in, x)
 	b.Attn.Forward(p, out, in, cache, nil)
@@ -60,7 +60,7 @@ func (b *Sandwich) ForwardSave(p *Pass, x tensor.Tensor) (tensor.Tensor, BlockSa
 // Backward implements BlockSaved.
 func (s *sandwichSaved) Backward(p *Pass, dx tensor.Tensor, last bool) {
 	dev, b := p.Dev, s.b
-	d, in := dev.Alloc(dx.Rows, dx.Cols), dev.Alloc(dx.Rows, dx.Cols)
+	d, in := dev.Alloc(dx.Rows, dx.Cols), dev.Alloc(dx.Rows, dx.Cols) // d, in [T,D], of a layer's output and input
 	b.PostMLP.Backward(dev, d, dx, s.mlpOut, false)
 	b.MLP.Backward(p, in, d, s.mlpIn, &s.mlp)
 	b.PreMLP.Backward(dev, dx, in, s.mid, true)

@@ -1,7 +1,7 @@
 // Package gemma2 is Gemma 2 (Gemma Team, "Gemma 2: Improving Open Language
 // Models at a Practical Size", 2024) as transformers computes it with eager
-// attention: four norms a layer, soft-capped attention and logits, sliding
-// windows on even layers, grouped queries, a tied head.
+// attention: four norms per layer, soft-capped attention and logits, sliding windows on even
+// layers, grouped queries, a tied head.
 package gemma2
 
 import (
@@ -44,7 +44,7 @@ type Config struct {
 }
 
 // New builds the model from config.json's text and its weights.
-func New(config []byte, w *model.Weights) (*model.Stack, error) {
+func New(config []byte, w *model.Weights) (*model.Transformer, error) {
 	c := Config{HiddenActivation: "gelu_pytorch_tanh", RMSNormEps: 1e-6, MaxPositions: 8192, TieWordEmbeddings: true}
 	if err := json.Unmarshal(config, &c); err != nil {
 		return nil, badinput.Errorf("config.json: %w", err)
@@ -56,20 +56,20 @@ func New(config []byte, w *model.Weights) (*model.Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &model.Stack{Dev: w.Device(), Scale: float32(math.Sqrt(float64(c.HiddenSize))), KVWidth: c.NumKeyValueHeads * c.HeadDim}
+	m := &model.Transformer{Dev: w.Device(), Scale: float32(math.Sqrt(float64(c.HiddenSize))), KVWidth: c.NumKeyValueHeads * c.HeadDim}
 	if w.DType() == dtype.BF16 {
 		m.Scale, m.Round = dtype.RoundBF16(m.Scale), true
 	}
 	if c.FinalLogitSoftcap != nil {
 		m.Softcap = float32(*c.FinalLogitSoftcap)
 	}
-	m.Embed, m.Output = w.Ends("model.embed_tokens.weight", "lm_head.weight", c.VocabSize, c.HiddenSize, c.TieWordEmbeddings)
+	m.Embed, m.Output = w.EmbedAndHead("model.embed_tokens.weight", "lm_head.weight", c.VocabSize, c.HiddenSize, c.TieWordEmbeddings)
 	for i := range c.NumHiddenLayers {
 		m.Blocks = append(m.Blocks, c.layer(w, i, freqs))
 	}
 	norm := c.norm(w, "model.norm")
 	m.Norm = &norm
-	m.About = w.Info(model.Info{Layers: c.NumHiddenLayers, Hidden: c.HiddenSize, Vocab: c.VocabSize, MaxPositions: c.MaxPositions})
+	m.Meta = w.Info(model.Info{Layers: c.NumHiddenLayers, Hidden: c.HiddenSize, Vocab: c.VocabSize, MaxPositions: c.MaxPositions})
 	return m, nil
 }
 
@@ -93,15 +93,15 @@ func (c *Config) check() error {
 	)
 }
 
-// norm scales by 1+w.
+// norm loads an RMS norm that scales by 1+w.
 func (c *Config) norm(w *model.Weights, module string) nn.RMSNorm {
 	n := w.RMSNorm(module, c.HiddenSize, c.RMSNormEps)
 	n.PlusOne = true
 	return n
 }
 
-// window is the sliding window of layer i: even layers slide unless
-// layer_types says otherwise.
+// window returns the sliding window of layer i, or 0 for none. Even layers slide unless
+// layer_types differs.
 func (c *Config) window(i int) int {
 	if !model.Sliding(c.LayerTypes, i, i%2 == 0) || c.SlidingWindow == nil {
 		return 0

@@ -19,8 +19,8 @@ import (
 	"barka/internal/tensor"
 )
 
-// defaults are those of transformers' Gemma3TextConfig, on which the published
-// files of 4B and more rely.
+// defaults are those of transformers' Gemma3TextConfig. The published config.json of the
+// models with 4B parameters and more leave these settings out.
 const defaults = `{"vocab_size": 262208, "hidden_size": 2304, "intermediate_size": 9216, "num_hidden_layers": 26,
 	"num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256, "hidden_activation": "gelu_pytorch_tanh",
 	"max_position_embeddings": 131072, "rms_norm_eps": 1e-6, "tie_word_embeddings": true, "query_pre_attn_scalar": 256,
@@ -61,7 +61,7 @@ type Config struct {
 }
 
 // New builds the model from config.json's text and its weights.
-func New(config []byte, w *model.Weights) (*model.Stack, error) {
+func New(config []byte, w *model.Weights) (*model.Transformer, error) {
 	c := Config{prefix: w.LanguagePrefix()}
 	if err := json.Unmarshal(config, &c); err != nil {
 		return nil, badinput.Errorf("config.json: %w", err)
@@ -69,7 +69,7 @@ func New(config []byte, w *model.Weights) (*model.Stack, error) {
 	if err := cmp.Or(c.check(), c.frequencies()); err != nil {
 		return nil, err
 	}
-	m := &model.Stack{Dev: w.Device(), Scale: float32(math.Sqrt(float64(c.HiddenSize))), KVWidth: c.NumKeyValueHeads * c.HeadDim}
+	m := &model.Transformer{Dev: w.Device(), Scale: float32(math.Sqrt(float64(c.HiddenSize))), KVWidth: c.NumKeyValueHeads * c.HeadDim}
 	if w.DType() == dtype.BF16 {
 		m.Scale, m.Round = dtype.RoundBF16(m.Scale), true
 	}
@@ -77,14 +77,14 @@ func New(config []byte, w *model.Weights) (*model.Stack, error) {
 		m.Softcap = float32(*c.FinalLogitSoftcap)
 	}
 	w.Ignore("language_model.lm_head.weight")
-	m.Embed, m.Output = w.Ends(c.prefix+"embed_tokens.weight", "lm_head.weight", c.VocabSize, c.HiddenSize, c.TieWordEmbeddings)
+	m.Embed, m.Output = w.EmbedAndHead(c.prefix+"embed_tokens.weight", "lm_head.weight", c.VocabSize, c.HiddenSize, c.TieWordEmbeddings)
 	for i := range c.NumHiddenLayers {
 		m.Blocks = append(m.Blocks, c.layer(w, i))
 	}
 	norm := c.norm(w, c.prefix+"norm", c.HiddenSize)
 	m.Norm = &norm
 	w.IgnoreImages()
-	m.About = w.Info(model.Info{Layers: c.NumHiddenLayers, Hidden: c.HiddenSize, Vocab: c.VocabSize, MaxPositions: c.MaxPositions})
+	m.Meta = w.Info(model.Info{Layers: c.NumHiddenLayers, Hidden: c.HiddenSize, Vocab: c.VocabSize, MaxPositions: c.MaxPositions})
 	return m, nil
 }
 
@@ -112,8 +112,8 @@ func (c *Config) check() error {
 	)
 }
 
-// checkPattern refuses a pattern of sliding layers that is none, or another
-// than that of layer_types.
+// checkPattern returns an error if sliding_window_pattern is out of bounds or contradicts
+// layer_types.
 func (c *Config) checkPattern() error {
 	if c.SlidingPattern == nil {
 		return nil
@@ -123,14 +123,15 @@ func (c *Config) checkPattern() error {
 	}
 	for i, t := range c.LayerTypes {
 		if slides := (i+1)%*c.SlidingPattern != 0; slides != (t == model.SlidingAttention) {
-			return badinput.Errorf("config.json: layer_types[%d] is %q, and sliding_window_pattern %d says otherwise; which one is meant cannot be told", i, t, *c.SlidingPattern)
+			return badinput.Errorf("config.json: layer_types[%d] is %q, which contradicts sliding_window_pattern %d; remove the wrong one",
+				i, t, *c.SlidingPattern)
 		}
 	}
 	return nil
 }
 
-// frequencies fills local and whole. Scaling is of the full layers alone,
-// unless rope_parameters has some for each kind.
+// frequencies sets local and whole. Scaling applies to the full layers only, unless
+// rope_parameters has an entry for each kind.
 func (c *Config) frequencies() (err error) {
 	var full, sliding *model.RopeScaling
 	if p := c.Parameters; p != nil {
@@ -143,8 +144,8 @@ func (c *Config) frequencies() (err error) {
 	return err
 }
 
-// slides reports whether layer i attends to a window: five of six do unless
-// the configuration says otherwise.
+// slides reports whether layer i attends to a window. Five of six layers do, unless the
+// configuration has another pattern.
 func (c *Config) slides(i int) bool {
 	pattern := 6
 	if c.SlidingPattern != nil {
@@ -153,7 +154,7 @@ func (c *Config) slides(i int) bool {
 	return model.Sliding(c.LayerTypes, i, (i+1)%pattern != 0)
 }
 
-// norm scales by 1+w.
+// norm loads an RMS norm that scales by 1+w.
 func (c *Config) norm(w *model.Weights, module string, width int) nn.RMSNorm {
 	n := w.RMSNorm(module, width, c.RMSNormEps)
 	n.PlusOne = true

@@ -5,18 +5,19 @@ import (
 	"barka/internal/tensor"
 )
 
-// attention is multi-head attention whose queries, keys and values come out
-// of one projection, side by side per head.
+// attention is multi-head attention with one projection for queries, keys and values. Its
+// outputs are q|k|v for each head.
 type attention struct {
-	qkv, out nn.Linear
+	qkv, out nn.Linear // [3·D,D], [D,D]
 	spec     tensor.Attention
 	rotary   tensor.Rotary
 }
 
-// attentionSaved is what backward needs of forward.
+// attentionSaved is what forward saves for backward.
 type attentionSaved struct {
-	q, k, v, mixed, lse tensor.Tensor
-	uqkv, uout          tensor.Tensor
+	q, k, v, mixed tensor.Tensor // [T,D] mixed is the weighted sum of values
+	lse            tensor.Tensor // [T,H] log-sum-exp of the scores
+	uqkv, uout     tensor.Tensor // [T,r] intermediates of the adapters, or none
 }
 
 // forward fills y [T,D] from x [T,D]; saved may be nil.
@@ -26,15 +27,15 @@ func (a *attention) forward(p *nn.Pass, y, x tensor.Tensor, cache *nn.KV, saved 
 	if saved != nil {
 		s.lse = dev.Alloc(T, a.spec.Heads)
 	}
-	qkv := dev.Alloc(T, 3*D)
+	qkv := dev.Alloc(T, 3*D) // qkv [T,3·D]
 	s.uqkv = a.qkv.Forward(p, qkv, x)
-	dev.SplitHeads(s.q, s.k, s.v, qkv, a.spec.Heads)
+	dev.SplitHeads(s.q, s.k, s.v, qkv, a.spec.Heads) // q, k, v [T,D]
 	dev.Free(qkv)
 	dev.Rotate(s.q, p.Positions, a.rotary, false)
 	dev.Rotate(s.k, p.Positions, a.rotary, false)
-	keys, values := cache.With(p, &s.k, &s.v)
-	dev.Attend(s.mixed, s.lse, s.q, keys, values, a.spec, p.Layout)
-	s.uout = a.out.Forward(p, y, s.mixed)
+	keys, values := cache.With(p, &s.k, &s.v)                       // [R,D]
+	dev.Attend(s.mixed, s.lse, s.q, keys, values, a.spec, p.Layout) // mixed [T,D]
+	s.uout = a.out.Forward(p, y, s.mixed)                           // y [T,D]
 	if saved != nil {
 		*saved = s
 		return
@@ -42,11 +43,11 @@ func (a *attention) forward(p *nn.Pass, y, x tensor.Tensor, cache *nn.KV, saved 
 	s.free(dev)
 }
 
-// backward fills dx [T,D] from dy [T,D] (dx of none: gradients of the
-// adapters only) and frees saved. x is forward's input.
+// backward fills dx [T,D] from dy [T,D] and frees saved. If dx is none, only the adapters'
+// gradients are computed. x [T,D] is forward's input.
 func (a *attention) backward(p *nn.Pass, dx, dy, x tensor.Tensor, saved *attentionSaved) {
 	dev, T, D := p.Dev, dy.Rows, dy.Cols
-	dmixed, dqkv := dev.Alloc(T, D), dev.Alloc(T, 3*D)
+	dmixed, dqkv := dev.Alloc(T, D), dev.Alloc(T, 3*D) // dmixed [T,D], dqkv [T,3·D]
 	dq, dk, dv := dev.Alloc(T, D), dev.Alloc(T, D), dev.Alloc(T, D)
 	defer dev.Free(dmixed, dqkv, dq, dk, dv)
 	a.out.Backward(p, dmixed, dy, saved.mixed, saved.uout, false)

@@ -5,12 +5,12 @@ import (
 	"barka/internal/tensor"
 )
 
-// saved holds one layer's activations [T,D] and those inside its parts.
+// saved holds the activations [T,D] of a layer and those inside its attention and MLP.
 type saved struct {
 	l         *layer
-	x, attnIn tensor.Tensor // the residual stream; normed for attention
-	mid       tensor.Tensor // after attention; none in a parallel layer
-	mlpIn     tensor.Tensor // normed for the feed-forward layer
+	x, attnIn tensor.Tensor // the residual stream, and ln1's result
+	mid       tensor.Tensor // the residual stream after attention; none in a parallel layer
+	mlpIn     tensor.Tensor // ln2's result
 	attn      attentionSaved
 	mlp       nn.MLPSaved
 }
@@ -50,7 +50,7 @@ func (s *saved) Backward(p *nn.Pass, dx tensor.Tensor, last bool) {
 	*s = saved{}
 }
 
-// backwardParallel: both halves get the gradient of the output.
+// backwardParallel passes the gradient of the output to attention and to the MLP.
 func (s *saved) backwardParallel(p *nn.Pass, dx tensor.Tensor, last bool) {
 	dev, l := p.Dev, s.l
 	if last {
@@ -58,7 +58,7 @@ func (s *saved) backwardParallel(p *nn.Pass, dx tensor.Tensor, last bool) {
 		l.attn.backward(p, tensor.Tensor{}, dx, s.attnIn, &s.attn)
 		return
 	}
-	dattn, dmlp := dev.Alloc(dx.Rows, dx.Cols), dev.Alloc(dx.Rows, dx.Cols)
+	dattn, dmlp := dev.Alloc(dx.Rows, dx.Cols), dev.Alloc(dx.Rows, dx.Cols) // [T,D], of the norms' results
 	defer dev.Free(dattn, dmlp)
 	l.mlp.Backward(p, dmlp, dx, s.mlpIn, &s.mlp)
 	l.attn.backward(p, dattn, dx, s.attnIn, &s.attn)
@@ -66,6 +66,7 @@ func (s *saved) backwardParallel(p *nn.Pass, dx tensor.Tensor, last bool) {
 	l.ln1.Backward(dev, dx, dattn, s.x, true)
 }
 
+// backwardSequential goes back through the MLP, then through attention.
 func (s *saved) backwardSequential(p *nn.Pass, dx tensor.Tensor, last bool) {
 	dev, l := p.Dev, s.l
 	d := dev.Alloc(dx.Rows, dx.Cols)

@@ -1,6 +1,6 @@
-// Package gptneox is GPT-NeoX and Pythia (Black et al., 2022; Biderman et
-// al., 2023): layer norms with biases, rotary positions on the first quarter
-// of each head, attention and feed-forward in parallel, an untied head.
+// Package gptneox is GPT-NeoX (Black et al., 2022) and Pythia (Biderman et al., 2023). It has
+// layer norms with biases, rotary positions on the first quarter of each head, attention and
+// feed-forward layer in parallel, and an untied head.
 package gptneox
 
 import (
@@ -37,7 +37,8 @@ type Config struct {
 	model.RopeConfig
 }
 
-// layer is x += attn(ln1(x)) + mlp(ln2(x)), or one after the other.
+// layer is x += attn(ln1(x)) + mlp(ln2(x)) if parallel, else x += attn(ln1(x));
+// x += mlp(ln2(x)).
 type layer struct {
 	ln1, ln2 nn.LayerNorm
 	attn     attention
@@ -46,7 +47,7 @@ type layer struct {
 }
 
 // New builds the model from config.json's text and its weights.
-func New(config []byte, w *model.Weights) (*model.Stack, error) {
+func New(config []byte, w *model.Weights) (*model.Transformer, error) {
 	c := Config{LayerNormEps: 1e-5, HiddenAct: "gelu", RotaryPct: 0.25, MaxPositions: 2048, UseParallelResidual: true, AttentionBias: true}
 	if err := json.Unmarshal(config, &c); err != nil {
 		return nil, badinput.Errorf("config.json: %w", err)
@@ -64,14 +65,14 @@ func New(config []byte, w *model.Weights) (*model.Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &model.Stack{Dev: w.Device(), Scale: 1, KVWidth: c.HiddenSize}
-	m.Embed, m.Output = w.Ends("gpt_neox.embed_in.weight", "embed_out.weight", c.VocabSize, c.HiddenSize, c.TieWordEmbeddings)
+	m := &model.Transformer{Dev: w.Device(), Scale: 1, KVWidth: c.HiddenSize}
+	m.Embed, m.Output = w.EmbedAndHead("gpt_neox.embed_in.weight", "embed_out.weight", c.VocabSize, c.HiddenSize, c.TieWordEmbeddings)
 	for i := range c.NumHiddenLayers {
 		m.Blocks = append(m.Blocks, c.layer(w, i, freqs))
 	}
 	norm := w.LayerNorm("gpt_neox.final_layer_norm", c.HiddenSize, c.LayerNormEps)
 	m.Norm = &norm
-	m.About = w.Info(model.Info{Layers: c.NumHiddenLayers, Hidden: c.HiddenSize, Vocab: c.VocabSize, MaxPositions: c.MaxPositions})
+	m.Meta = w.Info(model.Info{Layers: c.NumHiddenLayers, Hidden: c.HiddenSize, Vocab: c.VocabSize, MaxPositions: c.MaxPositions})
 	return m, nil
 }
 
@@ -90,16 +91,17 @@ func (c *Config) check() error {
 	}
 	switch {
 	case c.HiddenSize%c.NumAttentionHeads != 0:
-		return badinput.Errorf("config.json: hidden_size %d is no multiple of num_attention_heads %d", c.HiddenSize, c.NumAttentionHeads)
+		return badinput.Errorf("config.json: hidden_size %d is not a multiple of num_attention_heads %d", c.HiddenSize, c.NumAttentionHeads)
 	case !(c.RotaryPct > 0 && c.RotaryPct <= 1) || c.rotaryDims()%2 != 0:
-		return badinput.Errorf("config.json: rotary_pct %g of a head of width %d does not give an even number of rotary dimensions", c.RotaryPct, c.headDim())
+		return badinput.Errorf("config.json: rotary_pct %g of a head of width %d does not give an even number of rotary dimensions",
+			c.RotaryPct, c.headDim())
 	}
 	return nil
 }
 
 func (c *Config) headDim() int { return c.HiddenSize / c.NumAttentionHeads }
 
-// rotaryDims is how much of each head rotates.
+// rotaryDims returns the number of dimensions of each head that rotate.
 func (c *Config) rotaryDims() int { return int(float64(c.headDim()) * c.RotaryPct) }
 
 func (c *Config) layer(w *model.Weights, i int, freqs []float32) *layer {

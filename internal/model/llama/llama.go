@@ -1,9 +1,8 @@
 // Package llama is Llama (Touvron et al., 2023; Llama 3: Grattafiori et al.,
-// 2024): two RMS norms per layer, rotary positions, of which Llama 3.1 scales
-// the slow ones, grouped queries, a SiLU-gated feed-forward layer, a head of
-// its own or tied. Mistral 7B (Jiang et al., 2023) is Llama with a sliding
-// window. SmolLM3 (Hugging Face, 2025) is Llama without rotary positions in
-// every fourth layer.
+// 2024): two RMS norms per layer, rotary positions, grouped queries, a SiLU-gated
+// feed-forward layer, and a head that may be tied. Llama 3.1 scales the low rotary
+// frequencies. Mistral 7B (Jiang et al., 2023) is Llama with a sliding window. SmolLM3
+// (Hugging Face, 2025) is Llama without rotary positions in every fourth layer.
 package llama
 
 import (
@@ -23,13 +22,14 @@ func init() {
 		return load(config, w, Config{MaxPositions: 2048, RMSNormEps: 1e-6})
 	}})
 	model.Register("MistralForCausalLM", model.Architecture{Load: func(config []byte, w *model.Weights) (any, error) {
-		window := 4096 // config.json may write another into it
+		window := 4096 // the default; json.Unmarshal writes config.json's into it
 		return load(config, w, Config{MaxPositions: 131072, RMSNormEps: 1e-6, NumKeyValueHeads: 8, SlidingWindow: &window, slides: all})
 	}})
 	model.Register("SmolLM3ForCausalLM", model.Architecture{
 		Defaults: `{"num_key_value_heads": 4, "tie_word_embeddings": true}`,
 		Load: func(config []byte, w *model.Weights) (any, error) {
-			return load(config, w, Config{MaxPositions: 32768, RMSNormEps: 1e-6, slides: unrotated, RopeConfig: model.RopeConfig{RopeTheta: 2e6}})
+			return load(config, w, Config{MaxPositions: 32768, RMSNormEps: 1e-6, slides: unrotated,
+				RopeConfig: model.RopeConfig{RopeTheta: 2e6}})
 		}})
 }
 
@@ -51,8 +51,8 @@ type Config struct {
 	SlidingWindow     *int    `json:"sliding_window"`
 	model.RopeConfig
 
-	// SmolLM3: layers without rotary positions (0), and every so many without
-	// a list; the layers that have a window.
+	// SmolLM3's settings. NoRopeLayers has 0 for layers without rotary positions. If it is
+	// missing, every NoRopeInterval-th layer has none.
 	NoRopeLayers     []int    `json:"no_rope_layers"`
 	NoRopeInterval   *int     `json:"no_rope_layer_interval"`
 	UseSlidingWindow bool     `json:"use_sliding_window"`
@@ -61,16 +61,16 @@ type Config struct {
 	slides slides
 }
 
-// slides tells which layers have SlidingWindow.
+// slides selects the layers to which SlidingWindow applies.
 type slides int
 
 const (
 	none      slides = iota // Llama
 	all                     // Mistral
-	unrotated               // SmolLM3: those without rotary positions, if at all
+	unrotated               // SmolLM3: those without rotary positions, if UseSlidingWindow
 )
 
-func load(config []byte, w *model.Weights, c Config) (*model.Stack, error) {
+func load(config []byte, w *model.Weights, c Config) (*model.Transformer, error) {
 	c.HiddenAct = "silu"
 	if err := json.Unmarshal(config, &c); err != nil {
 		return nil, badinput.Errorf("config.json: %w", err)
@@ -89,14 +89,14 @@ func load(config []byte, w *model.Weights, c Config) (*model.Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &model.Stack{Dev: w.Device(), Scale: 1, KVWidth: c.NumKeyValueHeads * c.HeadDim}
-	m.Embed, m.Output = w.Ends("model.embed_tokens.weight", "lm_head.weight", c.VocabSize, c.HiddenSize, c.TieWordEmbeddings)
+	m := &model.Transformer{Dev: w.Device(), Scale: 1, KVWidth: c.NumKeyValueHeads * c.HeadDim}
+	m.Embed, m.Output = w.EmbedAndHead("model.embed_tokens.weight", "lm_head.weight", c.VocabSize, c.HiddenSize, c.TieWordEmbeddings)
 	for i := range c.NumHiddenLayers {
 		m.Blocks = append(m.Blocks, c.layer(w, i, freqs))
 	}
 	norm := w.RMSNorm("model.norm", c.HiddenSize, c.RMSNormEps)
 	m.Norm = &norm
-	m.About = w.Info(model.Info{Layers: c.NumHiddenLayers, Hidden: c.HiddenSize, Vocab: c.VocabSize, MaxPositions: c.MaxPositions})
+	m.Meta = w.Info(model.Info{Layers: c.NumHiddenLayers, Hidden: c.HiddenSize, Vocab: c.VocabSize, MaxPositions: c.MaxPositions})
 	return m, nil
 }
 
@@ -115,6 +115,7 @@ func (c *Config) check() error {
 	)
 }
 
+// checkSmolLM3 checks the settings that only SmolLM3 has.
 func (c *Config) checkSmolLM3() error {
 	switch {
 	case c.slides != unrotated:
@@ -140,7 +141,7 @@ func (c *Config) rotates(i int) bool {
 	return (i+1)%4 != 0
 }
 
-// window is the sliding window of layer i, 0 for none.
+// window returns the sliding window of layer i, or 0 for none.
 func (c *Config) window(i int) int {
 	slides := c.slides == all
 	if c.slides == unrotated {

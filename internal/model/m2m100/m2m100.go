@@ -1,6 +1,6 @@
-// Package m2m100 is M2M-100 and NLLB-200 (Fan et al., 2020; NLLB Team, 2022):
-// a pre-norm encoder-decoder with sinusoidal positions, scaled embeddings that
-// encoder, decoder and output mostly share, and biases everywhere but there.
+// Package m2m100 is M2M-100 (Fan et al., 2020) and NLLB-200 (NLLB Team, 2022): a pre-norm
+// encoder-decoder with sinusoidal positions and scaled embeddings. Encoder, decoder and output
+// head usually share one embedding matrix. All layers but the embeddings have biases.
 package m2m100
 
 import (
@@ -34,8 +34,7 @@ type Config struct {
 	ScaleEmbedding        bool   `json:"scale_embedding"`
 	MaxPositions          int    `json:"max_position_embeddings"`
 	PadTokenID            int    `json:"pad_token_id"`
-	// TieWordEmbeddings makes one matrix of the embeddings of encoder and
-	// decoder and of the output head.
+	// TieWordEmbeddings means that encoder, decoder and output head share one matrix.
 	TieWordEmbeddings bool `json:"tie_word_embeddings"`
 }
 
@@ -48,7 +47,7 @@ type Model struct {
 	encEmbed  tensor.Table
 	decEmbed  tensor.Table // often encEmbed
 	head      tensor.Weight
-	positions tensor.Tensor // [rows,D], row p for position p, grown on demand
+	positions tensor.Tensor // [R,D] row p is position p; it grows on demand
 	encoder   []encoderLayer
 	decoder   []decoderLayer
 	encNorm   nn.LayerNorm
@@ -62,7 +61,7 @@ type encoderLayer struct {
 	mlp               nn.MLP
 }
 
-// decoderLayer has cross-attention between the two.
+// decoderLayer has cross-attention between self-attention and the MLP.
 type decoderLayer struct {
 	attnNorm, crossNorm, mlpNorm nn.LayerNorm
 	attn, cross                  nn.Attention
@@ -104,8 +103,8 @@ const (
 	headName    = "lm_head.weight"
 )
 
-// embeddings loads the embeddings and the head: one matrix for all, unless
-// config.json unties them and the checkpoint has other ones.
+// embeddings loads the embeddings and the head. All are one matrix, unless config.json unties
+// them and the checkpoint has different ones.
 func (m *Model) embeddings(w *model.Weights) {
 	V, D := m.cfg.VocabSize, m.cfg.DModel
 	names := []string{sharedName, encoderName, decoderName, headName}
@@ -148,8 +147,10 @@ func (c *Config) check() error {
 	switch {
 	case c.DModel < 4: // the sinusoids need two frequencies
 		return badinput.Errorf("config.json: d_model is %d, expected at least 4", c.DModel)
-	case c.EncoderAttentionHeads <= 0 || c.DecoderAttentionHeads <= 0 || c.DModel%c.EncoderAttentionHeads != 0 || c.DModel%c.DecoderAttentionHeads != 0:
-		return badinput.Errorf("config.json: d_model %d does not divide into %d and %d attention heads", c.DModel, c.EncoderAttentionHeads, c.DecoderAttentionHeads)
+	case c.EncoderAttentionHeads <= 0 || c.DecoderAttentionHeads <= 0 ||
+		c.DModel%c.EncoderAttentionHeads != 0 || c.DModel%c.DecoderAttentionHeads != 0:
+		return badinput.Errorf("config.json: d_model %d does not divide into %d and %d attention heads",
+			c.DModel, c.EncoderAttentionHeads, c.DecoderAttentionHeads)
 	case c.PadTokenID < 0 || c.PadTokenID >= c.VocabSize:
 		return badinput.Errorf("config.json: pad_token_id is %d, expected a token of the vocabulary of %d", c.PadTokenID, c.VocabSize)
 	}
@@ -251,7 +252,7 @@ func (m *Model) Decode(p *nn.Pass, tokens []int32, cache, source *model.Cache, s
 	return h
 }
 
-// input is √D·E[token] + sinusoid(position), [T,D].
+// input returns x [T,D] = √D·E[token] + sinusoid(position).
 func (m *Model) input(p *nn.Pass, embed tensor.Table, tokens []int32) tensor.Tensor {
 	x := m.dev.Alloc(len(tokens), m.cfg.DModel)
 	m.dev.Embed(x, embed, tokens, m.scale, false)
@@ -266,9 +267,9 @@ func (m *Model) input(p *nn.Pass, embed tensor.Table, tokens []int32) tensor.Ten
 	return x
 }
 
-// growPositions computes the sinusoids of at least n positions. Position t
-// has number pad+1+t: sines in the first half of the width, cosines in the
-// second, frequencies 10000^(-j/(D/2-1)), all in float32 as the reference.
+// growPositions computes the sinusoids of at least n positions. Position t is numbered
+// pad+1+t. The first half of a row has sines, the second cosines, of frequencies
+// 10000^(-j/(D/2-1)). All is float32, as in the reference.
 func (m *Model) growPositions(n int) {
 	n = max(n, 2*m.positions.Rows, 256)
 	D := m.cfg.DModel

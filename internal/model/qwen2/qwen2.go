@@ -1,7 +1,6 @@
 // Package qwen2 is Qwen2 and Qwen2.5 (Yang et al., "Qwen2 Technical Report",
-// 2024): the block of Llama with biases on queries, keys and values alone,
-// sliding windows on the upper layers where a model has them, a head tied in
-// the small models.
+// 2024): the block of Llama with biases on queries, keys and values only. Some models have
+// sliding windows on the upper layers. The small models have a tied head.
 package qwen2
 
 import (
@@ -41,7 +40,7 @@ type Config struct {
 }
 
 // New builds the model from config.json's text and its weights.
-func New(config []byte, w *model.Weights) (*model.Stack, error) {
+func New(config []byte, w *model.Weights) (*model.Transformer, error) {
 	window := 4096
 	c := Config{HiddenAct: "silu", MaxPositions: 32768, RMSNormEps: 1e-6, SlidingWindow: &window, MaxWindowLayers: 28}
 	if err := json.Unmarshal(config, &c); err != nil {
@@ -61,14 +60,14 @@ func New(config []byte, w *model.Weights) (*model.Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &model.Stack{Dev: w.Device(), Scale: 1, KVWidth: c.NumKeyValueHeads * c.HeadDim}
-	m.Embed, m.Output = w.Ends("model.embed_tokens.weight", "lm_head.weight", c.VocabSize, c.HiddenSize, c.TieWordEmbeddings)
+	m := &model.Transformer{Dev: w.Device(), Scale: 1, KVWidth: c.NumKeyValueHeads * c.HeadDim}
+	m.Embed, m.Output = w.EmbedAndHead("model.embed_tokens.weight", "lm_head.weight", c.VocabSize, c.HiddenSize, c.TieWordEmbeddings)
 	for i := range c.NumHiddenLayers {
 		m.Blocks = append(m.Blocks, c.layer(w, i, freqs))
 	}
 	norm := w.RMSNorm("model.norm", c.HiddenSize, c.RMSNormEps)
 	m.Norm = &norm
-	m.About = w.Info(model.Info{Layers: c.NumHiddenLayers, Hidden: c.HiddenSize, Vocab: c.VocabSize, MaxPositions: c.MaxPositions})
+	m.Meta = w.Info(model.Info{Layers: c.NumHiddenLayers, Hidden: c.HiddenSize, Vocab: c.VocabSize, MaxPositions: c.MaxPositions})
 	return m, nil
 }
 
@@ -87,7 +86,7 @@ func (c *Config) check() error {
 	)
 }
 
-// window is the sliding window of layer i, 0 for none.
+// window returns the sliding window of layer i, or 0 for none.
 func (c *Config) window(i int) int {
 	if !model.Sliding(c.LayerTypes, i, i >= c.MaxWindowLayers) || c.SlidingWindow == nil {
 		return 0

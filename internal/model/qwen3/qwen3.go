@@ -52,7 +52,7 @@ type Config struct {
 	normRotated  bool   // they follow the rotation
 }
 
-func load(config []byte, w *model.Weights, c Config) (*model.Stack, error) {
+func load(config []byte, w *model.Weights, c Config) (*model.Transformer, error) {
 	if err := json.Unmarshal(config, &c); err != nil {
 		return nil, badinput.Errorf("config.json: %w", err)
 	}
@@ -70,14 +70,14 @@ func load(config []byte, w *model.Weights, c Config) (*model.Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &model.Stack{Dev: w.Device(), Scale: 1, KVWidth: c.NumKeyValueHeads * c.HeadDim}
-	m.Embed, m.Output = w.Ends("model.embed_tokens.weight", "lm_head.weight", c.VocabSize, c.HiddenSize, c.TieWordEmbeddings)
+	m := &model.Transformer{Dev: w.Device(), Scale: 1, KVWidth: c.NumKeyValueHeads * c.HeadDim}
+	m.Embed, m.Output = w.EmbedAndHead("model.embed_tokens.weight", "lm_head.weight", c.VocabSize, c.HiddenSize, c.TieWordEmbeddings)
 	for i := range c.NumHiddenLayers {
 		m.Blocks = append(m.Blocks, c.layer(w, i, freqs))
 	}
 	norm := w.RMSNorm("model.norm", c.HiddenSize, c.RMSNormEps)
 	m.Norm = &norm
-	m.About = w.Info(model.Info{Layers: c.NumHiddenLayers, Hidden: c.HiddenSize, Vocab: c.VocabSize, MaxPositions: c.MaxPositions})
+	m.Meta = w.Info(model.Info{Layers: c.NumHiddenLayers, Hidden: c.HiddenSize, Vocab: c.VocabSize, MaxPositions: c.MaxPositions})
 	return m, nil
 }
 
@@ -96,7 +96,7 @@ func (c *Config) check() error {
 	)
 }
 
-// window is the sliding window of layer i, 0 for none.
+// window returns the sliding window of layer i, or 0 for none.
 func (c *Config) window(i int) int {
 	if !model.Sliding(c.LayerTypes, i, i >= c.MaxWindowLayers) || c.SlidingWindow == nil {
 		return 0

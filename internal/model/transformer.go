@@ -1,0 +1,106 @@
+package model
+
+import (
+	"barka/internal/nn"
+	"barka/internal/tensor"
+)
+
+// Transformer is the decoder that all causal architectures share: token embeddings,
+// blocks that each add to a residual stream, a final norm, and an output projection. It
+// implements Decoder. An architecture fills one from its configuration and weights.
+type Transformer struct {
+	Dev    tensor.Device
+	Meta   Info
+	Embed  tensor.Table
+	Scale  float32 // factor of the embeddings
+	Round  bool    // round the embeddings to BF16, as a BF16 reference does
+	Blocks []nn.Block
+	Norm   nn.Norm
+	Output tensor.Weight // [V,D]
+	// Softcap is the cap of the logits; 0 means none.
+	Softcap float32
+	// KVWidth is G·Dh, the width of a layer's keys and of its values.
+	KVWidth int
+}
+
+// tape is one saved forward pass. It starts at the lowest block with an adapter: nothing
+// below it needs a gradient.
+type tape struct {
+	m      *Transformer
+	p      *nn.Pass
+	blocks []nn.BlockSaved
+	last   tensor.Tensor // the residual stream before the final norm
+}
+
+// Info implements Decoder.
+func (m *Transformer) Info() Info { return m.Meta }
+
+// Device implements Decoder.
+func (m *Transformer) Device() tensor.Device { return m.Dev }
+
+// Head implements Decoder.
+func (m *Transformer) Head() (tensor.Weight, float32) { return m.Output, m.Softcap }
+
+// NewCache implements Decoder.
+func (m *Transformer) NewCache() *Cache { return NewCache(m.Dev, len(m.Blocks), m.KVWidth) }
+
+// Linears implements Decoder.
+func (m *Transformer) Linears() []*nn.Linear {
+	var ls []*nn.Linear
+	for _, b := range m.Blocks {
+		ls = append(ls, b.Linears()...)
+	}
+	return ls
+}
+
+// Forward implements Decoder.
+func (m *Transformer) Forward(p *nn.Pass, tokens []int32, cache *Cache) (tensor.Tensor, Tape, error) {
+	x := m.Dev.Alloc(len(tokens), m.Meta.Hidden) // x [T,D], the residual stream
+	m.Dev.Embed(x, m.Embed, tokens, m.Scale, m.Round)
+	first := len(m.Blocks) // the first block that saves its activations
+	if p.Save {
+		first = m.firstAdapted()
+	}
+	var kv *nn.KV
+	for i, b := range m.Blocks[:first] {
+		if cache != nil {
+			kv = cache.Layer(i)
+		}
+		b.Forward(p, x, kv)
+	}
+	var blocks []nn.BlockSaved
+	for _, b := range m.Blocks[first:] {
+		var s nn.BlockSaved
+		x, s = b.ForwardSave(p, x)
+		blocks = append(blocks, s)
+	}
+	h := m.Dev.Alloc(len(tokens), m.Meta.Hidden) // h [T,D]
+	m.Norm.Forward(m.Dev, h, x)
+	if p.Save {
+		return h, &tape{m: m, p: p, blocks: blocks, last: x}, nil
+	}
+	m.Dev.Free(x)
+	return h, nil, nil
+}
+
+// firstAdapted returns the index of the lowest block with an adapter, or the number of
+// blocks if none has one.
+func (m *Transformer) firstAdapted() int {
+	for i, b := range m.Blocks {
+		for _, l := range b.Linears() {
+			if l.LoRA != nil {
+				return i
+			}
+		}
+	}
+	return len(m.Blocks)
+}
+
+// Backward implements Tape.
+func (t *tape) Backward(dh tensor.Tensor) {
+	t.m.Norm.Backward(t.m.Dev, dh, dh, t.last, false)
+	for i := len(t.blocks) - 1; i >= 0; i-- {
+		t.blocks[i].Backward(t.p, dh, i == 0)
+	}
+	t.m.Dev.Free(t.last)
+}
