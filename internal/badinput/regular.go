@@ -5,8 +5,8 @@ import (
 	"os"
 )
 
-// Regular returns an Error if a path does not lead to a regular file; links are
-// followed. The error of a path that leads nowhere is fs.ErrNotExist.
+// Regular returns an Error if a path does not lead to a regular file. It follows links. For a
+// missing file the error is fs.ErrNotExist.
 func Regular(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -33,8 +33,8 @@ func regular(path string, mode fs.FileMode) error {
 	return Errorf("%s is %s, expected a regular file; put a copy of the content there", path, what)
 }
 
-// Open is os.Open of a regular file. Opening a named pipe would wait for who
-// writes to it, maybe for ever.
+// Open is os.Open for regular files. Opening a named pipe would wait for a writer, possibly
+// forever.
 func Open(path string) (*os.File, error) {
 	if err := Regular(path); Is(err) {
 		return nil, err

@@ -1,5 +1,4 @@
-// Package checkpoint opens the weights of a model or an adapter, whatever
-// format they are stored in.
+// Package checkpoint opens the weights of a model or an adapter in any supported format.
 package checkpoint
 
 import (
@@ -29,44 +28,44 @@ type File interface {
 	Owner(name string) string
 	// Tensor returns a tensor, row-major.
 	Tensor(name string) (safetensors.Tensor, error)
-	// Matrix returns a floating-point tensor that must have shape [rows, cols];
-	// a vector counts as one row.
+	// Matrix returns a floating-point tensor, which must have shape [rows, cols]. A vector
+	// counts as one row.
 	Matrix(name string, rows, cols int) (tensor.Matrix, error)
-	// Bytes is what all tensors take, those with another owner left out.
+	// Bytes returns the size of all tensors. Tensors with another owner are not counted.
 	Bytes() int64
-	// Release says that a tensor's bytes have been copied and need not stay in
-	// memory.
+	// Release lets the system drop a tensor's bytes from memory. Reading them again is slow
+	// but valid.
 	Release(name string)
-	// Unchanged returns an error if a file is not what it was when it was opened.
+	// Unchanged returns an error if a file has changed since it was opened.
 	Unchanged() error
-	// Close unmaps the files; what lies in them must not be used afterwards.
+	// Close unmaps the files. Views of their bytes must not be used afterwards.
 	Close() error
 }
 
-// The formats of weights and the files that hold them.
+// The formats of weights.
 const (
 	Safetensors = "safetensors"
 	Torch       = "PyTorch"
 )
 
-// place is a file that weights may lie in.
-type place struct {
+// candidate is a file that may hold the weights.
+type candidate struct {
 	name, format string
-	index        bool // of shards
+	index        bool // it lists shards
 }
 
-// Places in the order in which they are looked for: transformers' and peft's.
+// The candidates, in the order in which transformers and peft look for them.
 var (
-	modelPlaces = []place{
+	modelFiles = []candidate{
 		{safetensors.Name, Safetensors, false}, {safetensors.IndexName, Safetensors, true},
 		{torchfile.Name, Torch, false}, {torchfile.IndexName, Torch, true},
 	}
-	adapterPlaces = []place{{"adapter_model.safetensors", Safetensors, false}, {"adapter_model.bin", Torch, false}}
+	adapterFiles = []candidate{{"adapter_model.safetensors", Safetensors, false}, {"adapter_model.bin", Torch, false}}
 )
 
 // Open opens the weights of a model directory.
 func Open(dir string) (File, error) {
-	p, err := find("model", dir, modelPlaces)
+	p, err := find("model", dir, modelFiles)
 	if err != nil {
 		return nil, err
 	}
@@ -75,15 +74,15 @@ func Open(dir string) (File, error) {
 
 // OpenAdapter opens the weights of a PEFT adapter.
 func OpenAdapter(dir string) (File, error) {
-	p, err := find("adapter", dir, adapterPlaces)
+	p, err := find("adapter", dir, adapterFiles)
 	if err != nil {
 		return nil, err
 	}
 	return p.open(dir)
 }
 
-// Same reports whether two tensors have the same type, shape and values. It
-// lets go of what it has looked at, so that comparing takes no memory.
+// Same reports whether two tensors have the same type, shape and values. It releases the
+// bytes that it has compared, so that comparing takes no memory.
 func Same(f File, a, b string) (bool, error) {
 	typeA, shapeA, _ := f.Info(a)
 	typeB, shapeB, _ := f.Info(b)
@@ -111,10 +110,10 @@ func Same(f File, a, b string) (bool, error) {
 	return true, nil
 }
 
-// Paths returns the format of a model's weights and the files that hold them,
-// sorted, an index left out.
+// Paths returns the format of a model's weights and the files that hold them, sorted and
+// without the index.
 func Paths(dir string) (format string, paths []string, err error) {
-	p, err := find("model", dir, modelPlaces)
+	p, err := find("model", dir, modelFiles)
 	if err != nil {
 		return "", nil, err
 	}
@@ -124,27 +123,28 @@ func Paths(dir string) (format string, paths []string, err error) {
 
 // AdapterPath returns the file that holds the weights of an adapter.
 func AdapterPath(dir string) (string, error) {
-	p, err := find("adapter", dir, adapterPlaces)
+	p, err := find("adapter", dir, adapterFiles)
 	return filepath.Join(dir, p.name), err
 }
 
-// find returns the first place that exists.
-func find(what, dir string, places []place) (place, error) {
+// find returns the first candidate that exists.
+func find(what, dir string, files []candidate) (candidate, error) {
 	var names []string
-	for _, p := range places {
+	for _, p := range files {
 		there, err := badinput.Exists(filepath.Join(dir, p.name))
 		if err != nil {
-			return place{}, badinput.Wrap(err)
+			return candidate{}, badinput.Wrap(err)
 		}
 		if there {
 			return p, nil
 		}
 		names = append(names, p.name)
 	}
-	return place{}, badinput.Errorf("%s %s: no weights found; expected %s", what, dir, strings.Join(names, ", "))
+	return candidate{}, badinput.Errorf("%s %s: no weights found; expected %s", what, dir, strings.Join(names, ", "))
 }
 
-func (p place) paths(dir string) ([]string, error) {
+// paths returns the files that hold the weights.
+func (p candidate) paths(dir string) ([]string, error) {
 	if !p.index {
 		return []string{filepath.Join(dir, p.name)}, nil
 	}
@@ -159,7 +159,8 @@ func (p place) paths(dir string) ([]string, error) {
 	return paths, nil
 }
 
-func (p place) open(dir string) (File, error) {
+// open opens the weights.
+func (p candidate) open(dir string) (File, error) {
 	path := filepath.Join(dir, p.name)
 	if p.index {
 		path = dir

@@ -1,6 +1,6 @@
-// Package cpu tells which kernel variants this machine can run and which
-// one the user asked for. Variants are ordered: each level has everything
-// below it.
+// Package cpu selects the kernel variants: the best ones that this machine can run, or
+// those that the user chose. The levels are ordered, and each includes the instructions of
+// those below it. Code therefore tests them with >=.
 package cpu
 
 import (
@@ -38,18 +38,17 @@ func init() {
 	selected.Store(int32(level))
 }
 
-var selectErr error
+var selectErr error // for Selected
 
-// Selected returns the level in use, or an error if BARKA_CPU names a level
-// that does not exist or that this machine lacks. Programs check it at start;
-// kernels use Current.
+// Selected returns the level in use. It returns an error if BARKA_CPU names a level that
+// does not exist or that this machine lacks. Programs call it at start; kernels use Current.
 func Selected() (Level, error) { return Current(), selectErr }
 
 // Current returns the level in use.
 func Current() Level { return Level(selected.Load()) }
 
-// choose is strict: an unknown or unsupported level is an error, never a
-// silent fallback.
+// choose returns the level of a name, or best for an empty one. An unknown or unsupported
+// level is an error, never a silent fallback.
 func choose(value string, best Level) (Level, error) {
 	if value == "" {
 		return best, nil
@@ -66,7 +65,7 @@ func choose(value string, best Level) (Level, error) {
 	return best, fmt.Errorf("%s=%s: expected one of %s", Variable, value, strings.Join(names[:], ", "))
 }
 
-// Levels lists what this machine can run, generic first.
+// Levels lists the levels that this machine can run, lowest first.
 func Levels() []Level {
 	var ls []Level
 	for l := Generic; l <= Best(); l++ {
@@ -75,11 +74,11 @@ func Levels() []Level {
 	return ls
 }
 
-// Use switches the level and returns a function that switches back. It is
-// for tests and benchmarks, and panics if the machine lacks the level.
+// Use switches the level and returns a function that switches back. It is for tests and
+// benchmarks. It panics if the machine lacks the level.
 func Use(l Level) (restore func()) {
 	if l > Best() {
-		panic("cpu: level not supported by this machine")
+		panic("cpu: this machine does not support the level")
 	}
 	old := selected.Swap(int32(l))
 	return func() { selected.Store(old) }

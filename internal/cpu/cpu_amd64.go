@@ -2,8 +2,7 @@ package cpu
 
 import "golang.org/x/sys/cpu"
 
-// Best returns the highest level this machine, and its operating system,
-// supports.
+// Best returns the highest level that this machine and its operating system support.
 func Best() Level {
 	x := &cpu.X86
 	switch {
@@ -19,7 +18,7 @@ func Best() Level {
 	return AVX512BF16
 }
 
-// Features lists the instruction sets that matter here, present or not.
+// Features reports, for each instruction set that the levels need, whether it is present.
 func Features() map[string]bool {
 	x := &cpu.X86
 	return map[string]bool{

@@ -1,6 +1,6 @@
-// Package dtype names the number types of checkpoints and converts the 16-bit
-// ones: bfloat16 (the upper half of a float32) and IEEE half precision.
-// Narrowing rounds to nearest, ties to even; NaN stays NaN.
+// Package dtype names the number types of checkpoints. It converts the 16-bit ones:
+// bfloat16, which is the upper half of a float32, and IEEE half precision. Narrowing rounds
+// to nearest, ties to even. NaN stays NaN.
 package dtype
 
 import (
@@ -10,7 +10,7 @@ import (
 	"unsafe"
 )
 
-// DType is a number type, named as safetensors names it.
+// DType is a number type, with its name in safetensors.
 type DType string
 
 const (
@@ -29,7 +29,7 @@ const (
 	Bool DType = "BOOL"
 )
 
-// Size returns the bytes of one value, 0 for an unknown type.
+// Size returns the bytes of one value, or 0 for an unknown type.
 func (d DType) Size() int {
 	switch d {
 	case F64, I64, U64:
@@ -44,7 +44,7 @@ func (d DType) Size() int {
 	return 0
 }
 
-// Float reports whether d holds floating-point weights this program reads.
+// Float reports whether d is a floating-point type that weights may have: F32, BF16 or F16.
 func (d DType) Float() bool { return d == F32 || d == BF16 || d == F16 }
 
 // ToBF16 rounds a float32 to bfloat16 bits.
@@ -88,7 +88,7 @@ func ToF16(f float32) uint16 {
 	switch {
 	case b > 0x7f800000:
 		return sign | 0x7e00
-	case b >= 0x47800000: // 65536 and more, infinity
+	case b >= 0x47800000: // 65536 and more become infinity
 		return sign | 0x7c00
 	case b < 0x38800000: // below the smallest normal, 2⁻¹⁴
 		// Adding 0.5 leaves frac·2⁻²⁴, rounded to even, in the low bits.
@@ -106,15 +106,15 @@ func Float32s(d DType, data []byte) ([]float32, error) {
 		return nil, fmt.Errorf("type %s: expected F32, BF16, F16 or F64", d)
 	}
 	if len(data)%size != 0 {
-		return nil, fmt.Errorf("%d bytes are no whole number of %s values", len(data), d)
+		return nil, fmt.Errorf("%d bytes are not a whole number of %s values", len(data), d)
 	}
 	out := make([]float32, len(data)/size)
 	Widen(out, d, data)
 	return out, nil
 }
 
-// Widen fills dst from little-endian bytes of type d (F32, BF16, F16, F64);
-// data must hold len(dst) values.
+// Widen fills dst from little-endian bytes of type d (F32, BF16, F16 or F64). data must
+// hold len(dst) values.
 func Widen(dst []float32, d DType, data []byte) {
 	switch d {
 	case F32:
@@ -144,11 +144,11 @@ func Widen(dst []float32, d DType, data []byte) {
 			dst[i] = float32(math.Float64frombits(binary.LittleEndian.Uint64(data[8*i:])))
 		}
 	default:
-		panic("dtype: widening of a type that holds no floats")
+		panic("dtype: Widen: the type is not floating-point")
 	}
 }
 
-// Narrow returns values as little-endian bytes of type d (F32, BF16, F16).
+// Narrow returns values as little-endian bytes of type d (F32, BF16 or F16).
 func Narrow(d DType, values []float32) []byte {
 	out := make([]byte, len(values)*d.Size())
 	switch d {
@@ -165,7 +165,7 @@ func Narrow(d DType, values []float32) []byte {
 			binary.LittleEndian.PutUint16(out[2*i:], ToF16(v))
 		}
 	default:
-		panic("dtype: narrowing to a type that holds no floats")
+		panic("dtype: Narrow: the type is not F32, BF16 or F16")
 	}
 	return out
 }
@@ -173,8 +173,8 @@ func Narrow(d DType, values []float32) []byte {
 // Bytes returns float32 values as little-endian bytes.
 func Bytes(values []float32) []byte { return Narrow(F32, values) }
 
-// View16 views a byte slice as 16-bit words when it is aligned and the
-// machine is little-endian, so that mapped weights need no copy.
+// View16 views a byte slice as 16-bit words, so that mapped weights need no copy. It reports
+// false if the slice is not aligned or the machine is not little-endian.
 func View16(data []byte) ([]uint16, bool) {
 	if len(data)%2 != 0 || !littleEndian {
 		return nil, false
@@ -189,7 +189,7 @@ func View16(data []byte) ([]uint16, bool) {
 	return unsafe.Slice((*uint16)(p), len(data)/2), true
 }
 
-// View32 views a byte slice as float32 values under the same conditions.
+// View32 views a byte slice as float32 values, under the conditions of View16.
 func View32(data []byte) ([]float32, bool) {
 	if len(data)%4 != 0 || !littleEndian {
 		return nil, false

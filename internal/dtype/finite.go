@@ -9,8 +9,8 @@ import (
 // little-endian values of a floating type (F64, F32, BF16, F16), or -1.
 func NotFinite(d DType, data []byte) int {
 	mask, size := exponents(d), d.Size()
-	// Eight bytes hold one to four values. Where all bits of an exponent are
-	// set, its lowest bit added carries into the sign, which the mask cleared.
+	// Eight bytes hold one to four values. If all bits of an exponent are set, adding its
+	// lowest bit carries into the sign, which the mask has cleared.
 	one := mask &^ (mask << 1)
 	sign := mask << 1 &^ mask
 	i := 0
@@ -32,8 +32,7 @@ func NotFinite(d DType, data []byte) int {
 	return -1
 }
 
-// exponents has the bits set that hold the exponents of the values in eight
-// bytes.
+// exponents returns the mask of the exponents of the values in eight bytes.
 func exponents(d DType) uint64 {
 	switch d {
 	case F64:
@@ -45,8 +44,8 @@ func exponents(d DType) uint64 {
 	case F16:
 		return 0x7c00_7c00_7c00_7c00
 	}
-	panic("dtype: a type that holds no floats has none that are not finite")
+	panic("dtype: NotFinite: the type is not floating-point")
 }
 
-// lowest has the bits of the first of the values in eight bytes.
+// lowest returns the mask of the first value, of size bytes, in eight bytes.
 func lowest(size int) uint64 { return math.MaxUint64 >> (64 - 8*size) }

@@ -4,10 +4,10 @@ package golden
 var Decoders = []string{"gemma2", "gemma2-bf16", "gptneox", "gptneox-sequential", "llama", "llama-tied", "mistral", "qwen2", "qwen2-window",
 	"gemma3", "gemma3-images", "qwen3", "qwen3-window", "hunyuan", "smollm3"}
 
-// Trained names those of them that have an adapter and recorded training.
+// Trained names the checkpoints in Decoders that have an adapter and recorded training.
 var Trained = []string{"gemma2", "gptneox", "gptneox-sequential", "llama", "qwen2", "gemma3", "qwen3", "hunyuan", "smollm3"}
 
-// Decoder is what golden.json records of every causal language model.
+// Decoder is golden.json of a causal language model.
 type Decoder struct {
 	Sequences [][]int32 `json:"sequences"`
 	Masks     [][]int   `json:"masks"` // 1 where a token is trained
@@ -33,7 +33,7 @@ type Decoder struct {
 	} `json:"steps"`
 }
 
-// Beams is what golden.json records of beam search.
+// Beams is golden.json of beam search.
 type Beams struct {
 	Sources [][]int32 `json:"sources"`
 	Targets [][]int32 `json:"targets"`
@@ -56,8 +56,7 @@ type Beams struct {
 	} `json:"unforced"`
 }
 
-// Hypothesis is an output of beam search; the reference gives no score to
-// greedy ones.
+// Hypothesis is an output of beam search. The reference gives greedy outputs no score.
 type Hypothesis struct {
 	Tokens []int32  `json:"tokens"`
 	Score  *float64 `json:"score"`

@@ -1,6 +1,6 @@
-// Package golden loads the reference checkpoints and their recorded outputs
-// under testdata/models for tests. reference/ wrote them with transformers
-// and peft; testdata/models/README.md describes them.
+// Package golden loads the reference checkpoints and their recorded outputs in
+// testdata/models, for tests. The scripts in reference/ wrote them with transformers and
+// peft. testdata/models/README.md describes them.
 package golden
 
 import (
@@ -21,21 +21,21 @@ func Dir(name string) string {
 	return filepath.Join(filepath.Dir(file), "..", "..", "testdata", "models", name)
 }
 
-// TorchDir returns the directory of a reference checkpoint, or an adapter, that
-// PyTorch wrote as pytorch_model.bin. reference/torchfile.py made it of Dir.
+// TorchDir returns the directory of a reference checkpoint, or an adapter, that PyTorch
+// wrote as pytorch_model.bin. reference/torchfile.py made it from Dir.
 func TorchDir(name string) string {
 	return filepath.Join(Dir(""), "..", "torch", name)
 }
 
-// Goldens are the recorded outputs of one checkpoint.
+// Goldens are the recorded tensors of one checkpoint.
 type Goldens struct {
 	t    testing.TB
 	name string
 	file *safetensors.File
 }
 
-// Load reads the recorded numbers of a checkpoint and decodes its recorded
-// ids and scalars into values.
+// Load opens the recorded tensors of a checkpoint and decodes golden.json, its recorded ids
+// and scalars, into values.
 func Load(t testing.TB, name string, values any) *Goldens {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(Dir(name), "golden.json"))
@@ -70,8 +70,9 @@ func (g *Goldens) Tensor(name string) []float32 {
 // Names lists the recorded tensors.
 func (g *Goldens) Names() []string { return g.file.Names() }
 
-// Near fails the test if got differs from want by more than tol times the
-// largest magnitude of want. It returns the largest difference so measured.
+// Near fails the test if a value of got differs from that of want by more than tol times
+// the largest magnitude in want. It returns the largest difference, as a multiple of that
+// magnitude.
 func Near(t testing.TB, what string, got, want []float32, tol float64) float64 {
 	t.Helper()
 	if len(got) != len(want) {

@@ -1,8 +1,7 @@
 //go:build !unix
 
-// Package mapped reads files too large to copy: their bytes are mapped into
-// memory, where the system has that, and come from the disk as they are
-// looked at.
+// Package mapped reads files that are too large to copy. Where the system supports it, their
+// bytes are mapped into memory and come from the disk when they are read.
 package mapped
 
 import (
@@ -13,7 +12,7 @@ import (
 	"barka/internal/badinput"
 )
 
-// File is a file's bytes, read whole where files are not mapped.
+// File is a file's bytes, which are read whole on systems where files are not mapped.
 type File struct {
 	Bytes []byte
 	path  string
@@ -37,7 +36,7 @@ func Open(path string) (*File, error) {
 // lost returns nil: nothing is mapped.
 func lost(uintptr) error { return nil }
 
-// Unchanged returns an error if the path's file is not what was read.
+// Unchanged returns an error if the file at the path has changed since it was read.
 func (f *File) Unchanged() error {
 	if f.info == nil {
 		return nil
@@ -59,5 +58,5 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 // Release does nothing: the bytes are not mapped.
 func (f *File) Release(begin, end int) {}
 
-// Close lets go of the bytes; they must not be used afterwards.
+// Close frees the bytes. They must not be used afterwards.
 func (f *File) Close() error { f.Bytes, f.info = nil, nil; return nil }

@@ -13,8 +13,8 @@ import (
 	"barka/internal/parallel"
 )
 
-// TestForgottenBytesComeBack: what is forgotten is read again.
-func TestForgottenBytesComeBack(t *testing.T) {
+// TestReleasedBytesComeBack: bytes that were released are read again.
+func TestReleasedBytesComeBack(t *testing.T) {
 	want := bytes.Repeat([]byte("0123456789abcdef"), 4096)
 	path := filepath.Join(t.TempDir(), "x")
 	if err := os.WriteFile(path, want, 0o644); err != nil {
@@ -27,11 +27,11 @@ func TestForgottenBytesComeBack(t *testing.T) {
 	for _, span := range [][2]int{{0, len(want)}, {1, len(want) - 1}, {5000, 5001}, {7, 7}} {
 		f.Release(span[0], span[1])
 		if !bytes.Equal(f.Bytes, want) {
-			t.Errorf("other bytes after forgetting %v", span)
+			t.Errorf("other bytes after releasing %v", span)
 		}
 		got := make([]byte, 100)
 		if _, err := f.ReadAt(got, 5003); err != nil || !bytes.Equal(got, want[5003:5103]) {
-			t.Errorf("other bytes read after forgetting %v: %v", span, err)
+			t.Errorf("other bytes read after releasing %v: %v", span, err)
 		}
 	}
 	for range 2 {

@@ -1,8 +1,7 @@
 //go:build unix
 
-// Package mapped reads files too large to copy: their bytes are mapped into
-// memory, where the system has that, and come from the disk as they are
-// looked at.
+// Package mapped reads files that are too large to copy. Where the system supports it, their
+// bytes are mapped into memory and come from the disk when they are read.
 package mapped
 
 import (
@@ -17,21 +16,22 @@ import (
 	"barka/internal/badinput"
 )
 
-// File is a file's bytes, mapped read-only. Reading bytes of a file that was cut
-// short since panics in goroutines that Guard or package panics runs; Explain
-// makes an error of it.
+// File is a file's bytes, mapped read-only. If the file has been cut short, reading lost
+// bytes panics in goroutines that Guard or package panics runs. Explain turns the panic into
+// an error.
 type File struct {
 	Bytes []byte
 	file  *os.File
 	info  os.FileInfo // when it was opened
 }
 
-// files are those that are mapped, for Explain.
+// files has the mapped files, for Explain.
 var files struct {
 	sync.Mutex
 	open map[*File]bool
 }
 
+// register adds f to files.
 func (f *File) register() {
 	files.Lock()
 	defer files.Unlock()
@@ -41,14 +41,13 @@ func (f *File) register() {
 	files.open[f] = true
 }
 
-// lost returns the error of the file that is mapped at an address; nil if none
-// is.
+// lost returns the error of the file that is mapped at an address, or nil if there is none.
 func lost(address uintptr) error {
 	files.Lock()
 	defer files.Unlock()
 	for f := range files.open {
 		begin := uintptr(unsafe.Pointer(unsafe.SliceData(f.Bytes)))
-		// The last page is mapped whole.
+		// Mappings end at the end of a page.
 		if address < begin || address >= begin+uintptr(len(f.Bytes)+os.Getpagesize()-1)&^uintptr(os.Getpagesize()-1) {
 			continue
 		}
@@ -60,20 +59,20 @@ func lost(address uintptr) error {
 	return nil
 }
 
-// Unchanged returns an error if the file is not what it was when it was opened:
-// its size or time differs, or its path leads to another file.
+// Unchanged returns an error if the file has changed since it was opened: its size or time
+// differs, or its path leads to another file.
 func (f *File) Unchanged() error {
 	if err := f.Stayed(); err != nil || f.file == nil {
 		return err
 	}
-	if now, err := os.Stat(f.file.Name()); err == nil { // else the open file is as it was
+	if now, err := os.Stat(f.file.Name()); err == nil { // otherwise the path is gone, and the open file has not changed
 		return Compare(f.file.Name(), f.info, now)
 	}
 	return nil
 }
 
-// Stayed is Unchanged without looking at the path: bytes that were read are
-// those of the file as it was opened. It takes less than a microsecond.
+// Stayed is Unchanged without looking at the path. If it returns nil, bytes that were read
+// are those of the file as it was opened. It takes less than a microsecond.
 func (f *File) Stayed() error {
 	if f.file == nil {
 		return nil
@@ -85,8 +84,8 @@ func (f *File) Stayed() error {
 	return compare(f.file.Name(), f.info, now)
 }
 
-// ReadAt reads without mapping pages, for a few bytes here and there: looking
-// at Bytes may count up to megabytes around each as the program's memory.
+// ReadAt reads without mapping pages. It is for small, scattered reads: reading a byte of
+// Bytes can add megabytes around it to the program's resident memory.
 func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	if f.file == nil {
 		return 0, os.ErrClosed
@@ -112,6 +111,7 @@ func Open(path string) (*File, error) {
 	return m, nil
 }
 
+// mapWhole maps all bytes of a file.
 func mapWhole(f *os.File, info os.FileInfo) ([]byte, error) {
 	if info.Size() == 0 {
 		return nil, nil
@@ -123,18 +123,18 @@ func mapWhole(f *os.File, info os.FileInfo) ([]byte, error) {
 	return b, nil
 }
 
-// Release lets the system drop the whole pages between two positions; they are
-// read again when they are looked at.
+// Release lets the system drop the whole pages between two positions. They are read from the
+// disk again when they are used.
 func (f *File) Release(begin, end int) {
 	page := os.Getpagesize()
 	begin, end = (begin+page-1)/page*page, end/page*page
 	if begin < end {
-		// It is advice: what the system makes of it does not matter here.
+		// It is advice, which the system may ignore.
 		_ = unix.Madvise(f.Bytes[begin:end], unix.MADV_DONTNEED)
 	}
 }
 
-// Close unmaps the file; its bytes must not be used afterwards.
+// Close unmaps the file. Its bytes must not be used afterwards.
 func (f *File) Close() error {
 	files.Lock()
 	delete(files.open, f)

@@ -1,6 +1,6 @@
-// Package optim holds learning-rate schedules and the AdamW optimiser
-// (Loshchilov & Hutter, "Decoupled Weight Decay Regularization", 2019) over
-// the adapters of a model, in PyTorch's order of operations.
+// Package optim has learning-rate schedules, and the AdamW optimiser (Loshchilov and
+// Hutter, "Decoupled Weight Decay Regularization", 2019) for the adapters of a model, in
+// PyTorch's order of operations.
 package optim
 
 import (
@@ -10,12 +10,12 @@ import (
 	"barka/internal/tensor"
 )
 
-// Schedule gives the factor of the peak learning rate at an optimiser step,
-// counted from 0.
+// Schedule returns the learning rate at an optimiser step, counted from 0, as a factor of
+// the peak learning rate.
 type Schedule func(step int) float64
 
-// Cosine rises linearly over warmup steps and falls along half a cosine to 0
-// at total, as transformers' get_cosine_schedule_with_warmup.
+// Cosine rises linearly over the warmup steps and then falls along half a cosine to 0 at
+// step total, like transformers' get_cosine_schedule_with_warmup.
 func Cosine(warmup, total int) Schedule {
 	return func(step int) float64 {
 		if step < warmup {
@@ -26,7 +26,7 @@ func Cosine(warmup, total int) Schedule {
 	}
 }
 
-// Linear rises over warmup steps and falls linearly to 0 at total.
+// Linear rises linearly over the warmup steps and then falls linearly to 0 at step total.
 func Linear(warmup, total int) Schedule {
 	return func(step int) float64 {
 		if step < warmup {
@@ -36,7 +36,7 @@ func Linear(warmup, total int) Schedule {
 	}
 }
 
-// Constant rises over warmup steps and stays.
+// Constant rises linearly over the warmup steps and then stays at 1.
 func Constant(warmup int) Schedule {
 	return func(step int) float64 {
 		if step < warmup {
@@ -46,7 +46,7 @@ func Constant(warmup int) Schedule {
 	}
 }
 
-// NewSchedule returns the schedule of a name: cosine, linear or constant.
+// NewSchedule returns the schedule with a name: cosine, linear or constant.
 func NewSchedule(name string, warmup, total int) (Schedule, error) {
 	switch name {
 	case "cosine":
@@ -70,8 +70,8 @@ type Config struct {
 	Beta1, Beta2, Eps, WeightDecay float64
 }
 
-// AdamW is the optimiser's state: first and second moments of every
-// parameter and the number of steps taken.
+// AdamW is the optimiser's state: the first and second moments of every parameter (M, V),
+// and the number of steps taken.
 type AdamW struct {
 	cfg    Config
 	params []Param
@@ -91,7 +91,7 @@ func New(dev tensor.Device, params []Param, cfg Config) *AdamW {
 	return o
 }
 
-// GradNorm returns the Euclidean norm of all gradients together.
+// GradNorm returns the Euclidean norm of all gradients, taken as one vector.
 func (o *AdamW) GradNorm(dev tensor.Device) float64 {
 	var sum float64
 	for _, p := range o.params {
@@ -101,8 +101,8 @@ func (o *AdamW) GradNorm(dev tensor.Device) float64 {
 }
 
 // Clip scales the gradients so that their norm is at most limit, as
-// torch.nn.utils.clip_grad_norm_ does (0: no limit), and returns the norm
-// before.
+// torch.nn.utils.clip_grad_norm_ does. A limit of 0 means none. Clip returns the norm before
+// scaling.
 func (o *AdamW) Clip(dev tensor.Device, limit float64) float64 {
 	norm := o.GradNorm(dev)
 	if limit <= 0 {

@@ -1,5 +1,5 @@
-// Package parallel runs loops on a fixed number of workers. It is the only
-// place of the compute engine that starts goroutines.
+// Package parallel runs loops on a fixed number of workers. Nothing else in the engine
+// starts goroutines.
 package parallel
 
 import (
@@ -10,19 +10,19 @@ import (
 	"barka/internal/panics"
 )
 
-// Pool runs loops on up to n workers, the caller being one of them. A loop
-// allocates nothing: the pool holds the one that runs.
+// Pool runs loops on n workers; the caller is one of them. The pool holds the running
+// loop, so that a loop allocates nothing.
 type Pool struct {
 	n       int
-	spin    int
+	spin    int // checks before a helper sleeps
 	helpers []helper
 	loop    loop
-	running atomic.Int64 // workers that take part in the loop
+	running atomic.Int64 // workers that have not finished the loop
 	done    chan struct{}
 	closed  atomic.Bool
 }
 
-// loop is what workers take chunks of grain indices from until none is left.
+// loop is the running loop. Workers take chunks of grain indices until none is left.
 type loop struct {
 	fn       func(worker, lo, hi int)
 	n, grain int64
@@ -30,24 +30,25 @@ type loop struct {
 	failed   atomic.Pointer[panics.Error]
 }
 
-// helper is a worker beside the caller. Waiting for a loop it first looks at
-// its state for a while, since loops follow one another within microseconds
-// and waking a goroutine takes several, and then sleeps.
+// helper is a worker other than the caller. While it waits for a loop it first checks its
+// state repeatedly and then sleeps. Loops often follow one another within microseconds, and
+// waking a goroutine takes several.
 type helper struct {
 	state atomic.Int32
 	wake  chan struct{}
-	_     [48]byte // a cache line each
+	_     [48]byte // so that each helper has its own cache line
 }
 
+// The states of a helper.
 const (
-	idle     int32 = iota // looking
-	sleeping              // waiting for wake
+	idle     int32 = iota // checks its state
+	sleeping              // waits for wake
 	called                // has a loop to run
-	busy                  // runs it
+	busy                  // runs a loop
 )
 
-// spinTurns is how often a worker looks before it sleeps: about 20 µs.
-const spinTurns = 20_000
+// spinChecks is how often a helper checks its state before it sleeps: about 20 µs.
+const spinChecks = 20_000
 
 // New makes a pool of n workers; n ≤ 0 means one per core.
 func New(n int) *Pool {
@@ -55,8 +56,8 @@ func New(n int) *Pool {
 		n = runtime.GOMAXPROCS(0)
 	}
 	p := &Pool{n: n, helpers: make([]helper, n-1), done: make(chan struct{}, 1)}
-	if n <= runtime.GOMAXPROCS(0) { // else looking keeps others from running
-		p.spin = spinTurns
+	if n <= runtime.GOMAXPROCS(0) { // otherwise spinning would keep others from running
+		p.spin = spinChecks
 	}
 	for i := range p.helpers {
 		p.helpers[i].wake = make(chan struct{}, 1)
@@ -65,11 +66,10 @@ func New(n int) *Pool {
 	return p
 }
 
-// Workers returns the number of workers, the bound of the worker argument
-// that For passes.
+// Workers returns the number of workers. For passes worker numbers below it.
 func (p *Pool) Workers() int { return p.n }
 
-// Close ends the pool's goroutines; the pool must not be used afterwards.
+// Close ends the pool's goroutines. The pool must not be used afterwards.
 func (p *Pool) Close() {
 	p.closed.Store(true)
 	for i := range p.helpers {
@@ -77,17 +77,17 @@ func (p *Pool) Close() {
 	}
 }
 
-// call gives a helper something to do.
+// call tells a helper to run the pool's loop, or to end if the pool is closed.
 func (h *helper) call() {
 	if h.state.Swap(called) == sleeping {
 		h.wake <- struct{}{}
 	}
 }
 
-// await returns when the helper has taken up a call.
-func (h *helper) await(turns int) {
+// await returns when the helper is called, and makes it busy.
+func (h *helper) await(checks int) {
 	for {
-		for range turns + 1 {
+		for range checks + 1 {
 			if h.state.Load() == called && h.state.CompareAndSwap(called, busy) {
 				return
 			}
@@ -98,6 +98,7 @@ func (h *helper) await(turns int) {
 	}
 }
 
+// help is the goroutine of a helper.
 func (p *Pool) help(h *helper, worker int) {
 	debug.SetPanicOnFault(true) // work may read mapped files
 	for {
@@ -106,7 +107,7 @@ func (p *Pool) help(h *helper, worker int) {
 			return
 		}
 		p.loop.run(worker)
-		// Before the count: the next call may follow at once.
+		// This precedes the count, since the next call may follow the count at once.
 		h.state.Store(idle)
 		if p.running.Add(-1) == 0 {
 			p.done <- struct{}{}
@@ -114,11 +115,12 @@ func (p *Pool) help(h *helper, worker int) {
 	}
 }
 
-// For calls fn for chunks [lo,hi) of at most grain indices that together
-// cover [0,n). Chunks go, in rising order, to whichever worker is free, so fn
-// must give the same result in any order; worker numbers the caller's scratch
-// space. For returns when all chunks are done. A panic of fn ends the loop, and
-// For panics with it as a *panics.Error.
+// For calls fn for chunks [lo,hi) of at most grain indices, which together cover [0,n), and
+// returns when all are done. Chunks are taken in ascending order by whichever worker is
+// free, so that fn must give the same result in any order. worker is the number of the
+// worker, for scratch memory. A panic of fn ends the loop, and For panics with it as a
+// *panics.Error.
+//
 // Calls must be neither nested nor concurrent.
 func (p *Pool) For(n, grain int, fn func(worker, lo, hi int)) {
 	if n <= 0 {
@@ -141,7 +143,7 @@ func (p *Pool) For(n, grain int, fn func(worker, lo, hi int)) {
 		p.helpers[i].call()
 	}
 	l.run(0)
-	// Nothing is left: who has not come yet need not.
+	// No chunk is left: helpers that have not started need not.
 	late := int64(1)
 	for i := range helpers {
 		if p.helpers[i].state.CompareAndSwap(called, idle) {
@@ -159,6 +161,7 @@ func (p *Pool) For(n, grain int, fn func(worker, lo, hi int)) {
 	}
 }
 
+// run takes chunks until none is left. A panic empties the loop.
 func (l *loop) run(worker int) {
 	defer func() {
 		if r := recover(); r != nil {

@@ -1,4 +1,4 @@
-// Package resident measures the memory that this process has really taken.
+// Package resident measures this process's resident memory.
 package resident
 
 import (
@@ -8,16 +8,15 @@ import (
 	"strings"
 )
 
-// ResetPeak makes Linux count the peak from the present size on.
+// ResetPeak makes Linux start a new peak at the current size.
 func ResetPeak() { _ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) }
 
-// Peak is the largest resident size since the last ResetPeak, in bytes; 0
-// where the system does not say.
+// Peak returns the largest resident size since the last ResetPeak, in bytes. It is 0 on
+// systems that do not report it.
 func Peak() int64 { return status("VmHWM:") }
 
-// Growth returns by how many bytes the resident size grew at most while work
-// ran; 0 where the system does not say. It is for tests: nothing else should
-// run at the time.
+// Growth returns the largest growth of the resident size while work ran, in bytes. It is 0
+// on systems that do not report it. It is for tests: nothing else should run meanwhile.
 func Growth(work func()) int64 {
 	debug.FreeOSMemory()
 	ResetPeak()
@@ -26,7 +25,7 @@ func Growth(work func()) int64 {
 	return max(Peak()-before, 0)
 }
 
-// status reads a line of kilobytes from Linux's account of the process.
+// status returns a value of /proc/self/status, which is in kilobytes, in bytes.
 func status(line string) int64 {
 	data, err := os.ReadFile("/proc/self/status")
 	if err != nil {

@@ -1,8 +1,8 @@
 // Package safetensors reads and writes the safetensors format
-// (https://huggingface.co/docs/safetensors): an 8-byte little-endian header
-// length, a JSON header, and the tensors' bytes. Files are memory-mapped and
-// checked before use: a tensor's bytes are exactly what its type and shape
-// say, inside the file, and overlap no other tensor's.
+// (https://huggingface.co/docs/safetensors): the length of the header as 8 little-endian
+// bytes, a JSON header, and the tensors' bytes. Files are memory-mapped and checked before
+// use. A tensor's bytes have the length of its type and shape, are inside the file, and do
+// not overlap those of another tensor.
 package safetensors
 
 import (
@@ -25,25 +25,24 @@ import (
 	"barka/internal/tensor"
 )
 
-// Bounds of what a file says about itself, in front of its tensors.
+// Bounds of what a file says about itself before its tensors.
 const (
-	// maxHeader is the reference library's limit of the header, in bytes.
+	// maxHeader is the reference library's limit for the header, in bytes.
 	maxHeader = 100_000_000
 	// maxTensors bounds the tensors of a checkpoint; DeepSeek-V3 has 91,991.
 	maxTensors = 1 << 18
-	// maxEntry bounds what the header says of one tensor, its name included, in
-	// bytes; it is about 100.
+	// maxEntry bounds the header's text about one tensor, including its name, in bytes. It
+	// usually has about 100.
 	maxEntry = 64 << 10
-	// maxMetadata bounds the strings under __metadata__, in bytes. Trainers
-	// write their settings there.
+	// maxMetadata bounds the strings in __metadata__, in bytes. Trainers write their
+	// settings there.
 	maxMetadata = 8 << 20
-	// maxIndex bounds the index of a sharded checkpoint, in bytes; that of
-	// DeepSeek-V3 has 9 MB.
+	// maxIndex bounds the index of a sharded checkpoint, in bytes. DeepSeek-V3's has 9 MB.
 	maxIndex = 32 << 20
 )
 
-// Name and IndexName are the files of a model's weights: all of them, or the
-// list of the shards that hold them.
+// Name is the file of a model's weights. IndexName is the list of the files of a sharded
+// model.
 const (
 	Name      = "model.safetensors"
 	IndexName = "model.safetensors.index.json"
@@ -57,7 +56,7 @@ type Tensor struct {
 	Data  []byte
 }
 
-// entry is a tensor's place in a shard.
+// entry locates a tensor in a shard.
 type entry struct {
 	shard      int
 	dtype      dtype.DType
@@ -65,7 +64,7 @@ type entry struct {
 	begin, end int // within the shard's data
 }
 
-// File is an open checkpoint: one file or the shards of an index.
+// File is an open checkpoint: one file, or the shards of an index.
 type File struct {
 	path     string
 	shards   []*mapped.File
@@ -87,6 +86,7 @@ func Open(path string) (*File, error) {
 	return f, nil
 }
 
+// open maps the file or the shards at f.path.
 func (f *File) open() error {
 	info, err := os.Stat(f.path)
 	if err != nil {
@@ -106,6 +106,7 @@ func (f *File) open() error {
 	return f.openIndex(filepath.Join(f.path, IndexName))
 }
 
+// openIndex maps the shards of an index.
 func (f *File) openIndex(path string) error {
 	shards, err := ReadIndex(path)
 	if err != nil {
@@ -119,15 +120,16 @@ func (f *File) openIndex(path string) error {
 	return nil
 }
 
-// ReadIndex reads the index of a sharded checkpoint: the tensors of each
-// file, which lies in the index's directory.
+// ReadIndex reads the index of a sharded checkpoint. It returns the tensors of each file.
+// The files are in the index's directory.
 func ReadIndex(path string) (map[string][]string, error) {
 	data, err := badinput.ReadFile(path, maxIndex)
 	if badinput.Is(err) {
 		return nil, err
 	}
 	if err != nil {
-		return nil, badinput.Errorf("%s: neither the weights in one file nor their index %s is there: %w", filepath.Dir(path), filepath.Base(path), err)
+		return nil, badinput.Errorf("%s: neither the weights in one file nor their index %s is there: %w",
+			filepath.Dir(path), filepath.Base(path), err)
 	}
 	var index struct {
 		WeightMap map[string]string `json:"weight_map"`
@@ -141,15 +143,15 @@ func ReadIndex(path string) (map[string][]string, error) {
 	shards := map[string][]string{}
 	for name, shard := range index.WeightMap {
 		if !filepath.IsLocal(shard) {
-			return nil, badinput.Errorf("%s: tensor %s lies in %q, outside the model's directory", path, name, shard)
+			return nil, badinput.Errorf("%s: tensor %s is in %q, outside the model's directory", path, name, shard)
 		}
 		shards[shard] = append(shards[shard], name)
 	}
 	return shards, nil
 }
 
-// addShard maps a file and adds its tensors; expected are the tensors that
-// the index promises of it (nil: whatever it holds).
+// addShard maps a file and adds its tensors. expected are the tensors that the index lists
+// for it; nil means all that it holds.
 func (f *File) addShard(path string, expected []string) error {
 	m, err := mapped.Open(path)
 	if err != nil {
@@ -191,7 +193,8 @@ type header struct {
 	Offsets []int       `json:"data_offsets"`
 }
 
-// parse checks a whole file image.
+// parse checks a whole file. It returns the tensors, the metadata, and the bytes after the
+// header.
 func parse(file []byte) (map[string]entry, map[string]string, []byte, error) {
 	if len(file) < 8 {
 		return nil, nil, nil, fmt.Errorf("%d bytes, too short for a safetensors header; is the download complete?", len(file))
@@ -228,7 +231,8 @@ func parse(file []byte) (map[string]entry, map[string]string, []byte, error) {
 	at := 0
 	for _, s := range spans {
 		if s.begin != at {
-			return nil, nil, nil, fmt.Errorf("tensor %s begins at byte %d of the data, expected %d: tensors overlap or leave a hole", s.name, s.begin, at)
+			return nil, nil, nil, fmt.Errorf("tensor %s begins at byte %d of the data, expected %d: tensors overlap or leave a hole",
+				s.name, s.begin, at)
 		}
 		at = s.end
 	}
@@ -238,8 +242,7 @@ func parse(file []byte) (map[string]entry, map[string]string, []byte, error) {
 	return tensors, metadata, data, nil
 }
 
-// parseHeader reads the JSON header and refuses duplicate names, which a map
-// would hide.
+// parseHeader reads the JSON header. A duplicate name is an error; a map would hide it.
 func parseHeader(text []byte) (map[string]header, map[string]string, error) {
 	d := jsonstream.NewDecoder(bytes.NewReader(text))
 	d.Piece(maxEntry)
@@ -289,7 +292,8 @@ func parseHeader(text []byte) (map[string]header, map[string]string, error) {
 	return headers, metadata, nil
 }
 
-// entry checks one tensor's header against the length of the data.
+// entry returns the entry of a tensor, after checking its header against the length of the
+// data.
 func (h header) entry(length int) (entry, error) {
 	size := h.DType.Size()
 	if size == 0 {
@@ -300,7 +304,7 @@ func (h header) entry(length int) (entry, error) {
 	}
 	begin, end := h.Offsets[0], h.Offsets[1]
 	if begin < 0 || end < begin || end > length {
-		return entry{}, fmt.Errorf("data_offsets %d…%d lie outside the %d bytes of data", begin, end, length)
+		return entry{}, fmt.Errorf("data_offsets %d…%d are outside the %d bytes of data", begin, end, length)
 	}
 	want := uint64(size)
 	for _, d := range h.Shape {
@@ -338,14 +342,14 @@ func (f *File) Info(name string) (dtype.DType, []int, bool) {
 	return e.dtype, e.shape, ok
 }
 
-// Owner returns the name that owns a tensor's values. It is the tensor's own
-// name: no two tensors of the format share bytes.
+// Owner returns the name that owns a tensor's values. It is the tensor's own name, since
+// tensors of this format do not share bytes.
 func (f *File) Owner(name string) string { return name }
 
-// Metadata returns the strings under __metadata__, of all shards together.
+// Metadata returns the strings in __metadata__ of all shards.
 func (f *File) Metadata() map[string]string { return f.metadata }
 
-// Bytes returns what all tensors take.
+// Bytes returns the size of all tensors.
 func (f *File) Bytes() int64 {
 	var n int64
 	for _, e := range f.tensors {
@@ -354,8 +358,8 @@ func (f *File) Bytes() int64 {
 	return n
 }
 
-// Tensor returns a tensor whose bytes are a view of the mapped file, valid
-// until Close.
+// Tensor returns a tensor. Its bytes are a view of the mapped file, which is valid until
+// Close.
 func (f *File) Tensor(name string) (Tensor, error) {
 	e, ok := f.tensors[name]
 	if !ok {
@@ -364,8 +368,8 @@ func (f *File) Tensor(name string) (Tensor, error) {
 	return Tensor{Name: name, DType: e.dtype, Shape: e.shape, Data: f.data[e.shard][e.begin:e.end:e.end]}, nil
 }
 
-// Matrix returns a floating-point tensor that must have shape [rows, cols];
-// a vector counts as one row.
+// Matrix returns a floating-point tensor, which must have shape [rows, cols]. A vector
+// counts as one row.
 func (f *File) Matrix(name string, rows, cols int) (tensor.Matrix, error) {
 	t, err := f.Tensor(name)
 	if err != nil {
@@ -383,8 +387,8 @@ func (f *File) Matrix(name string, rows, cols int) (tensor.Matrix, error) {
 	return m, nil
 }
 
-// Matrix is the tensor as a floating-point matrix, which it must be, of shape
-// [rows, cols]; a vector counts as one row. Errors name the file it is from.
+// Matrix returns the tensor as a matrix. It must be floating-point and have shape [rows,
+// cols]; a vector counts as one row. Errors name the file at path.
 func (t Tensor) Matrix(path string, rows, cols int) (tensor.Matrix, error) {
 	fits := len(t.Shape) == 2 && t.Shape[0] == rows && t.Shape[1] == cols ||
 		len(t.Shape) == 1 && rows == 1 && t.Shape[0] == cols
@@ -397,8 +401,8 @@ func (t Tensor) Matrix(path string, rows, cols int) (tensor.Matrix, error) {
 	return tensor.Matrix{Rows: rows, Cols: cols, DType: t.DType, Bytes: t.Data}, nil
 }
 
-// Release says that a tensor's bytes are not needed for now, so that they need
-// not take memory. Looking at them again is slow, not wrong.
+// Release lets the system drop a tensor's bytes from memory. Reading them again is slow but
+// valid.
 func (f *File) Release(name string) {
 	if e, ok := f.tensors[name]; ok {
 		m := f.shards[e.shard]
@@ -407,7 +411,7 @@ func (f *File) Release(name string) {
 	}
 }
 
-// Unchanged returns an error if a file is not what it was when it was opened.
+// Unchanged returns an error if a file has changed since it was opened.
 func (f *File) Unchanged() error {
 	for _, m := range f.shards {
 		if err := m.Unchanged(); err != nil {
@@ -417,7 +421,7 @@ func (f *File) Unchanged() error {
 	return nil
 }
 
-// Close unmaps the file; views of it must not be used afterwards.
+// Close unmaps the files. Views of their bytes must not be used afterwards.
 func (f *File) Close() error {
 	var errs []error
 	for _, m := range f.shards {

@@ -14,9 +14,9 @@ import (
 	"barka/internal/dtype"
 )
 
-// Write stores tensors in one file, in the reference library's order (wider
-// types first, then by name), under a temporary name until it is complete and
-// on disk. The bytes depend on the arguments alone.
+// Write stores tensors in one file, in the reference library's order: wider types first,
+// then by name. The file has a temporary name until it is complete and on disk. Its bytes
+// depend only on the arguments.
 func Write(path string, tensors []Tensor, metadata map[string]string) error {
 	sources := make([]Source, len(tensors))
 	for i, t := range tensors {
@@ -25,7 +25,7 @@ func Write(path string, tensors []Tensor, metadata map[string]string) error {
 	return writeShard(path, sources, metadata, nil)
 }
 
-// encodeHeader returns the header with its length, padded to eight bytes, and
+// encodeHeader returns the header with its length, padded to a multiple of eight bytes, and
 // the tensors in the order of their bytes.
 func encodeHeader(sources []Source, metadata map[string]string) ([]byte, []Source, error) {
 	ordered := slices.Clone(sources)
@@ -89,8 +89,8 @@ func rank(d dtype.DType) int {
 		dtype.I32, dtype.U32, dtype.F32, dtype.F64, dtype.I64, dtype.U64}, d)
 }
 
-// Source names a tensor whose bytes are produced when its turn comes, so that
-// a whole model never lies in memory.
+// Source is a tensor whose bytes are produced when they are written, so that a whole model
+// is never in memory.
 type Source struct {
 	Name  string
 	DType dtype.DType
@@ -107,9 +107,9 @@ func (s Source) Size() int {
 	return n
 }
 
-// WriteModel stores tensors, in the order given, in a directory: one
-// model.safetensors, or shards of at most maxShard bytes with an index. done,
-// if not nil, is told the bytes written as tensors are.
+// WriteModel stores tensors in a directory: one model.safetensors, or shards of at most
+// maxShard bytes with an index. Shards take the tensors in the given order. done, if not
+// nil, is called after each tensor with the bytes written.
 func WriteModel(dir string, sources []Source, metadata map[string]string, maxShard int64, done func(n int64)) error {
 	var shards [][]Source
 	var size, total int64
@@ -148,6 +148,7 @@ func WriteModel(dir string, sources []Source, metadata map[string]string, maxSha
 	})
 }
 
+// writeShard writes one file.
 func writeShard(path string, shard []Source, metadata map[string]string, done func(int64)) error {
 	text, ordered, err := encodeHeader(shard, metadata)
 	if err != nil {

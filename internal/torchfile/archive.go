@@ -19,17 +19,16 @@ import (
 
 // Bounds of an archive, far above those of any model.
 const (
-	// maxDirectory is the size of the list of members in bytes.
+	// maxDirectory bounds the list of members, in bytes.
 	maxDirectory = 16 << 20
-	// The compressed members of a file may have freeInflated bytes together
-	// after decompression, and maxRatio more for each byte of the file. PyTorch
-	// compresses nothing; where another program did so, weights, half of them
-	// zeros, become half as long.
+	// After decompression the compressed members of a file may have freeInflated bytes
+	// together, and maxRatio more for each byte of the file. PyTorch does not compress.
+	// Another program may: weights, half of which are zeros, then become half as long.
 	freeInflated = 64 << 20
 	maxRatio     = 32
 )
 
-// member is one file of an archive. Its bytes begin at offset.
+// member is one file of an archive. Its bytes start at offset.
 type member struct {
 	name     string
 	offset   int
@@ -39,15 +38,15 @@ type member struct {
 	deflated bool
 }
 
-// archive is a zip file as torch.save writes it: all members are in one
-// directory, whose name does not matter.
+// archive is a zip file written by torch.save. All members are in one directory, whose name
+// is arbitrary.
 type archive struct {
 	file    []byte
-	members map[string]*member // by name below the directory
+	members map[string]*member // by name in the directory
 }
 
-// readArchive lists the members of a zip file. file and r have the same bytes.
-// r reads them without mapping whole pages.
+// readArchive lists the members of a zip file. file and r have the same bytes; r reads them
+// without mapping whole pages.
 func readArchive(file []byte, r io.ReaderAt) (*archive, error) {
 	if err := checkMagic(file[:min(len(file), 512)]); err != nil {
 		return nil, err
@@ -93,7 +92,7 @@ func readArchive(file []byte, r io.ReaderAt) (*archive, error) {
 	return a, a.checkByteOrder()
 }
 
-// limited is a reader that gives up after a number of bytes.
+// limited is a reader that fails after a number of bytes.
 type limited struct {
 	io.ReaderAt
 	left int64
@@ -106,11 +105,12 @@ func (l *limited) ReadAt(p []byte, off int64) (int, error) {
 	return l.ReaderAt.ReadAt(p, off)
 }
 
-// legacyMagic begins the files of PyTorch before 1.6, after the two bytes of
-// the pickle protocol.
+// legacyMagic is at the start of files of PyTorch before 1.6, after the two bytes of the
+// pickle protocol.
 var legacyMagic = []byte("\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19")
 
-// checkMagic names what a file is that is no zip archive.
+// checkMagic returns an error for files that are not zip archives. It names the format if it
+// is a known one.
 func checkMagic(head []byte) error {
 	legacy := errors.New("this is the format of PyTorch before 1.6, which is not read; write the weights again with a newer PyTorch: " +
 		`python -c "import sys, torch; f = sys.argv[1]; torch.save(torch.load(f, map_location='cpu', weights_only=True), f)" FILE`)
@@ -127,7 +127,7 @@ func checkMagic(head []byte) error {
 	return badinput.Errorf("expected a zip archive written by torch.save, found a file that begins with %q", head[:min(len(head), 8)])
 }
 
-// rootOf finds the directory that holds data.pkl.
+// rootOf returns the directory that holds data.pkl.
 func rootOf(files []*zip.File) (string, error) {
 	root := ""
 	for _, f := range files {
@@ -148,7 +148,7 @@ func rootOf(files []*zip.File) (string, error) {
 	return root, nil
 }
 
-// member checks what the list says about a file.
+// member returns a member of the archive, after checking its entry in the list.
 func (a *archive) member(f *zip.File) (*member, error) {
 	const encrypted = 1
 	size, stored, whole := f.UncompressedSize64, f.CompressedSize64, uint64(len(a.file))
@@ -176,7 +176,7 @@ func (a *archive) member(f *zip.File) (*member, error) {
 	return &member{f.Name, int(offset), int(stored), int(size), f.CRC32, f.Method == zip.Deflate}, nil
 }
 
-// checkOverlaps refuses members that share bytes.
+// checkOverlaps returns an error if two members share bytes.
 func checkOverlaps(members []*member) error {
 	slices.SortFunc(members, func(a, b *member) int { return cmp.Compare(a.offset, b.offset) })
 	var before *member
@@ -192,8 +192,8 @@ func checkOverlaps(members []*member) error {
 	return nil
 }
 
-// checkByteOrder refuses the files of big-endian machines. Files of PyTorch
-// before 2.1 have no such member.
+// checkByteOrder returns an error for files of big-endian machines. Files of PyTorch before
+// 2.1 do not have the member byteorder.
 func (a *archive) checkByteOrder() error {
 	m := a.members["byteorder"]
 	if m == nil {
@@ -214,8 +214,7 @@ func (a *archive) read(m *member, most int) ([]byte, error) {
 	return a.bytes(m)
 }
 
-// bytes returns what a member holds: a view of the file, or a decompressed
-// copy.
+// bytes returns the contents of a member: a view of the file, or a decompressed copy.
 func (a *archive) bytes(m *member) ([]byte, error) {
 	stored := a.file[m.offset : m.offset+m.stored : m.offset+m.stored]
 	if !m.deflated {

@@ -1,13 +1,13 @@
-// Package torchfile reads the tensors of pytorch_model.bin and its kin: the
-// files that torch.save writes since PyTorch 1.6, which are zip archives. The
-// member data.pkl is a pickle, a program that describes a dictionary of
-// tensors; the members data/0, data/1, … are the bytes of their storages.
-// Pickles can run any program. This package knows the few instructions and
-// names that tensors need and refuses all others by name, so that nothing is
-// executed.
+// Package torchfile reads the tensors of pytorch_model.bin and of the other files that
+// torch.save has written since PyTorch 1.6. These are zip archives. The member data.pkl is a
+// pickle, a program that builds a dictionary of tensors. The members data/0, data/1, … are
+// the bytes of their storages.
 //
-// Storages are views of the memory-mapped file. A tensor that is not
-// contiguous in its storage is gathered into memory when it is asked for.
+// A pickle can run any program. This package implements only the instructions and names that
+// tensors need. Any other is an error that names it, so that nothing is executed.
+//
+// Storages are views of the memory-mapped file. A tensor that is not contiguous in its
+// storage is copied when it is read.
 package torchfile
 
 import (
@@ -28,8 +28,8 @@ import (
 	"barka/internal/tensor"
 )
 
-// Name and IndexName are the files of a model's weights: all of them, or the
-// list of the shards that hold them.
+// Name is the file of a model's weights. IndexName is the list of the files of a sharded
+// model.
 const (
 	Name      = "pytorch_model.bin"
 	IndexName = "pytorch_model.bin.index.json"
@@ -38,10 +38,10 @@ const (
 // maxTensors bounds the tensors of a file.
 const maxTensors = 1 << 18
 
-// entry is a named tensor of a shard. values is the member with its storage.
+// entry is a named tensor of a shard. values is the archive member with its storage.
 type entry struct {
 	name   string
-	owner  string // the first name of the same values
+	owner  string // the first name with the same values
 	shard  int
 	view   *view
 	values *member
@@ -55,14 +55,14 @@ type shard struct {
 	tensors []*entry // in the file's order
 }
 
-// File is an open checkpoint: one file or the shards of an index.
+// File is an open checkpoint: one file, or the shards of an index.
 type File struct {
 	path    string
 	shards  []*shard
 	tensors map[string]*entry
 
 	mu       sync.Mutex
-	inflated map[*member][]byte // of members that are compressed
+	inflated map[*member][]byte // the contents of compressed members
 }
 
 // Open maps a file, or the checkpoint in a directory: pytorch_model.bin, or
@@ -76,6 +76,7 @@ func Open(path string) (*File, error) {
 	return f, nil
 }
 
+// open maps the file or the shards at f.path.
 func (f *File) open() error {
 	info, err := os.Stat(f.path)
 	if err != nil {
@@ -99,6 +100,7 @@ func (f *File) open() error {
 	return nil
 }
 
+// openIndex maps the shards of an index.
 func (f *File) openIndex(path string) error {
 	shards, err := safetensors.ReadIndex(path)
 	if err != nil {
@@ -113,8 +115,8 @@ func (f *File) openIndex(path string) error {
 	return nil
 }
 
-// addShard maps a file and adds its tensors; expected are the tensors that
-// the index promises of it (nil: whatever it holds).
+// addShard maps a file and adds its tensors. expected are the tensors that the index lists
+// for it; nil means all that it holds.
 func (f *File) addShard(path string, expected []string) error {
 	m, err := mapped.Open(path)
 	if err != nil {
@@ -145,8 +147,8 @@ func (f *File) addShard(path string, expected []string) error {
 	return nil
 }
 
-// parse checks a whole file and lists its tensors in their order. file and r
-// have the same bytes.
+// parse checks a whole file and returns its tensors in the file's order. file and r have the
+// same bytes.
 func parse(file []byte, r io.ReaderAt) (*archive, []*entry, error) {
 	a, err := readArchive(file, r)
 	if err != nil {
@@ -198,7 +200,7 @@ func (a *archive) entries(d *dict) ([]*entry, error) {
 	return entries, nil
 }
 
-// storageOf finds the member with a tensor's values; nil if it has none.
+// storageOf returns the member with a tensor's values, or nil for a tensor without values.
 func (a *archive) storageOf(v *view) (*member, error) {
 	s := v.storage
 	m := a.members["data/"+s.key]
@@ -212,13 +214,13 @@ func (a *archive) storageOf(v *view) (*member, error) {
 	return m, nil
 }
 
-// tied are the names under which models repeat a matrix: those of embeddings
-// and of the output head.
+// tied matches the names under which models repeat a matrix: those of embeddings and of the
+// output head.
 var tied = regexp.MustCompile(`(^|\.)(shared|embed_tokens|embed_in|lm_head|embed_out)\.weight$`)
 
-// findOwners finds the tensors that repeat one before them: views of the same
-// part of a storage, and tied matrices whose storages have the same size and
-// checksum. The values themselves are not read.
+// findOwners finds the tensors that repeat an earlier one: views of the same part of a
+// storage, and tied matrices whose storages have the same size and checksum. It does not read
+// the values.
 func (f *File) findOwners() {
 	first := map[string]string{}
 	for i, s := range f.shards {
@@ -261,9 +263,9 @@ func (f *File) Info(name string) (dtype.DType, []int, bool) {
 	return e.view.storage.dtype, e.view.shape, true
 }
 
-// Owner returns the first name, in the file's order, under which a tensor's
-// values are stored: its own unless it is tied to another tensor. Two storages
-// are taken for the same by size and checksum.
+// Owner returns the first name, in the file's order, under which a tensor's values are
+// stored. It is the tensor's own name unless it is tied to another tensor. Storages with the
+// same size and checksum are considered the same.
 func (f *File) Owner(name string) string {
 	if e, ok := f.tensors[name]; ok {
 		return e.owner
@@ -271,7 +273,7 @@ func (f *File) Owner(name string) string {
 	return name
 }
 
-// Bytes returns what all tensors take, each value once.
+// Bytes returns the size of all tensors. Shared values count once.
 func (f *File) Bytes() int64 {
 	var n int64
 	for name, e := range f.tensors {
@@ -282,8 +284,8 @@ func (f *File) Bytes() int64 {
 	return n
 }
 
-// Tensor returns a tensor in row-major order: a view of the mapped file, valid
-// until Close, or a copy where the file has it otherwise.
+// Tensor returns a tensor in row-major order. Its bytes are a view of the mapped file, which
+// is valid until Close, or a copy if the file has another order.
 func (f *File) Tensor(name string) (safetensors.Tensor, error) {
 	e, ok := f.tensors[name]
 	if !ok {
@@ -330,8 +332,8 @@ func (f *File) storage(e *entry) ([]byte, error) {
 	return b, err
 }
 
-// Matrix returns a floating-point tensor that must have shape [rows, cols];
-// a vector counts as one row.
+// Matrix returns a floating-point tensor, which must have shape [rows, cols]. A vector
+// counts as one row.
 func (f *File) Matrix(name string, rows, cols int) (tensor.Matrix, error) {
 	t, err := f.Tensor(name)
 	if err != nil {
@@ -347,7 +349,8 @@ func (f *File) Matrix(name string, rows, cols int) (tensor.Matrix, error) {
 	return m, err
 }
 
-// place is where the file has a tensor's values in row-major order.
+// place returns the offset in the file of a tensor's values, if they are there in row-major
+// order.
 func (e *entry) place() (at int, ok bool) {
 	if e.values == nil || e.values.deflated || !e.view.contiguous() {
 		return 0, false
@@ -355,8 +358,8 @@ func (e *entry) place() (at int, ok bool) {
 	return e.values.offset + e.view.offset*e.view.storage.dtype.Size(), true
 }
 
-// Release says that a tensor's bytes are not needed for now, so that they need
-// not take memory. Looking at them again is slow, not wrong.
+// Release lets the system drop a tensor's bytes from memory. Reading them again is slow but
+// valid.
 func (f *File) Release(name string) {
 	e, ok := f.tensors[name]
 	if !ok || e.values == nil {
@@ -372,7 +375,7 @@ func (f *File) Release(name string) {
 	f.shards[e.shard].mapped.Release(at, at+size)
 }
 
-// Unchanged returns an error if a file is not what it was when it was opened.
+// Unchanged returns an error if a file has changed since it was opened.
 func (f *File) Unchanged() error {
 	for _, s := range f.shards {
 		if err := s.mapped.Unchanged(); err != nil {
@@ -382,7 +385,7 @@ func (f *File) Unchanged() error {
 	return nil
 }
 
-// Close unmaps the file; views of it must not be used afterwards.
+// Close unmaps the files. Views of their bytes must not be used afterwards.
 func (f *File) Close() error {
 	var errs []error
 	for _, s := range f.shards {

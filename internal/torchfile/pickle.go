@@ -10,13 +10,12 @@ import (
 	"barka/internal/badinput"
 )
 
-// Bounds of a pickle. A model of 36,000 tensors takes 4 MB and a million
-// values.
+// Bounds of a pickle. A model of 36,000 tensors takes 4 MB and a million values.
 const (
 	maxPickle = 32 << 20 // bytes
-	maxStack  = 1 << 20  // values that wait for their container
-	maxMemo   = 1 << 21  // values that are referred to again
-	maxValues = 1 << 22  // values altogether
+	maxStack  = 1 << 20  // values on the stack
+	maxMemo   = 1 << 21  // values in the memo
+	maxValues = 1 << 22  // values in all
 )
 
 // The values of a pickle are nil, bool, int64, float64, string, global, tuple,
@@ -26,12 +25,12 @@ type (
 	global string
 	tuple  []any
 	list   struct{ items []any }
-	// dict keeps its keys in order, as they come: keys that are repeated too.
+	// dict keeps its keys in the order of the pickle, repeated ones too.
 	dict struct{ keys, values []any }
 )
 
-// machine runs a pickle. It has only the instructions that describe tensors.
-// All others, which can do harm, are refused by name.
+// machine runs a pickle. It has only the instructions that build tensors. Any other, which
+// could do harm, is an error that names it.
 type machine struct {
 	code   []byte
 	at     int
@@ -41,9 +40,8 @@ type machine struct {
 	values int
 }
 
-// unpickle returns the value that a pickle describes. Nothing is executed: a
-// pickle can call the functions of global.call, which build tensors, and no
-// others.
+// unpickle returns the value that a pickle builds. Nothing is executed: the only functions
+// that a pickle can call are those in global.call, which build tensors.
 func unpickle(code []byte) (any, error) {
 	m := &machine{code: code, memo: map[uint32]any{}}
 	for {
@@ -163,7 +161,7 @@ func (m *machine) protocol() error {
 	return err
 }
 
-// bytes takes the next n bytes of the code.
+// bytes returns the next n bytes of the code.
 func (m *machine) bytes(n int) ([]byte, error) {
 	if n < 0 || n > len(m.code)-m.at {
 		return nil, fmt.Errorf("it is truncated: %d bytes are wanted, %d are left", n, len(m.code)-m.at)
@@ -183,7 +181,7 @@ func (m *machine) push(v any) error {
 	return nil
 }
 
-// popN takes n values from the stack, down to the last mark at most.
+// popN takes n values from the stack. They must be above the last mark.
 func (m *machine) popN(n int) ([]any, error) {
 	bottom := 0
 	if len(m.marks) > 0 {
@@ -329,7 +327,7 @@ func (m *machine) dict(op byte) error {
 	return nil
 }
 
-// top is the last value above the last mark; of none it is nil.
+// top returns the last value above the last mark, or nil if there is none.
 func (m *machine) top() any {
 	v, err := m.popN(1)
 	if err != nil {
@@ -339,7 +337,7 @@ func (m *machine) top() any {
 	return v[0]
 }
 
-// remember stores the last value under a number, or fetches one.
+// remember stores the last value in the memo under a number, or fetches one from it.
 func (m *machine) remember(op byte) error {
 	index := uint32(len(m.memo))
 	if op != opMemoize {
@@ -419,8 +417,8 @@ func (m *machine) reduce() error {
 	return m.push(result)
 }
 
-// build sets attributes of a value. Those of a dictionary (the _metadata of a
-// module's state) and of a tensor say nothing about weights.
+// build sets attributes of a value. It ignores those of a dictionary (the _metadata of a
+// module's state) and of a tensor, which do not affect weights.
 func (m *machine) build() error {
 	if _, err := m.pop(); err != nil {
 		return err
@@ -432,8 +430,8 @@ func (m *machine) build() error {
 	return fmt.Errorf("attributes are given to %s, expected a dictionary or a tensor", kind(m.top()))
 }
 
-// kind describes a value in an error. It never goes into containers, which may
-// hold each other many times over.
+// kind describes a value in an error. It does not descend into containers, which may contain
+// each other many times.
 func kind(v any) string {
 	switch v := v.(type) {
 	case nil:

@@ -10,12 +10,12 @@ import (
 // Bounds of a tensor.
 const (
 	maxDims = 64 // PyTorch's own limit
-	// maxExpanded bounds, in bytes, a tensor whose strides repeat values so
-	// that it is larger than its storage.
+	// maxExpanded bounds the bytes of a tensor that is larger than its storage, because its
+	// strides repeat values.
 	maxExpanded = 64 << 20
 )
 
-// storageTypes are the classes of storages that are read.
+// storageTypes has the supported classes of storages.
 var storageTypes = map[global]dtype.DType{
 	"torch.DoubleStorage":   dtype.F64,
 	"torch.FloatStorage":    dtype.F32,
@@ -29,7 +29,7 @@ var storageTypes = map[global]dtype.DType{
 	"torch.BoolStorage":     dtype.Bool,
 }
 
-// The functions and classes that pickles of tensors name.
+// The functions and classes that pickles of tensors need.
 const (
 	orderedDict        = "collections.OrderedDict"
 	rebuildTensor      = "torch._utils._rebuild_tensor_v2"
@@ -38,6 +38,7 @@ const (
 	size               = "torch.Size"
 )
 
+// known reports whether a pickle may use the name.
 func (g global) known() bool {
 	switch g {
 	case orderedDict, rebuildTensor, rebuildParameter, rebuildParameterIn, size:
@@ -46,7 +47,7 @@ func (g global) known() bool {
 	return storageTypes[g] != ""
 }
 
-// call does what the function or class makes of its arguments.
+// call returns what the function or class builds from its arguments.
 func (g global) call(args tuple) (any, error) {
 	switch {
 	case g == orderedDict && len(args) == 0:
@@ -65,15 +66,15 @@ func (g global) call(args tuple) (any, error) {
 	return nil, fmt.Errorf("%s is called with %d arguments that it does not take", string(g), len(args))
 }
 
-// storage is the place of values: the member data/key of the archive.
+// storage is a flat array of values: the member data/key of the archive.
 type storage struct {
 	dtype  dtype.DType
 	key    string
 	length int // values
 }
 
-// newStorage reads ('storage', class, key, location, length). The location is
-// the device that the values were on.
+// newStorage reads ('storage', class, key, location, length). The location is the device on
+// which the values were.
 func newStorage(id any) (*storage, error) {
 	t, _ := id.(tuple)
 	if len(t) != 5 || t[0] != "storage" {
@@ -90,7 +91,7 @@ func newStorage(id any) (*storage, error) {
 	return &storage{dt, key, int(length)}, nil
 }
 
-// view is a tensor: values of a storage from offset on. Value [i,j,…] is at
+// view is a tensor as a part of a storage: the value [i,j,…] is at
 // offset + i·strides[0] + j·strides[1] + …
 type view struct {
 	storage        *storage
@@ -99,8 +100,8 @@ type view struct {
 	count          int // values
 }
 
-// newView reads (storage, offset, shape, strides, requires_grad, hooks) and,
-// of newer files, a dictionary of flags.
+// newView reads (storage, offset, shape, strides, requires_grad, hooks) and, in newer files,
+// a dictionary of flags.
 func newView(args tuple) (*view, error) {
 	s, ok := args[0].(*storage)
 	offset, okToo := args[1].(int64)
@@ -141,7 +142,8 @@ func dimensions(x any) ([]int, error) {
 	return out, nil
 }
 
-// checkFlags refuses tensors whose values are to be negated or conjugated.
+// checkFlags returns an error if a flag is set: the tensor's values would have to be negated
+// or conjugated.
 func checkFlags(x any) error {
 	d, ok := x.(*dict)
 	if x != nil && !ok {
@@ -162,7 +164,7 @@ func (d *dict) length() int {
 	return len(d.keys)
 }
 
-// check computes the number of values and refuses those outside the storage.
+// check computes the number of values. Values outside the storage are an error.
 func (v *view) check() error {
 	if len(v.shape) != len(v.strides) {
 		return fmt.Errorf("a tensor has shape %v and strides %v, expected as many", v.shape, v.strides)
@@ -199,11 +201,10 @@ func (v *view) check() error {
 	return nil
 }
 
-// bytes is the size of the tensor's values in row-major order.
+// bytes returns the size of the tensor's values in row-major order.
 func (v *view) bytes() int { return v.count * v.storage.dtype.Size() }
 
-// contiguous reports whether the storage holds the values in row-major order
-// without a gap.
+// contiguous reports whether the storage has the values in row-major order without gaps.
 func (v *view) contiguous() bool {
 	want := 1
 	for i := len(v.shape) - 1; i >= 0; i-- {
@@ -215,7 +216,7 @@ func (v *view) contiguous() bool {
 	return true
 }
 
-// gather copies the values from the storage's bytes into row-major order.
+// gather returns a copy of the values in row-major order, from the storage's bytes.
 func (v *view) gather(from []byte) []byte {
 	size := v.storage.dtype.Size()
 	out := make([]byte, 0, v.bytes())
@@ -244,8 +245,7 @@ func (v *view) gather(from []byte) []byte {
 	}
 }
 
-// appendRow appends n values of a number of bytes, each a stride after the
-// one before.
+// appendRow appends n values of so many bytes each, which are a stride apart.
 func appendRow(out, from []byte, at, n, stride, size int) []byte {
 	if stride == 1 {
 		return append(out, from[at*size:(at+n)*size]...)

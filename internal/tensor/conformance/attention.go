@@ -8,8 +8,7 @@ import (
 	"barka/internal/tensor"
 )
 
-// attend64 is attention in float64; lse is the log-sum-exp of each row's
-// scores.
+// attend64 is attention in float64. lse has the log-sum-exp of each row's scores.
 func attend64(q, k, v matrix, a tensor.Attention, l *tensor.Layout) (out, lse matrix) {
 	out, lse = zeros(q.rows, q.cols), zeros(q.rows, a.Heads)
 	for s := range l.Past {
@@ -23,6 +22,7 @@ func attend64(q, k, v matrix, a tensor.Attention, l *tensor.Layout) (out, lse ma
 	return out, lse
 }
 
+// row computes one query and head of attend64.
 func row(q, k, v, out, lse matrix, a tensor.Attention, keys []int32, i, h, position int) {
 	g := h / (a.Heads / a.KVHeads)
 	scores := make([]float64, len(keys))
@@ -54,7 +54,7 @@ func row(q, k, v, out, lse matrix, a tensor.Attention, keys []int32, i, h, posit
 	}
 }
 
-// attentions are the shapes that were got wrong elsewhere.
+// attentions returns shapes that other implementations have got wrong.
 func attentions() []tensor.Attention {
 	var out []tensor.Attention
 	for _, heads := range [][2]int{{1, 1}, {4, 2}, {4, 1}} {
@@ -86,8 +86,8 @@ func attend(s *suite) {
 	}
 }
 
-// attendShared: sequences that share a prefix, beams with key lists of their
-// own, and a cache whose rows lie anywhere.
+// attendShared tests sequences that share a prefix, beams with their own lists of keys, and
+// cache rows in any order.
 func attendShared(s *suite) {
 	a := tensor.Attention{Heads: 4, KVHeads: 2, HeadDim: 8, Scale: 0.3, Softcap: 2, Window: 6, Causal: true}
 	const pool = 30
@@ -109,8 +109,8 @@ func attendShared(s *suite) {
 	s.near("cross", out, want, 3)
 }
 
-// attendAlone: a query by itself, as in decoding, gets the bits that it gets
-// among the others of a long sequence, as in prefill, and so do a few at once.
+// attendAlone checks that one query alone, as in decoding, and a few at once get the same bits
+// as among the others of a long sequence, as in prefill.
 func attendAlone(s *suite) {
 	const n = 150
 	for _, a := range []tensor.Attention{
@@ -132,7 +132,7 @@ func attendAlone(s *suite) {
 		for _, count := range []int{1, 3} {
 			for i := 0; i+count <= n; i += 7 {
 				part := tensor.Layout{Starts: []int32{0, int32(count)}, Past: []int32{int32(i)}, Keys: l.Keys}
-				if a.Causal { // keys not written yet are not listed
+				if a.Causal { // later keys do not exist yet
 					part.Keys = [][]int32{l.Keys[0][:i+count]}
 				}
 				out := s.dev.Alloc(count, width)

@@ -1,7 +1,6 @@
-// Package conformance tests any tensor.Device: every operation against plain
-// float64 arithmetic, every backward pass against finite differences of that
-// arithmetic, and the promise that a row's result does not depend on the rows
-// beside it.
+// Package conformance tests a tensor.Device. It compares every operation with plain float64
+// arithmetic and every backward pass with finite differences of that arithmetic, and checks
+// that a row's result does not depend on the other rows of a batch.
 package conformance
 
 import (
@@ -14,11 +13,11 @@ import (
 	"barka/internal/tensor"
 )
 
-// Tolerance bounds errors relative to the size of what was summed: float32
-// rounding over a few hundred terms.
+// Tolerance bounds errors, relative to the size of the summed terms: float32 rounding over a
+// few hundred of them.
 const Tolerance = 2e-5
 
-// matrix is a float64 matrix, the reference's only type.
+// matrix is a float64 matrix. The reference has no other type.
 type matrix struct {
 	rows, cols int
 	v          []float64
@@ -63,7 +62,7 @@ func (s *suite) random(rows, cols int) matrix {
 	return m
 }
 
-// put moves a matrix to the device, get brings one back.
+// put copies a matrix to the device.
 func (s *suite) put(m matrix) tensor.Tensor {
 	t := s.dev.Alloc(m.rows, m.cols)
 	s.dev.Upload(t, narrow(m.v))
@@ -78,6 +77,7 @@ func narrow(v []float64) []float32 {
 	return out
 }
 
+// get copies a tensor from the device.
 func (s *suite) get(t tensor.Tensor) matrix {
 	v := make([]float32, t.Len())
 	s.dev.Download(v, t)
@@ -98,8 +98,8 @@ func (s *suite) weight(m matrix, dt dtype.DType) tensor.Weight {
 	return w
 }
 
-// near compares with the reference; scale, if given, is the size of the terms
-// of each element's sum.
+// near compares a tensor with the reference. scale, if given, is the size of the terms of
+// each element's sum.
 func (s *suite) near(what string, got tensor.Tensor, want matrix, scale ...float64) {
 	s.Helper()
 	g := s.get(got)
@@ -141,7 +141,7 @@ func (s *suite) gradient(what string, got tensor.Tensor, x, weight matrix, f fun
 	s.near(what, got, want, 3)
 }
 
-// product is x·wᵀ, each value rounded to bfloat16 first if asked for.
+// product returns x·wᵀ. With bf16 each value is rounded to bfloat16 first.
 func product(x, w matrix, bf16 bool) matrix {
 	y := zeros(x.rows, w.rows)
 	for i := range x.rows {
@@ -163,7 +163,7 @@ func round(v float64, bf16 bool) float64 {
 	return v
 }
 
-// packedProduct is x·wᵀ as a weight packed as dt computes it.
+// packedProduct returns x·wᵀ as a weight packed as dt computes it.
 func packedProduct(x, w matrix, dt dtype.DType) matrix {
 	if dt != dtype.I8 {
 		return product(x, w, dt == dtype.BF16)
