@@ -16,7 +16,9 @@ import (
 )
 
 func init() {
-	model.Register("GPTNeoXForCausalLM", model.Architecture{Load: func(config []byte, w *model.Weights) (any, error) { return New(config, w) }})
+	model.Register("GPTNeoXForCausalLM", model.Architecture{
+		Load: func(config []byte, w *model.Weights) (any, error) { return New(config, w) },
+	})
 }
 
 // Config is config.json.

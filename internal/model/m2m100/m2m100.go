@@ -126,7 +126,8 @@ func (m *Model) embeddings(w *model.Weights) {
 		}
 	}
 	if !m.cfg.TieWordEmbeddings && !w.Has(headName) {
-		w.Fail(badinput.Errorf("tensor %s is missing, and config.json does not tie it to the embeddings (tie_word_embeddings is false)", headName))
+		w.Fail(badinput.Errorf("tensor %s is missing, and config.json does not tie it to the embeddings (tie_word_embeddings is false)",
+			headName))
 		return
 	}
 	if own[headName] {

@@ -18,13 +18,15 @@ import (
 
 func init() {
 	model.Register("Qwen3ForCausalLM", model.Architecture{
-		Defaults: `{"vocab_size": 151936, "num_key_value_heads": 32, "head_dim": 128, "max_position_embeddings": 32768, "sliding_window": 4096, "max_window_layers": 28}`,
+		Defaults: `{"vocab_size": 151936, "num_key_value_heads": 32, "head_dim": 128, "max_position_embeddings": 32768,
+			"sliding_window": 4096, "max_window_layers": 28}`,
 		Load: func(config []byte, w *model.Weights) (any, error) {
 			return load(config, w, Config{HiddenAct: "silu", RMSNormEps: 1e-6, qNorm: "q_norm", kNorm: "k_norm"})
 		}})
 	model.Register("HunYuanDenseV1ForCausalLM", model.Architecture{
 		Load: func(config []byte, w *model.Weights) (any, error) {
-			return load(config, w, Config{HiddenAct: "silu", RMSNormEps: 1e-5, MaxPositions: 2048, qNorm: "query_layernorm", kNorm: "key_layernorm", normRotated: true})
+			return load(config, w, Config{HiddenAct: "silu", RMSNormEps: 1e-5, MaxPositions: 2048,
+				qNorm: "query_layernorm", kNorm: "key_layernorm", normRotated: true})
 		}})
 }
 
