@@ -8,8 +8,8 @@ import (
 	"barka/internal/cpu"
 )
 
-// TestScores: against float64, with nothing written but the last group's
-// padding; whatever queries and keys stand beside them, the same bits.
+// TestScores compares scores with float64. Nothing is written but the padding of the last
+// group, and the bits do not depend on the other queries and keys.
 func TestScores(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		rng := newRand(10)

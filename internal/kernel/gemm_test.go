@@ -124,8 +124,7 @@ func TestProductRounding(t *testing.T) {
 	})
 }
 
-// TestProductRowsStandAlone: a row's result is the same bits whatever the
-// number of rows beside it.
+// TestProductRowsStandAlone: the bits of a row's result do not depend on the number of rows.
 func TestProductRowsStandAlone(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		rng := newRand(2)

@@ -9,9 +9,8 @@ import (
 	"barka/internal/cpu"
 )
 
-// pass is one of the passes over rows, on vectors that stand for whatever
-// operands it has and three scalars; it changes some of the vectors and may
-// return a sum.
+// pass is one of the passes over rows. It takes its operands as vectors and three scalars,
+// changes some of the vectors and may return a sum.
 type pass struct {
 	name string
 	run  func(v [][]float32, s [3]float32) float64

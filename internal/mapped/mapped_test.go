@@ -57,8 +57,8 @@ func TestWhatCannotBeMapped(t *testing.T) {
 	}
 }
 
-// TestChangedFiles: whatever happens to a file while it is mapped is an error
-// that names it, reading lost bytes too.
+// TestChangedFiles: every change of a file while it is mapped is an error that names it, and
+// so is reading bytes that the file has lost.
 func TestChangedFiles(t *testing.T) {
 	content := bytes.Repeat([]byte("0123456789abcdef"), 4096)
 	for name, c := range map[string]struct {

@@ -13,8 +13,8 @@ import (
 	"barka/internal/nn"
 )
 
-// TestDropoutGradients: with every pair dropping values of its own, losses
-// move along a direction as the gradients say.
+// TestDropoutGradients: with a dropout mask for every pair, the change of the loss along a
+// direction agrees with the gradients.
 func TestDropoutGradients(t *testing.T) {
 	for _, name := range golden.Trained {
 		t.Run(name, func(t *testing.T) {

@@ -81,8 +81,7 @@ func TestShards(t *testing.T) {
 	}
 }
 
-// TestHostile: each broken file is refused with a sentence that says what is
-// wrong.
+// TestHostile: the error of each broken file names the defect.
 func TestHostile(t *testing.T) {
 	four := make([]byte, 4)
 	for _, c := range []struct {
@@ -118,8 +117,7 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// TestBombs: a header says much in few bytes; what it says takes bounded
-// memory, and a file that says too much is refused.
+// TestBombs: headers that claim a lot in few bytes take bounded memory or are an error.
 func TestBombs(t *testing.T) {
 	var many strings.Builder
 	for i := range maxTensors + 2 {

@@ -76,7 +76,7 @@ func TestLayouts(t *testing.T) {
 	}
 }
 
-// TestMatrix: a matrix that lies in the file in order is not copied.
+// TestMatrix: a matrix that is in row-major order in the file is not copied.
 func TestMatrix(t *testing.T) {
 	f := open(t, filepath.Join(testdata, "torch", "layouts.bin"))
 	for _, c := range []struct {

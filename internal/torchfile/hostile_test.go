@@ -40,8 +40,8 @@ func good() *torchtest.Pickle {
 	return torchtest.NewPickle().Op("}").Text("w").Tensor("FloatStorage", "0", 4, 0, []int{2, 2}, []int{2, 1}).Op("s.")
 }
 
-// TestHostilePickles: whatever a pickle asks for that tensors do not need is
-// refused, and named.
+// TestHostilePickles: any instruction or name that tensors do not need is an error that names
+// it.
 func TestHostilePickles(t *testing.T) {
 	one := torchtest.NewPickle
 	tensor := func(class, key string, length, offset int, shape, strides []int) *torchtest.Pickle {
@@ -125,8 +125,8 @@ func TestHostilePickles(t *testing.T) {
 // TestSharedValues: containers that hold each other many times over are not
 // walked through.
 func TestSharedValues(t *testing.T) {
-	// nest leaves a tuple in the memo of which each half is the half of the one
-	// before, 200 deep.
+	// nest puts a pair of two equal pairs into the memo, each of which is again a pair of two
+	// equal pairs, 200 deep.
 	nest := func() *torchtest.Pickle {
 		p := torchtest.NewPickle().Op("}").Text("w").Op("(]q\x00")
 		for range 200 {
@@ -178,7 +178,7 @@ func TestHostileArchives(t *testing.T) {
 	refused(t, "a pointer", []byte("version https://git-lfs.github.com/spec/v1\n"), "git lfs pull")
 }
 
-// raw writes an archive whose list of members says what it likes.
+// raw writes an archive with one member, whose entry in the list change can falsify.
 func raw(t *testing.T, change func(*zip.FileHeader), data []byte) []byte {
 	t.Helper()
 	var b bytes.Buffer
