@@ -36,18 +36,19 @@ func (c *KV) With(p *Pass, k, v *tensor.Tensor) (keys, values tensor.Tensor) {
 	return *k, *v
 }
 
-// join returns the trunk's rows with a pass's own after them, and only then
-// overwrites the trunk: the pass reads rows that it does not keep.
-func (p *Pass) join(trunk, own tensor.Tensor) tensor.Tensor {
+// join returns the prefix's rows of cache followed by the pass's own [T, G·Dh], which it
+// frees. Then it overwrites the cache by the rows to keep. The pass needs a copy of the
+// prefix because it also reads rows that are not kept.
+func (p *Pass) join(cache, own tensor.Tensor) tensor.Tensor {
 	all := own
 	if p.PrefixRows > 0 {
 		all = p.Dev.Alloc(p.PrefixRows+own.Rows, own.Cols)
-		p.Dev.Copy(all.Slice(0, p.PrefixRows), trunk.Slice(0, p.PrefixRows))
+		p.Dev.Copy(all.Slice(0, p.PrefixRows), cache.Slice(0, p.PrefixRows))
 		p.Dev.Copy(all.Slice(p.PrefixRows, all.Rows), own)
 		p.Dev.Free(own)
 	}
 	if len(p.Keep) > 0 {
-		p.Dev.Gather(trunk.Slice(0, len(p.Keep)), all, p.Keep)
+		p.Dev.Gather(cache.Slice(0, len(p.Keep)), all, p.Keep)
 	}
 	return all
 }

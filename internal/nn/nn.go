@@ -17,14 +17,16 @@ type Pass struct {
 	Dev       tensor.Device
 	Layout    *tensor.Layout
 	Positions []int32 // [T] position of every token
-	// A pass with a cache uses it in one of two ways.
+	// The cache mode of a pass:
 	//
-	// Rows [T] set: Rows names the cache row for the keys and values of each
-	// token, and the layout's keys are cache rows.
+	// No cache: the layout's keys are rows of the batch.
 	//
-	// Rows nil: the layout's keys index the first PrefixRows cache rows, then
-	// the batch's own rows. After the pass, the rows listed in Keep are stored
-	// in cache rows 0..len(Keep)-1.
+	// Slots, with Rows [T] set: Rows[i] is the cache row for the key and value of token i,
+	// and the layout's keys are cache rows.
+	//
+	// Prefix, with Rows nil: the layout's keys index the first PrefixRows cache rows, then
+	// the batch's own rows. After the pass, the rows listed in Keep are stored in cache rows
+	// 0..len(Keep)-1.
 	Rows       []int32
 	PrefixRows int
 	Keep       []int32
