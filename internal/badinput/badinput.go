@@ -1,5 +1,6 @@
-// Package badinput marks errors that the user's input caused: a file, a model, a dataset, a
-// recipe. The command line prints them without a stack and exits with code 3.
+// Package badinput marks errors whose cause is something the user handed in:
+// a file, a model, a dataset, a recipe. The command line answers them with
+// exit code 3 and prints them plainly, without a stack.
 package badinput
 
 import (
@@ -9,8 +10,8 @@ import (
 	"io"
 )
 
-// Error is an error that the user's input caused. Its text names the file, line, tensor or
-// field, what was expected, what was found, and what to do.
+// Error is an error caused by input from outside. Its text names the file,
+// line, tensor or field, what was expected, what was found, and what to do.
 type Error struct{ err error }
 
 func (e *Error) Error() string { return e.err.Error() }
@@ -19,7 +20,7 @@ func (e *Error) Unwrap() error { return e.err }
 // Errorf builds an Error the way fmt.Errorf builds an error.
 func Errorf(format string, args ...any) error { return &Error{fmt.Errorf(format, args...)} }
 
-// Wrap marks err as caused by the user's input. It returns nil for nil.
+// Wrap marks err as caused by input; nil stays nil.
 func Wrap(err error) error {
 	if err == nil {
 		return nil
@@ -33,13 +34,14 @@ func Is(err error) bool {
 	return errors.As(err, &e)
 }
 
-// MaxSettings is the largest size of files of settings, in bytes: config.json,
-// adapter_config.json, recipes, manifests, results. Those of models have a few kilobytes; the
-// results of a long evaluation have a megabyte.
+// MaxSettings is the size in bytes up to which files of settings are read:
+// config.json, adapter_config.json, recipes, manifests, results. Those of
+// models have some kilobytes; the results of a long evaluation have a megabyte.
 const MaxSettings = 16 << 20
 
-// ReadFile reads a regular file of at most most bytes. For a larger or endless file it
-// returns an Error before the content takes memory. Other errors are those of package os.
+// ReadFile reads a regular file of at most most bytes. A larger one, or one without an
+// end, is an Error that is returned before its content takes memory. Other
+// errors are those of package os.
 func ReadFile(path string, most int64) ([]byte, error) {
 	f, err := Open(path)
 	if err != nil {
