@@ -125,7 +125,8 @@ func (t Targets) Check(layers []string) error {
 		if near := nearest.Name(name, kinds); near != "" {
 			hint = "; did you mean " + near + "?"
 		}
-		return badinput.Errorf("target %s matches no linear layer of the model%s The model has %s", name, cmp.Or(hint, "."), strings.Join(kinds, ", "))
+		return badinput.Errorf("target %s matches no linear layer of the model%s The model has %s",
+			name, cmp.Or(hint, "."), strings.Join(kinds, ", "))
 	}
 	if t.Pattern != "" {
 		return one(t, t.Pattern)

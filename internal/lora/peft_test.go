@@ -17,7 +17,8 @@ func FuzzReadConfig(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(golden)
-	f.Add([]byte(`{"peft_type":"LORA","r":8,"lora_alpha":16,"target_modules":"all-linear","rank_pattern":{"q_proj":4},"alpha_pattern":{".*":2}}`))
+	f.Add([]byte(`{"peft_type":"LORA","r":8,"lora_alpha":16,"target_modules":"all-linear",
+		"rank_pattern":{"q_proj":4},"alpha_pattern":{".*":2}}`))
 	f.Add([]byte(`{"peft_type":"LORA","r":8,"lora_alpha":16,"target_modules":"(a+)+$","use_rslora":true}`))
 	f.Add([]byte(`{"peft_type":"LORA","r":8,"rank_pattern":{"q_proj":0}}`))
 	f.Add([]byte(`{"peft_type":"LORA","r":8,"alpha_pattern":{"(":1}}`))

@@ -94,7 +94,8 @@ func TestChangedFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = f.Unchanged()
-		if c.want == "" && err != nil || c.want != "" && (!badinput.Is(err) || !strings.Contains(err.Error(), path+" changed") || !strings.Contains(err.Error(), c.want)) {
+		if c.want == "" && err != nil || c.want != "" && (!badinput.Is(err) ||
+			!strings.Contains(err.Error(), path+" changed") || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 		if stayed := f.Stayed(); (stayed != nil) != (c.want != "" && name != "replaced") {

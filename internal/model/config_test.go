@@ -93,7 +93,8 @@ func TestAbsurdConfigs(t *testing.T) {
 		{"llama", "rope_scaling", settings{"type": "dynamic", "factor": 4.0}, `rope_scaling type "dynamic" is not supported`},
 		{"llama", "rope_scaling", settings{"type": "linear", "factor": -4.0}, "factor is -4"},
 		{"llama", "rope_scaling", settings{"rope_type": "llama3", "factor": 8.0}, "low_freq_factor is 0"},
-		{"llama", "rope_scaling", settings{"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 4.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64}, "high_freq_factor is 4"},
+		{"llama", "rope_scaling", settings{"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 4.0, "high_freq_factor": 4.0,
+			"original_max_position_embeddings": 64}, "high_freq_factor is 4"},
 		{"llama", "mlp_bias", true, "model.layers.0.mlp.gate_proj.bias is missing"},
 		{"llama", "attention_bias", true, "model.layers.0.self_attn.o_proj.bias is missing"},
 		{"mistral", "sliding_window", 0, "sliding_window is 0"},
@@ -129,21 +130,28 @@ func TestAbsurdConfigs(t *testing.T) {
 // elsewhere give the logits of the file as it is.
 func TestOtherSpellings(t *testing.T) {
 	type settings = map[string]any
-	llama3 := settings{"rope_theta": 10000.0, "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64}
+	llama3 := settings{"rope_theta": 10000.0, "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+		"original_max_position_embeddings": 64}
 	for what, c := range map[string]struct {
 		name     string
 		settings settings
 	}{
-		"rope_parameters":          {"llama", settings{"rope_scaling": nil, "rope_theta": nil, "rope_parameters": llama3}},
-		"type for rope_type":       {"llama", settings{"rope_scaling": settings{"type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64}}},
-		"no biases named":          {"llama", settings{"attention_bias": nil, "mlp_bias": nil, "hidden_act": nil, "max_position_embeddings": nil}},
-		"no head_dim":              {"mistral", settings{"head_dim": nil}},
-		"no layer_types":           {"qwen2-window", settings{"layer_types": nil}},
-		"no windows":               {"qwen2", settings{"layer_types": nil, "use_sliding_window": nil, "sliding_window": 4, "max_window_layers": 0}},
-		"Qwen2's rope_parameters":  {"qwen2", settings{"rope_scaling": nil, "rope_theta": nil, "rope_parameters": settings{"rope_theta": 1000000.0, "rope_type": "default"}}},
-		"rotary in newer GPT-NeoX": {"gptneox", settings{"rotary_pct": nil, "rotary_emb_base": nil, "rope_parameters": settings{"rope_theta": 10000.0, "rope_type": "default", "partial_rotary_factor": 0.25}}},
-		"Gemma 2's defaults":       {"gemma2", settings{"layer_types": nil, "max_position_embeddings": nil, "rms_norm_eps": nil, "rope_theta": nil}},
-		"head_dim spelled out":     {"qwen2", settings{"head_dim": 12}},
+		"rope_parameters": {"llama", settings{"rope_scaling": nil, "rope_theta": nil, "rope_parameters": llama3}},
+		"type for rope_type": {"llama", settings{"rope_scaling": settings{"type": "llama3", "factor": 8.0,
+			"low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64}}},
+		"no biases named": {"llama", settings{"attention_bias": nil, "mlp_bias": nil, "hidden_act": nil,
+			"max_position_embeddings": nil}},
+		"no head_dim":    {"mistral", settings{"head_dim": nil}},
+		"no layer_types": {"qwen2-window", settings{"layer_types": nil}},
+		"no windows": {"qwen2", settings{"layer_types": nil, "use_sliding_window": nil, "sliding_window": 4,
+			"max_window_layers": 0}},
+		"Qwen2's rope_parameters": {"qwen2", settings{"rope_scaling": nil, "rope_theta": nil,
+			"rope_parameters": settings{"rope_theta": 1000000.0, "rope_type": "default"}}},
+		"rotary in newer GPT-NeoX": {"gptneox", settings{"rotary_pct": nil, "rotary_emb_base": nil,
+			"rope_parameters": settings{"rope_theta": 10000.0, "rope_type": "default", "partial_rotary_factor": 0.25}}},
+		"Gemma 2's defaults": {"gemma2", settings{"layer_types": nil, "max_position_embeddings": nil, "rms_norm_eps": nil,
+			"rope_theta": nil}},
+		"head_dim spelled out": {"qwen2", settings{"head_dim": 12}},
 	} {
 		var want golden.Decoder
 		golden.Load(t, c.name, &want)

@@ -94,14 +94,16 @@ func TestHostile(t *testing.T) {
 		{"not JSON", "not a JSON object", image(`hello`, nil)},
 		{"array", "not a JSON object", image(`[]`, nil)},
 		{"text after", "text after", image(`{}{}`, nil)},
-		{"duplicate", "twice", image(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, four)},
+		{"duplicate", "twice", image(
+			`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, four)},
 		{"unknown type", "unknown dtype", image(`{"a":{"dtype":"F8_X","shape":[4],"data_offsets":[0,4]}}`, four)},
 		{"beyond the data", "outside", image(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, four)},
 		{"negative offset", "outside", image(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[-4,0]}}`, four)},
 		{"wrong size", "takes 8 bytes", image(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}`, four)},
 		{"negative dimension", "negative", image(`{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}`, four)},
 		{"overflow", "overflows", image(`{"a":{"dtype":"F32","shape":[4611686018427387904,8],"data_offsets":[0,4]}}`, four)},
-		{"overlap", "overlap", image(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, four)},
+		{"overlap", "overlap", image(
+			`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, four)},
 		{"hole", "hole", image(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`, make([]byte, 8))},
 		{"trailing bytes", "trailing", image(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, make([]byte, 8))},
 		{"offsets of three", "expected 2", image(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,2,4]}}`, four)},

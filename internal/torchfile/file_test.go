@@ -70,7 +70,8 @@ func TestLayouts(t *testing.T) {
 				}
 			}
 			if f.Owner("tied") != "base" || f.Owner("base") != "base" || f.Owner("rows") != "rows" || f.Bytes() != bytes {
-				t.Errorf("tied is owned by %s, base by %s, rows by %s; %d bytes, want %d", f.Owner("tied"), f.Owner("base"), f.Owner("rows"), f.Bytes(), bytes)
+				t.Errorf("tied is owned by %s, base by %s, rows by %s; %d bytes, want %d",
+					f.Owner("tied"), f.Owner("base"), f.Owner("rows"), f.Bytes(), bytes)
 			}
 		})
 	}
