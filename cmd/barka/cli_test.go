@@ -510,7 +510,7 @@ func TestTrainMergeEval(t *testing.T) {
 	if out := ok(t, "", args...); json.Unmarshal([]byte(out), &s) != nil || !(s.Final < s.First) {
 		t.Errorf("loss did not fall: %s", out)
 	}
-	if r := barka(t, "", append(args, "--lr", "0.02")...); r.code != exitBadInput || !strings.Contains(r.err, "lr was 0.01, is 0.02") {
+	if r := barka(t, "", append(args, "--lr", "0.02")...); r.code != exitBadInput || !strings.Contains(r.err, "option lr was 0.01 and is now 0.02") {
 		t.Errorf("changed option: %d %q", r.code, r.err)
 	}
 	ok(t, "", "merge", "--model", model, "--adapter", adapter, "--out", merged)

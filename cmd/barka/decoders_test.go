@@ -150,11 +150,11 @@ func TestChatTemplate(t *testing.T) {
 		t.Errorf("trains on other tokens than the answer and one <|im_end|>: %s", out)
 	}
 	for want, args := range map[string][]string{
-		"chat_format was \"chatml\", is \"llama3\"": {"--chat-format", "llama3"},
-		"thinking was , is true":                    {"--chat-format", "chatml", "--thinking"},
+		"option chat_format was \"chatml\" and is now \"llama3\"": {"--chat-format", "llama3"},
+		"option thinking is now true and was not set":             {"--chat-format", "chatml", "--thinking"},
 	} {
 		r := barka(t, "", train(bare, args...)...)
-		if r.code != exitBadInput || !strings.Contains(r.err, want) || !strings.Contains(r.err, "the chat template was") {
+		if r.code != exitBadInput || !strings.Contains(r.err, want) || !strings.Contains(r.err, "chat template was") {
 			t.Errorf("%v: exit code %d, %q", args, r.code, r.err)
 		}
 	}

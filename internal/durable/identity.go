@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"sort"
-	"strings"
 
-	"barka/internal/badinput"
 	"barka/internal/dataset"
 )
 
@@ -69,95 +66,20 @@ func canonical(data []byte) ([]byte, error) {
 	return json.Marshal(v)
 }
 
-// differences says how now differs from then, a phrase a setting, in a stable
-// order; none when both are the same.
-func differences(then, now *identity) ([]string, error) {
+// differences says how now differs from then; see Settings.Differences.
+func differences(then, now *identity) []string {
 	if then.Stage == now.Stage && then.Version < now.Version && now.changed != "" {
 		// Options of two versions need not compare.
-		return []string{fmt.Sprintf("stage version was %d and is now %d (%s)", then.Version, now.Version, now.changed)}, nil
+		return []string{fmt.Sprintf("stage version was %d and is now %d (%s)", then.Version, now.Version, now.changed)}
 	}
-	a, err := then.flatten()
-	if err != nil {
-		return nil, err
-	}
-	b, err := now.flatten()
-	if err != nil {
-		return nil, err
-	}
-	names := make([]string, 0, len(a)+len(b))
-	for name := range a {
-		names = append(names, name)
-	}
-	for name := range b {
-		if _, both := a[name]; !both {
-			names = append(names, name)
-		}
-	}
-	sort.Strings(names)
-	var all []string
-	for _, name := range names {
-		x, inA := a[name]
-		y, inB := b[name]
-		switch {
-		case !inA:
-			all = append(all, fmt.Sprintf("%s is now %s and was not set", name, shorten(y)))
-		case !inB:
-			all = append(all, fmt.Sprintf("%s was %s and is no longer set", name, shorten(x)))
-		case x != y:
-			all = append(all, fmt.Sprintf("%s was %s and is now %s", name, shorten(x), shorten(y)))
-		}
-	}
-	return all, nil
+	return then.settings().Differences(now.settings())
 }
 
-func shorten(s string) string {
-	const most = 80
-	if r := []rune(s); len(r) > most {
-		return string(r[:most]) + "…"
-	}
-	return s
-}
-
-// flatten lists the settings by dotted name.
-func (id *identity) flatten() (map[string]string, error) {
-	flat := map[string]string{
-		"stage":         id.Stage,
-		"stage version": fmt.Sprint(id.Version),
-		"seed":          fmt.Sprint(id.Seed),
-	}
+func (id *identity) settings() Settings {
+	s := Settings{"stage": id.Stage, "stage version": fmt.Sprint(id.Version), "seed": fmt.Sprint(id.Seed)}
 	for name, in := range id.Inputs {
-		flat["content of input "+name] = in.Digest
+		s["content of input "+name] = in.Digest
 	}
-	d := json.NewDecoder(bytes.NewReader(id.Options))
-	d.UseNumber()
-	var options any
-	if err := d.Decode(&options); err != nil {
-		return nil, fmt.Errorf("options: %w", err)
-	}
-	flattenInto(flat, "option", options)
-	return flat, nil
-}
-
-func flattenInto(flat map[string]string, name string, v any) {
-	if m, ok := v.(map[string]any); ok {
-		separator := "."
-		if name == "option" {
-			separator = " "
-		}
-		for k, v := range m {
-			flattenInto(flat, name+separator+k, v)
-		}
-		return
-	}
-	text, err := json.Marshal(v)
-	if err != nil {
-		text = fmt.Append(nil, v)
-	}
-	flat[name] = string(text)
-}
-
-// refusal is the error for a directory that was made with other settings.
-func refusal(dir, state string, diffs []string) error {
-	return badinput.Errorf("%s was %s with other settings: %s; give --restart to make it anew, or another --out",
-		dir, state, strings.Join(diffs, "; "))
+	s.Add(id.Options)
+	return s
 }

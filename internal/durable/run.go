@@ -101,12 +101,8 @@ func (r *Run) finished() (*dataset.Manifest, error) {
 
 // accept makes the run done if m has its identity, else says what differs.
 func (r *Run) accept(m *dataset.Manifest) error {
-	diffs, err := differences(identityOf(m), r.id)
-	if err != nil {
-		return badinput.Errorf("%s: %w", r.work.out, err)
-	}
-	if len(diffs) > 0 {
-		return refusal(r.work.out, "made", diffs)
+	if diffs := differences(identityOf(m), r.id); len(diffs) > 0 {
+		return Refusal(r.work.out, "made", diffs, RestartOrElsewhere)
 	}
 	if err := dataset.CheckFiles(r.work.out, m.Files); err != nil {
 		return badinput.Errorf("%w (or give --restart)", err)
@@ -135,15 +131,12 @@ func (r *Run) begin(how manner) error {
 		return r.start(finished, false)
 	}
 	if begun != nil {
-		diffs, err := differences(then, r.id)
-		if err != nil {
-			return badinput.Errorf("%s: %w", r.work.partial, err)
-		}
+		diffs := differences(then, r.id)
 		switch {
 		case len(diffs) == 0 && (finished == nil || begun.Replace):
 			return r.resume(begun)
 		case finished == nil:
-			return refusal(r.work.partial, "begun", diffs)
+			return Refusal(r.work.partial, "begun", diffs, RestartOrElsewhere)
 		}
 		// Abandoned work beside a finished directory: that one counts.
 	}
@@ -180,7 +173,7 @@ func (r *Run) begun() (*Begun, *identity, error) {
 // swapped reports whether finished is what the work begun was renamed to: only
 // the tidying-up after the last rename was interrupted.
 func (r *Run) swapped(begun *Begun, then *identity, finished *dataset.Manifest) bool {
-	if diffs, err := differences(then, identityOf(finished)); err != nil || len(diffs) > 0 {
+	if len(differences(then, identityOf(finished))) > 0 {
 		return false
 	}
 	there := func(name string) bool {

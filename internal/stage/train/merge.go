@@ -120,8 +120,9 @@ func (id Merged) stands(out string) (bool, error) {
 		return false, badinput.Errorf("merge: %s exists and is no merged model; remove it, or name another --out", out)
 	case err != nil:
 		return false, badinput.Errorf("merge: %w", err)
-	case then.Base != id.Base || then.Adapter != id.Adapter:
-		return false, badinput.Errorf("merge: %s was merged from another base or adapter; remove it, or name another --out", out)
+	}
+	if diff := then.settings().Differences(id.settings()); len(diff) > 0 {
+		return false, fmt.Errorf("merge: %w", durable.Refusal(out, "made", diff, "remove it, or choose another --out"))
 	}
 	err = dataset.CheckSums(out, then.Files)
 	if len(then.Files) == 0 { // merged before digests were recorded
@@ -134,6 +135,10 @@ func (id Merged) stands(out string) (bool, error) {
 		return false, badinput.Errorf("merge: %w; or remove %s and merge again", err, out)
 	}
 	return true, nil
+}
+
+func (id Merged) settings() durable.Settings {
+	return durable.Settings{"base model": id.Base, "adapter": id.Adapter}
 }
 
 // write makes the directory of the merged model, all of it durable.

@@ -1,10 +1,8 @@
 package train
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -96,7 +94,7 @@ func (s *standing) accept(out string, id identity) (*State, error) {
 	if s.Chat == "" {
 		s.Chat = id.Chat // finished before templates were recorded
 	}
-	if err := refuse(out, s.identity, id); err != nil {
+	if err := refuse(out, "made", s.identity, id); err != nil {
 		return nil, err
 	}
 	err := dataset.CheckSums(out, s.state.Files)
@@ -118,9 +116,9 @@ func (s *standing) accept(out string, id identity) (*State, error) {
 }
 
 // refuse returns a badinput error that names what differs, if anything does.
-func refuse(dir string, then, now identity) error {
+func refuse(dir, state string, then, now identity) error {
 	if diff := then.differences(now); len(diff) > 0 {
-		return badinput.Errorf("%s holds a run made otherwise: %s; use --restart to train again, or choose another --out", dir, strings.Join(diff, "; "))
+		return durable.Refusal(dir, state, diff, durable.RestartOrElsewhere)
 	}
 	return nil
 }
@@ -170,7 +168,7 @@ func begin(out string, id identity, restart bool) (w *durable.Work, done *State,
 	case begun != nil && (there == nil || begun.Replace) && len(then.differences(id)) == 0:
 		done, err = complete(w)
 	case begun != nil && there == nil:
-		err = refuse(w.Dir(), then, id)
+		err = refuse(w.Dir(), "begun", then, id)
 	case there == nil:
 		err = start(w, out, id, nil)
 	default:
@@ -263,30 +261,17 @@ func (t *trainer) finish(id identity) (*State, error) {
 	return s, place(t.work)
 }
 
-// differences names what differs, old and new.
-func (a identity) differences(b identity) []string {
-	var out []string
-	var x, y map[string]json.RawMessage
-	if json.Unmarshal(a.Options, &x) == nil && json.Unmarshal(b.Options, &y) == nil {
-		for k := range y {
-			var p, q bytes.Buffer
-			json.Compact(&p, x[k])
-			json.Compact(&q, y[k])
-			if p.String() != q.String() {
-				out = append(out, fmt.Sprintf("%s was %s, is %s", k, p.String(), q.String()))
-			}
+func (a identity) differences(b identity) []string { return a.settings().Differences(b.settings()) }
+
+func (a identity) settings() durable.Settings {
+	s := durable.Settings{"stage version": strconv.Itoa(a.Version), "seed": strconv.FormatInt(a.Seed, 10)}
+	for name, digest := range map[string]string{"model": a.Model, "chat template": a.Chat, "content of the dataset": a.Data, "content of the validation set": a.Val} {
+		if digest != "" {
+			s[name] = digest
 		}
 	}
-	slices.Sort(out)
-	for _, d := range []struct{ name, a, b string }{
-		{"seed", strconv.FormatInt(a.Seed, 10), strconv.FormatInt(b.Seed, 10)}, {"the model", a.Model, b.Model}, {"the chat template", a.Chat, b.Chat},
-		{"the dataset", a.Data, b.Data}, {"the validation set", a.Val, b.Val}, {"the program's version of this stage", strconv.Itoa(a.Version), strconv.Itoa(b.Version)},
-	} {
-		if d.a != d.b {
-			out = append(out, fmt.Sprintf("%s was %s, is %s", d.name, d.a, d.b))
-		}
-	}
-	return out
+	s.Add(a.Options)
+	return s
 }
 
 // readJSON names the file in its errors, all but that it is not there.

@@ -262,13 +262,13 @@ func TestChangedRunsAreRefused(t *testing.T) {
 	}
 	other := o
 	other.LR = 1
-	refused("lr was 0.002, is 1", other, in, at)
+	refused("option lr was 0.002 and is now 1", other, in, at)
 	in.ModelDigest = "e"
-	refused("the model was d, is e", o, in, at)
+	refused("model was d and is now e", o, in, at)
 	refused("the dataset was", o, input(t, dataset(t, turn("a", "b")), ""), at)
 	reseeded := at
 	reseeded.Seed = 4
-	refused("seed was 3, is 4", o, input(t, data, ""), reseeded)
+	refused("seed was 3 and is now 4", o, input(t, data, ""), reseeded)
 	at.Restart = true
 	if s, err := train.Run(context.Background(), other, input(t, data, ""), at); err != nil || s.Steps != first.Steps {
 		t.Errorf("restarted: %v, %v", s, err)
