@@ -36,7 +36,9 @@ func (k *checker) wiki(ctx context.Context) {
 }
 
 // made reports whether a stage has written its dataset.
-func (k *checker) made(dir string) bool { return exists(filepath.Join(k.w.Out, dir, manifest)) }
+func (k *checker) made(dir string) bool {
+	return exists(filepath.Join(k.w.Out, dir, dataset.ManifestName))
+}
 
 // convert reads the benchmarks to their end.
 func (k *checker) convert(ctx context.Context) {
@@ -182,8 +184,8 @@ func (k *checker) eval(ctx context.Context) {
 // evaluated reports whether every evaluation has been run.
 func (k *checker) evaluated() bool {
 	r := k.r
-	return (!r.Eval.Base && r.Train != nil || exists(filepath.Join(k.w.Out, baseEvalDir, evaluatedFile))) &&
-		(r.Train == nil || exists(filepath.Join(k.w.Out, tunedEvalDir, evaluatedFile)))
+	return (!r.evaluatesBase() || exists(filepath.Join(k.w.Out, baseEvalDir, evaluatedFile))) &&
+		(!r.evaluatesTuned() || exists(filepath.Join(k.w.Out, tunedEvalDir, evaluatedFile)))
 }
 
 // tasks parses the tasks: a file beside the recipe, or a list.

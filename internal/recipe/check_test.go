@@ -160,7 +160,7 @@ func TestPlan(t *testing.T) {
 	}
 
 	c := &chain{Runner: w, r: r}
-	if err := c.wiki(context.Background()); err != nil {
+	if err := c.wiki(context.Background(), stage{name: "wiki", dir: passagesDir}); err != nil {
 		t.Fatal(err)
 	}
 	stages, _, done = planned()

@@ -73,26 +73,22 @@ func (c *chain) nothing(stage string, m *dataset.Manifest, dir string) error {
 }
 
 // keep makes the sets that still have rows those of the next stage.
-func (c *chain) keep(stage, dir string, sets []set) error {
+func (c *chain) keep(st stage, sets []set) error {
 	if len(sets) == 0 && len(c.sets) > 0 && len(c.r.Inputs.Mix) == 0 {
-		return c.nothing(stage, nil, c.sets[0].dir(dir))
+		return c.nothing(st.name, nil, c.sets[0].dir(st.dir))
 	}
 	c.sets = sets
 	return nil
 }
 
-func (c *chain) wiki(ctx context.Context) error {
-	c.passages = c.r.path(c.r.Inputs.Passages)
-	if c.r.Wiki == nil {
-		return nil
-	}
-	m, err := wiki.Run(ctx, c.r.wikiOptions(), c.env(passagesDir, nil))
+func (c *chain) wiki(ctx context.Context, st stage) error {
+	m, err := wiki.Run(ctx, c.r.wikiOptions(), c.env(st.dir, nil))
 	if err != nil {
 		return err
 	}
 	var some bool
-	if c.passages, some = c.done("wiki", passagesDir, m); !some {
-		return c.nothing("wiki", m, passagesDir)
+	if c.passages, some = c.done(st.name, st.dir, m); !some {
+		return c.nothing(st.name, m, st.dir)
 	}
 	return nil
 }
@@ -104,30 +100,27 @@ func (r *Recipe) wikiOptions() wiki.Options {
 	return o
 }
 
-func (c *chain) synth(ctx context.Context) error {
-	if c.r.Synth == nil {
-		return nil
-	}
+func (c *chain) synth(ctx context.Context, st stage) error {
 	o := *c.r.Synth
 	client, err := c.generator(&o)
 	if err != nil {
 		return err
 	}
-	env := c.env(instructionsDir, map[string]string{"passages": c.passages})
+	env := c.env(st.dir, map[string]string{"passages": c.passages})
 	env.Retry, o.Concurrency = c.Retry, c.r.Models.Generator.Concurrency
 	m, err := synth.Run(ctx, o, client, env)
 	if err != nil {
 		return err
 	}
-	path, some := c.done("synth", instructionsDir, m)
+	path, some := c.done(st.name, st.dir, m)
 	if some {
 		c.sets = append(c.sets, set{"", path})
 		return nil
 	}
-	if len(c.r.Convert)+len(c.r.Inputs.Instructions)+len(c.r.Inputs.Mix) > 0 {
+	if c.r.hasInstructions() || len(c.r.Inputs.Mix) > 0 {
 		return nil // there are others
 	}
-	return c.nothing("synth", m, instructionsDir)
+	return c.nothing(st.name, m, st.dir)
 }
 
 // generator returns the client that writes questions and answers. A local
@@ -144,17 +137,17 @@ func (c *chain) generator(o *synth.Options) (llm.Client, error) {
 }
 
 // convert adds the benchmarks and the instructions that come from outside.
-func (c *chain) convert(ctx context.Context) error {
+func (c *chain) convert(ctx context.Context, st stage) error {
 	for _, name := range slices.Sorted(maps.Keys(c.r.Convert)) {
 		b := c.r.Convert[name]
 		in := c.r.convertInputs(b)
 		s := set{name: name}
-		m, err := convert.Run(ctx, b.Options, c.env(s.dir(instructionsDir), in))
+		m, err := convert.Run(ctx, b.Options, c.env(s.dir(st.dir), in))
 		if err != nil {
 			return err
 		}
 		var some bool
-		if s.path, some = c.done(s.title("convert"), s.dir(instructionsDir), m); some {
+		if s.path, some = c.done(s.title(st.name), s.dir(st.dir), m); some {
 			c.sets = append(c.sets, s)
 		}
 	}
@@ -162,15 +155,12 @@ func (c *chain) convert(ctx context.Context) error {
 		c.sets = append(c.sets, set{name, c.r.path(c.r.Inputs.Instructions[name])})
 	}
 	if len(c.sets) == 0 && len(c.r.Convert) > 0 && len(c.r.Inputs.Mix) == 0 {
-		return c.nothing("convert", nil, instructionsDir+"-"+slices.Sorted(maps.Keys(c.r.Convert))[0])
+		return c.nothing(st.name, nil, st.dir+"-"+slices.Sorted(maps.Keys(c.r.Convert))[0])
 	}
 	return nil
 }
 
-func (c *chain) translate(ctx context.Context) error {
-	if c.r.Translate == nil {
-		return nil
-	}
+func (c *chain) translate(ctx context.Context, st stage) error {
 	o := *c.r.Translate
 	name := c.r.Models.Translator
 	t, err := local.LazyTranslator(c.Engine, name, c.r.model(name), local.TranslatorOptions{From: o.From, To: o.To, Decoding: o.Decoding})
@@ -180,36 +170,30 @@ func (c *chain) translate(ctx context.Context) error {
 	if o.ModelDigest, err = c.Engine.Digest(c.r.model(name)); err != nil {
 		return err
 	}
-	return c.each("translate", translatedDir, func(env durable.Env) (*dataset.Manifest, error) { return translate.Run(ctx, o, t, env) })
+	return c.each(st, func(env durable.Env) (*dataset.Manifest, error) { return translate.Run(ctx, o, t, env) })
 }
 
-func (c *chain) filter(ctx context.Context) error {
-	if c.r.Filter == nil {
-		return nil
-	}
-	return c.each("filter", cleanDir, func(env durable.Env) (*dataset.Manifest, error) { return filter.Run(ctx, *c.r.Filter, env) })
+func (c *chain) filter(ctx context.Context, st stage) error {
+	return c.each(st, func(env durable.Env) (*dataset.Manifest, error) { return filter.Run(ctx, *c.r.Filter, env) })
 }
 
 // each runs a stage over every set.
-func (c *chain) each(stage, dir string, run func(durable.Env) (*dataset.Manifest, error)) error {
+func (c *chain) each(st stage, run func(durable.Env) (*dataset.Manifest, error)) error {
 	var kept []set
 	for _, s := range c.sets {
-		m, err := run(c.env(s.dir(dir), map[string]string{"instructions": s.path}))
+		m, err := run(c.env(s.dir(st.dir), map[string]string{"instructions": s.path}))
 		if err != nil {
 			return err
 		}
 		var some bool
-		if s.path, some = c.done(s.title(stage), s.dir(dir), m); some {
+		if s.path, some = c.done(s.title(st.name), s.dir(st.dir), m); some {
 			kept = append(kept, s)
 		}
 	}
-	return c.keep(stage, dir, kept)
+	return c.keep(st, kept)
 }
 
-func (c *chain) mix(ctx context.Context) error {
-	if c.r.Mix == nil {
-		return nil
-	}
+func (c *chain) mix(ctx context.Context, st stage) error {
 	in := map[string]string{}
 	for _, s := range c.sets {
 		in[s.inputName()] = s.path
@@ -225,15 +209,15 @@ func (c *chain) mix(ctx context.Context) error {
 		}
 		counters[name] = func(s string) int { return len(tok.Encode(s, false)) }
 	}
-	m, err := mix.Run(ctx, *c.r.Mix, counters, c.env(mixDir, in))
+	m, err := mix.Run(ctx, *c.r.Mix, counters, c.env(st.dir, in))
 	if err != nil {
 		return err
 	}
 	if c.r.Mix.Validation > 0 && m.Counts["validation"] == 0 {
 		m.Notes = append(m.Notes, fmt.Sprintf("validation %g of these rows holds none back: the training measures no validation loss", c.r.Mix.Validation))
 	}
-	if _, some := c.done("mix", mixDir, m); !some {
-		return c.nothing("mix", m, mixDir)
+	if _, some := c.done(st.name, st.dir, m); !some {
+		return c.nothing(st.name, m, st.dir)
 	}
 	return nil
 }

@@ -106,13 +106,17 @@ type forecast struct {
 // What a check found is the result of Check.
 func (w *Runner) Plan(ctx context.Context, r *Recipe, checked *Checked) ([]Planned, error) {
 	f := &forecast{Checked: checked, w: w, r: r, ctx: ctx, amounts: map[string]amount{}}
-	for _, stage := range []func(){f.wiki, f.synth, f.convert, f.translate, f.filter, f.mix, f.train, f.evaluate} {
-		stage()
+	if r.Wiki == nil {
+		f.passages = f.read(r.path(r.Inputs.Passages))
+	}
+	for _, st := range stages() {
+		if st.wanted(r) {
+			st.plan(f, st)
+		}
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 	}
-	f.add(Planned{Stage: "report", Out: f.path(reportFile)})
 	return f.plan, nil
 }
 
@@ -120,12 +124,13 @@ func (f *forecast) path(name string) string { return filepath.Join(f.w.Out, name
 
 func (f *forecast) add(p Planned) { f.plan = append(f.plan, p) }
 
-// manifest is the file that a finished dataset directory has.
-const manifest = "manifest.json"
-
 // done plans a finished stage, and reports whether it is one.
-func (f *forecast) done(stage, dir, file string) bool {
-	p := Planned{Stage: stage, Out: f.path(dir), Done: exists(filepath.Join(f.path(dir), file))}
+func (f *forecast) done(st stage) bool { return f.doneFor(set{}, st) }
+
+// doneFor is done for the stage's output for a set.
+func (f *forecast) doneFor(s set, st stage) bool {
+	p := Planned{Stage: s.title(st.name), Out: f.path(s.dir(st.dir))}
+	p.Done = exists(filepath.Join(p.Out, st.marker))
 	if p.Done {
 		if m, err := dataset.ReadManifest(p.Out); err == nil {
 			p.Rows = m.Rows
@@ -135,19 +140,20 @@ func (f *forecast) done(stage, dir, file string) bool {
 	return p.Done
 }
 
-func (f *forecast) wiki() {
-	o := f.r.Wiki
-	if o == nil {
-		if in := f.r.Inputs.Passages; in != "" {
-			f.passages = read(f.ctx, f.r.path(in), func(p dataset.Passage) int { return len([]rune(p.Text)) })
-		}
+// read counts the passages at a path, none for "".
+func (f *forecast) read(path string) amount {
+	if path == "" {
+		return amount{}
+	}
+	return read(f.ctx, path, func(p dataset.Passage) int { return len([]rune(p.Text)) })
+}
+
+func (f *forecast) wiki(st stage) {
+	if f.done(st) {
+		f.passages = f.read(f.path(st.dir))
 		return
 	}
-	if f.done("wiki", passagesDir, manifest) {
-		f.passages = read(f.ctx, f.path(passagesDir), func(p dataset.Passage) int { return len([]rune(p.Text)) })
-		return
-	}
-	p := Planned{Stage: "wiki", Out: f.path(passagesDir), Estimated: true}
+	p := Planned{Stage: st.name, Out: f.path(st.dir), Estimated: true}
 	pages, how := f.chosen(&p)
 	if pages > 0 {
 		f.passages = amount{rows: int64(float64(pages) * passagesPerPage), chars: int64(float64(pages) * passagesPerPage * charsPerPassage), estimated: true}
@@ -193,18 +199,15 @@ func (f *forecast) chosen(p *Planned) (int64, string) {
 	return n, how
 }
 
-func (f *forecast) synth() {
+func (f *forecast) synth(st stage) {
 	o := f.r.Synth
-	if o == nil {
-		return
-	}
-	s := set{"", f.path(instructionsDir)}
+	s := set{"", f.path(st.dir)}
 	f.sets = append(f.sets, s)
-	if f.done("synth", instructionsDir, manifest) {
+	if f.done(st) {
 		f.amounts[s.path] = instructions(f.ctx, s.path)
 		return
 	}
-	p := Planned{Stage: "synth", Out: s.path, Estimated: f.passages.estimated}
+	p := Planned{Stage: st.name, Out: s.path, Estimated: f.passages.estimated}
 	e := f.synthEstimate(*o)
 	p.Rows, p.Calls, p.Tokens = int64(e.Passages), int64(e.Calls), e.PromptTokens+int64(e.Calls)*tokensPerCall
 	f.amounts[s.path] = amount{rows: p.Rows, chars: int64(e.Calls) * tokensPerCall * charsPerToken, estimated: true}
@@ -264,17 +267,18 @@ func (f *forecast) generates(p *Planned, e synth.Estimate, longest int) {
 	p.Memory = s.Weights + together*(prompt+int64(longest))*s.RowBytes()
 }
 
-func (f *forecast) convert() {
+func (f *forecast) convert(st stage) {
 	for _, name := range slices.Sorted(maps.Keys(f.r.Convert)) {
-		s := set{name, f.path(instructionsDir + "-" + name)}
+		s := set{name: name}
+		s.path = f.path(s.dir(st.dir))
 		f.sets = append(f.sets, s)
-		if f.done(s.title("convert"), s.dir(instructionsDir), manifest) {
+		if f.doneFor(s, st) {
 			f.amounts[s.path] = instructions(f.ctx, s.path)
 			continue
 		}
 		e := f.converted[name]
 		f.amounts[s.path] = amount{rows: int64(e.Rows), chars: e.Chars}
-		f.add(Planned{Stage: s.title("convert"), Out: s.path, Rows: int64(e.Rows), Work: f.amounts[s.path].text("rows")})
+		f.add(Planned{Stage: s.title(st.name), Out: s.path, Rows: int64(e.Rows), Work: f.amounts[s.path].text("rows")})
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.r.Inputs.Instructions)) {
 		s := set{name, f.r.path(f.r.Inputs.Instructions[name])}
@@ -285,28 +289,25 @@ func (f *forecast) convert() {
 
 // move gives set i the output of a stage as its path, and as many rows as it
 // has now; if the stage is done already, as many as the stage made.
-func (f *forecast) move(i int, stage, dir string) (to string, done bool) {
+func (f *forecast) move(i int, st stage) (to string, done bool) {
 	s := f.sets[i]
-	to = f.path(s.dir(dir))
+	to = f.path(s.dir(st.dir))
 	f.sets[i].path = to
 	f.amounts[to] = f.amounts[s.path]
-	if done = f.done(s.title(stage), s.dir(dir), manifest); done {
+	if done = f.doneFor(s, st); done {
 		f.amounts[to] = instructions(f.ctx, to)
 	}
 	return to, done
 }
 
-func (f *forecast) translate() {
-	if f.r.Translate == nil {
-		return
-	}
+func (f *forecast) translate(st stage) {
 	for i, s := range f.sets {
-		to, done := f.move(i, "translate", translatedDir)
+		to, done := f.move(i, st)
 		if done {
 			continue
 		}
 		a := f.amounts[s.path]
-		p := Planned{Stage: s.title("translate"), Out: to, Rows: a.rows, Tokens: a.tokens(), Estimated: a.estimated}
+		p := Planned{Stage: s.title(st.name), Out: to, Rows: a.rows, Tokens: a.tokens(), Estimated: a.estimated}
 		if a.rows > 0 {
 			p.Work = fmt.Sprintf("%s%d rows, about %d source tokens (a token is %d characters)", a.about(), a.rows, p.Tokens, charsPerToken)
 		}
@@ -323,7 +324,7 @@ func (f *forecast) translate() {
 
 // sentences counts those of a dataset that is there.
 func (f *forecast) sentences(path string) (translate.Estimate, bool) {
-	if f.translator == nil || !exists(filepath.Join(path, manifest)) && !isFile(path) {
+	if f.translator == nil || !exists(filepath.Join(path, dataset.ManifestName)) && !isFile(path) {
 		return translate.Estimate{}, false
 	}
 	o, name := *f.r.Translate, f.r.Models.Translator
@@ -347,27 +348,21 @@ func (f *forecast) translates(p *Planned) {
 	p.Memory = weights
 }
 
-func (f *forecast) filter() {
-	if f.r.Filter == nil {
-		return
-	}
+func (f *forecast) filter(st stage) {
 	for i, s := range f.sets {
-		to, done := f.move(i, "filter", cleanDir)
+		to, done := f.move(i, st)
 		if done {
 			continue
 		}
 		a := f.amounts[s.path]
-		f.add(Planned{Stage: s.title("filter"), Out: to, Rows: a.rows, Estimated: a.estimated, Work: a.text("rows")})
+		f.add(Planned{Stage: s.title(st.name), Out: to, Rows: a.rows, Estimated: a.estimated, Work: a.text("rows")})
 	}
 }
 
 // mixed is the key of the mix's amount.
 const mixed = mixDir
 
-func (f *forecast) mix() {
-	if f.r.Mix == nil {
-		return
-	}
+func (f *forecast) mix(st stage) {
 	var all amount
 	for _, s := range f.sets {
 		a := f.amounts[s.path]
@@ -379,31 +374,32 @@ func (f *forecast) mix() {
 	}
 	train := 1 - f.r.Mix.Validation
 	f.amounts[mixed] = amount{int64(float64(all.rows) * train), int64(float64(all.chars) * train), true}
-	if f.done("mix", mixDir, manifest) {
+	if f.done(st) {
 		return
 	}
-	f.add(Planned{Stage: "mix", Out: f.path(mixDir), Rows: all.rows, Estimated: all.estimated, Work: all.text("rows at most: what filter and limits drop is not known")})
+	f.add(Planned{Stage: st.name, Out: f.path(st.dir), Rows: all.rows, Estimated: all.estimated, Work: all.text("rows at most: what filter and limits drop is not known")})
 }
 
-func (f *forecast) train() {
-	o := f.r.Train
-	if o == nil {
+func (f *forecast) train(st stage) {
+	if f.done(st) {
 		return
 	}
-	if !f.done("train", adapterDir, train.StateFile) {
-		p := Planned{Stage: "train", Out: f.path(adapterDir)}
-		if f.base != nil {
-			f.trains(&p, *o)
-		}
-		f.add(p)
+	p := Planned{Stage: st.name, Out: f.path(st.dir)}
+	if f.base != nil {
+		f.trains(&p, *f.r.Train)
 	}
-	if f.r.Merge && !f.done("merge", mergedDir, "config.json") {
-		p := Planned{Stage: "merge", Out: f.path(mergedDir)}
-		if f.base != nil {
-			p.Work = fmt.Sprintf("%d parameters", f.base.Parameters)
-		}
-		f.add(p)
+	f.add(p)
+}
+
+func (f *forecast) merge(st stage) {
+	if f.done(st) {
+		return
 	}
+	p := Planned{Stage: st.name, Out: f.path(st.dir)}
+	if f.base != nil {
+		p.Work = fmt.Sprintf("%d parameters", f.base.Parameters)
+	}
+	f.add(p)
 }
 
 // trains tokenizes the mix if it is there, and otherwise goes by what will
@@ -412,7 +408,7 @@ func (f *forecast) trains(p *Planned, o train.Options) {
 	s, a := f.base.Shape, f.amounts[mixed]
 	d, n, how := &train.Data{Tokens: a.tokens(), Trained: a.tokens(), Longest: o.MaxLength}, int(a.rows), "about "
 	p.Estimated = true
-	if exists(filepath.Join(f.path(mixDir), manifest)) {
+	if exists(filepath.Join(f.path(mixDir), dataset.ManifestName)) {
 		data, err := train.Read(f.ctx, o, f.path(mixDir), f.base.Tokenizer, s.MaxPositions)
 		if err != nil {
 			f.Problems = append(f.Problems, Problem{Line: f.r.doc.line("train"), Key: "train", Text: "train: " + err.Error()})
@@ -429,25 +425,18 @@ func (f *forecast) trains(p *Planned, o train.Options) {
 	p.Work = fmt.Sprintf("%s%d conversations, %d tokens in all epochs, %d steps, %d trainable parameters", how, n, e.Tokens, e.Steps, e.Parameters)
 }
 
-func (f *forecast) evaluate() {
-	e := f.r.Eval
-	if e == nil {
+func (f *forecast) evaluate(st stage) {
+	if f.done(st) {
 		return
 	}
-	for _, v := range []struct {
-		name, dir string
-		runs      bool
-	}{{"base", baseEvalDir, e.Base || f.r.Train == nil}, {"tuned", tunedEvalDir, f.r.Train != nil}} {
-		if !v.runs || f.done("eval "+v.name, v.dir, evaluatedFile) {
-			continue
-		}
-		p := Planned{Stage: "eval " + v.name, Out: f.path(v.dir)}
-		if f.evaluation != nil && f.base != nil {
-			f.evaluates(&p)
-		}
-		f.add(p)
+	p := Planned{Stage: st.name, Out: f.path(st.dir)}
+	if f.evaluation != nil && f.base != nil {
+		f.evaluates(&p)
 	}
+	f.add(p)
 }
+
+func (f *forecast) report(st stage) { f.add(Planned{Stage: st.name, Out: f.path(st.dir)}) }
 
 func (f *forecast) evaluates(p *Planned) {
 	var questions, requests int

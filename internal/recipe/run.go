@@ -37,20 +37,6 @@ type Runner struct {
 	Say func(Step)
 }
 
-// Names of the stages' directories.
-const (
-	passagesDir     = "1-passages"
-	instructionsDir = "2-instructions"
-	translatedDir   = "3-translated"
-	cleanDir        = "4-clean"
-	mixDir          = "5-mix"
-	adapterDir      = "6-adapter"
-	mergedDir       = "7-merged"
-	baseEvalDir     = "8-eval-base"
-	tunedEvalDir    = "9-eval-tuned"
-	reportFile      = "report.html"
-)
-
 // chain is a run under way.
 type chain struct {
 	*Runner
@@ -66,13 +52,16 @@ func (w *Runner) Run(ctx context.Context, r *Recipe) error {
 	if err := os.MkdirAll(w.Out, 0o755); err != nil {
 		return badinput.Wrap(err)
 	}
-	c := &chain{Runner: w, r: r}
-	for _, step := range []func(context.Context) error{c.wiki, c.synth, c.convert, c.translate, c.filter, c.mix, c.train, c.merge, c.eval, c.report} {
+	c := &chain{Runner: w, r: r, passages: r.path(r.Inputs.Passages)}
+	for _, st := range stages() {
+		if !st.wanted(r) {
+			continue
+		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		c.start = time.Now()
-		if err := step(ctx); err != nil {
+		if err := st.run(c, ctx, st); err != nil {
 			return err
 		}
 	}
@@ -94,10 +83,7 @@ func (c *chain) tokenizer(name string) (*tokenizer.Tokenizer, error) {
 	return tokenizer.Load(dir)
 }
 
-func (c *chain) train(ctx context.Context) error {
-	if c.r.Train == nil {
-		return nil
-	}
+func (c *chain) train(ctx context.Context, st stage) error {
 	tok, err := c.tokenizer(c.r.Models.Base)
 	if err != nil {
 		return err
@@ -117,41 +103,29 @@ func (c *chain) train(ctx context.Context) error {
 		return err
 	}
 	in.Val = c.validation()
-	s, err := train.Run(ctx, o, in, c.env(adapterDir, nil))
+	s, err := train.Run(ctx, o, in, c.env(st.dir, nil))
 	if err != nil {
 		return err
 	}
-	c.Say(TrainStep(c.path(adapterDir), s, time.Since(c.start)))
+	c.Say(TrainStep(c.path(st.dir), s, time.Since(c.start)))
 	return nil
 }
 
-func (c *chain) merge(ctx context.Context) error {
-	if c.r.Train == nil || !c.r.Merge {
-		return nil
-	}
-	out := c.path(mergedDir)
+func (c *chain) merge(ctx context.Context, st stage) error {
+	out := c.path(st.dir)
 	if err := local.Merge(ctx, c.Engine, c.r.model(c.r.Models.Base), c.path(adapterDir), out, c.Progress); err != nil {
 		return err
 	}
-	c.Say(Step{Stage: "merge", Out: out, Seconds: time.Since(c.start).Seconds()})
+	c.Say(Step{Stage: st.name, Out: out, Seconds: time.Since(c.start).Seconds()})
 	return nil
 }
 
-// eval evaluates the base model and the one with the adapter.
-func (c *chain) eval(ctx context.Context) error {
-	if c.r.Eval == nil {
-		return nil
-	}
-	if c.r.Eval.Base || c.r.Train == nil {
-		if err := c.evaluate(ctx, "base", baseEvalDir, ""); err != nil {
-			return err
-		}
-	}
-	if c.r.Train != nil {
-		c.start = time.Now()
-		return c.evaluate(ctx, "tuned", tunedEvalDir, c.path(adapterDir))
-	}
-	return nil
+func (c *chain) evaluateBase(ctx context.Context, st stage) error {
+	return c.evaluate(ctx, st, "base", "")
+}
+
+func (c *chain) evaluateTuned(ctx context.Context, st stage) error {
+	return c.evaluate(ctx, st, "tuned", c.path(adapterDir))
 }
 
 // evaluated identifies a finished evaluation, so that it is not run again.
@@ -166,9 +140,7 @@ type evaluation struct {
 	Found Evaluated
 }
 
-const evaluatedFile = "evaluated.json"
-
-func (c *chain) evaluate(ctx context.Context, name, out, adapter string) error {
+func (c *chain) evaluate(ctx context.Context, st stage, name, adapter string) error {
 	e := c.r.Eval
 	base := c.r.model(c.r.Models.Base)
 	id := evaluated{Tasks: e.Tasks, Data: e.Data, MaxSamples: e.MaxSamples}
@@ -181,13 +153,13 @@ func (c *chain) evaluate(ctx context.Context, name, out, adapter string) error {
 			return err
 		}
 	}
-	marker := filepath.Join(c.path(out), evaluatedFile)
+	marker := filepath.Join(c.path(st.dir), st.marker)
 	var before evaluation
 	if readJSON(marker, &before) == nil && before.evaluated == id {
-		step := Step{Stage: "eval " + name, Out: c.path(out), Evaluated: &before.Found}
+		step := Step{Stage: st.name, Out: c.path(st.dir), Evaluated: &before.Found}
 		step.Before = true
 		c.Say(step)
-		return eval.Tidy(c.path(out), lighteval.ModelName(c.r.Name+"-"+name))
+		return eval.Tidy(c.path(st.dir), lighteval.ModelName(c.r.Name+"-"+name))
 	}
 	selection, err := c.r.tasks()
 	if err != nil {
@@ -203,12 +175,12 @@ func (c *chain) evaluate(ctx context.Context, name, out, adapter string) error {
 		return err
 	}
 	var step Step
-	o := eval.Options{Tasks: selection, DataDir: c.r.path(e.Data), OutputDir: c.path(out), MaxSamples: e.MaxSamples, Log: c.Log}
+	o := eval.Options{Tasks: selection, DataDir: c.r.path(e.Data), OutputDir: c.path(st.dir), MaxSamples: e.MaxSamples, Log: c.Log}
 	o.Committed = func(outcome *eval.Outcome) error {
 		if outcome.Questions == 0 {
-			return badinput.Errorf("eval %s: no question was asked; look at eval: tasks and data", name)
+			return badinput.Errorf("%s: no question was asked; look at eval: tasks and data", st.name)
 		}
-		step = EvalStep("eval "+name, c.path(out), outcome, time.Since(c.start))
+		step = EvalStep(st.name, c.path(st.dir), outcome, time.Since(c.start))
 		found := Evaluated{Questions: step.Evaluated.Questions, Average: step.Average, Scores: step.Scores} // what is the same in every run
 		return writeJSON(marker, evaluation{id, found})
 	}
@@ -217,14 +189,14 @@ func (c *chain) evaluate(ctx context.Context, name, out, adapter string) error {
 		return err
 	}
 	for _, same := range outcome.Leaderboard.SameAnswers() {
-		c.Log.Warn("eval " + name + ", " + same)
+		c.Log.Warn(st.name + ", " + same)
 	}
 	c.Say(step)
 	return nil
 }
 
-func (c *chain) report(ctx context.Context) error {
-	o := report.Options{Out: c.path(reportFile), Title: c.r.Name, Stages: c.made}
+func (c *chain) report(ctx context.Context, st stage) error {
+	o := report.Options{Out: c.path(st.dir), Title: c.r.Name, Stages: c.made}
 	for _, f := range []struct {
 		to   *string
 		name string
@@ -236,7 +208,7 @@ func (c *chain) report(ctx context.Context) error {
 	if err := report.Write(ctx, o); err != nil {
 		return err
 	}
-	c.Say(Step{Stage: "report", Out: o.Out, Seconds: time.Since(c.start).Seconds()})
+	c.Say(Step{Stage: st.name, Out: o.Out, Seconds: time.Since(c.start).Seconds()})
 	return nil
 }
 
