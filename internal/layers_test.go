@@ -35,7 +35,7 @@ var layers = []layer{
 
 	// What stages ask for as an interface (a generator, a translator, a model to
 	// evaluate) is built here from the engine.
-	{"assembly", []string{"internal/local"},
+	{"assembly", []string{"internal/backend"},
 		[]string{"eval", "eval files", "stage", "hub", "client", "durable", "dataset", "decoding", "registry", "model", "layer", "device", "tensor", "weights", "format", "machine"}, false},
 
 	// Evaluation. Comparisons and audits read what evaluations and benchmarks left
@@ -175,8 +175,8 @@ func TestTable(t *testing.T) {
 		{"internal/dataset", "internal/parquet", true},
 		{"internal/generate", "internal/tokenizer", true},
 		{"internal/kernel", "internal/badinput", true},
-		{"internal/recipe", "internal/local", true},
-		{"internal/local", "internal/eval", true},
+		{"internal/recipe", "internal/backend", true},
+		{"internal/backend", "internal/eval", true},
 		{"internal/model/all", "internal/model/gemma2", true},
 		{"internal/stage/wiki", "internal/stage/synth", false},
 		{"internal/eval/tasks", "internal/stage/mix", false},
@@ -202,7 +202,7 @@ func TestTable(t *testing.T) {
 		{"internal/llm", "internal/generate", false},
 		{"internal/llm", "internal/hub", false},
 		{"internal/generate", "internal/hub", false},
-		{"internal/eval", "internal/local", false},
+		{"internal/eval", "internal/backend", false},
 		{"internal/segment", "internal/model", false},
 	} {
 		if b := breach(c.from, c.to); (b == "") != c.allowed {

@@ -14,13 +14,13 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"barka/internal/backend"
 	"barka/internal/badinput"
 	"barka/internal/chat"
 	"barka/internal/cpu"
 	"barka/internal/dataset"
 	"barka/internal/durable"
 	"barka/internal/filelock"
-	"barka/internal/local"
 	"barka/internal/mapped"
 	"barka/internal/recipe"
 	"barka/internal/ui"
@@ -93,7 +93,7 @@ type app struct {
 	ui           *ui.UI
 	verb         string
 	start        time.Time
-	opened       *local.Engine
+	opened       *backend.Engine
 	notResumable bool // an interrupted run of this verb starts again from the beginning
 }
 
@@ -258,9 +258,9 @@ func (a *app) log() *slog.Logger {
 
 // engine returns the engine of this command with weights of a type. It is one,
 // so that a model that changes between two uses is noticed.
-func (a *app) engine(dtype string) *local.Engine {
+func (a *app) engine(dtype string) *backend.Engine {
 	if a.opened == nil {
-		a.opened = local.NewEngine(a.Threads, "", func(note string) { a.ui.Infof("%s", note) })
+		a.opened = backend.NewEngine(a.Threads, "", func(note string) { a.ui.Infof("%s", note) })
 		a.opened.Progress, a.opened.Context = a.ui.Progress(), a.ctx
 	}
 	return a.opened.As(dtype)

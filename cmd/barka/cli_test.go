@@ -13,9 +13,9 @@ import (
 	"strings"
 	"testing"
 
+	"barka/internal/backend"
 	"barka/internal/dataset"
 	"barka/internal/demo"
-	"barka/internal/local"
 	"barka/internal/stage/translate"
 )
 
@@ -448,9 +448,9 @@ func TestTranslateSpecialText(t *testing.T) {
 	outputs := map[bool]string{}
 	tokens := map[bool]int{}
 	for _, parse := range []bool{false, true} {
-		e := local.NewEngine(1, "", nil)
+		e := backend.NewEngine(1, "", nil)
 		d := translate.Decoding{Beam: 2, LengthPenalty: 1, MaxLength: 24}
-		tr, err := e.OpenTranslator(model, local.TranslatorOptions{From: "eng_Latn", To: "arb_Arab", Decoding: d, ParseSpecial: parse})
+		tr, err := e.OpenTranslator(model, backend.TranslatorOptions{From: "eng_Latn", To: "arb_Arab", Decoding: d, ParseSpecial: parse})
 		if err != nil {
 			t.Fatal(err)
 		}

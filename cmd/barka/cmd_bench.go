@@ -7,10 +7,10 @@ import (
 	"runtime/pprof"
 	"strings"
 
+	"barka/internal/backend"
 	"barka/internal/badinput"
 	"barka/internal/bench"
 	"barka/internal/hub"
-	"barka/internal/local"
 	"barka/internal/model"
 	"barka/internal/ui"
 )
@@ -127,7 +127,7 @@ func (c *benchCmd) measure(a *app, o bench.Options) (results []bench.Result, err
 func roomFor(s *bench.Shape, size int) error {
 	all, _ := s.Parameters()
 	need := all * int64(2+size) * 5 / 4
-	if free := local.AvailableMemory(); free > 0 && need > free {
+	if free := backend.AvailableMemory(); free > 0 && need > free {
 		return badinput.Errorf("bench: %s needs about %s of memory, %s are free; use fewer --layers or a smaller --shape", s, ui.Bytes(need), ui.Bytes(free))
 	}
 	return nil

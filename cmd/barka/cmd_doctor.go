@@ -9,11 +9,11 @@ import (
 	"strings"
 	"time"
 
+	"barka/internal/backend"
 	"barka/internal/cpu"
 	"barka/internal/dtype"
 	"barka/internal/hub"
 	"barka/internal/kernel"
-	"barka/internal/local"
 	"barka/internal/model"
 	"barka/internal/printable"
 	"barka/internal/ui"
@@ -75,7 +75,7 @@ func versionText() string {
 }
 
 func memoryText() string {
-	if n := local.AvailableMemory(); n > 0 {
+	if n := backend.AvailableMemory(); n > 0 {
 		return printable.Memory(n)
 	}
 	return "unknown"
@@ -124,7 +124,7 @@ func bandwidth() string {
 // modelRows say what a model's directory holds and whether the machine has
 // memory for it.
 func modelRows(name string) ([][]any, error) {
-	i, err := local.Inspect(name)
+	i, err := backend.Inspect(name)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func modelRows(name string) ([][]any, error) {
 
 // memoryFor says what values take as each type of --dtype.
 func memoryFor(values int64) string {
-	free := local.AvailableMemory()
+	free := backend.AvailableMemory()
 	var texts []string
 	for _, t := range []struct {
 		name string

@@ -171,7 +171,7 @@ func (c *evalRunCmd) open(a *app) (eval.Model, error) {
 		return nil, err
 	}
 	if c.DryRun {
-		m, err := a.engine(c.DType).Plan(c.Model, c.Adapter)
+		m, err := a.engine(c.DType).UnloadedModel(c.Model, c.Adapter)
 		if err != nil {
 			return nil, err
 		}
@@ -190,7 +190,7 @@ func (c *evalRunCmd) open(a *app) (eval.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := d.Evaluated()
+	m, err := d.EvalModel()
 	if err != nil {
 		return nil, err
 	}

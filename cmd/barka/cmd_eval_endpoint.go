@@ -3,8 +3,8 @@ package main
 import (
 	"time"
 
+	"barka/internal/backend"
 	"barka/internal/llm"
-	"barka/internal/local"
 )
 
 // endpointFlags describe a model that is evaluated through a server.
@@ -28,7 +28,7 @@ func (f endpointFlags) unused() error {
 	return nil
 }
 
-func (c *evalRunCmd) openEndpoint(a *app) (*local.Endpoint, error) {
+func (c *evalRunCmd) openEndpoint(a *app) (*backend.Endpoint, error) {
 	switch {
 	case c.Adapter != "" || c.DType != "" || c.NoShare:
 		return nil, usagef("eval: --adapter, --dtype and --no-share are of a model that runs here; with --endpoint the server decides")
@@ -40,7 +40,7 @@ func (c *evalRunCmd) openEndpoint(a *app) (*local.Endpoint, error) {
 	if err := a.need(tokenizerOf(c.Tokenizer)); err != nil {
 		return nil, err
 	}
-	return local.OpenEndpoint(a.ctx, local.EndpointOptions{
+	return backend.OpenEndpoint(a.ctx, backend.EndpointOptions{
 		Options: llm.Options{BaseURL: c.Endpoint, Model: c.Model, KeyVariable: c.KeyVariable, RequestsPerMinute: c.RPM,
 			Timeout: c.Timeout, Note: func(note string) { a.ui.Infof("%s", note) }},
 		Tokenizer: c.Tokenizer, Concurrency: c.Concurrency, MaxLength: c.MaxLength,

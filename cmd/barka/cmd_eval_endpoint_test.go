@@ -14,7 +14,7 @@ import (
 // TestEvalEndpoint: the whole command over a server that finds every token
 // equally likely in all places but the first, journaled, with a key that is
 // sent and never shown. That scores equal the engine's is tested in
-// internal/local.
+// internal/backend.
 func TestEvalEndpoint(t *testing.T) {
 	dir, root := inputs(t), t.TempDir()
 	model := filepath.Join(dir, "models", "gemma2")

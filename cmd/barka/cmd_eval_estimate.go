@@ -5,15 +5,15 @@ import (
 	"fmt"
 	"time"
 
+	"barka/internal/backend"
 	"barka/internal/eval"
-	"barka/internal/local"
 	"barka/internal/resident"
 	"barka/internal/ui"
 )
 
 // tellMemory prints the memory of the run, estimated from the model's shape before
 // anything is loaded.
-func tellMemory(a *app, m *local.Planned, plan *eval.WorkEstimate) {
+func tellMemory(a *app, m *backend.UnloadedModel, plan *eval.WorkEstimate) {
 	need, so := m.Memory(plan), resident.Peak()
 	gib := func(n int64) string { return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30)) }
 	a.ui.Event("memory", fmt.Sprintf("memory: about %s = weights as %s %s, largest pass (%d tokens) %s, keys and values "+
@@ -31,7 +31,7 @@ func (c *evalRunCmd) dryRun(a *app, m eval.Model, o eval.Options) error {
 	if plan == nil || len(plan.Tasks) == 0 {
 		return err
 	}
-	if p, ok := m.(*local.Planned); ok {
+	if p, ok := m.(*backend.UnloadedModel); ok {
 		tellMemory(a, p, plan)
 	}
 	if speedErr := plan.Measure(a.ctx, m); speedErr != nil {

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"slices"
 
+	"barka/internal/backend"
 	"barka/internal/badinput"
 	"barka/internal/chat"
 	"barka/internal/generate"
 	"barka/internal/lines"
-	"barka/internal/local"
 	"barka/internal/progress"
 )
 
@@ -101,7 +101,7 @@ func (c *generateCmd) Run(a *app) error {
 type asker struct {
 	a      *app
 	c      *generateCmd
-	d      *local.Decoder
+	d      *backend.Decoder
 	e      *generate.Engine
 	format *chat.Template // nil with --raw
 	stop   []int32        // the tokens that end a text

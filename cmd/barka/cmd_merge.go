@@ -3,7 +3,6 @@ package main
 import (
 	"time"
 
-	"barka/internal/local"
 	"barka/internal/recipe"
 )
 
@@ -23,7 +22,7 @@ func (c *mergeCmd) Run(a *app) error {
 	if err := a.need(weights(c.Model), adapter(c.Adapter)); err != nil {
 		return err
 	}
-	if err := local.Merge(a.ctx, a.engine("f32"), c.Model, c.Adapter, c.Out, a.ui.Progress()); err != nil {
+	if err := a.engine("f32").Merge(a.ctx, c.Model, c.Adapter, c.Out, a.ui.Progress()); err != nil {
 		return err
 	}
 	a.finished(recipe.Step{Stage: "merge", Out: c.Out, Seconds: time.Since(a.start).Seconds()})

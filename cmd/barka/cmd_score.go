@@ -4,9 +4,9 @@ import (
 	"bufio"
 	"encoding/json"
 
+	"barka/internal/backend"
 	"barka/internal/jsonl"
 	"barka/internal/lines"
-	"barka/internal/local"
 	"barka/internal/score"
 )
 
@@ -70,7 +70,7 @@ type scoreReply struct {
 	TokenLogProbs [][]float32 `json:"token_logprobs,omitempty"`
 }
 
-func scoreLine(a *app, s *score.Scorer, d *local.Decoder, context string, continuations []string) (*scoreReply, error) {
+func scoreLine(a *app, s *score.Scorer, d *backend.Decoder, context string, continuations []string) (*scoreReply, error) {
 	ctx := d.Tokenizer.Encode(context, true)
 	if len(ctx) == 0 {
 		// Nothing to predict from: the end token stands for an empty context.

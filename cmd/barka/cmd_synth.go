@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"barka/internal/backend"
 	"barka/internal/llm"
-	"barka/internal/local"
 	"barka/internal/stage/synth"
 )
 
@@ -72,7 +72,7 @@ func (c *synthCmd) Run(a *app) error {
 		if err := a.need(weights(c.Model)); err != nil {
 			return err
 		}
-		var d *local.Decoder
+		var d *backend.Decoder
 		if d, err = a.engine(c.DType).OpenDecoder(c.Model, ""); err == nil {
 			client, err = d.Chat()
 		}

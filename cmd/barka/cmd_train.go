@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"barka/internal/local"
+	"barka/internal/backend"
 	"barka/internal/model"
 	"barka/internal/recipe"
 	"barka/internal/stage/train"
@@ -93,7 +93,7 @@ func (c *trainCmd) Run(a *app) error {
 }
 
 // trainInput is what training takes of an opened model.
-func trainInput(d *local.Decoder, data, val string) (train.Input, error) {
+func trainInput(d *backend.Decoder, data, val string) (train.Input, error) {
 	digest, err := d.Digest()
 	open := func() (model.Decoder, error) { return d.Model, nil }
 	return train.Input{Open: open, Tokenizer: d.Tokenizer, Base: d.Name, ModelDigest: digest, Train: data, Val: val}, err

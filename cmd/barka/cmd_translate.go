@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"slices"
 
+	"barka/internal/backend"
 	"barka/internal/lines"
-	"barka/internal/local"
 	"barka/internal/stage/translate"
 )
 
@@ -78,7 +78,7 @@ func (c *translateCmd) Run(a *app) error {
 	if err := a.need(weights(c.Model)); err != nil {
 		return err
 	}
-	t, err := a.engine(c.DType).OpenTranslator(c.Model, local.TranslatorOptions{
+	t, err := a.engine(c.DType).OpenTranslator(c.Model, backend.TranslatorOptions{
 		From: c.From, To: c.To, Decoding: o.Decoding, NumReturn: c.NumReturn, ParseSpecial: c.Raw && c.In == ""})
 	if err != nil {
 		return err
@@ -92,11 +92,11 @@ func (c *translateCmd) Run(a *app) error {
 	return c.lines(a, o, t)
 }
 
-func (c *translateCmd) dataset(a *app, o translate.Options, t *local.Translator) error {
-	st := local.StageTranslator{Translator: t}
+func (c *translateCmd) dataset(a *app, o translate.Options, t *backend.Translator) error {
+
 	o.Whole = c.Raw
 	if c.DryRun {
-		e, err := translate.Plan(a.ctx, o, st, c.In)
+		e, err := translate.Plan(a.ctx, o, t, c.In)
 		if err != nil {
 			return err
 		}
@@ -107,7 +107,7 @@ func (c *translateCmd) dataset(a *app, o translate.Options, t *local.Translator)
 		return err
 	}
 	o.ModelDigest = digest
-	m, err := translate.Run(a.ctx, o, st, a.env(c.Out, map[string]string{"instructions": c.In}, c.Restart))
+	m, err := translate.Run(a.ctx, o, t, a.env(c.Out, map[string]string{"instructions": c.In}, c.Restart))
 	if err != nil {
 		return err
 	}
@@ -176,13 +176,13 @@ func (l *losses) end(a *app) {
 
 // rawLine is the JSON of a line with --raw.
 type rawLine struct {
-	local.Hypothesis
-	Cut        int                `json:"cut"` // source tokens
-	HitMax     bool               `json:"hit_max"`
-	Hypotheses []local.Hypothesis `json:"hypotheses,omitempty"` // all, the best first
+	backend.Hypothesis
+	Cut        int                  `json:"cut"` // source tokens
+	HitMax     bool                 `json:"hit_max"`
+	Hypotheses []backend.Hypothesis `json:"hypotheses,omitempty"` // all, the best first
 }
 
-func (c *translateCmd) rawLines(a *app, t *local.Translator) error {
+func (c *translateCmd) rawLines(a *app, t *backend.Translator) error {
 	var lost losses
 	defer lost.end(a)
 	return a.batches(func(first int, texts []string) error {
@@ -195,7 +195,7 @@ func (c *translateCmd) rawLines(a *app, t *local.Translator) error {
 			if a.JSON {
 				r := rawLine{Hypothesis: o.Hypothesis, Cut: o.Cut, HitMax: o.HitMax}
 				if len(o.Others) > 0 {
-					r.Hypotheses = append([]local.Hypothesis{o.Hypothesis}, o.Others...)
+					r.Hypotheses = append([]backend.Hypothesis{o.Hypothesis}, o.Others...)
 				}
 				err = json.NewEncoder(a.stdout).Encode(r)
 			} else {
@@ -209,11 +209,11 @@ func (c *translateCmd) rawLines(a *app, t *local.Translator) error {
 	})
 }
 
-func (c *translateCmd) lines(a *app, o translate.Options, t *local.Translator) error {
+func (c *translateCmd) lines(a *app, o translate.Options, t *backend.Translator) error {
 	var lost losses
 	defer lost.end(a)
 	return a.batches(func(first int, texts []string) error {
-		out, segments, err := translate.Lines(a.ctx, o, local.StageTranslator{Translator: t}, texts)
+		out, segments, err := translate.Lines(a.ctx, o, t, texts)
 		if err != nil {
 			return err
 		}
@@ -241,4 +241,4 @@ func (c *translateCmd) lines(a *app, o translate.Options, t *local.Translator) e
 	})
 }
 
-var _ translate.Translator = local.StageTranslator{}
+var _ translate.Translator = (*backend.Translator)(nil)

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"barka/internal/backend"
 	"barka/internal/badinput"
 	"barka/internal/demo"
-	"barka/internal/local"
 	"barka/internal/progress"
 	"barka/internal/stage/train"
 )
@@ -43,7 +43,7 @@ func demonstration(t *testing.T, changes ...string) (*Runner, *Recipe) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &Runner{Out: filepath.Join(t.TempDir(), "out"), Engine: local.NewEngine(0, r.DType, nil), Say: func(Step) {}, Progress: progress.Silent, Log: slog.New(slog.DiscardHandler)}
+	w := &Runner{Out: filepath.Join(t.TempDir(), "out"), Engine: backend.NewEngine(0, r.DType, nil), Say: func(Step) {}, Progress: progress.Silent, Log: slog.New(slog.DiscardHandler)}
 	return w, r
 }
 
@@ -56,7 +56,7 @@ func TestTrainDType(t *testing.T) {
 			t.Fatal(err)
 		}
 		var s train.State
-		if err := readJSON(filepath.Join(w.Out, adapterDir, train.StateFile), &s); err != nil {
+		if err := badinput.ReadJSON(filepath.Join(w.Out, adapterDir, train.StateFile), &s); err != nil {
 			t.Fatal(err)
 		}
 		var o train.Options

@@ -8,11 +8,11 @@ import (
 	"slices"
 	"strings"
 
+	"barka/internal/backend"
 	"barka/internal/badinput"
 	"barka/internal/eval"
 	"barka/internal/hub"
 	"barka/internal/llm"
-	"barka/internal/local"
 	"barka/internal/nearest"
 	"barka/internal/printable"
 	"barka/internal/stage/convert"
@@ -31,13 +31,13 @@ type Checked struct {
 	Downloads []*hub.Plan
 
 	file       string
-	base       *local.Looked
-	generator  *local.Looked
-	translator *local.Looked
+	base       *backend.Outline
+	generator  *backend.Outline
+	translator *backend.Outline
 	converted  map[string]convert.Estimate
 	pages      int // of the dump, 0 if they were not counted
 	evaluation *eval.WorkEstimate
-	needs      local.Memory // the evaluation's
+	needs      backend.Memory // the evaluation's
 }
 
 // Err returns the problems as one error, nil if there are none.
@@ -105,7 +105,7 @@ func (k *checker) models(ctx context.Context) {
 	} else if r.Synth != nil {
 		const key = "models.generator.model"
 		if k.generator = k.look(ctx, key, g.Model, r.DType, false); k.generator != nil {
-			k.problem(key, k.generator.Chats())
+			k.problem(key, k.generator.CheckChat())
 		}
 	}
 	if r.Translate != nil {
@@ -159,13 +159,13 @@ func (k *checker) baseModel(ctx context.Context) {
 		return
 	}
 	if r.Eval != nil {
-		k.problem(key, k.base.Evaluates())
+		k.problem(key, k.base.CheckEval())
 	}
 	if r.Train == nil {
 		return
 	}
 	k.problem(key, r.Train.CheckChat(k.base.Tokenizer))
-	k.problem("train.targets", k.base.Adapts(r.Train.Targets))
+	k.problem("train.targets", k.base.CheckTargets(r.Train.Targets))
 	if n := k.base.Shape.MaxPositions; n > 0 && r.Train.MaxLength > n {
 		k.warn("train.max_length", fmt.Errorf("%d tokens, and %s has positions for %d: a conversation that is longer stops the training", r.Train.MaxLength, r.Models.Base, n))
 	}
@@ -187,20 +187,20 @@ func (k *checker) languages(tok *tokenizer.Tokenizer) {
 
 // look finds a model and looks at it; nil if it cannot be looked at, for a
 // reason that is noted, or because it has to be downloaded first.
-func (k *checker) look(ctx context.Context, key, name, dtype string, encoderDecoder bool) *local.Looked {
+func (k *checker) look(ctx context.Context, key, name, dtype string, encoderDecoder bool) *backend.Outline {
 	if !k.find(ctx, key, name, hub.Weights) {
 		return nil
 	}
 	engine := k.w.Engine.As(dtype)
-	l, err := engine.Look(k.r.model(name), encoderDecoder)
+	l, err := engine.Outline(k.r.model(name), encoderDecoder)
 	if err != nil {
 		k.problem(key, err)
 		return nil
 	}
 	need, err := engine.Weighs(l)
-	if total := local.TotalMemory(); err == nil && total > 0 && need > total {
+	if total := backend.TotalMemory(); err == nil && total > 0 && need > total {
 		err = badinput.Errorf("its weights take %s, and this machine has %s of memory; set dtype to bf16 or int8, or take a smaller model", printable.Memory(need), printable.Memory(total))
-	} else if free := local.AvailableMemory(); err == nil && free > 0 && need > free {
+	} else if free := backend.AvailableMemory(); err == nil && free > 0 && need > free {
 		k.warn(key, fmt.Errorf("its weights take %s, and %s of memory are free now", printable.Memory(need), printable.Memory(free)))
 	}
 	k.problem(key, err)

@@ -169,7 +169,7 @@ func (k *checker) eval(ctx context.Context) {
 	if k.base == nil || k.evaluated() {
 		return // without its tokenizer nothing can be counted
 	}
-	m, err := k.w.Engine.Plan(k.r.model(k.r.Models.Base), "")
+	m, err := k.w.Engine.UnloadedModel(k.r.model(k.r.Models.Base), "")
 	if err != nil {
 		k.problem("models.base", err)
 		return

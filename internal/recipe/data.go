@@ -8,11 +8,11 @@ import (
 	"slices"
 	"time"
 
+	"barka/internal/backend"
 	"barka/internal/badinput"
 	"barka/internal/dataset"
 	"barka/internal/durable"
 	"barka/internal/llm"
-	"barka/internal/local"
 	"barka/internal/stage/convert"
 	"barka/internal/stage/filter"
 	"barka/internal/stage/mix"
@@ -133,7 +133,7 @@ func (c *chain) generator(o *synth.Options) (llm.Client, error) {
 	dir := c.r.model(g.Model)
 	var err error
 	o.ModelDigest, err = c.Engine.Digest(dir)
-	return local.LazyChat(c.Engine, g.Model, dir), err
+	return c.Engine.LazyChat(g.Model, dir), err
 }
 
 // convert adds the benchmarks and the instructions that come from outside.
@@ -163,7 +163,7 @@ func (c *chain) convert(ctx context.Context, st stage) error {
 func (c *chain) translate(ctx context.Context, st stage) error {
 	o := *c.r.Translate
 	name := c.r.Models.Translator
-	t, err := local.LazyTranslator(c.Engine, name, c.r.model(name), local.TranslatorOptions{From: o.From, To: o.To, Decoding: o.Decoding})
+	t, err := c.Engine.LazyTranslator(name, c.r.model(name), backend.TranslatorOptions{From: o.From, To: o.To, Decoding: o.Decoding})
 	if err != nil {
 		return err
 	}

@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"barka/internal/backend"
 	"barka/internal/dataset"
-	"barka/internal/local"
 	"barka/internal/stage/synth"
 	"barka/internal/stage/train"
 	"barka/internal/stage/translate"
@@ -328,7 +328,7 @@ func (f *forecast) sentences(path string) (translate.Estimate, bool) {
 		return translate.Estimate{}, false
 	}
 	o, name := *f.r.Translate, f.r.Models.Translator
-	t, err := local.LazyTranslator(f.w.Engine, name, f.r.model(name), local.TranslatorOptions{From: o.From, To: o.To, Decoding: o.Decoding})
+	t, err := f.w.Engine.LazyTranslator(name, f.r.model(name), backend.TranslatorOptions{From: o.From, To: o.To, Decoding: o.Decoding})
 	if err != nil {
 		return translate.Estimate{}, false
 	}

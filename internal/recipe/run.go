@@ -2,7 +2,6 @@ package recipe
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -11,12 +10,12 @@ import (
 	"time"
 
 	"barka/internal/atomicfile"
+	"barka/internal/backend"
 	"barka/internal/badinput"
 	"barka/internal/durable"
 	"barka/internal/eval"
 	"barka/internal/eval/lighteval"
 	"barka/internal/hub"
-	"barka/internal/local"
 	"barka/internal/model"
 	"barka/internal/progress"
 	"barka/internal/stage/report"
@@ -27,7 +26,7 @@ import (
 // Runner runs a recipe in a directory.
 type Runner struct {
 	Out      string
-	Engine   *local.Engine
+	Engine   *backend.Engine
 	Hub      *hub.Client // Check asks it what has to be downloaded
 	Restart  bool
 	Retry    bool // ask again about passages whose requests failed
@@ -113,7 +112,7 @@ func (c *chain) train(ctx context.Context, st stage) error {
 
 func (c *chain) merge(ctx context.Context, st stage) error {
 	out := c.path(st.dir)
-	if err := local.Merge(ctx, c.Engine, c.r.model(c.r.Models.Base), c.path(adapterDir), out, c.Progress); err != nil {
+	if err := c.Engine.Merge(ctx, c.r.model(c.r.Models.Base), c.path(adapterDir), out, c.Progress); err != nil {
 		return err
 	}
 	c.Say(Step{Stage: st.name, Out: out, Seconds: time.Since(c.start).Seconds()})
@@ -149,13 +148,13 @@ func (c *chain) evaluate(ctx context.Context, st stage, name, adapter string) er
 		return err
 	}
 	if adapter != "" {
-		if id.Adapter, err = local.Digest(adapter); err != nil {
+		if id.Adapter, err = backend.Digest(adapter); err != nil {
 			return err
 		}
 	}
 	marker := filepath.Join(c.path(st.dir), st.marker)
 	var before evaluation
-	if readJSON(marker, &before) == nil && before.evaluated == id {
+	if badinput.ReadJSON(marker, &before) == nil && before.evaluated == id {
 		step := Step{Stage: st.name, Out: c.path(st.dir), Evaluated: &before.Found}
 		step.Before = true
 		c.Say(step)
@@ -170,7 +169,7 @@ func (c *chain) evaluate(ctx context.Context, st stage, name, adapter string) er
 		return err
 	}
 	d.Name = c.r.Name + "-" + name
-	m, err := d.Evaluated()
+	m, err := d.EvalModel()
 	if err != nil {
 		return err
 	}
@@ -182,7 +181,7 @@ func (c *chain) evaluate(ctx context.Context, st stage, name, adapter string) er
 		}
 		step = EvalStep(st.name, c.path(st.dir), outcome, time.Since(c.start))
 		found := Evaluated{Questions: step.Evaluated.Questions, Average: step.Average, Scores: step.Scores} // what is the same in every run
-		return writeJSON(marker, evaluation{id, found})
+		return atomicfile.WriteJSON(marker, evaluation{id, found})
 	}
 	outcome, err := eval.Run(ctx, m, o, c.Progress)
 	if err != nil {
@@ -215,22 +214,6 @@ func (c *chain) report(ctx context.Context, st stage) error {
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return path != "" && !errors.Is(err, fs.ErrNotExist)
-}
-
-func readJSON(path string, v any) error {
-	data, err := badinput.ReadFile(path, badinput.MaxSettings)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(data, v)
-}
-
-func writeJSON(path string, v any) error {
-	data, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return atomicfile.WriteFile(path, append(data, '\n'))
 }
 
 func isFile(path string) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"barka/internal/dataset"
+	"barka/internal/stage/merge"
 	"barka/internal/stage/train"
 )
 
@@ -44,7 +45,7 @@ func stages() []stage {
 		{"filter", cleanDir, manifest, func(r *Recipe) bool { return r.Filter != nil }, (*chain).filter, (*forecast).filter},
 		{"mix", mixDir, manifest, func(r *Recipe) bool { return r.Mix != nil }, (*chain).mix, (*forecast).mix},
 		{"train", adapterDir, train.StateFile, (*Recipe).trains, (*chain).train, (*forecast).train},
-		{"merge", mergedDir, train.MergedFile, (*Recipe).merges, (*chain).merge, (*forecast).merge},
+		{"merge", mergedDir, merge.OriginFile, (*Recipe).merges, (*chain).merge, (*forecast).merge},
 		{"eval base", baseEvalDir, evaluatedFile, (*Recipe).evaluatesBase, (*chain).evaluateBase, (*forecast).evaluate},
 		{"eval tuned", tunedEvalDir, evaluatedFile, (*Recipe).evaluatesTuned, (*chain).evaluateTuned, (*forecast).evaluate},
 		{"report", reportFile, "", func(*Recipe) bool { return true }, (*chain).report, (*forecast).report},

@@ -171,7 +171,7 @@ func (t *trainer) writeNumbers(dir string, n numbers) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(filepath.Join(dir, stateNumbers), checkpointFile{state, sum})
+	return atomicfile.WriteJSON(filepath.Join(dir, stateNumbers), checkpointFile{state, sum})
 }
 
 // resume loads the newest checkpoint, if there is one, and cuts the records of
@@ -200,7 +200,7 @@ func (t *trainer) resume() error {
 func (t *trainer) restore(dir string) (numbers, error) {
 	var file checkpointFile
 	var n numbers
-	if err := readJSON(filepath.Join(dir, stateNumbers), &file); err != nil {
+	if err := badinput.ReadJSON(filepath.Join(dir, stateNumbers), &file); err != nil {
 		return n, badinput.Wrap(err)
 	}
 	if sum, err := digest(file.State); err != nil || sum != file.SHA256 {

@@ -62,7 +62,7 @@ func readStanding(out string) (*standing, error) {
 	}
 	var s standing
 	path := filepath.Join(out, identityFile)
-	switch err := readJSON(path, &s.identity); {
+	switch err := badinput.ReadJSON(path, &s.identity); {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, badinput.Errorf("output %s exists and holds no training: choose another --out", out)
 	case err != nil:
@@ -75,7 +75,7 @@ func readStanding(out string) (*standing, error) {
 // readState reads the summary of a finished run; nil if there is none.
 func readState(dir string) (*State, error) {
 	var s State
-	err := readJSON(filepath.Join(dir, StateFile), &s)
+	err := badinput.ReadJSON(filepath.Join(dir, StateFile), &s)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -204,7 +204,7 @@ func start(w *durable.Work, out string, id identity, there *standing) error {
 	if err := os.MkdirAll(w.Final(), 0o755); err != nil {
 		return err
 	}
-	return writeJSON(filepath.Join(w.Final(), identityFile), id)
+	return atomicfile.WriteJSON(filepath.Join(w.Final(), identityFile), id)
 }
 
 // complete puts a result in its place that is whole already, and returns its
@@ -241,7 +241,7 @@ func (t *trainer) finish(id identity) (*State, error) {
 	if err := t.adapter.Save(t.dev, final); err != nil {
 		return nil, err
 	}
-	if err := writeJSON(filepath.Join(final, identityFile), id); err != nil {
+	if err := atomicfile.WriteJSON(filepath.Join(final, identityFile), id); err != nil {
 		return nil, err
 	}
 	s := &State{
@@ -255,7 +255,7 @@ func (t *trainer) finish(id identity) (*State, error) {
 	if s.Files, err = dataset.Sums(final, lora.WeightsFile, lora.ConfigFile, metricsFile); err != nil {
 		return nil, err
 	}
-	if err := writeJSON(filepath.Join(final, StateFile), s); err != nil {
+	if err := atomicfile.WriteJSON(filepath.Join(final, StateFile), s); err != nil {
 		return nil, err
 	}
 	return s, place(t.work)
@@ -272,27 +272,4 @@ func (a identity) settings() durable.Settings {
 	}
 	s.Add(a.Options)
 	return s
-}
-
-// readJSON names the file in its errors, all but that it is not there.
-func readJSON(path string, v any) error {
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err == nil {
-		err = json.Unmarshal(data, v)
-	}
-	if err != nil {
-		return badinput.Errorf("%s: %w", path, err)
-	}
-	return nil
-}
-
-func writeJSON(path string, v any) error {
-	data, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return atomicfile.WriteFile(path, append(data, '\n'))
 }

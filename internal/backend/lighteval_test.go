@@ -1,4 +1,4 @@
-package local
+package backend
 
 import (
 	"encoding/json"
@@ -59,7 +59,7 @@ func (c lightevalCase) run(t *testing.T) *eval.Outcome {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := d.Evaluated()
+	m, err := d.EvalModel()
 	if err != nil {
 		t.Fatal(err)
 	}

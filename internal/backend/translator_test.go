@@ -1,4 +1,4 @@
-package local
+package backend
 
 import (
 	"context"
@@ -143,7 +143,7 @@ func TestTextStaysText(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lazy, err := LazyTranslator(engine(t, 1), "nllb", nllb, o)
+	lazy, err := engine(t, 1).LazyTranslator("nllb", nllb, o)
 	if err != nil {
 		t.Fatal(err)
 	}

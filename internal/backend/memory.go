@@ -1,4 +1,4 @@
-package local
+package backend
 
 import (
 	"bufio"
@@ -70,7 +70,7 @@ func countValues(dir string) (int64, error) {
 }
 
 // Weighs returns about what the packed weights of a model take.
-func (e *Engine) Weighs(l *Looked) (int64, error) {
+func (e *Engine) Weighs(l *Outline) (int64, error) {
 	if l.Shape != nil {
 		return l.Shape.Weights, nil
 	}

@@ -1,4 +1,4 @@
-package local
+package backend
 
 import (
 	"encoding/json"
@@ -62,7 +62,7 @@ func TestLlamaCPPServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	here, err := decoder(t, 2).Evaluated()
+	here, err := decoder(t, 2).EvalModel()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,16 +1,16 @@
-package local
+package backend
 
 import (
 	"context"
 
 	"barka/internal/hub"
 	"barka/internal/progress"
-	"barka/internal/stage/train"
+	"barka/internal/stage/merge"
 )
 
-// Merge writes a base model with an adapter merged into it. A model already
-// merged of the same two is left as it is.
-func Merge(ctx context.Context, e *Engine, name, adapter, out string, progress progress.Reporter) error {
+// Merge writes a base model with an adapter merged into it. A model that was
+// merged from the same two is left as it is.
+func (e *Engine) Merge(ctx context.Context, name, adapter, out string, reporter progress.Reporter) error {
 	dir, err := hub.Resolve(name)
 	if err != nil {
 		return err
@@ -22,12 +22,12 @@ func Merge(ctx context.Context, e *Engine, name, adapter, out string, progress p
 	if err := unchanged(); err != nil {
 		return err
 	}
-	m := train.Merged{Unchanged: unchanged}
+	m := merge.Origin{Unchanged: unchanged}
 	if m.Base, err = digest(ctx, dir); err != nil {
 		return err
 	}
 	if m.Adapter, err = digest(ctx, adapter); err != nil {
 		return err
 	}
-	return train.Merge(ctx, e.Device, dir, adapter, out, m, progress)
+	return merge.Run(ctx, e.Device, dir, adapter, out, m, reporter)
 }

@@ -1,4 +1,4 @@
-package local
+package backend
 
 import (
 	"context"
@@ -10,41 +10,42 @@ import (
 	"barka/internal/hub"
 	"barka/internal/model"
 	"barka/internal/score"
-	"barka/internal/tokenizer"
 )
 
-// Planned is an eval.Model of which the tokenizer, config.json and the shapes
-// of the tensors alone are read, until it is asked for scores.
-type Planned struct {
+// UnloadedModel is an eval.Model whose weights are read with the first request
+// for scores. A dry run needs its tokenizer, config.json and the shapes of its
+// tensors alone.
+type UnloadedModel struct {
 	templater
-	// NoPrefixSharing and Longest are Evaluated's.
+	// NoPrefixSharing and Longest are those of EvalModel.
 	NoPrefixSharing bool
 	Longest         int
 
 	name    string
 	adapter int64 // bytes
 	shape   *model.Shape
-	tok     *tokenizer.Tokenizer
-	open    func() (*Evaluated, error)
+	tok     evalTokenizer
+	open    func() (*EvalModel, error)
 }
 
-// Plan reads what an evaluation of a model can be planned by.
-func (e *Engine) Plan(name, adapter string) (*Planned, error) {
-	l, err := e.Look(name, false)
+// UnloadedModel returns a model without reading its weights.
+func (e *Engine) UnloadedModel(name, adapter string) (*UnloadedModel, error) {
+	l, err := e.Outline(name, false)
 	if err != nil {
 		return nil, err
 	}
-	if err := l.Evaluates(); err != nil {
+	tok, err := newEvalTokenizer("model "+l.Dir, l.Tokenizer)
+	if err != nil {
 		return nil, err
 	}
-	p := &Planned{name: name, shape: l.Shape, tok: l.Tokenizer, open: func() (*Evaluated, error) {
+	p := &UnloadedModel{name: name, shape: l.Shape, tok: tok, open: func() (*EvalModel, error) {
 		d, err := e.OpenDecoder(name, adapter)
 		if err != nil {
 			return nil, err
 		}
-		return d.Evaluated()
+		return d.EvalModel()
 	}}
-	p.templater = newTemplater(p.tok)
+	p.templater = newTemplater(l.Tokenizer)
 	if adapter == "" {
 		return p, nil
 	}
@@ -52,7 +53,7 @@ func (e *Engine) Plan(name, adapter string) (*Planned, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := l.Wears(dir); err != nil {
+	if err := l.CheckAdapter(dir); err != nil {
 		return nil, err
 	}
 	p.adapter, err = adapterBytes(dir)
@@ -74,35 +75,36 @@ func adapterBytes(name string) (int64, error) {
 }
 
 // Name implements eval.Model.
-func (p *Planned) Name() string { return lighteval.ModelName(p.name) }
+func (p *UnloadedModel) Name() string { return lighteval.ModelName(p.name) }
 
 // Info implements eval.Model. Nothing is scored by its digest.
-func (p *Planned) Info() eval.ModelInfo { return eval.ModelInfo{} }
+func (p *UnloadedModel) Info() eval.ModelInfo { return eval.ModelInfo{} }
 
 // MaxLength implements eval.Model.
-func (p *Planned) MaxLength() int { return longest(p.Longest, p.shape.Info) }
+func (p *UnloadedModel) MaxLength() int { return maxLength(p.Longest, p.shape.MaxPositions) }
 
 // Tokenizer implements eval.Model.
-func (p *Planned) Tokenizer() eval.Tokenizer { return evalTokenizer{p.tok} }
+func (p *UnloadedModel) Tokenizer() eval.Tokenizer { return p.tok }
 
 // ScoreOptions implements eval.Planner.
-func (p *Planned) ScoreOptions() score.Options {
+func (p *UnloadedModel) ScoreOptions() score.Options {
 	return score.Options{MaxLength: p.MaxLength(), NoPrefixSharing: p.NoPrefixSharing}.Default(p.shape.Info, p.shape.RowBytes())
 }
 
 // Score implements eval.Model. It opens the model.
-func (p *Planned) Score(ctx context.Context, reqs []eval.Request, done func(i int, s eval.Score) error) error {
+func (p *UnloadedModel) Score(ctx context.Context, reqs []eval.Request, done func(i int, s eval.Score) error) error {
 	m, err := p.open()
 	if err != nil {
 		return err
 	}
-	p.open = func() (*Evaluated, error) { return m, nil }
+	p.open = func() (*EvalModel, error) { return m, nil }
 	m.NoPrefixSharing, m.Longest = p.NoPrefixSharing, p.Longest
 	return m.Score(ctx, reqs, done)
 }
 
-// Generate implements eval.Generator, by which judged tasks are planned.
-func (p *Planned) Generate(context.Context, []string, int, bool, func(int, string) error) error {
+// Generate implements eval.Generator, without which judged tasks are left out of
+// an estimate.
+func (p *UnloadedModel) Generate(context.Context, []string, int, bool, func(int, string) error) error {
 	return errors.New("a plan writes no answers")
 }
 
@@ -118,10 +120,10 @@ type Memory struct {
 }
 
 // Memory estimates by the model's shape.
-func (p *Planned) Memory(plan *eval.WorkEstimate) Memory {
+func (p *UnloadedModel) Memory(plan *eval.WorkEstimate) Memory {
 	s := p.shape
 	return Memory{Weights: s.Weights + p.adapter, Kept: s.RowBytes() * int64(plan.Kept), Pass: s.PassBytes(plan.LargestPass, plan.Kept, plan.LargestHead), Table: s.Mapped}
 }
 
 // DType is the type of the packed weights.
-func (p *Planned) DType() string { return string(p.shape.DType) }
+func (p *UnloadedModel) DType() string { return string(p.shape.DType) }

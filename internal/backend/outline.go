@@ -1,15 +1,15 @@
-package local
+package backend
 
 import (
-	"barka/internal/badinput"
 	"barka/internal/hub"
 	"barka/internal/lora"
 	"barka/internal/model"
 	"barka/internal/tokenizer"
 )
 
-// Looked is what can be seen of a model without reading its weights.
-type Looked struct {
+// Outline is what the small files of a model show: its configuration, its
+// tokenizer, and the names and shapes of its tensors.
+type Outline struct {
 	Dir       string
 	Tokenizer *tokenizer.Tokenizer
 	// Shape is nil for encoder-decoder models.
@@ -18,10 +18,9 @@ type Looked struct {
 	Parameters int64
 }
 
-// Look opens what is small of a model: its configuration, its tokenizer and
-// the shapes of its tensors. It finds what would keep the model from being
-// opened later, but for damaged weights.
-func (e *Engine) Look(name string, encoderDecoder bool) (*Looked, error) {
+// Outline reads a model's Outline. It finds everything that would keep the model
+// from being opened later, except for damaged weights.
+func (e *Engine) Outline(name string, encoderDecoder bool) (*Outline, error) {
 	dir, err := hub.Resolve(name)
 	if err != nil {
 		return nil, err
@@ -33,7 +32,7 @@ func (e *Engine) Look(name string, encoderDecoder bool) (*Looked, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Looked{Dir: dir}
+	l := &Outline{Dir: dir}
 	if l.Parameters, err = countValues(dir); err != nil {
 		return nil, err
 	}
@@ -47,28 +46,23 @@ func (e *Engine) Look(name string, encoderDecoder bool) (*Looked, error) {
 	if l.Shape, err = model.MeasureDecoder(dir, o.DType); err != nil {
 		return nil, err
 	}
-	if v := l.Shape.Vocab; l.Tokenizer.VocabSize() > v {
-		return nil, badinput.Errorf("model %s: the tokenizer has %d tokens, the model's vocabulary %d; they do not belong together", name, l.Tokenizer.VocabSize(), v)
-	}
-	return l, nil
+	return l, checkVocabulary(name, l.Tokenizer, l.Shape.Vocab)
 }
 
-// Chats refuses a model that Decoder.Chat would refuse.
-func (l *Looked) Chats() error {
+// CheckChat refuses a model that Decoder.Chat would refuse.
+func (l *Outline) CheckChat() error {
 	_, _, err := answering(l.Tokenizer)
 	return err
 }
 
-// Evaluates refuses a model that evaluation cannot pad.
-func (l *Looked) Evaluates() error {
-	if l.Tokenizer.Special().EOS < 0 {
-		return badinput.Errorf("model %s: tokenizer_config.json names no eos_token, which evaluation pads with", l.Dir)
-	}
-	return nil
+// CheckEval refuses a model whose inputs evaluation cannot pad.
+func (l *Outline) CheckEval() error {
+	_, err := newEvalTokenizer("model "+l.Dir, l.Tokenizer)
+	return err
 }
 
-// Adapts refuses targets of an adapter that the model does not have.
-func (l *Looked) Adapts(targets []string) error {
+// CheckTargets refuses targets of an adapter that the model does not have.
+func (l *Outline) CheckTargets(targets []string) error {
 	var names []string
 	for _, linear := range l.Shape.Linears {
 		names = append(names, linear.Name)
@@ -79,8 +73,8 @@ func (l *Looked) Adapts(targets []string) error {
 	return lora.Targets{List: targets}.Check(names)
 }
 
-// Wears refuses an adapter of another model; it reads no values.
-func (l *Looked) Wears(adapter string) error {
+// CheckAdapter refuses an adapter of another model. It reads no values.
+func (l *Outline) CheckAdapter(adapter string) error {
 	cfg, err := lora.ReadConfig(adapter)
 	if err != nil {
 		return err

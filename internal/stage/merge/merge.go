@@ -1,4 +1,6 @@
-package train
+// Package merge writes a base model with a LoRA adapter merged into it as a model
+// of its own.
+package merge
 
 import (
 	"cmp"
@@ -29,11 +31,11 @@ import (
 // maxShard is the size of a merged model's files, transformers' default.
 const maxShard = 5 << 30
 
-// MergedFile is written last: a directory that holds it is finished.
-const MergedFile = "merge.json"
+// OriginFile is written last: a directory that holds it is finished.
+const OriginFile = "merge.json"
 
-// Merged says what a merged model was made of.
-type Merged struct {
+// Origin says what a merged model was made of.
+type Origin struct {
 	Base    string `json:"base_digest"`
 	Adapter string `json:"adapter_digest"`
 	// Files are the digests of the files beside this one.
@@ -43,11 +45,11 @@ type Merged struct {
 	Unchanged func() error `json:"-"`
 }
 
-// Merge writes base + adapter as a model of its own: W + s·B·A in float32,
+// Run writes base + adapter as a model of its own: W + s·B·A in float32,
 // rounded once to W's stored type. Everything else is copied. The directory
-// appears whole or not at all. One that is merged of the same two already, as
-// id says, is left as it is.
-func Merge(ctx context.Context, dev tensor.Device, base, adapter, out string, id Merged, reporter progress.Reporter) error {
+// appears whole or not at all. A model that was merged from the same two,
+// as id says, is left as it is.
+func Run(ctx context.Context, dev tensor.Device, base, adapter, out string, id Origin, reporter progress.Reporter) error {
 	w, err := durable.NewWork(out)
 	if err != nil {
 		return err
@@ -76,7 +78,7 @@ func Merge(ctx context.Context, dev tensor.Device, base, adapter, out string, id
 	if done, err = id.stands(out); err != nil || done {
 		return errors.Join(err, w.Remove())
 	}
-	if err := w.Start(mergeIdentity{"merge", id.Base, id.Adapter}, false); err != nil {
+	if err := w.Start(identity{"merge", id.Base, id.Adapter}, false); err != nil {
 		return err
 	}
 	err = m.write(w.Final(), base, id, reporter)
@@ -86,9 +88,9 @@ func Merge(ctx context.Context, dev tensor.Device, base, adapter, out string, id
 	return errors.Join(err, w.Remove())
 }
 
-// mergeIdentity is the identity.json of a merge, which is never continued: it
+// identity is the identity.json of a merge, which is never continued: it
 // takes minutes, and begins again.
-type mergeIdentity struct {
+type identity struct {
 	Stage   string `json:"stage"`
 	Base    string `json:"base_digest"`
 	Adapter string `json:"adapter_digest"`
@@ -100,7 +102,7 @@ func ownMerge(w *durable.Work) error {
 	if begun == nil || err != nil {
 		return err
 	}
-	var id mergeIdentity
+	var id identity
 	if json.Unmarshal(begun.Identity, &id) != nil || id.Stage != "merge" {
 		return badinput.Errorf("merge: %s holds the unfinished work of another command; finish it, or name another --out", w.Dir())
 	}
@@ -109,13 +111,13 @@ func ownMerge(w *durable.Work) error {
 
 // stands reports whether the model that id describes stands at out, whole. It
 // is a badinput error if something else does.
-func (id Merged) stands(out string) (bool, error) {
+func (id Origin) stands(out string) (bool, error) {
 	entries, err := os.ReadDir(out)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
 		return false, nil
 	}
-	var then Merged
-	switch err := readJSON(filepath.Join(out, MergedFile), &then); {
+	var then Origin
+	switch err := badinput.ReadJSON(filepath.Join(out, OriginFile), &then); {
 	case errors.Is(err, fs.ErrNotExist):
 		return false, badinput.Errorf("merge: %s exists and is no merged model; remove it, or name another --out", out)
 	case err != nil:
@@ -137,12 +139,12 @@ func (id Merged) stands(out string) (bool, error) {
 	return true, nil
 }
 
-func (id Merged) settings() durable.Settings {
+func (id Origin) settings() durable.Settings {
 	return durable.Settings{"base model": id.Base, "adapter": id.Adapter}
 }
 
 // write makes the directory of the merged model, all of it durable.
-func (m *merger) write(dir, base string, id Merged, reporter progress.Reporter) error {
+func (m *merger) write(dir, base string, id Origin, reporter progress.Reporter) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return badinput.Wrap(err)
 	}
@@ -166,21 +168,21 @@ func (m *merger) write(dir, base string, id Merged, reporter progress.Reporter) 
 	}
 	var names []string
 	for _, e := range entries {
-		if e.Name() != MergedFile { // that of a base which was merged itself
+		if e.Name() != OriginFile { // that of a base which was merged itself
 			names = append(names, e.Name())
 		}
 	}
 	if id.Files, err = dataset.Sums(dir, names...); err != nil {
 		return err
 	}
-	if err := writeJSON(filepath.Join(dir, MergedFile), id); err != nil {
+	if err := atomicfile.WriteJSON(filepath.Join(dir, OriginFile), id); err != nil {
 		return err
 	}
 	return atomicfile.SyncTree(dir)
 }
 
 // unchanged returns an error if the base or the adapter changed during a merge.
-func (m *merger) unchanged(id Merged) error {
+func (m *merger) unchanged(id Origin) error {
 	err := cmp.Or(m.model.Unchanged(), m.delta.Unchanged())
 	if err == nil && id.Unchanged != nil {
 		err = id.Unchanged()

@@ -1,4 +1,4 @@
-package local
+package backend
 
 import (
 	"context"
@@ -36,7 +36,7 @@ type EndpointOptions struct {
 type Endpoint struct {
 	templater
 	client *llm.PromptScorer
-	tok    *tokenizer.Tokenizer
+	tok    evalTokenizer
 	o      EndpointOptions
 	length int
 }
@@ -54,13 +54,14 @@ func OpenEndpoint(ctx context.Context, o EndpointOptions) (*Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	if tok.Special().EOS < 0 {
-		return nil, badinput.Errorf("tokenizer %s: tokenizer_config.json names no eos_token, which evaluation pads with", o.Tokenizer)
+	padding, err := newEvalTokenizer("tokenizer "+o.Tokenizer, tok)
+	if err != nil {
+		return nil, err
 	}
 	if o.Concurrency <= 0 {
 		o.Concurrency = 8
 	}
-	e := &Endpoint{templater: newTemplater(tok), tok: tok, o: o}
+	e := &Endpoint{templater: newTemplater(tok), tok: padding, o: o}
 	if e.client, err = llm.NewPromptScorer(o.Options, e.text); err != nil {
 		return nil, err
 	}
@@ -87,10 +88,7 @@ func (e *Endpoint) maxLength(ctx context.Context, dir string) (int, error) {
 		return 0, badinput.Errorf("endpoint %s: inputs of %d tokens are allowed, the server's model takes %d, of which two go to the choice's end: use --max-length %d or less, or serve it with a larger --max-model-len",
 			e.o.BaseURL, n, served, served-2)
 	}
-	if n == 0 {
-		n = 2048
-	}
-	return n, nil
+	return maxLength(n, 0), nil
 }
 
 // positions is the length that a config.json states, 0 without one.
@@ -131,7 +129,7 @@ func (e *Endpoint) Info() eval.ModelInfo {
 func (e *Endpoint) MaxLength() int { return e.length }
 
 // Tokenizer implements eval.Model.
-func (e *Endpoint) Tokenizer() eval.Tokenizer { return evalTokenizer{e.tok} }
+func (e *Endpoint) Tokenizer() eval.Tokenizer { return e.tok }
 
 // Score implements eval.Model. After an error no more requests are made, but
 // the answers to those under way are kept: they are paid for. Of several

@@ -1,4 +1,4 @@
-package local
+package backend
 
 import (
 	"context"
@@ -217,7 +217,7 @@ func (r *recorder) Score(ctx context.Context, reqs []eval.Request, done func(int
 // model here, request by request, whichever way the server is asked.
 func TestEndpointEqualsLocal(t *testing.T) {
 	s := serveCompletions(t, gemma)
-	here, err := s.d.Evaluated()
+	here, err := s.d.EvalModel()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package local
+package backend
 
 import (
 	"context"
@@ -21,7 +21,7 @@ import (
 	"barka/internal/llm"
 	"barka/internal/model"
 	"barka/internal/progress"
-	"barka/internal/stage/train"
+	"barka/internal/stage/merge"
 	"barka/internal/stage/translate"
 	"barka/internal/torchfile/torchtest"
 )
@@ -184,12 +184,12 @@ func TestChatStopsAndLimits(t *testing.T) {
 // wrong with it is told then, at every request.
 func TestLazyOpensOnce(t *testing.T) {
 	e := engine(t, 1)
-	c := LazyChat(e, "writer", gemma)
+	c := e.LazyChat("writer", gemma)
 	a, err := c.Complete(context.Background(), ask("Where?", 1))
 	if err != nil || a.Model != "writer" || c.Name() != "writer" {
 		t.Errorf("%+v, %v", a, err)
 	}
-	missing := LazyChat(e, "writer", filepath.Join(t.TempDir(), "none"))
+	missing := e.LazyChat("writer", filepath.Join(t.TempDir(), "none"))
 	for range 2 {
 		if _, err := missing.Complete(context.Background(), ask("Where?", 1)); !badinput.Is(err) {
 			t.Errorf("a missing model: %v", err)
@@ -209,7 +209,7 @@ func scores(m eval.Model, reqs []eval.Request) ([]eval.Score, error) {
 // TestEvaluatedScores: log-likelihoods are of one request alone, and greedy
 // means that no other token was likelier.
 func TestEvaluatedScores(t *testing.T) {
-	m, err := decoder(t, 2).Evaluated()
+	m, err := decoder(t, 2).EvalModel()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +262,7 @@ func TestEvaluatedScores(t *testing.T) {
 // and a prompt that fills the model loses its beginning.
 func TestEvaluatedAnswers(t *testing.T) {
 	d := decoder(t, 2)
-	m, err := d.Evaluated()
+	m, err := d.EvalModel()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -367,11 +367,11 @@ func TestTranslator(t *testing.T) {
 			t.Errorf("hit max %v: %v", out.HitMax, out.IDs)
 		}
 	}
-	staged, err := StageTranslator{tr}.Translate(context.Background(), texts, nil)
+	staged, err := tr.Translate(context.Background(), texts, nil)
 	if err != nil || staged[2].Cut != outputs[2].Cut || staged[0].Text != outputs[0].Text || staged[3].Unknown != outputs[3].Unknown {
 		t.Errorf("%+v, %v", staged, err)
 	}
-	lazy, err := LazyTranslator(engine(t, 1), "nllb", nllb, o)
+	lazy, err := engine(t, 1).LazyTranslator("nllb", nllb, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -461,7 +461,7 @@ func TestTorchFiles(t *testing.T) {
 	torchtest.Twin(t, gemma, twin, 2)
 	e := engine(t, 1)
 	plan := func(dir string) (*model.Shape, string) {
-		p, err := e.Plan(dir, "")
+		p, err := e.UnloadedModel(dir, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -548,14 +548,14 @@ func TestMerge(t *testing.T) {
 	e := engine(t, 1)
 	base, adapter, out := golden.Dir("gemma2"), filepath.Join(golden.Dir("gemma2"), "adapter"), filepath.Join(t.TempDir(), "merged")
 	for range 2 {
-		if err := Merge(t.Context(), e, base, adapter, out, progress.Silent); err != nil {
+		if err := e.Merge(t.Context(), base, adapter, out, progress.Silent); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(out, train.MergedFile), []byte("{}\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(out, merge.OriginFile), []byte("{}\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := Merge(t.Context(), e, base, adapter, out, progress.Silent); !badinput.Is(err) {
+	if err := e.Merge(t.Context(), base, adapter, out, progress.Silent); !badinput.Is(err) {
 		t.Errorf("a merge over another: %v", err)
 	}
 }

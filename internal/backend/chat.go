@@ -1,7 +1,8 @@
-package local
+package backend
 
 import (
 	"context"
+	"sync"
 
 	"barka/internal/chat"
 	"barka/internal/generate"
@@ -94,4 +95,34 @@ func (c *Chat) Complete(ctx context.Context, r llm.Request) (llm.Response, error
 		Text: result.Text, FinishReason: result.Finish, Model: c.d.Name,
 		PromptTokens: len(prompt), CompletionTokens: len(result.Tokens),
 	}, nil
+}
+
+// lazyChat opens its model with the first request, so that finished work loads
+// nothing.
+type lazyChat struct {
+	name string
+	open func() (*Chat, error)
+}
+
+// LazyChat returns a client of a model of this machine, which goes by the given
+// name and is loaded with the first request.
+func (e *Engine) LazyChat(name, dir string) llm.Client {
+	return &lazyChat{name, sync.OnceValues(func() (*Chat, error) {
+		d, err := e.quiet().OpenDecoder(dir, "")
+		if err != nil {
+			return nil, err
+		}
+		d.Name = name
+		return d.Chat()
+	})}
+}
+
+func (l *lazyChat) Name() string { return l.name }
+
+func (l *lazyChat) Complete(ctx context.Context, r llm.Request) (llm.Response, error) {
+	c, err := l.open()
+	if err != nil {
+		return llm.Response{}, err
+	}
+	return c.Complete(ctx, r)
 }

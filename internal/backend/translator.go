@@ -1,8 +1,9 @@
-package local
+package backend
 
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"barka/internal/badinput"
 	"barka/internal/generate"
@@ -104,8 +105,8 @@ func (e *Engine) OpenTranslator(name string, o TranslatorOptions) (*Translator, 
 	if err != nil {
 		return nil, err
 	}
-	if v := m.Info().Vocab; base.VocabSize() > v {
-		return nil, badinput.Errorf("model %s: the tokenizer has %d tokens, the model's vocabulary %d; they do not belong together", name, base.VocabSize(), v)
+	if err := checkVocabulary(name, base, m.Info().Vocab); err != nil {
+		return nil, err
 	}
 	if err := e.watch.check(dir); err != nil {
 		return nil, err
@@ -181,12 +182,9 @@ func (t *Translator) hypothesis(h generate.Hypothesis) Hypothesis {
 	return Hypothesis{Text: t.source.DecodeTranslation(h.Tokens), IDs: h.Tokens, Score: h.Score}
 }
 
-// StageTranslator offers a Translator to the translate stage.
-type StageTranslator struct{ *Translator }
-
 // Translate implements translate.Translator.
-func (s StageTranslator) Translate(ctx context.Context, texts []string, onDone func()) ([]translate.Translation, error) {
-	outputs, err := s.Run(ctx, texts, onDone)
+func (t *Translator) Translate(ctx context.Context, texts []string, onDone func()) ([]translate.Translation, error) {
+	outputs, err := t.Run(ctx, texts, onDone)
 	if err != nil {
 		return nil, err
 	}
@@ -198,4 +196,41 @@ func (s StageTranslator) Translate(ctx context.Context, texts []string, onDone f
 		}
 	}
 	return result, nil
+}
+
+// LazyTranslator is a translate.Translator that loads its tokenizer at once and
+// its model with the first request.
+type LazyTranslator struct {
+	name   string
+	source sourceTokenizer
+	open   func() (*Translator, error)
+}
+
+// LazyTranslator returns a LazyTranslator of a model of this machine, which goes
+// by the given name.
+func (e *Engine) LazyTranslator(name, dir string, o TranslatorOptions) (*LazyTranslator, error) {
+	path, err := hub.Resolve(dir)
+	if err != nil {
+		return nil, err
+	}
+	source, _, err := o.sourceOf(path)
+	if err != nil {
+		return nil, err
+	}
+	return &LazyTranslator{name, source, sync.OnceValues(func() (*Translator, error) { return e.quiet().OpenTranslator(path, o) })}, nil
+}
+
+// Name implements translate.Translator.
+func (l *LazyTranslator) Name() string { return l.name }
+
+// CountTokens implements translate.Translator.
+func (l *LazyTranslator) CountTokens(text string) int { return l.source.CountTokens(text) }
+
+// Translate implements translate.Translator.
+func (l *LazyTranslator) Translate(ctx context.Context, texts []string, onDone func()) ([]translate.Translation, error) {
+	t, err := l.open()
+	if err != nil {
+		return nil, err
+	}
+	return t.Translate(ctx, texts, onDone)
 }

@@ -1,0 +1,116 @@
+package backend
+
+import (
+	"slices"
+	"sync"
+
+	"barka/internal/badinput"
+	"barka/internal/generate"
+	"barka/internal/hub"
+	"barka/internal/model"
+	"barka/internal/tokenizer"
+)
+
+// Decoder is an opened causal language model with its tokenizer.
+type Decoder struct {
+	Name      string // as the user gave it
+	Dir       string
+	Model     model.Decoder
+	Tokenizer *tokenizer.Tokenizer
+	Adapter   *model.Adapter
+	digest    string
+	adapter   string // its directory
+
+	engine    *Engine // that opened it
+	once      sync.Once
+	generator *generate.Engine
+}
+
+// OpenDecoder opens a causal language model, and an adapter on top if one is
+// given.
+func (e *Engine) OpenDecoder(name, adapter string) (*Decoder, error) {
+	dir, err := hub.Resolve(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.watch.check(dir); err != nil {
+		return nil, err
+	}
+	o, err := e.options(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := fits(dir, o); err != nil {
+		return nil, err
+	}
+	tok, err := tokenizer.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	m, err := model.OpenDecoder(dir, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkVocabulary(name, tok, m.Info().Vocab); err != nil {
+		return nil, err
+	}
+	d := &Decoder{Name: name, Dir: dir, Model: m, Tokenizer: tok, engine: e}
+	if adapter != "" {
+		if d.adapter, err = hub.ResolveAdapter(adapter); err != nil {
+			return nil, err
+		}
+		if err := e.watch.check(d.adapter); err != nil {
+			return nil, err
+		}
+		if d.Adapter, err = model.LoadAdapter(m, d.adapter); err != nil {
+			return nil, err
+		}
+	}
+	return d, e.watch.check(d.directories()...)
+}
+
+// directories are the model's and the adapter's, if there is one.
+func (d *Decoder) directories() []string {
+	if d.adapter == "" {
+		return []string{d.Dir}
+	}
+	return []string{d.Dir, d.adapter}
+}
+
+// EndTokens returns the tokens that end a text: those of generation_config.json
+// or config.json, or else the tokenizer's, and those given, which a chat format
+// may want beside them.
+func (d *Decoder) EndTokens(more ...int32) ([]int32, error) {
+	g, err := model.ReadGeneration(d.Dir)
+	if err != nil {
+		return nil, err
+	}
+	ids := g.EOS
+	if eos := d.Tokenizer.Special().EOS; len(ids) == 0 && eos >= 0 {
+		ids = []int32{eos}
+	}
+	for _, id := range more {
+		if id >= 0 && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+// Digest identifies the model's weights and configuration by content.
+func (d *Decoder) Digest() (string, error) {
+	if d.digest != "" {
+		return d.digest, nil
+	}
+	var err error
+	d.digest, err = d.engine.digest(d.Dir)
+	return d.digest, err
+}
+
+// checkVocabulary refuses a tokenizer with tokens that the model does not have.
+func checkVocabulary(name string, tok *tokenizer.Tokenizer, vocab int) error {
+	if n := tok.VocabSize(); n > vocab {
+		return badinput.Errorf("model %s: the tokenizer has %d tokens, the model's vocabulary %d; they do not belong together", name, n, vocab)
+	}
+	return nil
+}

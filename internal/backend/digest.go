@@ -1,0 +1,125 @@
+package backend
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/cespare/xxhash/v2"
+
+	"barka/internal/badinput"
+	"barka/internal/hub"
+	"barka/internal/model"
+)
+
+// Digest identifies a model by content and by the type its weights are packed
+// as: all that its outputs depend on.
+func (e *Engine) Digest(name string) (string, error) {
+	dir, err := hub.Resolve(name)
+	if err != nil {
+		return "", err
+	}
+	o, err := e.options(dir)
+	if err != nil {
+		return "", err
+	}
+	content, err := e.digest(dir)
+	return content + "-" + strings.ToLower(string(o.DType)), err
+}
+
+// digest is Digest of what the engine loads from a directory, at any time.
+func (e *Engine) digest(dir string) (string, error) {
+	if err := e.watch.check(dir); err != nil {
+		return "", err
+	}
+	d, err := digest(e.ctx(), dir)
+	return d, cmp.Or(e.watch.check(dir), err)
+}
+
+// digested lists the files of a model or adapter directory that its digest is
+// of.
+func digested(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir) // filepath.Glob would take an error for an empty directory
+	if err != nil {
+		return nil, badinput.Wrap(err)
+	}
+	patterns := []string{"config.json", "adapter_config.json", "*.safetensors", "pytorch_model*.bin", "adapter_model.bin",
+		"tokenizer.json", "tokenizer_config.json",
+		"chat_template.jinja", "chat_template.json", "*.model"}
+	if !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == "tokenizer.json" }) {
+		// Only then do these say which pieces and control tokens there are.
+		patterns = append(patterns, "vocab.json", "added_tokens.json", "special_tokens_map.json")
+	}
+	var names []string
+	for _, e := range entries {
+		if slices.ContainsFunc(patterns, func(p string) bool { ok, _ := filepath.Match(p, e.Name()); return ok }) {
+			names = append(names, filepath.Join(dir, e.Name()))
+		}
+	}
+	template := filepath.Join(dir, "additional_chat_templates", "default.jinja")
+	there, err := badinput.Exists(template)
+	if err != nil {
+		return nil, badinput.Wrap(err)
+	}
+	if there {
+		names = append(names, template)
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// Digest hashes the files of a model or adapter directory that matter.
+func Digest(dir string) (string, error) { return digest(context.Background(), dir) }
+
+func digest(ctx context.Context, dir string) (string, error) {
+	names, err := digested(dir)
+	if err != nil {
+		return "", err
+	}
+	h := xxhash.New()
+	for _, n := range names {
+		err := hashFile(ctx, h, n)
+		switch {
+		case ctx.Err() != nil:
+			return "", ctx.Err()
+		case err != nil:
+			return "", badinput.Wrap(err)
+		}
+	}
+	// Of generation_config.json only what ends and begins a text counts, and
+	// only where config.json, which is hashed, says otherwise.
+	g, err := model.ReadGeneration(dir)
+	if err != nil {
+		return "", err
+	}
+	if g.Overrides {
+		fmt.Fprintf(h, "generation %d %d\n", g.Start, g.EOS)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+func hashFile(ctx context.Context, h hash.Hash, path string) error {
+	f, err := badinput.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	fmt.Fprintf(h, "%s\n", filepath.Base(path))
+	const block = 64 << 20
+	for err == nil {
+		if err = ctx.Err(); err == nil {
+			_, err = io.CopyN(h, f, block)
+		}
+	}
+	if err == io.EOF {
+		return nil
+	}
+	return err
+}

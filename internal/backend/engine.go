@@ -1,0 +1,115 @@
+// Package backend opens models and offers them as what the stages and the
+// evaluation ask for by interface: a generator of conversations (Chat), a
+// translator (Translator) and a model to evaluate (EvalModel).
+//
+// An Engine opens models of this machine. UnloadedModel and the lazy clients read
+// the small files of a model at once and its weights when they are first needed.
+// Endpoint is a model that a server runs.
+package backend
+
+import (
+	"cmp"
+	"context"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"barka/internal/hub"
+	"barka/internal/model"
+	_ "barka/internal/model/all"
+	"barka/internal/progress"
+	"barka/internal/tensor"
+	"barka/internal/tensor/cpu"
+)
+
+// Engine is a device and the settings models are opened with.
+type Engine struct {
+	Device tensor.Device
+	DType  string // f32, bf16 or int8; "" means the checkpoint's own type
+	Log    func(string)
+	// Progress shows how far a model that takes a while is loaded; nil: it
+	// does not show.
+	Progress progress.Reporter
+	// CacheBytes bounds the key/value cache of each model that generates; 0
+	// means a quarter of the memory that is free then.
+	CacheBytes int64
+	// Context, if not nil, ends the loading and digesting of models.
+	Context context.Context
+
+	threads int
+	watch   *watch
+}
+
+// ctx is the engine's context.
+func (e *Engine) ctx() context.Context {
+	if e.Context == nil {
+		return context.Background()
+	}
+	return e.Context
+}
+
+// longLoad is how many bytes of weights take so long that one wants to know.
+const longLoad = 512 << 20
+
+// quiet is the engine for work during which something else shows progress.
+func (e *Engine) quiet() *Engine {
+	q := *e
+	q.Progress = nil
+	return &q
+}
+
+// As returns the engine with weights of another type; "" keeps the engine's.
+func (e *Engine) As(dt string) *Engine {
+	other := *e
+	other.DType = cmp.Or(dt, e.DType)
+	return &other
+}
+
+// TypeOf returns the type that a model's weights are packed as: f32, bf16 or
+// int8.
+func (e *Engine) TypeOf(name string) (string, error) {
+	dir, err := hub.Resolve(name)
+	if err != nil {
+		return "", err
+	}
+	o, err := e.options(dir)
+	return strings.ToLower(string(o.DType)), err
+}
+
+// NewEngine makes an engine on the CPU; threads 0 means all cores.
+func NewEngine(threads int, dt string, log func(string)) *Engine {
+	return &Engine{Device: cpu.New(threads), DType: dt, Log: log, threads: threads, watch: &watch{seen: map[string]fs.FileInfo{}}}
+}
+
+// options resolves the type of the packed weights.
+func (e *Engine) options(dir string) (model.Options, error) {
+	dt := e.DType
+	if dt == "" {
+		var err error
+		if dt, err = storedType(dir); err != nil {
+			return model.Options{}, err
+		}
+	}
+	parsed, err := model.ParseDType(dt)
+	return model.Options{Context: e.ctx(), Device: e.Device, DType: parsed, Log: e.Log, Progress: e.showLoading(dir)}, err
+}
+
+// showLoading returns what model.Options.Progress wants.
+func (e *Engine) showLoading(dir string) func(loaded, total int64) {
+	if e.Progress == nil {
+		return nil
+	}
+	var shown int64
+	return func(loaded, total int64) {
+		if total < longLoad {
+			return
+		}
+		if shown == 0 {
+			e.Progress.Start("load "+filepath.Base(dir), total, "bytes")
+		}
+		e.Progress.Add(loaded - shown)
+		if shown = loaded; loaded >= total {
+			e.Progress.Done()
+		}
+	}
+}
