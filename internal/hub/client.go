@@ -232,7 +232,7 @@ func (c *Client) once(ctx context.Context, at *url.URL, from int64) (*answer, er
 			return nil, &unreachable{fmt.Errorf("no answer from %s: there is no such host; is there a network, or a proxy to name in HTTPS_PROXY?", at.Host)}
 		}
 		// net/http quotes what it cannot read, a header with the token, say.
-		return nil, &passing{err: fmt.Errorf("no answer from %s: %s", at.Host, c.clean(err.Error()))}
+		return nil, &pause.Passing{Err: fmt.Errorf("no answer from %s: %s", at.Host, c.clean(err.Error()))}
 	}
 	c.reached.Store(true)
 	pace.Restart()
@@ -252,7 +252,7 @@ func (c *Client) refused(r Repo, at *url.URL, a *answer) error {
 	switch {
 	case code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code >= 500, !c.home(at):
 		// A store's signed addresses run out; the endpoint gives another.
-		return &passing{err: status, after: retryAfter(a.Header, time.Now())}
+		return &pause.Passing{Err: status, After: retryAfter(a.Header, time.Now())}
 	case code == http.StatusRequestedRangeNotSatisfiable:
 		return errRange
 	}

@@ -17,6 +17,7 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/panics"
+	"barka/internal/pause"
 	"barka/internal/progress"
 )
 
@@ -124,7 +125,7 @@ func (c *Client) fetchBlob(ctx context.Context, p *Plan, f File) error {
 		var wrong *wrongContent
 		if errors.As(err, &wrong) {
 			if spoilt++; spoilt == 1 {
-				return &passing{err: err}
+				return &pause.Passing{Err: err}
 			}
 			return badinput.Errorf("%s: %s: %w", what(p.Repo), f.Path, err)
 		}
@@ -191,7 +192,7 @@ func (c *Client) receive(ctx context.Context, p *Plan, f File, file *os.File, h 
 		if err := restart(file); err != nil {
 			return diskError(file.Name(), err)
 		}
-		return &passing{err: err}
+		return &pause.Passing{Err: err}
 	}
 	if err != nil {
 		return err
@@ -205,11 +206,11 @@ func (c *Client) receive(ctx context.Context, p *Plan, f File, file *os.File, h 
 		*h, had, *counted = f.newHash(), 0, 0
 	}
 	if a.StatusCode == http.StatusPartialContent && !strings.HasPrefix(a.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", had)) {
-		return &passing{err: fmt.Errorf("bytes from %d on were asked for, the server sends %q", had, c.clean(a.Header.Get("Content-Range")))}
+		return &pause.Passing{Err: fmt.Errorf("bytes from %d on were asked for, the server sends %q", had, c.clean(a.Header.Get("Content-Range")))}
 	}
 	left := f.Size - had
 	if n := a.ContentLength; n >= 0 && n != left {
-		return &passing{err: &wrongContent{fmt.Sprintf("the server sends %d bytes where the hub states %d", n+had, f.Size)}}
+		return &pause.Passing{Err: &wrongContent{fmt.Sprintf("the server sends %d bytes where the hub states %d", n+had, f.Size)}}
 	}
 	disk := &diskWriter{file: file}
 	got, err := io.Copy(io.MultiWriter(disk, *h, &counter{c.progress, counted}), io.LimitReader(a, left+1))
@@ -220,7 +221,7 @@ func (c *Client) receive(ctx context.Context, p *Plan, f File, file *os.File, h 
 		if err == nil || errors.Is(err, context.Canceled) {
 			err = io.ErrUnexpectedEOF
 		}
-		return &passing{err: fmt.Errorf("the connection broke after %d of %d bytes: %s", had+got, f.Size, c.clean(err.Error())), got: got}
+		return &pause.Passing{Err: fmt.Errorf("the connection broke after %d of %d bytes: %s", had+got, f.Size, c.clean(err.Error())), Progressed: got >= headway}
 	case got > left:
 		if err := restart(file); err != nil {
 			return diskError(file.Name(), err)

@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"barka/internal/badinput"
+	"barka/internal/pause"
 )
 
 // File is a file of a repository.
@@ -181,7 +182,7 @@ func (c *Client) ask(ctx context.Context, r Repo, address string, into any) (nex
 		data, err := io.ReadAll(io.LimitReader(a, maxPage+1))
 		switch {
 		case err != nil:
-			return &passing{err: fmt.Errorf("the answer broke off: %s", c.clean(err.Error()))}
+			return &pause.Passing{Err: fmt.Errorf("the answer broke off: %s", c.clean(err.Error()))}
 		case len(data) > maxPage:
 			return badinput.Errorf("%s: an answer of more than %d MiB", what(r), maxPage>>20)
 		}

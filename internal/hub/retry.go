@@ -26,17 +26,6 @@ const (
 	headway = 1 << 20
 )
 
-// passing is an error that may pass: after is how long the server asks to
-// wait, 0 if it does not say; got is what the attempt brought before it.
-type passing struct {
-	err   error
-	after time.Duration
-	got   int64
-}
-
-func (p *passing) Error() string { return p.err.Error() }
-func (p *passing) Unwrap() error { return p.err }
-
 // unreachable is a hub that never answers.
 type unreachable struct{ error }
 
@@ -49,43 +38,31 @@ func IsUnreachable(err error) bool {
 	return errors.As(err, &u)
 }
 
-// attempts tries until it works. Rate limits, server errors and broken
-// connections are tried again, with pauses that double and a little chance, or
-// as long as the server asks; anything else is final.
+// attempts tries until it works, or until the hub has refused too often. what
+// names the work in notes and errors.
 func (c *Client) attempts(ctx context.Context, what string, try func() error) error {
-	for attempt := 1; ; attempt++ {
-		err := try()
-		if err == nil {
+	retry := pause.Retry{
+		Most: maxPause, Jitter: rand.Float64,
+		GiveUp: func(n int, p *pause.Passing) error {
+			if n >= maxSilent && !c.reached.Load() {
+				return &unreachable{fmt.Errorf("%w (tried %d times)", p, n)}
+			}
+			if n >= maxAttempts {
+				return fmt.Errorf("%w (tried %d times; the same command goes on from here)", p, n)
+			}
 			return nil
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		var p *passing
-		if !errors.As(err, &p) {
-			return err
-		}
-		if p.got >= headway {
-			attempt = 1
-		}
-		if attempt >= maxSilent && !c.reached.Load() {
-			return &unreachable{fmt.Errorf("%s: %w (tried %d times)", what, err, attempt)}
-		}
-		if attempt >= maxAttempts {
-			return fmt.Errorf("%s: %w (tried %d times; the same command goes on from here)", what, err, attempt)
-		}
-		wait := p.after
-		if wait <= 0 {
-			wait = time.Duration(float64(time.Second<<(attempt-1)) * (0.75 + 0.5*rand.Float64()))
-		}
-		if err := pause.Bound(err, wait, maxPause); err != nil {
-			return fmt.Errorf("%s: %w", what, err)
-		}
-		c.progress.Note(fmt.Sprintf("%s: %v; trying again in %s", what, err, wait.Round(100*time.Millisecond)))
-		if err := c.sleep(ctx, wait); err != nil {
-			return err
-		}
+		},
+		Note: func(p *pause.Passing, wait time.Duration, _ int) {
+			c.progress.Note(fmt.Sprintf("%s: %v; trying again in %s", what, p, wait.Round(100*time.Millisecond)))
+		},
+		Wait: func(ctx context.Context, _ *pause.Passing, wait time.Duration) error { return c.sleep(ctx, wait) },
 	}
+	err := retry.Do(ctx, try)
+	var p *pause.Passing
+	if errors.As(err, &p) { // given up
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return err
 }
 
 // window is the time left of the window of a rate limit that is used up, in
@@ -93,7 +70,7 @@ func (c *Client) attempts(ctx context.Context, what string, try func() error) er
 var window = regexp.MustCompile(`;\s*r=0\s*;\s*t=(\d{1,6})`)
 
 // retryAfter reads the header's two forms, seconds or a date, or else the time
-// after which the hub's rate limit begins anew.
+// after which the hub's rate limit starts again.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
 	if d := pause.After(v, now); d > 0 {

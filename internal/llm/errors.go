@@ -34,18 +34,6 @@ type RequestError struct {
 func (e *RequestError) Error() string { return e.Err.Error() }
 func (e *RequestError) Unwrap() error { return e.Err }
 
-// retryable is an error that may pass.
-type retryable struct {
-	err         error
-	after       time.Duration // how long the server asks to wait, 0 if it does not say
-	all         bool          // every request has to wait
-	unreachable bool          // no request can reach the server
-	timeout     bool
-}
-
-func (r *retryable) Error() string { return r.err.Error() }
-func (r *retryable) Unwrap() error { return r.err }
-
 // refusal is a request that the server understood and does not take.
 type refusal struct {
 	err  error
@@ -56,16 +44,16 @@ func (r *refusal) Error() string { return r.err.Error() }
 func (r *refusal) Unwrap() error { return r.err }
 
 // noAnswer classifies the error of a request that got no response.
-func (c *HTTP) noAnswer(err error) *retryable {
+func (c *HTTP) noAnswer(err error) *pause.Passing {
 	if why := pause.Unreachable(err); why != "" {
-		return &retryable{err: errors.New(c.redact(why)), all: true, unreachable: true}
+		return &pause.Passing{Err: errors.New(c.redact(why)), Everyone: true, Unreachable: true}
 	}
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() {
-		return &retryable{err: fmt.Errorf("no answer within %s", c.o.Timeout), timeout: true}
+		return &pause.Passing{Err: fmt.Errorf("no answer within %s", c.o.Timeout), Timeout: true}
 	}
 	// net/http quotes what it cannot read, a header with the key, say.
-	return &retryable{err: errors.New("no answer: " + c.redact(withoutAddress(err).Error()))}
+	return &pause.Passing{Err: errors.New("no answer: " + c.redact(withoutAddress(err).Error()))}
 }
 
 // withoutAddress takes addresses and ports out of a network error: what rows say
@@ -109,7 +97,7 @@ func (c *HTTP) statusError(resp *http.Response, data []byte) error {
 		// llama-cpp-python's way of saying 422: asking again does not help.
 	case code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code >= 500:
 		after := pause.After(resp.Header.Get("Retry-After"), time.Now())
-		return &retryable{err: err, after: after, all: code == http.StatusTooManyRequests || after > 0}
+		return &pause.Passing{Err: err, After: after, Everyone: code == http.StatusTooManyRequests || after > 0}
 	case code == http.StatusForbidden && filterWords.MatchString(said):
 		// OpenRouter's way of saying that the request was flagged.
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
@@ -213,7 +201,7 @@ func (c *HTTP) redirected(resp *http.Response) error {
 // notJSON is the error of an answer with status 200 that cannot be read.
 func notJSON(data []byte, err error) error {
 	if strings.HasPrefix(strings.TrimSpace(string(data[:min(len(data), 64)])), "<") {
-		return &retryable{err: errors.New("the answer is a page, not JSON; check the address (it often ends in /v1)")}
+		return &pause.Passing{Err: errors.New("the answer is a page, not JSON; check the address (it often ends in /v1)")}
 	}
-	return &retryable{err: fmt.Errorf("the answer is not valid JSON: %w", err)}
+	return &pause.Passing{Err: fmt.Errorf("the answer is not valid JSON: %w", err)}
 }

@@ -112,7 +112,7 @@ func TestServerThatStops(t *testing.T) {
 // TestUnknownHost is reported at once too.
 func TestUnknownHost(t *testing.T) {
 	err := (&HTTP{}).noAnswer(&net.OpError{Op: "dial", Err: &net.DNSError{Name: "nowhere.invalid", Err: "no such host", IsNotFound: true}})
-	if !err.unreachable || !strings.Contains(err.Error(), "nowhere.invalid") {
+	if !err.Unreachable || !strings.Contains(err.Error(), "nowhere.invalid") {
 		t.Errorf("%+v", err)
 	}
 }

@@ -185,52 +185,46 @@ func (c *HTTP) Complete(ctx context.Context, r Request) (resp Response, err erro
 // the request is another now.
 var errOtherWords = errors.New("the request is to be put in other words")
 
-// attempts tries until it works. Rate limits, server errors, broken
-// connections and broken answers are tried again, with pauses that double and
-// a little chance, drawn from the seed, or as long as the server asks;
-// anything else is final. A server that cannot be reached is waited for only
-// if it has answered before.
+// attempts tries until it works, or until the server has failed too often. A
+// server that cannot be reached is waited for only if it has answered before. The
+// jitter is drawn from the seed.
 func (c *HTTP) attempts(ctx context.Context, seed uint64, try func() error) error {
-	jitter := rand.New(rand.NewPCG(seed, 1))
-	for attempt := 0; ; {
-		if err := c.wait(ctx); err != nil {
-			return err
-		}
-		err := try()
-		if err == nil {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err == errOtherWords {
-			continue // not an attempt
-		}
-		var again *retryable
-		if !errors.As(err, &again) {
-			return c.named(err)
-		}
-		if attempt >= c.o.Retries || again.timeout && attempt >= maxTimeouts || again.unreachable && !c.reached.Load() {
-			if again.unreachable {
-				return c.named(err)
+	retry := pause.Retry{
+		Most: maxPause, Jitter: rand.New(rand.NewPCG(seed, 1)).Float64, GiveUp: c.giveUp, Note: c.tell,
+		Wait: func(ctx context.Context, p *pause.Passing, wait time.Duration) error {
+			if p.Everyone {
+				c.hold(wait) // the next attempt waits
+				return nil
 			}
-			return c.named(&RequestError{Unanswered, fmt.Errorf("%w (asked %d times)", err, attempt+1)})
-		}
-		wait := again.after
-		if wait <= 0 {
-			wait = time.Duration(float64(time.Second<<min(attempt, 8)) * (0.75 + 0.5*jitter.Float64()))
-		}
-		if err := pause.Bound(err, wait, maxPause); err != nil {
-			return c.named(err)
-		}
-		attempt++
-		c.tell(err, wait, attempt)
-		if again.all {
-			c.hold(wait) // and wait, above, sleeps
-		} else if err := c.o.Sleep(ctx, wait); err != nil {
-			return err
-		}
+			return c.o.Sleep(ctx, wait)
+		},
 	}
+	var ended error // of the context, while waiting for the rate limit
+	err := retry.Do(ctx, func() error {
+		for {
+			if ended = c.wait(ctx); ended != nil {
+				return ended
+			}
+			if err := try(); err != errOtherWords { // otherwise it was no attempt
+				return err
+			}
+		}
+	})
+	if err == nil || ended != nil || ctx.Err() != nil {
+		return err
+	}
+	return c.named(err)
+}
+
+// giveUp ends the attempts after n of them.
+func (c *HTTP) giveUp(n int, p *pause.Passing) error {
+	switch {
+	case p.Unreachable && (n > c.o.Retries || !c.reached.Load()):
+		return p
+	case n > c.o.Retries || p.Timeout && n > maxTimeouts:
+		return &RequestError{Unanswered, fmt.Errorf("%w (asked %d times)", p, n)}
+	}
+	return nil
 }
 
 // named puts the endpoint's name before an error.
@@ -239,7 +233,7 @@ func (c *HTTP) named(err error) error {
 }
 
 // tell shows a wait, unless another request has just shown one.
-func (c *HTTP) tell(err error, wait time.Duration, attempt int) {
+func (c *HTTP) tell(p *pause.Passing, wait time.Duration, n int) {
 	c.mu.Lock()
 	now := time.Now()
 	recent := now.Sub(c.told) < tellEvery
@@ -249,7 +243,7 @@ func (c *HTTP) tell(err error, wait time.Duration, attempt int) {
 	c.mu.Unlock()
 	if !recent {
 		c.o.Note(fmt.Sprintf("endpoint %s: %v; asking again in %.1f s (attempt %d of %d)",
-			c.o.BaseURL, err, wait.Seconds(), attempt+1, c.o.Retries+1))
+			c.o.BaseURL, p, wait.Seconds(), n+1, c.o.Retries+1))
 	}
 }
 
@@ -319,8 +313,8 @@ func (c *HTTP) try(ctx context.Context, method, url string, payload []byte) ([]b
 	switch {
 	case err != nil:
 		again := c.noAnswer(err)
-		if !again.timeout {
-			again.err = errors.New("the answer broke off: " + c.redact(withoutAddress(err).Error()))
+		if !again.Timeout {
+			again.Err = errors.New("the answer broke off: " + c.redact(withoutAddress(err).Error()))
 		}
 		return nil, again
 	case len(data) > maxAnswer:
@@ -368,12 +362,12 @@ func (c *HTTP) parse(data []byte) (Response, error) {
 			return Response{}, err
 		}
 		if len(a.Error) > 0 && string(a.Error) != "null" {
-			return Response{}, &retryable{err: fmt.Errorf("the server says: %s", c.said(data))}
+			return Response{}, &pause.Passing{Err: fmt.Errorf("the server says: %s", c.said(data))}
 		}
-		return Response{}, &retryable{err: errors.New("the answer holds no choice")}
+		return Response{}, &pause.Passing{Err: errors.New("the answer holds no choice")}
 	}
 	if a.Usage.Prompt < 0 || a.Usage.Completion < 0 {
-		return Response{}, &retryable{err: fmt.Errorf("the answer counts %d prompt tokens and %d new ones", a.Usage.Prompt, a.Usage.Completion)}
+		return Response{}, &pause.Passing{Err: fmt.Errorf("the answer counts %d prompt tokens and %d new ones", a.Usage.Prompt, a.Usage.Completion)}
 	}
 	r := Response{
 		FinishReason: a.Choices[0].FinishReason, Model: a.Model,
@@ -383,7 +377,7 @@ func (c *HTTP) parse(data []byte) (Response, error) {
 	case content != nil:
 		r.Text = *content
 	case r.FinishReason == "" || r.FinishReason == FinishStop:
-		return Response{}, &retryable{err: errors.New("the answer's choice has no content")}
+		return Response{}, &pause.Passing{Err: errors.New("the answer's choice has no content")}
 		// With another reason the lack of text is the answer: it was filtered, or
 		// the limit was reached before its first word.
 	}

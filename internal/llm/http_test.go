@@ -363,7 +363,7 @@ func FuzzParse(f *testing.F) {
 	c := &HTTP{}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if _, err := c.parse(data); err != nil {
-			var again *retryable
+			var again *pause.Passing
 			var long *TooLong
 			if !errors.As(err, &again) && !errors.As(err, &long) {
 				t.Errorf("%q: %v", data, err)

@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"barka/internal/badinput"
+	"barka/internal/pause"
 )
 
 // PromptScorer asks an OpenAI-compatible completions endpoint for the
@@ -224,9 +225,9 @@ func (p *PromptScorer) parse(w way, data []byte, tokens []int32, n int) ([]Token
 			return nil, err
 		}
 		if len(a.Error) > 0 && string(a.Error) != "null" {
-			return nil, &retryable{err: fmt.Errorf("the server says: %s", p.http.said(data))}
+			return nil, &pause.Passing{Err: fmt.Errorf("the server says: %s", p.http.said(data))}
 		}
-		return nil, &retryable{err: errors.New("the answer holds no choice")}
+		return nil, &pause.Passing{Err: errors.New("the answer holds no choice")}
 	}
 	if n := a.Usage.Prompt; n != nil && *n != 0 && *n != len(tokens) {
 		return nil, unusable("the server read %d prompt tokens of the %d that were sent", *n, len(tokens))

@@ -154,47 +154,32 @@ func store(path string, data []byte) error {
 	return atomicfile.WriteFile(path, data)
 }
 
-// retryable is an error that may pass by itself.
-type retryable struct {
-	unreachable bool
-	err         error
-	after       time.Duration
-}
-
-func (r *retryable) Error() string { return r.err.Error() }
-func (r *retryable) Unwrap() error { return r.err }
-
 // fetch asks the server, again where that may help.
-func (c *Client) fetch(ctx context.Context, params url.Values) ([]byte, error) {
+func (c *Client) fetch(ctx context.Context, params url.Values) (data []byte, err error) {
 	params = clone(params)
 	params.Set("maxlag", "5")
-	jitter := rand.New(rand.NewPCG(1, 2))
-	for attempt := 0; ; attempt++ {
-		if err := c.pause(ctx); err != nil {
-			return nil, err
-		}
-		data, err := c.try(ctx, params)
-		if err == nil {
-			return data, nil
-		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		var again *retryable
-		if !errors.As(err, &again) || attempt >= c.o.Retries || again.unreachable && !c.reached {
-			return nil, fmt.Errorf("wiki %s: %w", c.o.API, err)
-		}
-		wait := again.after
-		if wait <= 0 {
-			wait = time.Duration(float64(time.Second<<min(attempt, 7)) * (0.75 + 0.5*jitter.Float64()))
-		}
-		if err := pause.Bound(err, wait, maxPause); err != nil {
-			return nil, fmt.Errorf("wiki %s: %w", c.o.API, err)
-		}
-		if err := c.o.Sleep(ctx, wait); err != nil {
-			return nil, err
-		}
+	retry := pause.Retry{
+		Most: maxPause, Jitter: rand.New(rand.NewPCG(1, 2)).Float64,
+		GiveUp: func(n int, p *pause.Passing) error {
+			if n > c.o.Retries || p.Unreachable && !c.reached {
+				return p
+			}
+			return nil
+		},
+		Wait: func(ctx context.Context, _ *pause.Passing, wait time.Duration) error { return c.o.Sleep(ctx, wait) },
 	}
+	var ended error // of the context, while keeping the interval
+	err = retry.Do(ctx, func() error {
+		if ended = c.pause(ctx); ended != nil {
+			return ended
+		}
+		data, err = c.try(ctx, params)
+		return err
+	})
+	if err == nil || ended != nil || ctx.Err() != nil {
+		return data, err
+	}
+	return nil, fmt.Errorf("wiki %s: %w", c.o.API, err)
 }
 
 func clone(v url.Values) url.Values {
@@ -232,7 +217,7 @@ func noAnswer(err error) error {
 	if badinput.Is(err) {
 		return err
 	}
-	return &retryable{err: errors.New("no answer: " + printable.Line(err.Error(), maxWords))}
+	return &pause.Passing{Err: errors.New("no answer: " + printable.Line(err.Error(), maxWords))}
 }
 
 func (c *Client) try(ctx context.Context, params url.Values) ([]byte, error) {
@@ -245,7 +230,7 @@ func (c *Client) try(ctx context.Context, params url.Values) ([]byte, error) {
 	resp, err := c.http.Do(req)
 	if err != nil {
 		if why := pause.Unreachable(err); why != "" {
-			return nil, &retryable{err: errors.New(why), unreachable: true}
+			return nil, &pause.Passing{Err: errors.New(why), Unreachable: true}
 		}
 		return nil, noAnswer(err)
 	}
@@ -255,11 +240,11 @@ func (c *Client) try(ctx context.Context, params url.Values) ([]byte, error) {
 	after := pause.After(resp.Header.Get("Retry-After"), time.Now())
 	switch {
 	case err != nil:
-		return nil, &retryable{err: errors.New("the answer broke off: " + printable.Line(err.Error(), maxWords))}
+		return nil, &pause.Passing{Err: errors.New("the answer broke off: " + printable.Line(err.Error(), maxWords))}
 	case len(data) > maxBody:
 		return nil, fmt.Errorf("an answer of more than %d MiB", maxBody>>20)
 	case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500:
-		return nil, &retryable{err: fmt.Errorf("status %s", printable.Line(resp.Status, maxWords)), after: after}
+		return nil, &pause.Passing{Err: fmt.Errorf("status %s", printable.Line(resp.Status, maxWords)), After: after}
 	case resp.StatusCode != http.StatusOK:
 		return nil, badinput.Errorf("status %s; check the address and the contact", printable.Line(resp.Status, maxWords))
 	}
@@ -268,12 +253,12 @@ func (c *Client) try(ctx context.Context, params url.Values) ([]byte, error) {
 		Error *struct{ Code, Info string } `json:"error"`
 	}
 	if err := json.Unmarshal(data, &answer); err != nil {
-		return nil, &retryable{err: fmt.Errorf("the answer is not JSON: %w", err)}
+		return nil, &pause.Passing{Err: fmt.Errorf("the answer is not JSON: %w", err)}
 	}
 	if e := answer.Error; e != nil {
 		err := errors.New(printable.Line("error "+e.Code+": "+e.Info, maxWords))
 		if e.Code == "maxlag" || e.Code == "ratelimited" || e.Code == "readonly" || strings.HasPrefix(e.Code, "internal_api_error") {
-			return nil, &retryable{err: err, after: after}
+			return nil, &pause.Passing{Err: err, After: after}
 		}
 		return nil, badinput.Wrap(err)
 	}

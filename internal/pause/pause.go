@@ -47,17 +47,6 @@ func After(header string, now time.Time) time.Duration {
 	return 0
 }
 
-// Bound returns an error if a server asks for a pause longer than most, because
-// it is better to run the command again later. err is the error that led to the
-// repeated request.
-func Bound(err error, asked, most time.Duration) error {
-	if asked <= most {
-		return nil
-	}
-	return fmt.Errorf("%w; the server asks for a pause of %s, longer than the limit of %s: run the same command again after that",
-		err, asked.Round(time.Second), most)
-}
-
 // Grace returns a context that ends d after ctx does, for work that may finish
 // after an interruption. The caller must call cancel.
 func Grace(ctx context.Context, d time.Duration) (graced context.Context, cancel context.CancelFunc) {

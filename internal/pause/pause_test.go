@@ -25,10 +25,10 @@ func TestAfter(t *testing.T) {
 
 func TestBound(t *testing.T) {
 	busy := errors.New("busy")
-	if err := Bound(busy, time.Minute, time.Minute); err != nil {
+	if err := bound(busy, time.Minute, time.Minute); err != nil {
 		t.Error(err)
 	}
-	err := Bound(busy, time.Hour, time.Minute)
+	err := bound(busy, time.Hour, time.Minute)
 	if !errors.Is(err, busy) || !strings.Contains(err.Error(), "a pause of 1h0m0s, longer than the limit of 1m0s") {
 		t.Error(err)
 	}
