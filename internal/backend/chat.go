@@ -10,10 +10,10 @@ import (
 	"barka/internal/tokenizer"
 )
 
-// maxTogether bounds the sequences decoded together.
+// maxTogether bounds the number of sequences that are decoded at once.
 const maxTogether = 32
 
-// Generator returns the model's engine for decoding, the same for all callers
+// Generator returns the model's decoding engine. All callers get the same one,
 // so that they share its passes and its cache.
 func (d *Decoder) Generator() *generate.Engine {
 	d.once.Do(func() {
@@ -26,9 +26,9 @@ func (d *Decoder) Generator() *generate.Engine {
 	return d.generator
 }
 
-// cacheBytes is the bound of the key/value cache for so much free memory: a
-// quarter, since the garbage collector lets garbage grow to as much again as
-// what is in use, and other programs want some.
+// cacheBytes returns the bound of the key/value cache for an amount of free
+// memory: a quarter of it. The garbage collector lets the heap grow to twice
+// the memory in use, and other programs need some.
 func cacheBytes(free int64) int64 {
 	if free == 0 {
 		return 1 << 30
@@ -36,8 +36,8 @@ func cacheBytes(free int64) int64 {
 	return max(free/4, 64<<20)
 }
 
-// Chat is an llm.Client on a local model. Requests that come at the same time
-// are decoded together; each answer depends on its own request alone.
+// Chat is an llm.Client on a model of this machine. Concurrent requests are
+// decoded together. An answer depends on its own request only.
 type Chat struct {
 	d      *Decoder
 	format *chat.Template
@@ -45,7 +45,7 @@ type Chat struct {
 }
 
 // Chat returns a client of the model, which must have a chat template. A
-// reasoning model is asked to answer at once: what it writes becomes data.
+// reasoning model is told not to think, since all text it writes becomes data.
 func (d *Decoder) Chat() (*Chat, error) {
 	format, stop, err := answering(d.Tokenizer)
 	if err != nil {

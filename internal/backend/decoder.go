@@ -78,8 +78,8 @@ func (d *Decoder) directories() []string {
 }
 
 // EndTokens returns the tokens that end a text: those of generation_config.json
-// or config.json, or else the tokenizer's, and those given, which a chat format
-// may want beside them.
+// or config.json, or else the tokenizer's. The tokens of a chat format are
+// given as more.
 func (d *Decoder) EndTokens(more ...int32) ([]int32, error) {
 	g, err := model.ReadGeneration(d.Dir)
 	if err != nil {

@@ -19,8 +19,8 @@ import (
 	"barka/internal/model"
 )
 
-// Digest identifies a model by content and by the type its weights are packed
-// as: all that its outputs depend on.
+// Digest identifies a model by its content and by the type its weights are
+// packed as. Outputs depend on nothing else.
 func (e *Engine) Digest(name string) (string, error) {
 	dir, err := hub.Resolve(name)
 	if err != nil {
@@ -34,7 +34,8 @@ func (e *Engine) Digest(name string) (string, error) {
 	return content + "-" + strings.ToLower(string(o.DType)), err
 }
 
-// digest is Digest of what the engine loads from a directory, at any time.
+// digest returns the Digest of a directory and checks that its files are those
+// that the engine loads.
 func (e *Engine) digest(dir string) (string, error) {
 	if err := e.watch.check(dir); err != nil {
 		return "", err
@@ -43,8 +44,8 @@ func (e *Engine) digest(dir string) (string, error) {
 	return d, cmp.Or(e.watch.check(dir), err)
 }
 
-// digested lists the files of a model or adapter directory that its digest is
-// of.
+// digested lists the files of a model or adapter directory that its digest
+// covers.
 func digested(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir) // filepath.Glob would take an error for an empty directory
 	if err != nil {
@@ -54,7 +55,8 @@ func digested(dir string) ([]string, error) {
 		"tokenizer.json", "tokenizer_config.json",
 		"chat_template.jinja", "chat_template.json", "*.model"}
 	if !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == "tokenizer.json" }) {
-		// Only then do these say which pieces and control tokens there are.
+		// Without a tokenizer.json these files define the pieces and control
+		// tokens.
 		patterns = append(patterns, "vocab.json", "added_tokens.json", "special_tokens_map.json")
 	}
 	var names []string
@@ -93,8 +95,8 @@ func digest(ctx context.Context, dir string) (string, error) {
 			return "", badinput.Wrap(err)
 		}
 	}
-	// Of generation_config.json only what ends and begins a text counts, and
-	// only where config.json, which is hashed, says otherwise.
+	// Only the start and end tokens of generation_config.json count, and only
+	// if they differ from those of config.json, which is hashed.
 	g, err := model.ReadGeneration(dir)
 	if err != nil {
 		return "", err

@@ -60,7 +60,7 @@ func (e *Engine) UnloadedModel(name, adapter string) (*UnloadedModel, error) {
 	return p, err
 }
 
-// adapterBytes is what an adapter's tensors take.
+// adapterBytes returns the size of an adapter's tensors.
 func adapterBytes(name string) (int64, error) {
 	dir, err := hub.ResolveAdapter(name)
 	if err != nil {
@@ -77,7 +77,8 @@ func adapterBytes(name string) (int64, error) {
 // Name implements eval.Model.
 func (p *UnloadedModel) Name() string { return lighteval.ModelName(p.name) }
 
-// Info implements eval.Model. Nothing is scored by its digest.
+// Info implements eval.Model. It has no digest, since nothing is scored under
+// it.
 func (p *UnloadedModel) Info() eval.ModelInfo { return eval.ModelInfo{} }
 
 // MaxLength implements eval.Model.
@@ -108,18 +109,19 @@ func (p *UnloadedModel) Generate(context.Context, []string, int, bool, func(int,
 	return errors.New("a plan writes no answers")
 }
 
-// Memory is what an evaluation takes beside the program, its tokenizer and the
-// prompts, in bytes.
+// Memory is the memory of an evaluation in bytes, without the program, its
+// tokenizer and the prompts.
 type Memory struct {
-	// Weights are packed, an adapter's with them; Kept is what stays of keys and
-	// values from one pass for the next, and Pass the largest pass.
+	// Weights is the size of the packed weights and the adapter. Kept is the
+	// size of the keys and values that are kept between two passes, and Pass
+	// that of the largest pass.
 	Weights, Kept, Pass int64
-	// Table is the embedding on disk, of which the system keeps in memory what
-	// was looked up, as long as nothing else wants it.
+	// Table is the size of the embedding table on disk. The system caches the
+	// rows that were read while memory is free.
 	Table int64
 }
 
-// Memory estimates by the model's shape.
+// Memory estimates the memory of an evaluation from the model's shape.
 func (p *UnloadedModel) Memory(plan *eval.WorkEstimate) Memory {
 	s := p.shape
 	return Memory{Weights: s.Weights + p.adapter, Kept: s.RowBytes() * int64(plan.Kept), Pass: s.PassBytes(plan.LargestPass, plan.Kept, plan.LargestHead), Table: s.Mapped}

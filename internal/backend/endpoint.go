@@ -26,13 +26,13 @@ type EndpointOptions struct {
 	Tokenizer string
 	// Concurrency bounds the requests under way; 0 means 8.
 	Concurrency int
-	// MaxLength bounds an input in tokens; 0 means what the model reads, by the
-	// tokenizer's config.json and by the server.
+	// MaxLength bounds an input in tokens. 0 means the model's limit, by
+	// config.json and by the server.
 	MaxLength int
 }
 
 // Endpoint is an eval.Model on a server's completions. Every choice is a
-// request of its own and has its price.
+// separate request, which may cost money.
 type Endpoint struct {
 	templater
 	client *llm.PromptScorer
@@ -41,7 +41,7 @@ type Endpoint struct {
 	length int
 }
 
-// OpenEndpoint loads the tokenizer and asks the server how much it reads.
+// OpenEndpoint loads the tokenizer and asks the server for its limit.
 func OpenEndpoint(ctx context.Context, o EndpointOptions) (*Endpoint, error) {
 	if o.Tokenizer == "" {
 		return nil, badinput.Errorf("endpoint %s: no tokenizer; --tokenizer names the directory or hub id of the model that the server runs", o.BaseURL)
@@ -69,8 +69,9 @@ func OpenEndpoint(ctx context.Context, o EndpointOptions) (*Endpoint, error) {
 	return e, err
 }
 
-// maxLength is what the model reads, at most what the server takes: the
-// continuation's last token is sent too, and one may have to be generated.
+// maxLength returns the longest input: the model's limit, and at most the
+// server's limit minus two. The last token of a continuation is sent too, and
+// one token may have to be generated.
 func (e *Endpoint) maxLength(ctx context.Context, dir string) (int, error) {
 	served, err := e.client.Limit(ctx)
 	if err != nil {
@@ -91,7 +92,7 @@ func (e *Endpoint) maxLength(ctx context.Context, dir string) (int, error) {
 	return maxLength(n, 0), nil
 }
 
-// positions is the length that a config.json states, 0 without one.
+// positions returns the longest input by config.json, 0 without one.
 func positions(dir string) (int, error) {
 	if _, err := os.Stat(filepath.Join(dir, "config.json")); err != nil {
 		return 0, nil // a tokenizer by itself
@@ -119,8 +120,8 @@ func positions(dir string) (int, error) {
 // Name implements eval.Model.
 func (e *Endpoint) Name() string { return lighteval.ModelName(e.client.Name()) }
 
-// Info implements eval.Model. Neither the weights nor their type can be seen:
-// scores belong to the address and the name.
+// Info implements eval.Model. The weights and their type are not known, so
+// scores are stored under the address and the name of the model.
 func (e *Endpoint) Info() eval.ModelInfo {
 	return eval.ModelInfo{Digest: "completions of " + e.client.Name() + " at " + e.o.BaseURL, Paid: true}
 }
@@ -131,9 +132,9 @@ func (e *Endpoint) MaxLength() int { return e.length }
 // Tokenizer implements eval.Model.
 func (e *Endpoint) Tokenizer() eval.Tokenizer { return e.tok }
 
-// Score implements eval.Model. After an error no more requests are made, but
-// the answers to those under way are kept: they are paid for. Of several
-// errors the one of the earliest request is returned.
+// Score implements eval.Model. After an error no more requests are made.
+// Answers to requests under way are kept, since they may have been paid for.
+// The error of the earliest failed request is returned.
 func (e *Endpoint) Score(ctx context.Context, reqs []eval.Request, done func(i int, s eval.Score) error) error {
 	more, stop := context.WithCancel(ctx)
 	defer stop()
@@ -182,8 +183,8 @@ func ofOneRequest(err error) bool {
 	return errors.As(err, &answer) || errors.As(err, &long) || errors.As(err, &failed) && failed.Kind != llm.Unanswered
 }
 
-// text is that of tokens which begin with the beginning token, for a server
-// that makes the tokens itself.
+// text returns the text of tokens that start with BOS, for a server that
+// tokenises itself.
 func (e *Endpoint) text(tokens []int32) (llm.Text, error) {
 	bos := e.tok.Special().BOS
 	if bos < 0 || tokens[0] != bos {
@@ -199,8 +200,8 @@ func (e *Endpoint) text(tokens []int32) (llm.Text, error) {
 	return t, nil
 }
 
-// scoreOne cuts a request as score.Scorer does and asks for it. A choice
-// without tokens has nothing to ask.
+// scoreOne truncates a request as score.Scorer does and sends it. A choice
+// without tokens needs no request.
 func (e *Endpoint) scoreOne(ctx context.Context, r eval.Request) (eval.Score, error) {
 	out := eval.Score{Greedy: true}
 	if len(r.Continuation) == 0 {

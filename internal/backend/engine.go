@@ -27,11 +27,10 @@ type Engine struct {
 	Device tensor.Device
 	DType  string // f32, bf16 or int8; "" means the checkpoint's own type
 	Log    func(string)
-	// Progress shows how far a model that takes a while is loaded; nil: it
-	// does not show.
+	// Progress shows the loading of large models. nil shows nothing.
 	Progress progress.Reporter
-	// CacheBytes bounds the key/value cache of each model that generates; 0
-	// means a quarter of the memory that is free then.
+	// CacheBytes bounds the key/value cache of each model that generates. 0
+	// means a quarter of the free memory.
 	CacheBytes int64
 	// Context, if not nil, ends the loading and digesting of models.
 	Context context.Context
@@ -48,10 +47,11 @@ func (e *Engine) ctx() context.Context {
 	return e.Context
 }
 
-// longLoad is how many bytes of weights take so long that one wants to know.
+// longLoad is the size of weights from which loading is shown.
 const longLoad = 512 << 20
 
-// quiet is the engine for work during which something else shows progress.
+// quiet returns the engine without progress, for use while other work shows its
+// own.
 func (e *Engine) quiet() *Engine {
 	q := *e
 	q.Progress = nil

@@ -54,8 +54,8 @@ func (d *Decoder) EvalModel() (*EvalModel, error) {
 	return &EvalModel{templater: newTemplater(d.Tokenizer), d: d, tok: tok, info: info}, nil
 }
 
-// torchDType is the type that the reference would report: that of the weights
-// in memory. Half precision, which is widened here, keeps its name.
+// torchDType returns the type that the reference reports: that of the weights
+// in memory. float16, which is widened here, keeps its name.
 func torchDType(i model.Info) string {
 	switch {
 	case i.DType == dtype.BF16:

@@ -22,8 +22,8 @@ import (
 	"barka/internal/tokenizer"
 )
 
-// Inspection is what a model's directory holds. It is found without loading
-// the model: of the weights, names and shapes alone are read.
+// Inspection describes a model's directory. Only the names and shapes of the
+// weights are read.
 type Inspection struct {
 	Dir          string
 	Architecture string // config.json's
@@ -36,8 +36,8 @@ type Inspection struct {
 	Tokenizer    string
 }
 
-// Inspect looks at a model by its directory, or by its hub id where the cache
-// has it.
+// Inspect describes a model, named by its directory or by the id of a cached
+// hub model.
 func Inspect(name string) (*Inspection, error) {
 	dir, err := hub.Resolve(name)
 	if err != nil {

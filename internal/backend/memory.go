@@ -32,8 +32,8 @@ func storedType(dir string) (string, error) {
 	return "f32", nil
 }
 
-// fits refuses a model that the machine's free memory cannot hold, before
-// anything is read.
+// fits refuses a model that does not fit into the free memory, before its
+// weights are read.
 func fits(dir string, o model.Options) error {
 	values, err := countValues(dir)
 	if err != nil {
@@ -48,8 +48,8 @@ func fits(dir string, o model.Options) error {
 	return nil
 }
 
-// countValues counts what a model's tensors hold, tied ones once. Nothing but
-// their names and shapes is read.
+// countValues returns the number of values of a model's tensors. Tied tensors
+// count once. Only names and shapes are read.
 func countValues(dir string) (int64, error) {
 	ck, err := checkpoint.Open(dir)
 	if err != nil {
@@ -69,7 +69,7 @@ func countValues(dir string) (int64, error) {
 	return n, nil
 }
 
-// Weighs returns about what the packed weights of a model take.
+// Weighs estimates the size of a model's packed weights in bytes.
 func (e *Engine) Weighs(l *Outline) (int64, error) {
 	if l.Shape != nil {
 		return l.Shape.Weights, nil
@@ -78,11 +78,11 @@ func (e *Engine) Weighs(l *Outline) (int64, error) {
 	return l.Parameters * int64(o.DType.Size()), err
 }
 
-// AvailableMemory returns the memory that can be had without swapping, 0 where the
-// system does not say.
+// AvailableMemory returns the memory that is available without swapping, in
+// bytes; 0 if unknown.
 func AvailableMemory() int64 { return meminfo("MemAvailable") }
 
-// TotalMemory returns the machine's memory, 0 where the system does not say.
+// TotalMemory returns the machine's memory in bytes, 0 if unknown.
 func TotalMemory() int64 { return meminfo("MemTotal") }
 
 // meminfo reads a line of Linux's /proc/meminfo, in bytes.

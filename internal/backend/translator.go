@@ -24,13 +24,14 @@ type Translator struct {
 	maxSource int
 }
 
-// TranslatorOptions say from where to where, and how.
+// TranslatorOptions are the languages and the settings of beam search.
 type TranslatorOptions struct {
 	From, To string // language codes such as eng_Latn
 	translate.Decoding
 	NumReturn int // outputs of each text, best first; at least 1 is returned
-	// ParseSpecial makes tokens of what spells a special token in a text, such
-	// as </s> or a language code, as transformers does. Otherwise it is text.
+	// ParseSpecial encodes text that spells a special token, such as </s> or a
+	// language code, as that token, as transformers does. Otherwise it is
+	// encoded as text.
 	ParseSpecial bool
 }
 
@@ -125,7 +126,7 @@ func (t *Translator) Tokens(text string) []int32 { return t.source.Tokens(text) 
 // CountTokens counts them.
 func (t *Translator) CountTokens(text string) int { return t.source.CountTokens(text) }
 
-// Output is what became of one text.
+// Output is the result for one text.
 type Output struct {
 	Hypothesis              // the best
 	Others     []Hypothesis // the next best ones, if the options ask for them
@@ -177,7 +178,7 @@ func (t *Translator) Run(ctx context.Context, texts []string, onDone func()) ([]
 	return out, nil
 }
 
-// hypothesis gives an output its text.
+// hypothesis decodes the text of an output.
 func (t *Translator) hypothesis(h generate.Hypothesis) Hypothesis {
 	return Hypothesis{Text: t.source.DecodeTranslation(h.Tokens), IDs: h.Tokens, Score: h.Score}
 }

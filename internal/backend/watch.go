@@ -9,8 +9,9 @@ import (
 	"barka/internal/mapped"
 )
 
-// watch remembers the files of model directories as they were first seen, so
-// that what a digest identifies is what was loaded, before or after it.
+// watch remembers the files of model directories as they were when first seen.
+// So a digest identifies the files that were loaded, whether it was computed
+// before or after.
 type watch struct {
 	mu   sync.Mutex
 	seen map[string]fs.FileInfo
@@ -29,7 +30,7 @@ func (w *watch) check(dirs ...string) error {
 		for _, name := range names {
 			now, err := os.Stat(name)
 			if errors.Is(err, fs.ErrNotExist) {
-				continue // reported by who needs it
+				continue // reported by the code that needs it
 			}
 			if err != nil {
 				return err

@@ -16,7 +16,7 @@ import (
 // rows of another kind would come out empty instead of failing.
 type Kind struct {
 	name string
-	// needs is the column without which a row is not of the kind.
+	// needs is the column that every row of the kind has.
 	needs string
 	from  string // the stages that write it
 }
@@ -27,8 +27,8 @@ var (
 	Instructions = Kind{"instructions", "messages", "synth, convert, translate and filter write them"}
 )
 
-// recognised names what rows may hold instead, by a column that gives it away,
-// the surest first.
+// recognised names other kinds of rows by a column that identifies them, the
+// surest first.
 var recognised = []struct{ column, name string }{
 	{"messages", Instructions.name},
 	{"conversations", "conversations in the ShareGPT spelling"},
@@ -40,10 +40,11 @@ var recognised = []struct{ column, name string }{
 	{"text", Passages.name},
 }
 
-// Require returns a badinput error unless the rows at path are of the kind:
-// it names what they hold and what is needed. A stage calls it before its work
-// begins. Only the columns are looked at: those of the first file of a
-// directory, or the keys of the first line. An input without rows passes.
+// Require returns a badinput error unless the rows at path are of the kind. The
+// error names the kind that was found and the kind that is needed. A stage
+// calls it before it starts its work. Only the columns of the first file of a
+// directory, or the keys of the first line, are checked. An input without rows
+// passes.
 func Require(path string, k Kind) error {
 	columns, err := columnsOf(path)
 	if err != nil || columns == nil || slices.Contains(columns, k.needs) {
@@ -61,8 +62,8 @@ func Require(path string, k Kind) error {
 }
 
 // columnsOf returns the names of the columns of the rows at path; nil if there
-// are no rows, or if the first line of a file is not an object, which is an
-// error for whoever reads it.
+// are no rows, or if the first line of a file is not an object, which readers
+// report.
 func columnsOf(path string) ([]string, error) {
 	if isDir(path) || !isRowFile(path) {
 		d, err := openDataset(path)
@@ -95,7 +96,7 @@ func columnsOf(path string) ([]string, error) {
 	return names, nil
 }
 
-// keysOf returns the sorted keys of a JSON object, nil if it is none.
+// keysOf returns the sorted keys of a JSON object, nil if line is not one.
 func keysOf(line []byte) []string {
 	var object map[string]json.RawMessage
 	if json.Unmarshal(line, &object) != nil || object == nil {

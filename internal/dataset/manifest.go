@@ -106,8 +106,8 @@ func Sums(dir string, names ...string) (map[string]string, error) {
 	return sums, nil
 }
 
-// CheckSums returns a badinput error for the first file of dir, by name, that
-// Sums would not answer with the same.
+// CheckSums returns a badinput error for the first file of dir, in order of
+// names, for which Sums would return another digest.
 func CheckSums(dir string, sums map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(sums)) {
 		if !filepath.IsLocal(filepath.FromSlash(name)) {

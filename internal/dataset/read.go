@@ -186,7 +186,7 @@ func Rows[T any](ctx context.Context, path string) iter.Seq2[T, error] {
 }
 
 // Export writes the rows at from, as T, to the .jsonl, .jsonl.gz or .jsonl.zst
-// file to; it is there whole or not at all.
+// file to, which appears whole or not at all.
 func Export[T any](ctx context.Context, from, to string) (err error) {
 	if !jsonl.Has(to) {
 		return badinput.Errorf("%s: the name of a .jsonl, .jsonl.gz or .jsonl.zst file is expected", to)
@@ -252,8 +252,8 @@ func Count(path string) (int, error) {
 	return int(f.NumRows()), nil
 }
 
-// CountSome is Count for what a stage makes something of: a dataset without
-// rows is an error, since the stage would make nothing and end well.
+// CountSome is Count for the input of a stage. An input without rows is an
+// error, since the stage would succeed and make nothing.
 func CountSome(path string) (int, error) {
 	n, err := Count(path)
 	if err == nil && n == 0 {
@@ -262,9 +262,10 @@ func CountSome(path string) (int, error) {
 	return n, err
 }
 
-// Digest identifies the content at path: of a dataset directory its rows (by
-// the digests in its manifest, after a check of the files' sizes), of a file its
-// bytes, of any other directory (a model, say) the names and bytes of its files.
+// Digest identifies the content at path. For a dataset directory it covers the
+// rows, by the digests in the manifest, after a check of the file sizes. For a
+// file it covers the bytes, and for any other directory, such as a model, the
+// names and bytes of its files.
 func Digest(path string) (string, error) {
 	info, err := Examine(path)
 	return info.Digest, err
@@ -320,8 +321,8 @@ func fileDigest(path string) (string, error) {
 	return "sha256:" + f.SHA256, err
 }
 
-// treeDigest leaves hidden files out, follows links to files (the hub's cache
-// consists of them), and depends on nothing but relative names and bytes.
+// treeDigest hashes relative names and bytes only. It leaves out hidden files
+// and follows links to files, of which the hub's cache consists.
 func treeDigest(dir string) (string, error) {
 	h := sha256.New()
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {

@@ -5,11 +5,11 @@ package dataset
 type Reject struct {
 	Reason string `json:"reason"` // a short code, e.g. too_short; counted as rejected_<reason>
 	Detail string `json:"detail,omitempty"`
-	// Failed: the record could not be worked on, through no fault that is known to
-	// be its own (a server refused it); another attempt may succeed.
+	// Failed: the record could not be processed for a reason that need not be
+	// its own, such as a refusal of a server. Another attempt may succeed.
 	Failed bool `json:"failed,omitempty"`
-	// Row is put into rejected/ in place of the record; its type is
-	// MapOptions.Rejected. nil is the record itself.
+	// Row is put into rejected/ in place of the record. Its type is
+	// MapOptions.Rejected of package durable. nil means the record itself.
 	Row any `json:"-"`
 }
 

@@ -11,7 +11,8 @@ import (
 const RejectedDir = "rejected"
 
 // rejectTable holds rejected rows: their own columns, then reason and detail.
-// Rows whose type has no columns of its own stand as JSON in a column `row`.
+// Rows whose type has no columns of its own are stored as JSON in a column
+// `row`.
 type rejectTable struct {
 	table  *table
 	in     reflect.Type
@@ -35,7 +36,7 @@ func newRejectTable(dir string, limits Limits, in reflect.Type) *rejectTable {
 	return t
 }
 
-// rejectedType is the struct in with the fields of a Reject behind its own.
+// rejectedType returns the struct type in with the fields of a Reject appended.
 func rejectedType(in reflect.Type) (reflect.Type, bool) {
 	if in.Kind() != reflect.Struct {
 		return nil, false

@@ -23,7 +23,7 @@ type Passage struct {
 }
 
 // Segment is one translated unit of a message: a sentence, an option, a
-// heading. Score is the normalised beam score (log-probability a token).
+// heading. Score is the normalised beam score (log-probability per token).
 type Segment struct {
 	Message int32    `json:"message" parquet:"message"` // index into the row's messages
 	Source  string   `json:"source" parquet:"source"`
@@ -32,8 +32,8 @@ type Segment struct {
 	Flags   []string `json:"flags" parquet:"flags,list"`
 }
 
-// Forms of instructions. The form is known from the source that a row is made
-// of, and decides what counts as a defect of the row: see package filter.
+// Forms of instructions. The form follows from the source of a row and decides
+// what counts as a defect of it; see package filter.
 const (
 	FormQuestion     = "question"     // a model's question and answer about a passage that the row does not show
 	FormConversation = "conversation" // several of those
@@ -48,9 +48,9 @@ func Forms() []string {
 	return []string{FormQuestion, FormConversation, FormChoice, FormReading, FormArithmetic, FormInstruction}
 }
 
-// Instruction is a conversation to train on, with where it came from. Messages
-// are in Language (an NLLB code: eng_Latn, arb_Arab); after translation the
-// English source stays beside them in MessagesEN.
+// Instruction is a conversation to train on, with its origin. Messages are in
+// Language (an NLLB code: eng_Latn, arb_Arab); after translation MessagesEN
+// keeps the English source.
 type Instruction struct {
 	ID               string         `json:"id" parquet:"id"`
 	Dataset          string         `json:"dataset" parquet:"dataset"`
@@ -75,14 +75,15 @@ type Instruction struct {
 	Segments   []Segment `json:"segments" parquet:"segments,list"`
 }
 
-// Turn is a message in the ShareGPT spelling; From is human, gpt or system.
+// Turn is a message in the ShareGPT format. From is human, gpt or system.
 type Turn struct {
 	From  string `json:"from" parquet:"from"`
 	Value string `json:"value" parquet:"value"`
 }
 
-// Conversation is a row of a finished training set: the same conversation in
-// the two spellings that training tools read, with what attribution needs.
+// Conversation is a row of a finished training set. It holds the same
+// conversation in the two formats that training tools read, and the fields for
+// attribution.
 type Conversation struct {
 	ID            string         `json:"id" parquet:"id"`
 	Dataset       string         `json:"dataset" parquet:"dataset"`
@@ -95,19 +96,19 @@ type Conversation struct {
 	Messages      []chat.Message `json:"messages" parquet:"messages,list"`
 }
 
-// TextKey stands for a text where many are remembered: a whole wiki's texts
-// would not fit into memory. No two texts are known to share one.
+// TextKey identifies a text in a set of seen texts. The texts of a whole wiki
+// would not fit into memory.
 type TextKey [16]byte
 
-// KeyOf returns a text's key, half of its SHA-256.
+// KeyOf returns the key of a text, the first half of its SHA-256.
 func KeyOf(text string) TextKey {
 	sum := sha256.Sum256([]byte(text))
 	return TextKey(sum[:len(TextKey{})])
 }
 
 // ContentID names a record by its content: the first 16 hexadecimal digits of
-// the SHA-256 of the parts, each behind its length, so that ("ab", "c") and
-// ("a", "bc") differ.
+// the SHA-256 of the parts, each preceded by its length, so that ("ab", "c")
+// and ("a", "bc") differ.
 func ContentID(parts ...string) string {
 	return hex.EncodeToString(digestParts(parts)[:8])
 }

@@ -23,8 +23,8 @@ type Limits struct{ Rows, Bytes int64 }
 // DefaultLimits are those of the directories that barka writes.
 var DefaultLimits = Limits{Rows: 50_000, Bytes: 64 << 20}
 
-// table writes rows of one type as the parts of one directory. Their number
-// shows only at the end, so parts get their names then.
+// table writes rows of one type as the parts of one directory. The names of the
+// parts state how many there are, so parts are named at the end.
 type table struct {
 	dir, sub string // files go to dir/sub
 	limits   Limits
@@ -133,7 +133,7 @@ func (t *table) finish() ([]FileInfo, error) {
 	return t.parts, nil
 }
 
-// abandon closes what is open; resume removes the files.
+// abandon closes open files. They are removed when the run is resumed.
 func (t *table) abandon() {
 	if t.f != nil {
 		t.f.Close()
@@ -179,8 +179,8 @@ func measure(v reflect.Value) (size int64, valid bool) {
 	return size, valid
 }
 
-// repaired puts U+FFFD in the place of bytes that are no UTF-8, as JSON does:
-// readers of Parquet refuse such text.
+// repaired replaces bytes that are not UTF-8 by U+FFFD, as JSON does. Readers
+// of Parquet refuse such text.
 func repaired(row reflect.Value) (reflect.Value, error) {
 	data, err := json.Marshal(row.Interface())
 	if err != nil {

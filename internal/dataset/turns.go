@@ -7,11 +7,11 @@ import (
 	"barka/internal/chat"
 )
 
-// CheckTurns returns why messages are no conversation to train on, nil if they
-// are one: perhaps a system message, then questions of the user and answers of
-// the assistant in turn, none of them empty, the last an answer. Every stage
-// that drops conversations asks here, so that a row which one stage keeps is
-// not dropped by the next.
+// CheckTurns returns why messages cannot be trained on, or nil. A conversation
+// may start with a system message. Then questions of the user and answers of
+// the assistant alternate. None is empty, and the last is an answer. Every
+// stage that drops conversations calls CheckTurns, so that no stage drops a row
+// that an earlier one has kept.
 func CheckTurns(messages []chat.Message) *Reject {
 	turns := messages
 	if len(turns) > 0 && turns[0].Role == "system" {

@@ -6,8 +6,8 @@ import (
 	"barka/internal/progress"
 )
 
-// Env is where a stage runs: what it reads and writes, its seed, and how it
-// reports. Beside its options, a stage is run with nothing else.
+// Env is what a stage is run with, apart from its options: what it reads and
+// writes, its seed, and how it reports.
 type Env struct {
 	Out      string            // the dataset directory to make
 	In       map[string]string // inputs by name: dataset directories or files

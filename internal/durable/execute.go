@@ -12,7 +12,7 @@ import (
 
 // Execute runs a stage: it begins or continues the run towards env.Out, calls
 // work unless the directory is finished, and puts the directory in its place.
-// Inputs that the identity leaves out are those of env; the seed is env's.
+// The identity gets the inputs of env if it has none, and the seed of env.
 func Execute(env Env, id Identity, work func(*Run) (Final, error)) (*dataset.Manifest, error) {
 	run, err := Begin(env.Out, id.of(env), env.Restart)
 	if err != nil {
@@ -22,7 +22,7 @@ func Execute(env Env, id Identity, work func(*Run) (Final, error)) (*dataset.Man
 }
 
 // ExecuteAgain is Execute for a stage whose records may fail. With env.Retry it
-// also works again on a finished directory that has failed records; see Reopen.
+// reopens a finished directory that has failed records; see Reopen.
 func ExecuteAgain(env Env, id Identity, failed func(*dataset.Manifest) bool, work func(*Run) (Final, error)) (*dataset.Manifest, error) {
 	id = id.of(env)
 	run, err := Begin(env.Out, id, env.Restart)
@@ -61,9 +61,9 @@ func (id Identity) of(env Env) Identity {
 }
 
 // discardEmpty removes the partial directory after an error of the input or the
-// options, unless the run has journaled work or the stage's own files lie there:
-// the same output can then be begun with other inputs or options. It returns
-// err.
+// options, unless the directory holds journaled work or files of the stage.
+// Otherwise the same output could not be begun with other inputs or options
+// without --restart. It returns err.
 func (r *Run) discardEmpty(err error) error {
 	if !badinput.Is(err) {
 		return err

@@ -14,24 +14,26 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Failures bound how many records may fail (Reject.Failed) before Map stops.
+// Failures bound how many records may fail (dataset.Reject.Failed) before Map
+// stops.
 type Failures struct {
-	// InARow records, in order of completion; 0 is no bound.
-	InARow int
-	// Share of the records that this run has finished, from the 100th on; 0 is no
+	// InARow bounds the failures in a row, in order of completion. 0 is no
 	// bound.
+	InARow int
+	// Share bounds the share of failures among the records that this run has
+	// finished, from the 100th on. 0 is no bound.
 	Share float64
 }
 
-// shareFrom is the number of finished records from which their share of
-// failures means something: passages of one article, which a filter may refuse
-// together, follow each other.
+// shareFrom is the number of finished records from which Share applies.
+// Neighbouring passages are of one article, and a server's filter may refuse
+// all of them.
 const shareFrom = 100
 
-// TooManyFailures is the error of a Map that reached a bound.
+// TooManyFailures is the error of a Map that reached a bound of Failures.
 type TooManyFailures struct {
 	Failed, Finished int // records of this run
-	InARow           int // 0: it was their share
+	InARow           int // 0: Share was reached
 	Last             dataset.Reject
 }
 
@@ -44,8 +46,9 @@ func (e *TooManyFailures) Error() string {
 }
 
 // failureCount holds the results of failed records until another record
-// succeeds. Only then was it they that failed, not everything; if the run stops
-// before, they have no result, and the next run works on them again.
+// succeeds. Only a success shows that the records failed and not the server. If
+// the run stops before, they have no result, and the next run works on them
+// again.
 type failureCount struct {
 	Failures
 	failed, finished int
@@ -112,10 +115,10 @@ func (m *mapper[In, Out]) retried(key string) (bool, error) {
 	return res.Reject != nil && res.Reject.Failed, nil
 }
 
-// Reopen begins a run that replaces the finished directory at out, which has the
-// same identity, and works again on some of its records: the stage gives the
-// results of the others to Restore. The directory stays until Finish. An
-// interrupted run is continued by Begin and is Reopened too.
+// Reopen begins a run that replaces the finished directory at out of the same
+// identity and works again on some of its records. The stage passes the results
+// of the others to Restore. The directory stays until Finish. An interrupted
+// run is continued by Begin and is Reopened too.
 func Reopen(out string, id Identity) (*Run, error) {
 	r, err := Begin(out, id, false)
 	if err != nil || !r.Done() {
@@ -128,17 +131,17 @@ func Reopen(out string, id Identity) (*Run, error) {
 // identity, whose results Restore keeps.
 func (r *Run) Reopened() bool { return r.reopened && r.manifest == nil }
 
-// Earlier is a record's result in the finished directory: rows, or why it was
-// rejected, or neither if it has to be worked on again.
+// Earlier is a record's result in the finished directory: its rows, or why it
+// was rejected. Neither means that it has to be worked on again.
 type Earlier[Out any] struct {
 	Rows   []Out
 	Reject *dataset.Reject
 }
 
-// Restore gives the results that a finished directory has for the records of in
-// to the run's first Map, which must come after it with the same records and
-// key. Results that the run has already are left alone, so that Restore can be
-// repeated after an interruption.
+// Restore takes over results of a finished directory for the records of in. The
+// run's first Map must follow with the same records and key. Restore keeps
+// results that the run already has, so that it can be repeated after an
+// interruption.
 func Restore[In, Out any](ctx context.Context, r *Run, in iter.Seq2[In, error], key func(In) string, earlier func(In) (Earlier[Out], error)) (err error) {
 	if err := r.writable(); err != nil {
 		return err

@@ -10,19 +10,19 @@ import (
 	"barka/internal/version"
 )
 
-// Final is what a finished directory holds beside its rows. All of it must
-// follow from the Run's Identity.
+// Final is what a finished directory states in addition to its rows. It must
+// depend on the Run's Identity only.
 type Final struct {
-	Counts map[string]int64 // beside in, out, rejected and rejected_<reason>, which are counted here; may set in
+	Counts map[string]int64 // of the stage; out, rejected and rejected_<reason> are counted by Finish, which also counts in unless it is set here
 	Tokens map[string]int64
 	Card   string // README.md
 	Notes  []string
 }
 
-// Finish writes the dataset directory and, when it is whole and durable, puts
-// it in its place by one rename. If it fails, on a full disk say, nothing of
-// the work is lost: the same command goes on from there. The Run is Done then
-// and its partial directory gone.
+// Finish writes the dataset directory and, when it is whole and durable, moves
+// it into place with one rename. Then the Run is Done and its partial directory
+// is gone. If Finish fails, for example because the disk is full, no work is
+// lost, and the same command continues.
 func (r *Run) Finish(f Final) error {
 	if err := r.writable(); err != nil {
 		return err
@@ -47,7 +47,8 @@ func (r *Run) Finish(f Final) error {
 	return errors.Join(r.work.Remove(), r.Close())
 }
 
-// replaced returns which names belong to the dataset that is to make way.
+// replaced returns a function that accepts the names of the dataset to be
+// replaced.
 func (r *Run) replaced() func(name string) bool {
 	if m, err := dataset.ReadManifest(r.work.out); err == nil && r.replace {
 		return m.Lists

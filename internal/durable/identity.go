@@ -9,8 +9,9 @@ import (
 )
 
 // Identity is everything that decides a stage's output. Options is a struct
-// (with json tags) of all that changes it, and of nothing else: no threads, no
-// output path, no credentials. Version counts changes of the stage's algorithm.
+// with json tags. It holds all options that change the output and no others: no
+// threads, no output path, no credentials. Version counts changes of the
+// stage's algorithm, and Changed says what the last one changed.
 type Identity struct {
 	Stage   string
 	Version int
@@ -20,7 +21,8 @@ type Identity struct {
 	Seed    int64
 }
 
-// identity is an Identity with the inputs' content in place of their paths.
+// identity is an Identity with the digests of the inputs in place of their
+// paths.
 type identity struct {
 	Stage   string                       `json:"stage"`
 	Version int                          `json:"version"`
@@ -69,7 +71,7 @@ func canonical(data []byte) ([]byte, error) {
 // differences says how now differs from then; see Settings.Differences.
 func differences(then, now *identity) []string {
 	if then.Stage == now.Stage && then.Version < now.Version && now.changed != "" {
-		// Options of two versions need not compare.
+		// Options of two versions cannot always be compared.
 		return []string{fmt.Sprintf("stage version was %d and is now %d (%s)", then.Version, now.Version, now.changed)}
 	}
 	return then.settings().Differences(now.settings())

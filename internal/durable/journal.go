@@ -19,17 +19,17 @@ import (
 	"barka/internal/badinput"
 )
 
-// syncEvery is how much work, in time, a power cut may cost at most. (A killed
-// process loses nothing: each Put has reached the system when it returns.)
+// syncEvery bounds the work that a power cut may cost. A killed process loses
+// nothing: the system has each Put when it returns.
 const syncEvery = time.Second
 
 // Journal is an append-only file of finished work by key. It is safe for
 // concurrent use. Only keys and positions are kept in memory.
 //
-// A line is the hexadecimal XXH64 of the JSON behind it, a space, the JSON
-// {"k": key, "h": stamp, "v": value}, and a line feed. A last line that is cut
-// or does not match its checksum is the trace of an interruption and is cut off
-// when the journal is opened; such a line before a good one is an error.
+// A line is the hexadecimal XXH64 of the JSON that follows, a space, the JSON
+// {"k": key, "h": stamp, "v": value}, and a line feed. Bad lines at the end,
+// such as a torn last line, are left by an interruption and are cut off when
+// the journal is opened. A bad line before a good one is damage and an error.
 type Journal struct {
 	path string
 
@@ -71,7 +71,7 @@ func openJournal(path string) (*Journal, error) {
 	return j, nil
 }
 
-// load indexes the lines and cuts a torn end off.
+// load indexes the lines and cuts off a torn end.
 func (j *Journal) load() error {
 	r := bufio.NewReaderSize(j.f, 1<<20)
 	var offset int64
@@ -151,7 +151,7 @@ func (j *Journal) put(key string, stamp uint64, value any) error {
 		return j.err
 	}
 	if _, err := j.f.WriteAt(line, j.end); err != nil {
-		// What of the line is there must not stand before later lines.
+		// A part of the line must not remain before later lines.
 		if terr := j.f.Truncate(j.end); terr != nil {
 			j.err = atomicfile.Explain(j.path, terr)
 		}
@@ -183,7 +183,7 @@ func (j *Journal) sync() {
 	}
 }
 
-// Get reads the value under key; false when there is none.
+// Get reads the value under key into into. It returns false if there is none.
 func (j *Journal) Get(key string, into any) (bool, error) {
 	raw, ok, err := j.raw(key)
 	if !ok || err != nil {
@@ -217,7 +217,8 @@ func (j *Journal) raw(key string) (json.RawMessage, bool, error) {
 	return entry.Value, true, nil
 }
 
-// stamp tells whether key is there, and what input its value was made from.
+// stamp returns the stamp of the input that the value of key was made from, and
+// reports whether there is one.
 func (j *Journal) stamp(key string) (uint64, bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -233,7 +234,7 @@ func (j *Journal) Len() int {
 }
 
 // Each calls f for all keys in the order of their last Put, until it fails.
-// That order depends on the workers: what is derived from it must not.
+// That order depends on the workers, so the output must not depend on it.
 func (j *Journal) Each(f func(key string, raw json.RawMessage) error) error {
 	j.mu.Lock()
 	keys := make([]string, 0, len(j.index))
@@ -271,15 +272,15 @@ func (j *Journal) close() error {
 	}
 	err = atomicfile.Explain(j.path, errors.Join(err, j.f.Close()))
 	j.f, j.pending = nil, false
-	if j.err != nil { // that of an earlier sync, which nobody may have met
+	if j.err != nil { // of an earlier sync, which may not have been reported
 		return errors.Join(j.err, err)
 	}
 	j.err = errJournalClosed
 	return err
 }
 
-// failure is why nothing can be written any more: a sync in the background
-// fails after the Put that it was for.
+// failure returns why nothing more can be written. A sync in the background may
+// fail after Put has returned.
 func (j *Journal) failure() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()

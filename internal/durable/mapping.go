@@ -19,10 +19,9 @@ import (
 	"barka/internal/progress"
 )
 
-// MapOptions says how Map goes about its work; nothing in it changes the
-// output.
+// MapOptions are settings of Map that do not change the output.
 type MapOptions[In any] struct {
-	Key      func(In) string   // names a record; records of one key must be the same
+	Key      func(In) string   // returns a record's key; records of the same key must be equal
 	Workers  int               // at least 1 is used
 	Progress progress.Reporter // nil shows nothing
 	Total    int               // how many records there are; 0 if unknown
@@ -32,7 +31,7 @@ type MapOptions[In any] struct {
 }
 
 // step is one Map of a run: a journal with the result of each record, and the
-// order that the results belong in.
+// order of the records.
 type step struct {
 	journal       *Journal
 	rejected, out reflect.Type
@@ -40,9 +39,9 @@ type step struct {
 	complete      bool
 }
 
-// result is what the journal keeps of a record: its output, or why it was
-// rejected together with its row in rejected/; both if it failed and rows are
-// left of it.
+// result is what the journal stores for a record: its rows, or why it was
+// rejected and its row in rejected/, or both if it failed and some rows were
+// kept.
 type result struct {
 	Out    json.RawMessage `json:"o,omitempty"`
 	Reject *dataset.Reject `json:"r,omitempty"`
@@ -63,15 +62,15 @@ func newResult[Out any](rows []Out, reject *dataset.Reject, rec json.RawMessage)
 	return res, err
 }
 
-// Map applies fn to each record of in. What fn returns is journaled at once, so
-// that an interrupted Map, given the same records again, works on those alone
-// that have no result yet. A *Reject from fn sends the record to rejected/; any
-// other error ends Map, as does the end of ctx (then ctx.Err() is returned).
-// Rows beside a *Reject that is Failed are what is left of the record: they are
-// kept, the record is not rejected, and a run with Retry works on it again.
-// The rows become part of the dataset in the order of in. Out must be a struct
-// with json and parquet tags. A Run may have several Maps; their rows follow
-// each other.
+// Map applies fn to each record of in. What fn returns is journaled at once. An
+// interrupted Map that is called with the same records again works only on
+// those without a result. A *dataset.Reject from fn sends the record to
+// rejected/. Any other error ends Map, and so does the end of ctx, whose error
+// is then returned. Rows that come with a *dataset.Reject that is Failed are
+// kept, the record is not rejected, and a run with Retry works on it again. The
+// rows become part of the dataset in the order of in. Out must be a struct with
+// json and parquet tags. A Run may have several Maps; their rows follow each
+// other.
 func Map[In, Out any](ctx context.Context, r *Run, in iter.Seq2[In, error], o MapOptions[In],
 	fn func(ctx context.Context, rec In) ([]Out, error)) error {
 	one := func(In) int { return 1 }
@@ -81,11 +80,11 @@ func Map[In, Out any](ctx context.Context, r *Run, in iter.Seq2[In, error], o Ma
 	})
 }
 
-// MapBatch is Map for work that is done best on several records at once: fn is
-// given consecutive records whose sizes add up to budget at most (or a single
-// larger one), and answers with the rows and error of each (no errors at all
-// may be nil). How records meet in batches changes with interruptions and must
-// not change their results.
+// MapBatch is Map for work that is faster on several records at once. fn is
+// called with consecutive records whose sizes add up to at most budget, or with
+// a single larger one. It returns the rows and the error of each record; a nil
+// slice of errors means none. Batches change with interruptions, so a record's
+// result must not depend on its batch.
 func MapBatch[In, Out any](ctx context.Context, r *Run, in iter.Seq2[In, error], o MapOptions[In],
 	size func(In) int, budget int, fn func(ctx context.Context, recs []In) ([][]Out, []error)) error {
 	rejected := o.Rejected
@@ -172,7 +171,7 @@ func (m *mapper[In, Out]) fail(err error) {
 	m.mu.Lock()
 	if m.err == nil {
 		if stopped := m.parent.Err(); stopped != nil {
-			err = stopped // what fails after an interruption fails because of it
+			err = stopped // an error after an interruption is a result of it
 		}
 		m.err = err
 	}
@@ -225,8 +224,8 @@ func (m *mapper[In, Out]) read(in iter.Seq2[In, error], size func(In) int, budge
 	flush()
 }
 
-// examine notes the record's place in the output and tells whether it has to
-// be worked on.
+// examine records the place of the record in the output and reports whether it
+// has to be worked on.
 func (m *mapper[In, Out]) examine(value In, seen map[string]uint64) (rec record[In], todo bool, err error) {
 	rec = record[In]{value: value, key: m.options.Key(value)}
 	if rec.key == "" {
@@ -278,7 +277,8 @@ func (m *mapper[In, Out]) work() {
 			m.fail(fmt.Errorf("durable: %d records gave %d results and %d errors", len(batch), len(out), len(errs)))
 			continue
 		}
-		// Results beside a failed one are kept: they are paid for.
+		// Results in the same batch as a failed one are kept: they may have
+		// been paid for.
 		for i, rec := range batch {
 			var rows []Out
 			var err error
@@ -347,9 +347,9 @@ func (s *step) each(row func(reflect.Value) error, reject func(in reflect.Value,
 	return nil
 }
 
-// Outputs reads the rows that the run's Maps have made, in their order. It
-// serves for totals over a stage's output: counting inside Map's function would
-// miss the records whose results an earlier process had made.
+// Outputs reads the rows that the run's Maps have made, in order. Totals of a
+// stage are computed from it: a count inside Map's function would miss the
+// results of an earlier process.
 func Outputs[Out any](r *Run) iter.Seq2[Out, error] {
 	return func(yield func(Out, error) bool) {
 		var zero Out

@@ -13,27 +13,27 @@ import (
 	"barka/internal/dataset"
 )
 
-// Run is a stage's work towards one dataset directory. Its methods are not
-// safe for concurrent use; its journals and Map's own workers are.
+// Run is the work of a stage on one dataset directory. Its methods are not safe
+// for concurrent use; its journals and Map's own workers are.
 type Run struct {
 	work     *Work
 	id       *identity
 	manifest *dataset.Manifest // set when done
-	replace  bool              // a finished directory stands at out and is to go
+	replace  bool              // out is a finished directory that will be replaced
 	reopened bool              // that directory has the same identity and keeps most of its results
 	journal  *Journal
 	steps    []*step
 	builder  *dataset.Builder
 }
 
-// Begin starts or continues the run towards the dataset directory out.
+// Begin starts or continues the run that makes the dataset directory out.
 //
-// If out is there and was made with the same identity, the Run is Done. If work
-// towards it with the same identity was interrupted, that work is continued. If
-// out or the unfinished work has another identity, the error (bad input) names
-// what differs, unless restart is set: then unfinished work is thrown away, and
-// a finished out is replaced when the new one is whole. Restart never touches a
-// directory that is not a dataset. The caller must Close the Run.
+// If out exists and was made with the same identity, the Run is Done.
+// Interrupted work with the same identity is continued. If out or the
+// unfinished work has another identity, the badinput error names what differs.
+// With restart, unfinished work is discarded instead, and a finished out is
+// replaced when the new directory is whole. Restart never touches a directory
+// that is not a dataset. The caller must Close the Run.
 func Begin(out string, id Identity, restart bool) (*Run, error) {
 	if restart {
 		return begin(out, id, restartAll)
@@ -44,7 +44,7 @@ func Begin(out string, id Identity, restart bool) (*Run, error) {
 // partLimits bound the parts of the directories; tests make them small.
 var partLimits = dataset.DefaultLimits
 
-// manner is how a run begins where there is work already.
+// manner says what a run does with existing work.
 type manner int
 
 const (
@@ -83,7 +83,7 @@ func begin(out string, id Identity, how manner) (*Run, error) {
 	return r, nil
 }
 
-// finished reads the manifest of what stands at out; nil when there is nothing.
+// finished reads the manifest of the directory at out, nil if there is none.
 func (r *Run) finished() (*dataset.Manifest, error) {
 	entries, err := os.ReadDir(r.work.out)
 	switch {
@@ -99,7 +99,8 @@ func (r *Run) finished() (*dataset.Manifest, error) {
 	return dataset.ReadManifest(r.work.out)
 }
 
-// accept makes the run done if m has its identity, else says what differs.
+// accept makes the run done if m has its identity. Otherwise it returns what
+// differs.
 func (r *Run) accept(m *dataset.Manifest) error {
 	if diffs := differences(identityOf(m), r.id); len(diffs) > 0 {
 		return Refusal(r.work.out, "made", diffs, RestartOrElsewhere)
@@ -138,7 +139,8 @@ func (r *Run) begin(how manner) error {
 		case finished == nil:
 			return Refusal(r.work.partial, "begun", diffs, RestartOrElsewhere)
 		}
-		// Abandoned work beside a finished directory: that one counts.
+		// Both abandoned work and a finished directory exist. The directory
+		// counts.
 	}
 	if finished == nil {
 		return r.start(nil, false)
@@ -157,7 +159,7 @@ func (r *Run) begin(how manner) error {
 	return err
 }
 
-// begun reads identity.json; nil when no work has begun.
+// begun reads identity.json, nil if no work has begun.
 func (r *Run) begun() (*Begun, *identity, error) {
 	b, err := r.work.Begun()
 	if b == nil || err != nil {
@@ -170,8 +172,8 @@ func (r *Run) begun() (*Begun, *identity, error) {
 	return b, &id, nil
 }
 
-// swapped reports whether finished is what the work begun was renamed to: only
-// the tidying-up after the last rename was interrupted.
+// swapped reports whether the finished directory is the result of the begun
+// work, so that only the cleanup after the last rename was interrupted.
 func (r *Run) swapped(begun *Begun, then *identity, finished *dataset.Manifest) bool {
 	if len(differences(then, identityOf(finished))) > 0 {
 		return false
@@ -183,7 +185,7 @@ func (r *Run) swapped(begun *Begun, then *identity, finished *dataset.Manifest) 
 	return !there(finalName) && (!begun.Replace || there(oldName) || !there(journalName))
 }
 
-// start begins new work, towards a replacement of finished if that is not nil.
+// start begins new work. It will replace finished if that is not nil.
 func (r *Run) start(finished *dataset.Manifest, reopened bool) error {
 	if finished != nil {
 		if err := Foreign(r.work.out, finished.Lists); err != nil {
@@ -199,7 +201,7 @@ func (r *Run) start(finished *dataset.Manifest, reopened bool) error {
 	return r.resume(&Begun{Replace: finished != nil, Reopened: reopened})
 }
 
-// resume opens the journal; what Finish had begun is made again.
+// resume opens the journal and removes what an interrupted Finish has left.
 func (r *Run) resume(begun *Begun) error {
 	r.replace, r.reopened = begun.Replace, begun.Reopened
 	for _, name := range []string{finalName, oldName} {
@@ -212,19 +214,19 @@ func (r *Run) resume(begun *Begun) error {
 	return atomicfile.Explain(r.work.partial, err)
 }
 
-// Done tells whether the directory is finished, from an earlier run or by
+// Done reports whether the directory is finished, by an earlier run or by
 // Finish.
 func (r *Run) Done() bool { return r.manifest != nil }
 
 // Manifest describes the finished directory; nil while it is not Done.
 func (r *Run) Manifest() *dataset.Manifest { return r.manifest }
 
-// Dir is a directory for the stage's own files (caches, checkpoints) that
-// outlasts interruptions and goes away with Finish. Names that begin with rows-
-// and those of the package's documentation are taken.
+// Dir is a directory for files of the stage, such as caches. It survives
+// interruptions and is removed by Finish. Names that begin with rows- and those
+// in the package's documentation are reserved.
 func (r *Run) Dir() string { return r.work.partial }
 
-// Journal is the stage's own store of finished work beside that of Map.
+// Journal is the stage's own store of finished work, apart from those of Map.
 func (r *Run) Journal() *Journal {
 	if r.journal == nil {
 		return &Journal{path: filepath.Join(r.work.partial, journalName), err: errJournalClosed}
@@ -232,8 +234,8 @@ func (r *Run) Journal() *Journal {
 	return r.journal
 }
 
-// Close makes the journals durable and lets go of the directory. What is
-// unfinished can be continued by another Begin. Closing again does nothing.
+// Close makes the journals durable and releases the directory. Another Begin
+// can continue unfinished work. Closing again does nothing.
 func (r *Run) Close() error {
 	var errs []error
 	for _, j := range r.journals() {
@@ -243,7 +245,7 @@ func (r *Run) Close() error {
 	return errors.Join(append(errs, r.work.Close())...)
 }
 
-// journals are those that are open: the stage's own and those of its Maps.
+// journals returns the open journals: the stage's own and those of its Maps.
 func (r *Run) journals() (all []*Journal) {
 	if r.journal != nil {
 		all = append(all, r.journal)
@@ -254,7 +256,7 @@ func (r *Run) journals() (all []*Journal) {
 	return all
 }
 
-// failure is the first error that a journal met behind the run's back.
+// failure returns the errors of syncs in the background.
 func (r *Run) failure() error {
 	var errs []error
 	for _, j := range r.journals() {

@@ -11,8 +11,8 @@ import (
 	"barka/internal/badinput"
 )
 
-// Settings are what decides an output, as text by name. They serve to compare
-// the settings of an existing output with those of a command.
+// Settings are all settings that decide an output, as text by name. They are
+// used to compare an existing output with a command.
 type Settings map[string]string
 
 // Add adds the members of a JSON object as "option NAME". The members of a

@@ -25,23 +25,23 @@ const (
 	oldName      = "old"
 )
 
-// Work is the making of a directory: a dataset (see Run), an adapter, a merged
-// model. It lies in OUT.partial until all of it is whole, and one rename puts
-// it in its place. Its methods are not safe for concurrent use.
+// Work makes a directory: a dataset (see Run), an adapter or a merged model. It
+// is made in OUT.partial. When it is whole, one rename moves it into place. Its
+// methods are not safe for concurrent use.
 type Work struct {
 	out, partial string
 	lock         *filelock.Lock
 }
 
-// Begun is what identity.json says of work that has begun.
+// Begun is the content of identity.json, which describes work that has begun.
 type Begun struct {
 	Format   int             `json:"format"`
-	Replace  bool            `json:"replace"` // a finished directory is to be replaced: --restart was given, or
+	Replace  bool            `json:"replace"` // a finished directory will be replaced: because of --restart, or since it was Reopened
 	Reopened bool            `json:"reopened,omitempty"`
 	Identity json.RawMessage `json:"identity"`
 }
 
-// NewWork prepares work on the directory out. Nothing is touched before Lock.
+// NewWork prepares work on the directory out. It changes nothing on disk.
 func NewWork(out string) (*Work, error) {
 	out = filepath.Clean(out)
 	if name := filepath.Base(out); name == "." || name == ".." || name == string(filepath.Separator) {
@@ -63,9 +63,9 @@ func (w *Work) Pending() bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// Lock makes OUT.partial and keeps other processes out, or returns a badinput
-// error if one works there, or if the directory is not barka's: then no lock
-// is put there.
+// Lock makes OUT.partial and keeps other processes out. It returns a badinput
+// error if another process works there, or if the directory was not made by
+// barka. A foreign directory is left unchanged.
 func (w *Work) Lock() (err error) {
 	if _, err := w.Begun(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -77,16 +77,16 @@ func (w *Work) Lock() (err error) {
 	return err
 }
 
-// Close lets go of the directory. What is unfinished can be continued later.
-// Closing again does nothing.
+// Close releases the directory. Unfinished work can be continued later. Closing
+// again does nothing.
 func (w *Work) Close() error {
 	l := w.lock
 	w.lock = nil
 	return l.Close()
 }
 
-// Begun reads identity.json; nil when no work has begun. A directory that
-// barka has not made is refused.
+// Begun reads identity.json, nil if no work has begun. It refuses a directory
+// that barka did not make.
 func (w *Work) Begun() (*Begun, error) {
 	path := filepath.Join(w.partial, identityName)
 	data, err := badinput.ReadFile(path, badinput.MaxSettings)
@@ -103,7 +103,8 @@ func (w *Work) Begun() (*Begun, error) {
 	return &b, nil
 }
 
-// onlyLock refuses to work in, and later remove, a directory of someone else.
+// onlyLock refuses a directory that holds foreign files, which would later be
+// removed.
 func (w *Work) onlyLock() error {
 	entries, err := os.ReadDir(w.partial)
 	if err != nil {
@@ -142,9 +143,9 @@ func (w *Work) start(identity any, replace, reopened bool) error {
 	return syncDir(filepath.Dir(w.partial))
 }
 
-// clear empties the partial directory: the journal first, so that what is left
-// if this is interrupted is not taken for unfinished work, and identity.json
-// last, without which the rest would not be known as barka's.
+// clear empties the partial directory. The journal is removed first, so that
+// the rest is not taken for unfinished work if clear is interrupted.
+// identity.json is removed last, since it shows that barka made the directory.
 func (w *Work) clear() error {
 	if err := os.Remove(filepath.Join(w.partial, journalName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return atomicfile.Explain(w.partial, err)
@@ -167,9 +168,9 @@ func (w *Work) clear() error {
 	return nil
 }
 
-// Swap renames Final, which must be whole and durable, to OUT. What stands
-// there makes way first: an empty directory, or one in which known accepts
-// every name. A nil known accepts none.
+// Swap renames Final, which must be whole and durable, to OUT. An existing OUT
+// is removed first if it is empty, or moved away if known accepts every name in
+// it. A nil known accepts none.
 func (w *Work) Swap(known func(name string) bool) error {
 	if _, err := os.Lstat(w.out); err == nil {
 		if known == nil {
@@ -187,7 +188,7 @@ func (w *Work) Swap(known func(name string) bool) error {
 	return syncDir(filepath.Dir(w.out))
 }
 
-// Remove deletes the partial directory and lets go of it.
+// Remove deletes the partial directory and releases it.
 func (w *Work) Remove() error {
 	if err := w.clear(); err != nil {
 		return errors.Join(err, w.Close())
@@ -206,9 +207,9 @@ func (w *Work) Remove() error {
 	return nil
 }
 
-// Foreign returns a badinput error if dir holds a file beside those that known
-// accepts by their slash-separated name: a directory is replaced only if all of
-// it is barka's.
+// Foreign returns a badinput error if dir holds a file whose slash-separated
+// name known does not accept. A directory is replaced only if barka made all of
+// it.
 func Foreign(dir string, known func(name string) bool) error {
 	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
@@ -222,7 +223,8 @@ func Foreign(dir string, known func(name string) bool) error {
 	})
 }
 
-// overlaps tells whether out is the input at path, above it, or inside it.
+// overlaps reports whether out is the input at path, contains it, or is inside
+// it.
 func overlaps(out, path string) bool {
 	real := func(p string) string {
 		if abs, err := filepath.Abs(p); err == nil {
@@ -238,7 +240,8 @@ func overlaps(out, path string) bool {
 	return a == b || strings.HasPrefix(a, b+separator) || strings.HasPrefix(b, a+separator)
 }
 
-// CheckApart returns a badinput error if out is, or lies in, an input.
+// CheckApart returns a badinput error if out is an input, or one contains the
+// other.
 func CheckApart(out string, inputs map[string]string) error {
 	for name, path := range inputs {
 		if overlaps(out, path) {

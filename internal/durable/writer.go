@@ -7,8 +7,8 @@ import (
 	"barka/internal/dataset"
 )
 
-// Writer takes the rows of a stage that does not work record by record. An
-// interrupted stage writes them again from the first.
+// Writer writes the rows of a stage that does not work record by record. After
+// an interruption the stage writes all rows again.
 type Writer[T any] struct {
 	run   *Run
 	split *dataset.Split
@@ -27,8 +27,8 @@ func NewSplit[T any](r *Run, name string) (*Writer[T], error) {
 	return newWriter[T](r, name)
 }
 
-// NewNotes makes a Writer of rows in a subdirectory that tell of the dataset's
-// rows: Rows reads them, and the manifest does not count them.
+// NewNotes makes a Writer of rows in a subdirectory that describe rows of the
+// dataset. dataset.Rows reads them, and the manifest does not count them.
 func NewNotes[T any](r *Run, name string) (*Writer[T], error) {
 	w, err := NewSplit[T](r, name)
 	if err == nil {

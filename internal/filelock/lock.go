@@ -14,12 +14,12 @@ import (
 )
 
 // Lock keeps other processes out of an output while one works on it. It is a
-// file that the system locks, which it unlocks when the process dies; on file
-// systems that cannot lock it is a file that names its owner (see owner).
+// locked file, which the system unlocks when the process dies. On file systems
+// without locks it is a file that names its owner; see owner.
 type Lock struct {
 	f    *os.File
 	path string
-	own  bool // an owner's file is beside path
+	own  bool // an owner's file exists next to path
 }
 
 // errNoLocks is what tryLock returns where files cannot be locked.
@@ -40,8 +40,8 @@ func Disable() (restore func()) {
 }
 
 // Acquire locks the file at path, which it makes if needed, or returns a
-// badinput error at once if another process holds it. The directory must
-// exist. A lock left behind by a killed process is taken over.
+// badinput error at once if another process holds it. The directory must exist.
+// The lock of a killed process is taken over.
 func Acquire(path string) (*Lock, error) {
 	for {
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
@@ -63,8 +63,8 @@ func Acquire(path string) (*Lock, error) {
 			f.Close()
 			return nil, atomicfile.Explain(path, err)
 		}
-		// A process that finished in between has removed the file: then this
-		// lock is on a name nobody else will find.
+		// A process that finished meanwhile may have removed the file. Then no
+		// other process can find this lock.
 		held, err := f.Stat()
 		if err == nil {
 			var named os.FileInfo
@@ -80,7 +80,7 @@ func Acquire(path string) (*Lock, error) {
 }
 
 // Hold makes a directory in which files are replaced one by one, and locks it.
-// Discard lets go.
+// Discard releases it.
 func Hold(dir string) (*Lock, error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, atomicfile.Explain(dir, err)
@@ -88,8 +88,8 @@ func Hold(dir string) (*Lock, error) {
 	return Acquire(filepath.Join(dir, ".barka.lock"))
 }
 
-// Close lets go and leaves the file for the next process. Closing again does
-// nothing.
+// Close releases the lock and leaves the file for the next process. Closing
+// again does nothing.
 func (l *Lock) Close() error {
 	if l == nil || l.f == nil {
 		return nil
@@ -103,8 +103,8 @@ func (l *Lock) Close() error {
 	return errors.Join(errs...)
 }
 
-// Discard removes the file and lets go. It is for the end of the work on a
-// directory that is finished, in which nothing of the work should stay.
+// Discard removes the file and releases the lock. It is for a finished
+// directory, in which no lock file should remain.
 func (l *Lock) Discard() error {
 	if l == nil || l.f == nil {
 		return nil

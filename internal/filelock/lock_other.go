@@ -8,5 +8,6 @@ const removable = false
 
 func tryLock(*os.File) error { return errNoLocks }
 
-// running cannot be known here: what is not known to be dead is alive.
+// running returns true, since it cannot be known here whether a process is
+// alive.
 func running(int) bool { return true }

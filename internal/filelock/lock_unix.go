@@ -24,8 +24,8 @@ func tryLock(f *os.File) error {
 	return err
 }
 
-// cannotLock knows what NFS without a lock daemon, Lustre mounted without flock
-// and some FUSE file systems answer.
+// cannotLock recognises the errors of NFS without a lock daemon, Lustre mounted
+// without flock, and some FUSE file systems.
 func cannotLock(err error) bool {
 	return errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.ENOLCK) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOTSUP)
 }

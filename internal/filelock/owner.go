@@ -14,25 +14,25 @@ import (
 	"barka/internal/badinput"
 )
 
-// ownerSuffix names the file beside a lock that says who works there, where
-// the file system cannot lock. Whoever creates it holds the lock.
+// ownerSuffix is the suffix of the file next to a lock that names its owner, on
+// file systems without locks. The process that creates it holds the lock.
 const ownerSuffix = ".owner"
 
 // owner is the content of that file.
 type owner struct {
 	Host string `json:"host"`
-	// Space tells apart what may number processes alike on one host: boots and
-	// containers. It is empty where that is not known.
+	// Space distinguishes boots and containers of one host, which may use the
+	// same process numbers. It is empty if unknown.
 	Space string `json:"space"`
 	PID   int    `json:"pid"`
-	// Began is when the process began, in ticks since the boot, as a number may
-	// be given to another process; empty where that is not known.
+	// Began is when the process began, in ticks since the boot, since the
+	// number may later be given to another process. It is empty if unknown.
 	Began string    `json:"began"`
 	Since time.Time `json:"since"`
 }
 
-// Note is called with what the user should know of the file system. The
-// command sets it at start.
+// Note is called with warnings about the file system. The command sets it at
+// start.
 var Note = func(string) {}
 
 var noted sync.Once
@@ -83,9 +83,9 @@ func createOwner(path string) error {
 	return nil
 }
 
-// removeDead removes an owner's file if that process was one of this host and
-// is gone. A file of its own, which is created first, keeps two processes from
-// doing so at once: the second could remove the new file of the first.
+// removeDead removes an owner's file if the process ran on this host and has
+// ended. It first creates a file of its own, so that two processes cannot do
+// this at once: the second could remove the new file of the first.
 func removeDead(path string) error {
 	breaking := path + ".removing"
 	f, err := os.OpenFile(breaking, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)

@@ -21,13 +21,14 @@ import (
 //	models--org--name/refs/main               the commit of a branch or tag
 //	.locks/models--org--name/DIGEST.lock      held by whoever fetches the blob
 
-// Plan is some files of a repository, and which of them the cache lacks.
+// Plan lists files of a repository and which of them are not in the cache.
 type Plan struct {
 	*Listing
 	Files []File
-	// Size is of all files, ToFetch of what has to come over the network.
+	// Size is the size of all files in bytes, ToFetch that of the files to
+	// download.
 	Size, ToFetch int64
-	// Missing counts the files that have to come.
+	// Missing counts the files to download.
 	Missing int
 
 	cache string
@@ -56,15 +57,15 @@ func (p *Plan) lockFile(f File) string {
 // Dir is the directory that holds the files once they are fetched.
 func (p *Plan) Dir() string { return filepath.Join(p.root(), "snapshots", p.Commit) }
 
-// there says whether a file of the right size exists, behind links too. What
-// lies in the cache was verified when it came.
+// there reports whether a file of the right size exists, also behind a link.
+// Files in the cache were verified when they were downloaded.
 func there(path string, f File) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.Mode().IsRegular() && info.Size() == f.Size
 }
 
-// lacking returns the files whose content is not in the cache, each content
-// once.
+// lacking returns the files whose content is not in the cache. Files of the
+// same content are listed once.
 func (p *Plan) lacking() []File {
 	var out []File
 	seen := map[string]bool{}
@@ -77,7 +78,7 @@ func (p *Plan) lacking() []File {
 	return out
 }
 
-// begun is how much of a file an earlier run has fetched.
+// begun returns the number of bytes of a file that an earlier run has fetched.
 func (p *Plan) begun(f File) int64 {
 	if info, err := os.Stat(p.blob(f) + ".incomplete"); err == nil && info.Size() <= f.Size {
 		return info.Size()
@@ -86,7 +87,7 @@ func (p *Plan) begun(f File) int64 {
 }
 
 // link puts the fetched files into the snapshot and notes the revision's
-// commit. Files by which readers see that a directory is whole come last.
+// commit. The files by which readers recognise a whole directory come last.
 func (p *Plan) link() error {
 	files := slices.Clone(p.Files)
 	last := func(f File) int {
@@ -120,13 +121,13 @@ func (p *Plan) ref() string {
 	return filepath.Join(p.root(), "refs", filepath.FromSlash(p.Repo.Revision))
 }
 
-// referred says whether the cache knows the revision's commit.
+// referred reports whether the cache knows the revision's commit.
 func (p *Plan) referred() bool {
 	data, err := os.ReadFile(p.ref())
 	return p.Repo.Revision == p.Commit || err == nil && strings.TrimSpace(string(data)) == p.Commit
 }
 
-// linked says whether the snapshot is there as link makes it.
+// linked reports whether the snapshot is complete, as link makes it.
 func (p *Plan) linked() bool {
 	for _, f := range p.Files {
 		if !there(p.pointer(f), f) {
@@ -176,7 +177,7 @@ func diskError(path string, err error) error {
 	return fmt.Errorf("writing %s: %w", path, err)
 }
 
-// existing is a directory, or the nearest one above it that exists.
+// existing returns the directory, or the nearest parent that exists.
 func existing(dir string) string {
 	for dir, _ = filepath.Abs(dir); ; dir = filepath.Dir(dir) {
 		if _, err := os.Stat(dir); err == nil || dir == filepath.Dir(dir) {

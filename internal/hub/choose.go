@@ -12,11 +12,11 @@ import (
 	"barka/internal/badinput"
 )
 
-// Want is what of a model repository is wanted.
+// Want selects files of a model repository.
 type Want int
 
-// What barka opens: a model, its tokenizer and configuration alone, or a LoRA
-// adapter.
+// The selections: a whole model, its tokenizer and configuration only, or a
+// LoRA adapter.
 const (
 	Weights Want = iota
 	Tokenizer
@@ -36,20 +36,20 @@ const (
 // adapterFiles hold an adapter's weights, the preferred one first.
 var adapterFiles = []string{"adapter_model.safetensors", "adapter_model.bin"}
 
-// companions are the files beside the weights that barka, or a reader of what
-// it writes, needs.
+// companions are the files other than weights that barka needs, or that a
+// reader of its output needs.
 var companions = regexp.MustCompile(`^(config\.json|generation_config\.json|tokenizer[\w.-]*\.(json|model)|special_tokens_map\.json|added_tokens\.json|` +
 	`vocab\.(json|txt)|merges\.txt|[\w.-]+\.model|chat_template\.(json|jinja)|additional_chat_templates/[\w.-]+\.jinja)$`)
 
 var (
 	shard        = regexp.MustCompile(`^[\w.-]+-\d+-of-\d+\.safetensors$`)
 	pickledShard = regexp.MustCompile(`^pytorch_model-\d+-of-\d+\.bin$`)
-	// notWeights are safetensors beside a model's own: the makers' other format,
-	// and adapters.
+	// notWeights are safetensors files that are not the model's weights: the
+	// publisher's own format, and adapters.
 	notWeights = regexp.MustCompile(`^(consolidated|adapter_)`)
 )
 
-// Kind is what a model repository is a repository of, by its configuration.
+// Kind returns what a model repository holds, judged by its configuration.
 func (l *Listing) Kind() Want {
 	_, model := l.Find(configFile)
 	if _, adapter := l.Find(adapterConfigFile); adapter && !model {
@@ -58,8 +58,8 @@ func (l *Listing) Kind() Want {
 	return Weights
 }
 
-// Choose returns the files of a model repository that are wanted. Pickled
-// weights are taken only where there are no others.
+// Choose returns the selected files of a model repository. Pickled weights are
+// chosen only if there are no others.
 func (l *Listing) Choose(want Want) ([]File, error) {
 	needed := configFile
 	if want == Adapter {
@@ -90,7 +90,8 @@ func (l *Listing) Choose(want Want) ([]File, error) {
 	return append(files, weights...), nil
 }
 
-// weights are the files of one format, one of them or an index and its shards.
+// weights returns the weight files of one format: a single file, or an index
+// and its shards.
 func (l *Listing) weights() []File {
 	if _, ok := l.Find(indexFile); ok {
 		return l.matching(func(p string) bool {
@@ -157,7 +158,7 @@ func (l *Listing) some() string {
 	return strings.Join(names, ", ")
 }
 
-// complete says whether a directory holds what is wanted of a model.
+// complete reports whether a directory holds the selected files of a model.
 func complete(dir string, want Want) bool {
 	has := func(pattern string) bool {
 		entries, _ := os.ReadDir(dir)
@@ -184,7 +185,7 @@ func complete(dir string, want Want) bool {
 		has(pickledFile) || whole(filepath.Join(dir, pickledIndexFile)) || !has(indexFile) && has("*.safetensors")
 }
 
-// whole says whether every file that an index names lies beside it.
+// whole reports whether every file that an index names is in its directory.
 func whole(index string) bool {
 	data, err := os.ReadFile(index)
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 	"barka/internal/progress"
 )
 
-// Options describe a client. What is left out comes from the environment that
-// huggingface_hub reads.
+// Options describe a client. Unset fields are taken from the environment
+// variables of huggingface_hub.
 type Options struct {
 	Cache    string // directory; "" means CacheDir
 	Offline  bool   // as HF_HUB_OFFLINE does: no request leaves
@@ -33,8 +33,9 @@ type Options struct {
 	Deadline  time.Duration // of an answer of the API; 0 means two minutes
 }
 
-// leastBytes is the fewest bytes of a file that a server must send in a window:
-// 1 KiB/s in a minute's. One that is slower is asked again.
+// leastBytes is the least number of bytes of a file that a server must send per
+// window, 1 KiB/s for a window of a minute. A slower transfer is ended and
+// retried.
 const leastBytes = 60 << 10
 
 // maxHeader bounds the size of a response's header.
@@ -55,8 +56,8 @@ type Client struct {
 	reached  *atomic.Bool // something has answered
 }
 
-// maxRedirects bounds the addresses of one request. The hub sends to a store,
-// and from a repository's old name to its new one.
+// maxRedirects bounds the redirects of one request. The hub redirects to its
+// file store, and from the old name of a repository to its new one.
 const maxRedirects = 5
 
 // New makes a client. It sends nothing.
@@ -96,7 +97,7 @@ func New(o Options) (*Client, error) {
 	return c, nil
 }
 
-// url is an address of the endpoint, of parts that are escaped here.
+// url returns an address of the endpoint. It escapes the parts of the path.
 func (c *Client) url(parts ...string) string {
 	s := strings.TrimRight(c.endpoint.String(), "/")
 	for _, p := range parts {
@@ -105,16 +106,17 @@ func (c *Client) url(parts ...string) string {
 	return s
 }
 
-// errOffline is wrapped by what a client without network answers.
+// errOffline is wrapped by the errors of a client that must not use the
+// network.
 var errOffline = errors.New("offline")
 
-// IsOffline says whether an error is that no request may be sent.
+// IsOffline reports whether an error means that no request may be sent.
 func IsOffline(err error) bool { return errors.Is(err, errOffline) }
 
-// get asks for the file or answer of a repository at an address of the
-// endpoint, from a byte on, and follows redirects: never to anything but http
-// and https, never from https to http, and with the token to the endpoint
-// alone. The answer's status is 200 or 206.
+// get requests a file or an API answer of a repository from the endpoint,
+// starting at a byte. It follows redirects to http and https addresses, but not
+// from https to http. It sends the token to the endpoint only. The status of
+// the answer is 200 or 206.
 func (c *Client) get(ctx context.Context, r Repo, address string, from int64) (*answer, error) {
 	if c.offline {
 		return nil, badinput.Errorf("%s %s: %w (--offline, or HF_HUB_OFFLINE)", r.Kind.word(), r, errOffline)
@@ -144,7 +146,7 @@ func (c *Client) get(ctx context.Context, r Repo, address string, from int64) (*
 	return nil, badinput.Errorf("%s %s: more than %d redirects", r.Kind.word(), r, maxRedirects)
 }
 
-// follow is the address that a redirect leads to.
+// follow returns the target of a redirect.
 func follow(from *url.URL, location string) (*url.URL, error) {
 	to, err := from.Parse(location)
 	switch {
@@ -160,12 +162,12 @@ func follow(from *url.URL, location string) (*url.URL, error) {
 	return to, nil
 }
 
-// home says whether an address is of the endpoint's own host.
+// home reports whether an address is on the endpoint's host.
 func (c *Client) home(u *url.URL) bool {
 	return u.Scheme == c.endpoint.Scheme && strings.EqualFold(u.Host, c.endpoint.Host)
 }
 
-// answer is a response that ends where it comes too slowly.
+// answer is a response that is ended if it arrives too slowly.
 type answer struct {
 	*http.Response
 	end  context.CancelCauseFunc
@@ -189,7 +191,8 @@ func (a *answer) Close() error {
 	return err
 }
 
-// cause is why a request failed: what ended it, if that is not the user.
+// cause returns why a request failed: the reason it was ended for, unless the
+// user ended it.
 func cause(ctx context.Context, err error) error {
 	var slow *tooSlow
 	if errors.As(context.Cause(ctx), &slow) {
@@ -198,7 +201,7 @@ func cause(ctx context.Context, err error) error {
 	return err
 }
 
-// tooSlow is a response that was given up.
+// tooSlow is the error of a response that arrived too slowly.
 type tooSlow struct{ error }
 
 // once sends one request.
@@ -239,7 +242,7 @@ func (c *Client) once(ctx context.Context, at *url.URL, from int64) (*answer, er
 	return &answer{resp, end, inner, pace}, nil
 }
 
-// refused is what an answer without content means.
+// refused returns the error that a response without content stands for.
 func (c *Client) refused(r Repo, at *url.URL, a *answer) error {
 	text := make([]byte, 2048)
 	n, _ := io.ReadFull(a, text)
@@ -251,7 +254,8 @@ func (c *Client) refused(r Repo, at *url.URL, a *answer) error {
 	code := a.StatusCode
 	switch {
 	case code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code >= 500, !c.home(at):
-		// A store's signed addresses run out; the endpoint gives another.
+		// Signed addresses of the file store expire. The endpoint gives a new
+		// one.
 		return &pause.Passing{Err: status, After: retryAfter(a.Header, time.Now())}
 	case code == http.StatusRequestedRangeNotSatisfiable:
 		return errRange
@@ -282,7 +286,7 @@ func (c *Client) refused(r Repo, at *url.URL, a *answer) error {
 	return fmt.Errorf("%s: %w", what(r), status)
 }
 
-// page is where people read about a repository, and below which its files lie.
+// page returns the web page of a repository. Its files are below it.
 func (c *Client) page(r Repo, parts ...string) string {
 	parts = append(strings.Split(r.ID, "/"), parts...)
 	if r.Kind != Model {
@@ -293,16 +297,17 @@ func (c *Client) page(r Repo, parts ...string) string {
 
 func what(r Repo) string { return r.Kind.word() + " " + r.ID }
 
-// noRevision is a repository without the revision asked for.
+// noRevision is the error of a repository without the requested revision.
 type noRevision struct{ error }
 
 func (n *noRevision) Unwrap() error { return n.error }
 
-// IsNoRevision says whether an error is that a repository lacks a revision.
+// IsNoRevision reports whether an error means that a repository lacks a
+// revision.
 func IsNoRevision(err error) bool {
 	var n *noRevision
 	return errors.As(err, &n)
 }
 
-// clean makes what a server says fit for a terminal, without the token.
+// clean removes the token and control characters from a server's text.
 func (c *Client) clean(s string) string { return printable.Line(s, 200, c.token) }

@@ -21,12 +21,12 @@ import (
 	"barka/internal/progress"
 )
 
-// errRange is a server's answer to a wish for bytes that it does not have.
+// errRange is the error of a server that does not have the requested bytes.
 var errRange = errors.New("the server has no such bytes")
 
-// Fetch downloads what the cache lacks of a plan's files, several at once, and
-// returns the directory that holds them. What an interrupted run has fetched
-// is kept and continued.
+// Fetch downloads the files of a plan that are not in the cache, several at
+// once, and returns the directory that holds all of them. It continues the
+// downloads of an interrupted run.
 func (c *Client) Fetch(ctx context.Context, p *Plan) (dir string, err error) {
 	lacking := p.lacking()
 	if len(lacking) > 0 {
@@ -51,7 +51,7 @@ func (c *Client) Fetch(ctx context.Context, p *Plan) (dir string, err error) {
 	return p.Dir(), p.link()
 }
 
-// room refuses a download that the disk has no space for.
+// room returns an error if the disk has no space for a download.
 func (c *Client) room(p *Plan) error {
 	free, ok := freeSpace(c.cache)
 	if need := c.Plan(p.Listing, p.Files).ToFetch; ok && need > free {
@@ -104,7 +104,7 @@ func (c *Client) fetchAll(ctx context.Context, p *Plan, files []File) error {
 	return first
 }
 
-// fetchBlob fetches one content, unless another process does it meanwhile.
+// fetchBlob fetches one blob, unless another process fetches it meanwhile.
 func (c *Client) fetchBlob(ctx context.Context, p *Plan, f File) error {
 	blob := p.blob(f)
 	if err := os.MkdirAll(filepath.Dir(blob), 0o777); err != nil {
@@ -133,20 +133,21 @@ func (c *Client) fetchBlob(ctx context.Context, p *Plan, f File) error {
 	})
 }
 
-// wrongContent is a file whose bytes are not those that were promised.
+// wrongContent is the error of a file whose digest is not the one that the hub
+// states.
 type wrongContent struct{ text string }
 
 func (w *wrongContent) Error() string { return w.text }
 
-// continueBlob fetches what is missing of a content, verifies it and gives it
-// its name.
+// continueBlob fetches the missing rest of a blob, verifies the whole, and
+// gives it its name.
 func (c *Client) continueBlob(ctx context.Context, p *Plan, f File) (err error) {
 	part := p.blob(f) + ".incomplete"
 	file, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
 		return diskError(part, err)
 	}
-	counted := int64(0) // what of this attempt the progress shows
+	counted := int64(0) // bytes of this attempt that the progress shows
 	defer func() {
 		if closed := file.Close(); err == nil && closed != nil {
 			err = diskError(part, closed)
@@ -185,7 +186,7 @@ func (c *Client) continueBlob(ctx context.Context, p *Plan, f File) (err error) 
 	return diskError(part, os.Rename(part, p.blob(f)))
 }
 
-// receive appends to a part what is missing of it.
+// receive appends the missing rest to a partial file.
 func (c *Client) receive(ctx context.Context, p *Plan, f File, file *os.File, h *hash.Hash, had int64, counted *int64) error {
 	a, err := c.get(ctx, p.Repo, c.page(p.Repo, append([]string{"resolve", p.Commit}, strings.Split(f.Path, "/")...)...), had)
 	if errors.Is(err, errRange) {
@@ -198,7 +199,7 @@ func (c *Client) receive(ctx context.Context, p *Plan, f File, file *os.File, h 
 		return err
 	}
 	defer a.Close()
-	if a.StatusCode == http.StatusOK && had > 0 { // the server begins anew
+	if a.StatusCode == http.StatusOK && had > 0 { // the server sends the whole file
 		if err := restart(file); err != nil {
 			return diskError(file.Name(), err)
 		}
@@ -262,7 +263,7 @@ func (d *diskWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// counter shows what comes.
+// counter reports received bytes to the progress.
 type counter struct {
 	progress progress.Reporter
 	n        *int64

@@ -16,12 +16,12 @@ import (
 // dataset to parquet, whatever the dataset's own files are.
 const ConvertRevision = "refs/convert/parquet"
 
-// Lack returns the plan of what has to be downloaded so that a model can be
-// opened; nil where it is a directory, or whole in the cache: then nothing is
-// asked of the hub.
+// Lack returns a plan of the files to download before the model can be opened.
+// It returns nil, without contacting the hub, for a local directory or a
+// complete cache entry.
 func (c *Client) Lack(ctx context.Context, name string, want Want) (*Plan, error) {
 	if !IsID(name) {
-		return nil, nil // what else it may be is for Resolve to say
+		return nil, nil // Resolve reports what is wrong with it
 	}
 	r, err := ParseRepo(Model, name)
 	if err != nil {
@@ -31,7 +31,8 @@ func (c *Client) Lack(ctx context.Context, name string, want Want) (*Plan, error
 	if complete(dir, want) {
 		return nil, nil
 	}
-	// A repository may have no more than what is here: who opens it will see.
+	// The repository may have no more files than the cache. If so, opening the
+	// model reports what is missing.
 	begun := complete(dir, part)
 	if c.offline && begun {
 		return nil, nil

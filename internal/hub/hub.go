@@ -33,13 +33,13 @@ type Repo struct {
 	ID, Revision string
 }
 
-// main is the revision of whoever names none.
+// main is the default revision.
 const mainRevision = "main"
 
 var (
 	id     = regexp.MustCompile(`^[A-Za-z0-9][\w.-]*/[\w.-]+$`)
 	commit = regexp.MustCompile(`^[0-9a-f]{40}$`)
-	// rev has no sign that means something in an address or a path.
+	// rev has no character with a meaning in an address or a path.
 	rev = regexp.MustCompile(`^[\w][\w.+-]*(/[\w][\w.+-]*)*$`)
 )
 
@@ -58,7 +58,7 @@ func ParseRepo(kind Kind, name string) (Repo, error) {
 	return Repo{kind, name, revision}, nil
 }
 
-// IsID says whether a model's name is a hub id, and not a directory here.
+// IsID reports whether a model's name is a hub id and not a local directory.
 func IsID(name string) bool {
 	if there, err := badinput.Exists(name); there || err != nil {
 		return false // the error comes back from who opens it
@@ -113,8 +113,8 @@ func (r Repo) dir(cache string) string {
 	return filepath.Join(cache, string(r.Kind)+"--"+strings.ReplaceAll(r.ID, "/", "--"))
 }
 
-// snapshot is the directory of the repository's files in a cache, as far as
-// the cache knows the revision's commit.
+// snapshot returns the directory of the repository's files in a cache, if the
+// cache knows the commit of the revision.
 func (r Repo) snapshot(cache string) string {
 	name := r.Revision
 	if data, err := os.ReadFile(filepath.Join(r.dir(cache), "refs", filepath.FromSlash(name))); err == nil {
@@ -203,7 +203,7 @@ func resolve(what, name, probe string) (string, error) {
 
 // readable refuses a directory with an entry that is neither a directory nor a
 // regular file, since files of a model are opened, digested and copied by
-// patterns. A link that leads nowhere is left to who wants it.
+// patterns. A dangling link is reported by the code that opens it.
 func readable(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -150,8 +150,8 @@ func (l *Listing) check() error {
 	return nil
 }
 
-// plainPath says whether a path stays below the directory it is joined to, on
-// any system, and can be shown on a terminal.
+// plainPath reports whether a path stays below the directory it is joined to,
+// on any system, and can be shown on a terminal.
 func plainPath(p string) bool {
 	if p == "" || len(p) > 1024 || !utf8.ValidString(p) || strings.ContainsFunc(p, func(r rune) bool { return r == '\\' || !unicode.IsPrint(r) }) {
 		return false
@@ -167,8 +167,8 @@ func plainPath(p string) bool {
 	return filepath.IsLocal(filepath.FromSlash(p))
 }
 
-// ask decodes an answer of the hub's API, and returns the query of the next
-// page, "" if this is the last.
+// ask decodes an answer of the hub's API and returns the query of the next
+// page, "" for the last page.
 func (c *Client) ask(ctx context.Context, r Repo, address string, into any) (next string, err error) {
 	err = c.attempts(ctx, what(r), func() error {
 		late := &tooSlow{fmt.Errorf("no whole answer within %s", c.deadline)}

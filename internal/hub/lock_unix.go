@@ -16,9 +16,9 @@ import (
 	"barka/internal/pause"
 )
 
-// acquire takes the lock that huggingface_hub takes for a blob, waiting for
-// whoever holds it; waiting is called once if that is needed. The system drops
-// the lock when the process dies.
+// acquire takes the lock that huggingface_hub takes for a blob. If another
+// process holds it, acquire calls waiting once and waits. The system drops the
+// lock when the process dies.
 func acquire(ctx context.Context, path string, waiting func()) (release func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return nil, diskError(path, err)
@@ -31,8 +31,8 @@ func acquire(ctx context.Context, path string, waiting func()) (release func(), 
 		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		switch {
 		case err == nil:
-			// Whoever held it before may have removed the file: then this lock is
-			// on a name nobody else will find.
+			// The previous holder may have removed the file. Then no other
+			// process can find this lock.
 			held, err := f.Stat()
 			var named os.FileInfo
 			if err == nil {
@@ -61,8 +61,8 @@ func acquire(ctx context.Context, path string, waiting func()) (release func(), 
 	}
 }
 
-// freeSpace is how many bytes can be written below a directory that may not
-// exist yet.
+// freeSpace returns how many bytes can be written below a directory, which need
+// not exist.
 func freeSpace(dir string) (int64, bool) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(existing(dir), &s); err != nil {

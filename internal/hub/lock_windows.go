@@ -15,8 +15,8 @@ import (
 )
 
 // acquire takes the lock that huggingface_hub takes for a blob: the first byte
-// of the file. It waits for whoever holds it; waiting is called once if that
-// is needed.
+// of the file. If another process holds it, acquire calls waiting once and
+// waits.
 func acquire(ctx context.Context, path string, waiting func()) (release func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return nil, diskError(path, err)
@@ -41,8 +41,8 @@ func acquire(ctx context.Context, path string, waiting func()) (release func(), 
 	}
 }
 
-// freeSpace is how many bytes can be written below a directory that may not
-// exist yet.
+// freeSpace returns how many bytes can be written below a directory, which need
+// not exist.
 func freeSpace(dir string) (int64, bool) {
 	name, err := windows.UTF16PtrFromString(existing(dir))
 	if err != nil {

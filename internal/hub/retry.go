@@ -19,20 +19,21 @@ const (
 	maxAttempts = 6
 	// maxSilent bounds the attempts to reach a hub that has never answered.
 	maxSilent = 3
-	// maxPause is the longest that a server may make us wait; a longer one is
-	// better spent by running again later.
+	// maxPause is the longest wait that a server may ask for. After a longer
+	// one it is better to run the command again.
 	maxPause = 5 * time.Minute
-	// headway is how many bytes an attempt must bring to be forgiven its end.
+	// headway is how many bytes an attempt must bring for the count of attempts
+	// to start again.
 	headway = 1 << 20
 )
 
-// unreachable is a hub that never answers.
+// unreachable is the error of a hub that never answers.
 type unreachable struct{ error }
 
 func (u *unreachable) Unwrap() error { return u.error }
 
-// IsUnreachable says whether an error is that the hub cannot be reached, so
-// that it need not be asked for anything else.
+// IsUnreachable reports whether an error means that the hub cannot be reached.
+// Further requests would fail too.
 func IsUnreachable(err error) bool {
 	var u *unreachable
 	return errors.As(err, &u)
@@ -65,8 +66,8 @@ func (c *Client) attempts(ctx context.Context, what string, try func() error) er
 	return err
 }
 
-// window is the time left of the window of a rate limit that is used up, in
-// seconds, as in RateLimit: "api";r=0;t=55.
+// window matches the seconds until an exhausted rate limit is reset, as in
+// RateLimit: "api";r=0;t=55.
 var window = regexp.MustCompile(`;\s*r=0\s*;\s*t=(\d{1,6})`)
 
 // retryAfter reads the header's two forms, seconds or a date, or else the time

@@ -12,8 +12,8 @@ import (
 // DefaultEndpoint is the hub itself; HF_ENDPOINT names another.
 const DefaultEndpoint = "https://huggingface.co"
 
-// Offline says whether the environment forbids requests to the hub, in the
-// words that huggingface_hub takes for yes.
+// Offline reports whether the environment forbids requests to the hub. It
+// accepts the values that huggingface_hub accepts as true.
 func Offline() bool {
 	for _, name := range []string{"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"} {
 		switch strings.ToUpper(os.Getenv(name)) {
@@ -40,8 +40,8 @@ func endpoint() (*url.URL, error) {
 	return u, nil
 }
 
-// token is the user's, from where huggingface_hub looks for it; "" if there
-// is none.
+// token returns the user's token, from the places where huggingface_hub looks
+// for it, or "".
 func token() (string, error) {
 	for _, name := range []string{"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"} {
 		if t := strings.TrimSpace(os.Getenv(name)); t != "" {
@@ -58,13 +58,14 @@ func token() (string, error) {
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return "", nil // as good as none
+		return "", nil // no token
 	}
 	t := strings.TrimSpace(string(data))
 	return t, plainToken(path, t)
 }
 
-// plainToken refuses what cannot stand in a header, without repeating it.
+// plainToken refuses a token that cannot be part of a header. Its error does
+// not repeat the token.
 func plainToken(where, t string) error {
 	if strings.ContainsFunc(t, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return badinput.Errorf("%s holds something other than a token", where)

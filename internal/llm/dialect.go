@@ -7,15 +7,14 @@ import (
 	"strings"
 )
 
-// dialect is what is known of the server's departures from the API, learnt
-// from its refusals.
+// dialect records how the server departs from the API, as its refusals show.
 type dialect struct {
 	noSchema        bool // response_format with json_schema is refused
 	noSeed          bool // seed is refused
 	completionLimit bool // the limit is spelt max_completion_tokens
 }
 
-// body is a request in OpenAI's spelling.
+// body returns the JSON body of a request.
 type body struct {
 	Model               string          `json:"model"`
 	Messages            []message       `json:"messages"`
@@ -95,7 +94,7 @@ func (c *HTTP) adapt(used dialect, r Request, text string) bool {
 
 var seedWord = regexp.MustCompile(`\bseed\b`)
 
-// Words of servers about conversations that do not fit: OpenAI and vLLM,
+// Error texts of servers for conversations that do not fit: OpenAI and vLLM,
 // SGLang, llama.cpp.
 var (
 	tooLongWords = regexp.MustCompile(`(?i)context_length_exceeded|maximum context length|longer than the model'?s context length|exceeds? the (?:maximum allowed length|available context size)|exceed_context_size_error|exceed context window`)
@@ -103,7 +102,7 @@ var (
 	tokenWords   = regexp.MustCompile(`(?i)(?:requested|input \(|input length \(|requested tokens \() ?(\d+)`)
 )
 
-// tooLong recognises such an answer, whatever its status.
+// tooLong recognises such an error, whatever the status of the response.
 func tooLong(data []byte) error {
 	text := string(data[:min(len(data), 4096)])
 	if !tooLongWords.MatchString(text) {

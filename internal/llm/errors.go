@@ -37,7 +37,7 @@ func (e *RequestError) Unwrap() error { return e.Err }
 // refusal is a request that the server understood and does not take.
 type refusal struct {
 	err  error
-	text string // the server's words
+	text string // the server's text
 }
 
 func (r *refusal) Error() string { return r.err.Error() }
@@ -52,12 +52,12 @@ func (c *HTTP) noAnswer(err error) *pause.Passing {
 	if errors.As(err, &timeout) && timeout.Timeout() {
 		return &pause.Passing{Err: fmt.Errorf("no answer within %s", c.o.Timeout), Timeout: true}
 	}
-	// net/http quotes what it cannot read, a header with the key, say.
+	// net/http quotes what it cannot parse, such as a header with the key.
 	return &pause.Passing{Err: errors.New("no answer: " + c.redact(withoutAddress(err).Error()))}
 }
 
-// withoutAddress takes addresses and ports out of a network error: what rows say
-// of it must not differ from machine to machine.
+// withoutAddress removes addresses and ports from a network error. Rows state
+// the error, and must be the same on every machine.
 func withoutAddress(err error) error {
 	var request *url.Error
 	if errors.As(err, &request) {
@@ -94,12 +94,13 @@ func (c *HTTP) statusError(resp *http.Response, data []byte) error {
 	case code == http.StatusPaymentRequired, code == http.StatusTooManyRequests && quotaWords.MatchString(said):
 		return fmt.Errorf("%w; the account's quota is used up: run the same command again when there is more", err)
 	case code == http.StatusInternalServerError && validation.Match(data):
-		// llama-cpp-python's way of saying 422: asking again does not help.
+		// llama-cpp-python answers 500 where 422 is meant. A retry does not
+		// help.
 	case code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code >= 500:
 		after := pause.After(resp.Header.Get("Retry-After"), time.Now())
 		return &pause.Passing{Err: err, After: after, Everyone: code == http.StatusTooManyRequests || after > 0}
 	case code == http.StatusForbidden && filterWords.MatchString(said):
-		// OpenRouter's way of saying that the request was flagged.
+		// OpenRouter answers so if the request was flagged.
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
 		hint := "name the environment variable that holds the API key"
 		if c.o.KeyVariable != "" {
@@ -121,9 +122,8 @@ const (
 	maxWords = 300  // characters of it that are shown
 )
 
-// said is what a server says in the body of an error: the code and message of
-// the usual forms of JSON, the title of a page, else the text itself, as redact
-// makes it.
+// said returns the text of an error response: the code and message of the usual
+// JSON forms, the title of a page, or the body itself, made safe by redact.
 func (c *HTTP) said(data []byte) string {
 	whole := string(data[:min(len(data), maxSaid+len(c.key))])
 	text := printable.Without(whole, c.key) // before its end can be cut off
@@ -176,12 +176,13 @@ func pageTitle(s string) string {
 	return "a page: " + s
 }
 
-// redact makes a server's words fit for terminals, logs and rows: one short line
-// without the API key.
+// redact makes a server's text safe for terminals, logs and rows: one short
+// line without the API key.
 func (c *HTTP) redact(s string) string { return printable.Line(s, maxWords, c.key) }
 
-// redirected is the error of a redirect. None is followed: a request carries the
-// key and somebody's text, and is meant for the server that was named.
+// redirected returns the error for a redirect. Redirects are not followed,
+// since a request carries the key and the user's text and is meant for the
+// named server only.
 func (c *HTTP) redirected(resp *http.Response) error {
 	to := "nowhere"
 	if at, err := resp.Location(); err == nil {

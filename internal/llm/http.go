@@ -37,11 +37,12 @@ type Options struct {
 	Retries int
 	// Timeout of one attempt; 0 means 10 minutes.
 	Timeout time.Duration
-	// Grace is how long calls under way may go on after an interruption, so that
-	// their answers are not lost; 0 means 10 seconds.
+	// Grace is how long calls under way may continue after an interruption, so
+	// that their answers are not lost. 0 means 10 seconds.
 	Grace time.Duration
-	// Note is called with what a person should see: each wait, and each parameter
-	// that the server refuses and that is left out from then on. nil shows nothing.
+	// Note is called with messages for the user: each wait, and each parameter
+	// that the server refuses and that is left out from then on. nil discards
+	// them.
 	Note func(string)
 	// Sleep waits between attempts; nil means in real time.
 	Sleep func(ctx context.Context, d time.Duration) error
@@ -69,16 +70,17 @@ const (
 	maxAnswer = 32 << 20
 	// maxHeader bounds the size of a response's header.
 	maxHeader = 256 << 10
-	// maxPause is the longest that a server may make us wait; a longer one is
-	// better spent by running again later.
+	// maxPause is the longest wait that a server may ask for. After a longer
+	// one it is better to run the command again.
 	maxPause = 15 * time.Minute
 	// maxTimeouts bounds the attempts after the first that may end by Timeout,
-	// each of which takes long and may be paid.
+	// each of which takes long and may cost money.
 	maxTimeouts = 2
-	// longKey is the length in bytes of keys that no answer holds by chance; local
-	// servers take short ones such as "EMPTY".
+	// longKey is the least length in bytes of a key that an answer cannot
+	// contain by chance. Local servers accept short ones such as "EMPTY".
 	longKey = 16
-	// tellEvery keeps the waits of many requests from filling the terminal.
+	// tellEvery is the least time between two notes about waits, so that many
+	// requests do not fill the terminal.
 	tellEvery = time.Second
 )
 
@@ -120,8 +122,8 @@ func NewHTTP(o Options) (*HTTP, error) {
 	return c, nil
 }
 
-// variable is what a variable of the environment is called by custom. Anything
-// else in its place may be the key itself and is not repeated.
+// variable matches the usual names of environment variables. Any other text may
+// be the key itself and is not repeated in errors.
 var variable = regexp.MustCompile(`^[A-Z_][A-Z0-9_]*$`)
 
 // key reads the API key from a variable of the environment; "" names none.
@@ -133,7 +135,7 @@ func key(name string) (string, error) {
 	if !variable.MatchString(name) {
 		named = "that is named"
 	}
-	// Files that keys are read from end in a line feed.
+	// A key that was read from a file ends in a line feed.
 	k := strings.TrimSpace(os.Getenv(name))
 	switch {
 	case k == "":
@@ -181,8 +183,8 @@ func (c *HTTP) Complete(ctx context.Context, r Request) (resp Response, err erro
 	return resp, nil
 }
 
-// errOtherWords is what a try answers that is to be made again at once, since
-// the request is another now.
+// errOtherWords is the error of an attempt that is repeated at once with a
+// changed request.
 var errOtherWords = errors.New("the request is to be put in other words")
 
 // attempts tries until it works, or until the server has failed too often. A
@@ -205,7 +207,7 @@ func (c *HTTP) attempts(ctx context.Context, seed uint64, try func() error) erro
 			if ended = c.wait(ctx); ended != nil {
 				return ended
 			}
-			if err := try(); err != errOtherWords { // otherwise it was no attempt
+			if err := try(); err != errOtherWords { // a changed request is not another attempt
 				return err
 			}
 		}
@@ -269,8 +271,7 @@ func (c *HTTP) wait(ctx context.Context) error {
 	return c.o.Sleep(ctx, wait)
 }
 
-// hold keeps all requests back for a while: a rate limit hit by one is hit by
-// the others too.
+// hold delays all requests, since a rate limit concerns all of them.
 func (c *HTTP) hold(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -279,8 +280,9 @@ func (c *HTTP) hold(d time.Duration) {
 	}
 }
 
-// try sends a request once and returns the body of a good answer. The call
-// outlasts an interruption by the grace period: its answer may be paid for.
+// try sends a request once and returns the body of a good answer. The call may
+// outlast an interruption by the grace period, since its answer may be paid
+// for.
 func (c *HTTP) try(ctx context.Context, method, url string, payload []byte) ([]byte, error) {
 	call, cancel := pause.Grace(ctx, c.o.Grace)
 	defer cancel()
@@ -308,7 +310,7 @@ func (c *HTTP) try(ctx context.Context, method, url string, payload []byte) ([]b
 	}
 	defer resp.Body.Close()
 	c.reached.Store(true)
-	// Read to its end: only then is the connection used again.
+	// The body is read to its end, without which the connection is not reused.
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	switch {
 	case err != nil:
@@ -378,8 +380,8 @@ func (c *HTTP) parse(data []byte) (Response, error) {
 		r.Text = *content
 	case r.FinishReason == "" || r.FinishReason == FinishStop:
 		return Response{}, &pause.Passing{Err: errors.New("the answer's choice has no content")}
-		// With another reason the lack of text is the answer: it was filtered, or
-		// the limit was reached before its first word.
+		// With another reason an answer without text is valid: it was filtered,
+		// or the limit was reached before the first word.
 	}
 	return r, nil
 }

@@ -18,9 +18,8 @@ type Request struct {
 	MaxTokens   int
 	Seed        int64
 	Stop        []string
-	// JSONSchema, if not nil, is a JSON Schema that the answer should follow.
-	// A client that cannot hold the model to it leaves it out: the caller
-	// reads the answer with care either way.
+	// JSONSchema, if not nil, is a JSON Schema that the answer should follow. A
+	// client that cannot enforce it ignores it. The caller must not rely on it.
 	JSONSchema map[string]any
 }
 
@@ -44,13 +43,13 @@ type Response struct {
 type Client interface {
 	// Name identifies the model in provenance.
 	Name() string
-	// Complete returns the answer to a request; it retries what may pass by
-	// itself.
+	// Complete returns the answer to a request. It retries errors that may
+	// pass.
 	Complete(ctx context.Context, r Request) (Response, error)
 }
 
-// TooLong is the error of a conversation that does not fit into the model;
-// Tokens and Limit are 0 where a server does not tell them.
+// TooLong is the error of a conversation that does not fit into the model.
+// Tokens and Limit are 0 if the server does not state them.
 type TooLong struct{ Tokens, Limit int }
 
 func (t *TooLong) Error() string {

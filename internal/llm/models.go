@@ -8,19 +8,19 @@ import (
 	"time"
 )
 
-// patience is how long an endpoint has to list its models.
+// patience is the time limit for listing the models of an endpoint.
 const patience = 15 * time.Second
 
-// Models lists the models that the endpoint says it serves, none where it
-// keeps no such list. It asks once, and nothing that is paid for. An error is
-// an endpoint that does not answer at all.
+// Models returns the models that the endpoint lists, none if it has no such
+// list. It makes one request, which costs nothing. It returns an error only if
+// the endpoint does not answer at all.
 func (c *HTTP) Models(ctx context.Context) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	data, err := c.try(ctx, http.MethodGet, strings.TrimSuffix(c.url, "/chat/completions")+"/models", nil)
 	if err != nil {
 		if c.reached.Load() {
-			return nil, nil // it has no list, or not for us
+			return nil, nil // there is no list, or this key may not read it
 		}
 		return nil, err
 	}

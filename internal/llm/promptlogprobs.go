@@ -18,14 +18,14 @@ import (
 )
 
 // PromptScorer asks an OpenAI-compatible completions endpoint for the
-// log-probabilities of a prompt's own tokens. The prompt is given as token
-// ids where the server takes them, so that its tokenizer has no part in it. It
+// log-probabilities of a prompt's own tokens. Prompts are sent as token ids if
+// the server accepts them, so that the server's tokenizer is not involved. It
 // is safe for concurrent use.
 //
-// There are several ways to ask: vLLM's prompt_logprobs, whose answer names
-// every token by its id and rank; echo with logprobs, OpenAI's old one; and the
-// latter with the prompt's text. The first request finds out which the server
-// has.
+// There are three ways to ask: prompt_logprobs of vLLM, whose answer names
+// every token by id and rank; echo with logprobs, from OpenAI's older API; and
+// echo with the prompt as text. The first request finds out which of them the
+// server supports.
 type PromptScorer struct {
 	http *HTTP
 	ways []way
@@ -35,22 +35,22 @@ type PromptScorer struct {
 	none error // the server has neither
 }
 
-// Text is what tokens say, for servers that take no ids. Pieces are the texts
-// of the tokens after the first, which is the beginning token that such a
-// server puts before every prompt; Whole is that of all of them.
+// Text is the text of tokens, for servers that accept no ids. Pieces are the
+// texts of the tokens after the first one, the BOS token, which such a server
+// adds to every prompt. Whole is the text of all pieces.
 type Text struct {
 	Whole  string
 	Pieces []string
 }
 
 // TokenScore is the natural log-probability of a token after those before it.
-// Greedy says that no other was likelier.
+// Greedy reports that no other token was likelier.
 type TokenScore struct {
 	LogProb float64
 	Greedy  bool
 }
 
-// AnswerError is an answer that came and cannot be used for its request.
+// AnswerError is the error of an answer that cannot be used for its request.
 type AnswerError struct{ err error }
 
 func (e *AnswerError) Error() string { return e.err.Error() }
@@ -61,7 +61,7 @@ func unusable(format string, args ...any) error {
 }
 
 // NewPromptScorer checks the options and returns a client. text turns tokens
-// into their text; without it texts are not tried.
+// into their text; if it is nil, prompts are not sent as text.
 func NewPromptScorer(o Options, text func(tokens []int32) (Text, error)) (*PromptScorer, error) {
 	c, err := NewHTTP(o)
 	if err != nil {
@@ -78,8 +78,8 @@ func NewPromptScorer(o Options, text func(tokens []int32) (Text, error)) (*Promp
 // Name is the model's.
 func (p *PromptScorer) Name() string { return p.http.o.Model }
 
-// Limit is the most tokens that the server takes in prompt and answer; 0
-// where it does not say (vLLM does).
+// Limit returns the largest number of tokens of prompt and answer together, 0
+// if the server does not state it. vLLM does.
 func (p *PromptScorer) Limit(ctx context.Context) (int, error) {
 	var list struct {
 		Data []struct {
@@ -121,7 +121,7 @@ func (p *PromptScorer) Score(ctx context.Context, tokens []int32, n int) ([]Toke
 		}
 		return out, err
 	}
-	defer p.mu.Unlock() // the others wait until it is known how to ask
+	defer p.mu.Unlock() // other requests wait until the way to ask is known
 	if p.none != nil {
 		return nil, p.none
 	}
@@ -171,27 +171,27 @@ func (p *PromptScorer) ask(ctx context.Context, w way, tokens []int32, n int) (o
 	return out, err
 }
 
-// way is a manner of asking.
+// way is one of the ways to ask.
 type way interface {
 	fmt.Stringer
 	body(model string, tokens []int32) (map[string]any, error)
-	// scores reads those of the last n tokens from the first choice of an
-	// answer; *noScores says that there are none.
+	// scores reads the scores of the last n tokens from the first choice of an
+	// answer. It returns *noScores if there are none.
 	scores(c choice, tokens []int32, n int) ([]TokenScore, error)
 }
 
-// noScores is an answer without what was asked for.
+// noScores is the error of an answer without scores.
 type noScores struct{ text string }
 
 func (n *noScores) Error() string { return n.text }
 
-// choice holds what the two ways' answers have.
+// choice holds the fields of the answers to all ways of asking.
 type choice struct {
 	PromptLogProbs []map[string]rankedLogProb `json:"prompt_logprobs"`
 	LogProbs       *promptEcho                `json:"logprobs"`
 }
 
-// promptEcho holds an entry a token.
+// promptEcho holds one entry per token.
 type promptEcho struct {
 	Tokens   []json.RawMessage     `json:"tokens"`
 	LogProbs []*float64            `json:"token_logprobs"`
@@ -203,7 +203,8 @@ type rankedLogProb struct {
 	Rank    *int     `json:"rank"`
 }
 
-// noNumber finds what Python writes for numbers that JSON does not have.
+// noNumber matches NaN and the infinities as Python writes them. JSON does not
+// have them.
 var noNumber = regexp.MustCompile(`[:,\[\s](NaN|-?Infinity)\b`)
 
 func (p *PromptScorer) parse(w way, data []byte, tokens []int32, n int) ([]TokenScore, error) {
@@ -276,7 +277,7 @@ func (vllm) scores(c choice, tokens []int32, n int) ([]TokenScore, error) {
 	return out, nil
 }
 
-// scored checks a token's log-probability against the best of its place.
+// scored checks a token's log-probability against the best one at its position.
 func scored(i int, logProb *float64, best float64) (TokenScore, error) {
 	switch {
 	case logProb == nil:
@@ -306,8 +307,8 @@ func (e echo) scores(c choice, tokens []int32, n int) ([]TokenScore, error) {
 	return c.LogProbs.last(len(tokens), 0, n)
 }
 
-// check tells whether an answer has an entry for each of a prompt's tokens. A
-// server that may generate may also end at once.
+// check reports whether an answer has an entry for each token of the prompt. A
+// server that generates a token may also end at once.
 func (l *promptEcho) check(prompt, generated int) error {
 	if l == nil {
 		l = new(promptEcho)
@@ -325,8 +326,8 @@ func (l *promptEcho) check(prompt, generated int) error {
 	return nil
 }
 
-// last returns the scores of the last n tokens, the first of which have no
-// entry.
+// last returns the scores of the last n tokens. The first token of the prompt
+// has no entry.
 func (l *promptEcho) last(tokens, without, n int) ([]TokenScore, error) {
 	out := make([]TokenScore, 0, n)
 	for i := tokens - n; i < tokens; i++ {
@@ -346,9 +347,9 @@ func (l *promptEcho) last(tokens, without, n int) ([]TokenScore, error) {
 }
 
 // textEcho is echo for a server that takes texts alone, puts the beginning
-// token before them and does not echo it, as llama-cpp-python's. That its
-// tokens are ours is seen by their texts. It must be let generate a token: none
-// means any number to it.
+// token before them and does not echo it, as llama-cpp-python's. Token texts
+// are compared to check that the server tokenised as we did. max_tokens is 1,
+// since these servers read 0 as unlimited.
 type textEcho struct {
 	text func(tokens []int32) (Text, error)
 }
@@ -384,8 +385,8 @@ func (t textEcho) scores(c choice, tokens []int32, n int) ([]TokenScore, error) 
 	return l.last(len(tokens), 1, n)
 }
 
-// samePiece compares the texts of one token. Part of a character has none, and
-// whether a space before a word is of its text is a matter of taste.
+// samePiece compares the texts of one token. A part of a character has no text,
+// and servers differ in whether a space before a word belongs to its text.
 func samePiece(a, b string) bool {
 	const part = "\ufffd"
 	if strings.Contains(a, part) || strings.Contains(b, part) || b == "" {

@@ -21,13 +21,11 @@ import (
 
 // Checked is what a check of a recipe found.
 type Checked struct {
-	// Problems make a run fail, sooner or later; those of the recipe's text are
-	// among them.
+	// Problems make a run fail. They include the mistakes in the recipe's text.
 	Problems []Problem
-	// Warnings are what a run would go on without, or what could not be looked
-	// into.
+	// Warnings do not stop a run, or could not be checked.
 	Warnings []Problem
-	// Downloads have to come from the hub first. What they hold is not checked.
+	// Downloads are needed from the hub first. Their content is not checked.
 	Downloads []*hub.Plan
 
 	file       string
@@ -58,10 +56,10 @@ type checker struct {
 	silent bool
 }
 
-// Check looks for what would stop a run of the recipe, before anything that
-// costs money or hours: models, languages, layers, files, titles, benchmarks
-// and tasks. It writes nothing and asks nothing that is paid for. Data is read
-// to its end, but for large dumps; of models the weights' values are not read.
+// Check finds what would stop a run of the recipe, before work that costs money
+// or hours: models, languages, layers, files, titles, benchmarks and tasks. It
+// writes nothing and makes no paid requests. All data is read except for large
+// dumps. The values of weights are not read.
 func (w *Runner) Check(ctx context.Context, r *Recipe) (*Checked, error) {
 	k := &checker{w: w, r: r, Checked: &Checked{file: r.file, Problems: slices.Clone(r.doc.problems), converted: map[string]convert.Estimate{}}}
 	for _, check := range []func(context.Context){k.output, k.models, k.wiki, k.convert, k.inputs, k.mix, k.eval} {

@@ -21,8 +21,8 @@ import (
 	"barka/internal/stage/wiki"
 )
 
-// set is a dataset of instructions on its way to the mix. The one that synth
-// writes has no name; the others are called as in the recipe.
+// set is a dataset of instructions on its way to the mix. The set that synth
+// writes has no name. The others have their names of the recipe.
 type set struct{ name, path string }
 
 // dir is the directory of a stage's output for the set.
@@ -41,7 +41,7 @@ func (s set) title(stage string) string {
 	return stage + " " + s.name
 }
 
-// done tells of a stage that wrote a dataset, and reports whether it has rows.
+// done reports a stage's dataset to the user. some is true if it has rows.
 func (c *chain) done(title, out string, m *dataset.Manifest) (path string, some bool) {
 	path = c.path(out)
 	c.made = append(c.made, path)
@@ -62,8 +62,8 @@ func why(m *Made) string {
 	return fmt.Sprintf(": %d are rejected (%s)", m.Rejected, reasons(m.Reasons))
 }
 
-// nothing is the error for a stage after which there is nothing to go on with.
-// The next stages would make nothing of nothing, and end well.
+// nothing returns the error for a stage that made no rows. The later stages
+// would succeed without rows.
 func (c *chain) nothing(stage string, m *dataset.Manifest, dir string) error {
 	text := ""
 	if m != nil {
@@ -72,7 +72,7 @@ func (c *chain) nothing(stage string, m *dataset.Manifest, dir string) error {
 	return badinput.Errorf("%s made no rows%s; look at %s, change what the recipe says of it, and run again with --restart", stage, text, c.path(dir))
 }
 
-// keep makes the sets that still have rows those of the next stage.
+// keep passes the sets that still have rows to the next stage.
 func (c *chain) keep(st stage, sets []set) error {
 	if len(sets) == 0 && len(c.sets) > 0 && len(c.r.Inputs.Mix) == 0 {
 		return c.nothing(st.name, nil, c.sets[0].dir(st.dir))
@@ -123,8 +123,9 @@ func (c *chain) synth(ctx context.Context, st stage) error {
 	return c.nothing(st.name, m, st.dir)
 }
 
-// generator returns the client that writes questions and answers. A local
-// model is opened when it is first asked; its weights are among the options.
+// generator returns the client that writes questions and answers. A local model
+// is loaded with its first request. The digest of its weights is part of the
+// options.
 func (c *chain) generator(o *synth.Options) (llm.Client, error) {
 	g := c.r.Models.Generator
 	if g.Endpoint != "" {
@@ -238,5 +239,5 @@ func (c *chain) validation() string {
 	if n, err := dataset.Count(val); !exists(val) || err == nil && n == 0 {
 		return ""
 	}
-	return val // a damaged one is for train to refuse
+	return val // train reports a damaged one
 }

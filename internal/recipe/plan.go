@@ -20,25 +20,25 @@ import (
 type Planned struct {
 	Stage string `json:"stage"`
 	Out   string `json:"out"`
-	// Done: its output is complete; a run looks whether it is still of these
+	// Done: its output is complete. A run checks that it was made with these
 	// options.
 	Done bool `json:"done"`
 	// Work is what it will do, in words.
 	Work string `json:"work,omitempty"`
-	// Estimated: the counts follow from those of a stage that has not run yet.
+	// Estimated: the counts are based on those of a stage that has not run yet.
 	Estimated bool `json:"estimated,omitempty"`
-	// Rows are those that it reads or makes; Calls go to the generator; Tokens
-	// are all that models read and write.
+	// Rows is the number of rows that it reads or makes, Calls that of requests
+	// to the generator, and Tokens that of tokens that models read and write.
 	Rows   int64 `json:"rows,omitempty"`
 	Calls  int64 `json:"calls,omitempty"`
 	Tokens int64 `json:"tokens,omitempty"`
 	Effort
-	// Memory is what models take on this machine, in bytes; 0 is little or
-	// unknown.
+	// Memory is the memory of models on this machine in bytes; 0 means little
+	// or unknown.
 	Memory int64 `json:"memory_bytes,omitempty"`
 }
 
-// Effort is what bounds a stage's time from below on this machine.
+// Effort gives lower bounds of a stage's time on this machine.
 type Effort struct {
 	// FLOP are the operations of its matrix products in the type DType, Read
 	// the bytes of weights that it reads from memory.
@@ -51,15 +51,15 @@ type Effort struct {
 	Elsewhere bool `json:"elsewhere,omitempty"`
 }
 
-// What is not known before a stage has run is taken from these. The first
-// three were measured on the first 106 articles of a dump of the English
-// Wikipedia; those are long, a stub has a passage or two.
+// Estimates for stages whose input does not exist yet use these figures. The
+// first three were measured on the first 106 articles of a dump of the English
+// Wikipedia. Those are long articles; a stub has a passage or two.
 const (
 	passagesPerPage = 16.5
 	charsPerPassage = 1600
 	bytesPerPage    = 16 << 10 // of a compressed dump
 	textPerPage     = 56 << 10 // of one that is not
-	// A guess: what a call of the generator gives back.
+	// A guess: the length of a generator's answer.
 	tokensPerCall = 100
 	// As synth.Plan counts prompts.
 	charsPerToken = 4
@@ -81,8 +81,8 @@ func (a amount) about() string {
 	return ""
 }
 
-// text says how much it is, "" for nothing: then what it is of is a problem, or
-// not known.
+// text writes the amount, or "" for 0, which means that it is unknown or that
+// Check found a problem.
 func (a amount) text(of string) string {
 	if a.rows == 0 {
 		return ""
@@ -90,7 +90,7 @@ func (a amount) text(of string) string {
 	return fmt.Sprintf("%s%d %s", a.about(), a.rows, of)
 }
 
-// forecast follows what goes through the chain.
+// forecast follows the amount of data through the chain.
 type forecast struct {
 	*Checked
 	w        *Runner
@@ -102,8 +102,8 @@ type forecast struct {
 	amounts  map[string]amount // of the sets, by path
 }
 
-// Plan says what Run would do and what it would take, and changes nothing.
-// What a check found is the result of Check.
+// Plan returns what Run would do and what it would cost, and changes nothing.
+// checked is the result of Check.
 func (w *Runner) Plan(ctx context.Context, r *Recipe, checked *Checked) ([]Planned, error) {
 	f := &forecast{Checked: checked, w: w, r: r, ctx: ctx, amounts: map[string]amount{}}
 	if r.Wiki == nil {
@@ -124,10 +124,10 @@ func (f *forecast) path(name string) string { return filepath.Join(f.w.Out, name
 
 func (f *forecast) add(p Planned) { f.plan = append(f.plan, p) }
 
-// done plans a finished stage, and reports whether it is one.
+// done reports whether a stage is finished, and if so adds it to the plan.
 func (f *forecast) done(st stage) bool { return f.doneFor(set{}, st) }
 
-// doneFor is done for the stage's output for a set.
+// doneFor is done for a stage's output of one set.
 func (f *forecast) doneFor(s set, st stage) bool {
 	p := Planned{Stage: s.title(st.name), Out: f.path(s.dir(st.dir))}
 	p.Done = exists(filepath.Join(p.Out, st.marker))
@@ -322,7 +322,7 @@ func (f *forecast) translate(st stage) {
 	}
 }
 
-// sentences counts those of a dataset that is there.
+// sentences counts the sentences of an existing dataset.
 func (f *forecast) sentences(path string) (translate.Estimate, bool) {
 	if f.translator == nil || !exists(filepath.Join(path, dataset.ManifestName)) && !isFile(path) {
 		return translate.Estimate{}, false
@@ -402,8 +402,7 @@ func (f *forecast) merge(st stage) {
 	f.add(p)
 }
 
-// trains tokenizes the mix if it is there, and otherwise goes by what will
-// become of it.
+// trains tokenizes the mix if it exists, and otherwise uses the forecast.
 func (f *forecast) trains(p *Planned, o train.Options) {
 	s, a := f.base.Shape, f.amounts[mixed]
 	d, n, how := &train.Data{Tokens: a.tokens(), Trained: a.tokens(), Longest: o.MaxLength}, int(a.rows), "about "
@@ -462,7 +461,7 @@ func instructions(ctx context.Context, path string) amount {
 	})
 }
 
-// read counts a dataset. What cannot be read is a problem that Check has
+// read counts a dataset. Rows that cannot be read are a problem that Check has
 // found.
 func read[Row any](ctx context.Context, path string, chars func(Row) int) (a amount) {
 	for row, err := range dataset.Rows[Row](ctx, path) {

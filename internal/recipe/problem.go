@@ -9,7 +9,7 @@ import (
 
 // Problem is a mistake in a recipe, or in what it names.
 type Problem struct {
-	// Line is that of the recipe's file, 0 where nothing in it can be pointed at.
+	// Line is the line in the recipe's file, 0 if there is none.
 	Line int `json:"line,omitempty"`
 	// Key is the setting, such as train.rank.
 	Key string `json:"key,omitempty"`

@@ -21,8 +21,8 @@ import (
 	"barka/internal/stage/wiki"
 )
 
-// Recipe is a recipe file. A stage without a block is left out; its place in
-// the chain is then taken by what is under inputs.
+// Recipe is a recipe file. A stage without a block is left out, and the data
+// under inputs takes the place of its output.
 type Recipe struct {
 	Name     string `json:"name"`
 	Seed     int64  `json:"seed"`
@@ -97,7 +97,7 @@ type Eval struct {
 	Base       bool   `json:"base"` // evaluate the base model too
 }
 
-// Load reads a recipe file; its mistakes are the error, all of them together.
+// Load reads a recipe file. Its error lists all mistakes.
 func Load(path string) (*Recipe, error) {
 	r, err := Open(path)
 	if err != nil {
@@ -106,9 +106,9 @@ func Load(path string) (*Recipe, error) {
 	return r, r.Problems()
 }
 
-// Open reads a recipe file that may have mistakes: what is wrong has its
-// default, and Problems lists it. Only a file that is no recipe at all is an
-// error.
+// Open reads a recipe file that may have mistakes. A setting with a mistake has
+// its default, and Problems lists it. Only a file that is not a recipe at all
+// is an error.
 func Open(path string) (*Recipe, error) {
 	data, err := badinput.ReadFile(path, badinput.MaxSettings)
 	if err != nil {
@@ -253,8 +253,8 @@ func (r *Recipe) model(name string) string {
 	return name
 }
 
-// Tokenizers names the models of which the recipe's stages use the tokenizer
-// alone.
+// Tokenizers names the models of which the recipe's stages use only the
+// tokenizer.
 func (r *Recipe) Tokenizers() []string {
 	var names []string
 	if r.Mix != nil {

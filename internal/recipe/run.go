@@ -32,7 +32,7 @@ type Runner struct {
 	Retry    bool // ask again about passages whose requests failed
 	Progress progress.Reporter
 	Log      *slog.Logger
-	// Say tells of each stage's result.
+	// Say is called with the result of each stage.
 	Say func(Step)
 }
 
@@ -46,7 +46,7 @@ type chain struct {
 	start    time.Time
 }
 
-// Run executes every stage of the recipe; finished stages are passed over.
+// Run runs every stage of the recipe. Finished stages are skipped.
 func (w *Runner) Run(ctx context.Context, r *Recipe) error {
 	if err := os.MkdirAll(w.Out, 0o755); err != nil {
 		return badinput.Wrap(err)

@@ -64,7 +64,7 @@ type Evaluated struct {
 	Average *float64 `json:"average,omitempty"`
 	Scores  []Score  `json:"scores"`
 	Results string   `json:"results,omitempty"`
-	// Before tells that an earlier run did it all.
+	// Before: an earlier run did all of it.
 	Before bool `json:"done_before,omitempty"`
 }
 

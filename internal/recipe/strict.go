@@ -14,8 +14,8 @@ import (
 	"barka/internal/nearest"
 )
 
-// elsewhere are fields of the stages' options that are not for the block to
-// set, with where they are set; "" is nowhere.
+// elsewhere lists fields of the stages' options that the block must not set,
+// with the place where they are set; "" means none.
 var elsewhere = map[string]string{
 	"synth.model": "models.generator.model", "synth.model_digest": "",
 	"translate.model": "models.translator", "translate.model_digest": "", "translate.to": "language",
@@ -88,7 +88,7 @@ func (d *document) unknown(key, name, at string, known map[string]reflect.Type) 
 	d.say(key, "unknown key %q%s (keys of %s: %s)", key, hint, cmp.Or(at, "a recipe"), strings.Join(names, ", "))
 }
 
-// block reports whether a field has settings of its own.
+// block reports whether a field is a block of settings.
 func block(t reflect.Type) bool {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()

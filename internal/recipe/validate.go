@@ -125,8 +125,8 @@ var scripts = []string{"Arab", "Armn", "Beng", "Cyrl", "Deva", "Ethi", "Geor", "
 
 var languageCode = regexp.MustCompile(`^[a-z]{3}_[A-Z][a-z]{3}$`)
 
-// misspelt reports whether a block, a model or an input could not be read, so
-// that what seems to be missing is perhaps there under another name.
+// misspelt reports whether a block, a model or an input could not be read. Then
+// a setting that seems to be missing may be there under another name.
 func (r *Recipe) misspelt() bool {
 	return slices.ContainsFunc(r.doc.problems, func(p Problem) bool {
 		top, rest, inner := strings.Cut(p.Key, ".")
@@ -134,8 +134,8 @@ func (r *Recipe) misspelt() bool {
 	})
 }
 
-// checkMissing notes what the stages need and the recipe does not have, and
-// what it has to no effect.
+// checkMissing notes settings that the stages need and the recipe lacks, and
+// settings without effect.
 func (r *Recipe) checkMissing() {
 	for _, m := range []struct {
 		missing bool

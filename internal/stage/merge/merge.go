@@ -38,10 +38,10 @@ const OriginFile = "merge.json"
 type Origin struct {
 	Base    string `json:"base_digest"`
 	Adapter string `json:"adapter_digest"`
-	// Files are the digests of the files beside this one.
+	// Files are the digests of the other files in the directory.
 	Files map[string]string `json:"files,omitempty"`
-	// Unchanged, if not nil, returns an error if what Base and Adapter were taken
-	// of is not what it was then.
+	// Unchanged, if not nil, returns an error if the files that Base and
+	// Adapter identify have changed.
 	Unchanged func() error `json:"-"`
 }
 
@@ -88,15 +88,15 @@ func Run(ctx context.Context, dev tensor.Device, base, adapter, out string, id O
 	return errors.Join(err, w.Remove())
 }
 
-// identity is the identity.json of a merge, which is never continued: it
-// takes minutes, and begins again.
+// identity is the identity.json of a merge. An interrupted merge is not
+// continued but starts again, since it takes minutes only.
 type identity struct {
 	Stage   string `json:"stage"`
 	Base    string `json:"base_digest"`
 	Adapter string `json:"adapter_digest"`
 }
 
-// ownMerge refuses unfinished work that is no merge.
+// ownMerge refuses unfinished work of another command.
 func ownMerge(w *durable.Work) error {
 	begun, err := w.Begun()
 	if begun == nil || err != nil {
@@ -109,8 +109,8 @@ func ownMerge(w *durable.Work) error {
 	return nil
 }
 
-// stands reports whether the model that id describes stands at out, whole. It
-// is a badinput error if something else does.
+// stands reports whether out is the whole model that id describes. It returns a
+// badinput error if out is anything else.
 func (id Origin) stands(out string) (bool, error) {
 	entries, err := os.ReadDir(out)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
@@ -157,7 +157,7 @@ func (m *merger) write(dir, base string, id Origin, reporter progress.Reporter) 
 		err = copyOthers(base, dir)
 	}
 	if changed := m.unchanged(id); changed != nil {
-		return changed // whatever was found
+		return changed // more important than err
 	}
 	if err != nil {
 		return err
@@ -168,7 +168,7 @@ func (m *merger) write(dir, base string, id Origin, reporter progress.Reporter) 
 	}
 	var names []string
 	for _, e := range entries {
-		if e.Name() != OriginFile { // that of a base which was merged itself
+		if e.Name() != OriginFile { // of a base that is a merged model itself
 			names = append(names, e.Name())
 		}
 	}
@@ -228,8 +228,8 @@ func (m *merger) close() {
 	m.delta.Close()
 }
 
-// untied reports whether config.json says that no two matrices are the same,
-// whatever the checkpoint holds.
+// untied reports whether config.json states that the embeddings are not tied,
+// even if the checkpoint ties them.
 func untied(dir string) (bool, error) {
 	data, err := model.ReadConfig(dir)
 	if err != nil {
@@ -283,7 +283,7 @@ func (m *merger) repeated(name string) (bool, error) {
 	return checkpoint.Same(m.model, name, owner)
 }
 
-// take reads a tensor and lets go of the one before.
+// take reads a tensor and releases the previous one.
 func (m *merger) take(name string) (safetensors.Tensor, error) {
 	if err := m.ctx.Err(); err != nil {
 		return safetensors.Tensor{}, err
@@ -354,11 +354,11 @@ func (m *merger) read(name string, rows, cols int) ([]float32, error) {
 	return dtype.Float32s(x.DType, x.Bytes)
 }
 
-// weights are files of a model's weights, and their indices, in the formats
-// that the hub has. Those of a base are not those of the merged model.
+// weights matches the weight files of a model and their indices, in all formats
+// of the hub. They are not copied from the base.
 var weights = regexp.MustCompile(`\.(safetensors|bin|pth?|h5|msgpack|ot|gguf|onnx)(\.index\.json)?$`)
 
-// copyOthers copies what a model directory holds beside its weights.
+// copyOthers copies all files of a model directory except its weights.
 func copyOthers(from, to string) error {
 	entries, err := os.ReadDir(from)
 	if err != nil {

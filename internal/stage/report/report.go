@@ -1,8 +1,7 @@
-// Package report makes one HTML page of a run: what every stage took in,
-// gave out and rejected, how training went, what was evaluated before and
-// after, and a few rows in both languages. The page needs no other file and no
-// network, reads from either side, and follows the reader's light or dark
-// setting.
+// Package report writes an HTML page about a run: what every stage read, wrote
+// and rejected, how the training went, the evaluations before and after it, and
+// a few rows in both languages. The page needs no other file and no network. It
+// supports text in both directions and a dark mode.
 package report
 
 import (

@@ -45,7 +45,7 @@ func (s stage) Kept() float64 {
 	return float64(s.Out) / float64(s.In)
 }
 
-// HasKept says whether Kept means something.
+// HasKept reports whether Kept applies.
 func (s stage) HasKept() bool { return !math.IsNaN(s.Kept()) }
 
 // KeptPercent is Kept for the style sheet.
