@@ -118,7 +118,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 		if f.key == "filter.preset" {
 			continue // decides what the block is read over
 		}
-		if read(dir)[f.name]+read(".")[f.name]+read("../local")[f.name] == 0 {
+		if read(dir)[f.name]+read(".")[f.name]+read("../backend")[f.name] == 0 {
 			t.Errorf("%s is read by no code of %s", f.key, dir)
 		}
 	}
