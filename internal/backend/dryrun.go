@@ -124,7 +124,10 @@ type Memory struct {
 // Memory estimates the memory of an evaluation from the model's shape.
 func (p *UnloadedModel) Memory(plan *eval.WorkEstimate) Memory {
 	s := p.shape
-	return Memory{Weights: s.Weights + p.adapter, Kept: s.RowBytes() * int64(plan.Kept), Pass: s.PassBytes(plan.LargestPass, plan.Kept, plan.LargestHead), Table: s.Mapped}
+	return Memory{
+		Weights: s.Weights + p.adapter, Kept: s.RowBytes() * int64(plan.Kept),
+		Pass: s.PassBytes(plan.LargestPass, plan.Kept, plan.LargestHead), Table: s.Mapped,
+	}
 }
 
 // DType is the type of the packed weights.

@@ -44,7 +44,8 @@ type Endpoint struct {
 // OpenEndpoint loads the tokenizer and asks the server for its limit.
 func OpenEndpoint(ctx context.Context, o EndpointOptions) (*Endpoint, error) {
 	if o.Tokenizer == "" {
-		return nil, badinput.Errorf("endpoint %s: no tokenizer; --tokenizer names the directory or hub id of the model that the server runs", o.BaseURL)
+		return nil, badinput.Errorf("endpoint %s: no tokenizer; --tokenizer names the directory or hub id of the "+
+			"model that the server runs", o.BaseURL)
 	}
 	dir, err := hub.Resolve(o.Tokenizer)
 	if err != nil {
@@ -86,7 +87,8 @@ func (e *Endpoint) maxLength(ctx context.Context, dir string) (int, error) {
 			n = served - 2
 		}
 	} else if served > 0 && n > served-2 {
-		return 0, badinput.Errorf("endpoint %s: inputs of %d tokens are allowed, the server's model takes %d, of which two go to the choice's end: use --max-length %d or less, or serve it with a larger --max-model-len",
+		return 0, badinput.Errorf("endpoint %s: inputs of %d tokens are allowed, the server's model takes %d, of "+
+			"which two go to the choice's end: use --max-length %d or less, or serve it with a larger --max-model-len",
 			e.o.BaseURL, n, served, served-2)
 	}
 	return maxLength(n, 0), nil
@@ -188,7 +190,8 @@ func ofOneRequest(err error) bool {
 func (e *Endpoint) text(tokens []int32) (llm.Text, error) {
 	bos := e.tok.Special().BOS
 	if bos < 0 || tokens[0] != bos {
-		return llm.Text{}, fmt.Errorf("the server takes no token ids, only texts, before which it puts a beginning token; this prompt has none, or has lost it where it was cut to %d tokens", e.length)
+		return llm.Text{}, fmt.Errorf("the server takes no token ids, only texts, before which it puts a beginning "+
+			"token; this prompt has none, or has lost it where it was cut to %d tokens", e.length)
 	}
 	t := llm.Text{Whole: e.tok.Decode(tokens[1:], false)}
 	if !slices.Equal(e.tok.Encode(t.Whole, true), tokens) {
@@ -217,7 +220,8 @@ func (e *Endpoint) scoreOne(ctx context.Context, r eval.Request) (eval.Score, er
 	scores, err := e.client.Score(ctx, tokens, len(r.Continuation))
 	var long *llm.TooLong
 	if errors.As(err, &long) {
-		return out, badinput.Errorf("choice and prompt have %d tokens, and the server does not take them: %w; use a lower --max-length", len(tokens), err)
+		return out, badinput.Errorf("choice and prompt have %d tokens, and the server does not take them: %w; use a "+
+			"lower --max-length", len(tokens), err)
 	}
 	if err != nil {
 		return out, err

@@ -125,7 +125,8 @@ var _ eval.Generator = (*EvalModel)(nil)
 
 // Generate implements eval.Generator. An answer depends on its own prompt alone,
 // however many prompts are decoded together.
-func (e *EvalModel) Generate(ctx context.Context, prompts []string, n int, conversation bool, done func(prompt int, text string) error) error {
+func (e *EvalModel) Generate(ctx context.Context, prompts []string, n int, conversation bool,
+	done func(prompt int, text string) error) error {
 	tok := e.d.Tokenizer
 	stop, err := e.d.EndTokens(tok.Special().EOS)
 	if err != nil {

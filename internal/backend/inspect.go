@@ -1,22 +1,19 @@
 package backend
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"barka/internal/badinput"
 	"barka/internal/chat"
 	"barka/internal/checkpoint"
+	"barka/internal/dataset"
 	"barka/internal/hub"
 	"barka/internal/model"
 	"barka/internal/tokenizer"
@@ -135,29 +132,16 @@ func inspectTokenizer(dir string, vocab int) (string, error) {
 		return text, nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(genuine)) {
-		digest, err := sha256Of(filepath.Join(dir, name))
+		file, err := dataset.Describe(dir, name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:
-			return "", badinput.Wrap(err)
-		case digest == genuine[name]:
+			return "", err
+		case file.SHA256 == genuine[name]:
 			text += fmt.Sprintf("; %s is that of NLLB-200", name)
 		default:
-			text += fmt.Sprintf("; %s differs from NLLB-200's: SHA-256 %.12s…, expected %.12s…", name, digest, genuine[name])
+			text += fmt.Sprintf("; %s differs from NLLB-200's: SHA-256 %.12s…, expected %.12s…", name, file.SHA256, genuine[name])
 		}
 	}
 	return text, nil
-}
-
-func sha256Of(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }

@@ -42,7 +42,8 @@ func fits(dir string, o model.Options) error {
 	need := values * int64(o.DType.Size())
 	free := AvailableMemory()
 	if free > 0 && need > free {
-		return badinput.Errorf("model %s needs about %s of memory as %s, and %s are free; use --dtype bf16 or int8, a smaller model, or a larger machine",
+		return badinput.Errorf("model %s needs about %s of memory as %s, and %s are free; use --dtype bf16 or int8, "+
+			"a smaller model, or a larger machine",
 			dir, printable.Memory(need), o.DType, printable.Memory(free))
 	}
 	return nil

@@ -87,7 +87,8 @@ func checkDigest(dir string, f FileInfo) error {
 		return err
 	}
 	if got.SHA256 != f.SHA256 {
-		return badinput.Errorf("%s has SHA-256 %s, %s was recorded when it was made: the file was changed or damaged; make it again, or restore it",
+		return badinput.Errorf("%s has SHA-256 %s, %s was recorded when it was made: the file was changed or "+
+			"damaged; make it again, or restore it",
 			filepath.Join(dir, filepath.FromSlash(f.Name)), got.SHA256, f.SHA256)
 	}
 	return nil

@@ -117,7 +117,8 @@ func checkSize(dir string, f FileInfo) error {
 		return badinput.Errorf("%s is listed in the manifest, but: %w", path, err)
 	}
 	if info.Size() != f.Size {
-		return badinput.Errorf("%s has %d bytes, the manifest says %d: the file was changed or damaged; make the dataset again", path, info.Size(), f.Size)
+		return badinput.Errorf("%s has %d bytes, the manifest says %d: the file was changed or damaged; make the dataset again",
+			path, info.Size(), f.Size)
 	}
 	return nil
 }
@@ -257,7 +258,8 @@ func Count(path string) (int, error) {
 func CountSome(path string) (int, error) {
 	n, err := Count(path)
 	if err == nil && n == 0 {
-		return 0, badinput.Errorf("%s has no rows, so there is nothing to do; if a stage made it, its rejected rows and their reasons are in %s", path, filepath.Join(path, "rejected"))
+		return 0, badinput.Errorf("%s has no rows, so there is nothing to do; if a stage made it, its rejected rows "+
+			"and their reasons are in %s", path, filepath.Join(path, "rejected"))
 	}
 	return n, err
 }

@@ -142,7 +142,8 @@ type Earlier[Out any] struct {
 // run's first Map must follow with the same records and key. Restore keeps
 // results that the run already has, so that it can be repeated after an
 // interruption.
-func Restore[In, Out any](ctx context.Context, r *Run, in iter.Seq2[In, error], key func(In) string, earlier func(In) (Earlier[Out], error)) (err error) {
+func Restore[In, Out any](ctx context.Context, r *Run, in iter.Seq2[In, error], key func(In) string,
+	earlier func(In) (Earlier[Out], error)) (err error) {
 	if err := r.writable(); err != nil {
 		return err
 	}

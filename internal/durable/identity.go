@@ -44,7 +44,8 @@ func (id Identity) resolve() (*identity, error) {
 	if options, err = canonical(options); err != nil {
 		return nil, err
 	}
-	known := &identity{Stage: id.Stage, Version: id.Version, Options: options, Seed: id.Seed, Inputs: map[string]dataset.InputInfo{}, changed: id.Changed}
+	known := &identity{Stage: id.Stage, Version: id.Version, Options: options, Seed: id.Seed,
+		Inputs: map[string]dataset.InputInfo{}, changed: id.Changed}
 	for name, path := range id.Inputs {
 		if known.Inputs[name], err = dataset.Examine(path); err != nil {
 			return nil, fmt.Errorf("input %s: %w", name, err)

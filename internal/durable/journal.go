@@ -85,7 +85,8 @@ func (j *Journal) load() error {
 			entry, lerr := parseJournalLine(line)
 			switch {
 			case lerr == nil && torn != nil:
-				return badinput.Errorf("%w, yet good lines follow: this is damage, not an interruption; restore the file, or give --restart to begin again", torn)
+				return badinput.Errorf("%w, yet good lines follow: this is damage, not an interruption; restore the file, "+
+					"or give --restart to begin again", torn)
 			case lerr == nil:
 				j.index[entry.Key] = position{offset, int32(len(line)), entry.Stamp}
 				j.end = offset + int64(len(line))

@@ -99,7 +99,8 @@ func MapBatch[In, Out any](ctx context.Context, r *Run, in iter.Seq2[In, error],
 		return errors.New("durable: Map without a Key")
 	}
 	o.Progress = progress.OrSilent(o.Progress)
-	m := &mapper[In, Out]{step: s, options: o, failures: failureCount{Failures: o.Failures}, fn: fn, jobs: make(chan []record[In]), parent: ctx}
+	m := &mapper[In, Out]{step: s, options: o, failures: failureCount{Failures: o.Failures}, fn: fn,
+		jobs: make(chan []record[In]), parent: ctx}
 	m.ctx, m.cancel = context.WithCancel(ctx)
 	defer m.cancel()
 

@@ -170,7 +170,8 @@ func diskError(path string, err error) error {
 	case err == nil:
 		return nil
 	case noSpace(err):
-		return fmt.Errorf("no space left to write %s: free some, or set HF_HUB_CACHE to a directory with more; the same command goes on: %w", path, err)
+		return fmt.Errorf("no space left to write %s: free some, or set HF_HUB_CACHE to a directory with more; the "+
+			"same command goes on: %w", path, err)
 	case errors.Is(err, fs.ErrPermission):
 		return badinput.Errorf("cannot write %s: set HF_HUB_CACHE to a directory of yours: %w", path, err)
 	}

@@ -62,7 +62,8 @@ const maxRedirects = 5
 
 // New makes a client. It sends nothing.
 func New(o Options) (*Client, error) {
-	c := &Client{cache: o.Cache, offline: o.Offline || Offline(), parallel: o.Parallel, progress: progress.OrSilent(o.Progress), sleep: o.Sleep, window: o.Window, deadline: o.Deadline, reached: new(atomic.Bool)}
+	c := &Client{cache: o.Cache, offline: o.Offline || Offline(), parallel: o.Parallel, progress: progress.OrSilent(o.Progress),
+		sleep: o.Sleep, window: o.Window, deadline: o.Deadline, reached: new(atomic.Bool)}
 	var err error
 	if c.endpoint, err = endpoint(); err != nil {
 		return nil, err
@@ -232,7 +233,8 @@ func (c *Client) once(ctx context.Context, at *url.URL, from int64) (*answer, er
 		}
 		var dns *net.DNSError
 		if errors.As(err, &dns) && dns.IsNotFound {
-			return nil, &unreachable{fmt.Errorf("no answer from %s: there is no such host; is there a network, or a proxy to name in HTTPS_PROXY?", at.Host)}
+			return nil, &unreachable{fmt.Errorf("no answer from %s: there is no such host; is there a network, or a "+
+				"proxy to name in HTTPS_PROXY?", at.Host)}
 		}
 		// net/http quotes what it cannot read, a header with the token, say.
 		return nil, &pause.Passing{Err: fmt.Errorf("no answer from %s: %s", at.Host, c.clean(err.Error()))}
@@ -279,7 +281,8 @@ func (c *Client) refused(r Repo, at *url.URL, a *answer) error {
 		if r.Kind == Model {
 			here = ", and no directory of that name here"
 		}
-		return badinput.Errorf("there is no %s on %s, or it is private%s: check the name, or %s (%w)", what, c.endpoint.Host, here, advice, status)
+		return badinput.Errorf("there is no %s on %s, or it is private%s: check the name, or %s (%w)", what, c.endpoint.Host, here,
+			advice, status)
 	case code == http.StatusForbidden:
 		return badinput.Errorf("%s may not be read: %s (%w)", what, advice, status)
 	}

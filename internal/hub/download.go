@@ -31,7 +31,8 @@ func (c *Client) Fetch(ctx context.Context, p *Plan) (dir string, err error) {
 	lacking := p.lacking()
 	if len(lacking) > 0 {
 		if c.offline {
-			return "", badinput.Errorf("%s: %d files are not in the cache %s: %w (--offline, or HF_HUB_OFFLINE)", what(p.Repo), len(lacking), c.cache, errOffline)
+			return "", badinput.Errorf("%s: %d files are not in the cache %s: %w (--offline, or HF_HUB_OFFLINE)", what(p.Repo),
+				len(lacking), c.cache, errOffline)
 		}
 		if err := c.room(p); err != nil {
 			return "", err
@@ -55,7 +56,8 @@ func (c *Client) Fetch(ctx context.Context, p *Plan) (dir string, err error) {
 func (c *Client) room(p *Plan) error {
 	free, ok := freeSpace(c.cache)
 	if need := c.Plan(p.Listing, p.Files).ToFetch; ok && need > free {
-		return fmt.Errorf("%s: %d MiB are to be downloaded, and %s has %d MiB free: free some, or set HF_HUB_CACHE to a directory with more", what(p.Repo), need>>20, c.cache, free>>20)
+		return fmt.Errorf("%s: %d MiB are to be downloaded, and %s has %d MiB free: free some, or set HF_HUB_CACHE "+
+			"to a directory with more", what(p.Repo), need>>20, c.cache, free>>20)
 	}
 	return nil
 }
@@ -207,7 +209,8 @@ func (c *Client) receive(ctx context.Context, p *Plan, f File, file *os.File, h 
 		*h, had, *counted = f.newHash(), 0, 0
 	}
 	if a.StatusCode == http.StatusPartialContent && !strings.HasPrefix(a.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", had)) {
-		return &pause.Passing{Err: fmt.Errorf("bytes from %d on were asked for, the server sends %q", had, c.clean(a.Header.Get("Content-Range")))}
+		return &pause.Passing{Err: fmt.Errorf("bytes from %d on were asked for, the server sends %q", had,
+			c.clean(a.Header.Get("Content-Range")))}
 	}
 	left := f.Size - had
 	if n := a.ContentLength; n >= 0 && n != left {
@@ -222,7 +225,8 @@ func (c *Client) receive(ctx context.Context, p *Plan, f File, file *os.File, h 
 		if err == nil || errors.Is(err, context.Canceled) {
 			err = io.ErrUnexpectedEOF
 		}
-		return &pause.Passing{Err: fmt.Errorf("the connection broke after %d of %d bytes: %s", had+got, f.Size, c.clean(err.Error())), Progressed: got >= headway}
+		return &pause.Passing{Err: fmt.Errorf("the connection broke after %d of %d bytes: %s", had+got, f.Size,
+			c.clean(err.Error())), Progressed: got >= headway}
 	case got > left:
 		if err := restart(file); err != nil {
 			return diskError(file.Name(), err)

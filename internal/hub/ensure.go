@@ -38,7 +38,8 @@ func (c *Client) Lack(ctx context.Context, name string, want Want) (*Plan, error
 		return nil, nil
 	}
 	if c.offline {
-		return nil, badinput.Errorf("%s %s is not whole in the cache %s, and downloads are forbidden (%w: --offline, or HF_HUB_OFFLINE): run `%s` where they are not, or give a directory",
+		return nil, badinput.Errorf("%s %s is not whole in the cache %s, and downloads are forbidden (%w: "+
+			"--offline, or HF_HUB_OFFLINE): run `%s` where they are not, or give a directory",
 			r.Kind.word(), r, c.cache, errOffline, r.command())
 	}
 	l, err := c.List(ctx, r)

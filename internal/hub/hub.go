@@ -196,7 +196,8 @@ func resolve(what, name, probe string) (string, error) {
 		return "", badinput.Errorf("%s %s: %w", what, name, err)
 	}
 	if !there {
-		return "", badinput.Errorf("%s %s is not in the cache %s; download it with `%s`, or give a directory", what, name, CacheDir(), r.command())
+		return "", badinput.Errorf("%s %s is not in the cache %s; download it with `%s`, or give a directory", what, name,
+			CacheDir(), r.command())
 	}
 	return dir, readable(dir)
 }

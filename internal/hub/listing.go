@@ -57,7 +57,8 @@ func (c *Client) List(ctx context.Context, r Repo) (*Listing, error) {
 	var head struct {
 		SHA string `json:"sha"`
 	}
-	if _, err := c.ask(ctx, r, c.url(append([]string{"api", string(r.Kind)}, append(strings.Split(r.ID, "/"), "revision", r.Revision)...)...), &head); err != nil {
+	parts := append([]string{"api", string(r.Kind)}, strings.Split(r.ID, "/")...)
+	if _, err := c.ask(ctx, r, c.url(append(parts, "revision", r.Revision)...), &head); err != nil {
 		return nil, err
 	}
 	if !commit.MatchString(head.SHA) {
@@ -112,7 +113,8 @@ func (l *Listing) add(e entry) error {
 	}
 	switch {
 	case !plainPath(f.Path):
-		return badinput.Errorf("%s: the server lists a file named %q, which cannot be a file of a repository; nothing is fetched", what(l.Repo), shorten(f.Path))
+		return badinput.Errorf("%s: the server lists a file named %q, which cannot be a file of a repository; nothing is fetched",
+			what(l.Repo), shorten(f.Path))
 	case !digits.MatchString(f.Digest):
 		return badinput.Errorf("%s: the server names %q as the digest of %s", what(l.Repo), shorten(f.Digest), f.Path)
 	case f.Size < 0 || f.Size > maxSize:
@@ -153,7 +155,8 @@ func (l *Listing) check() error {
 // plainPath reports whether a path stays below the directory it is joined to,
 // on any system, and can be shown on a terminal.
 func plainPath(p string) bool {
-	if p == "" || len(p) > 1024 || !utf8.ValidString(p) || strings.ContainsFunc(p, func(r rune) bool { return r == '\\' || !unicode.IsPrint(r) }) {
+	bad := func(r rune) bool { return r == '\\' || !unicode.IsPrint(r) }
+	if p == "" || len(p) > 1024 || !utf8.ValidString(p) || strings.ContainsFunc(p, bad) {
 		return false
 	}
 	for part := range strings.SplitSeq(p, "/") {

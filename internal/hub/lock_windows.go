@@ -26,7 +26,8 @@ func acquire(ctx context.Context, path string, waiting func()) (release func(), 
 		return nil, diskError(path, err)
 	}
 	for told := false; ; {
-		err := windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, new(windows.Overlapped))
+		err := windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1,
+			0, new(windows.Overlapped))
 		if !errors.Is(err, windows.ERROR_LOCK_VIOLATION) {
 			return func() { f.Close() }, nil
 		}

@@ -195,7 +195,8 @@ func (c *HTTP) redirected(resp *http.Response) error {
 		}
 		to = c.redact(printable.Address(to))
 	}
-	return badinput.Errorf("the server answers with a redirect (status %d) to %s, which is not followed, so that neither the API key nor a prompt reaches another address; if that is the server you mean, name it as the endpoint",
+	return badinput.Errorf("the server answers with a redirect (status %d) to %s, which is not followed, so that "+
+		"neither the API key nor a prompt reaches another address; if that is the server you mean, name it as the endpoint",
 		resp.StatusCode, to)
 }
 

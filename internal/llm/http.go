@@ -94,7 +94,8 @@ func NewHTTP(o Options) (*HTTP, error) {
 		return nil, badinput.Errorf("endpoint: credentials do not belong in the address; name an environment variable that holds the key")
 	}
 	if u.RawQuery != "" || u.Fragment != "" {
-		return nil, badinput.Errorf("endpoint: the address has a part after ? or #, where no path can be added; keys belong in an environment variable")
+		return nil, badinput.Errorf("endpoint: the address has a part after ? or #, where no path can be added; " +
+			"keys belong in an environment variable")
 	}
 	if o.Model == "" {
 		return nil, badinput.Errorf("endpoint %s: no model named", o.BaseURL)
@@ -118,7 +119,8 @@ func NewHTTP(o Options) (*HTTP, error) {
 	if c.o.Grace <= 0 {
 		c.o.Grace = 10 * time.Second
 	}
-	c.client = &http.Client{Transport: transport(), Timeout: c.o.Timeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	noRedirect := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	c.client = &http.Client{Transport: transport(), Timeout: c.o.Timeout, CheckRedirect: noRedirect}
 	return c, nil
 }
 
@@ -141,7 +143,8 @@ func key(name string) (string, error) {
 	case k == "":
 		return "", fmt.Errorf("environment variable %s, which should hold the API key, is empty; give the variable's name, not the key", named)
 	case strings.ContainsFunc(k, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return "", fmt.Errorf("environment variable %s holds something other than an API key: a blank or a character that is not ASCII is in it", named)
+		return "", fmt.Errorf("environment variable %s holds something other than an API key: a blank or a "+
+			"character that is not ASCII is in it", named)
 	}
 	return k, nil
 }
@@ -337,7 +340,8 @@ func (c *HTTP) tellGrace() {
 	c.graced = c.graced || first
 	c.mu.Unlock()
 	if first {
-		c.o.Note(fmt.Sprintf("waiting up to %g s for the %d calls under way, to keep their answers; a second Ctrl-C ends at once", c.o.Grace.Seconds(), n))
+		c.o.Note(fmt.Sprintf("waiting up to %g s for the %d calls under way, to keep their answers; a second Ctrl-C ends at once",
+			c.o.Grace.Seconds(), n))
 	}
 }
 
@@ -369,7 +373,8 @@ func (c *HTTP) parse(data []byte) (Response, error) {
 		return Response{}, &pause.Passing{Err: errors.New("the answer holds no choice")}
 	}
 	if a.Usage.Prompt < 0 || a.Usage.Completion < 0 {
-		return Response{}, &pause.Passing{Err: fmt.Errorf("the answer counts %d prompt tokens and %d new ones", a.Usage.Prompt, a.Usage.Completion)}
+		return Response{}, &pause.Passing{Err: fmt.Errorf("the answer counts %d prompt tokens and %d new ones", a.Usage.Prompt,
+			a.Usage.Completion)}
 	}
 	r := Response{
 		FinishReason: a.Choices[0].FinishReason, Model: a.Model,

@@ -146,7 +146,8 @@ func (p *PromptScorer) Score(ctx context.Context, tokens []int32, n int) ([]Toke
 			return nil, err
 		}
 	}
-	p.none = badinput.Errorf("endpoint %s, model %s: the server returns no log-probabilities of the prompt's tokens, which scoring choices needs; vLLM's completions do. Asked with%s",
+	p.none = badinput.Errorf("endpoint %s, model %s: the server returns no log-probabilities of the prompt's "+
+		"tokens, which scoring choices needs; vLLM's completions do. Asked with%s",
 		p.http.o.BaseURL, p.http.o.Model, strings.Join(reasons, ""))
 	return nil, p.none
 }
@@ -379,7 +380,8 @@ func (t textEcho) scores(c choice, tokens []int32, n int) ([]TokenScore, error) 
 			return nil, unusable("the answer does not tell its tokens")
 		}
 		if !samePiece(piece, theirs) {
-			return nil, unusable("token %d (counted from 0) is %q, and the server, which takes no token ids, made it %q of the text: its tokenizer is not that of --tokenizer", i+1, piece, theirs)
+			return nil, unusable("token %d (counted from 0) is %q, and the server, which takes no token ids, made it "+
+				"%q of the text: its tokenizer is not that of --tokenizer", i+1, piece, theirs)
 		}
 	}
 	return l.last(len(tokens), 1, n)

@@ -61,7 +61,8 @@ type checker struct {
 // writes nothing and makes no paid requests. All data is read except for large
 // dumps. The values of weights are not read.
 func (w *Runner) Check(ctx context.Context, r *Recipe) (*Checked, error) {
-	k := &checker{w: w, r: r, Checked: &Checked{file: r.file, Problems: slices.Clone(r.doc.problems), converted: map[string]convert.Estimate{}}}
+	k := &checker{w: w, r: r, Checked: &Checked{file: r.file, Problems: slices.Clone(r.doc.problems),
+		converted: map[string]convert.Estimate{}}}
 	for _, check := range []func(context.Context){k.output, k.models, k.wiki, k.convert, k.inputs, k.mix, k.eval} {
 		check(ctx)
 		if err := ctx.Err(); err != nil {
@@ -165,7 +166,8 @@ func (k *checker) baseModel(ctx context.Context) {
 	k.problem(key, r.Train.CheckChat(k.base.Tokenizer))
 	k.problem("train.targets", k.base.CheckTargets(r.Train.Targets))
 	if n := k.base.Shape.MaxPositions; n > 0 && r.Train.MaxLength > n {
-		k.warn("train.max_length", fmt.Errorf("%d tokens, and %s has positions for %d: a conversation that is longer stops the training", r.Train.MaxLength, r.Models.Base, n))
+		k.warn("train.max_length", fmt.Errorf("%d tokens, and %s has positions for %d: a conversation that is "+
+			"longer stops the training", r.Train.MaxLength, r.Models.Base, n))
 	}
 }
 
@@ -197,7 +199,8 @@ func (k *checker) look(ctx context.Context, key, name, dtype string, encoderDeco
 	}
 	need, err := engine.Weighs(l)
 	if total := backend.TotalMemory(); err == nil && total > 0 && need > total {
-		err = badinput.Errorf("its weights take %s, and this machine has %s of memory; set dtype to bf16 or int8, or take a smaller model", printable.Memory(need), printable.Memory(total))
+		err = badinput.Errorf("its weights take %s, and this machine has %s of memory; set dtype to bf16 or int8, "+
+			"or take a smaller model", printable.Memory(need), printable.Memory(total))
 	} else if free := backend.AvailableMemory(); err == nil && free > 0 && need > free {
 		k.warn(key, fmt.Errorf("its weights take %s, and %s of memory are free now", printable.Memory(need), printable.Memory(free)))
 	}

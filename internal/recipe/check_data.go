@@ -174,7 +174,8 @@ func (k *checker) eval(ctx context.Context) {
 		k.problem("models.base", err)
 		return
 	}
-	k.evaluation, err = eval.Estimate(ctx, m, eval.Options{Tasks: selection, DataDir: data, OutputDir: k.w.Out, MaxSamples: e.MaxSamples}, k.w.Progress)
+	k.evaluation, err = eval.Estimate(ctx, m, eval.Options{Tasks: selection, DataDir: data, OutputDir: k.w.Out,
+		MaxSamples: e.MaxSamples}, k.w.Progress)
 	k.problem("eval.data", err)
 	if k.evaluation != nil {
 		k.needs = m.Memory(k.evaluation)

@@ -69,7 +69,8 @@ func (c *chain) nothing(stage string, m *dataset.Manifest, dir string) error {
 	if m != nil {
 		text = why(DatasetStep(stage, dir, m, 0).Made)
 	}
-	return badinput.Errorf("%s made no rows%s; look at %s, change what the recipe says of it, and run again with --restart", stage, text, c.path(dir))
+	return badinput.Errorf("%s made no rows%s; look at %s, change what the recipe says of it, and run again with --restart",
+		stage, text, c.path(dir))
 }
 
 // keep passes the sets that still have rows to the next stage.
@@ -129,7 +130,8 @@ func (c *chain) synth(ctx context.Context, st stage) error {
 func (c *chain) generator(o *synth.Options) (llm.Client, error) {
 	g := c.r.Models.Generator
 	if g.Endpoint != "" {
-		return llm.NewHTTP(llm.Options{BaseURL: g.Endpoint, Model: g.Model, KeyVariable: g.KeyVariable, RequestsPerMinute: g.RPM, Note: c.Progress.Note})
+		return llm.NewHTTP(llm.Options{BaseURL: g.Endpoint, Model: g.Model, KeyVariable: g.KeyVariable, RequestsPerMinute: g.RPM,
+			Note: c.Progress.Note})
 	}
 	dir := c.r.model(g.Model)
 	var err error
@@ -215,7 +217,8 @@ func (c *chain) mix(ctx context.Context, st stage) error {
 		return err
 	}
 	if c.r.Mix.Validation > 0 && m.Counts["validation"] == 0 {
-		m.Notes = append(m.Notes, fmt.Sprintf("validation %g of these rows holds none back: the training measures no validation loss", c.r.Mix.Validation))
+		m.Notes = append(m.Notes, fmt.Sprintf("validation %g of these rows holds none back: the training measures "+
+			"no validation loss", c.r.Mix.Validation))
 	}
 	if _, some := c.done(st.name, st.dir, m); !some {
 		return c.nothing(st.name, m, st.dir)

@@ -156,7 +156,8 @@ func (f *forecast) wiki(st stage) {
 	p := Planned{Stage: st.name, Out: f.path(st.dir), Estimated: true}
 	pages, how := f.chosen(&p)
 	if pages > 0 {
-		f.passages = amount{rows: int64(float64(pages) * passagesPerPage), chars: int64(float64(pages) * passagesPerPage * charsPerPassage), estimated: true}
+		f.passages = amount{rows: int64(float64(pages) * passagesPerPage),
+			chars: int64(float64(pages) * passagesPerPage * charsPerPassage), estimated: true}
 		p.Rows = f.passages.rows
 		p.Work = fmt.Sprintf("%s; about %d passages if the articles are long ones (%.1f passages each)", how, p.Rows, passagesPerPage)
 	} else {
@@ -212,7 +213,8 @@ func (f *forecast) synth(st stage) {
 	p.Rows, p.Calls, p.Tokens = int64(e.Passages), int64(e.Calls), e.PromptTokens+int64(e.Calls)*tokensPerCall
 	f.amounts[s.path] = amount{rows: p.Rows, chars: int64(e.Calls) * tokensPerCall * charsPerToken, estimated: true}
 	if p.Rows > 0 {
-		p.Work = fmt.Sprintf("%s%d passages, %d calls, about %d prompt tokens (a token is %d characters), at most %d completion tokens, %d if a call gives %d",
+		p.Work = fmt.Sprintf("%s%d passages, %d calls, about %d prompt tokens (a token is %d characters), at most "+
+			"%d completion tokens, %d if a call gives %d",
 			f.passages.about(), e.Passages, e.Calls, e.PromptTokens, charsPerToken, e.MaxTokens, e.Calls*tokensPerCall, tokensPerCall)
 	}
 	g := f.r.Models.Generator
@@ -377,7 +379,8 @@ func (f *forecast) mix(st stage) {
 	if f.done(st) {
 		return
 	}
-	f.add(Planned{Stage: st.name, Out: f.path(st.dir), Rows: all.rows, Estimated: all.estimated, Work: all.text("rows at most: what filter and limits drop is not known")})
+	f.add(Planned{Stage: st.name, Out: f.path(st.dir), Rows: all.rows, Estimated: all.estimated,
+		Work: all.text("rows at most: what filter and limits drop is not known")})
 }
 
 func (f *forecast) train(st stage) {
@@ -421,7 +424,8 @@ func (f *forecast) trains(p *Planned, o train.Options) {
 	}
 	p.Rows, p.Tokens, p.FLOP, p.Memory = int64(n), e.Tokens, e.FLOP, e.Memory
 	p.DType, _ = f.w.Engine.As(o.DType).TypeOf(f.r.model(f.r.Models.Base))
-	p.Work = fmt.Sprintf("%s%d conversations, %d tokens in all epochs, %d steps, %d trainable parameters", how, n, e.Tokens, e.Steps, e.Parameters)
+	p.Work = fmt.Sprintf("%s%d conversations, %d tokens in all epochs, %d steps, %d trainable parameters", how, n, e.Tokens,
+		e.Steps, e.Parameters)
 }
 
 func (f *forecast) evaluate(st stage) {

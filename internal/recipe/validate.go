@@ -109,7 +109,8 @@ func (r *Recipe) check() {
 		d.add("language", "is %q, and NLLB has no script %s%s", r.Language, script, hint)
 	}
 	if g := r.Models.Generator; g.RPM < 0 || g.Concurrency < 1 {
-		d.say("models.generator", "models.generator: requests_per_minute is %d and concurrency %d, expected 0 (no limit) or more, and at least 1", g.RPM, g.Concurrency)
+		d.say("models.generator", "models.generator: requests_per_minute is %d and concurrency %d, expected 0 (no "+
+			"limit) or more, and at least 1", g.RPM, g.Concurrency)
 	}
 	if r.Eval != nil && r.Eval.MaxSamples < 0 {
 		d.add("eval.max_samples", "is %d, expected 0 (all) or more", r.Eval.MaxSamples)
@@ -120,7 +121,8 @@ func (r *Recipe) check() {
 }
 
 // scripts are those of NLLB-200's languages.
-var scripts = []string{"Arab", "Armn", "Beng", "Cyrl", "Deva", "Ethi", "Geor", "Grek", "Gujr", "Guru", "Hang", "Hans", "Hant", "Hebr", "Jpan", "Khmr",
+var scripts = []string{"Arab", "Armn", "Beng", "Cyrl", "Deva", "Ethi", "Geor", "Grek", "Gujr", "Guru", "Hang", "Hans",
+	"Hant", "Hebr", "Jpan", "Khmr",
 	"Knda", "Laoo", "Latn", "Mlym", "Mymr", "Olck", "Orya", "Sinh", "Taml", "Telu", "Tfng", "Thai", "Tibt"}
 
 var languageCode = regexp.MustCompile(`^[a-z]{3}_[A-Z][a-z]{3}$`)
@@ -146,14 +148,17 @@ func (r *Recipe) checkMissing() {
 		{r.Synth != nil && r.Wiki == nil && r.Inputs.Passages == "", "synth", "synth has no passages: add a wiki block, or inputs: passages"},
 		{r.Wiki != nil && r.Inputs.Passages != "", "inputs.passages", "inputs.passages does nothing beside a wiki block: leave one of them out"},
 		{r.Models.Generator.Endpoint == "" && (r.Models.Generator.KeyVariable != "" || r.Models.Generator.RPM != 0), "models.generator",
-			"models.generator: key_variable and requests_per_minute are an endpoint's, and there is no endpoint; a model that runs here has neither"},
+			"models.generator: key_variable and requests_per_minute are an endpoint's, and there is no endpoint; a " +
+				"model that runs here has neither"},
 		{r.Synth != nil && r.Models.Generator.Model == "", "synth", "synth has no model: models: generator: model is missing"},
 		{r.Translate != nil && r.Models.Translator == "", "translate", "translate has no model: models: translator is missing"},
-		{(r.Train != nil || r.Eval != nil) && r.Models.Base == "", cmp.Or(r.given("train"), "eval"), "train and eval have no model: models: base is missing"},
+		{(r.Train != nil || r.Eval != nil) && r.Models.Base == "", cmp.Or(r.given("train"), "eval"), "train and " +
+			"eval have no model: models: base is missing"},
 		{r.Wiki == nil && r.Synth == nil && len(r.Convert)+len(r.Inputs.Instructions) == 0 && (r.Translate != nil || r.Filter != nil),
 			cmp.Or(r.given("translate"), "filter"), "translate and filter have no instructions: add synth, convert or inputs: instructions"},
 		{r.Train != nil && r.Mix == nil, "train", "train has no data: add a mix block"},
-		{r.Mix != nil && r.Synth == nil && len(r.Convert)+len(r.Inputs.Instructions)+len(r.Inputs.Mix) == 0, "mix", "mix has no instructions: add synth, convert or inputs"},
+		{r.Mix != nil && r.Synth == nil && len(r.Convert)+len(r.Inputs.Instructions)+len(r.Inputs.Mix) == 0, "mix",
+			"mix has no instructions: add synth, convert or inputs"},
 		{r.Eval != nil && r.Eval.Data == "", "eval", "eval: data is missing: the directory of the benchmark files"},
 	} {
 		if m.missing {

@@ -130,7 +130,8 @@ func readComparison(base, tuned string) (*comparison, error) {
 			return nil, err
 		}
 		if len(sides) > 0 && t.Leaderboard != sides[0].Leaderboard {
-			return nil, badinput.Errorf("the evaluations before and after are of versions %s and %s of the leaderboard; name the leaderboard_*.json files of the same one", sides[0].Leaderboard, t.Leaderboard)
+			return nil, badinput.Errorf("the evaluations before and after are of versions %s and %s of the "+
+				"leaderboard; name the leaderboard_*.json files of the same one", sides[0].Leaderboard, t.Leaderboard)
 		}
 		s := side{t, "before", func(r *row) *float64 { return &r.Base }}
 		if i == 0 {

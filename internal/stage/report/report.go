@@ -160,7 +160,8 @@ func tiles(c *content) []tile {
 		}
 	}
 	if t := c.Training; t != nil {
-		out = append(out, tile{fmt.Sprintf("%.3f", t.LastLoss), "training loss at the end", fmt.Sprintf("%.3f at the start, %s steps", t.FirstLoss, thousands(int64(t.Steps)))})
+		out = append(out, tile{fmt.Sprintf("%.3f", t.LastLoss), "training loss at the end", fmt.Sprintf("%.3f at "+
+			"the start, %s steps", t.FirstLoss, thousands(int64(t.Steps)))})
 	}
 	if t := c.Training; t != nil && t.HasVal {
 		out = append(out, tile{fmt.Sprintf("%.3f", t.BestVal), "best validation loss", fmt.Sprintf("at step %s", thousands(int64(t.BestStep)))})

@@ -95,7 +95,8 @@ func newestTable(dir string) (string, error) {
 	newest := ""
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		name := filepath.Base(path)
-		if err == nil && !d.IsDir() && strings.HasPrefix(name, "leaderboard_") && strings.HasSuffix(name, ".json") && name > filepath.Base(newest) {
+		if err == nil && !d.IsDir() && strings.HasPrefix(name, "leaderboard_") && strings.HasSuffix(name, ".json") &&
+			name > filepath.Base(newest) {
 			newest = path
 		}
 		return err
