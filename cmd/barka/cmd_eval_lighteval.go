@@ -3,9 +3,8 @@ package main
 import (
 	"strings"
 
-	"github.com/goccy/go-yaml"
-
 	"barka/internal/badinput"
+	"barka/internal/yamltext"
 )
 
 // lightevalFlags are the flags of lighteval's command line of May 2024 that
@@ -82,7 +81,7 @@ func (c *evalRunCmd) readModelConfig() (string, error) {
 			} `yaml:"merged_weights"`
 		} `yaml:"model"`
 	}
-	if err := yaml.Unmarshal(text, &file); err != nil {
+	if err := yamltext.Unmarshal(text, &file); err != nil {
 		return "", badinput.Errorf("%s: %w", c.ModelConfig, err)
 	}
 	m := file.Model

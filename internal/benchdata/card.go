@@ -6,9 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml"
-
 	"barka/internal/hub"
+	"barka/internal/yamltext"
 )
 
 // config is a subset that a dataset's card, the front matter of README.md,
@@ -77,7 +76,7 @@ func configs(card []byte) []config {
 	var parsed struct {
 		Configs []config `yaml:"configs"`
 	}
-	if yaml.Unmarshal(block, &parsed) != nil {
+	if yamltext.Unmarshal(block, &parsed) != nil {
 		return nil
 	}
 	for i, c := range parsed.Configs {

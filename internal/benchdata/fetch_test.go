@@ -87,6 +87,7 @@ func TestCardsThatBite(t *testing.T) {
 func FuzzConfigs(f *testing.F) {
 	f.Add([]byte("---\nconfigs:\n- config_name: a\n  data_files:\n  - split: test\n    path: [a, b]\n---\n"))
 	f.Add([]byte("---\nconfigs: &a [*a]\n---\n"))
+	f.Add([]byte("---\nconfigs: !a]\n---]\n*a]\n---\n")) // the library panics
 	f.Fuzz(func(t *testing.T, card []byte) { declared(configs(card), []string{"a/b.csv"}, "a", "test") })
 }
 

@@ -10,11 +10,14 @@ import (
 	"barka/internal/badinput"
 )
 
+// mostText is what package yamltext parses.
+const mostText = 64 << 10
+
 // TestBounds: text that stands for gigabytes, or is nested without measure, is
 // refused before it takes memory; whatever else fills the largest recipe is read
 // or refused soon.
 func TestBounds(t *testing.T) {
-	fill := func(s string) string { return strings.Repeat(s, maxText/len(s)) }
+	fill := func(s string) string { return strings.Repeat(s, mostText/len(s)) }
 	block := func(n int) string {
 		var b strings.Builder
 		for i := range n {
@@ -34,15 +37,15 @@ func TestBounds(t *testing.T) {
 		"explicit keys":        {fill("? "), "nested more than 32"},
 		"laughs":               {laughs, "an alias (*name) within"},
 		"many aliases":         {"a: &a b\nc: [" + strings.Repeat("*a, ", 100) + "]", "more than 64 anchors"},
-		"long":                 {strings.Repeat("# comment\n", maxText/10) + "name: x\n# and more than that", "expected at most 65536"},
-		"a list":               {"name: [" + fill("x, ")[:maxText-100] + "]", ""},
+		"long":                 {strings.Repeat("# comment\n", mostText/10) + "name: x\n# and more than that", "expected at most 65536"},
+		"a list":               {"name: [" + fill("x, ")[:mostText-100] + "]", ""},
 		"keys":                 {fill("a: b\n"), ""},
 		"anchors":              {fill("&a "), "more than 64 anchors"},
 		"tags":                 {fill("! "), "more than 64 anchors"},
-		"a string":             {"name: \"" + strings.Repeat("x", maxText-100) + "\"", ""},
-		"an unfinished string": {"name: \"" + strings.Repeat("x", maxText-100), ""},
-		"plain lines":          {"name:\n" + fill(" x\n")[:maxText-100], ""},
-		"a block of text":      {"name: |\n" + fill(" x\n")[:maxText-100], ""},
+		"a string":             {"name: \"" + strings.Repeat("x", mostText-100) + "\"", ""},
+		"an unfinished string": {"name: \"" + strings.Repeat("x", mostText-100), ""},
+		"plain lines":          {"name:\n" + fill(" x\n")[:mostText-100], ""},
+		"a block of text":      {"name: |\n" + fill(" x\n")[:mostText-100], ""},
 		"documents":            {fill("---\n"), ""},
 		"closing brackets":     {fill("]"), "] without its beginning"},
 		"colons":               {fill(":"), ""},
@@ -50,8 +53,8 @@ func TestBounds(t *testing.T) {
 		"quotes":               {fill("'' "), ""},
 		"commas":               {fill(","), ""},
 		"empty lists":          {fill("[] "), ""},
-		"list of lists":        {"a: [" + fill("[],")[:maxText-100] + "]", ""},
-		"list of mappings":     {"a: [" + fill("{a: b}, ")[:maxText-104] + "]", ""},
+		"list of lists":        {"a: [" + fill("[],")[:mostText-100] + "]", ""},
+		"list of mappings":     {"a: [" + fill("{a: b}, ")[:mostText-104] + "]", ""},
 		"entries":              {fill("- a\n"), ""},
 		"tabs":                 {fill("\t"), ""},
 	} {

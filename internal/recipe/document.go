@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 
 	"barka/internal/badinput"
+	"barka/internal/yamltext"
 )
 
 // document is a recipe's text as values, and the line of each of its keys.
@@ -22,20 +21,20 @@ type document struct {
 
 // readDocument reads YAML. Only text that is no mapping at all is an error.
 func readDocument(data []byte) (*document, error) {
-	if err := bounded(data); err != nil {
+	file, err := yamltext.Parse(data)
+	if badinput.Is(err) {
 		return nil, err
 	}
-	file, err := parser.ParseBytes(data, 0)
 	if err != nil {
 		return nil, badinput.Errorf("not valid YAML:\n%w", err)
 	}
 	if len(file.Docs) != 1 || file.Docs[0].Body == nil {
 		return nil, badinput.Errorf("expected one YAML document, found %d", len(file.Docs))
 	}
-	if err := flat(file.Docs[0].Body); err != nil {
+	if err := yamltext.Flat(file.Docs[0].Body); err != nil {
 		return nil, err
 	}
-	text, err := yaml.YAMLToJSON(data)
+	text, err := yamltext.JSON(data)
 	if err != nil {
 		return nil, badinput.Errorf("not valid YAML: %w", err)
 	}

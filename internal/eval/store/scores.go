@@ -64,7 +64,7 @@ func formatScore(key record.Key, s record.Score) string {
 }
 
 func parseScore(entry string) (key record.Key, s record.Score, ok bool) {
-	f := strings.Fields(entry)
+	f := strings.Split(entry, " ")
 	// Each field has one length, so that a damaged line is not taken for another.
 	if len(f) != 3 || len(f[0]) != 2*len(key) || len(f[1]) != 16 || f[2] != "0" && f[2] != "1" ||
 		len(entry) != len(f[0])+len(f[1])+len(f[2])+2 {

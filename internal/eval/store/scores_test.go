@@ -83,6 +83,7 @@ func TestScores(t *testing.T) {
 func FuzzParseScore(f *testing.F) {
 	f.Add(formatScore(record.Key{1}, record.Score{LogProb: -2}))
 	f.Add("01000000000000000000000000000000 c0000000000 0") // digits are missing
+	f.Add("01000000000000000000000000000000 00000c0000000000\f0")
 	f.Fuzz(func(t *testing.T, line string) {
 		if key, s, ok := parseScore(line); ok && !strings.EqualFold(formatScore(key, s), line) {
 			t.Errorf("%q reads as %v %v", line, key, s)

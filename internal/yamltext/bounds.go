@@ -1,4 +1,4 @@
-package recipe
+package yamltext
 
 import (
 	"github.com/goccy/go-yaml/ast"
@@ -8,18 +8,19 @@ import (
 	"barka/internal/badinput"
 )
 
-// Bounds of a recipe's text. The YAML library takes memory and time with the
-// square of the depth and of some marks, and an alias of aliases stands for any amount of text.
+// Bounds of a text. The library takes memory and time with the square of the
+// depth and of some marks, and an alias of aliases stands for any amount of text.
 const (
-	maxText  = 64 << 10 // bytes
+	maxText  = 64 << 10  // bytes of a text that is parsed into a tree
+	maxData  = 256 << 10 // bytes of one that is decoded
 	maxDepth = 32
 	maxMarks = 64 // anchors, aliases and tags
 )
 
 // bounded refuses text that the library cannot be given.
-func bounded(data []byte) error {
-	if len(data) > maxText {
-		return badinput.Errorf("the recipe has %d bytes, expected at most %d", len(data), maxText)
+func bounded(data []byte, limit int) error {
+	if len(data) > limit {
+		return badinput.Errorf("the YAML text has %d bytes, expected at most %d", len(data), limit)
 	}
 	var columns []int // of the mappings and lists in block style that are open
 	flow, marks := 0, 0
@@ -75,8 +76,8 @@ func (n nested) Visit(node ast.Node) ast.Visitor {
 	return n
 }
 
-// flat refuses an alias within what an anchor names.
-func flat(root ast.Node) error {
+// Flat refuses an alias within what an anchor names.
+func Flat(root ast.Node) error {
 	line := 0
 	if ast.Walk(nested{line: &line}, root); line > 0 {
 		return badinput.Errorf("line %d: an alias (*name) within what an anchor (&name) names; write the settings out", line)
