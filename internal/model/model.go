@@ -164,9 +164,13 @@ func open(dir string, o Options) (any, error) {
 		return w.finish(o.Log)
 	})
 	if changed := ck.Unchanged(); changed != nil {
-		return nil, changed // which may be the cause of any other error
+		err = changed // which may be the cause of any other error
 	}
-	return m, err
+	if err != nil {
+		ck.Close()
+		return nil, err
+	}
+	return m, nil
 }
 
 // architecture returns the name of a supported architecture.
