@@ -74,15 +74,7 @@ func dropBlocks(s string) string {
 	})
 	s = selfRef.ReplaceAllString(s, "")
 	var b strings.Builder
-	lower := strings.ToLower(s)
-	if len(lower) != len(s) { // some letters change length
-		lower = strings.Map(func(r rune) rune {
-			if r >= 'A' && r <= 'Z' {
-				return r + 32
-			}
-			return r
-		}, s)
-	}
+	lower := lowerASCII(s)
 	at := 0
 	missing := map[string]bool{} // elements without any further end tag
 	for at < len(s) {
@@ -114,6 +106,18 @@ func dropBlocks(s string) string {
 	}
 	b.WriteString(s[at:])
 	return b.String()
+}
+
+// lowerASCII lowers the letters A to Z. Positions stay what they are, which
+// strings.ToLower does not promise for other letters and for broken UTF-8.
+func lowerASCII(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			b[i] = c + 32
+		}
+	}
+	return string(b)
 }
 
 // formula keeps a formula's TeX as text, safe from the markup's own signs.
