@@ -59,7 +59,7 @@ func (c *benchCmd) Run(a *app) error {
 	}
 	dir, remove := "", func() {}
 	if c.Model != "" {
-		if err := a.need(weights(c.Model)); err != nil {
+		if err := a.ensure(weights(c.Model)); err != nil {
 			return err
 		}
 		if c.Model, err = hub.Resolve(c.Model); err != nil {

@@ -50,7 +50,7 @@ func (c *downloadCmd) Run(a *app) error {
 		}
 		return a.ui.Print(planText(p), result)
 	}
-	a.tellDownload(p)
+	a.reportDownload(p)
 	dir, err := client.Fetch(a.ctx, p)
 	if err != nil {
 		return err

@@ -128,7 +128,7 @@ func (c *evalRunCmd) options(a *app) (o eval.Options, err error) {
 	o = eval.Options{Tasks: selection, DataDir: cmp.Or(c.Data, hub.CacheDir()), OutputDir: c.OutputDir, Store: c.Store,
 		MaxSamples: c.MaxSamples, BatchSize: c.BatchSize, TokenBoundary: record.TokenBoundary(c.TokenBoundary), AlGhafa: tasks.ChoiceFormat(c.AlGhafa),
 		UseChatTemplate: c.Chat, SystemPrompt: c.System, NoDetails: c.NoDetails, JobID: c.JobID, Log: a.log()}
-	if o.Shard, err = c.part(a); err != nil {
+	if o.Shard, err = c.shardOf(a); err != nil {
 		return o, err
 	}
 	if err := o.Validate(); err != nil {

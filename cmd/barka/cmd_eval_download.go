@@ -31,7 +31,7 @@ func (c *evalRunCmd) download(a *app, o *eval.Options) (lacking bool, err error)
 	if !c.DryRun {
 		return false, c.needModel(a)
 	}
-	_, plans, err := a.lack(c.parts()...)
+	_, plans, err := a.missing(c.requiredFiles()...)
 	if err != nil {
 		return false, err
 	}
@@ -49,14 +49,14 @@ func (c *evalRunCmd) download(a *app, o *eval.Options) (lacking bool, err error)
 }
 
 // parts are the parts of the model, on this machine or behind an endpoint.
-func (c *evalRunCmd) parts() []part {
+func (c *evalRunCmd) requiredFiles() []modelFiles {
 	if c.Endpoint != "" {
-		return []part{tokenizerOf(c.Tokenizer)}
+		return []modelFiles{tokenizerOf(c.Tokenizer)}
 	}
-	return []part{weights(c.Model), adapter(c.Adapter)}
+	return []modelFiles{weights(c.Model), adapter(c.Adapter)}
 }
 
-func (c *evalRunCmd) needModel(a *app) error { return a.need(c.parts()...) }
+func (c *evalRunCmd) needModel(a *app) error { return a.ensure(c.requiredFiles()...) }
 
 // benchmarks downloads the data of tasks. Data that cannot be downloaded is
 // reported later with the missing data. With --dry-run it returns what would be

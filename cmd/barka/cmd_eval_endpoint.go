@@ -37,7 +37,7 @@ func (c *evalRunCmd) openEndpoint(a *app) (*backend.Endpoint, error) {
 	case c.Concurrency < 1:
 		return nil, usagef("eval: --concurrency is %d, expected 1 or more", c.Concurrency)
 	}
-	if err := a.need(tokenizerOf(c.Tokenizer)); err != nil {
+	if err := a.ensure(tokenizerOf(c.Tokenizer)); err != nil {
 		return nil, err
 	}
 	return backend.OpenEndpoint(a.ctx, backend.EndpointOptions{

@@ -11,9 +11,9 @@ import (
 	"barka/internal/ui"
 )
 
-// tellMemory prints the memory of the run, estimated from the model's shape before
+// reportMemory prints the memory of the run, estimated from the model's shape before
 // anything is loaded.
-func tellMemory(a *app, m *backend.UnloadedModel, plan *eval.WorkEstimate) {
+func reportMemory(a *app, m *backend.UnloadedModel, plan *eval.WorkEstimate) {
 	need, so := m.Memory(plan), resident.Peak()
 	gib := func(n int64) string { return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30)) }
 	a.ui.Event("memory", fmt.Sprintf("memory: about %s = weights as %s %s, largest pass (%d tokens) %s, keys and values "+
@@ -32,7 +32,7 @@ func (c *evalRunCmd) dryRun(a *app, m eval.Model, o eval.Options) error {
 		return err
 	}
 	if p, ok := m.(*backend.UnloadedModel); ok {
-		tellMemory(a, p, plan)
+		reportMemory(a, p, plan)
 	}
 	if speedErr := plan.Measure(a.ctx, m); speedErr != nil {
 		a.ui.Warnf("the speed could not be measured: %v", speedErr)

@@ -209,7 +209,7 @@ func checked(s shard.Shard, from string) (shard.Shard, string, error) {
 }
 
 // part takes the shard of this process.
-func (c *evalRunCmd) part(a *app) (shard.Shard, error) {
+func (c *evalRunCmd) shardOf(a *app) (shard.Shard, error) {
 	s, from, err := c.shard(os.Getenv)
 	if err == nil && s.Count > 0 {
 		a.ui.Infof("shard %d of %d, by %s", s.Index, s.Count, from)

@@ -18,7 +18,7 @@ type generateCmd struct {
 	Adapter     string   `help:"LoRA adapter, directory or hub id, on top of the model."`
 	DType       string   `name:"dtype" help:"Type of the weights: f32, bf16 or int8; the checkpoint's own by default."`
 	Prompt      *string  `help:"The prompt; - reads all of standard input." placeholder:"TEXT"`
-	Input       string   `help:"Many prompts, one a line or JSON lines; - reads standard input." placeholder:"FILE"`
+	Input       string   `help:"Many prompts, one per line or JSON lines; - reads standard input." placeholder:"FILE"`
 	Raw         bool     `help:"Give prompts as they are, without the chat template; the end tokens of generation_config.json end a text."`
 	ChatFormat  string   `help:"Chat format for a model without a template: ${chat_formats}." placeholder:"NAME"`
 	ChatDate    string   `help:"Today, for chat templates that ask for it: ${chat_date} unless given, so that prompts stay the same." placeholder:"YYYY-MM-DD"`
@@ -47,9 +47,9 @@ A line is a prompt, or, where the first line is a JSON object, {"prompt": TEXT} 
 With --json one object each: id (if given), text, tokens, logprobs, finish_reason, prompt_tokens. Without, an empty line stands between texts.`
 }
 
-// together is how many prompts are read ahead of the text that is written
-// next, so that the engine never waits for a long one.
-const together = 128
+// readAhead is the number of prompts submitted before the next text is written,
+// so that a long answer does not leave the engine idle.
+const readAhead = 128
 
 func (c *generateCmd) chat() chat.Options {
 	return chat.Options{Format: c.ChatFormat, Date: c.ChatDate, Thinking: c.Thinking}
@@ -68,7 +68,7 @@ func (c *generateCmd) Run(a *app) error {
 	if c.CacheGiB < 0 {
 		return usagef("generate: --cache-gib is %g, expected a positive number, or 0 for a quarter of the free memory", c.CacheGiB)
 	}
-	if err := a.need(weights(c.Model), adapter(c.Adapter)); err != nil {
+	if err := a.ensure(weights(c.Model), adapter(c.Adapter)); err != nil {
 		return err
 	}
 	engine := a.engine(c.DType)
@@ -79,7 +79,7 @@ func (c *generateCmd) Run(a *app) error {
 	}
 	e := d.Generator()
 	defer e.Close()
-	w := &asker{a: a, c: c, d: d, e: e}
+	w := &promptRunner{a: a, c: c, d: d, e: e}
 	if !c.Raw {
 		if w.format, err = chat.Open(d.Tokenizer, c.chat()); err != nil {
 			return err
@@ -97,27 +97,27 @@ func (c *generateCmd) Run(a *app) error {
 	return w.many()
 }
 
-// asker hands prompts to the engine and writes what comes back.
-type asker struct {
+// promptRunner submits prompts to the engine and writes the answers in order.
+type promptRunner struct {
 	a      *app
 	c      *generateCmd
 	d      *backend.Decoder
 	e      *generate.Engine
 	format *chat.Template // nil with --raw
 	stop   []int32        // the tokens that end a text
-	queue  []asked
+	queue  []pending
 	wrote  int
 }
 
-// asked is a prompt that the engine has.
-type asked struct {
+// pending is a prompt that was submitted to the engine.
+type pending struct {
 	id   json.RawMessage
 	call *generate.Call
 	n    int // tokens of the prompt
 }
 
 // one answers a single prompt as its text comes.
-func (w *asker) one(prompt string) error {
+func (w *promptRunner) one(prompt string) error {
 	text, err := w.a.text(prompt)
 	if err != nil {
 		return err
@@ -145,7 +145,7 @@ func (w *asker) one(prompt string) error {
 }
 
 // many answers the prompts of the input.
-func (w *asker) many() error {
+func (w *promptRunner) many() error {
 	p := w.a.ui.Progress()
 	total := int64(-1)
 	if w.c.Input != "-" {
@@ -162,19 +162,19 @@ func (w *asker) many() error {
 		if err == nil {
 			var call *generate.Call
 			if call, err = w.e.Submit(w.a.ctx, req); err == nil {
-				w.queue = append(w.queue, asked{prompt.ID, call, len(req.Prompt)})
+				w.queue = append(w.queue, pending{prompt.ID, call, len(req.Prompt)})
 			}
 		}
 		if err != nil {
 			return line.Errorf("%w", err)
 		}
 		n++
-		if len(w.queue) < together {
+		if len(w.queue) < readAhead {
 			return nil
 		}
 		return w.write(p)
 	})
-	for len(w.queue) > 0 && w.a.ctx.Err() == nil { // also before a bad line is told
+	for len(w.queue) > 0 && w.a.ctx.Err() == nil { // answers before a bad line are written before its error
 		if e := w.write(p); e != nil {
 			return e
 		}
@@ -186,7 +186,7 @@ func (w *asker) many() error {
 }
 
 // write waits for the first of the queue and writes it.
-func (w *asker) write(p progress.Reporter) error {
+func (w *promptRunner) write(p progress.Reporter) error {
 	q := w.queue[0]
 	w.queue = slices.Delete(w.queue, 0, 1)
 	r, err := q.call.Wait()
@@ -205,7 +205,7 @@ func (w *asker) write(p progress.Reporter) error {
 	return err
 }
 
-func (w *asker) json(id json.RawMessage, r generate.Result, prompt int) error {
+func (w *promptRunner) json(id json.RawMessage, r generate.Result, prompt int) error {
 	return json.NewEncoder(w.a.stdout).Encode(struct {
 		ID           json.RawMessage `json:"id,omitempty"`
 		Text         string          `json:"text"`
@@ -217,13 +217,13 @@ func (w *asker) json(id json.RawMessage, r generate.Result, prompt int) error {
 }
 
 // request makes the engine's request of line number n, from 0.
-func (w *asker) request(l *promptLine, n int64) (generate.Request, error) {
+func (w *promptRunner) request(l *promptLine, n int64) (generate.Request, error) {
 	c, tok := w.c, w.d.Tokenizer
 	req := generate.Request{
-		MaxNewTokens: or(l.MaxTokens, c.MaxTokens), Tokenizer: tok, StopStrings: c.Stop,
+		MaxNewTokens: orDefault(l.MaxTokens, c.MaxTokens), Tokenizer: tok, StopStrings: c.Stop,
 		Sampling: generate.Sampling{
-			Temperature: or(l.Temperature, c.Temperature), TopK: or(l.TopK, c.TopK), TopP: or(l.TopP, c.TopP), MinP: or(l.MinP, c.MinP),
-			RepetitionPenalty: or(l.RepetitionPenalty, c.Penalty), Seed: or(l.Seed, w.a.Seed+n),
+			Temperature: orDefault(l.Temperature, c.Temperature), TopK: orDefault(l.TopK, c.TopK), TopP: orDefault(l.TopP, c.TopP), MinP: orDefault(l.MinP, c.MinP),
+			RepetitionPenalty: orDefault(l.RepetitionPenalty, c.Penalty), Seed: orDefault(l.Seed, w.a.Seed+n),
 		},
 	}
 	if l.Stop != nil {
@@ -254,10 +254,10 @@ func (w *asker) request(l *promptLine, n int64) (generate.Request, error) {
 	return req, nil
 }
 
-// or is what a line says, or else the flag.
-func or[T any](said *T, flag T) T {
-	if said != nil {
-		return *said
+// orDefault returns the value of a line, or that of the flag without one.
+func orDefault[T any](value *T, flag T) T {
+	if value != nil {
+		return *value
 	}
 	return flag
 }

@@ -19,7 +19,7 @@ Example: barka merge --model google/gemma-2-2b-it --adapter runs/adapter --out r
 }
 
 func (c *mergeCmd) Run(a *app) error {
-	if err := a.need(weights(c.Model), adapter(c.Adapter)); err != nil {
+	if err := a.ensure(weights(c.Model), adapter(c.Adapter)); err != nil {
 		return err
 	}
 	if err := a.engine("f32").Merge(a.ctx, c.Model, c.Adapter, c.Out, a.ui.Progress()); err != nil {

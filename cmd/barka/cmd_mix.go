@@ -30,7 +30,7 @@ func (c *mixCmd) options() mix.Options {
 
 func (c *mixCmd) Run(a *app) error {
 	for _, model := range c.Tokenizers {
-		if err := a.need(tokenizerOf(model)); err != nil {
+		if err := a.ensure(tokenizerOf(model)); err != nil {
 			return err
 		}
 	}

@@ -56,7 +56,7 @@ func (a *app) planRecipe(r *recipe.Recipe, out string) error {
 	if err := a.printPlan(w, plan); err != nil {
 		return err
 	}
-	a.tellChecked(checked)
+	a.reportChecked(checked)
 	return checked.Err()
 }
 
@@ -123,10 +123,10 @@ func (a *app) runner(r *recipe.Recipe, out string) (*recipe.Runner, error) {
 	return &recipe.Runner{Out: out, Engine: a.engine(r.DType), Hub: client, Progress: a.ui.Progress(), Log: a.log()}, err
 }
 
-// tellChecked reports what a check found beside problems.
-func (a *app) tellChecked(c *recipe.Checked) {
+// reportChecked reports what a check found beside problems.
+func (a *app) reportChecked(c *recipe.Checked) {
 	for _, p := range c.Downloads {
-		a.tellDownload(p)
+		a.reportDownload(p)
 	}
 	for _, w := range c.Warnings {
 		a.ui.Warnf("%v", w)
@@ -145,12 +145,12 @@ func (a *app) ready(w *recipe.Runner, r *recipe.Recipe) error {
 	}
 	if len(checked.Downloads) > 0 {
 		for _, model := range r.LocalModels() {
-			if err := a.need(weights(model)); err != nil {
+			if err := a.ensure(weights(model)); err != nil {
 				return err
 			}
 		}
 		for _, model := range r.Tokenizers() {
-			if err := a.need(tokenizerOf(model)); err != nil {
+			if err := a.ensure(tokenizerOf(model)); err != nil {
 				return err
 			}
 		}
@@ -158,11 +158,11 @@ func (a *app) ready(w *recipe.Runner, r *recipe.Recipe) error {
 			return err
 		}
 	}
-	a.tellChecked(checked)
+	a.reportChecked(checked)
 	return checked.Err()
 }
 
-// runRecipe runs a recipe and tells of each stage.
+// runRecipe runs a recipe and reports each stage when it finishes.
 func (a *app) runRecipe(r *recipe.Recipe, out string, restart, retry bool) error {
 	w, err := a.runner(r, out)
 	if err != nil {
@@ -175,7 +175,7 @@ func (a *app) runRecipe(r *recipe.Recipe, out string, restart, retry bool) error
 	var steps []recipe.Step
 	w.Restart, w.Retry, w.Say = restart, retry, func(s recipe.Step) {
 		steps = append(steps, s)
-		a.tell(s)
+		a.reportStage(s)
 	}
 	if err := w.Run(a.ctx, r); err != nil {
 		return err
@@ -183,8 +183,8 @@ func (a *app) runRecipe(r *recipe.Recipe, out string, restart, retry bool) error
 	return a.summary(r, out, steps, time.Since(start))
 }
 
-// tell reports a finished stage.
-func (a *app) tell(s recipe.Step) {
+// reportStage reports a finished stage.
+func (a *app) reportStage(s recipe.Step) {
 	a.ui.Event("stage", fmt.Sprintf("%-11s %s → %s (%s)", s.Stage, s.Text(), s.Out, seconds(s.Seconds)), s)
 	a.warn(s.Stage, s.Notes)
 }

@@ -24,7 +24,7 @@ Example: echo '{"context": "2+2=", "continuations": ["4", "5"]}' | barka score -
 }
 
 func (c *scoreCmd) Run(a *app) error {
-	if err := a.need(weights(c.Model), adapter(c.Adapter)); err != nil {
+	if err := a.ensure(weights(c.Model), adapter(c.Adapter)); err != nil {
 		return err
 	}
 	d, err := a.engine(c.DType).OpenDecoder(c.Model, c.Adapter)

@@ -69,7 +69,7 @@ func (c *synthCmd) Run(a *app) error {
 	if c.Endpoint != "" {
 		client, err = llm.NewHTTP(llm.Options{BaseURL: c.Endpoint, Model: c.Model, KeyVariable: c.KeyVariable, RequestsPerMinute: c.RPM, Timeout: c.Timeout, Note: func(note string) { a.ui.Infof("%s", note) }})
 	} else {
-		if err := a.need(weights(c.Model)); err != nil {
+		if err := a.ensure(weights(c.Model)); err != nil {
 			return err
 		}
 		var d *backend.Decoder

@@ -28,7 +28,7 @@ Example: echo "مرحبا" | barka tokenize --model google/gemma-2-2b-it`
 }
 
 func (c *tokenizeCmd) Run(a *app) error {
-	if err := a.need(tokenizerOf(c.Model)); err != nil {
+	if err := a.ensure(tokenizerOf(c.Model)); err != nil {
 		return err
 	}
 	dir, err := hub.Resolve(c.Model)

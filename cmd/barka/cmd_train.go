@@ -62,7 +62,7 @@ func (c *trainCmd) Run(a *app) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
-	if err := a.need(weights(c.Model)); err != nil {
+	if err := a.ensure(weights(c.Model)); err != nil {
 		return err
 	}
 	d, err := a.engine(c.DType).OpenDecoder(c.Model, "")

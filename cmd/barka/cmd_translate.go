@@ -75,7 +75,7 @@ func (c *translateCmd) Run(a *app) error {
 		return err
 	}
 	a.notResumable = a.notResumable || c.In == ""
-	if err := a.need(weights(c.Model)); err != nil {
+	if err := a.ensure(weights(c.Model)); err != nil {
 		return err
 	}
 	t, err := a.engine(c.DType).OpenTranslator(c.Model, backend.TranslatorOptions{

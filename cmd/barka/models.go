@@ -7,28 +7,29 @@ import (
 	"barka/internal/ui"
 )
 
-// hub makes a client of the hub; cache "" is the one that the Python tools
-// share.
+// hub returns a client of the hub. Cache "" is the directory that the Python
+// tools use.
 func (a *app) hub(cache string) (*hub.Client, error) {
 	return hub.New(hub.Options{Cache: cache, Offline: a.Offline, Progress: a.ui.Progress()})
 }
 
-// part is what a verb needs of a model that may be named by a hub id.
-type part struct {
-	name string
-	want hub.Want
+// modelFiles is the set of files that a verb reads of a model, which may be
+// named by a hub id.
+type modelFiles struct {
+	name  string
+	files hub.FileSet
 }
 
-func weights(model string) part     { return part{model, hub.Weights} }
-func adapter(name string) part      { return part{name, hub.Adapter} }
-func tokenizerOf(model string) part { return part{model, hub.Tokenizer} }
+func weights(model string) modelFiles     { return modelFiles{model, hub.Weights} }
+func adapter(name string) modelFiles      { return modelFiles{name, hub.Adapter} }
+func tokenizerOf(model string) modelFiles { return modelFiles{model, hub.Tokenizer} }
 
-// lack plans the downloads that parts need: none for directories and for what
-// is in the cache.
-func (a *app) lack(parts ...part) (*hub.Client, []*hub.Plan, error) {
+// missing plans the downloads of files that are not in the hub's cache.
+// Directories need none.
+func (a *app) missing(wanted ...modelFiles) (*hub.Client, []*hub.Plan, error) {
 	var client *hub.Client
 	var plans []*hub.Plan
-	for _, p := range parts {
+	for _, p := range wanted {
 		if p.name == "" || !hub.IsID(p.name) {
 			continue
 		}
@@ -38,7 +39,7 @@ func (a *app) lack(parts ...part) (*hub.Client, []*hub.Plan, error) {
 				return nil, nil, err
 			}
 		}
-		plan, err := client.Lack(a.ctx, p.name, p.want)
+		plan, err := client.Missing(a.ctx, p.name, p.files)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -49,15 +50,15 @@ func (a *app) lack(parts ...part) (*hub.Client, []*hub.Plan, error) {
 	return client, plans, nil
 }
 
-// need downloads what parts lack.
-func (a *app) need(parts ...part) error {
-	client, plans, err := a.lack(parts...)
+// ensure downloads the files that are missing.
+func (a *app) ensure(wanted ...modelFiles) error {
+	client, plans, err := a.missing(wanted...)
 	if err != nil {
 		return err
 	}
 	for _, p := range plans {
 		if p.Missing > 0 {
-			a.tellDownload(p)
+			a.reportDownload(p)
 		}
 		if _, err := client.Fetch(a.ctx, p); err != nil {
 			return err
@@ -66,8 +67,8 @@ func (a *app) need(parts ...part) error {
 	return nil
 }
 
-// tellDownload reports what is about to be downloaded.
-func (a *app) tellDownload(p *hub.Plan) {
+// reportDownload reports what is about to be downloaded.
+func (a *app) reportDownload(p *hub.Plan) {
 	a.ui.Event("download", planText(p), map[string]any{"repo": p.Repo.String(), "commit": p.Commit, "files": len(p.Files), "bytes": p.Size, "bytes_to_fetch": p.ToFetch})
 }
 

@@ -12,13 +12,13 @@ import (
 	"barka/internal/badinput"
 )
 
-// Want selects files of a model repository.
-type Want int
+// FileSet selects files of a model repository.
+type FileSet int
 
 // The selections: a whole model, its tokenizer and configuration only, or a
 // LoRA adapter.
 const (
-	Weights Want = iota
+	Weights FileSet = iota
 	Tokenizer
 	Adapter
 	// part is any of it: its configuration.
@@ -50,7 +50,7 @@ var (
 )
 
 // Kind returns what a model repository holds, judged by its configuration.
-func (l *Listing) Kind() Want {
+func (l *Listing) Kind() FileSet {
 	_, model := l.Find(configFile)
 	if _, adapter := l.Find(adapterConfigFile); adapter && !model {
 		return Adapter
@@ -60,7 +60,7 @@ func (l *Listing) Kind() Want {
 
 // Choose returns the selected files of a model repository. Pickled weights are
 // chosen only if there are no others.
-func (l *Listing) Choose(want Want) ([]File, error) {
+func (l *Listing) Choose(want FileSet) ([]File, error) {
 	needed := configFile
 	if want == Adapter {
 		needed = adapterConfigFile
@@ -158,8 +158,8 @@ func (l *Listing) some() string {
 	return strings.Join(names, ", ")
 }
 
-// complete reports whether a directory holds the selected files of a model.
-func complete(dir string, want Want) bool {
+// isComplete reports whether a directory holds the selected files of a model.
+func isComplete(dir string, want FileSet) bool {
 	has := func(pattern string) bool {
 		entries, _ := os.ReadDir(dir)
 		for _, e := range entries {

@@ -10,7 +10,7 @@ import (
 
 func TestChoose(t *testing.T) {
 	for _, c := range []struct {
-		want         Want
+		want         FileSet
 		files, chose string
 	}{
 		{Weights, "config.json tokenizer.json model.safetensors pytorch_model.bin flax_model.msgpack README.md",

@@ -92,7 +92,7 @@ func client(t *testing.T, o Options) (*Client, *meter) {
 // fetch makes a model whole in the cache and returns its directory.
 func fetch(t *testing.T, c *Client, name string) (string, error) {
 	t.Helper()
-	p, err := c.Lack(t.Context(), name, Weights)
+	p, err := c.Missing(t.Context(), name, Weights)
 	if err != nil {
 		return "", err
 	}
@@ -169,7 +169,7 @@ func TestDownload(t *testing.T) {
 	if p.Missing != 1 || p.ToFetch != int64(len(files["config.json"])) {
 		t.Errorf("%d files, %d bytes to fetch; want the changed one", p.Missing, p.ToFetch)
 	}
-	if dir2, err := c.Fetch(t.Context(), p); err != nil || dir2 == dir || !complete(dir2, Weights) {
+	if dir2, err := c.Fetch(t.Context(), p); err != nil || dir2 == dir || !isComplete(dir2, Weights) {
 		t.Errorf("%s, %v", dir2, err)
 	}
 }
@@ -205,13 +205,13 @@ func TestPart(t *testing.T) {
 	if _, err := c.Fetch(t.Context(), c.Plan(l, []File{f})); err != nil {
 		t.Fatal(err)
 	}
-	if p, err := c.Lack(t.Context(), "org/m", Weights); err != nil || p.Missing != len(wanted)-1 {
+	if p, err := c.Missing(t.Context(), "org/m", Weights); err != nil || p.Missing != len(wanted)-1 {
 		t.Errorf("%+v, %v", p, err)
 	}
 	s.Close()
 	for _, offline := range []bool{true, false} {
 		c, _ := client(t, Options{Offline: offline})
-		if p, err := c.Lack(t.Context(), "org/m", Weights); p != nil || err != nil {
+		if p, err := c.Missing(t.Context(), "org/m", Weights); p != nil || err != nil {
 			t.Errorf("%+v, %v", p, err)
 		}
 	}
@@ -224,7 +224,7 @@ func TestCacheWithAnyName(t *testing.T) {
 	if _, err := fetch(t, c, "org/m"); err != nil {
 		t.Fatal(err)
 	}
-	if p, err := c.Lack(t.Context(), "org/m", Weights); p != nil || err != nil {
+	if p, err := c.Missing(t.Context(), "org/m", Weights); p != nil || err != nil {
 		t.Errorf("%+v, %v", p, err)
 	}
 }
@@ -413,7 +413,7 @@ func TestTwoAtOnce(t *testing.T) {
 	for range 3 {
 		wg.Go(func() {
 			c, m := client(t, Options{Sleep: pause.Sleep})
-			p, err := c.Lack(t.Context(), "org/m", Weights)
+			p, err := c.Missing(t.Context(), "org/m", Weights)
 			if err == nil && p != nil {
 				_, err = c.Fetch(t.Context(), p)
 			}

@@ -16,10 +16,10 @@ import (
 // dataset to parquet, whatever the dataset's own files are.
 const ConvertRevision = "refs/convert/parquet"
 
-// Lack returns a plan of the files to download before the model can be opened.
+// Missing returns a plan of the files to download before the model can be opened.
 // It returns nil, without contacting the hub, for a local directory or a
 // complete cache entry.
-func (c *Client) Lack(ctx context.Context, name string, want Want) (*Plan, error) {
+func (c *Client) Missing(ctx context.Context, name string, want FileSet) (*Plan, error) {
 	if !IsID(name) {
 		return nil, nil // Resolve reports what is wrong with it
 	}
@@ -28,12 +28,12 @@ func (c *Client) Lack(ctx context.Context, name string, want Want) (*Plan, error
 		return nil, err
 	}
 	dir := r.snapshot(c.cache)
-	if complete(dir, want) {
+	if isComplete(dir, want) {
 		return nil, nil
 	}
 	// The repository may have no more files than the cache. If so, opening the
 	// model reports what is missing.
-	begun := complete(dir, part)
+	begun := isComplete(dir, part)
 	if c.offline && begun {
 		return nil, nil
 	}

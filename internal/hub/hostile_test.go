@@ -237,7 +237,7 @@ func TestUnreachable(t *testing.T) {
 	s.Close()
 	c, m := client(t, Options{})
 	_, err := c.List(t.Context(), Repo{Model, "org/m", "main"})
-	if _, lack := c.Lack(t.Context(), "org/m", Weights); !IsUnreachable(lack) ||
+	if _, lack := c.Missing(t.Context(), "org/m", Weights); !IsUnreachable(lack) ||
 		!strings.Contains(lack.Error(), "model org/m is not whole in the cache") {
 		t.Errorf("Lack: %v", lack)
 	}

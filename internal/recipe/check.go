@@ -222,7 +222,7 @@ func (k *checker) tokenizer(ctx context.Context, key, name string) {
 
 // find reports whether a model is on this machine, and notes what has to be
 // downloaded, or why it cannot be had.
-func (k *checker) find(ctx context.Context, key, name string, want hub.Want) bool {
+func (k *checker) find(ctx context.Context, key, name string, want hub.FileSet) bool {
 	if name == "" {
 		return false // is a problem already
 	}
@@ -232,7 +232,7 @@ func (k *checker) find(ctx context.Context, key, name string, want hub.Want) boo
 		k.problem(key, k.nearDirectory(name, err))
 		return err == nil
 	}
-	plan, err := k.w.Hub.Lack(ctx, place, want)
+	plan, err := k.w.Hub.Missing(ctx, place, want)
 	k.silent = k.silent || hub.IsUnreachable(err)
 	k.problem(key, k.nearDirectory(name, err))
 	if plan != nil && plan.Missing > 0 {
