@@ -54,7 +54,7 @@ var layers = []layer{
 	{"stage", []string{"internal/stage/..."},
 		[]string{"page", "hub", "client", "durable", "dataset", "decoding", "registry", "model", "layer", "device", "tensor", "weights", "format", "machine"}, true},
 	{"client", []string{"internal/llm"}, []string{"format"}, false}, // chat completions over HTTP, journaled
-	{"hub", []string{"internal/hub/..."}, []string{"format"}, false},
+	{"hub", []string{"internal/hub/..."}, []string{"weights", "format"}, false},
 	{"durable", []string{"internal/durable"}, []string{"dataset", "format"}, false}, // runs that can be killed and continued
 	{"dataset", []string{"internal/dataset"}, []string{"format"}, false},            // dataset directories are Parquet and JSON lines
 
@@ -65,7 +65,7 @@ var layers = []layer{
 	{"architecture", []string{"internal/model/*"}, []string{"model", "layer", "tensor", "machine"}, true},
 	{"model", []string{"internal/model"}, []string{"layer", "weights", "tensor", "format", "machine"}, false},
 	{"layer", []string{"internal/nn", "internal/lora", "internal/optim"}, []string{"weights", "tensor", "machine"}, false},
-	{"weights", []string{"internal/checkpoint", "internal/safetensors", "internal/torchfile/...", "internal/golden"}, []string{"tensor", "machine"}, false},
+	{"weights", []string{"internal/checkpoint", "internal/safetensors", "internal/torchfile/...", "internal/gguf", "internal/golden"}, []string{"tensor", "machine"}, false},
 	{"device", []string{"internal/tensor/*"}, []string{"kernel", "tensor", "machine"}, true},
 	{"tensor", []string{"internal/tensor"}, []string{"machine"}, false},
 	{"kernel", []string{"internal/kernel"}, []string{"machine"}, false},

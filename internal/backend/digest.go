@@ -51,7 +51,7 @@ func digested(dir string) ([]string, error) {
 	if err != nil {
 		return nil, badinput.Wrap(err)
 	}
-	patterns := []string{"config.json", "adapter_config.json", "*.safetensors", "pytorch_model*.bin", "adapter_model.bin",
+	patterns := []string{"config.json", "adapter_config.json", "*.safetensors", "pytorch_model*.bin", "*.gguf", "adapter_model.bin",
 		"tokenizer.json", "tokenizer_config.json",
 		"chat_template.jinja", "chat_template.json", "*.model"}
 	if !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == "tokenizer.json" }) {

@@ -10,6 +10,7 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/dtype"
+	"barka/internal/gguf"
 	"barka/internal/safetensors"
 	"barka/internal/tensor"
 	"barka/internal/torchfile"
@@ -46,6 +47,7 @@ type File interface {
 const (
 	Safetensors = "safetensors"
 	Torch       = "PyTorch"
+	GGUF        = "GGUF"
 )
 
 // candidate is a file that may hold the weights.
@@ -59,6 +61,7 @@ var (
 	modelFiles = []candidate{
 		{safetensors.Name, Safetensors, false}, {safetensors.IndexName, Safetensors, true},
 		{torchfile.Name, Torch, false}, {torchfile.IndexName, Torch, true},
+		{gguf.Name, GGUF, false},
 	}
 	adapterFiles = []candidate{{"adapter_model.safetensors", Safetensors, false}, {"adapter_model.bin", Torch, false}}
 )
@@ -165,15 +168,18 @@ func (p candidate) open(dir string) (File, error) {
 	if p.index {
 		path = dir
 	}
-	// An interface must not hold a nil pointer.
-	if p.format == Torch {
-		f, err := torchfile.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		return f, nil
+	switch p.format {
+	case Torch:
+		return opened(torchfile.Open(path))
+	case GGUF:
+		return opened(gguf.Open(path))
 	}
-	f, err := safetensors.Open(path)
+	return opened(safetensors.Open(path))
+}
+
+// opened makes a File of what a format's Open returns. An interface must not
+// hold a nil pointer.
+func opened[F File](f F, err error) (File, error) {
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,8 @@ const (
 	Bool DType = "BOOL"
 )
 
-// Size returns the bytes of one value, or 0 for an unknown type.
+// Size returns the bytes of one value, 0 for an unknown type and for one that
+// holds its values in blocks.
 func (d DType) Size() int {
 	switch d {
 	case F64, I64, U64:
@@ -44,8 +45,8 @@ func (d DType) Size() int {
 	return 0
 }
 
-// Float reports whether d is a floating-point type that weights may have: F32, BF16 or F16.
-func (d DType) Float() bool { return d == F32 || d == BF16 || d == F16 }
+// Float reports whether d holds floating-point weights this program reads.
+func (d DType) Float() bool { return d == F32 || d == BF16 || d == F16 || d.Blocked() }
 
 // ToBF16 rounds a float32 to bfloat16 bits.
 func ToBF16(f float32) uint16 {
@@ -101,20 +102,20 @@ func ToF16(f float32) uint16 {
 
 // Float32s converts little-endian bytes of a floating type to float32 values.
 func Float32s(d DType, data []byte) ([]float32, error) {
-	size := d.Size()
+	values, size := d.Block()
 	if !d.Float() && d != F64 {
-		return nil, fmt.Errorf("type %s: expected F32, BF16, F16 or F64", d)
+		return nil, fmt.Errorf("type %s: expected F32, BF16, F16, F64 or a type of GGUF's", d)
 	}
 	if len(data)%size != 0 {
 		return nil, fmt.Errorf("%d bytes are not a whole number of %s values", len(data), d)
 	}
-	out := make([]float32, len(data)/size)
+	out := make([]float32, len(data)/size*values)
 	Widen(out, d, data)
 	return out, nil
 }
 
-// Widen fills dst from little-endian bytes of type d (F32, BF16, F16 or F64). data must
-// hold len(dst) values.
+// Widen fills dst from little-endian bytes of type d (F32, BF16, F16, F64, or
+// one of blocks); data must hold len(dst) values, whole blocks of them.
 func Widen(dst []float32, d DType, data []byte) {
 	switch d {
 	case F32:
@@ -144,7 +145,13 @@ func Widen(dst []float32, d DType, data []byte) {
 			dst[i] = float32(math.Float64frombits(binary.LittleEndian.Uint64(data[8*i:])))
 		}
 	default:
-		panic("dtype: Widen: the type is not floating-point")
+		b, ok := blocks[d]
+		if !ok {
+			panic("dtype: Widen: the type is not floating-point")
+		}
+		for at := 0; at < len(dst); at += b.values {
+			b.widen(dst[at:at+b.values], data[at/b.values*b.bytes:][:b.bytes])
+		}
 	}
 }
 

@@ -6,8 +6,12 @@ import (
 )
 
 // NotFinite returns the position of the first infinity or NaN among
-// little-endian values of a floating type (F64, F32, BF16, F16), or -1.
+// little-endian values of a floating type (F64, F32, BF16, F16, or one of whole
+// blocks), or -1.
 func NotFinite(d DType, data []byte) int {
+	if b, ok := blocks[d]; ok {
+		return b.notFinite(data)
+	}
 	mask, size := exponents(d), d.Size()
 	// Eight bytes hold one to four values. If all bits of an exponent are set, adding its
 	// lowest bit carries into the sign, which the mask has cleared.
@@ -32,7 +36,21 @@ func NotFinite(d DType, data []byte) int {
 	return -1
 }
 
-// exponents returns the mask of the exponents of the values in eight bytes.
+// notFinite returns the first value of a block whose scales are not all
+// finite: the products of finite ones are.
+func (b block) notFinite(data []byte) int {
+	for at := 0; at+b.bytes <= len(data); at += b.bytes {
+		for _, s := range b.scales {
+			if binary.LittleEndian.Uint16(data[at+s:])&0x7c00 == 0x7c00 {
+				return at / b.bytes * b.values
+			}
+		}
+	}
+	return -1
+}
+
+// exponents has the bits set that hold the exponents of the values in eight
+// bytes.
 func exponents(d DType) uint64 {
 	switch d {
 	case F64:

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"barka/internal/badinput"
+	"barka/internal/gguf"
 )
 
 // Kind is a kind of repository, by its name in the hub's addresses.
@@ -157,14 +158,24 @@ func Snapshots(cache, dataset string) ([]string, error) {
 }
 
 // Resolve returns the directory of a model: the argument itself if it is a
-// directory, or the cached snapshot of a hub id such as google/gemma-2-2b-it,
+// directory, one with the settings and the tokenizer of a GGUF file, or the cached snapshot of a hub id such as google/gemma-2-2b-it,
 // optionally with @revision.
 func Resolve(model string) (string, error) {
 	if model == "" {
 		return "", badinput.Errorf("no model given; --model takes a directory in Hugging Face layout, or a hub id")
 	}
+	if gguf.Is(model) {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return "", badinput.Errorf("model %s: no place for its settings and tokenizer: %w", model, err)
+		}
+		return gguf.Directory(model, filepath.Join(cache, "barka", "gguf"))
+	}
 	return resolve("model", model, configFile)
 }
+
+// IsFile reports whether a model's name is that of a file that Resolve takes.
+func IsFile(model string) bool { return gguf.Is(model) }
 
 // ResolveAdapter is Resolve for a LoRA adapter.
 func ResolveAdapter(adapter string) (string, error) {
@@ -180,7 +191,7 @@ func resolve(what, name, probe string) (string, error) {
 	}
 	if there {
 		if dir, err := badinput.IsDir(name); err == nil && !dir {
-			return "", badinput.Errorf("%s %s is a file; expected a directory in Hugging Face layout", what, name)
+			return "", badinput.Errorf("%s %s is a file; expected a directory in Hugging Face layout, or for a model a file that ends in .gguf", what, name)
 		}
 		return name, readable(name)
 	}

@@ -11,7 +11,8 @@ import (
 
 // checkFinite returns an error that names the first infinity or NaN in a large matrix.
 func checkFinite(m tensor.Matrix) error {
-	const block = 1 << 20 // bytes
+	_, size := m.DType.Block()
+	block := 1 << 20 / size * size // bytes
 	pool := parallel.New(0)
 	defer pool.Close()
 	var bad atomic.Bool
@@ -47,10 +48,11 @@ func notFinite(m tensor.Matrix) error {
 	if at < 0 {
 		return fmt.Errorf("a value of type %s is too large for a float32", m.DType)
 	}
-	v := make([]float32, 1)
-	dtype.Widen(v, m.DType, m.Bytes[at*m.DType.Size():])
+	values, size := m.DType.Block()
+	v := make([]float32, values)
+	dtype.Widen(v, m.DType, m.Bytes[at/values*size:][:size])
 	if m.Rows == 1 {
-		return fmt.Errorf("the value at position %d is %g, expected a finite number", at, v[0])
+		return fmt.Errorf("the value at position %d is %g, expected a finite number", at, v[at%values])
 	}
-	return fmt.Errorf("the value at row %d, column %d is %g, expected a finite number", at/m.Cols, at%m.Cols, v[0])
+	return fmt.Errorf("the value at row %d, column %d is %g, expected a finite number", at/m.Cols, at%m.Cols, v[at%values])
 }

@@ -27,7 +27,10 @@ type RopeScaling struct {
 	// Partial is the fraction of each head that rotates, for architectures with partial
 	// rotation.
 	Partial float64 `json:"partial_rotary_factor"`
-	// Alpha is the fixed NTK-aware scaling of Hunyuan, whose type is dynamic.
+	// Factors divide the frequencies, one each: how GGUF files keep the scaling
+	// of Llama 3.1.
+	Factors []float64 `json:"factors"`
+	// Alpha fixes the NTK-aware base of Hunyuan, of type dynamic.
 	Alpha float64 `json:"alpha"`
 	// Full and Sliding are the parameters of full and sliding layers, in the
 	// rope_parameters of models where these differ.
@@ -87,6 +90,8 @@ func (c RopeConfig) Frequencies(dim int) ([]float32, error) {
 		return freqs, nil
 	case "llama3":
 		return scaling.llama3(freqs)
+	case "factors":
+		return scaling.divide(freqs)
 	}
 	return nil, badinput.Errorf("config.json: rope_scaling type %q is not supported; supported: default, linear, llama3", kind)
 }
@@ -117,8 +122,22 @@ func (s *RopeScaling) alpha(theta float64, dim int) ([]float32, error) {
 	return frequencies(theta, dim), nil
 }
 
-// llama3 keeps the frequencies of short wavelengths, divides those of long ones by Factor,
-// and interpolates between, in float32 as in the reference.
+// divide divides each frequency by its factor.
+func (s *RopeScaling) divide(freqs []float32) ([]float32, error) {
+	if len(s.Factors) != len(freqs) {
+		return nil, badinput.Errorf("config.json: rope_scaling: %d factors for %d frequencies", len(s.Factors), len(freqs))
+	}
+	for i, f := range s.Factors {
+		if err := CheckPositive("rope_scaling: factors", f); err != nil {
+			return nil, err
+		}
+		freqs[i] /= float32(f)
+	}
+	return freqs, nil
+}
+
+// llama3 keeps short wavelengths, divides long ones by Factor, and
+// interpolates between, in float32 as the reference.
 func (s *RopeScaling) llama3(freqs []float32) ([]float32, error) {
 	if err := cmp.Or(
 		CheckPositive("rope_scaling: factor", s.Factor),

@@ -145,7 +145,7 @@ func (s *Shape) weigh(dir string) error {
 				s.Weights -= packed
 			}
 			vocabulary++
-			s.Mapped = n * int64(t.Size())
+			s.Mapped = int64(t.Bytes(int(n)))
 		} else if layer, ok := strings.CutSuffix(name, ".weight"); ok && len(shape) == 2 {
 			s.Linears = append(s.Linears, Linear{Module(layer), shape[0], shape[1]})
 		}

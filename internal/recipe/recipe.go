@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"barka/internal/badinput"
+	"barka/internal/hub"
 	"barka/internal/lines"
 	"barka/internal/stage/convert"
 	"barka/internal/stage/filter"
@@ -246,7 +247,7 @@ func (r *Recipe) path(p string) string {
 // else a hub id.
 func (r *Recipe) model(name string) string {
 	if p := r.path(name); name != "" {
-		if dir, err := badinput.IsDir(p); dir || err != nil { // the error comes back from who opens it
+		if dir, err := badinput.IsDir(p); dir || err != nil || hub.IsFile(p) { // the error comes back from who opens it
 			return p
 		}
 	}

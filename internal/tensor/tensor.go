@@ -97,7 +97,7 @@ type Matrix struct {
 // ReleaseRows releases the rows lo ≤ i < hi, which have been copied.
 func (m *Matrix) ReleaseRows(lo, hi int) {
 	if m.Release != nil {
-		row := m.Cols * m.DType.Size()
+		row := m.DType.Bytes(m.Cols)
 		m.Release(lo*row, hi*row)
 	}
 }

@@ -55,7 +55,7 @@ func (d *Device) Pack(m tensor.Matrix, dt dtype.DType) (tensor.Weight, error) {
 	}
 	var mu sync.Mutex
 	bad := -1 // position of the first value that is infinite or NaN
-	rowBytes := m.Cols * m.DType.Size()
+	rowBytes := m.DType.Bytes(m.Cols)
 	src := func(i int, row []float32) {
 		dtype.Widen(row, m.DType, m.Bytes[i*rowBytes:(i+1)*rowBytes])
 		for j, v := range row {
@@ -74,10 +74,9 @@ func (d *Device) Pack(m tensor.Matrix, dt dtype.DType) (tensor.Weight, error) {
 		return nil, err
 	}
 	if bad >= 0 {
-		var v [1]float32
-		size := m.DType.Size()
-		dtype.Widen(v[:], m.DType, m.Bytes[bad*size:(bad+1)*size])
-		return nil, fmt.Errorf("the value at row %d, column %d is %g, expected a finite number", bad/m.Cols, bad%m.Cols, v[0])
+		row := make([]float32, m.Cols)
+		dtype.Widen(row, m.DType, m.Bytes[bad/m.Cols*rowBytes:][:rowBytes])
+		return nil, fmt.Errorf("the value at row %d, column %d is %g, expected a finite number", bad/m.Cols, bad%m.Cols, row[bad%m.Cols])
 	}
 	return w, nil
 }
@@ -116,7 +115,7 @@ func (d *Device) copyPanels(m tensor.Matrix, dt dtype.DType) (*weight, bool) {
 // source bytes: a few megabytes.
 func (d *Device) packGrain(m tensor.Matrix) int {
 	const bytes = 4 << 20
-	panel := max(1, kernel.PanelN*m.Cols*m.DType.Size())
+	panel := max(1, kernel.PanelN*m.DType.Bytes(m.Cols))
 	return max(1, min(bytes/panel, kernel.Panels(m.Rows)/(4*d.pool.Workers())))
 }
 
@@ -135,9 +134,9 @@ func (w *weight) copyPanels(words []float32, lo, hi int) {
 // shape.
 func checkMatrix(m tensor.Matrix) error {
 	if !m.DType.Float() {
-		return fmt.Errorf("type %s, expected F32, BF16 or F16", m.DType)
+		return fmt.Errorf("type %s, expected F32, BF16 or F16, or a type of GGUF's", m.DType)
 	}
-	if len(m.Bytes) != m.Rows*m.Cols*m.DType.Size() {
+	if values, _ := m.DType.Block(); m.Cols%values != 0 || len(m.Bytes) != m.Rows*m.DType.Bytes(m.Cols) {
 		return fmt.Errorf("%d bytes for shape [%d %d] of %s", len(m.Bytes), m.Rows, m.Cols, m.DType)
 	}
 	return nil
@@ -218,7 +217,7 @@ type table struct{ m tensor.Matrix }
 // row returns the bytes of row i. If the matrix has a file, it reads them into buffer,
 // and panics with an error for the user if that fails.
 func (t *table) row(i int, buffer []byte) []byte {
-	size := t.m.Cols * t.m.DType.Size()
+	size := t.m.DType.Bytes(t.m.Cols)
 	if t.m.File == nil {
 		return t.m.Bytes[i*size : (i+1)*size]
 	}
@@ -272,7 +271,7 @@ func (d *Device) Embed(y tensor.Tensor, tt tensor.Table, ids []int32, scale floa
 	d.eachRow(y.Rows, y.Cols, func(d *Device, o *operands, worker, lo, hi int) {
 		e := &o.embedding
 		m := &e.table.m
-		buffer := grow(&d.workers[worker].bytes, m.Cols*m.DType.Size())
+		buffer := grow(&d.workers[worker].bytes, m.DType.Bytes(m.Cols))
 		for i := lo; i < hi; i++ {
 			row := e.y.Row(i)
 			dtype.Widen(row, m.DType, e.table.row(int(e.ids[i]), buffer))
