@@ -129,8 +129,9 @@ func (t *Tokenizer) stretches(text string, o EncodeOptions, offsets bool, f func
 		if t.norm != nil {
 			norm = t.norm.normalize(part)
 		}
+		aligned := alignment{norm: t.norm, raw: part, normalized: norm}
 		where := func(a, b int) (int, int) {
-			a, b = t.place(part, norm, a, b)
+			a, b = aligned.place(a, b)
 			return start + a, start + b
 		}
 		t.added.normalized.split(norm, o.forged(where), func(piece string, inner int, id int32) {

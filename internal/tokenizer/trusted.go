@@ -1,9 +1,6 @@
 package tokenizer
 
-import (
-	"sort"
-	"unicode/utf8"
-)
+import "sort"
 
 // Stretch is an added token, or the tokens of the text between two added tokens.
 type Stretch struct {
@@ -50,32 +47,4 @@ func (o EncodeOptions) forged(where func(start, end int) (int, int)) func(start,
 		}
 		return start + 1, true // partly trusted: a token may begin inside
 	}
-}
-
-// place returns the bytes of raw that became the bytes [a, b) of its normalized text:
-// the shortest stretch whose normalized text covers them.
-func (t *Tokenizer) place(raw, normalized string, a, b int) (int, int) {
-	switch {
-	case raw == normalized:
-		return a, b
-	case a == 0 && b == len(normalized):
-		return 0, len(raw)
-	}
-	var ends []int // ends of characters
-	for i := 0; i < len(raw); {
-		_, n := utf8.DecodeRuneInString(raw[i:])
-		i += n
-		ends = append(ends, i)
-	}
-	length := func(i int) int { return len(t.norm.normalize(raw[:ends[i]])) }
-	first := sort.Search(len(ends), func(i int) bool { return length(i) > a })
-	last := sort.Search(len(ends), func(i int) bool { return length(i) >= b })
-	start, end := 0, len(raw)
-	if first > 0 {
-		start = ends[first-1]
-	}
-	if last < len(ends) {
-		end = ends[last]
-	}
-	return min(start, end), end
 }
