@@ -23,9 +23,9 @@ func Compare(path string, before, now fs.FileInfo) error {
 	return compare(path, before, now)
 }
 
-// compare is Compare of an open file, which stays the same one. A write sets the time
-// before it changes the bytes, so that bytes read before a comparison that finds
-// no difference are the old ones.
+// compare is Compare of an open file, which stays the same one. A write sets the
+// times before it changes the bytes. Bytes that were read before a comparison
+// that finds no difference are therefore the old ones.
 func compare(path string, before, now fs.FileInfo) error {
 	switch {
 	case now.Size() < before.Size():
@@ -34,6 +34,8 @@ func compare(path string, before, now fs.FileInfo) error {
 		return changed(path, "it has grown")
 	case !now.ModTime().Equal(before.ModTime()):
 		return changed(path, "it was written to")
+	case rewritten(path, before, now):
+		return changed(path, "it was written to or touched, and its time of modification set back")
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -61,14 +62,25 @@ func TestWhatCannotBeMapped(t *testing.T) {
 // so is reading bytes that the file has lost.
 func TestChangedFiles(t *testing.T) {
 	content := bytes.Repeat([]byte("0123456789abcdef"), 4096)
+	old := time.Now().Add(-time.Hour)
+	timeSetBack := "set back"
+	if runtime.GOOS == "windows" {
+		timeSetBack = "" // not noticed there
+	}
 	for name, c := range map[string]struct {
 		change func(path string) error
 		want   string // of Unchanged; "" for nothing
 		lost   bool
 	}{
-		"untouched": {func(string) error { return nil }, "", false},
-		"removed":   {os.Remove, "", false},
-		"cut":       {func(path string) error { return os.Truncate(path, 5000) }, "cut short", true},
+		"untouched":       {func(string) error { return nil }, "", false},
+		"removed":         {os.Remove, "", false},
+		"moved":           {func(path string) error { return os.Rename(path, path+".old") }, "", false},
+		"linked":          {func(path string) error { return os.Link(path, path+".link") }, "", false},
+		"of another mode": {func(path string) error { return os.Chmod(path, 0o600) }, "", false},
+		"with its time set back": {func(path string) error {
+			return errors.Join(os.WriteFile(path, bytes.Repeat([]byte("x"), len(content)), 0o644), os.Chtimes(path, old, old))
+		}, timeSetBack, false},
+		"cut": {func(path string) error { return os.Truncate(path, 5000) }, "cut short", true},
 		"emptied and written again": {func(path string) error {
 			return os.WriteFile(path, bytes.Repeat([]byte("x"), len(content)), 0o644)
 		}, "written to", false},
@@ -81,7 +93,6 @@ func TestChangedFiles(t *testing.T) {
 		if err := os.WriteFile(path, content, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		old := time.Now().Add(-time.Hour)
 		if err := os.Chtimes(path, old, old); err != nil {
 			t.Fatal(err)
 		}
