@@ -3,8 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"barka/internal/atomicfile"
 	"barka/internal/compare"
@@ -48,12 +46,12 @@ func (c *compareCmd) Run(a *app) error {
 	}
 	flips := &flipSink{keep: max(c.Show, pageFlips)}
 	if c.Flips != "" {
-		if flips.file, err = jsonl.Create(partial(c.Flips)); err != nil {
+		if flips.file, err = jsonl.Create(c.Flips); err != nil {
 			return fmt.Errorf("flips: %w", err)
 		}
 	}
 	result, err := compare.Compare(runA, runB, compare.Options{Common: c.Common, Resamples: c.Resamples, Seed: a.Seed, Flips: flips.add})
-	if err := flips.close(c.Flips, err); err != nil {
+	if err := flips.close(err); err != nil {
 		return err
 	}
 	if c.HTML != "" {
@@ -132,25 +130,15 @@ func (s *flipSink) add(f compare.Flip) error {
 	return s.file.Write(f)
 }
 
-// partial is the path of a file in progress. Its ending stays, because it decides
-// how the file is compressed.
-func partial(path string) string {
-	return filepath.Join(filepath.Dir(path), ".partial-"+filepath.Base(path))
-}
-
-// close moves the file to its place. After an error it removes it.
-func (s *flipSink) close(path string, err error) error {
-	if s.file == nil {
+// close puts the file in its place; after an error nothing is left of it.
+func (s *flipSink) close(err error) error {
+	switch {
+	case s.file == nil:
 		return err
+	case err != nil:
+		return errors.Join(err, s.file.Discard())
 	}
-	if closing := s.file.Close(); closing != nil {
-		err = errors.Join(err, fmt.Errorf("flips: %w", closing))
-	}
-	if err != nil {
-		os.Remove(partial(path))
-		return err
-	}
-	if err := os.Rename(partial(path), path); err != nil {
+	if err := s.file.Close(); err != nil {
 		return fmt.Errorf("flips: %w", err)
 	}
 	return nil

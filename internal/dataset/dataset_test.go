@@ -1,7 +1,6 @@
 package dataset
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -47,30 +46,6 @@ func mustFail(t *testing.T, err error, words ...string) {
 	}
 	if !badinput.Is(err) {
 		t.Errorf("not marked as bad input: %v", err)
-	}
-}
-
-func TestExport(t *testing.T) {
-	out := filepath.Join(t.TempDir(), "out")
-	writeSet(t, out, 100)
-	for _, name := range []string{"x.jsonl", "x.jsonl.zst"} {
-		path := filepath.Join(t.TempDir(), name)
-		if err := Export[Passage](context.Background(), out, path); err != nil {
-			t.Fatal(err)
-		}
-		n := int64(0)
-		for p, err := range Rows[Passage](context.Background(), path) {
-			if err != nil || p.Revision != n<<40 {
-				t.Fatalf("%v %v", p, err)
-			}
-			n++
-		}
-		if entries, _ := os.ReadDir(filepath.Dir(path)); n != 100 || len(entries) != 1 {
-			t.Errorf("%d rows, %d files", n, len(entries))
-		}
-	}
-	if err := Export[Passage](context.Background(), out, filepath.Join(out, "x.txt")); !badinput.Is(err) {
-		t.Error(err)
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"barka/internal/atomicfile"
 	"barka/internal/badinput"
 	"barka/internal/jsonl"
 	"barka/internal/parquet"
@@ -184,37 +183,6 @@ func Rows[T any](ctx context.Context, path string) iter.Seq2[T, error] {
 			}
 		}
 	}
-}
-
-// Export writes the rows at from, as T, to the .jsonl, .jsonl.gz or .jsonl.zst
-// file to, which appears whole or not at all.
-func Export[T any](ctx context.Context, from, to string) (err error) {
-	if !jsonl.Has(to) {
-		return badinput.Errorf("%s: the name of a .jsonl, .jsonl.gz or .jsonl.zst file is expected", to)
-	}
-	tmp := filepath.Join(filepath.Dir(to), ".tmp-"+filepath.Base(to))
-	w, err := jsonl.Create(tmp)
-	if err != nil {
-		return atomicfile.Explain(to, err)
-	}
-	for row, rerr := range Rows[T](ctx, from) {
-		if err = rerr; err == nil {
-			err = atomicfile.Explain(to, w.Write(row))
-		}
-		if err != nil {
-			break
-		}
-	}
-	if cerr := w.Close(); err == nil {
-		err = atomicfile.Explain(to, cerr)
-	}
-	if err == nil {
-		err = atomicfile.Explain(to, os.Rename(tmp, to))
-	}
-	if err != nil {
-		os.Remove(tmp)
-	}
-	return err
 }
 
 func isDir(path string) bool {

@@ -311,7 +311,7 @@ func TestStatesBetweenRenames(t *testing.T) {
 		"final whole, not renamed": func(out string) { identity(out, false); copyTree(want, out+dataset.PartialSuffix+"/final") },
 		"identity being written": func(out string) {
 			os.Mkdir(out+dataset.PartialSuffix, 0o777)
-			os.WriteFile(out+dataset.PartialSuffix+"/identity.json.tmp", []byte("{"), 0o666)
+			os.WriteFile(out+dataset.PartialSuffix+"/identity.json.barka0123456789abcdef.tmp", []byte("{"), 0o666)
 		},
 		"out is an empty directory": func(out string) { os.Mkdir(out, 0o777) },
 	} {

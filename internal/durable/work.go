@@ -111,7 +111,7 @@ func (w *Work) onlyLock() error {
 		return badinput.Wrap(err)
 	}
 	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), lockName) && e.Name() != identityName+".tmp" {
+		if !strings.HasPrefix(e.Name(), lockName) && atomicfile.Target(e.Name()) != identityName {
 			return badinput.Errorf("%s holds %s and was not made by barka: move it away, or choose another --out", w.partial, e.Name())
 		}
 	}

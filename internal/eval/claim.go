@@ -61,7 +61,7 @@ func openClaim(dir, identity string) (*claim, error) {
 // times returns the times that an earlier process named files after. If there are
 // none, it records now and returns it.
 func (c *claim) times(now times) (times, error) {
-	data, err := os.ReadFile(c.path + claimTimes)
+	data, err := badinput.ReadFile(c.path+claimTimes, badinput.MaxSettings)
 	if err == nil {
 		var before times
 		if json.Unmarshal(data, &before) == nil && !before.End.IsZero() {

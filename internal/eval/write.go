@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"barka/internal/atomicfile"
 	"barka/internal/badinput"
 	"barka/internal/eval/leaderboard"
 	"barka/internal/eval/lighteval"
@@ -66,20 +67,20 @@ func (w writer) write(run *record.Run, out *Outcome) error {
 }
 
 // sweep removes half-written files that killed runs left behind. Their names hold
-// the time, so that no later run writes over them. A file that is not older than
-// this run may belong to another run in progress and is kept.
+// the time, so that no later run writes over them.
 func (w writer) sweep(run *record.Run) {
 	details := lighteval.DetailsDir(w.output, run.Model.Name)
-	for _, pattern := range []string{filepath.Join(resultsDir(w.output, run), "*"), filepath.Join(details, "*"),
-		filepath.Join(details, "*", "*")} {
-		paths, _ := filepath.Glob(pattern + ".tmp")
-		for _, path := range paths {
-			if info, err := os.Stat(path); err == nil && info.ModTime().Before(w.start) {
-				_ = os.Remove(path) // only litter
-			}
+	dirs := []string{resultsDir(w.output, run), details}
+	entries, _ := os.ReadDir(details)
+	for _, entry := range entries {
+		if entry.IsDir() {
+			dirs = append(dirs, filepath.Join(details, entry.Name()))
 		}
 	}
-	_ = tidy(resultsDir(w.output, run), false) // likewise
+	for _, dir := range dirs {
+		atomicfile.Sweep(dir)
+	}
+	_ = tidy(resultsDir(w.output, run), false) // only litter
 }
 
 // makeOutputDirs makes the directories of a run's files, so that whatever is in

@@ -97,7 +97,7 @@ func removeDead(path string) error {
 	}
 	defer os.Remove(breaking)
 	defer f.Close()
-	data, err := os.ReadFile(path)
+	data, err := badinput.ReadFile(path, badinput.MaxSettings)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -121,9 +121,12 @@ func (p *Plan) ref() string {
 	return filepath.Join(p.root(), "refs", filepath.FromSlash(p.Repo.Revision))
 }
 
+// maxRef is the size of a ref of the cache, a commit's hash, up to which it is read.
+const maxRef = 4096
+
 // referred reports whether the cache knows the revision's commit.
 func (p *Plan) referred() bool {
-	data, err := os.ReadFile(p.ref())
+	data, err := badinput.ReadFile(p.ref(), maxRef)
 	return p.Repo.Revision == p.Commit || err == nil && strings.TrimSpace(string(data)) == p.Commit
 }
 

@@ -187,7 +187,7 @@ func isComplete(dir string, want FileSet) bool {
 
 // whole reports whether every file that an index names is in its directory.
 func whole(index string) bool {
-	data, err := os.ReadFile(index)
+	data, err := badinput.ReadFile(index, badinput.MaxSettings)
 	if err != nil {
 		return false
 	}

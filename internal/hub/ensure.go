@@ -70,7 +70,7 @@ func (c *Client) Card(ctx context.Context, l *Listing) ([]byte, error) {
 	}
 	p := c.Plan(l, []File{f})
 	for _, path := range []string{p.pointer(f), p.blob(f)} {
-		if data, err := os.ReadFile(path); err == nil && int64(len(data)) == f.Size {
+		if data, err := badinput.ReadFile(path, maxCard); err == nil && int64(len(data)) == f.Size {
 			return data, nil
 		}
 	}
@@ -79,7 +79,7 @@ func (c *Client) Card(ctx context.Context, l *Listing) ([]byte, error) {
 	if err := quiet.fetchBlob(ctx, p, f); err != nil {
 		return nil, err
 	}
-	return os.ReadFile(p.blob(f))
+	return badinput.ReadFile(p.blob(f), maxCard)
 }
 
 // CardOf reads the card of a dataset's directory; nil if it has none of usual
@@ -95,5 +95,5 @@ func CardOf(dir string) ([]byte, error) {
 	case info.Size() > maxCard || info.Mode()&fs.ModeType != 0:
 		return nil, nil
 	}
-	return os.ReadFile(path)
+	return badinput.ReadFile(path, maxCard)
 }

@@ -118,7 +118,7 @@ func (r Repo) dir(cache string) string {
 // cache knows the commit of the revision.
 func (r Repo) snapshot(cache string) string {
 	name := r.Revision
-	if data, err := os.ReadFile(filepath.Join(r.dir(cache), "refs", filepath.FromSlash(name))); err == nil {
+	if data, err := badinput.ReadFile(filepath.Join(r.dir(cache), "refs", filepath.FromSlash(name)), maxRef); err == nil {
 		if c := strings.TrimSpace(string(data)); c != "" && filepath.IsLocal(c) {
 			name = c
 		}

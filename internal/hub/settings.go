@@ -40,6 +40,9 @@ func endpoint() (*url.URL, error) {
 	return u, nil
 }
 
+// maxToken is the size of the file of a token up to which it is read, in bytes.
+const maxToken = 64 << 10
+
 // token returns the user's token, from the places where huggingface_hub looks
 // for it, or "".
 func token() (string, error) {
@@ -56,7 +59,10 @@ func token() (string, error) {
 	if path == "" {
 		path = filepath.Join(homeDir(), "token")
 	}
-	data, err := os.ReadFile(path)
+	data, err := badinput.ReadFile(path, maxToken)
+	if badinput.Is(err) {
+		return "", err
+	}
 	if err != nil {
 		return "", nil // no token
 	}

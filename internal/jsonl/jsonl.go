@@ -9,12 +9,12 @@ import (
 	"errors"
 	"io"
 	"iter"
-	"os"
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
+	"barka/internal/atomicfile"
 	"barka/internal/badinput"
 	"barka/internal/compressed"
 	"barka/internal/lines"
@@ -88,32 +88,31 @@ func Read[T any](path string) iter.Seq2[T, error] {
 
 // Writer writes values as lines.
 type Writer struct {
-	enc     *json.Encoder
-	f       *os.File
-	closers []io.Closer // the file first
-	buf     *bufio.Writer
+	enc        *json.Encoder
+	compressor io.Closer // nil: none
+	buf        *bufio.Writer
+	f          *atomicfile.File
 }
 
-// Create creates the file at path, compressed according to its extension. Equal
-// values give equal bytes.
+// Create begins the file at path, compressed as its name says. It is there, whole,
+// when it is closed. The same values make the same bytes.
 func Create(path string) (*Writer, error) {
-	f, err := os.Create(path)
+	f, err := atomicfile.Create(path)
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{f: f, closers: []io.Closer{f}, buf: bufio.NewWriter(f)}
+	w := &Writer{f: f, buf: bufio.NewWriter(f)}
 	var out io.Writer = w.buf
 	switch {
 	case strings.HasSuffix(path, ".gz"):
 		z := gzip.NewWriter(w.buf)
-		w.closers, out = append(w.closers, z), z
+		w.compressor, out = z, z
 	case strings.HasSuffix(path, ".zst"):
 		z, err := zstd.NewWriter(w.buf, zstd.WithEncoderConcurrency(1))
 		if err != nil {
-			f.Close()
-			return nil, err
+			return nil, errors.Join(err, f.Discard())
 		}
-		w.closers, out = append(w.closers, z), z
+		w.compressor, out = z, z
 	}
 	w.enc = json.NewEncoder(out)
 	w.enc.SetEscapeHTML(false)
@@ -123,14 +122,18 @@ func Create(path string) (*Writer, error) {
 // Write appends a line.
 func (w *Writer) Write(v any) error { return w.enc.Encode(v) }
 
-// Close writes what is buffered, syncs the file and closes it.
+// Close writes what is left and puts the file in its place. After an error the
+// file that was there stays.
 func (w *Writer) Close() error {
-	var errs []error
-	for i := len(w.closers) - 1; i >= 0; i-- {
-		if i == 0 {
-			errs = append(errs, w.buf.Flush(), w.f.Sync())
-		}
-		errs = append(errs, w.closers[i].Close())
+	var err error
+	if w.compressor != nil {
+		err = w.compressor.Close()
 	}
-	return errors.Join(errs...)
+	if err = errors.Join(err, w.buf.Flush()); err != nil {
+		return errors.Join(err, w.f.Discard())
+	}
+	return w.f.Commit()
 }
+
+// Discard ends the writing instead of Close: the file that was there stays.
+func (w *Writer) Discard() error { return w.f.Discard() }

@@ -2,6 +2,7 @@ package shard
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -180,9 +181,11 @@ func (w *Writer) writeQuestions(path string) (n int, err error) {
 		return 0, err
 	}
 	defer func() {
-		if closeErr := out.Close(); err == nil {
-			err = closeErr
+		if err != nil {
+			err = errors.Join(err, out.Discard())
+			return
 		}
+		err = out.Close()
 	}()
 	for task, t := range w.tasks {
 		if w.m.Tasks[task].Error != "" {

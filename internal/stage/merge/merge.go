@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -370,19 +371,22 @@ func copyOthers(from, to string) error {
 			continue
 		}
 		path := filepath.Join(from, name)
-		if err := badinput.Regular(path); badinput.Is(err) {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // a dangling link
-		}
-		if err != nil {
-			return err
-		}
-		if err := atomicfile.WriteFile(filepath.Join(to, name), data); err != nil {
-			return err
+		if err := copyFile(path, filepath.Join(to, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err // else a dangling link
 		}
 	}
 	return nil
+}
+
+// copyFile copies a regular file of any size.
+func copyFile(from, to string) error {
+	f, err := badinput.Open(from)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return atomicfile.Write(to, func(w io.Writer) error {
+		_, err := io.Copy(w, f)
+		return err
+	})
 }

@@ -36,7 +36,7 @@ const (
 // isCheckpoint reports whether a name below checkpoints is one that save
 // writes.
 func isCheckpoint(name string) bool {
-	dir, file := path.Split(strings.TrimSuffix(name, ".tmp"))
+	dir, file := path.Split(atomicfile.Target(name))
 	return (dir == ".tmp/" || strings.HasPrefix(dir, "step-")) && (file == stateTensors || file == stateNumbers)
 }
 

@@ -42,7 +42,7 @@ func known(name string) bool {
 	if rest, ok := strings.CutPrefix(name, checkpointDir+"/"); ok {
 		return isCheckpoint(rest)
 	}
-	return slices.Contains([]string{StateFile, identityFile, metricsFile, lora.WeightsFile, lora.ConfigFile, tensorboard.Name}, strings.TrimSuffix(name, ".tmp"))
+	return slices.Contains([]string{StateFile, identityFile, metricsFile, lora.WeightsFile, lora.ConfigFile, tensorboard.Name}, atomicfile.Target(name))
 }
 
 // standing is a run whose output stands in its place.
