@@ -122,7 +122,7 @@ func (c *Client) query(ctx context.Context, params url.Values, into any) error {
 	params.Set("action", "query")
 	key := c.cachePath(params)
 	if key != "" {
-		if data, err := os.ReadFile(key); err == nil && json.Unmarshal(data, into) == nil {
+		if data, err := badinput.ReadFile(key, maxBody); err == nil && json.Unmarshal(data, into) == nil {
 			return nil
 		}
 	}

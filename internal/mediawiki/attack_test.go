@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"barka/internal/badinput"
+	"barka/internal/resident"
 )
 
 func raw(answer string) http.HandlerFunc {
@@ -105,6 +106,49 @@ func TestAddressesAreNotRepeated(t *testing.T) {
 		if _, err := NewClient(ClientOptions{API: address, Contact: "a@b.test"}); !badinput.Is(err) ||
 			strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
+// TestEndlessListings: a wiki that lists titles without end, or titles without
+// end, is given up on within bounded memory.
+func TestEndlessListings(t *testing.T) {
+	var n atomic.Int64
+	listing := func(count, ns int, title func(n int64) string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			var b strings.Builder
+			for range count {
+				fmt.Fprintf(&b, `{"ns":%d,"title":%q},`, ns, title(n.Add(1)))
+			}
+			list := strings.TrimSuffix(b.String(), ",")
+			query := `"categorymembers":[` + list + `]`
+			if r.URL.Query().Has("prop") {
+				query = `"pages":[{"title":"P","links":[` + list + `]}]`
+			}
+			fmt.Fprintf(w, `{"continue":{"cmcontinue":"%d"},"query":{%s}}`, n.Load(), query)
+		}
+	}
+	number := func(n int64) string { return fmt.Sprint("Page ", n) }
+	for name, c := range map[string]struct {
+		handler http.HandlerFunc
+		want    string
+	}{
+		"pages":      {listing(100_000, 0, number), "more than 500000 pages"},
+		"categories": {listing(100_000, 14, number), "more than 500000 pages or categories"},
+		"titles":     {listing(10, 0, func(int64) string { return strings.Repeat("x", 1025) }), "a title of 1025 bytes"},
+	} {
+		address, _ := server(t, c.handler)
+		client, _ := testClient(t, ClientOptions{API: address})
+		var err error
+		grown := resident.Growth(func() { _, err = client.Category(t.Context(), "X", 1) })
+		if !badinput.Is(err) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "Category:X") || grown > 512<<20 {
+			t.Errorf("%s: %v, %d MiB; want %q", name, err, grown>>20, c.want)
+		}
+		if name == "categories" {
+			continue
+		}
+		if _, err := client.Links(t.Context(), "P"); !badinput.Is(err) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("links, %s: %v, want %q", name, err, c.want)
 		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"barka/internal/badinput"
 )
 
 // answer is what the queries below read.
@@ -156,19 +158,50 @@ func (e *Extract) merge(p apiPage) {
 	}
 }
 
+// Bounds of what is listed. English Wikipedia's category of living people has a
+// million pages, which at a request each would take days: a dump has them at once.
+const (
+	MaxTitles = 500_000
+	maxTitle  = 1024 // bytes; MediaWiki stores titles of 255 without their namespace
+)
+
+// titles is a set of titles with bounds.
+type titles map[string]bool
+
+func (s titles) add(title string) error {
+	if len(title) > maxTitle {
+		return badinput.Errorf("the wiki lists a title of %d bytes, expected at most %d", len(title), maxTitle)
+	}
+	s[title] = true
+	return TooMany(len(s))
+}
+
+// TooMany returns a badinput error if n titles are more than MaxTitles.
+func TooMany(n int) error {
+	if n > MaxTitles {
+		return badinput.Errorf("more than %d pages or categories; choose smaller categories, or read a dump of the wiki", MaxTitles)
+	}
+	return nil
+}
+
 // Links lists the articles that a page links to, sorted.
 func (c *Client) Links(ctx context.Context, title string) ([]string, error) {
-	seen := map[string]bool{}
+	seen := titles{}
 	params := url.Values{"prop": {"links"}, "plnamespace": {"0"}, "pllimit": {"max"}, "redirects": {"1"}, "titles": {title}}
 	err := c.follow(ctx, params, func(a *answer) error {
 		for _, p := range a.Query.Pages {
 			for _, l := range p.Links {
-				seen[l.Title] = true
+				if err := seen.add(l.Title); err != nil {
+					return err
+				}
 			}
 		}
 		return nil
 	})
-	return sorted(seen), err
+	if err != nil {
+		return nil, fmt.Errorf("links of %s: %w", title, err)
+	}
+	return sorted(seen), nil
 }
 
 // Category lists the articles of a category and of its subcategories down to
@@ -177,34 +210,35 @@ func (c *Client) Category(ctx context.Context, name string, depth int) ([]string
 	if !strings.Contains(name, ":") {
 		name = "Category:" + name
 	}
-	titles, visited := map[string]bool{}, map[string]bool{}
+	articles, categories := titles{}, titles{name: true}
 	level := []string{name}
 	for d := 0; d <= depth && len(level) > 0; d++ {
 		var below []string
 		for _, cat := range level {
-			if visited[cat] {
-				continue
-			}
-			visited[cat] = true
 			params := url.Values{"list": {"categorymembers"}, "cmtitle": {cat}, "cmlimit": {"max"}, "cmtype": {"page|subcat"}}
 			err := c.follow(ctx, params, func(a *answer) error {
 				for _, m := range a.Query.CategoryMembers {
-					switch m.NS {
-					case 0:
-						titles[m.Title] = true
-					case 14:
+					var err error
+					switch {
+					case m.NS == 0:
+						err = articles.add(m.Title)
+					case m.NS == 14 && !categories[m.Title]:
 						below = append(below, m.Title)
+						err = categories.add(m.Title)
+					}
+					if err != nil {
+						return err
 					}
 				}
 				return nil
 			})
 			if err != nil {
-				return nil, err
+				return nil, fmt.Errorf("%s: %w", cat, err)
 			}
 		}
 		level = below
 	}
-	return sorted(titles), nil
+	return sorted(articles), nil
 }
 
 // Rights returns the wiki's licence: its name and address.

@@ -3,6 +3,7 @@ package wiki
 import (
 	"context"
 	"iter"
+	"maps"
 	"path/filepath"
 	"slices"
 
@@ -16,26 +17,40 @@ func (o Options) client(dir string) (*mediawiki.Client, error) {
 	return mediawiki.NewClient(mediawiki.ClientOptions{API: o.API, Contact: o.Contact, CacheDir: dir})
 }
 
-// choose adds the pages of the categories and of the links to the titles.
+// choose adds the pages of the categories and of the links to the titles, and
+// returns all of them once, sorted.
 func (o Options) choose(ctx context.Context, c *mediawiki.Client, titles []string) ([]string, error) {
+	chosen := map[string]bool{}
+	add := func(titles []string) error {
+		for _, t := range titles {
+			chosen[t] = true
+		}
+		return mediawiki.TooMany(len(chosen))
+	}
+	if err := add(titles); err != nil {
+		return nil, err
+	}
 	for _, cat := range o.Categories {
 		more, err := c.Category(ctx, cat, o.Depth)
+		if err == nil {
+			err = add(more)
+		}
 		if err != nil {
 			return nil, err
 		}
-		titles = append(titles, more...)
 	}
 	if o.LinkDepth > 0 {
-		for _, t := range slices.Clone(titles) {
+		for _, t := range slices.Sorted(maps.Keys(chosen)) {
 			more, err := c.Links(ctx, t)
+			if err == nil {
+				err = add(more)
+			}
 			if err != nil {
 				return nil, err
 			}
-			titles = append(titles, more...)
 		}
 	}
-	slices.Sort(titles)
-	return slices.Compact(titles), nil
+	return slices.Sorted(maps.Keys(chosen)), nil
 }
 
 // api yields the chosen pages of a wiki, in order of title.
