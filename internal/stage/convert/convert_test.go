@@ -17,6 +17,7 @@ import (
 	"barka/internal/dataset"
 	"barka/internal/durable"
 	"barka/internal/parquet"
+	"barka/internal/resident"
 )
 
 var update = flag.Bool("update", false, "write the golden files again")
@@ -477,6 +478,29 @@ func TestNothingLeft(t *testing.T) {
 	_, m, _ := convert(t, options("alpaca"), path)
 	if m.Rows != 0 || len(m.Notes) != 1 || !strings.Contains(m.Notes[0], "none of the 1 rows") {
 		t.Errorf("%+v", m)
+	}
+}
+
+// TestCSVBombs: a field without an end and a record of nothing but fields are
+// refused in bounded memory.
+func TestCSVBombs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "train.csv")
+	for name, c := range map[string]struct{ text, want string }{
+		"a field":        {"a,b\n\"" + strings.Repeat("x", 64<<20), "a record of the table is longer than 4096 KiB"},
+		"columns":        {strings.Repeat(",", 64<<20), "a record of the table is longer than 4096 KiB"},
+		"2000 columns":   {strings.Repeat(",", 1999) + "\n", "2000 columns, expected at most 1000"},
+		"a later record": {"a,b\n1,2\n" + strings.Repeat(",", 64<<20), "a record of the table is longer than 4096 KiB"},
+	} {
+		if err := os.WriteFile(path, []byte(c.text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		grown := resident.Growth(func() {
+			readCSV(path, func(_ *row, e error) bool { err = e; return e == nil })
+		})
+		if !badinput.Is(err) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), c.want) || grown > 512<<20 {
+			t.Errorf("%s: %v, %d MiB, want %q", name, err, grown>>20, c.want)
+		}
 	}
 }
 

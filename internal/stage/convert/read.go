@@ -302,6 +302,13 @@ func readJSON(path string, yield func(*row, error) bool) {
 	}
 }
 
+// Bounds of a table. A record of nothing but empty fields takes the parser some ten
+// times its size.
+const (
+	maxRecord  = 4 << 20 // bytes
+	maxColumns = 1000
+)
+
 // readCSV reads a table of texts whose first line names the columns.
 func readCSV(path string, yield func(*row, error) bool) {
 	f, err := badinput.Open(path)
@@ -310,9 +317,11 @@ func readCSV(path string, yield func(*row, error) bool) {
 		return
 	}
 	defer f.Close()
-	r := csv.NewReader(f)
+	in := badinput.NewMeter(f, "a record of the table")
+	r := csv.NewReader(in)
 	var names []string
 	for {
+		in.Piece(maxRecord)
 		values, err := r.Read()
 		if errors.Is(err, io.EOF) {
 			return
@@ -322,6 +331,10 @@ func readCSV(path string, yield func(*row, error) bool) {
 			return
 		}
 		if names == nil {
+			if len(values) > maxColumns {
+				yield(nil, badinput.Errorf("%s: %d columns, expected at most %d; is this a table of another kind?", path, len(values), maxColumns))
+				return
+			}
 			values[0] = strings.TrimPrefix(values[0], "\ufeff")
 			names = slices.Clone(values)
 			continue
