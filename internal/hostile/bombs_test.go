@@ -85,8 +85,21 @@ func bombs() []bomb {
 		bomb{kind: "tokenizer.model", name: "empty pieces", data: []byte(strings.Repeat("\n\x00", 8<<20))},
 		bomb{kind: "rows.parquet", name: "a terabyte", size: 1 << 40},
 		bomb{kind: "recipe.yaml", name: "a terabyte", size: 1 << 40},
+		bomb{kind: "recipe.yaml", name: "lists in lists", data: []byte(strings.Repeat("[", 60<<10))},
+		bomb{kind: "recipe.yaml", name: "mappings in mappings", data: []byte(strings.Repeat("{a: ", 15<<10))},
+		bomb{kind: "recipe.yaml", name: "blocks in blocks", data: []byte(deepBlocks(340))},
+		bomb{kind: "recipe.yaml", name: "dashes", data: []byte(strings.Repeat("- ", 30<<10))},
 	)
 	return all
+}
+
+// deepBlocks is YAML of mappings in block style, each in another.
+func deepBlocks(depth int) string {
+	var b strings.Builder
+	for i := range depth {
+		b.WriteString(strings.Repeat(" ", i) + "a:\n")
+	}
+	return b.String()
 }
 
 // TestBombs reads small files that stand for much, and files that only claim

@@ -30,6 +30,9 @@ func TestBounds(t *testing.T) {
 		laughs += fmt.Sprintf("a%d: &a%d [*a%d, *a%d]\n", i+1, i+1, i, i)
 	}
 	for name, c := range map[string]struct{ text, want string }{
+		"infinity":             {"name: x\ntrain:\n  lr: .inf\n", "line 3: .inf is not a value that a setting can have"},
+		"less than all":        {"name: x\ntrain:\n  targets: [1, -.Inf]\n", "line 3: -.Inf is not a value"},
+		"not a number":         {"name: .NaN\n", "line 1: .NaN is not a value"},
 		"lists":                {fill("["), "nested more than 32"},
 		"mappings":             {fill("{a: "), "nested more than 32"},
 		"block lists":          {fill("- "), "nested more than 32"},

@@ -34,6 +34,9 @@ func readDocument(data []byte) (*document, error) {
 	if err := yamltext.Flat(file.Docs[0].Body); err != nil {
 		return nil, err
 	}
+	if err := yamltext.Finite(file.Docs[0].Body); err != nil {
+		return nil, err
+	}
 	text, err := yamltext.JSON(data)
 	if err != nil {
 		return nil, badinput.Errorf("not valid YAML: %w", err)
@@ -44,7 +47,7 @@ func readDocument(data []byte) (*document, error) {
 	dec.UseNumber()
 	var v any
 	if err := dec.Decode(&v); err != nil {
-		return nil, badinput.Errorf("a value that a recipe cannot hold, such as .nan or .inf: %w", err)
+		return nil, badinput.Errorf("a value that a recipe cannot hold: %w", err)
 	}
 	var ok bool
 	if d.values, ok = v.(map[string]any); !ok {

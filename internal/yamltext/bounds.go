@@ -76,6 +76,30 @@ func (n nested) Visit(node ast.Node) ast.Visitor {
 	return n
 }
 
+// numbers finds a value that is no number in JSON either.
+type numbers struct{ found *ast.Node }
+
+// Visit implements ast.Visitor.
+func (n numbers) Visit(node ast.Node) ast.Visitor {
+	switch node.(type) {
+	case *ast.InfinityNode, *ast.NanNode:
+		if *n.found == nil {
+			*n.found = node
+		}
+	}
+	return n
+}
+
+// Finite refuses .inf and .nan.
+func Finite(root ast.Node) error {
+	var found ast.Node
+	if ast.Walk(numbers{&found}, root); found != nil {
+		t := found.GetToken()
+		return badinput.Errorf("line %d: %s is not a value that a setting can have; expected a finite number", t.Position.Line, t.Value)
+	}
+	return nil
+}
+
 // Flat refuses an alias within what an anchor names.
 func Flat(root ast.Node) error {
 	line := 0
