@@ -50,8 +50,10 @@ var faults = map[string][]string{
 const sizeLimit = "RLIMIT_FSIZE"
 
 // errorTexts are what errors are called in messages.
-var errorTexts = map[string]string{"ENOSPC": "no space left on device", "EIO": "input/output error", "EDQUOT": "quota exceeded", "EINTR": "interrupted system call",
-	"EACCES": "permission denied", "EMFILE": "too many open files", "ENOMEM": "cannot allocate memory", "ENODEV": "no such device", "EFBIG": "file too large", "0": ""}
+var errorTexts = map[string]string{"ENOSPC": "no space left on device", "EIO": "input/output error",
+	"EDQUOT": "quota exceeded", "EINTR": "interrupted system call",
+	"EACCES": "permission denied", "EMFILE": "too many open files", "ENOMEM": "cannot allocate memory",
+	"ENODEV": "no such device", "EFBIG": "file too large", "0": ""}
 
 // target is a kind of system call on a file, and how often one thread makes it;
 // for a limit the directory of all files, and the largest size.
@@ -92,7 +94,8 @@ func (f fault) below(log string) []string {
 	if f.stays {
 		when += "+"
 	}
-	return []string{"strace", "-f", "-qqq", "-e", "signal=none", "-o", log, "-e", "trace=" + f.call, "-P", f.path, "-e", "inject=" + f.call + what + when}
+	return []string{"strace", "-f", "-qqq", "-e", "signal=none", "-o", log, "-e", "trace=" + f.call, "-P", f.path, "-e",
+		"inject=" + f.call + what + when}
 }
 
 // TestFaults makes single system calls of each verb fail, or kills the process
@@ -131,7 +134,8 @@ func (tr *trial) injectFaults(t *testing.T, counted *tally, number int) {
 	log := filepath.Join(filepath.Dir(tr.work), "strace.log")
 	tr.env = append(tr.env, "GODEBUG=asyncpreemptoff=1") // each preemption would be a stop of strace
 	calls := slices.DeleteFunc(slices.Sorted(maps.Keys(faults)), func(call string) bool { return call == sizeLimit })
-	tr.measure(t, []string{"strace", "-f", "-y", "-qqq", "-e", "signal=none", "-s", "4096", "-o", log, "-e", "trace=" + strings.Join(calls, ",")})
+	tr.measure(t, []string{"strace", "-f", "-y", "-qqq", "-e", "signal=none", "-s", "4096", "-o", log, "-e",
+		"trace=" + strings.Join(calls, ",")})
 	targets := readTargets(t, log, filepath.Dir(filepath.Dir(tr.work)))
 	if len(targets) < 5 {
 		t.Fatalf("only %d kinds of calls: %v", len(targets), targets)

@@ -72,7 +72,8 @@ func trials(t *testing.T) []*trial {
 	var all []*trial
 	add := func(name string, env []string, before string, run func(out string) verbRun) {
 		work := filepath.Join(root, strings.ReplaceAll(name, " ", "-"), "work")
-		tr := &trial{name: name, env: env, before: before, work: work, out: filepath.Join(work, "x-eval-out"), stdout: filepath.Join(filepath.Dir(work), "stdout")}
+		tr := &trial{name: name, env: env, before: before, work: work, out: filepath.Join(work, "x-eval-out"),
+			stdout: filepath.Join(filepath.Dir(work), "stdout")}
 		tr.verbRun = run(tr.out)
 		if err := os.MkdirAll(filepath.Join(filepath.Dir(work), "tmp"), 0o755); err != nil {
 			t.Fatal(err)
@@ -95,19 +96,22 @@ func trials(t *testing.T) []*trial {
 		add(name, env, before, func(out string) verbRun { return verbRun{verb, "", args(out)[1:], goesOn} })
 	}
 	more("train restart", nil, older, true, func(out string) []string {
-		return []string{"train", "--restart", "--model", gemma, "--data", in("5-mix"), "--rank", "4", "--batch", "4", "--epochs", "2", "--save-steps", "2", "--out", out}
+		return []string{"train", "--restart", "--model", gemma, "--data", in("5-mix"), "--rank", "4", "--batch", "4", "--epochs",
+			"2", "--save-steps", "2", "--out", out}
 	})
 	more("filter restart", nil, in("4-clean"), false, func(out string) []string {
 		return []string{"filter", "--restart", "--min-answer-words", "2", "--in", in("3-translated"), "--out", out}
 	})
 	more("synth endpoint", nil, "", true, func(out string) []string {
-		return []string{"synth", "--in", in("1-passages"), "--endpoint", endpoint.URL, "--model", "m", "--concurrency", "2", "--turns", "2", "--out", out}
+		return []string{"synth", "--in", in("1-passages"), "--endpoint", endpoint.URL, "--model", "m", "--concurrency", "2",
+			"--turns", "2", "--out", out}
 	})
 	more("eval merge", nil, "", false, func(out string) []string {
 		return append(append([]string{"eval", "merge"}, shards...), "--output-dir", out)
 	})
 	more("report all", nil, "", false, func(out string) []string {
-		return []string{"report", "--stages", in("1-passages"), "--stages", in("4-clean"), "--training", in("6-adapter"), "--base", in("8-eval-base"),
+		return []string{"report", "--stages", in("1-passages"), "--stages", in("4-clean"), "--training", in("6-adapter"), "--base",
+			in("8-eval-base"),
 			"--tuned", in("9-eval-tuned"), "--samples", in("3-translated"), "--out", out}
 	})
 	more("download", hubEnv, "", true, func(out string) []string {

@@ -79,7 +79,8 @@ func TestRepetitionsWithinAFamily(t *testing.T) {
 	dir := t.TempDir()
 	yes, no := "صح", "خطأ"
 	write(t, filepath.Join(dir, "OALL/ACVA/Iraq/test.jsonl"),
-		statement{"بغداد عاصمة العراق.", yes}, statement{"النيل يمر بالعراق.", no}, statement{"بغداد  عاصمة العراق. ", yes}, statement{"لا جواب لهذا السؤال.", ""})
+		statement{"بغداد عاصمة العراق.", yes}, statement{"النيل يمر بالعراق.", no}, statement{"بغداد  عاصمة العراق. ", yes},
+		statement{"لا جواب لهذا السؤال.", ""})
 	write(t, filepath.Join(dir, "OALL/ACVA/Yemen/test.jsonl"),
 		statement{"صنعاء عاصمة اليمن.", yes}, statement{"النيل يمر بالعراق.", yes})
 	write(t, filepath.Join(dir, "OALL/ACVA/Yemen/validation.jsonl"), statement{"صنعاء عاصمة اليمن.", yes})
@@ -107,11 +108,13 @@ func TestRepetitionsWithinAFamily(t *testing.T) {
 	// Iraq: two of three are true, one contradicted and one repeated; Yemen:
 	// both are true, and one is contradicted.
 	i, best, ok := f.Best()
-	if f.Evaluated != 5 || f.Clean != 2 || !ok || i != 0 || math.Abs(best-(2.0/3+1)/2) > 1e-12 || f.Majority != best || !slices.Equal(f.Answers, []string{yes, no}) {
+	if f.Evaluated != 5 || f.Clean != 2 || !ok || i != 0 || math.Abs(best-(2.0/3+1)/2) > 1e-12 || f.Majority != best ||
+		!slices.Equal(f.Answers, []string{yes, no}) {
 		t.Errorf("family %+v, best answer %d: %g", f, i, best)
 	}
 	text := r.Markdown()
-	for _, want := range []string{"| acva | 2 | 6 | 3 | 1 | 2 |", "83.33 صح", "- community|acva:Oman is left out", "in 2 tasks of acva the same options of 2 and 3 characters are scored every time (صح and خطأ)",
+	for _, want := range []string{"| acva | 2 | 6 | 3 | 1 | 2 |", "83.33 صح", "- community|acva:Oman is left out",
+		"in 2 tasks of acva the same options of 2 and 3 characters are scored every time (صح and خطأ)",
 		"- community|acva:Iraq: 1 row cannot be made a question, and an evaluation refuses the task; the first is test row 4: "} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
@@ -139,7 +142,8 @@ func TestRepetitionsWithinAFamily(t *testing.T) {
 func leak(i int) question {
 	verbs := []string{"اكتشاف", "كشف", "رصد", "الكشف عن", "معرفة"}
 	return question{Question: "كيف يتم " + verbs[i%5] + " تزوير عنوان IP؟", A: "تثبيت نظام كشف الاختراق الذي يقرأ رأس IP",
-		B: "مقارنة قيم TTL للعناوين الفعلية والمزيفة", C: "تنفيذ جدار حماية للشبكة", D: "تحديد جلسات TCP التي لم تكتمل بنجاح", Answer: string("AB"[i%2]), Subject: "x"}
+		B: "مقارنة قيم TTL للعناوين الفعلية والمزيفة", C: "تنفيذ جدار حماية للشبكة", D: "تحديد جلسات TCP التي لم تكتمل بنجاح",
+		Answer: string("AB"[i%2]), Subject: "x"}
 }
 
 func TestLeakedQuestionInManyWordings(t *testing.T) {
@@ -183,8 +187,10 @@ func TestTemplateIsNoLeak(t *testing.T) {
 		own := func(part int) string {
 			return fmt.Sprintf("شخص%d ومكان%d وفعل%d وشيء%d", i*7+part, i*11+part, i*13+part, i*17+part)
 		}
-		scenarios = append(scenarios, question{"في أي من السيناريوهين التاليين تقوم الشخصية الرئيسية بعمل خاطئ أخلاقيا؟ السيناريو الأول: " + own(1) + ". السيناريو الثاني: " + own(2),
-			"خاطئ في الأول وخاطئ في الثاني", "ليس خاطئا في الأول وخاطئ في الثاني", "خاطئ في الأول وليس خاطئا في الثاني", "ليس خاطئا في أي منهما", "A", "x"})
+		scenarios = append(scenarios, question{"في أي من السيناريوهين التاليين تقوم الشخصية الرئيسية بعمل خاطئ " +
+			"أخلاقيا؟ السيناريو الأول: " + own(1) + ". السيناريو الثاني: " + own(2),
+			"خاطئ في الأول وخاطئ في الثاني", "ليس خاطئا في الأول وخاطئ في الثاني", "خاطئ في الأول وليس خاطئا في الثاني",
+			"ليس خاطئا في أي منهما", "A", "x"})
 	}
 	scenarios[0].A = "خاطئ في الأول وخاطئ في الثاني." // else the options were fixed
 	write(t, filepath.Join(dir, "OALL/Arabic_MMLU/moral_scenarios/test.jsonl"), scenarios...)
@@ -208,7 +214,8 @@ func TestVersion2(t *testing.T) {
 	// the human-translated MMLU, and among those examples are drawn from; in
 	// AlGhafa with other options.
 	want := []string{
-		"alghafa:multiple_choice_grounded_statement_soqal_task test 1 repeated", "alghafa:multiple_choice_grounded_statement_soqal_task test 2 repeated",
+		"alghafa:multiple_choice_grounded_statement_soqal_task test 1 repeated",
+		"alghafa:multiple_choice_grounded_statement_soqal_task test 2 repeated",
 		"alghafa:multiple_choice_grounded_statement_soqal_task test 3 repeated",
 		"arabic_mmlu:Islamic Studies (High School) dev 1 duplicate", "arabic_mmlu:Islamic Studies (High School) dev 2 duplicate",
 		"arabic_mmlu:Islamic Studies (High School) test 1 duplicate", "arabic_mmlu:Islamic Studies (High School) test 2 duplicate",
@@ -308,7 +315,8 @@ func TestPublicBenchmarks(t *testing.T) {
 	for _, task := range r.Tasks {
 		leaked[task.Task] = task.Leaked
 	}
-	for subject, atLeast := range map[string]int{"high_school_european_history": 146, "high_school_world_history": 187, "high_school_us_history": 168, "professional_law": 471, "professional_medicine": 152} {
+	for subject, atLeast := range map[string]int{"high_school_european_history": 146, "high_school_world_history": 187,
+		"high_school_us_history": 168, "professional_law": 471, "professional_medicine": 152} {
 		if n := leaked["community|arabic_mmlu:"+subject]; n < atLeast || n > atLeast+15 {
 			t.Errorf("%s: %d leaked rows, expected %d or a few more", subject, n, atLeast)
 		}

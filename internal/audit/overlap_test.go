@@ -136,7 +136,8 @@ func TestPartsOfOriginals(t *testing.T) {
 func TestScoresWithoutDefects(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "OALL/ACVA/Iraq/test.jsonl"),
-		statement{"بغداد عاصمة العراق.", "صح"}, statement{"بغداد عاصمة العراق.", "صح"}, statement{"النيل يمر بالعراق.", "صح"}, statement{"النيل يمر بالعراق.", "خطأ"}, statement{"دجلة نهر طويل يجري في العراق.", "صح"})
+		statement{"بغداد عاصمة العراق.", "صح"}, statement{"بغداد عاصمة العراق.", "صح"}, statement{"النيل يمر بالعراق.", "صح"},
+		statement{"النيل يمر بالعراق.", "خطأ"}, statement{"دجلة نهر طويل يجري في العراق.", "صح"})
 	type answered struct {
 		Example     string `parquet:"example"`
 		FullPrompt  string `parquet:"full_prompt"`

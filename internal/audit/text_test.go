@@ -8,7 +8,8 @@ import (
 // TestLeftOut: tasks without data are named by repository, at most three of
 // them, and others with their reasons.
 func TestLeftOut(t *testing.T) {
-	r := &Report{Skipped: []Skip{{Task: "community|a:1", Get: "get A"}, {Task: "community|b", Reason: "no rows"}, {Task: "community|c", Get: "get C"}}}
+	r := &Report{Skipped: []Skip{{Task: "community|a:1", Get: "get A"}, {Task: "community|b", Reason: "no rows"},
+		{Task: "community|c", Get: "get C"}}}
 	for _, name := range []string{"2", "3", "4", "5"} {
 		r.Skipped = append(r.Skipped, Skip{Task: "community|a:" + name, Get: "get A"})
 	}

@@ -16,7 +16,8 @@ func TestExists(t *testing.T) {
 	if err := os.Symlink("loop", loop); err != nil {
 		t.Skip(err)
 	}
-	for path, want := range map[string]struct{ exists, dir bool }{dir: {true, true}, file: {true, false}, filepath.Join(dir, "none"): {}, filepath.Join(file, "below"): {}} {
+	for path, want := range map[string]struct{ exists, dir bool }{dir: {true, true}, file: {true, false}, filepath.Join(dir,
+		"none"): {}, filepath.Join(file, "below"): {}} {
 		exists, err := Exists(path)
 		isDir, err2 := IsDir(path)
 		if exists != want.exists || isDir != want.dir || err != nil || err2 != nil {

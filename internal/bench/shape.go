@@ -98,7 +98,8 @@ func llama(architecture, kind string, hidden, ffn, heads, kv, vocab int, theta f
 		"architectures": []string{architecture}, "model_type": kind, "hidden_size": hidden, "intermediate_size": ffn,
 		"num_attention_heads": heads, "num_key_value_heads": kv, "head_dim": hidden / heads, "vocab_size": vocab,
 		"max_position_embeddings": 8192,
-		"rms_norm_eps":            1e-5, "rope_theta": theta, "hidden_act": "silu", "tie_word_embeddings": true, "bos_token_id": 1, "eos_token_id": 2,
+		"rms_norm_eps":            1e-5, "rope_theta": theta, "hidden_act": "silu", "tie_word_embeddings": true, "bos_token_id": 1,
+		"eos_token_id": 2,
 	}
 }
 

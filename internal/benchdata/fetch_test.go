@@ -20,19 +20,27 @@ import (
 
 // TestDeclared: cards in the forms that datasets documents.
 func TestDeclared(t *testing.T) {
-	files := []string{"data/a.csv", "data/b.csv", "data/sub/c.csv", "Iraq/test-00000-of-00001.parquet", "Iraq/validation-00000-of-00001.parquet", "raw/iran_questions.tsv", "test.jsonl"}
+	files := []string{"data/a.csv", "data/b.csv", "data/sub/c.csv", "Iraq/test-00000-of-00001.parquet",
+		"Iraq/validation-00000-of-00001.parquet", "raw/iran_questions.tsv", "test.jsonl"}
 	for name, c := range map[string]struct{ card, subset, split, want string }{
-		"list of splits": {"configs:\n- config_name: Iraq\n  data_files:\n  - split: test\n    path: Iraq/test-*\n  - split: validation\n    path: Iraq/validation-*", "Iraq", "test", "Iraq/test-00000-of-00001.parquet"},
-		"another split":  {"configs:\n- config_name: Iraq\n  data_files:\n  - split: validation\n    path: Iraq/validation-*", "Iraq", "dev", "Iraq/validation-00000-of-00001.parquet"},
-		"paths":          {"configs:\n- config_name: x\n  data_files:\n  - split: test\n    path:\n    - data/b.csv\n    - data/*.csv", "x", "test", "data/b.csv data/a.csv"},
-		"mapping":        {"configs:\n- config_name: Iran\n  data_files: {test: raw/iran_*.tsv}", "Iran", "test", "raw/iran_questions.tsv"},
-		"one pattern":    {"configs:\n- config_name: default\n  data_files: \"data/**.csv\"", "default", "train", "data/a.csv data/b.csv data/sub/c.csv"},
-		"directory":      {"configs:\n- config_name: x\n  data_dir: data\n  data_files:\n  - split: train\n    path: \"*.csv\"", "x", "train", "data/a.csv data/b.csv"},
-		"no name":        {"license: mit\nconfigs:\n- data_files:\n  - split: train\n    path: data/a.csv", "default", "train", "data/a.csv"},
-		"only one":       {"configs:\n- config_name: questions\n  data_files:\n  - split: train\n    path: data/b.csv", "default", "train", "data/b.csv"},
-		"names decide":   {"license: mit", "Iraq", "test", "Iraq/test-00000-of-00001.parquet"},
-		"not yaml":       {"configs: [", "Iraq", "test", "Iraq/test-00000-of-00001.parquet"},
-		"nothing there":  {"configs:\n- config_name: Iraq\n  data_files:\n  - split: test\n    path: other/*", "Iraq", "test", "Iraq/test-00000-of-00001.parquet"},
+		"list of splits": {"configs:\n- config_name: Iraq\n  data_files:\n  - split: test\n    path: Iraq/test-*\n  " +
+			"- split: validation\n    path: Iraq/validation-*", "Iraq", "test", "Iraq/test-00000-of-00001.parquet"},
+		"another split": {"configs:\n- config_name: Iraq\n  data_files:\n  - split: validation\n    path: Iraq/validation-*",
+			"Iraq", "dev", "Iraq/validation-00000-of-00001.parquet"},
+		"paths": {"configs:\n- config_name: x\n  data_files:\n  - split: test\n    path:\n    - " +
+			"data/b.csv\n    - data/*.csv", "x", "test", "data/b.csv data/a.csv"},
+		"mapping": {"configs:\n- config_name: Iran\n  data_files: {test: raw/iran_*.tsv}", "Iran", "test", "raw/iran_questions.tsv"},
+		"one pattern": {"configs:\n- config_name: default\n  data_files: \"data/**.csv\"", "default", "train",
+			"data/a.csv data/b.csv data/sub/c.csv"},
+		"directory": {"configs:\n- config_name: x\n  data_dir: data\n  data_files:\n  - split: train\n    path: \"*.csv\"",
+			"x", "train", "data/a.csv data/b.csv"},
+		"no name": {"license: mit\nconfigs:\n- data_files:\n  - split: train\n    path: data/a.csv", "default", "train", "data/a.csv"},
+		"only one": {"configs:\n- config_name: questions\n  data_files:\n  - split: train\n    path: data/b.csv", "default",
+			"train", "data/b.csv"},
+		"names decide": {"license: mit", "Iraq", "test", "Iraq/test-00000-of-00001.parquet"},
+		"not yaml":     {"configs: [", "Iraq", "test", "Iraq/test-00000-of-00001.parquet"},
+		"nothing there": {"configs:\n- config_name: Iraq\n  data_files:\n  - split: test\n    path: other/*", "Iraq", "test",
+			"Iraq/test-00000-of-00001.parquet"},
 		"by a word":      {"", "default", "test", "test.jsonl"},
 		"no such subset": {"configs:\n- config_name: Iraq\n  data_files: \"*\"", "Yemen", "test", ""},
 	} {
@@ -42,7 +50,8 @@ func TestDeclared(t *testing.T) {
 			t.Errorf("%s: %v, %v; want %s", name, got, err, c.want)
 		}
 	}
-	if got := unnamed([]string{"my_test2_file.csv", "protest.csv", "train.csv"}, []string{"test"}); !reflect.DeepEqual(got, []string{"my_test2_file.csv"}) {
+	if got := unnamed([]string{"my_test2_file.csv", "protest.csv", "train.csv"}, []string{"test"}); !reflect.DeepEqual(got,
+		[]string{"my_test2_file.csv"}) {
 		t.Errorf("by a word with a number: %v", got)
 	}
 	if got := unnamed([]string{"a.csv", "b.csv", "b.json"}, []string{"train"}); !reflect.DeepEqual(got, []string{"b.json"}) {
@@ -126,22 +135,29 @@ func TestFetch(t *testing.T) {
 	s := hubtest.New()
 	defer s.Close()
 	cache := t.TempDir()
-	for name, value := range map[string]string{"HF_HUB_CACHE": cache, "HF_ENDPOINT": s.URL(), "HF_HUB_OFFLINE": "", "HF_TOKEN": "", "HF_HOME": t.TempDir()} {
+	for name, value := range map[string]string{"HF_HUB_CACHE": cache, "HF_ENDPOINT": s.URL(), "HF_HUB_OFFLINE": "",
+		"HF_TOKEN": "", "HF_HOME": t.TempDir()} {
 		t.Setenv(name, value)
 	}
 	card := func(yaml string) []byte { return []byte("---\n" + yaml + "\n---\n") }
 	one := row{"س", "صح"}
-	s.Add("datasets", "o/shards", "main", map[string][]byte{"README.md": card("configs:\n- config_name: Iraq\n  data_files:\n  - split: test\n    path: Iraq/test-*"), "Iraq/test-00000-of-00002.parquet": parquetFile(t, one),
+	s.Add("datasets", "o/shards", "main", map[string][]byte{"README.md": card("configs:\n- config_name: Iraq\n  " +
+		"data_files:\n  - split: test\n    path: Iraq/test-*"), "Iraq/test-00000-of-00002.parquet": parquetFile(t, one),
 		"Iraq/test-00001-of-00002.parquet": parquetFile(t, one, one), "Iran/test-00000-of-00001.parquet": parquetFile(t, one)})
-	s.Add("datasets", "o/csv", "main", map[string][]byte{"README.md": card("configs:\n- config_name: Iraq\n  data_files:\n  - split: test\n    path: acva/questions about Iraq/*.csv"),
-		"acva/questions about Iraq/2.csv": []byte("question,answer\nb,صح\n"), "acva/questions about Iraq/1.csv": []byte("question,answer\na,خطأ\n"), "acva/other/1.csv": []byte("question\n")})
-	s.Add("datasets", "o/gz", "main", map[string][]byte{"Iraq/test.jsonl.gz": gz(t, "{\"question\": \"س\"}\n"), "train.csv.gz": gz(t, "question\nx\ny\n")})
+	s.Add("datasets", "o/csv", "main", map[string][]byte{"README.md": card("configs:\n- config_name: Iraq\n  " +
+		"data_files:\n  - split: test\n    path: acva/questions about Iraq/*.csv"),
+		"acva/questions about Iraq/2.csv": []byte("question,answer\nb,صح\n"), "acva/questions about " +
+			"Iraq/1.csv": []byte("question,answer\na,خطأ\n"), "acva/other/1.csv": []byte("question\n")})
+	s.Add("datasets", "o/gz", "main", map[string][]byte{"Iraq/test.jsonl.gz": gz(t, "{\"question\": \"س\"}\n"),
+		"train.csv.gz": gz(t, "question\nx\ny\n")})
 	s.Add("datasets", "o/program", "main", map[string][]byte{"program.py": []byte("import os"), "README.md": []byte("# text")})
-	s.Add("datasets", "o/program", hub.ConvertRevision, map[string][]byte{"ar/eval/0000.parquet": parquetFile(t, one), "ar/eval/0001.parquet": parquetFile(t, one), "ar/training/0000.parquet": parquetFile(t, one)})
+	s.Add("datasets", "o/program", hub.ConvertRevision, map[string][]byte{"ar/eval/0000.parquet": parquetFile(t, one),
+		"ar/eval/0001.parquet": parquetFile(t, one), "ar/training/0000.parquet": parquetFile(t, one)})
 	s.Add("datasets", "o/code", "main", map[string][]byte{"code.py": []byte("import os")})
 	s.Add("datasets", "o/gated", "main", map[string][]byte{"Iraq/test.csv": []byte("question\n")})
 	s.Gate("datasets", "o/gated")
-	needs := []Need{{"o/shards", "Iraq", "test"}, {"o/csv", "Iraq", "test"}, {"o/csv", "Yemen", "test"}, {"o/gz", "Iraq", "test"}, {"o/gz", "default", "train"}, {"o/program", "ar", "eval"},
+	needs := []Need{{"o/shards", "Iraq", "test"}, {"o/csv", "Iraq", "test"}, {"o/csv", "Yemen", "test"}, {"o/gz", "Iraq",
+		"test"}, {"o/gz", "default", "train"}, {"o/program", "ar", "eval"},
 		{"o/code", "ar", "eval"}, {"o/gated", "Iraq", "test"}, {"o/none", "Iraq", "test"}}
 	lacking := []Need{{"o/csv", "Yemen", "test"}, {"o/code", "ar", "eval"}, {"o/gated", "Iraq", "test"}, {"o/none", "Iraq", "test"}}
 
@@ -166,8 +182,9 @@ func TestFetch(t *testing.T) {
 	if err := d.Fetch(t.Context(), client); err != nil {
 		t.Fatal(err)
 	}
-	for repo, want := range map[string]string{"o/gated": "accept its terms at " + s.URL() + "/datasets/o/gated", "o/none": "there is no dataset o/none",
-		"o/csv": "no file for subset Yemen, split test", "o/code": "no file for subset ar, split eval"} {
+	for repo, want := range map[string]string{"o/gated": "accept its terms at " + s.URL() + "/datasets/o/gated",
+		"o/none": "there is no dataset o/none",
+		"o/csv":  "no file for subset Yemen, split test", "o/code": "no file for subset ar, split eval"} {
 		if d.Why[repo] == nil || !strings.Contains(d.Why[repo].Error(), want) {
 			t.Errorf("%s: %v", repo, d.Why[repo])
 		}
@@ -200,7 +217,8 @@ func TestFetch(t *testing.T) {
 			t.Errorf("files out of order: %v", table.Rows)
 		}
 	}
-	if want := map[string]int{"o/shards Iraq": 3, "o/csv Iraq": 2, "o/gz Iraq": 1, "o/gz default": 2, "o/program ar": 2}; !reflect.DeepEqual(rows, want) {
+	if want := map[string]int{"o/shards Iraq": 3, "o/csv Iraq": 2, "o/gz Iraq": 1, "o/gz default": 2, "o/program " +
+		"ar": 2}; !reflect.DeepEqual(rows, want) {
 		t.Errorf("rows %v, want %v", rows, want)
 	}
 	if n := len(s.Requests()); n != 0 {

@@ -282,13 +282,16 @@ func lacking(t *testing.T) *tokenizer.Tokenizer {
 // TestAmbiguous: training is refused where it cannot be told what trains.
 func TestAmbiguous(t *testing.T) {
 	for jinja, want := range map[string]string{
-		"{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}":                                                 "no control token after the answer of message 1",
-		"{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}<s>{% endif %}{% endfor %}":                          "leaves out the answer of message 1",
+		"{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor " +
+			"%}": "no control token after the answer of message 1",
+		"{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}<s>{% endif %}{% endfor " +
+			"%}": "leaves out the answer of message 1",
 		"{% for m in messages %}{{ m.content }}<s>{{ m.content }}<s>{% endfor %}":                                            "in several places",
 		"{{ messages[1].content }}<s>{% for m in messages %}{{ m.content }}<s>{% endfor %}":                                  "in several places",
 		"{% for m in messages %}{{ '<|' + m.role + '|>' + m.content }}{% endfor %}":                                          "no control token",
 		"{% for m in messages %}{{ m.role }}: {{ m.content }}{% if m.role == 'assistant' %} (end)<s>{% endif %}{% endfor %}": "no control token",
-		"{% for m in messages %}{% generation %}{{ m.role }}<s>{% endgeneration %}{% endfor %}":                              "leaves out the answer of message 1",
+		"{% for m in messages %}{% generation %}{{ m.role }}<s>{% endgeneration %}{% endfor " +
+			"%}": "leaves out the answer of message 1",
 	} {
 		c := open(t, load(t, map[string]any{"chat_template": jinja}), Options{})
 		if _, _, err := c.Encode([]Message{{"user", "x"}, {"assistant", "y"}, {"user", "z"}}); err == nil ||

@@ -39,7 +39,8 @@ func TestPreference(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := Open(dir); !badinput.Is(err) || !strings.Contains(err.Error(), "expected model.safetensors, model.safetensors.index.json, pytorch_model.bin") {
+	if _, err := Open(dir); !badinput.Is(err) || !strings.Contains(err.Error(), "expected model.safetensors, "+
+		"model.safetensors.index.json, pytorch_model.bin") {
 		t.Errorf("an empty directory: %v", err)
 	}
 	torchtest.Write(t, filepath.Join(dir, "pytorch_model-00001-of-00001.bin"), tensors("shard"))

@@ -104,24 +104,29 @@ func mustCompare(t *testing.T, a, b string, o Options) *Comparison {
 }
 
 func TestCompare(t *testing.T) {
-	a := evaluation(t, map[string][]textRow{"community|acva:Iraq|0": asked("1110000000"), "community|copa_ext_ar|0": asked("1010"), "community|piqa_ar|0": asked("1")})
-	b := evaluation(t, map[string][]textRow{"community|acva:Iraq|0": asked("1101111000"), "community|copa_ext_ar|0": asked("1010"), "community|boolq_ar|0": asked("1")})
+	a := evaluation(t, map[string][]textRow{"community|acva:Iraq|0": asked("1110000000"),
+		"community|copa_ext_ar|0": asked("1010"), "community|piqa_ar|0": asked("1")})
+	b := evaluation(t, map[string][]textRow{"community|acva:Iraq|0": asked("1101111000"),
+		"community|copa_ext_ar|0": asked("1010"), "community|boolq_ar|0": asked("1")})
 	var flips []Flip
 	c := mustCompare(t, a, b, Options{Seed: 42, Flips: func(f Flip) error { flips = append(flips, f); return nil }})
 	iraq := c.Tasks[0]
-	if iraq.Task != "community|acva:Iraq|0" || iraq.Questions != 10 || !near(iraq.A, 0.3, 1e-12) || !near(iraq.B, 0.6, 1e-12) || iraq.OnlyA != 1 || iraq.OnlyB != 4 || !near(iraq.McNemar, 0.375, 1e-12) || !near(iraq.Holm, 0.75, 1e-12) {
+	if iraq.Task != "community|acva:Iraq|0" || iraq.Questions != 10 || !near(iraq.A, 0.3, 1e-12) || !near(iraq.B, 0.6, 1e-12) ||
+		iraq.OnlyA != 1 || iraq.OnlyB != 4 || !near(iraq.McNemar, 0.375, 1e-12) || !near(iraq.Holm, 0.75, 1e-12) {
 		t.Errorf("%+v", iraq)
 	}
 	if iraq.Low > 0 || iraq.High < 0.3 || iraq.Bootstrap < 0.05 || iraq.Bootstrap > 0.5 {
 		t.Errorf("interval %v … %v, p %v", iraq.Low, iraq.High, iraq.Bootstrap)
 	}
-	if len(c.Rows) != 1 || c.Rows[0].Task != "COPA" || c.Average.Questions != 0 || c.All.Questions != 14 || !near(c.All.A, 5.0/14, 1e-12) || c.All.OnlyB != 4 {
+	if len(c.Rows) != 1 || c.Rows[0].Task != "COPA" || c.Average.Questions != 0 || c.All.Questions != 14 || !near(c.All.A,
+		5.0/14, 1e-12) || c.All.OnlyB != 4 {
 		t.Errorf("rows %+v, average %+v, all %+v", c.Rows, c.Average, c.All)
 	}
 	if strings.Join(c.OnlyA, "") != "community|piqa_ar" || strings.Join(c.OnlyB, "") != "community|boolq_ar" {
 		t.Errorf("only A: %v, only B: %v", c.OnlyA, c.OnlyB)
 	}
-	if len(flips) != 5 || flips[0].Question != 3 || flips[0].A != "صح" || flips[0].B != "خطأ" || flips[0].Gold != "صح" || flips[0].Outcome() != "only A is right" || flips[1].LogProbsB[0] != -1.5 {
+	if len(flips) != 5 || flips[0].Question != 3 || flips[0].A != "صح" || flips[0].B != "خطأ" || flips[0].Gold != "صح" ||
+		flips[0].Outcome() != "only A is right" || flips[1].LogProbsB[0] != -1.5 {
 		t.Errorf("flips %+v", flips)
 	}
 	// Neither what else is compared nor the order of the questions changes a
@@ -131,7 +136,8 @@ func TestCompare(t *testing.T) {
 		t.Errorf("alone %+v, among others %+v", alone.Tasks[0], iraq)
 	}
 	same := mustCompare(t, a, a, Options{})
-	if same.All.McNemar != 1 || same.All.Bootstrap != 1 || same.All.Low != 0 || same.All.High != 0 || !strings.Contains(strings.Join(same.Notes, "\n"), "same evaluation") {
+	if same.All.McNemar != 1 || same.All.Bootstrap != 1 || same.All.Low != 0 || same.All.High != 0 ||
+		!strings.Contains(strings.Join(same.Notes, "\n"), "same evaluation") {
 		t.Errorf("a run against itself: %+v %v", same.All, same.Notes)
 	}
 }
@@ -158,7 +164,8 @@ func TestBoards(t *testing.T) {
 			}
 		}
 		c := mustCompare(t, evaluation(t, before), evaluation(t, after), Options{Resamples: 200})
-		if c.Leaderboard != board || len(c.Rows) != len(board.TableRows()) || !near(c.Average.B-c.Average.A, average, 1e-12) || c.Average.Low <= 0 || c.Average.Task != "Average" {
+		if c.Leaderboard != board || len(c.Rows) != len(board.TableRows()) || !near(c.Average.B-c.Average.A, average, 1e-12) ||
+			c.Average.Low <= 0 || c.Average.Task != "Average" {
 			t.Errorf("%s: %d rows, average %+v", board, len(c.Rows), c.Average)
 		}
 		for _, text := range []string{c.Markdown(true), html(t, c, nil)} {
@@ -209,7 +216,8 @@ func TestSameAnswers(t *testing.T) {
 			free[i].Metrics, free[i].Predictions = "{'acc_norm': 1}", "[(-9.5, False), (-2.0, True)]"
 		}
 	}
-	c := mustCompare(t, evaluation(t, map[string][]textRow{"community|acva:Iraq|0": stuck}), evaluation(t, map[string][]textRow{"community|acva:Iraq|0": free}), Options{Resamples: 20})
+	c := mustCompare(t, evaluation(t, map[string][]textRow{"community|acva:Iraq|0": stuck}), evaluation(t,
+		map[string][]textRow{"community|acva:Iraq|0": free}), Options{Resamples: 20})
 	want := "A, acva: the model answers \u2068صح\u2069 to all of 8 questions; it is right for 50.0 %."
 	encoded, err := json.Marshal(c.Record(nil).Notes)
 	if err != nil {
@@ -252,11 +260,13 @@ func TestOtherQuestions(t *testing.T) {
 	a := evaluation(t, map[string][]textRow{"community|acva:Iraq|0": long})
 	b := evaluation(t, map[string][]textRow{"community|acva:Iraq|0": short})
 	_, err := compared(t, a, b, Options{})
-	if !badinput.Is(err) || !strings.Contains(err.Error(), "8 questions in A, 4 in B, 4 in both") || !strings.Contains(err.Error(), "--common") {
+	if !badinput.Is(err) || !strings.Contains(err.Error(), "8 questions in A, 4 in B, 4 in both") ||
+		!strings.Contains(err.Error(), "--common") {
 		t.Errorf("error %v", err)
 	}
 	c := mustCompare(t, a, b, Options{Common: true})
-	if c.All.Questions != 4 || c.All.OnlyA != 2 || !strings.Contains(strings.Join(c.Notes, "\n"), "other run does not have them: 4 questions of A, 0 of B") {
+	if c.All.Questions != 4 || c.All.OnlyA != 2 || !strings.Contains(strings.Join(c.Notes, "\n"), "other run "+
+		"does not have them: 4 questions of A, 0 of B") {
 		t.Errorf("%+v %v", c.All, c.Notes)
 	}
 	// The same words with another answer are another question, and repeated
@@ -264,13 +274,16 @@ func TestOtherQuestions(t *testing.T) {
 	twice := append(asked("1"), asked("1")...)
 	contrary := append(asked("1"), asked("1")...)
 	contrary[1].GoldIndex = "[1]"
-	a, b = evaluation(t, map[string][]textRow{"community|acva:Iraq|0": twice}), evaluation(t, map[string][]textRow{"community|acva:Iraq|0": contrary})
+	a, b = evaluation(t, map[string][]textRow{"community|acva:Iraq|0": twice}), evaluation(t,
+		map[string][]textRow{"community|acva:Iraq|0": contrary})
 	if c := mustCompare(t, a, b, Options{Common: true}); c.All.Questions != 1 {
 		t.Errorf("%+v", c.All)
 	}
 	other := evaluation(t, map[string][]textRow{"community|piqa_ar|0": long})
-	for name, o := range map[string]string{"no task in common": other, "no question in common": evaluation(t, map[string][]textRow{"community|acva:Iraq|0": {{"['a', 'b']", "?", "?", "[0]", "{'acc_norm': 1}", "[]"}}})} {
-		if _, err := compared(t, a, o, Options{Common: true}); !badinput.Is(err) || !strings.Contains(err.Error(), strings.TrimPrefix(name, "no ")) {
+	for name, o := range map[string]string{"no task in common": other, "no question in common": evaluation(t,
+		map[string][]textRow{"community|acva:Iraq|0": {{"['a', 'b']", "?", "?", "[0]", "{'acc_norm': 1}", "[]"}}})} {
+		if _, err := compared(t, a, o, Options{Common: true}); !badinput.Is(err) || !strings.Contains(err.Error(),
+			strings.TrimPrefix(name, "no ")) {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}
@@ -278,23 +291,28 @@ func TestOtherQuestions(t *testing.T) {
 
 // TestNotes: other shots, prompts, choices and options are noted.
 func TestNotes(t *testing.T) {
-	a := evaluation(t, map[string][]textRow{"community|acva:Iraq|0": asked("10"), "community|copa_ext_ar|0": asked("10"), "community|copa_ext_ar|5": asked("11")})
+	a := evaluation(t, map[string][]textRow{"community|acva:Iraq|0": asked("10"), "community|copa_ext_ar|0": asked("10"),
+		"community|copa_ext_ar|5": asked("11")})
 	rows := asked("11")
 	rows[0].FullPrompt, rows[1].Choices = "<user>"+rows[0].FullPrompt, "['0', '1']"
-	b := evaluation(t, map[string][]textRow{"community|acva:Iraq|5": rows, "community|copa_ext_ar|0": asked("10"), "community|copa_ext_ar|5": asked("11")})
+	b := evaluation(t, map[string][]textRow{"community|acva:Iraq|5": rows, "community|copa_ext_ar|0": asked("10"),
+		"community|copa_ext_ar|5": asked("11")})
 	write(t, b, "older", "2023-01-01T00-00-00", map[string][]textRow{"community|acva:Iraq|0": asked("0")})
 	for dir, general := range map[string]string{
 		a: `{"model_name": "x", "model_dtype": "torch.bfloat16", "max_samples": null, "config": null}`,
 		b: `{"model_name": "y", "model_dtype": "int8", "max_samples": null, "config": {"alghafa_choices": "index"}}`,
 	} {
-		if err := os.WriteFile(filepath.Join(dir, "details", "m", "results_"+stamp+".json"), []byte(`{"config_general": `+general+`}`), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "details", "m", "results_"+stamp+".json"),
+			[]byte(`{"config_general": `+general+`}`), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	c := mustCompare(t, a, b, Options{})
 	notes := strings.Join(c.Notes, "\n")
-	for _, want := range []string{"B: 2 evaluations are there; this is the newest, " + stamp + " of y", "type of the weights is torch.bfloat16 in A, int8 in B", "--alghafa is as usual in A, index in B",
-		"Asked with other numbers of examples: community|acva:Iraq|0→5", "1 of 6 questions were put in other words", "1 of 6 questions had other texts scored", "0 of 3 tasks have p (McNemar) below 0.05"} {
+	for _, want := range []string{"B: 2 evaluations are there; this is the newest, " + stamp + " of y", "type of " +
+		"the weights is torch.bfloat16 in A, int8 in B", "--alghafa is as usual in A, index in B",
+		"Asked with other numbers of examples: community|acva:Iraq|0→5", "1 of 6 questions were put in other words",
+		"1 of 6 questions had other texts scored", "0 of 3 tasks have p (McNemar) below 0.05"} {
 		if !strings.Contains(notes, want) {
 			t.Errorf("the notes lack %q:\n%s", want, notes)
 		}
@@ -307,19 +325,22 @@ func TestNotes(t *testing.T) {
 // TestFlipPage: a flip's answers, and that what is asked cannot leave its
 // place on the page.
 func TestFlipPage(t *testing.T) {
-	f := Flip{Task: "community|acva:Iraq|0", Question: 2, Prompt: "<script>alert(1)</script>", Choices: []string{"صح", "خطأ"}, Gold: "خطأ", A: "صح", B: "خطأ", ScoreB: 1, LogProbsA: []float64{-1, -2}, LogProbsB: []float64{-3, -1}}
+	f := Flip{Task: "community|acva:Iraq|0", Question: 2, Prompt: "<script>alert(1)</script>", Choices: []string{"صح", "خطأ"},
+		Gold: "خطأ", A: "صح", B: "خطأ", ScoreB: 1, LogProbsA: []float64{-1, -2}, LogProbsB: []float64{-3, -1}}
 	answers := f.Answers()
 	if len(answers) != 2 || !answers[0].A || answers[0].B || answers[0].Gold || !answers[1].Gold || answers[1].LogProbB != -1 {
 		t.Errorf("%+v", answers)
 	}
 	judged := Flip{Choices: []string{"الجواب"}, Gold: "الجواب", A: "كذا", B: "كذلك", ScoreA: 0.3, ScoreB: 0.7}
-	if answers := judged.Answers(); len(answers) != 3 || answers[1].Text != "كذا" || !answers[2].B || judged.Outcome() != "A is marked 0.30, B 0.70" {
+	if answers := judged.Answers(); len(answers) != 3 || answers[1].Text != "كذا" || !answers[2].B ||
+		judged.Outcome() != "A is marked 0.30, B 0.70" {
 		t.Errorf("%+v, %s", answers, judged.Outcome())
 	}
 	e := evaluation(t, map[string][]textRow{"community|acva:Iraq|0": asked("01")})
 	c := mustCompare(t, e, evaluation(t, map[string][]textRow{"community|acva:Iraq|0": asked("11")}), Options{})
 	page := html(t, c, []Flip{f})
-	if strings.Contains(page, "<script>") || !strings.Contains(page, `dir="auto">&lt;script&gt;`) || !strings.Contains(page, "only B is right") || strings.Contains(page, "http") {
+	if strings.Contains(page, "<script>") || !strings.Contains(page, `dir="auto">&lt;script&gt;`) || !strings.Contains(page,
+		"only B is right") || strings.Contains(page, "http") {
 		t.Error(page)
 	}
 }
@@ -330,7 +351,8 @@ func TestDetails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(q) != 4 || q[0].metric != "acc" || q[0].choices[0] != " نهاية." || q[0].gold != 0 || q[0].value != 1 || q[0].scores[0] != -22.97107696533203 {
+	if len(q) != 4 || q[0].metric != "acc" || q[0].choices[0] != " نهاية." || q[0].gold != 0 || q[0].value != 1 ||
+		q[0].scores[0] != -22.97107696533203 {
 		t.Errorf("%+v", q)
 	}
 	for path, want := range map[string]float64{"acva_Yemen": 0.4, "xstory_cloze_ar": 0.5} { // as results.json says

@@ -28,7 +28,8 @@ type hashModel struct {
 }
 
 func newHashModel() *hashModel {
-	return &hashModel{tokenizer: evaltest.Characters{BOS: true}, maxLength: 8192, info: ModelInfo{Digest: "d", DType: "torch.float32", Size: "1.0 KB"}}
+	return &hashModel{tokenizer: evaltest.Characters{BOS: true}, maxLength: 8192, info: ModelInfo{Digest: "d",
+		DType: "torch.float32", Size: "1.0 KB"}}
 }
 
 func (m *hashModel) Name() string { return "test/hash-model" }

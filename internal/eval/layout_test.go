@@ -31,7 +31,8 @@ func keys(prefix string, v any, out []string) []string {
 // for the number of questions.
 func TestResultLayout(t *testing.T) {
 	_, want := evaltest.Reference(t)
-	out, err := Run(t.Context(), newHashModel(), fixtureOptions(t, "community|arabic_mmlu:abstract_algebra|0|1,community|arabic_mmlu:anatomy|0|1,lighteval|xstory_cloze:ar|0|0"), nil)
+	out, err := Run(t.Context(), newHashModel(), fixtureOptions(t,
+		"community|arabic_mmlu:abstract_algebra|0|1,community|arabic_mmlu:anatomy|0|1,lighteval|xstory_cloze:ar|0|0"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -132,7 +132,8 @@ func fixtureRun(t *testing.T, board tasks.Leaderboard) {
 	}
 	for key, want := range digests {
 		s := results.Summary[key+"|0"]
-		got := fixtureRow{want.questions, s.Truncated, s.Padded, s.Hashes["hash_examples"], s.Hashes["hash_input_tokens"], s.Hashes["hash_cont_tokens"]}
+		got := fixtureRow{want.questions, s.Truncated, s.Padded, s.Hashes["hash_examples"], s.Hashes["hash_input_tokens"],
+			s.Hashes["hash_cont_tokens"]}
 		if got != want || s.Hashes["hash_full_prompts"] != want.prompts {
 			t.Errorf("%s:\n got %+v\nwant %+v", key, got, want)
 		}
@@ -183,7 +184,8 @@ func TestDetails(t *testing.T) {
 		t.Fatalf("%d rows, want 4", len(rows))
 	}
 	column := func(name string) string { return fmt.Sprint(rows[0][name]) }
-	if prompt := column("full_prompt"); !strings.HasPrefix(prompt, "بناء على المقطع") || column("example") != prompt || !strings.HasSuffix(prompt, "\n    ") {
+	if prompt := column("full_prompt"); !strings.HasPrefix(prompt, "بناء على المقطع") || column("example") != prompt ||
+		!strings.HasSuffix(prompt, "\n    ") {
 		t.Errorf("prompt %q", prompt)
 	}
 	for name, want := range map[string]string{
@@ -197,7 +199,8 @@ func TestDetails(t *testing.T) {
 			t.Errorf("%s = %s, want %s", name, got, want)
 		}
 	}
-	for name, want := range map[string]string{"input_tokens": "[[2 1576 1606 ", "predictions": "[[-", "metrics": "map[acc_norm:", "gold_index": "["} {
+	for name, want := range map[string]string{"input_tokens": "[[2 1576 1606 ", "predictions": "[[-",
+		"metrics": "map[acc_norm:", "gold_index": "["} {
 		if got := column(name); !strings.HasPrefix(got, want) {
 			t.Errorf("%s = %.40s, want %s…", name, got, want)
 		}
@@ -211,7 +214,8 @@ func TestDetails(t *testing.T) {
 	for _, c := range file.Columns() {
 		columns = append(columns, c.Name)
 	}
-	want := "choices cont_tokens example full_prompt gold gold_index input_tokens instruction metrics num_asked_few_shots num_effective_few_shots padded pred_logits predictions specifics truncated"
+	want := "choices cont_tokens example full_prompt gold gold_index input_tokens instruction metrics " +
+		"num_asked_few_shots num_effective_few_shots padded pred_logits predictions specifics truncated"
 	if got := strings.Join(columns, " "); got != want {
 		t.Errorf("columns %s\nwant %s", got, want)
 	}
@@ -225,7 +229,8 @@ func TestFailures(t *testing.T) {
 		t.Fatal(err)
 	}
 	bad := filepath.Join(dir, "OALL/ACVA/Yemen/test.jsonl")
-	if err := os.WriteFile(bad, []byte("{\"id\": \"1\", \"question\": \"س\", \"answer\": \"صح\"}\n{\"id\": \"2\", \"question\": \"س\", \"answer\": \"نعم\"}\n"), 0o644); err != nil {
+	if err := os.WriteFile(bad, []byte("{\"id\": \"1\", \"question\": \"س\", \"answer\": \"صح\"}\n{\"id\": "+
+		"\"2\", \"question\": \"س\", \"answer\": \"نعم\"}\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	o := fixtureOptions(t, "acva:Iraq,acva:Yemen,acva:Oman,race_ar")
@@ -261,12 +266,14 @@ func TestFailures(t *testing.T) {
 }
 
 func TestFewShotRun(t *testing.T) {
-	out, err := Run(t.Context(), newHashModel(), fixtureOptions(t, "community|arabic_mmlu:anatomy|2|1,community|arabic_mmlu:anatomy|0|1,lighteval|xstory_cloze:ar|1|0"), nil)
+	out, err := Run(t.Context(), newHashModel(), fixtureOptions(t,
+		"community|arabic_mmlu:anatomy|2|1,community|arabic_mmlu:anatomy|0|1,lighteval|xstory_cloze:ar|1|0"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	text, _ := os.ReadFile(out.ResultsPath)
-	for _, want := range []string{`"community|arabic_mmlu:anatomy|2"`, `"community|arabic_mmlu:anatomy|0"`, `"lighteval|xstory_cloze:ar|1"`, `"effective_few_shots": 2.0`} {
+	for _, want := range []string{`"community|arabic_mmlu:anatomy|2"`, `"community|arabic_mmlu:anatomy|0"`,
+		`"lighteval|xstory_cloze:ar|1"`, `"effective_few_shots": 2.0`} {
 		if !bytes.Contains(text, []byte(want)) {
 			t.Errorf("results lack %s", want)
 		}
@@ -383,7 +390,8 @@ func TestEstimate(t *testing.T) {
 	}
 	// "السؤال: الجملة 0.\nالإجابة:" is 26 characters and a beginning token;
 	// the choices have 2 and 3 characters, of which the last is not read.
-	want := TaskEstimate{Task: "community|acva:Iraq|0", Questions: 5, Requests: 10, Tokens: 5 * (27 + 1 + 27 + 2), SharedTokens: 5 * (27 + 1 + 2), Run: 5 * (27 + 1 + 27 + 2)}
+	want := TaskEstimate{Task: "community|acva:Iraq|0", Questions: 5, Requests: 10, Tokens: 5 * (27 + 1 + 27 + 2),
+		SharedTokens: 5 * (27 + 1 + 2), Run: 5 * (27 + 1 + 27 + 2)}
 	if diff := cmp.Diff(want, plan.Tasks[0]); diff != "" {
 		t.Error(diff)
 	}
@@ -405,7 +413,8 @@ func TestEstimateOfAnswers(t *testing.T) {
 	// The instruction has 57 characters, the headings 31, the question 19, the
 	// passages 12, and the end 1; there is a beginning token.
 	tokens := int64(5 * (1 + 57 + 31 + 19 + 12 + 1 + 200))
-	if diff := cmp.Diff(TaskEstimate{Task: "community|alrage_qa|0", Questions: 5, Requests: 5, Tokens: tokens, SharedTokens: tokens, Run: tokens}, plan.Tasks[0]); diff != "" {
+	if diff := cmp.Diff(TaskEstimate{Task: "community|alrage_qa|0", Questions: 5, Requests: 5, Tokens: tokens,
+		SharedTokens: tokens, Run: tokens}, plan.Tasks[0]); diff != "" {
 		t.Error(diff)
 	}
 	if err := plan.Measure(t.Context(), m); err != nil {
@@ -443,10 +452,12 @@ func TestLeaderboardTable(t *testing.T) {
 		Rows    []struct{ Score *float64 }
 		Tasks   map[string]struct{ Constant []float64 }
 	}
-	if err != nil || json.Unmarshal(text, &extra) != nil || extra.Average != nil || extra.Rows[7].Score == nil || len(extra.Tasks["community|copa_ext_ar|0"].Constant) != 2 {
+	if err != nil || json.Unmarshal(text, &extra) != nil || extra.Average != nil || extra.Rows[7].Score == nil ||
+		len(extra.Tasks["community|copa_ext_ar|0"].Constant) != 2 {
 		t.Errorf("%v: %s", err, text)
 	}
-	if html, err := os.ReadFile(out.LeaderboardHTML); err != nil || !strings.Contains(string(html), "<td>COPA</td>") || strings.Contains(string(html), "NaN") {
+	if html, err := os.ReadFile(out.LeaderboardHTML); err != nil || !strings.Contains(string(html), "<td>COPA</td>") ||
+		strings.Contains(string(html), "NaN") {
 		t.Errorf("page: %v", err)
 	}
 	o.MaxSamples = 2
@@ -465,18 +476,21 @@ func TestPartialRows(t *testing.T) {
 	l := out.Leaderboard
 	acva := l.Rows[0]
 	want := 50 * (l.Tasks[0].Score + l.Tasks[1].Score)
-	if !acva.Partial() || acva.Run != 2 || acva.Tasks != 58 || math.Abs(acva.Score-want) > 1e-9 || math.IsNaN(acva.StdErr) || acva.Questions != l.Tasks[0].Questions+l.Tasks[1].Questions || !math.IsNaN(l.Average) {
+	if !acva.Partial() || acva.Run != 2 || acva.Tasks != 58 || math.Abs(acva.Score-want) > 1e-9 || math.IsNaN(acva.StdErr) ||
+		acva.Questions != l.Tasks[0].Questions+l.Tasks[1].Questions || !math.IsNaN(l.Average) {
 		t.Errorf("%+v, expected a score of %v", acva, want)
 	}
 	if l.Rows[7].Partial() || l.Rows[1].Partial() {
 		t.Errorf("%+v", l.Rows)
 	}
-	for _, want := range []string{"| ACVA (partial: 2 of 58 tasks) | ", "| COPA | ", "No average: 1 of 14 rows were run. Partial rows (1)", "| AlGhafa | — |"} {
+	for _, want := range []string{"| ACVA (partial: 2 of 58 tasks) | ", "| COPA | ", "No average: 1 of 14 rows " +
+		"were run. Partial rows (1)", "| AlGhafa | — |"} {
 		if !strings.Contains(l.Markdown(), want) {
 			t.Errorf("no %q in\n%s", want, l.Markdown())
 		}
 	}
-	if page, err := os.ReadFile(out.LeaderboardHTML); err != nil || !strings.Contains(string(page), "partial: 2 of 58 tasks") || strings.Contains(string(page), "NaN") {
+	if page, err := os.ReadFile(out.LeaderboardHTML); err != nil || !strings.Contains(string(page), "partial: 2 of 58 tasks") ||
+		strings.Contains(string(page), "NaN") {
 		t.Errorf("page: %v", err)
 	}
 	var extra struct {
@@ -488,7 +502,8 @@ func TestPartialRows(t *testing.T) {
 		}
 	}
 	text, err := os.ReadFile(out.LeaderboardJSON)
-	if err != nil || json.Unmarshal(text, &extra) != nil || extra.Rows[0].Score != nil || extra.Rows[0].Partial == nil || extra.Rows[0].Run != 2 || extra.Rows[7].Score == nil || extra.Rows[7].Partial != nil || extra.Rows[1].Run != 0 {
+	if err != nil || json.Unmarshal(text, &extra) != nil || extra.Rows[0].Score != nil || extra.Rows[0].Partial == nil ||
+		extra.Rows[0].Run != 2 || extra.Rows[7].Score == nil || extra.Rows[7].Partial != nil || extra.Rows[1].Run != 0 {
 		t.Errorf("%v: %s", err, text)
 	}
 }
@@ -508,7 +523,8 @@ func TestBrokenScores(t *testing.T) {
 			t.Errorf("%q does not say %q", err, want)
 		}
 	}
-	if text, err := os.ReadFile(out.ResultsPath); err != nil || !strings.Contains(string(text), "piqa_ar|0") || strings.Contains(string(text), "boolq") {
+	if text, err := os.ReadFile(out.ResultsPath); err != nil || !strings.Contains(string(text), "piqa_ar|0") ||
+		strings.Contains(string(text), "boolq") {
 		t.Errorf("results of the other task: %v\n%s", err, text)
 	}
 }
@@ -532,7 +548,8 @@ func TestFirstBrokenQuestion(t *testing.T) {
 		t.Fatal(err)
 	}
 	questions := e.run.Tasks[0].Questions
-	broken := map[record.Key]bool{record.KeyOf(questions[1].Requests[0]): true, record.KeyOf(questions[3].Requests[1]): true, record.KeyOf(questions[4].Requests[0]): true}
+	broken := map[record.Key]bool{record.KeyOf(questions[1].Requests[0]): true, record.KeyOf(questions[3].Requests[1]): true,
+		record.KeyOf(questions[4].Requests[0]): true}
 	for _, back := range []bool{false, true} {
 		m := newHashModel()
 		m.broken = func(r Request) bool { return broken[record.KeyOf(r)] }

@@ -124,7 +124,8 @@ func TestJudgedShards(t *testing.T) {
 	if _, err := Run(t.Context(), m, other, nil); err == nil {
 		t.Error("the other judge answered")
 	}
-	if _, err := Merge(t.Context(), []string{dirs[0], other.OutputDir}, t.TempDir(), nil); !badinput.Is(err) || !strings.Contains(err.Error(), "--judge-model") {
+	if _, err := Merge(t.Context(), []string{dirs[0], other.OutputDir}, t.TempDir(), nil); !badinput.Is(err) ||
+		!strings.Contains(err.Error(), "--judge-model") {
 		t.Errorf("shards of two judges: %v", err)
 	}
 	// Without a judge the task is skipped, by the shards as by one process.
@@ -327,18 +328,29 @@ func TestMergeRefuses(t *testing.T) {
 		"twice":        {append([]string{dirs[1]}, dirs...), []string{"shard 1 of 3 is there twice", dirs[1]}},
 		"nothing":      {[]string{t.TempDir()}, []string{"no finished shard"}},
 		"no directory": {[]string{"/no/such"}, []string{"/no/such"}},
-		"model":        {[]string{dirs[0], other(func(_ *Options, m *hashModel) { m.info.Digest = "e" }), dirs[2]}, []string{"different runs", "model's digest and type: d, and e"}},
-		"adapter":      {[]string{dirs[0], other(func(_ *Options, m *hashModel) { m.info.AdapterDigest = "e" }), dirs[2]}, []string{"adapter's digest: nothing, and e"}},
-		"dtype":        {[]string{dirs[0], other(func(_ *Options, m *hashModel) { m.info.DType = "torch.bfloat16" }), dirs[2]}, []string{"dtype: torch.float32, and torch.bfloat16"}},
-		"length":       {[]string{dirs[0], other(func(_ *Options, m *hashModel) { m.maxLength = 99 }), dirs[2]}, []string{"longest input: 8192, and 99"}},
-		"samples":      {[]string{dirs[0], other(func(o *Options, _ *hashModel) { o.MaxSamples = 2 }), dirs[2]}, []string{"--max-samples: 0, and 2"}},
-		"border":       {[]string{dirs[0], other(func(o *Options, _ *hashModel) { o.TokenBoundary = record.Pairwise }), dirs[2]}, []string{"--token-boundary: joint, and pairwise"}},
-		"chat":         {[]string{dirs[0], other(func(o *Options, _ *hashModel) { o.UseChatTemplate = true }), dirs[2]}, []string{"--use-chat-template: false, and true"}},
-		"tasks":        {[]string{dirs[0], other(func(o *Options, _ *hashModel) { o.Tasks = fixtureOptions(t, "acva:Iraq,boolq_ar").Tasks }), dirs[2]}, []string{"tasks: community|piqa_ar|0|1, and nothing"}},
-		"data":         {[]string{dirs[0], other(func(o *Options, _ *hashModel) { o.DataDir = changedData }), dirs[2]}, []string{"questions of community|acva:Iraq|0|1"}},
-		"number":       {append(runShards(t, 2, o, newHashModel), dirs...), []string{"number of shards: 2, and 3"}},
-		"version":      {[]string{dirs[0], old, dirs[2]}, []string{"version of barka"}},
-		"damaged":      {[]string{dirs[0], damaged, dirs[2]}, []string{shard.QuestionsFile, "not copied whole"}},
+		"model": {[]string{dirs[0], other(func(_ *Options, m *hashModel) { m.info.Digest = "e" }), dirs[2]},
+			[]string{"different runs", "model's digest and type: d, and e"}},
+		"adapter": {[]string{dirs[0], other(func(_ *Options, m *hashModel) { m.info.AdapterDigest = "e" }), dirs[2]},
+			[]string{"adapter's digest: nothing, and e"}},
+		"dtype": {[]string{dirs[0], other(func(_ *Options, m *hashModel) { m.info.DType = "torch.bfloat16" }), dirs[2]},
+			[]string{"dtype: torch.float32, and torch.bfloat16"}},
+		"length": {[]string{dirs[0], other(func(_ *Options, m *hashModel) { m.maxLength = 99 }), dirs[2]},
+			[]string{"longest input: 8192, and 99"}},
+		"samples": {[]string{dirs[0], other(func(o *Options, _ *hashModel) { o.MaxSamples = 2 }), dirs[2]},
+			[]string{"--max-samples: 0, and 2"}},
+		"border": {[]string{dirs[0], other(func(o *Options, _ *hashModel) { o.TokenBoundary = record.Pairwise }), dirs[2]},
+			[]string{"--token-boundary: joint, and pairwise"}},
+		"chat": {[]string{dirs[0], other(func(o *Options, _ *hashModel) { o.UseChatTemplate = true }), dirs[2]},
+			[]string{"--use-chat-template: false, and true"}},
+		"tasks": {[]string{dirs[0], other(func(o *Options, _ *hashModel) {
+			o.Tasks = fixtureOptions(t,
+				"acva:Iraq,boolq_ar").Tasks
+		}), dirs[2]}, []string{"tasks: community|piqa_ar|0|1, and nothing"}},
+		"data": {[]string{dirs[0], other(func(o *Options, _ *hashModel) { o.DataDir = changedData }), dirs[2]},
+			[]string{"questions of community|acva:Iraq|0|1"}},
+		"number":  {append(runShards(t, 2, o, newHashModel), dirs...), []string{"number of shards: 2, and 3"}},
+		"version": {[]string{dirs[0], old, dirs[2]}, []string{"version of barka"}},
+		"damaged": {[]string{dirs[0], damaged, dirs[2]}, []string{shard.QuestionsFile, "not copied whole"}},
 	} {
 		to := t.TempDir()
 		_, err := Merge(t.Context(), c.dirs, to, nil)
@@ -367,7 +379,8 @@ func TestMergeRefuses(t *testing.T) {
 	}
 	hash := fileHash(t, filepath.Join(dir, shard.QuestionsFile))
 	rewrite(t, filepath.Join(dir, shard.ManifestFile), func(m *shard.Manifest) { m.QuestionsHash = hash })
-	if _, err := Merge(t.Context(), []string{dirs[0], rewritten, dirs[2]}, t.TempDir(), nil); !badinput.Is(err) || !strings.Contains(err.Error(), "is in another shard too") {
+	if _, err := Merge(t.Context(), []string{dirs[0], rewritten, dirs[2]}, t.TempDir(), nil); !badinput.Is(err) ||
+		!strings.Contains(err.Error(), "is in another shard too") {
 		t.Errorf("overlapping questions: error %v", err)
 	}
 }

@@ -182,7 +182,8 @@ func TestBeamSearch(t *testing.T) {
 			}
 			o := generate.BeamOptions{
 				Beams: c.Beams, MaxLength: c.MaxLength, LengthPenalty: c.LengthPenalty, EarlyStopping: early,
-				NoRepeatNGram: c.NoRepeatNGram, Start: 2, EOS: []int32{2}, ForcedBOS: want.Code, NumReturn: c.Beams, MaxActive: 3, EncodeBatchTokens: 20,
+				NoRepeatNGram: c.NoRepeatNGram, Start: 2, EOS: []int32{2}, ForcedBOS: want.Code, NumReturn: c.Beams, MaxActive: 3,
+				EncodeBatchTokens: 20,
 			}
 			got, err := generate.BeamSearch(context.Background(), m, want.Sources, o, nil)
 			if err != nil {

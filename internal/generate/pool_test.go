@@ -30,8 +30,8 @@ func insert(p *pool, tokens []int32) (rows []int32, found int) {
 	return rows, found
 }
 
-// TestPoolShares: a beginning is found while a sequence holds it and when it
-// is idle, until its rows are needed, ends before beginnings.
+// TestPoolShares: a prefix is found while a sequence holds it and while it is idle,
+// until its rows are needed. The last rows of a sequence are reused first.
 func TestPoolShares(t *testing.T) {
 	p := testPool(t, 8, 8)
 	a, found := insert(p, []int32{1, 2, 3, 4, 5})

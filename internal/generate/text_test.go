@@ -84,7 +84,7 @@ func TestStopStringsAnywhere(t *testing.T) {
 	}
 }
 
-// TestStopStringsAcrossTokens: beginnings that lead nowhere are told late, the
+// TestStopStringsAcrossTokens: text that might start a stop string is sent late, the
 // first of several stop strings counts, and decoding ends with the token that
 // completes it.
 func TestStopStringsAcrossTokens(t *testing.T) {

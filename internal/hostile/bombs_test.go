@@ -17,7 +17,7 @@ var settings = []string{
 	"manifest.json", "results.json", "model.safetensors.index.json", "rows.jsonl",
 }
 
-// jsonBombs are texts that no parser may build as they stand.
+// jsonBombs are texts that no parser may build in memory as a whole.
 func jsonBombs() map[string]string {
 	var keys strings.Builder
 	keys.WriteString("{")

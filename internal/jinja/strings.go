@@ -171,7 +171,8 @@ func (a args) field(line int, field string, next *int) Value {
 }
 
 var dateLayouts = map[byte]string{'d': "02", 'm': "01", 'Y': "2006", 'y': "06", 'B': "January", 'b': "Jan", 'A': "Monday", 'a': "Mon",
-	'H': "15", 'I': "03", 'M': "04", 'S': "05", 'p': "PM", 'j': "002", 'F': "2006-01-02", 'T': "15:04:05", 'D': "01/02/06", 'R': "15:04", 'h': "Jan"}
+	'H': "15", 'I': "03", 'M': "04", 'S': "05", 'p': "PM", 'j': "002", 'F': "2006-01-02", 'T': "15:04:05", 'D': "01/02/06",
+	'R': "15:04", 'h': "Jan"}
 
 // strftime writes a time with English names, as in Python's C locale.
 func strftime(line int, now time.Time, format string) string {

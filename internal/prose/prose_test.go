@@ -28,7 +28,8 @@ func TestLetters(t *testing.T) {
 }
 
 func TestIsLanguage(t *testing.T) {
-	for s, want := range map[string]bool{"eng_Latn": true, "arb_Arab": true, "zho_Hans": true, "en": false, "eng-Latn": false, "eng_Qqqq": false, "": false} {
+	for s, want := range map[string]bool{"eng_Latn": true, "arb_Arab": true, "zho_Hans": true, "en": false, "eng-Latn": false,
+		"eng_Qqqq": false, "": false} {
 		if IsLanguage(s) != want {
 			t.Errorf("%q: %v", s, !want)
 		}

@@ -170,8 +170,11 @@ train:
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for i, w := range []string{"mistakes", "line 2: dtype", `line 5: unknown key "models.tranlator"; did you mean translator?`, "line 7: synth: turns is 99", "line 8: synth: temperature 0.8 and top_p 3",
-		`line 9: synth.temperature is "warm"`, "line 11: translate.to is not set here: set language", "line 12: translate: beam is 0", "line 15: train: rank is 0", "line 16: train: alpha is -1", `line 17: unknown key "train.lrr"; did you mean lr?`} {
+	for i, w := range []string{"mistakes", "line 2: dtype", `line 5: unknown key "models.tranlator"; did you mean translator?`,
+		"line 7: synth: turns is 99", "line 8: synth: temperature 0.8 and top_p 3",
+		`line 9: synth.temperature is "warm"`, "line 11: translate.to is not set here: set language", "line 12: " +
+			"translate: beam is 0", "line 15: train: rank is 0", "line 16: train: alpha is -1",
+		`line 17: unknown key "train.lrr"; did you mean lr?`} {
 		lines := strings.Split(err.Error(), "\n")
 		if i >= len(lines) || !strings.Contains(lines[i], w) {
 			t.Errorf("line %d of the error is not %q:\n%v", i, w, err)

@@ -86,7 +86,8 @@ func TestShortSentencesAreJoined(t *testing.T) {
 }
 
 func FuzzSplit(f *testing.F) {
-	for _, s := range []string{"a. b", "« x. y »", "```\n``", "1. $x$ `c` <<1>> http://x", "|a|b|\n", "\xff\xfe. A", "«««»", strings.Repeat("a,b;c ", 50)} {
+	for _, s := range []string{"a. b", "« x. y »", "```\n``", "1. $x$ `c` <<1>> http://x", "|a|b|\n", "\xff\xfe. A", "«««»",
+		strings.Repeat("a,b;c ", 50)} {
 		f.Add(s, 7)
 	}
 	f.Fuzz(func(t *testing.T, s string, n int) {
@@ -101,7 +102,8 @@ func FuzzSplit(f *testing.F) {
 // TestLongLines: a long line is cut in time linear in its length, whatever is in
 // it. Time that grows with the square is minutes here.
 func TestLongLines(t *testing.T) {
-	for _, pattern := range []string{"a", " ", "«", "»", "« x ", "A. ", "Dr. ", "a. ", "a, ", ". ", "! ", "1 ", "$5 ", "$x=1$ ", `\( $x=1$ `, `\(x\) `, "`", "`c` ", "<a", "<<", "http://a ", "|a", "سلام، ",
+	for _, pattern := range []string{"a", " ", "«", "»", "« x ", "A. ", "Dr. ", "a. ", "a, ", ". ", "! ", "1 ", "$5 ", "$x=1$ ",
+		`\( $x=1$ `, `\(x\) `, "`", "`c` ", "<a", "<<", "http://a ", "|a", "سلام، ",
 		"a\n", "```\n", "x.   ", `x."`, "x.)", "\u00a0", "\u200d", "é", "\xff"} {
 		text := strings.Repeat(pattern, 256<<10/len(pattern))
 		start := time.Now()

@@ -46,8 +46,8 @@ func TestMatcher(t *testing.T) {
 	}
 }
 
-// TestManyAddedTokens: with 200,000 added tokens that share their beginning, a
-// text of nothing but beginnings is read in time linear in its length.
+// TestManyAddedTokens: with 200,000 added tokens that share a prefix, a text of nothing
+// but prefixes is read in time linear in its length.
 func TestManyAddedTokens(t *testing.T) {
 	tokens := make([]addedToken, 200_000)
 	for i := range tokens {

@@ -293,7 +293,7 @@ func streamAnything(t *testing.T, tok *Tokenizer) {
 }
 
 // TestStreamHoldsLittle: byte-level tokenizers and those of SentencePiece,
-// also behind a fuse, hold back no more than the beginning of a character.
+// also behind a fuse, hold back no more than an incomplete character.
 func TestStreamHoldsLittle(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 10))
 	all := everyTokenizer(t)

@@ -26,14 +26,22 @@ func TestRequests(t *testing.T) {
 	}
 	word := func(s string) []int32 { return evaltest.Words{}.Encode(s, true) }
 	for name, c := range map[string]border{
-		"plain":                      {chars, record.Joint, "ab:", "c", record.Request{Context: []int32{2, 'a', 'b', ':'}, Continuation: []int32{'c'}}},
-		"white space moves":          {chars, record.Joint, "ab:\n \u00a0", "c", record.Request{Context: []int32{2, 'a', 'b', ':'}, Continuation: []int32{'\n', ' ', 0xa0, 'c'}}},
-		"empty prompt":               {chars, record.Joint, "", "cd", record.Request{Context: []int32{evaltest.EOS}, Continuation: []int32{2, 'c', 'd'}}},
-		"pairwise":                   {chars, record.Pairwise, "ab: ", "c", record.Request{Context: []int32{2, 'a', 'b', ':'}, Continuation: []int32{' ', 'c'}}},
-		"merged token is lost":       {evaltest.Words{}, record.Joint, "one two:", "three", record.Request{Context: word("one two:"), Continuation: []int32{}}},
-		"merged token, more follows": {evaltest.Words{}, record.Joint, "one two:", "three four", record.Request{Context: word("one two:"), Continuation: word(" four")}},
-		"guarded":                    {evaltest.Words{}, record.Guarded, "one two:", "three", record.Request{Context: word("one"), Continuation: word(" two:three")}},
-		"pairwise words":             {evaltest.Words{}, record.Pairwise, "one two:", "three", record.Request{Context: word("one two:"), Continuation: word("three")}},
+		"plain": {chars, record.Joint, "ab:", "c", record.Request{Context: []int32{2, 'a', 'b', ':'},
+			Continuation: []int32{'c'}}},
+		"white space moves": {chars, record.Joint, "ab:\n \u00a0", "c", record.Request{Context: []int32{2, 'a', 'b', ':'},
+			Continuation: []int32{'\n', ' ', 0xa0, 'c'}}},
+		"empty prompt": {chars, record.Joint, "", "cd", record.Request{Context: []int32{evaltest.EOS},
+			Continuation: []int32{2, 'c', 'd'}}},
+		"pairwise": {chars, record.Pairwise, "ab: ", "c", record.Request{Context: []int32{2, 'a', 'b', ':'},
+			Continuation: []int32{' ', 'c'}}},
+		"merged token is lost": {evaltest.Words{}, record.Joint, "one two:", "three",
+			record.Request{Context: word("one two:"), Continuation: []int32{}}},
+		"merged token, more follows": {evaltest.Words{}, record.Joint, "one two:", "three four",
+			record.Request{Context: word("one two:"), Continuation: word(" four")}},
+		"guarded": {evaltest.Words{}, record.Guarded, "one two:", "three", record.Request{Context: word("one"),
+			Continuation: word(" two:three")}},
+		"pairwise words": {evaltest.Words{}, record.Pairwise, "one two:", "three",
+			record.Request{Context: word("one two:"), Continuation: word("three")}},
 	} {
 		got, err := Requests(c.tok, c.border, c.context, []string{c.choice})
 		if err != nil {

@@ -17,7 +17,8 @@ import (
 // repeats the first question of the first.
 func run(t *testing.T) *record.Run {
 	t.Helper()
-	r := &record.Run{Model: record.Model{Name: "m", MaxLength: 9, EOS: 1}, Settings: record.Settings{Leaderboard: tasks.V1, AlGhafa: tasks.Texts}}
+	r := &record.Run{Model: record.Model{Name: "m", MaxLength: 9, EOS: 1}, Settings: record.Settings{Leaderboard: tasks.V1,
+		AlGhafa: tasks.Texts}}
 	for n, key := range []string{"community|acva:Iraq", "community|copa_ext_ar"} {
 		task, ok := tasks.Lookup(tasks.V1, key)
 		if !ok {

@@ -192,7 +192,8 @@ func TestParseList(t *testing.T) {
 	}
 	for group, want := range map[string]int{"oall": 137, "leaderboard": 135, "acva": 58, "arabic_mmlu": 57,
 		"alghafa": 9, DefaultList(V1): 137,
-		"oall-v2": 118, DefaultList(V2): 118, "oall-v2:arabic_mmlu": 40, "arabic_mmlu_ht": 57, "madinah_qa": 2, "aratrust": 8, "oall-v2:alghafa": 9, "arabic_mmlu,alrage_qa": 41} {
+		"oall-v2": 118, DefaultList(V2): 118, "oall-v2:arabic_mmlu": 40, "arabic_mmlu_ht": 57, "madinah_qa": 2, "aratrust": 8,
+		"oall-v2:alghafa": 9, "arabic_mmlu,alrage_qa": 41} {
 		arg := strings.ReplaceAll(group, "\n", ",")
 		if got, err := ParseList(arg); err != nil || len(got) != want {
 			t.Errorf("%.20s: %d tasks, %v; want %d", arg, len(got), err, want)

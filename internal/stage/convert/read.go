@@ -41,7 +41,8 @@ func find(path string, b benchmark, split string) ([]string, error) {
 		return nil, badinput.Wrap(err)
 	}
 	if m, err := dataset.ReadManifest(path); err == nil {
-		return nil, badinput.Errorf("%s is a dataset that %s wrote; convert reads the files of a benchmark or of an instruction set", path, m.Stage)
+		return nil, badinput.Errorf("%s is a dataset that %s wrote; convert reads the files of a benchmark or of an "+
+			"instruction set", path, m.Stage)
 	}
 	if !info.IsDir() {
 		if format(path, b) == "" {

@@ -100,7 +100,8 @@ func (r *record) call(ctx context.Context, step string, attempt int, req llm.Req
 	if err != nil {
 		return a, err
 	}
-	a = Answer{Step: step, Attempt: int32(attempt), Text: strings.ToValidUTF8(resp.Text, "\ufffd"), FinishReason: strings.ToValidUTF8(resp.FinishReason, ""),
+	a = Answer{Step: step, Attempt: int32(attempt), Text: strings.ToValidUTF8(resp.Text, "\ufffd"),
+		FinishReason: strings.ToValidUTF8(resp.FinishReason, ""),
 		PromptTokens: int32(resp.PromptTokens), CompletionTokens: int32(resp.CompletionTokens)}
 	return a, r.w.calls.Put(key, a)
 }
