@@ -10,7 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"barka/internal/badinput"
 	"barka/internal/dtype"
+	"barka/internal/gguf"
 	"barka/internal/golden"
 	"barka/internal/lora"
 	"barka/internal/model"
@@ -152,6 +154,21 @@ func TestMergeKeepsWhatDiffers(t *testing.T) {
 		if err := merged.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestMergeRefusesGGUF: quantised blocks are not written.
+func TestMergeRefusesGGUF(t *testing.T) {
+	dev := cpu.New(1)
+	t.Cleanup(dev.Close)
+	base, err := gguf.Directory(filepath.Join(golden.Dir("qwen3"), "..", "..", "gguf", "qwen3.gguf"), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "out")
+	err = merge.Run(t.Context(), dev, base, filepath.Join(golden.Dir("qwen3"), "adapter"), out, merge.Origin{Base: "b", Adapter: "a"}, progress.Silent)
+	if !badinput.Is(err) || !strings.Contains(err.Error(), "is a GGUF file") {
+		t.Errorf("%v", err)
 	}
 }
 
