@@ -1,5 +1,6 @@
 // Command barka takes an open large language model to a new language, from
-// Wikipedia pages to an evaluated model. See README.md.
+// Wikipedia pages to an evaluated model. See README.md. Each verb has one file, or
+// with eval some; the package is large because a third of it is flags and help.
 package main
 
 import (

@@ -52,16 +52,16 @@ func mustFail(t *testing.T, err error, words ...string) {
 func TestTreeDigest(t *testing.T) {
 	dir := t.TempDir()
 	os.WriteFile(filepath.Join(dir, "config.json"), []byte("{}"), 0o666)
-	a, err := Digest(dir)
+	a, err := Digest(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	os.WriteFile(filepath.Join(dir, ".cache"), []byte("{}"), 0o666)
-	if b, _ := Digest(dir); a != b {
+	if b, _ := Digest(t.Context(), dir); a != b {
 		t.Error("hidden files count")
 	}
 	os.WriteFile(filepath.Join(dir, "weights"), []byte("{}"), 0o666)
-	if b, _ := Digest(dir); a == b {
+	if b, _ := Digest(t.Context(), dir); a == b {
 		t.Error("new files do not count")
 	}
 }

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -52,17 +53,34 @@ func (m *Manifest) Lists(name string) bool {
 // Describe returns the size and digest of a file of dir, as a manifest states
 // them.
 func Describe(dir, name string) (FileInfo, error) {
-	f, err := os.Open(filepath.Join(dir, filepath.FromSlash(name)))
+	f, err := describe(context.Background(), filepath.Join(dir, filepath.FromSlash(name)))
+	f.Name = name
+	return f, err
+}
+
+// describe returns the size and digest of a file. It looks at ctx every few
+// milliseconds: a file may have a hundred gigabytes.
+func describe(ctx context.Context, path string) (FileInfo, error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return FileInfo{}, badinput.Wrap(err)
 	}
 	defer f.Close()
-	h := sha256.New()
-	n, err := io.CopyBuffer(struct{ io.Writer }{h}, f, make([]byte, 1<<20))
-	if err != nil {
-		return FileInfo{}, badinput.Wrap(err)
+	h, buffer, size := sha256.New(), make([]byte, 1<<20), int64(0)
+	for {
+		if err := ctx.Err(); err != nil {
+			return FileInfo{}, err
+		}
+		n, err := f.Read(buffer)
+		h.Write(buffer[:n])
+		size += int64(n)
+		switch {
+		case err == io.EOF:
+			return FileInfo{Size: size, SHA256: hex.EncodeToString(h.Sum(nil))}, nil
+		case err != nil:
+			return FileInfo{}, badinput.Wrap(err)
+		}
 	}
-	return FileInfo{Name: name, Size: n, SHA256: hex.EncodeToString(h.Sum(nil))}, nil
 }
 
 // CheckFiles returns a badinput error for the first file of dir whose size or

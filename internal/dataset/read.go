@@ -236,19 +236,19 @@ func CountSome(path string) (int, error) {
 // rows, by the digests in the manifest, after a check of the file sizes. For a
 // file it covers the bytes, and for any other directory, such as a model, the
 // names and bytes of its files.
-func Digest(path string) (string, error) {
-	info, err := Examine(path)
+func Digest(ctx context.Context, path string) (string, error) {
+	info, err := Examine(ctx, path)
 	return info.Digest, err
 }
 
 // Examine returns the digest of path and its number of rows, 0 for what does
 // not hold rows.
-func Examine(path string) (InputInfo, error) {
-	digest, rows, err := examine(path)
+func Examine(ctx context.Context, path string) (InputInfo, error) {
+	digest, rows, err := examine(ctx, path)
 	return InputInfo{Digest: digest, Rows: rows}, err
 }
 
-func examine(path string) (digest string, rows int64, err error) {
+func examine(ctx context.Context, path string) (digest string, rows int64, err error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
@@ -256,8 +256,8 @@ func examine(path string) (digest string, rows int64, err error) {
 	case err != nil:
 		return "", 0, unfinished(path)
 	case info.Mode().IsRegular():
-		if digest, err = fileDigest(path); err != nil {
-			return "", 0, badinput.Wrap(err)
+		if digest, err = fileDigest(ctx, path); err != nil {
+			return "", 0, err
 		}
 		if isRowFile(path) {
 			var n int
@@ -276,7 +276,7 @@ func examine(path string) (digest string, rows int64, err error) {
 	if strings.HasSuffix(filepath.Clean(path), PartialSuffix) || len(parts) > 0 || HasManifest(path) {
 		return "", 0, err // damaged or unfinished, not another kind of directory
 	}
-	digest, err = treeDigest(path)
+	digest, err = treeDigest(ctx, path)
 	return digest, 0, err
 }
 
@@ -286,14 +286,14 @@ func HasManifest(dir string) bool {
 	return err == nil
 }
 
-func fileDigest(path string) (string, error) {
-	f, err := Describe(filepath.Dir(path), filepath.Base(path))
+func fileDigest(ctx context.Context, path string) (string, error) {
+	f, err := describe(ctx, path)
 	return "sha256:" + f.SHA256, err
 }
 
 // treeDigest hashes relative names and bytes only. It leaves out hidden files
 // and follows links to files, of which the hub's cache consists.
-func treeDigest(dir string) (string, error) {
+func treeDigest(ctx context.Context, dir string) (string, error) {
 	h := sha256.New()
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -316,7 +316,7 @@ func treeDigest(dir string) (string, error) {
 		if err != nil {
 			return err
 		}
-		digest, err := fileDigest(path)
+		digest, err := fileDigest(ctx, path)
 		fmt.Fprintf(h, "%q %s\n", filepath.ToSlash(name), digest)
 		return err
 	})

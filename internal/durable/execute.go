@@ -1,6 +1,7 @@
 package durable
 
 import (
+	"context"
 	"errors"
 	"os"
 	"slices"
@@ -12,9 +13,10 @@ import (
 
 // Execute runs a stage: it begins or continues the run towards env.Out, calls
 // work unless the directory is finished, and puts the directory in its place.
-// The identity gets the inputs of env if it has none, and the seed of env.
-func Execute(env Env, id Identity, work func(*Run) (Final, error)) (*dataset.Manifest, error) {
-	run, err := Begin(env.Out, id.of(env), env.Restart)
+// The identity gets the inputs of env if it has none, and the seed of env. ctx
+// ends the reading of inputs for their digests.
+func Execute(ctx context.Context, env Env, id Identity, work func(*Run) (Final, error)) (*dataset.Manifest, error) {
+	run, err := Begin(env.Out, id.of(ctx, env), env.Restart)
 	if err != nil {
 		return nil, err
 	}
@@ -23,8 +25,8 @@ func Execute(env Env, id Identity, work func(*Run) (Final, error)) (*dataset.Man
 
 // ExecuteAgain is Execute for a stage whose records may fail. With env.Retry it
 // reopens a finished directory that has failed records; see Reopen.
-func ExecuteAgain(env Env, id Identity, failed func(*dataset.Manifest) bool, work func(*Run) (Final, error)) (*dataset.Manifest, error) {
-	id = id.of(env)
+func ExecuteAgain(ctx context.Context, env Env, id Identity, failed func(*dataset.Manifest) bool, work func(*Run) (Final, error)) (*dataset.Manifest, error) {
+	id = id.of(ctx, env)
 	run, err := Begin(env.Out, id, env.Restart)
 	if err == nil && env.Retry && run.Done() && failed(run.Manifest()) {
 		run, err = Reopen(env.Out, id)
@@ -52,7 +54,8 @@ func (r *Run) Execute(work func(*Run) (Final, error)) (*dataset.Manifest, error)
 }
 
 // of fills in what the environment decides.
-func (id Identity) of(env Env) Identity {
+func (id Identity) of(ctx context.Context, env Env) Identity {
+	id.ctx = ctx
 	if id.Inputs == nil {
 		id.Inputs = env.In
 	}

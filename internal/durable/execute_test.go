@@ -30,14 +30,14 @@ func TestExecuteAfterBadInput(t *testing.T) {
 		{"another error", func(*Run) error { return other }, true},
 	} {
 		out := filepath.Join(t.TempDir(), "out")
-		_, err := Execute(Env{Out: out}, testIdentity(5, nil), func(r *Run) (Final, error) { return Final{}, c.work(r) })
+		_, err := Execute(t.Context(), Env{Out: out}, testIdentity(5, nil), func(r *Run) (Final, error) { return Final{}, c.work(r) })
 		if !errors.Is(err, bad) && !errors.Is(err, other) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 		if _, err := os.Stat(out + dataset.PartialSuffix); (err == nil) != c.left {
 			t.Errorf("%s: the partial directory is left: %t", c.name, err == nil)
 		}
-		if _, err := Execute(Env{Out: out}, testIdentity(4, nil),
+		if _, err := Execute(t.Context(), Env{Out: out}, testIdentity(4, nil),
 			func(r *Run) (Final, error) { return Final{}, nil }); c.left != badinput.Is(err) {
 			t.Errorf("%s: with other options: %v", c.name, err)
 		}

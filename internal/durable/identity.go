@@ -2,6 +2,7 @@ package durable
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 
@@ -19,6 +20,8 @@ type Identity struct {
 	Options any
 	Inputs  map[string]string // name -> path
 	Seed    int64
+
+	ctx context.Context // ends the reading of inputs; nil: nothing does
 }
 
 // identity is an Identity with the digests of the inputs in place of their
@@ -46,8 +49,12 @@ func (id Identity) resolve() (*identity, error) {
 	}
 	known := &identity{Stage: id.Stage, Version: id.Version, Options: options, Seed: id.Seed,
 		Inputs: map[string]dataset.InputInfo{}, changed: id.Changed}
+	ctx := id.ctx
+	if ctx == nil {
+		ctx = context.Background()
+	}
 	for name, path := range id.Inputs {
-		if known.Inputs[name], err = dataset.Examine(path); err != nil {
+		if known.Inputs[name], err = dataset.Examine(ctx, path); err != nil {
 			return nil, fmt.Errorf("input %s: %w", name, err)
 		}
 	}

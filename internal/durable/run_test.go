@@ -518,8 +518,8 @@ func TestWriterWithSplitsAndRejects(t *testing.T) {
 			t.Errorf("%s: %d rows, counted %d (%v), want %d", path, n, count, err, want)
 		}
 	}
-	a, _ := dataset.Digest(out)
-	b, _ := dataset.Digest(out + "/validation")
+	a, _ := dataset.Digest(t.Context(), out)
+	b, _ := dataset.Digest(t.Context(), out+"/validation")
 	if a == b || a == "" {
 		t.Errorf("digests %s %s", a, b)
 	}
@@ -559,7 +559,7 @@ func TestRowsOfFilesAndHalfMadeDirectories(t *testing.T) {
 		for _, err := range dataset.Rows[dataset.Passage](ctx, path) {
 			mustFail(t, err, "finish")
 		}
-		_, err = dataset.Digest(path)
+		_, err = dataset.Digest(t.Context(), path)
 		mustFail(t, err, "finish")
 	}
 	for _, err := range dataset.Rows[dataset.Passage](ctx, dir) {

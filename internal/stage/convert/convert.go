@@ -107,7 +107,7 @@ func Run(ctx context.Context, o Options, env durable.Env) (*dataset.Manifest, er
 	}
 	c := &converter{o: o, b: b, data: env.In["data"], seed: env.Seed, seen: map[string]bool{}}
 	id := durable.Identity{Stage: "convert", Version: version, Options: o, Inputs: inputs}
-	return durable.Execute(env, id, func(run *durable.Run) (final durable.Final, err error) {
+	return durable.Execute(ctx, env, id, func(run *durable.Run) (final durable.Final, err error) {
 		if c.w, err = durable.NewWriter[dataset.Instruction](run); err != nil {
 			return final, err
 		}

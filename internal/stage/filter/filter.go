@@ -28,7 +28,7 @@ func Run(ctx context.Context, o Options, env durable.Env) (*dataset.Manifest, er
 	if err != nil {
 		return nil, err
 	}
-	return durable.Execute(env, durable.Identity{Stage: "filter", Version: version, Options: o},
+	return durable.Execute(ctx, env, durable.Identity{Stage: "filter", Version: version, Options: o},
 		func(run *durable.Run) (durable.Final, error) {
 			return o.filter(ctx, run, env, total)
 		})

@@ -76,7 +76,7 @@ func Run(ctx context.Context, o Options, counters map[string]Counter, env durabl
 	id := durable.Identity{Stage: "mix", Version: version, Options: o, Inputs: inputs}
 	m := &mixer{o: o, counters: counters, env: env, taken: map[string]int{}, table: map[string]*line{},
 		sources: map[string]bool{}, used: map[use]int{}}
-	return durable.Execute(env, id, func(run *durable.Run) (durable.Final, error) {
+	return durable.Execute(ctx, env, id, func(run *durable.Run) (durable.Final, error) {
 		if err := m.run(ctx, run); err != nil {
 			return durable.Final{}, err
 		}

@@ -202,7 +202,7 @@ func Run(ctx context.Context, o Options, client llm.Client, env durable.Env) (*d
 	recorded.MaxFailuresInARow, recorded.MaxFailureShare = 0, 0
 	id := durable.Identity{Stage: "synth", Version: version, Changed: changed, Options: recorded}
 	ran := false
-	m, err := durable.ExecuteAgain(env, id, func(m *dataset.Manifest) bool { return Failed(m) > 0 },
+	m, err := durable.ExecuteAgain(ctx, env, id, func(m *dataset.Manifest) bool { return Failed(m) > 0 },
 		func(run *durable.Run) (durable.Final, error) {
 			ran = true
 			return o.write(ctx, client, run, env)

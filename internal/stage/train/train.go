@@ -352,13 +352,13 @@ func (t *trainer) identity(ctx context.Context) (identity, error) {
 	if err != nil {
 		return identity{}, err
 	}
-	digest, err := dataset.Digest(t.in.Train)
+	digest, err := dataset.Digest(ctx, t.in.Train)
 	if err != nil {
 		return identity{}, err
 	}
 	id := identity{Version: version, Options: options, Seed: t.env.Seed, Model: t.in.ModelDigest, Chat: t.format.Digest(), Data: digest}
 	if t.in.Val != "" {
-		if id.Val, err = dataset.Digest(t.in.Val); err != nil {
+		if id.Val, err = dataset.Digest(ctx, t.in.Val); err != nil {
 			return identity{}, err
 		}
 	}

@@ -204,7 +204,7 @@ func Run(ctx context.Context, o Options, t Translator, env durable.Env) (*datase
 		}
 		return n
 	}
-	return durable.Execute(env, id, func(run *durable.Run) (durable.Final, error) {
+	return durable.Execute(ctx, env, id, func(run *durable.Run) (durable.Final, error) {
 		w := &worker{o: o, t: t, memory: memory{journal: run.Journal(), known: map[string]Translation{}}}
 		if err := durable.MapBatch(ctx, run, dataset.Rows[dataset.Instruction](ctx, path), mo, size, batchSegments, w.batch); err != nil {
 			return durable.Final{}, err

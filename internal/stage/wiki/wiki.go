@@ -106,7 +106,7 @@ func Run(ctx context.Context, o Options, env durable.Env) (*dataset.Manifest, er
 		inputs["titles"], identity.TitleFile = o.TitleFile, filepath.Base(o.TitleFile)
 	}
 	id := durable.Identity{Stage: "wiki", Version: version, Options: identity, Inputs: inputs}
-	return durable.Execute(env, id, func(run *durable.Run) (final durable.Final, err error) {
+	return durable.Execute(ctx, env, id, func(run *durable.Run) (final durable.Final, err error) {
 		s := newStage(o, env, run)
 		if s.out, err = durable.NewWriter[dataset.Passage](run); err != nil {
 			return final, err
