@@ -86,17 +86,20 @@ def types():
     vocabulary(writer, config.vocab_size)
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config.num_hidden_layers)
     kinds = {"embed_tokens": Q.Q8_0, "0.self_attn.q_proj": Q.Q4_0, "0.self_attn.k_proj": Q.Q4_1, "0.self_attn.v_proj": Q.Q5_0, "0.mlp.gate_proj": Q.Q4_K,
-             "0.mlp.up_proj": Q.Q5_K, "0.mlp.down_proj": Q.Q6_K, "1.self_attn.q_proj": Q.Q8_0, "1.self_attn.k_proj": Q.F32, "1.self_attn.v_proj": Q.Q6_K,
+             "0.mlp.up_proj": Q.Q5_K, "0.mlp.down_proj": Q.Q6_K, "1.self_attn.q_proj": Q.Q8_0, "1.self_attn.k_proj": Q.F16, "1.self_attn.v_proj": Q.Q6_K,
              "1.mlp.gate_proj": Q.Q4_0, "1.mlp.up_proj": Q.Q5_1, "1.mlp.down_proj": Q.Q4_1, "lm_head": Q.Q5_1, "o_proj": Q.BF16}
     processor, tensors = LlamaTensorProcessor({"num_attention_heads": 4, "num_key_value_heads": 2}), {}
     for name, p in model.state_dict().items():
         stored = names.get_name(name, try_suffixes=(".weight", ".bias"))
         kind = next((k for part, k in kinds.items() if part in name), Q.F32)
-        if kind in (Q.F32, Q.BF16):
+        if kind in (Q.F32, Q.F16, Q.BF16):
             values = RNG.normal(1 if "norm" in name else 0, 0.05, tuple(p.shape)).astype(np.float32)
             if kind == Q.BF16:
                 writer.add_tensor(stored, gguf.quantize(values, kind), raw_dtype=kind)
                 values = gguf.dequantize(gguf.quantize(values, kind), kind)
+            elif kind == Q.F16:
+                writer.add_tensor(stored, values.astype(np.float16))
+                values = values.astype(np.float16).astype(np.float32)
             else:
                 writer.add_tensor(stored, values)
         else:

@@ -72,7 +72,7 @@ func TestTypes(t *testing.T) {
 	if len(f.Names()) != len(want.SHA256) {
 		t.Errorf("%d tensors, want %d", len(f.Names()), len(want.SHA256))
 	}
-	for _, d := range []dtype.DType{dtype.F32, dtype.BF16, dtype.Q4_0, dtype.Q4_1, dtype.Q5_0, dtype.Q5_1, dtype.Q8_0, dtype.Q4_K, dtype.Q5_K, dtype.Q6_K} {
+	for _, d := range []dtype.DType{dtype.F32, dtype.F16, dtype.BF16, dtype.Q4_0, dtype.Q4_1, dtype.Q5_0, dtype.Q5_1, dtype.Q8_0, dtype.Q4_K, dtype.Q5_K, dtype.Q6_K} {
 		if !seen[d] {
 			t.Errorf("no tensor has the type %s", d)
 		}

@@ -22,6 +22,7 @@ import (
 	"barka/internal/dataset"
 	"barka/internal/dtype"
 	"barka/internal/durable"
+	"barka/internal/gguf"
 	"barka/internal/hostile"
 	"barka/internal/lora"
 	"barka/internal/mediawiki"
@@ -120,6 +121,7 @@ func kinds(t *testing.T) []kind {
 		_, err := lora.ReadConfig(dir)
 		return err
 	})
+	addGGUF(t, add)
 	for _, name := range []string{"layouts", "layouts-deflated", "layouts-dict"} {
 		if data, err = os.ReadFile(filepath.Join(root, "testdata/torch", name+".bin")); err != nil {
 			t.Fatal(err)
@@ -391,3 +393,28 @@ const (
 		"O/KXIUX+79qzFlntsTHjqKYAPZxzMNQVFEej8Nhucroyq7AkCUmRx6pVjDKodqUBG+dnX9TDcCcBZmQAAOhSUrPlmNPTAAGvA6YH" +
 		"AABqXfABscRn+wIAAAAABFla"
 )
+
+// addGGUF adds a GGUF file as the source of a model directory, and as its
+// weights.
+func addGGUF(t *testing.T, add func(name, dir, file string, read func(dir string) error)) {
+	t.Helper()
+	dir := copied(t, "testdata/gguf")
+	cache := t.TempDir()
+	add("types.gguf", dir, "types.gguf", func(dir string) error {
+		_, err := gguf.Directory(filepath.Join(dir, "types.gguf"), cache)
+		return err
+	})
+	add("weights of types.gguf", dir, "types.gguf", func(dir string) error {
+		f, err := gguf.Open(filepath.Join(dir, "types.gguf"))
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		for _, name := range f.Names() {
+			if _, err := f.Tensor(name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
