@@ -106,30 +106,21 @@ func (c *contents) copyNumbers(out map[string]any) {
 		out["query_pre_attn_scalar"] = scale
 	default:
 		out["hidden_act"] = "silu"
-		delete(out, "sliding_window") // of Mistral's file, which says llama: see below
+		delete(out, "sliding_window")
+		// Files of Mistral say llama. The window tells them apart.
 		if n, ok := c.number(c.key("attention.sliding_window")); ok && c.architecture() == "llama" {
 			out["architectures"], out["model_type"], out["sliding_window"] = []string{"MistralForCausalLM"}, "mistral", int(n)
 		}
 	}
-	if w, ok := out["sliding_window"].(float64); ok {
-		out["sliding_window"] = int(w)
-	}
 }
 
-// short returns the shortest number that is the float32 that was stored.
+// short returns a number that is written with the digits of a float32, which is
+// how files hold most of them: 1e-6 and not 9.99999997e-7.
 func short(v float64) any {
-	if float64(float32(v)) == v {
-		return json.Number(jsonNumber(float32(v)))
+	if f := float32(v); float64(f) == v {
+		return f
 	}
 	return v
-}
-
-func jsonNumber(v float32) string {
-	b, _ := json.Marshal(v) // finite: callers' settings are checked by whoever reads them
-	if b == nil {
-		return "null"
-	}
-	return string(b)
 }
 
 // rope adds what scales the rotary frequencies.
