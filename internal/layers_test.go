@@ -26,24 +26,30 @@ type layer struct {
 // with a pattern that matches. Tests may import what they like.
 var layers = []layer{
 	{"command", []string{"cmd/...", "reference/..."},
-		[]string{"recipe", "ui", "bench", "assembly", "audit", "compare", "eval", "eval files", "record", "benchdata", "tasks", "stage", "hub", "client", "durable", "dataset", "decoding", "registry", "model", "layer", "device", "kernel", "tensor", "weights", "format", "machine"}, false},
-	{"recipe", []string{"internal/recipe", "internal/demo"}, []string{"assembly", "eval", "eval files", "tasks", "stage", "hub", "client", "durable", "dataset", "model", "format"}, false},
+		[]string{"recipe", "ui", "bench", "assembly", "audit", "compare", "eval", "eval files", "record",
+			"benchdata", "tasks", "stage", "hub", "client", "durable", "dataset", "decoding", "registry",
+			"model", "layer", "device", "kernel", "tensor", "weights", "format", "machine"}, false},
+	{"recipe", []string{"internal/recipe", "internal/demo"},
+		[]string{"assembly", "eval", "eval files", "tasks", "stage", "hub", "client", "durable", "dataset", "model", "format"}, false},
 	{"ui", []string{"internal/ui"}, nil, false},
 
 	// The engine measured by itself.
-	{"bench", []string{"internal/bench"}, []string{"decoding", "registry", "model", "layer", "device", "kernel", "tensor", "weights", "format", "machine"}, false},
+	{"bench", []string{"internal/bench"},
+		[]string{"decoding", "registry", "model", "layer", "device", "kernel", "tensor", "weights", "format", "machine"}, false},
 
 	// What stages ask for as an interface (a generator, a translator, a model to
 	// evaluate) is built here from the engine.
 	{"assembly", []string{"internal/backend"},
-		[]string{"eval", "eval files", "stage", "hub", "client", "durable", "dataset", "decoding", "registry", "model", "layer", "device", "tensor", "weights", "format", "machine"}, false},
+		[]string{"eval", "eval files", "stage", "hub", "client", "durable", "dataset", "decoding", "registry",
+			"model", "layer", "device", "tensor", "weights", "format", "machine"}, false},
 
 	// Evaluation. Comparisons and audits read what evaluations and benchmarks left
 	// in files. None of them runs a model: the assembly hands eval one.
 	{"audit", []string{"internal/audit"}, []string{"compare", "benchdata", "tasks", "page", "durable", "dataset", "format", "machine"}, false},
 	{"compare", []string{"internal/compare"}, []string{"eval files", "tasks", "page", "format"}, false},
 	{"eval", []string{"internal/eval"}, []string{"eval files", "record", "benchdata", "tasks", "client", "decoding", "format"}, false},
-	{"eval files", []string{"internal/eval/prompt", "internal/eval/store", "internal/eval/shard", "internal/eval/lighteval", "internal/eval/leaderboard", "internal/eval/evaltest"},
+	{"eval files", []string{"internal/eval/prompt", "internal/eval/store", "internal/eval/shard",
+		"internal/eval/lighteval", "internal/eval/leaderboard", "internal/eval/evaltest"},
 		[]string{"record", "benchdata", "tasks", "page", "format"}, false},
 	{"record", []string{"internal/eval/record"}, []string{"tasks", "decoding"}, false},
 	{"benchdata", []string{"internal/benchdata"}, []string{"hub", "tasks", "format"}, false},
@@ -52,7 +58,8 @@ var layers = []layer{
 
 	// Stages meet in files. Nothing below them may reach the network by the hub.
 	{"stage", []string{"internal/stage/..."},
-		[]string{"page", "hub", "client", "durable", "dataset", "decoding", "registry", "model", "layer", "device", "tensor", "weights", "format", "machine"}, true},
+		[]string{"page", "hub", "client", "durable", "dataset", "decoding", "registry", "model", "layer",
+			"device", "tensor", "weights", "format", "machine"}, true},
 	{"client", []string{"internal/llm"}, []string{"format"}, false}, // chat completions over HTTP, journaled
 	{"hub", []string{"internal/hub/..."}, []string{"weights", "format"}, false},
 	{"durable", []string{"internal/durable"}, []string{"dataset", "format"}, false}, // runs that can be killed and continued
@@ -65,17 +72,22 @@ var layers = []layer{
 	{"architecture", []string{"internal/model/*"}, []string{"model", "layer", "tensor", "machine"}, true},
 	{"model", []string{"internal/model"}, []string{"layer", "weights", "tensor", "format", "machine"}, false},
 	{"layer", []string{"internal/nn", "internal/lora", "internal/optim"}, []string{"weights", "tensor", "machine"}, false},
-	{"weights", []string{"internal/checkpoint", "internal/safetensors", "internal/torchfile/...", "internal/gguf", "internal/golden"}, []string{"tensor", "machine"}, false},
+	{"weights", []string{"internal/checkpoint", "internal/safetensors", "internal/torchfile/...", "internal/gguf", "internal/golden"},
+		[]string{"tensor", "machine"}, false},
 	{"device", []string{"internal/tensor/*"}, []string{"kernel", "tensor", "machine"}, true},
 	{"tensor", []string{"internal/tensor"}, []string{"machine"}, false},
 	{"kernel", []string{"internal/kernel"}, []string{"machine"}, false},
-	{"machine", []string{"internal/cpu", "internal/parallel", "internal/dtype", "internal/mapped", "internal/resident", "internal/hostile"}, nil, false},
+	{"machine", []string{"internal/cpu", "internal/parallel", "internal/dtype", "internal/mapped",
+		"internal/resident", "internal/hostile"}, nil, false},
 
 	// Formats compute nothing and know nothing of models. A chat template may
 	// ask its tokenizer for names of tokens.
-	{"format", []string{"internal/tokenizer", "internal/chat", "internal/jinja", "internal/parquet", "internal/jsonl", "internal/compressed", "internal/yamltext", "internal/lines", "internal/wikitext",
+	{"format", []string{"internal/tokenizer", "internal/chat", "internal/jinja", "internal/parquet",
+		"internal/jsonl", "internal/compressed", "internal/yamltext", "internal/lines", "internal/wikitext",
 		"internal/mediawiki", "internal/tensorboard", "internal/segment", "internal/prose", "internal/pyrandom", "internal/pytext"}, nil, false},
-	{"foundation", []string{"internal/badinput", "internal/jsonstream", "internal/atomicfile", "internal/pause", "internal/nearest", "internal/panics", "internal/filelock", "internal/progress", "internal/version", "internal/printable"}, nil, false},
+	{"foundation", []string{"internal/badinput", "internal/jsonstream", "internal/atomicfile", "internal/pause",
+		"internal/nearest", "internal/panics", "internal/filelock", "internal/progress", "internal/version",
+		"internal/printable"}, nil, false},
 }
 
 const module = "barka"
@@ -139,7 +151,8 @@ func TestImportsGoDown(t *testing.T) {
 		}
 		seen = append(seen, pkg)
 		if layerOf(pkg) == nil {
-			t.Errorf("package %s is in no layer: add it to the table `layers` in internal/layers_test.go, in the lowest layer whose imports suffice for it", pkg)
+			t.Errorf("package %s is in no layer: add it to the table `layers` in internal/layers_test.go, "+
+				"in the lowest layer whose imports suffice for it", pkg)
 		}
 		for _, dependency := range p.Imports {
 			if dependency, ok := strings.CutPrefix(dependency, module+"/"); ok {

@@ -267,7 +267,8 @@ func TestPublicBenchmarks(t *testing.T) {
 	if _, err := benchdata.ConvertAceGPT(context.Background(), src, dir, progress.Silent); err != nil {
 		t.Fatal(err)
 	}
-	if r := run(t, options(dir), "community|arabic_mmlu:professional_law|0|0,community|arabic_mmlu:moral_scenarios|0|0"); r.Tasks[0].Leaked != 0 || r.Tasks[1].Leaked < 450 {
+	const two = "community|arabic_mmlu:professional_law|0|0,community|arabic_mmlu:moral_scenarios|0|0"
+	if r := run(t, options(dir), two); r.Tasks[0].Leaked != 0 || r.Tasks[1].Leaked < 450 {
 		t.Errorf("two tasks alone: %d and %d leaked", r.Tasks[0].Leaked, r.Tasks[1].Leaked)
 	}
 	r := run(t, options(dir), "acva,arabic_mmlu,arabic_exams")

@@ -134,7 +134,8 @@ func TestCacheIsBounded(t *testing.T) {
 		return c
 	}
 	small := open(1 << 10)
-	if _, err := small.Complete(context.Background(), ask("Where?", 1)); !badinput.Is(err) || !strings.Contains(err.Error(), "MiB of key/value cache") {
+	if _, err := small.Complete(context.Background(), ask("Where?", 1)); !badinput.Is(err) ||
+		!strings.Contains(err.Error(), "MiB of key/value cache") {
 		t.Errorf("a cache of one KiB: %v", err)
 	}
 	tight := open(60 * small.d.Model.NewCache().RowBytes())
@@ -175,7 +176,8 @@ func TestChatStopsAndLimits(t *testing.T) {
 		t.Errorf("stopped at %q: %+v, %v; whole %q", string(half), cut, err, whole.Text)
 	}
 	var long *llm.TooLong
-	if _, err := c.Complete(context.Background(), ask(strings.Repeat("coffee ", 2000), 1)); !errors.As(err, &long) || long.Limit != 1024 || long.Tokens < 1024 {
+	if _, err := c.Complete(context.Background(), ask(strings.Repeat("coffee ", 2000), 1)); !errors.As(err, &long) ||
+		long.Limit != 1024 || long.Tokens < 1024 {
 		t.Errorf("a prompt past the limit: %v", err)
 	}
 }
@@ -220,7 +222,8 @@ func TestEvaluatedScores(t *testing.T) {
 	tok := m.Tokenizer()
 	var reqs []eval.Request
 	for i, text := range []string{"In small cups.", "With dates", "لا", "A long answer that goes on and on."} {
-		reqs = append(reqs, eval.Request{Context: tok.Encode(strings.Repeat("How is it served? ", i+1), true), Continuation: tok.Encode(text, false)})
+		reqs = append(reqs,
+			eval.Request{Context: tok.Encode(strings.Repeat("How is it served? ", i+1), true), Continuation: tok.Encode(text, false)})
 	}
 	together, err := scores(m, reqs)
 	if err != nil {
@@ -517,7 +520,8 @@ func TestDigest(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		without bool // without tokenizer.json, beside which the file says nothing
-	}{{"additional_chat_templates/default.jinja", false}, {"vocab.json", true}, {"added_tokens.json", true}, {"special_tokens_map.json", true}} {
+	}{{"additional_chat_templates/default.jinja", false}, {"vocab.json", true}, {"added_tokens.json", true},
+		{"special_tokens_map.json", true}} {
 		dir := withTokenizer(t, here)
 		if c.without {
 			if err := os.Rename(filepath.Join(dir, "tokenizer.json"), filepath.Join(dir, "tokenizer.model")); err != nil {

@@ -85,7 +85,9 @@ func (s *completionServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if s.limit > 0 && len(b.Prompt)+b.Max > s.limit {
 		w.WriteHeader(400)
-		fmt.Fprintf(w, `{"error":{"message":"This model's maximum context length is %d tokens. However, you requested %d tokens"}}`, s.limit, len(b.Prompt)+b.Max)
+		fmt.Fprintf(w,
+			`{"error":{"message":"This model's maximum context length is %d tokens. However, you requested %d tokens"}}`,
+			s.limit, len(b.Prompt)+b.Max)
 		return
 	}
 	text := `{"choices":[{"text":"x"}]}`
@@ -157,7 +159,8 @@ func reply(choice map[string]any, tokens int) string {
 
 func endpoint(t *testing.T, s *completionServer, more ...func(*EndpointOptions)) *Endpoint {
 	t.Helper()
-	o := EndpointOptions{Options: llm.Options{BaseURL: s.URL + "/v1", Model: "served/gemma", Retries: 2, Sleep: func(context.Context, time.Duration) error { return nil }}, Tokenizer: gemma}
+	o := EndpointOptions{Options: llm.Options{BaseURL: s.URL + "/v1", Model: "served/gemma", Retries: 2,
+		Sleep: func(context.Context, time.Duration) error { return nil }}, Tokenizer: gemma}
 	for _, f := range more {
 		f(&o)
 	}
@@ -175,7 +178,8 @@ func demoOptions(t *testing.T) eval.Options {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return eval.Options{Tasks: selection, DataDir: "../demo/data/benchmarks", OutputDir: t.TempDir(), Now: func() time.Time { return time.Unix(1720000000, 0).UTC() }}
+	return eval.Options{Tasks: selection, DataDir: "../demo/data/benchmarks", OutputDir: t.TempDir(),
+		Now: func() time.Time { return time.Unix(1720000000, 0).UTC() }}
 }
 
 // accuracies reads a result file's tasks, and the digests of their prompts.
@@ -286,7 +290,8 @@ func TestEndpointKeepsWhatIsPaid(t *testing.T) {
 		t.Error("the continued run has other results")
 	}
 	s.asked = 0
-	if plan, err := eval.Estimate(t.Context(), endpoint(t, s), o, nil); err != nil || s.asked != 0 || plan.TokensPerSecond != 0 || len(plan.Tasks) != 5 {
+	if plan, err := eval.Estimate(t.Context(), endpoint(t, s), o, nil); err != nil || s.asked != 0 ||
+		plan.TokensPerSecond != 0 || len(plan.Tasks) != 5 {
 		t.Errorf("a dry run asked %d times: %+v, %v", s.asked, plan, err)
 	}
 }
@@ -305,8 +310,9 @@ func TestEndpointErrors(t *testing.T) {
 	}{
 		"nan":       {func(text string) string { return strings.Replace(text, `"logprob":-`, `"logprob":NaN,"was":-`, 1) }, "NaN"},
 		"truncated": {func(text string) string { return strings.Replace(text, "[null,", "[", 1) }, "entries for"},
-		"count":     {func(text string) string { return strings.Replace(text, `"prompt_tokens":`, `"prompt_tokens":1`, 1) }, "prompt tokens of the"},
-		"null":      {func(text string) string { return strings.ReplaceAll(text, `"logprob":-`, `"logprob":null,"was":-`) }, "is null"},
+		"count": {func(text string) string { return strings.Replace(text, `"prompt_tokens":`, `"prompt_tokens":1`, 1) },
+			"prompt tokens of the"},
+		"null": {func(text string) string { return strings.ReplaceAll(text, `"logprob":-`, `"logprob":null,"was":-`) }, "is null"},
 	} {
 		s.change = func(text string, prompt []int32) string {
 			if marked(prompt) {

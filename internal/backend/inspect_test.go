@@ -32,7 +32,8 @@ func TestInspect(t *testing.T) {
 	if a.Format != checkpoint.Safetensors || a.Files != 1 || b.Format != checkpoint.Torch || b.Files != 3 || b.Stored < a.Stored {
 		t.Errorf("%+v and %+v", a, b)
 	}
-	if a.Values == 0 || a.Values != b.Values || a.Tensors != b.Tensors || !slices.Equal(a.Types, b.Types) || a.Tokenizer != b.Tokenizer || a.Architecture != "M2M100ForConditionalGeneration" {
+	if a.Values == 0 || a.Values != b.Values || a.Tensors != b.Tensors || !slices.Equal(a.Types, b.Types) ||
+		a.Tokenizer != b.Tokenizer || a.Architecture != "M2M100ForConditionalGeneration" {
 		t.Errorf("%+v, want %+v", b, a)
 	}
 	for dir, want := range map[string]string{

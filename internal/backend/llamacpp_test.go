@@ -92,11 +92,15 @@ func TestLlamaCPPServer(t *testing.T) {
 		req    eval.Request
 		want   string
 	}{
-		"first token":        {string(answer), eval.Request{Context: tokens[:1], Continuation: tokens[1:]}, "of token 1 (counted from 0) is null"},
-		"other tokens":       {strings.Replace(string(answer), `" virus"`, `" vi"`, 1), eval.Request{Context: tokens[:9], Continuation: tokens[9:]}, `is " virus"`},
-		"fewer tokens":       {strings.Replace(string(answer), `"prompt_tokens":`, `"prompt_tokens":1`, 1), eval.Request{Context: tokens[:9], Continuation: tokens[9:]}, "prompt tokens of the"},
+		"first token": {string(answer), eval.Request{Context: tokens[:1], Continuation: tokens[1:]},
+			"of token 1 (counted from 0) is null"},
+		"other tokens": {strings.Replace(string(answer), `" virus"`, `" vi"`, 1),
+			eval.Request{Context: tokens[:9], Continuation: tokens[9:]}, `is " virus"`},
+		"fewer tokens": {strings.Replace(string(answer), `"prompt_tokens":`, `"prompt_tokens":1`, 1),
+			eval.Request{Context: tokens[:9], Continuation: tokens[9:]}, "prompt tokens of the"},
 		"no beginning token": {string(answer), eval.Request{Context: tokens[1:9], Continuation: tokens[9:]}, "takes no token ids"},
-		"no text's tokens":   {string(answer), eval.Request{Context: tokens[:9], Continuation: []int32{'a' + 225, 'b' + 225, 341}}, "no text has this prompt's tokens"},
+		"no text's tokens": {string(answer),
+			eval.Request{Context: tokens[:9], Continuation: []int32{'a' + 225, 'b' + 225, 341}}, "no text has this prompt's tokens"},
 	} {
 		answer = []byte(c.answer)
 		if _, err := scores(e, []eval.Request{c.req}); !badinput.Is(err) || !strings.Contains(err.Error(), c.want) {

@@ -76,11 +76,14 @@ func TestM2M100(t *testing.T) {
 		notes []string
 	}{
 		{from, want.Untied, nil},
-		{tied, want.Tied, []string{"encoder.embed_tokens.weight differs", "decoder.embed_tokens.weight differs", "lm_head.weight differs from model.shared.weight and is not used"}},
+		{tied, want.Tied,
+			[]string{"encoder.embed_tokens.weight differs", "decoder.embed_tokens.weight differs",
+				"lm_head.weight differs from model.shared.weight and is not used"}},
 	} {
 		var notes []string
 		e := NewEngine(1, "f32", func(s string) { notes = append(notes, s) })
-		o := TranslatorOptions{From: "en", To: "__ar__", Decoding: translate.Decoding{Beam: 3, LengthPenalty: 1, MaxLength: 16}, ParseSpecial: true}
+		o := TranslatorOptions{From: "en", To: "__ar__",
+			Decoding: translate.Decoding{Beam: 3, LengthPenalty: 1, MaxLength: 16}, ParseSpecial: true}
 		tr, err := e.OpenTranslator(c.dir, o)
 		if err != nil {
 			t.Fatal(err)
@@ -116,7 +119,8 @@ func TestM2M100(t *testing.T) {
 func TestUntiedWithoutHead(t *testing.T) {
 	dir := altered(t, nllb, map[string]map[string]any{"config.json": {"tie_word_embeddings": false}})
 	_, err := engine(t, 1).OpenTranslator(dir, TranslatorOptions{From: "eng_Latn", To: "arb_Arab", Decoding: translate.DefaultDecoding()})
-	if err == nil || !strings.Contains(err.Error(), "lm_head.weight is missing") || !strings.Contains(err.Error(), "tie_word_embeddings is false") {
+	if err == nil || !strings.Contains(err.Error(), "lm_head.weight is missing") ||
+		!strings.Contains(err.Error(), "tie_word_embeddings is false") {
 		t.Errorf("%v", err)
 	}
 }

@@ -26,7 +26,8 @@ func FuzzTokenizerConfig(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(config)
-	f.Add([]byte(`{"bos_token":{"content":"<s>"},"eos_token":null,"add_bos_token":true,"chat_template":[{"name":"default","template":"{{ x }}"}]}`))
+	f.Add([]byte(`{"bos_token":{"content":"<s>"},"eos_token":null,"add_bos_token":true,` +
+		`"chat_template":[{"name":"default","template":"{{ x }}"}]}`))
 	f.Add([]byte(`{"tokenizer_class":"LlamaTokenizer","added_tokens_decoder":{"-1":{"content":"x"},"99999999999":{"content":""}}}`))
 	f.Fuzz(func(t *testing.T, config []byte) {
 		if err := os.WriteFile(filepath.Join(dir, "tokenizer_config.json"), config, 0o644); err != nil {

@@ -25,7 +25,8 @@ func Execute(ctx context.Context, env Env, id Identity, work func(*Run) (Final, 
 
 // ExecuteAgain is Execute for a stage whose records may fail. With env.Retry it
 // reopens a finished directory that has failed records; see Reopen.
-func ExecuteAgain(ctx context.Context, env Env, id Identity, failed func(*dataset.Manifest) bool, work func(*Run) (Final, error)) (*dataset.Manifest, error) {
+func ExecuteAgain(ctx context.Context, env Env, id Identity, failed func(*dataset.Manifest) bool,
+	work func(*Run) (Final, error)) (*dataset.Manifest, error) {
 	id = id.of(ctx, env)
 	run, err := Begin(env.Out, id, env.Restart)
 	if err == nil && env.Retry && run.Done() && failed(run.Manifest()) {

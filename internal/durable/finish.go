@@ -13,7 +13,9 @@ import (
 // Final is what a finished directory states in addition to its rows. It must
 // depend on the Run's Identity only.
 type Final struct {
-	Counts map[string]int64 // of the stage; out, rejected and rejected_<reason> are counted by Finish, which also counts in unless it is set here
+	// Counts are the stage's own. Finish adds out, rejected and rejected_<reason>,
+	// and in unless it is set here.
+	Counts map[string]int64
 	Tokens map[string]int64
 	Card   string // README.md
 	Notes  []string

@@ -43,12 +43,17 @@ func TestBadDatasets(t *testing.T) {
 		file, text string
 		want       []string
 	}{
-		"missing column":       {piqa, `[{"query": "س", "sol1": "ا", "sol2": "ب"}]`, []string{piqa, "row 1", `column "label" is missing; the file has query, sol1, sol2`}},
-		"missing in one row":   {piqa, "[" + good + `, {"query": "س", "sol1": "ا", "sol2": "ب"}]`, []string{"row 2", `column "label" is null`}},
-		"renamed column":       {piqa, `[{"question": "س", "sol1": "ا", "sol2": "ب", "label": "0"}]`, []string{"row 1", `unexpected column "question"`}},
-		"renamed option":       {piqa, `[{"query": "س", "option1": "ا", "sol2": "ب", "label": "0"}]`, []string{"row 1", `unexpected column "option1"`}},
-		"renamed in csv":       {copa, "premise,choice1,choice_2,question,label\nا,ب,ج,cause,0\n", []string{copa, "row 1", `column "choice2" is missing; the file has premise, choice1, choice_2, question, label`}},
-		"answer too large":     {piqa, "[" + good + `, {"query": "س", "sol1": "ا", "sol2": "ب", "label": "2"}]`, []string{"row 2", "number 2 (counted from 0) of 2 choices"}},
+		"missing column": {piqa, `[{"query": "س", "sol1": "ا", "sol2": "ب"}]`,
+			[]string{piqa, "row 1", `column "label" is missing; the file has query, sol1, sol2`}},
+		"missing in one row": {piqa, "[" + good + `, {"query": "س", "sol1": "ا", "sol2": "ب"}]`, []string{"row 2", `column "label" is null`}},
+		"renamed column": {piqa, `[{"question": "س", "sol1": "ا", "sol2": "ب", "label": "0"}]`,
+			[]string{"row 1", `unexpected column "question"`}},
+		"renamed option": {piqa, `[{"query": "س", "option1": "ا", "sol2": "ب", "label": "0"}]`,
+			[]string{"row 1", `unexpected column "option1"`}},
+		"renamed in csv": {copa, "premise,choice1,choice_2,question,label\nا,ب,ج,cause,0\n",
+			[]string{copa, "row 1", `column "choice2" is missing; the file has premise, choice1, choice_2, question, label`}},
+		"answer too large": {piqa, "[" + good + `, {"query": "س", "sol1": "ا", "sol2": "ب", "label": "2"}]`,
+			[]string{"row 2", "number 2 (counted from 0) of 2 choices"}},
 		"answer below zero":    {copa, copaHead + "ا,ب,ج,cause,-1\n", []string{"row 1", "number -1"}},
 		"answer of no number":  {copa, copaHead + "ا,ب,ج,cause,first\n", []string{"row 1", `column "label" holds 'first', expected an integer`}},
 		"empty choice":         {copa, copaHead + "ا,ب,ج,cause,0\nا,ب,,cause,0\n", []string{"row 2", "choice 1 (counted from 0) is empty"}},
@@ -58,8 +63,9 @@ func TestBadDatasets(t *testing.T) {
 		"another kind of file": {piqa, "PAR1", []string{piqa, "row 1"}},
 		"cut between rows":     {piqa, `[` + good + `,`, []string{piqa, "the list is not closed after row 1"}},
 		"JSON not UTF-8":       {piqa, `[{"query": "` + "\xd8" + `", "sol1": "ا", "sol2": "ب", "label": "0"}]`, []string{piqa, "not UTF-8"}},
-		"column twice":         {copa, "premise,choice1,choice2,question,label,choice1\nا,ب,ج,cause,0,د\n", []string{copa, `column "choice1" appears twice`}},
-		"not UTF-8":            {copa, copaHead + "ا,ب,ج,cause,0\nا,\xd8,ج,cause,0\n", []string{copa, "not UTF-8 text"}},
+		"column twice": {copa, "premise,choice1,choice2,question,label,choice1\nا,ب,ج,cause,0,د\n",
+			[]string{copa, `column "choice1" appears twice`}},
+		"not UTF-8": {copa, copaHead + "ا,ب,ج,cause,0\nا,\xd8,ج,cause,0\n", []string{copa, "not UTF-8 text"}},
 	} {
 		o := fixtureOptions(t, "copa_ext_ar,piqa_ar,boolq_ar")
 		o.DataDir = changedData(t, c.file, c.text)
@@ -74,7 +80,8 @@ func TestBadDatasets(t *testing.T) {
 				t.Errorf("%s: the error lacks %q:\n%v", name, want, err)
 			}
 		}
-		if text, err := os.ReadFile(out.ResultsPath); err != nil || !strings.Contains(string(text), `"community|boolq_ar|0"`) || strings.Contains(string(text), task+`|0"`) {
+		if text, err := os.ReadFile(out.ResultsPath); err != nil ||
+			!strings.Contains(string(text), `"community|boolq_ar|0"`) || strings.Contains(string(text), task+`|0"`) {
 			t.Errorf("%s: results of the other tasks: %v", name, err)
 		}
 	}
@@ -206,7 +213,8 @@ func TestChoicesWithoutTokens(t *testing.T) {
 		if !strings.HasPrefix(got[0], want) {
 			t.Errorf("%s: predictions %s, want %s", border, got[0], want)
 		}
-		told := strings.Contains(log.String(), "choices without a token") && strings.Contains(log.String(), "community|acva:Iraq") && strings.Contains(log.String(), "choices=10")
+		told := strings.Contains(log.String(), "choices without a token") &&
+			strings.Contains(log.String(), "community|acva:Iraq") && strings.Contains(log.String(), "choices=10")
 		if told != (border == record.Joint) {
 			t.Errorf("%s: told %v: %s", border, told, log.String())
 		}
@@ -252,7 +260,8 @@ func TestDetailsDirectoryExists(t *testing.T) {
 func TestLitter(t *testing.T) {
 	o := fixtureOptions(t, "acva:Iraq")
 	files := map[string]bool{}
-	for _, name := range []string{"results/test/hash-model/leaderboard_1.md", "details/test/hash-model/results_1.json", "details/test/hash-model/1/details_x.parquet"} {
+	for _, name := range []string{"results/test/hash-model/leaderboard_1.md",
+		"details/test/hash-model/results_1.json", "details/test/hash-model/1/details_x.parquet"} {
 		for _, suffix := range []string{".barka0123456789abcdef.tmp", ".tmp", ""} {
 			path := filepath.Join(o.OutputDir, filepath.FromSlash(name)+suffix)
 			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

@@ -39,7 +39,8 @@ var noted sync.Once
 
 func noteNoLocks(path string) {
 	noted.Do(func() {
-		Note(fmt.Sprintf("the file system of %s has no file locks: a file %s beside the lock names the process that works there; after a crash of this machine it may have to be removed by hand", path, ownerSuffix))
+		Note(fmt.Sprintf("the file system of %s has no file locks: a file %s beside the lock names the process "+
+			"that works there; after a crash of this machine it may have to be removed by hand", path, ownerSuffix))
 	})
 }
 

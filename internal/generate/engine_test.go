@@ -63,9 +63,11 @@ func mixed(t testing.TB, name string) []generate.Request {
 	var want golden.Decoder
 	golden.Load(t, name, &want)
 	long := want.Sequences[4]
-	prompts := [][]int32{long, long[:5], want.Sequences[1], slices.Concat(long, want.Sequences[2]), long, slices.Concat(long[:12], want.Sequences[3]), want.Sequences[0]}
+	prompts := [][]int32{long, long[:5], want.Sequences[1], slices.Concat(long, want.Sequences[2]), long,
+		slices.Concat(long[:12], want.Sequences[3]), want.Sequences[0]}
 	samplings := []generate.Sampling{
-		{}, {Temperature: 0.8, TopP: 0.95, Seed: 7}, {Temperature: 1.5, TopK: 20, Seed: 8}, {Temperature: 1, MinP: 0.02, RepetitionPenalty: 1.3, Seed: 9},
+		{}, {Temperature: 0.8, TopP: 0.95, Seed: 7}, {Temperature: 1.5, TopK: 20, Seed: 8},
+		{Temperature: 1, MinP: 0.02, RepetitionPenalty: 1.3, Seed: 9},
 		{RepetitionPenalty: 1.2}, {Temperature: 1, Seed: 1 << 40},
 	}
 	var reqs []generate.Request
@@ -105,7 +107,8 @@ func TestAnswersAreTheRequestsOwn(t *testing.T) {
 				m := open(t, name, 3, dt)
 				row := m.NewCache().RowBytes()
 				for _, g := range []generate.Generator{
-					{}, {NoPrefixSharing: true}, {MaxBatchTokens: 1, Threads: 1}, {MaxBatchTokens: 5, MaxSequences: 3}, {MaxBatchTokens: 33, MaxSequences: 7, NoPrefixSharing: true},
+					{}, {NoPrefixSharing: true}, {MaxBatchTokens: 1, Threads: 1},
+					{MaxBatchTokens: 5, MaxSequences: 3}, {MaxBatchTokens: 33, MaxSequences: 7, NoPrefixSharing: true},
 					{CacheBytes: 60 * row}, {CacheBytes: 49 * row, MaxBatchTokens: 4}, {CacheBytes: 60 * row, NoPrefixSharing: true},
 				} {
 					g.Model = m

@@ -57,7 +57,8 @@ func (r *Request) check(positions, vocabulary int) error {
 	case len(r.Prompt) == 0:
 		return badinput.Errorf("the prompt has no tokens")
 	case positions > 0 && len(r.Prompt) >= positions:
-		return badinput.Errorf("the prompt has %d tokens, and the model's limit is %d positions, of which the answer needs at least one; shorten the prompt",
+		return badinput.Errorf("the prompt has %d tokens, and the model's limit is %d positions, "+
+			"of which the answer needs at least one; shorten the prompt",
 			len(r.Prompt), positions)
 	case r.MaxNewTokens <= 0:
 		return badinput.Errorf("max tokens is %d, expected a positive number", r.MaxNewTokens)

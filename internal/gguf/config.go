@@ -100,7 +100,8 @@ func (c *contents) copyNumbers(out map[string]any) {
 		scale, _ := out["head_dim"].(int)
 		// The largest model of each generation scales otherwise. No setting says so;
 		// llama.cpp knows it by the number of layers.
-		if heads, _ := out["num_attention_heads"].(int); heads > 0 && (c.architecture() == "gemma2" && layers == 46 || c.architecture() == "gemma3" && layers == 62) {
+		if heads, _ := out["num_attention_heads"].(int); heads > 0 &&
+			(c.architecture() == "gemma2" && layers == 46 || c.architecture() == "gemma3" && layers == 62) {
 			scale = out["hidden_size"].(int) / heads
 		}
 		out["query_pre_attn_scalar"] = scale
@@ -150,7 +151,8 @@ func (c *contents) rope(out map[string]any, data []byte) error {
 
 // ends adds the tokens that begin and end a text.
 func (c *contents) ends(out map[string]any) {
-	for key, name := range map[string]string{"bos_token_id": "bos_token_id", "eos_token_id": "eos_token_id", "pad_token_id": "padding_token_id"} {
+	for key, name := range map[string]string{"bos_token_id": "bos_token_id", "eos_token_id": "eos_token_id",
+		"pad_token_id": "padding_token_id"} {
 		if n, ok := c.settings["tokenizer.ggml."+name].(int64); ok {
 			out[key] = n
 		}

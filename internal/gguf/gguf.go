@@ -222,7 +222,8 @@ func parse(data []byte) (*contents, error) {
 	}
 	tensors, settings := r.u64(), r.u64()
 	if r.err == nil && (tensors > maxTensors || settings > maxSettings) {
-		return nil, badinput.Errorf("the file claims %d tensors and %d settings, expected at most %d and %d", tensors, settings, maxTensors, maxSettings)
+		return nil, badinput.Errorf("the file claims %d tensors and %d settings, expected at most %d and %d",
+			tensors, settings, maxTensors, maxSettings)
 	}
 	c := &contents{settings: map[string]any{}, tensors: map[string]entry{}}
 	for i := uint64(0); i < settings && r.err == nil; i++ {
@@ -277,7 +278,8 @@ func (c *contents) tensor(r *reader) {
 		if !ok {
 			what = fmt.Sprintf("number %d", number)
 		}
-		r.err = fmt.Errorf("tensor %s has the type %s, which is not supported; supported: F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K", name, what)
+		r.err = fmt.Errorf("tensor %s has the type %s, which is not supported; "+
+			"supported: F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K", name, what)
 		return
 	case offset > math.MaxInt64/2:
 		r.err = fmt.Errorf("tensor %s begins at byte %d", name, offset)
@@ -306,7 +308,8 @@ func (c *contents) place(data []byte, end int) error {
 	for name, e := range c.tensors {
 		e.begin += begin
 		if e.begin > len(data) || e.bytes > len(data)-e.begin {
-			return badinput.Errorf("tensor %s takes the bytes %d to %d, the file has %d; it may be cut short: get it again", name, e.begin, e.begin+e.bytes, len(data))
+			return badinput.Errorf("tensor %s takes the bytes %d to %d, the file has %d; it may be cut short: get it again",
+				name, e.begin, e.begin+e.bytes, len(data))
 		}
 		c.tensors[name] = e
 		names = append(names, name)

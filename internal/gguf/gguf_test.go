@@ -72,7 +72,8 @@ func TestTypes(t *testing.T) {
 	if len(f.Names()) != len(want.SHA256) {
 		t.Errorf("%d tensors, want %d", len(f.Names()), len(want.SHA256))
 	}
-	for _, d := range []dtype.DType{dtype.F32, dtype.F16, dtype.BF16, dtype.Q4_0, dtype.Q4_1, dtype.Q5_0, dtype.Q5_1, dtype.Q8_0, dtype.Q4_K, dtype.Q5_K, dtype.Q6_K} {
+	for _, d := range []dtype.DType{dtype.F32, dtype.F16, dtype.BF16, dtype.Q4_0, dtype.Q4_1, dtype.Q5_0,
+		dtype.Q5_1, dtype.Q8_0, dtype.Q4_K, dtype.Q5_K, dtype.Q6_K} {
 		if !seen[d] {
 			t.Errorf("no tensor has the type %s", d)
 		}
@@ -162,8 +163,8 @@ func sameSettings(t *testing.T, config []byte, original string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range []string{"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
-		"max_position_embeddings", "rms_norm_eps", "rope_theta", "tie_word_embeddings"} {
+	for _, key := range []string{"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
+		"num_attention_heads", "num_key_value_heads", "max_position_embeddings", "rms_norm_eps", "rope_theta", "tie_word_embeddings"} {
 		if w, ok := want[key]; ok && got[key] != w {
 			t.Errorf("%s is %v, want %v", key, got[key], w)
 		}
@@ -235,18 +236,20 @@ func TestRefused(t *testing.T) {
 		data []byte
 		want string
 	}{
-		"empty":        {nil, "not a GGUF file"},
-		"zip":          {[]byte("PK\x03\x04...."), "not a GGUF file"},
-		"head":         {data[:20], "it ends at byte"},
-		"half":         {data[:len(data)/2], "cut short"},
-		"version":      {at(4, 9), "version 9"},
-		"big endian":   {at(4, 0, 0, 0, 3), "big-endian"},
-		"tensors":      {at(8, 255, 255, 255, 255, 255), "claims"},
-		"settings":     {at(16, 255, 255, 255, 255, 255), "claims"},
-		"architecture": {replace("\x05\x00\x00\x00\x00\x00\x00\x00llama", "\x05\x00\x00\x00\x00\x00\x00\x00mamba"), `architecture "mamba" is not supported`},
-		"name":         {replace("blk.1.attn_q.weight", "blk.1.attn_z.weight"), "belongs to no part"},
-		"missing":      {replace("llama.block_count", "llama.block_sount"), "llama.block_count is missing"},
-		"pre":          {replace("\x05\x00\x00\x00\x00\x00\x00\x00qwen2", "\x05\x00\x00\x00\x00\x00\x00\x00other"), `tokenizer.ggml.pre is "other"`},
+		"empty":      {nil, "not a GGUF file"},
+		"zip":        {[]byte("PK\x03\x04...."), "not a GGUF file"},
+		"head":       {data[:20], "it ends at byte"},
+		"half":       {data[:len(data)/2], "cut short"},
+		"version":    {at(4, 9), "version 9"},
+		"big endian": {at(4, 0, 0, 0, 3), "big-endian"},
+		"tensors":    {at(8, 255, 255, 255, 255, 255), "claims"},
+		"settings":   {at(16, 255, 255, 255, 255, 255), "claims"},
+		"architecture": {replace("\x05\x00\x00\x00\x00\x00\x00\x00llama", "\x05\x00\x00\x00\x00\x00\x00\x00mamba"),
+			`architecture "mamba" is not supported`},
+		"name":    {replace("blk.1.attn_q.weight", "blk.1.attn_z.weight"), "belongs to no part"},
+		"missing": {replace("llama.block_count", "llama.block_sount"), "llama.block_count is missing"},
+		"pre": {replace("\x05\x00\x00\x00\x00\x00\x00\x00qwen2", "\x05\x00\x00\x00\x00\x00\x00\x00other"),
+			`tokenizer.ggml.pre is "other"`},
 	} {
 		path := filepath.Join(t.TempDir(), "model.gguf")
 		if err := os.WriteFile(path, c.data, 0o644); err != nil {

@@ -43,8 +43,8 @@ func with(names ...string) map[string]string {
 
 var (
 	gated = with("ffn_norm", "post_attention_layernorm")
-	gemma = with("ffn_norm", "pre_feedforward_layernorm", "post_attention_norm", "post_attention_layernorm", "post_ffw_norm", "post_feedforward_layernorm",
-		"attn_q_norm", "self_attn.q_norm", "attn_k_norm", "self_attn.k_norm")
+	gemma = with("ffn_norm", "pre_feedforward_layernorm", "post_attention_norm", "post_attention_layernorm",
+		"post_ffw_norm", "post_feedforward_layernorm", "attn_q_norm", "self_attn.q_norm", "attn_k_norm", "self_attn.k_norm")
 )
 
 // families are the architectures that are read, by general.architecture.
@@ -54,8 +54,9 @@ var families = map[string]family{
 	"qwen2":   {"Qwen2ForCausalLM", "qwen2", gated, false, false},
 	"qwen3": {"Qwen3ForCausalLM", "qwen3", with("ffn_norm", "post_attention_layernorm", "attn_q_norm", "self_attn.q_norm",
 		"attn_k_norm", "self_attn.k_norm"), false, false},
-	"hunyuan-dense": {"HunYuanDenseV1ForCausalLM", "hunyuan_v1_dense", with("ffn_norm", "post_attention_layernorm", "attn_q_norm", "self_attn.query_layernorm",
-		"attn_k_norm", "self_attn.key_layernorm"), false, false},
+	"hunyuan-dense": {"HunYuanDenseV1ForCausalLM", "hunyuan_v1_dense",
+		with("ffn_norm", "post_attention_layernorm", "attn_q_norm", "self_attn.query_layernorm",
+			"attn_k_norm", "self_attn.key_layernorm"), false, false},
 	"gemma2": {"Gemma2ForCausalLM", "gemma2", gemma, false, true},
 	"gemma3": {"Gemma3ForCausalLM", "gemma3_text", gemma, false, true},
 }

@@ -69,7 +69,8 @@ func (c *contents) tokenizer() (map[string][]byte, error) {
 			settings["tokenizer_class"] = "GemmaTokenizer"
 		}
 	default:
-		return nil, badinput.Errorf("tokenizer.ggml.model is %q, which is not supported; supported: gpt2 (byte-level BPE) and llama (SentencePiece)", model)
+		return nil, badinput.Errorf("tokenizer.ggml.model is %q, which is not supported; "+
+			"supported: gpt2 (byte-level BPE) and llama (SentencePiece)", model)
 	}
 	files["tokenizer_config.json"], err = json.Marshal(settings)
 	return files, err
@@ -93,7 +94,8 @@ func (c *contents) tokenizerConfig(v *vocabulary) map[string]any {
 	if t := c.text("tokenizer.chat_template"); t != "" {
 		out["chat_template"] = t
 	}
-	for key, name := range map[string]string{"bos_token": "bos_token_id", "eos_token": "eos_token_id", "unk_token": "unknown_token_id", "pad_token": "padding_token_id"} {
+	for key, name := range map[string]string{"bos_token": "bos_token_id", "eos_token": "eos_token_id",
+		"unk_token": "unknown_token_id", "pad_token": "padding_token_id"} {
 		if id, ok := c.settings["tokenizer.ggml."+name].(int64); ok && id >= 0 && id < int64(len(v.tokens)) {
 			out[key] = v.tokens[id]
 		}
@@ -169,11 +171,13 @@ func appendBytes(b []byte, field int, v []byte) []byte {
 // Ways of cutting a text into words, by the names that llama.cpp gives them:
 // each is the pre-tokenizer of the models' own tokenizer.json.
 var words = map[string][]map[string]any{
-	"gpt-2":     {byteLevel(true)},
-	"default":   {byteLevel(true)},
-	"smollm":    {{"type": "Digits", "individual_digits": true}, byteLevel(true)},
-	"llama-bpe": {split(`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`), byteLevel(false)},
-	"qwen2":     {split(`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`), byteLevel(false)},
+	"gpt-2":   {byteLevel(true)},
+	"default": {byteLevel(true)},
+	"smollm":  {{"type": "Digits", "individual_digits": true}, byteLevel(true)},
+	"llama-bpe": {split(`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|` +
+		` ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`), byteLevel(false)},
+	"qwen2": {split(`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|` +
+		` ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`), byteLevel(false)},
 }
 
 func init() {
@@ -206,7 +210,8 @@ func (c *contents) bpe(v *vocabulary) ([]byte, error) {
 		vocab[t] = i
 	}
 	model := map[string]any{"type": "BPE", "vocab": vocab, "merges": v.merges, "unk_token": nil, "fuse_unk": false, "byte_fallback": false,
-		"ignore_merges": pre == "llama-bpe" || pre == "llama3" || pre == "llama-v3", "dropout": nil, "continuing_subword_prefix": nil, "end_of_word_suffix": nil}
+		"ignore_merges": pre == "llama-bpe" || pre == "llama3" || pre == "llama-v3", "dropout": nil,
+		"continuing_subword_prefix": nil, "end_of_word_suffix": nil}
 	if v.merges == nil {
 		return nil, badinput.Errorf("tokenizer.ggml.merges is missing, which a byte-level model needs")
 	}

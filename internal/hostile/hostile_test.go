@@ -89,7 +89,8 @@ func kinds(t *testing.T) []kind {
 	one("dump.xml.gz", gzipped(dump), readDump)
 	one("dump.xml.zst", zstandard(dump), readDump)
 
-	rows := bytes.Repeat([]byte(`{"id":"1","dataset":"d","messages":[{"role":"user","content":"a \u0633"},{"role":"assistant","content":"b"}],"seed":42,"segments":[{"message":0,"score":-0.5,"flags":["x"]}]}`+"\n"), 20)
+	rows := bytes.Repeat([]byte(`{"id":"1","dataset":"d","messages":[{"role":"user","content":"a \u0633"},`+
+		`{"role":"assistant","content":"b"}],"seed":42,"segments":[{"message":0,"score":-0.5,"flags":["x"]}]}`+"\n"), 20)
 	one("rows.jsonl", rows, readRows)
 	one("rows.jsonl.gz", gzipped(rows), readRows)
 	one("rows.jsonl.zst", zstandard(rows), readRows)
@@ -299,7 +300,9 @@ func evaluation(t *testing.T) string {
 	}
 	row := detail{"['صح', 'خطأ']", "السؤال", "السؤال", "[0]", "{'acc_norm': 1}", "[(-1.5, True), (-7.25, False)]"}
 	dir := holding(t, filepath.Join("details", "m", "results_"+stamp+".json"),
-		[]byte(`{"config_general": {"lighteval_sha": "?", "num_fewshot_seeds": 1, "model_name": "m", "model_dtype": "float16", "max_samples": 10, "job_id": null}, "results": {"community|acva:Iraq|0": {"acc_norm": 0.5, "acc_norm_stderr": 0.1}}, "versions": {}}`))
+		[]byte(`{"config_general": {"lighteval_sha": "?", "num_fewshot_seeds": 1, "model_name": "m", `+
+			`"model_dtype": "float16", "max_samples": 10, "job_id": null}, "results": `+
+			`{"community|acva:Iraq|0": {"acc_norm": 0.5, "acc_norm_stderr": 0.1}}, "versions": {}}`))
 	details := filepath.Join(dir, "details", "m", stamp)
 	if err := os.Mkdir(details, 0o777); err != nil {
 		t.Fatal(err)

@@ -32,11 +32,13 @@ type common struct {
 
 func TestStrict(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"id":{"any":1,"thing":[{"x":2}]},"prompt":"a","max_tokens":null,"top_p":0.5,"messages":[{"role":"user"}],"Names":{"whoever":{"role":"a"}},"seed":3}`: "",
+		`{"id":{"any":1,"thing":[{"x":2}]},"prompt":"a","max_tokens":null,"top_p":0.5,` +
+			`"messages":[{"role":"user"}],"Names":{"whoever":{"role":"a"}},"seed":3}`: "",
 		`{"prompt":"\ud83d\ude00 \\ud83d \u0041"}`: "",
 
-		`{"max_token":5}`:                          `unknown field "max_token"; did you mean max_tokens? (fields: Names, id, max_tokens, messages, prompt, seed, top_p)`,
-		`{"Prompt":"a"}`:                           `unknown field "Prompt"; did you mean prompt?`,
+		`{"max_token":5}`: `unknown field "max_token"; did you mean max_tokens? ` +
+			`(fields: Names, id, max_tokens, messages, prompt, seed, top_p)`,
+		`{"Prompt":"a"}`: `unknown field "Prompt"; did you mean prompt?`,
 		`{"prompt":"a","messages":[{"rol":"b"}]}`:  `unknown field "messages[0].rol"; did you mean role? (fields: role)`,
 		`{"Names":{"x":{"content":""}}}`:           `unknown field "Names.x.content" (fields: role)`,
 		`{"Hidden":"a"}`:                           `unknown field "Hidden"`,

@@ -130,7 +130,8 @@ func attacks(elsewhere string) map[string]attack {
 		"unknown fields": {handler: answer(200,
 			`{"x":{"y":[1,{}]},"choices":[{"z":0,"message":{"content":"Hello."},"finish_reason":"stop"}]}`)},
 		"negative tokens": {handler: answer(200,
-			`{"choices":[{"message":{"content":"Hello."},"finish_reason":"stop"}],"usage":{"prompt_tokens":-7,"completion_tokens":1}}`), want: "-7 prompt tokens", tries: 3},
+			`{"choices":[{"message":{"content":"Hello."},"finish_reason":"stop"}],`+
+				`"usage":{"prompt_tokens":-7,"completion_tokens":1}}`), want: "-7 prompt tokens", tries: 3},
 		"tokens beyond numbers": {handler: answer(200,
 			`{"choices":[{"message":{"content":"Hello."}}],"usage":{"prompt_tokens":1e99}}`), want: "not valid JSON", tries: 3},
 		"tokens of NaN": {handler: answer(200,

@@ -97,9 +97,11 @@ var seedWord = regexp.MustCompile(`\bseed\b`)
 // Error texts of servers for conversations that do not fit: OpenAI and vLLM,
 // SGLang, llama.cpp.
 var (
-	tooLongWords = regexp.MustCompile(`(?i)context_length_exceeded|maximum context length|longer than the model'?s context length|exceeds? the (?:maximum allowed length|available context size)|exceed_context_size_error|exceed context window`)
-	limitWords   = regexp.MustCompile(`(?i)(?:maximum context length is|context length \(|maximum allowed length \(|context window of) ?(\d+)`)
-	tokenWords   = regexp.MustCompile(`(?i)(?:requested|input \(|input length \(|requested tokens \() ?(\d+)`)
+	tooLongWords = regexp.MustCompile(`(?i)context_length_exceeded|maximum context length|` +
+		`longer than the model'?s context length|exceeds? the (?:maximum allowed length|available context size)|` +
+		`exceed_context_size_error|exceed context window`)
+	limitWords = regexp.MustCompile(`(?i)(?:maximum context length is|context length \(|maximum allowed length \(|context window of) ?(\d+)`)
+	tokenWords = regexp.MustCompile(`(?i)(?:requested|input \(|input length \(|requested tokens \() ?(\d+)`)
 )
 
 // tooLong recognises such an error, whatever the status of the response.

@@ -71,8 +71,9 @@ func withoutAddress(err error) error {
 }
 
 var (
-	validation   = regexp.MustCompile(`(?i)\b\d+ validation errors?\b`)
-	filterWords  = regexp.MustCompile(`(?i)content[_ ]?(?:filter|policy)|content management policy|responsible ?ai|safety (?:system|policy)|moderation|flagged`)
+	validation  = regexp.MustCompile(`(?i)\b\d+ validation errors?\b`)
+	filterWords = regexp.MustCompile(`(?i)content[_ ]?(?:filter|policy)|content management policy|` +
+		`responsible ?ai|safety (?:system|policy)|moderation|flagged`)
 	quotaWords   = regexp.MustCompile(`(?i)insufficient_quota|exceeded your current quota|credit balance|billing`)
 	noModelWords = regexp.MustCompile(`(?i)model_not_found|invalid_model|\bmodel\b.{0,120}(?:does not exist|not found)`)
 )

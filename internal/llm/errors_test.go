@@ -24,7 +24,8 @@ func TestKinds(t *testing.T) {
 		kind     string
 		requests int32
 	}{
-		"azure":       {answer(400, `{"error":{"message":"The response was filtered due to the prompt triggering Azure OpenAI's content management policy.","type":null,"param":"prompt","code":"content_filter","status":400}}`), Filtered, 1},
+		"azure": {answer(400, `{"error":{"type":null,"param":"prompt","code":"content_filter","status":400,`+
+			`"message":"The response was filtered due to the prompt triggering Azure OpenAI's content management policy."}}`), Filtered, 1},
 		"openrouter":  {answer(403, `{"error":{"code":403,"message":"this model requires moderation and your input was flagged"}}`), Filtered, 1},
 		"unprocessed": {answer(422, `{"detail":[{"msg":"field required"}]}`), Refused, 1},
 		"too large":   {answer(413, "<html><title>413 Request Entity Too Large</title></html>"), Refused, 1},
@@ -57,9 +58,11 @@ func TestKinds(t *testing.T) {
 // sequences and line feeds, shortened, and by its code and message.
 func TestErrorsAreClean(t *testing.T) {
 	t.Setenv("TEST_BARKA_KEY", "sk-very-secret")
+	coloured := `{"error":{"code":"content_filter","message":"No. \u001b[31mRed\u202e\u0007\nkey sk-very-secret."}}`
+	page := "<html><head><title>502 Bad\n Gateway</title></head><body>" + strings.Repeat("x", 900)
 	for text, want := range map[string]string{
-		`{"error":{"code":"content_filter","message":"No. \u001b[31mRed\u202e\u0007\nkey sk-very-secret."}}`: "status 400 Bad Request: content_filter: No. Red key [secret].",
-		"<html><head><title>502 Bad\n Gateway</title></head><body>" + strings.Repeat("x", 900):               "status 400 Bad Request: a page titled 502 Bad Gateway",
+		coloured:                          "status 400 Bad Request: content_filter: No. Red key [secret].",
+		page:                              "status 400 Bad Request: a page titled 502 Bad Gateway",
 		"\x1b]0;owned\x07 \xff\xfe plain": "status 400 Bad Request: plain",
 		`{"detail":"Not good"}`:           "status 400 Bad Request: Not good",
 		`{"error":"just text"}`:           "status 400 Bad Request: just text",
@@ -87,7 +90,8 @@ func TestWaitsAreShown(t *testing.T) {
 	if _, err := c.Complete(context.Background(), request); err != nil {
 		t.Fatal(err)
 	}
-	if len(notes) != 1 || !strings.Contains(notes[0], "loading the model; asking again in ") || !strings.HasSuffix(notes[0], "(attempt 2 of 4)") {
+	if len(notes) != 1 || !strings.Contains(notes[0], "loading the model; asking again in ") ||
+		!strings.HasSuffix(notes[0], "(attempt 2 of 4)") {
 		t.Errorf("notes %q", notes)
 	}
 }
@@ -184,7 +188,8 @@ func TestGrace(t *testing.T) {
 		c.o.Note = func(s string) { notes = append(notes, s) }
 		start := time.Now()
 		got, err := c.Complete(ctx, request)
-		if slow && !errors.Is(err, context.Canceled) || !slow && (err != nil || got.Text != "Hello.") || n.Load() != 1 || time.Since(start) > 20*time.Second {
+		if slow && !errors.Is(err, context.Canceled) || !slow && (err != nil || got.Text != "Hello.") ||
+			n.Load() != 1 || time.Since(start) > 20*time.Second {
 			t.Errorf("slow %v: %+v, %v after %d requests", slow, got, err, n.Load())
 		}
 		if len(notes) != 1 || !strings.Contains(notes[0], "1 calls under way") {

@@ -18,7 +18,8 @@ import (
 	"barka/internal/pause"
 )
 
-const good = `{"model":"m","choices":[{"message":{"role":"assistant","content":"Hello."},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2}}`
+const good = `{"model":"m","choices":[{"message":{"role":"assistant","content":"Hello."},` +
+	`"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2}}`
 
 // server answers the n-th request (from 0) with the n-th handler, the last
 // one for ever.
@@ -85,7 +86,8 @@ func TestComplete(t *testing.T) {
 func TestFaultsThatPass(t *testing.T) {
 	for name, fault := range map[string]http.HandlerFunc{
 		"429": answer(429, "slow down"), "500": answer(500, "oops"), "503": answer(503, ""), "408": answer(408, ""),
-		"malformed": answer(200, `{"choices":[`), "no choice": answer(200, `{"choices":[]}`), "no content": answer(200, `{"choices":[{"message":{}}]}`),
+		"malformed": answer(200, `{"choices":[`), "no choice": answer(200, `{"choices":[]}`),
+		"no content": answer(200, `{"choices":[{"message":{}}]}`),
 		"broken off": broken,
 	} {
 		s, n := server(t, fault, fault, answer(200, good))
@@ -210,7 +212,8 @@ func TestTimeout(t *testing.T) {
 	release := make(chan bool)
 	s, n := server(t, func(w http.ResponseWriter, r *http.Request) { <-release }, answer(200, good))
 	defer close(release)
-	c, err := NewHTTP(Options{BaseURL: s.URL, Model: "m", Timeout: 50 * time.Millisecond, Sleep: func(context.Context, time.Duration) error { return nil }})
+	c, err := NewHTTP(Options{BaseURL: s.URL, Model: "m", Timeout: 50 * time.Millisecond,
+		Sleep: func(context.Context, time.Duration) error { return nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,10 +229,14 @@ func TestTooLong(t *testing.T) {
 		text          string
 		tokens, limit int
 	}{
-		{400, `{"object":"error","message":"This model's maximum context length is 32768 tokens. However, you requested 41648 tokens (37552 in the messages, 4096 in the completion).","code":400}`, 41648, 32768},
-		{400, `{"object":"error","message":"The input (61709 tokens) is longer than the model's context length (40960 tokens).","code":400}`, 61709, 40960},
-		{500, `{"error":{"code":500,"message":"the request exceeds the available context size","type":"exceed_context_size_error","n_prompt_tokens":1407,"n_ctx":256}}`, 1407, 256},
-		{200, `{"error":{"code":400,"message":"the request exceeds the available context size","type":"exceed_context_size_error","n_prompt_tokens":1407,"n_ctx":256}}`, 1407, 256},
+		{400, `{"object":"error","message":"This model's maximum context length is 32768 tokens. However, ` +
+			`you requested 41648 tokens (37552 in the messages, 4096 in the completion).","code":400}`, 41648, 32768},
+		{400, `{"object":"error","message":"The input (61709 tokens) is longer than the model's context length ` +
+			`(40960 tokens).","code":400}`, 61709, 40960},
+		{500, `{"error":{"code":500,"message":"the request exceeds the available context size",` +
+			`"type":"exceed_context_size_error","n_prompt_tokens":1407,"n_ctx":256}}`, 1407, 256},
+		{200, `{"error":{"code":400,"message":"the request exceeds the available context size",` +
+			`"type":"exceed_context_size_error","n_prompt_tokens":1407,"n_ctx":256}}`, 1407, 256},
 		{400, `{"error":{"message":"too many tokens","code":"context_length_exceeded"}}`, 0, 0},
 	} {
 		s, n := server(t, answer(c.status, c.text))
@@ -252,7 +259,9 @@ func TestErrorWithStatus200(t *testing.T) {
 
 // TestFinishReasons come through, also where they left no text.
 func TestFinishReasons(t *testing.T) {
-	for _, c := range []struct{ content, reason string }{{`"half"`, "length"}, {"null", "length"}, {"null", "content_filter"}, {`""`, "stop"}} {
+	for _, c := range []struct{ content, reason string }{
+		{`"half"`, "length"}, {"null", "length"}, {"null", "content_filter"}, {`""`, "stop"},
+	} {
 		s, _ := server(t, answer(200, fmt.Sprintf(`{"choices":[{"message":{"content":%s},"finish_reason":%q}]}`, c.content, c.reason)))
 		got, err := client(t, s.URL, nil).Complete(context.Background(), request)
 		if err != nil || got.FinishReason != c.reason {
@@ -332,13 +341,15 @@ func TestKeyIsNeverShown(t *testing.T) {
 		}
 	}
 	t.Setenv("TEST_BARKA_KEY", "")
-	if _, err := NewHTTP(Options{BaseURL: s.URL, Model: "m", KeyVariable: "TEST_BARKA_KEY"}); err == nil || !strings.Contains(err.Error(), "TEST_BARKA_KEY") {
+	if _, err := NewHTTP(Options{BaseURL: s.URL, Model: "m", KeyVariable: "TEST_BARKA_KEY"}); err == nil ||
+		!strings.Contains(err.Error(), "TEST_BARKA_KEY") {
 		t.Errorf("empty key: %v", err)
 	}
 }
 
 func TestBadOptions(t *testing.T) {
-	for _, o := range []Options{{BaseURL: "localhost:8000", Model: "m"}, {BaseURL: "http://user:pw@host/v1", Model: "m"}, {BaseURL: "http://host/v1"}, {Model: "m"}} {
+	for _, o := range []Options{{BaseURL: "localhost:8000", Model: "m"},
+		{BaseURL: "http://user:pw@host/v1", Model: "m"}, {BaseURL: "http://host/v1"}, {Model: "m"}} {
 		if _, err := NewHTTP(o); err == nil || strings.Contains(fmt.Sprint(err), "pw") {
 			t.Errorf("%+v: %v", o, err)
 		}
@@ -357,7 +368,8 @@ func TestCancel(t *testing.T) {
 
 // FuzzParse: no answer breaks the client.
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{good, "", "null", "[]", `{"choices":[{"message":null}]}`, `{"error":{"n_ctx":-1,"type":"exceed_context_size_error"}}`, `{"choices":[{}],"usage":{"prompt_tokens":1e99}}`} {
+	for _, s := range []string{good, "", "null", "[]", `{"choices":[{"message":null}]}`,
+		`{"error":{"n_ctx":-1,"type":"exceed_context_size_error"}}`, `{"choices":[{}],"usage":{"prompt_tokens":1e99}}`} {
 		f.Add([]byte(s))
 	}
 	c := &HTTP{}

@@ -17,9 +17,13 @@ import (
 var prompt = []int32{5, 6, 7}
 
 const (
-	ranked  = `{"choices":[{"text":"x","prompt_logprobs":[null,{"6":{"logprob":-0.5,"rank":1,"decoded_token":"a"}},{"7":{"logprob":-2.5,"rank":3},"9":{"logprob":-0.25,"rank":1}}]}],"usage":{"prompt_tokens":3,"completion_tokens":1}}`
-	echoed  = `{"choices":[{"text":"abc","logprobs":{"tokens":["a","b","c"],"token_logprobs":[null,-0.5,-2.5],"top_logprobs":[null,{"b":-0.5},{"d":-0.25}]}}],"usage":{"prompt_tokens":3}}`
-	echoed1 = `{"choices":[{"text":"abcd","logprobs":{"tokens":["a","b","c","d"],"token_logprobs":[null,-0.5,-2.5,-1],"top_logprobs":[null,{"b":-0.5},{"d":-0.25},{"d":-1}]}}]}`
+	ranked = `{"choices":[{"text":"x","prompt_logprobs":[null,{"6":{"logprob":-0.5,"rank":1,` +
+		`"decoded_token":"a"}},{"7":{"logprob":-2.5,"rank":3},"9":{"logprob":-0.25,"rank":1}}]}],` +
+		`"usage":{"prompt_tokens":3,"completion_tokens":1}}`
+	echoed = `{"choices":[{"text":"abc","logprobs":{"tokens":["a","b","c"],"token_logprobs":[null,-0.5,-2.5],` +
+		`"top_logprobs":[null,{"b":-0.5},{"d":-0.25}]}}],"usage":{"prompt_tokens":3}}`
+	echoed1 = `{"choices":[{"text":"abcd","logprobs":{"tokens":["a","b","c","d"],` +
+		`"token_logprobs":[null,-0.5,-2.5,-1],"top_logprobs":[null,{"b":-0.5},{"d":-0.25},{"d":-1}]}}]}`
 	onlyNew = `{"choices":[{"text":"d","logprobs":{"tokens":["d"],"token_logprobs":[-1],"top_logprobs":[{"d":-1}]}}]}`
 )
 

@@ -74,13 +74,16 @@ const (
 func NewClient(o ClientOptions) (*Client, error) {
 	u, err := url.Parse(o.API)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, badinput.Errorf("wiki %q: expected the address of api.php, such as https://en.wikipedia.org/w/api.php", printable.Address(o.API))
+		return nil, badinput.Errorf("wiki %q: expected the address of api.php, such as https://en.wikipedia.org/w/api.php",
+			printable.Address(o.API))
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, badinput.Errorf("wiki %s: an address with credentials, or a part after ? or #, is not taken: it would stand in files and messages", printable.Address(o.API))
+		return nil, badinput.Errorf("wiki %s: an address with credentials, or a part after ? or #, "+
+			"is not taken: it would stand in files and messages", printable.Address(o.API))
 	}
 	if c := strings.ToLower(o.Contact); !strings.Contains(c, "@") && !strings.Contains(c, "://") || strings.Contains(c, "example.") {
-		return nil, badinput.Errorf("wiki: contact %q: Wikimedia asks every client to name a mail address or page where its operator can be reached", o.Contact)
+		return nil, badinput.Errorf("wiki: contact %q: Wikimedia asks every client to name a mail address or "+
+			"page where its operator can be reached", o.Contact)
 	}
 	if o.Interval <= 0 {
 		o.Interval = PoliteInterval
@@ -109,8 +112,10 @@ func redirect(to *http.Request, via []*http.Request) error {
 	switch {
 	case len(via) > 5:
 		return badinput.Errorf("more than 5 redirects")
-	case to.URL.Hostname() != from.Hostname() || to.URL.User != nil || to.URL.Scheme != "https" && (to.URL.Scheme != from.Scheme || via[len(via)-1].URL.Scheme != to.URL.Scheme):
-		return badinput.Errorf("the server redirects to %s, which is not followed; if that is the wiki you mean, name its api.php", printable.Line(printable.Address(to.URL.String()), maxWords))
+	case to.URL.Hostname() != from.Hostname() || to.URL.User != nil ||
+		to.URL.Scheme != "https" && (to.URL.Scheme != from.Scheme || via[len(via)-1].URL.Scheme != to.URL.Scheme):
+		return badinput.Errorf("the server redirects to %s, which is not followed; if that is the wiki you mean, name its api.php",
+			printable.Line(printable.Address(to.URL.String()), maxWords))
 	}
 	return nil
 }

@@ -55,7 +55,9 @@ func text(status int, body string, header ...string) http.HandlerFunc {
 	}
 }
 
-const page = `{"batchcomplete":true,"query":{"redirects":[{"from":"UAE","to":"United Arab Emirates"}],"pages":[{"pageid":7,"ns":0,"title":"United Arab Emirates","extract":"Lead.\n\n== History ==\nOld.","fullurl":"https://en.example/wiki/UAE","revisions":[{"revid":99,"timestamp":"2026-01-01T00:00:00Z"}]}]}}`
+const page = `{"batchcomplete":true,"query":{"redirects":[{"from":"UAE","to":"United Arab Emirates"}],` +
+	`"pages":[{"pageid":7,"ns":0,"title":"United Arab Emirates","extract":"Lead.\n\n== History ==\nOld.",` +
+	`"fullurl":"https://en.example/wiki/UAE","revisions":[{"revid":99,"timestamp":"2026-01-01T00:00:00Z"}]}]}}`
 
 func TestExtract(t *testing.T) {
 	url, _ := server(t, text(200, page))

@@ -26,7 +26,8 @@ func TestRetry(t *testing.T) {
 		{"progress", []error{busy(0, false), busy(0, false), busy(0, true), busy(0, false)}, []time.Duration{1e9, 2e9, 1e9, 2e9}, ""},
 		{"another error", []error{busy(0, false), final}, []time.Duration{1e9}, "no such page"},
 		{"given up", []error{busy(0, false), busy(0, false), busy(0, false), busy(0, false)}, []time.Duration{1e9, 2e9, 4e9}, "page 3: busy (4)"},
-		{"too long", []error{busy(time.Hour, false)}, nil, "page 3: busy; the server asks for a pause of 1h0m0s, longer than the limit of 1m0s: run the same command again after that"},
+		{"too long", []error{busy(time.Hour, false)}, nil,
+			"page 3: busy; the server asks for a pause of 1h0m0s, longer than the limit of 1m0s: run the same command again after that"},
 	} {
 		var waits []time.Duration
 		i := 0

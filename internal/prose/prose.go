@@ -28,7 +28,8 @@ func IsLanguage(s string) bool { return code.MatchString(s) && scripts[s[4:]] !=
 
 // foreign matches what is Latin in every language: fenced and inline code,
 // formulas, addresses.
-var foreign = regexp.MustCompile("(?s)```.*?(?:```|$)|(?-s:`[^`\n]+`)|\\$\\$.+?\\$\\$|\\\\\\[.+?\\\\\\]|\\\\\\(.+?\\\\\\)|(?:https?://|www\\.)\\S+|\\S+@\\S+\\.\\S+")
+var foreign = regexp.MustCompile("(?s)```.*?(?:```|$)|(?-s:`[^`\n]+`)|\\$\\$.+?\\$\\$|\\\\\\[.+?\\\\\\]" +
+	"|\\\\\\(.+?\\\\\\)|(?:https?://|www\\.)\\S+|\\S+@\\S+\\.\\S+")
 
 // Words returns the text without code, formulas and addresses.
 func Words(s string) string {

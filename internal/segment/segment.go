@@ -99,7 +99,8 @@ var marker = regexp.MustCompile(`^\s*(?:(?:[-*•–‣]|#{1,6}|>|\(?(?:\d{1,3}|
 
 // verbatim is what no translation should touch inside a line: code,
 // formulas, GSM8K's calculator notes, addresses, tags.
-var verbatim = regexp.MustCompile("`[^`\n]+`|\\$\\$[^$\n]+\\$\\$|\\$[^$\n]{0,80}[\\\\^_={}][^$\n]{0,80}\\$|<<[^<>\n]*>>|https?://[^\\s<>\"»]+|www\\.[^\\s<>\"»]+|</?[a-zA-Z][^<>\n]{0,60}>")
+var verbatim = regexp.MustCompile("`[^`\n]+`|\\$\\$[^$\n]+\\$\\$|\\$[^$\n]{0,80}[\\\\^_={}][^$\n]{0,80}\\$" +
+	"|<<[^<>\n]*>>|https?://[^\\s<>\"»]+|www\\.[^\\s<>\"»]+|</?[a-zA-Z][^<>\n]{0,60}>")
 
 func (w *splitter) line(line string) {
 	if m := marker.FindString(line); m != "" {
@@ -211,7 +212,8 @@ func (w *splitter) prose(s string) {
 }
 
 // abbreviations end in a full stop without ending a sentence.
-var abbreviation = regexp.MustCompile(`(?:^|[\s("'«])(?:Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|vs|etc|e\.g|i\.e|cf|ca|No|Vol|Fig|al|approx|Inc|Ltd|Co|Gen|Col|Capt|Lt|Rev|Hon|U\.S|U\.K|[A-Z])\.\s*$`)
+var abbreviation = regexp.MustCompile(`(?:^|[\s("'«])(?:Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|vs|etc|e\.g|i\.e|cf|ca|` +
+	`No|Vol|Fig|al|approx|Inc|Ltd|Co|Gen|Col|Capt|Lt|Rev|Hon|U\.S|U\.K|[A-Z])\.\s*$`)
 
 // longestAbbreviation bounds, in bytes, what abbreviation looks at.
 const longestAbbreviation = 32

@@ -107,7 +107,8 @@ func TestManySpecialTokens(t *testing.T) {
 	for _, c := range []struct {
 		text string
 		want int
-	}{{strings.Repeat("<e> ", 200_000), 400_000}, {"a " + strings.Repeat("<e>", 200_000), 200_001}, {strings.Repeat(" ", 200_000) + "<e>", 2}, {strings.Repeat("a ", 200_000) + "<e>", 2}} {
+	}{{strings.Repeat("<e> ", 200_000), 400_000}, {"a " + strings.Repeat("<e>", 200_000), 200_001},
+		{strings.Repeat(" ", 200_000) + "<e>", 2}, {strings.Repeat("a ", 200_000) + "<e>", 2}} {
 		if got := tok.Stretches(c.text, EncodeOptions{NoParseSpecial: true, Trusted: [][2]int{{0, len(c.text)}}}); len(got) != c.want {
 			t.Errorf("%d stretches of %.20q…, want %d", len(got), c.text, c.want)
 		}

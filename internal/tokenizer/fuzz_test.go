@@ -16,7 +16,8 @@ func FuzzParse(f *testing.F) {
 		``, `{}`, `{"model":{"type":"BPE","vocab":{},"merges":[]}}`,
 		`{"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]},"added_tokens":[{"id":9,"content":"<s>","special":true}]}`,
 		`{"model":{"vocab":{"a":0,"b":1,"ab":2},"merges":[["a","b"]],"unk_token":"a","fuse_unk":true,"byte_fallback":true}}`,
-		`{"model":{"type":"Unigram","vocab":[["<unk>",0],["a",-1.5],["▁",-2]],"unk_id":0},"pre_tokenizer":{"type":"Metaspace","replacement":"▁"}}`,
+		`{"model":{"type":"Unigram","vocab":[["<unk>",0],["a",-1.5],["▁",-2]],"unk_id":0},` +
+			`"pre_tokenizer":{"type":"Metaspace","replacement":"▁"}}`,
 		`{"normalizer":{"type":"Precompiled","precompiled_charsmap":"BAAAAAAAAAA="},"model":{"type":"BPE","vocab":{"a":0},"merges":[]}}`,
 		`{"normalizer":{"type":"Sequence","normalizers":[{"type":"NFKC"},{"type":"Replace","pattern":{"Regex":"\\s{2,}"},"content":" "}]},
 		"pre_tokenizer":{"type":"Split","pattern":{"Regex":"\\w+|[^\\s]"},"behavior":"MergedWithNext"},"decoder":{"type":"Strip","content":"a","start":1},

@@ -19,7 +19,8 @@ func TestFormats(t *testing.T) {
 			t.Errorf("Bytes(%d) = %q, want %q", n, got, want)
 		}
 	}
-	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 83_000_000: "83,000,000", -1234: "-1,234", -123: "-123", -1 << 63: "-9,223,372,036,854,775,808"} {
+	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 83_000_000: "83,000,000",
+		-1234: "-1,234", -123: "-123", -1 << 63: "-9,223,372,036,854,775,808"} {
 		if got := Count(n); got != want {
 			t.Errorf("Count(%d) = %q, want %q", n, got, want)
 		}
@@ -31,7 +32,8 @@ func TestFormats(t *testing.T) {
 			t.Errorf("Duration(%v) = %q, want %q", d, got, want)
 		}
 	}
-	for v, want := range map[float64]string{0.001: "3.6 rows/h", 0.1: "6.0 rows/min", 5.55: "5.5 rows/s", 120: "120 rows/s", 12345: "12,345 rows/s"} {
+	for v, want := range map[float64]string{0.001: "3.6 rows/h", 0.1: "6.0 rows/min", 5.55: "5.5 rows/s",
+		120: "120 rows/s", 12345: "12,345 rows/s"} {
 		if got := rate(v, "rows"); got != want {
 			t.Errorf("rate(%v) = %q, want %q", v, got, want)
 		}
@@ -139,7 +141,8 @@ func TestJSON(t *testing.T) {
 		}
 		events = append(events, fmt.Sprint(e["event"], " ", e["done"], " ", e["seconds_left"], e["message"]))
 	}
-	if got := strings.Join(events, "; "); got != "start 0 <nil> <nil>; progress 5 2 <nil>; warning <nil> <nil>loss is high; done 5 <nil> <nil>" {
+	const want = "start 0 <nil> <nil>; progress 5 2 <nil>; warning <nil> <nil>loss is high; done 5 <nil> <nil>"
+	if got := strings.Join(events, "; "); got != want {
 		t.Errorf("events %s", got)
 	}
 	u.Table([]string{"task", "score"}, [][]any{{"acva", 0.5}, {"ايه", 1}})
@@ -201,7 +204,8 @@ func TestTerminal(t *testing.T) {
 	}
 	u.Warnf("careful")
 	s := stderr.String()
-	for _, want := range []string{"░░ translate: 0 of 100 records (0 %)", "\r\x1b[Ka note\n", "translate: 100 records in ", "\x1b[33mwarning:\x1b[0m careful\n"} {
+	for _, want := range []string{"░░ translate: 0 of 100 records (0 %)", "\r\x1b[Ka note\n",
+		"translate: 100 records in ", "\x1b[33mwarning:\x1b[0m careful\n"} {
 		if !strings.Contains(s, want) {
 			t.Errorf("no %q in %q", want, s)
 		}

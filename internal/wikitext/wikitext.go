@@ -54,9 +54,10 @@ func Redirect(source string) (string, bool) {
 
 // blocks are elements dropped with their content; kept ones lose their tags.
 var (
-	comment   = regexp.MustCompile(`(?s)<!--.*?-->`)
-	selfRef   = regexp.MustCompile(`(?i)<(?:ref|references|section)\b[^<>]*/>`)
-	dropped   = regexp.MustCompile(`(?is)<(ref|gallery|timeline|syntaxhighlight|source|score|imagemap|references|graph|mapframe|maplink|templatedata|style|script|math|chem)\b[^<>]*>`)
+	comment = regexp.MustCompile(`(?s)<!--.*?-->`)
+	selfRef = regexp.MustCompile(`(?i)<(?:ref|references|section)\b[^<>]*/>`)
+	dropped = regexp.MustCompile(`(?is)<(ref|gallery|timeline|syntaxhighlight|source|score|imagemap|` +
+		`references|graph|mapframe|maplink|templatedata|style|script|math|chem)\b[^<>]*>`)
 	nowiki    = regexp.MustCompile(`(?is)<nowiki>(.*?)</nowiki>`)
 	lineBreak = regexp.MustCompile(`(?i)<br\s*/?>|</p>|</div>|</li>`)
 	tag       = regexp.MustCompile(`</?[a-zA-Z][^<>\n]{0,300}>`)
@@ -257,7 +258,8 @@ func namespace(name string) string {
 
 // media is the name of a file, in whatever a wiki calls its namespace: aliases
 // of it are not in a dump.
-var media = regexp.MustCompile(`(?i)\.(?:jpe?g|png|gif|svg|tiff?|webp|xcf|og[gva]|opus|oga|wav|mp3|flac|midi?|webm|mpe?g|mp4|pdf|djvu|stl)$`)
+var media = regexp.MustCompile(`(?i)\.(?:jpe?g|png|gif|svg|tiff?|webp|xcf|og[gva]|opus|oga|wav|mp3|flac|midi?|` +
+	`webm|mpe?g|mp4|pdf|djvu|stl)$`)
 
 // hidden are namespaces whose links show nothing in the text.
 var hidden = map[string]bool{

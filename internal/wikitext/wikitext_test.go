@@ -121,7 +121,8 @@ func TestHostileInputIsLinear(t *testing.T) {
 }
 
 func FuzzText(f *testing.F) {
-	for _, s := range []string{"{{a|b={{c}}}}", "[[a|b]]", "{|\n|}", "== x ==", "<ref>x</ref>", "{{convert|1|km}}", "''x''", "<ref>\xff\xff\xff\xff\xff\xff</ref", "İ\xff<REF>x</Ref>"} {
+	for _, s := range []string{"{{a|b={{c}}}}", "[[a|b]]", "{|\n|}", "== x ==", "<ref>x</ref>",
+		"{{convert|1|km}}", "''x''", "<ref>\xff\xff\xff\xff\xff\xff</ref", "İ\xff<REF>x</Ref>"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) { Tree(Text(s)) })

@@ -44,7 +44,8 @@ func guarded(data []byte, limit int, f func() error) error {
 	}
 	err := panics.Catch(f)
 	if e := new(panics.Error); errors.As(err, &e) {
-		return badinput.Errorf("not valid YAML: the parser cannot read it (%v); look for tags (!name) and aliases (*name) that stand in odd places", e)
+		return badinput.Errorf("not valid YAML: the parser cannot read it (%v); "+
+			"look for tags (!name) and aliases (*name) that stand in odd places", e)
 	}
 	return err
 }

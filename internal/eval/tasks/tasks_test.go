@@ -160,7 +160,9 @@ func TestBadRows(t *testing.T) {
 
 func TestParseList(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tasks.txt")
-	if err := os.WriteFile(path, []byte("# a comment\n\ncommunity|race_ar|0|1\r\nlighteval|xstory_cloze:ar|0|0\ncommunity|race_ar|5|1\ncommunity|race_ar|0|1\n"), 0o644); err != nil {
+	list := "# a comment\n\ncommunity|race_ar|0|1\r\nlighteval|xstory_cloze:ar|0|0\n" +
+		"community|race_ar|5|1\ncommunity|race_ar|0|1\n"
+	if err := os.WriteFile(path, []byte(list), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	type selection struct {

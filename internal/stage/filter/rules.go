@@ -254,8 +254,11 @@ func repeated(s string) (share float64, phrase string) {
 
 // leakEnglish and leakArabic find wording that presumes a text to read.
 var (
-	leakEnglish = regexp.MustCompile(`(?i)\b(?:the|this|given|above|provided) (?:text|passage|article|excerpt|paragraph)\b|\baccording to the (?:text|passage|article)\b`)
-	leakArabic  = regexp.MustCompile(`(?:النص|الفقرة|المقال|المقطع) (?:أعلاه|المذكور|السابق|التالي|المعطى)|(?:وفقا|وفقًا|طبقا|بحسب|حسب) (?:ل)?(?:لنص|للفقرة|للمقال|للمقطع|النص|الفقرة|المقال|المقطع)|كما ورد في (?:النص|الفقرة|المقال|المقطع)`)
+	leakEnglish = regexp.MustCompile(`(?i)\b(?:the|this|given|above|provided) (?:text|passage|article|excerpt|paragraph)\b` +
+		`|\baccording to the (?:text|passage|article)\b`)
+	leakArabic = regexp.MustCompile(`(?:النص|الفقرة|المقال|المقطع) (?:أعلاه|المذكور|السابق|التالي|المعطى)` +
+		`|(?:وفقا|وفقًا|طبقا|بحسب|حسب) (?:ل)?(?:لنص|للفقرة|للمقال|للمقطع|النص|الفقرة|المقال|المقطع)` +
+		`|كما ورد في (?:النص|الفقرة|المقال|المقطع)`)
 	// The text of a treaty and the passage of time are no leaks.
 	ofSomething = regexp.MustCompile(`^ of `)
 )

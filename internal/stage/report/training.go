@@ -267,5 +267,6 @@ func lossChart(raw, smooth, val []point) template.HTML {
 func spark(points []point) template.HTML {
 	x0, x1, y0, y1 := bounds(points)
 	f := frame{left: 2, top: 4, width: 236, height: 40, x0: x0, x1: x1, y0: min(0, y0), y1: y1}
-	return template.HTML(fmt.Sprintf(`<svg class="spark" viewBox="0 0 240 48" aria-hidden="true"><path class="line" d="%s"/></svg>`, f.path(points)))
+	return template.HTML(fmt.Sprintf(`<svg class="spark" viewBox="0 0 240 48" aria-hidden="true"><path class="line" d="%s"/></svg>`,
+		f.path(points)))
 }

@@ -9,11 +9,14 @@ import (
 // leak finds wording that gives away that there was a text to read. Authors
 // and documents are often the subject itself: they count only where they are
 // pointed at.
-var leak = regexp.MustCompile(`(?i)\b(?:(?:the|this|that|given|provided|above|following) (?:text|passage|article|excerpt|paragraph)|(?:this|given|provided|above) (?:author|document)|the author (?:says?|states?|mentions?|writes?|argues?|describes?|explains?)|as (?:mentioned|stated|described) (?:above|in the))\b`)
+var leak = regexp.MustCompile(`(?i)\b(?:(?:the|this|that|given|provided|above|following) ` +
+	`(?:text|passage|article|excerpt|paragraph)|(?:this|given|provided|above) (?:author|document)|` +
+	`the author (?:says?|states?|mentions?|writes?|argues?|describes?|explains?)|as (?:mentioned|stated|described) (?:above|in the))\b`)
 
 // meta finds texts about the task in place of the subject, as small models write
 // them.
-var meta = regexp.MustCompile(`(?i)\bwhat is (?:the|a|your) (?:short )?answer\s*\?|\b(?:answer to|asked in) (?:this|that|the) question\b|\bthis question (?:is|requires|asks|cannot)\b|\bwhat question is this\b`)
+var meta = regexp.MustCompile(`(?i)\bwhat is (?:the|a|your) (?:short )?answer\s*\?|\b(?:answer to|asked in) ` +
+	`(?:this|that|the) question\b|\bthis question (?:is|requires|asks|cannot)\b|\bwhat question is this\b`)
 
 // script finds a conversation that a model wrote into one of its messages.
 var script = regexp.MustCompile(`(?im)^(?:\*\*)?(?:user|assistant|human)(?:\*\*)? ?:`)

@@ -150,7 +150,8 @@ func (t *trainer) write(dir string) (numbers, error) {
 		Metrics: mark{t.recorded, hex.EncodeToString(t.metrics.Sum(nil))}}
 	var ts []safetensors.Tensor
 	for i, p := range t.adapter.Params() {
-		ts = append(ts, model.TensorOf(t.dev, "p."+p.Name, p.Value), model.TensorOf(t.dev, "m."+p.Name, t.opt.M[i]), model.TensorOf(t.dev, "v."+p.Name, t.opt.V[i]))
+		ts = append(ts, model.TensorOf(t.dev, "p."+p.Name, p.Value),
+			model.TensorOf(t.dev, "m."+p.Name, t.opt.M[i]), model.TensorOf(t.dev, "v."+p.Name, t.opt.V[i]))
 	}
 	err := safetensors.Write(filepath.Join(dir, stateTensors), ts, nil)
 	if err == nil {
@@ -266,9 +267,11 @@ func cut(path string, m mark) (hash.Hash, error) {
 	}
 	switch sum := hex.EncodeToString(h.Sum(nil)); {
 	case n < m.Bytes:
-		return nil, badinput.Errorf("%s has %d bytes, the checkpoint was written with %d: lines are missing; restore it, or --restart", path, n, m.Bytes)
+		return nil, badinput.Errorf("%s has %d bytes, the checkpoint was written with %d: lines are missing; restore it, or --restart",
+			path, n, m.Bytes)
 	case m.Bytes > 0 && sum != m.SHA256:
-		return nil, badinput.Errorf("%s was changed or damaged: its first %d bytes have SHA-256 %s, recorded is %s; restore it, or --restart", path, n, sum, m.SHA256)
+		return nil, badinput.Errorf("%s was changed or damaged: its first %d bytes have SHA-256 %s, "+
+			"recorded is %s; restore it, or --restart", path, n, sum, m.SHA256)
 	}
 	return h, f.Truncate(m.Bytes)
 }

@@ -42,7 +42,8 @@ func known(name string) bool {
 	if rest, ok := strings.CutPrefix(name, checkpointDir+"/"); ok {
 		return isCheckpoint(rest)
 	}
-	return slices.Contains([]string{StateFile, identityFile, metricsFile, lora.WeightsFile, lora.ConfigFile, tensorboard.Name}, atomicfile.Target(name))
+	return slices.Contains([]string{StateFile, identityFile, metricsFile, lora.WeightsFile, lora.ConfigFile, tensorboard.Name},
+		atomicfile.Target(name))
 }
 
 // standing is a run whose output stands in its place.
@@ -89,7 +90,8 @@ func readState(dir string) (*State, error) {
 // says.
 func (s *standing) accept(out string, id identity) (*State, error) {
 	if s.state == nil {
-		return nil, badinput.Errorf("%s holds a training that an earlier version of barka did not finish; --restart trains again, or choose another --out", out)
+		return nil, badinput.Errorf("%s holds a training that an earlier version of barka did not finish; "+
+			"--restart trains again, or choose another --out", out)
 	}
 	if s.Chat == "" {
 		s.Chat = id.Chat // finished before templates were recorded
@@ -265,7 +267,8 @@ func (a identity) differences(b identity) []string { return a.settings().Differe
 
 func (a identity) settings() durable.Settings {
 	s := durable.Settings{"stage version": strconv.Itoa(a.Version), "seed": strconv.FormatInt(a.Seed, 10)}
-	for name, digest := range map[string]string{"model": a.Model, "chat template": a.Chat, "content of the dataset": a.Data, "content of the validation set": a.Val} {
+	for name, digest := range map[string]string{"model": a.Model, "chat template": a.Chat,
+		"content of the dataset": a.Data, "content of the validation set": a.Val} {
 		if digest != "" {
 			s[name] = digest
 		}

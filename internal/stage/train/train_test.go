@@ -163,7 +163,8 @@ func TestResume(t *testing.T) {
 		t.Fatal(err)
 	}
 	if rest.step != 12-7 || rest.skipped != 7 {
-		t.Errorf("the continued run counts %d steps as its own and %d as done before, want 5 and 7: the time left follows from its own", rest.step, rest.skipped)
+		t.Errorf("the continued run counts %d steps as its own and %d as done before, want 5 and 7: "+
+			"the time left follows from its own", rest.step, rest.skipped)
 	}
 	same(t, "cancelled", outputs(t, cancelled), want)
 }
@@ -174,7 +175,8 @@ func TestLossFallsAndMicroBatchesDoNotMatter(t *testing.T) {
 	for _, budget := range []int{1, 60, 10000} {
 		o := options()
 		o.MicroTokens, o.Epochs, o.LR = budget, 6, 5e-3
-		s, err := train.Run(context.Background(), o, input(t, data, data), durable.Env{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: progress.Silent})
+		s, err := train.Run(context.Background(), o, input(t, data, data),
+			durable.Env{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: progress.Silent})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -224,7 +226,8 @@ func TestRunsBeforeTemplates(t *testing.T) {
 	if err := os.Remove(filepath.Join(at.Out, train.StateFile)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := train.Run(context.Background(), o, input(t, data, ""), at); !badinput.Is(err) || !strings.Contains(err.Error(), "an earlier version of barka did not finish") {
+	if _, err := train.Run(context.Background(), o, input(t, data, ""), at); !badinput.Is(err) ||
+		!strings.Contains(err.Error(), "an earlier version of barka did not finish") {
 		t.Errorf("not finished: %v", err)
 	}
 }
@@ -280,8 +283,10 @@ func TestRowsThatCannotBeTrained(t *testing.T) {
 	}
 	sharegpt := `{"conversations":[{"from":"human","value":"How?"},{"from":"gpt","value":"In cups."}]}`
 	bad := []string{`{"messages":[]}`, `{"messages":[{"role":"assistant","content":"x"},{"role":"assistant","content":"y"}]}`,
-		`{"messages":[{"role":"tool","content":"x"},{"role":"assistant","content":"y"}]}`, turn(strings.Repeat("long question ", 200), "too late")}
-	d, err := train.Load(context.Background(), dataset(t, slices.Concat(bad, []string{sharegpt, turn("How?", strings.Repeat("In cups. ", 60))})...), format, 100, 0)
+		`{"messages":[{"role":"tool","content":"x"},{"role":"assistant","content":"y"}]}`,
+		turn(strings.Repeat("long question ", 200), "too late")}
+	d, err := train.Load(context.Background(),
+		dataset(t, slices.Concat(bad, []string{sharegpt, turn("How?", strings.Repeat("In cups. ", 60))})...), format, 100, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -295,7 +300,8 @@ func TestRowsThatCannotBeTrained(t *testing.T) {
 		"line 2":                                  {sharegpt, `{"messages":`},
 		"none of its 1 rows":                      {`{"text":"no conversation"}`},
 	} {
-		if _, err := train.Load(context.Background(), dataset(t, lines...), format, 100, 0); !errors.As(err, &wrong) || !strings.Contains(err.Error(), want) {
+		if _, err := train.Load(context.Background(), dataset(t, lines...), format, 100, 0); !errors.As(err, &wrong) ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 	}
@@ -309,7 +315,8 @@ func TestRowsBeyondTheModel(t *testing.T) {
 	o.MaxLength = 100000
 	var wrong *badinput.Error
 	_, err := train.Plan(context.Background(), o, input(t, data, ""))
-	if !errors.As(err, &wrong) || !strings.Contains(err.Error(), "row 2") || !strings.Contains(err.Error(), "the model has positions for 1024") {
+	if !errors.As(err, &wrong) || !strings.Contains(err.Error(), "row 2") ||
+		!strings.Contains(err.Error(), "the model has positions for 1024") {
 		t.Errorf("plan: %v", err)
 	}
 	for _, in := range []train.Input{input(t, data, ""), input(t, coffee(t), data)} {
@@ -342,10 +349,12 @@ func TestPlanCountsWhatRunDoes(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	for name, change := range map[string]func(*train.Options){
-		"rank": func(o *train.Options) { o.Rank = 0 }, "alpha": func(o *train.Options) { o.Alpha = 0 }, "dropout": func(o *train.Options) { o.Dropout = 1 },
-		"targets": func(o *train.Options) { o.Targets = nil }, "lr": func(o *train.Options) { o.LR = 0 }, "warmup": func(o *train.Options) { o.WarmupRatio = 2 },
-		"epochs": func(o *train.Options) { o.Epochs = 0 }, "length": func(o *train.Options) { o.MaxLength = 1 }, "clip": func(o *train.Options) { o.Clip = -1 },
-		"betas": func(o *train.Options) { o.Beta2 = 1 }, "schedule": func(o *train.Options) { o.Schedule = "sawtooth" },
+		"rank": func(o *train.Options) { o.Rank = 0 }, "alpha": func(o *train.Options) { o.Alpha = 0 },
+		"dropout": func(o *train.Options) { o.Dropout = 1 }, "targets": func(o *train.Options) { o.Targets = nil },
+		"lr": func(o *train.Options) { o.LR = 0 }, "warmup": func(o *train.Options) { o.WarmupRatio = 2 },
+		"epochs": func(o *train.Options) { o.Epochs = 0 }, "length": func(o *train.Options) { o.MaxLength = 1 },
+		"clip": func(o *train.Options) { o.Clip = -1 }, "betas": func(o *train.Options) { o.Beta2 = 1 },
+		"schedule": func(o *train.Options) { o.Schedule = "sawtooth" },
 	} {
 		o := train.Defaults()
 		change(&o)

@@ -162,7 +162,9 @@ func TestNothingIsPaidTwice(t *testing.T) {
 func TestInterruptedAnywhere(t *testing.T) {
 	var lines []string
 	for i := range 150 {
-		lines = append(lines, fmt.Sprintf(`{"id":"%d","messages":[{"role":"user","content":"How many of the %d stones are red?"},{"role":"assistant","content":"About %d of them. The rest is grey."}]}`, i, i, i/2))
+		lines = append(lines,
+			fmt.Sprintf(`{"id":"%d","messages":[{"role":"user","content":"How many of the %d stones are red?"},`+
+				`{"role":"assistant","content":"About %d of them. The rest is grey."}]}`, i, i, i/2))
 	}
 	in := filepath.Join(t.TempDir(), "in.jsonl")
 	if err := os.WriteFile(in, []byte(strings.Join(lines, "\n")), 0o644); err != nil {
@@ -419,7 +421,8 @@ func TestDecodingIsIdentity(t *testing.T) {
 func TestEarlierVersion(t *testing.T) {
 	in := input(t)
 	earlier := durable.Identity{Stage: "translate", Version: 1, Inputs: map[string]string{"instructions": in}, Options: map[string]any{
-		"model": "fake", "from": "eng_Latn", "to": "arb_Arab", "beams": 5, "max_tokens": 128, "whole": false, "arabic_punctuation": false, "reject_flags": []string{FlagCut}}}
+		"model": "fake", "from": "eng_Latn", "to": "arb_Arab", "beams": 5, "max_tokens": 128, "whole": false,
+		"arabic_punctuation": false, "reject_flags": []string{FlagCut}}}
 	for _, finish := range []bool{false, true} {
 		out := filepath.Join(t.TempDir(), "out")
 		r, err := durable.Begin(out, earlier, false)

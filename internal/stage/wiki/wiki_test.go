@@ -173,7 +173,8 @@ func TestAPI(t *testing.T) {
 		asked++
 		q := r.URL.Query()
 		page := map[string]any{"pageid": 1, "ns": 0, "title": "Coffee", "fullurl": "https://t.test/wiki/Coffee",
-			"extract": "Coffee is a drink that is drunk in the morning.\n\n== Arabia ==\nIt is drunk with cardamom from small cups.", "revisions": []any{map[string]any{"revid": 8}}}
+			"extract":   "Coffee is a drink that is drunk in the morning.\n\n== Arabia ==\nIt is drunk with cardamom from small cups.",
+			"revisions": []any{map[string]any{"revid": 8}}}
 		switch {
 		case q.Get("meta") == "siteinfo":
 			json.NewEncoder(w).Encode(map[string]any{"query": map[string]any{"rightsinfo": map[string]any{"text": "CC BY-SA 4.0",
