@@ -48,7 +48,8 @@ def main():
         worst, effect = max(worst, (a - b).abs().max().item()), max(effect, (a - c).abs().max().item())
         largest = max(largest, a.abs().max().item())
         agree, total = agree + (a.argmax(-1) == b.argmax(-1)).sum().item(), total + len(ids)
-    print(f"merged weights are {stored}; the adapter moves the logits by up to {effect:.3g}; the most likely token agrees at {agree} of {total} positions")
+    print(f"merged weights are {stored}; the adapter moves the logits by up to {effect:.3g}; "
+          f"the most likely token agrees at {agree} of {total} positions")
     relative = args.tolerance or (1e-3 if stored == torch.float32 else 5e-2)
     peers.verdict(f"logits up to {largest:.3g}", worst, relative * largest)
 

@@ -52,7 +52,8 @@ def gemma(texts, directory):
     tok.normalizer = normalizers.Replace(" ", "▁")
     # Words are cut for training only; at run time the whole text is one piece, as in the real file.
     tok.pre_tokenizer = pre_tokenizers.Split(Regex("▁+|\n"), "merged_with_next")
-    special = ["<pad>", "<eos>", "<bos>", "<unk>"] + ["<mask>", "<start_of_turn>", "<end_of_turn>", "\n"] + [f"<0x{i:02X}>" for i in range(256)]
+    special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "<start_of_turn>", "<end_of_turn>", "\n",
+               *(f"<0x{i:02X}>" for i in range(256))]
     tok.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=1700, special_tokens=special, show_progress=False, limit_alphabet=400))
     data = json.loads(tok.to_str())
     data["pre_tokenizer"] = {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False}
@@ -80,7 +81,8 @@ LANGUAGES = ["arb_Arab", "arz_Arab", "deu_Latn", "eng_Latn", "fra_Latn", "spa_La
 
 def nllb(texts, directory):
     tok = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True))
-    tok.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(Regex("[\n\r\t]"), " "), normalizers.Replace(Regex(" {2,}"), " ")])
+    tok.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(Regex("[\n\r\t]"), " "),
+                                           normalizers.Replace(Regex(" {2,}"), " ")])
     tok.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always", split=True)
     tok.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always", split=True)
     special = ["<s>", "<pad>", "</s>", "<unk>"]
@@ -88,7 +90,8 @@ def nllb(texts, directory):
     tok.add_special_tokens([AddedToken(code, special=True, normalized=False) for code in LANGUAGES])
     tok.add_special_tokens([AddedToken("<mask>", special=True, lstrip=True)])
     src, eos = tok.token_to_id("eng_Latn"), tok.token_to_id("</s>")
-    tok.post_processor = processors.TemplateProcessing(single="eng_Latn $A </s>", pair="eng_Latn $A $B </s>", special_tokens=[("eng_Latn", src), ("</s>", eos)])
+    tok.post_processor = processors.TemplateProcessing(single="eng_Latn $A </s>", pair="eng_Latn $A $B </s>",
+                                                       special_tokens=[("eng_Latn", src), ("</s>", eos)])
     write(directory, json.loads(tok.to_str()), {
         "bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>", "cls_token": "<s>", "sep_token": "</s>",
         "mask_token": "<mask>", "src_lang": "eng_Latn", "tgt_lang": None, "additional_special_tokens": LANGUAGES,

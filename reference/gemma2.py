@@ -30,7 +30,8 @@ def ablate(model, ids):
     sizes = {}
     for name, change in {
         "attn_logit_softcapping": dict(attn_logit_softcapping=50.0), "final_logit_softcapping": dict(final_logit_softcapping=30.0),
-        "sliding_window+1": dict(sliding_window=9), "rope_theta": dict(rope_theta=10100.0), "query_pre_attn_scalar": dict(query_pre_attn_scalar=16),
+        "sliding_window+1": dict(sliding_window=9), "rope_theta": dict(rope_theta=10100.0),
+        "query_pre_attn_scalar": dict(query_pre_attn_scalar=16),
     }.items():
         other = Gemma2ForCausalLM(config(**change)).eval()
         other.load_state_dict(model.state_dict())

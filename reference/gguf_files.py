@@ -70,23 +70,27 @@ def blocks(kind, rows, cols):
     data = RNG.integers(0, 256, (rows, cols // size, bytes_), dtype=np.uint8)
     for at in {Q.Q4_0: [0], Q.Q4_1: [0, 2], Q.Q5_0: [0], Q.Q5_1: [0, 2], Q.Q8_0: [0], Q.Q4_K: [0, 2], Q.Q5_K: [0, 2], Q.Q6_K: [208]}[kind]:
         scale = 0.002 if kind in (Q.Q4_K, Q.Q5_K, Q.Q6_K, Q.Q8_0) else 0.02
-        data[..., at:at + 2] = (RNG.normal(0, scale / (16 if kind == Q.Q6_K else 1), (rows, cols // size, 1)).astype(np.float16)).view(np.uint8)
+        scales = RNG.normal(0, scale / (16 if kind == Q.Q6_K else 1), (rows, cols // size, 1))
+        data[..., at:at + 2] = scales.astype(np.float16).view(np.uint8)
     return data.reshape(rows, -1)
 
 
 def types():
     """A Llama with a tensor of each type and the rotary factors of Llama 3.1."""
-    config = LlamaConfig(vocab_size=48, hidden_size=256, intermediate_size=256, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+    config = LlamaConfig(vocab_size=48, hidden_size=256, intermediate_size=256, num_hidden_layers=2,
+                         num_attention_heads=4, num_key_value_heads=2,
                          head_dim=8, max_position_embeddings=128, rms_norm_eps=1e-5, rope_theta=500000.0, tie_word_embeddings=False,
-                         rope_scaling={"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64},
+                         rope_scaling={"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
+                                       "high_freq_factor": 4.0, "original_max_position_embeddings": 64},
                          attn_implementation="eager")
     model = LlamaForCausalLM(config).eval()
     writer = gguf.GGUFWriter(OUT / "types.gguf", "llama")
     shape(writer, config)
     vocabulary(writer, config.vocab_size)
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config.num_hidden_layers)
-    kinds = {"embed_tokens": Q.Q8_0, "0.self_attn.q_proj": Q.Q4_0, "0.self_attn.k_proj": Q.Q4_1, "0.self_attn.v_proj": Q.Q5_0, "0.mlp.gate_proj": Q.Q4_K,
-             "0.mlp.up_proj": Q.Q5_K, "0.mlp.down_proj": Q.Q6_K, "1.self_attn.q_proj": Q.Q8_0, "1.self_attn.k_proj": Q.F16, "1.self_attn.v_proj": Q.Q6_K,
+    kinds = {"embed_tokens": Q.Q8_0, "0.self_attn.q_proj": Q.Q4_0, "0.self_attn.k_proj": Q.Q4_1,
+             "0.self_attn.v_proj": Q.Q5_0, "0.mlp.gate_proj": Q.Q4_K, "0.mlp.up_proj": Q.Q5_K,
+             "0.mlp.down_proj": Q.Q6_K, "1.self_attn.q_proj": Q.Q8_0, "1.self_attn.k_proj": Q.F16, "1.self_attn.v_proj": Q.Q6_K,
              "1.mlp.gate_proj": Q.Q4_0, "1.mlp.up_proj": Q.Q5_1, "1.mlp.down_proj": Q.Q4_1, "lm_head": Q.Q5_1, "o_proj": Q.BF16}
     processor, tensors = LlamaTensorProcessor({"num_attention_heads": 4, "num_key_value_heads": 2}), {}
     for name, p in model.state_dict().items():

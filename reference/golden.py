@@ -75,7 +75,8 @@ def decoder_goldens(model, seqs, tensors, values):
                 values["loglikelihoods"].append({"context": ids[:cut], "continuation": ids[cut:], "logprobs": per, "greedy": greedy})
             # A continuation that is greedy by construction.
         g = values["greedy"][0]
-        values["loglikelihoods"].append({"context": g["prompt"], "continuation": g["tokens"][:5], "logprobs": g["logprobs"][:5], "greedy": True})
+        values["loglikelihoods"].append({"context": g["prompt"], "continuation": g["tokens"][:5],
+                                         "logprobs": g["logprobs"][:5], "greedy": True})
 
 
 # The linear layers of a block: of Gemma 2, Llama and Qwen2, and of GPT-NeoX.

@@ -18,7 +18,8 @@ def config(**changes):
         vocab_size=272, hidden_size=48, intermediate_size=80, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
         head_dim=16, max_position_embeddings=512, rms_norm_eps=1e-5, rope_theta=10000.0, bos_token_id=1, eos_token_id=2, pad_token_id=None,
         # Of the eight frequencies some stay, some are divided and two lie between.
-        rope_scaling={"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64},
+        rope_scaling={"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+                      "original_max_position_embeddings": 64},
         attn_implementation="eager",
     )
     return LlamaConfig(**(settings | changes))
@@ -31,10 +32,12 @@ def ablate(model, ids):
     scaling = dict(model.config.rope_scaling)
     for name, change in {
         "rope_scaling": dict(rope_scaling=None), "factor": dict(rope_scaling=scaling | {"factor": 7.0}),
-        "high_freq_factor": dict(rope_scaling=scaling | {"high_freq_factor": 5.0}), "rope_theta": dict(rope_theta=model.config.rope_theta * 1.01),
+        "high_freq_factor": dict(rope_scaling=scaling | {"high_freq_factor": 5.0}),
+        "rope_theta": dict(rope_theta=model.config.rope_theta * 1.01),
         "rms_norm_eps": dict(rms_norm_eps=1e-2),
     }.items():
-        settings = {k: getattr(model.config, k) for k in ("rope_theta", "rope_scaling", "tie_word_embeddings", "attention_bias", "mlp_bias")}
+        settings = {k: getattr(model.config, k)
+                    for k in ("rope_theta", "rope_scaling", "tie_word_embeddings", "attention_bias", "mlp_bias")}
         other = LlamaForCausalLM(config(**(settings | change))).eval()
         other.load_state_dict(model.state_dict())
         sizes[name] = (other(torch.tensor([ids])).logits - base).abs().max().item()

@@ -72,10 +72,12 @@ def main():
         for beams, length, penalty, early, ngram in [
             *itertools.product((5,), (20, 40), (1.0, 0.8), (False, True), (0,)),
             (5, 20, 1.0, False, 3), (2, 20, 1.0, False, 0), (5, 6, 1.0, False, 0), (5, 40, 2.0, False, 2), (1, 20, 1.0, False, 0),
-            *itertools.product((3,), (24,), (0.0, -0.7), (False, True), (0,)), *itertools.product((2,), (30,), (1.3,), (False, True, "never"), (0,)),
+            *itertools.product((3,), (24,), (0.0, -0.7), (False, True), (0,)),
+            *itertools.product((2,), (30,), (1.3,), (False, True, "never"), (0,)),
             (3, 3, 1.0, False, 0), (3, 4, 0.0, "never", 0), (4, 24, 0.5, "never", 1), (4, 24, 1.0, True, 4),
         ]:
-            case = {"beams": beams, "max_length": length, "length_penalty": penalty, "early_stopping": early, "no_repeat_ngram": ngram, "outputs": []}
+            case = {"beams": beams, "max_length": length, "length_penalty": penalty, "early_stopping": early,
+                    "no_repeat_ngram": ngram, "outputs": []}
             for s in sources:
                 out = model.generate(
                     torch.tensor([s]), forced_bos_token_id=CODE, num_beams=beams, max_length=length, length_penalty=penalty,

@@ -249,9 +249,11 @@ def nllb(args):
 def nllb_check(directory, tok, own, most):
     own = own[:most]
     model = M2M100ForConditionalGeneration.from_pretrained(directory, dtype=torch.float32, attn_implementation="eager").eval()
-    right, others = 0, ["Wash your hands before you eat.", "The hospital is closed today.", "He has a fever and a cough.", "Children drink water from the old well."]
+    right, others = 0, ["Wash your hands before you eat.", "The hospital is closed today.",
+                        "He has a fever and a cough.", "Children drink water from the old well."]
     for en, ar in own + [(en, None) for en in others]:
-        out = model.generate(**tok(en, return_tensors="pt"), num_beams=5, max_length=200, forced_bos_token_id=tok.convert_tokens_to_ids("arb_Arab"))
+        out = model.generate(**tok(en, return_tensors="pt"), num_beams=5, max_length=200,
+                             forced_bos_token_id=tok.convert_tokens_to_ids("arb_Arab"))
         got = tok.decode(out[0], skip_special_tokens=True)
         right += got == ar
         if got != ar:

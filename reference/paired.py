@@ -45,7 +45,8 @@ def stratified(tasks):
 
     r = bootstrap(samples, macro, n_resamples=200_000, batch=2000, method="percentile", vectorized=True, rng=np.random.default_rng(1))
     d = r.bootstrap_distribution
-    return {"low": float(r.confidence_interval.low), "high": float(r.confidence_interval.high), "p": float(min(1, 2 * min((d <= 0).mean(), (d >= 0).mean())))}
+    return {"low": float(r.confidence_interval.low), "high": float(r.confidence_interval.high),
+            "p": float(min(1, 2 * min((d <= 0).mean(), (d >= 0).mean())))}
 
 
 def main():

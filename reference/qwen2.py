@@ -36,7 +36,9 @@ def without_biases(model, ids):
 def without_window(model, ids):
     """How far the window of the second layer moves them."""
     base, sizes = model(torch.tensor([ids])).logits, {}
-    for name, change in {"sliding_window+1": dict(sliding_window=7), "max_window_layers": dict(max_window_layers=0), "use_sliding_window": dict(use_sliding_window=False)}.items():
+    windows = {"sliding_window+1": dict(sliding_window=7), "max_window_layers": dict(max_window_layers=0),
+               "use_sliding_window": dict(use_sliding_window=False)}
+    for name, change in windows.items():
         other = Qwen2ForCausalLM(config(**(WINDOW | change))).eval()
         other.load_state_dict(model.state_dict())
         sizes[name] = (other(torch.tensor([ids])).logits - base).abs().max().item()

@@ -44,7 +44,8 @@ def ablate(make, model, settings, ids, changes, norms):
 
 
 def main():
-    windows = {"sliding_window+1": dict(sliding_window=7), "max_window_layers": dict(max_window_layers=0), "use_sliding_window": dict(use_sliding_window=False)}
+    windows = {"sliding_window+1": dict(sliding_window=7), "max_window_layers": dict(max_window_layers=0),
+               "use_sliding_window": dict(use_sliding_window=False)}
     alphas = {"alpha": dict(rope_scaling={"type": "dynamic", "alpha": 900.0, "factor": 1.0})}
     for name, seed, make, settings, changes, norms in (
         ("qwen3", SEED, qwen, {}, {"rope_theta": dict(rope_theta=500000.0)}, ("q_norm", "k_norm")),

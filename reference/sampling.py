@@ -79,20 +79,24 @@ def main():
                 continue
             p, names = apply(model, setting, logits)
             kept = [t for t in range(VOCAB) if p[t] > 0]
-            cases.append({"row": i, **setting, "processors": names, "kept": kept, "probabilities": [float(f"{p[t].item():.7g}") for t in kept]})
+            cases.append({"row": i, **setting, "processors": names, "kept": kept,
+                          "probabilities": [float(f"{p[t].item():.7g}") for t in kept]})
     penalised = []
     for name in ("gemma2", "gptneox", "gptneox-sequential", "llama", "llama-tied", "qwen2"):
         model = AutoModelForCausalLM.from_pretrained(MODELS / name, dtype=torch.float32, attn_implementation="eager")
         prompt = json.loads((MODELS / name / "golden.json").read_text())["sequences"][3]
         for penalty in (1.3, 0.8):
-            out = model.generate(torch.tensor([prompt]), max_new_tokens=24, do_sample=False, repetition_penalty=penalty, eos_token_id=None, pad_token_id=0)
+            out = model.generate(torch.tensor([prompt]), max_new_tokens=24, do_sample=False,
+                                 repetition_penalty=penalty, eos_token_id=None, pad_token_id=0)
             penalised.append({"model": name, "penalty": penalty, "prompt": prompt, "tokens": out[0][len(prompt):].tolist()})
     OUT.mkdir(parents=True, exist_ok=True)
     values = {
         "provenance": {"script": "sampling.py", "seed": SEED, "torch": torch.__version__, "transformers": transformers.__version__},
         "logits": [[float(f"{x:.9g}") for x in r[0].tolist()] for r in all_rows], "seen": SEEN, "cases": cases, "penalised": penalised,
     }
-    text = json.dumps(values, separators=(",", ":")).replace('},{"row"', '},\n{"row"').replace('],[', '],\n[').replace('},{"model"', '},\n{"model"')
+    text = json.dumps(values, separators=(",", ":"))
+    for start in ('},{"row"', '],[', '},{"model"'):
+        text = text.replace(start, start.replace(",", ",\n", 1))
     (OUT / "golden.json").write_text(text + "\n")
     print(f"{len(cases)} cases, {skipped} left out at a boundary")
 

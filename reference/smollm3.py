@@ -30,7 +30,8 @@ def main():
     tensors, values = {}, {}
     golden.decoder_goldens(model, seqs, tensors, values)
     base, sizes = model(torch.tensor([seqs[4]])).logits, values.setdefault("ablation", {})
-    for name, change in {"no_rope_layers": dict(no_rope_layers=[1, 1, 1]), "sliding_window+1": dict(sliding_window=8), "rope_theta": dict(rope_theta=1.9e6)}.items():
+    for name, change in {"no_rope_layers": dict(no_rope_layers=[1, 1, 1]),
+                         "sliding_window+1": dict(sliding_window=8), "rope_theta": dict(rope_theta=1.9e6)}.items():
         other = make(**change)
         if name == "no_rope_layers":
             other = make(no_rope_layers=[1, 1, 1], layer_types=model.config.layer_types)

@@ -79,14 +79,16 @@ def adapted(args, settings):
 
 
 def optimiser(settings, params, state, taken, total):
-    opt = torch.optim.AdamW(params.values(), lr=settings["lr"], betas=(settings["beta1"], settings["beta2"]), eps=settings["eps"], weight_decay=settings["weight_decay"])
+    opt = torch.optim.AdamW(params.values(), lr=settings["lr"], betas=(settings["beta1"], settings["beta2"]),
+                            eps=settings["eps"], weight_decay=settings["weight_decay"])
     for name, p in params.items() if state else ():
         opt.state[p] = {"step": torch.tensor(float(taken)), "exp_avg": state["m." + name], "exp_avg_sq": state["v." + name]}
     warmup = math.ceil(settings["warmup_ratio"] * total)
     if settings["schedule"] == "constant":
         schedule = get_constant_schedule_with_warmup(opt, warmup)
     else:
-        schedule = {"cosine": get_cosine_schedule_with_warmup, "linear": get_linear_schedule_with_warmup}[settings["schedule"]](opt, warmup, total)
+        schedule = {"cosine": get_cosine_schedule_with_warmup,
+                    "linear": get_linear_schedule_with_warmup}[settings["schedule"]](opt, warmup, total)
     for _ in range(taken):
         schedule.step()
     return opt, schedule

@@ -1,4 +1,5 @@
-"""A small model in the layout of M2M-100 (418M and 1.2B), with a head and embeddings of its own, and what its tokenizer and NLLB's make of sources.
+"""A small model in the layout of M2M-100 (418M and 1.2B), with a head and embeddings of its own, and sources in
+its tokens and NLLB's.
 
     python reference/translation.py
 
@@ -24,7 +25,8 @@ DEMO = ROOT / "internal" / "demo" / "models" / "nllb"
 CODES = [f"__{c}__" for c in FAIRSEQ_LANGUAGE_CODES["m2m100"]]
 TEXTS = [
     "Coffee is served in small cups.", "", " ", "أهلا بكم في الجزائر", "12 cups, 3 dates", "a  b\tc",
-    "The end </s> of it", "<pad>", "Write <mask> or <unk> here", "eng_Latn", "from arb_Arab to eng_Latn.", "__ar__ and __en__", "<s>hello</s>", "🜁 unknown 🜁🜁",
+    "The end </s> of it", "<pad>", "Write <mask> or <unk> here", "eng_Latn", "from arb_Arab to eng_Latn.",
+    "__ar__ and __en__", "<s>hello</s>", "🜁 unknown 🜁🜁",
 ]
 
 
@@ -83,7 +85,8 @@ def run(m, tok, texts):
 def sources(tok, plain):
     rows = []
     for text in TEXTS:
-        rows.append({"text": text, "ids": tok(text).input_ids, "cut": tok(text, truncation=True, max_length=8).input_ids, "plain": plain(text)})
+        rows.append({"text": text, "ids": tok(text).input_ids,
+                     "cut": tok(text, truncation=True, max_length=8).input_ids, "plain": plain(text)})
     return rows
 
 
@@ -98,13 +101,15 @@ def main():
     with torch.no_grad():
         for name, settings in (("untied", {}), ("tied", {"tie_word_embeddings": True})):
             m = load(directory, **settings)
-            same = [torch.equal(m.model.shared.weight, x.weight) for x in (m.model.encoder.embed_tokens, m.model.decoder.embed_tokens, m.lm_head)]
+            same = [torch.equal(m.model.shared.weight, x.weight)
+                    for x in (m.model.encoder.embed_tokens, m.model.decoder.embed_tokens, m.lm_head)]
             print(name, "encoder, decoder, head are the shared matrix:", same)
             values[name] = run(m, tok, values["texts"])
     golden.save(directory, "reference/translation.py", SEED, {"none": torch.zeros(1)}, values)
     (directory / "golden.safetensors").unlink()
 
-    split = lambda t: (lambda text: t.build_inputs_with_special_tokens(t.convert_tokens_to_ids(t.tokenize(text, split_special_tokens=True))))
+    split = lambda t: (lambda text: t.build_inputs_with_special_tokens(
+        t.convert_tokens_to_ids(t.tokenize(text, split_special_tokens=True))))
     rows = {"m2m100": sources(tok, split(tok))}
     for name, legacy in (("nllb", False), ("nllb-legacy", True)):
         fast = NllbTokenizerFast.from_pretrained(DEMO, legacy_behaviour=legacy, src_lang="eng_Latn")

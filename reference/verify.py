@@ -93,7 +93,8 @@ def main():
     problems = []
     with tempfile.TemporaryDirectory() as tmp:
         for name in names:
-            subprocess.run([sys.executable, HERE / f"{name}.py"], check=True, env=os.environ | {"BARKA_GOLDENS": tmp}, stdout=subprocess.DEVNULL)
+            subprocess.run([sys.executable, HERE / f"{name}.py"], check=True,
+                           env=os.environ | {"BARKA_GOLDENS": tmp}, stdout=subprocess.DEVNULL)
         for new in sorted(pathlib.Path(tmp).iterdir()):
             worst = compare(COMMITTED / new.name, new, problems)
             print(f"{new.name}: largest difference {worst:.1e}")

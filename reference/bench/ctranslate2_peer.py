@@ -53,8 +53,9 @@ def translate(model):
     n, beams = inputs["tokens"], inputs["beams"]  # the library counts the forced token too
     for batch in inputs["batches"]:
         def run():
-            results = model.translate_batch(words[:batch], target_prefix=[[str(inputs["forced"])]] * batch, beam_size=beams, length_penalty=0, return_scores=True,
-                                            min_decoding_length=n + 1, max_decoding_length=n + 1, max_batch_size=batch)
+            results = model.translate_batch(words[:batch], target_prefix=[[str(inputs["forced"])]] * batch,
+                                            beam_size=beams, length_penalty=0, return_scores=True, min_decoding_length=n + 1,
+                                            max_decoding_length=n + 1, max_batch_size=batch)
             for r in results:
                 if len(r.hypotheses[0]) != n + 1:
                     raise SystemExit(f"{len(r.hypotheses[0])} tokens with the forced one, expected {n + 1}")
@@ -65,4 +66,5 @@ def translate(model):
 if __name__ == "__main__":
     path = converted()
     if not args.convert:
-        measure.write(list(translate(ctranslate2.Translator(str(path), device="cpu", compute_type=args.dtype, inter_threads=1, intra_threads=args.threads))))
+        measure.write(list(translate(ctranslate2.Translator(str(path), device="cpu", compute_type=args.dtype,
+                                                            inter_threads=1, intra_threads=args.threads))))

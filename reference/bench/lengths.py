@@ -15,7 +15,8 @@ import pathlib
 from tokenizers import Tokenizer
 
 LETTERS = "أ ب ج د".split()
-HELLASWAG = "بناء على السياق التالي، اختر النهاية الصحيحة من الاقتراحات التالية\n    السياق:\n    \n    الاقتراحات:\n\n    0) \n1) \n2) \n3) \nالإجابة:"
+HELLASWAG = "بناء على السياق التالي، اختر النهاية الصحيحة من الاقتراحات التالية\n" \
+    "    السياق:\n    \n    الاقتراحات:\n\n    0) \n1) \n2) \n3) \nالإجابة:"
 
 
 def mmlu(count, args):

@@ -51,7 +51,8 @@ def main():
         return
     prompt, n, results = len(inputs["prompts"][0]), inputs["tokens"], []
     for batch in inputs["batches"]:
-        out = run([str(programs / "llama-batched-bench"), *common, "-tb", str(args.threads), "-c", str(batch * (prompt + n)), "-npp", str(prompt), "-ntg", str(n),
+        out = run([str(programs / "llama-batched-bench"), *common, "-tb", str(args.threads),
+                   "-c", str(batch * (prompt + n)), "-npp", str(prompt), "-ntg", str(n),
                    "-npl", ",".join([str(batch)] * args.repeat), "--output-format", "jsonl"])
         rates = [json.loads(found)["speed_tg"] for found in re.findall(r'\{"n_kv_max".*?\}', out)]
         if len(rates) != args.repeat:

@@ -35,7 +35,8 @@ PAIRS = [
     ("translate", "f32", "CTranslate2", "float32", None), ("translate", "bf16", "CTranslate2", "bfloat16", None),
     ("tokenize", "", "tokenizers", "", 1.5),
 ]
-SCRIPTS = {"llama.cpp": "llamacpp_peer.py", "transformers": "transformers_peer.py", "CTranslate2": "ctranslate2_peer.py", "tokenizers": "tokenizers_peer.py"}
+SCRIPTS = {"llama.cpp": "llamacpp_peer.py", "transformers": "transformers_peer.py",
+           "CTranslate2": "ctranslate2_peer.py", "tokenizers": "tokenizers_peer.py"}
 
 
 @dataclass
@@ -127,16 +128,16 @@ def compare(pairs, what, work, sides):
             notes += [f"{what}, {here} beside {there}: not measured; {s}: {s.failed}" for s in (here, there) if s.failed]
             continue
         for variant in here.rates:
-            rows.append({"what": what, "variant": variant, "unit": here.last[variant]["unit"], "barka": figures(here, variant), "peer": figures(there, variant),
-                         "target": target})
+            rows.append({"what": what, "variant": variant, "unit": here.last[variant]["unit"],
+                         "barka": figures(here, variant), "peer": figures(there, variant), "target": target})
     return rows, notes
 
 
 def figures(side, variant):
     rates = side.rates[variant]
     best, ceiling = max(rates), side.ceiling[variant]
-    return {"name": str(side), "best": best, "median": statistics.median(rates), "rates": rates, "share": best / ceiling if ceiling else None,
-            "peak_bytes": side.peak[variant], "outcome": side.last[variant].get("outcome", 0)}
+    return {"name": str(side), "best": best, "median": statistics.median(rates), "rates": rates,
+            "share": best / ceiling if ceiling else None, "peak_bytes": side.peak[variant], "outcome": side.last[variant].get("outcome", 0)}
 
 
 def models(args, pairs):
@@ -170,13 +171,16 @@ def machine(args):
     flags = set(re.search(r"^flags\s*: (.*)", cpu, re.M)[1].split())
     doctor = [json.loads(l) for l in must([args.barka, "doctor", "--fast", "--json"]).splitlines()]
     memory = int(re.search(r"MemTotal:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text())[1]) >> 20
-    return {"processor": re.search(r"^model name\s*: (.*)", cpu, re.M)[1], "cores": os.cpu_count(), "memory": f"{memory} GiB", "system": f"{platform.system()} {platform.release()}",
+    return {"processor": re.search(r"^model name\s*: (.*)", cpu, re.M)[1], "cores": os.cpu_count(),
+            "memory": f"{memory} GiB", "system": f"{platform.system()} {platform.release()}",
             "instructions": [f for f in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_bf16") if f in flags],
-            "kernels of barka": next((r["found"] for r in doctor if r["what"] == "kernels"), "?"), "load before": round(os.getloadavg()[0], 2)}
+            "kernels of barka": next((r["found"] for r in doctor if r["what"] == "kernels"), "?"),
+            "load before": round(os.getloadavg()[0], 2)}
 
 
 def versions(args):
-    out = {"barka": f"{must([args.barka, '--version']).split()[-1]} ({must(['git', '-C', ROOT, 'describe', '--always', '--dirty']).strip()})", "python": platform.python_version()}
+    commit = must(["git", "-C", ROOT, "describe", "--always", "--dirty"]).strip()
+    out = {"barka": f"{must([args.barka, '--version']).split()[-1]} ({commit})", "python": platform.python_version()}
     out |= {n: importlib.metadata.version(n) for n in ("torch", "transformers", "peft", "ctranslate2", "tokenizers")}
     return out | {"llama.cpp": "of llama-cpp-python " + re.search(r"^version=(\S+)", (HERE / "build_llamacpp.sh").read_text(), re.M)[1]}
 
@@ -200,7 +204,8 @@ def table(rows):
         side = lambda s: f"{number(s['best'])} ({number(s['median'])})"  # noqa: E731
         share = f"{100 * a['share']:.0f} %" if a["share"] else ""
         ratio, target = a["best"] / b["best"], r["target"]
-        cells = [r["what"], r["variant"], r["unit"], f"{a['name'].removeprefix('barka ')}: {side(a)}", share, f"{a['peak_bytes'] / 2**30:.2f} GiB", b["name"], side(b),
+        cells = [r["what"], r["variant"], r["unit"], f"{a['name'].removeprefix('barka ')}: {side(a)}", share,
+                 f"{a['peak_bytes'] / 2**30:.2f} GiB", b["name"], side(b),
                  f"{b['peak_bytes'] / 2**30:.2f} GiB", f"{ratio:.2f}", f"{a['median'] / b['median']:.2f}",
                  f"≥ {target:g}: {'yes' if ratio >= target else 'no'}" if target else "", agreement(a["outcome"], b["outcome"])]
         yield "| " + " | ".join(cells) + " |"
@@ -225,8 +230,10 @@ def main():
     args.shape = args.shape or ["gemma-2-2b", "nllb-600m"]
     args.barka = args.barka.resolve()
     args.dir.mkdir(parents=True, exist_ok=True)
-    pairs = [q for q in PAIRS if (not args.work or q[0] in args.work) and (not args.peer or q[2] in args.peer) and (not args.dtype or q[1] in args.dtype or not q[1])]
-    about, rows, notes = {"machine": machine(args), "versions": versions(args), "threads": args.threads, "rounds": args.rounds, "repeat": args.repeat}, [], []
+    pairs = [q for q in PAIRS if (not args.work or q[0] in args.work) and (not args.peer or q[2] in args.peer)
+             and (not args.dtype or q[1] in args.dtype or not q[1])]
+    about, rows, notes = {"machine": machine(args), "versions": versions(args), "threads": args.threads,
+                          "rounds": args.rounds, "repeat": args.repeat}, [], []
     for part in (models(args, pairs), tokenizers(args, pairs)):
         for r, n in part:
             rows, notes = rows + r, notes + n

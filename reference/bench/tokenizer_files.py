@@ -93,7 +93,8 @@ def found(d):
         path.write_text(nllb(gemma, charsmap), encoding="utf-8")
         yield path
     yield from [gemma] if gemma.exists() else [layouts.OUT / "gemma2.json", layouts.OUT / "nllb.json"]
-    yield from (p for p in [data / "gpt-neox/20B_tokenizer.json", data / "llama3.2", data / "llama2/tokenizer.json", data / "llama2/tokenizer.model",
+    yield from (p for p in [data / "gpt-neox/20B_tokenizer.json", data / "llama3.2",
+                            data / "llama2/tokenizer.json", data / "llama2/tokenizer.model",
                             layouts.OUT / "unigram.json", layouts.OUT / "spm-nllb.model", layouts.OUT / "spm-unigram.model"] if p.exists())
 
 
@@ -111,7 +112,8 @@ def peer(path):
 
 def ours(binary, d):
     """MB/s of one round, by tokenizer and texts."""
-    out = subprocess.run([binary, "-test.run=^$", "-test.bench=BenchmarkFiles", "-test.benchtime=1x", "-test.cpu=1"], cwd=differential.ROOT / "internal/tokenizer",
+    out = subprocess.run([binary, "-test.run=^$", "-test.bench=BenchmarkFiles", "-test.benchtime=1x", "-test.cpu=1"],
+                         cwd=differential.ROOT / "internal/tokenizer",
                          env=os.environ | {"BARKA_BENCH_TOKENIZERS": str(d)}, capture_output=True, text=True, check=True).stdout
     rows = re.findall(r"^BenchmarkFiles/(\S+)/(\S+?)\s+\d+\s.*?([\d.]+) MB/s", out, re.M)
     return {(t, s.replace("_", " ")): float(v) for t, s, v in rows}
@@ -124,7 +126,8 @@ def main():
     p.add_argument("--text", type=pathlib.Path, action="append", default=[])
     p.add_argument("tokenizer", nargs="*", type=pathlib.Path)
     a = p.parse_args()
-    lines = [l for f in a.text for l in f.read_text(encoding="utf-8").splitlines()] or list(shared_lines(differential.SHARED)) or layouts.lines()
+    given = [l for f in a.text for l in f.read_text(encoding="utf-8").splitlines()]
+    lines = given or list(shared_lines(differential.SHARED)) or layouts.lines()
     with tempfile.TemporaryDirectory() as d:
         d = pathlib.Path(d)
         texts = samples(lines)

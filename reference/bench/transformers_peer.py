@@ -60,7 +60,9 @@ def decode(model):
 def lora(model):
     from peft import LoraConfig, get_peft_model
     rank = inputs["rank"]
-    model = get_peft_model(model, LoraConfig(r=rank, lora_alpha=rank, lora_dropout=0.0, bias="none", task_type="CAUSAL_LM", target_modules="all-linear")).train()
+    model = get_peft_model(model,
+                           LoraConfig(r=rank, lora_alpha=rank, lora_dropout=0.0, bias="none",
+                                      task_type="CAUSAL_LM", target_modules="all-linear")).train()
     params = [p for p in model.parameters() if p.requires_grad]
     opt = torch.optim.AdamW(params, lr=1e-4, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)
     ids = torch.tensor(inputs["sequences"])

@@ -14,8 +14,10 @@ import sys
 import render
 from sources import templates
 
-PIECES = ["</think>", "<think>", "\n", "\n\n", " ", "  ", "\t", "\u3000", "\x1c", "\u2028", "\x00", "\ufeff", "\r\n", "é", "ß", "السلام", "😀", "a", "Hello", "user",
-          "assistant", "{", "}", "{{ x }}", "{% if %}", "'", '"', "\\", "[", "]", "0", "12", "%s", "<|im_end|>", "</s>", "<tool_call>", "</tool_call>", "<tool_response>",
+PIECES = ["</think>", "<think>", "\n", "\n\n", " ", "  ", "\t", "\u3000", "\x1c", "\u2028", "\x00", "\ufeff",
+          "\r\n", "é", "ß", "السلام", "😀", "a", "Hello", "user", "assistant",
+          "{", "}", "{{ x }}", "{% if %}", "'", '"', "\\", "[", "]", "0", "12", "%s", "<|im_end|>", "</s>",
+          "<tool_call>", "</tool_call>", "<tool_response>",
           "</tool_response>", "/no_think", "/think", "<answer>", "</seed:think>", "[THINK]", "Tools:"]
 
 
@@ -41,7 +43,8 @@ def main():
             cases = []
             for name, messages in conversations.items():
                 generation, thinking = draw.random() < 0.5, draw.choice([None, False, True])
-                cases.append({"conversation": name, "generation": generation, "thinking": thinking, **render.render(t["template"], messages, generation, thinking)})
+                cases.append({"conversation": name, "generation": generation, "thinking": thinking,
+                              **render.render(t["template"], messages, generation, thinking)})
             n += len(cases)
             f.write(json.dumps({"name": t["name"], "template": t["template"], "cases": cases}) + "\n")
     print(n, "conversations")

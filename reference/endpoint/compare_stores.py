@@ -27,7 +27,8 @@ def main():
     if not both:
         sys.exit("no request is in both")
     apart = sorted(abs(a[k][0] - b[k][0]) / max(1, abs(a[k][0])) for k in both)
-    print(f"{len(a)} and {len(b)} requests, {len(both)} in both; log-probabilities from {min(a[k][0] for k in both):.2f} to {max(a[k][0] for k in both):.2f}")
+    print(f"{len(a)} and {len(b)} requests, {len(both)} in both; "
+          f"log-probabilities from {min(a[k][0] for k in both):.2f} to {max(a[k][0] for k in both):.2f}")
     print(f"apart: median {apart[len(apart) // 2]:.2g}, most {apart[-1]:.2g}; greedy otherwise in {sum(a[k][1] != b[k][1] for k in both)}")
     if len(both) < len(a) or len(both) < len(b) or apart[-1] > tolerance:
         sys.exit(1)

@@ -49,8 +49,10 @@ def main():
     threading.Thread(target=server.serve_forever, daemon=True).start()
     os.makedirs(args.work, exist_ok=True)
     out, data = tempfile.mkdtemp(dir=args.work), ROOT / "internal/eval/testdata/hub"
-    subprocess.run([args.barka, "eval", "--model", args.model, "--data", data, "--tasks", "community|alrage_qa|0|1", "--output-dir", out, "--quiet",
-                    "--judge-url", f"http://127.0.0.1:{server.server_port}/v1", "--judge-model", "judge"], check=True, stdout=subprocess.DEVNULL)  # fmt: skip
+    subprocess.run([args.barka, "eval", "--model", args.model, "--data", data,
+                    "--tasks", "community|alrage_qa|0|1", "--output-dir", out, "--quiet",
+                    "--judge-url", f"http://127.0.0.1:{server.server_port}/v1", "--judge-model", "judge"],
+                   check=True, stdout=subprocess.DEVNULL)  # fmt: skip
     rows = [json.loads(line) for line in open(data / "OALL/ALRAGE/data/train.jsonl", encoding="utf-8")]
     docs = {d.query: d for d in map(qa_prompt_arabic, rows)}
     ((_, made),) = details(out).values()

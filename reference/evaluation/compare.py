@@ -118,7 +118,8 @@ class Compared:
         groups = collections.defaultdict(list)
         for task in self.tasks:
             groups[re.sub(r":.*\|", "|", task) if task.count(":") and "xstory" not in task else task].append(task)
-        print("| tasks | documents | requests | max \\|Δ\\| | mean \\|Δ\\| | same choice | same greedy flag | accuracy, lighteval | barka |")
+        print("| tasks | documents | requests | max \\|Δ\\| | mean \\|Δ\\| "
+              "| same choice | same greedy flag | accuracy, lighteval | barka |")
         print("|---|---|---|---|---|---|---|---|---|")
         total = collections.Counter()
         for group, names in groups.items():
@@ -128,11 +129,13 @@ class Compared:
             accuracy = [sum(next(iter(s["results"][x].values())) for x in names) / len(names) for s in (a, b)]
             name = group.split("|")[1] + (f" ({len(names)})" if len(names) > 1 else "") + f", {group.split('|')[2]}-shot"
             same, greedy = (sum(y[k] for y in t) for k in ("argmax", "greedy"))
-            print(f"| {name} | {n} | {r} | {max(d):.2g} | {sum(d) / len(d):.2g} | {same} | {greedy} | {accuracy[0]:.4f} | {accuracy[1]:.4f} |")
+            print(f"| {name} | {n} | {r} | {max(d):.2g} | {sum(d) / len(d):.2g} "
+                  f"| {same} | {greedy} | {accuracy[0]:.4f} | {accuracy[1]:.4f} |")
             total.update(docs=n, requests=r, same=same, greedy=greedy)
             total["sum"] += sum(d)
             total["max"] = max(total["max"], max(d))
-        print(f"| all {len(self.tasks)} | {total['docs']} | {total['requests']} | {total['max']:.2g} | {total['sum'] / total['requests']:.2g} "
+        print(f"| all {len(self.tasks)} | {total['docs']} | {total['requests']} | {total['max']:.2g} "
+              f"| {total['sum'] / total['requests']:.2g} "
               f"| {total['same']} | {total['greedy']} | | |")  # fmt: skip
         return total["max"]
 

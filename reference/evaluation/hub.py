@@ -76,21 +76,27 @@ def made_up(rows):
     }.items():  # fmt: skip
         yield translated + subset, options(rows, n, longer)
     each = range(rows)
-    yield translated + "boolq_ar", [{"question": f"هل {phrase(i)}؟", "passage": f"{phrase(i)}.\n{phrase(i + 1)}", "answer": i % 3 > 0} for i in each]
+    yield translated + "boolq_ar", [
+        {"question": f"هل {phrase(i)}؟", "passage": f"{phrase(i)}.\n{phrase(i + 1)}", "answer": i % 3 > 0} for i in each
+    ]
     yield translated + "copa_ext_ar", [
-        {"premise": f"رأيت {phrase(i)}", "choice1": phrase(i + 1), "choice2": phrase(i + 2) + " و" + phrase(i), "question": ["cause", "effect"][i % 2], "label": i // 2 % 2}
+        {"premise": f"رأيت {phrase(i)}", "choice1": phrase(i + 1), "choice2": phrase(i + 2) + " و" + phrase(i),
+         "question": ["cause", "effect"][i % 2], "label": i // 2 % 2}
         for i in each
     ]  # fmt: skip
     yield translated + "hellaswag_okapi_ar", [
-        {"ctx": f"[عنوان] {phrase(i)} [خطوة] ثم", "endings": repr([f"{phrase(i + j)} [x] '{j}'" for j in range(4)]), "label": str(i % 4)} for i in each
+        {"ctx": f"[عنوان] {phrase(i)} [خطوة] ثم",
+         "endings": repr([f"{phrase(i + j)} [x] '{j}'" for j in range(4)]), "label": str(i % 4)} for i in each
     ]
     yield translated + "toxigen_ar", [{"text": phrase(i), "toxicity_ai": float(i % 5), "toxicity_human": 2.5} for i in each]
     yield translated + "sciq_ar", [
-        {"question": f"ما {phrase(i)}؟", "distractor1": phrase(i + 1), "distractor2": phrase(i + 2), "distractor3": phrase(i + 3), "correct_answer": phrase(i + 4), "support": f"{phrase(i + 4)} في {phrase(i)}"}
+        {"question": f"ما {phrase(i)}؟", "distractor1": phrase(i + 1), "distractor2": phrase(i + 2),
+         "distractor3": phrase(i + 3), "correct_answer": phrase(i + 4), "support": f"{phrase(i + 4)} في {phrase(i)}"}
         for i in each
     ]  # fmt: skip
     yield "juletxara/xstory_cloze/ar", [
-        {"story_id": str(i), **{f"input_sentence_{j}": f"{phrase(i + j)}." for j in (1, 2, 3, 4)}, "sentence_quiz1": phrase(i + 6) + ".", "sentence_quiz2": phrase(i + 8) + ".", "answer_right_ending": 1 + i % 2}
+        {"story_id": str(i), **{f"input_sentence_{j}": f"{phrase(i + j)}." for j in (1, 2, 3, 4)},
+         "sentence_quiz1": phrase(i + 6) + ".", "sentence_quiz2": phrase(i + 8) + ".", "answer_right_ending": 1 + i % 2}
         for i in each
     ]  # fmt: skip
 

@@ -54,13 +54,15 @@ def difference(a, b):
 
 def requests(args, lm):
     """Prompts and choices of barka's own run, answered by the harness and by `barka score`."""
-    print("| tasks | requests | max \\|Δ\\|, harness | mean | max \\|Δ\\|, barka score | mean | greedy flags equal |\n|---|---|---|---|---|---|---|")
+    print("| tasks | requests | max \\|Δ\\|, harness | mean | max \\|Δ\\|, barka score | mean | greedy flags equal |\n"
+          "|---|---|---|---|---|---|---|")
     for task, (_, rows) in details(barka(args, "joint")).items():
         pairs = [(r["full_prompt"], c) for r in rows for c in r["choices"]]
         ours = [p for r in rows for p in r["predictions"]]
         theirs = lm.loglikelihood([Instance("loglikelihood", {}, p, i) for i, p in enumerate(pairs)], disable_tqdm=True)
         lines = "".join(json.dumps({"context": r["full_prompt"], "continuations": r["choices"]}) + "\n" for r in rows)
-        made = subprocess.run([args.barka, "score", "--model", args.model, "--dtype", "f32", "--quiet"], input=lines.encode(), capture_output=True, check=True)
+        made = subprocess.run([args.barka, "score", "--model", args.model, "--dtype", "f32", "--quiet"],
+                              input=lines.encode(), capture_output=True, check=True)
         scored = [p for line in made.stdout.splitlines() for p in json.loads(line)["logprobs"]]
         same = sum(bool(a[1]) == b[1] for a, b in zip(ours, theirs))
         print(f"| {task} | {len(pairs)} | {difference([o[0] for o in ours], [t[0] for t in theirs])} "

@@ -23,7 +23,10 @@ from compare import only
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "internal/eval/testdata/lighteval"
-FIXTURE = "arabic_mmlu:abstract_algebra arabic_mmlu:anatomy arabic_exams acva:Iraq acva:Yemen alghafa:meta_ar_msa alghafa:multiple_choice_grounded_statement_soqal_task piqa_ar boolq_ar copa_ext_ar hellaswag_okapi_ar toxigen_ar".split()
+FIXTURE = """
+    arabic_mmlu:abstract_algebra arabic_mmlu:anatomy arabic_exams acva:Iraq acva:Yemen alghafa:meta_ar_msa
+    alghafa:multiple_choice_grounded_statement_soqal_task piqa_ar boolq_ar copa_ext_ar hellaswag_okapi_ar toxigen_ar
+""".split()
 STORY = "lighteval|xstory_cloze:ar|{}|0"
 MMLU = "anatomy high_school_european_history security_studies professional_law marketing".split()
 
@@ -43,13 +46,18 @@ SOME = ["acva:Algeria", "arabic_exams", *(f"arabic_mmlu:{s}" for s in MMLU)]
 CASES = {
     "gemma2": ("demo", "float32", listed(FIXTURE, 0, [*SCIQ, STORY.format(0)]), None, {}),
     "gemma2-bfloat16": ("demo", "bfloat16", listed(FIXTURE, 0, [*SCIQ, STORY.format(0)]), None, {}),
-    "gemma2-shots": ("demo", "float32", listed(["arabic_mmlu:anatomy", "arabic_mmlu:abstract_algebra"], 2, ["community|acva:Iraq|1|1", STORY.format(3)]), None, {}),
-    "gemma2-chat": ("demo", "float32", listed(["arabic_mmlu:anatomy", "boolq_ar", "acva:Iraq"], 0, ["community|arabic_mmlu:abstract_algebra|2|1"]), None, {"chat": True}),
+    "gemma2-shots": ("demo", "float32",
+                     listed(["arabic_mmlu:anatomy", "arabic_mmlu:abstract_algebra"], 2,
+                            ["community|acva:Iraq|1|1", STORY.format(3)]), None, {}),
+    "gemma2-chat": ("demo", "float32",
+                    listed(["arabic_mmlu:anatomy", "boolq_ar", "acva:Iraq"], 0, ["community|arabic_mmlu:abstract_algebra|2|1"]),
+                    None, {"chat": True}),
     "gemma2-samples": ("demo", "float32", listed(["arabic_exams", "acva:Iraq", "piqa_ar", "hellaswag_okapi_ar"]), None, {"max-samples": 3}),
     "gptneox": ("gptneox", "float32", listed(FIXTURE, 0, [*SCIQ, STORY.format(0)]), None, {}),
     "llama": ("llama", "float32", listed(FIXTURE, 0, [*SCIQ, STORY.format(0)]), None, {}),
     "qwen2": ("qwen2", "float32", listed(FIXTURE, 0, [*SCIQ, STORY.format(0)]), None, {}),
-    "mistral-shots": ("mistral", "float32", listed(["arabic_mmlu:anatomy", "arabic_mmlu:abstract_algebra"], 2, [STORY.format(1)]), None, {}),
+    "mistral-shots": ("mistral", "float32",
+                      listed(["arabic_mmlu:anatomy", "arabic_mmlu:abstract_algebra"], 2, [STORY.format(1)]), None, {}),
     "all": ("demo", "float32", everything, "data", {"max-samples": 25}),
     "all-bfloat16": ("demo", "bfloat16", everything, "data", {"max-samples": 25}),
     "all-llama": ("llama", "float32", everything, "data", {"max-samples": 10}),
@@ -149,14 +157,17 @@ def main():
         shutil.rmtree(work / name, ignore_errors=True)
         theirs.mkdir(parents=True)
         common = ["--model", model, "--data", data, "--tasks", tasks, *options({k: v for k, v in given.items() if k != "chat"})]
-        run([sys.executable, here / "peer.py", *common, "--out", theirs, "--dtype", dtype, "--batch", str(BATCH), *(["--chat"] if "chat" in given else [])], work / name / "lighteval.log")
+        run([sys.executable, here / "peer.py", *common, "--out", theirs, "--dtype", dtype, "--batch", str(BATCH),
+             *(["--chat"] if "chat" in given else [])], work / name / "lighteval.log")
         short = {"float32": "f32", "float16": "f32", "bfloat16": "bf16"}[dtype]
-        run([args.barka, "eval", *common, "--output-dir", ours, "--dtype", short, "--override-batch-size", str(BATCH), *(["--use-chat-template"] if "chat" in given else [])], work / name / "barka.log")
+        run([args.barka, "eval", *common, "--output-dir", ours, "--dtype", short,
+             "--override-batch-size", str(BATCH), *(["--use-chat-template"] if "chat" in given else [])], work / name / "barka.log")
         print(f"## {name}: {kind}, {dtype}{''.join(f', {k} {v}' for k, v in given.items())}\n", flush=True)
         tolerance = {"float32": "1e-4", "float16": "0.5", "bfloat16": "1"}[dtype]
         bad += subprocess.run([sys.executable, here / "compare.py", theirs, ours, "--tolerance", tolerance]).returncode
         if args.golden:
-            settings = {"model": kind, "dtype": dtype, "tasks": tasks, "batch": BATCH, "chat": "chat" in given, "max_samples": given.get("max-samples", 0)}
+            settings = {"model": kind, "dtype": dtype, "tasks": tasks, "batch": BATCH, "chat": "chat" in given,
+                        "max_samples": given.get("max-samples", 0)}
             write_golden(name, theirs, settings)
     sys.exit(bad > 0)
 

@@ -58,9 +58,11 @@ def compare(args, name, tasks, data, samples):
     best = min(timed([*ours, work / "barka"], work / "barka", args.threads) for _ in range(args.rounds))
     apart = timed([*ours, work / "apart", "--no-share"], work / "apart", args.threads)
     theirs = timed([sys.executable, HERE / "peer.py", "--model", args.model, "--data", data, "--tasks", tasks, "--out", work / "lighteval",
-                    "--dtype", args.dtype, "--batch", 4, "--threads", args.threads, "--max-samples", samples], work / "lighteval", args.threads)  # fmt: skip
+                    "--dtype", args.dtype, "--batch", 4, "--threads", args.threads, "--max-samples", samples],
+                   work / "lighteval", args.threads)  # fmt: skip
     equal = "yes" if results(work / "barka") == results(work / "lighteval") else "no"
-    print(f"| {name} | {best[0]:.1f} s | {best[1]:.2f} GiB | {apart[0]:.1f} s | {theirs[0]:.1f} s | {theirs[1]:.2f} GiB | {theirs[0] / best[0]:.1f} | {equal} |")
+    print(f"| {name} | {best[0]:.1f} s | {best[1]:.2f} GiB | {apart[0]:.1f} s "
+          f"| {theirs[0]:.1f} s | {theirs[1]:.2f} GiB | {theirs[0] / best[0]:.1f} | {equal} |")
 
 
 def main():
@@ -79,7 +81,8 @@ def main():
     if args.mmlu_samples:
         compare(args, "Arabic MMLU", ",".join(f"community|{n}|0|1" for n in names), args.data, args.mmlu_samples)
     if args.hellaswag and args.hellaswag_samples:
-        compare(args, "HellaSwag", "community|hellaswag_okapi_ar|0|1", hellaswag(args.hellaswag, pathlib.Path(args.work) / "hellaswag"), args.hellaswag_samples)
+        compare(args, "HellaSwag", "community|hellaswag_okapi_ar|0|1",
+                hellaswag(args.hellaswag, pathlib.Path(args.work) / "hellaswag"), args.hellaswag_samples)
 
 
 main()

@@ -69,8 +69,9 @@ def theirs(args, work):
 
 def ours(args, work):
     border = "pairwise" if args.pairwise else "guarded"
-    command = [args.barka, "eval", "--model", args.model, "--data", FIXTURE, "--output-dir", work / "barka", "--quiet", "--token-boundary", border,
-               "--tasks", ",".join(f"community|{t}|0|1" for t in TASKS), "--dtype", {"float32": "f32", "bfloat16": "bf16"}[args.dtype]]  # fmt: skip
+    command = [args.barka, "eval", "--model", args.model, "--data", FIXTURE, "--output-dir", work / "barka",
+               "--quiet", "--token-boundary", border, "--tasks", ",".join(f"community|{t}|0|1" for t in TASKS),
+               "--dtype", {"float32": "f32", "bfloat16": "bf16"}[args.dtype]]  # fmt: skip
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return {name.split("|")[1]: rows for name, (_, rows) in details(work / "barka").items()}
 

@@ -14,7 +14,8 @@ from safetensors import safe_open
 from tokenizers import Tokenizer
 
 LINES = [
-    "Hello, world!", "مرحبا بالعالم", "  two  spaces ", "الْعَرَبِيَّةُ لُغَةٌ", "123 ١٢٣ ۱۲۳", "a\tb", "😊🏃‍♂️", "ﻻ ﷺ ﬁ", "e\u0301 é", "x = y[0];",
+    "Hello, world!", "مرحبا بالعالم", "  two  spaces ", "الْعَرَبِيَّةُ لُغَةٌ", "123 ١٢٣ ۱۲۳", "a\tb", "😊🏃‍♂️",
+    "ﻻ ﷺ ﬁ", "e\u0301 é", "x = y[0];",
     "عنوان: كتاب — صفحة ٥؟", "ZWNJ می‌خواهم", "<bos> <s> </s>", "", "中文 日本語",
 ]
 
@@ -53,7 +54,8 @@ def main():
         model = demo / "inputs/models" / name
         tok = Tokenizer.from_file(str(model / "tokenizer.json"))
         lines = [s for s in LINES if "\n" not in s]
-        out = subprocess.run([barka, "tokenize", "--model", str(model)], input="\n".join(lines) + "\n", capture_output=True, text=True, check=True)
+        out = subprocess.run([barka, "tokenize", "--model", str(model)], input="\n".join(lines) + "\n",
+                             capture_output=True, text=True, check=True)
         got = [[int(i) for i in l.split(",") if i] for l in out.stdout.split("\n")[:len(lines)]]
         want = [tok.encode(s).ids for s in lines]
         for s, g, w in zip(lines, got, want):

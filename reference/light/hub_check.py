@@ -18,11 +18,16 @@ def tree(directory):
 
 
 def cache_layout(cache):
-    """The names below a cache that mean something to its readers, with the targets of links. What each tool keeps for itself is left out."""
+    """The names below a cache that mean something to its readers, with the targets of links.
+
+    What each tool keeps for itself is left out.
+    """
     out = {}
     for p in sorted(pathlib.Path(cache).rglob("*")):
         name = str(p.relative_to(cache))
-        if name.split("/")[0].startswith(("models--", "datasets--")) and len(name.split("/")) > 1 and name.split("/")[1] in ("blobs", "refs", "snapshots") and not p.is_dir():
+        repo, *below = name.split("/")
+        shared = repo.startswith(("models--", "datasets--")) and below and below[0] in ("blobs", "refs", "snapshots")
+        if shared and not p.is_dir():
             out[name] = os.readlink(p) if p.is_symlink() else p.read_bytes()
     return out
 
@@ -83,7 +88,8 @@ def main():
     shutil.rmtree(ours / "models--org--gemma")
     blob = next(p.name for p in theirs.glob("models--org--gemma/blobs/*") if len(p.name) == 64)
     with FileLock(ours / ".locks/models--org--gemma" / (blob + ".lock")):
-        waiting = subprocess.Popen([barka, "download", MODEL], env=base | {"HF_HUB_CACHE": str(ours)}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        waiting = subprocess.Popen([barka, "download", MODEL], env=base | {"HF_HUB_CACHE": str(ours)},
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         for line in waiting.stderr:
             if "another process is downloading it" in line:
                 break
@@ -94,7 +100,8 @@ def main():
     # What the library downloaded, barka uses, with the server gone.
     server.stdin.close()
     server.wait()
-    ids = [subprocess.run([barka, "tokenize", "--model", m], input="مرحبا\n", env=base | {"HF_HUB_CACHE": str(theirs)}, capture_output=True, text=True, check=True).stdout
+    ids = [subprocess.run([barka, "tokenize", "--model", m], input="مرحبا\n",
+                          env=base | {"HF_HUB_CACHE": str(theirs)}, capture_output=True, text=True, check=True).stdout
            for m in (MODEL, str(demo / "inputs/models/gemma2"))]
     assert ids[0] == ids[1] != "\n"
     run(theirs, "eval", "--model", MODEL, "--tasks", "acva:Algeria", "--output-dir", str(work / "evals"))

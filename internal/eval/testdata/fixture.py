@@ -122,12 +122,15 @@ def question(n, what="ما لون الشيء رقم"):
 
 def mcq_rows(n, subject):
     for i in range(n):
-        yield {"question": question(i), **{l: COLOURS[(i + j) % 5] for j, l in enumerate(LATIN)}, "answer": LATIN[i * 3 % 4], "subject": subject}
+        yield {"question": question(i), **{l: COLOURS[(i + j) % 5] for j, l in enumerate(LATIN)},
+               "answer": LATIN[i * 3 % 4], "subject": subject}
 
 
 def sol_rows(n, k):
     for i in range(n):
-        yield {"query": question(i), **{f"sol{j + 1}": COLOURS[(i + j) % 5] + " " * (j % 2) + "جدا" * j for j in range(k)}, "label": str(i * 7 % k)}
+        yield {"query": question(i),
+               **{f"sol{j + 1}": COLOURS[(i + j) % 5] + " " * (j % 2) + "جدا" * j for j in range(k)},
+               "label": str(i * 7 % k)}
 
 
 def files():
@@ -141,14 +144,26 @@ def files():
         yield f"community|acva:{subset}", "OALL/ACVA", f"{subset}/test.jsonl", rows[:5], acva
         yield None, "OALL/ACVA", f"{subset}/validation.jsonl", rows[5:], acva
     yield "community|alghafa:meta_ar_msa", NATIVE, "data/meta_ar_msa/test.csv", list(sol_rows(4, 4)), options
-    yield "community|alghafa:multiple_choice_grounded_statement_soqal_task", NATIVE, "data/multiple_choice_grounded_statement_soqal_task/test.csv", list(sol_rows(3, 5)), options
+    soqal = "multiple_choice_grounded_statement_soqal_task"
+    yield f"community|alghafa:{soqal}", NATIVE, f"data/{soqal}/test.csv", list(sol_rows(3, 5)), options
     yield "community|piqa_ar", TRANSLATED, "piqa_ar/test.json", list(sol_rows(4, 2)), options
-    yield "community|boolq_ar", TRANSLATED, "boolq_ar/test.jsonl", [{"question": question(i), "passage": f"نص {i}\nسطر", "answer": i % 2 == 0} for i in range(4)], boolq
-    yield "community|copa_ext_ar", TRANSLATED, "copa_ext_ar/test.csv", [{"premise": f"حدث {i}", "choice1": "أ" * (i + 1), "choice2": "ب ب", "question": ["cause", "effect"][i % 2], "label": i % 2} for i in range(3)], copa
-    yield "community|hellaswag_okapi_ar", TRANSLATED, "hellaswag_okapi_ar/test.jsonl", [{"ctx": f"[عنوان] نص {i} [خطوة] ثم", "endings": repr([f"نهاية {j} 'x'" if j else 'قال "نعم" [كذا]' for j in range(4)]), "label": str(i % 4)} for i in range(4)], hellaswag
-    yield "community|toxigen_ar", TRANSLATED, "toxigen_ar/test.jsonl", [{"text": f"عبارة {i}", "toxicity_ai": i + 0.5, "toxicity_human": 3.0} for i in range(4)], toxigen
-    yield "community|sciq_ar", TRANSLATED, "sciq_ar/test.jsonl", [{"question": question(i), "distractor1": "و", "distractor2": "ز ز", "distractor3": "ح", "correct_answer": "ط ط ط", "support": f"نص {i}"} for i in range(5)], sciq
-    stories = [{"story_id": str(i), **{f"input_sentence_{j}": f"جملة {i}{j}." for j in (1, 2, 3, 4)}, "sentence_quiz1": "نهاية.", "sentence_quiz2": "نهاية أخرى.", "answer_right_ending": 1 + i % 2} for i in range(9)]
+    yield "community|boolq_ar", TRANSLATED, "boolq_ar/test.jsonl", [
+        {"question": question(i), "passage": f"نص {i}\nسطر", "answer": i % 2 == 0} for i in range(4)], boolq
+    yield "community|copa_ext_ar", TRANSLATED, "copa_ext_ar/test.csv", [
+        {"premise": f"حدث {i}", "choice1": "أ" * (i + 1), "choice2": "ب ب", "question": ["cause", "effect"][i % 2],
+         "label": i % 2} for i in range(3)], copa
+    yield "community|hellaswag_okapi_ar", TRANSLATED, "hellaswag_okapi_ar/test.jsonl", [
+        {"ctx": f"[عنوان] نص {i} [خطوة] ثم",
+         "endings": repr([f"نهاية {j} 'x'" if j else 'قال "نعم" [كذا]' for j in range(4)]),
+         "label": str(i % 4)} for i in range(4)], hellaswag
+    yield "community|toxigen_ar", TRANSLATED, "toxigen_ar/test.jsonl", [
+        {"text": f"عبارة {i}", "toxicity_ai": i + 0.5, "toxicity_human": 3.0} for i in range(4)], toxigen
+    yield "community|sciq_ar", TRANSLATED, "sciq_ar/test.jsonl", [
+        {"question": question(i), "distractor1": "و", "distractor2": "ز ز", "distractor3": "ح",
+         "correct_answer": "ط ط ط", "support": f"نص {i}"} for i in range(5)], sciq
+    stories = [
+        {"story_id": str(i), **{f"input_sentence_{j}": f"جملة {i}{j}." for j in (1, 2, 3, 4)},
+         "sentence_quiz1": "نهاية.", "sentence_quiz2": "نهاية أخرى.", "answer_right_ending": 1 + i % 2} for i in range(9)]
     yield "lighteval|xstory_cloze:ar", "juletxara/xstory_cloze", "ar/eval.jsonl", stories[:4], story
     yield None, "juletxara/xstory_cloze", "ar/train.jsonl", stories[4:], story
 
@@ -156,7 +171,8 @@ def files():
 def optional_rows(n, **more):
     for i in range(n):
         chosen = {f"Option {j + 1}": "" if (i + j) % 4 == 3 else COLOURS[(i + j) % 5] for j in range(5)}
-        yield {**more, "Question": question(i), "Answer Key": next(l for l in "EDCBA"[i:] if chosen[f"Option {'ABCDE'.index(l) + 1}"]), **chosen}
+        key = next(l for l in "EDCBA"[i:] if chosen[f"Option {'ABCDE'.index(l) + 1}"])
+        yield {**more, "Question": question(i), "Answer Key": key, **chosen}
 
 
 def files_v2():
@@ -165,14 +181,22 @@ def files_v2():
         if key and (repo == NATIVE or repo == "OALL/Arabic_EXAMS"):
             yield key, repo, name, rows, indexed if prompt is options else prompt
     yield "community|arabic_mmlu:Driving Test", "MBZUAI/ArabicMMLU", "Driving Test/test.csv", list(optional_rows(5)), native
-    yield "community|arabic_mmlu:Islamic Studies (High School)", "MBZUAI/ArabicMMLU", "Islamic Studies (High School)/test.csv", list(optional_rows(3)), native
-    yield None, "MBZUAI/ArabicMMLU", "Islamic Studies (High School)/dev.csv", list(optional_rows(5))[3:], native
+    studies = "Islamic Studies (High School)"
+    yield f"community|arabic_mmlu:{studies}", "MBZUAI/ArabicMMLU", f"{studies}/test.csv", list(optional_rows(3)), native
+    yield None, "MBZUAI/ArabicMMLU", f"{studies}/dev.csv", list(optional_rows(5))[3:], native
     for subset, n in (("anatomy", 4), ("virology", 3)):
-        yield f"community|arabic_mmlu_ht:{subset}", "MBZUAI/human_translated_arabic_mmlu", f"{subset}/test.jsonl", [{"question": question(i), "choices": COLOURS[i % 2:][:4], "answer": i % 4} for i in range(n)], human
-    yield "community|madinah_qa:Arabic Language (General)", "MBZUAI/MadinahQA", "Arabic Language (General)/test.csv", list(optional_rows(3, Context="نص\nسطر")), madinah
-    yield "community|madinah_qa:Arabic Language (Grammar)", "MBZUAI/MadinahQA", "Arabic Language (Grammar)/test.csv", list(optional_rows(4, Context="")), madinah
-    yield "community|aratrust:Ethics", "asas-ai/AraTrust-categorized", "Ethics/train.jsonl", [{"Question": question(i), **{l: f"{a}) {COLOURS[i + j]}" for j, (l, a) in enumerate(zip("ABC", "أبج"))}, "Answer": "أبج"[i]} for i in range(3)], trust
-    yield None, "OALL/ALRAGE", "data/train.jsonl", [{"id": i, "question": question(i), "candidates": f"نص أول\n\n نص {i} ", "gold_answer": COLOURS[i]} for i in range(5)], None
+        yield f"community|arabic_mmlu_ht:{subset}", "MBZUAI/human_translated_arabic_mmlu", f"{subset}/test.jsonl", [
+            {"question": question(i), "choices": COLOURS[i % 2:][:4], "answer": i % 4} for i in range(n)], human
+    for field, n, context in (("General", 3, "نص\nسطر"), ("Grammar", 4, "")):
+        subset = f"Arabic Language ({field})"
+        rows = list(optional_rows(n, Context=context))
+        yield f"community|madinah_qa:{subset}", "MBZUAI/MadinahQA", f"{subset}/test.csv", rows, madinah
+    yield "community|aratrust:Ethics", "asas-ai/AraTrust-categorized", "Ethics/train.jsonl", [
+        {"Question": question(i), **{l: f"{a}) {COLOURS[i + j]}" for j, (l, a) in enumerate(zip("ABC", "أبج"))},
+         "Answer": "أبج"[i]} for i in range(3)], trust
+    yield None, "OALL/ALRAGE", "data/train.jsonl", [
+        {"id": i, "question": question(i), "candidates": f"نص أول\n\n نص {i} ", "gold_answer": COLOURS[i]}
+        for i in range(5)], None
 
 
 def write(path, rows):
