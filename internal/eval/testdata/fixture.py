@@ -49,7 +49,8 @@ def options(r):
 
 
 def boolq(r):
-    return f"بناء على المقطع التالي، أجب عن السؤال ب نعم أو لا\n    المقطع :\n    {r['passage']}\n    السؤال:\n    {r['question']}\n    الإجابة:\n    "
+    return ("بناء على المقطع التالي، أجب عن السؤال ب نعم أو لا\n"
+            f"    المقطع :\n    {r['passage']}\n    السؤال:\n    {r['question']}\n    الإجابة:\n    ")
 
 
 def copa(r):
@@ -59,7 +60,9 @@ def copa(r):
 
 def hellaswag(r):
     clean = lambda s: re.sub(r"\[.*?\]", "", s)
-    return f"بناء على السياق التالي، اختر النهاية الصحيحة من الاقتراحات التالية\n    السياق:\n    {clean(r['ctx'])}\n    الاقتراحات:\n\n    {listed(clean(e) for e in eval(r['endings']))}الإجابة:"
+    return ("بناء على السياق التالي، اختر النهاية الصحيحة من الاقتراحات التالية\n"
+            f"    السياق:\n    {clean(r['ctx'])}\n"
+            f"    الاقتراحات:\n\n    {listed(clean(e) for e in eval(r['endings']))}الإجابة:")
 
 
 def toxigen(r):
@@ -70,7 +73,9 @@ def sciq(r):
     choices = [r["distractor1"], r["distractor2"], r["distractor3"], r["correct_answer"]]
     RANDOM.shuffle(choices)
     SHUFFLED[:] = choices
-    return f"بناءً على السياق أدناه، اختر الإجابة الصحيحة للسؤال التالي من قائمة الاقتراحات\n    السياق:\n    {r['support']}\n    السؤال:\n    {r['question']}\n    الإجابات المحتملة:\n\n    {listed(choices)}الإجابة:"
+    return ("بناءً على السياق أدناه، اختر الإجابة الصحيحة للسؤال التالي من قائمة الاقتراحات\n"
+            f"    السياق:\n    {r['support']}\n    السؤال:\n    {r['question']}\n"
+            f"    الإجابات المحتملة:\n\n    {listed(choices)}الإجابة:")
 
 
 def labelled(r):
@@ -92,7 +97,8 @@ def trust(r):
 
 
 def madinah(r):
-    return f"بناءً على السياق أدناه، اختر الإجابة الصحيحة للسؤال التالي من قائمة الأجوبة:\n\n\nالسياق:\n{r['Context'] or None}\nالسؤال:\n{r['Question']}\n{labelled(r)[0]}الإجابة:"
+    return ("بناءً على السياق أدناه، اختر الإجابة الصحيحة للسؤال التالي من قائمة الأجوبة:\n\n\n"
+            f"السياق:\n{r['Context'] or None}\nالسؤال:\n{r['Question']}\n{labelled(r)[0]}الإجابة:")
 
 
 def indexed(r):
