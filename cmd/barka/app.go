@@ -36,19 +36,21 @@ const (
 	exitInterrupted = 130
 )
 
-const description = `Barka takes an open large language model to a new language, Arabic first: Wikipedia pages, questions and answers, translation, fine-tuning, evaluation.
+const description = `Barka takes an open large language model to a new language, Arabic first:
+Wikipedia pages, questions and answers, translation, fine-tuning, evaluation.
 
-Begin with "barka demo", which runs the whole chain offline in a few seconds.
+Start with "barka demo", which runs the whole chain offline in a few seconds.
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 bad input (a file, model or dataset), 130 interrupted; where the message says so, the same command goes on from there.`
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input (a file, model or dataset),
+130 interrupted. If the message says so, the same command resumes an interrupted run.`
 
 // globals are the flags that every verb has.
 type globals struct {
-	JSON    bool  `name:"json" help:"Write results, progress and the exit as JSON lines; docs/json-events.md lists the events."`
-	Quiet   bool  `short:"q" help:"Write results and errors alone."`
+	JSON    bool  `name:"json" help:"Write results, progress and the exit as JSON lines (docs/json-events.md)."`
+	Quiet   bool  `short:"q" help:"Print only results and errors."`
 	Threads int   `help:"Worker threads; 0 is one per core." default:"0"`
-	Seed    int64 `help:"Seed of everything random." default:"42"`
-	Offline bool  `help:"Ask nothing of the Hugging Face hub, as HF_HUB_OFFLINE=1 does."`
+	Seed    int64 `help:"Seed of all random choices." default:"42"`
+	Offline bool  `help:"Do not contact the Hugging Face hub, as with HF_HUB_OFFLINE=1."`
 
 	Version kong.VersionFlag `help:"Print the version."`
 }
@@ -57,14 +59,14 @@ type globals struct {
 type commands struct {
 	globals
 
-	Demo demoCmd `cmd:"" help:"Run the whole chain on embedded pages and tiny models, offline."`
+	Demo demoCmd `cmd:"" help:"Run the whole chain offline on embedded pages and tiny models."`
 	Run  runCmd  `cmd:"" help:"Run a recipe: every stage in order, resumed where it stopped."`
 
-	Download downloadCmd `cmd:"" help:"Fetch a model, an adapter or a dataset from the Hugging Face hub."`
+	Download downloadCmd `cmd:"" help:"Download a model, an adapter or a dataset from the Hugging Face hub."`
 
-	Wiki    wikiCmd    `cmd:"" help:"Wikipedia pages to passages."`
-	Synth   synthCmd   `cmd:"" help:"Passages to instructions, with a language model."`
-	Convert convertCmd `cmd:"" help:"A benchmark's training set to instructions."`
+	Wiki    wikiCmd    `cmd:"" help:"Turn Wikipedia pages into passages."`
+	Synth   synthCmd   `cmd:"" help:"Turn passages into instructions with a language model."`
+	Convert convertCmd `cmd:"" help:"Turn a benchmark's training set into instructions."`
 	Filter  filterCmd  `cmd:"" help:"Drop instructions by quality rules, each with a reason."`
 	Mix     mixCmd     `cmd:"" help:"Join datasets into one shuffled training set with its card."`
 
@@ -72,18 +74,19 @@ type commands struct {
 	Train     trainCmd     `cmd:"" help:"Fine-tune a model with LoRA."`
 	Merge     mergeCmd     `cmd:"" help:"Merge an adapter into its base model."`
 	Eval      evalCmd      `cmd:"" help:"Evaluate a model on the Open Arabic LLM Leaderboard's tasks."`
-	Compare   compareCmd   `cmd:"" help:"Whether one evaluation is better than another, and which questions flipped."`
-	Audit     auditCmd     `cmd:"" help:"Defects of the benchmarks, and their questions in training sets."`
-	Report    reportCmd    `cmd:"" help:"One HTML page about a run."`
+	Compare   compareCmd   `cmd:"" help:"Test whether one evaluation is better than another, and find the questions that flipped."`
+	Audit     auditCmd     `cmd:"" help:"Find defects of benchmarks, and their questions in training sets."`
+	Report    reportCmd    `cmd:"" help:"Write one HTML page about a run."`
 
-	Generate generateCmd `cmd:"" help:"Continue a prompt, or answer it."`
-	Score    scoreCmd    `cmd:"" help:"Log-likelihoods of continuations, JSON lines in and out."`
-	Tokenize tokenizeCmd `cmd:"" help:"Text to token ids, a line each, and back."`
-	Bench    benchCmd    `cmd:"" help:"Speed, share of the machine's ceilings and memory, on checkpoints of real shapes."`
-	Doctor   doctorCmd   `cmd:"" help:"What this machine has, and which kernels run on it."`
+	Generate generateCmd `cmd:"" help:"Continue or answer prompts."`
+	Score    scoreCmd    `cmd:"" help:"Compute log-likelihoods of continuations, JSON lines in and out."`
+	Tokenize tokenizeCmd `cmd:"" help:"Turn text into token ids, line by line, and back."`
+	Bench    benchCmd    `cmd:"" help:"Measure speed, share of the machine's ceilings and memory on checkpoints of real shapes."`
+	Doctor   doctorCmd   `cmd:"" help:"Show what this machine has and which kernels run on it."`
 }
 
-// app is what a verb runs with.
+// app holds what every verb needs to run: the global flags, the streams and the
+// state of this invocation.
 type app struct {
 	globals
 	ctx          context.Context
@@ -97,9 +100,10 @@ type app struct {
 	notResumable bool // an interrupted run of this verb starts again from the beginning
 }
 
-// newParser makes the parser that fills c.
+// newParser returns the parser of the command line that fills c.
 func newParser(c *commands, options ...kong.Option) (*kong.Kong, error) {
-	vars := kong.Vars{"version": "barka " + version.Barka, "chat_formats": strings.Join(chat.Formats(), ", "), "chat_date": chat.DefaultDate}
+	vars := kong.Vars{"version": "barka " + version.Barka, "chat_formats": strings.Join(chat.Formats(), ", "),
+		"chat_date": chat.DefaultDate}
 	return kong.New(c, append(options, kong.Name("barka"), kong.Description(description), vars,
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}))...)
 }
@@ -124,7 +128,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	screen, flush := ui.Screen(stdout)
 	out := &checkedWriter{to: screen}
-	a := &app{globals: c.globals, start: start, ctx: ctx, stdin: &interruptible{ctx: ctx, from: stdin}, stdout: out, stderr: stderr,
+	a := &app{globals: c.globals, start: start, ctx: ctx,
+		stdin: &interruptible{ctx: ctx, from: stdin}, stdout: out, stderr: stderr,
 		ui: ui.New(ui.Options{JSON: c.JSON || asksJSON(args), Quiet: c.Quiet, Stdout: stdout, Stderr: stderr})}
 	filelock.Note = func(s string) { a.ui.Warnf("%s", s) }
 	if err == nil && parsed.Selected() != nil {
@@ -144,10 +149,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	default:
 		err = mapped.Guard(func() error { return parsed.Run(a) })
 		if flushed := flush(); err == nil {
-			err = cmp.Or(out.err, flushed) // nobody may have looked at it
+			err = cmp.Or(out.err, flushed) // the verb may have ignored a failed write
 		}
 		if err == nil {
-			err = ctx.Err() // a script that runs commands must see that it was to end
+			err = ctx.Err() // a calling script must see the interruption, even if the work was done
 		}
 		code = a.code(err)
 	}
@@ -169,7 +174,9 @@ func asksJSON(args []string) bool {
 }
 
 // statuses name the exit codes in events.
-var statuses = map[int]string{exitDone: "done", exitFailed: "failed", exitUsage: "usage", exitBadInput: "bad_input", exitInterrupted: "interrupted"}
+var statuses = map[int]string{
+	exitDone: "done", exitFailed: "failed", exitUsage: "usage", exitBadInput: "bad_input", exitInterrupted: "interrupted",
+}
 
 // exit writes the last event of --json.
 func (a *app) exit(code int, err error) {
@@ -192,9 +199,11 @@ func (a *app) exit(code int, err error) {
 	a.ui.Exit(e)
 }
 
-// notResumable lists the verbs that start again from the beginning after an interruption:
-// they take seconds to minutes, or answer as they read.
-var notResumable = []string{"audit", "bench", "compare", "convert", "doctor", "filter", "generate", "merge", "mix", "report", "score", "tokenize"}
+// notResumable lists the verbs that start again from the beginning after an
+// interruption. They take seconds to minutes, or write each answer as they read.
+var notResumable = []string{
+	"audit", "bench", "compare", "convert", "doctor", "filter", "generate", "merge", "mix", "report", "score", "tokenize",
+}
 
 // code reports an error and returns its exit code.
 func (a *app) code(err error) int {
@@ -206,7 +215,7 @@ func (a *app) code(err error) int {
 		if a.notResumable {
 			a.ui.Warnf("interrupted")
 		} else {
-			a.ui.Warnf("interrupted; the same command goes on from here")
+			a.ui.Warnf("interrupted; the same command resumes from here")
 		}
 		return exitInterrupted
 	case errors.As(err, &usage):
@@ -231,33 +240,39 @@ func (u *usageError) Error() string { return u.text }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
-// env is where a stage runs.
+// env returns the environment of a stage that reads the inputs in and writes out.
 func (a *app) env(out string, in map[string]string, restart bool) durable.Env {
 	return durable.Env{Out: out, In: in, Restart: restart, Seed: a.Seed, Progress: a.ui.Progress(), Log: a.log()}
 }
 
+// log returns the logger of warnings: text lines, or with --json events of the
+// name warning whose attributes are fields.
 func (a *app) log() *slog.Logger {
 	switch {
 	case a.JSON:
-		// The events that warnings are, with what they name as fields.
-		return slog.New(slog.NewJSONHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn, ReplaceAttr: func(groups []string, at slog.Attr) slog.Attr {
-			switch {
-			case len(groups) > 0:
-			case at.Key == slog.TimeKey, at.Key == slog.LevelKey:
-				return slog.Attr{}
-			case at.Key == slog.MessageKey:
-				at.Key = "message"
-			}
-			return at
-		}})).With("event", "warning")
+		o := &slog.HandlerOptions{Level: slog.LevelWarn, ReplaceAttr: eventField}
+		return slog.New(slog.NewJSONHandler(a.stderr, o)).With("event", "warning")
 	case a.Quiet:
 		return slog.New(slog.DiscardHandler)
 	}
 	return slog.New(ui.NewWarnings(a.stderr))
 }
 
-// engine returns the engine of this command with weights of a type. It is one,
-// so that a model that changes between two uses is noticed.
+// eventField turns an attribute of a log record into the field of an event:
+// without time and level, and with the message under "message".
+func eventField(groups []string, at slog.Attr) slog.Attr {
+	switch {
+	case len(groups) > 0:
+	case at.Key == slog.TimeKey, at.Key == slog.LevelKey:
+		return slog.Attr{}
+	case at.Key == slog.MessageKey:
+		at.Key = "message"
+	}
+	return at
+}
+
+// engine returns this command's engine, set to open models with weights of a
+// type. All uses share one engine, which notices a model that changes between them.
 func (a *app) engine(dtype string) *backend.Engine {
 	if a.opened == nil {
 		a.opened = backend.NewEngine(a.Threads, "", func(note string) { a.ui.Infof("%s", note) })
@@ -273,7 +288,7 @@ func (a *app) counts(stage, out string, m *dataset.Manifest) {
 	a.warn(stage, m.Notes)
 }
 
-// warn reports what a user should know of a finished stage's rows.
+// warn prints the notes of a finished stage about its rows.
 func (a *app) warn(stage string, notes []string) {
 	for _, n := range notes {
 		a.ui.Warnf("%s: %s", stage, n)

@@ -54,13 +54,30 @@ func inputs(t *testing.T) string {
 }
 
 func TestEveryVerbHasHelpWithAnExample(t *testing.T) {
+	parser, err := newParser(new(commands))
+	if err != nil {
+		t.Fatal(err)
+	}
 	help := ok(t, "", "--help")
-	for _, verb := range []string{"demo", "run", "wiki", "synth", "convert", "filter", "mix", "translate", "train", "merge", "eval", "compare", "report", "download", "generate", "score", "tokenize"} {
-		if !strings.Contains(help, verb) {
+	leaves := parser.Model.Leaves(true)
+	if len(leaves) < 20 {
+		t.Fatalf("%d verbs", len(leaves))
+	}
+	for _, leaf := range leaves {
+		verb := strings.Fields(leaf.Path())[0]
+		if leaf.Parent.Name == "eval" {
+			verb = "eval " + leaf.Name
+		}
+		if !strings.Contains(help, "\n  "+verb+" ") {
 			t.Errorf("%s is not in the help", verb)
 		}
-		if text := ok(t, "", verb, "--help"); !strings.Contains(text, "barka "+verb) || !strings.Contains(text, "Example") {
+		if !strings.Contains(leaf.Detail, "Example") || !strings.Contains(leaf.Detail, "barka ") {
 			t.Errorf("%s: the help has no example", verb)
+		}
+		for _, flag := range leaf.Flags {
+			if !flag.Hidden && (len(flag.Help) < 10 || !strings.HasSuffix(flag.Help, ".")) {
+				t.Errorf("%s: the help of --%s is %q, expected a sentence", verb, flag.Name, flag.Help)
+			}
 		}
 	}
 	if !strings.Contains(ok(t, ""), "barka demo") {
@@ -87,7 +104,7 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{[]string{"nonsense"}, exitUsage, "nonsense"},
 		{[]string{"generate", "--prompt", "x"}, exitUsage, "--model"},
-		{[]string{"tokenize", "--model", "/no/such/dir"}, exitBadInput, "no such directory"},
+		{[]string{"tokenize", "--model", "/no/such/dir"}, exitBadInput, "neither a directory nor a hub id"},
 		{[]string{"tokenize", "--model", "google/not-in-the-cache"}, exitBadInput, "barka download google/not-in-the-cache"},
 		{[]string{"generate", "--model", filepath.Join(dir, "models", "nllb"), "--prompt", "x"}, exitBadInput, "encoder-decoder"},
 		{[]string{"generate", "--model", model, "--prompt", "x", "--dtype", "f64"}, exitBadInput, "f64"},
@@ -129,7 +146,7 @@ func TestInterruption(t *testing.T) {
 			args = append(args, "--model", filepath.Join(inputs(t), "models", "gemma2"), "--output-dir", t.TempDir())
 		}
 		var stdout, stderr bytes.Buffer
-		if code := run(ctx, args, nil, &stdout, &stderr); code != exitInterrupted || strings.Contains(stderr.String(), "goes on") != goesOn {
+		if code := run(ctx, args, nil, &stdout, &stderr); code != exitInterrupted || strings.Contains(stderr.String(), "resumes") != goesOn {
 			t.Errorf("%s: exit code %d, %s", verb, code, stderr.String())
 		}
 	}
@@ -228,7 +245,8 @@ func TestGenerateMany(t *testing.T) {
 	quoted, _ := json.Marshal(stop)
 	prompt, _ := json.Marshal(strings.Repeat("How is coffee poured? ", 2))
 	fmt.Fprintf(&objects, `{"id": {"page": 7}, "prompt": %s, "seed": 43, "stop": %s}`+"\n", prompt, quoted)
-	fmt.Fprintf(&objects, `{"id": "b", "messages": [{"role": "user", "content": %s}], "seed": 43, "stop": ["never", %s], "max_tokens": 10}`+"\n", prompt, quoted)
+	fmt.Fprintf(&objects,
+		`{"id": "b", "messages": [{"role": "user", "content": %s}], "seed": 43, "stop": ["never", %s], "max_tokens": 10}`+"\n", prompt, quoted)
 	fmt.Fprintf(&objects, `{"prompt": %s, "temperature": 0}`+"\n", prompt)
 	file := filepath.Join(dir, "prompts.jsonl")
 	if err := os.WriteFile(file, []byte(objects.String()), 0o644); err != nil {
@@ -236,16 +254,19 @@ func TestGenerateMany(t *testing.T) {
 	}
 	rs := replies(ok(t, "", append(flags, "--input", file)...))
 	want := whole[:strings.Index(whole, stop)]
-	if len(rs) != 3 || rs[0].Text != want || rs[1].Text != want || rs[0].FinishReason != "stop" || string(rs[0].ID) != `{"page":7}` || string(rs[1].ID) != `"b"` || rs[2].ID != nil {
+	if len(rs) != 3 || rs[0].Text != want || rs[1].Text != want || rs[0].FinishReason != "stop" ||
+		string(rs[0].ID) != `{"page":7}` || string(rs[1].ID) != `"b"` || rs[2].ID != nil {
 		t.Errorf("%+v, want the text %q twice", rs, want)
 	}
-	if plain := ok(t, strings.Repeat("How is coffee poured? ", 2), "generate", "--model", model, "--prompt", "-", "--max-tokens", "10", "--temperature", "0.9",
+	if plain := ok(t, strings.Repeat("How is coffee poured? ", 2), "generate", "--model", model, "--prompt", "-",
+		"--max-tokens", "10", "--temperature", "0.9",
 		"--top-p", "0.95", "--seed", "43", "--stop", "never, ever", "--stop", stop); plain != want+"\n" {
 		t.Errorf("streamed %q, want %q", plain, want)
 	}
 
 	for bad, text := range map[string]string{
-		"{oops": "line 4", `{"prompt": "x", "messages": [{"role": "user", "content": "y"}]}`: "either prompt", `{"prompt": "x", "top_p": 2}`: "top-p",
+		"{oops": "line 4", `{"prompt": "x", "messages": [{"role": "user", "content": "y"}]}`: "either prompt",
+		`{"prompt": "x", "top_p": 2}`: "top-p",
 		`{"prompt": "x", "top_p": 0}`: "top-p is 0", `{"prompt": "x", "repetition_penalty": 0}`: "repetition penalty is 0",
 		`{"prompt": "x", "stop": 3}`: "stop", `{"messages": [{"role": "stranger", "content": "y"}]}`: "stranger",
 		`{"prompt": "` + strings.Repeat("coffee ", 2000) + `"}`: "1024 positions",
@@ -269,7 +290,8 @@ func TestGenerateMany(t *testing.T) {
 			t.Errorf("%v: exit code %d, %q", args, r.code, r.err)
 		}
 	}
-	if r := barka(t, "", "generate", "--model", model, "--prompt", "x", "--cache-gib", "0.00001"); r.code != exitBadInput || !strings.Contains(r.err, "key/value cache") {
+	if r := barka(t, "", "generate", "--model", model, "--prompt", "x", "--cache-gib", "0.00001"); r.code != exitBadInput ||
+		!strings.Contains(r.err, "key/value cache") {
 		t.Errorf("a cache of ten KiB: exit code %d, %q", r.code, r.err)
 	}
 }
@@ -283,7 +305,8 @@ func TestGenerateEndTokens(t *testing.T) {
 		Finish string  `json:"finish_reason"`
 	}
 	generate := func(args ...string) (r reply) {
-		out := ok(t, "", append([]string{"generate", "--model", model, "--prompt", "How is coffee poured?", "--max-tokens", "8", "--json"}, args...)...)
+		out := ok(t, "", append([]string{"generate", "--model", model,
+			"--prompt", "How is coffee poured?", "--max-tokens", "8", "--json"}, args...)...)
 		if err := json.Unmarshal([]byte(out), &r); err != nil {
 			t.Fatalf("%s: %v", out, err)
 		}
@@ -311,16 +334,19 @@ func TestGenerateEndTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := barka(t, "", "generate", "--model", model, "--prompt", "x", "--raw")
-	if r.code != exitBadInput || !strings.Contains(r.err, `generation_config.json: eos_token_id is "<eos>", expected a token id or a list of them`) {
+	if r.code != exitBadInput ||
+		!strings.Contains(r.err, `generation_config.json: eos_token_id is "<eos>", expected a token id or a list of them`) {
 		t.Errorf("exit code %d, %q", r.code, r.err)
 	}
 }
 
 func TestScoreLines(t *testing.T) {
 	model := filepath.Join(inputs(t), "models", "gemma2")
-	out := ok(t, `{"context":"Dates are sweet.","continuations":[" Yes"," No, they are not"]}`+"\n"+`{"context":"","continuations":["a"]}`+"\n", "score", "--model", model)
+	out := ok(t, `{"context":"Dates are sweet.","continuations":[" Yes"," No, they are not"]}`+"\n"+
+		`{"context":"","continuations":["a"]}`+"\n", "score", "--model", model)
 	var r scoreReply
-	if err := json.Unmarshal([]byte(strings.SplitN(out, "\n", 2)[0]), &r); err != nil || len(r.LogProbs) != 2 || r.Tokens[1] <= r.Tokens[0] || r.LogProbs[0] >= 0 || math.IsNaN(r.LogProbs[1]) {
+	if err := json.Unmarshal([]byte(strings.SplitN(out, "\n", 2)[0]), &r); err != nil || len(r.LogProbs) != 2 ||
+		r.Tokens[1] <= r.Tokens[0] || r.LogProbs[0] >= 0 || math.IsNaN(r.LogProbs[1]) {
 		t.Errorf("%s: %v", out, err)
 	}
 	if r.TokenLogProbs != nil {
@@ -402,7 +428,8 @@ func TestTranslateDecoding(t *testing.T) {
 		t.Errorf("--max-length 3: %v", short.IDs)
 	}
 	best := translate("--num-return", "3", "--early-stopping", "never")
-	if len(best.Hypotheses) != 3 || best.Hypotheses[0].Text != best.Text || best.Hypotheses[2].Score > best.Hypotheses[1].Score || best.Hypotheses[1].Score > best.Score {
+	if len(best.Hypotheses) != 3 || best.Hypotheses[0].Text != best.Text ||
+		best.Hypotheses[2].Score > best.Hypotheses[1].Score || best.Hypotheses[1].Score > best.Score {
 		t.Errorf("%+v", best)
 	}
 	var cut struct {
@@ -414,7 +441,8 @@ func TestTranslateDecoding(t *testing.T) {
 		} `json:"segments"`
 	}
 	out := ok(t, text, "translate", "--model", model, "--json", "--beam", "2", "--num-return", "2")
-	if err := json.Unmarshal([]byte(out), &cut); err != nil || len(cut.Segments) != 1 || len(cut.Segments[0].Alternatives) != 1 || cut.Segments[0].Alternatives[0].Text == "" {
+	if err := json.Unmarshal([]byte(out), &cut); err != nil || len(cut.Segments) != 1 ||
+		len(cut.Segments[0].Alternatives) != 1 || cut.Segments[0].Alternatives[0].Text == "" {
 		t.Errorf("%s: %v", out, err)
 	}
 	for _, c := range []struct {
@@ -431,7 +459,7 @@ func TestTranslateDecoding(t *testing.T) {
 		{[]string{"--num-return", "6", "--json"}, exitUsage, "--num-return is 6, expected 1 to the number of beams, 5"},
 		{[]string{"--num-return", "0"}, exitUsage, "--num-return is 0"},
 		{[]string{"--num-return", "2"}, exitUsage, "--json"},
-		{[]string{"--num-return", "2", "--json", "--in", "x", "--out", "y"}, exitUsage, "the best alone"},
+		{[]string{"--num-return", "2", "--json", "--in", "x", "--out", "y"}, exitUsage, "the best output alone"},
 	} {
 		r := barka(t, text, append([]string{"translate", "--model", model}, c.args...)...)
 		if r.code != c.code || !strings.Contains(r.err, c.want) {
@@ -498,7 +526,8 @@ func TestTrainMergeEval(t *testing.T) {
 		t.Fatal(err)
 	}
 	adapter, merged := filepath.Join(root, "adapter"), filepath.Join(root, "merged")
-	args := []string{"train", "--model", model, "--data", data, "--out", adapter, "--rank", "4", "--alpha", "8", "--lr", "0.01", "--epochs", "4", "--batch", "2", "--dtype", "f32", "--warmup-ratio", "0", "--dropout", "0.1", "--json"}
+	args := []string{"train", "--model", model, "--data", data, "--out", adapter, "--rank", "4", "--alpha", "8",
+		"--lr", "0.01", "--epochs", "4", "--batch", "2", "--dtype", "f32", "--warmup-ratio", "0", "--dropout", "0.1", "--json"}
 	dry := ok(t, "", append(args, "--dry-run")...)
 	if !strings.Contains(dry, `"no_trained_token":1`) || !strings.Contains(dry, `"roles":1`) {
 		t.Errorf("dry run: %s", dry)
@@ -510,7 +539,8 @@ func TestTrainMergeEval(t *testing.T) {
 	if out := ok(t, "", args...); json.Unmarshal([]byte(out), &s) != nil || !(s.Final < s.First) {
 		t.Errorf("loss did not fall: %s", out)
 	}
-	if r := barka(t, "", append(args, "--lr", "0.02")...); r.code != exitBadInput || !strings.Contains(r.err, "option lr was 0.01 and is now 0.02") {
+	if r := barka(t, "", append(args, "--lr", "0.02")...); r.code != exitBadInput ||
+		!strings.Contains(r.err, "option lr was 0.01 and is now 0.02") {
 		t.Errorf("changed option: %d %q", r.code, r.err)
 	}
 	ok(t, "", "merge", "--model", model, "--adapter", adapter, "--out", merged)
@@ -529,7 +559,8 @@ func TestTrainMergeEval(t *testing.T) {
 	}
 	evaluatedThreeWays(t, model, adapter, merged, filepath.Join(dir, "data", "benchmarks"), 0.05)
 	evals := filepath.Join(root, "evals")
-	out := ok(t, "", "eval", "--model_args", "pretrained="+merged+",dtype=bfloat16", "--tasks", filepath.Join(dir, "data", "tasks.txt"), "--data", filepath.Join(dir, "data", "benchmarks"),
+	out := ok(t, "", "eval", "--model_args", "pretrained="+merged+",dtype=bfloat16",
+		"--tasks", filepath.Join(dir, "data", "tasks.txt"), "--data", filepath.Join(dir, "data", "benchmarks"),
 		"--output_dir", evals, "--override_batch_size", "32", "--save_details", "--max_samples", "3")
 	if !strings.Contains(out, "acva") || !strings.Contains(out, "results_") {
 		t.Errorf("eval: %s", out)

@@ -8,26 +8,36 @@ import (
 )
 
 type auditCmd struct {
-	Data      string   `help:"Directory of the benchmark files in the hub's layout (OALL/Arabic_MMLU/...); the hub's cache by default." env:"BARKA_BENCHMARKS" placeholder:"DIR"`
+	Data      string   `help:"Benchmark files in the hub's layout; default: the hub's cache." env:"BARKA_BENCHMARKS" placeholder:"DIR"`
 	Tasks     string   `help:"A file or comma-separated list of tasks, or names such as acva." default:"oall"`
-	Train     []string `help:"Training sets to compare with the benchmarks: dataset directories, .parquet or .jsonl files. Every text of a row counts, also an English source." sep:"none" placeholder:"PATH"`
-	Originals []string `help:"Files of the benchmarks in other languages, such as English test sets, to compare too." sep:"none" placeholder:"FILE"`
-	Details   []string `help:"Evaluations to score again on the questions without a defect: output directories, or directories of details." sep:"none" placeholder:"DIR"`
+	Train     []string `help:"Training set to search: dataset directory, .parquet or .jsonl; repeatable." sep:"none" placeholder:"PATH"`
+	Originals []string `help:"File of a benchmark in another language, to search too; repeatable." sep:"none" placeholder:"FILE"`
+	Details   []string `help:"Evaluation to score again without defective questions; repeatable." sep:"none" placeholder:"DIR"`
 	NGram     int      `name:"ngram" help:"Length of the compared sequences, in words." default:"8"`
-	Threshold float64  `help:"Share of a question's sequences in one training row from which the row is to be dropped." default:"0.5"`
-	Out       string   `help:"Directory for audit.html, audit.md, audit.json, findings.jsonl (row by row) and drop.jsonl (training rows)." placeholder:"DIR"`
+	Threshold float64  `help:"Drop a training row that holds this share of a question's sequences." default:"0.5"`
+	Out       string   `help:"Directory of the report, the findings and drop.jsonl; nothing is written without it." placeholder:"DIR"`
 }
 
 func (auditCmd) Help() string {
-	return `Looks for duplicate, contradictory and leaked questions, equal options and biased answers in the benchmarks, and for their questions in training sets. It runs no model.
+	return `Looks for duplicate, contradictory and leaked questions, equal options and biased answers in the
+benchmarks, and for their questions in training sets. It runs no model.
 
-Texts are compared without vowel signs, tatweel and punctuation, with one form of alef, ya, ta marbuta and digits. If a row holds only one sequence of a question, as is always so for short questions, it must also hold the right answer.
+Texts are compared without vowel signs, tatweel and punctuation, with one form of alef, ya, ta
+marbuta and digits. Every text of a training row counts, also an English source. A short question
+has only one sequence; a row that holds only one must also hold the right answer.
 
-Example: barka audit --data benchmarks --tasks acva,arabic_mmlu --train data/clean --out audit; barka mix --in data/clean --drop audit/drop.jsonl --out data/train
+--out gets audit.html, audit.md, audit.json, findings.jsonl (one finding per line) and drop.jsonl
+(the training rows to drop). --data is laid out as on the hub (OALL/Arabic_MMLU/...). --details
+takes the output directories of evaluations, or their directories of details.
 
-The score without defective questions, and without those in training sets:
+Example, which builds a training set without the benchmarks' questions:
 
-Example: barka audit --data benchmarks --details evals/details/gemma/2026-01-31T12-00-00.000000`
+  barka audit --data benchmarks --tasks acva,arabic_mmlu --train data/clean --out audit
+  barka mix --in wiki=data/clean --drop audit/drop.jsonl --out data/train
+
+Example, which scores an evaluation again without defective questions:
+
+  barka audit --data benchmarks --details evals/details/gemma/2026-01-31T12-00-00.000000`
 }
 
 func (c *auditCmd) options() audit.Options {

@@ -16,24 +16,36 @@ import (
 )
 
 type benchCmd struct {
-	Works      []string `arg:"" optional:"" help:"What to measure: kernels, load, prefill, decode, lora, choice, translate, tokenize, quality; all speeds that fit the shape by default."`
-	Shape      string   `help:"Model whose dimensions are used." default:"gemma-2-2b"`
-	Layers     int      `help:"At most so many layers; 0 is all." default:"4"`
+	Works      []string `arg:"" optional:"" help:"What to measure (see above); default: every speed that fits the shape."`
+	Shape      string   `help:"Model whose dimensions are used; --list prints them." default:"gemma-2-2b"`
+	Layers     int      `help:"Largest number of layers; 0 is all." default:"4"`
 	DType      string   `name:"dtype" help:"Type of the weights: f32, bf16 or int8." default:"bf16"`
-	Repeat     int      `help:"Measurements of each, of which the best and the median are shown." default:"3"`
-	Tokenizer  string   `help:"Directory of the tokenizer that tokenize measures." placeholder:"DIR"`
-	Text       string   `help:"UTF-8 text for tokenize, a text a line, and for quality." placeholder:"FILE"`
-	Model      string   `help:"Model that quality compares on --text, in place of the shape's random weights." placeholder:"DIR"`
-	List       bool     `help:"Name the shapes and works, and measure nothing."`
-	Dir        string   `help:"Keep the checkpoint in this directory and use it again; a temporary one by default." placeholder:"DIR"`
-	Write      bool     `help:"Write the checkpoint and the works' token ids (inputs.json) to --dir, say where, and measure nothing."`
-	CPUProfile string   `name:"cpuprofile" help:"Write a profile of the run, for go tool pprof." placeholder:"FILE"`
+	Repeat     int      `help:"Measurements of each work; best and median are shown." default:"3"`
+	Tokenizer  string   `help:"Directory of the tokenizer for tokenize." placeholder:"DIR"`
+	Text       string   `help:"UTF-8 text for tokenize and quality, one text per line." placeholder:"FILE"`
+	Model      string   `help:"Model for quality on --text, instead of random weights." placeholder:"DIR"`
+	List       bool     `help:"List shapes and works; measure nothing."`
+	Dir        string   `help:"Keep the checkpoint here and use it again; default: a temporary directory." placeholder:"DIR"`
+	Write      bool     `help:"Write the checkpoint and inputs.json (the works' token ids) to --dir; measure nothing."`
+	CPUProfile string   `name:"cpuprofile" help:"Write a CPU profile for go tool pprof." placeholder:"FILE"`
 }
 
 func (benchCmd) Help() string {
-	return `Measures the machine's ceilings, then kernels and whole workloads on a checkpoint of a real model's shape with random weights, which it writes first. Each runs once unmeasured and --repeat times; the best counts, beside the median. Share is the part of what the ceilings allow; peak memory is the process's while the work ran.
+	return `Measures the machine's ceilings, then kernels and whole workloads on a checkpoint with the shape of
+a real model and random weights, which it writes first. Each work runs once unmeasured and then
+--repeat times. Share is the best speed in percent of what the ceilings allow. Peak memory is that
+of the process while the work ran.
 
-kernels: products, attention and norms at the model's sizes, on more weights than caches hold. load: the file's bytes over the time until the model can run, from the page cache. prefill: a prompt of 1,024 tokens up to its first new token. decode: new tokens of 1 and 8 sequences together, the prompts' own time taken off. lora: optimiser steps of rank 128 on all linear layers, 4 sequences of 512 tokens, the second half trained. choice: 16 questions of 4 choices, with the lengths of Arabic MMLU and of HellaSwag. translate: beam search with 5 beams, sources of 32 tokens, 38 new ones. tokenize: lines of --text on one thread, nothing remembered from earlier runs. quality: how far the next-token distributions of --dtype are from float32's.
+  - kernels: products, attention and norms at the model's sizes, with more weights than the caches hold.
+  - load: bytes of the file per second until the model can run, from the page cache.
+  - prefill: a prompt of 1,024 tokens up to its first new token.
+  - decode: new tokens of 1 and of 8 sequences in one batch, without the time of the prompts.
+  - lora: optimiser steps of rank 128 on all linear layers; 4 sequences of 512 tokens, of which the
+    second half is trained.
+  - choice: 16 questions of 4 choices, with the lengths of Arabic MMLU and of HellaSwag.
+  - translate: beam search with 5 beams, sources of 32 tokens, outputs of 38.
+  - tokenize: the lines of --text on one thread, without a cache of earlier runs.
+  - quality: the distance between the next-token distributions of --dtype and of float32.
 
 Example: barka bench prefill decode --shape gemma-2-2b --layers 4`
 }
@@ -44,7 +56,7 @@ func (c *benchCmd) Run(a *app) error {
 			map[string]any{"shapes": bench.Shapes(), "works": bench.Works()})
 	}
 	if c.Write && c.Dir == "" {
-		return usagef("--write needs --dir, the directory to write to")
+		return usagef("bench: --write needs --dir, the directory to write to")
 	}
 	if err := bench.Known(c.Works); err != nil {
 		return err
@@ -81,8 +93,8 @@ func (c *benchCmd) Run(a *app) error {
 		}
 		return a.ui.Print(dir, map[string]any{"dir": dir, "shape": shape.String()})
 	}
-	results, err := c.measure(a, bench.Options{Works: c.Works, Dir: dir, Shape: shape, Device: a.engine("").Device, Threads: a.Threads, DType: dt, Repeat: c.Repeat,
-		Tokenizer: c.Tokenizer, Text: c.Text, Model: c.Model})
+	results, err := c.measure(a, bench.Options{Works: c.Works, Dir: dir, Shape: shape, Device: a.engine("").Device,
+		Threads: a.Threads, DType: dt, Repeat: c.Repeat, Tokenizer: c.Tokenizer, Text: c.Text, Model: c.Model})
 	if err != nil {
 		return err
 	}
@@ -98,7 +110,7 @@ func (c *benchCmd) Run(a *app) error {
 	return a.ui.Table([]string{"work", "variant", "best", "median", "unit", "ceiling", "share", "peak memory"}, rows)
 }
 
-// measure runs the works, under a profile if one is asked for.
+// measure runs the works, under a CPU profile with --cpuprofile.
 func (c *benchCmd) measure(a *app, o bench.Options) (results []bench.Result, err error) {
 	if c.CPUProfile != "" {
 		f, err := os.Create(c.CPUProfile)
@@ -122,18 +134,21 @@ func (c *benchCmd) measure(a *app, o bench.Options) (results []bench.Result, err
 	return results, err
 }
 
-// roomFor refuses a shape before anything is written: the weights packed, the
-// file in the page cache, and half as much again for activations.
+// roomFor refuses a shape that does not fit into memory, before anything is
+// written. It counts the packed weights, the file in the page cache and a quarter
+// of both for activations.
 func roomFor(s *bench.Shape, size int) error {
 	all, _ := s.Parameters()
 	need := all * int64(2+size) * 5 / 4
 	if free := backend.AvailableMemory(); free > 0 && need > free {
-		return badinput.Errorf("bench: %s needs about %s of memory, %s are free; use fewer --layers or a smaller --shape", s, ui.Bytes(need), ui.Bytes(free))
+		return badinput.Errorf("bench: %s needs about %s of memory, and %s are free; use fewer --layers or a smaller --shape",
+			s, ui.Bytes(need), ui.Bytes(free))
 	}
 	return nil
 }
 
-// checkpoint writes the shape's weights, unless --dir holds them already.
+// checkpoint writes the shape's weights, unless --dir has them already. remove
+// deletes a temporary directory.
 func (c *benchCmd) checkpoint(a *app, shape *bench.Shape) (dir string, remove func(), err error) {
 	dir, remove = c.Dir, func() {}
 	if dir == "" {
@@ -169,7 +184,7 @@ func benchRow(r bench.Result) []any {
 	return []any{r.Work, r.Variant, amount(r.Value), amount(r.Median), r.Unit, ceiling, share, memory}
 }
 
-// amount prints three digits that matter.
+// amount formats v with two or three significant digits.
 func amount(v float64) string {
 	switch {
 	case v >= 100:

@@ -10,31 +10,38 @@ import (
 )
 
 type compareCmd struct {
-	A string `arg:"" help:"The evaluation to compare with, such as the base model's: an --output-dir, a results_*.json, or a directory of details."`
-	B string `arg:"" help:"The other evaluation, such as the tuned model's."`
+	A string `arg:"" help:"First evaluation, such as the base model's: an --output-dir, a results_*.json or a directory of details."`
+	B string `arg:"" help:"Second evaluation, such as the tuned model's."`
 
-	Common    bool   `help:"If the questions differ, compare those that both have."`
-	Tasks     bool   `help:"Show every task on the terminal, even if all rows of the leaderboard are there."`
+	Common    bool   `help:"If the questions differ, compare those in both."`
+	Tasks     bool   `help:"Show every task on a terminal, not only the leaderboard's rows."`
 	Markdown  bool   `help:"Write Markdown on a terminal too."`
-	Published bool   `help:"Add the published figures of the fine-tuned Gemma-2-9b-it, in columns of their own, also in the page."`
-	HTML      string `name:"html" help:"Write a self-contained page." placeholder:"FILE"`
-	Flips     string `help:"Write the questions that only one answered correctly, with prompt and answers, as JSON lines." placeholder:"FILE"`
-	Show      int    `help:"Print this many of these questions." placeholder:"N"`
+	Published bool   `help:"Add columns with the published figures of the fine-tuned Gemma-2-9b-it."`
+	HTML      string `name:"html" help:"Write a self-contained HTML page." placeholder:"FILE"`
+	Flips     string `help:"Write the questions that only one answered correctly, as JSON lines." placeholder:"FILE"`
+	Show      int    `help:"Print this many of those questions." placeholder:"N"`
 	Resamples int    `help:"Bootstrap resamples." default:"10000"`
 }
 
 func (compareCmd) Help() string {
-	return `Pairs the answers of two evaluations question by question. For every task, the leaderboard's rows and their average it prints how much better B is than A, the 95 % interval, and the probability of such a difference between equally good models. It reads the files of barka eval and of lighteval of 2024. If a directory holds several evaluations, the newest counts.
+	return `Pairs the answers of two evaluations question by question. For every task, for the rows of the
+leaderboard and for their average it prints how much better B is than A, the 95 % interval, and the
+probability of such a difference between equally good models.
 
-Example: barka compare evals/base evals/tuned --html compare.html --flips flips.jsonl --show 3`
+It reads the files of barka eval and those of lighteval of 2024. If a directory holds several
+evaluations, it takes the newest.
+
+Example:
+
+  barka compare evals/base evals/tuned --html compare.html --flips flips.jsonl --show 3`
 }
 
-// pageFlips is the number of flips on a page.
+// pageFlips is the largest number of flipped questions on a page.
 const pageFlips = 24
 
 func (c *compareCmd) Run(a *app) error {
 	if c.Show < 0 || c.Resamples < 1 {
-		return usagef("compare: --show is 0 or more, --resamples 1 or more")
+		return usagef("compare: --show is %d and --resamples %d, expected at least 0 and 1", c.Show, c.Resamples)
 	}
 	runA, err := compare.Open(c.A)
 	if err != nil {
@@ -110,7 +117,8 @@ func (c *compareCmd) tables(a *app, r *compare.Comparison) error {
 	return nil
 }
 
-// flipSink writes the flips as they are found, and keeps some of each task.
+// flipSink writes flipped questions as they are found, and keeps the first of each
+// task for the page and the terminal.
 type flipSink struct {
 	file    *jsonl.Writer
 	perTask [][]compare.Flip
@@ -130,7 +138,7 @@ func (s *flipSink) add(f compare.Flip) error {
 	return s.file.Write(f)
 }
 
-// close puts the file in its place; after an error nothing is left of it.
+// close publishes the file; after an error it removes it.
 func (s *flipSink) close(err error) error {
 	switch {
 	case s.file == nil:

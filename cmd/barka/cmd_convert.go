@@ -7,21 +7,23 @@ import (
 )
 
 type convertCmd struct {
-	Benchmark string `arg:"" help:"Which set it is; see below."`
-	Data      string `required:"" help:"Its file, or the directory of its archive or hub repository."`
-	Out       string `required:"" help:"Dataset directory to write."`
-	Labels    string `help:"File of labels, where it is not beside the data (PIQA)." placeholder:"FILE"`
-	Split     string `help:"Which split of a directory: train, validation or test." default:"train"`
-	Answer    string `help:"Answers to multiple choice: label names the option and repeats it, text is the option alone." enum:"label,text" default:"label"`
-	Dataset   string `help:"Name of the rows' dataset; the benchmark's by default." placeholder:"NAME"`
-	Licence   string `help:"Licence of the rows, instead of the benchmark's own."`
-	Language  string `help:"Language of an instruction set (alpaca, sharegpt), such as arb_Arab; benchmarks are English." default:"eng_Latn" placeholder:"CODE"`
-	Limit     int    `help:"Most rows; 0 is all." default:"0"`
-	Restart   bool   `help:"Throw away an output made with other options."`
+	Benchmark string `arg:"" help:"Name of the set (see above)."`
+	Data      string `required:"" help:"File of the set, or directory of its archive or hub repository." placeholder:"PATH"`
+	Out       string `required:"" help:"Dataset directory to write." placeholder:"DIR"`
+	Labels    string `help:"File of labels (PIQA); default: beside the data." placeholder:"FILE"`
+	Split     string `help:"Split of a directory: train, validation or test." default:"train"`
+	Answer    string `help:"Answers to multiple choice: label and option (label), or option alone (text)." enum:"label,text" default:"label"`
+	Dataset   string `help:"Name of the rows' dataset; default: the benchmark's." placeholder:"NAME"`
+	Licence   string `help:"Licence of the rows; default: the benchmark's."`
+	Language  string `help:"Language of an instruction set (alpaca, sharegpt); benchmarks are English." default:"eng_Latn"`
+	Limit     int    `help:"Largest number of rows; 0 is all." default:"0"`
+	Restart   bool   `help:"Discard an output made with other options."`
 }
 
 func (convertCmd) Help() string {
-	return `Lays questions, options and answers out by fixed templates; no model takes part. Sets: ` + strings.Join(convert.Benchmarks(), ", ") + `.
+	return `Lays out questions, options and answers with fixed templates; no model takes part.
+
+Sets: ` + strings.Join(convert.Benchmarks(), ", ") + `.
 
 Example: barka convert boolq --data BoolQ/train.jsonl --out data/boolq`
 }

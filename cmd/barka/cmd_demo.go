@@ -9,11 +9,11 @@ import (
 
 type demoCmd struct {
 	Out     string `help:"Working directory." default:"runs/demo"`
-	Restart bool   `help:"Throw away what an earlier run made with other options."`
+	Restart bool   `help:"Discard what an earlier run made with other options."`
 }
 
 func (demoCmd) Help() string {
-	return `Needs no network, no Python and no GPU. Stop it at any moment; the same command goes on.
+	return `Needs no network, no Python and no GPU. An interrupted run is resumed by the same command.
 
 Example: barka demo`
 }
@@ -27,8 +27,8 @@ func (c *demoCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	a.ui.Infof("The models of this demonstration are tiny and were trained for minutes: it shows how everything works " +
-		"together, not how good it gets.")
+	a.ui.Infof("The models of this demonstration are tiny and were trained for minutes: it shows how the stages work " +
+		"together, not what quality they reach.")
 	r, err := recipe.Open(path)
 	if err != nil {
 		return err

@@ -21,11 +21,15 @@ import (
 
 type doctorCmd struct {
 	Fast  bool   `help:"Skip the measurements."`
-	Model string `help:"Say what a model directory holds, too, or a hub id that is in the cache: its weights, whether they fit into memory, its tokenizer."`
+	Model string `help:"Also describe a model: its weights, their memory and its tokenizer." placeholder:"MODEL"`
 }
 
 func (doctorCmd) Help() string {
-	return `Says which kernels this machine runs and why, measures its arithmetic ceilings for a second, and names the supported architectures. BARKA_CPU=generic|avx2|avx512|avx512vnni|avx512bf16 selects kernels, strictly.
+	return `Shows which kernels this machine runs and why, measures its arithmetic ceilings for a second, and
+lists the supported architectures. --model takes a directory, or a hub id that is in the cache.
+
+BARKA_CPU=generic|avx2|avx512|avx512vnni|avx512bf16 selects the kernels; a level that this machine
+lacks is an error.
 
 Example: barka doctor --model facebook/nllb-200-distilled-600M`
 }
@@ -90,12 +94,12 @@ func features() string {
 	}
 	slices.Sort(names)
 	if len(names) == 0 {
-		return "none that has its own kernels"
+		return "none with kernels of their own"
 	}
 	return strings.Join(names, " ")
 }
 
-// arithmetic measures multiply-adds in registers, the best of five.
+// arithmetic measures multiply-adds in registers, and returns the best of five.
 func arithmetic(dt dtype.DType, unit string) string {
 	best := 0.0
 	for range 5 {
@@ -106,7 +110,8 @@ func arithmetic(dt dtype.DType, unit string) string {
 	return fmt.Sprintf("%.0f %s", best/1e9, unit)
 }
 
-// bandwidth measures reading a slice larger than the caches.
+// bandwidth measures the reading of a slice larger than the caches, and returns the
+// best of three.
 func bandwidth() string {
 	x := make([]float32, 64<<20)
 	for i := range x {
@@ -121,8 +126,7 @@ func bandwidth() string {
 	return fmt.Sprintf("%.0f GB/s", best/1e9)
 }
 
-// modelRows say what a model's directory holds and whether the machine has
-// memory for it.
+// modelRows returns the rows that describe a model and the memory of its weights.
 func modelRows(name string) ([][]any, error) {
 	i, err := backend.Inspect(name)
 	if err != nil {
@@ -147,7 +151,8 @@ func modelRows(name string) ([][]any, error) {
 	}, nil
 }
 
-// memoryFor says what values take as each type of --dtype.
+// memoryFor lists the memory of so many weights as each type of --dtype, and marks
+// what is not free.
 func memoryFor(values int64) string {
 	free := backend.AvailableMemory()
 	var texts []string

@@ -9,17 +9,26 @@ import (
 
 type downloadCmd struct {
 	ID       string   `arg:"" name:"id" help:"Repository: organisation/name, optionally with @revision."`
-	Revision string   `help:"Branch, tag or commit; main by default." placeholder:"NAME"`
-	Dataset  bool     `help:"A dataset, not a model or an adapter."`
-	Include  []string `help:"Only files that match; repeatable. * matches slashes too." sep:"none" placeholder:"GLOB"`
-	CacheDir string   `name:"cache-dir" aliases:"cache_dir" help:"Directory in the layout of the hub's cache, in place of it." placeholder:"DIR"`
-	DryRun   bool     `help:"Say which files, and how much would come; fetch none."`
+	Revision string   `help:"Branch, tag or commit; default: main." placeholder:"NAME"`
+	Dataset  bool     `help:"The repository is a dataset, not a model or an adapter."`
+	Include  []string `help:"Download only files that match; repeatable. * matches slashes too." sep:"none" placeholder:"GLOB"`
+	CacheDir string   `aliases:"cache_dir" help:"Directory to use as the hub's cache." placeholder:"DIR"`
+	DryRun   bool     `help:"List the files and their sizes; download nothing."`
 }
 
 func (downloadCmd) Help() string {
-	return `Fetches into the cache that the Python tools share (HF_HUB_CACHE, HF_HOME), in their layout, and prints the directory. Of a model it takes configuration, tokenizer and weights, pickled ones only where there are no safetensors; of an adapter its two files; of a dataset its parquet, JSON and CSV files, or those that the hub converted where it has none. What is there is not fetched again. Every file is verified by its digest; an interrupted download goes on where it stopped.
+	return `Downloads into the cache that the Python tools share (HF_HUB_CACHE, HF_HOME), in their layout, and
+prints the directory. Files that are in the cache are not downloaded again. Every file is verified
+by its digest, and an interrupted download is resumed by the same command.
 
-A token for gated and private repositories comes from HF_TOKEN, HF_TOKEN_PATH or the file that hf auth login writes. HF_ENDPOINT names another hub, HTTPS_PROXY a proxy. With --offline or HF_HUB_OFFLINE=1 nothing is asked of the network.
+  - Models: configuration, tokenizer and weights; pickled weights only if there are no safetensors.
+  - Adapters: their two files.
+  - Datasets: Parquet, JSON and CSV files, or if there are none, the Parquet files that the hub made
+    of the dataset.
+
+The token for gated and private repositories is read from HF_TOKEN, HF_TOKEN_PATH or the file that
+hf auth login writes. HF_ENDPOINT names another hub, HTTPS_PROXY a proxy. With --offline or
+HF_HUB_OFFLINE=1 the network is not used.
 
 Examples:
   barka download google/gemma-2-2b-it --dry-run
@@ -59,7 +68,7 @@ func (c *downloadCmd) Run(a *app) error {
 	return a.ui.Print(dir, result)
 }
 
-// choose lists the repository and the files that are wanted of it.
+// choose lists the repository and selects the files to download.
 func (c *downloadCmd) choose(a *app, client *hub.Client) (*hub.Listing, []hub.File, error) {
 	kind := hub.Model
 	if c.Dataset {
@@ -71,7 +80,7 @@ func (c *downloadCmd) choose(a *app, client *hub.Client) (*hub.Listing, []hub.Fi
 	}
 	if c.Revision != "" {
 		if r.Revision != "main" && r.Revision != c.Revision {
-			return nil, nil, badinput.Errorf("%s names a revision, and --revision another", c.ID)
+			return nil, nil, badinput.Errorf("%s and --revision %s name two revisions; give one", c.ID, c.Revision)
 		}
 		if r, err = hub.ParseRepo(kind, r.ID+"@"+c.Revision); err != nil {
 			return nil, nil, err

@@ -19,36 +19,36 @@ import (
 	"barka/internal/recipe"
 )
 
-// evalCmd has two sub-verbs; plain "barka eval --model …" runs the first.
+// evalCmd has three sub-verbs; plain "barka eval --model …" runs the first.
 type evalCmd struct {
 	Run     evalRunCmd     `cmd:"" default:"withargs" help:"Evaluate a model."`
-	Merge   evalMergeCmd   `cmd:"" help:"Join the shards of one run into its results."`
-	Convert evalConvertCmd `cmd:"" help:"Bring the public AceGPT benchmark files into the hub's layout."`
+	Merge   evalMergeCmd   `cmd:"" help:"Join the shards of one evaluation into its results."`
+	Convert evalConvertCmd `cmd:"" help:"Convert the public AceGPT benchmark files to the hub's layout."`
 }
 
 type evalRunCmd struct {
-	Model         string `help:"Model directory, or hub id, or the endpoint's name for it." xor:"model"`
-	Adapter       string `help:"LoRA adapter, directory or hub id, on top of the model."`
-	DType         string `name:"dtype" help:"Type of the weights: f32, bf16 or int8; the checkpoint's own by default."`
-	Tasks         string `help:"A file or comma-separated list of suite|task|shots|truncate, or names such as acva; list prints them." default:"oall"`
-	OutputDir     string `name:"output-dir" aliases:"output_dir" help:"Directory of results and details." default:"evals"`
-	Store         string `help:"Directory where scores are kept. Any number of runs may share it, also at the same time, and nothing is scored twice. Default: cache in the output directory." placeholder:"DIR"`
-	Data          string `help:"Directory of the benchmark files in the hub's layout (OALL/Arabic_MMLU/...); by default the hub's cache, into which missing ones are downloaded." env:"BARKA_BENCHMARKS" placeholder:"DIR"`
-	NumFewshot    *int   `name:"num-fewshot" aliases:"num_fewshot" help:"Examples before each question, instead of the task list's numbers; names such as acva have 0." placeholder:"K"`
-	MaxSamples    int    `name:"max-samples" aliases:"max_samples" help:"Largest number of questions per task; 0 is all." default:"0"`
-	BatchSize     int    `name:"override-batch-size" aliases:"override_batch_size" help:"Recorded in the results; scores do not depend on it." default:"0"`
-	MaxLength     int    `help:"Longest input; 0 is the model's." default:"0"`
-	TokenBoundary string `aliases:"border" help:"How prompt and choice become tokens: joint, guarded or pairwise (below). Default: joint for oall, guarded for oall-v2." placeholder:"MODE"`
-	AlGhafa       string `name:"alghafa" help:"How AlGhafa's options are scored: text or index (below). Default: text for oall, index for oall-v2." placeholder:"MODE"`
-	JudgeURL      string `name:"judge-url" help:"OpenAI-compatible endpoint of ALRAGE's judge, such as http://localhost:8000/v1." placeholder:"URL"`
-	JudgeModel    string `name:"judge-model" help:"The endpoint's name for the judge; the leaderboard's is Qwen/Qwen2.5-72B-Instruct." placeholder:"NAME"`
+	Model         string `help:"Model directory, hub id, or the endpoint's name for the model." xor:"model" placeholder:"MODEL"`
+	Adapter       string `help:"LoRA adapter on top of the model: directory or hub id." placeholder:"ADAPTER"`
+	DType         string `name:"dtype" help:"Type of the weights: f32, bf16 or int8; default: the checkpoint's." placeholder:"TYPE"`
+	Tasks         string `help:"A file or comma-separated list of tasks, or names such as acva; list prints them." default:"oall"`
+	OutputDir     string `aliases:"output_dir" help:"Directory of results and details." default:"evals"`
+	Store         string `help:"Directory of the score store; default: cache in the output directory." placeholder:"DIR"`
+	Data          string `help:"Benchmark files in the hub's layout; default: the hub's cache." env:"BARKA_BENCHMARKS" placeholder:"DIR"`
+	NumFewshot    *int   `aliases:"num_fewshot" help:"Examples before each question; default: the task list's numbers." placeholder:"K"`
+	MaxSamples    int    `aliases:"max_samples" help:"Largest number of questions per task; 0 is all." default:"0"`
+	BatchSize     int    `name:"override-batch-size" aliases:"override_batch_size" help:"Recorded in the results only." default:"0"`
+	MaxLength     int    `help:"Longest input in tokens; 0 is the model's." default:"0"`
+	TokenBoundary string `aliases:"border" help:"How prompt and choice become tokens: joint, guarded or pairwise." placeholder:"MODE"`
+	AlGhafa       string `name:"alghafa" help:"How AlGhafa's options are scored: text or index." placeholder:"MODE"`
+	JudgeURL      string `name:"judge-url" help:"OpenAI-compatible address of ALRAGE's judge." placeholder:"URL"`
+	JudgeModel    string `help:"The endpoint's name for the judge." placeholder:"NAME"`
 	JudgeKey      string `name:"judge-key-variable" help:"Environment variable that holds the judge's API key." placeholder:"NAME"`
 	Chat          bool   `name:"use-chat-template" aliases:"use_chat_template" help:"Put prompts into the model's chat format."`
-	System        string `name:"system-prompt" aliases:"system_prompt" help:"System prompt with --use-chat-template."`
-	NoShare       bool   `help:"Run every request separately, without sharing prefixes: slower, the same scores."`
-	NoDetails     bool   `help:"Leave out the details files."`
-	JobID         string `name:"job-id" aliases:"job_id" help:"Recorded in the results."`
-	DryRun        bool   `help:"Count questions, requests and tokens, and estimate time and memory from one question."`
+	System        string `name:"system-prompt" aliases:"system_prompt" help:"System prompt with --use-chat-template." placeholder:"TEXT"`
+	NoShare       bool   `help:"Run every request separately, without prefix sharing: slower, the same scores."`
+	NoDetails     bool   `help:"Write no details files."`
+	JobID         string `name:"job-id" aliases:"job_id" help:"Recorded in the results only." placeholder:"ID"`
+	DryRun        bool   `help:"Count questions, requests and tokens; estimate time and memory from one question."`
 
 	endpointFlags
 	shardFlags
@@ -56,29 +56,63 @@ type evalRunCmd struct {
 }
 
 func (evalCmd) Help() string {
-	return `Scores multiple-choice tasks as lighteval of May 2024 does, prompts and result file to the byte. A killed run continues where it stopped, and scores that were computed are reused.
+	return `barka eval --model MODEL is short for barka eval run --model MODEL. All flags and what the modes mean
+are in barka eval run --help.
 
---tasks oall is version 1 of the leaderboard. oall-v2 is version 2, with other tasks, the prompts of lighteval since March 2025, and a table of seven rows. Version 2 used the chat template of models that have one: --use-chat-template. In ALRAGE the model writes answers and a judge marks them (--judge-url, --judge-model), at temperature 0, while the leaderboard's judge samples at 0.8. Without a judge it is skipped.
+Examples:
+  barka eval --model google/gemma-2-2b-it --tasks acva,arabic_mmlu --output-dir evals
+  barka eval --tasks list`
+}
 
---token-boundary (--border in earlier versions) says what happens to a token that spans the prompt and the choice. joint encodes both together and scores what follows the prompt's own number of tokens, so that such a token is lost (lighteval to 0.5). guarded: where nothing follows, the last token is scored (lighteval from 0.6). pairwise: prompt and choice are encoded separately (an option of lighteval from 0.6).
+func (evalRunCmd) Help() string {
+	return `Scores multiple-choice tasks as lighteval of May 2024 does: prompts and result file are equal to the
+byte. An interrupted run is resumed by the same command, and scores that were computed are reused.
 
---alghafa concerns the options of AlGhafa and of the six translated tasks with its prompt. text scores their full texts; index scores their numbers "0", "1", … (lighteval since March 2025). The prompt is the same.
-
-SciQ's options, which lighteval of 2024 shuffles without a seed, are shuffled with 1234.
-
-A model, an adapter and benchmarks that are named by hub ids and are not in the hub's cache are downloaded first. With --data, benchmarks come only from that directory. Tasks without data are listed with the reason and the command that gets it, and the other tasks run.
+Models, adapters and benchmarks that are named by hub ids and are not in the hub's cache are
+downloaded first. With --data, benchmarks come only from that directory, which has the hub's layout
+(OALL/Arabic_MMLU/...). A task without data is listed with the reason and the command that
+downloads it; the other tasks run.
 
 Examples:
   barka eval --model google/gemma-2-2b-it --tasks acva,arabic_mmlu --output-dir evals
   barka eval --model google/gemma-2-2b-it --tasks acva,arabic_mmlu --data benchmarks --offline
 
-Several processes may each score a shard, on one machine or many. Under torchrun, srun, a Slurm array from 0 or an indexed Kubernetes job the two numbers are found in the environment:
+--tasks takes names such as acva (no examples before the questions), or lighteval's
+suite|task|shots|truncate. oall is version 1 of the leaderboard. oall-v2 is version 2: other tasks,
+the prompts of lighteval since March 2025, and a table of seven rows. Version 2 used the chat
+template of models that have one; add --use-chat-template for that.
 
-Example: barka eval ... --num-shards 4 --shard 0 --output-dir evals; barka eval merge evals --output-dir evals
+In ALRAGE the model writes answers and a judge marks them (--judge-url, --judge-model). The
+leaderboard's judge is Qwen/Qwen2.5-72B-Instruct, which samples at temperature 0.8; barka asks at
+temperature 0. Without a judge ALRAGE is skipped.
 
-A model behind a server can be evaluated if the server's completions return the log-probabilities of prompts, as vLLM's do:
+--token-boundary (formerly --border) decides about a token that spans the prompt and the choice:
 
-Example: barka eval --endpoint http://localhost:8000/v1 --model google/gemma-2-27b-it --tokenizer google/gemma-2-27b-it --tasks acva --data benchmarks`
+  - joint, the default of oall: both are encoded together, and what follows the prompt's own number
+    of tokens is scored. A token that spans both is lost (lighteval to 0.5).
+  - guarded, the default of oall-v2: the same, but if nothing follows, the last token is scored
+    (lighteval from 0.6).
+  - pairwise: prompt and choice are encoded separately (an option of lighteval from 0.6).
+
+--alghafa concerns the options of AlGhafa and of the six translated tasks with its prompt. text, the
+default of oall, scores their full texts. index, the default of oall-v2, scores their numbers "0",
+"1", … (lighteval since March 2025). The prompt is the same.
+
+lighteval of 2024 shuffles SciQ's options without a seed; barka shuffles them with seed 1234.
+
+Any number of runs may share a --store, also at the same time; nothing is scored twice.
+
+Several processes may each score a shard, on one machine or many. Under torchrun, srun, a Slurm
+array from 0 or an indexed Kubernetes job, --num-shards and --shard are read from the environment:
+
+  barka eval --model DIR --num-shards 4 --shard 0 --output-dir evals
+  barka eval merge evals --output-dir evals
+
+A model behind a server can be evaluated if the server's completions return the log-probabilities of
+prompts, as those of vLLM do:
+
+  barka eval --endpoint http://localhost:8000/v1 --model google/gemma-2-27b-it \
+    --tokenizer google/gemma-2-27b-it --tasks acva --data benchmarks`
 }
 
 func (c *evalRunCmd) Run(a *app) error {
@@ -110,7 +144,7 @@ func (c *evalRunCmd) Run(a *app) error {
 	return errors.Join(printOutcome(a, out), err)
 }
 
-// options returns the evaluation that the flags describe, checked.
+// options returns the validated options of the evaluation that the flags describe.
 func (c *evalRunCmd) options(a *app) (o eval.Options, err error) {
 	if err := c.apply(a); err != nil {
 		return o, err
@@ -126,7 +160,8 @@ func (c *evalRunCmd) options(a *app) (o eval.Options, err error) {
 		selection = tasks.WithShots(selection, *k)
 	}
 	o = eval.Options{Tasks: selection, DataDir: cmp.Or(c.Data, hub.CacheDir()), OutputDir: c.OutputDir, Store: c.Store,
-		MaxSamples: c.MaxSamples, BatchSize: c.BatchSize, TokenBoundary: record.TokenBoundary(c.TokenBoundary), AlGhafa: tasks.ChoiceFormat(c.AlGhafa),
+		MaxSamples: c.MaxSamples, BatchSize: c.BatchSize,
+		TokenBoundary: record.TokenBoundary(c.TokenBoundary), AlGhafa: tasks.ChoiceFormat(c.AlGhafa),
 		UseChatTemplate: c.Chat, SystemPrompt: c.System, NoDetails: c.NoDetails, JobID: c.JobID, Log: a.log()}
 	if o.Shard, err = c.shardOf(a); err != nil {
 		return o, err
@@ -138,19 +173,20 @@ func (c *evalRunCmd) options(a *app) (o eval.Options, err error) {
 	return o, err
 }
 
-// adviseChatTemplate advises --use-chat-template for a model with a chat template
-// on version 2 of the leaderboard, which uses it.
+// adviseChatTemplate advises --use-chat-template if the model has a chat template
+// and the tasks are of version 2 of the leaderboard, which uses it.
 func (c *evalRunCmd) adviseChatTemplate(a *app, m eval.Model, o eval.Options) {
 	t, ok := m.(eval.ChatTemplater)
 	if !ok || o.Tasks[0].Task.Leaderboard != tasks.V2 || c.Chat {
 		return
 	}
 	if _, err := t.ApplyChatTemplate([]chat.Message{{Role: "user", Content: "?"}}); err == nil {
-		a.ui.Infof("the model has a chat template, with which version 2 of the leaderboard evaluates models; add --use-chat-template for that")
+		a.ui.Infof("version 2 of the leaderboard uses the chat template of a model that has one, as this model does; " +
+			"add --use-chat-template for that")
 	}
 }
 
-// judge returns the client of the judge, nil if none is named.
+// judge returns the client of the judge, or nil if no judge is named.
 func (c *evalRunCmd) judge(a *app) (llm.Client, error) {
 	switch {
 	case c.JudgeURL == "" && c.JudgeModel == "" && c.JudgeKey == "":
@@ -162,7 +198,8 @@ func (c *evalRunCmd) judge(a *app) (llm.Client, error) {
 		Note: func(s string) { a.ui.Infof("%s", s) }})
 }
 
-// open opens the model, on this machine or behind its endpoint.
+// open opens the model: here, or behind its endpoint. With --dry-run the weights
+// are not loaded.
 func (c *evalRunCmd) open(a *app) (eval.Model, error) {
 	if c.Endpoint != "" {
 		return c.openEndpoint(a)

@@ -7,8 +7,18 @@ import (
 )
 
 type evalConvertCmd struct {
-	Src string `arg:"" help:"Directory of AceGPT's benchmark files (MMLUArabic, EXAMS_Arabic, ArabicCulture)."`
-	Dst string `arg:"" help:"Directory to write, for eval's --data."`
+	Src string `arg:"" help:"Clone of AceGPT's repository, or directory of its benchmark files."`
+	Dst string `arg:"" help:"Directory to write."`
+}
+
+func (evalConvertCmd) Help() string {
+	return `Converts the benchmark files in AceGPT's repository to the layout of the hub's datasets, for --data of
+barka eval.
+
+Example:
+
+  git clone https://github.com/FreedomIntelligence/AceGPT
+  barka eval convert AceGPT benchmarks`
 }
 
 func (c *evalConvertCmd) Run(a *app) error {

@@ -11,14 +11,14 @@ import (
 	"barka/internal/ui"
 )
 
-// download fetches the files that an evaluation lacks: benchmarks, unless --data
+// download fetches the missing files of an evaluation: benchmarks, unless --data
 // names their directory, and the model. With --dry-run it prints what it would
-// download, and lacking reports whether there is anything.
+// download instead, and lacking reports whether anything is missing.
 func (c *evalRunCmd) download(a *app, o *eval.Options) (lacking bool, err error) {
 	var would []string
 	if c.Data == "" {
 		if err := os.MkdirAll(o.DataDir, 0o777); err != nil {
-			return false, badinput.Errorf("the hub's cache: %w; name the benchmarks' directory with --data", err)
+			return false, badinput.Errorf("the hub's cache cannot be made: %w; name the directory of the benchmarks with --data", err)
 		}
 		text, err := c.benchmarks(a, o)
 		if err != nil {
@@ -44,11 +44,12 @@ func (c *evalRunCmd) download(a *app, o *eval.Options) (lacking bool, err error)
 	if would == nil {
 		return false, nil
 	}
-	would = append(would, "an estimate needs them: download them with barka download, or evaluate without --dry-run")
+	would = append(would, "an estimate needs these files: fetch them with barka download, or evaluate without --dry-run")
 	return true, a.ui.Print(strings.Join(would, "\n"), map[string]any{"download": would})
 }
 
-// parts are the parts of the model, on this machine or behind an endpoint.
+// requiredFiles returns the files of the model that the evaluation reads: with an
+// endpoint only those of its tokenizer.
 func (c *evalRunCmd) requiredFiles() []modelFiles {
 	if c.Endpoint != "" {
 		return []modelFiles{tokenizerOf(c.Tokenizer)}
@@ -58,9 +59,9 @@ func (c *evalRunCmd) requiredFiles() []modelFiles {
 
 func (c *evalRunCmd) needModel(a *app) error { return a.ensure(c.requiredFiles()...) }
 
-// benchmarks downloads the data of tasks. Data that cannot be downloaded is
-// reported later with the missing data. With --dry-run it returns what would be
-// downloaded.
+// benchmarks downloads the missing data of tasks. Failed downloads are kept in
+// o.DownloadErrors and reported with the tasks that need them. With --dry-run it
+// downloads nothing and returns a text about what it would download.
 func (c *evalRunCmd) benchmarks(a *app, o *eval.Options) (would string, err error) {
 	store, err := benchdata.Open(o.DataDir)
 	if err != nil {
@@ -85,7 +86,7 @@ func (c *evalRunCmd) benchmarks(a *app, o *eval.Options) (would string, err erro
 	n, repositories := d.Bytes()
 	text := fmt.Sprintf("benchmarks: %s from %d datasets", ui.Bytes(n), repositories)
 	if c.DryRun {
-		return text + " are to be downloaded", nil
+		return text + " to download", nil
 	}
 	a.ui.Infof("%s", text)
 	return "", d.Fetch(a.ctx, client)

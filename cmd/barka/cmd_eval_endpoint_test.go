@@ -81,7 +81,7 @@ func TestEvalEndpoint(t *testing.T) {
 		{line("--tokenizer", model, "--key-variable", "TEST_BARKA_NO_KEY"), exitBadInput, "TEST_BARKA_NO_KEY"},
 		{line("--tokenizer", "/no/such"), exitBadInput, "/no/such"},
 		{line("--tokenizer", model, "--concurrency", "0"), exitUsage, "--concurrency"},
-		{evalLine(dir, root, "--tokenizer", model), exitUsage, "no --endpoint"},
+		{evalLine(dir, root, "--tokenizer", model), exitUsage, "only for --endpoint"},
 	} {
 		if r := barka(t, "", c.args...); r.code != c.code || !strings.Contains(r.err, c.want) {
 			t.Errorf("barka %s: exit code %d, %q; expected %d and %q", strings.Join(c.args, " "), r.code, r.err, c.code, c.want)

@@ -11,17 +11,18 @@ import (
 	"barka/internal/ui"
 )
 
-// reportMemory prints the memory of the run, estimated from the model's shape before
-// anything is loaded.
+// reportMemory prints the memory of the run, estimated from the model's shape. No
+// weights are loaded yet.
 func reportMemory(a *app, m *backend.UnloadedModel, plan *eval.WorkEstimate) {
 	need, so := m.Memory(plan), resident.Peak()
 	gib := func(n int64) string { return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30)) }
-	a.ui.Event("memory", fmt.Sprintf("memory: about %s = weights as %s %s, largest pass (%d tokens) %s, keys and values "+
-		"kept between passes %s, tokenizer and prompts %s; and up to %s of the embedding on disk as it is looked up",
-		gib(need.Weights+need.Kept+need.Pass+so), m.DType(), gib(need.Weights), plan.LargestPass, gib(need.Pass), gib(need.Kept), gib(so), gib(need.Table)),
+	total := need.Weights + need.Kept + need.Pass + so
+	a.ui.Event("memory", fmt.Sprintf("memory: about %s = weights as %s %s + largest pass (%d tokens) %s + keys and values "+
+		"kept between passes %s + tokenizer and prompts %s; the embedding is looked up on disk and may take up to %s of the page cache",
+		gib(total), m.DType(), gib(need.Weights), plan.LargestPass, gib(need.Pass), gib(need.Kept), gib(so), gib(need.Table)),
 		map[string]any{"dtype": m.DType(), "weights": need.Weights, "pass": need.Pass, "pass_tokens": plan.LargestPass,
 			"kept": need.Kept, "program": so, "mapped": need.Table,
-			"total": need.Weights + need.Kept + need.Pass + so})
+			"total": total})
 }
 
 // dryRun counts what the evaluation would run, and measures the speed on one
@@ -57,11 +58,11 @@ func (c *evalRunCmd) estimate(a *app, p *eval.WorkEstimate) error {
 		return err
 	}
 	if p.TokensPerSecond == 0 {
-		a.ui.Infof("no speed was measured; an endpoint is asked for nothing without need, and reads every token of every request")
+		a.ui.Infof("no speed was measured: a dry run sends nothing to an endpoint, which reads every token of every request")
 		return nil
 	}
-	text := fmt.Sprintf("%.0f tokens/s on a question of %d tokens, after which the process had taken at most %.2f GiB; "+
-		"what a question's choices begin with is counted once under shared, what questions begin with once under run",
+	text := fmt.Sprintf("%.0f tokens/s on a question of %d tokens, with a peak memory of %.2f GiB; shared counts a prefix common "+
+		"to the choices of a question once, run also a prefix common to several questions",
 		p.TokensPerSecond, p.ProbeTokens, float64(resident.Peak())/(1<<30))
 	a.ui.Event("speed", text, map[string]any{"tokens_per_second": p.TokensPerSecond, "probe_tokens": p.ProbeTokens,
 		"peak_memory": resident.Peak()})

@@ -7,12 +7,12 @@ import (
 	"barka/internal/yamltext"
 )
 
-// lightevalFlags are the flags of lighteval's command line of May 2024 that
-// barka has under other names or has no use for, so that a line written for
-// it works as it stands.
+// lightevalFlags are the flags of lighteval's command line of May 2024 that barka
+// has under other names or does not need. They are accepted so that a command line
+// written for lighteval works unchanged.
 type lightevalFlags struct {
-	ModelArgs   string `name:"model-args" aliases:"model_args" help:"lighteval's spelling: pretrained=MODEL,dtype=bfloat16,..." xor:"model"`
-	ModelConfig string `name:"model-config-path" aliases:"model_config_path" help:"lighteval's YAML file of a model." xor:"model"`
+	ModelArgs   string `aliases:"model_args" help:"The model in lighteval's spelling." xor:"model" placeholder:"pretrained=ID,..."`
+	ModelConfig string `name:"model-config-path" aliases:"model_config_path" help:"lighteval's model file (YAML)." xor:"model"`
 	SaveDetails bool   `name:"save-details" aliases:"save_details" hidden:""`
 	CustomTasks string `name:"custom-tasks" aliases:"custom_tasks" hidden:""`
 	Processes   int    `name:"dataset-loading-processes" aliases:"dataset_loading_processes" hidden:""`
@@ -24,9 +24,9 @@ type lightevalFlags struct {
 	ResultsOrg  string `name:"results-org" aliases:"results_org" hidden:""`
 }
 
-// apply fills in the model that lighteval's arguments name, and says what of
-// them has no effect. As there, dtype is not among them: the checkpoint's
-// own is used.
+// apply sets the model that lighteval's arguments name, and warns of flags without
+// effect. dtype in the arguments is ignored, as by lighteval: the weights keep the
+// checkpoint's type.
 func (c *evalRunCmd) apply(a *app) error {
 	args := c.ModelArgs
 	if c.ModelConfig != "" {
@@ -50,14 +50,14 @@ func (c *evalRunCmd) apply(a *app) error {
 	}
 	switch {
 	case c.Model == "":
-		return usagef("eval: no model; use --model MODEL, or --model_args pretrained=MODEL")
+		return usagef("eval: no model is named; give --model MODEL, or --model_args pretrained=MODEL")
 	case c.Seeds != 1:
-		return usagef("eval: --num_fewshot_seeds is %d; examples are taken in the dataset's order, once", c.Seeds)
+		return usagef("eval: --num_fewshot_seeds is %d, expected 1: examples are taken in the dataset's order, without a seed", c.Seeds)
 	case c.PushResults || c.PushDetails || c.PublicRun || c.ResultsOrg != "":
-		a.ui.Warnf("results stay in %s: barka uploads nothing", c.OutputDir)
+		a.ui.Warnf("barka uploads nothing; the results stay in %s", c.OutputDir)
 	}
 	if c.CustomTasks != "" {
-		a.ui.Infof("%s is not read: barka has its tasks built in (--tasks list)", c.CustomTasks)
+		a.ui.Infof("%s is not read: the tasks are built in (--tasks list prints them)", c.CustomTasks)
 	}
 	return nil
 }
@@ -87,12 +87,13 @@ func (c *evalRunCmd) readModelConfig() (string, error) {
 	m := file.Model
 	switch {
 	case !strings.Contains(m.Base.Args, "pretrained="):
-		return "", badinput.Errorf("%s: model.base_params.model_args is %q, expected pretrained=MODEL and more", c.ModelConfig, m.Base.Args)
+		return "", badinput.Errorf("%s: model.base_params.model_args is %q, expected pretrained=MODEL,...", c.ModelConfig, m.Base.Args)
 	case m.Merged.Delta:
-		return "", badinput.Errorf("%s: model.merged_weights.delta_weights is set; barka reads whole models and LoRA adapters",
-			c.ModelConfig)
+		return "", badinput.Errorf("%s: model.merged_weights.delta_weights is set, which barka does not read; "+
+			"merge them with their base first, or use a LoRA adapter", c.ModelConfig)
 	case m.Merged.Adapter && m.Merged.Base == "":
-		return "", badinput.Errorf("%s: model.merged_weights.adapter_weights is set without base_model", c.ModelConfig)
+		return "", badinput.Errorf("%s: model.merged_weights.adapter_weights is set without base_model; "+
+			"name the adapter's base there", c.ModelConfig)
 	case m.Merged.Adapter:
 		_, rest, _ := strings.Cut(m.Base.Args, "pretrained=")
 		c.Adapter, _, _ = strings.Cut(rest, ",")

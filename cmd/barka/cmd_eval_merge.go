@@ -7,12 +7,13 @@ import (
 )
 
 type evalMergeCmd struct {
-	Dirs      []string `arg:"" help:"Output directories of the shards, or the directories of single shards in them."`
-	OutputDir string   `name:"output-dir" aliases:"output_dir" required:"" help:"Directory of results and details."`
+	Dirs      []string `arg:"" help:"Output directories of the shards, or directories of single shards in them."`
+	OutputDir string   `aliases:"output_dir" required:"" help:"Directory of results and details." placeholder:"DIR"`
 }
 
 func (evalMergeCmd) Help() string {
-	return `Writes what one process would have written, to the byte but for the times. Needs neither the model nor the benchmarks.
+	return `Writes the files that one process would have written; apart from times they are equal to the byte.
+Reads neither the model nor the benchmarks.
 
 Example: barka eval merge machine1/evals machine2/evals --output-dir evals`
 }

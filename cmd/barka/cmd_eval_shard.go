@@ -11,24 +11,25 @@ import (
 
 // shardFlags select the shard of an evaluation that a process scores.
 type shardFlags struct {
-	NumShards *int `name:"num-shards" aliases:"num_shards" help:"Divide the questions over this many processes; see eval merge. Found in the environment of torchrun, Slurm steps and arrays, and indexed Kubernetes jobs."`
-	Shard     *int `help:"Which of them this is, from 0."`
+	NumShards *int `aliases:"num_shards" help:"Number of processes that divide the questions; see barka eval merge." placeholder:"N"`
+	Shard     *int `help:"Number of this process, from 0." placeholder:"I"`
 }
 
-// number is a number from the environment or a flag, and the name of its source.
-// Its text is empty if it is missing.
+// number is a number from the environment or a flag, with the name of its source.
+// A missing number has an empty text.
 type number struct{ text, from string }
 
-// division is the number of shards and the index of this process, by one source.
+// division holds the number of shards and the index of this process, as one source
+// gives them.
 type division struct {
 	index, count number
-	// unclear says why the variables do not give the number of shards, "" if they
-	// do. --num-shards then decides.
+	// unclear is the reason why the variables do not give the number of shards, or
+	// "". If it is set, --num-shards is needed.
 	unclear string
 }
 
 // launchers read the variables of programs that start and number processes. The
-// first that divides the work counts: torchrun may run in a Slurm step or in a
+// first that divides the work is used: torchrun may run in a Slurm step or in a
 // Kubernetes pod, and a step of one task in an array.
 var launchers = []func(getenv func(string) string) *division{own, torchrun, slurmStep, slurmArray, kubernetes}
 
@@ -45,7 +46,7 @@ func own(getenv func(string) string) *division {
 	}
 	if task == "" {
 		d.index = number{"", "SLURM_ARRAY_TASK_ID"}
-		d.unclear = fmt.Sprintf("BARKA_SHARD_OFFSET is %s, and SLURM_ARRAY_TASK_ID, to which it is added, is not set", offset)
+		d.unclear = fmt.Sprintf("BARKA_SHARD_OFFSET is %s, but SLURM_ARRAY_TASK_ID, to which it is added, is not set", offset)
 		return d
 	}
 	d.index = number{offset, "BARKA_SHARD_OFFSET"}
@@ -55,7 +56,7 @@ func own(getenv func(string) string) *division {
 	return d
 }
 
-// sum adds two numbers as they stand in the environment.
+// sum adds two decimal numbers.
 func sum(a, b string) (string, error) {
 	x, err := strconv.Atoi(a)
 	y, err2 := strconv.Atoi(b)
@@ -76,8 +77,8 @@ func slurmStep(getenv func(string) string) *division {
 	return d
 }
 
-// script reports whether this is the script of a Slurm job and not a task that
-// srun started.
+// script reports whether this process is the script of a Slurm job and not a task
+// that srun started.
 func script(getenv func(string) string) bool {
 	return getenv("SLURM_JOB_ID") != "" && getenv("SLURM_STEP_ID") == ""
 }
@@ -96,16 +97,16 @@ func slurmArray(getenv func(string) string) *division {
 	least, most, count := getenv(prefix+"MIN"), getenv(prefix+"MAX"), getenv(prefix+"COUNT")
 	n, err := sum(most, "1")
 	if err != nil || least != "0" || count != n {
-		d.unclear = fmt.Sprintf("this is task %s of a Slurm array, and of how many parts is not clear: SLURM_ARRAY_TASK_MIN "+
-			"is %q, MAX %q and COUNT %q, expected the indexes 0 to N-1 without gaps", task, least, most, count)
+		d.unclear = fmt.Sprintf("this is task %s of a Slurm array whose size is not clear: SLURM_ARRAY_TASK_MIN is %q, "+
+			"MAX %q and COUNT %q, expected the indexes 0 to N-1 without gaps", task, least, most, count)
 		return d
 	}
 	d.count.text = n
 	return d
 }
 
-// kubernetes reads the numbers of an indexed job. Kubernetes does not set the
-// number of completions; the job's manifest can, in JOB_COMPLETIONS.
+// kubernetes reads the numbers of an indexed job. Kubernetes does not set the number
+// of completions; the job's manifest can set it as JOB_COMPLETIONS.
 func kubernetes(getenv func(string) string) *division {
 	return variables(getenv, "JOB_COMPLETION_INDEX", "JOB_COMPLETIONS")
 }
@@ -119,13 +120,13 @@ func variables(getenv func(string) string, index, count string) *division {
 	return d
 }
 
-// one reports whether there is a single process.
+// one reports whether the division has a single process.
 func (d *division) one() bool { return d.index.text == "0" && d.count.text == "1" }
 
-// shard returns the shard to score, and the source of the numbers. Flags win over
-// the environment. If only one of the two numbers is known, that is an error: a
-// guess would score everything several times, or leave most of it out. An
-// environment of one process does not divide the run.
+// shard returns the shard to score and the source of its numbers. Flags override the
+// environment. An environment of one process does not divide the run. If only one of
+// the two numbers is known, shard returns an error: a guess would score everything
+// several times or leave most of it out.
 func (f shardFlags) shard(getenv func(string) string) (s shard.Shard, from string, err error) {
 	if f.NumShards != nil && *f.NumShards < 1 {
 		return s, "", usagef("eval: --num-shards is %d, expected 1 or more", *f.NumShards)
@@ -146,9 +147,9 @@ func (f shardFlags) shard(getenv func(string) string) (s shard.Shard, from strin
 	}
 	switch {
 	case f.Shard != nil:
-		return s, "", usagef("eval: --shard is %d, and the number of shards is not known: give --num-shards", *f.Shard)
+		return s, "", usagef("eval: --shard is %d, but the number of shards is not known; give --num-shards", *f.Shard)
 	case f.NumShards != nil:
-		return s, "", usagef("eval: --num-shards is %d, and which of them this is is not known: give --shard, or start it "+
+		return s, "", usagef("eval: --num-shards is %d, but the number of this process is not known; give --shard, or start it "+
 			"with torchrun, srun, a Slurm array or an indexed Kubernetes job", *f.NumShards)
 	}
 	return s, "", nil
@@ -163,18 +164,19 @@ func contradiction(f shardFlags, getenv func(string) string) error {
 	task := getenv("SLURM_ARRAY_TASK_ID")
 	for _, read := range launchers[1:3] {
 		if d := read(getenv); d != nil && task != "" && d.count.text != "" && d.count.text != "1" {
-			return usagef("eval: this is task %s of a Slurm array, in which %s is %s: the array and its tasks both divide the "+
-				"work; start one process in each array task, or give --num-shards and --shard", task, d.count.from, d.count.text)
+			return usagef("eval: the work would be divided twice, by the Slurm array whose task %s this is and by %s, which is %s; "+
+				"start one process in each array task, or give --num-shards and --shard", task, d.count.from, d.count.text)
 		}
 	}
 	if n := getenv("SLURM_NTASKS"); n != "" && n != "1" && script(getenv) && torchrun(getenv) == nil && f == (shardFlags{}) {
-		return usagef("eval: SLURM_NTASKS is %s, but this is the Slurm job's script and not one of its tasks (SLURM_STEP_ID "+
-			"is not set): start barka with srun, or give --num-shards 1 for one process", n)
+		return usagef("eval: SLURM_NTASKS is %s, but this is the script of the Slurm job and not one of its tasks (SLURM_STEP_ID "+
+			"is not set); start barka with srun, or give --num-shards 1 for one process", n)
 	}
 	return nil
 }
 
-// launched completes a division with the flags.
+// launched returns the shard of a division, with its numbers replaced by the flags
+// that are set.
 func (f shardFlags) launched(d *division) (s shard.Shard, from string, err error) {
 	if f.Shard != nil {
 		d.index = number{strconv.Itoa(*f.Shard), "--shard"}
@@ -186,10 +188,10 @@ func (f shardFlags) launched(d *division) (s shard.Shard, from string, err error
 	case d.unclear != "":
 		return s, "", usagef("eval: %s; give --num-shards, 1 for one process, or submit with --array=0-(N-1)", d.unclear)
 	case d.index.text == "":
-		return s, "", usagef("eval: %s is %s, and %s, the number of this process, is not set; give --shard, or --num-shards "+
+		return s, "", usagef("eval: %s is %s, but %s, the number of this process, is not set; give --shard, or --num-shards "+
 			"1 for one process", d.count.from, d.count.text, d.index.from)
 	case d.count.text == "":
-		return s, "", usagef("eval: %s is %s, and %s, the number of processes, is not set; give --num-shards, 1 for one process",
+		return s, "", usagef("eval: %s is %s, but %s, the number of processes, is not set; give --num-shards, 1 for one process",
 			d.index.from, d.index.text, d.count.from)
 	}
 	if s.Index, err = strconv.Atoi(d.index.text); err != nil {
@@ -203,12 +205,12 @@ func (f shardFlags) launched(d *division) (s shard.Shard, from string, err error
 
 func checked(s shard.Shard, from string) (shard.Shard, string, error) {
 	if s.Count < 1 || s.Index < 0 || s.Index >= s.Count {
-		return s, "", usagef("eval: %s say shard %d of %d; shards are counted from 0", from, s.Index, s.Count)
+		return s, "", usagef("eval: shard %d of %d, by %s, does not exist; shards are counted from 0", s.Index, s.Count, from)
 	}
 	return s, from, nil
 }
 
-// part takes the shard of this process.
+// shardOf returns the shard of this process and prints it.
 func (c *evalRunCmd) shardOf(a *app) (shard.Shard, error) {
 	s, from, err := c.shard(os.Getenv)
 	if err == nil && s.Count > 0 {

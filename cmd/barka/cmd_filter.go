@@ -5,18 +5,22 @@ import (
 )
 
 type filterCmd struct {
-	In         string  `required:"" help:"Dataset of instructions."`
-	Out        string  `required:"" help:"Dataset directory to write."`
-	Preset     string  `help:"default, or seed: the original's rules alone." enum:"default,seed" default:"default"`
-	MinScript  float64 `name:"min-script-share" help:"Least share of the target script among letters, in rows of every form; -1 keeps the preset's." default:"-1"`
-	MinAnswer  int     `name:"min-answer-words" help:"Least words of an answer, in rows of every form; -1 keeps the preset's: 3 for questions about passages, none for benchmarks." default:"-1"`
-	MinScore   float64 `help:"Least mean score of the translated sentences, such as -1.5; 0 is off." default:"0"`
-	Duplicates bool    `name:"duplicates" negatable:"" help:"Drop rows whose text came before." default:"true"`
-	Restart    bool    `help:"Throw away an output made with other options."`
+	In         string  `required:"" help:"Dataset of instructions." placeholder:"DIR"`
+	Out        string  `required:"" help:"Dataset directory to write." placeholder:"DIR"`
+	Preset     string  `help:"Rules: default, or seed (only the original's)." enum:"default,seed" default:"default"`
+	MinScript  float64 `name:"min-script-share" help:"Smallest share of the target script among letters; -1 is the preset's." default:"-1"`
+	MinAnswer  int     `name:"min-answer-words" help:"Smallest number of words of an answer; -1 is the preset's." default:"-1"`
+	MinScore   float64 `help:"Smallest mean score of the translated sentences, such as -1.5; 0 is off." default:"0"`
+	Duplicates bool    `name:"duplicates" negatable:"" help:"Drop rows whose text an earlier row has." default:"true"`
+	Restart    bool    `help:"Discard an output made with other options."`
 }
 
 func (filterCmd) Help() string {
-	return `Every dropped row is kept under rejected/ with its reason. What is a defect depends on the form of a row: questions and conversations about a passage that they do not show, choices, texts to read with a question, sums in words, and instructions of any origin.
+	return `Every dropped row is kept under rejected/ with its reason. The rules depend on the form of a row:
+questions and conversations about a passage that is not shown, choices, texts to read with a
+question, sums in words, and instructions of any origin. --min-script-share and --min-answer-words
+apply to every form; the preset asks for answers of 3 words to questions about passages, and for no
+number of words in benchmarks.
 
 Example: barka filter --in data/translated --out data/clean`
 }

@@ -14,37 +14,46 @@ import (
 )
 
 type generateCmd struct {
-	Model       string   `required:"" help:"Model directory, or hub id."`
-	Adapter     string   `help:"LoRA adapter, directory or hub id, on top of the model."`
-	DType       string   `name:"dtype" help:"Type of the weights: f32, bf16 or int8; the checkpoint's own by default."`
+	Model       string   `required:"" help:"Model directory or hub id." placeholder:"MODEL"`
+	Adapter     string   `help:"LoRA adapter on top of the model: directory or hub id." placeholder:"ADAPTER"`
+	DType       string   `name:"dtype" help:"Type of the weights: f32, bf16 or int8; default: the checkpoint's." placeholder:"TYPE"`
 	Prompt      *string  `help:"The prompt; - reads all of standard input." placeholder:"TEXT"`
-	Input       string   `help:"Many prompts, one per line or JSON lines; - reads standard input." placeholder:"FILE"`
-	Raw         bool     `help:"Give prompts as they are, without the chat template; the end tokens of generation_config.json end a text."`
+	Input       string   `help:"Many prompts, plain or JSON lines; - reads standard input." placeholder:"FILE"`
+	Raw         bool     `help:"Use prompts as they are, without the chat template."`
 	ChatFormat  string   `help:"Chat format for a model without a template: ${chat_formats}." placeholder:"NAME"`
-	ChatDate    string   `help:"Today, for chat templates that ask for it: ${chat_date} unless given, so that prompts stay the same." placeholder:"YYYY-MM-DD"`
-	Thinking    string   `help:"on or off: whether a reasoning model thinks before it answers; its template's default otherwise." placeholder:"on|off"`
-	MaxTokens   int      `help:"Most tokens to generate." default:"256"`
-	Temperature float64  `help:"Divides the logits; 0 takes the likeliest token." default:"0"`
-	TopK        int      `help:"Sample from this many of the likeliest tokens; 0 is all." default:"0"`
-	TopP        float64  `help:"Sample from the smallest set of tokens of this probability; 1 is all." default:"1"`
-	MinP        float64  `help:"Leave out tokens below this part of the likeliest one's probability; 0 is none." default:"0"`
-	Penalty     float64  `name:"repetition-penalty" help:"Above 1 discourages repeating tokens of prompt and text." default:"1"`
-	Stop        []string `help:"String that ends the text and is not part of it; may be given again." sep:"none" placeholder:"TEXT"`
-	CacheGiB    float64  `name:"cache-gib" help:"Most memory for keys and values; 0 is a quarter of what is free." default:"0"`
+	ChatDate    string   `help:"Date for chat templates that ask for today's; default: ${chat_date}." placeholder:"YYYY-MM-DD"`
+	Thinking    string   `help:"Whether a reasoning model thinks before it answers; default: its template's." placeholder:"on|off"`
+	MaxTokens   int      `help:"Largest number of tokens to generate." default:"256"`
+	Temperature float64  `help:"Divides the logits; 0 takes the most likely token." default:"0"`
+	TopK        int      `help:"Sample from this many of the most likely tokens; 0 is all." default:"0"`
+	TopP        float64  `help:"Sample from the smallest set of tokens with this probability; 1 is all." default:"1"`
+	MinP        float64  `help:"Exclude tokens below this fraction of the highest probability; 0 is off." default:"0"`
+	Penalty     float64  `name:"repetition-penalty" help:"Above 1 makes tokens of prompt and text less likely." default:"1"`
+	Stop        []string `help:"String that ends the text and is not part of it; repeatable." sep:"none" placeholder:"TEXT"`
+	CacheGiB    float64  `name:"cache-gib" help:"Largest KV cache in GiB; 0 is a quarter of the free memory." default:"0"`
 }
 
 func (generateCmd) Help() string {
-	return `Example: barka generate --model google/gemma-2-2b-it --prompt "ما هي عاصمة الجزائر؟"
+	return `Example:
 
-Many at once, decoded together, answers in the order of the prompts:
+  barka generate --model google/gemma-2-2b-it --prompt "ما هي عاصمة الجزائر؟"
+
+Many prompts, decoded in one batch and answered in their order:
 
   barka generate --model DIR --input prompts.jsonl --temperature 0.8 --top-p 0.95 --json > answers.jsonl
 
-The model's chat template is executed, as apply_chat_template of transformers does. Text of a message that spells a control token, such as <|im_end|>, stays text; --raw parses it.
+The model's chat template is executed as by apply_chat_template of transformers. Text of a message
+that spells a control token, such as <|im_end|>, stays text. --raw leaves the template out and
+parses control tokens; the end tokens of generation_config.json then end a text.
 
-A line is a prompt, or, where the first line is a JSON object, {"prompt": TEXT} or {"messages": [{"role": "user", "content": TEXT}, ...]}, with "id", "max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop" and "seed" if they differ from the flags. Blank lines are left out; a field of another name is an error. The n-th prompt without a seed has --seed plus n-1. A text depends on its own line alone, whatever else is in the file.
+A line of --input is a prompt. If the first line is a JSON object, every line is one:
+{"prompt": TEXT} or {"messages": [{"role": "user", "content": TEXT}, ...]}, optionally with "id" and,
+instead of the flags' values, "max_tokens", "temperature", "top_k", "top_p", "min_p",
+"repetition_penalty", "stop" and "seed". Other fields are errors. Blank lines are skipped. The seed
+of the n-th prompt is --seed plus n-1. An answer depends only on its own line.
 
-With --json one object each: id (if given), text, tokens, logprobs, finish_reason, prompt_tokens. Without, an empty line stands between texts.`
+With --json one object per prompt: id (if given), text, tokens, logprobs, finish_reason and
+prompt_tokens. Without it an empty line separates the texts.`
 }
 
 // readAhead is the number of prompts submitted before the next text is written,
@@ -57,10 +66,10 @@ func (c *generateCmd) chat() chat.Options {
 
 func (c *generateCmd) Run(a *app) error {
 	if (c.Prompt == nil) == (c.Input == "") {
-		return usagef("generate: give either --prompt or --input")
+		return usagef("generate: expected either --prompt or --input")
 	}
 	if c.Raw && (c.ChatFormat != "" || c.ChatDate != "" || c.Thinking != "") {
-		return usagef("generate: --chat-format, --chat-date and --thinking are about the chat template, which --raw leaves out")
+		return usagef("generate: --chat-format, --chat-date and --thinking are settings of the chat template; leave them out with --raw")
 	}
 	if err := c.chat().Validate(); err != nil {
 		return err
@@ -116,7 +125,7 @@ type pending struct {
 	n    int // tokens of the prompt
 }
 
-// one answers a single prompt as its text comes.
+// one answers a single prompt; without --json the text is written as it is generated.
 func (w *promptRunner) one(prompt string) error {
 	text, err := w.a.text(prompt)
 	if err != nil {
@@ -185,7 +194,7 @@ func (w *promptRunner) many() error {
 	return err
 }
 
-// write waits for the first of the queue and writes it.
+// write waits for the oldest pending answer and writes it.
 func (w *promptRunner) write(p progress.Reporter) error {
 	q := w.queue[0]
 	w.queue = slices.Delete(w.queue, 0, 1)
@@ -216,24 +225,25 @@ func (w *promptRunner) json(id json.RawMessage, r generate.Result, prompt int) e
 	}{id, r.Text, r.Tokens, r.LogProbs, r.Finish, prompt})
 }
 
-// request makes the engine's request of line number n, from 0.
+// request returns the engine's request for prompt n, counted from 0.
 func (w *promptRunner) request(l *promptLine, n int64) (generate.Request, error) {
 	c, tok := w.c, w.d.Tokenizer
 	req := generate.Request{
 		MaxNewTokens: orDefault(l.MaxTokens, c.MaxTokens), Tokenizer: tok, StopStrings: c.Stop,
 		Sampling: generate.Sampling{
-			Temperature: orDefault(l.Temperature, c.Temperature), TopK: orDefault(l.TopK, c.TopK), TopP: orDefault(l.TopP, c.TopP), MinP: orDefault(l.MinP, c.MinP),
+			Temperature: orDefault(l.Temperature, c.Temperature),
+			TopK:        orDefault(l.TopK, c.TopK), TopP: orDefault(l.TopP, c.TopP), MinP: orDefault(l.MinP, c.MinP),
 			RepetitionPenalty: orDefault(l.RepetitionPenalty, c.Penalty), Seed: orDefault(l.Seed, w.a.Seed+n),
 		},
 	}
 	if l.Stop != nil {
 		req.StopStrings = l.Stop
 	}
-	switch { // 0 would be off, where it means the opposite
+	switch { // the engine takes 0 as off, but a user who writes 0 means the strictest setting
 	case req.Sampling.TopP == 0:
-		return req, badinput.Errorf("top-p is 0, expected a number above 0, up to 1 (off); temperature 0 takes the likeliest token")
+		return req, badinput.Errorf("top-p is 0, expected a number above 0, up to 1 (off); for the most likely token set temperature to 0")
 	case req.Sampling.RepetitionPenalty == 0:
-		return req, badinput.Errorf("repetition penalty is 0, expected a positive number, 1 being none")
+		return req, badinput.Errorf("repetition penalty is 0, expected a positive number; 1 is off")
 	}
 	messages := l.Messages
 	if l.Prompt != nil {
@@ -244,7 +254,7 @@ func (w *promptRunner) request(l *promptLine, n int64) (generate.Request, error)
 		messages = []chat.Message{{Role: "user", Content: *l.Prompt}}
 	}
 	if w.format == nil {
-		return req, badinput.Errorf("messages need the chat template; leave out --raw, or give a prompt")
+		return req, badinput.Errorf("messages need the chat template; leave out --raw, or use prompt")
 	}
 	var err error
 	if req.Prompt, err = w.format.Tokens(messages, true); err != nil {
@@ -254,7 +264,7 @@ func (w *promptRunner) request(l *promptLine, n int64) (generate.Request, error)
 	return req, nil
 }
 
-// orDefault returns the value of a line, or that of the flag without one.
+// orDefault returns the value of a line, or the flag's if the line has none.
 func orDefault[T any](value *T, flag T) T {
 	if value != nil {
 		return *value

@@ -7,15 +7,17 @@ import (
 )
 
 type mergeCmd struct {
-	Model   string `required:"" help:"Base model directory, or hub id."`
-	Adapter string `required:"" help:"Adapter directory, or hub id."`
-	Out     string `required:"" help:"Directory of the merged model."`
+	Model   string `required:"" help:"Base model: directory or hub id." placeholder:"MODEL"`
+	Adapter string `required:"" help:"Adapter: directory or hub id." placeholder:"ADAPTER"`
+	Out     string `required:"" help:"Directory of the merged model." placeholder:"DIR"`
 }
 
 func (mergeCmd) Help() string {
 	return `Adds the adapter to the weights in float32 and rounds once to their stored type.
 
-Example: barka merge --model google/gemma-2-2b-it --adapter runs/adapter --out runs/merged`
+Example:
+
+  barka merge --model google/gemma-2-2b-it --adapter runs/adapter --out runs/merged`
 }
 
 func (c *mergeCmd) Run(a *app) error {

@@ -7,19 +7,24 @@ import (
 )
 
 type mixCmd struct {
-	In         map[string]string `required:"" help:"Datasets of instructions by name: NAME=PATH, repeated or separated by ;."`
-	Out        string            `required:"" help:"Dataset directory to write."`
-	Name       string            `help:"Name of the set, for its card." default:"barka"`
-	Licence    string            `help:"Licence of the set, for its card; refused if the licence of a row forbids it. By default the strictest of the rows' if it covers all, else that of each source."`
-	Validation float64           `help:"Share of the rows held back." default:"0"`
-	Limit      map[string]int    `help:"Most rows of a dataset: DATASET=N."`
-	Tokenizers []string          `help:"Models whose tokenizers fill the token table."`
-	Drop       string            `help:"File of rows to leave out by their ids: the drop.jsonl of barka audit." placeholder:"FILE"`
-	Restart    bool              `help:"Throw away an output made with other options."`
+	In         map[string]string `required:"" help:"Dataset of instructions with its name; repeatable." placeholder:"NAME=DIR"`
+	Out        string            `required:"" help:"Dataset directory to write." placeholder:"DIR"`
+	Name       string            `help:"Name of the set on its card." default:"barka"`
+	Licence    string            `help:"Licence of the set on its card; default: the strictest of the rows'."`
+	Validation float64           `help:"Share of the rows held back for validation." default:"0"`
+	Limit      map[string]int    `help:"Largest number of rows of a dataset; repeatable." placeholder:"NAME=N"`
+	Tokenizers []string          `help:"Models whose tokenizers count the tokens of the card's table." placeholder:"MODEL"`
+	Drop       string            `help:"Rows to leave out, by their ids: drop.jsonl of barka audit." placeholder:"FILE"`
+	Restart    bool              `help:"Discard an output made with other options."`
 }
 
 func (mixCmd) Help() string {
-	return `Example: barka mix --in wiki=data/clean --out data/train --validation 0.02 --tokenizers google/gemma-2-2b-it`
+	return `A --licence that the licence of a row forbids is refused. Without it, the set has the strictest of the
+rows' licences if that one covers all of them; else the card lists the licence of each source.
+
+Example:
+
+  barka mix --in wiki=data/clean --out data/train --validation 0.02 --tokenizers google/gemma-2-2b-it`
 }
 
 func (c *mixCmd) options() mix.Options {

@@ -13,14 +13,15 @@ import (
 
 type runCmd struct {
 	Recipe  string `arg:"" help:"Recipe file." type:"existingfile"`
-	Out     string `help:"Working directory; runs/NAME by default." placeholder:"DIR"`
-	Restart bool   `help:"Throw away stages made with other options."`
-	Retry   bool   `name:"retry-rejected" help:"Have synth ask again about passages whose requests failed."`
-	DryRun  bool   `help:"Check the recipe and everything it names, and say what would run, and how much."`
+	Out     string `help:"Working directory; default: runs/NAME, by the recipe's name." placeholder:"DIR"`
+	Restart bool   `help:"Discard stages made with other options."`
+	Retry   bool   `name:"retry-rejected" help:"Let synth ask again about passages whose requests failed."`
+	DryRun  bool   `help:"Check the recipe and all it names, and estimate every stage; run nothing."`
 }
 
 func (runCmd) Help() string {
-	return `Runs wiki, synth, convert, translate, filter, mix, train, merge, eval and report, as far as the recipe has them. Stop it at any moment; the same command goes on.
+	return `Runs those stages that the recipe has, in the order wiki, synth, convert, translate, filter, mix,
+train, merge, eval and report. An interrupted run is resumed by the same command.
 
 Example: barka run recipes/quickstart.yaml`
 }
@@ -39,7 +40,7 @@ func (c *runCmd) Run(a *app) error {
 	return a.runRecipe(r, c.Out, c.Restart, c.Retry)
 }
 
-// planRecipe says what a run would do, and everything that would stop it.
+// planRecipe prints what a run would do and everything that would stop it.
 func (a *app) planRecipe(r *recipe.Recipe, out string) error {
 	w, err := a.runner(r, out)
 	if err != nil {
@@ -60,7 +61,7 @@ func (a *app) planRecipe(r *recipe.Recipe, out string) error {
 	return checked.Err()
 }
 
-// printPlan lists the stages with what they will take.
+// printPlan lists the stages with their estimated work, time and memory.
 func (a *app) printPlan(w *recipe.Runner, plan []recipe.Planned) error {
 	ceilings := bench.QuickCeilings(w.Engine.Device, a.Threads)
 	rows := make([][]any, len(plan))
@@ -91,12 +92,14 @@ func (a *app) printPlan(w *recipe.Runner, plan []recipe.Planned) error {
 			return err
 		}
 	}
-	a.ui.Event("ceilings", fmt.Sprintf("times are lower bounds: the operations of all tokens at %.0f GFLOP/s (f32), %.0f (bf16), %.0f GOP/s (int8), or the weights that decoding reads at %.1f GB/s, all of this machine, measured now; memory is of weights, caches and activations",
+	a.ui.Event("ceilings", fmt.Sprintf("times are lower bounds from this machine's ceilings, measured now: arithmetic at "+
+		"%.0f GFLOP/s (f32), %.0f GFLOP/s (bf16) and %.0f GOP/s (int8), weights read at %.1f GB/s; "+
+		"memory is that of weights, caches and activations",
 		ceilings.F32/1e9, ceilings.BF16/1e9, ceilings.I8/1e9, ceilings.Read/1e9), ceilings)
 	return nil
 }
 
-// leastTime bounds a stage's time from below, and says so.
+// leastTime returns a lower bound of a stage's time, as a number and as text.
 func leastTime(p recipe.Planned, c bench.Ceilings) (seconds float64, text string) {
 	e := p.Effort
 	speed := map[string]float64{"f32": c.F32, "bf16": c.BF16, "int8": c.I8}[e.DType]
@@ -117,13 +120,13 @@ func leastTime(p recipe.Planned, c bench.Ceilings) (seconds float64, text string
 	return seconds, "at least " + ui.Duration(time.Duration(seconds*float64(time.Second)))
 }
 
-// runner makes what checks, plans and runs a recipe.
+// runner returns the runner that checks, plans and runs a recipe.
 func (a *app) runner(r *recipe.Recipe, out string) (*recipe.Runner, error) {
 	client, err := a.hub("")
 	return &recipe.Runner{Out: out, Engine: a.engine(r.DType), Hub: client, Progress: a.ui.Progress(), Log: a.log()}, err
 }
 
-// reportChecked reports what a check found beside problems.
+// reportChecked prints the downloads and warnings of a check.
 func (a *app) reportChecked(c *recipe.Checked) {
 	for _, p := range c.Downloads {
 		a.reportDownload(p)
@@ -133,8 +136,8 @@ func (a *app) reportChecked(c *recipe.Checked) {
 	}
 }
 
-// ready checks a recipe, downloads its models, and checks what they hold:
-// nothing is paid for, and no hour is spent, on a run that would fail later.
+// ready checks a recipe, downloads its models and checks them too, so that a run
+// that cannot succeed fails before it has cost hours or money.
 func (a *app) ready(w *recipe.Runner, r *recipe.Recipe) error {
 	checked, err := w.Check(a.ctx, r)
 	if err != nil {
@@ -189,8 +192,8 @@ func (a *app) reportStage(s recipe.Step) {
 	a.warn(s.Stage, s.Notes)
 }
 
-// finished reports a stage that was run by itself, whose result says the rest
-// in words.
+// finished writes the event of a stage that a verb ran by itself. Without --json the
+// verb's own output says the same.
 func (a *app) finished(s recipe.Step) {
 	if a.JSON {
 		a.ui.Event("stage", "", s)
@@ -199,7 +202,7 @@ func (a *app) finished(s recipe.Step) {
 
 func seconds(s float64) string { return ui.Duration(time.Duration(s * float64(time.Second))) }
 
-// summary lists what a run made.
+// summary prints what each stage made, and where.
 func (a *app) summary(r *recipe.Recipe, out string, steps []recipe.Step, took time.Duration) error {
 	if a.JSON {
 		for _, s := range steps {
@@ -223,7 +226,7 @@ func (a *app) summary(r *recipe.Recipe, out string, steps []recipe.Step, took ti
 		return err
 	}
 	for _, s := range steps {
-		a.warn(s.Stage, s.Notes) // once more: they scrolled by hours ago
+		a.warn(s.Stage, s.Notes) // again: they scrolled away hours ago
 	}
 	a.ui.Infof("%s finished in %s; look at %s", r.Name, ui.Duration(took), filepath.Join(out, "report.html"))
 	return nil

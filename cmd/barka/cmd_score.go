@@ -11,16 +11,25 @@ import (
 )
 
 type scoreCmd struct {
-	Model    string `required:"" help:"Model directory, or hub id."`
-	Adapter  string `help:"LoRA adapter, directory or hub id, on top of the model."`
-	DType    string `name:"dtype" help:"Type of the weights: f32, bf16 or int8; the checkpoint's own by default."`
-	PerToken bool   `help:"Add token_logprobs: the natural log-probability of each token of each continuation."`
+	Model    string `required:"" help:"Model directory or hub id." placeholder:"MODEL"`
+	Adapter  string `help:"LoRA adapter on top of the model: directory or hub id." placeholder:"ADAPTER"`
+	DType    string `name:"dtype" help:"Type of the weights: f32, bf16 or int8; default: the checkpoint's." placeholder:"TYPE"`
+	PerToken bool   `help:"Add token_logprobs, the log-probability of each token."`
 }
 
 func (scoreCmd) Help() string {
-	return `Reads JSON lines {"context": s, "continuations": [s, ...]} and writes, for each, {"logprobs": [...], "tokens": [...], "greedy": [...]}: the sum of natural log-probabilities of each continuation, its number of tokens, and whether every token is the most likely one. Context and continuation are encoded together, and white space at the end of a context stays in it (barka eval, like other harnesses, counts it to the choice); a line of more tokens than the model has positions is an error.
+	return `Reads JSON lines {"context": s, "continuations": [s, ...]} from standard input and writes a line for
+each, {"logprobs": [...], "tokens": [...], "greedy": [...]}. These are, per continuation, the sum of
+the natural log-probabilities of its tokens, their number, and whether each of them is the most
+likely one.
 
-Example: echo '{"context": "2+2=", "continuations": ["4", "5"]}' | barka score --model DIR`
+Context and continuation are encoded together. White space at the end of a context stays in it;
+barka eval, like other harnesses, moves it to the choice. A line with more tokens than the model has
+positions is an error.
+
+Example:
+
+  echo '{"context": "2+2=", "continuations": ["4", "5"]}' | barka score --model DIR`
 }
 
 func (c *scoreCmd) Run(a *app) error {
@@ -42,7 +51,7 @@ func (c *scoreCmd) Run(a *app) error {
 			return line.Errorf("%w", err)
 		}
 		if len(in.Continuations) == 0 {
-			return line.Errorf("continuations is empty or missing")
+			return line.Errorf("continuations is empty or missing, expected a list of strings")
 		}
 		reply, err := scoreLine(a, s, d, in.Context, in.Continuations)
 		if err != nil {
@@ -66,14 +75,15 @@ type scoreReply struct {
 	LogProbs []float64 `json:"logprobs"`
 	Tokens   []int     `json:"tokens"`
 	Greedy   []bool    `json:"greedy"`
-	// TokenLogProbs has the summands of LogProbs.
+	// TokenLogProbs holds the summands of LogProbs.
 	TokenLogProbs [][]float32 `json:"token_logprobs,omitempty"`
 }
 
 func scoreLine(a *app, s *score.Scorer, d *backend.Decoder, context string, continuations []string) (*scoreReply, error) {
 	ctx := d.Tokenizer.Encode(context, true)
 	if len(ctx) == 0 {
-		// Nothing to predict from: the end token stands for an empty context.
+		// The first token needs a position that predicts it: the end token stands for
+		// an empty context.
 		if eos := d.Tokenizer.Special().EOS; eos >= 0 {
 			ctx = []int32{eos}
 		}

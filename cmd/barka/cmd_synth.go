@@ -10,36 +10,41 @@ import (
 )
 
 type synthCmd struct {
-	In          string        `required:"" help:"Dataset of passages."`
-	Out         string        `required:"" help:"Dataset directory to write."`
-	Model       string        `required:"" help:"Model: a directory or hub id to run here, or the endpoint's name for it."`
-	Endpoint    string        `help:"OpenAI-compatible address, such as http://localhost:8000/v1; without it the model runs here." placeholder:"URL"`
+	In          string        `required:"" help:"Dataset of passages." placeholder:"DIR"`
+	Out         string        `required:"" help:"Dataset directory to write." placeholder:"DIR"`
+	Model       string        `required:"" help:"Model directory or hub id, or the endpoint's name for the model." placeholder:"MODEL"`
+	Endpoint    string        `help:"OpenAI-compatible address; without it the model runs here." placeholder:"URL"`
 	KeyVariable string        `help:"Environment variable that holds the endpoint's API key." placeholder:"NAME"`
 	RPM         int           `name:"requests-per-minute" help:"Rate limit of the endpoint; 0 is none." default:"0"`
-	Concurrency int           `help:"Requests under way at once." default:"8"`
-	Timeout     time.Duration `help:"Of one request." default:"10m"`
-	DType       string        `name:"dtype" help:"Type of the weights of a model that runs here."`
+	Concurrency int           `help:"Requests in flight at once." default:"8"`
+	Timeout     time.Duration `help:"Timeout of one request." default:"10m"`
+	DType       string        `name:"dtype" help:"Type of the weights if the model runs here; default: the checkpoint's." placeholder:"TYPE"`
 	Dataset     string        `help:"Name of the rows' dataset." default:"wiki"`
 	Quantile    float64       `name:"long-quantile" help:"Passages longer than this share of all become conversations." default:"0.75"`
-	LongChars   int           `help:"That length itself; 2204 is the original's." default:"0"`
+	LongChars   int           `help:"Length of those passages in characters, instead of the quantile (the original: 2204)." default:"0"`
 	Turns       int           `help:"Turns of a conversation." default:"3"`
-	Independent bool          `help:"Ask all questions at once and answer each alone, as the original did."`
-	JSONForm    bool          `name:"json-questions" help:"Have those questions as JSON, which an endpoint can hold the model to."`
-	Temperature float64       `default:"0.8"`
-	TopP        float64       `default:"0.95"`
-	MaxTokens   int           `default:"512"`
-	MinTurns    int           `help:"Turns that a conversation must have to be kept when the next turn fails." default:"2"`
-	InARow      int           `name:"max-failures-in-a-row" help:"Stop when the requests of so many passages in a row fail; 0 is never." default:"20"`
-	Share       float64       `name:"max-failure-share" help:"Stop when the requests of more than this share of the passages fail, from the 100th on; 0 is never." default:"0.2"`
-	Retry       bool          `name:"retry-rejected" help:"Ask again about passages whose requests failed in an earlier run, also in a finished output."`
-	Restart     bool          `help:"Throw away an output made with other options."`
+	Independent bool          `help:"Ask for all questions at once and answer each separately, as the original did."`
+	JSONForm    bool          `name:"json-questions" help:"Request those questions as JSON, which an endpoint can enforce."`
+	Temperature float64       `help:"Sampling temperature." default:"0.8"`
+	TopP        float64       `help:"Sample from the smallest set of tokens with this probability; 1 is all." default:"0.95"`
+	MaxTokens   int           `help:"Largest number of tokens of one answer." default:"512"`
+	MinTurns    int           `help:"Keep a conversation with this many turns when the next turn fails." default:"2"`
+	InARow      int           `name:"max-failures-in-a-row" help:"Stop after so many failed passages in a row; 0 is never." default:"20"`
+	Share       float64       `name:"max-failure-share" help:"Stop at a larger share of failed passages; 0 is never." default:"0.2"`
+	Retry       bool          `name:"retry-rejected" help:"Ask again about passages whose requests failed, also in a finished output."`
+	Restart     bool          `help:"Discard an output made with other options."`
 	DryRun      bool          `help:"Count calls and tokens; ask nothing."`
 }
 
 func (synthCmd) Help() string {
-	return `A passage whose request the endpoint refuses or does not answer goes to rejected/ with what the endpoint said and the answers so far, and the run goes on. Every answer is kept as it comes: stopped at any moment, the same command goes on without asking for it again.
+	return `If the endpoint refuses a request or does not answer it, the passage goes to rejected/ with the
+endpoint's message and the answers so far, and the run goes on. Every answer is stored as it
+arrives; an interrupted run is resumed by the same command and asks for none of them again.
 
-Example: barka synth --in data/passages --out data/instructions --endpoint http://localhost:8000/v1 --model google/gemma-2-27b-it`
+Example:
+
+  barka synth --in data/passages --out data/instructions \
+    --endpoint http://localhost:8000/v1 --model google/gemma-2-27b-it`
 }
 
 func (c *synthCmd) options() synth.Options {
@@ -61,13 +66,15 @@ func (c *synthCmd) Run(a *app) error {
 		if err != nil {
 			return err
 		}
-		return a.ui.Print(fmt.Sprintf("%d passages, %d of them long (from %d characters); %d calls, about %d prompt tokens, at most %d completion tokens",
+		return a.ui.Print(fmt.Sprintf("%d passages, %d of them long (from %d characters); %d calls, about %d prompt tokens, "+
+			"at most %d completion tokens",
 			e.Passages, e.Long, e.Threshold, e.Calls, e.PromptTokens, e.MaxTokens), e)
 	}
 	var client llm.Client
 	var err error
 	if c.Endpoint != "" {
-		client, err = llm.NewHTTP(llm.Options{BaseURL: c.Endpoint, Model: c.Model, KeyVariable: c.KeyVariable, RequestsPerMinute: c.RPM, Timeout: c.Timeout, Note: func(note string) { a.ui.Infof("%s", note) }})
+		client, err = llm.NewHTTP(llm.Options{BaseURL: c.Endpoint, Model: c.Model, KeyVariable: c.KeyVariable,
+			RequestsPerMinute: c.RPM, Timeout: c.Timeout, Note: func(note string) { a.ui.Infof("%s", note) }})
 	} else {
 		if err := a.ensure(weights(c.Model)); err != nil {
 			return err

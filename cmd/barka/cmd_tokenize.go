@@ -15,14 +15,16 @@ import (
 )
 
 type tokenizeCmd struct {
-	Model     string `required:"" help:"Model directory, or hub id."`
-	NoSpecial bool   `help:"Leave out the tokens that the model's template adds; with --decode, all special tokens."`
-	Decode    bool   `help:"Ids to text."`
-	Whole     bool   `help:"All of standard input is one text."`
+	Model     string `required:"" help:"Model directory or hub id." placeholder:"MODEL"`
+	NoSpecial bool   `help:"Omit the tokens that the tokenizer adds to a text; with --decode, all special tokens."`
+	Decode    bool   `help:"Read ids and write text."`
+	Whole     bool   `help:"Take all of standard input as one text."`
 }
 
 func (tokenizeCmd) Help() string {
-	return `Reads standard input, UTF-8: a line of text in, a line of comma-separated ids out, or back with --decode. A line ends with \n or \r\n. A lone \r is part of the text; with --whole everything is.
+	return `Reads lines of UTF-8 text from standard input and writes a line of comma-separated ids for each, or
+the reverse with --decode. A line ends with \n or \r\n. A lone \r is part of the text, and with
+--whole every line end is.
 
 Example: echo "مرحبا" | barka tokenize --model google/gemma-2-2b-it`
 }
@@ -41,13 +43,13 @@ func (c *tokenizeCmd) Run(a *app) error {
 	}
 	out := bufio.NewWriter(a.stdout)
 	err = c.all(a, tok, out)
-	if e := out.Flush(); err == nil { // also what came before a bad line
+	if e := out.Flush(); err == nil { // also the results of the lines before a bad one
 		err = e
 	}
 	return err
 }
 
-// all converts the lines of standard input. A byte order mark is content here.
+// all converts the lines of standard input. A byte order mark is part of the text.
 func (c *tokenizeCmd) all(a *app, tok *tokenizer.Tokenizer, out io.Writer) error {
 	if c.Whole {
 		text, err := a.whole()
@@ -84,10 +86,10 @@ func (c *tokenizeCmd) convert(tok *tokenizer.Tokenizer, line string) (string, er
 	for _, f := range strings.FieldsFunc(line, func(r rune) bool { return r == ',' || unicode.IsSpace(r) }) {
 		id, err := strconv.ParseInt(f, 10, 32)
 		if err != nil {
-			return "", badinput.Errorf("%q is not a token id", f)
+			return "", badinput.Errorf("%q is not a token id; --decode reads numbers, separated by commas or white space", f)
 		}
 		if _, ok := tok.Token(int32(id)); !ok {
-			return "", badinput.Errorf("id %d is not in the vocabulary of %d", id, tok.VocabSize())
+			return "", badinput.Errorf("id %d is not in the vocabulary, which has %d tokens", id, tok.VocabSize())
 		}
 		ids = append(ids, int32(id))
 	}

@@ -13,38 +13,47 @@ import (
 )
 
 type trainCmd struct {
-	Model       string   `required:"" help:"Base model directory, or hub id; it needs a chat template, or --chat-format."`
-	Data        string   `required:"" help:"Dataset directory, .parquet or .jsonl with messages or conversations."`
+	Model       string   `required:"" help:"Base model directory or hub id; it needs a chat template, or --chat-format." placeholder:"MODEL"`
+	Data        string   `required:"" help:"Dataset directory, .parquet or .jsonl with messages or conversations." placeholder:"PATH"`
 	Val         string   `help:"Validation dataset." placeholder:"PATH"`
-	Out         string   `required:"" help:"Directory of the adapter, its metrics and checkpoints."`
+	Out         string   `required:"" help:"Directory of the adapter, its metrics and checkpoints." placeholder:"DIR"`
 	Rank        int      `help:"LoRA rank." default:"128"`
 	Alpha       float64  `help:"LoRA alpha; the update is scaled by alpha/rank." default:"128"`
 	Dropout     float64  `help:"Dropout of the adapters' inputs." default:"0"`
-	Targets     []string `help:"Layers to adapt: path suffixes, or all-linear." default:"all-linear"`
-	RSLoRA      bool     `name:"rslora" help:"Scale by alpha/sqrt(rank)."`
+	Targets     []string `help:"Layers to adapt: suffixes of their paths, or all-linear." default:"all-linear"`
+	RSLoRA      bool     `name:"rslora" help:"Scale the update by alpha/sqrt(rank)."`
 	LR          float64  `name:"lr" help:"Peak learning rate." default:"1e-4"`
-	Schedule    string   `help:"cosine, linear or constant." default:"cosine"`
+	Schedule    string   `help:"Learning rate schedule: cosine, linear or constant." default:"cosine"`
 	Warmup      float64  `name:"warmup-ratio" help:"Share of the steps that warm up." default:"0.03"`
 	WeightDecay float64  `help:"Decoupled weight decay." default:"0"`
 	Clip        float64  `help:"Largest gradient norm; 0 is off." default:"1"`
 	Epochs      int      `help:"Passes over the data." default:"1"`
-	Batch       int      `help:"Conversations of an optimiser step." default:"16"`
-	MicroTokens int      `help:"Tokens of one forward and backward pass." default:"2048"`
+	Batch       int      `help:"Conversations per optimiser step." default:"16"`
+	MicroTokens int      `help:"Tokens per forward and backward pass." default:"2048"`
 	MaxLength   int      `help:"Longest conversation in tokens; longer ones are cut." default:"2048"`
 	ChatFormat  string   `help:"Chat format for a base model without a template: ${chat_formats}." placeholder:"NAME"`
-	ChatDate    string   `help:"Today, for chat templates that ask for it: ${chat_date} unless given, so that a run can be repeated." placeholder:"YYYY-MM-DD"`
-	Thinking    bool     `help:"Render conversations with enable_thinking, which reasoning models' templates know."`
-	DType       string   `name:"dtype" help:"Type of the base weights: f32, bf16 or int8; the checkpoint's own by default."`
+	ChatDate    string   `help:"Date for chat templates that ask for today's; default: ${chat_date}." placeholder:"YYYY-MM-DD"`
+	Thinking    bool     `help:"Render conversations with enable_thinking, for templates of reasoning models."`
+	DType       string   `name:"dtype" help:"Type of the base weights: f32, bf16 or int8; default: the checkpoint's." placeholder:"TYPE"`
 	SaveSteps   int      `help:"Steps between checkpoints; 0 is never." default:"50"`
 	EvalSteps   int      `help:"Steps between validations; 0 is each epoch." default:"0"`
-	Restart     bool     `help:"Throw away an output made with other options."`
+	Restart     bool     `help:"Discard an output made with other options."`
 	DryRun      bool     `help:"Tokenize, count and estimate; train nothing."`
 }
 
 func (trainCmd) Help() string {
-	return `LoRA on the assistant's tokens, the end of turn included. Conversations are rendered by the model's chat template, as apply_chat_template of transformers does; text of a message that spells a control token, such as <|im_end|>, stays text. Writes PEFT's adapter_config.json and adapter_model.safetensors, metrics.jsonl, TensorBoard events, and checkpoints from which the same command goes on to the same bytes. While it runs all of this lies in OUT.partial, metrics and events in its directory final; OUT, that of an earlier run with --restart included, is replaced when the adapter is whole.
+	return `Trains LoRA adapters on the tokens of the assistant's messages, the end of turn included. Conversations
+are rendered with the model's chat template, as by apply_chat_template of transformers. Text of a
+message that spells a control token, such as <|im_end|>, stays text.
 
-Example: barka train --model google/gemma-2-2b-it --data data/mix --out runs/adapter`
+Writes PEFT's adapter_config.json and adapter_model.safetensors, metrics.jsonl, TensorBoard events,
+and checkpoints. From a checkpoint the same command resumes, to the same bytes. While it runs,
+everything is written to OUT.partial, metrics and events to OUT.partial/final. OUT, also that of an
+earlier run with --restart, is replaced when the adapter is complete.
+
+Example:
+
+  barka train --model google/gemma-2-2b-it --data data/mix --out runs/adapter`
 }
 
 func (c *trainCmd) options() train.Options {
@@ -78,7 +87,8 @@ func (c *trainCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	text := fmt.Sprintf("%d conversations (%d dropped, %d cut), %d tokens of which %d are trained; %d steps; %d trainable parameters; about %s of memory",
+	text := fmt.Sprintf("%d conversations (%d dropped, %d cut), %d tokens, %d of them trained; %d steps; %d trainable parameters; "+
+		"about %s of memory",
 		e.Data.Samples(), e.Data.Rows-e.Data.Samples(), e.Data.Cut, e.Data.Tokens, e.Data.Trained, e.Steps, e.Parameters, ui.Bytes(e.Memory))
 	if c.DryRun {
 		return a.ui.Print(text, e)
@@ -92,7 +102,7 @@ func (c *trainCmd) Run(a *app) error {
 	return a.ui.Print(fmt.Sprintf("%d steps, loss %.4f to %.4f; adapter in %s", s.Steps, s.FirstLoss, s.FinalLoss, c.Out), s)
 }
 
-// trainInput is what training takes of an opened model.
+// trainInput returns the input of a training run on an opened model.
 func trainInput(d *backend.Decoder, data, val string) (train.Input, error) {
 	digest, err := d.Digest()
 	open := func() (model.Decoder, error) { return d.Model, nil }

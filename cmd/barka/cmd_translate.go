@@ -14,38 +14,57 @@ import (
 )
 
 type translateCmd struct {
-	Model         string  `required:"" help:"Model directory, or hub id, of NLLB or another M2M-100 model."`
-	From          string  `help:"Source language, by NLLB's code; M2M-100 takes its own as well: en." default:"eng_Latn"`
-	To            string  `help:"Target language, by NLLB's code; M2M-100 takes its own as well: ar." default:"arb_Arab"`
-	Beam          int     `help:"Beams; 1 is greedy search." default:"5"`
-	LengthPenalty float64 `help:"Power of the length that a hypothesis's log-probability is divided by: above 0 favours long outputs, below 0 short ones." default:"1"`
-	MaxLength     int     `help:"Most output tokens of a sentence, with start, language and end token; at least 3." default:"512"`
-	NoRepeatNGram int     `name:"no-repeat-ngram" help:"Forbid that this many tokens in a row occur twice; 0 forbids nothing." default:"0"`
-	EarlyStopping string  `help:"When a sentence is over: once as many hypotheses as beams have ended (true), once no other scores better at its present length (false), or could at any length (never)." enum:"false,true,never" default:"false"`
-	NumReturn     int     `help:"Outputs of each text that --json lists, best first; at most --beam." default:"1"`
-	DType         string  `name:"dtype" help:"Type of the weights: f32, bf16 or int8; the checkpoint's own by default."`
-	MaxTokens     int     `help:"Longest sentence given to the model, in its tokens; longer ones are cut at clauses." default:"128"`
-	Raw           bool    `help:"One model call per line or message, no sentence splitting. In a line, the text of a special token, such as </s>, is that token, as in transformers."`
-	Punctuation   bool    `name:"arabic-punctuation" help:"Write Arabic comma, semicolon and question mark."`
-	In            string  `help:"Dataset of instructions to translate, instead of lines on standard input." placeholder:"PATH"`
+	Model         string  `required:"" help:"NLLB or another M2M-100 model: directory or hub id." placeholder:"MODEL"`
+	From          string  `help:"Source language, by NLLB's code; M2M-100 takes its own as well, such as en." default:"eng_Latn"`
+	To            string  `help:"Target language, by NLLB's code; M2M-100 takes its own as well, such as ar." default:"arb_Arab"`
+	Beam          int     `help:"Number of beams; 1 is greedy search." default:"5"`
+	LengthPenalty float64 `help:"Exponent of the length penalty: above 0 favours long outputs, below 0 short ones." default:"1"`
+	MaxLength     int     `help:"Largest number of output tokens of a sentence; at least 3." default:"512"`
+	NoRepeatNGram int     `name:"no-repeat-ngram" help:"Forbid repeated sequences of this many tokens; 0 is off." default:"0"`
+	EarlyStopping string  `help:"When the search of a sentence ends: false, true or never." enum:"false,true,never" default:"false"`
+	NumReturn     int     `help:"Outputs per text with --json, best first; at most --beam." default:"1"`
+	DType         string  `name:"dtype" help:"Type of the weights: f32, bf16 or int8; default: the checkpoint's." placeholder:"TYPE"`
+	MaxTokens     int     `help:"Longest input sentence in tokens; longer ones are split at clauses." default:"128"`
+	Raw           bool    `help:"Translate each line or message in one call, without splitting it into sentences."`
+	Punctuation   bool    `name:"arabic-punctuation" help:"Write the Arabic comma, semicolon and question mark."`
+	In            string  `help:"Dataset of instructions to translate, instead of standard input." placeholder:"DIR"`
 	Out           string  `help:"Dataset directory to write, with --in." placeholder:"DIR"`
-	Restart       bool    `help:"Throw away an output made with other options."`
-	DryRun        bool    `help:"Count sentences and tokens, translate nothing."`
+	Restart       bool    `help:"Discard an output made with other options."`
+	DryRun        bool    `help:"Count sentences and tokens; translate nothing."`
 }
 
 func (translateCmd) Help() string {
 	return `Translates standard input line by line, or the messages of a dataset (--in, --out).
 
-Example: echo "Good morning." | barka translate --model facebook/nllb-200-distilled-600M --to arb_Arab
+Example:
 
-The settings of beam search mean what they mean in transformers (num_beams, length_penalty, max_length, no_repeat_ngram_size, early_stopping, num_return_sequences). In a recipe's translate block they are called beam, length_penalty, max_length, no_repeat_ngram and early_stopping. Defaults are those above, whatever generation_config.json says; the end tokens are the file's.
+  echo "Good morning." | barka translate --model facebook/nllb-200-distilled-600M --to arb_Arab
 
-Text stays text: </s>, <mask> or eng_Latn in it are translated like any word. Lines with --raw are the exception.
+The settings of beam search mean the same as in transformers, where they are called num_beams,
+length_penalty, max_length, no_repeat_ngram_size, early_stopping and num_return_sequences. A
+recipe's translate block calls them beam, length_penalty, max_length, no_repeat_ngram and
+early_stopping. The defaults are those below, whatever generation_config.json says; only the end
+tokens are read from it.
 
-With --json each line gives {"text", "ids", "score", "cut", "hit_max"} with --raw, else {"text", "cut", "segments"}: cut is how many source tokens did not fit into the model, hit_max an output that --max-length ended. Each such line is also named on stderr. With --num-return above 1 there is also "hypotheses", all outputs with the best first, or "alternatives" in each segment, the outputs after the best.`
+The score of a hypothesis is its log-probability divided by its length to the power of
+--length-penalty. --max-length counts start, language and end token too. --early-stopping ends the
+search of a sentence as soon as
+
+  - true: as many hypotheses as beams have ended;
+  - false: also no open one scores better at its present length;
+  - never: also no open one could score better at any length.
+
+Text stays text: </s>, <mask> or eng_Latn in it are translated like other words. Only in lines with
+--raw are they special tokens, as in transformers.
+
+With --json each line gives {"text", "cut", "segments"}, or {"text", "ids", "score", "cut",
+"hit_max"} with --raw. cut is the number of source tokens that did not fit into the model; hit_max
+marks an output that --max-length ended. Such lines are also reported on stderr. With --num-return
+above 1, "hypotheses" holds all outputs, best first, or "alternatives" of each segment all but the
+best.`
 }
 
-// options returns the stage's options, checked.
+// options returns the stage's validated options.
 func (c *translateCmd) options(a *app) (translate.Options, error) {
 	o := translate.Defaults()
 	o.From, o.To, o.MaxTokens, o.ArabicPunctuation = c.From, c.To, c.MaxTokens, c.Punctuation
@@ -58,13 +77,13 @@ func (c *translateCmd) options(a *app) (translate.Options, error) {
 	}
 	switch {
 	case c.Out != "" && c.In == "":
-		return o, usagef("translate: --out needs --in")
+		return o, usagef("translate: --out needs --in, the dataset to translate")
 	case c.In != "" && c.Out == "" && !c.DryRun:
-		return o, usagef("translate: --in needs --out")
+		return o, usagef("translate: --in needs --out, the directory to write")
 	case c.NumReturn < 1 || c.NumReturn > c.Beam:
 		return o, usagef("translate: --num-return is %d, expected 1 to the number of beams, %d", c.NumReturn, c.Beam)
 	case c.NumReturn > 1 && (c.In != "" || !a.JSON):
-		return o, usagef("translate: --num-return lists outputs of lines with --json; a dataset holds the best alone")
+		return o, usagef("translate: --num-return is only for lines with --json; a dataset holds the best output alone")
 	}
 	return o, nil
 }
@@ -93,14 +112,14 @@ func (c *translateCmd) Run(a *app) error {
 }
 
 func (c *translateCmd) dataset(a *app, o translate.Options, t *backend.Translator) error {
-
 	o.Whole = c.Raw
 	if c.DryRun {
 		e, err := translate.Plan(a.ctx, o, t, c.In)
 		if err != nil {
 			return err
 		}
-		return a.ui.Print(fmt.Sprintf("%d rows, %d sentences, %d of them different, %d source tokens", e.Rows, e.Segments, e.Distinct, e.Tokens), e)
+		return a.ui.Print(fmt.Sprintf("%d rows, %d sentences, %d of them distinct, %d source tokens",
+			e.Rows, e.Segments, e.Distinct, e.Tokens), e)
 	}
 	digest, err := a.engine(c.DType).Digest(c.Model)
 	if err != nil {
@@ -115,11 +134,11 @@ func (c *translateCmd) dataset(a *app, o translate.Options, t *backend.Translato
 	return nil
 }
 
-// batchLines is how many lines are translated together; the output keeps the
-// order of the input.
+// batchLines is the number of lines that are translated in one batch. The output
+// keeps the order of the input.
 const batchLines = 32
 
-// batches collects lines and hands them on, with the number of the first.
+// batches calls f with batches of lines and the number of the first of each.
 func (a *app) batches(f func(first int, texts []string) error) error {
 	var batch []string
 	first := 1
@@ -141,18 +160,18 @@ func (a *app) batches(f func(first int, texts []string) error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	return cmp.Or(flush(), err) // also what came before a bad line
+	return cmp.Or(flush(), err) // also the lines before a bad one
 }
 
-// losses counts what did not get through the model.
+// losses counts the lines of which input or output was cut.
 type losses struct {
 	Lines  int `json:"lines"`
-	Cut    int `json:"lines_cut"` // lines of which source tokens did not fit
+	Cut    int `json:"lines_cut"` // lines with source tokens that did not fit
 	Tokens int `json:"tokens_cut"`
-	HitMax int `json:"lines_hit_max"` // lines of which an output ends at --max-length
+	HitMax int `json:"lines_hit_max"` // lines with an output that --max-length ended
 }
 
-// line takes the losses of a line and warns of them.
+// line adds the losses of a line and warns of them.
 func (l *losses) line(a *app, number, cut int, hitMax bool) {
 	l.Lines++
 	where := lines.Line{Name: lines.Stdin, Number: number}.Where()
@@ -163,14 +182,15 @@ func (l *losses) line(a *app, number, cut int, hitMax bool) {
 	}
 	if hitMax {
 		l.HitMax++
-		a.ui.Warnf("%s: the translation is not finished: it reached --max-length", where)
+		a.ui.Warnf("%s: the translation is unfinished: it reached --max-length", where)
 	}
 }
 
-// end reports the sums, if anything was lost.
+// end prints the sums if anything was cut.
 func (l *losses) end(a *app) {
 	if l.Cut+l.HitMax > 0 {
-		a.ui.Event("losses", fmt.Sprintf("translate: %d lines, %d cut (%d source tokens), %d unfinished at --max-length", l.Lines, l.Cut, l.Tokens, l.HitMax), l)
+		a.ui.Event("losses", fmt.Sprintf("translate: %d lines, %d cut (%d source tokens), %d unfinished at --max-length",
+			l.Lines, l.Cut, l.Tokens, l.HitMax), l)
 	}
 }
 
@@ -179,7 +199,7 @@ type rawLine struct {
 	backend.Hypothesis
 	Cut        int                  `json:"cut"` // source tokens
 	HitMax     bool                 `json:"hit_max"`
-	Hypotheses []backend.Hypothesis `json:"hypotheses,omitempty"` // all, the best first
+	Hypotheses []backend.Hypothesis `json:"hypotheses,omitempty"` // all, best first
 }
 
 func (c *translateCmd) rawLines(a *app, t *backend.Translator) error {

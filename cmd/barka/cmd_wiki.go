@@ -9,38 +9,43 @@ import (
 )
 
 type wikiCmd struct {
-	Out        string   `required:"" help:"Dataset directory to write."`
+	Out        string   `required:"" help:"Dataset directory to write." placeholder:"DIR"`
 	Dump       string   `help:"XML dump (.xml, .bz2, .gz, .xz, .zst)." xor:"source" placeholder:"FILE"`
 	API        string   `name:"api" help:"Address of a wiki's api.php." xor:"source" placeholder:"URL"`
-	Contact    string   `help:"Mail address or page of yours, for the wiki's operators; needed with --api."`
-	Titles     []string `help:"Pages to take; those without a page are counted, and none at all is an error." sep:"|"`
-	TitleFile  string   `help:"File of pages to take, one title per line." placeholder:"FILE"`
-	Categories []string `help:"Categories whose pages to take." sep:"|"`
-	Depth      int      `help:"Depth of subcategories." default:"0"`
+	Contact    string   `help:"Your mail address or page, for the wiki's operators; needed with --api." placeholder:"ADDRESS"`
+	Titles     []string `help:"Titles of pages to take. Titles without a page are counted." sep:"|" placeholder:"TITLE"`
+	TitleFile  string   `help:"File with the titles of pages to take, one per line." placeholder:"FILE"`
+	Categories []string `help:"Categories whose pages to take." sep:"|" placeholder:"CATEGORY"`
+	Depth      int      `help:"Depth to which subcategories are followed." default:"0"`
 	LinkDepth  int      `help:"1 also takes the pages that the chosen ones link to." default:"0"`
-	MaxPages   int      `help:"Most pages; 0 is all." default:"0"`
-	MinChars   int      `help:"Passages are longer than this." default:"100"`
-	MaxChars   int      `help:"Passages are shorter than this; 0 is no bound." default:"0"`
-	Skip       []string `name:"skip-headings" help:"Headings of sections to leave out, instead of the English and Arabic ones for references and the like." sep:"|"`
-	Licence    string   `help:"Licence of a dump's text; a wiki's API says it itself. CC BY-SA 4.0 by default."`
-	LeavesOnly bool     `help:"Sections without subsections alone, as the original did."`
+	MaxPages   int      `help:"Largest number of pages; 0 is all." default:"0"`
+	MinChars   int      `help:"Keep only passages longer than this, in characters." default:"100"`
+	MaxChars   int      `help:"Keep only passages shorter than this, in characters; 0 is off." default:"0"`
+	Skip       []string `name:"skip-headings" help:"Headings of sections to skip." sep:"|" placeholder:"HEADING"`
+	Licence    string   `help:"Licence of a dump's text; default: CC BY-SA 4.0. An API names its own."`
+	LeavesOnly bool     `help:"Take only sections without subsections, as the original did."`
 	Dataset    string   `help:"Name of the rows' dataset." default:"wiki"`
-	Restart    bool     `help:"Throw away an output made with other options."`
-	DryRun     bool     `help:"Say how many pages would be read; read none."`
+	Restart    bool     `help:"Discard an output made with other options."`
+	DryRun     bool     `help:"Count the pages to read; read none."`
 }
 
 func (wikiCmd) Help() string {
-	return `Leads and sections become passages, each with the page, its revision and its licence.
+	return `Leads and sections of pages become passages, each with its page, revision and licence. If none of
+--titles has a page, that is an error. --skip-headings replaces the default list, which has the
+English and Arabic headings of references and the like.
 
 Examples:
+
   barka wiki --dump enwiki-latest-pages-articles.xml.bz2 --titles "Algeria|Morocco" --out data/passages
-  barka wiki --api https://en.wikipedia.org/w/api.php --contact you@your.org --categories "Arab culture" --out data/passages`
+  barka wiki --api https://en.wikipedia.org/w/api.php --contact you@your.org \
+    --categories "Arab culture" --out data/passages`
 }
 
 func (c *wikiCmd) options() wiki.Options {
 	o := wiki.Defaults()
 	o.Dump, o.API, o.Contact, o.Titles, o.TitleFile, o.Categories = c.Dump, c.API, c.Contact, c.Titles, c.TitleFile, c.Categories
-	o.Depth, o.LinkDepth, o.MaxPages, o.MinChars, o.MaxChars, o.LeavesOnly, o.Dataset = c.Depth, c.LinkDepth, c.MaxPages, c.MinChars, c.MaxChars, c.LeavesOnly, c.Dataset
+	o.Depth, o.LinkDepth, o.MaxPages, o.MinChars, o.MaxChars = c.Depth, c.LinkDepth, c.MaxPages, c.MinChars, c.MaxChars
+	o.LeavesOnly, o.Dataset = c.LeavesOnly, c.Dataset
 	if len(c.Skip) > 0 {
 		o.SkipHeadings = c.Skip
 	}

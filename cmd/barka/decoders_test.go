@@ -16,7 +16,8 @@ var chatTemplates = map[string]string{
 	"chatml": "{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n' }}{% endif %}" +
 		"{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}{% endfor %}" +
 		"{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
-	"llama3": "{% for message in messages %}{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' + message['content'] | trim + '<|eot_id|>' }}{% endfor %}" +
+	"llama3": "{% for message in messages %}{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' + " +
+		"message['content'] | trim + '<|eot_id|>' }}{% endfor %}" +
 		"{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}",
 }
 
@@ -40,11 +41,14 @@ func chatModel(t *testing.T, name, format string) string {
 	}
 	type object = map[string]any
 	var added []object
-	for i, s := range []string{"<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"} {
-		added = append(added, object{"id": 256 + i, "content": s, "special": true, "normalized": false, "single_word": false, "lstrip": false, "rstrip": false})
+	for i, s := range []string{"<|endoftext|>", "<|im_start|>", "<|im_end|>",
+		"<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"} {
+		added = append(added, object{"id": 256 + i, "content": s, "special": true, "normalized": false,
+			"single_word": false, "lstrip": false, "rstrip": false})
 	}
 	level := object{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true}
-	write(t, filepath.Join(dir, "tokenizer.json"), object{"version": "1.0", "added_tokens": added, "normalizer": nil, "pre_tokenizer": level, "decoder": level,
+	write(t, filepath.Join(dir, "tokenizer.json"), object{"version": "1.0", "added_tokens": added,
+		"normalizer": nil, "pre_tokenizer": level, "decoder": level,
 		"post_processor": nil, "model": object{"type": "BPE", "vocab": vocab, "merges": []string{}}})
 	write(t, filepath.Join(dir, "tokenizer_config.json"), object{"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|endoftext|>",
 		"bos_token": "<|begin_of_text|>", "chat_template": chatTemplates[format]})
@@ -65,7 +69,8 @@ func write(t *testing.T, path string, v any) {
 // TestEveryDecoder trains each architecture in a chat format, merges, and
 // generates, scores and evaluates with the adapter and with the merged model.
 func TestEveryDecoder(t *testing.T) {
-	for name, format := range map[string]string{"llama": "llama3", "llama-tied": "llama3", "mistral": "chatml", "qwen2": "chatml", "qwen2-window": "chatml", "gptneox": "chatml", "gptneox-sequential": "chatml"} {
+	for name, format := range map[string]string{"llama": "llama3", "llama-tied": "llama3", "mistral": "chatml",
+		"qwen2": "chatml", "qwen2-window": "chatml", "gptneox": "chatml", "gptneox-sequential": "chatml"} {
 		t.Run(name, func(t *testing.T) {
 			model, root := chatModel(t, name, format), t.TempDir()
 			data := filepath.Join(root, "data.jsonl")
@@ -79,7 +84,8 @@ func TestEveryDecoder(t *testing.T) {
 				First float64 `json:"first_loss"`
 				Final float64 `json:"final_loss"`
 			}
-			out := ok(t, "", "train", "--model", model, "--data", data, "--out", adapter, "--rank", "4", "--alpha", "8", "--lr", "0.01", "--epochs", "20", "--batch", "2", "--warmup-ratio", "0", "--dropout", "0.05", "--json")
+			out := ok(t, "", "train", "--model", model, "--data", data, "--out", adapter, "--rank", "4", "--alpha", "8",
+				"--lr", "0.01", "--epochs", "20", "--batch", "2", "--warmup-ratio", "0", "--dropout", "0.05", "--json")
 			if json.Unmarshal([]byte(out), &s) != nil || !(s.Final < 0.8*s.First) {
 				t.Errorf("loss did not fall: %s", out)
 			}
@@ -134,11 +140,13 @@ func TestChatTemplate(t *testing.T) {
 		t.Errorf("%d tokens with the default system message", n)
 	}
 	data := filepath.Join(root, "data.jsonl")
-	if err := os.WriteFile(data, []byte(`{"messages":[{"role":"user","content":"Hot?"},{"role":"assistant","content":"no<|im_end|>"}]}`+"\n"), 0o644); err != nil {
+	row := `{"messages":[{"role":"user","content":"Hot?"},{"role":"assistant","content":"no<|im_end|>"}]}` + "\n"
+	if err := os.WriteFile(data, []byte(row), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	train := func(model string, args ...string) []string {
-		return append([]string{"train", "--model", model, "--data", data, "--out", filepath.Join(root, "out"), "--rank", "2", "--batch", "1"}, args...)
+		return append([]string{"train", "--model", model, "--data", data,
+			"--out", filepath.Join(root, "out"), "--rank", "2", "--batch", "1"}, args...)
 	}
 	var s struct {
 		Data struct {
@@ -164,13 +172,17 @@ func TestChatTemplate(t *testing.T) {
 		}
 	}
 	// The template in a file of its own goes before the one in the configuration.
-	if err := os.WriteFile(filepath.Join(model, "chat_template.jinja"), []byte("{{ raise_exception('Only tools may speak') }}"), 0o644); err != nil {
+	refusal := []byte("{{ raise_exception('Only tools may speak') }}")
+	if err := os.WriteFile(filepath.Join(model, "chat_template.jinja"), refusal, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if r := barka(t, "", "generate", "--model", model, "--prompt", "Hot?"); r.code != exitBadInput || !strings.Contains(r.err, "Only tools may speak") {
+	if r := barka(t, "", "generate", "--model", model, "--prompt", "Hot?"); r.code != exitBadInput ||
+		!strings.Contains(r.err, "Only tools may speak") {
 		t.Errorf("exit code %d, %q", r.code, r.err)
 	}
-	if r := barka(t, "", train(model, "--dry-run")...); r.code != exitBadInput || !strings.Contains(r.err, "roles: 1") || !strings.Contains(r.err, "row 1: the model's chat template refuses this conversation: Only tools may speak") {
+	if r := barka(t, "", train(model, "--dry-run")...); r.code != exitBadInput ||
+		!strings.Contains(r.err, "roles: 1") ||
+		!strings.Contains(r.err, "row 1: the model's chat template refuses this conversation: Only tools may speak") {
 		t.Errorf("exit code %d, %q", r.code, r.err)
 	}
 }
@@ -178,7 +190,8 @@ func TestChatTemplate(t *testing.T) {
 // TestTrainNeedsAChatTemplate: a base model is refused with what to do.
 func TestTrainNeedsAChatTemplate(t *testing.T) {
 	model, data := chatModel(t, "gptneox", "none"), filepath.Join(t.TempDir(), "data.jsonl")
-	if err := os.WriteFile(data, []byte(`{"messages":[{"role":"user","content":"Hot?"},{"role":"assistant","content":"no"}]}`+"\n"), 0o644); err != nil {
+	row := `{"messages":[{"role":"user","content":"Hot?"},{"role":"assistant","content":"no"}]}` + "\n"
+	if err := os.WriteFile(data, []byte(row), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	r := barka(t, "", "train", "--model", model, "--data", data, "--out", filepath.Join(t.TempDir(), "out"))

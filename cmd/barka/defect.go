@@ -11,20 +11,20 @@ import (
 	"barka/internal/version"
 )
 
-// defect returns the report of a panic, "" for other errors: what the user is
-// told, with the stack.
+// defect returns the report of a panic for the user, with its stack, and "" for
+// any other error.
 func (a *app) defect(err error) string {
 	var p *panics.Error
 	if !errors.As(err, &p) {
 		return ""
 	}
 	return withoutSecrets(fmt.Sprintf("%v\nThis is a defect of barka, not of its input. Please report it with the "+
-		"command, this text and, if it can be shared, the input.\nbarka %s %s, %s %s/%s\n\n%s",
+		"command, this text and, if you can share it, the input.\nbarka %s %s, %s %s/%s\n\n%s",
 		err, version.Barka, a.verb, runtime.Version(), runtime.GOOS, runtime.GOARCH, p.Stack))
 }
 
-// withoutSecrets blots out what the environment holds under the name of a
-// secret.
+// withoutSecrets replaces the values of environment variables whose names mark
+// secrets by the variables' names.
 func withoutSecrets(text string) string {
 	for _, variable := range os.Environ() {
 		name, value, _ := strings.Cut(variable, "=")

@@ -233,7 +233,7 @@ func TestDownloadVerb(t *testing.T) {
 		{[]string{"org/none"}, exitBadInput, "there is no model org/none"},
 		{[]string{"org/model", "--offline"}, exitBadInput, "offline"},
 		{[]string{"org/model", "--revision", "v9"}, exitBadInput, "has no revision v9"},
-		{[]string{"org/model@a", "--revision", "b"}, exitBadInput, "names a revision"},
+		{[]string{"org/model@a", "--revision", "b"}, exitBadInput, "name two revisions"},
 		{[]string{"model"}, exitBadInput, "organisation/name"},
 		{[]string{"org/model", "--include", "*.gguf"}, exitBadInput, "has no file that matches *.gguf"},
 		{[]string{}, exitUsage, "id"},
@@ -296,7 +296,7 @@ func TestDownloadSurvivesKills(t *testing.T) {
 		}
 		_ = c.Wait()
 		if signal == os.Interrupt && (c.ProcessState.ExitCode() != exitInterrupted ||
-			!strings.Contains(stderr.String(), "the same command goes on")) {
+			!strings.Contains(stderr.String(), "the same command resumes")) {
 			t.Errorf("interrupted: exit code %d, %s", c.ProcessState.ExitCode(), stderr.String())
 		}
 		if found, _ := filepath.Glob(filepath.Join(os.Getenv("HF_HUB_CACHE"), "models--org--model", "snapshots", "*")); len(found) > 0 {

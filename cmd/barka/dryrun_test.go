@@ -51,7 +51,8 @@ func TestEvalDryRunWithAdapterFromHub(t *testing.T) {
 	s, dir := testHub(t), inputs(t)
 	model, trained, data := filepath.Join(dir, "models", "gemma2"), filepath.Join(t.TempDir(), "adapter"),
 		filepath.Join(t.TempDir(), "data.jsonl")
-	if err := os.WriteFile(data, []byte(`{"messages": [{"role": "user", "content": "Coffee?"}, {"role": "assistant", "content": "Yes."}]}`+"\n"), 0o644); err != nil {
+	row := `{"messages": [{"role": "user", "content": "Coffee?"}, {"role": "assistant", "content": "Yes."}]}` + "\n"
+	if err := os.WriteFile(data, []byte(row), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	ok(t, "", "train", "--quiet", "--model", model, "--data", data, "--out", trained, "--rank", "2")
@@ -59,7 +60,7 @@ func TestEvalDryRunWithAdapterFromHub(t *testing.T) {
 	line := []string{"eval", "--tasks", "copa_ext_ar", "--data", filepath.Join(dir, "data", "benchmarks"),
 		"--output-dir", filepath.Join(t.TempDir(), "evals"), "--model", model, "--adapter", "org/adapter", "--dry-run"}
 	r := barka(t, "", line...)
-	if r.code != exitDone || !strings.Contains(r.out, "org/adapter at commit") || !strings.Contains(r.out, "an estimate needs them") {
+	if r.code != exitDone || !strings.Contains(r.out, "org/adapter at commit") || !strings.Contains(r.out, "an estimate needs these files") {
 		t.Errorf("not in the cache: exit code %d, %s%s", r.code, r.out, r.err)
 	}
 	ok(t, "", "download", "org/adapter")

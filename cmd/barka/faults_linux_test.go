@@ -225,7 +225,8 @@ func (tr *trial) judge(t *testing.T, f fault, e ended) (outcome string) {
 		return "absorbed"
 	case e.code == exitFailed || e.code == exitBadInput:
 		outcome = "refused"
-		known := strings.Contains(e.stderr, errorTexts[f.error]) || f.call == "newfstatat" && strings.Contains(e.stderr, "file exists") // of os.MkdirAll
+		known := strings.Contains(e.stderr, errorTexts[f.error]) ||
+			f.call == "newfstatat" && strings.Contains(e.stderr, "file exists") // of os.MkdirAll
 		if !known || !tr.names(e.stderr, f.path) {
 			wrong("the message lacks the error or the file")
 		}

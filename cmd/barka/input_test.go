@@ -188,7 +188,7 @@ func TestTranslateTellsOfLosses(t *testing.T) {
 		}
 		for _, want := range []string{
 			fmt.Sprintf("standard input, line 41: %d source tokens did not fit", cut),
-			"standard input, line 41: the translation is not finished", "standard input, line 42: the translation is not finished",
+			"standard input, line 41: the translation is unfinished", "standard input, line 42: the translation is unfinished",
 			fmt.Sprintf(`"lines":42,"lines_cut":1`), fmt.Sprintf(`"tokens_cut":%d`, cut),
 		} {
 			if !strings.Contains(r.err, want) {

@@ -100,7 +100,7 @@ func TestEveryVerbEndsWhenInterrupted(t *testing.T) {
 			}
 			switch {
 			case r.code == exitDone && share > 0: // it was done before
-			case r.code != exitInterrupted || strings.Contains(r.err, "goes on from here") != v.goesOn ||
+			case r.code != exitInterrupted || strings.Contains(r.err, "resumes from here") != v.goesOn ||
 				!strings.Contains(r.err, "interrupted"):
 				t.Errorf("barka %s, interrupted after %g of its time: exit code %d, %s", strings.Join(args, " "), share, r.code, r.err)
 			case !strings.Contains(strings.Join(args, " "), out) && !strings.HasPrefix(stdout, r.out) &&

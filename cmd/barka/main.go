@@ -1,6 +1,9 @@
 // Command barka takes an open large language model to a new language, from
-// Wikipedia pages to an evaluated model. See README.md. Each verb has one file, or
-// with eval some; the package is large because a third of it is flags and help.
+// Wikipedia pages to an evaluated model. See README.md.
+//
+// Each verb has one file, cmd_VERB.go; eval has several. A verb's Run parses,
+// prepares, stops after the estimate with --dry-run, runs and prints. The package
+// is large because a third of it is flags and help.
 package main
 
 import (
@@ -17,7 +20,7 @@ import (
 const sameSignal = 300 * time.Millisecond
 
 func main() {
-	log.SetOutput(io.Discard) // net/http quotes there what servers send unasked
+	log.SetOutput(io.Discard) // net/http logs unsolicited responses of servers there
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second signal ends the program at once. timeout(1) and some schedulers send
 	// the first one twice: to the process and to its group.

@@ -7,14 +7,14 @@ import (
 	"barka/internal/ui"
 )
 
-// hub returns a client of the hub. Cache "" is the directory that the Python
-// tools use.
+// hub returns a client of the hub. An empty cache stands for the directory that
+// the Python tools use.
 func (a *app) hub(cache string) (*hub.Client, error) {
 	return hub.New(hub.Options{Cache: cache, Offline: a.Offline, Progress: a.ui.Progress()})
 }
 
-// modelFiles is the set of files that a verb reads of a model, which may be
-// named by a hub id.
+// modelFiles names a model, by directory or hub id, and the set of its files that
+// a verb reads.
 type modelFiles struct {
 	name  string
 	files hub.FileSet
@@ -69,9 +69,11 @@ func (a *app) ensure(wanted ...modelFiles) error {
 
 // reportDownload reports what is about to be downloaded.
 func (a *app) reportDownload(p *hub.Plan) {
-	a.ui.Event("download", planText(p), map[string]any{"repo": p.Repo.String(), "commit": p.Commit, "files": len(p.Files), "bytes": p.Size, "bytes_to_fetch": p.ToFetch})
+	a.ui.Event("download", planText(p), map[string]any{"repo": p.Repo.String(), "commit": p.Commit, "files": len(p.Files),
+		"bytes": p.Size, "bytes_to_fetch": p.ToFetch})
 }
 
 func planText(p *hub.Plan) string {
-	return fmt.Sprintf("%s at commit %.12s: %d files, %s, of which %s are to be downloaded", p.Repo, p.Commit, len(p.Files), ui.Bytes(p.Size), ui.Bytes(p.ToFetch))
+	return fmt.Sprintf("%s at commit %.12s: %d files, %s, %s to download",
+		p.Repo, p.Commit, len(p.Files), ui.Bytes(p.Size), ui.Bytes(p.ToFetch))
 }

@@ -10,7 +10,8 @@ import (
 	"barka/internal/lines"
 )
 
-// promptLine is a line of prompts as JSON. What is nil is as the flags say.
+// promptLine is one JSON line of prompts. Fields that are nil take the values of
+// the flags.
 type promptLine struct {
 	ID                json.RawMessage `json:"id"`
 	Prompt            *string         `json:"prompt"`
@@ -36,15 +37,15 @@ func (s *stops) UnmarshalJSON(data []byte) error {
 	}
 	var several []string
 	if err := json.Unmarshal(data, &several); err != nil {
-		return fmt.Errorf("stop: expected a string or a list of strings")
+		return fmt.Errorf("stop is neither a string nor a list of strings")
 	}
 	*s = several
 	return nil
 }
 
-// prompts calls f for each line of a file, or of standard input for "-", that
-// is not blank. They are JSON if the name says so or the first one is an
-// object.
+// prompts calls f for each line of a file, or of standard input for "-". Blank
+// lines are skipped. The lines are JSON if the file's extension says so or the
+// first of them is an object.
 func (a *app) prompts(input string, f func(line lines.Line, p *promptLine) error) error {
 	in := a.stdinLines()
 	if input != "-" {
@@ -69,7 +70,7 @@ func (a *app) prompts(input string, f func(line lines.Line, p *promptLine) error
 			return line.Errorf("%w", err)
 		}
 		if (p.Prompt == nil) == (len(p.Messages) == 0) {
-			return line.Errorf("expected either prompt, a string, or messages, a list")
+			return line.Errorf("expected either prompt (a string) or messages (a list)")
 		}
 		return f(line, &p)
 	})

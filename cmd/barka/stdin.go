@@ -9,9 +9,9 @@ import (
 	"barka/internal/panics"
 )
 
-// interruptible is a reader of which a read ends when a context does, with the
-// context's error: nobody may write to standard input for hours. Nothing is
-// read before it is asked for.
+// interruptible is a reader whose reads return the error of a context when it
+// ends: a read of standard input may otherwise wait for hours. It reads nothing
+// before the first Read.
 type interruptible struct {
 	ctx   context.Context
 	from  io.Reader

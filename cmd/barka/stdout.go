@@ -2,8 +2,8 @@ package main
 
 import "io"
 
-// checkedWriter is standard output. After a write that failed it takes no more, so
-// that there is no hole in what it got, and keeps the error for the exit code.
+// checkedWriter is standard output. After a failed write it refuses all others, so
+// that the output has no gap, and keeps the error for the exit code.
 type checkedWriter struct {
 	to  io.Writer
 	err error

@@ -90,26 +90,26 @@ func attacks() map[string]attack {
 		}
 	}
 	for name, a := range map[string]attack{
-		"revision: a page":              {handler: status(200, "<html>"), want: "does not answer as the hub does"},
+		"revision: a page":              {handler: status(200, "<html>"), want: "is not the hub's"},
 		"revision: no commit":           {handler: status(200, "{}"), want: `names "" as the commit`},
 		"revision: a commit above":      {handler: status(200, `{"sha": "../../../../x"}`), want: "as the commit of main"},
-		"revision: the token as commit": {handler: status(200, `{"sha": "`+secret+`"}`), want: "the answer holds the token"},
+		"revision: the token as commit": {handler: status(200, `{"sha": "`+secret+`"}`), want: "the answer contains your token"},
 		"revision: huge nesting":        {handler: status(200, strings.Repeat("[", 200_000)), want: "max depth"},
 		"revision: endless":             {handler: flood, want: "an answer of more than 32 MiB"},
 		"tree: huge nesting":            {handler: status(200, strings.Repeat(`{"a":`, 200_000)), want: "max depth"},
-		"tree: an object":               {handler: status(200, "{}"), want: "does not answer as the hub does"},
+		"tree: an object":               {handler: status(200, "{}"), want: "is not the hub's"},
 		"tree: endless":                 {handler: flood, want: "an answer of more than 32 MiB"},
 		"tree: the token as a path": {handler: status(200,
-			`[{"type":"file","path":"/`+secret+`","size":1,"oid":"`+fine+`"}]`), want: "the answer holds the token"},
+			`[{"type":"file","path":"/`+secret+`","size":1,"oid":"`+fine+`"}]`), want: "the answer contains your token"},
 		"tree: the token as a digest": {handler: status(200,
-			`[{"type":"file","path":"a","size":1,"oid":"`+secret+`"}]`), want: "the answer holds the token"},
+			`[{"type":"file","path":"a","size":1,"oid":"`+secret+`"}]`), want: "the answer contains your token"},
 		"tree: size beyond numbers": {handler: status(200,
-			`[{"type":"file","path":"a","size":1e99,"oid":"`+fine+`"}]`), want: "does not answer as the hub does"},
-		"resolve: endless":     {handler: flood, want: "the server sends more than the 10 bytes"},
-		"resolve: wrong bytes": {handler: status(200, "0123456789"), want: "the hub states " + fine},
-		"resolve: nothing":     {handler: status(200, ""), want: "the server sends 0 bytes where the hub states 10"},
+			`[{"type":"file","path":"a","size":1e99,"oid":"`+fine+`"}]`), want: "is not the hub's"},
+		"resolve: endless":     {handler: flood, want: "the server sends more than the expected 10 bytes"},
+		"resolve: wrong bytes": {handler: status(200, "0123456789"), want: "expected " + fine},
+		"resolve: nothing":     {handler: status(200, ""), want: "the server sends 0 bytes, expected 10"},
 		"resolve: a range unasked": {handler: status(206, "0123456789", "Content-Range",
-			"bytes 5-14/15 "+secret), want: `the server sends "bytes 5-14/15 [secret]"`},
+			"bytes 5-14/15 "+secret), want: `the server sends the range "bytes 5-14/15 [secret]"`},
 		"resolve: 416": {handler: status(416, ""), want: "no such bytes"},
 	} {
 		a.at, _, _ = strings.Cut(name, ":")
@@ -203,7 +203,7 @@ func TestDeadline(t *testing.T) {
 	t.Setenv("HF_HUB_CACHE", t.TempDir())
 	c, _ := client(t, Options{Window: 10 * time.Second, Deadline: 100 * time.Millisecond})
 	if _, err := c.List(t.Context(), Repo{Model, "org/m", "main"}); err == nil ||
-		!strings.Contains(err.Error(), "no whole answer within 100ms") {
+		!strings.Contains(err.Error(), "no complete answer within 100ms") {
 		t.Error(err)
 	}
 }

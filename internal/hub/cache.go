@@ -16,16 +16,17 @@ import (
 
 // The cache's layout is huggingface_hub's:
 //
-//	models--org--name/blobs/DIGEST            contents; DIGEST.incomplete while they come
+//	models--org--name/blobs/DIGEST            contents; DIGEST.incomplete during a download
 //	models--org--name/snapshots/COMMIT/path   links to blobs
 //	models--org--name/refs/main               the commit of a branch or tag
-//	.locks/models--org--name/DIGEST.lock      held by whoever fetches the blob
+//	.locks/models--org--name/DIGEST.lock      held by the process that downloads the blob
 
-// Plan lists files of a repository and which of them are not in the cache.
+// Plan lists files of a repository at a commit, and how much of them is missing in
+// the cache.
 type Plan struct {
 	*Listing
 	Files []File
-	// Size is the size of all files in bytes, ToFetch that of the files to
+	// Size is the size of all files in bytes, ToFetch the number of bytes to
 	// download.
 	Size, ToFetch int64
 	// Missing counts the files to download.
@@ -54,7 +55,7 @@ func (p *Plan) lockFile(f File) string {
 	return filepath.Join(p.cache, ".locks", filepath.Base(p.root()), f.Digest+".lock")
 }
 
-// Dir is the directory that holds the files once they are fetched.
+// Dir is the directory that holds the files after Fetch.
 func (p *Plan) Dir() string { return filepath.Join(p.root(), "snapshots", p.Commit) }
 
 // there reports whether a file of the right size exists, also behind a link.
@@ -64,8 +65,8 @@ func there(path string, f File) bool {
 	return err == nil && info.Mode().IsRegular() && info.Size() == f.Size
 }
 
-// lacking returns the files whose content is not in the cache. Files of the
-// same content are listed once.
+// lacking returns the files whose content is not in the cache. Of files with the
+// same content it returns one.
 func (p *Plan) lacking() []File {
 	var out []File
 	seen := map[string]bool{}
@@ -78,7 +79,7 @@ func (p *Plan) lacking() []File {
 	return out
 }
 
-// begun returns the number of bytes of a file that an earlier run has fetched.
+// begun returns the number of bytes of a file that an interrupted run downloaded.
 func (p *Plan) begun(f File) int64 {
 	if info, err := os.Stat(p.blob(f) + ".incomplete"); err == nil && info.Size() <= f.Size {
 		return info.Size()
@@ -86,8 +87,8 @@ func (p *Plan) begun(f File) int64 {
 	return 0
 }
 
-// link puts the fetched files into the snapshot and notes the revision's
-// commit. The files by which readers recognise a whole directory come last.
+// link links the downloaded files into the snapshot and records the revision's
+// commit. The files by which readers recognise a complete directory come last.
 func (p *Plan) link() error {
 	files := slices.Clone(p.Files)
 	last := func(f File) int {
@@ -97,7 +98,7 @@ func (p *Plan) link() error {
 		if la, lb := last(a), last(b); la != lb {
 			return la - lb
 		}
-		return strings.Compare(b.Path, a.Path) // the first of several shards after the others
+		return strings.Compare(b.Path, a.Path) // the first shard last
 	})
 	for _, f := range files {
 		if there(p.pointer(f), f) {
@@ -121,7 +122,7 @@ func (p *Plan) ref() string {
 	return filepath.Join(p.root(), "refs", filepath.FromSlash(p.Repo.Revision))
 }
 
-// maxRef is the size of a ref of the cache, a commit's hash, up to which it is read.
+// maxRef bounds the size of a ref of the cache, which holds a commit's hash.
 const maxRef = 4096
 
 // referred reports whether the cache knows the revision's commit.
@@ -130,7 +131,7 @@ func (p *Plan) referred() bool {
 	return p.Repo.Revision == p.Commit || err == nil && strings.TrimSpace(string(data)) == p.Commit
 }
 
-// linked reports whether the snapshot is complete, as link makes it.
+// linked reports whether link has nothing to do.
 func (p *Plan) linked() bool {
 	for _, f := range p.Files {
 		if !there(p.pointer(f), f) {
@@ -140,8 +141,8 @@ func (p *Plan) linked() bool {
 	return p.referred()
 }
 
-// place makes a file of a snapshot: a relative link to the blob, or, where
-// there are no links, the same file under another name, or a copy.
+// place makes a file of a snapshot: a relative symbolic link to the blob. On file
+// systems without symbolic links it makes a hard link, or a copy.
 func place(blob, pointer string, symlink func(oldname, newname string) error) error {
 	dir := filepath.Dir(pointer)
 	if err := os.MkdirAll(dir, 0o777); err != nil {
@@ -167,21 +168,21 @@ func place(blob, pointer string, symlink func(oldname, newname string) error) er
 	})
 }
 
-// diskError says what the user can do about a failed write to path.
+// diskError wraps the error of a failed write to path, with advice for the user.
 func diskError(path string, err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case noSpace(err):
-		return fmt.Errorf("no space left to write %s: free some, or set HF_HUB_CACHE to a directory with more; the "+
-			"same command goes on: %w", path, err)
+		return fmt.Errorf("no space is left to write %s; free some, or set HF_HUB_CACHE to a directory with more; the "+
+			"same command resumes: %w", path, err)
 	case errors.Is(err, fs.ErrPermission):
-		return badinput.Errorf("cannot write %s: set HF_HUB_CACHE to a directory of yours: %w", path, err)
+		return badinput.Errorf("%s cannot be written; set HF_HUB_CACHE to a directory of yours: %w", path, err)
 	}
 	return fmt.Errorf("writing %s: %w", path, err)
 }
 
-// existing returns the directory, or the nearest parent that exists.
+// existing returns the directory if it exists, or else its nearest existing parent.
 func existing(dir string) string {
 	for dir, _ = filepath.Abs(dir); ; dir = filepath.Dir(dir) {
 		if _, err := os.Stat(dir); err == nil || dir == filepath.Dir(dir) {

@@ -21,7 +21,8 @@ const (
 	Weights FileSet = iota
 	Tokenizer
 	Adapter
-	// part is any of it: its configuration.
+	// part is the configuration of a model or an adapter. It shows that a download
+	// began.
 	part
 )
 
@@ -38,8 +39,9 @@ var adapterFiles = []string{"adapter_model.safetensors", "adapter_model.bin"}
 
 // companions are the files other than weights that barka needs, or that a
 // reader of its output needs.
-var companions = regexp.MustCompile(`^(config\.json|generation_config\.json|tokenizer[\w.-]*\.(json|model)|special_tokens_map\.json|added_tokens\.json|` +
-	`vocab\.(json|txt)|merges\.txt|[\w.-]+\.model|chat_template\.(json|jinja)|additional_chat_templates/[\w.-]+\.jinja)$`)
+var companions = regexp.MustCompile(`^(config\.json|generation_config\.json|tokenizer[\w.-]*\.(json|model)|` +
+	`special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|[\w.-]+\.model|chat_template\.(json|jinja)|` +
+	`additional_chat_templates/[\w.-]+\.jinja)$`)
 
 var (
 	shard        = regexp.MustCompile(`^[\w.-]+-\d+-of-\d+\.safetensors$`)
@@ -49,7 +51,8 @@ var (
 	notWeights = regexp.MustCompile(`^(consolidated|adapter_)`)
 )
 
-// Kind returns what a model repository holds, judged by its configuration.
+// Kind returns Adapter if the repository has the configuration of an adapter and no
+// other, else Weights.
 func (l *Listing) Kind() FileSet {
 	_, model := l.Find(configFile)
 	if _, adapter := l.Find(adapterConfigFile); adapter && !model {
@@ -79,13 +82,13 @@ func (l *Listing) Choose(want FileSet) ([]File, error) {
 	files := l.matching(companions.MatchString)
 	if want == Tokenizer {
 		if len(files) == 0 {
-			return nil, badinput.Errorf("%s has neither tokenizer nor configuration; found %s", what(l.Repo), l.some())
+			return nil, badinput.Errorf("%s has neither a tokenizer nor a configuration; found %s", what(l.Repo), l.some())
 		}
 		return files, nil
 	}
 	weights := l.weights()
 	if len(weights) == 0 {
-		return nil, badinput.Errorf("%s has no weights in safetensors, nor as pytorch_model.bin; found %s", what(l.Repo), l.some())
+		return nil, badinput.Errorf("%s has no weights, neither safetensors nor pytorch_model.bin; found %s", what(l.Repo), l.some())
 	}
 	return append(files, weights...), nil
 }
@@ -143,7 +146,7 @@ func (l *Listing) Include(patterns []string) ([]File, error) {
 	return files, nil
 }
 
-// some names a few of the files.
+// some lists the first few files, for error messages.
 func (l *Listing) some() string {
 	if len(l.Files) == 0 {
 		return "no files"
@@ -166,7 +169,7 @@ func isComplete(dir string, want FileSet) bool {
 			if yes, _ := path.Match(pattern, e.Name()); !yes {
 				continue
 			}
-			if _, err := os.Stat(filepath.Join(dir, e.Name())); err == nil { // links lead somewhere
+			if _, err := os.Stat(filepath.Join(dir, e.Name())); err == nil { // not a dangling link
 				return true
 			}
 		}

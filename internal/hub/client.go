@@ -22,15 +22,15 @@ import (
 // variables of huggingface_hub.
 type Options struct {
 	Cache    string // directory; "" means CacheDir
-	Offline  bool   // as HF_HUB_OFFLINE does: no request leaves
-	Parallel int    // files at once; 0 means 4
+	Offline  bool   // send no request, as with HF_HUB_OFFLINE
+	Parallel int    // files downloaded at once; 0 means 4
 	Progress progress.Reporter
 
 	// Transport, Sleep, Window and Deadline are for tests.
 	Transport http.RoundTripper
 	Sleep     func(context.Context, time.Duration) error
-	Window    time.Duration // in which a file must bring leastBytes; 0 means a minute
-	Deadline  time.Duration // of an answer of the API; 0 means two minutes
+	Window    time.Duration // in which leastBytes of a file must arrive; 0 means a minute
+	Deadline  time.Duration // for an answer of the API; 0 means two minutes
 }
 
 // leastBytes is the least number of bytes of a file that a server must send per
@@ -53,14 +53,14 @@ type Client struct {
 	sleep    func(context.Context, time.Duration) error
 	window   time.Duration
 	deadline time.Duration
-	reached  *atomic.Bool // something has answered
+	reached  *atomic.Bool // whether any request was answered
 }
 
 // maxRedirects bounds the redirects of one request. The hub redirects to its
 // file store, and from the old name of a repository to its new one.
 const maxRedirects = 5
 
-// New makes a client. It sends nothing.
+// New returns a client. It sends no request.
 func New(o Options) (*Client, error) {
 	c := &Client{cache: o.Cache, offline: o.Offline || Offline(), parallel: o.Parallel, progress: progress.OrSilent(o.Progress),
 		sleep: o.Sleep, window: o.Window, deadline: o.Deadline, reached: new(atomic.Bool)}
@@ -120,7 +120,7 @@ func IsOffline(err error) bool { return errors.Is(err, errOffline) }
 // the answer is 200 or 206.
 func (c *Client) get(ctx context.Context, r Repo, address string, from int64) (*answer, error) {
 	if c.offline {
-		return nil, badinput.Errorf("%s %s: %w (--offline, or HF_HUB_OFFLINE)", r.Kind.word(), r, errOffline)
+		return nil, badinput.Errorf("%s %s cannot be requested: barka is %w (--offline, or HF_HUB_OFFLINE)", r.Kind.word(), r, errOffline)
 	}
 	at, err := url.Parse(address)
 	if err != nil {
@@ -152,9 +152,9 @@ func follow(from *url.URL, location string) (*url.URL, error) {
 	to, err := from.Parse(location)
 	switch {
 	case err != nil:
-		return nil, errors.New("the server redirects to something that is no address")
+		return nil, errors.New("the server redirects to text that is not an address; refused")
 	case to.Scheme != "https" && to.Scheme != "http" || to.Host == "":
-		return nil, fmt.Errorf("the server redirects to an address of the scheme %q; refused", to.Scheme)
+		return nil, fmt.Errorf("the server redirects to an address with the scheme %q; refused", to.Scheme)
 	case to.Scheme == "http" && from.Scheme == "https":
 		return nil, fmt.Errorf("the server redirects from https to http at %s; refused", to.Host)
 	case to.User != nil:
@@ -172,7 +172,7 @@ func (c *Client) home(u *url.URL) bool {
 type answer struct {
 	*http.Response
 	end  context.CancelCauseFunc
-	ctx  context.Context // its cause is why the response ended
+	ctx  context.Context // its cause is the reason why the response ended
 	pace *pause.Pace
 }
 
@@ -192,8 +192,8 @@ func (a *answer) Close() error {
 	return err
 }
 
-// cause returns why a request failed: the reason it was ended for, unless the
-// user ended it.
+// cause returns the error of a request: tooSlow if it was ended for that reason, else
+// err.
 func cause(ctx context.Context, err error) error {
 	var slow *tooSlow
 	if errors.As(context.Cause(ctx), &slow) {
@@ -227,16 +227,16 @@ func (c *Client) once(ctx context.Context, at *url.URL, from int64) (*answer, er
 		pace.Stop()
 		err = cause(inner, err)
 		end(nil)
-		var inURL *url.Error // whose text holds the address, and a store's is signed
+		var inURL *url.Error // its text holds the address, and the store's addresses are signed
 		if errors.As(err, &inURL) {
 			err = inURL.Err
 		}
 		var dns *net.DNSError
 		if errors.As(err, &dns) && dns.IsNotFound {
-			return nil, &unreachable{fmt.Errorf("no answer from %s: there is no such host; is there a network, or a "+
-				"proxy to name in HTTPS_PROXY?", at.Host)}
+			return nil, &unreachable{fmt.Errorf("no answer from %s: there is no such host; check the network, or set "+
+				"HTTPS_PROXY to a proxy", at.Host)}
 		}
-		// net/http quotes what it cannot read, a header with the token, say.
+		// net/http quotes what it cannot read, such as a header with the token.
 		return nil, &pause.Passing{Err: fmt.Errorf("no answer from %s: %s", at.Host, c.clean(err.Error()))}
 	}
 	c.reached.Store(true)
@@ -244,7 +244,7 @@ func (c *Client) once(ctx context.Context, at *url.URL, from int64) (*answer, er
 	return &answer{resp, end, inner, pace}, nil
 }
 
-// refused returns the error that a response without content stands for.
+// refused returns the error for a response that carries an error status.
 func (c *Client) refused(r Repo, at *url.URL, a *answer) error {
 	text := make([]byte, 2048)
 	n, _ := io.ReadFull(a, text)
@@ -256,35 +256,35 @@ func (c *Client) refused(r Repo, at *url.URL, a *answer) error {
 	code := a.StatusCode
 	switch {
 	case code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code >= 500, !c.home(at):
-		// Signed addresses of the file store expire. The endpoint gives a new
-		// one.
+		// Signed addresses of the file store expire. A retry asks the endpoint for
+		// a new one.
 		return &pause.Passing{Err: status, After: retryAfter(a.Header, time.Now())}
 	case code == http.StatusRequestedRangeNotSatisfiable:
 		return errRange
 	}
-	advice := "set HF_TOKEN to a token that may read it"
+	advice := "set HF_TOKEN to a token that can read it"
 	if c.token != "" {
-		advice = "the token that is set may not read it"
+		advice = "use another token, the one that is set cannot read it"
 	}
 	switch what, page := what(r), c.page(r); {
 	case a.Header.Get("X-Error-Code") == "GatedRepo":
 		if c.token != "" {
-			return badinput.Errorf("%s is gated: accept its terms at %s with the account whose token is set (%w)", what, page, status)
+			return badinput.Errorf("%s is gated; accept its terms at %s with the account of the token that is set (%w)", what, page, status)
 		}
-		return badinput.Errorf("%s is gated: accept its terms at %s and set HF_TOKEN to a token of that account (%w)", what, page, status)
+		return badinput.Errorf("%s is gated; accept its terms at %s and set HF_TOKEN to a token of that account (%w)", what, page, status)
 	case a.Header.Get("X-Error-Code") == "RevisionNotFound":
 		return &noRevision{badinput.Errorf("%s has no revision %s (%w)", what, r.Revision, status)}
 	case a.Header.Get("X-Error-Code") == "EntryNotFound":
-		return badinput.Errorf("%s: a listed file is not there (%w)", what, status)
+		return badinput.Errorf("%s lists a file that it does not have (%w)", what, status)
 	case code == http.StatusUnauthorized, code == http.StatusNotFound:
 		here := ""
 		if r.Kind == Model {
-			here = ", and no directory of that name here"
+			here = ", and there is no directory of that name here"
 		}
-		return badinput.Errorf("there is no %s on %s, or it is private%s: check the name, or %s (%w)", what, c.endpoint.Host, here,
+		return badinput.Errorf("there is no %s on %s, or it is private%s; check the name, or %s (%w)", what, c.endpoint.Host, here,
 			advice, status)
 	case code == http.StatusForbidden:
-		return badinput.Errorf("%s may not be read: %s (%w)", what, advice, status)
+		return badinput.Errorf("access to %s is denied; %s (%w)", what, advice, status)
 	}
 	return fmt.Errorf("%s: %w", what(r), status)
 }

@@ -31,8 +31,8 @@ func (c *Client) Fetch(ctx context.Context, p *Plan) (dir string, err error) {
 	lacking := p.lacking()
 	if len(lacking) > 0 {
 		if c.offline {
-			return "", badinput.Errorf("%s: %d files are not in the cache %s: %w (--offline, or HF_HUB_OFFLINE)", what(p.Repo),
-				len(lacking), c.cache, errOffline)
+			return "", badinput.Errorf("%s: %d files are not in the cache %s, and barka is %w (--offline, or HF_HUB_OFFLINE)",
+				what(p.Repo), len(lacking), c.cache, errOffline)
 		}
 		if err := c.room(p); err != nil {
 			return "", err
@@ -42,7 +42,7 @@ func (c *Client) Fetch(ctx context.Context, p *Plan) (dir string, err error) {
 		}
 	}
 	if p.linked() {
-		return p.Dir(), nil // also where the cache cannot be written to
+		return p.Dir(), nil // also if the cache is read-only
 	}
 	release, err := acquire(ctx, p.lockFile(File{Digest: "snapshot"}), func() {})
 	if err != nil {
@@ -56,13 +56,13 @@ func (c *Client) Fetch(ctx context.Context, p *Plan) (dir string, err error) {
 func (c *Client) room(p *Plan) error {
 	free, ok := freeSpace(c.cache)
 	if need := c.Plan(p.Listing, p.Files).ToFetch; ok && need > free {
-		return fmt.Errorf("%s: %d MiB are to be downloaded, and %s has %d MiB free: free some, or set HF_HUB_CACHE "+
+		return fmt.Errorf("%s: the download needs %d MiB, and %s has %d MiB free; free some, or set HF_HUB_CACHE "+
 			"to a directory with more", what(p.Repo), need>>20, c.cache, free>>20)
 	}
 	return nil
 }
 
-// fetchAll fetches blobs. The first that fails stops the others.
+// fetchAll fetches blobs, several at once. The first error stops all of them.
 func (c *Client) fetchAll(ctx context.Context, p *Plan, files []File) error {
 	var total int64
 	for _, f := range files {
@@ -106,7 +106,8 @@ func (c *Client) fetchAll(ctx context.Context, p *Plan, files []File) error {
 	return first
 }
 
-// fetchBlob fetches one blob, unless another process fetches it meanwhile.
+// fetchBlob fetches one blob. If another process is fetching it, fetchBlob waits for
+// the result.
 func (c *Client) fetchBlob(ctx context.Context, p *Plan, f File) error {
 	blob := p.blob(f)
 	if err := os.MkdirAll(filepath.Dir(blob), 0o777); err != nil {
@@ -141,8 +142,8 @@ type wrongContent struct{ text string }
 
 func (w *wrongContent) Error() string { return w.text }
 
-// continueBlob fetches the missing rest of a blob, verifies the whole, and
-// gives it its name.
+// continueBlob fetches the missing rest of a blob, verifies all of it and gives it
+// its name.
 func (c *Client) continueBlob(ctx context.Context, p *Plan, f File) (err error) {
 	part := p.blob(f) + ".incomplete"
 	file, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE, 0o666)
@@ -163,7 +164,7 @@ func (c *Client) continueBlob(ctx context.Context, p *Plan, f File) (err error) 
 	if err != nil {
 		return err
 	}
-	if had > f.Size { // nothing of this content
+	if had > f.Size { // not a part of this content
 		h, had = f.newHash(), 0
 		if err := restart(file); err != nil {
 			return diskError(part, err)
@@ -180,7 +181,7 @@ func (c *Client) continueBlob(ctx context.Context, p *Plan, f File) (err error) 
 		if err := restart(file); err != nil {
 			return diskError(part, err)
 		}
-		return &wrongContent{fmt.Sprintf("the downloaded bytes have the digest %s, the hub states %s", got, f.Digest)}
+		return &wrongContent{fmt.Sprintf("the downloaded bytes have the digest %s, expected %s", got, f.Digest)}
 	}
 	if err := file.Sync(); err != nil {
 		return diskError(part, err)
@@ -209,12 +210,12 @@ func (c *Client) receive(ctx context.Context, p *Plan, f File, file *os.File, h 
 		*h, had, *counted = f.newHash(), 0, 0
 	}
 	if a.StatusCode == http.StatusPartialContent && !strings.HasPrefix(a.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", had)) {
-		return &pause.Passing{Err: fmt.Errorf("bytes from %d on were asked for, the server sends %q", had,
-			c.clean(a.Header.Get("Content-Range")))}
+		return &pause.Passing{Err: fmt.Errorf("the server sends the range %q, expected bytes from %d on",
+			c.clean(a.Header.Get("Content-Range")), had)}
 	}
 	left := f.Size - had
 	if n := a.ContentLength; n >= 0 && n != left {
-		return &pause.Passing{Err: &wrongContent{fmt.Sprintf("the server sends %d bytes where the hub states %d", n+had, f.Size)}}
+		return &pause.Passing{Err: &wrongContent{fmt.Sprintf("the server sends %d bytes, expected %d", n+had, f.Size)}}
 	}
 	disk := &diskWriter{file: file}
 	got, err := io.Copy(io.MultiWriter(disk, *h, &counter{c.progress, counted}), io.LimitReader(a, left+1))
@@ -231,12 +232,13 @@ func (c *Client) receive(ctx context.Context, p *Plan, f File, file *os.File, h 
 		if err := restart(file); err != nil {
 			return diskError(file.Name(), err)
 		}
-		return &wrongContent{fmt.Sprintf("the server sends more than the %d bytes that the hub states", f.Size)}
+		return &wrongContent{fmt.Sprintf("the server sends more than the expected %d bytes", f.Size)}
 	}
 	return nil
 }
 
-// newHash is the hash that names a file: SHA-256 of its bytes, or git's.
+// newHash returns the hash of a file's digest: SHA-256 of its bytes, or git's SHA-1
+// of an object.
 func (f File) newHash() hash.Hash {
 	if len(f.Digest) == 2*sha256.Size {
 		return sha256.New()
@@ -255,7 +257,8 @@ func restart(f *os.File) error {
 	return err
 }
 
-// diskWriter keeps the errors of the disk apart from those of the network.
+// diskWriter keeps the last error of the disk, which io.Copy does not tell from one
+// of the network.
 type diskWriter struct {
 	file *os.File
 	err  error

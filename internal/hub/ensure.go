@@ -21,7 +21,7 @@ const ConvertRevision = "refs/convert/parquet"
 // complete cache entry.
 func (c *Client) Missing(ctx context.Context, name string, want FileSet) (*Plan, error) {
 	if !IsID(name) {
-		return nil, nil // Resolve reports what is wrong with it
+		return nil, nil // Resolve reports the error
 	}
 	r, err := ParseRepo(Model, name)
 	if err != nil {
@@ -38,8 +38,8 @@ func (c *Client) Missing(ctx context.Context, name string, want FileSet) (*Plan,
 		return nil, nil
 	}
 	if c.offline {
-		return nil, badinput.Errorf("%s %s is not whole in the cache %s, and downloads are forbidden (%w: "+
-			"--offline, or HF_HUB_OFFLINE): run `%s` where they are not, or give a directory",
+		return nil, badinput.Errorf("%s %s is not complete in the cache %s, and barka is %w (--offline, or HF_HUB_OFFLINE); "+
+			"run `%s` without it, or give a directory",
 			r.Kind.word(), r, c.cache, errOffline, r.command())
 	}
 	l, err := c.List(ctx, r)
@@ -47,7 +47,7 @@ func (c *Client) Missing(ctx context.Context, name string, want FileSet) (*Plan,
 		return nil, nil
 	}
 	if IsUnreachable(err) {
-		return nil, fmt.Errorf("%s %s is not whole in the cache %s, and cannot be downloaded: %w", r.Kind.word(), r, c.cache, err)
+		return nil, fmt.Errorf("%s %s is not complete in the cache %s and cannot be downloaded: %w", r.Kind.word(), r, c.cache, err)
 	}
 	if err != nil {
 		return nil, err
@@ -62,7 +62,8 @@ func (c *Client) Missing(ctx context.Context, name string, want FileSet) (*Plan,
 // maxCard bounds a dataset's card.
 const maxCard = 16 << 20
 
-// Card downloads and returns a dataset's card, README.md; nil if it has none.
+// Card downloads and returns a dataset's card, README.md. It returns nil if there is
+// none of usual size.
 func (c *Client) Card(ctx context.Context, l *Listing) ([]byte, error) {
 	f, ok := l.Find("README.md")
 	if !ok || f.Size > maxCard {
@@ -82,8 +83,8 @@ func (c *Client) Card(ctx context.Context, l *Listing) ([]byte, error) {
 	return badinput.ReadFile(p.blob(f), maxCard)
 }
 
-// CardOf reads the card of a dataset's directory; nil if it has none of usual
-// size.
+// CardOf reads the card in a dataset's directory. It returns nil if there is none of
+// usual size.
 func CardOf(dir string) ([]byte, error) {
 	path := filepath.Join(dir, "README.md")
 	info, err := os.Stat(path)

@@ -8,8 +8,8 @@ import (
 )
 
 // Glob compiles a pattern of file names with *, ? and [sets]. With
-// acrossDirectories * takes slashes too, as the --include patterns of the
-// Python tools do; else only ** does, as in dataset cards.
+// acrossDirectories, * matches slashes too, as in the --include patterns of the
+// Python tools. Otherwise only ** does, as in dataset cards.
 func Glob(pattern string, acrossDirectories bool) (*regexp.Regexp, error) {
 	star, one := "[^/]*", "[^/]"
 	if acrossDirectories {

@@ -27,15 +27,15 @@ func TestRefusals(t *testing.T) {
 	s.Token = secret
 	for _, c := range []struct{ token, name, want string }{
 		{"", "org/gated", "accept its terms at " + s.URL() + "/org/gated and set HF_TOKEN"},
-		{"hf_other", "org/gated", "with the account whose token is set"},
+		{"hf_other", "org/gated", "with the account of the token that is set"},
 		{secret, "org/gated", ""},
 		{"", "org/private", "there is no model org/private"},
-		{"hf_other", "org/private", "the token that is set may not read it"},
+		{"hf_other", "org/private", "the one that is set cannot read it"},
 		{secret, "org/private", ""},
-		{"", "org/none", "set HF_TOKEN to a token that may read it"},
+		{"", "org/none", "set HF_TOKEN to a token that can read it"},
 		{"", "org/m@nowhere", "has no revision nowhere"},
 		{"", "org/gguf", "has no config.json; found model.gguf"},
-		{"two words", "org/m", "HF_TOKEN holds something other than a token"},
+		{"two words", "org/m", "HF_TOKEN does not hold a token"},
 	} {
 		t.Setenv("HF_HUB_CACHE", t.TempDir())
 		t.Setenv("HF_TOKEN", c.token)
@@ -162,7 +162,7 @@ func TestHostileNames(t *testing.T) {
 		"digest":               {listed("a", 1, "../../../x")},
 		"size of -1":           {listed("a", -1, fine)},
 		"size of 900719925474": {listed("a", 9007199254740991, fine)},
-		"as the hub does":      {listed("a", "big", fine)},
+		"is not the hub's":     {listed("a", "big", fine)},
 	} {
 		c := (&hostile{entries: entries}).start(t)
 		if _, err := c.List(t.Context(), Repo{Model, "org/m", "main"}); !badinput.Is(err) || !strings.Contains(err.Error(), want) {
@@ -238,8 +238,8 @@ func TestUnreachable(t *testing.T) {
 	c, m := client(t, Options{})
 	_, err := c.List(t.Context(), Repo{Model, "org/m", "main"})
 	if _, lack := c.Missing(t.Context(), "org/m", Weights); !IsUnreachable(lack) ||
-		!strings.Contains(lack.Error(), "model org/m is not whole in the cache") {
-		t.Errorf("Lack: %v", lack)
+		!strings.Contains(lack.Error(), "model org/m is not complete in the cache") {
+		t.Errorf("Missing: %v", lack)
 	}
 	m.notes = m.notes[:2]
 	if !IsUnreachable(err) || !strings.Contains(err.Error(),

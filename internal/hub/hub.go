@@ -1,5 +1,5 @@
-// Package hub finds and downloads repositories of the Hugging Face hub, in the
-// cache directory and the layout of the Python tools, so that one download
+// Package hub finds and downloads repositories of the Hugging Face hub. It shares
+// the cache directory and its layout with the Python tools, so that one download
 // serves both.
 package hub
 
@@ -16,7 +16,7 @@ import (
 	"barka/internal/gguf"
 )
 
-// Kind is a kind of repository, by its name in the hub's addresses.
+// Kind is a kind of repository. Its value is the name in the hub's addresses.
 type Kind string
 
 // The kinds that barka reads.
@@ -25,7 +25,7 @@ const (
 	Dataset Kind = "datasets"
 )
 
-// word is the kind in a sentence.
+// word returns the kind's name in a sentence, such as model.
 func (k Kind) word() string { return strings.TrimSuffix(string(k), "s") }
 
 // Repo is a repository at a revision: a branch, a tag or a commit.
@@ -34,13 +34,14 @@ type Repo struct {
 	ID, Revision string
 }
 
-// main is the default revision.
+// mainRevision is the default revision.
 const mainRevision = "main"
 
 var (
 	id     = regexp.MustCompile(`^[A-Za-z0-9][\w.-]*/[\w.-]+$`)
 	commit = regexp.MustCompile(`^[0-9a-f]{40}$`)
-	// rev has no character with a meaning in an address or a path.
+	// rev matches revisions without characters that mean something in an address or
+	// a path.
 	rev = regexp.MustCompile(`^[\w][\w.+-]*(/[\w][\w.+-]*)*$`)
 )
 
@@ -48,13 +49,13 @@ var (
 func ParseRepo(kind Kind, name string) (Repo, error) {
 	name, revision, found := strings.Cut(name, "@")
 	if !id.MatchString(name) || strings.Contains(name, "..") || len(name) > 200 {
-		return Repo{}, badinput.Errorf("%s %q: expected a hub id such as organisation/name", kind.word(), name)
+		return Repo{}, badinput.Errorf("%s %q is not a hub id; expected organisation/name", kind.word(), name)
 	}
 	if !found {
 		revision = mainRevision
 	}
 	if !rev.MatchString(revision) || strings.Contains(revision, "..") || len(revision) > 200 {
-		return Repo{}, badinput.Errorf("%s %s: revision %q is not a name or a commit", kind.word(), name, revision)
+		return Repo{}, badinput.Errorf("%s %s: revision %q is neither a name nor a commit", kind.word(), name, revision)
 	}
 	return Repo{kind, name, revision}, nil
 }
@@ -62,13 +63,13 @@ func ParseRepo(kind Kind, name string) (Repo, error) {
 // IsID reports whether a model's name is a hub id and not a local directory.
 func IsID(name string) bool {
 	if there, err := badinput.Exists(name); there || err != nil {
-		return false // the error comes back from who opens it
+		return false // opening it reports the error
 	}
 	_, err := ParseRepo(Model, name)
 	return err == nil
 }
 
-// String is the repository's id, with its revision if that is not main.
+// String returns the repository's id, with its revision if that is not main.
 func (r Repo) String() string {
 	if r.Revision == mainRevision {
 		return r.ID
@@ -76,7 +77,7 @@ func (r Repo) String() string {
 	return r.ID + "@" + r.Revision
 }
 
-// command is how to download the repository.
+// command returns the command that downloads the repository.
 func (r Repo) command() string {
 	s := "barka download "
 	if r.Kind == Dataset {
@@ -94,7 +95,7 @@ func CacheDir() string {
 	return filepath.Join(homeDir(), "hub")
 }
 
-// homeDir is where huggingface_hub keeps its cache and its token.
+// homeDir returns the directory of huggingface_hub's cache and token.
 func homeDir() string {
 	if d := os.Getenv("HF_HOME"); d != "" {
 		return d
@@ -109,13 +110,13 @@ func homeDir() string {
 	return filepath.Join(home, ".cache", "huggingface")
 }
 
-// dir is the repository's directory in a cache.
+// dir returns the repository's directory in a cache.
 func (r Repo) dir(cache string) string {
 	return filepath.Join(cache, string(r.Kind)+"--"+strings.ReplaceAll(r.ID, "/", "--"))
 }
 
-// snapshot returns the directory of the repository's files in a cache, if the
-// cache knows the commit of the revision.
+// snapshot returns the directory of the repository's files in a cache. If the cache
+// does not know the commit of the revision, there is no such directory.
 func (r Repo) snapshot(cache string) string {
 	name := r.Revision
 	if data, err := badinput.ReadFile(filepath.Join(r.dir(cache), "refs", filepath.FromSlash(name)), maxRef); err == nil {
@@ -126,8 +127,8 @@ func (r Repo) snapshot(cache string) string {
 	return filepath.Join(r.dir(cache), "snapshots", filepath.FromSlash(name))
 }
 
-// Snapshots returns the directories of a dataset's files in a cache: of main,
-// of the hub's own conversion to parquet, then of other commits.
+// Snapshots returns the directories of a dataset's files in a cache: those of main,
+// of the hub's conversion to Parquet, and of other commits, in this order.
 func Snapshots(cache, dataset string) ([]string, error) {
 	var dirs []string
 	var failed error
@@ -157,24 +158,26 @@ func Snapshots(cache, dataset string) ([]string, error) {
 	return dirs, failed
 }
 
-// Resolve returns the directory of a model: the argument itself if it is a
-// directory, one with the settings and the tokenizer of a GGUF file, or the cached snapshot of a hub id such as google/gemma-2-2b-it,
-// optionally with @revision.
+// Resolve returns the directory of a model. A directory is returned as it is. For a
+// GGUF file it is a directory that is made of the file's settings and tokenizer. For
+// a hub id such as google/gemma-2-2b-it, optionally with @revision, it is the cached
+// snapshot.
 func Resolve(model string) (string, error) {
 	if model == "" {
-		return "", badinput.Errorf("no model given; --model takes a directory in Hugging Face layout, or a hub id")
+		return "", badinput.Errorf("no model is given; --model takes a directory in Hugging Face layout, or a hub id")
 	}
 	if gguf.Is(model) {
 		cache, err := os.UserCacheDir()
 		if err != nil {
-			return "", badinput.Errorf("model %s: no place for its settings and tokenizer: %w", model, err)
+			return "", badinput.Errorf("model %s: no directory for its settings and tokenizer: %w", model, err)
 		}
 		return gguf.Directory(model, filepath.Join(cache, "barka", "gguf"))
 	}
 	return resolve("model", model, configFile)
 }
 
-// IsFile reports whether a model's name is that of a file that Resolve takes.
+// IsFile reports whether a model's name is that of a file, as opposed to a directory
+// or a hub id, that Resolve takes.
 func IsFile(model string) bool { return gguf.Is(model) }
 
 // ResolveAdapter is Resolve for a LoRA adapter.
@@ -182,8 +185,8 @@ func ResolveAdapter(adapter string) (string, error) {
 	return resolve("adapter", adapter, adapterConfigFile)
 }
 
-// resolve finds a directory by the name of its repository; probe is the file
-// that shows it is there.
+// resolve finds the directory of a repository. A snapshot counts as present if it
+// holds the file probe.
 func resolve(what, name, probe string) (string, error) {
 	there, err := badinput.Exists(name)
 	if err != nil {
@@ -191,7 +194,8 @@ func resolve(what, name, probe string) (string, error) {
 	}
 	if there {
 		if dir, err := badinput.IsDir(name); err == nil && !dir {
-			return "", badinput.Errorf("%s %s is a file; expected a directory in Hugging Face layout, or for a model a file that ends in .gguf", what, name)
+			return "", badinput.Errorf("%s %s is a file; expected a directory in Hugging Face layout, or for a model a "+
+				"file that ends in .gguf", what, name)
 		}
 		return name, readable(name)
 	}
@@ -200,7 +204,7 @@ func resolve(what, name, probe string) (string, error) {
 		if base, _, _ := strings.Cut(name, "@"); id.MatchString(base) && !strings.Contains(base, "..") {
 			return "", err
 		}
-		return "", badinput.Errorf("%s %s: there is no such directory, and it is not a hub id (organisation/name)", what, name)
+		return "", badinput.Errorf("%s %s is neither a directory nor a hub id (organisation/name)", what, name)
 	}
 	dir := r.snapshot(CacheDir())
 	if there, err = badinput.Exists(filepath.Join(dir, probe)); err != nil {
@@ -213,9 +217,9 @@ func resolve(what, name, probe string) (string, error) {
 	return dir, readable(dir)
 }
 
-// readable refuses a directory with an entry that is neither a directory nor a
-// regular file, since files of a model are opened, digested and copied by
-// patterns. A dangling link is reported by the code that opens it.
+// readable returns an error if an entry of a directory is neither a directory nor a
+// regular file: the files of a model are opened, digested and copied by patterns. A
+// dangling link is left to the code that opens it.
 func readable(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -27,14 +27,14 @@ type File struct {
 	Digest string
 }
 
-// Listing is the files of a repository at a commit.
+// Listing holds the files of a repository at a commit.
 type Listing struct {
 	Repo   Repo
 	Commit string
 	Files  []File
 }
 
-// Find returns the file of a path.
+// Find returns the file at a path.
 func (l *Listing) Find(path string) (File, bool) {
 	for _, f := range l.Files {
 		if f.Path == path {
@@ -44,7 +44,7 @@ func (l *Listing) Find(path string) (File, bool) {
 	return File{}, false
 }
 
-// Bounds of what a server may list.
+// Bounds of the lists and files of a server.
 const (
 	maxFiles = 200_000
 	maxPages = 2_000
@@ -62,7 +62,8 @@ func (c *Client) List(ctx context.Context, r Repo) (*Listing, error) {
 		return nil, err
 	}
 	if !commit.MatchString(head.SHA) {
-		return nil, badinput.Errorf("%s: the server names %q as the commit of %s", what(r), c.clean(head.SHA), r.Revision)
+		return nil, badinput.Errorf("%s: the server names %q as the commit of %s, expected 40 hexadecimal digits",
+			what(r), c.clean(head.SHA), r.Revision)
 	}
 	l := &Listing{Repo: r, Commit: head.SHA}
 	tree := c.url(append([]string{"api", string(r.Kind)}, append(strings.Split(r.ID, "/"), "tree", head.SHA)...)...)
@@ -113,12 +114,13 @@ func (l *Listing) add(e entry) error {
 	}
 	switch {
 	case !plainPath(f.Path):
-		return badinput.Errorf("%s: the server lists a file named %q, which cannot be a file of a repository; nothing is fetched",
+		return badinput.Errorf("%s: the server lists a file named %q, which is not a path below a directory; nothing is downloaded",
 			what(l.Repo), shorten(f.Path))
 	case !digits.MatchString(f.Digest):
-		return badinput.Errorf("%s: the server names %q as the digest of %s", what(l.Repo), shorten(f.Digest), f.Path)
+		return badinput.Errorf("%s: the server states %q as the digest of %s, expected hexadecimal digits of SHA-1 or SHA-256",
+			what(l.Repo), shorten(f.Digest), f.Path)
 	case f.Size < 0 || f.Size > maxSize:
-		return badinput.Errorf("%s: the server states a size of %d bytes for %s", what(l.Repo), f.Size, f.Path)
+		return badinput.Errorf("%s: the server states a size of %d bytes for %s, which is out of range", what(l.Repo), f.Size, f.Path)
 	case len(l.Files) == maxFiles:
 		return badinput.Errorf("%s: the server lists more than %d files", what(l.Repo), maxFiles)
 	}
@@ -133,7 +135,7 @@ func shorten(s string) string {
 	return s
 }
 
-// check refuses lists in which a file is named twice, or is a directory too.
+// check returns an error if a file is listed twice or is also a directory.
 func (l *Listing) check() error {
 	files := map[string]bool{}
 	for _, f := range l.Files {
@@ -152,8 +154,8 @@ func (l *Listing) check() error {
 	return nil
 }
 
-// plainPath reports whether a path stays below the directory it is joined to,
-// on any system, and can be shown on a terminal.
+// plainPath reports whether a path stays below the directory that it is joined to, on
+// every system, and can be shown on a terminal.
 func plainPath(p string) bool {
 	bad := func(r rune) bool { return r == '\\' || !unicode.IsPrint(r) }
 	if p == "" || len(p) > 1024 || !utf8.ValidString(p) || strings.ContainsFunc(p, bad) {
@@ -174,7 +176,7 @@ func plainPath(p string) bool {
 // page, "" for the last page.
 func (c *Client) ask(ctx context.Context, r Repo, address string, into any) (next string, err error) {
 	err = c.attempts(ctx, what(r), func() error {
-		late := &tooSlow{fmt.Errorf("no whole answer within %s", c.deadline)}
+		late := &tooSlow{fmt.Errorf("no complete answer within %s", c.deadline)}
 		timed, cancel := context.WithTimeoutCause(ctx, c.deadline, late)
 		defer cancel()
 		a, err := c.get(timed, r, address, 0)
@@ -185,15 +187,15 @@ func (c *Client) ask(ctx context.Context, r Repo, address string, into any) (nex
 		data, err := io.ReadAll(io.LimitReader(a, maxPage+1))
 		switch {
 		case err != nil:
-			return &pause.Passing{Err: fmt.Errorf("the answer broke off: %s", c.clean(err.Error()))}
+			return &pause.Passing{Err: fmt.Errorf("the answer ended early: %s", c.clean(err.Error()))}
 		case len(data) > maxPage:
-			return badinput.Errorf("%s: an answer of more than %d MiB", what(r), maxPage>>20)
+			return badinput.Errorf("%s: the server sends an answer of more than %d MiB; it is not read", what(r), maxPage>>20)
 		}
 		if c.token != "" && bytes.Contains(data, []byte(c.token)) {
-			return badinput.Errorf("%s: the answer holds the token; it is not used, since names in it become files and messages", what(r))
+			return badinput.Errorf("%s: the answer contains your token; it is not used, because its names become files and messages", what(r))
 		}
 		if err := json.Unmarshal(data, into); err != nil {
-			return badinput.Errorf("%s: %s does not answer as the hub does: %s", what(r), c.endpoint.Host, c.clean(err.Error()))
+			return badinput.Errorf("%s: the answer of %s is not the hub's: %s; check HF_ENDPOINT", what(r), c.endpoint.Host, c.clean(err.Error()))
 		}
 		next = nextQuery(a.Header.Get("Link"))
 		return nil
@@ -201,8 +203,8 @@ func (c *Client) ask(ctx context.Context, r Repo, address string, into any) (nex
 	return next, err
 }
 
-// nextQuery takes the query of the link to the next page. The rest of the
-// address is known, and mirrors of the hub may name another host there.
+// nextQuery returns the query of the link to the next page. The rest of the address
+// is known, and mirrors of the hub may name another host there.
 func nextQuery(link string) string {
 	for part := range strings.SplitSeq(link, ",") {
 		address, attributes, _ := strings.Cut(strings.TrimSpace(part), ">")

@@ -47,7 +47,7 @@ func acquire(ctx context.Context, path string, waiting func()) (release func(), 
 			}
 			continue
 		case !errors.Is(err, unix.EWOULDBLOCK):
-			// A file system without locks: the digest is checked all the same.
+			// A file system without locks. The digest is verified in any case.
 			return func() { f.Close() }, nil
 		}
 		f.Close()
@@ -61,8 +61,8 @@ func acquire(ctx context.Context, path string, waiting func()) (release func(), 
 	}
 }
 
-// freeSpace returns how many bytes can be written below a directory, which need
-// not exist.
+// freeSpace returns the number of bytes that can be written below a directory, which
+// need not exist.
 func freeSpace(dir string) (int64, bool) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(existing(dir), &s); err != nil {

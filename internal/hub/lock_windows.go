@@ -42,8 +42,8 @@ func acquire(ctx context.Context, path string, waiting func()) (release func(), 
 	}
 }
 
-// freeSpace returns how many bytes can be written below a directory, which need
-// not exist.
+// freeSpace returns the number of bytes that can be written below a directory, which
+// need not exist.
 func freeSpace(dir string) (int64, bool) {
 	name, err := windows.UTF16PtrFromString(existing(dir))
 	if err != nil {

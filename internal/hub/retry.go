@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	// maxAttempts bounds the attempts that bring nothing new.
+	// maxAttempts bounds the attempts in a row without headway.
 	maxAttempts = 6
 	// maxSilent bounds the attempts to reach a hub that has never answered.
 	maxSilent = 3
-	// maxPause is the longest wait that a server may ask for. After a longer
-	// one it is better to run the command again.
+	// maxPause is the longest wait that a server may ask for. If it asks for more,
+	// the command ends and has to be run again later.
 	maxPause = 5 * time.Minute
-	// headway is how many bytes an attempt must bring for the count of attempts
-	// to start again.
+	// headway is the number of bytes after which an attempt resets the count of
+	// attempts.
 	headway = 1 << 20
 )
 
@@ -39,7 +39,7 @@ func IsUnreachable(err error) bool {
 	return errors.As(err, &u)
 }
 
-// attempts tries until it works, or until the hub has refused too often. what
+// attempts calls try until it succeeds, fails for good or has failed too often. what
 // names the work in notes and errors.
 func (c *Client) attempts(ctx context.Context, what string, try func() error) error {
 	retry := pause.Retry{
@@ -49,18 +49,18 @@ func (c *Client) attempts(ctx context.Context, what string, try func() error) er
 				return &unreachable{fmt.Errorf("%w (tried %d times)", p, n)}
 			}
 			if n >= maxAttempts {
-				return fmt.Errorf("%w (tried %d times; the same command goes on from here)", p, n)
+				return fmt.Errorf("%w (tried %d times; the same command resumes from here)", p, n)
 			}
 			return nil
 		},
 		Note: func(p *pause.Passing, wait time.Duration, _ int) {
-			c.progress.Note(fmt.Sprintf("%s: %v; trying again in %s", what, p, wait.Round(100*time.Millisecond)))
+			c.progress.Note(fmt.Sprintf("%s: %v; retrying in %s", what, p, wait.Round(100*time.Millisecond)))
 		},
 		Wait: func(ctx context.Context, _ *pause.Passing, wait time.Duration) error { return c.sleep(ctx, wait) },
 	}
 	err := retry.Do(ctx, try)
 	var p *pause.Passing
-	if errors.As(err, &p) { // given up
+	if errors.As(err, &p) { // after the last attempt
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return err
@@ -70,8 +70,8 @@ func (c *Client) attempts(ctx context.Context, what string, try func() error) er
 // RateLimit: "api";r=0;t=55.
 var window = regexp.MustCompile(`;\s*r=0\s*;\s*t=(\d{1,6})`)
 
-// retryAfter reads the header's two forms, seconds or a date, or else the time
-// after which the hub's rate limit starts again.
+// retryAfter returns the wait that Retry-After asks for, in seconds or as a date.
+// Without that header it returns the time until the hub's rate limit is reset.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
 	if d := pause.After(v, now); d > 0 {

@@ -9,7 +9,7 @@ import (
 	"barka/internal/badinput"
 )
 
-// DefaultEndpoint is the hub itself; HF_ENDPOINT names another.
+// DefaultEndpoint is the address of the hub. HF_ENDPOINT replaces it.
 const DefaultEndpoint = "https://huggingface.co"
 
 // Offline reports whether the environment forbids requests to the hub. It
@@ -24,7 +24,7 @@ func Offline() bool {
 	return false
 }
 
-// endpoint is the address of the hub.
+// endpoint returns the address of the hub.
 func endpoint() (*url.URL, error) {
 	text := os.Getenv("HF_ENDPOINT")
 	if text == "" {
@@ -32,15 +32,15 @@ func endpoint() (*url.URL, error) {
 	}
 	u, err := url.Parse(strings.TrimRight(text, "/"))
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, badinput.Errorf("HF_ENDPOINT is not an address such as %s", DefaultEndpoint)
+		return nil, badinput.Errorf("HF_ENDPOINT is not an address of a hub; expected one such as %s", DefaultEndpoint)
 	}
 	if u.User != nil {
-		return nil, badinput.Errorf("HF_ENDPOINT: credentials do not belong in the address; set HF_TOKEN")
+		return nil, badinput.Errorf("HF_ENDPOINT contains credentials; leave them out and set HF_TOKEN")
 	}
 	return u, nil
 }
 
-// maxToken is the size of the file of a token up to which it is read, in bytes.
+// maxToken bounds the size of a token's file, in bytes.
 const maxToken = 64 << 10
 
 // token returns the user's token, from the places where huggingface_hub looks
@@ -70,11 +70,11 @@ func token() (string, error) {
 	return t, plainToken(path, t)
 }
 
-// plainToken refuses a token that cannot be part of a header. Its error does
-// not repeat the token.
+// plainToken returns an error for a token that cannot be part of a header. The error
+// does not repeat the token.
 func plainToken(where, t string) error {
 	if strings.ContainsFunc(t, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return badinput.Errorf("%s holds something other than a token", where)
+		return badinput.Errorf("%s does not hold a token: it contains white space or characters beyond ASCII", where)
 	}
 	return nil
 }

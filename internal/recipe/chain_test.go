@@ -43,7 +43,8 @@ func demonstration(t *testing.T, changes ...string) (*Runner, *Recipe) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &Runner{Out: filepath.Join(t.TempDir(), "out"), Engine: backend.NewEngine(0, r.DType, nil), Say: func(Step) {}, Progress: progress.Silent, Log: slog.New(slog.DiscardHandler)}
+	w := &Runner{Out: filepath.Join(t.TempDir(), "out"), Engine: backend.NewEngine(0, r.DType, nil),
+		Say: func(Step) {}, Progress: progress.Silent, Log: slog.New(slog.DiscardHandler)}
 	return w, r
 }
 
@@ -74,20 +75,23 @@ func TestNothingDoesNotSucceed(t *testing.T) {
 	}{
 		{"  dump: data/pages.xml\n", "  dump: data/pages.xml\n  min_chars: 100000\n", "wiki", "wiki made no rows: "},
 		{"  min_answer_words: 3\n", "  min_answer_words: 100000\n", "filter questions", "filter made no rows"},
-		{"  validation: 0.15\n", "  limits: {demo-single: 0, demo-multi: 0, questions: 0}\n", "mix", "mix made no rows: 30 are rejected (over_limit 30)"},
+		{"  validation: 0.15\n", "  limits: {demo-single: 0, demo-multi: 0, questions: 0}\n", "mix",
+			"mix made no rows: 30 are rejected (over_limit 30)"},
 	} {
 		w, r := demonstration(t, c.change, c.to)
 		last := ""
 		w.Say = func(s Step) { last = s.Stage }
 		err := w.Run(context.Background(), r)
-		if err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "--restart") || last != c.stage {
+		if err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), c.want) ||
+			!strings.Contains(err.Error(), "--restart") || last != c.stage {
 			t.Errorf("%s: %v after %s, expected %q", c.to, err, last, c.want)
 		}
 		if exists(filepath.Join(w.Out, adapterDir)) {
 			t.Errorf("%s: it was trained all the same", c.to)
 		}
 	}
-	w, r := demonstration(t, "    benchmark: alpaca\n    data: data/questions.jsonl\n", "    benchmark: alpaca\n    data: data/empty.jsonl\n", "epochs: 6", "epochs: 1", "validation: 0.15", "validation: 0.0001")
+	w, r := demonstration(t, "    benchmark: alpaca\n    data: data/questions.jsonl\n", "    benchmark: alpaca\n    data: data/empty.jsonl\n",
+		"epochs: 6", "epochs: 1", "validation: 0.15", "validation: 0.0001")
 	if err := os.WriteFile(filepath.Join(r.dir, "data", "empty.jsonl"), []byte(`{"instruction": "", "output": ""}`+"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +100,8 @@ func TestNothingDoesNotSucceed(t *testing.T) {
 	if err := w.Run(context.Background(), r); err != nil {
 		t.Fatal(err)
 	}
-	if _, went := notes["translate questions"]; went || len(notes["convert questions"]) != 1 || len(notes["mix"]) != 1 || notes["eval tuned"] != nil {
+	if _, went := notes["translate questions"]; went || len(notes["convert questions"]) != 1 || len(notes["mix"]) != 1 ||
+		notes["eval tuned"] != nil {
 		t.Errorf("notes %v", notes)
 	}
 }

@@ -19,13 +19,15 @@ import (
 	"barka/internal/tokenizer"
 )
 
-// Checked is what a check of a recipe found.
+// Checked holds what a check of a recipe found.
 type Checked struct {
-	// Problems make a run fail. They include the mistakes in the recipe's text.
+	// Problems would make a run fail. They include the mistakes in the recipe's
+	// text.
 	Problems []Problem
-	// Warnings do not stop a run, or could not be checked.
+	// Warnings do not stop a run, or are about things that could not be checked.
 	Warnings []Problem
-	// Downloads are needed from the hub first. Their content is not checked.
+	// Downloads have to be fetched from the hub before the run. Their content is not
+	// checked.
 	Downloads []*hub.Plan
 
 	file       string
@@ -38,7 +40,7 @@ type Checked struct {
 	needs      backend.Memory // the evaluation's
 }
 
-// Err returns the problems as one error, nil if there are none.
+// Err returns the problems as one error, or nil if there are none.
 func (c *Checked) Err() error {
 	list := sorted(c.Problems)
 	if len(list) == 0 {
@@ -47,19 +49,19 @@ func (c *Checked) Err() error {
 	return badinput.Wrap(&Problems{File: c.file, List: list})
 }
 
-// checker looks into everything that a recipe names.
+// checker examines everything that a recipe names.
 type checker struct {
 	*Checked
 	w *Runner
 	r *Recipe
-	// silent: the hub cannot be reached, and is not asked again.
+	// silent is set when the hub could not be reached; it is not asked again.
 	silent bool
 }
 
-// Check finds what would stop a run of the recipe, before work that costs money
-// or hours: models, languages, layers, files, titles, benchmarks and tasks. It
-// writes nothing and makes no paid requests. All data is read except for large
-// dumps. The values of weights are not read.
+// Check finds what would stop a run of the recipe before it costs hours or money. It
+// examines models, languages, layers, files, titles, benchmarks and tasks. It writes
+// nothing and makes no paid requests. It reads all data except large dumps and the
+// values of weights.
 func (w *Runner) Check(ctx context.Context, r *Recipe) (*Checked, error) {
 	k := &checker{w: w, r: r, Checked: &Checked{file: r.file, Problems: slices.Clone(r.doc.problems),
 		converted: map[string]convert.Estimate{}}}
@@ -72,7 +74,7 @@ func (w *Runner) Check(ctx context.Context, r *Recipe) (*Checked, error) {
 	return k.Checked, nil
 }
 
-// problem notes an error that is about a key; nil is none.
+// problem adds an error about a key to the problems; nil adds nothing.
 func (k *checker) problem(key string, err error) {
 	if err != nil {
 		k.Problems = append(k.Problems, k.at(key, err))
@@ -86,17 +88,17 @@ func (k *checker) warn(key string, err error) {
 }
 
 func (k *checker) at(key string, err error) Problem {
-	stage, _, _ := strings.Cut(key, ".") // whose errors begin with its name
+	stage, _, _ := strings.Cut(key, ".") // errors of a stage begin with its name
 	return Problem{Line: k.r.doc.line(key), Key: key, Text: key + ": " + strings.TrimPrefix(err.Error(), stage+": ")}
 }
 
 func (k *checker) output(context.Context) {
 	if info, err := os.Stat(k.w.Out); err == nil && !info.IsDir() {
-		k.Problems = append(k.Problems, Problem{Text: fmt.Sprintf("the working directory %s is a file; name another with --out", k.w.Out)})
+		k.Problems = append(k.Problems, Problem{Text: fmt.Sprintf("the working directory %s is a file; name a directory with --out", k.w.Out)})
 	}
 }
 
-// models looks at the three models and at what the stages want of them.
+// models checks the three models and what the stages need of them.
 func (k *checker) models(ctx context.Context) {
 	r := k.r
 	if g := r.Models.Generator; r.Synth != nil && g.Endpoint != "" {
@@ -124,8 +126,8 @@ func (k *checker) models(ctx context.Context) {
 	}
 }
 
-// endpoint asks the generator's endpoint for its models, unless all is
-// written.
+// endpoint asks the generator's endpoint for its models. If synth is finished, it
+// asks nothing.
 func (k *checker) endpoint(ctx context.Context, g Generator) {
 	c, err := llm.NewHTTP(llm.Options{BaseURL: g.Endpoint, Model: g.Model, KeyVariable: g.KeyVariable})
 	switch {
@@ -140,7 +142,7 @@ func (k *checker) endpoint(ctx context.Context, g Generator) {
 	}
 	names, err := c.Models(ctx)
 	if err != nil {
-		k.problem("models.generator.endpoint", fmt.Errorf("%s does not answer, and synth would stop there: %w", g.Endpoint, err))
+		k.problem("models.generator.endpoint", fmt.Errorf("%s does not answer, so that synth would fail: %w", g.Endpoint, err))
 	}
 	if len(names) > 0 && !slices.Contains(names, g.Model) {
 		hint := strings.Join(names[:min(len(names), 6)], ", ")
@@ -166,16 +168,16 @@ func (k *checker) baseModel(ctx context.Context) {
 	k.problem(key, r.Train.CheckChat(k.base.Tokenizer))
 	k.problem("train.targets", k.base.CheckTargets(r.Train.Targets))
 	if n := k.base.Shape.MaxPositions; n > 0 && r.Train.MaxLength > n {
-		k.warn("train.max_length", fmt.Errorf("%d tokens, and %s has positions for %d: a conversation that is "+
-			"longer stops the training", r.Train.MaxLength, r.Models.Base, n))
+		k.warn("train.max_length", fmt.Errorf("%d tokens are allowed, but %s has %d positions; a "+
+			"conversation that is longer stops the training", r.Train.MaxLength, r.Models.Base, n))
 	}
 }
 
-// languages looks for the languages among the translator's.
+// languages checks that the translator knows the recipe's languages.
 func (k *checker) languages(tok *tokenizer.Tokenizer) {
 	for _, l := range []struct{ key, code string }{{"translate.from", k.r.Translate.From}, {"language", k.r.Language}} {
 		if l.key == "language" && slices.ContainsFunc(k.Problems, func(p Problem) bool { return p.Key == l.key }) {
-			continue // is a problem already
+			continue // already a problem
 		}
 		_, err := tok.Language(l.code)
 		if near := nearest.Name(l.code, tok.Languages()); err != nil && near != "" {
@@ -185,8 +187,8 @@ func (k *checker) languages(tok *tokenizer.Tokenizer) {
 	}
 }
 
-// look finds a model and looks at it; nil if it cannot be looked at, for a
-// reason that is noted, or because it has to be downloaded first.
+// look finds a model and reads its outline. It returns nil if it added a problem, or
+// if the model has to be downloaded first.
 func (k *checker) look(ctx context.Context, key, name, dtype string, encoderDecoder bool) *backend.Outline {
 	if !k.find(ctx, key, name, hub.Weights) {
 		return nil
@@ -199,16 +201,16 @@ func (k *checker) look(ctx context.Context, key, name, dtype string, encoderDeco
 	}
 	need, err := engine.Weighs(l)
 	if total := backend.TotalMemory(); err == nil && total > 0 && need > total {
-		err = badinput.Errorf("its weights take %s, and this machine has %s of memory; set dtype to bf16 or int8, "+
-			"or take a smaller model", printable.Memory(need), printable.Memory(total))
+		err = badinput.Errorf("its weights need %s, and this machine has %s of memory; set dtype to bf16 or int8, "+
+			"or use a smaller model", printable.Memory(need), printable.Memory(total))
 	} else if free := backend.AvailableMemory(); err == nil && free > 0 && need > free {
-		k.warn(key, fmt.Errorf("its weights take %s, and %s of memory are free now", printable.Memory(need), printable.Memory(free)))
+		k.warn(key, fmt.Errorf("its weights need %s, and %s of memory are free now", printable.Memory(need), printable.Memory(free)))
 	}
 	k.problem(key, err)
 	return l
 }
 
-// tokenizer looks at a model of which the tokenizer alone is used.
+// tokenizer checks a model of which only the tokenizer is used.
 func (k *checker) tokenizer(ctx context.Context, key, name string) {
 	if !k.find(ctx, key, name, hub.Tokenizer) {
 		return
@@ -220,11 +222,11 @@ func (k *checker) tokenizer(ctx context.Context, key, name string) {
 	k.problem(key, err)
 }
 
-// find reports whether a model is on this machine, and notes what has to be
-// downloaded, or why it cannot be had.
+// find reports whether a model is on this machine. If not, it adds the download, or
+// the problem why there is none.
 func (k *checker) find(ctx context.Context, key, name string, want hub.FileSet) bool {
 	if name == "" {
-		return false // is a problem already
+		return false // already a problem
 	}
 	place := k.r.model(name)
 	if !hub.IsID(place) || k.w.Hub == nil || k.silent {
@@ -242,8 +244,8 @@ func (k *checker) find(ctx context.Context, key, name string, want hub.FileSet) 
 	return err == nil
 }
 
-// nearDirectory adds to the error for a path of the recipe the nearest name
-// beside it that exists.
+// nearDirectory adds to the error about a path of the recipe the most similar name in
+// the same directory.
 func (k *checker) nearDirectory(name string, err error) error {
 	if err == nil {
 		return nil

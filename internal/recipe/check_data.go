@@ -18,7 +18,7 @@ import (
 	"barka/internal/stage/wiki"
 )
 
-// wiki looks at the dump, or asks the wiki, for the titles.
+// wiki checks the titles in the dump, or asks the wiki for them.
 func (k *checker) wiki(ctx context.Context) {
 	o := k.r.Wiki
 	if o == nil || (o.Dump == "") == (o.API == "") || k.made(passagesDir) {
@@ -40,12 +40,12 @@ func (k *checker) made(dir string) bool {
 	return exists(filepath.Join(k.w.Out, dir, dataset.ManifestName))
 }
 
-// convert reads the benchmarks to their end.
+// convert reads all rows of the benchmarks.
 func (k *checker) convert(ctx context.Context) {
 	for _, name := range slices.Sorted(maps.Keys(k.r.Convert)) {
 		b, key := k.r.Convert[name], "convert."+name
 		if b.Data == "" || b.Validate() != nil || k.made(instructionsDir+"-"+name) {
-			continue // a problem already, or done
+			continue // already a problem, or finished
 		}
 		if !exists(k.r.path(b.Data)) {
 			k.problem(key+".data", k.absent(b.Data))
@@ -54,18 +54,18 @@ func (k *checker) convert(ctx context.Context) {
 		e, err := convert.Plan(ctx, b.Options, k.r.convertInputs(b))
 		k.problem(key+".data", err)
 		if err == nil && e.Rows == 0 {
-			k.problem(key+".data", badinput.Errorf("no row of %s is usable: %d are refused", b.Data, e.Rejected))
+			k.problem(key+".data", badinput.Errorf("no row of %s is usable: all %d are rejected", b.Data, e.Rejected))
 		}
 		k.converted[name] = e
 	}
 }
 
-// absent is the error for a file or directory that is not there.
+// absent returns the error for a missing file or directory.
 func (k *checker) absent(name string) error {
 	return k.nearDirectory(name, badinput.Errorf("there is no %s", k.r.path(name)))
 }
 
-// convertInputs are the files of a benchmark.
+// convertInputs returns the input files of a benchmark.
 func (r *Recipe) convertInputs(b *Convert) map[string]string {
 	in := map[string]string{"data": r.path(b.Data)}
 	if b.Labels != "" {
@@ -74,11 +74,12 @@ func (r *Recipe) convertInputs(b *Convert) map[string]string {
 	return in
 }
 
-// inputs looks at the datasets that come from outside.
+// inputs checks the datasets that the recipe takes from outside.
 func (k *checker) inputs(ctx context.Context) {
 	in := k.r.Inputs
 	if in.Passages != "" {
-		checkDataset(ctx, k, "inputs.passages", in.Passages, func(p dataset.Passage) bool { return p.ID != "" && p.Text != "" }, "id and text")
+		usable := func(p dataset.Passage) bool { return p.ID != "" && p.Text != "" }
+		checkDataset(ctx, k, "inputs.passages", in.Passages, usable, "id and text")
 	}
 	usable := func(i dataset.Instruction) bool { return i.ID != "" && len(i.Messages) > 0 }
 	for _, name := range slices.Sorted(maps.Keys(in.Instructions)) {
@@ -89,7 +90,8 @@ func (k *checker) inputs(ctx context.Context) {
 	}
 }
 
-// checkDataset reads a dataset's first row and counts the others.
+// checkDataset checks that a dataset has rows and that its first one is usable.
+// needs names the fields of a usable row.
 func checkDataset[Row any](ctx context.Context, k *checker, key, name string, usable func(Row) bool, needs string) {
 	path := k.r.path(name)
 	if !exists(path) {
@@ -106,15 +108,15 @@ func checkDataset[Row any](ctx context.Context, k *checker, key, name string, us
 	}
 	for row, err := range dataset.Rows[Row](ctx, path) {
 		if err == nil && !usable(row) {
-			err = badinput.Errorf("%s: its first row lacks %s", path, needs)
+			err = badinput.Errorf("%s: the first row lacks %s", path, needs)
 		}
 		k.problem(key, err)
 		return
 	}
 }
 
-// mix looks for limits on datasets that no stage writes. What datasets from
-// outside hold is not known here.
+// mix finds limits on datasets that no stage writes. It checks nothing if there are
+// datasets from outside, whose rows may name any dataset.
 func (k *checker) mix(context.Context) {
 	r := k.r
 	if r.Mix == nil || len(r.Inputs.Instructions)+len(r.Inputs.Mix) > 0 {
@@ -135,11 +137,12 @@ func (k *checker) mix(context.Context) {
 		if near := nearest.Name(name, names); near != "" {
 			hint = "; did you mean " + near + "?"
 		}
-		k.problem("mix.limits."+name, badinput.Errorf("no stage writes a dataset %s%s (there are %s)", name, hint, strings.Join(names, ", ")))
+		k.problem("mix.limits."+name, badinput.Errorf("no stage writes a dataset %s%s (the stages write %s)",
+			name, hint, strings.Join(names, ", ")))
 	}
 }
 
-// eval looks at the tasks and reads their benchmarks.
+// eval checks the tasks, reads their benchmarks and estimates the work.
 func (k *checker) eval(ctx context.Context) {
 	e := k.r.Eval
 	if e == nil {
@@ -151,23 +154,24 @@ func (k *checker) eval(ctx context.Context) {
 		return
 	}
 	if e.Data == "" {
-		return // is a problem already
+		return // already a problem
 	}
 	data := k.r.path(e.Data)
 	if info, err := os.Stat(data); err != nil {
 		k.problem("eval.data", k.absent(e.Data))
 		return
 	} else if !info.IsDir() {
-		k.problem("eval.data", badinput.Errorf("%s is a file; expected the directory that holds OALL/Arabic_MMLU and the others", data))
+		k.problem("eval.data", badinput.Errorf("%s is a file; expected the directory of OALL/Arabic_MMLU and the other "+
+			"benchmarks", data))
 		return
 	}
 	for _, s := range selection {
 		if s.Task.Metric == tasks.Judged {
-			k.warn("eval.tasks", fmt.Errorf("%s needs a judge and is skipped; barka eval takes one", s.Task.Key()))
+			k.warn("eval.tasks", fmt.Errorf("%s needs a judge, which a recipe cannot name, and is skipped; run it with barka eval --judge-url", s.Task.Key()))
 		}
 	}
 	if k.base == nil || k.evaluated() {
-		return // without its tokenizer nothing can be counted
+		return // without the tokenizer nothing can be counted
 	}
 	m, err := k.w.Engine.UnloadedModel(k.r.model(k.r.Models.Base), "")
 	if err != nil {
@@ -189,7 +193,7 @@ func (k *checker) evaluated() bool {
 		(!r.evaluatesTuned() || exists(filepath.Join(k.w.Out, tunedEvalDir, evaluatedFile)))
 }
 
-// tasks parses the tasks: a file beside the recipe, or a list.
+// tasks parses the tasks, which are a file beside the recipe or a list.
 func (r *Recipe) tasks() ([]tasks.Selection, error) {
 	list := r.Eval.Tasks
 	if exists(r.path(list)) {
@@ -199,8 +203,8 @@ func (r *Recipe) tasks() ([]tasks.Selection, error) {
 	return selection, badinput.Wrap(err)
 }
 
-// nearTasks adds the nearest file to an error about what was perhaps meant as
-// one.
+// nearTasks adds the most similar file name to an error about tasks that look like
+// a file's name.
 func (k *checker) nearTasks(err error) error {
 	if name := k.r.Eval.Tasks; strings.ContainsAny(name, `/.`) && !strings.Contains(name, ",") {
 		return k.nearDirectory(name, err)

@@ -27,7 +27,8 @@ func TestCheckFindsEverything(t *testing.T) {
 		{"model: models/gemma2", "model: models/nllb", "models.generator.model", "needs a causal language model"},
 		{"model: models/gemma2", "model: m\n    endpoint: nowhere", "models.generator.endpoint", "expected an address"},
 		{"model: models/gemma2", "model: m\n    endpoint: http://127.0.0.1:9/v1", "models.generator.endpoint", "does not answer"},
-		{"model: models/gemma2", "model: m\n    endpoint: http://x.test\n    key_variable: BARKA_NO_SUCH_KEY", "models.generator.key_variable", "BARKA_NO_SUCH_KEY"},
+		{"model: models/gemma2", "model: m\n    endpoint: http://x.test\n    key_variable: BARKA_NO_SUCH_KEY",
+			"models.generator.key_variable", "BARKA_NO_SUCH_KEY"},
 		{"language: arb_Arab", "language: zzz_Arab", "language", `"zzz_Arab" is not one of the model's`},
 		{"language: arb_Arab", "language: arb_Arba", "language", "did you mean arb_Arab?"},
 		{"  beam: 5", "  from: eng_Latin", "translate.from", "did you mean eng_Latn?"},
@@ -100,7 +101,8 @@ func TestCheckOfAnEndpoint(t *testing.T) {
 
 // TestCheckWarns of what a run goes on without.
 func TestCheckWarns(t *testing.T) {
-	w, r := demonstration(t, "  dump: data/pages.xml\n", "  dump: data/pages.xml\n  titles: [Algeria, Nowhere at all]\n", "max_length: 512", "max_length: 5000")
+	w, r := demonstration(t, "  dump: data/pages.xml\n", "  dump: data/pages.xml\n  titles: [Algeria, Nowhere at all]\n",
+		"max_length: 512", "max_length: 5000")
 	checked, err := w.Check(context.Background(), r)
 	if err != nil || checked.Err() != nil {
 		t.Fatal(err, checked.Err())
@@ -142,7 +144,8 @@ func TestPlan(t *testing.T) {
 		return stages, order, done
 	}
 	stages, order, done := planned()
-	want := []string{"wiki", "synth", "convert questions", "translate", "translate questions", "filter", "filter questions", "mix", "train", "merge", "eval base", "eval tuned", "report"}
+	want := []string{"wiki", "synth", "convert questions", "translate", "translate questions",
+		"filter", "filter questions", "mix", "train", "merge", "eval base", "eval tuned", "report"}
 	if !slices.Equal(order, want) || done != nil {
 		t.Errorf("%q, done %q", order, done)
 	}
@@ -177,7 +180,8 @@ func TestPlan(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(w.Out, adapterDir)); err != nil {
 		t.Fatal(err)
 	}
-	if stages, _, _ = planned(); stages["train"].Estimated || stages["train"].Rows != 28 || !strings.HasPrefix(stages["train"].Work, "28 conversations") {
+	if stages, _, _ = planned(); stages["train"].Estimated || stages["train"].Rows != 28 ||
+		!strings.HasPrefix(stages["train"].Work, "28 conversations") {
 		t.Errorf("train after mix: %+v", stages["train"])
 	}
 }

@@ -21,8 +21,8 @@ import (
 	"barka/internal/stage/wiki"
 )
 
-// set is a dataset of instructions on its way to the mix. The set that synth
-// writes has no name. The others have their names of the recipe.
+// set is a dataset of instructions on its way to the mix. The set of synth has no
+// name; the others have their names in the recipe.
 type set struct{ name, path string }
 
 // dir is the directory of a stage's output for the set.
@@ -41,7 +41,7 @@ func (s set) title(stage string) string {
 	return stage + " " + s.name
 }
 
-// done reports a stage's dataset to the user. some is true if it has rows.
+// done reports a stage's dataset to the user. some reports whether it has rows.
 func (c *chain) done(title, out string, m *dataset.Manifest) (path string, some bool) {
 	path = c.path(out)
 	c.made = append(c.made, path)
@@ -54,7 +54,7 @@ func (c *chain) done(title, out string, m *dataset.Manifest) (path string, some 
 	return path, some
 }
 
-// why lists the reasons of what was rejected.
+// why lists the reasons of rejected rows.
 func why(m *Made) string {
 	if m.Rejected == 0 {
 		return ""
@@ -69,7 +69,7 @@ func (c *chain) nothing(stage string, m *dataset.Manifest, dir string) error {
 	if m != nil {
 		text = why(DatasetStep(stage, dir, m, 0).Made)
 	}
-	return badinput.Errorf("%s made no rows%s; look at %s, change what the recipe says of it, and run again with --restart",
+	return badinput.Errorf("%s made no rows%s; look at %s, change the settings of the stage, and run again with --restart",
 		stage, text, c.path(dir))
 }
 
@@ -94,7 +94,7 @@ func (c *chain) wiki(ctx context.Context, st stage) error {
 	return nil
 }
 
-// wikiOptions are the block's, with the paths resolved.
+// wikiOptions returns the options of the wiki block with resolved paths.
 func (r *Recipe) wikiOptions() wiki.Options {
 	o := *r.Wiki
 	o.Dump, o.TitleFile = r.path(o.Dump), r.path(o.TitleFile)
@@ -119,14 +119,13 @@ func (c *chain) synth(ctx context.Context, st stage) error {
 		return nil
 	}
 	if c.r.hasInstructions() || len(c.r.Inputs.Mix) > 0 {
-		return nil // there are others
+		return nil // other sets have instructions
 	}
 	return c.nothing(st.name, m, st.dir)
 }
 
-// generator returns the client that writes questions and answers. A local model
-// is loaded with its first request. The digest of its weights is part of the
-// options.
+// generator returns the client that writes questions and answers. A local model is
+// loaded by its first request; the digest of its weights is set in the options.
 func (c *chain) generator(o *synth.Options) (llm.Client, error) {
 	g := c.r.Models.Generator
 	if g.Endpoint != "" {
@@ -139,7 +138,7 @@ func (c *chain) generator(o *synth.Options) (llm.Client, error) {
 	return c.Engine.LazyChat(g.Model, dir), err
 }
 
-// convert adds the benchmarks and the instructions that come from outside.
+// convert converts the benchmarks, and adds the instructions from outside.
 func (c *chain) convert(ctx context.Context, st stage) error {
 	for _, name := range slices.Sorted(maps.Keys(c.r.Convert)) {
 		b := c.r.Convert[name]
@@ -217,7 +216,7 @@ func (c *chain) mix(ctx context.Context, st stage) error {
 		return err
 	}
 	if c.r.Mix.Validation > 0 && m.Counts["validation"] == 0 {
-		m.Notes = append(m.Notes, fmt.Sprintf("validation %g of these rows holds none back: the training measures "+
+		m.Notes = append(m.Notes, fmt.Sprintf("validation is %g, which holds back none of so few rows: the training measures "+
 			"no validation loss", c.r.Mix.Validation))
 	}
 	if _, some := c.done(st.name, st.dir, m); !some {
@@ -226,7 +225,7 @@ func (c *chain) mix(ctx context.Context, st stage) error {
 	return nil
 }
 
-// mainSet is what the mix calls the set of synth.
+// mainSet is the mix's name for the set of synth.
 const mainSet = "main"
 
 func (s set) inputName() string {
@@ -236,11 +235,11 @@ func (s set) inputName() string {
 	return s.name
 }
 
-// validation is the held-back share of the mix, "" if it has no rows.
+// validation returns the path of the mix's held-back rows, or "" if there are none.
 func (c *chain) validation() string {
 	val := c.path(filepath.Join(mixDir, mix.ValidationName))
 	if n, err := dataset.Count(val); !exists(val) || err == nil && n == 0 {
 		return ""
 	}
-	return val // train reports a damaged one
+	return val // train reports a damaged file
 }

@@ -12,14 +12,15 @@ import (
 	"barka/internal/yamltext"
 )
 
-// document is a recipe's text as values, and the line of each of its keys.
+// document holds the values of a recipe's text and the line of each key.
 type document struct {
-	values   map[string]any // as JSON has them; numbers are json.Number
-	lines    map[string]int // by dotted key, elements of lists as key[0]
+	values   map[string]any // decoded as JSON; numbers are json.Number
+	lines    map[string]int // by dotted key; elements of lists are key[0]
 	problems []Problem
 }
 
-// readDocument reads YAML. Only text that is no mapping at all is an error.
+// readDocument reads YAML. It returns an error only for text that is not a mapping at
+// all; other mistakes become problems.
 func readDocument(data []byte) (*document, error) {
 	file, err := yamltext.Parse(data)
 	if badinput.Is(err) {
@@ -47,7 +48,7 @@ func readDocument(data []byte) (*document, error) {
 	dec.UseNumber()
 	var v any
 	if err := dec.Decode(&v); err != nil {
-		return nil, badinput.Errorf("a value that a recipe cannot hold: %w", err)
+		return nil, badinput.Errorf("the recipe has a value that JSON cannot hold: %w", err)
 	}
 	var ok bool
 	if d.values, ok = v.(map[string]any); !ok {
@@ -56,7 +57,7 @@ func readDocument(data []byte) (*document, error) {
 	return d, nil
 }
 
-// locate notes the lines of a node's keys.
+// locate records the lines of a node's keys.
 func (d *document) locate(n ast.Node, at string) {
 	var pairs []*ast.MappingValueNode
 	switch n := n.(type) {
@@ -92,7 +93,7 @@ func join(at, key string) string {
 	return at + "." + key
 }
 
-// line is that of a key, or of the nearest one above it.
+// line returns the line of a key, or of the nearest key that contains it.
 func (d *document) line(key string) int {
 	for key != "" {
 		if line, ok := d.lines[key]; ok {
@@ -103,17 +104,17 @@ func (d *document) line(key string) int {
 	return 0
 }
 
-// add notes a problem with a key, which begins its sentence.
+// add adds a problem whose text is the key and then the formatted rest.
 func (d *document) add(key, format string, args ...any) {
 	d.say(key, key+" "+format, args...)
 }
 
-// say notes a problem in the line of a key.
+// say adds a problem at the line of a key.
 func (d *document) say(key, format string, args ...any) {
 	d.problems = append(d.problems, Problem{Line: d.line(key), Key: key, Text: fmt.Sprintf(format, args...)})
 }
 
-// show writes a value of the file in an error.
+// show formats a value of the file for an error.
 func show(v any) string {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

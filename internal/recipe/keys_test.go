@@ -162,7 +162,8 @@ func other(f field) any {
 func TestEveryKeyCounts(t *testing.T) {
 	base := map[string]any{}
 	if err := json.Unmarshal([]byte(`{"name": "test", "models": {"generator": {"model": "g"}, "translator": "t", "base": "b"},
-		"wiki": {"dump": "x.xml"}, "synth": {}, "convert": {"sciq": {"data": "d"}}, "translate": {}, "filter": {}, "mix": {}, "train": {}, "eval": {"data": "d"}}`), &base); err != nil {
+		"wiki": {"dump": "x.xml"}, "synth": {}, "convert": {"sciq": {"data": "d"}}, "translate": {}, "filter": {},
+			"mix": {}, "train": {}, "eval": {"data": "d"}}`), &base); err != nil {
 		t.Fatal(err)
 	}
 	with := func(key string, v any) *Recipe {

@@ -20,52 +20,52 @@ import (
 type Planned struct {
 	Stage string `json:"stage"`
 	Out   string `json:"out"`
-	// Done: its output is complete. A run checks that it was made with these
-	// options.
+	// Done is set if the output is complete. A run also checks that it was made
+	// with these options.
 	Done bool `json:"done"`
-	// Work is what it will do, in words.
+	// Work describes what the stage will do.
 	Work string `json:"work,omitempty"`
-	// Estimated: the counts are based on those of a stage that has not run yet.
+	// Estimated is set if the counts depend on a stage that has not run yet.
 	Estimated bool `json:"estimated,omitempty"`
-	// Rows is the number of rows that it reads or makes, Calls that of requests
-	// to the generator, and Tokens that of tokens that models read and write.
+	// Rows counts the rows that it reads or makes, Calls the requests to the
+	// generator, and Tokens the tokens that models read and write.
 	Rows   int64 `json:"rows,omitempty"`
 	Calls  int64 `json:"calls,omitempty"`
 	Tokens int64 `json:"tokens,omitempty"`
 	Effort
-	// Memory is the memory of models on this machine in bytes; 0 means little
-	// or unknown.
+	// Memory is the memory of models on this machine in bytes; 0 means little or
+	// unknown.
 	Memory int64 `json:"memory_bytes,omitempty"`
 }
 
 // Effort gives lower bounds of a stage's time on this machine.
 type Effort struct {
-	// FLOP are the operations of its matrix products in the type DType, Read
-	// the bytes of weights that it reads from memory.
+	// FLOP counts the operations of its matrix products in the type DType, Read the
+	// bytes of weights that it reads from memory.
 	FLOP  float64 `json:"flop,omitempty"`
 	Read  float64 `json:"read_bytes,omitempty"`
 	DType string  `json:"dtype,omitempty"`
-	// Waits are the seconds that rate limits make it wait.
+	// Waits is the time that rate limits make it wait, in seconds.
 	Waits float64 `json:"waits_seconds,omitempty"`
-	// Elsewhere: the work is done behind an endpoint.
+	// Elsewhere is set if the work is done behind an endpoint.
 	Elsewhere bool `json:"elsewhere,omitempty"`
 }
 
-// Estimates for stages whose input does not exist yet use these figures. The
-// first three were measured on the first 106 articles of a dump of the English
-// Wikipedia. Those are long articles; a stub has a passage or two.
+// Figures for the estimates of stages whose input does not exist yet. The first
+// three were measured on the first 106 articles of a dump of the English Wikipedia,
+// which are long; a stub has a passage or two.
 const (
 	passagesPerPage = 16.5
 	charsPerPassage = 1600
 	bytesPerPage    = 16 << 10 // of a compressed dump
-	textPerPage     = 56 << 10 // of one that is not
-	// A guess: the length of a generator's answer.
+	textPerPage     = 56 << 10 // of an uncompressed dump
+	// tokensPerCall is a guess of the length of a generator's answer.
 	tokensPerCall = 100
-	// As synth.Plan counts prompts.
+	// charsPerToken is the figure that synth.Plan uses.
 	charsPerToken = 4
 )
 
-// amount is how much of something there is.
+// amount counts rows and their characters.
 type amount struct {
 	rows, chars int64
 	estimated   bool
@@ -81,8 +81,8 @@ func (a amount) about() string {
 	return ""
 }
 
-// text writes the amount, or "" for 0, which means that it is unknown or that
-// Check found a problem.
+// text returns the amount with a noun. It returns "" for 0 rows, which means that the
+// number is unknown or that Check found a problem.
 func (a amount) text(of string) string {
 	if a.rows == 0 {
 		return ""
@@ -90,7 +90,7 @@ func (a amount) text(of string) string {
 	return fmt.Sprintf("%s%d %s", a.about(), a.rows, of)
 }
 
-// forecast follows the amount of data through the chain.
+// forecast follows the amount of data through the stages.
 type forecast struct {
 	*Checked
 	w        *Runner
@@ -102,8 +102,8 @@ type forecast struct {
 	amounts  map[string]amount // of the sets, by path
 }
 
-// Plan returns what Run would do and what it would cost, and changes nothing.
-// checked is the result of Check.
+// Plan returns what Run would do and what it would cost. It changes nothing. checked
+// is the result of Check.
 func (w *Runner) Plan(ctx context.Context, r *Recipe, checked *Checked) ([]Planned, error) {
 	f := &forecast{Checked: checked, w: w, r: r, ctx: ctx, amounts: map[string]amount{}}
 	if r.Wiki == nil {
@@ -124,10 +124,10 @@ func (f *forecast) path(name string) string { return filepath.Join(f.w.Out, name
 
 func (f *forecast) add(p Planned) { f.plan = append(f.plan, p) }
 
-// done reports whether a stage is finished, and if so adds it to the plan.
+// done reports whether a stage is finished, and adds a finished one to the plan.
 func (f *forecast) done(st stage) bool { return f.doneFor(set{}, st) }
 
-// doneFor is done for a stage's output of one set.
+// doneFor is done for the output of a stage for one set.
 func (f *forecast) doneFor(s set, st stage) bool {
 	p := Planned{Stage: s.title(st.name), Out: f.path(s.dir(st.dir))}
 	p.Done = exists(filepath.Join(p.Out, st.marker))
@@ -140,7 +140,7 @@ func (f *forecast) doneFor(s set, st stage) bool {
 	return p.Done
 }
 
-// read counts the passages at a path, none for "".
+// read counts the passages at a path. There are none at "".
 func (f *forecast) read(path string) amount {
 	if path == "" {
 		return amount{}
@@ -159,19 +159,19 @@ func (f *forecast) wiki(st stage) {
 		f.passages = amount{rows: int64(float64(pages) * passagesPerPage),
 			chars: int64(float64(pages) * passagesPerPage * charsPerPassage), estimated: true}
 		p.Rows = f.passages.rows
-		p.Work = fmt.Sprintf("%s; about %d passages if the articles are long ones (%.1f passages each)", how, p.Rows, passagesPerPage)
+		p.Work = fmt.Sprintf("%s; about %d passages if the articles are long (%.1f passages each)", how, p.Rows, passagesPerPage)
 	} else {
 		p.Work = how
 	}
 	f.add(p)
 }
 
-// chosen estimates the pages to read and says how.
+// chosen estimates the number of pages to read, and describes the estimate.
 func (f *forecast) chosen(p *Planned) (int64, string) {
 	o := f.r.wikiOptions()
 	e, err := wiki.Size(o)
 	if err != nil {
-		return 0, "cannot be estimated" // a problem already
+		return 0, "cannot be estimated" // already a problem
 	}
 	n, most := int64(e.Pages), int64(o.MaxPages)
 	how := fmt.Sprintf("%d pages", n)
@@ -186,7 +186,7 @@ func (f *forecast) chosen(p *Planned) (int64, string) {
 		n = max(e.Bytes/bytesPerPage, 1)
 		how = fmt.Sprintf("about %d pages by the size of the dump", n)
 	case len(o.Categories) > 0 || o.LinkDepth > 0:
-		how = fmt.Sprintf("%d pages, and those of their categories and links, which the wiki was not asked for", n)
+		how = fmt.Sprintf("%d pages, and an unknown number from categories and links", n)
 		if most > 0 {
 			n = most
 		}
@@ -213,8 +213,8 @@ func (f *forecast) synth(st stage) {
 	p.Rows, p.Calls, p.Tokens = int64(e.Passages), int64(e.Calls), e.PromptTokens+int64(e.Calls)*tokensPerCall
 	f.amounts[s.path] = amount{rows: p.Rows, chars: int64(e.Calls) * tokensPerCall * charsPerToken, estimated: true}
 	if p.Rows > 0 {
-		p.Work = fmt.Sprintf("%s%d passages, %d calls, about %d prompt tokens (a token is %d characters), at most "+
-			"%d completion tokens, %d if a call gives %d",
+		p.Work = fmt.Sprintf("%s%d passages, %d calls, about %d prompt tokens (of %d characters each), at most "+
+			"%d completion tokens, %d if an answer has %d",
 			f.passages.about(), e.Passages, e.Calls, e.PromptTokens, charsPerToken, e.MaxTokens, e.Calls*tokensPerCall, tokensPerCall)
 	}
 	g := f.r.Models.Generator
@@ -230,8 +230,8 @@ func (f *forecast) synth(st stage) {
 	f.add(p)
 }
 
-// synthEstimate counts calls and tokens: of the passages that are there, or of
-// as many of typical length.
+// synthEstimate counts calls and tokens for the existing passages, or for the
+// estimated number of passages of typical length.
 func (f *forecast) synthEstimate(o synth.Options) synth.Estimate {
 	path := f.r.path(f.r.Inputs.Passages)
 	if f.r.Wiki != nil {
@@ -255,8 +255,8 @@ func (f *forecast) synthEstimate(o synth.Options) synth.Estimate {
 	return e
 }
 
-// generates is the effort of a generator on this machine: every token goes
-// through all weights, and a step of all conversations at once reads them.
+// generates sets the effort of a generator on this machine. Every token is multiplied
+// with all weights; one step of all concurrent conversations reads them once.
 func (f *forecast) generates(p *Planned, e synth.Estimate, longest int) {
 	s, together := f.generator.Shape, int64(max(min(f.r.Models.Generator.Concurrency, 32), 1))
 	p.DType = strings.ToLower(string(s.DType))
@@ -289,8 +289,8 @@ func (f *forecast) convert(st stage) {
 	}
 }
 
-// move gives set i the output of a stage as its path, and as many rows as it
-// has now; if the stage is done already, as many as the stage made.
+// move sets the path of set i to the output of a stage. The set keeps its amount,
+// unless the stage is finished: then it has what the stage made.
 func (f *forecast) move(i int, st stage) (to string, done bool) {
 	s := f.sets[i]
 	to = f.path(s.dir(st.dir))
@@ -311,11 +311,12 @@ func (f *forecast) translate(st stage) {
 		a := f.amounts[s.path]
 		p := Planned{Stage: s.title(st.name), Out: to, Rows: a.rows, Tokens: a.tokens(), Estimated: a.estimated}
 		if a.rows > 0 {
-			p.Work = fmt.Sprintf("%s%d rows, about %d source tokens (a token is %d characters)", a.about(), a.rows, p.Tokens, charsPerToken)
+			p.Work = fmt.Sprintf("%s%d rows, about %d source tokens (of %d characters each)", a.about(), a.rows, p.Tokens, charsPerToken)
 		}
 		if e, ok := f.sentences(s.path); ok {
 			p.Rows, p.Tokens = int64(e.Rows), e.Tokens
-			p.Work = fmt.Sprintf("%d rows, %d sentences, %d of them different, %d source tokens", e.Rows, e.Segments, e.Distinct, e.Tokens)
+			p.Work = fmt.Sprintf("%d rows, %d sentences, %d of them distinct, %d source tokens",
+				e.Rows, e.Segments, e.Distinct, e.Tokens)
 		}
 		if f.translator != nil {
 			f.translates(&p)
@@ -338,8 +339,8 @@ func (f *forecast) sentences(path string) (translate.Estimate, bool) {
 	return e, err == nil
 }
 
-// translates is the effort of the translator: half of its weights encode, half
-// decode as many tokens in every beam.
+// translates sets the effort of the translator. Half of its weights encode the
+// source; the other half decode as many tokens in every beam.
 func (f *forecast) translates(p *Planned) {
 	weights, err := f.w.Engine.Weighs(f.translator)
 	if err != nil {
@@ -361,7 +362,7 @@ func (f *forecast) filter(st stage) {
 	}
 }
 
-// mixed is the key of the mix's amount.
+// mixed is the key of the mix in forecast.amounts.
 const mixed = mixDir
 
 func (f *forecast) mix(st stage) {
@@ -380,7 +381,7 @@ func (f *forecast) mix(st stage) {
 		return
 	}
 	f.add(Planned{Stage: st.name, Out: f.path(st.dir), Rows: all.rows, Estimated: all.estimated,
-		Work: all.text("rows at most: what filter and limits drop is not known")})
+		Work: all.text("rows at most; how many filter and limits drop is not known")})
 }
 
 func (f *forecast) train(st stage) {
@@ -405,7 +406,8 @@ func (f *forecast) merge(st stage) {
 	f.add(p)
 }
 
-// trains tokenizes the mix if it exists, and otherwise uses the forecast.
+// trains sets the effort of the training. It tokenizes the mix if that exists, and
+// otherwise uses the forecast.
 func (f *forecast) trains(p *Planned, o train.Options) {
 	s, a := f.base.Shape, f.amounts[mixed]
 	d, n, how := &train.Data{Tokens: a.tokens(), Trained: a.tokens(), Longest: o.MaxLength}, int(a.rows), "about "
@@ -465,8 +467,8 @@ func instructions(ctx context.Context, path string) amount {
 	})
 }
 
-// read counts a dataset. Rows that cannot be read are a problem that Check has
-// found.
+// read counts a dataset up to the first row that cannot be read, which Check has
+// reported.
 func read[Row any](ctx context.Context, path string, chars func(Row) int) (a amount) {
 	for row, err := range dataset.Rows[Row](ctx, path) {
 		if err != nil {

@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// Problem is a mistake in a recipe, or in what it names.
+// Problem is a mistake in a recipe or in something that it names.
 type Problem struct {
-	// Line is the line in the recipe's file, 0 if there is none.
+	// Line is the line in the recipe's file, or 0.
 	Line int `json:"line,omitempty"`
 	// Key is the setting, such as train.rank.
 	Key string `json:"key,omitempty"`
-	// Text says what was found, what was expected, and what to do.
+	// Text states what was found, what was expected, and what to do.
 	Text string `json:"text"`
 }
 
@@ -24,10 +24,10 @@ func (p Problem) String() string {
 	return fmt.Sprintf("line %d: %s", p.Line, p.Text)
 }
 
-// Problems are all mistakes found in a recipe; as an error they are bad input.
+// Problems is the error that lists all mistakes of a recipe.
 type Problems struct {
-	File string    // "" for a recipe that is no file
-	List []Problem // in the order of lines
+	File string    // "" for a recipe that is not in a file
+	List []Problem // in the order of their lines
 }
 
 func (p *Problems) Error() string {
@@ -46,8 +46,8 @@ func (p *Problems) Error() string {
 	return b.String()
 }
 
-// sorted puts problems in the order of their lines, those without one last,
-// and drops what was found twice.
+// sorted returns problems in the order of their lines, without duplicates. Those
+// without a line come last.
 func sorted(list []Problem) []Problem {
 	list = slices.Clone(list)
 	slices.SortStableFunc(list, func(a, b Problem) int {

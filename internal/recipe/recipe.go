@@ -1,5 +1,5 @@
-// Package recipe reads recipe files and runs their stages in order, each
-// resumed where it stopped: the whole way from pages to an evaluated model.
+// Package recipe reads recipe files and runs their stages in order, from pages to an
+// evaluated model. Each stage is resumed where it stopped.
 package recipe
 
 import (
@@ -22,19 +22,19 @@ import (
 	"barka/internal/stage/wiki"
 )
 
-// Recipe is a recipe file. A stage without a block is left out, and the data
-// under inputs takes the place of its output.
+// Recipe is a recipe file. A stage without a block does not run; the data under
+// inputs replaces its output.
 type Recipe struct {
 	Name     string `json:"name"`
 	Seed     int64  `json:"seed"`
 	Language string `json:"language"` // target language, an NLLB code
-	DType    string `json:"dtype"`    // of the models' weights; "" is each checkpoint's own
+	DType    string `json:"dtype"`    // type of the models' weights; "" is each checkpoint's own
 	Models   Models `json:"models"`
 	Inputs   Inputs `json:"inputs"`
 
 	Wiki  *wiki.Options  `json:"wiki"`
 	Synth *synth.Options `json:"synth"`
-	// Convert has a block for each benchmark among the instructions.
+	// Convert has a block for each benchmark whose rows become instructions.
 	Convert   map[string]*Convert `json:"convert"`
 	Translate *translate.Options  `json:"translate"`
 	Filter    *filter.Options     `json:"filter"`
@@ -43,8 +43,8 @@ type Recipe struct {
 	Merge     bool                `json:"merge"`
 	Eval      *Eval               `json:"eval"`
 
-	file string // "" where it is none
-	dir  string // of the file; its paths are relative to it
+	file string // "" for a recipe that is not in a file
+	dir  string // directory of the file, to which its paths are relative
 	doc  *document
 }
 
@@ -55,7 +55,7 @@ type Models struct {
 	Base       string    `json:"base"`
 }
 
-// Generator is a local model, or one behind an endpoint.
+// Generator is a model on this machine, or behind an endpoint.
 type Generator struct {
 	Model       string `json:"model"`
 	Endpoint    string `json:"endpoint"`
@@ -64,18 +64,18 @@ type Generator struct {
 	Concurrency int    `json:"concurrency"`
 }
 
-// Inputs are datasets that enter the chain from outside.
+// Inputs names datasets that the stages take from outside.
 type Inputs struct {
 	Passages     string            `json:"passages"`     // instead of wiki
 	Instructions map[string]string `json:"instructions"` // more instructions to translate and filter, by name
 	Mix          map[string]string `json:"mix"`          // more instructions for the mix, by name
 }
 
-// Convert is a benchmark's training set, named by its key in the recipe, which
-// is also the benchmark if none is given.
+// Convert is a benchmark's training set. Its key in the recipe is its name, and the
+// benchmark's if the block does not name one.
 type Convert struct {
 	Data   string `json:"data"`   // file or directory
-	Labels string `json:"labels"` // where labels lie in a file of their own
+	Labels string `json:"labels"` // file of the labels, if they have one
 	convert.Options
 }
 
@@ -90,7 +90,7 @@ func (c *Convert) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Eval says what to evaluate.
+// Eval holds the settings of the evaluations.
 type Eval struct {
 	Tasks      string `json:"tasks"`
 	Data       string `json:"data"`
@@ -107,9 +107,9 @@ func Load(path string) (*Recipe, error) {
 	return r, r.Problems()
 }
 
-// Open reads a recipe file that may have mistakes. A setting with a mistake has
-// its default, and Problems lists it. Only a file that is not a recipe at all
-// is an error.
+// Open reads a recipe file that may have mistakes. A setting with a mistake keeps its
+// default, and Problems lists the mistake. Open returns an error only for a file that
+// is not a recipe at all.
 func Open(path string) (*Recipe, error) {
 	data, err := badinput.ReadFile(path, badinput.MaxSettings)
 	if err != nil {
@@ -126,8 +126,8 @@ func Open(path string) (*Recipe, error) {
 	return r, nil
 }
 
-// Parse reads a recipe's text. Settings that are not given have their stage's
-// defaults.
+// Parse reads a recipe's text. Settings that are not given have the defaults of their
+// stage. Its error lists all mistakes.
 func Parse(data []byte) (*Recipe, error) {
 	r, err := open(data)
 	if err != nil {
@@ -136,11 +136,11 @@ func Parse(data []byte) (*Recipe, error) {
 	return r, r.Problems()
 }
 
-// Problems returns the mistakes of the recipe's text as one error, nil if there
+// Problems returns the mistakes of the recipe's text as one error, or nil if there
 // are none.
 func (r *Recipe) Problems() error { return r.problems(nil) }
 
-// problems adds the problems found by a check.
+// problems returns the mistakes of the text and the problems of a check as one error.
 func (r *Recipe) problems(found []Problem) error {
 	list := sorted(slices.Concat(r.doc.problems, found))
 	if len(list) == 0 {
@@ -163,8 +163,8 @@ func open(data []byte) (*Recipe, error) {
 	return r, nil
 }
 
-// decode reads the document over the defaults of the blocks that it has. A
-// setting that a block itself cannot read is noted and taken out.
+// decode reads the document over the defaults of the blocks that it has. A setting
+// that its block cannot read becomes a problem and is removed.
 func (d *document) decode() (*Recipe, error) {
 	for {
 		r, err := d.read()
@@ -200,7 +200,7 @@ func (d *document) read() (*Recipe, error) {
 	return r, nil
 }
 
-// defaults fills the blocks that the file has, before its settings.
+// defaults sets the blocks that the file has to their defaults.
 func (r *Recipe) defaults(values map[string]any) {
 	blocks := map[string]bool{}
 	for name := range values {
@@ -235,7 +235,7 @@ func (r *Recipe) defaults(values map[string]any) {
 	}
 }
 
-// path resolves a path of the file.
+// path resolves a path in the file.
 func (r *Recipe) path(p string) string {
 	if p == "" || filepath.IsAbs(p) {
 		return p
@@ -243,19 +243,18 @@ func (r *Recipe) path(p string) string {
 	return filepath.Join(r.dir, p)
 }
 
-// model resolves a model of the file: a directory beside it if there is one,
-// else a hub id.
+// model resolves a model in the file: a directory or GGUF file beside it if there is
+// one, else a hub id.
 func (r *Recipe) model(name string) string {
 	if p := r.path(name); name != "" {
-		if dir, err := badinput.IsDir(p); dir || err != nil || hub.IsFile(p) { // the error comes back from who opens it
+		if dir, err := badinput.IsDir(p); dir || err != nil || hub.IsFile(p) { // opening it reports the error
 			return p
 		}
 	}
 	return name
 }
 
-// Tokenizers names the models of which the recipe's stages use only the
-// tokenizer.
+// Tokenizers returns the models of which the stages use only the tokenizer.
 func (r *Recipe) Tokenizers() []string {
 	var names []string
 	if r.Mix != nil {
@@ -266,7 +265,7 @@ func (r *Recipe) Tokenizers() []string {
 	return names
 }
 
-// tokenizers names the models whose tokenizers fill the mix's token table: the
+// tokenizers returns the models whose tokenizers count the tokens of the mix: the
 // base model, and those that the block lists.
 func (r *Recipe) tokenizers() []string {
 	var names []string
@@ -278,7 +277,7 @@ func (r *Recipe) tokenizers() []string {
 	return names
 }
 
-// trainDType is the type of the weights that train opens; "" is the
+// trainDType returns the type of the weights that train opens, or "" for the
 // checkpoint's own.
 func (r *Recipe) trainDType() string {
 	if r.Train == nil {
@@ -287,8 +286,8 @@ func (r *Recipe) trainDType() string {
 	return cmp.Or(r.Train.DType, r.DType)
 }
 
-// LocalModels names the models that the recipe's stages open on this machine:
-// directories or hub ids.
+// LocalModels returns the models that the stages open on this machine, as directories
+// or hub ids.
 func (r *Recipe) LocalModels() []string {
 	var names []string
 	add := func(used bool, name string) {

@@ -27,7 +27,7 @@ import (
 type Runner struct {
 	Out      string
 	Engine   *backend.Engine
-	Hub      *hub.Client // Check asks it what has to be downloaded
+	Hub      *hub.Client // used by Check to find what has to be downloaded
 	Restart  bool
 	Retry    bool // ask again about passages whose requests failed
 	Progress progress.Reporter
@@ -36,12 +36,12 @@ type Runner struct {
 	Say func(Step)
 }
 
-// chain is a run under way.
+// chain is the state of a run.
 type chain struct {
 	*Runner
 	r        *Recipe
 	passages string
-	sets     []set    // the instructions, as far as they have come
+	sets     []set    // the instructions, after the last stage that ran
 	made     []string // dataset directories, in order
 	start    time.Time
 }
@@ -67,7 +67,7 @@ func (w *Runner) Run(ctx context.Context, r *Recipe) error {
 	return nil
 }
 
-// env is where a stage runs.
+// env returns the environment of a stage.
 func (c *chain) env(out string, in map[string]string) durable.Env {
 	return durable.Env{Out: c.path(out), In: in, Restart: c.Restart, Seed: c.r.Seed, Progress: c.Progress, Log: c.Log}
 }
@@ -127,13 +127,13 @@ func (c *chain) evaluateTuned(ctx context.Context, st stage) error {
 	return c.evaluate(ctx, st, "tuned", c.path(adapterDir))
 }
 
-// evaluated identifies a finished evaluation, so that it is not run again.
+// evaluated is the identity of a finished evaluation, which is not run again.
 type evaluated struct {
 	Model, Adapter, Tasks, Data string
 	MaxSamples                  int
 }
 
-// evaluation is the content of evaluatedFile.
+// evaluation is the content of evaluatedFile: an identity, and what was found.
 type evaluation struct {
 	evaluated
 	Found Evaluated
@@ -177,10 +177,11 @@ func (c *chain) evaluate(ctx context.Context, st stage, name, adapter string) er
 	o := eval.Options{Tasks: selection, DataDir: c.r.path(e.Data), OutputDir: c.path(st.dir), MaxSamples: e.MaxSamples, Log: c.Log}
 	o.Committed = func(outcome *eval.Outcome) error {
 		if outcome.Questions == 0 {
-			return badinput.Errorf("%s: no question was asked; look at eval: tasks and data", st.name)
+			return badinput.Errorf("%s: no question was asked; check tasks and data of the eval block", st.name)
 		}
 		step = EvalStep(st.name, c.path(st.dir), outcome, time.Since(c.start))
-		found := Evaluated{Questions: step.Evaluated.Questions, Average: step.Average, Scores: step.Scores} // what is the same in every run
+		// Only what is the same in every run, so that the file is too.
+		found := Evaluated{Questions: step.Evaluated.Questions, Average: step.Average, Scores: step.Scores}
 		return atomicfile.WriteJSON(marker, evaluation{id, found})
 	}
 	outcome, err := eval.Run(ctx, m, o, c.Progress)

@@ -8,12 +8,12 @@ import (
 	"barka/internal/stage/train"
 )
 
-// stage is a step of a recipe. Run and Plan go through the same table, so that
-// they agree about what is done, in which order, and where the results go.
+// stage is a step of a recipe. Run and Plan use the same table of stages, so that
+// they agree on what is done, in which order, and where the results go.
 type stage struct {
-	name   string // as Step and Planned state it; a set adds its own name
-	dir    string // of the output, below Runner.Out; a set adds its own name
-	marker string // the file of dir that shows that the stage is finished
+	name   string // name in Step and Planned; a set adds its own name
+	dir    string // output directory below Runner.Out; a set adds its own name
+	marker string // file in dir that only a finished stage has
 	wanted func(*Recipe) bool
 	run    func(*chain, context.Context, stage) error
 	plan   func(*forecast, stage)
@@ -52,8 +52,8 @@ func stages() []stage {
 	}
 }
 
-// hasInstructions reports whether there are instructions that synth does not
-// write: converted benchmarks, or files.
+// hasInstructions reports whether there are instructions besides those of synth:
+// converted benchmarks, or datasets from outside.
 func (r *Recipe) hasInstructions() bool { return len(r.Convert)+len(r.Inputs.Instructions) > 0 }
 
 func (r *Recipe) trains() bool         { return r.Train != nil }

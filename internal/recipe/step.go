@@ -13,36 +13,36 @@ import (
 	"barka/internal/stage/train"
 )
 
-// Step is a finished stage. Its JSON form is the event "stage" of --json: one
-// of Made, Trained and Evaluated adds its fields, none for merge and report.
+// Step is a finished stage. Its JSON form is the event "stage" of --json. One of Made,
+// Trained and Evaluated adds its fields; merge and report have none.
 type Step struct {
 	Stage   string  `json:"stage"`
 	Out     string  `json:"out"`
 	Seconds float64 `json:"seconds"`
-	// Notes are warnings: what a user should know of what was made.
+	// Notes are warnings about the output.
 	Notes []string `json:"notes,omitempty"`
 	*Made
 	*Trained
 	*Evaluated
 }
 
-// Made is what a stage that writes a dataset made.
+// Made describes the dataset that a stage wrote.
 type Made struct {
 	Rows     int64 `json:"rows"`
 	Rejected int64 `json:"rejected"`
 	// Reasons counts the rejected rows by their reason.
 	Reasons map[string]int64 `json:"reasons,omitempty"`
-	// Counts are the manifest's.
+	// Counts are the counts of the manifest.
 	Counts map[string]int64 `json:"counts,omitempty"`
 	Tokens map[string]int64 `json:"tokens,omitempty"`
 }
 
-// Trained is the course of a training.
+// Trained describes a training.
 type Trained struct {
 	Steps      int   `json:"steps"`
 	Loss       Loss  `json:"loss"`
 	Parameters int64 `json:"trainable_parameters"`
-	// Dropped counts the conversations that cannot be trained on, by reason.
+	// Dropped counts the conversations that could not be trained on, by reason.
 	Dropped map[string]int `json:"dropped,omitempty"`
 }
 
@@ -54,29 +54,29 @@ type Loss struct {
 	BestValidation *float64 `json:"best_validation,omitempty"`
 }
 
-// Evaluated is what an evaluation found.
+// Evaluated describes an evaluation.
 type Evaluated struct {
 	Questions int `json:"questions"`
 	Scored    int `json:"requests_scored"`
 	Reused    int `json:"requests_reused"`
-	// Average is the leaderboard's, in percent; nil where not all of its tasks
-	// were run.
+	// Average is the leaderboard's, in percent; nil if not all of its tasks were
+	// run.
 	Average *float64 `json:"average,omitempty"`
 	Scores  []Score  `json:"scores"`
 	Results string   `json:"results,omitempty"`
-	// Before: an earlier run did all of it.
+	// Before is set if an earlier run did all of the work.
 	Before bool `json:"done_before,omitempty"`
 }
 
-// Score is a task's, by its own metric, from 0 to 1.
+// Score is the score of a task by its own metric, from 0 to 1.
 type Score struct {
 	Task      string   `json:"task"`
 	Metric    string   `json:"metric"`
-	Value     *float64 `json:"value"` // nil where it is not a number
+	Value     *float64 `json:"value"` // nil if it is NaN or infinite
 	Questions int      `json:"questions"`
 }
 
-// DatasetStep is the step of a stage that wrote a dataset.
+// DatasetStep returns the step of a stage that wrote a dataset.
 func DatasetStep(stage, out string, m *dataset.Manifest, took time.Duration) Step {
 	made := &Made{Rows: m.Rows, Rejected: m.Counts["rejected"], Counts: m.Counts, Tokens: m.Tokens, Reasons: map[string]int64{}}
 	for name, n := range m.Counts {
@@ -87,7 +87,7 @@ func DatasetStep(stage, out string, m *dataset.Manifest, took time.Duration) Ste
 	return Step{Stage: stage, Out: out, Seconds: took.Seconds(), Notes: m.Notes, Made: made}
 }
 
-// TrainStep is the step of a training.
+// TrainStep returns the step of a training.
 func TrainStep(out string, s *train.State, took time.Duration) Step {
 	t := &Trained{Steps: s.Steps, Loss: Loss{s.FirstLoss, s.FinalLoss, s.BestVal}, Parameters: s.Parameters}
 	var notes []string
@@ -107,7 +107,7 @@ func TrainStep(out string, s *train.State, took time.Duration) Step {
 	return Step{Stage: "train", Out: out, Seconds: took.Seconds(), Notes: notes, Trained: t}
 }
 
-// EvalStep is the step of an evaluation.
+// EvalStep returns the step of an evaluation.
 func EvalStep(stage, out string, o *eval.Outcome, took time.Duration) Step {
 	e := &Evaluated{Questions: o.Questions, Scored: o.Scored, Reused: o.Reused, Results: o.ResultsPath, Scores: []Score{}}
 	if len(o.Leaderboard.Rows) > 0 {
@@ -123,7 +123,7 @@ func EvalStep(stage, out string, o *eval.Outcome, took time.Duration) Step {
 	return Step{Stage: stage, Out: out, Seconds: took.Seconds(), Notes: notes, Evaluated: e}
 }
 
-// reasons lists counts by their names.
+// reasons lists counts with their names.
 func reasons[N int | int64](counts map[string]N) string {
 	var list []string
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
@@ -140,7 +140,7 @@ func finite(v float64) *float64 {
 	return &v
 }
 
-// Text says in a phrase what the stage made.
+// Text returns a phrase about what the stage made.
 func (s Step) Text() string {
 	switch {
 	case s.Made != nil && s.Rejected > 0:

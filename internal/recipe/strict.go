@@ -14,15 +14,15 @@ import (
 	"barka/internal/nearest"
 )
 
-// elsewhere lists fields of the stages' options that the block must not set,
-// with the place where they are set; "" means none.
+// elsewhere lists the fields of stages' options that a block must not set, with the
+// key that sets them. "" marks fields that are computed.
 var elsewhere = map[string]string{
 	"synth.model": "models.generator.model", "synth.model_digest": "",
 	"translate.model": "models.translator", "translate.model_digest": "", "translate.to": "language",
 }
 
-// checkMapping compares a mapping with the struct or map that it is read into.
-// What cannot be read is noted and taken out.
+// checkMapping compares a mapping with the struct or map that it is read into. Keys
+// that cannot be read become problems and are removed.
 func (d *document) checkMapping(values map[string]any, t reflect.Type, at string) {
 	var known map[string]reflect.Type
 	if t.Kind() == reflect.Struct {
@@ -37,7 +37,7 @@ func (d *document) checkMapping(values map[string]any, t reflect.Type, at string
 		key := join(at, name)
 		field, ok := known[name]
 		if t.Kind() == reflect.Map {
-			field, ok = t.Elem(), true // its keys are names
+			field, ok = t.Elem(), true // any key is allowed
 		}
 		if !ok {
 			d.unknown(key, name, at, known)
@@ -54,7 +54,7 @@ func (d *document) checkMapping(values map[string]any, t reflect.Type, at string
 	}
 }
 
-// rename gives settings under an earlier name their own.
+// rename moves settings under an earlier name to their present one.
 func (d *document) rename(values map[string]any, aliases map[string]string, at string) {
 	for earlier, name := range aliases {
 		v, given := values[earlier]
@@ -62,7 +62,7 @@ func (d *document) rename(values map[string]any, aliases map[string]string, at s
 			continue
 		}
 		if _, twice := values[name]; twice {
-			d.say(join(at, earlier), "%s is given twice, once as %s: leave %s out", name, earlier, earlier)
+			d.say(join(at, earlier), "%s is given twice, once as %s; leave %s out", name, earlier, earlier)
 		} else {
 			values[name], d.lines[join(at, name)] = v, d.line(join(at, earlier))
 		}
@@ -70,14 +70,14 @@ func (d *document) rename(values map[string]any, aliases map[string]string, at s
 	}
 }
 
-// unknown notes a key that is not of the schema.
+// unknown adds the problem of a key that the schema does not have.
 func (d *document) unknown(key, name, at string, known map[string]reflect.Type) {
 	switch set, fixed := elsewhere[key]; {
 	case fixed && set != "":
-		d.add(key, "is not set here: set %s", set)
+		d.add(key, "is not set here; set %s", set)
 		return
 	case fixed:
-		d.add(key, "is computed: leave it out")
+		d.add(key, "is computed; leave it out")
 		return
 	}
 	names := slices.Sorted(maps.Keys(known))
@@ -96,8 +96,8 @@ func block(t reflect.Type) bool {
 	return t.Kind() == reflect.Map || t.Kind() == reflect.Struct
 }
 
-// checkValue reports whether a value can be read into a type, and notes why
-// not.
+// checkValue reports whether a value can be read into a type. If not, it adds the
+// problem.
 func (d *document) checkValue(v any, t reflect.Type, key string) bool {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -139,11 +139,10 @@ func (d *document) checkValue(v any, t reflect.Type, key string) bool {
 	return false
 }
 
-// scientific is a number that YAML 1.2 knows and the parser takes for text.
+// scientific matches numbers of YAML 1.2 that the parser takes for text.
 var scientific = regexp.MustCompile(`^-?(0|[1-9][0-9]*)[eE][-+]?[0-9]+$`)
 
-// exponent returns the number that a text such as 1e-4 is where a number is
-// expected.
+// exponent converts text such as 1e-4 to a number if a number is expected.
 func exponent(v any, t reflect.Type) any {
 	if s, ok := v.(string); ok && t.Kind() == reflect.Float64 && scientific.MatchString(s) {
 		return json.Number(s)
@@ -151,7 +150,8 @@ func exponent(v any, t reflect.Type) any {
 	return v
 }
 
-// scalar reports whether a value that is no list and no mapping has a type.
+// scalar reports whether a value can be read into a type that is neither a list nor a
+// mapping.
 func scalar(v any, t reflect.Type) bool {
 	switch v := v.(type) {
 	case bool:
@@ -171,7 +171,7 @@ func scalar(v any, t reflect.Type) bool {
 	return false
 }
 
-// expected names a type to someone who writes YAML.
+// expected describes a type in the words of a recipe's author.
 func expected(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Bool:
@@ -190,25 +190,26 @@ func expected(t reflect.Type) string {
 	return "settings of its own"
 }
 
-// remedy is what to do about a value of the wrong type, where that is clear.
+// remedy returns the correction of a value of the wrong type, or "" if none is
+// obvious.
 func remedy(v any, t reflect.Type) string {
 	switch v.(type) {
 	case string, json.Number:
 		if t.Kind() == reflect.Slice {
-			return fmt.Sprintf(": [%v]", v)
+			return fmt.Sprintf("; write [%v]", v)
 		}
 	}
 	switch v.(type) {
 	case bool, json.Number:
 		if t.Kind() == reflect.String {
-			return fmt.Sprintf(": put it in quotes, \"%v\"", v)
+			return fmt.Sprintf("; write \"%v\" in quotes", v)
 		}
 	}
 	return ""
 }
 
-// keys lists the JSON names of a struct's fields that the block at a place of
-// the recipe may set, and the earlier names that some of them have.
+// keys returns the JSON names of a struct's fields that the block at a key may set,
+// and the earlier names of some of them.
 func keys(t reflect.Type, at string) (known map[string]reflect.Type, aliases map[string]string) {
 	known, aliases = map[string]reflect.Type{}, map[string]string{}
 	for i := range t.NumField() {

@@ -11,13 +11,13 @@ import (
 	"barka/internal/nearest"
 )
 
-// blockCheck is what a stage has to say about the settings of a block.
+// blockCheck validates the settings of a block with its stage.
 type blockCheck struct {
 	key      string
 	validate func(*Recipe) error
 }
 
-// blockChecks lists the checks of the blocks that the recipe has.
+// blockChecks returns the checks of the blocks that the recipe has.
 func (r *Recipe) blockChecks() []blockCheck {
 	var all []blockCheck
 	add := func(given bool, key string, validate func(*Recipe) error) {
@@ -37,9 +37,9 @@ func (r *Recipe) blockChecks() []blockCheck {
 	return all
 }
 
-// validated decodes the document and notes what the stages refuse. A stage
-// reports one setting at a time; it is put back to its default, so that the
-// next is found too.
+// validated decodes the document and adds the problems that the stages find. A stage
+// reports one setting at a time, which is then reset to its default so that the next
+// one is found too.
 func (d *document) validated() (*Recipe, error) {
 	r, err := d.decode()
 	if err != nil {
@@ -70,8 +70,7 @@ func (d *document) block(key string) map[string]any {
 	return at
 }
 
-// named returns the first setting of a block that an error names, "" if it
-// names none.
+// named returns the first setting of a block that an error names, or "".
 func (d *document) named(block, text string) string {
 	first, name := len(text), ""
 	for key := range d.block(block) {
@@ -82,7 +81,7 @@ func (d *document) named(block, text string) string {
 	return name
 }
 
-// check notes what no single stage can see.
+// check adds problems that no single stage can find.
 func (r *Recipe) check() {
 	r.checkSets()
 	d := r.doc
@@ -96,7 +95,7 @@ func (r *Recipe) check() {
 		}
 		if _, err := model.ParseDType(*value); err != nil {
 			d.say(key, "%s: %v", key, err)
-			*value = "" // the models can be looked at all the same
+			*value = "" // so that the models can be checked
 		}
 	}
 	if !languageCode.MatchString(r.Language) {
@@ -106,11 +105,11 @@ func (r *Recipe) check() {
 		if near := nearest.Name(script, scripts); near != "" {
 			hint = "; did you mean " + language + "_" + near + "?"
 		}
-		d.add("language", "is %q, and NLLB has no script %s%s", r.Language, script, hint)
+		d.add("language", "is %q, but NLLB has no script %s%s", r.Language, script, hint)
 	}
 	if g := r.Models.Generator; g.RPM < 0 || g.Concurrency < 1 {
-		d.say("models.generator", "models.generator: requests_per_minute is %d and concurrency %d, expected 0 (no "+
-			"limit) or more, and at least 1", g.RPM, g.Concurrency)
+		d.say("models.generator", "models.generator: requests_per_minute is %d and concurrency %d, expected at least 0 "+
+			"(no limit) and 1", g.RPM, g.Concurrency)
 	}
 	if r.Eval != nil && r.Eval.MaxSamples < 0 {
 		d.add("eval.max_samples", "is %d, expected 0 (all) or more", r.Eval.MaxSamples)
@@ -120,15 +119,14 @@ func (r *Recipe) check() {
 	}
 }
 
-// scripts are those of NLLB-200's languages.
+// scripts are the scripts of NLLB-200's languages.
 var scripts = []string{"Arab", "Armn", "Beng", "Cyrl", "Deva", "Ethi", "Geor", "Grek", "Gujr", "Guru", "Hang", "Hans",
-	"Hant", "Hebr", "Jpan", "Khmr",
-	"Knda", "Laoo", "Latn", "Mlym", "Mymr", "Olck", "Orya", "Sinh", "Taml", "Telu", "Tfng", "Thai", "Tibt"}
+	"Hant", "Hebr", "Jpan", "Khmr", "Knda", "Laoo", "Latn", "Mlym", "Mymr", "Olck", "Orya", "Sinh", "Taml", "Telu", "Tfng", "Thai", "Tibt"}
 
 var languageCode = regexp.MustCompile(`^[a-z]{3}_[A-Z][a-z]{3}$`)
 
-// misspelt reports whether a block, a model or an input could not be read. Then
-// a setting that seems to be missing may be there under another name.
+// misspelt reports whether a block, a model or an input could not be read. A setting
+// that seems to be missing may then be there under another name.
 func (r *Recipe) misspelt() bool {
 	return slices.ContainsFunc(r.doc.problems, func(p Problem) bool {
 		top, rest, inner := strings.Cut(p.Key, ".")
@@ -136,30 +134,30 @@ func (r *Recipe) misspelt() bool {
 	})
 }
 
-// checkMissing notes settings that the stages need and the recipe lacks, and
-// settings without effect.
+// checkMissing adds problems for settings that the stages need and the recipe lacks,
+// and for settings without effect.
 func (r *Recipe) checkMissing() {
 	for _, m := range []struct {
 		missing bool
-		key     string // whose line is named
+		key     string // the problem's line is that of this key
 		text    string
 	}{
 		{r.Name == "", "", "name is missing"},
-		{r.Synth != nil && r.Wiki == nil && r.Inputs.Passages == "", "synth", "synth has no passages: add a wiki block, or inputs: passages"},
-		{r.Wiki != nil && r.Inputs.Passages != "", "inputs.passages", "inputs.passages does nothing beside a wiki block: leave one of them out"},
+		{r.Synth != nil && r.Wiki == nil && r.Inputs.Passages == "", "synth", "synth has no passages; add a wiki block, or inputs: passages"},
+		{r.Wiki != nil && r.Inputs.Passages != "", "inputs.passages", "inputs.passages has no effect beside a wiki block; leave one of them out"},
 		{r.Models.Generator.Endpoint == "" && (r.Models.Generator.KeyVariable != "" || r.Models.Generator.RPM != 0), "models.generator",
-			"models.generator: key_variable and requests_per_minute are an endpoint's, and there is no endpoint; a " +
-				"model that runs here has neither"},
-		{r.Synth != nil && r.Models.Generator.Model == "", "synth", "synth has no model: models: generator: model is missing"},
-		{r.Translate != nil && r.Models.Translator == "", "translate", "translate has no model: models: translator is missing"},
+			"models.generator: key_variable and requests_per_minute are only for an endpoint; leave them out, or " +
+				"add endpoint"},
+		{r.Synth != nil && r.Models.Generator.Model == "", "synth", "synth has no model; add models: generator: model"},
+		{r.Translate != nil && r.Models.Translator == "", "translate", "translate has no model; add models: translator"},
 		{(r.Train != nil || r.Eval != nil) && r.Models.Base == "", cmp.Or(r.given("train"), "eval"), "train and " +
-			"eval have no model: models: base is missing"},
+			"eval have no model; add models: base"},
 		{r.Wiki == nil && r.Synth == nil && len(r.Convert)+len(r.Inputs.Instructions) == 0 && (r.Translate != nil || r.Filter != nil),
-			cmp.Or(r.given("translate"), "filter"), "translate and filter have no instructions: add synth, convert or inputs: instructions"},
-		{r.Train != nil && r.Mix == nil, "train", "train has no data: add a mix block"},
+			cmp.Or(r.given("translate"), "filter"), "translate and filter have no instructions; add synth, convert or inputs: instructions"},
+		{r.Train != nil && r.Mix == nil, "train", "train has no data; add a mix block"},
 		{r.Mix != nil && r.Synth == nil && len(r.Convert)+len(r.Inputs.Instructions)+len(r.Inputs.Mix) == 0, "mix",
-			"mix has no instructions: add synth, convert or inputs"},
-		{r.Eval != nil && r.Eval.Data == "", "eval", "eval: data is missing: the directory of the benchmark files"},
+			"mix has no instructions; add synth, convert or inputs"},
+		{r.Eval != nil && r.Eval.Data == "", "eval", "eval: data is missing; set it to the directory of the benchmark files"},
 	} {
 		if m.missing {
 			r.doc.say(m.key, "%s", m.text)
@@ -175,20 +173,20 @@ func (r *Recipe) given(key string) string {
 	return ""
 }
 
-// setName is what a set of instructions may be called: it names directories.
+// setName matches the names of sets of instructions, which become names of
+// directories.
 var setName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,40}$`)
 
-// checkSets notes what is wrong with the sets of instructions beside the
-// wiki's.
+// checkSets adds the problems of the sets of instructions besides that of synth.
 func (r *Recipe) checkSets() {
 	d := r.doc
 	for _, name := range slices.Sorted(maps.Keys(r.Convert)) {
 		key := "convert." + name
 		if r.Convert[name].Data == "" {
-			d.say(key, "%s: data is missing: the file or directory of the benchmark", key)
+			d.say(key, "%s: data is missing; set it to the file or directory of the benchmark", key)
 		}
 		if _, twice := r.Inputs.Instructions[name]; twice {
-			d.say(key, "%s is both under convert and under inputs: instructions", name)
+			d.say(key, "%s is under convert and under inputs: instructions; rename one of them", name)
 		}
 		r.checkSetName(key, name)
 	}
@@ -199,13 +197,13 @@ func (r *Recipe) checkSets() {
 		_, converted := r.Convert[name]
 		_, given := r.Inputs.Instructions[name]
 		if name == mainSet || converted || given {
-			d.say("inputs.mix."+name, "inputs.mix: the name %s is taken", name)
+			d.say("inputs.mix."+name, "inputs.mix: the name %s is taken; choose another", name)
 		}
 	}
 }
 
 func (r *Recipe) checkSetName(key, name string) {
 	if !setName.MatchString(name) || name == mainSet {
-		r.doc.say(key, "instructions %q: expected a name of small letters, digits, - and _, but not %s", name, mainSet)
+		r.doc.say(key, "the name %q is not allowed; expected small letters, digits, - and _, and not %s", name, mainSet)
 	}
 }

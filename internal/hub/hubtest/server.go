@@ -1,8 +1,8 @@
-// Package hubtest is a server that speaks the protocol of the Hugging Face hub
-// as far as downloads go, for tests: revisions, trees in pages, files of git
-// behind a relative redirect, large files behind a redirect to a store on
-// another host, ranges, gated and private repositories. The huggingface_hub
-// library downloads from it. Nothing of the product imports it.
+// Package hubtest is a server for tests. It speaks the part of the Hugging Face
+// hub's protocol that downloads need: revisions, paged trees, git files behind a
+// relative redirect, large files behind a redirect to a store on another host,
+// ranges, gated and private repositories. The huggingface_hub library can download
+// from it. Only tests import it.
 package hubtest
 
 import (
@@ -23,7 +23,7 @@ import (
 	"time"
 )
 
-// Request is one that arrived.
+// Request describes a request that the server received.
 type Request struct {
 	Store         bool // at the store, not at the endpoint
 	Method, Path  string
@@ -31,8 +31,7 @@ type Request struct {
 	Authorization string
 }
 
-// Fault may answer a request, at the store or at the endpoint, in the server's
-// place.
+// Fault may answer a request instead of the server, at the store or at the endpoint.
 type Fault func(w http.ResponseWriter, r *http.Request, store bool) (answered bool)
 
 // Server is the hub's endpoint and its store of large files.
@@ -40,7 +39,7 @@ type Server struct {
 	Endpoint, Store *httptest.Server
 	// Token opens gated and private repositories.
 	Token string
-	// PageSize is how many entries a page of a tree has.
+	// PageSize is the number of entries on a page of a tree.
 	PageSize int
 
 	mu       sync.Mutex
@@ -56,7 +55,7 @@ type repo struct {
 	commits        map[string]map[string]entry // to files by path
 }
 
-// entry is a file in the words of the hub's API.
+// entry is a file as the hub's API describes it.
 type entry struct {
 	Type string `json:"type"`
 	OID  string `json:"oid"`
@@ -71,7 +70,8 @@ type lfs struct {
 	PointerSize int    `json:"pointerSize"`
 }
 
-// New starts a server. The store has another name and another port.
+// New starts a server. The store has another host name and another port than the
+// endpoint.
 func New() *Server {
 	s := &Server{PageSize: 50, repos: map[string]*repo{}, contents: map[string][]byte{}}
 	s.Endpoint = httptest.NewServer(s.handler(false, s.serveEndpoint))
@@ -79,7 +79,7 @@ func New() *Server {
 	return s
 }
 
-// URL is the endpoint's address, for HF_ENDPOINT.
+// URL returns the endpoint's address, for HF_ENDPOINT.
 func (s *Server) URL() string { return s.Endpoint.URL }
 
 // Close stops the server.
@@ -90,14 +90,14 @@ func (s *Server) Close() {
 	s.Store.Close()
 }
 
-// Large says whether a file is kept in the store.
+// Large reports whether a file is kept in the store.
 func Large(name string) bool {
 	return slices.Contains([]string{".safetensors", ".parquet", ".bin", ".model", ".gz"}, path.Ext(name)) ||
 		path.Base(name) == "tokenizer.json"
 }
 
-// Add makes a commit of the files and lets a revision point to it. The kind is
-// models or datasets.
+// Add makes a commit of files and points a revision to it. kind is models or
+// datasets.
 func (s *Server) Add(kind, id, revision string, files map[string][]byte) (commit string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -126,21 +126,21 @@ func (s *Server) Add(kind, id, revision string, files map[string][]byte) (commit
 	return commit
 }
 
-// Gate lets a repository be listed by all, and its files be read with the
-// token alone.
+// Gate makes a repository gated: everybody can list it, and only the token opens its
+// files.
 func (s *Server) Gate(kind, id string) { s.repos[kind+"/"+id].gated = true }
 
-// Hide lets a repository be seen with the token alone.
+// Hide makes a repository private: without the token it does not exist.
 func (s *Server) Hide(kind, id string) { s.repos[kind+"/"+id].private = true }
 
-// SetFault lets a fault see the requests from now on; nil: none does.
+// SetFault sets the fault that sees every further request; nil removes it.
 func (s *Server) SetFault(f Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fault = f
 }
 
-// Requests returns what arrived since the last call.
+// Requests returns the requests that arrived since the last call.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -177,7 +177,7 @@ func refuse(w http.ResponseWriter, status int, code, message string) {
 	json.NewEncoder(w).Encode(map[string]string{"error": message})
 }
 
-// serveEndpoint knows
+// serveEndpoint answers requests for
 //
 //	/api/KIND/ORG/NAME/revision/REV
 //	/api/KIND/ORG/NAME/tree/COMMIT
@@ -274,7 +274,7 @@ func names(files map[string]entry) []string {
 	return out
 }
 
-// tree lists directories and files, a page at a time.
+// tree writes a page of the list of directories and files.
 func (s *Server) tree(w http.ResponseWriter, r *http.Request, files map[string]entry) {
 	entries := []entry{}
 	seen := map[string]bool{}
@@ -298,7 +298,7 @@ func (s *Server) tree(w http.ResponseWriter, r *http.Request, files map[string]e
 	json.NewEncoder(w).Encode(entries[min(from, to):to])
 }
 
-// resolve sends to where the bytes are.
+// resolve redirects to the content of a file.
 func (s *Server) resolve(w http.ResponseWriter, kind, id, commit string, e entry) {
 	h := w.Header()
 	h.Set("ETag", `"`+e.etag()+`"`)

@@ -34,7 +34,8 @@ func (s *Server) AddDir(root string) error {
 	return nil
 }
 
-// ReadDir reads the files below a directory, by their paths with slashes.
+// ReadDir returns the contents of the files below a directory, by their paths with
+// slashes.
 func ReadDir(dir string) (map[string][]byte, error) {
 	files := map[string][]byte{}
 	err := fs.WalkDir(os.DirFS(dir), ".", func(name string, d fs.DirEntry, err error) error {
