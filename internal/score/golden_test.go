@@ -2,7 +2,9 @@ package score_test
 
 import (
 	"context"
+	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -56,6 +58,75 @@ func TestLogLikelihoods(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRanks: ranks are those of the logits that transformers recorded. Where other logits
+// are so close to a token's own that rounding decides, any of the ranks between is right.
+func TestRanks(t *testing.T) {
+	for _, name := range golden.Decoders {
+		t.Run(name, func(t *testing.T) {
+			var want golden.Decoder
+			recorded := golden.Load(t, name, &want)
+			s := scorer(t, name)
+			s.Ranks = true
+			vocab := s.Model.Info().Vocab
+			exact, tokens, first := 0, 0, 0
+			for i, seq := range want.Sequences {
+				if len(seq) < 2 {
+					continue
+				}
+				got, err := s.LogLikelihoods(context.Background(), []score.Request{{Context: seq[:1], Continuation: seq[1:]}}, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				logits := recorded.Tensor(fmt.Sprintf("logits.%d", i)) // [T,V]
+				for j, token := range seq[1:] {
+					least, most := rankRange(logits[j*vocab:(j+1)*vocab], token)
+					if r := got[0].Ranks[j]; r < least || r > most {
+						t.Errorf("sequence %d, token %d: rank %d, want %d to %d", i, j+1, r, least, most)
+					}
+					tokens++
+					if least == most {
+						exact++
+					}
+					if got[0].Ranks[j] == 1 {
+						first++
+					}
+				}
+			}
+			if exact*100 < tokens*90 || exact < 20 {
+				t.Errorf("only %d of %d ranks are not open", exact, tokens)
+			}
+			var greedy score.Request
+			for _, g := range want.LogLikelihoods {
+				if g.Greedy {
+					greedy = score.Request{Context: g.Context, Continuation: g.Continuation}
+				}
+			}
+			got, err := s.LogLikelihoods(context.Background(), []score.Request{greedy}, nil)
+			if err != nil || len(got[0].Ranks) == 0 || slices.Max(got[0].Ranks) != 1 {
+				t.Errorf("ranks of greedy tokens: %+v, %v", got, err)
+			}
+			t.Logf("%d of %d tokens have one possible rank, %d are first", exact, tokens, first)
+		})
+	}
+}
+
+// rankRange returns the least and the largest rank of a token that differences of 1e-4
+// between logits allow.
+func rankRange(logits []float32, token int32) (least, most int32) {
+	least, most = 1, 1
+	for k, v := range logits {
+		switch d := v - logits[token]; {
+		case int32(k) == token:
+		case d > 1e-4:
+			least++
+			most++
+		case d > -1e-4:
+			most++
+		}
+	}
+	return least, most
 }
 
 // TestTruncation: the context loses its left end, the continuation nothing.

@@ -24,6 +24,8 @@ type Options struct {
 	// NoPrefixSharing runs every request on its own. It is meant for
 	// comparison: the results are equal bit for bit.
 	NoPrefixSharing bool
+	// Ranks requests Result.Ranks.
+	Ranks bool
 }
 
 // item is a request laid out for the model. The last len(targets) rows of its

@@ -29,6 +29,9 @@ type Result struct {
 	Greedy bool
 	// Tokens holds the natural log-probability of each continuation token.
 	Tokens []float32
+	// Ranks holds the rank of each continuation token if Options.Ranks is set: 1 for the
+	// most likely one. Among equal logits the lower token ranks first.
+	Ranks []int32
 	// Truncated counts the context tokens cut from the left to fit.
 	Truncated int
 }
@@ -134,12 +137,19 @@ func (s *Scorer) run(b *batch, cache *model.Cache, noSharing bool) ([]Result, er
 	dev.Gather(picked, h, rows)
 	head, softcap := s.Model.Head()
 	logp, greedy := make([]float32, len(rows)), make([]bool, len(rows))
-	dev.LogProbs(logp, greedy, picked, head, targets, softcap)
+	var ranks []int32
+	if s.Ranks {
+		ranks = make([]int32, len(rows))
+	}
+	dev.LogProbs(logp, greedy, ranks, picked, head, targets, softcap)
 	results := make([]Result, len(b.items))
 	at := 0
 	for i, it := range b.items {
 		r := &results[i]
 		r.Greedy = true
+		if s.Ranks {
+			r.Ranks = ranks[at : at+len(it.targets)]
+		}
 		for range it.targets {
 			r.Tokens = append(r.Tokens, logp[at])
 			r.LogProb += float64(logp[at])

@@ -41,7 +41,7 @@ func questions(r *rand.Rand) []score.Request {
 }
 
 // TestSharedEqualsApart: prefixes that requests share are run once, and every
-// log-probability equals bit for bit that of the request run alone on one
+// log-probability and rank equals bit for bit that of the request run alone on one
 // thread. This holds for every architecture and weight type, with an adapter,
 // with truncated contexts, on any number of threads, whatever the batches and
 // whatever is kept from one for the next.
@@ -78,7 +78,7 @@ func sharedEqualsApart(t *testing.T, name string, dt dtype.DType, adapter string
 	reqs := questions(rand.New(rand.NewPCG(1, 2)))
 	one, three := open(t, name, dt, adapter, 1), open(t, name, dt, adapter, 3)
 	for _, longest := range []int{0, 18} {
-		alone := score.Scorer{Model: one, Options: score.Options{MaxLength: longest, MaxBatchTokens: 1, NoPrefixSharing: true}}
+		alone := score.Scorer{Model: one, Options: score.Options{MaxLength: longest, MaxBatchTokens: 1, NoPrefixSharing: true, Ranks: true}}
 		want, err := alone.LogLikelihoods(context.Background(), reqs, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -95,7 +95,7 @@ func sharedEqualsApart(t *testing.T, name string, dt dtype.DType, adapter string
 			budget, keep int
 			kept         bool // keeping saves tokens
 		}{{one, 1, 1000, true}, {three, 30, 1000, true}, {three, 100, 1000, longest == 0}, {three, 30, 7, true}, {three, 30, -1, false}, {three, 100000, 0, false}} {
-			s := score.Scorer{Model: c.m, Options: score.Options{MaxLength: longest, MaxBatchTokens: c.budget, KeepTokens: c.keep}}
+			s := score.Scorer{Model: c.m, Options: score.Options{MaxLength: longest, MaxBatchTokens: c.budget, KeepTokens: c.keep, Ranks: true}}
 			answered := 0
 			got, err := s.LogLikelihoods(context.Background(), reqs, func(n int) { answered += n })
 			if err != nil {

@@ -155,8 +155,10 @@ type Device interface {
 	// exist only in chunks of rows.
 	CrossEntropy(nll []float32, dh, h Tensor, w Weight, targets []int32, softcap, scale float32)
 	// LogProbs sets logp[i] to the log-probability of targets[i], and greedy[i] to whether
-	// it is the row's most likely token (the lowest id among equals).
-	LogProbs(logp []float32, greedy []bool, h Tensor, w Weight, targets []int32, softcap float32)
+	// it is the row's most likely token (the lowest id among equals). ranks, if not nil,
+	// receives the place of targets[i] in the order of TopK, from 1: one more than the
+	// number of tokens with a larger logit, or an equal logit and a lower id.
+	LogProbs(logp []float32, greedy []bool, ranks []int32, h Tensor, w Weight, targets []int32, softcap float32)
 	// TopK returns the k most likely tokens of each row. banned[i] lists tokens that must
 	// not be returned for row i; they stay in the softmax's sum. nil bans none.
 	TopK(h Tensor, w Weight, k int, softcap float32, banned [][]int32) []Candidates

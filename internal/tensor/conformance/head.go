@@ -88,8 +88,11 @@ func (s *suite) logProbs(vocab int) {
 		}
 		targets[i] = int32(best)
 	}
-	logp, greedy := make([]float32, 6), make([]bool, 6)
-	s.dev.LogProbs(logp, greedy, s.put(h), s.weight(w, dtype.F32), targets, 3)
+	copy(w.row(6), w.row(5)) // equal logits: the lower token ranks first
+	p = logSoftmax(h, w, 3)
+	targets[4], targets[5] = 6, 5
+	logp, greedy, ranks := make([]float32, 6), make([]bool, 6), make([]int32, 6)
+	s.dev.LogProbs(logp, greedy, ranks, s.put(h), s.weight(w, dtype.F32), targets, 3)
 	for i, t := range targets {
 		if math.Abs(float64(logp[i])-p.at(i, int(t))) > 1e-4 {
 			s.Errorf("row %d: %g, want %g", i, logp[i], p.at(i, int(t)))
@@ -97,7 +100,25 @@ func (s *suite) logProbs(vocab int) {
 		if want := p.at(i, int(t)) == slices.Max(p.row(i)); greedy[i] != want {
 			s.Errorf("row %d: greedy %v, want %v", i, greedy[i], want)
 		}
+		if least, most := rankOf(p.row(i), int(t)); int(ranks[i]) < least || int(ranks[i]) > most || greedy[i] != (ranks[i] == 1) {
+			s.Errorf("row %d: rank %d, want %d to %d", i, ranks[i], least, most)
+		}
 	}
+}
+
+// rankOf returns the least and the largest rank of token t that differences of 1e-5
+// between values allow. Equal values rank in the order of the tokens.
+func rankOf(values []float64, t int) (least, most int) {
+	least, most = 1, 1
+	for j, v := range values {
+		if d := v - values[t]; d > 1e-5 || d == 0 && j < t {
+			least++
+			most++
+		} else if d != 0 && d > -1e-5 {
+			most++
+		}
+	}
+	return least, most
 }
 
 // headTypes: a head of every type has the logits of its products, though it
@@ -113,8 +134,8 @@ func headTypes(s *suite) {
 		pw, y := s.weight(w, dt), s.dev.Alloc(rows, vocab)
 		s.dev.MatMul(y, s.put(h), pw, tensor.Tensor{}, false)
 		logits := s.get(y)
-		logp, greedy, nll := make([]float32, rows), make([]bool, rows), make([]float32, rows)
-		s.dev.LogProbs(logp, greedy, s.put(h), pw, targets, 0)
+		logp, greedy, nll, ranks := make([]float32, rows), make([]bool, rows), make([]float32, rows), make([]int32, rows)
+		s.dev.LogProbs(logp, greedy, ranks, s.put(h), pw, targets, 0)
 		s.dev.CrossEntropy(nll, tensor.Tensor{}, s.put(h), pw, targets, 0, 0)
 		for i, best := range s.dev.TopK(s.put(h), pw, 3, 0, nil) {
 			total := 0.0
@@ -127,6 +148,15 @@ func headTypes(s *suite) {
 			}
 			if logits.at(i, int(best.Tokens[0])) != slices.Max(logits.row(i)) {
 				s.Errorf("%s, row %d: token %d is not the most likely", dt, i, best.Tokens[0])
+			}
+			before := 0 // of the logits that the product stored, without tolerance
+			for j, v := range logits.row(i) {
+				if own := logits.at(i, int(targets[i])); v > own || v == own && j < int(targets[i]) {
+					before++
+				}
+			}
+			if int(ranks[i]) != before+1 {
+				s.Errorf("%s, row %d: rank %d, want %d", dt, i, ranks[i], before+1)
 			}
 		}
 	}

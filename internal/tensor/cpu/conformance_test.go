@@ -54,8 +54,11 @@ func TestThreadsDoNotMatter(t *testing.T) {
 		d.GradWeight(dw, dy, x)
 		nll := make([]float32, 50)
 		d.CrossEntropy(nll, dh, x, w, make([]int32, 50), 3, 0.1)
-		logp, greedy := make([]float32, 50), make([]bool, 50)
-		d.LogProbs(logp, greedy, x, w, make([]int32, 50), 3)
+		logp, greedy, ranks := make([]float32, 50), make([]bool, 50), make([]int32, 50)
+		d.LogProbs(logp, greedy, ranks, x, w, make([]int32, 50), 3)
+		for _, r := range ranks {
+			logp = append(logp, float32(r))
+		}
 		for _, c := range d.TopK(x, w, 9, 3, nil) {
 			for i, t := range c.Tokens {
 				logp = append(logp, float32(t), c.LogP[i])
@@ -94,10 +97,13 @@ func TestBrokenLogits(t *testing.T) {
 			t.Errorf("row %d: log-probability %g", i, c.LogP[0])
 		}
 	}
-	logp, greedy := make([]float32, 3), make([]bool, 3)
-	d.LogProbs(logp, greedy, h, w, []int32{5, 5, 5}, 0)
+	logp, greedy, ranks := make([]float32, 3), make([]bool, 3), make([]int32, 3)
+	d.LogProbs(logp, greedy, ranks, h, w, []int32{5, 5, 5}, 0)
 	if logp[0] != logp[0] || logp[1] == logp[1] || logp[2] != logp[0] {
 		t.Errorf("log-probabilities %g, want NaN for the row in the middle alone", logp)
+	}
+	if ranks[1] != 6 || ranks[2] != ranks[0] { // five tokens of equal (NaN) logits have lower ids
+		t.Errorf("ranks %d, want 6 in the middle", ranks)
 	}
 }
 

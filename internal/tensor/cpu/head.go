@@ -31,12 +31,14 @@ type head struct {
 	k       int       // number of best tokens to find
 	banned  [][]int32 // [rows] tokens that must not be found, or nil
 	targets []int32   // [rows] tokens whose logits are wanted, or nil
+	ranks   bool      // find the targets' ranks
 	logits  tensor.Tensor
 
 	blocks int
 	top    []float32 // [rows, blocks] the block's largest logit
 	sum    []float64 // [rows, blocks] Σ e^(logit-top)
 	target []float32 // [rows] the target's logit
+	above  []int32   // [rows, blocks] tokens of the block that rank before the target
 	best   []ranking // [workers, rows]
 	ids    []int32   // memory of best
 	values []float32
@@ -97,6 +99,9 @@ func (p *head) prepare(d *Device, h tensor.Tensor) {
 	grow(&p.top, p.rows*p.blocks)
 	grow(&p.sum, p.rows*p.blocks)
 	grow(&p.target, p.rows)
+	if p.ranks {
+		grow(&p.above, p.rows*p.blocks)
+	}
 	if p.k == 0 {
 		return
 	}
@@ -113,6 +118,13 @@ func (p *head) prepare(d *Device, h tensor.Tensor) {
 // run computes the rows of h [T,D], which are few enough to be packed at once.
 func (p *head) run(d *Device, h tensor.Tensor) {
 	p.prepare(d, h)
+	if p.ranks {
+		d.loop(kernel.RowBlocks(p.rows), 1, func(d *Device, _ *operands, worker, lo, hi int) {
+			for b := lo; b < hi; b++ {
+				d.head.targetLogits(b, &d.workers[worker])
+			}
+		})
+	}
 	d.loop(p.blocks, 1, func(d *Device, _ *operands, worker, lo, hi int) {
 		for b := lo; b < hi; b++ {
 			d.head.block(b, worker, &d.workers[worker])
@@ -162,6 +174,9 @@ func (p *head) scan(row []float32, r, b, worker int) {
 		if t := int(p.targets[r]) - first; t >= 0 && t < len(row) {
 			p.target[r] = row[t]
 		}
+		if p.ranks {
+			p.above[r*p.blocks+b] = countBefore(row, top, first, p.target[r], p.targets[r])
+		}
 	}
 	if p.k == 0 {
 		return
@@ -174,6 +189,60 @@ func (p *head) scan(row []float32, r, b, worker int) {
 		}
 	}
 	p.best[worker*p.rows+r].offerRow(row, top, first)
+}
+
+// targetLogits computes the targets' logits of block b of the rows, before the pass
+// that compares every logit with them. Each takes one panel of the head. A logit has
+// the same bits in every product, so that it equals the one that the pass finds.
+func (p *head) targetLogits(b int, s *scratch) {
+	lo, hi := kernel.BlockRange(p.rows, b, b+1)
+	tile := grow(&s.scores, (hi-lo)*kernel.PanelN) // tile [hi-lo, PanelN]
+	for r := lo; r < hi; r++ {
+		panel, j := int(p.targets[r])/kernel.PanelN, int(p.targets[r])%kernel.PanelN
+		p.w.panel(tile, kernel.PanelN, p.packed, lo, hi, panel, false)
+		logit := tile[(r-lo)*kernel.PanelN+j:][:1]
+		if p.softcap > 0 {
+			kernel.Softcap(logit, p.softcap)
+		}
+		p.target[r] = logit[0]
+	}
+}
+
+// countBefore counts the tokens that rank before a target with the given logit. row
+// holds the logits of the tokens from first on, and top is the largest of them.
+func countBefore(row []float32, top float32, first int, logit float32, target int32) (n int32) {
+	if top < logit {
+		return 0
+	}
+	if logit != logit || math.IsInf(float64(logit), -1) { // NaN counts as -Inf
+		for j, v := range row {
+			if id := int32(first + j); id < target || v > float32(math.Inf(-1)) {
+				n++
+			}
+		}
+		return n
+	}
+	lower := max(0, min(int(target)-first, len(row)))
+	for _, v := range row[:lower] {
+		if v >= logit {
+			n++
+		}
+	}
+	for _, v := range row[lower:] {
+		if v > logit {
+			n++
+		}
+	}
+	return n
+}
+
+// rank returns the rank of row r's target.
+func (p *head) rank(r int) int32 {
+	rank := int32(1)
+	for _, n := range p.above[r*p.blocks : (r+1)*p.blocks] {
+		rank += n
+	}
+	return rank
 }
 
 // logSumExp adds the blocks of row r and returns the log-sum-exp of its logits.
@@ -209,7 +278,7 @@ func (p *head) ranked(d *Device, r int) ranking {
 // once and at most limit rows. It calls done after each chunk lo ≤ i < hi.
 func (d *Device) eachChunk(h tensor.Tensor, w tensor.Weight, o head, limit int, done func(p *head, lo, hi int)) {
 	p := &d.head
-	p.w, p.softcap, p.k = w.(*weight), o.softcap, o.k
+	p.w, p.softcap, p.k, p.ranks = w.(*weight), o.softcap, o.k, o.ranks
 	if h.Cols != p.w.k {
 		panic("cpu: the hidden states do not fit the head")
 	}
@@ -290,13 +359,16 @@ func checkTargets(targets []int32, rows, n, out int) {
 }
 
 // LogProbs implements tensor.Device.
-func (d *Device) LogProbs(logp []float32, greedy []bool, h tensor.Tensor, w tensor.Weight, targets []int32, softcap float32) {
+func (d *Device) LogProbs(logp []float32, greedy []bool, ranks []int32, h tensor.Tensor, w tensor.Weight, targets []int32, softcap float32) {
 	n, _ := w.Dims()
 	checkTargets(targets, h.Rows, n, len(logp))
-	d.eachChunk(h, w, head{softcap: softcap, targets: targets, k: 1}, h.Rows, func(p *head, lo, hi int) {
+	d.eachChunk(h, w, head{softcap: softcap, targets: targets, k: 1, ranks: ranks != nil}, h.Rows, func(p *head, lo, hi int) {
 		for r := range p.rows {
 			logp[lo+r] = float32(float64(p.target[r]) - p.logSumExp(r))
 			greedy[lo+r] = p.ranked(d, r).tokens[0] == targets[lo+r]
+			if ranks != nil {
+				ranks[lo+r] = p.rank(r)
+			}
 		}
 	})
 }
