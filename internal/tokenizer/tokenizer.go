@@ -112,8 +112,10 @@ type stretch struct {
 	text  string
 	id    int32
 	first bool // it is at the start of the text
-	// start and end are byte offsets in the original text, if requested.
+	// start and end are byte offsets in the original text, if requested. where maps bytes
+	// of text to bytes of the original text.
 	start, end int
+	where      func(from, to int) (start, end int)
 }
 
 // stretches splits text at the added tokens: first at those that match raw text,
@@ -138,6 +140,10 @@ func (t *Tokenizer) stretches(text string, o EncodeOptions, offsets bool, f func
 			s := stretch{text: piece, id: id, first: start == 0 && inner == 0 && !o.Inner}
 			if offsets {
 				s.start, s.end = where(inner, inner+len(piece))
+				s.where = func(from, to int) (int, int) {
+					from, to = aligned.placeBytes(inner+from, inner+to)
+					return start + from, start + to
+				}
 			}
 			f(s)
 		})
