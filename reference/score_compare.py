@@ -9,8 +9,9 @@ has, for each continuation, the sum of its tokens' natural log-probabilities, th
 is the most likely one, and the summands. Context and continuation are encoded together, and the tokens
 after the context's own number of tokens are scored.
 
-With --compare, SCORES are the answers of `barka score --per-token` to the same requests. It prints how
-far they are from torch's: per token and per sum. With --float64 it also computes everything in float64,
+With --compare, SCORES are the answers of `barka score --per-token` to the same requests, or those of
+`barka score --per-token --tokens`. It prints how far they are from torch's: per token and per sum. Ranks
+must be torch's; where other logits are within 2e-4 of a token's own, any of the ranks between. With --float64 it also computes everything in float64,
 and prints how far both are from that: the rounding of each engine.
 
 --requests makes requests of texts: every line of 40 characters or more, whose first words are the
@@ -35,20 +36,36 @@ def pair(tok, context, continuation):
 
 
 def score(model, tok, context, continuation):
-    """The log-probabilities of the continuation's tokens, and whether each is the most likely one."""
+    """The continuation's tokens: log-probabilities, whether each is the most likely one, least and largest ranks."""
     ids, target = pair(tok, context, continuation)
     if not target:
-        return [], True
+        return [], True, []
     with torch.no_grad():
         logits = model(torch.tensor([(ids + target)[:-1]])).logits[0, len(ids) - 1:]
     rows = torch.log_softmax(logits.float() if logits.dtype == torch.bfloat16 else logits, -1)
-    return [rows[i, t].item() for i, t in enumerate(target)], rows.argmax(-1).tolist() == target
+    own = rows[range(len(target)), target].unsqueeze(-1)
+    # The token itself is within the bound: it counts once.
+    ranks = list(zip((1 + (rows > own + 2e-4).sum(-1)).tolist(), (rows > own - 2e-4).sum(-1).tolist()))
+    return [rows[i, t].item() for i, t in enumerate(target)], rows.argmax(-1).tolist() == target, ranks
 
 
 def answer(model, tok, request):
     scored = [score(model, tok, request["context"], c) for c in request["continuations"]]
-    return {"logprobs": [sum(s) for s, _ in scored], "tokens": [len(s) for s, _ in scored], "greedy": [g for _, g in scored],
-            "token_logprobs": [s for s, _ in scored]}
+    return {"logprobs": [sum(s) for s, _, _ in scored], "tokens": [len(s) for s, _, _ in scored], "greedy": [g for _, g, _ in scored],
+            "token_logprobs": [s for s, _, _ in scored], "ranks": [r for _, _, r in scored]}
+
+
+def ranks(ours, theirs):
+    """Compares the ranks of two lists of answers."""
+    tokens = exact = 0
+    for n, (a, b) in enumerate(zip(ours, theirs), 1):
+        for got, want in zip(a["token_scores"], b["ranks"]):
+            for t, (least, most) in zip(got, want, strict=True):
+                if not least <= t["rank"] <= most:
+                    raise SystemExit(f"request {n}: token {t} has rank {least} to {most} in torch")
+                tokens += 1
+                exact += least == most
+    print(f"{tokens} ranks are torch's, {tokens - exact} of them open within rounding", file=sys.stderr)
 
 
 def differences(ours, theirs):
@@ -115,6 +132,8 @@ def main():
                 raise SystemExit(f"request {n}: {key} is {got[key]}, expected {want[key]}")
     print(f"{sum(sum(a['tokens']) for a in theirs)} tokens of {sum(len(a['tokens']) for a in theirs)} continuations", file=sys.stderr)
     show("barka and torch", ours, theirs)
+    if "token_scores" in ours[0]:
+        ranks(ours, theirs)
     if args.float64:
         model.double()
         exact = [answer(model, tok, r) for r in requests]

@@ -340,6 +340,40 @@ func TestGenerateEndTokens(t *testing.T) {
 	}
 }
 
+// tokenScores checks what score --tokens says of each token: its summand, its rank, and
+// that the places of a continuation's tokens are the continuation.
+func tokenScores(t *testing.T, model string) {
+	t.Helper()
+	in := `{"context":"Dates are sweet.","continuations":[" نعم 🙂"," No"]}` + "\n" + `{"context":"","continuations":["a b"]}` + "\n"
+	for n, line := range strings.Split(strings.TrimSpace(ok(t, in, "score", "--model", model, "--per-token", "--tokens")), "\n") {
+		var r scoreReply
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatal(err)
+		}
+		texts := [][2]string{{"Dates are sweet.", " نعم 🙂"}, {"Dates are sweet.", " No"}}
+		if n == 1 {
+			texts = [][2]string{{"", "a b"}}
+		}
+		for i, tokens := range r.TokenScores {
+			whole, at := texts[i][0]+texts[i][1], len(texts[i][0])
+			greedy := true
+			for j, s := range tokens {
+				if s.Bytes[0] != at || s.LogProb != r.TokenLogProbs[i][j] || s.Rank < 1 || s.Token == "" {
+					t.Errorf("line %d, continuation %d, token %d: %+v, want byte %d", n+1, i, j, s, at)
+				}
+				if runes := []rune(whole); !strings.Contains(string(runes[s.Chars[0]:s.Chars[1]]), strings.ToValidUTF8(whole[s.Bytes[0]:s.Bytes[1]], "")) {
+					t.Errorf("characters %d of bytes %d", s.Chars, s.Bytes)
+				}
+				at = s.Bytes[1]
+				greedy = greedy && s.Rank == 1
+			}
+			if at != len(whole) || len(tokens) != r.Tokens[i] || greedy != r.Greedy[i] {
+				t.Errorf("line %d, continuation %d: %d tokens end at byte %d of %q, greedy %v", n+1, i, len(tokens), at, whole, greedy)
+			}
+		}
+	}
+}
+
 func TestScoreLines(t *testing.T) {
 	model := filepath.Join(inputs(t), "models", "gemma2")
 	out := ok(t, `{"context":"Dates are sweet.","continuations":[" Yes"," No, they are not"]}`+"\n"+
@@ -363,6 +397,7 @@ func TestScoreLines(t *testing.T) {
 	if math.Abs(sum-r.LogProbs[1]) > 1e-5 {
 		t.Errorf("tokens add up to %v, the sum is %v", sum, r.LogProbs[1])
 	}
+	tokenScores(t, model)
 	long := strings.Repeat("dates are sweet, ", 1000)
 	for _, bad := range []string{"{", `{"context":"x"}`, `{"context":"x","continuations":["y","` + long + `"]}`} {
 		if r := barka(t, bad+"\n", "score", "--model", model); r.code != exitBadInput || !strings.Contains(r.err, "line 1") {
