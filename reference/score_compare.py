@@ -11,8 +11,9 @@ after the context's own number of tokens are scored.
 
 With --compare, SCORES are the answers of `barka score --per-token` to the same requests, or those of
 `barka score --per-token --tokens`. It prints how far they are from torch's: per token and per sum. Ranks
-must be torch's; where other logits are within 2e-4 of a token's own, any of the ranks between. With --float64 it also computes everything in float64,
-and prints how far both are from that: the rounding of each engine.
+must be torch's; where other logits are within 2e-4 of a token's own, any of the ranks between. With
+--float64 it also computes everything in float64, and prints how far both are from that: the rounding of
+each engine.
 
 --requests makes requests of texts: every line of 40 characters or more, whose first words are the
 context, and every LONG characters of a whole file, for sums of many tokens.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -129,6 +130,9 @@ func (c *evalRunCmd) Run(a *app) error {
 	m, err := c.open(a)
 	if err != nil {
 		return err
+	}
+	if opened, ok := m.(io.Closer); ok {
+		defer opened.Close()
 	}
 	c.adviseChatTemplate(a, m, o)
 	if c.DryRun {

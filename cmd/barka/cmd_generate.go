@@ -86,8 +86,8 @@ func (c *generateCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	defer d.Close()
 	e := d.Generator()
-	defer e.Close()
 	w := &promptRunner{a: a, c: c, d: d, e: e}
 	if !c.Raw {
 		if w.format, err = chat.Open(d.Tokenizer, c.chat()); err != nil {

@@ -60,6 +60,7 @@ func (c *scoreCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	defer d.Close()
 	s := &score.Scorer{Model: d.Model, Options: score.Options{NoTruncation: true, Ranks: c.Tokens}}
 	out := bufio.NewWriter(a.stdout)
 	err = a.each(a.stdinLines(), func(line lines.Line) error {

@@ -81,6 +81,7 @@ func (c *synthCmd) Run(a *app) error {
 		}
 		var d *backend.Decoder
 		if d, err = a.engine(c.DType).OpenDecoder(c.Model, ""); err == nil {
+			defer d.Close()
 			client, err = d.Chat()
 		}
 		if err == nil {

@@ -78,6 +78,7 @@ func (c *trainCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	defer d.Close()
 	in, err := trainInput(d, c.Data, c.Val)
 	if err != nil {
 		return err

@@ -102,6 +102,7 @@ func (c *translateCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	defer t.Close()
 	if c.In != "" {
 		return c.dataset(a, o, t)
 	}

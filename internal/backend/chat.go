@@ -2,7 +2,8 @@ package backend
 
 import (
 	"context"
-	"sync"
+	"errors"
+	"io"
 
 	"barka/internal/chat"
 	"barka/internal/generate"
@@ -68,6 +69,9 @@ func answering(tok *tokenizer.Tokenizer) (*chat.Template, []int32, error) {
 	return format, stop, err
 }
 
+// Close closes the model.
+func (c *Chat) Close() error { return c.d.Close() }
+
 // Name implements llm.Client.
 func (c *Chat) Name() string { return c.d.Name }
 
@@ -100,21 +104,28 @@ func (c *Chat) Complete(ctx context.Context, r llm.Request) (llm.Response, error
 // lazyChat opens its model with the first request, so that finished work loads
 // nothing.
 type lazyChat struct {
+	lazy[*Chat]
 	name string
-	open func() (*Chat, error)
 }
 
 // LazyChat returns a client of a model of this machine, which goes by the given
-// name and is loaded with the first request.
-func (e *Engine) LazyChat(name, dir string) llm.Client {
-	return &lazyChat{name, sync.OnceValues(func() (*Chat, error) {
+// name and is loaded with the first request. Close closes the model if it was loaded.
+func (e *Engine) LazyChat(name, dir string) interface {
+	llm.Client
+	io.Closer
+} {
+	return &lazyChat{newLazy(func() (*Chat, error) {
 		d, err := e.quiet().OpenDecoder(dir, "")
 		if err != nil {
 			return nil, err
 		}
 		d.Name = name
-		return d.Chat()
-	})}
+		c, err := d.Chat()
+		if err != nil {
+			return nil, errors.Join(err, d.Close())
+		}
+		return c, nil
+	}), name}
 }
 
 func (l *lazyChat) Name() string { return l.name }

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"errors"
 	"slices"
 	"sync"
 
@@ -27,7 +28,7 @@ type Decoder struct {
 }
 
 // OpenDecoder opens a causal language model, and an adapter on top if one is
-// given.
+// given. The caller closes it.
 func (e *Engine) OpenDecoder(name, adapter string) (*Decoder, error) {
 	dir, err := hub.Resolve(name)
 	if err != nil {
@@ -51,22 +52,38 @@ func (e *Engine) OpenDecoder(name, adapter string) (*Decoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkVocabulary(name, tok, m.Info().Vocab); err != nil {
-		return nil, err
-	}
 	d := &Decoder{Name: name, Dir: dir, Model: m, Tokenizer: tok, engine: e}
+	if err := d.complete(adapter); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+// complete checks the opened model and attaches an adapter, if one is given.
+func (d *Decoder) complete(adapter string) (err error) {
+	if err := checkVocabulary(d.Name, d.Tokenizer, d.Model.Info().Vocab); err != nil {
+		return err
+	}
 	if adapter != "" {
 		if d.adapter, err = hub.ResolveAdapter(adapter); err != nil {
-			return nil, err
+			return err
 		}
-		if err := e.watch.check(d.adapter); err != nil {
-			return nil, err
+		if err := d.engine.watch.check(d.adapter); err != nil {
+			return err
 		}
-		if d.Adapter, err = model.LoadAdapter(m, d.adapter); err != nil {
-			return nil, err
+		if d.Adapter, err = model.LoadAdapter(d.Model, d.adapter); err != nil {
+			return err
 		}
 	}
-	return d, e.watch.check(d.directories()...)
+	return d.engine.watch.check(d.directories()...)
+}
+
+// Close ends the model's generator, if it has one, and closes the model's files.
+func (d *Decoder) Close() error {
+	if d.generator != nil {
+		d.generator.Close()
+	}
+	return d.Model.Close()
 }
 
 // directories are the model's and the adapter's, if there is one.

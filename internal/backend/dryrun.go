@@ -26,6 +26,7 @@ type UnloadedModel struct {
 	shape   *model.Shape
 	tok     evalTokenizer
 	open    func() (*EvalModel, error)
+	opened  *EvalModel // or nil
 }
 
 // UnloadedModel returns a model without reading its weights.
@@ -43,7 +44,11 @@ func (e *Engine) UnloadedModel(name, adapter string) (*UnloadedModel, error) {
 		if err != nil {
 			return nil, err
 		}
-		return d.EvalModel()
+		m, err := d.EvalModel()
+		if err != nil {
+			return nil, errors.Join(err, d.Close())
+		}
+		return m, nil
 	}}
 	p.templater = newTemplater(l.Tokenizer)
 	if adapter == "" {
@@ -94,13 +99,23 @@ func (p *UnloadedModel) ScoreOptions() score.Options {
 
 // Score implements eval.Model. It opens the model.
 func (p *UnloadedModel) Score(ctx context.Context, reqs []eval.Request, done func(i int, s eval.Score) error) error {
-	m, err := p.open()
-	if err != nil {
-		return err
+	if p.opened == nil {
+		m, err := p.open()
+		if err != nil {
+			return err
+		}
+		m.NoPrefixSharing, m.Longest = p.NoPrefixSharing, p.Longest
+		p.opened = m
 	}
-	p.open = func() (*EvalModel, error) { return m, nil }
-	m.NoPrefixSharing, m.Longest = p.NoPrefixSharing, p.Longest
-	return m.Score(ctx, reqs, done)
+	return p.opened.Score(ctx, reqs, done)
+}
+
+// Close closes the model if it was opened.
+func (p *UnloadedModel) Close() error {
+	if p.opened == nil {
+		return nil
+	}
+	return p.opened.Close()
 }
 
 // Generate implements eval.Generator, without which judged tasks are left out of

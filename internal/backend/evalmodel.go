@@ -29,7 +29,10 @@ type EvalModel struct {
 	info eval.ModelInfo
 }
 
-// EvalModel returns the model as evaluation sees it.
+// Close closes the model.
+func (e *EvalModel) Close() error { return e.d.Close() }
+
+// EvalModel returns the model as evaluation sees it. Both are closed by one Close.
 func (d *Decoder) EvalModel() (*EvalModel, error) {
 	digest, err := d.Digest()
 	if err != nil {

@@ -2,8 +2,8 @@ package backend
 
 import (
 	"context"
+	"errors"
 	"slices"
-	"sync"
 
 	"barka/internal/badinput"
 	"barka/internal/generate"
@@ -68,7 +68,7 @@ func generation(dir string) (model.Generation, error) {
 	return g, err
 }
 
-// OpenTranslator opens an encoder-decoder translation model.
+// OpenTranslator opens an encoder-decoder translation model. The caller closes it.
 func (e *Engine) OpenTranslator(name string, o TranslatorOptions) (*Translator, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -106,16 +106,20 @@ func (e *Engine) OpenTranslator(name string, o TranslatorOptions) (*Translator, 
 	if err != nil {
 		return nil, err
 	}
-	if err := checkVocabulary(name, base, m.Info().Vocab); err != nil {
-		return nil, err
+	err = checkVocabulary(name, base, m.Info().Vocab)
+	if err == nil {
+		err = e.watch.check(dir)
 	}
-	if err := e.watch.check(dir); err != nil {
-		return nil, err
+	if err != nil {
+		return nil, errors.Join(err, m.Close())
 	}
 	return &Translator{name: name, model: m, source: source, unk: base.Special().Unk, maxSource: m.Info().MaxPositions,
 		beam: generate.BeamOptions{Beams: o.Beam, MaxLength: o.MaxLength, LengthPenalty: o.LengthPenalty, NoRepeatNGram: o.NoRepeatNGram,
 			EarlyStopping: o.EarlyStopping, Start: g.Start, EOS: g.EOS, ForcedBOS: target, NumReturn: max(o.NumReturn, 1)}}, nil
 }
+
+// Close closes the model's files.
+func (t *Translator) Close() error { return t.model.Close() }
 
 // Name identifies the model in provenance.
 func (t *Translator) Name() string { return t.name }
@@ -202,9 +206,9 @@ func (t *Translator) Translate(ctx context.Context, texts []string, onDone func(
 // LazyTranslator is a translate.Translator that loads its tokenizer at once and
 // its model with the first request.
 type LazyTranslator struct {
+	lazy[*Translator]
 	name   string
 	source sourceTokenizer
-	open   func() (*Translator, error)
 }
 
 // LazyTranslator returns a LazyTranslator of a model of this machine, which goes
@@ -218,7 +222,7 @@ func (e *Engine) LazyTranslator(name, dir string, o TranslatorOptions) (*LazyTra
 	if err != nil {
 		return nil, err
 	}
-	return &LazyTranslator{name, source, sync.OnceValues(func() (*Translator, error) { return e.quiet().OpenTranslator(path, o) })}, nil
+	return &LazyTranslator{newLazy(func() (*Translator, error) { return e.quiet().OpenTranslator(path, o) }), name, source}, nil
 }
 
 // Name implements translate.Translator.

@@ -47,15 +47,19 @@ func (b *bench) quality() work {
 		if err != nil {
 			return nil, err
 		}
-		b.forget()
+		if err := b.forget(); err != nil {
+			return nil, err
+		}
 		reference, err := model.OpenDecoder(dir, model.Options{Device: b.o.Device, DType: dtype.F32})
 		if err != nil {
 			return nil, err
 		}
+		defer reference.Close()
 		m, err := model.OpenDecoder(dir, b.options())
 		if err != nil {
 			return nil, err
 		}
+		defer m.Close()
 		d, err := Compare(ctx, reference, m, sequences)
 		if err != nil {
 			return nil, err

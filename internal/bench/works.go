@@ -93,11 +93,17 @@ func (b *bench) open() (err error) {
 }
 
 // forget closes the model and returns its memory to the system.
-func (b *bench) forget() error {
+func (b *bench) forget() (err error) {
+	if b.decoder != nil {
+		err = b.decoder.Close()
+	}
+	if b.seq2seq != nil {
+		err = b.seq2seq.Close()
+	}
 	b.decoder, b.seq2seq = nil, nil
 	runtime.GC()
 	debug.FreeOSMemory()
-	return nil
+	return err
 }
 
 func (b *bench) load() work {

@@ -7,6 +7,7 @@ package model
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -55,6 +56,8 @@ type Decoder interface {
 	Linears() []*nn.Linear
 	// NewCache makes a key/value cache that grows as needed.
 	NewCache() *Cache
+	// Close closes the model's files. It must not be used afterwards.
+	Close() error
 }
 
 // Seq2Seq is an encoder-decoder model.
@@ -71,6 +74,8 @@ type Seq2Seq interface {
 	Decode(p *nn.Pass, tokens []int32, cache, source *Cache, sourceLayout *tensor.Layout) tensor.Tensor
 	Head() (w tensor.Weight, softcap float32)
 	NewCache() *Cache
+	// Close closes the model's files. It must not be used afterwards.
+	Close() error
 }
 
 // Options are those of loading a model.
@@ -128,7 +133,7 @@ type configHead struct {
 	Text          json.RawMessage `json:"text_config"`
 }
 
-// open loads the model in a directory: a Decoder or a Seq2Seq.
+// open loads the model in a directory: a Decoder or a Seq2Seq, which owns its files.
 func open(dir string, o Options) (any, error) {
 	data, err := ReadConfig(dir)
 	if err != nil {
@@ -170,6 +175,7 @@ func open(dir string, o Options) (any, error) {
 		ck.Close()
 		return nil, err
 	}
+	m.(owner).own(ck)
 	return m, nil
 }
 
@@ -204,7 +210,7 @@ func OpenDecoder(dir string, o Options) (Decoder, error) {
 	}
 	d, ok := m.(Decoder)
 	if !ok {
-		return nil, errEncoderDecoder(dir)
+		return nil, errors.Join(errEncoderDecoder(dir), m.(Seq2Seq).Close())
 	}
 	return d, nil
 }
@@ -217,7 +223,7 @@ func OpenSeq2Seq(dir string, o Options) (Seq2Seq, error) {
 	}
 	s, ok := m.(Seq2Seq)
 	if !ok {
-		return nil, errCausal(dir)
+		return nil, errors.Join(errCausal(dir), m.(Decoder).Close())
 	}
 	return s, nil
 }

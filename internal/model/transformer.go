@@ -9,6 +9,7 @@ import (
 // blocks that each add to a residual stream, a final norm, and an output projection. It
 // implements Decoder. An architecture fills one from its configuration and weights.
 type Transformer struct {
+	Files
 	Dev    tensor.Device
 	Meta   Info
 	Embed  tensor.Table

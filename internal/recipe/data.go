@@ -135,7 +135,9 @@ func (c *chain) generator(o *synth.Options) (llm.Client, error) {
 	dir := c.r.model(g.Model)
 	var err error
 	o.ModelDigest, err = c.Engine.Digest(dir)
-	return c.Engine.LazyChat(g.Model, dir), err
+	client := c.Engine.LazyChat(g.Model, dir)
+	c.owns(client)
+	return client, err
 }
 
 // convert converts the benchmarks, and adds the instructions from outside.
@@ -169,6 +171,7 @@ func (c *chain) translate(ctx context.Context, st stage) error {
 	if err != nil {
 		return err
 	}
+	c.owns(t)
 	if o.ModelDigest, err = c.Engine.Digest(c.r.model(name)); err != nil {
 		return err
 	}

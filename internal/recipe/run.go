@@ -3,6 +3,7 @@ package recipe
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -44,6 +45,7 @@ type chain struct {
 	sets     []set    // the instructions, after the last stage that ran
 	made     []string // dataset directories, in order
 	start    time.Time
+	opened   []io.Closer // models that the stage has opened
 }
 
 // Run runs every stage of the recipe. Finished stages are skipped.
@@ -60,11 +62,23 @@ func (w *Runner) Run(ctx context.Context, r *Recipe) error {
 			return err
 		}
 		c.start = time.Now()
-		if err := st.run(c, ctx, st); err != nil {
+		if err := errors.Join(st.run(c, ctx, st), c.release()); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// owns takes a model of the stage, to be closed at its end.
+func (c *chain) owns(m io.Closer) { c.opened = append(c.opened, m) }
+
+// release closes the models of a stage.
+func (c *chain) release() (err error) {
+	for _, m := range c.opened {
+		err = errors.Join(err, m.Close())
+	}
+	c.opened = nil
+	return err
 }
 
 // env returns the environment of a stage.
@@ -93,6 +107,7 @@ func (c *chain) train(ctx context.Context, st stage) error {
 		if err != nil {
 			return nil, err
 		}
+		c.owns(d)
 		return d.Model, nil
 	}}
 	if in.ModelDigest, err = engine.Digest(base); err != nil {
@@ -168,6 +183,7 @@ func (c *chain) evaluate(ctx context.Context, st stage, name, adapter string) er
 	if err != nil {
 		return err
 	}
+	c.owns(d)
 	d.Name = c.r.Name + "-" + name
 	m, err := d.EvalModel()
 	if err != nil {

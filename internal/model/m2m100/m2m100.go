@@ -40,6 +40,7 @@ type Config struct {
 
 // Model is a loaded M2M-100.
 type Model struct {
+	model.Files
 	cfg       Config
 	info      model.Info
 	dev       tensor.Device

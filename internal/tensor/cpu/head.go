@@ -359,7 +359,8 @@ func checkTargets(targets []int32, rows, n, out int) {
 }
 
 // LogProbs implements tensor.Device.
-func (d *Device) LogProbs(logp []float32, greedy []bool, ranks []int32, h tensor.Tensor, w tensor.Weight, targets []int32, softcap float32) {
+func (d *Device) LogProbs(logp []float32, greedy []bool, ranks []int32, h tensor.Tensor, w tensor.Weight,
+	targets []int32, softcap float32) {
 	n, _ := w.Dims()
 	checkTargets(targets, h.Rows, n, len(logp))
 	d.eachChunk(h, w, head{softcap: softcap, targets: targets, k: 1, ranks: ranks != nil}, h.Rows, func(p *head, lo, hi int) {
