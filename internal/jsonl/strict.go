@@ -17,7 +17,7 @@ import (
 // such as "\ud83d" alone. json.Unmarshal silently replaces it.
 func Unmarshal(data []byte, v any) error {
 	if err := json.Unmarshal(data, v); err != nil {
-		return plainly(err)
+		return plainly(err, reflect.TypeOf(v))
 	}
 	return halves(data)
 }
@@ -36,8 +36,8 @@ func Strict(data []byte, v any) error {
 	return Unmarshal(data, v)
 }
 
-// plainly rewrites an error about a Go type in terms of JSON.
-func plainly(err error) error {
+// plainly rewrites an error about a Go type in terms of JSON. The value was read into type t.
+func plainly(err error, t reflect.Type) error {
 	var wrong *json.UnmarshalTypeError
 	if !errors.As(err, &wrong) {
 		return err
@@ -51,9 +51,30 @@ func plainly(err error) error {
 	}
 	where := ""
 	if wrong.Field != "" {
-		where = wrong.Field + ": "
+		where = keys(wrong.Field, t) + ": "
 	}
 	return fmt.Errorf("%sexpected %s, found %s", where, want, wrong.Value)
+}
+
+// keys returns the path of a field in type t without the names of embedded structs, which are
+// no keys of the JSON text.
+func keys(path string, t reflect.Type) string {
+	var out []string
+	for _, key := range strings.Split(path, ".") {
+		for t != nil && (t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Array || t.Kind() == reflect.Map) {
+			t = t.Elem()
+		}
+		if t == nil || t.Kind() != reflect.Struct {
+			out, t = append(out, key), nil
+			continue
+		}
+		if f, ok := t.FieldByName(key); ok && f.Anonymous {
+			t = f.Type
+			continue
+		}
+		out, t = append(out, key), fields(t)[key]
+	}
+	return strings.Join(out, ".")
 }
 
 // checkFields walks a value of valid JSON together with the type t that it is

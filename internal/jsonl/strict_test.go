@@ -44,6 +44,7 @@ func TestStrict(t *testing.T) {
 		`{"Hidden":"a"}`:                           `unknown field "Hidden"`,
 		`{"prompt":"a","seed":1,"prompt":"b"}`:     `field "prompt" appears twice`,
 		`{"max_tokens":"5"}`:                       `max_tokens: expected a whole number, found string`,
+		`{"seed":"5"}`:                             `seed: expected a whole number, found string`,
 		`{"max_tokens":1.5}`:                       `max_tokens: expected a whole number, found number 1.5`,
 		`{"messages":{}}`:                          `messages: expected a list, found object`,
 		`[1]`:                                      `expected an object, found array`,
@@ -60,7 +61,7 @@ func TestStrict(t *testing.T) {
 		switch err := Strict([]byte(text), &r); {
 		case want == "" && err != nil:
 			t.Errorf("%s: %v", text, err)
-		case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+		case want != "" && (err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "common")):
 			t.Errorf("%s: error %v, want %q", text, err, want)
 		}
 	}
