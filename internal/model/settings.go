@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"barka/internal/badinput"
+	"barka/internal/jsonl"
 )
 
 // ReadConfig returns config.json of a model directory. Models that also read images nest the
@@ -33,6 +34,15 @@ func ReadConfig(dir string) ([]byte, error) {
 		return nil, badinput.Errorf("%s: %w", path, err)
 	}
 	return data, nil
+}
+
+// Decode reads config.json's text into an architecture's configuration c, which holds the
+// values of settings that the text leaves out.
+func Decode(config []byte, c any) error {
+	if err := jsonl.Unmarshal(config, c); err != nil {
+		return badinput.Errorf("config.json: %w", err)
+	}
+	return nil
 }
 
 // withoutNesting moves the settings of text_config to the outer object. The settings that

@@ -8,7 +8,6 @@ package gemma3
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"math"
 
@@ -34,27 +33,15 @@ func init() {
 
 // Config is config.json. Head width and query scale are read, never derived.
 type Config struct {
-	VocabSize            int      `json:"vocab_size"`
-	HiddenSize           int      `json:"hidden_size"`
-	IntermediateSize     int      `json:"intermediate_size"`
-	NumHiddenLayers      int      `json:"num_hidden_layers"`
-	NumAttentionHeads    int      `json:"num_attention_heads"`
-	NumKeyValueHeads     int      `json:"num_key_value_heads"`
-	HeadDim              int      `json:"head_dim"`
+	model.DecoderConfig
 	HiddenActivation     string   `json:"hidden_activation"`
-	MaxPositions         int      `json:"max_position_embeddings"`
-	RMSNormEps           float64  `json:"rms_norm_eps"`
 	QueryPreAttnScalar   float64  `json:"query_pre_attn_scalar"`
-	SlidingWindow        *int     `json:"sliding_window"`
 	SlidingPattern       *int     `json:"sliding_window_pattern"` // each so many-th layer is full
-	LayerTypes           []string `json:"layer_types"`            // of newer files
 	RopeLocalBase        float64  `json:"rope_local_base_freq"`   // of the sliding layers
 	AttnLogitSoftcapping *float64 `json:"attn_logit_softcapping"`
 	FinalLogitSoftcap    *float64 `json:"final_logit_softcapping"`
 	AttentionBias        bool     `json:"attention_bias"`
-	TieWordEmbeddings    bool     `json:"tie_word_embeddings"`
 	Bidirectional        bool     `json:"use_bidirectional_attention"`
-	model.RopeConfig
 
 	prefix       string    // of the tensors' names
 	local, whole []float32 // rotary frequencies of sliding layers and of full ones
@@ -62,29 +49,23 @@ type Config struct {
 
 // New builds the model from config.json's text and its weights.
 func New(config []byte, w *model.Weights) (*model.Transformer, error) {
-	c := Config{prefix: w.LanguagePrefix()}
-	if err := json.Unmarshal(config, &c); err != nil {
-		return nil, badinput.Errorf("config.json: %w", err)
+	c := Config{prefix: w.LanguagePrefix(), DecoderConfig: model.DecoderConfig{PlusOne: true}}
+	if err := model.Decode(config, &c); err != nil {
+		return nil, err
 	}
 	if err := cmp.Or(c.check(), c.frequencies()); err != nil {
 		return nil, err
 	}
-	m := &model.Transformer{Dev: w.Device(), Scale: float32(math.Sqrt(float64(c.HiddenSize))), KVWidth: c.NumKeyValueHeads * c.HeadDim}
+	w.Ignore("language_model.lm_head.weight")
+	w.IgnoreImages()
+	m := c.Transformer(w, c.prefix, func(i int) nn.Block { return c.layer(w, i) })
+	m.Scale = float32(math.Sqrt(float64(c.HiddenSize)))
 	if w.DType() == dtype.BF16 {
 		m.Scale, m.Round = dtype.RoundBF16(m.Scale), true
 	}
 	if c.FinalLogitSoftcap != nil {
 		m.Softcap = float32(*c.FinalLogitSoftcap)
 	}
-	w.Ignore("language_model.lm_head.weight")
-	m.Embed, m.Output = w.EmbedAndHead(c.prefix+"embed_tokens.weight", "lm_head.weight", c.VocabSize, c.HiddenSize, c.TieWordEmbeddings)
-	for i := range c.NumHiddenLayers {
-		m.Blocks = append(m.Blocks, c.layer(w, i))
-	}
-	norm := c.norm(w, c.prefix+"norm", c.HiddenSize)
-	m.Norm = &norm
-	w.IgnoreImages()
-	m.Meta = w.Info(model.Info{Layers: c.NumHiddenLayers, Hidden: c.HiddenSize, Vocab: c.VocabSize, MaxPositions: c.MaxPositions})
 	return m, nil
 }
 
@@ -96,15 +77,8 @@ func (c *Config) check() error {
 		return badinput.Errorf("config.json: use_bidirectional_attention is true: an encoder of texts, not a language model")
 	}
 	return cmp.Or(
-		model.CheckWidth("vocab_size", c.VocabSize),
-		model.CheckWidth("hidden_size", c.HiddenSize),
-		model.CheckWidth("intermediate_size", c.IntermediateSize),
-		model.CheckLayers("num_hidden_layers", c.NumHiddenLayers),
-		model.CheckHeads(c.NumAttentionHeads, c.NumKeyValueHeads, c.HeadDim),
-		model.CheckPositions("max_position_embeddings", c.MaxPositions),
-		model.CheckPositive("rms_norm_eps", c.RMSNormEps),
+		c.Check(),
 		model.CheckPositive("query_pre_attn_scalar", c.QueryPreAttnScalar),
-		model.CheckWindow(c.SlidingWindow),
 		model.CheckLayerTypes(c.LayerTypes, c.NumHiddenLayers),
 		c.checkPattern(),
 		model.CheckSoftcap("attn_logit_softcapping", c.AttnLogitSoftcapping),
@@ -154,30 +128,18 @@ func (c *Config) slides(i int) bool {
 	return model.Sliding(c.LayerTypes, i, (i+1)%pattern != 0)
 }
 
-// norm loads an RMS norm that scales by 1+w.
-func (c *Config) norm(w *model.Weights, module string, width int) nn.RMSNorm {
-	n := w.RMSNorm(module, width, c.RMSNormEps)
-	n.PlusOne = true
-	return n
-}
-
 func (c *Config) attention(w *model.Weights, module string, i int) nn.Attention {
-	spec := tensor.Attention{
-		Heads: c.NumAttentionHeads, KVHeads: c.NumKeyValueHeads, HeadDim: c.HeadDim,
-		Scale: float32(math.Pow(c.QueryPreAttnScalar, -0.5)), Causal: true,
-	}
-	freqs := c.whole
-	if c.slides(i) {
+	slides, freqs := c.slides(i), c.whole
+	if slides {
 		freqs = c.local
-		if c.SlidingWindow != nil {
-			spec.Window = *c.SlidingWindow
-		}
 	}
+	spec := c.Attention(c.Window(i, slides))
+	spec.Scale = float32(math.Pow(c.QueryPreAttnScalar, -0.5))
 	if c.AttnLogitSoftcapping != nil {
 		spec.Softcap = float32(*c.AttnLogitSoftcapping)
 	}
 	a := w.Attention(module, c.HiddenSize, spec, freqs, model.Biases{QKV: c.AttentionBias, O: c.AttentionBias})
-	q, k := c.norm(w, module+".q_norm", c.HeadDim), c.norm(w, module+".k_norm", c.HeadDim)
+	q, k := c.Norm(w, module+".q_norm", c.HeadDim), c.Norm(w, module+".k_norm", c.HeadDim)
 	a.QNorm, a.KNorm = &q, &k
 	return a
 }
@@ -185,12 +147,12 @@ func (c *Config) attention(w *model.Weights, module string, i int) nn.Attention 
 func (c *Config) layer(w *model.Weights, i int) *nn.Sandwich {
 	p := fmt.Sprintf("%slayers.%d.", c.prefix, i)
 	b := &nn.Sandwich{
-		PreAttn:  c.norm(w, p+"input_layernorm", c.HiddenSize),
+		PreAttn:  c.Norm(w, p+"input_layernorm", c.HiddenSize),
 		Attn:     c.attention(w, p+"self_attn", i),
-		PostAttn: c.norm(w, p+"post_attention_layernorm", c.HiddenSize),
-		PreMLP:   c.norm(w, p+"pre_feedforward_layernorm", c.HiddenSize),
+		PostAttn: c.Norm(w, p+"post_attention_layernorm", c.HiddenSize),
+		PreMLP:   c.Norm(w, p+"pre_feedforward_layernorm", c.HiddenSize),
 		MLP:      w.GatedMLP(p+"mlp", c.HiddenSize, c.IntermediateSize, tensor.GELUTanh, false),
-		PostMLP:  c.norm(w, p+"post_feedforward_layernorm", c.HiddenSize),
+		PostMLP:  c.Norm(w, p+"post_feedforward_layernorm", c.HiddenSize),
 	}
 	for _, l := range b.Linears() {
 		l.Name = model.Module(l.Name)

@@ -5,7 +5,6 @@ package gptneox
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"math"
 
@@ -51,8 +50,8 @@ type layer struct {
 // New builds the model from config.json's text and its weights.
 func New(config []byte, w *model.Weights) (*model.Transformer, error) {
 	c := Config{LayerNormEps: 1e-5, HiddenAct: "gelu", RotaryPct: 0.25, MaxPositions: 2048, UseParallelResidual: true, AttentionBias: true}
-	if err := json.Unmarshal(config, &c); err != nil {
-		return nil, badinput.Errorf("config.json: %w", err)
+	if err := model.Decode(config, &c); err != nil {
+		return nil, err
 	}
 	if c.RopeConfig.Parameters != nil && c.RopeConfig.Parameters.Partial != 0 {
 		c.RotaryPct = c.RopeConfig.Parameters.Partial

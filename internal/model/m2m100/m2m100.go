@@ -5,7 +5,6 @@ package m2m100
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"math"
 
@@ -72,8 +71,8 @@ type decoderLayer struct {
 // New builds the model from config.json's text and its weights.
 func New(config []byte, w *model.Weights) (*Model, error) {
 	cfg := Config{ActivationFunction: "relu", ScaleEmbedding: true, MaxPositions: 1024, PadTokenID: 1, TieWordEmbeddings: true}
-	if err := json.Unmarshal(config, &cfg); err != nil {
-		return nil, badinput.Errorf("config.json: %w", err)
+	if err := model.Decode(config, &cfg); err != nil {
+		return nil, err
 	}
 	if err := cfg.check(); err != nil {
 		return nil, err
