@@ -18,16 +18,21 @@ import (
 // maxLine is how many characters a line may have; a tab is one.
 const maxLine = 140
 
-// tracked lists the files of the repository, by their paths below its root.
+// tracked lists the files of the repository and new ones that git does not ignore, by their
+// paths below its root.
 func tracked(t *testing.T) []string {
 	t.Helper()
-	list := exec.Command("git", "ls-files", "-z")
+	list := exec.Command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 	list.Dir = ".."
 	out, err := list.Output()
 	if err != nil {
 		t.Skipf("not a checkout of git: %v", err)
 	}
-	return strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
+	files := strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
+	return slices.DeleteFunc(files, func(name string) bool {
+		_, err := os.Lstat(filepath.Join("..", filepath.FromSlash(name)))
+		return err != nil // removed, and git does not know it yet
+	})
 }
 
 // pending are folders whose lines are still to be broken.
