@@ -15,6 +15,7 @@ import (
 	"barka/internal/benchdata"
 	"barka/internal/eval/tasks"
 	"barka/internal/progress"
+	"barka/internal/testfiles"
 )
 
 // write puts rows into a file as JSON lines.
@@ -255,14 +256,7 @@ func TestOptionsAndDataThatCannotBeRight(t *testing.T) {
 // TestPublicBenchmarks finds the known defects of the benchmarks that the
 // leaderboard ran.
 func TestPublicBenchmarks(t *testing.T) {
-	shared := os.Getenv("BARKA_SHARED")
-	if shared == "" {
-		shared = "../../../shared"
-	}
-	src := filepath.Join(shared, "data/oall/acegpt")
-	if _, err := os.Stat(src); err != nil {
-		t.Skip("the AceGPT benchmark files are not here; BARKA_SHARED names the directory with data/oall/acegpt")
-	}
+	src := testfiles.Shared(t, "oall", "acegpt")
 	dir := t.TempDir()
 	if _, err := benchdata.ConvertAceGPT(context.Background(), src, dir, progress.Silent); err != nil {
 		t.Fatal(err)

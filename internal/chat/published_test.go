@@ -1,8 +1,6 @@
 package chat
 
 import (
-	"bufio"
-	"compress/gzip"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -10,36 +8,15 @@ import (
 	"strings"
 	"testing"
 
+	"barka/internal/testfiles"
 	"barka/internal/tokenizer"
 )
-
-// lines calls f for each line of a compressed file.
-func lines(t *testing.T, path string, f func(line []byte)) {
-	t.Helper()
-	file, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	z, err := gzip.NewReader(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	in := bufio.NewScanner(z)
-	in.Buffer(nil, 4<<20)
-	for in.Scan() {
-		f(in.Bytes())
-	}
-	if err := in.Err(); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // publishedTemplates returns the conversations and, by name, the templates of
 // package jinja's goldens.
 func publishedTemplates(t *testing.T) (conversations map[string][]Message, templates map[string]string) {
 	templates = map[string]string{}
-	lines(t, filepath.Join("..", "jinja", "testdata", "published.jsonl.gz"), func(line []byte) {
+	for _, line := range testfiles.Lines(t, filepath.Join("..", "jinja", "testdata", "published.jsonl.gz")) {
 		var p struct {
 			Name, Template string
 			Conversations  map[string][]Message
@@ -52,18 +29,15 @@ func publishedTemplates(t *testing.T) (conversations map[string][]Message, templ
 		} else {
 			templates[p.Name] = p.Template
 		}
-	})
+	}
 	return conversations, templates
 }
 
 // tokenizersDir is where reference/chat/render.py put the tokenizers of npm
 // packages, or "".
-func tokenizersDir() string {
-	root := os.Getenv("BARKA_SHARED")
-	if root == "" {
-		root = filepath.Join("..", "..", "..", "shared")
-	}
-	for _, dir := range []string{os.Getenv("BARKA_TOKENIZERS"), filepath.Join(root, "data", "chat-tokenizers")} {
+func tokenizersDir(t *testing.T) string {
+	shared, _ := testfiles.FindShared(t, "chat-tokenizers")
+	for _, dir := range []string{os.Getenv("BARKA_TOKENIZERS"), shared} {
 		if _, err := os.Stat(filepath.Join(dir, "qwen3", "tokenizer.json")); dir != "" && err == nil {
 			return dir
 		}
@@ -74,14 +48,14 @@ func tokenizersDir() string {
 // TestPublishedIDs: published templates with the tokenizers of their families
 // give the ids of apply_chat_template, and {% generation %} its mask.
 func TestPublishedIDs(t *testing.T) {
-	dir := tokenizersDir()
+	dir := tokenizersDir(t)
 	if dir == "" {
 		t.Skip("BARKA_TOKENIZERS is no folder that reference/chat/render.py filled")
 	}
 	conversations, templates := publishedTemplates(t)
 	toks, cs := map[string]*tokenizer.Tokenizer{}, map[string]*Template{}
 	n, masks, found := 0, 0, 0
-	lines(t, filepath.Join("testdata", "ids.jsonl.gz"), func(line []byte) {
+	for _, line := range testfiles.Lines(t, filepath.Join("testdata", "ids.jsonl.gz")) {
 		var c struct {
 			Tokenizer, Template, Conversation string
 			Generation                        bool
@@ -114,7 +88,7 @@ func TestPublishedIDs(t *testing.T) {
 			t.Errorf("%s %s: %v\n got %v\nwant %v", key, c.Conversation, err, ids, c.IDs)
 		}
 		if !strings.Contains(c.Mask, "1") {
-			return
+			continue
 		}
 		masks++
 		_, trained, err := cs[key].Encode(messages)
@@ -125,7 +99,7 @@ func TestPublishedIDs(t *testing.T) {
 		// beside the answer and its end are line breaks and thinking tags.
 		plain, ok := templates[strings.TrimSuffix(c.Template, "_training")]
 		if !ok || plain == templates[c.Template] {
-			return
+			continue
 		}
 		b, err := compile(toks[c.Tokenizer], plain, Options{Thinking: "off"})
 		if err != nil {
@@ -136,7 +110,7 @@ func TestPublishedIDs(t *testing.T) {
 			t.Errorf("%s %s, without marks: %v", key, c.Conversation, err)
 		}
 		if !slices.Equal(same, ids) {
-			return
+			continue
 		}
 		found++
 		var beside []int32
@@ -152,7 +126,7 @@ func TestPublishedIDs(t *testing.T) {
 		if strings.TrimSpace(text) != "" {
 			t.Errorf("%s %s: %q does not train, which trl marks", key, c.Conversation, text)
 		}
-	})
+	}
 	t.Logf("%d conversations, %d masks, %d found without marks too, %d templates on a tokenizer", n, masks, found, len(cs))
 }
 

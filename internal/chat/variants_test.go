@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"barka/internal/testfiles"
 )
 
 // TestVariants: templates that differ from a well-known one in a detail (a
@@ -16,7 +18,7 @@ import (
 func TestVariants(t *testing.T) {
 	conversations, _ := publishedTemplates(t)
 	n, refused := 0, 0
-	lines(t, filepath.Join("testdata", "variants.jsonl.gz"), func(line []byte) {
+	for _, line := range testfiles.Lines(t, filepath.Join("testdata", "variants.jsonl.gz")) {
 		var v struct {
 			Name, Template string
 			Cases          []struct {
@@ -70,7 +72,7 @@ func TestVariants(t *testing.T) {
 				t.Errorf("%s %s: trains on %q, expected %q", v.Name, g.Conversation, got, answers)
 			}
 		}
-	})
+	}
 	if n < 200 || refused == 0 {
 		t.Errorf("%d cases, %d refused", n, refused)
 	}

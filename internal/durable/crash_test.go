@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"iter"
 	"math"
 	"math/rand/v2"
@@ -20,6 +19,7 @@ import (
 	"barka/internal/chat"
 	"barka/internal/dataset"
 	"barka/internal/filelock"
+	"barka/internal/testfiles"
 )
 
 // The crash tests start this test program again as a child that runs testStage
@@ -123,41 +123,13 @@ func testStage(ctx context.Context, out string, delay time.Duration, workers int
 	return r.Finish(Final{Tokens: tokens, Card: "# Test\n", Notes: []string{"a <note>"}})
 }
 
-// tree reads all files under dir.
-func tree(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	files := map[string]string{}
-	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		name, _ := filepath.Rel(dir, path)
-		files[name] = string(data)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return files
-}
-
 func sameTree(t *testing.T, want, got string) {
 	t.Helper()
-	a, b := tree(t, want), tree(t, got)
-	if len(a) < 3 {
-		t.Fatalf("only %d files in %s", len(a), want)
+	whole := testfiles.Tree(t, want)
+	if len(whole) < 3 {
+		t.Fatalf("only %d files in %s", len(whole), want)
 	}
-	for name := range a {
-		if a[name] != b[name] {
-			t.Errorf("%s differs (%d and %d bytes)", name, len(a[name]), len(b[name]))
-		}
-	}
-	for name := range b {
-		if _, ok := a[name]; !ok {
-			t.Errorf("%s is extra", name)
-		}
-	}
+	testfiles.Same(t, got, testfiles.Tree(t, got), whole)
 	if _, err := os.Lstat(got + dataset.PartialSuffix); err == nil {
 		t.Errorf("%s is still there", got+dataset.PartialSuffix)
 	}
@@ -256,7 +228,7 @@ func TestKilledDuringFinish(t *testing.T) {
 		} else {
 			killed++
 			if _, err := os.Stat(out); err == nil { // renamed already: it must be whole
-				for name, data := range tree(t, want) {
+				for name, data := range testfiles.Tree(t, want) {
 					if got, _ := os.ReadFile(filepath.Join(out, name)); string(got) != data {
 						t.Errorf("%s differs in a directory that has its name already", name)
 					}

@@ -1,12 +1,9 @@
 package eval
 
 import (
-	"compress/gzip"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +12,7 @@ import (
 	"barka/internal/eval/evaltest"
 	"barka/internal/eval/lighteval"
 	"barka/internal/eval/record"
+	"barka/internal/testfiles"
 	"barka/internal/tokenizer"
 )
 
@@ -24,24 +22,11 @@ import (
 
 func loadTokenizer(t *testing.T, name, eos string) evaltest.Tokenizer {
 	t.Helper()
-	dir := filepath.Join(filepath.Dir(evaltest.SharedOALL(t)), "tokenizers", name)
-	var in io.Reader
-	f, err := os.Open(filepath.Join(dir, "tokenizer.json"))
-	if err == nil {
-		in = f
-	} else if f, err = os.Open(filepath.Join(dir, "tokenizer.json.gz")); err == nil {
-		if in, err = gzip.NewReader(f); err != nil {
-			t.Fatal(err)
-		}
-	} else {
-		t.Skip("the tokenizer of " + name + " is not here")
+	path, ok := testfiles.FindShared(t, "tokenizers", name, "tokenizer.json")
+	if !ok {
+		path = testfiles.Shared(t, "tokenizers", name, "tokenizer.json.gz")
 	}
-	defer f.Close()
-	text, err := io.ReadAll(in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tok, err := tokenizer.Parse(text)
+	tok, err := tokenizer.Parse(testfiles.Read(t, path))
 	if err != nil {
 		t.Fatal(err)
 	}

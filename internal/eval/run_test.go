@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"math"
 	"os"
@@ -24,6 +23,7 @@ import (
 	"barka/internal/eval/record"
 	"barka/internal/eval/tasks"
 	"barka/internal/parquet"
+	"barka/internal/testfiles"
 )
 
 const fixtureDir = "testdata/hub"
@@ -79,21 +79,7 @@ func fixtureOptions(t *testing.T, list string) Options {
 
 // tree reads all files below a directory but the score journals.
 func tree(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	out := map[string]string{}
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || filepath.Base(filepath.Dir(path)) == "cache" {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		rel, _ := filepath.Rel(dir, path)
-		out[rel] = string(data)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
+	return testfiles.Tree(t, dir, func(name string) bool { return filepath.Base(filepath.Dir(name)) == "cache" })
 }
 
 func TestFixtureRun(t *testing.T) {

@@ -1,14 +1,14 @@
 package jinja
 
 import (
-	"bufio"
-	"compress/gzip"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"barka/internal/testfiles"
 )
 
 // turn is a message of the goldens.
@@ -40,32 +40,21 @@ func readPublished(t testing.TB) (publishedHead, []published) {
 	if path == "" {
 		path = filepath.Join("testdata", "published.jsonl.gz")
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	in := bufio.NewScanner(z)
-	in.Buffer(nil, 4<<20)
+	lines := testfiles.Lines(t, path)
 	var head publishedHead
-	in.Scan()
-	if err := json.Unmarshal(in.Bytes(), &head); err != nil {
+	if err := json.Unmarshal(lines[0], &head); err != nil {
 		t.Fatal(err)
 	}
 	var out []published
-	for in.Scan() {
+	for _, line := range lines[1:] {
 		var p published
-		if err := json.Unmarshal(in.Bytes(), &p); err != nil {
+		if err := json.Unmarshal(line, &p); err != nil {
 			t.Fatal(err)
 		}
 		out = append(out, p)
 	}
-	if err := in.Err(); err != nil || len(out) < 200 {
-		t.Fatalf("%d templates, %v", len(out), err)
+	if len(out) < 200 {
+		t.Fatalf("%d templates", len(out))
 	}
 	return head, out
 }

@@ -1,7 +1,6 @@
 package mediawiki
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,14 +8,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"barka/internal/badinput"
+	"barka/internal/testfiles"
 )
 
 func testClient(t *testing.T, o ClientOptions) (*Client, *[]time.Duration) {
@@ -180,11 +178,7 @@ func (c *cassette) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func replay(t *testing.T, name string) *Client {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join(cmp.Or(os.Getenv("BARKA_SHARED"),
-		filepath.Join("..", "..", "..", "shared")), "data", "wiki", "api", name))
-	if err != nil {
-		t.Skip("the shared reference data is not here")
-	}
+	data := testfiles.Read(t, testfiles.Shared(t, "wiki", "api", name))
 	tape := &cassette{t: t}
 	var wrapped struct{ Interactions json.RawMessage }
 	if err := json.Unmarshal(data, &wrapped); err != nil {

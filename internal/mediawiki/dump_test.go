@@ -1,8 +1,6 @@
 package mediawiki
 
 import (
-	"cmp"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +12,7 @@ import (
 	"golang.org/x/text/encoding/unicode/utf32"
 
 	"barka/internal/badinput"
+	"barka/internal/testfiles"
 )
 
 const small = `<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" version="0.11" xml:lang="en">
@@ -133,10 +132,7 @@ func TestBrokenDumps(t *testing.T) {
 
 // TestRealDumps reads genuine exports in every compression.
 func TestRealDumps(t *testing.T) {
-	root := filepath.Join(cmp.Or(os.Getenv("BARKA_SHARED"), filepath.Join("..", "..", "..", "shared")), "data", "wiki")
-	if _, err := os.Stat(root); err != nil {
-		t.Skip("the shared reference data is not here")
-	}
+	root := testfiles.Shared(t, "wiki")
 	for name, want := range map[string]int{
 		"pywikibot/article-pyrus.xml.bz2": 1, "pywikibot/article-pyrus.xml.gz": 1, "pywikibot/article-pyrus.xml.xz": 1,
 		"pywikibot/article-pear.xml": 1, "pywikibot/article-pear-0.10.xml": 1,

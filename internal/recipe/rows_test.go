@@ -1,11 +1,9 @@
 package recipe
 
 import (
-	"archive/zip"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -21,6 +19,7 @@ import (
 	"barka/internal/stage/convert"
 	"barka/internal/stage/filter"
 	"barka/internal/stage/translate"
+	"barka/internal/testfiles"
 )
 
 // sampleSet are rows of a set as convert and filter see them, with how many of
@@ -122,12 +121,8 @@ func shippedFilters(t *testing.T) map[string]filter.Options {
 // shared is the directory of the shared reference data, "" without one.
 func shared(t *testing.T) string {
 	t.Helper()
-	root := os.Getenv("BARKA_SHARED")
-	if root == "" {
-		root = filepath.Join("..", "..", "..", "shared")
-	}
-	root = filepath.Join(root, "data")
-	if _, err := os.Stat(root); err != nil {
+	root, ok := testfiles.FindShared(t)
+	if !ok {
 		t.Log("the genuine rows are not here (BARKA_SHARED): the repository's own alone")
 		return ""
 	}
@@ -164,7 +159,7 @@ func convertSet(t *testing.T, s sampleSet) (dir string, rows int64) {
 	o.Benchmark, o.Split = s.benchmark, s.split
 	path := s.path
 	if strings.HasSuffix(path, ".zip") {
-		path = unzipped(t, path)
+		path = testfiles.Unzip(t, path)
 	}
 	env := stageIO(t, "data", path)
 	m, err := convert.Run(t.Context(), o, env)
@@ -176,37 +171,6 @@ func convertSet(t *testing.T, s sampleSet) (dir string, rows int64) {
 
 func stageIO(t *testing.T, name, path string) durable.Env {
 	return durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{name: path}, Seed: 42, Progress: progress.Silent}
-}
-
-func unzipped(t *testing.T, path string) string {
-	t.Helper()
-	z, err := zip.OpenReader(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
-	dir := t.TempDir()
-	for _, f := range z.File {
-		if strings.HasSuffix(f.Name, "/") || !filepath.IsLocal(f.Name) {
-			continue
-		}
-		r, err := f.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		data, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		to := filepath.Join(dir, f.Name)
-		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(to, data, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
 }
 
 // spelled is a translator that spells every word with Arabic letters: what is

@@ -1,61 +1,41 @@
 package tokenizer
 
 import (
-	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"barka/internal/testfiles"
 )
 
-// shared returns a folder of the reference data beside a development
-// checkout, or skips.
+// shared returns a file or a folder of the reference data, or skips.
 func shared(t testing.TB, parts ...string) string {
 	t.Helper()
-	root := os.Getenv("BARKA_SHARED")
-	if root == "" {
-		root = filepath.Join("..", "..", "..", "shared")
-	}
-	path := filepath.Join(append([]string{root, "data", "tokenizers"}, parts...)...)
-	if _, err := os.Stat(path); err != nil {
-		t.Skip("the shared reference data is not here")
-	}
-	return path
+	return testfiles.Shared(t, append([]string{"tokenizers"}, parts...)...)
 }
 
 // realTokenizer loads one of the genuine tokenizers.
 func realTokenizer(t testing.TB, name string) *Tokenizer {
 	t.Helper()
 	var data []byte
-	var err error
 	parse := Parse
 	switch name {
 	case "gemma":
-		data, err = os.ReadFile(shared(t, "gemma2", "tokenizer.json.gz"))
-		if err == nil {
-			var z *gzip.Reader
-			if z, err = gzip.NewReader(bytes.NewReader(data)); err == nil {
-				data, err = io.ReadAll(z)
-			}
-		}
+		data = testfiles.Read(t, shared(t, "gemma2", "tokenizer.json.gz"))
 	case "gpt_neox":
-		data, err = os.ReadFile(shared(t, "gpt-neox", "20B_tokenizer.json"))
+		data = testfiles.Read(t, shared(t, "gpt-neox", "20B_tokenizer.json"))
 	case "llama2":
-		data, err = os.ReadFile(shared(t, "llama2", "tokenizer.json"))
+		data = testfiles.Read(t, shared(t, "llama2", "tokenizer.json"))
 	case "llama2-model":
-		data, err = os.ReadFile(shared(t, "llama2", "tokenizer.model"))
+		data = testfiles.Read(t, shared(t, "llama2", "tokenizer.model"))
 		parse = ParseSentencePiece
 	case "llama32":
 		data = llama3JSON(t, shared(t, "llama3.2"))
-	}
-	if err != nil {
-		t.Fatal(err)
 	}
 	tok, err := parse(data)
 	if err != nil {

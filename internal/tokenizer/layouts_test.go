@@ -1,15 +1,14 @@
 package tokenizer
 
 import (
-	"bytes"
-	"compress/gzip"
 	"encoding/json"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"barka/internal/testfiles"
 )
 
 // recorded is a line of a golden file of reference/tokenizers: a text with
@@ -83,37 +82,17 @@ func layout(t testing.TB, path string) *Tokenizer {
 func readRecorded(t testing.TB, path string) []recorded {
 	t.Helper()
 	var out []recorded
-	for _, line := range gzipLines(t, path)[1:] { // after the provenance
+	for _, line := range testfiles.Lines(t, path)[1:] { // after the provenance
 		var r recorded
 		if err := json.Unmarshal(line, &r); err != nil {
 			t.Fatal(err)
 		}
 		out = append(out, r)
 	}
+	if len(out) == 0 {
+		t.Fatalf("%s has no cases", path)
+	}
 	return out
-}
-
-// gzipLines reads a file of a provenance line and one line at least.
-func gzipLines(t testing.TB, path string) [][]byte {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := bytes.Split(bytes.TrimSuffix(data, []byte("\n")), []byte("\n"))
-	if len(lines) < 2 {
-		t.Fatalf("%s has %d lines", path, len(lines))
-	}
-	return lines
 }
 
 func checkRecorded(t *testing.T, tok *Tokenizer, c recorded, report bool) bool {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"barka/internal/testfiles"
 )
 
 // listOracle decodes whole lists node by node, as the reference is written,
@@ -181,7 +183,7 @@ type chainVocab struct {
 
 func readChains[T any](t testing.TB) (chainVocab, []T) {
 	t.Helper()
-	lines := gzipLines(t, filepath.Join("testdata", "decoders.jsonl.gz"))
+	lines := testfiles.Lines(t, filepath.Join("testdata", "decoders.jsonl.gz"))
 	var v chainVocab
 	if err := json.Unmarshal(lines[0], &v); err != nil {
 		t.Fatal(err)

@@ -1,12 +1,13 @@
 package wikitext
 
 import (
-	"cmp"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"barka/internal/testfiles"
 )
 
 func TestText(t *testing.T) {
@@ -87,10 +88,9 @@ func TestRedirect(t *testing.T) {
 
 // TestRealPages: nothing of the markup is left of genuine articles.
 func TestRealPages(t *testing.T) {
-	dir := filepath.Join(cmp.Or(os.Getenv("BARKA_SHARED"), filepath.Join("..", "..", "..", "shared")), "data", "wiki", "wikitext")
-	files, _ := filepath.Glob(filepath.Join(dir, "*.txt"))
-	if len(files) == 0 {
-		t.Skip("the shared reference data is not here")
+	files, err := filepath.Glob(filepath.Join(testfiles.Shared(t, "wiki", "wikitext"), "*.txt"))
+	if err != nil || len(files) == 0 {
+		t.Fatal("no texts", err)
 	}
 	for _, f := range files {
 		data, err := os.ReadFile(f)

@@ -9,25 +9,14 @@ import (
 	"testing"
 
 	"barka/internal/pytext"
+	"barka/internal/testfiles"
 	"barka/internal/tokenizer"
 )
 
 // Demo is the directory of the demonstration.
 func Demo(t *testing.T) string {
 	t.Helper()
-	dir, err := os.Getwd()
-	for err == nil {
-		demo := filepath.Join(dir, "internal", "demo")
-		if _, err := os.Stat(filepath.Join(demo, "models")); err == nil {
-			return demo
-		}
-		if dir == filepath.Dir(dir) {
-			break
-		}
-		dir = filepath.Dir(dir)
-	}
-	t.Fatal("no directory internal/demo above the tests")
-	return ""
+	return filepath.Join(testfiles.Root(t), "internal", "demo")
 }
 
 // DemoTokenizer is the demonstration's, which is trained on Arabic text, laid
@@ -49,30 +38,10 @@ func DemoTokenizer(t *testing.T) Tokenizer {
 	return Tokenizer{tok, eos}
 }
 
-// SharedOALL finds the benchmark data that cannot be committed: a directory
-// named shared beside the repository, or BARKA_SHARED.
+// SharedOALL finds the benchmark data that cannot be committed.
 func SharedOALL(t *testing.T) string {
 	t.Helper()
-	var candidates []string
-	if set := os.Getenv("BARKA_SHARED"); set != "" {
-		candidates = []string{set}
-	} else {
-		dir, err := os.Getwd()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-			candidates = append(candidates, filepath.Join(filepath.Dir(dir), "shared"))
-		}
-	}
-	for _, c := range candidates {
-		path := filepath.Join(c, "data", "oall")
-		if _, err := os.Stat(path); err == nil {
-			return path
-		}
-	}
-	t.Skip("the AceGPT benchmark files are not here; set BARKA_SHARED")
-	return ""
+	return testfiles.Shared(t, "oall")
 }
 
 // Reference reads the published result file of pythia-70m.

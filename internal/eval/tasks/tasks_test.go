@@ -51,14 +51,17 @@ func row(pairs ...any) Row {
 	return r
 }
 
-// cases holds a made-up row for every prompt function. The expected prompts
-// of MMLU, EXAMS and ACVA are proven by the published digests; the others
-// follow the specification's templates character by character.
-var cases = []struct {
+// promptCase is a row of a task and the question that it gives.
+type promptCase struct {
 	task string
 	row  Row
 	want Doc
-}{
+}
+
+// cases holds a made-up row for every prompt function. The expected prompts
+// of MMLU, EXAMS and ACVA are proven by the published digests; the others
+// follow the specification's templates character by character.
+var cases = []promptCase{
 	{"community|arabic_mmlu:anatomy", row("question", "كم؟", "A", "1", "B", "2", "C", "3", "D", "4", "answer", "C", "subject", "علم_الفلك"),
 		Doc{"الأسئلة التالية هي أسئلة متعددة الإختيارات مع الجواب الصحيح حول علم الفلك. \n\nكم؟\nأ. 1\nب. 2\nج. 3\nد. 4\nالإجابة:",
 			"الأسئلة التالية هي أسئلة متعددة الإختيارات مع الجواب الصحيح حول علم الفلك. \n\n", arabicLetters, 2}},
@@ -99,10 +102,15 @@ var cases = []struct {
 		Doc{"ا. ب. ج. د.", "", []string{" ه.", " و."}, 0}},
 }
 
-func TestPrompts(t *testing.T) {
+func TestPrompts(t *testing.T) { checkPrompts(t, V1, cases) }
+
+// checkPrompts compares the questions of a leaderboard's cases. Every prompt function must
+// have one.
+func checkPrompts(t *testing.T, board Leaderboard, cases []promptCase) {
+	t.Helper()
 	seen := map[string]bool{}
 	for _, c := range cases {
-		task, ok := Lookup(V1, c.task)
+		task, ok := Lookup(board, c.task)
 		if !ok {
 			t.Fatalf("no task %s", c.task)
 		}
@@ -119,7 +127,7 @@ func TestPrompts(t *testing.T) {
 			t.Errorf("%s: the prompt does not begin with its instruction", c.task)
 		}
 	}
-	for _, task := range All(V1) {
+	for _, task := range All(board) {
 		if !seen[task.PromptName] {
 			t.Errorf("prompt function %s has no case", task.PromptName)
 		}

@@ -42,11 +42,7 @@ func TestTableV2(t *testing.T) {
 // expected prompts are what the functions of the same names give for it, in
 // community_tasks/arabic_evals.py of lighteval at commit 895d904a (2025),
 // rewritten in Python from that file and run there.
-var casesV2 = []struct {
-	task string
-	row  Row
-	want Doc
-}{
+var casesV2 = []promptCase{
 	// Empty options are left out with their letters.
 	{"community|arabic_mmlu:Driving Test", row("Question", "كم؟", "Answer Key", "E", "Option 1", "واحد", "Option 2",
 		"اثنان", "Option 3", "", "Option 4", nil, "Option 5", "خمسة"),
@@ -85,32 +81,7 @@ var casesV2 = []struct {
 			"بناءً على السياقات المقترحة التالية، اجب عن السؤال التالي", []string{"7"}, 0}},
 }
 
-func TestPromptsV2(t *testing.T) {
-	seen := map[string]bool{}
-	for _, c := range casesV2 {
-		task, ok := Lookup(V2, c.task)
-		if !ok {
-			t.Fatalf("no task %s", c.task)
-		}
-		seen[task.PromptName] = true
-		got, err := task.Prompt(c.row, nil)
-		if err != nil {
-			t.Errorf("%s: %v", c.task, err)
-			continue
-		}
-		if diff := cmp.Diff(c.want, got); diff != "" {
-			t.Errorf("%s:\n%s", c.task, diff)
-		}
-		if !strings.HasPrefix(got.Query, got.Instruction) {
-			t.Errorf("%s: the prompt does not begin with its instruction", c.task)
-		}
-	}
-	for _, task := range All(V2) {
-		if !seen[task.PromptName] {
-			t.Errorf("prompt function %s has no case", task.PromptName)
-		}
-	}
-}
+func TestPromptsV2(t *testing.T) { checkPrompts(t, V2, casesV2) }
 
 func TestBadRowsV2(t *testing.T) {
 	for _, c := range []struct {

@@ -1,73 +1,17 @@
 package convert
 
 import (
-	"archive/zip"
 	"encoding/json"
-	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"barka/internal/testfiles"
 )
-
-// sharedEnglish finds the benchmark files that cannot be committed: a
-// directory named shared beside the repository, or BARKA_SHARED.
-func sharedEnglish(t *testing.T) string {
-	t.Helper()
-	root := os.Getenv("BARKA_SHARED")
-	if root == "" {
-		dir, err := os.Getwd()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for ; root == "" && dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-			if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-				root = filepath.Join(filepath.Dir(dir), "shared")
-			}
-		}
-	}
-	path := filepath.Join(root, "data", "english")
-	if _, err := os.Stat(path); err != nil {
-		t.Skip("no benchmark files in ", path)
-	}
-	return path
-}
-
-// unzip unpacks an archive into a new directory, archives inside it too.
-func unzip(t *testing.T, path string) string {
-	t.Helper()
-	z, err := zip.OpenReader(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
-	dir := t.TempDir()
-	for _, f := range z.File {
-		if strings.HasSuffix(f.Name, "/") || !filepath.IsLocal(f.Name) {
-			continue
-		}
-		r, err := f.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		data, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		to := filepath.Join(dir, f.Name)
-		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(to, data, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
 
 // TestRealRows converts real rows of each set in its archive's layout.
 func TestRealRows(t *testing.T) {
-	dir := sharedEnglish(t)
+	dir := testfiles.Shared(t, "english")
 	for _, c := range []struct {
 		benchmark, path, split string
 		rows, rejected         int64
@@ -92,7 +36,7 @@ func TestRealRows(t *testing.T) {
 	} {
 		path := filepath.Join(dir, filepath.FromSlash(c.path))
 		if strings.HasSuffix(path, ".zip") {
-			path = unzip(t, path)
+			path = testfiles.Unzip(t, path)
 		}
 		o := options(c.benchmark)
 		o.Split = c.split

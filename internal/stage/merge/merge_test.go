@@ -11,6 +11,7 @@ import (
 	"barka/internal/progress"
 	"barka/internal/stage/merge"
 	"barka/internal/tensor/cpu"
+	"barka/internal/testfiles"
 )
 
 // TestMergeIsWholeOrNotThere: two at once, killed ones, other people's files
@@ -42,14 +43,14 @@ func TestMergeIsWholeOrNotThere(t *testing.T) {
 	if err != nil || !disturbed {
 		t.Fatalf("%v, disturbed: %t", err, disturbed)
 	}
-	want := outputs(t, out)
+	want := testfiles.Tree(t, out)
 	if want["model.safetensors"] == "" || want["config.json"] == "" || want[merge.OriginFile] == "" {
 		t.Fatalf("files %d", len(want))
 	}
 	if err := run(killed, progress.Silent); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "after a killed merge", outputs(t, killed), want)
+	testfiles.Same(t, "after a killed merge", testfiles.Tree(t, killed), want)
 	if left, _ := filepath.Glob(filepath.Join(dir, "*.partial")); len(left) > 0 {
 		t.Errorf("left %v", left)
 	}
@@ -100,37 +101,6 @@ type each struct {
 }
 
 func (e *each) Add(int64) { e.do() }
-
-// outputs are the files a run leaves.
-func outputs(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	out := map[string]string{}
-	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		name, _ := filepath.Rel(dir, path)
-		out[name] = string(data)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
-func same(t *testing.T, what string, got, want map[string]string) {
-	t.Helper()
-	for name := range want {
-		if got[name] != want[name] {
-			t.Errorf("%s: %s differs from that of an undisturbed run", what, name)
-		}
-	}
-	if len(got) != len(want) {
-		t.Errorf("%s: %d files, an undisturbed run leaves %d", what, len(got), len(want))
-	}
-}
 
 func mustRefuse(t *testing.T, what string, err error, words ...string) {
 	t.Helper()

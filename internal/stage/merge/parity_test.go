@@ -23,6 +23,7 @@ import (
 	"barka/internal/stage/merge"
 	"barka/internal/tensor"
 	"barka/internal/tensor/cpu"
+	"barka/internal/testfiles"
 	"barka/internal/torchfile/torchtest"
 )
 
@@ -72,7 +73,7 @@ func TestMergeOfTorchFiles(t *testing.T) {
 		if err := merge.Run(t.Context(), dev, base, adapter, out, merge.Origin{}, progress.Silent); err != nil {
 			t.Fatal(err)
 		}
-		return outputs(t, out), out
+		return testfiles.Tree(t, out), out
 	}
 	want, _ := merged(golden.Dir("gemma2"), filepath.Join(golden.Dir("gemma2"), "adapter"))
 	got, _ := merged(golden.TorchDir("gemma2"), filepath.Join(golden.TorchDir("gemma2"), "adapter"))
@@ -85,7 +86,7 @@ func TestMergeOfTorchFiles(t *testing.T) {
 	if err := os.CopyFS(base, os.DirFS(golden.TorchDir("gemma2"))); err != nil {
 		t.Fatal(err)
 	}
-	config := strings.Replace(outputs(t, base)["config.json"], "{", `{"tie_word_embeddings": false,`, 1)
+	config := strings.Replace(testfiles.Tree(t, base)["config.json"], "{", `{"tie_word_embeddings": false,`, 1)
 	if err := os.WriteFile(filepath.Join(base, "config.json"), []byte(config), 0o644); err != nil {
 		t.Fatal(err)
 	}

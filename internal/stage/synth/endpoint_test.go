@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,6 +19,7 @@ import (
 	"barka/internal/dataset"
 	"barka/internal/durable"
 	"barka/internal/llm"
+	"barka/internal/testfiles"
 )
 
 // endpoint is a server that answers like polite, unless fault answers first.
@@ -108,37 +108,10 @@ func status(code int, text string) func(http.ResponseWriter) bool {
 
 var filtered = status(400, `{"error":{"code":"content_filter","message":"\u001b[31mThe prompt was filtered."}}`)
 
-// files are the bytes of a directory by name.
-func files(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	out := map[string]string{}
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		name, _ := filepath.Rel(dir, path)
-		out[name] = string(data)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
 // sameFiles compares a directory with one that an undisturbed run wrote.
 func sameFiles(t *testing.T, what, got, want string) {
 	t.Helper()
-	a, b := files(t, got), files(t, want)
-	for name := range b {
-		if a[name] != b[name] {
-			t.Errorf("%s: %s differs from that of an undisturbed run", what, name)
-		}
-	}
-	if len(a) != len(b) {
-		t.Errorf("%s: %d files, an undisturbed run writes %d", what, len(a), len(b))
-	}
+	testfiles.Same(t, what, testfiles.Tree(t, got), testfiles.Tree(t, want))
 }
 
 // about makes passages, every third of them long; each names itself, so that
@@ -279,7 +252,7 @@ func TestRetryIsInterrupted(t *testing.T) {
 	e := newEndpoint(t, refuse)
 	at := testEnv(t, path)
 	run(t, withConcurrency(options(), 1), e, at)
-	before := files(t, at.Out)
+	before := testfiles.Tree(t, at.Out)
 
 	ctx, cancel := context.WithCancel(context.Background())
 	n := 0
@@ -293,7 +266,7 @@ func TestRetryIsInterrupted(t *testing.T) {
 	if _, err := Run(ctx, options(), e.client(t), at); !errors.Is(err, context.Canceled) {
 		t.Fatalf("error %v, want that it was cancelled", err)
 	}
-	if now := files(t, at.Out); fmt.Sprint(now) != fmt.Sprint(before) {
+	if now := testfiles.Tree(t, at.Out); fmt.Sprint(now) != fmt.Sprint(before) {
 		t.Error("the finished directory changed")
 	}
 	at.Retry = false // the same work is continued all the same

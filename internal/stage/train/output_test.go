@@ -17,6 +17,7 @@ import (
 	"barka/internal/progress"
 	"barka/internal/stage/train"
 	"barka/internal/tensorboard"
+	"barka/internal/testfiles"
 )
 
 func mustRefuse(t *testing.T, what string, err error, words ...string) {
@@ -101,10 +102,10 @@ func TestRestart(t *testing.T) {
 
 	copyTree(t, filepath.Join(dir, "old"), filepath.Join(dir, "out"))
 	killedAt(t, 5, other, input(t, data, ""), env("out", true), filepath.Join(dir, "killed"))
-	same(t, "restarted", outputs(t, filepath.Join(dir, "out")), want)
-	same(t, "beside the restarted run", outputs(t, filepath.Join(dir, "killed")), old)
+	testfiles.Same(t, "restarted", outputs(t, filepath.Join(dir, "out")), want)
+	testfiles.Same(t, "beside the restarted run", outputs(t, filepath.Join(dir, "killed")), old)
 	run(other, env("killed", false))
-	same(t, "restarted, killed and continued", outputs(t, filepath.Join(dir, "killed")), want)
+	testfiles.Same(t, "restarted, killed and continued", outputs(t, filepath.Join(dir, "killed")), want)
 
 	// As a process leaves it that is killed while it clears the old run's work
 	// away: every file may be gone or not.
@@ -125,7 +126,7 @@ func TestRestart(t *testing.T) {
 			continue // it goes last, when nothing else is there
 		}
 		run(other, env(filepath.Base(left), true))
-		same(t, "cleared but for "+gone, outputs(t, left), want)
+		testfiles.Same(t, "cleared but for "+gone, outputs(t, left), want)
 	}
 
 	// An old checkpoint under the new identity, should that ever come about.
@@ -176,7 +177,7 @@ func TestKilledAtTheEnd(t *testing.T) {
 		if _, err := train.Run(context.Background(), options(), in, env); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		same(t, name, outputs(t, env.Out), want)
+		testfiles.Same(t, name, outputs(t, env.Out), want)
 		if _, err := os.Stat(env.Out + ".partial"); err == nil {
 			t.Errorf("%s: work is left", name)
 		}
@@ -265,7 +266,7 @@ func TestDamage(t *testing.T) {
 				return text
 			})
 			if err == nil {
-				same(t, name, outputs(t, out), want)
+				testfiles.Same(t, name, outputs(t, out), want)
 			} else if !badinput.Is(err) {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -302,7 +303,7 @@ func TestDamage(t *testing.T) {
 	if _, err := train.Run(context.Background(), options(), input(t, data, ""), at); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "made again", outputs(t, at.Out), want)
+	testfiles.Same(t, "made again", outputs(t, at.Out), want)
 }
 
 // TestFinishedByEarlierVersions: a summary without digests is accepted if the

@@ -20,6 +20,7 @@ import (
 	"barka/internal/progress"
 	"barka/internal/stage/train"
 	"barka/internal/tensor/cpu"
+	"barka/internal/testfiles"
 	"barka/internal/tokenizer"
 )
 
@@ -91,33 +92,7 @@ func (w *watch) Add(n int64) {
 
 // outputs are the files a run leaves, but TensorBoard's, which hold times.
 func outputs(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	out := map[string]string{}
-	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() || strings.Contains(d.Name(), "tfevents") {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		name, _ := filepath.Rel(dir, path)
-		out[name] = string(data)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
-func same(t *testing.T, what string, got, want map[string]string) {
-	t.Helper()
-	for name := range want {
-		if got[name] != want[name] {
-			t.Errorf("%s: %s differs from that of an undisturbed run", what, name)
-		}
-	}
-	if len(got) != len(want) {
-		t.Errorf("%s: %d files, an undisturbed run leaves %d", what, len(got), len(want))
-	}
+	return testfiles.Tree(t, dir, func(name string) bool { return strings.Contains(name, "tfevents") })
 }
 
 // TestResume interrupts runs and continues them: cancelled, and as a killed
@@ -151,7 +126,7 @@ func TestResume(t *testing.T) {
 	if err := run(context.Background(), killed, progress.Silent); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "killed", outputs(t, killed), want)
+	testfiles.Same(t, "killed", outputs(t, killed), want)
 
 	cancelled := filepath.Join(dir, "cancelled")
 	ctx, cancel := context.WithCancel(context.Background())
@@ -166,7 +141,7 @@ func TestResume(t *testing.T) {
 		t.Errorf("the continued run counts %d steps as its own and %d as done before, want 5 and 7: "+
 			"the time left follows from its own", rest.step, rest.skipped)
 	}
-	same(t, "cancelled", outputs(t, cancelled), want)
+	testfiles.Same(t, "cancelled", outputs(t, cancelled), want)
 }
 
 func TestLossFallsAndMicroBatchesDoNotMatter(t *testing.T) {

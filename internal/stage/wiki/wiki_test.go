@@ -1,7 +1,6 @@
 package wiki
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,6 +19,7 @@ import (
 	"barka/internal/dataset"
 	"barka/internal/durable"
 	"barka/internal/progress"
+	"barka/internal/testfiles"
 )
 
 const dump = `<mediawiki version="0.11"><siteinfo><dbname>t</dbname><base>https://t.test/wiki/Main</base></siteinfo>
@@ -263,11 +263,7 @@ func TestValidate(t *testing.T) {
 
 // TestRealDump reports what a genuine dump gives.
 func TestRealDump(t *testing.T) {
-	path := filepath.Join(cmp.Or(os.Getenv("BARKA_SHARED"), filepath.Join("..", "..", "..", "..", "shared")), "data",
-		"wiki", "enwiki-pages-articles1-shortened.xml.bz2")
-	if _, err := os.Stat(path); err != nil {
-		t.Skip("the shared reference data is not here")
-	}
+	path := testfiles.Shared(t, "wiki", "enwiki-pages-articles1-shortened.xml.bz2")
 	o, out := Defaults(), filepath.Join(t.TempDir(), "out")
 	o.Dump = path
 	m, err := Run(context.Background(), o, durable.Env{Out: out, Progress: progress.Silent})
