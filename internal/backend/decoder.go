@@ -30,18 +30,8 @@ type Decoder struct {
 // OpenDecoder opens a causal language model, and an adapter on top if one is
 // given. The caller closes it.
 func (e *Engine) OpenDecoder(name, adapter string) (*Decoder, error) {
-	dir, err := hub.Resolve(name)
+	dir, o, err := e.locate(name)
 	if err != nil {
-		return nil, err
-	}
-	if err := e.watch.check(dir); err != nil {
-		return nil, err
-	}
-	o, err := e.options(dir)
-	if err != nil {
-		return nil, err
-	}
-	if err := fits(dir, o); err != nil {
 		return nil, err
 	}
 	tok, err := tokenizer.Load(dir)

@@ -81,6 +81,21 @@ func NewEngine(threads int, dt string, log func(string)) *Engine {
 	return &Engine{Device: cpu.New(threads), DType: dt, Log: log, threads: threads, watch: &watch{seen: map[string]fs.FileInfo{}}}
 }
 
+// locate returns the directory of a model and the options to open it with. It refuses a model
+// that has changed since it was first used, or does not fit into memory.
+func (e *Engine) locate(name string) (dir string, o model.Options, err error) {
+	if dir, err = hub.Resolve(name); err != nil {
+		return "", o, err
+	}
+	if err = e.watch.check(dir); err != nil {
+		return "", o, err
+	}
+	if o, err = e.options(dir); err != nil {
+		return "", o, err
+	}
+	return dir, o, fits(dir, o)
+}
+
 // options resolves the type of the packed weights.
 func (e *Engine) options(dir string) (model.Options, error) {
 	dt := e.DType

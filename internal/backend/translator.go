@@ -76,18 +76,8 @@ func (e *Engine) OpenTranslator(name string, o TranslatorOptions) (*Translator, 
 	if o.NumReturn > o.Beam {
 		return nil, badinput.Errorf("translate: num_return is %d, expected at most beam, %d", o.NumReturn, o.Beam)
 	}
-	dir, err := hub.Resolve(name)
+	dir, mo, err := e.locate(name)
 	if err != nil {
-		return nil, err
-	}
-	if err := e.watch.check(dir); err != nil {
-		return nil, err
-	}
-	mo, err := e.options(dir)
-	if err != nil {
-		return nil, err
-	}
-	if err := fits(dir, mo); err != nil {
 		return nil, err
 	}
 	source, base, err := o.sourceOf(dir)
