@@ -5,10 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"strings"
 	"testing"
-
-	"barka/internal/badinput"
 )
 
 // writeSet makes a dataset of n passages at dir.
@@ -30,22 +27,6 @@ func writeSet(t *testing.T, dir string, n int) {
 	}
 	if err := b.Seal(m, ""); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func mustFail(t *testing.T, err error, words ...string) {
-	t.Helper()
-	if err == nil {
-		t.Error("no error")
-		return
-	}
-	for _, w := range words {
-		if !strings.Contains(err.Error(), w) {
-			t.Errorf("error without %q: %v", w, err)
-		}
-	}
-	if !badinput.Is(err) {
-		t.Errorf("not marked as bad input: %v", err)
 	}
 }
 

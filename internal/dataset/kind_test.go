@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"barka/internal/badinput/badinputtest"
 )
 
 // TestRequire: rows of another kind are refused with what they are and what is
@@ -27,7 +29,7 @@ func TestRequire(t *testing.T) {
 		if err := Require(path, Passages); err != nil {
 			t.Errorf("%s: %v", path, err)
 		}
-		mustFail(t, Require(path, Instructions), path, "holds passages", "expected instructions", `"messages"`, "columns ")
+		badinputtest.Want(t, Require(path, Instructions), path, "holds passages", "expected instructions", `"messages"`, "columns ")
 	}
 	for text, holds := range map[string]string{
 		`{"conversations":[]}`:                    "ShareGPT",
@@ -36,14 +38,14 @@ func TestRequire(t *testing.T) {
 		`{"a":1}`: "rows of an unknown kind (columns a)",
 	} {
 		path := file("other.jsonl", text+"\n")
-		mustFail(t, Require(path, Instructions), holds, "expected instructions")
-		mustFail(t, Require(path, Passages), holds, "expected passages")
+		badinputtest.Want(t, Require(path, Instructions), holds, "expected instructions")
+		badinputtest.Want(t, Require(path, Passages), holds, "expected passages")
 	}
 	for _, path := range []string{file("messages.jsonl", `{"messages":[]}`+"\n"), file("empty.jsonl", ""), file("list.jsonl", "[1]\n")} {
 		if err := Require(path, Instructions); err != nil {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
-	mustFail(t, Require(filepath.Join(dir, "none"), Passages), "none")
-	mustFail(t, Require(file("broken.parquet", "x"), Passages), "broken.parquet")
+	badinputtest.Want(t, Require(filepath.Join(dir, "none"), Passages), "none")
+	badinputtest.Want(t, Require(file("broken.parquet", "x"), Passages), "broken.parquet")
 }

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"barka/internal/badinput"
+	"barka/internal/badinput/badinputtest"
 	"barka/internal/dataset"
 )
 
@@ -137,9 +138,9 @@ func TestUnwritable(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	os.WriteFile(file, nil, 0o666)
 	_, err := Begin(filepath.Join(file, "sub", "out"), testIdentity(5, nil), false)
-	mustFail(t, err, file)
+	badinputtest.Want(t, err, file)
 	_, err = Begin(file, testIdentity(5, nil), false)
-	mustFail(t, err, file)
+	badinputtest.Want(t, err, file)
 	_, err = Begin("/proc/nosuch/out", testIdentity(5, nil), false)
 	if err == nil || !strings.Contains(err.Error(), "/proc/nosuch/out") {
 		t.Errorf("%v", err)
@@ -154,7 +155,7 @@ func TestReadOnlyFileSystem(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := Begin(filepath.Join(disk, "other"), testIdentity(5, nil), false)
-	mustFail(t, err, "other", "--out")
+	badinputtest.Want(t, err, "other", "--out")
 	r, err := Begin(out, testIdentity(5, nil), false)
 	if err != nil || !r.Done() {
 		t.Errorf("a finished directory on a read-only disk: %v", err)
@@ -176,5 +177,5 @@ func TestNoPermission(t *testing.T) {
 		done <- err
 	}()
 	err := <-done
-	mustFail(t, err, dir, "permission denied", "--out")
+	badinputtest.Want(t, err, dir, "permission denied", "--out")
 }

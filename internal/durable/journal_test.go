@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"barka/internal/badinput/badinputtest"
 )
 
 func filledJournal(t *testing.T, n int) (path string, data []byte) {
@@ -81,7 +83,7 @@ func TestJournalDamagedInTheMiddle(t *testing.T) {
 		if err == nil {
 			t.Fatalf("byte %d: accepted with %d keys", i, j.Len())
 		}
-		mustFail(t, err, path, "line 2", "--restart")
+		badinputtest.Want(t, err, path, "line 2", "--restart")
 		if after, _ := os.ReadFile(path); !bytes.Equal(after, damaged) {
 			t.Fatal("a damaged journal was changed")
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"barka/internal/badinput"
+	"barka/internal/badinput/badinputtest"
 	"barka/internal/chat"
 	"barka/internal/dataset"
 	"barka/internal/jsonl"
@@ -49,22 +50,6 @@ func writeSet(t *testing.T, out string, id Identity, n int, restart bool) *datas
 	return r.Manifest()
 }
 
-func mustFail(t *testing.T, err error, words ...string) {
-	t.Helper()
-	if err == nil {
-		t.Error("no error")
-		return
-	}
-	for _, w := range words {
-		if !strings.Contains(err.Error(), w) {
-			t.Errorf("error without %q: %v", w, err)
-		}
-	}
-	if !badinput.Is(err) {
-		t.Errorf("not marked as bad input: %v", err)
-	}
-}
-
 func TestChangedSettingsAreNamed(t *testing.T) {
 	dir := t.TempDir()
 	in := filepath.Join(dir, "in.jsonl")
@@ -82,19 +67,19 @@ func TestChangedSettingsAreNamed(t *testing.T) {
 			writeSet(t, out, id, 10, false)
 		}
 		_, err := Begin(out, testIdentity(4, map[string]string{"passages": in}), false)
-		mustFail(t, err, state, "option beam was 5 and is now 4", "--restart", "--out")
+		badinputtest.Want(t, err, state, "option beam was 5 and is now 4", "--restart", "--out")
 		other := id
 		o := testOptions{Beam: 5}
 		o.Nested.Rate = 0.5
 		other.Options, other.Seed, other.Version = o, 8, 2
 		_, err = Begin(out, other, false)
-		mustFail(t, err, "option nested.rate was 0 and is now 0.5", "seed was 7 and is now 8", "stage version was 1 and is now 2")
+		badinputtest.Want(t, err, "option nested.rate was 0 and is now 0.5", "seed was 7 and is now 8", "stage version was 1 and is now 2")
 		_, err = Begin(out, testIdentity(5, nil), false)
-		mustFail(t, err, "content of input passages")
+		badinputtest.Want(t, err, "content of input passages")
 	}
 	os.WriteFile(in, []byte("{} \n"), 0o666)
 	_, err := Begin(out, id, false)
-	mustFail(t, err, "content of input passages was sha256:")
+	badinputtest.Want(t, err, "content of input passages was sha256:")
 	if _, err := os.Lstat(out + dataset.PartialSuffix); err == nil {
 		t.Error("a refused run leaves a partial directory")
 	}
@@ -117,9 +102,9 @@ func TestDoneNeedsNothingAndSeesDamage(t *testing.T) {
 	}
 	os.Truncate(filepath.Join(out, m.Files[1].Name), 100)
 	_, err = Begin(out, id, false)
-	mustFail(t, err, m.Files[1].Name, "100 bytes", "--restart")
+	badinputtest.Want(t, err, m.Files[1].Name, "100 bytes", "--restart")
 	for _, err := range dataset.Rows[dataset.Passage](context.Background(), out) {
-		mustFail(t, err, m.Files[1].Name)
+		badinputtest.Want(t, err, m.Files[1].Name)
 		break
 	}
 	if m := writeSet(t, out, id, 100, true); m.Rows != 100 {
@@ -163,12 +148,12 @@ func TestForeignDirectoriesAreLeftAlone(t *testing.T) {
 		os.MkdirAll(out, 0o777)
 		os.WriteFile(filepath.Join(out, "thesis.tex"), []byte("x"), 0o666)
 		_, err := Begin(out, testIdentity(5, nil), restart)
-		mustFail(t, err, "no dataset directory")
+		badinputtest.Want(t, err, "no dataset directory")
 		os.RemoveAll(out)
 		os.MkdirAll(out+dataset.PartialSuffix, 0o777)
 		os.WriteFile(filepath.Join(out+dataset.PartialSuffix, "thesis.tex"), []byte("x"), 0o666)
 		_, err = Begin(out, testIdentity(5, nil), restart)
-		mustFail(t, err, "thesis.tex")
+		badinputtest.Want(t, err, "thesis.tex")
 		if _, err := os.Stat(filepath.Join(out+dataset.PartialSuffix, "thesis.tex")); err != nil {
 			t.Fatal("a foreign file was removed")
 		}
@@ -179,17 +164,17 @@ func TestForeignDirectoriesAreLeftAlone(t *testing.T) {
 	}
 	for _, out := range []string{"", ".", "..", "/"} {
 		_, err := Begin(out, testIdentity(5, nil), false)
-		mustFail(t, err)
+		badinputtest.Want(t, err)
 	}
 	in := filepath.Join(dir, "in")
 	writeSet(t, in, testIdentity(5, nil), 3, false)
 	os.Symlink(in, filepath.Join(dir, "link"))
 	for _, out := range []string{in, in + "/sub", dir + "/link"} {
 		_, err := Begin(out, testIdentity(5, map[string]string{"rows": in}), true)
-		mustFail(t, err, "input rows")
+		badinputtest.Want(t, err, "input rows")
 	}
 	_, err := Begin(filepath.Join(dir, "o"), testIdentity(5, map[string]string{"x": filepath.Join(dir, "missing")}), false)
-	mustFail(t, err, "input x", "missing")
+	badinputtest.Want(t, err, "input x", "missing")
 }
 
 // TestForeignFilesAreLeftAlone: a dataset is not replaced while something lies
@@ -202,7 +187,7 @@ func TestForeignFilesAreLeftAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := Begin(out, testIdentity(4, nil), true)
-	mustFail(t, err, "notes.txt", "move it away")
+	badinputtest.Want(t, err, "notes.txt", "move it away")
 	if err := os.Rename(notes, filepath.Join(t.TempDir(), "notes.txt")); err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +199,7 @@ func TestForeignFilesAreLeftAlone(t *testing.T) {
 	if err := os.WriteFile(notes, []byte("mine"), 0o666); err != nil { // meanwhile
 		t.Fatal(err)
 	}
-	mustFail(t, r.Finish(Final{}), "notes.txt")
+	badinputtest.Want(t, r.Finish(Final{}), "notes.txt")
 	if data, err := os.ReadFile(notes); err != nil || string(data) != "mine" {
 		t.Errorf("the foreign file holds %q, %v", data, err)
 	}
@@ -246,7 +231,7 @@ func TestEveryFlippedBitIsNoticed(t *testing.T) {
 		}
 		if bit%1000 < 61 {
 			_, err := Begin(out, id, false)
-			mustFail(t, err, path, "SHA-256", "--restart")
+			badinputtest.Want(t, err, path, "SHA-256", "--restart")
 		}
 	}
 }
@@ -371,7 +356,7 @@ func TestDuplicateRecords(t *testing.T) {
 		t.Errorf("the same record twice: %d calls, %v, %v", calls, m, err)
 	}
 	_, _, err = run("other")
-	mustFail(t, err, `"a"`)
+	badinputtest.Want(t, err, `"a"`)
 }
 
 func TestMapBatch(t *testing.T) {
@@ -557,13 +542,13 @@ func TestRowsOfFilesAndHalfMadeDirectories(t *testing.T) {
 	r.Close()
 	for _, path := range []string{out, out + dataset.PartialSuffix} {
 		for _, err := range dataset.Rows[dataset.Passage](ctx, path) {
-			mustFail(t, err, "finish")
+			badinputtest.Want(t, err, "finish")
 		}
 		_, err = dataset.Digest(t.Context(), path)
-		mustFail(t, err, "finish")
+		badinputtest.Want(t, err, "finish")
 	}
 	for _, err := range dataset.Rows[dataset.Passage](ctx, dir) {
-		mustFail(t, err, "manifest.json")
+		badinputtest.Want(t, err, "manifest.json")
 	}
 	stop, cancel := context.WithCancel(ctx)
 	defer cancel()

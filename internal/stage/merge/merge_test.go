@@ -3,10 +3,9 @@ package merge_test
 import (
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
-	"barka/internal/badinput"
+	"barka/internal/badinput/badinputtest"
 	"barka/internal/golden"
 	"barka/internal/progress"
 	"barka/internal/stage/merge"
@@ -32,7 +31,7 @@ func TestMergeIsWholeOrNotThere(t *testing.T) {
 			return
 		}
 		disturbed = true
-		mustRefuse(t, "second merge", run(out, progress.Silent), "another process is working on this output")
+		badinputtest.Want(t, run(out, progress.Silent), "another process is working on this output")
 		if err := os.CopyFS(killed+".partial", os.DirFS(out+".partial")); err != nil {
 			t.Error(err)
 		}
@@ -63,7 +62,7 @@ func TestMergeIsWholeOrNotThere(t *testing.T) {
 	if err := os.WriteFile(notes, []byte("mine"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	mustRefuse(t, "a foreign directory", run(foreign, progress.Silent), "notes.txt")
+	badinputtest.Want(t, run(foreign, progress.Silent), "notes.txt")
 	if text, err := os.ReadFile(notes); err != nil || string(text) != "mine" {
 		t.Errorf("the foreign file holds %q, %v", text, err)
 	}
@@ -78,14 +77,14 @@ func TestMergeIsWholeOrNotThere(t *testing.T) {
 		if err := os.WriteFile(weights, text, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		mustRefuse(t, "damage", run(out, progress.Silent), "model.safetensors", "merge again")
+		badinputtest.Want(t, run(out, progress.Silent), "model.safetensors", "merge again")
 	}
 
 	// Merged by an earlier version, which recorded no digests.
 	if err := os.WriteFile(filepath.Join(out, merge.OriginFile), []byte(`{"base_digest": "b", "adapter_digest": "a"}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	mustRefuse(t, "a short file of an earlier version", run(out, progress.Silent), "merge again")
+	badinputtest.Want(t, run(out, progress.Silent), "merge again")
 	if err := os.WriteFile(weights, []byte(want["model.safetensors"]), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -101,16 +100,3 @@ type each struct {
 }
 
 func (e *each) Add(int64) { e.do() }
-
-func mustRefuse(t *testing.T, what string, err error, words ...string) {
-	t.Helper()
-	if !badinput.Is(err) {
-		t.Errorf("%s: error %v, want bad input", what, err)
-		return
-	}
-	for _, w := range words {
-		if !strings.Contains(err.Error(), w) {
-			t.Errorf("%s: error %v, want %q", what, err, w)
-		}
-	}
-}

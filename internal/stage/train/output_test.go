@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"barka/internal/badinput"
+	"barka/internal/badinput/badinputtest"
 	"barka/internal/durable"
 	"barka/internal/model"
 	"barka/internal/progress"
@@ -19,19 +20,6 @@ import (
 	"barka/internal/tensorboard"
 	"barka/internal/testfiles"
 )
-
-func mustRefuse(t *testing.T, what string, err error, words ...string) {
-	t.Helper()
-	if !badinput.Is(err) {
-		t.Errorf("%s: error %v, want bad input", what, err)
-		return
-	}
-	for _, w := range words {
-		if !strings.Contains(err.Error(), w) {
-			t.Errorf("%s: error %v, want %q", what, err, w)
-		}
-	}
-}
 
 func copyTree(t *testing.T, from, to string) {
 	t.Helper()
@@ -62,11 +50,11 @@ func TestTwoRunsAtOnce(t *testing.T) {
 	first := at
 	first.Progress = &watch{Reporter: progress.Silent, at: 3, do: func() {
 		_, err := train.Run(context.Background(), options(), in, at)
-		mustRefuse(t, "second run", err, "another process is working on this output")
+		badinputtest.Want(t, err, "another process is working on this output")
 		restarted := at
 		restarted.Restart = true
 		_, err = train.Run(context.Background(), options(), in, restarted)
-		mustRefuse(t, "second run with --restart", err, "another process is working on this output")
+		badinputtest.Want(t, err, "another process is working on this output")
 	}}
 	s, err := train.Run(context.Background(), options(), in, first)
 	if err != nil {
@@ -137,7 +125,7 @@ func TestRestart(t *testing.T) {
 	}
 	copyTree(t, filepath.Join(dir, "a.partial", "checkpoints"), checkpoints)
 	_, err := train.Run(context.Background(), other, input(t, data, ""), env("b", false))
-	mustRefuse(t, "another run's checkpoint", err, "belongs to a run with other options", "--restart")
+	badinputtest.Want(t, err, "belongs to a run with other options", "--restart")
 }
 
 // TestKilledAtTheEnd: what a process leaves that is killed between the summary
@@ -200,17 +188,19 @@ func TestForeignFiles(t *testing.T) {
 			"an adapter of peft":   func(out string) string { return filepath.Join(out, "adapter_model.safetensors") },
 			"work of another kind": func(out string) string { return filepath.Join(out+".partial", "adapter_model.safetensors") },
 		} {
-			at := durable.Env{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: progress.Silent, Restart: restart}
-			path := set(at.Out)
-			os.MkdirAll(filepath.Dir(path), 0o755)
-			if err := os.WriteFile(path, []byte("mine"), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			_, err := train.Run(context.Background(), options(), input(t, data, ""), at)
-			mustRefuse(t, name, err, "choose another --out")
-			if text, err := os.ReadFile(path); err != nil || string(text) != "mine" {
-				t.Errorf("%s: the file holds %q, %v", name, text, err)
-			}
+			t.Run(name, func(t *testing.T) {
+				at := durable.Env{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: progress.Silent, Restart: restart}
+				path := set(at.Out)
+				os.MkdirAll(filepath.Dir(path), 0o755)
+				if err := os.WriteFile(path, []byte("mine"), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				_, err := train.Run(context.Background(), options(), input(t, data, ""), at)
+				badinputtest.Want(t, err, "choose another --out")
+				if text, err := os.ReadFile(path); err != nil || string(text) != "mine" {
+					t.Errorf("the file holds %q, %v", text, err)
+				}
+			})
 		}
 	}
 	at := durable.Env{Out: filepath.Join(t.TempDir(), "out"), Seed: 3, Progress: progress.Silent}
@@ -228,7 +218,7 @@ func TestForeignFiles(t *testing.T) {
 	}
 	at.Restart = true
 	_, err := train.Run(context.Background(), o, input(t, data, ""), at)
-	mustRefuse(t, "a card beside the adapter", err, "README.md", "move it away")
+	badinputtest.Want(t, err, "README.md", "move it away")
 }
 
 // TestDamage: a checkpoint, the records that it vouches for and a finished
@@ -280,16 +270,16 @@ func TestDamage(t *testing.T) {
 		text[bytes.Index(text, []byte(`"loss":`))+len(`"loss":`)] ^= 1 // another digit
 		return text
 	})
-	mustRefuse(t, "another loss", err, "metrics.jsonl", "--restart")
+	badinputtest.Want(t, err, "metrics.jsonl", "--restart")
 	_, err = damaged(metrics, func(text []byte) []byte {
 		lines := bytes.SplitAfter(text, []byte("\n"))
 		return bytes.Join(append(lines[:1:1], lines[2:]...), nil)
 	})
-	mustRefuse(t, "a line is missing", err, "metrics.jsonl")
+	badinputtest.Want(t, err, "metrics.jsonl")
 	_, err = damaged(metrics, func(text []byte) []byte { return text[:100] })
-	mustRefuse(t, "cut off", err, "metrics.jsonl", "lines are missing")
+	badinputtest.Want(t, err, "metrics.jsonl", "lines are missing")
 	_, err = damaged(events, func(text []byte) []byte { return text[:100] })
-	mustRefuse(t, "events cut off", err, tensorboard.Name, "events are missing")
+	badinputtest.Want(t, err, tensorboard.Name, "events are missing")
 
 	adapter := filepath.Join(at.Out, "adapter_model.safetensors")
 	text := []byte(want["adapter_model.safetensors"])
@@ -298,7 +288,7 @@ func TestDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = train.Run(context.Background(), options(), input(t, data, ""), at)
-	mustRefuse(t, "a finished adapter", err, "adapter_model.safetensors", "SHA-256", "--restart")
+	badinputtest.Want(t, err, "adapter_model.safetensors", "SHA-256", "--restart")
 	at.Restart = true
 	if _, err := train.Run(context.Background(), options(), input(t, data, ""), at); err != nil {
 		t.Fatal(err)
@@ -339,7 +329,7 @@ func TestFinishedByEarlierVersions(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = train.Run(context.Background(), o, input(t, data, ""), at)
-	mustRefuse(t, "a short adapter", err, "--restart")
+	badinputtest.Want(t, err, "--restart")
 }
 
 // TestEventsAreWrittenOnce: TensorBoard's file has each step once, however
