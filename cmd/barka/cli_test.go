@@ -546,6 +546,37 @@ func TestTranslateSpecialText(t *testing.T) {
 	}
 }
 
+// verifiesMerge runs merge --verify on a merged model that is there, and on one that is made.
+func verifiesMerge(t *testing.T, model, adapter, merged, other string) {
+	t.Helper()
+	var r struct {
+		Out      string
+		Verified backend.Verified
+	}
+	out := ok(t, "", "merge", "--model", model, "--adapter", adapter, "--out", merged, "--verify", "--json")
+	if err := json.Unmarshal([]byte(out), &r); err != nil || r.Out != merged || r.Verified.Texts != 16 || r.Verified.Largest <= 0 {
+		t.Errorf("%s: %v", out, err)
+	}
+	prompts := filepath.Join(t.TempDir(), "prompts.jsonl")
+	if err := os.WriteFile(prompts, []byte(`{"prompt":"Is it sweet?"}`+"\n"+`{"prompt":"نعم"}`+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	refused := barka(t, "", "merge", "--model", model, "--adapter", adapter, "--out", other, "--verify", "--verify-bound", "1e-9")
+	if refused.code != exitFailed || !strings.Contains(refused.err, "Nothing was written") {
+		t.Errorf("%d %q", refused.code, refused.err)
+	}
+	if _, err := os.Stat(other); err == nil {
+		t.Error("a refused model is there")
+	}
+	out = ok(t, "", "merge", "--model", model, "--adapter", adapter, "--out", other, "--verify", "--verify-prompts", prompts)
+	if !strings.Contains(out, "verified on 2 texts") || !strings.Contains(out, "merged model in") {
+		t.Error(out)
+	}
+	if r := barka(t, "", "merge", "--model", model, "--adapter", adapter, "--out", other, "--verify-bound", "1"); r.code != exitUsage {
+		t.Errorf("a bound without --verify: %d %q", r.code, r.err)
+	}
+}
+
 // TestTrainMergeEval: an adapter trained, merged and evaluated; the merged
 // model scores as base and adapter do, up to the rounding of its weights.
 func TestTrainMergeEval(t *testing.T) {
@@ -579,6 +610,7 @@ func TestTrainMergeEval(t *testing.T) {
 		t.Errorf("changed option: %d %q", r.code, r.err)
 	}
 	ok(t, "", "merge", "--model", model, "--adapter", adapter, "--out", merged)
+	verifiesMerge(t, model, adapter, merged, filepath.Join(root, "other"))
 	request := `{"context":"Is it sweet?","continuations":["نعم","لا"]}` + "\n"
 	var a, b scoreReply
 	if err := json.Unmarshal([]byte(ok(t, request, "score", "--model", model, "--adapter", adapter, "--dtype", "f32")), &a); err != nil {

@@ -552,14 +552,14 @@ func TestMerge(t *testing.T) {
 	e := engine(t, 1)
 	base, adapter, out := golden.Dir("gemma2"), filepath.Join(golden.Dir("gemma2"), "adapter"), filepath.Join(t.TempDir(), "merged")
 	for range 2 {
-		if err := e.Merge(t.Context(), base, adapter, out, progress.Silent); err != nil {
+		if _, err := e.Merge(t.Context(), base, adapter, out, nil, progress.Silent); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if err := os.WriteFile(filepath.Join(out, merge.OriginFile), []byte("{}\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Merge(t.Context(), base, adapter, out, progress.Silent); !badinput.Is(err) {
+	if _, err := e.Merge(t.Context(), base, adapter, out, nil, progress.Silent); !badinput.Is(err) {
 		t.Errorf("a merge over another: %v", err)
 	}
 }

@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"fmt"
 
 	"barka/internal/hub"
 	"barka/internal/progress"
@@ -10,24 +11,48 @@ import (
 
 // Merge writes a base model with an adapter merged into it. A model that was
 // merged from the same two is left as it is.
-func (e *Engine) Merge(ctx context.Context, name, adapter, out string, reporter progress.Reporter) error {
+//
+// If v is not nil, the merged model is compared with base and adapter. One that
+// differs too much is not put into place. One that was merged before stays, and
+// the error says so. The engine's type is that of the comparison; anything but
+// float32 adds roundings of its own to it.
+func (e *Engine) Merge(ctx context.Context, name, adapter, out string, v *Verification, reporter progress.Reporter) (*Verified, error) {
 	dir, err := hub.Resolve(name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if adapter, err = hub.ResolveAdapter(adapter); err != nil {
-		return err
+		return nil, err
 	}
 	unchanged := func() error { return e.watch.check(dir, adapter) }
 	if err := unchanged(); err != nil {
-		return err
+		return nil, err
 	}
 	m := merge.Origin{Unchanged: unchanged}
 	if m.Base, err = digest(ctx, dir); err != nil {
-		return err
+		return nil, err
 	}
 	if m.Adapter, err = digest(ctx, adapter); err != nil {
-		return err
+		return nil, err
 	}
-	return merge.Run(ctx, e.Device, dir, adapter, out, m, reporter)
+	var found *Verified
+	var check *verifier
+	if v != nil {
+		if check, err = e.quiet().verifier(dir, adapter, v); err != nil {
+			return nil, err
+		}
+		m.Verify = func(made string) (err error) {
+			if found, err = check.run(ctx, made, reporter); err != nil && found != nil {
+				return fmt.Errorf("%w. Nothing was written to %s", err, out)
+			}
+			return err
+		}
+	}
+	if err := merge.Run(ctx, e.Device, dir, adapter, out, m, reporter); err != nil || check == nil || found != nil {
+		return found, err
+	}
+	if found, err = check.run(ctx, out, reporter); err != nil && found != nil {
+		return found, fmt.Errorf("%w. %s was merged before and is left as it is; remove it", err, out)
+	}
+	return found, err
 }

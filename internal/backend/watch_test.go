@@ -83,11 +83,11 @@ func TestMergeOfChangingModels(t *testing.T) {
 				t.Fatal(err)
 			}
 			e := engine(t, 2)
-			if err := e.Merge(t.Context(), base, filepath.Join(base, "adapter"), filepath.Join(dir, "whole"), progress.Silent); err != nil {
+			if _, err := e.Merge(t.Context(), base, filepath.Join(base, "adapter"), filepath.Join(dir, "whole"), nil, progress.Silent); err != nil {
 				t.Fatal(err)
 			}
 			path := filepath.Join(base, victim)
-			err := e.Merge(t.Context(), base, filepath.Join(base, "adapter"), out, &onAdd{progress.Silent, func() {
+			_, err := e.Merge(t.Context(), base, filepath.Join(base, "adapter"), out, nil, &onAdd{progress.Silent, func() {
 				if err := change(path); err != nil {
 					t.Fatal(err)
 				}
@@ -108,18 +108,18 @@ func TestMergeEnds(t *testing.T) {
 	dir := t.TempDir()
 	base, out, whole := golden.Dir("gemma2"), filepath.Join(dir, "merged"), filepath.Join(dir, "whole")
 	e := engine(t, 1)
-	if err := e.Merge(t.Context(), base, filepath.Join(base, "adapter"), whole, progress.Silent); err != nil {
+	if _, err := e.Merge(t.Context(), base, filepath.Join(base, "adapter"), whole, nil, progress.Silent); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	added := &onAdd{progress.Silent, cancel}
-	if err := e.Merge(ctx, base, filepath.Join(base, "adapter"), out, added); !errors.Is(err, context.Canceled) || added.f != nil {
+	if _, err := e.Merge(ctx, base, filepath.Join(base, "adapter"), out, nil, added); !errors.Is(err, context.Canceled) || added.f != nil {
 		t.Errorf("interrupted: %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(out, "model.safetensors")); err == nil {
 		t.Error("the model is there after an interruption")
 	}
-	if err := e.Merge(t.Context(), base, filepath.Join(base, "adapter"), out, progress.Silent); err != nil {
+	if _, err := e.Merge(t.Context(), base, filepath.Join(base, "adapter"), out, nil, progress.Silent); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"model.safetensors", "merge.json", "config.json"} {

@@ -127,7 +127,7 @@ func (c *chain) train(ctx context.Context, st stage) error {
 
 func (c *chain) merge(ctx context.Context, st stage) error {
 	out := c.path(st.dir)
-	if err := c.Engine.Merge(ctx, c.r.model(c.r.Models.Base), c.path(adapterDir), out, c.Progress); err != nil {
+	if _, err := c.Engine.Merge(ctx, c.r.model(c.r.Models.Base), c.path(adapterDir), out, nil, c.Progress); err != nil {
 		return err
 	}
 	c.Say(Step{Stage: st.name, Out: out, Seconds: time.Since(c.start).Seconds()})

@@ -44,6 +44,9 @@ type Origin struct {
 	// Unchanged, if not nil, returns an error if the files that Base and
 	// Adapter identify have changed.
 	Unchanged func() error `json:"-"`
+	// Verify, if not nil, is called with the directory of the whole model before
+	// it is moved into place. If it returns an error, nothing of the merge stays.
+	Verify func(dir string) error `json:"-"`
 }
 
 // Run writes base + adapter as a model of its own: W + s·B·A in float32,
@@ -83,6 +86,9 @@ func Run(ctx context.Context, dev tensor.Device, base, adapter, out string, id O
 		return err
 	}
 	err = m.write(w.Final(), base, id, reporter)
+	if err == nil && id.Verify != nil {
+		err = id.Verify(w.Final())
+	}
 	if err == nil {
 		err = w.Swap(nil)
 	}
