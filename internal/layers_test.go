@@ -78,7 +78,7 @@ var layers = []layer{
 	{"tensor", []string{"internal/tensor"}, []string{"machine"}, false},
 	{"kernel", []string{"internal/kernel"}, []string{"machine"}, false},
 	{"machine", []string{"internal/cpu", "internal/parallel", "internal/dtype", "internal/mapped",
-		"internal/resident", "internal/hostile"}, nil, false},
+		"internal/resident", "internal/hostile", "internal/cuda/..."}, nil, false},
 
 	// Formats compute nothing and know nothing of models. A chat template may
 	// ask its tokenizer for names of tokens.
@@ -126,7 +126,13 @@ func breach(pkg, dependency string) string {
 }
 
 func TestImportsGoDown(t *testing.T) {
-	list := exec.Command("go", "list", "-e", "-deps", "-json=ImportPath,Imports", "./...")
+	for _, tags := range []string{"", "cuda"} {
+		t.Run("tags="+tags, func(t *testing.T) { importsGoDown(t, tags) })
+	}
+}
+
+func importsGoDown(t *testing.T, tags string) {
+	list := exec.Command("go", "list", "-e", "-deps", "-tags", tags, "-json=ImportPath,Imports", "./...")
 	list.Dir = ".."
 	var stderr bytes.Buffer
 	list.Stderr = &stderr

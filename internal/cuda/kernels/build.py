@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+"""Compiles the kernels with the pinned NVRTC into images.zip and manifest.json.
+
+    python -m venv venv && venv/bin/pip install nvidia-cuda-nvrtc-cu12==12.4.127
+    venv/bin/python build.py            # writes both files
+    venv/bin/python build.py --check    # compares them with what the sources give
+
+No GPU, no CUDA toolkit and no nvcc are needed. Newer NVRTC writes PTX that older drivers refuse:
+12.4 writes PTX 8.4, which drivers from 550 read. A kernel that spills registers or needs a stack is
+an error, and so is one whose registers or shared memory do not fit the blocks it is meant for.
+"""
+import ctypes
+import hashlib
+import io
+import json
+import pathlib
+import re
+import sys
+import zipfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+VERSION = "12.4.127"
+MODULES = ["gemm", "rows", "probe"]
+# Machine code for the chips of data centres; PTX for all others, which the driver translates.
+TARGETS = {"sm_80": "cubin", "sm_90a": "cubin", "compute_80": "ptx"}
+SHARED_LIMIT = {"sm_80": 163 * 1024, "sm_90a": 227 * 1024, "compute_80": 163 * 1024}
+
+# Dynamic shared memory by kernel, bytes. A product's is that of its stages, and of its tile in
+# float32 where that is more (gemm.cu).
+
+
+def gemm_shared(m, tokens, stages):
+    return max((m + tokens) * 128 * stages, tokens * (m + 4) * 4)
+
+
+def shared_bytes(name):
+    if match := re.fullmatch(r"gemm_(\d+)x(\d+)_s(\d+)", name):
+        return gemm_shared(*map(int, match.groups()))
+    if match := re.fullmatch(r"gemm_small_t(\d+)_w(\d+)", name):
+        tokens, warps = map(int, match.groups())
+        stages = {8: 8, 16: 8, 32: 6, 64: 4}[tokens]
+        return (warps * 16 + max(tokens, 16)) * 256 * stages
+    return 32 if name.startswith("rms_norm") else 0
+
+
+class Compiler:
+    def __init__(self):
+        try:
+            from importlib.metadata import PackageNotFoundError, distribution
+
+            wheel = distribution("nvidia-cuda-nvrtc-cu12")
+        except PackageNotFoundError:
+            sys.exit(f"build.py: NVRTC is missing: pip install nvidia-cuda-nvrtc-cu12=={VERSION}")
+        if wheel.version != VERSION:
+            sys.exit(f"build.py: NVRTC is {wheel.version}, the images need {VERSION}")
+        library = next(f for f in wheel.files if f.name == "libnvrtc.so.12")
+        self.nvrtc = ctypes.CDLL(str(library.locate()))
+
+    def take(self, program, size, get):
+        n = ctypes.c_size_t()
+        getattr(self.nvrtc, size)(program, ctypes.byref(n))
+        buffer = ctypes.create_string_buffer(n.value)
+        getattr(self.nvrtc, get)(program, buffer)
+        return buffer.raw
+
+    def compile(self, module, target):
+        """Returns the image and the compiler's log."""
+        # Without contraction the emulator's arithmetic is the GPU's; where a fused operation is meant,
+        # the source says fma_.
+        options = [f"--gpu-architecture={target}", "--std=c++17", "--fmad=false"]
+        if TARGETS[target] == "cubin":
+            options.append("--ptxas-options=-v")
+        header = (HERE / "kernel.h").read_bytes()
+        program = ctypes.c_void_p()
+        self.nvrtc.nvrtcCreateProgram(
+            ctypes.byref(program), (HERE / f"{module}.cu").read_bytes(), f"{module}.cu".encode(), 1,
+            (ctypes.c_char_p * 1)(header), (ctypes.c_char_p * 1)(b"kernel.h"))
+        encoded = [o.encode() for o in options]
+        failed = self.nvrtc.nvrtcCompileProgram(program, len(encoded), (ctypes.c_char_p * len(encoded))(*encoded))
+        log = self.take(program, "nvrtcGetProgramLogSize", "nvrtcGetProgramLog").rstrip(b"\0").decode()
+        if failed:
+            sys.exit(f"build.py: {module}.cu for {target}:\n{log}")
+        kind = "CUBIN" if TARGETS[target] == "cubin" else "PTX"
+        image = self.take(program, f"nvrtcGet{kind}Size", f"nvrtcGet{kind}")
+        self.nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
+        return image, log
+
+
+def bounds(module):
+    """Returns {kernel: (threads per block, blocks per multiprocessor)} from the PTX."""
+    found = {}
+    pattern = r"\.entry (\w+)\([^)]*\)\s*\.maxntid (\d+), 1, 1\s*(?:\.minnctapersm (\d+))?"
+    for name, threads, blocks in re.findall(pattern, module):
+        found[name] = (int(threads), int(blocks or 1))
+    return found
+
+
+def resources(log):
+    """Returns {kernel: (registers, stack, spilled bytes)} from ptxas's report."""
+    found = {}
+    for part in log.split("Compiling entry function '")[1:]:
+        name = part.split("'", 1)[0]
+        stack, stores, loads = map(int, re.search(
+            r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", part).groups())
+        found[name] = (int(re.search(r"Used (\d+) registers", part).group(1)), stack, stores + loads)
+    return found
+
+
+def build():
+    compiler, images, kernels, faults = Compiler(), {}, {}, []
+    for module in MODULES:
+        ptx, _ = compiler.compile(module, "compute_80")
+        limits = bounds(ptx.decode())
+        for target in TARGETS:
+            image, log = compiler.compile(module, target)
+            images[f"{module}.{target}.{TARGETS[target]}"] = image
+            for name, (registers, stack, spilled) in resources(log).items():
+                threads, blocks = limits[name]
+                shared = shared_bytes(name)
+                kernel = kernels.setdefault(
+                    name, {"module": module, "threads": threads, "blocks": blocks, "shared": shared, "registers": {}})
+                kernel["registers"][target] = registers
+                if spilled or stack:
+                    faults.append(f"{name} for {target}: {spilled} bytes spilled, {stack} bytes of stack")
+                if blocks * (shared + 1024) > SHARED_LIMIT[target] + 1024:
+                    kernel.setdefault("over", []).append(target)
+                if registers * threads * blocks > 65536:
+                    faults.append(f"{name} for {target}: {registers} registers × {threads} threads × {blocks} blocks")
+    if faults:
+        sys.exit("build.py: " + "\n".join(faults))
+    sources = hashlib.sha256()
+    for name in ["kernel.h"] + sorted(f"{m}.cu" for m in MODULES):
+        sources.update((HERE / name).read_bytes())
+    manifest = {
+        "nvrtc": VERSION,
+        "sources": sources.hexdigest(),
+        "images": {name: hashlib.sha256(image).hexdigest() for name, image in sorted(images.items())},
+        "kernels": dict(sorted(kernels.items())),
+    }
+    return images, manifest
+
+
+def main():
+    images, manifest = build()
+    archive, table = HERE / "images.zip", HERE / "manifest.json"
+    text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
+    if "--check" in sys.argv[1:]:
+        stored = zipfile.ZipFile(archive)
+        stale = [n for n in sorted(set(images) | set(stored.namelist()))
+                 if n not in images or n not in stored.namelist() or stored.read(n) != images[n]]
+        if table.read_text() != text:
+            stale.append("manifest.json")
+        if stale:
+            sys.exit(f"build.py: not what the sources give: {', '.join(stale)}; run build.py and commit")
+        print(f"{len(images)} images and {len(manifest['kernels'])} kernels are current; nothing spills")
+        return
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as z:
+        for name in sorted(images):
+            z.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), images[name], zipfile.ZIP_DEFLATED, 9)
+    archive.write_bytes(buffer.getvalue())
+    table.write_text(text)
+    print(f"images.zip: {len(buffer.getvalue())} bytes, {sum(map(len, images.values()))} unpacked")
+    for name, k in manifest["kernels"].items():
+        print(f"{name:24} {k['threads']:4} threads  {k['shared']:7} bytes  registers {k['registers']}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,254 @@
+// The other half of kernel.h: its operations on a CPU, for the fake driver. A block's threads are
+// fibers of one system thread. A warp operation waits for all 32 lanes and then computes from the
+// layouts that the PTX manual documents.
+//
+// It is stricter than a GPU where a GPU forgives: shared memory begins as NaN and ends in guard
+// bytes, an asynchronous copy spoils its target at once and lands only at the wait that covers it,
+// lanes that meet in different operations end the launch, and a launch runs in several fiber orders
+// (see fake.cpp). What it cannot show: races between memory proxies, the rounding inside tensor
+// cores, speed.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+namespace emu {
+
+struct Failure { // ends a launch; its text goes to standard error
+  std::string text;
+};
+
+// Copy is one cp.async in flight.
+struct Copy {
+  void *dst;
+  const void *src;
+  bool valid;
+};
+
+// Slot is what one lane hands into a warp operation and receives from it.
+struct Slot {
+  u32 in[10];
+  const void *address;
+  u32 out[4];
+};
+
+struct Meeting { // of a warp's lanes or of a block's threads
+  int arrived = 0, members = 0;
+  unsigned generation = 0;
+  const char *operation = nullptr;
+};
+
+struct Warp {
+  Meeting meeting;
+  Slot slots[32];
+};
+
+struct Fiber {
+  void *stack_pointer = nullptr;
+  int thread = 0;
+  bool done = false;
+  const Meeting *waits = nullptr; // until its generation is no longer `generation`
+  unsigned generation = 0;
+  std::vector<std::vector<Copy>> groups; // committed, the oldest first
+  std::vector<Copy> open;                // not committed
+};
+
+struct Block {
+  u32 x, y, threads, grid_x;
+  u8 *shared;
+  size_t shared_bytes;
+  Meeting barrier;
+  std::vector<Warp> warps;
+};
+
+extern Block *block;
+extern Fiber *fiber;
+void yield(); // back to the scheduler
+
+inline Warp &warp() { return block->warps[fiber->thread / 32]; }
+inline int lane() { return fiber->thread % 32; }
+
+// meet waits for all members; the last one to come runs `last` before anybody goes on.
+template <class F> void meet(Meeting &m, const char *operation, F last) {
+  if (m.arrived > 0 && m.operation != operation)
+    throw Failure{std::string("threads meet in different operations: ") + m.operation + " and " + operation};
+  m.operation = operation;
+  if (++m.arrived == m.members) {
+    last();
+    m.arrived = 0;
+    m.generation++;
+    return;
+  }
+  fiber->waits = &m;
+  fiber->generation = m.generation;
+  yield();
+}
+
+inline void check_shared(const void *p, size_t bytes, const char *what) {
+  const u8 *b = (const u8 *)p;
+  if (b < block->shared || b + bytes > block->shared + block->shared_bytes)
+    throw Failure{std::string(what) + ": address outside of shared memory"};
+  if ((uintptr_t)p % 16)
+    throw Failure{std::string(what) + ": address is not a multiple of 16"};
+}
+
+// Kernels by name, as a module has them.
+struct Entry {
+  const char *name;
+  void (*call)(void **arguments);
+  int threads;
+};
+void add(Entry e);
+
+template <auto F> struct Call;
+template <class... A, void (*F)(A...)> struct Call<F> {
+  template <size_t... I> static void with(void **p, std::index_sequence<I...>) {
+    F(*(std::remove_reference_t<A> *)p[I]...);
+  }
+  static void run(void **p) { with(p, std::index_sequence_for<A...>{}); }
+};
+struct Register {
+  explicit Register(Entry e) { add(e); }
+};
+
+} // namespace emu
+
+#define SHARED(name) u8 *name = emu::block->shared
+#define KERNEL(name, threads, blocks)                                                                        \
+  static const int threads_of_##name = threads;                                                              \
+  static void name
+#define ENTRY(name) static emu::Register register_##name({#name, emu::Call<name>::run, threads_of_##name});
+#define DEVICE static inline __attribute__((always_inline, unused))
+#define UNROLL
+#define __device__
+#define __restrict__ __restrict
+
+DEVICE u32 thread_x() { return emu::fiber->thread; }
+DEVICE u32 block_x() { return emu::block->x; }
+DEVICE u32 block_y() { return emu::block->y; }
+DEVICE u32 block_size() { return emu::block->threads; }
+DEVICE u32 grid_x() { return emu::block->grid_x; }
+
+DEVICE void barrier() {
+  emu::meet(emu::block->barrier, "barrier", [] {});
+}
+
+DEVICE u32 float_bits(float f) {
+  u32 u;
+  memcpy(&u, &f, 4);
+  return u;
+}
+DEVICE float bits_float(u32 u) {
+  float f;
+  memcpy(&f, &u, 4);
+  return f;
+}
+
+static inline float shfl_xor(float v, int mask) {
+  emu::Warp &w = emu::warp();
+  int lane = emu::lane();
+  w.slots[lane].in[0] = float_bits(v);
+  w.slots[lane].in[1] = (u32)mask;
+  emu::meet(w.meeting, "shfl", [&] {
+    for (int i = 0; i < 32; i++)
+      w.slots[i].out[0] = w.slots[(i ^ w.slots[i].in[1]) & 31].in[0];
+  });
+  return bits_float(w.slots[lane].out[0]);
+}
+DEVICE void atomic_add(u32 *p, u32 v) { *p += v; }
+
+static inline void cp_async16(void *dst, const void *src, bool valid) {
+  emu::check_shared(dst, 16, "cp.async");
+  if (valid && (uintptr_t)src % 16)
+    throw emu::Failure{"cp.async: source is not a multiple of 16"};
+  memset(dst, 0xff, 16);
+  emu::fiber->open.push_back({dst, src, valid});
+}
+static inline void cp_async_commit() {
+  emu::fiber->groups.push_back(std::move(emu::fiber->open));
+  emu::fiber->open.clear();
+}
+template <int N> static inline void cp_async_wait() {
+  auto &groups = emu::fiber->groups;
+  size_t landing = groups.size() > N ? groups.size() - N : 0;
+  for (size_t g = 0; g < landing; g++)
+    for (const emu::Copy &c : groups[g]) {
+      if (c.valid)
+        memcpy(c.dst, c.src, 16);
+      else
+        memset(c.dst, 0, 16);
+    }
+  groups.erase(groups.begin(), groups.begin() + landing);
+}
+
+static inline void ldmatrix_x4(u32 (&r)[4], const void *p) {
+  emu::check_shared(p, 16, "ldmatrix");
+  emu::Warp &w = emu::warp();
+  int lane = emu::lane();
+  w.slots[lane].address = p;
+  emu::meet(w.meeting, "ldmatrix", [&] {
+    for (int i = 0; i < 32; i++)
+      for (int j = 0; j < 4; j++)
+        w.slots[i].out[j] = ((const u32 *)w.slots[8 * j + i / 4].address)[i % 4];
+  });
+  memcpy(r, w.slots[lane].out, sizeof r);
+}
+
+static inline void mma_bf16(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {
+  emu::Warp &w = emu::warp();
+  emu::Slot &mine = w.slots[emu::lane()];
+  memcpy(mine.in, a, 16);
+  mine.in[4] = b0;
+  mine.in[5] = b1;
+  memcpy(mine.in + 6, d, 16);
+  emu::meet(w.meeting, "mma", [&] {
+    float A[16][16], B[8][16]; // [row][k], [column][k]
+    auto split = [](u32 pair, float *to) {
+      to[0] = bits_float(pair << 16);
+      to[1] = bits_float(pair & 0xffff0000u);
+    };
+    for (int i = 0; i < 32; i++) {
+      const u32 *in = w.slots[i].in;
+      int row = i / 4, k = 2 * (i % 4);
+      split(in[0], &A[row][k]);
+      split(in[1], &A[row + 8][k]);
+      split(in[2], &A[row][k + 8]);
+      split(in[3], &A[row + 8][k + 8]);
+      split(in[4], &B[row][k]);
+      split(in[5], &B[row][k + 8]);
+    }
+    for (int i = 0; i < 32; i++)
+      for (int c = 0; c < 4; c++) {
+        int row = i / 4 + (c / 2) * 8, column = 2 * (i % 4) + c % 2;
+        float sum = bits_float(w.slots[i].in[6 + c]);
+        for (int k = 0; k < 16; k++)
+          sum += A[row][k] * B[column][k];
+        w.slots[i].out[c] = float_bits(sum);
+      }
+  });
+  memcpy(d, mine.out, 16);
+}
+
+DEVICE float fma_(float a, float b, float c) { return fmaf(a, b, c); }
+DEVICE float sqrt_(float x) { return sqrtf(x); }
+DEVICE float div_(float a, float b) { return a / b; }
+DEVICE float rint_(float x) { return rintf(x); }
+DEVICE float exp2_(float x) {
+  float y = exp2f(x);
+  return y < 1.17549435e-38f ? 0 : y;
+}
+DEVICE bf16 to_bf16(float f) {
+  u32 u = float_bits(f);
+  if (f != f)
+    return bf16{0x7fff};
+  return bf16{(u16)((u + 0x7fff + ((u >> 16) & 1)) >> 16)};
+}
+DEVICE u32 pack_bf16(float lo, float hi) { return to_bf16(lo).bits | (u32)to_bf16(hi).bits << 16; }

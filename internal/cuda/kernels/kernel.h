@@ -1,0 +1,111 @@
+// The subset of CUDA C++ that the kernels are written in. NVRTC compiles it to machine code with
+// inline PTX; with BARKA_EMULATE defined, g++ compiles the same kernels over emu.h for the fake
+// driver. No CUDA header is included, so that both compilers read the same text.
+//
+// A kernel takes its shared memory from SHARED, and reaches other threads by the functions below
+// alone: barrier, shfl_xor, ldmatrix_x4, mma_bf16, cp_async16. Every lane of a warp takes part in
+// the warp operations, and every thread of a block in barrier.
+#pragma once
+
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+
+// bf16 is a bfloat16 as stored: the upper half of a float32.
+struct bf16 {
+  u16 bits;
+};
+// Sixteen bytes, what one thread moves at once.
+struct alignas(16) vec16 {
+  u32 w[4];
+};
+
+#ifdef BARKA_EMULATE
+#include "emu.h"
+#else
+
+#define SHARED(name) extern __shared__ __align__(128) unsigned char name[]
+// KERNEL(f, threads, blocks) begins the kernel f for blocks of `threads` threads, `blocks` of them
+// on one multiprocessor.
+#define KERNEL(name, threads, blocks) extern "C" __global__ void __launch_bounds__(threads, blocks) name
+#define ENTRY(name)
+#define DEVICE static __device__ __forceinline__
+#define UNROLL _Pragma("unroll")
+
+DEVICE u32 thread_x() { return threadIdx.x; }
+DEVICE u32 block_x() { return blockIdx.x; }
+DEVICE u32 block_y() { return blockIdx.y; }
+DEVICE u32 block_size() { return blockDim.x; }
+DEVICE u32 grid_x() { return gridDim.x; }
+
+DEVICE void barrier() { __syncthreads(); }
+DEVICE float shfl_xor(float v, int mask) { return __shfl_xor_sync(0xffffffffu, v, mask); }
+DEVICE void atomic_add(u32 *p, u32 v) { atomicAdd(p, v); }
+
+DEVICE u32 shared_address(const void *p) { return (u32)__cvta_generic_to_shared(p); }
+
+// cp_async16 begins a copy of 16 bytes into shared memory. Without valid it writes zeros and reads
+// nothing. The copy has landed after the cp_async_wait that covers its group, for this thread, and
+// after a barrier for the others.
+DEVICE void cp_async16(void *dst, const void *src, bool valid) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(shared_address(dst)), "l"(src),
+               "r"(valid ? 16 : 0)
+               : "memory");
+}
+DEVICE void cp_async_commit() { asm volatile("cp.async.commit_group;\n" ::: "memory"); }
+// cp_async_wait waits until at most N of this thread's newest groups are in flight.
+template <int N> DEVICE void cp_async_wait() { asm volatile("cp.async.wait_group %0;\n" ::"n"(N) : "memory"); }
+
+// ldmatrix_x4 loads four 8×8 matrices of 16-bit values; lane l names row l%8 of matrix l/8, and
+// r[j] receives the values 2·(l%4) and 2·(l%4)+1 of row l/4 of matrix j.
+DEVICE void ldmatrix_x4(u32 (&r)[4], const void *p) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];\n"
+               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+               : "r"(shared_address(p))
+               : "memory");
+}
+
+// mma_bf16 adds a 16×16 by 16×8 product to d: rows l/4 and l/4+8, columns 2·(l%4) and +1.
+DEVICE void mma_bf16(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {
+  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, "
+               "{%8,%9}, {%0,%1,%2,%3};\n"
+               : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+DEVICE float bits_float(u32 u) { return __uint_as_float(u); }
+DEVICE u32 float_bits(float f) { return __float_as_uint(f); }
+DEVICE float fma_(float a, float b, float c) { return __fmaf_rn(a, b, c); }
+DEVICE float sqrt_(float x) { return __fsqrt_rn(x); }
+DEVICE float div_(float a, float b) { return __fdiv_rn(a, b); }
+DEVICE float rint_(float x) { return rintf(x); }
+// exp2_ is 2^x to two units in the last place; subnormal results are flushed to zero.
+DEVICE float exp2_(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+// to_bf16 rounds to nearest, ties to even; a NaN becomes 0x7fff.
+DEVICE bf16 to_bf16(float f) {
+  u16 h;
+  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(h) : "f"(f));
+  return bf16{h};
+}
+// pack_bf16 rounds two values; lo goes into the lower half.
+DEVICE u32 pack_bf16(float lo, float hi) {
+  u32 r;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(hi), "f"(lo));
+  return r;
+}
+#endif
+
+DEVICE float to_float(bf16 h) { return bits_float((u32)h.bits << 16); }
+DEVICE float to_float(float f) { return f; }
+DEVICE float low_float(u32 pair) { return bits_float(pair << 16); }
+DEVICE float high_float(u32 pair) { return bits_float(pair & 0xffff0000u); }
+DEVICE void store(float *p, float v) { *p = v; }
+DEVICE void store(bf16 *p, float v) { *p = to_bf16(v); }
+DEVICE float round_bf16(float v) { return to_float(to_bf16(v)); }
+
+template <class T> DEVICE T min_(T a, T b) { return a < b ? a : b; }

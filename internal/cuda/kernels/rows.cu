@@ -1,0 +1,186 @@
+// Operations on rows. float32 inside; the residual stream is float32, what products read is
+// bfloat16. Every row is computed by one block in one order, so its bits depend on itself alone.
+#include "kernel.h"
+
+enum { THREADS = 256 };
+
+// reduce sums v over a block of THREADS threads, in one order: a tree within warps, then the warps
+// in ascending order. All threads receive the sum.
+DEVICE float reduce(float v, float *partial) {
+  for (int mask = 16; mask > 0; mask /= 2)
+    v += shfl_xor(v, mask);
+  if (thread_x() % 32 == 0)
+    partial[thread_x() / 32] = v;
+  barrier();
+  float sum = 0;
+  for (int i = 0; i < THREADS / 32; i++)
+    sum += partial[i];
+  return sum;
+}
+
+// rms_norm: y [T,D] = x/rms(x)·w, or ·(1+w) with plus_one. One block per row.
+template <class Out>
+DEVICE void rms_norm(Out *y, const float *x, const float *w, int D, float eps, int plus_one, u8 *shared) {
+  const float *row = x + (u64)block_x() * D;
+  float sum = 0;
+  for (int i = thread_x(); i < D; i += THREADS)
+    sum = fma_(row[i], row[i], sum);
+  float scale = div_(1.0f, sqrt_(div_(reduce(sum, (float *)shared), (float)D) + eps));
+  for (int i = thread_x(); i < D; i += THREADS)
+    store(y + (u64)block_x() * D + i, row[i] * scale * (plus_one ? 1.0f + w[i] : w[i]));
+}
+KERNEL(rms_norm_bf16, THREADS, 4)(bf16 *y, const float *x, const float *w, int D, float eps, int plus_one) {
+  SHARED(shared);
+  rms_norm(y, x, w, D, eps, plus_one, shared);
+}
+ENTRY(rms_norm_bf16)
+KERNEL(rms_norm_f32, THREADS, 4)(float *y, const float *x, const float *w, int D, float eps, int plus_one) {
+  SHARED(shared);
+  rms_norm(y, x, w, D, eps, plus_one, shared);
+}
+ENTRY(rms_norm_f32)
+
+// add: y += x, n values.
+template <class In> DEVICE void add(float *y, const In *x, u64 n) {
+  for (u64 i = (u64)block_x() * THREADS + thread_x(); i < n; i += (u64)grid_x() * THREADS)
+    y[i] += to_float(x[i]);
+}
+KERNEL(add_f32, THREADS, 4)(float *y, const float *x, u64 n) { add(y, x, n); }
+ENTRY(add_f32)
+KERNEL(add_bf16, THREADS, 4)(float *y, const bf16 *x, u64 n) { add(y, x, n); }
+ENTRY(add_bf16)
+
+enum { GELU_TANH, GELU_ERF, SILU, RELU }; // as tensor.Activation
+
+// sigmoid2: 1/(1+2^-x)
+DEVICE float sigmoid2(float x) { return div_(1.0f, 1.0f + exp2_(-x)); }
+
+// erf after Abramowitz and Stegun 7.1.26 would lose four digits; this is the rational approximation
+// of W. J. Cody (1969) for |x| ≤ 0.5 and 1 - exp(-x²)·P(t) of Numerical Recipes (1.2e-7) beyond.
+DEVICE float erf_(float x) {
+  float z = x < 0 ? -x : x;
+  if (z < 0.5f) {
+    float s = x * x;
+    float p = fma_(fma_(fma_(-3.5609843701815385e-2f, s, 6.9963834886191355f), s, 2.1979261618294152e1f), s,
+                   2.4266795523053175e2f);
+    float q = fma_(fma_(s + 1.5082797630407787e1f, s, 9.1164905404514901e1f), s, 2.1505887586986120e2f);
+    return x * div_(p, q);
+  }
+  float t = div_(1.0f, 1.0f + 0.5f * z);
+  float p = 0.17087277f;
+  p = fma_(p, t, -0.82215223f);
+  p = fma_(p, t, 1.48851587f);
+  p = fma_(p, t, -1.13520398f);
+  p = fma_(p, t, 0.27886807f);
+  p = fma_(p, t, -0.18628806f);
+  p = fma_(p, t, 0.09678418f);
+  p = fma_(p, t, 0.37409196f);
+  p = fma_(p, t, 1.00002368f);
+  p = fma_(p, t, -1.26551223f);
+  float tail = t * exp2_((p - z * z) * 1.44269504f);
+  return x < 0 ? tail - 1.0f : 1.0f - tail;
+}
+
+DEVICE float activate(float x, int act) {
+  switch (act) {
+  case GELU_TANH: // 0.5x(1+tanh u) = x·sigmoid(2u)
+    return x * sigmoid2(2.0f * 1.44269504f * 0.7978845608f * fma_(0.044715f * x * x, x, x));
+  case GELU_ERF:
+    return 0.5f * x * (1.0f + erf_(x * 0.70710678f));
+  case SILU:
+    return x * sigmoid2(x * 1.44269504f);
+  default:
+    return x > 0 ? x : 0;
+  }
+}
+
+// gate: y [T,F] = act(gate)·up. gate and up have rows of `stride` values, so that they can be the
+// halves of one product. Grid: (columns/THREADS, T).
+KERNEL(gate_bf16, THREADS, 4)
+(bf16 *y, const bf16 *gate, const bf16 *up, int F, int stride, int act) {
+  u32 i = block_x() * THREADS + thread_x();
+  if (i >= (u32)F)
+    return;
+  u64 from = (u64)block_y() * stride + i;
+  y[(u64)block_y() * F + i] = to_bf16(activate(to_float(gate[from]), act) * to_float(up[from]));
+}
+ENTRY(gate_bf16)
+KERNEL(gate_f32, THREADS, 4)
+(float *y, const float *gate, const float *up, int F, int stride, int act) {
+  u32 i = block_x() * THREADS + thread_x();
+  if (i >= (u32)F)
+    return;
+  u64 from = (u64)block_y() * stride + i;
+  y[(u64)block_y() * F + i] = activate(gate[from], act) * up[from];
+}
+ENTRY(gate_f32)
+
+// sin_cos: the angle is reduced by multiples of π/2 in three steps (Cody and Waite), which is exact
+// enough to 2^17, and then by the polynomials of the Cephes library. No table, no local memory, and
+// the same bits on a CPU.
+DEVICE void sin_cos(float angle, float *sin, float *cos) {
+  float n = rint_(angle * 0.636619772f);
+  float r = fma_(n, -1.5707962513f, angle);
+  r = fma_(n, -7.5497894159e-08f, r);
+  r = fma_(n, -5.3903029534e-15f, r);
+  float z = r * r;
+  float s = fma_(fma_(fma_(-1.9515295891e-4f, z, 8.3321608736e-3f), z, -1.6666654611e-1f), z * r, r);
+  float c = fma_(fma_(fma_(2.443315711809948e-5f, z, -1.388731625493765e-3f), z, 4.166664568298827e-2f), z * z,
+                 fma_(-0.5f, z, 1.0f));
+  int quarter = (int)n & 3;
+  float a = quarter & 1 ? c : s, b = quarter & 1 ? s : c;
+  *sin = quarter & 2 ? -a : a;
+  *cos = quarter == 1 || quarter == 2 ? -b : b;
+}
+
+// rotary: the first 2·pairs values of each head of x [T, heads·width] rotate in place: i and i+pairs
+// by position·freqs[i]; inverse by minus that. Grid: T.
+template <class V>
+DEVICE void rotary(V *x, const int *positions, const float *freqs, int heads, int width, int pairs, int stride,
+                   float scale, int inverse) {
+  V *row = x + (u64)block_x() * stride;
+  float position = (float)positions[block_x()];
+  for (int id = thread_x(); id < heads * pairs; id += THREADS) {
+    int i = id % pairs;
+    V *p = row + id / pairs * width + i;
+    float sin, cos;
+    sin_cos(position * freqs[i], &sin, &cos);
+    sin *= inverse ? -scale : scale;
+    cos *= scale;
+    float u = to_float(p[0]), v = to_float(p[pairs]);
+    store(p, fma_(u, cos, -(v * sin)));
+    store(p + pairs, fma_(v, cos, u * sin));
+  }
+}
+KERNEL(rotary_bf16, THREADS, 4)
+(bf16 *x, const int *positions, const float *freqs, int heads, int width, int pairs, int stride, float scale,
+ int inverse) {
+  rotary(x, positions, freqs, heads, width, pairs, stride, scale, inverse);
+}
+ENTRY(rotary_bf16)
+KERNEL(rotary_f32, THREADS, 4)
+(float *x, const int *positions, const float *freqs, int heads, int width, int pairs, int stride, float scale,
+ int inverse) {
+  rotary(x, positions, freqs, heads, width, pairs, stride, scale, inverse);
+}
+ENTRY(rotary_f32)
+
+// embed: y [T,D] = scale·table[ids]; with `round` each product is rounded to bfloat16. Grid: T.
+KERNEL(embed, THREADS, 4)(float *y, const bf16 *table, const int *ids, int D, float scale, int round) {
+  const bf16 *from = table + (u64)ids[block_x()] * D;
+  for (int i = thread_x(); i < D; i += THREADS) {
+    float v = to_float(from[i]) * scale;
+    y[(u64)block_x() * D + i] = round ? round_bf16(v) : v;
+  }
+}
+ENTRY(embed)
+
+// convert: y = x in bfloat16, n values; bad[0] grows by the number of infinities and NaNs.
+KERNEL(convert_bf16, THREADS, 4)(bf16 *y, const float *x, u64 n, u32 *bad) {
+  for (u64 i = (u64)block_x() * THREADS + thread_x(); i < n; i += (u64)grid_x() * THREADS) {
+    if ((float_bits(x[i]) & 0x7f800000u) == 0x7f800000u)
+      atomic_add(bad, 1);
+    y[i] = to_bf16(x[i]);
+  }
+}
+ENTRY(convert_bf16)
