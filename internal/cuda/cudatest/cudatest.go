@@ -1,0 +1,123 @@
+//go:build cuda && linux
+
+// Package cudatest opens GPUs for tests: the fake driver, which it builds with g++ from the sources
+// in internal/cuda/fake, or a real card with BARKA_GPU=card.
+package cudatest
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"unsafe"
+
+	"barka/internal/cuda"
+
+	"github.com/ebitengine/purego"
+)
+
+// OnCard reports whether tests run on a real GPU.
+func OnCard() bool { return os.Getenv("BARKA_GPU") == "card" }
+
+// fake builds the fake driver once per process and returns its path, or why there is none.
+var fake = sync.OnceValues(func() (path, why string) {
+	if runtime.GOARCH != "amd64" {
+		return "", "the emulator's fibers are written for amd64"
+	}
+	compiler, err := exec.LookPath("g++")
+	if err != nil {
+		return "", "g++ is missing: the fake GPU driver is C++"
+	}
+	_, here, _, _ := runtime.Caller(0)
+	sources, _ := filepath.Glob(filepath.Join(filepath.Dir(here), "..", "fake", "*.cc"))
+	if len(sources) == 0 {
+		return "", "the sources of the fake driver are not beside this test"
+	}
+	folder, err := os.MkdirTemp("", "barka-fake-gpu")
+	if err != nil {
+		return "", err.Error()
+	}
+	path = filepath.Join(folder, "libcuda.so")
+	arguments := []string{"-std=c++20", "-O2", "-DBARKA_EMULATE", "-ffp-contract=off", "-fno-strict-aliasing", "-fPIC",
+		"-shared", "-Wall", "-Werror", "-o", path}
+	if out, err := exec.Command(compiler, append(arguments, sources...)...).CombinedOutput(); err != nil {
+		panic("the fake driver does not compile:\n" + string(out))
+	}
+	return path, ""
+})
+
+// Main runs a package's tests and removes the fake driver after them.
+func Main(m *testing.M) {
+	code := m.Run()
+	if path := os.Getenv("BARKA_LIBCUDA"); strings.Contains(path, "barka-fake-gpu") && os.Getenv(child) == "" {
+		os.RemoveAll(filepath.Dir(path))
+	}
+	os.Exit(code)
+}
+
+// child is set for processes that a test starts: they use the fake driver of their parent.
+const child = "BARKA_FAKE_CHILD"
+
+// Child returns the environment of a process that a test starts.
+func Child() []string { return append(os.Environ(), child+"=1") }
+
+// Library names the driver for Load: the fake one, or the machine's. Without either the test is
+// skipped.
+func Library(t testing.TB) {
+	t.Helper()
+	if OnCard() || os.Getenv(child) != "" {
+		return
+	}
+	path, why := fake()
+	if why != "" {
+		t.Skip(why)
+	}
+	os.Setenv("BARKA_LIBCUDA", path)
+}
+
+// Plant sets what the fake driver is to do until the test ends (see barka_fake_plant in
+// fake/driver.cc), and skips on a card.
+func Plant(t testing.TB, name string, value int) {
+	t.Helper()
+	if OnCard() {
+		t.Skip("failures are planted in the fake driver only")
+	}
+	Library(t)
+	library, err := purego.Dlopen(os.Getenv("BARKA_LIBCUDA"), purego.RTLD_NOW)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plant, err := purego.Dlsym(library, "barka_fake_plant")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := func(name string, value int) {
+		text := append([]byte(name), 0)
+		purego.SyscallN(plant, uintptr(unsafe.Pointer(&text[0])), uintptr(value))
+	}
+	set(name, value)
+	t.Cleanup(func() { set("reset", 0) })
+}
+
+// Open opens the first GPU until the test ends. A GPU that has failed by then fails the test.
+func Open(t testing.TB) *cuda.GPU {
+	t.Helper()
+	Library(t)
+	d, err := cuda.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := d.Open(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := g.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return g
+}
