@@ -1,10 +1,8 @@
 package audit
 
 import (
-	"bytes"
 	_ "embed"
 	"fmt"
-	"html/template"
 	"path/filepath"
 	"strings"
 
@@ -60,23 +58,13 @@ func (r *Report) NextStep(out string) string {
 	return fmt.Sprintf("%s; --out DIR writes them row by row", findings)
 }
 
-// isNumber reports whether a cell is one, or the text of one.
-func isNumber(cell any) bool {
-	text := fmt.Sprint(cell)
-	return text != "" && strings.Trim(text, "0123456789.+-") == ""
-}
+//go:embed audit.html
+var pageText string
 
-//go:embed page.html
-var page string
-
-var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"number": isNumber}).Parse(page))
+var page = htmlpage.New(pageText)
 
 // HTML writes the notes and tables as one page that needs nothing else.
-func (r *Report) HTML() ([]byte, error) {
-	var b bytes.Buffer
-	err := pageTemplate.Execute(&b, r)
-	return b.Bytes(), err
-}
+func (r *Report) HTML() (string, error) { return htmlpage.Render(page, r) }
 
 // Markdown writes the notes and tables for people.
 func (r *Report) Markdown() string {
@@ -94,7 +82,7 @@ func (r *Report) Markdown() string {
 		for i := range t.Headers {
 			align := "---|"
 			if len(t.Rows) > 0 {
-				if isNumber(t.Rows[0][i]) {
+				if htmlpage.IsNumber(t.Rows[0][i]) {
 					align = "---:|"
 				}
 			}

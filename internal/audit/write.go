@@ -39,7 +39,7 @@ func (r *Report) Write(dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := atomicfile.WriteFile(filepath.Join(dir, HTMLFile), html); err != nil {
+	if err := atomicfile.WriteFile(filepath.Join(dir, HTMLFile), []byte(html)); err != nil {
 		return err
 	}
 	if err := writeLines(filepath.Join(dir, FindingsFile), r.Findings); err != nil {

@@ -15,10 +15,15 @@ import (
 //go:embed page.html
 var layout string
 
-// New parses a page. The text defines the templates "title" and "body".
-func New(text string) *template.Template {
+// New parses a page. The text defines the templates "title" and "body", and may define
+// "style", more rules for the style sheet. It can use the template "table" for a Table, and
+// the given functions.
+func New(text string, functions ...template.FuncMap) *template.Template {
 	t := template.New("page").Funcs(template.FuncMap{"score": Score, "percent": Percent, "points": Points, "p": P,
-		"known": known, "place": place, "span": span, "neg": func(f float64) float64 { return -f }})
+		"known": known, "place": place, "span": span, "neg": func(f float64) float64 { return -f }, "number": IsNumber})
+	for _, f := range functions {
+		t.Funcs(f)
+	}
 	return template.Must(template.Must(t.Parse(layout)).Parse(text))
 }
 

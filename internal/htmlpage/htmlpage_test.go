@@ -1,6 +1,7 @@
 package htmlpage
 
 import (
+	"html/template"
 	"math"
 	"strings"
 	"testing"
@@ -29,12 +30,15 @@ func TestNumbers(t *testing.T) {
 // TestPage: a page has the layout around its body, escapes what it shows, and
 // loads nothing.
 func TestPage(t *testing.T) {
-	page := New(`{{define "title"}}T{{end}}{{define "body"}}<b>{{.}}</b> {{percent 0.25}} {{place 5.0 0.0 20.0}}{{end}}`)
-	text, err := Render(page, "<script>")
+	page := New(`{{define "title"}}T{{end}}{{define "style"}}td { color: red; }{{end}}{{define "body"}}<b>{{.Title}}</b>
+{{percent 0.25}} {{place 5.0 0.0 20.0}} {{twice 4}} {{template "table" .}}{{end}}`,
+		template.FuncMap{"twice": func(n int) int { return 2 * n }})
+	text, err := Render(page, Table{Title: "<script>", Headers: []string{"a&b"}, Rows: [][]any{{"x", "-1.5", 2}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"<!doctype html>", "<title>T</title>", "<b>&lt;script&gt;</b> 25.00 25", "</html>"} {
+	for _, want := range []string{"<!doctype html>", "<title>T</title>", "td { color: red; }\n</style>", "<b>&lt;script&gt;</b>\n25.00 25 8",
+		"<th>a&amp;b</th>", `<td>x</td><td class="n">-1.5</td><td class="n">2</td>`, "</html>"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q", want)
 		}

@@ -1,6 +1,9 @@
 package htmlpage
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // ShortTask is a task's key, suite|task|shots, without the suite, and without the
 // number of shots if that is 0.
@@ -16,6 +19,12 @@ type Table struct {
 	Title   string
 	Headers []string
 	Rows    [][]any
+}
+
+// IsNumber reports whether a cell is a number, or the text of one.
+func IsNumber(cell any) bool {
+	text := fmt.Sprint(cell)
+	return text != "" && strings.Trim(text, "0123456789.+-") == ""
 }
 
 // Cell escapes a text for a cell of a Markdown table.

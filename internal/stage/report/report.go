@@ -5,7 +5,6 @@
 package report
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	_ "embed"
@@ -48,12 +47,10 @@ type Options struct {
 // Fact is a name and what it is.
 type Fact struct{ Name, Value string }
 
-//go:embed page.html
-var pageHTML string
+//go:embed report.html
+var pageText string
 
-var page = template.Must(template.New("page").Funcs(template.FuncMap{
-	"thousands": thousands, "percent": percent, "score": htmlpage.Score, "scores": newScores,
-}).Parse(pageHTML))
+var page = htmlpage.New(pageText, template.FuncMap{"thousands": thousands, "percent": percent, "scores": newScores})
 
 // content is what the template shows.
 type content struct {
@@ -92,14 +89,14 @@ func Write(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	var b bytes.Buffer
-	if err := page.Execute(&b, c); err != nil {
+	text, err := htmlpage.Render(page, c)
+	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
 	if err := os.MkdirAll(filepath.Dir(o.Out), 0o755); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	if err := atomicfile.WriteFile(o.Out, b.Bytes()); err != nil {
+	if err := atomicfile.WriteFile(o.Out, []byte(text)); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
 	return nil
