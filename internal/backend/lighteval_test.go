@@ -13,9 +13,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"barka/internal/eval"
+	"barka/internal/eval/evaltest"
 	"barka/internal/eval/tasks"
 	"barka/internal/golden"
-	"barka/internal/parquet"
 )
 
 // goldens holds what lighteval 0.3.0 computed of the evaluation's fixture
@@ -194,17 +194,5 @@ func detailRows(t *testing.T, dir, task string) []map[string]any {
 	if err != nil || len(found) != 1 {
 		t.Fatal(found, err)
 	}
-	file, err := parquet.Open(found[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	var rows []map[string]any
-	for row, err := range file.Rows() {
-		if err != nil {
-			t.Fatal(err)
-		}
-		rows = append(rows, row)
-	}
-	return rows
+	return evaltest.ReadDetails(t, found[0])
 }

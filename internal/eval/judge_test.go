@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"barka/internal/badinput"
+	"barka/internal/eval/evaltest"
 	"barka/internal/llm"
 )
 
@@ -131,7 +132,7 @@ func TestJudgedRun(t *testing.T) {
 	if !strings.Contains(out.Leaderboard.Markdown(), "| ALRAGE | 12.00 | 5.83 | — | — | — | — | 5 |") {
 		t.Error(out.Leaderboard.Markdown())
 	}
-	rows := readDetails(t, filepath.Join(out.DetailsDir, "details_community|alrage_qa|0_2024-07-04T21-22-05.321098.parquet"))
+	rows := evaltest.ReadDetails(t, filepath.Join(out.DetailsDir, "details_community|alrage_qa|0_2024-07-04T21-22-05.321098.parquet"))
 	for name, want := range map[string]string{"metrics": "map[llm_as_judge:0.", "predictions": "[200: ",
 		"cont_tokens": "[]", "specifics": "map[judgement:"} {
 		if got := fmt.Sprint(rows[0][name]); !strings.HasPrefix(got, want) {

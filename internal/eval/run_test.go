@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"barka/internal/badinput"
+	"barka/internal/eval/evaltest"
 	"barka/internal/eval/record"
 	"barka/internal/eval/tasks"
 	"barka/internal/parquet"
@@ -140,24 +141,6 @@ func fixtureRun(t *testing.T, board tasks.Leaderboard) {
 	}
 }
 
-// readDetails reads the rows of a details file.
-func readDetails(t *testing.T, path string) []map[string]any {
-	t.Helper()
-	file, err := parquet.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	var rows []map[string]any
-	for row, err := range file.Rows() {
-		if err != nil {
-			t.Fatal(err)
-		}
-		rows = append(rows, row)
-	}
-	return rows
-}
-
 func TestDetails(t *testing.T) {
 	m := newHashModel()
 	out, err := Run(t.Context(), m, fixtureOptions(t, "community|boolq_ar|0|1"), nil)
@@ -165,7 +148,7 @@ func TestDetails(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(out.DetailsDir, "details_community|boolq_ar|0_2024-07-04T21-22-05.321098.parquet")
-	rows := readDetails(t, path)
+	rows := evaltest.ReadDetails(t, path)
 	if len(rows) != 4 {
 		t.Fatalf("%d rows, want 4", len(rows))
 	}
@@ -275,7 +258,7 @@ func TestFewShotRun(t *testing.T) {
 		"arabic_mmlu:Islamic Studies (High School)|2": {"رقم 3؟\n", "د. أزرق\nالإجابة:ب\n\nما لون الشيء رقم 4؟\n"},
 		"arabic_mmlu_ht:anatomy|3":                    {"\n1. أ", "الإجابة:1\n\n", "الإجابة:2\n\n", "الإجابة:4\n\n"},
 	} {
-		row := readDetails(t, filepath.Join(out.DetailsDir, "details_community|"+key+"_2024-07-04T21-22-05.321098.parquet"))[0]
+		row := evaltest.ReadDetails(t, filepath.Join(out.DetailsDir, "details_community|"+key+"_2024-07-04T21-22-05.321098.parquet"))[0]
 		for _, w := range want {
 			if prompt := row["full_prompt"].(string); !strings.Contains(prompt, w) {
 				t.Errorf("%s: the prompt %q lacks %q", key, prompt, w)

@@ -4,6 +4,7 @@
 package golden
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"os"
@@ -69,6 +70,27 @@ func (g *Goldens) Tensor(name string) []float32 {
 
 // Names lists the recorded tensors.
 func (g *Goldens) Names() []string { return g.file.Names() }
+
+// Tensors returns the tensors of a safetensors file, or of the checkpoint in a directory. The
+// caller may change them.
+func Tensors(t testing.TB, path string) []safetensors.Tensor {
+	t.Helper()
+	f, err := safetensors.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var tensors []safetensors.Tensor
+	for _, name := range f.Names() {
+		x, err := f.Tensor(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x.Data = bytes.Clone(x.Data)
+		tensors = append(tensors, x)
+	}
+	return tensors
+}
 
 // Near fails the test if a value of got differs from that of want by more than tol times
 // the largest magnitude in want. It returns the largest difference, as a multiple of that

@@ -42,20 +42,7 @@ func configured(t *testing.T, name string, settings map[string]any) string {
 	if err := os.WriteFile(filepath.Join(dir, "config.json"), data, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	f, err := safetensors.Open(golden.Dir(name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var tensors []safetensors.Tensor
-	for _, n := range f.Names() {
-		x, err := f.Tensor(n)
-		if err != nil {
-			t.Fatal(err)
-		}
-		tensors = append(tensors, x)
-	}
-	if err := safetensors.Write(filepath.Join(dir, "model.safetensors"), tensors, nil); err != nil {
+	if err := safetensors.Write(filepath.Join(dir, "model.safetensors"), golden.Tensors(t, golden.Dir(name)), nil); err != nil {
 		t.Fatal(err)
 	}
 	return dir

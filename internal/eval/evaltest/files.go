@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"barka/internal/parquet"
 	"barka/internal/pytext"
 	"barka/internal/testfiles"
 	"barka/internal/tokenizer"
@@ -42,6 +43,24 @@ func DemoTokenizer(t *testing.T) Tokenizer {
 func SharedOALL(t *testing.T) string {
 	t.Helper()
 	return testfiles.Shared(t, "oall")
+}
+
+// ReadDetails reads the rows of a details file.
+func ReadDetails(t *testing.T, path string) []map[string]any {
+	t.Helper()
+	file, err := parquet.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var rows []map[string]any
+	for row, err := range file.Rows() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, row)
+	}
+	return rows
 }
 
 // Reference reads the published result file of pythia-70m.

@@ -106,19 +106,9 @@ func TestMergeOfTorchFiles(t *testing.T) {
 func TestMergeKeepsWhatDiffers(t *testing.T) {
 	dev := cpu.New(2)
 	t.Cleanup(dev.Close)
-	f, err := safetensors.Open(golden.Dir("gemma2"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var tensors []safetensors.Tensor
-	for _, name := range f.Names() {
-		x, err := f.Tensor(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		tensors = append(tensors, x)
-		if name == "model.embed_tokens.weight" {
+	tensors := golden.Tensors(t, golden.Dir("gemma2"))
+	for _, x := range tensors {
+		if x.Name == "model.embed_tokens.weight" {
 			x.Name = "lm_head.weight"
 			tensors = append(tensors, x)
 		}
@@ -185,20 +175,9 @@ func TestMergeRefuses(t *testing.T) {
 	if err := os.CopyFS(nan, os.DirFS(adapter)); err != nil {
 		t.Fatal(err)
 	}
-	f, err := safetensors.Open(filepath.Join(adapter, lora.WeightsFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var ts []safetensors.Tensor
-	for _, name := range f.Names() {
-		x, err := f.Tensor(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		x.Data = bytes.Clone(x.Data)
+	ts := golden.Tensors(t, filepath.Join(adapter, lora.WeightsFile))
+	for _, x := range ts {
 		copy(x.Data, []byte{0, 0, 0xc0, 0x7f})
-		ts = append(ts, x)
 	}
 	if err := os.Remove(filepath.Join(nan, lora.WeightsFile)); err != nil {
 		t.Fatal(err)
