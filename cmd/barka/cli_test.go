@@ -535,7 +535,8 @@ func TestTranslateSpecialText(t *testing.T) {
 	if err := os.WriteFile(in, []byte(row+"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if dry := ok(t, "", append(flags, "--raw", "--in", in, "--dry-run", "--json")...); !strings.Contains(dry, fmt.Sprintf(`"source_tokens":%d`, tokens[false])) {
+	want := fmt.Sprintf(`"source_tokens":%d`, tokens[false])
+	if dry := ok(t, "", append(flags, "--raw", "--in", in, "--dry-run", "--json")...); !strings.Contains(dry, want) {
 		t.Errorf("dry run: %s, want %d source tokens", dry, tokens[false])
 	}
 	ok(t, "", append(flags, "--raw", "--in", in, "--out", out)...)

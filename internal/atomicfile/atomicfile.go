@@ -1,11 +1,11 @@
-// Package atomicfile replaces files so that a reader, or a run after a crash,
-// finds the old content or the whole new one, never a part.
+// Package atomicfile replaces files so that a reader, or a run after a crash, finds
+// either the old content or all of the new content, never a part.
 //
 // The new content is written to a temporary file beside the target. Its name is
-// random, so that two processes that write the same target do not write into
-// one file, and the process holds a lock on it. What a killed process left is
-// known by its name and by its missing lock; the next process that writes into
-// the directory removes it, and no other file.
+// random, so that two processes that replace the same target do not write to the same
+// file. The process holds a lock on it. A temporary file without a lock was left by a
+// killed process; the next process that writes into the directory removes it. No
+// other files are removed.
 package atomicfile
 
 import (
@@ -23,14 +23,14 @@ import (
 	"syscall"
 )
 
-// File is the new content of a file, which takes its place with Commit.
+// File is the new content of a file. Commit puts it in place.
 type File struct {
 	*os.File
 	path string
 }
 
-// Create begins to replace the file at path, which need not exist. The
-// directory must exist. Commit or Discard ends it.
+// Create begins to replace the file at path, which need not exist. Its directory must
+// exist. The caller must call Commit or Discard.
 func Create(path string) (*File, error) {
 	sweepOnce(filepath.Dir(path))
 	for {
@@ -44,12 +44,12 @@ func Create(path string) (*File, error) {
 		if held(f) {
 			return &File{f, path}, nil
 		}
-		f.Close() // a process that sweeps came first
+		f.Close() // a sweep of another process removed it before it was locked
 	}
 }
 
-// Commit makes the content durable and puts it in its place. If that fails,
-// the file at path is as it was.
+// Commit makes the content durable and renames it to path. If that fails, the file at
+// path is unchanged.
 func (f *File) Commit() error {
 	err := f.Sync()
 	if err == nil && !removable {
@@ -67,7 +67,7 @@ func (f *File) Commit() error {
 	return SyncDir(filepath.Dir(f.path))
 }
 
-// Discard removes the new content and leaves the file at path as it is.
+// Discard removes the new content. The file at path is unchanged.
 func (f *File) Discard() error {
 	closeErr := f.Close()
 	if errors.Is(closeErr, os.ErrClosed) {
@@ -76,8 +76,8 @@ func (f *File) Discard() error {
 	return errors.Join(closeErr, os.Remove(f.Name()))
 }
 
-// Write creates or replaces the file at path with what fill writes. A failed
-// fill leaves it as it was. The directory must exist.
+// Write creates or replaces the file at path with what fill writes. If fill fails, the
+// file is unchanged. Its directory must exist.
 func Write(path string, fill func(io.Writer) error) error {
 	f, err := Create(path)
 	if err != nil {
@@ -89,7 +89,7 @@ func Write(path string, fill func(io.Writer) error) error {
 	return f.Commit()
 }
 
-// WriteFile is Write of bytes in memory.
+// WriteFile creates or replaces the file at path with data, as Write does.
 func WriteFile(path string, data []byte) error {
 	return Write(path, func(w io.Writer) error {
 		_, err := w.Write(data)
@@ -97,11 +97,11 @@ func WriteFile(path string, data []byte) error {
 	})
 }
 
-// maxName is how much of a target's name a temporary name repeats, in bytes.
-// File systems take names of 255.
+// maxName bounds the part of a target's name that a temporary name repeats, in bytes.
+// Most file systems allow names of 255 bytes.
 const maxName = 200
 
-// temporary returns a new name of a temporary file for a target.
+// temporary returns a new random name for the temporary file of a target.
 func temporary(path string) string {
 	var random [8]byte
 	rand.Read(random[:])
@@ -114,8 +114,8 @@ func temporary(path string) string {
 
 var temporaries = regexp.MustCompile(`^(.+)\.barka[0-9a-f]{16}\.tmp$`)
 
-// Target returns the name of the file that a temporary file was to replace; any
-// other name is returned as it is. Names of more than 200 bytes are cut.
+// Target returns the name of the file that a temporary file was meant to replace, cut
+// to 200 bytes. Any other name is returned unchanged.
 func Target(name string) string {
 	if m := temporaries.FindStringSubmatch(name); m != nil {
 		return m[1]
@@ -123,8 +123,8 @@ func Target(name string) string {
 	return name
 }
 
-// swept are the directories in which this process has looked for temporary
-// files. Looking once suffices: a process that dies later leaves them to the next.
+// swept holds the directories that this process has swept. Once is enough: files of a
+// process that dies later are removed by the next process.
 var swept sync.Map
 
 func sweepOnce(dir string) {
@@ -136,9 +136,9 @@ func sweepOnce(dir string) {
 	}
 }
 
-// Sweep removes the temporary files that killed processes left in a directory.
-// Create does it where it writes. They are litter: one that cannot be removed
-// does no harm.
+// Sweep removes the temporary files that killed processes left in a directory. Create
+// sweeps the directory that it writes to. Errors are ignored: a temporary file that
+// cannot be removed does no harm.
 func Sweep(dir string) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -151,7 +151,8 @@ func Sweep(dir string) {
 	}
 }
 
-// SyncDir makes the names in a directory durable. Windows has no such call.
+// SyncDir makes the names in a directory durable. On Windows, which has no call for
+// it, it does nothing.
 func SyncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil
@@ -161,7 +162,7 @@ func SyncDir(dir string) error {
 		return err
 	}
 	defer d.Close()
-	// Some file systems cannot sync directories; they answer EINVAL.
+	// Some file systems cannot sync directories and return EINVAL.
 	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) {
 		return err
 	}

@@ -111,7 +111,8 @@ func TestLitter(t *testing.T) {
 		c.Env = append(os.Environ(), "ATOMICFILE_TEST_DIR="+dir, "ATOMICFILE_TEST_DIE="+die)
 		return c.Run()
 	}
-	foreign := []string{"card.md.tmp", "notes.barka1.tmp", "x.barka0123456789ABCDEF.tmp", "y.barka0123456789abcdef.tmp.txt", ".barka0123456789abcdef.tmp"}
+	foreign := []string{"card.md.tmp", "notes.barka1.tmp", "x.barka0123456789ABCDEF.tmp", "y.barka0123456789abcdef.tmp.txt",
+		".barka0123456789abcdef.tmp"}
 	for _, name := range foreign {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
 			t.Fatal(err)

@@ -2,7 +2,8 @@ package atomicfile
 
 import "encoding/json"
 
-// WriteJSON replaces path with v as indented JSON and a line feed.
+// WriteJSON creates or replaces the file at path with v as indented JSON and a line
+// feed.
 func WriteJSON(path string, v any) error {
 	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {

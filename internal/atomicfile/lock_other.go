@@ -4,10 +4,12 @@ package atomicfile
 
 import "os"
 
-// removable: Windows keeps a file that is open, which is as good as a lock.
+// removable is false: Windows does not remove an open file, which replaces the lock.
 const removable = false
 
+// held reports whether a new temporary file is protected from sweeps, which it is
+// while it is open.
 func held(*os.File) bool { return true }
 
-// removeDead fails, as it should, for a file that a process has open.
+// removeDead removes a temporary file, unless a process has it open.
 func removeDead(path string) { _ = os.Remove(path) }

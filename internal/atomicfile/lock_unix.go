@@ -9,15 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// removable: an open file can be renamed and removed.
+// removable is true: an open file can be renamed and removed.
 const removable = true
 
-// unlocked is the age from which a temporary file counts as left behind on a
-// file system without locks.
+// unlocked is the age from which a temporary file counts as abandoned on a file
+// system without locks.
 const unlocked = 24 * time.Hour
 
-// held locks a new temporary file until it is closed. It reports false if the
-// name leads elsewhere by now.
+// held locks a new temporary file until it is closed. It returns false if a sweep has
+// locked or removed the file.
 func held(f *os.File) bool {
 	switch unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) {
 	case unix.EWOULDBLOCK:
@@ -26,7 +26,7 @@ func held(f *os.File) bool {
 	return named(f)
 }
 
-// named reports whether the name of an open file leads to it.
+// named reports whether the name of an open file still refers to it.
 func named(f *os.File) bool {
 	a, err := f.Stat()
 	if err != nil {
@@ -47,7 +47,7 @@ func removeDead(path string) {
 	case nil:
 	case unix.EWOULDBLOCK:
 		return
-	default: // no locks here
+	default: // a file system without locks
 		if info, err := f.Stat(); err != nil || time.Since(info.ModTime()) < unlocked {
 			return
 		}

@@ -11,11 +11,11 @@ import (
 	"barka/internal/tokenizer"
 )
 
-// maxTogether bounds the number of sequences that are decoded at once.
+// maxTogether bounds the number of sequences in one batch.
 const maxTogether = 32
 
-// Generator returns the model's decoding engine. All callers get the same one,
-// so that they share its passes and its cache.
+// Generator returns the model's decoding engine. All callers share one engine, and
+// thereby its passes and its cache.
 func (d *Decoder) Generator() *generate.Engine {
 	d.once.Do(func() {
 		bytes := d.engine.CacheBytes
@@ -27,9 +27,9 @@ func (d *Decoder) Generator() *generate.Engine {
 	return d.generator
 }
 
-// cacheBytes returns the bound of the key/value cache for an amount of free
-// memory: a quarter of it. The garbage collector lets the heap grow to twice
-// the memory in use, and other programs need some.
+// cacheBytes returns the bound of the KV cache: a quarter of the free memory. The rest
+// is for the garbage collector, which lets the heap grow to twice the memory in use,
+// and for other programs.
 func cacheBytes(free int64) int64 {
 	if free == 0 {
 		return 1 << 30
@@ -37,16 +37,16 @@ func cacheBytes(free int64) int64 {
 	return max(free/4, 64<<20)
 }
 
-// Chat is an llm.Client on a model of this machine. Concurrent requests are
-// decoded together. An answer depends on its own request only.
+// Chat is an llm.Client on a model of this machine. Concurrent requests are decoded in
+// one batch. An answer depends only on its own request.
 type Chat struct {
 	d      *Decoder
 	format *chat.Template
 	stop   []int32
 }
 
-// Chat returns a client of the model, which must have a chat template. A
-// reasoning model is told not to think, since all text it writes becomes data.
+// Chat returns a client of the model, which must have a chat template. A reasoning
+// model is told not to think, because all of its text becomes data.
 func (d *Decoder) Chat() (*Chat, error) {
 	format, stop, err := answering(d.Tokenizer)
 	if err != nil {
@@ -101,15 +101,15 @@ func (c *Chat) Complete(ctx context.Context, r llm.Request) (llm.Response, error
 	}, nil
 }
 
-// lazyChat opens its model with the first request, so that finished work loads
-// nothing.
+// lazyChat opens its model with the first request, so that a finished stage loads no
+// weights.
 type lazyChat struct {
 	lazy[*Chat]
 	name string
 }
 
-// LazyChat returns a client of a model of this machine, which goes by the given
-// name and is loaded with the first request. Close closes the model if it was loaded.
+// LazyChat returns a client of the model in dir, which is loaded with the first
+// request. name is the model's name in answers. Close closes the model if it was loaded.
 func (e *Engine) LazyChat(name, dir string) interface {
 	llm.Client
 	io.Closer

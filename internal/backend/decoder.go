@@ -14,21 +14,21 @@ import (
 
 // Decoder is an opened causal language model with its tokenizer.
 type Decoder struct {
-	Name      string // as the user gave it
+	Name      string // the name that the user gave
 	Dir       string
 	Model     model.Decoder
 	Tokenizer *tokenizer.Tokenizer
 	Adapter   *model.Adapter
 	digest    string
-	adapter   string // its directory
+	adapter   string // directory of the adapter
 
-	engine    *Engine // that opened it
+	engine    *Engine // the engine that opened it
 	once      sync.Once
 	generator *generate.Engine
 }
 
-// OpenDecoder opens a causal language model, and an adapter on top if one is
-// given. The caller closes it.
+// OpenDecoder opens a causal language model, with an adapter if one is given. The caller
+// closes it.
 func (e *Engine) OpenDecoder(name, adapter string) (*Decoder, error) {
 	dir, o, err := e.locate(name)
 	if err != nil {
@@ -76,7 +76,8 @@ func (d *Decoder) Close() error {
 	return d.Model.Close()
 }
 
-// directories are the model's and the adapter's, if there is one.
+// directories returns the directories of the model and of the adapter, if there is
+// one.
 func (d *Decoder) directories() []string {
 	if d.adapter == "" {
 		return []string{d.Dir}
@@ -84,9 +85,9 @@ func (d *Decoder) directories() []string {
 	return []string{d.Dir, d.adapter}
 }
 
-// EndTokens returns the tokens that end a text: those of generation_config.json
-// or config.json, or else the tokenizer's. The tokens of a chat format are
-// given as more.
+// EndTokens returns the tokens that end a text: those of generation_config.json or
+// config.json, or else that of the tokenizer, and then more, such as those of a chat
+// format.
 func (d *Decoder) EndTokens(more ...int32) ([]int32, error) {
 	g, err := model.ReadGeneration(d.Dir)
 	if err != nil {
@@ -114,10 +115,11 @@ func (d *Decoder) Digest() (string, error) {
 	return d.digest, err
 }
 
-// checkVocabulary refuses a tokenizer with tokens that the model does not have.
+// checkVocabulary returns an error if the tokenizer has tokens that the model lacks.
 func checkVocabulary(name string, tok *tokenizer.Tokenizer, vocab int) error {
 	if n := tok.VocabSize(); n > vocab {
-		return badinput.Errorf("model %s: the tokenizer has %d tokens, the model's vocabulary %d; they do not belong together", name, n, vocab)
+		return badinput.Errorf("model %s: the tokenizer has %d tokens, more than the %d of the model's vocabulary; "+
+			"use the tokenizer of this model", name, n, vocab)
 	}
 	return nil
 }

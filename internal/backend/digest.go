@@ -19,8 +19,8 @@ import (
 	"barka/internal/model"
 )
 
-// Digest identifies a model by its content and by the type its weights are
-// packed as. Outputs depend on nothing else.
+// Digest identifies a model by its content and by the type of its packed weights.
+// Outputs depend on nothing else.
 func (e *Engine) Digest(name string) (string, error) {
 	dir, err := hub.Resolve(name)
 	if err != nil {
@@ -34,7 +34,7 @@ func (e *Engine) Digest(name string) (string, error) {
 	return content + "-" + strings.ToLower(string(o.DType)), err
 }
 
-// digest returns the Digest of a directory and checks that its files are those
+// digest returns the Digest of a directory, and an error if its files are not those
 // that the engine loads.
 func (e *Engine) digest(dir string) (string, error) {
 	if err := e.watch.check(dir); err != nil {
@@ -52,8 +52,7 @@ func digested(dir string) ([]string, error) {
 		return nil, badinput.Wrap(err)
 	}
 	patterns := []string{"config.json", "adapter_config.json", "*.safetensors", "pytorch_model*.bin", "*.gguf", "adapter_model.bin",
-		"tokenizer.json", "tokenizer_config.json",
-		"chat_template.jinja", "chat_template.json", "*.model"}
+		"tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "chat_template.json", "*.model"}
 	if !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == "tokenizer.json" }) {
 		// Without a tokenizer.json these files define the pieces and control
 		// tokens.
@@ -77,7 +76,7 @@ func digested(dir string) ([]string, error) {
 	return names, nil
 }
 
-// Digest hashes the files of a model or adapter directory that matter.
+// Digest hashes the files of a model or adapter directory on which outputs depend.
 func Digest(dir string) (string, error) { return digest(context.Background(), dir) }
 
 func digest(ctx context.Context, dir string) (string, error) {
@@ -95,8 +94,8 @@ func digest(ctx context.Context, dir string) (string, error) {
 			return "", badinput.Wrap(err)
 		}
 	}
-	// Only the start and end tokens of generation_config.json count, and only
-	// if they differ from those of config.json, which is hashed.
+	// Of generation_config.json only the start and end tokens matter, and only if
+	// they differ from those of config.json, which is hashed.
 	g, err := model.ReadGeneration(dir)
 	if err != nil {
 		return "", err

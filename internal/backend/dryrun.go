@@ -12,9 +12,9 @@ import (
 	"barka/internal/score"
 )
 
-// UnloadedModel is an eval.Model whose weights are read with the first request
-// for scores. A dry run needs its tokenizer, config.json and the shapes of its
-// tensors alone.
+// UnloadedModel is an eval.Model that reads its weights with the first request for
+// scores. A dry run needs only its tokenizer, config.json and the shapes of its
+// tensors.
 type UnloadedModel struct {
 	templater
 	// NoPrefixSharing and Longest are those of EvalModel.
@@ -82,8 +82,7 @@ func adapterBytes(name string) (int64, error) {
 // Name implements eval.Model.
 func (p *UnloadedModel) Name() string { return lighteval.ModelName(p.name) }
 
-// Info implements eval.Model. It has no digest, since nothing is scored under
-// it.
+// Info implements eval.Model. It is empty, because no scores are stored under it.
 func (p *UnloadedModel) Info() eval.ModelInfo { return eval.ModelInfo{} }
 
 // MaxLength implements eval.Model.
@@ -118,10 +117,9 @@ func (p *UnloadedModel) Close() error {
 	return p.opened.Close()
 }
 
-// Generate implements eval.Generator, without which judged tasks are left out of
-// an estimate.
+// Generate implements eval.Generator: without it, an estimate would skip judged tasks.
 func (p *UnloadedModel) Generate(context.Context, []string, int, bool, func(int, string) error) error {
-	return errors.New("a plan writes no answers")
+	return errors.New("backend: an estimate generates no answers")
 }
 
 // Memory is the memory of an evaluation in bytes, without the program, its

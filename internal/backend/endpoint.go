@@ -19,15 +19,15 @@ import (
 	"barka/internal/tokenizer"
 )
 
-// EndpointOptions describe a model that a server runs.
+// EndpointOptions describes a model that a server runs.
 type EndpointOptions struct {
 	llm.Options
 	// Tokenizer is a model directory or hub id; its weights are not read.
 	Tokenizer string
-	// Concurrency bounds the requests under way; 0 means 8.
+	// Concurrency bounds the requests in flight; 0 means 8.
 	Concurrency int
-	// MaxLength bounds an input in tokens. 0 means the model's limit, by
-	// config.json and by the server.
+	// MaxLength bounds an input in tokens. 0 means the lower of the limits of
+	// config.json and of the server.
 	MaxLength int
 }
 
@@ -41,10 +41,10 @@ type Endpoint struct {
 	length int
 }
 
-// OpenEndpoint loads the tokenizer and asks the server for its limit.
+// OpenEndpoint loads the tokenizer and asks the server for its longest input.
 func OpenEndpoint(ctx context.Context, o EndpointOptions) (*Endpoint, error) {
 	if o.Tokenizer == "" {
-		return nil, badinput.Errorf("endpoint %s: no tokenizer; --tokenizer names the directory or hub id of the "+
+		return nil, badinput.Errorf("endpoint %s: no tokenizer is given; set --tokenizer to the directory or hub id of the "+
 			"model that the server runs", o.BaseURL)
 	}
 	dir, err := hub.Resolve(o.Tokenizer)
@@ -87,17 +87,17 @@ func (e *Endpoint) maxLength(ctx context.Context, dir string) (int, error) {
 			n = served - 2
 		}
 	} else if served > 0 && n > served-2 {
-		return 0, badinput.Errorf("endpoint %s: inputs of %d tokens are allowed, the server's model takes %d, of "+
-			"which two go to the choice's end: use --max-length %d or less, or serve it with a larger --max-model-len",
-			e.o.BaseURL, n, served, served-2)
+		return 0, badinput.Errorf("endpoint %s: --max-length is %d, expected at most %d, two less than the server's limit; "+
+			"lower it, or start the server with a larger --max-model-len",
+			e.o.BaseURL, n, served-2)
 	}
 	return maxLength(n, 0), nil
 }
 
-// positions returns the longest input by config.json, 0 without one.
+// positions returns the longest input that config.json states, or 0 if there is none.
 func positions(dir string) (int, error) {
 	if _, err := os.Stat(filepath.Join(dir, "config.json")); err != nil {
-		return 0, nil // a tokenizer by itself
+		return 0, nil // a directory with only a tokenizer
 	}
 	text, err := model.ReadConfig(dir)
 	if err != nil {
@@ -122,8 +122,8 @@ func positions(dir string) (int, error) {
 // Name implements eval.Model.
 func (e *Endpoint) Name() string { return lighteval.ModelName(e.client.Name()) }
 
-// Info implements eval.Model. The weights and their type are not known, so
-// scores are stored under the address and the name of the model.
+// Info implements eval.Model. The weights and their type are unknown, so scores are
+// stored under the address and the name of the model.
 func (e *Endpoint) Info() eval.ModelInfo {
 	return eval.ModelInfo{Digest: "completions of " + e.client.Name() + " at " + e.o.BaseURL, Paid: true}
 }
@@ -134,9 +134,9 @@ func (e *Endpoint) MaxLength() int { return e.length }
 // Tokenizer implements eval.Model.
 func (e *Endpoint) Tokenizer() eval.Tokenizer { return e.tok }
 
-// Score implements eval.Model. After an error no more requests are made.
-// Answers to requests under way are kept, since they may have been paid for.
-// The error of the earliest failed request is returned.
+// Score implements eval.Model. After an error it sends no more requests. Answers to
+// requests in flight are kept, because they may cost money. It returns the error of
+// the earliest failed request.
 func (e *Endpoint) Score(ctx context.Context, reqs []eval.Request, done func(i int, s eval.Score) error) error {
 	more, stop := context.WithCancel(ctx)
 	defer stop()
@@ -178,6 +178,8 @@ func (e *Endpoint) Score(ctx context.Context, reqs []eval.Request, done func(i i
 	return nil
 }
 
+// ofOneRequest reports whether an error concerns one request and not the server, so that
+// other requests may succeed.
 func ofOneRequest(err error) bool {
 	var answer *llm.AnswerError
 	var long *llm.TooLong
@@ -190,12 +192,12 @@ func ofOneRequest(err error) bool {
 func (e *Endpoint) text(tokens []int32) (llm.Text, error) {
 	bos := e.tok.Special().BOS
 	if bos < 0 || tokens[0] != bos {
-		return llm.Text{}, fmt.Errorf("the server takes no token ids, only texts, before which it puts a beginning "+
-			"token; this prompt has none, or has lost it where it was cut to %d tokens", e.length)
+		return llm.Text{}, fmt.Errorf("the server takes only texts, and adds a beginning token to each; this prompt does not "+
+			"begin with that token, or lost it when it was cut to %d tokens", e.length)
 	}
 	t := llm.Text{Whole: e.tok.Decode(tokens[1:], false)}
 	if !slices.Equal(e.tok.Encode(t.Whole, true), tokens) {
-		return t, fmt.Errorf("the server takes no token ids, only texts, and no text has this prompt's tokens: %.60q", t.Whole)
+		return t, fmt.Errorf("the server takes only texts, and no text has exactly the tokens of this prompt: %.60q", t.Whole)
 	}
 	for _, id := range tokens[1:] {
 		t.Pieces = append(t.Pieces, e.tok.Decode([]int32{id}, false))
@@ -220,7 +222,7 @@ func (e *Endpoint) scoreOne(ctx context.Context, r eval.Request) (eval.Score, er
 	scores, err := e.client.Score(ctx, tokens, len(r.Continuation))
 	var long *llm.TooLong
 	if errors.As(err, &long) {
-		return out, badinput.Errorf("choice and prompt have %d tokens, and the server does not take them: %w; use a "+
+		return out, badinput.Errorf("choice and prompt have %d tokens, which the server refuses: %w; use a "+
 			"lower --max-length", len(tokens), err)
 	}
 	if err != nil {

@@ -1,10 +1,10 @@
-// Package backend opens models and offers them as what the stages and the
-// evaluation ask for by interface: a generator of conversations (Chat), a
-// translator (Translator) and a model to evaluate (EvalModel).
+// Package backend opens models and implements the interfaces of the stages and of the
+// evaluation with them: a generator of conversations (Chat), a translator (Translator)
+// and a model to evaluate (EvalModel).
 //
-// An Engine opens models of this machine. UnloadedModel and the lazy clients read
-// the small files of a model at once and its weights when they are first needed.
-// Endpoint is a model that a server runs.
+// An Engine opens models on this machine. UnloadedModel and the lazy clients read the
+// small files of a model at once, and its weights when they are first needed. Endpoint
+// is a model that a server runs.
 package backend
 
 import (
@@ -22,7 +22,7 @@ import (
 	"barka/internal/tensor/cpu"
 )
 
-// Engine is a device and the settings models are opened with.
+// Engine opens models on a device.
 type Engine struct {
 	Device tensor.Device
 	DType  string // f32, bf16 or int8; "" means the checkpoint's own type
@@ -47,11 +47,11 @@ func (e *Engine) ctx() context.Context {
 	return e.Context
 }
 
-// longLoad is the size of weights from which loading is shown.
+// longLoad is the size of weights, in bytes, from which the progress of loading is
+// shown.
 const longLoad = 512 << 20
 
-// quiet returns the engine without progress, for use while other work shows its
-// own.
+// quiet returns the engine without progress, for use while other work shows progress.
 func (e *Engine) quiet() *Engine {
 	q := *e
 	q.Progress = nil
@@ -76,7 +76,7 @@ func (e *Engine) TypeOf(name string) (string, error) {
 	return strings.ToLower(string(o.DType)), err
 }
 
-// NewEngine makes an engine on the CPU; threads 0 means all cores.
+// NewEngine returns an engine on the CPU. threads 0 means one per core; dt is DType.
 func NewEngine(threads int, dt string, log func(string)) *Engine {
 	return &Engine{Device: cpu.New(threads), DType: dt, Log: log, threads: threads, watch: &watch{seen: map[string]fs.FileInfo{}}}
 }
@@ -109,7 +109,7 @@ func (e *Engine) options(dir string) (model.Options, error) {
 	return model.Options{Context: e.ctx(), Device: e.Device, DType: parsed, Log: e.Log, Progress: e.showLoading(dir)}, err
 }
 
-// showLoading returns what model.Options.Progress wants.
+// showLoading returns the function for model.Options.Progress, or nil.
 func (e *Engine) showLoading(dir string) func(loaded, total int64) {
 	if e.Progress == nil {
 		return nil

@@ -19,7 +19,7 @@ import (
 // EvalModel is an eval.Model on a model of this machine.
 type EvalModel struct {
 	templater
-	// NoPrefixSharing scores every request by itself; see score.Options.
+	// NoPrefixSharing scores every request separately; see score.Options.
 	NoPrefixSharing bool
 	// Longest bounds an input in tokens; 0 means the model's own limit.
 	Longest int
@@ -32,7 +32,7 @@ type EvalModel struct {
 // Close closes the model.
 func (e *EvalModel) Close() error { return e.d.Close() }
 
-// EvalModel returns the model as evaluation sees it. Both are closed by one Close.
+// EvalModel returns the model as an eval.Model. Closing either closes both.
 func (d *Decoder) EvalModel() (*EvalModel, error) {
 	digest, err := d.Digest()
 	if err != nil {
@@ -78,8 +78,8 @@ func (e *EvalModel) Info() eval.ModelInfo { return e.info }
 // MaxLength implements eval.Model.
 func (e *EvalModel) MaxLength() int { return maxLength(e.Longest, e.d.Model.Info().MaxPositions) }
 
-// maxLength is the longest input in tokens: the one asked for, or the model's
-// positions, or lighteval's default.
+// maxLength returns the longest input in tokens: the requested one, or the model's
+// number of positions, or lighteval's default.
 func maxLength(asked, positions int) int {
 	if n := cmp.Or(asked, positions); n > 0 {
 		return n
@@ -93,11 +93,11 @@ func (e *EvalModel) Tokenizer() eval.Tokenizer { return e.tok }
 // evalTokenizer is an eval.Tokenizer. Its end-of-text token also pads.
 type evalTokenizer struct{ *tokenizer.Tokenizer }
 
-// newEvalTokenizer refuses a tokenizer without an end-of-text token. what names
-// the model in the error.
+// newEvalTokenizer returns an error for a tokenizer without an end-of-text token. what
+// names the model in the error.
 func newEvalTokenizer(what string, tok *tokenizer.Tokenizer) (evalTokenizer, error) {
 	if tok.Special().EOS < 0 {
-		return evalTokenizer{}, badinput.Errorf("%s: tokenizer_config.json names no eos_token, which evaluation pads with", what)
+		return evalTokenizer{}, badinput.Errorf("%s: tokenizer_config.json names no eos_token, with which evaluation pads; add it there", what)
 	}
 	return evalTokenizer{tok}, nil
 }
@@ -126,8 +126,8 @@ func (e *EvalModel) Score(ctx context.Context, reqs []eval.Request, done func(i 
 
 var _ eval.Generator = (*EvalModel)(nil)
 
-// Generate implements eval.Generator. An answer depends on its own prompt alone,
-// however many prompts are decoded together.
+// Generate implements eval.Generator. An answer depends only on its own prompt, however
+// many prompts are decoded in one batch.
 func (e *EvalModel) Generate(ctx context.Context, prompts []string, n int, conversation bool,
 	done func(prompt int, text string) error) error {
 	tok := e.d.Tokenizer
@@ -147,7 +147,7 @@ func (e *EvalModel) Generate(ctx context.Context, prompts []string, n int, conve
 		stop = append(stop, ends...)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // ends the calls under way after an error
+	defer cancel() // after an error, ends the calls in flight
 	calls := make([]*generate.Call, len(prompts))
 	for i, prompt := range prompts {
 		ids, limit := tok.Encode(prompt, true), e.MaxLength()
@@ -174,8 +174,8 @@ func (e *EvalModel) Generate(ctx context.Context, prompts []string, n int, conve
 	return nil
 }
 
-// templater implements eval.ChatTemplater. It reads the template with the first
-// call, since most evaluations need none.
+// templater implements eval.ChatTemplater. It reads the template with the first call,
+// because most evaluations do not need it.
 type templater struct {
 	format func() (*chat.Template, error)
 }

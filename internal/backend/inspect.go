@@ -23,13 +23,13 @@ import (
 // weights are read.
 type Inspection struct {
 	Dir          string
-	Architecture string // config.json's
-	Format       string // of the weights
-	Files        int    // that hold them
-	Stored       int64  // bytes of those files
+	Architecture string // from config.json
+	Format       string // format of the weights
+	Files        int    // number of weight files
+	Stored       int64  // size of these files in bytes
 	Types        []string
 	Tensors      int
-	Values       int64 // of all tensors, tied ones once
+	Values       int64 // number of values of all tensors, tied ones once
 	Tokenizer    string
 }
 
@@ -111,7 +111,7 @@ func inspectTemplate(tok *tokenizer.Tokenizer) string {
 	}
 	end, ok := format.EndOfTurn()
 	if !ok {
-		return "; its chat template puts no control token after an answer, which train needs"
+		return "; its chat template has no control token after an answer, which train needs"
 	}
 	text, _ := tok.Token(end)
 	return "; its chat template ends an answer with " + text
@@ -125,7 +125,7 @@ func inspectTokenizer(dir string, vocab int) (string, error) {
 	}
 	text := fmt.Sprintf("%d tokens", tok.VocabSize())
 	if vocab > 0 && tok.VocabSize() > vocab {
-		text += fmt.Sprintf(", more than the model's vocabulary of %d: they do not belong together", vocab)
+		text += fmt.Sprintf(", more than the %d of the model's vocabulary: it is not the tokenizer of this model", vocab)
 	}
 	text += inspectTemplate(tok)
 	if vocab != nllbVocabulary && !strings.HasPrefix(tok.Class(), "Nllb") {
@@ -138,9 +138,9 @@ func inspectTokenizer(dir string, vocab int) (string, error) {
 		case err != nil:
 			return "", err
 		case file.SHA256 == genuine[name]:
-			text += fmt.Sprintf("; %s is that of NLLB-200", name)
+			text += fmt.Sprintf("; %s is the original of NLLB-200", name)
 		default:
-			text += fmt.Sprintf("; %s differs from NLLB-200's: SHA-256 %.12s…, expected %.12s…", name, file.SHA256, genuine[name])
+			text += fmt.Sprintf("; %s is not the original of NLLB-200: its SHA-256 is %.12s…, expected %.12s…", name, file.SHA256, genuine[name])
 		}
 	}
 	return text, nil

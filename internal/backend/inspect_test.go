@@ -37,7 +37,7 @@ func TestInspect(t *testing.T) {
 		t.Errorf("%+v, want %+v", b, a)
 	}
 	for dir, want := range map[string]string{
-		withTokenizer(t, golden.Dir("gemma2")):          "more than the model's vocabulary of 320",
+		withTokenizer(t, golden.Dir("gemma2")):          "more than the 320 of the model's vocabulary",
 		filepath.Join("..", "demo", "models", "gemma2"): "; its chat template ends an answer with <end_of_turn>",
 	} {
 		if i, err := Inspect(dir); err != nil || !strings.Contains(i.Tokenizer, want) {
@@ -58,14 +58,14 @@ func TestGenuineTokenizer(t *testing.T) {
 	sum := sha256.Sum256(data)
 	digest := hex.EncodeToString(sum[:])
 	text, err := inspectTokenizer(nllb, nllbVocabulary)
-	want := fmt.Sprintf("tokenizer.json differs from NLLB-200's: SHA-256 %.12s…, expected e316b82de11d…", digest)
+	want := fmt.Sprintf("tokenizer.json is not the original of NLLB-200: its SHA-256 is %.12s…, expected e316b82de11d…", digest)
 	if err != nil || !strings.Contains(text, want) {
 		t.Errorf("%q, %v; want %q", text, err, want)
 	}
 	before := genuine["tokenizer.json"]
 	defer func() { genuine["tokenizer.json"] = before }()
 	genuine["tokenizer.json"] = digest // the real file cannot be distributed
-	if text, err = inspectTokenizer(nllb, nllbVocabulary); err != nil || !strings.Contains(text, "tokenizer.json is that of NLLB-200") {
+	if text, err = inspectTokenizer(nllb, nllbVocabulary); err != nil || !strings.Contains(text, "tokenizer.json is the original of NLLB-200") {
 		t.Errorf("%q, %v", text, err)
 	}
 	if text, err = inspectTokenizer(gemma, 2000); err != nil || strings.Contains(text, "NLLB") {

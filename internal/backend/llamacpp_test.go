@@ -98,9 +98,9 @@ func TestLlamaCPPServer(t *testing.T) {
 			eval.Request{Context: tokens[:9], Continuation: tokens[9:]}, `is " virus"`},
 		"fewer tokens": {strings.Replace(string(answer), `"prompt_tokens":`, `"prompt_tokens":1`, 1),
 			eval.Request{Context: tokens[:9], Continuation: tokens[9:]}, "prompt tokens of the"},
-		"no beginning token": {string(answer), eval.Request{Context: tokens[1:9], Continuation: tokens[9:]}, "takes no token ids"},
+		"no beginning token": {string(answer), eval.Request{Context: tokens[1:9], Continuation: tokens[9:]}, "does not begin with that token"},
 		"no text's tokens": {string(answer),
-			eval.Request{Context: tokens[:9], Continuation: []int32{'a' + 225, 'b' + 225, 341}}, "no text has this prompt's tokens"},
+			eval.Request{Context: tokens[:9], Continuation: []int32{'a' + 225, 'b' + 225, 341}}, "no text has exactly the tokens of this prompt"},
 	} {
 		answer = []byte(c.answer)
 		if _, err := scores(e, []eval.Request{c.req}); !badinput.Is(err) || !strings.Contains(err.Error(), c.want) {

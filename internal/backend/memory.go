@@ -32,7 +32,7 @@ func storedType(dir string) (string, error) {
 	return "f32", nil
 }
 
-// fits refuses a model that does not fit into the free memory, before its
+// fits returns an error if a model does not fit into the free memory, before its
 // weights are read.
 func fits(dir string, o model.Options) error {
 	values, err := countValues(dir)
@@ -79,11 +79,11 @@ func (e *Engine) Weighs(l *Outline) (int64, error) {
 	return l.Parameters * int64(o.DType.Size()), err
 }
 
-// AvailableMemory returns the memory that is available without swapping, in
-// bytes; 0 if unknown.
+// AvailableMemory returns the memory that is available without swapping, in bytes, or 0
+// if that is unknown.
 func AvailableMemory() int64 { return meminfo("MemAvailable") }
 
-// TotalMemory returns the machine's memory in bytes, 0 if unknown.
+// TotalMemory returns the machine's memory in bytes, or 0 if that is unknown.
 func TotalMemory() int64 { return meminfo("MemTotal") }
 
 // meminfo reads a line of Linux's /proc/meminfo, in bytes.

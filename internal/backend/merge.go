@@ -9,13 +9,13 @@ import (
 	"barka/internal/stage/merge"
 )
 
-// Merge writes a base model with an adapter merged into it. A model that was
-// merged from the same two is left as it is.
+// Merge merges an adapter into a base model and writes the result to out. If out was
+// merged from the same two, it is left unchanged.
 //
-// If v is not nil, the merged model is compared with base and adapter. One that
-// differs too much is not put into place. One that was merged before stays, and
-// the error says so. The engine's type is that of the comparison; anything but
-// float32 adds roundings of its own to it.
+// If v is not nil, the merged model is compared with base and adapter. A model that
+// differs too much is not moved into place; one that was merged before stays, and Merge
+// returns an error. The comparison runs in the engine's type; types other than float32
+// add their own rounding to it.
 func (e *Engine) Merge(ctx context.Context, name, adapter, out string, v *Verification, reporter progress.Reporter) (*Verified, error) {
 	dir, err := hub.Resolve(name)
 	if err != nil {

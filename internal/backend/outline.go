@@ -7,8 +7,8 @@ import (
 	"barka/internal/tokenizer"
 )
 
-// Outline is what the small files of a model show: its configuration, its
-// tokenizer, and the names and shapes of its tensors.
+// Outline describes a model by its small files: configuration, tokenizer, and the names
+// and shapes of its tensors.
 type Outline struct {
 	Dir       string
 	Tokenizer *tokenizer.Tokenizer
@@ -18,8 +18,8 @@ type Outline struct {
 	Parameters int64
 }
 
-// Outline reads a model's Outline. It finds everything that would keep the model
-// from being opened later, except for damaged weights.
+// Outline reads a model's Outline. It returns an error for everything that would keep
+// the model from being opened later, except damaged weights.
 func (e *Engine) Outline(name string, encoderDecoder bool) (*Outline, error) {
 	dir, err := hub.Resolve(name)
 	if err != nil {
@@ -49,19 +49,19 @@ func (e *Engine) Outline(name string, encoderDecoder bool) (*Outline, error) {
 	return l, checkVocabulary(name, l.Tokenizer, l.Shape.Vocab)
 }
 
-// CheckChat refuses a model that Decoder.Chat would refuse.
+// CheckChat returns the error that Decoder.Chat would return.
 func (l *Outline) CheckChat() error {
 	_, _, err := answering(l.Tokenizer)
 	return err
 }
 
-// CheckEval refuses a model whose inputs evaluation cannot pad.
+// CheckEval returns an error if evaluation cannot pad the model's inputs.
 func (l *Outline) CheckEval() error {
 	_, err := newEvalTokenizer("model "+l.Dir, l.Tokenizer)
 	return err
 }
 
-// CheckTargets refuses targets of an adapter that the model does not have.
+// CheckTargets returns an error if the model lacks a target of an adapter.
 func (l *Outline) CheckTargets(targets []string) error {
 	var names []string
 	for _, linear := range l.Shape.Linears {
@@ -73,7 +73,8 @@ func (l *Outline) CheckTargets(targets []string) error {
 	return lora.Targets{List: targets}.Check(names)
 }
 
-// CheckAdapter refuses an adapter of another model. It reads no values.
+// CheckAdapter returns an error if the adapter belongs to another model. It reads no
+// values.
 func (l *Outline) CheckAdapter(adapter string) error {
 	cfg, err := lora.ReadConfig(adapter)
 	if err != nil {

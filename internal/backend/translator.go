@@ -13,8 +13,8 @@ import (
 	"barka/internal/tokenizer"
 )
 
-// Translator translates plain text with an NLLB or another M2M-100 model, beam
-// search as transformers does it.
+// Translator translates plain text with an NLLB or another M2M-100 model, by the beam
+// search of transformers.
 type Translator struct {
 	name      string
 	model     model.Seq2Seq
@@ -24,24 +24,24 @@ type Translator struct {
 	maxSource int
 }
 
-// TranslatorOptions are the languages and the settings of beam search.
+// TranslatorOptions holds the languages and the settings of beam search.
 type TranslatorOptions struct {
 	From, To string // language codes such as eng_Latn
 	translate.Decoding
-	NumReturn int // outputs of each text, best first; at least 1 is returned
+	NumReturn int // outputs per text, best first; at least 1 is returned
 	// ParseSpecial encodes text that spells a special token, such as </s> or a
 	// language code, as that token, as transformers does. Otherwise it is
 	// encoded as text.
 	ParseSpecial bool
 }
 
-// sourceTokenizer encodes texts as a model's encoder takes them.
+// sourceTokenizer encodes texts for a model's encoder.
 type sourceTokenizer struct {
 	*tokenizer.Tokenizer
 	parse bool
 }
 
-// sourceOf returns the tokenizer of sources, and the model's own.
+// sourceOf returns the tokenizer of sources and the model's own tokenizer.
 func (o TranslatorOptions) sourceOf(dir string) (sourceTokenizer, *tokenizer.Tokenizer, error) {
 	base, err := tokenizer.Load(dir)
 	if err != nil {
@@ -51,12 +51,12 @@ func (o TranslatorOptions) sourceOf(dir string) (sourceTokenizer, *tokenizer.Tok
 	return sourceTokenizer{tok, o.ParseSpecial}, base, err
 }
 
-// Tokens returns a text's source tokens, the language and end tokens included.
+// Tokens returns a text's source tokens, including the language and end tokens.
 func (t sourceTokenizer) Tokens(text string) []int32 {
 	return t.EncodeOptions(text, tokenizer.EncodeOptions{AddSpecial: true, NoParseSpecial: !t.parse})
 }
 
-// CountTokens counts them.
+// CountTokens counts a text's source tokens.
 func (t sourceTokenizer) CountTokens(text string) int { return len(t.Tokens(text)) }
 
 // generation reads the tokens that begin and end an output.
@@ -114,17 +114,17 @@ func (t *Translator) Close() error { return t.model.Close() }
 // Name identifies the model in provenance.
 func (t *Translator) Name() string { return t.name }
 
-// Tokens returns a text's source tokens, the language and end tokens included.
+// Tokens returns a text's source tokens, including the language and end tokens.
 func (t *Translator) Tokens(text string) []int32 { return t.source.Tokens(text) }
 
-// CountTokens counts them.
+// CountTokens counts a text's source tokens.
 func (t *Translator) CountTokens(text string) int { return t.source.CountTokens(text) }
 
 // Output is the result for one text.
 type Output struct {
-	Hypothesis              // the best
+	Hypothesis              // the best output
 	Others     []Hypothesis // the next best ones, if the options ask for them
-	HitMax     bool         // the best was cut at the length limit
+	HitMax     bool         // the length limit ended the best output
 	Unknown    int          // source tokens that are unknown to the model
 	Cut        int          // source tokens that did not fit
 }
@@ -133,7 +133,7 @@ type Output struct {
 type Hypothesis struct {
 	Text  string  `json:"text"`
 	IDs   []int32 `json:"ids"`   // start, language, text and end tokens
-	Score float32 `json:"score"` // log-probability over a power of the length
+	Score float32 `json:"score"` // log-probability divided by a power of the length
 }
 
 // Run translates texts, one model input each.
@@ -193,16 +193,16 @@ func (t *Translator) Translate(ctx context.Context, texts []string, onDone func(
 	return result, nil
 }
 
-// LazyTranslator is a translate.Translator that loads its tokenizer at once and
-// its model with the first request.
+// LazyTranslator is a translate.Translator that loads its tokenizer at once and its
+// model with the first request.
 type LazyTranslator struct {
 	lazy[*Translator]
 	name   string
 	source sourceTokenizer
 }
 
-// LazyTranslator returns a LazyTranslator of a model of this machine, which goes
-// by the given name.
+// LazyTranslator returns a LazyTranslator of the model in dir. name is the model's name
+// in provenance.
 func (e *Engine) LazyTranslator(name, dir string, o TranslatorOptions) (*LazyTranslator, error) {
 	path, err := hub.Resolve(dir)
 	if err != nil {

@@ -9,16 +9,16 @@ import (
 	"barka/internal/mapped"
 )
 
-// watch remembers the files of model directories as they were when first seen.
-// So a digest identifies the files that were loaded, whether it was computed
-// before or after.
+// watch remembers the state in which it first saw the files of model directories. A
+// digest thereby identifies the loaded files, whether it was computed before or after
+// loading.
 type watch struct {
 	mu   sync.Mutex
 	seen map[string]fs.FileInfo
 }
 
-// check returns an error if a file of the directories that their digest depends
-// on is not what it was at the first check.
+// check returns an error if a file that the digest of a directory covers has changed
+// since the first check.
 func (w *watch) check(dirs ...string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

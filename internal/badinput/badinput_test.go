@@ -27,7 +27,7 @@ func TestReadFile(t *testing.T) {
 	if err := os.Truncate(path, 1<<40); err != nil {
 		t.Skip(err)
 	}
-	for file, want := range map[string]string{path: "has 1099511627776 bytes; a file of this kind is read up to 1000 bytes",
+	for file, want := range map[string]string{path: "has 1099511627776 bytes, expected at most 1000 in a file of this kind",
 		"/dev/zero": "/dev/zero is a device"} {
 		if _, err := os.Stat(file); err != nil {
 			continue

@@ -6,8 +6,8 @@ import (
 	"io/fs"
 )
 
-// ReadJSON reads a file of settings into v. A file that is not there is an error
-// of package os; every other error is an Error that names the file.
+// ReadJSON reads a file of settings into v. For a missing file it returns the error of
+// package os; every other error is an Error that names the file.
 func ReadJSON(path string, v any) error {
 	data, err := ReadFile(path, MaxSettings)
 	if errors.Is(err, fs.ErrNotExist) {

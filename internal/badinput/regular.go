@@ -5,8 +5,8 @@ import (
 	"os"
 )
 
-// Regular returns an Error if a path does not lead to a regular file. It follows links. For a
-// missing file the error is fs.ErrNotExist.
+// Regular returns an Error if a path does not lead to a regular file. It follows links. For
+// a missing file it returns the error of package os.
 func Regular(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -15,9 +15,9 @@ func Regular(path string) error {
 	return regular(path, info.Mode())
 }
 
-// regular returns an Error for all but regular files.
+// regular returns an Error unless a mode is that of a regular file.
 func regular(path string, mode fs.FileMode) error {
-	what := "a file that is not regular"
+	what := "a special file"
 	switch {
 	case mode.IsRegular():
 		return nil
@@ -30,11 +30,11 @@ func regular(path string, mode fs.FileMode) error {
 	case mode&fs.ModeDevice != 0:
 		what = "a device"
 	}
-	return Errorf("%s is %s, expected a regular file; put a copy of the content there", path, what)
+	return Errorf("%s is %s, expected a regular file; put its content into a regular file there", path, what)
 }
 
-// Open is os.Open for regular files. Opening a named pipe would wait for a writer, possibly
-// forever.
+// Open is os.Open for regular files. For others it returns an Error: opening a named pipe
+// could wait forever for a writer.
 func Open(path string) (*os.File, error) {
 	if err := Regular(path); Is(err) {
 		return nil, err

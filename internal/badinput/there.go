@@ -7,22 +7,24 @@ import (
 	"syscall"
 )
 
-// Exists reports whether a path leads to something; links are followed. The
-// error, which names the path, is that this cannot be known, as for lack of a
-// permission: who takes that for "not there" works without the file.
+// Exists reports whether something exists at a path. It follows links. It returns an
+// error that names the path if the answer is unknown, for example for lack of a
+// permission. Callers must not treat that as "missing": they would go on without the
+// file.
 func Exists(path string) (bool, error) {
 	_, err := os.Stat(path)
 	return known(err)
 }
 
-// IsDir reports whether a path leads to a directory, as Exists.
+// IsDir reports whether a directory exists at a path. Its error is that of Exists.
 func IsDir(path string) (bool, error) {
 	info, err := os.Stat(path)
 	yes, err := known(err)
 	return yes && info.IsDir(), err
 }
 
-// known makes an answer of the error of os.Stat. Below a file nothing exists.
+// known turns the error of os.Stat into an answer. Nothing exists below a file, which
+// is the meaning of ENOTDIR.
 func known(err error) (bool, error) {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return false, nil

@@ -11,10 +11,10 @@ import (
 	"barka/internal/dataset"
 )
 
-// Execute runs a stage: it begins or continues the run towards env.Out, calls
-// work unless the directory is finished, and puts the directory in its place.
-// The identity gets the inputs of env if it has none, and the seed of env. ctx
-// ends the reading of inputs for their digests.
+// Execute runs a stage. It begins or resumes the run that makes env.Out, calls work
+// unless the directory is finished, and moves the directory into place. An identity
+// without inputs gets those of env; the seed is that of env. ctx ends the reading of
+// inputs for their digests.
 func Execute(ctx context.Context, env Env, id Identity, work func(*Run) (Final, error)) (*dataset.Manifest, error) {
 	run, err := Begin(env.Out, id.of(ctx, env), env.Restart)
 	if err != nil {
@@ -38,7 +38,8 @@ func ExecuteAgain(ctx context.Context, env Env, id Identity, failed func(*datase
 	return run.Execute(work)
 }
 
-// Execute does the run's work, unless it is done, and closes the run.
+// Execute calls work, unless the run is done, finishes the directory and closes the
+// run.
 func (r *Run) Execute(work func(*Run) (Final, error)) (*dataset.Manifest, error) {
 	defer r.Close()
 	if r.Done() {
@@ -54,7 +55,7 @@ func (r *Run) Execute(work func(*Run) (Final, error)) (*dataset.Manifest, error)
 	return r.Manifest(), nil
 }
 
-// of fills in what the environment decides.
+// of returns the identity with the inputs and the seed of the environment.
 func (id Identity) of(ctx context.Context, env Env) Identity {
 	id.ctx = ctx
 	if id.Inputs == nil {
@@ -64,10 +65,10 @@ func (id Identity) of(ctx context.Context, env Env) Identity {
 	return id
 }
 
-// discardEmpty removes the partial directory after an error of the input or the
-// options, unless the directory holds journaled work or files of the stage.
-// Otherwise the same output could not be begun with other inputs or options
-// without --restart. It returns err.
+// discardEmpty removes the partial directory after an error about the input or the
+// options, unless it holds journaled work or files of the stage. If it stayed, the
+// same output could not be made with other inputs or options without --restart. It
+// returns err.
 func (r *Run) discardEmpty(err error) error {
 	if !badinput.Is(err) {
 		return err
@@ -89,8 +90,8 @@ func (r *Run) discardEmpty(err error) error {
 	return errors.Join(err, r.work.Remove())
 }
 
-// ours reports whether a name in the partial directory is one that this package
-// gives: see Run.Dir.
+// ours reports whether a name in the partial directory is reserved for this package;
+// see Run.Dir.
 func ours(name string) bool {
 	return slices.Contains([]string{identityName, journalName, finalName, oldName}, name) ||
 		strings.HasPrefix(name, lockName) || strings.HasPrefix(name, "rows-")

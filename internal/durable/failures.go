@@ -14,8 +14,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Failures bound how many records may fail (dataset.Reject.Failed) before Map
-// stops.
+// Failures bounds the number of records that may fail (dataset.Reject.Failed) before
+// Map stops.
 type Failures struct {
 	// InARow bounds the failures in a row, in order of completion. 0 is no
 	// bound.
@@ -26,29 +26,28 @@ type Failures struct {
 }
 
 // shareFrom is the number of finished records from which Share applies.
-// Neighbouring passages are of one article, and a server's filter may refuse
-// all of them.
+// Neighbouring passages belong to one article, and a server's filter may refuse all of
+// them.
 const shareFrom = 100
 
 // TooManyFailures is the error of a Map that reached a bound of Failures.
 type TooManyFailures struct {
 	Failed, Finished int // records of this run
-	InARow           int // 0: Share was reached
+	InARow           int // 0 if Share was reached
 	Last             dataset.Reject
 }
 
 func (e *TooManyFailures) Error() string {
 	if e.InARow > 0 {
-		return fmt.Sprintf("%d records in a row failed, the last with %s: %s; the same command takes these up again",
+		return fmt.Sprintf("%d records in a row failed, the last with %s: %s; the same command tries these again",
 			e.InARow, e.Last.Reason, e.Last.Detail)
 	}
 	return fmt.Sprintf("%d of %d records failed, the last with %s: %s", e.Failed, e.Finished, e.Last.Reason, e.Last.Detail)
 }
 
-// failureCount holds the results of failed records until another record
-// succeeds. Only a success shows that the records failed and not the server. If
-// the run stops before, they have no result, and the next run works on them
-// again.
+// failureCount holds the results of failed records back until another record succeeds.
+// Only a success shows that the fault was in the records and not in the server. If the
+// run stops before, the records have no result and the next run works on them again.
 type failureCount struct {
 	Failures
 	failed, finished int
@@ -102,8 +101,8 @@ func (m *mapper[In, Out]) release() error {
 	return nil
 }
 
-// retried reports whether the record's result is a failure that this run takes
-// up again.
+// retried reports whether the record's result is a failure on which this run works
+// again.
 func (m *mapper[In, Out]) retried(key string) (bool, error) {
 	if !m.options.Retry {
 		return false, nil
@@ -115,10 +114,10 @@ func (m *mapper[In, Out]) retried(key string) (bool, error) {
 	return res.Reject != nil && res.Reject.Failed, nil
 }
 
-// Reopen begins a run that replaces the finished directory at out of the same
-// identity and works again on some of its records. The stage passes the results
-// of the others to Restore. The directory stays until Finish. An interrupted
-// run is continued by Begin and is Reopened too.
+// Reopen begins a run that replaces the finished directory at out, which must have the
+// same identity, and works again on some of its records. The stage passes the results
+// of the others to Restore. The directory stays until Finish. Begin resumes an
+// interrupted run of this kind, which is Reopened too.
 func Reopen(out string, id Identity) (*Run, error) {
 	r, err := Begin(out, id, false)
 	if err != nil || !r.Done() {
@@ -131,17 +130,16 @@ func Reopen(out string, id Identity) (*Run, error) {
 // identity, whose results Restore keeps.
 func (r *Run) Reopened() bool { return r.reopened && r.manifest == nil }
 
-// Earlier is a record's result in the finished directory: its rows, or why it
-// was rejected. Neither means that it has to be worked on again.
+// Earlier is a record's result in the finished directory: its rows, or the reason why
+// it was rejected. A record with neither has to be worked on again.
 type Earlier[Out any] struct {
 	Rows   []Out
 	Reject *dataset.Reject
 }
 
-// Restore takes over results of a finished directory for the records of in. The
-// run's first Map must follow with the same records and key. Restore keeps
-// results that the run already has, so that it can be repeated after an
-// interruption.
+// Restore copies results of a finished directory for the records of in. The run's
+// first Map must follow with the same records and key. Results that the run already
+// has are kept, so that Restore can be repeated after an interruption.
 func Restore[In, Out any](ctx context.Context, r *Run, in iter.Seq2[In, error], key func(In) string,
 	earlier func(In) (Earlier[Out], error)) (err error) {
 	if err := r.writable(); err != nil {

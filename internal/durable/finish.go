@@ -10,21 +10,21 @@ import (
 	"barka/internal/version"
 )
 
-// Final is what a finished directory states in addition to its rows. It must
-// depend on the Run's Identity only.
+// Final is what a finished directory states in addition to its rows. It must depend
+// only on the Run's Identity.
 type Final struct {
-	// Counts are the stage's own. Finish adds out, rejected and rejected_<reason>,
-	// and in unless it is set here.
+	// Counts are the stage's own counts. Finish adds out, rejected and
+	// rejected_<reason>, and in unless it is set here.
 	Counts map[string]int64
 	Tokens map[string]int64
 	Card   string // README.md
 	Notes  []string
 }
 
-// Finish writes the dataset directory and, when it is whole and durable, moves
-// it into place with one rename. Then the Run is Done and its partial directory
-// is gone. If Finish fails, for example because the disk is full, no work is
-// lost, and the same command continues.
+// Finish writes the dataset directory and moves it into place with one rename when it
+// is complete and durable. The Run is then Done and its partial directory is removed.
+// If Finish fails, for example because the disk is full, no work is lost, and the same
+// command resumes.
 func (r *Run) Finish(f Final) error {
 	if err := r.writable(); err != nil {
 		return err
@@ -49,8 +49,8 @@ func (r *Run) Finish(f Final) error {
 	return errors.Join(r.work.Remove(), r.Close())
 }
 
-// replaced returns a function that accepts the names of the dataset to be
-// replaced.
+// replaced returns a function that accepts the names of the files of the dataset to be
+// replaced, or nil if none will be.
 func (r *Run) replaced() func(name string) bool {
 	if m, err := dataset.ReadManifest(r.work.out); err == nil && r.replace {
 		return m.Lists
@@ -94,8 +94,7 @@ func (r *Run) assemble(final string, f Final) (*dataset.Manifest, error) {
 	return m, r.builder.Seal(m, f.Card)
 }
 
-// collect writes the results of the Maps as rows and returns the number of
-// records.
+// collect writes the results of the Maps as rows and returns the number of records.
 func (r *Run) collect() (in int64, err error) {
 	for _, s := range r.steps {
 		if !s.complete {

@@ -9,10 +9,10 @@ import (
 	"barka/internal/dataset"
 )
 
-// Identity is everything that decides a stage's output. Options is a struct
-// with json tags. It holds all options that change the output and no others: no
-// threads, no output path, no credentials. Version counts changes of the
-// stage's algorithm, and Changed says what the last one changed.
+// Identity holds everything that decides a stage's output. Options is a struct with
+// json tags. It holds the options that change the output and no others: no threads, no
+// output path, no credentials. Version counts changes of the stage's algorithm, and
+// Changed describes the last one.
 type Identity struct {
 	Stage   string
 	Version int
@@ -21,11 +21,10 @@ type Identity struct {
 	Inputs  map[string]string // name -> path
 	Seed    int64
 
-	ctx context.Context // ends the reading of inputs; nil: nothing does
+	ctx context.Context // ends the reading of inputs; nil for no end
 }
 
-// identity is an Identity with the digests of the inputs in place of their
-// paths.
+// identity is an Identity with the digests of the inputs instead of their paths.
 type identity struct {
 	Stage   string                       `json:"stage"`
 	Version int                          `json:"version"`
@@ -76,7 +75,7 @@ func canonical(data []byte) ([]byte, error) {
 	return json.Marshal(v)
 }
 
-// differences says how now differs from then; see Settings.Differences.
+// differences lists how now differs from then, as Settings.Differences does.
 func differences(then, now *identity) []string {
 	if then.Stage == now.Stage && then.Version < now.Version && now.changed != "" {
 		// Options of two versions cannot always be compared.

@@ -19,17 +19,17 @@ import (
 	"barka/internal/badinput"
 )
 
-// syncEvery bounds the work that a power cut may cost. A killed process loses
-// nothing: the system has each Put when it returns.
+// syncEvery bounds the work that a power cut can lose. A killed process loses nothing:
+// when Put returns, the system has its line.
 const syncEvery = time.Second
 
-// Journal is an append-only file of finished work by key. It is safe for
-// concurrent use. Only keys and positions are kept in memory.
+// Journal is an append-only file of finished work by key. It is safe for concurrent
+// use. Memory holds only keys and positions.
 //
 // A line is the hexadecimal XXH64 of the JSON that follows, a space, the JSON
-// {"k": key, "h": stamp, "v": value}, and a line feed. Bad lines at the end,
-// such as a torn last line, are left by an interruption and are cut off when
-// the journal is opened. A bad line before a good one is damage and an error.
+// {"k": key, "h": stamp, "v": value}, and a line feed. Bad lines at the end, such as a
+// torn last line, come from an interruption and are cut off when the journal is
+// opened. A bad line before a good one is damage, which is an error.
 type Journal struct {
 	path string
 
@@ -39,7 +39,7 @@ type Journal struct {
 	index   map[string]position
 	pending bool // written since the last fsync
 	timer   *time.Timer
-	err     error // why nothing can be written any more
+	err     error // the error after which nothing can be written
 }
 
 type position struct {
@@ -85,8 +85,8 @@ func (j *Journal) load() error {
 			entry, lerr := parseJournalLine(line)
 			switch {
 			case lerr == nil && torn != nil:
-				return badinput.Errorf("%w, yet good lines follow: this is damage, not an interruption; restore the file, "+
-					"or give --restart to begin again", torn)
+				return badinput.Errorf("%w, and good lines follow, so that it was not an interruption; restore the file, "+
+					"or begin again with --restart", torn)
 			case lerr == nil:
 				j.index[entry.Key] = position{offset, int32(len(line)), entry.Stamp}
 				j.end = offset + int64(len(line))
@@ -107,18 +107,18 @@ func (j *Journal) load() error {
 
 func parseJournalLine(line []byte) (entry journalLine, err error) {
 	if line[len(line)-1] != '\n' {
-		return entry, errors.New("it has no end")
+		return entry, errors.New("the line feed is missing")
 	}
 	var sum [8]byte
 	if len(line) <= checksumSize || line[checksumSize-1] != ' ' {
-		return entry, errors.New("it has no checksum")
+		return entry, errors.New("the checksum is missing")
 	}
 	if _, err := hex.Decode(sum[:], line[:checksumSize-1]); err != nil {
-		return entry, errors.New("it has no checksum")
+		return entry, errors.New("the checksum is missing")
 	}
 	data := line[checksumSize : len(line)-1]
 	if got := checksum(data); !bytes.Equal(got, line[:checksumSize-1]) {
-		return entry, fmt.Errorf("its checksum is %s, its content's %s", line[:checksumSize-1], got)
+		return entry, fmt.Errorf("its checksum is %s, expected %s", line[:checksumSize-1], got)
 	}
 	return entry, json.Unmarshal(data, &entry)
 }
@@ -127,7 +127,7 @@ func checksum(data []byte) []byte {
 	return fmt.Appendf(nil, "%016x", xxhash.Sum64(data))
 }
 
-// Put stores value under key; a later Put of the key replaces it.
+// Put stores value under key. A later Put of the key replaces it.
 func (j *Journal) Put(key string, value any) error { return j.put(key, 0, value) }
 
 func (j *Journal) put(key string, stamp uint64, value any) error {
@@ -143,7 +143,7 @@ func (j *Journal) put(key string, stamp uint64, value any) error {
 	line = append(append(line, checksum(data)...), ' ')
 	line = append(append(line, data...), '\n')
 	if int(int32(len(line))) != len(line) {
-		return fmt.Errorf("%s: value of %q has %d bytes, too many", j.path, key, len(line))
+		return fmt.Errorf("%s: value of %q has %d bytes, which is more than a line can have", j.path, key, len(line))
 	}
 
 	j.mu.Lock()
@@ -152,7 +152,7 @@ func (j *Journal) put(key string, stamp uint64, value any) error {
 		return j.err
 	}
 	if _, err := j.f.WriteAt(line, j.end); err != nil {
-		// A part of the line must not remain before later lines.
+		// No part of the line may remain before later lines.
 		if terr := j.f.Truncate(j.end); terr != nil {
 			j.err = atomicfile.Explain(j.path, terr)
 		}
@@ -167,7 +167,7 @@ func (j *Journal) put(key string, stamp uint64, value any) error {
 	return nil
 }
 
-// sync makes the group of lines written since the last one durable.
+// sync makes the lines durable that were written since the last sync.
 func (j *Journal) sync() {
 	j.mu.Lock()
 	f := j.f
@@ -184,7 +184,7 @@ func (j *Journal) sync() {
 	}
 }
 
-// Get reads the value under key into into. It returns false if there is none.
+// Get decodes the value of key into into. It returns false if there is none.
 func (j *Journal) Get(key string, into any) (bool, error) {
 	raw, ok, err := j.raw(key)
 	if !ok || err != nil {
@@ -213,13 +213,13 @@ func (j *Journal) raw(key string) (json.RawMessage, bool, error) {
 	}
 	entry, err := parseJournalLine(line)
 	if err != nil {
-		return nil, false, badinput.Errorf("%s: the line at offset %d changed while in use: %w", j.path, p.offset, err)
+		return nil, false, badinput.Errorf("%s: the line at offset %d changed while it was in use: %w", j.path, p.offset, err)
 	}
 	return entry.Value, true, nil
 }
 
-// stamp returns the stamp of the input that the value of key was made from, and
-// reports whether there is one.
+// stamp returns the stamp of the input from which the value of key was made, and
+// reports whether there is a value.
 func (j *Journal) stamp(key string) (uint64, bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -227,15 +227,15 @@ func (j *Journal) stamp(key string) (uint64, bool) {
 	return p.stamp, ok
 }
 
-// Len is the number of keys.
+// Len returns the number of keys.
 func (j *Journal) Len() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return len(j.index)
 }
 
-// Each calls f for all keys in the order of their last Put, until it fails.
-// That order depends on the workers, so the output must not depend on it.
+// Each calls f for all keys in the order of their last Put, and stops at the first
+// error. The order depends on the workers, so the output must not depend on it.
 func (j *Journal) Each(f func(key string, raw json.RawMessage) error) error {
 	j.mu.Lock()
 	keys := make([]string, 0, len(j.index))
@@ -273,15 +273,15 @@ func (j *Journal) close() error {
 	}
 	err = atomicfile.Explain(j.path, errors.Join(err, j.f.Close()))
 	j.f, j.pending = nil, false
-	if j.err != nil { // of an earlier sync, which may not have been reported
+	if j.err != nil { // an error of an earlier sync may not have been returned yet
 		return errors.Join(j.err, err)
 	}
 	j.err = errJournalClosed
 	return err
 }
 
-// failure returns why nothing more can be written. A sync in the background may
-// fail after Put has returned.
+// failure returns the error after which nothing can be written. A sync in the
+// background may fail after Put has returned.
 func (j *Journal) failure() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()

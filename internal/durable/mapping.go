@@ -21,12 +21,12 @@ import (
 
 // MapOptions are settings of Map that do not change the output.
 type MapOptions[In any] struct {
-	Key      func(In) string   // returns a record's key; records of the same key must be equal
+	Key      func(In) string   // returns a record's key; records with the same key must be equal
 	Workers  int               // at least 1 is used
 	Progress progress.Reporter // nil shows nothing
-	Total    int               // how many records there are; 0 if unknown
-	Rejected reflect.Type      // of Reject.Row; nil: rejected records stay as they are
-	Failures Failures          // when to stop
+	Total    int               // number of records; 0 if unknown
+	Rejected reflect.Type      // type of Reject.Row; nil keeps rejected records as they are
+	Failures Failures          // bounds at which Map stops
 	Retry    bool              // work again on records that failed in an earlier run
 }
 
@@ -39,9 +39,8 @@ type step struct {
 	complete      bool
 }
 
-// result is what the journal stores for a record: its rows, or why it was
-// rejected and its row in rejected/, or both if it failed and some rows were
-// kept.
+// result is what the journal stores for a record: its rows, or the reason why it was
+// rejected with its row in rejected/. A record that failed after some rows has both.
 type result struct {
 	Out    json.RawMessage `json:"o,omitempty"`
 	Reject *dataset.Reject `json:"r,omitempty"`
@@ -62,15 +61,16 @@ func newResult[Out any](rows []Out, reject *dataset.Reject, rec json.RawMessage)
 	return res, err
 }
 
-// Map applies fn to each record of in. What fn returns is journaled at once. An
-// interrupted Map that is called with the same records again works only on
-// those without a result. A *dataset.Reject from fn sends the record to
-// rejected/. Any other error ends Map, and so does the end of ctx, whose error
-// is then returned. Rows that come with a *dataset.Reject that is Failed are
-// kept, the record is not rejected, and a run with Retry works on it again. The
-// rows become part of the dataset in the order of in. Out must be a struct with
-// json and parquet tags. A Run may have several Maps; their rows follow each
-// other.
+// Map applies fn to each record of in. The result of fn is journaled at once: an
+// interrupted Map that is called again with the same records works only on those
+// without a result. The rows become part of the dataset in the order of in. A Run may
+// have several Maps; their rows follow each other. Out must be a struct with json and
+// parquet tags.
+//
+// If fn returns a *dataset.Reject, the record goes to rejected/. If that Reject is
+// Failed and comes with rows, the rows are kept, the record is not rejected, and a run
+// with Retry works on it again. Any other error ends Map, as does the end of ctx, whose
+// error is then returned.
 func Map[In, Out any](ctx context.Context, r *Run, in iter.Seq2[In, error], o MapOptions[In],
 	fn func(ctx context.Context, rec In) ([]Out, error)) error {
 	one := func(In) int { return 1 }
@@ -80,11 +80,11 @@ func Map[In, Out any](ctx context.Context, r *Run, in iter.Seq2[In, error], o Ma
 	})
 }
 
-// MapBatch is Map for work that is faster on several records at once. fn is
-// called with consecutive records whose sizes add up to at most budget, or with
-// a single larger one. It returns the rows and the error of each record; a nil
-// slice of errors means none. Batches change with interruptions, so a record's
-// result must not depend on its batch.
+// MapBatch is Map for work that is faster on several records at once. fn is called with
+// consecutive records whose sizes add up to at most budget, or with a single larger
+// record. It returns the rows and the error of each record; a nil slice of errors means
+// none. Batches change with interruptions, so a record's result must not depend on its
+// batch.
 func MapBatch[In, Out any](ctx context.Context, r *Run, in iter.Seq2[In, error], o MapOptions[In],
 	size func(In) int, budget int, fn func(ctx context.Context, recs []In) ([][]Out, []error)) error {
 	rejected := o.Rejected
@@ -164,7 +164,7 @@ type mapper[In, Out any] struct {
 	cancel  context.CancelFunc
 
 	mu       sync.Mutex
-	err      error // the first
+	err      error // the first error
 	failures failureCount
 }
 
@@ -172,7 +172,7 @@ func (m *mapper[In, Out]) fail(err error) {
 	m.mu.Lock()
 	if m.err == nil {
 		if stopped := m.parent.Err(); stopped != nil {
-			err = stopped // an error after an interruption is a result of it
+			err = stopped // the interruption caused the error
 		}
 		m.err = err
 	}
@@ -180,7 +180,7 @@ func (m *mapper[In, Out]) fail(err error) {
 	m.cancel()
 }
 
-// read hands the records without a result to the workers, in batches.
+// read passes the records without a result to the workers, in batches.
 func (m *mapper[In, Out]) read(in iter.Seq2[In, error], size func(In) int, budget int) {
 	var batch []record[In]
 	filled := 0
@@ -245,7 +245,7 @@ func (m *mapper[In, Out]) examine(value In, seen map[string]uint64) (rec record[
 		stamp, known = m.step.journal.stamp(rec.key)
 	}
 	if (twice || known) && stamp != rec.stamp {
-		return rec, false, badinput.Errorf("two different records have the id %q: give each an id of its own", rec.key)
+		return rec, false, badinput.Errorf("two different records have the id %q; give each record its own id", rec.key)
 	}
 	m.step.order = append(m.step.order, rec.key)
 	if known {
@@ -278,8 +278,8 @@ func (m *mapper[In, Out]) work() {
 			m.fail(fmt.Errorf("durable: %d records gave %d results and %d errors", len(batch), len(out), len(errs)))
 			continue
 		}
-		// Results in the same batch as a failed one are kept: they may have
-		// been paid for.
+		// The other results of a batch with an error are kept: they may have cost
+		// money.
 		for i, rec := range batch {
 			var rows []Out
 			var err error
@@ -306,7 +306,7 @@ func (m *mapper[In, Out]) keep(rec record[In], rows []Out, err error) error {
 	}
 	res, err := newResult(rows, reject, rec.json)
 	if err != nil {
-		return fmt.Errorf("record %s: its result cannot be kept: %w", rec.key, err)
+		return fmt.Errorf("record %s: its result cannot be stored: %w", rec.key, err)
 	}
 	return m.settle(heldResult{rec.key, rec.stamp, res})
 }
@@ -348,9 +348,9 @@ func (s *step) each(row func(reflect.Value) error, reject func(in reflect.Value,
 	return nil
 }
 
-// Outputs reads the rows that the run's Maps have made, in order. Totals of a
-// stage are computed from it: a count inside Map's function would miss the
-// results of an earlier process.
+// Outputs reads the rows that the run's Maps have made, in order. Stages compute totals
+// from it, because a count inside Map's function would miss the results of an earlier
+// process.
 func Outputs[Out any](r *Run) iter.Seq2[Out, error] {
 	return func(yield func(Out, error) bool) {
 		var zero Out

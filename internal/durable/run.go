@@ -13,8 +13,8 @@ import (
 	"barka/internal/dataset"
 )
 
-// Run is the work of a stage on one dataset directory. Its methods are not safe
-// for concurrent use; its journals and Map's own workers are.
+// Run is the work of a stage on one dataset directory. Its methods are not safe for
+// concurrent use; its journals are, and Map starts its own workers.
 type Run struct {
 	work     *Work
 	id       *identity
@@ -26,14 +26,14 @@ type Run struct {
 	builder  *dataset.Builder
 }
 
-// Begin starts or continues the run that makes the dataset directory out.
+// Begin begins or resumes the run that makes the dataset directory out.
 //
-// If out exists and was made with the same identity, the Run is Done.
-// Interrupted work with the same identity is continued. If out or the
-// unfinished work has another identity, the badinput error names what differs.
-// With restart, unfinished work is discarded instead, and a finished out is
-// replaced when the new directory is whole. Restart never touches a directory
-// that is not a dataset. The caller must Close the Run.
+// If out exists and was made with the same identity, the Run is Done. Interrupted work
+// with the same identity is resumed. If out or the unfinished work has another
+// identity, Begin returns a badinput error that lists the differences. With restart it
+// discards unfinished work instead, and replaces a finished out when the new directory
+// is complete. A directory that is not a dataset is never touched. The caller must
+// Close the Run.
 func Begin(out string, id Identity, restart bool) (*Run, error) {
 	if restart {
 		return begin(out, id, restartAll)
@@ -41,10 +41,10 @@ func Begin(out string, id Identity, restart bool) (*Run, error) {
 	return begin(out, id, continueRun)
 }
 
-// partLimits bound the parts of the directories; tests make them small.
+// partLimits bounds the parts of the directories. Tests make them small.
 var partLimits = dataset.DefaultLimits
 
-// manner says what a run does with existing work.
+// manner selects what a run does with existing work.
 type manner int
 
 const (
@@ -83,7 +83,7 @@ func begin(out string, id Identity, how manner) (*Run, error) {
 	return r, nil
 }
 
-// finished reads the manifest of the directory at out, nil if there is none.
+// finished reads the manifest of the directory at out. It returns nil if there is none.
 func (r *Run) finished() (*dataset.Manifest, error) {
 	entries, err := os.ReadDir(r.work.out)
 	switch {
@@ -94,25 +94,25 @@ func (r *Run) finished() (*dataset.Manifest, error) {
 	case len(entries) == 0:
 		return nil, nil
 	case !dataset.HasManifest(r.work.out):
-		return nil, badinput.Errorf("output %s exists and is no dataset directory: choose another --out", r.work.out)
+		return nil, badinput.Errorf("output %s exists and is not a dataset directory; choose another --out", r.work.out)
 	}
 	return dataset.ReadManifest(r.work.out)
 }
 
-// accept makes the run done if m has its identity. Otherwise it returns what
-// differs.
+// accept makes the run done if m has its identity. Otherwise it returns an error that
+// lists the differences.
 func (r *Run) accept(m *dataset.Manifest) error {
 	if diffs := differences(identityOf(m), r.id); len(diffs) > 0 {
 		return Refusal(r.work.out, "made", diffs, RestartOrElsewhere)
 	}
 	if err := dataset.CheckFiles(r.work.out, m.Files); err != nil {
-		return badinput.Errorf("%w (or give --restart)", err)
+		return badinput.Errorf("%w; or make the directory again with --restart", err)
 	}
 	r.manifest = m
 	return nil
 }
 
-// begin decides, under the lock, between done, continued, refused and new.
+// begin decides, under the lock, whether the run is done, resumed, refused or new.
 func (r *Run) begin(how manner) error {
 	finished, err := r.finished() // another process may have finished it just now
 	if err != nil {
@@ -139,8 +139,8 @@ func (r *Run) begin(how manner) error {
 		case finished == nil:
 			return Refusal(r.work.partial, "begun", diffs, RestartOrElsewhere)
 		}
-		// Both abandoned work and a finished directory exist. The directory
-		// counts.
+		// There is a finished directory and abandoned work with another identity.
+		// The work is ignored.
 	}
 	if finished == nil {
 		return r.start(nil, false)
@@ -159,7 +159,7 @@ func (r *Run) begin(how manner) error {
 	return err
 }
 
-// begun reads identity.json, nil if no work has begun.
+// begun reads identity.json. It returns nil if no work has begun.
 func (r *Run) begun() (*Begun, *identity, error) {
 	b, err := r.work.Begun()
 	if b == nil || err != nil {
@@ -167,13 +167,13 @@ func (r *Run) begun() (*Begun, *identity, error) {
 	}
 	var id identity
 	if err := json.Unmarshal(b.Identity, &id); err != nil {
-		return nil, nil, badinput.Errorf("%s: identity.json: %w: remove the directory to begin again", r.work.partial, err)
+		return nil, nil, badinput.Errorf("%s: identity.json: %w; remove the directory to begin again", r.work.partial, err)
 	}
 	return b, &id, nil
 }
 
-// swapped reports whether the finished directory is the result of the begun
-// work, so that only the cleanup after the last rename was interrupted.
+// swapped reports whether the finished directory is the result of the begun work. Then
+// only the cleanup after the last rename was interrupted.
 func (r *Run) swapped(begun *Begun, then *identity, finished *dataset.Manifest) bool {
 	if len(differences(then, identityOf(finished))) > 0 {
 		return false
@@ -185,7 +185,7 @@ func (r *Run) swapped(begun *Begun, then *identity, finished *dataset.Manifest) 
 	return !there(finalName) && (!begun.Replace || there(oldName) || !there(journalName))
 }
 
-// start begins new work. It will replace finished if that is not nil.
+// start begins new work, which will replace finished if that is not nil.
 func (r *Run) start(finished *dataset.Manifest, reopened bool) error {
 	if finished != nil {
 		if err := Foreign(r.work.out, finished.Lists); err != nil {
@@ -201,7 +201,7 @@ func (r *Run) start(finished *dataset.Manifest, reopened bool) error {
 	return r.resume(&Begun{Replace: finished != nil, Reopened: reopened})
 }
 
-// resume opens the journal and removes what an interrupted Finish has left.
+// resume opens the journal and removes what an interrupted Finish left behind.
 func (r *Run) resume(begun *Begun) error {
 	r.replace, r.reopened = begun.Replace, begun.Reopened
 	for _, name := range []string{finalName, oldName} {
@@ -218,15 +218,15 @@ func (r *Run) resume(begun *Begun) error {
 // Finish.
 func (r *Run) Done() bool { return r.manifest != nil }
 
-// Manifest describes the finished directory; nil while it is not Done.
+// Manifest describes the finished directory. It is nil while the run is not Done.
 func (r *Run) Manifest() *dataset.Manifest { return r.manifest }
 
-// Dir is a directory for files of the stage, such as caches. It survives
-// interruptions and is removed by Finish. Names that begin with rows- and those
-// in the package's documentation are reserved.
+// Dir returns a directory for files of the stage, such as caches. It survives
+// interruptions and is removed by Finish. Names that begin with rows- and those in the
+// package's documentation are reserved.
 func (r *Run) Dir() string { return r.work.partial }
 
-// Journal is the stage's own store of finished work, apart from those of Map.
+// Journal returns the stage's own store of finished work. Map has others.
 func (r *Run) Journal() *Journal {
 	if r.journal == nil {
 		return &Journal{path: filepath.Join(r.work.partial, journalName), err: errJournalClosed}
@@ -234,8 +234,8 @@ func (r *Run) Journal() *Journal {
 	return r.journal
 }
 
-// Close makes the journals durable and releases the directory. Another Begin
-// can continue unfinished work. Closing again does nothing.
+// Close makes the journals durable and releases the directory. Another Begin can resume
+// unfinished work. Closing again does nothing.
 func (r *Run) Close() error {
 	var errs []error
 	for _, j := range r.journals() {
@@ -256,7 +256,7 @@ func (r *Run) journals() (all []*Journal) {
 	return all
 }
 
-// failure returns the errors of syncs in the background.
+// failure returns the errors of the journals' syncs in the background.
 func (r *Run) failure() error {
 	var errs []error
 	for _, j := range r.journals() {
@@ -265,7 +265,7 @@ func (r *Run) failure() error {
 	return errors.Join(errs...)
 }
 
-// writable refuses work on a Run that is done or closed.
+// writable returns an error if the Run is done or closed.
 func (r *Run) writable() error {
 	if r.work.lock == nil || r.manifest != nil {
 		return fmt.Errorf("durable: the run of %s is finished or closed", r.work.out)

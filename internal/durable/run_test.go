@@ -148,7 +148,7 @@ func TestForeignDirectoriesAreLeftAlone(t *testing.T) {
 		os.MkdirAll(out, 0o777)
 		os.WriteFile(filepath.Join(out, "thesis.tex"), []byte("x"), 0o666)
 		_, err := Begin(out, testIdentity(5, nil), restart)
-		badinputtest.Want(t, err, "no dataset directory")
+		badinputtest.Want(t, err, "not a dataset directory")
 		os.RemoveAll(out)
 		os.MkdirAll(out+dataset.PartialSuffix, 0o777)
 		os.WriteFile(filepath.Join(out+dataset.PartialSuffix, "thesis.tex"), []byte("x"), 0o666)

@@ -11,8 +11,8 @@ import (
 	"barka/internal/badinput"
 )
 
-// Settings are all settings that decide an output, as text by name. They are
-// used to compare an existing output with a command.
+// Settings holds all settings that decide an output, as text by name. It is used to
+// compare an existing output with a command.
 type Settings map[string]string
 
 // Add adds the members of a JSON object as "option NAME". The members of a
@@ -42,8 +42,8 @@ func (s Settings) add(name, separator string, v any) {
 	s[name] = string(text)
 }
 
-// Differences says how now differs from s, one phrase per setting, ordered by
-// name. There are none if both are the same.
+// Differences lists how now differs from s, one phrase per setting, ordered by name.
+// The list is empty if they are equal.
 func (s Settings) Differences(now Settings) (all []string) {
 	names := maps.Clone(s)
 	maps.Copy(names, now)
@@ -70,8 +70,8 @@ func shorten(s string) string {
 	return s
 }
 
-// Refusal is the badinput error for a directory that was made (or begun, or
-// merged: state) with other settings. It says what differs and what to do.
+// Refusal returns the badinput error for a directory that was made with other settings.
+// state is "made" or "begun". The error lists the differences and ends with remedy.
 func Refusal(dir, state string, differences []string, remedy string) error {
 	return badinput.Errorf("%s was %s with other settings: %s; %s", dir, state, strings.Join(differences, "; "), remedy)
 }

@@ -25,18 +25,18 @@ const (
 	oldName      = "old"
 )
 
-// Work makes a directory: a dataset (see Run), an adapter or a merged model. It
-// is made in OUT.partial. When it is whole, one rename moves it into place. Its
-// methods are not safe for concurrent use.
+// Work makes a directory: a dataset (see Run), an adapter or a merged model. The
+// directory is made in OUT.partial. When it is complete, one rename moves it into
+// place. Methods are not safe for concurrent use.
 type Work struct {
 	out, partial string
 	lock         *filelock.Lock
 }
 
-// Begun is the content of identity.json, which describes work that has begun.
+// Begun is the content of identity.json, which describes unfinished work.
 type Begun struct {
 	Format   int             `json:"format"`
-	Replace  bool            `json:"replace"` // a finished directory will be replaced: because of --restart, or since it was Reopened
+	Replace  bool            `json:"replace"` // a finished directory will be replaced, after --restart or Reopen
 	Reopened bool            `json:"reopened,omitempty"`
 	Identity json.RawMessage `json:"identity"`
 }
@@ -45,27 +45,27 @@ type Begun struct {
 func NewWork(out string) (*Work, error) {
 	out = filepath.Clean(out)
 	if name := filepath.Base(out); name == "." || name == ".." || name == string(filepath.Separator) {
-		return nil, badinput.Errorf("output %q: name a directory that the stage can make", out)
+		return nil, badinput.Errorf("output %q is not a directory that can be made; name another", out)
 	}
 	return &Work{out: out, partial: out + dataset.PartialSuffix}, nil
 }
 
-// Dir is OUT.partial. Files of the work itself belong there.
+// Dir returns OUT.partial, the directory for files of the work itself.
 func (w *Work) Dir() string { return w.partial }
 
-// Final is the directory that will be OUT.
+// Final returns the directory that will become OUT.
 func (w *Work) Final() string { return filepath.Join(w.partial, finalName) }
 
-// Pending reports whether work on the directory has begun, or has left
-// something behind.
+// Pending reports whether OUT.partial exists: work has begun, or has left something
+// behind.
 func (w *Work) Pending() bool {
 	_, err := os.Lstat(w.partial)
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// Lock makes OUT.partial and keeps other processes out. It returns a badinput
-// error if another process works there, or if the directory was not made by
-// barka. A foreign directory is left unchanged.
+// Lock makes OUT.partial and locks it against other processes. It returns a badinput
+// error if another process works there, or if barka did not make the directory, which
+// is then left unchanged.
 func (w *Work) Lock() (err error) {
 	if _, err := w.Begun(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -77,16 +77,16 @@ func (w *Work) Lock() (err error) {
 	return err
 }
 
-// Close releases the directory. Unfinished work can be continued later. Closing
-// again does nothing.
+// Close releases the directory. Unfinished work can be resumed later. Closing again
+// does nothing.
 func (w *Work) Close() error {
 	l := w.lock
 	w.lock = nil
 	return l.Close()
 }
 
-// Begun reads identity.json, nil if no work has begun. It refuses a directory
-// that barka did not make.
+// Begun reads identity.json. It returns nil if no work has begun, and an error for a
+// directory that barka did not make.
 func (w *Work) Begun() (*Begun, error) {
 	path := filepath.Join(w.partial, identityName)
 	data, err := badinput.ReadFile(path, badinput.MaxSettings)
@@ -98,13 +98,13 @@ func (w *Work) Begun() (*Begun, error) {
 	}
 	var b Begun
 	if err := json.Unmarshal(data, &b); err != nil || b.Format != identityFormat || len(b.Identity) == 0 || string(b.Identity) == "null" {
-		return nil, badinput.Errorf("%s is damaged or of another version (%v): remove %s to begin again", path, err, w.partial)
+		return nil, badinput.Errorf("%s is damaged or of another version (%v); remove %s to begin again", path, err, w.partial)
 	}
 	return &b, nil
 }
 
-// onlyLock refuses a directory that holds foreign files, which would later be
-// removed.
+// onlyLock returns an error for a directory with foreign files, which would be removed
+// later.
 func (w *Work) onlyLock() error {
 	entries, err := os.ReadDir(w.partial)
 	if err != nil {
@@ -112,13 +112,13 @@ func (w *Work) onlyLock() error {
 	}
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Name(), lockName) && atomicfile.Target(e.Name()) != identityName {
-			return badinput.Errorf("%s holds %s and was not made by barka: move it away, or choose another --out", w.partial, e.Name())
+			return badinput.Errorf("%s holds %s and was not made by barka; move it away, or choose another --out", w.partial, e.Name())
 		}
 	}
 	return nil
 }
 
-// Start begins new work, in place of what Begun found.
+// Start begins new work and discards unfinished work.
 func (w *Work) Start(identity any, replace bool) error {
 	if err := w.clear(); err != nil {
 		return err
@@ -143,9 +143,9 @@ func (w *Work) start(identity any, replace, reopened bool) error {
 	return syncDir(filepath.Dir(w.partial))
 }
 
-// clear empties the partial directory. The journal is removed first, so that
-// the rest is not taken for unfinished work if clear is interrupted.
-// identity.json is removed last, since it shows that barka made the directory.
+// clear empties the partial directory. It removes the journal first: if clear is
+// interrupted, the rest must not look like unfinished work. It removes identity.json
+// last, because that file shows that barka made the directory.
 func (w *Work) clear() error {
 	if err := os.Remove(filepath.Join(w.partial, journalName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return atomicfile.Explain(w.partial, err)
@@ -168,13 +168,13 @@ func (w *Work) clear() error {
 	return nil
 }
 
-// Swap renames Final, which must be whole and durable, to OUT. An existing OUT
-// is removed first if it is empty, or moved away if known accepts every name in
-// it. A nil known accepts none.
+// Swap renames Final, which must be complete and durable, to OUT. An existing OUT is
+// removed first if it is empty, or moved away if known accepts every name in it. A nil
+// known accepts none.
 func (w *Work) Swap(known func(name string) bool) error {
 	if _, err := os.Lstat(w.out); err == nil {
 		if known == nil {
-			err = os.Remove(w.out) // fails, as it should, unless it is empty
+			err = os.Remove(w.out) // fails unless it is empty
 		} else if err = Foreign(w.out, known); err == nil {
 			err = os.Rename(w.out, filepath.Join(w.partial, oldName))
 		}
@@ -198,7 +198,7 @@ func (w *Work) Remove() error {
 	if err := l.Discard(); err != nil {
 		return err
 	}
-	// Another process may have made a new lock file here already: leave it.
+	// Another process may already have made a new lock file here. Leave it.
 	if err := os.Remove(w.partial); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		if entries, rerr := os.ReadDir(w.partial); rerr != nil || len(entries) == 0 {
 			return atomicfile.Explain(w.partial, err)
@@ -207,9 +207,8 @@ func (w *Work) Remove() error {
 	return nil
 }
 
-// Foreign returns a badinput error if dir holds a file whose slash-separated
-// name known does not accept. A directory is replaced only if barka made all of
-// it.
+// Foreign returns a badinput error if dir holds a file whose slash-separated name known
+// does not accept. A directory is replaced only if barka made all of its files.
 func Foreign(dir string, known func(name string) bool) error {
 	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
@@ -219,12 +218,11 @@ func Foreign(dir string, known func(name string) bool) error {
 		if err != nil || e.IsDir() || known(filepath.ToSlash(name)) {
 			return err
 		}
-		return badinput.Errorf("%s holds %s, which is not part of what barka made there: move it away, or choose another --out", dir, name)
+		return badinput.Errorf("%s holds %s, which barka did not make; move it away, or choose another --out", dir, name)
 	})
 }
 
-// overlaps reports whether out is the input at path, contains it, or is inside
-// it.
+// overlaps reports whether out is the input at path, contains it or lies inside it.
 func overlaps(out, path string) bool {
 	real := func(p string) string {
 		if abs, err := filepath.Abs(p); err == nil {
@@ -240,12 +238,12 @@ func overlaps(out, path string) bool {
 	return a == b || strings.HasPrefix(a, b+separator) || strings.HasPrefix(b, a+separator)
 }
 
-// CheckApart returns a badinput error if out is an input, or one contains the
-// other.
+// CheckApart returns a badinput error if out is an input, contains one or lies inside
+// one.
 func CheckApart(out string, inputs map[string]string) error {
 	for name, path := range inputs {
 		if overlaps(out, path) {
-			return badinput.Errorf("output %s is, or lies in, input %s (%s): choose another --out", out, name, path)
+			return badinput.Errorf("output %s overlaps input %s (%s); choose another --out", out, name, path)
 		}
 	}
 	return nil

@@ -7,19 +7,19 @@ import (
 	"barka/internal/dataset"
 )
 
-// Writer writes the rows of a stage that does not work record by record. After
-// an interruption the stage writes all rows again.
+// Writer writes the rows of a stage that does not work record by record. After an
+// interruption, the stage writes all rows again.
 type Writer[T any] struct {
 	run   *Run
 	split *dataset.Split
 }
 
-// NewWriter makes the Writer of the dataset's rows. A Run has either Maps or
-// one such Writer.
+// NewWriter returns the Writer of the dataset's rows. A Run has either Maps or one such
+// Writer.
 func NewWriter[T any](r *Run) (*Writer[T], error) { return newWriter[T](r, "") }
 
-// NewSplit makes a Writer of rows in a subdirectory, such as validation, which
-// Rows reads as a dataset of its own.
+// NewSplit returns a Writer of rows in a subdirectory, such as validation, which
+// dataset.Rows reads as a separate dataset.
 func NewSplit[T any](r *Run, name string) (*Writer[T], error) {
 	if !dataset.ValidSplit(name) {
 		return nil, fmt.Errorf("durable: split name %q", name)
@@ -27,8 +27,8 @@ func NewSplit[T any](r *Run, name string) (*Writer[T], error) {
 	return newWriter[T](r, name)
 }
 
-// NewNotes makes a Writer of rows in a subdirectory that describe rows of the
-// dataset. dataset.Rows reads them, and the manifest does not count them.
+// NewNotes returns a Writer of rows in a subdirectory that describe rows of the dataset.
+// dataset.Rows reads them; the manifest does not count them.
 func NewNotes[T any](r *Run, name string) (*Writer[T], error) {
 	w, err := NewSplit[T](r, name)
 	if err == nil {
@@ -59,7 +59,7 @@ func (w *Writer[T]) Write(row T) error {
 	return w.split.Write(reflect.ValueOf(row))
 }
 
-// Reject puts a row into rejected/. All rejected rows of a Run have one type.
+// Reject writes a row to rejected/. All rejected rows of a Run have the same type.
 func (w *Writer[T]) Reject(row any, why dataset.Reject) error {
 	if err := w.run.writable(); err != nil {
 		return err

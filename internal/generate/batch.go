@@ -6,7 +6,7 @@ import (
 	"barka/internal/tensor"
 )
 
-// batch is what a pass of the model runs. Its memory is reused.
+// batch holds the tokens of one pass of the model. Its memory is reused.
 type batch struct {
 	layout    tensor.Layout
 	pass      nn.Pass

@@ -8,7 +8,7 @@ import (
 	"barka/internal/badinput"
 )
 
-// BeamOptions are transformers' generation settings for beam search.
+// BeamOptions holds transformers' generation settings for beam search.
 type BeamOptions struct {
 	Beams             int     // 1 is greedy search
 	MaxLength         int     // of the output, including the start and end tokens
@@ -16,9 +16,9 @@ type BeamOptions struct {
 	EarlyStopping     EarlyStopping
 	NoRepeatNGram     int // 0: off
 	Start             int32
-	EOS               []int32 // each ends an output
+	EOS               []int32 // tokens that end an output
 	ForcedBOS         int32   // first token after Start, such as a language; -1: none
-	NumReturn         int     // hypotheses returned a sentence; 0 means 1
+	NumReturn         int     // hypotheses returned per sentence; 0 means 1
 	MaxActive         int     // sentences decoded together; 0 means 16
 	EncodeBatchTokens int     // source tokens encoded together; 0 means 1,024
 }
@@ -79,7 +79,7 @@ func (o *BeamOptions) check() error {
 		o.EarlyStopping = StopFull // greedy search ends at the first end token
 	}
 	if o.NumReturn > o.Beams {
-		return fmt.Errorf("%d hypotheses requested of a search with %d beams", o.NumReturn, o.Beams)
+		return fmt.Errorf("%d hypotheses are requested, more than the %d beams of the search", o.NumReturn, o.Beams)
 	}
 	if o.MaxActive <= 0 {
 		o.MaxActive = 16

@@ -90,7 +90,7 @@ func TestRefusals(t *testing.T) {
 	nan := math.NaN()
 	for what, change := range map[string]func(r *generate.Request){
 		"no tokens":     func(r *generate.Request) { r.Prompt = nil },
-		"limit is":      func(r *generate.Request) { r.Prompt = make([]int32, 256) },
+		"positions":     func(r *generate.Request) { r.Prompt = make([]int32, 256) },
 		"max tokens":    func(r *generate.Request) { r.MaxNewTokens = 0 },
 		"vocabulary":    func(r *generate.Request) { r.Prompt = []int32{320} },
 		"token -1":      func(r *generate.Request) { r.Prompt = []int32{-1} },

@@ -1,7 +1,6 @@
-// Package generate decodes: greedy search and sampling with a causal model, in
-// continuous batches over a key/value cache, and beam search with
-// an encoder-decoder model. A result depends on its request alone, never on the
-// requests that share a batch with it.
+// Package generate decodes: greedy search and sampling with a causal model, by
+// continuous batching over a KV cache, and beam search with an encoder-decoder model. A
+// result depends only on its request, never on the requests that share a batch with it.
 package generate
 
 import (
@@ -57,8 +56,7 @@ func (r *Request) check(positions, vocabulary int) error {
 	case len(r.Prompt) == 0:
 		return badinput.Errorf("the prompt has no tokens")
 	case positions > 0 && len(r.Prompt) >= positions:
-		return badinput.Errorf("the prompt has %d tokens, and the model's limit is %d positions, "+
-			"of which the answer needs at least one; shorten the prompt",
+		return badinput.Errorf("the prompt has %d tokens, but the model has %d positions and the answer needs one of them; shorten the prompt",
 			len(r.Prompt), positions)
 	case r.MaxNewTokens <= 0:
 		return badinput.Errorf("max tokens is %d, expected a positive number", r.MaxNewTokens)

@@ -13,8 +13,8 @@ import (
 // top-p, min-p. The zero value is greedy search.
 type Sampling struct {
 	Temperature float64 // 0: greedy search, which ignores TopK, TopP and MinP
-	TopK        int     // keep the K likeliest tokens, and ties with the last of them; 0: off
-	TopP        float64 // keep the likeliest tokens that together reach this probability; 0 or 1: off
+	TopK        int     // keep the K most likely tokens, and ties with the last of them; 0: off
+	TopP        float64 // keep the most likely tokens that together reach this probability; 0 or 1: off
 	MinP        float64 // keep tokens of at least this fraction of the largest probability; 0: off
 	// RepetitionPenalty divides the positive logits of tokens in the prompt and
 	// the answer, and multiplies the negative ones (Keskar et al., 2019). 0 or 1:

@@ -9,44 +9,45 @@ import (
 	"barka/internal/panics"
 )
 
-// changed is the error of a file that did not stay as it was.
+// changed returns the error of a file that changed while it was read.
 func changed(path, how string) error {
-	return badinput.Errorf("%s changed while it was being read: %s; run again with a file that stays", path, how)
+	return badinput.Errorf("%s changed while it was being read: %s; run again when nothing writes to it", path, how)
 }
 
-// Compare returns an error that names the file if now is not what before was,
-// by identity, size and time.
+// Compare returns an error if the file at path has changed between before and now: in
+// its identity, size or times.
 func Compare(path string, before, now fs.FileInfo) error {
 	if !os.SameFile(before, now) {
-		return changed(path, "another file took its place")
+		return changed(path, "it was replaced by another file")
 	}
 	return compare(path, before, now)
 }
 
-// compare is Compare of an open file, which stays the same one. A write sets the
-// times before it changes the bytes. Bytes that were read before a comparison
-// that finds no difference are therefore the old ones.
+// compare is Compare for an open file, whose identity cannot change. A write sets the
+// times before it changes the bytes. If the comparison finds no difference, bytes that
+// were read before it are therefore the old ones.
 func compare(path string, before, now fs.FileInfo) error {
 	switch {
 	case now.Size() < before.Size():
-		return changed(path, "it was cut short")
+		return changed(path, "it was truncated")
 	case now.Size() > before.Size():
 		return changed(path, "it has grown")
 	case !now.ModTime().Equal(before.ModTime()):
 		return changed(path, "it was written to")
 	case rewritten(path, before, now):
-		return changed(path, "it was written to or touched, and its time of modification set back")
+		return changed(path, "it was written to or touched, and its modification time was set back")
 	}
 	return nil
 }
 
-// Guard runs f, which reads mapped files. A read of bytes that a file has lost
-// is an error that names the file.
+// Guard runs f, which reads mapped files. If f reads bytes that a file has lost, Guard
+// returns an error that names the file.
 func Guard(f func() error) error { return Explain(panics.Catch(f)) }
 
-// Explain returns the error of a changed file for an err that is a panic with
-// it, or one by reading bytes that a mapped file has lost. Of a goroutine's
-// panics, mapped memory's are those that panics.Catch makes of faults.
+// Explain turns the error of a panic into that of a changed file. It does so if the
+// panic's value is such an error, and if it is a fault at an address at which a file
+// is mapped. Other errors are returned unchanged. panics.Catch turns faults into
+// errors.
 func Explain(err error) error {
 	var p *panics.Error
 	if !errors.As(err, &p) {

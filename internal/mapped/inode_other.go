@@ -4,5 +4,5 @@ package mapped
 
 import "io/fs"
 
-// rewritten reports nothing: the system has no time of the last change of state.
+// rewritten returns false: the system has no change time.
 func rewritten(string, fs.FileInfo, fs.FileInfo) bool { return false }

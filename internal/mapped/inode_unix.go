@@ -8,10 +8,10 @@ import (
 	"syscall"
 )
 
-// rewritten reports whether the time of a file's last change of state differs,
-// which a program that writes to the file cannot set, as it can the time of the
-// last write. A change of the file's links, mode or owner sets it too and leaves
-// the content as it is, and so does a rename.
+// rewritten reports whether a file's change time (ctime) shows a write. A program that
+// writes to the file can set its modification time back, but not its change time. A
+// rename, and a change of links, mode or owner, set the change time too; they leave
+// the content unchanged and are not reported.
 func rewritten(path string, before, now fs.FileInfo) bool {
 	a, ok := before.Sys().(*syscall.Stat_t)
 	b, also := now.Sys().(*syscall.Stat_t)

@@ -1,7 +1,7 @@
 //go:build !unix
 
-// Package mapped reads files that are too large to copy. Where the system supports it, their
-// bytes are mapped into memory and come from the disk when they are read.
+// Package mapped reads files that are too large to copy. On Unix, their bytes are mapped into
+// memory and read from the disk when they are used. On other systems files are copied.
 package mapped
 
 import (
@@ -12,14 +12,14 @@ import (
 	"barka/internal/badinput"
 )
 
-// File is a file's bytes, which are read whole on systems where files are not mapped.
+// File holds a copy of a file's bytes.
 type File struct {
 	Bytes []byte
 	path  string
-	info  os.FileInfo // before it was read; nil: not open
+	info  os.FileInfo // before it was read; nil if it is closed
 }
 
-// Open reads a regular file.
+// Open reads all of a regular file.
 func Open(path string) (*File, error) {
 	f, err := badinput.Open(path)
 	if err != nil {
@@ -33,7 +33,7 @@ func Open(path string) (*File, error) {
 	return m, err
 }
 
-// lost returns nil: nothing is mapped.
+// lost returns nil, since nothing is mapped.
 func lost(uintptr) error { return nil }
 
 // Unchanged returns an error if the file at the path has changed since it was read.
@@ -47,15 +47,15 @@ func (f *File) Unchanged() error {
 	return nil
 }
 
-// Stayed returns nil: the bytes are a copy.
+// Stayed returns nil, since the bytes are a copy.
 func (f *File) Stayed() error { return nil }
 
-// ReadAt reads from the bytes.
+// ReadAt copies from the bytes.
 func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	return bytes.NewReader(f.Bytes).ReadAt(p, off)
 }
 
-// Release does nothing: the bytes are not mapped.
+// Release does nothing, since the bytes are not mapped.
 func (f *File) Release(begin, end int) {}
 
 // Close frees the bytes. They must not be used afterwards.

@@ -80,7 +80,7 @@ func TestChangedFiles(t *testing.T) {
 		"with its time set back": {func(path string) error {
 			return errors.Join(os.WriteFile(path, bytes.Repeat([]byte("x"), len(content)), 0o644), os.Chtimes(path, old, old))
 		}, timeSetBack, false},
-		"cut": {func(path string) error { return os.Truncate(path, 5000) }, "cut short", true},
+		"cut": {func(path string) error { return os.Truncate(path, 5000) }, "truncated", true},
 		"emptied and written again": {func(path string) error {
 			return os.WriteFile(path, bytes.Repeat([]byte("x"), len(content)), 0o644)
 		}, "written to", false},

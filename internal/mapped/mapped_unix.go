@@ -1,7 +1,7 @@
 //go:build unix
 
-// Package mapped reads files that are too large to copy. Where the system supports it, their
-// bytes are mapped into memory and come from the disk when they are read.
+// Package mapped reads files that are too large to copy. On Unix, their bytes are mapped into
+// memory and read from the disk when they are used. On other systems files are copied.
 package mapped
 
 import (
@@ -16,16 +16,16 @@ import (
 	"barka/internal/badinput"
 )
 
-// File is a file's bytes, mapped read-only. If the file has been cut short, reading lost
-// bytes panics in goroutines that Guard or package panics runs. Explain turns the panic into
-// an error.
+// File holds a file's bytes, mapped read-only. If the file is truncated, reading the lost
+// bytes panics in goroutines that Guard or package panics runs. Explain turns the panic
+// into an error.
 type File struct {
 	Bytes []byte
 	file  *os.File
 	info  os.FileInfo // when it was opened
 }
 
-// files has the mapped files, for Explain.
+// files holds the mapped files, in which Explain looks up addresses.
 var files struct {
 	sync.Mutex
 	open map[*File]bool
@@ -41,20 +41,20 @@ func (f *File) register() {
 	files.open[f] = true
 }
 
-// lost returns the error of the file that is mapped at an address, or nil if there is none.
+// lost returns an error about the file that is mapped at an address, or nil if no file is.
 func lost(address uintptr) error {
 	files.Lock()
 	defer files.Unlock()
 	for f := range files.open {
 		begin := uintptr(unsafe.Pointer(unsafe.SliceData(f.Bytes)))
-		// Mappings end at the end of a page.
+		// A mapping extends to the end of its last page.
 		if address < begin || address >= begin+uintptr(len(f.Bytes)+os.Getpagesize()-1)&^uintptr(os.Getpagesize()-1) {
 			continue
 		}
 		if err := f.Unchanged(); err != nil {
 			return err
 		}
-		return badinput.Errorf("%s: the disk does not give the bytes from %d on; run again when it does", f.file.Name(), address-begin)
+		return badinput.Errorf("%s: the bytes from %d on cannot be read; check the disk and run again", f.file.Name(), address-begin)
 	}
 	return nil
 }
@@ -65,14 +65,14 @@ func (f *File) Unchanged() error {
 	if err := f.Stayed(); err != nil || f.file == nil {
 		return err
 	}
-	if now, err := os.Stat(f.file.Name()); err == nil { // otherwise the path is gone, and the open file has not changed
+	if now, err := os.Stat(f.file.Name()); err == nil { // if the path is gone, the open file is unchanged
 		return Compare(f.file.Name(), f.info, now)
 	}
 	return nil
 }
 
-// Stayed is Unchanged without looking at the path. If it returns nil, bytes that were read
-// are those of the file as it was opened. It takes less than a microsecond.
+// Stayed is Unchanged without the check of the path. If it returns nil, bytes that were read
+// before are those of the file as it was opened. It takes less than a microsecond.
 func (f *File) Stayed() error {
 	if f.file == nil {
 		return nil
@@ -84,8 +84,8 @@ func (f *File) Stayed() error {
 	return compare(f.file.Name(), f.info, now)
 }
 
-// ReadAt reads without mapping pages. It is for small, scattered reads: reading a byte of
-// Bytes can add megabytes around it to the program's resident memory.
+// ReadAt reads without mapping pages. Use it for small, scattered reads: reading one byte of
+// Bytes can add megabytes around it to the process's resident memory.
 func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	if f.file == nil {
 		return 0, os.ErrClosed
@@ -118,18 +118,18 @@ func mapWhole(f *os.File, info os.FileInfo) ([]byte, error) {
 	}
 	b, err := unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_SHARED)
 	if err != nil {
-		return nil, fmt.Errorf("map %s: %w", f.Name(), err)
+		return nil, fmt.Errorf("mapping %s into memory: %w", f.Name(), err)
 	}
 	return b, nil
 }
 
-// Release lets the system drop the whole pages between two positions. They are read from the
-// disk again when they are used.
+// Release lets the system drop the complete pages between two positions. Their bytes are
+// read from the disk again when they are used.
 func (f *File) Release(begin, end int) {
 	page := os.Getpagesize()
 	begin, end = (begin+page-1)/page*page, end/page*page
 	if begin < end {
-		// It is advice, which the system may ignore.
+		// The call is advice, which the system may ignore.
 		_ = unix.Madvise(f.Bytes[begin:end], unix.MADV_DONTNEED)
 	}
 }

@@ -167,7 +167,8 @@ func (k *checker) eval(ctx context.Context) {
 	}
 	for _, s := range selection {
 		if s.Task.Metric == tasks.Judged {
-			k.warn("eval.tasks", fmt.Errorf("%s needs a judge, which a recipe cannot name, and is skipped; run it with barka eval --judge-url", s.Task.Key()))
+			k.warn("eval.tasks", fmt.Errorf("%s needs a judge, which a recipe cannot name, and is skipped; run it with "+
+				"barka eval --judge-url", s.Task.Key()))
 		}
 	}
 	if k.base == nil || k.evaluated() {

@@ -7,8 +7,8 @@ import (
 	"barka/internal/badinput"
 )
 
-// Options control how requests are laid out for a model: what is cut, which
-// requests run together, and what is kept from one batch for the next.
+// Options controls the layout of requests for a model: what is cut, which requests run
+// in one batch, and what one batch keeps for the next.
 type Options struct {
 	// MaxLength bounds context plus continuation minus one, in tokens. Longer
 	// inputs lose the left end of their context. Zero means no bound.
@@ -21,8 +21,8 @@ type Options struct {
 	// KeepTokens bounds the tokens whose keys and values are kept for the next
 	// batch. If it is negative, none are kept.
 	KeepTokens int
-	// NoPrefixSharing runs every request on its own. It is meant for
-	// comparison: the results are equal bit for bit.
+	// NoPrefixSharing runs every request separately. It is meant for comparison: the
+	// results are equal bit for bit.
 	NoPrefixSharing bool
 	// Ranks requests Result.Ranks.
 	Ranks bool
@@ -37,7 +37,7 @@ type item struct {
 	cut     int // context tokens cut from the left
 }
 
-// batch is what one forward pass runs.
+// batch holds the items of one forward pass.
 type batch struct {
 	items  []item  // sorted by input
 	prefix []int32 // tokens whose keys and values the previous batch kept
@@ -53,8 +53,8 @@ func (o *Options) layout(index int, r Request) (item, error) {
 	it := item{index: index, input: r.Input(), targets: r.Continuation}
 	if o.MaxLength > 0 && len(it.input) > o.MaxLength {
 		if o.NoTruncation {
-			return it, badinput.Errorf("request %d: context and continuation have %d tokens before the last, the model reads at most %d",
-				index, len(it.input), o.MaxLength)
+			return it, badinput.Errorf("request %d: context and continuation have %d tokens before the last, expected at most %d, the "+
+				"longest input of the model; shorten them", index, len(it.input), o.MaxLength)
 		}
 		it.cut = len(it.input) - o.MaxLength
 		it.input = it.input[it.cut:]
@@ -128,8 +128,8 @@ func (b *batch) tree(noSharing bool) *tree {
 	return t
 }
 
-// items lays out the requests that have a continuation, and returns for every
-// request how many tokens are cut from its context.
+// items lays out the requests that have a continuation, and returns the number of
+// tokens cut from the context of every request.
 func (o *Options) items(reqs []Request) (items []item, cuts []int, err error) {
 	cuts = make([]int, len(reqs))
 	for i, r := range reqs {
@@ -144,15 +144,15 @@ func (o *Options) items(reqs []Request) (items []item, cuts []int, err error) {
 	return items, cuts, nil
 }
 
-// Work is what it takes to answer some requests, in tokens.
+// Work is the cost of answering some requests, in tokens.
 type Work struct {
-	Tokens      int // run through the model in all
-	LargestPass int // largest number in one pass
-	LargestHead int // largest number of predicted targets in one pass
-	Kept        int // largest number kept from one pass for the next
+	Tokens      int // tokens run through the model
+	LargestPass int // most tokens in one pass
+	LargestHead int // most predicted targets in one pass
+	Kept        int // most tokens kept from one pass for the next
 }
 
-// Work lays out the requests, without running them, and returns what they take.
+// Work lays out the requests and returns their cost. It runs nothing.
 func (o *Options) Work(reqs []Request) (w Work, err error) {
 	items, _, err := o.items(reqs)
 	for _, b := range o.batches(items) {

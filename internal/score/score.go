@@ -44,9 +44,9 @@ type Scorer struct {
 	Options
 }
 
-// Default fills in what is left to the model. A MaxLength of zero becomes the
-// model's limit. A KeepTokens of zero becomes what takes a sixteenth of the
-// weights' memory, for cache rows of rowBytes.
+// Default sets the options that depend on the model. A MaxLength of zero becomes the
+// model's limit. A KeepTokens of zero becomes the number of tokens whose cache rows, of
+// rowBytes each, take a sixteenth of the weights' memory.
 func (o Options) Default(i model.Info, rowBytes int64) Options {
 	if o.MaxLength <= 0 {
 		o.MaxLength = i.MaxPositions
@@ -57,8 +57,8 @@ func (o Options) Default(i model.Info, rowBytes int64) Options {
 	return o
 }
 
-// LogLikelihoods answers every request, in order. done, if not nil, is called
-// as requests are answered with how many were.
+// LogLikelihoods answers every request, in order. done, if not nil, is called with the
+// number of requests answered since its last call.
 func (s *Scorer) LogLikelihoods(ctx context.Context, reqs []Request, done func(n int)) ([]Result, error) {
 	results := make([]Result, len(reqs))
 	return results, s.Each(ctx, reqs, func(i int, r Result) error {

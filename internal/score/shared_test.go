@@ -94,8 +94,10 @@ func sharedEqualsApart(t *testing.T, name string, dt dtype.DType, adapter string
 			m            model.Decoder
 			budget, keep int
 			kept         bool // keeping saves tokens
-		}{{one, 1, 1000, true}, {three, 30, 1000, true}, {three, 100, 1000, longest == 0}, {three, 30, 7, true}, {three, 30, -1, false}, {three, 100000, 0, false}} {
-			s := score.Scorer{Model: c.m, Options: score.Options{MaxLength: longest, MaxBatchTokens: c.budget, KeepTokens: c.keep, Ranks: true}}
+		}{{one, 1, 1000, true}, {three, 30, 1000, true}, {three, 100, 1000, longest == 0}, {three, 30, 7, true},
+			{three, 30, -1, false}, {three, 100000, 0, false}} {
+			s := score.Scorer{Model: c.m,
+				Options: score.Options{MaxLength: longest, MaxBatchTokens: c.budget, KeepTokens: c.keep, Ranks: true}}
 			answered := 0
 			got, err := s.LogLikelihoods(context.Background(), reqs, func(n int) { answered += n })
 			if err != nil {

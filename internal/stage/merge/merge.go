@@ -214,7 +214,8 @@ func openMerger(dev tensor.Device, base, adapter string) (*merger, error) {
 		return nil, err
 	}
 	if format, _, err := checkpoint.Paths(base); err == nil && format == checkpoint.GGUF {
-		return nil, badinput.Errorf("merge: %s is a GGUF file, whose blocks cannot hold the merged values; merge into the weights that it was made from", base)
+		return nil, badinput.Errorf("merge: %s is a GGUF file, whose blocks cannot hold the merged values; merge into the "+
+			"weights that it was made from", base)
 	}
 	m := &merger{dev: dev, cfg: cfg}
 	if m.model, err = checkpoint.Open(base); err != nil {

@@ -35,7 +35,8 @@ func TestMergeEqualsPeft(t *testing.T) {
 	for _, name := range golden.Trained {
 		t.Run(name, func(t *testing.T) {
 			dir, out := golden.Dir(name), filepath.Join(t.TempDir(), "merged")
-			if err := merge.Run(t.Context(), dev, dir, filepath.Join(dir, "adapter"), out, merge.Origin{Base: "b", Adapter: "a"}, progress.Silent); err != nil {
+			origin := merge.Origin{Base: "b", Adapter: "a"}
+			if err := merge.Run(t.Context(), dev, dir, filepath.Join(dir, "adapter"), out, origin, progress.Silent); err != nil {
 				t.Fatal(err)
 			}
 			m, err := model.OpenDecoder(out, model.Options{Device: dev, DType: dtype.F32})
@@ -157,7 +158,8 @@ func TestMergeRefusesGGUF(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := filepath.Join(t.TempDir(), "out")
-	err = merge.Run(t.Context(), dev, base, filepath.Join(golden.Dir("qwen3"), "adapter"), out, merge.Origin{Base: "b", Adapter: "a"}, progress.Silent)
+	origin := merge.Origin{Base: "b", Adapter: "a"}
+	err = merge.Run(t.Context(), dev, base, filepath.Join(golden.Dir("qwen3"), "adapter"), out, origin, progress.Silent)
 	if !badinput.Is(err) || !strings.Contains(err.Error(), "is a GGUF file") {
 		t.Errorf("%v", err)
 	}
@@ -192,7 +194,8 @@ func TestMergeRefuses(t *testing.T) {
 		"fit no layer":         {golden.Dir("gptneox"), adapter, missing},
 		"the merged value at ": {dir, nan, missing},
 	} {
-		if err := merge.Run(t.Context(), dev, c.base, c.adapter, c.out, merge.Origin{}, progress.Silent); err == nil || !strings.Contains(err.Error(), want) {
+		err := merge.Run(t.Context(), dev, c.base, c.adapter, c.out, merge.Origin{}, progress.Silent)
+		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 		if left, _ := filepath.Glob(c.out + "*"); c.out == missing && len(left) > 0 {
