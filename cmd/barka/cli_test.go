@@ -361,7 +361,8 @@ func tokenScores(t *testing.T, model string) {
 				if s.Bytes[0] != at || s.LogProb != r.TokenLogProbs[i][j] || s.Rank < 1 || s.Token == "" {
 					t.Errorf("line %d, continuation %d, token %d: %+v, want byte %d", n+1, i, j, s, at)
 				}
-				if runes := []rune(whole); !strings.Contains(string(runes[s.Chars[0]:s.Chars[1]]), strings.ToValidUTF8(whole[s.Bytes[0]:s.Bytes[1]], "")) {
+				chars, bytes := string([]rune(whole)[s.Chars[0]:s.Chars[1]]), whole[s.Bytes[0]:s.Bytes[1]]
+				if !strings.Contains(chars, strings.ToValidUTF8(bytes, "")) {
 					t.Errorf("characters %d of bytes %d", s.Chars, s.Bytes)
 				}
 				at = s.Bytes[1]

@@ -55,7 +55,8 @@ translate: {beam: 2}
 		t.Errorf("the recipe printed %s", out)
 	}
 	out := ok(t, "", "doctor", "--fast", "--model", "org/nllb")
-	for _, part := range []string{"PyTorch, 3 files", "M2M100ForConditionalGeneration", "bf16 ", "tokenizer.json is not the original of NLLB-200"} {
+	for _, part := range []string{"PyTorch, 3 files", "M2M100ForConditionalGeneration", "bf16 ",
+		"tokenizer.json is not the original of NLLB-200"} {
 		if !strings.Contains(out, part) {
 			t.Errorf("doctor does not print %q:\n%s", part, out)
 		}

@@ -359,7 +359,8 @@ func TestEndpointLengths(t *testing.T) {
 		t.Errorf("a request that is cut to the limit: %+v, %v", got, err)
 	}
 	bare := EndpointOptions{Options: llm.Options{BaseURL: s.URL + "/v1", Model: "served/gemma"}, Tokenizer: gemma, MaxLength: 99}
-	if _, err := OpenEndpoint(t.Context(), bare); !badinput.Is(err) || !strings.Contains(err.Error(), "--max-length is 99, expected at most 98") {
+	if _, err := OpenEndpoint(t.Context(), bare); !badinput.Is(err) ||
+		!strings.Contains(err.Error(), "--max-length is 99, expected at most 98") {
 		t.Errorf("more than the server takes: %v", err)
 	}
 	bare.Tokenizer, bare.MaxLength = "", 0

@@ -65,7 +65,8 @@ func TestGenuineTokenizer(t *testing.T) {
 	before := genuine["tokenizer.json"]
 	defer func() { genuine["tokenizer.json"] = before }()
 	genuine["tokenizer.json"] = digest // the real file cannot be distributed
-	if text, err = inspectTokenizer(nllb, nllbVocabulary); err != nil || !strings.Contains(text, "tokenizer.json is the original of NLLB-200") {
+	if text, err = inspectTokenizer(nllb, nllbVocabulary); err != nil ||
+		!strings.Contains(text, "tokenizer.json is the original of NLLB-200") {
 		t.Errorf("%q, %v", text, err)
 	}
 	if text, err = inspectTokenizer(gemma, 2000); err != nil || strings.Contains(text, "NLLB") {
