@@ -17,18 +17,18 @@ type mergeCmd struct {
 
 	Verify        bool    `help:"Compare the merged model with base and adapter, and refuse it if it differs too much."`
 	VerifyPrompts string  `help:"With --verify: texts to compare on, one per line or JSON lines." placeholder:"FILE"`
-	VerifyBound   float64 `help:"With --verify: largest difference of a log-probability; 0: by the stored type." default:"0"`
+	VerifyBound   float64 `help:"With --verify: largest difference of a log-probability; 0 is the stored type's." default:"0"`
 }
 
 func (mergeCmd) Help() string {
 	return `Adds the adapter to the weights in float32 and rounds once to their stored type.
 
-With --verify the tokens of some texts are scored by the base model with the adapter applied on the
-fly, and by the merged model, both in float32. The largest and the mean difference of their natural
-log-probabilities are shown, beside what the adapter changes. If the largest is above the bound, the
-exit code is 1 and nothing is written. Without --verify-prompts the texts are 16 of our own, in
-English and Arabic. It takes as much memory as the model in float32. ` + fmt.Sprintf(`The bounds:
-%g for weights stored as float32, %g as float16, %g as bfloat16.
+With --verify, the tokens of some texts are scored by the base model with the adapter, and by the
+merged model, both in float32. The largest and the mean difference between their natural
+log-probabilities are shown, beside the change by the adapter. If the largest is above the bound, the
+exit code is 1 and nothing is written. Without --verify-prompts, 16 built-in English and Arabic texts
+are used. The comparison needs the memory of the model in float32. ` + fmt.Sprintf(`The default bounds
+are %g for weights stored as float32, %g for float16 and %g for bfloat16.
 
 Example:
 
@@ -53,7 +53,8 @@ func (c *mergeCmd) Run(a *app) error {
 		return a.ui.Print("merged model in "+c.Out, map[string]string{"out": c.Out})
 	}
 	if found.Blind() {
-		a.ui.Warnf("the adapter changes no log-probability by more than the bound: a merge without it would have passed; lower --verify-bound, or give texts that it was trained for")
+		a.ui.Warnf("the adapter changes no log-probability by more than the bound, so that a merge without it would have passed; " +
+			"lower --verify-bound, or give texts that it was trained for")
 	}
 	return a.ui.Print(fmt.Sprintf("verified on %s\nmerged model in %s", found, c.Out), struct {
 		Out      string            `json:"out"`

@@ -113,7 +113,7 @@ func TestVerifyRefusesBadInput(t *testing.T) {
 		{gemma, Verification{Bound: -1}, "verify-bound is -1"},
 		{gemma, Verification{Bound: math.NaN()}, "verify-bound is NaN"},
 		{nllb, Verification{}, "encoder-decoder"},
-		{gemma, Verification{Texts: []string{strings.Repeat("a long story ", 5000)}}, "the model reads at most"},
+		{gemma, Verification{Texts: []string{strings.Repeat("a long story ", 5000)}}, "the longest input of the model"},
 	} {
 		_, err := e.Merge(t.Context(), c.base, adapter, out, &c.v, progress.Silent)
 		if !badinput.Is(err) || !strings.Contains(err.Error(), c.want) {
