@@ -213,7 +213,7 @@ func TestChoicesWithoutTokens(t *testing.T) {
 		if !strings.HasPrefix(got[0], want) {
 			t.Errorf("%s: predictions %s, want %s", border, got[0], want)
 		}
-		told := strings.Contains(log.String(), "choices without a token") &&
+		told := strings.Contains(log.String(), "choices whose only token") &&
 			strings.Contains(log.String(), "community|acva:Iraq") && strings.Contains(log.String(), "choices=10")
 		if told != (border == record.Joint) {
 			t.Errorf("%s: told %v: %s", border, told, log.String())

@@ -19,16 +19,15 @@ import (
 	"barka/internal/version"
 )
 
-// claim keeps two processes from running the same evaluation in one output
-// directory. It also remembers the times that the files of a run are named after,
-// so that a run that was killed while writing them writes them again under the same
-// names. Each evaluation has a claim of its own. Its two files are beside the
-// results:
+// claim keeps two processes from running the same evaluation in one output directory.
+// It also records the times in the names of a run's files, so that a run that was
+// killed while writing them writes them again under the same names. Each evaluation
+// has its own claim, whose two files are beside the results:
 //
 //	.eval-ID.lock   held while the evaluation runs
 //	.eval-ID.json   the times of the run, from before its first file to its end
 type claim struct {
-	path string // without the ending
+	path string // of both files, without their endings
 	lock *filelock.Lock
 }
 
@@ -44,11 +43,11 @@ const (
 	claimTimes  = ".json"
 )
 
-// openClaim locks the evaluation with the identity in a directory, which it makes
-// if necessary.
+// openClaim locks an evaluation, by its identity, in a directory, which it makes if
+// necessary.
 func openClaim(dir, identity string) (*claim, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, badinput.Errorf("output directory: %w; name another --output-dir, or move what is in the way", err)
+		return nil, badinput.Errorf("output directory: %w; choose another --output-dir, or move what is in the way", err)
 	}
 	c := &claim{path: filepath.Join(dir, claimPrefix+identity)}
 	var err error
@@ -58,8 +57,8 @@ func openClaim(dir, identity string) (*claim, error) {
 	return c, nil
 }
 
-// times returns the times that an earlier process named files after. If there are
-// none, it records now and returns it.
+// times returns the times that an earlier process recorded. If there are none, it
+// records now and returns it.
 func (c *claim) times(now times) (times, error) {
 	data, err := badinput.ReadFile(c.path+claimTimes, badinput.MaxSettings)
 	if err == nil {
@@ -76,7 +75,7 @@ func (c *claim) times(now times) (times, error) {
 	return now, err
 }
 
-// done ends the claim of a run whose files are all written.
+// done removes the record of times, once all files of the run are written.
 func (c *claim) done() error {
 	err := os.Remove(c.path + claimTimes)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -87,8 +86,8 @@ func (c *claim) done() error {
 
 func (c *claim) close() error { return c.lock.Discard() }
 
-// identity is a digest of everything that decides the content of the run's
-// files, except the times.
+// identity returns a digest of everything that decides the content of the run's files,
+// except the times.
 func (e *evaluation) identity() (string, error) {
 	var questions []string
 	for _, t := range e.run.Tasks {
@@ -105,7 +104,7 @@ func (e *evaluation) identity() (string, error) {
 	return hex.EncodeToString(sum[:8]), nil
 }
 
-// openClaim claims the evaluation, or the shard of it.
+// openClaim opens the claim of the evaluation, or of its shard.
 func (e *evaluation) openClaim() (*claim, error) {
 	id, err := e.identity()
 	if err != nil {
@@ -117,15 +116,14 @@ func (e *evaluation) openClaim() (*claim, error) {
 	return openClaim(resultsDir(e.o.OutputDir, e.run), id)
 }
 
-// Tidy removes the claims that killed evaluations of a model left behind. It is
-// called once their results are known to be whole. Claims of evaluations in
-// progress stay.
+// Tidy removes the claims that killed evaluations of a model left behind. Call it once
+// their results are known to be complete. Claims of evaluations in progress stay.
 func Tidy(outputDir, model string) error {
 	return tidy(lighteval.ResultsDir(outputDir, model), true)
 }
 
-// tidy removes the locks that nobody holds, and with all their records of times.
-// Without all, a lock with a record stays.
+// tidy removes the locks that no process holds. With all, it also removes their records
+// of times; otherwise a lock with a record stays.
 func tidy(dir string, all bool) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -144,7 +142,7 @@ func tidy(dir string, all bool) error {
 			continue
 		}
 		if c.lock, err = filelock.Acquire(c.path + claimLock); err != nil {
-			continue // it runs
+			continue // the evaluation is in progress
 		}
 		if all {
 			err = c.done()

@@ -58,11 +58,11 @@ func TestDamagedFiles(t *testing.T) {
 // TestClaims: numbers of a manifest for which memory is reserved.
 func TestClaims(t *testing.T) {
 	for want, change := range map[string]func(*shard.Manifest){
-		"shard 0 of 1000000000000":                    func(m *shard.Manifest) { m.Shards = 1e12 },
-		"1000000000000 questions":                     func(m *shard.Manifest) { m.Tasks[0].Count = 1e12 },
-		"-1 questions":                                func(m *shard.Manifest) { m.Tasks[0].Count = -1 },
-		"1000000000000 examples in front of":          func(m *shard.Manifest) { m.Tasks[0].Shots.K = 1e12 },
-		"questions; at most 1048576 of all tasks are": func(m *shard.Manifest) { m.Tasks[0].Count = 1<<20 + 1 },
+		"shard 0 of 1000000000000":              func(m *shard.Manifest) { m.Shards = 1e12 },
+		"1000000000000 questions":               func(m *shard.Manifest) { m.Tasks[0].Count = 1e12 },
+		"-1 questions":                          func(m *shard.Manifest) { m.Tasks[0].Count = -1 },
+		"1000000000000 examples before":         func(m *shard.Manifest) { m.Tasks[0].Shots.K = 1e12 },
+		"expected at most 1048576 in all tasks": func(m *shard.Manifest) { m.Tasks[0].Count = 1<<20 + 1 },
 	} {
 		root := runShards(t, 1, fixtureOptions(t, "acva:Iraq"), newHashModel)[0]
 		path, err := filepath.Glob(filepath.Join(root, "shards", "*", "*", "*", shard.ManifestFile))

@@ -21,27 +21,27 @@ type TaskEstimate struct {
 	Cut int
 }
 
-// WorkEstimate is what a run would do.
+// WorkEstimate is the amount of work of a run.
 type WorkEstimate struct {
 	Tasks []TaskEstimate
 	// LargestPass is the largest number of tokens in one pass of the model, and
-	// LargestHead that of tokens in a pass whose predictions are asked for. Kept is
-	// the largest number of tokens whose keys and values one pass leaves for the
+	// LargestHead the largest number of predictions that one pass is asked for. Kept
+	// is the largest number of tokens whose keys and values one pass keeps for the
 	// next.
 	LargestPass, LargestHead, Kept int
-	// TokensPerSecond is what Measure found on a question of ProbeTokens tokens;
-	// 0 where it was not measured.
+	// TokensPerSecond is the speed that Measure found on a question of ProbeTokens
+	// tokens, or 0 if it was not measured.
 	TokensPerSecond float64
 	ProbeTokens     int64
 
 	probe []Request
 }
 
-// probeTokens is the wanted length of the question whose speed is measured.
+// probeTokens is the desired length of the question on which the speed is measured.
 const probeTokens = 512
 
-// Estimate loads and encodes everything: what a dry run prints. It does not run
-// the model. Like Run it returns what it has together with the error of tasks
+// Estimate loads and encodes everything and counts the work, for a dry run. It does not
+// run the model. Like Run, it returns its result together with the error about tasks
 // that cannot be loaded.
 func Estimate(ctx context.Context, m Model, o Options, reporter progress.Reporter) (*WorkEstimate, error) {
 	e, err := prepare(ctx, m, o, reporter)
@@ -65,8 +65,8 @@ func Estimate(ctx context.Context, m Model, o Options, reporter progress.Reporte
 	return plan, failed(e.run.LeftOut, len(o.Tasks))
 }
 
-// task estimates the own questions of a task. It takes one of them as the probe
-// if its length is nearer to the wanted one.
+// task estimates the own questions of a task. One of them becomes the probe if its
+// length is nearer to the desired one.
 func (p *WorkEstimate) task(m Model, r *record.Task, own []int) (TaskEstimate, error) {
 	t := TaskEstimate{Task: r.Name(), Questions: len(own)}
 	var all []Request
@@ -75,7 +75,8 @@ func (p *WorkEstimate) task(m Model, r *record.Task, own []int) (TaskEstimate, e
 		q := &r.Questions[i]
 		reqs, before := q.Requests, t.SharedTokens
 		if r.Judged() {
-			// The probe reads as many tokens, which takes less time than writing.
+			// The probe reads as many tokens, which takes less time than generating
+			// them.
 			ids := m.Tokenizer().Encode(q.Context, true)
 			reqs = []Request{{Context: ids[:len(ids)-1], Continuation: ids[len(ids)-1:]}}
 			t.addAnswer(len(ids), *r.Task.GenerationSize, m.MaxLength())
@@ -99,12 +100,13 @@ func (p *WorkEstimate) task(m Model, r *record.Task, own []int) (TaskEstimate, e
 	}
 	work, err := options.Work(all)
 	t.Run += int64(work.Tokens)
-	p.LargestPass, p.LargestHead, p.Kept = max(p.LargestPass, work.LargestPass), max(p.LargestHead, work.LargestHead), max(p.Kept, work.Kept)
+	p.LargestPass, p.LargestHead = max(p.LargestPass, work.LargestPass), max(p.LargestHead, work.LargestHead)
+	p.Kept = max(p.Kept, work.Kept)
 	return t, err
 }
 
-// Measure scores the probe twice and times the second pass. It does nothing if
-// answers have a price.
+// Measure scores the probe twice and times the second pass. It does nothing if answers
+// cost money.
 func (p *WorkEstimate) Measure(ctx context.Context, m Model) error {
 	if p.probe == nil || m.Info().Paid {
 		return nil
@@ -150,8 +152,8 @@ func (t *TaskEstimate) add(reqs []Request, limit int) {
 	t.SharedTokens -= int64(min(len(shared), limit)) * int64(len(reqs)-1)
 }
 
-// cost is about how many tokens the model runs for question i of a task. A
-// prefix that the question before it has too, such as examples, costs nothing.
+// cost estimates the number of tokens that the model runs for question i of a task. A
+// prefix that it shares with the question before it, such as examples, costs nothing.
 func (e *evaluation) cost(r *record.Task, i int) int64 {
 	var t TaskEstimate
 	q, limit := &r.Questions[i], e.m.MaxLength()

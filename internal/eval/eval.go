@@ -13,21 +13,21 @@ import (
 	"barka/internal/progress"
 )
 
-// Outcome is what a run produced.
+// Outcome is the result of a run.
 type Outcome struct {
-	// ResultsPath is lighteval's result file; DetailsDir holds a parquet file per
+	// ResultsPath is lighteval's result file. DetailsDir holds a Parquet file per
 	// task.
 	ResultsPath, DetailsDir string
 	// LeaderboardMD, LeaderboardJSON and LeaderboardHTML are Barka's own files,
 	// with the leaderboard's table and the baselines.
 	LeaderboardMD, LeaderboardJSON, LeaderboardHTML string
 	Leaderboard                                     leaderboard.Table
-	// Console is the markdown table that lighteval prints.
+	// Console is the Markdown table that lighteval prints.
 	Console  string
 	Failures []Failure
-	// Skipped are tasks that the options do not allow.
+	// Skipped lists the tasks that the options do not allow.
 	Skipped []Failure
-	// ShardDir is what a shard leaves for Merge.
+	// ShardDir is the directory of a shard's files, which Merge reads.
 	ShardDir string
 	// Scored and Reused count requests; Questions counts questions.
 	Scored, Reused, Questions int
@@ -37,10 +37,10 @@ func newOutcome(run *record.Run) *Outcome {
 	return &Outcome{Failures: run.LeftOut, Skipped: run.Skipped, Scored: run.Scored, Reused: run.Reused}
 }
 
-// Run evaluates a model. A task that cannot be run is left out and listed in
-// the outcome's Failures. Run then returns the outcome together with an error,
-// and the files of the other tasks are written. Scores are stored as they come,
-// so that an interrupted run continues where it stopped.
+// Run evaluates a model. A task that cannot be run is left out and listed in the
+// outcome's Failures; the files of the other tasks are written, and Run returns the
+// outcome together with an error. Scores are stored as they arrive, so that an
+// interrupted run resumes where it stopped.
 func Run(ctx context.Context, m Model, o Options, reporter progress.Reporter) (*Outcome, error) {
 	start := o.now()
 	e, err := prepare(ctx, m, o, reporter)
@@ -83,8 +83,8 @@ type evaluation struct {
 	own [][]int
 }
 
-// scoreAndWrite scores the questions and writes the files of a shard, of a whole
-// run, or of both where one shard is the whole run.
+// scoreAndWrite scores the questions and writes the files of a shard or of a whole run,
+// or of both if one shard is the whole run.
 func (e *evaluation) scoreAndWrite(ctx context.Context, start time.Time, claim *claim) (*Outcome, error) {
 	var shardFiles *shard.Writer
 	var err error
@@ -110,17 +110,16 @@ func (e *evaluation) scoreAndWrite(ctx context.Context, start time.Time, claim *
 	return out, w.write(e.run, out)
 }
 
-// shardDir is where the shard's files go.
+// shardDir returns the directory of the shard's files.
 func (e *evaluation) shardDir() string {
 	return filepath.Join(e.o.OutputDir, "shards", filepath.FromSlash(e.m.Name()), e.o.Shard.String())
 }
 
-// Merge joins the shards of one run into the files that one process would
-// have written, in outputDir. A directory is a shard's own, or an OutputDir
-// below which all shards are taken. The time of the run is from the first
-// shard's beginning to the last one's end, so that merging again writes the
-// same files. Like Run it returns the outcome together with the error of the
-// tasks that were left out.
+// Merge joins the shards of one run. It writes to outputDir the files that one process
+// would have written. A directory is that of one shard, or an OutputDir whose shards
+// are all read. The run's time is from the first shard's start to the last one's end,
+// so that merging again writes the same files. Like Run, Merge returns the outcome
+// together with the error about tasks that were left out.
 func Merge(ctx context.Context, dirs []string, outputDir string, reporter progress.Reporter) (*Outcome, error) {
 	reporter = progress.OrSilent(reporter)
 	run, err := shard.Join(ctx, dirs, reporter)
@@ -130,8 +129,8 @@ func Merge(ctx context.Context, dirs []string, outputDir string, reporter progre
 	if err := makeOutputDirs(outputDir, run.Run); err != nil {
 		return nil, err
 	}
-	// The names of the files follow from the shards, so that two merges of one
-	// run would write the same ones.
+	// The shards decide the names of the files, so two merges of one run would
+	// write the same files.
 	lock, err := openClaim(resultsDir(outputDir, run.Run), "merge")
 	if err != nil {
 		return nil, err

@@ -11,12 +11,12 @@ import (
 	"barka/internal/benchdata"
 )
 
-// outcomeWithoutTasks is the outcome of a run in which no task is left.
+// outcomeWithoutTasks returns the outcome of a run without any task that can run.
 func (e *evaluation) outcomeWithoutTasks() (*Outcome, error) {
 	return newOutcome(e.run), failed(e.run.Failures(), len(e.o.Tasks))
 }
 
-// failed returns the failures as one error, nil when there are none.
+// failed returns the failures as one error, or nil if there are none.
 func failed(failures []Failure, asked int) error {
 	if len(failures) == 0 {
 		return nil
@@ -43,7 +43,7 @@ func failed(failures []Failure, asked int) error {
 	return errors.New(b.String())
 }
 
-// missingText lists a repository's missing splits and how to get them.
+// missingText lists a repository's missing splits and the commands that get them.
 func missingText(missing []*benchdata.Missing) string {
 	var subsets []string
 	for _, m := range missing {
@@ -65,7 +65,7 @@ func missingText(missing []*benchdata.Missing) string {
 	return text
 }
 
-// recordFailure leaves a task out of the run.
+// recordFailure adds a task to those that the run leaves out.
 func (e *evaluation) recordFailure(f Failure) {
 	e.run.LeftOut = append(e.run.LeftOut, f)
 	if missing := (*benchdata.Missing)(nil); errors.As(f.Err, &missing) {
@@ -74,7 +74,8 @@ func (e *evaluation) recordFailure(f Failure) {
 	e.log.Warn("task left out", "task", f.Task, "reason", f.Err)
 }
 
-// warnMissing reports, before hours of work, the tasks that have no data.
+// warnMissing reports the tasks without data before hours of work, and not only at the
+// end.
 func (e *evaluation) warnMissing() {
 	var repos []string
 	n := 0
@@ -87,6 +88,6 @@ func (e *evaluation) warnMissing() {
 		}
 	}
 	if n > 0 {
-		e.log.Warn("tasks without data are left out; how to get it comes at the end", "tasks", n, "datasets", strings.Join(repos, ", "))
+		e.log.Warn("tasks without data are left out; the end of the run lists how to get it", "tasks", n, "datasets", strings.Join(repos, ", "))
 	}
 }

@@ -47,7 +47,7 @@ func TestHostileManifests(t *testing.T) {
 		"an override":         {model("a\u202eb"), "stays below the output directory"},
 		"an unknown task":     {func(m *shard.Manifest) { m.Tasks[0].Task = "../x" }, "no task is called ../x"},
 		"an unknown board":    {func(m *shard.Manifest) { m.Options.Leaderboard = "../x" }, "no task is called"},
-		"fewer questions":     {func(m *shard.Manifest) { m.Tasks[0].Count-- }, "is broken"},
+		"fewer questions":     {func(m *shard.Manifest) { m.Tasks[0].Count-- }, "does not fit its task"},
 		"more questions":      {func(m *shard.Manifest) { m.Tasks[0].Count++ }, "no shard holds question"},
 	} {
 		var m shard.Manifest
@@ -102,7 +102,7 @@ func TestHostileQuestions(t *testing.T) {
 		}
 		m.QuestionsHash = fileHash(t, path)
 		writeShard(t, dir, m, nil)
-		if _, err := Merge(t.Context(), []string{dir}, t.TempDir(), nil); !badinput.Is(err) || !strings.Contains(err.Error(), "is broken") {
+		if _, err := Merge(t.Context(), []string{dir}, t.TempDir(), nil); !badinput.Is(err) || !strings.Contains(err.Error(), "does not fit its task") {
 			t.Errorf("right answer %d: %v", gold, err)
 		}
 	}

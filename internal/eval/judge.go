@@ -17,26 +17,26 @@ import (
 	"barka/internal/panics"
 )
 
-// In a judged task the model writes an answer, and a second model, the judge,
-// marks it from 0 to 10 against the right answer. Both are kept as they come, so
-// that neither is paid for twice.
+// In a judged task the model writes an answer, and a second model, the judge, marks it
+// from 0 to 10 against the right answer. Answers and marks are stored as they arrive,
+// so that none costs money twice.
 
 // Generator is a Model that continues text, which judged tasks need.
 type Generator interface {
 	// Generate continues each prompt greedily by at most n tokens and passes each
 	// text, without special tokens, to done. Prompts are encoded with the special
-	// tokens around a text; the left end of one that leaves no room is cut.
-	// conversation reports that they are rendered by the chat template, whose
-	// end of a turn then ends an answer too.
+	// tokens around a text; a prompt that leaves no room is cut on the left.
+	// conversation is set if prompts are rendered by the chat template; its end of
+	// turn then ends an answer too.
 	Generate(ctx context.Context, prompts []string, n int, conversation bool, done func(prompt int, text string) error) error
 }
 
-// The judge's settings. The reference samples at temperature 0.8 without a
-// seed, so that its marks differ from run to run; here the likeliest is taken.
+// The judge's settings. The reference samples at temperature 0.8 without a seed, so its
+// marks differ from run to run. Barka takes the most likely tokens.
 const (
 	judgeTokens       = 512
 	judgeConcurrency  = 8
-	judgeFailures     = 20 // in a row, after which no further question is sent
+	judgeFailures     = 20 // failures in a row after which no more questions are sent
 	generateBatchSize = 64
 )
 
@@ -65,13 +65,13 @@ func judgeMessages(question, answer, gold string) []chat.Message {
 	}
 }
 
-// judgeError is trouble with the judge. It leaves out only the judged tasks.
+// judgeError is an error of the judge, which leaves out only judged tasks.
 type judgeError struct{ err error }
 
 func (j *judgeError) Error() string { return "judge: " + j.err.Error() }
 func (j *judgeError) Unwrap() error { return j.err }
 
-// judgeTask fills in the answers of a judged task.
+// judgeTask sets the answers of a judged task and their marks.
 func (e *evaluation) judgeTask(ctx context.Context, t *record.Task, own []int, label string) error {
 	answers, err := store.OpenTexts(e.o.store(), "answers-"+e.modelIdentity(), e.o.Shard.Name())
 	if err != nil {
@@ -118,7 +118,7 @@ func (e *evaluation) answer(ctx context.Context, t *record.Task, own []int, kept
 			prompts[i] = t.Questions[q].Context
 		}
 		err := e.m.(Generator).Generate(ctx, prompts, n, e.o.UseChatTemplate, func(i int, text string) error {
-			text = strings.ToValidUTF8(text, "\ufffd") // as the store keeps it
+			text = strings.ToValidUTF8(text, "\ufffd") // as the store writes it
 			t.Questions[batch[i]].Answer.Text = text
 			e.progress.Add(1)
 			return kept.Put(key(batch[i]), text)
@@ -130,9 +130,9 @@ func (e *evaluation) answer(ctx context.Context, t *record.Task, own []int, kept
 	return nil
 }
 
-// judge asks for the marks that are not in the store, several at a time. A
-// question whose request fails leaves out the task. The others are still asked,
-// so that the next run asks only for the failed ones.
+// judge asks for the marks that are not in the store, several at a time. If a request
+// fails, the task is left out. The other questions are still sent, so that the next run
+// sends only those that failed.
 func (e *evaluation) judge(ctx context.Context, t *record.Task, own []int, kept *store.Texts, label string) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -161,7 +161,7 @@ func (e *evaluation) judge(ctx context.Context, t *record.Task, own []int, kept 
 		return err
 	}
 	if unmarked.n > 0 {
-		return &judgeError{fmt.Errorf("%d of %d answers have no mark, the first that of question %d in evaluation order: %w; "+
+		return &judgeError{fmt.Errorf("%d of %d answers have no mark, the first is that of question %d in evaluation order: %w; "+
 			"the same command asks for these again",
 			unmarked.n, len(own), unmarked.first+1, unmarked.err)}
 	}
@@ -185,8 +185,8 @@ type unmarked struct {
 	err       error
 }
 
-// has notes the outcome of a question's request, and reports whether it failed
-// in a way that leaves the others to be asked.
+// has counts the outcome of a question's request. It reports whether the request failed
+// in a way after which other questions can still be sent.
 func (u *unmarked) has(question int, err error) bool {
 	var failed *llm.RequestError
 	u.mu.Lock()
@@ -205,8 +205,7 @@ func (u *unmarked) has(question int, err error) bool {
 	return u.inARow < judgeFailures
 }
 
-// judgeOne fills in the judgement of an answer, and reports whether it was in the
-// store.
+// judgeOne sets the judgement of an answer, and reports whether it was in the store.
 func (e *evaluation) judgeOne(ctx context.Context, q *record.Question, kept *store.Texts) (reused bool, err error) {
 	req := llm.Request{Messages: judgeMessages(q.Doc.Query, q.Answer.Text, q.Doc.Choices[q.Doc.Gold]), MaxTokens: judgeTokens}
 	text, err := json.Marshal(req.Messages)

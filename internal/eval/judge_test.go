@@ -189,7 +189,7 @@ func TestJudgeRefuses(t *testing.T) {
 	o := judgedOptions(t, judge{asked: asked, refuse: "2"})
 	out, err := Run(t.Context(), m, o, nil)
 	if err == nil || out == nil || len(out.Failures) != 1 || out.Questions != 3 ||
-		!strings.Contains(out.Failures[0].Err.Error(), "1 of 5 answers have no mark, the first that of question ") {
+		!strings.Contains(out.Failures[0].Err.Error(), "1 of 5 answers have no mark, the first is that of question ") {
 		t.Fatalf("outcome %+v, %v", out, err)
 	}
 	if asked.Load() != 5 {
@@ -210,7 +210,7 @@ func TestNoJudge(t *testing.T) {
 		want string
 	}{
 		"no judge":     {newFakeWriter(), nil, "--judge-url"},
-		"cannot write": {newHashModel(), judge{asked: new(atomic.Int64)}, "does not write"},
+		"cannot write": {newHashModel(), judge{asked: new(atomic.Int64)}, "does not request"},
 	} {
 		out, err := Run(t.Context(), c.m, judgedOptions(t, c.j), nil)
 		if err != nil || len(out.Skipped) != 1 || out.Skipped[0].Task != "community|alrage_qa" ||
@@ -219,7 +219,7 @@ func TestNoJudge(t *testing.T) {
 			continue
 		}
 		if extra, err := os.ReadFile(out.LeaderboardJSON); err != nil ||
-			!strings.Contains(string(extra), "marked by a judge") && name == "no judge" {
+			!strings.Contains(string(extra), "a judge marks its answers") && name == "no judge" {
 			t.Errorf("%s: %v, %s", name, err, extra)
 		}
 	}

@@ -1,13 +1,13 @@
-// Package eval runs the Open Arabic LLM Leaderboard's multiple-choice tasks
-// as lighteval did between May and July 2024, to the byte: prompts, token
-// boundaries, truncation, metrics, digests and files. The tasks of the
-// leaderboard's version 2 have the prompts, boundaries and metrics of lighteval
-// of 2025, and the files of 2024.
+// Package eval runs the multiple-choice tasks of the Open Arabic LLM Leaderboard as
+// lighteval did between May and July 2024. Prompts, token boundaries, truncation,
+// metrics, digests and files are equal to the byte. The tasks of the leaderboard's
+// version 2 have the prompts, boundaries and metrics of lighteval of 2025, and the
+// files of 2024.
 //
-// A run is prepared (package prompt), scored or judged here with package store
-// as its memory, and becomes a record.Run. The packages lighteval, leaderboard
-// and shard write that record; Merge reads it back from shards. What the
-// reference does not have is kept out of the reference's files.
+// Package prompt prepares a run. Package eval scores or judges it, with package store
+// as its memory, and makes a record.Run. Packages lighteval, leaderboard and shard
+// write that record; Merge reads it back from shards. The reference's files hold only
+// what the reference has.
 package eval
 
 import (
@@ -19,7 +19,7 @@ import (
 	"barka/internal/score"
 )
 
-// The types of the record that a Model deals with.
+// Types of the record that a Model uses.
 type (
 	Request   = record.Request
 	Score     = record.Score
@@ -27,7 +27,7 @@ type (
 	Failure   = record.Failure
 )
 
-// What a Model's prompts are made with.
+// Types that make a Model's prompts.
 type (
 	Tokenizer     = prompt.Tokenizer
 	ChatTemplater = prompt.ChatTemplater
@@ -35,7 +35,7 @@ type (
 
 // Model is what evaluation needs of a language model.
 type Model interface {
-	// Name appears in results and in the names of their directories; see
+	// Name is the model's name in results and in the names of their directories; see
 	// lighteval.ModelName for models in directories.
 	Name() string
 	// Info describes the model in config_general and identifies its scores.
@@ -49,8 +49,8 @@ type Model interface {
 	Score(ctx context.Context, reqs []Request, done func(i int, s Score) error) error
 }
 
-// Planner is a Model that describes its batches. A Model that does not is taken
-// to run each request separately.
+// Planner is a Model that describes its batches. Estimates assume that any other Model
+// runs each request separately.
 type Planner interface {
 	ScoreOptions() score.Options
 }
@@ -58,7 +58,7 @@ type Planner interface {
 // RequestError is an error of one request. Its task is left out and the others
 // run; with Stop, the run ends.
 type RequestError struct {
-	Index int // among the requests asked
+	Index int // in the requests passed to Score
 	Err   error
 	Stop  bool
 }

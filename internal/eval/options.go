@@ -16,13 +16,14 @@ import (
 	"barka/internal/llm"
 )
 
-// Options says what to evaluate and how.
+// Options holds the settings of an evaluation.
 type Options struct {
-	// Tasks comes from tasks.ParseList.
+	// Tasks is a result of tasks.ParseList.
 	Tasks []tasks.Selection
 	// DataDir holds the benchmark files in the hub's layout.
 	DataDir string
-	// DownloadErrors are the reasons why datasets could not be downloaded.
+	// DownloadErrors holds the reasons why datasets could not be downloaded, by
+	// repository.
 	DownloadErrors map[string]error
 	// OutputDir receives results and details.
 	OutputDir string
@@ -31,32 +32,32 @@ type Options struct {
 	Store string
 	// MaxSamples bounds the questions of a task; 0 means all.
 	MaxSamples int
-	// BatchSize is recorded as override_batch_size, and the token digests are
-	// those of the reference at this size. It does not change how scores are
-	// computed. 0 or less means automatic.
+	// BatchSize is recorded as override_batch_size. The token digests are those of
+	// the reference at this size; scores do not depend on it. 0 or less means
+	// automatic.
 	BatchSize int
-	// TokenBoundary and AlGhafa default to what the tasks' version of the
-	// leaderboard has: Joint and Texts in the first, Guarded and Indices in the
-	// second.
+	// TokenBoundary and AlGhafa default to those of the tasks' version of the
+	// leaderboard: Joint and Texts in version 1, Guarded and Indices in version 2.
 	TokenBoundary record.TokenBoundary
 	AlGhafa       tasks.ChoiceFormat
 	// Judge marks the answers of judged tasks; without one these are skipped.
 	Judge llm.Client
-	// UseChatTemplate renders prompts as conversations; SystemPrompt opens them.
+	// UseChatTemplate renders prompts as conversations, which SystemPrompt opens.
 	UseChatTemplate bool
 	SystemPrompt    string
-	// Shard names the questions to score. The files of a run that is divided are
-	// written by Merge, from what its shards leave in OutputDir.
+	// Shard selects the questions to score. Merge writes the files of a divided run,
+	// from the files of its shards in OutputDir.
 	Shard shard.Shard
-	// NoDetails leaves out the parquet files with every question.
+	// NoDetails omits the Parquet files that hold every question.
 	NoDetails bool
 	// JobID is copied to config_general.
 	JobID string
-	// Committed, if not nil, is called when the files of all tasks are written, to
-	// record that the evaluation is done. A run that was killed before it returned
-	// writes the same files again, under the same names.
+	// Committed, if not nil, is called when the files of all tasks are written, so
+	// that the caller can record the end of the evaluation. If the run is killed
+	// before Committed returns, the next run writes the same files again under the
+	// same names.
 	Committed func(*Outcome) error
-	// Workers bounds the goroutines that encode prompts; 0 means all CPUs.
+	// Workers bounds the goroutines that encode prompts; 0 means one per core.
 	Workers int
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -64,13 +65,13 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// Validate refuses options that cannot be right.
+// Validate returns an error for options that cannot be right.
 func (o Options) Validate() error {
 	switch {
 	case len(o.Tasks) == 0:
-		return badinput.Errorf("no tasks; --tasks oall runs all")
+		return badinput.Errorf("no tasks are selected; --tasks oall runs all")
 	case o.DataDir == "":
-		return badinput.Errorf("no benchmark data; --data names the directory that holds OALL/Arabic_MMLU and the others")
+		return badinput.Errorf("no benchmark data is given; set --data to the directory of OALL/Arabic_MMLU and the other benchmarks")
 	case o.MaxSamples < 0:
 		return badinput.Errorf("--max-samples is %d, expected 0 (all) or more", o.MaxSamples)
 	case o.TokenBoundary != "" && !slices.Contains(record.TokenBoundaries, o.TokenBoundary):
@@ -80,7 +81,7 @@ func (o Options) Validate() error {
 	}
 	for _, s := range o.Tasks {
 		if s.Task.Leaderboard != o.leaderboard() {
-			return fmt.Errorf("tasks of versions %s and %s of the leaderboard in one run", o.leaderboard(), s.Task.Leaderboard)
+			return fmt.Errorf("the tasks belong to versions %s and %s of the leaderboard; run them separately", o.leaderboard(), s.Task.Leaderboard)
 		}
 	}
 	return o.Shard.Validate()
@@ -92,7 +93,7 @@ func (o Options) Needs() []benchdata.Need {
 	for _, s := range o.Tasks {
 		t := s.Task
 		if t.Metric == tasks.Judged && (o.Judge == nil || o.Shard.Count > 0) {
-			continue // is skipped
+			continue // the task is skipped
 		}
 		needs = append(needs, benchdata.Need{Repo: t.Repo, Subset: t.Subset, Split: t.EvalSplit})
 		if split := t.ExampleSplit(); split != "" && slices.ContainsFunc(s.Shots, func(s tasks.Shots) bool { return s.K > 0 }) {
@@ -106,10 +107,10 @@ func (o Options) store() string {
 	return cmp.Or(o.Store, filepath.Join(o.OutputDir, "cache"))
 }
 
-// leaderboard is the version that all tasks belong to.
+// leaderboard returns the version to which all tasks belong.
 func (o Options) leaderboard() tasks.Leaderboard { return o.Tasks[0].Task.Leaderboard }
 
-// applyDefaults fills in what depends on the version of the leaderboard.
+// applyDefaults sets the options that depend on the version of the leaderboard.
 func (o *Options) applyDefaults() {
 	boundary, choices := record.Joint, tasks.Texts
 	if o.leaderboard() == tasks.V2 {

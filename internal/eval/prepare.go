@@ -26,7 +26,7 @@ func prepare(ctx context.Context, m Model, o Options, reporter progress.Reporter
 	}
 	o.applyDefaults()
 	if _, ok := m.(ChatTemplater); o.UseChatTemplate && !ok {
-		return nil, badinput.Errorf("%s has no chat template; leave the option out", m.Name())
+		return nil, badinput.Errorf("%s has no chat template; leave out --use-chat-template", m.Name())
 	}
 	data, err := benchdata.Open(o.DataDir)
 	if err != nil {
@@ -65,16 +65,16 @@ func prepare(ctx context.Context, m Model, o Options, reporter progress.Reporter
 	return e, nil
 }
 
-// skipReason says why a task cannot be run with these options.
+// skipReason returns the reason why the options do not allow a task, or nil.
 func (e *evaluation) skipReason(t tasks.Task) error {
 	_, generates := e.m.(Generator)
 	switch {
 	case t.Metric != tasks.Judged:
 		return nil
 	case e.o.Judge == nil:
-		return badinput.Errorf("its answers are marked by a judge; name one with --judge-url and --judge-model")
+		return badinput.Errorf("a judge marks its answers; name one with --judge-url and --judge-model")
 	case !generates:
-		return badinput.Errorf("its answers are texts, which %s does not write here", e.m.Name())
+		return badinput.Errorf("its answers are generated texts, which barka does not request of %s", e.m.Name())
 	}
 	return nil
 }
@@ -94,7 +94,7 @@ func (e *evaluation) prepareTask(ctx context.Context, data *benchdata.Store, sel
 		docs = docs[:min(len(docs), e.o.MaxSamples)]
 	}
 	if t.Docs != original && t.Docs != 0 {
-		e.log.Info("not the published number of questions", "task", t.Key(), "found", original, "published", t.Docs)
+		e.log.Info("the number of questions is not the published one", "task", t.Key(), "found", original, "published", t.Docs)
 	}
 	b := prompt.Builder{Task: t, Tokenizer: e.m.Tokenizer(), MaxLength: e.m.MaxLength(), SystemPrompt: e.o.SystemPrompt}
 	if e.o.UseChatTemplate {
@@ -111,8 +111,8 @@ func (e *evaluation) prepareTask(ctx context.Context, data *benchdata.Store, sel
 			return nil, err
 		}
 		if n := countEmptyChoices(r); n > 0 {
-			e.log.Warn("choices without a token of their own, because one spans the boundary to the prompt, have "+
-				"log-probability 0 as in the reference; --token-boundary guarded scores them",
+			e.log.Warn("choices whose only token spans the boundary to the prompt have log-probability 0, as in "+
+				"the reference; --token-boundary guarded scores them",
 				"task", t.Key(), "choices", n)
 		}
 		out = append(out, r)
@@ -120,7 +120,7 @@ func (e *evaluation) prepareTask(ctx context.Context, data *benchdata.Store, sel
 	return out, nil
 }
 
-// countEmptyChoices counts the choices that have no token.
+// countEmptyChoices counts the choices without a token.
 func countEmptyChoices(t *record.Task) (n int) {
 	for _, q := range t.Questions {
 		for _, r := range q.Requests {

@@ -14,8 +14,8 @@ import (
 	"barka/internal/eval/store"
 )
 
-// isTaskError reports whether an error leaves out its task, and does not end the
-// run: a request that the model cannot answer, or trouble in a judged task.
+// isTaskError reports whether an error leaves out its task and does not end the run: a
+// request that the model cannot answer, or a failure in a judged task.
 func isTaskError(t *record.Task, err error) bool {
 	var broken *requestError
 	if errors.As(err, &broken) {
@@ -25,10 +25,10 @@ func isTaskError(t *record.Task, err error) bool {
 	return t.Judged() && (badinput.Is(err) || errors.As(err, &judge))
 }
 
-// score answers every request, from the store where it can. Equal requests (a
-// third of ACVA's questions are repeated) are scored once. All requests of a task
-// are passed to the model together, so that it can share their prefixes. A task
-// with a score that is NaN or infinite is left out.
+// score answers every request, from the store if possible. Equal requests are scored
+// once; a third of ACVA's questions are repeated. The model gets all requests of a task
+// at once, so that it can share their prefixes. A task with a score that is NaN or
+// infinite is left out.
 func (e *evaluation) score(ctx context.Context) (err error) {
 	known, err := store.OpenScores(e.o.store(), e.modelIdentity(), e.o.Shard.Name())
 	if err != nil {
@@ -66,7 +66,7 @@ func (e *evaluation) score(ctx context.Context) (err error) {
 	return nil
 }
 
-// modelIdentity names the model in the store.
+// modelIdentity returns the model's name in the store.
 func (e *evaluation) modelIdentity() string {
 	return store.ModelIdentity(e.run.Model.Info, e.run.Model.MaxLength)
 }
@@ -74,8 +74,8 @@ func (e *evaluation) modelIdentity() string {
 // warnBroken reports the lines of a log that could not be read.
 func (e *evaluation) warnBroken(log interface{ Broken() (string, int) }) {
 	if path, n := log.Broken(); n > 0 {
-		e.log.Warn("bad lines in the store are skipped (a stopped process leaves one); their requests are scored again", "file", path,
-			"lines", n)
+		e.log.Warn("bad lines in the store are skipped (a killed process leaves one); their requests are scored again",
+			"file", path, "lines", n)
 	}
 }
 
@@ -86,8 +86,8 @@ type pending struct {
 	question int // in evaluation order
 }
 
-// scoreTask scores the requests of a task that have no score in the store, then
-// fills in the answers.
+// scoreTask scores the requests of a task that have no score in the store, and then sets
+// the answers.
 func (e *evaluation) scoreTask(ctx context.Context, known *store.Scores, t *record.Task, own []int, label string) error {
 	var todo []pending
 	seen := map[record.Key]bool{}
@@ -125,9 +125,9 @@ func (e *evaluation) scoreTask(ctx context.Context, known *store.Scores, t *reco
 	return nil
 }
 
-// scoreMissing keeps every score as it comes. If requests fail, the error of the
-// earliest question is returned, so that it does not depend on timing: after a
-// failure, earlier questions are still scored.
+// scoreMissing scores requests and stores every score as it arrives. If requests fail,
+// it returns the error of the earliest question, so that the error does not depend on
+// timing: after a failure, earlier questions are still scored.
 func (e *evaluation) scoreMissing(ctx context.Context, known *store.Scores, todo []pending, label string) error {
 	if len(todo) == 0 {
 		return nil
@@ -150,6 +150,7 @@ func (e *evaluation) scoreMissing(ctx context.Context, known *store.Scores, todo
 	return first
 }
 
+// ask passes requests to the model and stores the scores.
 func (e *evaluation) ask(ctx context.Context, known *store.Scores, todo []pending) error {
 	reqs := make([]Request, len(todo))
 	for i, p := range todo {
@@ -173,16 +174,16 @@ func (e *evaluation) ask(ctx context.Context, known *store.Scores, todo []pendin
 	return ofQuestion(todo, err)
 }
 
-// check refuses a score that is NaN or infinite.
+// check returns an error for a score that is NaN or infinite.
 func (p pending) check(s Score) error {
 	if math.IsNaN(s.LogProb) || math.IsInf(s.LogProb, 0) {
 		return &requestError{question: p.question, err: badinput.Errorf("a choice has log-probability %g; the weights are "+
-			"broken or overflow in this type of number (try --dtype f32)", s.LogProb)}
+			"damaged, or overflow in this type (try --dtype f32)", s.LogProb)}
 	}
 	return nil
 }
 
-// ofQuestion turns the error of a request into that of its question.
+// ofQuestion turns the error of a request into an error of its question.
 func ofQuestion(todo []pending, err error) error {
 	var r *RequestError
 	if errors.As(err, &r) && r.Index >= 0 && r.Index < len(todo) {
@@ -191,7 +192,7 @@ func ofQuestion(todo []pending, err error) error {
 	return err
 }
 
-// requestError is the failure of a request, by its question.
+// requestError is the error of a request, with its question.
 type requestError struct {
 	question int // in evaluation order, counted from 0
 	err      error

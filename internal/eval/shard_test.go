@@ -325,7 +325,7 @@ func TestMergeRefuses(t *testing.T) {
 	}{
 		"two missing":  {dirs[1:2], []string{"2 of 3 shards are missing: 0, 2", "--num-shards 3 --shard 0"}},
 		"one missing":  {dirs[:2], []string{"1 of 3 shards are missing: 2"}},
-		"twice":        {append([]string{dirs[1]}, dirs...), []string{"shard 1 of 3 is there twice", dirs[1]}},
+		"twice":        {append([]string{dirs[1]}, dirs...), []string{"shard 1 of 3 occurs twice", dirs[1]}},
 		"nothing":      {[]string{t.TempDir()}, []string{"no finished shard"}},
 		"no directory": {[]string{"/no/such"}, []string{"/no/such"}},
 		"model": {[]string{dirs[0], other(func(_ *Options, m *hashModel) { m.info.Digest = "e" }), dirs[2]},
@@ -350,7 +350,7 @@ func TestMergeRefuses(t *testing.T) {
 			[]string{"questions of community|acva:Iraq|0|1"}},
 		"number":  {append(runShards(t, 2, o, newHashModel), dirs...), []string{"number of shards: 2, and 3"}},
 		"version": {[]string{dirs[0], old, dirs[2]}, []string{"version of barka"}},
-		"damaged": {[]string{dirs[0], damaged, dirs[2]}, []string{shard.QuestionsFile, "not copied whole"}},
+		"damaged": {[]string{dirs[0], damaged, dirs[2]}, []string{shard.QuestionsFile, "not copied completely"}},
 	} {
 		to := t.TempDir()
 		_, err := Merge(t.Context(), c.dirs, to, nil)

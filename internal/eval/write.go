@@ -14,20 +14,20 @@ import (
 	"barka/internal/progress"
 )
 
-// writer writes the files of a whole run: the reference's and Barka's own.
+// writer writes the files of a complete run: those of the reference and Barka's own.
 type writer struct {
 	output   string
 	progress progress.Reporter
-	// start is when the run began, now is called for its end.
+	// start is the time when the run began; now is called for the time of its end.
 	start time.Time
 	now   func() time.Time
-	// claim remembers the times that the files are named after; nil in a merge,
-	// where the shards do.
+	// claim records the times in the names of the files. It is nil in a merge, whose
+	// times are those of the shards.
 	claim *claim
 }
 
-// write measures the answers of a run and writes its files, unless no task is
-// left. It adds to the outcome what it wrote.
+// write computes the metrics of a run, writes its files and adds them to the outcome. It
+// does nothing if no task is left.
 func (w writer) write(run *record.Run, out *Outcome) error {
 	if len(run.Tasks) == 0 {
 		return nil
@@ -58,7 +58,7 @@ func (w writer) write(run *record.Run, out *Outcome) error {
 		return fmt.Errorf("leaderboard table: %w", err)
 	}
 	out.LeaderboardMD, out.LeaderboardJSON, out.LeaderboardHTML = files.Markdown, files.JSON, files.HTML
-	// The result file comes last: where it is, everything is.
+	// The result file comes last: if it exists, all files do.
 	if out.ResultsPath, err = report.WriteResults(w.output, when.Start, when.End, stamp); err != nil {
 		return fmt.Errorf("evaluation results: %w", err)
 	}
@@ -66,8 +66,8 @@ func (w writer) write(run *record.Run, out *Outcome) error {
 	return nil
 }
 
-// sweep removes half-written files that killed runs left behind. Their names hold
-// the time, so that no later run writes over them.
+// sweep removes the temporary files of killed runs. Their names contain the time, so no
+// later run replaces them.
 func (w writer) sweep(run *record.Run) {
 	details := lighteval.DetailsDir(w.output, run.Model.Name)
 	dirs := []string{resultsDir(w.output, run), details}
@@ -80,14 +80,14 @@ func (w writer) sweep(run *record.Run) {
 	for _, dir := range dirs {
 		atomicfile.Sweep(dir)
 	}
-	_ = tidy(resultsDir(w.output, run), false) // only litter
+	_ = tidy(resultsDir(w.output, run), false) // what stays does no harm
 }
 
-// makeOutputDirs makes the directories of a run's files, so that whatever is in
-// their way is reported before anything is scored.
+// makeOutputDirs makes the directories of a run's files, so that an obstacle is reported
+// before anything is scored.
 func makeOutputDirs(output string, run *record.Run) error {
 	if name := run.Model.Name; !filepath.IsLocal(filepath.FromSlash(name)) {
-		return badinput.Errorf("the model's name %q leads out of the output directory; name the model in another way", name)
+		return badinput.Errorf("the model's name %q leads out of the output directory; use another path to the model", name)
 	}
 	dirs := []string{resultsDir(output, run)}
 	if !run.Settings.NoDetails {
@@ -95,13 +95,13 @@ func makeOutputDirs(output string, run *record.Run) error {
 	}
 	for _, dir := range dirs {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return badinput.Errorf("output directory: %w; name another --output-dir, or move what is in the way", err)
+			return badinput.Errorf("output directory: %w; choose another --output-dir, or move what is in the way", err)
 		}
 	}
 	return nil
 }
 
-// resultsDir is where a run's result files go.
+// resultsDir returns the directory of a run's result files.
 func resultsDir(output string, run *record.Run) string {
 	return lighteval.ResultsDir(output, run.Model.Name)
 }

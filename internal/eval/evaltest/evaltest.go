@@ -1,5 +1,5 @@
-// Package evaltest holds what tests of several evaluation packages share: fake
-// and real tokenizers, and the reference's published files.
+// Package evaltest holds what the tests of several evaluation packages share: fake and
+// real tokenizers, and the reference's published files.
 package evaltest
 
 import (
@@ -15,7 +15,7 @@ const (
 	BOS = 2
 )
 
-// Characters is a tokenizer that makes a token of every character.
+// Characters is a tokenizer with one token per character.
 type Characters struct{ BOS bool }
 
 // EOS implements prompt.Tokenizer.
@@ -33,9 +33,8 @@ func (c Characters) Encode(text string, special bool) []int32 {
 	return out
 }
 
-// Words is a tokenizer that makes a token of every run of characters that are
-// not space, with the space before it, so that tokens span the boundary of prompt
-// and choice.
+// Words is a tokenizer with one token per word, together with the space before it. Its
+// tokens can span the boundary of prompt and choice.
 type Words struct{}
 
 // EOS implements prompt.Tokenizer.

@@ -14,14 +14,14 @@ import (
 	"barka/internal/tokenizer"
 )
 
-// Demo is the directory of the demonstration.
+// Demo returns the directory of the demonstration.
 func Demo(t *testing.T) string {
 	t.Helper()
 	return filepath.Join(testfiles.Root(t), "internal", "demo")
 }
 
-// DemoTokenizer is the demonstration's, which is trained on Arabic text, laid
-// out as Gemma's, and part of the repository.
+// DemoTokenizer returns the demonstration's tokenizer, which is part of the repository.
+// It is trained on Arabic text and has the layout of Gemma's.
 func DemoTokenizer(t *testing.T) Tokenizer {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(Demo(t), "models/gemma2/tokenizer.json"))

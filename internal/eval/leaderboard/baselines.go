@@ -10,16 +10,16 @@ import (
 	"barka/internal/pytext"
 )
 
-// Baseline holds the numbers to read a task's score against. A judged task has no
-// choices, and the numbers that need them are NaN.
+// Baseline holds the numbers with which a task's score has to be compared. A judged task
+// has no choices; the numbers that need them are NaN.
 type Baseline struct {
 	Task      string
 	Questions int
 	// Score is the task's own metric, from 0 to 1, and Metric its name.
 	Metric string
 	Score  float64
-	// Acc and AccNorm are the model's accuracy without and with division by
-	// the choices' lengths, whichever of them the task reports.
+	// Acc and AccNorm are the model's accuracies without and with division by the
+	// choices' lengths. The task reports one of them.
 	Acc, AccNorm float64
 	// Random is the mean accuracy of guessing. Constant[i] is the accuracy of
 	// always giving answer i. If all questions have the same answers, in any
@@ -31,12 +31,12 @@ type Baseline struct {
 	// Habit is the answer that the model gave most often.
 	Habit Habit
 	// Prompts is the digest of the prompts, Published that of the leaderboard's
-	// prompts. Equal digests prove equal questions in equal words. Published is
-	// empty with examples or fewer questions, which cannot be compared.
+	// prompts. If they are equal, questions and wording are too. Published is empty
+	// if there are examples or fewer questions, which cannot be compared.
 	Prompts, Published string
 }
 
-// Answer is an answer with the share of questions that it is right for.
+// Answer is an answer and the share of questions for which it is right.
 type Answer struct {
 	Text  string
 	Share float64
@@ -93,8 +93,8 @@ func (b *Baseline) choices(questions []record.Question) {
 	}
 }
 
-// fixedAnswers returns the answers if all questions have the same ones, in the
-// first question's order, else nil.
+// fixedAnswers returns the answers in the first question's order if all questions have
+// the same ones, and nil otherwise.
 func fixedAnswers(questions []record.Question) []Answer {
 	texts := questions[0].Doc.Choices
 	counts := make([]int, len(texts))
@@ -116,9 +116,9 @@ func fixedAnswers(questions []record.Question) []Answer {
 	return out
 }
 
-// bestConstant is the best single answer to all questions of several tasks, by the
-// plain mean over the tasks. It is a text if all tasks have the same texts, else
-// the number of an option. Its share is NaN without choices.
+// bestConstant returns the best single answer to all questions of several tasks, by the
+// plain mean over the tasks. It is a text if all tasks have the same texts, and
+// otherwise the number of an option. Its share is NaN without choices.
 func bestConstant(members []Baseline) Answer {
 	best := Answer{Share: math.NaN()}
 	try := func(text string, share func(Baseline) float64) {
@@ -147,7 +147,7 @@ func bestConstant(members []Baseline) Answer {
 	return best
 }
 
-// shareOf is the share of an answer; NaN when it is no answer of the task.
+// shareOf returns the share of an answer, or NaN if it is not an answer of the task.
 func (b Baseline) shareOf(text string) float64 {
 	for _, a := range b.Answers {
 		if a.Text == text {

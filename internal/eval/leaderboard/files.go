@@ -10,8 +10,8 @@ import (
 	"barka/internal/pytext"
 )
 
-// Files are the paths of the table's files: Markdown, JSON and a page. Their
-// names are not those that readers of the reference's files look for.
+// Files holds the paths of the table's files: Markdown, JSON and an HTML page. Readers
+// of the reference's files do not look for these names.
 type Files struct{ Markdown, JSON, HTML string }
 
 // Write writes the table's files into a directory. The JSON also lists the tasks

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Pick is the answer that a model gave to a question: the number of a choice,
-// or what it wrote.
+// Pick is the answer that a model gave to a question: the index of a choice, or a
+// written text.
 type Pick struct {
 	Choices      []string
 	Chosen, Gold int
@@ -25,26 +25,26 @@ type Habit struct {
 	// Answer is the answer's text or, if the questions have different answers, its
 	// position, such as "option 2".
 	Answer string
-	// Share is the share of questions with this answer. Right is the share that it
-	// is right for; NaN for written answers.
+	// Share is the share of questions with this answer. Right is the share of
+	// questions for which it is right; NaN for written answers.
 	Share, Right float64
 }
 
-// A habit is remarkable from habitShare of at least habitQuestions questions on,
-// unless it is right for habitRight of them.
+// A habit is remarkable if it has at least habitShare of at least habitQuestions
+// questions, unless it is right for habitRight of them.
 const (
 	habitShare     = 0.95
 	habitRight     = 0.9
 	habitQuestions = 8
 )
 
-// Remarkable reports whether the model gave one answer to all or nearly all
-// questions without being right by it.
+// Remarkable reports whether the model gave one answer to all or nearly all questions
+// although it is not the right one for most.
 func (h Habit) Remarkable() bool {
 	return h.Questions >= habitQuestions && h.Share >= habitShare && !(h.Right >= habitRight)
 }
 
-// Short is the answer, cut to fit a table's cell.
+// Short returns the answer, shortened for a cell of a table.
 func (h Habit) Short() string {
 	const most = 40
 	text := []rune(strings.Join(strings.Fields(h.Answer), " "))
@@ -83,7 +83,7 @@ func NewHabit(task string, picks []Pick) Habit {
 	return h
 }
 
-// textAt is a choice's text, empty if the index is past the choices.
+// textAt returns a choice's text, or "" if there is no such choice.
 func textAt(choices []string, i int) string {
 	if i < len(choices) {
 		return choices[i]
@@ -94,7 +94,7 @@ func textAt(choices []string, i int) string {
 // tally counts answers and the questions that each is right for.
 type tally struct {
 	given, right map[string]int
-	order        []string // as they first came
+	order        []string // in order of first occurrence
 }
 
 func newTally() *tally { return &tally{given: map[string]int{}, right: map[string]int{}} }
@@ -107,7 +107,7 @@ func (t *tally) add(answer, gold string) {
 	t.right[gold]++
 }
 
-// most is the answer given most often, the first of equals.
+// most returns the answer given most often, the first among equals.
 func (t *tally) most() string {
 	best := ""
 	for i, answer := range t.order {
@@ -160,7 +160,7 @@ func SameAnswers(habits []Habit) []string {
 	return out
 }
 
-// familyOf is the part of suite|family:subset|shots that names the family.
+// familyOf returns the family in a name suite|family:subset|shots.
 func familyOf(task string) string {
 	if parts := strings.Split(task, "|"); len(parts) > 1 {
 		task = parts[1]

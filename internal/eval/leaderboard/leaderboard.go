@@ -1,6 +1,6 @@
-// Package leaderboard is Barka's own account of a run, beside the reference's
-// files: the table of the Open Arabic LLM Leaderboard, the baselines that a score
-// has to be read against, and the answers that a model gives to everything.
+// Package leaderboard writes Barka's own files about a run, beside those of the
+// reference: the table of the Open Arabic LLM Leaderboard, the baselines with which a
+// score has to be compared, and the answers that a model gives to nearly everything.
 package leaderboard
 
 import (
@@ -13,7 +13,7 @@ import (
 	"barka/internal/pytext"
 )
 
-// Row is one of the leaderboard's numbers, in percent.
+// Row is a row of the leaderboard's table. Scores are in percent.
 type Row struct {
 	// Name is the leaderboard's name for the row, Key its entry in results.
 	Name, Key string
@@ -23,20 +23,20 @@ type Row struct {
 	// Score is acc_norm, or the judge's mark of ALRAGE: the mean over the tasks
 	// that were run, NaN without any. StdErr is its standard error.
 	Score, StdErr float64
-	// Random is the score of guessing, Majority that of always giving each task's
-	// commonest answer, and Accuracy the score without division by length. Constant
-	// is the best score of one answer to all questions of the row, which is
-	// ConstantAnswer. They are NaN without choices.
+	// Random is the score of guessing, Majority that of always giving each task's most
+	// common answer, and Accuracy the score without division by length. Constant is
+	// the best score of a single answer to all questions of the row, and
+	// ConstantAnswer is that answer. The scores are NaN without choices.
 	Random, Majority, Constant, Accuracy float64
 	ConstantAnswer                       string
-	// Questions counts the questions that the score was computed from.
+	// Questions counts the questions behind the score.
 	Questions int
 }
 
 // Partial reports whether some, but not all, of the row's tasks were run.
 func (row Row) Partial() bool { return row.Run > 0 && row.Run < row.Tasks }
 
-// Label is the row's name, and for a partial row the number of its tasks.
+// Label returns the row's name. A partial row adds the number of its tasks.
 func (row Row) Label() string {
 	if !row.Partial() {
 		return row.Name
@@ -49,18 +49,17 @@ type Table struct {
 	Version tasks.Leaderboard
 	Model   string
 	Rows    []Row
-	// Average is the plain mean of the rows' scores; NaN when one is missing or
+	// Average is the plain mean of the rows' scores, or NaN if one is missing or
 	// partial.
 	Average float64
-	// Sampled reports that some questions of a task were not asked.
+	// Sampled is set if some questions of a task were not asked.
 	Sampled bool
-	// Tasks are all tasks that were run, also those that no row counts.
+	// Tasks holds all tasks that were run, also those in no row.
 	Tasks []Baseline
 }
 
-// New builds the table of a run, whose results the reference's report holds. A
-// row is computed from the runs with the fewest shots that its tasks were asked
-// in.
+// New returns the table of a run with the results of the reference's report. A row is
+// computed from the runs of its tasks with the fewest shots.
 func New(run *record.Run, results []lighteval.Result) Table {
 	table := Table{Version: run.Settings.Leaderboard, Model: run.Model.Name}
 	for _, t := range run.Tasks {
@@ -87,8 +86,8 @@ func New(run *record.Run, results []lighteval.Result) Table {
 	return table
 }
 
-// rowMembers lists the tasks that a row is computed from: those of its lowest
-// number of shots.
+// rowMembers returns the indices of the tasks behind a row: those with its lowest number
+// of shots.
 func rowMembers(h tasks.TableRow, run []*record.Task) []int {
 	var out []int
 	for i, t := range run {
@@ -105,7 +104,8 @@ func rowMembers(h tasks.TableRow, run []*record.Task) []int {
 	return out
 }
 
-// fill computes a row from its members. results begins with one entry per task.
+// fill computes a row from its members. The first entries of results are those of the
+// tasks.
 func (row *Row) fill(run []*record.Task, results []lighteval.Result, baselines []Baseline, members []int) {
 	measured := make([]lighteval.Result, len(members))
 	for i, m := range members {
@@ -137,7 +137,8 @@ func (l Table) Object() pytext.Object {
 	}
 	var rows []any
 	for _, r := range l.Rows {
-		// A program that reads only score must not take a partial row for a whole one.
+		// A program that reads only score must not mistake a partial row for a complete
+		// one.
 		score, partial := r.Score, math.NaN()
 		if r.Partial() {
 			score, partial = partial, score
@@ -147,9 +148,8 @@ func (l Table) Object() pytext.Object {
 			{Key: "score", Value: orNull(score)}, {Key: "partial_score", Value: orNull(partial)}, {Key: "stderr", Value: orNull(r.StdErr)}}
 		if r.Run > 0 {
 			o = append(o, pytext.Object{{Key: "acc", Value: orNull(r.Accuracy)}, {Key: "majority", Value: orNull(r.Majority)},
-				{Key: "constant", Value: orNull(r.Constant)},
-				{Key: "constant_answer", Value: r.ConstantAnswer}, {Key: "random",
-					Value: orNull(r.Random)}, {Key: "questions", Value: r.Questions}}...)
+				{Key: "constant", Value: orNull(r.Constant)}, {Key: "constant_answer", Value: r.ConstantAnswer},
+				{Key: "random", Value: orNull(r.Random)}, {Key: "questions", Value: r.Questions}}...)
 		}
 		rows = append(rows, o)
 	}

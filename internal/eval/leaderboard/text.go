@@ -17,7 +17,7 @@ var leaderboardHTML string
 
 var leaderboardPage = htmlpage.New(leaderboardHTML)
 
-// HTML is the table as a page.
+// HTML returns the table as a page.
 func (l Table) HTML() (string, error) { return htmlpage.Render(leaderboardPage, l) }
 
 // Run counts the complete rows.
@@ -51,7 +51,7 @@ func (l Table) Questions() int {
 	return n
 }
 
-// Markdown writes the table, then the tasks one by one.
+// Markdown returns the table, followed by a table of the tasks.
 func (l Table) Markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "| %s | %s | ± | acc | majority | one answer | random | questions "+
@@ -94,11 +94,11 @@ func (l Table) Markdown() string {
 // cell escapes a text for a cell of a Markdown table.
 func cell(s string) string { return htmlpage.Cell(strings.TrimSpace(s)) }
 
-// HasChoices reports that the task's answers are chosen, not written.
+// HasChoices reports whether the task's answers are chosen and not written.
 func (b Baseline) HasChoices() bool { return !math.IsNaN(b.Random) }
 
-// Constants returns the accuracy of always giving the same answer, for each
-// answer: by its text if all questions have the same texts, else by its number.
+// Constants returns the accuracy of always giving the same answer, for each answer. An
+// answer is a text if all questions have the same texts, and otherwise a number.
 func (b Baseline) Constants() []Answer {
 	if b.Answers != nil {
 		return b.Answers
@@ -120,7 +120,7 @@ func (l Table) SameAnswers() []string {
 	return SameAnswers(habits)
 }
 
-// Notes returns what a reader of the table should know.
+// Notes returns remarks for the reader of the table.
 func (l Table) Notes() []string {
 	var out []string
 	if done := l.Run(); done < len(l.Rows) {
@@ -142,21 +142,22 @@ func (l Table) Notes() []string {
 	return append(append(out, l.SameAnswers()...), l.biases()...)
 }
 
-// isolated isolates a word of either direction from the text around it, by
-// Unicode's isolate characters.
+// isolated isolates a word of either direction from the text around it, with Unicode's
+// isolate characters.
 func isolated(s string) string { return "\u2068" + strings.TrimSpace(s) + "\u2069" }
 
-// bias collects the tasks of a family whose two accuracies differ much.
+// bias collects the tasks of a family whose two accuracies differ by remarkable or more.
 type bias struct {
 	tasks        int
 	acc, accNorm float64
 	example      Baseline
 }
 
-// remarkable is the difference of acc and acc_norm from which there is a note.
+// remarkable is the difference between acc and acc_norm from which a note is made.
 const remarkable = 0.05
 
-// biases explains where acc and acc_norm differ much.
+// biases returns a note for each family whose acc and acc_norm differ by remarkable or
+// more.
 func (l Table) biases() []string {
 	families := map[string]*bias{}
 	for _, t := range l.Tasks {

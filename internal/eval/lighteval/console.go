@@ -9,7 +9,7 @@ import (
 	"barka/internal/pytext"
 )
 
-// consoleTable is the markdown table the reference prints.
+// consoleTable returns the Markdown table that the reference prints.
 func consoleTable(results []Result, versions map[string]bool) string {
 	headers := []string{"Task", "Version", "Metric", "Value", "", "Stderr"}
 	numeric := []bool{false, true, false, true, false, true}
@@ -39,8 +39,8 @@ func consoleTable(results []Result, versions map[string]bool) string {
 	return markdownTable(headers, numeric, rows)
 }
 
-// markdownTable pads cells to their column's width: headings centred,
-// numbers to the right.
+// markdownTable pads cells to the width of their column. Headings are centred and
+// numbers aligned to the right.
 func markdownTable(headers []string, numeric []bool, rows [][]string) string {
 	width := make([]int, len(headers))
 	for i, h := range headers {

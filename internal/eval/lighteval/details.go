@@ -6,12 +6,13 @@ import (
 	"barka/internal/parquet"
 )
 
-// detailRow is a row of the reference's details file. P is the type of a
-// prediction: for a scored choice its log-probability and whether it is the greedy
-// answer, both as numbers, which is how Arrow stores the pair; for a judged
-// question the answer's text. M holds the metric under its name, and S the
-// judgement. Columns that the reference leaves empty have Arrow's null type there
-// and the type of a text here.
+// detailRow is a row of the reference's details file.
+//
+// P is the type of a prediction. For a scored choice it is the log-probability and
+// whether the choice is the greedy answer, both as numbers, which is how Arrow stores
+// the pair. For a judged question it is the answer's text. M holds the metric under
+// its name, and S the judgement. Columns that the reference leaves empty have Arrow's
+// null type there and a text type here.
 type detailRow[P, M, S any] struct {
 	Choices              []string  `parquet:"choices,list"`
 	ContTokens           [][]int64 `parquet:"cont_tokens,list"`
@@ -46,17 +47,15 @@ type (
 	}
 )
 
-// The names of the details' schemas. They are those that Go gave these types in
-// Barka's first version and stay, so that equal runs of all versions write equal
-// files.
+// The names of the details' schemas. They are the names of Go types in Barka's first
+// version. They must not change: equal runs of all versions write equal files.
 const (
 	accSchema     = "detailRow[[]float64,barka/internal/stage/eval.accMetric,string]"
 	accNormSchema = "detailRow[[]float64,barka/internal/stage/eval.accNormMetric,string]"
 	judgeSchema   = "detailRow[string,barka/internal/stage/eval.judgeMetric,barka/internal/stage/eval.judgeSpecifics]"
 )
 
-// writeDetails writes the details of one task, whose requests were padded to
-// the rows.
+// writeDetails writes the details of one task. rows is the padding of its requests.
 func writeDetails(path string, t *record.Task, rows []paddedRow, pad int32) error {
 	switch t.Task.Metric {
 	case tasks.Judged:

@@ -8,13 +8,13 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// hex64 writes a digest as xxhash.hexdigest does.
+// hex64 formats a digest as xxhash.hexdigest does.
 func hex64(sum uint64) string { return fmt.Sprintf("%016x", sum) }
 
-// DigestText is the xxHash64 (seed 0) of a text.
+// DigestText returns the xxHash64 (seed 0) of a text.
 func DigestText(s string) string { return hex64(xxhash.Sum64String(s)) }
 
-// DigestSorted is the digest of a task: of its questions' digests, sorted and
+// DigestSorted returns the digest of a task: that of its questions' digests, sorted and
 // joined. It does not change digests.
 func DigestSorted(digests []string) string {
 	d := xxhash.New()
@@ -24,15 +24,15 @@ func DigestSorted(digests []string) string {
 	return hex64(d.Sum64())
 }
 
-// listDigest is the digest of Python's str() of a list of lists of tokens,
-// built piece by piece: the padded lists of one question can be long.
+// listDigest computes the digest of Python's str() of a list of lists of tokens. It works
+// list by list, because the padded lists of one question can be long.
 type listDigest struct {
 	d       xxhash.Digest
 	started bool
 	scratch []byte
 }
 
-// add appends one list: the tokens, then a token repeated.
+// add appends one list: the tokens, followed by padding times the token pad.
 func (l *listDigest) add(tokens []int32, padding int, pad int32) {
 	open := ", "
 	if !l.started {
@@ -43,8 +43,8 @@ func (l *listDigest) add(tokens []int32, padding int, pad int32) {
 	l.d.Write(l.scratch)
 }
 
-// appendPadded appends Python's str() of the list of the tokens followed by
-// a pad token repeated.
+// appendPadded appends Python's str() of a list of tokens, followed by padding times the
+// token pad.
 func appendPadded(b []byte, tokens []int32, padding int, pad int32) []byte {
 	b = append(b, '[')
 	for _, t := range tokens {

@@ -11,8 +11,7 @@ import (
 	"barka/internal/pytext"
 )
 
-// argmax is numpy's: the first of equal values, but the first NaN if there is
-// one.
+// argmax is numpy's argmax: the first of equal values, and the first NaN if there is one.
 func argmax(xs []float64) int {
 	best := 0
 	for i, x := range xs {
@@ -26,10 +25,10 @@ func argmax(xs []float64) int {
 	return best
 }
 
-// Choose returns the index of the choice that a metric takes for the model's
-// answer: the likeliest or, for acc_norm, the likeliest after division by the
-// choices' lengths in Unicode characters. Package tasks refuses empty choices,
-// which have no length to divide by.
+// Choose returns the index of the choice that a metric takes as the model's answer: the
+// one with the highest score or, for acc_norm, with the highest score after division by
+// the choices' lengths in Unicode characters. Package tasks rejects empty choices, by
+// whose length no score can be divided.
 func Choose(metric string, scores []float64, choices []string) int {
 	if metric != "acc_norm" {
 		return argmax(scores)
@@ -41,7 +40,7 @@ func Choose(metric string, scores []float64, choices []string) int {
 	return argmax(normed)
 }
 
-// Accuracy is 1 when the right choice is the likeliest, else 0.
+// Accuracy returns 1 if the right choice has the highest score, and 0 otherwise.
 func Accuracy(scores []float64, gold int) int {
 	if Choose("acc", scores, nil) == gold {
 		return 1
@@ -49,7 +48,7 @@ func Accuracy(scores []float64, gold int) int {
 	return 0
 }
 
-// AccuracyNorm is Accuracy after dividing by the choices' lengths.
+// AccuracyNorm is Accuracy after division by the choices' lengths.
 func AccuracyNorm(scores []float64, choices []string, gold int) int {
 	if Choose("acc_norm", scores, choices) == gold {
 		return 1
@@ -57,7 +56,7 @@ func AccuracyNorm(scores []float64, choices []string, gold int) int {
 	return 0
 }
 
-// Measure fills in the value of the task's metric for every question of a run.
+// Measure sets the value of the task's metric for every question of a run.
 func Measure(run *record.Run) {
 	for _, t := range run.Tasks {
 		for i := range t.Questions {
@@ -78,9 +77,8 @@ func value(t *record.Task, q *record.Question) float64 {
 	return float64(AccuracyNorm(q.Answer.LogProbs(), q.Doc.Choices, q.Doc.Gold))
 }
 
-// Mark reads the first word of a judgement that is a number, as the reference
-// does, and returns it as a share of 10. Without one the mark is 0 and ok is
-// false.
+// Mark returns the first word of a judgement that is a number, as a share of 10, as the
+// reference does. If there is none, the share is 0 and ok is false.
 func Mark(judgement string) (share float64, ok bool) {
 	for _, word := range strings.FieldsFunc(judgement, pytext.IsSpace) {
 		number := strings.Map(digit, word)
@@ -95,7 +93,7 @@ func Mark(judgement string) (share float64, ok bool) {
 	return 0, false
 }
 
-// digit maps Arabic and Persian digits to ASCII ones.
+// digit maps Arabic and Persian digits to ASCII digits.
 func digit(r rune) rune {
 	switch {
 	case r >= '٠' && r <= '٩':
@@ -106,7 +104,7 @@ func digit(r rune) rune {
 	return r
 }
 
-// Mean is the average.
+// Mean returns the arithmetic mean.
 func Mean(xs []float64) float64 {
 	sum := 0.0
 	for _, x := range xs {
@@ -115,9 +113,9 @@ func Mean(xs []float64) float64 {
 	return sum / float64(len(xs))
 }
 
-// standardError is the sample standard deviation over the root of the count.
-// Terms are added in the questions' order and never fused, since the last digits
-// depend on that.
+// standardError returns the sample standard deviation divided by the square root of the
+// count. Terms are added in the questions' order and without fused multiply-add,
+// because the last digits depend on both.
 func standardError(xs []float64) float64 {
 	mu, sum := Mean(xs), 0.0
 	for _, x := range xs {

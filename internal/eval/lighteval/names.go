@@ -12,8 +12,8 @@ import (
 	"barka/internal/pytext"
 )
 
-// ModelName is how the reference names a model: a hub id as it is, a directory
-// with its slashes replaced by underscores.
+// ModelName returns the reference's name of a model: a hub id unchanged, and a directory
+// with slashes replaced by underscores.
 func ModelName(model string) string {
 	dir, err := badinput.IsDir(model)
 	if dir || err != nil || filepath.IsAbs(model) || strings.HasPrefix(model, ".") {
@@ -22,7 +22,7 @@ func ModelName(model string) string {
 	return model
 }
 
-// FormatBytes writes a size as the reference does: two digits, units of 1024.
+// FormatBytes formats a size as the reference does: two decimals and units of 1024.
 func FormatBytes(n int64) string {
 	size := float64(n)
 	for _, unit := range []string{"bytes", "KB", "MB", "GB"} {
@@ -44,8 +44,8 @@ func formatRounded(f float64) string {
 	return pytext.Float(r)
 }
 
-// Timestamp is the part of the files' names that holds the time: local time in
-// ISO format, dashes for colons.
+// Timestamp formats the time in the names of files: local time in ISO format, with dashes
+// for colons.
 func Timestamp(t time.Time) string {
 	s := t.Format("2006-01-02T15-04-05")
 	if us := t.Nanosecond() / 1000; us != 0 {
@@ -54,13 +54,12 @@ func Timestamp(t time.Time) string {
 	return s
 }
 
-// ResultsDir is the directory of a model's result files, and DetailsDir that of
-// its details, below the output directory.
+// ResultsDir returns the directory of a model's result files below the output directory.
 func ResultsDir(output, model string) string {
 	return filepath.Join(output, "results", filepath.FromSlash(model))
 }
 
-// DetailsDir is the directory of a model's details; see ResultsDir.
+// DetailsDir returns the directory of a model's details below the output directory.
 func DetailsDir(output, model string) string {
 	return filepath.Join(output, "details", filepath.FromSlash(model))
 }

@@ -7,26 +7,26 @@ import (
 	"barka/internal/eval/record"
 )
 
-// The reference pads. Barka never does, but the reference's token digests and
-// counters depend on padding, so this file replays from lengths alone what the
-// reference would have padded.
+// The reference pads its batches. Barka does not, but the reference's token digests and
+// counters depend on padding. This file computes the reference's padding from the
+// lengths of the requests.
 
-// splits is the number of parts that the reference cuts the requests into,
-// longest first; each part is padded to its own longest row.
+// splits is the number of parts into which the reference cuts the requests, longest
+// first. Each part is padded to its own longest row.
 const splits = 4
 
-// autoBatch is the batch size with which the reference's search begins; it
-// doubles from split to split. Without a batch size the true one depends on
-// the reference's device and cannot be known.
+// autoBatch is the batch size with which the reference's search starts; it doubles from
+// split to split. If no batch size is given, the reference's true one depends on its
+// device and is unknown.
 const autoBatch = 512
 
-// paddedRow is what the reference would have made of a request.
+// paddedRow is the reference's layout of a request.
 type paddedRow struct {
 	// inputCut is the number of tokens cut from the left.
 	inputCut int
 	// inputPad and continuationPad are the numbers of pad tokens appended.
 	inputPad, continuationPad int
-	// continuation is the number of its tokens that are scored.
+	// continuation is the number of the continuation's tokens that are scored.
 	continuation int
 }
 
@@ -34,8 +34,8 @@ func inputLength(r record.Request) int { return len(r.Context) + max(0, len(r.Co
 
 func totalLength(r record.Request) int { return len(r.Context) + len(r.Continuation) }
 
-// simulatePadding lays out all requests of a run as the reference's data loader
-// does, for a batch size (0 or less: automatic) and a maximal length.
+// simulatePadding lays out all requests of a run as the reference's data loader does, for
+// a batch size (0 or less: automatic) and a maximum length.
 func simulatePadding(reqs []record.Request, batchSize, maxLength int) []paddedRow {
 	out := make([]paddedRow, len(reqs))
 	order := make([]int, len(reqs))
@@ -80,8 +80,8 @@ func padBatch(out []paddedRow, reqs []record.Request, rows []int, width int) {
 	}
 }
 
-// paddingOf returns the padded rows of a run, per task: those of its questions'
-// requests in order.
+// paddingOf returns the padded rows of a run: per task, one for each request of its
+// questions, in order.
 func paddingOf(run *record.Run) [][]paddedRow {
 	var reqs []record.Request
 	for _, t := range run.Tasks {

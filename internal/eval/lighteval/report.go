@@ -1,6 +1,6 @@
-// Package lighteval writes what lighteval of May to July 2024 would have written
-// about a run: the result file, the details, the table on the console. Metrics,
-// digests, padding and names are those of the reference, to the byte.
+// Package lighteval writes the files that lighteval of May to July 2024 would have
+// written about a run: the result file, the details and the table on the console.
+// Metrics, digests, padding and names are equal to the reference's, to the byte.
 package lighteval
 
 import (
@@ -15,8 +15,8 @@ import (
 	"barka/internal/pytext"
 )
 
-// Report is what the reference says of a run whose questions are all answered
-// and measured.
+// Report is the reference's report of a run whose questions are all answered and
+// measured.
 type Report struct {
 	// Results holds the tasks in the run's order, then the averages.
 	Results []Result
@@ -35,7 +35,7 @@ func NewReport(run *record.Run) *Report {
 	return r
 }
 
-// Console is the markdown table that the reference prints.
+// Console returns the Markdown table that the reference prints.
 func (r *Report) Console() string {
 	versions := map[string]bool{}
 	for _, t := range r.run.Tasks {
@@ -44,8 +44,8 @@ func (r *Report) Console() string {
 	return consoleTable(r.Results, versions)
 }
 
-// WriteDetails writes a parquet file per task below the output directory and
-// returns their directory.
+// WriteDetails writes a Parquet file per task below the output directory and returns
+// their directory.
 func (r *Report) WriteDetails(output, stamp string, progress progress.Reporter) (dir string, err error) {
 	dir = filepath.Join(DetailsDir(output, r.run.Model.Name), stamp)
 	progress.Start("details", int64(len(r.run.Tasks)), "tasks")

@@ -15,8 +15,7 @@ type Metric struct {
 	Value float64
 }
 
-// Result is what the result file holds under one key: a task in one number of
-// shots, or an average.
+// Result is an entry of the result file: a task with one number of shots, or an average.
 type Result struct {
 	Key     string
 	Metrics []Metric
@@ -31,9 +30,8 @@ func (t Result) get(name string) (float64, bool) {
 	return 0, false
 }
 
-// aggregate computes a run's results: a line per task, then the averages of
-// groups, then the average of all. Averages are plain means, also of the
-// standard errors.
+// aggregate computes a run's results: one per task, followed by the averages of groups
+// and the average of all. Averages are plain means, also of the standard errors.
 func aggregate(run []*record.Task) []Result {
 	var out []Result
 	for _, t := range run {
@@ -75,7 +73,8 @@ func withAverages(results []Result) []Result {
 	return append(out, Result{"all", Average(results, names)})
 }
 
-// groupKey is the key of the average a task belongs to: suite|family:_average|shots.
+// groupKey returns the key of the average to which a task belongs:
+// suite|family:_average|shots.
 func groupKey(key string) string {
 	f := strings.Split(key, "|")
 	family, _, _ := strings.Cut(f[1], ":")
@@ -87,8 +86,8 @@ func has(metrics []Metric, name string) bool {
 	return ok
 }
 
-// Average takes the mean of each named metric over the members that have it,
-// added in order.
+// Average returns the mean of each named metric over the members that have it. Terms are
+// added in the members' order.
 func Average(members []Result, names []Metric) []Metric {
 	var out []Metric
 	for _, name := range names {
@@ -104,7 +103,7 @@ func Average(members []Result, names []Metric) []Metric {
 	return out
 }
 
-// general is config_general.
+// general returns config_general.
 func general(run *record.Run, start, end time.Time) pytext.Object {
 	s := run.Settings
 	maxSamples, config := any(nil), any(nil)
@@ -131,8 +130,8 @@ func general(run *record.Run, start, end time.Time) pytext.Object {
 
 func seconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
 
-// modes lists the settings that differ from the reference of 2024-05, nil when
-// none does.
+// modes returns the settings that differ from the reference of 2024-05, or nil if none
+// does.
 func modes(s record.Settings) pytext.Object {
 	var modes pytext.Object
 	if s.Leaderboard != tasks.V1 {
@@ -150,7 +149,7 @@ func modes(s record.Settings) pytext.Object {
 	return modes
 }
 
-// taskConfig is an entry of config_tasks.
+// taskConfig returns an entry of config_tasks.
 func taskConfig(t tasks.Task, original, effective int) pytext.Object {
 	o := pytext.Object{
 		{Key: "name", Value: t.Name}, {Key: "prompt_function", Value: t.PromptName},
@@ -186,7 +185,7 @@ func taskConfig(t tasks.Task, original, effective int) pytext.Object {
 	return o
 }
 
-// object is the whole result file.
+// object returns the complete result file.
 func (r *Report) object(start, end time.Time) pytext.Object {
 	var scores, versions, configs, perTask pytext.Object
 	for _, t := range r.Results {
@@ -207,7 +206,7 @@ func (r *Report) object(start, end time.Time) pytext.Object {
 	}
 	return pytext.Object{
 		{Key: "config_general", Value: general(r.run, start, end)}, {Key: "results", Value: scores}, {Key: "versions", Value: versions},
-		{Key: "config_tasks", Value: configs}, {Key: "summary_tasks", Value: perTask}, {Key: "summary_general",
-			Value: overall(r.summaries)},
+		{Key: "config_tasks", Value: configs}, {Key: "summary_tasks", Value: perTask},
+		{Key: "summary_general", Value: overall(r.summaries)},
 	}
 }

@@ -13,7 +13,7 @@ import (
 // nonTruncated, which the reference computes from questions.
 type summary struct {
 	task                                              string
-	hashes                                            [4]string // as hashNames
+	hashes                                            [4]string // in the order of hashNames
 	truncated, nonTruncated, padded, nonPadded, fewer int
 	effective                                         float64
 }
@@ -36,8 +36,8 @@ func (s summary) object() pytext.Object {
 	}
 }
 
-// overall is summary_general: sums, and digests of the tasks' digests in the
-// order of their names.
+// overall returns summary_general: sums, and digests of the tasks' digests in the order
+// of their names.
 func overall(summaries []summary) pytext.Object {
 	var sum summary
 	for _, s := range summaries {
@@ -59,14 +59,14 @@ func overall(summaries []summary) pytext.Object {
 		sum.hashes[i] = DigestText(joined.String())
 	}
 	return pytext.Object{
-		{Key: "hashes", Value: hashObject(sum.hashes)}, {Key: "truncated",
-			Value: sum.truncated}, {Key: "non_truncated", Value: sum.nonTruncated},
+		{Key: "hashes", Value: hashObject(sum.hashes)},
+		{Key: "truncated", Value: sum.truncated}, {Key: "non_truncated", Value: sum.nonTruncated},
 		{Key: "padded", Value: sum.padded}, {Key: "non_padded", Value: sum.nonPadded}, {Key: "num_truncated_few_shots", Value: sum.fewer},
 	}
 }
 
-// summarise makes a task's entry of summary_tasks. Its requests were padded to
-// the rows, with the token pad.
+// summarise returns a task's entry of summary_tasks. padded is the padding of its
+// requests with the token pad.
 func summarise(t *record.Task, padded []paddedRow, pad int32) summary {
 	s := summary{task: t.Name()}
 	digests := [4][]string{}

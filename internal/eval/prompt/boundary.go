@@ -10,10 +10,10 @@ import (
 
 // Tokenizer turns text into tokens.
 type Tokenizer interface {
-	// Encode returns the tokens of text; addSpecial adds what the model's
-	// template adds around a text, such as a beginning token.
+	// Encode returns the tokens of text. addSpecial adds the special tokens that the
+	// tokenizer puts around a text, such as a beginning token.
 	Encode(text string, addSpecial bool) []int32
-	// EOS is the end-of-text token. It also pads.
+	// EOS returns the end-of-text token, which also pads.
 	EOS() int32
 }
 
@@ -23,8 +23,8 @@ type ChatTemplater interface {
 	ApplyChatTemplate(messages []chat.Message) (string, error)
 }
 
-// Requests encodes a context with each of its choices. White space at the
-// context's end moves to the choices. An error says what cannot be scored.
+// Requests encodes a context with each of its choices. White space at the end of the
+// context moves to the choices. It returns an error if a choice cannot be scored.
 func Requests(tok Tokenizer, boundary record.TokenBoundary, context string, choices []string) ([]record.Request, error) {
 	out := make([]record.Request, len(choices))
 	if context == "" {
@@ -41,7 +41,7 @@ func Requests(tok Tokenizer, boundary record.TokenBoundary, context string, choi
 	for i, choice := range choices {
 		out[i] = encodePair(tok, boundary, ids, kept, space+choice)
 		if len(out[i].Context) == 0 {
-			return nil, fmt.Errorf("the prompt %.40q has no tokens, so that nothing precedes choice %d", context, i)
+			return nil, fmt.Errorf("the prompt %.40q has no tokens, so that no token precedes choice %d", context, i)
 		}
 	}
 	return out, nil

@@ -1,4 +1,4 @@
-// Package prompt makes what the model reads of a benchmark's rows: questions,
+// Package prompt turns the rows of a benchmark into the input of a model: questions,
 // their prompts with examples, and the tokens of prompts and choices.
 package prompt
 
@@ -14,27 +14,26 @@ import (
 	"barka/internal/pyrandom"
 )
 
-// Builder makes the context of a task's questions: instruction, examples,
-// question.
+// Builder makes the contexts of a task's questions: instruction, examples and question.
 type Builder struct {
 	Task tasks.Task
-	// Examples are the few-shot examples in the order they are taken; see Examples.
+	// Examples holds the few-shot examples in the order of their use; see Examples.
 	Examples  []tasks.Doc
 	Tokenizer Tokenizer
-	MaxLength int // of the model's input, in tokens
-	// Chat renders prompts as conversations that SystemPrompt opens; nil leaves
-	// them as texts.
+	MaxLength int // longest input of the model, in tokens
+	// Chat renders prompts as conversations, which SystemPrompt opens. If it is nil,
+	// prompts are plain texts.
 	Chat         ChatTemplater
 	SystemPrompt string
 }
 
-// Prompt returns the context of a question with up to s.K examples, and how
-// many examples the reference reports.
+// Prompt returns the context of a question with up to s.K examples, and the number of
+// examples that the reference reports.
 //
-// With s.Truncate, examples are dropped one by one until the tokens fit. When
-// not even the bare question fits, the reference counts on to -1 and takes
-// that as a Python index: all examples but the last come back. This is kept,
-// because published scores have it.
+// With s.Truncate, examples are dropped one by one until the tokens fit. If the bare
+// question does not fit either, the reference counts down to -1 and uses that as a
+// Python index: all examples but the last return. Barka does the same, because
+// published scores contain it.
 func (b *Builder) Prompt(doc tasks.Doc, s tasks.Shots) (context string, effective int, err error) {
 	examples := b.choose(doc, s.K)
 	effective = s.K
@@ -64,9 +63,9 @@ func head[T any](xs []T, n int) []T {
 	return xs[:min(n, len(xs))]
 }
 
-// tooLong reports whether a context and what is generated exceed the model. A
-// text has no more tokens than bytes, apart from the special ones, so most texts
-// need no encoding.
+// tooLong reports whether a context and the generated tokens exceed the model's length. A
+// text has at most as many tokens as bytes, apart from special tokens, so most texts
+// need not be encoded.
 func (b *Builder) tooLong(context string, generation int) bool {
 	const special = 16
 	limit := b.MaxLength
@@ -76,7 +75,7 @@ func (b *Builder) tooLong(context string, generation int) bool {
 	return len(b.Tokenizer.Encode(context, true))+generation > limit
 }
 
-// choose takes the first k examples that are not the question itself.
+// choose returns the first k examples that are not the question itself.
 func (b *Builder) choose(doc tasks.Doc, k int) []tasks.Doc {
 	var out []tasks.Doc
 	for _, d := range b.Examples {
@@ -105,11 +104,11 @@ func (b *Builder) render(doc tasks.Doc, examples []tasks.Doc) (string, error) {
 	return doc.Instruction + strings.Join(parts, "\n\n") + "\n\n" + question, nil
 }
 
-// bare is the question without its instruction.
+// bare returns the question without its instruction.
 func bare(d tasks.Doc) string { return strings.TrimPrefix(d.Query, d.Instruction) }
 
-// renderChat renders the examples as turns. The instruction ends the system
-// message if there is one, and otherwise begins the first message.
+// renderChat renders the examples as turns. The instruction is the end of the system
+// message if there is one, and otherwise the start of the first message.
 func (b *Builder) renderChat(instruction, question string, examples []tasks.Doc) (string, error) {
 	var messages []chat.Message
 	if b.SystemPrompt != "" {
@@ -129,10 +128,10 @@ func (b *Builder) renderChat(instruction, question string, examples []tasks.Doc)
 	return text, nil
 }
 
-// balanced draws n examples with as equal numbers of each answer as the pool
-// allows, as the reference does for a task without a selection: answers by falling
-// count, ties shuffled, one example of each in turn. It uses Python's global
-// generator with the few-shot seed, 0.
+// balanced draws n examples with numbers of each answer that are as equal as the pool
+// allows. The reference does so for a task without a selection: it sorts answers by
+// falling count, shuffles ties and draws one example of each in turn. balanced uses
+// Python's global generator with the few-shot seed, 0.
 func balanced(pool []tasks.Doc, n int) []tasks.Doc {
 	rnd := pyrandom.New(0)
 	byAnswer := map[string][]tasks.Doc{}

@@ -7,7 +7,7 @@ import (
 	"barka/internal/pyrandom"
 )
 
-// Questions makes a split's rows into questions, in the dataset's order. The
+// Questions turns the rows of a split into questions, in the dataset's order. The
 // generator belongs to the task and continues from split to split.
 func Questions(store *benchdata.Store, t tasks.Task, split string, rnd *pyrandom.Random) ([]tasks.Doc, error) {
 	files, err := store.Locate(t.Repo, t.Subset, split)
@@ -19,7 +19,7 @@ func Questions(store *benchdata.Store, t tasks.Task, split string, rnd *pyrandom
 		return nil, err
 	}
 	if len(table.Rows) == 0 {
-		return nil, badinput.Errorf("%s: no rows", files[0])
+		return nil, badinput.Errorf("%s has no rows", files[0])
 	}
 	docs := make([]tasks.Doc, len(table.Rows))
 	for i, values := range table.Rows {
@@ -36,8 +36,9 @@ func EvaluationOrder(docs []tasks.Doc) {
 	pyrandom.New(42).Shuffle(len(docs), func(i, j int) { docs[i], docs[j] = docs[j], docs[i] })
 }
 
-// Examples returns the few-shot examples of a task for up to k of them, in the
-// order they are taken. The questions evaluated are in the dataset's order.
+// Examples returns the few-shot examples of a task, of which a prompt uses up to k, in
+// the order of their use. evaluated holds the evaluated questions in the dataset's
+// order.
 func Examples(store *benchdata.Store, t tasks.Task, k int, evaluated []tasks.Doc, rnd *pyrandom.Random) ([]tasks.Doc, error) {
 	if k == 0 {
 		return nil, nil
@@ -50,7 +51,7 @@ func Examples(store *benchdata.Store, t tasks.Task, k int, evaluated []tasks.Doc
 		}
 	}
 	if len(docs) < k {
-		return nil, badinput.Errorf("%d examples are asked for, the few-shot split has %d", k, len(docs))
+		return nil, badinput.Errorf("%d examples are requested, but the few-shot split has %d", k, len(docs))
 	}
 	if t.FewShotSplit == "" {
 		return balanced(docs, k+1), nil

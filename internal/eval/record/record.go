@@ -1,7 +1,7 @@
-// Package record holds what an evaluation asked and what was answered. It is
-// the one data type that running, merging shards, writing the reference's files
-// and writing the leaderboard share: a run or a merge produces a Run, the
-// writers read it.
+// Package record holds the questions and answers of an evaluation. Its Run is the one
+// data type that all parts of an evaluation share: scoring and the merge of shards
+// produce it; the writers of the reference's files, of the leaderboard and of shards
+// read it.
 package record
 
 import (
@@ -21,36 +21,37 @@ type Run struct {
 	Model    Model
 	Settings Settings
 	Tasks    []*Task
-	// LeftOut are tasks that failed, Skipped those that the options do not allow.
+	// LeftOut holds the tasks that failed, Skipped those that the options do not
+	// allow.
 	LeftOut, Skipped []Failure
-	// Scored and Reused count requests: answered by the model, and taken from the
-	// store.
+	// Scored counts the requests that the model answered, Reused those that the store
+	// answered.
 	Scored, Reused int
 }
 
 // Failures returns LeftOut and Skipped together.
 func (r *Run) Failures() []Failure { return append(append([]Failure(nil), r.LeftOut...), r.Skipped...) }
 
-// Failure is a task that is not in a run, and why.
+// Failure is a task that is not in a run, with the reason.
 type Failure struct {
 	Task string // suite|name
 	Err  error
-	// Questions is the task as it was asked, nil where it could not be loaded.
-	// First is then the index of the earliest question without an answer.
+	// Questions is the task, or nil if it could not be loaded. First is the index of
+	// its earliest question without an answer.
 	Questions *Task
 	First     int
 }
 
-// Task is a task in one number of shots, with its questions in evaluation order.
+// Task is a task with one number of shots and its questions in evaluation order.
 type Task struct {
 	Task  tasks.Task
 	Shots tasks.Shots
-	// Original counts the questions of the benchmark; a sample has fewer.
+	// Original counts the questions of the benchmark. A sample has fewer.
 	Original  int
 	Questions []Question
 }
 
-// Name is the task's key in result files: suite|task|shots.
+// Name returns the task's key in result files: suite|task|shots.
 func (t *Task) Name() string { return fmt.Sprintf("%s|%d", t.Task.Key(), t.Shots.K) }
 
 // Judged reports whether a judge marks the answers, which are texts. Otherwise
@@ -66,7 +67,7 @@ func (t *Task) Values() []float64 {
 	return out
 }
 
-// Digest is the xxHash64 of the task's questions, right answers and tokens.
+// Digest returns the xxHash64 of the task's questions, right answers and tokens.
 func (t *Task) Digest() string {
 	d := xxhash.New()
 	for i := range t.Questions {
@@ -83,22 +84,22 @@ type Question struct {
 	Doc tasks.Doc
 	// Context is the prompt: instruction, examples and question.
 	Context string
-	// EffectiveShots is the number of examples in it that the reference reports.
+	// EffectiveShots is the number of its examples that the reference reports.
 	EffectiveShots int
 	// Requests holds one request per choice; a judged question has none.
 	Requests []Request
-	// Answer is nil until the question is answered, and stays nil in a shard that
-	// another shard's questions belong to.
+	// Answer is nil until the question is answered. It stays nil for questions of
+	// other shards.
 	Answer *Answer
 }
 
 // Answer is a model's answer to a question.
 type Answer struct {
-	// Scores are the answers to the question's requests.
+	// Scores holds the answers to the question's requests.
 	Scores []Score
 	// Text is the answer to a judged question, Judgement the judge's reply.
 	Text, Judgement string
-	// Value is the task's metric.
+	// Value is the value of the task's metric.
 	Value float64
 }
 
@@ -111,23 +112,22 @@ func (a *Answer) LogProbs() []float64 {
 	return out
 }
 
-// Request asks for the log-likelihood of a continuation after a context. Both
-// together, without the last token, may exceed the model's MaxLength; the left
-// end of the context is then cut.
+// Request asks for the log-likelihood of a continuation after a context. If both
+// together, without the last token, exceed the model's MaxLength, the left end of the
+// context is cut.
 type Request = score.Request
 
 // Score answers a Request.
 type Score struct {
 	// LogProb is the natural logarithm of the continuation's probability.
 	LogProb float64
-	// Greedy reports whether each of its tokens was the most likely one.
+	// Greedy is set if each of its tokens was the most likely one.
 	Greedy bool
 	// PerToken holds the terms of LogProb; it may be nil.
 	PerToken []float64
 }
 
-// Key identifies what a model is asked, a request or a whole question: half a
-// SHA-256.
+// Key identifies a request or a whole question. It is half of a SHA-256.
 type Key [16]byte
 
 // KeyOf returns the key of a request, from both token lists.
@@ -143,7 +143,7 @@ func KeyOf(r Request) Key {
 	return Key(h.Sum(nil)[:16])
 }
 
-// Key returns the key of a question: of its requests, or of the prompt that the
+// Key returns the key of a question: that of its requests, or of the prompt that the
 // model continues.
 func (q *Question) Key() Key {
 	h := sha256.New()

@@ -1,7 +1,6 @@
-// Package shard divides a run among processes and joins what they leave: each
-// writes its questions with their answers and a manifest, from which the record
-// of the whole run is read back. Neither the model nor the data is needed for
-// that.
+// Package shard divides a run among processes and joins their results. Each process
+// writes its questions with their answers, and a manifest. Join reads the record of the
+// whole run from these files. It needs neither the model nor the data.
 package shard
 
 import (
@@ -11,15 +10,14 @@ import (
 	"barka/internal/eval/record"
 )
 
-// Shard names the questions of a run that one of several processes answers:
-// number Index, counted from 0, of Count. With a Count of 0 the run is not
-// divided.
+// Shard selects the questions that process Index, counted from 0, of Count processes
+// answers. With a Count of 0 the run is not divided.
 type Shard struct{ Index, Count int }
 
 func (s Shard) String() string { return fmt.Sprintf("%d-of-%d", s.Index, s.Count) }
 
-// Name is the shard's part of the names of files that several shards write into
-// one directory, empty where the run is not divided.
+// Name returns the shard's part of the names of files that several shards write to one
+// directory. It is empty if the run is not divided.
 func (s Shard) Name() string {
 	if s.Count == 0 {
 		return ""
@@ -27,24 +25,23 @@ func (s Shard) Name() string {
 	return s.String()
 }
 
-// Validate refuses a number that no shard has.
+// Validate returns an error for a number that no shard has.
 func (s Shard) Validate() error {
 	if s.Count < 0 || s.Index < 0 || s.Index >= max(s.Count, 1) {
-		return badinput.Errorf("shard %d of %d: expected a number from 0 to one less than that of the shards", s.Index, s.Count)
+		return badinput.Errorf("shard %d of %d does not exist; expected a number from 0 to one less than the number of shards", s.Index, s.Count)
 	}
 	return nil
 }
 
 // Divide returns the indices of the questions that the shard answers, per task.
 //
-// Every shard has all questions and computes the same division. Questions are
-// cut, in order, into Count runs of equal token cost. Neighbours stay together
-// because they often share a prefix; a repeated question goes to the shard of its
-// first occurrence. cost returns about how many tokens the model runs for
-// question i of a task.
+// Every shard has all questions and computes the same division. Questions are cut, in
+// order, into Count runs of equal token cost. Neighbours stay together because they
+// often share a prefix; a repeated question goes to the shard of its first occurrence.
+// cost estimates the number of tokens that the model runs for question i of a task.
 func Divide(all []*record.Task, s Shard, cost func(t *record.Task, i int) int64) [][]int {
 	total := int64(0)
-	middle := map[record.Key]int64{} // of the tokens of a question among all tokens, times two
+	middle := map[record.Key]int64{} // twice the position of a question's middle token among all tokens
 	if s.Count > 0 {
 		for _, t := range all {
 			for i := range t.Questions {

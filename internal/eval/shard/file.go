@@ -20,9 +20,8 @@ import (
 	"barka/internal/version"
 )
 
-// A shard leaves two files in a directory of its own: its questions with their
-// requests and scores, and a manifest of everything that the shards of one run
-// share, which is written last.
+// A shard writes two files to its own directory: its questions with their requests and
+// scores, and then a manifest of everything that the shards of one run share.
 const (
 	ManifestFile  = "shard.json"
 	QuestionsFile = "questions.jsonl.zst"
@@ -37,8 +36,8 @@ type Manifest struct {
 	Shards  int    `json:"num_shards"`
 	Model   record.Model
 	Options record.Settings
-	// Tasks have questions, LeftOut could not be loaded, and Skipped are not
-	// allowed by the options, all in the run's order.
+	// Tasks holds the tasks with questions, LeftOut those that could not be loaded,
+	// and Skipped those that the options do not allow, all in the run's order.
 	Tasks   []recordedTask `json:"tasks"`
 	LeftOut []recordedTask `json:"left_out,omitempty"`
 	Skipped []recordedTask `json:"skipped,omitempty"`
@@ -50,32 +49,32 @@ type Manifest struct {
 	QuestionsHash string    `json:"questions_xxh64"`
 }
 
-// Bounds of the numbers in a manifest for which memory is reserved.
+// Bounds of numbers in a manifest that decide how much memory is allocated.
 const (
 	maxShards    = 1 << 16
 	maxQuestions = 1 << 20 // of all tasks; the leaderboards have some 100,000
 	maxShots     = 1000
 )
 
-// check refuses a manifest whose numbers are out of bounds.
+// check returns an error for a manifest whose numbers are out of bounds.
 func (m Manifest) check() error {
 	if m.Format != format || m.Shards < 1 || m.Shards > maxShards || m.Shard < 0 || m.Shard >= m.Shards {
-		return fmt.Errorf("shard %d of %d in format %d; expected format %d, and at most %d shards", m.Shard, m.Shards, m.Format,
+		return fmt.Errorf("it is shard %d of %d in format %d, expected format %d and at most %d shards", m.Shard, m.Shards, m.Format,
 			format, maxShards)
 	}
 	all := 0
 	for _, t := range m.Tasks {
 		if t.Count < 0 || t.Count > maxQuestions-all {
-			return fmt.Errorf("%s has %d questions; at most %d of all tasks are expected", t.Task, t.Count, maxQuestions)
+			return fmt.Errorf("%s has %d questions, expected at most %d in all tasks", t.Task, t.Count, maxQuestions)
 		}
 		if all += t.Count; t.Shots.K < 0 || t.Shots.K > maxShots {
-			return fmt.Errorf("%s has %d examples in front of a question; 0 to %d are expected", t.Task, t.Shots.K, maxShots)
+			return fmt.Errorf("%s has %d examples before a question, expected 0 to %d", t.Task, t.Shots.K, maxShots)
 		}
 	}
 	return nil
 }
 
-// recordedTask is a task in one number of shots.
+// recordedTask is a task with one number of shots.
 type recordedTask struct {
 	Task     string      `json:"task"`
 	Shots    tasks.Shots `json:"shots"`
@@ -83,15 +82,15 @@ type recordedTask struct {
 	Count    int         `json:"questions,omitempty"`
 	// Digest covers all questions of the task, also those of other shards.
 	Digest string `json:"xxh64,omitempty"`
-	// Error says why the task is left out. Question is the first question
-	// without a score, counted from 1, where that is the reason.
+	// Error is the reason why the task is left out. If that is a question without a
+	// score, Question is its number, counted from 1.
 	Error    string `json:"error,omitempty"`
 	Question int    `json:"question,omitempty"`
 }
 
-// recordedQuestion is a line of the questions' file. Task counts the
-// manifest's tasks and Index the task's questions in evaluation order, both
-// from 0. Context is left out where it equals the query.
+// recordedQuestion is a line of the questions' file. Task is the index of the task in the
+// manifest, and Index that of the question in evaluation order. Context is omitted if it
+// equals the query.
 type recordedQuestion struct {
 	Task      int               `json:"task"`
 	Index     int               `json:"index"`
@@ -104,8 +103,8 @@ type recordedQuestion struct {
 	Judgement *string `json:"judgement,omitempty"`
 }
 
-// recordedRequest is a choice with its score. Context is left out where it
-// equals that of the choice before.
+// recordedRequest is a choice with its score. Context is omitted if it equals that of the
+// previous choice.
 type recordedRequest struct {
 	Context      []int32 `json:"context,omitempty"`
 	Continuation []int32 `json:"continuation"`
@@ -113,16 +112,16 @@ type recordedRequest struct {
 	Greedy       bool    `json:"greedy"`
 }
 
-// Writer writes the files of a shard. It holds what is known before scoring:
-// the tasks, of which scoring may leave some out.
+// Writer writes the files of a shard. It holds all tasks, some of which scoring may leave
+// out.
 type Writer struct {
 	dir   string
 	m     Manifest
 	tasks []*record.Task
 }
 
-// Create begins a shard's directory, and removes the manifest that an earlier
-// run left there. The run's tasks have their questions, but no answers yet.
+// Create makes a shard's directory and removes the manifest of an earlier run. The tasks
+// of run have their questions, but no answers yet.
 func Create(dir string, s Shard, run *record.Run) (*Writer, error) {
 	w := &Writer{dir: dir, tasks: slices.Clone(run.Tasks)}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -145,8 +144,8 @@ func Create(dir string, s Shard, run *record.Run) (*Writer, error) {
 	return w, nil
 }
 
-// Write writes the shard's two files after scoring and returns the number of
-// questions in them: those that have an answer, of tasks that did not fail.
+// Write writes the shard's two files after scoring. It returns the number of questions in
+// them: those with an answer in tasks that did not fail.
 func (w *Writer) Write(run *record.Run, start, end time.Time) (questions int, err error) {
 	if questions, err = w.write(run, start, end); err != nil {
 		return 0, fmt.Errorf("shard %s: %w", Shard{w.m.Shard, w.m.Shards}, err)
@@ -243,7 +242,7 @@ func (line *recordedQuestion) question() record.Question {
 	return q
 }
 
-// fileHash is the xxHash64 of a file.
+// fileHash returns the xxHash64 of a file.
 func fileHash(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -29,14 +29,14 @@ type shardDir struct {
 // Joined is the record of a run that was divided.
 type Joined struct {
 	*record.Run
-	// Start is when the first shard began, End when the last one was done.
+	// Start is the time when the first shard began, End when the last one ended.
 	Start, End time.Time
-	// Asked counts the tasks of the run, left out or not.
+	// Asked counts the tasks of the run, including those left out.
 	Asked int
 }
 
-// Join reads the shards of one run. A directory is a shard's own, or an output
-// directory below which all shards are taken.
+// Join reads the shards of one run. A directory is that of one shard, or an output
+// directory whose shards are all read.
 func Join(ctx context.Context, dirs []string, progress progress.Reporter) (*Joined, error) {
 	shards, err := openShards(dirs)
 	if err != nil {
@@ -93,17 +93,17 @@ func openShards(dirs []string) ([]shardDir, error) {
 	return shards, nil
 }
 
-// plainName refuses a model's name from a file that is no path below the
-// directory it is joined to, or cannot be shown.
+// plainName returns an error if a model's name in a file is not a path below the output
+// directory, or cannot be shown.
 func plainName(name string) error {
-	if !filepath.IsLocal(filepath.FromSlash(name)) || path.Clean(name) != name || strings.ContainsFunc(name,
-		func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return fmt.Errorf("the model's name is %q; expected one such as organisation/name, that stays below the output directory", name)
+	hidden := func(r rune) bool { return !unicode.IsPrint(r) }
+	if !filepath.IsLocal(filepath.FromSlash(name)) || path.Clean(name) != name || strings.ContainsFunc(name, hidden) {
+		return fmt.Errorf("the model's name is %q, expected one such as organisation/name that stays below the output directory", name)
 	}
 	return nil
 }
 
-// findShards returns the manifests of a directory.
+// findShards returns the paths of the manifests in a directory.
 func findShards(dir string) ([]string, error) {
 	own := filepath.Join(dir, ManifestFile)
 	if info, err := os.Stat(own); err == nil && !info.IsDir() {
@@ -124,14 +124,13 @@ func findShards(dir string) ([]string, error) {
 		return nil, badinput.Errorf("shards: %w", err)
 	}
 	if len(found) == 0 {
-		return nil, badinput.Errorf("%s: no finished shard (a %s) in it; a shard that was stopped is continued by its own command",
+		return nil, badinput.Errorf("%s has no finished shard (no %s); run the command of an interrupted shard again to finish it",
 			dir, ManifestFile)
 	}
 	return found, nil
 }
 
-// read fills the run with the shards' questions, and checks that each is there
-// once.
+// read adds the shards' questions to the run, and checks that each occurs once.
 func (j *Joined) read(ctx context.Context, shards []shardDir, progress progress.Reporter) error {
 	all, err := j.prepare(shards)
 	if err != nil {
@@ -158,7 +157,7 @@ func (j *Joined) read(ctx context.Context, shards []shardDir, progress progress.
 			}
 		}
 		if got, want := t.Digest(), shards[0].m.Tasks[n].Digest; got != want {
-			return badinput.Errorf("%s: %s: the shards' questions have digest %s, the manifests say %s",
+			return badinput.Errorf("%s: %s: the shards' questions have digest %s, expected %s by the manifests",
 				shards[0].path, t.Name(), got, want)
 		}
 		j.Tasks = append(j.Tasks, t)
@@ -166,8 +165,8 @@ func (j *Joined) read(ctx context.Context, shards []shardDir, progress progress.
 	return nil
 }
 
-// prepare returns the manifests' tasks without questions, nil for one that some
-// shard left out, and notes the failures.
+// prepare adds the failures of the shards to the run. It returns the manifests' tasks
+// without questions, and nil for a task that some shard left out.
 func (j *Joined) prepare(shards []shardDir) ([]*record.Task, error) {
 	first := shards[0].m
 	for _, t := range first.LeftOut {
@@ -192,8 +191,8 @@ func (j *Joined) prepare(shards []shardDir) ([]*record.Task, error) {
 	return all, nil
 }
 
-// firstFailure returns the failure at a task's earliest question, which one
-// process would have met first.
+// firstFailure returns the failure at a task's earliest question, which a single process
+// would have met first.
 func firstFailure(shards []shardDir, task int) (first recordedTask, ok bool) {
 	for _, s := range shards {
 		if t := s.m.Tasks[task]; t.Error != "" && (!ok || t.Question < first.Question) {
@@ -203,7 +202,7 @@ func firstFailure(shards []shardDir, task int) (first recordedTask, ok bool) {
 	return first, ok
 }
 
-// read takes the questions of a shard; the questions of a nil task are skipped.
+// read adds the questions of a shard to the tasks. Questions of a nil task are skipped.
 func (s shardDir) read(all []*record.Task) error {
 	path := filepath.Join(s.path, QuestionsFile)
 	hash, err := fileHash(path)
@@ -211,21 +210,21 @@ func (s shardDir) read(all []*record.Task) error {
 		return badinput.Wrap(err)
 	}
 	if hash != s.m.QuestionsHash {
-		return badinput.Errorf("%s: the file has digest %s, %s says %s; it was not copied whole: copy it again, or run the "+
-			"shard again", path, hash, ManifestFile, s.m.QuestionsHash)
+		return badinput.Errorf("%s has digest %s, expected %s by %s; it was not copied completely: copy it again, or run the "+
+			"shard again", path, hash, s.m.QuestionsHash, ManifestFile)
 	}
 	for line, err := range jsonl.Read[recordedQuestion](path) {
 		switch {
 		case err != nil:
 			return err
 		case line.Task < 0 || line.Task >= len(all):
-			return badinput.Errorf("%s: a question of task %d, and there are %d", path, line.Task, len(all))
+			return badinput.Errorf("%s: a question belongs to task %d of %d", path, line.Task, len(all))
 		case all[line.Task] == nil:
 			continue
 		}
 		t := all[line.Task]
 		if line.Index < 0 || line.Index >= len(t.Questions) || !line.fits(t) {
-			return badinput.Errorf("%s: question %d of %s is broken", path, line.Index+1, t.Name())
+			return badinput.Errorf("%s: question %d of %s does not fit its task; run the shard again", path, line.Index+1, t.Name())
 		}
 		if t.Questions[line.Index].Answer != nil {
 			return badinput.Errorf("%s: question %d of %s is in another shard too", path, line.Index+1, t.Name())
@@ -235,7 +234,7 @@ func (s shardDir) read(all []*record.Task) error {
 	return nil
 }
 
-// fits reports whether a question holds what its task asks for.
+// fits reports whether a question has the fields that its task needs.
 func (line *recordedQuestion) fits(t *record.Task) bool {
 	switch choices := len(line.Doc.Choices); {
 	case line.Doc.Gold < 0 || line.Doc.Gold >= choices:

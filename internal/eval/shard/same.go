@@ -9,26 +9,26 @@ import (
 	"barka/internal/version"
 )
 
-// property is a value that is equal in all shards of one run.
+// property is a value that must be equal in all shards of one run.
 type property struct{ name, value string }
 
 func (m Manifest) properties() []property {
 	o, i := m.Options, m.Model.Info
 	return []property{
-		{"number of shards", fmt.Sprint(m.Shards)}, {"version of barka", m.Barka}, {"model's digest and type",
-			i.Digest}, {"adapter's digest", i.AdapterDigest},
-		{"dtype", i.DType}, {"model's revision", i.SHA}, {"longest input",
-			fmt.Sprint(m.Model.MaxLength)}, {"end token", fmt.Sprint(m.Model.EOS)},
-		{"--max-samples", fmt.Sprint(o.MaxSamples)}, {"--override-batch-size", fmt.Sprint(o.BatchSize)}, {"leaderboard's version",
-			string(o.Leaderboard)}, {"--token-boundary", string(o.Boundary)}, {"--alghafa", string(o.AlGhafa)},
-		{"--use-chat-template", fmt.Sprint(o.UseChatTemplate)}, {"--system-prompt", o.SystemPrompt}, {"--no-details",
-			fmt.Sprint(o.NoDetails)},
-		{"--job-id", o.JobID}, {"--judge-model", o.Judge}, {"tasks", names(m.Tasks)}, {"tasks that could not be loaded",
-			names(m.LeftOut)}, {"tasks skipped", names(m.Skipped)},
+		{"number of shards", fmt.Sprint(m.Shards)}, {"version of barka", m.Barka},
+		{"model's digest and type", i.Digest}, {"adapter's digest", i.AdapterDigest},
+		{"dtype", i.DType}, {"model's revision", i.SHA},
+		{"longest input", fmt.Sprint(m.Model.MaxLength)}, {"end token", fmt.Sprint(m.Model.EOS)},
+		{"--max-samples", fmt.Sprint(o.MaxSamples)}, {"--override-batch-size", fmt.Sprint(o.BatchSize)},
+		{"leaderboard's version", string(o.Leaderboard)}, {"--token-boundary", string(o.Boundary)}, {"--alghafa", string(o.AlGhafa)},
+		{"--use-chat-template", fmt.Sprint(o.UseChatTemplate)}, {"--system-prompt", o.SystemPrompt},
+		{"--no-details", fmt.Sprint(o.NoDetails)}, {"--job-id", o.JobID}, {"--judge-model", o.Judge},
+		{"tasks", names(m.Tasks)}, {"tasks that could not be loaded", names(m.LeftOut)}, {"tasks skipped", names(m.Skipped)},
 	}
 }
 
-// questions returns what the tasks ask: the shards of one run read equal data.
+// questions returns the number and digest of each task's questions, which are equal if
+// the shards read equal data.
 func (m Manifest) questions() []property {
 	var out []property
 	for _, t := range m.Tasks {
@@ -53,12 +53,12 @@ func names(ts []recordedTask) string {
 	return strings.Join(out, ", ")
 }
 
-// sameRun refuses shards of different runs, and names what differs.
+// sameRun returns an error that lists the differences if shards belong to different runs.
 func sameRun(shards []shardDir) error {
 	a := shards[0]
 	for _, b := range shards[1:] {
 		differ := differences(a.m.properties(), b.m.properties())
-		if len(differ) == 0 { // else the questions may differ for that
+		if len(differ) == 0 { // otherwise these may be why the questions differ
 			differ = differences(a.m.questions(), b.m.questions())
 		}
 		if len(differ) > 8 {
@@ -70,13 +70,13 @@ func sameRun(shards []shardDir) error {
 		}
 	}
 	if a.m.Barka != version.Barka {
-		return badinput.Errorf("%s was written by barka %s, this is %s; merge with the version that scored", a.path,
+		return badinput.Errorf("%s was written by barka %s, and this is %s; merge with the version that scored", a.path,
 			a.m.Barka, version.Barka)
 	}
 	return nil
 }
 
-// differences are the lines that say which properties are not the same.
+// differences returns a line for each property that differs.
 func differences(a, b []property) []string {
 	var out []string
 	for i, p := range a {
@@ -87,7 +87,7 @@ func differences(a, b []property) []string {
 	return out
 }
 
-// different shortens one of two lists to what the other lacks.
+// different returns the items of a list that another list lacks.
 func different(a, b string) string {
 	var out []string
 	others := strings.Split(b, ", ")
@@ -102,13 +102,13 @@ func different(a, b string) string {
 	return strings.Join(out, ", ")
 }
 
-// checkAllShards refuses a shard that is there twice or missing.
+// checkAllShards returns an error if a shard is missing or occurs twice.
 func checkAllShards(shards []shardDir) error {
 	var missing []string
 	next := 0
 	for i, s := range shards {
 		if i > 0 && s.m.Shard == shards[i-1].m.Shard {
-			return badinput.Errorf("shard %d of %d is there twice: %s and %s", s.m.Shard, s.m.Shards, shards[i-1].path, s.path)
+			return badinput.Errorf("shard %d of %d occurs twice, in %s and %s; name one of them", s.m.Shard, s.m.Shards, shards[i-1].path, s.path)
 		}
 		for ; next < s.m.Shard; next++ {
 			missing = append(missing, fmt.Sprint(next))
@@ -120,7 +120,7 @@ func checkAllShards(shards []shardDir) error {
 		missing = append(missing, fmt.Sprint(next))
 	}
 	if len(missing) > 0 {
-		return badinput.Errorf("%d of %d shards are missing: %s (counted from 0); run them, or name their directories: barka "+
+		return badinput.Errorf("%d of %d shards are missing: %s (counted from 0); name their directories, or run them: barka "+
 			"eval … --num-shards %d --shard %s",
 			len(missing), n, strings.Join(missing, ", "), n, missing[0])
 	}

@@ -1,5 +1,5 @@
-// Package store keeps what a model answered, across runs: scores of requests,
-// and texts of answers and judgements. Each kind is an append-only log.
+// Package store keeps the answers of models across runs: the scores of requests, and the
+// texts of answers and judgements. Each kind is an append-only log.
 package store
 
 import (
@@ -24,10 +24,10 @@ type appendLog struct {
 	synced time.Time
 }
 
-// openLog opens the log stem.log in dir and passes the entries that it holds to
-// take; an entry that take refuses is a bad line. A shard writes a log of its
-// own, which its name is part of, since shards may run on several machines whose
-// concurrent appends to one file are not safe. Every run reads the logs of all.
+// openLog opens the log stem.log in dir and passes its entries to take. An entry for
+// which take returns false is a bad line. A shard writes its own log, with the shard's
+// name in the file name, because shards may run on several machines whose concurrent
+// appends to one file are not safe. Every run reads the logs of all shards.
 func openLog(dir, stem, shard string, take func(entry string) bool) (*appendLog, error) {
 	l := &appendLog{synced: time.Now()}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -62,8 +62,8 @@ func openLog(dir, stem, shard string, take func(entry string) bool) (*appendLog,
 	return l, nil
 }
 
-// read passes on the entries of a file, which need not exist. torn reports that
-// its last line has no end.
+// read passes the entries of a file, which need not exist, to take. torn reports whether
+// the last line lacks its line feed.
 func (l *appendLog) read(path string, take func(entry string) bool) (torn bool, err error) {
 	data, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -96,7 +96,7 @@ func cutLast(s, sep string) (before, after string, found bool) {
 // skipped, in it and in the logs of other shards.
 func (l *appendLog) Broken() (path string, lines int) { return l.file.Name(), l.broken }
 
-// add appends an entry. It reaches the disk within a second of further work.
+// add appends an entry. The entry is on the disk after another second of work.
 func (l *appendLog) add(entry string) error {
 	if err := l.write(entry + " " + checksum(entry) + "\n"); err != nil {
 		return err
@@ -110,7 +110,7 @@ func (l *appendLog) add(entry string) error {
 
 func (l *appendLog) write(text string) error {
 	if _, err := l.file.WriteString(text); err != nil {
-		return fmt.Errorf("store of scores: %w; what was scored before is kept", err)
+		return fmt.Errorf("store of scores: %w; earlier scores are kept", err)
 	}
 	return nil
 }
@@ -122,7 +122,7 @@ func (l *appendLog) sync() error {
 	return nil
 }
 
-// Close writes everything to the disk. It may be called again.
+// Close makes all entries durable. Closing again does nothing.
 func (l *appendLog) Close() error {
 	if l.file == nil {
 		return nil

@@ -11,24 +11,23 @@ import (
 	"barka/internal/eval/record"
 )
 
-// ModelIdentity is a digest of everything besides the request that an answer of
-// a model depends on.
+// ModelIdentity returns a digest of everything, besides the request, on which a model's
+// answer depends.
 func ModelIdentity(info record.ModelInfo, maxLength int) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %d", info.Digest, info.AdapterDigest, info.DType, maxLength))
 	return hex.EncodeToString(sum[:8])
 }
 
-// Scores keeps the scores of one model. A killed run loses at most the batch in
-// progress; one whose machine fails loses a second more. It is not safe for
-// concurrent use.
+// Scores keeps the scores of one model. A killed run loses at most the current batch; if
+// the machine fails, it loses up to a second more. Scores is not safe for concurrent
+// use.
 type Scores struct {
 	*appendLog
 	known map[record.Key]record.Score
 }
 
-// OpenScores opens the scores of a model in dir and reads those that are there.
-// The model is its ModelIdentity, the shard the name of the log to write; see
-// openLog.
+// OpenScores opens the scores of a model in dir and reads the existing ones. model is the
+// model's ModelIdentity, and shard the name of the shard that writes; see openLog.
 func OpenScores(dir, model, shard string) (s *Scores, err error) {
 	s = &Scores{known: map[record.Key]record.Score{}}
 	s.appendLog, err = openLog(dir, "scores-"+model, shard, func(entry string) bool {
@@ -47,14 +46,14 @@ func (s *Scores) Get(key record.Key) (record.Score, bool) {
 	return score, ok
 }
 
-// Put keeps a score.
+// Put stores a score.
 func (s *Scores) Put(key record.Key, score record.Score) error {
 	s.known[key] = score
 	return s.add(formatScore(key, score))
 }
 
-// formatScore writes an entry: key, bits of the log-probability, greedy flag.
-// The terms of the sum are not kept.
+// formatScore returns an entry: key, bits of the log-probability and greedy flag. The
+// terms of the sum are not stored.
 func formatScore(key record.Key, s record.Score) string {
 	greedy := 0
 	if s.Greedy {
@@ -65,7 +64,8 @@ func formatScore(key record.Key, s record.Score) string {
 
 func parseScore(entry string) (key record.Key, s record.Score, ok bool) {
 	f := strings.Split(entry, " ")
-	// Each field has one length, so that a damaged line is not taken for another.
+	// Each field has a fixed length, so that a damaged line cannot pass for another
+	// entry.
 	if len(f) != 3 || len(f[0]) != 2*len(key) || len(f[1]) != 16 || f[2] != "0" && f[2] != "1" ||
 		len(entry) != len(f[0])+len(f[1])+len(f[2])+2 {
 		return key, s, false

@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-// TextKey identifies what a text answers.
+// TextKey identifies the question that a text answers.
 type TextKey [16]byte
 
 // TextKeyOf returns the key of a text that answers all parts together.
@@ -21,15 +21,15 @@ func TextKeyOf(parts ...string) TextKey {
 	return TextKey(h.Sum(nil)[:16])
 }
 
-// Texts keeps generated texts. A text is on the disk before Put returns, since
-// it may have cost money. Texts is safe for concurrent use.
+// Texts keeps generated texts. A text is on the disk before Put returns, because it may
+// have cost money. Texts is safe for concurrent use.
 type Texts struct {
 	*appendLog
 	mu    sync.Mutex
 	known map[TextKey]string
 }
 
-// OpenTexts opens the texts of one kind in dir and reads those that are there.
+// OpenTexts opens the texts of one kind in dir and reads the existing ones.
 func OpenTexts(dir, kind, shard string) (t *Texts, err error) {
 	t = &Texts{known: map[TextKey]string{}}
 	t.appendLog, err = openLog(dir, kind, shard, func(entry string) bool {
@@ -63,7 +63,7 @@ func (t *Texts) Get(key TextKey) (string, bool) {
 	return text, ok
 }
 
-// Put keeps a text.
+// Put stores a text.
 func (t *Texts) Put(key TextKey, text string) error {
 	quoted, err := json.Marshal(text)
 	if err != nil {

@@ -4,10 +4,10 @@ import "strings"
 
 // TableRow is a row of a leaderboard's table.
 type TableRow struct {
-	// Name is the leaderboard's name for it. Key is its entry in result files,
+	// Name is the leaderboard's name for the row. Key is its key in result files
 	// without the number of shots: a task, or the average of a family.
 	Name, Key string
-	// Tasks counts the tasks that the row is the plain mean of.
+	// Tasks counts the tasks of which the row is the plain mean.
 	Tasks int
 }
 
@@ -17,12 +17,12 @@ func (h TableRow) Includes(key string) bool {
 	return key == h.Key || group && strings.HasPrefix(key, family+":")
 }
 
-// Title is the leaderboard's name.
+// Title returns the leaderboard's name.
 func (b Leaderboard) Title() string {
 	return map[Leaderboard]string{V1: "Open Arabic LLM Leaderboard v1", V2: "Open Arabic LLM Leaderboard v2"}[b]
 }
 
-// TableRows are the rows of the leaderboard's table, in its order.
+// TableRows returns the rows of the leaderboard's table in its order.
 func (b Leaderboard) TableRows() []TableRow { return tableRows[b] }
 
 var tableRows = map[Leaderboard][]TableRow{

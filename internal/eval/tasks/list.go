@@ -14,8 +14,7 @@ import (
 	"barka/internal/nearest"
 )
 
-// Shots is the number of examples of a prompt, and what happens if they do not
-// fit.
+// Shots is the number of examples in a prompt, and what happens if they do not fit.
 type Shots struct {
 	// K examples precede the question.
 	K int
@@ -29,8 +28,8 @@ type Selection struct {
 	Shots []Shots
 }
 
-// WithShots selects every task once, with k examples instead of the list's own
-// numbers.
+// WithShots returns the selections with k examples instead of the list's numbers. Each
+// task occurs once.
 func WithShots(selected []Selection, k int) []Selection {
 	out := make([]Selection, len(selected))
 	for i, s := range selected {
@@ -39,11 +38,11 @@ func WithShots(selected []Selection, k int) []Selection {
 	return out
 }
 
-// groupLeaderboard names the 135 tasks of version 1 that its leaderboard shows. The
-// names of the versions stand for all their tasks.
+// groupLeaderboard is the name of the 135 tasks of version 1 that its leaderboard shows.
+// The name of a version stands for all of its tasks.
 const groupLeaderboard = "leaderboard"
 
-// uncounted are run but not shown on the leaderboard.
+// uncounted lists the tasks that are run but not shown on the leaderboard.
 var uncounted = []string{"community|mmlu_okapi_ar", "lighteval|xstory_cloze:ar"}
 
 // ParseList reads the argument of --tasks: a file with one task per line (a path
@@ -53,8 +52,8 @@ var uncounted = []string{"community|mmlu_okapi_ar", "lighteval|xstory_cloze:ar"}
 // arabic_mmlu), oall for all tasks of version 1, leaderboard for those that the
 // leaderboard shows, or oall-v2. Lines that begin with # are skipped.
 //
-// All tasks belong to one version: the first that has them all. So arabic_mmlu is
-// version 1's, and oall-v2:arabic_mmlu is version 2's. The result is sorted by
+// All tasks belong to one version: the first that has all of them. Hence arabic_mmlu is
+// that of version 1, and oall-v2:arabic_mmlu that of version 2. The result is sorted by
 // key.
 func ParseList(arg string) ([]Selection, error) {
 	if strings.Contains(arg, ".") {
@@ -86,15 +85,15 @@ func parseEntries(entries []string, where func(int) string) ([]Selection, error)
 	}
 	if first != second {
 		if _, _, e := parseEntry(known, strings.TrimSpace(entries[at])); e == nil {
-			err = fmt.Errorf("%q is of version %s and entries before it are not; the versions have tasks of the same names, so "+
-				"run them one after the other", strings.TrimSpace(entries[at]), known)
+			err = fmt.Errorf("%q belongs to version %s and earlier entries do not; the versions have tasks with the same names, so "+
+				"run them separately", strings.TrimSpace(entries[at]), known)
 		}
 	}
 	return nil, badinput.Errorf("%s: %w", where(at), err)
 }
 
-// parseFor reads the entries as tasks of one version. With an error, at is the
-// entry that caused it.
+// parseFor reads the entries as tasks of one version. at is the index of the entry that
+// caused an error.
 func parseFor(b Leaderboard, entries []string) (out []Selection, at int, err error) {
 	shots := map[string][]Shots{}
 	for i, entry := range entries {
@@ -133,7 +132,8 @@ func add(shots map[string][]Shots, key string, s Shots) error {
 			return nil
 		}
 		if old.K == s.K {
-			return fmt.Errorf("%s is asked for twice with %d shots, with and without truncation; both would carry the same name", key, s.K)
+			return fmt.Errorf("%s is selected twice with %d shots, with and without truncation; both would have the same "+
+				"name, so select one", key, s.K)
 		}
 	}
 	shots[key] = append(shots[key], s)
@@ -154,7 +154,7 @@ func parseEntry(b Leaderboard, entry string) ([]Task, Shots, error) {
 	}
 	k, err := strconv.Atoi(f[2])
 	if err != nil || k < 0 {
-		return nil, Shots{}, fmt.Errorf("%q: shots are %q, expected 0 or more", entry, f[2])
+		return nil, Shots{}, fmt.Errorf("%q: the number of shots is %q, expected 0 or more", entry, f[2])
 	}
 	truncate := false
 	if len(f) == 4 {
@@ -179,8 +179,8 @@ func current(b Leaderboard, name string) string {
 	return name
 }
 
-// byName returns the task with a name, or a group's tasks. The version's own name
-// and a colon may precede it.
+// byName returns the task with a name, or the tasks of a group. The version's name and a
+// colon may precede the name.
 func byName(b Leaderboard, name string) []Task {
 	all := name == string(b)
 	name = current(b, strings.TrimPrefix(name, string(b)+":"))
@@ -229,8 +229,7 @@ func Groups() []string {
 	return out
 }
 
-// listed is the name that denotes a task or family of the version, whatever else
-// is in the list.
+// listed returns the name that denotes a task or family of a version in any list.
 func listed(b Leaderboard, name string) string {
 	if b == V1 {
 		return name
@@ -238,8 +237,8 @@ func listed(b Leaderboard, name string) string {
 	return string(b) + ":" + name
 }
 
-// DefaultList is the text of a version's published task list: every task at
-// zero shots.
+// DefaultList returns the text of a version's published task list: every task with zero
+// shots.
 func DefaultList(board Leaderboard) string {
 	var b strings.Builder
 	for _, t := range tables[board] {
@@ -252,8 +251,8 @@ func DefaultList(board Leaderboard) string {
 	return b.String()
 }
 
-// WriteList prints the names that --tasks takes: the groups, then every task with
-// its dataset and, if known, its number of questions and choices.
+// WriteList prints the names for --tasks: the groups, and then every task with its
+// dataset and, if known, its numbers of questions and choices.
 func WriteList(w io.Writer) error {
 	b := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, g := range Groups() {

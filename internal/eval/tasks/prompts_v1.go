@@ -16,8 +16,8 @@ var (
 
 const answerLine = "الإجابة:"
 
-// aboutSubject is the instruction of MMLU and EXAMS; the space before the
-// line breaks is the reference's.
+// aboutSubject returns the instruction of MMLU and EXAMS. The reference has the space
+// before the line breaks too.
 func aboutSubject(subject string) string {
 	return "الأسئلة التالية هي أسئلة متعددة الإختيارات مع الجواب الصحيح حول " + strings.ReplaceAll(subject, "_", " ") + ". \n\n"
 }
@@ -61,9 +61,9 @@ func acva(row Row, _ *pyrandom.Random) (Doc, error) {
 
 var optionColumn = regexp.MustCompile(`^sol[0-9]+$`)
 
-// alghafa scores the full text of every option. The options are all columns but
-// two, in the file's order. A column with an unexpected name would be scored too,
-// so it is refused.
+// alghafa scores the full text of every option. The options are all columns but two, in
+// the file's order. A column with an unexpected name is an error, because the reference
+// would score it too.
 func alghafa(row Row, _ *pyrandom.Random) (Doc, error) {
 	r := reader{row: row}
 	var columns []string
@@ -102,7 +102,7 @@ func copa(row Row, _ *pyrandom.Random) (Doc, error) {
 	return r.doc(Doc{query, "", choices, r.integer("label")})
 }
 
-// bracketed matches what is removed from HellaSwag's texts: stage directions such
+// bracketed matches the stage directions that are removed from HellaSwag's texts, such
 // as [header].
 var bracketed = regexp.MustCompile(`\[.*?\]`)
 

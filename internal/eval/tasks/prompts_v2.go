@@ -10,8 +10,8 @@ import (
 	"barka/internal/pytext"
 )
 
-// fiveLetters label up to five options. The fifth is two characters, by which
-// acc_norm divides.
+// fiveLetters labels up to five options. The fifth has two characters, by which acc_norm
+// divides.
 var fiveLetters = append(slices.Clone(arabicLetters), "هـ")
 
 const chooseRight = "السؤال التالي هو سؤال متعدد الإختيارات. اختر الإجابة الصحيحة:"
@@ -59,8 +59,8 @@ func humanMMLU(row Row, _ *pyrandom.Random) (Doc, error) {
 	return r.doc(Doc{query + answerLine, instruction, numbers, r.integer("answer")})
 }
 
-// madinahQA writes the word None where a question has no passage, as the reference
-// does. That is half of the benchmark.
+// madinahQA writes the word None if a question has no passage, as the reference does.
+// Half of the benchmark's questions have none.
 func madinahQA(row Row, _ *pyrandom.Random) (Doc, error) {
 	r := reader{row: row}
 	instruction := "بناءً على السياق أدناه، اختر الإجابة الصحيحة للسؤال التالي من قائمة الأجوبة:\n\n"
@@ -69,8 +69,8 @@ func madinahQA(row Row, _ *pyrandom.Random) (Doc, error) {
 	return r.doc(Doc{query, instruction, letters, gold})
 }
 
-// orNone returns a column's text, or None, Python's null, if it is empty. An empty
-// field is the null of text files.
+// orNone returns a column's text, or None, Python's null, if the column is empty or null.
+// In text files, an empty field is null.
 func (r *reader) orNone(column string) string {
 	v, err := r.row.Get(column)
 	if err != nil && r.err == nil {
@@ -82,7 +82,7 @@ func (r *reader) orNone(column string) string {
 	return pytext.Value(v)
 }
 
-// araTrust has letters in the options' own texts.
+// araTrust adds no letters to the options, whose texts contain them.
 func araTrust(row Row, _ *pyrandom.Random) (Doc, error) {
 	r := reader{row: row}
 	instruction := chooseRight + " أ، ب أو ج. \n\n"
@@ -91,8 +91,7 @@ func araTrust(row Row, _ *pyrandom.Random) (Doc, error) {
 	return r.doc(Doc{query, instruction, letters, r.oneOf("Answer", letters...)})
 }
 
-// alrage asks for a written answer. Its only choice is the right answer, which the
-// judge sees.
+// alrage asks for a written answer. Its only choice is the right answer, for the judge.
 func alrage(row Row, _ *pyrandom.Random) (Doc, error) {
 	r := reader{row: row}
 	instruction := "بناءً على السياقات المقترحة التالية، اجب عن السؤال التالي"
@@ -102,8 +101,8 @@ func alrage(row Row, _ *pyrandom.Random) (Doc, error) {
 	return d, r.err
 }
 
-// passages reads a list, or a text with one passage per line, and strips white
-// space. Blank lines of a text are left out, and empty elements of a list.
+// passages reads a list, or a text with one passage per line, and strips white space. It
+// skips blank lines of a text and empty elements of a list.
 func (r *reader) passages(column string) []string {
 	var out []string
 	switch v := r.get(column).(type) {

@@ -10,15 +10,15 @@ import (
 	"barka/internal/pytext"
 )
 
-// Row is one row of a dataset: the columns in the file's order and their
-// values (nil, bool, int64, float64, string, []any).
+// Row is a row of a dataset: the columns in the file's order and their values, which are
+// nil, bool, int64, float64, string or []any.
 type Row struct {
 	Columns []string
 	Values  []any
 }
 
-// Get returns a column's value; a column that does not exist is an error
-// that lists those that do.
+// Get returns a column's value. If the column is missing, the error lists those that
+// exist.
 func (r Row) Get(column string) (any, error) {
 	i := slices.Index(r.Columns, column)
 	if i < 0 {
@@ -49,7 +49,7 @@ func (r *reader) get(column string) any {
 	return v
 }
 
-// text returns a column as Python would format it.
+// text returns a column's value as Python's str() formats it.
 func (r *reader) text(column string) string {
 	if v := r.get(column); v != nil {
 		return pytext.Value(v)
@@ -57,7 +57,7 @@ func (r *reader) text(column string) string {
 	return ""
 }
 
-// texts returns several columns.
+// texts returns the texts of several columns.
 func (r *reader) texts(columns ...string) []string {
 	out := make([]string, len(columns))
 	for i, c := range columns {
@@ -66,7 +66,7 @@ func (r *reader) texts(columns ...string) []string {
 	return out
 }
 
-// integer reads an integer, or a text that is one (csv files hold only text).
+// integer reads an integer, or a text that is one: CSV files hold only text.
 func (r *reader) integer(column string) int {
 	switch v := r.get(column).(type) {
 	case nil:
@@ -185,20 +185,20 @@ func (r *reader) oneOf(column string, values ...string) int {
 	return 0
 }
 
-// doc checks what was read.
+// doc returns the question if all columns were read and it is valid.
 func (r *reader) doc(d Doc) (Doc, error) {
 	if r.err != nil {
 		return Doc{}, r.err
 	}
 	if len(d.Choices) < 2 {
-		return Doc{}, fmt.Errorf("%d choices, expected two or more", len(d.Choices))
+		return Doc{}, fmt.Errorf("the question has %d choices, expected two or more", len(d.Choices))
 	}
 	if d.Gold < 0 || d.Gold >= len(d.Choices) {
 		return Doc{}, fmt.Errorf("the right answer is number %d (counted from 0) of %d choices", d.Gold, len(d.Choices))
 	}
 	for i, c := range d.Choices {
 		if c == "" {
-			return Doc{}, fmt.Errorf("choice %d (counted from 0) is empty and has no length to divide by", i)
+			return Doc{}, fmt.Errorf("choice %d (counted from 0) is empty, so that no score can be divided by its length", i)
 		}
 	}
 	return d, nil

@@ -1,11 +1,11 @@
-// Package tasks holds the tasks of the Open Arabic LLM Leaderboard: where each
-// task's rows are, the prompt made of a row, and the choices that are scored.
-// Version 1 has 137 tasks, as lighteval ran them between May and July 2024.
-// Version 2 has 118, as lighteval runs them since March 2025.
+// Package tasks holds the tasks of the Open Arabic LLM Leaderboard: the location of each
+// task's rows, the prompt made of a row, and the choices that are scored. Version 1 has
+// 137 tasks, as lighteval ran them between May and July 2024. Version 2 has 118, as
+// lighteval runs them since March 2025.
 //
-// A task is data plus a prompt function of a few lines. Prompts are byte
-// exact: tasks.tsv holds the digest of every task's prompts in a published
-// run (google/gemma-2-9b-it of 4 July 2024).
+// A task is data and a prompt function of a few lines. Prompts are equal to the
+// reference's, to the byte: tasks.tsv holds the digest of every task's prompts in a
+// published run (google/gemma-2-9b-it of 4 July 2024).
 package tasks
 
 import (
@@ -16,16 +16,16 @@ import (
 	"barka/internal/pyrandom"
 )
 
-// SciQSeed seeds the shuffle of SciQ's options. The reference shuffles them
-// with a generator it never seeds, so its order cannot be repeated; 1234 is
-// what its later versions use.
+// SciQSeed seeds the shuffle of SciQ's options. The reference shuffles them with a
+// generator that it never seeds, so its order cannot be reproduced. Its later versions
+// use 1234.
 const SciQSeed = 1234
 
 // Metrics of the tasks, by the names of the reference's configuration.
 const (
 	AccNorm = "loglikelihood_acc_norm"
 	Acc     = "loglikelihood_acc"
-	// Judged tasks have an answer generated, which a judge marks.
+	// Judged is the metric of tasks whose answers are generated and marked by a judge.
 	Judged = "llm_as_judge"
 )
 
@@ -53,12 +53,12 @@ type Doc struct {
 	Gold        int
 }
 
-// Prompt makes a question of a dataset row. The generator belongs to the
-// task and is drawn from in row order (SciQ alone uses it).
+// Prompt turns a row of a dataset into a question. The generator belongs to the task and
+// is used in row order. Only SciQ needs it.
 type Prompt func(Row, *pyrandom.Random) (Doc, error)
 
-// Task is one entry of the table. The fields after Prompt appear in the
-// result file's config_tasks.
+// Task is an entry of the table of tasks. The fields after Prompt appear in config_tasks
+// of the result file.
 type Task struct {
 	Leaderboard Leaderboard
 	Suite, Name string
@@ -67,28 +67,28 @@ type Task struct {
 	// Repo and Subset name the dataset on the hub.
 	Repo, Subset string
 	Metric       string
-	// Splits are the splits the reference declares.
+	// Splits lists the splits that the reference declares.
 	Splits    []string
 	EvalSplit string
-	// FewShotSplit is where examples come from. If it is empty, they come from the
-	// training split or, if none is declared, from the evaluation split, with equal
-	// numbers of each answer.
+	// FewShotSplit is the split of the examples. If it is empty, they are taken from
+	// the training split or, if none is declared, from the evaluation split, with
+	// equal numbers of each answer.
 	FewShotSplit   string
 	GenerationSize *int
 	StopSequence   []string
 	TrustDataset   *bool
-	// Docs and Choices count the published benchmark; PromptsDigest is the
-	// xxHash64 of its prompts at zero shots.
+	// Docs and Choices count the questions and choices of the published benchmark.
+	// PromptsDigest is the xxHash64 of its prompts with zero shots.
 	Docs, Choices int
 	PromptsDigest string
 }
 
-// Key is the name in task lists and result files: suite|name.
+// Key returns the name in task lists and result files: suite|name.
 func (t Task) Key() string { return t.Suite + "|" + t.Name }
 
-// ExampleSplit is the split that examples come from: the one that the task names,
-// or else the first declared one for training, by the reference's rule. It is empty
-// if only the evaluated split is left.
+// ExampleSplit returns the split of the examples: the one that the task names, or else
+// the first declared one for training, by the reference's rule. It returns "" if only
+// the evaluated split is left.
 func (t Task) ExampleSplit() string {
 	if t.FewShotSplit != "" {
 		return t.FewShotSplit
@@ -103,17 +103,16 @@ func (t Task) ExampleSplit() string {
 	return ""
 }
 
-// Family is the part of the name before the colon.
+// Family returns the part of the name before the colon.
 func (t Task) Family() string {
 	family, _, _ := strings.Cut(t.Name, ":")
 	return family
 }
 
-// MetricName is the key of the metric in results: acc_norm, acc or
-// llm_as_judge.
+// MetricName returns the key of the metric in results: acc_norm, acc or llm_as_judge.
 func (t Task) MetricName() string { return strings.TrimPrefix(t.Metric, "loglikelihood_") }
 
-// All returns the table of a version, sorted by key.
+// All returns the tasks of a version, sorted by key.
 func All(b Leaderboard) []Task { return slices.Clone(tables[b]) }
 
 // Lookup finds a task by its key, suite|name.

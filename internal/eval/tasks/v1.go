@@ -16,9 +16,9 @@ var mmluSubjectsTSV string
 //go:embed exams_subjects.tsv
 var examsSubjectsTSV string
 
-// MMLUSubjects maps a subset of Arabic MMLU to the Arabic name that its
-// `subject` column holds. ExamsSubjects does it for the prefixes of the
-// EXAMS ids. Both were recovered from the published prompt digests.
+// MMLUSubjects maps a subset of Arabic MMLU to the Arabic name in its column `subject`.
+// ExamsSubjects maps the prefixes of EXAMS ids. Both were recovered from the published
+// prompt digests.
 var (
 	MMLUSubjects  = pairs(mmluSubjectsTSV)
 	ExamsSubjects = pairs(examsSubjectsTSV)
@@ -32,7 +32,7 @@ func pairs(tsv string) map[string]string {
 	return m
 }
 
-// tsvRows splits an embedded table, without its header.
+// tsvRows splits an embedded table into rows of fields, without the header.
 func tsvRows(tsv string, fields int) [][]string {
 	var rows [][]string
 	for line := range strings.Lines(tsv) {

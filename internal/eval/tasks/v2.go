@@ -8,7 +8,7 @@ import (
 //go:embed tasks_v2.tsv
 var tasksV2TSV string
 
-// buildV2 makes the table of version 2. EXAMS and AlGhafa are version 1's, but
+// buildV2 returns the tasks of version 2. EXAMS and AlGhafa are those of version 1, but
 // AlGhafa's options are scored by their indices.
 func buildV2(v1 []Task) []Task {
 	kept := map[string]Task{}
@@ -29,8 +29,8 @@ func buildV2(v1 []Task) []Task {
 	return sorted(all)
 }
 
-// defineV2 returns a task with the properties of its family, which is new in
-// version 2.
+// defineV2 returns a task of a family that is new in version 2, with the family's
+// properties.
 func defineV2(suite, name string) Task {
 	t := Task{
 		Suite: suite, Name: name, Metric: AccNorm, Splits: []string{"test"}, EvalSplit: "test", FewShotSplit: "dev",

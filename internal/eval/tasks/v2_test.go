@@ -141,7 +141,7 @@ func TestChoices(t *testing.T) {
 }
 
 func TestMixedVersions(t *testing.T) {
-	if _, err := ParseList("oall,oall-v2"); !badinput.Is(err) || !strings.Contains(err.Error(), "one after the other") {
+	if _, err := ParseList("oall,oall-v2"); !badinput.Is(err) || !strings.Contains(err.Error(), "separately") {
 		t.Errorf("both versions at once: %v", err)
 	}
 }
