@@ -1,8 +1,8 @@
-// Package audit looks for defects in the benchmarks themselves, and for
-// training rows that repeat a benchmark's questions.
+// Package audit finds defects of benchmarks, and training rows that repeat a
+// benchmark's questions.
 //
-// It runs no model. Questions are read by the evaluation's own code, so that a
-// row number here is the row number there.
+// It runs no model. The evaluation's own code reads the questions, so that row numbers
+// are those of the evaluation.
 package audit
 
 import (
@@ -20,53 +20,52 @@ import (
 	"barka/internal/pyrandom"
 )
 
-// Options says what to look at.
+// Options holds the settings of an audit.
 type Options struct {
-	// Tasks comes from tasks.ParseList; the numbers of shots do not matter.
+	// Tasks is a result of tasks.ParseList. Its numbers of shots do not matter.
 	Tasks []tasks.Selection
 	// DataDir holds the benchmark files in the hub's layout.
 	DataDir string
 	// Training lists datasets to compare with the benchmarks: Barka's dataset
-	// directories, .parquet or .jsonl files. Every text of a row counts.
+	// directories, .parquet or .jsonl files. Every text of a row is compared.
 	Training []string
-	// Originals lists the benchmarks' files in other languages, such as the
-	// English test sets that were translated, for rows whose source is English.
-	// Every row counts as a question, with all its texts.
+	// Originals lists files of the benchmarks in other languages, such as the English
+	// test sets that were translated. They find training rows with an English source.
+	// Every row is a question, with all of its texts.
 	Originals []string
-	// Details lists directories of evaluations' details, to score again on the
+	// Details lists directories of evaluations' details, which are scored again on the
 	// questions without a defect.
 	Details []string
-	// NGram is the length, in words, of the sequences that training rows and
-	// questions are compared by.
+	// NGram is the length, in words, of the sequences by which training rows and
+	// questions are compared.
 	NGram int
-	// Threshold is the share of a question's sequences that one training row
-	// must hold for the row to be dropped.
+	// Threshold is the share of a question's sequences from which a training row that
+	// holds them is to be dropped.
 	Threshold float64
-	// Threads is the number of threads that compare training rows; 0 is one per
+	// Threads is the number of threads that compare training rows; 0 means one per
 	// core.
 	Threads int
 }
 
-// Defaults compares sequences of 8 words. A row that holds half of a question is
-// to be dropped.
+// Defaults returns sequences of 8 words and a threshold of one half.
 func Defaults() Options { return Options{NGram: 8, Threshold: 0.5} }
 
-// Validate reports the first setting that makes no sense.
+// Validate returns an error for the first setting that cannot be right.
 func (o Options) Validate() error {
 	switch {
 	case len(o.Tasks) == 0:
-		return badinput.Errorf("audit: no tasks; --tasks oall looks at all")
+		return badinput.Errorf("audit: no tasks are selected; --tasks oall selects all")
 	case o.DataDir == "":
-		return badinput.Errorf("audit: no benchmark data; --data names the directory that holds OALL/Arabic_MMLU and the others")
+		return badinput.Errorf("audit: no benchmark data is given; set --data to the directory of OALL/Arabic_MMLU and the other benchmarks")
 	case o.NGram < shortest:
-		return badinput.Errorf("audit: sequences of %d words, expected %d or more", o.NGram, shortest)
+		return badinput.Errorf("audit: --ngram is %d words, expected %d or more", o.NGram, shortest)
 	case !(o.Threshold > 0 && o.Threshold <= 1):
-		return badinput.Errorf("audit: threshold %g, expected more than 0 and at most 1", o.Threshold)
+		return badinput.Errorf("audit: --threshold is %g, expected more than 0 and at most 1", o.Threshold)
 	}
 	return nil
 }
 
-// Report is what an audit found.
+// Report holds the findings of an audit.
 type Report struct {
 	Tasks    []*Task   `json:"tasks"`
 	Families []*Family `json:"families"`
@@ -75,25 +74,25 @@ type Report struct {
 	Scores   []Scores  `json:"scores,omitempty"`
 	// Skipped lists the tasks whose data cannot be read, with the reason.
 	Skipped []Skip `json:"skipped,omitempty"`
-	// Findings are the defects of single rows. They have a file of their own.
+	// Findings holds the defects of single rows. They are in a separate file.
 	Findings []Finding `json:"-"`
 }
 
-// Skip is a task that was left out.
+// Skip is a task that was left out, with the reason.
 type Skip struct {
 	Task   string `json:"task"`
 	Reason string `json:"reason"`
-	// Get is the command that fetches the data, where it is missing.
+	// Get is the command that fetches the data, if it is missing.
 	Get string `json:"get,omitempty"`
 }
 
-// Finding is one defect of one row.
+// Finding is a defect of a row.
 type Finding struct {
 	Task  string `json:"task"`
 	Split string `json:"split"`
 	Row   int    `json:"row"` // counted from 1, in the file's order
 	Kind  Kind   `json:"kind"`
-	// Detail says what is wrong; Like names the first row of its group.
+	// Detail describes the defect. Like names the first row of the group.
 	Detail string `json:"detail,omitempty"`
 	Like   string `json:"like,omitempty"`
 }
@@ -102,17 +101,17 @@ type Finding struct {
 type Kind string
 
 const (
-	Broken        Kind = "broken"        // cannot be made a question
+	Broken        Kind = "broken"        // the row cannot be made a question
 	Duplicate     Kind = "duplicate"     // the same question, options and answer as an earlier row
 	Contradiction Kind = "contradiction" // the same question and options as another row, with another answer
 	SameOptions   Kind = "same-options"  // two options of the row are equal
 	Repeated      Kind = "repeated"      // the same question as an earlier row, with other options
 	Leaked        Kind = "leaked"        // one of many nearly equal rows; see Cluster
-	Contaminated  Kind = "in-training"   // at least Threshold of it is in one training row
+	Contaminated  Kind = "in-training"   // a training row holds at least Threshold of its sequences
 )
 
-// Run audits the tasks. Tasks without data are listed in Skipped; Run fails
-// when none is left.
+// Run audits the tasks. Tasks without data are listed in Skipped. If no task is left, Run
+// returns an error.
 func Run(ctx context.Context, o Options, progress progress.Reporter) (*Report, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -141,7 +140,7 @@ func Run(ctx context.Context, o Options, progress progress.Reporter) (*Report, e
 	}
 	progress.Done()
 	if len(r.Tasks) == 0 {
-		return nil, badinput.Errorf("audit: no data of any task: %s: %s", r.Skipped[0].Task, r.Skipped[0].Reason)
+		return nil, badinput.Errorf("audit: no task has data; %s: %s", r.Skipped[0].Task, r.Skipped[0].Reason)
 	}
 	r.repetitions(items)
 	r.clusters(items)
@@ -167,8 +166,7 @@ func Run(ctx context.Context, o Options, progress progress.Reporter) (*Report, e
 	return r, nil
 }
 
-// read returns a task's questions: the evaluated ones, and those that examples
-// are drawn from.
+// read returns a task's questions: the evaluated ones and those of the few-shot split.
 func (r *Report) read(store *benchdata.Store, t tasks.Task) ([]item, error) {
 	task := &Task{Task: t.Key(), family: t.Family()}
 	splits := []string{t.EvalSplit}
@@ -184,7 +182,7 @@ func (r *Report) read(store *benchdata.Store, t tasks.Task) ([]item, error) {
 			continue
 		}
 		if disk := new(fs.PathError); errors.As(err, &disk) {
-			return nil, err // the file may be good
+			return nil, err // the disk may be at fault, and not the file
 		}
 		if err != nil {
 			skip := Skip{Task: t.Key(), Reason: err.Error()}
@@ -210,13 +208,13 @@ func (r *Report) read(store *benchdata.Store, t tasks.Task) ([]item, error) {
 	return items, nil
 }
 
-// questionColumns are the columns that hold the question of an untranslated
+// questionColumns lists the columns that can hold the question of an untranslated
 // benchmark. Options, answers and labels are in other columns.
 var questionColumns = []string{"passage", "context", "ctx", "premise", "support", "article", "sentence1", "text", "query",
 	"goal", "stem", "instruction", "question", "Question"}
 
-// originals returns the rows of a file as questions of a task named after it. A
-// question is the texts in questionColumns, or all texts where there are none.
+// originals returns the rows of a file as questions of a task with the file's name. A
+// question is the texts in questionColumns, or all texts if there are none.
 func (r *Report) originals(ctx context.Context, path string) ([]item, error) {
 	task := &Task{Task: path, family: path}
 	var items []item
@@ -257,7 +255,7 @@ func (r *Report) find(it *item, kind Kind, like *item, detail string) {
 		f.Like = like.where()
 	}
 	r.Findings = append(r.Findings, f)
-	it.found = it.found || kind != Repeated // a repeated question may be a common wording
+	it.found = it.found || kind != Repeated // the wording of a repeated question may just be common
 }
 
 func (it *item) where() string { return fmt.Sprintf("%s, %s, row %d", it.task.Task, it.split, it.row) }

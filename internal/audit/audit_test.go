@@ -115,8 +115,8 @@ func TestRepetitionsWithinAFamily(t *testing.T) {
 	}
 	text := r.Markdown()
 	for _, want := range []string{"| acva | 2 | 6 | 3 | 1 | 2 |", "83.33 صح", "- community|acva:Oman is left out",
-		"in 2 tasks of acva the same options of 2 and 3 characters are scored every time (صح and خطأ)",
-		"- community|acva:Iraq: 1 row cannot be made a question, and an evaluation refuses the task; the first is test row 4: "} {
+		"in 2 tasks of acva every row has the same options, of 2 and 3 characters (صح and خطأ)",
+		"- community|acva:Iraq: 1 row cannot be made a question, so that an evaluation leaves the task out; the first is test row 4: "} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
@@ -240,11 +240,11 @@ func TestOptionsAndDataThatCannotBeRight(t *testing.T) {
 	}
 	dir := t.TempDir()
 	for want, o := range map[string]audit.Options{
-		"no tasks":               {DataDir: dir, NGram: 8, Threshold: 0.5},
-		"--data names":           {Tasks: list, NGram: 8, Threshold: 0.5},
-		"sequences of 3 words":   {Tasks: list, DataDir: dir, NGram: 3, Threshold: 0.5},
-		"threshold 0":            {Tasks: list, DataDir: dir, NGram: 8},
-		"no data of any task":    {Tasks: list, DataDir: dir, NGram: 8, Threshold: 0.5},
+		"no tasks are":           {DataDir: dir, NGram: 8, Threshold: 0.5},
+		"set --data":             {Tasks: list, NGram: 8, Threshold: 0.5},
+		"--ngram is 3 words":     {Tasks: list, DataDir: dir, NGram: 3, Threshold: 0.5},
+		"--threshold is 0":       {Tasks: list, DataDir: dir, NGram: 8},
+		"no task has data":       {Tasks: list, DataDir: dir, NGram: 8, Threshold: 0.5},
 		"no such file or direct": {Tasks: list, DataDir: filepath.Join(dir, "x"), NGram: 8, Threshold: 0.5},
 	} {
 		if _, err := audit.Run(context.Background(), o, progress.Silent); err == nil || !strings.Contains(err.Error(), want) {

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Cluster is one question in more wordings than chance explains, such as an
-// example from a translation prompt that replaced other questions. Tasks whose
-// options are the same for all rows are not searched.
+// Cluster is a question that occurs in more wordings than chance explains, such as an
+// example of a translation prompt that replaced other questions. Tasks whose options are
+// the same for all rows are not searched.
 type Cluster struct {
 	Family string `json:"family"`
 	Rows   int    `json:"rows"`
@@ -17,24 +17,24 @@ type Cluster struct {
 	Example string         `json:"example"`
 }
 
-// A cluster is reported from clusterRows rows on. Rows are nearly equal when they
-// share an estimated half of their words (Jaccard similarity).
+// A cluster has at least clusterRows rows. Rows are nearly equal if their words have an
+// estimated Jaccard similarity of at least similar.
 const (
 	clusterRows = 20
 	similar     = 0.5
-	// typical is the share of usual words from which rows count as one question.
-	// In Arabic MMLU it is 0.94 for the leaked example, and 0.68 for the commonest
-	// template, which has another scenario in every row.
+	// typical is the share of usual words from which rows are one question. In Arabic
+	// MMLU it is 0.94 for the leaked example, and 0.68 for the most common template,
+	// which has a different scenario in every row.
 	typical = 0.85
-	// straggler is the share of a cluster's common words from which a row belongs
-	// to it.
+	// straggler is the share of a cluster's common words from which another row
+	// belongs to it.
 	straggler = 0.6
 )
 
-// Signatures are the smallest hashes of a row's words under many hash
-// functions (MinHash, Broder 1997); rows that agree in all hashes of a band
-// are compared. 64 hashes in bands of 4 find a pair of similarity 0.5 with
-// probability 0.64. Pairs that are missed are joined through other members.
+// A signature holds the smallest hash of a row's words for each of many hash functions
+// (MinHash, Broder 1997). Rows that agree in all hashes of a band are compared. 64 hashes
+// in bands of 4 find a pair of similarity 0.5 with probability 0.64. Missed pairs are
+// joined through other members.
 const (
 	hashes = 64
 	band   = 4
@@ -86,7 +86,7 @@ func (r *Report) clusters(items []item) {
 		it := &items[i]
 		w := words(nil, it.compared())
 		if it.fixed || len(w) < shortest {
-			continue // statements to judge resemble each other by design
+			continue // true-or-false statements resemble each other by design
 		}
 		signatures[i] = sign(w)
 		for b := range hashes / band {
@@ -162,10 +162,10 @@ func distinct(words []uint64) map[uint64]bool {
 	return s
 }
 
-// compared is the text whose words are compared.
+// compared returns the text whose words are compared.
 func (it *item) compared() string { return it.question + "\n" + strings.Join(it.options, "\n") }
 
-// perTask counts rows of the evaluated splits.
+// perTask counts the rows in the evaluated splits, by task.
 func perTask(rows []*item) map[string]int {
 	counts := map[string]int{}
 	for _, it := range rows {
@@ -176,11 +176,12 @@ func perTask(rows []*item) map[string]int {
 	return counts
 }
 
-// isCluster reports whether rows are one question in many wordings. Many
-// questions in one wording differ in the words of their own.
+// isCluster reports whether rows are one question in many wordings. In contrast, many
+// questions from one template each have words of their own.
 func isCluster(rows []*item) bool { return len(rows) >= clusterRows && typicality(rows) >= typical }
 
-// typicality is the mean share of a row's words that a tenth of the rows have.
+// typicality returns the mean share of a row's words that at least a tenth of the rows
+// have.
 func typicality(rows []*item) float64 {
 	counts := wordCounts(rows)
 	sum := 0.0
@@ -218,7 +219,7 @@ func (r *Report) cluster(rows []*item) {
 	r.Clusters = append(r.Clusters, Cluster{rows[0].task.family, len(rows), perTask(rows), rows[0].compared()})
 }
 
-// sets joins numbers into disjoint sets, named by their smallest member.
+// sets holds disjoint sets of numbers. A set is named by its smallest member.
 type sets []int
 
 func newSets(n int) sets {

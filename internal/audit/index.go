@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// common is the number of questions from which a sequence of words counts as a
-// turn of phrase and is not compared. Equal questions count once.
+// common is the largest number of questions that may hold a sequence of words. A
+// sequence in more questions is a common phrase and is not compared. Equal questions
+// count once.
 const common = 20
 
 // occurrence is a sequence of words of one question.
@@ -17,22 +18,22 @@ type occurrence struct {
 	item int32
 }
 
-// index finds the questions that hold a sequence. Most lookups miss, and a
-// table of bits answers most of these.
+// index finds the questions that hold a sequence. Most lookups miss; a table of bits
+// answers most of them.
 type index struct {
 	n           int
 	occurrences []occurrence // by hash
 	bits        []uint64
-	shift       int     // of a hash, to its bit's number
-	sizes       []int32 // sequences of each question, 0 for what is not compared
-	// lengths[k] reports that there are sequences of k words. k is n, or the
-	// length of a shorter question, which is one sequence.
+	shift       int     // right shift that turns a hash into the number of its bit
+	sizes       []int32 // number of sequences of each question; 0 if it is not compared
+	// lengths[k] is set if there are sequences of k words. k is n, or the length of a
+	// shorter question, which is one sequence.
 	lengths []bool
 	// proofs holds the right answers, or the options, of questions of fewer than
 	// 2n words, if these differ from row to row.
 	proofs map[int32][][]uint64
-	// first finds the question that represents all equal ones, and same lists
-	// the others. Counted singly, their words would be taken for common ones.
+	// first finds the question that represents all equal ones, and same lists the
+	// others. If each of them counted, their sequences would seem common.
 	first map[uint64]int32
 	same  map[int32][]int32
 }
@@ -59,9 +60,9 @@ func newIndex(n int, items []item) *index {
 	return x
 }
 
-// add indexes a question's sequences, each once. A sequence does not span two
-// parts of a question, such as a passage and the question about it, since training
-// rows may lay them out differently.
+// add indexes each of a question's sequences once. A sequence does not span two parts of
+// a question, such as a passage and the question about it, because training rows may
+// arrange them differently.
 func (x *index) add(i int32, it *item) {
 	var parts [][]uint64
 	total, longest := 0, 0
@@ -120,8 +121,8 @@ func proofs(texts []string) (out [][]uint64) {
 	return out
 }
 
-// forgetCommon removes turns of phrase. A sequence that many questions hold does
-// not identify any of them, and does not count towards a question's size.
+// forgetCommon removes common phrases. A sequence that many questions hold identifies
+// none of them, and does not count towards a question's size.
 func (x *index) forgetCommon() {
 	kept := x.occurrences[:0]
 	for lo, hi := 0, 0; lo < len(x.occurrences); lo = hi {
@@ -152,7 +153,7 @@ func sequence(words []uint64) uint64 {
 	return h
 }
 
-// extend is the hash of a sequence with one more word.
+// extend returns the hash of a sequence with one more word.
 func extend(h, word uint64) uint64 { return spread(h ^ word) }
 
 // find returns the questions that hold a sequence.
@@ -169,17 +170,17 @@ func (x *index) find(hash uint64) []occurrence {
 type searcher struct {
 	x     *index
 	words []uint64
-	ends  []int // of each text's words
+	ends  []int // end of each text's words
 	hits  []uint64
 }
 
-// match is a question and how many of its sequences a row holds.
+// match is a question with the number of its sequences that a row holds.
 type match struct{ item, n int32 }
 
-// matches returns the questions that share sequences with the texts, in order. A
-// single shared sequence of a short question may be a turn of phrase, such as
-// "which of the following is true". It counts only if the texts also hold the
-// answer, or an option where the answer is unknown.
+// matches returns the questions that share sequences with the texts, in order. A single
+// shared sequence of a short question may be a common phrase, such as "which of the
+// following is true". It counts only if the texts also hold the answer, or an option if
+// the answer is unknown.
 func (s *searcher) matches(texts []string) []match {
 	s.words, s.ends, s.hits = s.words[:0], s.ends[:0], s.hits[:0]
 	for _, t := range texts {
@@ -210,7 +211,7 @@ func (s *searcher) matches(texts []string) []match {
 	})
 }
 
-// look notes the sequences of a text that a question may hold.
+// look records the sequences of a text that a question may hold.
 func (s *searcher) look(w []uint64) {
 	for i := range w {
 		h := uint64(0)
@@ -223,7 +224,7 @@ func (s *searcher) look(w []uint64) {
 	}
 }
 
-// holds reports whether one of the texts has these words in a row.
+// holds reports whether one of the texts has these words in sequence.
 func (s *searcher) holds(words []uint64) bool {
 	start := 0
 	for _, end := range s.ends {

@@ -10,27 +10,27 @@ import (
 	"barka/internal/pytext"
 )
 
-// item is one question, in the parts that are compared.
+// item is a question, split into the parts that are compared.
 type item struct {
 	task  *Task
 	split string
 	row   int
-	test  bool // in the split that is evaluated
-	// question includes its passage, on a line of its own. fixed reports that the
-	// options are the same for every row, such as true and false.
+	test  bool // whether it is in the evaluated split
+	// question includes its passage, on a separate line. fixed is set if the options
+	// are the same for every row, such as true and false.
 	question string
 	options  []string
 	gold     int
 	fixed    bool
-	// proof is the text expected beside the question in a training row: the right
-	// answer or, where it is unknown, the options.
+	// proof is the text that a training row must hold beside the question: the right
+	// answer or, if that is unknown, one of the options.
 	proof []string
-	found bool // something is wrong with it
-	// prompt is a hash of what the evaluation asks.
+	found bool // whether it has a defect
+	// prompt is a hash of the evaluation's prompt.
 	prompt uint64
 }
 
-// columns of a question's text, by the name of the prompt.
+// columns lists the columns of a question's text, by the name of the prompt.
 var columns = map[string][]string{
 	"mmlu_arabic":             {"question"},
 	"arabic_exams":            {"question"},
@@ -49,8 +49,8 @@ var columns = map[string][]string{
 	"sciq_prompt_arabic":      {"support", "question"},
 }
 
-// labelled holds, for prompts that score letters or numbers, the columns of the
-// options' texts.
+// labelled lists, for prompts that score letters or numbers, the columns of the options'
+// texts.
 var (
 	letters  = []string{"A", "B", "C", "D"}
 	options  = []string{"Option 1", "Option 2", "Option 3", "Option 4", "Option 5"}
@@ -67,7 +67,7 @@ func newItem(task *Task, t tasks.Task, split string, n int, test bool, row tasks
 	if cols, ok := columns[t.PromptName]; ok {
 		it.question = text(row, cols...)
 	} else {
-		// A story's prompt is nothing but its sentences.
+		// A story's prompt consists of its sentences.
 		it.question = squeeze(doc.Query)
 	}
 	if cols, ok := labelled[t.PromptName]; ok {
@@ -80,8 +80,8 @@ func newItem(task *Task, t tasks.Task, split string, n int, test bool, row tasks
 	return it
 }
 
-// optionTexts returns the texts in the columns, one or a list in each. Absent
-// options have no label either.
+// optionTexts returns the texts in the columns, each of which holds one or a list. Absent
+// options have no label either and are skipped.
 func optionTexts(row tasks.Row, columns []string) []string {
 	var out []string
 	for _, c := range columns {
@@ -105,7 +105,7 @@ func optionTexts(row tasks.Row, columns []string) []string {
 	return out
 }
 
-// text joins columns, which exist since the row made a question.
+// text joins the texts of columns.
 func text(row tasks.Row, columns ...string) string {
 	var parts []string
 	for _, c := range columns {
@@ -119,7 +119,7 @@ func text(row tasks.Row, columns ...string) string {
 // squeeze replaces every run of white space with one space.
 func squeeze(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// sortedOptions is the same for two orders of the same options.
+// sortedOptions returns a text that does not depend on the order of the options.
 func (it *item) sortedOptions() string {
 	sorted := slices.Clone(it.options)
 	slices.Sort(sorted)

@@ -5,25 +5,25 @@ import (
 	"unicode/utf8"
 )
 
-// Task is what was counted of a task. Rows and the accuracies are of the
-// evaluated split; the defects are of both splits.
+// Task holds the counts of a task. Rows and accuracies are those of the evaluated split;
+// defects are those of both splits.
 type Task struct {
 	Task string `json:"task"`
 	Rows int    `json:"rows"`
-	// Gold[i] counts the rows whose right answer is number i. Majority is the
-	// accuracy of always giving the commonest of them, Longest and Shortest
-	// that of always choosing the option with most or fewest characters (the
-	// first of equals), and Random that of guessing.
+	// Gold[i] counts the rows whose right answer is number i. Random is the accuracy
+	// of guessing, and Majority that of always giving the most common right answer.
+	// Longest and Shortest are those of always choosing the option with the most or
+	// fewest characters, the first among equals.
 	Gold     []int   `json:"gold"`
 	Random   float64 `json:"random"`
 	Majority float64 `json:"majority"`
 	Longest  float64 `json:"longest"`
 	Shortest float64 `json:"shortest"`
-	// FixedLengths are the lengths in characters of options that all rows
-	// share. Where they differ, dividing by the length favours the longest.
+	// FixedLengths holds the lengths in characters of options that all rows share. If
+	// they differ, division by the length favours the longest.
 	FixedLengths []int `json:"fixed_lengths,omitempty"`
-	// Clean counts the rows without a defect. Being repeated, which may be a common
-	// wording, and being in a training set do not count as defects here.
+	// Clean counts the rows without a defect. Repeated rows, whose wording may just be
+	// common, and rows in a training set do not count as defective here.
 	Clean int `json:"clean"`
 
 	Broken        int `json:"broken"`
@@ -31,21 +31,21 @@ type Task struct {
 	Contradictory int `json:"contradictory"`
 	Repeated      int `json:"repeated"`
 	SameOptions   int `json:"same_options"`
-	Leaked        int `json:"leaked"` // in the evaluated split
-	// Contaminated counts evaluated rows of which one training row holds at least
-	// the threshold.
+	Leaked        int `json:"leaked"` // only in the evaluated split
+	// Contaminated counts the evaluated rows that one training row holds, at least up
+	// to the threshold.
 	Contaminated int `json:"in_training"`
 
 	family string
 	fixed  []string // the options that all rows share
 }
 
-// Biased reports that division by length favours one of the fixed options.
+// Biased reports whether division by length favours one of the fixed options.
 func (t *Task) Biased() bool {
 	return len(t.FixedLengths) > 0 && slices.Min(t.FixedLengths) != slices.Max(t.FixedLengths)
 }
 
-// measure counts answers and says which options are fixed.
+// measure counts answers and finds out whether the options are fixed.
 func (t *Task) measure(items []item) {
 	fixed := len(items) > 1
 	for i := range items {
@@ -96,8 +96,8 @@ func (t *Task) measure(items []item) {
 	t.Longest, t.Shortest = float64(longest)/n, float64(shortest)/n
 }
 
-// Family counts over the tasks with a common name, such as acva: the rows of all
-// splits, and how they repeat.
+// Family holds the counts of the tasks with a common name, such as acva, over the rows of
+// all splits.
 type Family struct {
 	Family string `json:"family"`
 	Tasks  int    `json:"tasks"`
@@ -111,22 +111,22 @@ type Family struct {
 	ContradictoryRows      int `json:"contradictory_rows"`
 	Repeated               int `json:"repeated"`
 	SameOptions            int `json:"same_options"`
-	Leaked                 int `json:"leaked"` // of the evaluated splits
-	// Evaluated counts the rows of the evaluated splits, and Clean the ones without
-	// a defect.
+	Leaked                 int `json:"leaked"` // only in the evaluated splits
+	// Evaluated counts the rows of the evaluated splits, and Clean those of them
+	// without a defect.
 	Evaluated int `json:"evaluated"`
 	Clean     int `json:"clean"`
-	// Majority and Constant are means over the tasks, as the leaderboard's are:
-	// of Task.Majority, and of the accuracy of always giving answer number i,
-	// where all tasks have as many. Answers are their texts, where all rows of
-	// all tasks share them.
+	// Majority and Constant are means over the tasks, like the leaderboard's scores:
+	// Majority that of Task.Majority, Constant[i] that of the accuracy of always
+	// giving answer number i, if all tasks have as many answers. Answers holds their
+	// texts, if all rows of all tasks share them.
 	Majority float64   `json:"majority"`
 	Constant []float64 `json:"constant,omitempty"`
 	Answers  []string  `json:"answers,omitempty"`
 }
 
-// Best returns the number of the best constant answer and its accuracy. ok
-// reports that all tasks have the same number of answers.
+// Best returns the number of the best constant answer and its accuracy. ok is false if
+// the tasks have different numbers of answers.
 func (f *Family) Best() (answer int, accuracy float64, ok bool) {
 	for i, a := range f.Constant {
 		if a > accuracy {
@@ -136,7 +136,7 @@ func (f *Family) Best() (answer int, accuracy float64, ok bool) {
 	return answer, accuracy, len(f.Constant) > 0
 }
 
-// baselines averages over the family's tasks.
+// baselines computes the means over the family's tasks.
 func (f *Family) baselines(members []*Task) {
 	n := float64(len(members))
 	f.Constant, f.Answers = make([]float64, len(members[0].Gold)), members[0].fixed

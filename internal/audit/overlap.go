@@ -15,16 +15,16 @@ import (
 	"barka/internal/progress"
 )
 
-// Overlap is what training rows and benchmark questions share.
+// Overlap describes what training rows and benchmark questions have in common.
 type Overlap struct {
 	NGram     int       `json:"ngram"`
 	Threshold float64   `json:"threshold"`
 	Datasets  []Dataset `json:"datasets"`
-	// TooShort counts evaluated questions that are not compared. They have fewer
-	// than four words, or fewer than NGram and an answer without words, or consist
-	// of turns of phrase.
+	// TooShort counts evaluated questions that are not compared. They have fewer than
+	// four words, or fewer than NGram and an answer without words, or consist of
+	// common phrases.
 	TooShort int `json:"too_short"`
-	// Rows are the training rows to drop.
+	// Rows holds the training rows to drop.
 	Rows []TrainingRow `json:"-"`
 }
 
@@ -48,7 +48,7 @@ type TrainingRow struct {
 	Task     string  `json:"task"`
 	Question int     `json:"question"` // row of the task's evaluated split
 	Share    float64 `json:"share"`
-	Asks     string  `json:"asks"` // the question's beginning
+	Asks     string  `json:"asks"` // the start of the question
 }
 
 // overlap compares every training row with every evaluated question.
@@ -98,11 +98,11 @@ type comparison struct {
 	threshold float64
 	pool      *parallel.Pool
 	searchers []searcher
-	best      map[int32]TrainingRow // the row that holds most of a question
+	best      map[int32]TrainingRow // by question, the row that holds the largest share of it
 	drop      []TrainingRow
 }
 
-// compare reads a training set while the rows read before are compared.
+// compare compares the rows of a training set. It reads the next batch at the same time.
 func (c *comparison) compare(ctx context.Context, path string, progress progress.Reporter) (Dataset, error) {
 	set := Dataset{Path: path, Families: map[string]int{}}
 	total, err := dataset.Count(path)
@@ -130,7 +130,7 @@ func (c *comparison) compare(ctx context.Context, path string, progress progress
 	return set, nil
 }
 
-// batch is the number of rows compared together.
+// batch is the number of rows that are compared at once.
 const batch = 1024
 
 // ahead reads rows in batches, one batch ahead of the consumer.
@@ -181,8 +181,8 @@ func ahead(ctx context.Context, path string) iter.Seq2[[]map[string]any, error] 
 	}
 }
 
-// judge counts a row, and keeps it if it is to be dropped, with the question of
-// which it holds the largest share. Of equal shares the first question counts.
+// judge counts a row. If the row is to be dropped, judge records it with the question of
+// which it holds the largest share, the first among equals.
 func (c *comparison) judge(set *Dataset, row map[string]any, found []match) {
 	if len(found) == 0 {
 		return
@@ -197,7 +197,7 @@ func (c *comparison) judge(set *Dataset, row map[string]any, found []match) {
 		if r.Share < c.threshold {
 			continue
 		}
-		r.Task, r.Question, r.Asks = it.task.Task, it.row, beginning(squeeze(it.question))
+		r.Task, r.Question, r.Asks = it.task.Task, it.row, start(squeeze(it.question))
 		if b, known := c.best[m.item]; !known || r.Share > b.Share {
 			c.best[m.item] = r
 		}
@@ -212,15 +212,15 @@ func (c *comparison) judge(set *Dataset, row map[string]any, found []match) {
 	}
 }
 
-// beginning returns enough of a question to recognise it.
-func beginning(question string) string {
+// start returns enough of a question to recognise it.
+func start(question string) string {
 	if runes := []rune(question); len(runes) > 160 {
 		return string(runes[:159]) + "…"
 	}
 	return question
 }
 
-// identifier is a row's id, a text or a number.
+// identifier returns a row's id, which is a text or a number, as text.
 func identifier(id any) string {
 	switch id := id.(type) {
 	case string:
@@ -235,8 +235,8 @@ func identifier(id any) string {
 	return ""
 }
 
-// texts appends every string of a row, in the order of its columns' names.
-// The names do not matter: conversations, messages, question.
+// texts appends every string in a row, in the order of the columns' names, whatever the
+// names are.
 func texts(to []string, value any) []string {
 	switch v := value.(type) {
 	case string:

@@ -168,7 +168,7 @@ func TestScoresWithoutDefects(t *testing.T) {
 		t.Errorf("%+v, want %+v and one unknown", r.Scores, want)
 	}
 	if text := r.Markdown(); !strings.Contains(text, "| acva | 5 | 80.00 | 2 | 100.00 | +20.00 |") ||
-		!strings.Contains(text, ": 1 answer to what") {
+		!strings.Contains(text, ": 1 answer to questions that") {
 		t.Errorf("no scores in %s", text)
 	}
 	// One of the two is in a training set.
@@ -183,7 +183,7 @@ func TestScoresWithoutDefects(t *testing.T) {
 	if o.Tasks, err = tasks.ParseList("community|acva:Iraq|0|0"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := audit.Run(t.Context(), o, progress.Silent); !badinput.Is(err) || !strings.Contains(err.Error(), "run on other data") {
+	if _, err := audit.Run(t.Context(), o, progress.Silent); !badinput.Is(err) || !strings.Contains(err.Error(), "has no answer to any question") {
 		t.Errorf("answers to nothing that is here: %v", err)
 	}
 }

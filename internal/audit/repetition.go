@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// repetitions finds rows that repeat an earlier row of their family: with the
-// same answer, with another answer, or with other options.
+// repetitions finds rows that repeat an earlier row of their family, with the same
+// answer, another answer, or other options.
 func (r *Report) repetitions(items []item) {
 	type group struct{ rows []*item }
 	asked, questions := map[string]*group{}, map[string]*item{}
@@ -35,7 +35,7 @@ func (r *Report) repetitions(items []item) {
 	}
 }
 
-// options looks for equal options in a row.
+// options finds equal options in a row.
 func (r *Report) options(it *item) {
 	for i, o := range it.options {
 		if j := slices.Index(it.options[:i], o); j >= 0 {
@@ -46,7 +46,7 @@ func (r *Report) options(it *item) {
 	}
 }
 
-// group examines rows with equal questions.
+// group finds duplicates and contradictions among rows with equal questions and options.
 func (r *Report) group(rows []*item) {
 	first := map[string]*item{}
 	for _, it := range rows {

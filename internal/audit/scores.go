@@ -11,19 +11,19 @@ import (
 	"barka/internal/compare"
 )
 
-// Scores are a run's scores on all questions that it answered, and on the clean
-// ones: those without a defect and, if training sets were compared, not in one.
+// Scores holds a run's scores on all questions that it answered, and on the clean ones. A
+// clean question has no defect and, if training sets were compared, is in none of them.
 type Scores struct {
 	Details string  `json:"details"`
 	Tasks   []Score `json:"tasks"`
-	// Families are means over tasks. OnClean is the mean over the tasks with clean
+	// Families holds means over tasks. OnClean is the mean over the tasks with clean
 	// questions.
 	Families []Score `json:"families"`
 	// Unknown counts answers to questions that the benchmark files do not have.
 	Unknown int `json:"unknown"`
 }
 
-// Score is of a task (suite|task|shots) or a family.
+// Score is the score of a task (suite|task|shots) or of a family.
 type Score struct {
 	Name    string  `json:"name"`
 	Rows    int     `json:"rows"`
@@ -32,7 +32,7 @@ type Score struct {
 	OnClean float64 `json:"on_clean"`
 }
 
-// score sums up the answers in a details directory.
+// score adds the scores of the answers in a details directory.
 func (r *Report) score(dir string, items []item) error {
 	run, err := compare.Open(dir)
 	if err != nil {
@@ -63,7 +63,7 @@ func (r *Report) score(dir string, items []item) error {
 		families[rows[0].task.family] = append(families[rows[0].task.family], score)
 	}
 	if known == 0 {
-		return badinput.Errorf("%s: it has no answer to any question of the audited tasks; was it run on other data?", dir)
+		return badinput.Errorf("%s has no answer to any question of the audited tasks; give the --data that the evaluation had", dir)
 	}
 	for _, family := range slices.Sorted(maps.Keys(families)) {
 		s.Families = append(s.Families, meanScore(family, families[family]))
@@ -72,8 +72,8 @@ func (r *Report) score(dir string, items []item) error {
 	return nil
 }
 
-// scoreTask pairs answers with rows by their prompts. Equal prompts have equal
-// answers, so that any of their rows may be paired with any of the answers.
+// scoreTask pairs answers with rows by their prompts. A model gives equal answers to equal
+// prompts, so the order of rows with one prompt does not matter.
 func scoreTask(name string, answers []compare.Answer, rows []*item) (s Score, unknown int) {
 	s.Name = name
 	byPrompt := map[uint64][]*item{}

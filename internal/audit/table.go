@@ -10,8 +10,8 @@ import (
 	"barka/internal/htmlpage"
 )
 
-// Tables returns the report's tables: tasks, families, and training sets and
-// scores if there are any.
+// Tables returns the report's tables: tasks, families, and if there are any, training
+// sets and scores.
 func (r *Report) Tables() []htmlpage.Table {
 	tables := []htmlpage.Table{r.taskTable(), r.familyTable()}
 	if r.Overlap != nil {
@@ -23,8 +23,8 @@ func (r *Report) Tables() []htmlpage.Table {
 	return tables
 }
 
-// ReadingOrder returns the tables for a document. Its reader begins at the top, so
-// that the long table of tasks comes last.
+// ReadingOrder returns the tables for a document. The long table of tasks comes last,
+// because the reader of a document starts at the top.
 func (r *Report) ReadingOrder() []htmlpage.Table {
 	tables := r.Tables()
 	return append(tables[1:len(tables):len(tables)], tables[0])
@@ -62,8 +62,8 @@ func (r *Report) familyTable() htmlpage.Table {
 	return t
 }
 
-// constant writes the best constant answer, with its text if it has one. The
-// number comes first, so that Arabic text does not move it.
+// constant formats the best constant answer, with its text if it has one. The number
+// comes first, so that Arabic text does not move it.
 func (f *Family) constant() string {
 	i, accuracy, ok := f.Best()
 	switch {
@@ -103,7 +103,7 @@ func (s *Scores) table() htmlpage.Table {
 
 func spaced(counts []int) string { return strings.Trim(fmt.Sprint(counts), "[]") }
 
-// counted writes a number of things.
+// counted returns a number with its noun.
 func counted(n int, thing string) string {
 	if n != 1 {
 		thing += "s"
@@ -111,7 +111,7 @@ func counted(n int, thing string) string {
 	return fmt.Sprintf("%d %s", n, thing)
 }
 
-// Notes returns the remarks that are not in the tables.
+// Notes returns the remarks that do not fit into tables.
 func (r *Report) Notes() []string {
 	var notes []string
 	for _, t := range r.Tasks {
@@ -120,7 +120,7 @@ func (r *Report) Notes() []string {
 		}
 		i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.Task == t.Task && f.Kind == Broken })
 		f := r.Findings[i]
-		notes = append(notes, fmt.Sprintf("%s: %s cannot be made a question, and an evaluation refuses the task; the first "+
+		notes = append(notes, fmt.Sprintf("%s: %s cannot be made a question, so that an evaluation leaves the task out; the first "+
 			"is %s row %d: %s", t.Task, counted(t.Broken, "row"), f.Split, f.Row, f.Detail))
 	}
 	for _, c := range r.Clusters {
@@ -135,18 +135,18 @@ func (r *Report) Notes() []string {
 			}
 		}
 		if len(biased) > 0 {
-			notes = append(notes, fmt.Sprintf("in %s of %s the same options of %s characters are scored every time (%s): "+
+			notes = append(notes, fmt.Sprintf("in %s of %s every row has the same options, of %s characters (%s): "+
 				"acc_norm, which divides by the length, favours the longest",
 				counted(len(biased), "task"), f.Family, strings.ReplaceAll(spaced(biased[0].FixedLengths), " ", " and "),
 				strings.Join(biased[0].fixed, " and ")))
 		}
 	}
 	if r.Overlap != nil && r.Overlap.TooShort > 0 {
-		notes = append(notes, fmt.Sprintf("too short or common to look for in training sets: %s", counted(r.Overlap.TooShort, "question")))
+		notes = append(notes, fmt.Sprintf("too short or too common to be found in training sets: %s", counted(r.Overlap.TooShort, "question")))
 	}
 	for _, s := range r.Scores {
 		if s.Unknown > 0 {
-			notes = append(notes, fmt.Sprintf("%s: %s to what the benchmark files do not ask, left out", s.Details,
+			notes = append(notes, fmt.Sprintf("%s: %s to questions that the benchmark files do not have, left out", s.Details,
 				counted(s.Unknown, "answer")))
 		}
 	}

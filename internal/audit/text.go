@@ -9,9 +9,9 @@ import (
 	"barka/internal/htmlpage"
 )
 
-// LeftOut names the tasks that are not in the report: those without data in
-// dataDir, with the command that gets it, one line per repository, and others
-// with the reason.
+// LeftOut describes the tasks that are not in the report. Those without data in dataDir
+// get one line per repository, with the command that downloads it; others get their
+// reason.
 func (r *Report) LeftOut(dataDir string) []string {
 	var out, repos []string
 	missing := map[string][]string{}
@@ -31,13 +31,14 @@ func (r *Report) LeftOut(dataDir string) []string {
 		if n > 4 {
 			names = append(names[:3:3], fmt.Sprintf("… (%d in all)", n))
 		}
-		out = append(out, fmt.Sprintf("left out, since their data is not in %s: %s\n  get it: %s", dataDir, strings.Join(names, ", "), get))
+		out = append(out, fmt.Sprintf("left out, because their data is not in %s: %s\n  get it: %s",
+			dataDir, strings.Join(names, ", "), get))
 	}
 	return out
 }
 
-// NextStep says what to do about the findings, which are in the directory out if
-// it is not empty.
+// NextStep returns advice about the findings. out is the directory to which they were
+// written, or "".
 func (r *Report) NextStep(out string) string {
 	drop := 0
 	if r.Overlap != nil {

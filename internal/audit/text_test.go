@@ -15,8 +15,8 @@ func TestLeftOut(t *testing.T) {
 	}
 	got := strings.Join(r.LeftOut("data"), "\n")
 	want := "community|b is left out: no rows\n" +
-		"left out, since their data is not in data: a:1, a:2, a:3, … (5 in all)\n  get it: get A\n" +
-		"left out, since their data is not in data: c\n  get it: get C"
+		"left out, because their data is not in data: a:1, a:2, a:3, … (5 in all)\n  get it: get A\n" +
+		"left out, because their data is not in data: c\n  get it: get C"
 	if got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}

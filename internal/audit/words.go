@@ -6,14 +6,13 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// shortest is the fewest words by which texts can be compared.
+// shortest is the smallest number of words by which texts can be compared.
 const shortest = 4
 
-// words appends a hash of each word of a text, in the spelling by which texts
-// are compared: lower case, compatibility forms resolved, Arabic without vowel
-// signs and tatweel, with one form of alef, ya, kaf, ha and ta marbuta, digits
-// as in English. Marks of writing direction and joining are nothing;
-// everything else that is no letter or digit ends a word.
+// words appends a hash of each word of a text, in a spelling for comparison: lower case,
+// compatibility forms resolved, Arabic without vowel signs and tatweel, with one form of
+// alef, ya, kaf, ha and ta marbuta, and with ASCII digits. Marks of direction and joining
+// are ignored. Every other character that is not a letter or digit ends a word.
 func words(to []uint64, text string) []uint64 {
 	if !plain(text) && norm.NFKC.QuickSpanString(text) < len(text) {
 		text = norm.NFKC.String(text)
@@ -36,9 +35,9 @@ func words(to []uint64, text string) []uint64 {
 	return to
 }
 
-// plain reports whether a text has only characters, the most of Arabic and
-// English, that normalisation leaves as they are here: it may reorder vowel
-// signs, which count for nothing.
+// plain reports whether a text has only characters that normalisation does not change,
+// which are most of Arabic and English. Normalisation may reorder vowel signs, but these
+// are ignored.
 func plain(text string) bool {
 	for _, r := range text {
 		if r >= 0xa0 && (r < '،' || r > '\u0652') && (r < '٠' || r > '٩') && (r < '\u2000' || r > '\u206f') {
@@ -48,14 +47,14 @@ func plain(text string) bool {
 	return true
 }
 
-// spread lets every bit of a hash depend on every other.
+// spread mixes the bits of a hash.
 func spread(h uint64) uint64 {
 	h = (h ^ h>>32) * 0x9e3779b97f4a7c15
 	return h ^ h>>29
 }
 
-// folded returns the letter or digit a character is compared as, a space for
-// what ends a word, and 0 for what counts for nothing.
+// folded returns the letter or digit as which a character is compared, a space if it ends
+// a word, and 0 if it is ignored.
 func folded(r rune) rune {
 	if int(r) < len(foldings) {
 		return foldings[r]
@@ -63,7 +62,7 @@ func folded(r rune) rune {
 	return fold(r)
 }
 
-// foldings holds fold of the Latin, Greek, Cyrillic and Arabic blocks.
+// foldings holds the results of fold for the Latin, Greek, Cyrillic and Arabic blocks.
 var foldings = func() (t [0x700]rune) {
 	for r := range t {
 		t[r] = fold(rune(r))

@@ -10,7 +10,7 @@ import (
 	"barka/internal/badinput"
 )
 
-// Files that Write makes.
+// Names of the files that Write writes.
 const (
 	ReportFile   = "audit.json"
 	MarkdownFile = "audit.md"
@@ -19,8 +19,7 @@ const (
 	DropFile     = "drop.jsonl"
 )
 
-// Write puts the report, the findings and the training rows to drop into a
-// directory.
+// Write writes the report, the findings and the training rows to drop to a directory.
 func (r *Report) Write(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return badinput.Wrap(err)

@@ -1,6 +1,6 @@
-// Package compare tests whether one evaluation is better than another. It pairs
-// their answers question by question, from the details that Barka and lighteval
-// write, and tests the difference in every task and in the leaderboard's rows.
+// Package compare tests whether one evaluation is better than another. It reads the
+// details that Barka and lighteval write, pairs the answers question by question, and
+// tests the difference in every task and in the leaderboard's rows.
 package compare
 
 import (
@@ -15,16 +15,16 @@ import (
 	"barka/internal/eval/tasks"
 )
 
-// Options are the options of a comparison.
+// Options holds the options of a comparison.
 type Options struct {
-	// Common compares the questions that both runs have; without it, runs on
-	// different questions are refused.
+	// Common compares the questions that both runs have. Without it, runs on different
+	// questions are an error.
 	Common bool
 	// Resamples is the number of bootstrap resamples; 0 means Resamples.
 	Resamples int
 	Seed      int64
-	// Flips is called with every question that the runs answered with different
-	// success, task by task; it may be nil.
+	// Flips, if not nil, is called with every question on which the runs differ, task
+	// by task.
 	Flips func(Flip) error
 }
 
@@ -33,52 +33,52 @@ type Difference struct {
 	// Task is suite|task|shots, or a row of the leaderboard.
 	Task      string
 	Questions int
-	// A and B are the scores, from 0 to 1; over several tasks, their mean.
+	// A and B are the scores, from 0 to 1. For several tasks they are means.
 	A, B float64
 	// Low and High bound the 95 % interval of B-A by a paired bootstrap over the
 	// questions of each task. Bootstrap is its two-sided p-value.
 	Low, High, Bootstrap float64
-	// OnlyA and OnlyB count questions that only one run got right, or that a judge
-	// marked higher for it. McNemar is the p-value of McNemar's exact test on these
-	// counts, over several tasks on all their questions together.
+	// OnlyA and OnlyB count questions that only one run answered correctly, or for
+	// which a judge gave it a higher mark. McNemar is the p-value of McNemar's exact
+	// test on these counts, for several tasks on all of their questions.
 	OnlyA, OnlyB int
 	McNemar      float64
 	// Holm is the p-value adjusted for the number of tasks (McNemar) or rows
-	// (Bootstrap) tested at once; NaN for the averages.
+	// (Bootstrap) that are tested. It is NaN for averages.
 	Holm float64
 
-	means []float64 // of the resamples
+	means []float64 // means of the resamples
 }
 
 // Comparison is the result of Compare.
 type Comparison struct {
 	A, B        *Run
 	Leaderboard tasks.Leaderboard
-	// Tasks are the tasks both runs have, sorted.
+	// Tasks holds the tasks that both runs have, sorted.
 	Tasks []Difference
-	// Rows are the leaderboard's rows, each if both runs have all its tasks.
-	// Average is their mean. It has no questions if a row is missing.
+	// Rows holds those rows of the leaderboard of which both runs have all tasks.
+	// Average is the mean of all rows; it has no questions if a row is missing.
 	Rows    []Difference
 	Average Difference
 	// All treats the questions of all tasks as one task.
 	All Difference
 	// OnlyA and OnlyB list the tasks that only one run has.
 	OnlyA, OnlyB []string
-	// Notes say how the runs differ in more than the model.
+	// Notes describe differences between the runs besides the model.
 	Notes []string
-	// Resamples and Seed are those of the bootstrap.
+	// Resamples and Seed are the bootstrap's.
 	Resamples int
 	Seed      int64
 }
 
-// Compare pairs the answers of two evaluations. Runs on different questions
-// are refused unless Options.Common says otherwise.
+// Compare pairs the answers of two evaluations. Without Options.Common it returns an
+// error for runs on different questions.
 func Compare(a, b *Run, o Options) (*Comparison, error) {
 	if o.Resamples == 0 {
 		o.Resamples = Resamples
 	}
 	if o.Resamples < 1 {
-		return nil, badinput.Errorf("%d resamples; expected a positive number", o.Resamples)
+		return nil, badinput.Errorf("--resamples is %d, expected a positive number", o.Resamples)
 	}
 	c := &Comparison{A: a, B: b, Resamples: o.Resamples, Seed: o.Seed}
 	pairs, err := c.pairTasks()
@@ -119,11 +119,11 @@ type taskPair struct {
 	name           string // with the shots
 	shotsA, shotsB int
 	fileA, fileB   string
-	unequal        []string // how their questions differ
+	unequal        []string // differences between their questions
 }
 
-// pairTasks matches the tasks of the runs, in every number of shots that both
-// have. If they have none in common, it matches the lowest number of each.
+// pairTasks pairs the tasks of the runs for every number of shots that both have. If they
+// have none in common, it pairs the lowest number of each.
 func (c *Comparison) pairTasks() ([]*taskPair, error) {
 	var out []*taskPair
 	for _, key := range slices.Sorted(maps.Keys(c.A.files)) {
@@ -179,7 +179,8 @@ func (p *taskPair) compare(o Options, seen *tally) (Difference, error) {
 			continue
 		}
 		if a[i].metric != b[j].metric {
-			return x.Difference, badinput.Errorf("%s is measured by %s in %s, by %s in %s", p.name, a[i].metric, p.fileA, b[j].metric, p.fileB)
+			return x.Difference, badinput.Errorf("the metric of %s is %s in %s and %s in %s; compare evaluations with the same metric",
+				p.name, a[i].metric, p.fileA, b[j].metric, p.fileB)
 		}
 		seen.differences(&a[i], &b[j])
 		if x.add(&a[i], &b[j]) && o.Flips != nil {
@@ -208,7 +209,7 @@ func (p *taskPair) compare(o Options, seen *tally) (Difference, error) {
 	return x.Difference, nil
 }
 
-// differences counts how a question was put to the runs in different ways.
+// differences counts the ways in which a question was put to the runs differently.
 func (t *tally) differences(a, b *question) {
 	if a.prompt != b.prompt {
 		t.otherPrompts++
@@ -218,8 +219,8 @@ func (t *tally) differences(a, b *question) {
 	}
 }
 
-// paired is a Difference in progress: sums over the questions so far, how much
-// better B is on each, and the answers.
+// paired is a Difference in progress. gains holds the difference B-A of each question so
+// far, and picksA and picksB the answers.
 type paired struct {
 	Difference
 	gains          []float64
@@ -241,8 +242,8 @@ func (x *paired) add(a, b *question) bool {
 	return gain != 0
 }
 
-// matches returns, for every question of a, the index of the same question in b,
-// or -1. Repetitions of a question are paired in order.
+// matches returns, for every question of a, the index of the same question in b, or -1.
+// Repetitions of a question are paired in order.
 func matches(a, b []question) []int {
 	at := map[string][]int{}
 	for j := range b {
@@ -259,14 +260,14 @@ func matches(a, b []question) []int {
 	return out
 }
 
-// test fills in what follows from the counts and the resamples.
+// test computes the statistics from the counts and the resamples.
 func (d *Difference) test(means []float64) {
 	d.means, d.Holm = means, math.NaN()
 	d.Low, d.High, d.Bootstrap = interval(means)
 	d.McNemar = mcNemar(d.OnlyA, d.OnlyB)
 }
 
-// Names of lines that sum up.
+// Names of lines that sum up others.
 const (
 	average      = "Average"
 	allQuestions = "All questions"
@@ -275,7 +276,7 @@ const (
 // rows combines tasks into the leaderboard's rows, their average, and all
 // questions.
 func (c *Comparison) rows(pairs []*taskPair) {
-	lowest := map[string]Difference{} // a task in its lowest number of shots
+	lowest := map[string]Difference{} // each task with its lowest number of shots
 	for _, p := range pairs {
 		i := slices.IndexFunc(c.Tasks, func(d Difference) bool { return d.Task == p.name })
 		if _, ok := lowest[p.key]; !ok && i >= 0 {
@@ -300,8 +301,8 @@ func (c *Comparison) rows(pairs []*taskPair) {
 	c.All = pool(c.Tasks)
 }
 
-// leaderboard is the version that the runs record, or else the one that has tasks
-// of these names.
+// leaderboard returns the version that the runs record, or else the one that has tasks
+// with these names.
 func (c *Comparison) leaderboard(keys []string) tasks.Leaderboard {
 	if modes, ok := c.A.general["config"].(map[string]any); ok && modes["leaderboard"] == string(tasks.V2) {
 		return tasks.V2
@@ -314,7 +315,7 @@ func (c *Comparison) leaderboard(keys []string) tasks.Leaderboard {
 	return tasks.V1
 }
 
-// combine is the plain mean of tasks or rows.
+// combine returns the plain mean of tasks or rows.
 func combine(name string, members []Difference) Difference {
 	d := Difference{Task: name}
 	var means [][]float64
@@ -330,7 +331,7 @@ func combine(name string, members []Difference) Difference {
 	return d
 }
 
-// pool treats the questions of all tasks as one task's.
+// pool returns the Difference over the questions of all tasks as if they were one task.
 func pool(members []Difference) Difference {
 	d := Difference{Task: allQuestions}
 	for _, m := range members {

@@ -309,10 +309,10 @@ func TestNotes(t *testing.T) {
 	}
 	c := mustCompare(t, a, b, Options{})
 	notes := strings.Join(c.Notes, "\n")
-	for _, want := range []string{"B: 2 evaluations are there; this is the newest, " + stamp + " of y", "type of " +
+	for _, want := range []string{"B: of 2 evaluations this is the newest, " + stamp + " of y", "type of " +
 		"the weights is torch.bfloat16 in A, int8 in B", "--alghafa is as usual in A, index in B",
-		"Asked with other numbers of examples: community|acva:Iraq|0→5", "1 of 6 questions were put in other words",
-		"1 of 6 questions had other texts scored", "0 of 3 tasks have p (McNemar) below 0.05"} {
+		"The runs have different numbers of examples in: community|acva:Iraq|0→5", "The prompts of 1 of 6 questions differ",
+		"The scored choices of 1 of 6 questions differ", "0 of 3 tasks have p (McNemar) below 0.05"} {
 		if !strings.Contains(notes, want) {
 			t.Errorf("the notes lack %q:\n%s", want, notes)
 		}

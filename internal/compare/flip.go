@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Flip is a question that the runs answered with different success.
+// Flip is a question on which the scores of the runs differ.
 type Flip struct {
 	Task string `json:"task"`
-	// Question counts from 1 in the order of A's details.
+	// Question is the number of the question in A's details, counted from 1.
 	Question int      `json:"question"`
 	Prompt   string   `json:"prompt"`
 	Choices  []string `json:"choices"`
@@ -19,7 +19,7 @@ type Flip struct {
 	B      string  `json:"b"`
 	ScoreA float64 `json:"a_score"`
 	ScoreB float64 `json:"b_score"`
-	// LogProbsA and LogProbsB are the choices' log-probabilities.
+	// LogProbsA and LogProbsB hold the choices' log-probabilities.
 	LogProbsA []float64 `json:"a_logprobs,omitempty"`
 	LogProbsB []float64 `json:"b_logprobs,omitempty"`
 	// PromptB and ChoicesB are those of B, if they differ.
@@ -50,17 +50,17 @@ func (f Flip) Outcome() string {
 	return fmt.Sprintf("A is marked %.2f, B %.2f", f.ScoreA, f.ScoreB)
 }
 
-// FlipAnswer is an answer to a flipped question. A and B report which runs gave
-// it, Gold that it is right.
+// FlipAnswer is an answer to a flipped question. A and B are set if that run gave it, and
+// Gold if it is right.
 type FlipAnswer struct {
 	Text       string
 	A, B, Gold bool
-	// Scored reports whether the log-probabilities are known.
+	// Scored is set if the log-probabilities are known.
 	Scored             bool
 	LogProbA, LogProbB float64
 }
 
-// Answers returns the choices, and answers that are not among them.
+// Answers returns the choices, followed by answers that are not among them.
 func (f Flip) Answers() []FlipAnswer {
 	var out []FlipAnswer
 	scored := f.ChoicesB == nil && len(f.LogProbsA) == len(f.Choices) && len(f.LogProbsB) == len(f.Choices)
@@ -79,8 +79,8 @@ func (f Flip) Answers() []FlipAnswer {
 	return out
 }
 
-// Text writes a flipped question for a terminal: the prompt and the answers, with
-// who gave them.
+// Text formats a flipped question for a terminal: the prompt and the answers, with the
+// runs that gave them.
 func (f Flip) Text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, question %d: %s\n\n%s\n\n", f.Task, f.Question, f.Outcome(), f.Prompt)

@@ -8,10 +8,10 @@ import (
 	"barka/internal/eval/leaderboard"
 )
 
-// significant is the p-value below which a difference counts as one.
+// significant is the p-value below which a difference is significant.
 const significant = 0.05
 
-// notes collects what a reader of the tables should know.
+// notes adds remarks for the reader of the tables.
 func (c *Comparison) notes(seen tally) {
 	note := func(format string, args ...any) { c.Notes = append(c.Notes, fmt.Sprintf(format, args...)) }
 	for _, r := range []struct {
@@ -19,7 +19,7 @@ func (c *Comparison) notes(seen tally) {
 		run  *Run
 	}{{"A", c.A}, {"B", c.B}} {
 		if r.run.Runs > 1 {
-			note("%s: %d evaluations are there; this is the newest, %s of %s.", r.name, r.run.Runs, r.run.Time, r.run.Model)
+			note("%s: of %d evaluations this is the newest, %s of %s.", r.name, r.run.Runs, r.run.Time, r.run.Model)
 		}
 	}
 	if c.A.Dir == c.B.Dir {
@@ -29,14 +29,14 @@ func (c *Comparison) notes(seen tally) {
 		note("%s", d)
 	}
 	if len(seen.otherShots) > 0 {
-		note("Asked with other numbers of examples: %s.", few(seen.otherShots))
+		note("The runs have different numbers of examples in: %s.", few(seen.otherShots))
 	}
 	if seen.otherPrompts > 0 {
-		note("%d of %d questions were put in other words: chat template, system prompt or examples differ.",
+		note("The prompts of %d of %d questions differ: chat template, system prompt or examples are not the same.",
 			seen.otherPrompts, seen.questions)
 	}
 	if seen.otherChoices > 0 {
-		note("%d of %d questions had other texts scored as their answers.", seen.otherChoices, seen.questions)
+		note("The scored choices of %d of %d questions differ.", seen.otherChoices, seen.questions)
 	}
 	if seen.droppedA+seen.droppedB > 0 {
 		note("Left out, because the other run does not have them: %d questions of A, %d of B.", seen.droppedA, seen.droppedB)
@@ -56,8 +56,8 @@ func (c *Comparison) notes(seen tally) {
 	c.Notes = append(c.Notes, c.manyTests()...)
 }
 
-// manyTests compares the number of significant differences with what chance
-// would give.
+// manyTests compares the number of significant differences with the number expected by
+// chance.
 func (c *Comparison) manyTests() []string {
 	if len(c.Tasks) < 2 {
 		return nil
@@ -76,7 +76,7 @@ func (c *Comparison) manyTests() []string {
 		plain, len(c.Tasks), significant, significant*float64(len(c.Tasks)), adjusted)}
 }
 
-// recorded are the options of a result file that scores can depend on.
+// recorded lists the options in a result file on which scores can depend.
 var recorded = []struct{ key, name string }{
 	{"model_dtype", "type of the weights"}, {"max_samples", "--max-samples"},
 	{"token_border", "--token-boundary"}, {"alghafa_choices", "--alghafa"}, {"judge", "judge"}, {"leaderboard", "leaderboard"},
@@ -95,8 +95,8 @@ func optionDifferences(a, b map[string]any) []string {
 	return out
 }
 
-// recordedValue finds an option among the general ones or the modes. A mode that
-// is the reference's is not recorded.
+// recordedValue finds an option among the general ones or the modes. A mode with the
+// reference's value is not recorded.
 func recordedValue(general map[string]any, key string) string {
 	value, ok := general[key]
 	if modes, isMap := general["config"].(map[string]any); isMap && !ok {

@@ -8,12 +8,11 @@ import (
 	"slices"
 )
 
-// Resamples is the usual number of bootstrap resamples.
+// Resamples is the default number of bootstrap resamples.
 const Resamples = 10000
 
-// mcNemar is McNemar's exact test: the two-sided probability of a split of
-// a+b discordant questions at least as uneven as a against b, if both runs
-// were equally good.
+// mcNemar is McNemar's exact test. It returns the two-sided probability of a split of a+b
+// discordant questions at least as uneven as a against b, if both runs are equally good.
 func mcNemar(a, b int) float64 {
 	n, k := a+b, min(a, b)
 	logN, _ := math.Lgamma(float64(n + 1))
@@ -26,9 +25,9 @@ func mcNemar(a, b int) float64 {
 	return min(1, 2*p)
 }
 
-// differences counts the differences B-A of a task's questions: the values, and
-// the number of questions with each. For right and wrong answers the values are
-// -1, 0 and 1.
+// differences counts the differences B-A of a task's questions. values holds the distinct
+// values and counts the number of questions with each. For right and wrong answers the
+// values are -1, 0 and 1.
 type differences struct {
 	values []float64
 	counts []int
@@ -46,10 +45,10 @@ func newDifferences(ds []float64) differences {
 	return out
 }
 
-// resample draws n bootstrap means of the differences. Drawing questions with
-// replacement draws a multinomial count of each value, which takes one binomial
-// per value, however many questions there are. The draws depend only on the seed
-// and the name, so that a task's interval does not depend on the other tasks.
+// resample draws n bootstrap means of the differences. To draw questions with replacement
+// is to draw a multinomial count of each value, which needs one binomial per value for any
+// number of questions. The draws depend only on the seed and the name, so that a task's
+// interval does not depend on the other tasks.
 func (d differences) resample(n int, seed int64, name string) []float64 {
 	questions := 0
 	for _, c := range d.counts {
@@ -75,7 +74,7 @@ func (d differences) resample(n int, seed int64, name string) []float64 {
 	return out
 }
 
-// logFactorials are log k! for k from 0 to n.
+// logFactorials returns log k! for k from 0 to n.
 func logFactorials(n int) []float64 {
 	out := make([]float64, n+1)
 	for k := 2; k <= n; k++ {
@@ -84,8 +83,8 @@ func logFactorials(n int) []float64 {
 	return out
 }
 
-// binomial draws the number of successes in n trials by inversion, from the
-// mode outwards. That takes about as many steps as the standard deviation.
+// binomial draws the number of successes in n trials by inversion, from the mode
+// outwards. The number of steps is about the standard deviation.
 func binomial(rnd *rand.Rand, logs []float64, n int, p float64) int {
 	switch {
 	case n == 0 || p <= 0:
@@ -119,10 +118,10 @@ func binomial(rnd *rand.Rand, logs []float64, n int, p float64) int {
 	return mode
 }
 
-// interval returns the 95 % percentile interval of resampled means and their
-// p-value: twice the share of resamples on the other side of zero, at most 1. One
-// is added to both counts, so that p is never zero. p is below 0.05 about when the
-// interval excludes zero.
+// interval returns the 95 % percentile interval of resampled means and their p-value:
+// twice the share of resamples on the other side of zero, at most 1. One is added to both
+// counts, so that p is never zero. p is below 0.05 approximately if the interval excludes
+// zero.
 func interval(means []float64) (low, high, p float64) {
 	sorted := slices.Clone(means)
 	slices.Sort(sorted)
@@ -162,8 +161,8 @@ func meanOf(members [][]float64) []float64 {
 	return out
 }
 
-// holm adjusts p-values by Holm's method, which bounds the probability that any
-// test below 0.05 is so by chance to 5 %.
+// holm adjusts p-values by Holm's method, which limits the probability of any false
+// positive at 0.05 to 5 %.
 func holm(ps []float64) []float64 {
 	order := make([]int, len(ps))
 	for i := range order {

@@ -6,23 +6,23 @@ import (
 	"barka/internal/eval/tasks"
 )
 
-// Published are figures that others printed. Nothing here was measured.
+// Published holds figures that others published. None of them was measured here.
 type Published struct {
-	// Base and Tuned name the models, Source says where the figures are from.
+	// Base and Tuned name the models, and Source the place of the figures.
 	Base, Tuned, Source string
-	// Note says what is wrong with them.
+	// Note describes defects of the figures.
 	Note string
 	// Figures are in percent, by the leaderboard's rows and "Average".
 	Figures map[string][2]float64
 }
 
-// published is the table of the project whose results Barka sets out to reach.
+// published is the table of the project whose results Barka aims to reach.
 var published = Published{
 	Base: "Gemma-2-9b-it", Tuned: "BARKA-9b-it",
 	Source: "the README of github.com/Slim205/Arabicllm",
-	Note: "AlGhafa's 54.17 for the base is printed so; the run that its other 13 figures are from has 52.17, which " +
-		"makes that average 56.34. SciQ's options are shuffled without a seed there, in each of two processes by itself, so " +
-		"that its figures say little.",
+	Note: "AlGhafa's 54.17 for the base is as printed; the run behind its other 13 figures has 52.17, which would make " +
+		"that average 56.34. SciQ's options were shuffled without a seed, separately in each of two processes, so that its " +
+		"figures mean little.",
 	Figures: map[string][2]float64{
 		"ACVA": {48.98, 73.55}, "AlGhafa": {54.17, 54.63}, "MMLU": {53.33, 52.51}, "EXAMS": {50.65, 52.89},
 		"ARC Challenge": {55.00, 58.88}, "ARC Easy": {52.45, 59.46}, "BOOLQ": {83.99, 86.38}, "COPA": {60.00, 62.22},
@@ -31,24 +31,23 @@ var published = Published{
 	},
 }
 
-// Remark says where the figures are from, and what is wrong with them.
+// Remark returns the source of the figures and their defects, for readers.
 func (p Published) Remark() string {
-	return fmt.Sprintf("Published figures are those of %s; nobody measured them here. %s", p.Source, p.Note)
+	return fmt.Sprintf("Published figures are those of %s; they were not measured here. %s", p.Source, p.Note)
 }
 
-// PublishedFor returns the published figures for a leaderboard, if there are
-// any.
+// PublishedFor returns the published figures for a leaderboard, if there are any.
 func PublishedFor(b tasks.Leaderboard) (Published, bool) { return published, b == tasks.V1 }
 
 // Pair is a row of measured and published figures.
 type Pair struct {
 	Name string
-	// Measured is nil when the row was not compared.
+	// Measured is nil if the row was not compared.
 	Measured    *Difference
 	Base, Tuned float64
 }
 
-// Beside returns the published rows with the measured ones.
+// Beside returns the published rows together with the measured ones.
 func (c *Comparison) Beside(p Published) []Pair {
 	var out []Pair
 	for _, h := range c.Leaderboard.TableRows() {

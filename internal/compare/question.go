@@ -19,18 +19,18 @@ type question struct {
 	choices         []string
 	gold            int
 	metric          string
-	value           float64 // of the metric: 0 or 1, or a judge's mark
-	// scores are the choices' log-probabilities, nil if the file does not have
-	// them; written is a judged task's answer.
+	value           float64 // value of the metric: 0 or 1, or a judge's mark
+	// scores holds the choices' log-probabilities, or nil if the file does not have
+	// them. written is the answer in a judged task.
 	scores  []float64
 	written string
 }
 
-// key identifies the question across runs. It includes the answers, because a
-// benchmark can ask twice in the same words with other answers.
+// key identifies the question across runs. It includes the right answer, because a
+// benchmark can have two questions that differ only in it.
 func (q *question) key() string { return q.example + "\x00" + strconv.Itoa(q.gold) }
 
-// answer is the text that the model chose or wrote.
+// answer returns the text that the model chose or wrote.
 func (q *question) answer() string {
 	if q.scores == nil {
 		return q.written
@@ -49,7 +49,7 @@ func (q *question) pick(picks []leaderboard.Pick) []leaderboard.Pick {
 	return picks
 }
 
-// habit is the commonest of a task's answers. It is empty if the files lack an
+// habit returns the most common of a task's answers. It is empty if the file lacks an
 // answer.
 func habit(task string, picks []leaderboard.Pick, questions int) leaderboard.Habit {
 	if len(picks) < questions {
@@ -72,9 +72,9 @@ var (
 	prediction  = regexp.MustCompile(`\(([^(),]+), (?:True|False)\)`)
 )
 
-// readQuestions reads a details file. The reference writes a cell as Arrow
-// holds it or, where Arrow refuses a mix of types, as Python's str() of it. Which
-// of the two depends on the versions of its libraries.
+// readQuestions reads a details file. The reference writes a cell as an Arrow value or, if
+// Arrow rejects a mix of types, as Python's str() of it. Which of the two depends on the
+// versions of its libraries.
 func readQuestions(path string) ([]question, error) {
 	f, err := parquet.Open(path)
 	if err != nil {
@@ -93,7 +93,7 @@ func readQuestions(path string) ([]question, error) {
 		out = append(out, q)
 	}
 	if len(out) == 0 {
-		return nil, badinput.Errorf("%s: no rows", path)
+		return nil, badinput.Errorf("%s has no rows", path)
 	}
 	return out, nil
 }
@@ -112,7 +112,7 @@ func newQuestion(row map[string]any) (question, error) {
 	if q.gold, ok = goldOf(row["gold_index"]); !ok {
 		return q, badinput.Errorf("gold_index is %.60q, expected the number of the right choice", fmt.Sprint(row["gold_index"]))
 	}
-	// The model's answer is only needed for the list of flips.
+	// The model's answer is needed only for flips and habits.
 	if q.metric == "llm_as_judge" {
 		if written, ok := textsOf(row["predictions"]); ok && len(written) > 0 {
 			q.written = written[0]
@@ -187,8 +187,8 @@ func goldOf(v any) (int, bool) {
 	return 0, false
 }
 
-// scoresOf returns the log-probabilities of a list of pairs (log-probability,
-// greedy), nil if they cannot be read.
+// scoresOf returns the log-probabilities of a list of pairs (log-probability, greedy), or
+// nil if they cannot be read.
 func scoresOf(v any) []float64 {
 	var out []float64
 	add := func(score float64) bool {

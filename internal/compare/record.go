@@ -2,7 +2,7 @@ package compare
 
 import "math"
 
-// Record is the comparison for programs; scores are from 0 to 1.
+// Record is the comparison for programs. Scores are from 0 to 1.
 type Record struct {
 	A            RunRecord          `json:"a"`
 	B            RunRecord          `json:"b"`
@@ -26,7 +26,7 @@ type RunRecord struct {
 	Details string `json:"details"`
 }
 
-// DifferenceRecord is a Difference.
+// DifferenceRecord is a Difference for programs.
 type DifferenceRecord struct {
 	Name      string   `json:"name"`
 	Questions int      `json:"questions"`

@@ -17,19 +17,20 @@ import (
 
 // Run is an evaluation on disk.
 type Run struct {
-	// Model is its name. Time is when it ended, as in the names of its files.
+	// Model is the model's name. Time is the end of the run, as in the names of its
+	// files.
 	Model, Time string
-	// Dir holds its details.
+	// Dir is the directory of its details.
 	Dir string
 	// Runs counts the evaluations below the path; this one is the newest.
 	Runs int
 
-	general map[string]any // config_general; nil without the result file
+	general map[string]any // config_general, or nil without a result file
 	files   map[string]map[int]string
 }
 
-// Open finds an evaluation by its result file, by the directory of its details,
-// or in an output directory of Barka or lighteval, of which it takes the newest.
+// Open opens an evaluation by its result file, by the directory of its details, or by an
+// output directory of Barka or lighteval, of which it takes the newest evaluation.
 func Open(path string) (*Run, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -49,10 +50,10 @@ func Open(path string) (*Run, error) {
 	return openDetails(newest, len(dirs))
 }
 
-// noDetails is the error of a directory without details.
+// noDetails returns the error for a directory without details.
 func noDetails(path string) error {
 	if found, _ := filepath.Glob(filepath.Join(path, "shards", "*")); len(found) > 0 {
-		return badinput.Errorf("%s: shards that were not joined yet; run barka eval merge %s --output-dir %s", path, path, path)
+		return badinput.Errorf("%s has shards that are not joined yet; run barka eval merge %s --output-dir %s", path, path, path)
 	}
 	found := false
 	filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
@@ -60,20 +61,20 @@ func noDetails(path string) error {
 		return nil
 	})
 	if found {
-		return badinput.Errorf("%s: results, but no details_suite|task|shots_time.parquet; evaluate again without "+
+		return badinput.Errorf("%s has results, but no details_suite|task|shots_time.parquet; evaluate again without "+
 			"--no-details (scores are reused)", path)
 	}
-	return badinput.Errorf("%s: no evaluation here, that is no details_suite|task|shots_time.parquet below it; expected "+
+	return badinput.Errorf("%s has no evaluation (no details_suite|task|shots_time.parquet below it); expected "+
 		"an output directory of barka eval or lighteval", path)
 }
 
 var (
-	// detailName takes task and shots out of a details file's name.
+	// detailName matches task and shots in the name of a details file.
 	detailName  = regexp.MustCompile(`^details_(.+\|.+)\|(\d+)_\d{4}-\d\d-\d\dT[\d.-]+\.parquet$`)
 	resultsName = regexp.MustCompile(`^results_(\d{4}-\d\d-\d\dT[\d.-]+)\.json$`)
 )
 
-// detailDirs are the directories at or below root with details in them.
+// detailDirs returns the directories at or below root that contain details.
 func detailDirs(root string) ([]string, error) {
 	var out []string
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
@@ -91,12 +92,12 @@ func detailDirs(root string) ([]string, error) {
 	return out, nil
 }
 
-// openResults opens the evaluation that a result file belongs to. Its details are
-// beside it or, if it is below a directory results, below details instead.
+// openResults opens the evaluation of a result file. Its details are beside it or, if it
+// is below a directory named results, below one named details in its place.
 func openResults(path string) (*Run, error) {
 	m := resultsName.FindStringSubmatch(filepath.Base(path))
 	if m == nil {
-		return nil, badinput.Errorf("%s: expected an output directory, a directory of details or a results_time.json", path)
+		return nil, badinput.Errorf("%s is not an evaluation; expected an output directory, a directory of details or a results_time.json", path)
 	}
 	if _, err := readGeneral(path); err != nil {
 		return nil, err
@@ -120,7 +121,7 @@ func openResults(path string) (*Run, error) {
 			return openDetails(c, 1)
 		}
 	}
-	return nil, badinput.Errorf("%s: no details of this evaluation in %s; evaluate without --no-details", path,
+	return nil, badinput.Errorf("%s: this evaluation has no details in %s; evaluate again without --no-details", path,
 		strings.Join(candidates, " or "))
 }
 
@@ -162,7 +163,7 @@ func openDetails(dir string, runs int) (*Run, error) {
 	return r, nil
 }
 
-// Answer is a question's prompt without examples and the metric's value: 0 or 1,
+// Answer holds a question's prompt without examples, and the value of the metric: 0 or 1,
 // or the judge's mark.
 type Answer struct {
 	Prompt string
@@ -200,7 +201,7 @@ func readGeneral(path string) (map[string]any, error) {
 		return nil, badinput.Errorf("%s: %w", path, err)
 	}
 	if file.General == nil {
-		return nil, badinput.Errorf("%s: no config_general; expected a result file of barka eval or lighteval", path)
+		return nil, badinput.Errorf("%s has no config_general; expected a result file of barka eval or lighteval", path)
 	}
 	return file.General, nil
 }

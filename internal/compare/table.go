@@ -8,20 +8,19 @@ import (
 	"barka/internal/htmlpage"
 )
 
-// headers are those of cells.
+// headers are the column headings of cells.
 var headers = []string{"", "questions", "A", "B", "change", "95 % interval", "only A", "only B", "p McNemar", "p bootstrap", "p Holm"}
 
-// cells writes a difference in percent.
+// cells formats a difference in percent.
 func (d Difference) cells() []string {
 	return []string{d.Task, fmt.Sprint(d.Questions), htmlpage.Percent(d.A), htmlpage.Percent(d.B), htmlpage.Points(100 * (d.B - d.A)),
 		htmlpage.Points(100*d.Low) + " … " + htmlpage.Points(100*d.High), fmt.Sprint(d.OnlyA), fmt.Sprint(d.OnlyB),
 		htmlpage.P(d.McNemar), htmlpage.P(d.Bootstrap), htmlpage.P(d.Holm)}
 }
 
-// Tables returns the comparison for a terminal: the leaderboard's rows, and the
-// tasks where rows are missing or allTasks is set. With withPublished the last
-// table holds published figures beside the measured ones. Tables without rows are
-// left out.
+// Tables returns the comparison for a terminal: the leaderboard's rows, and the tasks if
+// rows are missing or allTasks is set. With withPublished, the last table holds published
+// figures beside the measured ones. Tables without rows are omitted.
 func (c *Comparison) Tables(allTasks, withPublished bool) []htmlpage.Table {
 	lists := [][]Difference{append(c.Lines(), c.All)}
 	if c.Average.Questions == 0 || allTasks {
@@ -65,14 +64,14 @@ func (c *Comparison) Lines() []Difference {
 
 // Legend explains the columns.
 func (c *Comparison) Legend() string {
-	return fmt.Sprintf("Scores in percent. 95 %% interval and p bootstrap: %d paired resamples (seed %d) of each task's "+
-		"questions, tasks weighed as the leaderboard weighs them. only A, only B: questions that one run alone answered "+
-		"rightly; McNemar's exact test is of these, and the one to trust where they are few. p Holm: corrected for the "+
-		"number of tasks (McNemar) or of rows (bootstrap).", c.Resamples, c.Seed)
+	return fmt.Sprintf("Scores are in percent. 95 %% interval and p bootstrap: %d paired resamples (seed %d) of each task's "+
+		"questions, with the leaderboard's weights of tasks. only A, only B: questions that only one run answered "+
+		"correctly. p McNemar: McNemar's exact test on these counts, the more reliable one if they are small. p Holm: corrected "+
+		"for the number of tasks (McNemar) or of rows (bootstrap).", c.Resamples, c.Seed)
 }
 
-// Markdown writes everything except the flips, and optionally published figures
-// in a table of their own.
+// Markdown returns everything except the flips, and optionally a table with published
+// figures.
 func (c *Comparison) Markdown(withPublished bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "A: %s (%s)  \nB: %s (%s)\n", htmlpage.Cell(c.A.Model), c.A.Time, htmlpage.Cell(c.B.Model), c.B.Time)
@@ -108,7 +107,7 @@ func (c *Comparison) publishedMarkdown(b *strings.Builder, p Published) {
 	fmt.Fprintf(b, "\n%s\n", p.Remark())
 }
 
-// besideCells returns the table of published figures beside the measured ones.
+// besideCells returns the table that shows published figures beside the measured ones.
 func (c *Comparison) besideCells(p Published) (headers []string, rows [][]string) {
 	headers = []string{"", "A, measured", "B, measured", "gain, measured", p.Base + ", published",
 		p.Tuned + ", published", "gain, published"}

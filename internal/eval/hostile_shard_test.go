@@ -102,7 +102,8 @@ func TestHostileQuestions(t *testing.T) {
 		}
 		m.QuestionsHash = fileHash(t, path)
 		writeShard(t, dir, m, nil)
-		if _, err := Merge(t.Context(), []string{dir}, t.TempDir(), nil); !badinput.Is(err) || !strings.Contains(err.Error(), "does not fit its task") {
+		if _, err := Merge(t.Context(), []string{dir}, t.TempDir(), nil); !badinput.Is(err) ||
+			!strings.Contains(err.Error(), "does not fit its task") {
 			t.Errorf("right answer %d: %v", gold, err)
 		}
 	}
