@@ -24,7 +24,7 @@ func TestCompare(t *testing.T) {
 	html, flips := filepath.Join(dir, "c.html"), filepath.Join(dir, "flips.jsonl.gz")
 	text := ok(t, "", "compare", a, b, "--html", html, "--flips", flips, "--show", "2", "--published")
 	for _, want := range []string{"| COPA | 3 |", "| All questions |", "published",
-		"questions were put in other words", "--token-boundary is as usual in A, pairwise in B", "10000 paired resamples (seed 42)"} {
+		"questions differ: chat template", "--token-boundary is as usual in A, pairwise in B", "10000 paired resamples (seed 42)"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the text lacks %q:\n%s", want, text)
 		}

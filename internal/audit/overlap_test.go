@@ -183,7 +183,8 @@ func TestScoresWithoutDefects(t *testing.T) {
 	if o.Tasks, err = tasks.ParseList("community|acva:Iraq|0|0"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := audit.Run(t.Context(), o, progress.Silent); !badinput.Is(err) || !strings.Contains(err.Error(), "has no answer to any question") {
+	if _, err := audit.Run(t.Context(), o, progress.Silent); !badinput.Is(err) ||
+		!strings.Contains(err.Error(), "has no answer to any question") {
 		t.Errorf("answers to nothing that is here: %v", err)
 	}
 }
