@@ -94,7 +94,7 @@ func TestAbsurdConfigs(t *testing.T) {
 		{"gemma2", "attn_logit_softcapping", 0, "attn_logit_softcapping is 0"},
 		{"gptneox", "num_attention_heads", 5, "not a multiple of num_attention_heads 5"},
 		{"gptneox", "rotary_pct", 1.5, "rotary_pct 1.5"},
-		{"gptneox", "rotary_emb_base", -1, "rope_theta is -1"},
+		{"gptneox", "rotary_emb_base", -1, "rotary_emb_base is -1"},
 		{"m2m100", "encoder_layers", 1 << 40, "encoder_layers is 1099511627776"},
 		{"m2m100", "d_model", -4, "d_model is -4"},
 		{"m2m100", "decoder_attention_heads", -1, "attention heads"},

@@ -3,6 +3,7 @@ package model_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"barka/internal/dtype"
@@ -12,7 +13,8 @@ import (
 )
 
 // FuzzConfig opens a checkpoint under any config.json: it fits the weights or
-// is refused, without a panic and without memory for sizes it only claims.
+// is refused, without a panic and without memory for sizes it only claims. It starts from the
+// goldens' settings and from those that contradict themselves.
 func FuzzConfig(f *testing.F) {
 	names := append([]string{"m2m100"}, golden.Decoders...)
 	dir := f.TempDir()
@@ -25,6 +27,9 @@ func FuzzConfig(f *testing.F) {
 		if err := os.CopyFS(filepath.Join(dir, name), os.DirFS(golden.Dir(name))); err != nil {
 			f.Fatal(err)
 		}
+	}
+	for _, c := range contradictions {
+		f.Add(altered(f, settings(f, c.name), c.changes), uint8(slices.Index(names, c.name)))
 	}
 	dev := cpudevice.New(1)
 	f.Cleanup(dev.Close)

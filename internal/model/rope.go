@@ -13,6 +13,11 @@ type RopeConfig struct {
 	RopeTheta   float64      `json:"rope_theta"`
 	RopeScaling *RopeScaling `json:"rope_scaling"`
 	Parameters  *RopeScaling `json:"rope_parameters"`
+
+	// Standard is the architecture's base, for files that give none; 0 means 10000.
+	Standard float64 `json:"-"`
+
+	thetaKey string // the key of RopeTheta; "" means rope_theta
 }
 
 // RopeScaling is rope_scaling or rope_parameters.
@@ -39,46 +44,40 @@ type RopeScaling struct {
 }
 
 // Of returns the parameters of one kind of layers. kind is their entry in rope_parameters, or
-// nil if c has one entry for all. theta is the flat setting, and standard the default for a
-// base that neither gives.
-func (c RopeConfig) Of(kind *RopeScaling, theta, standard float64) RopeConfig {
+// nil if c has one entry for all. theta is the flat setting, given under key, and standard the
+// default for a base that neither gives.
+func (c RopeConfig) Of(kind *RopeScaling, key string, theta, standard float64) RopeConfig {
 	if kind != nil {
-		c = RopeConfig{Parameters: kind}
+		c.Parameters = kind
 	}
-	c.RopeTheta = theta
-	if theta == 0 && (c.Parameters == nil || c.Parameters.Theta == 0) {
-		c.RopeTheta = standard
-	}
+	c.RopeTheta, c.thetaKey, c.Standard = theta, key, standard
 	return c
 }
 
 // Frequencies returns the rotary frequencies theta^(-2i/dim) of dim rotary dimensions. They
 // are computed in float32, as in the reference, and scaled by the configured method.
 func (c RopeConfig) Frequencies(dim int) ([]float32, error) {
-	theta, scaling := c.RopeTheta, c.RopeScaling
-	if c.Parameters != nil {
-		scaling = c.Parameters
-		if theta != 0 && scaling.Theta != 0 && theta != scaling.Theta {
-			return nil, badinput.Errorf("config.json: rope_theta is %g, and %g in rope_parameters; remove the wrong one", theta, scaling.Theta)
-		}
+	if err := c.contradiction(); err != nil {
+		return nil, err
+	}
+	theta, scaling := c.RopeTheta, cmp.Or(c.Parameters, c.RopeScaling)
+	if scaling != nil {
 		theta = cmp.Or(scaling.Theta, theta)
 	}
-	if theta == 0 {
-		theta = 10000
-	}
-	if err := CheckPositive("rope_theta", theta); err != nil {
+	theta = cmp.Or(theta, c.Standard, 10000)
+	if err := CheckPositive(c.key(), theta); err != nil {
 		return nil, err
 	}
 	if scaling == nil {
 		return frequencies(theta, dim), nil
 	}
-	kind := cmp.Or(scaling.Type, scaling.OldType)
+	kind := scaling.kind()
 	if kind == "dynamic" && scaling.Alpha != 0 {
 		return scaling.alpha(theta, dim)
 	}
 	freqs := frequencies(theta, dim)
 	switch kind {
-	case "", "default":
+	case "default":
 		return freqs, nil
 	case "linear":
 		if err := CheckPositive("rope_scaling: factor", scaling.Factor); err != nil {

@@ -1,10 +1,10 @@
 package model
 
 import (
-	"bytes"
 	"encoding/json"
 	"maps"
 	"path/filepath"
+	"reflect"
 	"strings"
 
 	"barka/internal/badinput"
@@ -26,6 +26,9 @@ func ReadConfig(dir string) ([]byte, error) {
 	var head configHead
 	if err := json.Unmarshal(data, &head); err != nil {
 		return nil, badinput.Errorf("%s: not valid JSON: %w", path, err)
+	}
+	if head.TorchDType != "" && head.DType != "" && head.TorchDType != head.DType {
+		return nil, badinput.Errorf("%s: torch_dtype is %q, and dtype is %q; remove the wrong one", path, head.TorchDType, head.DType)
 	}
 	if len(head.Text) == 0 {
 		return data, nil
@@ -59,7 +62,7 @@ func withoutNesting(config []byte) ([]byte, error) {
 		switch old, both := outer[key]; {
 		case key == "architectures" || key == "model_type":
 			continue
-		case both && bearing(key) && !bytes.Equal(v, old):
+		case both && bearing[key] && !sameJSON(v, old):
 			return nil, badinput.Errorf("%s is %s, and %s in text_config; remove the wrong one", key, old, v)
 		}
 		outer[key] = v
@@ -68,14 +71,23 @@ func withoutNesting(config []byte) ([]byte, error) {
 	return json.Marshal(outer)
 }
 
-// bearing reports whether a setting affects the shapes or the arithmetic.
-func bearing(key string) bool {
-	switch key {
-	case "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim",
-		"sliding_window", "rope_theta", "rope_local_base_freq", "tie_word_embeddings":
-		return true
+// bearing has the settings that affect the shapes or the arithmetic.
+var bearing = func() map[string]bool {
+	keys := map[string]bool{}
+	for _, key := range strings.Fields(`vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads
+		num_key_value_heads head_dim max_position_embeddings rms_norm_eps hidden_activation hidden_act attention_bias
+		query_pre_attn_scalar attn_logit_softcapping final_logit_softcapping tie_word_embeddings
+		sliding_window sliding_window_pattern layer_types use_bidirectional_attention
+		rope_theta rope_local_base_freq rope_scaling rope_parameters`) {
+		keys[key] = true
 	}
-	return false
+	return keys
+}()
+
+// sameJSON reports whether two texts are the same value: 10000 and 10000.0 are.
+func sameJSON(a, b json.RawMessage) bool {
+	var x, y any
+	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
 }
 
 // withDefaults returns the settings of config.json, with the architecture's defaults for

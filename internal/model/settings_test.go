@@ -17,7 +17,7 @@ import (
 )
 
 // settings reads a golden's config.json.
-func settings(t *testing.T, name string) map[string]any {
+func settings(t testing.TB, name string) map[string]any {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(golden.Dir(name), "config.json"))
 	if err != nil {
@@ -30,9 +30,8 @@ func settings(t *testing.T, name string) map[string]any {
 	return c
 }
 
-// withSettings makes a model of a golden's weights and other settings; a nil
-// value leaves a setting out.
-func withSettings(t *testing.T, name string, config, changes map[string]any) string {
+// altered returns settings with changes; a nil value leaves a setting out.
+func altered(t testing.TB, config, changes map[string]any) []byte {
 	t.Helper()
 	config = maps.Clone(config)
 	maps.Copy(config, changes)
@@ -41,6 +40,13 @@ func withSettings(t *testing.T, name string, config, changes map[string]any) str
 	if err != nil {
 		t.Fatal(err)
 	}
+	return data
+}
+
+// withSettings makes a model of a golden's weights and changed settings.
+func withSettings(t *testing.T, name string, config, changes map[string]any) string {
+	t.Helper()
+	data := altered(t, config, changes)
 	dir := t.TempDir()
 	weights, err := os.ReadFile(filepath.Join(golden.Dir(name), "model.safetensors"))
 	if err == nil {
@@ -63,7 +69,8 @@ func TestStylesOfSettings(t *testing.T) {
 	linear := func(theta float64) object {
 		return object{"rope_type": "linear", "factor": 8.0, "rope_theta": theta}
 	}
-	gemma3 := settings(t, "gemma3")
+	gemma3, before := settings(t, "gemma3"), settings(t, "gptneox")
+	neox := object{"rope_type": "default", "partial_rotary_factor": before["rotary_pct"], "rope_theta": before["rotary_emb_base"]}
 	for _, c := range []struct {
 		name, what string
 		changes    object
@@ -77,9 +84,15 @@ func TestStylesOfSettings(t *testing.T) {
 		{"gemma3", "rope_parameters beside the flat settings", object{"rope_parameters": object{
 			"full_attention": linear(1e6), "sliding_attention": object{"rope_type": "default", "rope_theta": 10000.0}}}},
 		{"gemma3", "text_config", object{"text_config": gemma3, "num_hidden_layers": 3.0}},
+		{"gemma3", "text_config with other spellings of numbers", object{"text_config": object{"rope_theta": json.Number("1e6")},
+			"rope_theta": json.Number("1000000.0")}},
+		{"gemma3", "end tokens and types of text_config", object{"text_config": object{"eos_token_id": 1}, "eos_token_id": []int{1, 106}}},
 		{"qwen3", "rope_parameters", object{"rope_theta": nil, "rope_parameters": object{"rope_type": "default", "rope_theta": 1e6}}},
 		{"hunyuan", "rope_parameters", object{"rope_theta": nil, "rope_scaling": nil,
 			"rope_parameters": object{"rope_type": "dynamic", "alpha": 1000.0, "rope_theta": 10000.0}}},
+		{"smollm3", "rope_parameters", object{"rope_theta": nil, "rope_parameters": object{"rope_type": "default", "rope_theta": 2e6}}},
+		{"smollm3", "the default base", object{"rope_theta": nil}},
+		{"gptneox", "rope_parameters", object{"rotary_pct": nil, "rotary_emb_base": nil, "rope_parameters": neox}},
 		{"smollm3", "list of layers without rotation", object{"no_rope_layers": nil}},
 		{"smollm3", "interval left to the list", object{"no_rope_layer_interval": nil}},
 	} {
@@ -95,34 +108,69 @@ func TestStylesOfSettings(t *testing.T) {
 	}
 }
 
+// kinds are rope_parameters of Gemma 3 with the given bases.
+func kinds(full, sliding float64) object {
+	return object{"full_attention": object{"rope_type": "default", "rope_theta": full},
+		"sliding_attention": object{"rope_type": "default", "rope_theta": sliding}}
+}
+
+// contradictions are changes of settings after which two spellings of one setting differ, or
+// settings that do not fit together, with the reason that is given.
+var contradictions = []struct {
+	name    string
+	changes object
+	want    string
+}{
+	{"gemma3", object{"sliding_window_pattern": 3}, "layer_types[1]"},
+	{"gemma3", object{"sliding_window_pattern": 0}, "sliding_window_pattern is 0"},
+	{"gemma3", object{"layer_types": []string{"full_attention"}}, "layer_types has 1 entries"},
+	{"gemma3", object{"rope_scaling": nil, "rope_parameters": kinds(5e5, 10000)},
+		"rope_theta is 1e+06, and rope_parameters: rope_theta is 500000"},
+	{"gemma3", object{"rope_scaling": nil, "rope_parameters": kinds(1e6, 20000)},
+		"rope_local_base_freq is 10000, and rope_parameters: rope_theta is 20000"},
+	{"gemma3", object{"rope_parameters": kinds(1e6, 10000)}, "rope_scaling has the type \"linear\", and rope_parameters \"default\""},
+	{"gemma3", object{"rope_parameters": object{"full_attention": object{"rope_type": "linear", "factor": 4.0},
+		"sliding_attention": object{}}}, "factor is 8 in rope_scaling, and 4 in rope_parameters"},
+	{"gemma3", object{"rope_parameters": object{"full_attention": object{}}}, "an entry for one kind of layers"},
+	{"gemma3", object{"rope_parameters": object{"full_attention": object{}, "sliding_attention": object{}, "rope_theta": 1e6}},
+		"settings beside them"},
+	{"gemma3", object{"rope_scaling": object{"rope_type": "linear", "type": "dynamic", "factor": 8.0}},
+		"rope_scaling: rope_type is \"linear\", and type \"dynamic\""},
+	{"gemma3", object{"torch_dtype": "bfloat16"}, "torch_dtype is \"bfloat16\", and dtype is \"float32\""},
+	{"llama", object{"rope_scaling": nil, "rope_parameters": kinds(5e5, 10000)}, "entries for kinds of layers"},
+	{"llama", object{"rope_theta": 1e4, "rope_scaling": object{"rope_type": "linear", "factor": 2.0, "rope_theta": 2e4}},
+		"rope_theta is 10000, and rope_scaling: rope_theta is 20000"},
+	{"gptneox", object{"rotary_pct": 0.5, "rope_parameters": object{"partial_rotary_factor": 0.25}},
+		"rotary_pct is 0.5, and rope_parameters: partial_rotary_factor is 0.25"},
+	{"gptneox", object{"rotary_emb_base": 10000, "rope_theta": 20000}, "rotary_emb_base is 10000, and rope_theta is 20000"},
+	{"qwen2", object{"layer_types": []string{"full_attention", "sliding_attention"}},
+		"layer_types[1] is \"sliding_attention\", and use_sliding_window is false"},
+	{"qwen3", object{"layer_types": []string{"full_attention", "sliding_attention"}}, "and use_sliding_window is false"},
+	{"smollm3", object{"use_sliding_window": false}, "layer_types[2] is \"sliding_attention\", and use_sliding_window is false"},
+	{"smollm3", object{"no_rope_layer_interval": 2}, "no_rope_layers[1] is 1, which contradicts no_rope_layer_interval 2"},
+	{"gemma3", object{"use_bidirectional_attention": true}, "bidirectional"},
+	{"gemma3", object{"hidden_activation": "relu"}, "hidden_activation"},
+	{"gemma3", object{"head_dim": 17}, "head_dim 17 is odd"},
+	{"gemma3", object{"text_config": object{"num_hidden_layers": 7}}, "num_hidden_layers is 3, and 7 in text_config"},
+	{"gemma3", object{"text_config": "none"}, "text_config"},
+	{"gemma3", object{"text_config": object{"rms_norm_eps": 0.5}}, "rms_norm_eps is 0.000001, and 0.5 in text_config"},
+	{"gemma3", object{"text_config": object{"rope_scaling": nil}}, "in text_config; remove the wrong one"},
+	{"gemma3", object{"text_config": object{"query_pre_attn_scalar": 7}}, "query_pre_attn_scalar is"},
+	{"qwen3", object{"rope_parameters": object{"rope_theta": 2e6}}, "rope_theta is 1e+06, and rope_parameters: rope_theta is 2e+06"},
+	{"qwen3", object{"num_key_value_heads": 3}, "cannot share 3"},
+	{"hunyuan", object{"rope_scaling": object{"type": "dynamic", "factor": 2.0}}, "rope_scaling type \"dynamic\""},
+	{"hunyuan", object{"rope_scaling": object{"type": "dynamic", "alpha": -1.0}}, "alpha is -1"},
+	{"hunyuan", object{"rope_scaling": object{"type": "dynamic", "alpha": 1e33}}, "stretched by alpha"},
+	{"smollm3", object{"no_rope_layers": []int{1}}, "no_rope_layers has 1 entries"},
+	{"smollm3", object{"no_rope_layers": nil, "no_rope_layer_interval": 0}, "no_rope_layer_interval is 0"},
+}
+
 // TestContradictorySettings: where two spellings of one setting differ, no
 // model is opened.
 func TestContradictorySettings(t *testing.T) {
 	dev := cpudevice.New(1)
 	defer dev.Close()
-	for _, c := range []struct {
-		name    string
-		changes object
-		want    string
-	}{
-		{"gemma3", object{"sliding_window_pattern": 3}, "layer_types[1]"},
-		{"gemma3", object{"sliding_window_pattern": 0}, "sliding_window_pattern is 0"},
-		{"gemma3", object{"layer_types": []string{"full_attention"}}, "layer_types has 1 entries"},
-		{"gemma3", object{"rope_parameters": object{"full_attention": object{"rope_type": "default",
-			"rope_theta": 5e5}}}, "rope_theta is 1e+06, and 500000"},
-		{"gemma3", object{"use_bidirectional_attention": true}, "bidirectional"},
-		{"gemma3", object{"hidden_activation": "relu"}, "hidden_activation"},
-		{"gemma3", object{"head_dim": 17}, "head_dim 17 is odd"},
-		{"gemma3", object{"text_config": object{"num_hidden_layers": 7}}, "num_hidden_layers is 3, and 7 in text_config"},
-		{"gemma3", object{"text_config": "none"}, "text_config"},
-		{"qwen3", object{"rope_parameters": object{"rope_theta": 2e6}}, "rope_theta is 1e+06, and 2e+06"},
-		{"qwen3", object{"num_key_value_heads": 3}, "cannot share 3"},
-		{"hunyuan", object{"rope_scaling": object{"type": "dynamic", "factor": 2.0}}, "rope_scaling type \"dynamic\""},
-		{"hunyuan", object{"rope_scaling": object{"type": "dynamic", "alpha": -1.0}}, "alpha is -1"},
-		{"hunyuan", object{"rope_scaling": object{"type": "dynamic", "alpha": 1e33}}, "stretched by alpha"},
-		{"smollm3", object{"no_rope_layers": []int{1}}, "no_rope_layers has 1 entries"},
-		{"smollm3", object{"no_rope_layers": nil, "no_rope_layer_interval": 0}, "no_rope_layer_interval is 0"},
-	} {
+	for _, c := range contradictions {
 		dir := withSettings(t, c.name, settings(t, c.name), c.changes)
 		if _, err := model.OpenDecoder(dir, model.Options{Device: dev, DType: dtype.F32}); err == nil ||
 			!strings.Contains(err.Error(), c.want) {

@@ -107,14 +107,14 @@ func (c *Config) checkPattern() error {
 // frequencies sets local and whole. Scaling applies to the full layers only, unless
 // rope_parameters has an entry for each kind.
 func (c *Config) frequencies() (err error) {
-	var full, sliding *model.RopeScaling
-	if p := c.Parameters; p != nil {
-		full, sliding = p.Full, p.Sliding
-	}
-	if c.whole, err = c.Of(full, c.RopeTheta, 1e6).Frequencies(c.HeadDim); err != nil {
+	full, sliding, err := c.Kinds()
+	if err != nil {
 		return err
 	}
-	c.local, err = model.RopeConfig{}.Of(sliding, c.RopeLocalBase, 10000).Frequencies(c.HeadDim)
+	if c.whole, err = c.Of(full, "rope_theta", c.RopeTheta, 1e6).Frequencies(c.HeadDim); err != nil {
+		return err
+	}
+	c.local, err = model.RopeConfig{}.Of(sliding, "rope_local_base_freq", c.RopeLocalBase, 10000).Frequencies(c.HeadDim)
 	return err
 }
 

@@ -49,17 +49,11 @@ type layer struct {
 
 // New builds the model from config.json's text and its weights.
 func New(config []byte, w *model.Weights) (*model.Transformer, error) {
-	c := Config{LayerNormEps: 1e-5, HiddenAct: "gelu", RotaryPct: 0.25, MaxPositions: 2048, UseParallelResidual: true, AttentionBias: true}
+	c := Config{LayerNormEps: 1e-5, HiddenAct: "gelu", MaxPositions: 2048, UseParallelResidual: true, AttentionBias: true}
 	if err := model.Decode(config, &c); err != nil {
 		return nil, err
 	}
-	if c.RopeConfig.Parameters != nil && c.RopeConfig.Parameters.Partial != 0 {
-		c.RotaryPct = c.RopeConfig.Parameters.Partial
-	}
-	if c.RotaryEmbBase != 0 {
-		c.RopeTheta = c.RotaryEmbBase
-	}
-	if err := c.check(); err != nil {
+	if err := cmp.Or(c.rotary(), c.check()); err != nil {
 		return nil, err
 	}
 	freqs, err := c.RopeConfig.Frequencies(c.rotaryDims())
@@ -75,6 +69,25 @@ func New(config []byte, w *model.Weights) (*model.Transformer, error) {
 	m.Norm = &norm
 	m.Meta = w.Info(model.Info{Layers: c.NumHiddenLayers, Hidden: c.HiddenSize, Vocab: c.VocabSize, MaxPositions: c.MaxPositions})
 	return m, nil
+}
+
+// rotary reads the settings of rotary positions, which have other names before transformers 5.
+func (c *Config) rotary() error {
+	partial := 0.0
+	if c.Parameters != nil {
+		partial = c.Parameters.Partial
+	}
+	if err := cmp.Or(
+		model.CheckSame("rotary_pct", c.RotaryPct, "rope_parameters: partial_rotary_factor", partial),
+		model.CheckSame("rotary_emb_base", c.RotaryEmbBase, "rope_theta", c.RopeTheta),
+	); err != nil {
+		return err
+	}
+	c.RotaryPct = cmp.Or(c.RotaryPct, partial, 0.25)
+	if c.RotaryEmbBase != 0 {
+		c.RopeConfig = c.RopeConfig.Of(nil, "rotary_emb_base", c.RotaryEmbBase, 10000)
+	}
+	return nil
 }
 
 func (c *Config) check() error {

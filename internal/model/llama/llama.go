@@ -27,7 +27,7 @@ func init() {
 		Defaults: `{"num_key_value_heads": 4, "tie_word_embeddings": true}`,
 		Load: func(config []byte, w *model.Weights) (any, error) {
 			return load(config, w, Config{slides: unrotated, DecoderConfig: model.DecoderConfig{
-				MaxPositions: 32768, RMSNormEps: 1e-6, RopeConfig: model.RopeConfig{RopeTheta: 2e6}}})
+				MaxPositions: 32768, RMSNormEps: 1e-6, RopeConfig: model.RopeConfig{Standard: 2e6}}})
 		}})
 }
 
@@ -90,7 +90,16 @@ func (c *Config) checkSmolLM3() error {
 	case c.NoRopeInterval != nil && *c.NoRopeInterval < 1:
 		return badinput.Errorf("config.json: no_rope_layer_interval is %d, expected a positive number", *c.NoRopeInterval)
 	}
-	return model.CheckLayerTypes(c.LayerTypes, c.NumHiddenLayers)
+	if c.NoRopeLayers != nil && c.NoRopeInterval != nil {
+		for i, rotates := range c.NoRopeLayers {
+			if (rotates != 0) != ((i+1)%*c.NoRopeInterval != 0) {
+				return badinput.Errorf("config.json: no_rope_layers[%d] is %d, which contradicts no_rope_layer_interval %d; remove the wrong one",
+					i, rotates, *c.NoRopeInterval)
+			}
+		}
+	}
+	return cmp.Or(model.CheckLayerTypes(c.LayerTypes, c.NumHiddenLayers),
+		model.CheckSliding(c.LayerTypes, "use_sliding_window", c.UseSlidingWindow))
 }
 
 // rotates reports whether layer i has rotary positions.

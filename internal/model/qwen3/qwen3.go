@@ -59,7 +59,8 @@ func load(config []byte, w *model.Weights, c Config) (*model.Transformer, error)
 
 func (c *Config) check() error {
 	_, err := model.Activation("hidden_act", c.HiddenAct)
-	return cmp.Or(err, c.Check(), model.CheckLayerTypes(c.LayerTypes, c.NumHiddenLayers))
+	return cmp.Or(err, c.Check(), model.CheckLayerTypes(c.LayerTypes, c.NumHiddenLayers),
+		model.CheckSliding(c.LayerTypes, "use_sliding_window", c.UseSlidingWindow))
 }
 
 func (c *Config) layer(w *model.Weights, i int, freqs []float32) *nn.PreNorm {
