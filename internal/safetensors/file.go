@@ -78,42 +78,38 @@ type File struct {
 // model.safetensors, or the shards that model.safetensors.index.json lists.
 func Open(path string) (*File, error) {
 	f := &File{path: path, tensors: map[string]entry{}, metadata: map[string]string{}}
-	err := f.open()
-	if err != nil {
+	if err := EachFile(path, Name, IndexName, f.addShard); err != nil {
 		f.Close()
 		return nil, err
 	}
 	return f, nil
 }
 
-// open maps the file or the shards at f.path.
-func (f *File) open() error {
-	info, err := os.Stat(f.path)
+// EachFile calls add with the file at path, or with the files of the checkpoint in that
+// directory: the one named single, or those that the index lists, in the order of their names.
+// expected are the tensors that the index lists for a file; nil means all that it holds.
+func EachFile(path, single, index string, add func(path string, expected []string) error) error {
+	info, err := os.Stat(path)
 	if err != nil {
 		return badinput.Wrap(err)
 	}
 	if !info.IsDir() {
-		return f.addShard(f.path, nil)
+		return add(path, nil)
 	}
-	single := filepath.Join(f.path, Name)
-	there, err := badinput.Exists(single)
+	whole := filepath.Join(path, single)
+	there, err := badinput.Exists(whole)
 	if err != nil {
 		return badinput.Wrap(err)
 	}
 	if there {
-		return f.addShard(single, nil)
+		return add(whole, nil)
 	}
-	return f.openIndex(filepath.Join(f.path, IndexName))
-}
-
-// openIndex maps the shards of an index.
-func (f *File) openIndex(path string) error {
-	shards, err := ReadIndex(path)
+	shards, err := ReadIndex(filepath.Join(path, index))
 	if err != nil {
 		return err
 	}
 	for _, s := range slices.Sorted(maps.Keys(shards)) {
-		if err := f.addShard(filepath.Join(f.path, s), shards[s]); err != nil {
+		if err := add(filepath.Join(path, s), shards[s]); err != nil {
 			return err
 		}
 	}

@@ -15,8 +15,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"sync"
@@ -69,50 +67,12 @@ type File struct {
 // the shards that pytorch_model.bin.index.json lists.
 func Open(path string) (*File, error) {
 	f := &File{path: path, tensors: map[string]*entry{}, inflated: map[*member][]byte{}}
-	if err := f.open(); err != nil {
+	if err := safetensors.EachFile(path, Name, IndexName, f.addShard); err != nil {
 		f.Close()
 		return nil, err
 	}
+	f.findOwners()
 	return f, nil
-}
-
-// open maps the file or the shards at f.path.
-func (f *File) open() error {
-	info, err := os.Stat(f.path)
-	if err != nil {
-		return badinput.Wrap(err)
-	}
-	single := f.path
-	if info.IsDir() {
-		single = filepath.Join(f.path, Name)
-		there, err := badinput.Exists(single)
-		if err != nil {
-			return badinput.Wrap(err)
-		}
-		if !there {
-			return f.openIndex(filepath.Join(f.path, IndexName))
-		}
-	}
-	if err := f.addShard(single, nil); err != nil {
-		return err
-	}
-	f.findOwners()
-	return nil
-}
-
-// openIndex maps the shards of an index.
-func (f *File) openIndex(path string) error {
-	shards, err := safetensors.ReadIndex(path)
-	if err != nil {
-		return err
-	}
-	for _, s := range slices.Sorted(maps.Keys(shards)) {
-		if err := f.addShard(filepath.Join(f.path, s), shards[s]); err != nil {
-			return err
-		}
-	}
-	f.findOwners()
-	return nil
 }
 
 // addShard maps a file and adds its tensors. expected are the tensors that the index lists
