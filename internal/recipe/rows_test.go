@@ -248,23 +248,15 @@ func TestGenuineTranslations(t *testing.T) {
 		dataset.FormQuestion: 0.98, dataset.FormConversation: 0.98, dataset.FormChoice: 0.99, dataset.FormReading: 0.99,
 		dataset.FormInstruction: 0.99,
 	} {
-		var b strings.Builder
+		var rows []dataset.Instruction
 		for i := 0; i+1 < len(ar); i += 2 {
 			talk := func(s []string) []chat.Message {
 				return []chat.Message{{Role: "user", Content: s[i]}, {Role: "assistant", Content: s[i+1]}}
 			}
-			line, err := json.Marshal(dataset.Instruction{ID: fmt.Sprint(i), Form: form, Language: "arb_Arab",
+			rows = append(rows, dataset.Instruction{ID: fmt.Sprint(i), Form: form, Language: "arb_Arab",
 				Messages: talk(ar), MessagesEN: talk(en)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			b.Write(append(line, '\n'))
 		}
-		path := filepath.Join(t.TempDir(), "rows.jsonl")
-		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		out := stageIO(t, "instructions", path)
+		out := stageIO(t, "instructions", testfiles.JSONLines(t, rows...))
 		m, err := filter.Run(t.Context(), filter.Defaults(), out)
 		if err != nil {
 			t.Fatal(err)
@@ -283,8 +275,7 @@ func TestGenuineChoices(t *testing.T) {
 	if root == "" {
 		t.Skip("the Arabic questions are not here")
 	}
-	var b strings.Builder
-	n := 0
+	var rows []dataset.Instruction
 	for _, split := range []string{"train", "test", "validation"} {
 		data, err := os.ReadFile(filepath.Join(root, "oall", "okapi", "m_arc", "ar_"+split+".json"))
 		if err != nil {
@@ -307,26 +298,17 @@ func TestGenuineChoices(t *testing.T) {
 			if answer == "" {
 				continue
 			}
-			n++
-			line, err := json.Marshal(dataset.Instruction{ID: fmt.Sprint(n), Form: dataset.FormChoice, Language: "arb_Arab",
+			rows = append(rows, dataset.Instruction{ID: fmt.Sprint(len(rows) + 1), Form: dataset.FormChoice, Language: "arb_Arab",
 				Messages: []chat.Message{{Role: "user", Content: ask}, {Role: "assistant", Content: answer}}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			b.Write(append(line, '\n'))
 		}
 	}
-	path := filepath.Join(t.TempDir(), "rows.jsonl")
-	if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	out := stageIO(t, "instructions", path)
+	out := stageIO(t, "instructions", testfiles.JSONLines(t, rows...))
 	m, err := filter.Run(t.Context(), filter.Defaults(), out)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n < 2500 || m.Counts["rejected"] != 1 || m.Counts["rejected_duplicate"] != 1 {
-		t.Errorf("%d questions: %v", n, m.Counts)
+	if len(rows) < 2500 || m.Counts["rejected"] != 1 || m.Counts["rejected_duplicate"] != 1 {
+		t.Errorf("%d questions: %v", len(rows), m.Counts)
 		rejects(t, out.Out)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"io"
 	"io/fs"
 	"os"
@@ -79,6 +80,23 @@ func Read(t testing.TB, path string) []byte {
 func Lines(t testing.TB, path string) [][]byte {
 	t.Helper()
 	return bytes.Split(bytes.TrimSuffix(Read(t, path), []byte("\n")), []byte("\n"))
+}
+
+// JSONLines writes rows as JSON lines into a new file and returns its path.
+func JSONLines[T any](t testing.TB, rows ...T) string {
+	t.Helper()
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	for _, r := range rows {
+		if err := e.Encode(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "rows.jsonl")
+	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // Unzip unpacks an archive into a new directory.

@@ -18,6 +18,7 @@ import (
 	"barka/internal/durable"
 	"barka/internal/parquet"
 	"barka/internal/resident"
+	"barka/internal/testfiles"
 )
 
 var update = flag.Bool("update", false, "write the golden files again")
@@ -384,19 +385,11 @@ func FuzzRow(f *testing.F) {
 // mostly in another script is refused.
 func TestLanguage(t *testing.T) {
 	set := func(answers ...string) string {
-		var b strings.Builder
+		var rows []map[string]string
 		for i, a := range answers {
-			line, err := json.Marshal(map[string]string{"instruction": strings.Repeat("?", i+1), "output": a})
-			if err != nil {
-				t.Fatal(err)
-			}
-			b.Write(append(line, '\n'))
+			rows = append(rows, map[string]string{"instruction": strings.Repeat("?", i+1), "output": a})
 		}
-		path := filepath.Join(t.TempDir(), "set.jsonl")
-		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return path
+		return testfiles.JSONLines(t, rows...)
 	}
 	const arabic, latin = "تحضر القهوة خفيفة مع الهيل وتصب في فناجين", "Coffee is brewed light and poured into cups"
 	run := func(language string, answers ...string) (*dataset.Manifest, error) {

@@ -11,6 +11,7 @@ import (
 	"barka/internal/dataset"
 	"barka/internal/durable"
 	"barka/internal/progress"
+	"barka/internal/testfiles"
 )
 
 func TestReadTerms(t *testing.T) {
@@ -80,7 +81,7 @@ func TestTag(t *testing.T) {
 		{"other", []string{"MIT", ""}},
 		{"unknown", []string{"", "unknown"}},
 	} {
-		dir, _ := mix(t, Defaults(), 1, file(t, licensed(c.licences...)...))
+		dir, _ := mix(t, Defaults(), 1, testfiles.JSONLines(t, licensed(c.licences...)...))
 		if text := card(t, dir); !strings.Contains(text, "license: "+c.want+"\n") {
 			t.Errorf("%q: want %s:\n%s", c.licences, c.want, text)
 		}
@@ -107,7 +108,7 @@ func TestLicenceOfTheSet(t *testing.T) {
 		o := Defaults()
 		o.Licence = c.set
 		out := filepath.Join(t.TempDir(), "mix")
-		_, err := Run(t.Context(), o, nil, durable.Env{Out: out, In: map[string]string{"in": file(t,
+		_, err := Run(t.Context(), o, nil, durable.Env{Out: out, In: map[string]string{"in": testfiles.JSONLines(t,
 			licensed(c.row)...)}, Progress: progress.Silent})
 		if (err == nil) != (c.want == "") || err != nil && (!badinput.Is(err) || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s for rows under %s: %v, want %q", c.set, c.row, err, c.want)
@@ -115,7 +116,7 @@ func TestLicenceOfTheSet(t *testing.T) {
 	}
 	// After a refusal the same output can be begun with another licence.
 	env := durable.Env{Out: filepath.Join(t.TempDir(), "mix"),
-		In: map[string]string{"in": file(t, licensed("CC BY-NC 3.0")...)}, Progress: progress.Silent}
+		In: map[string]string{"in": testfiles.JSONLines(t, licensed("CC BY-NC 3.0")...)}, Progress: progress.Silent}
 	var err error
 	for _, licence := range []string{"mit", "cc-by-nc-3.0"} {
 		_, err = Run(t.Context(), Options{Name: "x", Licence: licence}, nil, env)
@@ -126,7 +127,7 @@ func TestLicenceOfTheSet(t *testing.T) {
 	// What cannot be compared is counted and said.
 	o := Defaults()
 	o.Licence = "cc-by-sa-4.0"
-	_, m := mix(t, o, 1, file(t, licensed("", "Terms of Example", "MIT")...))
+	_, m := mix(t, o, 1, testfiles.JSONLines(t, licensed("", "Terms of Example", "MIT")...))
 	if text := strings.Join(m.Notes, "; "); len(m.Notes) != 2 ||
 		!strings.Contains(text, "1 rows of set0 have no known licence") || !strings.Contains(text, "Terms of Example") {
 		t.Errorf("notes %q", m.Notes)
@@ -137,7 +138,7 @@ func TestLicenceOfTheSet(t *testing.T) {
 func TestCardStatesTheSources(t *testing.T) {
 	rows := licensed("RACE terms: non-commercial research only", "CC BY-NC 3.0", "CC BY-SA 4.0", "unknown", "")
 	rows[0].Generator, rows[0].Form = "", dataset.FormReading
-	dir, _ := mix(t, Defaults(), 1, file(t, rows...))
+	dir, _ := mix(t, Defaults(), 1, testfiles.JSONLines(t, rows...))
 	text := card(t, dir)
 	for _, want := range []string{
 		"license: other\nlicense_name: of-each-source\n", "| set0 | 1 | RACE terms: non-commercial research only | " +
@@ -162,7 +163,7 @@ func TestUnknownLimit(t *testing.T) {
 	o := Defaults()
 	o.Limits = map[string]int{"sciqq": 4}
 	_, err := Run(t.Context(), o, nil, durable.Env{Out: filepath.Join(t.TempDir(), "mix"),
-		In: map[string]string{"in": file(t, licensed("MIT")...)}, Progress: progress.Silent})
+		In: map[string]string{"in": testfiles.JSONLines(t, licensed("MIT")...)}, Progress: progress.Silent})
 	if !badinput.Is(err) || !strings.Contains(err.Error(), "sciqq") || !strings.Contains(err.Error(), "set0") {
 		t.Errorf("%v", err)
 	}
@@ -182,7 +183,7 @@ func TestOtherRows(t *testing.T) {
 	}
 	empty := row("x", "a")
 	empty.Messages[1].Content = ""
-	if _, m := mix(t, Defaults(), 1, file(t, empty)); len(m.Notes) != 1 || !strings.Contains(m.Notes[0], "none of the 1 rows") {
+	if _, m := mix(t, Defaults(), 1, testfiles.JSONLines(t, empty)); len(m.Notes) != 1 || !strings.Contains(m.Notes[0], "none of the 1 rows") {
 		t.Errorf("notes %q", m.Notes)
 	}
 }

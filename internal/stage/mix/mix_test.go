@@ -2,7 +2,6 @@ package mix
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"barka/internal/dataset"
 	"barka/internal/durable"
 	"barka/internal/progress"
+	"barka/internal/testfiles"
 )
 
 func row(id, set string) dataset.Instruction {
@@ -30,24 +30,6 @@ func rowsOf(set string, n int) []dataset.Instruction {
 		out = append(out, row(fmt.Sprintf("%s-%d", set, i), set))
 	}
 	return out
-}
-
-// file writes rows as JSON lines, which stages read like dataset directories.
-func file(t *testing.T, rows ...dataset.Instruction) string {
-	t.Helper()
-	var b strings.Builder
-	for _, r := range rows {
-		line, err := json.Marshal(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.Write(append(line, '\n'))
-	}
-	path := filepath.Join(t.TempDir(), "rows.jsonl")
-	if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }
 
 func mix(t *testing.T, o Options, seed int64, inputs ...string) (string, *dataset.Manifest) {
@@ -87,7 +69,7 @@ func ids(cs []dataset.Conversation) []string {
 }
 
 func TestShuffleIsOfSeedAndRow(t *testing.T) {
-	a, b := file(t, rowsOf("a", 30)...), file(t, rowsOf("b", 10)...)
+	a, b := testfiles.JSONLines(t, rowsOf("a", 30)...), testfiles.JSONLines(t, rowsOf("b", 10)...)
 	dir, m := mix(t, Defaults(), 1, a)
 	alone := ids(read(t, dir))
 	if len(alone) != 30 || m.Counts["out"] != 30 {
@@ -108,7 +90,7 @@ func TestShuffleIsOfSeedAndRow(t *testing.T) {
 }
 
 func TestBothSpellings(t *testing.T) {
-	dir, _ := mix(t, Defaults(), 1, file(t, row("x", "a")))
+	dir, _ := mix(t, Defaults(), 1, testfiles.JSONLines(t, row("x", "a")))
 	c := read(t, dir)[0]
 	want := []dataset.Turn{{From: "human", Value: "سؤال x"}, {From: "gpt", Value: "جواب طويل x"}}
 	if !slices.Equal(c.Conversations, want) || c.Messages[1].Role != "assistant" || c.Messages[1].Content != "جواب طويل x" {
@@ -119,7 +101,7 @@ func TestBothSpellings(t *testing.T) {
 func TestValidationKeepsItsRows(t *testing.T) {
 	o := Defaults()
 	o.Validation = 0.25
-	dir, m := mix(t, o, 1, file(t, rowsOf("a", 200)...))
+	dir, m := mix(t, o, 1, testfiles.JSONLines(t, rowsOf("a", 200)...))
 	held := ids(read(t, filepath.Join(dir, ValidationName)))
 	if n := len(held); n < 30 || n > 70 || m.Counts["validation"] != int64(n) || m.Counts["train"] != int64(200-n) {
 		t.Fatalf("%d rows held, counts %v", len(held), m.Counts)
@@ -130,7 +112,7 @@ func TestValidationKeepsItsRows(t *testing.T) {
 		}
 	}
 	// With more data the rows that were held stay held.
-	dir, _ = mix(t, o, 1, file(t, rowsOf("a", 200)...), file(t, rowsOf("b", 50)...))
+	dir, _ = mix(t, o, 1, testfiles.JSONLines(t, rowsOf("a", 200)...), testfiles.JSONLines(t, rowsOf("b", 50)...))
 	more := ids(read(t, filepath.Join(dir, ValidationName)))
 	for _, id := range held {
 		if !slices.Contains(more, id) {
@@ -141,7 +123,7 @@ func TestValidationKeepsItsRows(t *testing.T) {
 
 // TestDrop leaves out what an audit lists, and is another run than without.
 func TestDrop(t *testing.T) {
-	rows := file(t, rowsOf("a", 10)...)
+	rows := testfiles.JSONLines(t, rowsOf("a", 10)...)
 	drop := filepath.Join(t.TempDir(), "drop.jsonl")
 	list := func(text string) Options {
 		if err := os.WriteFile(drop, []byte(text), 0o644); err != nil {
@@ -185,8 +167,8 @@ func TestLimitsAndRefusals(t *testing.T) {
 	open.Messages = append(open.Messages, chat.Message{Role: "user", Content: "و؟"})
 	o := Defaults()
 	o.Limits = map[string]int{"a": 4}
-	dir, m := mix(t, o, 1, file(t, rowsOf("a", 10)...),
-		file(t, noAnswer, order, empty, open, row("", "b"), row("fine", "b"), row("fine", "b"), system))
+	dir, m := mix(t, o, 1, testfiles.JSONLines(t, rowsOf("a", 10)...),
+		testfiles.JSONLines(t, noAnswer, order, empty, open, row("", "b"), row("fine", "b"), row("fine", "b"), system))
 	want := map[string]int64{"out": 6, "rejected": 12, "rejected_over_limit": 6, "rejected_no_answer": 2,
 		"rejected_role_order": 1, "rejected_empty_message": 1,
 		"rejected_no_id": 1, "rejected_duplicate_id": 1}
@@ -209,7 +191,7 @@ func TestLimitsAndRefusals(t *testing.T) {
 func TestCardAndTokens(t *testing.T) {
 	o := Defaults()
 	o.Name = "Arab culture"
-	dir, m := mix(t, o, 1, file(t, rowsOf("a", 3)...), file(t, rowsOf("b", 2)...))
+	dir, m := mix(t, o, 1, testfiles.JSONLines(t, rowsOf("a", 3)...), testfiles.JSONLines(t, rowsOf("b", 2)...))
 	if m.Tokens["arb_Arab/words"] != 5*5 || m.Tokens["eng_Latn/words"] != 5*4 {
 		t.Errorf("tokens %v", m.Tokens)
 	}
@@ -228,7 +210,7 @@ func TestCardAndTokens(t *testing.T) {
 }
 
 func TestChangedOptionsAreRefused(t *testing.T) {
-	in := map[string]string{"input": file(t, rowsOf("a", 3)...)}
+	in := map[string]string{"input": testfiles.JSONLines(t, rowsOf("a", 3)...)}
 	env := durable.Env{Out: filepath.Join(t.TempDir(), "mix"), In: in, Seed: 1, Progress: progress.Silent}
 	if _, err := Run(context.Background(), Defaults(), nil, env); err != nil {
 		t.Fatal(err)

@@ -147,7 +147,7 @@ func run(t *testing.T, o Options, e *endpoint, env durable.Env) *dataset.Manifes
 // TestFaultsThatPass: whatever goes wrong with the first two attempts at each
 // request, the dataset has the same bytes.
 func TestFaultsThatPass(t *testing.T) {
-	path := file(t, about(12)...)
+	path := testfiles.JSONLines(t, about(12)...)
 	whole := testEnv(t, path)
 	run(t, options(), newEndpoint(t, nil), whole)
 	faults := []func(http.ResponseWriter) bool{
@@ -169,7 +169,7 @@ func TestFaultsThatPass(t *testing.T) {
 // finished directory becomes that of a run in which nothing failed, and no
 // answer is paid for twice.
 func TestFailedRequests(t *testing.T) {
-	path := file(t, about(12)...)
+	path := testfiles.JSONLines(t, about(12)...)
 	whole := testEnv(t, path)
 	run(t, options(), newEndpoint(t, nil), whole)
 	followUps := func(c asked, n int) bool {
@@ -243,7 +243,7 @@ func TestFailedRequests(t *testing.T) {
 // TestRetryIsInterrupted: asking again can be broken off; the finished
 // directory stays until the new one is whole, and nothing is paid for twice.
 func TestRetryIsInterrupted(t *testing.T) {
-	path := file(t, about(12)...)
+	path := testfiles.JSONLines(t, about(12)...)
 	whole := testEnv(t, path)
 	run(t, options(), newEndpoint(t, nil), whole)
 	refuse := func(w http.ResponseWriter, c asked) bool {
@@ -280,7 +280,7 @@ func TestRetryIsInterrupted(t *testing.T) {
 // TestTooManyFailures: a run stops when everything fails, and the same command
 // then ends as if nothing had happened.
 func TestTooManyFailures(t *testing.T) {
-	path := file(t, about(120)...)
+	path := testfiles.JSONLines(t, about(120)...)
 	whole := testEnv(t, path)
 	run(t, options(), newEndpoint(t, nil), whole)
 
@@ -330,7 +330,7 @@ func TestTooManyFailures(t *testing.T) {
 func TestErrorsOfAllRequests(t *testing.T) {
 	for _, code := range []int{401, 402, 403, 404} {
 		e := newEndpoint(t, func(w http.ResponseWriter, c asked) bool { return status(code, "no")(w) })
-		at := testEnv(t, file(t, about(12)...))
+		at := testEnv(t, testfiles.JSONLines(t, about(12)...))
 		if _, err := Run(context.Background(), withConcurrency(options(), 1), e.client(t), at); err == nil || len(e.tries) != 1 {
 			t.Errorf("%d: %v after %d requests", code, err, len(e.tries))
 		}
@@ -342,7 +342,7 @@ func TestErrorsOfAllRequests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Run(context.Background(), options(), c, testEnv(t, file(t, about(12)...))); err == nil ||
+	if _, err := Run(context.Background(), options(), c, testEnv(t, testfiles.JSONLines(t, about(12)...))); err == nil ||
 		!strings.Contains(err.Error(), "refuses connections") || time.Since(start) > 5*time.Second {
 		t.Errorf("%v after %v", err, time.Since(start))
 	}
@@ -352,7 +352,7 @@ func TestErrorsOfAllRequests(t *testing.T) {
 // interruption in the middle of a conversation, none of its calls is made
 // again.
 func TestAnswersOfUnfinishedConversations(t *testing.T) {
-	path := file(t, about(7)...)
+	path := testfiles.JSONLines(t, about(7)...)
 	whole := testEnv(t, path)
 	run(t, options(), newEndpoint(t, nil), whole)
 	e := newEndpoint(t, nil)
@@ -404,7 +404,7 @@ func TestShortenedConversations(t *testing.T) {
 		}}
 		o := options()
 		o.MinTurns, o.Independent = c.minTurns, c.independent
-		at := testEnv(t, file(t, passage(1, 60)))
+		at := testEnv(t, testfiles.JSONLines(t, passage(1, 60)))
 		m, err := Run(context.Background(), o, s, at)
 		if err != nil {
 			t.Fatal(err)

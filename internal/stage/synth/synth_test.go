@@ -2,10 +2,8 @@ package synth
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +14,7 @@ import (
 	"barka/internal/durable"
 	"barka/internal/llm"
 	"barka/internal/progress"
+	"barka/internal/testfiles"
 )
 
 const goodAnswer = "It is roasted lightly, ground with cardamom, and poured into small cups for every guest."
@@ -62,23 +61,6 @@ func passage(i, words int) dataset.Passage {
 		Text: strings.TrimSpace(strings.Repeat("coffee ", words)), URL: "https://x.test/Coffee", Licence: "CC BY-SA 4.0"}
 }
 
-func file(t *testing.T, ps ...dataset.Passage) string {
-	t.Helper()
-	var b strings.Builder
-	for _, p := range ps {
-		line, err := json.Marshal(p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.Write(append(line, '\n'))
-	}
-	path := filepath.Join(t.TempDir(), "passages.jsonl")
-	if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 func testEnv(t *testing.T, passages string) durable.Env {
 	t.Helper()
 	return durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"passages": passages}, Seed: 7,
@@ -99,7 +81,7 @@ func read(t *testing.T, dir string) []dataset.Instruction {
 
 func TestShortPassagesOneTurnLongOnesThree(t *testing.T) {
 	s := &scripted{answer: polite}
-	at := testEnv(t, file(t, passage(1, 10), passage(2, 20), passage(3, 30), passage(4, 400)))
+	at := testEnv(t, testfiles.JSONLines(t, passage(1, 10), passage(2, 20), passage(3, 30), passage(4, 400)))
 	m, err := Run(context.Background(), Defaults(), s, at)
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +115,7 @@ func TestFollowUpsKnowTheConversation(t *testing.T) {
 	s := &scripted{answer: polite}
 	o := Defaults()
 	o.LongChars = 1
-	if _, err := Run(context.Background(), o, s, testEnv(t, file(t, passage(1, 10)))); err != nil {
+	if _, err := Run(context.Background(), o, s, testEnv(t, testfiles.JSONLines(t, passage(1, 10)))); err != nil {
 		t.Fatal(err)
 	}
 	if len(s.calls) != 6 {
@@ -166,7 +148,7 @@ func TestIndependentQuestionsInEveryForm(t *testing.T) {
 			}}
 			o := Defaults()
 			o.LongChars, o.Independent, o.JSON = 1, true, asJSON
-			at := testEnv(t, file(t, passage(1, 10)))
+			at := testEnv(t, testfiles.JSONLines(t, passage(1, 10)))
 			if _, err := Run(context.Background(), o, s, at); err != nil {
 				t.Fatal(err)
 			}
@@ -208,7 +190,7 @@ func TestBadTexts(t *testing.T) {
 			}
 			return c.give(c.answer)
 		}}
-		at := testEnv(t, file(t, passage(1, 10), dataset.Passage{ID: "blank", Text: " "}))
+		at := testEnv(t, testfiles.JSONLines(t, passage(1, 10), dataset.Passage{ID: "blank", Text: " "}))
 		o := Defaults()
 		o.LongChars = 1 << 20
 		m, err := Run(context.Background(), o, s, at)
@@ -235,7 +217,7 @@ func TestSecondAttemptIsKept(t *testing.T) {
 		}
 		return polite(n, r)
 	}}
-	at := testEnv(t, file(t, passage(1, 10)))
+	at := testEnv(t, testfiles.JSONLines(t, passage(1, 10)))
 	o := withConcurrency(Defaults(), 1)
 	o.LongChars = 1 << 20
 	m, err := Run(context.Background(), o, s, at)
@@ -248,7 +230,7 @@ func TestPassageTooLongIsRejected(t *testing.T) {
 	s := &scripted{answer: func(int, llm.Request) (llm.Response, error) {
 		return llm.Response{}, &llm.TooLong{Tokens: 9000, Limit: 8192}
 	}}
-	m, err := Run(context.Background(), Defaults(), s, testEnv(t, file(t, passage(1, 10))))
+	m, err := Run(context.Background(), Defaults(), s, testEnv(t, testfiles.JSONLines(t, passage(1, 10))))
 	if err != nil || m.Counts["rejected_passage_too_long"] != 1 {
 		t.Errorf("%v, %v", err, m)
 	}
@@ -262,7 +244,7 @@ func TestNothingIsPaidForTwice(t *testing.T) {
 	for i := range 12 {
 		ps = append(ps, passage(i, 10+i))
 	}
-	path := file(t, ps...)
+	path := testfiles.JSONLines(t, ps...)
 	o := withConcurrency(Defaults(), 1)
 	o.LongChars = 1 << 20
 
@@ -318,7 +300,7 @@ func TestWorkersDoNotChangeRows(t *testing.T) {
 	for i := range 20 {
 		ps = append(ps, passage(i, 10+7*i%50))
 	}
-	path := file(t, ps...)
+	path := testfiles.JSONLines(t, ps...)
 	var first []dataset.Instruction
 	for _, workers := range []int{1, 8} {
 		at := testEnv(t, path)
