@@ -18,6 +18,7 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/benchdata"
 	"barka/internal/chat"
+	"barka/internal/checkpoint"
 	"barka/internal/compare"
 	"barka/internal/dataset"
 	"barka/internal/dtype"
@@ -230,6 +231,11 @@ func readTorch(path string) error {
 	if err != nil {
 		return err
 	}
+	return readTensors(f)
+}
+
+// readTensors reads every tensor of a checkpoint and closes it.
+func readTensors(f checkpoint.File) error {
 	defer f.Close()
 	for _, name := range f.Names() {
 		if _, err := f.Tensor(name); err != nil {
@@ -412,12 +418,6 @@ func addGGUF(t *testing.T, add func(name, dir, file string, read func(dir string
 		if err != nil {
 			return err
 		}
-		defer f.Close()
-		for _, name := range f.Names() {
-			if _, err := f.Tensor(name); err != nil {
-				return err
-			}
-		}
-		return nil
+		return readTensors(f)
 	})
 }
