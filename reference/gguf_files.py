@@ -51,8 +51,13 @@ def shape(writer, config):
     writer.add_head_count(config.num_attention_heads)
     writer.add_head_count_kv(config.num_key_value_heads)
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-    writer.add_rope_freq_base(config.rope_theta)
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    base = config.rope_theta
+    if (config.rope_scaling or {}).get("alpha"):  # of Hunyuan: llama.cpp's converter puts alpha into the base
+        base *= config.rope_scaling["alpha"] ** (head / (head - 2))
+        writer.add_rope_scaling_type(gguf.RopeScalingType.NONE)
+        writer.add_rope_scaling_factor(1)
+    writer.add_rope_freq_base(base)
     writer.add_key_length(head)
     writer.add_rope_dimension_count(head)
 
@@ -157,7 +162,8 @@ def main():
     golden.start(7)
     OUT.mkdir(parents=True, exist_ok=True)
     types()
-    for name, arch in (("gemma3", gguf.MODEL_ARCH.GEMMA3), ("qwen3", gguf.MODEL_ARCH.QWEN3), ("smollm3", gguf.MODEL_ARCH.SMOLLM3)):
+    for name, arch in (("gemma3", gguf.MODEL_ARCH.GEMMA3), ("qwen3", gguf.MODEL_ARCH.QWEN3), ("smollm3", gguf.MODEL_ARCH.SMOLLM3),
+                       ("hunyuan", gguf.MODEL_ARCH.HUNYUAN_DENSE)):
         checkpoint(name, arch)
 
 

@@ -3,8 +3,11 @@ package gguf
 import (
 	"encoding/binary"
 	"encoding/json"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
+	"strings"
 
 	"barka/internal/badinput"
 )
@@ -100,16 +103,9 @@ func (c *contents) tokenizerConfig(v *vocabulary) map[string]any {
 			out[key] = v.tokens[id]
 		}
 	}
-	// SentencePiece's models begin with their first token unless the file says
-	// otherwise, as llama.cpp has it.
-	spm := c.text("tokenizer.ggml.model") == "llama"
-	for key, standard := range map[string]bool{"add_bos_token": spm, "add_eos_token": false} {
-		out[key] = standard
-		if said, ok := c.settings["tokenizer.ggml."+key].(bool); ok {
-			out[key] = said
-		}
-	}
-	if spm {
+	out["add_bos_token"] = c.begins()
+	out["add_eos_token"], _ = c.settings["tokenizer.ggml.add_eos_token"].(bool)
+	if c.spm() {
 		decoder := map[string]any{}
 		ids, tokens := v.added()
 		for i, id := range ids {
@@ -118,6 +114,18 @@ func (c *contents) tokenizerConfig(v *vocabulary) map[string]any {
 		out["added_tokens_decoder"] = decoder
 	}
 	return out
+}
+
+// spm reports whether the tokenizer is a SentencePiece model.
+func (c *contents) spm() bool { return c.text("tokenizer.ggml.model") == "llama" }
+
+// begins reports whether a text begins with the first token. A file that does not say so leaves
+// it to the kind of tokenizer, as in llama.cpp.
+func (c *contents) begins() bool {
+	if said, ok := c.settings["tokenizer.ggml.add_bos_token"].(bool); ok {
+		return said
+	}
+	return c.spm() || wordsOf[c.text("tokenizer.ggml.pre")].begins
 }
 
 // sentencePiece returns the model as a SentencePiece file
@@ -168,28 +176,8 @@ func appendBytes(b []byte, field int, v []byte) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(v))), v...)
 }
 
-// Ways of cutting a text into words, by the names that llama.cpp gives them:
-// each is the pre-tokenizer of the models' own tokenizer.json.
-var words = map[string][]map[string]any{
-	"gpt-2":   {byteLevel(true)},
-	"default": {byteLevel(true)},
-	"smollm":  {{"type": "Digits", "individual_digits": true}, byteLevel(true)},
-	"llama-bpe": {split(`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|` +
-		` ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`), byteLevel(false)},
-	"qwen2": {split(`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|` +
-		` ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`), byteLevel(false)},
-}
-
-func init() {
-	words["llama3"], words["llama-v3"], words["smaug-bpe"] = words["llama-bpe"], words["llama-bpe"], words["llama-bpe"]
-}
-
 func byteLevel(regex bool) map[string]any {
 	return map[string]any{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": regex}
-}
-
-func split(pattern string) map[string]any {
-	return map[string]any{"type": "Split", "pattern": map[string]any{"Regex": pattern}, "behavior": "Isolated", "invert": false}
 }
 
 // bpe returns tokenizer.json of a byte-level model.
@@ -198,9 +186,10 @@ func (c *contents) bpe(v *vocabulary) ([]byte, error) {
 	if pre == "" {
 		pre = "default"
 	}
-	steps, ok := words[pre]
+	w, ok := wordsOf[pre]
 	if !ok {
-		return nil, badinput.Errorf("tokenizer.ggml.pre is %q, which is not supported; use a directory with the model's own tokenizer.json", pre)
+		return nil, badinput.Errorf("tokenizer.ggml.pre is %q, which is not supported; use a directory with the model's own tokenizer.json, "+
+			"or a file with one of %s", pre, strings.Join(slices.Sorted(maps.Keys(wordsOf)), ", "))
 	}
 	vocab := make(map[string]int, len(v.tokens))
 	for i, t := range v.tokens {
@@ -210,7 +199,7 @@ func (c *contents) bpe(v *vocabulary) ([]byte, error) {
 		vocab[t] = i
 	}
 	model := map[string]any{"type": "BPE", "vocab": vocab, "merges": v.merges, "unk_token": nil, "fuse_unk": false, "byte_fallback": false,
-		"ignore_merges": pre == "llama-bpe" || pre == "llama3" || pre == "llama-v3", "dropout": nil,
+		"ignore_merges": w.ignoreMerges, "dropout": nil,
 		"continuing_subword_prefix": nil, "end_of_word_suffix": nil}
 	if v.merges == nil {
 		return nil, badinput.Errorf("tokenizer.ggml.merges is missing, which a byte-level model needs")
@@ -223,10 +212,10 @@ func (c *contents) bpe(v *vocabulary) ([]byte, error) {
 	}
 	out := map[string]any{
 		"version": "1.0", "truncation": nil, "padding": nil, "added_tokens": added, "normalizer": nil, "model": model,
-		"pre_tokenizer": map[string]any{"type": "Sequence", "pretokenizers": steps}, "decoder": byteLevel(true),
+		"pre_tokenizer": map[string]any{"type": "Sequence", "pretokenizers": w.steps}, "decoder": byteLevel(true),
 		"post_processor": c.template(v),
 	}
-	if pre == "qwen2" {
+	if w.composed {
 		out["normalizer"] = map[string]any{"type": "NFC"}
 	}
 	return json.Marshal(out)
@@ -235,7 +224,7 @@ func (c *contents) bpe(v *vocabulary) ([]byte, error) {
 // template puts the first token before a text, where the file wants one.
 func (c *contents) template(v *vocabulary) any {
 	id, ok := c.settings["tokenizer.ggml.bos_token_id"].(int64)
-	if add, _ := c.settings["tokenizer.ggml.add_bos_token"].(bool); !add || !ok || id < 0 || id >= int64(len(v.tokens)) {
+	if !c.begins() || !ok || id < 0 || id >= int64(len(v.tokens)) {
 		return byteLevel(true)
 	}
 	bos := v.tokens[id]

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"iter"
 	"regexp"
+	"strings"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
@@ -281,11 +282,16 @@ func parseSplit(p pattern, behavior string, invert bool, at string) (preTokenize
 	if scan := knownScanner(*p.Regex); scan != nil {
 		return newSplit(nextScanner(scan), behavior, invert, at)
 	}
-	re, err := p.compile(at)
+	words, blanks := strings.CutSuffix(*p.Regex, blankTail)
+	re, err := pattern{Regex: &words}.compile(at)
 	if err != nil {
 		return nil, err
 	}
-	return newSplit(nextRegexp(re), behavior, invert, at)
+	next := nextRegexp(re)
+	if blanks {
+		next = nextOrBlank(next)
+	}
+	return newSplit(next, behavior, invert, at)
 }
 
 func newSplit(next func(string, int) (int, int), behavior string, invert bool, at string) (preTokenizer, error) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode"
 )
 
 // compilePattern compiles a pattern for Oniguruma, the reference's engine, with Go's
@@ -69,4 +70,21 @@ func escaped(c byte, inClass bool) (string, error) {
 		return "[^" + set + "]", nil
 	}
 	return "[" + set + "]", nil
+}
+
+// blankTail ends the patterns of many published tokenizers: white space without its last
+// character, which belongs to the word that follows. Go's regexp has no look-ahead, so that
+// it is matched by hand.
+const blankTail = `|\s+(?!\S)|\s+`
+
+// nextOrBlank adds the alternatives of blankTail to a pattern.
+func nextOrBlank(next func(s string, i int) (start, end int)) func(s string, i int) (start, end int) {
+	return func(s string, i int) (int, int) {
+		start, end := next(s, i)
+		blank := strings.IndexFunc(s[i:], unicode.IsSpace)
+		if blank < 0 || start >= 0 && start <= i+blank {
+			return start, end
+		}
+		return i + blank, i + blank + spaces(s[i+blank:])
+	}
 }
