@@ -12,7 +12,7 @@ import (
 	"barka/internal/bench"
 	"barka/internal/hub"
 	"barka/internal/model"
-	"barka/internal/ui"
+	"barka/internal/printable"
 )
 
 type benchCmd struct {
@@ -142,7 +142,7 @@ func roomFor(s *bench.Shape, size int) error {
 	need := all * int64(2+size) * 5 / 4
 	if free := backend.AvailableMemory(); free > 0 && need > free {
 		return badinput.Errorf("bench: %s needs about %s of memory, and %s are free; use fewer --layers or a smaller --shape",
-			s, ui.Bytes(need), ui.Bytes(free))
+			s, printable.Bytes(need), printable.Bytes(free))
 	}
 	return nil
 }
@@ -179,7 +179,7 @@ func benchRow(r bench.Result) []any {
 		ceiling, share = amount(r.Ceiling), fmt.Sprintf("%.0f %%", 100*r.Share)
 	}
 	if r.PeakRSS > 0 {
-		memory = ui.Bytes(r.PeakRSS)
+		memory = printable.Bytes(r.PeakRSS)
 	}
 	return []any{r.Work, r.Variant, amount(r.Value), amount(r.Median), r.Unit, ceiling, share, memory}
 }

@@ -16,7 +16,6 @@ import (
 	"barka/internal/kernel"
 	"barka/internal/model"
 	"barka/internal/printable"
-	"barka/internal/ui"
 )
 
 type doctorCmd struct {
@@ -80,7 +79,7 @@ func versionText() string {
 
 func memoryText() string {
 	if n := backend.AvailableMemory(); n > 0 {
-		return printable.Memory(n)
+		return printable.Bytes(n)
 	}
 	return "unknown"
 }
@@ -144,7 +143,7 @@ func modelRows(name string) ([][]any, error) {
 		{"model", i.Dir},
 		{"model's architecture", architecture},
 		{"model's weights", fmt.Sprintf("%s, %s, %s; %d tensors of %s",
-			i.Format, files, ui.Bytes(i.Stored), i.Tensors, strings.Join(i.Types, ", "))},
+			i.Format, files, printable.Bytes(i.Stored), i.Tensors, strings.Join(i.Types, ", "))},
 		{"model's parameters", i.Values},
 		{"memory for its weights", memoryFor(i.Values)},
 		{"model's tokenizer", i.Tokenizer},
@@ -160,7 +159,7 @@ func memoryFor(values int64) string {
 		name string
 		size int64
 	}{{"f32", 4}, {"bf16", 2}, {"int8", 1}} {
-		text := t.name + " " + ui.Bytes(values*t.size)
+		text := t.name + " " + printable.Bytes(values*t.size)
 		if free > 0 && values*t.size > free {
 			text += " (not free)"
 		}

@@ -4,7 +4,7 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/benchdata"
 	"barka/internal/hub"
-	"barka/internal/ui"
+	"barka/internal/printable"
 )
 
 type downloadCmd struct {
@@ -50,7 +50,7 @@ func (c *downloadCmd) Run(a *app) error {
 	if c.DryRun {
 		var rows [][]any
 		for _, f := range p.Files {
-			rows = append(rows, []any{f.Path, ui.Bytes(f.Size)})
+			rows = append(rows, []any{f.Path, printable.Bytes(f.Size)})
 		}
 		if !a.JSON {
 			if err := a.ui.Table([]string{"file", "size"}, rows); err != nil {

@@ -8,7 +8,7 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/benchdata"
 	"barka/internal/eval"
-	"barka/internal/ui"
+	"barka/internal/printable"
 )
 
 // download fetches the missing files of an evaluation: benchmarks, unless --data
@@ -84,7 +84,7 @@ func (c *evalRunCmd) benchmarks(a *app, o *eval.Options) (would string, err erro
 		return "", nil
 	}
 	n, repositories := d.Bytes()
-	text := fmt.Sprintf("benchmarks: %s from %d datasets", ui.Bytes(n), repositories)
+	text := fmt.Sprintf("benchmarks: %s from %d datasets", printable.Bytes(n), repositories)
 	if c.DryRun {
 		return text + " to download", nil
 	}

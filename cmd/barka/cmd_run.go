@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"barka/internal/bench"
+	"barka/internal/printable"
 	"barka/internal/recipe"
 	"barka/internal/ui"
 )
@@ -83,7 +84,7 @@ func (a *app) printPlan(w *recipe.Runner, plan []recipe.Planned) error {
 		}
 		memory := ""
 		if p.Memory > 0 {
-			memory = ui.Bytes(p.Memory)
+			memory = printable.Bytes(p.Memory)
 		}
 		rows[i] = []any{p.Stage, p.Work, time, memory, p.Out}
 	}

@@ -7,9 +7,9 @@ import (
 
 	"barka/internal/backend"
 	"barka/internal/model"
+	"barka/internal/printable"
 	"barka/internal/recipe"
 	"barka/internal/stage/train"
-	"barka/internal/ui"
 )
 
 type trainCmd struct {
@@ -90,7 +90,8 @@ func (c *trainCmd) Run(a *app) error {
 	}
 	text := fmt.Sprintf("%d conversations (%d dropped, %d cut), %d tokens, %d of them trained; %d steps; %d trainable parameters; "+
 		"about %s of memory",
-		e.Data.Samples(), e.Data.Rows-e.Data.Samples(), e.Data.Cut, e.Data.Tokens, e.Data.Trained, e.Steps, e.Parameters, ui.Bytes(e.Memory))
+		e.Data.Samples(), e.Data.Rows-e.Data.Samples(), e.Data.Cut, e.Data.Tokens, e.Data.Trained, e.Steps, e.Parameters,
+		printable.Bytes(e.Memory))
 	if c.DryRun {
 		return a.ui.Print(text, e)
 	}

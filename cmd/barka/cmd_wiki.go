@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"barka/internal/printable"
 	"barka/internal/stage/wiki"
 	"barka/internal/ui"
 )
@@ -79,7 +80,7 @@ func wikiEstimate(e wiki.Estimate) string {
 		pages = "all pages"
 	}
 	if e.Bytes > 0 {
-		return fmt.Sprintf("%s of a dump of %s", pages, ui.Bytes(e.Bytes))
+		return fmt.Sprintf("%s of a dump of %s", pages, printable.Bytes(e.Bytes))
 	}
 	return fmt.Sprintf("%s, at least %s at the polite rate", pages, ui.Duration(time.Duration(e.Seconds*float64(time.Second))))
 }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"barka/internal/hub"
-	"barka/internal/ui"
+	"barka/internal/printable"
 )
 
 // hub returns a client of the hub. An empty cache stands for the directory that
@@ -75,5 +75,5 @@ func (a *app) reportDownload(p *hub.Plan) {
 
 func planText(p *hub.Plan) string {
 	return fmt.Sprintf("%s at commit %.12s: %d files, %s, %s to download",
-		p.Repo, p.Commit, len(p.Files), ui.Bytes(p.Size), ui.Bytes(p.ToFetch))
+		p.Repo, p.Commit, len(p.Files), printable.Bytes(p.Size), printable.Bytes(p.ToFetch))
 }

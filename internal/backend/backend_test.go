@@ -135,7 +135,7 @@ func TestCacheIsBounded(t *testing.T) {
 	}
 	small := open(1 << 10)
 	if _, err := small.Complete(context.Background(), ask("Where?", 1)); !badinput.Is(err) ||
-		!strings.Contains(err.Error(), "MiB of key/value cache") {
+		!strings.Contains(err.Error(), "27 KiB of key/value cache") {
 		t.Errorf("a cache of one KiB: %v", err)
 	}
 	tight := open(60 * small.d.Model.NewCache().RowBytes())

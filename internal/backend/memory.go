@@ -44,7 +44,7 @@ func fits(dir string, o model.Options) error {
 	if free > 0 && need > free {
 		return badinput.Errorf("model %s needs about %s of memory as %s, and %s are free; use --dtype bf16 or int8, "+
 			"a smaller model, or a larger machine",
-			dir, printable.Memory(need), o.DType, printable.Memory(free))
+			dir, printable.Bytes(need), o.DType, printable.Bytes(free))
 	}
 	return nil
 }

@@ -125,7 +125,7 @@ func (e *Engine) check(r *Request) error {
 	if need := r.rows(info.MaxPositions); need > limit {
 		return badinput.Errorf("the prompt has %d tokens and up to %d may follow, which need %s of key/value cache; its bound is %s "+
 			"(%d tokens); request a shorter answer, or allow the cache more memory",
-			len(r.Prompt), need-len(r.Prompt)+1, printable.Memory(int64(need)*rowBytes), printable.Memory(int64(limit)*rowBytes), limit)
+			len(r.Prompt), need-len(r.Prompt)+1, printable.Bytes(int64(need)*rowBytes), printable.Bytes(int64(limit)*rowBytes), limit)
 	}
 	return nil
 }

@@ -1,6 +1,6 @@
 // Package printable prepares text for people. Text from servers, files and models
 // is made safe for a terminal: it must neither move the cursor nor disguise
-// itself. Amounts of memory are written with units.
+// itself. Sizes are written with units.
 package printable
 
 import (

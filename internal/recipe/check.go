@@ -202,9 +202,9 @@ func (k *checker) look(ctx context.Context, key, name, dtype string, encoderDeco
 	need, err := engine.Weighs(l)
 	if total := backend.TotalMemory(); err == nil && total > 0 && need > total {
 		err = badinput.Errorf("its weights need %s, and this machine has %s of memory; set dtype to bf16 or int8, "+
-			"or use a smaller model", printable.Memory(need), printable.Memory(total))
+			"or use a smaller model", printable.Bytes(need), printable.Bytes(total))
 	} else if free := backend.AvailableMemory(); err == nil && free > 0 && need > free {
-		k.warn(key, fmt.Errorf("its weights need %s, and %s of memory are free now", printable.Memory(need), printable.Memory(free)))
+		k.warn(key, fmt.Errorf("its weights need %s, and %s of memory are free now", printable.Bytes(need), printable.Bytes(free)))
 	}
 	k.problem(key, err)
 	return l

@@ -5,24 +5,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-)
 
-// Bytes writes a size with binary units: 999 B, 1.5 KiB, 20 GiB.
-func Bytes(n int64) string {
-	if n < 0 {
-		return "-" + Bytes(-max(n, -1<<62))
-	}
-	if n < 1024 {
-		return fmt.Sprintf("%d B", n)
-	}
-	v := float64(n)
-	for _, unit := range []string{"KiB", "MiB", "GiB", "TiB"} {
-		if v /= 1024; v < 999.5 {
-			return digits(v) + " " + unit
-		}
-	}
-	return digits(v/1024) + " PiB"
-}
+	"barka/internal/printable"
+)
 
 // digits writes a number below 1000 with two or three significant digits.
 func digits(v float64) string {
@@ -89,7 +74,7 @@ func rate(perSecond float64, unit string) string {
 		per, v = "h", v*60
 	}
 	if unit == "bytes" {
-		return Bytes(int64(v)) + "/" + per
+		return printable.Bytes(int64(v)) + "/" + per
 	}
 	if v >= 999.5 {
 		return Count(int64(v)) + " " + unit + "/" + per
@@ -100,7 +85,7 @@ func rate(perSecond float64, unit string) string {
 // amount writes a number of units, or a size for the unit "bytes".
 func amount(n int64, unit string) string {
 	if unit == "bytes" {
-		return Bytes(n)
+		return printable.Bytes(n)
 	}
 	return Count(n)
 }
