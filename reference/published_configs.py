@@ -160,6 +160,7 @@ def main():
                        "num_key_value_heads": 4, "hidden_act": "silu", "rms_norm_eps": 1e-06, "rope_theta": 5000000.0,
                        "no_rope_layers": [int((i + 1) % 4 != 0) for i in range(36)], "no_rope_layer_interval": 4,
                        "use_sliding_window": False, "sliding_window": None, "max_position_embeddings": 65536},
+        "hunyuan-1.8b": hunyuan(120818, 2048, 6144, 32, 16, 4, max_position_embeddings=262144, tie_word_embeddings=True),
         "hunyuan-mt-7b": hunyuan(128167, 4096, 14336, 32, 32, 8, max_position_embeddings=262144),
         "nllb-600m": nllb(1024, 12, 4096), "nllb-1.3b": nllb(1024, 24, 8192), "nllb-3.3b": nllb(2048, 24, 8192),
         "lfm2": unsupported("Lfm2ForCausalLM", "lfm2"), "jais": unsupported("JAISLMHeadModel", "jais"),

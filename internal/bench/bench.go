@@ -115,6 +115,7 @@ func Run(ctx context.Context, o Options, done func(Result)) error {
 		}
 	}
 	b := &bench{o: o, c: c}
+	defer b.forget()
 	for _, w := range b.works() {
 		if len(o.Works) > 0 && !slices.Contains(o.Works, w.name) {
 			continue
