@@ -22,6 +22,8 @@ type generateCmd struct {
 	Raw         bool     `help:"Use prompts as they are, without the chat template."`
 	ChatFormat  string   `help:"Chat format for a model without a template: ${chat_formats}." placeholder:"NAME"`
 	ChatDate    string   `help:"Date for chat templates that ask for today's; default: ${chat_date}." placeholder:"YYYY-MM-DD"`
+	From        string   `help:"Language of the prompts, for translators' chat templates such as TranslateGemma's." placeholder:"CODE"`
+	To          string   `help:"Language to translate into, with --from; codes are those of the template, such as ar." placeholder:"CODE"`
 	Thinking    string   `help:"Whether a reasoning model thinks before it answers; default: its template's." placeholder:"on|off"`
 	MaxTokens   int      `help:"Largest number of tokens to generate." default:"256"`
 	Temperature float64  `help:"Divides the logits; 0 takes the most likely token." default:"0"`
@@ -61,15 +63,16 @@ prompt_tokens. Without it an empty line separates the texts.`
 const readAhead = 128
 
 func (c *generateCmd) chat() chat.Options {
-	return chat.Options{Format: c.ChatFormat, Date: c.ChatDate, Thinking: c.Thinking}
+	return chat.Options{Format: c.ChatFormat, Date: c.ChatDate, Thinking: c.Thinking, From: c.From, To: c.To}
 }
 
 func (c *generateCmd) Run(a *app) error {
 	if (c.Prompt == nil) == (c.Input == "") {
 		return usagef("generate: expected either --prompt or --input")
 	}
-	if c.Raw && (c.ChatFormat != "" || c.ChatDate != "" || c.Thinking != "") {
-		return usagef("generate: --chat-format, --chat-date and --thinking are settings of the chat template; leave them out with --raw")
+	if c.Raw && (c.ChatFormat != "" || c.ChatDate != "" || c.Thinking != "" || c.From != "" || c.To != "") {
+		return usagef("generate: --chat-format, --chat-date, --thinking, --from and --to are settings of the chat template; " +
+			"leave them out with --raw")
 	}
 	if err := c.chat().Validate(); err != nil {
 		return err

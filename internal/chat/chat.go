@@ -37,6 +37,11 @@ type Options struct {
 	// Thinking is the variable enable_thinking of reasoning models: on or
 	// off; "" leaves it to the template, as apply_chat_template does.
 	Thinking string
+	// From and To are the languages of a translator's template, such as TranslateGemma's:
+	// codes that the template knows. The content of a user's message is then a list of one
+	// mapping of type, source_lang_code, target_lang_code and text. "" gives it as text.
+	From string `json:",omitempty"`
+	To   string `json:",omitempty"`
 }
 
 // Validate reports the first option that is none.
@@ -49,6 +54,9 @@ func (o Options) Validate() error {
 	}
 	if o.Thinking != "" && o.Thinking != "on" && o.Thinking != "off" {
 		return badinput.Errorf("thinking is %q, expected on or off", o.Thinking)
+	}
+	if (o.From == "") != (o.To == "") {
+		return badinput.Errorf("from is %q and to is %q: a translator's chat template needs both languages", o.From, o.To)
 	}
 	return nil
 }
@@ -68,6 +76,7 @@ type Template struct {
 	program   *jinja.Template
 	variables map[string]jinja.Value
 	day       time.Time
+	from, to  string // see Options
 	digest    string
 }
 
@@ -99,7 +108,10 @@ func Open(t *tokenizer.Tokenizer, o Options) (*Template, error) {
 }
 
 func compile(t *tokenizer.Tokenizer, source string, o Options) (*Template, error) {
-	c := &Template{tok: t}
+	if o.From != "" && !strings.Contains(source, "source_lang_code") {
+		return nil, badinput.Errorf("the model's chat template asks for no languages (source_lang_code); leave out --from and --to")
+	}
+	c := &Template{tok: t, from: o.From, to: o.To}
 	var err error
 	if c.program, err = jinja.Parse(source); err != nil {
 		return nil, badinput.Errorf("the model's chat template cannot be executed: %w; generate and train take "+
@@ -164,7 +176,7 @@ func (c *Template) run(messages []Message, generation bool) (jinja.Output, error
 				m.Role)})
 		}
 		list.Items = append(list.Items, jinja.NewDict().
-			Set("role", jinja.NewText(m.Role, 0)).Set("content", jinja.NewText(m.Content, jinja.Origin(i+1))))
+			Set("role", jinja.NewText(m.Role, 0)).Set("content", c.content(m, jinja.Origin(i+1))))
 	}
 	vars["messages"], vars["add_generation_prompt"] = list, generation
 	out, err := c.program.Render(vars, c.day)
@@ -176,6 +188,16 @@ func (c *Template) run(messages []Message, generation bool) (jinja.Output, error
 		return out, badinput.Errorf("the model's chat template fails on this conversation: %w", err)
 	}
 	return out, nil
+}
+
+// content is what the template gets as the content of a message.
+func (c *Template) content(m Message, origin jinja.Origin) jinja.Value {
+	text := jinja.NewText(m.Content, origin)
+	if c.from == "" || m.Role != "user" {
+		return text
+	}
+	return jinja.NewList(jinja.NewDict().Set("type", jinja.NewText("text", 0)).
+		Set("source_lang_code", jinja.NewText(c.from, 0)).Set("target_lang_code", jinja.NewText(c.to, 0)).Set("text", text))
 }
 
 // Refused is a conversation whose roles are not taken, mostly by the template
