@@ -72,13 +72,13 @@ func TestAuditToMix(t *testing.T) {
 		t.Errorf("as JSON: %s", text)
 	}
 	t.Setenv("HF_HUB_CACHE", t.TempDir())
-	if r := barka(t, "", "audit", "--tasks", "acva"); r.code != exitBadInput || !strings.Contains(r.err, "no data of any task") {
+	if r := barka(t, "", "audit", "--tasks", "acva"); r.code != exitBadInput || !strings.Contains(r.err, "no task has data") {
 		t.Errorf("no data: exit code %d, %s", r.code, r.err)
 	}
 	t.Setenv("BARKA_BENCHMARKS", data)
 	ok(t, "", "audit", "--tasks", "acva:Algeria")
 	for want, more := range map[string][]string{
-		"sequences of 3 words": {"--ngram", "3"}, "threshold 2": {"--threshold", "2"}, "no-such.jsonl": {"--train",
+		"--ngram is 3 words": {"--ngram", "3"}, "--threshold is 2": {"--threshold", "2"}, "no-such.jsonl": {"--train",
 			"no-such.jsonl"}, "no-original.parquet": {"--originals", "no-original.parquet"},
 	} {
 		if r := barka(t, "", append(args, more...)...); r.code != exitBadInput || !strings.Contains(r.err, want) {

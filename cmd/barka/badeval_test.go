@@ -142,7 +142,7 @@ func TestEvalNamesATaskOnce(t *testing.T) {
 	r := barka(t, "", "eval", "--model", filepath.Join(dir, "models", "gemma2"), "--tasks", "community|arabic_exams|9|0",
 		"--data", filepath.Join(dir, "data", "benchmarks"), "--output-dir", t.TempDir(), "--quiet")
 	_, list, _ := strings.Cut(r.err, "could not be run:")
-	if r.code != exitBadInput || strings.Count(list, "community|arabic_exams") != 1 || !strings.Contains(list, "9 examples are asked for") {
+	if r.code != exitBadInput || strings.Count(list, "community|arabic_exams") != 1 || !strings.Contains(list, "9 examples are requested") {
 		t.Errorf("exit code %d, %s", r.code, r.err)
 	}
 	if strings.Contains(r.out, "results") {
@@ -281,7 +281,7 @@ func TestEvalOfChoicesWithoutTokens(t *testing.T) {
 	if r.code != exitDone || len(rows) != 1 || !strings.HasPrefix(fmt.Sprint(rows[0]["predictions"]), "[[0 1] [-") {
 		t.Errorf("exit code %d, %v: %s", r.code, rows, r.err)
 	}
-	if !strings.Contains(r.err, "choices without a token") || !strings.Contains(r.err, "copa_ext_ar") {
+	if !strings.Contains(r.err, "choices whose only token") || !strings.Contains(r.err, "copa_ext_ar") {
 		t.Errorf("not told: %s", r.err)
 	}
 	if r, rows := oneTask(t, dir, model, "--border", "guarded"); r.code != exitDone || len(rows) != 1 ||

@@ -84,7 +84,7 @@ func TestCompareRefuses(t *testing.T) {
 	}{
 		{[]string{a}, exitUsage, "<b>"},
 		{[]string{a, filepath.Join(dir, "none")}, exitBadInput, "no such file"},
-		{[]string{a, model}, exitBadInput, "no evaluation here"},
+		{[]string{a, model}, exitBadInput, "has no evaluation"},
 		{[]string{a, b, "--flips", flips}, exitBadInput, "3 questions in A, 2 in B"},
 		{[]string{a, b, "--resamples", "0"}, exitUsage, "--resamples"},
 		{[]string{a, b, "--common", "--flips", filepath.Join(dir, "none", "f")}, exitFailed, "flips"},

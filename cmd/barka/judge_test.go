@@ -72,7 +72,7 @@ func TestEvalWithJudge(t *testing.T) {
 		{exitUsage, "--judge-model", []string{"--judge-url", server.URL}},
 		{exitBadInput, "NOT_SET", []string{"--judge-url", server.URL, "--judge-model", "j", "--judge-key-variable", "NOT_SET"}},
 		{exitBadInput, "letters", []string{"--alghafa", "letters"}},
-		{exitBadInput, "one after the other", []string{"--tasks", "oall,oall-v2"}},
+		{exitBadInput, "run them separately", []string{"--tasks", "oall,oall-v2"}},
 		{exitBadInput, "barka download --dataset MBZUAI/MadinahQA", []string{"--tasks", "madinah_qa", "--data", t.TempDir()}},
 	} {
 		r := barka(t, "", append([]string{"eval", "--model", model, "--tasks", "aratrust:Ethics",

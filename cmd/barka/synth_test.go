@@ -193,7 +193,7 @@ func TestSynthInterrupted(t *testing.T) {
 	c.Process.Signal(os.Interrupt) // as timeout(1) does
 	var exit *exec.ExitError
 	if err := c.Wait(); !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted ||
-		!strings.Contains(stderr.String(), "calls under way") {
+		!strings.Contains(stderr.String(), "calls in flight") {
 		t.Fatalf("%v: %s", err, stderr.String())
 	}
 	if n, _ := p.calls(); n != 3 {
@@ -215,7 +215,7 @@ func TestSynthInterrupted(t *testing.T) {
 	}
 	<-p.begun
 	c.Process.Signal(os.Interrupt)
-	for said := bufio.NewScanner(notes); said.Scan() && !strings.Contains(said.Text(), "calls under way"); {
+	for said := bufio.NewScanner(notes); said.Scan() && !strings.Contains(said.Text(), "calls in flight"); {
 	}
 	time.Sleep(2 * sameSignal)
 	start := time.Now()

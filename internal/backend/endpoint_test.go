@@ -309,9 +309,9 @@ func TestEndpointErrors(t *testing.T) {
 		want   string
 	}{
 		"nan":       {func(text string) string { return strings.Replace(text, `"logprob":-`, `"logprob":NaN,"was":-`, 1) }, "NaN"},
-		"truncated": {func(text string) string { return strings.Replace(text, "[null,", "[", 1) }, "entries for"},
+		"truncated": {func(text string) string { return strings.Replace(text, "[null,", "[", 1) }, "entries, expected"},
 		"count": {func(text string) string { return strings.Replace(text, `"prompt_tokens":`, `"prompt_tokens":1`, 1) },
-			"prompt tokens of the"},
+			"prompt tokens, expected the"},
 		"null": {func(text string) string { return strings.ReplaceAll(text, `"logprob":-`, `"logprob":null,"was":-`) }, "is null"},
 	} {
 		s.change = func(text string, prompt []int32) string {

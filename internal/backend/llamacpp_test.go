@@ -97,7 +97,7 @@ func TestLlamaCPPServer(t *testing.T) {
 		"other tokens": {strings.Replace(string(answer), `" virus"`, `" vi"`, 1),
 			eval.Request{Context: tokens[:9], Continuation: tokens[9:]}, `is " virus"`},
 		"fewer tokens": {strings.Replace(string(answer), `"prompt_tokens":`, `"prompt_tokens":1`, 1),
-			eval.Request{Context: tokens[:9], Continuation: tokens[9:]}, "prompt tokens of the"},
+			eval.Request{Context: tokens[:9], Continuation: tokens[9:]}, "prompt tokens, expected the"},
 		"no beginning token": {string(answer), eval.Request{Context: tokens[1:9], Continuation: tokens[9:]}, "does not begin with that token"},
 		"no text's tokens": {string(answer),
 			eval.Request{Context: tokens[:9], Continuation: []int32{'a' + 225, 'b' + 225, 341}}, "no text has exactly the tokens of this prompt"},

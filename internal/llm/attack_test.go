@@ -151,7 +151,7 @@ func attacks(elsewhere string) map[string]attack {
 		"another encoding": {handler: answer(200, "\xff\xfe{\x00}\x00", "Content-Type",
 			"application/json; charset=utf-16"), want: "not valid JSON", tries: 3},
 		"false gzip": {handler: answer(200, "this is not gzip at all", "Content-Encoding", "gzip"),
-			want: "broke off: gzip: invalid header", tries: 3},
+			want: "ended early: gzip: invalid header", tries: 3},
 		"status 204": {handler: answer(204, ""), want: "status 204"},
 		"status 206": {handler: answer(206, good), want: "status 206"},
 		"status 299": {handler: answer(299, good), want: "status 299"},
@@ -189,13 +189,13 @@ func attacks(elsewhere string) map[string]attack {
 		"two lengths": {raw: "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n{}",
 			want: "Content-Length", tries: 3},
 		"negative length":       {raw: "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{}", want: "Content-Length", tries: 3},
-		"shorter than promised": {raw: "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + good, want: "the answer broke off", tries: 3},
+		"shorter than promised": {raw: "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + good, want: "the answer ended early", tries: 3},
 		"chunked garbage": {raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nboo\r\n",
-			want: "the answer broke off", tries: 3},
+			want: "the answer ended early", tries: 3},
 		"a chunk of exabytes": {raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffff\r\nboo",
-			want: "the answer broke off", tries: 3},
+			want: "the answer ended early", tries: 3},
 		"chunks that stop": {raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{\"c",
-			want: "the answer broke off", tries: 3},
+			want: "the answer ended early", tries: 3},
 		"unknown transfer": {raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: rot13\r\n\r\n{}",
 			want: "unsupported transfer encoding", tries: 3},
 		"switching protocols": {raw: "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", want: "status 101"},
@@ -208,11 +208,11 @@ func attacks(elsewhere string) map[string]attack {
 		"key at the limit":         {handler: answer(400, strings.Repeat("x ", 2040)+attackKey), want: "status 400"},
 		"key split by escapes":     {handler: answer(400, "sk-attack/very\x1b[0m+secret-key"), want: "sk-attack/very +secret-key"},
 		"key in a page's title":    {handler: answer(400, "<title>"+attackKey+"</title>"), want: "a page titled [secret]"},
-		"key in an error with 200": {handler: answer(200, `{"error":{"message":"`+attackKey+`"}}`), want: "holds the API key", final: true},
-		"key in the answer":        {handler: answer(200, choiceOf(`"your key is `+attackKey+`"`)), want: "holds the API key", final: true},
+		"key in an error with 200": {handler: answer(200, `{"error":{"message":"`+attackKey+`"}}`), want: "contains the API key", final: true},
+		"key in the answer":        {handler: answer(200, choiceOf(`"your key is `+attackKey+`"`)), want: "contains the API key", final: true},
 		"key in the model's name": {handler: answer(200,
 			`{"model":"`+attackKey+`","choices":[{"message":{"content":"Hello."},"finish_reason":"stop"}]}`),
-			want: "holds the API key", final: true},
+			want: "contains the API key", final: true},
 		"credentials in an error": {handler: answer(400, `proxy http://me:`+attackKey+`@10.0.0.1 failed`),
 			want: "proxy http://10.0.0.1 failed"},
 
@@ -327,7 +327,7 @@ func TestNoRedirectFromHTTPS(t *testing.T) {
 	p.http.client.Transport = s.Client().Transport
 	_, err = p.Score(context.Background(), prompt, 2)
 	if !badinput.Is(err) || !strings.Contains(err.Error(),
-		"redirect (status 307) to "+plain.URL+"/v1, which is not followed") || strayed.Load() != 0 {
+		"redirects (status 307) to "+plain.URL+"/v1, which is not followed") || strayed.Load() != 0 {
 		t.Errorf("%v, %d requests went to the other server", err, strayed.Load())
 	}
 	if _, err = p.Limit(context.Background()); err != nil && strings.Contains(err.Error(), attackKey) || strayed.Load() != 0 {
@@ -343,19 +343,19 @@ func TestScoreAttacks(t *testing.T) {
 	}
 	const six, seven = `{"6":{"logprob":-0.5,"rank":1}}`, `{"7":{"logprob":-0.5,"rank":1}}`
 	for name, c := range map[string]struct{ text, want string }{
-		"NaN":              {ranked(six, `{"7":{"logprob":NaN,"rank":1}}`), "log-probability NaN"},
-		"Infinity":         {ranked(six, `{"7":{"logprob":-Infinity,"rank":1}}`), "log-probability -Infinity"},
+		"NaN":              {ranked(six, `{"7":{"logprob":NaN,"rank":1}}`), "a log-probability of NaN"},
+		"Infinity":         {ranked(six, `{"7":{"logprob":-Infinity,"rank":1}}`), "a log-probability of -Infinity"},
 		"positive":         {ranked(six, `{"7":{"logprob":0.5,"rank":1}}`), "is 0.5"},
 		"null":             {ranked(six, `{"7":{"logprob":null,"rank":1}}`), "is null"},
 		"missing":          {ranked(six, `{"7":{}}`), "is null"},
 		"text":             {ranked(six, `{"7":{"logprob":"-1"}}`), "not valid JSON"},
 		"beyond numbers":   {ranked(six, `{"7":{"logprob":-1e999}}`), "not valid JSON"},
-		"of another token": {ranked(six, `{"8":{"logprob":-0.5,"rank":1}}`), "no log-probability of it"},
-		"no entry":         {ranked(six, `null`), "no log-probability of it"},
-		"in another order": {ranked(seven, six), "no log-probability of it"},
-		"too many":         {ranked(six, seven+`,`+seven), "4 log-probabilities for 3 tokens"},
+		"of another token": {ranked(six, `{"8":{"logprob":-0.5,"rank":1}}`), "no log-probability of token 2"},
+		"no entry":         {ranked(six, `null`), "no log-probability of token 2"},
+		"in another order": {ranked(seven, six), "no log-probability of token 1"},
+		"too many":         {ranked(six, seven+`,`+seven), "4 log-probabilities, expected 3"},
 		"other prompt": {strings.Replace(ranked(six, seven), `"prompt_tokens":3`, `"prompt_tokens":4`, 1),
-			"read 4 prompt tokens of the 3"},
+			"read 4 prompt tokens, expected the 3"},
 		"negative count":     {strings.Replace(ranked(six, seven), `"prompt_tokens":3`, `"prompt_tokens":-3`, 1), "read -3 prompt tokens"},
 		"a list for the map": {ranked(six, `[-0.5]`), "not valid JSON"},
 		"no choice":          {`{"choices":[]}`, "no choice"},

@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// dialect records how the server departs from the API, as its refusals show.
+// dialect records how the server deviates from the API, as its error responses show.
 type dialect struct {
-	noSchema        bool // response_format with json_schema is refused
-	noSeed          bool // seed is refused
-	completionLimit bool // the limit is spelt max_completion_tokens
+	noSchema        bool // the server rejects response_format with json_schema
+	noSeed          bool // the server rejects seed
+	completionLimit bool // the limit is called max_completion_tokens
 }
 
-// body returns the JSON body of a request.
+// body is the JSON body of a request.
 type body struct {
 	Model               string          `json:"model"`
 	Messages            []message       `json:"messages"`
@@ -43,6 +43,7 @@ type jsonSchema struct {
 	Schema map[string]any `json:"schema"`
 }
 
+// body returns the body of a request in the dialect.
 func (d dialect) body(model string, r Request) body {
 	b := body{Model: model, Temperature: r.Temperature, TopP: r.TopP, MaxTokens: r.MaxTokens, Stop: r.Stop}
 	for _, m := range r.Messages {
@@ -66,17 +67,17 @@ func (c *HTTP) dialectNow() dialect {
 	return c.dialect
 }
 
-// adapt learns from a refusal of a request written in the dialect used, and
-// reports whether the request is worth another try.
+// adapt learns from the text with which the server rejected a request in the dialect
+// used. It reports whether the request is worth another try.
 func (c *HTTP) adapt(used dialect, r Request, text string) bool {
 	next, note := used, ""
 	switch lower := strings.ToLower(text); {
 	case !used.completionLimit && strings.Contains(lower, "max_completion_tokens"):
-		next.completionLimit, note = true, "takes max_completion_tokens in place of max_tokens"
+		next.completionLimit, note = true, "takes max_completion_tokens instead of max_tokens"
 	case r.JSONSchema != nil && !used.noSchema && (strings.Contains(lower, "response_format") || strings.Contains(lower, "json_schema")):
-		next.noSchema, note = true, "takes no response_format; answers are read without it"
+		next.noSchema, note = true, "does not take response_format; answers are read without it"
 	case !used.noSeed && seedWord.MatchString(lower):
-		next.noSeed, note = true, "takes no seed; its answers will not be the same the next time"
+		next.noSeed, note = true, "does not take seed; its answers cannot be reproduced"
 	default:
 		return false
 	}
@@ -89,7 +90,7 @@ func (c *HTTP) adapt(used dialect, r Request, text string) bool {
 	if first {
 		c.o.Note("endpoint " + c.o.BaseURL + " " + note)
 	}
-	return true // another request may have learnt it already
+	return true // if not first, another request has learnt it already
 }
 
 var seedWord = regexp.MustCompile(`\bseed\b`)
@@ -104,7 +105,7 @@ var (
 	tokenWords = regexp.MustCompile(`(?i)(?:requested|input \(|input length \(|requested tokens \() ?(\d+)`)
 )
 
-// tooLong recognises such an error, whatever the status of the response.
+// tooLong returns such an error if the response is one, whatever its status.
 func tooLong(data []byte) error {
 	text := string(data[:min(len(data), 4096)])
 	if !tooLongWords.MatchString(text) {

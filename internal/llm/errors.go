@@ -18,14 +18,14 @@ import (
 
 // Kinds of a RequestError.
 const (
-	Filtered   = "filtered"   // the endpoint refuses the request for its content
-	Refused    = "refused"    // the endpoint refuses the request for another reason
-	Unanswered = "unanswered" // no usable answer came in all attempts
+	Filtered   = "filtered"   // the endpoint rejected the request for its content
+	Refused    = "refused"    // the endpoint rejected the request for another reason
+	Unanswered = "unanswered" // no attempt brought a usable answer
 )
 
-// RequestError is the failure of one request; other requests may succeed. Any
-// other error of a Client concerns all requests, except *TooLong and those of
-// the context. The text of Err holds no key, address or control character.
+// RequestError is the failure of one request; other requests may succeed. Any other
+// error of a Client, except *TooLong and those of the context, concerns all requests. The
+// text of Err contains no key, address or control character.
 type RequestError struct {
 	Kind string // Filtered, Refused or Unanswered
 	Err  error
@@ -34,7 +34,7 @@ type RequestError struct {
 func (e *RequestError) Error() string { return e.Err.Error() }
 func (e *RequestError) Unwrap() error { return e.Err }
 
-// refusal is a request that the server understood and does not take.
+// refusal is the error of a request that the server understood and rejected.
 type refusal struct {
 	err  error
 	text string // the server's text
@@ -56,8 +56,8 @@ func (c *HTTP) noAnswer(err error) *pause.Passing {
 	return &pause.Passing{Err: errors.New("no answer: " + c.redact(withoutAddress(err).Error()))}
 }
 
-// withoutAddress removes addresses and ports from a network error. Rows state
-// the error, and must be the same on every machine.
+// withoutAddress removes addresses and ports from a network error. Rows contain the error
+// and must be the same on every machine.
 func withoutAddress(err error) error {
 	var request *url.Error
 	if errors.As(err, &request) {
@@ -78,7 +78,7 @@ var (
 	noModelWords = regexp.MustCompile(`(?i)model_not_found|invalid_model|\bmodel\b.{0,120}(?:does not exist|not found)`)
 )
 
-// statusError is the error of a response with a status other than 200.
+// statusError returns the error for a response with a status other than 200.
 func (c *HTTP) statusError(resp *http.Response, data []byte) error {
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 && resp.StatusCode != http.StatusNotModified {
 		return c.redirected(resp)
@@ -93,17 +93,16 @@ func (c *HTTP) statusError(resp *http.Response, data []byte) error {
 	}
 	switch code := resp.StatusCode; {
 	case code == http.StatusPaymentRequired, code == http.StatusTooManyRequests && quotaWords.MatchString(said):
-		return fmt.Errorf("%w; the account's quota is used up: run the same command again when there is more", err)
+		return fmt.Errorf("%w; the account's quota is used up; run the same command again when there is more", err)
 	case code == http.StatusInternalServerError && validation.Match(data):
-		// llama-cpp-python answers 500 where 422 is meant. A retry does not
-		// help.
+		// llama-cpp-python answers 500 instead of 422. A retry does not help.
 	case code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code >= 500:
 		after := pause.After(resp.Header.Get("Retry-After"), time.Now())
 		return &pause.Passing{Err: err, After: after, Everyone: code == http.StatusTooManyRequests || after > 0}
 	case code == http.StatusForbidden && filterWords.MatchString(said):
-		// OpenRouter answers so if the request was flagged.
+		// OpenRouter answers 403 to a flagged request.
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
-		hint := "name the environment variable that holds the API key"
+		hint := "give the name of the environment variable that holds the API key"
 		if c.o.KeyVariable != "" {
 			hint = "check the API key in the environment variable " + c.o.KeyVariable
 		}
@@ -119,15 +118,15 @@ func (c *HTTP) statusError(resp *http.Response, data []byte) error {
 }
 
 const (
-	maxSaid  = 4096 // bytes of an error's body that are read for words
+	maxSaid  = 4096 // bytes of an error's body that are read
 	maxWords = 300  // characters of it that are shown
 )
 
-// said returns the text of an error response: the code and message of the usual
-// JSON forms, the title of a page, or the body itself, made safe by redact.
+// said returns the text of an error response, made safe by redact: the code and message of
+// the usual JSON forms, the title of a page, or the body itself.
 func (c *HTTP) said(data []byte) string {
 	whole := string(data[:min(len(data), maxSaid+len(c.key))])
-	text := printable.Without(whole, c.key) // before its end can be cut off
+	text := printable.Without(whole, c.key) // before a cut can split the key
 	if len(text) > maxSaid {
 		text = text[:maxSaid]
 	}
@@ -141,7 +140,7 @@ func (c *HTTP) said(data []byte) string {
 	return c.redact(message)
 }
 
-// complaint reads code and message from an error in JSON.
+// complaint returns the code and message of an error in JSON.
 func complaint(data []byte) (code, message string) {
 	var top map[string]any
 	if json.Unmarshal(data, &top) != nil {
@@ -166,7 +165,7 @@ func complaint(data []byte) (code, message string) {
 
 var titleTag = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`)
 
-// pageTitle is the title of an HTML page, other text as it is.
+// pageTitle returns the title of an HTML page, and other text unchanged.
 func pageTitle(s string) string {
 	if !strings.HasPrefix(strings.TrimSpace(s), "<") {
 		return s
@@ -177,13 +176,12 @@ func pageTitle(s string) string {
 	return "a page: " + s
 }
 
-// redact makes a server's text safe for terminals, logs and rows: one short
-// line without the API key.
+// redact makes a server's text safe for terminals, logs and rows: one short line without
+// the API key.
 func (c *HTTP) redact(s string) string { return printable.Line(s, maxWords, c.key) }
 
-// redirected returns the error for a redirect. Redirects are not followed,
-// since a request carries the key and the user's text and is meant for the
-// named server only.
+// redirected returns the error for a redirect. Redirects are not followed: a request
+// contains the key and the user's text, which are meant only for the named server.
 func (c *HTTP) redirected(resp *http.Response) error {
 	to := "nowhere"
 	if at, err := resp.Location(); err == nil {
@@ -196,12 +194,12 @@ func (c *HTTP) redirected(resp *http.Response) error {
 		}
 		to = c.redact(printable.Address(to))
 	}
-	return badinput.Errorf("the server answers with a redirect (status %d) to %s, which is not followed, so that "+
-		"neither the API key nor a prompt reaches another address; if that is the server you mean, name it as the endpoint",
+	return badinput.Errorf("the server redirects (status %d) to %s, which is not followed, so that neither the API key nor "+
+		"a prompt reaches another address; if you trust that server, name it as the endpoint",
 		resp.StatusCode, to)
 }
 
-// notJSON is the error of an answer with status 200 that cannot be read.
+// notJSON returns the error for an answer with status 200 that cannot be read.
 func notJSON(data []byte, err error) error {
 	if strings.HasPrefix(strings.TrimSpace(string(data[:min(len(data), 64)])), "<") {
 		return &pause.Passing{Err: errors.New("the answer is a page, not JSON; check the address (it often ends in /v1)")}

@@ -90,7 +90,7 @@ func TestWaitsAreShown(t *testing.T) {
 	if _, err := c.Complete(context.Background(), request); err != nil {
 		t.Fatal(err)
 	}
-	if len(notes) != 1 || !strings.Contains(notes[0], "loading the model; asking again in ") ||
+	if len(notes) != 1 || !strings.Contains(notes[0], "loading the model; retrying in ") ||
 		!strings.HasSuffix(notes[0], "(attempt 2 of 4)") {
 		t.Errorf("notes %q", notes)
 	}
@@ -192,7 +192,7 @@ func TestGrace(t *testing.T) {
 			n.Load() != 1 || time.Since(start) > 20*time.Second {
 			t.Errorf("slow %v: %+v, %v after %d requests", slow, got, err, n.Load())
 		}
-		if len(notes) != 1 || !strings.Contains(notes[0], "1 calls under way") {
+		if len(notes) != 1 || !strings.Contains(notes[0], "calls in flight (1)") {
 			t.Errorf("slow %v: notes %q", slow, notes)
 		}
 		if _, err := c.Complete(ctx, request); !errors.Is(err, context.Canceled) || n.Load() != 1 {

@@ -24,25 +24,24 @@ import (
 	"barka/internal/printable"
 )
 
-// Options describe an endpoint.
+// Options describes an endpoint.
 type Options struct {
 	BaseURL string // such as http://localhost:8000/v1
 	Model   string
-	// KeyVariable names the environment variable that holds the API key; the
-	// key itself is never stored or shown.
+	// KeyVariable is the name of the environment variable that holds the API key.
+	// The key itself is never stored or shown.
 	KeyVariable string
-	// RequestsPerMinute limits the rate; 0: no limit.
+	// RequestsPerMinute limits the rate; 0 means no limit.
 	RequestsPerMinute int
 	// Retries bounds the attempts after the first; 0 means 6.
 	Retries int
 	// Timeout of one attempt; 0 means 10 minutes.
 	Timeout time.Duration
-	// Grace is how long calls under way may continue after an interruption, so
-	// that their answers are not lost. 0 means 10 seconds.
+	// Grace is the time for which calls in flight may continue after an
+	// interruption, so that their answers are not lost. 0 means 10 seconds.
 	Grace time.Duration
-	// Note is called with messages for the user: each wait, and each parameter
-	// that the server refuses and that is left out from then on. nil discards
-	// them.
+	// Note is called with messages for the user: about waits, and about parameters
+	// that the server rejects and that are omitted from then on. nil discards them.
 	Note func(string)
 	// Sleep waits between attempts; nil means in real time.
 	Sleep func(ctx context.Context, d time.Duration) error
@@ -55,13 +54,13 @@ type HTTP struct {
 	key    string
 	client *http.Client
 
-	reached atomic.Bool // the server has answered once, whatever it said
+	reached atomic.Bool // whether the server has ever responded
 
 	mu       sync.Mutex
-	next     time.Time // when the next request may go out
-	told     time.Time // when a wait was shown last
-	underWay int       // calls
-	graced   bool      // the wait for calls under way was shown
+	next     time.Time // earliest time of the next request
+	told     time.Time // time of the last note about a wait
+	inFlight int       // number of calls
+	graced   bool      // whether the note about the grace period was shown
 	dialect  dialect
 }
 
@@ -70,16 +69,16 @@ const (
 	maxAnswer = 32 << 20
 	// maxHeader bounds the size of a response's header.
 	maxHeader = 256 << 10
-	// maxPause is the longest wait that a server may ask for. After a longer
-	// one it is better to run the command again.
+	// maxPause is the longest wait that a server may ask for. If it asks for more,
+	// the command ends and has to be run again later.
 	maxPause = 15 * time.Minute
-	// maxTimeouts bounds the attempts after the first that may end by Timeout,
-	// each of which takes long and may cost money.
+	// maxTimeouts bounds the attempts after the first that may end by Timeout. Each
+	// of them takes long and may cost money.
 	maxTimeouts = 2
-	// longKey is the least length in bytes of a key that an answer cannot
-	// contain by chance. Local servers accept short ones such as "EMPTY".
+	// longKey is the length in bytes from which an answer cannot contain a key by
+	// chance. Local servers accept short keys such as "EMPTY".
 	longKey = 16
-	// tellEvery is the least time between two notes about waits, so that many
+	// tellEvery is the shortest time between two notes about waits, so that many
 	// requests do not fill the terminal.
 	tellEvery = time.Second
 )
@@ -88,17 +87,17 @@ const (
 func NewHTTP(o Options) (*HTTP, error) {
 	u, err := url.Parse(o.BaseURL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, badinput.Errorf("endpoint %q: expected an address such as http://localhost:8000/v1", printable.Address(o.BaseURL))
+		return nil, badinput.Errorf("endpoint %q is not an address; expected one such as http://localhost:8000/v1", printable.Address(o.BaseURL))
 	}
 	if u.User != nil {
-		return nil, badinput.Errorf("endpoint: credentials do not belong in the address; name an environment variable that holds the key")
+		return nil, badinput.Errorf("endpoint: the address contains credentials; put the key into an environment variable and give its name")
 	}
 	if u.RawQuery != "" || u.Fragment != "" {
-		return nil, badinput.Errorf("endpoint: the address has a part after ? or #, where no path can be added; " +
-			"keys belong in an environment variable")
+		return nil, badinput.Errorf("endpoint: the address has a part after ? or #, to which no path can be added; " +
+			"leave it out, and put a key into an environment variable")
 	}
 	if o.Model == "" {
-		return nil, badinput.Errorf("endpoint %s: no model named", o.BaseURL)
+		return nil, badinput.Errorf("endpoint %s: no model is named; give the server's name for it", o.BaseURL)
 	}
 	c := &HTTP{o: o, url: strings.TrimRight(o.BaseURL, "/") + "/chat/completions"}
 	if c.key, err = key(o.KeyVariable); err != nil {
@@ -143,8 +142,8 @@ func key(name string) (string, error) {
 	case k == "":
 		return "", fmt.Errorf("environment variable %s, which should hold the API key, is empty; give the variable's name, not the key", named)
 	case strings.ContainsFunc(k, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return "", fmt.Errorf("environment variable %s holds something other than an API key: a blank or a "+
-			"character that is not ASCII is in it", named)
+		return "", fmt.Errorf("environment variable %s does not hold an API key: it contains white space or "+
+			"characters beyond ASCII", named)
 	}
 	return k, nil
 }
@@ -152,7 +151,7 @@ func key(name string) (string, error) {
 // transport keeps the connection of every concurrent request for the next one.
 func transport() http.RoundTripper {
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.MaxIdleConns = 0 // no limit: the requests under way are the limit
+	t.MaxIdleConns = 0 // no limit of its own: requests in flight are limited elsewhere
 	t.MaxIdleConnsPerHost = math.MaxInt
 	t.MaxResponseHeaderBytes = maxHeader
 	t.DialContext = (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext
@@ -176,7 +175,7 @@ func (c *HTTP) Complete(ctx context.Context, r Request) (resp Response, err erro
 		}
 		var refused *refusal
 		if errors.As(err, &refused) && c.adapt(used, r, refused.text) {
-			return errOtherWords
+			return errChanged
 		}
 		return err
 	})
@@ -186,13 +185,13 @@ func (c *HTTP) Complete(ctx context.Context, r Request) (resp Response, err erro
 	return resp, nil
 }
 
-// errOtherWords is the error of an attempt that is repeated at once with a
-// changed request.
-var errOtherWords = errors.New("the request is to be put in other words")
+// errChanged is the error of an attempt that is repeated at once with a changed
+// request.
+var errChanged = errors.New("the request is repeated in another dialect")
 
-// attempts tries until it works, or until the server has failed too often. A
-// server that cannot be reached is waited for only if it has answered before. The
-// jitter is drawn from the seed.
+// attempts calls try until it succeeds, or until the server has failed too often. It waits
+// for an unreachable server only if that has responded before. The jitter is drawn from
+// the seed.
 func (c *HTTP) attempts(ctx context.Context, seed uint64, try func() error) error {
 	retry := pause.Retry{
 		Most: maxPause, Jitter: rand.New(rand.NewPCG(seed, 1)).Float64, GiveUp: c.giveUp, Note: c.tell,
@@ -204,13 +203,13 @@ func (c *HTTP) attempts(ctx context.Context, seed uint64, try func() error) erro
 			return c.o.Sleep(ctx, wait)
 		},
 	}
-	var ended error // of the context, while waiting for the rate limit
+	var ended error // error of the context during a wait for the rate limit
 	err := retry.Do(ctx, func() error {
 		for {
 			if ended = c.wait(ctx); ended != nil {
 				return ended
 			}
-			if err := try(); err != errOtherWords { // a changed request is not another attempt
+			if err := try(); err != errChanged { // a changed request is not another attempt
 				return err
 			}
 		}
@@ -221,7 +220,7 @@ func (c *HTTP) attempts(ctx context.Context, seed uint64, try func() error) erro
 	return c.named(err)
 }
 
-// giveUp ends the attempts after n of them.
+// giveUp returns the error that ends the attempts after n of them, or nil to go on.
 func (c *HTTP) giveUp(n int, p *pause.Passing) error {
 	switch {
 	case p.Unreachable && (n > c.o.Retries || !c.reached.Load()):
@@ -232,12 +231,12 @@ func (c *HTTP) giveUp(n int, p *pause.Passing) error {
 	return nil
 }
 
-// named puts the endpoint's name before an error.
+// named adds the endpoint and the model to an error.
 func (c *HTTP) named(err error) error {
 	return fmt.Errorf("endpoint %s, model %s: %w", c.o.BaseURL, c.o.Model, err)
 }
 
-// tell shows a wait, unless another request has just shown one.
+// tell writes a note about a wait, unless another request has just written one.
 func (c *HTTP) tell(p *pause.Passing, wait time.Duration, n int) {
 	c.mu.Lock()
 	now := time.Now()
@@ -247,13 +246,13 @@ func (c *HTTP) tell(p *pause.Passing, wait time.Duration, n int) {
 	}
 	c.mu.Unlock()
 	if !recent {
-		c.o.Note(fmt.Sprintf("endpoint %s: %v; asking again in %.1f s (attempt %d of %d)",
+		c.o.Note(fmt.Sprintf("endpoint %s: %v; retrying in %.1f s (attempt %d of %d)",
 			c.o.BaseURL, p, wait.Seconds(), n+1, c.o.Retries+1))
 	}
 }
 
-// wait holds requests to the rate limit and to pauses that the server asked
-// for.
+// wait waits until the rate limit and pauses that the server asked for allow the next
+// request.
 func (c *HTTP) wait(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -274,7 +273,7 @@ func (c *HTTP) wait(ctx context.Context) error {
 	return c.o.Sleep(ctx, wait)
 }
 
-// hold delays all requests, since a rate limit concerns all of them.
+// hold delays all requests, because a rate limit concerns all of them.
 func (c *HTTP) hold(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -283,19 +282,18 @@ func (c *HTTP) hold(d time.Duration) {
 	}
 }
 
-// try sends a request once and returns the body of a good answer. The call may
-// outlast an interruption by the grace period, since its answer may be paid
-// for.
+// try sends a request once and returns the body of a good answer. The call may outlast an
+// interruption by the grace period, because its answer may cost money.
 func (c *HTTP) try(ctx context.Context, method, url string, payload []byte) ([]byte, error) {
 	call, cancel := pause.Grace(ctx, c.o.Grace)
 	defer cancel()
 	defer context.AfterFunc(ctx, c.tellGrace)()
 	c.mu.Lock()
-	c.underWay++
+	c.inFlight++
 	c.mu.Unlock()
 	defer func() {
 		c.mu.Lock()
-		c.underWay--
+		c.inFlight--
 		c.mu.Unlock()
 	}()
 
@@ -313,13 +311,13 @@ func (c *HTTP) try(ctx context.Context, method, url string, payload []byte) ([]b
 	}
 	defer resp.Body.Close()
 	c.reached.Store(true)
-	// The body is read to its end, without which the connection is not reused.
+	// Only if the body is read to its end is the connection reused.
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	switch {
 	case err != nil:
 		again := c.noAnswer(err)
 		if !again.Timeout {
-			again.Err = errors.New("the answer broke off: " + c.redact(withoutAddress(err).Error()))
+			again.Err = errors.New("the answer ended early: " + c.redact(withoutAddress(err).Error()))
 		}
 		return nil, again
 	case len(data) > maxAnswer:
@@ -327,20 +325,20 @@ func (c *HTTP) try(ctx context.Context, method, url string, payload []byte) ([]b
 	case resp.StatusCode != http.StatusOK:
 		return nil, c.statusError(resp, data)
 	case len(c.key) >= longKey && bytes.Contains(data, []byte(c.key)):
-		return nil, badinput.Errorf("the server's answer holds the API key; it is not used, since answers are written to files")
+		return nil, badinput.Errorf("the server's answer contains the API key; it is not used, because answers are written to files")
 	}
 	return data, nil
 }
 
-// tellGrace shows, once, that an interruption waits for the calls under way.
+// tellGrace writes a note, once, that an interruption waits for the calls in flight.
 func (c *HTTP) tellGrace() {
 	c.mu.Lock()
-	n := c.underWay
+	n := c.inFlight
 	first := n > 0 && !c.graced
 	c.graced = c.graced || first
 	c.mu.Unlock()
 	if first {
-		c.o.Note(fmt.Sprintf("waiting up to %g s for the %d calls under way, to keep their answers; a second Ctrl-C ends at once",
+		c.o.Note(fmt.Sprintf("waiting up to %g s for the calls in flight (%d), so that their answers are not lost; a second Ctrl-C ends at once",
 			c.o.Grace.Seconds(), n))
 	}
 }
@@ -370,10 +368,10 @@ func (c *HTTP) parse(data []byte) (Response, error) {
 		if len(a.Error) > 0 && string(a.Error) != "null" {
 			return Response{}, &pause.Passing{Err: fmt.Errorf("the server says: %s", c.said(data))}
 		}
-		return Response{}, &pause.Passing{Err: errors.New("the answer holds no choice")}
+		return Response{}, &pause.Passing{Err: errors.New("the answer has no choice")}
 	}
 	if a.Usage.Prompt < 0 || a.Usage.Completion < 0 {
-		return Response{}, &pause.Passing{Err: fmt.Errorf("the answer counts %d prompt tokens and %d new ones", a.Usage.Prompt,
+		return Response{}, &pause.Passing{Err: fmt.Errorf("the answer states %d prompt tokens and %d completion tokens", a.Usage.Prompt,
 			a.Usage.Completion)}
 	}
 	r := Response{
@@ -385,8 +383,8 @@ func (c *HTTP) parse(data []byte) (Response, error) {
 		r.Text = *content
 	case r.FinishReason == "" || r.FinishReason == FinishStop:
 		return Response{}, &pause.Passing{Err: errors.New("the answer's choice has no content")}
-		// With another reason an answer without text is valid: it was filtered,
-		// or the limit was reached before the first word.
+		// With another finish reason an answer without text is valid: it was
+		// filtered, or the limit was reached before the first word.
 	}
 	return r, nil
 }

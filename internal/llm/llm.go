@@ -1,6 +1,6 @@
-// Package llm asks language models for text: the Client interface that stages
-// use, and a client for any server that speaks OpenAI's chat completions API
-// (vLLM, SGLang, llama.cpp, Ollama, or a provider).
+// Package llm asks language models for text. It has the Client interface that stages use,
+// and a client for servers with OpenAI's chat completions API (vLLM, SGLang, llama.cpp,
+// Ollama, or a provider).
 package llm
 
 import (
@@ -18,8 +18,8 @@ type Request struct {
 	MaxTokens   int
 	Seed        int64
 	Stop        []string
-	// JSONSchema, if not nil, is a JSON Schema that the answer should follow. A
-	// client that cannot enforce it ignores it. The caller must not rely on it.
+	// JSONSchema, if not nil, is a JSON Schema that the answer should follow. The
+	// caller must not rely on it: a client that cannot enforce it ignores it.
 	JSONSchema map[string]any
 }
 
@@ -33,7 +33,7 @@ const (
 // Response is the model's answer.
 type Response struct {
 	Text             string
-	FinishReason     string // FinishStop, FinishLength, or another word of the server's
+	FinishReason     string // FinishStop, FinishLength, or another word of the server
 	PromptTokens     int
 	CompletionTokens int
 	Model            string
@@ -43,8 +43,7 @@ type Response struct {
 type Client interface {
 	// Name identifies the model in provenance.
 	Name() string
-	// Complete returns the answer to a request. It retries errors that may
-	// pass.
+	// Complete returns the answer to a request. It retries after temporary errors.
 	Complete(ctx context.Context, r Request) (Response, error)
 }
 
@@ -56,5 +55,5 @@ func (t *TooLong) Error() string {
 	if t.Tokens == 0 || t.Limit == 0 {
 		return "the conversation is longer than the model's limit"
 	}
-	return fmt.Sprintf("the conversation has %d tokens, the model's limit is %d", t.Tokens, t.Limit)
+	return fmt.Sprintf("the conversation has %d tokens, more than the model's limit of %d", t.Tokens, t.Limit)
 }

@@ -11,9 +11,9 @@ import (
 // patience is the time limit for listing the models of an endpoint.
 const patience = 15 * time.Second
 
-// Models returns the models that the endpoint lists, none if it has no such
-// list. It makes one request, which costs nothing. It returns an error only if
-// the endpoint does not answer at all.
+// Models returns the models that the endpoint lists, or none if it has no such list. It
+// makes one request, which costs nothing. It returns an error only if the endpoint does
+// not respond at all.
 func (c *HTTP) Models(ctx context.Context) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

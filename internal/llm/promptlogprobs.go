@@ -22,29 +22,28 @@ import (
 // the server accepts them, so that the server's tokenizer is not involved. It
 // is safe for concurrent use.
 //
-// There are three ways to ask: prompt_logprobs of vLLM, whose answer names
-// every token by id and rank; echo with logprobs, from OpenAI's older API; and
-// echo with the prompt as text. The first request finds out which of them the
-// server supports.
+// There are three ways to ask: prompt_logprobs of vLLM, whose answer names every token by
+// id and rank; echo with logprobs, from OpenAI's older API; and echo with the prompt as
+// text. The first request finds out which of them the server supports.
 type PromptScorer struct {
 	http *HTTP
 	ways []way
 
 	mu   sync.Mutex
 	way  way
-	none error // the server has neither
+	none error // set if the server supports none of them
 }
 
-// Text is the text of tokens, for servers that accept no ids. Pieces are the
-// texts of the tokens after the first one, the BOS token, which such a server
-// adds to every prompt. Whole is the text of all pieces.
+// Text is the text of tokens, for servers that do not accept ids. Pieces holds the texts
+// of the tokens after the first one, the BOS token, which such a server adds to every
+// prompt. Whole is the text of all pieces.
 type Text struct {
 	Whole  string
 	Pieces []string
 }
 
-// TokenScore is the natural log-probability of a token after those before it.
-// Greedy reports that no other token was likelier.
+// TokenScore is the natural log-probability of a token after those before it. Greedy is
+// set if no other token was more likely.
 type TokenScore struct {
 	LogProb float64
 	Greedy  bool
@@ -78,8 +77,8 @@ func NewPromptScorer(o Options, text func(tokens []int32) (Text, error)) (*Promp
 // Name is the model's.
 func (p *PromptScorer) Name() string { return p.http.o.Model }
 
-// Limit returns the largest number of tokens of prompt and answer together, 0
-// if the server does not state it. vLLM does.
+// Limit returns the largest number of tokens of prompt and answer together, or 0 if the
+// server does not state it. vLLM does.
 func (p *PromptScorer) Limit(ctx context.Context) (int, error) {
 	var list struct {
 		Data []struct {
@@ -107,9 +106,9 @@ func (p *PromptScorer) Limit(ctx context.Context) (int, error) {
 	return 0, nil
 }
 
-// Score returns the scores of the last n tokens; the first token has none. An
-// error that is of this prompt alone is an *AnswerError, a *TooLong or a
-// *RequestError; any other concerns all prompts.
+// Score returns the scores of the last n tokens; the first token has none. An error that
+// concerns only this prompt is an *AnswerError, a *TooLong or a *RequestError; any other
+// concerns all prompts.
 func (p *PromptScorer) Score(ctx context.Context, tokens []int32, n int) ([]TokenScore, error) {
 	p.mu.Lock()
 	if w := p.way; w != nil {
@@ -134,7 +133,7 @@ func (p *PromptScorer) Score(ctx context.Context, tokens []int32, n int) ([]Toke
 		var failed *RequestError
 		switch {
 		case errors.As(err, &failed) && failed.Kind == Filtered:
-			return nil, err // another prompt will find out
+			return nil, err // another prompt will find out the way
 		case errors.As(err, &none):
 			reasons = append(reasons, fmt.Sprintf("\n  %s: %v", w, none))
 		case errors.As(err, &refused):
@@ -147,7 +146,7 @@ func (p *PromptScorer) Score(ctx context.Context, tokens []int32, n int) ([]Toke
 		}
 	}
 	p.none = badinput.Errorf("endpoint %s, model %s: the server returns no log-probabilities of the prompt's "+
-		"tokens, which scoring choices needs; vLLM's completions do. Asked with%s",
+		"tokens, which scoring choices needs; use one that does, such as vLLM. Tried:%s",
 		p.http.o.BaseURL, p.http.o.Model, strings.Join(reasons, ""))
 	return nil, p.none
 }
@@ -181,12 +180,12 @@ type way interface {
 	scores(c choice, tokens []int32, n int) ([]TokenScore, error)
 }
 
-// noScores is the error of an answer without scores.
+// noScores is the error of an answer without scores, after which another way is tried.
 type noScores struct{ text string }
 
 func (n *noScores) Error() string { return n.text }
 
-// choice holds the fields of the answers to all ways of asking.
+// choice holds the fields of the answers in all ways.
 type choice struct {
 	PromptLogProbs []map[string]rankedLogProb `json:"prompt_logprobs"`
 	LogProbs       *promptEcho                `json:"logprobs"`
@@ -204,9 +203,8 @@ type rankedLogProb struct {
 	Rank    *int     `json:"rank"`
 }
 
-// noNumber matches NaN and the infinities as Python writes them. JSON does not
-// have them.
-var noNumber = regexp.MustCompile(`[:,\[\s](NaN|-?Infinity)\b`)
+// notFinite matches NaN and the infinities as Python writes them. They are not valid JSON.
+var notFinite = regexp.MustCompile(`[:,\[\s](NaN|-?Infinity)\b`)
 
 func (p *PromptScorer) parse(w way, data []byte, tokens []int32, n int) ([]TokenScore, error) {
 	var a struct {
@@ -217,8 +215,8 @@ func (p *PromptScorer) parse(w way, data []byte, tokens []int32, n int) ([]Token
 		} `json:"usage"`
 	}
 	if err := json.Unmarshal(data, &a); err != nil {
-		if found := noNumber.FindSubmatch(data); found != nil {
-			return nil, unusable("the answer holds the log-probability %s", found[1])
+		if found := notFinite.FindSubmatch(data); found != nil {
+			return nil, unusable("the answer has a log-probability of %s, expected a finite number", found[1])
 		}
 		return nil, notJSON(data, err)
 	}
@@ -229,10 +227,10 @@ func (p *PromptScorer) parse(w way, data []byte, tokens []int32, n int) ([]Token
 		if len(a.Error) > 0 && string(a.Error) != "null" {
 			return nil, &pause.Passing{Err: fmt.Errorf("the server says: %s", p.http.said(data))}
 		}
-		return nil, &pause.Passing{Err: errors.New("the answer holds no choice")}
+		return nil, &pause.Passing{Err: errors.New("the answer has no choice")}
 	}
 	if n := a.Usage.Prompt; n != nil && *n != 0 && *n != len(tokens) {
-		return nil, unusable("the server read %d prompt tokens of the %d that were sent", *n, len(tokens))
+		return nil, unusable("the server read %d prompt tokens, expected the %d that were sent", *n, len(tokens))
 	}
 	return w.scores(a.Choices[0], tokens, n)
 }
@@ -248,17 +246,17 @@ func (vllm) body(model string, tokens []int32) (map[string]any, error) {
 
 func (vllm) scores(c choice, tokens []int32, n int) ([]TokenScore, error) {
 	if len(c.PromptLogProbs) < len(tokens) {
-		return nil, &noScores{fmt.Sprintf("the answer has %d entries for %d tokens", len(c.PromptLogProbs), len(tokens))}
+		return nil, &noScores{fmt.Sprintf("the answer has %d entries, expected %d, one per token", len(c.PromptLogProbs), len(tokens))}
 	}
 	if n := len(c.PromptLogProbs); n > len(tokens) {
-		return nil, unusable("the answer has %d log-probabilities for %d tokens", n, len(tokens))
+		return nil, unusable("the answer has %d log-probabilities, expected %d, one per token", n, len(tokens))
 	}
 	out := make([]TokenScore, 0, n)
 	for i := len(tokens) - n; i < len(tokens); i++ {
 		entry, id := c.PromptLogProbs[i], strconv.Itoa(int(tokens[i]))
 		own, ok := entry[id]
 		if !ok {
-			return nil, unusable("token %d (counted from 0) is %s, and the answer has no log-probability of it", i, id)
+			return nil, unusable("the answer has no log-probability of token %d (counted from 0), which is %s", i, id)
 		}
 		best := math.Inf(-1)
 		for _, other := range entry {
@@ -282,17 +280,16 @@ func (vllm) scores(c choice, tokens []int32, n int) ([]TokenScore, error) {
 func scored(i int, logProb *float64, best float64) (TokenScore, error) {
 	switch {
 	case logProb == nil:
-		return TokenScore{}, unusable("the log-probability of token %d (counted from 0) is null; only the first token's may be", i)
+		return TokenScore{}, unusable("the log-probability of token %d (counted from 0) is null, which only the first token's may be", i)
 	case math.IsNaN(*logProb) || math.IsInf(*logProb, 0) || *logProb > 1e-3:
 		return TokenScore{}, unusable("the log-probability of token %d (counted from 0) is %g", i, *logProb)
 	case math.IsInf(best, -1):
-		return TokenScore{}, unusable("the answer does not tell which token is likeliest in place of token %d (counted from 0)", i)
+		return TokenScore{}, unusable("the answer does not name the most likely token at the position of token %d (counted from 0)", i)
 	}
 	return TokenScore{*logProb, *logProb >= best}, nil
 }
 
-// echo asks for the prompt back, with logprobs. Some servers must generate a
-// token with it.
+// echo asks for the prompt with logprobs. Some servers have to generate a token as well.
 type echo struct{ generated int }
 
 func (e echo) String() string { return fmt.Sprintf("echo, logprobs and max_tokens %d", e.generated) }
@@ -308,21 +305,21 @@ func (e echo) scores(c choice, tokens []int32, n int) ([]TokenScore, error) {
 	return c.LogProbs.last(len(tokens), 0, n)
 }
 
-// check reports whether an answer has an entry for each token of the prompt. A
-// server that generates a token may also end at once.
+// check returns an error unless an answer has an entry for each token of the prompt. A
+// server that may generate a token can also generate none.
 func (l *promptEcho) check(prompt, generated int) error {
 	if l == nil {
 		l = new(promptEcho)
 	}
 	switch n := len(l.LogProbs); {
 	case n < prompt:
-		return &noScores{fmt.Sprintf("the answer has %d log-probabilities for %d tokens", n, prompt)}
+		return &noScores{fmt.Sprintf("the answer has %d log-probabilities, expected %d, one per token", n, prompt)}
 	case !slices.ContainsFunc(l.LogProbs[:prompt], func(p *float64) bool { return p != nil }):
 		return &noScores{"the prompt's log-probabilities are all null"}
 	case len(l.Top) < prompt:
-		return &noScores{"the answer does not tell the likeliest tokens (top_logprobs)"}
+		return &noScores{"the answer does not name the most likely tokens (top_logprobs)"}
 	case n > prompt+generated:
-		return unusable("the answer has %d log-probabilities for %d tokens", n, prompt+generated)
+		return unusable("the answer has %d log-probabilities, expected at most %d", n, prompt+generated)
 	}
 	return nil
 }
@@ -347,10 +344,10 @@ func (l *promptEcho) last(tokens, without, n int) ([]TokenScore, error) {
 	return out, nil
 }
 
-// textEcho is echo for a server that takes texts alone, puts the beginning
-// token before them and does not echo it, as llama-cpp-python's. Token texts
-// are compared to check that the server tokenised as we did. max_tokens is 1,
-// since these servers read 0 as unlimited.
+// textEcho is echo for a server that takes only texts, adds the beginning token to them and
+// does not echo it, such as llama-cpp-python's. Token texts are compared to check that the
+// server tokenised as Barka does. max_tokens is 1, because these servers read 0 as
+// unlimited.
 type textEcho struct {
 	text func(tokens []int32) (Text, error)
 }
@@ -377,11 +374,11 @@ func (t textEcho) scores(c choice, tokens []int32, n int) ([]TokenScore, error) 
 	for i, piece := range text.Pieces {
 		var theirs string
 		if i >= len(l.Tokens) || json.Unmarshal(l.Tokens[i], &theirs) != nil {
-			return nil, unusable("the answer does not tell its tokens")
+			return nil, unusable("the answer does not name its tokens")
 		}
 		if !samePiece(piece, theirs) {
-			return nil, unusable("token %d (counted from 0) is %q, and the server, which takes no token ids, made it "+
-				"%q of the text: its tokenizer is not that of --tokenizer", i+1, piece, theirs)
+			return nil, unusable("token %d (counted from 0) is %q here and %q on the server, which takes only texts; give its "+
+				"tokenizer with --tokenizer", i+1, piece, theirs)
 		}
 	}
 	return l.last(len(tokens), 1, n)

@@ -2,8 +2,8 @@ package model
 
 import "barka/internal/checkpoint"
 
-// Files are the open files of a model's checkpoint. Architectures embed it in their models.
-// Embedding tables are read from the files for as long as the model is used.
+// Files holds the open files of a model's checkpoint. Architectures embed it in their models.
+// Embedding tables are read from the files as long as the model is used.
 type Files struct{ checkpoint checkpoint.File }
 
 func (f *Files) own(ck checkpoint.File) { f.checkpoint = ck }
@@ -19,5 +19,5 @@ func (f *Files) Close() error {
 	return err
 }
 
-// owner is what an architecture's model is by embedding Files.
+// owner is implemented by models that embed Files.
 type owner interface{ own(checkpoint.File) }

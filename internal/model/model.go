@@ -56,7 +56,7 @@ type Decoder interface {
 	Linears() []*nn.Linear
 	// NewCache makes a key/value cache that grows as needed.
 	NewCache() *Cache
-	// Close closes the model's files. It must not be used afterwards.
+	// Close closes the model's files. The model must not be used afterwards.
 	Close() error
 }
 
@@ -74,11 +74,11 @@ type Seq2Seq interface {
 	Decode(p *nn.Pass, tokens []int32, cache, source *Cache, sourceLayout *tensor.Layout) tensor.Tensor
 	Head() (w tensor.Weight, softcap float32)
 	NewCache() *Cache
-	// Close closes the model's files. It must not be used afterwards.
+	// Close closes the model's files. The model must not be used afterwards.
 	Close() error
 }
 
-// Options are those of loading a model.
+// Options holds the options of loading a model.
 type Options struct {
 	// Context, if not nil, can cancel the loading.
 	Context context.Context

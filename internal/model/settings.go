@@ -21,7 +21,7 @@ func ReadConfig(dir string) ([]byte, error) {
 		return nil, err
 	}
 	if err != nil {
-		return nil, badinput.Errorf("model %s: no readable config.json (%w); --model wants a directory in Hugging Face layout", dir, err)
+		return nil, badinput.Errorf("model %s has no readable config.json (%w); --model takes a directory in Hugging Face layout", dir, err)
 	}
 	var head configHead
 	if err := json.Unmarshal(data, &head); err != nil {

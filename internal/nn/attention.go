@@ -21,7 +21,7 @@ type Attention struct {
 type KV struct{ K, V tensor.Tensor }
 
 // With returns the keys and values that the layout's keys index, by the cache mode of the
-// pass. k and v [T, G·Dh] are the pass's own. with a prefix the two tensors are
+// pass. k and v [T, G·Dh] are the pass's own. With a prefix the two tensors are
 // replaced by joined ones [PrefixRows+T, G·Dh].
 func (c *KV) With(p *Pass, k, v *tensor.Tensor) (keys, values tensor.Tensor) {
 	switch {

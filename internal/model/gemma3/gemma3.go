@@ -74,7 +74,8 @@ func (c *Config) check() error {
 	case c.HiddenActivation != "gelu_pytorch_tanh":
 		return badinput.Errorf("config.json: hidden_activation %q is not supported; expected gelu_pytorch_tanh", c.HiddenActivation)
 	case c.Bidirectional:
-		return badinput.Errorf("config.json: use_bidirectional_attention is true: an encoder of texts, not a language model")
+		return badinput.Errorf("config.json: use_bidirectional_attention is true, which makes the model a text encoder; " +
+			"barka runs language models")
 	}
 	return cmp.Or(
 		c.Check(),

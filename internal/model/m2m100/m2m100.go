@@ -153,7 +153,7 @@ func (c *Config) check() error {
 		return badinput.Errorf("config.json: d_model %d does not divide into %d and %d attention heads",
 			c.DModel, c.EncoderAttentionHeads, c.DecoderAttentionHeads)
 	case c.PadTokenID < 0 || c.PadTokenID >= c.VocabSize:
-		return badinput.Errorf("config.json: pad_token_id is %d, expected a token of the vocabulary of %d", c.PadTokenID, c.VocabSize)
+		return badinput.Errorf("config.json: pad_token_id is %d, expected an id below the vocabulary size, %d", c.PadTokenID, c.VocabSize)
 	}
 	_, err := model.Activation("activation_function", c.ActivationFunction)
 	return cmp.Or(err,

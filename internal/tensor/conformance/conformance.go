@@ -179,8 +179,8 @@ func packedProduct(x, w matrix, dt dtype.DType) matrix {
 	return y
 }
 
-// packedProductT is dy·w likewise: integers are exact, and dy times their
-// scales is rounded to bfloat16.
+// packedProductT returns dy·w likewise: integers are exact, and dy times their scales is
+// rounded to bfloat16.
 func packedProductT(dy, w matrix, dt dtype.DType) matrix {
 	if dt != dtype.I8 {
 		return product(dy, transpose(w), dt == dtype.BF16)
@@ -227,10 +227,10 @@ func plus(a, b matrix) matrix {
 	return c
 }
 
-// types are those that weights are packed as.
+// types lists the types of packed weights.
 var types = []dtype.DType{dtype.F32, dtype.BF16, dtype.I8}
 
-// shapes are [T, N, K] around the tiles.
+// shapes lists [T, N, K] around the sizes of the tiles.
 var shapes = [][3]int{{1, 1, 1}, {1, 33, 64}, {3, 32, 31}, {7, 64, 48}, {13, 95, 70}, {40, 130, 33}}
 
 func matMul(s *suite) {
@@ -284,7 +284,7 @@ func gradWeight(s *suite) {
 	}
 }
 
-// packing: every stored type, values that are not finite, and repacking.
+// packing tests every stored type, values that are NaN or infinite, and repacking.
 func packing(s *suite) {
 	x, w := s.random(5, 37), s.random(40, 37)
 	for _, stored := range []dtype.DType{dtype.F32, dtype.BF16, dtype.F16} {

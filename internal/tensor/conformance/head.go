@@ -10,7 +10,7 @@ import (
 	"barka/internal/tensor"
 )
 
-// logSoftmax is that of capped logits h·wᵀ.
+// logSoftmax returns the log-softmax of capped logits h·wᵀ.
 func logSoftmax(h, w matrix, cap float64) matrix {
 	y := product(h, w, false)
 	for i := range y.rows {
@@ -121,7 +121,7 @@ func rankOf(values []float64, t int) (least, most int) {
 	return least, most
 }
 
-// headTypes: a head of every type has the logits of its products, though it
+// headTypes tests that a head of every type has the logits of its products, although it
 // need not store them.
 func headTypes(s *suite) {
 	const rows, vocab, in = 7, 700, 40
@@ -201,8 +201,8 @@ func (s *suite) topK(vocab int) {
 	}
 }
 
-// invariance: rows give the same bits alone and among others, through the
-// operations that sum over more than a row's own values.
+// invariance tests that rows give the same bits alone and among others, in the operations
+// that sum over more than a row's own values.
 func invariance(s *suite) {
 	const rows, in, outputs = 29, 70, 600
 	x, dy, w := s.random(rows, in), s.random(rows, outputs), s.random(outputs, in)

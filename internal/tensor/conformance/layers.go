@@ -260,8 +260,8 @@ func elementwise(s *suite) {
 	}
 }
 
-// dropout: the mask depends on seed, row number and column, keeps about what
-// it should, and is the same again.
+// dropout tests that the mask depends on seed, row number and column, keeps about the
+// right share, and is the same when it is computed again.
 func dropout(s *suite) {
 	const rate = 0.25
 	ones := zeros(64, 200)

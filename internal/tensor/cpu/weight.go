@@ -134,10 +134,10 @@ func (w *weight) copyPanels(words []float32, lo, hi int) {
 // shape.
 func checkMatrix(m tensor.Matrix) error {
 	if !m.DType.Float() {
-		return fmt.Errorf("type %s, expected F32, BF16 or F16, or a type of GGUF's", m.DType)
+		return fmt.Errorf("the type is %s, expected F32, BF16, F16 or a type of GGUF", m.DType)
 	}
 	if values, _ := m.DType.Block(); m.Cols%values != 0 || len(m.Bytes) != m.Rows*m.DType.Bytes(m.Cols) {
-		return fmt.Errorf("%d bytes for shape [%d %d] of %s", len(m.Bytes), m.Rows, m.Cols, m.DType)
+		return fmt.Errorf("%d bytes do not fill the shape [%d %d] of %s", len(m.Bytes), m.Rows, m.Cols, m.DType)
 	}
 	return nil
 }
@@ -158,7 +158,7 @@ func (d *Device) pack(w *weight, dt dtype.DType, m tensor.Matrix, src func(i int
 		size = kernel.Pairs(w.k) * kernel.PanelN * 2
 	case dtype.I8:
 		if w.k > kernel.MaxQuantized {
-			return fmt.Errorf("rows of %d values, expected at most %d for int8", w.k, kernel.MaxQuantized)
+			return fmt.Errorf("rows have %d values, expected at most %d for int8", w.k, kernel.MaxQuantized)
 		}
 		w.i8 = hugePages(make([]int8, max(kernel.PackedI8(w.n, w.k), 1)))
 		w.scales, w.sums = make([]float32, kernel.Panels(w.n)*kernel.PanelN), make([]int32, kernel.Panels(w.n)*kernel.PanelN)
