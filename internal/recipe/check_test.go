@@ -25,7 +25,7 @@ func TestCheckFindsEverything(t *testing.T) {
 		{"translator: models/nllb", "translator: models/gemma2", "models.translator", "needs an encoder-decoder model such as NLLB"},
 		{"base: models/gemma2", "base: models/nllb", "models.base", "needs a causal language model"},
 		{"model: models/gemma2", "model: models/nllb", "models.generator.model", "needs a causal language model"},
-		{"model: models/gemma2", "model: m\n    endpoint: nowhere", "models.generator.endpoint", "expected an address"},
+		{"model: models/gemma2", "model: m\n    endpoint: nowhere", "models.generator.endpoint", "not an address"},
 		{"model: models/gemma2", "model: m\n    endpoint: http://127.0.0.1:9/v1", "models.generator.endpoint", "does not answer"},
 		{"model: models/gemma2", "model: m\n    endpoint: http://x.test\n    key_variable: BARKA_NO_SUCH_KEY",
 			"models.generator.key_variable", "BARKA_NO_SUCH_KEY"},
