@@ -99,6 +99,13 @@ func (e *Engine) verifier(base, adapter string, v *Verification) (*verifier, err
 	if !(v.Bound >= 0) || math.IsInf(v.Bound, 0) {
 		return nil, badinput.Errorf("verify-bound is %g, expected a positive number, or 0 for the bound of the stored type", v.Bound)
 	}
+	o, err := e.options(base)
+	if err == nil {
+		err = fits(base, o)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("merge --verify: %w", err)
+	}
 	tok, err := tokenizer.Load(base)
 	if err != nil {
 		return nil, err

@@ -3,9 +3,11 @@ package gguf
 import (
 	"compress/gzip"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"barka/internal/tokenizer"
@@ -120,6 +122,23 @@ func TestBeginsByItself(t *testing.T) {
 		ids := tok.Encode("a", true)
 		if begins := len(ids) == 2 && ids[0] == 1; begins != c.want || in.tokenizerConfig(v)["add_bos_token"] != c.want {
 			t.Errorf("%s, add_bos_token %v: ids %v, want a first token: %v", c.pre, c.said, ids, c.want)
+		}
+	}
+}
+
+// TestNamesAreDocumented: docs/models.md has every name of words and every architecture.
+func TestNamesAreDocumented(t *testing.T) {
+	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", "models.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(strings.Fields(string(doc)), " ")
+	if list := strings.Join(slices.Sorted(maps.Keys(wordsOf)), ", ") + "."; !strings.Contains(text, list) {
+		t.Errorf("docs/models.md does not list %s", list)
+	}
+	for name := range families {
+		if !strings.Contains(text, name) {
+			t.Errorf("docs/models.md does not name %s", name)
 		}
 	}
 }
