@@ -65,7 +65,7 @@ func (s *RopeScaling) equals(parameters *RopeScaling) error {
 		{"alpha", s.Alpha, parameters.Alpha},
 		{"partial_rotary_factor", s.Partial, parameters.Partial},
 	} {
-		if n.a != n.b && s.kind() != "default" {
+		if n.a != 0 && n.b != 0 && n.a != n.b && s.kind() != "default" {
 			return badinput.Errorf("config.json: %s is %g in rope_scaling, and %g in rope_parameters; remove the wrong one", n.key, n.a, n.b)
 		}
 	}

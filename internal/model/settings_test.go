@@ -70,6 +70,9 @@ func TestStylesOfSettings(t *testing.T) {
 		return object{"rope_type": "linear", "factor": 8.0, "rope_theta": theta}
 	}
 	gemma3, before := settings(t, "gemma3"), settings(t, "gptneox")
+	scaling := settings(t, "llama")["rope_scaling"].(map[string]any)
+	part := maps.Clone(scaling)
+	delete(part, "original_max_position_embeddings")
 	neox := object{"rope_type": "default", "partial_rotary_factor": before["rotary_pct"], "rope_theta": before["rotary_emb_base"]}
 	for _, c := range []struct {
 		name, what string
@@ -87,6 +90,7 @@ func TestStylesOfSettings(t *testing.T) {
 		{"gemma3", "text_config with other spellings of numbers", object{"text_config": object{"rope_theta": json.Number("1e6")},
 			"rope_theta": json.Number("1000000.0")}},
 		{"gemma3", "end tokens and types of text_config", object{"text_config": object{"eos_token_id": 1}, "eos_token_id": []int{1, 106}}},
+		{"llama", "both styles, one without the original length", object{"rope_scaling": part, "rope_parameters": scaling}},
 		{"qwen3", "rope_parameters", object{"rope_theta": nil, "rope_parameters": object{"rope_type": "default", "rope_theta": 1e6}}},
 		{"hunyuan", "rope_parameters", object{"rope_theta": nil, "rope_scaling": nil,
 			"rope_parameters": object{"rope_type": "dynamic", "alpha": 1000.0, "rope_theta": 10000.0}}},
