@@ -15,7 +15,8 @@ type Span struct{ Start, End int } // bytes
 // Spans follow the text from left to right. A space that a tokenizer counts to the word
 // after it is part of that word's token. Tokens that share the bytes of one character each
 // have their own bytes, unless normalization changed the character; then each has all of it.
-// Tokens that stand for nothing in the text, such as BOS, have an empty span.
+// Tokens that stand for nothing in the text, such as BOS, have an empty span. Spans are
+// approximate for SentencePiece models that mark the end of words and not their start.
 func (t *Tokenizer) EncodeSpans(text string, o EncodeOptions) (ids []int32, spans []Span) {
 	e, _ := t.encoders.Get().(*encoder)
 	if e == nil {
@@ -39,6 +40,9 @@ func (t *Tokenizer) EncodeSpans(text string, o EncodeOptions) (ids []int32, span
 		ids = t.encodeStretch(e, s, ids)
 		for _, in := range t.inside(s.text, ids[first:]) {
 			start, end := s.where(in.Start, in.End)
+			if in.Start == in.End || s.text[in.Start:in.End] == spaceMark && strings.TrimSpace(text[start:end]) != "" {
+				end = start // a mark that was put before the text
+			}
 			spans = append(spans, Span{start, end})
 		}
 	})
@@ -95,9 +99,6 @@ func (t *Tokenizer) unknown(text string, next []int32) int {
 	return found
 }
 
-// mark is what SentencePiece writes for a space.
-const mark = "▁"
-
 // spellings returns what a token may be in a normalized text, the longest first.
 func (t *Tokenizer) spellings(id int32) []string {
 	token, ok := t.model.token(id)
@@ -114,8 +115,8 @@ func (t *Tokenizer) spellings(id int32) []string {
 	if c, ok := byteToken(token); ok {
 		return []string{string([]byte{c}), token}
 	}
-	spaced := strings.ReplaceAll(token, mark, " ")
-	return []string{token, spaced, strings.TrimPrefix(token, mark), strings.TrimPrefix(spaced, " ")}
+	spaced := strings.ReplaceAll(token, spaceMark, " ")
+	return []string{token, spaced, strings.TrimPrefix(token, spaceMark), strings.TrimPrefix(spaced, " ")}
 }
 
 // byteLevel reports whether tokens are spelled in the byte-level alphabet.

@@ -55,7 +55,7 @@ func TestSpans(t *testing.T) {
 			got, want := withoutSpaces(c.Text, characters(c.Text, s)), withoutSpaces(c.Text, runes(c.Text, c.Offsets[i]))
 			text, _ := tok.Token(ids[i])
 			within := func(a, b Span) bool { return b.Start <= a.Start && a.End <= b.End }
-			if !within(got, want) && !within(want, got) && text != mark {
+			if !within(got, want) && !within(want, got) && text != spaceMark {
 				t.Errorf("%s %q: token %d %q is at %v, want %v", c.Layout, c.Text, i, text, got, want)
 			}
 		}
@@ -112,5 +112,54 @@ func TestSpansOfBytes(t *testing.T) {
 		if joined.String() != text || parts < 2 {
 			t.Errorf("%s: spans %v of %d tokens give %q, with %d parts of characters", layout, spans, len(ids), joined.String(), parts)
 		}
+	}
+}
+
+// TestSpansOfAllLayouts: spans are in order, and together they hold all of a text but spaces,
+// for SentencePiece models and directories of slow tokenizers as well.
+func TestSpansOfAllLayouts(t *testing.T) {
+	paths, err := filepath.Glob(filepath.Join("testdata", "layouts", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	checked := 0
+	for _, path := range paths {
+		var tok *Tokenizer
+		switch info, _ := os.Stat(path); {
+		case info.IsDir():
+			tok, err = Load(path)
+		case filepath.Ext(path) == ".json" && filepath.Base(path) != "odd.json":
+			tok, err = parseFile(path)
+		case filepath.Ext(path) == ".model" && filepath.Base(path) != "spm-suffix.model":
+			var data []byte
+			if data, err = os.ReadFile(path); err == nil {
+				tok, err = ParseSentencePiece(data)
+			}
+		default:
+			continue
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		checked++
+		for _, text := range []string{"Hello world, كيف حالك؟ 12345", "🙂🙃 emoji 한국어", "مرحبا بكم في الجزائر", "日本語テキスト a  b", "x", ""} {
+			ids, spans := tok.EncodeSpans(text, EncodeOptions{AddSpecial: true})
+			if !slices.Equal(ids, tok.Encode(text, true)) {
+				t.Errorf("%s %q: other ids", path, text)
+			}
+			at := 0
+			for i, s := range spans {
+				if s.Start < at && s.End < at || s.End < s.Start || s.Start > at && strings.TrimSpace(text[at:s.Start]) != "" {
+					t.Errorf("%s %q: token %d is at %v, after byte %d", path, text, i, s, at)
+				}
+				at = max(at, s.End)
+			}
+			if strings.TrimSpace(text[at:]) != "" {
+				t.Errorf("%s %q: no token has %q", path, text, text[at:])
+			}
+		}
+	}
+	if checked < 18 {
+		t.Errorf("%d layouts", checked)
 	}
 }
