@@ -1,4 +1,4 @@
-"""Writes every golden anew in a temporary directory and compares it with testdata/models.
+"""Writes every golden again in a temporary directory and compares it with testdata/models.
 
     python reference/verify.py [NAME...]        NAME: gemma2, gemma3, gptneox, m2m100, llama,
                                              qwen2, qwen3, smollm3, sampling, translation
@@ -75,7 +75,7 @@ def compare(old, new, problems):
     for path in sorted(listing(old) | listing(new)):
         where = f"{old.name}/{path}"
         if not (old / path).exists() or not (new / path).exists():
-            problems.append(f"{where}: only {'committed' if (old / path).exists() else 'written anew'}")
+            problems.append(f"{where}: only {'committed' if (old / path).exists() else 'written again'}")
         elif path.suffix == ".safetensors":
             worst = max(worst, tensors(where, old / path, new / path, problems))
         elif path.suffix == ".json":

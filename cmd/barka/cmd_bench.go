@@ -40,8 +40,8 @@ of the process while the work ran.
   - load: bytes of the file per second until the model can run, from the page cache.
   - prefill: a prompt of 1,024 tokens up to its first new token.
   - decode: new tokens of 1 and of 8 sequences in one batch, without the time of the prompts.
-  - lora: optimiser steps of rank 128 on all linear layers; 4 sequences of 512 tokens, of which the
-    second half is trained.
+  - lora: optimiser steps of rank 128 on all linear layers; 4 sequences of 512 tokens,
+    with the second half trained.
   - choice: 16 questions of 4 choices, with the lengths of Arabic MMLU and of HellaSwag.
   - translate: beam search with 5 beams, sources of 32 tokens, outputs of 38.
   - tokenize: the lines of --text on one thread, without a cache of earlier runs.

@@ -12,7 +12,7 @@ type reportCmd struct {
 	Training string   `help:"Output directory of train." placeholder:"DIR"`
 	Base     string   `help:"Output directory of the base model's evaluation." placeholder:"DIR"`
 	Tuned    string   `help:"Output directory of the tuned model's evaluation." placeholder:"DIR"`
-	Samples  string   `help:"Dataset of which rows are shown, each source beside its translation." placeholder:"DIR"`
+	Samples  string   `help:"Dataset whose rows are shown, each source beside its translation." placeholder:"DIR"`
 	From     string   `help:"Language of the sources, such as eng_Latn; default: the translation's." placeholder:"CODE"`
 	To       string   `help:"Language of the samples, which sets their direction; default: the translation's." placeholder:"CODE"`
 }

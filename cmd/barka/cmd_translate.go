@@ -164,7 +164,7 @@ func (a *app) batches(f func(first int, texts []string) error) error {
 	return cmp.Or(flush(), err) // also the lines before a bad one
 }
 
-// losses counts the lines of which input or output was cut.
+// losses counts the lines whose input or output was truncated.
 type losses struct {
 	Lines  int `json:"lines"`
 	Cut    int `json:"lines_cut"` // lines with source tokens that did not fit

@@ -80,7 +80,7 @@ func newItem(task *Task, t tasks.Task, split string, n int, test bool, row tasks
 	return it
 }
 
-// optionTexts returns the texts in the columns, each of which holds one or a list. Absent
+// optionTexts returns the texts in the columns. A column holds one text or a list. Absent
 // options have no label either and are skipped.
 func optionTexts(row tasks.Row, columns []string) []string {
 	var out []string

@@ -105,8 +105,8 @@ func (s *completionServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, text)
 }
 
-// logProbs are those of a prompt's tokens after the first, and the likeliest
-// token of each place.
+// logProbs returns the log-probabilities of a prompt's tokens after the first, and the most
+// likely token of each position.
 func (s *completionServer) logProbs(prompt []int32) (own []float32, greedy []bool, best []tensor.Candidates) {
 	m := s.d.Model
 	dev := m.Device()

@@ -56,7 +56,7 @@ type Comparison struct {
 	Leaderboard tasks.Leaderboard
 	// Tasks holds the tasks that both runs have, sorted.
 	Tasks []Difference
-	// Rows holds those rows of the leaderboard of which both runs have all tasks.
+	// Rows holds the rows of the leaderboard whose tasks are all in both runs.
 	// Average is the mean of all rows; it has no questions if a row is missing.
 	Rows    []Difference
 	Average Difference

@@ -30,7 +30,8 @@ type Run struct {
 }
 
 // Open opens an evaluation by its result file, by the directory of its details, or by an
-// output directory of Barka or lighteval, of which it takes the newest evaluation.
+// output directory of Barka or lighteval. Of an output directory it opens the newest
+// evaluation.
 func Open(path string) (*Run, error) {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -55,7 +55,7 @@ func TestBadDatasets(t *testing.T) {
 		"answer too large": {piqa, "[" + good + `, {"query": "س", "sol1": "ا", "sol2": "ب", "label": "2"}]`,
 			[]string{"row 2", "number 2 (counted from 0) of 2 choices"}},
 		"answer below zero":    {copa, copaHead + "ا,ب,ج,cause,-1\n", []string{"row 1", "number -1"}},
-		"answer of no number":  {copa, copaHead + "ا,ب,ج,cause,first\n", []string{"row 1", `column "label" holds 'first', expected an integer`}},
+		"answer not a number":  {copa, copaHead + "ا,ب,ج,cause,first\n", []string{"row 1", `column "label" holds 'first', expected an integer`}},
 		"empty choice":         {copa, copaHead + "ا,ب,ج,cause,0\nا,ب,,cause,0\n", []string{"row 2", "choice 1 (counted from 0) is empty"}},
 		"no rows":              {copa, copaHead, []string{copa, "no rows"}},
 		"short line":           {copa, copaHead + "ا,ب\n", []string{copa, "row 1 has 2 fields, the header has 5"}},

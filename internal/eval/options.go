@@ -32,8 +32,8 @@ type Options struct {
 	Store string
 	// MaxSamples bounds the questions of a task; 0 means all.
 	MaxSamples int
-	// BatchSize is recorded as override_batch_size. The token digests are those of
-	// the reference at this size; scores do not depend on it. 0 or less means
+	// BatchSize is recorded as override_batch_size. The token digests equal those
+	// of the reference at this size; scores do not depend on it. 0 or less means
 	// automatic.
 	BatchSize int
 	// TokenBoundary and AlGhafa default to those of the tasks' version of the

@@ -112,7 +112,7 @@ func TestNoPromptScores(t *testing.T) {
 	}
 }
 
-// TestBrokenPromptScores: what is wrong with one answer is told of it alone.
+// TestBrokenPromptScores: an error in one answer does not affect the others.
 func TestBrokenPromptScores(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"short":       {strings.Replace(ranked, "[null,", "[", 1), "2 entries, expected 3"},

@@ -44,7 +44,7 @@ func TestCacheRows(t *testing.T) {
 	}
 	c.Free()
 	if c.Take() != 0 {
-		t.Error("a freed cache does not begin anew")
+		t.Error("a freed cache does not begin at row 0")
 	}
 	c.Free()
 }

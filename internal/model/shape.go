@@ -16,8 +16,8 @@ type Shape struct {
 	Info
 	// QWidth is H·Dh, KVWidth is G·Dh, and Inner is F, the width of the feed-forward layer.
 	QWidth, KVWidth, Inner int
-	// Weights is the memory of the packed weights in bytes. Mapped is the size of the
-	// embedding in the checkpoint, of which only the rows that are looked up are read.
+	// Weights is the memory of the packed weights in bytes. Mapped is the size of an
+	// embedding that stays in the checkpoint; only the rows that are looked up are read.
 	Weights, Mapped int64
 	// Linears are the layers that an adapter can be attached to.
 	Linears []Linear

@@ -254,7 +254,7 @@ func (r *Recipe) model(name string) string {
 	return name
 }
 
-// Tokenizers returns the models of which the stages use only the tokenizer.
+// Tokenizers returns the models whose tokenizer the stages use, but not their weights.
 func (r *Recipe) Tokenizers() []string {
 	var names []string
 	if r.Mix != nil {

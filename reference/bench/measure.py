@@ -39,7 +39,7 @@ def parse(parser):
 
 
 def reset_peak():
-    """Makes Linux count the peak of resident memory anew, as barka bench does before each work."""
+    """Resets Linux's peak of resident memory, as barka bench does before each work."""
     pathlib.Path("/proc/self/clear_refs").write_text("5")
 
 

@@ -1,4 +1,4 @@
-"""barka and its peers on the same work, by turns in one run on one machine, as one table.
+"""Runs barka and its peers alternately on the same work and machine, and prints one table.
 
     python reference/bench/run.py --barka BINARY --dir DIR [--llamacpp DIR] [--work prefill …] [--json FILE]
 

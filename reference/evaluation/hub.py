@@ -61,7 +61,7 @@ def options(rows, n, longer=1):
 
 
 def made_up(rows):
-    """Yields path and rows of each split of the 21 tasks of which no public copy is at hand."""
+    """Yields path and rows of each split of the 21 tasks without a public copy."""
     native, translated = "OALL/AlGhafa-Arabic-LLM-Benchmark-Native/data/", "OALL/AlGhafa-Arabic-LLM-Benchmark-Translated/"
     for subset, n in {
         "mcq_exams_test_ar": 4, "meta_ar_dialects": 4, "meta_ar_msa": 4, "multiple_choice_facts_truefalse_balanced_task": 2,

@@ -1,4 +1,4 @@
-"""Runs lighteval and barka by turns and compares their files.
+"""Runs lighteval and barka alternately and compares their files.
 
     python run.py --barka BIN --work DIR [--data DIR] [--golden] [CASE…]
 

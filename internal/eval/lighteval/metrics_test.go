@@ -50,10 +50,10 @@ type metricCase struct {
 	Want json.RawMessage `json:"expected_output"`
 }
 
-// TestReferenceMetricCases runs the reference's own cases of metrics that say
-// whether the likeliest choice is the right one: accuracy, and with one right
-// answer F1, recall at 1, a reciprocal rank of 1. Cases of several right
-// answers are left out, as no task of ours has them.
+// TestReferenceMetricCases runs the reference's own cases of metrics that report
+// whether the most likely choice is right: accuracy, and with one right answer F1,
+// recall at 1 and a reciprocal rank of 1. Cases with several right answers are skipped,
+// because no task has them.
 func TestReferenceMetricCases(t *testing.T) {
 	dir := filepath.Join(evaltest.SharedOALL(t), "lighteval-metric-cases")
 	for file, suite := range map[string]struct {

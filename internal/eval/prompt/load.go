@@ -36,8 +36,8 @@ func EvaluationOrder(docs []tasks.Doc) {
 	pyrandom.New(42).Shuffle(len(docs), func(i, j int) { docs[i], docs[j] = docs[j], docs[i] })
 }
 
-// Examples returns the few-shot examples of a task, of which a prompt uses up to k, in
-// the order of their use. evaluated holds the evaluated questions in the dataset's
+// Examples returns the few-shot examples of a task in the order of their use. A prompt uses
+// up to k of them. evaluated holds the evaluated questions in the dataset's
 // order.
 func Examples(store *benchdata.Store, t tasks.Task, k int, evaluated []tasks.Doc, rnd *pyrandom.Random) ([]tasks.Doc, error) {
 	if k == 0 {

@@ -112,8 +112,8 @@ type recordedRequest struct {
 	Greedy       bool    `json:"greedy"`
 }
 
-// Writer writes the files of a shard. It holds all tasks, some of which scoring may leave
-// out.
+// Writer writes the files of a shard. It holds all tasks, also
+// those that scoring leaves out.
 type Writer struct {
 	dir   string
 	m     Manifest

@@ -7,7 +7,7 @@ type TableRow struct {
 	// Name is the leaderboard's name for the row. Key is its key in result files
 	// without the number of shots: a task, or the average of a family.
 	Name, Key string
-	// Tasks counts the tasks of which the row is the plain mean.
+	// Tasks counts the tasks of the row, which is their plain mean.
 	Tasks int
 }
 
