@@ -30,13 +30,11 @@ has only one sequence; a row that holds only one must also hold the right answer
 (the training rows to drop). --data is laid out as on the hub (OALL/Arabic_MMLU/...). --details
 takes the output directories of evaluations, or their directories of details.
 
-Example, which builds a training set without the benchmarks' questions:
+Examples: build a training set without the benchmarks' questions, and score an evaluation again
+without defective questions.
 
   barka audit --data benchmarks --tasks acva,arabic_mmlu --train data/clean --out audit
   barka mix --in wiki=data/clean --drop audit/drop.jsonl --out data/train
-
-Example, which scores an evaluation again without defective questions:
-
   barka audit --data benchmarks --details evals/details/gemma/2026-01-31T12-00-00.000000`
 }
 

@@ -17,10 +17,9 @@ type filterCmd struct {
 
 func (filterCmd) Help() string {
 	return `Every dropped row is kept under rejected/ with its reason. The rules depend on the form of a row:
-questions and conversations about a passage that is not shown, choices, texts to read with a
-question, sums in words, and instructions of any origin. --min-script-share and --min-answer-words
-apply to every form; the preset asks for answers of 3 words to questions about passages, and for no
-number of words in benchmarks.
+question, conversation, choice, reading, arithmetic or instruction (docs/data.md).
+--min-script-share and --min-answer-words apply to every form. By default only answers to questions
+and in conversations need a number of words, which is 3.
 
 Example: barka filter --in data/translated --out data/clean`
 }

@@ -21,7 +21,7 @@ type runCmd struct {
 }
 
 func (runCmd) Help() string {
-	return `Runs those stages that the recipe has, in the order wiki, synth, convert, translate, filter, mix,
+	return `Runs the stages that the recipe has, in the order wiki, synth, convert, translate, filter, mix,
 train, merge, eval and report. An interrupted run is resumed by the same command.
 
 Example: barka run recipes/quickstart.yaml`

@@ -47,9 +47,9 @@ are rendered with the model's chat template, as by apply_chat_template of transf
 message that spells a control token, such as <|im_end|>, stays text.
 
 Writes PEFT's adapter_config.json and adapter_model.safetensors, metrics.jsonl, TensorBoard events,
-and checkpoints. From a checkpoint the same command resumes, to the same bytes. While it runs,
-everything is written to OUT.partial, metrics and events to OUT.partial/final. OUT, also that of an
-earlier run with --restart, is replaced when the adapter is complete.
+and checkpoints. The same command resumes an interrupted run from its last checkpoint, and writes
+the same bytes as an uninterrupted one. During the run everything is in OUT.partial, metrics and
+events in OUT.partial/final. With --restart, an earlier OUT stays until the adapter is complete.
 
 Example:
 

@@ -47,12 +47,12 @@ early_stopping. The defaults are those below, whatever generation_config.json sa
 tokens are read from it.
 
 The score of a hypothesis is its log-probability divided by its length to the power of
---length-penalty. --max-length counts start, language and end token too. --early-stopping ends the
-search of a sentence as soon as
+--length-penalty. --max-length counts start, language and end token too. --early-stopping decides
+when the search of a sentence ends, once as many hypotheses as beams are complete:
 
-  - true: as many hypotheses as beams have ended;
-  - false: also no open one scores better at its present length;
-  - never: also no open one could score better at any length.
+  - true: at once.
+  - false: when no incomplete hypothesis scores better at its present length.
+  - never: when no incomplete hypothesis could score better at any length.
 
 Text stays text: </s>, <mask> or eng_Latn in it are translated like other words. Only in lines with
 --raw are they special tokens, as in transformers.
@@ -60,8 +60,8 @@ Text stays text: </s>, <mask> or eng_Latn in it are translated like other words.
 With --json each line gives {"text", "cut", "segments"}, or {"text", "ids", "score", "cut",
 "hit_max"} with --raw. cut is the number of source tokens that did not fit into the model; hit_max
 marks an output that --max-length ended. Such lines are also reported on stderr. With --num-return
-above 1, "hypotheses" holds all outputs, best first, or "alternatives" of each segment all but the
-best.`
+above 1, each segment has "alternatives", which are all outputs but the best; with --raw the line
+has "hypotheses", which are all outputs, best first.`
 }
 
 // options returns the stage's validated options.

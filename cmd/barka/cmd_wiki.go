@@ -31,9 +31,9 @@ type wikiCmd struct {
 }
 
 func (wikiCmd) Help() string {
-	return `Leads and sections of pages become passages, each with its page, revision and licence. If none of
---titles has a page, that is an error. --skip-headings replaces the default list, which has the
-English and Arabic headings of references and the like.
+	return `Leads and sections of pages become passages, each with its page, revision and licence. At least one
+of --titles must have a page. --skip-headings replaces the default list, which has the English and
+Arabic headings of references, notes and the like.
 
 Examples:
 
