@@ -41,9 +41,9 @@ func logProbs(t *testing.T, dir, task string) []float64 {
 	return out
 }
 
-// evaluatedThreeWays evaluates a model, the model with its adapter, and the
-// merged model, and checks that the last two agree and the first does not. All
-// keep their scores in one place, from which none takes another's.
+// evaluatedThreeWays evaluates a model, the model with its adapter, and the merged model.
+// The last two must agree, and the first must not. All share one store; none may reuse
+// another's scores.
 func evaluatedThreeWays(t *testing.T, model, adapter, merged, data string, tolerance float64) {
 	t.Helper()
 	root := t.TempDir()

@@ -12,8 +12,8 @@ import (
 	"barka/internal/dataset"
 )
 
-// TestAuditToMix: a training row that repeats a question is found, with its
-// Arabic text written otherwise, and left out of the mix by the list as it is.
+// TestAuditToMix: audit finds a training row that repeats a question in another spelling of
+// Arabic, and mix --drop leaves it out.
 func TestAuditToMix(t *testing.T) {
 	dir := inputs(t)
 	data := filepath.Join(dir, "data", "benchmarks")

@@ -22,8 +22,8 @@ func copyOf(t *testing.T, dir string) string {
 	return out
 }
 
-// TestEvalOfBrokenModels: a model without a tokenizer, one whose tokenizer
-// names no end, and one whose weights are no numbers.
+// TestEvalOfBrokenModels: a model without a tokenizer, one whose tokenizer has no end
+// token, and one with weights that are NaN.
 func TestEvalOfBrokenModels(t *testing.T) {
 	dir, out := inputs(t), t.TempDir()
 	gemma := filepath.Join(dir, "models", "gemma2")
@@ -66,8 +66,8 @@ func TestEvalOfBrokenModels(t *testing.T) {
 	}
 }
 
-// TestEvalOfLogitsThatAreNoNumbers: weights that are numbers, and too large to
-// reckon with.
+// TestEvalOfLogitsThatAreNoNumbers: weights are finite, but so large that the logits are
+// NaN or infinite.
 func TestEvalOfLogitsThatAreNoNumbers(t *testing.T) {
 	dir := inputs(t)
 	model := copyOf(t, filepath.Join(dir, "models", "gemma2"))
@@ -107,8 +107,8 @@ func TestEvalOfLogitsThatAreNoNumbers(t *testing.T) {
 	}
 }
 
-// TestEvalLeavesBadTasksOut: the others run and are printed, and the exit code
-// tells of the bad ones.
+// TestEvalLeavesBadTasksOut: the other tasks run and are printed, and the exit code reports
+// the bad ones.
 func TestEvalLeavesBadTasksOut(t *testing.T) {
 	dir := inputs(t)
 	data := filepath.Join(dir, "data", "benchmarks")
@@ -135,8 +135,8 @@ func TestEvalLeavesBadTasksOut(t *testing.T) {
 	}
 }
 
-// TestEvalNamesATaskOnce: an error has the task's name once, and where no task
-// is left there are no results to tell of.
+// TestEvalNamesATaskOnce: an error contains the task's name once. If no task is left, no
+// results are printed.
 func TestEvalNamesATaskOnce(t *testing.T) {
 	dir := inputs(t)
 	r := barka(t, "", "eval", "--model", filepath.Join(dir, "models", "gemma2"), "--tasks", "community|arabic_exams|9|0",
@@ -152,7 +152,7 @@ func TestEvalNamesATaskOnce(t *testing.T) {
 
 const copaHead = "premise,choice1,choice2,question,label\n"
 
-// withCopa is the demonstration with other words in the questions of COPA.
+// withCopa returns the demonstration's benchmarks with another text in COPA's file.
 func withCopa(t *testing.T, name, text string) (dir, file string) {
 	t.Helper()
 	dir = inputs(t)
@@ -167,8 +167,8 @@ func withCopa(t *testing.T, name, text string) (dir, file string) {
 	return dir, file
 }
 
-// TestEvalRefusesBadFiles: the task is left out with its file, row and reason,
-// the other is run, and the exit code says so.
+// TestEvalRefusesBadFiles: the task is left out with its file, row and reason, the other
+// task runs, and the exit code is 3.
 func TestEvalRefusesBadFiles(t *testing.T) {
 	type row struct {
 		Premise  string `parquet:"premise"`
@@ -225,7 +225,7 @@ func TestEvalRefusesBadFiles(t *testing.T) {
 	}
 }
 
-// oneTask evaluates COPA and returns what came of it and the details' rows.
+// oneTask evaluates COPA and returns the command's result and the rows of the details.
 func oneTask(t *testing.T, dir, model string, more ...string) (result, []map[string]any) {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "evals")
@@ -247,8 +247,8 @@ func oneTask(t *testing.T, dir, model string, more ...string) (result, []map[str
 	return r, rows
 }
 
-// TestEvalOfLongRows: a row longer than the context is scored without its left
-// end, which the details tell.
+// TestEvalOfLongRows: a row longer than the context is scored without its left end, and the
+// details count the tokens cut.
 func TestEvalOfLongRows(t *testing.T) {
 	dir, _ := withCopa(t, "test.csv", copaHead+strings.Repeat("ا ب ت ث ", 900)+",بب,ج,cause,0\n")
 	r, rows := oneTask(t, dir, filepath.Join(dir, "models", "gemma2"))
@@ -260,8 +260,8 @@ func TestEvalOfLongRows(t *testing.T) {
 	}
 }
 
-// TestEvalOfChoicesWithoutTokens: a tokenizer that strips a choice leaves
-// nothing to score, which is a probability of 1 as in the reference, and told.
+// TestEvalOfChoicesWithoutTokens: if the tokenizer strips a choice to nothing, its
+// probability is 1, as in the reference, and a warning says so.
 func TestEvalOfChoicesWithoutTokens(t *testing.T) {
 	dir, _ := withCopa(t, "test.csv", copaHead+"ا,بب,ج,cause,0\n")
 	model := copyOf(t, filepath.Join(dir, "models", "gemma2"))
@@ -290,8 +290,8 @@ func TestEvalOfChoicesWithoutTokens(t *testing.T) {
 	}
 }
 
-// TestEvalWhereDetailsExist: details of earlier runs stay; a file in their
-// place is refused.
+// TestEvalWhereDetailsExist: details of earlier runs stay; a file with the name of the
+// details' directory is refused.
 func TestEvalWhereDetailsExist(t *testing.T) {
 	dir := inputs(t)
 	line := func(out string) result {

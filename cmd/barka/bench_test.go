@@ -31,7 +31,7 @@ func TestBenchTokenize(t *testing.T) {
 	}
 }
 
-// TestBenchWrites: a checkpoint and its inputs, for other programs.
+// TestBenchWrites: --write writes a checkpoint and its inputs for other programs.
 func TestBenchWrites(t *testing.T) {
 	dir := t.TempDir()
 	at := strings.TrimSpace(ok(t, "", "bench", "--write", "--dir", dir, "--shape", "pythia-70m", "--layers", "1"))

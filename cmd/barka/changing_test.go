@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// lineByLine hands out a line at each read, and calls then before the second.
+// lineByLine returns one line per read, and calls then before the second.
 type lineByLine struct {
 	lines []string
 	then  func()
@@ -28,8 +28,8 @@ func (l *lineByLine) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// TestModelThatChangesDuringAVerb: what is written before the change holds, and
-// nothing is written after it; the exit code is that of bad input.
+// TestModelThatChangesDuringAVerb: results written before the change are right, nothing is
+// written after it, and the exit code is that of bad input.
 func TestModelThatChangesDuringAVerb(t *testing.T) {
 	request := `{"context": "2+2=", "continuations": ["4", "5"]}` + "\n"
 	for _, c := range []struct {

@@ -19,7 +19,7 @@ import (
 	"barka/internal/stage/translate"
 )
 
-// result is what a command left behind.
+// result holds a command's exit code and output.
 type result struct {
 	code     int
 	out, err string
@@ -135,7 +135,7 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
-// TestInterruption: only verbs that go on say so.
+// TestInterruption: only resumable verbs say that the same command resumes the run.
 func TestInterruption(t *testing.T) {
 	data := filepath.Join(inputs(t), "data", "benchmarks")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -199,8 +199,8 @@ func TestGenerateIsReproducible(t *testing.T) {
 	}
 }
 
-// TestGenerateMany: prompts of a file are answered in their order, each as it
-// would be alone, and a bad line is named after those before it are answered.
+// TestGenerateMany: prompts of a file are answered in order, each with the same answer as
+// alone. The error of a bad line comes after the answers of the lines before it.
 func TestGenerateMany(t *testing.T) {
 	model, dir := filepath.Join(inputs(t), "models", "gemma2"), t.TempDir()
 	type reply struct {
@@ -222,7 +222,7 @@ func TestGenerateMany(t *testing.T) {
 	}
 	flags := []string{"generate", "--model", model, "--max-tokens", "10", "--temperature", "0.9", "--top-p", "0.95", "--json", "--quiet"}
 	var lines, objects strings.Builder
-	for i := range 150 { // more than are read ahead
+	for i := range 150 { // more than readAhead
 		lines.WriteString(strings.Repeat("How is coffee poured? ", 1+i%3) + "\n\n")
 	}
 	many := replies(ok(t, lines.String(), append(flags, "--input", "-")...))
@@ -340,8 +340,8 @@ func TestGenerateEndTokens(t *testing.T) {
 	}
 }
 
-// tokenScores checks what score --tokens says of each token: its summand, its rank, and
-// that the places of a continuation's tokens are the continuation.
+// tokenScores checks the output of score --tokens for each token: its summand, its rank,
+// and that the spans of a continuation's tokens add up to the continuation.
 func tokenScores(t *testing.T, model string) {
 	t.Helper()
 	in := `{"context":"Dates are sweet.","continuations":[" نعم 🙂"," No"]}` + "\n" + `{"context":"","continuations":["a b"]}` + "\n"
@@ -436,8 +436,8 @@ func TestTranslateLines(t *testing.T) {
 	}
 }
 
-// TestTranslateDecoding: the settings of beam search count, zero included, and
-// values that make no sense are refused by name.
+// TestTranslateDecoding: every setting of beam search has an effect, also a zero, and
+// invalid values are refused by name.
 func TestTranslateDecoding(t *testing.T) {
 	model := filepath.Join(inputs(t), "models", "nllb")
 	text := "Coffee came to Arabia from Ethiopia in the fifteenth century.\n"
@@ -504,8 +504,8 @@ func TestTranslateDecoding(t *testing.T) {
 	}
 }
 
-// TestTranslateSpecialText: the text of special tokens is text in datasets and
-// lines, and tokens in lines with --raw.
+// TestTranslateSpecialText: the text of special tokens stays text in datasets and lines; in
+// lines with --raw it becomes tokens.
 func TestTranslateSpecialText(t *testing.T) {
 	model := filepath.Join(inputs(t), "models", "nllb")
 	const text = "Coffee </s> and <pad> cups"
@@ -548,7 +548,7 @@ func TestTranslateSpecialText(t *testing.T) {
 	}
 }
 
-// verifiesMerge runs merge --verify on a merged model that is there, and on one that is made.
+// verifiesMerge runs merge --verify on an existing merged model, and on a new one.
 func verifiesMerge(t *testing.T, model, adapter, merged, other string) {
 	t.Helper()
 	var r struct {
@@ -579,8 +579,8 @@ func verifiesMerge(t *testing.T, model, adapter, merged, other string) {
 	}
 }
 
-// TestTrainMergeEval: an adapter trained, merged and evaluated; the merged
-// model scores as base and adapter do, up to the rounding of its weights.
+// TestTrainMergeEval trains, merges and evaluates an adapter. The merged model has the
+// scores of base and adapter, up to the rounding of its weights.
 func TestTrainMergeEval(t *testing.T) {
 	dir := inputs(t)
 	model, root := filepath.Join(dir, "models", "gemma2"), t.TempDir()

@@ -11,10 +11,9 @@ import (
 	"testing"
 )
 
-// TestEvalEndpoint: the whole command over a server that finds every token
-// equally likely in all places but the first, journaled, with a key that is
-// sent and never shown. That scores equal the engine's is tested in
-// internal/backend.
+// TestEvalEndpoint runs the whole command with a server for which every token after the
+// first is equally likely. Scores are stored; the key is sent and never shown. Package
+// backend tests that the scores equal the engine's.
 func TestEvalEndpoint(t *testing.T) {
 	dir, root := inputs(t), t.TempDir()
 	model := filepath.Join(dir, "models", "gemma2")
@@ -58,7 +57,7 @@ func TestEvalEndpoint(t *testing.T) {
 	if r := barka(t, "", line(whole...)...); r.code != exitDone || asked.Load() != first || first == 0 {
 		t.Errorf("a second run asked %d times after %d: %s", asked.Load()-first, first, r.err)
 	}
-	// A refused request leaves out its task, and the others are scored.
+	// A refused request leaves out its task; the other tasks are scored.
 	refuse.Store(1)
 	other := t.TempDir()
 	refused := append(line(whole...), "--output-dir", other)

@@ -9,7 +9,7 @@ import (
 	"barka/internal/badinput"
 )
 
-// TestModelArguments: lighteval's ways to name a model.
+// TestModelArguments: the ways in which lighteval's command line names a model.
 func TestModelArguments(t *testing.T) {
 	dir := t.TempDir()
 	config := func(name, text string) string {

@@ -12,8 +12,8 @@ import (
 	"barka/internal/eval/shard"
 )
 
-// TestShardOfTheEnvironment: what launchers say, what wins, and what is
-// refused with what was found.
+// TestShardOfTheEnvironment: the variables of launchers, their precedence, and the errors
+// of unclear ones.
 func TestShardOfTheEnvironment(t *testing.T) {
 	n := func(n int) *int { return &n }
 	array := func(id, least, most, count string) string {
@@ -39,13 +39,13 @@ func TestShardOfTheEnvironment(t *testing.T) {
 		{shardFlags{}, slurmStep + "SLURM_PROCID=1 SLURM_NTASKS=2 RANK=9 WORLD_SIZE=16", shard.Shard{Index: 9, Count: 16}, ""},
 		{shardFlags{NumShards: n(7)}, "JOB_COMPLETION_INDEX=6", shard.Shard{Index: 6, Count: 7}, ""},
 		{shardFlags{}, "JOB_COMPLETION_INDEX=6 JOB_COMPLETIONS=7", shard.Shard{Index: 6, Count: 7}, ""},
-		// A batch script has a number of its own, though it is one process.
+		// A batch script has SLURM_PROCID too, although it is one process.
 		{shardFlags{}, "SLURM_JOB_ID=5 SLURM_PROCID=0", shard.Shard{}, ""},
 		{shardFlags{}, "SLURM_JOB_ID=5 SLURM_PROCID=0 SLURM_NTASKS=1", shard.Shard{}, ""},
 		{shardFlags{}, "SLURM_JOB_ID=5 SLURM_PROCID=0 SLURM_NTASKS=8", shard.Shard{}, "start barka with srun"},
 		{shardFlags{NumShards: n(1)}, "SLURM_JOB_ID=5 SLURM_PROCID=0 SLURM_NTASKS=8", shard.Shard{Index: 0, Count: 1}, ""},
 
-		// A job array: the highest index says how many, if there are no gaps.
+		// A job array without gaps: the highest index gives the number of tasks.
 		{shardFlags{}, array("3", "0", "7", "8"), shard.Shard{Index: 3, Count: 8}, ""},
 		{shardFlags{}, array("0", "0", "0", "1"), shard.Shard{}, ""},
 		{shardFlags{}, array("3", "0", "7", "8") + " SLURM_PROCID=0 SLURM_NTASKS=1", shard.Shard{Index: 3, Count: 8}, ""},
@@ -63,7 +63,7 @@ func TestShardOfTheEnvironment(t *testing.T) {
 		{shardFlags{NumShards: n(1)}, array("5", "5", "5", "1"), shard.Shard{Index: 0, Count: 1}, ""},
 		{shardFlags{}, "SLURM_ARRAY_TASK_ID=3", shard.Shard{}, `MAX ""`},
 		{shardFlags{}, "SLURM_ARRAY_TASK_ID=3 SLURM_ARRAY_TASK_COUNT=8", shard.Shard{}, "not clear"},
-		// Its tasks divide the work, and a step in them would again.
+		// Its tasks divide the work; a step inside a task would divide it again.
 		{shardFlags{}, array("3", "0", "7", "8") + " SLURM_STEP_ID=0 SLURM_PROCID=1 SLURM_NTASKS=2", shard.Shard{},
 			"would be divided twice, by the Slurm array whose task 3 this is and by SLURM_NTASKS, which is 2"},
 		{shardFlags{NumShards: n(16)}, array("3", "0", "7", "8") + " SLURM_STEP_ID=0 SLURM_PROCID=1 SLURM_NTASKS=2",
@@ -114,14 +114,13 @@ func TestShardOfTheEnvironment(t *testing.T) {
 	}
 }
 
-// evalLine is an evaluation of the demonstration's tasks.
+// evalLine returns the command line of an evaluation of the demonstration's tasks.
 func evalLine(dir, out string, more ...string) []string {
 	return append([]string{"eval", "--model", filepath.Join(dir, "models", "gemma2"), "--tasks", filepath.Join(dir, "data", "tasks.txt"),
 		"--data", filepath.Join(dir, "data", "benchmarks"), "--output-dir", out, "--quiet"}, more...)
 }
 
-// merged joins shards by the command line and returns what it wrote, without
-// times.
+// merged runs eval merge and returns the files that it wrote, without times.
 func merged(t *testing.T, dirs ...string) map[string][]byte {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "x-eval-merged")
@@ -129,8 +128,7 @@ func merged(t *testing.T, dirs ...string) map[string][]byte {
 	return files(t, out)
 }
 
-// files reads an evaluation's files but the shards and journals, without
-// times.
+// files reads an evaluation's files, except shards and journals, without times.
 func files(t *testing.T, dir string) map[string][]byte {
 	t.Helper()
 	all := map[string][]byte{}
@@ -154,9 +152,9 @@ func same(t *testing.T, what string, want, got map[string][]byte) {
 	}
 }
 
-// TestEvalShards runs the shards of an evaluation as processes of their own,
-// numbered by flags and by launchers, together in one directory and apart,
-// one of them killed and continued.
+// TestEvalShards runs each shard of an evaluation in its own process. Shards are numbered
+// by flags and by launchers, write to one directory and to several, and one is killed and
+// resumed.
 func TestEvalShards(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("needs signals")
@@ -183,7 +181,7 @@ func TestEvalShards(t *testing.T) {
 		}
 	}
 	if err := killed.Process.Kill(); err != nil {
-		t.Log(err) // it may have ended
+		t.Log(err) // it may have ended already
 	}
 	_ = killed.Wait()
 	ok(t, "", evalLine(dir, apart[1], "--num-shards", "3", "--shard", "1")...)

@@ -11,8 +11,8 @@ import (
 	"barka/internal/compare"
 )
 
-// TestCompare: two evaluations of the demonstration's model, one of them in
-// other token borders and with the chat template, and every form of what is said.
+// TestCompare: two evaluations of the demonstration's model, one of them with another token
+// boundary and the chat template, in every output format.
 func TestCompare(t *testing.T) {
 	model, dir := filepath.Join(inputs(t), "models", "gemma2"), t.TempDir()
 	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
@@ -68,8 +68,8 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// TestCompareRefuses: what cannot be compared, and that no half of a file is
-// left behind.
+// TestCompareRefuses: inputs that cannot be compared are refused, and no partial file is
+// left.
 func TestCompareRefuses(t *testing.T) {
 	model, dir := filepath.Join(inputs(t), "models", "gemma2"), t.TempDir()
 	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")

@@ -11,7 +11,7 @@ import (
 	"barka/internal/golden"
 )
 
-// chatTemplates are Jinja texts by which the formats are recognised.
+// chatTemplates holds a template of each chat format.
 var chatTemplates = map[string]string{
 	"chatml": "{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n' }}{% endif %}" +
 		"{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}{% endfor %}" +
@@ -21,9 +21,8 @@ var chatTemplates = map[string]string{
 		"{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}",
 }
 
-// chatModel copies a reference checkpoint and gives it a tokenizer whose
-// tokens are bytes, as those of GPT-2 and its kin are before any merge, and
-// the special tokens of the chat formats.
+// chatModel copies a reference checkpoint and adds a tokenizer whose tokens are single
+// bytes (GPT-2's before any merge) and the special tokens of the chat formats.
 func chatModel(t *testing.T, name, format string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -66,8 +65,8 @@ func write(t *testing.T, path string, v any) {
 	}
 }
 
-// TestEveryDecoder trains each architecture in a chat format, merges, and
-// generates, scores and evaluates with the adapter and with the merged model.
+// TestEveryDecoder trains each architecture in a chat format and merges the adapter. It
+// then generates, scores and evaluates with the adapter and with the merged model.
 func TestEveryDecoder(t *testing.T) {
 	for name, format := range map[string]string{"llama": "llama3", "llama-tied": "llama3", "mistral": "chatml",
 		"qwen2": "chatml", "qwen2-window": "chatml", "gptneox": "chatml", "gptneox-sequential": "chatml"} {
@@ -115,9 +114,9 @@ func TestEveryDecoder(t *testing.T) {
 	}
 }
 
-// TestChatTemplate: what generate and train do with a template: message text
-// cannot forge its tokens, a format's name serves a model without one, and a
-// run belongs to the template that it began with.
+// TestChatTemplate: the text of a message cannot forge control tokens, --chat-format works
+// for a model without a template, and a training run is bound to the template that it began
+// with.
 func TestChatTemplate(t *testing.T) {
 	model, root := chatModel(t, "qwen2", "chatml"), t.TempDir()
 	bare := chatModel(t, "qwen2", "none")
@@ -171,7 +170,7 @@ func TestChatTemplate(t *testing.T) {
 			t.Errorf("%v: exit code %d, %q", args, r.code, r.err)
 		}
 	}
-	// The template in a file of its own goes before the one in the configuration.
+	// chat_template.jinja takes precedence over the template in tokenizer_config.json.
 	refusal := []byte("{{ raise_exception('Only tools may speak') }}")
 	if err := os.WriteFile(filepath.Join(model, "chat_template.jinja"), refusal, 0o644); err != nil {
 		t.Fatal(err)
@@ -187,7 +186,7 @@ func TestChatTemplate(t *testing.T) {
 	}
 }
 
-// TestTrainNeedsAChatTemplate: a base model is refused with what to do.
+// TestTrainNeedsAChatTemplate: a base model is refused, and the error says what to do.
 func TestTrainNeedsAChatTemplate(t *testing.T) {
 	model, data := chatModel(t, "gptneox", "none"), filepath.Join(t.TempDir(), "data.jsonl")
 	row := `{"messages":[{"role":"user","content":"Hot?"},{"role":"assistant","content":"no"}]}` + "\n"

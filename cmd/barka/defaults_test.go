@@ -14,8 +14,8 @@ import (
 	"barka/internal/stage/wiki"
 )
 
-// TestDefaults compares the defaults of flags with those of recipes: a verb
-// with no more than its required flags runs with the stage's Defaults.
+// TestDefaults compares the defaults of flags with those of recipes: a verb with only its
+// required flags runs with the stage's Defaults.
 func TestDefaults(t *testing.T) {
 	for _, c := range []struct {
 		args    []string
@@ -61,8 +61,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// empty reports whether v is an empty list or map, which settings do not tell
-// from a missing one.
+// empty reports whether v is an empty list or map, which counts as a missing setting.
 func empty(v reflect.Value) bool {
 	return (v.Kind() == reflect.Slice || v.Kind() == reflect.Map) && v.Len() == 0
 }

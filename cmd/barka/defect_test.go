@@ -10,7 +10,7 @@ import (
 	"barka/internal/version"
 )
 
-// panicking is standard input that nothing was written for.
+// panicking is a standard input whose reads panic.
 type panicking struct{}
 
 func (panicking) Read([]byte) (int, error) { panic("no reader of hf_verysecret") }

@@ -35,7 +35,7 @@ func testHub(t *testing.T) *hubtest.Server {
 	return s
 }
 
-// publish makes a repository of a directory's files.
+// publish adds a repository with a directory's files to the hub.
 func publish(t *testing.T, s *hubtest.Server, kind, id, dir string) {
 	t.Helper()
 	files, err := hubtest.ReadDir(dir)
@@ -74,9 +74,9 @@ type story struct {
 	Right int64  `parquet:"answer_right_ending"`
 }
 
-// TestEvalFromHub evaluates a model and an adapter with benchmarks that all
-// come from a hub, and compares with the same files from directories. What the
-// hub lacks is listed, and the rest runs.
+// TestEvalFromHub evaluates a model and an adapter with benchmarks, all from a hub, and
+// compares with the same files in directories. Benchmarks that the hub lacks are listed,
+// and the other tasks run.
 func TestEvalFromHub(t *testing.T) {
 	s := testHub(t)
 	dir := inputs(t)
@@ -114,7 +114,7 @@ func TestEvalFromHub(t *testing.T) {
 		t.Fatalf("directories led to %d requests", n)
 	}
 
-	// First what would be done, without doing it.
+	// First a dry run.
 	r := line("--model", "org/model", "--tasks", list, "--dry-run")
 	if r.code != exitDone || !strings.Contains(r.out, "benchmarks: ") ||
 		!strings.Contains(r.out, "from 5 datasets") || !strings.Contains(r.out, "org/model at commit") {
@@ -142,7 +142,7 @@ func TestEvalFromHub(t *testing.T) {
 		t.Errorf("from directories (-) and from the hub (+):\n%s", diff)
 	}
 
-	// And once more without a hub: all is there.
+	// Then again without a hub: everything is in the cache.
 	s.Requests()
 	r = line("--model", "org/model", "--tasks", list)
 	if r.code != exitDone || len(s.Requests()) != 0 {
@@ -206,7 +206,7 @@ func TestDownloadVerb(t *testing.T) {
 	if ids != ok(t, "مرحبا\n", "tokenize", "--model", filepath.Join(dir, "models", "gemma2")) {
 		t.Errorf("ids %q", ids)
 	}
-	// Whatever opens the model downloads the weights too.
+	// A verb that opens the model downloads the weights too.
 	said := ok(t, "", "generate", "--model", "org/model", "--prompt", "x", "--max-tokens", "3", "--raw")
 	if said != ok(t, "", "generate", "--model", path, "--prompt", "x", "--max-tokens", "3", "--raw") {
 		t.Errorf("generated %q", said)
@@ -244,8 +244,8 @@ func TestDownloadVerb(t *testing.T) {
 	}
 }
 
-// TestDownloadSurvivesKills kills and interrupts a slow download, and counts
-// what the store sent: what had come is not sent again.
+// TestDownloadSurvivesKills kills and interrupts a slow download, and counts the bytes that
+// the store sent: bytes that had arrived are not sent again.
 func TestDownloadSurvivesKills(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("needs signals")
@@ -308,7 +308,7 @@ func TestDownloadSurvivesKills(t *testing.T) {
 	if err != nil || !bytes.Equal(got, weights) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
-	// What is under way when a process dies is lost.
+	// Bytes in flight when a process dies are lost.
 	if n := sent.Load(); n > int64(len(weights))+3<<20 {
 		t.Errorf("the store sent %d bytes for %d", n, len(weights))
 	}

@@ -8,9 +8,8 @@ import (
 	"testing"
 )
 
-// TestEvalDryRun: tokens, memory and time are told, nothing is written, and
-// what the model takes is known before it is opened: a plan is printed of one
-// that cannot be.
+// TestEvalDryRun: tokens, memory and time are printed, and nothing is written. The memory
+// is estimated before the model is opened, also for a model that cannot be opened.
 func TestEvalDryRun(t *testing.T) {
 	dir, out := inputs(t), filepath.Join(t.TempDir(), "evals")
 	line := loud(evalLine(dir, out, "--dry-run"))
@@ -45,8 +44,8 @@ func TestEvalDryRun(t *testing.T) {
 	}
 }
 
-// TestEvalDryRunWithAdapterFromHub: what has to be downloaded is told, and
-// what is in the cache is planned with, as the run itself takes it.
+// TestEvalDryRunWithAdapterFromHub: a dry run lists what has to be downloaded, and uses
+// what is in the cache, as the run itself does.
 func TestEvalDryRunWithAdapterFromHub(t *testing.T) {
 	s, dir := testHub(t), inputs(t)
 	model, trained, data := filepath.Join(dir, "models", "gemma2"), filepath.Join(t.TempDir(), "adapter"),
@@ -68,7 +67,7 @@ func TestEvalDryRunWithAdapterFromHub(t *testing.T) {
 	if r.code != exitDone || !strings.Contains(r.out, "\nall\t3\t") || strings.Contains(r.err, "could not be measured") {
 		t.Errorf("in the cache: exit code %d, %s%s", r.code, r.out, r.err)
 	}
-	// One of another model is refused before anything is counted.
+	// An adapter of another model is refused before anything is counted.
 	line[len(line)-2] = filepath.Join("..", "..", "testdata", "models", "gemma2", "adapter")
 	if r = barka(t, "", line...); r.code != exitBadInput || !strings.Contains(r.err, "is it an adapter of") {
 		t.Errorf("of another model: exit code %d, %s", r.code, r.err)

@@ -42,7 +42,7 @@ func events(t *testing.T, stderr string) []event {
 	return all
 }
 
-// TestExitIsTheLastEvent: of every verb, on every path.
+// TestExitIsTheLastEvent: the last event of every verb, on every path, is the exit.
 func TestExitIsTheLastEvent(t *testing.T) {
 	dir := inputs(t)
 	model, data := filepath.Join(dir, "models", "gemma2"), filepath.Join(dir, "data", "benchmarks")
@@ -97,7 +97,7 @@ func TestExitIsTheLastEvent(t *testing.T) {
 		"--tasks", "acva:Algeria", "--output-dir", t.TempDir())
 }
 
-// TestRunEvents: the numbers of a run are numbers.
+// TestRunEvents: numbers in the events of a run are JSON numbers.
 func TestRunEvents(t *testing.T) {
 	out := t.TempDir()
 	r := barka(t, "", "demo", "--json", "--out", out)
@@ -136,7 +136,7 @@ func TestRunEvents(t *testing.T) {
 	if !ok || len(scores) != 5 || e.number("questions") != 33 || event(scores[0].(map[string]any)).number("value") < 0 {
 		t.Errorf("eval tuned: %v", e)
 	}
-	// Results have the same numbers beside the table's three columns.
+	// The results have the same numbers, in addition to the table's three columns.
 	var rows []event
 	for line := range strings.Lines(r.out) {
 		var row event
@@ -152,7 +152,7 @@ func TestRunEvents(t *testing.T) {
 	if e := failed[len(failed)-1]; e.number("code") != exitFailed || e["status"] != "failed" || e["error"] == nil {
 		t.Errorf("a directory where a file goes: %v", failed)
 	}
-	// A second start knows the scores again.
+	// A second run reports the same scores.
 	again := barka(t, "", "demo", "--json", "--out", out)
 	for _, e := range events(t, again.err) {
 		if e["stage"] == "eval tuned" {

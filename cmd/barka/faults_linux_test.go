@@ -17,9 +17,9 @@ import (
 	"testing"
 )
 
-// faults lists, per system call, what is made of a call in place of doing it:
-// an error, "KILL" for the end of the process at this call, or "0" for a call
-// that returns 0, which is a write without progress.
+// faults lists, per system call, what happens instead of the call: an error, "KILL" for a
+// kill of the process at this call, or "0" for a call that returns 0, which is a write
+// without progress.
 var faults = map[string][]string{
 	"write":      {"ENOSPC", "EIO", "EDQUOT", "EINTR", "KILL", "0"},
 	"pwrite64":   {"ENOSPC", "EIO", "EINTR", "KILL", "0"},
@@ -45,27 +45,27 @@ var faults = map[string][]string{
 	sizeLimit:    {"EFBIG"},
 }
 
-// sizeLimit stands for a limit of file sizes: a write that reaches it is short,
-// the next is an error.
+// sizeLimit is a limit on file sizes: a write that reaches it is short, and the next one
+// fails.
 const sizeLimit = "RLIMIT_FSIZE"
 
-// errorTexts are what errors are called in messages.
+// errorTexts holds the texts of the errors in messages.
 var errorTexts = map[string]string{"ENOSPC": "no space left on device", "EIO": "input/output error",
 	"EDQUOT": "quota exceeded", "EINTR": "interrupted system call",
 	"EACCES": "permission denied", "EMFILE": "too many open files", "ENOMEM": "cannot allocate memory",
 	"ENODEV": "no such device", "EFBIG": "file too large", "0": ""}
 
-// target is a kind of system call on a file, and how often one thread makes it;
-// for a limit the directory of all files, and the largest size.
+// target is a kind of system call on a file, and the number of such calls of one thread.
+// For sizeLimit it is the directory of all files, and the largest size.
 type target struct {
 	call, path string
 	count      int
 }
 
-// fault is one call to a target and what becomes of it.
+// fault is one call to a target and its replacement.
 type fault struct {
 	target
-	n     int    // which call of a thread, from 1; the limit in bytes
+	n     int    // number of the thread's call, from 1, or the limit in bytes
 	error string // as in faults
 	stays bool   // all later calls fail too, as on a full disk
 }
@@ -98,11 +98,11 @@ func (f fault) below(log string) []string {
 		"inject=" + f.call + what + when}
 }
 
-// TestFaults makes single system calls of each verb fail, or kills the process
-// at one. The verb ends with a documented exit code and a message that names
-// the file and the error, or has done its work; the same command afterwards
-// leaves what an undisturbed run leaves. BARKA_FAULTS is the number of faults,
-// BARKA_FAULTS_SEED the seed, and BARKA_FAULTS_CALL the only call that fails.
+// TestFaults makes single system calls of each verb fail, or kills the process at one. The
+// verb must do its work, or end with a documented exit code and a message that names the
+// file and the error. The same command must then write the files of an undisturbed run.
+// BARKA_FAULTS is the number of faults, BARKA_FAULTS_SEED the seed, and BARKA_FAULTS_CALL
+// the only call that fails.
 func TestFaults(t *testing.T) {
 	number, err := strconv.Atoi(os.Getenv("BARKA_FAULTS"))
 	if err != nil {
@@ -156,7 +156,7 @@ func (tr *trial) injectFaults(t *testing.T, counted *tally, number int) {
 	for redrawn := 0; injected < number && redrawn < 200; {
 		f := randomFault(rng, targets)
 		if tried[f] {
-			redrawn++ // most of what can be tried was
+			redrawn++ // most possible faults were tried
 			continue
 		}
 		tried[f] = true
@@ -183,8 +183,8 @@ func (tr *trial) injectFaults(t *testing.T, counted *tally, number int) {
 	}
 }
 
-// randomFault picks the call first, then the file, so that all kinds of both
-// are hit.
+// randomFault picks the call first, then the file, so that all kinds of calls and files
+// occur.
 func randomFault(rng *rand.Rand, targets []target) fault {
 	byCall := map[string][]target{}
 	for _, tg := range targets {
@@ -194,13 +194,12 @@ func randomFault(rng *rand.Rand, targets []target) fault {
 	f := fault{target: byCall[call][rng.IntN(len(byCall[call]))]}
 	f.error = faults[call][rng.IntN(len(faults[call]))]
 	f.n = 1 + rng.IntN(f.count)
-	// Go calls again after EINTR, for as long as it takes.
+	// Go repeats a call after EINTR without a limit.
 	f.stays = f.error != "KILL" && f.error != "EINTR" && rng.IntN(3) == 0
 	return f
 }
 
-// judge checks how a run under a fault ended, and that the same command goes on
-// from there.
+// judge checks how a run under a fault ended, and that the same command resumes it.
 func (tr *trial) judge(t *testing.T, f fault, e ended) (outcome string) {
 	t.Helper()
 	wrong := func(format string, args ...any) {
@@ -295,7 +294,7 @@ func readTargets(t *testing.T, log, root string) []target {
 	return targets
 }
 
-// tally counts faults by what they were and how the runs ended.
+// tally counts faults by kind and by the outcome of the run.
 type tally struct {
 	mu     sync.Mutex
 	counts map[string]map[string]int // by a call, an error or a verb, then by outcome

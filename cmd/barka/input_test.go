@@ -12,8 +12,8 @@ import (
 	"barka/internal/tokenizer"
 )
 
-// TestUnknownFields: a field that no request has is an error with the line and
-// the name that was meant, whichever way the request comes.
+// TestUnknownFields: an unknown field is an error with the line and the most similar name,
+// in every kind of input.
 func TestUnknownFields(t *testing.T) {
 	dir := inputs(t)
 	gemma := filepath.Join(dir, "models", "gemma2")
@@ -54,7 +54,7 @@ func TestUnknownFields(t *testing.T) {
 	}
 }
 
-// TestNotUTF8: every way in refuses the same bytes, with the line and the byte.
+// TestNotUTF8: every kind of input refuses the same bytes, with line and byte.
 func TestNotUTF8(t *testing.T) {
 	dir := inputs(t)
 	gemma, nllb := filepath.Join(dir, "models", "gemma2"), filepath.Join(dir, "models", "nllb")
@@ -98,8 +98,7 @@ func TestNotUTF8(t *testing.T) {
 	}
 }
 
-// TestTokenizeLineEnds: \r\n ends a line like \n; a \r of its own is text, and
-// has the tokens that it has in the text.
+// TestTokenizeLineEnds: \r\n ends a line as \n does. A lone \r is text.
 func TestTokenizeLineEnds(t *testing.T) {
 	model := filepath.Join(inputs(t), "models", "gemma2")
 	tok, err := tokenizer.Load(model)
@@ -146,9 +145,9 @@ func writeIDs(b *strings.Builder, ids []int32) {
 	b.WriteByte('\n')
 }
 
-// TestTranslateTellsOfLosses: a line that is longer than the model, or has an
-// output longer than --max-length, is named on stderr, counted, and marked in
-// the JSON, with sentence splitting and without.
+// TestTranslateTellsOfLosses: a line that exceeds the model's length, or whose output
+// exceeds --max-length, is named on stderr, counted, and marked in the JSON, with and
+// without sentence splitting.
 func TestTranslateTellsOfLosses(t *testing.T) {
 	model := filepath.Join(inputs(t), "models", "nllb")
 	tok, err := tokenizer.Load(model)

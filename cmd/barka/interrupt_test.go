@@ -49,10 +49,9 @@ func everyVerb(made, out string) []verbRun {
 	}
 }
 
-// TestEveryVerbEndsWhenInterrupted runs each verb, interrupts it at several
-// moments, the first before it begins, and runs it again. The exit code is 130,
-// only verbs that go on say so, and the last run makes what an undisturbed one
-// makes.
+// TestEveryVerbEndsWhenInterrupted interrupts each verb at several moments, the first
+// before it begins, and runs it again. The exit code is 130, only resumable verbs say so,
+// and the last run writes the files of an undisturbed one.
 func TestEveryVerbEndsWhenInterrupted(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs every verb several times")
@@ -60,7 +59,7 @@ func TestEveryVerbEndsWhenInterrupted(t *testing.T) {
 	made, root := filepath.Join(t.TempDir(), "made"), t.TempDir()
 	ok(t, "", "demo", "--out", made, "--quiet")
 	out := filepath.Join(root, "work", "x-eval-out")
-	seen := map[string]bool{"download": true} // TestDownloadIsInterrupted
+	seen := map[string]bool{"download": true} // see TestDownloadSurvivesKills
 	for _, v := range everyVerb(made, out) {
 		seen[v.verb] = true
 		args := append(append([]string{v.verb}, v.args...), "--quiet")
@@ -91,7 +90,7 @@ func TestEveryVerbEndsWhenInterrupted(t *testing.T) {
 			r := interrupted(ctx, v.stdin, args...)
 			timer.Stop()
 			cancel()
-			if v.verb == "eval" { // each finished evaluation writes results of its own time
+			if v.verb == "eval" { // each finished evaluation writes results under its own time
 				for _, results := range []string{"results", "details"} {
 					if err := os.RemoveAll(filepath.Join(out, results)); err != nil {
 						t.Fatal(err)
@@ -99,7 +98,7 @@ func TestEveryVerbEndsWhenInterrupted(t *testing.T) {
 				}
 			}
 			switch {
-			case r.code == exitDone && share > 0: // it was done before
+			case r.code == exitDone && share > 0: // it was finished before
 			case r.code != exitInterrupted || strings.Contains(r.err, "resumes from here") != v.goesOn ||
 				!strings.Contains(r.err, "interrupted"):
 				t.Errorf("barka %s, interrupted after %g of its time: exit code %d, %s", strings.Join(args, " "), share, r.code, r.err)
@@ -142,7 +141,7 @@ func interrupted(ctx context.Context, stdin string, args ...string) result {
 	return result{code, stdout.String(), stderr.String()}
 }
 
-// verbs lists all verbs by the help.
+// verbs lists all verbs of the help.
 func verbs(t *testing.T) []string {
 	t.Helper()
 	_, list, _ := strings.Cut(ok(t, "", "--help"), "Commands:\n")

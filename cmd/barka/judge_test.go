@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// TestEvalWithJudge: version 2 of the leaderboard with a judge behind an
-// endpoint. What it was paid for is kept, its key is nowhere.
+// TestEvalWithJudge: version 2 of the leaderboard with a judge behind an endpoint. Paid
+// answers are kept; the key appears nowhere.
 func TestEvalWithJudge(t *testing.T) {
 	const key = "sk-very-secret"
 	t.Setenv("TEST_JUDGE_KEY", key)

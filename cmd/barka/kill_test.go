@@ -18,7 +18,7 @@ import (
 // TestMain lets a test start this test binary as the program itself, so that
 // it can be killed.
 func TestMain(m *testing.M) {
-	if _, ok := os.LookupEnv("HF_HUB_OFFLINE"); !ok { // tests that bring a hub of their own set it empty
+	if _, ok := os.LookupEnv("HF_HUB_OFFLINE"); !ok { // tests with their own hub set it to ""
 		os.Setenv("HF_HUB_OFFLINE", "1")
 	}
 	if os.Getenv("BARKA_TEST_MAIN") == "1" {
@@ -28,16 +28,15 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// program returns a command that runs barka as a process of its own.
+// program returns a command that runs barka in its own process.
 func program(args ...string) *exec.Cmd {
 	c := exec.Command(os.Args[0], args...)
 	c.Env = append(os.Environ(), "BARKA_TEST_MAIN=1")
 	return c
 }
 
-// TestDemoSurvivesKills kills the demonstration at ten random moments, goes on
-// each time, and compares with an uninterrupted run. What holds times of day
-// or speeds is compared without them.
+// TestDemoSurvivesKills kills the demonstration at ten random moments, resumes it each
+// time, and compares with an uninterrupted run. Times and speeds in files are not compared.
 func TestDemoSurvivesKills(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("needs signals")
@@ -45,7 +44,7 @@ func TestDemoSurvivesKills(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs the demonstration twice")
 	}
-	// One path for both runs, since provenance may name it.
+	// Both runs use one path, because provenance may contain it.
 	root := t.TempDir()
 	out, kept := filepath.Join(root, "demo"), filepath.Join(root, "whole")
 	start := time.Now()
@@ -79,7 +78,7 @@ func TestDemoSurvivesKills(t *testing.T) {
 	compareRuns(t, kept, out)
 }
 
-// compareRuns fails the test where two runs of the demonstration differ.
+// compareRuns fails the test if two runs of the demonstration differ.
 func compareRuns(t *testing.T, a, b string) {
 	t.Helper()
 	x, y := contents(t, a), contents(t, b)
@@ -108,10 +107,10 @@ func compareRuns(t *testing.T, a, b string) {
 	t.Logf("%d files equal", compared)
 }
 
-// contents reads a run's files. Evaluation files carry the time of day in
-// their names and some fields, and are compared without them; there must be one
-// of each kind. TensorBoard's events and the score journal hold times or an order of
-// work.
+// contents reads a run's files. Evaluation files have the time in their names and in some
+// fields; contents removes it, and there must be one file of each kind. TensorBoard's
+// events and the score journal are left out, because they hold times or depend on the order
+// of work.
 func contents(t *testing.T, root string) map[string][]byte {
 	t.Helper()
 	out, twice := newestContents(t, root)
@@ -121,8 +120,8 @@ func contents(t *testing.T, root string) map[string][]byte {
 	return out
 }
 
-// newestContents is contents where an evaluation may have left files of
-// several times; it takes the newest and names those that there are twice.
+// newestContents is contents for an evaluation that may have left files of several times.
+// It reads the newest and returns the names of those that exist twice.
 func newestContents(t *testing.T, root string) (out map[string][]byte, twice []string) {
 	t.Helper()
 	out = map[string][]byte{}
@@ -156,7 +155,7 @@ func newestContents(t *testing.T, root string) (out map[string][]byte, twice []s
 	return out, twice
 }
 
-// timeOfDay is what evaluation puts into file names.
+// timeOfDay matches the times in the file names of evaluations.
 var timeOfDay = regexp.MustCompile(`20\d\d-\d\d-\d\dT\d\d-\d\d-\d\d(\.\d+)?`)
 
 // timeless removes times from an evaluation file's name and content.

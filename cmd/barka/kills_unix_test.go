@@ -11,10 +11,9 @@ import (
 	"time"
 )
 
-// TestEveryVerbSurvivesKills kills each verb by itself at random moments, some
-// of them when it goes on after a kill, and compares what it leaves in the end
-// with an undisturbed run. BARKA_KILLS is the number of kills per verb,
-// BARKA_KILLS_SEED the seed.
+// TestEveryVerbSurvivesKills kills each verb at random moments, some of them while it
+// resumes after a kill, and compares its final files with those of an undisturbed run.
+// BARKA_KILLS is the number of kills per verb, BARKA_KILLS_SEED the seed.
 func TestEveryVerbSurvivesKills(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs every verb several times")
@@ -34,7 +33,7 @@ func TestEveryVerbSurvivesKills(t *testing.T) {
 					wait := time.Duration(rng.Float64() * float64(tr.took))
 					e := tr.run(t, nil, func(p *os.Process) {
 						time.Sleep(wait)
-						_ = p.Kill() // it may have ended
+						_ = p.Kill() // it may have ended already
 					})
 					if e.killed {
 						killed++
@@ -54,8 +53,8 @@ func TestEveryVerbSurvivesKills(t *testing.T) {
 	}
 }
 
-// seeded returns random numbers for a verb, from the seed that a variable of
-// the environment holds or from the time.
+// seeded returns random numbers for a verb, from the seed in an environment variable or
+// from the time.
 func seeded(t *testing.T, variable, name string) *rand.Rand {
 	seed, err := strconv.ParseUint(os.Getenv(variable), 10, 64)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// soon runs a command that must end within a few seconds, as one that waits
-// for a named pipe would not.
+// soon runs a command that must end within a few seconds; one that waits for a named pipe
+// would not.
 func soon(t *testing.T, args ...string) result {
 	t.Helper()
 	ended := make(chan result, 1)
@@ -27,8 +27,8 @@ func soon(t *testing.T, args ...string) result {
 	}
 }
 
-// TestPipesAndDevices: no verb waits for a named pipe, copies a device or takes
-// a directory for a file. The error names the path and says what it is.
+// TestPipesAndDevices: no verb waits for a named pipe, copies a device or reads a directory
+// as a file. The error names the path and its type.
 func TestPipesAndDevices(t *testing.T) {
 	dir := inputs(t)
 	gemma, nllb, data := filepath.Join(dir, "models", "gemma2"), filepath.Join(dir, "models", "nllb"),

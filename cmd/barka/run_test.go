@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// recipeWith extracts the demonstration's recipe with changes, pairs of what
-// is replaced by what.
+// recipeWith extracts the demonstration's recipe with changes, given as pairs of old and
+// new text.
 func recipeWith(t *testing.T, changes ...string) string {
 	t.Helper()
 	path := filepath.Join(inputs(t), "recipe.yaml")
@@ -22,8 +22,8 @@ func recipeWith(t *testing.T, changes ...string) string {
 	return path
 }
 
-// TestRunRefusesAtOnce: what a run would stumble over after hours is found by
-// --dry-run and by the run itself, before it makes anything.
+// TestRunRefusesAtOnce: mistakes that would stop a run after hours are found by --dry-run,
+// and by the run itself before it writes anything.
 func TestRunRefusesAtOnce(t *testing.T) {
 	path := recipeWith(t, "base: models/gemma2", "base: models/gema2", "rank: 8", "rank: eight",
 		"tasks: data/tasks.txt", "tasks: acva:Algerai")
@@ -53,8 +53,8 @@ func TestRunRefusesAtOnce(t *testing.T) {
 	}
 }
 
-// TestRunDryRun: every stage with its work, and for those with models time and
-// memory.
+// TestRunDryRun: every stage is listed with its work, and stages with models also with time
+// and memory.
 func TestRunDryRun(t *testing.T) {
 	r := barka(t, "", "run", recipeWith(t), "--dry-run", "--offline", "--out", filepath.Join(t.TempDir(), "out"))
 	if r.code != exitDone || !strings.Contains(r.err, "times are lower bounds") {
@@ -74,8 +74,8 @@ func TestRunDryRun(t *testing.T) {
 	}
 }
 
-// TestRunFromHub: a dry run says what has to be downloaded, and fetches
-// nothing; a run downloads its models first and then checks what they hold.
+// TestRunFromHub: a dry run lists what has to be downloaded, and fetches nothing. A run
+// downloads its models first and then checks them.
 func TestRunFromHub(t *testing.T) {
 	s := testHub(t)
 	dir := inputs(t)

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// ends waits for a process, which must end within a few seconds.
+// ends waits for a process to end, for at most a few seconds.
 func ends(t *testing.T, c *exec.Cmd) {
 	t.Helper()
 	done := make(chan error, 1)
@@ -28,13 +28,13 @@ func ends(t *testing.T, c *exec.Cmd) {
 			t.Fatal(err)
 		}
 	case <-time.After(30 * time.Second):
-		_ = c.Process.Kill() // it may end just now
+		_ = c.Process.Kill() // it may have just ended
 		t.Fatalf("barka %s goes on after a signal", strings.Join(c.Args[1:], " "))
 	}
 }
 
-// TestSignalWhileWaitingForInput: a verb that waits for more of standard input
-// has answered what it read, and ends with 130.
+// TestSignalWhileWaitingForInput: a verb that waits for standard input has answered the
+// lines that it read, and ends with 130.
 func TestSignalWhileWaitingForInput(t *testing.T) {
 	model := filepath.Join(inputs(t), "models", "gemma2")
 	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
@@ -68,9 +68,9 @@ func TestSignalWhileWaitingForInput(t *testing.T) {
 	}
 }
 
-// TestSecondSignal ends a process that cannot end by itself: nobody reads what
-// it writes. A second one that comes with the first, as timeout(1) sends it,
-// counts as one.
+// TestSecondSignal: a second signal ends a process that cannot end on its own, because
+// nobody reads its output. A second signal that arrives with the first, as timeout(1) sends
+// it, does not count.
 func TestSecondSignal(t *testing.T) {
 	model := filepath.Join(inputs(t), "models", "gemma2")
 	c := program("tokenize", "--model", model)

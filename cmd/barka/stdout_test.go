@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// fullOnce is standard output of which one write fails.
+// fullOnce is a standard output with one write that fails.
 type fullOnce struct {
 	bytes.Buffer
 	n int // which, from 1
@@ -22,8 +22,8 @@ func (f *fullOnce) Write(p []byte) (int, error) {
 	return f.Buffer.Write(p)
 }
 
-// TestStandardOutputIsFull: whichever write to standard output fails, the verb
-// does, and what it wrote has no hole.
+// TestStandardOutputIsFull: if any write to standard output fails, the verb fails, and the
+// output has no gap.
 func TestStandardOutputIsFull(t *testing.T) {
 	dir := inputs(t)
 	gemma, nllb, data := filepath.Join(dir, "models", "gemma2"), filepath.Join(dir, "models", "nllb"), filepath.Join(dir, "data", "benchmarks")

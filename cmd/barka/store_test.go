@@ -22,7 +22,7 @@ func counted(t *testing.T, r result) (scored, reused int) {
 	return scored, reused
 }
 
-// loud is evalLine with its notes.
+// loud is evalLine without --quiet.
 func loud(args []string) []string {
 	var out []string
 	for _, a := range args {
@@ -33,9 +33,9 @@ func loud(args []string) []string {
 	return out
 }
 
-// TestEvalSurvivesKills kills an evaluation with SIGKILL as soon as some of
-// its scores are stored, and again while it goes on, and compares what is
-// written in the end with an uninterrupted run.
+// TestEvalSurvivesKills kills an evaluation with SIGKILL as soon as some of its scores are
+// stored, and again after each resumption. The final files are compared with those of an
+// uninterrupted run.
 func TestEvalSurvivesKills(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("needs signals")
@@ -71,12 +71,12 @@ func TestEvalSurvivesKills(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond)
-		_ = c.Process.Kill() // it may have ended
+		_ = c.Process.Kill() // it may have ended already
 		<-ended
 	}
 	kept := lines()
-	// A kill between two files, of which there may have been one at the end,
-	// leaves the first with the time of that run.
+	// A kill between two files leaves the first with the time of that run. One of the kills
+	// may have come there.
 	if err := os.RemoveAll(out); err != nil {
 		t.Fatal(err)
 	}
@@ -87,8 +87,8 @@ func TestEvalSurvivesKills(t *testing.T) {
 	same(t, "killed and continued", files(t, whole), files(t, out))
 }
 
-// TestEvalStore: runs that share a store ask for what it lacks, at the same
-// time too, and other weights at the same path are another model.
+// TestEvalStore: runs that share a store, also at the same time, score only what it lacks.
+// Other weights at the same path are another model.
 func TestEvalStore(t *testing.T) {
 	dir, root := inputs(t), t.TempDir()
 	store := filepath.Join(root, "store")
@@ -108,7 +108,7 @@ func TestEvalStore(t *testing.T) {
 		t.Errorf("other modes: %d scored of %d", n, first+longer)
 	}
 
-	// Two at once, from an empty store.
+	// Two at the same time, with an empty store.
 	store = filepath.Join(root, "together")
 	ended := make(chan error)
 	for _, out := range []string{"c-eval-1", "c-eval-2"} {

@@ -27,7 +27,7 @@ type paid struct {
 	delay    atomic.Int64 // of an answer
 	mu       sync.Mutex
 	answered map[int64]int // by seed
-	begun    chan bool     // gets a value for each request, as far as there is room
+	begun    chan bool     // gets a value for each request while it has room
 }
 
 func newPaid(t *testing.T) *paid {
@@ -48,7 +48,7 @@ func newPaid(t *testing.T) *paid {
 		select {
 		case <-time.After(time.Duration(p.delay.Load())):
 		case <-r.Context().Done():
-			return // hung up before the answer
+			return // the client closed the connection before the answer
 		}
 		text := "It is roasted lightly, ground with cardamom, and poured into small cups for every guest."
 		if !strings.Contains(b.Messages[0].Content, "Question: ") {
@@ -65,7 +65,7 @@ func newPaid(t *testing.T) *paid {
 	return p
 }
 
-// calls is the number of answers, and how many of these were not the first.
+// calls returns the number of answers, and how many of them repeated an earlier one.
 func (p *paid) calls() (all, again int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -93,8 +93,8 @@ func passagesFile(t *testing.T, n int) string {
 	return path
 }
 
-// TestSynthSurvivesKills kills synth at random moments. The calls under way at a
-// kill may be paid twice, no others, and the dataset is that of a whole run.
+// TestSynthSurvivesKills kills synth at random moments. Only calls in flight at a kill may
+// be paid twice, and the dataset equals that of an uninterrupted run.
 func TestSynthSurvivesKills(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("needs signals")
@@ -171,8 +171,8 @@ func equalTrees(t *testing.T, got, want string) {
 	}
 }
 
-// TestSynthInterrupted: Ctrl-C waits for the calls under way and keeps their
-// answers; a second one ends the program at once.
+// TestSynthInterrupted: Ctrl-C waits for the calls in flight and keeps their answers; a
+// second Ctrl-C ends the program at once.
 func TestSynthInterrupted(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("needs signals")

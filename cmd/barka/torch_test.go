@@ -12,9 +12,8 @@ import (
 	"barka/internal/torchfile/torchtest"
 )
 
-// TestTorchFilesFromHub translates with a repository that holds its weights
-// as pytorch_model.bin in shards, as NLLB-200-3.3B does: by hub id, in a
-// recipe, and as doctor sees it.
+// TestTorchFilesFromHub translates with a repository whose weights are shards of
+// pytorch_model.bin, as in NLLB-200-3.3B: by hub id, in a recipe, and in doctor.
 func TestTorchFilesFromHub(t *testing.T) {
 	s := testHub(t)
 	dir := inputs(t)
@@ -63,8 +62,8 @@ translate: {beam: 2}
 	}
 }
 
-// TestOneFormatFromHub: of a repository with both formats one is fetched, and
-// of an adapter in PyTorch's format its two files.
+// TestOneFormatFromHub: if a repository has both formats, one is downloaded. Of an adapter
+// in PyTorch's format both files are downloaded.
 func TestOneFormatFromHub(t *testing.T) {
 	s := testHub(t)
 	model, both := filepath.Join(inputs(t), "models", "nllb"), t.TempDir()
@@ -96,8 +95,8 @@ func TestOneFormatFromHub(t *testing.T) {
 	}
 }
 
-// TestHostileModel: a model whose pickle names a program is refused by that
-// name, before anything else happens.
+// TestHostileModel: a model whose pickle names a program is refused with that name before
+// anything else happens.
 func TestHostileModel(t *testing.T) {
 	dir := t.TempDir()
 	torchtest.Twin(t, filepath.Join(inputs(t), "models", "gemma2"), dir, 1)

@@ -23,11 +23,11 @@ import (
 // peakLimit bounds the resident memory of a verb on the demonstration's data.
 const peakLimit = 384 << 20
 
-// trialLimit is when a run counts as hanging, also on a loaded machine.
+// trialLimit is the time after which a run counts as hanging, also on a loaded machine.
 const trialLimit = 2 * time.Minute
 
-// trial is a run of a verb as a process, to be disturbed, with what it leaves
-// undisturbed. Several trials can run at the same time.
+// trial is a run of a verb in its own process that is disturbed, and the files of an
+// undisturbed run. Several trials can run at the same time.
 type trial struct {
 	verbRun
 	name   string
@@ -36,13 +36,13 @@ type trial struct {
 
 	work, out, stdout string // out is in work; standard output goes to the file stdout
 	want              map[string][]byte
-	wantStdout        []byte // nil where it differs from run to run
+	wantStdout        []byte // nil if it differs from run to run
 	took              time.Duration
 	peak              int64 // largest resident size of all runs, in bytes
-	several           bool  // evaluations that ended before the last have left their results
+	several           bool  // results of several finished evaluations may exist
 }
 
-// trials returns runs of all verbs that leave something behind.
+// trials returns runs of all verbs that write files.
 func trials(t *testing.T) []*trial {
 	t.Helper()
 	root := t.TempDir()
@@ -120,7 +120,7 @@ func trials(t *testing.T) []*trial {
 	return all
 }
 
-// reset puts the working directory into the state before the run.
+// reset restores the working directory to its state before the run.
 func (tr *trial) reset(t *testing.T) {
 	t.Helper()
 	err := os.RemoveAll(tr.work)
@@ -191,9 +191,9 @@ func (tr *trial) run(t *testing.T, below []string, started func(*os.Process)) en
 	return ended{c.ProcessState.ExitCode(), status.Signaled() && status.Signal() == syscall.SIGKILL, stderr.String()}
 }
 
-// committed reports whether an evaluation has ended but for removing its lock:
-// its results are there, and the record of its times is not. The same command
-// is then another evaluation.
+// committed reports whether an evaluation is complete except for the removal of its lock:
+// its results exist, and the record of its times does not. The same command is then a new
+// evaluation.
 func (tr *trial) committed(t *testing.T) bool {
 	results, err := filepath.Glob(filepath.Join(tr.out, "results", "*", "results_*.json"))
 	begun, err2 := filepath.Glob(filepath.Join(tr.out, "results", "*", ".eval-*.json"))
@@ -203,8 +203,8 @@ func (tr *trial) committed(t *testing.T) bool {
 	return len(results) > 0 && len(begun) == 0
 }
 
-// measure runs the verb twice undisturbed, the second time below a command, and
-// keeps what it leaves.
+// measure runs the verb twice undisturbed, the second time below a command, and keeps its
+// files.
 func (tr *trial) measure(t *testing.T, below []string) {
 	t.Helper()
 	for i, with := range [][]string{nil, below} {
@@ -230,7 +230,7 @@ func (tr *trial) measure(t *testing.T, below []string) {
 	}
 }
 
-// said reads what the last run wrote to standard output.
+// said returns the standard output of the last run.
 func (tr *trial) said(t *testing.T) []byte {
 	t.Helper()
 	text, err := os.ReadFile(tr.stdout)
@@ -240,9 +240,8 @@ func (tr *trial) said(t *testing.T) []byte {
 	return text
 }
 
-// difference says how what a run left differs from an undisturbed run, "" if it
-// does not. A run that goes on from another says on standard output what it did
-// itself.
+// difference describes how the files of a run differ from those of an undisturbed run, or
+// returns "". The standard output of a resumed run reports only its own work.
 func (tr *trial) difference(t *testing.T, wentOn bool) string {
 	t.Helper()
 	var diff []string
@@ -268,8 +267,8 @@ func (tr *trial) difference(t *testing.T, wentOn bool) string {
 	return strings.Join(diff, "; ")
 }
 
-// finish runs the verb undisturbed on what a disturbed run left, and says what
-// is wrong with the end, "" if nothing.
+// finish runs the verb undisturbed on the files of a disturbed run. It returns a
+// description of what is wrong with the result, or "".
 func (tr *trial) finish(t *testing.T) string {
 	t.Helper()
 	if e := tr.run(t, nil, nil); e.code != exitDone {
