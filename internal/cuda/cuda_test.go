@@ -18,6 +18,7 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/cuda"
 	"barka/internal/cuda/cudatest"
+	"barka/internal/cuda/kernels"
 )
 
 func TestMain(m *testing.M) { cudatest.Main(m) }
@@ -317,6 +318,27 @@ func TestFailures(t *testing.T) {
 			}
 			if badinput.Is(err) != c.bad {
 				t.Errorf("bad input: %v", badinput.Is(err))
+			}
+		})
+	}
+}
+
+// The emulator finds what it is there to find.
+func TestEmulatorFindsFaults(t *testing.T) {
+	for _, c := range []struct{ name, wants string }{
+		{"no_barrier", "719"}, {"no_wait", "719"}, {"early_copy", "719"}, {"shared", "719"}, {"memory", "700"},
+		{"lanes", "719"}, {"apart", "719"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cudatest.Plant(t, "devices", 1)
+			d := must[*cuda.Driver](t)(cuda.Load())
+			g := must[*cuda.GPU](t)(d.Open(0))
+			f := must[*cuda.Function](t)(g.FakeFunction("fault_"+c.name, kernels.Kernel{Threads: 64, Shared: 1024}))
+			p := must[cuda.Pointer](t)(g.Alloc(1024))
+			g.Compute.Fill(p, 0, 1024)
+			g.Compute.Launch(f, 1, 1, cuda.Argument(p))
+			if err := g.Close(); err == nil || !strings.Contains(err.Error(), "error "+c.wants) {
+				t.Errorf("the fault gave %v, want error %s", err, c.wants)
 			}
 		})
 	}

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"regexp"
-	"strconv"
 	"testing"
 
 	"barka/internal/cuda"
@@ -66,6 +64,15 @@ func (b *bench) normal(n int, spread float64, dt dtype.DType) []float32 {
 	return v
 }
 
+// wide draws values of magnitudes between 2^-20 and 2^20, whose sums show the order of adding.
+func (b *bench) wide(n int) []float32 {
+	v := make([]float32, n)
+	for i := range v {
+		v[i] = dtype.RoundBF16(float32(math.Ldexp(b.random.NormFloat64(), b.random.IntN(41)-20)))
+	}
+	return v
+}
+
 func (b *bench) kernel(name string) *cuda.Function {
 	b.t.Helper()
 	f := b.kernels.Function(name)
@@ -93,7 +100,7 @@ const (
 
 func TestRMSNorm(t *testing.T) {
 	b := newBench(t)
-	for _, d := range []int{1, 31, 256, 257, 2304} {
+	for _, d := range []int{1, 31, 256, 257, 2304, 5120} {
 		const rows, eps = 5, 1e-6
 		x, w := b.normal(rows*d, 3, dtype.F32), b.normal(d, 1, dtype.F32)
 		for _, plusOne := range []int{0, 1} {
@@ -145,7 +152,14 @@ func TestAdd(t *testing.T) {
 
 func TestGate(t *testing.T) {
 	b := newBench(t)
-	const rows, f = 3, 301
+	const rows = 3
+	for _, f := range []int{301, 2 * 8 * 256} { // the second by eight values throughout
+		b.testGate(rows, f)
+	}
+}
+
+func (b *bench) testGate(rows, f int) {
+	t := b.t
 	activations := []func(float64) float64{
 		func(x float64) float64 { return 0.5 * x * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x))) },
 		func(x float64) float64 { return 0.5 * x * math.Erfc(-x/math.Sqrt2) },
@@ -164,7 +178,7 @@ func TestGate(t *testing.T) {
 			}
 			px, y := b.put(dtype.Narrow(dt, x)), b.alloc(rows*f*dt.Size())
 			name := map[dtype.DType]string{dtype.F32: "gate_f32", dtype.BF16: "gate_bf16"}[dt]
-			b.Compute.Launch(b.kernel(name), (f+255)/256, rows, cuda.Argument(y), cuda.Argument(px),
+			b.Compute.Launch(b.kernel(name), (f+8*256-1)/(8*256), rows, cuda.Argument(y), cuda.Argument(px),
 				cuda.Argument(px)+cuda.Argument(f*dt.Size()), cuda.Int(f), cuda.Int(2*f), cuda.Int(act))
 			near(t, fmt.Sprint(name, " ", act), b.get(y, dt, rows*f), want, tolerance(dt)+2e-6, 4e-6)
 		}
@@ -254,38 +268,6 @@ func TestEmbedAndConvert(t *testing.T) {
 	}
 }
 
-// product is a kernel of gemm.cu with its tile.
-type product struct {
-	*cuda.Function
-	outputs, tokens int
-	small           bool
-}
-
-var productName = regexp.MustCompile(`^gemm_(?:(\d+)x(\d+)_s\d+|small_t(\d+)_w(\d+))$`)
-
-func (b *bench) products() []product {
-	var all []product
-	for _, name := range b.kernels.Names() {
-		m := productName.FindStringSubmatch(name)
-		if m == nil {
-			continue
-		}
-		p := product{Function: b.kernel(name)}
-		if p.small = m[3] != ""; p.small {
-			p.tokens, _ = strconv.Atoi(m[3])
-			warps, _ := strconv.Atoi(m[4])
-			p.outputs = 16 * warps
-		} else {
-			p.outputs, _ = strconv.Atoi(m[1])
-			p.tokens, _ = strconv.Atoi(m[2])
-		}
-		all = append(all, p)
-	}
-	return all
-}
-
-const outF32, accumulate = 1, 2
-
 // matrices of one product, on the device and on the host.
 type matrices struct {
 	b             *bench
@@ -296,24 +278,24 @@ type matrices struct {
 }
 
 func (b *bench) matrices(T, N, K, pad int) *matrices {
+	draw := func(n int) []float32 { return b.normal(n, 1, dtype.BF16) }
+	return b.matricesOf(draw, T, N, K, pad)
+}
+
+func (b *bench) matricesOf(draw func(n int) []float32, T, N, K, pad int) *matrices {
 	m := &matrices{b: b, T: T, N: N, K: K, ldx: K + pad, ldw: K + pad}
-	m.x, m.w, m.bias = b.normal(T*m.ldx, 1, dtype.BF16), b.normal(N*m.ldw, 1, dtype.BF16), b.normal(N, 1, dtype.F32)
+	m.x, m.w, m.bias = draw(T*m.ldx), draw(N*m.ldw), b.normal(N, 1, dtype.F32)
 	m.px, m.pw, m.pbias = b.put(dtype.Narrow(dtype.BF16, m.x)), b.put(dtype.Narrow(dtype.BF16, m.w)), b.put(dtype.Bytes(m.bias))
 	return m
 }
 
 // run computes the first T rows into y, whose rows have ldy values.
-func (m *matrices) run(p product, y cuda.Pointer, T, ldy int, bias bool, flags int) {
-	tiles := (m.N + p.outputs - 1) / p.outputs
-	if !p.small {
-		tiles *= (T + p.tokens - 1) / p.tokens
-	}
-	var pbias cuda.Pointer
+func (m *matrices) run(p cuda.Product, y cuda.Pointer, T, ldy int, bias bool, flags int) {
+	o := cuda.Operands{Y: y, X: m.px, W: m.pw, T: T, N: m.N, K: m.K, Ldx: m.ldx, Ldw: m.ldw, Ldy: ldy, Flags: flags}
 	if bias {
-		pbias = m.pbias
+		o.Bias = m.pbias
 	}
-	m.b.Compute.Launch(p.Function, tiles, 1, cuda.Argument(y), cuda.Argument(m.px), cuda.Argument(m.pw), cuda.Argument(pbias),
-		cuda.Int(T), cuda.Int(m.N), cuda.Int(m.K), cuda.Int(m.ldx), cuda.Int(m.ldw), cuda.Int(ldy), cuda.Int(flags))
+	p.Launch(m.b.Compute, o)
 }
 
 // row returns one row of the product in float64 and the sums of its terms' magnitudes.
@@ -334,13 +316,13 @@ func (m *matrices) row(t int) (sum, size []float64) {
 func TestProducts(t *testing.T) {
 	b := newBench(t)
 	shapes := [][4]int{{1, 16, 16, 0}, {5, 40, 72, 8}, {64, 130, 136, 0}, {150, 67, 200, 56}}
-	if cudatest.OnCard() {
+	if cudatest.Large() {
 		shapes = append(shapes, [4]int{1, 2304, 2304, 0}, [4]int{64, 9216, 2304, 16}, [4]int{300, 2304, 9216, 0}, [4]int{513, 4608, 2304, 128})
 	}
 	for _, s := range shapes {
 		m := b.matrices(s[0], s[1], s[2], s[3])
 		rows := []int{0, m.T / 2, m.T - 1}
-		if !cudatest.OnCard() {
+		if !cudatest.Large() {
 			rows = rows[:0]
 			for r := range m.T {
 				rows = append(rows, r)
@@ -351,22 +333,19 @@ func TestProducts(t *testing.T) {
 			sum, size := m.row(r)
 			references[r] = [2][]float64{sum, size}
 		}
-		for _, p := range b.products() {
-			if p.small && m.T > p.tokens {
-				continue
-			}
-			for _, flags := range []int{0, outF32, outF32 | accumulate} {
+		for _, p := range b.kernels.Products() {
+			for _, flags := range []int{0, cuda.OutF32, cuda.OutF32 | cuda.Accumulate} {
 				m.checkProduct(p, flags, references)
 			}
 		}
 	}
 }
 
-func (m *matrices) checkProduct(p product, flags int, references map[int][2][]float64) {
+func (m *matrices) checkProduct(p cuda.Product, flags int, references map[int][2][]float64) {
 	t, b := m.b.t, m.b
 	t.Helper()
 	dt, ldy := dtype.BF16, m.N+m.N%2+6
-	if flags&outF32 != 0 {
+	if flags&cuda.OutF32 != 0 {
 		dt = dtype.F32
 	}
 	before := b.normal(m.T*ldy, 1, dt)
@@ -390,7 +369,7 @@ func (m *matrices) checkProduct(p product, flags int, references map[int][2][]fl
 		}
 		want := reference[0][n] + float64(m.bias[n])
 		allowed := 2e-6*reference[1][n] + 1e-6*(math.Abs(want)+1)
-		if flags&accumulate != 0 {
+		if flags&cuda.Accumulate != 0 {
 			want += float64(before[i])
 		}
 		if dt == dtype.BF16 {
@@ -404,45 +383,64 @@ func (m *matrices) checkProduct(p product, flags int, references map[int][2][]fl
 
 func (m *matrices) shape() string { return fmt.Sprintf("T=%d N=%d K=%d", m.T, m.N, m.K) }
 
-// Invariance: the bits of a row are the same for every number of rows and in every kernel.
+// Invariance: the bits of a row are the same for every number of rows and in every kernel, those by
+// mma and those by wgmma.
 func TestInvariance(t *testing.T) {
 	b := newBench(t)
 	N, K, counts := 72, 144, []int{1, 2, 7, 8, 9, 17, 33, 64, 65, 129}
-	if cudatest.OnCard() {
-		N, K, counts = 2304, 2304, nil
+	if cudatest.Large() {
+		N, K, counts = 1152, 2304, nil
 		for T := 1; T <= 300; T++ {
 			counts = append(counts, T)
 		}
 	}
-	most := counts[len(counts)-1]
-	m := b.matrices(most, N, K, 0)
-	products := b.products()
-	y := b.alloc(4 * most * N)
-	var want []float32
-	for _, p := range products {
-		if !p.small {
-			m.run(p, y, most, N, false, outF32)
-			want = b.get(y, dtype.F32, most*N)
-			break
-		}
+	for name, draw := range map[string]func(int) []float32{
+		"normal values":    func(n int) []float32 { return b.normal(n, 1, dtype.BF16) },
+		"magnitudes apart": b.wide,
+	} {
+		runs := b.matricesOf(draw, counts[len(counts)-1], N, K, 0).invariant(name, counts)
+		t.Logf("%s: %d products of 1 to %d rows by %d kernels, N=%d K=%d: equal bits",
+			name, runs, counts[len(counts)-1], len(b.kernels.Products()), N, K)
 	}
-	runs := 0
+}
+
+// invariant computes the first T rows by every kernel, for every T of counts, compares the bits, and
+// returns the number of products.
+func (m *matrices) invariant(name string, counts []int) (runs int) {
+	b, N := m.b, m.N
+	y := b.alloc(4 * m.T * N)
+	m.run(b.kernels.Products()[0], y, m.T, N, false, cuda.OutF32)
+	want := b.get(y, dtype.F32, m.T*N)
 	for _, T := range counts {
-		for _, p := range products {
-			if p.small && T > p.tokens {
-				continue
-			}
+		for _, p := range b.kernels.Products() {
 			b.Compute.Fill(y, 0xff, 4*T*N)
-			m.run(p, y, T, N, false, outF32)
+			m.run(p, y, T, N, false, cuda.OutF32)
 			runs++
 			for i, v := range b.get(y, dtype.F32, T*N) {
 				if math.Float32bits(v) != math.Float32bits(want[i]) {
-					t.Fatalf("%s with %d rows: [%d,%d] is %g, with %d rows %g", p.Name, T, i/N, i%N, v, most, want[i])
+					b.t.Fatalf("%s, %s with %d rows: [%d,%d] is %g, with %d rows %g", name, p.Name, T, i/N, i%N, v, m.T, want[i])
 				}
 			}
 		}
 	}
-	t.Logf("%d products of 1 to %d rows by %d kernels, N=%d K=%d: equal bits", runs, most, len(products), N, K)
+	return runs
+}
+
+// Chips without machine code of their own run the PTX, which the driver translates.
+func TestPTX(t *testing.T) {
+	g := cudatest.Open(t)
+	g.Major, g.Minor = 12, 0
+	b := &bench{g, t, must[*cuda.Kernels](t)(g.LoadKernels()), rand.New(rand.NewPCG(5, 6))}
+	t.Log("images: ", b.kernels.Images)
+	m := b.matrices(70, 130, 136, 0)
+	references := map[int][2][]float64{}
+	for _, r := range []int{0, 69} {
+		sum, size := m.row(r)
+		references[r] = [2][]float64{sum, size}
+	}
+	for _, p := range b.kernels.Products() {
+		m.checkProduct(p, cuda.OutF32, references)
+	}
 }
 
 // The position of a row or column in an mma's tile does not matter to the bits of its products, nor
@@ -450,14 +448,7 @@ func TestInvariance(t *testing.T) {
 func TestTilePositions(t *testing.T) {
 	b := newBench(t)
 	const count = 256
-	wide := func(n int) []float32 { // magnitudes over 2^-20 … 2^20, where the order of sums shows
-		v := make([]float32, n)
-		for i := range v {
-			v[i] = dtype.RoundBF16(float32(math.Ldexp(b.random.NormFloat64(), b.random.IntN(41)-20)))
-		}
-		return v
-	}
-	x, w, c := wide(count*16*16), wide(count*8*16), wide(count*16*8)
+	x, w, c := b.wide(count*16*16), b.wide(count*8*16), b.wide(count*16*8)
 	run := func(a, bb, c []float32) []float32 {
 		d := b.alloc(4 * count * 128)
 		b.Compute.Launch(b.kernel("mma_probe"), count, 1, cuda.Argument(d), cuda.Argument(b.put(dtype.Bytes(c))),

@@ -40,6 +40,9 @@ func (g *GPU) LoadKernels() (*Kernels, error) {
 		if err != nil {
 			return nil, err
 		}
+		if image == nil {
+			continue
+		}
 		handle, err := g.loadModule(image)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
@@ -90,8 +93,7 @@ func (g *GPU) loadModule(image []byte) (module uintptr, err error) {
 }
 
 const (
-	functionSharedBytes = 8 // of CUfunction_attribute: the most dynamic shared memory
-	functionLocalBytes  = 3
+	functionSharedBytes = 8        // of CUfunction_attribute: the most dynamic shared memory
 	plainShared         = 48 << 10 // what a block has without asking
 )
 

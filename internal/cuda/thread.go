@@ -14,6 +14,7 @@ const (
 	maxArguments = 24   // of a kernel
 	ringSize     = 1024 // records that may wait; a power of two
 	spins        = 20_000
+	callerSpins  = 100_000 // some tens of microseconds: what waking a goroutine costs
 )
 
 // record is one piece of work for the thread: a launch, or a function.
@@ -147,19 +148,27 @@ func (t *thread) launch(r *record) error {
 // wait runs f on the thread after all that was recorded before, and returns f's error, or the GPU's
 // if it has failed. f must not wait itself.
 func (t *thread) wait(f func() error) error {
-	done := make(chan error, 1)
+	var err error
+	var finished atomic.Bool
+	done := make(chan struct{})
 	r := t.push()
 	r.kernel = nil
 	r.do = func() error {
-		if err := t.err(); err != nil {
-			done <- err
-			return nil
+		if err = t.err(); err == nil {
+			err = f()
 		}
-		done <- f()
+		finished.Store(true)
+		close(done)
 		return nil
 	}
 	t.commit()
-	return <-done
+	for i := 0; i < callerSpins; i++ {
+		if finished.Load() {
+			return err
+		}
+	}
+	<-done
+	return err
 }
 
 // later runs f on the thread after all that was recorded before, without waiting; its error ends the

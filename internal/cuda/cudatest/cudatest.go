@@ -22,6 +22,10 @@ import (
 // OnCard reports whether tests run on a real GPU.
 func OnCard() bool { return os.Getenv("BARKA_GPU") == "card" }
 
+// Large reports whether tests use the sizes of real models: on a card, unless BARKA_GPU_SMALL is set,
+// as it is under compute-sanitizer.
+func Large() bool { return OnCard() && os.Getenv("BARKA_GPU_SMALL") == "" }
+
 // fake builds the fake driver once per process and returns its path, or why there is none.
 var fake = sync.OnceValues(func() (path, why string) {
 	if runtime.GOARCH != "amd64" {

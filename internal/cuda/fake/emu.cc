@@ -68,6 +68,8 @@ void start() {
     for (auto &g : fiber->groups)
       if (!g.empty())
         throw Failure{"a thread ends with cp.async in flight"};
+    if (!fiber->products.empty() || !fiber->open_products.empty())
+      throw Failure{"a thread ends with wgmma in flight"};
   } catch (const Failure &f) {
     if (failure.empty())
       failure = f.text;
@@ -127,6 +129,36 @@ std::string run_block(std::vector<Fiber> &fibers, Order order, std::mt19937 &ran
 
 } // namespace
 
+void warpgroup_product(Fiber *fibers, int g, size_t i) {
+  const Product p = fibers[0].products.at(g).at(i);
+  int columns = 2 * p.values;
+  // Bits 4 to 6 of an address, the chunk, are swizzled with bits 7 to 9, the row.
+  auto at = [](const void *tile, int row, int k) {
+    uintptr_t address = (uintptr_t)tile + row * 128 + k * 2;
+    return bits_float((u32) * (const u16 *)(address ^ (address >> 7 & 7) << 4) << 16);
+  };
+  std::vector<float> A(64 * 16), B(columns * 16);
+  for (int k = 0; k < 16; k++) {
+    for (int row = 0; row < 64; row++)
+      A[row * 16 + k] = at(p.a, row, k);
+    for (int column = 0; column < columns; column++)
+      B[column * 16 + k] = at(p.b, column, k);
+  }
+  for (int t = 0; t < 128; t++) {
+    const Product &mine = fibers[t].products.at(g).at(i);
+    if (mine.a != p.a || mine.b != p.b || mine.values != p.values)
+      throw Failure{"the threads of a warpgroup name different tiles"};
+    for (int v = 0; v < mine.values; v++) {
+      const float *a = &A[(t / 32 * 16 + t % 32 / 4 + v / 2 % 2 * 8) * 16];
+      const float *b = &B[(v / 4 * 8 + t % 4 * 2 + v % 2) * 16];
+      float sum = mine.d[v];
+      for (int k = 0; k < 16; k++)
+        sum += a[k] * b[k];
+      mine.d[v] = sum;
+    }
+  }
+}
+
 void add(Entry e) { entries()[e.name] = e; }
 
 const Entry *find(const std::string &name) {
@@ -140,8 +172,8 @@ std::string run(const Entry &e, Shape s, void **arguments, Order order) {
   if (s.threads % 32 || s.threads == 0 || s.threads > THREADS || (int)s.threads > e.threads)
     return "blocks of " + std::to_string(s.threads) + " threads, the kernel is for " + std::to_string(e.threads);
   std::mt19937 random(order);
-  std::vector<u8> memory(s.shared + GUARD + 128);
-  u8 *shared = (u8 *)(((uintptr_t)memory.data() + 127) & ~(uintptr_t)127);
+  std::vector<u8> memory(s.shared + GUARD + 1024);
+  u8 *shared = (u8 *)(((uintptr_t)memory.data() + 1023) & ~(uintptr_t)1023);
   std::vector<Fiber> fibers(s.threads);
   kernel = e.call;
   kernel_arguments = arguments;
@@ -149,8 +181,11 @@ std::string run(const Entry &e, Shape s, void **arguments, Order order) {
   for (int b : sequence(s.grid_x * s.grid_y, order, random)) {
     memset(shared, 0xff, s.shared);
     memset(shared + s.shared, GUARD_BYTE, GUARD);
-    Block current{b % s.grid_x, b / s.grid_x, s.threads, s.grid_x, shared, s.shared, {}, {}};
+    Block current{b % s.grid_x, b / s.grid_x, s.threads, s.grid_x, shared, s.shared, {}, {}, {}, {}};
     current.barrier.members = (int)s.threads;
+    for (Meeting &group : current.groups)
+      group.members = 128;
+    current.fibers = fibers.data();
     current.warps.resize(s.threads / 32);
     for (Warp &w : current.warps)
       w.meeting.members = 32;

@@ -20,9 +20,10 @@ import zipfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 VERSION = "12.4.127"
-MODULES = ["gemm", "rows", "probe"]
+HEADERS = ["kernel.h", "product.h"]
 # Machine code for the chips of data centres; PTX for all others, which the driver translates.
 TARGETS = {"sm_80": "cubin", "sm_90a": "cubin", "compute_80": "ptx"}
+MODULES = {"gemm": list(TARGETS), "hopper": ["sm_90a"], "probe": list(TARGETS), "rows": list(TARGETS)}
 SHARED_LIMIT = {"sm_80": 163 * 1024, "sm_90a": 227 * 1024, "compute_80": 163 * 1024}
 
 # Dynamic shared memory by kernel, bytes. A product's is that of its stages, and of its tile in
@@ -33,13 +34,20 @@ def gemm_shared(m, tokens, stages):
     return max((m + tokens) * 128 * stages, tokens * (m + 4) * 4)
 
 
+def product(name):
+    """Returns what the name of a product says: outputs and tokens of a block, stages, small."""
+    if match := re.fullmatch(r"gemm_(?:wgmma_)?(\d+)x(\d+)_s(\d+)", name):
+        return *map(int, match.groups()), False
+    if match := re.fullmatch(r"gemm_small_t(\d+)_w(\d+)_s(\d+)", name):
+        tokens, warps, stages = map(int, match.groups())
+        return warps * 16, tokens, stages, True
+    return None
+
+
 def shared_bytes(name):
-    if match := re.fullmatch(r"gemm_(\d+)x(\d+)_s(\d+)", name):
-        return gemm_shared(*map(int, match.groups()))
-    if match := re.fullmatch(r"gemm_small_t(\d+)_w(\d+)", name):
-        tokens, warps = map(int, match.groups())
-        stages = {8: 8, 16: 8, 32: 6, 64: 4}[tokens]
-        return (warps * 16 + max(tokens, 16)) * 256 * stages
+    if p := product(name):
+        outputs, tokens, stages, small = p
+        return (outputs + tokens) * 256 * stages if small else gemm_shared(outputs, tokens, stages)
     return 32 if name.startswith("rms_norm") else 0
 
 
@@ -68,19 +76,19 @@ class Compiler:
         # Without contraction the emulator's arithmetic is the GPU's; where a fused operation is meant,
         # the source says fma_.
         options = [f"--gpu-architecture={target}", "--std=c++17", "--fmad=false"]
-        if TARGETS[target] == "cubin":
+        if target.startswith("sm_"):
             options.append("--ptxas-options=-v")
-        header = (HERE / "kernel.h").read_bytes()
         program = ctypes.c_void_p()
         self.nvrtc.nvrtcCreateProgram(
-            ctypes.byref(program), (HERE / f"{module}.cu").read_bytes(), f"{module}.cu".encode(), 1,
-            (ctypes.c_char_p * 1)(header), (ctypes.c_char_p * 1)(b"kernel.h"))
+            ctypes.byref(program), (HERE / f"{module}.cu").read_bytes(), f"{module}.cu".encode(), len(HEADERS),
+            (ctypes.c_char_p * len(HEADERS))(*[(HERE / h).read_bytes() for h in HEADERS]),
+            (ctypes.c_char_p * len(HEADERS))(*[h.encode() for h in HEADERS]))
         encoded = [o.encode() for o in options]
         failed = self.nvrtc.nvrtcCompileProgram(program, len(encoded), (ctypes.c_char_p * len(encoded))(*encoded))
         log = self.take(program, "nvrtcGetProgramLogSize", "nvrtcGetProgramLog").rstrip(b"\0").decode()
         if failed:
             sys.exit(f"build.py: {module}.cu for {target}:\n{log}")
-        kind = "CUBIN" if TARGETS[target] == "cubin" else "PTX"
+        kind = "CUBIN" if target.startswith("sm_") else "PTX"
         image = self.take(program, f"nvrtcGet{kind}Size", f"nvrtcGet{kind}")
         self.nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
         return image, log
@@ -108,10 +116,10 @@ def resources(log):
 
 def build():
     compiler, images, kernels, faults = Compiler(), {}, {}, []
-    for module in MODULES:
-        ptx, _ = compiler.compile(module, "compute_80")
+    for module, targets in MODULES.items():
+        ptx, _ = compiler.compile(module, "compute_80" if "compute_80" in targets else "compute_90a")
         limits = bounds(ptx.decode())
-        for target in TARGETS:
+        for target in targets:
             image, log = compiler.compile(module, target)
             images[f"{module}.{target}.{TARGETS[target]}"] = image
             for name, (registers, stack, spilled) in resources(log).items():
@@ -120,6 +128,8 @@ def build():
                 kernel = kernels.setdefault(
                     name, {"module": module, "threads": threads, "blocks": blocks, "shared": shared, "registers": {}})
                 kernel["registers"][target] = registers
+                if p := product(name):
+                    kernel.update(outputs=p[0], tokens=p[1], small=p[3])
                 if spilled or stack:
                     faults.append(f"{name} for {target}: {spilled} bytes spilled, {stack} bytes of stack")
                 if blocks * (shared + 1024) > SHARED_LIMIT[target] + 1024:
@@ -129,7 +139,7 @@ def build():
     if faults:
         sys.exit("build.py: " + "\n".join(faults))
     sources = hashlib.sha256()
-    for name in ["kernel.h"] + sorted(f"{m}.cu" for m in MODULES):
+    for name in HEADERS + sorted(f"{m}.cu" for m in MODULES):
         sources.update((HERE / name).read_bytes())
     manifest = {
         "nvrtc": VERSION,

@@ -33,6 +33,13 @@ struct Copy {
   bool valid;
 };
 
+// Product is one wgmma in flight: a lane's part of d, and the tiles.
+struct Product {
+  float *d;
+  int values; // of d
+  const void *a, *b;
+};
+
 // Slot is what one lane hands into a warp operation and receives from it.
 struct Slot {
   u32 in[10];
@@ -59,6 +66,8 @@ struct Fiber {
   unsigned generation = 0;
   std::vector<std::vector<Copy>> groups; // committed, the oldest first
   std::vector<Copy> open;                // not committed
+  std::vector<std::vector<Product>> products; // of wgmma, likewise
+  std::vector<Product> open_products;
 };
 
 struct Block {
@@ -66,12 +75,17 @@ struct Block {
   u8 *shared;
   size_t shared_bytes;
   Meeting barrier;
+  Meeting groups[8]; // of 128 threads each
+  Fiber *fibers;
   std::vector<Warp> warps;
 };
 
 extern Block *block;
 extern Fiber *fiber;
 void yield(); // back to the scheduler
+
+// warpgroup_product runs product i of group g of 128 fibers.
+void warpgroup_product(Fiber *fibers, int g, size_t i);
 
 inline Warp &warp() { return block->warps[fiber->thread / 32]; }
 inline int lane() { return fiber->thread % 32; }
@@ -127,6 +141,7 @@ struct Register {
   static void name
 #define ENTRY(name) static emu::Register register_##name({#name, emu::Call<name>::run, threads_of_##name});
 #define DEVICE static inline __attribute__((always_inline, unused))
+#define METHOD inline __attribute__((always_inline))
 #define UNROLL
 #define __device__
 #define __restrict__ __restrict
@@ -236,6 +251,32 @@ static inline void mma_bf16(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {
   });
   memcpy(d, mine.out, 16);
 }
+
+// Products of a warpgroup run at the wait that covers them, from what is in shared memory then.
+template <int R> static inline void wgmma(float (&d)[R], const void *a, const void *b) {
+  emu::check_shared(a, 64 * 128 - 96, "wgmma");
+  emu::check_shared(b, 2 * R * 128 - 96, "wgmma");
+  emu::fiber->open_products.push_back({d, R, a, b});
+}
+DEVICE void wgmma_fence() {}
+static inline void wgmma_commit() {
+  emu::fiber->products.push_back(std::move(emu::fiber->open_products));
+  emu::fiber->open_products.clear();
+}
+template <int N> static inline void wgmma_wait() {
+  int first = emu::fiber->thread / 128 * 128;
+  emu::meet(emu::block->groups[first / 128], "wgmma wait", [&] {
+    emu::Fiber *fibers = emu::block->fibers + first;
+    int landing = (int)fibers[0].products.size() - N;
+    for (int g = 0; g < landing; g++) {
+      for (size_t i = 0; i < fibers[0].products[g].size(); i++)
+        emu::warpgroup_product(fibers, g, i);
+    }
+    for (int t = 0; t < 128 && landing > 0; t++)
+      fibers[t].products.erase(fibers[t].products.begin(), fibers[t].products.begin() + landing);
+  });
+}
+DEVICE void fence_async() {}
 
 DEVICE float fma_(float a, float b, float c) { return fmaf(a, b, c); }
 DEVICE float sqrt_(float x) { return sqrtf(x); }

@@ -25,12 +25,13 @@ struct alignas(16) vec16 {
 #include "emu.h"
 #else
 
-#define SHARED(name) extern __shared__ __align__(128) unsigned char name[]
+#define SHARED(name) extern __shared__ __align__(1024) unsigned char name[]
 // KERNEL(f, threads, blocks) begins the kernel f for blocks of `threads` threads, `blocks` of them
 // on one multiprocessor.
 #define KERNEL(name, threads, blocks) extern "C" __global__ void __launch_bounds__(threads, blocks) name
 #define ENTRY(name)
 #define DEVICE static __device__ __forceinline__
+#define METHOD __device__ __forceinline__
 #define UNROLL _Pragma("unroll")
 
 DEVICE u32 thread_x() { return threadIdx.x; }
@@ -74,6 +75,52 @@ DEVICE void mma_bf16(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
+#ifdef HOPPER
+// wgmma adds a 64×16 by 16×N product to d for the 128 threads of a warpgroup; d has N/2 values a
+// thread, and value 4·j+c lies in row 16·warp + lane/4 + c/2·8, column 8·j + lane%4·2 + c%2. a and b
+// are tiles in shared memory, rows of 128 bytes swizzled as chunk_at does, aligned to 1024 bytes; 32
+// bytes further is the next 16 of k. The product runs asynchronously: d and the tiles are its own
+// until the wgmma_wait that covers its group. Who wrote the tiles calls fence_async before the
+// barrier that precedes it.
+DEVICE u64 tile_descriptor(const void *tile) {
+  const u64 swizzled = 1, next_rows = 1024 >> 4;
+  return (shared_address(tile) & 0x3ffff) >> 4 | 1ull << 16 | next_rows << 32 | swizzled << 62;
+}
+DEVICE void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;\n" ::: "memory"); }
+DEVICE void wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;\n" ::: "memory"); }
+template <int N> DEVICE void wgmma_wait() { asm volatile("wgmma.wait_group.sync.aligned %0;\n" ::"n"(N) : "memory"); }
+DEVICE void fence_async() { asm volatile("fence.proxy.async.shared::cta;\n" ::: "memory"); }
+#define D4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
+#define D16(i) D4(i), D4(i + 4), D4(i + 8), D4(i + 12)
+#define D64(i) D16(i), D16(i + 16), D16(i + 32), D16(i + 48)
+DEVICE void wgmma(float (&d)[64], const void *a, const void *b) {
+  asm volatile(
+      "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {"
+      "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"
+      "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31,"
+      "%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,"
+      "%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63"
+      "}, %64, %65, 1, 1, 1, 0, 0;\n"
+      : D64(0)
+      : "l"(tile_descriptor(a)), "l"(tile_descriptor(b)));
+}
+DEVICE void wgmma(float (&d)[128], const void *a, const void *b) {
+  asm volatile(
+      "wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 {"
+      "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"
+      "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31,"
+      "%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,"
+      "%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63,"
+      "%64,%65,%66,%67,%68,%69,%70,%71,%72,%73,%74,%75,%76,%77,%78,%79,"
+      "%80,%81,%82,%83,%84,%85,%86,%87,%88,%89,%90,%91,%92,%93,%94,%95,"
+      "%96,%97,%98,%99,%100,%101,%102,%103,%104,%105,%106,%107,%108,%109,%110,%111,"
+      "%112,%113,%114,%115,%116,%117,%118,%119,%120,%121,%122,%123,%124,%125,%126,%127"
+      "}, %128, %129, 1, 1, 1, 0, 0;\n"
+      : D64(0), D64(64)
+      : "l"(tile_descriptor(a)), "l"(tile_descriptor(b)));
+}
+#endif
+
 DEVICE float bits_float(u32 u) { return __uint_as_float(u); }
 DEVICE u32 float_bits(float f) { return __float_as_uint(f); }
 DEVICE float fma_(float a, float b, float c) { return __fmaf_rn(a, b, c); }
@@ -107,5 +154,40 @@ DEVICE float high_float(u32 pair) { return bits_float(pair & 0xffff0000u); }
 DEVICE void store(float *p, float v) { *p = v; }
 DEVICE void store(bf16 *p, float v) { *p = to_bf16(v); }
 DEVICE float round_bf16(float v) { return to_float(to_bf16(v)); }
+
+// load8 and store8 move eight neighbouring values, aligned to 16 bytes.
+DEVICE void load8(float (&v)[8], const float *p) {
+  UNROLL
+  for (int half = 0; half < 2; half++) {
+    vec16 r = ((const vec16 *)p)[half];
+    UNROLL
+    for (int i = 0; i < 4; i++)
+      v[4 * half + i] = bits_float(r.w[i]);
+  }
+}
+DEVICE void load8(float (&v)[8], const bf16 *p) {
+  vec16 r = *(const vec16 *)p;
+  UNROLL
+  for (int i = 0; i < 4; i++)
+    v[2 * i] = low_float(r.w[i]), v[2 * i + 1] = high_float(r.w[i]);
+}
+DEVICE void store8(float *p, const float (&v)[8]) {
+  UNROLL
+  for (int half = 0; half < 2; half++) {
+    vec16 r;
+    UNROLL
+    for (int i = 0; i < 4; i++)
+      r.w[i] = float_bits(v[4 * half + i]);
+    ((vec16 *)p)[half] = r;
+  }
+}
+DEVICE void store8(bf16 *p, const float (&v)[8]) {
+  vec16 r;
+  UNROLL
+  for (int i = 0; i < 4; i++)
+    r.w[i] = pack_bf16(v[2 * i], v[2 * i + 1]);
+  *(vec16 *)p = r;
+}
+DEVICE bool aligned16(const void *p) { return ((u64)p & 15) == 0; }
 
 template <class T> DEVICE T min_(T a, T b) { return a < b ? a : b; }

@@ -24,6 +24,11 @@ type Kernel struct {
 	Threads int    `json:"threads"` // of a block
 	Blocks  int    `json:"blocks"`  // that a multiprocessor is meant to hold at once
 	Shared  int    `json:"shared"`  // dynamic shared memory of a block, bytes
+	// A product's block computes Outputs by Tokens. Small ones are meant for few tokens, and have their
+	// tiles of tokens in the grid's y.
+	Outputs int  `json:"outputs"`
+	Tokens  int  `json:"tokens"`
+	Small   bool `json:"small"`
 	// Registers of a thread by target: sm_80, sm_90a.
 	Registers map[string]int `json:"registers"`
 }
@@ -64,7 +69,7 @@ func (t *Table) Modules() []string {
 }
 
 // Image returns a module for a GPU of the given compute capability: its machine code if there is
-// some, else PTX for the driver to translate.
+// some, else PTX for the driver to translate. A module for other chips alone has no image: nil.
 func (t *Table) Image(module string, major, minor int) (name string, image []byte, err error) {
 	switch {
 	case major == 9 && minor == 0:
@@ -73,6 +78,9 @@ func (t *Table) Image(module string, major, minor int) (name string, image []byt
 		name = module + ".sm_80.cubin"
 	default:
 		name = module + ".compute_80.ptx"
+	}
+	if t.Images[name] == "" {
+		return "", nil, nil
 	}
 	f, err := t.files.Open(name)
 	if err != nil {

@@ -18,16 +18,34 @@ DEVICE float reduce(float v, float *partial) {
   return sum;
 }
 
+// Rows are read eight values a thread where their length allows it.
+
 // rms_norm: y [T,D] = x/rms(x)·w, or ·(1+w) with plus_one. One block per row.
 template <class Out>
 DEVICE void rms_norm(Out *y, const float *x, const float *w, int D, float eps, int plus_one, u8 *shared) {
   const float *row = x + (u64)block_x() * D;
-  float sum = 0;
-  for (int i = thread_x(); i < D; i += THREADS)
+  Out *out = y + (u64)block_x() * D;
+  int wide = D % 8 == 0 ? D : 0; // the values that are read by eight
+  float sum = 0, v[8], a[8];
+  for (int i = thread_x() * 8; i < wide; i += THREADS * 8) {
+    load8(v, row + i);
+    UNROLL
+    for (int j = 0; j < 8; j++)
+      sum = fma_(v[j], v[j], sum);
+  }
+  for (int i = wide + thread_x(); i < D; i += THREADS)
     sum = fma_(row[i], row[i], sum);
-  float scale = div_(1.0f, sqrt_(div_(reduce(sum, (float *)shared), (float)D) + eps));
-  for (int i = thread_x(); i < D; i += THREADS)
-    store(y + (u64)block_x() * D + i, row[i] * scale * (plus_one ? 1.0f + w[i] : w[i]));
+  float scale = div_(1.0f, sqrt_(div_(reduce(sum, (float *)shared), (float)D) + eps)), one = plus_one ? 1.0f : 0.0f;
+  for (int i = thread_x() * 8; i < wide; i += THREADS * 8) {
+    load8(v, row + i);
+    load8(a, w + i);
+    UNROLL
+    for (int j = 0; j < 8; j++)
+      v[j] = v[j] * scale * (one + a[j]);
+    store8(out + i, v);
+  }
+  for (int i = wide + thread_x(); i < D; i += THREADS)
+    store(out + i, row[i] * scale * (one + w[i]));
 }
 KERNEL(rms_norm_bf16, THREADS, 4)(bf16 *y, const float *x, const float *w, int D, float eps, int plus_one) {
   SHARED(shared);
@@ -42,7 +60,17 @@ ENTRY(rms_norm_f32)
 
 // add: y += x, n values.
 template <class In> DEVICE void add(float *y, const In *x, u64 n) {
-  for (u64 i = (u64)block_x() * THREADS + thread_x(); i < n; i += (u64)grid_x() * THREADS)
+  u64 first = (u64)block_x() * THREADS + thread_x(), step = (u64)grid_x() * THREADS;
+  for (u64 i = first; i < n / 8; i += step) {
+    float u[8], v[8];
+    load8(u, y + i * 8);
+    load8(v, x + i * 8);
+    UNROLL
+    for (int j = 0; j < 8; j++)
+      u[j] += v[j];
+    store8(y + i * 8, u);
+  }
+  for (u64 i = n / 8 * 8 + first; i < n; i += step)
     y[i] += to_float(x[i]);
 }
 KERNEL(add_f32, THREADS, 4)(float *y, const float *x, u64 n) { add(y, x, n); }
@@ -95,24 +123,32 @@ DEVICE float activate(float x, int act) {
 }
 
 // gate: y [T,F] = act(gate)·up. gate and up have rows of `stride` values, so that they can be the
-// halves of one product. Grid: (columns/THREADS, T).
-KERNEL(gate_bf16, THREADS, 4)
-(bf16 *y, const bf16 *gate, const bf16 *up, int F, int stride, int act) {
-  u32 i = block_x() * THREADS + thread_x();
-  if (i >= (u32)F)
+// halves of one product. Grid: (⌈F/(8·THREADS)⌉, T).
+template <class V> DEVICE void gate(V *y, const V *gate, const V *up, int F, int stride, int act) {
+  int first = (block_x() * THREADS + thread_x()) * 8;
+  if (first >= F)
     return;
-  u64 from = (u64)block_y() * stride + i;
-  y[(u64)block_y() * F + i] = to_bf16(activate(to_float(gate[from]), act) * to_float(up[from]));
+  y += (u64)block_y() * F + first;
+  gate += (u64)block_y() * stride + first;
+  up += (u64)block_y() * stride + first;
+  if (first + 8 <= F && aligned16(y) && aligned16(gate) && aligned16(up)) {
+    float u[8], v[8];
+    load8(u, gate);
+    load8(v, up);
+    UNROLL
+    for (int i = 0; i < 8; i++)
+      v[i] *= activate(u[i], act);
+    store8(y, v);
+    return;
+  }
+  for (int i = 0; i < min_(8, F - first); i++)
+    store(y + i, activate(to_float(gate[i]), act) * to_float(up[i]));
 }
+KERNEL(gate_bf16, THREADS, 4)
+(bf16 *y, const bf16 *g, const bf16 *up, int F, int stride, int act) { gate(y, g, up, F, stride, act); }
 ENTRY(gate_bf16)
 KERNEL(gate_f32, THREADS, 4)
-(float *y, const float *gate, const float *up, int F, int stride, int act) {
-  u32 i = block_x() * THREADS + thread_x();
-  if (i >= (u32)F)
-    return;
-  u64 from = (u64)block_y() * stride + i;
-  y[(u64)block_y() * F + i] = activate(gate[from], act) * up[from];
-}
+(float *y, const float *g, const float *up, int F, int stride, int act) { gate(y, g, up, F, stride, act); }
 ENTRY(gate_f32)
 
 // sin_cos: the angle is reduced by multiples of π/2 in three steps (Cody and Waite), which is exact
