@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# The GPU kernels on a card: correctness, races, speed, and torch beside them.
+#
+#   reference/gpu/check.sh build DIR     cross-builds what a card needs into DIR; needs Go, no GPU
+#   DIR/check.sh [STAGE…]                on the machine with the card; all stages if none is named
+#
+# Stages: environment smoke conformance sanitizer kernels beside peer compiled. Each has a time limit
+# and leaves $OUT/STAGE.json (OUT is DIR/out by default); a table ends the run. The exit status is 1 if a
+# stage failed. Needs there: the driver; compute-sanitizer, torch, transformers and peft for the
+# stages that use them, which are skipped with a reason where one is missing.
+set -uo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+
+if [ "${1:-}" = build ]; then
+  set -e
+  to=${2:?check.sh build DIR}
+  mkdir -p "$to"
+  cd "$here/../.."
+  export CGO_ENABLED=0 GOOS=linux GOARCH=amd64
+  go test -c -tags cuda -ldflags='-s -w' -o "$to/cuda.test" ./internal/cuda
+  go build -tags cuda -ldflags='-s -w' -o "$to/measure" ./reference/gpu/measure
+  cp reference/gpu/{check.sh,report.py,beside.py,torch_peer.py} "$to"
+  git describe --always --dirty --abbrev=10 >"$to/commit"
+  exit
+fi
+
+out=${OUT:-$here/out}
+mkdir -p "$out"
+export BARKA_GPU=card PYTHONUNBUFFERED=1 TOKENIZERS_PARALLELISM=false
+failed=0
+
+# stage NAME LIMIT COMMAND…: runs a command; what it prints to standard output is its JSON, if any.
+stage() {
+  local name=$1 limit=$2 start=$EPOCHREALTIME status
+  shift 2
+  timeout --kill-after=5 "$limit" "$@" >"$out/$name.result" 2>"$out/$name.log"
+  status=$?
+  python3 "$here/report.py" stage "$out" "$name" "$start" "$EPOCHREALTIME" "$status" || status=1
+  [ "$status" = 0 ] || { failed=1; tail -n 30 "$out/$name.log"; }
+}
+skip() { python3 "$here/report.py" skip "$out" "$1" "$2"; }
+tests() { "$here/cuda.test" -test.v -test.run "$1" 1>&2; }
+has() { python3 -c "import $1" 2>/dev/null; }
+
+sanitizer() {
+  local tool
+  export BARKA_GPU_SMALL=1
+  for tool in memcheck racecheck; do
+    echo "== $tool" >&2
+    compute-sanitizer --tool "$tool" --error-exitcode 9 "$here/cuda.test" -test.v \
+      -test.run 'RMSNorm|Add|Gate|Rotary|Embed|Products|Tile' 1>&2 || return
+  done
+}
+
+run() {
+  case $1 in
+  environment) if has torch; then stage environment 60 python3 "$here/beside.py" environment; else skip environment "no torch"; fi ;;
+  smoke) stage smoke 60 tests 'Memory|Callers|Events|Graph|Arena|LaunchesDo|Signals|NoDriver|Binary' ;;
+  conformance) stage conformance 120 tests 'RMSNorm|Add|Gate|Rotary|Embed|Products|Invariance|Tile|PTX' ;;
+  sanitizer)
+    if command -v compute-sanitizer >/dev/null; then stage sanitizer 120 sanitizer; else skip sanitizer "no compute-sanitizer"; fi ;;
+  kernels) stage kernels 120 "$here/measure" -divide "${DIVIDE:-1}" ;;
+  beside) if has torch; then stage beside 90 python3 "$here/beside.py" kernels; else skip beside "no torch"; fi ;;
+  peer) if has transformers && has peft; then stage peer 200 python3 "$here/torch_peer.py"; else skip peer "no transformers or peft"; fi ;;
+  compiled) if has transformers; then stage compiled 120 python3 "$here/torch_peer.py" compiled; else skip compiled "no transformers"; fi ;;
+  *) echo "check.sh: no stage $1" >&2; exit 2 ;;
+  esac
+}
+# timeout runs programs, not functions: a stage that is a function runs in this script again.
+if [ "${1:-}" = --function ]; then
+  shift
+  "$@"
+  exit
+fi
+timeout() {
+  local options=("$1" "$2")
+  shift 2
+  if [ "$(type -t "$1")" = function ]; then set -- "$here/check.sh" --function "$@"; fi
+  command timeout "${options[@]}" "$@"
+}
+
+[ $# -gt 0 ] || set -- environment smoke conformance sanitizer kernels beside peer compiled
+for name; do run "$name"; done
+python3 "$here/report.py" table "$out" "$here/commit"
+exit $failed
