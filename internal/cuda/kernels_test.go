@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"testing"
 
 	"barka/internal/cuda"
@@ -424,6 +425,17 @@ func (m *matrices) invariant(name string, counts []int) (runs int) {
 		}
 	}
 	return runs
+}
+
+// A write behind an allocation, for check.sh to see that compute-sanitizer reports one.
+func TestPlantedFault(t *testing.T) {
+	if os.Getenv("BARKA_GPU_FAULT") == "" {
+		t.Skip("runs under compute-sanitizer alone, with BARKA_GPU_FAULT set")
+	}
+	b := newBench(t)
+	p := b.alloc(1024)
+	b.Compute.Launch(b.kernel("nothing"), 1, 1, cuda.Argument(p+1024))
+	check(t, b.Synchronize())
 }
 
 // Chips without machine code of their own run the PTX, which the driver translates.

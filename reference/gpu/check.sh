@@ -20,7 +20,8 @@ if [ "${1:-}" = build ]; then
   go test -c -tags cuda -ldflags='-s -w' -o "$to/cuda.test" ./internal/cuda
   go build -tags cuda -ldflags='-s -w' -o "$to/measure" ./reference/gpu/measure
   cp reference/gpu/{check.sh,report.py,beside.py,torch_peer.py} "$to"
-  git describe --always --dirty --abbrev=10 >"$to/commit"
+  sources=$(sed -n 's/.*"sources": "\(.\{12\}\).*/\1/p' internal/cuda/kernels/manifest.json)
+  echo "$(git describe --always --dirty --abbrev=10), kernels $sources" >"$to/commit"
   exit
 fi
 
@@ -45,6 +46,11 @@ has() { python3 -c "import $1" 2>/dev/null; }
 sanitizer() {
   local tool
   export BARKA_GPU_SMALL=1
+  echo "== a planted fault" >&2
+  if BARKA_GPU_FAULT=1 compute-sanitizer --error-exitcode 9 "$here/cuda.test" -test.run PlantedFault >&2; then
+    echo "compute-sanitizer does not see a planted write out of bounds" >&2
+    return 1
+  fi
   for tool in memcheck racecheck; do
     echo "== $tool" >&2
     compute-sanitizer --tool "$tool" --error-exitcode 9 "$here/cuda.test" -test.v \
