@@ -41,6 +41,32 @@ func TestArchitecture(t *testing.T) {
 	}
 }
 
+// TestPages: the files, the tests and the links that other pages name exist.
+func TestPages(t *testing.T) {
+	p := page{T: t, files: tracked(t)}
+	for _, file := range p.files {
+		if path.Ext(file) != ".md" || strings.Contains(file, "testdata/") || file == "CHANGELOG.md" || file == "docs/architecture.md" {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join("..", filepath.FromSlash(file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(file, func(t *testing.T) {
+			p.T = t
+			for _, m := range quoted.FindAllStringSubmatch(string(text), -1) {
+				if inTree.MatchString(m[1]) || testName.MatchString(m[1]) {
+					p.name(m[1])
+				}
+			}
+			p.links(path.Dir(file), string(text))
+		})
+	}
+	if p.named < 30 {
+		t.Errorf("%d names found, expected over 30: the pages are no longer read as they are written", p.named)
+	}
+}
+
 // page checks names against the files of the repository.
 type page struct {
 	*testing.T
@@ -105,14 +131,19 @@ func (p *page) prose(text string) {
 	for _, m := range quoted.FindAllStringSubmatch(text, -1) {
 		p.name(m[1])
 	}
-	for _, m := range link.FindAllStringSubmatch(text, -1) {
-		if !p.exists(path.Join("docs", m[1])) {
-			p.Errorf("the link to %s leads nowhere", m[1])
-		}
-	}
+	p.links("docs", text)
 	for _, m := range where.FindAllStringSubmatch(text, -1) {
 		if strings.Contains(m[2], "/") && path.Ext(m[2]) != "" && p.exists(m[2]) {
 			p.declared(m[2], m[1])
+		}
+	}
+}
+
+// links checks the links of a text in the folder dir.
+func (p *page) links(dir, text string) {
+	for _, m := range link.FindAllStringSubmatch(text, -1) {
+		if !p.exists(path.Join(dir, m[1])) {
+			p.Errorf("the link to %s leads nowhere", m[1])
 		}
 	}
 }

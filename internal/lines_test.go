@@ -35,7 +35,7 @@ func tracked(t *testing.T) []string {
 	})
 }
 
-// TestLineLength covers Go, Python, shell scripts, Markdown and templates of pages. Test data and
+// TestLineLength covers Go, C++, Python, shell scripts, Markdown and templates of pages. Test data and
 // generated files may have long lines, and so may lines of these kinds, which
 // cannot be broken without changing what they say:
 //
@@ -61,7 +61,7 @@ func longLines(t *testing.T, name string) []int {
 	if strings.HasPrefix(name, ".ci/") {
 		kind = ".sh"
 	}
-	if !slices.Contains([]string{".go", ".py", ".sh", ".md", ".html"}, kind) {
+	if !slices.Contains([]string{".go", ".cu", ".cc", ".h", ".py", ".sh", ".md", ".html"}, kind) {
 		return nil
 	}
 	text, err := os.ReadFile(filepath.Join("..", filepath.FromSlash(name)))
