@@ -53,11 +53,11 @@ func names(t *testing.T, dir string) []string {
 	return out
 }
 
-// TestWritersOfOneFile: writers of the same target do not disturb each other; the
-// file is whole at any time, and is what one of them wrote.
+// TestWritersOfOneFile: writers of the same target do not disturb each other. The file is
+// complete at any time, with the content of one of them.
 func TestWritersOfOneFile(t *testing.T) {
 	dir := t.TempDir()
-	path := filepath.Join(dir, strings.Repeat("n", 240)) // as long as names may be, nearly
+	path := filepath.Join(dir, strings.Repeat("n", 240)) // nearly the longest possible name
 	var wg sync.WaitGroup
 	for i := range byte(8) {
 		wg.Go(func() {
@@ -88,8 +88,8 @@ func TestWritersOfOneFile(t *testing.T) {
 	}
 }
 
-// TestLitter: a process removes what a killed one left, but neither what another
-// is writing nor what it does not know.
+// TestLitter: a process removes the temporary files of a killed one, but not those of a
+// running one, and no other files.
 func TestLitter(t *testing.T) {
 	if dir := os.Getenv("ATOMICFILE_TEST_DIR"); dir != "" { // the child: writes, and is killed
 		f, err := Create(filepath.Join(dir, "card.md"))
@@ -151,7 +151,8 @@ func TestLitter(t *testing.T) {
 	}
 }
 
-// TestTarget: a temporary name tells its target, and no other name is taken for one.
+// TestTarget: a temporary name contains its target, and no other name is recognised as
+// temporary.
 func TestTarget(t *testing.T) {
 	for name, want := range map[string]string{
 		filepath.Base(temporary("/x/model.safetensors")): "model.safetensors",

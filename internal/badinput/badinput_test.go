@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestReadFile: a file of a terabyte, which takes no place on the disk, and one
-// without an end are refused; others are read whole.
+// TestReadFile: a sparse file of a terabyte and an endless one are refused; others are read
+// whole.
 func TestReadFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "config.json")

@@ -8,8 +8,7 @@ import (
 	"barka/internal/dataset"
 )
 
-// BenchmarkMap is the cost of a record besides the work on it: journal, order,
-// and Parquet.
+// BenchmarkMap measures the overhead per record: journal, ordering and Parquet.
 func BenchmarkMap(b *testing.B) {
 	partLimits = dataset.DefaultLimits
 	defer func() { partLimits = dataset.Limits{Rows: 40, Bytes: 1 << 16} }()

@@ -22,8 +22,8 @@ import (
 	"barka/internal/testfiles"
 )
 
-// The crash tests start this test program again as a child that runs testStage
-// to the end, unless it is killed before.
+// The crash tests start this test program as a child, which runs testStage to its end
+// unless it is killed.
 const (
 	childOut      = "BARKA_DURABLE_TEST_OUT"
 	childUnlocked = "BARKA_DURABLE_TEST_UNLOCKED" // as on a file system without locks
@@ -65,8 +65,8 @@ func testPassages(n int) iter.Seq2[dataset.Passage, error] {
 	}
 }
 
-// testStage is a stage with rejects, records of no, one and two rows, workers
-// that end in any order, private work in the journal, and totals.
+// testStage is a stage with rejected records, records of 0, 1 and 2 rows, workers that
+// finish in any order, private data in the journal, and totals.
 func testStage(ctx context.Context, out string, delay time.Duration, workers int) error {
 	partLimits = dataset.Limits{Rows: 40, Bytes: 1 << 16}
 	r, err := Begin(out, Identity{Stage: "test", Version: 1, Options: testOptions{Beam: 5}, Seed: 7}, false)
@@ -145,9 +145,8 @@ func reference(t *testing.T) string {
 	return dir
 }
 
-// child runs testStage in a process that is killed after wait, counted from
-// its printing of the line after (at once when that is empty). It returns
-// whether the process came to its end.
+// child runs testStage in a process and kills it wait after it printed the line after, or
+// after its start if that is empty. It reports whether the process reached its end.
 func child(t *testing.T, out, after string, wait, delay time.Duration) (ended bool) {
 	t.Helper()
 	exe, err := os.Executable()
@@ -195,7 +194,7 @@ func TestKilledDuringMap(t *testing.T) {
 		out := filepath.Join(t.TempDir(), "out")
 		kills := 0
 		for ; kills < 200; kills++ {
-			// Longer each time, so that slow machines come to an end too.
+			// The wait grows, so that slow machines reach the end too.
 			wait := time.Duration(float64(60*time.Millisecond) * math.Pow(1.05, float64(kills)))
 			if child(t, out, "map", rand.N(wait), 12*time.Millisecond) {
 				break
@@ -227,7 +226,7 @@ func TestKilledDuringFinish(t *testing.T) {
 			out = filepath.Join(t.TempDir(), "out")
 		} else {
 			killed++
-			if _, err := os.Stat(out); err == nil { // renamed already: it must be whole
+			if _, err := os.Stat(out); err == nil { // renamed already, so that it must be complete
 				for name, data := range testfiles.Tree(t, want) {
 					if got, _ := os.ReadFile(filepath.Join(out, name)); string(got) != data {
 						t.Errorf("%s differs in a directory that has its name already", name)
@@ -245,8 +244,7 @@ func TestKilledDuringFinish(t *testing.T) {
 	sameTree(t, want, out)
 }
 
-// TestStatesBetweenRenames sets up what a crash in the few instructions around
-// the renames leaves behind.
+// TestStatesBetweenRenames sets up the states that a crash between the renames can leave.
 func TestStatesBetweenRenames(t *testing.T) {
 	want := reference(t)
 	identity := func(out string, replace bool) {

@@ -33,8 +33,7 @@ func init() {
 	}
 }
 
-// smallDisk mounts a file system of the given size, in which a full disk can
-// be met for real.
+// smallDisk mounts a file system of the given size, to test a disk that is really full.
 func smallDisk(t *testing.T, size string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -48,7 +47,7 @@ func smallDisk(t *testing.T, size string) string {
 func TestDiskFull(t *testing.T) {
 	want := reference(t)
 	full := 0
-	// From a disk too small for the first line to one large enough for all.
+	// The sizes go from too small for the first line to large enough for everything.
 	for _, size := range []string{"12k", "32k", "64k", "128k", "256k", "384k", "512k", "640k", "768k", "1m", "2m"} {
 		disk := smallDisk(t, size)
 		out := filepath.Join(disk, "out")
@@ -76,9 +75,8 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
-// TestFileTooLarge has a child's writes fail by a limit on the size of files,
-// which needs no rights: every write, the middle of a line included, can be the
-// one that fails.
+// TestFileTooLarge makes a child's writes fail by a limit on the size of files, which needs
+// no privileges. Every write can be the one that fails, also in the middle of a line.
 func TestFileTooLarge(t *testing.T) {
 	want := reference(t)
 	out := filepath.Join(t.TempDir(), "out")
@@ -168,7 +166,7 @@ func TestNoPermission(t *testing.T) {
 	os.Chmod(dir, 0o555)
 	done := make(chan error)
 	go func() {
-		// The thread gives up its rights and ends with the goroutine.
+		// The thread drops its privileges and ends with the goroutine.
 		runtime.LockOSThread()
 		if os.Getuid() == 0 {
 			unix.SetfsuidRetUid(65534)

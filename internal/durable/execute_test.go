@@ -10,9 +10,9 @@ import (
 	"barka/internal/dataset"
 )
 
-// TestExecuteAfterBadInput: an error of the input removes a partial directory
-// that holds no finished work, so that other inputs can be given at once. Work
-// that was journaled, files of the stage, and what other errors leave stay.
+// TestExecuteAfterBadInput: after an error in the input, a partial directory without
+// finished work is removed, so that other inputs can be given at once. Journaled work,
+// files of the stage and the partial directories of other errors stay.
 func TestExecuteAfterBadInput(t *testing.T) {
 	bad, other := badinput.Errorf("line 3 is no row"), errors.New("disk on fire")
 	for _, c := range []struct {

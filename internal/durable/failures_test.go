@@ -13,8 +13,8 @@ import (
 	"barka/internal/dataset"
 )
 
-// failing runs a Map in which the records of fail fail; that of leaves too,
-// with a row left of it. It returns which were worked on, in order.
+// failing runs a Map in which the records of fail fail. The record of leaves fails too, but
+// has a result row. It returns the records that were worked on, in order.
 func failing(t *testing.T, r *Run, n int, retry bool, limits Failures, fail []string, leaves string) ([]string, error) {
 	t.Helper()
 	var worked []string
@@ -45,9 +45,8 @@ func ids(t *testing.T, n int) (all []string) {
 	return all
 }
 
-// TestFailures: records that fail without a success after them have no result
-// when the run stops; failures before that are kept, and worked on again on
-// request alone.
+// TestFailures: failures at the end of a stopped run, without a success after them, have no
+// result. Earlier failures are kept, and are retried only on request.
 func TestFailures(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	all := ids(t, 12)
@@ -62,7 +61,7 @@ func TestFailures(t *testing.T) {
 	bad := append([]string{all[1], all[2]}, all[5:]...)
 	worked, err := failing(t, r, 12, false, Failures{InARow: 4}, bad, all[4])
 	var many *TooManyFailures
-	// all[4] fails too, though a row is left of it.
+	// all[4] fails too, although it has a result row.
 	if !errors.As(err, &many) || many.InARow != 4 || !slices.Equal(worked, all[:8]) {
 		t.Fatalf("%v after %v", err, worked)
 	}
@@ -96,7 +95,7 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// TestFailureShare counts the records of this run, from the 100th on.
+// TestFailureShare: the share is that of this run's records, from the 100th on.
 func TestFailureShare(t *testing.T) {
 	r, err := Begin(filepath.Join(t.TempDir(), "out"), Identity{Stage: "test", Version: 1}, false)
 	if err != nil {

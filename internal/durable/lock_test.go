@@ -19,8 +19,8 @@ import (
 	"barka/internal/filelock"
 )
 
-// TestFileSystemsWithoutLocks: a second process is refused and told who works
-// there, and the lock of a process that was killed is taken over.
+// TestFileSystemsWithoutLocks: a second process is refused, with the owner of the lock. The
+// lock of a killed process is taken over.
 func TestFileSystemsWithoutLocks(t *testing.T) {
 	t.Cleanup(filelock.Disable())
 	var notes []string
@@ -64,8 +64,8 @@ func TestFileSystemsWithoutLocks(t *testing.T) {
 	}
 }
 
-// TestLateSyncErrors: an error of a sync in the background is reported when
-// the journal is closed and by Finish.
+// TestLateSyncErrors: an error of a background sync is reported by the journal's Close and
+// by Finish.
 func TestLateSyncErrors(t *testing.T) {
 	failing := func(j *Journal) {
 		_, w, err := os.Pipe() // which cannot be synced

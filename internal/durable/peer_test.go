@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// peerScript prints what pyarrow and Hugging Face datasets make of a dataset
-// directory. verification is on: datasets reads through its own Parquet builder.
+// peerScript prints how pyarrow and Hugging Face datasets read a dataset directory.
+// datasets reads with its own Parquet builder, with verification.
 const peerScript = `
 import json, sys, glob, pyarrow.parquet as pq, datasets
 datasets.disable_progress_bars()

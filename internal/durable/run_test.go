@@ -177,8 +177,8 @@ func TestForeignDirectoriesAreLeftAlone(t *testing.T) {
 	badinputtest.Want(t, err, "input x", "missing")
 }
 
-// TestForeignFilesAreLeftAlone: a dataset is not replaced while something lies
-// in it that barka did not write.
+// TestForeignFilesAreLeftAlone: a dataset with a file that barka did not write is not
+// replaced.
 func TestForeignFilesAreLeftAlone(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	writeSet(t, out, testIdentity(5, nil), 10, false)
@@ -205,8 +205,8 @@ func TestForeignFilesAreLeftAlone(t *testing.T) {
 	}
 }
 
-// TestEveryFlippedBitIsNoticed: Parquet has no checksum of its headers and
-// footer, so that a file can be damaged and still be read, with other rows.
+// TestEveryFlippedBitIsNoticed: Parquet has no checksum of its headers and footer, so a
+// damaged file may be readable, with other rows.
 func TestEveryFlippedBitIsNoticed(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	id := testIdentity(5, nil)
@@ -294,8 +294,8 @@ func TestFailureOfOneRecordKeepsTheOthers(t *testing.T) {
 	}
 }
 
-// TestPanicInAWorker goes on in the caller of Map, which does not wait for
-// workers that are gone; what was finished before is kept.
+// TestPanicInAWorker: a panic of a worker continues in the caller of Map, which does not
+// wait for workers that have ended. Results finished before it are kept.
 func TestPanicInAWorker(t *testing.T) {
 	for _, workers := range []int{1, 4} {
 		r, err := Begin(filepath.Join(t.TempDir(), "out"), testIdentity(5, nil), false)
@@ -399,7 +399,7 @@ func TestMapBatch(t *testing.T) {
 	if err := run(25, 50); !errors.Is(err, fatal) {
 		t.Fatal(err)
 	}
-	if err := run(3, -1); err != nil { // another budget goes on all the same
+	if err := run(3, -1); err != nil { // a changed budget does not prevent resuming
 		t.Fatal(err)
 	}
 	if len(sizes) < 3 {

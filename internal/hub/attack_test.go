@@ -13,8 +13,8 @@ import (
 	"barka/internal/hub/hubtest"
 )
 
-// attack is what a server answers to one of the requests of a download, over
-// the wire or by a handler; everything else is answered as the hub does.
+// attack is a server's answer to one request of a download, as raw bytes or by a handler.
+// The other requests are answered as by the hub.
 type attack struct {
 	at      string // part of the request's path: revision, tree or resolve
 	raw     string
@@ -32,7 +32,7 @@ func status(code int, body string, header ...string) http.HandlerFunc {
 	}
 }
 
-// drip sends a byte now and then, for ever.
+// drip sends a byte from time to time, without end.
 func drip(w http.ResponseWriter, r *http.Request) {
 	for r.Context().Err() == nil {
 		fmt.Fprint(w, " ")
@@ -118,9 +118,9 @@ func attacks() map[string]attack {
 	return table
 }
 
-// TestAttacks: whatever a server answers, the download ends soon with an error
-// that says why, shows neither the token nor a control character, and leaves no
-// file in the cache that was not verified.
+// TestAttacks: whatever a server answers, the download ends soon with an error that states
+// the reason and contains neither the token nor a control character. The cache holds no
+// file that was not verified.
 func TestAttacks(t *testing.T) {
 	table := attacks()
 	if len(table) < 60 {
@@ -188,8 +188,8 @@ func TestAttacks(t *testing.T) {
 	}
 }
 
-// TestDeadline: an answer of the API that comes fast enough but does not end
-// in time is given up.
+// TestDeadline: an answer of the API that arrives fast enough, but does not end in time, is
+// an error.
 func TestDeadline(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for block := make([]byte, 16<<10); r.Context().Err() == nil; {

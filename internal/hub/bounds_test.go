@@ -10,8 +10,8 @@ import (
 	"barka/internal/resident"
 )
 
-// TestHugeSettings: a token's file, a ref and an index of a terabyte, which take no
-// place on the disk, are not read.
+// TestHugeSettings: a token's file, a ref and an index that are sparse files of a terabyte
+// are not read.
 func TestHugeSettings(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "huge")

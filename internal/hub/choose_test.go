@@ -23,7 +23,7 @@ func TestChoose(t *testing.T) {
 		{Weights, "config.json consolidated.safetensors model-00001-of-00001.safetensors model.safetensors.index.json " +
 			"sub/model-00001-of-00001.safetensors",
 			"config.json model-00001-of-00001.safetensors model.safetensors.index.json"},
-		// One format, and one layout of it.
+		// Only one format, in one layout.
 		{Weights, "config.json model.safetensors.index.json model-00001-of-00001.safetensors " +
 			"pytorch_model.bin.index.json pytorch_model-00001-of-00001.bin",
 			"config.json model.safetensors.index.json model-00001-of-00001.safetensors"},

@@ -23,7 +23,7 @@ import (
 
 const secret = "hf_secretsecretsecret"
 
-// random is content that compresses and repeats nowhere.
+// random returns content that does not compress or repeat.
 func random(seed uint64, n int) []byte {
 	r := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)})
 	b := make([]byte, n)
@@ -90,7 +90,7 @@ func client(t *testing.T, o Options) (*Client, *meter) {
 	return c, m
 }
 
-// fetch makes a model whole in the cache and returns its directory.
+// fetch downloads a model and returns its directory in the cache.
 func fetch(t *testing.T, c *Client, name string) (string, error) {
 	t.Helper()
 	p, err := c.Missing(t.Context(), name, Weights)
@@ -103,7 +103,7 @@ func fetch(t *testing.T, c *Client, name string) (string, error) {
 	return c.Fetch(t.Context(), p)
 }
 
-// compare fails where the snapshot is not the wanted files.
+// compare fails the test if the snapshot does not hold exactly the wanted files.
 func compare(t *testing.T, dir string, names ...string) {
 	t.Helper()
 	files := modelFiles()
@@ -157,7 +157,7 @@ func TestDownload(t *testing.T) {
 	if _, err := fetch(t, c, "org/m"); err != nil || len(s.Requests()) != 0 {
 		t.Errorf("what is in the cache is asked for again (%v)", err)
 	}
-	// A new commit with one changed file brings that file.
+	// Of a new commit with one changed file, only that file is downloaded.
 	files := modelFiles()
 	files["config.json"] = []byte(`{"model_type": "y"}`)
 	s.Add("models", "org/m", "main", files)
@@ -193,8 +193,8 @@ func TestOfflineAsksNothing(t *testing.T) {
 	}
 }
 
-// TestPart: a model of which something is here is left to whoever opens it,
-// where the hub cannot be asked for the rest.
+// TestPart: if the hub cannot be reached and part of a model is in the cache, the code that
+// opens the model reports what is missing.
 func TestPart(t *testing.T) {
 	s := serve(t)
 	c, _ := client(t, Options{})
@@ -230,8 +230,8 @@ func TestCacheWithAnyName(t *testing.T) {
 	}
 }
 
-// TestFaults: each file's first answers are spoilt in one way; the download
-// ends right all the same.
+// TestFaults: the first answers for each file have one kind of fault; the download succeeds
+// nevertheless.
 func TestFaults(t *testing.T) {
 	for name, fault := range map[string]func(w http.ResponseWriter, r *http.Request, s *hubtest.Server){
 		"429": func(w http.ResponseWriter, r *http.Request, _ *hubtest.Server) {
@@ -295,8 +295,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestResume: bodies that break off go on from where they broke, and so does a
-// new run.
+// TestResume: an interrupted body is resumed from where it ended, also by a new run.
 func TestResume(t *testing.T) {
 	s := serve(t)
 	const shard = "model-00001-of-00002.safetensors"
@@ -335,7 +334,7 @@ func TestResume(t *testing.T) {
 		t.Errorf("ranges %q, want %q", ranges, want)
 	}
 
-	// What an earlier run left: a part, a part that is spoilt, one too long.
+	// Partial files of an earlier run: a good one, a damaged one, and one that is too long.
 	for name, left := range map[string][]byte{"part": whole[:1<<20], "all": whole, "spoilt": make([]byte, 1<<20),
 		"too long": make([]byte, len(whole)+1)} {
 		t.Setenv("HF_HUB_CACHE", t.TempDir())
@@ -367,8 +366,8 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// TestInterrupted: a canceled download ends with context.Canceled, keeps what
-// came, and shows no snapshot that is not whole.
+// TestInterrupted: a cancelled download ends with context.Canceled, keeps the bytes
+// received, and leaves no incomplete snapshot.
 func TestInterrupted(t *testing.T) {
 	s := serve(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -407,7 +406,8 @@ func TestInterrupted(t *testing.T) {
 	compare(t, dir, wanted...)
 }
 
-// TestTwoAtOnce: two processes, here two clients, download the same once.
+// TestTwoAtOnce: two processes (here two clients) that need the same files download them
+// once.
 func TestTwoAtOnce(t *testing.T) {
 	s := serve(t)
 	var wg sync.WaitGroup

@@ -16,7 +16,7 @@ import (
 	"barka/internal/hub/hubtest"
 )
 
-// TestRefusals: what the hub refuses becomes a sentence that says what to do.
+// TestRefusals: for each refusal of the hub the error says what to do.
 func TestRefusals(t *testing.T) {
 	s := serve(t)
 	s.Add("models", "org/gated", "main", modelFiles())
@@ -52,8 +52,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestTokenStaysAtHome: the token goes to the endpoint, wherever it comes
-// from, and neither to the store nor into the cache.
+// TestTokenStaysAtHome: the token, from any source, is sent to the endpoint only. It does
+// not reach the file store or the cache.
 func TestTokenStaysAtHome(t *testing.T) {
 	for _, where := range []string{"HF_TOKEN", "HF_TOKEN_PATH", "HF_HOME"} {
 		s := serve(t)
@@ -102,12 +102,12 @@ func TestTokenStaysAtHome(t *testing.T) {
 	}
 }
 
-// hostile answers as the hub does, but with the test's files and redirects.
+// hostile answers as the hub does, with the test's files and redirects.
 type hostile struct {
 	entries  []map[string]any
 	location string                                       // of files
 	body     func(w http.ResponseWriter, r *http.Request) // of files, without a location
-	link     bool                                         // every page has a next one
+	link     bool                                         // every page has a next page
 }
 
 func (h *hostile) start(t *testing.T) *Client {
@@ -183,8 +183,8 @@ func TestHostileNames(t *testing.T) {
 	}
 }
 
-// TestHostileBodies: wrong bytes, wrong sizes and bodies without end are
-// refused, and nothing of them gets a name.
+// TestHostileBodies: wrong bytes, wrong sizes and endless bodies are refused, and no file
+// of the cache holds them.
 func TestHostileBodies(t *testing.T) {
 	endless := func(w http.ResponseWriter, _ *http.Request) {
 		for block := make([]byte, 1<<16); ; {
@@ -230,8 +230,8 @@ func TestHostileBodies(t *testing.T) {
 	}
 }
 
-// TestUnreachable: a hub that never answers is given up soon, and with a word
-// by which its other repositories are not asked for.
+// TestUnreachable: the attempts to reach a hub that never answers end soon, with an error
+// by which callers know not to ask for other repositories.
 func TestUnreachable(t *testing.T) {
 	s := serve(t)
 	s.Close()

@@ -14,7 +14,7 @@ import (
 	"barka/internal/parallel"
 )
 
-// TestReleasedBytesComeBack: bytes that were released are read again.
+// TestReleasedBytesComeBack: released bytes can be read again.
 func TestReleasedBytesComeBack(t *testing.T) {
 	want := bytes.Repeat([]byte("0123456789abcdef"), 4096)
 	path := filepath.Join(t.TempDir(), "x")
@@ -58,8 +58,8 @@ func TestWhatCannotBeMapped(t *testing.T) {
 	}
 }
 
-// TestChangedFiles: every change of a file while it is mapped is an error that names it, and
-// so is reading bytes that the file has lost.
+// TestChangedFiles: every change of a mapped file gives an error that names it, also a read
+// of bytes beyond the new end.
 func TestChangedFiles(t *testing.T) {
 	content := bytes.Repeat([]byte("0123456789abcdef"), 4096)
 	old := time.Now().Add(-time.Hour)

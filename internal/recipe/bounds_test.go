@@ -10,12 +10,11 @@ import (
 	"barka/internal/badinput"
 )
 
-// mostText is what package yamltext parses.
+// mostText is the largest text that package yamltext parses.
 const mostText = 64 << 10
 
-// TestBounds: text that stands for gigabytes, or is nested without measure, is
-// refused before it takes memory; whatever else fills the largest recipe is read
-// or refused soon.
+// TestBounds: text that expands to gigabytes, or is nested too deeply, is refused before it
+// takes memory. Any other recipe of the largest size is read or refused quickly.
 func TestBounds(t *testing.T) {
 	fill := func(s string) string { return strings.Repeat(s, mostText/len(s)) }
 	block := func(n int) string {

@@ -16,8 +16,8 @@ import (
 	"barka/internal/stage/train"
 )
 
-// demonstration extracts the demonstration with some of its lines changed, and
-// returns a runner of it.
+// demonstration extracts the demonstration, changes some lines of its recipe, and returns a
+// runner.
 func demonstration(t *testing.T, changes ...string) (*Runner, *Recipe) {
 	t.Helper()
 	dir := t.TempDir()
@@ -48,8 +48,8 @@ func demonstration(t *testing.T, changes ...string) (*Runner, *Recipe) {
 	return w, r
 }
 
-// TestTrainDType: the block's type is that of the base weights, and is what the
-// adapter's record states.
+// TestTrainDType: train.dtype is the type of the base weights, and is recorded with the
+// adapter.
 func TestTrainDType(t *testing.T) {
 	for want, change := range map[string]string{"bf16": "  dtype: bf16\n", "f32": ""} {
 		w, r := demonstration(t, "  dtype: f32\n", change, "epochs: 6", "epochs: 1")
@@ -67,8 +67,9 @@ func TestTrainDType(t *testing.T) {
 	}
 }
 
-// TestNothingDoesNotSucceed: a stage that makes nothing ends the run with what
-// it rejected, and a set that ends beside others is noted, as is a validation set without rows.
+// TestNothingDoesNotSucceed: a stage without output rows ends the run with its rejections.
+// If only one of several sets has no rows left, or the validation set has none, the run
+// continues with a note.
 func TestNothingDoesNotSucceed(t *testing.T) {
 	for _, c := range []struct {
 		change, to, stage, want string

@@ -15,9 +15,8 @@ import (
 	"barka/internal/badinput"
 )
 
-// TestCheckFindsEverything: each change of a recipe that runs would stop it
-// hours later; a check names the line, what is wrong, and what was perhaps
-// meant.
+// TestCheckFindsEverything: each change would stop a working recipe after hours. A check
+// reports its line, what is wrong, and a suggestion.
 func TestCheckFindsEverything(t *testing.T) {
 	for _, c := range []struct{ change, to, key, want string }{
 		{"base: models/gemma2", "base: models/gema2", "models.base", "did you mean models/gemma2?"},
@@ -71,14 +70,14 @@ func TestCheckFindsEverything(t *testing.T) {
 		if line := all.List[i].Line; line < 1 || !strings.Contains(lines[line-1], strings.TrimSuffix(name, "[0]")) {
 			t.Errorf("%s: %s is not in line %d", c.to, c.key, line)
 		}
-		// A run with the same mistakes does not begin: see the command's test.
+		// The command's test checks that a run with the same mistakes does not begin.
 		if _, err := os.Stat(w.Out); err == nil {
 			t.Errorf("%s: a check wrote files", c.to)
 		}
 	}
 }
 
-// TestCheckOfAnEndpoint: it is asked for its models alone.
+// TestCheckOfAnEndpoint: an endpoint is asked for its models only.
 func TestCheckOfAnEndpoint(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet {
@@ -99,7 +98,7 @@ func TestCheckOfAnEndpoint(t *testing.T) {
 	}
 }
 
-// TestCheckWarns of what a run goes on without.
+// TestCheckWarns of mistakes that do not stop a run.
 func TestCheckWarns(t *testing.T) {
 	w, r := demonstration(t, "  dump: data/pages.xml\n", "  dump: data/pages.xml\n  titles: [Algeria, Nowhere at all]\n",
 		"max_length: 512", "max_length: 5000")
@@ -119,8 +118,7 @@ func TestCheckWarns(t *testing.T) {
 	}
 }
 
-// TestPlan: counts what is there, estimates what is not, and knows what is
-// done.
+// TestPlan counts existing data, estimates the rest, and recognises finished stages.
 func TestPlan(t *testing.T) {
 	w, r := demonstration(t)
 	planned := func() (stages map[string]Planned, order, done []string) {
@@ -176,7 +174,7 @@ func TestPlan(t *testing.T) {
 	if _, _, done = planned(); !slices.Equal(done, want[:len(want)-1]) {
 		t.Errorf("after the run: done %q", done)
 	}
-	// What a training takes is counted once its data are there.
+	// The work of a training is counted exactly once its data exist.
 	if err := os.RemoveAll(filepath.Join(w.Out, adapterDir)); err != nil {
 		t.Fatal(err)
 	}

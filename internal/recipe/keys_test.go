@@ -13,9 +13,9 @@ import (
 	"testing"
 )
 
-// field is a key of the schema and the field that it is read into.
+// field is a key of the schema with the field that holds it.
 type field struct {
-	key   string // dotted; * for a name
+	key   string // dotted; * stands for a name
 	owner reflect.Type
 	name  string
 	t     reflect.Type
@@ -56,9 +56,8 @@ func schema(t reflect.Type, at string) []field {
 	return all
 }
 
-// reads counts, by package directory and field name, where a field is read: a
-// selector that is not assigned to, outside the functions that only fill in or
-// check options.
+// reads counts the reads of a field, by package directory and field name. A read is a
+// selector that is not assigned to, outside the functions that only set or check options.
 func reads(t *testing.T, dir string) map[string]int {
 	t.Helper()
 	found := map[string]int{}
@@ -99,8 +98,8 @@ func reads(t *testing.T, dir string) map[string]int {
 	return found
 }
 
-// TestEveryKeyIsRead: a setting that no stage reads does nothing, and is
-// recorded as if it did.
+// TestEveryKeyIsRead: a setting that no stage reads would have no effect, but would be
+// recorded as if it had.
 func TestEveryKeyIsRead(t *testing.T) {
 	known := map[string]map[string]int{}
 	read := func(dir string) map[string]int {
@@ -116,7 +115,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 	for _, f := range fields {
 		dir := filepath.Join("..", "..", strings.TrimPrefix(f.owner.PkgPath(), "barka/"))
 		if f.key == "filter.preset" {
-			continue // decides what the block is read over
+			continue // selects the defaults of the block
 		}
 		if read(dir)[f.name]+read(".")[f.name]+read("../backend")[f.name] == 0 {
 			t.Errorf("%s is read by no code of %s", f.key, dir)
@@ -124,8 +123,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 	}
 }
 
-// other is a value of a type that is no setting's default and that the checks
-// take.
+// other returns a value of a type that differs from every default and passes the checks.
 func other(f field) any {
 	special := map[string]any{
 		"language": "fra_Latn", "dtype": "int8", "train.dtype": "int8", "train.schedule": "linear",
@@ -144,7 +142,7 @@ func other(f field) any {
 	}
 	switch f.t.Kind() {
 	case reflect.Bool:
-		return true // or false: the other of the two is tried where this is the default
+		return true // or false, which is tried if true is the default
 	case reflect.Int, reflect.Int64:
 		return 9
 	case reflect.Float64:
@@ -157,8 +155,8 @@ func other(f field) any {
 	panic(fmt.Sprintf("%s has a type without an example: %v", f.key, f.t))
 }
 
-// TestEveryKeyCounts sets each key of the schema and compares what the stages
-// are then run with.
+// TestEveryKeyCounts sets each key of the schema and compares the options with which the
+// stages run.
 func TestEveryKeyCounts(t *testing.T) {
 	base := map[string]any{}
 	if err := json.Unmarshal([]byte(`{"name": "test", "models": {"generator": {"model": "g"}, "translator": "t", "base": "b"},
@@ -184,7 +182,7 @@ func TestEveryKeyCounts(t *testing.T) {
 		if key != "" {
 			at[parts[len(parts)-1]] = v
 		}
-		switch key { // settings that need another
+		switch key { // settings that need another one
 		case "synth.json":
 			changed["synth"].(map[string]any)["independent"] = true
 		case "models.generator.key_variable", "models.generator.requests_per_minute":
@@ -223,13 +221,13 @@ func TestEveryKeyCounts(t *testing.T) {
 			t.Errorf("%s: %v changes nothing that a stage is run with", f.key, v)
 		}
 	}
-	// The stages' own check must not be what sets train.dtype.
+	// The stages' own checks must not set train.dtype.
 	if r := with("train.dtype", "int8"); r != nil && (r.trainDType() != "int8" || with("dtype", "int8").trainDType() != "int8") {
 		t.Error("train.dtype does not decide the type that train opens the model as")
 	}
 }
 
-// runsWith are a recipe's settings as the chain hands them on.
+// runsWith returns a recipe's settings as the stages receive them.
 func runsWith(r *Recipe) Recipe {
 	c := *r
 	c.doc, c.file, c.dir = nil, "", ""

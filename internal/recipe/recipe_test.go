@@ -27,14 +27,14 @@ func TestParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What is given counts; what is not has its default, also in empty blocks.
+	// Settings that are not given have their defaults, also in empty blocks.
 	if r.Synth.Temperature != 0.5 || r.Synth.TopP != 0.95 || r.Train.Rank != 8 || r.Train.LR != 1e-4 ||
 		r.Translate == nil || r.Translate.Beam != 5 || r.Filter != nil || !r.Eval.Base {
 		t.Errorf("%+v", r)
 	}
 }
 
-// TestChatInRecipes: how train renders conversations, and a day that is none.
+// TestChatInRecipes: the settings of train's chat template, and an invalid date.
 func TestChatInRecipes(t *testing.T) {
 	train := func(block string) []byte { return []byte(strings.Replace(good, "{rank: 8}", block, 1)) }
 	r, err := Parse(train("{chat_format: chatml, chat_date: 2026-11-26, thinking: true}"))
@@ -49,8 +49,8 @@ func TestChatInRecipes(t *testing.T) {
 	}
 }
 
-// TestDecodingInRecipes: every setting of beam search, zero among their values,
-// with the earlier name of beam.
+// TestDecodingInRecipes: every setting of beam search, also with the value zero, and the
+// earlier name of beam.
 func TestDecodingInRecipes(t *testing.T) {
 	d := translate.DefaultDecoding()
 	for block, want := range map[string]translate.Decoding{
@@ -73,7 +73,7 @@ func TestDecodingInRecipes(t *testing.T) {
 	}
 }
 
-// TestExponents: YAML's numbers, also those that the parser takes for text.
+// TestExponents: all forms of YAML's numbers, also those that the parser returns as text.
 func TestExponents(t *testing.T) {
 	for text, want := range map[string]float64{"2e-4": 2e-4, "2E-4": 2e-4, "2.0e-4": 2e-4, "0.0002": 2e-4, "1e+1": 10} {
 		r, err := Parse([]byte(strings.Replace(good, "{rank: 8}", "{lr: "+text+"}", 1)))
@@ -146,8 +146,8 @@ func TestMistakesAreNamed(t *testing.T) {
 	}
 }
 
-// TestAllMistakesTogether: in the order of their lines, several of one block
-// among them, and none that only follow from others.
+// TestAllMistakesTogether: all mistakes are listed in the order of their lines, also
+// several of one block, without those that only follow from others.
 func TestAllMistakesTogether(t *testing.T) {
 	_, err := Parse([]byte(`name: test
 dtype: fp16
@@ -183,8 +183,8 @@ train:
 	}
 }
 
-// TestAnchors: keys that come from elsewhere in the file have its values, and
-// the lines of where they are used.
+// TestAnchors: keys that an alias adds have the values of its anchor, and the lines of the
+// place of use.
 func TestAnchors(t *testing.T) {
 	text := strings.Replace(good, "train: {rank: 8}", "train: &t {rank: 8}\nfilter: {<<: *t}", 1)
 	if _, err := Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), `line 9: unknown key "filter.rank"`) {

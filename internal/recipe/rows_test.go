@@ -22,14 +22,14 @@ import (
 	"barka/internal/testfiles"
 )
 
-// sampleSet are rows of a set as convert and filter see them, with how many of
-// them both keep.
+// sampleSet is a sample of a benchmark's rows, with the number of rows that convert and
+// filter keep.
 type sampleSet struct {
 	benchmark, path, split string
 	converted, kept        int64
 }
 
-// ownRows are the tests of package convert, written for it.
+// ownRows are the test rows of package convert.
 var ownRows = []sampleSet{
 	{"boolq", "boolq.jsonl", "train", 2, 2}, {"race", "race", "train", 3, 3}, {"copa", "copa.jsonl", "train", 2, 2},
 	{"hellaswag", "hellaswag.jsonl", "train", 2, 2}, {"sciq", "sciq.json", "train", 2, 2},
@@ -63,7 +63,7 @@ var sharedRows = []sampleSet{
 	{"alpaca", "english/llm-adapters/ARC-Challenge/test.json", "train", 1172, 1172},
 	{"alpaca", "english/llm-adapters/ARC-Easy/train.json", "train", 2251, 2251},
 	{"alpaca", "english/llm-adapters/ARC-Easy/test.json", "train", 2376, 2376},
-	{"alpaca", "english/llm-adapters/boolq/test.json", "train", 3270, 3269}, // one differs in punctuation alone
+	{"alpaca", "english/llm-adapters/boolq/test.json", "train", 3270, 3269}, // one differs only in punctuation
 	{"alpaca", "english/llm-adapters/openbookqa/test.json", "train", 500, 500},
 	{"alpaca", "english/llm-adapters/piqa/test.json", "train", 1838, 1838},
 	{"alpaca", "sft/axolotl/alpaca/alpaca.json", "train", 2, 2},
@@ -71,9 +71,9 @@ var sharedRows = []sampleSet{
 	{"sharegpt", "sft/axolotl/conversation.missingturns.json", "train", 0, 0}, // its one row has an empty turn
 }
 
-// TestRowsOfEveryRecipe converts every sample set and filters it by the rules
-// of every shipped recipe: no recipe drops rows of a benchmark. Those of
-// parity.yaml keep one row more, which is a duplicate but for punctuation.
+// TestRowsOfEveryRecipe converts every sample set and filters it by the rules of every
+// shipped recipe: no recipe drops rows of a benchmark. The rules of parity.yaml keep one
+// row more, a duplicate that differs only in punctuation.
 func TestRowsOfEveryRecipe(t *testing.T) {
 	for name, o := range shippedFilters(t) {
 		for _, s := range slices.Concat(rooted(filepath.Join("..", "stage", "convert", "testdata", "in"), ownRows),
@@ -173,8 +173,8 @@ func stageIO(t *testing.T, name, path string) durable.Env {
 	return durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{name: path}, Seed: 42, Progress: progress.Silent}
 }
 
-// spelled is a translator that spells every word with Arabic letters: what is
-// done to it is what would be done to a right translation.
+// spelled is a translator that writes every word in Arabic letters, so that the filter
+// treats its output as a correct translation.
 type spelled struct{}
 
 func (spelled) Name() string { return "spelled" }
@@ -197,8 +197,8 @@ func (spelled) Translate(_ context.Context, texts []string, done func()) ([]tran
 	return out, nil
 }
 
-// TestTranslatedRows: rows of every set are kept after translation too, and
-// those whose translation lost what their form needs are not.
+// TestTranslatedRows: rows of every set are kept after translation too, except those whose
+// translation lost what their form needs.
 func TestTranslatedRows(t *testing.T) {
 	sets := rooted(filepath.Join("..", "stage", "convert", "testdata", "in"), ownRows)
 	for _, s := range rooted(shared(t), sharedRows) {
@@ -229,8 +229,8 @@ func TestTranslatedRows(t *testing.T) {
 	}
 }
 
-// TestGenuineTranslations filters professional translations as if they were
-// ours: news (NTREX) in rows of every form but sums.
+// TestGenuineTranslations filters professional translations of news (NTREX) as if barka had
+// made them, in rows of every form except arithmetic.
 func TestGenuineTranslations(t *testing.T) {
 	root := shared(t)
 	if root == "" {
@@ -268,8 +268,8 @@ func TestGenuineTranslations(t *testing.T) {
 	}
 }
 
-// TestGenuineChoices keeps the Arabic ARC of Okapi, with its formulas, but for
-// the one question that it has twice.
+// TestGenuineChoices keeps all of Okapi's Arabic ARC, with its formulas, except the one
+// question that occurs twice.
 func TestGenuineChoices(t *testing.T) {
 	root := shared(t)
 	if root == "" {
@@ -313,7 +313,7 @@ func TestGenuineChoices(t *testing.T) {
 	}
 }
 
-// rejects shows what was dropped, and why.
+// rejects returns the dropped rows with their reasons.
 func rejects(t *testing.T, dir string) {
 	t.Helper()
 	for r, err := range dataset.Rows[map[string]any](t.Context(), filepath.Join(dir, "rejected")) {
