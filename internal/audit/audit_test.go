@@ -18,7 +18,7 @@ import (
 	"barka/internal/testfiles"
 )
 
-// write puts rows into a file as JSON lines.
+// write writes rows to a file as JSON lines.
 func write[T any](t testing.TB, path string, rows ...T) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -106,8 +106,8 @@ func TestRepetitionsWithinAFamily(t *testing.T) {
 	if f.Rows != 6 || f.Distinct != 4 || f.Questions != 3 || f.ContradictoryQuestions != 1 || f.ContradictoryRows != 2 {
 		t.Errorf("family %+v", f)
 	}
-	// Iraq: two of three are true, one contradicted and one repeated; Yemen:
-	// both are true, and one is contradicted.
+	// Iraq: two of three answers are true; one row is contradicted and one is repeated.
+	// Yemen: both answers are true, and one row is contradicted.
 	i, best, ok := f.Best()
 	if f.Evaluated != 5 || f.Clean != 2 || !ok || i != 0 || math.Abs(best-(2.0/3+1)/2) > 1e-12 || f.Majority != best ||
 		!slices.Equal(f.Answers, []string{yes, no}) {
@@ -139,7 +139,7 @@ func TestRepetitionsWithinAFamily(t *testing.T) {
 	}
 }
 
-// leak words one question in several ways.
+// leak returns one question in several wordings.
 func leak(i int) question {
 	verbs := []string{"اكتشاف", "كشف", "رصد", "الكشف عن", "معرفة"}
 	return question{Question: "كيف يتم " + verbs[i%5] + " تزوير عنوان IP؟", A: "تثبيت نظام كشف الاختراق الذي يقرأ رأس IP",
@@ -158,8 +158,8 @@ func TestLeakedQuestionInManyWordings(t *testing.T) {
 		for i := range 8 {
 			rows = append(rows, leak(s+i))
 		}
-		// The question is another, as in a translation that lost its own; and a
-		// row that is twice as long.
+		// Another question in its place, as in a bad translation, and a row that is twice
+		// as long.
 		lost := leak(s)
 		lost.Question = "متى بنيت مدينة بغداد ومن هو الخليفة الذي بناها؟"
 		long := leak(s)
@@ -178,8 +178,8 @@ func TestLeakedQuestionInManyWordings(t *testing.T) {
 	}
 }
 
-// TestTemplateIsNoLeak: many questions in one wording, each of its own matter.
-// Of a single task, one question in many wordings is found all the same.
+// TestTemplateIsNoLeak: many questions from one template, with different content, are no
+// leak. One question in many wordings is found even in a single task.
 func TestTemplateIsNoLeak(t *testing.T) {
 	dir := t.TempDir()
 	var scenarios, leaked []question
@@ -193,7 +193,7 @@ func TestTemplateIsNoLeak(t *testing.T) {
 			"خاطئ في الأول وخاطئ في الثاني", "ليس خاطئا في الأول وخاطئ في الثاني", "خاطئ في الأول وليس خاطئا في الثاني",
 			"ليس خاطئا في أي منهما", "A", "x"})
 	}
-	scenarios[0].A = "خاطئ في الأول وخاطئ في الثاني." // else the options were fixed
+	scenarios[0].A = "خاطئ في الأول وخاطئ في الثاني." // otherwise the options would be fixed
 	write(t, filepath.Join(dir, "OALL/Arabic_MMLU/moral_scenarios/test.jsonl"), scenarios...)
 	leaked = append(leaked, question{"ما عظم الفخذ؟", "أطول عظام الجسم", "عظم في اليد", "غضروف في الأنف", "مفصل", "A", "x"})
 	write(t, filepath.Join(dir, "OALL/Arabic_MMLU/anatomy/test.jsonl"), leaked...)
@@ -205,15 +205,15 @@ func TestTemplateIsNoLeak(t *testing.T) {
 	}
 }
 
-// TestVersion2: what letters and numbers stand for is read from the columns of
-// version 2's datasets.
+// TestVersion2: the texts of options that prompts label with letters or numbers are read
+// from the columns of version 2's datasets.
 func TestVersion2(t *testing.T) {
 	r := run(t, options("../eval/testdata/hub"), "oall-v2")
 	got := found(r)
 	slices.Sort(got)
-	// Made-up rows that the fixture has twice: in two subsets of the native and
-	// the human-translated MMLU, and among those examples are drawn from; in
-	// AlGhafa with other options.
+	// The fixture's synthetic rows that occur twice: in two subsets of the native and the
+	// human-translated MMLU, also in the splits of their examples, and in AlGhafa with
+	// other options.
 	want := []string{
 		"alghafa:multiple_choice_grounded_statement_soqal_task test 1 repeated",
 		"alghafa:multiple_choice_grounded_statement_soqal_task test 2 repeated",
@@ -280,8 +280,8 @@ func TestPublicBenchmarks(t *testing.T) {
 				t.Errorf("always %s: %s, always the commonest: %s", f.Answers[i], percent(a), percent(f.Majority))
 			}
 		case "arabic_mmlu":
-			// A search for the words IP and spoofing finds about 1,546; wordings
-			// without them are leaked too.
+			// A search for the words IP and spoofing finds about 1,546 rows; wordings
+			// without these words are leaks too.
 			if f.Evaluated != 14042 || f.Leaked < 1546 || f.Leaked > 1600 {
 				t.Errorf("%d rows, %d leaked", f.Evaluated, f.Leaked)
 			}
@@ -296,7 +296,7 @@ func TestPublicBenchmarks(t *testing.T) {
 	if biased != 58 {
 		t.Errorf("%d tasks favour the longer answer, expected ACVA's 58", biased)
 	}
-	// 27 rows of MMLU have equal options; 1,245 ask what another does.
+	// 27 rows of MMLU have equal options; 1,245 repeat the question of another row.
 	kinds := map[audit.Kind]int{}
 	for _, f := range r.Findings {
 		if f.Split == "test" && strings.HasPrefix(f.Task, "community|arabic_mmlu:") {
@@ -318,8 +318,8 @@ func TestPublicBenchmarks(t *testing.T) {
 	}
 }
 
-// TestUnreadableData: what the file system refuses to show is not a task
-// without data.
+// TestUnreadableData: a file that cannot be read for lack of permission does not count as
+// missing data.
 func TestUnreadableData(t *testing.T) {
 	for _, loop := range []string{"OALL/ACVA/Yemen/test.jsonl", "OALL/ACVA/README.md", "OALL/Arabic_EXAMS"} {
 		dir := t.TempDir()

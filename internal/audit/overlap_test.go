@@ -64,9 +64,9 @@ func TestTrainingRows(t *testing.T) {
 	}
 }
 
-// TestOneSequenceAlone: a turn of phrase that one question consists of is no
-// leak, unless the answer is there too; and a question that the benchmark
-// repeats often is none for that.
+// TestOneSequenceAlone: a training row with a question that is a common phrase is no leak,
+// unless it also holds the answer. A question that the benchmark repeats often is not a
+// common phrase for that reason.
 func TestOneSequenceAlone(t *testing.T) {
 	dir := t.TempDir()
 	stem := "أي من العبارات التالية هي العبارة الصحيحة تماما" // eight words
@@ -106,8 +106,8 @@ func TestOneSequenceAlone(t *testing.T) {
 	}
 }
 
-// TestPartsOfOriginals: a premise and what is asked of it are looked for each
-// by itself, and a short one with an option.
+// TestPartsOfOriginals: a premise and its question are searched separately, and a short one
+// together with an option.
 func TestPartsOfOriginals(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "OALL/ACVA/Iraq/test.jsonl"), statement{"نهر النيل يمر ببغداد.", "خطأ"})
@@ -131,8 +131,8 @@ func TestPartsOfOriginals(t *testing.T) {
 	}
 }
 
-// TestScoresWithoutDefects: answers of an evaluation, in its order, on all
-// questions and on those that nothing is wrong with.
+// TestScoresWithoutDefects: scores of an evaluation's answers, in its order, on all
+// questions and on those without defects.
 func TestScoresWithoutDefects(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "OALL/ACVA/Iraq/test.jsonl"),

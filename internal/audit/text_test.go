@@ -22,7 +22,7 @@ func TestLeftOut(t *testing.T) {
 	}
 }
 
-// TestNextStep: what was found, where it is, and what to do about rows to drop.
+// TestNextStep: the text names the findings, their file, and the command that drops rows.
 func TestNextStep(t *testing.T) {
 	clean := &Report{Findings: make([]Finding, 1)}
 	drop := &Report{Findings: make([]Finding, 2), Overlap: &Overlap{Datasets: []Dataset{{Drop: 2}, {Drop: 1}}}}

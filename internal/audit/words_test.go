@@ -7,7 +7,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// TestWords: texts that are compared as equal, and as different.
+// TestWords: texts that compare as equal, and texts that differ.
 func TestWords(t *testing.T) {
 	for _, same := range [][]string{
 		{"بغداد عاصمة العراق", "بَغْدَادُ، عـاصـمه  العراق!", "بغداد\u200f عاصمة\u200c العراق", "ﺑﻐﺪﺍﺩ عاصمة العراق"},
@@ -35,7 +35,7 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// TestPlain: what is not normalised would come to the same words.
+// TestPlain: texts that skip normalisation would have the same words after it.
 func TestPlain(t *testing.T) {
 	for r := rune(1); r < 0x3000; r++ {
 		for _, s := range []string{string(r), "ا" + string(r), "لا" + string(r) + "\u0651\u064e"} {

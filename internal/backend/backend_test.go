@@ -59,8 +59,8 @@ func requests() []llm.Request {
 	return out
 }
 
-// TestChatAnswersAloneAndTogether: an answer is of its request, whoever asks
-// at the same time and however many threads there are.
+// TestChatAnswersAloneAndTogether: an answer depends only on its request, not on concurrent
+// requests or the number of threads.
 func TestChatAnswersAloneAndTogether(t *testing.T) {
 	alone, err := decoder(t, 1).Chat()
 	if err != nil {
@@ -95,8 +95,8 @@ func TestChatAnswersAloneAndTogether(t *testing.T) {
 	wg.Wait()
 }
 
-// TestChatOutlivesCancelled: a request that is cancelled ends with its
-// context's error, and those after it are answered all the same.
+// TestChatOutlivesCancelled: a cancelled request ends with its context's error, and later
+// requests are answered.
 func TestChatOutlivesCancelled(t *testing.T) {
 	c, err := decoder(t, 1).Chat()
 	if err != nil {
@@ -117,11 +117,11 @@ func TestChatOutlivesCancelled(t *testing.T) {
 	}
 }
 
-// TestCacheIsBounded: what the cache can never hold is refused with figures,
-// what fits waits its turn.
+// TestCacheIsBounded: a request that the cache can never hold is refused with figures;
+// others wait until it has room.
 func TestCacheIsBounded(t *testing.T) {
 	open := func(bytes int64) *Chat {
-		e := engine(t, 1) // a device is one model's at a time
+		e := engine(t, 1) // a device runs one model at a time
 		e.CacheBytes = bytes
 		d, err := e.OpenDecoder(gemma, "")
 		if err != nil {
@@ -143,7 +143,7 @@ func TestCacheIsBounded(t *testing.T) {
 	var wg sync.WaitGroup
 	for i, r := range requests()[:6] {
 		if i%4 > 1 {
-			continue // longer than the tight cache
+			continue // longer than the small cache
 		}
 		wg.Go(func() {
 			a, err := tight.Complete(context.Background(), r)
@@ -182,8 +182,8 @@ func TestChatStopsAndLimits(t *testing.T) {
 	}
 }
 
-// TestLazyOpensOnce: the model is opened at the first request, and what is
-// wrong with it is told then, at every request.
+// TestLazyOpensOnce: the model is opened with the first request. If that fails, every
+// request returns the error.
 func TestLazyOpensOnce(t *testing.T) {
 	e := engine(t, 1)
 	c := e.LazyChat("writer", gemma)
@@ -199,7 +199,7 @@ func TestLazyOpensOnce(t *testing.T) {
 	}
 }
 
-// scores asks a model and waits for all its answers.
+// scores scores requests with a model and waits for all results.
 func scores(m eval.Model, reqs []eval.Request) ([]eval.Score, error) {
 	out := make([]eval.Score, len(reqs))
 	return out, m.Score(context.Background(), reqs, func(i int, s eval.Score) error {
@@ -208,8 +208,8 @@ func scores(m eval.Model, reqs []eval.Request) ([]eval.Score, error) {
 	})
 }
 
-// TestEvaluatedScores: log-likelihoods are of one request alone, and greedy
-// means that no other token was likelier.
+// TestEvaluatedScores: a log-likelihood depends only on its request, and greedy means that
+// no other token was more likely.
 func TestEvaluatedScores(t *testing.T) {
 	m, err := decoder(t, 2).EvalModel()
 	if err != nil {
@@ -242,7 +242,7 @@ func TestEvaluatedScores(t *testing.T) {
 			t.Errorf("request %d: %+v, tokens sum to %g", i, together[i], sum)
 		}
 	}
-	// A bound cuts the context from the left.
+	// A shorter limit cuts the context from the left.
 	m.Longest = len(reqs[3].Continuation) + 4
 	cut, err := scores(m, reqs[3:])
 	if err != nil {
@@ -261,8 +261,8 @@ func TestEvaluatedScores(t *testing.T) {
 	}
 }
 
-// TestEvaluatedAnswers: an answer is of its prompt alone, is the greedy text,
-// and a prompt that fills the model loses its beginning.
+// TestEvaluatedAnswers: an answer is the greedy text and depends only on its prompt. A
+// prompt that fills the model is cut on the left.
 func TestEvaluatedAnswers(t *testing.T) {
 	d := decoder(t, 2)
 	m, err := d.EvalModel()
@@ -291,7 +291,7 @@ func TestEvaluatedAnswers(t *testing.T) {
 			t.Errorf("prompt %d: %q alone, %q together", i, alone, together[i])
 		}
 	}
-	// The engine asked by itself, with the last tokens and room for one more.
+	// The engine alone, with the last tokens and room for one more.
 	ids := d.Tokenizer.Encode(prompts[2], true)
 	call, err := d.Generator().Submit(context.Background(), generate.Request{
 		Prompt: ids[len(ids)-(m.MaxLength()-1):], MaxNewTokens: 1, Stop: []int32{d.Tokenizer.Special().EOS}, Tokenizer: d.Tokenizer})
@@ -319,8 +319,7 @@ func TestPartsOfDifferentModels(t *testing.T) {
 	}
 }
 
-// withTokenizer copies a reference checkpoint and gives it the
-// demonstration's tokenizer.
+// withTokenizer copies a reference checkpoint and adds the demonstration's tokenizer.
 func withTokenizer(t *testing.T, from string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -407,8 +406,8 @@ func TestBadTranslators(t *testing.T) {
 	}
 }
 
-// TestFits: a model larger than the memory is refused before it is read, and
-// weights that lie there in two formats count once.
+// TestFits: a model larger than the memory is refused before it is read, and weights that
+// exist in two formats count once.
 func TestFits(t *testing.T) {
 	free := AvailableMemory()
 	if free == 0 {
@@ -444,8 +443,7 @@ func TestFits(t *testing.T) {
 	}
 }
 
-// TestCountValues: an embedding that the shards of a checkpoint repeat needs
-// memory once.
+// TestCountValues: an embedding that several shards of a checkpoint repeat counts once.
 func TestCountValues(t *testing.T) {
 	want, err := countValues(golden.Dir("m2m100"))
 	if err != nil {
@@ -456,8 +454,8 @@ func TestCountValues(t *testing.T) {
 	}
 }
 
-// TestTorchFiles: a model or an adapter in PyTorch's files has a digest that
-// follows its weights, and a plan counts the same memory for it.
+// TestTorchFiles: the digest of a model or an adapter in PyTorch's files depends on its
+// weights, and its memory estimate is the same as for safetensors.
 func TestTorchFiles(t *testing.T) {
 	base, adapter := withTokenizer(t, gemma), t.TempDir()
 	twin := t.TempDir()
@@ -504,7 +502,7 @@ func TestTorchFiles(t *testing.T) {
 	}
 }
 
-// TestDigest: content and type identify a model, not where it lies.
+// TestDigest: content and type identify a model, not its path.
 func TestDigest(t *testing.T) {
 	here, copied := golden.Dir("gemma2"), withTokenizer(t, golden.Dir("gemma2"))
 	a, err := Digest(copied)
@@ -519,7 +517,7 @@ func TestDigest(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name    string
-		without bool // without tokenizer.json, beside which the file says nothing
+		without bool // without tokenizer.json, which makes the file irrelevant
 	}{{"additional_chat_templates/default.jinja", false}, {"vocab.json", true}, {"added_tokens.json", true},
 		{"special_tokens_map.json", true}} {
 		dir := withTokenizer(t, here)
@@ -547,7 +545,7 @@ func TestDigest(t *testing.T) {
 	}
 }
 
-// TestMerge: the same merge is made once; another is not written over it.
+// TestMerge: the same merge is made once, and another one does not overwrite it.
 func TestMerge(t *testing.T) {
 	e := engine(t, 1)
 	base, adapter, out := golden.Dir("gemma2"), filepath.Join(golden.Dir("gemma2"), "adapter"), filepath.Join(t.TempDir(), "merged")
@@ -564,8 +562,8 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// TestReportedType: results name the type that the weights have in memory, as
-// lighteval does, and their size in it.
+// TestReportedType: results have the type of the weights in memory, as lighteval's, and
+// their size in this type.
 func TestReportedType(t *testing.T) {
 	for _, c := range []struct {
 		stored, in dtype.DType

@@ -12,8 +12,8 @@ import (
 	"barka/internal/llm"
 )
 
-// TestCloseEndsModels: every way of opening a model lets its files go with Close, also after
-// use, and an opening that fails holds none.
+// TestCloseEndsModels: Close closes a model's files, however it was opened, also after use.
+// A model that cannot be opened holds no files.
 func TestCloseEndsModels(t *testing.T) {
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {

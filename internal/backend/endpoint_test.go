@@ -29,8 +29,8 @@ import (
 type completionServer struct {
 	*httptest.Server
 	d     *Decoder
-	echo  bool // takes echo and logprobs in place of prompt_logprobs
-	limit int  // max_model_len; 0: there is no list of models
+	echo  bool // accepts echo and logprobs instead of prompt_logprobs
+	limit int  // max_model_len; 0: no list of models
 
 	mu       sync.Mutex
 	asked    int
@@ -77,7 +77,7 @@ func (s *completionServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.most = max(s.most, s.together)
 	s.mu.Unlock()
 	time.Sleep(time.Millisecond)
-	s.mu.Lock() // the model is one request's at a time
+	s.mu.Lock() // the model runs one request at a time
 	defer s.mu.Unlock()
 	s.together--
 	if s.fault != nil && s.fault(n, w) {
@@ -182,7 +182,7 @@ func demoOptions(t *testing.T) eval.Options {
 		Now: func() time.Time { return time.Unix(1720000000, 0).UTC() }}
 }
 
-// accuracies reads a result file's tasks, and the digests of their prompts.
+// accuracies reads the tasks of a result file with the digests of their prompts.
 func accuracies(t *testing.T, out *eval.Outcome) string {
 	t.Helper()
 	text, err := os.ReadFile(out.ResultsPath)
@@ -199,7 +199,7 @@ func accuracies(t *testing.T, out *eval.Outcome) string {
 	return string(r.Results) + string(r.Summary)
 }
 
-// recorder is a model whose scores are kept.
+// recorder is a model that records its scores.
 type recorder struct {
 	eval.Model
 	mu     sync.Mutex
@@ -217,15 +217,15 @@ func (r *recorder) Score(ctx context.Context, reqs []eval.Request, done func(int
 	})
 }
 
-// TestEndpointEqualsLocal: a whole evaluation over a server is that of the
-// model here, request by request, whichever way the server is asked.
+// TestEndpointEqualsLocal: an evaluation through a server equals that of the local model,
+// request by request, in every dialect.
 func TestEndpointEqualsLocal(t *testing.T) {
 	s := serveCompletions(t, gemma)
 	here, err := s.d.EvalModel()
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Short enough that prompts are cut.
+	// So short that prompts are cut.
 	here.Longest = 60
 	want := record(here)
 	local, err := eval.Run(t.Context(), want, demoOptions(t), nil)
@@ -257,8 +257,8 @@ func TestEndpointEqualsLocal(t *testing.T) {
 	}
 }
 
-// TestEndpointKeepsWhatIsPaid: a run that a server's failure ends goes on
-// where it was, and no request is made twice.
+// TestEndpointKeepsWhatIsPaid: a run that ended by a server's failure resumes where it
+// stopped, and no request is made twice.
 func TestEndpointKeepsWhatIsPaid(t *testing.T) {
 	s := serveCompletions(t, gemma)
 	o := demoOptions(t)
@@ -296,11 +296,11 @@ func TestEndpointKeepsWhatIsPaid(t *testing.T) {
 	}
 }
 
-// TestEndpointErrors: a broken answer leaves its task out, named with the
-// question, and the others run; a server that cannot score is refused at once.
+// TestEndpointErrors: an unusable answer leaves out its task, with the question in the
+// error, and the others run. A server that cannot score is refused at once.
 func TestEndpointErrors(t *testing.T) {
 	s := serveCompletions(t, gemma)
-	// The one with the largest prompts is not the first task.
+	// The task with the largest prompts is not the first one.
 	marked := func(prompt []int32) bool {
 		return strings.Contains(s.d.Tokenizer.Decode(prompt, true), "الأسئلة التالية") && len(prompt) > 30
 	}
@@ -342,8 +342,7 @@ func TestEndpointErrors(t *testing.T) {
 	}
 }
 
-// TestEndpointLengths: the server's limit counts the tokens that are sent and
-// the one that is generated.
+// TestEndpointLengths: the server's limit counts the tokens sent and the one generated.
 func TestEndpointLengths(t *testing.T) {
 	s := serveCompletions(t, gemma)
 	if n := endpoint(t, s).MaxLength(); n != 1024 {
@@ -367,7 +366,7 @@ func TestEndpointLengths(t *testing.T) {
 	if _, err := OpenEndpoint(t.Context(), bare); !badinput.Is(err) || !strings.Contains(err.Error(), "--tokenizer") {
 		t.Errorf("no tokenizer: %v", err)
 	}
-	// A tokenizer by itself, without the model's configuration.
+	// A directory with only a tokenizer, without the model's configuration.
 	dir := t.TempDir()
 	for _, name := range []string{"tokenizer.json", "tokenizer_config.json"} {
 		text, err := os.ReadFile(filepath.Join(gemma, name))

@@ -16,8 +16,7 @@ import (
 	"barka/internal/torchfile/torchtest"
 )
 
-// TestInspect: what a directory holds is the same whatever the format of its
-// weights.
+// TestInspect: the description of a directory does not depend on the format of the weights.
 func TestInspect(t *testing.T) {
 	twin := t.TempDir()
 	torchtest.Twin(t, nllb, twin, 3)
@@ -49,7 +48,7 @@ func TestInspect(t *testing.T) {
 	}
 }
 
-// TestGenuineTokenizer: the files of NLLB-200 are known by their digests.
+// TestGenuineTokenizer: the tokenizer files of NLLB-200 are recognised by their digests.
 func TestGenuineTokenizer(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(nllb, "tokenizer.json"))
 	if err != nil {

@@ -18,11 +18,11 @@ import (
 	"barka/internal/golden"
 )
 
-// goldens holds what lighteval 0.3.0 computed of the evaluation's fixture
-// with transformers: reference/evaluation/run.py wrote it.
+// goldens holds the output of lighteval 0.3.0, with transformers, for the evaluation's
+// fixture; reference/evaluation/run.py wrote it.
 const goldens = "../eval/testdata/lighteval"
 
-// lightevalCase says how one of them was run.
+// lightevalCase has the settings of one run.
 type lightevalCase struct {
 	Model, DType, Tasks string
 	Batch               int
@@ -30,8 +30,8 @@ type lightevalCase struct {
 	MaxSamples          int `json:"max_samples"`
 }
 
-// modelDir returns the demonstration's model, or a checkpoint of the
-// reference's with a tokenizer of bytes.
+// modelDir returns the demonstration's model, or a reference checkpoint with a byte
+// tokenizer.
 func (c lightevalCase) modelDir(t *testing.T) string {
 	t.Helper()
 	if c.Model == "demo" {
@@ -77,9 +77,9 @@ func (c lightevalCase) run(t *testing.T) *eval.Outcome {
 	return out
 }
 
-// TestLighteval: the result file is the same text, but for times, the
-// model's path and what lighteval changed from 0.3.0 to May 2024; and so are
-// the log-likelihoods, but for the rounding of sums.
+// TestLighteval: the result file has the same text, except for times, the model's path and
+// what lighteval changed between 0.3.0 and May 2024. The log-likelihoods are equal up to
+// the rounding of sums.
 func TestLighteval(t *testing.T) {
 	files, err := filepath.Glob(goldens + "/*/case.json")
 	if err != nil || len(files) < 6 {
@@ -106,12 +106,12 @@ func TestLighteval(t *testing.T) {
 }
 
 var (
-	// volatile are times, the model's path, and its size, in which lighteval
-	// counts what transformers computes at loading as weights.
+	// volatile lists times, the model's path, and its size, for which lighteval counts
+	// buffers that transformers computes at loading.
 	volatile = regexp.MustCompile(`(?m)^    "(start_time|end_time|total_evaluation_time_secondes|model_name|model_size)": .*$`)
-	// later are the settings of a task that 0.3.0 did not write yet.
+	// later lists the settings of a task that 0.3.0 does not write.
 	later = regexp.MustCompile(`(?m)^      "num_samples": null,\n|,\n      "version": 0$`)
-	// configs is the part that the recorded files hold once.
+	// configs is the part that the recorded files contain only once.
 	configs = regexp.MustCompile(`(?s)  "config_tasks": \{.*\n  \},\n(  "summary_tasks")`)
 )
 
@@ -133,10 +133,9 @@ func compareResults(t *testing.T, want, got string) {
 	}
 }
 
-// compareScores compares every choice. Sums in float32 of up to a hundred
-// terms in another order come within 5e-5; in bfloat16 torch rounds after every
-// operation, where barka keeps float32, and a choice of several tokens may be
-// off by half.
+// compareScores compares every choice. In float32, sums of up to a hundred terms in another
+// order agree within 5e-5. In bfloat16, torch rounds after every operation and barka does
+// not, so that a choice of several tokens may differ by 0.5.
 func compareScores(t *testing.T, c lightevalCase, path, details string) {
 	t.Helper()
 	tolerance := map[string]float64{"float32": 5e-5, "bfloat16": 0.5}[c.DType]

@@ -24,9 +24,9 @@ func recorded(t *testing.T, name string) []byte {
 	return text
 }
 
-// TestLlamaCPPServer: a server that takes texts alone, does not echo the
-// beginning token and answers ids with status 500 gives the scores that the
-// model has here. Its answers are genuine; see testdata/llamacpp.
+// TestLlamaCPPServer: a server that accepts only texts, does not echo the BOS token and
+// answers ids with status 500 gives the scores of the local model. Its answers are genuine;
+// see testdata/llamacpp.
 func TestLlamaCPPServer(t *testing.T) {
 	var request struct{ Prompt string }
 	if err := json.Unmarshal(recorded(t, "request.json"), &request); err != nil {
@@ -51,7 +51,7 @@ func TestLlamaCPPServer(t *testing.T) {
 			w.Write(recorded(t, "refused.json"))
 			return
 		}
-		// With no tokens to generate this server generates any number.
+		// This server reads max_tokens 0 as unlimited.
 		if text != request.Prompt || b.Max != 1 || !b.Echo {
 			t.Errorf("asked for %q, %d tokens", text, b.Max)
 		}
@@ -78,13 +78,13 @@ func TestLlamaCPPServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, p := range want[0].PerToken {
-			// Ours is in BF16, the server's in F32.
+			// The local model is in BF16, the server's in F32.
 			if math.Abs(got[0].PerToken[i]-p) > 0.03*math.Max(1, -p) {
 				t.Errorf("%d tokens, number %d: %g, here %g", n, i, got[0].PerToken[i], p)
 			}
 		}
 	}
-	if asked != 3+3 { // ids in three ways, then texts
+	if asked != 3+3 { // ids in three dialects, then texts
 		t.Errorf("asked %d times", asked)
 	}
 	for name, c := range map[string]struct {

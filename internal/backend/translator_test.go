@@ -14,7 +14,7 @@ import (
 	"barka/internal/stage/translate"
 )
 
-// altered copies a model directory with other settings in its JSON files.
+// altered copies a model directory and changes settings in its JSON files.
 func altered(t *testing.T, from string, settings map[string]map[string]any) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -46,16 +46,16 @@ func altered(t *testing.T, from string, settings map[string]map[string]any) stri
 	return dir
 }
 
-// translated is an output that reference/translation.py records.
+// translated is an output recorded by reference/translation.py.
 type translated struct {
 	Source, Tokens []int32
 	Score          float64
 	Text           string
 }
 
-// TestM2M100 compares a model in M2M-100's own layout with transformers, from
-// the text to the text: with embeddings of encoder and decoder and a head of
-// its own, and with all tied to one matrix.
+// TestM2M100 compares a model in M2M-100's own layout with transformers, from text to text:
+// with separate embeddings of encoder and decoder and a separate head, and with all of them
+// tied to one matrix.
 func TestM2M100(t *testing.T) {
 	from := golden.Dir("m2m100-untied")
 	data, err := os.ReadFile(filepath.Join(from, "golden.json"))
@@ -115,7 +115,7 @@ func TestM2M100(t *testing.T) {
 	}
 }
 
-// TestUntiedWithoutHead: a head that is neither tied nor there is missing.
+// TestUntiedWithoutHead: an untied head that the checkpoint lacks is reported as missing.
 func TestUntiedWithoutHead(t *testing.T) {
 	dir := altered(t, nllb, map[string]map[string]any{"config.json": {"tie_word_embeddings": false}})
 	_, err := engine(t, 1).OpenTranslator(dir, TranslatorOptions{From: "eng_Latn", To: "arb_Arab", Decoding: translate.DefaultDecoding()})
@@ -125,9 +125,8 @@ func TestUntiedWithoutHead(t *testing.T) {
 	}
 }
 
-// TestTextStaysText: what spells a special token is translated as text, unless
-// the options ask for what transformers does; reference/translation.py records
-// both.
+// TestTextStaysText: the text of a special token is translated as text, unless ParseSpecial
+// is set, as in transformers; reference/translation.py records both.
 func TestTextStaysText(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(golden.Dir("m2m100-untied"), "sources.json"))
 	if err != nil {
@@ -198,8 +197,8 @@ func TestSeveralEndTokens(t *testing.T) {
 	}
 }
 
-// TestDigestOfGeneration: a digest tells models apart whose texts end at other
-// tokens, and nothing else of generation_config.json.
+// TestDigestOfGeneration: of generation_config.json, a digest depends on the start and end
+// tokens only.
 func TestDigestOfGeneration(t *testing.T) {
 	digest := func(settings map[string]any) string {
 		d, err := Digest(altered(t, nllb, map[string]map[string]any{"generation_config.json": settings}))

@@ -14,7 +14,7 @@ import (
 	"barka/internal/stage/merge"
 )
 
-// someAdapter writes an adapter of the demonstration's model whose matrices are not zero.
+// someAdapter writes an adapter of the demonstration's model with nonzero matrices.
 func someAdapter(t *testing.T, e *Engine, alpha float64) string {
 	t.Helper()
 	d, err := e.OpenDecoder(gemma, "")
@@ -40,7 +40,8 @@ func someAdapter(t *testing.T, e *Engine, alpha float64) string {
 	return dir
 }
 
-// TestVerifyMerge: a merge that is right passes, far below what the adapter changes.
+// TestVerifyMerge: a correct merge passes, with differences far below the changes by the
+// adapter.
 func TestVerifyMerge(t *testing.T) {
 	e := engine(t, 2)
 	adapter, out := someAdapter(t, e, 4), filepath.Join(t.TempDir(), "merged")
@@ -53,15 +54,15 @@ func TestVerifyMerge(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 	t.Log(v)
-	// A model that was merged before is compared, too.
+	// An existing merged model is compared too.
 	again, err := e.Merge(t.Context(), gemma, adapter, out, &Verification{Texts: []string{"Dates are sweet."}, Bound: 50}, progress.Silent)
 	if err != nil || again.Texts != 1 || !again.Blind() {
 		t.Errorf("%+v, %v", again, err)
 	}
 }
 
-// TestVerifyRefusesWrongMerges: a model merged with twice the alpha is refused. Of a new one
-// nothing is written, and one that was there stays.
+// TestVerifyRefusesWrongMerges: a model merged with twice the alpha is refused. A new one
+// is not written, and an existing one stays.
 func TestVerifyRefusesWrongMerges(t *testing.T) {
 	e := engine(t, 2)
 	right, wrong, out := someAdapter(t, e, 4), someAdapter(t, e, 8), filepath.Join(t.TempDir(), "merged")
@@ -99,7 +100,8 @@ func TestVerifyRefusesWrongMerges(t *testing.T) {
 	}
 }
 
-// TestVerifyRefusesBadInput: what cannot be compared is refused before anything is merged.
+// TestVerifyRefusesBadInput: input that cannot be compared is refused before anything is
+// merged.
 func TestVerifyRefusesBadInput(t *testing.T) {
 	e := engine(t, 1)
 	adapter, out := someAdapter(t, e, 4), filepath.Join(t.TempDir(), "merged")

@@ -15,8 +15,8 @@ import (
 	"barka/internal/progress"
 )
 
-// TestWhatIsDigestedIsWhatIsLoaded: a model that changes between the two, in
-// either order, is refused with the file's name; so is an adapter.
+// TestWhatIsDigestedIsWhatIsLoaded: a model or an adapter that changes between digesting
+// and loading, in either order, is refused with the file's name.
 func TestWhatIsDigestedIsWhatIsLoaded(t *testing.T) {
 	for _, name := range []string{"model.safetensors", "tokenizer.json", "config.json"} {
 		for _, first := range []string{"digest", "load"} {
@@ -102,8 +102,8 @@ func TestMergeOfChangingModels(t *testing.T) {
 	}
 }
 
-// TestMergeEnds: an interrupted merge ends after the tensor it is at, and the
-// next one makes the whole model.
+// TestMergeEnds: an interrupted merge ends after the current tensor, and the next one
+// writes the whole model.
 func TestMergeEnds(t *testing.T) {
 	dir := t.TempDir()
 	base, out, whole := golden.Dir("gemma2"), filepath.Join(dir, "merged"), filepath.Join(dir, "whole")

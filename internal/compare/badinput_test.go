@@ -9,7 +9,7 @@ import (
 	"barka/internal/badinput"
 )
 
-// writeReference lays out the reference's own evaluation of testdata.
+// writeReference writes the reference's own evaluation, from testdata, to a directory.
 func writeReference(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
@@ -39,7 +39,7 @@ func put(t *testing.T, path, text string) string {
 	return path
 }
 
-// TestOpen finds the same evaluation from every path that stands for it.
+// TestOpen finds the same evaluation by every path that denotes it.
 func TestOpen(t *testing.T) {
 	root := writeReference(t)
 	const stamp = "2026-11-25T23-43-31.394174"
@@ -106,7 +106,7 @@ func TestBadInput(t *testing.T) {
 			t.Errorf("%s: error %v, want bad input that says %q", name, err, c.want)
 		}
 	}
-	// What the model answered may be unreadable: it is left out of the flips.
+	// If the model's answer is unreadable, it is left out of the flips.
 	odd := bad(func(r *textRow) {
 		r.Predictions, r.GoldIndex, r.Metrics = "[(nan, False), (-1.0, True)]", "[0]", "{'acc_norm': 1}"
 	})
@@ -118,7 +118,7 @@ func TestBadInput(t *testing.T) {
 	}}); err != nil || len(flips) != 1 || flips[0].B != "" || flips[0].LogProbsB != nil {
 		t.Errorf("%+v, %v", flips, err)
 	}
-	// A gold beyond the choices is a judged task's, or another's mistake.
+	// A gold index beyond the choices belongs to a judged task, or is a mistake.
 	high := bad(func(r *textRow) { r.GoldIndex = "[7]" })
 	if c, err := compared(t, high, high, Options{}); err != nil || c.All.Questions != 2 {
 		t.Errorf("%v", err)

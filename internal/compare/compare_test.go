@@ -15,8 +15,8 @@ import (
 	"barka/internal/parquet"
 )
 
-// textRow is a details row as lighteval writes it where Arrow refuses the
-// types: every cell as Python prints it.
+// textRow is a details row as lighteval writes it if Arrow refuses the types: every cell is
+// text as Python prints it.
 type textRow struct {
 	Choices     string `parquet:"choices"`
 	Example     string `parquet:"example"`
@@ -26,8 +26,8 @@ type textRow struct {
 	Predictions string `parquet:"predictions"`
 }
 
-// asked are questions with two choices, the first of which is right: 1 for
-// each that was answered rightly, 0 for the others.
+// asked returns questions with two choices. The first choice is right; 1 stands for a right
+// answer, 0 for a wrong one.
 func asked(answers string) []textRow {
 	var rows []textRow
 	for i, a := range answers {
@@ -129,8 +129,7 @@ func TestCompare(t *testing.T) {
 		flips[0].Outcome() != "only A is right" || flips[1].LogProbsB[0] != -1.5 {
 		t.Errorf("flips %+v", flips)
 	}
-	// Neither what else is compared nor the order of the questions changes a
-	// task's interval.
+	// A task's interval does not depend on the other tasks or the order of the questions.
 	alone := mustCompare(t, evaluation(t, map[string][]textRow{"community|acva:Iraq|0": asked("1110000000")}), b, Options{Seed: 42})
 	if alone.Tasks[0].Low != iraq.Low || alone.Tasks[0].High != iraq.High || alone.Tasks[0].Bootstrap != iraq.Bootstrap {
 		t.Errorf("alone %+v, among others %+v", alone.Tasks[0], iraq)
@@ -142,8 +141,8 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// TestBoards: all rows and the average of both leaderboards, which weigh tasks
-// and not questions.
+// TestBoards: all rows and the averages of both leaderboards, which weight tasks and not
+// questions.
 func TestBoards(t *testing.T) {
 	for board, average := range map[tasks.Leaderboard]float64{tasks.V1: 0.25, tasks.V2: 0.25} {
 		before, after := map[string][]textRow{}, map[string][]textRow{}
@@ -153,7 +152,7 @@ func TestBoards(t *testing.T) {
 		}
 		for i, s := range list {
 			name := s.Task.Key() + "|0"
-			// Every other task is longer, and no better.
+			// Every second task is longer, and not better.
 			before[name], after[name] = asked("1000"), asked("1100")
 			if i%2 == 1 {
 				before[name], after[name] = asked("10001000"), asked("11001100")
@@ -189,7 +188,7 @@ func html(t *testing.T, c *Comparison, flips []Flip) string {
 	return text
 }
 
-// TestPublishedOnRequest: nobody's figures are in the page unasked.
+// TestPublishedOnRequest: published figures are on the page only on request.
 func TestPublishedOnRequest(t *testing.T) {
 	details := map[string][]textRow{"community|copa_ext_ar|0": asked("1010")}
 	c := mustCompare(t, evaluation(t, details), evaluation(t, details), Options{Resamples: 20})
@@ -201,11 +200,12 @@ func TestPublishedOnRequest(t *testing.T) {
 	}
 }
 
-// TestSameAnswers: a run that answers everything alike is named, in every form.
+// TestSameAnswers: a run with the same answer to everything is named in every output
+// format.
 func TestSameAnswers(t *testing.T) {
 	stuck := asked("11111111")
 	for i := range stuck {
-		if i%2 == 1 { // the other choice would be right
+		if i%2 == 1 { // the other choice is right
 			stuck[i].GoldIndex, stuck[i].Metrics = "[1]", "{'acc_norm': 0}"
 		}
 	}
@@ -230,7 +230,7 @@ func TestSameAnswers(t *testing.T) {
 	}
 }
 
-// TestPublished: the figures are as their source prints them, and add up.
+// TestPublished: the figures are those of their source, and are consistent.
 func TestPublished(t *testing.T) {
 	p, ok := PublishedFor(tasks.V1)
 	var base, tuned float64
@@ -244,7 +244,7 @@ func TestPublished(t *testing.T) {
 	if all := p.Figures["Average"]; !ok || !near(base, all[0], 0.005) || !near(tuned, all[1], 0.005) {
 		t.Errorf("means %v and %v, printed %v", base, tuned, all)
 	}
-	// With what the run itself says of AlGhafa.
+	// With the run's own figure for AlGhafa.
 	if !near(base-2.0/14, 56.34, 0.005) || !strings.Contains(p.Note, "56.34") {
 		t.Errorf("%v: %s", base-2.0/14, p.Note)
 	}
@@ -253,7 +253,8 @@ func TestPublished(t *testing.T) {
 	}
 }
 
-// TestOtherQuestions: refused with both counts, or what both have.
+// TestOtherQuestions: different questions are refused with both counts; with Common those
+// in both are compared.
 func TestOtherQuestions(t *testing.T) {
 	long, short := asked("11110000"), asked("1100")
 	short[0], short[1] = short[1], short[0] // the order does not matter
@@ -269,8 +270,8 @@ func TestOtherQuestions(t *testing.T) {
 		"does not have them: 4 questions of A, 0 of B") {
 		t.Errorf("%+v %v", c.All, c.Notes)
 	}
-	// The same words with another answer are another question, and repeated
-	// ones meet their repetitions.
+	// The same text with another answer is another question, and repeated questions are
+	// paired in order.
 	twice := append(asked("1"), asked("1")...)
 	contrary := append(asked("1"), asked("1")...)
 	contrary[1].GoldIndex = "[1]"
@@ -289,7 +290,7 @@ func TestOtherQuestions(t *testing.T) {
 	}
 }
 
-// TestNotes: other shots, prompts, choices and options are noted.
+// TestNotes: differences in shots, prompts, choices and options are noted.
 func TestNotes(t *testing.T) {
 	a := evaluation(t, map[string][]textRow{"community|acva:Iraq|0": asked("10"), "community|copa_ext_ar|0": asked("10"),
 		"community|copa_ext_ar|5": asked("11")})
@@ -322,8 +323,8 @@ func TestNotes(t *testing.T) {
 	}
 }
 
-// TestFlipPage: a flip's answers, and that what is asked cannot leave its
-// place on the page.
+// TestFlipPage: a flip is shown with its answers, and the question's text cannot break out
+// of its element on the page.
 func TestFlipPage(t *testing.T) {
 	f := Flip{Task: "community|acva:Iraq|0", Question: 2, Prompt: "<script>alert(1)</script>", Choices: []string{"صح", "خطأ"},
 		Gold: "خطأ", A: "صح", B: "خطأ", ScoreB: 1, LogProbsA: []float64{-1, -2}, LogProbsB: []float64{-3, -1}}
@@ -345,7 +346,7 @@ func TestFlipPage(t *testing.T) {
 	}
 }
 
-// TestDetails reads what lighteval itself wrote, with Arrow's types.
+// TestDetails reads files that lighteval itself wrote, with Arrow's types.
 func TestDetails(t *testing.T) {
 	q, err := readQuestions("testdata/lighteval/xstory_cloze_ar.parquet")
 	if err != nil {
@@ -355,7 +356,7 @@ func TestDetails(t *testing.T) {
 		q[0].scores[0] != -22.97107696533203 {
 		t.Errorf("%+v", q)
 	}
-	for path, want := range map[string]float64{"acva_Yemen": 0.4, "xstory_cloze_ar": 0.5} { // as results.json says
+	for path, want := range map[string]float64{"acva_Yemen": 0.4, "xstory_cloze_ar": 0.5} { // as in results.json
 		q, err := readQuestions("testdata/lighteval/" + path + ".parquet")
 		if err != nil {
 			t.Fatal(err)

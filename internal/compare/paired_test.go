@@ -64,14 +64,14 @@ func TestHolm(t *testing.T) {
 	}
 }
 
-// split is a task with so many losses, ties and wins of B.
+// split is a task with the given numbers of losses, ties and wins of B.
 func split(losses, ties, wins int) differences {
 	return newDifferences(slices.Concat(slices.Repeat([]float64{1}, wins), slices.Repeat([]float64{0}, ties),
 		slices.Repeat([]float64{-1}, losses)))
 }
 
-// TestBootstrapIsIdeal holds 10,000 resamples against the exact distribution:
-// the interval's ends are within a question or two, p within sampling error.
+// TestBootstrapIsIdeal compares 10,000 resamples with the exact distribution: the
+// interval's ends agree within one or two questions, p within the sampling error.
 func TestBootstrapIsIdeal(t *testing.T) {
 	for _, c := range readGolden(t).Bootstrap {
 		n := float64(c.Losses + c.Ties + c.Wins)
@@ -84,7 +84,7 @@ func TestBootstrapIsIdeal(t *testing.T) {
 	}
 }
 
-// TestStratified: the mean over tasks, each of which is resampled by itself.
+// TestStratified: for the mean over tasks, each task is resampled separately.
 func TestStratified(t *testing.T) {
 	for _, c := range readGolden(t).Stratified {
 		var members []Difference
@@ -101,8 +101,8 @@ func TestStratified(t *testing.T) {
 	}
 }
 
-// TestMarks: marks of a judge, of which there are more than two, are
-// resampled like the questions themselves.
+// TestMarks: a judge's marks, which have more than two values, are resampled like right and
+// wrong answers.
 func TestMarks(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	gains := make([]float64, 60)
@@ -123,7 +123,7 @@ func TestMarks(t *testing.T) {
 	}
 }
 
-// TestBinomial holds the draws against the distribution, by chi-squared.
+// TestBinomial compares the draws with the distribution by a chi-squared test.
 func TestBinomial(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 4))
 	for _, c := range []struct {
@@ -153,8 +153,7 @@ func TestBinomial(t *testing.T) {
 	}
 }
 
-// TestBootstrapIsFast: the whole leaderboard's resamples, as many questions as
-// it has.
+// TestBootstrapIsFast: the resamples of a whole leaderboard, with all of its questions.
 func TestBootstrapIsFast(t *testing.T) {
 	start := time.Now()
 	for i := range 137 {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestTables: without all rows of the leaderboard the tasks are shown too, and
-// published figures come last.
+// TestTables: if rows of the leaderboard are missing, the tasks are shown too. Published
+// figures come last.
 func TestTables(t *testing.T) {
 	a := evaluation(t, map[string][]textRow{"community|acva:Iraq|0": asked("1110"), "community|copa_ext_ar|0": asked("10")})
 	b := evaluation(t, map[string][]textRow{"community|acva:Iraq|0": asked("1111"), "community|copa_ext_ar|0": asked("10")})
@@ -25,7 +25,7 @@ func TestTables(t *testing.T) {
 	if row := tables[1].Rows[0]; row[0] != "acva:Iraq" || row[1] != "4" || row[2] != "75.00" || row[3] != "100.00" || row[4] != "+25.00" {
 		t.Errorf("%v", row)
 	}
-	// With its average the leaderboard's table says enough, unless tasks are asked for.
+	// With an average, only the leaderboard's table is shown, unless tasks are requested.
 	c.Average = c.All
 	if n := len(c.Tables(false, false)); n != 1 {
 		t.Errorf("%d tables with an average, want 1", n)
@@ -35,7 +35,7 @@ func TestTables(t *testing.T) {
 	}
 }
 
-// TestFlipText: the answers are marked with who gave them.
+// TestFlipText: each answer is marked with the run that gave it.
 func TestFlipText(t *testing.T) {
 	f := Flip{Task: "community|acva:Iraq|0", Question: 2, Prompt: "P", Choices: []string{"x", "y"}, Gold: "y", A: "x", B: "y", ScoreB: 1,
 		LogProbsA: []float64{-1, -2}, LogProbsB: []float64{-3, -1}}

@@ -23,7 +23,7 @@ const (
 	copaHead = "premise,choice1,choice2,question,label\n"
 )
 
-// changedData is the fixture with one file in other words.
+// changedData returns the fixture with one file replaced.
 func changedData(t *testing.T, file, text string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -36,8 +36,8 @@ func changedData(t *testing.T, file, text string) string {
 	return dir
 }
 
-// TestBadDatasets: what is wrong with a dataset leaves its task out, with the
-// file, the row and the reason, and the other task runs.
+// TestBadDatasets: a defect of a dataset leaves out its task, with the file, the row and
+// the reason, and the other task runs.
 func TestBadDatasets(t *testing.T) {
 	for name, c := range map[string]struct {
 		file, text string
@@ -87,8 +87,8 @@ func TestBadDatasets(t *testing.T) {
 	}
 }
 
-// TestHellaSwagEndings: a Python list of strings in its many spellings, or
-// the row and character where it is none.
+// TestHellaSwagEndings: the spellings of a Python list of strings are read; errors name the
+// row and the character.
 func TestHellaSwagEndings(t *testing.T) {
 	file := "OALL/AlGhafa-Arabic-LLM-Benchmark-Translated/hellaswag_okapi_ar/test.jsonl"
 	run := func(endings any) (*Outcome, error) {
@@ -144,7 +144,7 @@ func TestHellaSwagEndings(t *testing.T) {
 
 func textLog(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
 
-// detailColumn reads a column of the details of the only task of a run, printed.
+// detailColumn returns a column, as text, of the details of a run with one task.
 func detailColumn(t *testing.T, out *Outcome, column string) (values []string) {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(out.DetailsDir, "*.parquet"))
@@ -165,8 +165,8 @@ func detailColumn(t *testing.T, out *Outcome, column string) (values []string) {
 	return values
 }
 
-// TestLongRows: a row longer than the context loses its left end, also where
-// nothing of the prompt is left, and the files say how much.
+// TestLongRows: a row longer than the context is cut on the left, even if nothing of the
+// prompt is left, and the files have the number of tokens cut.
 func TestLongRows(t *testing.T) {
 	for name, c := range map[string]struct {
 		text, truncated string
@@ -194,9 +194,9 @@ func TestLongRows(t *testing.T) {
 	}
 }
 
-// TestChoicesWithoutTokens: where a token spans the border of prompt and
-// choice nothing is left of a choice of one word, which then has, as in the
-// reference, the probability 1, with a warning. The guarded mode scores it.
+// TestChoicesWithoutTokens: if a token spans prompt and choice, a choice of one word has no
+// tokens left. As in the reference its probability is then 1; a warning says so. The
+// guarded mode scores it.
 func TestChoicesWithoutTokens(t *testing.T) {
 	for border, want := range map[record.TokenBoundary]string{record.Joint: "[[0 1] [0 1]]", record.Guarded: "[[-"} {
 		m := newHashModel()
@@ -221,8 +221,8 @@ func TestChoicesWithoutTokens(t *testing.T) {
 	}
 }
 
-// TestDetailsDirectoryExists: files of an earlier run stay beside those of a
-// later one; what is no directory is refused before anything is scored.
+// TestDetailsDirectoryExists: files of an earlier run stay beside those of a later one. If
+// the path is not a directory, the run is refused before anything is scored.
 func TestDetailsDirectoryExists(t *testing.T) {
 	o := fixtureOptions(t, "acva:Iraq")
 	old := filepath.Join(o.OutputDir, "details", "test", "hash-model", "2024-01-01T00-00-00", "details.parquet")
@@ -255,8 +255,7 @@ func TestDetailsDirectoryExists(t *testing.T) {
 	}
 }
 
-// TestLitter: a run removes the half-written files of those that were killed,
-// and no other.
+// TestLitter: a run removes the temporary files of killed runs, and no others.
 func TestLitter(t *testing.T) {
 	o := fixtureOptions(t, "acva:Iraq")
 	files := map[string]bool{}
@@ -283,8 +282,8 @@ func TestLitter(t *testing.T) {
 	}
 }
 
-// TestLongerRuns: more questions and other rules of the same requests ask for
-// what is new alone.
+// TestLongerRuns: a run with more questions, or with another metric for the same requests,
+// scores only new requests.
 func TestLongerRuns(t *testing.T) {
 	o := fixtureOptions(t, "arabic_exams,boolq_ar,piqa_ar,copa_ext_ar")
 	m := newHashModel()

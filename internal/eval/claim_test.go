@@ -12,7 +12,7 @@ import (
 	"barka/internal/progress"
 )
 
-// at calls do when the numbered unit of work with the label is done.
+// at calls do after the numbered unit of work with the label.
 type at struct {
 	progress.Reporter
 	label string
@@ -34,8 +34,8 @@ func (a *at) Add(int64) {
 	}
 }
 
-// TestKilledEvaluationsLeaveOneResult: wherever a run is killed, the next one
-// ends in the files of one evaluation.
+// TestKilledEvaluationsLeaveOneResult: wherever a run is killed, the files after the next
+// run are those of one evaluation.
 func TestKilledEvaluationsLeaveOneResult(t *testing.T) {
 	const list = "community|arabic_exams|0|0,community|acva:Iraq|0|0"
 	m := newHashModel()
@@ -100,8 +100,8 @@ func TestKilledEvaluationsLeaveOneResult(t *testing.T) {
 	}
 }
 
-// TestTheSameEvaluationTwice: not at once in one directory, while another
-// evaluation may run there.
+// TestTheSameEvaluationTwice: one evaluation cannot run twice at the same time in one
+// directory, but another one can run there.
 func TestTheSameEvaluationTwice(t *testing.T) {
 	m := newHashModel()
 	o := fixtureOptions(t, "community|arabic_exams|0|0")
@@ -129,8 +129,8 @@ func TestTheSameEvaluationTwice(t *testing.T) {
 	}
 }
 
-// TestClaimsAreTidied: what a killed run left goes when its results are known
-// to be whole, and not before.
+// TestClaimsAreTidied: the claim of a killed run is removed when its results are known to
+// be complete, and not before.
 func TestClaimsAreTidied(t *testing.T) {
 	o := fixtureOptions(t, "community|arabic_exams|0|0")
 	stop := errors.New("stop")

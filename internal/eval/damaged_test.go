@@ -14,8 +14,8 @@ import (
 	"barka/internal/hostile"
 )
 
-// TestDamagedFiles merges a shard whose files are damaged: a sample, or a part
-// of as many as BARKA_HOSTILE_FILES says (.ci/long).
+// TestDamagedFiles merges a shard with damaged files: a sample, or a share of
+// BARKA_HOSTILE_FILES (.ci/long).
 func TestDamagedFiles(t *testing.T) {
 	files := 24
 	if n, err := strconv.Atoi(os.Getenv("BARKA_HOSTILE_FILES")); err == nil {
@@ -55,7 +55,8 @@ func TestDamagedFiles(t *testing.T) {
 	}
 }
 
-// TestClaims: numbers of a manifest for which memory is reserved.
+// TestClaims: the numbers of a manifest that decide how much memory is allocated are
+// checked.
 func TestClaims(t *testing.T) {
 	for want, change := range map[string]func(*shard.Manifest){
 		"shard 0 of 1000000000000":              func(m *shard.Manifest) { m.Shards = 1e12 },

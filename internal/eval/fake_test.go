@@ -13,17 +13,16 @@ import (
 	"barka/internal/eval/record"
 )
 
-// hashModel is a fake for testing the machinery: its log-probabilities are
-// hashes of the tokens and mean nothing.
+// hashModel is a fake model whose log-probabilities are hashes of the tokens.
 type hashModel struct {
 	tokenizer Tokenizer
 	maxLength int
 	info      ModelInfo
-	// asked counts the requests, and fail stops after that many.
+	// asked counts the requests. After fail requests the model returns an error.
 	asked atomic.Int64
 	fail  int64
 	err   error
-	// broken requests have NaN as their score.
+	// Requests for which broken is true have the score NaN.
 	broken func(Request) bool
 }
 
@@ -70,7 +69,7 @@ func (m *hashModel) ApplyChatTemplate(messages []chat.Message) (string, error) {
 // characters is the inverse of characterTokenizer.
 func characters(ids []int32) string { return string(ids) }
 
-// slowModel answers like hashModel, but late, so that a test can kill it.
+// slowModel is a slow hashModel, so that a test can kill the process.
 type slowModel struct{ *hashModel }
 
 func (m slowModel) Score(ctx context.Context, reqs []Request, done func(int, Score) error) error {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// stuckModel prefers the first choice of every question by its tokens alone.
+// stuckModel prefers the first choice of every question, by its tokens.
 type stuckModel struct{ *hashModel }
 
 func (m stuckModel) Score(ctx context.Context, reqs []Request, done func(int, Score) error) error {
@@ -24,7 +24,7 @@ func (m stuckModel) Score(ctx context.Context, reqs []Request, done func(int, Sc
 	return nil
 }
 
-// TestSameAnswersAreTold: a model that answers everything alike is named in the
+// TestSameAnswersAreTold: a model with the same answer to everything is noted in the
 // Markdown, the JSON and the page.
 func TestSameAnswersAreTold(t *testing.T) {
 	o := fixtureOptions(t, "acva:Algeria,acva:Arabic_Calligraphy")

@@ -15,9 +15,8 @@ import (
 	"barka/internal/jsonl"
 )
 
-// TestHostileManifests: what a shard.json states is checked before it becomes a
-// path or the size of a table, and nothing is written outside the output
-// directory.
+// TestHostileManifests: names and numbers of shard.json are checked before they become
+// paths or sizes, and nothing is written outside the output directory.
 func TestHostileManifests(t *testing.T) {
 	whole := runShards(t, 1, fixtureOptions(t, "community|arabic_mmlu:anatomy|2|1"), newHashModel)[0]
 	found, err := filepath.Glob(filepath.Join(whole, "shards", "*", "*", "*", shard.ManifestFile))
@@ -68,8 +67,8 @@ func TestHostileManifests(t *testing.T) {
 	}
 }
 
-// TestHostileQuestions: a right answer that is not among the choices is refused,
-// where it would be an index.
+// TestHostileQuestions: the index of a right answer that is not among the choices is
+// refused.
 func TestHostileQuestions(t *testing.T) {
 	whole := runShards(t, 1, fixtureOptions(t, "community|arabic_mmlu:anatomy|2|1"), newHashModel)[0]
 	found, err := filepath.Glob(filepath.Join(whole, "shards", "*", "*", "*", shard.ManifestFile))
@@ -126,7 +125,7 @@ func writeShard(t *testing.T, dir string, m shard.Manifest, questions []byte) {
 	}
 }
 
-// outside fails if there is anything in root but the shard and the output.
+// outside fails the test if root holds anything except the shard and the output.
 func outside(t *testing.T, name, root string) {
 	t.Helper()
 	err := filepath.WalkDir(root, func(path string, _ os.DirEntry, err error) error {
@@ -143,7 +142,7 @@ func outside(t *testing.T, name, root string) {
 	}
 }
 
-// fileHash is the digest of a file in a manifest.
+// fileHash returns the digest of a file as in a manifest.
 func fileHash(t *testing.T, path string) string {
 	t.Helper()
 	data, err := os.ReadFile(path)

@@ -19,7 +19,7 @@ import (
 	"barka/internal/llm"
 )
 
-// TestJudgeMessages: the reference's template, filled in in Python.
+// TestJudgeMessages compares with the reference's template, filled in by Python.
 func TestJudgeMessages(t *testing.T) {
 	got := judgeMessages("سؤال", "جواب", "صحيح")
 	want := []string{
@@ -35,11 +35,11 @@ func TestJudgeMessages(t *testing.T) {
 	}
 }
 
-// fakeWriter is a fake that answers a prompt with the prompt's last line.
+// fakeWriter is a fake model that answers a prompt with the prompt's last line.
 type fakeWriter struct {
 	*hashModel
 	wrote *atomic.Int64
-	stop  int64 // fail after so many answers; 0: never
+	stop  int64 // fail after this number of answers; 0: never
 }
 
 func newFakeWriter() fakeWriter { return fakeWriter{newHashModel(), new(atomic.Int64), 0} }
@@ -58,11 +58,11 @@ func (w fakeWriter) Generate(_ context.Context, prompts []string, n int, _ bool,
 	return nil
 }
 
-// judge is a fake that gives marks by the last digit in the answer.
+// judge is a fake judge whose mark is the last digit of the answer.
 type judge struct {
 	asked  *atomic.Int64
-	fail   int64  // from this request on; 0: never
-	refuse string // the end of the answers whose requests are refused; "": none
+	fail   int64  // fails from this request on; 0: never
+	refuse string // requests for answers with this end are refused; "": none
 }
 
 func (judge) Name() string { return "test/judge" }
@@ -91,8 +91,8 @@ func judgedOptions(t *testing.T, j llm.Client) Options {
 	return o
 }
 
-// TestJudgedRun: answers are written and marked; the mean of the marks is the
-// task's result, and what was paid for is not asked for again.
+// TestJudgedRun: answers are generated and marked, the mean of the marks is the task's
+// result, and paid answers are not requested again.
 func TestJudgedRun(t *testing.T) {
 	m, j := newFakeWriter(), judge{asked: new(atomic.Int64)}
 	o := judgedOptions(t, j)
@@ -145,8 +145,7 @@ func TestJudgedRun(t *testing.T) {
 	}
 }
 
-// TestJudgeResume: an answer that was written, and a mark that was given, are
-// kept when the run ends early.
+// TestJudgeResume: generated answers and marks are kept if the run ends early.
 func TestJudgeResume(t *testing.T) {
 	whole := judgedOptions(t, judge{asked: new(atomic.Int64)})
 	if _, err := Run(t.Context(), newFakeWriter(), whole, nil); err != nil {
@@ -159,7 +158,7 @@ func TestJudgeResume(t *testing.T) {
 		t.Fatalf("error %v, want the model's", err)
 	}
 	m.stop = 0
-	// A judge that fails leaves out its task; the other one is run.
+	// If the judge fails, its task is left out, and the other one runs.
 	o.Judge = judge{asked: asked, fail: 3}
 	out, err := Run(t.Context(), m, o, nil)
 	if err == nil || badinput.Is(err) || out == nil || len(out.Failures) != 1 ||
@@ -182,8 +181,8 @@ func TestJudgeResume(t *testing.T) {
 	}
 }
 
-// TestJudgeRefuses: a refused request leaves out the task, and the other
-// questions are asked all the same; the next run asks for the refused ones alone.
+// TestJudgeRefuses: a refused request leaves out the task, but the other questions are
+// still sent. The next run sends only the refused ones.
 func TestJudgeRefuses(t *testing.T) {
 	m, asked := newFakeWriter(), new(atomic.Int64)
 	o := judgedOptions(t, judge{asked: asked, refuse: "2"})

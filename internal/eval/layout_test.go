@@ -26,9 +26,9 @@ func keys(prefix string, v any, out []string) []string {
 	return out
 }
 
-// TestResultLayout runs the same three tasks as the reference's file: equal
-// keys in equal order with equal kinds of values, and equal config_tasks but
-// for the number of questions.
+// TestResultLayout runs the same three tasks as in the reference's file. Keys, their order
+// and the kinds of values must be equal, and config_tasks too, except for the number of
+// questions.
 func TestResultLayout(t *testing.T) {
 	_, want := evaltest.Reference(t)
 	out, err := Run(t.Context(), newHashModel(), fixtureOptions(t,
@@ -45,7 +45,7 @@ func TestResultLayout(t *testing.T) {
 	got := evaltest.DecodeOrdered(t, d).(pytext.Object)
 	wantKeys := keys("", want, nil)
 	gotKeys := keys("", got, nil)
-	// The folded copy left out config_tasks of anatomy.
+	// The shortened copy lacks the config_tasks of anatomy.
 	gotKeys = without(gotKeys, "/config_tasks/community|arabic_mmlu:anatomy/")
 	wantKeys = without(wantKeys, "/config_tasks/community|arabic_mmlu:anatomy/")
 	if diff := cmp.Diff(wantKeys, gotKeys); diff != "" {

@@ -14,8 +14,8 @@ import (
 	"barka/internal/eval/tasks"
 )
 
-// TestModesInResults: what differs from the reference of 2024-05 is in the
-// result file, and nothing is when nothing differs.
+// TestModesInResults: settings that differ from the reference of 2024-05 are in the result
+// file; without any it has no such entry.
 func TestModesInResults(t *testing.T) {
 	for _, c := range []struct {
 		list    string
@@ -53,10 +53,9 @@ func TestModesInResults(t *testing.T) {
 	}
 }
 
-// TestModesApart: modes share the journal and nothing else. A score is kept by
-// the tokens that were asked, so a run in another mode takes over what is the
-// same question to the model and asks the rest: it writes what it would have
-// written alone.
+// TestModesApart: modes share only the store. A score is stored under the tokens of its
+// request, so a run in another mode reuses the scores of equal requests and scores the
+// others. It writes the same files as without the store.
 func TestModesApart(t *testing.T) {
 	list := "alghafa:meta_ar_msa,piqa_ar,acva:Iraq"
 	m := newHashModel()

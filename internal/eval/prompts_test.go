@@ -18,8 +18,8 @@ import (
 	"barka/internal/pyrandom"
 )
 
-// converted is where the AceGPT files were converted to, once for all tests,
-// and how many splits were written.
+// converted returns the directory of the converted AceGPT files, made once for all tests,
+// and the number of splits.
 var converted struct {
 	sync.Once
 	dir    string
@@ -50,9 +50,9 @@ func convertedData(t *testing.T) string {
 	return converted.dir
 }
 
-// TestPromptDigests proves the prompts of 116 tasks against the digests of a
-// published run, from the public csv and jsonl files through the converter,
-// parquet and the prompt functions.
+// TestPromptDigests compares the prompts of 116 tasks with the digests of a published run.
+// The public csv and jsonl files go through the converter, Parquet and the prompt
+// functions.
 func TestPromptDigests(t *testing.T) {
 	store, err := benchdata.Open(convertedData(t))
 	if err != nil {
@@ -88,8 +88,8 @@ func TestPromptDigests(t *testing.T) {
 	if matched != 116 {
 		t.Errorf("%d tasks built, want 116", matched)
 	}
-	// The run's digest over all 137 tasks also covers the table's entries of
-	// tasks whose data is not here.
+	// The run's digest over all 137 tasks also covers the table's entries of tasks without
+	// public data.
 	if got := lighteval.DigestText(strings.Join(all, "")); got != "f3f05fc95b7ed68f" {
 		t.Errorf("all prompts: %s, published f3f05fc95b7ed68f", got)
 	}
@@ -124,8 +124,8 @@ func TestFullScale(t *testing.T) {
 	if n := strings.Count(string(extra), `"prompts_as_published": true`); n != 116 {
 		t.Errorf("%d tasks report published prompts, want 116", n)
 	}
-	// Always answering the commoner of true and false: the figure of the
-	// published audit of ACVA.
+	// The score of always giving the more common of true and false, as in the published
+	// audit of ACVA.
 	if m := out.Leaderboard.Rows[0].Majority; m < 64.185 || m > 64.195 {
 		t.Errorf("ACVA's majority baseline %.2f, want 64.19", m)
 	}

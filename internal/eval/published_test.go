@@ -16,9 +16,9 @@ import (
 	"barka/internal/tokenizer"
 )
 
-// The digests of this file are those of published result files of the
-// reference. They prove prompts with examples and with a chat template, token
-// borders, sorting, parts and padding with real tokenizers.
+// The digests in this file are those of published result files of the reference. With real
+// tokenizers they verify prompts with examples and with a chat template, token boundaries,
+// sorting, splits and padding.
 
 func loadTokenizer(t *testing.T, name, eos string) evaltest.Tokenizer {
 	t.Helper()
@@ -68,9 +68,9 @@ type hashes struct {
 	Conts    string `json:"hash_cont_tokens"`
 }
 
-// publishedRun prepares tasks as a published run did and returns the summaries
-// of the tasks and of all together. The answers are made up: no summary depends on
-// them.
+// publishedRun prepares tasks with the settings of a published run and returns the
+// summaries of the tasks and of all tasks together. The answers are fake, because no
+// summary depends on them.
 func publishedRun(t *testing.T, m Model, o Options) (perTask map[string]summary, all summary) {
 	t.Helper()
 	e, err := prepare(t.Context(), m, o, nil)
@@ -103,9 +103,9 @@ func publishedRun(t *testing.T, m Model, o Options) (perTask map[string]summary,
 	return file.Tasks, file.All
 }
 
-// TestPublishedTokens compares with runs of google/gemma-2-2b-it on the 58
-// ACVA tasks alone: of 21 August 2024 (batches of 32) and, with the chat
-// template, of 5 September 2024 (batches of 16).
+// TestPublishedTokens compares with two runs of google/gemma-2-2b-it on the 58 ACVA tasks:
+// of 21 August 2024 (batches of 32), and of 5 September 2024 with the chat template
+// (batches of 16).
 func TestPublishedTokens(t *testing.T) {
 	m := newHashModel()
 	m.tokenizer = loadTokenizer(t, "gemma2", "<eos>")
@@ -133,8 +133,8 @@ func TestPublishedTokens(t *testing.T) {
 	}
 }
 
-// TestPublishedFewShots compares prompts with examples, and how many of them
-// fit 2,048 tokens, with runs of EleutherAI/pythia-70m of 9 and 12 July 2024.
+// TestPublishedFewShots compares prompts with examples, and the number of examples that fit
+// into 2,048 tokens, with runs of EleutherAI/pythia-70m of 9 and 12 July 2024.
 func TestPublishedFewShots(t *testing.T) {
 	m := newHashModel()
 	m.tokenizer, m.maxLength = loadTokenizer(t, "gpt-neox", "<|endoftext|>"), 2048

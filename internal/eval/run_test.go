@@ -29,13 +29,13 @@ import (
 
 const fixtureDir = "testdata/hub"
 
-// fixtureRow is a line of a table in testdata: what fixture.py found.
+// fixtureRow is a line of a table that fixture.py wrote to testdata.
 type fixtureRow struct {
 	questions, truncated, padded int
 	prompts, inputs, conts       string
 }
 
-// fixtureTables are those of the two versions of the leaderboard.
+// fixtureTables holds the tables of the leaderboard's two versions.
 var fixtureTables = map[tasks.Leaderboard]string{tasks.V1: "testdata/digests.tsv", tasks.V2: "testdata/digests_v2.tsv"}
 
 func fixtureDigests(t *testing.T, b tasks.Leaderboard) map[string]fixtureRow {
@@ -59,7 +59,7 @@ func fixtureDigests(t *testing.T, b tasks.Leaderboard) map[string]fixtureRow {
 	return out
 }
 
-// fixtureLength is the length that fixture.py allows an input.
+// fixtureLength is fixture.py's limit of an input's length.
 const fixtureLength = 160
 
 func fixtureOptions(t *testing.T, list string) Options {
@@ -78,7 +78,7 @@ func fixtureOptions(t *testing.T, list string) Options {
 	}
 }
 
-// tree reads all files below a directory but the score journals.
+// tree reads all files below a directory, except the score logs.
 func tree(t *testing.T, dir string) map[string]string {
 	return testfiles.Tree(t, dir, func(name string) bool { return filepath.Base(filepath.Dir(name)) == "cache" })
 }
@@ -125,8 +125,8 @@ func fixtureRun(t *testing.T, board tasks.Leaderboard) {
 			t.Errorf("%s:\n got %+v\nwant %+v", key, got, want)
 		}
 	}
-	// Some made-up subjects hold the same questions: five of ACVA, three of
-	// either MMLU, with four choices. They are asked once.
+	// Some synthetic subjects hold the same questions: five of ACVA, three of each MMLU,
+	// with four choices. They are scored once.
 	twice := map[tasks.Leaderboard]int{tasks.V1: 5 * 2, tasks.V2: 3*4 + 3*4}[board]
 	if requests := out.Scored + out.Reused; out.Reused != twice || requests != int(m.asked.Load())+twice {
 		t.Errorf("%d scored, %d reused, the model was asked %d", out.Scored, out.Reused, m.asked.Load())
@@ -190,8 +190,8 @@ func TestDetails(t *testing.T) {
 	}
 }
 
-// TestFailures: a task without data and one with a bad row are left out, the
-// others run, and the error says what is missing and how to get it.
+// TestFailures: a task without data and one with a bad row are left out, and the others
+// run. The error names what is missing and the command that downloads it.
 func TestFailures(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(fixtureDir)); err != nil {
@@ -354,7 +354,7 @@ func TestEstimate(t *testing.T) {
 	if err != nil || m.asked.Load() != 0 {
 		t.Fatalf("%v, asked %d", err, m.asked.Load())
 	}
-	if err := plan.Measure(t.Context(), m); err != nil || m.asked.Load() != 4 { // one question of two choices, twice
+	if err := plan.Measure(t.Context(), m); err != nil || m.asked.Load() != 4 { // one question with two choices, twice
 		t.Fatalf("%v, asked %d", err, m.asked.Load())
 	}
 	// "السؤال: الجملة 0.\nالإجابة:" is 26 characters and a beginning token;
@@ -435,8 +435,8 @@ func TestLeaderboardTable(t *testing.T) {
 	}
 }
 
-// TestPartialRows: a row of which not all tasks were run shows their mean, is
-// marked with their number, and counts for no average.
+// TestPartialRows: a row without some of its tasks shows the mean of the others, is marked
+// with their number, and is in no average.
 func TestPartialRows(t *testing.T) {
 	out, err := Run(t.Context(), newHashModel(), fixtureOptions(t, "acva:Iraq,acva:Yemen,community|copa_ext_ar|0|1"), nil)
 	if err != nil {
@@ -477,8 +477,8 @@ func TestPartialRows(t *testing.T) {
 	}
 }
 
-// TestBrokenScores: a task with a score of NaN is left out with the
-// question named, and the others run.
+// TestBrokenScores: a task with a score of NaN is left out, with the question in the error,
+// and the others run.
 func TestBrokenScores(t *testing.T) {
 	m := newHashModel()
 	o := fixtureOptions(t, "community|boolq_ar|0|1,community|piqa_ar|0|1")
@@ -498,7 +498,7 @@ func TestBrokenScores(t *testing.T) {
 	}
 }
 
-// backwards answers the last request first, as a model may that sorts them.
+// backwards answers the last request first, as a model that sorts requests may do.
 type backwards struct{ *hashModel }
 
 func (m backwards) Score(ctx context.Context, reqs []Request, done func(int, Score) error) error {
@@ -507,9 +507,9 @@ func (m backwards) Score(ctx context.Context, reqs []Request, done func(int, Sco
 	return m.hashModel.Score(ctx, turned, func(i int, s Score) error { return done(len(reqs)-1-i, s) })
 }
 
-// TestFirstBrokenQuestion: of several questions without a score the first in
-// evaluation order is named, in whatever order the model answers, so that
-// shards and one process name the same.
+// TestFirstBrokenQuestion: of several questions without a score the error names the first
+// in evaluation order, whatever the order of the answers, so that shards and a single
+// process report the same.
 func TestFirstBrokenQuestion(t *testing.T) {
 	o := fixtureOptions(t, "acva:Iraq")
 	e, err := prepare(t.Context(), newHashModel(), o, nil)

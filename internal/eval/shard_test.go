@@ -24,8 +24,7 @@ import (
 	"barka/internal/llm"
 )
 
-// runShards runs every shard of n, each in a directory of its own, and
-// returns the directories.
+// runShards runs each of n shards in its own directory and returns the directories.
 func runShards(t *testing.T, n int, o Options, model func() *hashModel) []string {
 	t.Helper()
 	var dirs []string
@@ -48,7 +47,7 @@ func merge(t *testing.T, dirs []string) map[string]string {
 	return tree(t, out)
 }
 
-// wholeRun is what one process writes.
+// wholeRun returns the files of a single process.
 func wholeRun(t *testing.T, o Options, m *hashModel) map[string]string {
 	t.Helper()
 	o.OutputDir = t.TempDir()
@@ -58,8 +57,8 @@ func wholeRun(t *testing.T, o Options, m *hashModel) map[string]string {
 	return tree(t, o.OutputDir)
 }
 
-// TestShardsEqualWhole: any number of shards, merged, are the files of one
-// process, byte for byte; with the clock standing still that is every byte.
+// TestShardsEqualWhole: the files of any number of merged shards equal those of one
+// process, byte for byte, as the clock is fixed.
 func TestShardsEqualWhole(t *testing.T) {
 	shots := "community|arabic_mmlu:anatomy|2|1,community|arabic_mmlu:anatomy|0|1,lighteval|xstory_cloze:ar|1|0,community|boolq_ar|0|1"
 	for name, list := range map[string]string{"all": "", "shots": shots} {
@@ -71,7 +70,7 @@ func TestShardsEqualWhole(t *testing.T) {
 			}
 		}
 	}
-	// A model that cuts, a sample, a conversation, and no details.
+	// A model with truncated requests, a sample, a chat template, and no details.
 	o := fixtureOptions(t, "")
 	o.MaxSamples, o.UseChatTemplate, o.SystemPrompt, o.NoDetails, o.BatchSize, o.JobID = 3, true, "S", true, 0, "j"
 	short := func() *hashModel {
@@ -84,8 +83,8 @@ func TestShardsEqualWhole(t *testing.T) {
 	}
 }
 
-// TestJudgedShards: answers and marks go through the shards too, each is asked
-// for once, and shards that are marked by different judges are refused.
+// TestJudgedShards: shards carry answers and marks too, and each is requested once. Shards
+// with different judges are refused.
 func TestJudgedShards(t *testing.T) {
 	m, j := newFakeWriter(), judge{asked: new(atomic.Int64)}
 	o := judgedOptions(t, j)
@@ -128,15 +127,15 @@ func TestJudgedShards(t *testing.T) {
 		!strings.Contains(err.Error(), "--judge-model") {
 		t.Errorf("shards of two judges: %v", err)
 	}
-	// Without a judge the task is skipped, by the shards as by one process.
+	// Without a judge the task is skipped, by shards and by a single process.
 	o.Judge = nil
 	if diff := cmp.Diff(want(o), merge(t, shards(2, o))); diff != "" {
 		t.Errorf("no judge:\n%.2000s", diff)
 	}
 }
 
-// TestShardsShareADirectory: workers that write to one directory leave what
-// Merge finds there, and one process reuses their scores.
+// TestShardsShareADirectory: shards may write to one directory, in which Merge finds them,
+// and a single process reuses their scores.
 func TestShardsShareADirectory(t *testing.T) {
 	o := fixtureOptions(t, "")
 	want := wholeRun(t, o, newHashModel())
@@ -169,8 +168,8 @@ func TestShardsShareADirectory(t *testing.T) {
 	}
 }
 
-// TestDivision: every question is in one shard, shards hold tokens evenly to
-// within a question, and a question that is repeated is asked by one alone.
+// TestDivision: every question is in one shard, the shards' tokens are equal to within a
+// question, and a repeated question is scored by one shard only.
 func TestDivision(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 7} {
 		held := map[string]int{}
@@ -241,7 +240,7 @@ func TestShardResumes(t *testing.T) {
 	if diff := cmp.Diff(want, merge(t, stopped)); diff != "" {
 		t.Errorf("%.2000s", diff)
 	}
-	// A run that begins takes the old manifest away.
+	// A run removes the old manifest at its start.
 	o.OutputDir = dirs[1]
 	m.fail = 1
 	o.MaxSamples = 2
@@ -254,8 +253,8 @@ func TestShardResumes(t *testing.T) {
 	}
 }
 
-// TestShardFailures: a task that one worker cannot score is left out by all,
-// with the reason one process would have given.
+// TestShardFailures: a task that one shard cannot score is left out of the merge, with the
+// reason that a single process would have given.
 func TestShardFailures(t *testing.T) {
 	o := fixtureOptions(t, "community|boolq_ar|0|1,community|piqa_ar|0|1,acva:Oman")
 	broken := func() *hashModel {
@@ -283,7 +282,8 @@ func TestShardFailures(t *testing.T) {
 	}
 }
 
-// TestMergeRefuses what is not the whole of one run, and says what is wrong.
+// TestMergeRefuses: shards that are not exactly those of one run are refused with the
+// reason.
 func TestMergeRefuses(t *testing.T) {
 	o := fixtureOptions(t, "acva:Iraq,piqa_ar,boolq_ar")
 	dirs := runShards(t, 3, o, newHashModel)
@@ -404,8 +404,8 @@ func rewrite(t *testing.T, path string, change func(*shard.Manifest)) {
 	}
 }
 
-// TestMergedTime: the run lasts from the first beginning to the last end,
-// whatever the clock of the machine that merges says.
+// TestMergedTime: the run lasts from the first start to the last end. The clock of the
+// merging machine does not matter.
 func TestMergedTime(t *testing.T) {
 	o := fixtureOptions(t, "acva:Iraq")
 	zone := time.FixedZone("", 3*3600)

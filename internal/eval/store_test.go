@@ -12,9 +12,8 @@ import (
 	"barka/internal/eval/record"
 )
 
-// TestStoreIsShared: runs in other output directories, with other metrics,
-// tasks and lengths, ask for what the store lacks alone, and the files are
-// those of a run without it.
+// TestStoreIsShared: runs with other output directories, metrics, tasks and lengths score
+// only what the store lacks, and write the same files as without it.
 func TestStoreIsShared(t *testing.T) {
 	store := t.TempDir()
 	m := newHashModel()
@@ -71,7 +70,7 @@ func TestStoreIsShared(t *testing.T) {
 	}
 }
 
-// TestBrokenStoreIsTold: how many lines of the store are ignored is said.
+// TestBrokenStoreIsTold: a warning has the number of ignored lines of the store.
 func TestBrokenStoreIsTold(t *testing.T) {
 	o := fixtureOptions(t, "community|piqa_ar|0|1")
 	if _, err := Run(t.Context(), newHashModel(), o, nil); err != nil {

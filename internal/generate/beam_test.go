@@ -9,9 +9,8 @@ import (
 	"barka/internal/tensor/cpu"
 )
 
-// TestBeamsKeepTheirTokens: however beams part and die, each one's tokens are
-// its parent's and its own, its rows hold them in order, and no row is held
-// that no beam has.
+// TestBeamsKeepTheirTokens: each beam has its parent's tokens and its own, however beams
+// branch and end. Its rows hold them in order, and no other row is held.
 func TestBeamsKeepTheirTokens(t *testing.T) {
 	dev := cpu.New(1)
 	defer dev.Close()
@@ -58,7 +57,7 @@ func TestBeamsKeepTheirTokens(t *testing.T) {
 					}
 				}
 				if len(next) == 0 {
-					continue // all end: the sentence would be done
+					continue // if all end, the sentence is done
 				}
 				b.prune(s, cands)
 				want[i] = next

@@ -13,8 +13,8 @@ import (
 	"barka/internal/panics"
 )
 
-// TestUnlimitedAnswers end at the model's last position, and wait for nobody's
-// answers that could be longer still.
+// TestUnlimitedAnswers: answers without a limit end at the model's last position, and do
+// not wait for possibly longer ones.
 func TestUnlimitedAnswers(t *testing.T) {
 	m := open(t, "gemma2", 2, dtype.F32)
 	e := &generate.Engine{Model: hollow{m}}
@@ -38,7 +38,7 @@ func TestUnlimitedAnswers(t *testing.T) {
 	}
 }
 
-// TestCloseEndsRequests with an error, and lets nothing hang.
+// TestCloseEndsRequests: Close ends all requests with an error, and nothing hangs.
 func TestCloseEndsRequests(t *testing.T) {
 	m := open(t, "gemma2", 1, dtype.F32)
 	e := &generate.Engine{Model: m}
@@ -58,8 +58,8 @@ func TestCloseEndsRequests(t *testing.T) {
 	}
 }
 
-// TestPanicsReachTheCaller: what panics in the engine's goroutine ends all calls,
-// and the engine can be closed.
+// TestPanicsReachTheCaller: a panic in the engine's goroutine ends all calls, and the
+// engine can be closed.
 func TestPanicsReachTheCaller(t *testing.T) {
 	e := &generate.Engine{Model: open(t, "gemma2", 2, dtype.F32)}
 	var calls []*generate.Call

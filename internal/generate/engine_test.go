@@ -44,7 +44,7 @@ func decoders(t testing.TB) []string {
 	return names
 }
 
-// open loads a reference checkpoint on so many threads.
+// open loads a reference checkpoint on a device with that many threads.
 func open(t testing.TB, name string, threads int, dt dtype.DType) model.Decoder {
 	t.Helper()
 	dev := cpu.New(threads)
@@ -56,8 +56,8 @@ func open(t testing.TB, name string, threads int, dt dtype.DType) model.Decoder 
 	return m
 }
 
-// mixed are requests of many kinds: greedy and sampled, prompts that begin
-// alike, equal ones, long and short ones.
+// mixed returns requests of many kinds: greedy and sampled, with shared prefixes, equal,
+// long and short ones.
 func mixed(t testing.TB, name string) []generate.Request {
 	t.Helper()
 	var want golden.Decoder
@@ -81,7 +81,7 @@ func same(a, b generate.Result) bool {
 	return slices.Equal(a.Tokens, b.Tokens) && slices.Equal(a.LogProbs, b.LogProbs) && a.Finish == b.Finish && a.Text == b.Text
 }
 
-// alone answers each request by itself, with nothing shared.
+// alone answers each request separately, without prefix sharing.
 func alone(t testing.TB, m model.Decoder, reqs []generate.Request) []generate.Result {
 	t.Helper()
 	var out []generate.Result
@@ -95,9 +95,9 @@ func alone(t testing.TB, m model.Decoder, reqs []generate.Request) []generate.Re
 	return out
 }
 
-// TestAnswersAreTheRequestsOwn: tokens and log-probabilities have the bits of
-// the request alone, whatever the batch, the pieces of prompts, what is
-// shared, the threads, and a cache so small that sequences yield.
+// TestAnswersAreTheRequestsOwn: tokens and log-probabilities have the same bits as for the
+// request alone, for all batches, chunks of prompts, shared prefixes and numbers of
+// threads, and with a cache so small that sequences are preempted.
 func TestAnswersAreTheRequestsOwn(t *testing.T) {
 	for _, name := range decoders(t) {
 		for _, dt := range []dtype.DType{dtype.F32, dtype.BF16} {
@@ -127,8 +127,8 @@ func TestAnswersAreTheRequestsOwn(t *testing.T) {
 	}
 }
 
-// TestArrivals: requests that come from many goroutines while others run,
-// some of which are cancelled on the way, have the same answers.
+// TestArrivals: requests that arrive from many goroutines while others run have the same
+// answers. Some of them are cancelled.
 func TestArrivals(t *testing.T) {
 	for _, name := range decoders(t) {
 		t.Run(name, func(t *testing.T) {
@@ -178,8 +178,8 @@ func TestArrivals(t *testing.T) {
 	}
 }
 
-// TestSharedBeginningsRunOnce: what prompts have in common is run once, while
-// they run together and afterwards.
+// TestSharedBeginningsRunOnce: a prefix that prompts share is run once, also for prompts
+// that come after the others have finished.
 func TestSharedBeginningsRunOnce(t *testing.T) {
 	var want golden.Decoder
 	golden.Load(t, "gemma2", &want)
@@ -213,7 +213,7 @@ func TestSharedBeginningsRunOnce(t *testing.T) {
 	}
 }
 
-// TestPromptsHoldNobodyUp: sequences in decoding get a token every pass, and a
+// TestPromptsHoldNobodyUp: sequences that are decoding get a token in every pass, and a
 // short prompt does not wait for a long one.
 func TestPromptsHoldNobodyUp(t *testing.T) {
 	var want golden.Decoder
@@ -266,8 +266,8 @@ func TestPromptsHoldNobodyUp(t *testing.T) {
 	}
 }
 
-// TestCacheBound: what can never fit is refused with an estimate; a cache
-// that is just enough for one request serves many, one giving way to another.
+// TestCacheBound: a request that can never fit is refused with an estimate. A cache with
+// room for one request serves many by preemption.
 func TestCacheBound(t *testing.T) {
 	reqs := mixed(t, "gemma2")
 	m := open(t, "gemma2", 2, dtype.F32)
@@ -308,7 +308,7 @@ func TestCacheBound(t *testing.T) {
 		calls = append(calls, c)
 	}
 	first, n := reqs[0], 0
-	first.OnToken = func(int32) { // the others come while it runs, all at once
+	first.OnToken = func(int32) { // the others arrive while it runs, all at the same time
 		if n++; n > 1 {
 			return
 		}
@@ -363,7 +363,7 @@ func TestPenalised(t *testing.T) {
 	}
 }
 
-// hollow is a decoder whose layers do nothing: what is left is the engine.
+// hollow is a decoder without layers, so that only the engine is measured.
 type hollow struct{ model.Decoder }
 
 func (m hollow) Forward(p *nn.Pass, tokens []int32, _ *model.Cache) (tensor.Tensor, model.Tape, error) {
@@ -374,8 +374,8 @@ func (m hollow) Forward(p *nn.Pass, tokens []int32, _ *model.Cache) (tensor.Tens
 	return h, nil, nil
 }
 
-// TestDecodingAllocates little beside what the model does: a few small objects
-// of the device a token, however long sequences are.
+// TestDecodingAllocates: per token the engine allocates a few small objects of the device,
+// however long the sequences are.
 func TestDecodingAllocates(t *testing.T) {
 	var want golden.Decoder
 	golden.Load(t, "gemma2", &want)

@@ -72,8 +72,8 @@ func TestGreedy(t *testing.T) {
 	}
 }
 
-// TestSamplingIsTheRequestsOwn: a seeded sample does not depend on what else
-// is in the batch, and another seed gives another sample.
+// TestSamplingIsTheRequestsOwn: a seeded sample does not depend on the rest of the batch,
+// and another seed gives another sample.
 func TestSamplingIsTheRequestsOwn(t *testing.T) {
 	var want golden.Decoder
 	golden.Load(t, "gemma2", &want)
@@ -231,9 +231,8 @@ func TestBeamSearch(t *testing.T) {
 	})
 }
 
-// TestBeamSearchOfTorchFiles: with the weights as NLLB's repositories have
-// them, in shards of which each repeats the embedding, every hypothesis and
-// score is the same.
+// TestBeamSearchOfTorchFiles: every hypothesis and score is the same with weights as in
+// NLLB's repositories, whose shards each repeat the embedding.
 func TestBeamSearchOfTorchFiles(t *testing.T) {
 	var want golden.Beams
 	golden.Load(t, "m2m100", &want)
@@ -257,8 +256,8 @@ func TestBeamSearchOfTorchFiles(t *testing.T) {
 	}
 }
 
-// TestBeamSearchAlone: a sentence's hypotheses are the same bits whatever is
-// decoded beside it, on any number of threads.
+// TestBeamSearchAlone: a sentence's hypotheses have the same bits alone and in any batch,
+// on any number of threads.
 func TestBeamSearchAlone(t *testing.T) {
 	var want golden.Beams
 	golden.Load(t, "m2m100", &want)

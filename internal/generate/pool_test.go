@@ -15,7 +15,7 @@ func testPool(t *testing.T, limit, keep int) *pool {
 	return newPool(model.NewCache(dev, 1, 4), limit, keep, true)
 }
 
-// insert walks tokens down the tree as a sequence does and returns its rows.
+// insert follows tokens down the tree as a sequence does and returns its rows.
 func insert(p *pool, tokens []int32) (rows []int32, found int) {
 	last := int32(none)
 	for i, tok := range tokens {
@@ -52,7 +52,7 @@ func TestPoolShares(t *testing.T) {
 		t.Fatalf("the finished sequence is gone: found %d", found)
 	}
 	p.release(c[4])
-	// Three rows are fresh or idle beside these five: 9 goes first, then 5.
+	// Besides these five, three rows are free or idle: 9 is reused first, then 5.
 	d, _ := insert(p, []int32{7, 7, 7, 7})
 	if _, ok := p.find(b[2], 9); ok {
 		t.Error("the longest idle row was kept")
@@ -66,8 +66,8 @@ func TestPoolShares(t *testing.T) {
 	p.release(d[3])
 }
 
-// TestPoolAtRandom: whatever comes and goes, rows in use hold what their
-// sequences put there, and the count of rows in use is right.
+// TestPoolAtRandom: with random sequences, rows in use hold the tokens of their sequences,
+// and their count is right.
 func TestPoolAtRandom(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	p := testPool(t, 60, 10)

@@ -85,7 +85,7 @@ func TestFilters(t *testing.T) {
 		want := map[int32]float64{}
 		likeliest := slices.Max(c.Probabilities)
 		for i, token := range c.Kept {
-			if c.Probabilities[i] > likeliest*math.Exp(-32) { // what is below is never drawn
+			if c.Probabilities[i] > likeliest*math.Exp(-32) { // tokens below this are never drawn
 				want[token] = c.Probabilities[i]
 			}
 		}
@@ -109,8 +109,8 @@ func TestFilters(t *testing.T) {
 	}
 }
 
-// TestDraws: each token's share of the draws, evenly spread, is its
-// probability, and its log-probability is the model's own.
+// TestDraws: over evenly spaced random numbers, each token's share of the draws is its
+// probability. Its log-probability is that of the model.
 func TestDraws(t *testing.T) {
 	g := loadSampling(t)
 	var s sampler
@@ -153,8 +153,8 @@ func TestDraws(t *testing.T) {
 	}
 }
 
-// vocabulary makes logits as of a large model: a bulk, and a few that stand
-// out.
+// vocabulary returns logits like those of a large model: many similar ones and a few
+// outliers.
 func vocabulary(n int) []float32 {
 	r := rand.New(rand.NewPCG(3, 4))
 	logits := make([]float32, n)
@@ -167,8 +167,8 @@ func vocabulary(n int) []float32 {
 	return logits
 }
 
-// TestExtremeLogits: values far apart, equal ones, infinities and tiny
-// temperatures give a token that is kept.
+// TestExtremeLogits: with distant and equal values, infinities and tiny temperatures, the
+// chosen token is one that the filters keep.
 func TestExtremeLogits(t *testing.T) {
 	inf := float32(math.Inf(-1))
 	var s sampler
@@ -185,7 +185,7 @@ func TestExtremeLogits(t *testing.T) {
 	}
 }
 
-// TestSamplingAllocatesNothing in steady state.
+// TestSamplingAllocatesNothing: sampling allocates nothing in the steady state.
 func TestSamplingAllocatesNothing(t *testing.T) {
 	logits := vocabulary(50_000)
 	var s sampler

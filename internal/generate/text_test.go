@@ -19,7 +19,7 @@ func demoTokenizer(t *testing.T, name string) *tokenizer.Tokenizer {
 	return tok
 }
 
-// ggufTokenizer is one as transformers makes them of GGUF files.
+// ggufTokenizer is a tokenizer as transformers converts it from a GGUF file.
 func ggufTokenizer(t *testing.T) *tokenizer.Tokenizer {
 	t.Helper()
 	data, err := os.ReadFile("../tokenizer/testdata/layouts/gguf.json")
@@ -33,8 +33,8 @@ func ggufTokenizer(t *testing.T) *tokenizer.Tokenizer {
 	return tok
 }
 
-// answerOf feeds tokens until a stop string comes and returns the text, the
-// pieces told, and the number of tokens that it took.
+// answerOf adds tokens until a stop string is complete. It returns the text, the pieces
+// passed to onText, and the number of tokens used.
 func answerOf(tok *tokenizer.Tokenizer, tokens []int32, stops ...string) (text string, pieces []string, n int) {
 	a := newAnswer(tok, stops, func(s string) { pieces = append(pieces, s) })
 	for i, id := range tokens {
@@ -46,9 +46,8 @@ func answerOf(tok *tokenizer.Tokenizer, tokens []int32, stops ...string) (text s
 	return string(a.text), pieces, len(tokens)
 }
 
-// TestStopStringsAnywhere: whatever the tokens, their bytes and the place of
-// the stop string in them, the text ends right before it, and what was told
-// is the text.
+// TestStopStringsAnywhere: the text ends just before the stop string, wherever that lies in
+// tokens and their bytes, and the pieces passed to onText add up to the text.
 func TestStopStringsAnywhere(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for name, tok := range map[string]*tokenizer.Tokenizer{
@@ -84,9 +83,9 @@ func TestStopStringsAnywhere(t *testing.T) {
 	}
 }
 
-// TestStopStringsAcrossTokens: text that might start a stop string is sent late, the
-// first of several stop strings counts, and decoding ends with the token that
-// completes it.
+// TestStopStringsAcrossTokens: text that may be the start of a stop string is held back.
+// The first of several stop strings counts, and decoding ends with the token that completes
+// it.
 func TestStopStringsAcrossTokens(t *testing.T) {
 	tok := demoTokenizer(t, "gemma2")
 	var letters []int32

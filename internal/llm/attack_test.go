@@ -25,14 +25,13 @@ import (
 
 const attackKey = "sk-attack/very+secret-key"
 
-// attack is a server's answer, either as it goes over the wire or by a
-// handler, and what becomes of it.
+// attack is a server's answer, as raw bytes or by a handler, and the expected outcome.
 type attack struct {
 	raw     string
 	handler http.HandlerFunc
-	// want is part of the error; "" means that the answer is taken.
+	// want is part of the error; "" means that the answer is accepted.
 	want string
-	// tries is how many requests the client makes; 0 means 1.
+	// tries is the number of requests that the client makes; 0 means 1.
 	tries int
 	// final is an error that concerns all requests, not this one.
 	final bool
@@ -79,10 +78,10 @@ func (a attack) start(t *testing.T) (address string, requests *atomic.Int32) {
 	return "http://" + l.Addr().String(), requests
 }
 
-// drip sends a byte now and then, for ever.
+// drip sends a byte from time to time, without end.
 func drip(before string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		io.Copy(io.Discard, r.Body) // else the server does not see the client go
+		io.Copy(io.Discard, r.Body) // otherwise the server does not notice that the client has gone
 		fmt.Fprint(w, before)
 		for r.Context().Err() == nil {
 			fmt.Fprint(w, " ")
@@ -109,11 +108,11 @@ func choiceOf(content string) string {
 	return `{"choices":[{"message":{"content":` + content + `},"finish_reason":"stop"}]}`
 }
 
-// attacks is the table; elsewhere is another server, which must get nothing.
+// attacks returns the table; elsewhere is another server, which must not get any request.
 func attacks(elsewhere string) map[string]attack {
 	deep := strings.Repeat("[", 200_000)
 	table := map[string]attack{
-		// Answers that are not what was asked for.
+		// Wrong answers.
 		"no content": {handler: answer(200,
 			`{"choices":[{"message":{"content":null},"finish_reason":"stop"}]}`), want: "no content", tries: 3},
 		"no choice":          {handler: answer(200, `{"choices":[]}`), want: "no choice", tries: 3},
@@ -158,7 +157,7 @@ func attacks(elsewhere string) map[string]attack {
 		"status 418": {handler: answer(418, "teapot"), want: "status 418 I'm a teapot: teapot"},
 		"status 599": {handler: answer(599, ""), want: "status 599", tries: 3},
 
-		// Bodies without end, and slow ones.
+		// Endless and slow bodies.
 		"endless body": {handler: endless, want: "longer than 32 MiB"},
 		"endless error": {handler: func(w http.ResponseWriter,
 			r *http.Request) {
@@ -177,7 +176,7 @@ func attacks(elsewhere string) map[string]attack {
 		"one long header": {raw: "HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("a", 2<<20), want: "exceeded", tries: 3},
 		"endless 100":     {raw: strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 2000), want: "no answer: ", tries: 3},
 
-		// The protocol broken.
+		// Violations of the protocol.
 		"closed at once":        {raw: " ", want: "no answer: ", tries: 3},
 		"another protocol":      {raw: "SSH-2.0-OpenSSH_9.6\r\n", want: "malformed HTTP response", tries: 3},
 		"key in a bad header":   {raw: "HTTP/1.1 200 OK\r\nBearer " + attackKey + "\r\n\r\n", want: "malformed MIME header", tries: 3},
@@ -201,7 +200,7 @@ func attacks(elsewhere string) map[string]attack {
 		"switching protocols": {raw: "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", want: "status 101"},
 		"two answers at once": {raw: wire(good) + wire(choiceOf(`"smuggled"`))},
 
-		// The key echoed.
+		// Echoes of the key.
 		"key in an error":          {handler: answer(400, `{"error":{"message":"bad key `+attackKey+`"}}`), want: "bad key [secret]"},
 		"key in plain text":        {handler: answer(400, "Authorization: Bearer "+attackKey), want: "Bearer [secret]"},
 		"key in an address":        {handler: answer(400, "see http://x/?key=sk-attack%2Fvery%2Bsecret-key"), want: "key=[secret]"},
@@ -216,7 +215,7 @@ func attacks(elsewhere string) map[string]attack {
 		"credentials in an error": {handler: answer(400, `proxy http://me:`+attackKey+`@10.0.0.1 failed`),
 			want: "proxy http://10.0.0.1 failed"},
 
-		// Pauses that are asked for.
+		// Requested pauses.
 		"a pause of a day": {handler: answer(429, "", "Retry-After", "86400"),
 			want: "a pause of 24h0m0s, longer than the limit of 15m0s", final: true},
 		"a pause of a century": {handler: answer(503, "", "Retry-After", "99999999999"),
@@ -248,11 +247,11 @@ func attacks(elsewhere string) map[string]attack {
 	return table
 }
 
-// TestAttacks: whatever a server does, the client ends soon, sends nothing to
-// another server, and shows neither the key nor a control character.
+// TestAttacks: whatever a server does, the client ends soon, sends nothing to another
+// server, and shows neither the key nor a control character.
 func TestAttacks(t *testing.T) {
 	t.Setenv("TEST_BARKA_KEY", attackKey)
-	log.SetOutput(io.Discard) // net/http quotes answers that nobody asked for
+	log.SetOutput(io.Discard) // net/http quotes unsolicited answers
 	t.Cleanup(func() { log.SetOutput(os.Stderr) })
 	var strayed atomic.Int32
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -310,7 +309,7 @@ func TestAttacks(t *testing.T) {
 	}
 }
 
-// TestNoRedirectFromHTTPS: the key does not leave an encrypted connection.
+// TestNoRedirectFromHTTPS: the key is not sent over an unencrypted connection.
 func TestNoRedirectFromHTTPS(t *testing.T) {
 	t.Setenv("TEST_BARKA_KEY", attackKey)
 	var strayed atomic.Int32
@@ -335,8 +334,8 @@ func TestNoRedirectFromHTTPS(t *testing.T) {
 	}
 }
 
-// TestScoreAttacks: answers to the question for log-probabilities that are
-// wrong in every way give an error of this prompt, and never a score.
+// TestScoreAttacks: wrong answers to a request for log-probabilities give an error of this
+// prompt, and never a score.
 func TestScoreAttacks(t *testing.T) {
 	ranked := func(second, third string) string {
 		return `{"choices":[{"prompt_logprobs":[null,` + second + `,` + third + `]}],"usage":{"prompt_tokens":3}}`
@@ -376,8 +375,8 @@ func TestScoreAttacks(t *testing.T) {
 	}
 }
 
-// TestAddressesAreNotRepeated: nothing of an address or a variable that may be
-// a secret is shown.
+// TestAddressesAreNotRepeated: errors do not show parts of an address or a variable that
+// may be secret.
 func TestAddressesAreNotRepeated(t *testing.T) {
 	t.Setenv("TEST_BARKA_BAD", "two words")
 	t.Setenv("TEST_BARKA_LINE", "sk-x\nInjected: y")

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// TestKinds: the failure of one request is told from that of all, and from
-// what passes.
+// TestKinds: errors of one request, of all requests, and temporary errors are
+// distinguished.
 func TestKinds(t *testing.T) {
 	const all = ""
 	for name, c := range map[string]struct {
@@ -54,8 +54,8 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// TestErrorsAreClean: what a server says is shown without the API key, escape
-// sequences and line feeds, shortened, and by its code and message.
+// TestErrorsAreClean: a server's text is shown as code and message, shortened, without the
+// API key, escape sequences and line feeds.
 func TestErrorsAreClean(t *testing.T) {
 	t.Setenv("TEST_BARKA_KEY", "sk-very-secret")
 	coloured := `{"error":{"code":"content_filter","message":"No. \u001b[31mRed\u202e\u0007\nkey sk-very-secret."}}`
@@ -81,7 +81,8 @@ func TestErrorsAreClean(t *testing.T) {
 	}
 }
 
-// TestWaitsAreShown: each with its cause, and only one of several at the same time.
+// TestWaitsAreShown: waits are shown with their cause, and only one of several at the same
+// time.
 func TestWaitsAreShown(t *testing.T) {
 	s, _ := server(t, answer(503, "loading the model"), answer(503, "loading the model"), answer(200, good))
 	c := client(t, s.URL, nil)
@@ -96,8 +97,8 @@ func TestWaitsAreShown(t *testing.T) {
 	}
 }
 
-// TestServerThatStops: one that has answered is waited for, and its absence
-// then concerns every request.
+// TestServerThatStops: the client waits for a server that has answered before. If it stays
+// away, the error concerns all requests.
 func TestServerThatStops(t *testing.T) {
 	s, _ := server(t, answer(200, good))
 	var pauses []time.Duration
@@ -113,7 +114,7 @@ func TestServerThatStops(t *testing.T) {
 	}
 }
 
-// TestUnknownHost is reported at once too.
+// TestUnknownHost: an unknown host is reported at once too.
 func TestUnknownHost(t *testing.T) {
 	err := (&HTTP{}).noAnswer(&net.OpError{Op: "dial", Err: &net.DNSError{Name: "nowhere.invalid", Err: "no such host", IsNotFound: true}})
 	if !err.Unreachable || !strings.Contains(err.Error(), "nowhere.invalid") {
@@ -121,8 +122,8 @@ func TestUnknownHost(t *testing.T) {
 	}
 }
 
-// TestConnectionsAreUsedAgain: many requests at once take no more connections
-// than there are requests at once, whatever the answers.
+// TestConnectionsAreUsedAgain: concurrent requests use at most as many connections as there
+// are requests in flight, whatever the answers.
 func TestConnectionsAreUsedAgain(t *testing.T) {
 	var opened, n atomic.Int32
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -158,21 +159,21 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	// A request that finds all connections taken may open one and get another.
+	// A request that finds all connections in use may open one and then get another.
 	if got := opened.Load(); got > 2*workers {
 		t.Errorf("%d connections for %d requests, %d at once", got, n.Load(), workers)
 	}
 }
 
-// TestGrace: an interruption waits for the answer of a call under way, but not
-// for one that never comes, and begins no other.
+// TestGrace: after an interruption the client waits for the answer of a call in flight, but
+// not without end, and begins no other call.
 func TestGrace(t *testing.T) {
 	for _, slow := range []bool{false, true} {
 		ctx, cancel := context.WithCancel(context.Background())
 		s, n := server(t, func(w http.ResponseWriter, r *http.Request) {
 			cancel()
 			if slow {
-				io.Copy(io.Discard, r.Body) // else the server does not see the client go
+				io.Copy(io.Discard, r.Body) // otherwise the server does not notice that the client has gone
 				<-r.Context().Done()
 				return
 			}

@@ -21,8 +21,8 @@ import (
 const good = `{"model":"m","choices":[{"message":{"role":"assistant","content":"Hello."},` +
 	`"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2}}`
 
-// server answers the n-th request (from 0) with the n-th handler, the last
-// one for ever.
+// server answers the n-th request (from 0) with the n-th handler, and all later ones with
+// the last handler.
 func server(t *testing.T, handlers ...http.HandlerFunc) (*httptest.Server, *atomic.Int32) {
 	var n atomic.Int32
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -43,7 +43,7 @@ func answer(status int, text string, header ...string) http.HandlerFunc {
 	}
 }
 
-// broken promises more bytes than it sends.
+// broken announces more bytes than it sends.
 func broken(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Length", "1000")
 	fmt.Fprint(w, good[:20])
@@ -82,7 +82,8 @@ func TestComplete(t *testing.T) {
 	}
 }
 
-// TestFaultsThatPass: each is tried again until the good answer.
+// TestFaultsThatPass: requests are retried after each temporary fault until the good
+// answer.
 func TestFaultsThatPass(t *testing.T) {
 	for name, fault := range map[string]http.HandlerFunc{
 		"429": answer(429, "slow down"), "500": answer(500, "oops"), "503": answer(503, ""), "408": answer(408, ""),
@@ -136,7 +137,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// TestRateLimitHoldsAll: what one request is told, the next one keeps to.
+// TestRateLimitHoldsAll: a pause that one request is asked for delays the next one too.
 func TestRateLimitHoldsAll(t *testing.T) {
 	var pauses []time.Duration
 	s, n := server(t, answer(429, "", "Retry-After", "30"))
@@ -149,7 +150,7 @@ func TestRateLimitHoldsAll(t *testing.T) {
 	}
 }
 
-// TestLongPauses: a server that asks for hours is not waited for.
+// TestLongPauses: the client does not wait for a server that asks for hours.
 func TestLongPauses(t *testing.T) {
 	s, n := server(t, answer(429, "quota", "Retry-After", "7200"))
 	_, err := client(t, s.URL, nil).Complete(context.Background(), request)
@@ -158,8 +159,8 @@ func TestLongPauses(t *testing.T) {
 	}
 }
 
-// TestBackoff: pauses double, with a chance of a quarter either way, the same
-// for the same request.
+// TestBackoff: pauses double, with a jitter of a quarter either way, which is the same for
+// the same request.
 func TestBackoff(t *testing.T) {
 	var first, second []time.Duration
 	for _, pauses := range []*[]time.Duration{&first, &second} {
@@ -222,7 +223,8 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-// TestTooLong: servers say it in many ways, none of which is worth a retry.
+// TestTooLong: the various errors of servers for a conversation that is too long are
+// recognised, and not retried.
 func TestTooLong(t *testing.T) {
 	for _, c := range []struct {
 		status        int
@@ -248,7 +250,7 @@ func TestTooLong(t *testing.T) {
 	}
 }
 
-// TestErrorWithStatus200 is tried again and then told.
+// TestErrorWithStatus200: an error with status 200 is retried and then returned.
 func TestErrorWithStatus200(t *testing.T) {
 	s, n := server(t, answer(200, `{"error":{"message":"slot unavailable"}}`))
 	_, err := client(t, s.URL, nil).Complete(context.Background(), request)
@@ -257,7 +259,7 @@ func TestErrorWithStatus200(t *testing.T) {
 	}
 }
 
-// TestFinishReasons come through, also where they left no text.
+// TestFinishReasons: finish reasons are returned, also for answers without text.
 func TestFinishReasons(t *testing.T) {
 	for _, c := range []struct{ content, reason string }{
 		{`"half"`, "length"}, {"null", "length"}, {"null", "content_filter"}, {`""`, "stop"},
@@ -270,8 +272,8 @@ func TestFinishReasons(t *testing.T) {
 	}
 }
 
-// TestDialects: a parameter that a server refuses is left out from then on,
-// with one note, and the refusals use up no attempts.
+// TestDialects: a parameter that a server rejects is omitted from then on, with one note,
+// and rejections do not count as attempts.
 func TestDialects(t *testing.T) {
 	var notes []string
 	var bodies []map[string]any
@@ -315,7 +317,7 @@ func TestDialects(t *testing.T) {
 	}
 }
 
-// TestKeyIsNeverShown: not in errors, even if the server echoes it.
+// TestKeyIsNeverShown: errors do not contain the key, even if the server echoes it.
 func TestKeyIsNeverShown(t *testing.T) {
 	const key = "sk-very-secret"
 	t.Setenv("TEST_BARKA_KEY", key+"\n")
@@ -366,7 +368,7 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// FuzzParse: no answer breaks the client.
+// FuzzParse: no answer crashes the client.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{good, "", "null", "[]", `{"choices":[{"message":null}]}`,
 		`{"error":{"n_ctx":-1,"type":"exceed_context_size_error"}}`, `{"choices":[{}],"usage":{"prompt_tokens":1e99}}`} {

@@ -29,8 +29,8 @@ const (
 
 var wantScores = []TokenScore{{-0.5, true}, {-2.5, false}}
 
-// completions answers by what the request holds: ranked to prompt_logprobs,
-// others to echo with no and with one token.
+// completions answers each dialect with its entry of answers: ranked for prompt_logprobs,
+// echo0 and echo1 for echo with that max_tokens.
 func completions(t *testing.T, answers map[string]string) (*PromptScorer, *[]string) {
 	t.Helper()
 	var asked []string
@@ -66,7 +66,7 @@ func completions(t *testing.T, answers map[string]string) (*PromptScorer, *[]str
 	return p, &asked
 }
 
-// TestPromptScores: the first request finds the way, the others go it.
+// TestPromptScores: the first request finds the supported dialect, and the others use it.
 func TestPromptScores(t *testing.T) {
 	for name, c := range map[string]struct {
 		answers map[string]string
@@ -92,7 +92,7 @@ func TestPromptScores(t *testing.T) {
 	}
 }
 
-// TestNoPromptScores: a server without them is refused at its first answer.
+// TestNoPromptScores: a server without prompt scores is refused at its first answer.
 func TestNoPromptScores(t *testing.T) {
 	nulls := `{"choices":[{"logprobs":{"tokens":["a","b","c"],"token_logprobs":[null,null,null],"top_logprobs":[null,null,null]}}]}`
 	for name, c := range map[string]struct{ text, want string }{
@@ -146,7 +146,7 @@ func TestBrokenPromptScores(t *testing.T) {
 	}
 }
 
-// TestServerLimit: what vLLM says of its model's length; others say nothing.
+// TestServerLimit: the model's length is read from vLLM; other servers do not state it.
 func TestServerLimit(t *testing.T) {
 	for text, want := range map[string]int{
 		`{"data":[{"id":"x","max_model_len":9},{"id":"m","max_model_len":4096}]}`: 4096,
@@ -173,8 +173,7 @@ func TestServerLimit(t *testing.T) {
 	}
 }
 
-// FuzzPromptScores: no answer breaks the client or gives a number of scores
-// that is not the tokens'.
+// FuzzPromptScores: no answer crashes the client or gives a wrong number of scores.
 func FuzzPromptScores(f *testing.F) {
 	for _, s := range []string{ranked, echoed, echoed1, onlyNew, "null", "[]",
 		`{"choices":[{"prompt_logprobs":[{}]}]}`, `{"choices":[{"logprobs":{"token_logprobs":[1]}}]}`} {

@@ -13,8 +13,8 @@ import (
 	cpudevice "barka/internal/tensor/cpu"
 )
 
-// steady returns what one call of f allocates after a few: objects and bytes,
-// the least of several tries, since the runtime allocates now and then too.
+// steady returns the objects and bytes that a call of f allocates after a few calls. It is
+// the minimum of several tries, because the runtime sometimes allocates too.
 func steady(f func()) (objects, bytes uint64) {
 	for range 3 {
 		f()
@@ -30,8 +30,8 @@ func steady(f func()) (objects, bytes uint64) {
 	return objects, bytes
 }
 
-// TestDecodeStepAllocates: a step allocates no tensors, and nothing that
-// grows with the model or the batch but a few lists.
+// TestDecodeStepAllocates: a step allocates no tensors. Only a few lists grow with the
+// model or the batch.
 func TestDecodeStepAllocates(t *testing.T) {
 	for _, name := range []string{"gemma2", "gptneox", "llama", "qwen2"} {
 		m := open(t, name, 2, dtype.F32)
@@ -66,8 +66,8 @@ func TestDecodeStepAllocates(t *testing.T) {
 	}
 }
 
-// TestTrainingStepAllocates: a step takes its tensors from the memory of the
-// one before; what each block saves is a small struct.
+// TestTrainingStepAllocates: a step reuses the memory of the tensors of the previous one.
+// Each block allocates a small struct for what it saves.
 func TestTrainingStepAllocates(t *testing.T) {
 	for _, name := range golden.Trained {
 		t.Run(name, func(t *testing.T) { trainingStepAllocates(t, name) })

@@ -35,7 +35,7 @@ func modelWith(t *testing.T, config string) string {
 	return dir
 }
 
-// changed copies a checkpoint and changes one tensor of it, or drops it.
+// changed copies a checkpoint and changes or drops one of its tensors.
 func changed(t *testing.T, name, victim string, change func(x *safetensors.Tensor) (keep bool)) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -120,7 +120,7 @@ func TestNotFiniteWeights(t *testing.T) {
 	}
 }
 
-// TestNotFiniteAdapter: so are the tensors of an adapter.
+// TestNotFiniteAdapter does the same with the tensors of an adapter.
 func TestNotFiniteAdapter(t *testing.T) {
 	from, dir := filepath.Join(golden.Dir("llama"), "adapter"), t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
@@ -156,7 +156,7 @@ func TestNotFiniteAdapter(t *testing.T) {
 	}
 }
 
-// TestAdapterOfAnotherModel: tensors that fit nowhere are an error.
+// TestAdapterOfAnotherModel: tensors that fit no layer are an error.
 func TestAdapterOfAnotherModel(t *testing.T) {
 	dev := cpudevice.New(1)
 	defer dev.Close()
@@ -169,7 +169,7 @@ func TestAdapterOfAnotherModel(t *testing.T) {
 	}
 }
 
-// TestAdapterRoundTrip: what is saved is what peft wrote.
+// TestAdapterRoundTrip: an adapter that peft wrote is saved with the same content.
 func TestAdapterRoundTrip(t *testing.T) {
 	dev := cpudevice.New(1)
 	defer dev.Close()

@@ -11,8 +11,8 @@ import (
 	"barka/internal/tensor/cpu"
 )
 
-// TestCacheRows: rows that come back go out again before fresh ones, and
-// growing keeps what rows hold.
+// TestCacheRows: released rows are reused before new ones, and growing keeps the rows'
+// values.
 func TestCacheRows(t *testing.T) {
 	dev := cpu.New(1)
 	defer dev.Close()
@@ -49,7 +49,8 @@ func TestCacheRows(t *testing.T) {
 	c.Free()
 }
 
-// TestSetAsideMemoryIsFree until its rows are used: 512 MiB for a few rows.
+// TestSetAsideMemoryIsFree: memory for rows that were never used takes no physical pages
+// (512 MiB reserved, a few rows used).
 func TestSetAsideMemoryIsFree(t *testing.T) {
 	resident := func() int64 {
 		data, err := os.ReadFile("/proc/self/status")

@@ -19,10 +19,9 @@ import (
 	"barka/internal/tensor/cpu"
 )
 
-// TestModelsThatChangeWhileTheyAreLoaded: in every format and type, a file of
-// weights that is cut short or overwritten after the first tensor is an error
-// that names it, whatever was found in it. The last page of a file can be read
-// after it is lost, so the cut leaves nothing.
+// TestModelsThatChangeWhileTheyAreLoaded: in every format and type, a file of weights that
+// is truncated or overwritten after the first tensor gives an error that names it. The last
+// page of a truncated file can still be read, so the file is cut to nothing.
 func TestModelsThatChangeWhileTheyAreLoaded(t *testing.T) {
 	dev := cpu.New(3)
 	defer dev.Close()
@@ -71,8 +70,8 @@ func TestModelsThatChangeWhileTheyAreLoaded(t *testing.T) {
 	}
 }
 
-// TestModelsThatChangeWhileTheyRun: embeddings are read from the file in each
-// pass. One that finds the file changed ends with an error that names it.
+// TestModelsThatChangeWhileTheyRun: each pass reads embeddings from the file. If the file
+// has changed, the pass ends with an error that names it.
 func TestModelsThatChangeWhileTheyRun(t *testing.T) {
 	dev := cpu.New(2)
 	defer dev.Close()
@@ -120,7 +119,7 @@ func TestModelsThatChangeWhileTheyRun(t *testing.T) {
 	}
 }
 
-// TestLoadingEnds: a model is not loaded to the end after an interruption.
+// TestLoadingEnds: an interruption ends the loading of a model.
 func TestLoadingEnds(t *testing.T) {
 	dev := cpu.New(1)
 	defer dev.Close()

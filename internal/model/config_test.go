@@ -16,8 +16,8 @@ import (
 	cpudevice "barka/internal/tensor/cpu"
 )
 
-// configured returns a copy of a checkpoint with settings of its config.json
-// changed; null takes a setting away.
+// configured returns a copy of a checkpoint with changed settings in config.json; null
+// removes a setting.
 func configured(t *testing.T, name string, settings map[string]any) string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(golden.Dir(name), "config.json"))
@@ -48,8 +48,8 @@ func configured(t *testing.T, name string, settings map[string]any) string {
 	return dir
 }
 
-// TestAbsurdConfigs: values that no model has are refused by name, without
-// memory for what they claim.
+// TestAbsurdConfigs: values that no model has are refused by name, before memory is
+// allocated for them.
 func TestAbsurdConfigs(t *testing.T) {
 	type settings = map[string]any
 	for _, c := range []struct {
@@ -113,8 +113,8 @@ func TestAbsurdConfigs(t *testing.T) {
 	}
 }
 
-// TestOtherSpellings: settings that older and newer files leave out or write
-// elsewhere give the logits of the file as it is.
+// TestOtherSpellings: config.json with settings that older and newer files omit or write
+// elsewhere gives the same logits.
 func TestOtherSpellings(t *testing.T) {
 	type settings = map[string]any
 	llama3 := settings{"rope_theta": 10000.0, "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
@@ -155,8 +155,8 @@ func TestOtherSpellings(t *testing.T) {
 	}
 }
 
-// TestDefaultsStay: a setting that is left out has its default, also after a
-// model that had another.
+// TestDefaultsStay: an omitted setting has its default, also after another model was loaded
+// with another value.
 func TestDefaultsStay(t *testing.T) {
 	for name, settings := range map[string]map[string]any{
 		"mistral":      {"sliding_window": 4096},

@@ -9,10 +9,10 @@ import (
 	"barka/internal/tensor"
 )
 
-// Requires returns the shapes of the tensors that an architecture takes from a checkpoint with
-// the settings in dir/config.json, and the number of its parameters. Nothing is computed:
-// matrices have no values. present lists tensors that the checkpoint has for sure, for
-// architectures that look for names.
+// Requires returns the shapes of the tensors that an architecture reads from a checkpoint
+// with the settings in dir/config.json, and the number of its parameters. Matrices have no
+// values. present lists tensors that the checkpoint has, for architectures that look for
+// names.
 func Requires(dir string, present ...string) (map[string][]int, Info, error) {
 	data, err := ReadConfig(dir)
 	if err != nil {
@@ -59,7 +59,7 @@ func (s shapesOnly) Matrix(name string, rows, cols int) (tensor.Matrix, error) {
 	return tensor.Matrix{Rows: rows, Cols: cols, DType: dtype.F32}, nil
 }
 
-// noDevice takes matrices without values.
+// noDevice accepts matrices without values.
 type noDevice struct{ tensor.Device }
 
 func (noDevice) Alloc(rows, cols int) tensor.Tensor                     { return tensor.Tensor{Rows: rows, Cols: cols} }

@@ -14,7 +14,7 @@ import (
 )
 
 // TestCloseLetsFilesGo: an open model holds its files, and a closed one does not, in every
-// format of weights. A model of the wrong kind, or one that is refused, holds nothing.
+// format of weights. A model that is refused, for example for its kind, holds no files.
 func TestCloseLetsFilesGo(t *testing.T) {
 	dev := cpudevice.New(1)
 	defer dev.Close()

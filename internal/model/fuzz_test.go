@@ -12,9 +12,9 @@ import (
 	cpudevice "barka/internal/tensor/cpu"
 )
 
-// FuzzConfig opens a checkpoint under any config.json: it fits the weights or
-// is refused, without a panic and without memory for sizes it only claims. It starts from the
-// goldens' settings and from those that contradict themselves.
+// FuzzConfig opens a checkpoint with any config.json. It must fit the weights or be
+// refused, without a panic and without memory for false sizes. The seeds are the goldens'
+// settings and contradictory ones.
 func FuzzConfig(f *testing.F) {
 	names := append([]string{"m2m100"}, golden.Decoders...)
 	dir := f.TempDir()

@@ -15,9 +15,9 @@ import (
 	cpudevice "barka/internal/tensor/cpu"
 )
 
-// f32Tolerance bounds the difference to PyTorch in float32, relative to the
-// largest value of a tensor: both sum in float32, in different orders; four
-// layers of a few dozen terms leave a few units in the sixth digit.
+// f32Tolerance bounds the difference from PyTorch in float32, relative to the largest value
+// of a tensor. Both sum in float32, in different orders; four layers with sums of a few
+// dozen terms differ by a few units in the sixth digit.
 const f32Tolerance = 2e-5
 
 func open(t testing.TB, name string, threads int, dt dtype.DType) model.Decoder {
@@ -56,8 +56,8 @@ func forward(t testing.TB, m model.Decoder, seqs [][]int32) (hidden, logits tens
 	return h, y
 }
 
-// TestLogits compares with transformers, every sequence of one ragged batch
-// with the reference's run of that sequence alone, at every kernel level.
+// TestLogits compares every sequence of one ragged batch with transformers' run of that
+// sequence alone, at every kernel level.
 func TestLogits(t *testing.T) {
 	for _, level := range cpu.Levels() {
 		for _, name := range golden.Decoders {
@@ -80,10 +80,9 @@ func TestLogits(t *testing.T) {
 	}
 }
 
-// TestBF16 compares the bfloat16 path with PyTorch's bfloat16 run. PyTorch
-// rounds every intermediate result, Barka the inputs of products alone, so
-// the two agree to a few units of bfloat16 (2⁻⁸) only; both must be about as
-// far from float32.
+// TestBF16 compares the bfloat16 path with PyTorch's bfloat16 run. PyTorch rounds every
+// intermediate result, Barka only the inputs of products, so the two agree to a few units
+// of bfloat16 (2⁻⁸). Both must have about the same distance from float32.
 func TestBF16(t *testing.T) {
 	var want golden.Decoder
 	g := golden.Load(t, "gemma2-bf16", &want)
@@ -98,7 +97,7 @@ func TestBF16(t *testing.T) {
 	}
 }
 
-// TestI8: integers cost less than a tenth of the largest logit.
+// TestI8: the error of 8-bit integers is less than a tenth of the largest logit.
 func TestI8(t *testing.T) {
 	for _, name := range golden.Decoders {
 		t.Run(name, func(t *testing.T) {
@@ -119,7 +118,7 @@ func TestI8(t *testing.T) {
 	}
 }
 
-// TestLoadingIsTold: progress ends at the whole checkpoint.
+// TestLoadingIsTold: progress ends at the size of the checkpoint.
 func TestLoadingIsTold(t *testing.T) {
 	dev := cpudevice.New(1)
 	defer dev.Close()
@@ -199,7 +198,7 @@ func TestCache(t *testing.T) {
 	}
 }
 
-// TestBrokenCheckpoints: what does not fit is named.
+// TestBrokenCheckpoints: errors name the tensors that do not fit.
 func TestBrokenCheckpoints(t *testing.T) {
 	dev := cpudevice.New(1)
 	defer dev.Close()

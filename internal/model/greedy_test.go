@@ -11,8 +11,8 @@ import (
 	"barka/internal/golden"
 )
 
-// TestGreedyText compares the text that every decoder goes on with, through
-// its cache, with transformers.
+// TestGreedyText compares every decoder's greedy text, computed through its cache, with
+// transformers.
 func TestGreedyText(t *testing.T) {
 	for _, name := range golden.Decoders {
 		t.Run(name, func(t *testing.T) {

@@ -34,7 +34,7 @@ func TestDropoutGradients(t *testing.T) {
 			if _, err := model.Backward(m, pass(), tokens, rows, targets, 1); err != nil {
 				t.Fatal(err)
 			}
-			// along follows the gradients of some parameters, or all.
+			// along changes some parameters, or all, along their gradients.
 			along := func(some func(i int) bool) {
 				var norm float64
 				for i, p := range a.Params() {
@@ -73,8 +73,8 @@ func TestDropoutGradients(t *testing.T) {
 	}
 }
 
-// TestUpperLayersAlone: adapters of the second layer alone get the gradients
-// that they get where those of the first change nothing yet.
+// TestUpperLayersAlone: if only the second layer has adapters, their gradients are the same
+// as with new adapters on the first layer too, which change nothing yet.
 func TestUpperLayersAlone(t *testing.T) {
 	for _, name := range golden.Trained {
 		var want golden.Decoder
@@ -112,8 +112,8 @@ func TestUpperLayersAlone(t *testing.T) {
 	}
 }
 
-// TestAllLinearIsWrittenOut: an adapter names the kinds of layers it is on,
-// as peft does, and the head is none of them.
+// TestAllLinearIsWrittenOut: an adapter on all-linear lists the kinds of its layers, as
+// peft does, without the head.
 func TestAllLinearIsWrittenOut(t *testing.T) {
 	gated := []string{"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 	neox := []string{"query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"}

@@ -37,7 +37,7 @@ func publishedModels(t *testing.T) []publishedModel {
 	return out
 }
 
-// configDir makes a directory with a config of testdata/configs.
+// configDir returns a directory with a config.json of testdata/configs.
 func configDir(t *testing.T, name string) string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(golden.Dir(""), "..", "configs", name+".json"))
@@ -51,7 +51,8 @@ func configDir(t *testing.T, name string) string {
 	return dir
 }
 
-// presentIn returns names by which a checkpoint of these settings is recognised.
+// presentIn returns tensor names by which loaders recognise a checkpoint with these
+// settings.
 func presentIn(config string) []string {
 	switch {
 	case strings.HasPrefix(config, "nllb"):
@@ -122,8 +123,9 @@ func TestModelsAreDocumented(t *testing.T) {
 	}
 }
 
-// TestEndTokensOfGemma3: a model without generation_config.json ends with the tokens of
-// config.json, <eos> and <end_of_turn>: TranslateGemma goes on for ever with one of them alone.
+// TestEndTokensOfGemma3: without generation_config.json, the end tokens are those of
+// config.json, <eos> and <end_of_turn>. With only one of them TranslateGemma would not end
+// its texts.
 func TestEndTokensOfGemma3(t *testing.T) {
 	g, err := model.ReadGeneration(configDir(t, "gemma-3-4b"))
 	if err != nil || !slices.Equal(g.EOS, []int32{1, 106}) {
@@ -131,8 +133,8 @@ func TestEndTokensOfGemma3(t *testing.T) {
 	}
 }
 
-// published reports whether a number is one that was published, exact or rounded: 999885952,
-// 494M, 1.657B. "" is unknown.
+// published reports whether a number equals a published one, which is exact or rounded:
+// 999885952, 494M, 1.657B. "" is unknown.
 func published(t *testing.T, n int64, text string) bool {
 	t.Helper()
 	unit := 1.0
@@ -157,8 +159,8 @@ func published(t *testing.T, n int64, text string) bool {
 	return math.Abs(float64(n)-want*unit) <= last/2
 }
 
-// TestShapesOfPublishedModels: the tensors are those of the checkpoints, by their names and
-// shapes as the hub's files list them.
+// TestShapesOfPublishedModels: names and shapes of the tensors are those of the hub's
+// files.
 func TestShapesOfPublishedModels(t *testing.T) {
 	for _, c := range []struct {
 		config, tensor string

@@ -9,8 +9,8 @@ import (
 	"barka/internal/model"
 )
 
-// TestFrequencies compares the rotary frequencies of real models with those
-// of transformers, to the last bit but one: the two round powers differently.
+// TestFrequencies compares the rotary frequencies of real models with those of
+// transformers, except for the last bit, because the two round powers differently.
 func TestFrequencies(t *testing.T) {
 	var want struct {
 		Rope []json.RawMessage `json:"rope"`

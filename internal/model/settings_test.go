@@ -43,7 +43,7 @@ func altered(t testing.TB, config, changes map[string]any) []byte {
 	return data
 }
 
-// withSettings makes a model of a golden's weights and changed settings.
+// withSettings returns a model directory with a golden's weights and changed settings.
 func withSettings(t *testing.T, name string, config, changes map[string]any) string {
 	t.Helper()
 	data := altered(t, config, changes)
@@ -112,14 +112,14 @@ func TestStylesOfSettings(t *testing.T) {
 	}
 }
 
-// kinds are rope_parameters of Gemma 3 with the given bases.
+// kinds returns rope_parameters of Gemma 3 with the given bases.
 func kinds(full, sliding float64) object {
 	return object{"full_attention": object{"rope_type": "default", "rope_theta": full},
 		"sliding_attention": object{"rope_type": "default", "rope_theta": sliding}}
 }
 
-// contradictions are changes of settings after which two spellings of one setting differ, or
-// settings that do not fit together, with the reason that is given.
+// contradictions holds changes after which two spellings of one setting differ, or settings
+// do not fit together, with the expected reason.
 var contradictions = []struct {
 	name    string
 	changes object
@@ -169,8 +169,7 @@ var contradictions = []struct {
 	{"smollm3", object{"no_rope_layers": nil, "no_rope_layer_interval": 0}, "no_rope_layer_interval is 0"},
 }
 
-// TestContradictorySettings: where two spellings of one setting differ, no
-// model is opened.
+// TestContradictorySettings: a model with contradictory settings is not opened.
 func TestContradictorySettings(t *testing.T) {
 	dev := cpudevice.New(1)
 	defer dev.Close()
@@ -183,8 +182,8 @@ func TestContradictorySettings(t *testing.T) {
 	}
 }
 
-// TestImagesAreLeftOut: of a model that also reads images the language model
-// is measured alone, and its layers have the names that peft knows.
+// TestImagesAreLeftOut: of a model that also reads images only the language model is
+// measured, and its layers have the names that peft uses.
 func TestImagesAreLeftOut(t *testing.T) {
 	m := open(t, "gemma3-images", 1, dtype.F32)
 	s, err := model.MeasureDecoder(golden.Dir("gemma3-images"), dtype.F32)

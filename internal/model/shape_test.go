@@ -13,8 +13,8 @@ import (
 	"barka/internal/tensor/cpu"
 )
 
-// TestShape: what is read without the weights is what opening them finds, and
-// a pass takes what is estimated, for every architecture and type.
+// TestShape: the shape read without the weights equals that of the opened model, and a pass
+// takes the estimated memory, for every architecture and type.
 func TestShape(t *testing.T) {
 	for _, name := range golden.Decoders {
 		for _, dt := range []dtype.DType{dtype.F32, dtype.BF16, dtype.I8} {
@@ -45,8 +45,8 @@ func TestShape(t *testing.T) {
 			}
 			head, _ := m.Head()
 			packed += head.Bytes()
-			// Vectors come on top, and panels are filled up to 32 columns, of
-			// which these models have few.
+			// The rest are vectors, and the padding of panels to 32 columns; these models
+			// have few columns.
 			if s.Weights < packed/2 || s.Weights > packed+packed/2 {
 				t.Errorf("%s %s: %d bytes of weights, packed are %d", name, dt, s.Weights, packed)
 			}
@@ -68,8 +68,8 @@ func TestShape(t *testing.T) {
 				t.Fatal(err)
 			}
 			dev.Free(h)
-			// Tensors of different widths do not take turns, so a process has more
-			// than live at once.
+			// Tensors of different widths do not reuse each other's memory, so the process
+			// has more than is live at one time.
 			took, estimate := dev.Peak()-start, s.PassBytes(tokens, before, 0)-4<<21
 			if took > estimate || took < estimate/2 {
 				t.Errorf("%s %s: a pass takes %d bytes, the estimate is %d", name, dt, took, estimate)

@@ -31,9 +31,9 @@ func openDir(t *testing.T, dir string, dt dtype.DType) model.Decoder {
 	return m
 }
 
-// TestTorchLogits: a model in pytorch_model.bin is the same, bit for bit, as
-// in safetensors: files that PyTorch wrote, and of every architecture those
-// that torchtest writes, alone and in shards.
+// TestTorchLogits: a model in pytorch_model.bin gives the same bits as in safetensors. The
+// files are PyTorch's own, and for every architecture those of torchtest, single and in
+// shards.
 func TestTorchLogits(t *testing.T) {
 	same := func(name, dir string, dt dtype.DType) {
 		t.Run(fmt.Sprintf("%s/%s", filepath.Base(dir), dt), func(t *testing.T) {
@@ -66,7 +66,8 @@ func TestTorchLogits(t *testing.T) {
 	}
 }
 
-// TestTorchAdapter: peft's adapter_model.bin is the adapter in safetensors.
+// TestTorchAdapter: peft's adapter_model.bin gives the same adapter as its safetensors
+// file.
 func TestTorchAdapter(t *testing.T) {
 	var want golden.Decoder
 	golden.Load(t, "gemma2", &want)

@@ -15,8 +15,8 @@ import (
 	"barka/internal/tensor"
 )
 
-// batch lays sequences out for training: targets are the next tokens, rows
-// the positions that predict a trained one.
+// batch lays out sequences for training: targets are the next tokens, rows the positions
+// that predict a trained token.
 func batch(seqs [][]int32, masks [][]int, pick []int) (tokens []int32, layout tensor.Layout, rows, targets []int32) {
 	var lengths []int
 	for _, i := range pick {
@@ -91,8 +91,8 @@ func TestLoRAGradients(t *testing.T) {
 	}
 }
 
-// TestLoRAOnIntegers: gradients on a base of 8-bit integers point where those
-// of float32 do.
+// TestLoRAOnIntegers: gradients with a base of 8-bit integers have nearly the direction of
+// those in float32.
 func TestLoRAOnIntegers(t *testing.T) {
 	for _, name := range golden.Trained {
 		t.Run(name, func(t *testing.T) {
@@ -155,7 +155,7 @@ func tenSteps(t *testing.T, name string) {
 		lr := 1e-2 * schedule(i)
 		opt.Step(dev, lr)
 		a.Pack(dev)
-		// Ten steps at a high rate amplify rounding; it stays below 2e-4.
+		// Ten steps at a high learning rate amplify rounding, which stays below 2e-4.
 		got := []float32{float32(loss), float32(norm), float32(lr)}
 		for j, w := range []float64{s.Loss, s.GradNorm, s.LR} {
 			golden.Near(t, fmt.Sprintf("step %d, %s", i, []string{"loss", "norm", "rate"}[j]), got[j:j+1], []float32{float32(w)}, 2e-4)
@@ -168,8 +168,8 @@ func tenSteps(t *testing.T, name string) {
 	}
 }
 
-// TestPackedEqualsApart: gradients of a packed batch equal the sum over its
-// sequences one by one, up to the order of that one sum.
+// TestPackedEqualsApart: the gradients of a packed batch equal the sum of those of its
+// sequences, up to the order of that sum.
 func TestPackedEqualsApart(t *testing.T) {
 	for _, name := range golden.Trained {
 		t.Run(name, func(t *testing.T) {

@@ -60,8 +60,8 @@ func TestLogLikelihoods(t *testing.T) {
 	}
 }
 
-// TestRanks: ranks are those of the logits that transformers recorded. Where other logits
-// are so close to a token's own that rounding decides, any of the ranks between is right.
+// TestRanks: ranks are those of the logits that transformers recorded. If rounding can
+// decide between close logits, any of the possible ranks is right.
 func TestRanks(t *testing.T) {
 	for _, name := range golden.Decoders {
 		t.Run(name, func(t *testing.T) {
@@ -129,7 +129,7 @@ func rankRange(logits []float32, token int32) (least, most int32) {
 	return least, most
 }
 
-// TestTruncation: the context loses its left end, the continuation nothing.
+// TestTruncation: the context is cut on the left, the continuation never.
 func TestTruncation(t *testing.T) {
 	var want golden.Decoder
 	golden.Load(t, "gptneox", &want)

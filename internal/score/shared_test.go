@@ -129,8 +129,8 @@ func work(t *testing.T, p score.Options, reqs []score.Request) score.Work {
 	return w
 }
 
-// TestFewShotExamplesRunOnce: examples before every question are run once for
-// all batches, and so is an instruction; a question is never run twice.
+// TestFewShotExamplesRunOnce: examples and an instruction before every question are run
+// once for all batches, and no question is run twice.
 func TestFewShotExamplesRunOnce(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	shots := make([]int32, 600)
@@ -147,7 +147,7 @@ func TestFewShotExamplesRunOnce(t *testing.T) {
 	rand.Shuffle(len(reqs), func(i, j int) { reqs[i], reqs[j] = reqs[j], reqs[i] })
 	p := score.Options{MaxBatchTokens: 200, KeepTokens: 1000}
 	w := work(t, p, reqs)
-	// Where a batch ends within a question, its last token is run again.
+	// If a batch ends within a question, the question's last token is run again.
 	if least := 600 + 50*(30+4*2); w.Tokens < least || w.Tokens > least+20 || w.LargestPass > 640 || w.Kept < 600 {
 		t.Errorf("%+v, want about %d tokens", w, least)
 	}

@@ -10,7 +10,7 @@ import (
 	"barka/internal/eval/tasks"
 )
 
-// asked makes a task's questions with scores that choose the first option.
+// asked returns a task whose scores choose the first option of every question.
 func asked(name string, questions ...tasks.Doc) *record.Task {
 	task, _ := tasks.Lookup(tasks.V1, name)
 	r := &record.Task{Task: task, Original: len(questions)}
@@ -25,8 +25,8 @@ func asked(name string, questions ...tasks.Doc) *record.Task {
 	return r
 }
 
-// TestConstantAnswers: the best single answer goes by its text where all
-// questions have the same, in whatever order, and else by its number.
+// TestConstantAnswers: the best single answer is a text if all questions have the same
+// ones, in any order, and otherwise a number.
 func TestConstantAnswers(t *testing.T) {
 	yes, no := "صح", "خطأ"
 	a := baseline(asked("community|acva:Iraq", tasks.Doc{Choices: []string{yes, no}, Gold: 0},
@@ -52,12 +52,11 @@ func TestConstantAnswers(t *testing.T) {
 	}
 }
 
-// TestBiasNotes: where division by length decides, the table says whom it
-// favours.
+// TestBiasNotes: if division by length decides, a note names the favoured answer.
 func TestBiasNotes(t *testing.T) {
 	yes, no := "صح", "خطأ"
 	r := asked("community|acva:Iraq", tasks.Doc{Choices: []string{yes, no}, Gold: 0})
-	r.Questions[0].Answer.Scores = []record.Score{{LogProb: -2.1}, {LogProb: -3}} // -1.05 and -1 a character
+	r.Questions[0].Answer.Scores = []record.Score{{LogProb: -2.1}, {LogProb: -3}} // -1.05 and -1 per character
 	notes := strings.Join(Table{Tasks: []Baseline{baseline(r)}}.Notes(), "\n")
 	for _, want := range []string{"acc is 100.00 and acc_norm 0.00", "favours \u2068خطأ\u2069 (3) over \u2068صح\u2069 (2)"} {
 		if !strings.Contains(notes, want) {

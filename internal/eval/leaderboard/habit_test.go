@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// picks are answers to questions with the given choices.
+// picks returns answers to questions with the given choices.
 func picks(choices []string, chosen, gold string) []Pick {
 	var out []Pick
 	for i := range chosen {
@@ -15,8 +15,8 @@ func picks(choices []string, chosen, gold string) []Pick {
 	return out
 }
 
-// TestHabit: one answer to all or nearly all questions is remarked on, by its
-// text or its place, unless it is right nearly always or the questions are few.
+// TestHabit: one answer to all or nearly all questions is remarkable, by its text or its
+// position, unless it is nearly always right or there are few questions.
 func TestHabit(t *testing.T) {
 	two := []string{"صح", "خطأ"}
 	turned := picks(two, "00000000", "01010101")

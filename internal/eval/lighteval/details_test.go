@@ -12,8 +12,8 @@ import (
 	"barka/internal/eval/tasks"
 )
 
-// TestSchemaNames: the names of the schemas are those of the first version,
-// wherever the types are now, and they are in the files.
+// TestSchemaNames: the files have the schema names of Barka's first version, independent of
+// the types' present names.
 func TestSchemaNames(t *testing.T) {
 	for schema, row := range map[string]reflect.Type{
 		accSchema:     reflect.TypeFor[detailRow[[]float64, accMetric, string]](),

@@ -34,7 +34,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// metricCase is one of the reference's own, of one question.
+// metricCase is one of the reference's own test cases, with one question.
 type metricCase struct {
 	Name   string `json:"name"`
 	Params struct {
@@ -58,7 +58,7 @@ func TestReferenceMetricCases(t *testing.T) {
 	dir := filepath.Join(evaltest.SharedOALL(t), "lighteval-metric-cases")
 	for file, suite := range map[string]struct {
 		key string
-		ran int // cases of one right answer
+		ran int // cases with one right answer
 	}{
 		"loglikelihood_acc.json": {"acc", 11}, "loglikelihood_f1.json": {"loglikelihood_f1", 12},
 		"recall_at_k.json": {"recall:k=1", 1}, "mrr.json": {"mrr", 3},
@@ -94,7 +94,7 @@ func TestReferenceMetricCases(t *testing.T) {
 	}
 }
 
-// TestReferenceCorpusCase: a correlation of 1 is every question right.
+// TestReferenceCorpusCase: a correlation of 1 means that every question is right.
 func TestReferenceCorpusCase(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(evaltest.SharedOALL(t), "lighteval-metric-cases", "mcc.json"))
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"barka/internal/pytext"
 )
 
-// published are lines of a published result file (google/gemma-2-9b-it,
-// 4 July 2024): questions, acc_norm, its standard error.
+// published has lines of a published result file (google/gemma-2-9b-it, 4 July 2024):
+// number of questions, acc_norm and its standard error.
 var published = []struct {
 	key           string
 	n             int
@@ -46,8 +46,8 @@ func TestStandardError(t *testing.T) {
 		if got := Mean(xs); got != p.value {
 			t.Errorf("%s: mean %v, published %v", p.key, got, p.value)
 		}
-		// The last digits depend on the order of right and wrong answers,
-		// which the file does not tell.
+		// The last digits depend on the order of right and wrong answers, which the file
+		// does not contain.
 		if got := standardError(xs); math.Abs(got-p.stderr) > 1e-13*p.stderr*math.Sqrt(float64(p.n)) {
 			t.Errorf("%s: standard error %v, published %v", p.key, got, p.stderr)
 		}
@@ -71,9 +71,8 @@ func TestAverages(t *testing.T) {
 	}
 }
 
-// TestReferenceRoundTrip: the writer gives back the reference's file, its
-// numbers to the digit. The copy kept here is folded, so white space is
-// compared by folding ours too.
+// TestReferenceRoundTrip: the writer reproduces the reference's file, with every digit.
+// White space of the stored copy is folded, so Barka's is folded too.
 func TestReferenceRoundTrip(t *testing.T) {
 	text, parsed := evaltest.Reference(t)
 	written, err := pytext.JSON(parsed)
@@ -92,8 +91,8 @@ func TestReferenceRoundTrip(t *testing.T) {
 	}
 }
 
-// TestReferenceAggregates recomputes the reference's averages, counts and
-// digests of digests from its own lines, to the digit.
+// TestReferenceAggregates recomputes the reference's averages, counts and digests of
+// digests from its lines; every digit must be equal.
 func TestReferenceAggregates(t *testing.T) {
 	_, want := evaltest.Reference(t)
 	var results []Result

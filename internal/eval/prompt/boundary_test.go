@@ -57,10 +57,10 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// TestBordersOfRealTokens: the rules of the three modes worked out by hand on
-// what the tokenizers library gives for these texts with this tokenizer.
-// There are no published runs in the later modes on available data, so
-// that whole runs cannot be compared, as TestPublishedTokens does for record.Joint.
+// TestBordersOfRealTokens applies the rules of the three modes by hand to the tokens that
+// the tokenizers library gives for these texts with this tokenizer. Whole runs cannot be
+// compared, as TestPublishedTokens does for record.Joint: there are no published runs in
+// the later modes on available data.
 func TestBordersOfRealTokens(t *testing.T) {
 	tok := evaltest.DemoTokenizer(t)
 	for _, c := range []struct {
@@ -68,19 +68,19 @@ func TestBordersOfRealTokens(t *testing.T) {
 		whole           []int32
 		want            map[record.TokenBoundary]record.Request
 	}{
-		// Nothing spans the border: all agree.
+		// No token spans the boundary: all modes agree.
 		{"الإجابة:", "صح", []int32{2, 433, 373, 380, 548, 377, 289, 389, 381}, map[record.TokenBoundary]record.Request{
 			record.Joint:    {Context: []int32{2, 433, 373, 380, 548, 377, 289}, Continuation: []int32{389, 381}},
 			record.Guarded:  {Context: []int32{2, 433, 373, 380, 548, 377, 289}, Continuation: []int32{389, 381}},
 			record.Pairwise: {Context: []int32{2, 433, 373, 380, 548, 377, 289}, Continuation: []int32{389, 381}},
 		}},
-		// White space at the end moves to the choice first.
+		// White space at the end first moves to the choice.
 		{"الإجابة:\n    ", "نعم", []int32{2, 433, 373, 380, 548, 377, 289, 7, 501, 401, 1486}, map[record.TokenBoundary]record.Request{
 			record.Joint:    {Context: []int32{2, 433, 373, 380, 548, 377, 289}, Continuation: []int32{7, 501, 401, 1486}},
 			record.Guarded:  {Context: []int32{2, 433, 373, 380, 548, 377, 289}, Continuation: []int32{7, 501, 401, 1486}},
 			record.Pairwise: {Context: []int32{2, 433, 373, 380, 548, 377, 289}, Continuation: []int32{7, 501, 401, 1486}},
 		}},
-		// كت|اب spans it, in place of كت|ا and ب: the ب is lost.
+		// كت|اب spans it instead of كت|ا and ب: the ب is lost.
 		{"كتا", "ب جديد", []int32{2, 1108, 548, 639, 865}, map[record.TokenBoundary]record.Request{
 			record.Joint:    {Context: []int32{2, 1108, 375}, Continuation: []int32{639, 865}},
 			record.Guarded:  {Context: []int32{2, 1108, 375}, Continuation: []int32{639, 865}},
@@ -92,8 +92,8 @@ func TestBordersOfRealTokens(t *testing.T) {
 			record.Guarded:  {Context: []int32{2, 400, 549}, Continuation: []int32{482, 377}},
 			record.Pairwise: {Context: []int32{2, 400, 549}, Continuation: []int32{1440}},
 		}},
-		// ك|م and ا become ك|ما, as many tokens as before: nothing is left for
-		// the choice, unless the guard gives it the last one.
+		// ك|م and ا become ك|ما, the same number of tokens: none is left for the choice,
+		// unless the guard gives it the last one.
 		{"كم", "ا", []int32{2, 398, 561}, map[record.TokenBoundary]record.Request{
 			record.Joint:    {Context: []int32{2, 398, 400}},
 			record.Guarded:  {Context: []int32{2, 398}, Continuation: []int32{561}},
@@ -116,8 +116,8 @@ func TestBordersOfRealTokens(t *testing.T) {
 	}
 }
 
-// TestBordersOfTokenizersLibrary compares with testdata/borders.py: questions
-// cut between any two characters.
+// TestBordersOfTokenizersLibrary compares with the results of testdata/borders.py for
+// questions cut between any two characters.
 func TestBordersOfTokenizersLibrary(t *testing.T) {
 	tok := evaltest.DemoTokenizer(t)
 	table, err := os.ReadFile("../testdata/borders.tsv")

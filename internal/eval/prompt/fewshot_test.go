@@ -26,14 +26,14 @@ func TestFewShotPrompts(t *testing.T) {
 	}{
 		{doc("q:", "a"), tasks.Shots{K: 0}, 8192, "I\nq:", 0},
 		{doc("q:", "a"), tasks.Shots{K: 2}, 8192, "I\nq1:a1\n\nq2:a2\n\nq:", 2},
-		// The question itself is no example.
+		// The question itself is not an example.
 		{doc("q1:", "a1"), tasks.Shots{K: 2}, 8192, "I\nq2:a2\n\nq3:a3\n\nq1:", 2},
 		// "I q1:a1  q:" is 12 tokens with the beginning token, and
 		// generation_size -1 frees one more.
 		{doc("q:", "a"), tasks.Shots{K: 2, Truncate: true}, 11, "I\nq1:a1\n\nq:", 1},
 		{doc("q:", "a"), tasks.Shots{K: 2, Truncate: true}, 10, "I\nq:", 0},
-		// When nothing fits, the count ends at -1, and with it the reference
-		// takes all examples but the last.
+		// If nothing fits, the count ends at -1, with which the reference takes all
+		// examples but the last.
 		{doc("q:", "a"), tasks.Shots{K: 2, Truncate: true}, 3, "I\nq1:a1\n\nq:", -1},
 		{doc("q:", "a"), tasks.Shots{K: 0, Truncate: true}, 3, "I\nq:", -1},
 		{doc("q:", "a"), tasks.Shots{K: 0}, 3, "I\nq:", 0},

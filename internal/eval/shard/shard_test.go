@@ -13,7 +13,7 @@ import (
 	"barka/internal/progress"
 )
 
-// run is a record of two tasks without answers. The last question of the second
+// run returns a record of two tasks without answers. The last question of the second task
 // repeats the first question of the first.
 func run(t *testing.T) *record.Run {
 	t.Helper()
@@ -43,8 +43,8 @@ func run(t *testing.T) *record.Run {
 
 func one(*record.Task, int) int64 { return 1 }
 
-// TestDivide: every question is in one shard, questions stay in order, and a
-// repeated one goes where it was first.
+// TestDivide: every question is in one shard, questions stay in order, and a repeated one
+// goes to the shard of its first occurrence.
 func TestDivide(t *testing.T) {
 	r := run(t)
 	for _, count := range []int{0, 1, 2, 3, 20} {
@@ -70,8 +70,8 @@ func TestDivide(t *testing.T) {
 	}
 }
 
-// TestJoin: what shards write is read back as the record of the whole run, with
-// neither model nor data.
+// TestJoin: the files of shards are read back as the record of the whole run, without model
+// or data.
 func TestJoin(t *testing.T) {
 	root, want := t.TempDir(), run(t)
 	answer := func(q *record.Question) {

@@ -63,7 +63,7 @@ func TestScores(t *testing.T) {
 				t.Errorf("%s: score %d = %v, %v", name, i, got, ok)
 			}
 		}
-		// What is appended after a torn line stands on its own.
+		// An entry that is appended after a torn line is on a line of its own.
 		if err := j.Put(keys[2], scores[2]); err != nil {
 			t.Fatal(err)
 		}
@@ -91,8 +91,8 @@ func FuzzParseScore(f *testing.F) {
 	})
 }
 
-// TestStoreOfSeveral: processes that append to one file at the same time, of
-// which one is stopped within a line, lose nothing that was whole.
+// TestStoreOfSeveral: several processes append to one file at the same time, and one is
+// stopped within a line. No complete entry is lost.
 func TestStoreOfSeveral(t *testing.T) {
 	dir := t.TempDir()
 	keyOf := func(writer, i int) record.Key {
@@ -131,7 +131,7 @@ func TestStoreOfSeveral(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer j.Close()
-	// The torn line may take the one with it that another process appends.
+	// The entry that another process appends after the torn line may be lost with it.
 	if n := len(j.known); n < writers*each-1 || j.broken == 0 || j.broken > 2 {
 		t.Errorf("%d scores of %d, %d broken lines", n, writers*each, j.broken)
 	}
@@ -144,7 +144,7 @@ func TestStoreOfSeveral(t *testing.T) {
 	}
 }
 
-// TestFullDisk: a score that cannot be written is an error that says so.
+// TestFullDisk: a failed write of a score is an error that states the reason.
 func TestFullDisk(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if runtime.GOOS != "linux" || err != nil {

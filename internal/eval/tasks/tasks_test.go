@@ -51,16 +51,16 @@ func row(pairs ...any) Row {
 	return r
 }
 
-// promptCase is a row of a task and the question that it gives.
+// promptCase is a row of a task and its expected question.
 type promptCase struct {
 	task string
 	row  Row
 	want Doc
 }
 
-// cases holds a made-up row for every prompt function. The expected prompts
-// of MMLU, EXAMS and ACVA are proven by the published digests; the others
-// follow the specification's templates character by character.
+// cases holds a synthetic row for every prompt function. The expected prompts of MMLU,
+// EXAMS and ACVA are verified by the published digests; the others follow the
+// specification's templates character by character.
 var cases = []promptCase{
 	{"community|arabic_mmlu:anatomy", row("question", "كم؟", "A", "1", "B", "2", "C", "3", "D", "4", "answer", "C", "subject", "علم_الفلك"),
 		Doc{"الأسئلة التالية هي أسئلة متعددة الإختيارات مع الجواب الصحيح حول علم الفلك. \n\nكم؟\nأ. 1\nب. 2\nج. 3\nد. 4\nالإجابة:",
@@ -183,7 +183,7 @@ func TestParseList(t *testing.T) {
 			{"lighteval|xstory_cloze:ar", []Shots{{0, false}}}},
 		"race_ar,acva:Iraq":                  {{"community|acva:Iraq", []Shots{{0, true}}}, {"community|race_ar", []Shots{{0, true}}}},
 		"community|arabic_mmlu_mt:anatomy|0": {{"community|arabic_mmlu:anatomy", []Shots{{0, false}}}},
-		// A task that is only in version 2 makes the others its tasks too.
+		// If one task is only in version 2, the others are taken from version 2 too.
 		"community|arabic_mmlu:Islamic Studies (High School)|0|0,arabic_exams": {
 			{"community|arabic_exams", []Shots{{0, false}}}, {"community|arabic_mmlu:Islamic Studies (High School)", []Shots{{0, false}}}},
 	} {
@@ -257,7 +257,7 @@ func TestWriteList(t *testing.T) {
 			t.Errorf("the list lacks %q", want)
 		}
 	}
-	// Every name it prints is taken, and means what the list says.
+	// Every printed name is accepted, with the meaning that the list gives.
 	for line := range strings.Lines(text) {
 		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
 		if f[0] == "" {

@@ -28,7 +28,7 @@ func TestTableV2(t *testing.T) {
 		"MBZUAI/human_translated_arabic_mmlu": 57, "asas-ai/AraTrust-categorized": 8, "MBZUAI/MadinahQA": 2}, repos); diff != "" {
 		t.Error(diff)
 	}
-	// The prompts of what is kept are version 1's, and so are their digests.
+	// Tasks kept from version 1 have its prompts and their digests.
 	for _, key := range []string{"community|arabic_exams", "community|alghafa:meta_ar_msa"} {
 		v1, _ := Lookup(V1, key)
 		v2, ok := Lookup(V2, key)
@@ -38,10 +38,10 @@ func TestTableV2(t *testing.T) {
 	}
 }
 
-// casesV2 holds a made-up row for every prompt function of version 2. The
-// expected prompts are what the functions of the same names give for it, in
-// community_tasks/arabic_evals.py of lighteval at commit 895d904a (2025),
-// rewritten in Python from that file and run there.
+// casesV2 holds a synthetic row for every prompt function of version 2. The expected
+// prompts are the results of the functions of the same names in
+// community_tasks/arabic_evals.py of lighteval at commit 895d904a (2025), rewritten in
+// Python from that file.
 var casesV2 = []promptCase{
 	// Empty options are left out with their letters.
 	{"community|arabic_mmlu:Driving Test", row("Question", "كم؟", "Answer Key", "E", "Option 1", "واحد", "Option 2",
@@ -71,11 +71,11 @@ var casesV2 = []promptCase{
 		Doc{"الأسئلة التالية هي أسئلة متعددة الإختيارات مع الجواب الصحيح حول العلوم. \n\nالسؤال: كم؟\n أ) 1\n\n ب) " +
 			"2\n\n ج) 3\n\n د) 4\n\nالإجابة:",
 			"الأسئلة التالية هي أسئلة متعددة الإختيارات مع الجواب الصحيح حول العلوم. \n\n", arabicLetters, 0}},
-	// Text: a passage a line, empty lines left out.
+	// Text: one passage per line; empty lines are skipped.
 	{"community|alrage_qa", row("question", "كم؟", "candidates", "نص أول \n\n  نص ثان\u00a0\n", "gold_answer", "واحد"),
 		Doc{"بناءً على السياقات المقترحة التالية، اجب عن السؤال التالي\n\nالسؤال:\nكم؟\n\nالسياقات المقترحة:\nنص أول, نص ثان\n",
 			"بناءً على السياقات المقترحة التالية، اجب عن السؤال التالي", []string{"واحد"}, 0}},
-	// A list: what is white space alone stays, as nothing.
+	// A list: an element of white space stays, as an empty text.
 	{"community|alrage_qa", row("question", "كم؟", "candidates", []any{" نص أول", "", nil, "  "}, "gold_answer", int64(7)),
 		Doc{"بناءً على السياقات المقترحة التالية، اجب عن السؤال التالي\n\nالسؤال:\nكم؟\n\nالسياقات المقترحة:\nنص أول, \n",
 			"بناءً على السياقات المقترحة التالية، اجب عن السؤال التالي", []string{"7"}, 0}},
@@ -115,8 +115,8 @@ func TestBadRowsV2(t *testing.T) {
 	}
 }
 
-// TestChoices: AlGhafa's options can be scored by their text or by their
-// number in either version, with the same prompt; no other task changes.
+// TestChoices: in both versions, AlGhafa's options can be scored by their text or by their
+// number, with the same prompt. No other task changes.
 func TestChoices(t *testing.T) {
 	r := row("query", "س", "sol1", "ا", "sol2", "ب ب", "label", "1")
 	for _, board := range Leaderboards {
