@@ -70,7 +70,7 @@ def close(writer):
 
 
 def blocks(kind, rows, cols):
-    """Blocks of random integers under scales of a sensible size, which the package cannot quantise by itself."""
+    """Blocks of random integers with scales of usual size; the package cannot quantise to these types."""
     size, bytes_ = gguf.GGML_QUANT_SIZES[kind]
     data = RNG.integers(0, 256, (rows, cols // size, bytes_), dtype=np.uint8)
     for at in {Q.Q4_0: [0], Q.Q4_1: [0, 2], Q.Q5_0: [0], Q.Q5_1: [0, 2], Q.Q8_0: [0], Q.Q4_K: [0, 2], Q.Q5_K: [0, 2], Q.Q6_K: [208]}[kind]:

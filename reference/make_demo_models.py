@@ -10,7 +10,7 @@ It needs the packages of requirements.txt and, in the repository, the prompts of
 Text: the demonstration's own pages (internal/demo/data/pages.xml), our questions about them
 (demo_questions.tsv), our Arabic of both (demo_parallel.tsv), and the English-Arabic sentences of
 TICO-19 (CC0, https://tico-19.github.io).
-The models know these texts by heart and nothing else: they show the pipeline, not quality.
+The models know these texts by heart and nothing else. They test the pipeline, not quality.
 """
 
 import argparse

@@ -6,7 +6,7 @@
 McNemar's exact test and Holm's correction are statsmodels'. The bootstrap of
 one task is exact: the distribution of the sum of n draws from the observed
 differences, by convolution. That of a mean over tasks is scipy's, with 200,000
-resamples, each task resampled by itself.
+resamples; each task is resampled separately.
 """
 
 import json

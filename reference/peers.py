@@ -45,7 +45,7 @@ def write(value):
 
 
 def verdict(what, difference, tolerance):
-    """Says how far two results are apart, and leaves with status 1 if too far."""
+    """Prints the difference of two results, and exits with status 1 if it is too large."""
     close = difference <= tolerance
     print(f"{what}: largest difference {difference:.3g}, allowed {tolerance:.3g}: {'same' if close else 'DIFFERENT'}", file=sys.stderr)
     sys.exit(0 if close else 1)

@@ -1,22 +1,21 @@
-"""Log-likelihoods with transformers, in the lines of `barka score`.
+"""Computes log-likelihoods with transformers, in the format of `barka score`, and compares them.
 
     python reference/score_compare.py --model DIR [--adapter DIR] [--dtype f32] < REQUESTS.jsonl
     python reference/score_compare.py --model DIR --compare SCORES.jsonl [--float64] < REQUESTS.jsonl
     python reference/score_compare.py --requests FILE… > REQUESTS.jsonl
 
-A request is {"context", "continuations"}; the answer {"logprobs", "tokens", "greedy", "token_logprobs"}
+A request is {"context", "continuations"}. The answer {"logprobs", "tokens", "greedy", "token_logprobs"}
 has, for each continuation, the sum of its tokens' natural log-probabilities, their number, whether each
 is the most likely one, and the summands. Context and continuation are encoded together, and the tokens
 after the context's own number of tokens are scored.
 
-With --compare, SCORES are the answers of `barka score --per-token` to the same requests, or those of
-`barka score --per-token --tokens`. It prints how far they are from torch's: per token and per sum. Ranks
-must be torch's; where other logits are within 2e-4 of a token's own, any of the ranks between. With
---float64 it also computes everything in float64, and prints how far both are from that: the rounding of
-each engine.
+With --compare, SCORES are the answers of `barka score --per-token`, with or without --tokens, to the
+same requests. The script prints the differences from torch, per token and per sum. Ranks must equal
+torch's; if other logits are within 2e-4 of a token's own, any of the possible ranks is accepted. With
+--float64 it also computes everything in float64, and prints the rounding errors of both engines.
 
---requests makes requests of texts: every line of 40 characters or more, whose first words are the
-context, and every LONG characters of a whole file, for sums of many tokens.
+--requests makes requests of text files: every line of 40 characters or more, with its first words as
+the context, and every LONG characters of a whole file, for sums of many tokens.
 """
 
 import argparse
@@ -91,7 +90,7 @@ LONG = 4000
 
 
 def requests_of(paths):
-    """Requests made of text files."""
+    """Yields requests from text files."""
     for path in paths:
         text = pathlib.Path(path).read_text(encoding="utf-8")
         for piece in text.splitlines() + [text[i:i + LONG] for i in range(0, len(text), LONG)]:

@@ -4,12 +4,13 @@
     python reference/train_compare.py --model DIR --data FILE.jsonl --run OUT --adapter START
 
 OUT is the run's directory: its train.json has the settings, its metrics.jsonl the rows of each step.
-The steps after the checkpoint (adapter and both moments are read from it), or all steps from the
-adapter START, are taken again (a finished run keeps no checkpoint, but the same run with --lr 1e-30
-writes the adapter that it began from): loss on the answers and the <end_of_turn> that ends them, divided by
-their tokens in the whole batch; AdamW; schedule with warm-up; clipping. It prints one line a step,
-{"step", "loss", "lr", "grad_norm"}, and at the end how far the run is away. `--data` has the rows
-that the run was trained on, {"messages": [{"role", "content"}…]}, in order, dropped ones included.
+The script repeats the steps after the checkpoint, from which it reads the adapter and both moments, or
+all steps from the adapter START. A finished run keeps no checkpoint, but the same run with --lr 1e-30
+writes its initial adapter. The loss is on the answers and the <end_of_turn> after them, divided by
+the number of their tokens in the whole batch. The optimiser is AdamW with warm-up, schedule and clipping.
+The script prints one line per step, {"step", "loss", "lr", "grad_norm"}, and at the end the largest
+differences. `--data` has the rows of the training, {"messages": [{"role", "content"}…]}, in order,
+dropped ones included.
 """
 
 import argparse

@@ -69,7 +69,7 @@ def tensors(where, old, new, problems):
 
 
 def compare(old, new, problems):
-    """Compares all files of two directories, but for the model card that peft writes."""
+    """Compares all files of two directories, except the model card that peft writes."""
     listing = lambda root: {p.relative_to(root) for p in root.rglob("*") if p.is_file() and p.name != "README.md"}
     worst = 0.0
     for path in sorted(listing(old) | listing(new)):

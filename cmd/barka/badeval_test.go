@@ -61,7 +61,7 @@ func TestEvalOfBrokenModels(t *testing.T) {
 	r := line(broken)
 	for _, want := range []string{broken, "tensor model.norm.weight", "position 0 is NaN"} {
 		if r.code != exitBadInput || !strings.Contains(r.err, want) {
-			t.Errorf("weights that are no numbers: exit code %d, and no %q in %s", r.code, want, r.err)
+			t.Errorf("weights that are NaN: exit code %d, and no %q in %s", r.code, want, r.err)
 		}
 	}
 }
@@ -282,7 +282,7 @@ func TestEvalOfChoicesWithoutTokens(t *testing.T) {
 		t.Errorf("exit code %d, %v: %s", r.code, rows, r.err)
 	}
 	if !strings.Contains(r.err, "choices whose only token") || !strings.Contains(r.err, "copa_ext_ar") {
-		t.Errorf("not told: %s", r.err)
+		t.Errorf("no warning: %s", r.err)
 	}
 	if r, rows := oneTask(t, dir, model, "--border", "guarded"); r.code != exitDone || len(rows) != 1 ||
 		!strings.HasPrefix(fmt.Sprint(rows[0]["predictions"]), "[[-") {

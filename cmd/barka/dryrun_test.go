@@ -40,7 +40,7 @@ func TestEvalDryRun(t *testing.T) {
 	if r.code != exitDone || !strings.Contains(r.err, "memory: about ") ||
 		!strings.Contains(r.err, "the speed could not be measured") || !strings.Contains(r.err, "model.norm.weight") ||
 		!strings.Contains(r.out, "\nall\t33\t") || !strings.Contains(r.out, "unknown") {
-		t.Errorf("weights that are no numbers: exit code %d, %s%s", r.code, r.out, r.err)
+		t.Errorf("weights that are NaN: exit code %d, %s%s", r.code, r.out, r.err)
 	}
 }
 

@@ -216,7 +216,7 @@ func TestChoicesWithoutTokens(t *testing.T) {
 		told := strings.Contains(log.String(), "choices whose only token") &&
 			strings.Contains(log.String(), "community|acva:Iraq") && strings.Contains(log.String(), "choices=10")
 		if told != (border == record.Joint) {
-			t.Errorf("%s: told %v: %s", border, told, log.String())
+			t.Errorf("%s: warned %v: %s", border, told, log.String())
 		}
 	}
 }

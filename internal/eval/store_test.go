@@ -96,6 +96,6 @@ func TestBrokenStoreIsTold(t *testing.T) {
 		t.Errorf("%v, %+v", err, out)
 	}
 	if !strings.Contains(told.String(), "lines=2") || !strings.Contains(told.String(), filepath.Base(logs[0])) {
-		t.Errorf("told %q", told.String())
+		t.Errorf("warnings %q", told.String())
 	}
 }

@@ -417,9 +417,9 @@ func TestDecodingAllocates(t *testing.T) {
 	for _, s := range []generate.Sampling{{}, {Temperature: 0.9, TopP: 0.9, RepetitionPenalty: 1.1, Seed: 1}} {
 		measure(s)
 		early, late := measure(s)
-		t.Logf("%+v: %.0f bytes a token at first, %.0f later", s, early, late)
+		t.Logf("%+v: %.0f bytes per token at first, %.0f later", s, early, late)
 		if early > 3000 || late > early+300 {
-			t.Errorf("%+v: %.0f bytes a token at first, %.0f later", s, early, late)
+			t.Errorf("%+v: %.0f bytes per token at first, %.0f later", s, early, late)
 		}
 	}
 }

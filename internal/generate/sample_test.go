@@ -197,7 +197,7 @@ func TestSamplingAllocatesNothing(t *testing.T) {
 			s.choose(logits, &o, seen, r.Float64()) // the largest bin has been seen
 		}
 		if n := testing.AllocsPerRun(100, func() { s.choose(logits, &o, seen, 0.5) }); n != 0 {
-			t.Errorf("%+v: %g allocations a token", o, n)
+			t.Errorf("%+v: %g allocations per token", o, n)
 		}
 	}
 }

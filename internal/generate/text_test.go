@@ -62,7 +62,7 @@ func TestStopStringsAnywhere(t *testing.T) {
 			}
 			whole := tok.Decode(tokens, true)
 			if text, pieces, _ := answerOf(tok, tokens); text != whole || strings.Join(pieces, "") != whole {
-				t.Fatalf("%s, %v: text %q, told %q, decoded %q", name, tokens, text, pieces, whole)
+				t.Fatalf("%s, %v: text %q, pieces %q, decoded %q", name, tokens, text, pieces, whole)
 			}
 			if whole == "" {
 				continue
@@ -72,11 +72,11 @@ func TestStopStringsAnywhere(t *testing.T) {
 			stop := string(runes[from:min(len(runes), from+1+r.IntN(6))])
 			text, pieces, _ := answerOf(tok, tokens, "", stop, "\x00never")
 			if want := whole[:strings.Index(whole, stop)]; text != want || strings.Join(pieces, "") != want {
-				t.Fatalf("%s, %v, stop %q: text %q, told %q, want %q", name, tokens, stop, text, pieces, want)
+				t.Fatalf("%s, %v, stop %q: text %q, pieces %q, want %q", name, tokens, stop, text, pieces, want)
 			}
 			for _, p := range pieces {
 				if p == "" || !utf8.ValidString(p) {
-					t.Fatalf("told %q", p)
+					t.Fatalf("piece %q", p)
 				}
 			}
 		}
@@ -112,7 +112,7 @@ func TestStopStringsAcrossTokens(t *testing.T) {
 	} {
 		text, pieces, n := answerOf(tok, letters, c.stops...)
 		if text != c.text || strings.Join(pieces, "|") != c.pieces || n != c.n {
-			t.Errorf("stops %q: %q, told %q, %d tokens; want %q, %q, %d", c.stops, text, pieces, n, c.text, c.pieces, c.n)
+			t.Errorf("stops %q: %q, pieces %q, %d tokens; want %q, %q, %d", c.stops, text, pieces, n, c.text, c.pieces, c.n)
 		}
 	}
 }

@@ -59,7 +59,7 @@ func TestDecodeStepAllocates(t *testing.T) {
 			}
 			dev.Free(h)
 		})
-		t.Logf("%s: %d objects, %d bytes a step of %d sequences, %d matrices", name, objects, bytes, sequences, n)
+		t.Logf("%s: %d objects, %d bytes per step of %d sequences, %d matrices", name, objects, bytes, sequences, n)
 		if objects > 30 || bytes > 8000 {
 			t.Errorf("%s: a step allocates %d objects, %d bytes", name, objects, bytes)
 		}
@@ -96,7 +96,7 @@ func trainingStepAllocates(t *testing.T, name string) {
 		}
 		peak = now
 	})
-	t.Logf("%d objects, %d bytes a step, %d matrices", objects, bytes, n)
+	t.Logf("%d objects, %d bytes per step, %d matrices", objects, bytes, n)
 	if objects > 250 || bytes > 40_000 {
 		t.Errorf("a step allocates %d objects, %d bytes", objects, bytes)
 	}

@@ -52,7 +52,7 @@ func TestShape(t *testing.T) {
 			}
 			cache := m.NewCache()
 			if s.RowBytes() != cache.RowBytes() {
-				t.Errorf("%s: %d bytes a row, the cache has %d", name, s.RowBytes(), cache.RowBytes())
+				t.Errorf("%s: %d bytes per row, the cache has %d", name, s.RowBytes(), cache.RowBytes())
 			}
 			const before, tokens = 40, 1000
 			ids := make([]int32, tokens)

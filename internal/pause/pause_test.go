@@ -38,7 +38,7 @@ func TestBound(t *testing.T) {
 // slower and silent servers are ended after a window.
 func TestPace(t *testing.T) {
 	for _, c := range []struct {
-		each int // bytes a second
+		each int // bytes per second
 		want string
 		at   time.Duration
 	}{
@@ -57,7 +57,7 @@ func TestPace(t *testing.T) {
 			p.Stop()
 			time.Sleep(time.Hour)
 			if c.want == "" && why != nil || c.want != "" && (why == nil || why.Error() != c.want) || ended != c.at {
-				t.Errorf("%d bytes a second: %v after %s, want %q after %s", c.each, why, ended, c.want, c.at)
+				t.Errorf("%d bytes per second: %v after %s, want %q after %s", c.each, why, ended, c.want, c.at)
 			}
 		})
 	}

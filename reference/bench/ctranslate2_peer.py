@@ -1,7 +1,7 @@
-"""CTranslate2 at beam search, as `barka bench translate` does it: equal sources, beams and lengths.
+"""CTranslate2's beam search with the sources, beams and lengths of `barka bench translate`.
 
-The checkpoint has no tokenizer, so its ids are named by their numbers; everything else of the conversion is the library's own.
-The end of a sentence is forbidden until the last token, so that every output has its full length.
+The checkpoint has no tokenizer, so the numbers of its ids are used as tokens. The rest of the conversion is the library's own.
+The end token is forbidden until the last position, so that every output has its full length.
 """
 
 import measure

@@ -1,10 +1,11 @@
-"""The lengths of questions that `barka bench choice` uses (internal/bench/inputs.go), from the benchmarks' texts.
+"""Prints the lengths of the questions of `barka bench choice` (internal/bench/inputs.go), from the benchmarks' texts.
 
     python reference/bench/lengths.py --tokenizer FILE --data DATA --subjects TSV --hellaswag FILE --arabic FILE --english FILE
 
-FILE of the tokenizer is Gemma's tokenizer.json; DATA holds AceGPT's MMLUArabic/test; TSV names its subjects in Arabic (subset, tab,
-name); HellaSwag's validation set has six lines a question, context, answer and four endings, packed with bzip2; the parallel texts are
-NTREX's. Prints of each benchmark sixteen questions that divide it into parts of equal size, and the longest request of each quarter.
+The tokenizer is Gemma's tokenizer.json. DATA holds AceGPT's MMLUArabic/test. TSV has the Arabic names of its subjects (subset,
+tab, name). HellaSwag's validation set has six lines per question (context, answer, four endings), packed with bzip2. The parallel
+texts are NTREX's. For each benchmark the script prints sixteen questions that divide it into parts of equal size, and the longest
+request of each quarter.
 """
 
 import argparse

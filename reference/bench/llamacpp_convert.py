@@ -1,9 +1,9 @@
-"""A checkpoint of `barka bench --write` as a GGUF file, by llama.cpp's own converter.
+"""Converts a checkpoint of `barka bench --write` to a GGUF file with llama.cpp's own converter.
 
 usage: llamacpp_convert.py SRC MODEL OUT.gguf bf16|q8_0
 
-SRC is the source tree of llama.cpp. The checkpoint has no tokenizer, so the file says that it has none ("none", with the number
-of ids), which the benchmarks need not; everything else is the converter's.
+SRC is the source tree of llama.cpp. The checkpoint has no tokenizer, and the benchmarks need none, so the file has the tokenizer
+"none" with the number of ids. Everything else is written by the converter.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""llama.cpp at the works of `barka bench`: prefill by its llama-bench, decode by its llama-batched-bench.
+"""llama.cpp on the works of `barka bench`: prefill with its llama-bench, decode with its llama-batched-bench.
 
-The programs' own token ids are random too. Both leave out the choice of the next token, which barka's rates include. The key/value
-cache holds float16, its default.
+The programs generate their own random token ids. Their rates do not include the choice of the next token; barka's do. The
+key/value cache has its default type, float16.
 """
 
 import json

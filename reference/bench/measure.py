@@ -1,7 +1,7 @@
-"""What the peers have in common: arguments, timing, and results in the form of `barka bench --json`.
+"""Shared code of the peers: arguments, timing, and results in the form of `barka bench --json`.
 
-A peer reads a checkpoint and the inputs.json that `barka bench --write` puts beside it, and writes a JSON list of results.
-Each work runs once unmeasured, from which its outcome is taken, and --repeat times.
+A peer reads a checkpoint and the inputs.json that `barka bench --write` writes beside it, and writes a JSON list of results.
+Each work runs once unmeasured, which gives its outcome, and then --repeat times.
 """
 
 import argparse

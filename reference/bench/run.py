@@ -2,9 +2,9 @@
 
     python reference/bench/run.py --barka BINARY --dir DIR [--llamacpp DIR] [--work prefill …] [--json FILE]
 
-DIR keeps checkpoints, converted models and texts (some 10 GB for the shapes of the default). Every round runs each side once, in a
-process of its own, on the same token ids and the same number of threads; rates of all rounds count together. Leave the machine
-alone meanwhile: the load is stated. The table is Markdown; --json keeps every rate.
+DIR keeps checkpoints, converted models and texts (about 10 GB for the default shapes). In each round every program runs once, in
+its own process, on the same token ids and with the same number of threads. The rates of all rounds are evaluated together. The
+machine must be idle; its load is printed. The table is Markdown; --json writes every rate.
 """
 
 import argparse

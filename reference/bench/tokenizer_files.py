@@ -1,12 +1,12 @@
-"""Speed of the tokenizers here and of the reference libraries, on one thread, in one run.
+"""Measures the speed of barka's tokenizers and of the reference libraries, on one thread, in one run.
 
 usage: tokenizer_files.py [--rounds N] [--markdown] [--text FILE…] [TOKENIZER…]
 
-Texts are lines: Arabic and English apart, each as short lines and as long texts of some 8,000 characters. Without --text they
-are the passages and sentences under the shared reference data, else reference/tokenizers/corpus.txt. A TOKENIZER is a
-tokenizer.json (or .json.gz) or a SentencePiece .model; without one, those of the layouts of Gemma and NLLB and the real ones
-under the shared reference data. Every round loads nothing and remembers nothing: a tokenizer new to the texts reads them once.
-Rounds of both sides take turns, and the fastest of each counts.
+Arabic and English texts are separate, each as short lines and as long texts of about 8,000 characters. Without --text they are
+the passages and sentences of the shared reference data, or else reference/tokenizers/corpus.txt. A TOKENIZER is a tokenizer.json
+(or .json.gz) or a SentencePiece .model. Without one, the layouts of Gemma and NLLB and the genuine tokenizers of the shared
+reference data are measured. In every round a tokenizer with empty caches encodes the texts once; loading is not measured. The
+sides alternate, and the fastest round of each counts.
 """
 
 import argparse

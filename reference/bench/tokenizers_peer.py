@@ -1,4 +1,4 @@
-"""HF tokenizers at the work tokenize of `barka bench`: every line of a text by itself, on one thread, nothing remembered."""
+"""HF tokenizers on the work tokenize of `barka bench`: each line of a text is one input; one thread, empty caches."""
 
 import argparse
 import os

@@ -1,7 +1,7 @@
-"""transformers and peft at the works of `barka bench`: prefill, decode, a LoRA step, and the scoring loop of lighteval.
+"""transformers and peft on the works of `barka bench`: prefill, decode, a LoRA step, and the scoring loop of lighteval.
 
-Written as a user would: generate() with its key/value cache, get_peft_model, AdamW. Gemma 2 runs with eager attention, since the
-fused one leaves out the cap of its scores; the others with the library's choice.
+The code is that of a usual program: generate() with its key/value cache, get_peft_model, AdamW. Gemma 2 runs with eager
+attention, because the fused version ignores the soft cap of the scores. Other models run with the library's default.
 """
 
 import measure
@@ -30,13 +30,13 @@ def load():
 
 
 def generate(model, prompts, tokens):
-    """Continues prompts of equal length greedily, without a look at the log-probabilities."""
+    """Continues prompts of equal length greedily, without computing log-probabilities."""
     ids = torch.tensor(prompts)
     return model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens)
 
 
 def continued(model, prompts, tokens):
-    """What generate chose, and the sum of its log-probabilities by one more pass."""
+    """Returns the tokens of generate, and the sum of their log-probabilities from one more pass."""
     ids = generate(model, prompts, tokens)
     with torch.no_grad():
         logits = model(ids[:, :-1], logits_to_keep=tokens).logits.float()

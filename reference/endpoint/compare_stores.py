@@ -1,9 +1,9 @@
-"""Two stores of scores of the same requests, such as a model's here and behind an endpoint: what differs most.
+"""Compares two stores of scores for the same requests, such as those of a local model and of an endpoint.
 
 usage: compare_stores.py STORE_A STORE_B [TOLERANCE]
 
-A store is the cache directory of an output directory, or what --store names. Leaves with status 1 if the requests are not the same
-or a log-probability differs by more than TOLERANCE (1e-3), relative to its size above 1.
+A store is the cache directory of an output directory, or the directory of --store. The exit status is 1 if the requests differ,
+or if a log-probability differs by more than TOLERANCE (1e-3), relative to its size above 1.
 """
 
 import pathlib

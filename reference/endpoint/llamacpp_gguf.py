@@ -1,10 +1,10 @@
-"""A checkpoint with its tokenizer as a GGUF file, for a server of llama.cpp.
+"""Converts a checkpoint with its tokenizer to a GGUF file for a server of llama.cpp.
 
 usage: llamacpp_gguf.py SRC MODEL OUT.gguf [f32|bf16|f16]
 
-SRC is the source tree of llama.cpp. Its converter wants the SentencePiece file of a Gemma, which MODEL need not have: the vocabulary
-is taken from tokenizer.json, the score of a token being the place of the merge that makes it, so that merging by score is merging
-by rank. What the file lacks of the tokenizer's rules, tokens of the two may differ in; `barka eval --endpoint` tells where.
+SRC is the source tree of llama.cpp. Its converter needs Gemma's SentencePiece file, which MODEL may lack. The vocabulary is taken
+from tokenizer.json instead, and the score of a token is the rank of the merge that makes it, so that merging by score equals
+merging by rank. The file cannot hold all rules of the tokenizer, so tokens may differ; `barka eval --endpoint` reports where.
 """
 
 import json

@@ -1,9 +1,9 @@
-"""Holds barka's ALRAGE against lighteval 0.13.0's: prompts, what the judge is asked, and marks.
+"""Compares barka's ALRAGE with that of lighteval 0.13.0: prompts, requests to the judge, and marks.
 
     python alrage.py --barka BIN --model DIR --work DIR
 
-The judge is a server here that gives each answer another reply, some of them
-not a bare number.
+The judge is a local server with another reply to each answer. Some of its replies
+are not a bare number.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""Holds borders.tsv of the evaluation's tests against lighteval's own tok_encode_pair.
+"""Compares borders.tsv of the evaluation's tests with lighteval's own tok_encode_pair.
 
     python borders.py
 
-The cuts are those of internal/eval/testdata/borders.py. lighteval 0.3.0
-has the joint rule; 0.8.1 the guarded and the pairwise one, as 0.6.2 has.
+The cuts are those of internal/eval/testdata/borders.py. lighteval 0.3.0 has the
+joint rule; 0.8.1 has the guarded and the pairwise one, as 0.6.2.
 """
 
 import importlib.metadata

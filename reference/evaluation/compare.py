@@ -1,10 +1,10 @@
-"""Holds the files of `barka eval` against those of lighteval.
+"""Compares the files of `barka eval` with those of lighteval.
 
     python compare.py LIGHTEVAL_OUT BARKA_OUT [--tolerance 1e-4]
 
-Prints a row for each family of tasks: requests, differences of log-likelihood
-and accuracies. Then every difference of the result files and of the details
-that is not a log-likelihood. Status 1 if one is left that `EXPECTED` does not name.
+Prints a row for each family of tasks: requests, differences of log-likelihoods, and
+accuracies. Then prints every other difference of the result files and the details.
+The exit status is 1 if a difference is not in `EXPECTED`.
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""What `datasets.load_dataset` gives for a dataset of the hub, from the files of a directory.
+"""Replaces `datasets.load_dataset`: returns a dataset of the hub from files in a directory.
 
-The directory is one that `barka eval --data` reads. `fill` adds made-up rows
-in the hub's layout for the tasks of which it holds none.
+The directory is one that `barka eval --data` reads. `fill` adds synthetic rows
+in the hub's layout for tasks without rows.
 """
 
 import json

@@ -1,11 +1,11 @@
-"""Holds barka's log-likelihoods and accuracies against lm-evaluation-harness.
+"""Compares barka's log-likelihoods and accuracies with lm-evaluation-harness.
 
     python lmeval.py --barka BIN --model DIR --data DIR --work DIR
 
-First every request of a run of `barka eval` is given to the harness's HFLM,
-the same prompts and choices: log-likelihoods, and those of `barka score`. Then
-the harness runs its own arabic_leaderboard tasks, with its usual space before a
-choice and without: prompts and accuracies.
+First, every request of a run of `barka eval` is scored by the harness's HFLM and by
+`barka score`, with the same prompts and choices. Then the harness runs its own
+arabic_leaderboard tasks, with its usual space before a choice and without it, and
+prompts and accuracies are compared.
 """
 
 import argparse

@@ -2,8 +2,8 @@
 
     python peer.py --model DIR --data DIR --tasks LIST --out DIR [--dtype float32] [--batch 4] ...
 
-It is lighteval's own main function. Only what reads the hub is replaced
-(hub.py), and what it needs of older torch and transformers is put back.
+It calls lighteval's own main function. Only the code that reads the hub is replaced
+(hub.py), and names that it needs of older versions of torch and transformers are restored.
 """
 
 import argparse

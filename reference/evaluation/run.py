@@ -2,9 +2,9 @@
 
     python run.py --barka BIN --work DIR [--data DIR] [--golden] [CASE…]
 
-Cases on the fixture need no data; the others need DIR, made by `barka eval
-convert` from AceGPT's files; what it lacks is made up (hub.py). Prints a
-Markdown section a case. --golden also writes what lighteval computed into
+Cases on the fixture need no data. The others need DIR, made by `barka eval convert`
+from AceGPT's files; tasks without data get synthetic rows (hub.py). Prints one
+Markdown section per case. --golden also writes lighteval's results to
 internal/eval/testdata/lighteval, for the Go tests.
 """
 
@@ -108,9 +108,9 @@ def options(given):
 
 
 def write_golden(name, theirs, settings):
-    """results.json as lighteval wrote it but for the model's name, and scores.tsv: what its details say of each choice.
+    """Writes results.json as lighteval wrote it, except for the model's name, and scores.tsv with the scores of its details.
 
-    config_tasks is kept once; results in 16 bits depend on the machine and are not.
+    config_tasks is stored once. Results in 16 bits depend on the machine and are not stored.
     """
     directory = GOLDEN / name
     shutil.rmtree(directory, ignore_errors=True)

@@ -1,11 +1,11 @@
-"""Times whole evaluations, from the command to its files: barka beside lighteval 0.3.0.
+"""Times whole evaluations of barka and lighteval 0.3.0, from the command to the result files.
 
     python speed.py --barka BIN --model DIR --data DATA --work DIR [--hellaswag FILE] [--dtype float32] [--rounds 3] [--threads 2]
 
-DATA is what `barka eval convert` made of AceGPT's files: two questions of each of Arabic MMLU's subjects are asked. FILE is HellaSwag's
-English validation set with six lines a question (context, answer, four endings), packed with bzip2: a hundred of them are asked under
-the leaderboard's Arabic prompt. lighteval runs once, barka --rounds times, of which the best counts; with --no-share once. Accuracies
-and digests must be equal. Leave the machine alone meanwhile.
+DATA is the output of `barka eval convert` for AceGPT's files; two questions of each of Arabic MMLU's subjects are run. FILE is
+HellaSwag's English validation set with six lines per question (context, answer, four endings), packed with bzip2; a hundred of
+them are run with the leaderboard's Arabic prompt. lighteval runs once, barka --rounds times, and its best time counts; with
+--no-share it runs once. Accuracies and digests must be equal. The machine must be idle.
 """
 
 import argparse

@@ -2,11 +2,10 @@
 
     python v2.py --barka BIN --model DIR --work DIR [--dtype float32] [--pairwise]
 
-The rows are the fixture's. Prompts, choices, log-likelihoods of every request
-and whether each question is answered are compared; ALRAGE, which needs a
-judge, is left out. 0.13.0 puts two more line breaks after an instruction than
-the versions that the leaderboard ran (0.8.1 has the older code); here it does
-not, so that both programs score the same text.
+The rows are the fixture's. Prompts, choices, the log-likelihoods of all requests and the
+outcome of every question are compared. ALRAGE needs a judge and is left out. After an
+instruction, 0.13.0 writes two more line breaks than the versions that the leaderboard ran
+(0.8.1 has the older code). They are removed here, so that both programs score the same text.
 """
 
 import argparse

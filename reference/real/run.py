@@ -1,10 +1,10 @@
-"""Runs the whole path on published weights and holds it against transformers and peft.
+"""Runs the whole path on published weights and compares it with transformers and peft.
 
     python run.py --barka BIN --work DIR --data DIR [--doc FILE] [CHECK…]
 
-run.sh installs everything and calls this. The recipe is recipe.yaml. The checks are named in CHECKS;
-without names all of them run. Leaves with status 1 if one fails. --doc writes docs/real-models.md:
-the counts of each stage, what each check found, and the first twenty rows of each stage.
+run.sh installs everything and calls this script. The recipe is recipe.yaml. CHECKS names the checks;
+without names all of them run. The exit status is 1 if one fails. --doc writes docs/real-models.md:
+the counts of each stage, the result of each check, and the first twenty rows of each stage.
 """
 
 import argparse
