@@ -80,9 +80,12 @@ def lora(model):
 
 
 def choice(model):
-    """The loop of the leaderboard's evaluator of May 2024: a request a choice, longest first, in four parts whose rows are all
-    padded to the part's longest, as the whole benchmark has it; the logarithm of the softmax over the whole of
-    [batch, length, vocabulary]; then the continuation's positions of each row. Keys and values are kept, which is the default."""
+    """The scoring loop of the leaderboard's evaluator of May 2024.
+
+    Each choice is a request. Requests are sorted, longest first, and divided into four parts; rows are padded to the longest row
+    of the part in the whole benchmark. The log-softmax is computed over all of [batch, length, vocabulary], and then the
+    continuation's positions of each row are used. Keys and values are kept, which is the default.
+    """
     for work in inputs:
         requests = [(q["context"], c) for q in work["questions"] for c in q["continuations"]]
         requests.sort(key=lambda r: -len(r[0]) - len(r[1]))
@@ -99,7 +102,7 @@ def choice(model):
 
 
 def forward(model, requests, width):
-    """The log-probability of each continuation, and whether each of its tokens is the most likely one."""
+    """Returns the log-probability of each continuation, and whether each of its tokens is the most likely one."""
     rows = [(context + continuation)[:-1] for context, continuation in requests]
     width = max(width, *map(len, rows))
     ids = torch.tensor([row + [0] * (width - len(row)) for row in rows])
