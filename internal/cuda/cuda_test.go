@@ -344,6 +344,21 @@ func TestEmulatorFindsFaults(t *testing.T) {
 	}
 }
 
+// A copy of a box that nobody waits for is found too.
+func TestEmulatorFindsBoxesInFlight(t *testing.T) {
+	cudatest.Plant(t, "devices", 1)
+	d := must[*cuda.Driver](t)(cuda.Load())
+	g := must[*cuda.GPU](t)(d.Open(0))
+	f := must[*cuda.Function](t)(g.FakeFunction("fault_box",
+		kernels.Kernel{Threads: 64, Shared: 64*128 + 8, Outputs: 64, Tokens: 64, Maps: true}))
+	p := must[cuda.Pointer](t)(g.Alloc(64 * 128))
+	g.Compute.Fill(p, 0, 64*128)
+	cuda.Product{Function: f}.Launch(g.Compute, cuda.Operands{Y: p, X: p, W: p, T: 64, N: 64, K: 64, Ldx: 64, Ldw: 64, Ldy: 64})
+	if err := g.Close(); err == nil || !strings.Contains(err.Error(), "error 719") {
+		t.Errorf("the fault gave %v", err)
+	}
+}
+
 func TestNoDriver(t *testing.T) {
 	t.Setenv("BARKA_LIBCUDA", "/nonexistent/libcuda.so.1")
 	_, err := cuda.Load()

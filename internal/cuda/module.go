@@ -126,9 +126,16 @@ func (s *Stream) Launch(f *Function, gridX, gridY int, arguments ...Argument) {
 	if gridX == 0 || gridY == 0 {
 		return
 	}
+	s.launch(f, gridX, gridY, nil, arguments)
+}
+
+func (s *Stream) launch(f *Function, gridX, gridY int, maps *[2]tensorMap, arguments []Argument) {
 	t := s.gpu.thread
 	r := t.push()
 	r.kernel, r.stream, r.gridX, r.gridY = f, s, uint32(gridX), uint32(gridY)
+	if maps != nil {
+		r.maps = *maps
+	}
 	for i, a := range arguments {
 		r.arguments[i] = uint64(a)
 	}

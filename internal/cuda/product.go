@@ -39,6 +39,15 @@ func (p Product) Launch(s *Stream, o Operands) {
 	if !p.Small { // these order their tiles themselves
 		outputs, tokens = outputs*tokens, 1
 	}
+	if outputs == 0 || tokens == 0 {
+		return
+	}
+	if p.Maps {
+		maps := [2]tensorMap{{o.W, o.N, o.K, o.Ldw, p.Outputs}, {o.X, o.T, o.K, o.Ldx, p.Tokens}}
+		s.launch(p.Function, outputs, tokens, &maps, []Argument{Argument(o.Y), Argument(o.Bias), Int(o.T), Int(o.N), Int(o.K),
+			Int(o.Ldy), Int(o.Flags)})
+		return
+	}
 	s.Launch(p.Function, outputs, tokens, Argument(o.Y), Argument(o.X), Argument(o.W), Argument(o.Bias), Int(o.T), Int(o.N), Int(o.K),
 		Int(o.Ldx), Int(o.Ldw), Int(o.Ldy), Int(o.Flags))
 }

@@ -24,6 +24,7 @@ type record struct {
 	gridX     uint32
 	gridY     uint32
 	arguments [maxArguments]uint64
+	maps      [2]tensorMap // the first arguments of a kernel that takes them
 	do        func() error
 }
 
@@ -39,27 +40,46 @@ type thread struct {
 
 	driver *Driver
 	sync   bool // BARKA_CUDA_SYNC: wait after each launch
-	// The arguments of a launch lie outside of Go's memory, at fixed addresses: values, then pointers
-	// to them. The driver reads them before cuLaunchKernel returns.
-	values   *[maxArguments]uint64
-	pointers uintptr
+	// The arguments of a launch lie outside of Go's memory, at fixed addresses. The driver reads them
+	// before cuLaunchKernel returns.
+	block *arguments
 
 	failed atomic.Pointer[error]
 }
 
+// tensorMap is what the copy engine is told of a bfloat16 matrix: rows of cols values, stride values
+// from one to the next, of which boxes of box rows and 64 values are taken.
+type tensorMap struct {
+	base                    Pointer
+	rows, cols, stride, box int
+}
+
+// arguments are the maps and values of one launch and the pointers to them.
+type arguments struct {
+	maps      [2][128]byte // aligned to 64, as the driver demands
+	values    [maxArguments]uint64
+	plain     [maxArguments]unsafe.Pointer     // to the values
+	withMaps  [2 + maxArguments]unsafe.Pointer // to the maps and the values
+	sizes     [2]uint64
+	strides   [1]uint64
+	box, step [2]uint32
+}
+
 func newThread(d *Driver, sync bool) (*thread, error) {
-	block, err := syscall.Mmap(-1, 0, 2*maxArguments*8, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
+	memory, err := syscall.Mmap(-1, 0, int(unsafe.Sizeof(arguments{})), syscall.PROT_READ|syscall.PROT_WRITE,
+		syscall.MAP_PRIVATE|syscall.MAP_ANON)
 	if err != nil {
 		return nil, err
 	}
-	base := unsafe.Pointer(&block[0])
-	t := &thread{driver: d, sync: sync, wake: make(chan struct{}, 1), values: (*[maxArguments]uint64)(base)}
-	t.pointers = uintptr(base) + maxArguments*8
-	pointers := (*[maxArguments]uintptr)(unsafe.Add(base, maxArguments*8))
-	for i := range pointers {
-		pointers[i] = uintptr(base) + uintptr(i)*8
+	block := (*arguments)(unsafe.Pointer(&memory[0]))
+	for i := range block.maps {
+		block.withMaps[i] = unsafe.Pointer(&block.maps[i])
 	}
-	return t, nil
+	for i := range block.values {
+		block.plain[i] = unsafe.Pointer(&block.values[i])
+		block.withMaps[len(block.maps)+i] = unsafe.Pointer(&block.values[i])
+	}
+	return &thread{driver: d, sync: sync, wake: make(chan struct{}, 1), block: block}, nil
 }
 
 // push returns the next free slot of the ring, locked for the caller, who calls commit after filling
@@ -132,10 +152,18 @@ func (t *thread) err() error {
 }
 
 func (t *thread) launch(r *record) error {
-	*t.values = r.arguments
-	f := r.kernel
+	f, pointers := r.kernel, unsafe.Pointer(&t.block.plain)
+	t.block.values = r.arguments
+	if f.Maps {
+		pointers = unsafe.Pointer(&t.block.withMaps)
+		for i := range r.maps {
+			if err := t.encode(i, &r.maps[i]); err != nil {
+				return err
+			}
+		}
+	}
 	err := t.driver.call(cuLaunchKernel, f.handle, uintptr(r.gridX), uintptr(r.gridY), 1, uintptr(f.Threads), 1, 1,
-		uintptr(f.Shared), r.stream.handle, t.pointers, 0)
+		uintptr(f.Shared), r.stream.handle, uintptr(pointers), 0)
 	if err == nil && t.sync && !r.stream.capturing {
 		err = t.driver.call(cuStreamSynchronize, r.stream.handle)
 	}
@@ -143,6 +171,25 @@ func (t *thread) launch(r *record) error {
 		e.Kernel = f.Name
 	}
 	return err
+}
+
+// Arguments of cuTensorMapEncodeTiled.
+const (
+	mapBF16       = 9
+	mapSwizzle128 = 3
+	mapL2By256    = 3
+	mapValues     = 64 // of a box's row: 128 bytes
+)
+
+// encode writes the tensor map number i of the next launch.
+func (t *thread) encode(i int, m *tensorMap) error {
+	b := t.block
+	b.sizes = [2]uint64{uint64(m.cols), uint64(m.rows)}
+	b.strides = [1]uint64{uint64(m.stride) * 2}
+	b.box, b.step = [2]uint32{mapValues, uint32(m.box)}, [2]uint32{1, 1}
+	return t.driver.call(cuTensorMapEncodeTiled, uintptr(unsafe.Pointer(&b.maps[i])), mapBF16, 2, uintptr(m.base),
+		uintptr(unsafe.Pointer(&b.sizes)), uintptr(unsafe.Pointer(&b.strides)), uintptr(unsafe.Pointer(&b.box)),
+		uintptr(unsafe.Pointer(&b.step)), 0, mapSwizzle128, mapL2By256, 0)
 }
 
 // wait runs f on the thread after all that was recorded before, and returns f's error, or the GPU's

@@ -5,8 +5,8 @@
 #   DIR/check.sh [STAGE…]                on the machine with the card; all stages if none is named
 #
 # Stages: environment smoke conformance sanitizer kernels beside peer compiled. Each has a time limit
-# and leaves $OUT/STAGE.json (OUT is DIR/out by default); a table ends the run. The exit status is 1 if a
-# stage failed. Needs there: the driver; compute-sanitizer, torch, transformers and peft for the
+# and leaves $OUT/STAGE.json (OUT is DIR/out by default); a table ends the run. The exit status is 1 if
+# a stage failed. Needs there: the driver; compute-sanitizer, torch, transformers and peft for the
 # stages that use them, which are skipped with a reason where one is missing.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -58,17 +58,28 @@ sanitizer() {
   done
 }
 
+# needs STAGE MODULE…: reports whether Python has the modules; without one the stage is skipped.
+needs() {
+  local name=$1 module
+  shift
+  for module; do has "$module" || { skip "$name" "no $module"; return 1; }; done
+}
+
 run() {
   case $1 in
-  environment) if has torch; then stage environment 60 python3 "$here/beside.py" environment; else skip environment "no torch"; fi ;;
+  environment) needs environment torch && stage environment 60 python3 "$here/beside.py" environment ;;
   smoke) stage smoke 60 tests 'Memory|Callers|Events|Graph|Arena|LaunchesDo|Signals|NoDriver|Binary' ;;
   conformance) stage conformance 120 tests 'RMSNorm|Add|Gate|Rotary|Embed|Products|Invariance|Tile|PTX' ;;
   sanitizer)
-    if command -v compute-sanitizer >/dev/null; then stage sanitizer 120 sanitizer; else skip sanitizer "no compute-sanitizer"; fi ;;
+    if command -v compute-sanitizer >/dev/null; then
+      stage sanitizer 120 sanitizer
+    else
+      skip sanitizer "no compute-sanitizer"
+    fi ;;
   kernels) stage kernels 120 "$here/measure" -divide "${DIVIDE:-1}" ;;
-  beside) if has torch; then stage beside 90 python3 "$here/beside.py" kernels; else skip beside "no torch"; fi ;;
-  peer) if has transformers && has peft; then stage peer 200 python3 "$here/torch_peer.py"; else skip peer "no transformers or peft"; fi ;;
-  compiled) if has transformers; then stage compiled 120 python3 "$here/torch_peer.py" compiled; else skip compiled "no transformers"; fi ;;
+  beside) needs beside torch && stage beside 90 python3 "$here/beside.py" kernels ;;
+  peer) needs peer transformers peft && stage peer 200 python3 "$here/torch_peer.py" ;;
+  compiled) needs compiled transformers && stage compiled 150 python3 "$here/torch_peer.py" compiled ;;
   *) echo "check.sh: no stage $1" >&2; exit 2 ;;
   esac
 }

@@ -21,6 +21,7 @@ def save(out, name, record):
 
 def stage(out, name, start, end, status):
     log = (pathlib.Path(out) / f"{name}.log").read_text(errors="replace")
+    log = log[max(log.find("== memcheck"), 0):]  # a planted fault stands before
     text = (pathlib.Path(out) / f"{name}.result").read_text(errors="replace").strip()
     record = {"stage": name, "status": "passed" if status == "0" else f"failed with {status}",
               "seconds": float(end) - float(start), "measurements": []}
@@ -31,7 +32,6 @@ def stage(out, name, start, end, status):
             record["status"] = "failed: its result is not JSON"
     record["tests"] = re.findall(r"^--- (PASS|FAIL|SKIP): (\w+)", log, re.M)
     record["notes"] = [line.strip() for line in re.findall(r"^\s+\w+_test\.go:\d+: .*", log, re.M)]
-    log = log[max(log.find("== memcheck"), 0):]  # a planted fault stands before
     record["sanitizer"] = re.findall(r"(?:ERROR SUMMARY|RACECHECK SUMMARY): .*", log)
     save(out, name, record)
     return record["status"] != "passed"
@@ -52,7 +52,8 @@ def table(out, commit):
     print("| stage | result | s | |\n|---|---|---:|---|")
     for r in records:
         passed = sum(t[0] == "PASS" for t in r.get("tests", []))
-        detail = [f"{passed} of {len(r['tests'])} tests"] if r.get("tests") else []
+        ran = sum(t[0] != "SKIP" for t in r.get("tests", []))
+        detail = [f"{passed} of {ran} tests"] if r.get("tests") else []
         detail += r.get("sanitizer", []) + ([r["reason"]] if "reason" in r else [])
         print(f"| {r['stage']} | {r['status']} | {r.get('seconds', 0):.0f} | {'; '.join(detail)} |")
     torch = {(m["work"], m["shape"]): m["value"] for r in records if r["stage"] in ("beside", "environment")

@@ -46,7 +46,7 @@ var fake = sync.OnceValues(func() (path, why string) {
 	}
 	path = filepath.Join(folder, "libcuda.so")
 	arguments := []string{"-std=c++20", "-O2", "-DBARKA_EMULATE", "-ffp-contract=off", "-fno-strict-aliasing", "-fPIC",
-		"-shared", "-Wall", "-Werror", "-o", path}
+		"-shared", "-Wall", "-Wno-psabi", "-Werror", "-o", path}
 	if out, err := exec.Command(compiler, append(arguments, sources...)...).CombinedOutput(); err != nil {
 		panic("the fake driver does not compile:\n" + string(out))
 	}

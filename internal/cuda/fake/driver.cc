@@ -138,12 +138,12 @@ void restore(const Snapshot &s) {
 }
 
 // launch runs a kernel in all orders and compares what they leave behind.
-Result launch(const emu::Entry &e, emu::Shape shape, std::vector<u64> values) {
+Result launch(const emu::Entry &e, emu::Shape shape, std::vector<std::vector<u8>> values) {
   if (++launches == plan("fail_launch", -1))
     return (Result)plan("launch_error", LAUNCH_FAILED);
   std::vector<void *> arguments;
-  for (u64 &v : values)
-    arguments.push_back(&v);
+  for (auto &v : values)
+    arguments.push_back(v.data());
   // Copies of much memory would take longer than the kernels do.
   int orders = used > COMPARED ? 1 : (int)plan("orders", 3);
   Snapshot before, first;
@@ -168,8 +168,6 @@ Result launch(const emu::Entry &e, emu::Shape shape, std::vector<u64> values) {
   }
   return OK;
 }
-
-const int MAX_ARGUMENTS = 24;
 
 } // namespace
 
@@ -443,12 +441,22 @@ Result cuLaunchKernel(Function *f, u32 gx, u32 gy, u32 gz, u32 bx, u32 by, u32 b
   CHECK;
   if (gx == 0 || gy == 0 || gz != 1 || by != 1 || bz != 1 || shared > f->shared_limit)
     return INVALID_VALUE;
-  std::vector<u64> values; // read before the call returns, as the driver does
-  for (int i = 0; i < MAX_ARGUMENTS; i++)
-    values.push_back(*(u64 *)parameters[i]);
   const emu::Entry *e = f->entry;
+  std::vector<std::vector<u8>> values; // read before the call returns, as the driver does
+  for (size_t i = 0; i < e->sizes.size(); i++)
+    values.emplace_back((u8 *)parameters[i], (u8 *)parameters[i] + e->sizes[i]);
   emu::Shape shape{gx, gy, bx, shared};
   return enqueue(s, [=] { return launch(*e, shape, values); });
+}
+
+Result cuTensorMapEncodeTiled(TensorMap *map, int type, u32 rank, void *base, const u64 *sizes, const u64 *strides,
+                              const u32 *box, const u32 *steps, int interleave, int swizzle, int, int fill) {
+  const int bfloat16 = 9, by128 = 3;
+  if ((uintptr_t)map % 64 || type != bfloat16 || rank != 2 || (uintptr_t)base % 16 || strides[0] % 16 || box[0] != 64 ||
+      box[1] > 256 || steps[0] != 1 || steps[1] != 1 || interleave || swizzle != by128 || fill)
+    return INVALID_VALUE;
+  BoxMap m{(const u8 *)base, (long)sizes[0], (long)sizes[1], (long)strides[0], (int)box[0], (int)box[1]};
+  return memcpy(map, &m, sizeof m), OK;
 }
 
 Result cuStreamBeginCapture_v2(Stream *s, int) {

@@ -64,7 +64,7 @@ void finish(Meeting &m) { // a member leaves
 void start() {
   try {
     kernel(kernel_arguments);
-    fiber->groups.push_back(fiber->open);
+    fiber->groups.push_back(std::move(fiber->open));
     for (auto &g : fiber->groups)
       if (!g.empty())
         throw Failure{"a thread ends with cp.async in flight"};
@@ -124,6 +124,9 @@ std::string run_block(std::vector<Fiber> &fibers, Order order, std::mt19937 &ran
     if (!progress)
       return "threads wait for each other for ever";
   }
+  for (auto &[address, transfer] : block->transfers)
+    if (!transfer.boxes.empty() || transfer.bytes != 0)
+      return "it ends with a copy of a box in flight";
   return "";
 }
 
@@ -181,7 +184,7 @@ std::string run(const Entry &e, Shape s, void **arguments, Order order) {
   for (int b : sequence(s.grid_x * s.grid_y, order, random)) {
     memset(shared, 0xff, s.shared);
     memset(shared + s.shared, GUARD_BYTE, GUARD);
-    Block current{b % s.grid_x, b / s.grid_x, s.threads, s.grid_x, shared, s.shared, {}, {}, {}, {}};
+    Block current{b % s.grid_x, b / s.grid_x, s.threads, s.grid_x, shared, s.shared, {}, {}, {}, {}, {}, {}};
     current.barrier.members = (int)s.threads;
     for (Meeting &group : current.groups)
       group.members = 128;

@@ -65,4 +65,20 @@ KERNEL(fault_apart, 64, 1)(float *y) {
 }
 ENTRY(fault_apart)
 
+// Ends while the copy engine still writes into its shared memory.
+KERNEL(fault_box, 64, 1)
+(const __grid_constant__ TensorMap weights, const __grid_constant__ TensorMap tokens, void *y) {
+  SHARED(shared);
+  u64 *full = (u64 *)(shared + 64 * 128);
+  if (thread_x() == 0) {
+    barrier_init(full, 1);
+    barriers_ready();
+    arrive_expect(full, 64 * 128);
+    load_box(shared, &weights, 0, 0, full);
+  }
+  barrier();
+  ((u8 *)y)[thread_x()] = shared[thread_x()];
+}
+ENTRY(fault_box)
+
 } // namespace

@@ -36,7 +36,7 @@ def gemm_shared(m, tokens, stages):
 
 def product(name):
     """Returns what the name of a product says: outputs and tokens of a block, stages, small."""
-    if match := re.fullmatch(r"gemm_(?:wgmma_)?(\d+)x(\d+)_s(\d+)", name):
+    if match := re.fullmatch(r"gemm_(?:wgmma_|tma_)?(\d+)x(\d+)_s(\d+)", name):
         return *map(int, match.groups()), False
     if match := re.fullmatch(r"gemm_small_t(\d+)_w(\d+)_s(\d+)", name):
         tokens, warps, stages = map(int, match.groups())
@@ -47,6 +47,8 @@ def product(name):
 def shared_bytes(name):
     if p := product(name):
         outputs, tokens, stages, small = p
+        if name.startswith("gemm_tma"):  # and two barriers a stage
+            return gemm_shared(outputs, tokens, stages) + 16 * stages
         return (outputs + tokens) * 256 * stages if small else gemm_shared(outputs, tokens, stages)
     return 32 if name.startswith("rms_norm") else 0
 
@@ -129,7 +131,7 @@ def build():
                     name, {"module": module, "threads": threads, "blocks": blocks, "shared": shared, "registers": {}})
                 kernel["registers"][target] = registers
                 if p := product(name):
-                    kernel.update(outputs=p[0], tokens=p[1], small=p[3])
+                    kernel.update(outputs=p[0], tokens=p[1], small=p[3], maps=name.startswith("gemm_tma"))
                 if spilled or stack:
                     faults.append(f"{name} for {target}: {spilled} bytes spilled, {stack} bytes of stack")
                 if blocks * (shared + 1024) > SHARED_LIMIT[target] + 1024:

@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <map>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -53,6 +54,16 @@ struct Meeting { // of a warp's lanes or of a block's threads
   const char *operation = nullptr;
 };
 
+// Transfer is a barrier for copies of boxes, by its address in shared memory.
+struct Transfer {
+  Meeting phases; // its generation counts them
+  int count = 0, arrived = 0, waiting = 0;
+  long bytes = 0;                             // announced and not landed
+  std::vector<std::function<size_t()>> boxes; // begun; each lands and returns its size
+  void land();
+  void complete(); // ends the phase if nothing is missing
+};
+
 struct Warp {
   Meeting meeting;
   Slot slots[32];
@@ -76,6 +87,8 @@ struct Block {
   size_t shared_bytes;
   Meeting barrier;
   Meeting groups[8]; // of 128 threads each
+  Meeting first;     // threads of barrier_of
+  std::map<u64 *, Transfer> transfers;
   Fiber *fibers;
   std::vector<Warp> warps;
 };
@@ -119,6 +132,7 @@ struct Entry {
   const char *name;
   void (*call)(void **arguments);
   int threads;
+  std::vector<size_t> sizes; // of the arguments, bytes
 };
 void add(Entry e);
 
@@ -128,6 +142,7 @@ template <class... A, void (*F)(A...)> struct Call<F> {
     F(*(std::remove_reference_t<A> *)p[I]...);
   }
   static void run(void **p) { with(p, std::index_sequence_for<A...>{}); }
+  static std::vector<size_t> sizes() { return {sizeof(std::remove_reference_t<A>)...}; }
 };
 struct Register {
   explicit Register(Entry e) { add(e); }
@@ -139,12 +154,13 @@ struct Register {
 #define KERNEL(name, threads, blocks)                                                                        \
   static const int threads_of_##name = threads;                                                              \
   static void name
-#define ENTRY(name) static emu::Register register_##name({#name, emu::Call<name>::run, threads_of_##name});
+#define ENTRY(name) static emu::Register register_##name({#name, emu::Call<name>::run, threads_of_##name, emu::Call<name>::sizes()});
 #define DEVICE static inline __attribute__((always_inline, unused))
 #define METHOD inline __attribute__((always_inline))
 #define UNROLL
 #define __device__
 #define __restrict__ __restrict
+#define __grid_constant__
 
 DEVICE u32 thread_x() { return emu::fiber->thread; }
 DEVICE u32 block_x() { return emu::block->x; }
@@ -277,6 +293,80 @@ template <int N> static inline void wgmma_wait() {
   });
 }
 DEVICE void fence_async() {}
+
+// Copies of boxes. They spoil their target at once, and land when somebody waits for them.
+inline void emu::Transfer::complete() {
+  if (arrived == count && bytes == 0) {
+    arrived = 0;
+    phases.generation++;
+  }
+}
+inline void emu::Transfer::land() {
+  for (auto &box : boxes)
+    bytes -= (long)box();
+  boxes.clear();
+  complete();
+}
+DEVICE void barrier_init(u64 *b, u32 count) { emu::block->transfers[b].count = (int)count; }
+DEVICE void barriers_ready() {}
+DEVICE emu::Transfer &transfer_of(u64 *b) {
+  auto it = emu::block->transfers.find(b);
+  if (it == emu::block->transfers.end())
+    throw emu::Failure{"a transfer barrier that nobody initialised"};
+  return it->second;
+}
+static inline void arrive_expect(u64 *b, u32 bytes) {
+  emu::Transfer &t = transfer_of(b);
+  if (++t.arrived > t.count)
+    throw emu::Failure{"more threads arrive at a transfer barrier than it counts"};
+  t.bytes += bytes;
+  t.complete();
+}
+DEVICE void arrive(u64 *b) { arrive_expect(b, 0); }
+static inline void wait_phase(u64 *b, u32 parity) {
+  emu::Transfer &t = transfer_of(b);
+  while ((t.phases.generation & 1) == parity) {
+    if (!t.boxes.empty()) {
+      t.land();
+      continue;
+    }
+    t.waiting++;
+    emu::fiber->waits = &t.phases;
+    emu::fiber->generation = t.phases.generation;
+    emu::yield();
+    t.waiting--;
+  }
+}
+// What the fake driver writes into a TensorMap.
+struct BoxMap {
+  const u8 *base;
+  long columns, rows, stride; // stride in bytes
+  int box_columns, box_rows;
+};
+static inline void load_box(void *dst, const TensorMap *map, int k, int row, u64 *b) {
+  BoxMap m;
+  memcpy(&m, map, sizeof m);
+  emu::check_shared(dst, (size_t)m.box_rows * 128, "load_box");
+  if ((uintptr_t)dst % 1024 || m.box_columns != 64)
+    throw emu::Failure{"load_box: a swizzled box has rows of 128 bytes and is aligned to 1024"};
+  memset(dst, 0xff, (size_t)m.box_rows * 128);
+  emu::Transfer &t = transfer_of(b);
+  t.boxes.push_back([=] {
+    for (int r = 0; r < m.box_rows; r++)
+      for (int c = 0; c < 64; c++) {
+        bool inside = row + r < m.rows && k + c < m.columns;
+        u16 v = inside ? *(const u16 *)(m.base + (row + r) * m.stride + (k + c) * 2) : 0;
+        *(u16 *)((u8 *)dst + r * 128 + ((c / 8 ^ (r & 7)) << 4) + c % 8 * 2) = v;
+      }
+    return (size_t)m.box_rows * 128;
+  });
+  if (t.waiting > 0)
+    t.land();
+}
+template <int THREADS> static inline void barrier_of() {
+  emu::block->first.members = THREADS;
+  emu::meet(emu::block->first, "barrier_of", [] {});
+}
 
 DEVICE float fma_(float a, float b, float c) { return fmaf(a, b, c); }
 DEVICE float sqrt_(float x) { return sqrtf(x); }

@@ -70,3 +70,74 @@ DEVICE void gemm_wgmma(u8 *shared, void *y, const bf16 *x, const bf16 *w, const 
 
 GEMM_WGMMA(256, 4, 1)
 GEMM_WGMMA(128, 6, 1)
+
+// gemm_tma has the tiles of gemm_wgmma, which the copy engine loads. Two warpgroups multiply, and one
+// thread of a further warp begins the copies, as far ahead as the slots allow. full[s] ends a phase
+// when slot s has been loaded, empty[s] when the 8 warps have multiplied what it had.
+template <int TOKENS, int STAGES>
+DEVICE void gemm_tma(u8 *shared, const TensorMap *weights, const TensorMap *tokens, void *y, const float *bias, int T,
+                     int N, int K, int ldy, int flags) {
+  constexpr int M = 128, WARPS = 8, STAGE = (M + TOKENS) * 128;
+  u64 *full = (u64 *)(shared + STAGES * STAGE), *empty = full + STAGES;
+  Place at = place<M, TOKENS>(T, N);
+  int group = thread_x() / 128, warp = thread_x() / 32, lane = thread_x() % 32, steps = (K + 63) / 64;
+  if (thread_x() == 0) {
+    for (int s = 0; s < STAGES; s++) {
+      barrier_init(full + s, 1);
+      barrier_init(empty + s, WARPS);
+    }
+    barriers_ready();
+  }
+  barrier();
+  if (warp == WARPS) {
+    if (lane != 0)
+      return;
+    for (int step = 0; step < steps; step++) {
+      int s = step % STAGES, round = step / STAGES;
+      wait_phase(empty + s, (round & 1) ^ 1); // at once in the first round
+      arrive_expect(full + s, STAGE);
+      load_box(shared + s * STAGE, weights, step * 64, at.output, full + s);
+      load_box(shared + s * STAGE + M * 128, tokens, step * 64, at.token, full + s);
+    }
+    return;
+  }
+  float sum[TOKENS / 2];
+  UNROLL
+  for (int i = 0; i < TOKENS / 2; i++)
+    sum[i] = 0;
+  for (int step = 0; step < steps; step++) {
+    int s = step % STAGES;
+    wait_phase(full + s, step / STAGES & 1);
+    const u8 *a = shared + s * STAGE + group * 64 * 128, *b = shared + s * STAGE + M * 128;
+    wgmma_fence();
+    UNROLL
+    for (int k = 0; k < 4; k++)
+      wgmma(sum, a + k * 32, b + k * 32);
+    wgmma_commit();
+    wgmma_wait<1>();
+    if (step > 0 && lane == 0)
+      arrive(empty + (step - 1) % STAGES);
+  }
+  wgmma_wait<0>();
+  barrier_of<256>();
+  float *tile = (float *)shared;
+  UNROLL
+  for (int j = 0; j < TOKENS / 8; j++)
+    UNROLL
+    for (int c = 0; c < 4; c++)
+      tile[(j * 8 + lane % 4 * 2 + c % 2) * ROW<M> + warp * 16 + lane / 4 + c / 2 * 8] = sum[4 * j + c];
+  barrier_of<256>();
+  store_tile<M, TOKENS, 256>(tile, at, y, bias, T, N, ldy, flags);
+}
+
+#define GEMM_TMA(TOKENS, STAGES)                                                                             \
+  KERNEL(gemm_tma_128x##TOKENS##_s##STAGES, 288, 1)                                                          \
+  (const __grid_constant__ TensorMap weights, const __grid_constant__ TensorMap tokens, void *y,             \
+   const float *bias, int T, int N, int K, int ldy, int flags) {                                             \
+    SHARED(shared);                                                                                          \
+    gemm_tma<TOKENS, STAGES>(shared, &weights, &tokens, y, bias, T, N, K, ldy, flags);                       \
+  }                                                                                                          \
+  ENTRY(gemm_tma_128x##TOKENS##_s##STAGES)
+
+GEMM_TMA(256, 4)
+GEMM_TMA(128, 6)

@@ -21,6 +21,11 @@ struct alignas(16) vec16 {
   u32 w[4];
 };
 
+// TensorMap describes a matrix and the boxes that the copy engine takes from it (cuTensorMapEncodeTiled).
+struct alignas(64) TensorMap {
+  u8 opaque[128];
+};
+
 #ifdef BARKA_EMULATE
 #include "emu.h"
 #else
@@ -89,6 +94,40 @@ DEVICE u64 tile_descriptor(const void *tile) {
 DEVICE void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;\n" ::: "memory"); }
 DEVICE void wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;\n" ::: "memory"); }
 template <int N> DEVICE void wgmma_wait() { asm volatile("wgmma.wait_group.sync.aligned %0;\n" ::"n"(N) : "memory"); }
+
+// A transfer barrier lies in shared memory. A phase of it ends when `count` threads have arrived and
+// all bytes that they announced have landed; arrive_expect does both. wait_phase returns when the
+// phase of the given parity, of which the first is 0, has ended.
+DEVICE void barrier_init(u64 *b, u32 count) {
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;\n" ::"r"(shared_address(b)), "r"(count) : "memory");
+}
+// barriers_ready makes the initialised barriers known to the copy engine, before a block's barrier.
+DEVICE void barriers_ready() { asm volatile("fence.mbarrier_init.release.cluster;\n" ::: "memory"); }
+DEVICE void arrive(u64 *b) {
+  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];\n" ::"r"(shared_address(b)) : "memory");
+}
+DEVICE void arrive_expect(u64 *b, u32 bytes) {
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;\n" ::"r"(shared_address(b)), "r"(bytes) : "memory");
+}
+DEVICE void wait_phase(u64 *b, u32 parity) {
+  u32 ended;
+  do
+    asm volatile("{\n.reg .pred p;\nmbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\nselp.u32 %0, 1, 0, p;\n}\n"
+                 : "=r"(ended)
+                 : "r"(shared_address(b)), "r"(parity)
+                 : "memory");
+  while (!ended);
+}
+// load_box begins a copy of the box at value k of row `row` into shared memory; its bytes count
+// towards the barrier's phase. What lies outside of the matrix becomes zero.
+DEVICE void load_box(void *dst, const TensorMap *map, int k, int row, u64 *b) {
+  asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];\n" ::"r"(
+                   shared_address(dst)),
+               "l"(map), "r"(k), "r"(row), "r"(shared_address(b))
+               : "memory");
+}
+// barrier_of waits for the first `threads` threads of a block.
+template <int THREADS> DEVICE void barrier_of() { asm volatile("bar.sync 1, %0;\n" ::"n"(THREADS) : "memory"); }
 DEVICE void fence_async() { asm volatile("fence.proxy.async.shared::cta;\n" ::: "memory"); }
 #define D4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
 #define D16(i) D4(i), D4(i + 4), D4(i + 8), D4(i + 12)

@@ -29,6 +29,7 @@ type Kernel struct {
 	Outputs int  `json:"outputs"`
 	Tokens  int  `json:"tokens"`
 	Small   bool `json:"small"`
+	Maps    bool `json:"maps"` // takes x and W as tensor maps
 	// Registers of a thread by target: sm_80, sm_90a.
 	Registers map[string]int `json:"registers"`
 }
