@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"barka/internal/badinput"
@@ -94,8 +95,13 @@ func (b *bench) qualityText() (dir string, sequences [][]int32, err error) {
 	}
 	ids := tok.Encode(strings.Join(lines, "\n"), true)
 	ids = ids[:min(len(ids), qualityTokens)]
+	// Models trained with a BOS token predict badly without one, so that every sequence starts with it.
+	var bos []int32
+	if s := tok.Special(); len(ids) > 0 && s.BOS >= 0 && ids[0] == s.BOS {
+		bos, ids = ids[:1], ids[1:]
+	}
 	for lo := 0; lo+1 < len(ids); lo += qualityLength {
-		sequences = append(sequences, ids[lo:min(lo+qualityLength, len(ids))])
+		sequences = append(sequences, slices.Concat(bos, ids[lo:min(lo+qualityLength, len(ids))]))
 	}
 	if len(sequences) == 0 {
 		return "", nil, badinput.Errorf("%s: only one token, expected a text", filepath.Base(b.o.Text))
