@@ -14,7 +14,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: asm DIR")
 		os.Exit(2)
 	}
-	for _, f := range []*file{gemm(), transpose(), int8(), vector(), rows(), functions(), activations(), attend(), peaks()} {
+	for _, f := range []*file{gemm(), transpose(), hadamard(), int8(), vector(), rows(), functions(), activations(), attend(), peaks()} {
 		if err := f.save(os.Args[1]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
