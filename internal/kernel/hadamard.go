@@ -13,24 +13,27 @@ const hadamardLength = 512
 //
 // The matrix is block diagonal: normalised Hadamard matrices of 512 rows, and for the
 // rest of x of decreasing powers of two. Every level gives the same bits.
-func Hadamard(x []float32) {
-	for b := hadamardLength; len(x) > 0; x = x[b:] {
+func Hadamard(x []float32) { hadamardTo(x, x) }
+
+// hadamardTo sets y to the transform of x; y may be x.
+func hadamardTo(y, x []float32) {
+	y = y[:len(x)]
+	for b := hadamardLength; len(x) > 0; x, y = x[b:], y[b:] {
 		for b > len(x) {
 			b /= 2
 		}
-		transformBlock(x[:b])
+		transformBlock(y[:b], x[:b])
 	}
 }
 
-// transformBlock transforms x, whose length is a power of two.
-func transformBlock(x []float32) {
-	h := hadamardBlocks(x)
-	for ; h < len(x); h *= 2 {
-		if done := butterflyBlocks(x, h); !done {
-			butterfliesGeneric(x, h)
+// transformBlock sets y to the transform of x, whose length is a power of two.
+func transformBlock(y, x []float32) {
+	for h := hadamardBlocks(y, x); h < len(y); h *= 2 {
+		if !butterflyBlocks(y, h) {
+			butterfliesGeneric(y, h)
 		}
 	}
-	Scale(float32(1/math.Sqrt(float64(len(x)))), x)
+	Scale(float32(1/math.Sqrt(float64(len(y)))), y)
 }
 
 // butterfliesGeneric replaces the values a and b by a+b and a-b, for neighbouring runs

@@ -2,18 +2,20 @@ package kernel
 
 import "barka/internal/cpu"
 
-// hadamardBlocks takes the steps within blocks of 16 values and returns the distance
-// of the next step: 1 if it did nothing.
-func hadamardBlocks(x []float32) int {
+// hadamardBlocks sets y to x after the steps within blocks of 16 values. It returns the
+// distance of the next step: 1 if it took none and y is x.
+func hadamardBlocks(y, x []float32) int {
 	if len(x) < 16 {
+		copy(y, x)
 		return 1
 	}
 	switch level := cpu.Current(); {
 	case level >= cpu.AVX512:
-		hadamard16AVX512(&x[0], len(x)/16)
+		hadamard16AVX512(&y[0], &x[0], len(x)/16)
 	case level >= cpu.AVX2:
-		hadamard16AVX2(&x[0], len(x)/16)
+		hadamard16AVX2(&y[0], &x[0], len(x)/16)
 	default:
+		copy(y, x)
 		return 1
 	}
 	return 16

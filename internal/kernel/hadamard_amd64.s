@@ -2,13 +2,14 @@
 
 #include "textflag.h"
 
-// hadamard16AVX512 transforms each block of 16 values in place. Requires AVX-512. Plain Go twin:
-// butterfliesGeneric.
+// hadamard16AVX512 sets y to x with each block of 16 values transformed. Requires AVX-512. Plain Go
+// twin: butterfliesGeneric.
 //
-// func hadamard16AVX512(x *float32, blocks int)
-TEXT ·hadamard16AVX512(SB), NOSPLIT, $0-16
-	MOVQ x+0(FP), SI
-	MOVQ blocks+8(FP), CX
+// func hadamard16AVX512(y, x *float32, blocks int)
+TEXT ·hadamard16AVX512(SB), NOSPLIT, $0-24
+	MOVQ y+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ blocks+16(FP), CX
 	VMOVUPS signs1<>(SB), Z8
 	VMOVUPS signs2<>(SB), Z9
 	VMOVUPS signs4<>(SB), Z10
@@ -23,7 +24,8 @@ loop:
 	VFMADD231PS Z10, Z0, Z1
 	VSHUFF32X4 $0x4e, Z1, Z1, Z0
 	VFMADD231PS Z11, Z1, Z0
-	VMOVUPS Z0, (SI)
+	VMOVUPS Z0, (DI)
+	ADDQ $64, DI
 	ADDQ $64, SI
 	DECQ CX
 	JNZ loop
@@ -59,13 +61,14 @@ loop:
 	VZEROUPPER
 	RET
 
-// hadamard16AVX2 transforms each block of 16 values in place. Requires AVX2 and FMA. Plain Go twin:
-// butterfliesGeneric.
+// hadamard16AVX2 sets y to x with each block of 16 values transformed. Requires AVX2 and FMA. Plain
+// Go twin: butterfliesGeneric.
 //
-// func hadamard16AVX2(x *float32, blocks int)
-TEXT ·hadamard16AVX2(SB), NOSPLIT, $0-16
-	MOVQ x+0(FP), SI
-	MOVQ blocks+8(FP), CX
+// func hadamard16AVX2(y, x *float32, blocks int)
+TEXT ·hadamard16AVX2(SB), NOSPLIT, $0-24
+	MOVQ y+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ blocks+16(FP), CX
 	VMOVUPS signs1<>(SB), Y8
 	VMOVUPS signs2<>(SB), Y9
 	VMOVUPS signs4<>(SB), Y10
@@ -86,8 +89,9 @@ loop:
 	VFMADD231PS Y10, Y2, Y3
 	VADDPS Y3, Y1, Y4
 	VSUBPS Y3, Y1, Y5
-	VMOVUPS Y4, (SI)
-	VMOVUPS Y5, 32(SI)
+	VMOVUPS Y4, (DI)
+	VMOVUPS Y5, 32(DI)
+	ADDQ $64, DI
 	ADDQ $64, SI
 	DECQ CX
 	JNZ loop

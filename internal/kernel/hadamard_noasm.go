@@ -2,6 +2,9 @@
 
 package kernel
 
-func hadamardBlocks([]float32) int { return 1 }
+func hadamardBlocks(y, x []float32) int {
+	copy(y, x)
+	return 1
+}
 
 func butterflyBlocks([]float32, int) bool { return false }

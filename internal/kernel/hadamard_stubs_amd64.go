@@ -2,11 +2,11 @@
 
 package kernel
 
-// hadamard16AVX512 transforms each block of 16 values in place. Requires AVX-512. Plain Go twin:
-// butterfliesGeneric.
+// hadamard16AVX512 sets y to x with each block of 16 values transformed. Requires AVX-512. Plain Go
+// twin: butterfliesGeneric.
 //
 //go:noescape
-func hadamard16AVX512(x *float32, blocks int)
+func hadamard16AVX512(y, x *float32, blocks int)
 
 // butterfliesAVX512 replaces a and b by a+b and a-b, for pairs of neighbouring runs a and b of half
 // blocks of 16 values. Requires AVX-512. Plain Go twin: butterfliesGeneric.
@@ -14,11 +14,11 @@ func hadamard16AVX512(x *float32, blocks int)
 //go:noescape
 func butterfliesAVX512(x *float32, half, pairs int)
 
-// hadamard16AVX2 transforms each block of 16 values in place. Requires AVX2 and FMA. Plain Go twin:
-// butterfliesGeneric.
+// hadamard16AVX2 sets y to x with each block of 16 values transformed. Requires AVX2 and FMA. Plain
+// Go twin: butterfliesGeneric.
 //
 //go:noescape
-func hadamard16AVX2(x *float32, blocks int)
+func hadamard16AVX2(y, x *float32, blocks int)
 
 // butterfliesAVX2 replaces a and b by a+b and a-b, for pairs of neighbouring runs a and b of half
 // blocks of 16 values. Requires AVX2 and FMA. Plain Go twin: butterfliesGeneric.

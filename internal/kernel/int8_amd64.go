@@ -1,26 +1,49 @@
 package kernel
 
-import "barka/internal/cpu"
+import (
+	"unsafe"
+
+	"barka/internal/cpu"
+)
 
 // tileI8 computes a tile of rows×32 at the level in use. The operands have been
 // checked.
-func tileI8(c []float32, ldc int, a, rowScales []float32, b []int8, scales []float32, sums []int32, rows, quads int, load bool) {
+func tileI8(c []float32, ldc int, a []float32, panel []byte, rows, quads int, load bool) {
+	// A level that computes fewer columns at a time calls with each run of them.
+	at := func(j int) (*uint16, *byte) { return (*uint16)(unsafe.Pointer(&panel[2*j])), &panel[scaleBytes+4*j] }
 	switch level := cpu.Current(); {
 	case level >= cpu.AVX512VNNI:
-		tileI8AVX512VNNI(&c[0], uintptr(4*ldc), &a[0], &b[0], rows, quads, &rowScales[0], &scales[0], &sums[0], flag(load))
+		scales, b := at(0)
+		tileI8AVX512VNNI(&c[0], uintptr(4*ldc), &a[0], scales, b, rows, quads, flag(load))
 	case level >= cpu.AVX512:
 		for j := 0; j < PanelN; j += 16 {
-			tileI8AVX512(&c[j], uintptr(4*ldc), &a[0], &b[4*j], rows, quads, &rowScales[0], &scales[j], &sums[0], flag(load))
+			scales, b := at(j)
+			tileI8AVX512(&c[j], uintptr(4*ldc), &a[0], scales, b, rows, quads, flag(load))
 		}
 	case level >= cpu.AVX2 && rows == 1:
-		rowI8AVX2(&c[0], &a[0], &b[0], quads, rowScales[0], &scales[0], flag(load))
+		scales, b := at(0)
+		rowI8AVX2(&c[0], &a[0], scales, b, quads, flag(load))
 	case level >= cpu.AVX2:
 		for j := 0; j < PanelN; j += 8 {
-			tileI8AVX2(&c[j], uintptr(4*ldc), &a[0], &b[4*j], rows, quads, &rowScales[0], &scales[j], &sums[0], flag(load))
+			scales, b := at(j)
+			tileI8AVX2(&c[j], uintptr(4*ldc), &a[0], scales, b, rows, quads, flag(load))
 		}
 	default:
-		tileI8Generic(c, ldc, a, rowScales, b, scales, rows, quads, load)
+		tileI8Generic(c, ldc, a, panel, rows, quads, load)
 	}
+}
+
+// packBlocks quantises the whole blocks of row r of a tile. It writes scales and
+// corrections to the tile, and the integers, four per word, to words. It returns the
+// number of values it packed: none where rows hold 16-bit integers.
+func packBlocks(tile, words []uint32, r, rows int, row []float32) int {
+	blocks := len(row) / blockI8
+	if blocks == 0 || cpu.Current() < cpu.AVX512VNNI {
+		return 0
+	}
+	_ = words[blocks*blockQuads-1]
+	quantizeBytesAVX512(&words[0], &row[0], blocks, &tile[r], uintptr(4*rows), uintptr(4*rows*(2+blockQuads)))
+	return blocks * blockI8
 }
 
 // quantizeBlocks rounds whole blocks of 16 values and returns the number of

@@ -2,9 +2,11 @@
 
 package kernel
 
-func tileI8(c []float32, ldc int, a, rowScales []float32, b []int8, scales []float32, _ []int32, rows, quads int, load bool) {
-	tileI8Generic(c, ldc, a, rowScales, b, scales, rows, quads, load)
+func tileI8(c []float32, ldc int, a []float32, panel []byte, rows, quads int, load bool) {
+	tileI8Generic(c, ldc, a, panel, rows, quads, load)
 }
+
+func packBlocks(_, _ []uint32, _, _ int, _ []float32) int { return 0 }
 
 func quantizeBlocks([]int16, []float32, float32) int { return 0 }
 

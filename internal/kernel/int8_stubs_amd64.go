@@ -2,30 +2,32 @@
 
 package kernel
 
-// tileI8AVX512VNNI computes c[r][j] (=|+=) Σₖ a[k][r]·b[k][j]·scales[j]·rowScales[r] for 1 to 12
-// rows and 32 columns; ldc is in bytes. Requires AVX512F and AVX512_VNNI. Plain Go twin:
-// tileI8Generic.
+// tileI8AVX512VNNI computes c[r][j] (=|+=) Σ over blocks of (Σₖ a[k][r]·b[k][j] +
+// correction[r])·scales[j]·scale[r] for 1 to 12 rows and 32 columns; ldc is in bytes. Requires
+// AVX512F and AVX512_VNNI. Plain Go twin: tileI8Generic.
 //
 //go:noescape
-func tileI8AVX512VNNI(c *float32, ldc uintptr, a *float32, b *int8, rows, quads int, rowScales, scales *float32, sums *int32, load uintptr)
+func tileI8AVX512VNNI(c *float32, ldc uintptr, a *float32, scales *uint16, b *byte, rows, quads int, load uintptr)
 
-// tileI8AVX512 computes c[r][j] (=|+=) Σₖ a[k][r]·b[k][j]·scales[j]·rowScales[r] for 1 to 12 rows
-// and 16 columns; ldc is in bytes. Requires AVX512F and AVX512BW. Plain Go twin: tileI8Generic.
+// tileI8AVX512 computes c[r][j] (=|+=) Σ over blocks of (Σₖ a[k][r]·b[k][j] +
+// correction[r])·scales[j]·scale[r] for 1 to 12 rows and 16 columns; ldc is in bytes. Requires
+// AVX512F and AVX512BW. Plain Go twin: tileI8Generic.
 //
 //go:noescape
-func tileI8AVX512(c *float32, ldc uintptr, a *float32, b *int8, rows, quads int, rowScales, scales *float32, sums *int32, load uintptr)
+func tileI8AVX512(c *float32, ldc uintptr, a *float32, scales *uint16, b *byte, rows, quads int, load uintptr)
 
-// tileI8AVX2 computes c[r][j] (=|+=) Σₖ a[k][r]·b[k][j]·scales[j]·rowScales[r] for 1 to 6 rows and
-// 8 columns; ldc is in bytes. Requires AVX2. Plain Go twin: tileI8Generic.
+// tileI8AVX2 computes c[r][j] (=|+=) Σ over blocks of (Σₖ a[k][r]·b[k][j] +
+// correction[r])·scales[j]·scale[r] for 1 to 6 rows and 8 columns; ldc is in bytes. Requires AVX2.
+// Plain Go twin: tileI8Generic.
 //
 //go:noescape
-func tileI8AVX2(c *float32, ldc uintptr, a *float32, b *int8, rows, quads int, rowScales, scales *float32, sums *int32, load uintptr)
+func tileI8AVX2(c *float32, ldc uintptr, a *float32, scales *uint16, b *byte, rows, quads int, load uintptr)
 
-// rowI8AVX2 computes c[j] (=|+=) Σₖ a[k]·b[k][j]·scales[j]·rowScale for one row and 32 columns.
-// Requires AVX2. Plain Go twin: tileI8Generic.
+// rowI8AVX2 computes c[j] (=|+=) Σ over blocks of (Σₖ a[k]·b[k][j] + correction)·scales[j]·scale
+// for one row and 32 columns. Requires AVX2. Plain Go twin: tileI8Generic.
 //
 //go:noescape
-func rowI8AVX2(c, a *float32, b *int8, quads int, rowScale float32, scales *float32, load uintptr)
+func rowI8AVX2(c, a *float32, scales *uint16, b *byte, quads int, load uintptr)
 
 // absMaxAVX512 returns the largest bits of blocks of 16 values without their signs. Requires
 // AVX-512. Plain Go twin: absMaxBits.
@@ -62,3 +64,10 @@ func carriesAVX2(x *float32, blocks int, exponent, one uint32) uint32
 //
 //go:noescape
 func quantizeAVX2(dst *int16, x *float32, blocks int, inv float32)
+
+// quantizeBytesAVX512 rounds blocks of 64 values to bytes in ±127 times a scale; it writes the
+// scale of a block to scales and -128 times the sum of its bytes correction bytes behind, and goes
+// on step bytes further. Requires AVX-512. Plain Go twin: packQuads.
+//
+//go:noescape
+func quantizeBytesAVX512(dst *uint32, x *float32, blocks int, scales *uint32, correction, step uintptr)

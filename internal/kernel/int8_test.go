@@ -8,64 +8,78 @@ import (
 	"barka/internal/cpu"
 )
 
-// packedI8 is a whole matrix of integers, as a device keeps it.
-type packedI8 struct {
-	w      []int8
-	scales []float32
-	sums   []int32
-}
-
-func packI8(w []float32, n, k int) packedI8 {
-	p := packedI8{make([]int8, PackedI8(n, k)), make([]float32, Panels(n)*PanelN), make([]int32, Panels(n)*PanelN)}
+func packI8(w []float32, n, k int) []byte {
+	p := make([]byte, PackedI8(n, k))
 	row := make([]float32, ScratchI8(k))
 	for i := range Panels(n) {
-		PackPanelI8(p.w[i*Quads(k)*PanelN*4:], p.scales[i*PanelN:], p.sums[i*PanelN:], i, n, k,
-			func(i int, row []float32) { copy(row, w[i*k:]) }, row)
+		PackPanelI8(p[i*PanelBytesI8(k):], i, n, k, func(i int, row []float32) { copy(row, w[i*k:]) }, row)
 	}
 	return p
 }
 
-func productI8(y, x []float32, w packedI8, m, n, k int, accumulate bool) {
-	a, scales := make([]float32, PackedRowsI8(m, k)), make([]float32, m)
-	PackRowsI8(a, scales, x, k, m, k)
+func productI8(y, x []float32, w []byte, m, n, k int, accumulate bool) {
+	a := make([]float32, PackedRowsI8(m, k))
+	PackRowsI8(a, x, k, m, k, make([]float32, ScratchI8(k)))
 	for p := range Panels(n) {
-		PanelI8(y[min(p*PanelN, len(y)):], n, a, scales, m, k, w.w[p*Quads(k)*PanelN*4:], w.scales[p*PanelN:],
-			w.sums[p*PanelN:], min(PanelN, n-p*PanelN), accumulate)
+		PanelI8(y[min(p*PanelN, len(y)):], n, a, m, k, w[p*PanelBytesI8(k):], min(PanelN, n-p*PanelN), accumulate)
 	}
 }
 
-// quantized is the definition: integers of a row, by itself, and its scale.
-func quantized(row []float32) ([]int64, float32) {
-	var top float32
-	for _, v := range row {
-		top = max(top, float32(math.Abs(float64(v))))
+// quantized is the definition: the integers of a row and the scales of its blocks.
+// weights have scales in bfloat16.
+func quantized(row []float32, weights bool) (q []int64, scales []float32) {
+	row = append([]float32(nil), row...)
+	Hadamard(row)
+	q = make([]int64, len(row))
+	for at := 0; at < len(row); at += blockI8 {
+		block := row[at:min(at+blockI8, len(row))]
+		var top float32
+		for _, v := range block {
+			top = max(top, float32(math.Abs(float64(v))))
+		}
+		scale, inv := top/127, 127/top
+		if weights {
+			bits := math.Float32bits(scale)
+			if bits&0xffff != 0 {
+				bits = bits&^0xffff + 1<<16
+			}
+			scale = math.Float32frombits(bits)
+			inv = 1 / scale
+		}
+		scales = append(scales, scale)
+		for i, v := range block {
+			if top > 0 {
+				q[at+i] = int64(math.RoundToEven(float64(v * inv)))
+			}
+		}
 	}
-	q := make([]int64, len(row))
-	if top == 0 {
-		return q, 0
-	}
-	for i, v := range row {
-		q[i] = int64(math.RoundToEven(float64(v * (127 / top))))
-	}
-	return q, top / 127
+	return q, scales
 }
 
 // checkI8 expects the bits of the definition, at every level.
 func checkI8(t *testing.T, y, before, x, w []float32, m, n, k int) {
 	t.Helper()
 	for j := range n {
-		qw, sw := quantized(w[j*k : (j+1)*k])
+		qw, sw := quantized(w[j*k:(j+1)*k], true)
 		for i := range m {
-			qx, sx := quantized(x[i*k : (i+1)*k])
-			var sum int64
-			for p := range k {
-				sum += qx[p] * qw[p]
-			}
-			want := float32(float32(float32(sum)*sw) * sx)
+			qx, sx := quantized(x[i*k:(i+1)*k], false)
+			var want float32
 			if before != nil {
-				want += before[i*n+j]
+				want = before[i*n+j]
 			}
-			if y[i*n+j] != want {
+			for b := range sw {
+				var sum int64
+				for p := b * blockI8; p < min((b+1)*blockI8, k); p++ {
+					sum += qx[p] * qw[p]
+				}
+				v := float32(float32(float32(sum)*sw[b]) * sx[b])
+				if b == 0 && before == nil {
+					want = v // not 0 + v: the sign of zero
+				} else {
+					want += v
+				}
+			}
+			if math.Float32bits(y[i*n+j]) != math.Float32bits(want) && !(want == 0 && y[i*n+j] == 0) {
 				t.Fatalf("%s, m %d n %d k %d: y[%d,%d] = %g, want %g", cpu.Current(), m, n, k, i, j, y[i*n+j], want)
 			}
 		}
@@ -76,7 +90,7 @@ func TestProductsI8(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		rng := newRand(1)
 		sizes := [][3]int{{0, 5, 3}, {2, 5, 0}, {1, 1, 1}, {1, 32, 16}, {2, 31, 7}, {3, 33, 2}, {5, 64, 33},
-			{12, 32, 64}, {13, 96, 17}, {25, 3, 100}, {7, 34, 2100}, {29, 65, 1025}}
+			{12, 32, 64}, {12, 32, 128}, {6, 64, 65}, {1, 33, 200}, {13, 96, 17}, {25, 3, 100}, {7, 34, 2100}, {29, 65, 1025}}
 		for m := 1; m <= 26; m++ {
 			sizes = append(sizes, [3]int{m, 37, 19})
 		}
@@ -101,24 +115,28 @@ func TestProductsI8(t *testing.T) {
 	})
 }
 
-// TestExtremesI8: the largest sums that there are, of either sign, do not
-// overflow; rows of nothing are nothing; values that are not finite stay so.
+// TestExtremesI8: the largest sums of a block, of either sign, are exact; rows of nothing
+// are nothing; values that are not finite stay so.
 func TestExtremesI8(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
-		const n, k = 33, MaxQuantized
+		const n, k = 33, 4 * hadamardLength
 		ones, w := make([]float32, k), make([]float32, n*k)
 		for i := range ones {
 			ones[i] = 1
 		}
+		Hadamard(ones) // so that the rotated row has the same magnitude throughout
 		for j := range n {
 			for i := range k {
-				w[j*k+i] = float32(1 - 2*(j%2))
+				w[j*k+i] = ones[i] * float32(1-2*(j%2))
 			}
 		}
 		y := make([]float32, n)
 		packed := packI8(w, n, k)
 		productI8(y, ones, packed, 1, n, k, false)
 		checkI8(t, y, nil, ones, w, 1, n, k)
+		if y[0] < 0.98*k || y[1] > -0.98*k {
+			t.Errorf("products of ones are %g and %g, want about ±%d", y[0], y[1], k)
+		}
 		x := make([]float32, 3*k)
 		x[k] = float32(math.Inf(1))
 		x[2*k+5] = float32(math.NaN())
@@ -136,6 +154,25 @@ func TestExtremesI8(t *testing.T) {
 			t.Errorf("a product of the smallest numbers is %g", y[0])
 		}
 	})
+}
+
+// TestOutliersI8: one value that is a thousand times as large as the others costs the
+// product a hundredth of its size, where a common scale without rotation rounds the
+// others to nothing.
+func TestOutliersI8(t *testing.T) {
+	rng := newRand(4)
+	const k = 1536
+	x, w := random(rng, k), random(rng, k)
+	x[700] *= 1000
+	w[700] = 0
+	y, want := make([]float32, 1), 0.0
+	productI8(y, x, packI8(w, 1, k), 1, 1, k, false)
+	for i := range x {
+		want += float64(x[i]) * float64(w[i])
+	}
+	if math.Abs(float64(y[0])-want) > 15 {
+		t.Errorf("the product is %g, want %g", y[0], want)
+	}
 }
 
 // TestQuantizeRounding: ties go to the even integer, in blocks and beyond.
@@ -182,9 +219,9 @@ func TestProductRowsStandAloneI8(t *testing.T) {
 	})
 }
 
-// TestTransposePanelI8 reads the integers back.
+// TestTransposePanelI8 reads the rotated weights back, as bfloat16.
 func TestTransposePanelI8(t *testing.T) {
-	for _, shape := range [][2]int{{32, 32}, {64, 96}, {70, 50}, {33, 34}, {96, 31}, {5, 3}} {
+	for _, shape := range [][2]int{{32, 32}, {64, 96}, {70, 50}, {33, 34}, {96, 31}, {5, 3}, {40, 200}} {
 		n, k := shape[0], shape[1]
 		w := random(newRand(3), n*k)
 		packed := packI8(w, n, k)
@@ -195,17 +232,18 @@ func TestTransposePanelI8(t *testing.T) {
 				for i := range panel {
 					panel[i] = 0x7fc0 // NaN, to be overwritten
 				}
-				TransposePanelI8(panel[:len(panel)-1], packed.w, n, k, n0, n1, k0)
+				TransposePanelI8(panel[:len(panel)-1], packed, n, k, n0, n1, k0)
 				for i := n0; i < n0+2*Pairs(n1-n0); i++ {
 					for c := range PanelN {
-						want := int64(0)
+						want := []float32{0}
 						if i < n && k0+c < k {
-							q, _ := quantized(w[i*k : (i+1)*k])
-							want = q[k0+c]
+							q, s := quantized(w[i*k:(i+1)*k], true)
+							want[0] = float32(q[k0+c]) * s[(k0+c)/blockI8]
 						}
+						RoundBF16(want)
 						got := math.Float32frombits(uint32(panel[((i-n0)/2*PanelN+c)*2+(i-n0)%2]) << 16)
-						if got != float32(want) {
-							t.Fatalf("%v: value at %d, %d is %g, want %d", shape, i, k0+c, got, want)
+						if got != want[0] {
+							t.Fatalf("%v: value at %d, %d is %g, want %g", shape, i, k0+c, got, want[0])
 						}
 					}
 				}

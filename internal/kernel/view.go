@@ -3,7 +3,7 @@ package kernel
 import "unsafe"
 
 // view32 views 8-, 16- or 32-bit values as 32-bit words.
-func view32[T int8 | uint16 | float32](x []T) []uint32 {
+func view32[T byte | uint16 | float32](x []T) []uint32 {
 	if len(x) == 0 {
 		return nil
 	}

@@ -80,12 +80,15 @@ type Device interface {
 
 	// MatMul sets y [T,N] = x [T,K]·Wᵀ + bias [1,N]; bias may be none. With accumulate
 	// the product is added to y. With a BF16 weight x is rounded to BF16, and sums are
-	// float32. An I8 weight has integers in ±127 and a scale for each output. Each row of
-	// x is quantised in the same way (its largest magnitude becomes 127, ties go to even),
-	// and sums are integers.
+	// float32. With an I8 weight the rows of x and W are first multiplied by one orthogonal
+	// matrix: normalised Hadamard blocks of 512, and for the rest of K of decreasing powers
+	// of two. Then each 64 values of a row are integers in ±127 (the largest magnitude
+	// becomes 127, ties go to even) times a scale, which W rounds up to BF16. Sums over 64
+	// are integers, and sums of those float32.
 	MatMul(y, x Tensor, w Weight, bias Tensor, accumulate bool)
 	// MatMulT sets dx [T,K] = dy [T,N]·W, or adds it with accumulate. With a BF16 weight
-	// dy is rounded to BF16; with an I8 weight dy times the scales is.
+	// dy is rounded to BF16. With an I8 weight dy and the rotated W are, and dx is rotated
+	// back.
 	MatMulT(dx, dy Tensor, w Weight, accumulate bool)
 	// GradWeight adds dy [T,N]ᵀ·x [T,K] to dw [N,K].
 	GradWeight(dw, dy, x Tensor)

@@ -26,11 +26,12 @@ func signsOf(h int) string { return fmt.Sprintf("signs%d", h) }
 // that of one addition or subtraction.
 func hadamard16(f *file, w width) {
 	f.text(routine{
-		name: "hadamard16" + w.name, params: "x *float32, blocks int",
-		does: "transforms each block of 16 values in place", twin: "butterfliesGeneric", requires: w.requires,
+		name: "hadamard16" + w.name, params: "y, x *float32, blocks int",
+		does: "sets y to x with each block of 16 values transformed", twin: "butterfliesGeneric", requires: w.requires,
 	})
-	f.op("MOVQ x+0(FP), SI")
-	f.op("MOVQ blocks+8(FP), CX")
+	f.op("MOVQ y+0(FP), DI")
+	f.op("MOVQ x+8(FP), SI")
+	f.op("MOVQ blocks+16(FP), CX")
 	swaps := []string{"VPERMILPS $0xb1, %s, %s", "VPERMILPS $0x4e, %s, %s"}
 	if w.n == 16 {
 		swaps = append(swaps, "VSHUFF32X4 $0xb1, %[1]s, %[1]s, %[2]s", "VSHUFF32X4 $0x4e, %[1]s, %[1]s, %[2]s")
@@ -54,11 +55,12 @@ func hadamard16(f *file, w width) {
 	if at := len(swaps) % 2; w.n == 8 { // the last step is between the registers
 		f.op("VADDPS %s, %s, %s", w.r(2+at), w.r(at), w.r(4))
 		f.op("VSUBPS %s, %s, %s", w.r(2+at), w.r(at), w.r(5))
-		f.op("VMOVUPS %s, (SI)", w.r(4))
-		f.op("VMOVUPS %s, 32(SI)", w.r(5))
+		f.op("VMOVUPS %s, (DI)", w.r(4))
+		f.op("VMOVUPS %s, 32(DI)", w.r(5))
 	} else {
-		f.op("VMOVUPS %s, (SI)", w.r(at))
+		f.op("VMOVUPS %s, (DI)", w.r(at))
 	}
+	f.op("ADDQ $64, DI")
 	f.op("ADDQ $64, SI")
 	f.op("DECQ CX")
 	f.op("JNZ loop")

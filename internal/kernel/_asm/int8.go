@@ -2,13 +2,16 @@ package main
 
 import "fmt"
 
-// tileI8Params are the parameters of the integer tiles. ldc is the distance of
-// c's rows in bytes. a is packed rows [quads][rows][4], b one panel
-// [quads][32][4]; a quad is four neighbouring k. rowScales belong to a's rows,
-// scales and sums to the panel's outputs. load is 1 if the product is added to c.
-// Sums are int32 and exact; an element is (sum·scale of the output)·scale of the
-// row.
-const tileI8Params = "c *float32, ldc uintptr, a *float32, b *int8, rows, quads int, rowScales, scales *float32, sums *int32, load uintptr"
+// tileI8Params are the parameters of the integer tiles. ldc is the distance of c's rows
+// in bytes. a is packed rows: for each block of up to 16 quads the scales [rows], the
+// corrections [rows] and the integers [quads][rows][4]; a quad is four neighbouring k. b
+// is one panel: the bytes [quads][32][4] of its first block. The scales of a block stand
+// before its bytes, and those of the columns in question at scales. load is 1 if the
+// product is added to c.
+const tileI8Params = "c *float32, ldc uintptr, a *float32, scales *uint16, b *byte, rows, quads int, load uintptr"
+
+// blockQuads is kernel.blockQuads, and scaleBytes kernel.scaleBytes.
+const blockQuads, scaleBytes = 16, 64
 
 // int8 writes the products of quantised matrices and the quantisation.
 func int8() *file {
@@ -22,6 +25,7 @@ func int8() *file {
 		carries(f, w)
 		quantize(f, w)
 	}
+	quantizeBytes(f)
 	f.vectors["everyOther"] = [16]uint32{0, 0, 2, 0, 4, 0, 6, 0, 1, 0, 3, 0, 5, 0, 7, 0}
 	return f
 }
@@ -39,125 +43,175 @@ func (w width) xor(f *file, i int) {
 func (f *file) tileI8(requires, name string, most, columns int, body func(rows int)) {
 	f.text(routine{
 		name: name, params: tileI8Params,
-		does: fmt.Sprintf("computes c[r][j] (=|+=) Σₖ a[k][r]·b[k][j]·scales[j]·rowScales[r] for 1 to %d rows and %d "+
-			"columns; ldc is in bytes", most, columns),
+		does: fmt.Sprintf("computes c[r][j] (=|+=) Σ over blocks of (Σₖ a[k][r]·b[k][j] + correction[r])·scales[j]·scale[r] "+
+			"for 1 to %d rows and %d columns; ldc is in bytes", most, columns),
 		twin: "tileI8Generic", requires: requires,
 	})
 	f.op("MOVQ c+0(FP), DI")
 	f.op("MOVQ ldc+8(FP), SI")
 	f.op("MOVQ a+16(FP), AX")
-	f.op("MOVQ b+24(FP), BX")
-	f.op("MOVQ rows+32(FP), R8")
-	f.op("MOVQ quads+40(FP), CX")
-	f.op("MOVQ rowScales+48(FP), R9")
-	f.op("MOVQ scales+56(FP), R10")
-	f.op("MOVQ sums+64(FP), R11")
-	f.op("MOVQ load+72(FP), DX")
+	f.op("MOVQ scales+24(FP), R10")
+	f.op("MOVQ b+32(FP), BX")
+	f.op("MOVQ rows+40(FP), R8")
+	f.op("MOVQ quads+48(FP), CX")
+	f.op("MOVQ load+56(FP), DX")
+	f.op("SUBQ BX, R10")
+	if columns > 8 { // a mask of c's values that are added
+		f.op("NEGQ DX")
+		f.op("KMOVW DX, K1")
+	}
 	f.choose("R8", most, body)
 }
 
-// i8VNNI has rows×32 accumulators in Z0–Z23 and B in Z24–Z25. VPDPBUSD takes one
-// unsigned operand, so that A holds bytes with 128 added. At the end it subtracts
-// 128 times the sum of each output's weights (sums).
-func i8VNNI(f *file, rows int) {
-	for i := range 2 * rows {
-		w512.xor(f, i)
-	}
+// i8Blocks writes the loop over the blocks of a tile. begin prepares the accumulators,
+// quad adds one quad, and finish adds the block's product to c. In them R9 is the tile's
+// scales and corrections, (R11)(R10*1) the scales of the columns, and R13, in finish, the
+// first row of c.
+func i8Blocks(f *file, rows, quadBytes int, begin, quad, finish func()) {
+	f.label(fmt.Sprintf("block%d", rows))
+	f.op("MOVQ AX, R9")
+	f.op("ADDQ $%d, AX", 8*rows)
+	f.op("MOVQ BX, R11")
+	f.op("MOVQ $%d, R12", blockQuads)
+	f.op("CMPQ CX, R12")
+	f.op("CMOVQLT CX, R12")
+	f.op("SUBQ R12, CX")
+	begin()
 	f.label(fmt.Sprintf("loop%d", rows))
-	f.op("VMOVDQU32 (BX), Z24")
-	f.op("VMOVDQU32 64(BX), Z25")
-	f.op("PREFETCHT0 1024(BX)")
-	f.op("PREFETCHT0 1088(BX)")
-	for r := range rows {
-		t := 26 + r%6
-		f.op("VPBROADCASTD %d(AX), Z%d", 4*r, t)
-		f.op("VPDPBUSD Z24, Z%d, %s", t, zmm(r, 0))
-		f.op("VPDPBUSD Z25, Z%d, %s", t, zmm(r, 1))
-	}
-	f.op("ADDQ $%d, AX", 4*rows)
+	quad()
+	f.op("ADDQ $%d, AX", quadBytes*rows)
 	f.op("ADDQ $128, BX")
-	f.op("DECQ CX")
+	f.op("DECQ R12")
 	f.op("JNZ loop%d", rows)
-	f.op("VMOVDQU32 (R11), Z24")
-	f.op("VMOVDQU32 64(R11), Z25")
-	for c := range 2 {
-		f.op("VPSLLD $7, Z%d, Z%d", 24+c, 24+c)
+	f.op("MOVQ DI, R13")
+	finish()
+	f.op("MOVQ $1, DX") // later blocks are added
+	f.op("ADDQ $%d, BX", scaleBytes)
+	f.op("TESTQ CX, CX")
+	f.op("JNZ block%d", rows)
+}
+
+// i8Scales reads scales of outputs, bfloat16 at a byte offset, as float32.
+func i8Scales(f *file, w width, reg, at int) {
+	f.op("VPMOVZXWD %d(R11)(R10*1), %s", at, w.r(reg))
+	f.op("VPSLLD $16, %s, %s", w.r(reg), w.r(reg))
+}
+
+// i8VNNI has rows×32 accumulators in Z0–Z23 and B in Z24–Z25. VPDPBUSD takes one
+// unsigned operand: B holds bytes with 128 added. The accumulators of a row start with
+// its correction, which takes that off.
+func i8VNNI(f *file, rows int) {
+	begin := func() {
+		for r := range rows {
+			f.op("VPBROADCASTD %d(R9), %s", 4*(rows+r), zmm(r, 0))
+			f.op("VMOVDQA64 %s, %s", zmm(r, 0), zmm(r, 1))
+		}
 	}
-	f.op("VMOVUPS (R10), Z26")
-	f.op("VMOVUPS 64(R10), Z27")
-	for r := range rows {
-		f.op("VBROADCASTSS %d(R9), Z28", 4*r)
+	quad := func() {
+		f.op("VMOVDQU32 (BX), Z24")
+		f.op("VMOVDQU32 64(BX), Z25")
+		f.op("PREFETCHT0 1024(BX)")
+		f.op("PREFETCHT0 1088(BX)")
+		for r := range rows {
+			t := 26 + r%6
+			f.op("VPBROADCASTD %d(AX), Z%d", 4*r, t)
+			f.op("VPDPBUSD Z%d, Z24, %s", t, zmm(r, 0))
+			f.op("VPDPBUSD Z%d, Z25, %s", t, zmm(r, 1))
+		}
+	}
+	finish := func() {
 		for c := range 2 {
-			f.op("VPSUBD Z%d, %s, %s", 24+c, zmm(r, c), zmm(r, c))
-			i8Finish(f, w512, 2*r+c, 26+c, 28, 64*c, fmt.Sprintf("store%d_%d_%d", rows, r, c))
+			i8Scales(f, w512, 26+c, 32*c)
 		}
-		if r < rows-1 {
-			f.op("ADDQ SI, DI")
+		for r := range rows {
+			f.op("VBROADCASTSS %d(R9), Z28", 4*r)
+			for c := range 2 {
+				i8Finish(f, w512, 2*r+c, 26+c, 28, 64*c, "")
+			}
+			if r < rows-1 {
+				f.op("ADDQ SI, R13")
+			}
 		}
+		f.op("KXNORW K1, K1, K1")
 	}
+	i8Blocks(f, rows, 4, begin, quad, finish)
 	f.end()
 }
 
 // i8Finish turns the int32 sums of register acc into float32, scales them and
-// writes them to c.
+// adds them to c or writes them. label is a name for AVX2's jump.
 func i8Finish(f *file, w width, acc, scales, row, at int, label string) {
 	f.op("VCVTDQ2PS %s, %s", w.r(acc), w.r(acc))
 	f.op("VMULPS %s, %s, %s", w.r(scales), w.r(acc), w.r(acc))
 	f.op("VMULPS %s, %s, %s", w.r(row), w.r(acc), w.r(acc))
-	f.op("TESTQ DX, DX")
-	f.op("JZ %s", label)
-	f.op("VADDPS %d(DI), %s, %s", at, w.r(acc), w.r(acc))
-	f.label(label)
-	f.op("VMOVUPS %s, %d(DI)", w.r(acc), at)
+	if w.n == 16 {
+		f.op("VADDPS %d(R13), %s, K1, %s", at, w.r(acc), w.r(acc))
+	} else {
+		f.op("TESTQ DX, DX")
+		f.op("JZ %s", label)
+		f.op("VADDPS %d(R13), %s, %s", at, w.r(acc), w.r(acc))
+		f.label(label)
+	}
+	f.op("VMOVUPS %s, %d(R13)", w.r(acc), at)
 }
 
 // i8Widened multiplies 16-bit values: A holds them, and B is widened as it is
 // read. A register holds 4 k of w.n/2 outputs, so that each output has two
-// neighbouring partial sums, which are added at the end. A call computes w.n
-// outputs.
+// neighbouring partial sums, which are added at the end of a block. A call computes
+// w.n outputs.
 func i8Widened(f *file, w width, rows int) {
-	acc := func(r, c int) int { return 2*r + c }
 	b, scratch := 12, 14 // 12 and 13; 14 and 15
 	if w.n == 16 {
 		b, scratch = 24, 26
 	}
-	for i := range 2 * rows {
-		w.xor(f, i)
-	}
-	f.label(fmt.Sprintf("loop%d", rows))
-	f.op("VPMOVSXBW (BX), %s", w.r(b))
-	f.op("VPMOVSXBW %d(BX), %s", 2*w.n, w.r(b+1))
-	if w.n == 8 {
-		prefetch(f, rows)
-	}
-	for r := range rows {
-		if w.n == 16 { // rows alternate between two sets of scratch registers
-			a, t, u := 26+r%2*3, 27+r%2*3, 28+r%2*3
-			f.op("VPBROADCASTQ %d(AX), %s", 8*r, w.r(a))
-			f.op("VPMADDWD %s, %s, %s", w.r(b), w.r(a), w.r(t))
-			f.op("VPMADDWD %s, %s, %s", w.r(b+1), w.r(a), w.r(u))
-			f.op("VPADDD %s, %s, %s", w.r(t), w.r(acc(r, 0)), w.r(acc(r, 0)))
-			f.op("VPADDD %s, %s, %s", w.r(u), w.r(acc(r, 1)), w.r(acc(r, 1)))
-			continue
+	begin := func() {
+		for i := range 2 * rows {
+			w.xor(f, i)
 		}
-		a, t := scratch, scratch+1
+	}
+	quad := func() {
+		f.op("VPMOVZXBW (BX), %s", w.r(b))
+		f.op("VPMOVZXBW %d(BX), %s", 2*w.n, w.r(b+1))
+		if w.n == 8 {
+			prefetch(f, rows)
+		}
+		for r := range rows {
+			i8Multiply(f, w, r, b, scratch)
+		}
+	}
+	finish := func() { i8Collect(f, w, rows, b, scratch) }
+	i8Blocks(f, rows, 8, begin, quad, finish)
+	f.end()
+}
+
+// i8Multiply adds a quad of row r to its accumulators 2r and 2r+1.
+func i8Multiply(f *file, w width, r, b, scratch int) {
+	x, y := w.r(2*r), w.r(2*r+1)
+	if w.n == 16 { // rows alternate between two sets of scratch registers
+		a, t, u := 26+r%2*3, 27+r%2*3, 28+r%2*3
 		f.op("VPBROADCASTQ %d(AX), %s", 8*r, w.r(a))
 		f.op("VPMADDWD %s, %s, %s", w.r(b), w.r(a), w.r(t))
-		f.op("VPADDD %s, %s, %s", w.r(t), w.r(acc(r, 0)), w.r(acc(r, 0)))
-		f.op("VPMADDWD %s, %s, %s", w.r(b+1), w.r(a), w.r(a))
-		f.op("VPADDD %s, %s, %s", w.r(a), w.r(acc(r, 1)), w.r(acc(r, 1)))
+		f.op("VPMADDWD %s, %s, %s", w.r(b+1), w.r(a), w.r(u))
+		f.op("VPADDD %s, %s, %s", w.r(t), x, x)
+		f.op("VPADDD %s, %s, %s", w.r(u), y, y)
+		return
 	}
-	f.op("ADDQ $%d, AX", 8*rows)
-	f.op("ADDQ $128, BX")
-	f.op("DECQ CX")
-	f.op("JNZ loop%d", rows)
-	f.op("VMOVUPS (R10), %s", w.r(b))
-	order := scratch
+	a, t := scratch, scratch+1
+	f.op("VPBROADCASTQ %d(AX), %s", 8*r, w.r(a))
+	f.op("VPMADDWD %s, %s, %s", w.r(b), w.r(a), w.r(t))
+	f.op("VPADDD %s, %s, %s", w.r(t), x, x)
+	f.op("VPMADDWD %s, %s, %s", w.r(b+1), w.r(a), w.r(a))
+	f.op("VPADDD %s, %s, %s", w.r(a), y, y)
+}
+
+// i8Collect adds the partial sums of each output, and the block's product to c.
+func i8Collect(f *file, w width, rows, b, order int) {
+	i8Scales(f, w, b, 0)
 	if w.n == 16 {
 		f.op("VMOVDQU64 everyOther<>(SB), %s", w.r(order))
 	}
 	for r := range rows {
-		x, y := w.r(acc(r, 0)), w.r(acc(r, 1))
+		x, y := w.r(2*r), w.r(2*r+1)
 		if w.n == 16 {
 			t := w.r(27)
 			f.op("VSHUFPS $0x88, %s, %s, %s", y, x, t)
@@ -168,50 +222,60 @@ func i8Widened(f *file, w width, rows int) {
 			f.op("VPHADDD %s, %s, %s", y, x, x)
 			f.op("VPERMQ $0xd8, %s, %s", x, x)
 		}
+		f.op("VPBROADCASTD %d(R9), %s", 4*(rows+r), w.r(b+1))
+		f.op("VPADDD %s, %s, %s", w.r(b+1), x, x)
 		f.op("VBROADCASTSS %d(R9), %s", 4*r, w.r(b+1))
-		i8Finish(f, w, acc(r, 0), b, b+1, 0, fmt.Sprintf("store%d_%d", rows, r))
+		i8Finish(f, w, 2*r, b, b+1, 0, fmt.Sprintf("store%d_%d", rows, r))
 		if r < rows-1 {
-			f.op("ADDQ SI, DI")
+			f.op("ADDQ SI, R13")
 		}
 	}
-	f.end()
+	if w.n == 16 {
+		f.op("KXNORW K1, K1, K1")
+	}
 }
 
 // i8Row writes a tile of one row and all 32 outputs in Y0–Y7: it reads a panel
 // once, from beginning to end.
 func i8Row(f *file) {
 	f.text(routine{
-		name: "rowI8AVX2", params: "c, a *float32, b *int8, quads int, rowScale float32, scales *float32, load uintptr",
-		does: "computes c[j] (=|+=) Σₖ a[k]·b[k][j]·scales[j]·rowScale for one row and 32 columns", twin: "tileI8Generic", requires: "AVX2",
+		name: "rowI8AVX2", params: "c, a *float32, scales *uint16, b *byte, quads int, load uintptr",
+		does: "computes c[j] (=|+=) Σ over blocks of (Σₖ a[k]·b[k][j] + correction)·scales[j]·scale for one row and 32 columns",
+		twin: "tileI8Generic", requires: "AVX2",
 	})
 	f.op("MOVQ c+0(FP), DI")
 	f.op("MOVQ a+8(FP), AX")
-	f.op("MOVQ b+16(FP), BX")
-	f.op("MOVQ quads+24(FP), CX")
-	f.op("VBROADCASTSS rowScale+32(FP), Y15")
-	f.op("MOVQ scales+40(FP), R10")
-	f.op("MOVQ load+48(FP), DX")
-	for i := range 8 {
-		w256.xor(f, i)
+	f.op("MOVQ scales+16(FP), R10")
+	f.op("MOVQ b+24(FP), BX")
+	f.op("MOVQ quads+32(FP), CX")
+	f.op("MOVQ load+40(FP), DX")
+	f.op("SUBQ BX, R10")
+	begin := func() {
+		for i := range 8 {
+			w256.xor(f, i)
+		}
 	}
-	f.label("loop")
-	f.op("VPBROADCASTQ (AX), Y14")
-	for i := range 8 {
-		t := 8 + i%4
-		f.op("VPMOVSXBW %d(BX), Y%d", 16*i, t)
-		f.op("VPMADDWD Y%d, Y14, Y%d", t, t)
-		f.op("VPADDD Y%d, Y%d, Y%d", t, i, i)
+	quad := func() {
+		f.op("VPBROADCASTQ (AX), Y14")
+		for i := range 8 {
+			t := 8 + i%4
+			f.op("VPMOVZXBW %d(BX), Y%d", 16*i, t)
+			f.op("VPMADDWD Y%d, Y14, Y%d", t, t)
+			f.op("VPADDD Y%d, Y%d, Y%d", t, i, i)
+		}
 	}
-	f.op("ADDQ $8, AX")
-	f.op("ADDQ $128, BX")
-	f.op("DECQ CX")
-	f.op("JNZ loop")
-	for c := range 4 {
-		f.op("VPHADDD Y%d, Y%d, Y%d", 2*c+1, 2*c, c)
-		f.op("VPERMQ $0xd8, Y%d, Y%d", c, c)
-		f.op("VMOVUPS %d(R10), Y14", 32*c)
-		i8Finish(f, w256, c, 14, 15, 32*c, fmt.Sprintf("store%d", c))
+	finish := func() {
+		f.op("VBROADCASTSS (R9), Y15")
+		f.op("VPBROADCASTD 4(R9), Y13")
+		for c := range 4 {
+			f.op("VPHADDD Y%d, Y%d, Y%d", 2*c+1, 2*c, c)
+			f.op("VPERMQ $0xd8, Y%d, Y%d", c, c)
+			f.op("VPADDD Y13, Y%d, Y%d", c, c)
+			i8Scales(f, w256, 14, 16*c)
+			i8Finish(f, w256, c, 14, 15, 32*c, fmt.Sprintf("store%d", c))
+		}
 	}
+	i8Blocks(f, 1, 8, begin, quad, finish)
 	f.end()
 }
 
@@ -325,4 +389,78 @@ func quantize(f *file, w width) {
 	f.op("DECQ CX")
 	f.op("JNZ loop")
 	f.end()
+}
+
+// quantizeBytes writes the quantisation of blocks of 64 values to bytes, with the scale
+// and the correction of each.
+func quantizeBytes(f *file) {
+	magnitude := f.constant("magnitude", 0x7fffffff)
+	most := f.constant("most", 0x42fe0000) // 127
+	f.text(routine{
+		name: "quantizeBytesAVX512", params: "dst *uint32, x *float32, blocks int, scales *uint32, correction, step uintptr",
+		does: "rounds blocks of 64 values to bytes in ±127 times a scale; it writes the scale of a block to scales and -128 times " +
+			"the sum of its bytes correction bytes behind, and goes on step bytes further",
+		twin: "packQuads", requires: "AVX-512",
+	})
+	f.op("MOVQ dst+0(FP), DI")
+	f.op("MOVQ x+8(FP), SI")
+	f.op("MOVQ blocks+16(FP), CX")
+	f.op("MOVQ scales+24(FP), R8")
+	f.op("MOVQ correction+32(FP), R9")
+	f.op("MOVQ step+40(FP), R10")
+	f.op("VPBROADCASTD %s, Z16", magnitude)
+	f.op("VMOVSS %s, X15", most)
+	f.label("loop")
+	for i := range 4 {
+		f.op("VMOVUPS %d(SI), Z%d", 64*i, i)
+		f.op("VPANDD Z%d, Z16, Z%d", i, 4+i)
+	}
+	reduce(f, "VPMAXSD")
+	f.op("VDIVSS X15, X4, X8")
+	f.op("VDIVSS X4, X15, X9")
+	f.op("VMOVD X9, AX")
+	f.op("DECL AX")
+	f.op("CMPL AX, $0x7f7fffff") // the inverse is zero, infinite or NaN
+	f.op("JAE nothing")
+	f.op("VBROADCASTSS X9, Z9")
+	for i := range 4 {
+		f.op("VMULPS Z9, Z%d, Z%d", i, i)
+		f.op("VCVTPS2DQ Z%d, Z%d", i, 4+i)
+		f.op("VPMOVSDB Z%d, %d(DI)", 4+i, 16*i)
+	}
+	reduce(f, "VPADDD")
+	f.op("VMOVD X4, AX")
+	f.op("SHLL $7, AX")
+	f.op("NEGL AX")
+	f.label("next")
+	f.op("VMOVSS X8, (R8)")
+	f.op("MOVL AX, (R8)(R9*1)")
+	f.op("ADDQ R10, R8")
+	f.op("ADDQ $256, SI")
+	f.op("ADDQ $64, DI")
+	f.op("DECQ CX")
+	f.op("JNZ loop")
+	f.end()
+	f.label("nothing")
+	f.op("VPXORQ Z0, Z0, Z0")
+	f.op("VMOVDQU32 Z0, (DI)")
+	f.op("VMULSS X0, X4, X8") // zero, or NaN
+	f.op("XORL AX, AX")
+	f.op("JMP next")
+	f.WriteString("\n")
+}
+
+// reduce folds the lanes of Z4–Z7 into the lowest of X4.
+func reduce(f *file, op string) {
+	f.op("%s Z5, Z4, Z4", op)
+	f.op("%s Z7, Z6, Z6", op)
+	f.op("%s Z6, Z4, Z4", op)
+	f.op("VEXTRACTI64X4 $1, Z4, Y5")
+	f.op("%s Y5, Y4, Y4", op)
+	f.op("VEXTRACTI128 $1, Y4, X5")
+	f.op("%s X5, X4, X4", op)
+	f.op("VPSHUFD $0x4e, X4, X5")
+	f.op("%s X5, X4, X4", op)
+	f.op("VPSHUFD $0xb1, X4, X5")
+	f.op("%s X5, X4, X4", op)
 }

@@ -165,48 +165,72 @@ func round(v float64, bf16 bool) float64 {
 
 // packedProduct returns x·wᵀ as a weight packed as dt computes it.
 func packedProduct(x, w matrix, dt dtype.DType) matrix {
-	if dt != dtype.I8 {
-		return product(x, w, dt == dtype.BF16)
+	if dt == dtype.I8 {
+		return product(dequantized(x, false), dequantized(w, true), false)
 	}
-	qx, sx := quantized(x)
-	qw, sw := quantized(w)
-	y := product(qx, qw, false)
-	for i := range y.rows {
-		for j := range y.cols {
-			y.set(i, j, y.at(i, j)*sx[i]*sw[j])
-		}
-	}
-	return y
+	return product(x, w, dt == dtype.BF16)
 }
 
-// packedProductT returns dy·w likewise: integers are exact, and dy times their scales is
-// rounded to bfloat16.
+// packedProductT returns dy·w likewise. An I8 weight is rounded to bfloat16 in its rotated
+// form, and the product is rotated back.
 func packedProductT(dy, w matrix, dt dtype.DType) matrix {
-	if dt != dtype.I8 {
-		return product(dy, transpose(w), dt == dtype.BF16)
+	if dt == dtype.I8 {
+		dx := product(dy, transpose(dequantized(w, true)), true)
+		for i := range dx.rows {
+			hadamard(dx.row(i))
+		}
+		return dx
 	}
-	q, scales := quantized(w)
-	scaled := dy.clone()
-	for i := range scaled.v {
-		scaled.v[i] = float64(float32(scaled.v[i]) * float32(scales[i%dy.cols]))
-	}
-	return product(scaled, transpose(q), true)
+	return product(dy, transpose(w), dt == dtype.BF16)
 }
 
-// quantized returns a matrix as integers and the scale of each row.
-func quantized(m matrix) (q matrix, scales []float64) {
-	q, scales = m.clone(), make([]float64, m.rows)
+// dequantized returns the rotated rows of a matrix with the values that 8-bit integers
+// and a scale per 64 of them leave. Scales of weights are rounded up to bfloat16.
+func dequantized(m matrix, weights bool) matrix {
+	const block = 64
+	m = m.clone()
 	for i := range m.rows {
-		var top float32
-		for _, v := range m.row(i) {
-			top = max(top, float32(math.Abs(v)))
-		}
-		scales[i] = float64(top / 127)
-		for j, v := range m.row(i) {
-			q.set(i, j, math.RoundToEven(float64(float32(v)*(127/top))))
+		row := m.row(i)
+		hadamard(row)
+		for ; len(row) > 0; row = row[min(block, len(row)):] {
+			var top float32
+			for _, v := range row[:min(block, len(row))] {
+				top = max(top, float32(math.Abs(v)))
+			}
+			scale, inverse := top/127, 127/top
+			if weights {
+				bits := math.Float32bits(scale)
+				scale = math.Float32frombits((bits + 0xffff) &^ 0xffff)
+				inverse = 1 / scale
+			}
+			for j, v := range row[:min(block, len(row))] {
+				row[j] = math.RoundToEven(float64(float32(v)*inverse)) * float64(scale)
+			}
 		}
 	}
-	return q, scales
+	return m
+}
+
+// hadamard multiplies a row by the matrix of tensor.Device's I8 weights, in float32: an
+// integer that is rounded the other way would show.
+func hadamard(row []float64) {
+	for b := 512; len(row) > 0; row = row[b:] {
+		for b > len(row) {
+			b /= 2
+		}
+		for h := 1; h < b; h *= 2 {
+			for j := range b {
+				if j&h == 0 {
+					x, y := float32(row[j]), float32(row[j+h])
+					row[j], row[j+h] = float64(x+y), float64(x-y)
+				}
+			}
+		}
+		scale := float32(1 / math.Sqrt(float64(b)))
+		for j := range b {
+			row[j] = float64(float32(row[j]) * scale)
+		}
+	}
 }
 
 func transpose(m matrix) matrix {
@@ -231,7 +255,7 @@ func plus(a, b matrix) matrix {
 var types = []dtype.DType{dtype.F32, dtype.BF16, dtype.I8}
 
 // shapes lists [T, N, K] around the sizes of the tiles.
-var shapes = [][3]int{{1, 1, 1}, {1, 33, 64}, {3, 32, 31}, {7, 64, 48}, {13, 95, 70}, {40, 130, 33}}
+var shapes = [][3]int{{1, 1, 1}, {1, 33, 64}, {3, 32, 31}, {7, 64, 48}, {13, 95, 70}, {40, 130, 33}, {2, 40, 700}}
 
 func matMul(s *suite) {
 	for _, shape := range shapes {

@@ -21,7 +21,6 @@ type Device struct {
 	free    map[int][][]float32 // by capacity
 	workers []scratch
 	rows    []float32 // packed activations of the running product
-	scales  []float32 // their scales, when they are integers
 	live    int64     // bytes allocated and not freed
 	idle    int64     // bytes freed and kept
 	peak    int64     // the most live bytes so far
@@ -68,6 +67,7 @@ type operands struct {
 	grid       grid
 	product    productOperands
 	productT   productTOperands
+	unrotate   unrotateOperands
 	gradWeight gradWeightOperands
 	repack     repackOperands
 	attention  attentionOperands

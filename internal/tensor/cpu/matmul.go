@@ -73,8 +73,7 @@ func (w *weight) panel(c []float32, ldc int, a packed, lo, hi, p int, accumulate
 	case dtype.BF16:
 		kernel.PanelBF16(c, ldc, rows, hi-lo, w.k, w.panelBF16(p), cols, accumulate)
 	case dtype.I8:
-		at := p * kernel.PanelN
-		kernel.PanelI8(c, ldc, rows, a.scales[lo:], hi-lo, w.k, w.panelI8(p), w.scales[at:], w.sums[at:], cols, accumulate)
+		kernel.PanelI8(c, ldc, rows, hi-lo, w.k, w.panelI8(p), cols, accumulate)
 	default:
 		kernel.PanelF32(c, ldc, rows, hi-lo, w.k, w.panelF32(p), cols, accumulate)
 	}
@@ -82,10 +81,9 @@ func (w *weight) panel(c []float32, ldc int, a packed, lo, hi, p int, accumulate
 
 // packed holds rows that are packed for products with weights of one type.
 type packed struct {
-	data   []float32
-	each   int       // values per row
-	scales []float32 // of the rows, when they are integers
-	dtype  dtype.DType
+	data  []float32
+	each  int // values per row
+	dtype dtype.DType
 }
 
 // packingOperands are those of packRows.
@@ -102,14 +100,14 @@ func (d *Device) packRows(x []float32, ld, m, k int, dt dtype.DType) packed {
 	case dtype.BF16:
 		p.each = kernel.PackedRowsBF16(1, k)
 	case dtype.I8:
-		p.each, p.scales = kernel.PackedRowsI8(1, k), grow(&d.scales, m)
+		p.each = kernel.PackedRowsI8(1, k)
 	default:
 		p.each = k
 	}
 	p.data = grow(&d.rows, m*p.each)
 	blocks := kernel.RowBlocks(m)
 	d.op.packing = packingOperands{x: x, ld: ld, m: m, k: k, to: p}
-	d.loop(blocks, d.grain(blocks, kernel.TileRows()*k), func(_ *Device, o *operands, _, lo, hi int) {
+	d.loop(blocks, d.grain(blocks, kernel.TileRows()*k), func(d *Device, o *operands, worker, lo, hi int) {
 		s := &o.packing
 		r0, r1 := kernel.BlockRange(s.m, lo, hi)
 		to, from := s.to.data[r0*s.to.each:], s.x[r0*s.ld:]
@@ -117,7 +115,7 @@ func (d *Device) packRows(x []float32, ld, m, k int, dt dtype.DType) packed {
 		case dtype.BF16:
 			kernel.PackRowsBF16(to, from, s.ld, r1-r0, s.k)
 		case dtype.I8:
-			kernel.PackRowsI8(to, s.to.scales[r0:], from, s.ld, r1-r0, s.k)
+			kernel.PackRowsI8(to, from, s.ld, r1-r0, s.k, grow(&d.workers[worker].scores, kernel.ScratchI8(s.k)))
 		default:
 			kernel.PackRowsF32(to, from, s.ld, r1-r0, s.k)
 		}
@@ -158,28 +156,45 @@ func (d *Device) panels(panels, m int, f panelBody) {
 }
 
 // MatMulT implements tensor.Device. From the packed panels, each worker makes panels
-// of 32 columns of W, with which the sum runs over the outputs. With integers dy is
-// multiplied by their scales. The integers themselves are exact as bfloat16, so that
-// gradients are rounded once, as with bfloat16 weights.
+// of 32 columns of W, with which the sum runs over the outputs. Integers are of rotated
+// rows: as bfloat16, times their scales, they give a dx that is rotated back.
 func (d *Device) MatMulT(dx, dy tensor.Tensor, tw tensor.Weight, accumulate bool) {
 	w := tw.(*weight)
 	if dx.Cols != w.k || dy.Cols != w.n || dx.Rows != dy.Rows {
 		panic("cpu: MatMulT: the shapes do not fit")
 	}
+	if w.i8 == nil {
+		d.matMulT(dx, dy, w, accumulate)
+		return
+	}
+	rotated := dx
+	if accumulate {
+		rotated = d.Alloc(dx.Rows, dx.Cols)
+		defer d.Free(rotated)
+	}
+	d.matMulT(rotated, dy, w, false)
+	d.op.unrotate = unrotateOperands{dx: dx, rotated: rotated, add: accumulate}
+	d.eachRow(dx.Rows, dx.Cols, func(_ *Device, o *operands, _, lo, hi int) {
+		u := &o.unrotate
+		for i := lo; i < hi; i++ {
+			kernel.Hadamard(u.rotated.Row(i))
+			if u.add {
+				kernel.Add(u.dx.Row(i), u.rotated.Row(i))
+			}
+		}
+	})
+}
+
+// unrotateOperands are those of the last step of a product with rotated weights.
+type unrotateOperands struct {
+	dx, rotated tensor.Tensor
+	add         bool
+}
+
+// matMulT computes dx (=|+=) dy·W for the rows of W as they are packed.
+func (d *Device) matMulT(dx, dy tensor.Tensor, w *weight, accumulate bool) {
 	if w.n == 0 && !accumulate {
 		clear(dx.Data)
-	}
-	if w.i8 != nil {
-		scaled := d.Alloc(dy.Rows, dy.Cols)
-		defer d.Free(scaled)
-		d.op.productT = productTOperands{scaled: scaled, dy: dy, w: w}
-		d.eachRow(dy.Rows, dy.Cols, func(_ *Device, o *operands, _, lo, hi int) {
-			m := &o.productT
-			for i := lo; i < hi; i++ {
-				kernel.ScaleColumns(m.scaled.Row(i), m.dy.Row(i), m.w.scales[:m.dy.Cols])
-			}
-		})
-		dy = scaled
 	}
 	for n0 := 0; n0 < w.n; n0 += reduceBlock {
 		n1 := min(n0+reduceBlock, w.n)
@@ -198,8 +213,6 @@ type productTOperands struct {
 	w          *weight
 	n0, n1     int // outputs
 	accumulate bool
-
-	scaled, dy tensor.Tensor // dy times the scales of w, before a is packed
 }
 
 // productT computes the sum over the outputs n0 ≤ n < n1.

@@ -8,7 +8,7 @@ import (
 
 // hugePages asks for large pages for new memory. Packing a model touches every page
 // once, and products read all of them for each batch of tokens.
-func hugePages[T int8 | uint16 | float32](s []T) []T {
+func hugePages[T byte | uint16 | float32](s []T) []T {
 	const huge = 2 << 20
 	if len(s) == 0 {
 		return s

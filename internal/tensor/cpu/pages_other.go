@@ -3,4 +3,4 @@
 package cpu
 
 // hugePages does nothing on systems without an interface for large pages.
-func hugePages[T int8 | uint16 | float32](s []T) []T { return s }
+func hugePages[T byte | uint16 | float32](s []T) []T { return s }

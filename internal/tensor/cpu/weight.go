@@ -16,10 +16,7 @@ type weight struct {
 	n, k int
 	f32  []float32
 	bf16 []uint16
-	i8   []int8
-	// The scale and the sum of each output of i8, for whole panels.
-	scales []float32
-	sums   []int32
+	i8   []byte // panels of integers with their scales
 }
 
 func (w *weight) Dims() (n, k int) { return w.n, w.k }
@@ -35,7 +32,7 @@ func (w *weight) DType() dtype.DType {
 }
 
 func (w *weight) Bytes() int64 {
-	return int64(4*len(w.f32) + 2*len(w.bf16) + len(w.i8) + 4*len(w.scales) + 4*len(w.sums))
+	return int64(4*len(w.f32) + 2*len(w.bf16) + len(w.i8))
 }
 
 // panelF32 returns panel p and those after it; so do panelBF16 and panelI8.
@@ -43,7 +40,7 @@ func (w *weight) panelF32(p int) []float32 { return w.f32[p*w.k*kernel.PanelN:] 
 
 func (w *weight) panelBF16(p int) []uint16 { return w.bf16[p*kernel.Pairs(w.k)*kernel.PanelN*2:] }
 
-func (w *weight) panelI8(p int) []int8 { return w.i8[p*kernel.Quads(w.k)*kernel.PanelN*4:] }
+func (w *weight) panelI8(p int) []byte { return w.i8[p*kernel.PanelBytesI8(w.k):] }
 
 // Pack implements tensor.Device.
 func (d *Device) Pack(m tensor.Matrix, dt dtype.DType) (tensor.Weight, error) {
@@ -157,12 +154,8 @@ func (d *Device) pack(w *weight, dt dtype.DType, m tensor.Matrix, src func(i int
 		}
 		size = kernel.Pairs(w.k) * kernel.PanelN * 2
 	case dtype.I8:
-		if w.k > kernel.MaxQuantized {
-			return fmt.Errorf("rows have %d values, expected at most %d for int8", w.k, kernel.MaxQuantized)
-		}
-		w.i8 = hugePages(make([]int8, max(kernel.PackedI8(w.n, w.k), 1)))
-		w.scales, w.sums = make([]float32, kernel.Panels(w.n)*kernel.PanelN), make([]int32, kernel.Panels(w.n)*kernel.PanelN)
-		size = kernel.Quads(w.k) * kernel.PanelN * 4
+		w.i8 = hugePages(make([]byte, max(kernel.PackedI8(w.n, w.k), 1)))
+		size = kernel.PanelBytesI8(w.k)
 	default:
 		return fmt.Errorf("packing as %s is not supported; expected F32, BF16 or I8", dt)
 	}
@@ -173,7 +166,7 @@ func (d *Device) pack(w *weight, dt dtype.DType, m tensor.Matrix, src func(i int
 			case dtype.BF16:
 				kernel.PackPanelBF16(w.bf16[p*size:(p+1)*size], p, w.n, w.k, src, row)
 			case dtype.I8:
-				kernel.PackPanelI8(w.i8[p*size:(p+1)*size], w.scales[p*kernel.PanelN:], w.sums[p*kernel.PanelN:], p, w.n, w.k, src, row)
+				kernel.PackPanelI8(w.i8[p*size:(p+1)*size], p, w.n, w.k, src, row)
 			default:
 				kernel.PackPanelF32(w.f32[p*size:(p+1)*size], p, w.n, w.k, src, row)
 			}
