@@ -230,19 +230,20 @@ func PanelI8(c []float32, ldc int, a []float32, m, k int, panel []byte, cols int
 		return
 	}
 	quads, each := Quads(k), rowWords(k)
+	var sums tileBuffer
 	if cols < PanelN {
 		var t tileBuffer
 		for i, rows := 0, 0; i < m; i += rows {
 			rows = nextTile(m - i)
 			t.load(c[i*ldc:], ldc, rows, cols, accumulate)
-			tileI8(t[:], PanelN, a[i*each:], panel, rows, quads, true)
+			tileI8(t[:], PanelN, a[i*each:], panel, rows, quads, true, &sums)
 			t.store(c[i*ldc:], ldc, rows, cols)
 		}
 		return
 	}
 	for i, rows := 0, 0; i < m; i += rows {
 		rows = nextTile(m - i)
-		tileI8(c[i*ldc:], ldc, a[i*each:], panel, rows, quads, accumulate)
+		tileI8(c[i*ldc:], ldc, a[i*each:], panel, rows, quads, accumulate, &sums)
 	}
 }
 

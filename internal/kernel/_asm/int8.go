@@ -7,8 +7,9 @@ import "fmt"
 // corrections [rows] and the integers [quads][rows][4]; a quad is four neighbouring k. b
 // is one panel: the bytes [quads][32][4] of its first block. The scales of a block stand
 // before its bytes, and those of the columns in question at scales. load is 1 if the
-// product is added to c.
-const tileI8Params = "c *float32, ldc uintptr, a *float32, scales *uint16, b *byte, rows, quads int, load uintptr"
+// product is added to c. Sums over several blocks are kept in sums [rows, columns], since
+// rows of c often lie in the same few sets of the cache.
+const tileI8Params = "c *float32, ldc uintptr, a *float32, scales *uint16, b *byte, rows, quads int, load uintptr, sums *float32"
 
 // blockQuads is kernel.blockQuads, and scaleBytes kernel.scaleBytes.
 const blockQuads, scaleBytes = 16, 64
@@ -54,19 +55,44 @@ func (f *file) tileI8(requires, name string, most, columns int, body func(rows i
 	f.op("MOVQ b+32(FP), BX")
 	f.op("MOVQ rows+40(FP), R8")
 	f.op("MOVQ quads+48(FP), CX")
-	f.op("MOVQ load+56(FP), DX")
+	f.op("MOVQ sums+64(FP), DX")
 	f.op("SUBQ BX, R10")
-	if columns > 8 { // a mask of c's values that are added
-		f.op("NEGQ DX")
-		f.op("KMOVW DX, K1")
+	w := w512
+	if columns == 8 {
+		w = w256
 	}
-	f.choose("R8", most, body)
+	f.choose("R8", most, func(rows int) {
+		i8Begin(f, w, rows, columns, "load+56(FP)")
+		body(rows)
+	})
+}
+
+// i8Begin sets the sums of a tile to c if load is not 0, or to zero.
+func i8Begin(f *file, w width, rows, columns int, load string) {
+	f.op("MOVQ DI, R13")
+	f.op("CMPQ %s, $0", load)
+	f.op("JEQ zero%d", rows)
+	for r := range rows {
+		for c := 0; c < columns; c += w.n {
+			f.op("VMOVUPS %d(R13), %s", 4*c, w.r(0))
+			f.op("VMOVUPS %s, %d(DX)", w.r(0), 4*(r*columns+c))
+		}
+		if r < rows-1 {
+			f.op("ADDQ SI, R13")
+		}
+	}
+	f.op("JMP block%d", rows)
+	f.label(fmt.Sprintf("zero%d", rows))
+	w.xor(f, 0)
+	for c := 0; c < rows*columns; c += w.n {
+		f.op("VMOVUPS %s, %d(DX)", w.r(0), 4*c)
+	}
 }
 
 // i8Blocks writes the loop over the blocks of a tile. begin prepares the accumulators,
-// quad adds one quad, and finish adds the block's product to c. In them R9 is the tile's
-// scales and corrections, (R11)(R10*1) the scales of the columns, and R13, in finish, the
-// first row of c.
+// quad adds one quad, and finish adds the block's product to the sums. In them R9 is the
+// tile's scales and corrections and (R11)(R10*1) the scales of the columns. In finish,
+// after the latter are read, destination gives R13 and R11: where the results go.
 func i8Blocks(f *file, rows, quadBytes int, begin, quad, finish func()) {
 	f.label(fmt.Sprintf("block%d", rows))
 	f.op("MOVQ AX, R9")
@@ -83,12 +109,20 @@ func i8Blocks(f *file, rows, quadBytes int, begin, quad, finish func()) {
 	f.op("ADDQ $128, BX")
 	f.op("DECQ R12")
 	f.op("JNZ loop%d", rows)
-	f.op("MOVQ DI, R13")
 	finish()
-	f.op("MOVQ $1, DX") // later blocks are added
 	f.op("ADDQ $%d, BX", scaleBytes)
 	f.op("TESTQ CX, CX")
 	f.op("JNZ block%d", rows)
+}
+
+// i8Destination sets R13 to the first row of the sums, or of c after the last block, and
+// R11 to the distance of rows in bytes.
+func i8Destination(f *file, columns int) {
+	f.op("MOVQ DX, R13")
+	f.op("MOVQ $%d, R11", 4*columns)
+	f.op("TESTQ CX, CX")
+	f.op("CMOVQEQ DI, R13")
+	f.op("CMOVQEQ SI, R11")
 }
 
 // i8Scales reads scales of outputs, bfloat16 at a byte offset, as float32.
@@ -123,36 +157,29 @@ func i8VNNI(f *file, rows int) {
 		for c := range 2 {
 			i8Scales(f, w512, 26+c, 32*c)
 		}
+		i8Destination(f, 32)
 		for r := range rows {
 			f.op("VBROADCASTSS %d(R9), Z28", 4*r)
 			for c := range 2 {
-				i8Finish(f, w512, 2*r+c, 26+c, 28, 64*c, "")
+				i8Finish(f, w512, 2*r+c, 26+c, 28, 128*r+64*c, 64*c)
 			}
 			if r < rows-1 {
-				f.op("ADDQ SI, R13")
+				f.op("ADDQ R11, R13")
 			}
 		}
-		f.op("KXNORW K1, K1, K1")
 	}
 	i8Blocks(f, rows, 4, begin, quad, finish)
 	f.end()
 }
 
-// i8Finish turns the int32 sums of register acc into float32, scales them and
-// adds them to c or writes them. label is a name for AVX2's jump.
-func i8Finish(f *file, w width, acc, scales, row, at int, label string) {
+// i8Finish turns the int32 sums of register acc into float32, scales them, adds the sums
+// at a byte offset and writes the result at another.
+func i8Finish(f *file, w width, acc, scales, row, from, to int) {
 	f.op("VCVTDQ2PS %s, %s", w.r(acc), w.r(acc))
 	f.op("VMULPS %s, %s, %s", w.r(scales), w.r(acc), w.r(acc))
 	f.op("VMULPS %s, %s, %s", w.r(row), w.r(acc), w.r(acc))
-	if w.n == 16 {
-		f.op("VADDPS %d(R13), %s, K1, %s", at, w.r(acc), w.r(acc))
-	} else {
-		f.op("TESTQ DX, DX")
-		f.op("JZ %s", label)
-		f.op("VADDPS %d(R13), %s, %s", at, w.r(acc), w.r(acc))
-		f.label(label)
-	}
-	f.op("VMOVUPS %s, %d(R13)", w.r(acc), at)
+	f.op("VADDPS %d(DX), %s, %s", from, w.r(acc), w.r(acc))
+	f.op("VMOVUPS %s, %d(R13)", w.r(acc), to)
 }
 
 // i8Widened multiplies 16-bit values: A holds them, and B is widened as it is
@@ -207,6 +234,7 @@ func i8Multiply(f *file, w width, r, b, scratch int) {
 // i8Collect adds the partial sums of each output, and the block's product to c.
 func i8Collect(f *file, w width, rows, b, order int) {
 	i8Scales(f, w, b, 0)
+	i8Destination(f, w.n)
 	if w.n == 16 {
 		f.op("VMOVDQU64 everyOther<>(SB), %s", w.r(order))
 	}
@@ -225,13 +253,10 @@ func i8Collect(f *file, w width, rows, b, order int) {
 		f.op("VPBROADCASTD %d(R9), %s", 4*(rows+r), w.r(b+1))
 		f.op("VPADDD %s, %s, %s", w.r(b+1), x, x)
 		f.op("VBROADCASTSS %d(R9), %s", 4*r, w.r(b+1))
-		i8Finish(f, w, 2*r, b, b+1, 0, fmt.Sprintf("store%d_%d", rows, r))
+		i8Finish(f, w, 2*r, b, b+1, 4*w.n*r, 0)
 		if r < rows-1 {
-			f.op("ADDQ SI, R13")
+			f.op("ADDQ R11, R13")
 		}
-	}
-	if w.n == 16 {
-		f.op("KXNORW K1, K1, K1")
 	}
 }
 
@@ -239,7 +264,7 @@ func i8Collect(f *file, w width, rows, b, order int) {
 // once, from beginning to end.
 func i8Row(f *file) {
 	f.text(routine{
-		name: "rowI8AVX2", params: "c, a *float32, scales *uint16, b *byte, quads int, load uintptr",
+		name: "rowI8AVX2", params: "c, a *float32, scales *uint16, b *byte, quads int, load uintptr, sums *float32",
 		does: "computes c[j] (=|+=) Σ over blocks of (Σₖ a[k]·b[k][j] + correction)·scales[j]·scale for one row and 32 columns",
 		twin: "tileI8Generic", requires: "AVX2",
 	})
@@ -248,8 +273,9 @@ func i8Row(f *file) {
 	f.op("MOVQ scales+16(FP), R10")
 	f.op("MOVQ b+24(FP), BX")
 	f.op("MOVQ quads+32(FP), CX")
-	f.op("MOVQ load+40(FP), DX")
+	f.op("MOVQ sums+48(FP), DX")
 	f.op("SUBQ BX, R10")
+	i8Begin(f, w256, 1, 32, "load+40(FP)")
 	begin := func() {
 		for i := range 8 {
 			w256.xor(f, i)
@@ -268,11 +294,14 @@ func i8Row(f *file) {
 		f.op("VBROADCASTSS (R9), Y15")
 		f.op("VPBROADCASTD 4(R9), Y13")
 		for c := range 4 {
+			i8Scales(f, w256, 8+c, 16*c)
+		}
+		i8Destination(f, 32)
+		for c := range 4 {
 			f.op("VPHADDD Y%d, Y%d, Y%d", 2*c+1, 2*c, c)
 			f.op("VPERMQ $0xd8, Y%d, Y%d", c, c)
 			f.op("VPADDD Y13, Y%d, Y%d", c, c)
-			i8Scales(f, w256, 14, 16*c)
-			i8Finish(f, w256, c, 14, 15, 32*c, fmt.Sprintf("store%d", c))
+			i8Finish(f, w256, c, 8+c, 15, 32*c, 32*c)
 		}
 	}
 	i8Blocks(f, 1, 8, begin, quad, finish)
