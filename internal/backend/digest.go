@@ -15,6 +15,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"barka/internal/badinput"
+	"barka/internal/dtype"
 	"barka/internal/hub"
 	"barka/internal/model"
 )
@@ -31,7 +32,16 @@ func (e *Engine) Digest(name string) (string, error) {
 		return "", err
 	}
 	content, err := e.digest(dir)
-	return content + "-" + strings.ToLower(string(o.DType)), err
+	return content + "-" + strings.ToLower(packedType(o.DType)), err
+}
+
+// packedType names the type of packed weights in digests. For integers it includes their
+// scheme: with one scale per row, until November 2026, outputs were others.
+func packedType(dt dtype.DType) string {
+	if dt == dtype.I8 {
+		return "I8-rotated-64"
+	}
+	return string(dt)
 }
 
 // digest returns the Digest of a directory, and an error if its files are not those

@@ -44,7 +44,11 @@ func (d *Decoder) EvalModel() (*EvalModel, error) {
 	if torch == "bfloat16" || torch == "float16" {
 		size = 2
 	}
-	info := eval.ModelInfo{DType: "torch." + torch, Size: lighteval.FormatBytes(i.Parameters * size), Digest: digest + "-" + string(i.DType)}
+	info := eval.ModelInfo{
+		DType:  "torch." + torch,
+		Size:   lighteval.FormatBytes(i.Parameters * size),
+		Digest: digest + "-" + packedType(i.DType),
+	}
 	if d.adapter != "" {
 		if info.AdapterDigest, err = d.engine.digest(d.adapter); err != nil {
 			return nil, err
