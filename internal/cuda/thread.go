@@ -47,7 +47,7 @@ type thread struct {
 	failed atomic.Pointer[error]
 }
 
-// tensorMap is what the copy engine is told of a bfloat16 matrix: rows of cols values, stride values
+// tensorMap describes a bfloat16 matrix to the copy engine: rows of cols values, stride values
 // from one to the next, of which boxes of box rows and 64 values are taken.
 type tensorMap struct {
 	base                    Pointer

@@ -39,7 +39,7 @@ type Options struct {
 	Dataset string `json:"dataset"`
 	// Model is the generator's name, for provenance.
 	Model string `json:"model"`
-	// ModelDigest identifies its weights, where they are at hand.
+	// ModelDigest identifies its weights, if they are available.
 	ModelDigest string `json:"model_digest,omitempty"`
 	// LongQuantile of the passages' lengths divides single questions from
 	// conversations: 0.75 in the published description, 0.8 in the code.

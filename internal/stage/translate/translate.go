@@ -30,7 +30,7 @@ type Translator interface {
 	// Name identifies the model in provenance.
 	Name() string
 	// Translate returns a translation of each text, in order; onDone, if not
-	// nil, is told of each.
+	// nil, is called after each.
 	Translate(ctx context.Context, texts []string, onDone func()) ([]Translation, error)
 	// CountTokens returns the tokens of a text as the model takes it.
 	CountTokens(text string) int
@@ -59,7 +59,7 @@ type Alternative struct {
 // Options are everything that changes what translate writes.
 type Options struct {
 	Model string `json:"model"` // the translator's name
-	// ModelDigest identifies its weights, where they are at hand.
+	// ModelDigest identifies its weights, if they are available.
 	ModelDigest string `json:"model_digest,omitempty"`
 	From        string `json:"from"` // NLLB's or M2M-100's codes; rows have NLLB's
 	To          string `json:"to"`
