@@ -18,6 +18,8 @@ func Hadamard(x []float32) { hadamardTo(x, x) }
 // hadamardTo sets y to the transform of x; y may be x.
 func hadamardTo(y, x []float32) {
 	y = y[:len(x)]
+	done := hadamardWhole(y, x)
+	x, y = x[done:], y[done:]
 	for b := hadamardLength; len(x) > 0; x, y = x[b:], y[b:] {
 		for b > len(x) {
 			b /= 2

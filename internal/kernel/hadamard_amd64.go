@@ -2,6 +2,17 @@ package kernel
 
 import "barka/internal/cpu"
 
+// hadamardWhole sets y to the transform of the whole blocks of x and returns their length,
+// or 0 if the level has no assembly for them.
+func hadamardWhole(y, x []float32) int {
+	blocks := len(x) / hadamardLength
+	if blocks == 0 || cpu.Current() < cpu.AVX512 {
+		return 0
+	}
+	hadamard512AVX512(&y[0], &x[0], blocks)
+	return blocks * hadamardLength
+}
+
 // hadamardBlocks sets y to x after the steps within blocks of 16 values. It returns the
 // distance of the next step: 1 if it took none and y is x.
 func hadamardBlocks(y, x []float32) int {

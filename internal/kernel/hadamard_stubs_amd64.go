@@ -25,3 +25,9 @@ func hadamard16AVX2(y, x *float32, blocks int)
 //
 //go:noescape
 func butterfliesAVX2(x *float32, half, pairs int)
+
+// hadamard512AVX512 sets y to x with each block of 512 values transformed and divided by √512.
+// Requires AVX-512. Plain Go twin: transformBlock.
+//
+//go:noescape
+func hadamard512AVX512(y, x *float32, blocks int)

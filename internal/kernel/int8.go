@@ -257,8 +257,15 @@ func TransposePanelI8(dst []uint16, w []byte, n, k, n0, n1, k0 int) {
 		clear(out)
 	}
 	var scales [PanelN]float32
+	var lines [16 * PanelN]uint32
 	for p := n0 / PanelN; p*PanelN < n1; p++ {
 		panel, rows := w[p*size:(p+1)*size], min(PanelN, n1-p*PanelN)
+		if rows == PanelN && cols == PanelN && pairsOfI8(&lines, panel, k0/4) {
+			to := out[(p*PanelN-n0)/2*PanelN:]
+			if transposePairPanel(to, lines[:]) && transposePairPanel(to[8*PanelN:], lines[16:]) {
+				continue
+			}
+		}
 		for j := range scales {
 			scales[j] = scaleOf(panel, k0/4, j)
 		}

@@ -95,3 +95,19 @@ func carryBlocks(x []float32, exponent, one uint32) (done int, carry uint32) {
 	}
 	return 0, 0
 }
+
+// pairsOfI8 sets lines [16][32] to the pairs of the eight quads from q on, which share
+// their scales, and reports whether the level has assembly.
+func pairsOfI8(lines *[16 * PanelN]uint32, panel []byte, q int) bool {
+	at := lineOf(q)
+	b, scales := &panel[at : at+8*PanelN*4][0], (*uint16)(unsafe.Pointer(&panel[lineOf(q&^(blockQuads-1))-scaleBytes]))
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
+		pairsOfI8AVX512(&lines[0], b, scales)
+	case level >= cpu.AVX2:
+		pairsOfI8AVX2(&lines[0], b, scales)
+	default:
+		return false
+	}
+	return true
+}

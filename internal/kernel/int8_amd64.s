@@ -5745,6 +5745,160 @@ nothing:
 	XORL AX, AX
 	JMP next
 
+// pairsOfI8AVX512 sets 16 lines of 32 pairs (k even, k odd) to 8 lines of quads: bytes less 128,
+// times the scales, rounded to bfloat16. Requires AVX-512. Plain Go twin: TransposePanelI8.
+//
+// func pairsOfI8AVX512(dst *uint32, b *byte, scales *uint16)
+TEXT ·pairsOfI8AVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ b+8(FP), SI
+	MOVQ scales+16(FP), DX
+	VPBROADCASTD lowByte<>(SB), Z8
+	VPBROADCASTD half<>(SB), Z9
+	VPSRLD $7, Z8, Z10
+	VPSLLD $7, Z10, Z11
+	MOVQ $2, R9
+columns:
+	VPMOVZXWD (DX), Z7
+	VPSLLD $16, Z7, Z7
+	MOVQ $8, CX
+loop:
+	VMOVDQU32 (SI), Z6
+	VPANDD Z6, Z8, Z0
+	VPSUBD Z11, Z0, Z0
+	VCVTDQ2PS Z0, Z0
+	VMULPS Z7, Z0, Z0
+	VPSRLD $16, Z0, Z4
+	VPANDD Z4, Z10, Z4
+	VPADDD Z9, Z0, Z0
+	VPADDD Z4, Z0, Z0
+	VPSRLD $16, Z0, Z0
+	VPSRLD $8, Z6, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBD Z11, Z1, Z1
+	VCVTDQ2PS Z1, Z1
+	VMULPS Z7, Z1, Z1
+	VPSRLD $16, Z1, Z4
+	VPANDD Z4, Z10, Z4
+	VPADDD Z9, Z1, Z1
+	VPADDD Z4, Z1, Z1
+	VPSRLD $16, Z1, Z1
+	VPSLLD $16, Z1, Z1
+	VPORD Z1, Z0, Z1
+	VMOVDQU32 Z1, 0(DI)
+	VPSRLD $16, Z6, Z2
+	VPANDD Z2, Z8, Z2
+	VPSUBD Z11, Z2, Z2
+	VCVTDQ2PS Z2, Z2
+	VMULPS Z7, Z2, Z2
+	VPSRLD $16, Z2, Z4
+	VPANDD Z4, Z10, Z4
+	VPADDD Z9, Z2, Z2
+	VPADDD Z4, Z2, Z2
+	VPSRLD $16, Z2, Z2
+	VPSRLD $24, Z6, Z3
+	VPSUBD Z11, Z3, Z3
+	VCVTDQ2PS Z3, Z3
+	VMULPS Z7, Z3, Z3
+	VPSRLD $16, Z3, Z4
+	VPANDD Z4, Z10, Z4
+	VPADDD Z9, Z3, Z3
+	VPADDD Z4, Z3, Z3
+	VPSRLD $16, Z3, Z3
+	VPSLLD $16, Z3, Z3
+	VPORD Z3, Z2, Z3
+	VMOVDQU32 Z3, 128(DI)
+	ADDQ $128, SI
+	ADDQ $256, DI
+	DECQ CX
+	JNZ loop
+	ADDQ $32, DX
+	SUBQ $960, SI
+	SUBQ $1984, DI
+	DECQ R9
+	JNZ columns
+	VZEROUPPER
+	RET
+
+// pairsOfI8AVX2 sets 16 lines of 32 pairs (k even, k odd) to 8 lines of quads: bytes less 128,
+// times the scales, rounded to bfloat16. Requires AVX2 and FMA. Plain Go twin: TransposePanelI8.
+//
+// func pairsOfI8AVX2(dst *uint32, b *byte, scales *uint16)
+TEXT ·pairsOfI8AVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ b+8(FP), SI
+	MOVQ scales+16(FP), DX
+	VPBROADCASTD lowByte<>(SB), Y8
+	VPBROADCASTD half<>(SB), Y9
+	VPSRLD $7, Y8, Y10
+	VPSLLD $7, Y10, Y11
+	MOVQ $4, R9
+columns:
+	VPMOVZXWD (DX), Y7
+	VPSLLD $16, Y7, Y7
+	MOVQ $8, CX
+loop:
+	VMOVDQU (SI), Y6
+	VPAND Y6, Y8, Y0
+	VPSUBD Y11, Y0, Y0
+	VCVTDQ2PS Y0, Y0
+	VMULPS Y7, Y0, Y0
+	VPSRLD $16, Y0, Y4
+	VPAND Y4, Y10, Y4
+	VPADDD Y9, Y0, Y0
+	VPADDD Y4, Y0, Y0
+	VPSRLD $16, Y0, Y0
+	VPSRLD $8, Y6, Y1
+	VPAND Y1, Y8, Y1
+	VPSUBD Y11, Y1, Y1
+	VCVTDQ2PS Y1, Y1
+	VMULPS Y7, Y1, Y1
+	VPSRLD $16, Y1, Y4
+	VPAND Y4, Y10, Y4
+	VPADDD Y9, Y1, Y1
+	VPADDD Y4, Y1, Y1
+	VPSRLD $16, Y1, Y1
+	VPSLLD $16, Y1, Y1
+	VPOR Y1, Y0, Y1
+	VMOVDQU Y1, 0(DI)
+	VPSRLD $16, Y6, Y2
+	VPAND Y2, Y8, Y2
+	VPSUBD Y11, Y2, Y2
+	VCVTDQ2PS Y2, Y2
+	VMULPS Y7, Y2, Y2
+	VPSRLD $16, Y2, Y4
+	VPAND Y4, Y10, Y4
+	VPADDD Y9, Y2, Y2
+	VPADDD Y4, Y2, Y2
+	VPSRLD $16, Y2, Y2
+	VPSRLD $24, Y6, Y3
+	VPSUBD Y11, Y3, Y3
+	VCVTDQ2PS Y3, Y3
+	VMULPS Y7, Y3, Y3
+	VPSRLD $16, Y3, Y4
+	VPAND Y4, Y10, Y4
+	VPADDD Y9, Y3, Y3
+	VPADDD Y4, Y3, Y3
+	VPSRLD $16, Y3, Y3
+	VPSLLD $16, Y3, Y3
+	VPOR Y3, Y2, Y3
+	VMOVDQU Y3, 128(DI)
+	ADDQ $128, SI
+	ADDQ $256, DI
+	DECQ CX
+	JNZ loop
+	ADDQ $16, DX
+	SUBQ $992, SI
+	SUBQ $2016, DI
+	DECQ R9
+	JNZ columns
+	VZEROUPPER
+	RET
+
+DATA half<>+0(SB)/4, $0x00007fff
+GLOBL half<>(SB), RODATA|NOPTR, $4
+DATA lowByte<>+0(SB)/4, $0x000000ff
+GLOBL lowByte<>(SB), RODATA|NOPTR, $4
 DATA magnitude<>+0(SB)/4, $0x7fffffff
 GLOBL magnitude<>(SB), RODATA|NOPTR, $4
 DATA most<>+0(SB)/4, $0x42fe0000

@@ -13,3 +13,5 @@ func quantizeBlocks([]int16, []float32, float32) int { return 0 }
 func absMaxBlocks([]float32) (done int, top uint32) { return 0, 0 }
 
 func carryBlocks([]float32, uint32, uint32) (done int, carry uint32) { return 0, 0 }
+
+func pairsOfI8(*[16 * PanelN]uint32, []byte, int) bool { return false }

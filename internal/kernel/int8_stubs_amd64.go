@@ -71,3 +71,15 @@ func quantizeAVX2(dst *int16, x *float32, blocks int, inv float32)
 //
 //go:noescape
 func quantizeBytesAVX512(dst *uint32, x *float32, blocks int, scales *uint32, correction, step uintptr)
+
+// pairsOfI8AVX512 sets 16 lines of 32 pairs (k even, k odd) to 8 lines of quads: bytes less 128,
+// times the scales, rounded to bfloat16. Requires AVX-512. Plain Go twin: TransposePanelI8.
+//
+//go:noescape
+func pairsOfI8AVX512(dst *uint32, b *byte, scales *uint16)
+
+// pairsOfI8AVX2 sets 16 lines of 32 pairs (k even, k odd) to 8 lines of quads: bytes less 128,
+// times the scales, rounded to bfloat16. Requires AVX2 and FMA. Plain Go twin: TransposePanelI8.
+//
+//go:noescape
+func pairsOfI8AVX2(dst *uint32, b *byte, scales *uint16)

@@ -1,6 +1,9 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // hadamard writes the steps of the Hadamard transform (function Hadamard).
 func hadamard() *file {
@@ -16,6 +19,7 @@ func hadamard() *file {
 		hadamard16(f, w)
 		butterflies(f, w)
 	}
+	hadamard512(f)
 	return f
 }
 
@@ -99,4 +103,79 @@ func butterflies(f *file, w width) {
 	f.op("DECQ CX")
 	f.op("JNZ pair")
 	f.end()
+}
+
+// hadamard512 writes the transform of blocks of 512 values in two passes over memory: the
+// steps within 64 values in four registers, the others in eight.
+func hadamard512(f *file) {
+	f.text(routine{
+		name: "hadamard512AVX512", params: "y, x *float32, blocks int",
+		does: "sets y to x with each block of 512 values transformed and divided by √512", twin: "transformBlock", requires: "AVX-512",
+	})
+	scale := f.constant("scale512", math.Float32bits(float32(1/math.Sqrt(512))))
+	f.op("MOVQ y+0(FP), DI")
+	f.op("MOVQ x+8(FP), SI")
+	f.op("MOVQ blocks+16(FP), CX")
+	swaps := []string{"VPERMILPS $0xb1, %s, %s", "VPERMILPS $0x4e, %s, %s",
+		"VSHUFF32X4 $0xb1, %[1]s, %[1]s, %[2]s", "VSHUFF32X4 $0x4e, %[1]s, %[1]s, %[2]s"}
+	for i := range swaps {
+		f.op("VMOVUPS %s<>(SB), Z%d", signsOf(1<<i), 16+i)
+	}
+	f.op("VBROADCASTSS %s, Z20", scale)
+	f.label("block")
+	f.op("MOVQ $8, BX")
+	f.label("near")
+	for v := range 4 {
+		f.op("VMOVUPS %d(SI), Z%d", 64*v, v)
+	}
+	for i, swap := range swaps {
+		for v := range 4 {
+			x, t := fmt.Sprintf("Z%d", v+4*(i%2)), fmt.Sprintf("Z%d", v+4-4*(i%2))
+			f.op(swap, x, t)
+			f.op("VFMADD231PS Z%d, %s, %s", 16+i, x, t)
+		}
+	}
+	for v, r := range between(f, 4, 0, 8) {
+		f.op("VMOVUPS Z%d, %d(DI)", r, 64*v)
+	}
+	f.op("ADDQ $256, SI")
+	f.op("ADDQ $256, DI")
+	f.op("DECQ BX")
+	f.op("JNZ near")
+	f.op("SUBQ $2048, DI")
+	f.op("MOVQ $4, BX")
+	f.label("far")
+	for v := range 8 {
+		f.op("VMOVUPS %d(DI), Z%d", 256*v, v)
+	}
+	for v, r := range between(f, 8, 0, 8) {
+		f.op("VMULPS Z20, Z%d, Z%d", r, r)
+		f.op("VMOVUPS Z%d, %d(DI)", r, 256*v)
+	}
+	f.op("ADDQ $64, DI")
+	f.op("DECQ BX")
+	f.op("JNZ far")
+	f.op("ADDQ $%d, DI", 2048-256)
+	f.op("DECQ CX")
+	f.op("JNZ block")
+	f.end()
+}
+
+// between writes the steps between n registers, alternately from first and second on. It
+// returns the registers of the results.
+func between(f *file, n, first, second int) []int {
+	for h := 1; h < n; h *= 2 {
+		for i := range n {
+			if i&h == 0 {
+				f.op("VADDPS Z%d, Z%d, Z%d", first+i+h, first+i, second+i)
+				f.op("VSUBPS Z%d, Z%d, Z%d", first+i+h, first+i, second+i+h)
+			}
+		}
+		first, second = second, first
+	}
+	results := make([]int, n)
+	for i := range results {
+		results[i] = first + i
+	}
+	return results
 }

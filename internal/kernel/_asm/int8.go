@@ -27,6 +27,9 @@ func int8() *file {
 		quantize(f, w)
 	}
 	quantizeBytes(f)
+	for _, w := range []width{w512, w256} {
+		i8Pairs(f, w)
+	}
 	f.vectors["everyOther"] = [16]uint32{0, 0, 2, 0, 4, 0, 6, 0, 1, 0, 3, 0, 5, 0, 7, 0}
 	return f
 }
@@ -492,4 +495,67 @@ func reduce(f *file, op string) {
 	f.op("%s X5, X4, X4", op)
 	f.op("VPSHUFD $0xb1, X4, X5")
 	f.op("%s X5, X4, X4", op)
+}
+
+// i8Pairs writes eight quads of a panel as bfloat16, in the pairs of a bfloat16 panel.
+func i8Pairs(f *file, w width) {
+	low, half := f.constant("lowByte", 0xff), f.constant("half", 0x7fff)
+	f.text(routine{
+		name: "pairsOfI8" + w.name, params: "dst *uint32, b *byte, scales *uint16",
+		does: "sets 16 lines of 32 pairs (k even, k odd) to 8 lines of quads: bytes less 128, times the scales, rounded to bfloat16",
+		twin: "TransposePanelI8", requires: w.requires,
+	})
+	f.op("MOVQ dst+0(FP), DI")
+	f.op("MOVQ b+8(FP), SI")
+	f.op("MOVQ scales+16(FP), DX")
+	f.op("VPBROADCASTD %s, %s", low, w.r(8))
+	f.op("VPBROADCASTD %s, %s", half, w.r(9))
+	f.op("VPSRLD $7, %s, %s", w.r(8), w.r(10))  // one
+	f.op("VPSLLD $7, %s, %s", w.r(10), w.r(11)) // 128
+	and, or := "VPAND", "VPOR"
+	if w.n == 16 {
+		and, or = "VPANDD", "VPORD"
+	}
+	f.op("MOVQ $%d, R9", 32/w.n)
+	f.label("columns")
+	f.op("VPMOVZXWD (DX), %s", w.r(7))
+	f.op("VPSLLD $16, %s, %s", w.r(7), w.r(7))
+	f.op("MOVQ $8, CX")
+	f.label("loop")
+	f.op("VMOVDQU%s (SI), %s", map[int]string{16: "32", 8: ""}[w.n], w.r(6))
+	for k := range 4 {
+		x, t := w.r(k), w.r(4)
+		switch k {
+		case 0:
+			f.op("%s %s, %s, %s", and, w.r(6), w.r(8), x)
+		case 3:
+			f.op("VPSRLD $24, %s, %s", w.r(6), x)
+		default:
+			f.op("VPSRLD $%d, %s, %s", 8*k, w.r(6), x)
+			f.op("%s %s, %s, %s", and, x, w.r(8), x)
+		}
+		f.op("VPSUBD %s, %s, %s", w.r(11), x, x)
+		f.op("VCVTDQ2PS %s, %s", x, x)
+		f.op("VMULPS %s, %s, %s", w.r(7), x, x)
+		f.op("VPSRLD $16, %s, %s", x, t)
+		f.op("%s %s, %s, %s", and, t, w.r(10), t) // ties to even
+		f.op("VPADDD %s, %s, %s", w.r(9), x, x)
+		f.op("VPADDD %s, %s, %s", t, x, x)
+		f.op("VPSRLD $16, %s, %s", x, x)
+		if k%2 == 1 {
+			f.op("VPSLLD $16, %s, %s", x, x)
+			f.op("%s %s, %s, %s", or, x, w.r(k-1), x)
+			f.op("VMOVDQU%s %s, %d(DI)", map[int]string{16: "32", 8: ""}[w.n], x, k/2*128)
+		}
+	}
+	f.op("ADDQ $128, SI")
+	f.op("ADDQ $256, DI")
+	f.op("DECQ CX")
+	f.op("JNZ loop")
+	f.op("ADDQ $%d, DX", 2*w.n)
+	f.op("SUBQ $%d, SI", 8*128-4*w.n)
+	f.op("SUBQ $%d, DI", 8*256-4*w.n)
+	f.op("DECQ R9")
+	f.op("JNZ columns")
+	f.end()
 }
