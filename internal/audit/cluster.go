@@ -1,9 +1,11 @@
 package audit
 
 import (
-	"math"
 	"slices"
 	"strings"
+
+	"barka/internal/minhash"
+	"barka/internal/wordhash"
 )
 
 // Cluster is a question that occurs in more wordings than chance explains, such as an
@@ -31,73 +33,37 @@ const (
 	straggler = 0.6
 )
 
-// A signature holds the smallest hash of a row's words for each of many hash functions
-// (MinHash, Broder 1997). Rows that agree in all hashes of a band are compared. 64 hashes
-// in bands of 4 find a pair of similarity 0.5 with probability 0.64. Missed pairs are
-// joined through other members.
-const (
-	hashes = 64
-	band   = 4
-)
-
-type signature [hashes]uint32
-
-func sign(words []uint64) (s signature) {
-	for i := range s {
-		s[i] = math.MaxUint32
-	}
-	for _, h := range words {
-		a, b := uint32(h), uint32(h>>32)|1
-		for i := range s {
-			s[i] = min(s[i], mix(a+uint32(i)*b))
-		}
-	}
-	return s
-}
-
-// mix spreads the bits of a hash (the finalizer of MurmurHash3).
-func mix(h uint32) uint32 {
-	h = (h ^ h>>16) * 0x85ebca6b
-	h = (h ^ h>>13) * 0xc2b2ae35
-	return h ^ h>>16
-}
-
-func (s *signature) similarity(t *signature) float64 {
-	n := 0
-	for i := range s {
-		if s[i] == t[i] {
-			n++
-		}
-	}
-	return float64(n) / hashes
-}
+// wordings is the scheme by which rows are compared: it finds a pair of similarity 0.5 with
+// probability 0.64. Missed pairs are joined through other members.
+var wordings = minhash.Scheme{Bands: 16, Rows: 4}
 
 // clusters finds Clusters and marks their rows.
 func (r *Report) clusters(items []item) {
-	signatures := make([]signature, len(items))
 	sets := newSets(len(items))
-	type bucket struct {
-		family string
-		band   int
-		key    [band]uint32
+	type family struct {
+		index *minhash.Index
+		items []int // of its signatures
 	}
-	first := map[bucket]int{}
+	families := map[string]*family{}
+	signature := make([]uint32, wordings.Hashes())
 	for i := range items {
 		it := &items[i]
-		w := words(nil, it.compared())
+		w := wordhash.Words(nil, it.compared())
 		if it.fixed || len(w) < shortest {
 			continue // true-or-false statements resemble each other by design
 		}
-		signatures[i] = sign(w)
-		for b := range hashes / band {
-			key := bucket{it.task.family, b, [band]uint32(signatures[i][b*band:])}
-			j, ok := first[key]
-			if !ok {
-				first[key] = i
-			} else if signatures[i].similarity(&signatures[j]) >= similar {
-				sets.join(i, j)
-			}
+		f := families[it.task.family]
+		if f == nil {
+			f = &family{index: minhash.NewIndex(wordings)}
+			families[it.task.family] = f
 		}
+		wordings.Sign(signature, w)
+		f.index.Near(signature, similar, func(j int, _ float64) bool {
+			sets.join(i, f.items[j])
+			return true
+		})
+		f.index.Add(signature)
+		f.items = append(f.items, i)
 	}
 	members := map[int][]*item{}
 	var roots []int
@@ -141,7 +107,7 @@ func withStragglers(rows []*item, items []item, core map[*item]bool) []*item {
 			continue
 		}
 		held := 0
-		for w := range distinct(words(nil, it.compared())) {
+		for w := range distinct(wordhash.Words(nil, it.compared())) {
 			if shared[w] {
 				held++
 			}
@@ -186,7 +152,7 @@ func typicality(rows []*item) float64 {
 	counts := wordCounts(rows)
 	sum := 0.0
 	for _, it := range rows {
-		w := distinct(words(nil, it.compared()))
+		w := distinct(wordhash.Words(nil, it.compared()))
 		usual := 0
 		for w := range w {
 			if 10*counts[w] >= len(rows) {
@@ -202,7 +168,7 @@ func typicality(rows []*item) float64 {
 func wordCounts(rows []*item) map[uint64]int {
 	counts := map[uint64]int{}
 	for _, it := range rows {
-		for w := range distinct(words(nil, it.compared())) {
+		for w := range distinct(wordhash.Words(nil, it.compared())) {
 			counts[w]++
 		}
 	}

@@ -5,7 +5,12 @@ import (
 	"math/bits"
 	"slices"
 	"strings"
+
+	"barka/internal/wordhash"
 )
+
+// shortest is the smallest number of words by which texts can be compared.
+const shortest = 4
 
 // common is the largest number of questions that may hold a sequence of words. A
 // sequence in more questions is a common phrase and is not compared. Equal questions
@@ -67,7 +72,7 @@ func (x *index) add(i int32, it *item) {
 	var parts [][]uint64
 	total, longest := 0, 0
 	for part := range strings.SplitSeq(it.question, "\n") {
-		if w := words(nil, part); len(w) >= shortest {
+		if w := wordhash.Words(nil, part); len(w) >= shortest {
 			parts = append(parts, w)
 			total, longest = total+len(w), max(longest, len(w))
 		}
@@ -110,7 +115,7 @@ func (x *index) add(i int32, it *item) {
 func proofs(texts []string) (out [][]uint64) {
 	least := 1
 	for _, t := range texts {
-		w := words(nil, t)
+		w := wordhash.Words(nil, t)
 		if least == 1 && len(w) > 1 {
 			out, least = nil, 2
 		}
@@ -154,7 +159,7 @@ func sequence(words []uint64) uint64 {
 }
 
 // extend returns the hash of a sequence with one more word.
-func extend(h, word uint64) uint64 { return spread(h ^ word) }
+func extend(h, word uint64) uint64 { return wordhash.Spread(h ^ word) }
 
 // find returns the questions that hold a sequence.
 func (x *index) find(hash uint64) []occurrence {
@@ -185,7 +190,7 @@ func (s *searcher) matches(texts []string) []match {
 	s.words, s.ends, s.hits = s.words[:0], s.ends[:0], s.hits[:0]
 	for _, t := range texts {
 		start := len(s.words)
-		s.words = words(s.words, t)
+		s.words = wordhash.Words(s.words, t)
 		s.ends = append(s.ends, len(s.words))
 		s.look(s.words[start:])
 	}

@@ -42,7 +42,7 @@ func (o Options) filter(ctx context.Context, run *durable.Run, env durable.Env, 
 	}
 	env.Progress.Start("filter", int64(total), "rows")
 	defer env.Progress.Done()
-	f := &filter{o: o, seen: map[string]string{}}
+	f := &filter{o: o, seen: map[[16]byte]string{}}
 	for r, err := range dataset.Rows[dataset.Instruction](ctx, env.In["instructions"]) {
 		if err != nil {
 			return final, err

@@ -32,7 +32,7 @@ func with(change func(*Rules)) Options {
 // check is the reason that a filter with options o gives against r.
 func check(t *testing.T, o Options, r dataset.Instruction) dataset.Reject {
 	t.Helper()
-	got, err := (&filter{o: o, seen: map[string]string{}}).check(r)
+	got, err := (&filter{o: o, seen: map[[16]byte]string{}}).check(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +243,7 @@ func TestSettings(t *testing.T) {
 // TestDuplicates: vowel marks, alef forms and punctuation do not tell rows
 // apart.
 func TestDuplicates(t *testing.T) {
-	f := &filter{o: Defaults(), seen: map[string]string{}}
+	f := &filter{o: Defaults(), seen: map[[16]byte]string{}}
 	if got, err := f.check(row("1", question, answer)); err != nil || got.Reason != "" {
 		t.Fatal(got, err)
 	}

@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"regexp"
 	"slices"
@@ -16,10 +17,10 @@ import (
 	"barka/internal/prose"
 )
 
-// filter holds the rows seen so far: normalised conversation to id.
+// filter holds the rows seen so far: the hash of the normalised conversation to id.
 type filter struct {
 	o    Options
-	seen map[string]string
+	seen map[[16]byte]string
 	kept int
 }
 
@@ -59,7 +60,8 @@ func (f *filter) check(r dataset.Instruction) (dataset.Reject, error) {
 	if !f.o.Duplicates {
 		return pass, nil
 	}
-	key := Key(r.Messages)
+	sum := sha256.Sum256([]byte(Key(r.Messages)))
+	key := [16]byte(sum[:]) // 128 bits: texts are not kept
 	if id, ok := f.seen[key]; ok {
 		return drop("duplicate", "of %s", id), nil
 	}

@@ -1,4 +1,7 @@
-package audit
+// Package wordhash turns texts into hashes of their words, for comparisons that ignore
+// spelling variants of Arabic, case, punctuation and layout. Audits of benchmarks and the
+// search for near-duplicates compare texts by it.
+package wordhash
 
 import (
 	"unicode"
@@ -6,14 +9,11 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// shortest is the smallest number of words by which texts can be compared.
-const shortest = 4
-
-// words appends a hash of each word of a text, in a spelling for comparison: lower case,
+// Words appends a hash of each word of a text, in a spelling for comparison: lower case,
 // compatibility forms resolved, Arabic without vowel signs and tatweel, with one form of
 // alef, ya, kaf, ha and ta marbuta, and with ASCII digits. Marks of direction and joining
 // are ignored. Every other character that is not a letter or digit ends a word.
-func words(to []uint64, text string) []uint64 {
+func Words(to []uint64, text string) []uint64 {
 	if !plain(text) && norm.NFKC.QuickSpanString(text) < len(text) {
 		text = norm.NFKC.String(text)
 	}
@@ -25,12 +25,12 @@ func words(to []uint64, text string) []uint64 {
 			h = (h ^ uint64(r)) * prime
 			letters++
 		case r == ' ' && letters > 0:
-			to = append(to, spread(h))
+			to = append(to, Spread(h))
 			h, letters = start, 0
 		}
 	}
 	if letters > 0 {
-		to = append(to, spread(h))
+		to = append(to, Spread(h))
 	}
 	return to
 }
@@ -47,8 +47,8 @@ func plain(text string) bool {
 	return true
 }
 
-// spread mixes the bits of a hash.
-func spread(h uint64) uint64 {
+// Spread mixes the bits of a hash.
+func Spread(h uint64) uint64 {
 	h = (h ^ h>>32) * 0x9e3779b97f4a7c15
 	return h ^ h>>29
 }

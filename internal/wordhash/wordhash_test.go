@@ -1,4 +1,4 @@
-package audit
+package wordhash
 
 import (
 	"slices"
@@ -18,19 +18,19 @@ func TestWords(t *testing.T) {
 		{"x² ½", "x2 1 2"},
 		{"", "؟ … «»", "\u064b"},
 	} {
-		want := words(nil, same[0])
+		want := Words(nil, same[0])
 		for _, s := range same[1:] {
-			if got := words(nil, s); !slices.Equal(got, want) {
+			if got := Words(nil, s); !slices.Equal(got, want) {
 				t.Errorf("%q is not compared as %q is", s, same[0])
 			}
 		}
 	}
 	for _, s := range [][2]string{{"سار", "صار"}, {"علم نافع", "علمنافع"}, {"ab", "ba"}, {"1975", "1957"}} {
-		if slices.Equal(words(nil, s[0]), words(nil, s[1])) {
+		if slices.Equal(Words(nil, s[0]), Words(nil, s[1])) {
 			t.Errorf("%q is compared as %q is", s[0], s[1])
 		}
 	}
-	if got := words([]uint64{7}, "واحد اثنان"); len(got) != 3 || got[0] != 7 {
+	if got := Words([]uint64{7}, "واحد اثنان"); len(got) != 3 || got[0] != 7 {
 		t.Errorf("%d words after one", len(got)-1)
 	}
 }
@@ -39,7 +39,7 @@ func TestWords(t *testing.T) {
 func TestPlain(t *testing.T) {
 	for r := rune(1); r < 0x3000; r++ {
 		for _, s := range []string{string(r), "ا" + string(r), "لا" + string(r) + "\u0651\u064e"} {
-			if plain(s) && !slices.Equal(words(nil, s), words(nil, norm.NFKC.String(s))) {
+			if plain(s) && !slices.Equal(Words(nil, s), Words(nil, norm.NFKC.String(s))) {
 				t.Errorf("%U: other words when normalised", r)
 				break
 			}
