@@ -56,6 +56,37 @@ func (p *RowOffsets) Scores(dst []float32, ldd int, q []float32, ldq, m, lo, hi 
 	}
 }
 
+// KeyPanel copies rows lo ≤ j < lo+32 to a panel [d][32], in which a row is a column. Columns
+// after the last row repeat it.
+func (p *RowOffsets) KeyPanel(dst []float32, lo int) {
+	if lo < 0 || lo >= p.n || len(dst) < p.d*PanelN {
+		panic("kernel: the panel does not fit its rows")
+	}
+	for half := 0; half < PanelN; half += 16 {
+		var at [16]int
+		for i := range at {
+			at[i] = p.at[min(lo+half+i, p.n-1)]
+		}
+		transposeRows(view32(dst[half:]), PanelN, view32(p.base), &at, 16, p.d)
+	}
+}
+
+// PanelQueries is the number of queries that ScoresOfPanel computes at a time.
+const PanelQueries = 4
+
+// ScoresOfPanel sets dst[r·ldd+j] = q[r]·column j for the queries r < m, which are ldq values
+// apart, and all 32 columns of a panel [d][32]. Order and bits are those of Scores. It is
+// faster for many queries, and needs a level with KeyPanels.
+func ScoresOfPanel(dst []float32, ldd int, q []float32, ldq, m, d int, panel []float32) {
+	if d%16 != 0 || d == 0 || m < 1 || len(q) < (m-1)*ldq+d || len(panel) < d*PanelN {
+		panic("kernel: the scores do not fit their operands")
+	}
+	checkTile(dst, ldd, m, PanelN)
+	for r := 0; r < m; r += PanelQueries {
+		scoresOfPanel(dst[r*ldd:], ldd, q[r*ldq:], ldq, min(PanelQueries, m-r), d, panel)
+	}
+}
+
 // WeightedSum adds Σ w[j]·row lo+j to y, j ascending. Order and bits are those of
 // MulPanel. len(y) is the width d, a multiple of 16.
 func (p *RowOffsets) WeightedSum(y, w []float32, lo int) {

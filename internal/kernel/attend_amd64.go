@@ -22,6 +22,23 @@ func (p *RowOffsets) scores(dst []float32, ldd int, q []float32, ldq, rows int, 
 	}
 }
 
+// KeyPanels reports whether the level in use has ScoresOfPanel.
+func KeyPanels() bool { return cpu.Current() >= cpu.AVX512 }
+
+func scoresOfPanel(dst []float32, ldd int, q []float32, ldq, m, d int, panel []float32) {
+	od, oq, blocks := uintptr(4*ldd), uintptr(4*ldq), d/16
+	switch m {
+	case 1:
+		scoresPanelAVX512x1(&dst[0], od, &q[0], oq, &panel[0], blocks)
+	case 2:
+		scoresPanelAVX512x2(&dst[0], od, &q[0], oq, &panel[0], blocks)
+	case 3:
+		scoresPanelAVX512x3(&dst[0], od, &q[0], oq, &panel[0], blocks)
+	case 4:
+		scoresPanelAVX512x4(&dst[0], od, &q[0], oq, &panel[0], blocks)
+	}
+}
+
 func (p *RowOffsets) weightedSum(y, w []float32, at []int) {
 	switch level := cpu.Current(); {
 	case level >= cpu.AVX512:

@@ -2,6 +2,34 @@
 
 package kernel
 
+// scoresPanelAVX512x1 sets dst[r][j] = Σᵢ q[r][i]·panel[i][j] for 1 queries and 32 keys, whose
+// width is blocks·16, with the bits of scores; ldd and ldq are in bytes. Requires AVX-512. Plain Go
+// twin: scoresGeneric.
+//
+//go:noescape
+func scoresPanelAVX512x1(dst *float32, ldd uintptr, q *float32, ldq uintptr, panel *float32, blocks int)
+
+// scoresPanelAVX512x2 sets dst[r][j] = Σᵢ q[r][i]·panel[i][j] for 2 queries and 32 keys, whose
+// width is blocks·16, with the bits of scores; ldd and ldq are in bytes. Requires AVX-512. Plain Go
+// twin: scoresGeneric.
+//
+//go:noescape
+func scoresPanelAVX512x2(dst *float32, ldd uintptr, q *float32, ldq uintptr, panel *float32, blocks int)
+
+// scoresPanelAVX512x3 sets dst[r][j] = Σᵢ q[r][i]·panel[i][j] for 3 queries and 32 keys, whose
+// width is blocks·16, with the bits of scores; ldd and ldq are in bytes. Requires AVX-512. Plain Go
+// twin: scoresGeneric.
+//
+//go:noescape
+func scoresPanelAVX512x3(dst *float32, ldd uintptr, q *float32, ldq uintptr, panel *float32, blocks int)
+
+// scoresPanelAVX512x4 sets dst[r][j] = Σᵢ q[r][i]·panel[i][j] for 4 queries and 32 keys, whose
+// width is blocks·16, with the bits of scores; ldd and ldq are in bytes. Requires AVX-512. Plain Go
+// twin: scoresGeneric.
+//
+//go:noescape
+func scoresPanelAVX512x4(dst *float32, ldd uintptr, q *float32, ldq uintptr, panel *float32, blocks int)
+
 // scoresAVX512x1 sets dst[r][j] = q[r]·k[at[j]] for 1 queries and groups of four keys, whose width
 // is blocks·16; ldd and ldq are in bytes, at in values. Requires AVX-512. Plain Go twin:
 // scoresGeneric.

@@ -59,6 +59,51 @@ func TestScores(t *testing.T) {
 	})
 }
 
+// TestScoresOfPanel: the same bits as Scores, for any number of queries and keys.
+func TestScoresOfPanel(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		if !KeyPanels() {
+			t.Skip("this level computes all scores from rows")
+		}
+		rng := newRand(14)
+		for _, d := range []int{16, 48, 64, 256} {
+			const ld, off = 300, 3
+			k := random(rng, 50*ld)
+			for _, n := range []int{1, 15, 16, 31, 32, 33, 64} {
+				list := make([]int32, n)
+				for i := range list {
+					list[i] = int32(rng.IntN(50))
+				}
+				var p RowOffsets
+				p.Set(k, list, ld, off, d)
+				for m := 1; m <= 2*PanelQueries+1; m++ {
+					ldq, ldd := d+m, Panels(n)*PanelN+m
+					q := random(rng, m*ldq)
+					want := make([]float32, m*ldd)
+					p.Scores(want, ldd, q, ldq, m, 0, n)
+					got, check := guarded(t, (m-1)*ldd+Panels(n)*PanelN, m%3)
+					panel := make([]float32, d*PanelN)
+					for j := 0; j < n; j += PanelN {
+						p.KeyPanel(panel, j)
+						ScoresOfPanel(got[j:], ldd, q, ldq, m, d, panel)
+					}
+					check()
+					for r := range m {
+						if !slices.Equal(got[r*ldd:r*ldd+n], want[r*ldd:r*ldd+n]) {
+							t.Fatalf("width %d, query %d of %d, %d keys: other bits than Scores", d, r, m, n)
+						}
+						for _, v := range got[min(r*ldd+Panels(n)*PanelN, len(got)):min((r+1)*ldd, len(got))] {
+							if v != guard {
+								t.Fatalf("width %d, query %d of %d: wrote between rows", d, r, m)
+							}
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
 // TestWeighted: the same bits as the product of the row with a panel.
 func TestWeighted(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
@@ -192,6 +237,14 @@ func TestPlacesAreChecked(t *testing.T) {
 			}()
 			var p RowOffsets
 			p.Set(make([]float32, 4*16), rows, 16, 0, 16)
+		}()
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("rows %v of a matrix of 4 were gathered", rows)
+				}
+			}()
+			GatherPanel(make([]float32, 4*PanelN), make([]float32, 4*PanelN), rows, PanelN, 0, PanelN)
 		}()
 	}
 }

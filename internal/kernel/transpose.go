@@ -44,6 +44,17 @@ func evenly(first, ld, n int) (at [16]int) {
 // GatherPanel copies rows of v to a panel [len(rows)][32]: for each row r the
 // cols ≤ 32 values from v[r·ld+off] on. The other columns are zero.
 func GatherPanel(dst, v []float32, rows []int32, ld, off, cols int) {
+	for _, r := range rows {
+		if at := int(r)*ld + off; at < 0 || at+cols > len(v) {
+			panic("kernel: a row is outside its matrix")
+		}
+	}
+	if len(dst) < len(rows)*PanelN || cols > PanelN {
+		panic("kernel: the panel does not fit its rows")
+	}
+	if cols == PanelN && len(rows) > 0 && gatherRows(dst, v, rows, ld, off) {
+		return
+	}
 	for i, r := range rows {
 		at := int(r)*ld + off
 		n := copy(dst[i*PanelN:(i+1)*PanelN], v[at:at+cols])

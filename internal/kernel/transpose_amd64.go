@@ -102,6 +102,21 @@ func transposePairPanel(dst, src []uint32) bool {
 	return false
 }
 
+// gatherRows is GatherPanel for whole lines. It reports whether the level in use has a
+// kernel for it. The rows have been checked.
+func gatherRows(dst, v []float32, rows []int32, ld, off int) bool {
+	to, from := unsafe.Pointer(&dst[0]), unsafe.Pointer(&v[off])
+	switch level := cpu.Current(); {
+	case level >= cpu.AVX512:
+		gatherAVX512(to, from, &rows[0], uintptr(4*ld), len(rows))
+	case level >= cpu.AVX2:
+		gatherAVX2(to, from, &rows[0], uintptr(4*ld), len(rows))
+	default:
+		return false
+	}
+	return true
+}
+
 // byteOffsets turns offsets in words into offsets in bytes.
 func byteOffsets(at *[16]int) (bytes [16]uintptr) {
 	for r, o := range at {

@@ -844,6 +844,30 @@ loop:
 	VZEROUPPER
 	RET
 
+// gatherAVX512 copies 32 words from src + rows[i]·ld to line i of dst, for i < n; ld is in bytes.
+// Requires AVX-512. Plain Go twin: GatherPanel.
+//
+// func gatherAVX512(dst, src unsafe.Pointer, rows *int32, ld uintptr, n int)
+TEXT ·gatherAVX512(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), R13
+	MOVQ rows+16(FP), SI
+	MOVQ ld+24(FP), DX
+	MOVQ n+32(FP), CX
+loop:
+	MOVLQSX (SI), AX
+	IMULQ DX, AX
+	VMOVUPS 0(R13)(AX*1), Z0
+	VMOVUPS 64(R13)(AX*1), Z1
+	VMOVUPS Z0, 0(DI)
+	VMOVUPS Z1, 64(DI)
+	ADDQ $4, SI
+	ADDQ $128, DI
+	DECQ CX
+	JNZ loop
+	VZEROUPPER
+	RET
+
 // roundBF16AVX2 rounds float32 values to bfloat16 in place, ties to even, for blocks of 16 values.
 // Requires AVX2 and FMA. Plain Go twin: RoundBF16.
 //
@@ -881,6 +905,34 @@ loop:
 	VPSLLD $16, Y1, Y1
 	VMOVUPS Y1, 32(DI)
 	ADDQ $64, DI
+	DECQ CX
+	JNZ loop
+	VZEROUPPER
+	RET
+
+// gatherAVX2 copies 32 words from src + rows[i]·ld to line i of dst, for i < n; ld is in bytes.
+// Requires AVX2 and FMA. Plain Go twin: GatherPanel.
+//
+// func gatherAVX2(dst, src unsafe.Pointer, rows *int32, ld uintptr, n int)
+TEXT ·gatherAVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), R13
+	MOVQ rows+16(FP), SI
+	MOVQ ld+24(FP), DX
+	MOVQ n+32(FP), CX
+loop:
+	MOVLQSX (SI), AX
+	IMULQ DX, AX
+	VMOVUPS 0(R13)(AX*1), Y0
+	VMOVUPS 32(R13)(AX*1), Y1
+	VMOVUPS 64(R13)(AX*1), Y2
+	VMOVUPS 96(R13)(AX*1), Y3
+	VMOVUPS Y0, 0(DI)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, 64(DI)
+	VMOVUPS Y3, 96(DI)
+	ADDQ $4, SI
+	ADDQ $128, DI
 	DECQ CX
 	JNZ loop
 	VZEROUPPER

@@ -50,8 +50,20 @@ func transposePairPanelAVX2(dst, src unsafe.Pointer)
 //go:noescape
 func roundBF16AVX512(x unsafe.Pointer, blocks int)
 
+// gatherAVX512 copies 32 words from src + rows[i]·ld to line i of dst, for i < n; ld is in bytes.
+// Requires AVX-512. Plain Go twin: GatherPanel.
+//
+//go:noescape
+func gatherAVX512(dst, src unsafe.Pointer, rows *int32, ld uintptr, n int)
+
 // roundBF16AVX2 rounds float32 values to bfloat16 in place, ties to even, for blocks of 16 values.
 // Requires AVX2 and FMA. Plain Go twin: RoundBF16.
 //
 //go:noescape
 func roundBF16AVX2(x unsafe.Pointer, blocks int)
+
+// gatherAVX2 copies 32 words from src + rows[i]·ld to line i of dst, for i < n; ld is in bytes.
+// Requires AVX2 and FMA. Plain Go twin: GatherPanel.
+//
+//go:noescape
+func gatherAVX2(dst, src unsafe.Pointer, rows *int32, ld uintptr, n int)

@@ -6,6 +6,9 @@ import "fmt"
 // of keys and values by a list of offsets, counted in values.
 func attend() *file {
 	f := newFile("attend")
+	for rows := 1; rows <= 4; rows++ {
+		scoresPanel(f, rows)
+	}
 	for _, w := range []width{w512, w256} {
 		for rows := 1; rows <= 3; rows++ {
 			scores(f, w, rows)
@@ -92,6 +95,96 @@ func scores(f *file, w width, rows int) {
 	f.op("ADDQ $32, SI")
 	f.op("DECQ BX")
 	f.op("JNZ group")
+	f.end()
+}
+
+// laneOrder is the order in which scores adds up the 16 lanes of an accumulator: the sum
+// of each pair, of pairs of sums, and so on.
+var laneOrder = [16]int{0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15}
+
+// scoresPanel writes the dot products of up to four queries with a panel of 32 keys. A
+// lane of scores' accumulator is here a register with 32 keys, and no register has to be
+// added up. Two lanes are computed at a time, in Z0–Z23: the first two sets of registers
+// hold the first pair of lanes, the last two sets the second pair. Their sums go through
+// the stack.
+func scoresPanel(f *file, rows int) {
+	size := rows * 128 // bytes of a set
+	f.text(routine{
+		name: fmt.Sprintf("scoresPanelAVX512x%d", rows), frame: size,
+		params: "dst *float32, ldd uintptr, q *float32, ldq uintptr, panel *float32, blocks int",
+		does: fmt.Sprintf("sets dst[r][j] = Σᵢ q[r][i]·panel[i][j] for %d queries and 32 keys, whose width is blocks·16, "+
+			"with the bits of scores; ldd and ldq are in bytes", rows),
+		twin: "scoresGeneric", requires: w512.requires,
+	})
+	f.op("MOVQ dst+0(FP), DI")
+	f.op("MOVQ ldd+8(FP), SI")
+	f.op("MOVQ ldq+24(FP), DX")
+	f.op("LEAQ (DX)(DX*2), R9")
+	f.op("LEAQ (SI)(SI*2), R10")
+	reg := func(set, r, c int) string { return fmt.Sprintf("Z%d", 2*rows*set+2*r+c) }
+	each := func(op func(r, c int)) {
+		for r := range rows {
+			for c := range 2 {
+				op(r, c)
+			}
+		}
+	}
+	add := func(from, to int) {
+		each(func(r, c int) { f.op("VADDPS %s, %s, %s", reg(from, r, c), reg(to, r, c), reg(to, r, c)) })
+	}
+	query := []string{"%d(AX)", "%d(AX)(DX*1)", "%d(AX)(DX*2)", "%d(AX)(R9*1)"}
+	pair := func(lanes []int, set int) {
+		for s := set; s < set+2; s++ {
+			each(func(r, c int) { f.op("VPXORQ %[1]s, %[1]s, %[1]s", reg(s, r, c)) })
+		}
+		f.op("MOVQ q+16(FP), AX")
+		f.op("MOVQ panel+32(FP), BX")
+		f.op("MOVQ blocks+40(FP), CX")
+		loop := fmt.Sprintf("lanes%d", lanes[0])
+		f.label(loop)
+		for i, lane := range lanes {
+			f.op("VMOVUPS %d(BX), Z24", 128*lane)
+			f.op("VMOVUPS %d(BX), Z25", 128*lane+64)
+			for r := range rows {
+				t := fmt.Sprintf("Z%d", 26+r)
+				f.op("VBROADCASTSS "+query[r]+", %s", 4*lane, t)
+				f.op("VFMADD231PS Z24, %s, %s", t, reg(set+i, r, 0))
+				f.op("VFMADD231PS Z25, %s, %s", t, reg(set+i, r, 1))
+			}
+		}
+		f.op("ADDQ $64, AX")
+		f.op("ADDQ $2048, BX")
+		f.op("DECQ CX")
+		f.op("JNZ %s", loop)
+		add(set+1, set)
+	}
+	stack := func(op string) {
+		each(func(r, c int) { f.op(op, reg(0, r, c), fmt.Sprintf("sums-%d(SP)", size-128*r-64*c)) })
+	}
+	result := func(op string) {
+		at := []string{"%d(DI)", "%d(DI)(SI*1)", "%d(DI)(SI*2)", "%d(DI)(R10*1)"}
+		each(func(r, c int) { f.op(op, reg(0, r, c), fmt.Sprintf(at[r], 64*c)) })
+	}
+	// The sum of the first two quarters is on the stack, the third quarter in dst.
+	for quarter := range 4 {
+		lanes := laneOrder[4*quarter:]
+		pair(lanes[:2], 0)
+		pair(lanes[2:4], 1)
+		add(1, 0)
+		switch quarter {
+		case 0:
+			stack("VMOVUPS %s, %s")
+		case 1:
+			stack("VADDPS %[2]s, %[1]s, %[1]s")
+			stack("VMOVUPS %s, %s")
+		case 2:
+			result("VMOVUPS %s, %s")
+		case 3:
+			result("VADDPS %[2]s, %[1]s, %[1]s")
+			stack("VADDPS %[2]s, %[1]s, %[1]s")
+			result("VMOVUPS %s, %s")
+		}
+	}
 	f.end()
 }
 

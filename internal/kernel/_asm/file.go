@@ -37,7 +37,7 @@ func (f *file) op(format string, args ...any) {
 func (f *file) text(r routine) {
 	f.routines = append(f.routines, r)
 	f.WriteString(comment(r.doc()))
-	fmt.Fprintf(f, "//\n// %s\nTEXT ·%s(SB), NOSPLIT, $0-%d\n", r.declaration(), r.name, r.argumentBytes())
+	fmt.Fprintf(f, "//\n// %s\nTEXT ·%s(SB), NOSPLIT, $%d-%d\n", r.declaration(), r.name, r.frame, r.argumentBytes())
 }
 
 func (f *file) label(name string) { fmt.Fprintf(f, "%s:\n", name) }

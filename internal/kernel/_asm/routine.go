@@ -14,6 +14,7 @@ type routine struct {
 	does     string // what it computes, after its name; without a full stop
 	twin     string // the plain Go function, or the one whose loop does the same
 	requires string // instruction sets
+	frame    int    // bytes on the stack
 }
 
 func (r routine) doc() string {

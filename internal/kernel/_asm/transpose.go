@@ -14,6 +14,7 @@ func transpose() *file {
 	pairPanels8(f)
 	for _, w := range []width{w512, w256} {
 		roundBF16(f, w)
+		gather(f, w)
 	}
 	return f
 }
@@ -299,4 +300,33 @@ func roundBF16(f *file, w width) {
 // EVEX.512.F2.0F38.W0 72 /r.
 func vcvtne2ps2bf16(low, high, dst int) string {
 	return evexBytes(0x72, 2, 3, low, high, dst) + fmt.Sprintf(" // VCVTNE2PS2BF16 Z%d, Z%d, Z%d", low, high, dst)
+}
+
+// gather writes the copies of 32 words from each of several rows into lines that follow
+// one another.
+func gather(f *file, w width) {
+	f.text(routine{
+		name: "gather" + w.name, params: "dst, src unsafe.Pointer, rows *int32, ld uintptr, n int",
+		does: "copies 32 words from src + rows[i]·ld to line i of dst, for i < n; ld is in bytes",
+		twin: "GatherPanel", requires: w.requires,
+	})
+	f.op("MOVQ dst+0(FP), DI")
+	f.op("MOVQ src+8(FP), R13")
+	f.op("MOVQ rows+16(FP), SI")
+	f.op("MOVQ ld+24(FP), DX")
+	f.op("MOVQ n+32(FP), CX")
+	f.label("loop")
+	f.op("MOVLQSX (SI), AX")
+	f.op("IMULQ DX, AX")
+	for i := range 32 / w.n {
+		f.op("VMOVUPS %d(R13)(AX*1), %s", i*w.n*4, w.r(i))
+	}
+	for i := range 32 / w.n {
+		f.op("VMOVUPS %s, %d(DI)", w.r(i), i*w.n*4)
+	}
+	f.op("ADDQ $4, SI")
+	f.op("ADDQ $128, DI")
+	f.op("DECQ CX")
+	f.op("JNZ loop")
+	f.end()
 }

@@ -13,7 +13,7 @@ import (
 // the scores in the cache. blockRows is the usual number, blockScores the most scores
 // of a task, and fewRows the least number of rows.
 const (
-	blockRows   = 96
+	blockRows   = 128
 	blockScores = 1 << 17
 	fewRows     = 24
 )
@@ -198,8 +198,12 @@ func (t *tile) forward(o *attentionOperands) {
 	t.scatter(o.out, x)
 }
 
-// scoreStride returns the distance of rows of n scores. Kernels write groups of four.
-func scoreStride(n int) int { return (n + 3) / 4 * 4 }
+// scoreStride returns the distance of rows of n scores. Kernels write whole panels of keys.
+// The distance is an odd number of cache lines: rows whose distance is a multiple of a page
+// would share a few sets of the first-level cache.
+func scoreStride(n int) int {
+	return kernel.Panels(n)*kernel.PanelN + 16
+}
 
 // locate returns the offsets of the head's values in the rows of x that hold the keys
 // lo ≤ j < hi. Heads whose width the kernels do not take are copied first.
@@ -228,6 +232,10 @@ const keyBlock = 4096
 // undefined.
 func (t *tile) scores(dst, x []float32, k tensor.Tensor, lo, hi int) {
 	p, d, n, ld := t.locate(k, lo, hi), t.stride(), hi-lo, scoreStride(hi-lo)
+	if t.rows() > directRows && kernel.KeyPanels() {
+		t.scoresOfPanels(dst, x, p, lo, n)
+		return
+	}
 	block := max(4, keyBlock/d/4*4)
 	for j := 0; j < n; j += block {
 		for r := 0; r < t.rows(); r += 3 {
@@ -235,6 +243,24 @@ func (t *tile) scores(dst, x []float32, k tensor.Tensor, lo, hi int) {
 			from, _ := t.visible(t.position + r/t.group())
 			_, to := t.visible(t.position + (r+m-1)/t.group())
 			p.Scores(dst[r*ld:], ld, x[r*d:], d, m, max(j, (from-lo)/4*4), min(j+block, to-lo))
+		}
+	}
+}
+
+// scoresOfPanels is scores for many rows: the same bits, from panels of keys that are made
+// once for all rows.
+func (t *tile) scoresOfPanels(dst, x []float32, keys *kernel.RowOffsets, lo, n int) {
+	d, ld, rows := t.stride(), scoreStride(n), t.rows()
+	panel := grow(&t.w.keys, d*kernel.PanelN)
+	for j := 0; j < n; j += kernel.PanelN {
+		keys.KeyPanel(panel, j)
+		for r := 0; r < rows; r += kernel.PanelQueries {
+			m := min(kernel.PanelQueries, rows-r)
+			from, _ := t.visible(t.position + r/t.group())
+			_, to := t.visible(t.position + (r+m-1)/t.group())
+			if from-lo < j+kernel.PanelN && j < to-lo {
+				kernel.ScoresOfPanel(dst[r*ld+j:], ld, x[r*d:], d, m, d, panel)
+			}
 		}
 	}
 }

@@ -47,6 +47,7 @@ type scratch struct {
 	grads   []float32
 	// of attention: gathered rows, and gradients of a head
 	x, dy, dk, dv []float32
+	keys          []float32 // a panel
 	offsets       kernel.RowOffsets
 }
 
