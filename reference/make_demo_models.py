@@ -2,8 +2,8 @@
 
     python reference/make_demo_models.py [gemma2|nllb] --parallel PARALLEL.tmx.zip [--steps N] [--out DIR] [--check N]
 
-It needs the packages of requirements.txt and, in the repository, the prompts of synth
-(internal/stage/synth/prompts), the demonstration's pages and the tokenizers
+It needs the packages of requirements.txt and, in the repository, the demonstration's prompts, its pages
+and the tokenizers
 (internal/demo/models, by demo_tokenizers.py). PARALLEL.tmx.zip is all.en-ar.tmx.zip of TICO-19.
 --steps 0 needs no parallel text. Without --out it writes over the committed models.
 
@@ -29,7 +29,7 @@ from transformers import (AutoTokenizer, Gemma2Config, Gemma2ForCausalLM, M2M100
 from demo_tokenizers import DEMO, ROOT, parallel
 
 HERE = pathlib.Path(__file__).resolve().parent
-PROMPTS = ROOT / "internal" / "stage" / "synth" / "prompts"
+PROMPTS = ROOT / "internal" / "demo" / "prompts"
 IGNORE = -100
 
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"barka/internal/backend"
@@ -10,15 +11,17 @@ import (
 )
 
 type synthCmd struct {
-	In          string        `required:"" help:"Dataset of passages." placeholder:"DIR"`
-	Out         string        `required:"" help:"Dataset directory to write." placeholder:"DIR"`
-	Model       string        `required:"" help:"Model directory or hub id, or the endpoint's name for the model." placeholder:"MODEL"`
+	In          string        `help:"Dataset of passages." placeholder:"DIR"`
+	Out         string        `help:"Dataset directory to write." placeholder:"DIR"`
+	Model       string        `help:"Model directory or hub id, or the endpoint's name for the model." placeholder:"MODEL"`
 	Endpoint    string        `help:"OpenAI-compatible address; without it the model runs here." placeholder:"URL"`
 	KeyVariable string        `help:"Environment variable that holds the endpoint's API key." placeholder:"NAME"`
 	RPM         int           `name:"requests-per-minute" help:"Rate limit of the endpoint; 0 is none." default:"0"`
 	Concurrency int           `help:"Requests in flight at once." default:"8"`
 	Timeout     time.Duration `help:"Timeout of one request." default:"10m"`
 	DType       string        `name:"dtype" help:"Type of the weights if the model runs here; default: the checkpoint's." placeholder:"TYPE"`
+	Prompts     string        `help:"Directory with the prompts; default: the built-in ones." placeholder:"DIR"`
+	ShowPrompts bool          `help:"Print the prompts, and their digest; ask nothing. Needs neither --in, --out nor --model."`
 	Dataset     string        `help:"Name of the rows' dataset." default:"wiki"`
 	Quantile    float64       `name:"long-quantile" help:"Passages longer than this share of all become conversations." default:"0.75"`
 	LongChars   int           `help:"Length of those passages in characters, instead of the quantile (the original: 2204)." default:"0"`
@@ -41,6 +44,9 @@ func (synthCmd) Help() string {
 endpoint's message and the answers so far, and the run goes on. Every answer is stored as it
 arrives; an interrupted run is resumed by the same command and asks for none of them again.
 
+The prompts are files. --show-prompts prints them; copies with your changes are used with
+--prompts. docs/data.md describes them.
+
 Example:
 
   barka synth --in data/passages --out data/instructions \
@@ -50,19 +56,50 @@ Example:
 func (c *synthCmd) options() synth.Options {
 	o := synth.Defaults()
 	o.Dataset, o.LongQuantile, o.LongChars, o.Turns, o.Independent = c.Dataset, c.Quantile, c.LongChars, c.Turns, c.Independent
-	o.JSON = c.JSONForm
+	o.JSON, o.Prompts = c.JSONForm, c.Prompts
 	o.Temperature, o.TopP, o.MaxTokens, o.MinTurns = c.Temperature, c.TopP, c.MaxTokens, c.MinTurns
 	o.MaxFailuresInARow, o.MaxFailureShare, o.Concurrency = c.InARow, c.Share, c.Concurrency
 	return o
 }
 
+// Validate checks the flags that every use but --show-prompts needs.
+func (c *synthCmd) Validate() error {
+	if c.ShowPrompts {
+		return nil
+	}
+	var missing []string
+	for _, f := range []struct{ name, value string }{{"--in", c.In}, {"--out", c.Out}, {"--model", c.Model}} {
+		if f.value == "" {
+			missing = append(missing, f.name)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("missing flags: %s", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+func (c *synthCmd) showPrompts(a *app) error {
+	p, err := synth.LoadPrompts(c.Prompts)
+	if err != nil {
+		return err
+	}
+	return a.ui.Print(p.Show()+"\n\ndigest "+p.Digest(), struct {
+		Prompts string `json:"prompts"`
+		Digest  string `json:"digest"`
+	}{p.Show(), p.Digest()})
+}
+
 func (c *synthCmd) Run(a *app) error {
+	if c.ShowPrompts {
+		return c.showPrompts(a)
+	}
 	o := c.options()
 	if err := o.Validate(); err != nil {
 		return err
 	}
 	if c.DryRun {
-		e, err := synth.Plan(a.ctx, o, c.In)
+		e, err := synth.Plan(a.ctx, o, a.Seed, c.In)
 		if err != nil {
 			return err
 		}

@@ -52,22 +52,24 @@ func Forms() []string {
 // Language (an NLLB code: eng_Latn, arb_Arab); after translation MessagesEN
 // keeps the English source.
 type Instruction struct {
-	ID               string         `json:"id" parquet:"id"`
-	Dataset          string         `json:"dataset" parquet:"dataset"`
-	Form             string         `json:"form" parquet:"form"` // one of Forms, or "" in rows of other programs
-	PassageID        string         `json:"passage_id" parquet:"passage_id"`
-	Title            string         `json:"title" parquet:"title"`
-	URL              string         `json:"url" parquet:"url"`
-	Licence          string         `json:"licence" parquet:"licence"`
-	Messages         []chat.Message `json:"messages" parquet:"messages,list"`
-	MessagesEN       []chat.Message `json:"messages_en" parquet:"messages_en,list"`
-	Language         string         `json:"language" parquet:"language"`
-	Generator        string         `json:"generator" parquet:"generator"`
-	PromptDigest     string         `json:"prompt_digest" parquet:"prompt_digest"`
-	Seed             int64          `json:"seed" parquet:"seed"`
-	FinishReason     string         `json:"finish_reason" parquet:"finish_reason"`
-	PromptTokens     int32          `json:"prompt_tokens" parquet:"prompt_tokens"`
-	CompletionTokens int32          `json:"completion_tokens" parquet:"completion_tokens"`
+	ID           string         `json:"id" parquet:"id"`
+	Dataset      string         `json:"dataset" parquet:"dataset"`
+	Form         string         `json:"form" parquet:"form"` // one of Forms, or "" in rows of other programs
+	PassageID    string         `json:"passage_id" parquet:"passage_id"`
+	Title        string         `json:"title" parquet:"title"`
+	URL          string         `json:"url" parquet:"url"`
+	Licence      string         `json:"licence" parquet:"licence"`
+	Messages     []chat.Message `json:"messages" parquet:"messages,list"`
+	MessagesEN   []chat.Message `json:"messages_en" parquet:"messages_en,list"`
+	Language     string         `json:"language" parquet:"language"`
+	Generator    string         `json:"generator" parquet:"generator"`
+	PromptDigest string         `json:"prompt_digest" parquet:"prompt_digest"`
+	// Kind has the kinds of question of a generated row's turns, separated by blanks.
+	Kind             string `json:"kind,omitempty" parquet:"kind"`
+	Seed             int64  `json:"seed" parquet:"seed"`
+	FinishReason     string `json:"finish_reason" parquet:"finish_reason"`
+	PromptTokens     int32  `json:"prompt_tokens" parquet:"prompt_tokens"`
+	CompletionTokens int32  `json:"completion_tokens" parquet:"completion_tokens"`
 	// Shortened says why a generated conversation has fewer turns than were asked
 	// for; "" for a whole one.
 	Shortened  string    `json:"shortened,omitempty" parquet:"shortened"`

@@ -15,7 +15,7 @@ import (
 	"barka/internal/filelock"
 )
 
-//go:embed all:data models recipe.yaml
+//go:embed all:data models prompts recipe.yaml
 var files embed.FS
 
 // Extract writes the files into a directory and returns the recipe's path.

@@ -16,6 +16,7 @@ import (
 	"barka/internal/nearest"
 	"barka/internal/printable"
 	"barka/internal/stage/convert"
+	"barka/internal/stage/synth"
 	"barka/internal/tokenizer"
 )
 
@@ -101,6 +102,10 @@ func (k *checker) output(context.Context) {
 // models checks the three models and what the stages need of them.
 func (k *checker) models(ctx context.Context) {
 	r := k.r
+	if r.Synth != nil {
+		_, err := synth.LoadPrompts(r.synthOptions().Prompts)
+		k.problem("synth.prompts", err)
+	}
 	if g := r.Models.Generator; r.Synth != nil && g.Endpoint != "" {
 		k.endpoint(ctx, g)
 	} else if r.Synth != nil {

@@ -102,7 +102,7 @@ func (r *Recipe) wikiOptions() wiki.Options {
 }
 
 func (c *chain) synth(ctx context.Context, st stage) error {
-	o := *c.r.Synth
+	o := c.r.synthOptions()
 	client, err := c.generator(&o)
 	if err != nil {
 		return err
@@ -122,6 +122,13 @@ func (c *chain) synth(ctx context.Context, st stage) error {
 		return nil // other sets have instructions
 	}
 	return c.nothing(st.name, m, st.dir)
+}
+
+// synthOptions returns the options of the synth block with resolved paths.
+func (r *Recipe) synthOptions() synth.Options {
+	o := *r.Synth
+	o.Prompts = r.path(o.Prompts)
+	return o
 }
 
 // generator returns the client that writes questions and answers. A local model is

@@ -201,7 +201,7 @@ func (f *forecast) chosen(p *Planned) (int64, string) {
 }
 
 func (f *forecast) synth(st stage) {
-	o := f.r.Synth
+	o := f.r.synthOptions()
 	s := set{"", f.path(st.dir)}
 	f.sets = append(f.sets, s)
 	if f.done(st) {
@@ -209,7 +209,7 @@ func (f *forecast) synth(st stage) {
 		return
 	}
 	p := Planned{Stage: st.name, Out: s.path, Estimated: f.passages.estimated}
-	e := f.synthEstimate(*o)
+	e := f.synthEstimate(o)
 	p.Rows, p.Calls, p.Tokens = int64(e.Passages), int64(e.Calls), e.PromptTokens+int64(e.Calls)*tokensPerCall
 	f.amounts[s.path] = amount{rows: p.Rows, chars: int64(e.Calls) * tokensPerCall * charsPerToken, estimated: true}
 	if p.Rows > 0 {
@@ -238,7 +238,7 @@ func (f *forecast) synthEstimate(o synth.Options) synth.Estimate {
 		path = f.path(passagesDir)
 	}
 	if !f.passages.estimated {
-		if e, err := synth.Plan(f.ctx, o, path); err == nil {
+		if e, err := synth.Plan(f.ctx, o, f.r.Seed, path); err == nil {
 			return e
 		}
 		return synth.Estimate{}

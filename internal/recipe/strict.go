@@ -17,7 +17,7 @@ import (
 // elsewhere lists the fields of stages' options that a block must not set, with the
 // key that sets them. "" marks fields that are computed.
 var elsewhere = map[string]string{
-	"synth.model": "models.generator.model", "synth.model_digest": "",
+	"synth.model": "models.generator.model", "synth.model_digest": "", "synth.prompts_digest": "",
 	"translate.model": "models.translator", "translate.model_digest": "", "translate.to": "language",
 }
 

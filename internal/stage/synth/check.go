@@ -1,6 +1,7 @@
 package synth
 
 import (
+	"cmp"
 	"encoding/json"
 	"regexp"
 	"strings"
@@ -34,14 +35,19 @@ func clean(s string) string {
 	return s
 }
 
+// asksBy has the shapes whose message is a question. A statement and a task ask
+// in the words of the set of prompts.
+var asksBy = map[string]bool{shapeQuestion: true, shapeChoice: true}
+
 func (r *record) checkQuestion(text string) (string, string) {
 	q := clean(text)
+	shape := r.drawn.kind.Shape
 	switch {
 	case q == "":
 		return "", "empty_question"
 	case strings.Contains(q, "\n\n") || len([]rune(q)) > 1000:
 		return "", "long_question"
-	case !strings.Contains(q, "?"):
+	case asksBy[shape] && !strings.ContainsAny(q, "?؟？"):
 		return "", "no_question_mark"
 	case leak.MatchString(q):
 		return "", "leak_question"
@@ -60,10 +66,11 @@ func (r *record) checkQuestion(text string) (string, string) {
 
 func (r *record) checkAnswer(text string) (string, string) {
 	a := clean(text)
+	least := cmp.Or(r.drawn.kind.MinAnswerWords, r.w.o.MinAnswerWords)
 	switch {
 	case a == "":
 		return "", "empty_answer"
-	case len(strings.Fields(a)) < r.w.o.MinAnswerWords:
+	case len(strings.Fields(a)) < least:
 		return "", "short_answer"
 	case leak.MatchString(a):
 		return "", "leak_answer"
@@ -74,12 +81,6 @@ func (r *record) checkAnswer(text string) (string, string) {
 	}
 	return a, ""
 }
-
-// Prompts for all questions of an independent conversation at once.
-const (
-	questionsTags = "questions_tags.txt"
-	questionsJSON = "questions_json.txt"
-)
 
 func (o Options) questionsPrompt() string {
 	if o.JSON {

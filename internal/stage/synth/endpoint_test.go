@@ -130,7 +130,7 @@ func about(n int) []dataset.Passage {
 }
 
 func options() Options {
-	o := Defaults()
+	o := plain()
 	o.LongChars = 200
 	return o
 }
@@ -450,7 +450,7 @@ func TestWrongKindOfRows(t *testing.T) {
 			!strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", text, err)
 		}
-		if _, err := Plan(context.Background(), options(), rows); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Plan(context.Background(), options(), 7, rows); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("planned with %q: %v", text, err)
 		}
 	}

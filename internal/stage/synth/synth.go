@@ -1,19 +1,17 @@
 // Package synth writes instructions from passages with a language model: one
 // question and answer for an ordinary passage, a conversation of three turns
-// for the longest ones. The settings are those of the BARKA models; the
-// prompts, in prompts/, have the same intent in other words.
+// for the longest ones. The settings are those of the BARKA models. The prompts
+// are files: those in prompts/, or the user's own.
 package synth
 
 import (
 	"context"
-	"embed"
 	"errors"
 	"fmt"
 	"math"
 	"reflect"
 	"slices"
 	"strings"
-	"text/template"
 
 	"barka/internal/badinput"
 	"barka/internal/dataset"
@@ -21,16 +19,10 @@ import (
 	"barka/internal/llm"
 )
 
-//go:embed prompts/*.txt
-var promptFiles embed.FS
-
-var prompts = template.Must(template.ParseFS(promptFiles, "prompts/*.txt"))
-
 // version changes when the same options would give another output.
 const (
-	version = 2
-	changed = "conversations keep the turns before one that fails, rejected passages the answers about them; texts " +
-		"about the task are refused"
+	version = 3
+	changed = "prompts are files; kinds of questions, forms and lengths are drawn for each record"
 )
 
 // Options are everything that changes what synth writes.
@@ -41,6 +33,10 @@ type Options struct {
 	Model string `json:"model"`
 	// ModelDigest identifies its weights, if they are available.
 	ModelDigest string `json:"model_digest,omitempty"`
+	// Prompts is a directory with a set of prompts; "" is the shipped set. The
+	// dataset's identity has PromptsDigest, which identifies the set's content.
+	Prompts       string `json:"prompts,omitempty"`
+	PromptsDigest string `json:"prompts_digest,omitempty"`
 	// LongQuantile of the passages' lengths divides single questions from
 	// conversations: 0.75 in the published description, 0.8 in the code.
 	LongQuantile float64 `json:"long_quantile"`
@@ -127,22 +123,34 @@ func (e Estimate) Cost(prompt, completion float64) float64 {
 	return (float64(e.PromptTokens)*prompt + float64(e.MaxTokens)*completion) / 1e6
 }
 
-// Plan reads the passages and says what a run will ask of the model if no
-// text has to be asked for twice.
-func Plan(ctx context.Context, o Options, passages string) (Estimate, error) {
+// Plan reads the passages and says what a run with the seed will ask of the
+// model if no text has to be asked for twice.
+func Plan(ctx context.Context, o Options, seed int64, passages string) (Estimate, error) {
 	if err := o.Validate(); err != nil {
+		return Estimate{}, err
+	}
+	prompts, err := LoadPrompts(o.Prompts)
+	if err != nil {
 		return Estimate{}, err
 	}
 	if err := checkPassages(passages); err != nil {
 		return Estimate{}, err
 	}
-	lengths, err := lengths(ctx, passages)
-	if err != nil {
-		return Estimate{}, err
-	}
-	e := Estimate{Passages: len(lengths), Threshold: threshold(o, lengths)}
-	for _, n := range lengths {
+	var all []int     // characters
+	var singles []int // calls for a single question
+	for p, err := range dataset.Rows[dataset.Passage](ctx, passages) {
+		if err != nil {
+			return Estimate{}, err
+		}
 		calls := 2
+		if d := prompts.draw(drawSeed(seed, p.ID, 0), false); d.writesMessage() {
+			calls = 1
+		}
+		all, singles = append(all, chars(p)), append(singles, calls)
+	}
+	e := Estimate{Passages: len(all), Threshold: threshold(o, all)}
+	for i, n := range all {
+		calls := singles[i]
 		if n >= e.Threshold {
 			e.Long++
 			calls = 2 * o.Turns
@@ -194,18 +202,22 @@ func Run(ctx context.Context, o Options, client llm.Client, env durable.Env) (*d
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	o.Model = client.Name()
+	prompts, err := LoadPrompts(o.Prompts)
+	if err != nil {
+		return nil, err
+	}
+	o.Model, o.PromptsDigest = client.Name(), prompts.Digest()
 	if err := checkPassages(env.In["passages"]); err != nil {
 		return nil, err
 	}
 	recorded := o
-	recorded.MaxFailuresInARow, recorded.MaxFailureShare = 0, 0
+	recorded.MaxFailuresInARow, recorded.MaxFailureShare, recorded.Prompts = 0, 0, ""
 	id := durable.Identity{Stage: "synth", Version: version, Changed: changed, Options: recorded}
 	ran := false
 	m, err := durable.ExecuteAgain(ctx, env, id, func(m *dataset.Manifest) bool { return Failed(m) > 0 },
 		func(run *durable.Run) (durable.Final, error) {
 			ran = true
-			return o.write(ctx, client, run, env)
+			return o.write(ctx, client, prompts, run, env)
 		})
 	if err != nil {
 		return nil, err
@@ -217,13 +229,14 @@ func Run(ctx context.Context, o Options, client llm.Client, env durable.Env) (*d
 }
 
 // write writes the instructions of a run.
-func (o Options) write(ctx context.Context, client llm.Client, run *durable.Run, env durable.Env) (final durable.Final, err error) {
+func (o Options) write(ctx context.Context, client llm.Client, prompts *Prompts, run *durable.Run, env durable.Env) (
+	final durable.Final, err error) {
 	path := env.In["passages"]
 	all, err := lengths(ctx, path)
 	if err != nil {
 		return final, err
 	}
-	w := &writer{o: o, client: client, seed: env.Seed, long: threshold(o, all), calls: run.Journal()}
+	w := &writer{o: o, client: client, prompts: prompts, seed: env.Seed, long: threshold(o, all), calls: run.Journal()}
 	if run.Reopened() {
 		if err := w.restore(ctx, run, env); err != nil {
 			return final, err
@@ -295,6 +308,9 @@ func (w *writer) totals(run *durable.Run) (durable.Final, error) {
 			kind = "multi"
 		}
 		f.Counts[kind]++
+		for _, k := range strings.Fields(r.Kind) {
+			f.Counts["kind_"+k]++
+		}
 		f.Tokens["prompt"] += int64(r.PromptTokens)
 		f.Tokens["completion"] += int64(r.CompletionTokens)
 		if r.Shortened == "" {

@@ -17,6 +17,13 @@ import (
 	"barka/internal/testfiles"
 )
 
+// plain returns the defaults with prompts that draw nothing.
+func plain() Options {
+	o := Defaults()
+	o.Prompts = filepath.Join("..", "..", "demo", "prompts")
+	return o
+}
+
 const goodAnswer = "It is roasted lightly, ground with cardamom, and poured into small cups for every guest."
 
 // scripted is a model whose answers a function gives. It counts its calls.
@@ -82,7 +89,7 @@ func read(t *testing.T, dir string) []dataset.Instruction {
 func TestShortPassagesOneTurnLongOnesThree(t *testing.T) {
 	s := &scripted{answer: polite}
 	at := testEnv(t, testfiles.JSONLines(t, passage(1, 10), passage(2, 20), passage(3, 30), passage(4, 400)))
-	m, err := Run(context.Background(), Defaults(), s, at)
+	m, err := Run(context.Background(), plain(), s, at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +107,7 @@ func TestShortPassagesOneTurnLongOnesThree(t *testing.T) {
 			t.Errorf("row %d: %+v", i, r)
 		}
 	}
-	e, err := Plan(context.Background(), Defaults(), at.In["passages"])
+	e, err := Plan(context.Background(), plain(), at.Seed, at.In["passages"])
 	if err != nil || e.Calls != len(s.calls) || e.Passages != 4 || e.Long != 1 {
 		t.Errorf("planned %+v (%v), made %d calls", e, err, len(s.calls))
 	}
@@ -113,7 +120,7 @@ func TestShortPassagesOneTurnLongOnesThree(t *testing.T) {
 // turns before it in the prompt.
 func TestFollowUpsKnowTheConversation(t *testing.T) {
 	s := &scripted{answer: polite}
-	o := Defaults()
+	o := plain()
 	o.LongChars = 1
 	if _, err := Run(context.Background(), o, s, testEnv(t, testfiles.JSONLines(t, passage(1, 10)))); err != nil {
 		t.Fatal(err)
@@ -146,7 +153,7 @@ func TestIndependentQuestionsInEveryForm(t *testing.T) {
 				}
 				return stop(goodAnswer)
 			}}
-			o := Defaults()
+			o := plain()
 			o.LongChars, o.Independent, o.JSON = 1, true, asJSON
 			at := testEnv(t, testfiles.JSONLines(t, passage(1, 10)))
 			if _, err := Run(context.Background(), o, s, at); err != nil {
@@ -191,7 +198,7 @@ func TestBadTexts(t *testing.T) {
 			return c.give(c.answer)
 		}}
 		at := testEnv(t, testfiles.JSONLines(t, passage(1, 10), dataset.Passage{ID: "blank", Text: " "}))
-		o := Defaults()
+		o := plain()
 		o.LongChars = 1 << 20
 		m, err := Run(context.Background(), o, s, at)
 		if err != nil {
@@ -218,7 +225,7 @@ func TestSecondAttemptIsKept(t *testing.T) {
 		return polite(n, r)
 	}}
 	at := testEnv(t, testfiles.JSONLines(t, passage(1, 10)))
-	o := withConcurrency(Defaults(), 1)
+	o := withConcurrency(plain(), 1)
 	o.LongChars = 1 << 20
 	m, err := Run(context.Background(), o, s, at)
 	if err != nil || m.Counts["out"] != 1 || m.Tokens["prompt"] != 30 {
@@ -230,7 +237,7 @@ func TestPassageTooLongIsRejected(t *testing.T) {
 	s := &scripted{answer: func(int, llm.Request) (llm.Response, error) {
 		return llm.Response{}, &llm.TooLong{Tokens: 9000, Limit: 8192}
 	}}
-	m, err := Run(context.Background(), Defaults(), s, testEnv(t, testfiles.JSONLines(t, passage(1, 10))))
+	m, err := Run(context.Background(), plain(), s, testEnv(t, testfiles.JSONLines(t, passage(1, 10))))
 	if err != nil || m.Counts["rejected_passage_too_long"] != 1 {
 		t.Errorf("%v, %v", err, m)
 	}
@@ -245,7 +252,7 @@ func TestNothingIsPaidForTwice(t *testing.T) {
 		ps = append(ps, passage(i, 10+i))
 	}
 	path := testfiles.JSONLines(t, ps...)
-	o := withConcurrency(Defaults(), 1)
+	o := withConcurrency(plain(), 1)
 	o.LongChars = 1 << 20
 
 	whole := testEnv(t, path)
@@ -304,7 +311,7 @@ func TestWorkersDoNotChangeRows(t *testing.T) {
 	var first []dataset.Instruction
 	for _, workers := range []int{1, 8} {
 		at := testEnv(t, path)
-		if _, err := Run(context.Background(), withConcurrency(Defaults(), workers), &scripted{answer: polite}, at); err != nil {
+		if _, err := Run(context.Background(), withConcurrency(plain(), workers), &scripted{answer: polite}, at); err != nil {
 			t.Fatal(err)
 		}
 		rows := read(t, at.Out)
@@ -325,7 +332,7 @@ func TestValidate(t *testing.T) {
 		"length": func(o *Options) { o.LongChars = -1 },
 		"json":   func(o *Options) { o.JSON = true },
 	} {
-		o := Defaults()
+		o := plain()
 		change(&o)
 		if o.Validate() == nil {
 			t.Errorf("%s: accepted %+v", name, o)

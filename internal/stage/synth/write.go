@@ -2,8 +2,6 @@ package synth
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -16,17 +14,19 @@ import (
 
 // writer turns passages into instructions.
 type writer struct {
-	o      Options
-	client llm.Client
-	seed   int64
-	long   int
-	calls  *durable.Journal // the model's answers, by passage and call
+	o       Options
+	client  llm.Client
+	prompts *Prompts
+	seed    int64
+	long    int
+	calls   *durable.Journal // the model's answers, by passage and call
 }
 
 // record gathers one instruction's texts and its provenance.
 type record struct {
 	w       *writer
 	passage dataset.Passage
+	drawn   drawn // of the turn
 	row     dataset.Instruction
 }
 
@@ -42,7 +42,7 @@ func (w *writer) write(ctx context.Context, p dataset.Passage) ([]dataset.Instru
 	r.row = dataset.Instruction{
 		ID: dataset.ContentID("synth", kind, p.ID), Dataset: w.o.Dataset + "-" +
 			kind, Form: form, PassageID: p.ID, Title: p.Title, URL: p.URL,
-		Licence: p.Licence, Language: "eng_Latn", Generator: w.client.Name(), PromptDigest: w.o.promptDigest(kind),
+		Licence: p.Licence, Language: w.prompts.Language, Generator: w.client.Name(), PromptDigest: w.promptDigest(kind),
 		Seed: dataset.RecordSeed(w.seed, p.ID, "synth"),
 	}
 	var err error
@@ -79,28 +79,63 @@ func rejectOrNil(why *dataset.Reject) error {
 // conversation asks and answers turn by turn, each knowing those before.
 func (r *record) conversation(ctx context.Context, turns int) error {
 	for turn := range turns {
-		question, answer := "question.txt", "answer.txt"
+		question, answer := questionPrompt, answerPrompt
 		if turn > 0 {
-			question, answer = "followup.txt", "followup_answer.txt"
+			question, answer = followupPrompt, followupAnswerPrompt
 		}
+		r.drawn = r.w.prompts.draw(drawSeed(r.w.seed, r.passage.ID, turn), turns > 1)
 		d := r.data()
-		q, err := r.ask(ctx, fmt.Sprintf("question/%d", turn), question, d, r.checkQuestion)
+		if !r.drawn.writesMessage() {
+			q, err := r.ask(ctx, fmt.Sprintf("question/%d", turn), question, d, r.checkQuestion)
+			if err != nil {
+				return err
+			}
+			d.Question = q
+		}
+		message, err := r.drawn.render(d)
 		if err != nil {
 			return err
 		}
-		d.Question = q
+		if r.drawn.kind.Shape == shapeTask { // the prompt has the passage already
+			shown := d
+			shown.Passage = ""
+			if d.Question, err = r.drawn.render(shown); err != nil {
+				return err
+			}
+		} else {
+			d.Question = message
+		}
 		a, err := r.ask(ctx, fmt.Sprintf("answer/%d", turn), answer, d, r.checkAnswer)
 		if err != nil {
 			return err
 		}
-		r.add(q, a)
+		r.add(message, a)
 	}
 	return nil
+}
+
+// drawSeed seeds what is drawn for a turn.
+func drawSeed(seed int64, passage string, turn int) int64 {
+	return dataset.RecordSeed(seed, passage, fmt.Sprintf("synth/draw/%d", turn))
+}
+
+// writesMessage reports whether the user's message needs no model.
+func (d drawn) writesMessage() bool { return d.kind.Ask == "" && d.message != nil }
+
+// render returns the user's message.
+func (d drawn) render(values data) (string, error) {
+	if d.message == nil {
+		return values.Question, nil
+	}
+	var b strings.Builder
+	err := d.message.Execute(&b, values)
+	return strings.TrimSpace(b.String()), err
 }
 
 // independent asks for all questions in one call and answers each alone. A
 // question without a good answer is left out.
 func (r *record) independent(ctx context.Context, turns int) error {
+	r.drawn = drawn{kind: &Kind{Shape: shapeQuestion}}
 	var questions []string
 	_, err := r.ask(ctx, "questions", r.w.o.questionsPrompt(), r.data(), func(text string) (string, string) {
 		questions = parseQuestions(text)
@@ -128,7 +163,7 @@ func (r *record) independent(ctx context.Context, turns int) error {
 	for i, q := range questions {
 		d := r.data()
 		d.Question = q
-		a, err := r.ask(ctx, fmt.Sprintf("answer/%d", i), "answer.txt", d, r.checkAnswer)
+		a, err := r.ask(ctx, fmt.Sprintf("answer/%d", i), answerPrompt, d, r.checkAnswer)
 		var why *dataset.Reject
 		switch {
 		case err == nil:
@@ -142,7 +177,14 @@ func (r *record) independent(ctx context.Context, turns int) error {
 	return first
 }
 
+// add adds a turn. The kinds of all turns are a list of words.
 func (r *record) add(question, answer string) {
+	if name := r.drawn.kind.Name; name != "" {
+		r.row.Kind = strings.TrimSpace(r.row.Kind + " " + name)
+	}
+	if r.drawn.kind.Shape == shapeTask {
+		r.row.Form = dataset.FormInstruction // the message shows the text, and may name it
+	}
 	r.row.Messages = append(r.row.Messages, chat.Message{Role: "user", Content: question}, chat.Message{Role: "assistant", Content: answer})
 }
 
@@ -150,10 +192,12 @@ func (r *record) add(question, answer string) {
 type data struct {
 	Title, Passage, Question, Conversation string
 	Turns                                  int
+	Kind, Form, Answer, Length             string // what was drawn, as sentences
 }
 
 func (r *record) data() data {
-	d := data{Title: r.passage.Title, Passage: r.passage.Text, Turns: r.w.o.Turns}
+	d := data{Title: r.passage.Title, Passage: r.passage.Text, Turns: r.w.o.Turns,
+		Kind: r.drawn.kind.Ask, Form: r.drawn.form, Answer: r.drawn.kind.Answer, Length: r.drawn.length}
 	if r.passage.Section != "" {
 		d.Title += ": " + r.passage.Section
 	}
@@ -173,7 +217,7 @@ func (r *record) data() data {
 // returns the cleaned text or a reason against it.
 func (r *record) ask(ctx context.Context, step, prompt string, d data, check func(string) (text, reason string)) (string, error) {
 	var b strings.Builder
-	if err := prompts.ExecuteTemplate(&b, prompt, d); err != nil {
+	if err := r.w.prompts.templates.ExecuteTemplate(&b, prompt, d); err != nil {
 		return "", err
 	}
 	var schema map[string]any
@@ -228,21 +272,13 @@ func code(s string) string {
 }
 
 // promptDigest identifies the prompts that a kind of record uses.
-func (o Options) promptDigest(kind string) string {
-	names := []string{"question.txt", "answer.txt"}
+func (w *writer) promptDigest(kind string) string {
+	names := []string{questionPrompt, answerPrompt}
 	if kind == "multi" {
-		names = append(names, "followup.txt", "followup_answer.txt")
-		if o.Independent {
-			names = []string{o.questionsPrompt(), "answer.txt"}
+		names = append(names, followupPrompt, followupAnswerPrompt)
+		if w.o.Independent {
+			names = []string{w.o.questionsPrompt(), answerPrompt}
 		}
 	}
-	h := sha256.New()
-	for _, n := range names {
-		data, err := promptFiles.ReadFile("prompts/" + n)
-		if err != nil {
-			panic(err) // the files are part of the program
-		}
-		h.Write(data)
-	}
-	return hex.EncodeToString(h.Sum(nil)[:8])
+	return w.prompts.digest(append(names, kindsFile)...)
 }
