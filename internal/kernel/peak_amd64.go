@@ -8,7 +8,8 @@ import (
 func peak(iterations int, dt dtype.DType) float64 {
 	var loop func(int)
 	var each int // multiplications per instruction
-	switch level := cpu.Current(); {
+	level := cpu.Current()
+	switch {
 	case dt == dtype.I8 && level >= cpu.AVX512VNNI:
 		loop, each = peakI8AVX512VNNI, 64
 	case dt == dtype.I8 && level >= cpu.AVX512:
@@ -24,6 +25,10 @@ func peak(iterations int, dt dtype.DType) float64 {
 	default:
 		return peakGeneric(iterations)
 	}
+	sums := 24
+	if level < cpu.AVX512 {
+		sums = 12
+	}
 	loop(iterations)
-	return float64(iterations) * 12 * 2 * float64(each)
+	return float64(iterations) * 2 * float64(sums*each)
 }

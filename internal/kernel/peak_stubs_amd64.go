@@ -2,37 +2,37 @@
 
 package kernel
 
-// peakF32AVX512 runs iterations of twelve independent multiply-adds. Requires AVX512F. Plain Go
-// twin: peakGeneric.
+// peakF32AVX512 runs iterations of 24 independent multiply-adds. Requires AVX512F. Plain Go twin:
+// peakGeneric.
 //
 //go:noescape
 func peakF32AVX512(iterations int)
 
-// peakF32AVX2 runs iterations of twelve independent multiply-adds. Requires AVX2 and FMA. Plain Go
+// peakF32AVX2 runs iterations of 12 independent multiply-adds. Requires AVX2 and FMA. Plain Go
 // twin: peakGeneric.
 //
 //go:noescape
 func peakF32AVX2(iterations int)
 
-// peakI8AVX512VNNI runs iterations of twelve independent multiply-adds. Requires AVX512F and
+// peakI8AVX512VNNI runs iterations of 24 independent multiply-adds. Requires AVX512F and
 // AVX512_VNNI. Plain Go twin: peakGeneric.
 //
 //go:noescape
 func peakI8AVX512VNNI(iterations int)
 
-// peakI8AVX512 runs iterations of twelve independent multiply-adds. Requires AVX-512. Plain Go
-// twin: peakGeneric.
+// peakI8AVX512 runs iterations of 24 independent multiply-adds. Requires AVX-512. Plain Go twin:
+// peakGeneric.
 //
 //go:noescape
 func peakI8AVX512(iterations int)
 
-// peakI8AVX2 runs iterations of twelve independent multiply-adds. Requires AVX2 and FMA. Plain Go
-// twin: peakGeneric.
+// peakI8AVX2 runs iterations of 12 independent multiply-adds. Requires AVX2 and FMA. Plain Go twin:
+// peakGeneric.
 //
 //go:noescape
 func peakI8AVX2(iterations int)
 
-// peakBF16AVX512BF16 runs iterations of twelve independent multiply-adds. Requires AVX512F and
+// peakBF16AVX512BF16 runs iterations of 24 independent multiply-adds. Requires AVX512F and
 // AVX512_BF16. Plain Go twin: peakGeneric.
 //
 //go:noescape
