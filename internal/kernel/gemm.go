@@ -250,7 +250,7 @@ func PanelF32(c []float32, ldc int, a []float32, m, k int, panel []float32, cols
 		for i, rows := 0, 0; i < m; i += rows {
 			rows = nextTile(m - i)
 			t.load(c[i*ldc:], ldc, rows, cols, accumulate)
-			tileF32(t[:], PanelN, a[i*k:(i+rows)*k], panel, rows, k, true)
+			tileF32(t[:], PanelN, a[i*k:(i+rows)*k], panel, rows, k, true, nextBlock{})
 			t.store(c[i*ldc:], ldc, rows, cols)
 		}
 		return
@@ -259,11 +259,14 @@ func PanelF32(c []float32, ldc int, a []float32, m, k int, panel []float32, cols
 		zeroTile(c, ldc, m, PanelN, accumulate)
 		return
 	}
-	for kb := 0; kb < k; kb += blockK {
-		kn := min(blockK, k-kb)
+	block := evenBlocks(k, sumBlock)
+	for kb := 0; kb < k; kb += block {
+		kn := min(block, k-kb)
+		next := nextBlock{bytes: 4 * PanelN * kn, tiles: tiles(m)}
 		for i, rows := 0, 0; i < m; i += rows {
 			rows = nextTile(m - i)
-			tileF32(c[i*ldc:], ldc, a[i*k+kb*rows:], panel[kb*PanelN:], rows, kn, accumulate || kb > 0)
+			tileF32(c[i*ldc:], ldc, a[i*k+kb*rows:], panel[kb*PanelN:], rows, kn, accumulate || kb > 0, next)
+			next.tile++
 		}
 	}
 }
@@ -281,7 +284,7 @@ func PanelBF16(c []float32, ldc int, a []float32, m, k int, panel []uint16, cols
 		for i, rows := 0, 0; i < m; i += rows {
 			rows = nextTile(m - i)
 			t.load(c[i*ldc:], ldc, rows, cols, accumulate)
-			tileBF16(t[:], PanelN, a[i*pairs*words:], panel, rows, pairs, true)
+			tileBF16(t[:], PanelN, a[i*pairs*words:], panel, rows, pairs, true, nextBlock{})
 			t.store(c[i*ldc:], ldc, rows, cols)
 		}
 		return
@@ -290,14 +293,47 @@ func PanelBF16(c []float32, ldc int, a []float32, m, k int, panel []uint16, cols
 		zeroTile(c, ldc, m, PanelN, accumulate)
 		return
 	}
-	for kb := 0; kb < pairs; kb += blockK {
-		kn := min(blockK, pairs-kb)
+	block := evenBlocks(pairs, 1)
+	for kb := 0; kb < pairs; kb += block {
+		kn := min(block, pairs-kb)
+		next := nextBlock{bytes: 4 * PanelN * kn, tiles: tiles(m)}
 		for i, rows := 0, 0; i < m; i += rows {
 			rows = nextTile(m - i)
-			tileBF16(c[i*ldc:], ldc, a[(i*pairs+kb*rows)*words:], panel[kb*PanelN*2:], rows, kn, accumulate || kb > 0)
+			tileBF16(c[i*ldc:], ldc, a[(i*pairs+kb*rows)*words:], panel[kb*PanelN*2:], rows, kn, accumulate || kb > 0, next)
+			next.tile++
 		}
 	}
 }
+
+// evenBlocks returns the length of the blocks of k: a multiple of unit, at most blockK and
+// nearly equal, so that one block's products take as long as loading the next.
+func evenBlocks(k, unit int) int {
+	n := (k + blockK - 1) / blockK
+	return ((k+n-1)/n + unit - 1) / unit * unit
+}
+
+// nextBlock tells a tile what to prefetch: its share of the block of weights that follows the
+// one of all tiles. If only the first tile loaded a block, memory would be idle while the
+// others run.
+type nextBlock struct {
+	bytes       int // of a block
+	tile, tiles int // the tile among those of the block
+}
+
+// prefetchAhead is the distance in bytes at which a tile prefetches that is alone.
+const prefetchAhead = 8192
+
+// prefetch returns the distance in bytes of the tile's share from the weights that it
+// multiplies with, and its bytes for each step of k.
+func (b nextBlock) prefetch() (ahead, step uintptr) {
+	if b.tiles <= 1 {
+		return prefetchAhead, 4 * PanelN
+	}
+	return uintptr(b.bytes + b.tile*b.bytes/b.tiles), uintptr((4*PanelN + b.tiles - 1) / b.tiles)
+}
+
+// tiles returns the number of tiles of m rows.
+func tiles(m int) int { return (m + TileRows() - 1) / TileRows() }
 
 // checkTile panics unless m rows of cols values, ldc apart, fit in c.
 func checkTile(c []float32, ldc, m, cols int) {

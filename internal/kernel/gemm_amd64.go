@@ -16,13 +16,14 @@ func flag(b bool) uintptr {
 
 // tileF32 computes a tile of rows×32 at the level in use. c, a and b have been
 // checked.
-func tileF32(c []float32, ldc int, a, b []float32, rows, k int, load bool) {
+func tileF32(c []float32, ldc int, a, b []float32, rows, k int, load bool, next nextBlock) {
 	if k == 0 {
 		return
 	}
+	ahead, step := next.prefetch()
 	switch level := cpu.Current(); {
 	case level >= cpu.AVX512:
-		tileF32AVX512(&c[0], uintptr(4*ldc), &a[0], &b[0], rows, k, flag(load))
+		tileF32AVX512(&c[0], uintptr(4*ldc), &a[0], &b[0], rows, k, flag(load), ahead, step)
 	case level >= cpu.AVX2 && rows == 1:
 		rowF32AVX2(&c[0], &a[0], &b[0], k, flag(load))
 	case level >= cpu.AVX2:
@@ -34,17 +35,18 @@ func tileF32(c []float32, ldc int, a, b []float32, rows, k int, load bool) {
 }
 
 // tileBF16 computes a tile of rows×32 over pairs of k at the level in use.
-func tileBF16(c []float32, ldc int, a []float32, b []uint16, rows, pairs int, load bool) {
+func tileBF16(c []float32, ldc int, a []float32, b []uint16, rows, pairs int, load bool, next nextBlock) {
 	if pairs == 0 {
 		return
 	}
+	ahead, step := next.prefetch()
 	words := view32(b)
 	at := func(i int) *float32 { return (*float32)(unsafe.Pointer(&words[i])) }
 	switch level := cpu.Current(); {
 	case level >= cpu.AVX512BF16:
-		tileBF16AVX512BF16(&c[0], uintptr(4*ldc), &a[0], at(0), rows, pairs, flag(load))
+		tileBF16AVX512BF16(&c[0], uintptr(4*ldc), &a[0], at(0), rows, pairs, flag(load), ahead, step)
 	case level >= cpu.AVX512:
-		tileBF16AVX512(&c[0], uintptr(4*ldc), &a[0], at(0), rows, pairs, flag(load))
+		tileBF16AVX512(&c[0], uintptr(4*ldc), &a[0], at(0), rows, pairs, flag(load), ahead, step)
 	case level >= cpu.AVX2 && rows == 1:
 		rowBF16AVX2(&c[0], &a[0], at(0), pairs, flag(load))
 	case level >= cpu.AVX2:

@@ -6,21 +6,21 @@ package kernel
 // rows; ldc is in bytes. Requires AVX512F. Plain Go twin: tileF32Generic.
 //
 //go:noescape
-func tileF32AVX512(c *float32, ldc uintptr, a, b *float32, rows, k int, load uintptr)
+func tileF32AVX512(c *float32, ldc uintptr, a, b *float32, rows, k int, load uintptr, ahead, step uintptr)
 
 // tileBF16AVX512BF16 computes c[r][j] (=|+=) Σₖ a[k][r]·b[k][j] over k pairs of bfloat16 for 32
 // columns, k ascending, for 1 to 12 rows; ldc is in bytes. Requires AVX512F and AVX512_BF16. Plain
 // Go twin: tileBF16Generic.
 //
 //go:noescape
-func tileBF16AVX512BF16(c *float32, ldc uintptr, a, b *float32, rows, k int, load uintptr)
+func tileBF16AVX512BF16(c *float32, ldc uintptr, a, b *float32, rows, k int, load uintptr, ahead, step uintptr)
 
 // tileBF16AVX512 computes c[r][j] (=|+=) Σₖ a[k][r]·b[k][j] over k pairs of bfloat16 for 32
 // columns, k ascending, for 1 to 12 rows; ldc is in bytes. Requires AVX512F. Plain Go twin:
 // tileBF16Generic.
 //
 //go:noescape
-func tileBF16AVX512(c *float32, ldc uintptr, a, b *float32, rows, k int, load uintptr)
+func tileBF16AVX512(c *float32, ldc uintptr, a, b *float32, rows, k int, load uintptr, ahead, step uintptr)
 
 // tileF32AVX2 computes c[r][j] (=|+=) Σₖ a[k][r]·b[k][j] for 16 columns, k ascending, for 1 to 6
 // rows; ldc is in bytes. Requires AVX2 and FMA. Plain Go twin: tileF32Generic.

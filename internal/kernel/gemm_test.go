@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -357,6 +358,52 @@ func FuzzProducts(f *testing.F) {
 			restore()
 		}
 	})
+}
+
+// TestNextBlock: together the tiles prefetch every line of the block after theirs. A single tile prefetches at a fixed distance.
+func TestNextBlock(t *testing.T) {
+	const line = 64
+	for _, k := range []int{128, 576, blockK} {
+		size := 4 * PanelN * k
+		for tiles := 2; tiles <= 200; tiles++ {
+			seen := make([]bool, size/line)
+			for tile := range tiles {
+				ahead, step := nextBlock{size, tile, tiles}.prefetch()
+				for i := range k {
+					at := int(ahead) + i*int(step) - size
+					for _, at := range []int{at, at + line} {
+						if at < 0 || at > 2*size {
+							t.Fatalf("k %d, tile %d of %d: prefetches at %d of a block of %d bytes", k, tile, tiles, at, size)
+						}
+						if at < size {
+							seen[at/line] = true
+						}
+					}
+				}
+			}
+			if at := slices.Index(seen, false); at >= 0 {
+				t.Errorf("k %d, %d tiles: line %d of %d is not prefetched", k, tiles, at, len(seen))
+			}
+		}
+		if ahead, step := (nextBlock{size, 0, 1}).prefetch(); ahead != prefetchAhead || step != 4*PanelN {
+			t.Errorf("a single tile prefetches %d bytes ahead, %d per step", ahead, step)
+		}
+	}
+}
+
+// TestEvenBlocks: blocks cover k, are at most blockK and multiples of their unit.
+func TestEvenBlocks(t *testing.T) {
+	for _, unit := range []int{1, sumBlock} {
+		for k := 1; k < 5*blockK; k += 7 {
+			block := evenBlocks(k, unit)
+			if block < 1 || block > blockK || block%unit != 0 {
+				t.Fatalf("%d values are divided into blocks of %d, in units of %d", k, block, unit)
+			}
+			if n := (k + block - 1) / block; n > (k+blockK-1)/blockK {
+				t.Fatalf("%d values are divided into %d blocks of %d", k, n, block)
+			}
+		}
+	}
 }
 
 func BenchmarkPanels(b *testing.B) {

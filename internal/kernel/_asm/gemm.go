@@ -36,10 +36,38 @@ func prefetch(f *file, rows int) {
 	}
 }
 
+// tile512Params are the parameters of the AVX-512 tiles. Besides its own operands, such a
+// tile loads weights that the next tiles need: from ahead bytes after b on, step bytes
+// for each k.
+const tile512Params = tileParams + ", ahead, step uintptr"
+
+// tile512 is tile for the AVX-512 tiles.
+func (f *file) tile512(r routine, prologue func(), body func(rows int)) {
+	r.params = tile512Params
+	f.tile(r, 12, func() {
+		f.op("MOVQ ahead+56(FP), R11")
+		f.op("ADDQ BX, R11")
+		f.op("MOVQ step+64(FP), R12")
+		if prologue != nil {
+			prologue()
+		}
+	}, body)
+}
+
+// prefetchNext loads the next two lines, into the second-level cache. A nearer prefetch as
+// well would slow small batches down by a sixth.
+func prefetchNext(f *file) {
+	f.op("PREFETCHT1 (R11)")
+	f.op("PREFETCHT1 64(R11)")
+	f.op("ADDQ R12, R11")
+}
+
 // tile writes a tile: a body for each number of rows up to most, among which the
 // argument rows chooses. prologue runs before that choice.
 func (f *file) tile(r routine, most int, prologue func(), body func(rows int)) {
-	r.params = tileParams
+	if r.params == "" {
+		r.params = tileParams
+	}
 	r.does += fmt.Sprintf(" for 1 to %d rows; ldc is in bytes", most)
 	f.text(r)
 	f.op("MOVQ c+0(FP), DI")
@@ -170,12 +198,11 @@ func bf16Tile(name, requires string, columns int) routine {
 
 // f32AVX512 has rows×32 accumulators in Z0–Z23 and B in Z24–Z25.
 func f32AVX512(f *file) {
-	f.tile(f32Tile("tileF32AVX512", "AVX512F", 32), 12, nil, func(rows int) {
+	f.tile512(f32Tile("tileF32AVX512", "AVX512F", 32), nil, func(rows int) {
 		sumBlocks(f, zmm, "VPXORQ", rows, 2)
 		f.op("VMOVUPS (BX), Z24")
 		f.op("VMOVUPS 64(BX), Z25")
-		f.op("PREFETCHT0 1024(BX)")
-		f.op("PREFETCHT0 1088(BX)")
+		prefetchNext(f)
 		for r := range rows {
 			t := 26 + r%6
 			f.op("VBROADCASTSS %d(AX), Z%d", 4*r, t)
@@ -191,12 +218,11 @@ func f32AVX512(f *file) {
 // bf16AVX512BF16 is f32AVX512 for pairs of bfloat16, with VDPBF16PS. k counts
 // pairs.
 func bf16AVX512BF16(f *file) {
-	f.tile(bf16Tile("tileBF16AVX512BF16", "AVX512F and AVX512_BF16", 32), 12, nil, func(rows int) {
+	f.tile512(bf16Tile("tileBF16AVX512BF16", "AVX512F and AVX512_BF16", 32), nil, func(rows int) {
 		tileLoad(f, zmm, "VPXORQ", rows, 2, 64)
 		f.op("VMOVUPS (BX), Z24")
 		f.op("VMOVUPS 64(BX), Z25")
-		f.op("PREFETCHT0 1024(BX)")
-		f.op("PREFETCHT0 1088(BX)")
+		prefetchNext(f)
 		for r := range rows {
 			t := 26 + r%6
 			f.op("VBROADCASTSS %d(AX), Z%d", 4*r, t)
@@ -213,8 +239,9 @@ func bf16AVX512BF16(f *file) {
 // the odd k the high half masked. A is float32 [k][rows]. k counts pairs.
 func bf16AVX512(f *file) {
 	mask := f.constant("highHalf", 0xffff0000)
-	f.tile(bf16Tile("tileBF16AVX512", "AVX512F", 32), 12, func() { f.op("VBROADCASTSS %s, Z28", mask) }, func(rows int) {
+	f.tile512(bf16Tile("tileBF16AVX512", "AVX512F", 32), func() { f.op("VBROADCASTSS %s, Z28", mask) }, func(rows int) {
 		tileLoad(f, zmm, "VPXORQ", rows, 2, 64)
+		prefetchNext(f)
 		f.op("VPSLLD $16, (BX), Z24")
 		f.op("VPSLLD $16, 64(BX), Z25")
 		f.op("VPANDD (BX), Z28, Z26")
