@@ -67,7 +67,7 @@ func TestEvalOfBrokenModels(t *testing.T) {
 }
 
 // TestEvalOfLogitsThatAreNoNumbers: weights are finite, but so large that the logits are
-// NaN or infinite.
+// NaN or infinite. eval and score refuse such results.
 func TestEvalOfLogitsThatAreNoNumbers(t *testing.T) {
 	dir := inputs(t)
 	model := copyOf(t, filepath.Join(dir, "models", "gemma2"))
@@ -104,6 +104,10 @@ func TestEvalOfLogitsThatAreNoNumbers(t *testing.T) {
 	}
 	if files, _ := filepath.Glob(filepath.Join(out, "results", "*", "*.json")); len(files) != 0 {
 		t.Errorf("results of numbers that are none: %v", files)
+	}
+	r = barka(t, `{"context": "", "continuations": ["a b"]}`, "score", "--model", model)
+	if r.code != exitBadInput || r.out != "" || !strings.Contains(r.err, "line 1: continuation 1 has log-probability NaN") {
+		t.Errorf("score: exit code %d, %q, %s", r.code, r.out, r.err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"barka/internal/backend"
+	"barka/internal/badinput"
 	"barka/internal/jsonl"
 	"barka/internal/lines"
 	"barka/internal/score"
@@ -154,6 +155,10 @@ func scoreLine(a *app, s *score.Scorer, d *backend.Decoder, context string, cont
 	}
 	r := &scoreReply{}
 	for i, x := range results {
+		if math.IsNaN(x.LogProb) || math.IsInf(x.LogProb, 0) {
+			return nil, badinput.Errorf("continuation %d has log-probability %g; the weights are damaged, or overflow in this "+
+				"type (try --dtype f32)", i+1, x.LogProb)
+		}
 		r.LogProbs = append(r.LogProbs, x.LogProb)
 		r.Tokens = append(r.Tokens, len(x.Tokens))
 		r.Greedy = append(r.Greedy, x.Greedy)

@@ -11,6 +11,12 @@ var inf = float32(math.Inf(1))
 func inputs() []float32 {
 	xs := []float32{0, float32(math.Copysign(0, -1)), 1, -1, 0.624, 0.626, -0.625, 1e-8, -1e-30, 10, -10, 50, -50,
 		87.3, 88.72, 88.8, -87.3, -87.4, -104, 200, -200, 1e10, -1e10, inf, -inf, float32(math.NaN())}
+	// All values around the ends of exp's range, and of GELU's, whose exponential ends there.
+	for _, x := range []float32{88.722839, -87.336548, -10.0609665, 10.0609665} {
+		for d := range uint32(64) {
+			xs = append(xs, math.Float32frombits(math.Float32bits(x)-32+d))
+		}
+	}
 	rng := newRand(7)
 	for range 4000 {
 		xs = append(xs, float32(rng.NormFloat64()*math.Exp2(float64(rng.IntN(16)-9))))
@@ -128,6 +134,30 @@ func TestActivations(t *testing.T) {
 							t.Fatalf("act %d length %d: %s[%d] of %g = %g, want %g", act, n, c.name, i, g, c.got, c.want)
 						}
 					}
+				}
+			}
+		}
+	})
+}
+
+// TestActivationEnds: where the exponentials in them leave the range of float32, activations are
+// finite, within 10⁻⁶ of their magnitude.
+func TestActivationEnds(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		xs := inputs()
+		one, y, slope := make([]float32, len(xs)), make([]float32, len(xs)), make([]float32, len(xs))
+		for i := range one {
+			one[i] = 1
+		}
+		for _, act := range []Activation{GELUTanh, GELUErf, SiLU} {
+			Gate(act, y, xs, one)
+			ActivateBackward(act, slope, one, xs)
+			for i, x := range xs {
+				if abs := math.Abs(float64(x)); abs > 1e4 || abs != abs {
+					continue
+				}
+				if want := activation64(act, float64(x)); !near(y[i], want, 1+math.Abs(want), 1e-6) || !(math.Abs(float64(slope[i])) < 2) {
+					t.Errorf("act %d of %v is %v with slope %v, want %v", act, x, y[i], slope[i], want)
 				}
 			}
 		}

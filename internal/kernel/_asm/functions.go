@@ -85,8 +85,8 @@ func (w width) polynomial(f *file, s, r int, coefficients ...float64) {
 }
 
 const (
-	expLowest  = -87.3365479 // e^x is 2⁻¹²⁶
-	expHighest = 88.7228394  // e^x is the largest float32
+	expLowest  = -87.3365402 // the least x whose e^x is not below 2⁻¹²⁶
+	expHighest = 88.7228317  // the largest x whose e^x is finite; that of the next float32 is not
 	roundMagic = 3 << 22     // added and subtracted, it leaves the nearest integer
 )
 
