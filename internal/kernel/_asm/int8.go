@@ -137,42 +137,77 @@ func i8Scales(f *file, w width, reg, at int) {
 // i8VNNI has rows×32 accumulators in Z0–Z23 and B in Z24–Z25. VPDPBUSD takes one
 // unsigned operand: B holds bytes with 128 added. The accumulators of a row start with
 // its correction, which takes that off.
+//
+// A block of more than nine rows is multiplied in two halves: what finishes one half waits
+// for its sums while the other half multiplies. Finished together, the rows would fill the
+// queues of the ports that multiply.
 func i8VNNI(f *file, rows int) {
-	begin := func() {
-		for r := range rows {
-			f.op("VPBROADCASTD %d(R9), %s", 4*(rows+r), zmm(r, 0))
-			f.op("VMOVDQA64 %s, %s", zmm(r, 0), zmm(r, 1))
-		}
+	halves := [][2]int{{0, rows}}
+	if rows > 9 {
+		halves = [][2]int{{0, (rows + 1) / 2}, {(rows + 1) / 2, rows}}
 	}
-	quad := func() {
-		f.op("VMOVDQU32 (BX), Z24")
-		f.op("VMOVDQU32 64(BX), Z25")
+	f.label(fmt.Sprintf("block%d", rows))
+	f.op("MOVQ AX, R9")
+	f.op("MOVQ $%d, R8", blockQuads)
+	f.op("CMPQ CX, R8")
+	f.op("CMOVQLT CX, R8")
+	f.op("SUBQ R8, CX")
+	for h, half := range halves {
+		if h > 0 {
+			f.op("SHLQ $7, R8")
+			f.op("SUBQ R8, BX")
+			f.op("SHRQ $7, R8")
+		}
+		f.op("LEAQ %d(R9), AX", 8*rows)
+		f.op("MOVQ BX, R11")
+		f.op("MOVQ R8, R12")
+		i8Half(f, rows, half[0], half[1])
+	}
+	f.op("ADDQ $%d, BX", scaleBytes)
+	f.op("TESTQ CX, CX")
+	f.op("JNZ block%d", rows)
+	f.end()
+}
+
+// i8Half multiplies a block for the rows lo ≤ r < hi of a tile.
+func i8Half(f *file, rows, lo, hi int) {
+	for r := lo; r < hi; r++ {
+		f.op("VPBROADCASTD %d(R9), %s", 4*(rows+r), zmm(r, 0))
+		f.op("VMOVDQA64 %s, %s", zmm(r, 0), zmm(r, 1))
+	}
+	f.label(fmt.Sprintf("loop%d_%d", rows, lo))
+	f.op("VMOVDQU32 (BX), Z24")
+	f.op("VMOVDQU32 64(BX), Z25")
+	if lo == 0 {
 		f.op("PREFETCHT0 1024(BX)")
 		f.op("PREFETCHT0 1088(BX)")
-		for r := range rows {
-			t := 26 + r%6
-			f.op("VPBROADCASTD %d(AX), Z%d", 4*r, t)
-			f.op("VPDPBUSD Z%d, Z24, %s", t, zmm(r, 0))
-			f.op("VPDPBUSD Z%d, Z25, %s", t, zmm(r, 1))
-		}
 	}
-	finish := func() {
+	for r := lo; r < hi; r++ {
+		t := 26 + r%6
+		f.op("VPBROADCASTD %d(AX), Z%d", 4*r, t)
+		f.op("VPDPBUSD Z%d, Z24, %s", t, zmm(r, 0))
+		f.op("VPDPBUSD Z%d, Z25, %s", t, zmm(r, 1))
+	}
+	f.op("ADDQ $%d, AX", 4*rows)
+	f.op("ADDQ $128, BX")
+	f.op("DECQ R12")
+	f.op("JNZ loop%d_%d", rows, lo)
+	for c := range 2 {
+		i8Scales(f, w512, 26+c, 32*c)
+	}
+	i8Destination(f, 32)
+	for range lo {
+		f.op("ADDQ R11, R13")
+	}
+	for r := lo; r < hi; r++ {
+		f.op("VBROADCASTSS %d(R9), Z28", 4*r)
 		for c := range 2 {
-			i8Scales(f, w512, 26+c, 32*c)
+			i8Finish(f, w512, 2*r+c, 26+c, 28, 128*r+64*c, 64*c)
 		}
-		i8Destination(f, 32)
-		for r := range rows {
-			f.op("VBROADCASTSS %d(R9), Z28", 4*r)
-			for c := range 2 {
-				i8Finish(f, w512, 2*r+c, 26+c, 28, 128*r+64*c, 64*c)
-			}
-			if r < rows-1 {
-				f.op("ADDQ R11, R13")
-			}
+		if r < hi-1 {
+			f.op("ADDQ R11, R13")
 		}
 	}
-	i8Blocks(f, rows, 4, begin, quad, finish)
-	f.end()
 }
 
 // i8Finish turns the int32 sums of register acc into float32, scales them, adds the sums
