@@ -4,7 +4,8 @@
 #     PIP=/path/to/venv/bin/pip reference/bench/build_llamacpp.sh DIR [SDIST.tar.gz]
 #
 # The source is the one inside the source package of llama-cpp-python, which pip
-# downloads unless it is given. The source stays in DIR/src, whose converter
+# downloads unless it is given, with the build tools (scikit-build-core) that it needs to read
+# the package's metadata. The source stays in DIR/src, whose converter
 # llamacpp_peer.py uses, and the programs become DIR/build/bin/llama-bench and
 # llama-batched-bench.
 # Needs cmake and a C++ compiler; a quarter of an hour on two cores.
@@ -14,7 +15,7 @@ dir=${1:?usage: build_llamacpp.sh DIR [SDIST.tar.gz]}
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
 sdist=${2:-$dir/llama_cpp_python-$version.tar.gz}
-[ -e "$sdist" ] || "${PIP:-pip}" download --no-deps --no-binary :all: --no-build-isolation -d "$dir" "llama-cpp-python==$version"
+[ -e "$sdist" ] || "${PIP:-pip}" download --no-deps --no-binary llama-cpp-python -d "$dir" "llama-cpp-python==$version"
 if [ ! -e "$dir/src" ]; then
     mkdir "$dir/src.part"
     tar xzf "$sdist" -C "$dir/src.part" --strip-components 3 "llama_cpp_python-$version/vendor/llama.cpp"
