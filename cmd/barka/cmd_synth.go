@@ -31,6 +31,8 @@ type synthCmd struct {
 	Temperature float64       `help:"Sampling temperature." default:"0.8"`
 	TopP        float64       `help:"Sample from the smallest set of tokens with this probability; 1 is all." default:"0.95"`
 	MaxTokens   int           `help:"Largest number of tokens of one answer." default:"512"`
+	Repair      int           `help:"Ask again this often with the complaint about a text that fails a check, per attempt." default:"1"`
+	SkipChecks  []string      `help:"Checks of questions and answers to leave out (docs/data.md lists them)." sep:"," placeholder:"CHECK,..."`
 	MinTurns    int           `help:"Keep a conversation with this many turns when the next turn fails." default:"2"`
 	InARow      int           `name:"max-failures-in-a-row" help:"Stop after so many failed passages in a row; 0 is never." default:"20"`
 	Share       float64       `name:"max-failure-share" help:"Stop at a larger share of failed passages; 0 is never." default:"0.2"`
@@ -56,7 +58,7 @@ Example:
 func (c *synthCmd) options() synth.Options {
 	o := synth.Defaults()
 	o.Dataset, o.LongQuantile, o.LongChars, o.Turns, o.Independent = c.Dataset, c.Quantile, c.LongChars, c.Turns, c.Independent
-	o.JSON, o.Prompts = c.JSONForm, c.Prompts
+	o.JSON, o.Prompts, o.Repair, o.SkipChecks = c.JSONForm, c.Prompts, c.Repair, c.SkipChecks
 	o.Temperature, o.TopP, o.MaxTokens, o.MinTurns = c.Temperature, c.TopP, c.MaxTokens, c.MinTurns
 	o.MaxFailuresInARow, o.MaxFailureShare, o.Concurrency = c.InARow, c.Share, c.Concurrency
 	return o

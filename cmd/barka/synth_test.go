@@ -81,7 +81,8 @@ func passagesFile(t *testing.T, n int) string {
 	var lines bytes.Buffer
 	for i := range n {
 		row := map[string]any{"id": fmt.Sprintf("p%d", i), "title": "Coffee",
-			"text": strings.Repeat("Coffee is served. ", 5+i%4*20) + fmt.Sprint(i)}
+			"text": "It is roasted lightly, ground with cardamom, and poured into small cups for every guest. " +
+				strings.Repeat("Coffee is served. ", i%4*20) + fmt.Sprint(i)}
 		if err := json.NewEncoder(&lines).Encode(row); err != nil {
 			t.Fatal(err)
 		}

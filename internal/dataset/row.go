@@ -65,7 +65,9 @@ type Instruction struct {
 	Generator    string         `json:"generator" parquet:"generator"`
 	PromptDigest string         `json:"prompt_digest" parquet:"prompt_digest"`
 	// Kind has the kinds of question of a generated row's turns, separated by blanks.
-	Kind             string `json:"kind,omitempty" parquet:"kind"`
+	Kind string `json:"kind,omitempty" parquet:"kind"`
+	// Repaired is the number of its texts that passed after a complaint.
+	Repaired         int32  `json:"repaired,omitempty" parquet:"repaired"`
 	Seed             int64  `json:"seed" parquet:"seed"`
 	FinishReason     string `json:"finish_reason" parquet:"finish_reason"`
 	PromptTokens     int32  `json:"prompt_tokens" parquet:"prompt_tokens"`

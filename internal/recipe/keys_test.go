@@ -127,7 +127,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 func other(f field) any {
 	special := map[string]any{
 		"language": "fra_Latn", "dtype": "int8", "train.dtype": "int8", "train.schedule": "linear",
-		"synth.json": true, "translate.reject_flags": []string{"hit_max"},
+		"synth.json": true, "synth.skip_checks": []string{"unknown_name"}, "translate.reject_flags": []string{"hit_max"},
 		"translate.from": "fra_Latn", "convert.*.benchmark": "boolq", "convert.*.split": "test", "convert.*.answer": "text",
 		"wiki.api": "https://wiki.test/w/api.php", "wiki.link_depth": 1, "translate.early_stopping": "never",
 		"train.chat_format": "chatml", "train.chat_date": "2026-01-31", "wiki.max_chars": 900,

@@ -118,7 +118,7 @@ func (w *writer) answers(passage string) ([]Answer, error) {
 	}
 	var all []Answer
 	for _, step := range steps {
-		for attempt := range w.o.Attempts {
+		for attempt := range w.o.Attempts * (1 + w.o.Repair) {
 			var a Answer
 			ok, err := w.calls.Get(callKey(passage, step, attempt), &a)
 			if err != nil {

@@ -2,136 +2,167 @@ package synth
 
 import (
 	"cmp"
-	"encoding/json"
 	"regexp"
+	"slices"
 	"strings"
+
+	"barka/internal/chat"
+	"barka/internal/prose"
 )
 
-// leak finds wording that gives away that there was a text to read. Authors
-// and documents are often the subject itself: they count only where they are
-// pointed at.
-var leak = regexp.MustCompile(`(?i)\b(?:(?:the|this|that|given|provided|above|following) ` +
-	`(?:text|passage|article|excerpt|paragraph)|(?:this|given|provided|above) (?:author|document)|` +
-	`the author (?:says?|states?|mentions?|writes?|argues?|describes?|explains?)|as (?:mentioned|stated|described) (?:above|in the))\b`)
-
-// meta finds texts about the task in place of the subject, as small models write
-// them.
-var meta = regexp.MustCompile(`(?i)\bwhat is (?:the|a|your) (?:short )?answer\s*\?|\b(?:answer to|asked in) ` +
-	`(?:this|that|the) question\b|\bthis question (?:is|requires|asks|cannot)\b|\bwhat question is this\b`)
-
-// script finds a conversation that a model wrote into one of its messages.
-var script = regexp.MustCompile(`(?im)^(?:\*\*)?(?:user|assistant|human)(?:\*\*)? ?:`)
-
-// label is what models like to put before a text.
-var label = regexp.MustCompile(`(?i)^(?:\*\*)?(?:question|answer|q|a|assistant|user)(?: ?\d+)?(?:\*\*)? ?:(?:\*\*)?\s*`)
-
-// clean removes a leading label and quotation marks around the whole.
-func clean(s string) string {
-	s = strings.TrimSpace(s)
-	s = strings.TrimSpace(label.ReplaceAllString(s, ""))
-	if len(s) >= 2 && s[0] == '"' && s[len(s)-1] == '"' && strings.Count(s, `"`) == 2 {
-		s = strings.TrimSpace(s[1 : len(s)-1])
-	}
-	return s
-}
-
-// asksBy has the shapes whose message is a question. A statement and a task ask
-// in the words of the set of prompts.
-var asksBy = map[string]bool{shapeQuestion: true, shapeChoice: true}
-
-func (r *record) checkQuestion(text string) (string, string) {
-	q := clean(text)
-	shape := r.drawn.kind.Shape
-	switch {
-	case q == "":
-		return "", "empty_question"
-	case strings.Contains(q, "\n\n") || len([]rune(q)) > 1000:
-		return "", "long_question"
-	case asksBy[shape] && !strings.ContainsAny(q, "?؟？"):
-		return "", "no_question_mark"
-	case leak.MatchString(q):
-		return "", "leak_question"
-	case script.MatchString(q):
-		return "", "script_question"
-	case meta.MatchString(q):
-		return "", "meta_question"
-	}
-	for _, m := range r.row.Messages {
-		if m.Role == "user" && strings.EqualFold(m.Content, q) {
-			return "", "repeated_question"
-		}
-	}
-	return q, ""
-}
-
-func (r *record) checkAnswer(text string) (string, string) {
-	a := clean(text)
-	least := cmp.Or(r.drawn.kind.MinAnswerWords, r.w.o.MinAnswerWords)
-	switch {
-	case a == "":
-		return "", "empty_answer"
-	case len(strings.Fields(a)) < least:
-		return "", "short_answer"
-	case leak.MatchString(a):
-		return "", "leak_answer"
-	case script.MatchString(a):
-		return "", "script_answer"
-	case meta.MatchString(a):
-		return "", "meta_answer"
-	}
-	return a, ""
-}
-
-func (o Options) questionsPrompt() string {
-	if o.JSON {
-		return questionsJSON
-	}
-	return questionsTags
-}
-
-// questionsSchema is the form that questionsJSON asks for.
-func questionsSchema(n int) map[string]any {
-	return map[string]any{
-		"type": "object", "required": []string{"questions"}, "additionalProperties": false,
-		"properties": map[string]any{"questions": map[string]any{
-			"type": "array", "minItems": n, "maxItems": n, "items": map[string]any{"type": "string"},
-		}},
-	}
-}
-
-var (
-	tag    = regexp.MustCompile(`(?is)<question[^<>]{0,40}>(.*?)</question[^<>]{0,40}>`)
-	listed = regexp.MustCompile(`(?m)^\s*(?:\*\*)?(?:question )?\d[.):]\s*(.+)$`)
+const (
+	minScript   = 0.75 // least share of a text's letters that are of the language's script
+	minAsked    = 0.5  // least share of a question's content words that passage and title have
+	minGrounded = 0.5  // least share of an answer's content words that passage, title or question have
+	minEcho     = 0.7  // an answer with this share of the passage, word for word, repeats it
+	maxMessage  = 1000 // characters of a question
 )
 
-// parseQuestions reads a model's questions whatever form it chose: tags, JSON
-// (alone, in a fence, behind a word of introduction), or a numbered list.
-func parseQuestions(s string) []string {
-	var out []string
-	for _, m := range tag.FindAllStringSubmatch(s, -1) {
-		out = append(out, m[1])
-	}
-	if len(out) == 0 {
-		out = jsonTexts(s)
-	}
-	if len(out) == 0 {
-		for _, m := range listed.FindAllStringSubmatch(s, -1) {
-			out = append(out, m[1])
-		}
-	}
-	return out
+// text is a text of the model that is checked.
+type text struct {
+	string
+	record   *record
+	question string // what an answer answers; "" if the text is a question
+	source   source // what an answer may say: passage, title, section and question
 }
 
-// jsonTexts finds the first array of texts, in an object or alone.
-func jsonTexts(s string) []string {
-	for at, r := range s {
-		if r != '[' {
-			continue
+// check is one rule about questions or answers. Its name is the reason against the text.
+type check struct {
+	name  string
+	fails func(t text) bool
+}
+
+// questionChecks and answerChecks run in this order; the first that fails is the reason.
+var questionChecks = []check{
+	{"empty_question", func(t text) bool { return t.string == "" }},
+	{"encoding_question", broken},
+	{"long_question", func(t text) bool {
+		return strings.Contains(t.string, "\n\n") && t.shape() != shapeChoice || len([]rune(t.string)) > maxMessage
+	}},
+	{"no_question_mark", func(t text) bool { return asksBy[t.shape()] && !strings.ContainsAny(t.string, questionMarks) }},
+	{"leak_question", func(t text) bool { return leak.MatchString(t.string) }},
+	{"script_question", func(t text) bool { return script.MatchString(t.string) }},
+	{"meta_question", func(t text) bool { return meta.MatchString(t.string) }},
+	{"degenerate_question", func(t text) bool { return degenerate.MatchString(t.string) }},
+	{"language_question", otherScript},
+	{"several_questions", func(t text) bool {
+		n := 0
+		for _, r := range t.string {
+			if strings.ContainsRune(questionMarks, r) {
+				n++
+			}
 		}
-		var texts []string
-		if json.NewDecoder(strings.NewReader(s[at:])).Decode(&texts) == nil && len(texts) > 0 {
-			return texts
+		return n > 1 || joined.MatchString(t.string)
+	}},
+	{"text_after_question", func(t text) bool { return t.shape() == shapeQuestion && !ends.MatchString(t.string) }},
+	{"options_question", func(t text) bool { return t.shape() == shapeChoice && len(listedOptions(t.string)) < 3 }},
+	{"statement_question", func(t text) bool { return t.shape() == shapeStatement && strings.ContainsAny(t.string, questionMarks) }},
+	{"unrelated_question", func(t text) bool {
+		words := contentWords(t.string)
+		return t.english() && (len(words) == 0 || t.source.share(t.string) < minAsked)
+	}},
+	{"repeated_question", func(t text) bool {
+		return slices.ContainsFunc(t.record.row.Messages, func(m chat.Message) bool {
+			return m.Role == "user" && strings.EqualFold(m.Content, t.string)
+		})
+	}},
+}
+
+var answerChecks = []check{
+	{"empty_answer", func(t text) bool { return t.string == "" }},
+	{"encoding_answer", broken},
+	{"short_answer", func(t text) bool {
+		return len(strings.Fields(t.string)) < cmp.Or(t.record.drawn.kind.MinAnswerWords, t.record.w.o.MinAnswerWords)
+	}},
+	{"leak_answer", func(t text) bool { return leak.MatchString(t.string) }},
+	{"script_answer", func(t text) bool { return script.MatchString(t.string) }},
+	{"meta_answer", func(t text) bool { return meta.MatchString(t.string) }},
+	{"refusal_answer", func(t text) bool { return refusal.MatchString(t.string) }},
+	{"assistant_answer", func(t text) bool { return assistant.MatchString(t.string) }},
+	{"language_answer", otherScript},
+	{"option_answer", func(t text) bool { return t.shape() == shapeChoice && !namesOption(t.string, t.question) }},
+	{"verdict_answer", func(t text) bool { return t.shape() == shapeStatement && !verdict.MatchString(t.string) }},
+	{"echo_question", func(t text) bool {
+		return t.shape() == shapeQuestion && (same(t.string) == same(t.question) ||
+			t.english() && newSource(t.question).share(t.string) == 1)
+	}},
+	{"echo_passage", func(t text) bool {
+		passage := same(t.record.passage.Text)
+		return len(t.string) > 200 && float64(len(same(t.string))) > minEcho*float64(len(passage)) &&
+			strings.Contains(passage, same(t.string))
+	}},
+	{"unknown_number", func(t text) bool { return t.source.unknownNumber(t.string) != "" }},
+	{"unknown_name", func(t text) bool {
+		return t.english() && t.source.unknownName(t.string) != ""
+	}},
+	{"ungrounded_answer", func(t text) bool {
+		return t.english() && t.source.share(t.string) < minGrounded
+	}},
+}
+
+// Checks returns the names of all checks.
+func Checks() (names []string) {
+	for _, c := range append(slices.Clone(questionChecks), answerChecks...) {
+		names = append(names, c.name)
+	}
+	return names
+}
+
+func (r *record) checkQuestion(raw string) (string, string) { return r.check(raw, "", questionChecks) }
+
+func (r *record) checkAnswer(question string) func(string) (string, string) {
+	return func(raw string) (string, string) { return r.check(raw, question, answerChecks) }
+}
+
+// check returns the cleaned text, or the first reason against it.
+func (r *record) check(raw, question string, checks []check) (cleaned, reason string) {
+	t := text{clean(raw), r, question, newSource(r.passage.Title, r.passage.Section, r.passage.Text, question)}
+	for _, c := range checks {
+		if !slices.Contains(r.w.o.SkipChecks, c.name) && c.fails(t) {
+			return "", c.name
 		}
 	}
-	return nil
+	return t.string, ""
+}
+
+func (t text) shape() string { return t.record.drawn.kind.Shape }
+
+// english reports whether word lists and stems apply.
+func (t text) english() bool { return t.record.w.prompts.Language == "eng_Latn" }
+
+func broken(t text) bool { return strings.ContainsRune(t.string, '\ufffd') }
+
+func otherScript(t text) bool {
+	letters, own := prose.Letters(t.string, t.record.w.prompts.Language)
+	return float64(own) < minScript*float64(letters)
+}
+
+// same is a text for comparisons: lower case, without what is not a word.
+func same(s string) string { return strings.Join(strings.FieldsFunc(fold(s), notWord), " ") }
+
+// option finds an option of a question with a choice.
+var option = regexp.MustCompile(`(?m)^\s*(?:[-*]\s*)?\(?([A-Fa-f])[).:]\s*(\S.*?)\s*$`)
+
+// listedOptions returns the options of a question by their letters, or nil if two are the same.
+func listedOptions(s string) map[string]string {
+	found, texts := map[string]string{}, map[string]bool{}
+	for _, m := range option.FindAllStringSubmatch(s, -1) {
+		letter, words := strings.ToUpper(m[1]), same(m[2])
+		if found[letter] != "" || texts[words] || words == "" {
+			return nil
+		}
+		found[letter], texts[words] = words, true
+	}
+	return found
+}
+
+// namesOption reports whether an answer begins with the letter and the words of an option.
+func namesOption(answer, question string) bool {
+	first, rest, _ := strings.Cut(answer, "\n")
+	m := option.FindStringSubmatch(first)
+	if m == nil {
+		return false
+	}
+	words := listedOptions(question)[strings.ToUpper(m[1])]
+	return words != "" && strings.HasPrefix(same(m[2]+" "+rest), words)
 }

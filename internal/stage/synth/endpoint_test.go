@@ -416,7 +416,7 @@ func TestShortenedConversations(t *testing.T) {
 			}
 			continue
 		}
-		want := fmt.Sprintf("%d of 3 turns, then short_answer (answer/%d, after 3 attempts)", c.kept, c.turn)
+		want := fmt.Sprintf("%d of 3 turns, then short_answer (answer/%d, after 3 calls)", c.kept, c.turn)
 		if len(rows) != 1 || len(rows[0].Messages) != 2*c.kept || rows[0].Shortened != want ||
 			rows[0].FinishReason != "stop" || rows[0].PromptTokens != int32(10*len(s.calls)) {
 			t.Errorf("%+v: %+v", c, rows)

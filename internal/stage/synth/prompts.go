@@ -18,6 +18,7 @@ import (
 	"text/template"
 
 	"barka/internal/badinput"
+	"barka/internal/nearest"
 	"barka/internal/prose"
 	"barka/internal/yamltext"
 )
@@ -35,9 +36,17 @@ const (
 	questionsTags        = "questions_tags.txt" // all questions of an independent conversation
 	questionsJSON        = "questions_json.txt" // the same, as JSON
 	kindsFile            = "kinds.yaml"
+	// repairPrompt complains about a text. A set without it, or without the complaint, asks
+	// afresh instead.
+	repairPrompt = "repair.txt"
 )
 
 var promptFiles = []string{questionPrompt, answerPrompt, followupPrompt, followupAnswerPrompt, questionsTags, questionsJSON}
+
+// optionalFiles may be left out of a set.
+var optionalFiles = []string{kindsFile, repairPrompt}
+
+func allFiles() []string { return append(slices.Clone(promptFiles), optionalFiles...) }
 
 // maxPromptFile bounds a file of prompts, in bytes.
 const maxPromptFile = 1 << 20
@@ -83,6 +92,8 @@ type kinds struct {
 	Kinds    []*Kind  `json:"kinds"`
 	Forms    []string `json:"forms"`   // how a question is put
 	Lengths  []string `json:"lengths"` // how long an answer is to be
+	// Complaints has for each check that fails what repairPrompt says about it.
+	Complaints map[string]string `json:"complaints"`
 }
 
 // Prompts is a set of prompts: templates, and the kinds, forms and lengths that are drawn
@@ -116,9 +127,9 @@ func LoadPrompts(dir string) (*Prompts, error) {
 func loadPrompts(dir fs.FS, name string) (*Prompts, error) {
 	p := &Prompts{files: map[string][]byte{}, templates: template.New(name).Option("missingkey=error")}
 	p.Language = "eng_Latn"
-	for _, f := range append(slices.Clone(promptFiles), kindsFile) {
+	for _, f := range allFiles() {
 		text, err := readPrompt(dir, f)
-		if f == kindsFile && errors.Is(err, fs.ErrNotExist) {
+		if slices.Contains(optionalFiles, f) && errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
@@ -163,6 +174,11 @@ func (p *Prompts) readKinds(text []byte) error {
 	}
 	if !prose.IsLanguage(p.Language) {
 		return fmt.Errorf("language is %q, expected an NLLB code such as eng_Latn", p.Language)
+	}
+	for name := range p.Complaints {
+		if known := append(Checks(), "parse_questions"); !slices.Contains(known, name) {
+			return fmt.Errorf("complaints: there is no check %s%s", name, suggestion(name, known))
+		}
 	}
 	if len(p.Kinds) == 0 {
 		return fmt.Errorf("has no kinds; without kinds, leave the file out")
@@ -217,7 +233,7 @@ func (k *Kind) prepare() error {
 
 // Digest identifies the set.
 func (p *Prompts) Digest() string {
-	return p.digest(append(slices.Clone(promptFiles), kindsFile)...)
+	return p.digest(allFiles()...)
 }
 
 func (p *Prompts) digest(names ...string) string {
@@ -231,12 +247,31 @@ func (p *Prompts) digest(names ...string) string {
 // Show returns the files of the set, each below its name.
 func (p *Prompts) Show() string {
 	var b strings.Builder
-	for _, n := range append(slices.Clone(promptFiles), kindsFile) {
+	for _, n := range allFiles() {
 		if text, ok := p.files[n]; ok {
 			fmt.Fprintf(&b, "==> %s <==\n%s\n\n", n, bytes.TrimSpace(text))
 		}
 	}
 	return strings.TrimRight(b.String(), "\n")
+}
+
+// complaint returns the message that asks for a text again that failed a check, or "".
+func (p *Prompts) complaint(reason string, d data) (string, error) {
+	d.Complaint = p.Complaints[reason]
+	if d.Complaint == "" || p.files[repairPrompt] == nil {
+		return "", nil
+	}
+	var b strings.Builder
+	err := p.templates.ExecuteTemplate(&b, repairPrompt, d)
+	return strings.TrimSpace(b.String()), err
+}
+
+// suggestion names the one of the known names that was perhaps meant.
+func suggestion(name string, known []string) string {
+	if near := nearest.Name(name, known); near != "" {
+		return "; did you mean " + near + "?"
+	}
+	return ""
 }
 
 // drawn is what was drawn for one turn. A set without kinds draws none.

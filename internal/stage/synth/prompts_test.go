@@ -91,7 +91,7 @@ kinds:
 `})
 	s := &scripted{answer: polite}
 	at := testEnv(t, testfiles.JSONLines(t, passage(1, 10)))
-	o := Defaults()
+	o := plain()
 	o.Prompts, o.LongChars = dir, 1<<20
 	m, err := Run(context.Background(), o, s, at)
 	if err != nil || m.Counts["out"] != 1 || m.Counts["kind_short"] != 1 || len(s.calls) != 1 {
@@ -148,7 +148,7 @@ func TestPromptsAreIdentity(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := &scripted{answer: polite}
-	moved := promptDir(t, map[string]string{kindsFile: ""})
+	moved := promptDir(t, map[string]string{kindsFile: "", repairPrompt: ""})
 	for _, f := range promptFiles {
 		text, err := os.ReadFile(filepath.Join(o.Prompts, f))
 		if err != nil {
@@ -182,6 +182,7 @@ func TestBadPrompts(t *testing.T) {
 		"language is \"english\"":    {kindsFile: "language: english\nkinds: [{name: a, ask: b}]"},
 		"name of one word":           {kindsFile: "kinds: [{ask: b}]"},
 		"expected 0":                 {kindsFile: "kinds: [{name: a, ask: b, min_answer_words: -1}]"},
+		"did you mean short_answer":  {kindsFile: "kinds: [{name: a, ask: b}]\ncomplaints: {short_answr: Longer.}"},
 		"no field":                   {kindsFile: "kinds: [{name: a, ask: b, messages: ['{{.Nothing}}']}]"},
 	} {
 		_, err := LoadPrompts(promptDir(t, replace))

@@ -21,8 +21,9 @@ import (
 
 // version changes when the same options would give another output.
 const (
-	version = 3
-	changed = "prompts are files; kinds of questions, forms and lengths are drawn for each record"
+	version = 4
+	changed = "prompts are files; kinds of questions, forms and lengths are drawn for each record; questions and " +
+		"answers pass more checks"
 )
 
 // Options are everything that changes what synth writes.
@@ -56,6 +57,11 @@ type Options struct {
 	MaxTokens   int     `json:"max_tokens"`
 	// Attempts is how often a text that fails a check is asked for.
 	Attempts int `json:"attempts"`
+	// Repair is how often a text that fails a check is first asked for with the
+	// complaint, after each attempt.
+	Repair int `json:"repair"`
+	// SkipChecks names checks of the texts that are left out.
+	SkipChecks []string `json:"skip_checks,omitempty"`
 	// MinAnswerWords is the shortest answer kept.
 	MinAnswerWords int `json:"min_answer_words"`
 	// MinTurns is how many turns a conversation must have to be kept when the
@@ -76,7 +82,7 @@ type Options struct {
 // Defaults are the settings of the BARKA models.
 func Defaults() Options {
 	return Options{Dataset: "wiki", LongQuantile: 0.75, Turns: 3, Temperature: 0.8, TopP: 0.95, MaxTokens: 512,
-		Attempts: 3, MinAnswerWords: 10,
+		Attempts: 3, Repair: 1, MinAnswerWords: 10,
 		MinTurns: 2, MaxFailuresInARow: 20, MaxFailureShare: 0.2, Concurrency: 8}
 }
 
@@ -96,6 +102,8 @@ func (o Options) Validate() error {
 		return badinput.Errorf("synth: long_chars is %d, expected 0 (use long_quantile) or a length", o.LongChars)
 	case o.MaxTokens < 1 || o.Attempts < 1:
 		return badinput.Errorf("synth: max_tokens %d and attempts %d must be positive", o.MaxTokens, o.Attempts)
+	case o.Repair < 0 || o.Repair > 10:
+		return badinput.Errorf("synth: repair is %d, expected 0 to 10", o.Repair)
 	case o.MinTurns < 1:
 		return badinput.Errorf("synth: min_turns is %d, expected 1 or more", o.MinTurns)
 	case o.MaxFailuresInARow < 0:
@@ -104,6 +112,12 @@ func (o Options) Validate() error {
 		return badinput.Errorf("synth: max_failure_share is %g, expected a number from 0 (never stop) to 1", o.MaxFailureShare)
 	case o.JSON && !o.Independent:
 		return badinput.Errorf("synth: json is for independent conversations; set independent too")
+	}
+	for _, name := range o.SkipChecks {
+		if !slices.Contains(Checks(), name) {
+			return badinput.Errorf("synth: skip_checks: there is no check %s%s; the checks are %s", name,
+				suggestion(name, Checks()), strings.Join(Checks(), ", "))
+		}
 	}
 	return nil
 }
@@ -308,6 +322,10 @@ func (w *writer) totals(run *durable.Run) (durable.Final, error) {
 			kind = "multi"
 		}
 		f.Counts[kind]++
+		if r.Repaired > 0 {
+			f.Counts["repaired"]++
+			f.Counts["repaired_texts"] += int64(r.Repaired)
+		}
 		for _, k := range strings.Fields(r.Kind) {
 			f.Counts["kind_"+k]++
 		}

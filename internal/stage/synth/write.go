@@ -105,7 +105,7 @@ func (r *record) conversation(ctx context.Context, turns int) error {
 		} else {
 			d.Question = message
 		}
-		a, err := r.ask(ctx, fmt.Sprintf("answer/%d", turn), answer, d, r.checkAnswer)
+		a, err := r.ask(ctx, fmt.Sprintf("answer/%d", turn), answer, d, r.checkAnswer(d.Question))
 		if err != nil {
 			return err
 		}
@@ -163,7 +163,7 @@ func (r *record) independent(ctx context.Context, turns int) error {
 	for i, q := range questions {
 		d := r.data()
 		d.Question = q
-		a, err := r.ask(ctx, fmt.Sprintf("answer/%d", i), answerPrompt, d, r.checkAnswer)
+		a, err := r.ask(ctx, fmt.Sprintf("answer/%d", i), answerPrompt, d, r.checkAnswer(q))
 		var why *dataset.Reject
 		switch {
 		case err == nil:
@@ -190,16 +190,20 @@ func (r *record) add(question, answer string) {
 
 // data is what the prompts may use.
 type data struct {
-	Title, Passage, Question, Conversation string
+	Title, Passage, Question, Conversation string // Title is "Page: Section > Subsection"
+	Subject                                string // "Subsection (Page)", or the page alone
 	Turns                                  int
 	Kind, Form, Answer, Length             string // what was drawn, as sentences
+	Complaint                              string // about a text that is asked for again
 }
 
 func (r *record) data() data {
 	d := data{Title: r.passage.Title, Passage: r.passage.Text, Turns: r.w.o.Turns,
 		Kind: r.drawn.kind.Ask, Form: r.drawn.form, Answer: r.drawn.kind.Answer, Length: r.drawn.length}
-	if r.passage.Section != "" {
+	d.Subject = r.passage.Title
+	if headings := strings.Split(r.passage.Section, " > "); r.passage.Section != "" {
 		d.Title += ": " + r.passage.Section
+		d.Subject = fmt.Sprintf("%s (%s)", headings[len(headings)-1], r.passage.Title)
 	}
 	var b strings.Builder
 	for _, m := range r.row.Messages {
@@ -213,8 +217,9 @@ func (r *record) data() data {
 	return d
 }
 
-// ask gets a text that passes check, trying again with other seeds; check
-// returns the cleaned text or a reason against it.
+// ask gets a text that passes check; check returns the cleaned text or a reason against it.
+// A text that fails is asked for again with the complaint, and after that afresh with another
+// seed.
 func (r *record) ask(ctx context.Context, step, prompt string, d data, check func(string) (text, reason string)) (string, error) {
 	var b strings.Builder
 	if err := r.w.prompts.templates.ExecuteTemplate(&b, prompt, d); err != nil {
@@ -224,38 +229,59 @@ func (r *record) ask(ctx context.Context, step, prompt string, d data, check fun
 	if prompt == questionsJSON {
 		schema = questionsSchema(r.w.o.Turns)
 	}
-	reason := ""
-	for attempt := range r.w.o.Attempts {
-		answer, err := r.call(ctx, step, attempt, llm.Request{
-			Messages:    []chat.Message{{Role: "user", Content: strings.TrimSpace(b.String())}},
-			Temperature: r.w.o.Temperature, TopP: r.w.o.TopP, MaxTokens: r.w.o.MaxTokens,
-			Seed:       dataset.RecordSeed(r.w.seed, r.passage.ID, fmt.Sprintf("synth/%s/%d", step, attempt)),
-			JSONSchema: schema,
-		})
-		var tooLong *llm.TooLong
-		var failed *llm.RequestError
-		switch {
-		case errors.As(err, &tooLong):
-			return "", &dataset.Reject{Reason: "passage_too_long", Detail: step + ": " + tooLong.Error()}
-		case errors.As(err, &failed):
-			return "", &dataset.Reject{Reason: failedPrefix + failed.Kind, Detail: step + ": " + failed.Error(), Failed: true}
-		case err != nil:
-			return "", err
+	reason, calls := "", 0
+	for range r.w.o.Attempts {
+		messages := []chat.Message{{Role: "user", Content: strings.TrimSpace(b.String())}}
+		for repair := 0; ; repair++ {
+			answer, err := r.call(ctx, step, calls, llm.Request{
+				Messages: messages, Temperature: r.w.o.Temperature, TopP: r.w.o.TopP, MaxTokens: r.w.o.MaxTokens,
+				Seed:       dataset.RecordSeed(r.w.seed, r.passage.ID, fmt.Sprintf("synth/%s/%d", step, calls)),
+				JSONSchema: schema,
+			})
+			if err != nil {
+				return "", refused(step, err)
+			}
+			calls++
+			r.row.PromptTokens += answer.PromptTokens
+			r.row.CompletionTokens += answer.CompletionTokens
+			if answer.FinishReason != llm.FinishStop {
+				reason = "finish_" + code(answer.FinishReason)
+				break
+			}
+			text, why := check(answer.Text)
+			if why == "" {
+				r.row.FinishReason = answer.FinishReason
+				if repair > 0 {
+					r.row.Repaired++
+				}
+				return text, nil
+			}
+			reason = why
+			complaint, err := r.w.prompts.complaint(why, d)
+			if err != nil {
+				return "", err
+			}
+			if repair == r.w.o.Repair || complaint == "" || strings.TrimSpace(answer.Text) == "" {
+				break
+			}
+			messages = append(messages[:1:1], chat.Message{Role: "assistant", Content: answer.Text},
+				chat.Message{Role: "user", Content: complaint})
 		}
-		r.row.PromptTokens += answer.PromptTokens
-		r.row.CompletionTokens += answer.CompletionTokens
-		if answer.FinishReason != llm.FinishStop {
-			reason = "finish_" + code(answer.FinishReason)
-			continue
-		}
-		text, why := check(answer.Text)
-		if why == "" {
-			r.row.FinishReason = answer.FinishReason
-			return text, nil
-		}
-		reason = why
 	}
-	return "", &dataset.Reject{Reason: reason, Detail: fmt.Sprintf("%s, after %d attempts", step, r.w.o.Attempts)}
+	return "", &dataset.Reject{Reason: reason, Detail: fmt.Sprintf("%s, after %d calls", step, calls)}
+}
+
+// refused turns the error of a request that concerns this record alone into its rejection.
+func refused(step string, err error) error {
+	var tooLong *llm.TooLong
+	var failed *llm.RequestError
+	switch {
+	case errors.As(err, &tooLong):
+		return &dataset.Reject{Reason: "passage_too_long", Detail: step + ": " + tooLong.Error()}
+	case errors.As(err, &failed):
+		return &dataset.Reject{Reason: failedPrefix + failed.Kind, Detail: step + ": " + failed.Error(), Failed: true}
+	}
+	return err
 }
 
 // code makes a server's word fit for a reason code.

@@ -1,0 +1,157 @@
+package synth
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+
+	"barka/internal/prose"
+)
+
+// source holds what a text may be about: the words, names and numbers of the passage, its
+// title and what the user asked.
+type source struct {
+	words   map[string]bool // stems of content words
+	numbers map[string]bool
+}
+
+func newSource(texts ...string) source {
+	s := source{map[string]bool{}, map[string]bool{}}
+	for _, t := range texts {
+		for _, w := range contentWords(t) {
+			s.words[w] = true
+		}
+		for _, w := range strings.FieldsFunc(fold(t), notWord) {
+			if n, ok := spelled[w]; ok {
+				s.numbers[n] = true
+			}
+		}
+		for _, n := range numbers(t) {
+			s.numbers[n] = true
+		}
+	}
+	return s
+}
+
+// share returns the share of a text's content words that the source has; 1 if it has none.
+func (s source) share(text string) float64 {
+	words := contentWords(text)
+	known := 0
+	for _, w := range words {
+		if s.words[w] {
+			known++
+		}
+	}
+	if len(words) == 0 {
+		return 1
+	}
+	return float64(known) / float64(len(words))
+}
+
+// unknownNumber returns a number of the text that the source lacks, or "".
+func (s source) unknownNumber(text string) string {
+	for _, n := range numbers(listNumber.ReplaceAllString(text, "")) {
+		if !s.numbers[n] {
+			return n
+		}
+	}
+	return ""
+}
+
+// unknownName returns a capitalised word inside a sentence that the source lacks, or "".
+func (s source) unknownName(text string) string {
+	for _, m := range name.FindAllStringSubmatch(text, -1) {
+		for _, w := range strings.FieldsFunc(m[1], notWord) {
+			first, folded := []rune(w)[0], fold(w)
+			if unicode.IsUpper(first) && len([]rune(w)) > 2 && !stopWords[folded] && !s.words[stem(folded)] {
+				return w
+			}
+		}
+	}
+	return ""
+}
+
+var (
+	// name finds words that stand behind a word or a comma, so that a capital is no sentence's.
+	name       = regexp.MustCompile(`[\pL\pN,;)] +["“'(]?(\p{Lu}[\pL\pM'’-]*)`)
+	number     = regexp.MustCompile(`\p{Nd}+(?:[.,٫٬]\p{Nd}+)*`)
+	listNumber = regexp.MustCompile(`(?m)^\s*[-*(]*\p{Nd}{1,2}[.):]`)
+	possessive = regexp.MustCompile(`['’]s?(?:\P{L}|$)`)
+)
+
+// numbers returns a text's numbers in ASCII digits, without separators.
+func numbers(text string) (all []string) {
+	for _, m := range number.FindAllString(text, -1) {
+		var b strings.Builder
+		for _, r := range m {
+			if d, ok := prose.Digit(r); ok {
+				b.WriteRune('0' + d)
+			}
+		}
+		all = append(all, b.String())
+	}
+	return all
+}
+
+// spelled has the numbers that English writes as words.
+var spelled = map[string]string{"one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7",
+	"eight": "8", "nine": "9", "ten": "10", "eleven": "11", "twelve": "12", "hundred": "100", "thousand": "1000"}
+
+// contentWords returns the stems of the words that carry meaning.
+func contentWords(text string) (words []string) {
+	for _, w := range strings.FieldsFunc(possessive.ReplaceAllString(fold(text), " "), notWord) {
+		if len([]rune(w)) > 2 && !stopWords[w] && !unicode.IsDigit([]rune(w)[0]) {
+			words = append(words, stem(w))
+		}
+	}
+	return words
+}
+
+func notWord(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsMark(r) }
+
+// fold returns a text in lower case without accents.
+func fold(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Mn, r) {
+			return -1
+		}
+		return r
+	}, norm.NFKD.String(strings.ToLower(text)))
+}
+
+// endings that stem takes off, the longer ones first.
+var endings = []string{"isation", "ization", "ements", "ations", "ities", "ation", "ingly", "ement", "ments", "ness", "ment",
+	"ions", "able", "ible", "ally", "ical", "ied", "ies", "ing", "ity", "ion", "ers", "ian", "ive", "ous", "ed", "er", "es",
+	"ly", "al", "ic", "an", "s", "e", "y"}
+
+// stem takes one ending off an English word that leaves at least four letters.
+func stem(word string) string {
+	for _, e := range endings {
+		if s, ok := strings.CutSuffix(word, e); ok && len(s) >= 4 {
+			return s
+		}
+	}
+	return word
+}
+
+// stopWords carry no meaning of their own, or only that of a question.
+var stopWords = func() map[string]bool {
+	m := map[string]bool{}
+	for w := range strings.FieldsSeq(`a about above according after again against all almost also although am among an and another
+		any are around as at be became because become been before being below besides between both but by came can cannot
+		come comes could describe describes did difference do does doing done down during each either else even ever every
+		example examples explain false few first for from further gave get give given gives had happen happened has have having
+		he her here hers him his how however i if important in into is it its itself just know known like made main mainly make
+		makes many may me mean meaning means might more most much must my name near need never no nor not now of off often on
+		once one only option or other others our out over own part particular per primary purpose question questions rather
+		role said same say says several shall she should significance since so some something specific still such tell term
+		text than that the their them then there these they thing things this those three through thus to too topic topics
+		toward true two type types under understand until up upon us use used uses using various very was way ways we well were
+		what when where whether which while who whom whose why will with within without word would yes yet you your answer
+		answers`) {
+		m[w] = true
+	}
+	return m
+}()
