@@ -236,14 +236,16 @@ func PanelI8(c []float32, ldc int, a []float32, m, k int, panel []byte, cols int
 		for i, rows := 0, 0; i < m; i += rows {
 			rows = nextTile(m - i)
 			t.load(c[i*ldc:], ldc, rows, cols, accumulate)
-			tileI8(t[:], PanelN, a[i*each:], panel, rows, quads, true, &sums)
+			tileI8(t[:], PanelN, a[i*each:], panel, rows, quads, true, &sums, nextBlock{})
 			t.store(c[i*ldc:], ldc, rows, cols)
 		}
 		return
 	}
+	next := nextBlock{bytes: PanelBytesI8(k), tiles: tiles(m)}
 	for i, rows := 0, 0; i < m; i += rows {
 		rows = nextTile(m - i)
-		tileI8(c[i*ldc:], ldc, a[i*each:], panel, rows, quads, accumulate, &sums)
+		tileI8(c[i*ldc:], ldc, a[i*each:], panel, rows, quads, accumulate, &sums, next)
+		next.tile++
 	}
 }
 

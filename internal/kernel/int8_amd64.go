@@ -8,17 +8,19 @@ import (
 
 // tileI8 computes a tile of rows×32 at the level in use. The operands have been
 // checked. sums is scratch.
-func tileI8(c []float32, ldc int, a []float32, panel []byte, rows, quads int, load bool, sums *tileBuffer) {
+func tileI8(c []float32, ldc int, a []float32, panel []byte, rows, quads int, load bool, sums *tileBuffer,
+	next nextBlock) {
+	ahead, step := next.prefetch()
 	// A level that computes fewer columns at a time calls with each run of them.
 	at := func(j int) (*uint16, *byte) { return (*uint16)(unsafe.Pointer(&panel[2*j])), &panel[scaleBytes+4*j] }
 	switch level := cpu.Current(); {
 	case level >= cpu.AVX512VNNI:
 		scales, b := at(0)
-		tileI8AVX512VNNI(&c[0], uintptr(4*ldc), &a[0], scales, b, rows, quads, flag(load), &sums[0])
+		tileI8AVX512VNNI(&c[0], uintptr(4*ldc), &a[0], scales, b, rows, quads, flag(load), &sums[0], ahead, step)
 	case level >= cpu.AVX512:
 		for j := 0; j < PanelN; j += 16 {
 			scales, b := at(j)
-			tileI8AVX512(&c[j], uintptr(4*ldc), &a[0], scales, b, rows, quads, flag(load), &sums[0])
+			tileI8AVX512(&c[j], uintptr(4*ldc), &a[0], scales, b, rows, quads, flag(load), &sums[0], ahead, step)
 		}
 	case level >= cpu.AVX2 && rows == 1:
 		scales, b := at(0)
@@ -26,7 +28,7 @@ func tileI8(c []float32, ldc int, a []float32, panel []byte, rows, quads int, lo
 	case level >= cpu.AVX2:
 		for j := 0; j < PanelN; j += 8 {
 			scales, b := at(j)
-			tileI8AVX2(&c[j], uintptr(4*ldc), &a[0], scales, b, rows, quads, flag(load), &sums[0])
+			tileI8AVX2(&c[j], uintptr(4*ldc), &a[0], scales, b, rows, quads, flag(load), &sums[0], ahead, step)
 		}
 	default:
 		tileI8Generic(c, ldc, a, panel, rows, quads, load)

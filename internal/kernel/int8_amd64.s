@@ -6,8 +6,8 @@
 // correction[r])·scales[j]·scale[r] for 1 to 12 rows and 32 columns; ldc is in bytes. Requires
 // AVX512F and AVX512_VNNI. Plain Go twin: tileI8Generic.
 //
-// func tileI8AVX512VNNI(c *float32, ldc uintptr, a *float32, scales *uint16, b *byte, rows, quads int, load uintptr, sums *float32)
-TEXT ·tileI8AVX512VNNI(SB), NOSPLIT, $0-72
+// func tileI8AVX512VNNI(c *float32, ldc uintptr, a *float32, scales *uint16, b *byte, rows, quads int, load uintptr, sums *float32, ahead, step uintptr)
+TEXT ·tileI8AVX512VNNI(SB), NOSPLIT, $0-88
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
 	MOVQ a+16(FP), AX
@@ -17,6 +17,9 @@ TEXT ·tileI8AVX512VNNI(SB), NOSPLIT, $0-72
 	MOVQ quads+48(FP), CX
 	MOVQ sums+64(FP), DX
 	SUBQ BX, R10
+	MOVQ ahead+72(FP), R14
+	MOVQ step+80(FP), R15
+	ADDQ BX, R14
 	CMPQ R8, $12
 	JEQ rows12
 	CMPQ R8, $11
@@ -137,8 +140,9 @@ block2:
 loop2_0:
 	VMOVDQU32 (BX), Z24
 	VMOVDQU32 64(BX), Z25
-	PREFETCHT0 1024(BX)
-	PREFETCHT0 1088(BX)
+	PREFETCHT1 (R14)
+	PREFETCHT1 64(R14)
+	ADDQ R15, R14
 	VPBROADCASTD 0(AX), Z26
 	VPDPBUSD Z26, Z24, Z0
 	VPDPBUSD Z26, Z25, Z1
@@ -232,8 +236,9 @@ block3:
 loop3_0:
 	VMOVDQU32 (BX), Z24
 	VMOVDQU32 64(BX), Z25
-	PREFETCHT0 1024(BX)
-	PREFETCHT0 1088(BX)
+	PREFETCHT1 (R14)
+	PREFETCHT1 64(R14)
+	ADDQ R15, R14
 	VPBROADCASTD 0(AX), Z26
 	VPDPBUSD Z26, Z24, Z0
 	VPDPBUSD Z26, Z25, Z1
@@ -351,8 +356,9 @@ block4:
 loop4_0:
 	VMOVDQU32 (BX), Z24
 	VMOVDQU32 64(BX), Z25
-	PREFETCHT0 1024(BX)
-	PREFETCHT0 1088(BX)
+	PREFETCHT1 (R14)
+	PREFETCHT1 64(R14)
+	ADDQ R15, R14
 	VPBROADCASTD 0(AX), Z26
 	VPDPBUSD Z26, Z24, Z0
 	VPDPBUSD Z26, Z25, Z1
@@ -494,8 +500,9 @@ block5:
 loop5_0:
 	VMOVDQU32 (BX), Z24
 	VMOVDQU32 64(BX), Z25
-	PREFETCHT0 1024(BX)
-	PREFETCHT0 1088(BX)
+	PREFETCHT1 (R14)
+	PREFETCHT1 64(R14)
+	ADDQ R15, R14
 	VPBROADCASTD 0(AX), Z26
 	VPDPBUSD Z26, Z24, Z0
 	VPDPBUSD Z26, Z25, Z1
@@ -661,8 +668,9 @@ block6:
 loop6_0:
 	VMOVDQU32 (BX), Z24
 	VMOVDQU32 64(BX), Z25
-	PREFETCHT0 1024(BX)
-	PREFETCHT0 1088(BX)
+	PREFETCHT1 (R14)
+	PREFETCHT1 64(R14)
+	ADDQ R15, R14
 	VPBROADCASTD 0(AX), Z26
 	VPDPBUSD Z26, Z24, Z0
 	VPDPBUSD Z26, Z25, Z1
@@ -852,8 +860,9 @@ block7:
 loop7_0:
 	VMOVDQU32 (BX), Z24
 	VMOVDQU32 64(BX), Z25
-	PREFETCHT0 1024(BX)
-	PREFETCHT0 1088(BX)
+	PREFETCHT1 (R14)
+	PREFETCHT1 64(R14)
+	ADDQ R15, R14
 	VPBROADCASTD 0(AX), Z26
 	VPDPBUSD Z26, Z24, Z0
 	VPDPBUSD Z26, Z25, Z1
@@ -1067,8 +1076,9 @@ block8:
 loop8_0:
 	VMOVDQU32 (BX), Z24
 	VMOVDQU32 64(BX), Z25
-	PREFETCHT0 1024(BX)
-	PREFETCHT0 1088(BX)
+	PREFETCHT1 (R14)
+	PREFETCHT1 64(R14)
+	ADDQ R15, R14
 	VPBROADCASTD 0(AX), Z26
 	VPDPBUSD Z26, Z24, Z0
 	VPDPBUSD Z26, Z25, Z1
@@ -1306,8 +1316,9 @@ block9:
 loop9_0:
 	VMOVDQU32 (BX), Z24
 	VMOVDQU32 64(BX), Z25
-	PREFETCHT0 1024(BX)
-	PREFETCHT0 1088(BX)
+	PREFETCHT1 (R14)
+	PREFETCHT1 64(R14)
+	ADDQ R15, R14
 	VPBROADCASTD 0(AX), Z26
 	VPDPBUSD Z26, Z24, Z0
 	VPDPBUSD Z26, Z25, Z1
@@ -1559,8 +1570,9 @@ block10:
 loop10_0:
 	VMOVDQU32 (BX), Z24
 	VMOVDQU32 64(BX), Z25
-	PREFETCHT0 1024(BX)
-	PREFETCHT0 1088(BX)
+	PREFETCHT1 (R14)
+	PREFETCHT1 64(R14)
+	ADDQ R15, R14
 	VPBROADCASTD 0(AX), Z26
 	VPDPBUSD Z26, Z24, Z0
 	VPDPBUSD Z26, Z25, Z1
@@ -1872,8 +1884,9 @@ block11:
 loop11_0:
 	VMOVDQU32 (BX), Z24
 	VMOVDQU32 64(BX), Z25
-	PREFETCHT0 1024(BX)
-	PREFETCHT0 1088(BX)
+	PREFETCHT1 (R14)
+	PREFETCHT1 64(R14)
+	ADDQ R15, R14
 	VPBROADCASTD 0(AX), Z26
 	VPDPBUSD Z26, Z24, Z0
 	VPDPBUSD Z26, Z25, Z1
@@ -2208,8 +2221,9 @@ block12:
 loop12_0:
 	VMOVDQU32 (BX), Z24
 	VMOVDQU32 64(BX), Z25
-	PREFETCHT0 1024(BX)
-	PREFETCHT0 1088(BX)
+	PREFETCHT1 (R14)
+	PREFETCHT1 64(R14)
+	ADDQ R15, R14
 	VPBROADCASTD 0(AX), Z26
 	VPDPBUSD Z26, Z24, Z0
 	VPDPBUSD Z26, Z25, Z1
@@ -2451,8 +2465,8 @@ loop12_6:
 // correction[r])·scales[j]·scale[r] for 1 to 12 rows and 16 columns; ldc is in bytes. Requires
 // AVX512F and AVX512BW. Plain Go twin: tileI8Generic.
 //
-// func tileI8AVX512(c *float32, ldc uintptr, a *float32, scales *uint16, b *byte, rows, quads int, load uintptr, sums *float32)
-TEXT ·tileI8AVX512(SB), NOSPLIT, $0-72
+// func tileI8AVX512(c *float32, ldc uintptr, a *float32, scales *uint16, b *byte, rows, quads int, load uintptr, sums *float32, ahead, step uintptr)
+TEXT ·tileI8AVX512(SB), NOSPLIT, $0-88
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
 	MOVQ a+16(FP), AX
@@ -4768,8 +4782,8 @@ loop12:
 // correction[r])·scales[j]·scale[r] for 1 to 6 rows and 8 columns; ldc is in bytes. Requires AVX2.
 // Plain Go twin: tileI8Generic.
 //
-// func tileI8AVX2(c *float32, ldc uintptr, a *float32, scales *uint16, b *byte, rows, quads int, load uintptr, sums *float32)
-TEXT ·tileI8AVX2(SB), NOSPLIT, $0-72
+// func tileI8AVX2(c *float32, ldc uintptr, a *float32, scales *uint16, b *byte, rows, quads int, load uintptr, sums *float32, ahead, step uintptr)
+TEXT ·tileI8AVX2(SB), NOSPLIT, $0-88
 	MOVQ c+0(FP), DI
 	MOVQ ldc+8(FP), SI
 	MOVQ a+16(FP), AX

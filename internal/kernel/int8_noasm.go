@@ -2,7 +2,7 @@
 
 package kernel
 
-func tileI8(c []float32, ldc int, a []float32, panel []byte, rows, quads int, load bool, _ *tileBuffer) {
+func tileI8(c []float32, ldc int, a []float32, panel []byte, rows, quads int, load bool, _ *tileBuffer, _ nextBlock) {
 	tileI8Generic(c, ldc, a, panel, rows, quads, load)
 }
 

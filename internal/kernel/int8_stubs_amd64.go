@@ -7,21 +7,21 @@ package kernel
 // AVX512F and AVX512_VNNI. Plain Go twin: tileI8Generic.
 //
 //go:noescape
-func tileI8AVX512VNNI(c *float32, ldc uintptr, a *float32, scales *uint16, b *byte, rows, quads int, load uintptr, sums *float32)
+func tileI8AVX512VNNI(c *float32, ldc uintptr, a *float32, scales *uint16, b *byte, rows, quads int, load uintptr, sums *float32, ahead, step uintptr)
 
 // tileI8AVX512 computes c[r][j] (=|+=) Σ over blocks of (Σₖ a[k][r]·b[k][j] +
 // correction[r])·scales[j]·scale[r] for 1 to 12 rows and 16 columns; ldc is in bytes. Requires
 // AVX512F and AVX512BW. Plain Go twin: tileI8Generic.
 //
 //go:noescape
-func tileI8AVX512(c *float32, ldc uintptr, a *float32, scales *uint16, b *byte, rows, quads int, load uintptr, sums *float32)
+func tileI8AVX512(c *float32, ldc uintptr, a *float32, scales *uint16, b *byte, rows, quads int, load uintptr, sums *float32, ahead, step uintptr)
 
 // tileI8AVX2 computes c[r][j] (=|+=) Σ over blocks of (Σₖ a[k][r]·b[k][j] +
 // correction[r])·scales[j]·scale[r] for 1 to 6 rows and 8 columns; ldc is in bytes. Requires AVX2.
 // Plain Go twin: tileI8Generic.
 //
 //go:noescape
-func tileI8AVX2(c *float32, ldc uintptr, a *float32, scales *uint16, b *byte, rows, quads int, load uintptr, sums *float32)
+func tileI8AVX2(c *float32, ldc uintptr, a *float32, scales *uint16, b *byte, rows, quads int, load uintptr, sums *float32, ahead, step uintptr)
 
 // rowI8AVX2 computes c[j] (=|+=) Σ over blocks of (Σₖ a[k]·b[k][j] + correction)·scales[j]·scale
 // for one row and 32 columns. Requires AVX2. Plain Go twin: tileI8Generic.

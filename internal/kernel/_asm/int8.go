@@ -8,8 +8,10 @@ import "fmt"
 // is one panel: the bytes [quads][32][4] of its first block. The scales of a block stand
 // before its bytes, and those of the columns in question at scales. load is 1 if the
 // product is added to c. Sums over several blocks are kept in sums [rows, columns], since
-// rows of c often lie in the same few sets of the cache.
-const tileI8Params = "c *float32, ldc uintptr, a *float32, scales *uint16, b *byte, rows, quads int, load uintptr, sums *float32"
+// rows of c often lie in the same few sets of the cache. With VNNI and several rows each quad
+// prefetches the lines ahead bytes after b, and step bytes further in the next one (nextBlock in gemm.go).
+const tileI8Params = "c *float32, ldc uintptr, a *float32, scales *uint16, b *byte, rows, quads int, load uintptr, " +
+	"sums *float32, ahead, step uintptr"
 
 // blockQuads is kernel.blockQuads, and scaleBytes kernel.scaleBytes.
 const blockQuads, scaleBytes = 16, 64
@@ -60,6 +62,11 @@ func (f *file) tileI8(requires, name string, most, columns int, body func(rows i
 	f.op("MOVQ quads+48(FP), CX")
 	f.op("MOVQ sums+64(FP), DX")
 	f.op("SUBQ BX, R10")
+	if name == "tileI8AVX512VNNI" {
+		f.op("MOVQ ahead+72(FP), R14")
+		f.op("MOVQ step+80(FP), R15")
+		f.op("ADDQ BX, R14")
+	}
 	w := w512
 	if columns == 8 {
 		w = w256
@@ -178,9 +185,14 @@ func i8Half(f *file, rows, lo, hi int) {
 	f.label(fmt.Sprintf("loop%d_%d", rows, lo))
 	f.op("VMOVDQU32 (BX), Z24")
 	f.op("VMOVDQU32 64(BX), Z25")
-	if lo == 0 {
+	switch {
+	case rows == 1: // waits for nothing but its weights: nearer is better
 		f.op("PREFETCHT0 1024(BX)")
 		f.op("PREFETCHT0 1088(BX)")
+	case lo == 0:
+		f.op("PREFETCHT1 (R14)")
+		f.op("PREFETCHT1 64(R14)")
+		f.op("ADDQ R15, R14")
 	}
 	for r := lo; r < hi; r++ {
 		t := 26 + r%6
