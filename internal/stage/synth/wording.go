@@ -26,7 +26,7 @@ var meta = regexp.MustCompile(`(?i)\bwhat is (?:the|a|your) (?:short )?answer\s*
 // degenerate finds questions of an assistant to its user, questions without a subject, and
 // questions about the task.
 var degenerate = regexp.MustCompile(`(?i)\b(?:would|do|are|have|should) (?:you|i)\b|\b(?:can|could|may) i\b|\byour\b` +
-	`|\bi(?:'m|'ll| am| will)\b` +
+	`|\bi(?:'m|'ll| am| will)\b|\byou are\b|\bthe user\b|\b(?:topic|subject) of\b` +
 	`|^(?:what|who|where|why|how) (?:is|are|was|were|do|does|did) (?:it|this|that|these|those|they|he|she|you|we)(?: \w+)?\s*\?` +
 	`|\b(?:this|that|following) (?:question|answer|topic|subject|statement|essay|title)s?\b` +
 	`|\b(?:which|what) (?:question|answer|topic|subject|statement|title)s?(?:\(s\))? (?:is|are|would|should|do you)\b` +
