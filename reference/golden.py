@@ -120,14 +120,14 @@ def lora_goldens(model, seqs, directory, seed, targets, tensors, values):
     steps(pm, seqs, masks, tensors, values)
 
 
-def steps(pm, seqs, masks, tensors, values):
-    """Ten optimiser steps; each accumulates two micro-batches under the global token mean."""
+def steps(pm, seqs, masks, tensors, values, count=10, rate=1e-2, warmup=2):
+    """Optimiser steps; each accumulates two micro-batches under the global token mean."""
     pm.zero_grad()
     params = [p for n, p in pm.named_parameters() if "lora_" in n]
-    opt = torch.optim.AdamW(params, lr=1e-2, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)
-    schedule = transformers.get_cosine_schedule_with_warmup(opt, 2, 10)
+    opt = torch.optim.AdamW(params, lr=rate, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)
+    schedule = transformers.get_cosine_schedule_with_warmup(opt, warmup, count)
     values["steps"] = []
-    for step in range(10):
+    for step in range(count):
         batches = [[1, 2], [3, 4]] if step % 2 == 0 else [[4], [2, 3]]
         trained = sum(sum(masks[i][1:]) for b in batches for i in b)
         total = 0.0

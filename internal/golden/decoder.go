@@ -25,12 +25,15 @@ type Decoder struct {
 	} `json:"loglikelihoods"`
 	LoRALoss      float64 `json:"lora_loss"`
 	TrainedTokens int     `json:"trained_tokens"`
-	Steps         []struct {
-		Batches  [][]int `json:"batches"` // micro-batches of sequence numbers
-		Loss     float64 `json:"loss"`
-		GradNorm float64 `json:"grad_norm"`
-		LR       float64 `json:"lr"`
-	} `json:"steps"`
+	Steps         []Step  `json:"steps"`
+}
+
+// Step is one optimiser step: the loss before it, the gradients' norm before clipping, and the rate.
+type Step struct {
+	Batches  [][]int `json:"batches"` // micro-batches of sequence numbers
+	Loss     float64 `json:"loss"`
+	GradNorm float64 `json:"grad_norm"`
+	LR       float64 `json:"lr"`
 }
 
 // Beams is golden.json of beam search.
