@@ -48,13 +48,43 @@ func readGoldens(t *testing.T) (g goldens) {
 // TestTypes: every type widens to the values of the package gguf, bit for bit,
 // with queries and keys in the order of rows of transformers.
 func TestTypes(t *testing.T) {
-	want := readGoldens(t)
-	f, err := gguf.Open(reference("types.gguf"))
+	seen := sameValues(t, reference("types.gguf"), readGoldens(t).SHA256)
+	for _, d := range []dtype.DType{dtype.F32, dtype.F16, dtype.BF16, dtype.Q4_0, dtype.Q4_1, dtype.Q5_0,
+		dtype.Q5_1, dtype.Q8_0, dtype.Q4_K, dtype.Q5_K, dtype.Q6_K} {
+		if seen[d] == 0 {
+			t.Errorf("no tensor has the type %s", d)
+		}
+	}
+}
+
+// TestPublishedFile: the tensors of a published file widen to the values of the package gguf, bit for bit.
+// reference/real/gguf.sh sets BARKA_GGUF to the file and BARKA_GGUF_SHA256 to a JSON file of the values' sums.
+func TestPublishedFile(t *testing.T) {
+	path := os.Getenv("BARKA_GGUF")
+	if path == "" {
+		t.Skip("BARKA_GGUF is not set")
+	}
+	var want map[string]string
+	data, err := os.ReadFile(os.Getenv("BARKA_GGUF_SHA256"))
+	if err == nil {
+		err = json.Unmarshal(data, &want)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log("tensors:", sameValues(t, path, want))
+}
+
+// sameValues compares the float32 values of a file's tensors with their sums,
+// and returns the number of tensors of each type.
+func sameValues(t *testing.T, path string, want map[string]string) map[dtype.DType]int {
+	t.Helper()
+	f, err := gguf.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	seen := map[dtype.DType]bool{}
+	seen := map[dtype.DType]int{}
 	for _, name := range f.Names() {
 		x, err := f.Tensor(name)
 		if err != nil {
@@ -65,20 +95,15 @@ func TestTypes(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		sum := sha256.Sum256(dtype.Bytes(values))
-		if hex.EncodeToString(sum[:]) != want.SHA256[name] {
+		if hex.EncodeToString(sum[:]) != want[name] {
 			t.Errorf("%s (%s) has other values", name, x.DType)
 		}
-		seen[x.DType] = true
+		seen[x.DType]++
 	}
-	if len(f.Names()) != len(want.SHA256) {
-		t.Errorf("%d tensors, want %d", len(f.Names()), len(want.SHA256))
+	if len(f.Names()) != len(want) {
+		t.Errorf("%d tensors, want %d", len(f.Names()), len(want))
 	}
-	for _, d := range []dtype.DType{dtype.F32, dtype.F16, dtype.BF16, dtype.Q4_0, dtype.Q4_1, dtype.Q5_0,
-		dtype.Q5_1, dtype.Q8_0, dtype.Q4_K, dtype.Q5_K, dtype.Q6_K} {
-		if !seen[d] {
-			t.Errorf("no tensor has the type %s", d)
-		}
-	}
+	return seen
 }
 
 func open(t *testing.T, dir string) model.Decoder {
