@@ -156,11 +156,12 @@ func memoryFor(values int64) string {
 	free := backend.AvailableMemory()
 	var texts []string
 	for _, t := range []struct {
-		name string
-		size int64
-	}{{"f32", 4}, {"bf16", 2}, {"int8", 1}} {
-		text := t.name + " " + printable.Bytes(values*t.size)
-		if free > 0 && values*t.size > free {
+		name  string
+		per64 int64 // bytes of 64 values; int8 has a scale for them
+	}{{"f32", 256}, {"bf16", 128}, {"int8", 66}} {
+		need := values * t.per64 / 64
+		text := t.name + " " + printable.Bytes(need)
+		if free > 0 && need > free {
 			text += " (not free)"
 		}
 		texts = append(texts, text)

@@ -35,8 +35,8 @@ func (e *Engine) Digest(name string) (string, error) {
 	return content + "-" + strings.ToLower(packedType(o.DType)), err
 }
 
-// packedType names the type of packed weights in digests. For integers it includes their
-// scheme: with one scale per row, until November 2026, outputs were others.
+// packedType names the type of packed weights in digests. For integers it includes the
+// scheme: until November 2026 a row had one scale, and outputs differed.
 func packedType(dt dtype.DType) string {
 	if dt == dtype.I8 {
 		return "I8-rotated-64"

@@ -6,14 +6,14 @@ import (
 	"barka/internal/cpu"
 )
 
-// This file has products of 8-bit integers. Both operands are rotated (Hadamard), and
-// each run of 64 values of a row is integers in ±127 times a scale of its own. The sum
-// of a block is int32 and exact; blocks are added in float32 in order. Every level
-// therefore gives the same bits.
+// This file has products of 8-bit integers. Both operands are rotated (Hadamard). Each 64
+// values of a rotated row are integers in ±127 with a common scale. The sum over such a
+// block is int32 and exact; blocks are added in float32 in order. Every level therefore
+// gives the same bits.
 
-// blockI8 is the number of neighbouring k that share a scale, blockQuads their groups
-// of four. 64 is the longest that agrees with float32 on 97 % of the most likely tokens
-// of SmolLM2-135M and Gemma-3-270M (docs/performance.md).
+// blockI8 is the number of neighbouring k that share a scale, blockQuads their groups of
+// four. Of the lengths measured, 64 is the longest whose mean divergence from float32 is
+// below 0.003 nats on English with SmolLM2-135M and Gemma-3-270M (docs/performance.md).
 const (
 	blockI8    = 64
 	blockQuads = blockI8 / 4

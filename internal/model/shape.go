@@ -136,8 +136,9 @@ func (s *Shape) weigh(dir string) error {
 			continue
 		}
 		packed := n * int64(s.DType.Size())
-		if s.DType == dtype.I8 {
-			packed += 8 * int64(shape[0])
+		if s.DType == dtype.I8 { // and a bfloat16 scale per 64 values of a row
+			rows := int64(shape[0])
+			packed += 2 * rows * ((n/max(rows, 1) + 63) / 64)
 		}
 		s.Weights += packed
 		if shape[0] == s.Vocab && shape[1] == s.Hidden {
