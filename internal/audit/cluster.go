@@ -39,7 +39,7 @@ var wordings = minhash.Scheme{Bands: 16, Rows: 4}
 
 // clusters finds Clusters and marks their rows.
 func (r *Report) clusters(items []item) {
-	sets := newSets(len(items))
+	sets := minhash.NewClusters(len(items))
 	type family struct {
 		index *minhash.Index
 		items []int // of its signatures
@@ -59,7 +59,7 @@ func (r *Report) clusters(items []item) {
 		}
 		wordings.Sign(signature, w)
 		f.index.Near(signature, similar, func(j int, _ float64) bool {
-			sets.join(i, f.items[j])
+			sets.Join(i, f.items[j])
 			return true
 		})
 		f.index.Add(signature)
@@ -68,7 +68,7 @@ func (r *Report) clusters(items []item) {
 	members := map[int][]*item{}
 	var roots []int
 	for i := range items {
-		root := sets.find(i)
+		root := sets.Find(i)
 		if members[root] == nil {
 			roots = append(roots, root)
 		}
@@ -183,28 +183,4 @@ func (r *Report) cluster(rows []*item) {
 		r.find(it, Leaked, rows[0], "")
 	}
 	r.Clusters = append(r.Clusters, Cluster{rows[0].task.family, len(rows), perTask(rows), rows[0].compared()})
-}
-
-// sets holds disjoint sets of numbers. A set is named by its smallest member.
-type sets []int
-
-func newSets(n int) sets {
-	s := make(sets, n)
-	for i := range s {
-		s[i] = i
-	}
-	return s
-}
-
-func (s sets) find(i int) int {
-	for s[i] != i {
-		s[i] = s[s[i]]
-		i = s[i]
-	}
-	return i
-}
-
-func (s sets) join(i, j int) {
-	i, j = s.find(i), s.find(j)
-	s[max(i, j)] = min(i, j)
 }

@@ -23,6 +23,22 @@ func (s Scheme) Chance(similarity float64) float64 {
 	return 1 - math.Pow(1-math.Pow(similarity, float64(s.Rows)), float64(s.Bands))
 }
 
+// found is the least probability with which a scheme of SchemeFor compares a pair at its
+// threshold.
+const found = 0.98
+
+// SchemeFor returns the scheme of at most the given number of hashes that compares the
+// fewest other pairs, and compares a pair of the threshold's similarity with a probability
+// of at least 0.98. If there is none, bands are single hashes.
+func SchemeFor(hashes int, threshold float64) Scheme {
+	for rows := hashes; rows > 1; rows-- {
+		if s := (Scheme{hashes / rows, rows}); s.Chance(threshold) >= found {
+			return s
+		}
+	}
+	return Scheme{hashes, 1}
+}
+
 // Sign sets to, of s.Hashes() values, to the signature of a set. The order of the elements
 // and repetitions do not matter. All signatures of empty sets are equal.
 func (s Scheme) Sign(to []uint32, elements []uint64) {
@@ -36,6 +52,25 @@ func (s Scheme) Sign(to []uint32, elements []uint64) {
 			to[i] = min(to[i], mix(a+uint32(i)*b))
 		}
 	}
+}
+
+// Keys appends a hash of each band of a signature. Signatures that agree in a band have the
+// same key.
+func (s Scheme) Keys(to []uint64, signature []uint32) []uint64 {
+	for b := range s.Bands {
+		to = append(to, s.key(signature, b))
+	}
+	return to
+}
+
+// key returns a hash of band b of a signature.
+func (s Scheme) key(signature []uint32, b int) uint64 {
+	h := uint64(b)
+	for _, v := range signature[b*s.Rows : (b+1)*s.Rows] {
+		h = (h ^ uint64(v)) * 0x9e3779b97f4a7c15
+		h ^= h >> 29
+	}
+	return h
 }
 
 // mix spreads the bits of a hash (the finalizer of MurmurHash3).
@@ -113,7 +148,7 @@ func (x *Index) Signature(i int) []uint32 {
 // signatures with the same band it considers the first.
 func (x *Index) Near(sig []uint32, threshold float64, yield func(i int, similarity float64) bool) {
 	for b := range x.first {
-		i, ok := x.first[b][x.key(sig, b)]
+		i, ok := x.first[b][x.scheme.key(sig, b)]
 		if !ok {
 			continue
 		}
@@ -144,20 +179,10 @@ func (x *Index) Add(sig []uint32) {
 	}
 	copy(x.signatures[x.count/chunk][x.count%chunk*h:], sig[:h])
 	for b := range x.first {
-		key := x.key(sig, b)
+		key := x.scheme.key(sig, b)
 		if _, ok := x.first[b][key]; !ok {
 			x.first[b][key] = int32(x.count)
 		}
 	}
 	x.count++
-}
-
-// key returns a hash of band b of a signature.
-func (x *Index) key(sig []uint32, b int) uint64 {
-	h := uint64(b)
-	for _, v := range sig[b*x.scheme.Rows : (b+1)*x.scheme.Rows] {
-		h = (h ^ uint64(v)) * 0x9e3779b97f4a7c15
-		h ^= h >> 29
-	}
-	return h
 }
