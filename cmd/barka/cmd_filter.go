@@ -12,6 +12,8 @@ type filterCmd struct {
 	MinAnswer  int     `name:"min-answer-words" help:"Smallest number of words of an answer; -1 is the preset's." default:"-1"`
 	MinScore   float64 `help:"Smallest mean score of the translated sentences, such as -1.5; 0 is off." default:"0"`
 	Duplicates bool    `name:"duplicates" negatable:"" help:"Drop rows whose text an earlier row has." default:"true"`
+	Near       float64 `name:"near-duplicates" help:"Drop rows this similar to an earlier row, by runs of three words; 0 keeps them." default:"0.8"`
+	Hashes     int     `name:"permutations" help:"Hashes by which near-duplicates are found; more find more." default:"128"`
 	Restart    bool    `help:"Discard an output made with other options."`
 }
 
@@ -21,7 +23,14 @@ question, conversation, choice, reading, arithmetic or instruction (docs/data.md
 --min-script-share and --min-answer-words apply to every form. By default only answers to questions
 and in conversations need a number of words, which is 3.
 
-Example: barka filter --in data/translated --out data/clean`
+A near-duplicate names the row that is kept in its place: the first of its cluster. --near-duplicates
+is a Jaccard similarity. The column cluster has the id of the first of somewhat similar rows.
+--preset seed keeps duplicates and near-duplicates.
+
+Examples: filter translated rows; the same, dropping only rows that are almost equal.
+
+  barka filter --in data/translated --out data/clean
+  barka filter --in data/translated --out data/clean --near-duplicates 0.95`
 }
 
 func (c *filterCmd) options() filter.Options {
@@ -29,7 +38,7 @@ func (c *filterCmd) options() filter.Options {
 	if c.Preset == "seed" {
 		o = filter.Seed()
 	} else {
-		o.Duplicates = c.Duplicates
+		o.Duplicates, o.NearDuplicates, o.Permutations = c.Duplicates, c.Near, c.Hashes
 	}
 	o.Each(func(r *filter.Rules) {
 		if c.MinScript >= 0 {

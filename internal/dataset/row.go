@@ -77,6 +77,9 @@ type Instruction struct {
 	Shortened  string    `json:"shortened,omitempty" parquet:"shortened"`
 	Translator string    `json:"translator" parquet:"translator"`
 	Segments   []Segment `json:"segments" parquet:"segments,list"`
+	// Cluster is the id of the first row of a group of similar rows, "" if the row is like
+	// no other. filter sets it.
+	Cluster string `json:"cluster,omitempty" parquet:"cluster"`
 }
 
 // Turn is a message in the ShareGPT format. From is human, gpt or system.

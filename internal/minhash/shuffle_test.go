@@ -70,7 +70,7 @@ func TestShuffle(t *testing.T) {
 	}
 }
 
-// TestSchemeFor: the chance is at least 0.99 at the threshold, and one more row per band
+// TestSchemeFor: the chance is at least 0.98 at the threshold, and one more row per band
 // would have less.
 func TestSchemeFor(t *testing.T) {
 	for _, hashes := range []int{16, 64, 128, 256} {

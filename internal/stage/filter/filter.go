@@ -6,16 +6,27 @@ package filter
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"path/filepath"
+	"runtime"
 
+	"barka/internal/badinput"
 	"barka/internal/dataset"
 	"barka/internal/durable"
+	"barka/internal/rowlog"
 )
 
 // version changes when the same options would give another output.
-const version = 2
+const version = 3
 
-// Run filters the instructions in env.In["instructions"].
+// changed describes the last change of version.
+const changed = "near-duplicates are dropped, and rows have a column cluster"
+
+// Run filters the instructions in env.In["instructions"]. It reads them twice: the verdicts
+// of the first reading and what the search for duplicates needs of each row are in files
+// of the unfinished directory, so that no texts stay in memory. An interrupted run
+// continues the first reading where it stopped.
 func Run(ctx context.Context, o Options, env durable.Env) (*dataset.Manifest, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -28,41 +39,112 @@ func Run(ctx context.Context, o Options, env durable.Env) (*dataset.Manifest, er
 	if err != nil {
 		return nil, err
 	}
-	return durable.Execute(ctx, env, durable.Identity{Stage: "filter", Version: version, Options: o},
-		func(run *durable.Run) (durable.Final, error) {
-			return o.filter(ctx, run, env, total)
+	return durable.Execute(ctx, env, durable.Identity{Stage: "filter", Version: version, Changed: changed, Options: o},
+		func(run *durable.Run) (final durable.Final, err error) {
+			log, err := rowlog.Open(filepath.Join(run.Dir(), "verdicts"))
+			if err != nil {
+				return final, err
+			}
+			final, err = o.filter(ctx, run, log, env, total)
+			if badinput.Is(err) {
+				// The rows are refused. Verdicts about them must not stop a run over others.
+				return final, errors.Join(err, log.Remove())
+			}
+			return final, errors.Join(err, log.Close())
 		})
 }
 
-// filter writes the rows of a run.
-func (o Options) filter(ctx context.Context, run *durable.Run, env durable.Env, total int) (final durable.Final, err error) {
+// filter judges the rows, finds the duplicates among those that pass, and writes the rows.
+func (o Options) filter(ctx context.Context, run *durable.Run, log *rowlog.Log, env durable.Env, total int) (
+	final durable.Final, err error) {
+	if err := o.judgeAll(ctx, log, env, total); err != nil {
+		return final, err
+	}
+	same, err := o.duplicates(ctx, log, run.Dir(), env.Progress)
+	if err != nil {
+		return final, err
+	}
+	return o.write(ctx, run, log, same, env, total)
+}
+
+// judgeAll stores the verdict about each row in the log, unless it is there.
+func (o Options) judgeAll(ctx context.Context, log *rowlog.Log, env durable.Env, total int) error {
+	path := env.In["instructions"]
+	env.Progress.Start("filter", int64(total), "rows")
+	defer env.Progress.Done()
+	return rowlog.Fill(ctx, log, rowlog.Input[dataset.Instruction]{
+		Rows: dataset.Rows[dataset.Instruction](ctx, path), Size: textBytes, Workers: runtime.GOMAXPROCS(0),
+		Done: func(n int, skipped bool) {
+			if skipped {
+				env.Progress.Skip(int64(n))
+			} else {
+				env.Progress.Add(int64(n))
+			}
+		},
+	}, func(_ int, r dataset.Instruction) ([]byte, error) {
+		v, err := o.judge(r)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		return v.encode(), nil
+	})
+}
+
+// textBytes estimates the memory of a row.
+func textBytes(r dataset.Instruction) (n int) {
+	for _, m := range r.Messages {
+		n += len(m.Content)
+	}
+	for _, m := range r.MessagesEN {
+		n += len(m.Content)
+	}
+	for _, s := range r.Segments {
+		n += len(s.Source) + len(s.Target)
+	}
+	return n
+}
+
+// write reads the rows again and writes each to the dataset or to rejected/.
+func (o Options) write(ctx context.Context, run *durable.Run, log *rowlog.Log, same *duplicates, env durable.Env,
+	total int) (final durable.Final, err error) {
 	w, err := durable.NewWriter[dataset.Instruction](run)
 	if err != nil {
 		return final, err
 	}
-	env.Progress.Start("filter", int64(total), "rows")
+	env.Progress.Start("write", int64(total), "rows")
 	defer env.Progress.Done()
-	f := &filter{o: o, seen: map[[16]byte]string{}}
+	next, stop := pullVerdicts(log)
+	defer stop()
+	i, kept := 0, 0
 	for r, err := range dataset.Rows[dataset.Instruction](ctx, env.In["instructions"]) {
 		if err != nil {
 			return final, err
 		}
 		env.Progress.Add(1)
-		reason, err := f.check(r)
+		v, err := next()
 		if err != nil {
-			return final, fmt.Errorf("%s: %w", env.In["instructions"], err)
+			return final, err
 		}
-		if reason.Reason != "" {
+		reason := v.reject
+		if reason.Reason == "" {
+			if reason, r.Cluster, err = same.reason(i, v); err != nil {
+				return final, err
+			}
+		}
+		if i++; reason.Reason != "" {
 			err = w.Reject(r, reason)
 		} else {
-			f.kept++
+			kept++
 			err = w.Write(r)
 		}
 		if err != nil {
 			return final, err
 		}
 	}
-	if f.kept == 0 && total > 0 {
+	if i != log.Len() {
+		return final, fmt.Errorf("%s had %d rows and has %d now; do not change it during a run", env.In["instructions"], log.Len(), i)
+	}
+	if kept == 0 && total > 0 {
 		final.Notes = append(final.Notes, fmt.Sprintf("none of the %d rows was kept; rejected/ has the reason of each", total))
 	}
 	return final, nil

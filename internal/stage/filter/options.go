@@ -49,6 +49,11 @@ type Options struct {
 	SeedRules bool `json:"seed_rules"`
 	// Duplicates drops rows whose conversation, normalised, came before.
 	Duplicates bool `json:"duplicates"`
+	// NearDuplicates drops rows whose runs of three words have at least this Jaccard
+	// similarity to those of an earlier row that is kept; 0 keeps them. Permutations is
+	// the number of hashes by which pairs are found.
+	NearDuplicates float64 `json:"near_duplicates"`
+	Permutations   int     `json:"permutations"`
 
 	*Rules // of every form, in JSON alone
 
@@ -59,6 +64,10 @@ type Options struct {
 	Arithmetic   Rules `json:"arithmetic"`
 	Instruction  Rules `json:"instruction"`
 }
+
+// minNear is the least threshold of near-duplicates. Below it most rows of one form would be
+// compared with each other.
+const minNear = 0.4
 
 // Presets.
 const (
@@ -76,8 +85,8 @@ func Defaults() Options {
 	written.MinAnswerWords, written.Leaks = 3, true
 	choice.SameOptions = true
 	sum.SameResult = true
-	return Options{Duplicates: true, Question: written, Conversation: written, Choice: choice, Reading: choice,
-		Arithmetic: sum, Instruction: all}
+	return Options{Duplicates: true, NearDuplicates: 0.8, Permutations: 128,
+		Question: written, Conversation: written, Choice: choice, Reading: choice, Arithmetic: sum, Instruction: all}
 }
 
 // Seed are the original's rules.
@@ -130,6 +139,13 @@ func (o *Options) UnmarshalJSON(data []byte) error {
 
 // Validate reports the first setting that makes no sense.
 func (o Options) Validate() error {
+	switch {
+	case !(o.NearDuplicates == 0 || o.NearDuplicates >= minNear && o.NearDuplicates <= 1):
+		return badinput.Errorf("filter: near_duplicates is %g, expected a similarity from %g to 1, or 0 to keep near-duplicates",
+			o.NearDuplicates, minNear)
+	case o.NearDuplicates > 0 && (o.Permutations < 16 || o.Permutations > 1024):
+		return badinput.Errorf("filter: permutations is %d, expected 16 to 1024; 128 find nearly all pairs", o.Permutations)
+	}
 	for _, form := range dataset.Forms() {
 		r := o.forms()[form]
 		switch {

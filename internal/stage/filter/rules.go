@@ -1,7 +1,6 @@
 package filter
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"regexp"
 	"slices"
@@ -17,13 +16,6 @@ import (
 	"barka/internal/prose"
 )
 
-// filter holds the rows seen so far: the hash of the normalised conversation to id.
-type filter struct {
-	o    Options
-	seen map[[16]byte]string
-	kept int
-}
-
 // rule returns a reason against a row of the form that o is for, or nothing.
 type rule func(o Rules, r dataset.Instruction) dataset.Reject
 
@@ -38,7 +30,7 @@ func drop(reason, format string, args ...any) dataset.Reject {
 
 // check returns the first reason against a row. A form that is none is an
 // error.
-func (f *filter) check(r dataset.Instruction) (dataset.Reject, error) {
+func (o Options) check(r dataset.Instruction) (dataset.Reject, error) {
 	form, err := formOf(r)
 	if err != nil {
 		return pass, err
@@ -46,26 +38,17 @@ func (f *filter) check(r dataset.Instruction) (dataset.Reject, error) {
 	if reason := dataset.CheckTurns(r.Messages); reason != nil {
 		return *reason, nil
 	}
-	if f.o.SeedRules {
+	if o.SeedRules {
 		if reason := seedRules(form, r); reason.Reason != "" {
 			return reason, nil
 		}
 	}
-	o := *f.o.forms()[form]
+	of := *o.forms()[form]
 	for _, rule := range rules {
-		if reason := rule(o, r); reason.Reason != "" {
+		if reason := rule(of, r); reason.Reason != "" {
 			return reason, nil
 		}
 	}
-	if !f.o.Duplicates {
-		return pass, nil
-	}
-	sum := sha256.Sum256([]byte(Key(r.Messages)))
-	key := [16]byte(sum[:]) // 128 bits: texts are not kept
-	if id, ok := f.seen[key]; ok {
-		return drop("duplicate", "of %s", id), nil
-	}
-	f.seen[key] = r.ID
 	return pass, nil
 }
 

@@ -49,8 +49,9 @@ func ids(t *testing.T, dir string) string {
 func TestRun(t *testing.T) {
 	cut := row("cut", question, answer)
 	cut.FinishReason = "length"
+	other := row("a", "متى تزرع القهوة في جبال اليمن؟", "تزرع في المرتفعات بعد موسم الأمطار وتقطف ثمارها بأيدي المزارعين في الخريف.")
 	in := write(t, encode(t, row("b", question, answer)), encode(t, cut), encode(t, row("again", question, answer)),
-		encode(t, row("a", "متى تقدم القهوة في الخليج العربي؟", answer)), encode(t, row("short", question, "نعم")))
+		encode(t, other), encode(t, row("short", question, "نعم")))
 	env := durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"instructions": in}, Progress: progress.Silent}
 	m, err := Run(context.Background(), Defaults(), env)
 	if err != nil {
