@@ -71,7 +71,7 @@ func (m *mapper[In, Out]) settle(h heldResult) error {
 		if err := m.release(); err != nil {
 			return err
 		}
-		if err := m.step.journal.put(h.key, h.stamp, h.res); err != nil {
+		if err := m.put(h); err != nil {
 			return err
 		}
 	} else {
@@ -93,7 +93,7 @@ func (m *mapper[In, Out]) settle(h heldResult) error {
 // release journals the results that are held back. The caller holds m.mu.
 func (m *mapper[In, Out]) release() error {
 	for _, h := range m.failures.held {
-		if err := m.step.journal.put(h.key, h.stamp, h.res); err != nil {
+		if err := m.put(h); err != nil {
 			return err
 		}
 	}
@@ -104,7 +104,7 @@ func (m *mapper[In, Out]) release() error {
 // retried reports whether the record's result is a failure on which this run works
 // again.
 func (m *mapper[In, Out]) retried(key string) (bool, error) {
-	if !m.options.Retry {
+	if !m.options.Retry || m.retries[key] {
 		return false, nil
 	}
 	var res result
@@ -161,7 +161,11 @@ func Restore[In, Out any](ctx context.Context, r *Run, in iter.Seq2[In, error], 
 		if err != nil {
 			return err
 		}
-		if _, known := j.stamp(key(rec)); known || len(e.Rows) == 0 && e.Reject == nil {
+		_, known, err := j.position(key(rec))
+		if err != nil {
+			return err
+		}
+		if known || len(e.Rows) == 0 && e.Reject == nil {
 			continue
 		}
 		data, err := json.Marshal(rec)
@@ -172,7 +176,7 @@ func Restore[In, Out any](ctx context.Context, r *Run, in iter.Seq2[In, error], 
 		if err != nil {
 			return err
 		}
-		if err := j.put(key(rec), xxhash.Sum64(data), res); err != nil {
+		if _, err := j.put(key(rec), xxhash.Sum64(data), res); err != nil {
 			return err
 		}
 	}

@@ -109,7 +109,7 @@ func (r *Run) collect() (in int64, err error) {
 		if rows.RowType() != s.out {
 			return 0, fmt.Errorf("durable: rows of two types, %v and %v", rows.RowType(), s.out)
 		}
-		in += int64(len(s.order))
+		in += s.records
 		if err := s.each(rows.Write, r.builder.Reject); err != nil {
 			return 0, err
 		}

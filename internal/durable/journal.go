@@ -9,7 +9,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sort"
+	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,6 +18,8 @@ import (
 
 	"barka/internal/atomicfile"
 	"barka/internal/badinput"
+	"barka/internal/dataset"
+	"barka/internal/diskmap"
 )
 
 // syncEvery bounds the work that a power cut can lose. A killed process loses nothing:
@@ -24,7 +27,8 @@ import (
 const syncEvery = time.Second
 
 // Journal is an append-only file of finished work by key. It is safe for concurrent
-// use. Memory holds only keys and positions.
+// use. The positions of the keys are on disk too (package diskmap), so that memory does
+// not grow with the work.
 //
 // A line is the hexadecimal XXH64 of the JSON that follows, a space, the JSON
 // {"k": key, "h": stamp, "v": value}, and a line feed. Bad lines at the end, such as a
@@ -36,16 +40,20 @@ type Journal struct {
 	mu      sync.Mutex
 	f       *os.File
 	end     int64
-	index   map[string]position
+	index   *diskmap.Map // from key to position
+	keys    int
 	pending bool // written since the last fsync
 	timer   *time.Timer
 	err     error // the error after which nothing can be written
 }
 
+// indexOptions are those of the journals' indexes. Tests make them small.
+var indexOptions diskmap.Options
+
+// position is where a value is, and the stamp of the input that it was made from.
 type position struct {
 	offset int64
-	length int32
-	stamp  uint64 // of the input that the value was made from
+	stamp  uint64
 }
 
 type journalLine struct {
@@ -63,12 +71,42 @@ func openJournal(path string) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &Journal{path: path, f: f, index: map[string]position{}}
-	if err := j.load(); err != nil {
+	j := &Journal{path: path, f: f}
+	if j.index, err = diskmap.Open(indexPrefix(path), indexOptions); err == nil {
+		err = j.load()
+	}
+	if err != nil {
+		if j.index != nil {
+			j.index.Close()
+		}
 		f.Close()
 		return nil, err
 	}
 	return j, nil
+}
+
+// indexPrefix begins the names of the files of a journal's index. It is one that Run.Dir
+// reserves.
+func indexPrefix(path string) string {
+	return filepath.Join(filepath.Dir(path), "rows-index-"+strings.TrimSuffix(filepath.Base(path), ".jsonl")+"-")
+}
+
+// set records the position of a key's value. The caller holds j.mu.
+func (j *Journal) set(key string, p position) error {
+	_, known, err := j.find(key)
+	if err != nil {
+		return err
+	}
+	if !known {
+		j.keys++
+	}
+	return j.index.Put(dataset.KeyOf(key), diskmap.Value{uint64(p.offset), p.stamp})
+}
+
+// find returns the position of a key's value. The caller holds j.mu.
+func (j *Journal) find(key string) (position, bool, error) {
+	v, ok, err := j.index.Get(dataset.KeyOf(key))
+	return position{int64(v[0]), v[1]}, ok, err
 }
 
 // load indexes the lines and cuts off a torn end.
@@ -88,7 +126,9 @@ func (j *Journal) load() error {
 				return badinput.Errorf("%w, and good lines follow, so that it was not an interruption; restore the file, "+
 					"or begin again with --restart", torn)
 			case lerr == nil:
-				j.index[entry.Key] = position{offset, int32(len(line)), entry.Stamp}
+				if err := j.set(entry.Key, position{offset, entry.Stamp}); err != nil {
+					return err
+				}
 				j.end = offset + int64(len(line))
 			case torn == nil:
 				torn = fmt.Errorf("%s: line %d is damaged (%w)", j.path, number, lerr)
@@ -128,43 +168,48 @@ func checksum(data []byte) []byte {
 }
 
 // Put stores value under key. A later Put of the key replaces it.
-func (j *Journal) Put(key string, value any) error { return j.put(key, 0, value) }
+func (j *Journal) Put(key string, value any) error {
+	_, err := j.put(key, 0, value)
+	return err
+}
 
-func (j *Journal) put(key string, stamp uint64, value any) error {
+// put returns the offset of the line.
+func (j *Journal) put(key string, stamp uint64, value any) (offset int64, err error) {
 	raw, err := json.Marshal(value)
 	if err != nil {
-		return fmt.Errorf("%s: value of %q: %w", j.path, key, err)
+		return 0, fmt.Errorf("%s: value of %q: %w", j.path, key, err)
 	}
 	data, err := json.Marshal(journalLine{key, stamp, raw})
 	if err != nil {
-		return fmt.Errorf("%s: key %q: %w", j.path, key, err)
+		return 0, fmt.Errorf("%s: key %q: %w", j.path, key, err)
 	}
 	line := make([]byte, 0, checksumSize+len(data)+1)
 	line = append(append(line, checksum(data)...), ' ')
 	line = append(append(line, data...), '\n')
-	if int(int32(len(line))) != len(line) {
-		return fmt.Errorf("%s: value of %q has %d bytes, which is more than a line can have", j.path, key, len(line))
-	}
 
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.err != nil {
-		return j.err
+		return 0, j.err
 	}
 	if _, err := j.f.WriteAt(line, j.end); err != nil {
 		// No part of the line may remain before later lines.
 		if terr := j.f.Truncate(j.end); terr != nil {
 			j.err = atomicfile.Explain(j.path, terr)
 		}
-		return atomicfile.Explain(j.path, err)
+		return 0, atomicfile.Explain(j.path, err)
 	}
-	j.index[key] = position{j.end, int32(len(line)), stamp}
+	at := j.end
 	j.end += int64(len(line))
 	if !j.pending {
 		j.pending = true
 		j.timer = time.AfterFunc(syncEvery, j.sync)
 	}
-	return nil
+	if err := j.set(key, position{at, stamp}); err != nil {
+		// The line is safe, but this process could not find it again.
+		j.err = err
+	}
+	return at, j.err
 }
 
 // sync makes the lines durable that were written since the last sync.
@@ -198,64 +243,77 @@ func (j *Journal) Get(key string, into any) (bool, error) {
 
 func (j *Journal) raw(key string) (json.RawMessage, bool, error) {
 	j.mu.Lock()
-	p, ok := j.index[key]
+	if j.f == nil {
+		j.mu.Unlock()
+		return nil, false, errJournalClosed
+	}
+	f := j.f
+	p, ok, err := j.find(key)
+	j.mu.Unlock()
+	if !ok || err != nil {
+		return nil, false, err
+	}
+	entry, err := j.line(f, p.offset)
+	return entry.Value, err == nil, err
+}
+
+// usualLine is how much of a line is read at first.
+const usualLine = 4 << 10
+
+// at reads the line at an offset.
+func (j *Journal) at(offset int64) (journalLine, error) {
+	j.mu.Lock()
 	f := j.f
 	j.mu.Unlock()
 	if f == nil {
-		return nil, false, errJournalClosed
+		return journalLine{}, errJournalClosed
 	}
-	if !ok {
-		return nil, false, nil
-	}
-	line := make([]byte, p.length)
-	if _, err := f.ReadAt(line, p.offset); err != nil {
-		return nil, false, fmt.Errorf("%s: %w", j.path, err)
-	}
-	entry, err := parseJournalLine(line)
-	if err != nil {
-		return nil, false, badinput.Errorf("%s: the line at offset %d changed while it was in use: %w", j.path, p.offset, err)
-	}
-	return entry.Value, true, nil
+	return j.line(f, offset)
 }
 
-// stamp returns the stamp of the input from which the value of key was made, and
-// reports whether there is a value.
-func (j *Journal) stamp(key string) (uint64, bool) {
+func (j *Journal) line(f *os.File, offset int64) (entry journalLine, err error) {
+	var line []byte
+	for size := usualLine; ; size *= 4 {
+		line = make([]byte, size)
+		n, err := f.ReadAt(line, offset)
+		if err != nil && err != io.EOF {
+			return entry, fmt.Errorf("%s: %w", j.path, err)
+		}
+		if end := bytes.IndexByte(line[:n], '\n'); end >= 0 {
+			line = line[:end+1]
+			break
+		}
+		if err == io.EOF {
+			line = line[:n]
+			break
+		}
+	}
+	if len(line) == 0 {
+		err = errors.New("it is missing")
+	} else {
+		entry, err = parseJournalLine(line)
+	}
+	if err != nil {
+		return entry, badinput.Errorf("%s: the line at offset %d changed while it was in use: %w", j.path, offset, err)
+	}
+	return entry, nil
+}
+
+// position returns where the value of key is, and reports whether there is one.
+func (j *Journal) position(key string) (position, bool, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	p, ok := j.index[key]
-	return p.stamp, ok
+	if j.f == nil {
+		return position{}, false, errJournalClosed
+	}
+	return j.find(key)
 }
 
 // Len returns the number of keys.
 func (j *Journal) Len() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return len(j.index)
-}
-
-// Each calls f for all keys in the order of their last Put, and stops at the first
-// error. The order depends on the workers, so the output must not depend on it.
-func (j *Journal) Each(f func(key string, raw json.RawMessage) error) error {
-	j.mu.Lock()
-	keys := make([]string, 0, len(j.index))
-	for key := range j.index {
-		keys = append(keys, key)
-	}
-	sort.Slice(keys, func(a, b int) bool { return j.index[keys[a]].offset < j.index[keys[b]].offset })
-	j.mu.Unlock()
-	for _, key := range keys {
-		raw, ok, err := j.raw(key)
-		if err != nil {
-			return err
-		}
-		if ok {
-			if err := f(key, raw); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return j.keys
 }
 
 func (j *Journal) close() error {
@@ -271,7 +329,7 @@ func (j *Journal) close() error {
 	if j.pending {
 		err = j.f.Sync()
 	}
-	err = atomicfile.Explain(j.path, errors.Join(err, j.f.Close()))
+	err = atomicfile.Explain(j.path, errors.Join(err, j.f.Close(), j.index.Close()))
 	j.f, j.pending = nil, false
 	if j.err != nil { // an error of an earlier sync may not have been returned yet
 		return errors.Join(j.err, err)

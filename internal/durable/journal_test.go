@@ -2,7 +2,6 @@ package durable
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -90,17 +89,16 @@ func TestJournalDamagedInTheMiddle(t *testing.T) {
 	}
 }
 
-func TestJournalOrderAndReplacement(t *testing.T) {
+func TestJournalReplacement(t *testing.T) {
 	path, _ := filledJournal(t, 4)
 	j, err := openJournal(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	j.Put("key1", "new")
-	var got []string
-	j.Each(func(key string, raw json.RawMessage) error { got = append(got, key+string(raw[:2])); return nil })
-	if fmt.Sprint(got) != `[key0{" key2{" key3{" key1"n]` {
-		t.Errorf("%v", got)
+	var got string
+	if ok, err := j.Get("key1", &got); !ok || err != nil || got != "new" || j.Len() != 4 {
+		t.Errorf("%q, %v, %v, %d keys", got, ok, err, j.Len())
 	}
 	if err := j.Put("nan", func() {}); err == nil {
 		t.Error("a value that is no JSON")
@@ -157,7 +155,6 @@ func FuzzJournal(f *testing.F) {
 			return
 		}
 		n := j.Len()
-		j.Each(func(string, json.RawMessage) error { return nil })
 		j.close()
 		if j, err = openJournal(path); err != nil || j.Len() != n {
 			t.Fatalf("opened again: %v", err)

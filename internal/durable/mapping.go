@@ -24,18 +24,20 @@ type MapOptions[In any] struct {
 	Key      func(In) string   // returns a record's key; records with the same key must be equal
 	Workers  int               // at least 1 is used
 	Progress progress.Reporter // nil shows nothing
-	Total    int               // number of records; 0 if unknown
+	Total    int               // number of records, on which the size of the units depends; 0 if unknown
 	Rejected reflect.Type      // type of Reject.Row; nil keeps rejected records as they are
 	Failures Failures          // bounds at which Map stops
 	Retry    bool              // work again on records that failed in an earlier run
 }
 
-// step is one Map of a run: a journal with the result of each record, and the
-// order of the records.
+// step is one Map of a run: a journal with the result of each record, and a line for each
+// unit with the places of its records' results, in order.
 type step struct {
 	journal       *Journal
 	rejected, out reflect.Type
-	order         []string
+	total         int64 // records as announced; 0 if unknown
+	unit          int   // records per unit
+	records       int64 // read so far
 	complete      bool
 }
 
@@ -91,7 +93,7 @@ func MapBatch[In, Out any](ctx context.Context, r *Run, in iter.Seq2[In, error],
 	if rejected == nil {
 		rejected = reflect.TypeFor[In]()
 	}
-	s, err := r.newStep(rejected, reflect.TypeFor[Out]())
+	s, err := r.newStep(rejected, reflect.TypeFor[Out](), o.Total)
 	if err != nil {
 		return err
 	}
@@ -100,7 +102,7 @@ func MapBatch[In, Out any](ctx context.Context, r *Run, in iter.Seq2[In, error],
 	}
 	o.Progress = progress.OrSilent(o.Progress)
 	m := &mapper[In, Out]{step: s, options: o, failures: failureCount{Failures: o.Failures}, fn: fn,
-		jobs: make(chan []record[In]), parent: ctx}
+		jobs: make(chan []record[In]), parent: ctx, flights: map[string]*flight{}, retries: map[string]bool{}}
 	m.ctx, m.cancel = context.WithCancel(ctx)
 	defer m.cancel()
 
@@ -124,14 +126,14 @@ func MapBatch[In, Out any](ctx context.Context, r *Run, in iter.Seq2[In, error],
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := m.release(); err != nil {
+	if err := m.end(); err != nil {
 		return err
 	}
 	s.complete = true
 	return nil
 }
 
-func (r *Run) newStep(rejected, out reflect.Type) (*step, error) {
+func (r *Run) newStep(rejected, out reflect.Type, total int) (*step, error) {
 	if err := r.writable(); err != nil {
 		return nil, err
 	}
@@ -142,7 +144,7 @@ func (r *Run) newStep(rejected, out reflect.Type) (*step, error) {
 	if err != nil {
 		return nil, atomicfile.Explain(r.work.partial, err)
 	}
-	s := &step{journal: j, rejected: rejected, out: out}
+	s := &step{journal: j, rejected: rejected, out: out, total: int64(total), unit: UnitSize(total)}
 	r.steps = append(r.steps, s)
 	return s, nil
 }
@@ -163,9 +165,13 @@ type mapper[In, Out any] struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 
+	unit    *unit           // the one being read; nil if an earlier run finished it
+	retries map[string]bool // keys of failed records on which this run works again
+
 	mu       sync.Mutex
 	err      error // the first error
 	failures failureCount
+	flights  map[string]*flight
 }
 
 func (m *mapper[In, Out]) fail(err error) {
@@ -196,7 +202,6 @@ func (m *mapper[In, Out]) read(in iter.Seq2[In, error], size func(In) int, budge
 			return false
 		}
 	}
-	seen := map[string]uint64{}
 	for value, err := range in {
 		if err != nil {
 			m.fail(err)
@@ -205,7 +210,7 @@ func (m *mapper[In, Out]) read(in iter.Seq2[In, error], size func(In) int, budge
 		if m.ctx.Err() != nil {
 			return
 		}
-		rec, todo, err := m.examine(value, seen)
+		rec, todo, err := m.examine(value)
 		if err != nil {
 			m.fail(err)
 			return
@@ -225,43 +230,144 @@ func (m *mapper[In, Out]) read(in iter.Seq2[In, error], size func(In) int, budge
 	flush()
 }
 
-// examine records the place of the record in the output and reports whether it
-// has to be worked on.
-func (m *mapper[In, Out]) examine(value In, seen map[string]uint64) (rec record[In], todo bool, err error) {
+// examine gives the record its place in a unit and reports whether it has to be worked
+// on.
+func (m *mapper[In, Out]) examine(value In) (rec record[In], todo bool, err error) {
+	n := m.step.records
+	m.step.records++
+	if n%int64(m.step.unit) == 0 {
+		if err := m.nextUnit(n); err != nil {
+			return rec, false, err
+		}
+	}
+	if m.unit == nil {
+		m.options.Progress.Skip(1)
+		return rec, false, nil
+	}
 	rec = record[In]{value: value, key: m.options.Key(value)}
-	if rec.key == "" {
-		return rec, false, badinput.Errorf("record %d has an empty id", len(m.step.order)+1)
+	switch {
+	case rec.key == "":
+		return rec, false, badinput.Errorf("record %d has an empty id", n+1)
+	case rec.key[0] == 0:
+		return rec, false, badinput.Errorf("record %d has an id that begins with a zero byte", n+1)
 	}
 	if rec.json, err = json.Marshal(value); err != nil {
 		return rec, false, fmt.Errorf("record %s: %w", rec.key, err)
 	}
 	rec.stamp = xxhash.Sum64(rec.json)
-	stamp, twice := seen[rec.key]
-	if !twice {
-		seen[rec.key] = rec.stamp
+	todo, err = m.place(rec)
+	return rec, todo, err
+}
+
+// place appends a record to its unit. It reports whether the record has to be worked on:
+// it has no result yet, and no record with its key is in work.
+func (m *mapper[In, Out]) place(rec record[In]) (todo bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	u := m.unit
+	here := slot{u, len(u.at)}
+	f, flying := m.flights[rec.key]
+	at, known, err := m.step.journal.position(rec.key)
+	if err != nil {
+		return false, err
 	}
-	known := false
-	if !twice {
-		stamp, known = m.step.journal.stamp(rec.key)
+	if flying {
+		at.stamp = f.stamp
 	}
-	if (twice || known) && stamp != rec.stamp {
-		return rec, false, badinput.Errorf("two different records have the id %q; give each record its own id", rec.key)
+	if (flying || known) && at.stamp != rec.stamp {
+		return false, badinput.Errorf("two different records have the id %q; give each record its own id", rec.key)
 	}
-	m.step.order = append(m.step.order, rec.key)
-	if known {
-		again, err := m.retried(rec.key)
-		if err != nil {
-			return rec, false, err
+	again := false
+	if known && !flying {
+		if again, err = m.retried(rec.key); err != nil {
+			return false, err
 		}
-		known = !again
+	}
+	known = known && !flying && !again
+	if len(u.line) > here.i && (!known || u.line[here.i] != at.offset) {
+		if err := m.step.reopen(u); err != nil {
+			return false, err
+		}
 	}
 	switch {
 	case known:
+		u.at = append(u.at, at.offset)
 		m.options.Progress.Skip(1)
-	case twice:
+		return false, nil
+	case flying:
+		f.slots = append(f.slots, here)
 		m.options.Progress.Add(1)
+	default:
+		m.flights[rec.key] = &flight{rec.stamp, []slot{here}}
+		if again {
+			m.retries[rec.key] = true
+		}
 	}
-	return rec, !twice && !known, nil
+	u.at = append(u.at, -1)
+	u.open++
+	return !flying, nil
+}
+
+// nextUnit ends the unit that was being read and begins the one whose first record is n.
+func (m *mapper[In, Out]) nextUnit(n int64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.endUnit(); err != nil {
+		return err
+	}
+	at, err := m.step.finished(n)
+	if err != nil || at != nil && !m.options.Retry {
+		return err
+	}
+	m.unit = &unit{first: n, at: make([]int64, 0, m.step.count(n)), line: at}
+	return nil
+}
+
+// endUnit marks the unit as read. The caller holds m.mu.
+func (m *mapper[In, Out]) endUnit() error {
+	u := m.unit
+	m.unit = nil
+	if u == nil {
+		return nil
+	}
+	u.whole = true
+	return m.close(u)
+}
+
+// close journals the line of a unit if all its records have results.
+func (m *mapper[In, Out]) close(u *unit) error {
+	if !u.whole || u.open > 0 || u.line != nil {
+		return nil
+	}
+	return m.step.finish(u)
+}
+
+// put journals a result and gives it to the records with its key. The caller holds m.mu.
+func (m *mapper[In, Out]) put(h heldResult) error {
+	at, err := m.step.journal.put(h.key, h.stamp, h.res)
+	if err != nil {
+		return err
+	}
+	f := m.flights[h.key]
+	delete(m.flights, h.key)
+	for _, s := range f.slots {
+		s.u.at[s.i] = at
+		s.u.open--
+		if err := m.close(s.u); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// end journals what is held back, and the last unit.
+func (m *mapper[In, Out]) end() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.endUnit(); err != nil {
+		return err
+	}
+	return m.release()
 }
 
 func (m *mapper[In, Out]) work() {
@@ -313,36 +419,51 @@ func (m *mapper[In, Out]) keep(rec record[In], rows []Out, err error) error {
 
 // each reads the step's results in order.
 func (s *step) each(row func(reflect.Value) error, reject func(in reflect.Value, why dataset.Reject) error) error {
-	for _, key := range s.order {
-		var res result
-		ok, err := s.journal.Get(key, &res)
+	for first := int64(0); first < s.records; first += int64(s.unit) {
+		var line unitLine
+		ok, err := s.journal.Get(unitKey(first), &line)
 		if err != nil {
 			return err
 		}
-		if !ok {
-			return fmt.Errorf("durable: record %s has no result", key)
+		if want := min(int64(s.unit), s.records-first); !ok || int64(len(line.At)) != want {
+			return fmt.Errorf("durable: the unit of record %d has %d results, not %d", first+1, len(line.At), want)
 		}
-		if res.Reject != nil && res.Out == nil {
-			in := reflect.New(s.rejected)
-			if err := json.Unmarshal(res.Row, in.Interface()); err != nil {
-				return fmt.Errorf("record %s: %w", key, err)
-			}
-			if err := reject(in.Elem(), *res.Reject); err != nil {
+		for _, at := range line.At {
+			entry, err := s.journal.at(at)
+			if err != nil {
 				return err
 			}
-			continue
-		}
-		if res.Out == nil {
-			continue
-		}
-		rows := reflect.New(reflect.SliceOf(s.out))
-		if err := json.Unmarshal(res.Out, rows.Interface()); err != nil {
-			return fmt.Errorf("record %s: %w", key, err)
-		}
-		for i := range rows.Elem().Len() {
-			if err := row(rows.Elem().Index(i)); err != nil {
-				return err
+			if err := s.one(entry, row, reject); err != nil {
+				return fmt.Errorf("record %s: %w", entry.Key, err)
 			}
+		}
+	}
+	return nil
+}
+
+// one reads a record's result.
+func (s *step) one(entry journalLine, row func(reflect.Value) error, reject func(in reflect.Value, why dataset.Reject) error) error {
+	var res result
+	if err := json.Unmarshal(entry.Value, &res); err != nil {
+		return err
+	}
+	if res.Reject != nil && res.Out == nil {
+		in := reflect.New(s.rejected)
+		if err := json.Unmarshal(res.Row, in.Interface()); err != nil {
+			return err
+		}
+		return reject(in.Elem(), *res.Reject)
+	}
+	if res.Out == nil {
+		return nil
+	}
+	rows := reflect.New(reflect.SliceOf(s.out))
+	if err := json.Unmarshal(res.Out, rows.Interface()); err != nil {
+		return err
+	}
+	for i := range rows.Elem().Len() {
+		if err := row(rows.Elem().Index(i)); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -1,0 +1,35 @@
+package diskmap
+
+import "encoding/binary"
+
+// filter is a Bloom filter: 10 bits per key and 4 probes let 1.2 % of absent keys pass.
+type filter []uint64
+
+func newFilter(keys int) filter { return make(filter, (keys*10+63)/64+1) }
+
+// probes calls f with the word and the bit of each probe. A key is a hash already; its
+// halves give independent numbers.
+func (b filter) probes(k Key, f func(word int, bit uint64) bool) {
+	x, step := binary.LittleEndian.Uint64(k[8:]), head(k)|1
+	bits := uint64(len(b)) * 64
+	for range 4 {
+		i := x % bits
+		if !f(int(i/64), 1<<(i%64)) {
+			return
+		}
+		x += step
+	}
+}
+
+func (b filter) add(k Key) {
+	b.probes(k, func(word int, bit uint64) bool { b[word] |= bit; return true })
+}
+
+func (b filter) has(k Key) bool {
+	found := true
+	b.probes(k, func(word int, bit uint64) bool {
+		found = b[word]&bit != 0
+		return found
+	})
+	return found
+}
