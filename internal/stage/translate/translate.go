@@ -205,7 +205,7 @@ func Run(ctx context.Context, o Options, t Translator, env durable.Env) (*datase
 		return n
 	}
 	return durable.Execute(ctx, env, id, func(run *durable.Run) (durable.Final, error) {
-		w := &worker{o: o, t: t, memory: memory{journal: run.Journal(), known: map[string]Translation{}}}
+		w := &worker{o: o, t: t, memory: newMemory(run.Journal())}
 		if err := durable.MapBatch(ctx, run, dataset.Rows[dataset.Instruction](ctx, path), mo, size, batchSegments, w.batch); err != nil {
 			return durable.Final{}, err
 		}
@@ -244,28 +244,44 @@ type worker struct {
 	memory memory
 }
 
-// memory is the translation memory of a run: a sentence is translated once,
-// however often it occurs, also across interruptions.
+// memory is the translation memory of a run: a sentence is translated once, however often
+// it occurs, also across interruptions. The journal has all sentences; the latest ones
+// are kept in memory too.
 type memory struct {
-	journal *durable.Journal
-	known   map[string]Translation
+	journal       *durable.Journal // nil keeps all sentences in memory
+	known, before map[string]Translation
 }
 
+// memorySentences is how many sentences known holds before it takes the place of before.
+const memorySentences = 16 << 10
+
+func newMemory(j *durable.Journal) memory { return memory{journal: j, known: map[string]Translation{}} }
+
 func (m *memory) get(text string) (Translation, bool, error) {
-	if tr, ok := m.known[text]; ok {
-		return tr, true, nil
+	if tr, ok := m.known[text]; ok || m.journal == nil {
+		return tr, ok, nil
 	}
-	var tr Translation
-	ok, err := m.journal.Get(memoryKey(text), &tr)
-	if ok {
-		m.known[text] = tr
+	tr, ok := m.before[text]
+	if !ok {
+		var err error
+		if ok, err = m.journal.Get(memoryKey(text), &tr); !ok || err != nil {
+			return tr, false, err
+		}
 	}
-	return tr, ok, err
+	m.keep(text, tr)
+	return tr, true, nil
 }
 
 func (m *memory) put(text string, tr Translation) error {
-	m.known[text] = tr
+	m.keep(text, tr)
 	return m.journal.Put(memoryKey(text), tr)
+}
+
+func (m *memory) keep(text string, tr Translation) {
+	if len(m.known) >= memorySentences && m.journal != nil {
+		m.known, m.before = map[string]Translation{}, m.known
+	}
+	m.known[text] = tr
 }
 
 func memoryKey(text string) string { return "segment " + dataset.ContentID(text) }
@@ -385,7 +401,7 @@ type LineSegment struct {
 // Lines translates plain lines, the structure of each kept: what the command
 // line does with its standard input.
 func Lines(ctx context.Context, o Options, t Translator, lines []string) ([]string, [][]LineSegment, error) {
-	w := &worker{o: o, t: t, memory: memory{known: map[string]Translation{}}}
+	w := &worker{o: o, t: t, memory: newMemory(nil)}
 	var texts []string
 	for _, l := range lines {
 		for _, p := range o.plan(l, t.CountTokens).pieces {
