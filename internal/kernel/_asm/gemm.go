@@ -80,7 +80,34 @@ func (f *file) tile(r routine, most int, prologue func(), body func(rows int)) {
 	if prologue != nil {
 		prologue()
 	}
-	f.choose("R9", most, body)
+	columns := 16
+	if most == 12 {
+		columns = 32
+	}
+	f.choose("R9", most, func(rows int) {
+		prefetchNextTile(f, rows, most, columns)
+		body(rows)
+	})
+}
+
+// prefetchNextTile loads the rows of c that the next tile writes, into the second-level
+// cache. Rows whose distance is a multiple of a large power of two lie in a few sets of the
+// caches; waiting for them takes a fifth to a third of a tile's time. Tiles of few rows are
+// the only ones of their product.
+func prefetchNextTile(f *file, rows, most, columns int) {
+	if rows <= most*2/3 {
+		return
+	}
+	f.op("IMUL3Q $%d, SI, R8", rows)
+	f.op("ADDQ DI, R8")
+	for r := range rows {
+		for at := 0; at < 4*columns; at += 64 {
+			f.op("PREFETCHT1 %d(R8)", at)
+		}
+		if r < rows-1 {
+			f.op("ADDQ SI, R8")
+		}
+	}
 }
 
 // choose jumps to the body for the number in a register, the largest first.

@@ -72,6 +72,7 @@ func (f *file) tileI8(requires, name string, most, columns int, body func(rows i
 		w = w256
 	}
 	f.choose("R8", most, func(rows int) {
+		prefetchNextTile(f, rows, most, columns)
 		i8Begin(f, w, rows, columns, "load+56(FP)")
 		body(rows)
 	})
