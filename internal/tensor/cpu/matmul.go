@@ -27,23 +27,13 @@ func (d *Device) MatMul(y, x tensor.Tensor, tw tensor.Weight, bias tensor.Tensor
 	if x.Cols != w.k || y.Cols != w.n || x.Rows != y.Rows {
 		panic("cpu: MatMul: the shapes do not fit")
 	}
-	if !bias.None() {
-		if bias.Len() != w.n {
-			panic("cpu: MatMul: the bias does not fit the outputs")
-		}
-		for i := range y.Rows {
-			if accumulate {
-				kernel.Add(y.Row(i), bias.Data)
-			} else {
-				copy(y.Row(i), bias.Data)
-			}
-		}
-		accumulate = true
+	if !bias.None() && bias.Len() != w.n {
+		panic("cpu: MatMul: the bias does not fit the outputs")
 	}
 	chunk := rowChunk(x.Rows, w.k)
 	for lo := 0; lo < x.Rows; lo += chunk {
 		hi := min(lo+chunk, x.Rows)
-		d.product(y.Slice(lo, hi), x.Slice(lo, hi), w, accumulate)
+		d.product(y.Slice(lo, hi), x.Slice(lo, hi), w, bias.Data, accumulate)
 	}
 }
 
@@ -52,17 +42,36 @@ type productOperands struct {
 	y          tensor.Tensor
 	a          packed // the rows of x
 	w          *weight
+	bias       []float32 // empty without one
 	accumulate bool
 }
 
 // product computes as many rows as fit the budget.
-func (d *Device) product(y, x tensor.Tensor, w *weight, accumulate bool) {
+func (d *Device) product(y, x tensor.Tensor, w *weight, bias []float32, accumulate bool) {
 	a := d.packRows(x.Data, x.Cols, x.Rows, w.k, w.DType())
-	d.op.product = productOperands{y: y, a: a, w: w, accumulate: accumulate}
+	d.op.product = productOperands{y: y, a: a, w: w, bias: bias, accumulate: accumulate}
 	d.panels(kernel.Panels(w.n), x.Rows, func(_ *Device, o *operands, _, p, lo, hi int) {
 		m := &o.product
-		m.w.panel(m.y.Data[lo*m.w.n+p*kernel.PanelN:], m.w.n, m.a, lo, hi, p, m.accumulate)
+		c := m.y.Data[lo*m.w.n+p*kernel.PanelN:]
+		if len(m.bias) > 0 {
+			m.startWithBias(c, hi-lo, p)
+		}
+		m.w.panel(c, m.w.n, m.a, lo, hi, p, m.accumulate || len(m.bias) > 0)
 	})
+}
+
+// startWithBias adds panel p of the bias to rows c, or copies it there. The product is then
+// added to them.
+func (m *productOperands) startWithBias(c []float32, rows, p int) {
+	bias := m.bias[p*kernel.PanelN : min((p+1)*kernel.PanelN, len(m.bias))]
+	for i := range rows {
+		row := c[i*m.w.n:][:len(bias)]
+		if m.accumulate {
+			kernel.Add(row, bias)
+		} else {
+			copy(row, bias)
+		}
+	}
 }
 
 // panel multiplies the packed rows lo ≤ i < hi with panel p. It writes the result to
