@@ -15,6 +15,7 @@ import (
 type precompiled struct {
 	trie         []uint32
 	replacements string
+	kept         [0x800]bool // simple characters of one or two bytes that the map does not change
 }
 
 // newPrecompiled reads precompiled_charsmap: the length of the trie in bytes, the
@@ -34,6 +35,11 @@ func newPrecompiled(data []byte) (*precompiled, error) {
 	for i := range p.trie {
 		p.trie[i] = binary.LittleEndian.Uint32(data[4+4*i:])
 	}
+	for r := range p.kept {
+		c := string(rune(r))
+		_, changed := p.lookup(c)
+		p.kept[r] = simple(c) > 0 && !changed
+	}
 	return p, nil
 }
 
@@ -44,10 +50,22 @@ func (p *precompiled) normalize(s string) string {
 	if len(p.trie) == 0 {
 		return s
 	}
+	done := p.keptPrefix(s) // s[:done] is processed; done is a border
+	if done == len(s) {
+		return s
+	}
 	var b strings.Builder
 	b.Grow(len(s))
-	done := 0 // s[:done] is processed; done is a border
-	for i := 0; i < len(s); {
+	b.WriteString(s[:done])
+	for i := done; i < len(s); {
+		if i == done {
+			if n := p.keptPrefix(s[i:]); n > 0 {
+				b.WriteString(s[i : i+n])
+				i += n
+				done = i
+				continue
+			}
+		}
 		n := simple(s[i:])
 		if n == 0 {
 			_, n = utf8.DecodeRuneInString(s[i:])
@@ -70,6 +88,29 @@ func (p *precompiled) normalize(s string) string {
 	}
 	p.graphemes(&b, s[done:])
 	return b.String()
+}
+
+// keptPrefix returns the length of the longest prefix of s that consists of kept characters
+// and ends at a grapheme border.
+func (p *precompiled) keptPrefix(s string) int {
+	end, last := 0, 0 // of the prefix, and the start of its last character
+	for end < len(s) {
+		n, r := 1, rune(s[end])
+		if r >= utf8.RuneSelf {
+			if end+1 == len(s) || r < 0xc2 || r > 0xdf || s[end+1]&0xc0 != 0x80 {
+				break
+			}
+			n, r = 2, (r&0x1f)<<6|rune(s[end+1]&0x3f)
+		}
+		if !p.kept[r] {
+			break
+		}
+		last, end = end, end+n
+	}
+	if end < len(s) && end > 0 && simple(s[end:]) == 0 {
+		return last
+	}
+	return end
 }
 
 // simple returns the length of the character at the start of s if it is one of the
