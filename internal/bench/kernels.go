@@ -43,11 +43,14 @@ func (b *bench) product(rows int, transposed bool) work {
 		return nil
 	}
 	flops := 2 * float64(rows) * float64(n) * float64(k)
-	ceiling := min(b.peakFLOPs(), flops*b.c.Read/float64(size))
-	name := "x·Wᵀ"
+	name, peak := "x·Wᵀ", b.peakFLOPs()
 	if transposed {
 		name = "dy·W"
+		if b.o.DType == dtype.I8 {
+			peak = b.c.BF16 // the scales lie along the sum: integers are multiplied as bfloat16
+		}
 	}
+	ceiling := min(peak, flops*b.c.Read/float64(size))
 	return work{name: "kernels", variant: fmt.Sprintf("%s %d×%d×%d", name, rows, n, k), unit: "GFLOP/s",
 		ceiling: ceiling / 1e9, setup: setup,
 		run: func(context.Context) (tally, error) {
