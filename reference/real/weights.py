@@ -54,13 +54,16 @@ def gemma_tokenizer(file, directory):
 
 
 def byte_level_tokenizer(file, _):
-    """The tokenizer that transformers makes of SmolLM2's GGUF file, without two faults (4.57.3): a first token that the file does
-    not ask for, and digits that are not split before words as in the model's own tokenizer.json."""
+    """The tokenizer that transformers makes of SmolLM2's GGUF file, without three faults (4.57.3): the token of the beginning as
+    that of the end too, a first token that the file does not ask for, and digits that are not split before words as in the
+    model's own tokenizer.json."""
     import gguf
     from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
     from transformers import AutoTokenizer
     tok = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-    if not gguf.GGUFReader(file).fields["tokenizer.ggml.add_bos_token"].contents():
+    fields = gguf.GGUFReader(file).fields
+    tok.eos_token = tok.convert_ids_to_tokens(fields["tokenizer.ggml.eos_token_id"].contents())
+    if not fields["tokenizer.ggml.add_bos_token"].contents():
         tok.add_bos_token = False
         tok.update_post_processor()
     tok.backend_tokenizer.pre_tokenizer = Sequence([Digits(individual_digits=True), ByteLevel(add_prefix_space=False)])
