@@ -26,11 +26,11 @@ type layer struct {
 // with a pattern that matches. Tests may import what they like.
 var layers = []layer{
 	{"command", []string{"cmd/...", "reference/..."},
-		[]string{"recipe", "ui", "bench", "assembly", "audit", "compare", "eval", "eval files", "record",
+		[]string{"recipe", "ui", "bench", "assembly", "audit", "compare", "review", "eval", "eval files", "record",
 			"benchdata", "tasks", "stage", "hub", "client", "durable", "dataset", "decoding", "registry",
 			"model", "layer", "device", "kernel", "tensor", "weights", "format", "machine"}, false},
 	{"recipe", []string{"internal/recipe", "internal/demo"},
-		[]string{"assembly", "eval", "eval files", "tasks", "stage", "hub", "client", "durable", "dataset", "model", "format"}, false},
+		[]string{"assembly", "eval", "eval files", "tasks", "stage", "review", "hub", "client", "durable", "dataset", "model", "format"}, false},
 	{"ui", []string{"internal/ui"}, nil, false},
 
 	// The engine measured by itself.
@@ -58,9 +58,10 @@ var layers = []layer{
 
 	// Stages meet in files. Nothing below them may reach the network by the hub.
 	{"stage", []string{"internal/stage/..."},
-		[]string{"page", "hub", "client", "durable", "dataset", "decoding", "registry", "model", "layer",
+		[]string{"page", "hub", "client", "review", "durable", "dataset", "decoding", "registry", "model", "layer",
 			"device", "tensor", "weights", "format", "machine"}, true},
-	{"client", []string{"internal/llm"}, []string{"format"}, false}, // chat completions over HTTP, journaled
+	{"review", []string{"internal/review"}, []string{"dataset", "format"}, false}, // verdicts about rows
+	{"client", []string{"internal/llm"}, []string{"format"}, false},               // chat completions over HTTP, journaled
 	{"hub", []string{"internal/hub/..."}, []string{"weights", "format"}, false},
 	{"durable", []string{"internal/durable"}, []string{"dataset", "format"}, false}, // runs that can be killed and continued
 	{"dataset", []string{"internal/dataset"}, []string{"format"}, false},            // dataset directories are Parquet and JSON lines

@@ -15,6 +15,7 @@ type mixCmd struct {
 	Limit      map[string]int    `help:"Largest number of rows of a dataset; repeatable." placeholder:"NAME=N"`
 	Tokenizers []string          `help:"Models whose tokenizers count the tokens of the card's table." placeholder:"MODEL"`
 	Drop       string            `help:"Rows to leave out, by their ids: drop.jsonl of barka audit." placeholder:"FILE"`
+	Review     string            `help:"Review file: rows to accept, edit or reject, by their ids (docs/data.md)." placeholder:"FILE"`
 	Restart    bool              `help:"Discard an output made with other options."`
 }
 
@@ -30,6 +31,7 @@ Example:
 func (c *mixCmd) options() mix.Options {
 	o := mix.Defaults()
 	o.Name, o.Licence, o.Validation, o.Limits, o.Drop = c.Name, c.Licence, c.Validation, c.Limit, c.Drop
+	o.Review = c.Review
 	return o
 }
 

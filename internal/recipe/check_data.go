@@ -14,6 +14,7 @@ import (
 	"barka/internal/eval"
 	"barka/internal/eval/tasks"
 	"barka/internal/nearest"
+	"barka/internal/review"
 	"barka/internal/stage/convert"
 	"barka/internal/stage/wiki"
 )
@@ -87,6 +88,13 @@ func (k *checker) inputs(ctx context.Context) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(in.Mix)) {
 		checkDataset(ctx, k, "inputs.mix."+name, in.Mix[name], usable, "id and messages")
+	}
+	if in.Review != "" {
+		_, err := review.Read(ctx, k.r.path(in.Review))
+		if !exists(k.r.path(in.Review)) {
+			err = k.absent(in.Review)
+		}
+		k.problem("inputs.review", err)
 	}
 }
 

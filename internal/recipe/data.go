@@ -221,7 +221,9 @@ func (c *chain) mix(ctx context.Context, st stage) error {
 		}
 		counters[name] = func(s string) int { return len(tok.Encode(s, false)) }
 	}
-	m, err := mix.Run(ctx, *c.r.Mix, counters, c.env(st.dir, in))
+	o := *c.r.Mix
+	o.Review = c.r.path(c.r.Inputs.Review)
+	m, err := mix.Run(ctx, o, counters, c.env(st.dir, in))
 	if err != nil {
 		return err
 	}

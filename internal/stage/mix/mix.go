@@ -13,6 +13,7 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/dataset"
 	"barka/internal/durable"
+	"barka/internal/review"
 )
 
 // version changes when the same options would give another output.
@@ -33,6 +34,9 @@ type Options struct {
 	// Drop is a file of rows to leave out by their ids, such as an audit's
 	// drop.jsonl. It counts by its content, as an input does.
 	Drop string `json:"-"`
+	// Review is a file of verdicts about rows; see package review. It counts by
+	// its content too.
+	Review string `json:"-"`
 }
 
 // Defaults hold back nothing.
@@ -73,6 +77,9 @@ func Run(ctx context.Context, o Options, counters map[string]Counter, env durabl
 	if o.Drop != "" {
 		inputs["--drop"] = o.Drop
 	}
+	if o.Review != "" {
+		inputs["--review"] = o.Review
+	}
 	id := durable.Identity{Stage: "mix", Version: version, Options: o, Inputs: inputs}
 	m := &mixer{o: o, counters: counters, env: env, taken: map[string]int{}, table: map[string]*line{},
 		sources: map[string]bool{}, used: map[use]int{}}
@@ -80,8 +87,9 @@ func Run(ctx context.Context, o Options, counters map[string]Counter, env durabl
 		if err := m.run(ctx, run); err != nil {
 			return durable.Final{}, err
 		}
-		return durable.Final{Card: m.card(), Counts: map[string]int64{"train": m.train, "validation": m.val},
-			Tokens: m.tokens(), Notes: m.notes}, nil
+		counts := map[string]int64{"train": m.train, "validation": m.val}
+		maps.Copy(counts, m.review.Counts())
+		return durable.Final{Card: m.card(), Counts: counts, Tokens: m.tokens(), Notes: append(m.notes, m.review.Notes()...)}, nil
 	})
 }
 
@@ -97,6 +105,7 @@ type mixer struct {
 	sources    map[string]bool // generators, translators and languages, for the card
 	used       map[use]int     // rows
 	notes      []string
+	review     *review.Application
 	train, val int64
 	rows       []dataset.Instruction
 	rejects    []rejected
@@ -163,6 +172,9 @@ func (m *mixer) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if m.review, err = review.Open(ctx, m.o.Review); err != nil {
+		return err
+	}
 	seen, sets, dropped := map[string]bool{}, map[string]bool{}, 0
 	m.env.Progress.Start("mix", -1, "rows")
 	defer m.env.Progress.Done()
@@ -177,6 +189,12 @@ func (m *mixer) read(ctx context.Context) error {
 			m.env.Progress.Add(1)
 			sets[r.Dataset] = true
 			reason := refuse(r, seen)
+			if reason.Reason == "" {
+				var rejected *dataset.Reject
+				if r.Messages, rejected = m.review.Apply(r.ID, r.Messages); rejected != nil {
+					reason = *rejected
+				}
+			}
 			if why, ok := drop[r.ID]; ok && reason.Reason == "" {
 				reason = dataset.Reject{Reason: "dropped", Detail: why}
 				dropped++
