@@ -1,6 +1,8 @@
 package main
 
 import (
+	"barka/internal/dataset"
+	"barka/internal/durable"
 	"strings"
 
 	"barka/internal/stage/convert"
@@ -9,7 +11,7 @@ import (
 type convertCmd struct {
 	Benchmark string `arg:"" help:"Name of the set (see above)."`
 	Data      string `required:"" help:"File of the set, or directory of its archive or hub repository." placeholder:"PATH"`
-	Out       string `required:"" help:"Dataset directory to write." placeholder:"DIR"`
+	Out       string `required:"" help:"Dataset directory, or .jsonl file, to write." placeholder:"PATH"`
 	Labels    string `help:"File of labels (PIQA); default: beside the data." placeholder:"FILE"`
 	Split     string `help:"Split of a directory: train, validation or test." default:"train"`
 	Answer    string `help:"Answers to multiple choice: label and option (label), or option alone (text)." enum:"label,text" default:"label"`
@@ -25,7 +27,8 @@ func (convertCmd) Help() string {
 
 Sets: ` + strings.Join(convert.Benchmarks(), ", ") + `.
 
-Example: barka convert boolq --data BoolQ/train.jsonl --out data/boolq`
+Example: barka convert boolq --data BoolQ/train.jsonl --out data/boolq
+` + outHelp
 }
 
 func (c *convertCmd) options() convert.Options {
@@ -40,10 +43,7 @@ func (c *convertCmd) Run(a *app) error {
 	if c.Labels != "" {
 		in["labels"] = c.Labels
 	}
-	m, err := convert.Run(a.ctx, c.options(), a.env(c.Out, in, c.Restart))
-	if err != nil {
-		return err
-	}
-	a.counts("convert", c.Out, m)
-	return nil
+	return records[dataset.Instruction](a, "convert", c.Out, in, c.Restart, func(env durable.Env) (*dataset.Manifest, error) {
+		return convert.Run(a.ctx, c.options(), env)
+	})
 }

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"barka/internal/dataset"
+	"barka/internal/durable"
 	"barka/internal/stage/filter"
 )
 
 type filterCmd struct {
 	In         string  `required:"" help:"Dataset of instructions." placeholder:"DIR"`
-	Out        string  `required:"" help:"Dataset directory to write." placeholder:"DIR"`
+	Out        string  `required:"" help:"Dataset directory, or .jsonl file, to write." placeholder:"PATH"`
 	Preset     string  `help:"Rules: default, or seed (only the original's)." enum:"default,seed" default:"default"`
 	MinScript  float64 `name:"min-script-share" help:"Smallest share of the target script among letters; -1 is the preset's." default:"-1"`
 	MinAnswer  int     `name:"min-answer-words" help:"Smallest number of words of an answer; -1 is the preset's." default:"-1"`
@@ -30,7 +32,8 @@ is a Jaccard similarity. The column cluster has the id of the first of somewhat 
 Examples: filter translated rows; the same, dropping only rows that are almost equal.
 
   barka filter --in data/translated --out data/clean
-  barka filter --in data/translated --out data/clean --near-duplicates 0.95`
+  barka filter --in data/translated --out data/clean --near-duplicates 0.95
+` + outHelp
 }
 
 func (c *filterCmd) options() filter.Options {
@@ -53,10 +56,8 @@ func (c *filterCmd) options() filter.Options {
 }
 
 func (c *filterCmd) Run(a *app) error {
-	m, err := filter.Run(a.ctx, c.options(), a.env(c.Out, map[string]string{"instructions": c.In}, c.Restart))
-	if err != nil {
-		return err
-	}
-	a.counts("filter", c.Out, m)
-	return nil
+	in := map[string]string{"instructions": c.In}
+	return records[dataset.Instruction](a, "filter", c.Out, in, c.Restart, func(env durable.Env) (*dataset.Manifest, error) {
+		return filter.Run(a.ctx, c.options(), env)
+	})
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"barka/internal/dataset"
+	"barka/internal/durable"
 	"barka/internal/hub"
 	"barka/internal/stage/mix"
 	"barka/internal/tokenizer"
@@ -8,7 +10,7 @@ import (
 
 type mixCmd struct {
 	In         map[string]string `required:"" help:"Dataset of instructions with its name; repeatable." placeholder:"NAME=DIR"`
-	Out        string            `required:"" help:"Dataset directory to write." placeholder:"DIR"`
+	Out        string            `required:"" help:"Dataset directory, or .jsonl file, to write." placeholder:"PATH"`
 	Name       string            `help:"Name of the set on its card." default:"barka"`
 	Licence    string            `help:"Licence of the set on its card; default: the strictest of the rows'."`
 	Validation float64           `help:"Share of the rows held back for validation." default:"0"`
@@ -25,7 +27,9 @@ rows' licences if that one covers all of them; else the card lists the licence o
 
 Example:
 
-  barka mix --in wiki=data/clean --out data/train --validation 0.02 --tokenizers google/gemma-2-2b-it`
+  barka mix --in wiki=data/clean --out data/train --validation 0.02 --tokenizers google/gemma-2-2b-it
+` + outHelp + ` A file
+of validation rows is named like out.validation.jsonl.`
 }
 
 func (c *mixCmd) options() mix.Options {
@@ -45,12 +49,9 @@ func (c *mixCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	m, err := mix.Run(a.ctx, c.options(), counters, a.env(c.Out, c.In, c.Restart))
-	if err != nil {
-		return err
-	}
-	a.counts("mix", c.Out, m)
-	return nil
+	return records[dataset.Conversation](a, "mix", c.Out, c.In, c.Restart, func(env durable.Env) (*dataset.Manifest, error) {
+		return mix.Run(a.ctx, c.options(), counters, env)
+	})
 }
 
 // counters opens the tokenizers of models, by the models' names.

@@ -6,13 +6,15 @@ import (
 	"time"
 
 	"barka/internal/backend"
+	"barka/internal/dataset"
+	"barka/internal/durable"
 	"barka/internal/llm"
 	"barka/internal/stage/synth"
 )
 
 type synthCmd struct {
 	In          string        `help:"Dataset of passages." placeholder:"DIR"`
-	Out         string        `help:"Dataset directory to write." placeholder:"DIR"`
+	Out         string        `help:"Dataset directory, or .jsonl file, to write." placeholder:"PATH"`
 	Model       string        `help:"Model directory or hub id, or the endpoint's name for the model." placeholder:"MODEL"`
 	Endpoint    string        `help:"OpenAI-compatible address; without it the model runs here." placeholder:"URL"`
 	KeyVariable string        `help:"Environment variable that holds the endpoint's API key." placeholder:"NAME"`
@@ -52,7 +54,8 @@ The prompts are files. --show-prompts prints them; copies with your changes are 
 Example:
 
   barka synth --in data/passages --out data/instructions \
-    --endpoint http://localhost:8000/v1 --model google/gemma-2-27b-it`
+    --endpoint http://localhost:8000/v1 --model google/gemma-2-27b-it
+` + outHelp
 }
 
 func (c *synthCmd) options() synth.Options {
@@ -130,12 +133,9 @@ func (c *synthCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	env := a.env(c.Out, map[string]string{"passages": c.In}, c.Restart)
-	env.Retry = c.Retry
-	m, err := synth.Run(a.ctx, o, client, env)
-	if err != nil {
-		return err
-	}
-	a.counts("synth", c.Out, m)
-	return nil
+	in := map[string]string{"passages": c.In}
+	return records[dataset.Instruction](a, "synth", c.Out, in, c.Restart, func(env durable.Env) (*dataset.Manifest, error) {
+		env.Retry = c.Retry
+		return synth.Run(a.ctx, o, client, env)
+	})
 }

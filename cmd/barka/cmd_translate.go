@@ -9,6 +9,8 @@ import (
 	"slices"
 
 	"barka/internal/backend"
+	"barka/internal/dataset"
+	"barka/internal/durable"
 	"barka/internal/lines"
 	"barka/internal/stage/translate"
 )
@@ -28,7 +30,7 @@ type translateCmd struct {
 	Raw           bool    `help:"Translate each line or message in one call, without splitting it into sentences."`
 	Punctuation   bool    `name:"arabic-punctuation" help:"Write the Arabic comma, semicolon and question mark."`
 	In            string  `help:"Dataset of instructions to translate, instead of standard input." placeholder:"DIR"`
-	Out           string  `help:"Dataset directory to write, with --in." placeholder:"DIR"`
+	Out           string  `help:"Dataset directory, or .jsonl file, to write, with --in." placeholder:"PATH"`
 	Restart       bool    `help:"Discard an output made with other options."`
 	DryRun        bool    `help:"Count sentences and tokens; translate nothing."`
 }
@@ -61,7 +63,8 @@ With --json each line gives {"text", "cut", "segments"}, or {"text", "ids", "sco
 "hit_max"} with --raw. cut is the number of source tokens that did not fit into the model; hit_max
 marks an output that --max-length ended. Such lines are also reported on stderr. With --num-return
 above 1, each segment has "alternatives", which are all outputs but the best; with --raw the line
-has "hypotheses", which are all outputs, best first.`
+has "hypotheses", which are all outputs, best first.
+` + outHelp
 }
 
 // options returns the stage's validated options.
@@ -127,12 +130,10 @@ func (c *translateCmd) dataset(a *app, o translate.Options, t *backend.Translato
 		return err
 	}
 	o.ModelDigest = digest
-	m, err := translate.Run(a.ctx, o, t, a.env(c.Out, map[string]string{"instructions": c.In}, c.Restart))
-	if err != nil {
-		return err
-	}
-	a.counts("translate", c.Out, m)
-	return nil
+	in := map[string]string{"instructions": c.In}
+	return records[dataset.Instruction](a, "translate", c.Out, in, c.Restart, func(env durable.Env) (*dataset.Manifest, error) {
+		return translate.Run(a.ctx, o, t, env)
+	})
 }
 
 // batchLines is the number of lines that are translated in one batch. The output

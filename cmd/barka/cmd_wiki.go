@@ -4,13 +4,15 @@ import (
 	"fmt"
 	"time"
 
+	"barka/internal/dataset"
+	"barka/internal/durable"
 	"barka/internal/printable"
 	"barka/internal/stage/wiki"
 	"barka/internal/ui"
 )
 
 type wikiCmd struct {
-	Out        string   `required:"" help:"Dataset directory to write." placeholder:"DIR"`
+	Out        string   `required:"" help:"Dataset directory, or .jsonl file, to write." placeholder:"PATH"`
 	Dump       string   `help:"XML dump (.xml, .bz2, .gz, .xz, .zst)." xor:"source" placeholder:"FILE"`
 	API        string   `name:"api" help:"Address of a wiki's api.php." xor:"source" placeholder:"URL"`
 	Contact    string   `help:"Your mail address or page, for the wiki's operators; needed with --api." placeholder:"ADDRESS"`
@@ -39,7 +41,8 @@ Examples:
 
   barka wiki --dump enwiki-latest-pages-articles.xml.bz2 --titles "Algeria|Morocco" --out data/passages
   barka wiki --api https://en.wikipedia.org/w/api.php --contact you@your.org \
-    --categories "Arab culture" --out data/passages`
+    --categories "Arab culture" --out data/passages
+` + outHelp
 }
 
 func (c *wikiCmd) options() wiki.Options {
@@ -66,12 +69,9 @@ func (c *wikiCmd) Run(a *app) error {
 		}
 		return a.ui.Print(wikiEstimate(e), e)
 	}
-	m, err := wiki.Run(a.ctx, o, a.env(c.Out, nil, c.Restart))
-	if err != nil {
-		return err
-	}
-	a.counts("wiki", c.Out, m)
-	return nil
+	return records[dataset.Passage](a, "wiki", c.Out, nil, c.Restart, func(env durable.Env) (*dataset.Manifest, error) {
+		return wiki.Run(a.ctx, o, env)
+	})
 }
 
 func wikiEstimate(e wiki.Estimate) string {

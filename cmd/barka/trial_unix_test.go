@@ -102,6 +102,9 @@ func trials(t *testing.T) []*trial {
 	more("filter restart", nil, in("4-clean"), false, func(out string) []string {
 		return []string{"filter", "--restart", "--min-answer-words", "2", "--in", in("3-translated"), "--out", out}
 	})
+	more("filter lines", nil, "", false, func(out string) []string {
+		return []string{"filter", "--in", in("3-translated"), "--out", out + ".jsonl"}
+	})
 	more("synth endpoint", nil, "", true, func(out string) []string {
 		return []string{"synth", "--in", in("1-passages"), "--endpoint", endpoint.URL, "--model", "m", "--concurrency", "2",
 			"--turns", "2", "--out", out}
