@@ -11,7 +11,7 @@ import (
 )
 
 type mergeCmd struct {
-	Model   string `required:"" help:"Base model: directory or hub id." placeholder:"MODEL"`
+	Model   string `required:"" help:"Base model: directory, GGUF file or hub id." placeholder:"MODEL"`
 	Adapter string `required:"" help:"Adapter: directory or hub id." placeholder:"ADAPTER"`
 	Out     string `required:"" help:"Directory of the merged model." placeholder:"DIR"`
 
@@ -21,7 +21,8 @@ type mergeCmd struct {
 }
 
 func (mergeCmd) Help() string {
-	return `Adds the adapter to the weights in float32 and rounds once to their stored type.
+	return `Adds the adapter to the weights in float32 and rounds once to their stored type. The quantised
+weights of a GGUF file become bfloat16.
 
 With --verify, the tokens of some texts are scored by the base model with the adapter, and by the
 merged model, both in float32. The largest and the mean difference between their natural

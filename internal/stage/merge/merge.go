@@ -213,10 +213,6 @@ func openMerger(dev tensor.Device, base, adapter string) (*merger, error) {
 	if err != nil {
 		return nil, err
 	}
-	if format, _, err := checkpoint.Paths(base); err == nil && format == checkpoint.GGUF {
-		return nil, badinput.Errorf("merge: %s is a GGUF file, whose blocks cannot hold the merged values; merge into the "+
-			"weights that it was made from", base)
-	}
 	m := &merger{dev: dev, cfg: cfg}
 	if m.model, err = checkpoint.Open(base); err != nil {
 		return nil, err
@@ -269,7 +265,7 @@ func (m *merger) list() error {
 			continue
 		}
 		dt, shape, _ := m.model.Info(name)
-		s := safetensors.Source{Name: name, DType: dt, Shape: shape, Data: func() ([]byte, error) { return m.copied(name) }}
+		s := safetensors.Source{Name: name, DType: written(dt), Shape: shape, Data: func() ([]byte, error) { return m.copied(name) }}
 		stored, ok := strings.CutSuffix(name, ".weight")
 		if module := model.Module(stored); ok && m.delta.Has(lora.NameA(module)) {
 			used += 2
@@ -306,13 +302,29 @@ func (m *merger) take(name string) (safetensors.Tensor, error) {
 	return m.model.Tensor(name)
 }
 
-// copied returns the bytes of a tensor that stays as it is.
-func (m *merger) copied(name string) ([]byte, error) {
-	t, err := m.take(name)
-	return t.Data, err
+// written returns the type in which a tensor is written: its own, or bfloat16 for the
+// quantised blocks of GGUF files, which safetensors has no type for.
+func written(stored dtype.DType) dtype.DType {
+	if stored.Blocked() {
+		return dtype.BF16
+	}
+	return stored
 }
 
-// merge returns a layer's merged weights in their stored type.
+// copied returns the bytes of a tensor whose values stay as they are.
+func (m *merger) copied(name string) ([]byte, error) {
+	t, err := m.take(name)
+	if err != nil || written(t.DType) == t.DType {
+		return t.Data, err
+	}
+	w, err := dtype.Float32s(t.DType, t.Data)
+	if err != nil {
+		return nil, badinput.Errorf("merge: tensor %s: %w", t.Name, err)
+	}
+	return dtype.Narrow(written(t.DType), w), nil
+}
+
+// merge returns a layer's merged weights in the type in which they are written.
 func (m *merger) merge(module, name string) ([]byte, error) {
 	t, err := m.take(name)
 	if err != nil {
@@ -354,7 +366,7 @@ func (m *merger) merge(module, name string) ([]byte, error) {
 			return nil, fmt.Errorf("merge: tensor %s: the merged value at row %d, column %d is %g", t.Name, i/k, i%k, v)
 		}
 	}
-	return dtype.Narrow(t.DType, w), nil
+	return dtype.Narrow(written(t.DType), w), nil
 }
 
 func (m *merger) read(name string, rows, cols int) ([]float32, error) {

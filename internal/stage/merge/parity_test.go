@@ -2,15 +2,17 @@ package merge_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"barka/internal/badinput"
+	"barka/internal/checkpoint"
 	"barka/internal/dtype"
 	"barka/internal/gguf"
 	"barka/internal/golden"
@@ -149,20 +151,125 @@ func TestMergeKeepsWhatDiffers(t *testing.T) {
 	}
 }
 
-// TestMergeRefusesGGUF: quantised blocks are not written.
-func TestMergeRefusesGGUF(t *testing.T) {
+// TestMergeOfGGUF: the merged model of a GGUF file is that of its dequantised weights, rounded
+// once to bfloat16 where the file has blocks.
+func TestMergeOfGGUF(t *testing.T) {
 	dev := cpu.New(1)
 	t.Cleanup(dev.Close)
-	base, err := gguf.Directory(filepath.Join(golden.Dir("qwen3"), "..", "..", "gguf", "qwen3.gguf"), t.TempDir())
+	base, err := gguf.Directory(filepath.Join(testfiles.Root(t), "testdata", "gguf", "types.gguf"), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := filepath.Join(t.TempDir(), "out")
-	origin := merge.Origin{Base: "b", Adapter: "a"}
-	err = merge.Run(t.Context(), dev, base, filepath.Join(golden.Dir("qwen3"), "adapter"), out, origin, progress.Silent)
-	if !badinput.Is(err) || !strings.Contains(err.Error(), "is a GGUF file") {
-		t.Errorf("%v", err)
+	stored, err := checkpoint.Open(base)
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer stored.Close()
+	adapter := adapterOf(t, stored, "model.layers.0.self_attn.q_proj", "model.layers.0.mlp.down_proj")
+	merged := func(base string) checkpoint.File {
+		out := filepath.Join(t.TempDir(), "merged")
+		if err := merge.Run(t.Context(), dev, base, adapter, out, merge.Origin{}, progress.Silent); err != nil {
+			t.Fatal(err)
+		}
+		if files := testfiles.Tree(t, out); files["tokenizer.json"] == "" || files["model.gguf"] != "" {
+			t.Errorf("merged files %v", slices.Sorted(maps.Keys(files)))
+		}
+		f, err := checkpoint.Open(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		return f
+	}
+	got, want, blocks := merged(base), merged(dequantised(t, base, stored)), 0
+	if !slices.Equal(got.Names(), want.Names()) {
+		t.Fatalf("tensors %v, want %v", got.Names(), want.Names())
+	}
+	for _, name := range got.Names() {
+		a, errA := got.Tensor(name)
+		b, errB := want.Tensor(name)
+		if err := errors.Join(errA, errB); err != nil {
+			t.Fatal(err)
+		}
+		if dt, _, _ := stored.Info(name); dt.Blocked() {
+			blocks++
+			values, err := dtype.Float32s(b.DType, b.Data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.DType, b.Data = dtype.BF16, dtype.Narrow(dtype.BF16, values)
+		}
+		if a.DType != b.DType || !bytes.Equal(a.Data, b.Data) {
+			t.Errorf("%s, %s: not the values of the dequantised model as %s", name, a.DType, b.DType)
+		}
+	}
+	if blocks == 0 {
+		t.Error("the file has no quantised tensors")
+	}
+}
+
+// adapterOf writes an adapter of rank 2 with random values on modules of a model.
+func adapterOf(t *testing.T, f checkpoint.File, modules ...string) string {
+	t.Helper()
+	dir, rng := t.TempDir(), rand.New(rand.NewPCG(3, 4))
+	var tensors []safetensors.Tensor
+	add := func(name string, rows, cols int) {
+		values := make([]float32, rows*cols)
+		for i := range values {
+			values[i] = rng.Float32() - 0.5
+		}
+		tensors = append(tensors, safetensors.Tensor{Name: name, DType: dtype.F32, Shape: []int{rows, cols}, Data: dtype.Bytes(values)})
+	}
+	for _, module := range modules {
+		_, shape, ok := f.Info(module + ".weight")
+		if !ok {
+			t.Fatalf("no module %s", module)
+		}
+		add(lora.NameA(module), 2, shape[1])
+		add(lora.NameB(module), shape[0], 2)
+	}
+	config := `{"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj", "down_proj"]}`
+	if err := os.WriteFile(filepath.Join(dir, "adapter_config.json"), []byte(config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := safetensors.Write(filepath.Join(dir, "adapter_model.safetensors"), tensors, nil); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// dequantised writes a model whose quantised tensors are float32.
+func dequantised(t *testing.T, dir string, f checkpoint.File) string {
+	t.Helper()
+	out := t.TempDir()
+	for name, data := range testfiles.Tree(t, dir) {
+		if !gguf.Is(filepath.Join(dir, name)) {
+			if err := os.WriteFile(filepath.Join(out, name), []byte(data), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	var sources []safetensors.Source
+	for _, name := range f.Names() {
+		x, err := f.Tensor(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x.DType.Blocked() {
+			values, err := dtype.Float32s(x.DType, x.Data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			x.DType, x.Data = dtype.F32, dtype.Bytes(values)
+		}
+		data := x.Data
+		sources = append(sources, safetensors.Source{Name: name, DType: x.DType, Shape: x.Shape,
+			Data: func() ([]byte, error) { return data, nil }})
+	}
+	if err := safetensors.WriteModel(out, sources, nil, 1<<30, func(int64) {}); err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 func TestMergeRefuses(t *testing.T) {
