@@ -45,21 +45,23 @@ var layers = []layer{
 
 	// Evaluation. Comparisons and audits read what evaluations and benchmarks left
 	// in files. None of them runs a model: the assembly hands eval one.
-	{"audit", []string{"internal/audit"}, []string{"compare", "benchdata", "tasks", "page", "durable", "dataset", "format", "machine"}, false},
+	{"audit", []string{"internal/audit"},
+		[]string{"overlap", "compare", "benchdata", "tasks", "page", "durable", "dataset", "format", "machine"}, false},
 	{"compare", []string{"internal/compare"}, []string{"eval files", "tasks", "page", "format"}, false},
 	{"eval", []string{"internal/eval"}, []string{"eval files", "record", "benchdata", "tasks", "client", "decoding", "format"}, false},
 	{"eval files", []string{"internal/eval/prompt", "internal/eval/store", "internal/eval/shard",
 		"internal/eval/lighteval", "internal/eval/leaderboard", "internal/eval/evaltest"},
 		[]string{"record", "benchdata", "tasks", "page", "format"}, false},
 	{"record", []string{"internal/eval/record"}, []string{"tasks", "decoding"}, false},
+	{"overlap", []string{"internal/overlap"}, []string{"benchdata", "tasks", "dataset", "format"}, false}, // rows that hold questions
 	{"benchdata", []string{"internal/benchdata"}, []string{"hub", "tasks", "format"}, false},
 	{"tasks", []string{"internal/eval/tasks"}, []string{"format"}, false},
 	{"page", []string{"internal/htmlpage"}, nil, false},
 
 	// Stages meet in files. Nothing below them may reach the network by the hub.
 	{"stage", []string{"internal/stage/..."},
-		[]string{"page", "hub", "client", "review", "durable", "dataset", "decoding", "registry", "model", "layer",
-			"device", "tensor", "weights", "format", "machine"}, true},
+		[]string{"overlap", "benchdata", "tasks", "page", "hub", "client", "review", "durable", "dataset", "decoding", "registry",
+			"model", "layer", "device", "tensor", "weights", "format", "machine"}, true},
 	{"review", []string{"internal/review"}, []string{"dataset", "format"}, false}, // verdicts about rows
 	{"client", []string{"internal/llm"}, []string{"format"}, false},               // chat completions over HTTP, journaled
 	{"hub", []string{"internal/hub/..."}, []string{"weights", "format"}, false},

@@ -14,8 +14,8 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/benchdata"
-	"barka/internal/dataset"
 	"barka/internal/eval/tasks"
+	"barka/internal/overlap"
 	"barka/internal/progress"
 	"barka/internal/pyrandom"
 )
@@ -57,8 +57,8 @@ func (o Options) Validate() error {
 		return badinput.Errorf("audit: no tasks are selected; --tasks oall selects all")
 	case o.DataDir == "":
 		return badinput.Errorf("audit: no benchmark data is given; set --data to the directory of OALL/Arabic_MMLU and the other benchmarks")
-	case o.NGram < shortest:
-		return badinput.Errorf("audit: --ngram is %d words, expected %d or more", o.NGram, shortest)
+	case o.NGram < overlap.Shortest:
+		return badinput.Errorf("audit: --ngram is %d words, expected %d or more", o.NGram, overlap.Shortest)
 	case !(o.Threshold > 0 && o.Threshold <= 1):
 		return badinput.Errorf("audit: --threshold is %g, expected more than 0 and at most 1", o.Threshold)
 	}
@@ -208,34 +208,18 @@ func (r *Report) read(store *benchdata.Store, t tasks.Task) ([]item, error) {
 	return items, nil
 }
 
-// questionColumns lists the columns that can hold the question of an untranslated
-// benchmark. Options, answers and labels are in other columns.
-var questionColumns = []string{"passage", "context", "ctx", "premise", "support", "article", "sentence1", "text", "query",
-	"goal", "stem", "instruction", "question", "Question"}
-
-// originals returns the rows of a file as questions of a task with the file's name. A
-// question is the texts in questionColumns, or all texts if there are none.
+// originals returns the rows of a file as questions of a task with the file's name.
 func (r *Report) originals(ctx context.Context, path string) ([]item, error) {
 	task := &Task{Task: path, family: path}
 	var items []item
-	for row, err := range dataset.Rows[map[string]any](ctx, path) {
+	for row, err := range overlap.Rows(ctx, path) {
 		if err != nil {
 			return nil, err
 		}
 		task.Rows++
-		var asked []string
-		for _, c := range questionColumns {
-			asked = texts(asked, row[c])
-			delete(row, c)
-		}
-		others := texts(nil, row)
-		if len(asked) == 0 {
-			asked, others = others, nil
-		}
-		for i, text := range asked {
-			asked[i] = squeeze(text)
-		}
-		items = append(items, item{task: task, split: "original", row: task.Rows, test: true, question: strings.Join(asked, "\n"), proof: others})
+		passage, question, proof := overlap.Original(row)
+		items = append(items, item{task: task, split: "original", row: task.Rows, test: true,
+			question: strings.Trim(passage+"\n"+question, "\n"), proof: proof})
 	}
 	r.Tasks = append(r.Tasks, task)
 	return items, nil

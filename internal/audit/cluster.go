@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"barka/internal/minhash"
+	"barka/internal/overlap"
 	"barka/internal/wordhash"
 )
 
@@ -49,7 +50,7 @@ func (r *Report) clusters(items []item) {
 	for i := range items {
 		it := &items[i]
 		w := wordhash.Words(nil, it.compared())
-		if it.fixed || len(w) < shortest {
+		if it.fixed || len(w) < overlap.Shortest {
 			continue // true-or-false statements resemble each other by design
 		}
 		f := families[it.task.family]
@@ -97,7 +98,7 @@ func withStragglers(rows []*item, items []item, core map[*item]bool) []*item {
 			shared[w] = true
 		}
 	}
-	if len(shared) < 2*shortest {
+	if len(shared) < 2*overlap.Shortest {
 		return rows // too few common words to recognise other rows
 	}
 	family := rows[0].task.family

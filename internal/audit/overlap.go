@@ -4,12 +4,11 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"maps"
 	"math"
-	"slices"
 	"strconv"
 
 	"barka/internal/dataset"
+	"barka/internal/overlap"
 	"barka/internal/panics"
 	"barka/internal/parallel"
 	"barka/internal/progress"
@@ -53,16 +52,21 @@ type TrainingRow struct {
 
 // overlap compares every training row with every evaluated question.
 func (r *Report) overlap(ctx context.Context, o Options, items []item, progress progress.Reporter) error {
-	c := &comparison{x: newIndex(o.NGram, items), items: items, threshold: o.Threshold, best: map[int32]TrainingRow{},
+	questions := make([]overlap.Question, len(items))
+	for i := range items {
+		if it := &items[i]; it.test {
+			questions[i] = overlap.Question{Text: it.question, Proof: it.proof, Fixed: it.fixed}
+		}
+	}
+	c := &comparison{x: overlap.NewIndex(o.NGram, questions), items: items, threshold: o.Threshold, best: map[int32]TrainingRow{},
 		pool: parallel.New(o.Threads)}
 	defer c.pool.Close()
-	c.searchers = make([]searcher, c.pool.Workers())
-	for i := range c.searchers {
-		c.searchers[i].x = c.x
+	for range c.pool.Workers() {
+		c.searchers = append(c.searchers, c.x.NewSearcher())
 	}
 	out := &Overlap{NGram: o.NGram, Threshold: o.Threshold}
 	for i := range items {
-		if items[i].test && c.x.sizes[i] == 0 {
+		if items[i].test && c.x.Size(i) == 0 {
 			out.TooShort++
 		}
 	}
@@ -73,7 +77,7 @@ func (r *Report) overlap(ctx context.Context, o Options, items []item, progress 
 		}
 		out.Datasets = append(out.Datasets, set)
 	}
-	for first, others := range c.x.same {
+	for first, others := range c.x.Equal() {
 		if row, ok := c.best[first]; ok {
 			for _, i := range others {
 				c.best[i] = row
@@ -93,11 +97,11 @@ func (r *Report) overlap(ctx context.Context, o Options, items []item, progress 
 
 // comparison is an overlap in progress.
 type comparison struct {
-	x         *index
+	x         *overlap.Index
 	items     []item
 	threshold float64
 	pool      *parallel.Pool
-	searchers []searcher
+	searchers []*overlap.Searcher
 	best      map[int32]TrainingRow // by question, the row that holds the largest share of it
 	drop      []TrainingRow
 }
@@ -115,10 +119,10 @@ func (c *comparison) compare(ctx context.Context, path string, progress progress
 		if err != nil {
 			return set, err
 		}
-		found := make([][]match, len(rows))
+		found := make([][]overlap.Match, len(rows))
 		c.pool.For(len(rows), 16, func(worker, lo, hi int) {
 			for i := lo; i < hi; i++ {
-				found[i] = c.searchers[worker].matches(texts(nil, rows[i]))
+				found[i] = c.searchers[worker].Matches(overlap.Strings(nil, rows[i]))
 			}
 		})
 		for i, row := range rows {
@@ -183,7 +187,7 @@ func ahead(ctx context.Context, path string) iter.Seq2[[]map[string]any, error] 
 
 // judge counts a row. If the row is to be dropped, judge records it with the question of
 // which it holds the largest share, the first among equals.
-func (c *comparison) judge(set *Dataset, row map[string]any, found []match) {
+func (c *comparison) judge(set *Dataset, row map[string]any, found []overlap.Match) {
 	if len(found) == 0 {
 		return
 	}
@@ -192,14 +196,14 @@ func (c *comparison) judge(set *Dataset, row map[string]any, found []match) {
 	worst := TrainingRow{}
 	family := ""
 	for _, m := range found {
-		it := &c.items[m.item]
-		r.Share = float64(m.n) / float64(c.x.sizes[m.item])
+		it := &c.items[m.Question]
+		r.Share = float64(m.Sequences) / float64(c.x.Size(int(m.Question)))
 		if r.Share < c.threshold {
 			continue
 		}
-		r.Task, r.Question, r.Asks = it.task.Task, it.row, start(squeeze(it.question))
-		if b, known := c.best[m.item]; !known || r.Share > b.Share {
-			c.best[m.item] = r
+		r.Task, r.Question, r.Asks = it.task.Task, it.row, start(overlap.Squeeze(it.question))
+		if b, known := c.best[m.Question]; !known || r.Share > b.Share {
+			c.best[m.Question] = r
 		}
 		if r.Share > worst.Share {
 			worst, family = r, it.task.family
@@ -233,22 +237,4 @@ func identifier(id any) string {
 		}
 	}
 	return ""
-}
-
-// texts appends every string in a row, in the order of the columns' names, whatever the
-// names are.
-func texts(to []string, value any) []string {
-	switch v := value.(type) {
-	case string:
-		to = append(to, v)
-	case []any:
-		for _, e := range v {
-			to = texts(to, e)
-		}
-	case map[string]any:
-		for _, key := range slices.Sorted(maps.Keys(v)) {
-			to = texts(to, v[key])
-		}
-	}
-	return to
 }

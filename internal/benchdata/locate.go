@@ -250,6 +250,9 @@ func extension(name string) string {
 
 func isData(name string) bool { return extension(name) != "" }
 
+// Reads reports whether Read reads files of this name.
+func Reads(name string) bool { return isData(name) }
+
 // list returns the data files of a repository's directory, sorted, relative to it
 // and with slashes, and the subsets that its card declares.
 func (s *Store) list(base string) (files []string, card []config, err error) {

@@ -1,4 +1,6 @@
-package audit
+// Package overlap finds rows that hold the text of benchmark questions: runs of words, in
+// the spelling of package wordhash. Audits and decontamination compare rows by it.
+package overlap
 
 import (
 	"cmp"
@@ -9,13 +11,24 @@ import (
 	"barka/internal/wordhash"
 )
 
-// shortest is the smallest number of words by which texts can be compared.
-const shortest = 4
+// Shortest is the smallest number of words by which texts can be compared.
+const Shortest = 4
 
 // common is the largest number of questions that may hold a sequence of words. A
 // sequence in more questions is a common phrase and is not compared. Equal questions
 // count once.
 const common = 20
+
+// Question is a text to look for. The zero Question is found nowhere.
+type Question struct {
+	// Text has parts on separate lines, such as a passage and the question about it.
+	Text string
+	// Proof is the text that a row must hold beside a short question: the right answer or,
+	// if that is unknown, one of the options. Fixed is set if the options are the same for
+	// every question of the benchmark, such as true and false, and prove nothing.
+	Proof []string
+	Fixed bool
+}
 
 // occurrence is a sequence of words of one question.
 type occurrence struct {
@@ -23,9 +36,9 @@ type occurrence struct {
 	item int32
 }
 
-// index finds the questions that hold a sequence. Most lookups miss; a table of bits
+// Index finds the questions that hold a sequence. Most lookups miss; a table of bits
 // answers most of them.
-type index struct {
+type Index struct {
 	n           int
 	occurrences []occurrence // by hash
 	bits        []uint64
@@ -43,13 +56,12 @@ type index struct {
 	same  map[int32][]int32
 }
 
-func newIndex(n int, items []item) *index {
-	x := &index{n: n, sizes: make([]int32, len(items)), lengths: make([]bool, n+1), proofs: map[int32][][]uint64{},
+// NewIndex returns an index of questions by sequences of n words.
+func NewIndex(n int, questions []Question) *Index {
+	x := &Index{n: n, sizes: make([]int32, len(questions)), lengths: make([]bool, n+1), proofs: map[int32][][]uint64{},
 		first: map[uint64]int32{}, same: map[int32][]int32{}}
-	for i := range items {
-		if items[i].test {
-			x.add(int32(i), &items[i])
-		}
+	for i := range questions {
+		x.add(int32(i), &questions[i])
 	}
 	slices.SortFunc(x.occurrences, func(a, b occurrence) int {
 		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.item, b.item))
@@ -68,11 +80,11 @@ func newIndex(n int, items []item) *index {
 // add indexes each of a question's sequences once. A sequence does not span two parts of
 // a question, such as a passage and the question about it, because training rows may
 // arrange them differently.
-func (x *index) add(i int32, it *item) {
+func (x *Index) add(i int32, q *Question) {
 	var parts [][]uint64
 	total, longest := 0, 0
-	for part := range strings.SplitSeq(it.question, "\n") {
-		if w := wordhash.Words(nil, part); len(w) >= shortest {
+	for part := range strings.SplitSeq(q.Text, "\n") {
+		if w := wordhash.Words(nil, part); len(w) >= Shortest {
 			parts = append(parts, w)
 			total, longest = total+len(w), max(longest, len(w))
 		}
@@ -80,8 +92,8 @@ func (x *index) add(i int32, it *item) {
 	if len(parts) == 0 {
 		return
 	}
-	if total < 2*x.n && !it.fixed && len(it.proof) > 0 {
-		proof := proofs(it.proof)
+	if total < 2*x.n && !q.Fixed && len(q.Proof) > 0 {
+		proof := proofs(q.Proof)
 		if longest < x.n && len(proof) == 0 {
 			return
 		}
@@ -128,7 +140,7 @@ func proofs(texts []string) (out [][]uint64) {
 
 // forgetCommon removes common phrases. A sequence that many questions hold identifies
 // none of them, and does not count towards a question's size.
-func (x *index) forgetCommon() {
+func (x *Index) forgetCommon() {
 	kept := x.occurrences[:0]
 	for lo, hi := 0, 0; lo < len(x.occurrences); lo = hi {
 		for hi = lo; hi < len(x.occurrences) && x.occurrences[hi].hash == x.occurrences[lo].hash; hi++ {
@@ -162,7 +174,7 @@ func sequence(words []uint64) uint64 {
 func extend(h, word uint64) uint64 { return wordhash.Spread(h ^ word) }
 
 // find returns the questions that hold a sequence.
-func (x *index) find(hash uint64) []occurrence {
+func (x *Index) find(hash uint64) []occurrence {
 	lo, _ := slices.BinarySearchFunc(x.occurrences, hash, func(o occurrence, h uint64) int { return cmp.Compare(o.hash, h) })
 	hi := lo
 	for hi < len(x.occurrences) && x.occurrences[hi].hash == hash {
@@ -171,22 +183,33 @@ func (x *index) find(hash uint64) []occurrence {
 	return x.occurrences[lo:hi]
 }
 
-// searcher holds one worker's buffers.
-type searcher struct {
-	x     *index
+// Size returns the number of sequences by which a question is found; 0 if it is too short or
+// consists of common phrases.
+func (x *Index) Size(question int) int { return int(x.sizes[question]) }
+
+// Equal lists questions with the same text as one that Matches returns, by the latter.
+func (x *Index) Equal() map[int32][]int32 { return x.same }
+
+// Searcher looks for questions in rows. It holds one worker's buffers.
+type Searcher struct {
+	x     *Index
 	words []uint64
 	ends  []int // end of each text's words
 	hits  []uint64
 }
 
-// match is a question with the number of its sequences that a row holds.
-type match struct{ item, n int32 }
+// NewSearcher returns a Searcher for one goroutine.
+func (x *Index) NewSearcher() *Searcher { return &Searcher{x: x} }
 
-// matches returns the questions that share sequences with the texts, in order. A single
+// Match is a question with the number of its sequences that a row holds. Of equal
+// questions it names the first.
+type Match struct{ Question, Sequences int32 }
+
+// Matches returns the questions that share sequences with the texts, in order. A single
 // shared sequence of a short question may be a common phrase, such as "which of the
 // following is true". It counts only if the texts also hold the answer, or an option if
 // the answer is unknown.
-func (s *searcher) matches(texts []string) []match {
+func (s *Searcher) Matches(texts []string) []Match {
 	s.words, s.ends, s.hits = s.words[:0], s.ends[:0], s.hits[:0]
 	for _, t := range texts {
 		start := len(s.words)
@@ -195,29 +218,29 @@ func (s *searcher) matches(texts []string) []match {
 		s.look(s.words[start:])
 	}
 	slices.Sort(s.hits)
-	var found []match
+	var found []Match
 	for _, h := range slices.Compact(s.hits) {
 		for _, o := range s.x.find(h) {
-			found = append(found, match{o.item, 1})
+			found = append(found, Match{o.item, 1})
 		}
 	}
-	slices.SortFunc(found, func(a, b match) int { return cmp.Compare(a.item, b.item) })
+	slices.SortFunc(found, func(a, b Match) int { return cmp.Compare(a.Question, b.Question) })
 	out := found[:0]
 	for _, m := range found {
-		if last := len(out) - 1; last >= 0 && out[last].item == m.item {
-			out[last].n++
+		if last := len(out) - 1; last >= 0 && out[last].Question == m.Question {
+			out[last].Sequences++
 		} else {
 			out = append(out, m)
 		}
 	}
-	return slices.DeleteFunc(out, func(m match) bool {
-		proof := s.x.proofs[m.item]
-		return m.n == 1 && len(proof) > 0 && !slices.ContainsFunc(proof, s.holds)
+	return slices.DeleteFunc(out, func(m Match) bool {
+		proof := s.x.proofs[m.Question]
+		return m.Sequences == 1 && len(proof) > 0 && !slices.ContainsFunc(proof, s.holds)
 	})
 }
 
 // look records the sequences of a text that a question may hold.
-func (s *searcher) look(w []uint64) {
+func (s *Searcher) look(w []uint64) {
 	for i := range w {
 		h := uint64(0)
 		for k, word := range w[i:min(i+s.x.n, len(w))] {
@@ -230,7 +253,7 @@ func (s *searcher) look(w []uint64) {
 }
 
 // holds reports whether one of the texts has these words in sequence.
-func (s *searcher) holds(words []uint64) bool {
+func (s *Searcher) holds(words []uint64) bool {
 	start := 0
 	for _, end := range s.ends {
 		for i := start; i+len(words) <= end; i++ {
