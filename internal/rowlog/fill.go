@@ -2,6 +2,7 @@ package rowlog
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"sync/atomic"
 
@@ -124,4 +125,32 @@ func records[Row any](ctx context.Context, workers int, rows []Row, record func(
 		}
 	}
 	return out, ctx.Err()
+}
+
+// Join reads rows again, each with its record. It ends at the first error, and returns one
+// if there are more or fewer rows than records.
+func Join[Row any](l *Log, rows iter.Seq2[Row, error], use func(i int, row Row, record []byte) error) error {
+	next, stop := iter.Pull2(l.All())
+	defer stop()
+	i := 0
+	for row, err := range rows {
+		if err != nil {
+			return err
+		}
+		record, err, ok := next()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return fmt.Errorf("the input has more than the %d rows that it had before; do not change it during a run", l.Len())
+		}
+		if err := use(i, row, record); err != nil {
+			return err
+		}
+		i++
+	}
+	if i < l.Len() {
+		return fmt.Errorf("the input has %d rows and had %d before; do not change it during a run", i, l.Len())
+	}
+	return nil
 }

@@ -150,3 +150,28 @@ func TestEmpty(t *testing.T) {
 		t.Errorf("record 1 of %d: %q, %v", l.Len(), r, err)
 	}
 }
+
+// TestJoin reads rows with their records, and refuses an input that has become longer or
+// shorter.
+func TestJoin(t *testing.T) {
+	l := open(t, filepath.Join(t.TempDir(), "log"))
+	if err := Fill(t.Context(), l, input(numbers(2000, nil)), text); err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	use := func(i int, row int, record []byte) error {
+		if want, _ := text(0, row); i != row || string(record) != string(want) {
+			return fmt.Errorf("row %d as %d with record %q", row, i, record)
+		}
+		seen++
+		return nil
+	}
+	if err := Join(l, numbers(2000, nil), use); err != nil || seen != 2000 {
+		t.Errorf("%d rows, %v", seen, err)
+	}
+	for _, n := range []int{1999, 2001} {
+		if err := Join(l, numbers(n, nil), use); err == nil || !strings.Contains(err.Error(), "do not change it") {
+			t.Errorf("%d rows: %v", n, err)
+		}
+	}
+}

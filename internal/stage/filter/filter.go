@@ -113,36 +113,28 @@ func (o Options) write(ctx context.Context, run *durable.Run, log *rowlog.Log, s
 	}
 	env.Progress.Start("write", int64(total), "rows")
 	defer env.Progress.Done()
-	next, stop := pullVerdicts(log)
-	defer stop()
-	i, kept := 0, 0
-	for r, err := range dataset.Rows[dataset.Instruction](ctx, env.In["instructions"]) {
-		if err != nil {
-			return final, err
-		}
+	kept := 0
+	rows := dataset.Rows[dataset.Instruction](ctx, env.In["instructions"])
+	err = rowlog.Join(log, rows, func(i int, r dataset.Instruction, record []byte) error {
 		env.Progress.Add(1)
-		v, err := next()
+		v, err := decode(record)
 		if err != nil {
-			return final, err
+			return err
 		}
 		reason := v.reject
 		if reason.Reason == "" {
 			if reason, r.Cluster, err = same.reason(i, v); err != nil {
-				return final, err
+				return err
 			}
 		}
-		if i++; reason.Reason != "" {
-			err = w.Reject(r, reason)
-		} else {
-			kept++
-			err = w.Write(r)
+		if reason.Reason != "" {
+			return w.Reject(r, reason)
 		}
-		if err != nil {
-			return final, err
-		}
-	}
-	if i != log.Len() {
-		return final, fmt.Errorf("%s had %d rows and has %d now; do not change it during a run", env.In["instructions"], log.Len(), i)
+		kept++
+		return w.Write(r)
+	})
+	if err != nil {
+		return final, err
 	}
 	if kept == 0 && total > 0 {
 		final.Notes = append(final.Notes, fmt.Sprintf("none of the %d rows was kept; rejected/ has the reason of each", total))

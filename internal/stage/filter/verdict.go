@@ -3,8 +3,6 @@ package filter
 import (
 	"encoding/binary"
 	"encoding/json"
-	"errors"
-	"iter"
 
 	"barka/internal/dataset"
 	"barka/internal/rowlog"
@@ -84,19 +82,4 @@ func verdictAt(log *rowlog.Log, i int) (verdict, error) {
 		return verdict{}, err
 	}
 	return decode(record)
-}
-
-// pullVerdicts returns a function that returns the verdicts in order.
-func pullVerdicts(log *rowlog.Log) (next func() (verdict, error), stop func()) {
-	pull, stop := iter.Pull2(log.All())
-	return func() (verdict, error) {
-		record, err, ok := pull()
-		if err != nil {
-			return verdict{}, err
-		}
-		if !ok {
-			return verdict{}, errors.New("filter: the input has more rows than before; it was changed during the run")
-		}
-		return decode(record)
-	}, stop
 }
