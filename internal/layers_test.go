@@ -30,7 +30,8 @@ var layers = []layer{
 			"benchdata", "tasks", "stage", "hub", "client", "durable", "dataset", "decoding", "registry",
 			"model", "layer", "device", "kernel", "tensor", "weights", "format", "machine"}, false},
 	{"recipe", []string{"internal/recipe", "internal/demo"},
-		[]string{"assembly", "eval", "eval files", "tasks", "stage", "review", "hub", "client", "durable", "dataset", "model", "format"}, false},
+		[]string{"assembly", "eval", "eval files",
+			"benchdata", "tasks", "stage", "review", "hub", "client", "durable", "dataset", "model", "format"}, false},
 	{"ui", []string{"internal/ui"}, nil, false},
 
 	// The engine measured by itself.

@@ -23,6 +23,7 @@ import (
 	"barka/internal/filelock"
 	"barka/internal/mapped"
 	"barka/internal/recipe"
+	"barka/internal/stage/decontaminate"
 	"barka/internal/ui"
 	"barka/internal/version"
 )
@@ -64,11 +65,12 @@ type commands struct {
 
 	Download downloadCmd `cmd:"" help:"Download a model, an adapter or a dataset from the Hugging Face hub."`
 
-	Wiki    wikiCmd    `cmd:"" help:"Turn Wikipedia pages into passages."`
-	Synth   synthCmd   `cmd:"" help:"Turn passages into instructions with a language model."`
-	Convert convertCmd `cmd:"" help:"Turn a benchmark's training set into instructions."`
-	Filter  filterCmd  `cmd:"" help:"Drop instructions by quality rules, each with a reason."`
-	Mix     mixCmd     `cmd:"" help:"Join datasets into one shuffled training set with its card."`
+	Wiki    wikiCmd          `cmd:"" help:"Turn Wikipedia pages into passages."`
+	Synth   synthCmd         `cmd:"" help:"Turn passages into instructions with a language model."`
+	Convert convertCmd       `cmd:"" help:"Turn a benchmark's training set into instructions."`
+	Filter  filterCmd        `cmd:"" help:"Drop instructions by quality rules, each with a reason."`
+	Clean   decontaminateCmd `cmd:"" name:"decontaminate" help:"Remove rows that hold questions of the benchmarks."`
+	Mix     mixCmd           `cmd:"" help:"Join datasets into one shuffled training set with its card."`
 
 	Translate translateCmd `cmd:"" help:"Translate lines, or a dataset's messages, with NLLB."`
 	Train     trainCmd     `cmd:"" help:"Fine-tune a model with LoRA."`
@@ -103,7 +105,8 @@ type app struct {
 // newParser returns the parser of the command line that fills c.
 func newParser(c *commands, options ...kong.Option) (*kong.Kong, error) {
 	vars := kong.Vars{"version": "barka " + version.Barka, "chat_formats": strings.Join(chat.Formats(), ", "),
-		"chat_date": chat.DefaultDate}
+		"chat_date": chat.DefaultDate,
+		"originals": strings.Join(decontaminate.OriginalNames(), ",")}
 	return kong.New(c, append(options, kong.Name("barka"), kong.Description(description), vars,
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}))...)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"barka/internal/bench"
+	"barka/internal/hub"
 	"barka/internal/printable"
 	"barka/internal/recipe"
 	"barka/internal/ui"
@@ -158,12 +159,29 @@ func (a *app) ready(w *recipe.Runner, r *recipe.Recipe) error {
 				return err
 			}
 		}
+		if err := a.fetchDatasets(w, checked.Downloads); err != nil {
+			return err
+		}
 		if checked, err = w.Check(a.ctx, r); err != nil {
 			return err
 		}
 	}
 	a.reportChecked(checked)
 	return checked.Err()
+}
+
+// fetchDatasets downloads the plans that are of datasets.
+func (a *app) fetchDatasets(w *recipe.Runner, plans []*hub.Plan) error {
+	for _, p := range plans {
+		if p.Repo.Kind != hub.Dataset {
+			continue
+		}
+		a.reportDownload(p)
+		if _, err := w.Hub.Fetch(a.ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // runRecipe runs a recipe and reports each stage when it finishes.

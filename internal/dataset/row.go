@@ -80,6 +80,9 @@ type Instruction struct {
 	// Cluster is the id of the first row of a group of similar rows, "" if the row is like
 	// no other. filter sets it.
 	Cluster string `json:"cluster,omitempty" parquet:"cluster"`
+	// Contaminated names the benchmark's question that the row holds, "" if there is none.
+	// decontaminate sets it where it keeps such rows.
+	Contaminated string `json:"contaminated,omitempty" parquet:"contaminated"`
 }
 
 // Turn is a message in the ShareGPT format. From is human, gpt or system.

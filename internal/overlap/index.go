@@ -5,6 +5,7 @@ package overlap
 import (
 	"cmp"
 	"math/bits"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -251,6 +252,51 @@ func (s *Searcher) look(w []uint64) {
 		}
 	}
 }
+
+// Mark returns a text with before and after around the words that lie in sequences of a
+// question, which Matches has returned.
+func (x *Index) Mark(question int32, text, before, after string) string {
+	var words []uint64
+	var fields [][]int // of each word: start and end of the run of characters without blanks
+	for _, at := range unbroken.FindAllStringIndex(text, -1) {
+		words = wordhash.Words(words, text[at[0]:at[1]])
+		for len(fields) < len(words) {
+			fields = append(fields, at)
+		}
+	}
+	marked := make([]bool, len(words))
+	for i := range words {
+		h := uint64(0)
+		for k, word := range words[i:min(i+x.n, len(words))] {
+			h = extend(h, word)
+			if x.lengths[k+1] && slices.ContainsFunc(x.find(h), func(o occurrence) bool { return o.item == question }) {
+				for j := range k + 1 {
+					marked[i+j] = true
+				}
+			}
+		}
+	}
+	var b strings.Builder
+	end := 0
+	for i := 0; i < len(words); i++ {
+		if !marked[i] {
+			continue
+		}
+		first := i
+		for i+1 < len(words) && marked[i+1] {
+			i++
+		}
+		from, to := max(end, fields[first][0]), fields[i][1]
+		if from < to { // two words of one field may both be marked
+			b.WriteString(text[end:from] + before + text[from:to] + after)
+			end = to
+		}
+	}
+	return b.String() + text[end:]
+}
+
+// unbroken is a run of characters without white space.
+var unbroken = regexp.MustCompile(`\S+`)
 
 // holds reports whether one of the texts has these words in sequence.
 func (s *Searcher) holds(words []uint64) bool {

@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -10,12 +11,15 @@ import (
 	"strings"
 
 	"barka/internal/badinput"
+	"barka/internal/benchdata"
 	"barka/internal/dataset"
 	"barka/internal/eval"
 	"barka/internal/eval/tasks"
+	"barka/internal/hub"
 	"barka/internal/nearest"
 	"barka/internal/review"
 	"barka/internal/stage/convert"
+	"barka/internal/stage/decontaminate"
 	"barka/internal/stage/wiki"
 )
 
@@ -121,6 +125,68 @@ func checkDataset[Row any](ctx context.Context, k *checker, key, name string, us
 		k.problem(key, err)
 		return
 	}
+}
+
+// decontaminate finds the benchmarks whose questions are looked for. What is not on this
+// machine is downloaded from the hub; what cannot be is not searched, with a warning.
+func (k *checker) decontaminate(ctx context.Context) {
+	if k.r.Decontaminate == nil {
+		return
+	}
+	const key = "decontaminate"
+	o, dirs := k.r.decontaminateOptions()
+	if data := k.r.Decontaminate.Data; data != "" && !exists(dirs[0]) {
+		k.problem(key+".data", k.absent(data))
+		return
+	}
+	for _, name := range o.Originals {
+		if decontaminate.IsFile(name) && !exists(name) {
+			k.problem(key+".originals", k.absent(name))
+			return
+		}
+	}
+	if err := o.Validate(); err != nil {
+		if k.r.Decontaminate.Tasks != "" { // else the error is about eval.tasks
+			k.problem(key+".tasks", err)
+		}
+		return
+	}
+	needs, err := o.Lacking(dirs)
+	if err != nil || len(needs) == 0 {
+		k.problem(key, err)
+		return
+	}
+	if k.w.Hub == nil || k.silent {
+		k.warnAbsent(key, needs, nil)
+		return
+	}
+	d, err := benchdata.Downloads(ctx, k.w.Hub, needs)
+	if err != nil {
+		return // the context has ended
+	}
+	k.Downloads = append(k.Downloads, d.Plans...)
+	k.warnAbsent(key, needs, d.Why)
+}
+
+// warnAbsent warns of datasets that are not on this machine and cannot be downloaded. why
+// has the reasons by repository; nil means that the hub was not asked.
+func (k *checker) warnAbsent(key string, needs []benchdata.Need, why map[string]error) {
+	var names []string
+	var reason error
+	for _, n := range needs {
+		if err := why[n.Repo]; (why == nil || err != nil) && !slices.Contains(names, n.Repo) {
+			names, reason = append(names, n.Repo), cmp.Or(reason, err)
+			k.silent = k.silent || hub.IsUnreachable(err)
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	err := fmt.Errorf("not searched, because they are not on this machine: %s", strings.Join(names, ", "))
+	if reason != nil {
+		err = fmt.Errorf("%w; %w", err, reason)
+	}
+	k.warn(key, err)
 }
 
 // mix finds limits on datasets that no stage writes. It checks nothing if there are

@@ -143,7 +143,7 @@ func TestPlan(t *testing.T) {
 	}
 	stages, order, done := planned()
 	want := []string{"wiki", "synth", "convert questions", "translate", "translate questions",
-		"filter", "filter questions", "mix", "train", "merge", "eval base", "eval tuned", "report"}
+		"filter", "filter questions", "decontaminate", "decontaminate questions", "mix", "train", "merge", "eval base", "eval tuned", "report"}
 	if !slices.Equal(order, want) || done != nil {
 		t.Errorf("%q, done %q", order, done)
 	}

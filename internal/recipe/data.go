@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -12,8 +13,10 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/dataset"
 	"barka/internal/durable"
+	"barka/internal/hub"
 	"barka/internal/llm"
 	"barka/internal/stage/convert"
+	"barka/internal/stage/decontaminate"
 	"barka/internal/stage/filter"
 	"barka/internal/stage/mix"
 	"barka/internal/stage/synth"
@@ -187,6 +190,38 @@ func (c *chain) translate(ctx context.Context, st stage) error {
 
 func (c *chain) filter(ctx context.Context, st stage) error {
 	return c.each(st, func(env durable.Env) (*dataset.Manifest, error) { return filter.Run(ctx, *c.r.Filter, env) })
+}
+
+func (c *chain) decontaminate(ctx context.Context, st stage) error {
+	o, dirs := c.r.decontaminateOptions()
+	return c.each(st, func(env durable.Env) (*dataset.Manifest, error) { return decontaminate.Run(ctx, o, dirs, env) })
+}
+
+// decontaminateOptions returns the options of the block with resolved paths, and the
+// directories of the benchmarks.
+func (r *Recipe) decontaminateOptions() (o decontaminate.Options, dirs []string) {
+	o = r.Decontaminate.Options
+	if o.Tasks == "" && r.Eval != nil {
+		o.Tasks = r.Eval.Tasks
+	}
+	o.Tasks = cmp.Or(o.Tasks, decontaminate.Defaults().Tasks)
+	if path := r.path(o.Tasks); isFile(path) {
+		o.Tasks = path
+	}
+	o.Originals = slices.Clone(o.Originals)
+	for i, name := range o.Originals {
+		if path := r.path(name); isFile(path) {
+			o.Originals[i] = path
+		}
+	}
+	data := r.Decontaminate.Data
+	if data == "" && r.Eval != nil {
+		data = r.Eval.Data
+	}
+	if data != "" {
+		dirs = append(dirs, r.path(data))
+	}
+	return o, append(dirs, hub.CacheDir())
 }
 
 // each runs a stage over every set.

@@ -131,7 +131,9 @@ func other(f field) any {
 		"translate.from": "fra_Latn", "convert.*.benchmark": "boolq", "convert.*.split": "test", "convert.*.answer": "text",
 		"wiki.api": "https://wiki.test/w/api.php", "wiki.link_depth": 1, "translate.early_stopping": "never",
 		"train.chat_format": "chatml", "train.chat_date": "2026-01-31", "wiki.max_chars": 900,
-		"mix.limits": map[string]int{"x": 3}, "filter.preset": "seed", "filter.permutations": 64, "convert.*.language": "arb_Arab",
+		"mix.limits": map[string]int{"x": 3}, "filter.preset": "seed",
+		"decontaminate.tasks": "acva", "decontaminate.originals": []string{"boolq"},
+		"filter.permutations": 64, "convert.*.language": "arb_Arab",
 		"inputs.instructions": map[string]string{"more": "x"}, "inputs.mix": map[string]string{"more": "x"},
 	}
 	if v, ok := special[f.key]; ok {

@@ -14,6 +14,7 @@ import (
 	"barka/internal/hub"
 	"barka/internal/lines"
 	"barka/internal/stage/convert"
+	"barka/internal/stage/decontaminate"
 	"barka/internal/stage/filter"
 	"barka/internal/stage/mix"
 	"barka/internal/stage/synth"
@@ -35,13 +36,14 @@ type Recipe struct {
 	Wiki  *wiki.Options  `json:"wiki"`
 	Synth *synth.Options `json:"synth"`
 	// Convert has a block for each benchmark whose rows become instructions.
-	Convert   map[string]*Convert `json:"convert"`
-	Translate *translate.Options  `json:"translate"`
-	Filter    *filter.Options     `json:"filter"`
-	Mix       *mix.Options        `json:"mix"`
-	Train     *train.Options      `json:"train"`
-	Merge     bool                `json:"merge"`
-	Eval      *Eval               `json:"eval"`
+	Convert       map[string]*Convert `json:"convert"`
+	Translate     *translate.Options  `json:"translate"`
+	Filter        *filter.Options     `json:"filter"`
+	Decontaminate *Decontaminate      `json:"decontaminate"`
+	Mix           *mix.Options        `json:"mix"`
+	Train         *train.Options      `json:"train"`
+	Merge         bool                `json:"merge"`
+	Eval          *Eval               `json:"eval"`
 
 	file string // "" for a recipe that is not in a file
 	dir  string // directory of the file, to which its paths are relative
@@ -89,6 +91,13 @@ func (c *Convert) UnmarshalJSON(data []byte) error {
 	}
 	*c = Convert(p)
 	return nil
+}
+
+// Decontaminate looks for the benchmarks' questions in the rows. Without tasks it looks for
+// those of eval, or for all.
+type Decontaminate struct {
+	Data string `json:"data"` // directory of the benchmarks; "" is that of eval, or the hub's cache
+	decontaminate.Options
 }
 
 // Eval holds the settings of the evaluations.
@@ -222,6 +231,10 @@ func (r *Recipe) defaults(values map[string]any) {
 	if blocks["filter"] {
 		o := filter.Defaults()
 		r.Filter = &o
+	}
+	if blocks["decontaminate"] {
+		r.Decontaminate = &Decontaminate{Options: decontaminate.Defaults()}
+		r.Decontaminate.Tasks = ""
 	}
 	if blocks["mix"] {
 		o := mix.Defaults()

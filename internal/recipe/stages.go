@@ -21,17 +21,18 @@ type stage struct {
 
 // Names of the stages' outputs.
 const (
-	passagesDir     = "1-passages"
-	instructionsDir = "2-instructions"
-	translatedDir   = "3-translated"
-	cleanDir        = "4-clean"
-	mixDir          = "5-mix"
-	adapterDir      = "6-adapter"
-	mergedDir       = "7-merged"
-	baseEvalDir     = "8-eval-base"
-	tunedEvalDir    = "9-eval-tuned"
-	reportFile      = "report.html"
-	evaluatedFile   = "evaluated.json"
+	passagesDir       = "1-passages"
+	instructionsDir   = "2-instructions"
+	translatedDir     = "3-translated"
+	cleanDir          = "4-clean"
+	decontaminatedDir = "4-decontaminated"
+	mixDir            = "5-mix"
+	adapterDir        = "6-adapter"
+	mergedDir         = "7-merged"
+	baseEvalDir       = "8-eval-base"
+	tunedEvalDir      = "9-eval-tuned"
+	reportFile        = "report.html"
+	evaluatedFile     = "evaluated.json"
 )
 
 // stages lists the stages in order.
@@ -43,6 +44,8 @@ func stages() []stage {
 		{"convert", instructionsDir, manifest, (*Recipe).hasInstructions, (*chain).convert, (*forecast).convert},
 		{"translate", translatedDir, manifest, func(r *Recipe) bool { return r.Translate != nil }, (*chain).translate, (*forecast).translate},
 		{"filter", cleanDir, manifest, func(r *Recipe) bool { return r.Filter != nil }, (*chain).filter, (*forecast).filter},
+		{"decontaminate", decontaminatedDir, manifest, func(r *Recipe) bool { return r.Decontaminate != nil },
+			(*chain).decontaminate, (*forecast).decontaminate},
 		{"mix", mixDir, manifest, func(r *Recipe) bool { return r.Mix != nil }, (*chain).mix, (*forecast).mix},
 		{"train", adapterDir, train.StateFile, (*Recipe).trains, (*chain).train, (*forecast).train},
 		{"merge", mergedDir, merge.OriginFile, (*Recipe).merges, (*chain).merge, (*forecast).merge},

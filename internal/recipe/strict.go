@@ -18,7 +18,7 @@ import (
 // key that sets them. "" marks fields that are computed.
 var elsewhere = map[string]string{
 	"synth.model": "models.generator.model", "synth.model_digest": "", "synth.prompts_digest": "",
-	"translate.model": "models.translator", "translate.model_digest": "", "translate.to": "language",
+	"translate.model": "models.translator", "translate.model_digest": "", "decontaminate.questions_digest": "", "translate.to": "language",
 }
 
 // checkMapping compares a mapping with the struct or map that it is read into. Keys

@@ -9,6 +9,7 @@ import (
 
 	"barka/internal/model"
 	"barka/internal/nearest"
+	"barka/internal/stage/decontaminate"
 )
 
 // blockCheck validates the settings of a block with its stage.
@@ -32,9 +33,20 @@ func (r *Recipe) blockChecks() []blockCheck {
 	}
 	add(r.Translate != nil, "translate", func(r *Recipe) error { return r.Translate.Validate() })
 	add(r.Filter != nil, "filter", func(r *Recipe) error { return r.Filter.Validate() })
+	add(r.Decontaminate != nil, "decontaminate", (*Recipe).validateDecontaminate)
 	add(r.Mix != nil, "mix", func(r *Recipe) error { return r.Mix.Validate() })
 	add(r.Train != nil, "train", func(r *Recipe) error { return r.Train.Validate() })
 	return all
+}
+
+// validateDecontaminate validates the block. A file of tasks is found when the recipe's
+// directory is known; Check reads it.
+func (r *Recipe) validateDecontaminate() error {
+	o := r.Decontaminate.Options
+	if o.Tasks == "" || strings.ContainsAny(o.Tasks, `./\`) {
+		o.Tasks = decontaminate.Defaults().Tasks
+	}
+	return o.Validate()
 }
 
 // validated decodes the document and adds the problems that the stages find. A stage
