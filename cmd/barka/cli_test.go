@@ -111,6 +111,8 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"translate", "--model", filepath.Join(dir, "models", "nllb"), "--to", "ar_AR"}, exitBadInput, "arb_Arab"},
 		{[]string{"translate", "--model", filepath.Join(dir, "models", "nllb"), "--in", broken}, exitUsage, "--out"},
 		{[]string{"filter", "--in", broken, "--out", out}, exitBadInput, "line 2"},
+		{[]string{"decontaminate", "--in", broken, "--offline", "--originals", broken, "--tasks", "none", "--out", out}, exitBadInput, "line 2"},
+		{[]string{"decontaminate", "--in", empty, "--offline"}, exitUsage, "--out is missing"},
 		{[]string{"filter", "--in", empty, "--out", out}, exitBadInput, "has no rows"},
 		{[]string{"translate", "--model", filepath.Join(dir, "models", "nllb"), "--in", empty, "--out", out + "2"}, exitBadInput, "has no rows"},
 		{[]string{"mix", "--in", "a=" + empty, "--out", out + "3"}, exitBadInput, "none of a has a row"},

@@ -6,8 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"barka/internal/badinput"
 	"barka/internal/benchdata"
+	"barka/internal/dataset"
+	"barka/internal/durable"
 	"barka/internal/hub"
 	"barka/internal/printable"
 	"barka/internal/stage/decontaminate"
@@ -15,7 +16,7 @@ import (
 
 type decontaminateCmd struct {
 	In        string   `required:"" help:"Dataset of instructions." placeholder:"DIR"`
-	Out       string   `help:"Dataset directory to write." placeholder:"DIR"`
+	Out       string   `help:"Dataset directory, or .jsonl file, to write." placeholder:"PATH"`
 	Data      string   `help:"Benchmark files in the hub's layout; what it lacks is taken from the hub's cache." env:"BARKA_BENCHMARKS" placeholder:"DIR"`
 	Tasks     string   `help:"A file or comma-separated list of tasks, or names such as acva; none for no task." default:"oall"`
 	Originals []string `help:"English benchmarks or files to look for too; none for none." default:"${originals}"`
@@ -42,7 +43,8 @@ Examples: remove contaminated rows, count them only, and look at one of them.
 
   barka decontaminate --in data/clean --out data/decontaminated
   barka decontaminate --in data/clean --tasks acva,arabic_mmlu --dry-run
-  barka decontaminate --in data/clean --explain 5601a29e8a4da3a2`
+  barka decontaminate --in data/clean --explain 5601a29e8a4da3a2
+` + outHelp
 }
 
 func (c *decontaminateCmd) options() decontaminate.Options {
@@ -57,7 +59,7 @@ func (c *decontaminateCmd) options() decontaminate.Options {
 
 func (c *decontaminateCmd) Run(a *app) error {
 	if c.Out == "" && c.Explain == "" && !c.DryRun {
-		return badinput.Errorf("decontaminate: --out is missing; --dry-run counts rows and --explain shows one without it")
+		return usagef("decontaminate: --out is missing; --dry-run counts rows and --explain shows one without it")
 	}
 	o := c.options()
 	if err := o.Validate(); err != nil {
@@ -73,12 +75,10 @@ func (c *decontaminateCmd) Run(a *app) error {
 	case c.DryRun:
 		return c.plan(a, o, dirs)
 	}
-	m, err := decontaminate.Run(a.ctx, o, dirs, a.env(c.Out, map[string]string{"instructions": c.In}, c.Restart))
-	if err != nil {
-		return err
-	}
-	a.counts("decontaminate", c.Out, m)
-	return nil
+	in := map[string]string{"instructions": c.In}
+	return records[dataset.Instruction](a, "decontaminate", c.Out, in, c.Restart, func(env durable.Env) (*dataset.Manifest, error) {
+		return decontaminate.Run(a.ctx, o, dirs, env)
+	})
 }
 
 // benchmarkDirs returns the directories in which benchmarks are looked for.

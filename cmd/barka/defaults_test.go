@@ -6,6 +6,7 @@ import (
 
 	"barka/internal/audit"
 	"barka/internal/stage/convert"
+	"barka/internal/stage/decontaminate"
 	"barka/internal/stage/filter"
 	"barka/internal/stage/mix"
 	"barka/internal/stage/synth"
@@ -32,6 +33,8 @@ func TestDefaults(t *testing.T) {
 			func(c *commands) (any, error) { return c.Translate.options(&app{}) }, translate.Defaults()},
 		{[]string{"filter", "--in=x", "--out=x"},
 			func(c *commands) (any, error) { return c.Filter.options(), nil }, filter.Defaults()},
+		{[]string{"decontaminate", "--in=x", "--out=x"},
+			func(c *commands) (any, error) { return c.Clean.options(), nil }, decontaminate.Defaults()},
 		{[]string{"mix", "--in=x=x", "--out=x"},
 			func(c *commands) (any, error) { return c.Mix.options(), nil }, mix.Defaults()},
 		{[]string{"train", "--model=x", "--data=x", "--out=x"},

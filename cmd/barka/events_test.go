@@ -70,7 +70,7 @@ func TestExitIsTheLastEvent(t *testing.T) {
 		}
 	}
 	ctx := context.Background()
-	for _, verb := range []string{"demo", "run", "download", "wiki", "synth", "convert", "filter", "mix", "translate",
+	for _, verb := range []string{"demo", "run", "download", "wiki", "synth", "convert", "filter", "decontaminate", "mix", "translate",
 		"train", "merge", "eval", "compare", "audit", "report", "generate", "score", "tokenize", "bench", "doctor"} {
 		last(verb+" without a needed flag", ctx, exitUsage, "usage", verb, "--json", "--no-such-flag")
 		last(verb+" --help", ctx, exitDone, "done", verb, "--json", "--help")
@@ -117,7 +117,7 @@ func TestRunEvents(t *testing.T) {
 			}
 		}
 	}
-	if steps < 20 || len(stages) != 13 {
+	if steps < 20 || len(stages) != 15 {
 		t.Errorf("%d steps, stages %v", steps, stages)
 	}
 	if e := stages["wiki"]; e.number("rows") != 26 || e.number("rejected") != 3 ||
@@ -145,7 +145,7 @@ func TestRunEvents(t *testing.T) {
 		}
 		rows = append(rows, row)
 	}
-	if len(rows) != 13 || rows[0]["made"] != "26 rows, 3 rejected" || rows[0].number("rows") != 26 || rows[0]["where"] != rows[0]["out"] {
+	if len(rows) != 15 || rows[0]["made"] != "26 rows, 3 rejected" || rows[0].number("rows") != 26 || rows[0]["where"] != rows[0]["out"] {
 		t.Errorf("results %v", rows)
 	}
 	failed := events(t, barka(t, "", "report", "--json", "--training", filepath.Join(out, "6-adapter"), "--out", out).err)

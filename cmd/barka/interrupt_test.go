@@ -31,6 +31,8 @@ func everyVerb(made, out string) []verbRun {
 		{"synth", "", []string{"--in", in("1-passages"), "--model", gemma, "--max-tokens", "60", "--out", out}, true},
 		{"convert", "", []string{"alpaca", "--data", in("inputs", "data", "questions.jsonl"), "--licence", "CC0 1.0", "--out", out}, false},
 		{"filter", "", []string{"--in", in("3-translated"), "--out", out}, false},
+		{"decontaminate", "", []string{"--in", in("4-clean"), "--data", data, "--tasks", in("inputs", "data", "tasks.txt"),
+			"--originals", "none", "--out", out}, false},
 		{"mix", "", []string{"--in", "a=" + in("4-clean"), "--out", out}, false},
 		{"translate", "", []string{"--model", nllb, "--to", "arb_Arab", "--in", in("2-instructions"), "--out", out}, true},
 		{"translate", prompts, []string{"--model", nllb, "--to", "arb_Arab"}, false},
