@@ -23,8 +23,8 @@ func (auditCmd) Help() string {
 benchmarks, and for their questions in training sets. It runs no model.
 
 Texts are compared without vowel signs, tatweel and punctuation, with one form of alef, ya, ta
-marbuta and digits. Every text of a training row counts, also an English source. A short question
-has only one sequence; a row that holds only one must also hold the right answer.
+marbuta and digits. Every text of a training row counts, also an English source. A row that
+holds one sequence, or some, of a short question must also hold the right answer.
 
 --out gets audit.html, audit.md, audit.json, findings.jsonl (one finding per line) and drop.jsonl
 (the training rows to drop). --data is laid out as on the hub (OALL/Arabic_MMLU/...). --details

@@ -207,9 +207,9 @@ func (x *Index) NewSearcher() *Searcher { return &Searcher{x: x} }
 type Match struct{ Question, Sequences int32 }
 
 // Matches returns the questions that share sequences with the texts, in order. A single
-// shared sequence of a short question may be a common phrase, such as "which of the
-// following is true". It counts only if the texts also hold the answer, or an option if
-// the answer is unknown.
+// shared sequence of a short question, or several but not all of them, may be a common
+// phrase, such as "which of the following is an example of a". They count only if the texts
+// also hold the answer, or an option if the answer is unknown.
 func (s *Searcher) Matches(texts []string) []Match {
 	s.words, s.ends, s.hits = s.words[:0], s.ends[:0], s.hits[:0]
 	for _, t := range texts {
@@ -236,7 +236,8 @@ func (s *Searcher) Matches(texts []string) []Match {
 	}
 	return slices.DeleteFunc(out, func(m Match) bool {
 		proof := s.x.proofs[m.Question]
-		return m.Sequences == 1 && len(proof) > 0 && !slices.ContainsFunc(proof, s.holds)
+		part := m.Sequences == 1 || m.Sequences < s.x.sizes[m.Question]
+		return part && len(proof) > 0 && !slices.ContainsFunc(proof, s.holds)
 	})
 }
 

@@ -54,6 +54,8 @@ func benchmarks(t *testing.T) string {
 	lines(t, filepath.Join(dir, "allenai/ai2_arc/ARC-Challenge/test.jsonl"),
 		object{"id": "MEA_2016_8_14", "question": stem, "answerKey": "A",
 			"choices": object{"text": []string{"luster", "mass", "weight", "hardness"}, "label": []string{"A", "B", "C", "D"}}},
+		object{"id": "template", "question": "Which of the following is an example of a compound?", "answerKey": "A",
+			"choices": object{"text": []string{"table salt", "pure gold"}, "label": []string{"A", "B"}}},
 		object{"id": "short", "question": "Why do birds sing?", "answerKey": "A",
 			"choices": object{"text": []string{"to attract mates", "to keep warm"}, "label": []string{"A", "B"}}})
 	lines(t, filepath.Join(dir, "google/boolq/data/validation.jsonl"),
@@ -98,6 +100,8 @@ func planted() (rows []any, want map[string]string) {
 	add(row("short", "لماذا تغرد الطيور؟", "لجذب الأزواج",
 		"Why do birds sing?", "They sing to attract mates in spring."), "original:arc-challenge")
 	add(row("phrase", "لماذا تغرد الطيور؟", "لا أعرف", "Why do birds sing?", "Nobody is really sure about it."), "")
+	add(row("template", "أي مما يلي مثال على مركب؟", "الماء",
+		"Which of the following is an example of a custom-made product?", "Artificial leg."), "")
 	add(row("passage", "من بنى الجسر؟", "بناؤون",
 		"« "+passage+" »\n\nIn which season was the quarry above the meadow closed?", "In winter."), "")
 	add(row("reading", "من بنى الجسر؟", "نعم",
@@ -139,8 +143,8 @@ func TestPlanted(t *testing.T) {
 	if got := found(t, env.Out); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("found %v\nwant  %v", got, want)
 	}
-	for name, n := range map[string]int64{"in": 11, "out": 5, "rejected_contaminated": 6, "contaminated": 6, "contaminated_acva:Iraq": 3,
-		"contaminated_original:arc-challenge": 2, "contaminated_original:boolq": 1, "questions": 5, "questions_too_short": 1} {
+	for name, n := range map[string]int64{"in": 12, "out": 6, "rejected_contaminated": 6, "contaminated": 6, "contaminated_acva:Iraq": 3,
+		"contaminated_original:arc-challenge": 2, "contaminated_original:boolq": 1, "questions": 6, "questions_too_short": 1} {
 		if m.Counts[name] != n {
 			t.Errorf("count %s is %d, want %d", name, m.Counts[name], n)
 		}
@@ -160,7 +164,7 @@ func TestPlanted(t *testing.T) {
 		}
 	}
 	e, err := Plan(t.Context(), options(), []string{dir}, in)
-	if err != nil || e.Rows != 11 || e.Contaminated != 6 || e.Tasks["acva:Iraq"] != 3 || e.Questions != 5 || e.TooShort != 1 {
+	if err != nil || e.Rows != 12 || e.Contaminated != 6 || e.Tasks["acva:Iraq"] != 3 || e.Questions != 6 || e.TooShort != 1 {
 		t.Errorf("%+v, %v", e, err)
 	}
 }
@@ -174,7 +178,7 @@ func TestFlag(t *testing.T) {
 	o.Flag, o.Passages = true, true
 	env := environment(t, lines(t, filepath.Join(t.TempDir(), "rows.jsonl"), rows...))
 	m, err := Run(t.Context(), o, []string{dir}, env)
-	if err != nil || m.Rows != 11 || m.Counts["rejected"] != 0 || m.Counts["contaminated"] != 7 {
+	if err != nil || m.Rows != 12 || m.Counts["rejected"] != 0 || m.Counts["contaminated"] != 7 {
 		t.Fatalf("%v, %+v", err, m.Counts)
 	}
 	got := map[string]string{}
