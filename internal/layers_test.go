@@ -91,7 +91,8 @@ var layers = []layer{
 		"internal/jsonl", "internal/compressed", "internal/yamltext", "internal/lines", "internal/wikitext",
 		"internal/mediawiki", "internal/tensorboard", "internal/segment", "internal/prose", "internal/pyrandom", "internal/pytext"}, nil, false},
 	{"foundation", []string{"internal/badinput/...", "internal/jsonstream", "internal/atomicfile", "internal/pause",
-		"internal/nearest", "internal/diskmap", "internal/panics", "internal/filelock", "internal/progress", "internal/version",
+		"internal/nearest", "internal/diskmap", "internal/digestcache", "internal/filestamp",
+		"internal/panics", "internal/filelock", "internal/progress", "internal/version",
 		"internal/printable", "internal/testfiles"}, nil, false},
 }
 

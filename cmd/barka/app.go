@@ -19,6 +19,7 @@ import (
 	"barka/internal/chat"
 	"barka/internal/cpu"
 	"barka/internal/dataset"
+	"barka/internal/digestcache"
 	"barka/internal/durable"
 	"barka/internal/filelock"
 	"barka/internal/mapped"
@@ -51,6 +52,7 @@ type globals struct {
 	Quiet   bool  `short:"q" help:"Print only results and errors."`
 	Threads int   `help:"Worker threads; 0 is one per core." default:"0"`
 	Seed    int64 `help:"Seed of all random choices." default:"42"`
+	Rehash  bool  `help:"Read models, inputs and finished outputs again, even if their digests are remembered and no file has changed."`
 	Offline bool  `help:"Do not contact the Hugging Face hub, as with HF_HUB_OFFLINE=1."`
 
 	Version kong.VersionFlag `help:"Print the version."`
@@ -134,6 +136,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	a := &app{globals: c.globals, start: start, ctx: ctx,
 		stdin: &interruptible{ctx: ctx, from: stdin}, stdout: out, stderr: stderr,
 		ui: ui.New(ui.Options{JSON: c.JSON || asksJSON(args), Quiet: c.Quiet, Stdout: stdout, Stderr: stderr})}
+	digestcache.Rehash(c.Rehash)
 	filelock.Note = func(s string) { a.ui.Warnf("%s", s) }
 	if err == nil && parsed.Selected() != nil {
 		a.verb, _, _ = strings.Cut(parsed.Command(), " ")
@@ -205,7 +208,7 @@ func (a *app) exit(code int, err error) {
 // notResumable lists the verbs that start again from the beginning after an
 // interruption. They take seconds to minutes, or write each answer as they read.
 var notResumable = []string{
-	"audit", "bench", "compare", "convert", "doctor", "filter", "generate", "merge", "mix", "report", "score", "tokenize",
+	"audit", "bench", "compare", "convert", "doctor", "generate", "merge", "mix", "report", "score", "tokenize",
 }
 
 // code reports an error and returns its exit code.

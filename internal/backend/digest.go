@@ -15,6 +15,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"barka/internal/badinput"
+	"barka/internal/digestcache"
 	"barka/internal/dtype"
 	"barka/internal/hub"
 	"barka/internal/model"
@@ -89,11 +90,25 @@ func digested(dir string) ([]string, error) {
 // Digest hashes the files of a model or adapter directory on which outputs depend.
 func Digest(dir string) (string, error) { return digest(context.Background(), dir) }
 
+// digest returns the Digest of a directory. If its files are large and have not changed, it
+// comes from the cache of digests.
 func digest(ctx context.Context, dir string) (string, error) {
 	names, err := digested(dir)
 	if err != nil {
 		return "", err
 	}
+	files := append(slices.Clone(names), filepath.Join(dir, model.GenerationFile))
+	values, err := digestcache.Of("model", files, func() ([]string, error) {
+		d, err := hashModel(ctx, dir, names)
+		return []string{d}, err
+	})
+	if err != nil {
+		return "", err
+	}
+	return values[0], nil
+}
+
+func hashModel(ctx context.Context, dir string, names []string) (string, error) {
 	h := xxhash.New()
 	for _, n := range names {
 		err := hashFile(ctx, h, n)

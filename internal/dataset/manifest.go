@@ -10,8 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 
 	"barka/internal/badinput"
+	"barka/internal/digestcache"
 )
 
 // Manifest describes a finished dataset directory. Nothing in it depends on
@@ -58,27 +60,42 @@ func Describe(dir, name string) (FileInfo, error) {
 	return f, err
 }
 
-// describe returns the size and digest of a file. It looks at ctx every few
-// milliseconds: a file may have a hundred gigabytes.
-func describe(ctx context.Context, path string) (FileInfo, error) {
+// describe returns the size and digest of a file. The digest of a large file that has not
+// changed since it was computed comes from the cache of digests.
+func describe(ctx context.Context, path string) (f FileInfo, err error) {
+	values, err := digestcache.Of("sha256 and size", []string{path}, func() ([]string, error) {
+		sum, size, err := hashFile(ctx, path)
+		return []string{sum, strconv.FormatInt(size, 10)}, err
+	})
+	if err != nil {
+		return f, err
+	}
+	f.SHA256 = values[0]
+	f.Size, err = strconv.ParseInt(values[1], 10, 64)
+	return f, err
+}
+
+// hashFile reads a file. It looks at ctx every few milliseconds: a file may have a hundred
+// gigabytes.
+func hashFile(ctx context.Context, path string) (sum string, size int64, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return FileInfo{}, badinput.Wrap(err)
+		return "", 0, badinput.Wrap(err)
 	}
 	defer f.Close()
-	h, buffer, size := sha256.New(), make([]byte, 1<<20), int64(0)
+	h, buffer := sha256.New(), make([]byte, 1<<20)
 	for {
 		if err := ctx.Err(); err != nil {
-			return FileInfo{}, err
+			return "", 0, err
 		}
 		n, err := f.Read(buffer)
 		h.Write(buffer[:n])
 		size += int64(n)
 		switch {
 		case err == io.EOF:
-			return FileInfo{Size: size, SHA256: hex.EncodeToString(h.Sum(nil))}, nil
+			return hex.EncodeToString(h.Sum(nil)), size, nil
 		case err != nil:
-			return FileInfo{}, badinput.Wrap(err)
+			return "", 0, badinput.Wrap(err)
 		}
 	}
 }

@@ -11,9 +11,11 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"barka/internal/badinput"
+	"barka/internal/digestcache"
 	"barka/internal/jsonl"
 	"barka/internal/parquet"
 )
@@ -204,14 +206,7 @@ func Count(path string) (int, error) {
 		return int(d.rows()), nil
 	}
 	if jsonl.Has(path) {
-		n := 0
-		for _, err := range jsonl.Lines(path) {
-			if err != nil {
-				return 0, err
-			}
-			n++
-		}
-		return n, nil
+		return countLines(path)
 	}
 	f, err := parquet.Open(path)
 	if err != nil {
@@ -219,6 +214,24 @@ func Count(path string) (int, error) {
 	}
 	defer f.Close()
 	return int(f.NumRows()), nil
+}
+
+// countLines returns the number of rows of a file of JSON lines.
+func countLines(path string) (int, error) {
+	values, err := digestcache.Of("rows of JSON lines", []string{path}, func() ([]string, error) {
+		n := 0
+		for _, err := range jsonl.Lines(path) {
+			if err != nil {
+				return nil, err
+			}
+			n++
+		}
+		return []string{strconv.Itoa(n)}, nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(values[0])
 }
 
 // CountSome is Count for the input of a stage. An input without rows is an

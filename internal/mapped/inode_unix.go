@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+
+	"barka/internal/filestamp"
 )
 
 // rewritten reports whether a file's change time (ctime) shows a write. A program that
@@ -15,7 +17,7 @@ import (
 func rewritten(path string, before, now fs.FileInfo) bool {
 	a, ok := before.Sys().(*syscall.Stat_t)
 	b, also := now.Sys().(*syscall.Stat_t)
-	if !ok || !also || changeTime(a).Equal(changeTime(b)) {
+	if !ok || !also || filestamp.ChangeTime(a).Equal(filestamp.ChangeTime(b)) {
 		return false
 	}
 	if a.Nlink != b.Nlink || a.Mode != b.Mode || a.Uid != b.Uid || a.Gid != b.Gid {

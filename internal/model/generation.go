@@ -50,6 +50,9 @@ func (ids *tokenIDs) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// GenerationFile is the name of the settings of generation in a model directory.
+const GenerationFile = "generation_config.json"
+
 // ReadGeneration reads generation_config.json of a model directory, and config.json for the
 // values that it does not have. Either file may be missing.
 func ReadGeneration(dir string) (Generation, error) {
@@ -57,7 +60,7 @@ func ReadGeneration(dir string) (Generation, error) {
 	if err != nil {
 		return Generation{}, err
 	}
-	above, err := readGenerationFile(dir, "generation_config.json")
+	above, err := readGenerationFile(dir, GenerationFile)
 	if err != nil {
 		return Generation{}, err
 	}

@@ -1,6 +1,6 @@
 //go:build linux || openbsd || dragonfly || solaris
 
-package mapped
+package filestamp
 
 import (
 	"syscall"

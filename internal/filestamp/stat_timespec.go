@@ -1,6 +1,6 @@
 //go:build darwin || freebsd || netbsd
 
-package mapped
+package filestamp
 
 import (
 	"syscall"
