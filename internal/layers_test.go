@@ -36,7 +36,7 @@ var layers = []layer{
 
 	// The engine measured by itself.
 	{"bench", []string{"internal/bench"},
-		[]string{"decoding", "registry", "model", "layer", "device", "kernel", "tensor", "weights", "format", "machine"}, false},
+		[]string{"dataset", "decoding", "registry", "model", "layer", "device", "kernel", "tensor", "weights", "format", "machine"}, false},
 
 	// What stages ask for as an interface (a generator, a translator, a model to
 	// evaluate) is built here from the engine.

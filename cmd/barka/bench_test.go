@@ -31,6 +31,27 @@ func TestBenchTokenize(t *testing.T) {
 	}
 }
 
+// TestBenchData measures each data stage; the filter drops the bad rows among the made ones.
+func TestBenchData(t *testing.T) {
+	out := ok(t, "", "bench", "data", "--rows", "2000", "--json")
+	var results []bench.Result
+	if err := json.Unmarshal([]byte(out), &results); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	rows := map[string]float64{}
+	for _, r := range results {
+		rows[r.Work+", "+r.Variant] = r.Outcome
+		if !(r.Value > 0) || r.Unit != "rows/s" {
+			t.Errorf("%+v", r)
+		}
+	}
+	equal, near := rows["filter, rules and equal rows"], rows["filter, and near-duplicates"]
+	if len(rows) != 5 || rows["translate, no model"] != 2000 || rows["mix, one dataset"] != 2000 || rows["convert, sciq"] != 2000 ||
+		equal < 1800 || equal > 1960 || near >= equal || near < 1800 {
+		t.Errorf("rows written: %v", rows)
+	}
+}
+
 // TestBenchWrites: --write writes a checkpoint and its inputs for other programs.
 func TestBenchWrites(t *testing.T) {
 	dir := t.TempDir()
@@ -49,6 +70,8 @@ func TestBenchRefusals(t *testing.T) {
 		want string
 	}{
 		{[]string{"--write"}, exitUsage, "--dir"},
+		{[]string{"data", "prefill"}, exitUsage, "alone"},
+		{[]string{"data", "--rows", "0"}, exitUsage, "--rows"},
 		{[]string{"tokenize"}, exitBadInput, "--tokenizer"},
 		{[]string{"--shape", "gpt-9"}, exitBadInput, "gemma-2-2b"},
 		{[]string{"speed"}, exitBadInput, "decode"},

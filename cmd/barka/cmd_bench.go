@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/pprof"
+	"slices"
 	"strings"
 
 	"barka/internal/backend"
@@ -27,6 +28,7 @@ type benchCmd struct {
 	List       bool     `help:"List shapes and works; measure nothing."`
 	Dir        string   `help:"Keep the checkpoint here and use it again; default: a temporary directory." placeholder:"DIR"`
 	Write      bool     `help:"Write the checkpoint and inputs.json (the works' token ids) to --dir; measure nothing."`
+	Rows       int      `help:"Number of rows that data makes." default:"50000"`
 	CPUProfile string   `name:"cpuprofile" help:"Write a CPU profile for go tool pprof." placeholder:"FILE"`
 }
 
@@ -45,6 +47,8 @@ of the process while the work ran.
   - choice: 16 questions of 4 choices, with the lengths of Arabic MMLU and of HellaSwag.
   - translate: beam search with 5 beams, sources of 32 tokens, outputs of 38.
   - tokenize: the lines of --text on one thread, without a cache of earlier runs.
+  - data: rows per second of convert, translate without a model, filter and mix, each run once on --rows
+    made rows. It is measured alone; with --write, --dir keeps the rows.
   - quality: the distance between the next-token distributions of --dtype and of float32.
 
 Example: barka bench prefill decode --shape gemma-2-2b --layers 4`
@@ -52,11 +56,18 @@ Example: barka bench prefill decode --shape gemma-2-2b --layers 4`
 
 func (c *benchCmd) Run(a *app) error {
 	if c.List {
-		return a.ui.Print("shapes: "+strings.Join(bench.Shapes(), " ")+"\nworks:  "+strings.Join(bench.Works(), " "),
-			map[string]any{"shapes": bench.Shapes(), "works": bench.Works()})
+		works := append(bench.Works(), dataWork)
+		return a.ui.Print("shapes: "+strings.Join(bench.Shapes(), " ")+"\nworks:  "+strings.Join(works, " "),
+			map[string]any{"shapes": bench.Shapes(), "works": works})
 	}
 	if c.Write && c.Dir == "" {
 		return usagef("bench: --write needs --dir, the directory to write to")
+	}
+	if slices.Contains(c.Works, dataWork) {
+		if len(c.Works) > 1 {
+			return usagef("bench: %s is measured alone, without %s", dataWork, strings.Join(c.Works, ", "))
+		}
+		return c.data(a)
 	}
 	if err := bench.Known(c.Works); err != nil {
 		return err
@@ -107,8 +118,10 @@ func (c *benchCmd) Run(a *app) error {
 			rows = append(rows, benchRow(r))
 		}
 	}
-	return a.ui.Table([]string{"work", "variant", "best", "median", "unit", "ceiling", "share", "peak memory"}, rows)
+	return a.ui.Table(benchColumns, rows)
 }
+
+var benchColumns = []string{"work", "variant", "best", "median", "unit", "ceiling", "share", "peak memory"}
 
 // measure runs the works, under a CPU profile with --cpuprofile.
 func (c *benchCmd) measure(a *app, o bench.Options) (results []bench.Result, err error) {

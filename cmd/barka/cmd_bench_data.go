@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"barka/internal/atomicfile"
+	"barka/internal/bench"
+	"barka/internal/dataset"
+	"barka/internal/durable"
+	"barka/internal/jsonl"
+	"barka/internal/progress"
+	"barka/internal/resident"
+	"barka/internal/stage/convert"
+	"barka/internal/stage/filter"
+	"barka/internal/stage/mix"
+	"barka/internal/stage/translate"
+)
+
+// dataWork is the work that measures the data stages.
+const dataWork = "data"
+
+// dataStage is a stage that "bench data" runs on made rows.
+type dataStage struct {
+	name, variant string
+	in            string // path of the input
+	run           func(ctx context.Context, env durable.Env) (*dataset.Manifest, error)
+}
+
+// data measures the data stages on --rows made rows. Each stage runs once: its time is long
+// enough, and a second run would find the first one's files in the page cache.
+func (c *benchCmd) data(a *app) error {
+	if c.Rows < 1 {
+		return usagef("bench: --rows is %d, expected 1 or more", c.Rows)
+	}
+	dir := c.Dir
+	if dir == "" {
+		var err error
+		if dir, err = os.MkdirTemp("", "barka-bench-"); err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+	}
+	rows, sciq := filepath.Join(dir, "rows"), filepath.Join(dir, "sciq", "train.jsonl")
+	if err := c.writeRows(a, rows, sciq); err != nil {
+		return err
+	}
+	if c.Write {
+		return a.ui.Print(dir, map[string]any{"dir": dir, "rows": c.Rows})
+	}
+	var results []bench.Result
+	for _, s := range dataStages(rows, filepath.Dir(sciq)) {
+		r, err := s.measure(a, filepath.Join(dir, "out"), c.Rows)
+		if err != nil {
+			return err
+		}
+		a.ui.Infof("%s, %s: %s %s", r.Work, r.Variant, amount(r.Value), r.Unit)
+		results = append(results, r)
+	}
+	if a.JSON {
+		return a.ui.Print("", results)
+	}
+	var table [][]any
+	for _, r := range results {
+		table = append(table, benchRow(r))
+	}
+	return a.ui.Table(benchColumns, table)
+}
+
+// dataStages lists the stages that are measured, with an echo in place of a translator.
+func dataStages(rows, sciq string) []dataStage {
+	filtered := func(near float64) func(context.Context, durable.Env) (*dataset.Manifest, error) {
+		return func(ctx context.Context, env durable.Env) (*dataset.Manifest, error) {
+			o := filter.Defaults()
+			o.NearDuplicates = near
+			env.In = map[string]string{"instructions": rows}
+			return filter.Run(ctx, o, env)
+		}
+	}
+	return []dataStage{
+		{"convert", "sciq", sciq, func(ctx context.Context, env durable.Env) (*dataset.Manifest, error) {
+			o := convert.Defaults()
+			o.Benchmark = "sciq"
+			env.In = map[string]string{"data": sciq}
+			return convert.Run(ctx, o, env)
+		}},
+		{"translate", "no model", rows, func(ctx context.Context, env durable.Env) (*dataset.Manifest, error) {
+			env.In = map[string]string{"instructions": rows}
+			return translate.Run(ctx, translate.Defaults(), echo{}, env)
+		}},
+		{"filter", "rules and equal rows", rows, filtered(0)},
+		{"filter", "and near-duplicates", rows, filtered(filter.Defaults().NearDuplicates)},
+		{"mix", "one dataset", rows, func(ctx context.Context, env durable.Env) (*dataset.Manifest, error) {
+			env.In = map[string]string{"bench": rows}
+			return mix.Run(ctx, mix.Defaults(), nil, env)
+		}},
+	}
+}
+
+// measure runs the stage and removes its output.
+func (s dataStage) measure(a *app, out string, rows int) (bench.Result, error) {
+	debug.FreeOSMemory()
+	resident.ResetPeak()
+	start := time.Now()
+	m, err := s.run(a.ctx, durable.Env{Out: out, Restart: true, Seed: a.Seed, Progress: progress.Silent, Log: a.log()})
+	took := time.Since(start)
+	if err != nil {
+		return bench.Result{}, err
+	}
+	rate := float64(rows) / took.Seconds()
+	return bench.Result{Work: s.name, Variant: s.variant, Shape: fmt.Sprintf("%d rows", rows), Value: rate, Median: rate,
+		Unit: "rows/s", PeakRSS: resident.Peak(), Outcome: float64(m.Rows)}, os.RemoveAll(out)
+}
+
+// writeRows makes the inputs, unless they are there.
+func (c *benchCmd) writeRows(a *app, rows, sciq string) error {
+	p := a.ui.Progress()
+	p.Start("make rows", int64(c.Rows), "rows")
+	defer p.Done()
+	run, err := durable.Begin(rows, durable.Identity{Stage: "rows", Version: 1, Options: map[string]int{"rows": c.Rows}}, true)
+	if err != nil {
+		return err
+	}
+	_, err = run.Execute(func(run *durable.Run) (durable.Final, error) {
+		w, err := durable.NewWriter[dataset.Instruction](run)
+		if err != nil {
+			return durable.Final{}, err
+		}
+		for r := range bench.Rows(c.Rows) {
+			p.Add(1)
+			if err := w.Write(r); err != nil {
+				return durable.Final{}, err
+			}
+			if err := a.ctx.Err(); err != nil {
+				return durable.Final{}, err
+			}
+		}
+		return durable.Final{}, nil
+	})
+	if err != nil {
+		return err
+	}
+	return writeLines(sciq, bench.SciQRows(c.Rows))
+}
+
+// writeLines writes a file of JSON lines and makes its directory.
+func writeLines[T any](path string, rows iter.Seq[T]) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return atomicfile.Explain(path, err)
+	}
+	w, err := jsonl.Create(path)
+	if err != nil {
+		return err
+	}
+	for r := range rows {
+		if err := w.Write(r); err != nil {
+			w.Discard()
+			return err
+		}
+	}
+	return w.Close()
+}
+
+// echo is a translator that returns each text with its words in reverse order.
+type echo struct{}
+
+func (echo) Name() string             { return "echo" }
+func (echo) CountTokens(s string) int { return len(strings.Fields(s)) }
+
+func (echo) Translate(_ context.Context, texts []string, _ func()) ([]translate.Translation, error) {
+	out := make([]translate.Translation, len(texts))
+	for i, text := range texts {
+		words := strings.Fields(text)
+		slices.Reverse(words)
+		out[i] = translate.Translation{Text: strings.Join(words, " "), Score: -0.5}
+	}
+	return out, nil
+}
