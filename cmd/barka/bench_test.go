@@ -70,7 +70,7 @@ func TestBenchRefusals(t *testing.T) {
 		want string
 	}{
 		{[]string{"--write"}, exitUsage, "--dir"},
-		{[]string{"data", "prefill"}, exitUsage, "alone"},
+		{[]string{"data", "prefill"}, exitUsage, "convert, translate"},
 		{[]string{"data", "--rows", "0"}, exitUsage, "--rows"},
 		{[]string{"tokenize"}, exitBadInput, "--tokenizer"},
 		{[]string{"--shape", "gpt-9"}, exitBadInput, "gemma-2-2b"},

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/pprof"
-	"slices"
 	"strings"
 
 	"barka/internal/backend"
@@ -29,6 +28,7 @@ type benchCmd struct {
 	Dir        string   `help:"Keep the checkpoint here and use it again; default: a temporary directory." placeholder:"DIR"`
 	Write      bool     `help:"Write the checkpoint and inputs.json (the works' token ids) to --dir; measure nothing."`
 	Rows       int      `help:"Number of rows that data makes." default:"50000"`
+	Words      int      `help:"Average number of words of a row's answer or passage that data makes." default:"70"`
 	CPUProfile string   `name:"cpuprofile" help:"Write a CPU profile for go tool pprof." placeholder:"FILE"`
 }
 
@@ -47,8 +47,8 @@ of the process while the work ran.
   - choice: 16 questions of 4 choices, with the lengths of Arabic MMLU and of HellaSwag.
   - translate: beam search with 5 beams, sources of 32 tokens, outputs of 38.
   - tokenize: the lines of --text on one thread, without a cache of earlier runs.
-  - data: rows per second of convert, translate without a model, filter and mix, each run once on --rows
-    made rows. It is measured alone; with --write, --dir keeps the rows.
+  - data [STAGE…]: rows per second of convert, translate without a model, filter and mix, or of those
+    named, each run once on --rows made rows. With --write, --dir keeps the rows.
   - quality: the distance between the next-token distributions of --dtype and of float32.
 
 Example: barka bench prefill decode --shape gemma-2-2b --layers 4`
@@ -63,10 +63,7 @@ func (c *benchCmd) Run(a *app) error {
 	if c.Write && c.Dir == "" {
 		return usagef("bench: --write needs --dir, the directory to write to")
 	}
-	if slices.Contains(c.Works, dataWork) {
-		if len(c.Works) > 1 {
-			return usagef("bench: %s is measured alone, without %s", dataWork, strings.Join(c.Works, ", "))
-		}
+	if len(c.Works) > 0 && c.Works[0] == dataWork {
 		return c.data(a)
 	}
 	if err := bench.Known(c.Works); err != nil {

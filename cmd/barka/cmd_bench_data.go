@@ -37,8 +37,8 @@ type dataStage struct {
 // data measures the data stages on --rows made rows. Each stage runs once: its time is long
 // enough, and a second run would find the first one's files in the page cache.
 func (c *benchCmd) data(a *app) error {
-	if c.Rows < 1 {
-		return usagef("bench: --rows is %d, expected 1 or more", c.Rows)
+	if c.Rows < 1 || c.Words < 1 {
+		return usagef("bench: --rows is %d and --words %d, expected 1 or more", c.Rows, c.Words)
 	}
 	dir := c.Dir
 	if dir == "" {
@@ -49,6 +49,10 @@ func (c *benchCmd) data(a *app) error {
 		defer os.RemoveAll(dir)
 	}
 	rows, sciq := filepath.Join(dir, "rows"), filepath.Join(dir, "sciq", "train.jsonl")
+	stages, err := chosen(dataStages(rows, filepath.Dir(sciq)), c.Works[1:])
+	if err != nil {
+		return err
+	}
 	if err := c.writeRows(a, rows, sciq); err != nil {
 		return err
 	}
@@ -56,7 +60,7 @@ func (c *benchCmd) data(a *app) error {
 		return a.ui.Print(dir, map[string]any{"dir": dir, "rows": c.Rows})
 	}
 	var results []bench.Result
-	for _, s := range dataStages(rows, filepath.Dir(sciq)) {
+	for _, s := range stages {
 		r, err := s.measure(a, filepath.Join(dir, "out"), c.Rows)
 		if err != nil {
 			return err
@@ -72,6 +76,19 @@ func (c *benchCmd) data(a *app) error {
 		table = append(table, benchRow(r))
 	}
 	return a.ui.Table(benchColumns, table)
+}
+
+// chosen returns the stages of the names, or all without names.
+func chosen(stages []dataStage, names []string) ([]dataStage, error) {
+	for _, name := range names {
+		if !slices.ContainsFunc(stages, func(s dataStage) bool { return s.name == name }) {
+			return nil, usagef("bench: %s has no stage %q; it has convert, translate, filter and mix", dataWork, name)
+		}
+	}
+	if len(names) == 0 {
+		return stages, nil
+	}
+	return slices.DeleteFunc(stages, func(s dataStage) bool { return !slices.Contains(names, s.name) }), nil
 }
 
 // dataStages lists the stages that are measured, with an echo in place of a translator.
@@ -133,7 +150,7 @@ func (c *benchCmd) writeRows(a *app, rows, sciq string) error {
 		if err != nil {
 			return durable.Final{}, err
 		}
-		for r := range bench.Rows(c.Rows) {
+		for r := range bench.Rows(c.Rows, c.Words) {
 			p.Add(1)
 			if err := w.Write(r); err != nil {
 				return durable.Final{}, err
@@ -147,7 +164,7 @@ func (c *benchCmd) writeRows(a *app, rows, sciq string) error {
 	if err != nil {
 		return err
 	}
-	return writeLines(sciq, bench.SciQRows(c.Rows))
+	return writeLines(sciq, bench.SciQRows(c.Rows, c.Words))
 }
 
 // writeLines writes a file of JSON lines and makes its directory.

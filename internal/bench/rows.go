@@ -10,16 +10,16 @@ import (
 	"barka/internal/dataset"
 )
 
-// Rows returns n translated questions with answers, as the data stages pass them on: about
-// 200 words in two languages. They are made of invented words, with common real ones among
+// Rows returns n translated questions with answers of about so many words, as the data
+// stages pass them on. They are made of invented words, with common real ones among
 // them in the proportions of text. Of 100 rows about two repeat an earlier one, one differs
 // from an earlier one in a word, and two have an answer that is too short. The same numbers
 // always give the same rows.
-func Rows(n int) iter.Seq[dataset.Instruction] {
+func Rows(n, words int) iter.Seq[dataset.Instruction] {
 	return func(yield func(dataset.Instruction) bool) {
 		w := newWriter()
 		for i := range n {
-			if !yield(w.row(i)) {
+			if !yield(w.row(i, words)) {
 				return
 			}
 		}
@@ -36,15 +36,15 @@ type SciQ struct {
 	Support       string `json:"support"`
 }
 
-// SciQRows returns n rows in the layout of SciQ, of invented words.
-func SciQRows(n int) iter.Seq[SciQ] {
+// SciQRows returns n rows in the layout of SciQ with a passage of so many invented words.
+func SciQRows(n, words int) iter.Seq[SciQ] {
 	return func(yield func(SciQ) bool) {
 		w := newWriter()
 		for i := range n {
 			rng := rowSource(i)
 			option := func() string { return w.english.phrase(rng, 2) }
 			r := SciQ{Question: w.english.phrase(rng, 14) + "?", Distractor1: option(), Distractor2: option(),
-				Distractor3: option(), CorrectAnswer: option(), Support: w.english.text(rng, 60, ".")}
+				Distractor3: option(), CorrectAnswer: option(), Support: w.english.text(rng, words, ".")}
 			if !yield(r) {
 				return
 			}
@@ -67,7 +67,7 @@ func newWriter() *writer {
 	}
 }
 
-func (w *writer) row(i int) dataset.Instruction {
+func (w *writer) row(i, words int) dataset.Instruction {
 	rng := rowSource(i)
 	kind := rng.IntN(100)
 	if kind < 3 && i > 0 { // 0 and 1 repeat a row, 2 repeats most of it
@@ -75,7 +75,7 @@ func (w *writer) row(i int) dataset.Instruction {
 		rng.IntN(100)
 	}
 	questionEN, question := w.english.phrase(rng, 12)+"?", w.arabic.phrase(rng, 12)+"؟"
-	words := 40 + rng.IntN(60)
+	words = max(words/2+rng.IntN(words+1), 3)
 	answerEN, answer := w.english.text(rng, words, "."), w.arabic.text(rng, words, ".")
 	switch {
 	case kind == 2:

@@ -20,6 +20,7 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/badinput/badinputtest"
 	"barka/internal/dataset"
+	"barka/internal/diskmap"
 )
 
 func init() {
@@ -44,7 +45,18 @@ func smallDisk(t *testing.T, size string) string {
 	return dir
 }
 
-func TestDiskFull(t *testing.T) {
+func TestDiskFull(t *testing.T) { diskFull(t) }
+
+// TestDiskFullOfIndexes is TestDiskFull with indexes that are on disk from the first entries
+// on, so that their writes fail too.
+func TestDiskFullOfIndexes(t *testing.T) {
+	indexOptions = diskmap.Options{Recent: 8, Merge: 2}
+	defer func() { indexOptions = diskmap.Options{} }()
+	diskFull(t)
+}
+
+func diskFull(t *testing.T) {
+	t.Helper()
 	want := reference(t)
 	full := 0
 	// The sizes go from too small for the first line to large enough for everything.
