@@ -18,7 +18,7 @@ import (
 )
 
 // duplicates finds the rows that repeat an earlier one. In memory it has 8 bytes and two
-// bits per row.
+// bits per row, or 4 bytes without near-duplicates.
 type duplicates struct {
 	o   Options
 	log *rowlog.Log
@@ -42,8 +42,10 @@ func (v verdict) hash() uint64 { return binary.BigEndian.Uint64(v.key[:]) }
 // in files below dir.
 func (o Options) duplicates(ctx context.Context, log *rowlog.Log, dir string, p progress.Reporter) (*duplicates, error) {
 	n := log.Len()
-	d := &duplicates{o: o, log: log, near: minhash.NewClusters(n), related: minhash.NewClusters(n),
-		equal: newBits(n), grouped: newBits(n)}
+	d := &duplicates{o: o, log: log, near: minhash.NewClusters(n), equal: newBits(n), grouped: newBits(n)}
+	if d.related = d.near; o.NearDuplicates > 0 { // otherwise all related rows are equal
+		d.related = minhash.NewClusters(n)
+	}
 	if o.Duplicates {
 		err := d.search(ctx, filepath.Join(dir, "texts"), d.addTexts, d.sameText, progress.Silent)
 		if err != nil {
