@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"os"
@@ -30,7 +31,6 @@ const dataWork = "data"
 // dataStage is a stage that "bench data" runs on made rows.
 type dataStage struct {
 	name, variant string
-	in            string // path of the input
 	run           func(ctx context.Context, env durable.Env) (*dataset.Manifest, error)
 }
 
@@ -48,12 +48,11 @@ func (c *benchCmd) data(a *app) error {
 		}
 		defer os.RemoveAll(dir)
 	}
-	rows, sciq := filepath.Join(dir, "rows"), filepath.Join(dir, "sciq", "train.jsonl")
-	stages, err := chosen(dataStages(rows, filepath.Dir(sciq)), c.Works[1:])
+	stages, err := chosen(dataStages(dir), c.Works[1:])
 	if err != nil {
 		return err
 	}
-	if err := c.writeRows(a, rows, sciq); err != nil {
+	if err := c.writeInputs(a, dir); err != nil {
 		return err
 	}
 	if c.Write {
@@ -91,8 +90,16 @@ func chosen(stages []dataStage, names []string) ([]dataStage, error) {
 	return slices.DeleteFunc(stages, func(s dataStage) bool { return !slices.Contains(names, s.name) }), nil
 }
 
+// The inputs below the directory of the rows.
+const (
+	translatedRows = "translated"
+	englishRows    = "english"
+	sciqRows       = "sciq"
+)
+
 // dataStages lists the stages that are measured, with an echo in place of a translator.
-func dataStages(rows, sciq string) []dataStage {
+func dataStages(dir string) []dataStage {
+	rows, english, sciq := filepath.Join(dir, translatedRows), filepath.Join(dir, englishRows), filepath.Join(dir, sciqRows)
 	filtered := func(near float64) func(context.Context, durable.Env) (*dataset.Manifest, error) {
 		return func(ctx context.Context, env durable.Env) (*dataset.Manifest, error) {
 			o := filter.Defaults()
@@ -102,19 +109,23 @@ func dataStages(rows, sciq string) []dataStage {
 		}
 	}
 	return []dataStage{
-		{"convert", "sciq", sciq, func(ctx context.Context, env durable.Env) (*dataset.Manifest, error) {
+		{"convert", "sciq", func(ctx context.Context, env durable.Env) (*dataset.Manifest, error) {
 			o := convert.Defaults()
 			o.Benchmark = "sciq"
 			env.In = map[string]string{"data": sciq}
 			return convert.Run(ctx, o, env)
 		}},
-		{"translate", "no model", rows, func(ctx context.Context, env durable.Env) (*dataset.Manifest, error) {
-			env.In = map[string]string{"instructions": rows}
-			return translate.Run(ctx, translate.Defaults(), echo{}, env)
+		{"translate", "no model", func(ctx context.Context, env durable.Env) (*dataset.Manifest, error) {
+			env.In = map[string]string{"instructions": english}
+			m, err := translate.Run(ctx, translate.Defaults(), echo{}, env)
+			if err == nil && m.Counts["segments"] == 0 {
+				err = errors.New("bench: nothing was translated")
+			}
+			return m, err
 		}},
-		{"filter", "rules and equal rows", rows, filtered(0)},
-		{"filter", "and near-duplicates", rows, filtered(filter.Defaults().NearDuplicates)},
-		{"mix", "one dataset", rows, func(ctx context.Context, env durable.Env) (*dataset.Manifest, error) {
+		{"filter", "rules and equal rows", filtered(0)},
+		{"filter", "and near-duplicates", filtered(filter.Defaults().NearDuplicates)},
+		{"mix", "one dataset", func(ctx context.Context, env durable.Env) (*dataset.Manifest, error) {
 			env.In = map[string]string{"bench": rows}
 			return mix.Run(ctx, mix.Defaults(), nil, env)
 		}},
@@ -136,35 +147,43 @@ func (s dataStage) measure(a *app, out string, rows int) (bench.Result, error) {
 		Unit: "rows/s", PeakRSS: resident.Peak(), Outcome: float64(m.Rows)}, os.RemoveAll(out)
 }
 
-// writeRows makes the inputs, unless they are there.
-func (c *benchCmd) writeRows(a *app, rows, sciq string) error {
+// writeInputs makes the inputs of the stages.
+func (c *benchCmd) writeInputs(a *app, dir string) error {
 	p := a.ui.Progress()
-	p.Start("make rows", int64(c.Rows), "rows")
+	p.Start("make rows", 2*int64(c.Rows), "rows")
 	defer p.Done()
-	run, err := durable.Begin(rows, durable.Identity{Stage: "rows", Version: 1, Options: map[string]int{"rows": c.Rows}}, true)
+	same := func(r dataset.Instruction) dataset.Instruction { return r }
+	source := func(r dataset.Instruction) dataset.Instruction {
+		r.Messages, r.MessagesEN, r.Segments, r.Translator, r.Language = r.MessagesEN, nil, nil, "", "eng_Latn"
+		return r
+	}
+	for name, as := range map[string]func(dataset.Instruction) dataset.Instruction{translatedRows: same, englishRows: source} {
+		if err := c.writeRows(a, filepath.Join(dir, name), p, as); err != nil {
+			return err
+		}
+	}
+	return writeLines(filepath.Join(dir, sciqRows, "train.jsonl"), bench.SciQRows(c.Rows, c.Words))
+}
+
+func (c *benchCmd) writeRows(a *app, out string, p progress.Reporter, as func(dataset.Instruction) dataset.Instruction) error {
+	run, err := durable.Begin(out, durable.Identity{Stage: "rows", Version: 1}, true)
 	if err != nil {
 		return err
 	}
-	_, err = run.Execute(func(run *durable.Run) (durable.Final, error) {
+	_, err = run.Execute(func(run *durable.Run) (final durable.Final, err error) {
 		w, err := durable.NewWriter[dataset.Instruction](run)
 		if err != nil {
-			return durable.Final{}, err
+			return final, err
 		}
 		for r := range bench.Rows(c.Rows, c.Words) {
 			p.Add(1)
-			if err := w.Write(r); err != nil {
-				return durable.Final{}, err
-			}
-			if err := a.ctx.Err(); err != nil {
-				return durable.Final{}, err
+			if err := errors.Join(a.ctx.Err(), w.Write(as(r))); err != nil {
+				return final, err
 			}
 		}
-		return durable.Final{}, nil
+		return final, nil
 	})
-	if err != nil {
-		return err
-	}
-	return writeLines(sciq, bench.SciQRows(c.Rows, c.Words))
+	return err
 }
 
 // writeLines writes a file of JSON lines and makes its directory.
