@@ -12,12 +12,14 @@ type dialect struct {
 	noSchema        bool // the server rejects response_format with json_schema
 	noSeed          bool // the server rejects seed
 	completionLimit bool // the limit is called max_completion_tokens
+	single          bool // the server rejects or ignores n
 }
 
 // body is the JSON body of a request.
 type body struct {
 	Model               string          `json:"model"`
 	Messages            []message       `json:"messages"`
+	N                   int             `json:"n,omitempty"`
 	Temperature         float64         `json:"temperature"`
 	TopP                float64         `json:"top_p,omitempty"`
 	MaxTokens           int             `json:"max_tokens,omitempty"`
@@ -43,11 +45,14 @@ type jsonSchema struct {
 	Schema map[string]any `json:"schema"`
 }
 
-// body returns the body of a request in the dialect.
-func (d dialect) body(model string, r Request) body {
+// body returns the body of a request for n answers in the dialect.
+func (d dialect) body(model string, r Request, n int) body {
 	b := body{Model: model, Temperature: r.Temperature, TopP: r.TopP, MaxTokens: r.MaxTokens, Stop: r.Stop}
 	for _, m := range r.Messages {
 		b.Messages = append(b.Messages, message{m.Role, m.Content})
+	}
+	if n > 1 && !d.single {
+		b.N = n
 	}
 	if d.completionLimit {
 		b.MaxTokens, b.MaxCompletionTokens = 0, r.MaxTokens
@@ -69,29 +74,42 @@ func (c *HTTP) dialectNow() dialect {
 
 // adapt learns from the text with which the server rejected a request in the dialect
 // used. It reports whether the request is worth another try.
-func (c *HTTP) adapt(used dialect, r Request, text string) bool {
-	next, note := used, ""
+func (c *HTTP) adapt(used dialect, r Request, n int, text string) bool {
+	var change func(d *dialect)
+	note := ""
 	switch lower := strings.ToLower(text); {
 	case !used.completionLimit && strings.Contains(lower, "max_completion_tokens"):
-		next.completionLimit, note = true, "takes max_completion_tokens instead of max_tokens"
+		change, note = func(d *dialect) { d.completionLimit = true }, "takes max_completion_tokens instead of max_tokens"
 	case r.JSONSchema != nil && !used.noSchema && (strings.Contains(lower, "response_format") || strings.Contains(lower, "json_schema")):
-		next.noSchema, note = true, "does not take response_format; answers are read without it"
+		change, note = func(d *dialect) { d.noSchema = true }, "does not take response_format; answers are read without it"
 	case !used.noSeed && seedWord.MatchString(lower):
-		next.noSeed, note = true, "does not take seed; its answers cannot be reproduced"
+		change, note = func(d *dialect) { d.noSeed = true }, "does not take seed; its answers cannot be reproduced"
+	case n > 1 && !used.single && choicesWords.MatchString(text):
+		change, note = func(d *dialect) { d.single = true }, "does not take n; several answers are asked for one by one"
 	default:
 		return false
 	}
+	c.learn(used, change, note)
+	return true
+}
+
+// learn changes the dialect that a request used, unless another request has changed it
+// already.
+func (c *HTTP) learn(used dialect, change func(*dialect), note string) {
 	c.mu.Lock()
 	first := c.dialect == used
 	if first {
-		c.dialect = next
+		change(&c.dialect)
 	}
 	c.mu.Unlock()
 	if first {
 		c.o.Note("endpoint " + c.o.BaseURL + " " + note)
 	}
-	return true // if not first, another request has learnt it already
 }
+
+// choicesWords finds the parameter n in the text of an error: quoted, as JSON's path of a
+// validation error has it, or in words.
+var choicesWords = regexp.MustCompile("(?i)['\"`]n['\"`]|\\bn (?:must|should|has to|is not|>|=)|one completion choice|multiple (?:choices|completions)")
 
 var seedWord = regexp.MustCompile(`\bseed\b`)
 

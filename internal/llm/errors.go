@@ -97,7 +97,7 @@ func (c *HTTP) statusError(resp *http.Response, data []byte) error {
 	case code == http.StatusInternalServerError && validation.Match(data):
 		// llama-cpp-python answers 500 instead of 422. A retry does not help.
 	case code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code >= 500:
-		after := pause.After(resp.Header.Get("Retry-After"), time.Now())
+		after := pause.After(resp.Header.Get("Retry-After"), serverTime(resp))
 		return &pause.Passing{Err: err, After: after, Everyone: code == http.StatusTooManyRequests || after > 0}
 	case code == http.StatusForbidden && filterWords.MatchString(said):
 		// OpenRouter answers 403 to a flagged request.
@@ -115,6 +115,15 @@ func (c *HTTP) statusError(resp *http.Response, data []byte) error {
 		kind = Filtered
 	}
 	return badinput.Wrap(&RequestError{kind, &refusal{err, string(data[:min(len(data), maxSaid)])}})
+}
+
+// serverTime returns the time by the server's clock, because this machine's may be wrong or
+// may have jumped.
+func serverTime(resp *http.Response) time.Time {
+	if t, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		return t
+	}
+	return time.Now()
 }
 
 const (

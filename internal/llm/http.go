@@ -31,8 +31,11 @@ type Options struct {
 	// KeyVariable is the name of the environment variable that holds the API key.
 	// The key itself is never stored or shown.
 	KeyVariable string
-	// RequestsPerMinute limits the rate; 0 means no limit.
-	RequestsPerMinute int
+	// RequestsPerMinute and TokensPerMinute (of prompts and answers) limit the rate; 0
+	// means no limit.
+	RequestsPerMinute, TokensPerMinute int
+	// PriceIn and PriceOut are the prices of a million tokens of prompts and answers.
+	PriceIn, PriceOut float64
 	// Retries bounds the attempts after the first; 0 means 6.
 	Retries int
 	// Timeout of one attempt; 0 means 10 minutes.
@@ -55,9 +58,9 @@ type HTTP struct {
 	client *http.Client
 
 	reached atomic.Bool // whether the server has ever responded
+	limits  limits
 
 	mu       sync.Mutex
-	next     time.Time // earliest time of the next request
 	told     time.Time // time of the last note about a wait
 	inFlight int       // number of calls
 	graced   bool      // whether the note about the grace period was shown
@@ -99,7 +102,12 @@ func NewHTTP(o Options) (*HTTP, error) {
 	if o.Model == "" {
 		return nil, badinput.Errorf("endpoint %s: no model is named; give the server's name for it", o.BaseURL)
 	}
+	if o.RequestsPerMinute < 0 || o.TokensPerMinute < 0 || !(o.PriceIn >= 0 && o.PriceOut >= 0) {
+		return nil, badinput.Errorf("endpoint %s: requests per minute %d, tokens per minute %d, prices %g and %g: expected 0 or more",
+			o.BaseURL, o.RequestsPerMinute, o.TokensPerMinute, o.PriceIn, o.PriceOut)
+	}
 	c := &HTTP{o: o, url: strings.TrimRight(o.BaseURL, "/") + "/chat/completions"}
+	c.limits = limits{requests: o.RequestsPerMinute, tokens: o.TokensPerMinute}
 	if c.key, err = key(o.KeyVariable); err != nil {
 		return nil, badinput.Errorf("endpoint %s: %w", o.BaseURL, err)
 	}
@@ -162,27 +170,54 @@ func transport() http.RoundTripper {
 func (c *HTTP) Name() string { return c.o.Model }
 
 // Complete implements Client.
-func (c *HTTP) Complete(ctx context.Context, r Request) (resp Response, err error) {
-	err = c.attempts(ctx, uint64(r.Seed), func() error {
+func (c *HTTP) Complete(ctx context.Context, r Request) (Response, error) {
+	all, err := c.Samples(ctx, r, 1)
+	if err != nil {
+		return Response{}, err
+	}
+	return all[0], nil
+}
+
+// Samples implements Sampler. A server that rejects the parameter n, or that ignores it,
+// gives one answer.
+func (c *HTTP) Samples(ctx context.Context, r Request, n int) ([]Response, error) {
+	return c.samples(ctx, r, n, false)
+}
+
+// samples is Samples. The first attempt of a request that has reserved its place does not
+// wait for the rate limits.
+func (c *HTTP) samples(ctx context.Context, r Request, n int, reserved bool) (all []Response, err error) {
+	expected := r.tokens(n)
+	err = c.attempts(ctx, uint64(r.Seed), place{expected, reserved}, func() error {
 		used := c.dialectNow()
-		payload, err := json.Marshal(used.body(c.o.Model, r))
+		payload, err := json.Marshal(used.body(c.o.Model, r, n))
 		if err != nil {
 			return err
 		}
 		data, err := c.try(ctx, http.MethodPost, c.url, payload)
 		if err == nil {
-			resp, err = c.parse(data)
+			all, err = c.parse(data, n)
 		}
 		var refused *refusal
-		if errors.As(err, &refused) && c.adapt(used, r, refused.text) {
+		if errors.As(err, &refused) && c.adapt(used, r, n, refused.text) {
 			return errChanged
+		}
+		if err == nil && len(all) == 1 && n > 1 && !used.single {
+			c.learn(used, func(d *dialect) { d.single = true }, "gives one answer per request; the others are asked for one by one")
 		}
 		return err
 	})
 	if err != nil {
-		return Response{}, err
+		return nil, err
 	}
-	return resp, nil
+	got := 0
+	for _, a := range all {
+		got += a.PromptTokens + a.CompletionTokens
+	}
+	if got > 0 { // a server may not count
+		c.limits.correct(expected, got)
+	}
+	return all, nil
 }
 
 // errChanged is the error of an attempt that is repeated at once with a changed
@@ -191,13 +226,13 @@ var errChanged = errors.New("the request is repeated in another dialect")
 
 // attempts calls try until it succeeds, or until the server has failed too often. It waits
 // for an unreachable server only if that has responded before. The jitter is drawn from
-// the seed.
-func (c *HTTP) attempts(ctx context.Context, seed uint64, try func() error) error {
+// the seed. Each attempt takes a place within the rate limits.
+func (c *HTTP) attempts(ctx context.Context, seed uint64, at place, try func() error) error {
 	retry := pause.Retry{
 		Most: maxPause, Jitter: rand.New(rand.NewPCG(seed, 1)).Float64, GiveUp: c.giveUp, Note: c.tell,
 		Wait: func(ctx context.Context, p *pause.Passing, wait time.Duration) error {
 			if p.Everyone {
-				c.hold(wait) // the next attempt waits
+				c.limits.hold(wait) // the next attempt waits
 				return nil
 			}
 			return c.o.Sleep(ctx, wait)
@@ -206,9 +241,12 @@ func (c *HTTP) attempts(ctx context.Context, seed uint64, try func() error) erro
 	var ended error // error of the context during a wait for the rate limit
 	err := retry.Do(ctx, func() error {
 		for {
-			if ended = c.wait(ctx); ended != nil {
-				return ended
+			if !at.reserved {
+				if ended = c.wait(ctx, at.tokens); ended != nil {
+					return ended
+				}
 			}
+			at.reserved = false
 			if err := try(); err != errChanged { // a changed request is not another attempt
 				return err
 			}
@@ -251,35 +289,16 @@ func (c *HTTP) tell(p *pause.Passing, wait time.Duration, n int) {
 	}
 }
 
-// wait waits until the rate limit and pauses that the server asked for allow the next
+// wait waits until the rate limits and pauses that the server asked for allow the next
 // request.
-func (c *HTTP) wait(ctx context.Context) error {
+func (c *HTTP) wait(ctx context.Context, tokens int) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	c.mu.Lock()
-	now := time.Now()
-	if c.next.Before(now) {
-		c.next = now
+	if wait := c.limits.reserve(tokens); wait > 0 {
+		return c.o.Sleep(ctx, wait)
 	}
-	wait := c.next.Sub(now)
-	if c.o.RequestsPerMinute > 0 {
-		c.next = c.next.Add(time.Minute / time.Duration(c.o.RequestsPerMinute))
-	}
-	c.mu.Unlock()
-	if wait <= 0 {
-		return nil
-	}
-	return c.o.Sleep(ctx, wait)
-}
-
-// hold delays all requests, because a rate limit concerns all of them.
-func (c *HTTP) hold(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if until := time.Now().Add(d); c.next.Before(until) {
-		c.next = until
-	}
+	return nil
 }
 
 // try sends a request once and returns the body of a good answer. The call may outlast an
@@ -343,7 +362,9 @@ func (c *HTTP) tellGrace() {
 	}
 }
 
-func (c *HTTP) parse(data []byte) (Response, error) {
+// parse reads an answer with up to n choices. A choice that cannot be used is left out if
+// others can be.
+func (c *HTTP) parse(data []byte, n int) ([]Response, error) {
 	var a struct {
 		Model   string          `json:"model"`
 		Error   json.RawMessage `json:"error"` // some servers send errors with status 200
@@ -359,32 +380,51 @@ func (c *HTTP) parse(data []byte) (Response, error) {
 		} `json:"usage"`
 	}
 	if err := json.Unmarshal(data, &a); err != nil {
-		return Response{}, notJSON(data, err)
+		return nil, notJSON(data, err)
 	}
 	if len(a.Choices) == 0 {
 		if err := tooLong(data); err != nil {
-			return Response{}, err
+			return nil, err
 		}
 		if len(a.Error) > 0 && string(a.Error) != "null" {
-			return Response{}, &pause.Passing{Err: fmt.Errorf("the server says: %s", c.said(data))}
+			return nil, &pause.Passing{Err: fmt.Errorf("the server says: %s", c.said(data))}
 		}
-		return Response{}, &pause.Passing{Err: errors.New("the answer has no choice")}
+		return nil, &pause.Passing{Err: errors.New("the answer has no choice")}
 	}
 	if a.Usage.Prompt < 0 || a.Usage.Completion < 0 {
-		return Response{}, &pause.Passing{Err: fmt.Errorf("the answer states %d prompt tokens and %d completion tokens", a.Usage.Prompt,
+		return nil, &pause.Passing{Err: fmt.Errorf("the answer states %d prompt tokens and %d completion tokens", a.Usage.Prompt,
 			a.Usage.Completion)}
 	}
-	r := Response{
-		FinishReason: a.Choices[0].FinishReason, Model: a.Model,
-		PromptTokens: a.Usage.Prompt, CompletionTokens: a.Usage.Completion,
+	var all []Response
+	for _, choice := range a.Choices[:min(len(a.Choices), n)] {
+		r := Response{FinishReason: choice.FinishReason, Model: a.Model}
+		switch content := choice.Message.Content; {
+		case content != nil:
+			r.Text = *content
+		case r.FinishReason == "" || r.FinishReason == FinishStop:
+			continue
+			// With another finish reason an answer without text is valid: it was
+			// filtered, or the limit was reached before the first word.
+		}
+		all = append(all, r)
 	}
-	switch content := a.Choices[0].Message.Content; {
-	case content != nil:
-		r.Text = *content
-	case r.FinishReason == "" || r.FinishReason == FinishStop:
-		return Response{}, &pause.Passing{Err: errors.New("the answer's choice has no content")}
-		// With another finish reason an answer without text is valid: it was
-		// filtered, or the limit was reached before the first word.
+	if len(all) == 0 {
+		return nil, &pause.Passing{Err: errors.New("the answer's choice has no content")}
 	}
-	return r, nil
+	c.charge(all, a.Usage.Prompt, a.Usage.Completion)
+	return all, nil
+}
+
+// charge divides the tokens of a request among its answers, because servers count them
+// together. What cannot be divided is the first one's.
+func (c *HTTP) charge(all []Response, prompt, completion int) {
+	n := len(all)
+	for i := range all {
+		all[i].PromptTokens, all[i].CompletionTokens = prompt/n, completion/n
+		if i == 0 {
+			all[i].PromptTokens += prompt % n
+			all[i].CompletionTokens += completion % n
+		}
+		all[i].Cost = (float64(all[i].PromptTokens)*c.o.PriceIn + float64(all[i].CompletionTokens)*c.o.PriceOut) / 1e6
+	}
 }

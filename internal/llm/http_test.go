@@ -182,7 +182,7 @@ func TestRequestsPerMinute(t *testing.T) {
 	var pauses []time.Duration
 	s, _ := server(t, answer(200, good))
 	c := client(t, s.URL, &pauses)
-	c.o.RequestsPerMinute = 60
+	c.limits.requests = 60
 	for range 4 {
 		if _, err := c.Complete(context.Background(), request); err != nil {
 			t.Fatal(err)
@@ -376,7 +376,7 @@ func FuzzParse(f *testing.F) {
 	}
 	c := &HTTP{}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if _, err := c.parse(data); err != nil {
+		if _, err := c.parse(data, 1); err != nil {
 			var again *pause.Passing
 			var long *TooLong
 			if !errors.As(err, &again) && !errors.As(err, &long) {

@@ -6,6 +6,7 @@ package llm
 import (
 	"context"
 	"fmt"
+	"unicode/utf8"
 
 	"barka/internal/chat"
 )
@@ -37,6 +38,7 @@ type Response struct {
 	PromptTokens     int
 	CompletionTokens int
 	Model            string
+	Cost             float64 // by the endpoint's prices; 0 without
 }
 
 // Client completes conversations. It is safe for concurrent use.
@@ -45,6 +47,25 @@ type Client interface {
 	Name() string
 	// Complete returns the answer to a request. It retries after temporary errors.
 	Complete(ctx context.Context, r Request) (Response, error)
+}
+
+// Sampler is a Client that can give several answers to one request, so that the prompt is
+// paid for once.
+type Sampler interface {
+	Client
+	// Samples returns at least one and at most n answers. The tokens and costs of all are
+	// those of the request.
+	Samples(ctx context.Context, r Request, n int) ([]Response, error)
+}
+
+// tokens estimates the tokens that a request for n answers may use, at four characters per
+// token of the prompt.
+func (r Request) tokens(n int) int {
+	chars := 0
+	for _, m := range r.Messages {
+		chars += utf8.RuneCountInString(m.Content)
+	}
+	return chars/4 + n*r.MaxTokens
 }
 
 // TooLong is the error of a conversation that does not fit into the model.

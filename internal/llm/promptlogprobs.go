@@ -87,7 +87,7 @@ func (p *PromptScorer) Limit(ctx context.Context) (int, error) {
 		} `json:"data"`
 	}
 	url := strings.TrimSuffix(p.http.url, "/completions") + "/models"
-	err := p.http.attempts(ctx, 0, func() error {
+	err := p.http.attempts(ctx, 0, place{}, func() error {
 		data, err := p.http.try(ctx, http.MethodGet, url, nil)
 		if err != nil {
 			return err
@@ -161,7 +161,7 @@ func (p *PromptScorer) ask(ctx context.Context, w way, tokens []int32, n int) (o
 	if err != nil {
 		return nil, err
 	}
-	err = p.http.attempts(ctx, uint64(len(tokens)), func() error {
+	err = p.http.attempts(ctx, uint64(len(tokens)), place{tokens: len(tokens)}, func() error {
 		data, err := p.http.try(ctx, http.MethodPost, p.http.url, payload)
 		if err == nil {
 			out, err = p.parse(w, data, tokens, n)
