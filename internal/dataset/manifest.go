@@ -29,6 +29,7 @@ type Manifest struct {
 	Rows    int64                `json:"rows"`
 	Counts  map[string]int64     `json:"counts"` // in, out, rejected, rejected_<reason>, and the stage's own
 	Tokens  map[string]int64     `json:"tokens,omitempty"`
+	Cost    map[string]float64   `json:"cost,omitempty"` // what models were paid, by the prices given
 	Notes   []string             `json:"notes,omitempty"`
 	Files   []FileInfo           `json:"files"`
 }

@@ -66,6 +66,11 @@ type Instruction struct {
 	PromptDigest string         `json:"prompt_digest" parquet:"prompt_digest"`
 	// Kind has the kinds of question of a generated row's turns, separated by blanks.
 	Kind string `json:"kind,omitempty" parquet:"kind"`
+	// Judge is the model that scored a generated row, from 1 to 5, and its reason. The score
+	// is that of the row's worst turn; 0 if there was no judge.
+	Judge       string  `json:"judge,omitempty" parquet:"judge"`
+	JudgeScore  float32 `json:"judge_score,omitempty" parquet:"judge_score"`
+	JudgeReason string  `json:"judge_reason,omitempty" parquet:"judge_reason"`
 	// Repaired is the number of its texts that passed after a complaint.
 	Repaired         int32  `json:"repaired,omitempty" parquet:"repaired"`
 	Seed             int64  `json:"seed" parquet:"seed"`

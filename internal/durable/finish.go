@@ -17,6 +17,7 @@ type Final struct {
 	// rejected_<reason>, and in unless it is set here.
 	Counts map[string]int64
 	Tokens map[string]int64
+	Cost   map[string]float64
 	Card   string // README.md
 	Notes  []string
 }
@@ -76,7 +77,7 @@ func (r *Run) assemble(final string, f Final) (*dataset.Manifest, error) {
 	}
 	m := &dataset.Manifest{
 		Format: dataset.ManifestFormat, Stage: r.id.Stage, Version: r.id.Version, Barka: version.Barka,
-		Options: r.id.Options, Inputs: r.id.Inputs, Seed: r.id.Seed, Tokens: f.Tokens, Notes: f.Notes,
+		Options: r.id.Options, Inputs: r.id.Inputs, Seed: r.id.Seed, Tokens: f.Tokens, Cost: f.Cost, Notes: f.Notes,
 	}
 	if err := r.builder.Finish(m); err != nil {
 		return nil, err
