@@ -14,6 +14,11 @@ func Name(name string, known []string) string {
 	return best
 }
 
+// Within reports whether the edit distance of two words is at most n.
+func Within(a, b string, n int) bool {
+	return max(len(a), len(b))-min(len(a), len(b)) <= n && edits(a, b) <= n
+}
+
 // edits returns the Levenshtein distance in bytes.
 func edits(a, b string) int {
 	row := make([]int, len(b)+1)
