@@ -11,19 +11,6 @@ import (
 	"barka/internal/badinput"
 )
 
-// Endpoint is one of several endpoints that serve the same model.
-type Endpoint struct {
-	Endpoint    string `json:"endpoint"`
-	Model       string `json:"model"` // its own name for the model, if that is another one
-	KeyVariable string `json:"key_variable"`
-	// Concurrency bounds the requests in flight.
-	Concurrency       int     `json:"concurrency"`
-	RequestsPerMinute int     `json:"requests_per_minute"`
-	TokensPerMinute   int     `json:"tokens_per_minute"`
-	PriceIn           float64 `json:"price_in"` // of a million tokens of prompts
-	PriceOut          float64 `json:"price_out"`
-}
-
 // Pool is a Client of several endpoints. A request goes to the first that has a free place
 // within its limits. An endpoint that cannot be used at all is left out from then on, and
 // its requests go to the others.
@@ -44,7 +31,7 @@ type member struct {
 
 // NewPool returns a client of the endpoints, which all serve the model of that name. The
 // settings of base apply to all of them; the others are each endpoint's own.
-func NewPool(model string, endpoints []Endpoint, base Options) (*Pool, error) {
+func NewPool(model string, endpoints []Server, base Options) (*Pool, error) {
 	p := &Pool{name: model, note: base.Note, changed: make(chan struct{})}
 	if p.note == nil {
 		p.note = func(string) {}

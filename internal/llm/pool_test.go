@@ -66,7 +66,7 @@ func choices(n, prompt, completion int) string {
 	return string(text)
 }
 
-func newFakePool(t *testing.T, endpoints []Endpoint, servers ...*fake) (*Pool, *[]string) {
+func newFakePool(t *testing.T, endpoints []Server, servers ...*fake) (*Pool, *[]string) {
 	t.Helper()
 	var notes []string
 	var mu sync.Mutex
@@ -108,7 +108,7 @@ func all(c Client, n, workers int) (answers []Response, errs []error) {
 func TestPoolUsesWhatIsFree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fast, slow := &fake{latency: time.Second}, &fake{latency: 4 * time.Second}
-		p, _ := newFakePool(t, []Endpoint{
+		p, _ := newFakePool(t, []Server{
 			{Endpoint: "http://fast.test/v1", Concurrency: 4, PriceIn: 1, PriceOut: 2},
 			{Endpoint: "http://slow.test/v1", Concurrency: 8, Model: "m-instruct", PriceIn: 3},
 		}, fast, slow)
@@ -143,7 +143,7 @@ func TestPoolUsesWhatIsFree(t *testing.T) {
 func TestPoolDoesNotWaitForALimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limited, free := &fake{latency: time.Second}, &fake{latency: time.Second}
-		p, _ := newFakePool(t, []Endpoint{
+		p, _ := newFakePool(t, []Server{
 			{Endpoint: "http://limited.test/v1", Concurrency: 50, RequestsPerMinute: 2},
 			{Endpoint: "http://free.test/v1", Concurrency: 1},
 		}, limited, free)
@@ -163,8 +163,8 @@ func TestTokensPerMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, pooled := range []bool{false, true} {
 			s := &fake{latency: time.Second}
-			e := Endpoint{Endpoint: "http://a.test/v1", Concurrency: 64, TokensPerMinute: 9000}
-			p, _ := newFakePool(t, []Endpoint{e}, s)
+			e := Server{Endpoint: "http://a.test/v1", Concurrency: 64, TokensPerMinute: 9000}
+			p, _ := newFakePool(t, []Server{e}, s)
 			var c Client = p
 			if !pooled {
 				c = p.members[0].HTTP
@@ -219,7 +219,7 @@ func TestPoolLeavesOut(t *testing.T) {
 			return 200, `{"choices": [{"message"`
 		}}
 		good := &fake{latency: time.Second}
-		endpoints := []Endpoint{{Endpoint: "http://key.test/v1", Concurrency: 2}, {Endpoint: "http://html.test/v1", Concurrency: 2},
+		endpoints := []Server{{Endpoint: "http://key.test/v1", Concurrency: 2}, {Endpoint: "http://html.test/v1", Concurrency: 2},
 			{Endpoint: "http://good.test/v1", Concurrency: 2}}
 		p, notes := newFakePool(t, endpoints, wrongKey, html, good)
 		if answers, errs := all(p, 20, 20); len(errs) > 0 || len(answers) != 20 {
@@ -254,7 +254,7 @@ func TestPoolLeavesOut(t *testing.T) {
 
 func TestPoolEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, _ := newFakePool(t, []Endpoint{{Endpoint: "http://a.test/v1", Concurrency: 1}}, &fake{latency: time.Hour})
+		p, _ := newFakePool(t, []Server{{Endpoint: "http://a.test/v1", Concurrency: 1}}, &fake{latency: time.Hour})
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		var wg sync.WaitGroup
@@ -270,7 +270,7 @@ func TestPoolEndsWithItsContext(t *testing.T) {
 }
 
 func TestBadPool(t *testing.T) {
-	for want, endpoints := range map[string][]Endpoint{
+	for want, endpoints := range map[string][]Server{
 		"has no endpoint":    nil,
 		"given twice":        {{Endpoint: "http://a.test"}, {Endpoint: "http://a.test"}},
 		"not an address":     {{Endpoint: "a.test"}},
@@ -304,7 +304,7 @@ func TestSamples(t *testing.T) {
 	} {
 		s := &fake{}
 		s.serve = c.serve
-		p, _ := newFakePool(t, []Endpoint{{Endpoint: "http://a.test/v1", PriceIn: 1, PriceOut: 1}}, s)
+		p, _ := newFakePool(t, []Server{{Endpoint: "http://a.test/v1", PriceIn: 1, PriceOut: 1}}, s)
 		for i, want := range []int{c.got, c.next} {
 			got, err := p.Samples(context.Background(), Request{}, 3)
 			tokens, cost := 0, 0.0

@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -106,12 +107,10 @@ func (k *checker) models(ctx context.Context) {
 		_, err := synth.LoadPrompts(r.synthOptions().Prompts)
 		k.problem("synth.prompts", err)
 	}
-	if g := r.Models.Generator; r.Synth != nil && g.Endpoint != "" {
-		k.endpoint(ctx, g)
-	} else if r.Synth != nil {
-		const key = "models.generator.model"
-		if k.generator = k.look(ctx, key, g.Model, r.DType, false); k.generator != nil {
-			k.problem(key, k.generator.CheckChat())
+	if r.Synth != nil {
+		k.generator = k.writes(ctx, r.Models.Generator, "models.generator")
+		if r.Models.Judge.Model != "" {
+			k.writes(ctx, r.Models.Judge, "models.judge")
 		}
 	}
 	if r.Translate != nil {
@@ -131,30 +130,49 @@ func (k *checker) models(ctx context.Context) {
 	}
 }
 
-// endpoint asks the generator's endpoint for its models. If synth is finished, it
-// asks nothing.
-func (k *checker) endpoint(ctx context.Context, g Generator) {
-	c, err := llm.NewHTTP(llm.Options{BaseURL: g.Endpoint, Model: g.Model, KeyVariable: g.KeyVariable})
+// writes checks a model that writes texts. It returns what is known of one on this machine.
+func (k *checker) writes(ctx context.Context, g Generator, key string) *backend.Outline {
+	if servers := g.servers(); len(servers) > 0 {
+		for _, s := range servers {
+			s.Model = cmp.Or(s.Model, g.Model)
+			k.endpoint(ctx, s, key)
+		}
+		return nil
+	}
+	found := k.look(ctx, key+".model", g.Model, k.r.DType, false)
+	if found != nil {
+		k.problem(key+".model", found.CheckChat())
+	}
+	return found
+}
+
+// endpoint asks an endpoint for its models. If synth is finished, it asks nothing.
+func (k *checker) endpoint(ctx context.Context, s llm.Server, key string) {
+	at := key + ".endpoint"
+	if _, given := k.r.doc.lines[at]; !given {
+		at = key + ".endpoints"
+	}
+	c, err := llm.NewHTTP(llm.Options{BaseURL: s.Endpoint, Model: s.Model, KeyVariable: s.KeyVariable})
 	switch {
-	case err != nil && g.KeyVariable != "" && strings.Contains(err.Error(), g.KeyVariable):
-		k.problem("models.generator.key_variable", err)
+	case err != nil && s.KeyVariable != "" && strings.Contains(err.Error(), s.KeyVariable):
+		k.problem(key+".key_variable", err)
 		return
 	case err != nil:
-		k.problem("models.generator.endpoint", err)
+		k.problem(at, err)
 		return
 	case k.made(instructionsDir):
 		return
 	}
 	names, err := c.Models(ctx)
 	if err != nil {
-		k.problem("models.generator.endpoint", fmt.Errorf("%s does not answer, so that synth would fail: %w", g.Endpoint, err))
+		k.problem(at, fmt.Errorf("%s does not answer, so that synth would fail: %w", s.Endpoint, err))
 	}
-	if len(names) > 0 && !slices.Contains(names, g.Model) {
+	if len(names) > 0 && !slices.Contains(names, s.Model) {
 		hint := strings.Join(names[:min(len(names), 6)], ", ")
-		if near := nearest.Name(g.Model, names); near != "" {
+		if near := nearest.Name(s.Model, names); near != "" {
 			hint = "did you mean " + near + "?"
 		}
-		k.warn("models.generator.model", fmt.Errorf("the endpoint does not list %s among its %d models; %s", g.Model, len(names), hint))
+		k.warn(key+".model", fmt.Errorf("the endpoint does not list %s among its %d models; %s", s.Model, len(names), hint))
 	}
 }
 

@@ -106,15 +106,18 @@ func (r *Recipe) wikiOptions() wiki.Options {
 
 func (c *chain) synth(ctx context.Context, st stage) error {
 	o := c.r.synthOptions()
-	client, err := c.generator(&o)
+	models, err := c.synthModels(&o)
 	if err != nil {
 		return err
 	}
 	env := c.env(st.dir, map[string]string{"passages": c.passages})
-	env.Retry, o.Concurrency = c.Retry, c.r.Models.Generator.Concurrency
-	m, err := synth.Run(ctx, o, client, env)
+	env.Retry = c.Retry
+	m, err := synth.Run(ctx, o, models, env)
 	if err != nil {
 		return err
+	}
+	if text := synth.Money(m); text != "" {
+		c.Progress.Note("synth: " + text)
 	}
 	path, some := c.done(st.name, st.dir, m)
 	if some {
@@ -127,27 +130,46 @@ func (c *chain) synth(ctx context.Context, st stage) error {
 	return c.nothing(st.name, m, st.dir)
 }
 
-// synthOptions returns the options of the synth block with resolved paths.
+// synthOptions returns the options of the synth block with resolved paths, and what the
+// models decide.
 func (r *Recipe) synthOptions() synth.Options {
 	o := *r.Synth
-	o.Prompts = r.path(o.Prompts)
+	if !synth.IsBuiltIn(o.Prompts) {
+		o.Prompts = r.path(o.Prompts)
+	}
+	o.Judge = r.Models.Judge.Model
+	o.Concurrency = llm.Places(r.Models.Generator.servers(), r.Models.Generator.Concurrency)
 	return o
 }
 
-// generator returns the client that writes questions and answers. A local model is
-// loaded by its first request; the digest of its weights is set in the options.
-func (c *chain) generator(o *synth.Options) (llm.Client, error) {
-	g := c.r.Models.Generator
-	if g.Endpoint != "" {
-		return llm.NewHTTP(llm.Options{BaseURL: g.Endpoint, Model: g.Model, KeyVariable: g.KeyVariable, RequestsPerMinute: g.RPM,
-			Note: c.Progress.Note})
+// synthModels returns the clients that write questions and answers and that score them. A
+// local model is loaded by its first request; the digest of its weights is set in the
+// options.
+func (c *chain) synthModels(o *synth.Options) (m synth.Models, err error) {
+	generator, judge := c.r.Models.Generator, c.r.Models.Judge
+	if m.Generator, o.ModelDigest, err = c.client(generator); err != nil || judge.Model == "" {
+		return m, err
+	}
+	if !generator.remote() && !judge.remote() && c.r.model(generator.Model) == c.r.model(judge.Model) {
+		m.Judge, o.JudgeDigest = m.Generator, o.ModelDigest
+		return m, nil
+	}
+	m.Judge, o.JudgeDigest, err = c.client(judge)
+	return m, err
+}
+
+// client returns a client of a model here or behind endpoints, with the digest of the
+// weights of one that is here.
+func (c *chain) client(g Generator) (llm.Client, string, error) {
+	if servers := g.servers(); len(servers) > 0 {
+		p, err := llm.NewPool(g.Model, servers, llm.Options{Note: c.Progress.Note})
+		return p, "", err
 	}
 	dir := c.r.model(g.Model)
-	var err error
-	o.ModelDigest, err = c.Engine.Digest(dir)
+	digest, err := c.Engine.Digest(dir)
 	client := c.Engine.LazyChat(g.Model, dir)
 	c.owns(client)
-	return client, err
+	return client, digest, err
 }
 
 // convert converts the benchmarks, and adds the instructions from outside.

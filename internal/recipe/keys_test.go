@@ -126,6 +126,8 @@ func TestEveryKeyIsRead(t *testing.T) {
 // other returns a value of a type that differs from every default and passes the checks.
 func other(f field) any {
 	special := map[string]any{
+		"models.generator.endpoints": []any{map[string]any{"endpoint": "http://e.test/v1"}},
+		"models.judge.endpoints":     []any{map[string]any{"endpoint": "http://e.test/v1"}}, "synth.judge_threshold": 2.5,
 		"language": "fra_Latn", "dtype": "int8", "train.dtype": "int8", "train.schedule": "linear",
 		"synth.json": true, "synth.skip_checks": []string{"unknown_name"}, "translate.reject_flags": []string{"hit_max"},
 		"translate.from": "fra_Latn", "convert.*.benchmark": "boolq", "convert.*.split": "test", "convert.*.answer": "text",
@@ -187,8 +189,14 @@ func TestEveryKeyCounts(t *testing.T) {
 		switch key { // settings that need another one
 		case "synth.json":
 			changed["synth"].(map[string]any)["independent"] = true
-		case "models.generator.key_variable", "models.generator.requests_per_minute":
-			changed["models"].(map[string]any)["generator"].(map[string]any)["endpoint"] = "http://e.test"
+		case "models.generator.key_variable", "models.generator.requests_per_minute", "models.generator.tokens_per_minute",
+			"models.judge.key_variable", "models.judge.requests_per_minute", "models.judge.tokens_per_minute", "models.judge.endpoint",
+			"models.judge.endpoints":
+			m := changed["models"].(map[string]any)[parts[1]].(map[string]any)
+			if m["endpoints"] == nil {
+				m["endpoint"] = "http://e.test"
+			}
+			m["model"] = "another"
 		case "inputs.passages":
 			delete(changed, "wiki")
 		case "convert.*.language":

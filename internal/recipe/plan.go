@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"barka/internal/backend"
 	"barka/internal/dataset"
+	"barka/internal/llm"
 	"barka/internal/stage/synth"
 	"barka/internal/stage/train"
 	"barka/internal/stage/translate"
@@ -217,17 +219,37 @@ func (f *forecast) synth(st stage) {
 			"%d completion tokens, %d if an answer has %d",
 			f.passages.about(), e.Passages, e.Calls, e.PromptTokens, charsPerToken, e.MaxTokens, e.Calls*tokensPerCall, tokensPerCall)
 	}
-	g := f.r.Models.Generator
+	servers := f.r.Models.Generator.servers()
+	e.Price(servers, f.r.Models.Judge.servers())
+	if p.Work != "" {
+		p.Work += e.Extra()
+	}
 	switch {
-	case g.Endpoint != "":
+	case len(servers) > 0:
 		p.Elsewhere = true
-		if g.RPM > 0 {
-			p.Waits = float64(e.Calls) / float64(g.RPM) * 60
-		}
+		p.Waits = waits(servers, e)
 	case f.generator != nil:
 		f.generates(&p, e, o.MaxTokens)
 	}
 	f.add(p)
+}
+
+// waits returns the seconds that the endpoints' limits need for all requests and tokens; 0
+// if one of them has no limit.
+func waits(servers []llm.Server, e synth.Estimate) float64 {
+	perMinute := 0.0
+	tokens := float64(e.PromptTokens+int64(e.Calls)*tokensPerCall) / float64(max(e.Calls, 1))
+	for _, s := range servers {
+		rate := math.Inf(1)
+		if s.RequestsPerMinute > 0 {
+			rate = float64(s.RequestsPerMinute)
+		}
+		if s.TokensPerMinute > 0 {
+			rate = min(rate, float64(s.TokensPerMinute)/tokens)
+		}
+		perMinute += rate
+	}
+	return float64(e.Calls) / perMinute * 60
 }
 
 // synthEstimate counts calls and tokens for the existing passages, or for the
@@ -243,16 +265,7 @@ func (f *forecast) synthEstimate(o synth.Options) synth.Estimate {
 		}
 		return synth.Estimate{}
 	}
-	e := synth.Estimate{Passages: int(f.passages.rows)}
-	multi := 2 * o.Turns
-	if o.Independent {
-		multi = 1 + o.Turns
-	}
-	long := int(float64(e.Passages) * (1 - o.LongQuantile))
-	e.Calls = 2*(e.Passages-long) + multi*long
-	e.PromptTokens = int64(e.Calls) * (charsPerPassage + 500) / charsPerToken
-	e.MaxTokens = int64(e.Calls) * int64(o.MaxTokens)
-	return e
+	return synth.Expect(o, int(f.passages.rows), charsPerPassage)
 }
 
 // generates sets the effort of a generator on this machine. Every token is multiplied

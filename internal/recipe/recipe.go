@@ -13,6 +13,7 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/hub"
 	"barka/internal/lines"
+	"barka/internal/llm"
 	"barka/internal/stage/convert"
 	"barka/internal/stage/decontaminate"
 	"barka/internal/stage/filter"
@@ -53,18 +54,39 @@ type Recipe struct {
 // Models names the three models.
 type Models struct {
 	Generator  Generator `json:"generator"`
+	Judge      Generator `json:"judge"` // of synth's answers; without a model there is none
 	Translator string    `json:"translator"`
 	Base       string    `json:"base"`
 }
 
-// Generator is a model on this machine, or behind an endpoint.
+// Generator is a model on this machine, or behind one endpoint or several. The settings of
+// an endpoint in the list that are not given are the generator's.
 type Generator struct {
-	Model       string `json:"model"`
-	Endpoint    string `json:"endpoint"`
-	KeyVariable string `json:"key_variable"`
-	RPM         int    `json:"requests_per_minute"`
-	Concurrency int    `json:"concurrency"`
+	llm.Server
+	Endpoints []llm.Server `json:"endpoints"`
 }
+
+// servers returns the endpoints with all their settings, or none if the model runs here.
+func (g Generator) servers() []llm.Server {
+	own := g.Server
+	own.Model = "" // it is the name of the whole
+	if g.Endpoint != "" {
+		return []llm.Server{own}
+	}
+	var all []llm.Server
+	for _, e := range g.Endpoints {
+		e.KeyVariable = cmp.Or(e.KeyVariable, own.KeyVariable)
+		e.Concurrency = cmp.Or(e.Concurrency, own.Concurrency)
+		e.RequestsPerMinute = cmp.Or(e.RequestsPerMinute, own.RequestsPerMinute)
+		e.TokensPerMinute = cmp.Or(e.TokensPerMinute, own.TokensPerMinute)
+		e.PriceIn, e.PriceOut = cmp.Or(e.PriceIn, own.PriceIn), cmp.Or(e.PriceOut, own.PriceOut)
+		all = append(all, e)
+	}
+	return all
+}
+
+// remote reports whether the model runs behind endpoints.
+func (g Generator) remote() bool { return g.Endpoint != "" || len(g.Endpoints) > 0 }
 
 // Inputs names datasets that the stages take from outside.
 type Inputs struct {
@@ -196,7 +218,8 @@ func (d *document) read() (*Recipe, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Recipe{Seed: 42, Language: "arb_Arab", Merge: true, Models: Models{Generator: Generator{Concurrency: 8}}, doc: d}
+	eight := Generator{Server: llm.Server{Concurrency: 8}}
+	r := &Recipe{Seed: 42, Language: "arb_Arab", Merge: true, Models: Models{Generator: eight, Judge: eight}, doc: d}
 	r.defaults(d.values)
 	if err := json.Unmarshal(text, r); err != nil {
 		return nil, err
@@ -309,7 +332,9 @@ func (r *Recipe) LocalModels() []string {
 			names = append(names, r.model(name))
 		}
 	}
-	add(r.Synth != nil && r.Models.Generator.Endpoint == "", r.Models.Generator.Model)
+	for _, g := range []Generator{r.Models.Generator, r.Models.Judge} {
+		add(r.Synth != nil && !g.remote(), g.Model)
+	}
 	add(r.Translate != nil, r.Models.Translator)
 	add(r.Mix != nil || r.Train != nil || r.Eval != nil, r.Models.Base)
 	return names

@@ -120,7 +120,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"mix:\n", "", "add a mix block"},
 		{"{dump: x.xml}", "{}", "dump"},
 		{"{dump: x.xml}", "{dump: x.xml}\ninputs: {passages: p}", "line 5: inputs.passages has no effect beside a wiki block"},
-		{"{model: g}", "{model: g, key_variable: K}", "line 3: models.generator: key_variable and requests_per_minute are only for an endpoint"},
+		{"{model: g}", "{model: g, key_variable: K}", "line 3: models.generator: key_variable, requests_per_minute and tokens_per_minute are only for an endpoint"},
 		{"{rank: 8}", "{rank: 8, rank: 9}", "rank"},
 		{"{rank: 8}", "8", "line 8: train is 8, expected settings of its own"},
 		{"name: test", "name: [", "YAML"},
@@ -171,7 +171,7 @@ train:
 		t.Fatal("accepted")
 	}
 	for i, w := range []string{"mistakes", "line 2: dtype", `line 5: unknown key "models.tranlator"; did you mean translator?`,
-		"line 7: synth: turns is 99", "line 8: synth: temperature 0.8 and top_p 3",
+		"line 7: synth: turns is 99", "line 8: synth: temperature 0.5 and top_p 3",
 		`line 9: synth.temperature is "warm"`, "line 11: translate.to is not set here; set language", "line 12: " +
 			"translate: beam is 0", "line 15: train: rank is 0", "line 16: train: alpha is -1",
 		`line 17: unknown key "train.lrr"; did you mean lr?`} {

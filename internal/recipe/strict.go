@@ -18,6 +18,7 @@ import (
 // key that sets them. "" marks fields that are computed.
 var elsewhere = map[string]string{
 	"synth.model": "models.generator.model", "synth.model_digest": "", "synth.prompts_digest": "",
+	"synth.judge": "models.judge.model", "synth.judge_digest": "",
 	"translate.model": "models.translator", "translate.model_digest": "", "decontaminate.questions_digest": "", "translate.to": "language",
 }
 

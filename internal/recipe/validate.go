@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"barka/internal/llm"
 	"barka/internal/model"
 	"barka/internal/nearest"
 	"barka/internal/stage/decontaminate"
@@ -119,16 +120,45 @@ func (r *Recipe) check() {
 		}
 		d.add("language", "is %q, but NLLB has no script %s%s", r.Language, script, hint)
 	}
-	if g := r.Models.Generator; g.RPM < 0 || g.Concurrency < 1 {
-		d.say("models.generator", "models.generator: requests_per_minute is %d and concurrency %d, expected at least 0 "+
-			"(no limit) and 1", g.RPM, g.Concurrency)
-	}
+	r.Models.Generator.check(d, "models.generator")
+	r.Models.Judge.check(d, "models.judge")
 	if r.Eval != nil && r.Eval.MaxSamples < 0 {
 		d.add("eval.max_samples", "is %d, expected 0 (all) or more", r.Eval.MaxSamples)
 	}
 	if !r.misspelt() {
 		r.checkMissing()
 	}
+}
+
+// check adds the problems of a model that may run behind endpoints.
+func (g Generator) check(d *document, key string) {
+	if g.Concurrency < 1 {
+		d.say(key, "%s: concurrency is %d, expected at least 1", key, g.Concurrency)
+	}
+	if g.Endpoint != "" && len(g.Endpoints) > 0 {
+		d.say(key, "%s: has both endpoint and endpoints; give one of them", key)
+		return
+	}
+	servers := g.servers()
+	if len(servers) == 0 {
+		servers = []llm.Server{g.Server}
+	}
+	for _, s := range servers {
+		if s.RequestsPerMinute < 0 || s.TokensPerMinute < 0 || s.Concurrency < 1 || !(s.PriceIn >= 0 && s.PriceOut >= 0) {
+			d.say(key, "%s: requests_per_minute is %d, tokens_per_minute %d, concurrency %d, price_in %g and price_out %g, expected at "+
+				"least 0 (no limit, no price), and 1 for concurrency", key, s.RequestsPerMinute, s.TokensPerMinute, s.Concurrency, s.PriceIn, s.PriceOut)
+			return
+		}
+		if len(g.Endpoints) > 0 && s.Endpoint == "" {
+			d.say(key, "%s.endpoints: one of them has no endpoint, expected an address such as http://localhost:8000/v1", key)
+			return
+		}
+	}
+}
+
+// needless reports whether there are settings of an endpoint, but no endpoint.
+func (g Generator) needless() bool {
+	return !g.remote() && (g.KeyVariable != "" || g.RequestsPerMinute != 0 || g.TokensPerMinute != 0)
 }
 
 // scripts are the scripts of NLLB-200's languages.
@@ -157,9 +187,11 @@ func (r *Recipe) checkMissing() {
 		{r.Name == "", "", "name is missing"},
 		{r.Synth != nil && r.Wiki == nil && r.Inputs.Passages == "", "synth", "synth has no passages; add a wiki block, or inputs: passages"},
 		{r.Wiki != nil && r.Inputs.Passages != "", "inputs.passages", "inputs.passages has no effect beside a wiki block; leave one of them out"},
-		{r.Models.Generator.Endpoint == "" && (r.Models.Generator.KeyVariable != "" || r.Models.Generator.RPM != 0), "models.generator",
-			"models.generator: key_variable and requests_per_minute are only for an endpoint; leave them out, or " +
-				"add endpoint"},
+		{r.Models.Generator.needless(), "models.generator", "models.generator: key_variable, requests_per_minute and tokens_per_minute " +
+			"are only for an endpoint; leave them out, or add endpoint"},
+		{r.Models.Judge.needless(), "models.judge", "models.judge: key_variable, requests_per_minute and tokens_per_minute " +
+			"are only for an endpoint; leave them out, or add endpoint"},
+		{r.Models.Judge.Model == "" && r.Models.Judge.remote(), "models.judge", "models.judge: has an endpoint but no model; add model"},
 		{r.Synth != nil && r.Models.Generator.Model == "", "synth", "synth has no model; add models: generator: model"},
 		{r.Translate != nil && r.Models.Translator == "", "translate", "translate has no model; add models: translator"},
 		{(r.Train != nil || r.Eval != nil) && r.Models.Base == "", cmp.Or(r.given("train"), "eval"), "train and " +

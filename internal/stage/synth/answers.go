@@ -2,28 +2,29 @@ package synth
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"iter"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 
-	"barka/internal/badinput"
 	"barka/internal/dataset"
-	"barka/internal/durable"
 	"barka/internal/llm"
 )
 
 // Answer is an answer of the model, whether it passed the checks or not.
 type Answer struct {
-	Step             string `json:"step" parquet:"step"` // question/0, answer/0 … by turn; questions asks for all at once
-	Attempt          int32  `json:"attempt" parquet:"attempt"`
-	Text             string `json:"text" parquet:"text"`
-	FinishReason     string `json:"finish_reason" parquet:"finish_reason"`
-	PromptTokens     int32  `json:"prompt_tokens" parquet:"prompt_tokens"`
-	CompletionTokens int32  `json:"completion_tokens" parquet:"completion_tokens"`
+	Step             string  `json:"step" parquet:"step"` // question/0, answer/0, judge/0/0 … by turn; questions asks for all at once
+	Attempt          int32   `json:"attempt" parquet:"attempt"`
+	Text             string  `json:"text" parquet:"text"`
+	FinishReason     string  `json:"finish_reason" parquet:"finish_reason"`
+	PromptTokens     int32   `json:"prompt_tokens" parquet:"prompt_tokens"`
+	CompletionTokens int32   `json:"completion_tokens" parquet:"completion_tokens"`
+	Cost             float64 `json:"cost,omitempty" parquet:"cost"` // by the endpoint's prices
+}
+
+func newAnswer(step string, attempt int, r llm.Response) Answer {
+	return Answer{Step: step, Attempt: int32(attempt), Text: strings.ToValidUTF8(r.Text, "\ufffd"),
+		FinishReason: strings.ToValidUTF8(r.FinishReason, ""),
+		PromptTokens: int32(r.PromptTokens), CompletionTokens: int32(r.CompletionTokens), Cost: r.Cost}
 }
 
 // Rejected is a row of rejected/, before its reason: the passage, with what the
@@ -38,6 +39,8 @@ type Rejected struct {
 	Revision         int64    `json:"revision" parquet:"revision"`
 	Licence          string   `json:"licence" parquet:"licence"`
 	Chars            int32    `json:"chars" parquet:"chars"`
+	JudgeScore       float32  `json:"judge_score,omitempty" parquet:"judge_score"` // of the last answer that was judged
+	JudgeReason      string   `json:"judge_reason,omitempty" parquet:"judge_reason"`
 	Answers          []Answer `json:"answers" parquet:"answers,list"`
 	PromptTokens     int32    `json:"prompt_tokens" parquet:"prompt_tokens"`
 	CompletionTokens int32    `json:"completion_tokens" parquet:"completion_tokens"`
@@ -52,6 +55,7 @@ func newRejected(p dataset.Passage) Rejected {
 func (r *record) rejected() (row Rejected, err error) {
 	row = newRejected(r.passage)
 	row.PromptTokens, row.CompletionTokens = r.row.PromptTokens, r.row.CompletionTokens
+	row.JudgeScore, row.JudgeReason = float32(r.verdict.score), r.verdict.reason
 	row.Answers, err = r.w.answers(r.passage.ID)
 	return row, err
 }
@@ -88,7 +92,7 @@ func shortenedBy(text string) string {
 
 // call returns the answer to a request, the one of an earlier run if there is
 // one. Every answer is kept as it comes: it is paid for.
-func (r *record) call(ctx context.Context, step string, attempt int, req llm.Request) (a Answer, err error) {
+func (r *record) call(ctx context.Context, client llm.Client, step string, attempt int, req llm.Request) (a Answer, err error) {
 	key := callKey(r.passage.ID, step, attempt)
 	if ok, err := r.w.calls.Get(key, &a); ok || err != nil {
 		return a, err
@@ -96,13 +100,11 @@ func (r *record) call(ctx context.Context, step string, attempt int, req llm.Req
 	if err := ctx.Err(); err != nil {
 		return a, err
 	}
-	resp, err := r.w.client.Complete(ctx, req)
+	resp, err := client.Complete(ctx, req)
 	if err != nil {
 		return a, err
 	}
-	a = Answer{Step: step, Attempt: int32(attempt), Text: strings.ToValidUTF8(resp.Text, "\ufffd"),
-		FinishReason: strings.ToValidUTF8(resp.FinishReason, ""),
-		PromptTokens: int32(resp.PromptTokens), CompletionTokens: int32(resp.CompletionTokens)}
+	a = newAnswer(step, attempt, resp)
 	return a, r.w.calls.Put(key, a)
 }
 
@@ -110,11 +112,19 @@ func callKey(passage, step string, attempt int) string {
 	return fmt.Sprintf("%s/%s/%d", passage, step, attempt)
 }
 
-// answers are all answers about a passage, in the order of the calls.
+// answers are all answers about a passage, in the order of the calls, with the verdicts
+// about them.
 func (w *writer) answers(passage string) ([]Answer, error) {
+	samples := max(w.o.BestOf, 1)
 	steps := []string{"questions"}
 	for turn := range w.o.Turns {
-		steps = append(steps, fmt.Sprintf("question/%d", turn), fmt.Sprintf("answer/%d", turn))
+		steps = append(steps, fmt.Sprintf("question/%d", turn))
+		for i := range samples {
+			steps = append(steps, answerStep(turn, i))
+		}
+		for i := range samples {
+			steps = append(steps, judgeStep(turn, i))
+		}
 	}
 	var all []Answer
 	for _, step := range steps {
@@ -141,105 +151,4 @@ func (w *writer) keep(passage string, answers []Answer) error {
 		}
 	}
 	return nil
-}
-
-// rejectedRow is a row of rejected/ as it is read back.
-type rejectedRow struct {
-	ID      string   `json:"id" parquet:"id"`
-	Answers []Answer `json:"answers" parquet:"answers,list"`
-	Reason  string   `json:"reason" parquet:"reason"`
-	Detail  string   `json:"detail" parquet:"detail"`
-}
-
-// restore takes the results of the finished directory over, but for those of
-// records that failed; of these it takes the answers. Rows and rejected rows
-// are in the passages' order.
-func (w *writer) restore(ctx context.Context, run *durable.Run, env durable.Env) error {
-	if _, err := os.Stat(env.Out); errors.Is(err, os.ErrNotExist) {
-		return nil // replaced but for the last rename: the journals have everything
-	}
-	notes := map[string]Shortened{}
-	dir := filepath.Join(env.Out, shortenedDir)
-	there, err := badinput.Exists(dir)
-	if err != nil {
-		return err
-	}
-	if there {
-		for s, err := range dataset.Rows[Shortened](ctx, dir) {
-			if err != nil {
-				return err
-			}
-			notes[s.PassageID] = s
-		}
-	}
-	rows := newQueue(dataset.Rows[dataset.Instruction](ctx, env.Out))
-	defer rows.stop()
-	rejected := newQueue[rejectedRow](func(func(rejectedRow, error) bool) {})
-	dir = filepath.Join(env.Out, "rejected")
-	if there, err = badinput.Exists(dir); err != nil {
-		return err
-	}
-	if there {
-		rejected = newQueue(dataset.Rows[rejectedRow](ctx, dir))
-	}
-	defer rejected.stop()
-
-	earlier := func(p dataset.Passage) (e durable.Earlier[dataset.Instruction], err error) {
-		row, ok, err := rows.take(func(r dataset.Instruction) bool { return r.PassageID == p.ID })
-		if err != nil {
-			return e, err
-		}
-		if ok {
-			note := notes[p.ID]
-			if !strings.HasPrefix(note.Reason, failedPrefix) {
-				e.Rows = []dataset.Instruction{row}
-			}
-			return e, w.keep(p.ID, note.Answers)
-		}
-		why, ok, err := rejected.take(func(r rejectedRow) bool { return r.ID == p.ID })
-		if err != nil || !ok {
-			return e, err
-		}
-		if !strings.HasPrefix(why.Reason, failedPrefix) {
-			row := newRejected(p)
-			row.Answers = why.Answers
-			for _, a := range why.Answers {
-				row.PromptTokens += a.PromptTokens
-				row.CompletionTokens += a.CompletionTokens
-			}
-			e.Reject = &dataset.Reject{Reason: why.Reason, Detail: why.Detail, Row: row}
-		}
-		return e, w.keep(p.ID, why.Answers)
-	}
-	return durable.Restore(ctx, run, dataset.Rows[dataset.Passage](ctx, env.In["passages"]), passageID, earlier)
-}
-
-// queue reads rows one at a time, with a look at the next.
-type queue[T any] struct {
-	next func() (T, error, bool)
-	stop func()
-	head T
-	have bool
-}
-
-func newQueue[T any](rows iter.Seq2[T, error]) *queue[T] {
-	q := &queue[T]{}
-	q.next, q.stop = iter.Pull2(rows)
-	return q
-}
-
-// take returns the next row if it is the one that is looked for.
-func (q *queue[T]) take(is func(T) bool) (row T, ok bool, err error) {
-	if !q.have {
-		head, err, more := q.next()
-		if err != nil || !more {
-			return row, false, err
-		}
-		q.head, q.have = head, true
-	}
-	if !is(q.head) {
-		return row, false, nil
-	}
-	q.have = false
-	return q.head, true, nil
 }

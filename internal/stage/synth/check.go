@@ -16,6 +16,9 @@ const (
 	minGrounded = 0.5  // least share of an answer's content words that passage, title or question have
 	minEcho     = 0.7  // an answer with this share of the passage, word for word, repeats it
 	maxMessage  = 1000 // characters of a question
+	maxRepeated = 0.1  // largest share of an answer's sequences of gramWords words that repeat earlier ones
+	gramWords   = 4
+	echoWords   = 8 // an answer that has so many words in a row of the instruction repeats it
 )
 
 // text is a text of the model that is checked.
@@ -23,6 +26,7 @@ type text struct {
 	string
 	record   *record
 	question string // what an answer answers; "" if the text is a question
+	prompt   string // what was asked for, without passage and question
 	source   source // what an answer may say: passage, title, section and question
 }
 
@@ -55,11 +59,16 @@ var questionChecks = []check{
 		return n > 1 || joined.MatchString(t.string)
 	}},
 	{"text_after_question", func(t text) bool { return t.shape() == shapeQuestion && !ends.MatchString(t.string) }},
+	{"kind_question", func(t text) bool { return !t.record.drawn.kind.fits(t.string) }},
+	{"circular_question", func(t text) bool {
+		a, b, ok := compared(t.string)
+		return ok && a == b
+	}},
 	{"options_question", func(t text) bool { return t.shape() == shapeChoice && len(listedOptions(t.string)) < 3 }},
 	{"statement_question", func(t text) bool { return t.shape() == shapeStatement && strings.ContainsAny(t.string, questionMarks) }},
 	{"unrelated_question", func(t text) bool {
 		words := contentWords(t.string)
-		return t.english() && (len(words) == 0 || t.source.share(t.string) < minAsked)
+		return t.lexical() && (len(words) == 0 || t.source.share(t.string) < minAsked)
 	}},
 	{"repeated_question", func(t text) bool {
 		return slices.ContainsFunc(t.record.row.Messages, func(m chat.Message) bool {
@@ -81,11 +90,14 @@ var answerChecks = []check{
 	{"assistant_answer", func(t text) bool { return assistant.MatchString(t.string) }},
 	{"language_answer", otherScript},
 	{"option_answer", func(t text) bool { return t.shape() == shapeChoice && !namesOption(t.string, t.question) }},
-	{"verdict_answer", func(t text) bool { return t.shape() == shapeStatement && !verdict.MatchString(t.string) }},
+	{"verdict_answer", func(t text) bool { return t.shape() == shapeStatement && !trueFalse.MatchString(t.string) }},
 	{"echo_question", func(t text) bool {
 		return t.shape() == shapeQuestion && (same(t.string) == same(t.question) ||
-			t.english() && newSource(t.question).share(t.string) == 1)
+			t.lexical() && newSource(t.question).share(t.string) == 1)
 	}},
+	{"echo_prompt", func(t text) bool { return repeatsPrompt(t.string, t.prompt) || t.beginsWithHeading() }},
+	{"circular_answer", func(t text) bool { return circular(t.string) }},
+	{"repeated_answer", func(t text) bool { return repeated(t.string) > maxRepeated }},
 	{"echo_passage", func(t text) bool {
 		passage := same(t.record.passage.Text)
 		return len(t.string) > 200 && float64(len(same(t.string))) > minEcho*float64(len(passage)) &&
@@ -93,10 +105,10 @@ var answerChecks = []check{
 	}},
 	{"unknown_number", func(t text) bool { return t.source.unknownNumber(t.string) != "" }},
 	{"unknown_name", func(t text) bool {
-		return t.english() && t.source.unknownName(t.string) != ""
+		return t.lexical() && t.source.unknownName(t.string) != ""
 	}},
 	{"ungrounded_answer", func(t text) bool {
-		return t.english() && t.source.share(t.string) < minGrounded
+		return t.lexical() && t.source.share(t.string) < minGrounded
 	}},
 }
 
@@ -108,15 +120,20 @@ func Checks() (names []string) {
 	return names
 }
 
-func (r *record) checkQuestion(raw string) (string, string) { return r.check(raw, "", questionChecks) }
-
-func (r *record) checkAnswer(question string) func(string) (string, string) {
-	return func(raw string) (string, string) { return r.check(raw, question, answerChecks) }
+func (r *record) checkQuestion(raw string) (string, string) {
+	return r.check(text{string: clean(raw), record: r, source: r.source}, questionChecks)
 }
 
-// check returns the cleaned text, or the first reason against it.
-func (r *record) check(raw, question string, checks []check) (cleaned, reason string) {
-	t := text{clean(raw), r, question, newSource(r.passage.Title, r.passage.Section, r.passage.Text, question)}
+func (r *record) checkAnswer(d data) checker {
+	instruction := d.Answer + " " + d.Length
+	source := r.source.with(d.Question)
+	return func(raw string) (string, string) {
+		return r.check(text{clean(raw), r, d.Question, instruction, source}, answerChecks)
+	}
+}
+
+// check returns the text, or the first reason against it.
+func (r *record) check(t text, checks []check) (cleaned, reason string) {
 	for _, c := range checks {
 		if !slices.Contains(r.w.o.SkipChecks, c.name) && c.fails(t) {
 			return "", c.name
@@ -127,8 +144,8 @@ func (r *record) check(raw, question string, checks []check) (cleaned, reason st
 
 func (t text) shape() string { return t.record.drawn.kind.Shape }
 
-// english reports whether word lists and stems apply.
-func (t text) english() bool { return t.record.w.prompts.Language == "eng_Latn" }
+// lexical reports whether word lists and stems apply.
+func (t text) lexical() bool { return lexical(t.record.w.prompts.Language) }
 
 func broken(t text) bool { return strings.ContainsRune(t.string, '\ufffd') }
 
@@ -141,13 +158,13 @@ func otherScript(t text) bool {
 func same(s string) string { return strings.Join(strings.FieldsFunc(fold(s), notWord), " ") }
 
 // option finds an option of a question with a choice.
-var option = regexp.MustCompile(`(?m)^\s*(?:[-*]\s*)?\(?([A-Fa-f])[).:]\s*(\S.*?)\s*$`)
+var option = regexp.MustCompile(`(?m)^\s*(?:[-*]\s*)?\(?([A-Fa-f]|[أابجدهو]ـ?)[).:]\s*(\S.*?)\s*$`)
 
 // listedOptions returns the options of a question by their letters, or nil if two are the same.
 func listedOptions(s string) map[string]string {
 	found, texts := map[string]string{}, map[string]bool{}
 	for _, m := range option.FindAllStringSubmatch(s, -1) {
-		letter, words := strings.ToUpper(m[1]), same(m[2])
+		letter, words := fold(m[1]), same(m[2])
 		if found[letter] != "" || texts[words] || words == "" {
 			return nil
 		}
@@ -163,6 +180,6 @@ func namesOption(answer, question string) bool {
 	if m == nil {
 		return false
 	}
-	words := listedOptions(question)[strings.ToUpper(m[1])]
+	words := listedOptions(question)[fold(m[1])]
 	return words != "" && strings.HasPrefix(same(m[2]+" "+rest), words)
 }

@@ -47,9 +47,17 @@ func checked(t *testing.T, shape string, skip ...string) *record {
 	}
 	o := Defaults()
 	o.MinAnswerWords, o.SkipChecks = 5, skip
-	return &record{w: &writer{o: o, prompts: prompts}, passage: algiers, drawn: drawn{kind: &Kind{Shape: shape}},
-		row: dataset.Instruction{Messages: []chat.Message{{Role: "user", Content: "What is the Casbah?"}}}}
+	kind := &Kind{Name: "k", Shape: shape, Ask: "Ask.", Matches: `\b(?:where|what|why|how|which|\d)\b|capital`}
+	if err := kind.prepare(); err != nil {
+		t.Fatal(err)
+	}
+	return &record{w: &writer{o: o, prompts: prompts}, passage: algiers, source: newSource(algiers.Title, algiers.Section, algiers.Text),
+		drawn: drawn{kind: kind},
+		row:   dataset.Instruction{Messages: []chat.Message{{Role: "user", Content: "What is the Casbah?"}}}}
 }
+
+// told is the instruction about an answer.
+const told = "Describe the city in two sentences and name its oldest quarters, one after the other."
 
 const choice = "Which city is the capital of Algeria?\nA) Oran\nB) Algiers\nC) Tunis\nD) Bab El Oued"
 
@@ -69,6 +77,8 @@ func TestChecks(t *testing.T) {
 		"language_question":   {"", "أين تقع مدينة الجزائر Algiers؟", ""},
 		"several_questions":   {"", "Where does Algiers lie, and why was it founded?", ""},
 		"text_after_question": {"", "Where does Algiers lie? On the coast.", ""},
+		"kind_question":       {"", "Did merchants found Algiers?", ""},
+		"circular_question":   {"", "What is the difference between the Casbah and the Casbah?", ""},
 		"options_question":    {shapeChoice, "Which city is the capital of Algeria?\nA) Algiers\nB) Algiers\nC) Casbah", ""},
 		"statement_question":  {shapeStatement, "Is Algiers the capital of Algeria?", ""},
 		"unrelated_question":  {"", "How do neural networks learn languages?", ""},
@@ -86,9 +96,13 @@ func TestChecks(t *testing.T) {
 		"option_answer":    {shapeChoice, choice, "B) Casbah, the capital of Algeria."},
 		"verdict_answer":   {shapeStatement, "Algiers is the capital.", "Algiers is the capital of Algeria."},
 		"echo_question":    {"", where, "Where does Algiers lie? Algiers does lie."},
-		"echo_passage":     {"", where, algiers.Text},
-		"unknown_number":   {"", where, "It lies on the Mediterranean coast since 1830."},
-		"unknown_name":     {"", where, "It lies on the coast near Constantine, a city of merchants."},
+		"echo_prompt":      {"", where, "Algiers lies there. Describe the city in two sentences and name its oldest quarters."},
+		"circular_answer":  {"", where, "Algiers is a city of Algiers. The Mediterranean coast is the Mediterranean coast, where Algiers lies."},
+		"repeated_answer": {"", where,
+			"It lies on the Mediterranean coast of Algeria. It lies on the Mediterranean coast of Algeria, as it does."},
+		"echo_passage":   {"", where, algiers.Text},
+		"unknown_number": {"", where, "It lies on the Mediterranean coast since 1830."},
+		"unknown_name":   {"", where, "It lies on the coast near Constantine, a city of merchants."},
 		"ungrounded_answer": {"", where,
 			"It leverages innovative strategies that synergise coastal stakeholders across multinational frameworks."},
 	}
@@ -102,7 +116,7 @@ func TestChecks(t *testing.T) {
 		judge := func(r *record) string {
 			_, reason := r.checkQuestion(c.question)
 			if c.answer != "" {
-				_, reason = r.checkAnswer(c.question)(c.answer)
+				_, reason = r.checkAnswer(data{Question: c.question, Answer: told})(c.answer)
 			}
 			return reason
 		}
@@ -133,7 +147,7 @@ func TestGoodTexts(t *testing.T) {
 		if q, reason := r.checkQuestion(c.question); reason != "" || q != c.question {
 			t.Errorf("%q fails by %q: %q", c.question, reason, q)
 		}
-		if a, reason := r.checkAnswer(c.question)(c.answer); reason != "" || a != cmp.Or(c.cleaned, c.answer) {
+		if a, reason := r.checkAnswer(data{Question: c.question, Answer: told})(c.answer); reason != "" || a != cmp.Or(c.cleaned, c.answer) {
 			t.Errorf("%q fails by %q: %q", c.answer, reason, a)
 		}
 	}
@@ -169,7 +183,7 @@ func TestDegenerate(t *testing.T) {
 
 // TestUnfinishedThought: a thought without an end has no text behind it.
 func TestUnfinishedThought(t *testing.T) {
-	_, reason := checked(t, shapeQuestion).checkAnswer("Where?")("<think>It lies on the coast of Algeria, I think")
+	_, reason := checked(t, shapeQuestion).checkAnswer(data{Question: "Where?"})("<think>It lies on the coast of Algeria, I think")
 	if reason != "empty_answer" {
 		t.Errorf("reason %q", reason)
 	}
@@ -196,7 +210,7 @@ kinds: [{name: where, ask: Ask where.}]
 complaints: {short_answer: It is too short.}
 `})
 		at := testEnv(t, testfiles.JSONLines(t, algiers))
-		m, err := Run(context.Background(), o, s, at)
+		m, err := Run(context.Background(), o, Models{Generator: s}, at)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -228,7 +242,7 @@ func TestRepairIsBounded(t *testing.T) {
 	o.LongChars, o.Attempts, o.Repair = 1<<20, 2, 2
 	o.Prompts = promptDir(t, map[string]string{kindsFile: "kinds: [{name: a, ask: b}]\ncomplaints: {no_question_mark: It is none.}\n"})
 	at := testEnv(t, testfiles.JSONLines(t, algiers))
-	m, err := Run(context.Background(), o, s, at)
+	m, err := Run(context.Background(), o, Models{Generator: s}, at)
 	if err != nil || m.Counts["rejected_no_question_mark"] != 1 || len(s.calls) != 6 {
 		t.Fatalf("%v: %v, %d calls", err, m.Counts, len(s.calls))
 	}

@@ -26,7 +26,8 @@ import (
 // It counts the answers to each request.
 type endpoint struct {
 	*httptest.Server
-	fault func(w http.ResponseWriter, call asked) bool
+	fault  func(w http.ResponseWriter, call asked) bool
+	answer func(call asked) llm.Response // nil: polite
 
 	mu       sync.Mutex
 	tries    map[int64]int
@@ -69,6 +70,9 @@ func (e *endpoint) serve(w http.ResponseWriter, r *http.Request) {
 	e.answered[body.Seed]++
 	e.mu.Unlock()
 	a, _ := polite(0, call.Request)
+	if e.answer != nil {
+		a = e.answer(call)
+	}
 	json.NewEncoder(w).Encode(map[string]any{
 		"choices": []any{map[string]any{"message": map[string]string{"role": "assistant", "content": a.Text},
 			"finish_reason": a.FinishReason}},
@@ -137,7 +141,7 @@ func options() Options {
 
 func run(t *testing.T, o Options, e *endpoint, env durable.Env) *dataset.Manifest {
 	t.Helper()
-	m, err := Run(context.Background(), o, e.client(t), env)
+	m, err := Run(context.Background(), o, Models{Generator: e.client(t)}, env)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -263,7 +267,7 @@ func TestRetryIsInterrupted(t *testing.T) {
 		return false
 	}
 	at.Retry = true
-	if _, err := Run(ctx, options(), e.client(t), at); !errors.Is(err, context.Canceled) {
+	if _, err := Run(ctx, options(), Models{Generator: e.client(t)}, at); !errors.Is(err, context.Canceled) {
 		t.Fatalf("error %v, want that it was cancelled", err)
 	}
 	if now := testfiles.Tree(t, at.Out); fmt.Sprint(now) != fmt.Sprint(before) {
@@ -291,7 +295,7 @@ func TestTooManyFailures(t *testing.T) {
 	}
 	o := withConcurrency(options(), 1)
 	o.MaxFailuresInARow = 7
-	_, err := Run(context.Background(), o, e.client(t), at)
+	_, err := Run(context.Background(), o, Models{Generator: e.client(t)}, at)
 	var many *durable.TooManyFailures
 	if !errors.As(err, &many) || many.InARow != 7 || !strings.Contains(err.Error(), "content_filter") ||
 		!strings.Contains(err.Error(), "--max-failures-in-a-row") {
@@ -316,7 +320,7 @@ func TestTooManyFailures(t *testing.T) {
 	}
 	at = testEnv(t, path)
 	o.MaxFailureShare = 0.1
-	if _, err = Run(context.Background(), o, e.client(t), at); !errors.As(err, &many) || many.InARow != 0 ||
+	if _, err = Run(context.Background(), o, Models{Generator: e.client(t)}, at); !errors.As(err, &many) || many.InARow != 0 ||
 		!strings.Contains(err.Error(), "--retry-rejected") {
 		t.Fatalf("error %v", err)
 	}
@@ -331,7 +335,7 @@ func TestErrorsOfAllRequests(t *testing.T) {
 	for _, code := range []int{401, 402, 403, 404} {
 		e := newEndpoint(t, func(w http.ResponseWriter, c asked) bool { return status(code, "no")(w) })
 		at := testEnv(t, testfiles.JSONLines(t, about(12)...))
-		if _, err := Run(context.Background(), withConcurrency(options(), 1), e.client(t), at); err == nil || len(e.tries) != 1 {
+		if _, err := Run(context.Background(), withConcurrency(options(), 1), Models{Generator: e.client(t)}, at); err == nil || len(e.tries) != 1 {
 			t.Errorf("%d: %v after %d requests", code, err, len(e.tries))
 		}
 	}
@@ -342,7 +346,7 @@ func TestErrorsOfAllRequests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Run(context.Background(), options(), c, testEnv(t, testfiles.JSONLines(t, about(12)...))); err == nil ||
+	if _, err := Run(context.Background(), options(), Models{Generator: c}, testEnv(t, testfiles.JSONLines(t, about(12)...))); err == nil ||
 		!strings.Contains(err.Error(), "refuses connections") || time.Since(start) > 5*time.Second {
 		t.Errorf("%v after %v", err, time.Since(start))
 	}
@@ -368,7 +372,7 @@ func TestAnswersOfUnfinishedConversations(t *testing.T) {
 			}
 			return false
 		}
-		_, err := Run(ctx, withConcurrency(options(), 3), e.client(t), at)
+		_, err := Run(ctx, withConcurrency(options(), 3), Models{Generator: e.client(t)}, at)
 		cancel()
 		if err == nil {
 			break
@@ -405,7 +409,7 @@ func TestShortenedConversations(t *testing.T) {
 		o := options()
 		o.MinTurns, o.Independent = c.minTurns, c.independent
 		at := testEnv(t, testfiles.JSONLines(t, passage(1, 60)))
-		m, err := Run(context.Background(), o, s, at)
+		m, err := Run(context.Background(), o, Models{Generator: s}, at)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -446,7 +450,7 @@ func TestWrongKindOfRows(t *testing.T) {
 		if err := os.WriteFile(rows, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Run(context.Background(), options(), &scripted{answer: polite}, testEnv(t, rows)); err == nil ||
+		if _, err := Run(context.Background(), options(), Models{Generator: &scripted{answer: polite}}, testEnv(t, rows)); err == nil ||
 			!strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", text, err)
 		}

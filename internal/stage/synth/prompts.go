@@ -2,6 +2,7 @@ package synth
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -13,6 +14,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"text/template"
@@ -25,6 +27,15 @@ import (
 
 //go:embed prompts
 var shipped embed.FS
+
+// DefaultPrompts is the name of the set that is used if none is named.
+const DefaultPrompts = "english"
+
+// BuiltIn returns the names of the sets of prompts that the program has.
+func BuiltIn() []string { return []string{DefaultPrompts, "arabic"} }
+
+// IsBuiltIn reports whether a name is that of such a set and not of a directory.
+func IsBuiltIn(name string) bool { return name == "" || slices.Contains(BuiltIn(), name) }
 
 // The templates that a set of prompts has. A set without kindsFile asks for every record in
 // the same words.
@@ -39,12 +50,14 @@ const (
 	// repairPrompt complains about a text. A set without it, or without the complaint, asks
 	// afresh instead.
 	repairPrompt = "repair.txt"
+	// judgePrompt asks a judge for a score. A set without it cannot be used with one.
+	judgePrompt = "judge.txt"
 )
 
 var promptFiles = []string{questionPrompt, answerPrompt, followupPrompt, followupAnswerPrompt, questionsTags, questionsJSON}
 
 // optionalFiles may be left out of a set.
-var optionalFiles = []string{kindsFile, repairPrompt}
+var optionalFiles = []string{kindsFile, repairPrompt, judgePrompt}
 
 func allFiles() []string { return append(slices.Clone(promptFiles), optionalFiles...) }
 
@@ -69,12 +82,20 @@ type Kind struct {
 	// choice (options, of which the answer names one), statement (answered by true or false)
 	// or task (an instruction to do something with the text that the message shows).
 	Shape string `json:"shape"`
+	// Matches is a regular expression that the message must match to be of this kind.
+	Matches string `json:"matches"`
 	// Fixed kinds have neither a form nor a length.
 	Fixed bool `json:"fixed"`
 	// MinAnswerWords replaces the option of that name if it is positive.
 	MinAnswerWords int `json:"min_answer_words"`
 
 	messages []*template.Template
+	matches  *regexp.Regexp
+}
+
+// fits reports whether a message is of the kind.
+func (k *Kind) fits(message string) bool {
+	return k.matches == nil || k.matches.MatchString(message) || k.matches.MatchString(fold(message))
 }
 
 // Shapes of a kind.
@@ -104,24 +125,29 @@ type Prompts struct {
 	templates *template.Template
 }
 
-// LoadPrompts reads the set of prompts in a directory, or the shipped one for "". Every
-// template is tried, so that a mistake is found before anything is paid for.
-func LoadPrompts(dir string) (*Prompts, error) {
-	if dir == "" {
-		sub, err := fs.Sub(shipped, "prompts")
+// LoadPrompts reads a built-in set of prompts, or the one in a directory; "" names
+// DefaultPrompts. Every template is tried, so that a mistake is found before anything is
+// paid for.
+func LoadPrompts(name string) (*Prompts, error) {
+	if IsBuiltIn(name) {
+		name = cmp.Or(name, DefaultPrompts)
+		sub, err := fs.Sub(shipped, path.Join("prompts", name))
 		if err != nil {
 			return nil, err
 		}
-		return loadPrompts(sub, "the shipped prompts")
+		return loadPrompts(sub, "the built-in prompts "+name)
 	}
-	info, err := os.Stat(dir)
+	info, err := os.Stat(name)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, badinput.Errorf("synth: prompts: %s is neither a directory nor a built-in set%s (%s)", name,
+			suggestion(name, BuiltIn()), strings.Join(BuiltIn(), ", "))
 	case err != nil:
 		return nil, fmt.Errorf("synth: prompts: %w", badinput.Wrap(err))
 	case !info.IsDir():
-		return nil, badinput.Errorf("synth: prompts: %s is a file, expected a directory with %s", dir, strings.Join(promptFiles, ", "))
+		return nil, badinput.Errorf("synth: prompts: %s is a file, expected a directory with %s", name, strings.Join(promptFiles, ", "))
 	}
-	return loadPrompts(os.DirFS(dir), dir)
+	return loadPrompts(os.DirFS(name), name)
 }
 
 func loadPrompts(dir fs.FS, name string) (*Prompts, error) {
@@ -217,6 +243,12 @@ func (k *Kind) prepare() error {
 		return fmt.Errorf("has neither ask nor messages, so there is nothing to ask")
 	case k.MinAnswerWords < 0:
 		return fmt.Errorf("min_answer_words is %d, expected 0 (the option of that name) or more", k.MinAnswerWords)
+	}
+	if k.Matches != "" {
+		var err error
+		if k.matches, err = regexp.Compile("(?i)" + k.Matches); err != nil {
+			return fmt.Errorf("matches: %w", err)
+		}
 	}
 	for _, m := range k.Messages {
 		t, err := template.New(k.Name).Parse(m)

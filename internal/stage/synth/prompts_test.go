@@ -18,12 +18,12 @@ import (
 func promptDir(t *testing.T, replace map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
-	files, err := fs.ReadDir(shipped, "prompts")
+	files, err := fs.ReadDir(shipped, "prompts/english")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range files {
-		text, err := shipped.ReadFile("prompts/" + f.Name())
+		text, err := shipped.ReadFile("prompts/english/" + f.Name())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +93,7 @@ kinds:
 	at := testEnv(t, testfiles.JSONLines(t, passage(1, 10)))
 	o := plain()
 	o.Prompts, o.LongChars = dir, 1<<20
-	m, err := Run(context.Background(), o, s, at)
+	m, err := Run(context.Background(), o, Models{Generator: s}, at)
 	if err != nil || m.Counts["out"] != 1 || m.Counts["kind_short"] != 1 || len(s.calls) != 1 {
 		t.Fatalf("%v, %d calls, %v", err, len(s.calls), m)
 	}
@@ -127,7 +127,7 @@ func TestArabicPrompts(t *testing.T) {
 	p := dataset.Passage{ID: "p1", Title: "القهوة", Licence: "CC BY-SA 4.0",
 		Text: "نشأت القهوة في اليمن، ثم انتقلت إلى مصر والشام، ومنها إلى سائر بلاد العالم. وانتشرت لأن الصوفية شربوها في الليل."}
 	at := testEnv(t, testfiles.JSONLines(t, p))
-	m, err := Run(context.Background(), o, s, at)
+	m, err := Run(context.Background(), o, Models{Generator: s}, at)
 	if err != nil || m.Counts["out"] != 1 {
 		t.Fatalf("%v: %v", err, m)
 	}
@@ -144,11 +144,11 @@ func TestArabicPrompts(t *testing.T) {
 func TestPromptsAreIdentity(t *testing.T) {
 	at := testEnv(t, testfiles.JSONLines(t, passage(1, 10)))
 	o := plain()
-	if _, err := Run(context.Background(), o, &scripted{answer: polite}, at); err != nil {
+	if _, err := Run(context.Background(), o, Models{Generator: &scripted{answer: polite}}, at); err != nil {
 		t.Fatal(err)
 	}
 	s := &scripted{answer: polite}
-	moved := promptDir(t, map[string]string{kindsFile: "", repairPrompt: ""})
+	moved := promptDir(t, map[string]string{kindsFile: "", repairPrompt: "", judgePrompt: ""})
 	for _, f := range promptFiles {
 		text, err := os.ReadFile(filepath.Join(o.Prompts, f))
 		if err != nil {
@@ -157,11 +157,11 @@ func TestPromptsAreIdentity(t *testing.T) {
 		write(t, filepath.Join(moved, f), string(text))
 	}
 	o.Prompts = moved
-	if _, err := Run(context.Background(), o, s, at); err != nil || len(s.calls) != 0 {
+	if _, err := Run(context.Background(), o, Models{Generator: s}, at); err != nil || len(s.calls) != 0 {
 		t.Errorf("the same prompts in another directory: %v, %d calls", err, len(s.calls))
 	}
 	write(t, filepath.Join(moved, answerPrompt), "Answer: {{.Question}}")
-	if _, err := Run(context.Background(), o, s, at); err == nil || !strings.Contains(err.Error(), "prompts_digest") {
+	if _, err := Run(context.Background(), o, Models{Generator: s}, at); err == nil || !strings.Contains(err.Error(), "prompts_digest") {
 		t.Errorf("other prompts: %v", err)
 	}
 }

@@ -21,9 +21,8 @@ import (
 
 // version changes when the same options would give another output.
 const (
-	version = 4
-	changed = "prompts are files; kinds of questions, forms and lengths are drawn for each record; questions and " +
-		"answers pass more checks"
+	version = 5
+	changed = "questions must be of the kind that was drawn; answers that repeat themselves or the prompt are rejected"
 )
 
 // Options are everything that changes what synth writes.
@@ -64,6 +63,18 @@ type Options struct {
 	SkipChecks []string `json:"skip_checks,omitempty"`
 	// MinAnswerWords is the shortest answer kept.
 	MinAnswerWords int `json:"min_answer_words"`
+	// Judge is the name of the model that scores answers, and JudgeDigest identifies its
+	// weights, if they are available; "" is no judge.
+	Judge       string `json:"judge,omitempty"`
+	JudgeDigest string `json:"judge_digest,omitempty"`
+	// JudgeThreshold is the least score that is kept, from 1 to 5.
+	JudgeThreshold float64 `json:"judge_threshold,omitempty"`
+	// BestOf is how many answers are asked for at first, of which the best is kept.
+	BestOf int `json:"best_of,omitempty"`
+	// Pairs writes pairs/: kept answers beside worse ones, for DPO. PairMargin is the least
+	// difference of their scores if neither failed a check.
+	Pairs      bool    `json:"pairs,omitempty"`
+	PairMargin float64 `json:"pair_margin,omitempty"`
 	// MinTurns is how many turns a conversation must have to be kept when the
 	// next turn fails.
 	MinTurns int `json:"min_turns"`
@@ -79,11 +90,37 @@ type Options struct {
 	Concurrency int `json:"-"`
 }
 
-// Defaults are the settings of the BARKA models.
+// Defaults are the settings of the BARKA models, but for the temperature: theirs was 0.8, at
+// which a small model loses a third of the rows to the checks (docs/data.md).
 func Defaults() Options {
-	return Options{Dataset: "wiki", LongQuantile: 0.75, Turns: 3, Temperature: 0.8, TopP: 0.95, MaxTokens: 512,
+	return Options{Dataset: "wiki", LongQuantile: 0.75, Turns: 3, Temperature: 0.5, TopP: 0.95, MaxTokens: 512,
 		Attempts: 3, Repair: 1, MinAnswerWords: 10,
-		MinTurns: 2, MaxFailuresInARow: 20, MaxFailureShare: 0.2, Concurrency: 8}
+		JudgeThreshold: 4, BestOf: 1, PairMargin: 2, MinTurns: 2, MaxFailuresInARow: 20, MaxFailureShare: 0.2, Concurrency: 8}
+}
+
+// maxBestOf is the largest n that endpoints accept.
+const maxBestOf = 128
+
+// Models are what a run asks. Judge may be nil.
+type Models struct{ Generator, Judge llm.Client }
+
+// recorded returns the options that belong to the dataset's identity.
+func (o Options) recorded(models Models, prompts *Prompts) Options {
+	o.Model, o.PromptsDigest, o.Prompts = models.Generator.Name(), prompts.Digest(), ""
+	o.MaxFailuresInARow, o.MaxFailureShare = 0, 0
+	if o.BestOf == 1 {
+		o.BestOf = 0
+	}
+	o.Judge = ""
+	if models.Judge != nil {
+		o.Judge = models.Judge.Name()
+	} else {
+		o.JudgeThreshold, o.JudgeDigest = 0, ""
+	}
+	if !o.Pairs || models.Judge == nil {
+		o.PairMargin = 0
+	}
+	return o
 }
 
 // Validate reports the first setting that makes no sense.
@@ -104,6 +141,13 @@ func (o Options) Validate() error {
 		return badinput.Errorf("synth: max_tokens %d and attempts %d must be positive", o.MaxTokens, o.Attempts)
 	case o.Repair < 0 || o.Repair > 10:
 		return badinput.Errorf("synth: repair is %d, expected 0 to 10", o.Repair)
+	case !(o.JudgeThreshold >= minScore && o.JudgeThreshold <= maxScore):
+		return badinput.Errorf("synth: judge_threshold is %g, expected a score from %d to %d", o.JudgeThreshold, minScore, maxScore)
+	case o.BestOf < 1 || o.BestOf > maxBestOf:
+		return badinput.Errorf("synth: best_of is %d, expected 1 to %d", o.BestOf, maxBestOf)
+	case !(o.PairMargin > 0 && o.PairMargin <= maxScore-minScore):
+		return badinput.Errorf("synth: pair_margin is %g, expected a difference of scores, above 0 and up to %d",
+			o.PairMargin, maxScore-minScore)
 	case o.MinTurns < 1:
 		return badinput.Errorf("synth: min_turns is %d, expected 1 or more", o.MinTurns)
 	case o.MaxFailuresInARow < 0:
@@ -120,63 +164,6 @@ func (o Options) Validate() error {
 		}
 	}
 	return nil
-}
-
-// Estimate is what a run will ask of the model.
-type Estimate struct {
-	Passages     int   `json:"passages"`
-	Long         int   `json:"long"`
-	Threshold    int   `json:"threshold_chars"`
-	Calls        int   `json:"calls"`
-	PromptTokens int64 `json:"prompt_tokens"` // at four characters a token
-	MaxTokens    int64 `json:"max_completion_tokens"`
-}
-
-// Cost is the price of it all, at most, by the prices of a million tokens.
-func (e Estimate) Cost(prompt, completion float64) float64 {
-	return (float64(e.PromptTokens)*prompt + float64(e.MaxTokens)*completion) / 1e6
-}
-
-// Plan reads the passages and says what a run with the seed will ask of the
-// model if no text has to be asked for twice.
-func Plan(ctx context.Context, o Options, seed int64, passages string) (Estimate, error) {
-	if err := o.Validate(); err != nil {
-		return Estimate{}, err
-	}
-	prompts, err := LoadPrompts(o.Prompts)
-	if err != nil {
-		return Estimate{}, err
-	}
-	if err := checkPassages(passages); err != nil {
-		return Estimate{}, err
-	}
-	var all []int     // characters
-	var singles []int // calls for a single question
-	for p, err := range dataset.Rows[dataset.Passage](ctx, passages) {
-		if err != nil {
-			return Estimate{}, err
-		}
-		calls := 2
-		if d := prompts.draw(drawSeed(seed, p.ID, 0), false); d.writesMessage() {
-			calls = 1
-		}
-		all, singles = append(all, chars(p)), append(singles, calls)
-	}
-	e := Estimate{Passages: len(all), Threshold: threshold(o, all)}
-	for i, n := range all {
-		calls := singles[i]
-		if n >= e.Threshold {
-			e.Long++
-			calls = 2 * o.Turns
-			if o.Independent {
-				calls = 1 + o.Turns
-			}
-		}
-		e.Calls += calls
-		e.PromptTokens += int64(calls * (n + 500) / 4)
-		e.MaxTokens += int64(calls * o.MaxTokens)
-	}
-	return e, nil
 }
 
 func lengths(ctx context.Context, path string) ([]int, error) {
@@ -212,7 +199,7 @@ func threshold(o Options, lengths []int) int {
 // Run writes the instructions of the passages in env.In["passages"]. A passage
 // whose request fails is rejected, with what the endpoint said; env.Retry asks
 // again about such passages, also of a finished directory.
-func Run(ctx context.Context, o Options, client llm.Client, env durable.Env) (*dataset.Manifest, error) {
+func Run(ctx context.Context, o Options, models Models, env durable.Env) (*dataset.Manifest, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
@@ -220,18 +207,18 @@ func Run(ctx context.Context, o Options, client llm.Client, env durable.Env) (*d
 	if err != nil {
 		return nil, err
 	}
-	o.Model, o.PromptsDigest = client.Name(), prompts.Digest()
+	if err := checkJudge(models, prompts); err != nil {
+		return nil, err
+	}
 	if err := checkPassages(env.In["passages"]); err != nil {
 		return nil, err
 	}
-	recorded := o
-	recorded.MaxFailuresInARow, recorded.MaxFailureShare, recorded.Prompts = 0, 0, ""
-	id := durable.Identity{Stage: "synth", Version: version, Changed: changed, Options: recorded}
+	id := durable.Identity{Stage: "synth", Version: version, Changed: changed, Options: o.recorded(models, prompts)}
 	ran := false
 	m, err := durable.ExecuteAgain(ctx, env, id, func(m *dataset.Manifest) bool { return Failed(m) > 0 },
 		func(run *durable.Run) (durable.Final, error) {
 			ran = true
-			return o.write(ctx, client, prompts, run, env)
+			return o.write(ctx, models, prompts, run, env)
 		})
 	if err != nil {
 		return nil, err
@@ -243,14 +230,15 @@ func Run(ctx context.Context, o Options, client llm.Client, env durable.Env) (*d
 }
 
 // write writes the instructions of a run.
-func (o Options) write(ctx context.Context, client llm.Client, prompts *Prompts, run *durable.Run, env durable.Env) (
+func (o Options) write(ctx context.Context, models Models, prompts *Prompts, run *durable.Run, env durable.Env) (
 	final durable.Final, err error) {
 	path := env.In["passages"]
 	all, err := lengths(ctx, path)
 	if err != nil {
 		return final, err
 	}
-	w := &writer{o: o, client: client, prompts: prompts, seed: env.Seed, long: threshold(o, all), calls: run.Journal()}
+	w := &writer{o: o, client: models.Generator, judge: models.Judge, prompts: prompts, seed: env.Seed,
+		long: threshold(o, all), calls: run.Journal()}
 	if run.Reopened() {
 		if err := w.restore(ctx, run, env); err != nil {
 			return final, err
@@ -308,29 +296,32 @@ func checkPassages(path string) error {
 	return err
 }
 
-// totals counts the rows for the manifest and writes down the answers that
-// shortened conversations leave out.
+// totals counts the rows for the manifest, and writes down pairs, what was spent, and the
+// answers that shortened conversations leave out.
 func (w *writer) totals(run *durable.Run) (durable.Final, error) {
 	f := durable.Final{Counts: map[string]int64{"single": 0, "multi": 0}, Tokens: map[string]int64{"prompt": 0, "completion": 0}}
+	l := &ledger{run: run, final: &f, judged: w.judge != nil}
 	var notes *durable.Writer[Shortened]
+	var pairs *durable.Writer[Pair]
 	for r, err := range durable.Outputs[dataset.Instruction](run) {
 		if err != nil {
 			return f, err
 		}
-		kind := "single"
-		if strings.HasSuffix(r.Dataset, "-multi") {
-			kind = "multi"
+		countRow(f.Counts, r)
+		spent, err := w.spent(r.PassageID)
+		if err != nil {
+			return f, err
 		}
-		f.Counts[kind]++
-		if r.Repaired > 0 {
-			f.Counts["repaired"]++
-			f.Counts["repaired_texts"] += int64(r.Repaired)
+		if err := l.add(spent.of(r), true); err != nil {
+			return f, err
 		}
-		for _, k := range strings.Fields(r.Kind) {
-			f.Counts["kind_"+k]++
+		n, err := w.writePairs(run, &pairs, r.PassageID)
+		if err != nil {
+			return f, err
 		}
-		f.Tokens["prompt"] += int64(r.PromptTokens)
-		f.Tokens["completion"] += int64(r.CompletionTokens)
+		if w.o.Pairs {
+			f.Counts["pairs"] += n
+		}
 		if r.Shortened == "" {
 			continue
 		}
@@ -354,8 +345,27 @@ func (w *writer) totals(run *durable.Run) (durable.Final, error) {
 		if err != nil {
 			return f, err
 		}
-		f.Tokens["rejected_prompt"] += int64(r.PromptTokens)
-		f.Tokens["rejected_completion"] += int64(r.CompletionTokens)
+		spent := total(r.Answers)
+		spent.PassageID = r.ID
+		if err := l.add(spent, false); err != nil {
+			return f, err
+		}
 	}
 	return f, nil
+}
+
+// countRow counts a row.
+func countRow(counts map[string]int64, r dataset.Instruction) {
+	kind := "single"
+	if strings.HasSuffix(r.Dataset, "-multi") {
+		kind = "multi"
+	}
+	counts[kind]++
+	if r.Repaired > 0 {
+		counts["repaired"]++
+		counts["repaired_texts"] += int64(r.Repaired)
+	}
+	for _, k := range strings.Fields(r.Kind) {
+		counts["kind_"+k]++
+	}
 }

@@ -70,7 +70,7 @@ func passage(i, words int) dataset.Passage {
 		Text: strings.TrimSpace(strings.Repeat("coffee ", words)), URL: "https://x.test/Coffee", Licence: "CC BY-SA 4.0"}
 }
 
-func testEnv(t *testing.T, passages string) durable.Env {
+func testEnv(t testing.TB, passages string) durable.Env {
 	t.Helper()
 	return durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"passages": passages}, Seed: 7,
 		Progress: progress.Silent}
@@ -91,7 +91,7 @@ func read(t *testing.T, dir string) []dataset.Instruction {
 func TestShortPassagesOneTurnLongOnesThree(t *testing.T) {
 	s := &scripted{answer: polite}
 	at := testEnv(t, testfiles.JSONLines(t, passage(1, 10), passage(2, 20), passage(3, 30), passage(4, 400)))
-	m, err := Run(context.Background(), plain(), s, at)
+	m, err := Run(context.Background(), plain(), Models{Generator: s}, at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestFollowUpsKnowTheConversation(t *testing.T) {
 	s := &scripted{answer: polite}
 	o := plain()
 	o.LongChars = 1
-	if _, err := Run(context.Background(), o, s, testEnv(t, testfiles.JSONLines(t, passage(1, 10)))); err != nil {
+	if _, err := Run(context.Background(), o, Models{Generator: s}, testEnv(t, testfiles.JSONLines(t, passage(1, 10)))); err != nil {
 		t.Fatal(err)
 	}
 	if len(s.calls) != 6 {
@@ -158,7 +158,7 @@ func TestIndependentQuestionsInEveryForm(t *testing.T) {
 			o := plain()
 			o.LongChars, o.Independent, o.JSON = 1, true, asJSON
 			at := testEnv(t, testfiles.JSONLines(t, passage(1, 10)))
-			if _, err := Run(context.Background(), o, s, at); err != nil {
+			if _, err := Run(context.Background(), o, Models{Generator: s}, at); err != nil {
 				t.Fatal(err)
 			}
 			rows := read(t, at.Out)
@@ -202,7 +202,7 @@ func TestBadTexts(t *testing.T) {
 		at := testEnv(t, testfiles.JSONLines(t, passage(1, 10), dataset.Passage{ID: "blank", Text: " "}))
 		o := plain()
 		o.LongChars = 1 << 20
-		m, err := Run(context.Background(), o, s, at)
+		m, err := Run(context.Background(), o, Models{Generator: s}, at)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -229,7 +229,7 @@ func TestSecondAttemptIsKept(t *testing.T) {
 	at := testEnv(t, testfiles.JSONLines(t, passage(1, 10)))
 	o := withConcurrency(plain(), 1)
 	o.LongChars = 1 << 20
-	m, err := Run(context.Background(), o, s, at)
+	m, err := Run(context.Background(), o, Models{Generator: s}, at)
 	if err != nil || m.Counts["out"] != 1 || m.Tokens["prompt"] != 30 {
 		t.Errorf("%v, counts %v, tokens %v: the first attempt's tokens count too", err, m.Counts, m.Tokens)
 	}
@@ -239,7 +239,7 @@ func TestPassageTooLongIsRejected(t *testing.T) {
 	s := &scripted{answer: func(int, llm.Request) (llm.Response, error) {
 		return llm.Response{}, &llm.TooLong{Tokens: 9000, Limit: 8192}
 	}}
-	m, err := Run(context.Background(), plain(), s, testEnv(t, testfiles.JSONLines(t, passage(1, 10))))
+	m, err := Run(context.Background(), plain(), Models{Generator: s}, testEnv(t, testfiles.JSONLines(t, passage(1, 10))))
 	if err != nil || m.Counts["rejected_passage_too_long"] != 1 {
 		t.Errorf("%v, %v", err, m)
 	}
@@ -258,7 +258,7 @@ func TestNothingIsPaidForTwice(t *testing.T) {
 	o.LongChars = 1 << 20
 
 	whole := testEnv(t, path)
-	if _, err := Run(context.Background(), o, &scripted{answer: polite}, whole); err != nil {
+	if _, err := Run(context.Background(), o, Models{Generator: &scripted{answer: polite}}, whole); err != nil {
 		t.Fatal(err)
 	}
 
@@ -274,15 +274,15 @@ func TestNothingIsPaidForTwice(t *testing.T) {
 			return polite(n, r)
 		}}
 	}
-	if _, err := Run(context.Background(), o, answer(6, func() error { return dead }), broken); !errors.Is(err, dead) {
+	if _, err := Run(context.Background(), o, Models{Generator: answer(6, func() error { return dead })}, broken); !errors.Is(err, dead) {
 		t.Fatalf("error %v, want that of the endpoint", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancelling := answer(8, func() error { cancel(); return ctx.Err() })
-	if _, err := Run(ctx, o, cancelling, broken); !errors.Is(err, context.Canceled) {
+	if _, err := Run(ctx, o, Models{Generator: cancelling}, broken); !errors.Is(err, context.Canceled) {
 		t.Fatalf("error %v, want that it was cancelled", err)
 	}
-	if _, err := Run(context.Background(), o, answer(-1, nil), broken); err != nil {
+	if _, err := Run(context.Background(), o, Models{Generator: answer(-1, nil)}, broken); err != nil {
 		t.Fatal(err)
 	}
 	for seed, n := range asked {
@@ -295,11 +295,11 @@ func TestNothingIsPaidForTwice(t *testing.T) {
 		t.Errorf("the continued run has other rows:\n%v\n%v", a, b)
 	}
 	again := &scripted{answer: polite}
-	if _, err := Run(context.Background(), o, again, broken); err != nil || len(again.calls) != 0 {
+	if _, err := Run(context.Background(), o, Models{Generator: again}, broken); err != nil || len(again.calls) != 0 {
 		t.Errorf("a finished run made %d calls, %v", len(again.calls), err)
 	}
 	o.Temperature = 0.1
-	if _, err := Run(context.Background(), o, again, broken); err == nil || !strings.Contains(err.Error(), "temperature") {
+	if _, err := Run(context.Background(), o, Models{Generator: again}, broken); err == nil || !strings.Contains(err.Error(), "temperature") {
 		t.Errorf("error %v, want one that names the temperature", err)
 	}
 }
@@ -313,7 +313,7 @@ func TestWorkersDoNotChangeRows(t *testing.T) {
 	var first []dataset.Instruction
 	for _, workers := range []int{1, 8} {
 		at := testEnv(t, path)
-		if _, err := Run(context.Background(), withConcurrency(plain(), workers), &scripted{answer: polite}, at); err != nil {
+		if _, err := Run(context.Background(), withConcurrency(plain(), workers), Models{Generator: &scripted{answer: polite}}, at); err != nil {
 			t.Fatal(err)
 		}
 		rows := read(t, at.Out)

@@ -4,9 +4,11 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 
+	"barka/internal/nearest"
 	"barka/internal/prose"
 )
 
@@ -15,13 +17,17 @@ import (
 type source struct {
 	words   map[string]bool // stems of content words
 	numbers map[string]bool
+	more    *source
 }
 
 func newSource(texts ...string) source {
-	s := source{map[string]bool{}, map[string]bool{}}
+	s := source{map[string]bool{}, map[string]bool{}, nil}
 	for _, t := range texts {
 		for _, w := range contentWords(t) {
 			s.words[w] = true
+			if bare := withoutProclitic(w); bare != "" {
+				s.words[bare] = true
+			}
 		}
 		for _, w := range strings.FieldsFunc(fold(t), notWord) {
 			if n, ok := spelled[w]; ok {
@@ -35,12 +41,29 @@ func newSource(texts ...string) source {
 	return s
 }
 
+// with returns the source with another text.
+func (s source) with(text string) source {
+	more := newSource(text)
+	more.more = &s
+	return more
+}
+
+// has reports whether the source has a stem.
+func (s source) has(stem string) bool {
+	if s.words[stem] || s.words[withoutProclitic(stem)] {
+		return true
+	}
+	return s.more != nil && s.more.has(stem)
+}
+
+func (s source) hasNumber(n string) bool { return s.numbers[n] || s.more != nil && s.more.hasNumber(n) }
+
 // share returns the share of a text's content words that the source has; 1 if it has none.
 func (s source) share(text string) float64 {
 	words := contentWords(text)
 	known := 0
 	for _, w := range words {
-		if s.words[w] {
+		if s.has(w) {
 			known++
 		}
 	}
@@ -53,29 +76,53 @@ func (s source) share(text string) float64 {
 // unknownNumber returns a number of the text that the source lacks, or "".
 func (s source) unknownNumber(text string) string {
 	for _, n := range numbers(listNumber.ReplaceAllString(text, "")) {
-		if !s.numbers[n] {
+		if !s.hasNumber(n) {
 			return n
 		}
 	}
 	return ""
 }
 
-// unknownName returns a capitalised word inside a sentence that the source lacks, or "".
+// unknownName returns a capitalised word inside a sentence that the source lacks, or one
+// that begins a sentence as its subject, or "".
 func (s source) unknownName(text string) string {
 	for _, m := range name.FindAllStringSubmatch(text, -1) {
 		for _, w := range strings.FieldsFunc(m[1], notWord) {
-			first, folded := []rune(w)[0], fold(w)
-			if unicode.IsUpper(first) && len([]rune(w)) > 2 && !stopWords[folded] && !s.words[stem(folded)] {
+			if unicode.IsUpper([]rune(w)[0]) && s.lacks(w) {
 				return w
 			}
+		}
+	}
+	for _, m := range subject.FindAllStringSubmatch(text, -1) {
+		if s.lacks(m[1]) && !s.hasVariant(m[1]) {
+			return m[1]
 		}
 	}
 	return ""
 }
 
+func (s source) lacks(word string) bool {
+	folded := fold(word)
+	return len([]rune(word)) > 2 && !stopWords[folded] && !s.has(stem(folded))
+}
+
+// hasVariant reports whether the source has a word that differs in one letter, as spellings
+// do, or of which this is another form.
+func (s source) hasVariant(word string) bool {
+	w := stem(fold(word))
+	for known := range s.words {
+		if nearest.Within(w, known, 1) || len(w) > 5 && len(known) > 5 && w[:5] == known[:5] {
+			return true
+		}
+	}
+	return s.more != nil && s.more.hasVariant(word)
+}
+
 var (
 	// name finds words that stand behind a word or a comma, so that a capital is no sentence's.
-	name       = regexp.MustCompile(`[\pL\pN,;)] +["“'(]?(\p{Lu}[\pL\pM'’-]*)`)
+	name = regexp.MustCompile(`[\pL\pN,;)] +["“'(]?(\p{Lu}[\pL\pM'’-]*)`)
+	// subject finds a single word that begins a sentence and is followed by its verb.
+	subject    = regexp.MustCompile(`(?:^|[.!?]\s+|\n)(\p{Lu}[\pL'’-]+) (?:is|was|has|had|did|became|wrote|said|argued|founded|invented|discovered)\b`)
 	number     = regexp.MustCompile(`\p{Nd}+(?:[.,٫٬]\p{Nd}+)*`)
 	listNumber = regexp.MustCompile(`(?m)^\s*[-*(]*\p{Nd}{1,2}[.):]`)
 	possessive = regexp.MustCompile(`['’]s?(?:\P{L}|$)`)
@@ -95,9 +142,12 @@ func numbers(text string) (all []string) {
 	return all
 }
 
-// spelled has the numbers that English writes as words.
+// spelled has the numbers that English and Arabic write as words, folded.
 var spelled = map[string]string{"one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7",
-	"eight": "8", "nine": "9", "ten": "10", "eleven": "11", "twelve": "12", "hundred": "100", "thousand": "1000"}
+	"eight": "8", "nine": "9", "ten": "10", "eleven": "11", "twelve": "12", "hundred": "100", "thousand": "1000",
+	"واحد": "1", "واحده": "1", "اثنان": "2", "اثنين": "2", "اثنتان": "2", "اثنتين": "2", "ثلاث": "3", "ثلاثه": "3", "اربع": "4",
+	"اربعه": "4", "خمس": "5", "خمسه": "5", "ست": "6", "سته": "6", "سبع": "7", "سبعه": "7", "ثمان": "8", "ثماني": "8", "ثمانيه": "8",
+	"تسع": "9", "تسعه": "9", "عشر": "10", "عشره": "10", "مئه": "100", "مائه": "100", "الف": "1000"}
 
 // contentWords returns the stems of the words that carry meaning.
 func contentWords(text string) (words []string) {
@@ -111,11 +161,17 @@ func contentWords(text string) (words []string) {
 
 func notWord(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsMark(r) }
 
-// fold returns a text in lower case without accents.
+// fold returns a text in lower case without accents. In Arabic it drops vowel signs, the
+// hamza on its seat and the tatweel, and writes ي for ى and ه for ة, as many writers do.
 func fold(text string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.Is(unicode.Mn, r) {
+		switch {
+		case unicode.Is(unicode.Mn, r), r == 'ـ':
 			return -1
+		case r == 'ى':
+			return 'ي'
+		case r == 'ة':
+			return 'ه'
 		}
 		return r
 	}, norm.NFKD.String(strings.ToLower(text)))
@@ -126,8 +182,12 @@ var endings = []string{"isation", "ization", "ements", "ations", "ities", "ation
 	"ions", "able", "ible", "ally", "ical", "ied", "ies", "ing", "ity", "ion", "ers", "ian", "ive", "ous", "ed", "er", "es",
 	"ly", "al", "ic", "an", "s", "e", "y"}
 
-// stem takes one ending off an English word that leaves at least four letters.
+// stem takes one ending off an English word that leaves at least four letters, or the
+// article and an ending off an Arabic word.
 func stem(word string) string {
+	if r, _ := utf8.DecodeRuneInString(word); unicode.Is(unicode.Arabic, r) {
+		return stemArabic(word)
+	}
 	for _, e := range endings {
 		if s, ok := strings.CutSuffix(word, e); ok && len(s) >= 4 {
 			return s
@@ -152,6 +212,9 @@ var stopWords = func() map[string]bool {
 		what when where whether which while who whom whose why will with within without word would yes yet you your answer
 		answers`) {
 		m[w] = true
+	}
+	for w := range strings.FieldsSeq(arabicStopWords) {
+		m[fold(w)] = true
 	}
 	return m
 }()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"barka/internal/chat"
@@ -16,6 +17,7 @@ import (
 type writer struct {
 	o       Options
 	client  llm.Client
+	judge   llm.Client // nil: there is none
 	prompts *Prompts
 	seed    int64
 	long    int
@@ -26,15 +28,22 @@ type writer struct {
 type record struct {
 	w       *writer
 	passage dataset.Passage
-	drawn   drawn // of the turn
+	source  source // of the passage
+	drawn   drawn  // of the turn
 	row     dataset.Instruction
+
+	failed  []candidate // answers of the turn that failed a check
+	verdict verdict     // the last one
+	chosen  candidate   // the turn's best answer and a worse one, for a pair
+	worse   *candidate
+	pairs   []Pair
 }
 
 func (w *writer) write(ctx context.Context, p dataset.Passage) ([]dataset.Instruction, error) {
 	if strings.TrimSpace(p.Text) == "" || p.ID == "" {
 		return nil, &dataset.Reject{Reason: "empty_passage", Row: newRejected(p)}
 	}
-	r := &record{w: w, passage: p}
+	r := &record{w: w, passage: p, source: newSource(p.Title, p.Section, p.Text)}
 	kind, form, turns := "single", dataset.FormQuestion, 1
 	if chars(p) >= w.long {
 		kind, form, turns = "multi", dataset.FormConversation, w.o.Turns
@@ -52,20 +61,42 @@ func (w *writer) write(ctx context.Context, p dataset.Passage) ([]dataset.Instru
 		err = r.conversation(ctx, turns)
 	}
 	var why *dataset.Reject
-	if err == nil || !errors.As(err, &why) {
-		return []dataset.Instruction{r.row}, err
-	}
-	if why.Row, err = r.rejected(); err != nil {
+	if err != nil && !errors.As(err, &why) {
 		return nil, err
 	}
-	if kept := len(r.row.Messages) / 2; kept >= min(w.o.MinTurns, turns) {
+	if err := r.count(); err != nil {
+		return nil, err
+	}
+	if why != nil {
+		if why.Row, err = r.rejected(); err != nil {
+			return nil, err
+		}
+		kept := len(r.row.Messages) / 2
+		if kept < min(w.o.MinTurns, turns) {
+			return nil, why
+		}
 		r.row.Shortened = shortened(kept, turns, why)
 		if !why.Failed {
 			why = nil
 		}
-		return []dataset.Instruction{r.row}, rejectOrNil(why)
 	}
-	return nil, why
+	if len(r.pairs) > 0 {
+		if err := w.calls.Put(pairsKey(p.ID), r.pairs); err != nil {
+			return nil, err
+		}
+	}
+	return []dataset.Instruction{r.row}, rejectOrNil(why)
+}
+
+// count sets the tokens of the row: those of all answers about the passage.
+func (r *record) count() error {
+	answers, err := r.w.answers(r.passage.ID)
+	if err != nil {
+		return err
+	}
+	spent := total(answers)
+	r.row.PromptTokens, r.row.CompletionTokens = spent.PromptTokens, spent.CompletionTokens
+	return nil
 }
 
 // rejectOrNil is why as an error, without an interface around nil.
@@ -86,11 +117,11 @@ func (r *record) conversation(ctx context.Context, turns int) error {
 		r.drawn = r.w.prompts.draw(drawSeed(r.w.seed, r.passage.ID, turn), turns > 1)
 		d := r.data()
 		if !r.drawn.writesMessage() {
-			q, err := r.ask(ctx, fmt.Sprintf("question/%d", turn), question, d, r.checkQuestion)
+			q, err := r.ask(ctx, fmt.Sprintf("question/%d", turn), question, d, 1, r.checkQuestion)
 			if err != nil {
 				return err
 			}
-			d.Question = q
+			d.Question = q[0]
 		}
 		message, err := r.drawn.render(d)
 		if err != nil {
@@ -105,7 +136,7 @@ func (r *record) conversation(ctx context.Context, turns int) error {
 		} else {
 			d.Question = message
 		}
-		a, err := r.ask(ctx, fmt.Sprintf("answer/%d", turn), answer, d, r.checkAnswer(d.Question))
+		a, err := r.answer(ctx, turn, answer, d)
 		if err != nil {
 			return err
 		}
@@ -137,7 +168,7 @@ func (d drawn) render(values data) (string, error) {
 func (r *record) independent(ctx context.Context, turns int) error {
 	r.drawn = drawn{kind: &Kind{Shape: shapeQuestion}}
 	var questions []string
-	_, err := r.ask(ctx, "questions", r.w.o.questionsPrompt(), r.data(), func(text string) (string, string) {
+	_, err := r.ask(ctx, "questions", r.w.o.questionsPrompt(), r.data(), 1, func(text string) (string, string) {
 		questions = parseQuestions(text)
 		if len(questions) != turns {
 			return "", "parse_questions"
@@ -163,7 +194,7 @@ func (r *record) independent(ctx context.Context, turns int) error {
 	for i, q := range questions {
 		d := r.data()
 		d.Question = q
-		a, err := r.ask(ctx, fmt.Sprintf("answer/%d", i), answerPrompt, d, r.checkAnswer(q))
+		a, err := r.answer(ctx, i, answerPrompt, d)
 		var why *dataset.Reject
 		switch {
 		case err == nil:
@@ -185,6 +216,10 @@ func (r *record) add(question, answer string) {
 	if r.drawn.kind.Shape == shapeTask {
 		r.row.Form = dataset.FormInstruction // the message shows the text, and may name it
 	}
+	if r.w.judge != nil && (len(r.row.Messages) == 0 || float32(r.verdict.score) < r.row.JudgeScore) {
+		r.row.Judge, r.row.JudgeScore, r.row.JudgeReason = r.w.judge.Name(), float32(r.verdict.score), r.verdict.reason
+	}
+	r.pair(question)
 	r.row.Messages = append(r.row.Messages, chat.Message{Role: "user", Content: question}, chat.Message{Role: "assistant", Content: answer})
 }
 
@@ -195,6 +230,7 @@ type data struct {
 	Turns                                  int
 	Kind, Form, Answer, Length             string // what was drawn, as sentences
 	Complaint                              string // about a text that is asked for again
+	Response                               string // the answer that is judged
 }
 
 func (r *record) data() data {
@@ -217,58 +253,121 @@ func (r *record) data() data {
 	return d
 }
 
-// ask gets a text that passes check; check returns the cleaned text or a reason against it.
-// A text that fails is asked for again with the complaint, and after that afresh with another
-// seed.
-func (r *record) ask(ctx context.Context, step, prompt string, d data, check func(string) (text, reason string)) (string, error) {
+// ask gets texts that pass check, which returns the cleaned text or a reason against it: of
+// n samples all that pass, or else one. A text that fails is then asked for again with the
+// complaint, and after that afresh with another seed.
+func (r *record) ask(ctx context.Context, step, prompt string, d data, n int, check checker) ([]string, error) {
 	var b strings.Builder
 	if err := r.w.prompts.templates.ExecuteTemplate(&b, prompt, d); err != nil {
-		return "", err
+		return nil, err
 	}
-	var schema map[string]any
+	q := asking{r: r, step: step, prompt: strings.TrimSpace(b.String()), d: d, check: check}
 	if prompt == questionsJSON {
-		schema = questionsSchema(r.w.o.Turns)
+		q.schema = questionsSchema(r.w.o.Turns)
 	}
+	r.failed = nil
+	if n > 1 {
+		if passed, err := q.samples(ctx, n); err != nil || len(passed) > 0 {
+			return passed, err
+		}
+	}
+	text, err := q.text(ctx)
+	return []string{text}, err
+}
+
+// checker returns a text as it is kept, or the reason against it.
+type checker func(raw string) (text, reason string)
+
+// asking is a text that is asked for.
+type asking struct {
+	r            *record
+	step, prompt string
+	d            data
+	schema       map[string]any
+	check        checker
+}
+
+func (q *asking) request(step string, call int, messages []chat.Message) llm.Request {
+	o := q.r.w.o
+	return llm.Request{
+		Messages: messages, Temperature: o.Temperature, TopP: o.TopP, MaxTokens: o.MaxTokens, JSONSchema: q.schema,
+		Seed: dataset.RecordSeed(q.r.w.seed, q.r.passage.ID, fmt.Sprintf("synth/%s/%d", step, call)),
+	}
+}
+
+func (q *asking) conversation() []chat.Message {
+	return []chat.Message{{Role: "user", Content: q.prompt}}
+}
+
+// examine checks an answer, and remembers one that fails.
+func (q *asking) examine(a Answer) (text, reason string) {
+	if a.FinishReason != llm.FinishStop {
+		return "", "finish_" + code(a.FinishReason)
+	}
+	if text, reason = q.check(a.Text); reason != "" {
+		q.r.failed = append(q.r.failed, candidate{text: clean(a.Text), failed: reason})
+	}
+	return text, reason
+}
+
+// samples returns those of n answers to the same prompt that pass the checks, without
+// repetitions.
+func (q *asking) samples(ctx context.Context, n int) (passed []string, err error) {
+	step := func(i int) string {
+		if i == 0 {
+			return q.step
+		}
+		return fmt.Sprintf("%s/%d", q.step, i)
+	}
+	if err := q.r.sample(ctx, step, n, q.request(q.step, 0, q.conversation())); err != nil {
+		return nil, refused(q.step, err)
+	}
+	for i := range n {
+		a, err := q.r.call(ctx, q.r.w.client, step(i), 0, q.request(step(i), 0, q.conversation()))
+		if err != nil {
+			return nil, refused(q.step, err)
+		}
+		if text, reason := q.examine(a); reason == "" && !slices.Contains(passed, text) {
+			passed = append(passed, text)
+			q.r.row.FinishReason = a.FinishReason
+		}
+	}
+	return passed, nil
+}
+
+// text returns the first text that passes the checks.
+func (q *asking) text(ctx context.Context) (string, error) {
+	o, r := q.r.w.o, q.r
 	reason, calls := "", 0
-	for range r.w.o.Attempts {
-		messages := []chat.Message{{Role: "user", Content: strings.TrimSpace(b.String())}}
+	for range o.Attempts {
+		messages := q.conversation()
 		for repair := 0; ; repair++ {
-			answer, err := r.call(ctx, step, calls, llm.Request{
-				Messages: messages, Temperature: r.w.o.Temperature, TopP: r.w.o.TopP, MaxTokens: r.w.o.MaxTokens,
-				Seed:       dataset.RecordSeed(r.w.seed, r.passage.ID, fmt.Sprintf("synth/%s/%d", step, calls)),
-				JSONSchema: schema,
-			})
+			a, err := r.call(ctx, r.w.client, q.step, calls, q.request(q.step, calls, messages))
 			if err != nil {
-				return "", refused(step, err)
+				return "", refused(q.step, err)
 			}
 			calls++
-			r.row.PromptTokens += answer.PromptTokens
-			r.row.CompletionTokens += answer.CompletionTokens
-			if answer.FinishReason != llm.FinishStop {
-				reason = "finish_" + code(answer.FinishReason)
-				break
-			}
-			text, why := check(answer.Text)
+			text, why := q.examine(a)
 			if why == "" {
-				r.row.FinishReason = answer.FinishReason
+				r.row.FinishReason = a.FinishReason
 				if repair > 0 {
 					r.row.Repaired++
 				}
 				return text, nil
 			}
 			reason = why
-			complaint, err := r.w.prompts.complaint(why, d)
+			complaint, err := r.w.prompts.complaint(why, q.d)
 			if err != nil {
 				return "", err
 			}
-			if repair == r.w.o.Repair || complaint == "" || strings.TrimSpace(answer.Text) == "" {
+			if repair == o.Repair || complaint == "" || a.FinishReason != llm.FinishStop || strings.TrimSpace(a.Text) == "" {
 				break
 			}
-			messages = append(messages[:1:1], chat.Message{Role: "assistant", Content: answer.Text},
+			messages = append(messages[:1:1], chat.Message{Role: "assistant", Content: a.Text},
 				chat.Message{Role: "user", Content: complaint})
 		}
 	}
-	return "", &dataset.Reject{Reason: reason, Detail: fmt.Sprintf("%s, after %d calls", step, calls)}
+	return "", &dataset.Reject{Reason: reason, Detail: fmt.Sprintf("%s, after %d calls", q.step, calls)}
 }
 
 // refused turns the error of a request that concerns this record alone into its rejection.
