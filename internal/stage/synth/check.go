@@ -18,7 +18,8 @@ const (
 	maxMessage  = 1000 // characters of a question
 	maxRepeated = 0.1  // largest share of an answer's sequences of gramWords words that repeat earlier ones
 	gramWords   = 4
-	echoWords   = 8 // an answer that has so many words in a row of the instruction repeats it
+	maxSaid     = 0.5 // largest share of them that an earlier answer of the conversation has
+	echoWords   = 8   // an answer that has so many words in a row of the instruction repeats it
 )
 
 // text is a text of the model that is checked.
@@ -62,7 +63,7 @@ var questionChecks = []check{
 	{"kind_question", func(t text) bool { return !t.record.drawn.kind.fits(t.string) }},
 	{"circular_question", func(t text) bool {
 		a, b, ok := compared(t.string)
-		return ok && a == b
+		return ok && a == b || named.MatchString(t.string)
 	}},
 	{"options_question", func(t text) bool { return t.shape() == shapeChoice && len(listedOptions(t.string)) < 3 }},
 	{"statement_question", func(t text) bool { return t.shape() == shapeStatement && strings.ContainsAny(t.string, questionMarks) }},
@@ -92,12 +93,15 @@ var answerChecks = []check{
 	{"option_answer", func(t text) bool { return t.shape() == shapeChoice && !namesOption(t.string, t.question) }},
 	{"verdict_answer", func(t text) bool { return t.shape() == shapeStatement && !trueFalse.MatchString(t.string) }},
 	{"echo_question", func(t text) bool {
+		if t.shape() == shapeStatement {
+			return same(trueFalse.ReplaceAllString(t.string, "")) == same(statement(t))
+		}
 		return t.shape() == shapeQuestion && (same(t.string) == same(t.question) ||
 			t.lexical() && newSource(t.question).share(t.string) == 1)
 	}},
 	{"echo_prompt", func(t text) bool { return repeatsPrompt(t.string, t.prompt) || t.beginsWithHeading() }},
 	{"circular_answer", func(t text) bool { return circular(t.string) }},
-	{"repeated_answer", func(t text) bool { return repeated(t.string) > maxRepeated }},
+	{"repeated_answer", func(t text) bool { return repeated(t.string) > maxRepeated || t.saidBefore() }},
 	{"echo_passage", func(t text) bool {
 		passage := same(t.record.passage.Text)
 		return len(t.string) > 200 && float64(len(same(t.string))) > minEcho*float64(len(passage)) &&

@@ -153,6 +153,53 @@ func TestGoodTexts(t *testing.T) {
 	}
 }
 
+// TestEchoes: texts that repeat themselves, what was said before or the statement they are
+// about, and texts like them that do not.
+func TestEchoes(t *testing.T) {
+	const lies = "Algiers lies on the Mediterranean coast of Algeria, because merchants founded it."
+	r := checked(t, shapeQuestion)
+	r.row.Messages = append(r.row.Messages, chat.Message{Role: "assistant", Content: lies})
+	check := r.checkAnswer(data{Question: "Why does Algiers lie there?"})
+	if _, reason := check(lies + " It is old."); reason != "repeated_answer" {
+		t.Errorf("an answer that was given before: %q", reason)
+	}
+	if _, reason := check("Its oldest quarters are the Casbah and Bab El Oued on the Mediterranean coast of Algeria."); reason != "" {
+		t.Errorf("a new answer: %q", reason)
+	}
+	for text, want := range map[string]bool{
+		"Algiers is Algiers.": true, "The Casbah is a part of the Casbah.": true, "It is said that law is a specific branch of law.": true,
+		"Anthropology is a branch of anthropology that studies the past.": true,
+		"The Casbah is a part of Algiers.":                                false, "Algiers is the capital of Algeria.": false,
+		"Law is a branch of knowledge, as it is of legal practice.": false, "What is done is done by merchants.": false,
+	} {
+		if got := circular(text); got != want {
+			t.Errorf("%q: circular %v", text, got)
+		}
+	}
+	for text, want := range map[string]bool{
+		"What is the name of the country Algeria?": true, "What is the name of the city of Algiers, where it lies?": true,
+		"What is the name of the capital of Algeria?": false, "What is the name of the river that crosses Algiers?": false,
+	} {
+		if got := named.MatchString(text); got != want {
+			t.Errorf("%q: named %v", text, got)
+		}
+	}
+	r = checked(t, shapeStatement)
+	r.drawn.kind.Messages = []string{"True or false: {{.Question}}"}
+	check = r.checkAnswer(data{Question: "True or false: Algiers is the capital of Algeria."})
+	if _, reason := check("False: Algiers is the capital of Algeria."); reason != "echo_question" {
+		t.Errorf("a verdict without a reason: %q", reason)
+	}
+	if _, reason := check("True. Algiers is the capital of Algeria and its most populous city."); reason != "" {
+		t.Errorf("a verdict with a reason: %q", reason)
+	}
+	for _, p := range []string{algiers.Text, coffee.Text} { // what people write does not repeat itself
+		if repeated(p) > 0 {
+			t.Errorf("%q repeats itself: %g", p, repeated(p))
+		}
+	}
+}
+
 // TestDegenerate: questions as small models write them, and questions like them that are
 // about a subject.
 func TestDegenerate(t *testing.T) {
@@ -163,7 +210,8 @@ func TestDegenerate(t *testing.T) {
 		"What can I do for you?":                                 true,
 		"The question would be: What is the overarching theme?":  true,
 		"A question to which the whole text is the answer: Why?": true,
-		"What is it?":                                             true,
+		"What is it?": true,
+		"What is the question to answer about Algiers?":           true,
 		"What is the topic of Anthropology?":                      true,
 		"Which field are people, as you are, interested in?":      true,
 		"Why is the subject of alchemy History?":                  true,

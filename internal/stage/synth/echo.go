@@ -8,19 +8,62 @@ import (
 // wordsOf returns the words of a text for comparisons.
 func wordsOf(s string) []string { return strings.FieldsFunc(fold(s), notWord) }
 
-// repeated returns the share of a text's sequences of gramWords words that it had before.
-// Whole lines that differ in one word only, as in a list, have few such sequences.
-func repeated(s string) float64 {
+// grams returns a text's sequences of gramWords words.
+func grams(s string) (all []string) {
 	words := wordsOf(s)
-	n := len(words) - gramWords + 1
-	if n < 2 {
+	for i := range max(len(words)-gramWords+1, 0) {
+		all = append(all, strings.Join(words[i:i+gramWords], " "))
+	}
+	return all
+}
+
+// repeated returns the share of a text's sequences of words that it had before.
+func repeated(s string) float64 {
+	all, seen := grams(s), map[string]bool{}
+	for _, g := range all {
+		seen[g] = true
+	}
+	if len(all) < 2 {
 		return 0
 	}
-	seen := map[string]bool{}
-	for i := range n {
-		seen[strings.Join(words[i:i+gramWords], " ")] = true
+	return 1 - float64(len(seen))/float64(len(all))
+}
+
+// saidBefore reports whether most of an answer is in an earlier answer of the conversation.
+func (t text) saidBefore() bool {
+	all := grams(t.string)
+	for _, m := range t.record.row.Messages {
+		if m.Role != "assistant" {
+			continue
+		}
+		said, n := map[string]bool{}, 0
+		for _, g := range grams(m.Content) {
+			said[g] = true
+		}
+		for _, g := range all {
+			if said[g] {
+				n++
+			}
+		}
+		if float64(n) > maxSaid*float64(len(all)) {
+			return true
+		}
 	}
-	return 1 - float64(len(seen))/float64(n)
+	return false
+}
+
+// statement returns what an answer of true or false is about, without the words of the set
+// of prompts around it.
+func statement(t text) string {
+	for _, m := range t.record.drawn.kind.Messages {
+		before, after, ok := strings.Cut(m, "{{.Question}}")
+		inner, begins := strings.CutPrefix(t.question, before)
+		inner, ends := strings.CutSuffix(inner, after)
+		if ok && begins && ends {
+			return inner
+		}
+	}
+	return t.question
 }
 
 // repeatsPrompt reports whether a text has echoWords words in a row of the instruction.
@@ -50,8 +93,21 @@ var is = regexp.MustCompile(`(?i)^(?:the |an? )?(.{2,80}?) (?:is|are|was|were|me
 
 var sentence = regexp.MustCompile(`[^.!?\n]+`)
 
-// circular reports whether a sentence says of its subject only that it is itself.
+var (
+	// named finds questions for a name that they give.
+	named = regexp.MustCompile(`(?i:\bname of the (?:city|country|town|river|region|state|person|field|term))(?: of| called| named)? \p{Lu}`)
+	// branch finds what is said to be a part of something.
+	branch = regexp.MustCompile(`(?i)\b(\pL+) (?:is|are|was|were) (?:the|an?) (?:\pL+ )?(?:branch|field|type|kind|form|part|study) of (?:the )?(\pL+)`)
+)
+
+// circular reports whether a sentence says of its subject only that it is itself, or a part
+// of itself.
 func circular(s string) bool {
+	for _, m := range branch.FindAllStringSubmatch(s, -1) {
+		if same(m[1]) == same(m[2]) {
+			return true
+		}
+	}
 	for _, one := range sentence.FindAllString(s, -1) {
 		if m := is.FindStringSubmatch(strings.TrimSpace(one)); m != nil && same(m[1]) == same(m[2]) && same(m[1]) != "" {
 			return true

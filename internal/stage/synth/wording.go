@@ -43,7 +43,7 @@ var degenerate = patterns{
 		`|\b(?:the|a|an) (?:(?:main|correct|short|best|full) )?(?:question|answer|topic|subject|statement|essay|title)` +
 		`(?:\s*[?:.]|$| (?:is|was|would)\b| to (?:which|what|this)\b| about\b` +
 		`| of (?:the |this )?(?:text|essay|article|question|topic)\b)` +
-		`|^\W*(?:answer|question|title|text|topic)\b|\b(?:help|assist) (?:you|me)\b`),
+		`|^\W*(?:answer|question|title|text|topic)\b|\b(?:help|assist) (?:you|me)\b|\bwhat (?:is|are) (?:the|a) (?:\w+ )?questions? (?:that|to)\b`),
 	regexp.MustCompile(`(?:^|\P{L})هل (?:تريد|ترغب|تود|يمكنني|استطيع|لديك|انت)(?:\P{L}|$)|(?:كيف|بماذا) (?:يمكنني|استطيع|اساعد)` +
 		`|مساعدتك|اساعدك|^ما (?:هو|هي|هذا|هذه|ذلك|تلك)\s*[؟?]|(?:هذا|هذه) (?:السوال|الموضوع|الاجابه|العباره)` +
 		`|(?:^|\P{L})ما (?:هو |هي )?(?:السوال|الموضوع|العنوان|موضوع)(?:\P{L}|$)|^\P{L}*(?:السوال|الجواب|الاجابه|العنوان)(?:\P{L}|$)`),
@@ -52,7 +52,7 @@ var degenerate = patterns{
 // joined finds a second question behind the first.
 var joined = patterns{
 	regexp.MustCompile(`(?i)(?:\band|[,;:]) (?:what|why|how|when|where|who|which)\b ` +
-		`(?:do|does|did|is|are|was|were|has|have|can|could)\b`),
+		`(?:do|does|did|is|are|was|were|has|have|can|could)\b|[,;] or (?:is|are|was|were|do|does|did) (?:it|there|they)\b`),
 	regexp.MustCompile(`[\s،؛]و(?:ماذا|لماذا|كيف|متي|اين|هل|ما (?:هو|هي|الذي|التي))(?:\P{L})`),
 }
 
