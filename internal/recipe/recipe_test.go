@@ -3,11 +3,13 @@ package recipe
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"barka/internal/badinput"
 	"barka/internal/generate"
+	"barka/internal/llm"
 	"barka/internal/stage/translate"
 )
 
@@ -232,5 +234,53 @@ func TestRecipesAreUTF8(t *testing.T) {
 	}
 	if _, err := Open(path); !badinput.Is(err) || !strings.Contains(err.Error(), "r.yaml: line 2: not UTF-8: byte 0xff at offset 7") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestEndpoints: endpoints of a list take the settings that they lack from the generator, a
+// judge has its own, and mistakes are named.
+func TestEndpoints(t *testing.T) {
+	const rest = "name: n\nwiki: {dump: d}\nsynth: {best_of: 4, pairs: true}\nmodels:\n"
+	r, err := Parse([]byte(rest + `
+  generator:
+    model: m
+    key_variable: KEY
+    concurrency: 16
+    price_in: 0.5
+    endpoints:
+      - {endpoint: "http://a.test/v1"}
+      - {endpoint: "http://b.test/v1", model: m-q4, concurrency: 2, tokens_per_minute: 900, price_in: 1, price_out: 2}
+  judge: {model: j, endpoint: "http://c.test/v1", requests_per_minute: 60}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []llm.Server{
+		{Endpoint: "http://a.test/v1", KeyVariable: "KEY", Concurrency: 16, PriceIn: 0.5},
+		{Endpoint: "http://b.test/v1", Model: "m-q4", KeyVariable: "KEY", Concurrency: 2, TokensPerMinute: 900, PriceIn: 1, PriceOut: 2},
+	}
+	if got := r.Models.Generator.servers(); !slices.Equal(got, want) {
+		t.Errorf("endpoints %+v, want %+v", got, want)
+	}
+	if got := r.Models.Judge.servers(); len(got) != 1 || got[0].KeyVariable != "" || got[0].Concurrency != 8 || got[0].RequestsPerMinute != 60 {
+		t.Errorf("the judge's endpoint %+v", got)
+	}
+	if o := r.synthOptions(); o.Concurrency != 18 || o.Judge != "j" || o.BestOf != 4 {
+		t.Errorf("options %+v", o)
+	}
+	if names := r.LocalModels(); len(names) > 0 {
+		t.Errorf("local models %v", names)
+	}
+	for text, want := range map[string]string{
+		"  generator: {model: m, endpoint: \"http://a.test\", endpoints: [{endpoint: \"http://b.test\"}]}\n": "has both endpoint and endpoints",
+		"  generator: {model: m, endpoints: [{model: x}]}\n":                                                 "one of them has no endpoint",
+		"  generator: {model: m, endpoints: [{endpont: x}]}\n":                                               "did you mean endpoint?",
+		"  generator: {model: m}\n  judge: {endpoint: \"http://a.test\"}\n":                                  "has an endpoint but no model",
+		"  generator: {model: m}\n  judge: {model: j, tokens_per_minute: 5}\n":                               "only for an endpoint",
+		"  generator: {model: m, endpoint: \"http://a.test\", price_out: -1}\n":                              "price_out -1",
+	} {
+		if _, err := Parse([]byte(rest + text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %q", text, err, want)
+		}
 	}
 }

@@ -23,50 +23,46 @@ type rejectedRow struct {
 	Detail      string   `json:"detail" parquet:"detail"`
 }
 
-// restore takes the results of the finished directory over, but for those of
-// records that failed; of these it takes the answers. Rows and rejected rows
-// are in the passages' order.
+// finished reads the rows and notes of a finished directory, all of which are in the
+// passages' order.
+type finished struct {
+	rows      *queue[dataset.Instruction]
+	rejected  *queue[rejectedRow]
+	shortened *queue[Shortened]
+	pairs     *queue[Pair]
+	spent     *queue[Spent]
+}
+
+// restore takes the results of the finished directory over, but for those of records that
+// failed; of these it takes the answers.
 func (w *writer) restore(ctx context.Context, run *durable.Run, env durable.Env) error {
 	if _, err := os.Stat(env.Out); errors.Is(err, os.ErrNotExist) {
 		return nil // replaced but for the last rename: the journals have everything
 	}
-	notes, pairs, spent := map[string]Shortened{}, map[string][]Pair{}, map[string]Spent{}
+	var f finished
 	err := errors.Join(
-		eachNote(ctx, env.Out, shortenedDir, func(s Shortened) { notes[s.PassageID] = s }),
-		eachNote(ctx, env.Out, pairsDir, func(p Pair) { pairs[p.PassageID] = append(pairs[p.PassageID], p) }),
-		eachNote(ctx, env.Out, ledgerDir, func(s Spent) { spent[s.PassageID] = s }))
+		open(ctx, &f.rows, env.Out), open(ctx, &f.rejected, filepath.Join(env.Out, dataset.RejectedDir)),
+		open(ctx, &f.shortened, filepath.Join(env.Out, shortenedDir)), open(ctx, &f.pairs, filepath.Join(env.Out, pairsDir)),
+		open(ctx, &f.spent, filepath.Join(env.Out, ledgerDir)))
+	defer func() {
+		f.rows.stop()
+		f.rejected.stop()
+		f.shortened.stop()
+		f.pairs.stop()
+		f.spent.stop()
+	}()
 	if err != nil {
 		return err
 	}
-	rows := newQueue(dataset.Rows[dataset.Instruction](ctx, env.Out))
-	defer rows.stop()
-	rejected := newQueue[rejectedRow](func(func(rejectedRow, error) bool) {})
-	dir := filepath.Join(env.Out, dataset.RejectedDir)
-	there, err := badinput.Exists(dir)
-	if err != nil {
-		return err
-	}
-	if there {
-		rejected = newQueue(dataset.Rows[rejectedRow](ctx, dir))
-	}
-	defer rejected.stop()
-
 	earlier := func(p dataset.Passage) (e durable.Earlier[dataset.Instruction], err error) {
-		row, ok, err := rows.take(func(r dataset.Instruction) bool { return r.PassageID == p.ID })
+		row, ok, err := f.rows.take(func(r dataset.Instruction) bool { return r.PassageID == p.ID })
 		if err != nil {
 			return e, err
 		}
 		if ok {
-			note := notes[p.ID]
-			if !strings.HasPrefix(note.Reason, failedPrefix) {
-				e.Rows = []dataset.Instruction{row}
-				if err := w.keepNotes(p.ID, pairs[p.ID], spent[p.ID]); err != nil {
-					return e, err
-				}
-			}
-			return e, w.keep(p.ID, note.Answers)
+			return w.restoreRow(&f, row)
 		}
-		why, ok, err := rejected.take(func(r rejectedRow) bool { return r.ID == p.ID })
+		why, ok, err := f.rejected.take(func(r rejectedRow) bool { return r.ID == p.ID })
 		if err != nil || !ok {
 			return e, err
 		}
@@ -82,18 +78,44 @@ func (w *writer) restore(ctx context.Context, run *durable.Run, env durable.Env)
 	return durable.Restore(ctx, run, dataset.Rows[dataset.Passage](ctx, env.In["passages"]), passageID, earlier)
 }
 
-// eachNote reads the notes of a finished directory, if it has any of that kind.
-func eachNote[T any](ctx context.Context, out, name string, f func(T)) error {
-	dir := filepath.Join(out, name)
-	if there, err := badinput.Exists(dir); !there || err != nil {
+// restoreRow takes a row over with its notes, unless a failed request shortened it.
+func (w *writer) restoreRow(f *finished, row dataset.Instruction) (e durable.Earlier[dataset.Instruction], err error) {
+	note, _, err := f.shortened.take(func(s Shortened) bool { return s.PassageID == row.PassageID })
+	if err != nil {
+		return e, err
+	}
+	spent, _, err := f.spent.take(func(s Spent) bool { return s.PassageID == row.PassageID })
+	if err != nil {
+		return e, err
+	}
+	var pairs []Pair
+	for {
+		p, ok, err := f.pairs.take(func(p Pair) bool { return p.PassageID == row.PassageID })
+		if err != nil {
+			return e, err
+		}
+		if !ok {
+			break
+		}
+		pairs = append(pairs, p)
+	}
+	if !strings.HasPrefix(note.Reason, failedPrefix) {
+		e.Rows = []dataset.Instruction{row}
+		if err := w.keepNotes(row.PassageID, pairs, spent); err != nil {
+			return e, err
+		}
+	}
+	return e, w.keep(row.PassageID, note.Answers)
+}
+
+// open sets q to the rows of a directory, or to none if there is no such directory.
+func open[T any](ctx context.Context, q **queue[T], dir string) error {
+	there, err := badinput.Exists(dir)
+	if !there || err != nil {
+		*q = newQueue(func(func(T, error) bool) {})
 		return err
 	}
-	for note, err := range dataset.Rows[T](ctx, dir) {
-		if err != nil {
-			return err
-		}
-		f(note)
-	}
+	*q = newQueue(dataset.Rows[T](ctx, dir))
 	return nil
 }
 
