@@ -109,7 +109,8 @@ func (c *HTTP) learn(used dialect, change func(*dialect), note string) {
 
 // choicesWords finds the parameter n in the text of an error: quoted, as JSON's path of a
 // validation error has it, or in words.
-var choicesWords = regexp.MustCompile("(?i)['\"`]n['\"`]|\\bn (?:must|should|has to|is not|>|=)|one completion choice|multiple (?:choices|completions)")
+var choicesWords = regexp.MustCompile("(?i)['\"`]n['\"`]|\\bn (?:must|should|has to|is not|>|=)" +
+	"|one completion choice|multiple (?:choices|completions)")
 
 var seedWord = regexp.MustCompile(`\bseed\b`)
 

@@ -8,7 +8,8 @@ import (
 func TestParseServer(t *testing.T) {
 	base := Server{Concurrency: 8, KeyVariable: "KEY", PriceIn: 2}
 	got, err := ParseServer("http://a.test/v1,model=m:27b,concurrency=64,requests-per-minute=60,tokens-per-minute=900,price-out=0.5", base)
-	want := Server{Endpoint: "http://a.test/v1", Model: "m:27b", KeyVariable: "KEY", Concurrency: 64, RequestsPerMinute: 60, TokensPerMinute: 900,
+	want := Server{Endpoint: "http://a.test/v1", Model: "m:27b", KeyVariable: "KEY", Concurrency: 64,
+		RequestsPerMinute: 60, TokensPerMinute: 900,
 		PriceIn: 2, PriceOut: 0.5}
 	if err != nil || got != want {
 		t.Errorf("%+v, %v; want %+v", got, err, want)

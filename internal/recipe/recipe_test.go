@@ -122,7 +122,8 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"mix:\n", "", "add a mix block"},
 		{"{dump: x.xml}", "{}", "dump"},
 		{"{dump: x.xml}", "{dump: x.xml}\ninputs: {passages: p}", "line 5: inputs.passages has no effect beside a wiki block"},
-		{"{model: g}", "{model: g, key_variable: K}", "line 3: models.generator: key_variable, requests_per_minute and tokens_per_minute are only for an endpoint"},
+		{"{model: g}", "{model: g, key_variable: K}", "line 3: models.generator: key_variable, requests_per_minute and " +
+			"tokens_per_minute are only for an endpoint"},
 		{"{rank: 8}", "{rank: 8, rank: 9}", "rank"},
 		{"{rank: 8}", "8", "line 8: train is 8, expected settings of its own"},
 		{"name: test", "name: [", "YAML"},
@@ -262,7 +263,8 @@ func TestEndpoints(t *testing.T) {
 	if got := r.Models.Generator.servers(); !slices.Equal(got, want) {
 		t.Errorf("endpoints %+v, want %+v", got, want)
 	}
-	if got := r.Models.Judge.servers(); len(got) != 1 || got[0].KeyVariable != "" || got[0].Concurrency != 8 || got[0].RequestsPerMinute != 60 {
+	if got := r.Models.Judge.servers(); len(got) != 1 || got[0].KeyVariable != "" || got[0].Concurrency != 8 ||
+		got[0].RequestsPerMinute != 60 {
 		t.Errorf("the judge's endpoint %+v", got)
 	}
 	if o := r.synthOptions(); o.Concurrency != 18 || o.Judge != "j" || o.BestOf != 4 {

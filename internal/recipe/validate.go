@@ -146,7 +146,8 @@ func (g Generator) check(d *document, key string) {
 	for _, s := range servers {
 		if s.RequestsPerMinute < 0 || s.TokensPerMinute < 0 || s.Concurrency < 1 || !(s.PriceIn >= 0 && s.PriceOut >= 0) {
 			d.say(key, "%s: requests_per_minute is %d, tokens_per_minute %d, concurrency %d, price_in %g and price_out %g, expected at "+
-				"least 0 (no limit, no price), and 1 for concurrency", key, s.RequestsPerMinute, s.TokensPerMinute, s.Concurrency, s.PriceIn, s.PriceOut)
+				"least 0 (no limit, no price), and 1 for concurrency", key, s.RequestsPerMinute, s.TokensPerMinute, s.Concurrency,
+				s.PriceIn, s.PriceOut)
 			return
 		}
 		if len(g.Endpoints) > 0 && s.Endpoint == "" {

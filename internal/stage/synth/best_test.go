@@ -133,7 +133,8 @@ func TestPairsOfRepairs(t *testing.T) {
 		return stop(answersAboutAlgiers[1])
 	}
 	o := withConcurrency(Defaults(), 1)
-	o.Pairs, o.LongChars, o.MinAnswerWords, o.Turns, o.SkipChecks = true, 1, 5, 2, []string{"unknown_number", "kind_question", "unrelated_question", "repeated_answer"}
+	o.Pairs, o.LongChars, o.MinAnswerWords, o.Turns = true, 1, 5, 2
+	o.SkipChecks = []string{"unknown_number", "kind_question", "unrelated_question", "repeated_answer"}
 	at := testEnv(t, testfiles.JSONLines(t, algiers))
 	m, err := Run(context.Background(), o, Models{Generator: s}, at)
 	if err != nil || m.Counts["pairs"] != 1 || m.Counts["repaired_texts"] != 1 {

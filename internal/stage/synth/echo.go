@@ -83,8 +83,9 @@ func repeatsPrompt(s, instruction string) bool {
 func (t text) beginsWithHeading() bool {
 	head, _, found := strings.Cut(t.string, ":")
 	p := t.record.passage
-	return found && p.Section != "" && strings.HasPrefix(same(head), same(p.Title)) && strings.Contains(same(p.Title+" "+p.Section), same(head)) &&
-		same(head) != same(p.Title)
+	head, title := same(head), same(p.Title)
+	return found && p.Section != "" && head != title && strings.HasPrefix(head, title) &&
+		strings.Contains(same(p.Title+" "+p.Section), head)
 }
 
 // is finds the subject of a sentence and what it is said to be.
@@ -98,7 +99,8 @@ var (
 	// named finds questions for a name that they give.
 	named = regexp.MustCompile(`(?i:\bname of the (?:city|country|town|river|region|state|person|field|term))(?: of| called| named)? \p{Lu}`)
 	// branch finds what is said to be a part of something.
-	branch = regexp.MustCompile(`(?i)\b(\pL+) (?:is|are|was|were) (?:the|an?) (?:\pL+ )?(?:branch|field|type|kind|form|part|study) of (?:the )?(\pL+)`)
+	branch = regexp.MustCompile(`(?i)\b(\pL+) (?:is|are|was|were) (?:the|an?) (?:\pL+ )?` +
+		`(?:branch|field|type|kind|form|part|study) of (?:the )?(\pL+)`)
 )
 
 // circular reports whether a sentence says of its subject only that it is itself, or a part

@@ -335,7 +335,8 @@ func TestErrorsOfAllRequests(t *testing.T) {
 	for _, code := range []int{401, 402, 403, 404} {
 		e := newEndpoint(t, func(w http.ResponseWriter, c asked) bool { return status(code, "no")(w) })
 		at := testEnv(t, testfiles.JSONLines(t, about(12)...))
-		if _, err := Run(context.Background(), withConcurrency(options(), 1), Models{Generator: e.client(t)}, at); err == nil || len(e.tries) != 1 {
+		models := Models{Generator: e.client(t)}
+		if _, err := Run(context.Background(), withConcurrency(options(), 1), models, at); err == nil || len(e.tries) != 1 {
 			t.Errorf("%d: %v after %d requests", code, err, len(e.tries))
 		}
 	}

@@ -42,7 +42,8 @@ func TestEndpointDoesNotChangeRows(t *testing.T) {
 		return false
 	})
 	at := testEnv(t, path)
-	if _, err := Run(ctx, withConcurrency(options(), 2), Models{Generator: pool(llm.Server{Endpoint: first.URL, Concurrency: 1})}, at); err == nil {
+	one := Models{Generator: pool(llm.Server{Endpoint: first.URL, Concurrency: 1})}
+	if _, err := Run(ctx, withConcurrency(options(), 2), one, at); err == nil {
 		t.Fatal("not interrupted")
 	}
 	second, third := newEndpoint(t, nil), newEndpoint(t, nil)

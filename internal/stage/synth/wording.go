@@ -43,7 +43,8 @@ var degenerate = patterns{
 		`|\b(?:the|a|an) (?:(?:main|correct|short|best|full) )?(?:question|answer|topic|subject|statement|essay|title)` +
 		`(?:\s*[?:.]|$| (?:is|was|would)\b| to (?:which|what|this)\b| about\b` +
 		`| of (?:the |this )?(?:text|essay|article|question|topic)\b)` +
-		`|^\W*(?:answer|question|title|text|topic)\b|\b(?:help|assist) (?:you|me)\b|\bwhat (?:is|are) (?:the|a) (?:\w+ )?questions? (?:that|to)\b`),
+		`|^\W*(?:answer|question|title|text|topic)\b|\b(?:help|assist) (?:you|me)\b` +
+		`|\bwhat (?:is|are) (?:the|a) (?:\w+ )?questions? (?:that|to)\b`),
 	regexp.MustCompile(`(?:^|\P{L})هل (?:تريد|ترغب|تود|يمكنني|استطيع|لديك|انت)(?:\P{L}|$)|(?:كيف|بماذا) (?:يمكنني|استطيع|اساعد)` +
 		`|مساعدتك|اساعدك|^ما (?:هو|هي|هذا|هذه|ذلك|تلك)\s*[؟?]|(?:هذا|هذه) (?:السوال|الموضوع|الاجابه|العباره)` +
 		`|(?:^|\P{L})ما (?:هو |هي )?(?:السوال|الموضوع|العنوان|موضوع)(?:\P{L}|$)|^\P{L}*(?:السوال|الجواب|الاجابه|العنوان)(?:\P{L}|$)`),

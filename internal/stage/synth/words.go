@@ -122,7 +122,8 @@ var (
 	// name finds words that stand behind a word or a comma, so that a capital is no sentence's.
 	name = regexp.MustCompile(`[\pL\pN,;)] +["“'(]?(\p{Lu}[\pL\pM'’-]*)`)
 	// subject finds a single word that begins a sentence and is followed by its verb.
-	subject    = regexp.MustCompile(`(?:^|[.!?]\s+|\n)(\p{Lu}[\pL'’-]+) (?:is|was|has|had|did|became|wrote|said|argued|founded|invented|discovered)\b`)
+	subject = regexp.MustCompile(`(?:^|[.!?]\s+|\n)(\p{Lu}[\pL'’-]+) ` +
+		`(?:is|was|has|had|did|became|wrote|said|argued|founded|invented|discovered)\b`)
 	number     = regexp.MustCompile(`\p{Nd}+(?:[.,٫٬]\p{Nd}+)*`)
 	listNumber = regexp.MustCompile(`(?m)^\s*[-*(]*\p{Nd}{1,2}[.):]`)
 	possessive = regexp.MustCompile(`['’]s?(?:\P{L}|$)`)
