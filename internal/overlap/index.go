@@ -209,7 +209,8 @@ type Match struct{ Question, Sequences int32 }
 // Matches returns the questions that share sequences with the texts, in order. A single
 // shared sequence of a short question, or several but not all of them, may be a common
 // phrase, such as "which of the following is an example of a". They count only if the texts
-// also hold the answer, or an option if the answer is unknown.
+// also hold the answer, or an option if the answer is unknown; in the second case it must
+// have two words or more.
 func (s *Searcher) Matches(texts []string) []Match {
 	s.words, s.ends, s.hits = s.words[:0], s.ends[:0], s.hits[:0]
 	for _, t := range texts {
@@ -236,8 +237,14 @@ func (s *Searcher) Matches(texts []string) []Match {
 	}
 	return slices.DeleteFunc(out, func(m Match) bool {
 		proof := s.x.proofs[m.Question]
-		part := m.Sequences == 1 || m.Sequences < s.x.sizes[m.Question]
-		return part && len(proof) > 0 && !slices.ContainsFunc(proof, s.holds)
+		least := 1 // words of the proof
+		if m.Sequences < s.x.sizes[m.Question] {
+			least = 2 // a template and one word are no question
+		} else if m.Sequences > 1 {
+			return false
+		}
+		proven := func(words []uint64) bool { return len(words) >= least && s.holds(words) }
+		return len(proof) > 0 && !slices.ContainsFunc(proof, proven)
 	})
 }
 

@@ -55,7 +55,7 @@ func benchmarks(t *testing.T) string {
 		object{"id": "MEA_2016_8_14", "question": stem, "answerKey": "A",
 			"choices": object{"text": []string{"luster", "mass", "weight", "hardness"}, "label": []string{"A", "B", "C", "D"}}},
 		object{"id": "template", "question": "Which of the following is an example of a compound?", "answerKey": "A",
-			"choices": object{"text": []string{"table salt", "pure gold"}, "label": []string{"A", "B"}}},
+			"choices": object{"text": []string{"water", "gold"}, "label": []string{"A", "B"}}},
 		object{"id": "short", "question": "Why do birds sing?", "answerKey": "A",
 			"choices": object{"text": []string{"to attract mates", "to keep warm"}, "label": []string{"A", "B"}}})
 	lines(t, filepath.Join(dir, "google/boolq/data/validation.jsonl"),
@@ -101,7 +101,7 @@ func planted() (rows []any, want map[string]string) {
 		"Why do birds sing?", "They sing to attract mates in spring."), "original:arc-challenge")
 	add(row("phrase", "لماذا تغرد الطيور؟", "لا أعرف", "Why do birds sing?", "Nobody is really sure about it."), "")
 	add(row("template", "أي مما يلي مثال على مركب؟", "الماء",
-		"Which of the following is an example of a custom-made product?", "Artificial leg."), "")
+		"Which of the following is an example of a custom-made product?", "Artificial legs, filled with water."), "")
 	add(row("passage", "من بنى الجسر؟", "بناؤون",
 		"« "+passage+" »\n\nIn which season was the quarry above the meadow closed?", "In winter."), "")
 	add(row("reading", "من بنى الجسر؟", "نعم",
