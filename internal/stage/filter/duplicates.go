@@ -33,10 +33,9 @@ type duplicates struct {
 // bits is a set of numbers.
 type bits []uint64
 
-func newBits(n int) bits       { return make(bits, (n+63)/64) }
-func (b bits) set(i int)       { b[i/64] |= 1 << (i % 64) }
-func (b bits) has(i int) bool  { return b[i/64]&(1<<(i%64)) != 0 }
-func (v verdict) hash() uint64 { return binary.BigEndian.Uint64(v.key[:]) }
+func newBits(n int) bits      { return make(bits, (n+63)/64) }
+func (b bits) set(i int)      { b[i/64] |= 1 << (i % 64) }
+func (b bits) has(i int) bool { return b[i/64]&(1<<(i%64)) != 0 }
 
 // duplicates compares the rows that passed the rules. It keeps keys of texts and of bands
 // in files below dir.
