@@ -65,11 +65,11 @@ func generate(b *testing.B, path string, n int) (bytes int64) {
 }
 
 // BenchmarkDuplicates runs the filter without other rules over generated rows, as many as
-// BARKA_ROWS says, and reports the process's peak of resident memory.
+// BARKA_NEAR_ROWS says, and reports the process's peak of resident memory.
 //
-//	BARKA_ROWS=2000000 go test -run xxx -bench Duplicates -benchtime 1x ./internal/stage/filter
+//	BARKA_NEAR_ROWS=2000000 go test -run xxx -bench Duplicates -benchtime 1x ./internal/stage/filter
 func BenchmarkDuplicates(b *testing.B) {
-	n, err := strconv.Atoi(os.Getenv("BARKA_ROWS"))
+	n, err := strconv.Atoi(os.Getenv("BARKA_NEAR_ROWS"))
 	if err != nil {
 		n = 10_000
 	}
