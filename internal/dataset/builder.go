@@ -6,8 +6,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"sort"
 	"strings"
 
@@ -121,15 +123,15 @@ func (b *Builder) Finish(m *Manifest) error {
 	return nil
 }
 
-// Seal writes the card, if there is one, and the manifest, and makes the
-// directory durable. The manifest comes last: a directory that has one is whole.
-func (b *Builder) Seal(m *Manifest, card string) error {
-	if card != "" {
-		if err := b.writeFile("README.md", []byte(card)); err != nil {
+// Seal writes other files, such as the card README.md, and the manifest, and makes
+// the directory durable. The manifest comes last: a directory that has one is whole.
+func (b *Builder) Seal(m *Manifest, files map[string][]byte) error {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if err := b.writeFile(name, files[name]); err != nil {
 			return err
 		}
-		sum := sha256.Sum256([]byte(card))
-		m.Files = append(m.Files, FileInfo{Name: "README.md", Size: int64(len(card)), SHA256: hex.EncodeToString(sum[:])})
+		sum := sha256.Sum256(files[name])
+		m.Files = append(m.Files, FileInfo{Name: name, Size: int64(len(files[name])), SHA256: hex.EncodeToString(sum[:])})
 	}
 	var data bytes.Buffer
 	enc := json.NewEncoder(&data)

@@ -25,7 +25,7 @@ func writeSet(t *testing.T, dir string, n int) {
 	if err := b.Finish(m); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Seal(m, ""); err != nil {
+	if err := b.Seal(m, nil); err != nil {
 		t.Fatal(err)
 	}
 }

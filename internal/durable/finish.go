@@ -3,6 +3,7 @@ package durable
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 
 	"barka/internal/atomicfile"
@@ -20,6 +21,24 @@ type Final struct {
 	Cost   map[string]float64
 	Card   string // README.md
 	Notes  []string
+	// Files returns more files of the directory by name. It is called with the files of
+	// rows; nil for none.
+	Files func(rows []dataset.FileInfo) (map[string][]byte, error)
+}
+
+// files returns the files to write beside those of rows.
+func (f Final) files(rows []dataset.FileInfo) (files map[string][]byte, err error) {
+	if f.Files != nil {
+		if files, err = f.Files(rows); err != nil {
+			return nil, err
+		}
+	}
+	if f.Card == "" {
+		return files, nil
+	}
+	all := map[string][]byte{"README.md": []byte(f.Card)}
+	maps.Copy(all, files)
+	return all, nil
 }
 
 // Finish writes the dataset directory and moves it into place with one rename when it
@@ -92,7 +111,11 @@ func (r *Run) assemble(final string, f Final) (*dataset.Manifest, error) {
 		}
 		m.Counts[name] = n
 	}
-	return m, r.builder.Seal(m, f.Card)
+	files, err := f.files(m.Files)
+	if err != nil {
+		return nil, err
+	}
+	return m, r.builder.Seal(m, files)
 }
 
 // collect writes the results of the Maps as rows and returns the number of records.
