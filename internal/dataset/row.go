@@ -58,6 +58,7 @@ type Instruction struct {
 	PassageID    string         `json:"passage_id" parquet:"passage_id"`
 	Title        string         `json:"title" parquet:"title"`
 	URL          string         `json:"url" parquet:"url"`
+	Revision     int64          `json:"revision,omitempty" parquet:"revision"` // of the page, 0 if unknown
 	Licence      string         `json:"licence" parquet:"licence"`
 	Messages     []chat.Message `json:"messages" parquet:"messages,list"`
 	MessagesEN   []chat.Message `json:"messages_en" parquet:"messages_en,list"`
@@ -97,16 +98,25 @@ type Turn struct {
 }
 
 // Conversation is a row of a finished training set. It holds the same
-// conversation in the two formats that training tools read, and the fields for
-// attribution.
+// conversation in the two formats that training tools read, and where it comes
+// from. The fields are those of its Instruction.
 type Conversation struct {
 	ID            string         `json:"id" parquet:"id"`
 	Dataset       string         `json:"dataset" parquet:"dataset"`
+	Form          string         `json:"form" parquet:"form"`
+	Kind          string         `json:"kind" parquet:"kind"`
+	Language      string         `json:"language" parquet:"language"`
+	PassageID     string         `json:"passage_id" parquet:"passage_id"`
 	Title         string         `json:"title" parquet:"title"`
 	URL           string         `json:"url" parquet:"url"`
+	Revision      int64          `json:"revision" parquet:"revision"`
 	Licence       string         `json:"licence" parquet:"licence"` // "" if unknown
 	Generator     string         `json:"generator" parquet:"generator"`
+	PromptDigest  string         `json:"prompt_digest" parquet:"prompt_digest"`
 	Translator    string         `json:"translator" parquet:"translator"`
+	Cluster       string         `json:"cluster" parquet:"cluster"`
+	Checks        []string       `json:"checks" parquet:"checks,list"` // what checks noted about the row, sorted
+	Repeat        int32          `json:"repeat" parquet:"repeat"`      // 0, and 1, 2, … for copies of the row
 	Conversations []Turn         `json:"conversations" parquet:"conversations,list"`
 	Messages      []chat.Message `json:"messages" parquet:"messages,list"`
 }
