@@ -189,11 +189,17 @@ func (k *checker) warnAbsent(key string, needs []benchdata.Need, why map[string]
 	k.warn(key, err)
 }
 
-// mix finds limits on datasets that no stage writes. It checks nothing if there are
-// datasets from outside, whose rows may name any dataset.
+// mix finds limits and weights of datasets that no stage writes. It does not compare
+// them if there are datasets from outside, whose rows may name any dataset.
 func (k *checker) mix(context.Context) {
 	r := k.r
-	if r.Mix == nil || len(r.Inputs.Instructions)+len(r.Inputs.Mix) > 0 {
+	if r.Mix == nil {
+		return
+	}
+	o := *r.Mix
+	o.Tokenizers = r.tokenizers()
+	k.problem("mix.weights_of", o.CheckUnit())
+	if len(r.Inputs.Instructions)+len(r.Inputs.Mix) > 0 {
 		return
 	}
 	var names []string
@@ -203,7 +209,16 @@ func (k *checker) mix(context.Context) {
 	for _, name := range slices.Sorted(maps.Keys(r.Convert)) {
 		names = append(names, r.Convert[name].Dataset)
 	}
-	for _, name := range slices.Sorted(maps.Keys(r.Mix.Limits)) {
+	k.datasets("mix.limits.", slices.Sorted(maps.Keys(o.Limits)), names)
+	k.datasets("mix.at_least.", slices.Sorted(maps.Keys(o.AtLeast)), names)
+	if o.WeightsBy == "" || o.WeightsBy == "dataset" {
+		k.datasets("mix.weights.", slices.Sorted(maps.Keys(o.Weights)), names)
+	}
+}
+
+// datasets finds names in a block that are not among those of the stages' datasets.
+func (k *checker) datasets(key string, used, names []string) {
+	for _, name := range used {
 		if slices.Contains(names, name) {
 			continue
 		}
@@ -211,7 +226,7 @@ func (k *checker) mix(context.Context) {
 		if near := nearest.Name(name, names); near != "" {
 			hint = "; did you mean " + near + "?"
 		}
-		k.problem("mix.limits."+name, badinput.Errorf("no stage writes a dataset %s%s (the stages write %s)",
+		k.problem(key+name, badinput.Errorf("no stage writes a dataset %s%s (the stages write %s)",
 			name, hint, strings.Join(names, ", ")))
 	}
 }

@@ -276,17 +276,13 @@ func (c *chain) mix(ctx context.Context, st stage) error {
 		if err != nil {
 			return err
 		}
-		counters[name] = func(s string) int { return len(tok.Encode(s, false)) }
+		counters[name] = func(s string) int { return len(tok.Encode(s, c.r.Mix.CountSpecial)) }
 	}
 	o := *c.r.Mix
 	o.Review = c.r.path(c.r.Inputs.Review)
 	m, err := mix.Run(ctx, o, counters, c.env(st.dir, in))
 	if err != nil {
 		return err
-	}
-	if c.r.Mix.Validation > 0 && m.Counts["validation"] == 0 {
-		m.Notes = append(m.Notes, fmt.Sprintf("validation is %g, which holds back none of so few rows: the training measures "+
-			"no validation loss", c.r.Mix.Validation))
 	}
 	if _, some := c.done(st.name, st.dir, m); !some {
 		return c.nothing(st.name, m, st.dir)

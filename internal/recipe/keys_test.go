@@ -133,7 +133,8 @@ func other(f field) any {
 		"translate.from": "fra_Latn", "convert.*.benchmark": "boolq", "convert.*.split": "test", "convert.*.answer": "text",
 		"wiki.api": "https://wiki.test/w/api.php", "wiki.link_depth": 1, "translate.early_stopping": "never",
 		"train.chat_format": "chatml", "train.chat_date": "2026-01-31", "wiki.max_chars": 900,
-		"mix.limits": map[string]int{"x": 3}, "filter.preset": "seed",
+		"mix.limits": map[string]int{"x": 3}, "mix.at_least": map[string]int{"x": 3}, "mix.weights": map[string]float64{"x": 3},
+		"mix.weights_by": "form", "mix.weights_of": "tokens", "filter.preset": "seed",
 		"decontaminate.tasks": "acva", "decontaminate.originals": []string{"boolq"},
 		"filter.permutations": 64, "convert.*.language": "arb_Arab",
 		"inputs.instructions": map[string]string{"more": "x"}, "inputs.mix": map[string]string{"more": "x"},
@@ -165,7 +166,7 @@ func TestEveryKeyCounts(t *testing.T) {
 	base := map[string]any{}
 	if err := json.Unmarshal([]byte(`{"name": "test", "models": {"generator": {"model": "g"}, "translator": "t", "base": "b"},
 		"wiki": {"dump": "x.xml"}, "synth": {}, "convert": {"sciq": {"data": "d"}}, "translate": {}, "filter": {},
-			"mix": {}, "train": {}, "eval": {"data": "d"}}`), &base); err != nil {
+			"mix": {"weights": {"a": 1}}, "train": {}, "eval": {"data": "d"}}`), &base); err != nil {
 		t.Fatal(err)
 	}
 	with := func(key string, v any) *Recipe {

@@ -3,13 +3,16 @@
     python reference/light/check.py BARKA DEMO_DIRECTORY
 """
 
+import hashlib
 import json
 import pathlib
 import subprocess
 import sys
 
+import mlcroissant
 import numpy as np
 import pyarrow.parquet as pq
+from huggingface_hub import DatasetCard
 from safetensors import safe_open
 from tokenizers import Tokenizer
 
@@ -29,6 +32,32 @@ def dataset(directory):
     return rows
 
 
+def metadata(mix):
+    """The card and the Croissant description of a mix, by the libraries that read them."""
+    manifest = json.loads((mix / "manifest.json").read_text())
+    card = DatasetCard.load(mix / "README.md").data
+    assert card.language == ["ar"] and card.license == "cc0-1.0" and card.size_categories == ["n<1K"], card
+    assert [f["split"] for f in card.configs[0]["data_files"]] == ["train", "validation"], card.configs
+    for f in card.configs[0]["data_files"]:
+        assert list(mix.glob(f["path"])), f
+
+    croissant = mlcroissant.Dataset(jsonld=mix / "croissant.json")
+    assert not croissant.metadata.issues.errors, croissant.metadata.issues.report()
+    files = [d for d in croissant.metadata.distribution if isinstance(d, mlcroissant.FileObject)]
+    for f in files:
+        assert hashlib.sha256((mix / f.content_url).read_bytes()).hexdigest() == f.sha256, f.content_url
+    for split, directory in (("train", mix), ("validation", mix / "validation")):
+        want = [r for f in sorted(directory.glob("part-*.parquet")) for r in pq.read_table(f).to_pylist()]
+        got = list(croissant.records(split))
+        assert len(got) == len(want) == manifest["counts"][split], (split, len(got), len(want))
+        for g, w in zip(got, want):
+            assert set(g) == {f"{split}/{name}" for name in w}, (set(g), set(w))
+            assert g[f"{split}/id"].decode() == w["id"] and g[f"{split}/revision"] == w["revision"]
+            texts = [m[f"{split}/messages/content"].decode() for m in g[f"{split}/messages"]]
+            assert texts == [m["content"] for m in w["messages"]]
+    print(f"mix: {len(files)} files and {len(croissant.metadata.record_sets)} record sets in croissant.json")
+
+
 def main():
     barka, demo = sys.argv[1], pathlib.Path(sys.argv[2])
     for name in ("1-passages", "2-instructions", "3-translated", "4-clean", "5-mix"):
@@ -36,6 +65,8 @@ def main():
         print(f"{name}: {len(rows)} rows")
     assert all(m["role"] in ("user", "assistant") for r in rows for m in r["messages"])
     assert all(t["from"] in ("human", "gpt") for r in rows for t in r["conversations"])
+
+    metadata(demo / "5-mix")
 
     base = {}
     with safe_open(demo / "inputs/models/gemma2/model.safetensors", "np") as f:

@@ -111,27 +111,38 @@ func (t terms) forbids(set terms) string {
 // use is how rows of a dataset are licensed, and by whom they were made.
 type use struct{ dataset, licence, author, translator string }
 
-// useOf describes a row. Sets of instructions come from people, from machines
-// and from both, and do not say so.
-func useOf(r dataset.Instruction) use {
-	u := use{r.Dataset, r.Licence, "people", "–"}
+// useOf describes the rows of a class. Sets of instructions come from people, from
+// machines and from both, and do not say so.
+func useOf(c *class) use {
+	u := use{c.Dataset, c.Licence, "people", "–"}
 	switch {
-	case r.Generator != "":
-		u.author = machine + r.Generator
-	case r.Form == dataset.FormInstruction || r.Form == "":
+	case c.Generator != "":
+		u.author = machine + c.Generator
+	case c.Form == dataset.FormInstruction || c.Form == "":
 		u.author = "not stated"
 	}
-	if r.Translator != "" {
-		u.translator = machine + r.Translator
+	if c.Translator != "" {
+		u.translator = machine + c.Translator
 	}
 	return u
 }
 
 const machine = "machine: "
 
+// used counts the different rows of the mix by their use.
+func (m *mixer) used() map[use]int64 {
+	used := map[use]int64{}
+	for _, c := range m.classes {
+		if c.Rows > 0 {
+			used[useOf(c)] += c.Rows
+		}
+	}
+	return used
+}
+
 // uses lists them in order, the set's own name of a licence last.
 func (m *mixer) uses() []use {
-	return slices.SortedFunc(maps.Keys(m.used), func(a, b use) int {
+	return slices.SortedFunc(maps.Keys(m.used()), func(a, b use) int {
 		return cmp.Or(cmp.Compare(a.dataset, b.dataset), cmp.Compare(a.licence, b.licence),
 			cmp.Compare(a.author, b.author), cmp.Compare(a.translator, b.translator))
 	})
@@ -148,17 +159,18 @@ func (m *mixer) checkLicence() error {
 			"with those of the rows", m.o.Licence))
 		return nil
 	}
+	used := m.used()
 	for _, u := range m.uses() {
 		t := readTerms(u.licence)
 		if !t.known {
 			m.notes = append(m.notes, fmt.Sprintf("%d rows of %s have %s: that %s covers them is for you to know",
-				m.used[u], u.dataset, licenceName(u.licence), m.o.Licence))
+				used[u], u.dataset, licenceName(u.licence), m.o.Licence))
 			continue
 		}
 		if why := t.forbids(set); why != "" {
 			return badinput.Errorf("mix: the set cannot be licensed as %s: %d rows of %s are under %q, which %s; leave "+
 				"the licence out, and the card states the terms of every source, or leave out %s",
-				m.o.Licence, m.used[u], u.dataset, u.licence, why, u.dataset)
+				m.o.Licence, used[u], u.dataset, u.licence, why, u.dataset)
 		}
 	}
 	return nil
@@ -179,7 +191,7 @@ func (m *mixer) tag() string {
 	}
 	var all []terms
 	stated := false
-	for u := range m.used {
+	for u := range m.used() {
 		all = append(all, readTerms(u.licence))
 		stated = stated || all[len(all)-1].stated
 	}
@@ -205,10 +217,10 @@ func (m *mixer) tag() string {
 func (m *mixer) licences(b *strings.Builder) {
 	b.WriteString("\n## Licence\n\nEvery row keeps the licence of its source, in its column `licence`.\n\n| dataset | " +
 		"conversations | licence | written by | translated by |\n|---|---:|---|---|---|\n")
-	demands := map[string][]string{} // to datasets
+	demands, used := map[string][]string{}, m.used() // demands to datasets
 	for _, u := range m.uses() {
 		t := readTerms(u.licence)
-		fmt.Fprintf(b, "| %s | %d | %s | %s | %s |\n", u.dataset, m.used[u],
+		fmt.Fprintf(b, "| %s | %d | %s | %s | %s |\n", u.dataset, used[u],
 			cmp.Or(strings.TrimSpace(u.licence), "unknown"), u.author, u.translator)
 		for _, d := range []struct {
 			is   bool

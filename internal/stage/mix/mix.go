@@ -3,12 +3,11 @@
 package mix
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"barka/internal/badinput"
 	"barka/internal/dataset"
@@ -17,7 +16,9 @@ import (
 )
 
 // version changes when the same options would give another output.
-const version = 2
+const version = 3
+
+const changed = "rows of one page, passage or cluster stay on one side of the validation split, and rows have more columns"
 
 // Options are everything that changes what mix writes.
 type Options struct {
@@ -26,8 +27,26 @@ type Options struct {
 	Validation float64 `json:"validation"`
 	// Limits bounds the rows taken of a dataset, by its name.
 	Limits map[string]int `json:"limits,omitempty"`
+	// AtLeast is the least number of different rows of a dataset that the mix needs.
+	AtLeast map[string]int `json:"at_least,omitempty"`
+	// Weights are the shares of the training rows, in proportion to each other, by the
+	// names of datasets. Rows are repeated or left out for them.
+	Weights map[string]float64 `json:"weights,omitempty"`
+	// WeightsBy says what the weights name: "dataset" (the default), "source" (the name
+	// of an input) or "form".
+	WeightsBy string `json:"weights_by,omitempty"`
+	// WeightsOf says what they measure: "rows" (the default), "tokens", or the name of
+	// one of several tokenizers.
+	WeightsOf string `json:"weights_of,omitempty"`
+	// Size is the amount of rows or tokens that the weights divide. 0 is the amount that
+	// the inputs have.
+	Size int64 `json:"size,omitempty"`
+	// MaxRepeats bounds the copies of a row.
+	MaxRepeats int `json:"max_repeats,omitempty"`
 	// Tokenizers names the counters of the token table.
 	Tokenizers []string `json:"tokenizers,omitempty"`
+	// CountSpecial counts the tokens that a tokenizer adds to each message, such as BOS.
+	CountSpecial bool `json:"count_special,omitempty"`
 	// Licence of the set, for its card: one that the licences of its rows allow.
 	// "" is the strictest of theirs if it covers all, else that of each source.
 	Licence string `json:"licence,omitempty"`
@@ -40,7 +59,7 @@ type Options struct {
 }
 
 // Defaults hold back nothing.
-func Defaults() Options { return Options{Name: "barka"} }
+func Defaults() Options { return Options{Name: "barka", MaxRepeats: 4} }
 
 // Validate reports the first setting that makes no sense.
 func (o Options) Validate() error {
@@ -55,7 +74,12 @@ func (o Options) Validate() error {
 			return badinput.Errorf("mix: the limit of %s is %d, expected 0 or more", d, n)
 		}
 	}
-	return nil
+	for d, n := range o.AtLeast {
+		if limit, ok := o.Limits[d]; n < 0 || ok && n > limit {
+			return badinput.Errorf("mix: at_least of %s is %d, expected 0 or more and no more than its limit", d, n)
+		}
+	}
+	return o.validateWeights()
 }
 
 // Counter counts the tokens of a text.
@@ -73,6 +97,9 @@ func Run(ctx context.Context, o Options, counters map[string]Counter, env durabl
 		o.Tokenizers = append(o.Tokenizers, name)
 	}
 	slices.Sort(o.Tokenizers)
+	if err := o.CheckUnit(); err != nil {
+		return nil, err
+	}
 	inputs := maps.Clone(env.In)
 	if o.Drop != "" {
 		inputs["--drop"] = o.Drop
@@ -80,16 +107,17 @@ func Run(ctx context.Context, o Options, counters map[string]Counter, env durabl
 	if o.Review != "" {
 		inputs["--review"] = o.Review
 	}
-	id := durable.Identity{Stage: "mix", Version: version, Options: o, Inputs: inputs}
-	m := &mixer{o: o, counters: counters, env: env, taken: map[string]int{}, table: map[string]*line{},
-		sources: map[string]bool{}, used: map[use]int{}}
+	id := durable.Identity{Stage: "mix", Version: version, Changed: changed, Options: o, Inputs: inputs}
+	m := &mixer{o: o, counters: counters, env: env}
 	return durable.Execute(ctx, env, id, func(run *durable.Run) (durable.Final, error) {
-		if err := m.run(ctx, run); err != nil {
+		counts, err := m.run(ctx, run)
+		if badinput.Is(err) { // another command must be able to begin
+			err = errors.Join(err, discard(run.Dir()))
+		}
+		if err != nil {
 			return durable.Final{}, err
 		}
-		counts := map[string]int64{"train": m.train, "validation": m.val}
-		maps.Copy(counts, m.review.Counts())
-		return durable.Final{Card: m.card(), Counts: counts, Tokens: m.tokens(), Notes: append(m.notes, m.review.Notes()...)}, nil
+		return durable.Final{Card: m.card(m.lineage(ctx)), Counts: counts, Tokens: m.tokens(), Notes: m.notes, Files: m.files}, nil
 	})
 }
 
@@ -97,146 +125,69 @@ func Run(ctx context.Context, o Options, counters map[string]Counter, env durabl
 const ValidationName = "validation"
 
 type mixer struct {
-	o          Options
-	counters   map[string]Counter
-	env        durable.Env
-	taken      map[string]int
-	table      map[string]*line
-	sources    map[string]bool // generators, translators and languages, for the card
-	used       map[use]int     // rows
-	notes      []string
-	review     *review.Application
-	train, val int64
-	rows       []dataset.Instruction
-	rejects    []rejected
+	o        Options
+	counters map[string]Counter
+	env      durable.Env
+	drop     map[string]string // ids to leave out, with the reason
+	total    int64             // rows of the inputs
+	classes  []*class
+	kinds    map[string]int64
+	examples []dataset.Conversation
+	notes    []string
 }
 
-type rejected struct {
-	row    dataset.Instruction
-	reason dataset.Reject
-}
-
-func (m *mixer) run(ctx context.Context, run *durable.Run) error {
-	if err := m.read(ctx); err != nil {
-		return err
+// run reads the inputs twice and writes the mix. The survey decides what becomes of each
+// row. The second pass spools the rows in ranges of the shuffle, so that memory holds one
+// range. Both go on where they were interrupted; the writing begins again.
+func (m *mixer) run(ctx context.Context, run *durable.Run) (counts map[string]int64, err error) {
+	for _, path := range m.env.In {
+		n, err := dataset.Count(path)
+		if err != nil {
+			return nil, err
+		}
+		m.total += int64(n)
 	}
+	if m.drop, err = readDrop(ctx, m.o.Drop); err != nil {
+		return nil, err
+	}
+	s, err := m.survey(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	defer s.spool.close()
+	p, err := m.plan(s)
+	if err != nil {
+		return nil, err
+	}
+	m.classes = s.Classes
 	if err := m.checkLicence(); err != nil {
-		return err
+		return nil, err
 	}
-	w, err := durable.NewWriter[dataset.Conversation](run)
+	rows, err := m.sort(ctx, run, p)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var held *durable.Writer[dataset.Conversation]
-	if m.o.Validation > 0 {
-		if held, err = durable.NewSplit[dataset.Conversation](run, ValidationName); err != nil {
-			return err
-		}
+	defer rows.spool.close()
+	m.kinds = rows.Kinds
+	if err := m.write(ctx, run, rows, p.records()); err != nil {
+		return nil, err
 	}
-	for _, r := range m.rejects {
-		if err := w.Reject(r.row, r.reason); err != nil {
-			return err
-		}
-	}
-	for _, r := range m.rows {
-		c := conversation(r)
-		if held != nil && m.holds(r.ID) {
-			m.val++
-			if err := held.Write(c); err != nil {
-				return err
-			}
-			continue
-		}
-		m.train++
-		if err := w.Write(c); err != nil {
-			return err
-		}
-	}
-	return nil
+	return m.counts(p, rows), nil
 }
 
-// holds reports whether a row belongs to the validation set: a function of
-// the seed and the row alone.
-func (m *mixer) holds(id string) bool {
-	return float64(dataset.RecordSeed(m.env.Seed, id, "mix/validation"))/(1<<63) < m.o.Validation
-}
-
-// read takes the rows of all inputs and shuffles them.
-func (m *mixer) read(ctx context.Context) error {
-	names := make([]string, 0, len(m.env.In))
-	for n := range m.env.In {
-		names = append(names, n)
+// counts are those of the manifest.
+func (m *mixer) counts(p *plan, rows *sorted) map[string]int64 {
+	_, all := m.lines(func(*class) string { return "" })
+	m.notes = append(m.notes, rows.Notes...)
+	if all.rows == 0 {
+		m.notes = append(m.notes, fmt.Sprintf("none of the %d rows could be used; rejected/ has the reason of each", p.records()))
 	}
-	slices.Sort(names)
-	drop, err := readDrop(ctx, m.o.Drop)
-	if err != nil {
-		return err
+	counts := map[string]int64{"train": all.train, "validation": all.validation}
+	if len(m.o.Weights) > 0 {
+		counts["repeated"] = all.train + all.validation - all.rows
 	}
-	if m.review, err = review.Open(ctx, m.o.Review); err != nil {
-		return err
-	}
-	seen, sets, dropped := map[string]bool{}, map[string]bool{}, 0
-	m.env.Progress.Start("mix", -1, "rows")
-	defer m.env.Progress.Done()
-	for _, n := range names {
-		if err := dataset.Require(m.env.In[n], dataset.Instructions); err != nil {
-			return err
-		}
-		for r, err := range dataset.Rows[dataset.Instruction](ctx, m.env.In[n]) {
-			if err != nil {
-				return err
-			}
-			m.env.Progress.Add(1)
-			sets[r.Dataset] = true
-			reason := refuse(r, seen)
-			if reason.Reason == "" {
-				var rejected *dataset.Reject
-				if r.Messages, rejected = m.review.Apply(r.ID, r.Messages); rejected != nil {
-					reason = *rejected
-				}
-			}
-			if why, ok := drop[r.ID]; ok && reason.Reason == "" {
-				reason = dataset.Reject{Reason: "dropped", Detail: why}
-				dropped++
-			}
-			if reason.Reason != "" {
-				m.rejects = append(m.rejects, rejected{r, reason})
-				continue
-			}
-			m.rows = append(m.rows, r)
-		}
-	}
-	if len(m.rows)+len(m.rejects) == 0 {
-		return badinput.Errorf("mix: none of %s has a row, so there is nothing to mix", strings.Join(names, ", "))
-	}
-	if len(drop) > 0 && dropped == 0 {
-		return badinput.Errorf("%s: none of its %d ids is in the sets to mix; was another set audited?", m.o.Drop, len(drop))
-	}
-	for d := range m.o.Limits {
-		if !sets[d] {
-			return badinput.Errorf("mix: limit of %s: no row is of a dataset of that name; datasets there: %s", d,
-				strings.Join(slices.Sorted(maps.Keys(sets)), ", "))
-		}
-	}
-	slices.SortFunc(m.rows, func(a, b dataset.Instruction) int {
-		return cmp.Or(cmp.Compare(m.order(a.ID), m.order(b.ID)), cmp.Compare(a.ID, b.ID))
-	})
-	kept := m.rows[:0]
-	for _, r := range m.rows {
-		if limit, ok := m.o.Limits[r.Dataset]; ok && m.taken[r.Dataset] >= limit {
-			m.rejects = append(m.rejects, rejected{r, dataset.Reject{Reason: "over_limit",
-				Detail: fmt.Sprintf("%s is limited to %d rows", r.Dataset, limit)}})
-			continue
-		}
-		m.taken[r.Dataset]++
-		m.count(r)
-		kept = append(kept, r)
-	}
-	m.rows = kept
-	if len(kept) == 0 {
-		m.notes = append(m.notes, fmt.Sprintf("none of the %d rows could be used; rejected/ has the reason of each", len(m.rejects)))
-	}
-	return nil
+	maps.Copy(counts, rows.Review)
+	return counts
 }
 
 // readDrop returns the ids in a file of rows, each with what is said of it;
@@ -264,30 +215,21 @@ func readDrop(ctx context.Context, path string) (map[string]string, error) {
 	return drop, nil
 }
 
-func (m *mixer) order(id string) int64 { return dataset.RecordSeed(m.env.Seed, id, "mix/order") }
-
-// refuse returns why a row cannot be trained on, or nothing.
-func refuse(r dataset.Instruction, seen map[string]bool) dataset.Reject {
+// refuse returns why a row cannot be trained on, or nothing. An edit of the review
+// replaces the row's messages. Ids that occur twice are found by the plan.
+func (m *mixer) refuse(r *dataset.Instruction, reviewed *review.Application) dataset.Reject {
 	if r.ID == "" {
 		return dataset.Reject{Reason: "no_id"}
 	}
-	if seen[r.ID] {
-		return dataset.Reject{Reason: "duplicate_id", Detail: r.ID}
+	reason := dataset.CheckTurns(r.Messages)
+	if reason == nil {
+		r.Messages, reason = reviewed.Apply(r.ID, r.Messages)
 	}
-	seen[r.ID] = true
-	if reason := dataset.CheckTurns(r.Messages); reason != nil {
+	if reason != nil {
 		return *reason
 	}
-	return dataset.Reject{}
-}
-
-// conversation is the row in the two spellings, with what attribution needs.
-func conversation(r dataset.Instruction) dataset.Conversation {
-	c := dataset.Conversation{ID: r.ID, Dataset: r.Dataset, Title: r.Title, URL: r.URL, Licence: r.Licence,
-		Generator: r.Generator, Translator: r.Translator, Messages: r.Messages}
-	from := map[string]string{"user": "human", "assistant": "gpt", "system": "system"}
-	for _, m := range r.Messages {
-		c.Conversations = append(c.Conversations, dataset.Turn{From: from[m.Role], Value: m.Content})
+	if why, ok := m.drop[r.ID]; ok {
+		return dataset.Reject{Reason: "dropped", Detail: why}
 	}
-	return c
+	return dataset.Reject{}
 }

@@ -1,0 +1,85 @@
+package mix
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"barka/internal/dataset"
+)
+
+// ancestor is a stage that the rows of an input went through.
+type ancestor struct {
+	source   string // name of the input
+	manifest *dataset.Manifest
+}
+
+// lineage returns the stages of each input, the earliest first, as far as their
+// directories lie beside the input's. They are found by their digests, which the
+// manifest of the next stage has.
+func (m *mixer) lineage(ctx context.Context) (all []ancestor) {
+	for _, source := range slices.Sorted(maps.Keys(m.env.In)) {
+		path := m.env.In[source]
+		chain := []ancestor{}
+		seen := map[string]bool{}
+		for path != "" && !seen[path] {
+			seen[path] = true
+			manifest, err := dataset.ReadManifest(path)
+			if err != nil { // a file, or a directory of another program
+				break
+			}
+			chain = append(chain, ancestor{source, manifest})
+			path = madeFrom(ctx, filepath.Dir(filepath.Clean(path)), manifest)
+		}
+		slices.Reverse(chain)
+		all = append(all, chain...)
+	}
+	return all
+}
+
+// madeFrom returns the dataset directory in dir that is an input of a stage, "" if none
+// is there.
+func madeFrom(ctx context.Context, dir string, of *dataset.Manifest) string {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return ""
+	}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if !dataset.HasManifest(path) {
+			continue
+		}
+		digest, err := dataset.Digest(ctx, path)
+		if err != nil {
+			continue
+		}
+		for _, in := range of.Inputs {
+			if in.Digest == digest {
+				return path
+			}
+		}
+	}
+	return ""
+}
+
+// lineageTable has what each stage kept, and why it dropped the rest.
+func lineageTable(b *strings.Builder, all []ancestor) {
+	if len(all) == 0 {
+		return
+	}
+	b.WriteString("\n## Stages\n\n| set | stage | records | rows | rejected |\n|---|---|---:|---:|---|\n")
+	for _, a := range all {
+		var reasons []string
+		for _, name := range slices.Sorted(maps.Keys(a.manifest.Counts)) {
+			if reason, ok := strings.CutPrefix(name, "rejected_"); ok && a.manifest.Counts[name] > 0 {
+				reasons = append(reasons, fmt.Sprintf("%s %d", reason, a.manifest.Counts[name]))
+			}
+		}
+		fmt.Fprintf(b, "| %s | %s | %d | %d | %s |\n", a.source, a.manifest.Stage, a.manifest.Counts["in"], a.manifest.Counts["out"],
+			strings.Join(reasons, ", "))
+	}
+}
