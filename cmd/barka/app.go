@@ -208,7 +208,7 @@ func (a *app) exit(code int, err error) {
 // notResumable lists the verbs that start again from the beginning after an
 // interruption. They take seconds to minutes, or write each answer as they read.
 var notResumable = []string{
-	"audit", "bench", "compare", "convert", "doctor", "generate", "merge", "mix", "report", "score", "tokenize",
+	"audit", "bench", "compare", "doctor", "generate", "merge", "mix", "report", "score", "tokenize",
 }
 
 // code reports an error and returns its exit code.

@@ -113,7 +113,7 @@ func dataStages(dir string) []dataStage {
 			o := convert.Defaults()
 			o.Benchmark = "sciq"
 			env.In = map[string]string{"data": sciq}
-			return convert.Run(ctx, o, env)
+			return convert.Run(ctx, o, nil, env)
 		}},
 		{"translate", "no model", func(ctx context.Context, env durable.Env) (*dataset.Manifest, error) {
 			env.In = map[string]string{"instructions": english}

@@ -29,7 +29,7 @@ func everyVerb(made, out string) []verbRun {
 		{"run", "", []string{in("inputs", "recipe.yaml"), "--offline", "--out", out}, true},
 		{"wiki", "", []string{"--dump", in("inputs", "data", "pages.xml"), "--licence", "CC0 1.0", "--out", out}, false},
 		{"synth", "", []string{"--in", in("1-passages"), "--model", gemma, "--max-tokens", "60", "--out", out}, true},
-		{"convert", "", []string{"alpaca", "--data", in("inputs", "data", "questions.jsonl"), "--licence", "CC0 1.0", "--out", out}, false},
+		{"convert", "", []string{"alpaca", "--data", in("inputs", "data", "questions.jsonl"), "--licence", "CC0 1.0", "--out", out}, true},
 		{"filter", "", []string{"--in", in("3-translated"), "--out", out}, false},
 		{"decontaminate", "", []string{"--in", in("4-clean"), "--data", data, "--tasks", in("inputs", "data", "tasks.txt"),
 			"--originals", "none", "--out", out}, false},

@@ -72,6 +72,10 @@ type Instruction struct {
 	Judge       string  `json:"judge,omitempty" parquet:"judge"`
 	JudgeScore  float32 `json:"judge_score,omitempty" parquet:"judge_score"`
 	JudgeReason string  `json:"judge_reason,omitempty" parquet:"judge_reason"`
+	// Template names the layout of a converted row.
+	Template string `json:"template,omitempty" parquet:"template"`
+	// Examples are the ids of the rows that stand before the question of a few-shot row.
+	Examples []string `json:"examples,omitempty" parquet:"examples,list"`
 	// Repaired is the number of its texts that passed after a complaint.
 	Repaired         int32  `json:"repaired,omitempty" parquet:"repaired"`
 	Seed             int64  `json:"seed" parquet:"seed"`

@@ -127,6 +127,14 @@ func (r Repo) snapshot(cache string) string {
 	return filepath.Join(r.dir(cache), "snapshots", filepath.FromSlash(name))
 }
 
+// Cached returns the directory of a repository's files in the client's cache, and reports
+// whether it exists. It may hold some of the files only.
+func (c *Client) Cached(r Repo) (dir string, ok bool) {
+	dir = r.snapshot(c.cache)
+	ok, err := badinput.IsDir(dir)
+	return dir, ok && err == nil
+}
+
 // Snapshots returns the directories of a dataset's files in a cache: those of main,
 // of the hub's conversion to Parquet, and of other commits, in this order.
 func Snapshots(cache, dataset string) ([]string, error) {

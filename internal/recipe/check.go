@@ -107,9 +107,9 @@ func (k *checker) models(ctx context.Context) {
 		_, err := synth.LoadPrompts(r.synthOptions().Prompts)
 		k.problem("synth.prompts", err)
 	}
-	if r.Synth != nil {
+	if r.Synth != nil || r.convertAsks() {
 		k.generator = k.writes(ctx, r.Models.Generator, "models.generator")
-		if r.Models.Judge.Model != "" {
+		if r.Synth != nil && r.Models.Judge.Model != "" {
 			k.writes(ctx, r.Models.Judge, "models.judge")
 		}
 	}

@@ -45,24 +45,52 @@ func (k *checker) made(dir string) bool {
 	return exists(filepath.Join(k.w.Out, dir, dataset.ManifestName))
 }
 
-// convert reads all rows of the benchmarks.
+// convert reads all rows of the benchmarks. Those that have to be downloaded first are not
+// read.
 func (k *checker) convert(ctx context.Context) {
 	for _, name := range slices.Sorted(maps.Keys(k.r.Convert)) {
 		b, key := k.r.Convert[name], "convert."+name
-		if b.Data == "" || b.Validate() != nil || k.made(instructionsDir+"-"+name) {
+		if b.Validate() != nil || b.Data == "" && convert.HubID(b.Benchmark) == "" || k.made(instructionsDir+"-"+name) {
 			continue // already a problem, or finished
 		}
-		if !exists(k.r.path(b.Data)) {
-			k.problem(key+".data", k.absent(b.Data))
+		data, ok := k.data(ctx, key+".data", b)
+		if !ok {
 			continue
 		}
-		e, err := convert.Plan(ctx, b.Options, k.r.convertInputs(b))
+		e, err := convert.Plan(ctx, k.r.convertOptions(b), k.r.Seed, k.r.convertInputs(b, data))
 		k.problem(key+".data", err)
 		if err == nil && e.Rows == 0 {
-			k.problem(key+".data", badinput.Errorf("no row of %s is usable: all %d are rejected", b.Data, e.Rejected))
+			k.problem(key+".data", badinput.Errorf("no row of %s is usable: all %d are rejected", data, e.Rejected))
 		}
 		k.converted[name] = e
 	}
+}
+
+// data finds the data of a benchmark. If they are not on this machine, it adds the download,
+// or the problem why there is none.
+func (k *checker) data(ctx context.Context, key string, b *Convert) (path string, ok bool) {
+	data := k.r.convertData(b)
+	if !b.IsHubID(data) && data != "" && !exists(data) {
+		k.problem(key, k.absent(b.Data))
+		return "", false
+	}
+	if k.w.Hub == nil || k.silent {
+		if exists(data) {
+			return data, true
+		}
+		if k.w.Hub == nil {
+			k.problem(key, badinput.Errorf("the data are not on this machine"))
+		}
+		return "", false
+	}
+	source, err := b.Locate(ctx, k.w.Hub, data)
+	k.silent = k.silent || hub.IsUnreachable(err)
+	k.problem(key, k.nearDirectory(b.Data, err))
+	if err == nil && source.Plan != nil {
+		k.Downloads = append(k.Downloads, source.Plan)
+		return "", false
+	}
+	return source.Data, err == nil
 }
 
 // absent returns the error for a missing file or directory.
@@ -70,13 +98,29 @@ func (k *checker) absent(name string) error {
 	return k.nearDirectory(name, badinput.Errorf("there is no %s", k.r.path(name)))
 }
 
+// convertData returns the data of a benchmark: a path beside the recipe if it exists or cannot
+// be a hub id, else the hub id.
+func (r *Recipe) convertData(b *Convert) string {
+	if path := r.path(b.Data); exists(path) || !b.IsHubID(b.Data) {
+		return path
+	}
+	return b.Data
+}
+
 // convertInputs returns the input files of a benchmark.
-func (r *Recipe) convertInputs(b *Convert) map[string]string {
-	in := map[string]string{"data": r.path(b.Data)}
+func (r *Recipe) convertInputs(b *Convert, data string) map[string]string {
+	in := map[string]string{"data": data}
 	if b.Labels != "" {
 		in["labels"] = r.path(b.Labels)
 	}
 	return in
+}
+
+// convertOptions returns the options of a benchmark with resolved paths.
+func (r *Recipe) convertOptions(b *Convert) convert.Options {
+	o := b.Options
+	o.Templates, o.Concurrency = r.path(o.Templates), r.Models.Generator.Concurrency
+	return o
 }
 
 // inputs checks the datasets that the recipe takes from outside.

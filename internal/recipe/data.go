@@ -172,13 +172,34 @@ func (c *chain) client(g Generator) (llm.Client, string, error) {
 	return client, digest, err
 }
 
+// convertSet converts a benchmark.
+func (c *chain) convertSet(ctx context.Context, b *Convert, out string) (*dataset.Manifest, error) {
+	o, data := c.r.convertOptions(b), c.r.convertData(b)
+	if c.Hub != nil {
+		source, err := b.Locate(ctx, c.Hub, data)
+		if err == nil && source.Plan != nil { // the cache lost what Check found
+			_, err = c.Hub.Fetch(ctx, source.Plan)
+		}
+		if err != nil {
+			return nil, err
+		}
+		data, o.Source = source.Data, source.Repo
+	}
+	var client llm.Client
+	if o.AsksModel() {
+		var err error
+		if client, o.ModelDigest, err = c.client(c.r.Models.Generator); err != nil {
+			return nil, err
+		}
+	}
+	return convert.Run(ctx, o, client, c.env(out, c.r.convertInputs(b, data)))
+}
+
 // convert converts the benchmarks, and adds the instructions from outside.
 func (c *chain) convert(ctx context.Context, st stage) error {
 	for _, name := range slices.Sorted(maps.Keys(c.r.Convert)) {
-		b := c.r.Convert[name]
-		in := c.r.convertInputs(b)
 		s := set{name: name}
-		m, err := convert.Run(ctx, b.Options, c.env(s.dir(st.dir), in))
+		m, err := c.convertSet(ctx, c.r.Convert[name], s.dir(st.dir))
 		if err != nil {
 			return err
 		}

@@ -291,9 +291,16 @@ func (f *forecast) convert(st stage) {
 			f.amounts[s.path] = instructions(f.ctx, s.path)
 			continue
 		}
-		e := f.converted[name]
+		e, known := f.converted[name]
 		f.amounts[s.path] = amount{rows: int64(e.Rows), chars: e.Chars}
-		f.add(Planned{Stage: s.title(st.name), Out: s.path, Rows: int64(e.Rows), Work: f.amounts[s.path].text("rows")})
+		work := f.amounts[s.path].text("rows")
+		switch {
+		case !known:
+			work = "known when the data are downloaded"
+		case e.Calls > 0:
+			work += fmt.Sprintf(", %d calls of the generator", e.Calls)
+		}
+		f.add(Planned{Stage: s.title(st.name), Out: s.path, Rows: int64(e.Rows), Work: work})
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.r.Inputs.Instructions)) {
 		s := set{name, f.r.path(f.r.Inputs.Instructions[name])}

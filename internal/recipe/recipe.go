@@ -99,7 +99,7 @@ type Inputs struct {
 // Convert is a benchmark's training set. Its key in the recipe is its name, and the
 // benchmark's if the block does not name one.
 type Convert struct {
-	Data   string `json:"data"`   // file or directory
+	Data   string `json:"data"`   // file, directory or hub id; "" is the set's own repository
 	Labels string `json:"labels"` // file of the labels, if they have one
 	convert.Options
 }
@@ -272,6 +272,16 @@ func (r *Recipe) defaults(values map[string]any) {
 	}
 }
 
+// convertAsks reports whether a block of convert asks the generator.
+func (r *Recipe) convertAsks() bool {
+	for _, c := range r.Convert {
+		if c.AsksModel() {
+			return true
+		}
+	}
+	return false
+}
+
 // path resolves a path in the file.
 func (r *Recipe) path(p string) string {
 	if p == "" || filepath.IsAbs(p) {
@@ -332,9 +342,8 @@ func (r *Recipe) LocalModels() []string {
 			names = append(names, r.model(name))
 		}
 	}
-	for _, g := range []Generator{r.Models.Generator, r.Models.Judge} {
-		add(r.Synth != nil && !g.remote(), g.Model)
-	}
+	add((r.Synth != nil || r.convertAsks()) && !r.Models.Generator.remote(), r.Models.Generator.Model)
+	add(r.Synth != nil && !r.Models.Judge.remote(), r.Models.Judge.Model)
 	add(r.Translate != nil, r.Models.Translator)
 	add(r.Mix != nil || r.Train != nil || r.Eval != nil, r.Models.Base)
 	return names

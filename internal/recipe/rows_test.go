@@ -35,6 +35,8 @@ var ownRows = []sampleSet{
 	{"hellaswag", "hellaswag.jsonl", "train", 2, 2}, {"sciq", "sciq.json", "train", 2, 2},
 	{"arc-challenge", "arc-challenge.jsonl", "train", 2, 2}, {"arc-easy", "arc-easy.jsonl", "train", 2, 2},
 	{"openbookqa", "openbookqa.jsonl", "train", 2, 2}, {"piqa", "piqa", "train", 2, 2}, {"gsm8k", "gsm8k.jsonl", "train", 1, 1},
+	{"toxigen", "toxigen.jsonl", "train", 3, 3}, {"mmlu-auxiliary", "mmlu.jsonl", "train", 3, 3},
+	{"statements", "statements.jsonl", "train", 2, 2},
 	{"alpaca", "alpaca.json", "train", 2, 2}, {"sharegpt", "sharegpt.jsonl", "train", 2, 2},
 }
 
@@ -162,7 +164,7 @@ func convertSet(t *testing.T, s sampleSet) (dir string, rows int64) {
 		path = testfiles.Unzip(t, path)
 	}
 	env := stageIO(t, "data", path)
-	m, err := convert.Run(t.Context(), o, env)
+	m, err := convert.Run(t.Context(), o, nil, env)
 	if err != nil {
 		t.Fatalf("%s: %v", s.path, err)
 	}

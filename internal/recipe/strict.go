@@ -19,7 +19,17 @@ import (
 var elsewhere = map[string]string{
 	"synth.model": "models.generator.model", "synth.model_digest": "", "synth.prompts_digest": "",
 	"synth.judge": "models.judge.model", "synth.judge_digest": "",
+	"convert.*.model": "models.generator.model", "convert.*.model_digest": "", "convert.*.templates_digest": "", "convert.*.source": "",
 	"translate.model": "models.translator", "translate.model_digest": "", "decontaminate.questions_digest": "", "translate.to": "language",
+}
+
+// setElsewhere looks a key up in elsewhere, where * stands for the name of a set.
+func setElsewhere(key string) (by string, fixed bool) {
+	if parts := strings.Split(key, "."); len(parts) == 3 && parts[0] == "convert" {
+		key = "convert.*." + parts[2]
+	}
+	by, fixed = elsewhere[key]
+	return by, fixed
 }
 
 // checkMapping compares a mapping with the struct or map that it is read into. Keys
@@ -45,7 +55,7 @@ func (d *document) checkMapping(values map[string]any, t reflect.Type, at string
 			delete(values, name)
 			continue
 		}
-		if values[name] == nil && at == "" && block(field) {
+		if values[name] == nil && (at == "" || at == "convert") && block(field) {
 			values[name] = map[string]any{} // an empty block has its defaults
 		}
 		values[name] = exponent(values[name], field)
@@ -73,7 +83,7 @@ func (d *document) rename(values map[string]any, aliases map[string]string, at s
 
 // unknown adds the problem of a key that the schema does not have.
 func (d *document) unknown(key, name, at string, known map[string]reflect.Type) {
-	switch set, fixed := elsewhere[key]; {
+	switch set, fixed := setElsewhere(key); {
 	case fixed && set != "":
 		d.add(key, "is not set here; set %s", set)
 		return
@@ -226,7 +236,7 @@ func keys(t reflect.Type, at string) (known map[string]reflect.Type, aliases map
 			continue
 		}
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if _, set := elsewhere[join(at, name)]; name == "" || name == "-" || set {
+		if _, set := setElsewhere(join(at, name)); name == "" || name == "-" || set {
 			continue
 		}
 		known[name] = f.Type

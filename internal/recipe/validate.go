@@ -10,6 +10,7 @@ import (
 	"barka/internal/llm"
 	"barka/internal/model"
 	"barka/internal/nearest"
+	"barka/internal/stage/convert"
 	"barka/internal/stage/decontaminate"
 )
 
@@ -194,6 +195,8 @@ func (r *Recipe) checkMissing() {
 			"are only for an endpoint; leave them out, or add endpoint"},
 		{r.Models.Judge.Model == "" && r.Models.Judge.remote(), "models.judge", "models.judge: has an endpoint but no model; add model"},
 		{r.Synth != nil && r.Models.Generator.Model == "", "synth", "synth has no model; add models: generator: model"},
+		{r.convertAsks() && r.Models.Generator.Model == "", "convert",
+			"convert has no model for justify and rewrite; add models: generator: model"},
 		{r.Translate != nil && r.Models.Translator == "", "translate", "translate has no model; add models: translator"},
 		{(r.Train != nil || r.Eval != nil) && r.Models.Base == "", cmp.Or(r.given("train"), "eval"), "train and " +
 			"eval have no model; add models: base"},
@@ -227,8 +230,8 @@ func (r *Recipe) checkSets() {
 	d := r.doc
 	for _, name := range slices.Sorted(maps.Keys(r.Convert)) {
 		key := "convert." + name
-		if r.Convert[name].Data == "" {
-			d.say(key, "%s: data is missing; set it to the file or directory of the benchmark", key)
+		if c := r.Convert[name]; c.Data == "" && convert.HubID(c.Benchmark) == "" {
+			d.say(key, "%s: data is missing; set it to the file, the directory or the hub id of the set", key)
 		}
 		if _, twice := r.Inputs.Instructions[name]; twice {
 			d.say(key, "%s is under convert and under inputs: instructions; rename one of them", name)

@@ -1,13 +1,12 @@
 // Package convert turns the training sets of public benchmarks, in the layouts
-// in which they are published, into instructions. No language model takes
-// part: questions and options are laid out by fixed templates and the answers
-// are the sets' own, so that options stay whole, in order and word for word.
+// in which they are published, into instructions. Templates lay out questions and
+// options, and the answers are the sets' own, so that options stay whole, in order
+// and word for word. On request a language model adds a reason to an answer, or words
+// a sentence with a gap as a question.
 package convert
 
 import (
-	"cmp"
 	"context"
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,12 +14,17 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/dataset"
 	"barka/internal/durable"
+	"barka/internal/llm"
+	"barka/internal/nearest"
 	"barka/internal/progress"
 	"barka/internal/prose"
 )
 
 // version changes when the same options would give another output.
-const version = 2
+const (
+	version = 3
+	changed = "rows are laid out by templates that are drawn, and inputs are the single files"
+)
 
 // Options are everything that changes what convert writes.
 type Options struct {
@@ -40,7 +44,38 @@ type Options struct {
 	Language string `json:"language"`
 	// Limit, if positive, is the most rows written.
 	Limit int `json:"limit,omitempty"`
+	// Config is the configuration, a directory of the hub's repository; "" is the set's usual
+	// one.
+	Config string `json:"config,omitempty"`
+	// Source is the repository at a commit, if the data come from the hub.
+	Source string `json:"source,omitempty"`
+	// Templates is a directory with templates that replace the built-in ones of the same name.
+	// The dataset's identity has TemplatesDigest, which identifies their content.
+	Templates       string `json:"templates,omitempty"`
+	TemplatesDigest string `json:"templates_digest,omitempty"`
+	// FirstTemplate lays out every row with the set's first template instead of drawing one.
+	FirstTemplate bool `json:"first_template,omitempty"`
+	// FewShot is the share of rows before which 1, 3 or 5 other rows of the split stand.
+	FewShot float64 `json:"few_shot,omitempty"`
+	// Justify adds a sentence to each answer, and Rewrite words sentences that options complete
+	// as questions; both ask the model.
+	Justify bool `json:"justify,omitempty"`
+	Rewrite bool `json:"rewrite,omitempty"`
+	// Model is its name and ModelDigest identifies its weights, if they are available.
+	Model       string  `json:"model,omitempty"`
+	ModelDigest string  `json:"model_digest,omitempty"`
+	Temperature float64 `json:"temperature,omitempty"`
+	MaxTokens   int     `json:"max_tokens,omitempty"`
+	// Attempts is how often a text that fails a check is asked for.
+	Attempts int `json:"attempts,omitempty"`
+
+	// Concurrency is the number of requests in flight at once; at least 1 is used. It changes
+	// no row.
+	Concurrency int `json:"-"`
 }
+
+// AsksModel reports whether rows need a language model.
+func (o Options) AsksModel() bool { return o.Justify || o.Rewrite }
 
 // Answers to multiple-choice questions.
 const (
@@ -49,7 +84,9 @@ const (
 )
 
 // Defaults are the settings of the BARKA models.
-func Defaults() Options { return Options{Split: "train", Answer: AnswerLabel, Language: english} }
+func Defaults() Options {
+	return Options{Split: "train", Answer: AnswerLabel, Language: english, Temperature: 0.3, MaxTokens: 256, Attempts: 3, Concurrency: 8}
+}
 
 const english = "eng_Latn"
 
@@ -67,7 +104,7 @@ func Benchmarks() []string {
 func (o Options) Validate() error {
 	b, ok := benchmarks[o.Benchmark]
 	if !ok {
-		return badinput.Errorf("convert: benchmark %q is not known; those known: %s", o.Benchmark, strings.Join(Benchmarks(), ", "))
+		return unknownBenchmark(o.Benchmark)
 	}
 	switch {
 	case splitWords[o.Split] == nil:
@@ -81,38 +118,58 @@ func (o Options) Validate() error {
 			"instruction sets (alpaca, sharegpt) may be in another language", o.Language, o.Benchmark)
 	case o.Limit < 0:
 		return badinput.Errorf("convert: limit is %d, expected 0 (all) or more", o.Limit)
+	case o.FewShot < 0 || o.FewShot > 1:
+		return badinput.Errorf("convert: few_shot is %g, expected a share from 0 to 1", o.FewShot)
+	case o.FewShot > 0 && b.files == "":
+		return badinput.Errorf("convert: few_shot is for benchmarks; the rows of %s are conversations", o.Benchmark)
+	case o.AsksModel() && b.kind() == kindAnswer:
+		return badinput.Errorf("convert: justify and rewrite are for questions with options or with yes and no, which %s does not have",
+			o.Benchmark)
+	case o.Justify && o.Answer == AnswerText:
+		return badinput.Errorf("convert: justify needs answers that begin with the label; leave answer: text out")
+	case o.AsksModel() && (o.Attempts < 1 || o.MaxTokens < 1 || o.Temperature < 0):
+		return badinput.Errorf("convert: attempts %d and max_tokens %d must be positive, and temperature %g not negative",
+			o.Attempts, o.MaxTokens, o.Temperature)
 	}
 	return nil
 }
 
+func unknownBenchmark(name string) error {
+	hint := ""
+	if near := nearest.Name(name, Benchmarks()); near != "" {
+		hint = "; did you mean " + near + "?"
+	}
+	return badinput.Errorf("convert: benchmark %q is not known%s; those known: %s", name, hint, strings.Join(Benchmarks(), ", "))
+}
+
 // Run converts env.In["data"]: a file, or a directory in the layout of the
-// benchmark's own archive or of its repository on the hub. Where labels lie in
-// a file of their own (PIQA), that is env.In["labels"], by default the file of
-// that name beside the data.
-func Run(ctx context.Context, o Options, env durable.Env) (*dataset.Manifest, error) {
+// benchmark's own archive or of its repository on the hub. Where labels are in
+// a separate file (PIQA), that is env.In["labels"], by default the file of
+// that name beside the data. client is asked only with Justify or Rewrite, and may
+// otherwise be nil.
+func Run(ctx context.Context, o Options, client llm.Client, env durable.Env) (*dataset.Manifest, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	b := benchmarks[o.Benchmark]
-	files, err := find(env.In["data"], b, o.Split)
+	c, files, inputs, err := prepare(o, env)
 	if err != nil {
 		return nil, err
 	}
-	inputs, err := withLabels(env.In, b, files)
-	if err != nil {
-		return nil, err
+	recorded := c.o
+	recorded.Templates, recorded.TemplatesDigest = "", c.templates.digest(c.o)
+	if o.AsksModel() {
+		recorded.Model = client.Name()
+	} else {
+		recorded.Model, recorded.ModelDigest, recorded.Temperature, recorded.MaxTokens, recorded.Attempts = "", "", 0, 0, 0
 	}
-	if o.Dataset == "" {
-		o.Dataset = o.Benchmark
-	}
-	c := &converter{o: o, b: b, data: env.In["data"], seed: env.Seed, seen: map[string]bool{}}
-	id := durable.Identity{Stage: "convert", Version: version, Options: o, Inputs: inputs}
+	id := durable.Identity{Stage: "convert", Version: version, Changed: changed, Options: recorded, Inputs: inputs}
 	return durable.Execute(ctx, env, id, func(run *durable.Run) (final durable.Final, err error) {
 		if c.w, err = durable.NewWriter[dataset.Instruction](run); err != nil {
 			return final, err
 		}
-		if c.labels, err = readLabels(inputs["labels"]); err != nil {
-			return final, err
+		c.journal = run.Journal()
+		if o.AsksModel() {
+			c.asker = newAsker(c.o, client, c.templates, env.Seed, c.journal)
 		}
 		reporter := progress.OrSilent(env.Progress)
 		reporter.Start("convert "+o.Benchmark, -1, "rows")
@@ -127,73 +184,51 @@ func Run(ctx context.Context, o Options, env durable.Env) (*dataset.Manifest, er
 	})
 }
 
-// output takes what a converter makes.
-type output interface {
-	Write(dataset.Instruction) error
-	Reject(row any, why dataset.Reject) error
+// prepare finds the files and the templates of a run.
+func prepare(o Options, env durable.Env) (c *converter, files []string, inputs map[string]string, err error) {
+	b := benchmarks[o.Benchmark]
+	if o.Config != "" {
+		b.configs = []string{o.Config}
+	}
+	if o.Dataset == "" {
+		o.Dataset = o.Benchmark
+	}
+	c = &converter{o: o, b: b, data: env.In["data"], seed: env.Seed, seen: map[uint64]struct{}{}, counts: map[string]int64{}}
+	if c.templates, err = LoadTemplates(o.Templates, o.Benchmark); err != nil {
+		return nil, nil, nil, err
+	}
+	if files, err = find(c.data, b, o.Split); err != nil {
+		return nil, nil, nil, err
+	}
+	if o.Config != "" && !slices.ContainsFunc(files, func(f string) bool { return inConfig(relative(c.data, f), o.Config) }) {
+		return nil, nil, nil, badinput.Errorf("%s: no file of the split %s in the configuration %s; files there: %s",
+			c.data, o.Split, o.Config, shorten(files))
+	}
+	if inputs, err = withLabels(env.In, b, files); err != nil {
+		return nil, nil, nil, err
+	}
+	if c.labels, err = readLabels(inputs["labels"]); err != nil {
+		return nil, nil, nil, err
+	}
+	return c, files, single(inputs, files), nil
 }
 
-// converter writes the instructions of one run.
-type converter struct {
-	o      Options
-	b      benchmark
-	data   string
-	seed   int64
-	labels []string // PIQA's, one per row
-	w      output
-	seen   map[string]bool
-	script script
-	in     int64 // questions read: RACE has several per row
-	out    int
-}
+// maxInputs bounds the files of a directory that are inputs by themselves. Archives with one
+// file per article have thousands.
+const maxInputs = 64
 
-// final are the counts, and what a user should know of them.
-func (c *converter) final() durable.Final {
-	f := durable.Final{Counts: map[string]int64{"in": c.in}}
-	if n := c.script.other; n > 0 {
-		f.Counts["other_script"] = n
-		f.Notes = append(f.Notes, fmt.Sprintf("%d of %d rows are mostly in another script than %s has; they are kept, "+
-			"and the default filter drops them", n, c.out, c.o.Language))
+// single replaces the directory of the data by the files of it that are read. Others may
+// come and go, as in the hub's cache.
+func single(inputs map[string]string, files []string) map[string]string {
+	dir := inputs["data"]
+	if len(files) > maxInputs || len(files) == 1 && files[0] == dir {
+		return inputs
 	}
-	if c.out == 0 {
-		f.Notes = append(f.Notes, fmt.Sprintf("none of the %d rows could be used; rejected/ has the reason of each", c.in))
+	delete(inputs, "data")
+	for _, f := range files {
+		inputs["data/"+relative(dir, f)] = f
 	}
-	return f
-}
-
-func (c *converter) files(ctx context.Context, files []string, reporter progress.Reporter) error {
-	rows := 0
-	for _, file := range files {
-		name := relative(c.data, file)
-		for r, err := range read(file, c.b) {
-			if err == nil {
-				r.place = name + strings.TrimPrefix(r.where, file)
-				err = ctx.Err()
-			}
-			if err == nil {
-				err = c.addLabel(r, rows)
-			}
-			if err == nil {
-				err = c.row(r)
-			}
-			if err != nil {
-				return err
-			}
-			rows++
-			reporter.Add(1)
-			if c.o.Limit > 0 && c.out >= c.o.Limit {
-				return nil
-			}
-		}
-	}
-	if rows == 0 {
-		return badinput.Errorf("%s: no rows of %s", strings.Join(files, ", "), c.o.Benchmark)
-	}
-	if c.labels != nil && rows != len(c.labels) {
-		return badinput.Errorf("%s has %d rows, but there are %d labels: the two files are not of one split",
-			strings.Join(files, ", "), rows, len(c.labels))
-	}
-	return nil
+	return inputs
 }
 
 // relative is a file's name below the data: what the output holds must not
@@ -204,68 +239,4 @@ func relative(data, file string) string {
 		rel = filepath.Base(file)
 	}
 	return filepath.ToSlash(rel)
-}
-
-// addLabel gives a row its label from the separate file.
-func (c *converter) addLabel(r *row, i int) error {
-	if c.labels == nil {
-		return nil
-	}
-	if i >= len(c.labels) {
-		return badinput.Errorf("%s: there are only %d labels: the two files are not of one split", r.where, len(c.labels))
-	}
-	r.fields["label"] = c.labels[i]
-	return nil
-}
-
-// row writes the instructions of a row.
-func (c *converter) row(r *row) error {
-	items := c.b.items(r)
-	if r.err != nil {
-		return badinput.Errorf("%s: %w; columns there: %s; expected %s", r.where, r.err, r.columns(), c.b.layouts)
-	}
-	for i, it := range items {
-		if c.o.Limit > 0 && c.out >= c.o.Limit {
-			return nil
-		}
-		c.in++
-		out, reject := c.instruction(it)
-		if reject != nil {
-			if len(items) > 1 {
-				reject.Detail = fmt.Sprintf("question %d: %s", i+1, reject.Detail)
-			}
-			reject.Detail = strings.TrimSuffix(r.place+": "+reject.Detail, ": ")
-			if err := c.w.Reject(r.fields, *reject); err != nil {
-				return err
-			}
-			continue
-		}
-		c.out++
-		c.script.add(out)
-		if err := c.w.Write(out); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// instruction lays an item out, or says what is wrong with it.
-func (c *converter) instruction(it item) (dataset.Instruction, *dataset.Reject) {
-	it.tidy()
-	if reject := it.check(); reject != nil {
-		return dataset.Instruction{}, reject
-	}
-	id := it.id(c.o.Benchmark)
-	if c.seen[id] {
-		return dataset.Instruction{}, &dataset.Reject{Reason: "duplicate", Detail: id}
-	}
-	c.seen[id] = true
-	if c.b.shuffle {
-		it.shuffle(dataset.RecordSeed(c.seed, id, "convert"))
-	}
-	licence := cmp.Or(c.o.Licence, it.licence, c.b.licence)
-	return dataset.Instruction{
-		ID: id, Dataset: c.o.Dataset, Form: it.form(c.b), Title: it.title, Licence: licence, Language: c.o.Language,
-		Messages: it.messages(c.b.style, c.o.Answer),
-	}, nil
 }

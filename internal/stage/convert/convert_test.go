@@ -27,13 +27,14 @@ var update = flag.Bool("update", false, "write the golden files again")
 var inputs = map[string]string{
 	"boolq": "boolq.jsonl", "race": "race", "copa": "copa.jsonl", "hellaswag": "hellaswag.jsonl", "sciq": "sciq.json",
 	"arc-challenge": "arc-challenge.jsonl", "arc-easy": "arc-easy.jsonl", "openbookqa": "openbookqa.jsonl", "piqa": "piqa",
-	"gsm8k": "gsm8k.jsonl", "alpaca": "alpaca.json", "sharegpt": "sharegpt.jsonl",
+	"gsm8k": "gsm8k.jsonl", "toxigen": "toxigen.jsonl", "mmlu-auxiliary": "mmlu.jsonl", "statements": "statements.jsonl",
+	"alpaca": "alpaca.json", "sharegpt": "sharegpt.jsonl",
 }
 
 func convert(t *testing.T, o Options, data string) ([]dataset.Instruction, *dataset.Manifest, string) {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "out")
-	m, err := Run(context.Background(), o, durable.Env{Out: out, In: map[string]string{"data": data}, Seed: 42})
+	m, err := Run(context.Background(), o, nil, durable.Env{Out: out, In: map[string]string{"data": data}, Seed: 42})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +55,7 @@ func rows[T any](t *testing.T, path string) []T {
 
 func options(benchmark string) Options {
 	o := Defaults()
-	o.Benchmark = benchmark
+	o.Benchmark, o.FirstTemplate = benchmark, true
 	return o
 }
 
@@ -223,7 +224,7 @@ func TestLayoutErrors(t *testing.T) {
 			t.Fatal(err)
 		}
 		out := filepath.Join(t.TempDir(), "out")
-		_, err := Run(context.Background(), options(c.benchmark), durable.Env{Out: out, In: map[string]string{"data": path}})
+		_, err := Run(context.Background(), options(c.benchmark), nil, durable.Env{Out: out, In: map[string]string{"data": path}})
 		if err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s %s: %v, want %q and the path", c.benchmark, c.rows, err, c.want)
 		}
@@ -278,7 +279,7 @@ func TestLabelsOfAnotherSplit(t *testing.T) {
 			t.Fatal(err)
 		}
 		in := map[string]string{"data": filepath.Join("testdata", "in", "piqa", "train.jsonl"), "labels": path}
-		if _, err := Run(context.Background(), options("piqa"),
+		if _, err := Run(context.Background(), options("piqa"), nil,
 			durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: in}); !badinput.Is(err) {
 			t.Errorf("%q: %v", labels, err)
 		}
@@ -356,6 +357,13 @@ func FuzzRow(f *testing.F) {
 	}
 	f.Add([]byte(`{"question":{"stem":null,"choices":[null]},"choices":{"text":[null],"label":3},"answerKey":"A"}`))
 	f.Add([]byte(`{"article":"a","questions":["q"],"options":[],"answers":[]}`))
+	all := map[string]*Templates{}
+	for name := range benchmarks {
+		var err error
+		if all[name], err = LoadTemplates("", name); err != nil {
+			f.Fatal(err)
+		}
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var fields map[string]any
 		if json.Unmarshal(data, &fields) != nil || fields == nil {
@@ -367,14 +375,16 @@ func FuzzRow(f *testing.F) {
 			if r.err != nil {
 				continue
 			}
-			c := &converter{o: options(name), b: b, seen: map[string]bool{}}
+			c := &converter{o: options(name), b: b, templates: all[name], seen: map[uint64]struct{}{}}
 			for _, it := range items {
-				out, reject := c.instruction(it)
-				if reject != nil {
+				e := c.entry(r, it)
+				if e.reject != nil {
 					continue
 				}
-				if err := dataset.CheckTurns(out.Messages); err != nil {
-					t.Errorf("%s: %v: %v", name, err, out.Messages)
+				if err := c.layOut(t.Context(), e); err != nil {
+					t.Errorf("%s: %v", name, err)
+				} else if err := dataset.CheckTurns(e.out.Messages); err != nil {
+					t.Errorf("%s: %v: %v", name, err, e.out.Messages)
 				}
 			}
 		}
@@ -395,7 +405,7 @@ func TestLanguage(t *testing.T) {
 	run := func(language string, answers ...string) (*dataset.Manifest, error) {
 		o := options("alpaca")
 		o.Language = language
-		return Run(t.Context(), o, durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"data": set(answers...)}})
+		return Run(t.Context(), o, nil, durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"data": set(answers...)}})
 	}
 	_, err := run("eng_Latn", arabic, arabic, latin, "7")
 	if !badinput.Is(err) || !strings.Contains(err.Error(), "2 of 3 rows") || !strings.Contains(err.Error(), "--language") {
@@ -404,12 +414,12 @@ func TestLanguage(t *testing.T) {
 	// The advice can be followed: what was refused has left no work behind.
 	refused := durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"data": set(arabic, arabic+".")}}
 	english := options("alpaca")
-	if _, err := Run(t.Context(), english, refused); err == nil {
+	if _, err := Run(t.Context(), english, nil, refused); err == nil {
 		t.Error("Arabic rows, declared English")
 	}
 	declared := english
 	declared.Language = "arb_Arab"
-	if m, err := Run(t.Context(), declared, refused); err != nil || m.Rows != 2 {
+	if m, err := Run(t.Context(), declared, nil, refused); err != nil || m.Rows != 2 {
 		t.Errorf("declared Arabic in the same place: %v", err)
 	}
 	m, err := run("eng_Latn", arabic, latin, "Code: ```"+latin+"```")
@@ -456,7 +466,8 @@ func TestOpenGoals(t *testing.T) {
 // TestOwnDatasets: what a stage wrote is no benchmark.
 func TestOwnDatasets(t *testing.T) {
 	_, _, dir := convert(t, options("gsm8k"), filepath.Join("testdata", "in", "gsm8k.jsonl"))
-	_, err := Run(t.Context(), options("sharegpt"), durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"data": dir}})
+	_, err := Run(t.Context(), options("sharegpt"), nil, durable.Env{Out: filepath.Join(t.TempDir(), "out"),
+		In: map[string]string{"data": dir}})
 	if !badinput.Is(err) || !strings.Contains(err.Error(), "a dataset that convert wrote") {
 		t.Errorf("%v", err)
 	}
@@ -516,7 +527,7 @@ func TestLicences(t *testing.T) {
 	if err := os.WriteFile(path, []byte("premise,question\na,b,c\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Run(t.Context(), options("copa"), durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"data": path}})
+	_, err := Run(t.Context(), options("copa"), nil, durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"data": path}})
 	if !badinput.Is(err) || !strings.Contains(err.Error(), "train.csv") || !strings.Contains(err.Error(), "line 2") {
 		t.Errorf("a broken CSV: %v", err)
 	}

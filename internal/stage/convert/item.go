@@ -15,11 +15,13 @@ import (
 // item is one question with its answer, before it is laid out.
 type item struct {
 	title    string
+	subject  string
 	context  string // what is read first; "" if nothing is
 	question string
-	ask      string   // added behind the question, on a line of its own
-	options  []string // none: answer is the reply
+	ask      string   // what is asked for behind the question, a key of wordings.yaml
+	options  []string // none: answer or verdict is the reply
 	gold     int      // index into options; -1: not known
+	verdict  *bool    // of a statement, or of a question that is answered by yes or no
 	answer   string
 	reason   string // a sentence behind the answer
 	licence  string // where it differs from the benchmark's
@@ -37,20 +39,13 @@ func (it *item) form(b benchmark) string {
 	return dataset.FormChoice
 }
 
-// style is how an option is named in the answer.
-type style int
-
-const (
-	numbered style = iota // "2) the text"
-	ordinal               // "The second option is correct:" and "2. the text"
-)
-
 var ordinals = []string{"first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"}
 
 // tidy cleans the texts: the sets have runs of blanks, blanks before full
 // stops where formatting was removed, and gaps of many lengths.
 func (it *item) tidy() {
-	it.title, it.context, it.question = tidy(it.title), tidy(it.context), tidy(it.question)
+	it.title, it.subject = tidy(it.title), tidy(it.subject)
+	it.context, it.question = tidy(it.context), tidy(it.question)
 	it.answer, it.reason = tidy(it.answer), tidy(it.reason)
 	for i, o := range it.options {
 		it.options[i] = strings.Join(strings.Fields(tidy(o)), " ")
@@ -106,7 +101,7 @@ func (it *item) check() *dataset.Reject {
 		return &dataset.Reject{Reason: "empty_question"}
 	}
 	if len(it.options) == 0 {
-		if it.answer == "" {
+		if it.answer == "" && it.verdict == nil {
 			return &dataset.Reject{Reason: "empty_answer"}
 		}
 		return nil
@@ -133,7 +128,11 @@ func (it *item) check() *dataset.Reject {
 // id names the item by its content, so that a question has one id in whatever
 // layout its set was read.
 func (it *item) id(benchmark string) string {
-	parts := []string{"convert", benchmark, it.context, it.question, it.answer, fmt.Sprint(it.gold)}
+	answer := it.answer
+	if it.verdict != nil {
+		answer = fmt.Sprint(*it.verdict)
+	}
+	parts := []string{"convert", benchmark, it.context, it.question, answer, fmt.Sprint(it.gold)}
 	for _, m := range it.turns {
 		parts = append(parts, m.Role, m.Content)
 	}
@@ -153,75 +152,4 @@ func (it *item) shuffle(seed int64) {
 			it.gold = i
 		}
 	})
-}
-
-// messages lays the item out. Each option stands on a line of its own, and so
-// does its text in the answer: what translates line by line then words both
-// alike.
-func (it *item) messages(s style, answer string) []chat.Message {
-	if len(it.turns) > 0 {
-		return it.turns
-	}
-	var b strings.Builder
-	if it.context != "" {
-		fmt.Fprintf(&b, "« %s »\n\n", it.context)
-	}
-	b.WriteString(it.question)
-	if it.ask != "" {
-		b.WriteString("\n" + it.ask)
-	}
-	for i, o := range it.options {
-		fmt.Fprintf(&b, "\n%d. %s", i+1, o)
-	}
-	return []chat.Message{{Role: "user", Content: b.String()}, {Role: "assistant", Content: it.reply(s, answer)}}
-}
-
-func (it *item) reply(s style, answer string) string {
-	reply := it.answer
-	if len(it.options) > 0 {
-		text := it.options[it.gold]
-		switch {
-		case answer == AnswerText:
-			reply = text
-		case s == ordinal:
-			reply = fmt.Sprintf("The %s option is correct:\n%d. %s", ordinals[it.gold], it.gold+1, text)
-		default:
-			reply = fmt.Sprintf("%d) %s", it.gold+1, text)
-		}
-	}
-	if it.reason != "" && answer == AnswerLabel {
-		reply += "\n" + it.reason
-	}
-	return reply
-}
-
-// sentence gives a text a capital at its beginning and the mark at its end,
-// where they are missing.
-func sentence(s, mark string) string {
-	s = strings.TrimSpace(s)
-	if s == "" {
-		return ""
-	}
-	if c := s[0]; c >= 'a' && c <= 'z' {
-		s = string(c-'a'+'A') + s[1:]
-	}
-	if strings.ContainsAny(s[len(s)-1:], ".?!") {
-		return s
-	}
-	return s + mark
-}
-
-// stem words what options are to be chosen for: a question, a text with a gap,
-// or the beginning of a sentence.
-func stem(s string) (question, ask string) {
-	s = tidy(s)
-	switch {
-	case s == "":
-		return "", ""
-	case strings.Contains(s, "____"):
-		return s, "Which option fills the gap?"
-	case strings.ContainsAny(s[len(s)-1:], "?.!:\"") || strings.HasSuffix(s, "”"):
-		return s, ""
-	}
-	return s + " …", "Which option completes the sentence?"
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"barka/internal/dataset"
+	"barka/internal/durable"
 	"barka/internal/progress"
 )
 
@@ -11,7 +12,8 @@ import (
 type Estimate struct {
 	Rows     int   `json:"rows"`
 	Rejected int   `json:"rejected"`
-	Chars    int64 `json:"chars"` // of all messages
+	Chars    int64 `json:"chars"`           // of all messages
+	Calls    int   `json:"calls,omitempty"` // of the model, if each text is good at once
 }
 
 // Write and Reject count what Run would write.
@@ -28,28 +30,21 @@ func (e *Estimate) Reject(any, dataset.Reject) error {
 	return nil
 }
 
-// Plan reads what Run(ctx, o, io) with env.In = in would read, and writes
-// nothing: it finds every error that Run would find in the data.
-func Plan(ctx context.Context, o Options, in map[string]string) (Estimate, error) {
+// Plan reads what Run with env.In = in would read, and writes nothing: it finds every error
+// that Run would find in the data. It asks no model.
+func Plan(ctx context.Context, o Options, seed int64, in map[string]string) (Estimate, error) {
 	var e Estimate
 	if err := o.Validate(); err != nil {
 		return e, err
 	}
-	b := benchmarks[o.Benchmark]
-	files, err := find(in["data"], b, o.Split)
+	c, files, _, err := prepare(o, durable.Env{In: in, Seed: seed})
 	if err != nil {
 		return e, err
 	}
-	inputs, err := withLabels(in, b, files)
-	if err != nil {
-		return e, err
-	}
-	c := &converter{o: o, b: b, data: in["data"], w: &e, seen: map[string]bool{}}
-	if c.labels, err = readLabels(inputs["labels"]); err != nil {
-		return e, err
-	}
+	c.w = &e
 	if err := c.files(ctx, files, progress.Silent); err != nil {
 		return e, err
 	}
+	e.Calls = c.calls
 	return e, c.script.check(o.Language, in["data"])
 }

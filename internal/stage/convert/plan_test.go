@@ -25,11 +25,11 @@ func TestPlan(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := map[string]string{"data": data}
-	e, err := Plan(context.Background(), o, in)
+	e, err := Plan(context.Background(), o, 0, in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := Run(context.Background(), o, durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: in, Progress: progress.Silent})
+	m, err := Run(context.Background(), o, nil, durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: in, Progress: progress.Silent})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func TestPlan(t *testing.T) {
 	if err := os.WriteFile(data, []byte(text+`{"question": "no passage"}`+"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Plan(context.Background(), o, in); err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), "train.jsonl:4") {
+	if _, err := Plan(context.Background(), o, 0, in); err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), "train.jsonl:4") {
 		t.Errorf("a broken row at the end: %v", err)
 	}
 }

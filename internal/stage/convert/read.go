@@ -50,7 +50,7 @@ func find(path string, b benchmark, split string) ([]string, error) {
 		}
 		return []string{path}, nil
 	}
-	var files, other []string // relative to path
+	var there []string // relative to path
 	err = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
 		name := d.Name()
 		if err != nil || p != path && (strings.HasPrefix(name, ".") || name == "__MACOSX") {
@@ -63,20 +63,18 @@ func find(path string, b benchmark, split string) ([]string, error) {
 		switch {
 		case err != nil || d.IsDir() || format(name, b) == "":
 			return err
-		case inSplit(rel, split):
-			files = append(files, rel)
 		default:
-			other = append(other, rel)
+			there = append(there, rel)
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, badinput.Wrap(err)
 	}
-	files = preferred(files, b)
+	files := choose(there, b, split)
 	if len(files) == 0 {
 		return nil, badinput.Errorf("%s: no file of the split %s (a name with %s in it); files there: %s",
-			path, split, strings.Join(splitWords[split], ", "), shorten(other))
+			path, split, strings.Join(splitWords[split], ", "), shorten(there))
 	}
 	for i, f := range files {
 		files[i] = filepath.Join(path, f)
@@ -102,21 +100,55 @@ func format(name string, b benchmark) string {
 // inSplit looks for the names of splits among the words of a path: the last
 // part that names exactly one split decides, since archives are called
 // train-dev.
-func inSplit(rel, split string) bool {
-	parts := strings.Split(strings.ToLower(filepath.ToSlash(rel)), "/")
+// splitIn is the split that a path names, "" if it names none.
+func splitIn(rel string) string {
+	parts := strings.Split(filepath.ToSlash(rel), "/")
 	for _, part := range slices.Backward(parts) {
-		words := strings.FieldsFunc(part, func(r rune) bool { return !(r >= 'a' && r <= 'z') })
-		var named []string
-		for s, names := range splitWords {
-			if slices.ContainsFunc(names, func(n string) bool { return slices.Contains(words, n) }) {
-				named = append(named, s)
-			}
-		}
-		if len(named) == 1 {
-			return named[0] == split
+		if split := splitOf(part); split != "" {
+			return split
 		}
 	}
-	return false
+	return ""
+}
+
+// splitOf is the only split that the words of a name name.
+func splitOf(name string) string {
+	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return !(r >= 'a' && r <= 'z') })
+	var named []string
+	for split, names := range splitWords {
+		if slices.ContainsFunc(names, func(n string) bool { return slices.Contains(words, n) }) {
+			named = append(named, split)
+		}
+	}
+	if len(named) == 1 {
+		return named[0]
+	}
+	return ""
+}
+
+// choose returns the files of a split among the names of a directory, in order. Where no
+// name says a split, all files are the training split.
+func choose(there []string, b benchmark, split string) []string {
+	var files []string
+	named := false
+	for _, f := range there {
+		if format(f, b) == "" {
+			continue
+		}
+		of := splitIn(f)
+		named = named || of != ""
+		if of == split {
+			files = append(files, f)
+		}
+	}
+	if !named && split == "train" {
+		for _, f := range there {
+			if format(f, b) != "" {
+				files = append(files, f)
+			}
+		}
+	}
+	return preferred(files, b)
 }
 
 // preferred keeps the files of the first configuration that is there, and of
@@ -135,10 +167,7 @@ func preferred(files []string, b benchmark) []string {
 		return len(kept) > 0
 	}
 	for _, config := range b.configs {
-		of := func(f string) bool {
-			return slices.ContainsFunc(strings.Split(filepath.ToSlash(f), "/"), func(dir string) bool { return strings.EqualFold(dir, config) })
-		}
-		if keep(of) {
+		if keep(func(f string) bool { return inConfig(f, config) }) {
 			break
 		}
 	}
@@ -149,6 +178,15 @@ func preferred(files []string, b benchmark) []string {
 	}
 	slices.Sort(files)
 	return files
+}
+
+// inConfig reports whether a path is in the directory of a configuration, or is a file whose
+// name begins with the configuration's.
+func inConfig(rel, config string) bool {
+	parts := strings.Split(filepath.ToSlash(rel), "/")
+	base := strings.ToLower(parts[len(parts)-1])
+	return slices.ContainsFunc(parts[:len(parts)-1], func(dir string) bool { return strings.EqualFold(dir, config) }) ||
+		strings.HasPrefix(base, strings.ToLower(config)+"_") || strings.HasPrefix(base, strings.ToLower(config)+"-")
 }
 
 func shorten(files []string) string {

@@ -168,8 +168,33 @@ func bounded(v float64) int {
 	return int(v)
 }
 
-// truth is the first of the columns that is there.
-func (r *row) truth(names ...string) (value, ok bool) {
+// number is a column's number.
+func (r *row) number(name string) (float64, bool) {
+	switch v := r.value(name).(type) {
+	case nil:
+	case int64:
+		return float64(v), true
+	case float64:
+		return v, v == v
+	case string:
+		n, err := strconv.ParseFloat(strings.TrimSpace(v), 64)
+		return n, err == nil && n == n
+	default:
+		r.fail("column %q holds %s, expected a number", name, kind(v))
+	}
+	return 0, false
+}
+
+// truth is the first of the columns that is there; nil if it is empty or neither true nor
+// false.
+func (r *row) truth(names ...string) *bool {
+	if value, ok := r.boolean(names...); ok {
+		return &value
+	}
+	return nil
+}
+
+func (r *row) boolean(names ...string) (value, ok bool) {
 	for _, name := range names {
 		if !r.has(name) {
 			continue
@@ -183,7 +208,7 @@ func (r *row) truth(names ...string) (value, ok bool) {
 			n := r.index(name)
 			return n == 1, n == 0 || n == 1
 		case string:
-			b, err := strconv.ParseBool(strings.ToLower(v))
+			b, err := strconv.ParseBool(strings.ToLower(strings.TrimSpace(v)))
 			return b, err == nil
 		default:
 			r.fail("column %q holds %s, expected true or false", name, kind(v))
