@@ -33,7 +33,7 @@ def flat(s):
 def line(s):
     """An option as convert cleans it: blanks, gaps and blanks before marks."""
     s = " ".join(s.split())
-    s = re.sub(r"(?<!\w)_(?: ?_)*|_(?: ?_)*(?!\w)", "____", s) if "_" in s else s
+    s = re.sub(r"(?<!\w)_(?: ?_)*(?!\{)|_(?: ?_)*(?![\w{])", "____", s) if "_" in s else s
     return re.sub(r"(?<=[\w\"'’”)]) ([.,;?!])(?=\s|$)", r"\1", s)
 
 

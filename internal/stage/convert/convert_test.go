@@ -331,6 +331,7 @@ func TestTidy(t *testing.T) {
 		"the girl   _  .":       "the girl ____.",
 		"_ is _ _ _ long":       "____ is ____ long",
 		"snake_case stays":      "snake_case stays",
+		"6CO_{2} -> _{2} K^+":   "6CO_{2} -> _{2} K^+",
 		"in .NET and 3 . 5":     "in .NET and 3. 5",
 		"wait ... what":         "wait ... what",
 		"a \r\n\r\n\r\n\r\n b ": "a\n\nb",

@@ -72,7 +72,8 @@ func tidy(s string) string {
 	return strings.TrimSpace(manyLines.ReplaceAllString(s, "\n\n"))
 }
 
-// gaps gives all gaps one length; underscores inside words are none.
+// gaps gives all gaps one length. Underscores inside words are none, nor are the marks of
+// subscripts: CO_{2}.
 func gaps(s string) string {
 	var b strings.Builder
 	end := 0
@@ -80,7 +81,7 @@ func gaps(s string) string {
 		before, _ := utf8.DecodeLastRuneInString(s[:at[0]])
 		after, _ := utf8.DecodeRuneInString(s[at[1]:])
 		b.WriteString(s[end:at[0]])
-		if word(before) && word(after) {
+		if word(before) && word(after) || after == '{' {
 			b.WriteString(s[at[0]:at[1]])
 		} else {
 			b.WriteString("____")

@@ -16,6 +16,7 @@ const (
 	askEffect = "effect"
 	askEnding = "ending" // HellaSwag's
 	askGoal   = "goal"   // PIQA's
+	askThing  = "thing"  // PIQA's goals that only name something
 )
 
 // sentence gives a text a capital at its beginning and the mark at its end,
@@ -112,10 +113,12 @@ func goal(s string) (question, ask string) {
 		return s, askGap
 	case strings.HasSuffix(s, "?"):
 		return s, ""
+	case isQuestion(strings.TrimSuffix(s, ".")): // "How do you prepare a steak."
+		return strings.TrimSuffix(s, ".") + "?", ""
+	case len(strings.Fields(s)) < 3:
+		return sentence(strings.TrimRight(s, ": "), "."), askThing
 	case closed(s):
 		return s, askGoal
-	case isQuestion(s):
-		return s + "?", ""
 	case open.MatchString(s) || begun.MatchString(s):
 		return unfinished(s), askOpen
 	case strings.HasSuffix(s, ":"):

@@ -48,11 +48,11 @@ func TestGoals(t *testing.T) {
 		"how do I clean car upholstery":                 {"How do I clean car upholstery?", ""},
 		"What can I use to go to London the quickest":   {"What can I use to go to London the quickest?", ""},
 		"how to dry flowers":                            {"How to dry flowers.", askGoal},
-		"How do you properly prepare a steak.":          {"How do you properly prepare a steak.", askGoal},
+		"How do you properly prepare a steak.":          {"How do you properly prepare a steak?", ""},
 		"open a can of soup":                            {"Open a can of soup.", askGoal},
 		"Make a vase structure (shell)":                 {"Make a vase structure (shell).", askGoal},
-		"ingredients:":                                  {"Ingredients.", askGoal},
-		"How do you shake something?":                   {"How do you shake something?", ""},
+		"ingredients:":                                  {"Ingredients.", askThing}, "peeler": {"Peeler.", askThing},
+		"How do you shake something?": {"How do you shake something?", ""},
 	} {
 		if q, ask := goal(in); q != want[0] || ask != want[1] {
 			t.Errorf("%q: %q, %q; want %q, %q", in, q, ask, want[0], want[1])

@@ -143,7 +143,7 @@ func (t *Templates) add(name string, text []byte, b benchmark) error {
 		if err := decodeYAML(text, &t.wordings); err != nil {
 			return err
 		}
-		for _, ask := range []string{askGap, askOpen, askCause, askEffect, askEnding, askGoal} {
+		for _, ask := range []string{askGap, askOpen, askCause, askEffect, askEnding, askGoal, askThing} {
 			if len(t.wordings[ask]) == 0 || slices.Contains(t.wordings[ask], "") {
 				return fmt.Errorf("%s has no wording, or an empty one", ask)
 			}
