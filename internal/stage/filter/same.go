@@ -11,8 +11,8 @@ import (
 )
 
 // option is a line of a question that states an option, or of an answer that
-// names one: its number, a mark and the text.
-var option = regexp.MustCompile(`^\d{1,2}[.)][ \t]+(.*\S)`)
+// names one: its number or letter with a mark, or a dash, and the text.
+var option = regexp.MustCompile(`^(?:(?:\d{1,2}|[A-J])[.)]|-)[ \t]+(.*\S)`)
 
 // optionOf is the text of the option on a line, "" if there is none.
 func optionOf(line string) string {
@@ -22,8 +22,8 @@ func optionOf(line string) string {
 	return ""
 }
 
-// options returns the texts of the numbered lines at the end of a message.
-// Numbered lines before them belong to the text that is to be read.
+// options returns the texts of the lines with options at the end of a message.
+// Such lines before them belong to the text that is to be read.
 func options(s string) []string {
 	var out []string
 	for _, line := range slices.Backward(strings.Split(strings.TrimSpace(s), "\n")) {
