@@ -35,8 +35,7 @@ var ownRows = []sampleSet{
 	{"hellaswag", "hellaswag.jsonl", "train", 2, 2}, {"sciq", "sciq.json", "train", 2, 2},
 	{"arc-challenge", "arc-challenge.jsonl", "train", 2, 2}, {"arc-easy", "arc-easy.jsonl", "train", 2, 2},
 	{"openbookqa", "openbookqa.jsonl", "train", 2, 2}, {"piqa", "piqa", "train", 2, 2}, {"gsm8k", "gsm8k.jsonl", "train", 1, 1},
-	{"toxigen", "toxigen.jsonl", "train", 3, 2}, // two are near-duplicates by the words around the statements
-	{"mmlu-auxiliary", "mmlu.jsonl", "train", 3, 3},
+	{"toxigen", "toxigen.jsonl", "train", 3, 3}, {"mmlu-auxiliary", "mmlu.jsonl", "train", 3, 3},
 	{"statements", "statements.jsonl", "train", 2, 2},
 	{"alpaca", "alpaca.json", "train", 2, 2}, {"sharegpt", "sharegpt.jsonl", "train", 2, 2},
 }
