@@ -8,6 +8,7 @@ package langid
 
 import (
 	"math"
+	"slices"
 	"unicode"
 	"unicode/utf8"
 
@@ -46,12 +47,14 @@ func (g Guess) Of(language string) (p float64, ok bool) {
 	return 0, false
 }
 
-// Languages returns the languages that the model knows.
-func Languages() (all []string) {
+// Knows reports whether the model knows a language.
+func Knows(language string) bool {
 	for _, t := range model() {
-		all = append(all, t.languages...)
+		if slices.Contains(t.languages, language) {
+			return true
+		}
 	}
-	return all
+	return false
 }
 
 // Identify returns the most probable language of a text, judged by the script with most letters.

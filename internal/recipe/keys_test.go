@@ -134,9 +134,10 @@ func other(f field) any {
 		"wiki.api": "https://wiki.test/w/api.php", "wiki.link_depth": 1, "translate.early_stopping": "never",
 		"train.chat_format": "chatml", "train.chat_date": "2026-01-31", "wiki.max_chars": 900,
 		"mix.limits": map[string]int{"x": 3}, "mix.at_least": map[string]int{"x": 3}, "mix.weights": map[string]float64{"x": 3},
-		"mix.weights_by": "form", "mix.weights_of": "tokens", "filter.preset": "seed",
+		"mix.weights_by": "form", "mix.weights_of": "tokens", "filter.preset": "seed", "filter.permutations": 64,
 		"decontaminate.tasks": "acva", "decontaminate.originals": []string{"boolq"},
-		"filter.permutations": 64, "convert.*.language": "arb_Arab",
+		"filter.reject_flags": []string{"copied"}, "filter.skip_rules": []string{"leak"},
+		"filter.normalise.digits": "ascii", "convert.*.language": "arb_Arab",
 		"inputs.instructions": map[string]string{"more": "x"}, "inputs.mix": map[string]string{"more": "x"},
 	}
 	if v, ok := special[f.key]; ok {
@@ -156,6 +157,8 @@ func other(f field) any {
 		return "another"
 	case reflect.Slice:
 		return []string{"another"}
+	case reflect.Array: // of numbers
+		return slices.Repeat([]float64{0.625}, f.t.Len())
 	}
 	panic(fmt.Sprintf("%s has a type without an example: %v", f.key, f.t))
 }

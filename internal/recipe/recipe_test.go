@@ -136,7 +136,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"translate:", "translate: {no_repeat_ngram: -1}", "no_repeat_ngram is -1"},
 		{"translate:", "translate: {early_stopping: maybe}", `early_stopping is "maybe", expected false, true or never`},
 		{"translate:", "translate: {lenght_penalty: 1}", "did you mean length_penalty?"},
-		{"translate:", "filter: {preset: sead}\ntranslate:", `line 6: filter: preset is "sead", expected default or seed`},
+		{"translate:", "filter: {preset: sead}\ntranslate:", `line 6: filter: preset is "sead", expected default, fineweb2 or seed`},
 		{"translate:", "convert: {alpaca: {}}\ntranslate:", "alpaca: data is missing"},
 		{"translate:", "convert: {boolq: {source: x}}\ntranslate:", "convert.boolq.source is computed; leave it out"},
 		{"translate:", "convert: {boolq: {model: x}}\ntranslate:", "set models.generator.model"},

@@ -172,7 +172,8 @@ def test_sets(clones):
                 if not lang.lower().startswith("en"):
                     yield "TICO-19", language, html.unescape(seg)
     levant = "UniversalDependencies/UD_South_Levantine_Arabic-MADAR"
-    listing = subprocess.run(["git", "-C", f"{clones}/{levant}", "ls-tree", "--name-only", COMMITS[levant]], capture_output=True, text=True).stdout
+    listing = subprocess.run(["git", "-C", f"{clones}/{levant}", "ls-tree", "--name-only", COMMITS[levant]],
+                             capture_output=True, text=True).stdout
     for path in listing.split():
         if path.endswith(".conllu"):
             for line in re.findall(r"(?m)^# text = (.*)$", show(clones, levant, path).decode()):

@@ -22,7 +22,8 @@ def keep(c, script):
     """The character as a feature, " " for a boundary, "" for one that is left out."""
     cp = ord(c)
     if script == "Arab":
-        if 0x64B <= cp <= 0x652 or cp == 0x670 or cp == 0x640 or 0x610 <= cp <= 0x61A or 0x6D6 <= cp <= 0x6ED and cp not in (0x6D5, 0x6E5, 0x6E6):
+        signs = 0x6D6 <= cp <= 0x6ED and cp not in (0x6E5, 0x6E6)
+        if 0x64B <= cp <= 0x652 or cp in (0x670, 0x640) or 0x610 <= cp <= 0x61A or signs:
             return ""
     if unicodedata.category(c)[0] == "L" and in_script(cp, script):
         return c

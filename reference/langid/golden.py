@@ -20,7 +20,8 @@ def main():
                 rows.append((line, language))
                 rows.append((" ".join(line.split()[:4]), language))
     rows += [(s, "arb_Arab") for s in (
-        "ﻣﺮﺣﺒﺎ ﺑﻜﻢ ﻓﻲ ﻣﻮﻗﻌﻨﺎ", "مَرْحَبًا بِكُمْ", "رااااائع جـــدا!", "سنة 1990 قال: «نعم» (OK)", "ا\u0653 سف", "كيف؟\nهكذا\u200cثم\u200dانتهى",
+        "ﻣﺮﺣﺒﺎ ﺑﻜﻢ ﻓﻲ ﻣﻮﻗﻌﻨﺎ", "مَرْحَبًا بِكُمْ", "رااااائع جـــدا!", "سنة 1990 قال: «نعم» (OK)",
+        "ا\u0653 سف", "كيف؟\nهكذا\u200cثم\u200dانتهى",
         "كلمة\ufe0f أخرى e\u0301 هنا", "ا" * 300)]
     rows += [(s, "eng_Latn") for s in ("It's a naïve café, isn't it?", "cafe\u0301 in Zürich", "ＦＵＬＬ width letters", "İstanbul'da DİYOR")]
     texts = []

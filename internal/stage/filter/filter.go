@@ -18,10 +18,10 @@ import (
 )
 
 // version changes when the same options would give another output.
-const version = 3
+const version = 4
 
 // changed describes the last change of version.
-const changed = "near-duplicates are dropped, and rows have a column cluster"
+const changed = "there are more rules, and kept rows are normalised"
 
 // Run filters the instructions in env.In["instructions"]. It reads them twice: the verdicts
 // of the first reading and what the search for duplicates needs of each row are in files
@@ -39,7 +39,14 @@ func Run(ctx context.Context, o Options, env durable.Env) (*dataset.Manifest, er
 	if err != nil {
 		return nil, err
 	}
-	return durable.Execute(ctx, env, durable.Identity{Stage: "filter", Version: version, Changed: changed, Options: o},
+	if o.words, err = withFile(o.Blocklist); err != nil {
+		return nil, err
+	}
+	identity := o
+	if o.Blocklist != "" { // what its words are, not where they are
+		identity.Blocklist = o.words.digest()
+	}
+	return durable.Execute(ctx, env, durable.Identity{Stage: "filter", Version: version, Changed: changed, Options: identity},
 		func(run *durable.Run) (final durable.Final, err error) {
 			log, err := rowlog.Open(filepath.Join(run.Dir(), "verdicts"))
 			if err != nil {
@@ -113,7 +120,7 @@ func (o Options) write(ctx context.Context, run *durable.Run, log *rowlog.Log, s
 	}
 	env.Progress.Start("write", int64(total), "rows")
 	defer env.Progress.Done()
-	kept := 0
+	kept, normalised := 0, 0
 	rows := dataset.Rows[dataset.Instruction](ctx, env.In["instructions"])
 	err = rowlog.Join(log, rows, func(i int, r dataset.Instruction, record []byte) error {
 		env.Progress.Add(1)
@@ -131,10 +138,17 @@ func (o Options) write(ctx context.Context, run *durable.Run, log *rowlog.Log, s
 			return w.Reject(r, reason)
 		}
 		kept++
+		var changed bool
+		if r, changed = o.Normalise.row(r); changed {
+			normalised++
+		}
 		return w.Write(r)
 	})
 	if err != nil {
 		return final, err
+	}
+	if normalised > 0 {
+		final.Counts = map[string]int64{"normalised": int64(normalised)}
 	}
 	if kept == 0 && total > 0 {
 		final.Notes = append(final.Notes, fmt.Sprintf("none of the %d rows was kept; rejected/ has the reason of each", total))

@@ -2,6 +2,7 @@ package filter
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -226,7 +227,7 @@ func TestSettings(t *testing.T) {
 	}
 	want := Seed()
 	want.Duplicates = true
-	if o != want {
+	if !reflect.DeepEqual(o, want) {
 		t.Errorf("%+v", o)
 	}
 	if err := json.Unmarshal([]byte(`{"preset": "sed"}`), &o); !badinput.Is(err) || !strings.Contains(err.Error(), "sed") {
@@ -238,7 +239,7 @@ func TestSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	var back Options
-	if err := json.Unmarshal(text, &back); err != nil || back != Defaults() {
+	if err := json.Unmarshal(text, &back); err != nil || !reflect.DeepEqual(back, Defaults()) {
 		t.Errorf("%v: %s", err, text)
 	}
 }

@@ -2,8 +2,9 @@ package filter
 
 import (
 	"fmt"
-	"regexp"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -15,12 +16,6 @@ import (
 	"barka/internal/dataset"
 	"barka/internal/prose"
 )
-
-// rule returns a reason against a row of the form that o is for, or nothing.
-type rule func(o Rules, r dataset.Instruction) dataset.Reject
-
-// rules run in this order; the first reason counts.
-var rules = []rule{truncated, lengths, script, ratio, score, repetition, leaks, sameOptions, sameResult}
 
 var pass = dataset.Reject{}
 
@@ -43,10 +38,10 @@ func (o Options) check(r dataset.Instruction) (dataset.Reject, error) {
 			return reason, nil
 		}
 	}
-	of := *o.forms()[form]
-	for _, rule := range rules {
-		if reason := rule(of, r); reason.Reason != "" {
-			return reason, nil
+	x := examine(&o, r, form)
+	for i := range rules {
+		if found := x.run(&rules[i]); found.dropped {
+			return dataset.Reject{Reason: rules[i].name, Detail: found.detail()}, nil
 		}
 	}
 	return pass, nil
@@ -70,22 +65,11 @@ func formOf(r dataset.Instruction) (string, error) {
 	return dataset.FormQuestion, nil
 }
 
-// english returns the row's messages in English.
-func english(r dataset.Instruction) []chat.Message {
-	if len(r.MessagesEN) > 0 {
-		return r.MessagesEN
-	}
-	return r.Messages
-}
-
-// translated reports whether every message has its source beside it.
-func translated(r dataset.Instruction) bool { return len(r.MessagesEN) == len(r.Messages) }
-
 // seedRules are the original's. Those of questions and answers it applied to
 // its single questions about Wikipedia alone; that their passage has more than
 // 50 characters, its other rule for them, is left to the wiki stage.
 func seedRules(form string, r dataset.Instruction) dataset.Reject {
-	for i, m := range english(r) {
+	for i, m := range (&examined{Instruction: r}).english() {
 		if form != dataset.FormQuestion {
 			break
 		}
@@ -117,66 +101,93 @@ func latinStart(s string) bool {
 	return false
 }
 
-func truncated(o Rules, r dataset.Instruction) dataset.Reject {
-	if o.Truncated && r.FinishReason != "" && r.FinishReason != "stop" {
-		return drop("truncated", "finish reason %q", r.FinishReason)
+func truncated(r *examined) finding {
+	switch {
+	case !r.o.Truncated:
+		return skip(off)
+	case r.FinishReason == "":
+		return skip("not known")
+	case r.FinishReason == "stop":
+		return finding{}
 	}
-	return pass
+	return finding{value: 1, what: fmt.Sprintf("finish reason %q", r.FinishReason), dropped: true}
 }
 
-func lengths(o Rules, r dataset.Instruction) dataset.Reject {
-	for i, m := range r.Messages {
-		if n := utf8.RuneCountInString(m.Content); o.MaxChars > 0 && n > o.MaxChars {
-			return drop("too_long", "message %d has %d characters", i+1, n)
-		}
-		if n := prose.CountWords(m.Content); m.Role == "assistant" && n < o.MinAnswerWords {
-			return drop("short_answer", "message %d has %d words", i+1, n)
+// flagged reads the flags that translate gave to the row's sentences.
+func flagged(r *examined) finding {
+	if len(r.all.RejectFlags) == 0 {
+		return skip(off)
+	}
+	if len(r.Segments) == 0 {
+		return skip(noSource)
+	}
+	f := finding{}
+	for _, s := range r.Segments {
+		for _, flag := range s.Flags {
+			if !slices.Contains(r.all.RejectFlags, flag) {
+				continue
+			}
+			if f.value++; f.value == 1 {
+				f.message, f.what, f.dropped = int(s.Message)+1, fmt.Sprintf("%s: %.80q", flag, s.Target), true
+			}
 		}
 	}
-	return pass
+	return f
 }
 
-func script(o Rules, r dataset.Instruction) dataset.Reject {
-	if o.MinScriptShare == 0 {
-		return pass
+func score(r *examined) finding {
+	if r.o.MinScore == 0 {
+		return skip(off)
 	}
-	for i, m := range r.Messages {
-		// A name or two in a short answer say nothing of its language.
-		if letters, own := prose.Letters(m.Content, r.Language); letters >= 30 && float64(own) < o.MinScriptShare*float64(letters) {
-			return drop("script", "message %d: %d of %d letters are of %s", i+1, own, letters, r.Language)
-		}
-	}
-	return pass
-}
-
-func ratio(o Rules, r dataset.Instruction) dataset.Reject {
-	if !translated(r) {
-		return pass
-	}
-	for i, m := range r.Messages {
-		a, b := float64(utf8.RuneCountInString(r.MessagesEN[i].Content)), float64(utf8.RuneCountInString(m.Content))
-		if a < 20 {
-			continue
-		}
-		if o.MinLengthRatio > 0 && b < o.MinLengthRatio*a || o.MaxLengthRatio > 0 && b > o.MaxLengthRatio*a {
-			return drop("length_ratio", "message %d: %.2f", i+1, b/a)
-		}
-	}
-	return pass
-}
-
-func score(o Rules, r dataset.Instruction) dataset.Reject {
-	if o.MinScore == 0 || len(r.Segments) == 0 {
-		return pass
+	if len(r.Segments) == 0 {
+		return skip(noSource)
 	}
 	sum := 0.0
 	for _, s := range r.Segments {
 		sum += float64(s.Score)
 	}
-	if mean := sum / float64(len(r.Segments)); mean < o.MinScore {
-		return drop("translation_score", "mean %.3f", mean)
+	mean := sum / float64(len(r.Segments))
+	return finding{value: mean, bound: r.o.MinScore, least: true, dropped: mean < r.o.MinScore}
+}
+
+func tooLong(r *examined) finding {
+	if r.o.MaxChars == 0 {
+		return skip(off)
 	}
-	return pass
+	return r.most(float64(r.o.MaxChars), every, func(_ int, text string) (float64, string) {
+		return float64(utf8.RuneCountInString(text)), ""
+	})
+}
+
+func shortAnswer(r *examined) finding {
+	if r.o.MinAnswerWords == 0 {
+		return skip(off)
+	}
+	return r.least(float64(r.o.MinAnswerWords), answers, func(_ int, text string) (float64, string) {
+		return float64(prose.CountWords(text)), ""
+	})
+}
+
+func ratio(r *examined) finding {
+	if r.o.MinLengthRatio == 0 && r.o.MaxLengthRatio == 0 {
+		return skip(off)
+	}
+	if !r.translated() {
+		return skip(noSource)
+	}
+	over := func(i int, text string) (float64, string) {
+		source := utf8.RuneCountInString(r.MessagesEN[i].Content)
+		if source < 20 {
+			return math.NaN(), ""
+		}
+		return float64(utf8.RuneCountInString(text)) / float64(source), ""
+	}
+	if r.o.MinLengthRatio > 0 {
+		if f := r.least(r.o.MinLengthRatio, every, over); f.dropped || r.o.MaxLengthRatio == 0 {
+			return f
+		}
+	}
+	return r.most(r.o.MaxLengthRatio, every, over)
 }
 
 // maxRepeated is the largest share of a text's words that may lie in phrases
@@ -186,32 +197,37 @@ const maxRepeated = 0.3
 
 // repetition looks at what models wrote: translations, beside their source,
 // and the answers of rows that no benchmark's authors wrote.
-func repetition(o Rules, r dataset.Instruction) dataset.Reject {
-	if !o.Repetition {
-		return pass
+func repetition(r *examined) finding {
+	switch {
+	case !r.o.Repetition:
+		return skip(off)
+	case !r.translated() && !r.written():
+		return skip(otherForm)
 	}
-	form, _ := formOf(r)
-	written := form == dataset.FormQuestion || form == dataset.FormConversation || form == dataset.FormInstruction
-	for i, m := range r.Messages {
-		allowed := maxRepeated
-		switch {
-		case translated(r):
+	of := answers
+	if r.translated() {
+		of = every
+	}
+	return r.most(maxRepeated, of, func(i int, text string) (float64, string) {
+		share, phrase := repeated(text)
+		if share > maxRepeated && r.translated() { // what the source repeats is allowed
 			source, _ := repeated(r.MessagesEN[i].Content)
-			allowed += source
-		case !written || m.Role != "assistant":
-			continue
+			share -= source
 		}
-		if share, phrase := repeated(m.Content); share > allowed {
-			return drop("repetition", "message %d: %.0f %% of it, such as %q", i+1, 100*share, phrase)
+		if phrase != "" {
+			phrase = strconv.Quote(phrase)
 		}
-	}
-	return pass
+		return share, phrase
+	})
 }
 
 // repeated is the share of a text's words that lie in phrases of four words
 // which occur four times or more, and the commonest of these. Numbers and
 // signs between words do not count: lists and sums repeat them.
 func repeated(s string) (share float64, phrase string) {
+	if !mayRepeat(s) {
+		return 0, ""
+	}
 	words := strings.FieldsFunc(strings.ToLower(prose.Words(s)),
 		func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsMark(r) && r != '\'' })
 	if len(words) < 16 {
@@ -237,34 +253,44 @@ func repeated(s string) (share float64, phrase string) {
 	return float64(covered) / float64(len(words)), phrase
 }
 
-// leakEnglish and leakArabic find wording that presumes a text to read.
-var (
-	leakEnglish = regexp.MustCompile(`(?i)\b(?:the|this|given|above|provided) (?:text|passage|article|excerpt|paragraph)\b` +
-		`|\baccording to the (?:text|passage|article)\b`)
-	leakArabic = regexp.MustCompile(`(?:النص|الفقرة|المقال|المقطع) (?:أعلاه|المذكور|السابق|التالي|المعطى)` +
-		`|(?:وفقا|وفقًا|طبقا|بحسب|حسب) (?:ل)?(?:لنص|للفقرة|للمقال|للمقطع|النص|الفقرة|المقال|المقطع)` +
-		`|كما ورد في (?:النص|الفقرة|المقال|المقطع)`)
-	// The text of a treaty and the passage of time are no leaks.
-	ofSomething = regexp.MustCompile(`^ of `)
-)
-
-func leaks(o Rules, r dataset.Instruction) dataset.Reject {
-	if !o.Leaks {
-		return pass
+// mayRepeat reports whether a run of four words may occur four times: whether as many runs share
+// a counter. It is many times as fast as repeated and says no for nearly all texts.
+func mayRepeat(s string) bool {
+	var counters [1 << 13]uint8
+	var last [4]uint64
+	mask := uint64(255)
+	for mask < uint64(len(s)) && mask < uint64(len(counters)-1) {
+		mask = 2*mask + 1
 	}
-	for _, set := range []struct {
-		messages []chat.Message
-		pattern  *regexp.Regexp
-	}{{english(r), leakEnglish}, {r.Messages, leakArabic}} {
-		for i, m := range set.messages {
-			for _, at := range set.pattern.FindAllStringIndex(m.Content, -1) {
-				if !ofSomething.MatchString(m.Content[at[1]:]) {
-					return drop("leak", "message %d: %q", i+1, m.Content[at[0]:at[1]])
-				}
+	h, inside := uint64(0), false
+	for i := 0; i <= len(s); {
+		c, size := rune(' '), 1
+		if i < len(s) {
+			if c = rune(s[i]); c >= utf8.RuneSelf {
+				c, size = utf8.DecodeRuneInString(s[i:])
 			}
 		}
+		i += size
+		inWord := 'a' <= c|0x20 && c|0x20 <= 'z' || c == '\''
+		if c >= 0x80 {
+			inWord = c >= 0x621 && c <= 0x652 || unicode.IsLetter(c) || unicode.IsMark(c)
+		}
+		if inWord {
+			h, inside = (h^uint64(unicode.ToLower(c)))*0x100000001B3, true
+			continue
+		}
+		if !inside {
+			continue
+		}
+		last[0], last[1], last[2], last[3] = last[1], last[2], last[3], h
+		h, inside = 0, false
+		run := ((last[0]*31+last[1])*31+last[2])*31 + last[3]
+		at := run * 0x9E3779B97F4A7C15 >> 32 & mask
+		if counters[at]++; counters[at] >= 4 {
+			return true
+		}
 	}
-	return pass
+	return false
 }
 
 // Key is a conversation's normalised text: compatibility forms folded,

@@ -2,11 +2,11 @@ package filter
 
 import (
 	"cmp"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 
-	"barka/internal/dataset"
 	"barka/internal/prose"
 )
 
@@ -49,9 +49,12 @@ func names(answer string, options []string) bool {
 // sameOptions compares a translated question and its answer with their source:
 // as many options, and an answer that is one of them word for word. A source
 // without options, or whose answer names none, is left alone.
-func sameOptions(o Rules, r dataset.Instruction) dataset.Reject {
-	if !o.SameOptions || !translated(r) {
-		return pass
+func sameOptions(r *examined) finding {
+	if !r.o.SameOptions {
+		return skip(off)
+	}
+	if !r.translated() {
+		return skip(noSource)
 	}
 	for i := range r.Messages {
 		if r.Messages[i].Role != "assistant" {
@@ -63,30 +66,34 @@ func sameOptions(o Rules, r dataset.Instruction) dataset.Reject {
 		}
 		target := options(r.Messages[i-1].Content)
 		if len(target) != len(source) {
-			return drop("options", "message %d has %d options, its source %d", i, len(target), len(source))
+			return finding{value: 1, message: i, dropped: true,
+				what: fmt.Sprintf("%d options, its source has %d", len(target), len(source))}
 		}
 		if !names(r.Messages[i].Content, target) {
-			return drop("options", "message %d names none of the options word for word", i+1)
+			return finding{value: 1, message: i + 1, dropped: true, what: "names none of the options word for word"}
 		}
 	}
-	return pass
+	return finding{}
 }
 
 // sameResult compares the last number of a translated answer with its
 // source's: the result of a worked sum.
-func sameResult(o Rules, r dataset.Instruction) dataset.Reject {
-	if !o.SameResult || !translated(r) {
-		return pass
+func sameResult(r *examined) finding {
+	if !r.o.SameResult {
+		return skip(off)
+	}
+	if !r.translated() {
+		return skip(noSource)
 	}
 	for i, m := range r.Messages {
 		if m.Role != "assistant" {
 			continue
 		}
 		if source, target := result(r.MessagesEN[i].Content), result(m.Content); source != target {
-			return drop("result", "message %d ends in %q, its source in %q", i+1, target, source)
+			return finding{value: 1, message: i + 1, dropped: true, what: fmt.Sprintf("ends in %q, its source in %q", target, source)}
 		}
 	}
-	return pass
+	return finding{}
 }
 
 // result is the last number of a text in ASCII digits, without the marks

@@ -1,0 +1,148 @@
+package filter
+
+import (
+	"slices"
+	"strings"
+
+	"barka/internal/prose"
+)
+
+// sameNumbers compares the numbers of a translation with those of its source, in the digits of
+// any script. A number is kept if the target has it with other separators, as thousands,
+// millions or billions, as the end of a longer one (1950-53), or in Arabic words up to 99.
+// Ordinals and decades, which people write in words, and numbers below 3 are not looked for.
+func sameNumbers(r *examined) finding {
+	if !r.o.SameNumbers {
+		return skip(off)
+	}
+	if !r.translated() {
+		return skip(noSource)
+	}
+	arabic := strings.HasSuffix(r.Language, "_Arab")
+	return r.most(0, every, func(i int, text string) (float64, string) {
+		source := numbersOf(r.MessagesEN[i].Content, true)
+		if len(source) == 0 {
+			return 0, ""
+		}
+		target := numbersOf(text, false)
+		lost, first := 0.0, ""
+		for _, n := range source {
+			if keeps(n, target, text, arabic) {
+				continue
+			}
+			if lost++; first == "" {
+				first = n + " is missing"
+			}
+		}
+		return lost, first
+	})
+}
+
+// keeps reports whether the target has a number of the source.
+func keeps(n string, target []string, text string, arabic bool) bool {
+	if slices.Contains(target, n) || n == "" || n == "1" || n == "2" {
+		return true
+	}
+	for _, zeros := range []string{"000", "000000", "000000000"} {
+		if short, ok := strings.CutSuffix(n, zeros); ok && short != "" && slices.Contains(target, short) {
+			return true
+		}
+	}
+	for _, t := range target {
+		if len(n) == 2 && strings.HasSuffix(t, n) || len(t) > len(n) && strings.HasPrefix(t, n) && strings.Trim(t[len(n):], "0") == "" ||
+			len(n) >= 3 && strings.Contains(t, n) {
+			return true
+		}
+	}
+	if !arabic {
+		return len(n) < 3 // written in words of a language that is not known here
+	}
+	return len(n) <= 2 && inWords(n, text)
+}
+
+// stems are the beginnings of Arabic numerals for 1 to 9: cardinal, ordinal, and of tens.
+var stems = [10][]string{nil, {"واحد", "حاد", "أحد", "إحد", "احد", "أول"}, {"اثن", "إثن", "ثان", "اثنت"}, {"ثلاث", "ثالث", "ثلث"},
+	{"أربع", "رابع", "اربع", "ربع"}, {"خمس", "خامس", "نصف"}, {"ست", "سادس"}, {"سبع", "سابع"}, {"ثمان", "ثامن"}, {"تسع", "تاسع"}}
+
+// inWords reports whether a text has the words of a number up to 99.
+func inWords(n, text string) bool {
+	has := func(digit byte) bool {
+		return slices.ContainsFunc(stems[digit-'0'], func(s string) bool { return strings.Contains(text, s) })
+	}
+	if len(n) == 1 {
+		return n == "0" || has(n[0])
+	}
+	tens := n[0] <= '2' && strings.Contains(text, "عشر") || n[0] > '2' && has(n[0])
+	return tens && (n[1] == '0' || has(n[1]))
+}
+
+// numbersOf returns the numbers of a text in ASCII digits, without separators of thousands,
+// leading zeros and the zeros of ":00". Of a source, ordinals and decades are left out, and
+// digits that are part of a word (COVID-19 is a number, MP3 is not).
+func numbersOf(s string, source bool) (all []string) {
+	rs := []rune(s)
+	digit := func(i int) (rune, bool) {
+		if i < 0 || i >= len(rs) {
+			return 0, false
+		}
+		if rs[i] < 0x80 {
+			return rs[i] - '0', rs[i] >= '0' && rs[i] <= '9'
+		}
+		if rs[i] < 0x660 {
+			return 0, false
+		}
+		return prose.Digit(rs[i])
+	}
+	for i := 0; i < len(rs); i++ {
+		if _, ok := digit(i); !ok {
+			continue
+		}
+		start := i
+		var b []byte
+		for ; ; i++ {
+			if d, ok := digit(i); ok {
+				b = append(b, '0'+byte(d))
+				continue
+			}
+			if i+3 < len(rs) && strings.ContainsRune(",،٬'’ .\u00a0\u202f", rs[i]) && groups(rs, i, digit) && rs[i] != '.' && rs[i] != ' ' {
+				continue
+			}
+			break
+		}
+		if source && start > 0 && letter(rs[start-1]) || source && i < len(rs) && letter(rs[i]) && !unit(rs[i:]) {
+			continue
+		}
+		n := strings.TrimLeft(string(b), "0")
+		if n != "" || !source {
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
+// groups reports whether exactly three digits follow a separator.
+func groups(rs []rune, i int, digit func(int) (rune, bool)) bool {
+	for k := 1; k <= 3; k++ {
+		if _, ok := digit(i + k); !ok {
+			return false
+		}
+	}
+	_, more := digit(i + 4)
+	return !more
+}
+
+func letter(r rune) bool { return 'a' <= r|0x20 && r|0x20 <= 'z' || r == '_' }
+
+// unit reports whether letters behind a number are a unit, such as km, and not of an ordinal, a
+// decade or a name.
+func unit(rest []rune) bool {
+	end := 0
+	for end < len(rest) && letter(rest[end]) {
+		end++
+	}
+	switch strings.ToLower(string(rest[:end])) {
+	case "km", "kg", "m", "cm", "mm", "g", "mg", "ml", "km2", "am", "pm", "mph", "kph", "ft", "lb", "lbs", "k", "bn":
+		return true
+	}
+	return false
+}
