@@ -61,7 +61,7 @@ func TestRunDryRun(t *testing.T) {
 		t.Fatalf("exit code %d, %s", r.code, r.err)
 	}
 	lines := strings.Split(strings.TrimSpace(r.out), "\n")
-	if lines[0] != "stage\twork\ttime\tmemory\twhere" || len(lines) != 14 {
+	if lines[0] != "stage\twork\ttime\tmemory\twhere" || len(lines) != 16 {
 		t.Fatalf("%s", r.out)
 	}
 	for _, line := range lines[1:] {

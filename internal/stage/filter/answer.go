@@ -72,7 +72,7 @@ func echo(r *examined) finding {
 	})
 }
 
-var affirms = regexp.MustCompile(`(?i)^\W*(?:نعم|لا|كلا|بلى|أجل|صحيح|خطأ|yes|no|true|false)[\s،,.:]`)
+var affirms = regexp.MustCompile(`(?i)^[^\pL\pN]*(?:نعم|لا|كلا|بلى|أجل|صحيح|خطأ|yes|no|true|false)[\s،,.:]`)
 
 // pairs replaces hashes of words by those of neighbouring words.
 func pairs(words []uint64) []uint64 {
@@ -103,18 +103,18 @@ var (
 		`|\b(?:developed|trained|created|made) by (?:openai|anthropic|google deepmind|meta ai|mistral ai)\b` +
 		`|\b(?:let me know if|feel free to (?:ask|reach)|i hope (?:this|that) helps|hope this helps|happy to help|is there anything else)\b` +
 		`|</?(?:think|s|assistant|user)>|<\|[a-z_]+\|>|\[/?INST\]`)
-	openings = regexp.MustCompile(`(?i)^\W*(?:sure|certainly|of course|absolutely|great question)\s*[!,.]\s+(?:here|i|let|this|below)` +
-		`|^\W*here(?:'s|’s| is| are) (?:the|a|an|your|my|some)\b[^\n]{0,60}:|^\W*(?:user|assistant|human|ai)\s*:`)
+	openings = regexp.MustCompile(`(?i)^[^\pL\pN]*(?:sure|certainly|of course|absolutely|great question)\s*[!,.]\s+(?:here|i|let|this|below)` +
+		`|^[^\pL\pN]*here(?:'s|’s| is| are) (?:the|a|an|your|my|some)\b[^\n]{0,60}:|^[^\pL\pN]*(?:user|assistant|human|ai)\s*:`)
 	assistantsArabic = regexp.MustCompile(`(?:بصفتي|باعتباري|كوني|أنا|انا|كـ?)\s?(?:مجرد )?(?:نموذج|نموذجا|نموذجًا` +
 		`|مساعد|مساعدا|مساعدًا|ذكاء|روبوت|برنامج) ` +
 		`(?:لغوي|لغة|لغوية|ذكاء|اصطناعي|افتراضي|محادثة|دردشة|ذكي)|(?:تدريبي|تطويري|إنشائي) (?:من قبل|بواسطة|على يد)` +
 		`|لا تتردد في (?:السؤال|طرح|التواصل|سؤالي|الاتصال بي)|هل (?:يمكنني|أستطيع|تريد مني|ترغب في أن) (?:مساعدتك|أن أساعدك|أساعد)` +
 		`|(?:آمل|أتمنى|أرجو) أن (?:يكون هذا|تكون هذه|يساعدك|أكون قد|تساعدك)|(?:أخبرني|أعلمني|دعني أعرف|اسمح لي أن ` +
 		`أعرف) (?:إذا|إن) (?:كنت|كان|احتجت)`)
-	openingsArabic = regexp.MustCompile(`^\W*(?:بالطبع|بالتأكيد|بكل سرور|على الرحب والسعة|حسنا` +
+	openingsArabic = regexp.MustCompile(`^[^\pL\pN]*(?:بالطبع|بالتأكيد|بكل سرور|على الرحب والسعة|حسنا` +
 		`|حسنًا)\s*[!،,.:]\s*(?:إليك|اليك|هنا|هذا|هذه|سأ|فيما|يسعدني|دعني)` +
-		`|^\W*(?:إليك|اليك|فيما يلي|هنا) (?:الإجابة|الاجابة|إجابة|السؤال|سؤال|الترجمة|النص|بعض)[^\n]{0,40}:` +
-		`|^\W*(?:المستخدم|المساعد)\s*:`)
+		`|^[^\pL\pN]*(?:إليك|اليك|فيما يلي|هنا) (?:الإجابة|الاجابة|إجابة|السؤال|سؤال|الترجمة|النص|بعض)[^\n]{0,40}:` +
+		`|^[^\pL\pN]*(?:المستخدم|المساعد)\s*:`)
 )
 
 // phrases is a pattern that is searched for in the first limit bytes of texts with one of its

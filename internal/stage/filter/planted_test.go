@@ -54,6 +54,10 @@ var plants = []planted{
 	{"the question again", "echo", "", "", func(r *dataset.Instruction) {
 		r.Messages[1].Content, r.MessagesEN[1].Content = goodQuestion+" نعم", goodQuestionEN+" Yes."
 	}},
+	{"the question again, with a no inside", "echo", "", "", func(r *dataset.Instruction) {
+		r.Messages[0].Content, r.Messages[1].Content = "كيف تقدم القهوة التي لا سكر فيها، ومع ماذا؟",
+			"كيف تقدم القهوة التي لا سكر فيها، ومع ماذا؟"
+	}},
 	{"dots", "empty_answer", "", "", func(r *dataset.Instruction) {
 		r.Messages[1].Content, r.MessagesEN = ".... .... ....", nil
 	}},
@@ -142,6 +146,8 @@ func TestNotPlanted(t *testing.T) {
 			"سَافِلِينَ﴾. وتقدم القهوة مع التمر والهيل في فناجين.", "", nil},
 		{"a verse without marks", "", "قال الله تعالى: «يا أيها الذين آمنوا كتب عليكم الصيام كما كتب على الذين من " +
 			"قبلكم». وتقدم القهوة بعد الإفطار.", "", nil},
+		{"an opening inside", "", "تحضر القهوة خفيفة مع الهيل. فهي بالطبع، هذا ما يقوله الناس، تصب في فناجين صغيرة " +
+			"بلا مقابض. ويقدم التمر.", "", nil},
 		{"French", "", "تحضر القهوة في مقهى Café Déjà Vu خفيفة مع الهيل، وتصب في فناجين صغيرة بلا مقابض. ويقدم التمر معها.", "", nil},
 		{"less than", "", "تحضر القهوة خفيفة إذا كان الوزن < 5 والحجم > 3 مع الهيل، وتصب في فناجين صغيرة. ويقدم التمر معها.", "", nil},
 		{"numbers in words", "", goodAnswer + " ولها خمسة وثلاثون نوعا.", goodAnswerEN + " There are 35 kinds.", nil},
