@@ -111,20 +111,30 @@ func (w *splitter) line(line string) {
 		w.row(line)
 		return
 	}
+	done := 0
+	for _, v := range Verbatim(line) {
+		w.prose(line[done:v[0]])
+		w.keep(line[v[0]:v[1]])
+		done = v[1]
+	}
+	w.prose(line[done:])
+}
+
+// Verbatim returns the beginnings and ends, in bytes, of what no translation should touch
+// in a line: code, formulas, addresses, tags.
+func Verbatim(line string) (stretches [][2]int) {
 	v := verbatimFinder{line: line}
-	for done, from := 0, 0; done < len(line); {
+	for from := 0; ; {
 		start, end := v.next(from)
-		if start < 0 {
-			w.prose(line[done:])
-			return
-		}
-		if prices(line, start, end) {
+		switch {
+		case start < 0:
+			return stretches
+		case prices(line, start, end):
 			from = start + 1
-			continue
+		default:
+			stretches = append(stretches, [2]int{start, end})
+			from = end
 		}
-		w.prose(line[done:start])
-		w.keep(line[start:end])
-		done, from = end, end
 	}
 }
 
