@@ -26,7 +26,7 @@ type layer struct {
 // with a pattern that matches. Tests may import what they like.
 var layers = []layer{
 	{"command", []string{"cmd/...", "reference/..."},
-		[]string{"recipe", "ui", "bench", "assembly", "audit", "compare", "review", "eval", "eval files", "record",
+		[]string{"recipe", "ui", "bench", "assembly", "audit", "compare", "look", "review", "eval", "eval files", "record",
 			"benchdata", "tasks", "stage", "hub", "client", "durable", "dataset", "decoding", "registry",
 			"model", "layer", "device", "kernel", "tensor", "weights", "format", "machine"}, false},
 	{"recipe", []string{"internal/recipe", "internal/demo"},
@@ -59,6 +59,9 @@ var layers = []layer{
 	{"tasks", []string{"internal/eval/tasks"}, []string{"format"}, false},
 	{"page", []string{"internal/htmlpage"}, nil, false},
 
+	// What people use to look at rows.
+	{"look", []string{"internal/look/..."}, []string{"page", "review", "durable", "dataset", "format"}, false},
+
 	// Stages meet in files. Nothing below them may reach the network by the hub.
 	{"stage", []string{"internal/stage/..."},
 		[]string{"overlap", "benchdata", "tasks", "page", "hub", "client", "review", "durable", "dataset", "decoding", "registry",
@@ -87,7 +90,7 @@ var layers = []layer{
 	// Formats compute nothing and know nothing of models. A chat template may
 	// ask its tokenizer for names of tokens.
 	{"format", []string{"internal/tokenizer", "internal/chat", "internal/jinja", "internal/parquet", "internal/minhash", "internal/wordhash",
-		"internal/rowlog", "internal/langid", "internal/fineweb",
+		"internal/rowlog", "internal/bidi", "internal/langid", "internal/fineweb",
 		"internal/jsonl", "internal/compressed", "internal/yamltext", "internal/lines", "internal/wikitext",
 		"internal/mediawiki", "internal/tensorboard", "internal/segment", "internal/prose", "internal/pyrandom", "internal/pytext"}, nil, false},
 	{"foundation", []string{"internal/badinput/...", "internal/jsonstream", "internal/atomicfile", "internal/pause",

@@ -35,6 +35,7 @@ const (
 	exitFailed      = 1
 	exitUsage       = 2
 	exitBadInput    = 3
+	exitDifferent   = 4
 	exitInterrupted = 130
 )
 
@@ -44,7 +45,7 @@ Wikipedia pages, questions and answers, translation, fine-tuning, evaluation.
 Start with "barka demo", which runs the whole chain offline in a few seconds.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input (a file, model or dataset),
-130 interrupted. If the message says so, the same command resumes an interrupted run.`
+4 different (diff), 130 interrupted. If the message says so, the same command resumes an interrupted run.`
 
 // globals are the flags that every verb has.
 type globals struct {
@@ -73,6 +74,9 @@ type commands struct {
 	Filter  filterCmd        `cmd:"" help:"Drop instructions by quality rules, each with a reason."`
 	Clean   decontaminateCmd `cmd:"" name:"decontaminate" help:"Remove rows that hold questions of the benchmarks."`
 	Mix     mixCmd           `cmd:"" help:"Join datasets into one shuffled training set with its card."`
+
+	Diff diffCmd `cmd:"" help:"Compare the rows of two runs of a stage, word by word."`
+	Show showCmd `cmd:"" help:"Print rows of a dataset, right-to-left text as the terminal needs it."`
 
 	Translate translateCmd `cmd:"" help:"Translate lines, or a dataset's messages, with NLLB."`
 	Train     trainCmd     `cmd:"" help:"Fine-tune a model with LoRA."`
@@ -181,7 +185,8 @@ func asksJSON(args []string) bool {
 
 // statuses name the exit codes in events.
 var statuses = map[int]string{
-	exitDone: "done", exitFailed: "failed", exitUsage: "usage", exitBadInput: "bad_input", exitInterrupted: "interrupted",
+	exitDone: "done", exitFailed: "failed", exitUsage: "usage", exitBadInput: "bad_input",
+	exitDifferent: "different", exitInterrupted: "interrupted",
 }
 
 // exit writes the last event of --json.
@@ -208,7 +213,8 @@ func (a *app) exit(code int, err error) {
 // notResumable lists the verbs that start again from the beginning after an
 // interruption. They take seconds to minutes, or write each answer as they read.
 var notResumable = []string{
-	"audit", "bench", "compare", "doctor", "generate", "merge", "mix", "report", "score", "tokenize",
+	"audit", "bench", "compare", "diff", "doctor", "generate", "merge", "mix", "report", "score", "show",
+	"tokenize",
 }
 
 // code reports an error and returns its exit code.
@@ -227,6 +233,8 @@ func (a *app) code(err error) int {
 	case errors.As(err, &usage):
 		a.ui.Errorf("%v", err)
 		return exitUsage
+	case errors.Is(err, differentError{}):
+		return exitDifferent
 	case badinput.Is(err):
 		a.ui.Errorf("%v", err)
 		return exitBadInput

@@ -42,6 +42,8 @@ func everyVerb(made, out string) []verbRun {
 		{"eval", "", []string{"--model", gemma, "--data", data, "--tasks", in("inputs", "data", "tasks.txt"), "--output-dir", out}, true},
 		{"compare", "", []string{in("8-eval-base"), in("9-eval-tuned")}, false},
 		{"audit", "", []string{"--data", data, "--tasks", in("inputs", "data", "tasks.txt"), "--train", in("5-mix")}, false},
+		{"show", "", []string{in("3-translated"), "--limit", "0"}, false},
+		{"diff", "", []string{in("4-clean"), in("4-clean"), "--show", "3"}, false},
 		{"report", "", []string{"--training", in("6-adapter"), "--out", out}, false},
 		{"generate", prompts, []string{"--model", gemma, "--input", "-", "--max-tokens", "20"}, false},
 		{"score", request, []string{"--model", gemma}, false},

@@ -110,7 +110,8 @@ func TestForms(t *testing.T) {
 // FuzzLines: no layout loses or adds a character, a line is no wider than it may be, every
 // isolate ends on its line, and nothing else acts on the terminal.
 func FuzzLines(f *testing.F) {
-	for _, s := range []string{"القهوة (coffee) 3 + 4", "abc القهوة 12)", "```\nx\n```", "\x1b[0m\u202e\u2067\xff", "a b  c", "لا\u200cإ\u0651",
+	for _, s := range []string{"القهوة (coffee) 3 + 4", "abc القهوة 12)", "```\nx\n```", "\x1b[0m\u202e\u2067\xff", "a b  c",
+		"لا\u200cإ\u0651",
 		"👩‍👩‍👧 ع", "$x$ ) ( \\( y", "١٢ 12-13 ab", "\ufffc ا \ufffc"} {
 		f.Add(s, 7)
 	}

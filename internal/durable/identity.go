@@ -64,6 +64,9 @@ func identityOf(m *dataset.Manifest) *identity {
 	return &identity{Stage: m.Stage, Version: m.Version, Options: m.Options, Inputs: m.Inputs, Seed: m.Seed}
 }
 
+// SettingsOf returns the settings that decided a finished directory.
+func SettingsOf(m *dataset.Manifest) Settings { return identityOf(m).settings() }
+
 // canonical sorts the keys of JSON objects and drops white space.
 func canonical(data []byte) ([]byte, error) {
 	d := json.NewDecoder(bytes.NewReader(data))

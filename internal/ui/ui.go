@@ -213,6 +213,28 @@ func (u *UI) Print(text string, v any) error {
 	return err
 }
 
+// Styled writes a result to stdout as it is. Its untrusted parts have been made safe by
+// package bidi, whose isolates Print would escape.
+func (u *UI) Styled(text string) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	_, err := io.WriteString(u.out.w, text)
+	return err
+}
+
+// Colour reports whether results may have colours.
+func (u *UI) Colour() bool { return u.out.colour && !u.json }
+
+// Width returns the number of cells of a line of results: the terminal's, or 100.
+func (u *UI) Width() int {
+	if f, ok := u.out.w.(*os.File); ok && u.out.terminal {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
+			return w
+		}
+	}
+	return 100
+}
+
 // Table writes rows to stdout. With --json, each row is an object with the headers
 // as keys. A terminal shows a box in which numbers are right-aligned. Other
 // outputs get cells separated by tabs.
