@@ -76,6 +76,7 @@ type commands struct {
 	Mix     mixCmd           `cmd:"" help:"Join datasets into one shuffled training set with its card."`
 
 	Diff diffCmd `cmd:"" help:"Compare the rows of two runs of a stage, word by word."`
+	View viewCmd `cmd:"" help:"Write one HTML page with rows, to read, search and review in a browser."`
 	Show showCmd `cmd:"" help:"Print rows of a dataset, right-to-left text as the terminal needs it."`
 
 	Translate translateCmd `cmd:"" help:"Translate lines, or a dataset's messages, with NLLB."`
@@ -214,7 +215,7 @@ func (a *app) exit(code int, err error) {
 // interruption. They take seconds to minutes, or write each answer as they read.
 var notResumable = []string{
 	"audit", "bench", "compare", "diff", "doctor", "generate", "merge", "mix", "report", "score", "show",
-	"tokenize",
+	"tokenize", "view",
 }
 
 // code reports an error and returns its exit code.

@@ -71,7 +71,7 @@ func TestExitIsTheLastEvent(t *testing.T) {
 	}
 	ctx := context.Background()
 	for _, verb := range []string{"demo", "run", "download", "wiki", "synth", "convert", "filter", "decontaminate", "mix", "translate",
-		"train", "merge", "eval", "compare", "audit", "show", "diff", "report", "generate", "score", "tokenize", "bench", "doctor"} {
+		"train", "merge", "eval", "compare", "audit", "show", "diff", "view", "report", "generate", "score", "tokenize", "bench", "doctor"} {
 		last(verb+" without a needed flag", ctx, exitUsage, "usage", verb, "--json", "--no-such-flag")
 		last(verb+" --help", ctx, exitDone, "done", verb, "--json", "--help")
 	}

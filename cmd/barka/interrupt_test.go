@@ -43,6 +43,7 @@ func everyVerb(made, out string) []verbRun {
 		{"compare", "", []string{in("8-eval-base"), in("9-eval-tuned")}, false},
 		{"audit", "", []string{"--data", data, "--tasks", in("inputs", "data", "tasks.txt"), "--train", in("5-mix")}, false},
 		{"show", "", []string{in("3-translated"), "--limit", "0"}, false},
+		{"view", "", []string{in("4-clean"), "--out", out}, false},
 		{"diff", "", []string{in("4-clean"), in("4-clean"), "--show", "3"}, false},
 		{"report", "", []string{"--training", in("6-adapter"), "--out", out}, false},
 		{"generate", prompts, []string{"--model", gemma, "--input", "-", "--max-tokens", "20"}, false},

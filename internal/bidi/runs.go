@@ -56,6 +56,33 @@ func LeftToRight(line string) (spans []Span) {
 	return appendRuns(spans, line, done, len(line))
 }
 
+// Isolated returns the direction of a text and, if that is right to left, the stretches
+// that are read from left to right: those of LeftToRight in its lines, and whole lines of
+// code or of left-to-right text.
+func Isolated(text string) (rtl bool, spans []Span) {
+	if rtl = RightToLeft(text); !rtl {
+		return false, nil
+	}
+	fenced, at := false, 0
+	for line := range strings.Lines(text) {
+		start, bare := at, strings.TrimSuffix(line, "\n")
+		at += len(line)
+		fence := strings.HasPrefix(strings.TrimSpace(line), "```")
+		code := fence || fenced
+		fenced = fenced != fence
+		switch {
+		case bare == "":
+		case code, strings.ContainsFunc(bare, unicode.IsLetter) && !RightToLeft(bare):
+			spans = append(spans, Span{start, start + len(bare)})
+		default:
+			for _, s := range LeftToRight(bare) {
+				spans = append(spans, Span{s.Start + start, s.End + start})
+			}
+		}
+	}
+	return true, spans
+}
+
 // longestGap bounds, in bytes, the punctuation and blanks between two words of a run.
 const longestGap = 12
 

@@ -48,6 +48,21 @@ var shownElsewhere = []string{"id", "dataset", "form", "kind", "title", "section
 	"messages", "messages_en", "conversations", "language", "generator", "translator", "segments", "reason", "detail",
 	"prompt_digest", "seed", "prompt_tokens", "completion_tokens", "finish_reason", "passage_id", "chars"}
 
+// Others returns the columns that Style.Row has no place for and that say something, in
+// order. In rows of other programs false and 0 may be what matters, such as a label.
+func (r Row) Others() (names []string) {
+	foreign := len(r.Messages()) == 0 && r.Text("text") == ""
+	for _, name := range slices.Sorted(maps.Keys(r.Columns)) {
+		v := r.Columns[name]
+		_, text := v.(string)
+		_, list := v.([]any)
+		if !slices.Contains(shownElsewhere, name) && (!Empty(v) || foreign && v != nil && !text && !list) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // Row writes a row with its heading, its texts and its origin.
 func (s Style) Row(r Row) string {
 	var b strings.Builder
@@ -72,15 +87,8 @@ func (s Style) Row(r Row) string {
 			b.WriteString("  " + s.Paint(l, Dim) + "\n")
 		}
 	}
-	// In rows of other programs false and 0 may be what matters, such as a label.
-	foreign := len(r.Messages()) == 0 && r.Text("text") == ""
-	for _, name := range slices.Sorted(maps.Keys(r.Columns)) {
-		v := r.Columns[name]
-		_, text := v.(string)
-		_, list := v.([]any)
-		if !slices.Contains(shownElsewhere, name) && (!Empty(v) || foreign && v != nil && !text && !list) {
-			s.column(&b, name, v)
-		}
+	for _, name := range r.Others() {
+		s.column(&b, name, r.Columns[name])
 	}
 	return b.String()
 }

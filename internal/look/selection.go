@@ -121,6 +121,12 @@ func Text(v any) string {
 // Read selects rows at path. After the last one it returns an error if a condition names a
 // column that no row had, or if an id was not found.
 func (s Selection) Read(ctx context.Context, path string) iter.Seq2[Row, error] {
+	return s.ReadCounting(ctx, path, new(int))
+}
+
+// ReadCounting is Read, and sets matched to the number of rows that the selection matches
+// among those read, which with Sample are all.
+func (s Selection) ReadCounting(ctx context.Context, path string, matched *int) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		m := newMatcher(s)
 		taken := 0
@@ -133,6 +139,7 @@ func (s Selection) Read(ctx context.Context, path string) iter.Seq2[Row, error] 
 			if !m.matches(row) {
 				continue
 			}
+			*matched = m.matched
 			if s.Sample > 0 {
 				sample = s.keep(sample, row)
 				continue

@@ -12,7 +12,7 @@ package review
 
 import (
 	"context"
-	"maps"
+	"iter"
 	"slices"
 	"strings"
 
@@ -141,21 +141,21 @@ func (v *Verdicts) Of(id string) (Verdict, bool) {
 	return e.Verdict, true
 }
 
+// All returns the verdicts in the order of the file.
+func (v *Verdicts) All() iter.Seq[Verdict] {
+	return func(yield func(Verdict) bool) {
+		for _, id := range v.order {
+			if !yield(v.byID[id].Verdict) {
+				return
+			}
+		}
+	}
+}
+
 // Len returns the number of rows with a verdict.
 func (v *Verdicts) Len() int {
 	if v == nil {
 		return 0
 	}
 	return len(v.byID)
-}
-
-// Counts returns the number of rows by verdict.
-func (v *Verdicts) Counts() map[string]int {
-	counts := map[string]int{}
-	if v != nil {
-		for e := range maps.Values(v.byID) {
-			counts[e.Verdict.Verdict]++
-		}
-	}
-	return counts
 }
