@@ -17,8 +17,8 @@ var layout string
 
 // New parses a page. The text defines the templates "title" and "body", and may define
 // "style", more rules for the style sheet, and "scripts", the sources of scripts that the
-// page's content security policy allows. By default it allows none, and no requests. It can use the template "table" for a Table, and
-// the given functions.
+// page's content security policy allows. By default it allows none, and no requests. The text
+// can use the template "table" for a Table, and the given functions.
 func New(text string, functions ...template.FuncMap) *template.Template {
 	t := template.New("page").Funcs(template.FuncMap{"score": Score, "percent": Percent, "points": Points, "p": P,
 		"known": known, "place": place, "span": span, "neg": func(f float64) float64 { return -f }, "number": IsNumber})
