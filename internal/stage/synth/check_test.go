@@ -300,3 +300,16 @@ func TestRepairIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// TestArabicVerdicts: a verdict stands at the beginning of its answer, also in Arabic, whose
+// letters are no word characters for \W.
+func TestArabicVerdicts(t *testing.T) {
+	for text, want := range map[string]bool{
+		"صحيح. تقع المدينة على الساحل.": true, "«خطأ»، فهي في الداخل.": true, "True: it is.": true,
+		"تقع المدينة على الساحل، وهذا صحيح.": false, "الجواب خطأ.": false, "It is true.": false,
+	} {
+		if got := trueFalse.MatchString(text); got != want {
+			t.Errorf("%q begins with a verdict: %t", text, got)
+		}
+	}
+}

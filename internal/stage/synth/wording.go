@@ -43,7 +43,7 @@ var degenerate = patterns{
 		`|\b(?:the|a|an) (?:(?:main|correct|short|best|full) )?(?:question|answer|topic|subject|statement|essay|title)` +
 		`(?:\s*[?:.]|$| (?:is|was|would)\b| to (?:which|what|this)\b| about\b` +
 		`| of (?:the |this )?(?:text|essay|article|question|topic)\b)` +
-		`|^\W*(?:answer|question|title|text|topic)\b|\b(?:help|assist) (?:you|me)\b` +
+		`|^[^\pL\pN]*(?:answer|question|title|text|topic)\b|\b(?:help|assist) (?:you|me)\b` +
 		`|\bwhat (?:is|are) (?:the|a) (?:\w+ )?questions? (?:that|to)\b`),
 	regexp.MustCompile(`(?:^|\P{L})هل (?:تريد|ترغب|تود|يمكنني|استطيع|لديك|انت)(?:\P{L}|$)|(?:كيف|بماذا) (?:يمكنني|استطيع|اساعد)` +
 		`|مساعدتك|اساعدك|^ما (?:هو|هي|هذا|هذه|ذلك|تلك)\s*[؟?]|(?:هذا|هذه) (?:السوال|الموضوع|الاجابه|العباره)` +
@@ -77,13 +77,13 @@ var assistant = patterns{
 		`|\blet me know\b|\bfeel free\b` +
 		`|\b(?:my|your) (?:answer|question)s?\b|\bhere(?:'s| is| are) (?:the|a|an|your|my|some)\b` +
 		`|\b(?:would|can|could|do) you (?:like|want|need|please)\b` +
-		`|^\W*(?:title|text|passage|conversation)\s*:|\n\W*(?:title|text|passage|question|answer|conversation)\s*:`),
+		`|^[^\pL\pN]*(?:title|text|passage|conversation)\s*:|\n[^\pL\pN]*(?:title|text|passage|question|answer|conversation)\s*:`),
 	regexp.MustCompile(`(?:^|\P{L})(?:يسعدني|يسرني|لا تتردد|اجابت[يك]|سوال[يك]|هل (?:تريد|ترغب|تود))(?:\P{L}|$)` +
 		`|^(?:بالتاكيد|بكل سرور|اليك)|(?:^|\n)\P{L}*(?:العنوان|النص|الفقره|السوال|الجواب|الاجابه|المحادثه)\s*:`),
 }
 
 // trueFalse finds how an answer about a statement begins.
-var trueFalse = regexp.MustCompile(`(?i)^\W*(?:true|false|صحيح|صحيحة|صواب|خطأ|خاطئ|خاطئة)(?:\P{L}|$)`)
+var trueFalse = regexp.MustCompile(`(?i)^[^\pL\pN]*(?:true|false|صحيح|صحيحة|صواب|خطأ|خاطئ|خاطئة)(?:\P{L}|$)`)
 
 // script finds a conversation that a model wrote into one of its messages.
 var script = regexp.MustCompile(`(?im)^(?:\*\*)?(?:user|assistant|human|المستخدم|المساعد)(?:\*\*)? ?:`)
