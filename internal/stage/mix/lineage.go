@@ -26,14 +26,14 @@ func (m *mixer) lineage(ctx context.Context) (all []ancestor) {
 		path := m.env.In[source]
 		chain := []ancestor{}
 		seen := map[string]bool{}
-		for path != "" && !seen[path] {
-			seen[path] = true
+		for path != "" {
+			seen[filepath.Clean(path)] = true
 			manifest, err := dataset.ReadManifest(path)
 			if err != nil { // a file, or a directory of another program
 				break
 			}
 			chain = append(chain, ancestor{source, manifest})
-			path = madeFrom(ctx, filepath.Dir(filepath.Clean(path)), manifest)
+			path = madeFrom(ctx, filepath.Dir(filepath.Clean(path)), manifest, seen)
 		}
 		slices.Reverse(chain)
 		all = append(all, chain...)
@@ -41,16 +41,17 @@ func (m *mixer) lineage(ctx context.Context) (all []ancestor) {
 	return all
 }
 
-// madeFrom returns the dataset directory in dir that is an input of a stage, "" if none
-// is there.
-func madeFrom(ctx context.Context, dir string, of *dataset.Manifest) string {
+// madeFrom returns the dataset directory in dir that is an input of a stage and was not
+// seen, "" if none is there. A stage that drops no row has the digest of its input. Of
+// directories with one digest, the last name is taken: a recipe numbers its stages.
+func madeFrom(ctx context.Context, dir string, of *dataset.Manifest, seen map[string]bool) string {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return ""
 	}
-	for _, e := range entries {
+	for _, e := range slices.Backward(entries) {
 		path := filepath.Join(dir, e.Name())
-		if !dataset.HasManifest(path) {
+		if seen[path] || !dataset.HasManifest(path) {
 			continue
 		}
 		digest, err := dataset.Digest(ctx, path)

@@ -42,14 +42,16 @@ func TestCard(t *testing.T) {
 		rows[i].Messages[0].Content = "ما <b>هذا</b>؟\nسطر"
 	}
 	stage(t, filepath.Join(root, "3-translated"), rows, nil, nil)
-	stage(t, in, rows, map[string]string{"instructions": filepath.Join(root, "3-translated")}, rowsOf("bad", 3))
+	// A stage that drops nothing has the digest of its input.
+	stage(t, filepath.Join(root, "3-unchanged"), rows, map[string]string{"in": filepath.Join(root, "3-translated")}, nil)
+	stage(t, in, rows, map[string]string{"in": filepath.Join(root, "3-unchanged")}, rowsOf("bad", 3))
 	o := Defaults()
 	o.Name = `Set: "one"`
 	dir, _ := mix(t, o, 1, in)
 	card := string(testfiles.Read(t, filepath.Join(dir, "README.md")))
 	for _, want := range []string{"size_categories:\n- n<1K\n", `pretty_name: "Set: \"one\""`, "- synthetic\n- machine-translated\n",
 		"  - split: train\n    path: part-*.parquet\n---\n", `<div dir="rtl" lang="ar">`, "ما &lt;b&gt;هذا&lt;/b&gt;؟<br>سطر",
-		"Kinds of generated turns: why 4.", "| input0 | test | 4 | 4 |  |\n| input0 | test | 7 | 4 | short 3 |",
+		"Kinds of generated turns: why 4.", "| input0 | test | 4 | 4 |  |\n| input0 | test | 4 | 4 |  |\n| input0 | test | 7 | 4 | short 3 |",
 		"## Intended use", "## Limitations"} {
 		if !strings.Contains(card, want) {
 			t.Errorf("the card lacks %q:\n%s", want, card)
