@@ -407,7 +407,7 @@ func TestEvenBlocks(t *testing.T) {
 }
 
 func BenchmarkPanels(b *testing.B) {
-	for _, s := range [][3]int{{1, 2304, 2304}, {8, 2304, 2304}, {64, 2304, 9216}, {512, 2304, 2304}} {
+	for _, s := range [][3]int{{1, 2304, 2304}, {8, 2304, 2304}, {64, 2304, 9216}, {512, 2304, 2304}, {2048, 2048, 512}} {
 		m, n, k := s[0], s[1], s[2]
 		for _, bf16 := range []bool{false, true} {
 			b.Run(fmt.Sprintf("m%d_n%d_k%d_bf16=%v", m, n, k, bf16), func(b *testing.B) {
