@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"barka/internal/chat"
 	"barka/internal/dataset"
 	"barka/internal/llm"
 	"barka/internal/testfiles"
@@ -19,16 +18,9 @@ var coffee = dataset.Passage{ID: "p", Title: "القهوة", Section: "التا�
 // arabicRecord is a record about coffee with the built-in Arabic prompts.
 func arabicRecord(t *testing.T, kind string, skip ...string) *record {
 	t.Helper()
-	prompts, err := LoadPrompts("arabic")
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := Defaults()
-	o.MinAnswerWords, o.SkipChecks = 5, skip
-	i := slices.IndexFunc(prompts.Kinds, func(k *Kind) bool { return k.Name == kind })
-	return &record{w: &writer{o: o, prompts: prompts}, passage: coffee, source: newSource(coffee.Title, coffee.Section, coffee.Text),
-		drawn: drawn{kind: prompts.Kinds[i]},
-		row:   dataset.Instruction{Messages: []chat.Message{{Role: "user", Content: "أين نشأت القهوة؟"}}}}
+	return recordAbout(t, coffee, "أين نشأت القهوة؟", "arabic", skip, func(p *Prompts) *Kind {
+		return p.Kinds[slices.IndexFunc(p.Kinds, func(k *Kind) bool { return k.Name == kind })]
+	})
 }
 
 // TestArabicChecks: the checks find in Arabic what they find in English.

@@ -41,19 +41,25 @@ var algiers = dataset.Passage{ID: "p", Title: "Algeria", Section: "Capital", Tex
 // checked is a record about algiers whose turn is of the shape.
 func checked(t *testing.T, shape string, skip ...string) *record {
 	t.Helper()
-	prompts, err := LoadPrompts("")
+	kind := &Kind{Name: "k", Shape: shape, Ask: "Ask.", Matches: `\b(?:where|what|why|how|which|\d)\b|capital`}
+	if err := kind.prepare(); err != nil {
+		t.Fatal(err)
+	}
+	return recordAbout(t, algiers, "What is the Casbah?", "", skip, func(*Prompts) *Kind { return kind })
+}
+
+// recordAbout is a record about a passage after one question, with a set of prompts and a kind.
+func recordAbout(t *testing.T, p dataset.Passage, asked, set string, skip []string, kind func(*Prompts) *Kind) *record {
+	t.Helper()
+	prompts, err := LoadPrompts(set)
 	if err != nil {
 		t.Fatal(err)
 	}
 	o := Defaults()
 	o.MinAnswerWords, o.SkipChecks = 5, skip
-	kind := &Kind{Name: "k", Shape: shape, Ask: "Ask.", Matches: `\b(?:where|what|why|how|which|\d)\b|capital`}
-	if err := kind.prepare(); err != nil {
-		t.Fatal(err)
-	}
-	return &record{w: &writer{o: o, prompts: prompts}, passage: algiers, source: newSource(algiers.Title, algiers.Section, algiers.Text),
-		drawn: drawn{kind: kind},
-		row:   dataset.Instruction{Messages: []chat.Message{{Role: "user", Content: "What is the Casbah?"}}}}
+	return &record{w: &writer{o: o, prompts: prompts}, passage: p, source: newSource(p.Title, p.Section, p.Text),
+		drawn: drawn{kind: kind(prompts)},
+		row:   dataset.Instruction{Messages: []chat.Message{{Role: "user", Content: asked}}}}
 }
 
 // told is the instruction about an answer.
