@@ -54,6 +54,9 @@ func (f *file) constant(name string, bits uint32) string {
 	return name + "<>(SB)"
 }
 
+// constant32 declares a constant of 32 bits and returns its operand.
+func (f *file) constant32(bits uint32) string { return f.constant(fmt.Sprintf("c%08x", bits), bits) }
+
 // save writes the file and its Go side to a folder.
 func (f *file) save(dir string) error {
 	texts := map[string]string{

@@ -37,20 +37,19 @@ func unary(f *file, w width, name string, body func(x int)) {
 	f.end()
 }
 
-// load broadcasts a float32 constant into register r.
+// load sets all lanes of register r to a float32 constant.
 func (w width) load(f *file, value float64, r int) {
-	bits := math.Float32bits(float32(value))
-	f.op("VBROADCASTSS %s, %s", f.constant(fmt.Sprintf("c%08x", bits), bits), w.r(r))
+	w.loadBits(f, math.Float32bits(float32(value)), r)
 }
 
 // loadBits is load for the bits of a constant.
 func (w width) loadBits(f *file, bits uint32, r int) {
-	f.op("VBROADCASTSS %s, %s", f.constant(fmt.Sprintf("c%08x", bits), bits), w.r(r))
+	f.op("VBROADCASTSS %s, %s", f.constant32(bits), w.r(r))
 }
 
 // with writes an instruction whose first operand is a float32 constant in all
-// lanes. AVX-512 broadcasts it from memory. AVX2 cannot, so that the constant is
-// stored once per lane.
+// lanes. AVX-512 broadcasts it from memory. AVX2 cannot, so
+// that the constant is stored once per lane.
 func (w width) with(f *file, op string, value float64, regs ...int) {
 	w.withBits(f, op, math.Float32bits(float32(value)), regs...)
 }
@@ -59,7 +58,7 @@ func (w width) with(f *file, op string, value float64, regs ...int) {
 func (w width) withBits(f *file, op string, bits uint32, regs ...int) {
 	operand := ""
 	if w.n == 16 {
-		op, operand = op+".BCST", f.constant(fmt.Sprintf("c%08x", bits), bits)
+		op, operand = op+".BCST", f.constant32(bits)
 	} else {
 		name := fmt.Sprintf("v%08x", bits)
 		var lanes [16]uint32
@@ -87,6 +86,7 @@ func (w width) polynomial(f *file, s, r int, coefficients ...float64) {
 const (
 	expLowest  = -87.3365402 // the least x whose e^x is not below 2⁻¹²⁶
 	expHighest = 88.7228317  // the largest x whose e^x is finite; that of the next float32 is not
+	expBeyond  = 89          // its exponential is infinite
 	roundMagic = 3 << 22     // added and subtracted, it leaves the nearest integer
 )
 
@@ -95,6 +95,10 @@ const (
 // coefficients are those of Cephes' expf), and n is added to its exponent.
 // Results below 2⁻¹²⁶ are flushed to 0.
 func exp(f *file, w width, x, n, p, q int) {
+	if w.n == 16 {
+		exp512(f, x, n, p, q)
+		return
+	}
 	// p is x clamped to the range with finite, normal results. NaN passes, since
 	// it is the first operand.
 	w.load(f, expHighest, p)
@@ -106,28 +110,10 @@ func exp(f *file, w width, x, n, p, q int) {
 	w.load(f, roundMagic, q)
 	f.op("VSUBPS %s, %s, %s", w.r(q), w.r(n), w.r(q))
 	f.op("VCVTPS2DQ %s, %s", w.r(q), w.r(n)) // for NaN, a value that the shift below clears
-	w.with(f, "VFNMADD231PS", 0.693359375, q, p)
-	w.with(f, "VFNMADD231PS", -2.12194440e-4, q, p)
-	// p is r now.
-	w.polynomial(f, p, q, 1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
-	f.op("VMULPS %s, %s, %s", w.r(p), w.r(q), w.r(q))
-	f.op("VFMADD213PS %s, %s, %s", w.r(p), w.r(p), w.r(q)) // (q·r)·r + r
-	w.with(f, "VADDPS", 1, q, q)
+	expOfRest(f, w, p, q, q)
 	f.op("VPSLLD $23, %s, %s", w.r(n), w.r(n))
 	f.op("VPADDD %s, %s, %s", w.r(n), w.r(q), w.r(q))
 	// Values below the range become 0, values above it infinity.
-	if w.n == 16 {
-		w.load(f, expLowest, p)
-		f.op("VCMPPS $1, %s, %s, K1", w.r(p), w.r(x)) // x < p
-		f.op("VPXORQ %s, %s, %s", w.r(p), w.r(p), w.r(p))
-		f.op("VMOVAPS %s, K1, %s", w.r(p), w.r(q))
-		w.load(f, expHighest, p)
-		f.op("VCMPPS $14, %s, %s, K1", w.r(p), w.r(x)) // x > p
-		w.loadBits(f, 0x7f800000, p)
-		f.op("VMOVAPS %s, K1, %s", w.r(p), w.r(q))
-		f.op("VMOVAPS %s, %s", w.r(q), w.r(x))
-		return
-	}
 	w.load(f, expLowest, p)
 	f.op("VCMPPS $1, %s, %s, %s", w.r(p), w.r(x), w.r(p))
 	f.op("VANDNPS %s, %s, %s", w.r(q), w.r(p), w.r(q))
@@ -135,6 +121,32 @@ func exp(f *file, w width, x, n, p, q int) {
 	f.op("VCMPPS $14, %s, %s, %s", w.r(p), w.r(x), w.r(p))
 	w.loadBits(f, 0x7f800000, n)
 	f.op("VBLENDVPS %s, %s, %s, %s", w.r(p), w.r(n), w.r(q), w.r(x))
+}
+
+// exp512 is exp with 16 lanes: the same bits, since scaling by a power of two is exact.
+// VSCALEFPS makes results above the range infinite, and K1 those below it zero.
+func exp512(f *file, x, n, p, q int) {
+	w := w512
+	w.load(f, expLowest, n)
+	f.op("VCMPPS $5, %s, %s, K1", w.r(n), w.r(x)) // x ≥ expLowest, or NaN
+	w.load(f, math.Log2E, n)
+	w.load(f, expBeyond, p)
+	f.op("VMINPS %s, %s, %s", w.r(x), w.r(p), w.r(p)) // NaN passes, since it is the first operand
+	w.with(f, "VFMADD213PS", roundMagic, p, n)
+	w.with(f, "VSUBPS", roundMagic, n, n)
+	expOfRest(f, w, p, n, q)
+	f.op("VSCALEFPS.Z %s, %s, K1, %s", w.r(n), w.r(q), w.r(x))
+}
+
+// expOfRest leaves e^(x - n·ln2) in register q, for x in register p, which it overwrites, and
+// n in register n. q may be n.
+func expOfRest(f *file, w width, p, n, q int) {
+	w.with(f, "VFNMADD231PS", 0.693359375, n, p)
+	w.with(f, "VFNMADD231PS", -2.12194440e-4, n, p)
+	w.polynomial(f, p, q, 1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
+	f.op("VMULPS %s, %s, %s", w.r(p), w.r(q), w.r(q))
+	f.op("VFMADD213PS %s, %s, %s", w.r(p), w.r(p), w.r(q)) // (q·r)·r + r
+	w.with(f, "VADDPS", 1, q, q)
 }
 
 // tanh replaces register x by its hyperbolic tangent x·P(x²)/Q(x²), with x
