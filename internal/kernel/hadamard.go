@@ -35,7 +35,7 @@ func transformBlock(y, x []float32) {
 			butterfliesGeneric(y, h)
 		}
 	}
-	Scale(float32(1/math.Sqrt(float64(len(y)))), y)
+	Scale(y, float32(1/math.Sqrt(float64(len(y)))), y)
 }
 
 // butterfliesGeneric replaces the values a and b by a+b and a-b, for neighbouring runs

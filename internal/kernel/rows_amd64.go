@@ -4,14 +4,14 @@ package kernel
 
 import "barka/internal/cpu"
 
-func scaleBlocks(x []float32, a float32) {
+func scaleBlocks(y, x []float32, a float32) {
 	switch level := cpu.Current(); {
 	case level >= cpu.AVX512:
-		scaleAVX512(&x[0], len(x)/16, a)
+		scaleAVX512(&y[0], &x[0], len(y)/16, a)
 	case level >= cpu.AVX2:
-		scaleAVX2(&x[0], len(x)/16, a)
+		scaleAVX2(&y[0], &x[0], len(y)/16, a)
 	default:
-		scaleGeneric(x, a)
+		scaleGeneric(y, x, a)
 	}
 }
 

@@ -2,18 +2,20 @@
 
 #include "textflag.h"
 
-// scaleAVX512 sets x[i] = a·x[i], for blocks of 16 values. Requires AVX-512. Plain Go twin:
+// scaleAVX512 sets y[i] = a·x[i], for blocks of 16 values. Requires AVX-512. Plain Go twin:
 // scaleGeneric.
 //
-// func scaleAVX512(x *float32, blocks int, a float32)
-TEXT ·scaleAVX512(SB), NOSPLIT, $0-20
-	MOVQ x+0(FP), DI
-	MOVQ blocks+8(FP), CX
-	VBROADCASTSS a+16(FP), Z15
+// func scaleAVX512(y, x *float32, blocks int, a float32)
+TEXT ·scaleAVX512(SB), NOSPLIT, $0-28
+	MOVQ y+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ blocks+16(FP), CX
+	VBROADCASTSS a+24(FP), Z15
 loop:
-	VMULPS 0(DI), Z15, Z0
+	VMULPS 0(SI), Z15, Z0
 	VMOVUPS Z0, 0(DI)
 	ADDQ $64, DI
+	ADDQ $64, SI
 	DECQ CX
 	JNZ loop
 	VZEROUPPER
@@ -578,20 +580,22 @@ loop:
 	VZEROUPPER
 	RET
 
-// scaleAVX2 sets x[i] = a·x[i], for blocks of 16 values. Requires AVX2 and FMA. Plain Go twin:
+// scaleAVX2 sets y[i] = a·x[i], for blocks of 16 values. Requires AVX2 and FMA. Plain Go twin:
 // scaleGeneric.
 //
-// func scaleAVX2(x *float32, blocks int, a float32)
-TEXT ·scaleAVX2(SB), NOSPLIT, $0-20
-	MOVQ x+0(FP), DI
-	MOVQ blocks+8(FP), CX
-	VBROADCASTSS a+16(FP), Y15
+// func scaleAVX2(y, x *float32, blocks int, a float32)
+TEXT ·scaleAVX2(SB), NOSPLIT, $0-28
+	MOVQ y+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ blocks+16(FP), CX
+	VBROADCASTSS a+24(FP), Y15
 loop:
-	VMULPS 0(DI), Y15, Y0
+	VMULPS 0(SI), Y15, Y0
 	VMOVUPS Y0, 0(DI)
-	VMULPS 32(DI), Y15, Y0
+	VMULPS 32(SI), Y15, Y0
 	VMOVUPS Y0, 32(DI)
 	ADDQ $64, DI
+	ADDQ $64, SI
 	DECQ CX
 	JNZ loop
 	VZEROUPPER

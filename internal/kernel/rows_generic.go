@@ -5,9 +5,9 @@ import "math"
 // This file has the plain loops of the kernels in _asm/rows.go. They run over the
 // length of their first operand.
 
-func scaleGeneric(x []float32, a float32) {
-	for i := range x {
-		x[i] *= a
+func scaleGeneric(y, x []float32, a float32) {
+	for i := range y {
+		y[i] = a * x[i]
 	}
 }
 

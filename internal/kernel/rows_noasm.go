@@ -4,8 +4,8 @@
 
 package kernel
 
-func scaleBlocks(x []float32, a float32) {
-	scaleGeneric(x, a)
+func scaleBlocks(y, x []float32, a float32) {
+	scaleGeneric(y, x, a)
 }
 
 func softcapBlocks(x []float32, c float32) {

@@ -2,11 +2,11 @@
 
 package kernel
 
-// scaleAVX512 sets x[i] = a·x[i], for blocks of 16 values. Requires AVX-512. Plain Go twin:
+// scaleAVX512 sets y[i] = a·x[i], for blocks of 16 values. Requires AVX-512. Plain Go twin:
 // scaleGeneric.
 //
 //go:noescape
-func scaleAVX512(x *float32, blocks int, a float32)
+func scaleAVX512(y, x *float32, blocks int, a float32)
 
 // softcapAVX512 sets x[i] = c·tanh(x[i]/c), for blocks of 16 values. Requires AVX-512. Plain Go
 // twin: softcapGeneric.
@@ -98,11 +98,11 @@ func layerBackwardAVX512(dx, dy, w, x *float32, blocks int, mean, rho, mg, keep,
 //go:noescape
 func adamWAVX512(p, grad, m, v *float32, blocks int, a1, beta2, a2, root, eps, keep, step float32)
 
-// scaleAVX2 sets x[i] = a·x[i], for blocks of 16 values. Requires AVX2 and FMA. Plain Go twin:
+// scaleAVX2 sets y[i] = a·x[i], for blocks of 16 values. Requires AVX2 and FMA. Plain Go twin:
 // scaleGeneric.
 //
 //go:noescape
-func scaleAVX2(x *float32, blocks int, a float32)
+func scaleAVX2(y, x *float32, blocks int, a float32)
 
 // softcapAVX2 sets x[i] = c·tanh(x[i]/c), for blocks of 16 values. Requires AVX2 and FMA. Plain Go
 // twin: softcapGeneric.

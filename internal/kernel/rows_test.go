@@ -18,7 +18,7 @@ type pass struct {
 
 // passes lists every pass with what it does to its operands.
 var passes = []pass{
-	{"Scale", func(v [][]float32, s [3]float32) float64 { Scale(s[0], v[0]); return 0 }},
+	{"Scale", func(v [][]float32, s [3]float32) float64 { Scale(v[0], s[0], v[1]); return 0 }},
 	{"Add", func(v [][]float32, s [3]float32) float64 { Add(v[0], v[1]); return 0 }},
 	{"Softcap", func(v [][]float32, s [3]float32) float64 { Softcap(v[0], 1+s[0]*s[0]); return 0 }},
 	{"Sum", func(v [][]float32, s [3]float32) float64 { return Sum(v[0]) }},

@@ -27,13 +27,16 @@ func Axpy(alpha float32, x, y []float32) {
 	}
 }
 
-// Scale multiplies each x[i] by alpha.
-func Scale(alpha float32, x []float32) {
-	n := len(x) &^ 15
-	if n > 0 {
-		scaleBlocks(x[:n], alpha)
+// Scale sets each y[i] = alpha·x[i]. x must be at least as long as y, and may be y.
+func Scale(y []float32, alpha float32, x []float32) {
+	if len(x) < len(y) {
+		panic("kernel: scaling of slices of different lengths")
 	}
-	scaleGeneric(x[n:], alpha)
+	n := len(y) &^ 15
+	if n > 0 {
+		scaleBlocks(y[:n], x, alpha)
+	}
+	scaleGeneric(y[n:], x[n:], alpha)
 }
 
 // Add adds each x[i] to y[i]. y must be at least as long as x.

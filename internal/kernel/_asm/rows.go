@@ -17,13 +17,13 @@ func rows() *file {
 
 // elementwise writes scaling, capping, plain sums and rotations.
 func elementwise(f *file, w width) {
-	k := kernel{f: f, w: w, ptrs: []string{"x"}, scalars: []string{"a"}}
-	k.write("scale", "sets x[i] = a·x[i]", nil, func(i int) {
+	k := kernel{f: f, w: w, ptrs: []string{"y", "x"}, scalars: []string{"a"}}
+	k.write("scale", "sets y[i] = a·x[i]", nil, func(i int) {
 		k.op("VMULPS", k.at("x", i), k.scalar("a"), 0)
-		k.op("VMOVUPS", 0, k.at("x", i))
+		k.op("VMOVUPS", 0, k.at("y", i))
 	}, nil)
 
-	k.scalars = []string{"c"}
+	k = kernel{f: f, w: w, ptrs: []string{"x"}, scalars: []string{"c"}}
 	k.write("softcap", "sets x[i] = c·tanh(x[i]/c)", nil, func(i int) {
 		k.op("VMOVUPS", k.at("x", i), 0)
 		k.op("VDIVPS", k.scalar("c"), 0, 0)

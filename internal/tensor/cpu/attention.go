@@ -27,9 +27,10 @@ const directRows = 8
 // they do not matter.
 type queries struct {
 	keys     []int32
-	head     int // the key/value head
-	lo, hi   int // rows
-	position int // of row lo
+	head     int  // the key/value head
+	lo, hi   int  // rows
+	position int  // of row lo
+	kept     bool // other blocks follow with the same keys and head, and the worker keeps panels for them
 }
 
 // attentionOperands are those of Attend and AttendBackward, with the names that
@@ -52,10 +53,11 @@ func (d *Device) Attend(out, lse, q, k, v tensor.Tensor, a tensor.Attention, l *
 	checkAttention(q, k, v, a, l)
 	sameShape(out, q)
 	d.queries = queryBlocks(d.queries[:0], a, l)
+	d.forgetPanels()
 	d.op.attention = attentionOperands{out: out, lse: lse, q: q, k: k, v: v, spec: a}
 	d.loop(len(d.queries), 1, func(d *Device, o *operands, worker, from, to int) {
 		for i := from; i < to; i++ {
-			// Later queries see more keys. Long tasks come first.
+			// Later queries see more keys. Of a head, long tasks come first.
 			t := tile{a: o.attention.spec, w: &d.workers[worker], queries: d.queries[len(d.queries)-1-i]}
 			t.last = len(t.keys)
 			t.forward(&o.attention)
@@ -82,11 +84,12 @@ func queryBlocks(blocks []queries, a tensor.Attention, l *tensor.Layout) []queri
 		for !a.Causal && a.Window == 0 && next < len(l.Past) && sameList(l.Keys[s], l.Keys[next]) {
 			next++
 		}
-		rows := queryRows(a, len(l.Keys[s]))
-		for lo := l.Starts[s]; lo < l.Starts[next]; lo += int32(rows) {
-			for h := range a.KVHeads {
-				blocks = append(blocks, queries{keys: l.Keys[s], head: h, lo: int(lo), hi: min(int(lo)+rows, int(l.Starts[next])),
-					position: int(l.Past[s] + lo - l.Starts[s])})
+		start, end, rows := int(l.Starts[s]), int(l.Starts[next]), queryRows(a, len(l.Keys[s]))
+		kept := end-start > rows && keeps(a, len(l.Keys[s]))
+		for h := range a.KVHeads {
+			for lo := start; lo < end; lo += rows {
+				blocks = append(blocks, queries{keys: l.Keys[s], head: h, lo: lo, hi: min(lo+rows, end),
+					position: int(l.Past[s]) + lo - start, kept: kept})
 			}
 		}
 		s = next
@@ -140,11 +143,12 @@ func (t *tile) visible(position int) (lo, hi int) {
 	return lo, hi
 }
 
-// span returns the range of keys that any row of the block sees.
+// span returns the range of keys that any row of the block sees. It starts with a panel.
 func (t *tile) span() (lo, hi int) {
 	lo, _ = t.visible(t.position)
 	_, hi = t.visible(t.position + t.hi - t.lo - 1)
-	return min(lo, hi), hi
+	lo = min(lo, hi)
+	return lo - (lo-t.first)%kernel.PanelN, hi
 }
 
 // gather copies the block's rows of x, times scale, to dst [rows, stride]: one row
@@ -153,11 +157,8 @@ func (t *tile) gather(dst []float32, x tensor.Tensor, scale float32) {
 	width, d := t.a.HeadDim, t.stride()
 	for r := range t.rows() {
 		row := dst[r*d : (r+1)*d]
-		copy(row, t.headOf(x, r))
+		kernel.Scale(row[:width], scale, t.headOf(x, r))
 		clear(row[width:])
-		if scale != 1 {
-			kernel.Scale(scale, row)
-		}
 	}
 }
 
@@ -183,7 +184,7 @@ func (t *tile) forward(o *attentionOperands) {
 	x := grow(&w.x, rows*t.stride()) // x [rows, stride], the scaled queries
 	t.gather(x, o.q, t.a.Scale)
 	s := grow(&w.scores, rows*ld) // s [rows, hi-lo], the scores
-	t.scores(s, x, o.k, lo, hi)
+	t.scores(s, x, o.k, &w.keys, lo, hi)
 	for r := range rows {
 		lse := t.softmax(s[r*ld:r*ld+n], r, lo)
 		if !o.lse.None() {
@@ -229,13 +230,13 @@ const keyBlock = 4096
 
 // scores sets dst [rows, hi-lo] = x·kᵀ for the keys lo ≤ j < hi. Rows of dst are
 // scoreStride(hi-lo) values apart. Scores of keys that a row does not see are
-// undefined.
-func (t *tile) scores(dst, x []float32, k tensor.Tensor, lo, hi int) {
-	p, d, n, ld := t.locate(k, lo, hi), t.stride(), hi-lo, scoreStride(hi-lo)
+// undefined. Many rows take panels of the keys.
+func (t *tile) scores(dst, x []float32, k tensor.Tensor, panels *keptPanels, lo, hi int) {
 	if t.rows() > directRows && kernel.KeyPanels() {
-		t.scoresOfPanels(dst, x, p, lo, n)
+		t.scoresOfPanels(dst, x, k, panels, lo, hi)
 		return
 	}
+	p, d, n, ld := t.locate(k, lo, hi), t.stride(), hi-lo, scoreStride(hi-lo)
 	block := max(4, keyBlock/d/4*4)
 	for j := 0; j < n; j += block {
 		for r := 0; r < t.rows(); r += 3 {
@@ -248,12 +249,11 @@ func (t *tile) scores(dst, x []float32, k tensor.Tensor, lo, hi int) {
 }
 
 // scoresOfPanels is scores for many rows: the same bits, from panels of keys that are made
-// once for all rows.
-func (t *tile) scoresOfPanels(dst, x []float32, keys *kernel.RowOffsets, lo, n int) {
-	d, ld, rows := t.stride(), scoreStride(n), t.rows()
-	panel := grow(&t.w.keys, d*kernel.PanelN)
+// once for all rows. Key lo starts a panel.
+func (t *tile) scoresOfPanels(dst, x []float32, k tensor.Tensor, panels *keptPanels, lo, hi int) {
+	d, n, ld, rows := t.stride(), hi-lo, scoreStride(hi-lo), t.rows()
 	for j := 0; j < n; j += kernel.PanelN {
-		keys.KeyPanel(panel, j)
+		panel := t.keyPanel(panels, k, (lo-t.first+j)/kernel.PanelN)
 		for r := 0; r < rows; r += kernel.PanelQueries {
 			m := min(kernel.PanelQueries, rows-r)
 			from, _ := t.visible(t.position + r/t.group())
@@ -280,18 +280,17 @@ func (t *tile) softmax(row []float32, r, lo int) float32 {
 	}
 	top := kernel.Max(p)
 	sum := kernel.SoftmaxExp(p, top)
-	kernel.Scale(float32(1/sum), p)
+	kernel.Scale(p, float32(1/sum), p)
 	return top + float32(math.Log(sum))
 }
 
 // weightedSum sets dst [rows, stride] = p·v for the keys lo ≤ j < hi. For each group
 // of rows it skips the keys that none of them sees.
 func (t *tile) weightedSum(dst, p []float32, v tensor.Tensor, lo, hi int) {
-	rows, width, d, n, ld := t.rows(), t.a.HeadDim, t.stride(), hi-lo, scoreStride(hi-lo)
-	panel := grow(&t.w.panel, n*kernel.PanelN)
+	rows, width, d, ld := t.rows(), t.a.HeadDim, t.stride(), scoreStride(hi-lo)
 	for c := 0; c < width; c += kernel.PanelN {
 		cols := min(kernel.PanelN, width-c)
-		kernel.GatherPanel(panel, v.Data, t.keys[lo:hi], v.Cols, t.off()+c, cols)
+		panel := t.valuePanel(&t.w.values, v, c, lo, hi)
 		for r := 0; r < rows; r += kernel.MulPanelRows {
 			m := min(kernel.MulPanelRows, rows-r)
 			from, _ := t.visible(t.position + r/t.group())

@@ -31,6 +31,7 @@ func (d *Device) AttendBackward(dq, dk, dv, dout, out, lse, q, k, v tensor.Tenso
 	sameShape(dv, k)
 	clear(dk.Data)
 	clear(dv.Data)
+	d.forgetPanels()
 	d.keyRanges = d.keyRanges[:0]
 	most := 1
 	for s := range l.Past {
@@ -101,6 +102,7 @@ func (b *backward) run(s keyRange) {
 	clear(b.dk)
 	clear(b.dv)
 	start, end, rows := int(l.Starts[s.sequence]), int(l.Starts[s.sequence+1]), queryRows(b.a, n)
+	b.kept = end-start > rows && keeps(b.a, n)
 	for lo := start; lo < end; lo += rows {
 		b.lo, b.hi, b.position = lo, min(lo+rows, end), int(l.Past[s.sequence])+lo-start
 		b.block()
@@ -127,15 +129,15 @@ func (b *backward) block() {
 	b.gather(x, b.o.q, b.a.Scale)
 	b.gather(dy, b.o.dout, 1)
 	p, ds := grow(&w.scores, rows*ld), grow(&w.grads, rows*ld) // p, ds [rows, hi-lo]
-	b.scores(p, x, b.o.k, lo, hi)
-	b.scores(ds, dy, b.o.v, lo, hi)
+	b.scores(p, x, b.o.k, &w.keys, lo, hi)
+	b.scores(ds, dy, b.o.v, &w.gradValues, lo, hi)
 	for r := range rows {
 		b.probabilities(p[r*ld:(r+1)*ld], ds[r*ld:(r+1)*ld], dy[r*d:], r, lo)
 	}
 	b.addTransposed(b.dv[(lo-b.first)*d:], p, dy, lo, hi)
 	b.addTransposed(b.dk[(lo-b.first)*d:], ds, x, lo, hi)
 	b.weightedSum(x, ds, b.o.k, lo, hi)
-	kernel.Scale(b.a.Scale, x)
+	kernel.Scale(x, b.a.Scale, x)
 	b.scatter(b.dq, x)
 }
 

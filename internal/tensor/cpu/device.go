@@ -47,7 +47,8 @@ type scratch struct {
 	grads   []float32
 	// of attention: gathered rows, and gradients of a head
 	x, dy, dk, dv []float32
-	keys          []float32 // a panel
+	keys, values  keptPanels
+	gradValues    keptPanels // values transposed, for the gradients of probabilities
 	offsets       kernel.RowOffsets
 }
 

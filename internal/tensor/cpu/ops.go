@@ -140,7 +140,8 @@ func (d *Device) Scale(x tensor.Tensor, a float32) {
 	}
 	d.op.values = valueOperands{x: x, c: a}
 	d.eachBlock(x.Len(), func(_ *Device, o *operands, _, lo, hi int) {
-		kernel.Scale(o.values.c, o.values.x.Data[lo:hi])
+		x := o.values.x.Data[lo:hi]
+		kernel.Scale(x, o.values.c, x)
 	})
 }
 

@@ -269,7 +269,7 @@ func (d *Device) Embed(y tensor.Tensor, tt tensor.Table, ids []int32, scale floa
 			row := e.y.Row(i)
 			dtype.Widen(row, m.DType, e.table.row(int(e.ids[i]), buffer))
 			if e.scale != 1 {
-				kernel.Scale(e.scale, row)
+				kernel.Scale(row, e.scale, row)
 			}
 			if e.round {
 				kernel.RoundBF16(row)
