@@ -71,6 +71,14 @@ func (p *RowOffsets) KeyPanel(dst []float32, lo int) {
 	}
 }
 
+// Prefetch asks for values that are used soon, for the second-level cache. It does not
+// wait for them.
+func Prefetch(x []float32) {
+	if len(x) > 0 {
+		prefetch(x)
+	}
+}
+
 // PanelQueries is the number of queries that ScoresOfPanel computes at a time.
 const PanelQueries = 4
 

@@ -22,6 +22,8 @@ func (p *RowOffsets) scores(dst []float32, ldd int, q []float32, ldq, rows int, 
 	}
 }
 
+func prefetch(x []float32) { prefetchLines(&x[0], (len(x)+15)/16) }
+
 // KeyPanels reports whether the level in use has ScoresOfPanel.
 func KeyPanels() bool { return cpu.Current() >= cpu.AVX512 }
 

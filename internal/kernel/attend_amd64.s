@@ -2,6 +2,20 @@
 
 #include "textflag.h"
 
+// prefetchLines asks for lines of 64 bytes, for the second-level cache. Requires SSE. Plain Go
+// twin: Prefetch.
+//
+// func prefetchLines(x *float32, lines int)
+TEXT ·prefetchLines(SB), NOSPLIT, $0-16
+	MOVQ x+0(FP), SI
+	MOVQ lines+8(FP), CX
+loop:
+	PREFETCHT1 (SI)
+	ADDQ $64, SI
+	DECQ CX
+	JNZ loop
+	RET
+
 // scoresPanelAVX512x1 sets dst[r][j] = Σᵢ q[r][i]·panel[i][j] for 1 queries and 32 keys, whose
 // width is blocks·16, with the bits of scores; ldd and ldq are in bytes. Requires AVX-512. Plain Go
 // twin: scoresGeneric.

@@ -16,6 +16,8 @@ func mulPanelT(c []float32, ldc int, a []float32, lda, n, k int, panel []float32
 	mulPanelTGeneric(c, ldc, a, lda, n, k, panel)
 }
 
+func prefetch([]float32) {}
+
 // KeyPanels reports whether the level in use has ScoresOfPanel.
 func KeyPanels() bool { return false }
 

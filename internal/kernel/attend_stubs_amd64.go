@@ -2,6 +2,12 @@
 
 package kernel
 
+// prefetchLines asks for lines of 64 bytes, for the second-level cache. Requires SSE. Plain Go
+// twin: Prefetch.
+//
+//go:noescape
+func prefetchLines(x *float32, lines int)
+
 // scoresPanelAVX512x1 sets dst[r][j] = Σᵢ q[r][i]·panel[i][j] for 1 queries and 32 keys, whose
 // width is blocks·16, with the bits of scores; ldd and ldq are in bytes. Requires AVX-512. Plain Go
 // twin: scoresGeneric.

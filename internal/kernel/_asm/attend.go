@@ -6,6 +6,7 @@ import "fmt"
 // of keys and values by a list of offsets, counted in values.
 func attend() *file {
 	f := newFile("attend")
+	prefetchLines(f)
 	for rows := 1; rows <= 4; rows++ {
 		scoresPanel(f, rows)
 	}
@@ -20,6 +21,23 @@ func attend() *file {
 		}
 	}
 	return f
+}
+
+// prefetchLines writes a request for lines of the cache.
+func prefetchLines(f *file) {
+	f.text(routine{
+		name: "prefetchLines", params: "x *float32, lines int", does: "asks for lines of 64 bytes, for the second-level cache",
+		twin: "Prefetch", requires: "SSE",
+	})
+	f.op("MOVQ x+0(FP), SI")
+	f.op("MOVQ lines+8(FP), CX")
+	f.label("loop")
+	f.op("PREFETCHT1 (SI)")
+	f.op("ADDQ $64, SI")
+	f.op("DECQ CX")
+	f.op("JNZ loop")
+	f.op("RET")
+	f.WriteString("\n")
 }
 
 var rowRegisters = []string{"R8", "R9", "R10", "R11"}

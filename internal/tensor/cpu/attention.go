@@ -58,11 +58,22 @@ func (d *Device) Attend(out, lse, q, k, v tensor.Tensor, a tensor.Attention, l *
 	d.loop(len(d.queries), 1, func(d *Device, o *operands, worker, from, to int) {
 		for i := from; i < to; i++ {
 			// Later queries see more keys. Of a head, long tasks come first.
-			t := tile{a: o.attention.spec, w: &d.workers[worker], queries: d.queries[len(d.queries)-1-i]}
+			last := len(d.queries) - 1
+			t := tile{a: o.attention.spec, w: &d.workers[worker], queries: d.queries[last-i]}
 			t.last = len(t.keys)
+			if next := i + len(d.workers); next <= last { // probably this worker's next task
+				d.queries[last-next].prefetch(o.attention.q, t.group()*t.a.HeadDim)
+			}
 			t.forward(&o.attention)
 		}
 	})
+}
+
+// prefetch asks for the block's rows of x, width values of each.
+func (q *queries) prefetch(x tensor.Tensor, width int) {
+	for r := q.lo; r < q.hi; r++ {
+		kernel.Prefetch(x.Row(r)[q.head*width : (q.head+1)*width])
+	}
 }
 
 // checkAttention panics unless the shapes fit the specification and the layout.
@@ -155,6 +166,12 @@ func (t *tile) span() (lo, hi int) {
 // for each query and head of the group.
 func (t *tile) gather(dst []float32, x tensor.Tensor, scale float32) {
 	width, d := t.a.HeadDim, t.stride()
+	if all := t.group() * width; width == d {
+		for i := range t.hi - t.lo { // the heads of a query are adjacent in x too
+			kernel.Scale(dst[i*all:(i+1)*all], scale, x.Row(t.lo + i)[t.head*all:])
+		}
+		return
+	}
 	for r := range t.rows() {
 		row := dst[r*d : (r+1)*d]
 		kernel.Scale(row[:width], scale, t.headOf(x, r))
@@ -164,7 +181,13 @@ func (t *tile) gather(dst []float32, x tensor.Tensor, scale float32) {
 
 // scatter is the inverse of gather without a scale.
 func (t *tile) scatter(x tensor.Tensor, src []float32) {
-	d := t.stride()
+	width, d := t.a.HeadDim, t.stride()
+	if all := t.group() * width; width == d {
+		for i := range t.hi - t.lo {
+			copy(x.Row(t.lo + i)[t.head*all:], src[i*all:(i+1)*all])
+		}
+		return
+	}
 	for r := range t.rows() {
 		copy(t.headOf(x, r), src[r*d:])
 	}
@@ -186,11 +209,12 @@ func (t *tile) forward(o *attentionOperands) {
 	s := grow(&w.scores, rows*ld) // s [rows, hi-lo], the scores
 	t.scores(s, x, o.k, &w.keys, lo, hi)
 	for r := range rows {
-		lse := t.softmax(s[r*ld:r*ld+n], r, lo)
+		top, sum := t.softmax(s[r*ld:r*ld+n], r, lo)
 		if !o.lse.None() {
-			o.lse.Row(t.lo + r/t.group())[t.head*t.group()+r%t.group()] = lse
+			o.lse.Row(t.lo + r/t.group())[t.head*t.group()+r%t.group()] = top + float32(math.Log(sum))
 		}
 	}
+	t.prefetch(o.out, t.group()*t.a.HeadDim)
 	if rows <= directRows && t.a.HeadDim%16 == 0 {
 		t.weightedSumInPlace(x, s, o.v, lo, hi)
 	} else {
@@ -265,23 +289,23 @@ func (t *tile) scoresOfPanels(dst, x []float32, k tensor.Tensor, panels *keptPan
 	}
 }
 
-// softmax turns row r of scores, the first of key lo, into probabilities and returns
-// the log-sum-exp of the scores. Keys that the row does not see get probability zero.
-func (t *tile) softmax(row []float32, r, lo int) float32 {
+// softmax turns row r of scores, the first of key lo, into probabilities. The log-sum-exp
+// of the scores is top + log sum. Keys that the row does not see get probability zero.
+func (t *tile) softmax(row []float32, r, lo int) (top float32, sum float64) {
 	from, to := t.visible(t.position + r/t.group())
 	clear(row[:from-lo])
 	clear(row[to-lo:])
 	p := row[from-lo : to-lo]
 	if len(p) == 0 {
-		return float32(math.Inf(-1))
+		return float32(math.Inf(-1)), 0
 	}
 	if t.a.Softcap > 0 {
 		kernel.Softcap(p, t.a.Softcap)
 	}
-	top := kernel.Max(p)
-	sum := kernel.SoftmaxExp(p, top)
+	top = kernel.Max(p)
+	sum = kernel.SoftmaxExp(p, top)
 	kernel.Scale(p, float32(1/sum), p)
-	return top + float32(math.Log(sum))
+	return top, sum
 }
 
 // weightedSum sets dst [rows, stride] = p·v for the keys lo ≤ j < hi. For each group
