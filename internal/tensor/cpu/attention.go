@@ -13,7 +13,7 @@ import (
 // the scores in the cache. blockRows is the usual number, blockScores the most scores
 // of a task, and fewRows the least number of rows.
 const (
-	blockRows   = 128
+	blockRows   = 96
 	blockScores = 1 << 17
 	fewRows     = 24
 )
