@@ -1,9 +1,7 @@
 package mediawiki
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/xml"
 	"fmt"
 	"io"
 	"strings"
@@ -34,24 +32,23 @@ var beginnings = []struct {
 // newElements reads XML in whatever encoding it begins with or declares. One
 // that golang.org/x/text does not know is an error with its name.
 func newElements(r io.Reader) *elements {
-	in := bufio.NewReader(r)
-	start, _ := in.Peek(4)
+	in := newWindow(r)
+	_ = in.atLeast(4)
+	start := in.rest()
 	decoded := false
-	var text io.Reader = in
 	for _, b := range beginnings {
 		if !bytes.HasPrefix(start, []byte(b.bytes)) {
 			continue
 		}
 		if b.enc == nil {
-			in.Discard(len(b.bytes))
+			in.take(len(b.bytes))
 		} else {
-			text, decoded = b.enc.NewDecoder().Reader(in), true
+			in, decoded = newWindow(b.enc.NewDecoder().Reader(in)), true
 		}
 		break
 	}
-	e := &elements{in: meter{r: bufio.NewReader(text)}}
-	e.xml = xml.NewDecoder(&e.in)
-	e.xml.Strict = true
+	e := &elements{}
+	e.use(in)
 	e.xml.CharsetReader = func(name string, rest io.Reader) (io.Reader, error) {
 		// A declaration that could be read as it stands is in no encoding of two
 		// or four bytes a letter, whatever it says.
@@ -62,7 +59,7 @@ func newElements(r io.Reader) *elements {
 		if err != nil || enc == nil {
 			return nil, fmt.Errorf("the encoding %q is not known here; convert the dump to UTF-8 first, as with iconv", name)
 		}
-		e.in.r = bufio.NewReader(enc.NewDecoder().Reader(e.in.r)) // below the meter
+		e.in.r = newWindow(enc.NewDecoder().Reader(e.in.r)) // below the meter
 		return &e.in, nil
 	}
 	return e

@@ -4,6 +4,7 @@ package mediawiki
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -102,57 +103,125 @@ func (d *dumpFile) Close() error { return errors.Join(d.ReadCloser.Close(), d.f.
 // the header. An error names the byte of the text, in UTF-8, where the trouble
 // lies, and ends the sequence.
 func Pages(r io.Reader, site *Site) iter.Seq2[Page, error] {
+	if site == nil {
+		site = &Site{}
+	}
 	return func(yield func(Page, error) bool) {
-		if site == nil {
-			site = &Site{}
+		(&reader{elements: newElements(r), site: site}).pages(yield)
+	}
+}
+
+// fragment yields the pages of a part of a dump that begins and ends between elements. The
+// root element need not begin or end there.
+func fragment(r io.Reader, site *Site) iter.Seq2[Page, error] {
+	return func(yield func(Page, error) bool) {
+		d := &reader{elements: &elements{}, site: site, part: true, seen: true, between: true}
+		d.use(newWindow(r))
+		d.pages(yield)
+	}
+}
+
+// reader reads the elements of a dump below the root.
+type reader struct {
+	*elements
+	site *Site
+	part bool // of a dump
+	slow bool // leave all pages to encoding/xml, to compare with it
+	// seen and open are about the root element.
+	seen, open bool
+	// between: the last token was a tag, so that encoding/xml has read no byte after it.
+	between bool
+}
+
+func (d *reader) pages(yield func(Page, error) bool) {
+	fail := func(err error) { yield(Page{}, dumpError(d.elements, err)) }
+	for {
+		if more, err := d.scan(yield); err != nil {
+			fail(err)
+			return
+		} else if !more {
+			return
 		}
-		d := newElements(r)
-		seen, open := false, false // the root element
-		for {
-			tok, err := d.token()
-			if errors.Is(err, io.EOF) {
-				if !seen {
-					yield(Page{}, badinput.Errorf("no <mediawiki> element: not a MediaWiki dump"))
-				}
-				return
+		tok, err := d.token()
+		if errors.Is(err, io.EOF) {
+			if !d.seen {
+				yield(Page{}, badinput.Errorf("no <mediawiki> element: not a MediaWiki dump"))
 			}
+			return
+		}
+		if err != nil {
+			fail(err)
+			return
+		}
+		if start, ok := tok.(xml.StartElement); ok {
+			var p Page
+			page, err := d.element(start, &p)
 			if err != nil {
-				yield(Page{}, dumpError(d, err))
+				fail(err)
 				return
 			}
-			start, ok := tok.(xml.StartElement)
-			if !ok {
-				if _, ended := tok.(xml.EndElement); ended {
-					open = false
-				}
-				continue
-			}
-			switch start.Name.Local {
-			case "mediawiki":
-				if open {
-					err = errors.New("<mediawiki> within <mediawiki>")
-				}
-				seen, open = true, true
-			case "siteinfo":
-				err = readSite(d, site)
-			case "page":
-				var p Page
-				if p, err = readPage(d, site); err == nil && !yield(p, nil) {
-					return
-				}
-			default:
-				if !seen {
-					err = fmt.Errorf("element <%s>: not a MediaWiki dump", start.Name.Local)
-					break
-				}
-				err = d.skip()
-			}
-			if err != nil {
-				yield(Page{}, dumpError(d, err))
+			if page && !yield(p, nil) {
 				return
 			}
+			d.between = true
+		} else {
+			_, d.between = tok.(xml.EndElement)
+			d.open = d.open && !d.between
 		}
 	}
+}
+
+// scan yields the pages that follow and can be scanned in place. It returns false at the
+// end of a part, or if yield does.
+func (d *reader) scan(yield func(Page, error) bool) (more bool, err error) {
+	for d.between && d.seen && !d.slow {
+		w := d.in.r
+		if err := w.skipSpace(maxMarkup); err != nil {
+			if w.err == nil {
+				return false, err // too much of it
+			}
+			return !(d.part && w.ended()), nil
+		}
+		_ = w.atLeast(len(rootEnd))
+		if d.part && !d.open && bytes.HasPrefix(w.rest(), rootEnd) {
+			w.take(len(rootEnd))
+			continue
+		}
+		if !bytes.HasPrefix(w.rest(), pageStart) {
+			return true, nil
+		}
+		p, ok := scanPage(w, d.site)
+		if !ok {
+			return true, nil
+		}
+		if !yield(p, nil) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// element reads an element below the root, or the beginning of the root. It reports whether
+// it was a page.
+func (d *reader) element(start xml.StartElement, p *Page) (page bool, err error) {
+	switch start.Name.Local {
+	case "mediawiki":
+		if d.open {
+			err = errors.New("<mediawiki> within <mediawiki>")
+		}
+		d.seen, d.open = true, true
+	case "siteinfo":
+		err = readSite(d.elements, d.site)
+	case "page":
+		*p, err = readPage(d.elements, d.site)
+		return true, err
+	default:
+		if !d.seen {
+			return false, fmt.Errorf("element <%s>: not a MediaWiki dump", start.Name.Local)
+		}
+		err = d.skip()
+	}
+	return false, err
 }
 
 func dumpError(d *elements, err error) error {

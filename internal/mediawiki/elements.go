@@ -1,7 +1,6 @@
 package mediawiki
 
 import (
-	"bufio"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -33,22 +32,33 @@ type elements struct {
 	chars bool // the last token was text, so that the next begins with <
 }
 
+// use makes the elements those of a text in UTF-8.
+func (e *elements) use(w *window) {
+	e.in.r = w
+	e.xml = xml.NewDecoder(&e.in)
+	e.xml.Strict = true
+}
+
 // offset is the number of bytes that were read.
-func (e *elements) offset() int64 { return e.xml.InputOffset() }
+func (e *elements) offset() int64 { return e.in.r.offset() }
 
 // meter is a reader that gives up after a number of bytes.
 type meter struct {
-	r     *bufio.Reader
+	r     *window
 	limit int // of this token
 	left  int // of it
 }
 
 func (m *meter) ReadByte() (byte, error) {
 	if m.left <= 0 {
-		return 0, fmt.Errorf("more than %d KiB without an end of the text or tag; a dump of MediaWiki has none so long", m.limit>>10)
+		return 0, tooLong(m.limit)
 	}
 	m.left--
 	return m.r.ReadByte()
+}
+
+func tooLong(limit int) error {
+	return fmt.Errorf("more than %d KiB without an end of the text or tag; a dump of MediaWiki has none so long", limit>>10)
 }
 
 // Read is for the interface; the decoder reads single bytes.
@@ -71,7 +81,7 @@ func (e *elements) token() (xml.Token, error) { return e.next(maxMarkup) }
 func (e *elements) next(most int) (xml.Token, error) {
 	e.in.limit = maxMarkup
 	// Only text may be longer: one that the decoder has not begun to read.
-	if head, _ := e.in.r.Peek(1); !e.chars && len(head) == 1 && head[0] != '<' {
+	if head, ok := e.in.r.peek(); !e.chars && ok && head != '<' {
 		e.in.limit = most
 	}
 	e.in.left = e.in.limit
