@@ -14,6 +14,7 @@ import (
 type wikiCmd struct {
 	Out        string   `required:"" help:"Dataset directory, or .jsonl file, to write." placeholder:"PATH"`
 	Dump       string   `help:"XML dump (.xml, .bz2, .gz, .xz, .zst)." xor:"source" placeholder:"FILE"`
+	Index      string   `help:"Index of a multistream dump; default: looked for beside it. With it, --titles reads only their streams." placeholder:"FILE"`
 	API        string   `name:"api" help:"Address of a wiki's api.php." xor:"source" placeholder:"URL"`
 	Contact    string   `help:"Your mail address or page, for the wiki's operators; needed with --api." placeholder:"ADDRESS"`
 	Titles     []string `help:"Titles of pages to take. Titles without a page are counted." sep:"|" placeholder:"TITLE"`
@@ -28,6 +29,7 @@ type wikiCmd struct {
 	Licence    string   `help:"Licence of a dump's text; default: CC BY-SA 4.0. An API names its own."`
 	LeavesOnly bool     `help:"Take only sections without subsections, as the original did."`
 	Dataset    string   `help:"Name of the rows' dataset." default:"wiki"`
+	Damaged    bool     `name:"allow-damaged" help:"Make passages of what can be read of a damaged or cut dump."`
 	Restart    bool     `help:"Discard an output made with other options."`
 	DryRun     bool     `help:"Count the pages to read; read none."`
 }
@@ -37,9 +39,13 @@ func (wikiCmd) Help() string {
 of --titles must have a page. --skip-headings replaces the default list, which has the English and
 Arabic headings of references, notes and the like.
 
+Multistream dumps are read on all cores, and resumed by stream. With their index beside them,
+--titles reads only the streams that the pages are in. docs/wiki.md describes it.
+
 Examples:
 
-  barka wiki --dump enwiki-latest-pages-articles.xml.bz2 --titles "Algeria|Morocco" --out data/passages
+  barka wiki --dump enwiki-latest-pages-articles-multistream.xml.bz2 --out data/passages
+  barka wiki --dump enwiki-latest-pages-articles-multistream.xml.bz2 --titles "Algeria|Morocco" --out data/passages
   barka wiki --api https://en.wikipedia.org/w/api.php --contact you@your.org \
     --categories "Arab culture" --out data/passages
 ` + outHelp
@@ -49,7 +55,7 @@ func (c *wikiCmd) options() wiki.Options {
 	o := wiki.Defaults()
 	o.Dump, o.API, o.Contact, o.Titles, o.TitleFile, o.Categories = c.Dump, c.API, c.Contact, c.Titles, c.TitleFile, c.Categories
 	o.Depth, o.LinkDepth, o.MaxPages, o.MinChars, o.MaxChars = c.Depth, c.LinkDepth, c.MaxPages, c.MinChars, c.MaxChars
-	o.LeavesOnly, o.Dataset = c.LeavesOnly, c.Dataset
+	o.LeavesOnly, o.Dataset, o.Index, o.AllowDamaged = c.LeavesOnly, c.Dataset, c.Index, c.Damaged
 	if len(c.Skip) > 0 {
 		o.SkipHeadings = c.Skip
 	}
@@ -61,7 +67,6 @@ func (c *wikiCmd) options() wiki.Options {
 
 func (c *wikiCmd) Run(a *app) error {
 	o := c.options()
-	a.notResumable = a.notResumable || c.Dump != ""
 	if c.DryRun {
 		e, err := wiki.Plan(a.ctx, o)
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"runtime"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -76,26 +77,52 @@ func (s *Site) namespace(title string) int {
 }
 
 // OpenDump opens a dump, decompressed by its name: .bz2, .gz, .xz, .zst, else
-// as it is.
-func OpenDump(path string) (io.ReadCloser, error) {
+// as it is. The blocks of a bzip2 file are decompressed on several goroutines.
+func OpenDump(path string) (*DumpFile, error) {
 	f, err := badinput.Open(path)
 	if err != nil {
 		return nil, badinput.Wrap(err)
 	}
-	z, err := compressed.NewReader(path, bufio.NewReaderSize(f, 1<<20))
-	if err != nil {
+	var z io.ReadCloser
+	if strings.HasSuffix(path, ".bz2") {
+		z = compressed.NewBzip2File(f, min(runtime.GOMAXPROCS(0), maxBlocks))
+	} else if z, err = compressed.NewReader(path, bufio.NewReaderSize(f, 1<<20)); err != nil {
 		f.Close()
 		return nil, badinput.Errorf("dump %s: %w", path, err)
 	}
-	return &dumpFile{z, f}, nil
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(badinput.Wrap(err), z.Close(), f.Close())
+	}
+	return &DumpFile{bounded(z, info.Size), z, f, info.Size()}, nil
 }
 
-type dumpFile struct {
-	io.ReadCloser
-	f *os.File
+// maxBlocks bounds the blocks of a bzip2 file that are in memory at once. A hostile one
+// unpacks to 46 MB.
+const maxBlocks = 4
+
+// DumpFile is the decompressed content of an open dump.
+type DumpFile struct {
+	io.Reader
+	z    io.ReadCloser
+	f    *os.File
+	size int64
 }
 
-func (d *dumpFile) Close() error { return errors.Join(d.ReadCloser.Close(), d.f.Close()) }
+// Size returns the size of the file.
+func (d *DumpFile) Size() int64 { return d.size }
+
+// Position returns how many bytes of the file were read.
+func (d *DumpFile) Position() int64 {
+	n, err := d.f.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// Close closes the file.
+func (d *DumpFile) Close() error { return errors.Join(d.z.Close(), d.f.Close()) }
 
 // Pages yields the pages of a dump: MediaWiki's export format, versions 0.3
 // to 0.11, in the encoding that it declares. Of several revisions the last one
@@ -225,9 +252,7 @@ func (d *reader) element(start xml.StartElement, p *Page) (page bool, err error)
 }
 
 func dumpError(d *elements, err error) error {
-	var syntax *xml.SyntaxError
-	switch {
-	case errors.As(err, &syntax) && strings.Contains(syntax.Msg, "unexpected EOF"), errors.Is(err, io.ErrUnexpectedEOF):
+	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return badinput.Errorf("the dump ends at byte %d in the middle of a page; is the download complete? (%w)", d.offset(), err)
 	}
 	return badinput.Errorf("dump, byte %d: %w", d.offset(), err)

@@ -2,6 +2,7 @@ package mediawiki
 
 import (
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -87,6 +88,13 @@ func (e *elements) next(most int) (xml.Token, error) {
 	e.in.left = e.in.limit
 	tok, err := e.xml.Token()
 	_, e.chars = tok.(xml.CharData)
+	// The lines that the decoder counts leave out the pages that were scanned.
+	var syntax *xml.SyntaxError
+	if errors.As(err, &syntax) {
+		if err = errors.New("XML syntax error: " + syntax.Msg); strings.Contains(syntax.Msg, "unexpected EOF") {
+			err = io.ErrUnexpectedEOF
+		}
+	}
 	return tok, err
 }
 

@@ -2,12 +2,10 @@ package wiki
 
 import (
 	"context"
-	"iter"
 	"maps"
 	"path/filepath"
 	"slices"
 
-	"barka/internal/dataset"
 	"barka/internal/mediawiki"
 	"barka/internal/wikitext"
 )
@@ -53,43 +51,48 @@ func (o Options) choose(ctx context.Context, c *mediawiki.Client, titles []strin
 	return slices.Sorted(maps.Keys(chosen)), nil
 }
 
-// api yields the chosen pages of a wiki, in order of title.
-func (s *stage) api(ctx context.Context, titles []string) (iter.Seq2[page, error], int64, error) {
+// api takes the chosen pages of a wiki, in order of title.
+func (s *stage) api(ctx context.Context, titles []string) error {
 	c, err := s.o.client(filepath.Join(s.run.Dir(), "api"))
 	if err != nil {
-		return nil, 0, err
+		return err
 	}
 	licence, err := c.Rights(ctx)
 	if err != nil {
-		return nil, 0, err
+		return err
 	}
 	if licence == "" {
 		licence = s.o.Licence
 	}
 	if titles, err = s.o.choose(ctx, c, titles); err != nil {
-		return nil, 0, err
+		return err
 	}
 	s.chosen = len(titles)
-	return func(yield func(page, error) bool) {
-		for _, t := range titles {
-			before := c.Requests
-			e, err := c.Extract(ctx, t)
-			if err != nil {
-				yield(page{}, err)
-				return
-			}
-			p := page{Page: e.Page, licence: licence, url: mediawiki.PageURL(e.URL, e.Title, e.Revision), earlier: c.Requests == before}
-			switch {
-			case e.Missing:
-				p.Title, p.refused = t, dataset.Reject{Reason: missingPage}
-			case e.Disambiguation:
-				p.refused = dataset.Reject{Reason: "disambiguation"}
-			default:
-				p.root = wikitext.Tree(e.Text)
-			}
-			if !yield(p, nil) {
-				return
-			}
+	s.env.Progress.Start("wiki", int64(len(titles)), "pages")
+	defer s.env.Progress.Done()
+	for _, t := range titles {
+		before := c.Requests
+		e, err := c.Extract(ctx, t)
+		if err != nil {
+			return err
 		}
-	}, int64(len(titles)), nil
+		if c.Requests == before {
+			s.env.Progress.Skip(1)
+		} else {
+			s.env.Progress.Add(1)
+		}
+		p := page{Page: e.Page, licence: licence, url: mediawiki.PageURL(e.URL, e.Title, e.Revision)}
+		switch {
+		case e.Missing:
+			p.Title, p.refused = t, refusal{Reason: missingPage}
+		case e.Disambiguation:
+			p.refused = refusal{Reason: "disambiguation"}
+		default:
+			p.root = wikitext.Tree(e.Text)
+		}
+		if err := s.take(s.make(p)); err != nil {
+			return err
+		}
+	}
+	return s.nothing()
 }

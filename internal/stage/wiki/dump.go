@@ -2,69 +2,38 @@ package wiki
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
-	"iter"
 	"maps"
+	"os"
 	"slices"
+	"strings"
 
 	"barka/internal/badinput"
-	"barka/internal/dataset"
 	"barka/internal/mediawiki"
 	"barka/internal/wikitext"
 )
 
-// dump yields the articles of a dump, or the pages of the titles if there are
-// any, and last the titles without a page.
-func (s *stage) dump(titles []string) iter.Seq2[page, error] {
-	return func(yield func(page, error) bool) {
-		f, err := mediawiki.OpenDump(s.o.Dump)
-		if err != nil {
-			yield(page{}, err)
-			return
-		}
-		defer f.Close()
-		var site mediawiki.Site
-		var want map[string]bool
-		var hidden []string
-		for p, err := range mediawiki.Pages(f, &site) {
-			if err != nil {
-				yield(page{}, badinput.Errorf("%s: %w", s.o.Dump, err))
-				return
-			}
-			if want == nil { // the header comes before the first page
-				want = wanted(titles, &site)
-				s.chosen, hidden = len(want), hiddenNames(&site)
-			}
-			chosen := want[p.Title]
-			if len(titles) > 0 && !chosen || p.Namespace != 0 && !chosen {
-				continue
-			}
-			delete(want, p.Title)
-			if !yield(s.dumped(p, &site, hidden), nil) {
-				return
-			}
-		}
-		if want == nil {
-			want = wanted(titles, &site)
-			s.chosen = len(want)
-		}
-		for _, t := range slices.Sorted(maps.Keys(want)) {
-			if !yield(page{Page: mediawiki.Page{Title: t}, refused: dataset.Reject{Reason: missingPage}}, nil) {
-				return
-			}
-		}
-	}
-}
-
 // missingPage is why a title has no passages.
 const missingPage = "missing_page"
 
-func wanted(titles []string, site *mediawiki.Site) map[string]bool {
-	want := map[string]bool{}
-	for _, t := range titles {
-		want[site.Title(t)] = true
+// dumpPages turns the pages of a dump into passages. Workers share it; nothing changes in it
+// after the header was read.
+type dumpPages struct {
+	s      *stage
+	titles []string
+	site   *mediawiki.Site
+	want   map[string]bool // the titles as the dump writes them
+	hidden []string
+}
+
+// begin is called when the header was read.
+func (d *dumpPages) begin(site *mediawiki.Site) {
+	d.site, d.hidden, d.want = site, hiddenNames(site), map[string]bool{}
+	for _, t := range d.titles {
+		d.want[site.Title(t)] = true
 	}
-	return want
 }
 
 // hiddenNames are what the wiki calls the namespaces whose links show nothing.
@@ -77,21 +46,276 @@ func hiddenNames(site *mediawiki.Site) (names []string) {
 	return names
 }
 
-// dumped is a page of a dump in sections, or with what is against it.
-func (s *stage) dumped(p mediawiki.Page, site *mediawiki.Site, hidden []string) page {
-	out := page{Page: p, url: mediawiki.PageURL(site.Base, p.Title, p.Revision), licence: s.o.Licence}
+// chosen reports whether a page is one to read: an article, or one of the titles if there
+// are any.
+func (d *dumpPages) chosen(p mediawiki.Page) bool {
+	if len(d.want) > 0 {
+		return d.want[p.Title]
+	}
+	return p.Namespace == 0
+}
+
+// make turns a page into passages, or says what is against it.
+func (d *dumpPages) make(p mediawiki.Page) madePage {
+	out := page{Page: p, url: mediawiki.PageURL(d.site.Base, p.Title, p.Revision), licence: d.s.o.Licence}
 	target, redirect := wikitext.Redirect(p.Text)
 	switch {
 	case p.Namespace != 0:
-		out.refused = dataset.Reject{Reason: "not_an_article", Detail: fmt.Sprintf("namespace %d", p.Namespace)}
+		out.refused = refusal{"not_an_article", fmt.Sprintf("namespace %d", p.Namespace)}
 	case redirect || p.Redirect != "":
-		target = cmp.Or(p.Redirect, target)
-		out.refused = dataset.Reject{Reason: "redirect", Detail: target}
-		if s.chosen > 0 {
-			s.redirects = append(s.redirects, p.Title+" → "+target)
-		}
+		out.refused = refusal{"redirect", cmp.Or(p.Redirect, target)}
 	default:
-		out.root = wikitext.Parse(p.Text, hidden...)
+		out.root = wikitext.Parse(p.Text, d.hidden...)
 	}
-	return out
+	return d.s.make(out)
+}
+
+// dump takes the articles of a dump, or the pages of the titles if there are any, and last
+// the titles without a page.
+func (s *stage) dump(ctx context.Context, titles []string) (err error) {
+	d := &dumpPages{s: s, titles: titles}
+	src, err := d.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+	log, err := openUnitLog(s.run.Dir())
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if badinput.Is(err) && s.kept == 0 { // other settings may then be given for the same output
+			err = errors.Join(err, log.log.Remove())
+			return
+		}
+		err = errors.Join(err, log.log.Close())
+	}()
+	s.env.Progress.Start("wiki", src.size(), "bytes")
+	defer s.env.Progress.Done()
+	found := map[string]bool{}
+	err = eachUnit(ctx, src, log, s.workers, func(u unit, r unitResult, earlier bool) error {
+		if earlier {
+			s.env.Progress.Skip(u.bytes)
+		} else {
+			s.env.Progress.Add(u.bytes)
+		}
+		if r.Damage != "" {
+			s.damage = append(s.damage, r.Damage)
+		}
+		for _, p := range r.Pages {
+			if len(titles) > 0 {
+				found[p.Row.Title] = true
+				if p.Refused.Reason == "redirect" {
+					s.redirects = append(s.redirects, p.Row.Title+" → "+p.Refused.Detail)
+				}
+			}
+			if err := s.take(p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if d.site == nil { // an empty dump, or one whose units were all there
+		d.begin(&mediawiki.Site{})
+	}
+	s.chosen = len(d.want)
+	for _, t := range slices.Sorted(maps.Keys(d.want)) {
+		if found[t] {
+			continue
+		}
+		if err := s.take(d.s.make(page{Page: mediawiki.Page{Title: t}, refused: refusal{Reason: missingPage}})); err != nil {
+			return err
+		}
+	}
+	return cmp.Or(s.nothing(), s.damaged())
+}
+
+// damaged returns the error for a dump that could not be read to its end, unless that is
+// accepted.
+func (s *stage) damaged() error {
+	if len(s.damage) == 0 || s.o.AllowDamaged {
+		return nil
+	}
+	return badinput.Errorf("%s: %s. The %d pages that could be read are kept in %s. Get the dump again and begin with --restart, "+
+		"or make the passages of what was read with --allow-damaged", s.o.Dump, s.damageText(), s.kept, s.run.Dir())
+}
+
+// damageText lists the places where the dump is damaged.
+func (s *stage) damageText() string {
+	n := len(s.damage)
+	text := strings.Join(s.damage[:min(n, 5)], "; ")
+	if n > 5 {
+		text += fmt.Sprintf("; and %d more places", n-5)
+	}
+	return text
+}
+
+// dumpUnits is an open dump.
+type dumpUnits interface {
+	unitSource
+	size() int64 // bytes that will be read
+	Close() error
+}
+
+// open opens the dump as what it is.
+func (d *dumpPages) open() (dumpUnits, error) {
+	path := d.s.o.Dump
+	streams, site, err := mediawiki.Streams(path)
+	if err != nil {
+		return nil, err
+	}
+	if streams == nil {
+		f, err := mediawiki.OpenDump(path)
+		if err != nil {
+			return nil, err
+		}
+		return &plainDump{d, f}, nil
+	}
+	d.begin(site)
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, badinput.Wrap(err)
+	}
+	m := &multistream{dumpPages: d, f: f, streams: streams}
+	for i := range streams {
+		m.numbers = append(m.numbers, i)
+	}
+	if len(d.want) > 0 {
+		if err := m.lookUp(); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+	}
+	return m, nil
+}
+
+// multistream is a dump whose units are its streams.
+type multistream struct {
+	*dumpPages
+	f       *os.File
+	streams []mediawiki.Stream
+	numbers []int // of the streams to read
+}
+
+// lookUp leaves only the streams that the titles are in, if there is an index.
+func (m *multistream) lookUp() error {
+	index := cmp.Or(m.s.o.Index, mediawiki.FindIndex(m.s.o.Dump))
+	if index == "" {
+		return nil
+	}
+	want := maps.Clone(m.want)
+	numbers, err := mediawiki.Lookup(index, m.streams, want)
+	if err != nil {
+		return err
+	}
+	m.numbers = numbers
+	return nil
+}
+
+func (m *multistream) Close() error { return m.f.Close() }
+
+func (m *multistream) size() (n int64) {
+	for _, i := range m.numbers {
+		n += m.streams[i].End - m.streams[i].Offset
+	}
+	return n
+}
+
+func (m *multistream) units(done func(int) bool, send func(unit) bool) error {
+	for number, i := range m.numbers {
+		s := m.streams[i]
+		u := unit{number: number, key: i, bytes: s.End - s.Offset}
+		if !done(i) {
+			u.read = func() (r unitResult) {
+				last := ""
+				for p, err := range mediawiki.StreamPages(m.f, s, m.site) {
+					if err != nil {
+						r.Damage = damageAt(err, last)
+						break
+					}
+					if last = p.Title; m.chosen(p) {
+						r.Pages = append(r.Pages, m.make(p))
+					}
+				}
+				return r
+			}
+		}
+		if !send(u) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// damageAt says where a dump is damaged.
+func damageAt(err error, last string) string {
+	if last == "" {
+		return err.Error()
+	}
+	return fmt.Sprintf("after the page %q: %v", last, err)
+}
+
+// plainDump is a dump that is read from its beginning to its end. Its units are ranges of
+// pages.
+type plainDump struct {
+	*dumpPages
+	f *mediawiki.DumpFile
+}
+
+// Bounds of a unit of a plain dump: so many pages, or so much text.
+const (
+	unitPages = 100
+	unitText  = 2 << 20
+)
+
+func (p *plainDump) Close() error { return p.f.Close() }
+func (p *plainDump) size() int64  { return p.f.Size() }
+
+func (p *plainDump) units(done func(int) bool, send func(unit) bool) error {
+	site := &mediawiki.Site{}
+	var pages []mediawiki.Page
+	number, text, at, last := 0, 0, int64(0), ""
+	flush := func(damage string) bool {
+		u := unit{number: number, key: number, bytes: p.f.Position() - at}
+		at += u.bytes
+		if !done(number) {
+			batch := pages
+			u.read = func() unitResult {
+				r := unitResult{Damage: damage}
+				for _, page := range batch {
+					r.Pages = append(r.Pages, p.make(page))
+				}
+				return r
+			}
+		}
+		number, text, pages = number+1, 0, nil
+		return send(u)
+	}
+	for page, err := range mediawiki.Pages(p.f, site) {
+		if err != nil {
+			if last == "" {
+				return badinput.Errorf("%s: %w", p.s.o.Dump, err)
+			}
+			flush(damageAt(err, last))
+			return nil
+		}
+		if p.site == nil { // the header comes before the first page
+			p.begin(site)
+		}
+		if last = page.Title; p.chosen(page) {
+			pages, text = append(pages, page), text+len(page.Text)
+		}
+		if len(pages) >= unitPages || text >= unitText {
+			if !flush("") {
+				return nil
+			}
+		}
+	}
+	if p.site == nil {
+		p.begin(site)
+	}
+	flush("")
+	return nil
 }

@@ -6,9 +6,10 @@ package wiki
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"iter"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -29,6 +30,11 @@ type Options struct {
 	// Dump is an XML dump; API the address of api.php. One of them.
 	Dump string `json:"dump,omitempty"`
 	API  string `json:"api,omitempty"`
+	// Index of a multistream dump; "": looked for beside the dump. With it, titles
+	// are read without the rest of the dump.
+	Index string `json:"index,omitempty"`
+	// AllowDamaged makes passages of what could be read of a damaged dump.
+	AllowDamaged bool `json:"allow_damaged,omitempty"`
 	// Contact names the operator to the wiki's servers.
 	Contact string `json:"contact,omitempty"`
 	// Titles, TitleFile (a title a line) and Categories choose pages; none of
@@ -87,9 +93,8 @@ type page struct {
 	url     string
 	licence string
 	root    *wikitext.Section
-	earlier bool // fetched by an earlier run
 	// refused says why a page has no passages.
-	refused dataset.Reject
+	refused refusal
 }
 
 // Run writes the passages of the chosen pages.
@@ -101,45 +106,55 @@ func Run(ctx context.Context, o Options, env durable.Env) (*dataset.Manifest, er
 	identity := o
 	if o.Dump != "" {
 		inputs["dump"], identity.Dump = o.Dump, filepath.Base(o.Dump)
+		identity.Index, identity.AllowDamaged = "", false // which change no row
 	}
 	if o.TitleFile != "" {
 		inputs["titles"], identity.TitleFile = o.TitleFile, filepath.Base(o.TitleFile)
 	}
 	id := durable.Identity{Stage: "wiki", Version: version, Options: identity, Inputs: inputs}
 	return durable.Execute(ctx, env, id, func(run *durable.Run) (final durable.Final, err error) {
-		s := newStage(o, env, run)
-		if s.out, err = durable.NewWriter[dataset.Passage](run); err != nil {
+		s, err := newStage(o, env, run)
+		if err != nil {
 			return final, err
 		}
+		defer func() { err = errors.Join(err, s.seen.close()) }()
 		if err := s.all(ctx); err != nil {
 			return final, err
 		}
-		return durable.Final{Counts: map[string]int64{"pages": s.kept}, Notes: s.notes()}, nil
+		counts := map[string]int64{"pages": s.kept}
+		if n := len(s.damage); n > 0 {
+			counts["damaged"] = int64(n)
+		}
+		return durable.Final{Counts: counts, Notes: s.notes()}, nil
 	})
 }
 
 type stage struct {
-	o     Options
-	env   durable.Env
-	run   *durable.Run
-	out   *durable.Writer[dataset.Passage]
-	seen  map[dataset.TextKey]bool // texts, of which a whole wiki would not fit into memory
-	pages map[int64]bool           // ids: aliases give one page
-	skip  map[string]bool
-	kept  int64
+	o       Options
+	env     durable.Env
+	run     *durable.Run
+	out     *durable.Writer[dataset.Passage]
+	workers int
+	seen    *seen // pages, of which aliases give one, and texts
+	skip    map[string]bool
+	kept    int64
 	// Of the titles chosen: how many, those that no page has, and those that
 	// are redirects of a dump, with their targets.
 	chosen             int
 	missing, redirects []string
+	damage             []string // places where the dump is damaged
 	passages           int64
 }
 
-func newStage(o Options, env durable.Env, run *durable.Run) *stage {
-	s := &stage{o: o, env: env, run: run, seen: map[dataset.TextKey]bool{}, pages: map[int64]bool{}, skip: map[string]bool{}}
+func newStage(o Options, env durable.Env, run *durable.Run) (s *stage, err error) {
+	s = &stage{o: o, env: env, run: run, workers: runtime.GOMAXPROCS(0), skip: map[string]bool{}}
 	for _, h := range o.SkipHeadings {
 		s.skip[strings.ToLower(h)] = true
 	}
-	return s
+	if s.out, err = durable.NewWriter[dataset.Passage](run); err == nil {
+		s.seen, err = openSeen(run.Dir())
+	}
+	return s, err
 }
 
 // notes are what a user should know of the result.
@@ -150,6 +165,9 @@ func (s *stage) notes() (notes []string) {
 	if n := len(s.redirects); n > 0 {
 		notes = append(notes, fmt.Sprintf("%d of %d titles are redirects, which a dump does not follow: %s", n,
 			s.chosen, some(s.redirects)))
+	}
+	if len(s.damage) > 0 {
+		notes = append(notes, "the dump is damaged: "+s.damageText())
 	}
 	if s.passages == 0 {
 		notes = append(notes, fmt.Sprintf("%d pages gave no passage; rejected/ has the reasons", s.kept))
@@ -166,48 +184,29 @@ func some(list []string) string {
 }
 
 func (s *stage) all(ctx context.Context) error {
-	pages, total, err := s.source(ctx)
+	titles, err := s.o.titles()
 	if err != nil {
 		return err
 	}
-	s.env.Progress.Start("wiki", total, "pages")
-	defer s.env.Progress.Done()
-	for p, err := range pages {
-		if err != nil {
-			return err
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if p.earlier {
-			s.env.Progress.Skip(1)
-		} else {
-			s.env.Progress.Add(1)
-		}
-		if err := s.add(p); err != nil {
-			return err
-		}
-		if s.o.MaxPages > 0 && s.kept >= int64(s.o.MaxPages) {
-			return nil
-		}
+	if s.o.Dump != "" {
+		err = s.dump(ctx, titles)
+	} else {
+		err = s.api(ctx, titles)
 	}
-	if n := len(s.missing); n > 0 && n == s.chosen {
-		return badinput.Errorf("%s: none of the %d titles has a page: %s; titles are those of the pages' headings, in the wiki's language",
-			cmp.Or(s.o.Dump, s.o.API), n, some(s.missing))
+	if err != nil && !errors.Is(err, errEnough) {
+		return err
 	}
 	return nil
 }
 
-// source opens the dump or the API.
-func (s *stage) source(ctx context.Context) (iter.Seq2[page, error], int64, error) {
-	titles, err := s.o.titles()
-	if err != nil {
-		return nil, 0, err
+// nothing returns the error for titles of which none has a page.
+func (s *stage) nothing() error {
+	n := len(s.missing)
+	if n == 0 || n < s.chosen {
+		return nil
 	}
-	if s.o.Dump != "" {
-		return s.dump(titles), -1, nil
-	}
-	return s.api(ctx, titles)
+	return badinput.Errorf("%s: none of the %d titles has a page: %s; titles are those of the pages' headings, in the wiki's language",
+		cmp.Or(s.o.Dump, s.o.API), n, some(s.missing))
 }
 
 // titles joins the list and the file.
@@ -229,67 +228,4 @@ func (o Options) titles() ([]string, error) {
 		}
 	}
 	return titles, nil
-}
-
-// add writes a page's passages.
-func (s *stage) add(p page) error {
-	row := dataset.Passage{Dataset: s.o.Dataset, Title: p.Title, URL: p.url, Revision: p.Revision, Licence: p.licence}
-	if p.refused.Reason == missingPage {
-		s.missing = append(s.missing, p.Title)
-	}
-	if p.refused.Reason != "" {
-		return s.out.Reject(row, p.refused)
-	}
-	if s.o.API != "" && p.ID != 0 && s.pages[p.ID] {
-		return s.out.Reject(row, dataset.Reject{Reason: "same_page", Detail: fmt.Sprintf("page %d came before, under another title", p.ID)})
-	}
-	s.pages[p.ID] = true
-	s.kept++
-	return s.section(row, p.root, nil)
-}
-
-// section writes the text of a section and of those below it.
-func (s *stage) section(row dataset.Passage, sec *wikitext.Section, path []string) error {
-	if sec.Level > 1 {
-		path = append(path[:len(path):len(path)], sec.Title)
-		if s.skip[strings.ToLower(sec.Title)] {
-			row.Section, row.Text = strings.Join(path, " > "), sec.Text
-			return s.out.Reject(row, dataset.Reject{Reason: "skipped_heading"})
-		}
-	}
-	row.Section, row.Text = strings.Join(path, " > "), sec.Text
-	row.Chars = int32(len([]rune(sec.Text)))
-	row.ID = dataset.ContentID("passage", row.Title, row.Section, row.Text)
-	if err := s.passage(row, len(sec.Children) > 0 || sec.Level == 1); err != nil {
-		return err
-	}
-	for _, child := range sec.Children {
-		if err := s.section(row, child, path); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// passage writes one text, or says why not.
-func (s *stage) passage(row dataset.Passage, inner bool) error {
-	reason, text := "", dataset.KeyOf(row.Text)
-	switch {
-	case row.Chars == 0:
-		return nil // a heading alone
-	case inner && s.o.LeavesOnly:
-		reason = "not_a_leaf"
-	case int(row.Chars) <= s.o.MinChars:
-		reason = "too_short"
-	case s.o.MaxChars > 0 && int(row.Chars) >= s.o.MaxChars:
-		reason = "too_long"
-	case s.seen[text]:
-		reason = "duplicate"
-	}
-	if reason != "" {
-		return s.out.Reject(row, dataset.Reject{Reason: reason})
-	}
-	s.seen[text] = true
-	s.passages++
-	return s.out.Write(row)
 }

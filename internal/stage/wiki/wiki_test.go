@@ -18,8 +18,10 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/dataset"
 	"barka/internal/durable"
+	"barka/internal/mediawiki"
 	"barka/internal/progress"
 	"barka/internal/testfiles"
+	"barka/internal/wikitext"
 )
 
 const dump = `<mediawiki version="0.11"><siteinfo><dbname>t</dbname><base>https://t.test/wiki/Main</base></siteinfo>
@@ -294,8 +296,8 @@ func TestMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newStage(Defaults(), durable.Env{}, run)
-	if s.out, err = durable.NewWriter[dataset.Passage](run); err != nil {
+	s, err := newStage(Defaults(), durable.Env{}, run)
+	if err != nil {
 		t.Fatal(err)
 	}
 	inUse := func() int64 {
@@ -309,7 +311,8 @@ func TestMemory(t *testing.T) {
 	before := inUse()
 	for i := range passages {
 		text := strings.Repeat(fmt.Sprintf("%d ", i), 1<<12) // 8 to 20 KiB
-		if err := s.passage(dataset.Passage{Title: "A", Text: text, Chars: int32(len(text))}, false); err != nil {
+		m := s.make(page{Page: mediawiki.Page{Title: "A", ID: int64(i)}, root: &wikitext.Section{Level: 1, Text: text}})
+		if err := s.take(m); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -320,7 +323,7 @@ func TestMemory(t *testing.T) {
 	if each > 200 {
 		t.Errorf("a passage of about 20 KiB takes %d bytes for good", each)
 	}
-	if !s.seen[dataset.KeyOf(strings.Repeat("7 ", 1<<12))] {
+	if again, err := s.seen.add(dataset.KeyOf(strings.Repeat("7 ", 1<<12))); !again || err != nil {
 		t.Error("a passage is not remembered")
 	}
 }

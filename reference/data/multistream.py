@@ -1,0 +1,44 @@
+"""Makes a multistream dump and its index of any XML dump, as Wikimedia publishes them.
+
+    python3 reference/data/multistream.py DUMP.xml[.bz2] OUT-multistream.xml.bz2 [--pages 100]
+
+The first stream holds the header, each of the others --pages pages, and the last the end of
+the root element. The index, OUT-multistream-index.txt.bz2, has a line offset:pageid:title per
+page. Needs the standard library alone.
+"""
+
+import argparse
+import bz2
+import re
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dump")
+    parser.add_argument("out")
+    parser.add_argument("--pages", type=int, default=100)
+    args = parser.parse_args()
+    opened = bz2.open(args.dump, "rb") if args.dump.endswith(".bz2") else open(args.dump, "rb")
+    with opened:
+        text = opened.read()
+    first = text.index(b"<page>")
+    first -= len(text[:first]) - len(text[:first].rstrip(b" "))  # with its indentation
+    header, pages = text[:first], re.findall(rb" *<page>.*?</page>\n?", text[first:], re.S)
+    index = []
+    with open(args.out, "wb") as out:
+        out.write(bz2.compress(header))
+        for i in range(0, len(pages), args.pages):
+            at, batch = out.tell(), pages[i : i + args.pages]
+            for page in batch:
+                title = re.search(rb"<title>(.*?)</title>", page).group(1)
+                index.append(b"%d:%s:%s\n" % (at, re.search(rb"<id>(\d+)</id>", page).group(1), title))
+            out.write(bz2.compress(b"".join(batch)))
+        out.write(bz2.compress(b"</mediawiki>\n"))
+    name = args.out.replace("multistream", "multistream-index").replace(".xml", ".txt")
+    with open(name, "wb") as out:
+        out.write(bz2.compress(b"".join(index)))
+    print(len(pages), "pages,", len(text), "bytes of XML")
+
+
+if __name__ == "__main__":
+    main()
