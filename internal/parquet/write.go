@@ -40,7 +40,7 @@ func newWriter(w io.Writer, rowType reflect.Type, name string) (pw *Writer, err 
 		schema = pq.NewSchema(name, schema)
 	}
 	out := pq.NewWriter(w, schema,
-		pq.Compression(&pq.Zstd),
+		pq.Compression(zstdCodec),
 		pq.MaxRowsPerRowGroup(RowGroupRows),
 		pq.CreatedBy("barka", "1.0.0", "1"),
 	)
