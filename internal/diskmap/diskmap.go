@@ -1,6 +1,6 @@
-// Package diskmap maps 128-bit keys to pairs of numbers in bounded memory. Work on
-// millions of records uses it for what it must remember of each, such as the place of
-// its result or whether its id occurred before.
+// Package diskmap holds in files what work on millions of records must remember of each:
+// a Map from 128-bit keys, for the place of a result or whether an id occurred before, and
+// an Array of numbers.
 package diskmap
 
 import (
@@ -24,23 +24,26 @@ type Value [2]uint64
 
 // Options bound the memory of a Map. The zero value is the default.
 type Options struct {
-	Recent int // entries in memory before they are written as a run; 32,768
-	Merge  int // runs of one size that become one larger run; 4
+	Recent   int // entries in memory before they are written as a run; 32,768
+	Merge    int // runs of one size that become one larger run; 4
+	Filtered int // entries up to which a run has a Bloom filter; 524,288
 }
 
 // Map holds the latest entries in a Go map and the others in sorted files, its runs. When
 // there are Merge runs of one size, they become one. A look-up reads at most one page per
-// run, and a Bloom filter per run spares nearly all look-ups of absent keys.
+// run. Runs of up to half a million entries have a Bloom filter, which spares nearly all
+// look-ups of absent keys; there are few larger runs.
 //
 // The files are not durable: they are removed when the Map is opened or closed. Memory is
-// a few megabytes and, per million entries, 1.3 MB for the filters, twice that during a
-// merge. A Map is not safe for concurrent use.
+// at most five megabytes and, per million entries, 63 KB. A Map is not safe for concurrent
+// use.
 type Map struct {
 	prefix string
 	o      Options
 	recent map[Key]Value
 	runs   []*run // the oldest first; levels never increase
 	made   int    // runs written, for their names
+	page   []byte // of the last look-up
 }
 
 // Open returns an empty Map whose files have names that begin with prefix. It removes
@@ -51,6 +54,9 @@ func Open(prefix string, o Options) (*Map, error) {
 	}
 	if o.Merge < 2 {
 		o.Merge = 4
+	}
+	if o.Filtered <= 0 {
+		o.Filtered = 1 << 19
 	}
 	entries, err := os.ReadDir(filepath.Dir(prefix))
 	if err != nil {
@@ -63,7 +69,7 @@ func Open(prefix string, o Options) (*Map, error) {
 			}
 		}
 	}
-	return &Map{prefix: prefix, o: o, recent: map[Key]Value{}}, nil
+	return &Map{prefix: prefix, o: o, recent: map[Key]Value{}, page: make([]byte, pageSize)}, nil
 }
 
 // Get returns the latest value of a key.
@@ -72,11 +78,19 @@ func (m *Map) Get(k Key) (v Value, ok bool, err error) {
 		return v, true, nil
 	}
 	for _, r := range slices.Backward(m.runs) {
-		if v, ok, err = r.get(k); ok || err != nil {
+		if v, ok, err = r.get(k, m.page); ok || err != nil {
 			return v, ok, err
 		}
 	}
 	return Value{}, false, nil
+}
+
+// Add sets the value of a key that is absent, and reports whether it was.
+func (m *Map) Add(k Key, v Value) (added bool, err error) {
+	if _, ok, err := m.Get(k); ok || err != nil {
+		return false, err
+	}
+	return true, m.Put(k, v)
 }
 
 // Put sets the value of a key.
@@ -113,6 +127,9 @@ func (m *Map) compact() error {
 			most += r.n
 		}
 		merged := slices.Clone(last)
+		for _, r := range merged {
+			r.filter = nil // makes room for the new one
+		}
 		if err := m.write(level+1, most, func(w *runWriter) error { return mergeRuns(merged, w.add) }); err != nil {
 			return err
 		}
@@ -132,7 +149,7 @@ func (m *Map) compact() error {
 func (m *Map) write(level, most int, fill func(*runWriter) error) error {
 	path := m.prefix + name(m.made)
 	m.made++
-	w, err := newRunWriter(path, level, most)
+	w, err := newRunWriter(path, level, most, most <= m.o.Filtered)
 	if err == nil {
 		err = fill(w)
 	}

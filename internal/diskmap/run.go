@@ -26,12 +26,13 @@ type run struct {
 	level  int
 	n      int
 	fences []uint64 // the beginning of the first key of each page
-	filter filter
+	filter filter   // nil if the run is large
 }
 
 func head(k Key) uint64 { return binary.BigEndian.Uint64(k[:]) }
 
-func (r *run) get(k Key) (Value, bool, error) {
+// get looks a key up. It reads pages into buffer.
+func (r *run) get(k Key, buffer []byte) (Value, bool, error) {
 	if !r.filter.has(k) {
 		return Value{}, false, nil
 	}
@@ -39,7 +40,6 @@ func (r *run) get(k Key) (Value, bool, error) {
 	// The key is in the page before the first fence that is not smaller, or, if the
 	// beginnings are equal, in one of those from there.
 	page := max(sort.Search(len(r.fences), func(i int) bool { return r.fences[i] >= h })-1, 0)
-	buffer := make([]byte, pageSize)
 	for ; page < len(r.fences) && r.fences[page] <= h; page++ {
 		entries, err := r.page(page, buffer)
 		if err != nil {
@@ -78,12 +78,16 @@ type runWriter struct {
 	buffer []byte // the last page, not full yet
 }
 
-func newRunWriter(path string, level, most int) (*runWriter, error) {
+// newRunWriter begins a run of at most so many entries.
+func newRunWriter(path string, level, most int, filtered bool) (*runWriter, error) {
 	f, err := os.Create(path)
 	if err != nil {
 		return nil, err
 	}
-	r := &run{f: f, level: level, filter: newFilter(most), fences: make([]uint64, 0, most/pageEntries+1)}
+	r := &run{f: f, level: level, fences: make([]uint64, 0, most/pageEntries+1)}
+	if filtered {
+		r.filter = newFilter(most)
+	}
 	return &runWriter{run: r, buffer: make([]byte, 0, pageSize)}, nil
 }
 

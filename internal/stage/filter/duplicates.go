@@ -11,60 +11,60 @@ import (
 	"sync/atomic"
 
 	"barka/internal/dataset"
+	"barka/internal/diskmap"
 	"barka/internal/minhash"
 	"barka/internal/panics"
 	"barka/internal/progress"
 	"barka/internal/rowlog"
 )
 
-// duplicates finds the rows that repeat an earlier one. In memory it has 8 bytes and two
-// bits per row, or 4 bytes without near-duplicates.
+// duplicates finds the rows that repeat an earlier one. What it remembers of each row is in
+// files.
 type duplicates struct {
-	o   Options
-	log *rowlog.Log
-	// near joins equal rows and near-duplicates; related joins less similar rows too.
-	near, related minhash.Clusters
-	equal         bits // rows whose text an earlier row has
-	grouped       bits // rows that are related to another
+	o    Options
+	log  *rowlog.Log
+	rows *clusters
 
-	mu sync.Mutex // of near, related and grouped
+	mu    sync.Mutex // of pairs
+	pairs *likePairs // that the search at work has found
 }
 
-// bits is a set of numbers.
-type bits []uint64
-
-func newBits(n int) bits      { return make(bits, (n+63)/64) }
-func (b bits) set(i int)      { b[i/64] |= 1 << (i % 64) }
-func (b bits) has(i int) bool { return b[i/64]&(1<<(i%64)) != 0 }
-
-// duplicates compares the rows that passed the rules. It keeps keys of texts and of bands
-// in files below dir.
-func (o Options) duplicates(ctx context.Context, log *rowlog.Log, dir string, p progress.Reporter) (*duplicates, error) {
-	n := log.Len()
-	d := &duplicates{o: o, log: log, near: minhash.NewClusters(n), equal: newBits(n), grouped: newBits(n)}
-	if d.related = d.near; o.NearDuplicates > 0 { // otherwise all related rows are equal
-		d.related = minhash.NewClusters(n)
+// duplicates compares the rows that passed the rules. It keeps keys of texts and of bands,
+// and the clusters, in files below dir. The caller must close the result.
+func (o Options) duplicates(ctx context.Context, log *rowlog.Log, dir string, p progress.Reporter) (_ *duplicates, err error) {
+	d := &duplicates{o: o, log: log}
+	if d.rows, err = newClusters(filepath.Join(dir, "clusters")); err != nil {
+		return nil, err
 	}
-	if o.Duplicates {
-		err := d.search(ctx, filepath.Join(dir, "texts"), d.addTexts, d.sameText, progress.Silent)
+	defer func() {
 		if err != nil {
+			err = errors.Join(err, d.close())
+		}
+	}()
+	if o.Duplicates {
+		if err := d.search(ctx, filepath.Join(dir, "texts"), d.addTexts, d.sameText, progress.Silent); err != nil {
 			return nil, err
 		}
 	}
 	if o.NearDuplicates > 0 {
-		p.Start("compare", int64(n), "rows")
+		p.Start("compare", int64(log.Len()), "rows")
 		defer p.Done()
-		return d, d.search(ctx, filepath.Join(dir, "bands"), d.addBands, d.sameBand, p)
+		if err := d.search(ctx, filepath.Join(dir, "bands"), d.addBands, d.sameBand, p); err != nil {
+			return nil, err
+		}
 	}
 	return d, nil
 }
 
-// search adds hashes of rows to a Shuffle, then calls compare for the rows of each hash
-// that more than one row has. Groups are compared by several goroutines, so compare must
-// have the same effect in any order.
-func (d *duplicates) search(ctx context.Context, path string, add func(context.Context, *minhash.Shuffle, progress.Reporter) error,
+// close removes the file of the clusters.
+func (d *duplicates) close() error { return d.rows.remove() }
+
+// search adds hashes of rows to a Sorter, calls compare for the rows of each hash that more
+// than one row has, and joins the pairs that compare has found. Groups are compared by
+// several goroutines, so compare must have the same effect in any order.
+func (d *duplicates) search(ctx context.Context, path string, add func(context.Context, *diskmap.Sorter, progress.Reporter) error,
 	compare func([]int) error, p progress.Reporter) (err error) {
-	s, err := minhash.NewShuffle(path)
+	s, err := diskmap.NewSorter(path)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,11 @@ func (d *duplicates) search(ctx context.Context, path string, add func(context.C
 	if err := add(ctx, s, p); err != nil {
 		return err
 	}
-	return parallel(s.Partitions(), func(i int) error {
+	if d.pairs, err = newLikePairs(path+"-pairs", d.log.Len()); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.pairs.remove()) }()
+	err = parallel(s.Partitions(), func(i int) error {
 		for group, err := range s.Groups(i) {
 			if err == nil {
 				err = ctx.Err()
@@ -86,6 +90,10 @@ func (d *duplicates) search(ctx context.Context, path string, add func(context.C
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	return d.pairs.each(d.rows.join)
 }
 
 // parallel calls work for the numbers below n on all cores.
@@ -107,7 +115,7 @@ func parallel(n int, work func(i int) error) error {
 	return errors.Join(errs...)
 }
 
-func (d *duplicates) addTexts(ctx context.Context, s *minhash.Shuffle, _ progress.Reporter) error {
+func (d *duplicates) addTexts(ctx context.Context, s *diskmap.Sorter, _ progress.Reporter) error {
 	i := -1
 	for record, err := range d.log.All() {
 		if err == nil {
@@ -139,29 +147,25 @@ func (d *duplicates) sameText(group []int) error {
 			first[v.key] = i
 			continue
 		}
-		d.mu.Lock()
-		d.equal.set(i)
-		d.join(at, i, true)
-		d.mu.Unlock()
+		if err := d.found(at, i, equal); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// join is called with d.mu locked.
-func (d *duplicates) join(i, j int, near bool) {
-	if near {
-		d.near.Join(i, j)
-	}
-	d.related.Join(i, j)
-	d.grouped.set(i)
-	d.grouped.set(j)
+// found stores a pair.
+func (d *duplicates) found(i, j int, how likeness) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.pairs.add(i, j, how)
 }
 
 // batch is the number of rows whose signatures are computed at once.
 const batch = 1024
 
 // addBands adds the keys of the bands of the rows that repeat no earlier text.
-func (d *duplicates) addBands(ctx context.Context, s *minhash.Shuffle, p progress.Reporter) error {
+func (d *duplicates) addBands(ctx context.Context, s *diskmap.Sorter, p progress.Reporter) error {
 	scheme := d.o.scheme()
 	var numbers []int
 	var records [][]byte
@@ -196,7 +200,14 @@ func (d *duplicates) addBands(ctx context.Context, s *minhash.Shuffle, p progres
 			return err
 		}
 		p.Add(1)
-		if i++; record[0] == 0 || d.equal.has(i) {
+		if i++; record[0] == 0 {
+			continue
+		}
+		known, err := d.rows.at(i)
+		if err != nil {
+			return err
+		}
+		if known.equal {
 			continue
 		}
 		// The bytes of a range stay valid: All makes new ones for each.
@@ -237,13 +248,13 @@ func (d *duplicates) sameBand(group []int) error {
 			return false, err
 		}
 		all, answers := similarity(x, y)
-		near := all >= d.o.NearDuplicates && answers >= nearAnswers
-		if near || all >= looser*d.o.NearDuplicates {
-			d.mu.Lock()
-			d.join(group[a], group[b], near)
-			d.mu.Unlock()
+		switch {
+		case all >= d.o.NearDuplicates && answers >= nearAnswers:
+			return true, d.found(group[a], group[b], near)
+		case all >= looser*d.o.NearDuplicates:
+			return false, d.found(group[a], group[b], related)
 		}
-		return near, nil
+		return false, nil
 	})
 }
 
@@ -251,22 +262,30 @@ func (d *duplicates) sameBand(group []int) error {
 // id of its cluster: of the first row that is related to it. The cluster is "" for a row
 // that is like no other.
 func (d *duplicates) reason(i int, v verdict) (why dataset.Reject, cluster string, err error) {
-	if d.grouped.has(i) {
-		first, err := verdictAt(d.log, d.related.Find(i))
+	row, err := d.rows.at(i)
+	if err != nil {
+		return why, "", err
+	}
+	if row.grouped {
+		root, err := d.rows.root(i, related)
+		if err != nil {
+			return why, "", err
+		}
+		first, err := verdictAt(d.log, root)
 		if err != nil {
 			return why, "", err
 		}
 		cluster = first.id
 	}
-	at := d.near.Find(i)
-	if at == i {
-		return pass, cluster, nil
+	at, err := d.rows.root(i, near)
+	if at == i || err != nil {
+		return pass, cluster, err
 	}
 	kept, err := verdictAt(d.log, at)
 	if err != nil {
 		return why, "", err
 	}
-	if d.equal.has(i) {
+	if row.equal {
 		return drop("duplicate", "of %s", kept.id), cluster, nil
 	}
 	all, _ := similarity(kept.words, v.words)

@@ -71,6 +71,7 @@ func (o Options) filter(ctx context.Context, run *durable.Run, log *rowlog.Log, 
 	if err != nil {
 		return final, err
 	}
+	defer func() { err = errors.Join(err, same.close()) }()
 	return o.write(ctx, run, log, same, env, total)
 }
 

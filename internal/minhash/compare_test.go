@@ -2,73 +2,9 @@ package minhash
 
 import (
 	"errors"
-	"fmt"
-	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 )
-
-// TestShuffle adds more entries than a block holds to some partitions, and compares the
-// groups with a map.
-func TestShuffle(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "keys")
-	s, err := NewShuffle(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rng := rand.New(rand.NewPCG(1, 2))
-	want := map[uint64][]int{}
-	for i := range 60_000 {
-		h := rng.Uint64N(20_000) * 0x9e3779b97f4a7c15
-		if i%3 == 0 {
-			h = h >> 8 // into the first partition
-		}
-		want[h] = append(want[h], i)
-		if err := s.Add(h, i); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for h, group := range want {
-		if len(group) < 2 {
-			delete(want, h)
-		}
-	}
-	found := 0
-	for p := range s.Partitions() {
-		for group, err := range s.Groups(p) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !slices.IsSorted(group) {
-				t.Fatalf("group %v is not ascending", group)
-			}
-			found++
-			key := fmt.Sprint(group)
-			matched := false
-			for h, g := range want {
-				if g[0] == group[0] && fmt.Sprint(g) == key {
-					matched = true
-					delete(want, h)
-					break
-				}
-			}
-			if !matched {
-				t.Fatalf("group %v is in no hash", group)
-			}
-		}
-	}
-	if len(want) > 0 || found == 0 {
-		t.Errorf("%d groups found, %d missed", found, len(want))
-	}
-	if err := s.Remove(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the file stayed: %v", err)
-	}
-}
 
 // TestSchemeFor: the chance is at least 0.98 at the threshold, and one more row per band
 // would have less.
