@@ -168,4 +168,6 @@ func (s *Sorter) read(p int, use func(Entry)) error {
 }
 
 // Remove closes the file and deletes it.
-func (s *Sorter) Remove() error { return errors.Join(s.f.Close(), ignoreMissing(os.Remove(s.f.Name()))) }
+func (s *Sorter) Remove() error {
+	return errors.Join(s.f.Close(), ignoreMissing(os.Remove(s.f.Name())))
+}

@@ -174,7 +174,7 @@ func Run(ctx context.Context, o Options, client llm.Client, env durable.Env) (*d
 		reporter := progress.OrSilent(env.Progress)
 		reporter.Start("convert "+o.Benchmark, -1, "rows")
 		defer reporter.Done()
-		if err := c.files(ctx, files, reporter); err != nil {
+		if err := c.all(ctx, run.Dir(), files, reporter); err != nil {
 			return final, err
 		}
 		if err := c.script.check(o.Language, c.data); err != nil {
@@ -193,7 +193,7 @@ func prepare(o Options, env durable.Env) (c *converter, files []string, inputs m
 	if o.Dataset == "" {
 		o.Dataset = o.Benchmark
 	}
-	c = &converter{o: o, b: b, data: env.In["data"], seed: env.Seed, seen: map[uint64]struct{}{}, counts: map[string]int64{}}
+	c = &converter{o: o, b: b, data: env.In["data"], seed: env.Seed, counts: map[string]int64{}}
 	if c.templates, err = LoadTemplates(o.Templates, o.Benchmark); err != nil {
 		return nil, nil, nil, err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/dataset"
+	"barka/internal/diskmap"
 	"barka/internal/durable"
 	"barka/internal/parquet"
 	"barka/internal/resident"
@@ -365,6 +366,7 @@ func FuzzRow(f *testing.F) {
 			f.Fatal(err)
 		}
 	}
+	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var fields map[string]any
 		if json.Unmarshal(data, &fields) != nil || fields == nil {
@@ -376,9 +378,16 @@ func FuzzRow(f *testing.F) {
 			if r.err != nil {
 				continue
 			}
-			c := &converter{o: options(name), b: b, templates: all[name], seen: map[uint64]struct{}{}}
+			seen, err := diskmap.Open(filepath.Join(dir, name), diskmap.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := &converter{o: options(name), b: b, templates: all[name], seen: seen}
 			for _, it := range items {
-				e := c.entry(r, it)
+				e, err := c.entry(r, it)
+				if err != nil {
+					t.Fatal(err)
+				}
 				if e.reject != nil {
 					continue
 				}

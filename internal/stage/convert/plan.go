@@ -2,6 +2,7 @@ package convert
 
 import (
 	"context"
+	"os"
 
 	"barka/internal/dataset"
 	"barka/internal/durable"
@@ -42,7 +43,12 @@ func Plan(ctx context.Context, o Options, seed int64, in map[string]string) (Est
 		return e, err
 	}
 	c.w = &e
-	if err := c.files(ctx, files, progress.Silent); err != nil {
+	dir, err := os.MkdirTemp("", "barka-convert-")
+	if err != nil {
+		return e, err
+	}
+	defer os.RemoveAll(dir)
+	if err := c.all(ctx, dir, files, progress.Silent); err != nil {
 		return e, err
 	}
 	e.Calls = c.calls

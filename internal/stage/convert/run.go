@@ -4,14 +4,17 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 
+	"barka/internal/atomicfile"
 	"barka/internal/badinput"
 	"barka/internal/dataset"
+	"barka/internal/diskmap"
 	"barka/internal/durable"
 	"barka/internal/progress"
 )
@@ -34,7 +37,7 @@ type converter struct {
 	asker     *asker           // nil if no model is asked
 	w         output
 
-	seen   map[uint64]struct{} // ids
+	seen   *diskmap.Map // ids
 	script script
 	counts map[string]int64
 	in     int64 // questions read: RACE has several per row
@@ -92,6 +95,15 @@ func (c *converter) final() durable.Final {
 
 // full reports whether the limit is reached.
 func (c *converter) full() bool { return c.o.Limit > 0 && c.out >= c.o.Limit }
+
+// all reads all files. The ids of their rows are in files in dir.
+func (c *converter) all(ctx context.Context, dir string, files []string, reporter progress.Reporter) (err error) {
+	if c.seen, err = diskmap.Open(filepath.Join(dir, "ids-"), diskmap.Options{}); err != nil {
+		return atomicfile.Explain(dir, err)
+	}
+	defer func() { err = errors.Join(err, c.seen.Close()) }()
+	return c.files(ctx, files, reporter)
+}
 
 // files reads the rows and writes their instructions. Rows of journaled blocks are passed
 // over.
@@ -165,7 +177,10 @@ func (c *converter) row(r *row) error {
 		if c.full() {
 			return nil
 		}
-		e := c.entry(r, it)
+		e, err := c.entry(r, it)
+		if err != nil {
+			return err
+		}
 		if e.reject != nil {
 			if len(items) > 1 {
 				e.reject.Detail = fmt.Sprintf("question %d: %s", i+1, e.reject.Detail)
@@ -181,30 +196,26 @@ func (c *converter) row(r *row) error {
 }
 
 // entry cleans an item, or says what is wrong with it.
-func (c *converter) entry(r *row, it item) *entry {
+func (c *converter) entry(r *row, it item) (*entry, error) {
 	e := &entry{row: r, pieces: it.pieces()}
 	it.tidy()
 	if e.reject = it.check(); e.reject != nil {
-		return e
+		return e, nil
 	}
 	e.id = it.id(c.o.Benchmark)
-	key := idKey(e.id)
-	if _, twice := c.seen[key]; twice {
-		e.reject = &dataset.Reject{Reason: "duplicate", Detail: e.id}
-		return e
+	first, err := c.seen.Add(dataset.KeyOf(e.id), diskmap.Value{})
+	if err != nil {
+		return nil, err
 	}
-	c.seen[key] = struct{}{}
+	if !first {
+		e.reject = &dataset.Reject{Reason: "duplicate", Detail: e.id}
+		return e, nil
+	}
 	if c.b.shuffle {
 		it.shuffle(dataset.RecordSeed(c.seed, e.id, "convert"))
 	}
 	e.item = it
-	return e
-}
-
-// idKey is the number that an id of dataset.ContentID writes in hexadecimal.
-func idKey(id string) uint64 {
-	n, _ := strconv.ParseUint(id, 16, 64) // it has 16 digits
-	return n
+	return e, nil
 }
 
 // flush works on the block, journals it and writes it. A last block that is not full is
@@ -264,7 +275,9 @@ func (c *converter) restore() (rows int, err error) {
 		return 0, err
 	}
 	for _, r := range b.Rows {
-		c.seen[idKey(r.ID)] = struct{}{}
+		if err := c.seen.Put(dataset.KeyOf(r.ID), diskmap.Value{}); err != nil {
+			return 0, err
+		}
 	}
 	c.out += len(b.Rows)
 	c.in += int64(len(b.Rows) + len(b.Rejected))

@@ -20,8 +20,9 @@ import (
 )
 
 // causes are n rows of COPA; every hundredth has no label.
-func causes(t *testing.T, n int) string {
-	var lines []map[string]any
+func causes(t *testing.T, n int) string { return jsonRows(t, causeRows(n)...) }
+
+func causeRows(n int) (lines []map[string]any) {
 	for i := range n {
 		label := any(i % 2)
 		if i%100 == 99 {
@@ -30,7 +31,7 @@ func causes(t *testing.T, n int) string {
 		lines = append(lines, map[string]any{"premise": fmt.Sprintf("Lamp %d went out.", i), "question": "cause", "label": label,
 			"choice1": fmt.Sprintf("It fell %d times.", i), "choice2": fmt.Sprintf("It rained for %d days.", i)})
 	}
-	return jsonRows(t, lines...)
+	return lines
 }
 
 // stopAfter ends a run after n rows, and counts those that were passed over.

@@ -3,9 +3,7 @@ package mix
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -139,37 +137,8 @@ func TestResumesAfterCtrlC(t *testing.T) {
 func TestMixSurvivesKills(t *testing.T) {
 	in := resumedRows(t)
 	whole := uninterrupted(t, in)
-	seed := uint64(time.Now().UnixNano())
-	rng := rand.New(rand.NewPCG(seed, 0))
-	t.Logf("seed %d", seed)
-	run := func(out string, wait time.Duration) (ended bool) {
-		t.Helper()
-		c := exec.Command(os.Args[0])
-		c.Env = append(os.Environ(), "BARKA_MIX_TEST_IN="+in, "BARKA_MIX_TEST_OUT="+out)
-		var text strings.Builder
-		c.Stdout, c.Stderr = &text, &text
-		if err := c.Start(); err != nil {
-			t.Fatal(err)
-		}
-		timer := time.AfterFunc(wait, func() { _ = c.Process.Kill() })
-		defer timer.Stop()
-		if err := c.Wait(); err != nil && c.ProcessState.ExitCode() >= 0 {
-			t.Fatalf("%v\n%s", err, text.String())
-		}
-		return c.ProcessState.Success()
-	}
-	start := time.Now()
-	run(filepath.Join(t.TempDir(), "timed"), time.Hour)
-	takes := time.Since(start)
-	for range 3 {
-		out, kills := filepath.Join(t.TempDir(), "mix"), 0
-		for !run(out, time.Duration(rng.Float64()*0.8*float64(takes))) && kills < 60 {
-			kills++
-		}
-		run(out, time.Hour)
-		t.Logf("%d kills", kills)
-		sameMix(t, fmt.Sprintf("killed %d times", kills), out, whole)
-	}
+	testfiles.Kills(t, func(out string) []string { return []string{"BARKA_MIX_TEST_IN=" + in, "BARKA_MIX_TEST_OUT=" + out} },
+		func(what, out string) { sameMix(t, what, out, whole) })
 }
 
 // TestDamagedSpool: what an interruption left and something else changed is refused.
