@@ -19,7 +19,7 @@ const (
 	partitionBits = 8
 	partitions    = 1 << partitionBits
 	sorterEntry   = 12 // bytes: key and number
-	blockEntries  = 1024
+	blockEntries  = 512
 	blockBytes    = blockEntries * sorterEntry
 	// A piece has about so many entries, until a partition has more than maxPieces of them:
 	// it is read once per piece.
@@ -28,7 +28,7 @@ const (
 )
 
 // A Sorter sorts numbers by 64-bit keys, so that those with the same key meet. It keeps them
-// in a file: in memory are 3 MiB of buffers, 4 bytes per 1,024 entries and, when it is read,
+// in a file: in memory are 1.5 MiB of buffers, 4 bytes per 512 entries and, when it is read,
 // one MiB per reader, or more from 268 million entries on.
 type Sorter struct {
 	f       *os.File

@@ -155,10 +155,11 @@ func (m *mixer) run(ctx context.Context, run *durable.Run) (counts map[string]in
 		return nil, err
 	}
 	defer s.spool.close()
-	p, err := m.plan(s)
+	p, err := m.plan(s, run.Dir())
 	if err != nil {
 		return nil, err
 	}
+	defer func() { err = errors.Join(err, p.close()) }()
 	m.classes = s.Classes
 	if err := m.checkLicence(); err != nil {
 		return nil, err
@@ -169,7 +170,7 @@ func (m *mixer) run(ctx context.Context, run *durable.Run) (counts map[string]in
 	}
 	defer rows.spool.close()
 	m.kinds = rows.Kinds
-	if err := m.write(ctx, run, rows, p.records()); err != nil {
+	if err := m.write(ctx, run, rows, p.records); err != nil {
 		return nil, err
 	}
 	return m.counts(p, rows), nil
@@ -180,7 +181,7 @@ func (m *mixer) counts(p *plan, rows *sorted) map[string]int64 {
 	_, all := m.lines(func(*class) string { return "" })
 	m.notes = append(m.notes, rows.Notes...)
 	if all.rows == 0 {
-		m.notes = append(m.notes, fmt.Sprintf("none of the %d rows could be used; rejected/ has the reason of each", p.records()))
+		m.notes = append(m.notes, fmt.Sprintf("none of the %d rows could be used; rejected/ has the reason of each", p.records))
 	}
 	counts := map[string]int64{"train": all.train, "validation": all.validation}
 	if len(m.o.Weights) > 0 {

@@ -28,9 +28,9 @@ type pass struct {
 	name    string // of its files in the directory of the run
 	label   string // of its progress
 	buckets int
-	state   any                                        // pointer to what is saved beside the spool, as JSON
-	skipped func(ordinal int64, r dataset.Instruction) // called for rows before the checkpoint; may be nil
-	end     func()                                     // called after the last row; may be nil
+	state   any                                              // pointer to what is saved beside the spool, as JSON
+	skipped func(ordinal int64, r dataset.Instruction) error // called for rows before the checkpoint; may be nil
+	end     func()                                           // called after the last row; may be nil
 	row     func(ordinal int64, input string, r dataset.Instruction, s *spool) error
 }
 
@@ -65,7 +65,9 @@ func (p *pass) run(ctx context.Context, run *durable.Run) (s *spool, err error) 
 		if ordinal < at.Rows {
 			progress.Skip(1)
 			if p.skipped != nil {
-				p.skipped(ordinal, r)
+				if err := p.skipped(ordinal, r); err != nil {
+					return s, err
+				}
 			}
 			ordinal++
 			continue

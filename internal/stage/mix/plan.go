@@ -1,6 +1,7 @@
 package mix
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -25,29 +26,36 @@ const (
 	maxCopies = 100
 )
 
-// plan decides the fate of every row from the survey. Memory holds one byte per row.
+// plan decides the fate of every row from the survey.
 type plan struct {
 	m       *mixer
 	s       *survey
 	g       groups
-	fates   []fate           // by ordinal
+	fates   *fates
+	records int64            // rows that are written, rejected ones included
 	taken   map[string]int64 // rows of each dataset that the limits let pass
 	kept    map[string]int64 // those of them that are in the mix, once
 	portion []portion        // of the weights' groups, in order of their names
 }
 
-func (m *mixer) plan(s *survey) (*plan, error) {
+// plan makes the plan. It keeps files in dir until the plan is closed.
+func (m *mixer) plan(s *survey, dir string) (_ *plan, err error) {
 	g, err := s.groups()
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{m: m, s: s, g: g, fates: make([]fate, s.Rows), taken: map[string]int64{}, kept: map[string]int64{}}
-	for i := range p.fates {
-		p.fates[i] = refused // those without an id have no entry
-	}
+	p := &plan{m: m, s: s, g: g, taken: map[string]int64{}, kept: map[string]int64{}}
 	if err := p.checkNames(); err != nil {
 		return nil, err
 	}
+	if p.fates, err = newFates(s, dir); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
 	for _, step := range []func() error{p.limit, p.split, p.weigh, p.tally, p.checkMinima} {
 		if err := step(); err != nil {
 			return nil, err
@@ -55,6 +63,9 @@ func (m *mixer) plan(s *survey) (*plan, error) {
 	}
 	return p, nil
 }
+
+// close removes the files of the plan.
+func (p *plan) close() error { return p.fates.remove() }
 
 // checkNames refuses options that name what no row has, and lists that match nothing.
 func (p *plan) checkNames() error {
@@ -85,44 +96,38 @@ func (p *plan) checkNames() error {
 
 // limit applies the limits, and finds ids that occur again.
 func (p *plan) limit() error {
-	for e, err := range p.s.ordered() {
-		if err != nil {
-			return err
-		}
+	return p.fates.each(func(e ordered, _ fate) (fate, error) {
 		d := p.s.Classes[e.class].Dataset
 		limit, limited := p.m.o.Limits[d]
 		switch {
 		case e.again:
-			p.fates[e.ordinal] = duplicate
+			return duplicate, nil
 		case e.refused:
+			return refused, nil
 		case limited && p.taken[d] >= int64(limit):
-			p.fates[e.ordinal] = overLimit
-		default:
-			p.taken[d]++
-			p.fates[e.ordinal] = 1
+			return overLimit, nil
 		}
-	}
-	return nil
+		p.taken[d]++
+		return 1, nil
+	})
 }
 
-// tally counts the rows and tokens of each class that are in the mix.
+// tally counts the rows and tokens of each class that are in the mix, and sorts the fates
+// for the second pass.
 func (p *plan) tally() error {
-	for e, err := range p.s.ordered() {
-		if err != nil {
-			return err
+	p.records = p.s.Rows
+	return p.fates.each(func(e ordered, f fate) (fate, error) {
+		copies := int64(0) // in the training set
+		if f <= maxCopies {
+			copies = int64(f)
+			p.records += copies - 1
 		}
-		c := p.s.Classes[e.class]
-		switch f := p.fates[e.ordinal]; {
-		case f == heldBack:
-			c.add(e.entry, 0)
-		case f <= maxCopies:
-			c.add(e.entry, int64(f))
-		default:
-			continue
+		if c := p.s.Classes[e.class]; copies > 0 || f == heldBack {
+			c.add(e.entry, copies)
+			p.kept[c.Dataset]++
 		}
-		p.kept[c.Dataset]++
-	}
-	return nil
+		return f, p.fates.settle(e.ordinal, f)
+	})
 }
 
 // checkMinima refuses a mix that has fewer rows of a dataset than were asked for.
@@ -155,16 +160,4 @@ func (p *plan) reason(f fate, r dataset.Instruction, why dataset.Reject) dataset
 		return dataset.Reject{Reason: "over_weight", Detail: "left out by the weights"}
 	}
 	return why
-}
-
-// records returns the number of rows that are written, rejected ones included.
-func (p *plan) records() (n int64) {
-	for _, f := range p.fates {
-		if f <= maxCopies {
-			n += int64(f)
-		} else {
-			n++
-		}
-	}
-	return n
 }

@@ -61,10 +61,20 @@ func (m *mixer) sort(ctx context.Context, run *durable.Run, p *plan) (*sorted, e
 		return nil, err
 	}
 	s := &sorted{Kinds: map[string]int64{}, buckets: int(min(1+p.s.Bytes/bucketBytes, maxBuckets))}
+	fateOf, stop := p.fates.inOrder()
+	defer stop()
 	pass := &pass{m: m, name: "sort", label: "mix: sort", buckets: s.buckets + 1, state: s,
-		skipped: func(ordinal int64, r dataset.Instruction) { p.check(ordinal, &r, reviewed) },
+		skipped: func(ordinal int64, r dataset.Instruction) error {
+			f, err := fateOf(ordinal)
+			p.check(f, &r, reviewed)
+			return err
+		},
 		row: func(ordinal int64, _ string, r dataset.Instruction, to *spool) error {
-			return s.add(p, ordinal, r, reviewed, to)
+			f, err := fateOf(ordinal)
+			if err != nil {
+				return err
+			}
+			return s.add(p, f, ordinal, r, reviewed, to)
 		},
 		end: func() { s.Review, s.Notes = reviewed.Counts(), reviewed.Notes() }}
 	s.spool, err = pass.run(ctx, run)
@@ -73,17 +83,16 @@ func (m *mixer) sort(ctx context.Context, run *durable.Run, p *plan) (*sorted, e
 
 // check applies the review to a row that is not a duplicate and returns why the row is
 // refused.
-func (p *plan) check(ordinal int64, r *dataset.Instruction, reviewed *review.Application) dataset.Reject {
-	if p.fates[ordinal] == duplicate {
+func (p *plan) check(f fate, r *dataset.Instruction, reviewed *review.Application) dataset.Reject {
+	if f == duplicate {
 		return dataset.Reject{}
 	}
 	return p.m.refuse(r, reviewed)
 }
 
 // add spools a row as often as its fate says.
-func (s *sorted) add(p *plan, ordinal int64, r dataset.Instruction, reviewed *review.Application, to *spool) error {
-	f := p.fates[ordinal]
-	why := p.reason(f, r, p.check(ordinal, &r, reviewed))
+func (s *sorted) add(p *plan, f fate, ordinal int64, r dataset.Instruction, reviewed *review.Application, to *spool) error {
+	why := p.reason(f, r, p.check(f, &r, reviewed))
 	switch f {
 	case refused, duplicate:
 		data, err := json.Marshal(rejection{r, why})

@@ -39,12 +39,13 @@ func (p *plan) split() error {
 		return nil
 	}
 	held, rows, bins := int64(0), int64(0), make([]int64, lotBins)
-	err := p.eachTaken(func(lot int64, _ *fate) {
+	err := p.eachTaken(func(lot int64) fate {
 		rows++
 		bins[bucketOf(lot, lotBins)]++
 		if float64(lot)/(1<<63) < share {
 			held++
 		}
+		return 1
 	})
 	if err != nil || rows == 0 {
 		return err
@@ -64,10 +65,11 @@ func (p *plan) split() error {
 		p.m.notes = append(p.m.notes, fmt.Sprintf("validation is %g, and whole pages, passages and clusters hold back %.2g of the rows",
 			share, got))
 	}
-	return p.eachTaken(func(lot int64, f *fate) {
+	return p.eachTaken(func(lot int64) fate {
 		if below(lot) {
-			*f = heldBack
+			return heldBack
 		}
+		return 1
 	})
 }
 
@@ -84,15 +86,13 @@ func choose(bins []int64, want float64) (chosen []bool, sum int64) {
 	return chosen, sum
 }
 
-// eachTaken calls do with the lot and the fate of each row that the limits let pass.
-func (p *plan) eachTaken(do func(lot int64, f *fate)) error {
-	for e, err := range p.s.ordered() {
-		if err != nil {
-			return err
+// eachTaken calls decide with the lot of each row that the limits let pass. The row's fate
+// becomes what decide returns.
+func (p *plan) eachTaken(decide func(lot int64) fate) error {
+	return p.fates.each(func(e ordered, f fate) (fate, error) {
+		if f == 1 {
+			f = decide(p.lotOf(e.entry))
 		}
-		if f := &p.fates[e.ordinal]; !e.again && *f == 1 {
-			do(p.lotOf(e.entry), f)
-		}
-	}
-	return nil
+		return f, nil
+	})
 }

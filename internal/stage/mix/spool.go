@@ -24,6 +24,7 @@ type spool struct {
 	end     int64
 	last    []int64 // position of each bucket's last block, -1 if it has none
 	waiting [][]byte
+	full    int // bytes that a block may have
 }
 
 // spoolMark is a state of the file that can be returned to.
@@ -34,7 +35,10 @@ type spoolMark struct {
 
 const (
 	blockHeader = 8 + 8 + 8 // size, position of the block before, XXH64 of the data
-	blockSize   = 8 << 10
+	// Blocks have at most blockSize bytes, and at least half as many. With many buckets
+	// they are smaller, so that what waits in memory comes to about a megabyte.
+	blockSize = 8 << 10
+	waitBytes = 1 << 20
 )
 
 // newMark is the state of an empty spool.
@@ -64,17 +68,22 @@ func openSpool(path string, mark spoolMark) (*spool, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return &spool{f, mark.End, append([]int64(nil), mark.Last...), make([][]byte, len(mark.Last))}, nil
+	buckets := len(mark.Last)
+	return &spool{f, mark.End, append([]int64(nil), mark.Last...), make([][]byte, buckets),
+		min(max(blockSize/2, waitBytes/max(buckets, 1)), blockSize)}, nil
 }
 
 // put appends a record to a bucket.
 func (s *spool) put(bucket int, record []byte) error {
 	w := s.waiting[bucket]
-	if len(w) > 0 && len(w)+len(record) > blockSize {
+	if len(w) > 0 && len(w)+binary.MaxVarintLen32+len(record) > s.full {
 		if err := s.flush(bucket); err != nil {
 			return err
 		}
 		w = s.waiting[bucket]
+	}
+	if w == nil {
+		w = make([]byte, 0, s.full)
 	}
 	w = binary.AppendUvarint(w, uint64(len(record)))
 	s.waiting[bucket] = append(w, record...)

@@ -109,12 +109,9 @@ func (p *plan) weigh() error {
 	for i, g := range p.portion {
 		index[g.name] = i
 	}
-	for e, err := range p.s.ordered() {
-		if err != nil {
-			return err
-		}
-		if p.fates[e.ordinal] != 1 {
-			continue
+	return p.fates.each(func(e ordered, f fate) (fate, error) {
+		if f != 1 {
+			return f, nil
 		}
 		g := &p.portion[index[p.m.o.weightGroup(p.s.Classes[e.class])]]
 		copies := g.copies
@@ -122,11 +119,11 @@ func (p *plan) weigh() error {
 			copies++
 		}
 		g.passed += p.m.amount(e.entry)
-		if p.fates[e.ordinal] = fate(copies); copies == 0 {
-			p.fates[e.ordinal] = overWeight
+		if copies == 0 {
+			return overWeight, nil
 		}
-	}
-	return nil
+		return fate(copies), nil
+	})
 }
 
 // available measures the groups. Each has a weight, and each weight has a group.
@@ -135,13 +132,14 @@ func (p *plan) available() error {
 	for _, c := range p.s.Classes {
 		have[p.m.o.weightGroup(c)] += 0
 	}
-	for e, err := range p.s.ordered() {
-		if err != nil {
-			return err
-		}
-		if p.fates[e.ordinal] == 1 {
+	err := p.fates.each(func(e ordered, f fate) (fate, error) {
+		if f == 1 {
 			have[p.m.o.weightGroup(p.s.Classes[e.class])] += p.m.amount(e.entry)
 		}
+		return f, nil
+	})
+	if err != nil {
+		return err
 	}
 	names := slices.Sorted(maps.Keys(have))
 	for _, name := range slices.Sorted(maps.Keys(p.m.o.Weights)) {
