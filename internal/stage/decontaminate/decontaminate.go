@@ -54,12 +54,15 @@ func (m Match) detail(ngram int) string {
 // directories of the benchmarks, in the hub's layout; the first that has a split counts.
 func Run(ctx context.Context, o Options, dirs []string, env durable.Env) (*dataset.Manifest, error) {
 	path := env.In["instructions"]
-	q, total, err := o.prepare(ctx, dirs, path)
+	from, total, err := o.prepare(dirs, path)
 	if err != nil {
 		return nil, err
 	}
 	recorded := o
-	recorded.QuestionsDigest = q.digest()
+	var q *questions // nil as long as nobody had to read them
+	if recorded.QuestionsDigest, q, err = from.digest(ctx); err != nil {
+		return nil, err
+	}
 	recorded.Originals = slices.Clone(o.Originals)
 	for i, name := range recorded.Originals { // the digest identifies the file
 		if IsFile(name) {
@@ -68,6 +71,11 @@ func Run(ctx context.Context, o Options, dirs []string, env durable.Env) (*datas
 	}
 	return durable.Execute(ctx, env, durable.Identity{Stage: "decontaminate", Version: version, Options: recorded},
 		func(run *durable.Run) (final durable.Final, err error) {
+			if q == nil {
+				if q, err = from.read(ctx); err != nil {
+					return final, err
+				}
+			}
 			log, err := rowlog.Open(filepath.Join(run.Dir(), "verdicts"))
 			if err != nil {
 				return final, err
@@ -80,8 +88,8 @@ func Run(ctx context.Context, o Options, dirs []string, env durable.Env) (*datas
 		})
 }
 
-// prepare checks options and rows and reads the questions.
-func (o Options) prepare(ctx context.Context, dirs []string, path string) (q *questions, rows int, err error) {
+// prepare checks options and rows and finds the questions.
+func (o Options) prepare(dirs []string, path string) (from *sources, rows int, err error) {
 	if err := o.Validate(); err != nil {
 		return nil, 0, err
 	}
@@ -91,8 +99,8 @@ func (o Options) prepare(ctx context.Context, dirs []string, path string) (q *qu
 	if rows, err = dataset.CountSome(path); err != nil {
 		return nil, 0, err
 	}
-	q, err = o.read(ctx, dirs)
-	return q, rows, err
+	from, err = o.locate(dirs)
+	return from, rows, err
 }
 
 // texts are the texts of a row in both languages.

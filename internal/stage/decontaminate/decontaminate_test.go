@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"barka/internal/badinput"
 	"barka/internal/chat"
@@ -342,5 +344,59 @@ func TestValidate(t *testing.T) {
 	}
 	if err := Defaults().Validate(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestQuestionsAreRemembered repeats a finished run without reading its questions, and makes
+// it read them when they have changed.
+func TestQuestionsAreRemembered(t *testing.T) {
+	if testing.Short() || runtime.GOOS != "linux" {
+		t.Skip("waits for two seconds, and needs change times")
+	}
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	dir := benchmarks(t)
+	file := filepath.Join(dir, "allenai/ai2_arc/ARC-Challenge/test.jsonl")
+	rewrite := func(last string) *sources {
+		t.Helper()
+		var rows []any
+		for i := range 8000 { // small files are not remembered
+			rows = append(rows, object{"id": fmt.Sprint(i), "question": fmt.Sprintf("%s %d %s", stem, i, last), "answerKey": "A",
+				"choices": object{"text": []string{"luster", "mass"}, "label": []string{"A", "B"}}})
+		}
+		lines(t, file, rows...)
+		old := time.Now().Add(-time.Hour)
+		if err := os.Chtimes(file, old, old); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2100 * time.Millisecond)
+		from, err := options().locate([]string{dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return from
+	}
+	var before string
+	for _, last := range []string{"first", "other"} {
+		from := rewrite(last)
+		read, q, err := from.digest(t.Context())
+		if err != nil || q == nil || read == before {
+			t.Fatalf("digest %s after %s, read: %v, %v", read, before, q != nil, err)
+		}
+		again, q, err := from.digest(t.Context())
+		if err != nil || q != nil || again != read {
+			t.Errorf("again: digest %s, read: %v, %v; expected %s without reading", again, q != nil, err, read)
+		}
+		from.o.Passages = !from.o.Passages
+		if _, q, err := from.digest(t.Context()); err != nil || q == nil {
+			t.Errorf("with other options: read: %v, %v", q != nil, err)
+		}
+		before = read
+	}
+	env := environment(t, lines(t, filepath.Join(t.TempDir(), "rows.jsonl"), any(row("a", statement, "نعم، هذا صحيح"))))
+	for range 2 { // the first run reads what it searches for, although the digest is known
+		if m, err := Run(t.Context(), options(), []string{dir}, env); err != nil || m.Counts["contaminated"] != 1 ||
+			m.Counts["questions"] != 8003 {
+			t.Errorf("%v, %v", m, err)
+		}
 	}
 }

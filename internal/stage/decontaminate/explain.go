@@ -26,7 +26,11 @@ type Estimate struct {
 
 // Plan counts the rows that Run would remove or flag.
 func Plan(ctx context.Context, o Options, dirs []string, path string) (e Estimate, err error) {
-	q, _, err := o.prepare(ctx, dirs, path)
+	from, _, err := o.prepare(dirs, path)
+	if err != nil {
+		return e, err
+	}
+	q, err := from.read(ctx)
 	if err != nil {
 		return e, err
 	}
@@ -75,7 +79,11 @@ type Explanation struct {
 // Explain returns the questions that the row with an id holds, none for a clean row. A row
 // that the dataset lacks is an error.
 func Explain(ctx context.Context, o Options, dirs []string, path, id string) ([]Explanation, error) {
-	q, _, err := o.prepare(ctx, dirs, path)
+	from, _, err := o.prepare(dirs, path)
+	if err != nil {
+		return nil, err
+	}
+	q, err := from.read(ctx)
 	if err != nil {
 		return nil, err
 	}

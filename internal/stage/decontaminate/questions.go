@@ -15,9 +15,11 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/benchdata"
+	"barka/internal/digestcache"
 	"barka/internal/eval/tasks"
 	"barka/internal/overlap"
 	"barka/internal/pyrandom"
+	program "barka/internal/version"
 )
 
 // place is where a question stands.
@@ -28,11 +30,26 @@ type place struct {
 	item  string // the row's own id, "" if it has none
 }
 
+// source is a split with questions to look for.
+type source struct {
+	name  string      // a task of the leaderboard, or "original:" and a name
+	task  *tasks.Task // nil for an original
+	split string
+	files []string
+}
+
+// sources are the splits to read, in order.
+type sources struct {
+	o      Options
+	list   []source
+	absent []string // tasks and originals without data, with their repositories
+}
+
 // questions are the texts to look for, with their places.
 type questions struct {
 	places []place
 	texts  []overlap.Question
-	absent []string // tasks and originals without data, with their repositories
+	absent []string // as of sources
 	broken int      // rows of benchmarks that are no questions
 	sum    hash.Hash
 }
@@ -66,35 +83,101 @@ func locate(stores []*benchdata.Store, repo, subset, split string) ([]string, er
 	return nil, nil
 }
 
-// read reads the questions of the tasks and originals from the directories, of which the
-// first that has a split counts. Those without data are listed in absent. Without any
-// question it returns an error.
-func (o Options) read(ctx context.Context, dirs []string) (*questions, error) {
+// locate finds the splits of the tasks and originals in the directories, of which the first
+// that has a split counts. Those without data are listed in absent. Without any split it
+// returns an error.
+func (o Options) locate(dirs []string) (*sources, error) {
 	stores, err := open(dirs)
 	if err != nil {
 		return nil, err
 	}
-	q := &questions{sum: sha256.New()}
+	all := &sources{o: o}
 	list, err := o.selection()
 	if err != nil {
 		return nil, err
 	}
 	for _, s := range list {
-		if err := errors.Join(ctx.Err(), o.readTask(q, stores, s.Task)); err != nil {
+		t := s.Task
+		if err := all.add(stores, source{name: t.Name, task: &t}, t.Repo, t.Subset, t.EvalSplit); err != nil {
 			return nil, err
 		}
 	}
 	for _, name := range o.Originals {
-		if err := o.readOriginal(ctx, q, stores, name); err != nil {
+		if IsFile(name) {
+			all.list = append(all.list, source{name: filepath.Base(name), split: "file", files: []string{name}})
+			continue
+		}
+		from := originals[name]
+		if err := all.add(stores, source{name: "original:" + name}, from.repo, from.subset, from.splits...); err != nil {
+			return nil, err
+		}
+	}
+	if len(all.list) == 0 {
+		return nil, badinput.Errorf("decontaminate: no questions to look for: none of %s is in %s; download them "+
+			"(barka download --dataset NAME), or name the directory that holds OALL/… with --data",
+			shortList(all.absent), strings.Join(dirs, " or "))
+	}
+	return all, nil
+}
+
+// add adds the splits that are there. If there is none, the source is absent.
+func (s *sources) add(stores []*benchdata.Store, from source, repo, subset string, splits ...string) error {
+	found := false
+	for _, split := range splits {
+		files, err := locate(stores, repo, subset, split)
+		if err != nil {
+			return err
+		}
+		if files != nil {
+			found, from.split, from.files = true, split, files
+			s.list = append(s.list, from)
+		}
+	}
+	if !found {
+		s.absent = append(s.absent, from.name+" ("+repo+")")
+	}
+	return nil
+}
+
+// read reads the questions.
+func (s *sources) read(ctx context.Context) (*questions, error) {
+	q := &questions{absent: s.absent, sum: sha256.New()}
+	for _, from := range s.list {
+		err := ctx.Err()
+		if err == nil && from.task != nil {
+			err = s.o.readTask(q, from.files, *from.task)
+		} else if err == nil {
+			err = s.o.readFiles(ctx, q, from)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
 	if len(q.texts) == 0 {
-		return nil, badinput.Errorf("decontaminate: no questions to look for: none of %s is in %s; download them "+
-			"(barka download --dataset NAME), or name the directory that holds OALL/… with --data",
-			shortList(q.absent), strings.Join(dirs, " or "))
+		return nil, badinput.Errorf("decontaminate: no questions to look for: %s has no rows", s.list[0].files[0])
 	}
 	return q, nil
+}
+
+// digest identifies the questions. It reads them only if a file has changed since an earlier
+// run, and returns them then.
+func (s *sources) digest(ctx context.Context) (digest string, q *questions, err error) {
+	kind := fmt.Sprintf("questions of decontaminate %d of barka %s, passages %v", version, program.Barka, s.o.Passages)
+	var files []string
+	for _, from := range s.list {
+		kind += fmt.Sprintf(", %s %s %d", from.name, from.split, len(from.files))
+		files = append(files, from.files...)
+	}
+	values, err := digestcache.Of(kind, files, func() ([]string, error) {
+		if q, err = s.read(ctx); err != nil {
+			return nil, err
+		}
+		return []string{q.digest()}, nil
+	})
+	if err != nil {
+		return "", nil, err
+	}
+	return values[0], q, nil
 }
 
 // add adds a question.
@@ -108,15 +191,7 @@ func (q *questions) add(at place, passage string, text overlap.Question, passage
 
 func (q *questions) digest() string { return "sha256:" + hex.EncodeToString(q.sum.Sum(nil)) }
 
-func (o Options) readTask(q *questions, stores []*benchdata.Store, t tasks.Task) error {
-	files, err := locate(stores, t.Repo, t.Subset, t.EvalSplit)
-	if err != nil {
-		return err
-	}
-	if files == nil {
-		q.absent = append(q.absent, t.Name+" ("+t.Repo+")")
-		return nil
-	}
+func (o Options) readTask(q *questions, files []string, t tasks.Task) error {
 	table, err := benchdata.Read(files)
 	if err != nil {
 		return err
@@ -167,34 +242,9 @@ func identifier(columns []string, values []any) string {
 	return ""
 }
 
-func (o Options) readOriginal(ctx context.Context, q *questions, stores []*benchdata.Store, name string) error {
-	if IsFile(name) {
-		return o.readFiles(ctx, q, filepath.Base(name), "file", []string{name})
-	}
-	from := originals[name]
-	found := false
-	for _, split := range from.splits {
-		files, err := locate(stores, from.repo, from.subset, split)
-		if err != nil {
-			return err
-		}
-		if files == nil {
-			continue
-		}
-		found = true
-		if err := o.readFiles(ctx, q, "original:"+name, split, files); err != nil {
-			return err
-		}
-	}
-	if !found {
-		q.absent = append(q.absent, "original:"+name+" ("+from.repo+")")
-	}
-	return nil
-}
-
-func (o Options) readFiles(ctx context.Context, q *questions, task, split string, files []string) error {
+func (o Options) readFiles(ctx context.Context, q *questions, from source) error {
 	n := 0
-	for _, file := range files {
+	for _, file := range from.files {
 		for row, err := range overlap.Rows(ctx, file) {
 			if err != nil {
 				return err
@@ -202,7 +252,7 @@ func (o Options) readFiles(ctx context.Context, q *questions, task, split string
 			n++
 			id, _ := row["id"].(string)
 			passage, question, proof := overlap.Original(row)
-			q.add(place{task, split, n, id}, passage, overlap.Question{Text: question, Proof: proof}, o.Passages)
+			q.add(place{from.name, from.split, n, id}, passage, overlap.Question{Text: question, Proof: proof}, o.Passages)
 		}
 	}
 	return nil
