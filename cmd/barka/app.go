@@ -80,6 +80,7 @@ type commands struct {
 	Show showCmd `cmd:"" help:"Print rows of a dataset, right-to-left text as the terminal needs it."`
 
 	Translate translateCmd `cmd:"" help:"Translate lines, or a dataset's messages, with NLLB."`
+	BLEU      bleuCmd      `cmd:"" name:"bleu" help:"Score translations against references with BLEU, chrF and chrF++."`
 	Train     trainCmd     `cmd:"" help:"Fine-tune a model with LoRA."`
 	Merge     mergeCmd     `cmd:"" help:"Merge an adapter into its base model."`
 	Eval      evalCmd      `cmd:"" help:"Evaluate a model on the Open Arabic LLM Leaderboard's tasks."`
@@ -214,7 +215,7 @@ func (a *app) exit(code int, err error) {
 // notResumable lists the verbs that start again from the beginning after an
 // interruption. They take seconds to minutes, or write each answer as they read.
 var notResumable = []string{
-	"audit", "bench", "compare", "diff", "doctor", "generate", "merge", "mix", "report", "score", "show",
+	"audit", "bench", "bleu", "compare", "diff", "doctor", "generate", "merge", "mix", "report", "score", "show",
 	"tokenize", "view",
 }
 

@@ -12,27 +12,29 @@ import (
 	"barka/internal/dataset"
 	"barka/internal/durable"
 	"barka/internal/lines"
+	"barka/internal/sacrebleu"
 	"barka/internal/stage/translate"
 )
 
 type translateCmd struct {
-	Model         string  `required:"" help:"NLLB or another M2M-100 model: directory or hub id." placeholder:"MODEL"`
-	From          string  `help:"Source language, by NLLB's code; M2M-100 takes its own as well, such as en." default:"eng_Latn"`
-	To            string  `help:"Target language, by NLLB's code; M2M-100 takes its own as well, such as ar." default:"arb_Arab"`
-	Beam          int     `help:"Number of beams; 1 is greedy search." default:"5"`
-	LengthPenalty float64 `help:"Exponent of the length penalty: above 0 favours long outputs, below 0 short ones." default:"1"`
-	MaxLength     int     `help:"Largest number of output tokens of a sentence; at least 3." default:"512"`
-	NoRepeatNGram int     `name:"no-repeat-ngram" help:"Forbid repeated sequences of this many tokens; 0 is off." default:"0"`
-	EarlyStopping string  `help:"When the search of a sentence ends: false, true or never." enum:"false,true,never" default:"false"`
-	NumReturn     int     `help:"Outputs per text with --json, best first; at most --beam." default:"1"`
-	DType         string  `name:"dtype" help:"Type of the weights: f32, bf16 or int8; default: the checkpoint's." placeholder:"TYPE"`
-	MaxTokens     int     `help:"Longest input sentence in tokens; longer ones are split at clauses." default:"128"`
-	Raw           bool    `help:"Translate each line or message in one call, without splitting it into sentences."`
-	Punctuation   bool    `name:"arabic-punctuation" help:"Write the Arabic comma, semicolon and question mark."`
-	In            string  `help:"Dataset of instructions to translate, instead of standard input." placeholder:"DIR"`
-	Out           string  `help:"Dataset directory, or .jsonl file, to write, with --in." placeholder:"PATH"`
-	Restart       bool    `help:"Discard an output made with other options."`
-	DryRun        bool    `help:"Count sentences and tokens; translate nothing."`
+	Model         string   `required:"" help:"NLLB or another M2M-100 model: directory or hub id." placeholder:"MODEL"`
+	From          string   `help:"Source language, by NLLB's code; M2M-100 takes its own as well, such as en." default:"eng_Latn"`
+	To            string   `help:"Target language, by NLLB's code; M2M-100 takes its own as well, such as ar." default:"arb_Arab"`
+	Beam          int      `help:"Number of beams; 1 is greedy search." default:"5"`
+	LengthPenalty float64  `help:"Exponent of the length penalty: above 0 favours long outputs, below 0 short ones." default:"1"`
+	MaxLength     int      `help:"Largest number of output tokens of a sentence; at least 3." default:"512"`
+	NoRepeatNGram int      `name:"no-repeat-ngram" help:"Forbid repeated sequences of this many tokens; 0 is off." default:"0"`
+	EarlyStopping string   `help:"When the search of a sentence ends: false, true or never." enum:"false,true,never" default:"false"`
+	NumReturn     int      `help:"Outputs per text with --json, best first; at most --beam." default:"1"`
+	DType         string   `name:"dtype" help:"Type of the weights: f32, bf16 or int8; default: the checkpoint's." placeholder:"TYPE"`
+	MaxTokens     int      `help:"Longest input sentence in tokens; longer ones are split at clauses." default:"128"`
+	Raw           bool     `help:"Translate each line or message in one call, without splitting it into sentences."`
+	Punctuation   bool     `name:"arabic-punctuation" help:"Write the Arabic comma, semicolon and question mark."`
+	Reference     []string `help:"File with a reference per line; the lines' scores are printed at the end, as barka bleu does." placeholder:"FILE"`
+	In            string   `help:"Dataset of instructions to translate, instead of standard input." placeholder:"DIR"`
+	Out           string   `help:"Dataset directory, or .jsonl file, to write, with --in." placeholder:"PATH"`
+	Restart       bool     `help:"Discard an output made with other options."`
+	DryRun        bool     `help:"Count sentences and tokens; translate nothing."`
 }
 
 func (translateCmd) Help() string {
@@ -83,6 +85,8 @@ func (c *translateCmd) options(a *app) (translate.Options, error) {
 		return o, usagef("translate: --out needs --in, the dataset to translate")
 	case c.In != "" && c.Out == "" && !c.DryRun:
 		return o, usagef("translate: --in needs --out, the directory to write")
+	case len(c.Reference) > 0 && c.In != "":
+		return o, usagef("translate: --reference is only for lines; compare the rows of a dataset with barka bleu")
 	case c.NumReturn < 1 || c.NumReturn > c.Beam:
 		return o, usagef("translate: --num-return is %d, expected 1 to the number of beams, %d", c.NumReturn, c.Beam)
 	case c.NumReturn > 1 && (c.In != "" || !a.JSON):
@@ -109,10 +113,56 @@ func (c *translateCmd) Run(a *app) error {
 	if c.In != "" {
 		return c.dataset(a, o, t)
 	}
-	if c.Raw {
-		return c.rawLines(a, t)
+	check, err := c.openCheck()
+	if err != nil {
+		return err
 	}
-	return c.lines(a, o, t)
+	defer check.references.close()
+	if c.Raw {
+		err = c.rawLines(a, t, check)
+	} else {
+		err = c.lines(a, o, t, check)
+	}
+	if err == nil {
+		err = check.end(a)
+	}
+	return err
+}
+
+// referenceCheck scores translated lines against references, if there are any.
+type referenceCheck struct {
+	*scores
+	references
+}
+
+func (c *translateCmd) openCheck() (*referenceCheck, error) {
+	s, err := metricFlags{Metrics: []string{"bleu", "chrf", "chrf++"}, Tokenize: string(sacrebleu.MT13a)}.scores()
+	if err != nil {
+		return nil, err
+	}
+	refs, err := openReferences(c.Reference)
+	return &referenceCheck{scores: s, references: refs}, err
+}
+
+// line adds the translation of a line.
+func (r *referenceCheck) line(number int, text string) error {
+	refs, err := r.next(number)
+	if err == nil && len(refs) > 0 {
+		r.add(text, refs)
+	}
+	return err
+}
+
+// end reports the scores.
+func (r *referenceCheck) end(a *app) error {
+	if len(r.references) == 0 {
+		return nil
+	}
+	if err := r.references.end(r.scores.lines); err != nil {
+		return err
+	}
+	a.ui.Event("scores", r.text(1), r.scores)
+	return nil
 }
 
 func (c *translateCmd) dataset(a *app, o translate.Options, t *backend.Translator) error {
@@ -204,7 +254,7 @@ type rawLine struct {
 	Hypotheses []backend.Hypothesis `json:"hypotheses,omitempty"` // all, best first
 }
 
-func (c *translateCmd) rawLines(a *app, t *backend.Translator) error {
+func (c *translateCmd) rawLines(a *app, t *backend.Translator, check *referenceCheck) error {
 	var lost losses
 	defer lost.end(a)
 	return a.batches(func(first int, texts []string) error {
@@ -214,6 +264,9 @@ func (c *translateCmd) rawLines(a *app, t *backend.Translator) error {
 		}
 		for i, o := range out {
 			lost.line(a, first+i, o.Cut, o.HitMax)
+			if err := check.line(first+i, o.Text); err != nil {
+				return err
+			}
 			if a.JSON {
 				r := rawLine{Hypothesis: o.Hypothesis, Cut: o.Cut, HitMax: o.HitMax}
 				if len(o.Others) > 0 {
@@ -231,7 +284,7 @@ func (c *translateCmd) rawLines(a *app, t *backend.Translator) error {
 	})
 }
 
-func (c *translateCmd) lines(a *app, o translate.Options, t *backend.Translator) error {
+func (c *translateCmd) lines(a *app, o translate.Options, t *backend.Translator, check *referenceCheck) error {
 	var lost losses
 	defer lost.end(a)
 	return a.batches(func(first int, texts []string) error {
@@ -246,6 +299,9 @@ func (c *translateCmd) lines(a *app, o translate.Options, t *backend.Translator)
 				hitMax = hitMax || slices.Contains(s.Flags, translate.FlagHitMax)
 			}
 			lost.line(a, first+i, cut, hitMax)
+			if err := check.line(first+i, text); err != nil {
+				return err
+			}
 			if a.JSON {
 				err = json.NewEncoder(a.stdout).Encode(struct {
 					Text     string                  `json:"text"`

@@ -36,6 +36,7 @@ func everyVerb(made, out string) []verbRun {
 		{"mix", "", []string{"--in", "a=" + in("4-clean"), "--out", out}, false},
 		{"translate", "", []string{"--model", nllb, "--to", "arb_Arab", "--in", in("2-instructions"), "--out", out}, true},
 		{"translate", prompts, []string{"--model", nllb, "--to", "arb_Arab"}, false},
+		{"bleu", "", []string{"--reference", in("inputs", "data", "questions.jsonl"), in("inputs", "data", "questions.jsonl")}, false},
 		{"train", "", []string{"--model", gemma, "--data", in("5-mix"), "--rank", "4", "--batch", "4",
 			"--epochs", "2", "--save-steps", "2", "--out", out}, true},
 		{"merge", "", []string{"--model", gemma, "--adapter", in("6-adapter"), "--out", out}, false},
