@@ -10,7 +10,6 @@ import (
 	"math"
 	"slices"
 	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
@@ -87,36 +86,58 @@ var others = []struct {
 	{"Guru", unicode.Gurmukhi}, {"Taml", unicode.Tamil}, {"Thai", unicode.Thai}, {"Thaa", unicode.Thaana}, {"Syrc", unicode.Syriac},
 	{"Ethi", unicode.Ethiopic}, {"Armn", unicode.Armenian}, {"Geor", unicode.Georgian}, {"Tfng", unicode.Tifinagh}}
 
-// mainScript returns the script with most letters and their number.
-func mainScript(text string) (script string, letters int) {
-	arab, latn := 0, 0
-	var rest map[string]int
-	for i := 0; i < len(text); {
-		r, size := rune(text[i]), 1
-		if r >= utf8.RuneSelf {
-			r, size = utf8.DecodeRuneInString(text[i:])
-		}
-		i += size
-		switch {
+// classes has the class of each character below its length for mainScript.
+var classes = func() (t [0x2000]uint8) {
+	for i := range t {
+		switch r := rune(i); {
 		case r < 0x80:
 			if 'a' <= r|0x20 && r|0x20 <= 'z' {
-				latn++
+				t[i] = latin
 			}
-		case r >= 0x620 && r <= 0x64A || r >= 0x66E && r <= 0x6D3 || inArab(r) && unicode.IsLetter(r),
-			r >= 0xFB50 && r <= 0xFDFF || r >= 0xFE70 && r <= 0xFEFC:
-			arab++
+		case r >= 0x620 && r <= 0x64A || r >= 0x66E && r <= 0x6D3 || inArab(r) && unicode.IsLetter(r):
+			t[i] = arabic
 		case r < 0x250 && unicode.IsLetter(r) || r >= 0x1E00 && r <= 0x1EFF:
-			latn++
+			t[i] = latin
 		case unicode.IsLetter(r):
+			t[i] = other
+		}
+	}
+	return t
+}()
+
+// Classes of characters: none of a letter, letters of a script with a model, and other letters.
+const (
+	none = iota
+	arabic
+	latin
+	other
+)
+
+// mainScript returns the script with most letters and their number.
+func mainScript(text string) (script string, letters int) {
+	var counts [other + 1]int
+	var rest map[string]int
+	for _, r := range text {
+		class := uint8(none)
+		switch {
+		case int(r) < len(classes):
+			class = classes[r]
+		case r >= 0xFB50 && r <= 0xFDFF || r >= 0xFE70 && r <= 0xFEFC:
+			class = arabic
+		case unicode.IsLetter(r):
+			class = other
+		}
+		counts[class]++
+		if class == other {
 			if rest == nil {
 				rest = map[string]int{}
 			}
 			rest[otherScript(r)]++
 		}
 	}
-	script, letters = "Arab", arab
-	if latn > letters {
-		script, letters = "Latn", latn
+	script, letters = "Arab", counts[arabic]
+	if counts[latin] > letters {
+		script, letters = "Latn", counts[latin]
 	}
 	for s, n := range rest {
 		if n > letters || n == letters && s < script {

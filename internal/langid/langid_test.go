@@ -37,6 +37,32 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestCache: words that are known from other texts count as they do in an empty cache.
+func TestCache(t *testing.T) {
+	data, err := os.ReadFile("testdata/golden.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []struct{ Text string }
+	if err := json.Unmarshal(data, &rows); err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range model() {
+		full := &cache{}
+		for range 2 {
+			for _, r := range rows {
+				var alone, after counter
+				a, b := alone.addKnown(table, &cache{}, r.Text), after.addKnown(table, full, r.Text)
+				alone.flush()
+				after.flush()
+				if a != b || alone != after {
+					t.Fatalf("%s, %.60q: %v, in an empty cache %v", table.script, r.Text, after, alone)
+				}
+			}
+		}
+	}
+}
+
 // TestDialects: Egyptian, Levantine, Gulf, Iraqi, Sudanese and Maghrebi Arabic are Arabic.
 func TestDialects(t *testing.T) {
 	for _, s := range []string{

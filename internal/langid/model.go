@@ -36,6 +36,7 @@ type table struct {
 	// letters maps the characters below its length: to themselves or their lower case, to ' ' at
 	// which words end, to 0 if they are left out, or to unknown if the text needs NFKC first.
 	letters [0x2000]uint16
+	caches  sync.Pool // of *cache, one for each goroutine that identifies languages
 }
 
 // slot is an n-gram's hash, and its row plus 1; a row of 0 is empty.
