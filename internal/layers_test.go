@@ -90,7 +90,7 @@ var layers = []layer{
 	// Formats compute nothing and know nothing of models. A chat template may
 	// ask its tokenizer for names of tokens.
 	{"format", []string{"internal/tokenizer", "internal/chat", "internal/jinja", "internal/parquet", "internal/minhash", "internal/wordhash",
-		"internal/rowlog", "internal/bidi", "internal/langid", "internal/fineweb",
+		"internal/rowlog", "internal/bidi", "internal/langid", "internal/fineweb", "internal/literals",
 		"internal/jsonl", "internal/compressed", "internal/yamltext", "internal/lines", "internal/wikitext",
 		"internal/mediawiki", "internal/tensorboard", "internal/segment", "internal/prose", "internal/pyrandom", "internal/pytext",
 		"internal/sacrebleu"}, nil, false},

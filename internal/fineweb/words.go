@@ -13,31 +13,72 @@ import (
 // simpler rule than spaCy's, and its special cases that span several words are not applied.
 func Words(text string) []string {
 	words := make([]string, 0, len(text)/9+1)
-	for i := 0; i < len(text); {
-		r, size := utf8.DecodeRuneInString(text[i:])
-		if space(r) {
-			i += size
-			continue
-		}
-		start, plain := i, true
-		for i < len(text) {
-			r, size := rune(text[i]), 1
-			if r >= utf8.RuneSelf {
-				r, size = utf8.DecodeRuneInString(text[i:])
+	start, plain := -1, true
+	for i, r := range text {
+		k := kindOf(r)
+		switch {
+		case k&blank == 0:
+			if start < 0 {
+				start, plain = i, true
 			}
-			if space(r) {
-				break
-			}
-			plain = plain && (r >= 0x621 && r <= 0x652 || 'a' <= r|0x20 && r|0x20 <= 'z')
-			i += size
-		}
-		if plain {
-			words = append(words, text[start:i])
-		} else {
-			words = split(words, text[start:i])
+			plain = plain && k&simple != 0
+		case start >= 0:
+			words, start = word(words, text[start:i], plain), -1
 		}
 	}
+	if start >= 0 {
+		words = word(words, text[start:], plain)
+	}
 	return words
+}
+
+// word appends the tokens of a text without blanks.
+func word(words []string, s string, plain bool) []string {
+	if plain {
+		return append(words, s)
+	}
+	return split(words, s)
+}
+
+// kind is what matters of a character.
+type kind uint8
+
+const (
+	blank  kind = 1 << iota
+	simple      // a letter of which words are one token
+	mark        // split off both ends of words
+	symbol      // of Unicode's class So
+)
+
+// kinds are those of the characters below their number.
+var kinds = func() (t [0x3100]kind) {
+	for r := range t {
+		t[r] = kindAt(rune(r))
+	}
+	return t
+}()
+
+func kindOf(r rune) kind {
+	if int(r) < len(kinds) {
+		return kinds[r]
+	}
+	return kindAt(r)
+}
+
+func kindAt(r rune) (k kind) {
+	if space(r) {
+		k |= blank
+	}
+	if r >= 0x621 && r <= 0x652 || 'a' <= r|0x20 && r|0x20 <= 'z' {
+		k |= simple
+	}
+	if strings.ContainsRune(punct, r) || strings.ContainsRune(quotes, r) {
+		k |= mark
+	}
+	if unicode.Is(unicode.So, r) {
+		k |= symbol
+	}
+	return k
 }
 
 func space(r rune) bool {
@@ -120,8 +161,7 @@ func prefix(s string) int {
 		return 0
 	case r >= 0x621 && r <= 0x669:
 		return 0
-	case strings.ContainsRune("§%=—–", r), strings.ContainsRune(punct, r), strings.ContainsRune(quotes, r),
-		strings.ContainsRune(money, r), unicode.Is(unicode.So, r):
+	case kindOf(r)&(mark|symbol) != 0, strings.ContainsRune("§%=—–", r), strings.ContainsRune(money, r):
 		return size
 	}
 	return 0
@@ -160,8 +200,10 @@ func suffix(s string) int {
 			return 1
 		}
 		return 0
-	case strings.ContainsRune(punct, r), strings.ContainsRune(quotes, r):
+	case kindOf(r)&mark != 0:
 		return size
+	case kindOf(r)&simple != 0 && !strings.ContainsAny(s, "0123456789"):
+		return 0 // a unit stands behind a number
 	case r == '+', strings.ContainsRune(money, r):
 		if afterDigit(s, size) {
 			return size
@@ -211,7 +253,7 @@ func infixes(words []string, s string) []string {
 			for at(i+n) == '.' {
 				n++
 			}
-		case r == '…', unicode.Is(unicode.So, r):
+		case r == '…', kindOf(r)&symbol != 0:
 			n = 1
 		case (r == '+' || r == '-' || r == '*' || r == '^') && digit(before) && (digit(after) || after == '-'):
 			n = 1

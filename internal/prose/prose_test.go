@@ -1,6 +1,11 @@
 package prose
 
-import "testing"
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"unicode"
+)
 
 func TestLetters(t *testing.T) {
 	for _, c := range []struct {
@@ -42,4 +47,62 @@ func TestCountWords(t *testing.T) {
 			t.Errorf("%q: %d, want %d", s, got, want)
 		}
 	}
+}
+
+// TestCounts compares Letters and CountWords with their definitions, on texts of all kinds of
+// characters.
+func TestCounts(t *testing.T) {
+	pieces := strings.Split("a|Ab|NaOH|CO2|x=3|ß|é|É|λ|Ω|ж|ع|ی|ﻻ|ـ|\u064b|٣|7|_|+|。|漢|字|か|ก|ខ| |\n|\u00a0|\u2003|\x1f|\xff|’|-|،|𝒳|½", "|")
+	rng := rand.New(rand.NewPCG(3, 4))
+	for range 20_000 {
+		var b strings.Builder
+		for range rng.IntN(20) {
+			b.WriteString(pieces[rng.IntN(len(pieces))])
+		}
+		text := b.String()
+		for _, language := range []string{"arb_Arab", "eng_Latn", "jpn_Jpan", "rus_Cyrl", "zho_Hans", "xxx_Xxxx", ""} {
+			letters, own := Letters(text, language)
+			wantLetters, wantOwn := plainLetters(text, language)
+			if letters != wantLetters || own != wantOwn {
+				t.Fatalf("%q as %s: %d letters, %d own; want %d, %d", text, language, letters, own, wantLetters, wantOwn)
+			}
+		}
+		unspacedLetters := 0
+		for _, r := range text {
+			if unicode.In(r, unspaced...) {
+				unspacedLetters++
+			}
+		}
+		if got, want := CountWords(text), max(len(strings.Fields(text)), unspacedLetters); got != want {
+			t.Fatalf("%q: %d words, want %d", text, got, want)
+		}
+	}
+}
+
+func plainLetters(s, language string) (letters, own int) {
+	var tables []*unicode.RangeTable
+	if len(language) >= 4 {
+		tables = scripts[language[len(language)-4:]]
+	}
+	for word := range strings.FieldsSeq(s) {
+		n, ours, sign, inner, western := 0, 0, false, false, true
+		for _, r := range word {
+			switch {
+			case unicode.IsLetter(r):
+				western = western && unicode.In(r, unicode.Latin, unicode.Greek)
+				inner = inner || n > 0 && unicode.IsUpper(r)
+				n++
+				if tables == nil || unicode.In(r, tables...) {
+					ours++
+				}
+			case unicode.IsDigit(r) || strings.ContainsRune("_^{}=<>+*/\\", r):
+				sign = true
+			}
+		}
+		if western && (sign || inner && n <= 6) {
+			continue
+		}
+		letters, own = letters+n, own+ours
+	}
+	return letters, own
 }

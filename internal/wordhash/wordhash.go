@@ -14,7 +14,7 @@ import (
 // alef, ya, kaf, ha and ta marbuta, and with ASCII digits. Marks of direction and joining
 // are ignored. Every other character that is not a letter or digit ends a word.
 func Words(to []uint64, text string) []uint64 {
-	if !plain(text) && norm.NFKC.QuickSpanString(text) < len(text) {
+	if !Plain(text) && norm.NFKC.QuickSpanString(text) < len(text) {
 		text = norm.NFKC.String(text)
 	}
 	const start, prime = 0xcbf29ce484222325, 0x100000001b3 // FNV-1a, rune by rune
@@ -35,10 +35,10 @@ func Words(to []uint64, text string) []uint64 {
 	return to
 }
 
-// plain reports whether a text has only characters that normalisation does not change,
+// Plain reports whether a text has only characters that normalisation does not change,
 // which are most of Arabic and English. Normalisation may reorder vowel signs, but these
 // are ignored.
-func plain(text string) bool {
+func Plain(text string) bool {
 	for _, r := range text {
 		if r >= 0xa0 && (r < '،' || r > '\u0652') && (r < '٠' || r > '٩') && (r < '\u2000' || r > '\u206f') {
 			return false
