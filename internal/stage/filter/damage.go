@@ -9,7 +9,6 @@ import (
 	"unicode/utf8"
 
 	"barka/internal/dataset"
-	"barka/internal/prose"
 )
 
 // encoding counts damaged characters.
@@ -17,7 +16,7 @@ func encoding(r *examined) finding {
 	if !r.o.Encoding {
 		return skip(off)
 	}
-	return r.most(0, every, func(_ int, text string) (float64, string) { return damaged(text) })
+	return r.most(0, every, func(_ int, t *text) (float64, string) { return damaged(t.string) })
 }
 
 // damaged counts characters that no text has: U+FFFD and broken UTF-8 (also what JSON makes of a
@@ -110,12 +109,12 @@ func bidi(r *examined) finding {
 	if !r.o.Bidi {
 		return skip(off)
 	}
-	return r.most(0, every, func(_ int, text string) (float64, string) {
-		if !strings.Contains(text, "\u2028"[:2]) { // the first bytes of U+2000 to U+20FF
+	return r.most(0, every, func(_ int, t *text) (float64, string) {
+		if !strings.Contains(t.string, "\u2028"[:2]) { // the first bytes of U+2000 to U+20FF
 			return 0, ""
 		}
 		n, embedded, isolated := 0, 0, 0
-		for _, c := range text {
+		for _, c := range t.string {
 			switch c {
 			case 0x202D, 0x202E:
 				n++
@@ -147,10 +146,10 @@ func elongation(r *examined) finding {
 	if r.o.MaxElongation == 0 {
 		return skip(off)
 	}
-	return r.most(float64(r.o.MaxElongation), every, func(_ int, text string) (float64, string) {
-		longest, what := elongated(text)
+	return r.most(float64(r.o.MaxElongation), every, func(_ int, t *text) (float64, string) {
+		longest, what := elongated(t.string)
 		if longest > r.o.MaxElongation {
-			if longest, what = elongated(prose.Words(text)); longest > r.o.MaxElongation {
+			if longest, what = elongated(t.words()); longest > r.o.MaxElongation {
 				return float64(longest), fmt.Sprintf("%q", what)
 			}
 		}
@@ -161,18 +160,14 @@ func elongation(r *examined) finding {
 func elongated(s string) (longest int, word string) {
 	var before rune
 	run, start := 0, 0
-	for i := 0; i < len(s); {
-		c, size := rune(s[i]), 1
-		if c >= utf8.RuneSelf {
-			c, size = utf8.DecodeRuneInString(s[i:])
-		}
+	for i, c := range s {
 		if c != before {
-			before, run, start = c, 0, i
+			before, run, start = c, 1, i
+			continue
 		}
-		if run++; run > longest && run > 1 && (c >= 'a' && c <= 'z' || c > utf8.RuneSelf && lengthens(c)) {
-			longest, word = run, s[start:i+size]
+		if run++; run > longest && (c >= 'a' && c <= 'z' || c > utf8.RuneSelf && lengthens(c)) {
+			longest, word = run, s[start:i+utf8.RuneLen(c)]
 		}
-		i += size
 	}
 	return longest, word
 }
@@ -182,9 +177,9 @@ func lengthens(c rune) bool {
 }
 
 var (
-	tag = regexp.MustCompile(`(?i)</?(?:p|div|span|br|hr|a|b|i|u|em|strong|ul|ol|li|table|tbody|tr|td|th|img|h[1-6]|font|script|style|` +
+	tag = searched(0, `(?i)</?(?:p|div|span|br|hr|a|b|i|u|em|strong|ul|ol|li|table|tbody|tr|td|th|img|h[1-6]|font|script|style|`+
 		`sup|sub|ref|nowiki|blockquote|center|iframe|body|html|head|meta|input|button|form|section)\b[^<>]{0,200}/?>`)
-	entity = regexp.MustCompile(`&(?:nbsp|amp|lt|gt|quot|apos|#\d{2,6}|#x[0-9a-fA-F]{2,5}|[lr]dquo|[lr]squo` +
+	entity = searched(0, `&(?:nbsp|amp|lt|gt|quot|apos|#\d{2,6}|#x[0-9a-fA-F]{2,5}|[lr]dquo|[lr]squo`+
 		`|laquo|raquo|hellip|mdash|ndash|zwnj);`)
 	onMarkup = regexp.MustCompile(`(?i)\bhtml\b|\bxml\b|<[a-z]+>|markup|وسم|وسوم|أوسمة`)
 )
@@ -195,28 +190,29 @@ func markup(r *examined) finding {
 	if !r.o.Markup {
 		return skip(off)
 	}
-	f := r.most(0, every, func(i int, text string) (float64, string) {
-		n, what := marks(text)
+	f := r.most(0, every, func(i int, t *text) (float64, string) {
+		n, what := marks(t)
 		if n > 0 && r.translated() {
-			source, _ := marks(r.MessagesEN[i].Content)
+			source, _ := marks(r.source(i))
 			n = math.Max(0, n-source)
 		}
 		return n, what
 	})
-	for _, m := range r.Messages {
-		if f.dropped && m.Role == "user" && r.form == dataset.FormInstruction && onMarkup.MatchString(prose.Words(m.Content)) {
+	for i, m := range r.Messages {
+		if f.dropped && m.Role == "user" && r.form == dataset.FormInstruction && onMarkup.MatchString(r.message(i).words()) {
 			return skip("the question is about markup")
 		}
 	}
 	return f
 }
 
-func marks(s string) (n float64, first string) {
-	if !strings.ContainsAny(s, "<&") {
-		return 0, ""
+func marks(t *text) (n float64, first string) {
+	var found []string
+	for _, p := range []*phrase{tag, entity} {
+		if t.may(p) {
+			found = append(found, p.FindAllString(t.words(), -1)...)
+		}
 	}
-	s = prose.Words(s)
-	found := append(tag.FindAllString(s, -1), entity.FindAllString(s, -1)...)
 	if len(found) > 0 {
 		first = fmt.Sprintf("%q", found[0])
 	}

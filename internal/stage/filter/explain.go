@@ -67,6 +67,7 @@ func (o Options) explain(r dataset.Instruction) (all []Explanation, err error) {
 	}
 	all = []Explanation{turns, seed}
 	x := examine(&o, r, form)
+	defer x.done()
 	x.explain = true
 	for i := range rules {
 		rule := &rules[i]

@@ -18,10 +18,10 @@ import (
 )
 
 // version changes when the same options would give another output.
-const version = 4
+const version = 5
 
 // changed describes the last change of version.
-const changed = "there are more rules, and kept rows are normalised"
+const changed = "more refusals and phrases of assistants are found"
 
 // Run filters the instructions in env.In["instructions"]. It reads them twice: the verdicts
 // of the first reading and what the search for duplicates needs of each row are in files

@@ -194,7 +194,8 @@ func TestRowsWithoutForm(t *testing.T) {
 		t.Errorf("a row about a passage: %+v", got)
 	}
 	r.Form = "essay"
-	if _, err := Defaults().check(r); !badinput.Is(err) || !strings.Contains(err.Error(), "essay") {
+	o := Defaults()
+	if _, err := o.check(r); !badinput.Is(err) || !strings.Contains(err.Error(), "essay") {
 		t.Errorf("a form that is none: %v", err)
 	}
 }

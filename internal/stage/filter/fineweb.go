@@ -187,16 +187,13 @@ func (f finding) excess() float64 {
 
 // long returns a message as FineWeb's filters see it, without code, nil if it is too short for them.
 func (r *examined) long(i int) *fineweb.Text {
-	if r.words == nil {
-		r.words = make([]*fineweb.Text, len(r.Messages))
-		for k, m := range r.Messages {
-			if len(m.Content) < 3*r.o.FineWeb.MinWords { // a word and the blank behind it have 3 bytes at least
-				continue
-			}
-			if text := prose.Words(m.Content); prose.CountWords(text) >= r.o.FineWeb.MinWords {
-				r.words[k] = fineweb.New(text)
-			}
+	t := r.message(i)
+	if !t.known.fineweb {
+		t.known.fineweb = true
+		// A word and the blank behind it have 3 bytes at least.
+		if least := r.o.FineWeb.MinWords; len(t.string) >= 3*least && prose.CountWords(t.words()) >= least {
+			t.fineweb = fineweb.New(t.words())
 		}
 	}
-	return r.words[i]
+	return t.fineweb
 }

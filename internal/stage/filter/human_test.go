@@ -17,7 +17,7 @@ import (
 )
 
 // human returns human translations from English: NTREX (news) and TICO-19 (medicine).
-func human(t *testing.T) map[string][][2]string {
+func human(t testing.TB) map[string][][2]string {
 	t.Helper()
 	lines := func(name string) []string {
 		return strings.Split(strings.TrimSpace(string(testfiles.Read(t, testfiles.Shared(t, "parallel", "ntrex", name)))), "\n")
@@ -105,44 +105,6 @@ func TestHumanRows(t *testing.T) {
 					t.Errorf("%s as %s, without source %v: %d of %d dropped: %v", name, form, alone, dropped, rows, reasons)
 				}
 			}
-		}
-	}
-}
-
-// BenchmarkRules measures bytes of messages per second and core: translated lines of news, and
-// conversations of ten of them without a source.
-func BenchmarkRules(b *testing.B) {
-	en := strings.Split(strings.TrimSpace(string(testfiles.Read(b, testfiles.Shared(b, "parallel", "ntrex",
-		"newstest2019-src.eng.txt")))), "\n")
-	ar := strings.Split(strings.TrimSpace(string(testfiles.Read(b, testfiles.Shared(b, "parallel", "ntrex",
-		"newstest2019-ref.arb.txt")))), "\n")
-	message := func(lines []string, from, n int, role string) chat.Message {
-		return chat.Message{Role: role, Content: strings.ReplaceAll(strings.Join(lines[from:from+n], " "), "\r", "")}
-	}
-	for name, n := range map[string]int{"lines": 1, "paragraphs": 10} {
-		for _, alone := range []bool{false, true} {
-			var rows []dataset.Instruction
-			size := 0
-			for i := 0; i+2*n <= len(ar); i += 2 * n {
-				r := dataset.Instruction{ID: fmt.Sprint(i), Form: dataset.FormInstruction, Language: "arb_Arab",
-					Messages: []chat.Message{message(ar, i, n, "user"), message(ar, i+n, n, "assistant")}}
-				if !alone {
-					r.MessagesEN = []chat.Message{message(en, i, n, "user"), message(en, i+n, n, "assistant")}
-				}
-				size += textBytes(r)
-				rows = append(rows, r)
-			}
-			b.Run(fmt.Sprintf("%s/alone=%v", name, alone), func(b *testing.B) {
-				o := Defaults()
-				b.SetBytes(int64(size))
-				for b.Loop() {
-					for _, r := range rows {
-						if _, err := o.check(r); err != nil {
-							b.Fatal(err)
-						}
-					}
-				}
-			})
 		}
 	}
 }

@@ -19,20 +19,20 @@ func script(r *examined) finding {
 		return skip(off)
 	}
 	arabic := strings.HasSuffix(r.Language, "_Arab")
-	return r.least(r.o.MinScriptShare, every, func(_ int, text string) (float64, string) {
-		if len(text) < minLetters {
+	return r.least(r.o.MinScriptShare, every, func(_ int, t *text) (float64, string) {
+		if len(t.string) < minLetters {
 			return math.NaN(), ""
 		}
-		if arabic && mostlyArabic(text, r.o.MinScriptShare) {
+		if arabic && mostlyArabic(t.string, r.o.MinScriptShare) {
 			return 1, ""
 		}
-		letters, own := prose.Letters(text, r.Language)
+		letters, own := prose.LettersOf(t.words(), r.Language)
 		if letters < minLetters {
 			return math.NaN(), ""
 		}
 		share := float64(own) / float64(letters)
 		if share < r.o.MinScriptShare && 2*own > letters { // names may keep their letters
-			share = float64(own) / float64(max(letters-nameLetters(text), 1))
+			share = float64(own) / float64(max(letters-nameLetters(t.string), 1))
 		}
 		return share, ""
 	})
@@ -92,11 +92,11 @@ func language(r *examined) finding {
 	if !langid.Knows(want) {
 		return skip(notThisOne)
 	}
-	return r.least(r.o.MinLanguage, every, func(_ int, text string) (float64, string) {
-		if len(text) < minLetters {
+	return r.least(r.o.MinLanguage, every, func(_ int, t *text) (float64, string) {
+		if len(t.string) < minLetters {
 			return math.NaN(), ""
 		}
-		g := langid.Identify(prose.Words(text))
+		g := langid.Identify(t.words())
 		if g.Letters < minLetters || !strings.HasSuffix(g.Language, want[3:]) {
 			return math.NaN(), "" // formulas and names may outweigh a short question: rule script judges
 		}

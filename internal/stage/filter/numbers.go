@@ -19,15 +19,15 @@ func sameNumbers(r *examined) finding {
 		return skip(noSource)
 	}
 	arabic := strings.HasSuffix(r.Language, "_Arab")
-	return r.most(0, every, func(i int, text string) (float64, string) {
+	return r.most(0, every, func(i int, t *text) (float64, string) {
 		source := numbersOf(r.MessagesEN[i].Content, true)
 		if len(source) == 0 {
 			return 0, ""
 		}
-		target := numbersOf(text, false)
+		target := numbersOf(t.string, false)
 		lost, first := 0.0, ""
 		for _, n := range source {
-			if keeps(n, target, text, arabic) {
+			if keeps(n, target, t.string, arabic) {
 				continue
 			}
 			if lost++; first == "" {
@@ -80,6 +80,9 @@ func inWords(n, text string) bool {
 // leading zeros and the zeros of ":00". Of a source, ordinals and decades are left out, and
 // digits that are part of a word (COVID-19 is a number, MP3 is not).
 func numbersOf(s string, source bool) (all []string) {
+	if !mayHaveDigits(s) {
+		return nil
+	}
 	rs := []rune(s)
 	digit := func(i int) (rune, bool) {
 		if i < 0 || i >= len(rs) {
@@ -118,6 +121,21 @@ func numbersOf(s string, source bool) (all []string) {
 		}
 	}
 	return all
+}
+
+// mayHaveDigits is false for texts without digits, as far as their bytes tell.
+func mayHaveDigits(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c < 0x80:
+			if c >= '0' && c <= '9' {
+				return true
+			}
+		case c >= 0xDF, (c == 0xD9 || c == 0xDB) && i+1 < len(s) && s[i+1] >= 0xA0: // from U+0660, U+06E0 and U+07C0 on
+			return true
+		}
+	}
+	return false
 }
 
 // groups reports whether exactly three digits follow a separator.

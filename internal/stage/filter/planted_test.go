@@ -139,6 +139,29 @@ func TestPlanted(t *testing.T) {
 	}
 }
 
+// TestPhrases: one text of each alternative that a list of words to look for is easily without.
+func TestPhrases(t *testing.T) {
+	for _, c := range []struct{ reason, arabic, english string }{
+		{"refusal", "أعتذر، لم أجد ما يكفي عن تقديم القهوة في الخليج.", ""},
+		{"refusal", "", "It is against my policy to say how coffee is served in the Gulf."},
+		{"assistant_phrase", "أنا نموذج اصطناعي، وتقدم القهوة في فناجين صغيرة.", ""},
+		{"assistant_phrase", "أنا مساعد محادثة، وتقدم القهوة في فناجين صغيرة.", ""},
+		{"assistant_phrase", "", "USER: How is coffee served in the Gulf, and with what?"},
+		{"assistant_phrase", "", "Human: How is coffee served in the Gulf, and with what?"},
+		{"assistant_phrase", "", "I am a large language thing, and it is poured into small cups without handles."},
+		{"assistant_phrase", "", "aſ an AI, I say that it is poured into small cups without handles."},
+		{"scripture", "قال الله جل وعلا: «لقد خلقنا البشر في أحسن شكل ممكن ثم أعدناهم إلى أدنى المستويات السفلى».", ""},
+	} {
+		r := planted{arabic: c.arabic, answerEN: c.english}.row()
+		if c.arabic != "" {
+			r.MessagesEN = nil
+		}
+		if got := check(t, Defaults(), r); got.Reason != c.reason {
+			t.Errorf("%s%s: %+v, expected %s", c.arabic, c.english, got, c.reason)
+		}
+	}
+}
+
 // TestNotPlanted: what resembles the defects and is none.
 func TestNotPlanted(t *testing.T) {
 	for _, p := range []planted{

@@ -3,12 +3,9 @@ package filter
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 
 	"barka/internal/chat"
-	"barka/internal/dataset"
-	"barka/internal/fineweb"
 )
 
 // rule is one reason to drop a row.
@@ -63,28 +60,6 @@ func RuleNames() []string {
 	return names
 }
 
-// run applies a rule unless it is left out.
-func (x *examined) run(r *rule) finding {
-	if slices.Contains(x.all.SkipRules, r.name) {
-		return skip(off)
-	}
-	return r.check(x)
-}
-
-// examined is a row under examination, with what several rules need of it.
-type examined struct {
-	dataset.Instruction
-	o       *Rules
-	all     *Options
-	form    string
-	explain bool            // measure every message, even behind a reason to drop the row
-	words   []*fineweb.Text // of the messages that are long enough for FineWeb's rules, once known
-}
-
-func examine(o *Options, r dataset.Instruction, form string) *examined {
-	return &examined{Instruction: r, o: o.of(form), all: o, form: form}
-}
-
 // finding is what a rule measured.
 type finding struct {
 	skipped string  // why the rule does not apply, "" if it does
@@ -107,43 +82,26 @@ const (
 
 func skip(why string) finding { return finding{skipped: why} }
 
-// English returns the row's messages in English.
-func (r *examined) english() []chat.Message {
-	if len(r.MessagesEN) > 0 {
-		return r.MessagesEN
-	}
-	return r.Messages
-}
-
-// translated reports whether every message has its source beside it.
-func (r *examined) translated() bool { return len(r.MessagesEN) == len(r.Messages) }
-
-// written reports whether a model, or nobody known, wrote the row's answers, and not the authors
-// of a benchmark.
-func (r *examined) written() bool {
-	return r.form == dataset.FormQuestion || r.form == dataset.FormConversation || r.form == dataset.FormInstruction
-}
-
 func answers(m chat.Message) bool { return m.Role == "assistant" }
 func every(chat.Message) bool     { return true }
 
 // most measures messages and drops the row if one has more than bound.
-func (r *examined) most(bound float64, of func(chat.Message) bool, measure func(i int, text string) (float64, string)) finding {
+func (r *examined) most(bound float64, of func(chat.Message) bool, measure func(i int, t *text) (float64, string)) finding {
 	return r.worst(finding{bound: bound}, of, measure)
 }
 
 // least measures messages and drops the row if one has less than bound. A NaN is no measurement.
-func (r *examined) least(bound float64, of func(chat.Message) bool, measure func(i int, text string) (float64, string)) finding {
+func (r *examined) least(bound float64, of func(chat.Message) bool, measure func(i int, t *text) (float64, string)) finding {
 	return r.worst(finding{bound: bound, least: true}, of, measure)
 }
 
-func (r *examined) worst(f finding, of func(chat.Message) bool, measure func(i int, text string) (float64, string)) finding {
+func (r *examined) worst(f finding, of func(chat.Message) bool, measure func(i int, t *text) (float64, string)) finding {
 	f.skipped = noAnswer
 	for i, m := range r.Messages {
 		if !of(m) {
 			continue
 		}
-		value, what := measure(i, m.Content)
+		value, what := measure(i, r.message(i))
 		if math.IsNaN(value) {
 			if f.skipped == noAnswer {
 				f.skipped = tooShort

@@ -15,6 +15,7 @@ import (
 	"barka/internal/chat"
 	"barka/internal/dataset"
 	"barka/internal/prose"
+	"barka/internal/wordhash"
 )
 
 var pass = dataset.Reject{}
@@ -25,7 +26,7 @@ func drop(reason, format string, args ...any) dataset.Reject {
 
 // check returns the first reason against a row. A form that is none is an
 // error.
-func (o Options) check(r dataset.Instruction) (dataset.Reject, error) {
+func (o *Options) check(r dataset.Instruction) (dataset.Reject, error) {
 	form, err := formOf(r)
 	if err != nil {
 		return pass, err
@@ -38,7 +39,8 @@ func (o Options) check(r dataset.Instruction) (dataset.Reject, error) {
 			return reason, nil
 		}
 	}
-	x := examine(&o, r, form)
+	x := examine(o, r, form)
+	defer x.done()
 	for i := range rules {
 		if found := x.run(&rules[i]); found.dropped {
 			return dataset.Reject{Reason: rules[i].name, Detail: found.detail()}, nil
@@ -69,7 +71,7 @@ func formOf(r dataset.Instruction) (string, error) {
 // its single questions about Wikipedia alone; that their passage has more than
 // 50 characters, its other rule for them, is left to the wiki stage.
 func seedRules(form string, r dataset.Instruction) dataset.Reject {
-	for i, m := range (&examined{Instruction: r}).english() {
+	for i, m := range english(&r) {
 		if form != dataset.FormQuestion {
 			break
 		}
@@ -154,8 +156,11 @@ func tooLong(r *examined) finding {
 	if r.o.MaxChars == 0 {
 		return skip(off)
 	}
-	return r.most(float64(r.o.MaxChars), every, func(_ int, text string) (float64, string) {
-		return float64(utf8.RuneCountInString(text)), ""
+	return r.most(float64(r.o.MaxChars), every, func(_ int, t *text) (float64, string) {
+		if len(t.string) <= r.o.MaxChars && !r.explain {
+			return 0, "" // it has no more characters than bytes
+		}
+		return float64(utf8.RuneCountInString(t.string)), ""
 	})
 }
 
@@ -163,8 +168,8 @@ func shortAnswer(r *examined) finding {
 	if r.o.MinAnswerWords == 0 {
 		return skip(off)
 	}
-	return r.least(float64(r.o.MinAnswerWords), answers, func(_ int, text string) (float64, string) {
-		return float64(prose.CountWords(text)), ""
+	return r.least(float64(r.o.MinAnswerWords), answers, func(_ int, t *text) (float64, string) {
+		return float64(prose.CountWords(t.string)), ""
 	})
 }
 
@@ -175,12 +180,12 @@ func ratio(r *examined) finding {
 	if !r.translated() {
 		return skip(noSource)
 	}
-	over := func(i int, text string) (float64, string) {
+	over := func(i int, t *text) (float64, string) {
 		source := utf8.RuneCountInString(r.MessagesEN[i].Content)
 		if source < 20 {
 			return math.NaN(), ""
 		}
-		return float64(utf8.RuneCountInString(text)) / float64(source), ""
+		return float64(utf8.RuneCountInString(t.string)) / float64(source), ""
 	}
 	if r.o.MinLengthRatio > 0 {
 		if f := r.least(r.o.MinLengthRatio, every, over); f.dropped || r.o.MaxLengthRatio == 0 {
@@ -208,10 +213,10 @@ func repetition(r *examined) finding {
 	if r.translated() {
 		of = every
 	}
-	return r.most(maxRepeated, of, func(i int, text string) (float64, string) {
-		share, phrase := repeated(text)
+	return r.most(maxRepeated, of, func(i int, t *text) (float64, string) {
+		share, phrase := r.counters.repeated(t)
 		if share > maxRepeated && r.translated() { // what the source repeats is allowed
-			source, _ := repeated(r.MessagesEN[i].Content)
+			source, _ := r.counters.repeated(r.source(i))
 			share -= source
 		}
 		if phrase != "" {
@@ -224,11 +229,11 @@ func repetition(r *examined) finding {
 // repeated is the share of a text's words that lie in phrases of four words
 // which occur four times or more, and the commonest of these. Numbers and
 // signs between words do not count: lists and sums repeat them.
-func repeated(s string) (share float64, phrase string) {
-	if !mayRepeat(s) {
+func (c *counters) repeated(t *text) (share float64, phrase string) {
+	if !c.mayRepeat(t.string) {
 		return 0, ""
 	}
-	words := strings.FieldsFunc(strings.ToLower(prose.Words(s)),
+	words := strings.FieldsFunc(strings.ToLower(t.words()),
 		func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsMark(r) && r != '\'' })
 	if len(words) < 16 {
 		return 0, ""
@@ -253,44 +258,41 @@ func repeated(s string) (share float64, phrase string) {
 	return float64(covered) / float64(len(words)), phrase
 }
 
+// counters count hashes of runs of words.
+type counters [1 << 13]uint8
+
 // mayRepeat reports whether a run of four words may occur four times: whether as many runs share
 // a counter. It is many times as fast as repeated and says no for nearly all texts.
-func mayRepeat(s string) bool {
-	var counters [1 << 13]uint8
-	var last [4]uint64
-	mask := uint64(255)
-	for mask < uint64(len(s)) && mask < uint64(len(counters)-1) {
+func (c *counters) mayRepeat(s string) bool {
+	mask := 255
+	for mask < len(s) && mask < len(c)-1 {
 		mask = 2*mask + 1
 	}
+	clear(c[:mask+1])
+	var last [4]uint64 // hashes of words
 	h, inside := uint64(0), false
-	for i := 0; i <= len(s); {
-		c, size := rune(' '), 1
-		if i < len(s) {
-			if c = rune(s[i]); c >= utf8.RuneSelf {
-				c, size = utf8.DecodeRuneInString(s[i:])
-			}
-		}
-		i += size
-		inWord := 'a' <= c|0x20 && c|0x20 <= 'z' || c == '\''
-		if c >= 0x80 {
-			inWord = c >= 0x621 && c <= 0x652 || unicode.IsLetter(c) || unicode.IsMark(c)
-		}
-		if inWord {
-			h, inside = (h^uint64(unicode.ToLower(c)))*0x100000001B3, true
-			continue
-		}
-		if !inside {
-			continue
-		}
-		last[0], last[1], last[2], last[3] = last[1], last[2], last[3], h
+	ends := func() bool {
+		last = [4]uint64{last[1], last[2], last[3], h}
 		h, inside = 0, false
 		run := ((last[0]*31+last[1])*31+last[2])*31 + last[3]
-		at := run * 0x9E3779B97F4A7C15 >> 32 & mask
-		if counters[at]++; counters[at] >= 4 {
+		at := int(run*0x9E3779B97F4A7C15>>32) & mask
+		c[at]++
+		return c[at] >= 4
+	}
+	for _, r := range s {
+		inWord := 'a' <= r|0x20 && r|0x20 <= 'z' || r == '\'' || r >= 0x621 && r <= 0x652
+		if inWord && r < 0x80 {
+			r |= 0x20
+		} else if !inWord && r >= 0x80 && (unicode.IsLetter(r) || unicode.IsMark(r)) {
+			r, inWord = unicode.ToLower(r), true
+		}
+		if inWord {
+			h, inside = (h^uint64(r))*0x100000001B3, true
+		} else if inside && ends() {
 			return true
 		}
 	}
-	return false
+	return inside && ends()
 }
 
 // Key is a conversation's normalised text: compatibility forms folded,
@@ -299,22 +301,45 @@ func mayRepeat(s string) bool {
 func Key(messages []chat.Message) string {
 	var b strings.Builder
 	for _, m := range messages {
-		for _, r := range norm.NFKC.String(m.Content) {
-			switch r {
-			case 'أ', 'إ', 'آ', 'ٱ':
-				r = 'ا'
-			case 'ى':
-				r = 'ي'
-			case 'ة':
-				r = 'ه'
-			case 'ـ':
-				continue
+		text := m.Content
+		if !wordhash.Plain(text) {
+			text = norm.NFKC.String(text)
+		}
+		b.Grow(len(text) + 1)
+		for _, r := range text {
+			if int(r) < len(keyLetters) {
+				r = keyLetters[r]
+			} else {
+				r = keyLetter(r)
 			}
-			if unicode.IsLetter(r) || unicode.IsDigit(r) {
-				b.WriteRune(unicode.ToLower(r))
+			if r > 0 {
+				b.WriteRune(r)
 			}
 		}
 		b.WriteByte('\n')
 	}
 	return b.String()
+}
+
+// keyLetters are the results of keyLetter for the Latin, Greek, Cyrillic and Arabic blocks.
+var keyLetters = func() (t [0x700]rune) {
+	for r := range t {
+		t[r] = keyLetter(rune(r))
+	}
+	return t
+}()
+
+// keyLetter returns a character as Key has it, 0 if it is left out.
+func keyLetter(r rune) rune {
+	switch {
+	case r == 'أ' || r == 'إ' || r == 'آ' || r == 'ٱ':
+		return 'ا'
+	case r == 'ى':
+		return 'ي'
+	case r == 'ة':
+		return 'ه'
+	case r != 'ـ' && (unicode.IsLetter(r) || unicode.IsDigit(r)):
+		return unicode.ToLower(r)
+	}
+	return 0
 }

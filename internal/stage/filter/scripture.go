@@ -26,8 +26,8 @@ const (
 
 // quotation finds what is quoted as the Quran: between ornate parentheses, or between marks of
 // quotation behind the words that introduce a verse.
-var quotation = regexp.MustCompile(`﴿([^﴾﴿]+)﴾|﴾([^﴾﴿]+)﴿` +
-	`|(?:قال|يقول|قوله|وقال|ويقول|وقوله|فقال|بقوله|كقوله) (?:الله |ربنا |المولى )?(?:سبحانه )?(?:و)?(?:تعالى|عز ` +
+var quotation = searched(0, `﴿([^﴾﴿]+)﴾|﴾([^﴾﴿]+)﴿`+
+	`|(?:قال|يقول|قوله|وقال|ويقول|وقوله|فقال|بقوله|كقوله) (?:الله |ربنا |المولى )?(?:سبحانه )?(?:و)?(?:تعالى|عز `+
 	`وجل|جل وعلا|سبحانه|في كتابه|في القرآن|في القران)[^«"“{(\[\n.]{0,40}[«"“{(\[]+([^»"”})\]\n]+)`)
 
 // scripture measures the share of unknown runs of letters in quotations of the Quran. Machine
@@ -36,13 +36,12 @@ func scripture(r *examined) finding {
 	if !r.o.Scripture {
 		return skip(off)
 	}
-	return r.most(maxForeign, every, func(_ int, text string) (float64, string) {
-		if !strings.Contains(text, "﴾") && !strings.Contains(text, "تعالى") && !strings.Contains(text, "عز وجل") &&
-			!strings.Contains(text, "سبحانه") && !strings.Contains(text, "في كتابه") && !strings.Contains(text, "في القر") {
+	return r.most(maxForeign, every, func(_ int, t *text) (float64, string) {
+		if !t.may(quotation) {
 			return math.NaN(), ""
 		}
 		worst, what := math.NaN(), ""
-		for _, m := range quotation.FindAllStringSubmatch(text, -1) {
+		for _, m := range quotation.FindAllStringSubmatch(t.string, -1) {
 			quoted := m[1] + m[2] + m[3]
 			for part := range strings.SplitSeq(strings.ReplaceAll(quoted, "...", "…"), "…") {
 				share, known := foreign(part)

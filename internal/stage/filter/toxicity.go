@@ -23,7 +23,8 @@ var lists embed.FS
 
 // wordlist is a set of words and phrases, folded.
 type wordlist struct {
-	hashes map[uint64][]string // of the first word, to the whole phrases
+	hashes map[uint64][]string       // of the first word, to the whole phrases
+	ends   [1 << endBits / 64]uint64 // a bit for each hash of the last letters of a first word
 }
 
 // digest identifies the words.
@@ -41,7 +42,7 @@ var listSeed = maphash.MakeSeed()
 
 // builtin are the lists of the program.
 var builtin = sync.OnceValue(func() *wordlist {
-	l := &wordlist{map[uint64][]string{}}
+	l := &wordlist{hashes: map[uint64][]string{}}
 	for _, name := range []string{"lists/en.words", "lists/ar.words"} {
 		f, err := lists.Open(name)
 		if err == nil {
@@ -64,7 +65,7 @@ func withFile(path string) (*wordlist, error) {
 		return nil, badinput.Errorf("filter: blocklist: %w", err)
 	}
 	defer f.Close()
-	l := &wordlist{map[uint64][]string{}}
+	l := &wordlist{hashes: map[uint64][]string{}, ends: builtin().ends}
 	for h, phrases := range builtin().hashes {
 		l.hashes[h] = phrases[:len(phrases):len(phrases)]
 	}
@@ -88,6 +89,12 @@ func (l *wordlist) read(r io.Reader) error {
 		if len(words) == 0 {
 			return badinput.Errorf("line %d has no letters: %q", line, text)
 		}
+		end := uint64(0)
+		for _, c := range words[0] {
+			end = end<<letterBits | uint64(c)
+		}
+		at := endHash(end)
+		l.ends[at/64] |= 1 << (at % 64)
 		h := maphash.String(listSeed, words[0])
 		l.hashes[h] = append(l.hashes[h], strings.Join(words, " "))
 	}
@@ -103,8 +110,8 @@ func toxicity(r *examined) finding {
 	if list == nil {
 		list = builtin()
 	}
-	return r.most(0, every, func(_ int, text string) (float64, string) {
-		n, first := list.count(text)
+	return r.most(0, every, func(_ int, t *text) (float64, string) {
+		n, first := list.count(t.string)
 		if first != "" {
 			first = fmt.Sprintf("%q", first)
 		}
@@ -114,47 +121,68 @@ func toxicity(r *examined) finding {
 
 // count returns how many words and phrases of the list a text has, and the first of them.
 func (l *wordlist) count(text string) (n float64, first string) {
-	var buffer [64]byte
-	word := buffer[:0]
-	for i := 0; i < len(text); {
-		c, size := rune(text[i]), 1
-		if c >= utf8.RuneSelf {
-			c, size = utf8.DecodeRuneInString(text[i:])
-		}
-		start := i
-		word = word[:0]
-		for i < len(text) {
-			if c = foldRune(c); c == 0 {
-				break
+	var end uint64 // the last letters of a word
+	start := -1
+	for i, c := range text {
+		switch c := folding(c); {
+		case c > 0:
+			if end = end<<letterBits | uint64(c); start < 0 {
+				start = i
 			}
-			if c > 0 {
-				word = utf8.AppendRune(word, c)
+		case c == 0 && start >= 0:
+			if l.mayEnd(end) {
+				l.match(text[start:], &n, &first)
 			}
-			i += size
-			if i < len(text) {
-				if c, size = rune(text[i]), 1; c >= utf8.RuneSelf {
-					c, size = utf8.DecodeRuneInString(text[i:])
-				}
-			}
-		}
-		if len(word) == 0 {
-			i += size
-			continue
-		}
-		for at := 0; ; { // the word, and what is left of it without its particles
-			for _, phrase := range l.hashes[maphash.Bytes(listSeed, word[at:])] {
-				if l.follows(text[start:], string(word[at:]), phrase) {
-					if n++; first == "" {
-						first = phrase
-					}
-				}
-			}
-			if at = particle(word, at); at == 0 {
-				break
-			}
+			end, start = 0, -1
 		}
 	}
+	if start >= 0 && l.mayEnd(end) {
+		l.match(text[start:], &n, &first)
+	}
 	return n, first
+}
+
+const (
+	letterBits = 21 // of a character, so that the last three make a number
+	endBits    = 12
+)
+
+// mayEnd reports whether a word may be one of the list, judged by its last three letters, which
+// particles leave as they are.
+func (l *wordlist) mayEnd(end uint64) bool {
+	at := endHash(end)
+	return l.ends[at/64]>>(at%64)&1 != 0
+}
+
+func endHash(end uint64) uint64 {
+	return end & (1<<(3*letterBits) - 1) * 0x9E3779B97F4A7C15 >> (64 - endBits)
+}
+
+// match compares the word at the beginning of a text with the list, whole and without its
+// particles.
+func (l *wordlist) match(text string, n *float64, first *string) {
+	var buffer [64]byte
+	word := buffer[:0]
+	for _, c := range text {
+		if c = folding(c); c == 0 {
+			break
+		}
+		if c > 0 {
+			word = utf8.AppendRune(word, c)
+		}
+	}
+	for at := 0; ; {
+		for _, phrase := range l.hashes[maphash.Bytes(listSeed, word[at:])] {
+			if l.follows(text, string(word[at:]), phrase) {
+				if *n++; *first == "" {
+					*first = phrase
+				}
+			}
+		}
+		if at = particle(word, at); at == 0 {
+			return
+		}
+	}
 }
 
 // follows reports whether a phrase, whose first word was found at the beginning of text, is
@@ -188,7 +216,7 @@ func particle(word []byte, at int) int {
 func foldWords(to []string, text string) []string {
 	var b strings.Builder
 	for _, c := range text + " " {
-		switch c = foldRune(c); {
+		switch c = folding(c); {
 		case c > 0:
 			b.WriteRune(c)
 		case c == 0 && b.Len() > 0:
@@ -197,6 +225,21 @@ func foldWords(to []string, text string) []string {
 		}
 	}
 	return to
+}
+
+// foldings are the results of foldRune for the Latin, Greek, Cyrillic and Arabic blocks.
+var foldings = func() (t [0x700]rune) {
+	for c := range t {
+		t[c] = foldRune(rune(c))
+	}
+	return t
+}()
+
+func folding(c rune) rune {
+	if int(c) < len(foldings) {
+		return foldings[c]
+	}
+	return foldRune(c)
 }
 
 // foldRune returns a letter in the form in which words are compared, 0 for what ends a word,

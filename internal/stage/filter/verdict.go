@@ -21,7 +21,7 @@ type verdict struct {
 type words struct{ prompts, answers []uint32 }
 
 // judge applies the rules to a row.
-func (o Options) judge(r dataset.Instruction) (v verdict, err error) {
+func (o *Options) judge(r dataset.Instruction) (v verdict, err error) {
 	if v.reject, err = o.check(r); err != nil || v.reject.Reason != "" {
 		return v, err
 	}
