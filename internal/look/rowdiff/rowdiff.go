@@ -1,9 +1,9 @@
 // Package rowdiff compares the rows of two runs of a stage, or of any two datasets, by
 // their ids.
 //
-// Both sides are read twice. Memory holds a key, a hash and the place of each row, about 200
-// bytes, but no texts: the second pass reads the rows that differ again and holds those that
-// are returned.
+// Both sides are read twice. A key, a hash and the place of each row are in temporary files.
+// The second pass reads the rows that differ again. Memory holds those that are returned, and
+// hashes of the columns of the first that differ.
 package rowdiff
 
 import (
@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,6 +21,7 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/dataset"
+	"barka/internal/diskmap"
 	"barka/internal/durable"
 	"barka/internal/look"
 )
@@ -108,7 +110,17 @@ func Compare(ctx context.Context, a, b string, show int) (*Diff, error) {
 	if m, n := d.A.manifest, d.B.manifest; m != nil && n != nil {
 		d.Settings = append(d.Settings, durable.SettingsOf(m).Differences(durable.SettingsOf(n))...)
 	}
-	c := &comparison{Diff: d, show: show, rows: map[dataset.TextKey]*entry{}, places: map[string]int32{}}
+	dir, err := os.MkdirTemp("", "barka-diff-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	c := &comparison{Diff: d, show: show, dir: dir, places: map[string]int{}, shown: map[dataset.TextKey]int{},
+		columns: map[dataset.TextKey]map[string]uint64{}}
+	if c.rows, err = diskmap.Open(filepath.Join(dir, "rows-"), diskmap.Options{}); err != nil {
+		return nil, err
+	}
+	defer c.rows.Close()
 	for _, pass := range []func(context.Context) error{c.first, c.second} {
 		if err := pass(ctx); err != nil {
 			return nil, err
@@ -158,31 +170,26 @@ type located struct {
 	why   string // the detail of a rejection
 }
 
-// each reads the rows of a side, in order.
-func (s Side) each(ctx context.Context) iter.Seq2[located, error] {
+// each reads the rows of a side, in order. Rows after the first with the same id get keys of
+// their own.
+func (c *comparison) each(ctx context.Context, s Side) iter.Seq2[located, error] {
 	return func(yield func(located, error) bool) {
-		times := map[dataset.TextKey]int{} // of ids that occur again
-		seen := map[dataset.TextKey]bool{}
+		times, err := diskmap.Open(filepath.Join(c.dir, "ids-"), diskmap.Options{})
+		if err != nil {
+			yield(located{}, err)
+			return
+		}
+		defer times.Close()
 		for _, p := range s.parts {
 			for r, err := range look.Rows(ctx, p.path) {
 				l := located{Row: r, place: p.place}
 				if err == nil {
-					id := r.ID()
-					if id == "" {
-						id = "\x00" + string(look.Canonical(r.Columns))
-					}
-					l.key = dataset.KeyOf(id)
-					if first := l.key; seen[first] {
-						times[first]++
-						l.key = dataset.KeyOf(fmt.Sprint(id, "\x00", times[first]))
-					} else {
-						seen[first] = true
-					}
-					if p.place == dataset.RejectedDir {
-						l.place, l.why = "rejected: "+cmp.Or(r.Text("reason"), "no reason"), r.Text("detail")
-						delete(l.Columns, "reason")
-						delete(l.Columns, "detail")
-					}
+					l.key, err = keyOf(r, times)
+				}
+				if err == nil && p.place == dataset.RejectedDir {
+					l.place, l.why = "rejected: "+cmp.Or(r.Text("reason"), "no reason"), r.Text("detail")
+					delete(l.Columns, "reason")
+					delete(l.Columns, "detail")
 				}
 				if !yield(l, err) || err != nil {
 					return
@@ -192,29 +199,64 @@ func (s Side) each(ctx context.Context) iter.Seq2[located, error] {
 	}
 }
 
+// keyOf returns the key of a row. times counts the rows of each id.
+func keyOf(r look.Row, times *diskmap.Map) (dataset.TextKey, error) {
+	id := r.ID()
+	if id == "" {
+		id = "\x00" + string(look.Canonical(r.Columns))
+	}
+	key := dataset.KeyOf(id)
+	n, _, err := times.Get(key)
+	if err == nil {
+		err = times.Put(key, diskmap.Value{n[0] + 1})
+	}
+	if n[0] > 0 {
+		key = dataset.KeyOf(fmt.Sprint(id, "\x00", n[0]))
+	}
+	return key, err
+}
+
 // entry is a row of A after the first pass.
 type entry struct {
 	hash    uint64
-	place   int32
+	place   int
 	met     bool // in B
 	differs bool // in content or place
-	columns map[string]uint64
-	shown   int32 // index+1 into Diff.Rows
 }
 
 type comparison struct {
 	*Diff
 	show   int
-	rows   map[dataset.TextKey]*entry
-	places map[string]int32
+	dir    string       // of temporary files
+	rows   *diskmap.Map // entries by key
+	places map[string]int
 	names  []string // of places
 	again  bool     // a second pass is needed
+
+	shown   map[dataset.TextKey]int               // index into Diff.Rows of rows of A
+	columns map[dataset.TextKey]map[string]uint64 // hashes of columns of rows of A that are compared
 }
 
-func (c *comparison) place(name string) int32 {
+func (c *comparison) entry(key dataset.TextKey) (e entry, ok bool, err error) {
+	v, ok, err := c.rows.Get(key)
+	return entry{v[0], int(v[1] >> 2), v[1]&1 > 0, v[1]&2 > 0}, ok, err
+}
+
+func (c *comparison) set(key dataset.TextKey, e entry) error {
+	v := diskmap.Value{e.hash, uint64(e.place) << 2}
+	if e.met {
+		v[1] |= 1
+	}
+	if e.differs {
+		v[1] |= 2
+	}
+	return c.rows.Put(key, v)
+}
+
+func (c *comparison) place(name string) int {
 	i, ok := c.places[name]
 	if !ok {
-		i = int32(len(c.names))
+		i = len(c.names)
 		c.places[name] = i
 		c.names = append(c.names, name)
 	}
@@ -223,44 +265,46 @@ func (c *comparison) place(name string) int32 {
 
 // first counts the differences.
 func (c *comparison) first(ctx context.Context) error {
-	for r, err := range c.A.each(ctx) {
-		if err != nil {
-			return err
-		}
-		c.rows[r.key] = &entry{hash: xxhash.Sum64(look.Canonical(r.Columns)), place: c.place(r.place)}
-	}
 	onlyA, onlyB, moved := map[string]int64{}, map[string]int64{}, map[[2]string]int64{}
-	for r, err := range c.B.each(ctx) {
+	for r, err := range c.each(ctx, c.A) {
+		if err == nil {
+			err = c.set(r.key, entry{hash: xxhash.Sum64(look.Canonical(r.Columns)), place: c.place(r.place)})
+		}
 		if err != nil {
 			return err
 		}
-		e, ok := c.rows[r.key]
+		onlyA[r.place]++
+	}
+	for r, err := range c.each(ctx, c.B) {
+		if err != nil {
+			return err
+		}
+		e, ok, err := c.entry(r.key)
+		if err != nil {
+			return err
+		}
 		if !ok {
 			onlyB[r.place]++
-			c.again = true
 			continue
 		}
 		e.met = true
-		changed := e.hash != xxhash.Sum64(look.Canonical(r.Columns))
-		if from := c.names[e.place]; from != r.place {
+		from := c.names[e.place]
+		if onlyA[from]--; from != r.place {
 			moved[[2]string{from, r.place}]++
 			e.differs = true
 		}
 		switch {
-		case changed:
+		case e.hash != xxhash.Sum64(look.Canonical(r.Columns)):
 			c.Changed++
 			e.differs = true
 		case !e.differs:
 			c.Same++
 		}
-		c.again = c.again || e.differs
-	}
-	for _, e := range c.rows {
-		if !e.met {
-			onlyA[c.names[e.place]]++
-			c.again = true
+		if err := c.set(r.key, e); err != nil {
+			return err
 		}
 	}
+	maps.DeleteFunc(onlyA, func(_ string, n int64) bool { return n == 0 })
 	for pair, n := range moved {
 		c.Moved = append(c.Moved, Move{pair[0], pair[1], n})
 	}
@@ -268,6 +312,7 @@ func (c *comparison) first(ctx context.Context) error {
 		return cmp.Or(cmp.Compare(b.Rows, a.Rows), cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To))
 	})
 	c.OnlyA, c.OnlyB = counts(onlyA), counts(onlyB)
+	c.again = c.Different()
 	return nil
 }
 
@@ -284,44 +329,47 @@ func (c *comparison) second(ctx context.Context) error {
 		return nil
 	}
 	held := map[dataset.TextKey]look.Row{} // rows of A to show
-	for r, err := range c.A.each(ctx) {
+	for r, err := range c.each(ctx, c.A) {
 		if err != nil {
 			return err
 		}
-		e := c.rows[r.key]
-		if e == nil || e.hash != xxhash.Sum64(look.Canonical(r.Columns)) {
+		e, ok, err := c.entry(r.key)
+		if err != nil {
+			return err
+		}
+		if !ok || e.hash != xxhash.Sum64(look.Canonical(r.Columns)) {
 			return badinput.Errorf("%s changed while it was read", c.A.Path)
 		}
 		if e.met && !e.differs {
 			continue
 		}
 		if len(c.Rows) < c.show {
+			c.shown[r.key], held[r.key] = len(c.Rows), r.Row
 			c.Rows = append(c.Rows, Row{ID: r.ID(), From: r.place, Why: r.why, Text: beginning(r.Row)})
-			e.shown = int32(len(c.Rows))
-			held[r.key] = r.Row
 		}
-		if e.met && c.Compared < most {
-			c.Compared++
-			e.columns = hashes(r.Columns)
+		if e.met && len(c.columns) < most {
+			c.columns[r.key] = hashes(r.Columns)
 		}
 	}
-	c.Compared = 0
-	for r, err := range c.B.each(ctx) {
+	for r, err := range c.each(ctx, c.B) {
 		if err != nil {
 			return err
 		}
-		e := c.rows[r.key]
-		if e == nil {
+		_, ok, err := c.entry(r.key)
+		if err != nil {
+			return err
+		}
+		if !ok {
 			if len(c.Rows) < c.show {
 				c.Rows = append(c.Rows, Row{ID: r.ID(), To: r.place, Why: r.why, Text: beginning(r.Row)})
 			}
 			continue
 		}
-		if e.columns != nil {
-			c.count(e.columns, hashes(r.Columns))
+		if of := c.columns[r.key]; of != nil {
+			c.count(of, hashes(r.Columns))
 		}
-		if e.shown > 0 {
-			row := &c.Rows[e.shown-1]
+		if i, ok := c.shown[r.key]; ok {
+			row := &c.Rows[i]
 			row.To = r.place
 			row.Why = cmp.Or(r.why, row.Why)
 			if row.Columns = columns(held[r.key], r.Row); len(row.Columns) > 0 {
