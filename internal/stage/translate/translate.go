@@ -7,12 +7,15 @@ package translate
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"unicode"
 
 	"barka/internal/badinput"
 	"barka/internal/chat"
 	"barka/internal/dataset"
+	"barka/internal/diskmap"
 	"barka/internal/durable"
 	"barka/internal/segment"
 	"barka/internal/tokenizer"
@@ -139,13 +142,21 @@ type Estimate struct {
 	Tokens   int64 `json:"source_tokens"` // of the distinct segments
 }
 
-// Plan counts the work without doing it.
-func Plan(ctx context.Context, o Options, t Translator, path string) (Estimate, error) {
-	var e Estimate
+// Plan counts the work without doing it. The keys of the segments are in temporary files.
+func Plan(ctx context.Context, o Options, t Translator, path string) (e Estimate, err error) {
 	if err := require(path); err != nil {
 		return e, err
 	}
-	seen := map[dataset.TextKey]bool{}
+	dir, err := os.MkdirTemp("", "barka-translate-")
+	if err != nil {
+		return e, err
+	}
+	defer os.RemoveAll(dir)
+	seen, err := diskmap.Open(filepath.Join(dir, "segments-"), diskmap.Options{})
+	if err != nil {
+		return e, err
+	}
+	defer seen.Close()
 	for row, err := range dataset.Rows[dataset.Instruction](ctx, path) {
 		if err != nil {
 			return e, err
@@ -157,8 +168,11 @@ func Plan(ctx context.Context, o Options, t Translator, path string) (Estimate, 
 					continue
 				}
 				e.Segments++
-				if key := dataset.KeyOf(p.Text); !seen[key] {
-					seen[key] = true
+				first, err := seen.Add(dataset.KeyOf(p.Text), diskmap.Value{})
+				if err != nil {
+					return e, err
+				}
+				if first {
 					e.Distinct++
 					e.Tokens += int64(t.CountTokens(p.Text))
 				}
