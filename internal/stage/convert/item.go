@@ -63,13 +63,32 @@ var (
 	manyLines   = regexp.MustCompile(`\n{3,}`)
 )
 
+// tidy looks for what an expression replaces before it applies the expression, because most
+// texts have nothing of the kind.
 func tidy(s string) string {
 	s = strings.ReplaceAll(s, "\r\n", "\n")
-	s = blanks.ReplaceAllString(s, " ")
-	s = gaps(s)
-	s = beforePoint.ReplaceAllString(s, "$1$2$3")
-	s = edges.ReplaceAllString(s, "\n")
-	return strings.TrimSpace(manyLines.ReplaceAllString(s, "\n\n"))
+	if strings.ContainsAny(s, "\t\u00a0") || strings.Contains(s, "  ") {
+		s = blanks.ReplaceAllString(s, " ")
+	}
+	if strings.Contains(s, "_") {
+		s = gaps(s)
+	}
+	if blankBeforePoint(s) {
+		s = beforePoint.ReplaceAllString(s, "$1$2$3")
+	}
+	if strings.Contains(s, "\n") {
+		s = manyLines.ReplaceAllString(edges.ReplaceAllString(s, "\n"), "\n\n")
+	}
+	return strings.TrimSpace(s)
+}
+
+func blankBeforePoint(s string) bool {
+	for i := 1; i < len(s); i++ {
+		if s[i-1] == ' ' && strings.IndexByte(".,;?!", s[i]) >= 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // gaps gives all gaps one length. Underscores inside words are none, nor are the marks of

@@ -1,6 +1,10 @@
 package convert
 
-import "testing"
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
 
 // TestStems: a question gets its mark, and a sentence that an option completes gets none.
 func TestStems(t *testing.T) {
@@ -56,6 +60,26 @@ func TestGoals(t *testing.T) {
 	} {
 		if q, ask := goal(in); q != want[0] || ask != want[1] {
 			t.Errorf("%q: %q, %q; want %q, %q", in, q, ask, want[0], want[1])
+		}
+	}
+}
+
+// TestTidyByExpressions compares with the expressions applied to every text.
+func TestTidyByExpressions(t *testing.T) {
+	every := func(s string) string {
+		s = gaps(blanks.ReplaceAllString(strings.ReplaceAll(s, "\r\n", "\n"), " "))
+		s = edges.ReplaceAllString(beforePoint.ReplaceAllString(s, "$1$2$3"), "\n")
+		return strings.TrimSpace(manyLines.ReplaceAllString(s, "\n\n"))
+	}
+	rng := rand.New(rand.NewPCG(8, 9))
+	pieces := []string{"a", "كلمة", "_", " ", "  ", " ", "\t", "\u00a0", "\n", "\r\n", "\r", ".", ",", ";", "?", "!", "\"", "{", "\xff"}
+	for range 20_000 {
+		var b strings.Builder
+		for range rng.IntN(9) {
+			b.WriteString(pieces[rng.IntN(len(pieces))])
+		}
+		if got, want := tidy(b.String()), every(b.String()); got != want {
+			t.Fatalf("%q became %q, expected %q", b.String(), got, want)
 		}
 	}
 }
