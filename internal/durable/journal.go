@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -145,6 +146,32 @@ func (j *Journal) load() error {
 	return nil
 }
 
+// newJournalLine returns the line of a value. Values have megabytes, so the JSON is put
+// together around them, with the bytes that json.Marshal makes of a journalLine.
+func newJournalLine(key string, stamp uint64, value any) ([]byte, error) {
+	var line bytes.Buffer
+	encode := func(v any) error {
+		err := json.NewEncoder(&line).Encode(v)
+		line.Truncate(max(0, line.Len()-1)) // the line feed behind it
+		return err
+	}
+	line.WriteString(strings.Repeat(" ", checksumSize) + `{"k":`)
+	if err := encode(key); err != nil {
+		return nil, err
+	}
+	if stamp != 0 {
+		line.WriteString(`,"h":` + strconv.FormatUint(stamp, 10))
+	}
+	line.WriteString(`,"v":`)
+	if err := encode(value); err != nil {
+		return nil, err
+	}
+	line.WriteByte('}')
+	copy(line.Bytes(), checksum(line.Bytes()[checksumSize:]))
+	line.WriteByte('\n')
+	return line.Bytes(), nil
+}
+
 func parseJournalLine(line []byte) (entry journalLine, err error) {
 	if line[len(line)-1] != '\n' {
 		return entry, errors.New("the line feed is missing")
@@ -175,18 +202,10 @@ func (j *Journal) Put(key string, value any) error {
 
 // put returns the offset of the line.
 func (j *Journal) put(key string, stamp uint64, value any) (offset int64, err error) {
-	raw, err := json.Marshal(value)
+	line, err := newJournalLine(key, stamp, value)
 	if err != nil {
 		return 0, fmt.Errorf("%s: value of %q: %w", j.path, key, err)
 	}
-	data, err := json.Marshal(journalLine{key, stamp, raw})
-	if err != nil {
-		return 0, fmt.Errorf("%s: key %q: %w", j.path, key, err)
-	}
-	line := make([]byte, 0, checksumSize+len(data)+1)
-	line = append(append(line, checksum(data)...), ' ')
-	line = append(append(line, data...), '\n')
-
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.err != nil {

@@ -2,7 +2,9 @@ package durable
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"sync"
@@ -161,4 +163,32 @@ func FuzzJournal(f *testing.F) {
 		}
 		j.close()
 	})
+}
+
+// TestJournalLine compares lines with json.Marshal's spelling of them.
+func TestJournalLine(t *testing.T) {
+	for _, value := range []any{nil, 5, "<a & b>\u2028", map[string]any{"x": []int{1, 2}, "<": nil}, json.RawMessage(` { "a" : "<" } `),
+		struct {
+			Rows []json.RawMessage `json:"rows"`
+		}{[]json.RawMessage{[]byte("[1, 2]")}}} {
+		for _, key := range []string{"", "a \"quoted\" <key>", "\x00unit 5", "كلمة", "\xff"} {
+			for _, stamp := range []uint64{0, 1, math.MaxUint64} {
+				raw, err := json.Marshal(value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				data, err := json.Marshal(journalLine{key, stamp, raw})
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := string(checksum(data)) + " " + string(data) + "\n"
+				if line, err := newJournalLine(key, stamp, value); err != nil || string(line) != want {
+					t.Errorf("key %q, stamp %d: %q, want %q (%v)", key, stamp, line, want, err)
+				}
+			}
+		}
+	}
+	if _, err := newJournalLine("a", 0, math.NaN()); err == nil {
+		t.Error("a value that is no JSON has a line")
+	}
 }
