@@ -41,14 +41,37 @@ func TestBenchData(t *testing.T) {
 	rows := map[string]float64{}
 	for _, r := range results {
 		rows[r.Work+", "+r.Variant] = r.Outcome
-		if !(r.Value > 0) || r.Unit != "rows/s" {
+		if unit := map[bool]string{true: "MB/s", false: "rows/s"}[r.Work == "rules"]; !(r.Value > 0) || r.Unit != unit {
 			t.Errorf("%+v", r)
 		}
 	}
 	equal, near := rows["filter, rules and equal rows"], rows["filter, and near-duplicates"]
-	if len(rows) != 5 || rows["translate, no model"] != 2000 || rows["mix, one dataset"] != 2000 || rows["convert, sciq"] != 2000 ||
-		equal < 1800 || equal > 1960 || near >= equal || near < 1800 {
+	passed, own := rows["rules, all rules, one thread"], rows["rules, language alone, one thread"]
+	if len(rows) != 7 || passed < equal || passed > 1980 || own == 0 || rows["translate, no model"] != 2000 ||
+		rows["mix, one dataset"] != 2000 || rows["convert, sciq"] != 2000 || equal < 1800 || equal > 1960 || near >= equal || near < 1800 {
 		t.Errorf("rows written: %v", rows)
+	}
+}
+
+// TestBenchRules reads given rows and makes none.
+func TestBenchRules(t *testing.T) {
+	in := filepath.Join(t.TempDir(), "rows.jsonl")
+	row := `{"id":"1","language":"arb_Arab","messages":[{"role":"user","content":"كيف تقدم القهوة في الخليج العربي؟"},` +
+		`{"role":"assistant","content":"تحضر القهوة خفيفة مع الهيل، وتصب في فناجين صغيرة بلا مقابض."}]}` + "\n"
+	if err := os.WriteFile(in, []byte(strings.Repeat(row, 100)), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	var results []bench.Result
+	if err := json.Unmarshal([]byte(ok(t, "", "bench", "data", "rules", "--input", in, "--repeat", "2", "--json")), &results); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range results {
+		if r.Outcome != 100 || len(r.Rates) != 2 || r.Shape != "100 rows, 0.0 MB" {
+			t.Errorf("%+v", r)
+		}
+	}
+	if len(results) != 2 {
+		t.Errorf("%d results", len(results))
 	}
 }
 
@@ -72,6 +95,7 @@ func TestBenchRefusals(t *testing.T) {
 		{[]string{"--write"}, exitUsage, "--dir"},
 		{[]string{"data", "prefill"}, exitUsage, "convert, translate"},
 		{[]string{"data", "--rows", "0"}, exitUsage, "--rows"},
+		{[]string{"data", "rules", "--input", "/no/such/rows.jsonl"}, exitBadInput, "/no/such/rows.jsonl"},
 		{[]string{"tokenize"}, exitBadInput, "--tokenizer"},
 		{[]string{"--shape", "gpt-9"}, exitBadInput, "gemma-2-2b"},
 		{[]string{"speed"}, exitBadInput, "decode"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,10 +29,10 @@ import (
 // dataWork is the work that measures the data stages.
 const dataWork = "data"
 
-// dataStage is a stage that "bench data" runs on made rows.
+// dataStage is what "bench data" measures under a name.
 type dataStage struct {
-	name, variant string
-	run           func(ctx context.Context, env durable.Env) (*dataset.Manifest, error)
+	name    string
+	measure func() ([]bench.Result, error)
 }
 
 // data measures the data stages on --rows made rows. Each stage runs once: its time is long
@@ -48,24 +49,28 @@ func (c *benchCmd) data(a *app) error {
 		}
 		defer os.RemoveAll(dir)
 	}
-	stages, err := chosen(dataStages(dir), c.Works[1:])
+	stages, err := chosen(c.dataStages(a, dir), c.Works[1:])
 	if err != nil {
 		return err
 	}
-	if err := c.writeInputs(a, dir); err != nil {
-		return err
+	if c.Input == "" || c.Write || len(stages) != 1 || stages[0].name != rulesWork {
+		if err := c.writeInputs(a, dir); err != nil {
+			return err
+		}
 	}
 	if c.Write {
 		return a.ui.Print(dir, map[string]any{"dir": dir, "rows": c.Rows})
 	}
 	var results []bench.Result
 	for _, s := range stages {
-		r, err := s.measure(a, filepath.Join(dir, "out"), c.Rows)
+		measured, err := s.measure()
 		if err != nil {
 			return err
 		}
-		a.ui.Infof("%s, %s: %s %s", r.Work, r.Variant, amount(r.Value), r.Unit)
-		results = append(results, r)
+		for _, r := range measured {
+			a.ui.Infof("%s, %s: %s %s", r.Work, r.Variant, amount(r.Value), r.Unit)
+		}
+		results = append(results, measured...)
 	}
 	if a.JSON {
 		return a.ui.Print("", results)
@@ -81,7 +86,7 @@ func (c *benchCmd) data(a *app) error {
 func chosen(stages []dataStage, names []string) ([]dataStage, error) {
 	for _, name := range names {
 		if !slices.ContainsFunc(stages, func(s dataStage) bool { return s.name == name }) {
-			return nil, usagef("bench: %s has no stage %q; it has convert, translate, filter and mix", dataWork, name)
+			return nil, usagef("bench: %s has no stage %q; it has rules, convert, translate, filter and mix", dataWork, name)
 		}
 	}
 	if len(names) == 0 {
@@ -97,9 +102,12 @@ const (
 	sciqRows       = "sciq"
 )
 
-// dataStages lists the stages that are measured, with an echo in place of a translator.
-func dataStages(dir string) []dataStage {
+// dataStages lists what is measured, with an echo in place of a translator.
+func (c *benchCmd) dataStages(a *app, dir string) []dataStage {
 	rows, english, sciq := filepath.Join(dir, translatedRows), filepath.Join(dir, englishRows), filepath.Join(dir, sciqRows)
+	stage := func(name, variant string, run func(ctx context.Context, env durable.Env) (*dataset.Manifest, error)) dataStage {
+		return dataStage{name, func() ([]bench.Result, error) { return c.stage(a, name, variant, filepath.Join(dir, "out"), run) }}
+	}
 	filtered := func(near float64) func(context.Context, durable.Env) (*dataset.Manifest, error) {
 		return func(ctx context.Context, env durable.Env) (*dataset.Manifest, error) {
 			o := filter.Defaults()
@@ -109,42 +117,44 @@ func dataStages(dir string) []dataStage {
 		}
 	}
 	return []dataStage{
-		{"convert", "sciq", func(ctx context.Context, env durable.Env) (*dataset.Manifest, error) {
+		{rulesWork, func() ([]bench.Result, error) { return c.rules(a, cmp.Or(c.Input, rows)) }},
+		stage("convert", "sciq", func(ctx context.Context, env durable.Env) (*dataset.Manifest, error) {
 			o := convert.Defaults()
 			o.Benchmark = "sciq"
 			env.In = map[string]string{"data": sciq}
 			return convert.Run(ctx, o, nil, env)
-		}},
-		{"translate", "no model", func(ctx context.Context, env durable.Env) (*dataset.Manifest, error) {
+		}),
+		stage("translate", "no model", func(ctx context.Context, env durable.Env) (*dataset.Manifest, error) {
 			env.In = map[string]string{"instructions": english}
 			m, err := translate.Run(ctx, translate.Defaults(), echo{}, env)
 			if err == nil && m.Counts["segments"] == 0 {
 				err = errors.New("bench: nothing was translated")
 			}
 			return m, err
-		}},
-		{"filter", "rules and equal rows", filtered(0)},
-		{"filter", "and near-duplicates", filtered(filter.Defaults().NearDuplicates)},
-		{"mix", "one dataset", func(ctx context.Context, env durable.Env) (*dataset.Manifest, error) {
+		}),
+		stage("filter", "rules and equal rows", filtered(0)),
+		stage("filter", "and near-duplicates", filtered(filter.Defaults().NearDuplicates)),
+		stage("mix", "one dataset", func(ctx context.Context, env durable.Env) (*dataset.Manifest, error) {
 			env.In = map[string]string{"bench": rows}
 			return mix.Run(ctx, mix.Defaults(), nil, env)
-		}},
+		}),
 	}
 }
 
-// measure runs the stage and removes its output.
-func (s dataStage) measure(a *app, out string, rows int) (bench.Result, error) {
+// stage runs a stage and removes its output.
+func (c *benchCmd) stage(a *app, name, variant, out string, run func(ctx context.Context, env durable.Env) (*dataset.Manifest, error)) (
+	[]bench.Result, error) {
 	debug.FreeOSMemory()
 	resident.ResetPeak()
 	start := time.Now()
-	m, err := s.run(a.ctx, durable.Env{Out: out, Restart: true, Seed: a.Seed, Progress: progress.Silent, Log: a.log()})
+	m, err := run(a.ctx, durable.Env{Out: out, Restart: true, Seed: a.Seed, Progress: progress.Silent, Log: a.log()})
 	took := time.Since(start)
 	if err != nil {
-		return bench.Result{}, err
+		return nil, err
 	}
-	rate := float64(rows) / took.Seconds()
-	return bench.Result{Work: s.name, Variant: s.variant, Shape: fmt.Sprintf("%d rows", rows), Value: rate, Median: rate,
-		Unit: "rows/s", PeakRSS: resident.Peak(), Outcome: float64(m.Rows)}, os.RemoveAll(out)
+	rate := float64(c.Rows) / took.Seconds()
+	return []bench.Result{{Work: name, Variant: variant, Shape: fmt.Sprintf("%d rows", c.Rows), Value: rate, Median: rate,
+		Unit: "rows/s", PeakRSS: resident.Peak(), Outcome: float64(m.Rows)}}, os.RemoveAll(out)
 }
 
 // writeInputs makes the inputs of the stages.

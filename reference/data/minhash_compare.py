@@ -1,6 +1,6 @@
 """Near-duplicates by datatrove's MinHash, beside `barka filter`, on the same rows.
 
-    pip install datatrove==0.10.1 spacy regex tokenizers 'xxhash<4'
+    pip install -r reference/data/requirements.txt
     python minhash_compare.py ROWS.jsonl [--workers 2] [--keep FILE]
 
 The rows have `id` and `messages`. Both programs compare runs of three words; datatrove has 32

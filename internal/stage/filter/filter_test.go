@@ -33,7 +33,7 @@ func with(change func(*Rules)) Options {
 // check is the reason that a filter with options o gives against r.
 func check(t *testing.T, o Options, r dataset.Instruction) dataset.Reject {
 	t.Helper()
-	got, err := o.check(r)
+	got, err := o.Check(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestRowsWithoutForm(t *testing.T) {
 	}
 	r.Form = "essay"
 	o := Defaults()
-	if _, err := o.check(r); !badinput.Is(err) || !strings.Contains(err.Error(), "essay") {
+	if _, err := o.Check(r); !badinput.Is(err) || !strings.Contains(err.Error(), "essay") {
 		t.Errorf("a form that is none: %v", err)
 	}
 }

@@ -24,9 +24,9 @@ func drop(reason, format string, args ...any) dataset.Reject {
 	return dataset.Reject{Reason: reason, Detail: fmt.Sprintf(format, args...)}
 }
 
-// check returns the first reason against a row. A form that is none is an
-// error.
-func (o *Options) check(r dataset.Instruction) (dataset.Reject, error) {
+// Check returns the first reason against a row by itself, with an empty Reason if it passes. A form
+// that is none is an error. Blocklist is read by Run alone.
+func (o *Options) Check(r dataset.Instruction) (dataset.Reject, error) {
 	form, err := formOf(r)
 	if err != nil {
 		return pass, err

@@ -22,7 +22,7 @@ type words struct{ prompts, answers []uint32 }
 
 // judge applies the rules to a row.
 func (o *Options) judge(r dataset.Instruction) (v verdict, err error) {
-	if v.reject, err = o.check(r); err != nil || v.reject.Reason != "" {
+	if v.reject, err = o.Check(r); err != nil || v.reject.Reason != "" {
 		return v, err
 	}
 	v.id = r.ID
