@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -158,45 +160,79 @@ func TestBadEndpoint(t *testing.T) {
 	}
 }
 
-// BenchmarkBusy measures how much of the allowed concurrency a run uses, against a server
-// whose answers take 100 ms: the ideal time is that of all calls at 64 per 100 ms.
-func BenchmarkBusy(b *testing.B) {
-	const concurrency, latency, passages = 64, 100 * time.Millisecond, 64 * 20
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var body struct {
-			Seed     int64
-			Messages []chat.Message
+// inFlight integrates the number of requests that a server is answering over time.
+type inFlight struct {
+	mu          sync.Mutex
+	start, last time.Time
+	now, begun  int
+	area        time.Duration
+	full        int     // requests until which there is work for all of the concurrency
+	busy        float64 // requests in flight until then, on average
+}
+
+func (f *inFlight) change(by int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	f.area += time.Duration(f.now) * now.Sub(f.last)
+	f.last = now
+	if f.now += by; by > 0 {
+		if f.begun++; f.begun == f.full {
+			f.busy = float64(f.area) / float64(now.Sub(f.start))
 		}
-		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
-			b.Error(err)
-		}
-		time.Sleep(latency)
-		a, _ := polite(0, llm.Request{Seed: body.Seed, Messages: body.Messages})
-		fmt.Fprintf(w, `{"choices":[{"message":{"content":%q},"finish_reason":"stop"}]}`, a.Text)
-	}))
-	defer server.Close()
-	var all []dataset.Passage
-	for i := range passages {
-		p := algiers
-		p.ID = fmt.Sprint(i)
-		all = append(all, p)
 	}
-	path := testfiles.JSONLines(b, all...)
-	o := withConcurrency(plain(), concurrency)
-	o.LongChars = 1 << 20
-	for b.Loop() {
-		c, err := llm.NewPool("m", []llm.Server{{Endpoint: server.URL, Concurrency: concurrency}}, llm.Options{})
-		if err != nil {
-			b.Fatal(err)
-		}
-		at := testEnv(b, path)
-		start := time.Now()
-		m, err := Run(context.Background(), o, Models{Generator: c}, at)
-		if err != nil || m.Counts["out"] != passages {
-			b.Fatal(err, m)
-		}
-		ideal := passages * 2 / concurrency * latency
-		b.ReportMetric(100*float64(ideal)/float64(time.Since(start)), "%ideal")
+}
+
+// BenchmarkBusy measures how much of the allowed concurrency a run uses over HTTP: the time of
+// all answers at 64 at once over that of the run (%ideal), and the share of the 64 that is in use
+// until fewer requests are left (%busy). The server needs as long for an answer as the request's
+// seed says.
+func BenchmarkBusy(b *testing.B) {
+	const concurrency, passages = 64, 64 * 30
+	for _, c := range []struct{ least, most time.Duration }{{100 * time.Millisecond, 100 * time.Millisecond},
+		{200 * time.Millisecond, time.Second}} {
+		b.Run(fmt.Sprintf("latency=%s-%s", c.least, c.most), func(b *testing.B) {
+			var f *inFlight
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				f.change(1)
+				defer f.change(-1)
+				var body struct {
+					Seed     int64
+					Messages []chat.Message
+				}
+				if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+					b.Error(err)
+				}
+				time.Sleep(c.least + time.Duration(rand.New(rand.NewPCG(uint64(body.Seed), 0)).Int64N(int64(c.most-c.least)+1)))
+				a, _ := polite(0, llm.Request{Seed: body.Seed, Messages: body.Messages})
+				fmt.Fprintf(w, `{"choices":[{"message":{"content":%q},"finish_reason":"stop"}]}`, a.Text)
+			}))
+			defer server.Close()
+			var all []dataset.Passage
+			for i := range passages {
+				p := algiers
+				p.ID = fmt.Sprint(i)
+				all = append(all, p)
+			}
+			path := testfiles.JSONLines(b, all...)
+			o := withConcurrency(plain(), concurrency)
+			o.LongChars = 1 << 20
+			for b.Loop() {
+				pool, err := llm.NewPool("m", []llm.Server{{Endpoint: server.URL, Concurrency: concurrency}}, llm.Options{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				at := testEnv(b, path)
+				start := time.Now()
+				f = &inFlight{start: start, last: start, full: 2*passages - concurrency}
+				m, err := Run(context.Background(), o, Models{Generator: pool}, at)
+				if err != nil || m.Counts["out"] != passages {
+					b.Fatal(err, m)
+				}
+				b.ReportMetric(100*float64(f.area)/concurrency/float64(time.Since(start)), "%ideal")
+				b.ReportMetric(100*f.busy/concurrency, "%busy")
+			}
+		})
 	}
 }
 
