@@ -16,9 +16,9 @@ import (
 )
 
 // version changes when the same options would give another output.
-const version = 3
+const version = 4
 
-const changed = "rows of one page, passage or cluster stay on one side of the validation split, and rows have more columns"
+const changed = "few-shot rows that show a row of the validation set are rejected"
 
 // Options are everything that changes what mix writes.
 type Options struct {

@@ -21,6 +21,7 @@ const (
 	overLimit                    // of its dataset
 	overWeight                   // left out by the weights
 	heldBack                     // in the validation set
+	showsHeld                    // a few-shot row that shows one of the validation set
 
 	// maxCopies bounds Options.MaxRepeats.
 	maxCopies = 100
@@ -56,7 +57,7 @@ func (m *mixer) plan(s *survey, dir string) (_ *plan, err error) {
 			err = errors.Join(err, p.close())
 		}
 	}()
-	for _, step := range []func() error{p.limit, p.split, p.weigh, p.tally, p.checkMinima} {
+	for _, step := range []func() error{p.limit, p.split, p.dropShowing, p.weigh, p.tally, p.checkMinima} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -158,6 +159,8 @@ func (p *plan) reason(f fate, r dataset.Instruction, why dataset.Reject) dataset
 		return dataset.Reject{Reason: "over_limit", Detail: fmt.Sprintf("%s is limited to %d rows", r.Dataset, p.m.o.Limits[r.Dataset])}
 	case overWeight:
 		return dataset.Reject{Reason: "over_weight", Detail: "left out by the weights"}
+	case showsHeld:
+		return dataset.Reject{Reason: "shows_validation", Detail: "one of its examples is in the validation set"}
 	}
 	return why
 }

@@ -100,7 +100,7 @@ func (s *sorted) add(p *plan, f fate, ordinal int64, r dataset.Instruction, revi
 			return err
 		}
 		return to.put(s.buckets, data)
-	case overLimit, overWeight:
+	case overLimit, overWeight, showsHeld:
 		return s.place(p.m, ordinal, 0, f, r.ID, rejection{r, why}, to)
 	}
 	for _, kind := range strings.Fields(r.Kind) {
@@ -187,7 +187,7 @@ func (m *mixer) writeBucket(ctx context.Context, s *sorted, bucket int, train, h
 			return err
 		}
 		m.env.Progress.Add(1)
-		if at.fate == overLimit || at.fate == overWeight {
+		if at.fate == overLimit || at.fate == overWeight || at.fate == showsHeld {
 			if err := reject(train, at.json); err != nil {
 				return err
 			}

@@ -108,3 +108,46 @@ func TestSplitOfFewGroups(t *testing.T) {
 		}
 	}
 }
+
+// TestShownRowsDoNotLeak: no row of the training set shows one of the validation set as an
+// example, and those that would are counted.
+func TestShownRowsDoNotLeak(t *testing.T) {
+	var rows []dataset.Instruction
+	for i := range 400 {
+		r := row(fmt.Sprintf("r%d", i), "set")
+		if i%4 == 0 && i > 0 {
+			r.Examples = []string{fmt.Sprintf("r%d", i-1), fmt.Sprintf("r%d", i-2), fmt.Sprintf("r%d", i-3)}
+		}
+		rows = append(rows, r)
+	}
+	o := Defaults()
+	o.Validation = 0.1
+	path := testfiles.JSONLines(t, rows...)
+	dir, m := mix(t, o, 1, path)
+	held := map[string]bool{}
+	for _, id := range ids(read(t, filepath.Join(dir, ValidationName))) {
+		held[id] = true
+	}
+	shows := func(id string) bool {
+		i := slices.IndexFunc(rows, func(r dataset.Instruction) bool { return r.ID == id })
+		return slices.ContainsFunc(rows[i].Examples, func(id string) bool { return held[id] })
+	}
+	train, dropped := ids(read(t, dir)), 0
+	for _, id := range train {
+		if shows(id) {
+			t.Errorf("%s shows a row of the validation set", id)
+		}
+	}
+	for _, r := range rows {
+		if shows(r.ID) && !held[r.ID] {
+			dropped++
+		}
+	}
+	if n := m.Counts["rejected_shows_validation"]; dropped == 0 || n != int64(dropped) || len(train)+len(held)+dropped != len(rows) {
+		t.Errorf("%d rejected, want %d; %d in training, %d held back", n, dropped, len(train), len(held))
+	}
+	o.Validation = 0
+	if _, m := mix(t, o, 1, path); m.Counts["out"] != int64(len(rows)) {
+		t.Errorf("without validation: %v", m.Counts)
+	}
+}

@@ -21,7 +21,7 @@ const (
 	// holds one.
 	bucketRows  = 8 << 10
 	maxBuckets  = 512
-	linkBuckets = 16 // behind those of entries
+	linkBuckets = 16 // behind those of entries; one behind them is for what few-shot rows show
 )
 
 // entry is what the plan needs to know of a row. order is its place in the
@@ -88,7 +88,7 @@ func (m *mixer) survey(ctx context.Context, run *durable.Run) (*survey, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &pass{m: m, name: "survey", label: "mix: read", buckets: s.buckets + linkBuckets, state: s,
+	p := &pass{m: m, name: "survey", label: "mix: read", buckets: s.buckets + linkBuckets + 1, state: s,
 		row: func(ordinal int64, input string, r dataset.Instruction, to *spool) error {
 			return s.add(ordinal, input, r, reviewed, to)
 		}}
@@ -119,6 +119,9 @@ func (s *survey) add(ordinal int64, input string, r dataset.Instruction, reviewe
 		binary.LittleEndian.PutUint64(e.home[:], uint64(s.m.lot(r.ID)))
 	}
 	if !e.refused {
+		if err := s.putShown(ordinal, r.Examples, to); err != nil {
+			return err
+		}
 		for _, link := range links {
 			if err := to.put(s.buckets+int(link[0])%linkBuckets, append(slices.Clone(link[:]), home[:]...)); err != nil {
 				return err
