@@ -22,8 +22,8 @@ import (
 
 // version changes when the same options would give another output.
 const (
-	version = 3
-	changed = "rows are laid out by templates that are drawn, and inputs are the single files"
+	version = 4
+	changed = "rows have the id of their passage"
 )
 
 // Options are everything that changes what convert writes.

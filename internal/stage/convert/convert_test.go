@@ -307,6 +307,30 @@ func TestOptions(t *testing.T) {
 	}
 }
 
+// TestPassageIDs: the questions of a passage have its id in common, also those of another set,
+// and rows without a passage have none.
+func TestPassageIDs(t *testing.T) {
+	ids := map[string]int{}
+	race, _, _ := convert(t, options("race"), jsonRows(t, map[string]any{"article": "Tea  grows on hills. It is picked by hand.",
+		"questions": []string{"What grows?", "How is it picked?"}, "options": [][]string{{"Tea", "Rice"}, {"By hand", "By ship"}},
+		"answers": []string{"A", "A"}}))
+	boolq, _, _ := convert(t, options("boolq"), jsonRows(t,
+		map[string]any{"passage": "Tea grows on hills. It is picked by hand.", "question": "does tea grow", "label": true},
+		map[string]any{"passage": "Rice grows in water.", "question": "does rice grow", "label": true}))
+	for _, r := range append(race, boolq...) {
+		ids[r.PassageID]++
+	}
+	if len(ids) != 2 || ids[race[0].PassageID] != 3 || ids[""] > 0 {
+		t.Errorf("%v", ids)
+	}
+	copa, _, _ := convert(t, options("copa"), causes(t, 2))
+	for _, r := range copa {
+		if r.PassageID != "" {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
 // TestShuffle: the right option of SciQ comes to stand in every place, and
 // stays the right one.
 func TestShuffle(t *testing.T) {

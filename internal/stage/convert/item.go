@@ -159,6 +159,15 @@ func (it *item) id(benchmark string) string {
 	return dataset.ContentID(append(parts, it.options...)...)
 }
 
+// passageID names the passage by its content, so that its questions have it in common, whatever
+// set they are from; "" without a passage.
+func (it *item) passageID() string {
+	if it.context == "" {
+		return ""
+	}
+	return dataset.ContentID("passage", it.context)
+}
+
 // shuffle puts the options into an order that the seed decides, for sets that
 // state the right one first.
 func (it *item) shuffle(seed int64) {

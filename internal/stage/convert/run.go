@@ -306,8 +306,8 @@ func (c *converter) write(b *block) error {
 
 // layOut makes the instruction of an entry.
 func (c *converter) layOut(ctx context.Context, e *entry) error {
-	e.out = dataset.Instruction{ID: e.id, Dataset: c.o.Dataset, Form: e.item.form(c.b), Title: e.item.title, Language: c.o.Language,
-		Licence: cmp.Or(c.o.Licence, e.item.licence, c.b.licence), Messages: e.item.turns}
+	e.out = dataset.Instruction{ID: e.id, Dataset: c.o.Dataset, Form: e.item.form(c.b), PassageID: e.item.passageID(),
+		Title: e.item.title, Language: c.o.Language, Licence: cmp.Or(c.o.Licence, e.item.licence, c.b.licence), Messages: e.item.turns}
 	if len(e.item.turns) > 0 {
 		return nil
 	}

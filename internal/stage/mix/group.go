@@ -30,7 +30,7 @@ func groupOf(r dataset.Instruction) (home dataset.TextKey, links []dataset.TextK
 		add("url", r.URL)
 	}
 	add("passage", r.PassageID)
-	if r.PassageID == "" && r.Form == dataset.FormReading {
+	if r.Form == dataset.FormReading { // other rows may have the passage without its id
 		add("text", readPassage(r))
 	}
 	add("cluster", r.Cluster)
