@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"barka/internal/dataset"
@@ -26,6 +27,7 @@ type filterCmd struct {
 	Duplicates  bool     `name:"duplicates" negatable:"" help:"Drop rows whose text an earlier row has." default:"true"`
 	Near        float64  `name:"near-duplicates" help:"Drop rows this similar to an earlier row, by runs of three words; 0 keeps them." default:"0.8"`
 	Hashes      int      `name:"permutations" help:"Hashes by which near-duplicates are found; more find more." default:"128"`
+	Earlier     []string `help:"Datasets whose rows are not repeated: a row like one of theirs is a duplicate." placeholder:"PATH"`
 	Restart     bool     `help:"Discard an output made with other options."`
 }
 
@@ -42,7 +44,9 @@ direction (bidi) and presentation forms go, Persian letters become Arabic ones i
 tatweel and marks of vowels (harakat) go, and Latin words are isolated. none changes nothing.
 
 A near-duplicate names the row that is kept in its place: the first of its cluster. --near-duplicates
-is a Jaccard similarity. The column cluster has the id of the first of somewhat similar rows.
+is a Jaccard similarity. The column cluster has the id of the first of somewhat similar rows. Rows of
+--earlier come before all others; what repeats them is dropped as duplicate_across_sets or
+near_duplicate_across_sets.
 --preset seed keeps duplicates and near-duplicates, and changes no text.
 
 Examples: filter translated rows; drop only rows that are almost equal; show why a row was dropped.
@@ -96,6 +100,9 @@ func (c *filterCmd) Run(a *app) error {
 		return usagef("filter: --out is missing: the directory to write; or --explain ID to look at one row")
 	}
 	in := map[string]string{"instructions": c.In}
+	for i, path := range c.Earlier {
+		in[fmt.Sprintf("%s%03d %s", dataset.EarlierInput, i+1, filepath.Base(path))] = path
+	}
 	return records[dataset.Instruction](a, "filter", c.Out, in, c.Restart, func(env durable.Env) (*dataset.Manifest, error) {
 		return filter.Run(a.ctx, c.options(), env)
 	})

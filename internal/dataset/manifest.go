@@ -34,6 +34,9 @@ type Manifest struct {
 	Files   []FileInfo           `json:"files"`
 }
 
+// EarlierInput begins the names of inputs that a stage compares its rows with and does not write.
+const EarlierInput = "earlier "
+
 // InputInfo identifies an input by its content.
 type InputInfo struct {
 	Digest string `json:"digest"`

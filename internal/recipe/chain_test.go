@@ -3,6 +3,7 @@ package recipe
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"barka/internal/backend"
 	"barka/internal/badinput"
+	"barka/internal/dataset"
 	"barka/internal/demo"
 	"barka/internal/progress"
 	"barka/internal/stage/train"
@@ -104,5 +106,54 @@ func TestNothingDoesNotSucceed(t *testing.T) {
 	if _, went := notes["translate questions"]; went || len(notes["convert questions"]) != 1 || len(notes["mix"]) != 1 ||
 		notes["eval tuned"] != nil {
 		t.Errorf("notes %v", notes)
+	}
+}
+
+// TestAcrossSets: with across_sets a set loses the rows that an earlier one has, in the order in
+// which the chain takes them, and the card of the mix follows each set back through its own
+// stages.
+func TestAcrossSets(t *testing.T) {
+	dir := t.TempDir()
+	line := func(id, question, answer string) string {
+		return fmt.Sprintf(`{"id":%q,"dataset":"own","form":"instruction","language":"arb_Arab","licence":"CC0","messages":`+
+			`[{"role":"user","content":%q},{"role":"assistant","content":%q}]}`+"\n", id, question, answer)
+	}
+	coffee := [2]string{"كيف تقدم القهوة في الخليج العربي؟", "تحضر القهوة خفيفة مع الهيل، وتصب في فناجين صغيرة بلا مقابض."}
+	tea := [2]string{"متى يزرع الشاي في الجبال؟", "يزرع في المرتفعات بعد موسم الأمطار، وتقطف أوراقه بالأيدي في الربيع."}
+	for name, rows := range map[string]string{"a.jsonl": line("a1", coffee[0], coffee[1]),
+		"b.jsonl": line("b1", coffee[0], coffee[1]) + line("b2", tea[0], tea[1])} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(rows), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for across, want := range map[bool]int64{false: 3, true: 2} {
+		path := filepath.Join(dir, fmt.Sprint(across, ".yaml"))
+		text := fmt.Sprintf("name: sets\ninputs: {instructions: {a: a.jsonl, b: b.jsonl}}\nfilter: {across_sets: %v}\nmix: {}\n", across)
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		r, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := &Runner{Out: filepath.Join(t.TempDir(), "out"), Engine: backend.NewEngine(0, r.DType, nil),
+			Say: func(Step) {}, Progress: progress.Silent, Log: slog.New(slog.DiscardHandler)}
+		for range 2 { // the second run finds all done
+			if err := w.Run(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m, err := dataset.ReadManifest(filepath.Join(w.Out, mixDir))
+		if err != nil || m.Rows != want {
+			t.Errorf("across %v: %v, %v", across, m, err)
+		}
+		b, err := dataset.ReadManifest(filepath.Join(w.Out, cleanDir+"-b"))
+		if err != nil || b.Counts["rejected_duplicate_across_sets"] != 3-want {
+			t.Errorf("across %v: %v, %v", across, b.Counts, err)
+		}
+		card, err := os.ReadFile(filepath.Join(w.Out, mixDir, "README.md"))
+		if err != nil || strings.Count(string(card), "| b | filter |") != 1 || strings.Count(string(card), "| a | filter |") != 1 {
+			t.Errorf("across %v: %v\n%s", across, err, card)
+		}
 	}
 }

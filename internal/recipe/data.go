@@ -232,7 +232,17 @@ func (c *chain) translate(ctx context.Context, st stage) error {
 }
 
 func (c *chain) filter(ctx context.Context, st stage) error {
-	return c.each(st, func(env durable.Env) (*dataset.Manifest, error) { return filter.Run(ctx, *c.r.Filter, env) })
+	earlier := map[string]string{}
+	return c.each(st, func(env durable.Env) (*dataset.Manifest, error) {
+		if c.r.Filter.AcrossSets {
+			maps.Copy(env.In, earlier)
+		}
+		m, err := filter.Run(ctx, *c.r.Filter, env)
+		if err == nil && m.Rows > 0 {
+			earlier[fmt.Sprintf("%s%03d %s", dataset.EarlierInput, len(earlier)+1, filepath.Base(env.Out))] = env.Out
+		}
+		return m, err
+	})
 }
 
 func (c *chain) decontaminate(ctx context.Context, st stage) error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"runtime"
 	"sync"
@@ -285,9 +284,10 @@ func (d *duplicates) reason(i int, v verdict) (why dataset.Reject, cluster strin
 	if err != nil {
 		return why, "", err
 	}
+	suffix, where := across(d.o.earlier, at)
 	if row.equal {
-		return drop("duplicate", "of %s", kept.id), cluster, nil
+		return drop("duplicate"+suffix, "of %s%s", kept.id, where), cluster, nil
 	}
 	all, _ := similarity(kept.words, v.words)
-	return dataset.Reject{Reason: "near_duplicate", Detail: fmt.Sprintf("of %s, similarity %.2f", kept.id, all)}, cluster, nil
+	return drop("near_duplicate"+suffix, "of %s%s, similarity %.2f", kept.id, where, all), cluster, nil
 }

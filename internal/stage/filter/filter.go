@@ -23,7 +23,8 @@ const version = 5
 // changed describes the last change of version.
 const changed = "more refusals and phrases of assistants are found"
 
-// Run filters the instructions in env.In["instructions"]. It reads them twice: the verdicts
+// Run filters the instructions in env.In["instructions"]. Rows that repeat one of the datasets
+// whose names in env.In begin with dataset.EarlierInput are duplicates. It reads them twice: the verdicts
 // of the first reading and what the search for duplicates needs of each row are in files
 // of the unfinished directory, so that no texts stay in memory. An interrupted run
 // continues the first reading where it stopped.
@@ -45,6 +46,9 @@ func Run(ctx context.Context, o Options, env durable.Env) (*dataset.Manifest, er
 	identity := o
 	if o.Blocklist != "" { // what its words are, not where they are
 		identity.Blocklist = o.words.digest()
+	}
+	if o.earlier, err = earlierSets(env); err != nil {
+		return nil, err
 	}
 	return durable.Execute(ctx, env, durable.Identity{Stage: "filter", Version: version, Changed: changed, Options: identity},
 		func(run *durable.Run) (final durable.Final, err error) {
@@ -78,10 +82,10 @@ func (o Options) filter(ctx context.Context, run *durable.Run, log *rowlog.Log, 
 // judgeAll stores the verdict about each row in the log, unless it is there.
 func (o Options) judgeAll(ctx context.Context, log *rowlog.Log, env durable.Env, total int) error {
 	path := env.In["instructions"]
-	env.Progress.Start("filter", int64(total), "rows")
+	env.Progress.Start("filter", int64(rowsBefore(o.earlier)+total), "rows")
 	defer env.Progress.Done()
-	return rowlog.Fill(ctx, log, rowlog.Input[dataset.Instruction]{
-		Rows: dataset.Rows[dataset.Instruction](ctx, path), Size: textBytes, Workers: runtime.GOMAXPROCS(0),
+	return rowlog.Fill(ctx, log, rowlog.Input[known]{
+		Rows: withEarlier(ctx, o.earlier, path), Size: func(r known) int { return textBytes(r.Instruction) }, Workers: runtime.GOMAXPROCS(0),
 		Done: func(n int, skipped bool) {
 			if skipped {
 				env.Progress.Skip(int64(n))
@@ -89,8 +93,11 @@ func (o Options) judgeAll(ctx context.Context, log *rowlog.Log, env durable.Env,
 				env.Progress.Add(int64(n))
 			}
 		},
-	}, func(_ int, r dataset.Instruction) ([]byte, error) {
-		v, err := o.judge(r)
+	}, func(_ int, r known) ([]byte, error) {
+		if r.earlier {
+			return o.pass(r.Instruction).encode(), nil
+		}
+		v, err := o.judge(r.Instruction)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
@@ -122,8 +129,12 @@ func (o Options) write(ctx context.Context, run *durable.Run, log *rowlog.Log, s
 	env.Progress.Start("write", int64(total), "rows")
 	defer env.Progress.Done()
 	kept, normalised := 0, 0
-	rows := dataset.Rows[dataset.Instruction](ctx, env.In["instructions"])
+	before := rowsBefore(o.earlier)
+	rows := behind(before, dataset.Rows[dataset.Instruction](ctx, env.In["instructions"]))
 	err = rowlog.Join(log, rows, func(i int, r dataset.Instruction, record []byte) error {
+		if i < before {
+			return nil
+		}
 		env.Progress.Add(1)
 		v, err := decode(record)
 		if err != nil {

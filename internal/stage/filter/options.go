@@ -86,6 +86,8 @@ type Options struct {
 	// the number of hashes by which pairs are found.
 	NearDuplicates float64 `json:"near_duplicates"`
 	Permutations   int     `json:"permutations"`
+	// AcrossSets, in a recipe, drops rows that repeat one of an earlier set.
+	AcrossSets bool `json:"across_sets,omitempty"`
 	// SkipRules are names of rules that are not applied, as they stand in rejected/.
 	SkipRules []string `json:"skip_rules"`
 	// RejectFlags are the flags of translate that drop a row if one of its sentences has them.
@@ -95,7 +97,8 @@ type Options struct {
 	// Normalise is what happens to the text of the rows that are kept.
 	Normalise Normalise `json:"normalise"`
 
-	words *wordlist // the lists of Toxicity with Blocklist's words; nil for the built-in ones
+	words   *wordlist    // the lists of Toxicity with Blocklist's words; nil for the built-in ones
+	earlier []earlierSet // sets whose rows are not repeated
 
 	*Rules // of every form, in JSON alone
 
@@ -215,6 +218,9 @@ func (o Options) Validate() error {
 			o.NearDuplicates, minNear)
 	case o.NearDuplicates > 0 && (o.Permutations < 16 || o.Permutations > 1024):
 		return badinput.Errorf("filter: permutations is %d, expected 16 to 1024; 128 find nearly all pairs", o.Permutations)
+	}
+	if o.AcrossSets && !o.Duplicates && o.NearDuplicates == 0 {
+		return badinput.Errorf("filter: across_sets looks for duplicates, and both duplicates and near_duplicates are off")
 	}
 	for _, form := range dataset.Forms() {
 		r := o.of(form)

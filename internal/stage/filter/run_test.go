@@ -143,3 +143,45 @@ func TestOtherRows(t *testing.T) {
 		t.Errorf("nothing left: %v, %+v", err, m)
 	}
 }
+
+// TestEarlierSets: rows that repeat one of an earlier set are dropped and counted, and others
+// are written as without it. The set counts as an input.
+func TestEarlierSets(t *testing.T) {
+	first := "ما هي عاصمة اليمن ومتى بنيت أسوارها القديمة حول المدينة؟"
+	long := "عاصمة اليمن هي صنعاء وقد بنيت أسوارها القديمة من الطين قبل قرون طويلة وما زالت أجزاء كبيرة منها قائمة حول المدينة حتى اليوم."
+	like := strings.Replace(long, "اليوم", "الآن", 1)
+	other := row("other", "متى تزرع القهوة في جبال اليمن؟", "تزرع في المرتفعات بعد موسم الأمطار وتقطف ثمارها بأيدي المزارعين في الخريف.")
+	a := write(t, encode(t, row("a1", question, answer)))
+	b := write(t, encode(t, row("b1", first, long)), encode(t, row("b2", question, "نعم"))) // no rule drops these
+	in := write(t, encode(t, row("same", question, answer)), encode(t, row("like", first, like)), encode(t, other),
+		encode(t, row("again", other.Messages[0].Content, other.Messages[1].Content)))
+	env := durable.Env{Out: filepath.Join(t.TempDir(), "out"), Progress: progress.Silent,
+		In: map[string]string{"instructions": in, dataset.EarlierInput + "001 alpha": a, dataset.EarlierInput + "002 beta": b}}
+	m, err := Run(t.Context(), Defaults(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := ids(t, env.Out); got != "other" || m.Counts["in"] != 4 || m.Counts["rejected_duplicate"] != 1 ||
+		m.Counts["rejected_duplicate_across_sets"] != 1 || m.Counts["rejected_near_duplicate_across_sets"] != 1 {
+		t.Errorf("%s, counts %v", got, m.Counts)
+	}
+	type rejected struct {
+		ID     string `json:"id" parquet:"id"`
+		Detail string `json:"detail" parquet:"detail"`
+	}
+	for r, err := range dataset.Rows[rejected](t.Context(), filepath.Join(env.Out, dataset.RejectedDir)) {
+		want := map[string]string{"same": "of a1 in alpha", "like": "of b1 in beta, similarity", "again": "of other"}[r.ID]
+		if err != nil || !strings.HasPrefix(r.Detail, want) {
+			t.Errorf("%s: %q, want %q; %v", r.ID, r.Detail, want, err)
+		}
+	}
+	delete(env.In, dataset.EarlierInput+"001 alpha")
+	if _, err := Run(t.Context(), Defaults(), env); !badinput.Is(err) || !strings.Contains(err.Error(), "alpha") {
+		t.Errorf("without one of the sets: %v", err)
+	}
+	env.Restart = true
+	if m, err := Run(t.Context(), Defaults(), env); err != nil || ids(t, env.Out) != "same other" ||
+		m.Counts["rejected_duplicate_across_sets"] != 0 {
+		t.Errorf("made again: %v, %s", err, ids(t, env.Out))
+	}
+}

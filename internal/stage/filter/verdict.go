@@ -25,6 +25,11 @@ func (o *Options) judge(r dataset.Instruction) (v verdict, err error) {
 	if v.reject, err = o.Check(r); err != nil || v.reject.Reason != "" {
 		return v, err
 	}
+	return o.pass(r), nil
+}
+
+// pass returns the verdict about a row that the rules let pass.
+func (o *Options) pass(r dataset.Instruction) (v verdict) {
 	v.id = r.ID
 	if o.Duplicates {
 		v.key = dataset.KeyOf(Key(r.Messages))
@@ -32,7 +37,7 @@ func (o *Options) judge(r dataset.Instruction) (v verdict, err error) {
 	if o.NearDuplicates > 0 {
 		v.words = wordsOf(r)
 	}
-	return v, nil
+	return v
 }
 
 // encode returns the record of a verdict in the log: a byte 0 and a dataset.Reject as

@@ -58,8 +58,8 @@ func madeFrom(ctx context.Context, dir string, of *dataset.Manifest, seen map[st
 		if err != nil {
 			continue
 		}
-		for _, in := range of.Inputs {
-			if in.Digest == digest {
+		for name, in := range of.Inputs {
+			if in.Digest == digest && !strings.HasPrefix(name, dataset.EarlierInput) {
 				return path
 			}
 		}
