@@ -25,6 +25,11 @@ type wikiCmd struct {
 	MaxPages   int      `help:"Largest number of pages; 0 is all." default:"0"`
 	MinChars   int      `help:"Keep only passages longer than this, in characters." default:"100"`
 	MaxChars   int      `help:"Keep only passages shorter than this, in characters; 0 is off." default:"0"`
+	MaxTokens  int      `help:"Keep only passages of at most this many tokens of --tokenizer; 0 is off." default:"0"`
+	Tokenizer  string   `help:"Model whose tokens --max-tokens counts, as the one that synth will use." placeholder:"MODEL"`
+	Split      bool     `help:"Split sections beyond --max-chars or --max-tokens at paragraphs instead of leaving them out."`
+	KeepLists  bool     `help:"Keep disambiguation pages and pages that are only lists."`
+	Templates  string   `help:"More data of templates, units and headings, in the format that docs/wiki.md describes." placeholder:"FILE"`
 	Skip       []string `name:"skip-headings" help:"Headings of sections to skip." sep:"|" placeholder:"HEADING"`
 	Licence    string   `help:"Licence of a dump's text; default: CC BY-SA 4.0. An API names its own."`
 	LeavesOnly bool     `help:"Take only sections without subsections, as the original did."`
@@ -36,8 +41,9 @@ type wikiCmd struct {
 
 func (wikiCmd) Help() string {
 	return `Leads and sections of pages become passages, each with its page, revision and licence. At least one
-of --titles must have a page. --skip-headings replaces the default list, which has the English and
-Arabic headings of references, notes and the like.
+of --titles must have a page. --skip-headings replaces the default list, which has the headings of
+references, notes and the like. Templates that stand for words are rendered from data; templates.json in
+the output lists those that were dropped inside sentences, and --templates adds to the data.
 
 Multistream dumps are read on all cores, and resumed by stream. With their index beside them,
 --titles reads only the streams that the pages are in. docs/wiki.md describes it.
@@ -56,6 +62,7 @@ func (c *wikiCmd) options() wiki.Options {
 	o.Dump, o.API, o.Contact, o.Titles, o.TitleFile, o.Categories = c.Dump, c.API, c.Contact, c.Titles, c.TitleFile, c.Categories
 	o.Depth, o.LinkDepth, o.MaxPages, o.MinChars, o.MaxChars = c.Depth, c.LinkDepth, c.MaxPages, c.MinChars, c.MaxChars
 	o.LeavesOnly, o.Dataset, o.Index, o.AllowDamaged = c.LeavesOnly, c.Dataset, c.Index, c.Damaged
+	o.MaxTokens, o.Tokenizer, o.Split, o.KeepLists, o.Templates = c.MaxTokens, c.Tokenizer, c.Split, c.KeepLists, c.Templates
 	if len(c.Skip) > 0 {
 		o.SkipHeadings = c.Skip
 	}
@@ -73,6 +80,13 @@ func (c *wikiCmd) Run(a *app) error {
 			return err
 		}
 		return a.ui.Print(wikiEstimate(e), e)
+	}
+	if o.Tokenizer != "" {
+		counts, err := counters([]string{o.Tokenizer}, false)
+		if err != nil {
+			return err
+		}
+		o.Tokens = counts[o.Tokenizer]
 	}
 	return records[dataset.Passage](a, "wiki", c.Out, nil, c.Restart, func(env durable.Env) (*dataset.Manifest, error) {
 		return wiki.Run(a.ctx, o, env)

@@ -177,11 +177,12 @@ func readDump(path string) error {
 		return err
 	}
 	defer f.Close()
+	w := wikitext.New(wikitext.Options{})
 	for p, err := range mediawiki.Pages(f, nil) {
 		if err != nil {
 			return badinput.Errorf("%s: %w", path, err) // as wiki says it
 		}
-		wikitext.Parse(p.Text)
+		w.Parse(p.Title, p.Text)
 	}
 	return nil
 }

@@ -86,7 +86,15 @@ func (c *chain) keep(st stage, sets []set) error {
 }
 
 func (c *chain) wiki(ctx context.Context, st stage) error {
-	m, err := wiki.Run(ctx, c.r.wikiOptions(), c.env(st.dir, nil))
+	o := c.r.wikiOptions()
+	if o.Tokenizer != "" {
+		tok, err := c.tokenizer(o.Tokenizer)
+		if err != nil {
+			return err
+		}
+		o.Tokens = func(text string) int { return len(tok.Encode(text, false)) }
+	}
+	m, err := wiki.Run(ctx, o, c.env(st.dir, nil))
 	if err != nil {
 		return err
 	}
@@ -100,7 +108,7 @@ func (c *chain) wiki(ctx context.Context, st stage) error {
 // wikiOptions returns the options of the wiki block with resolved paths.
 func (r *Recipe) wikiOptions() wiki.Options {
 	o := *r.Wiki
-	o.Dump, o.TitleFile = r.path(o.Dump), r.path(o.TitleFile)
+	o.Dump, o.TitleFile, o.Templates = r.path(o.Dump), r.path(o.TitleFile), r.path(o.Templates)
 	return o
 }
 

@@ -203,6 +203,10 @@ func TestEveryKeyCounts(t *testing.T) {
 			m["model"] = "another"
 		case "inputs.passages":
 			delete(changed, "wiki")
+		case "wiki.max_tokens":
+			changed["wiki"].(map[string]any)["tokenizer"] = "t"
+		case "wiki.split":
+			changed["wiki"].(map[string]any)["max_chars"] = 900
 		case "convert.*.language":
 			changed["convert"].(map[string]any)["sciq"].(map[string]any)["benchmark"] = "alpaca"
 		case "wiki.api", "wiki.categories", "wiki.link_depth", "wiki.contact":

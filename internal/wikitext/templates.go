@@ -1,261 +1,277 @@
 package wikitext
 
 import (
-	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // arguments are a template's, rendered when asked for.
 type arguments struct {
-	p          *parser
-	depth      int
-	positional [][2]int
-	named      map[string][2]int
-	texts      map[[2]int]string // of those rendered so far
+	p     *parser
+	list  []argument
+	count int // of positional ones
+}
+
+type argument struct {
+	stretch
+	name     string // in the source; "" for a positional one
+	position int    // from 1; 0 for a named one
+	text     string
+	done     bool // text is rendered
 }
 
 // get renders the n-th positional argument, from 1.
 func (a *arguments) get(n int) string {
-	if r, ok := a.named[strconv.Itoa(n)]; ok {
-		return a.text(r)
+	for i := len(a.list) - 1; i >= 0; i-- { // the last of equals counts
+		if a.list[i].position == n {
+			return a.text(&a.list[i])
+		}
 	}
-	if n < 1 || n > len(a.positional) {
-		return ""
-	}
-	return a.text(a.positional[n-1])
+	return ""
 }
 
+// name renders the argument of a name.
 func (a *arguments) name(key string) string {
-	if r, ok := a.named[key]; ok {
-		return a.text(r)
+	for i := len(a.list) - 1; i >= 0; i-- {
+		if a.list[i].position == 0 && strings.EqualFold(a.list[i].name, key) {
+			return a.text(&a.list[i])
+		}
 	}
 	return ""
 }
 
 // text renders an argument once: rendered twice at each level, nested templates
 // would take 2^depth steps.
-func (a *arguments) text(r [2]int) string {
-	text, ok := a.texts[r]
-	if !ok {
-		var b strings.Builder
-		a.p.render(&b, r[0], r[1], a.depth)
-		text = strings.TrimSpace(b.String())
-		a.texts[r] = text
+func (a *arguments) text(arg *argument) string {
+	if !arg.done {
+		p := a.p
+		lo, list := p.skipBlank(arg.lo, arg.hi), ""
+		if lo < arg.hi && (p.s[lo] == '*' || p.s[lo] == '#') { // begins its own line
+			at := len(p.out)
+			lo = p.listItem(lo, arg.hi)
+			list = string(p.out[at:])
+			p.out = p.out[:at]
+		}
+		arg.text = list + strings.TrimSpace(p.capture(lo, arg.hi))
+		arg.done = true
 	}
-	return text
+	return arg.text
 }
+
+// skipBlank is where the first byte at or behind lo is that is no white space.
+func (p *parser) skipBlank(lo, hi int) int {
+	for lo < hi && (p.s[lo] == ' ' || p.s[lo] == '\n' || p.s[lo] == '\t') {
+		lo++
+	}
+	return lo
+}
+
+// maxName bounds a template's name, in bytes.
+const maxName = 200
 
 // template writes what a template stands for: words, or nothing.
-func (p *parser) template(b *strings.Builder, lo, hi, depth int) {
+func (p *parser) template(lo, hi int) {
 	parts := p.split(lo, hi)
-	name := strings.ToLower(strings.TrimSpace(strings.ReplaceAll(p.s[parts[0][0]:parts[0][1]], "_", " ")))
-	if len(name) > 60 {
+	if !p.nameOf(parts[0]) {
+		p.out = append(p.out, dropMark)
 		return
 	}
-	a := &arguments{p: p, depth: depth, named: map[string][2]int{}, texts: map[[2]int]string{}}
-	for _, r := range parts[1:] {
-		key, _, ok := strings.Cut(p.s[r[0]:r[1]], "=")
-		if ok && !strings.ContainsAny(key, "[{<\"") && len(key) < 40 {
-			a.named[strings.ToLower(strings.TrimSpace(key))] = [2]int{r[0] + len(key) + 1, r[1]}
+	if len(p.out) > 8*len(p.s)+1<<16 { // templates of the user's data that repeat their arguments
+		p.out = append(p.out, dropMark)
+		return
+	}
+	if p.function(parts) {
+		return
+	}
+	lang := p.w.lang
+	if lang.disambiguation[string(p.key)] {
+		p.disambig = true
+		p.out = append(p.out, dropMark)
+		return
+	}
+	r := lang.rule(p.key)
+	if r == nil {
+		p.unknown()
+		return
+	}
+	at := len(p.out)
+	switch {
+	case r.mark != 0:
+		p.out = append(p.out, r.mark)
+		return
+	case r.build != nil:
+		a := p.arguments(parts[1:])
+		text := r.build(a, strings.Clone(string(p.key)))
+		p.out = append(p.out, text...)
+	default:
+		a := p.arguments(parts[1:])
+		if r.formula {
+			p.inFormula++
+		}
+		text, ok := r.text.expand(nil, a)
+		if r.formula {
+			p.inFormula--
+		}
+		if ok {
+			p.out = append(p.out, text...)
+		}
+	}
+	if len(p.out) == at {
+		p.out = append(p.out, dropMark)
+	}
+}
+
+// nameOf puts the name of a template into p.key, in the form of the data: in lower
+// case, with single blanks. It reports false if there is none.
+func (p *parser) nameOf(r stretch) bool {
+	name := p.s[r.lo:r.hi]
+	if i := strings.IndexAny(name, "<{"); i >= 0 {
+		if colon := strings.IndexByte(name[:i], ':'); colon >= 0 { // a parser function, whose argument is rendered later
+			name = name[:colon+1]
+		} else {
+			name = p.plain(r)
+		}
+	}
+	name = strings.TrimSpace(name)
+	if len(name) > maxName {
+		colon := strings.IndexByte(name, ':') // a parser function with a long first argument
+		if colon < 0 || colon > maxName {
+			return false
+		}
+		name = name[:colon+1]
+	}
+	p.key = p.key[:0]
+	for i := 0; i < len(name); {
+		c := name[i]
+		if c >= utf8.RuneSelf {
+			r, size := utf8.DecodeRuneInString(name[i:])
+			if r != '\u200e' && r != '\u200f' {
+				p.key = utf8.AppendRune(p.key, unicode.ToLower(r))
+			}
+			i += size
 			continue
 		}
-		a.positional = append(a.positional, r)
+		i++
+		switch {
+		case c >= 'A' && c <= 'Z':
+			c += 'a' - 'A'
+		case c == '_' || c == '\n' || c == '\t' || c == ' ':
+			if n := len(p.key); n == 0 || p.key[n-1] == ' ' {
+				continue
+			}
+			c = ' '
+		case c < ' ':
+			continue
+		}
+		p.key = append(p.key, c)
 	}
-	if f, ok := templates[name]; ok {
-		b.WriteString(f(a))
-		return
-	}
-	if strings.HasPrefix(name, "lang-") { // {{lang-ar|text}}
-		b.WriteString(a.get(1))
-	}
-}
-
-func first(a *arguments) string   { return a.get(1) }
-func second(a *arguments) string  { return a.get(2) }
-func literal(s string) renderer   { return func(*arguments) string { return s } }
-func lastArg(a *arguments) string { return a.get(len(a.positional)) }
-
-type renderer func(*arguments) string
-
-// templates are those that stand for words of the running text; all others
-// are dropped: infoboxes, navigation, citations, notices.
-var templates map[string]renderer
-
-func init() {
-	templates = map[string]renderer{
-		"lang": second, "transl": lastArg, "transliteration": lastArg, "langx": second, "script": second, "nihongo": first,
-		"nowrap": first, "nobr": first, "nobreak": first, "small": first, "big": first, "smaller": first,
-		"larger": first, "em": first, "strong": first,
-		"abbr": first, "tooltip": first, "sup": func(a *arguments) string { return a.get(1) }, "sub": first,
-		"center": first, "resize": lastArg,
-		"quote": first, "blockquote": quote, "cquote": first, "quotation": quote, "quote box": quote, "centered": first,
-		"circa": circa, "c.": circa, "ca": circa, "fl.": func(a *arguments) string {
-			return join("fl. ",
-				a.get(1))
-		}, "floruit": func(a *arguments) string { return join("fl. ", a.get(1)) },
-		"as of": asOf, "convert": convert, "cvt": convert, "val": value, "formatnum": first, "nts": first, "number": first,
-		"frac": frac, "fraction": frac, "sfrac": frac, "1/2": literal("½"), "half": literal("½"),
-		"birth date": date, "birth date and age": date, "death date": date, "death date and age": date,
-		"start date": date, "end date": date, "date": first, "start date and age": date,
-		"-": literal("–"), "ndash": literal("–"), "mdash": literal("—"), "en dash": literal("–"),
-		"em dash": literal("—"), "snd": literal(" – "), "spnd": literal(" – "), "spaced ndash": literal(" – "),
-		"nbsp": literal(" "), "space": literal(" "), "thinsp": literal(" "), "!": literal("|"), "=": literal("="),
-		"'": literal("'"), "'s": literal("'s"), "·": literal(" · "), "•": literal(" • "), "dot": literal(" · "),
-		"flag": first, "flagu": first, "country": first, "flagcountry": first, "ill": first,
-		"interlanguage link": first, "link": first, "illm": first,
-		"w": first, "wikt": lastArg, "linktext": first, "mono": first, "code": first, "kbd": first, "var": first,
-		"math": first, "mvar": first, "tmath": first, "overline": first,
-		"pound": func(a *arguments) string {
-			return "£" +
-				a.get(1)
-		}, "us$": func(a *arguments) string {
-			return "US$" +
-				a.get(1)
-		}, "usd": func(a *arguments) string { return "$" + a.get(1) },
-		"gbp": func(a *arguments) string { return "£" + a.get(1) }, "euro": func(a *arguments) string {
-			return "€" +
-				a.get(1)
-		}, "eur": func(a *arguments) string {
-			return "€" +
-				a.get(1)
-		}, "inr": func(a *arguments) string { return "₹" + a.get(1) },
-		"bce":        func(a *arguments) string { return join(a.get(1), " BCE") },
-		"ce":         func(a *arguments) string { return join(a.get(1), " CE") },
-		"ad":         func(a *arguments) string { return join("AD ", a.get(1)) },
-		"percentage": first, "okina": literal("ʻ"), "ayin": literal("ʿ"), "hamza": literal("ʾ"), "sic": first,
-		"not a typo": first, "typo": first, "as written": first,
-		"plainlist": first, "unbulleted list": list, "ubl": list, "hlist": list, "flatlist": first,
-		"flat list": first, "bulleted list": list,
-		"chem": chemical, "chem2": first, "co2": literal("CO2"), "music": literal(""), "poemquote": quote,
-		"poem": first, "cuneiform": lastArg, "coptic": first, "hebrew": first, "rtl-lang": second, "arabic": first, "unicode": first,
-	}
-}
-
-func join(a, b string) string {
-	if a == "" || b == "" {
-		return ""
-	}
-	return a + b
-}
-
-func quote(a *arguments) string {
-	for _, key := range []string{"text", "quote"} {
-		if s := a.name(key); s != "" {
-			return s
+	for _, prefix := range p.w.lang.prefixes {
+		if len(p.key) > len(prefix) && string(p.key[:len(prefix)]) == prefix {
+			p.key = append(p.key[:0], p.key[len(prefix):]...)
 		}
 	}
-	return a.get(1)
+	return len(p.key) > 0
 }
 
-func circa(a *arguments) string {
-	switch from, to := a.get(1), a.get(2); {
-	case from == "":
-		return "c. "
-	case to == "":
-		return "c. " + from
-	default:
-		return "c. " + from + " – c. " + to
-	}
-}
-
-func asOf(a *arguments) string {
-	text := "As of "
-	if a.name("lc") != "" || a.name("since") != "" {
-		text = "as of "
-	}
-	year, month, day := a.get(1), a.get(2), a.get(3)
-	if alt := a.name("alt"); alt != "" {
-		return alt
-	}
-	return text + strings.TrimSpace(strings.Join([]string{day, monthName(month), year}, " "))
-}
-
-var months = []string{"January", "February", "March", "April", "May", "June", "July", "August", "September",
-	"October", "November", "December"}
-
-func monthName(s string) string {
-	if n, err := strconv.Atoi(s); err == nil && n >= 1 && n <= 12 {
-		return months[n-1]
-	}
-	return s
-}
-
-func date(a *arguments) string {
-	year, month, day := a.get(1), monthName(a.get(2)), a.get(3)
-	return strings.Join(strings.Fields(day+" "+month+" "+year), " ")
-}
-
-// units names the commonest units of {{convert}}; others stay as written.
-var units = map[string]string{
-	"km2": "km²", "sqkm": "km²", "sqmi": "sq mi", "m2": "m²", "ha": "ha", "acre": "acres", "mi": "mi", "km": "km",
-	"m": "m", "ft": "ft", "in": "in", "cm": "cm", "mm": "mm",
-	"kg": "kg", "lb": "lb", "g": "g", "t": "t", "c": "°C", "f": "°F", "°c": "°C", "°f": "°F", "km/h": "km/h",
-	"mph": "mph", "l": "L", "usgal": "US gal", "nmi": "nmi", "m3": "m³", "km3": "km³", "yd": "yd", "oz": "oz", "cuft": "cu ft",
-}
-
-func unit(s string) string {
-	if u, ok := units[strings.ToLower(s)]; ok {
-		return u
-	}
-	return s
-}
-
-// convert writes the quantity as given, without the conversion.
-func convert(a *arguments) string {
-	n := a.get(1)
-	if n == "" {
-		return ""
-	}
-	switch sep := a.get(2); sep {
-	case "-", "–", "to", "and", "x", "by", "or", "×", "±", "+":
-		if sep == "-" {
-			sep = "–"
+// arguments reads the parts behind a template's name.
+func (p *parser) arguments(parts []stretch) *arguments {
+	a := &arguments{p: p, list: make([]argument, 0, len(parts))}
+	for _, r := range parts {
+		arg := argument{stretch: r}
+		if eq := p.equals(r); eq >= 0 {
+			arg.name, arg.lo = strings.TrimSpace(p.s[r.lo:eq]), eq+1
+			if n, ok := digits(arg.name); ok {
+				arg.position, arg.name = n, ""
+				a.count = max(a.count, n)
+			}
+		} else {
+			a.count++
+			arg.position = a.count
 		}
-		if len(sep) > 1 && sep != "–" && sep != "×" && sep != "±" {
-			sep = " " + sep + " "
-		}
-		return n + sep + a.get(3) + " " + unit(a.get(4))
+		a.list = append(a.list, arg)
 	}
-	return strings.TrimSpace(n + " " + unit(a.get(2)))
+	return a
 }
 
-func value(a *arguments) string {
-	s := a.get(1)
-	if e := a.name("e"); e != "" {
-		s += "×10^" + e
-	}
-	if u := a.name("ul") + a.name("u"); u != "" {
-		s += " " + u
-	}
-	return s
-}
-
-func frac(a *arguments) string {
-	switch len(a.positional) {
-	case 1:
-		return "1/" + a.get(1)
-	case 2:
-		return a.get(1) + "/" + a.get(2)
-	case 3:
-		return a.get(1) + " " + a.get(2) + "/" + a.get(3)
-	}
-	return ""
-}
-
-func list(a *arguments) string {
-	var items []string
-	for i := range a.positional {
-		if s := a.get(i + 1); s != "" {
-			items = append(items, s)
+// equals finds the sign between a name and its value that is in no construct; -1
+// for a positional argument.
+func (p *parser) equals(r stretch) int {
+	for i := r.lo; i < r.hi; i++ {
+		p.steps++
+		if what, end := p.opens(i); what != none && end <= r.hi {
+			i = end - 1
+		} else if p.s[i] == '=' {
+			return i
 		}
 	}
-	return strings.Join(items, ", ")
+	return -1
 }
 
-func chemical(a *arguments) string {
-	var b strings.Builder
-	for i := range a.positional {
-		b.WriteString(a.get(i + 1))
+// maxArguments bounds the number of a positional argument.
+const maxArguments = 1000
+
+func digits(s string) (n int, ok bool) {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' || n > maxArguments {
+			return 0, false
+		}
+		n = 10*n + int(s[i]-'0')
 	}
-	return b.String()
+	return n, n > 0 && n <= maxArguments
+}
+
+// unknown marks a template that the data do not know, for the report.
+func (p *parser) unknown() {
+	id, ok := p.ids[string(p.key)]
+	if !ok {
+		id = len(p.names)
+		name := string(p.key)
+		p.ids[name] = id
+		p.names = append(p.names, name)
+		p.dropped = append(p.dropped, Dropped{Name: name})
+	}
+	p.out = append(p.out, idMark)
+	p.out = appendNumber(p.out, id)
+	p.out = append(p.out, idEnd)
+}
+
+func appendNumber(b []byte, n int) []byte {
+	if n >= 10 {
+		b = appendNumber(b, n/10)
+	}
+	return append(b, byte('0'+n%10))
+}
+
+// function renders a parser function or a variable, whose name is in p.key.
+func (p *parser) function(parts []stretch) bool {
+	name, _, ok := strings.Cut(string(p.key), ":")
+	canonical, known := p.w.lang.Functions[name]
+	if !known {
+		canonical = name
+	}
+	f, found := functions[canonical]
+	if !found || !ok && !f.variable {
+		if name != "" && name[0] == '#' || ok && known {
+			p.unknown()
+			return true
+		}
+		return false
+	}
+	colon := strings.IndexByte(p.s[parts[0].lo:parts[0].hi], ':')
+	if colon < 0 {
+		colon = parts[0].hi - parts[0].lo - 1
+	}
+	parts[0].lo += colon + 1
+	a := &arguments{p: p}
+	for i, r := range parts {
+		a.list = append(a.list, argument{stretch: r, position: i + 1})
+	}
+	a.count = len(parts)
+	at := len(p.out)
+	p.out = append(p.out, f.render(a)...)
+	if len(p.out) == at {
+		p.out = append(p.out, dropMark)
+	}
+	return true
 }

@@ -88,7 +88,7 @@ func (s *stage) api(ctx context.Context, titles []string) error {
 		case e.Disambiguation:
 			p.refused = refusal{Reason: "disambiguation"}
 		default:
-			p.root = wikitext.Tree(e.Text)
+			p.text = &wikitext.Page{Root: wikitext.Tree(e.Text)}
 		}
 		if err := s.take(s.make(p)); err != nil {
 			return err

@@ -25,12 +25,13 @@ type dumpPages struct {
 	titles []string
 	site   *mediawiki.Site
 	want   map[string]bool // the titles as the dump writes them
-	hidden []string
+	text   *wikitext.Wiki
 }
 
 // begin is called when the header was read.
 func (d *dumpPages) begin(site *mediawiki.Site) {
-	d.site, d.hidden, d.want = site, hiddenNames(site), map[string]bool{}
+	d.site, d.want = site, map[string]bool{}
+	d.text = wikitext.New(wikitext.Options{Language: wikitext.Language(site.DB, site.Base), Namespaces: hiddenNames(site), Data: d.s.data})
 	for _, t := range d.titles {
 		d.want[site.Title(t)] = true
 	}
@@ -65,7 +66,7 @@ func (d *dumpPages) make(p mediawiki.Page) madePage {
 	case redirect || p.Redirect != "":
 		out.refused = refusal{"redirect", cmp.Or(p.Redirect, target)}
 	default:
-		out.root = wikitext.Parse(p.Text, d.hidden...)
+		out.text = d.text.Parse(p.Title, p.Text)
 	}
 	return d.s.make(out)
 }

@@ -3,6 +3,7 @@ package wiki
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"barka/internal/dataset"
 	"barka/internal/wikitext"
@@ -16,6 +17,9 @@ type madePage struct {
 	// Refused says why the page has no passages.
 	Refused refusal
 	Texts   []madeText
+	// Dropped and Rows are those of wikitext.Page.
+	Dropped []wikitext.Dropped
+	Rows    int
 }
 
 // madeText is a passage, or a text that is none.
@@ -33,8 +37,12 @@ type refusal struct{ Reason, Detail string }
 func (s *stage) make(p page) madePage {
 	m := madePage{ID: p.ID, Refused: p.refused,
 		Row: dataset.Passage{Dataset: s.o.Dataset, Title: p.Title, URL: p.url, Revision: p.Revision, Licence: p.licence}}
+	if m.Refused.Reason == "" && !s.o.KeepLists {
+		m.Refused.Reason = s.listing(p.text)
+	}
 	if m.Refused.Reason == "" {
-		s.section(&m, p.root, nil)
+		s.section(&m, p.text.Root, nil)
+		m.Dropped, m.Rows = p.text.Dropped, p.text.Rows
 	}
 	return m
 }
@@ -44,14 +52,15 @@ func (s *stage) section(m *madePage, sec *wikitext.Section, path []string) {
 	t := madeText{Text: sec.Text}
 	if sec.Level > 1 {
 		path = append(path[:len(path):len(path)], sec.Title)
-		if s.skip[strings.ToLower(sec.Title)] {
+		if s.skip[wikitext.Fold(sec.Title)] {
 			t.Section, t.Refused.Reason = strings.Join(path, " > "), "skipped_heading"
 			m.Texts = append(m.Texts, t)
 			return
 		}
 	}
-	t.Section, t.Chars = strings.Join(path, " > "), int32(len([]rune(sec.Text)))
-	if t.Chars > 0 { // otherwise a heading alone
+	t.Section = strings.Join(path, " > ")
+	for _, t.Text = range s.pieces(sec.Text) {
+		t.Chars = int32(utf8.RuneCountInString(t.Text))
 		t.ID = dataset.ContentID("passage", m.Row.Title, t.Section, t.Text)
 		t.Refused.Reason = s.against(t, len(sec.Children) > 0 || sec.Level == 1)
 		t.Key = dataset.KeyOf(t.Text)
@@ -69,7 +78,7 @@ func (s *stage) against(t madeText, inner bool) string {
 		return "not_a_leaf"
 	case int(t.Chars) <= s.o.MinChars:
 		return "too_short"
-	case s.o.MaxChars > 0 && int(t.Chars) >= s.o.MaxChars:
+	case s.tooLong(t.Text):
 		return "too_long"
 	}
 	return ""
@@ -90,6 +99,7 @@ func (s *stage) take(m madePage) error {
 		return s.out.Reject(m.Row, dataset.Reject{Reason: "same_page", Detail: fmt.Sprintf("page %d came before", m.ID)})
 	}
 	s.kept++
+	s.report.add(m)
 	for _, t := range m.Texts {
 		if err := s.takeText(m.Row, t); err != nil {
 			return err

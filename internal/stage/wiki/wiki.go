@@ -22,7 +22,7 @@ import (
 )
 
 // version changes when the same options would give another output.
-const version = 2
+const version = 3
 
 // Options are everything that changes what wiki writes.
 type Options struct {
@@ -49,23 +49,31 @@ type Options struct {
 	// MinChars < length < MaxChars; 0: no upper bound.
 	MinChars int `json:"min_chars"`
 	MaxChars int `json:"max_chars,omitempty"`
+	// MaxTokens bounds a passage in tokens of Tokenizer, a model; 0: it does not.
+	// Tokens counts them.
+	MaxTokens int              `json:"max_tokens,omitempty"`
+	Tokenizer string           `json:"tokenizer,omitempty"`
+	Tokens    func(string) int `json:"-"`
+	// Split splits sections beyond MaxChars or MaxTokens at paragraphs, instead of
+	// leaving them out.
+	Split bool `json:"split,omitempty"`
+	// KeepLists keeps pages that only list the meanings of a title or other pages.
+	KeepLists bool `json:"keep_lists,omitempty"`
+	// Templates is a file with more data of templates, in the format of
+	// internal/wikitext/languages.
+	Templates string `json:"templates,omitempty"`
 	// LeavesOnly leaves out leads and text above sections, as the original.
 	LeavesOnly bool `json:"leaves_only"`
-	// SkipHeadings are sections without text of their own.
-	SkipHeadings []string `json:"skip_headings"`
+	// SkipHeadings are the headings of sections to leave out; none: those of the data
+	// of all languages (references, notes and the like).
+	SkipHeadings []string `json:"skip_headings,omitempty"`
 	// Licence of a dump's text; an API says it itself.
 	Licence string `json:"licence"`
 }
 
 // Defaults keep every section of more than 100 characters.
 func Defaults() Options {
-	return Options{Dataset: "wiki", MinChars: 100,
-		Licence: "CC BY-SA 4.0 https://creativecommons.org/licenses/by-sa/4.0/", SkipHeadings: []string{
-			"See also", "References", "External links", "Notes", "Bibliography", "Further reading", "Sources",
-			"Citations", "Footnotes", "Gallery",
-			"Explanatory notes", "Notes and references", "Works cited", "Discography", "Filmography",
-			"انظر أيضا", "انظر أيضًا", "مراجع", "المراجع", "وصلات خارجية", "هوامش", "ملاحظات", "مصادر", "معرض صور",
-		}}
+	return Options{Dataset: "wiki", MinChars: 100, Licence: "CC BY-SA 4.0 https://creativecommons.org/licenses/by-sa/4.0/"}
 }
 
 // Validate reports the first setting that makes no sense.
@@ -81,6 +89,12 @@ func (o Options) Validate() error {
 		return badinput.Errorf("wiki: categories and link_depth need an API; a dump is chosen from by titles")
 	case o.MinChars < 0 || o.MaxChars < 0 || o.MaxChars > 0 && o.MaxChars <= o.MinChars:
 		return badinput.Errorf("wiki: min_chars %d and max_chars %d: expected the smaller first", o.MinChars, o.MaxChars)
+	case o.MaxTokens < 0:
+		return badinput.Errorf("wiki: max_tokens %d: expected 0 (no bound) or more", o.MaxTokens)
+	case o.MaxTokens > 0 && o.Tokenizer == "":
+		return badinput.Errorf("wiki: max_tokens %d needs tokenizer, the model whose tokens count", o.MaxTokens)
+	case o.Split && o.MaxTokens == 0 && o.MaxChars == 0:
+		return badinput.Errorf("wiki: split needs max_chars or max_tokens, which say where")
 	case o.Depth < 0 || o.LinkDepth < 0 || o.LinkDepth > 1 || o.MaxPages < 0:
 		return badinput.Errorf("wiki: depth and max_pages must not be negative, link_depth is 0 or 1")
 	}
@@ -92,7 +106,7 @@ type page struct {
 	mediawiki.Page
 	url     string
 	licence string
-	root    *wikitext.Section
+	text    *wikitext.Page
 	// refused says why a page has no passages.
 	refused refusal
 }
@@ -111,6 +125,9 @@ func Run(ctx context.Context, o Options, env durable.Env) (*dataset.Manifest, er
 	if o.TitleFile != "" {
 		inputs["titles"], identity.TitleFile = o.TitleFile, filepath.Base(o.TitleFile)
 	}
+	if o.Templates != "" {
+		inputs["templates"], identity.Templates = o.Templates, filepath.Base(o.Templates)
+	}
 	id := durable.Identity{Stage: "wiki", Version: version, Options: identity, Inputs: inputs}
 	return durable.Execute(ctx, env, id, func(run *durable.Run) (final durable.Final, err error) {
 		s, err := newStage(o, env, run)
@@ -125,7 +142,7 @@ func Run(ctx context.Context, o Options, env durable.Env) (*dataset.Manifest, er
 		if n := len(s.damage); n > 0 {
 			counts["damaged"] = int64(n)
 		}
-		return durable.Final{Counts: counts, Notes: s.notes()}, nil
+		return durable.Final{Counts: counts, Notes: s.notes(), Files: s.report.files}, nil
 	})
 }
 
@@ -144,12 +161,34 @@ type stage struct {
 	missing, redirects []string
 	damage             []string // places where the dump is damaged
 	passages           int64
+	data               *wikitext.Data // of o.Templates
+	report             report
 }
+
+// maxTemplates bounds a file of templates, in bytes; that of English has 30 KB.
+const maxTemplates = 4 << 20
 
 func newStage(o Options, env durable.Env, run *durable.Run) (s *stage, err error) {
 	s = &stage{o: o, env: env, run: run, workers: runtime.GOMAXPROCS(0), skip: map[string]bool{}}
-	for _, h := range o.SkipHeadings {
-		s.skip[strings.ToLower(h)] = true
+	headings := o.SkipHeadings
+	if headings == nil {
+		headings = wikitext.SkippedHeadings()
+	}
+	if o.Templates != "" {
+		text, err := badinput.ReadFile(o.Templates, maxTemplates)
+		if err != nil {
+			return nil, err
+		}
+		if s.data, err = wikitext.ReadData(text); err != nil {
+			return nil, badinput.Errorf("%s: %w", o.Templates, err)
+		}
+		headings = slices.Concat(headings, s.data.Headings())
+	}
+	for _, h := range headings {
+		s.skip[wikitext.Fold(h)] = true
+	}
+	if o.MaxTokens > 0 && o.Tokens == nil {
+		return nil, errors.New("wiki: max_tokens without a function that counts tokens")
 	}
 	if s.out, err = durable.NewWriter[dataset.Passage](run); err == nil {
 		s.seen, err = openSeen(run.Dir())
@@ -169,6 +208,7 @@ func (s *stage) notes() (notes []string) {
 	if len(s.damage) > 0 {
 		notes = append(notes, "the dump is damaged: "+s.damageText())
 	}
+	notes = append(notes, s.report.notes()...)
 	if s.passages == 0 {
 		notes = append(notes, fmt.Sprintf("%d pages gave no passage; rejected/ has the reasons", s.kept))
 	}
