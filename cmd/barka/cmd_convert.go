@@ -16,7 +16,7 @@ import (
 
 type convertCmd struct {
 	Benchmark string `arg:"" optional:"" help:"Name of the set (see above)."`
-	Data      string `help:"File, directory of an archive or repository, or hub id ORG/NAME[@REVISION]; default: the set's repository on the hub." placeholder:"DATA"`
+	Data      string `help:"File, directory or zip archive of the set, or hub id ORG/NAME[@REVISION]; default: its repository on the hub." placeholder:"DATA"`
 	Out       string `help:"Dataset directory, or .jsonl file, to write." placeholder:"PATH"`
 	Labels    string `help:"File of labels (PIQA); default: beside the data." placeholder:"FILE"`
 	Split     string `help:"Split of a directory or repository: train, validation or test." default:"train"`

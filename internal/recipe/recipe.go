@@ -99,7 +99,7 @@ type Inputs struct {
 // Convert is a benchmark's training set. Its key in the recipe is its name, and the
 // benchmark's if the block does not name one.
 type Convert struct {
-	Data   string `json:"data"`   // file, directory or hub id; "" is the set's own repository
+	Data   string `json:"data"`   // file, directory, zip archive or hub id; "" is the set's own repository
 	Labels string `json:"labels"` // file of the labels, if they have one
 	convert.Options
 }

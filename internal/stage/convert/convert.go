@@ -7,6 +7,7 @@ package convert
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -142,15 +143,20 @@ func unknownBenchmark(name string) error {
 	return badinput.Errorf("convert: benchmark %q is not known%s; those known: %s", name, hint, strings.Join(Benchmarks(), ", "))
 }
 
-// Run converts env.In["data"]: a file, or a directory in the layout of the
-// benchmark's own archive or of its repository on the hub. Where labels are in
+// Run converts env.In["data"]: a file, a directory in the layout of the
+// benchmark's own archive or of its repository on the hub, or such an archive (zip). Where labels are in
 // a separate file (PIQA), that is env.In["labels"], by default the file of
 // that name beside the data. client is asked only with Justify or Rewrite, and may
 // otherwise be nil.
-func Run(ctx context.Context, o Options, client llm.Client, env durable.Env) (*dataset.Manifest, error) {
+func Run(ctx context.Context, o Options, client llm.Client, env durable.Env) (m *dataset.Manifest, err error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
+	var a archive
+	if env.In, a, err = unpack(env.In, benchmarks[o.Benchmark]); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(a.named(err), a.close()) }()
 	c, files, inputs, err := prepare(o, env)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package convert
 
 import (
 	"context"
+	"errors"
 	"os"
 
 	"barka/internal/dataset"
@@ -33,11 +34,15 @@ func (e *Estimate) Reject(any, dataset.Reject) error {
 
 // Plan reads what Run with env.In = in would read, and writes nothing: it finds every error
 // that Run would find in the data. It asks no model.
-func Plan(ctx context.Context, o Options, seed int64, in map[string]string) (Estimate, error) {
-	var e Estimate
+func Plan(ctx context.Context, o Options, seed int64, in map[string]string) (e Estimate, err error) {
 	if err := o.Validate(); err != nil {
 		return e, err
 	}
+	var a archive
+	if in, a, err = unpack(in, benchmarks[o.Benchmark]); err != nil {
+		return e, err
+	}
+	defer func() { err = errors.Join(a.named(err), a.close()) }()
 	c, files, _, err := prepare(o, durable.Env{In: in, Seed: seed})
 	if err != nil {
 		return e, err

@@ -46,7 +46,7 @@ func find(path string, b benchmark, split string) ([]string, error) {
 	}
 	if !info.IsDir() {
 		if format(path, b) == "" {
-			return nil, badinput.Errorf("%s: a .parquet, .jsonl, .jsonl.gz, .jsonl.zst, .json or .csv file is expected", path)
+			return nil, badinput.Errorf("%s: a .parquet, .jsonl, .jsonl.gz, .jsonl.zst, .json, .csv or .zip file is expected", path)
 		}
 		return []string{path}, nil
 	}

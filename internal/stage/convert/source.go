@@ -32,7 +32,7 @@ func HubID(benchmark string) string { return benchmarks[benchmark].hub }
 // IsHubID reports whether data names a repository: there is no such file or directory, and it
 // does not look like a file of rows.
 func (o Options) IsHubID(data string) bool {
-	return format(data, benchmarks[o.Benchmark]) == "" && hub.IsID(data)
+	return format(data, benchmarks[o.Benchmark]) == "" && !isArchive(data) && hub.IsID(data)
 }
 
 // Locate finds data: a path, or a repository of the hub (ORG/NAME, optionally with @REVISION);
