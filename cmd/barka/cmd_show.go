@@ -15,7 +15,7 @@ import (
 )
 
 type showCmd struct {
-	Path string `arg:"" help:"Dataset directory, .parquet or .jsonl file, or the directory of a run."`
+	Path string `arg:"" help:"Dataset directory, also an unfinished one (.partial), .parquet or .jsonl file, or the directory of a run."`
 
 	selectFlags
 	Limit  int `short:"n" help:"Largest number of rows; 0 is all." default:"10"`
@@ -87,7 +87,9 @@ Arabic is written in logical order, each line in an isolate, and code, formulas,
 numbers in isolates inside it. A terminal that shows letters apart and in the wrong order needs
 --bidi reorder.
 
-Given the directory of a run, it lists the datasets there.
+Given the directory of a run, it lists the datasets there. Given the directory OUT.partial of a stage
+that is not finished, it prints what wiki, synth or translate have made so far; the other stages write
+their rows at the end.
 
 Examples:
 
@@ -105,8 +107,14 @@ func (c *showCmd) Run(a *app) error {
 	if sel.Skip < 0 || sel.Limit < 0 || sel.Sample < 0 {
 		return usagef("show: --skip, --limit and --sample must not be negative")
 	}
-	if isRun, err := c.sets(a, path); isRun || err != nil {
+	u, _, err := look.Unfinished(path)
+	if err != nil {
 		return err
+	}
+	if u == nil {
+		if isRun, err := c.sets(a, path); isRun || err != nil {
+			return err
+		}
 	}
 	style := c.style(a)
 	style.Right, style.Beside, style.Columns = c.Right, c.Beside, c.Columns
@@ -125,6 +133,14 @@ func (c *showCmd) Run(a *app) error {
 			return err
 		}
 	}
+	if u != nil && shown == 0 {
+		a.ui.Infof("%s is not finished, and no row so far matches", u.Stage)
+		return nil
+	}
+	if u != nil {
+		a.ui.Infof("%s is not finished: rows stand in the order in which they were done", u.Stage)
+		return nil
+	}
 	c.remark(a, path, shown)
 	return nil
 }
@@ -142,6 +158,9 @@ func (f selectFlags) selection(path string) (string, look.Selection, error) {
 	}
 	if !f.Rejected.on {
 		return path, s, nil
+	}
+	if u, _, err := look.Unfinished(path); u != nil || err != nil {
+		return filepath.Join(path, dataset.RejectedDir), s, err
 	}
 	m, err := dataset.ReadManifest(path)
 	if err != nil {

@@ -59,7 +59,8 @@ func ReadManifest(dir string) (*Manifest, error) {
 func unfinished(dir string) error {
 	if _, err := os.Stat(dir); err != nil {
 		if _, perr := os.Stat(dir + PartialSuffix); perr == nil {
-			return badinput.Errorf("%s is not finished yet (%s%s is there): run its stage again to finish it", dir, dir, PartialSuffix)
+			return badinput.Errorf("%s is not finished yet: run its stage again to finish it. barka show %s%s prints the rows so far",
+				dir, dir, PartialSuffix)
 		}
 		return badinput.Wrap(err)
 	}

@@ -19,6 +19,7 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/chat"
 	"barka/internal/dataset"
+	"barka/internal/durable"
 	"barka/internal/jsonl"
 )
 
@@ -29,7 +30,7 @@ type Row struct {
 }
 
 // Rows reads the rows at path: a dataset directory or a subdirectory of one, a Parquet
-// file, or a file of JSON lines. Numbers of JSON lines keep all their digits.
+// file, a file of JSON lines, or what an unfinished run has done so far. Numbers of JSON lines keep all their digits.
 func Rows(ctx context.Context, path string) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		var n int64
@@ -46,6 +47,9 @@ func Rows(ctx context.Context, path string) iter.Seq2[Row, error] {
 }
 
 func columnsOf(ctx context.Context, path string) iter.Seq2[map[string]any, error] {
+	if u, rejected, err := Unfinished(path); u != nil || err != nil {
+		return unfinished(u, rejected, err)
+	}
 	if info, err := os.Stat(path); err != nil || info.IsDir() || !jsonl.Has(path) {
 		return dataset.Rows[map[string]any](ctx, path)
 	}
@@ -56,6 +60,42 @@ func columnsOf(ctx context.Context, path string) iter.Seq2[map[string]any, error
 				if columns, err = decode(line.Data); err != nil {
 					err = line.Errorf("%w", err)
 				}
+			}
+			if !yield(columns, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Unfinished opens the unfinished run at path. rejected is set if path is the place of its rejected
+// rows. The run is nil if path is none.
+func Unfinished(path string) (u *durable.Unfinished, rejected bool, err error) {
+	path = filepath.Clean(path)
+	if rejected = filepath.Base(path) == dataset.RejectedDir; rejected {
+		path = filepath.Dir(path)
+	}
+	u, _, err = durable.OpenUnfinished(path)
+	return u, rejected, err
+}
+
+// unfinished returns the rows of an unfinished run, or its rejected rows with their reasons.
+func unfinished(u *durable.Unfinished, rejected bool, failed error) iter.Seq2[map[string]any, error] {
+	return func(yield func(map[string]any, error) bool) {
+		if failed != nil {
+			yield(nil, failed)
+			return
+		}
+		for r, err := range u.Rows() {
+			if err == nil && (r.Reject != nil) != rejected {
+				continue
+			}
+			var columns map[string]any
+			if err == nil {
+				columns, err = decode(r.JSON)
+			}
+			if err == nil && rejected {
+				columns["reason"], columns["detail"] = r.Reject.Reason, r.Reject.Detail
 			}
 			if !yield(columns, err) || err != nil {
 				return
