@@ -128,7 +128,7 @@ func (m *Map) compact() error {
 		}
 		merged := slices.Clone(last)
 		for _, r := range merged {
-			r.filter = nil // makes room for the new one
+			r.freeFilter() // makes room for the new one
 		}
 		if err := m.write(level+1, most, func(w *runWriter) error { return mergeRuns(merged, w.add) }); err != nil {
 			return err

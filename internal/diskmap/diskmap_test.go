@@ -109,6 +109,7 @@ func TestLeftovers(t *testing.T) {
 // TestFilter holds the share of absent keys that the filter lets pass.
 func TestFilter(t *testing.T) {
 	f := newFilter(50_000)
+	defer free(f)
 	for i := range 50_000 {
 		f.add(key(i))
 	}

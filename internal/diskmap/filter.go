@@ -6,7 +6,9 @@ import "encoding/binary"
 // filter lets all pass.
 type filter []uint64
 
-func newFilter(keys int) filter { return make(filter, keys/8+1) }
+// newFilter returns a filter that must be freed. Its memory is the system's where that is
+// possible: the garbage collector lets the heap grow by the size of what is in use.
+func newFilter(keys int) filter { return allocate(keys/8 + 1) }
 
 // probes calls f with the word and the bit of each probe. A key is a hash already; its
 // halves give independent numbers.

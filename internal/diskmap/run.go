@@ -67,7 +67,14 @@ func valueOf(entry []byte) Value {
 	return Value{binary.LittleEndian.Uint64(entry[16:]), binary.LittleEndian.Uint64(entry[24:])}
 }
 
+// freeFilter lets get read a page for every key.
+func (r *run) freeFilter() {
+	free(r.filter)
+	r.filter = nil
+}
+
 func (r *run) close() error {
+	r.freeFilter()
 	err := r.f.Close()
 	return errors.Join(err, ignoreMissing(os.Remove(r.f.Name())))
 }
