@@ -137,24 +137,30 @@ func Plan(ctx context.Context, o Options, seed int64, passages string) (Estimate
 	if err := checkPassages(passages); err != nil {
 		return Estimate{}, err
 	}
-	var all []int       // characters
-	var questions []int // calls for the question of a single passage
+	all := lengths{}
+	asked := lengths{} // those that need no call for the question of a single passage
+	e := Estimate{}
 	for p, err := range dataset.Rows[dataset.Passage](ctx, passages) {
 		if err != nil {
 			return Estimate{}, err
 		}
-		n := 1
+		e.Passages++
+		all[chars(p)]++
 		if d := prompts.draw(drawSeed(seed, p.ID, 0), false); d.writesMessage() {
-			n = 0
+			asked[chars(p)]++
 		}
-		all, questions = append(all, chars(p)), append(questions, n)
 	}
-	e := Estimate{Passages: len(all), Threshold: threshold(o, all)}
-	for i, n := range all {
-		if n >= e.Threshold {
-			e.addLong(o, n)
-		} else {
-			e.add(o, questions[i], 1, n)
+	e.Threshold = all.threshold(o, e.Passages)
+	for n, times := range all {
+		for i := range times {
+			switch {
+			case n >= e.Threshold:
+				e.addLong(o, n)
+			case i < asked[n]:
+				e.add(o, 0, 1, n)
+			default:
+				e.add(o, 1, 1, n)
+			}
 		}
 	}
 	return e, nil

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"reflect"
 	"slices"
@@ -166,34 +167,37 @@ func (o Options) Validate() error {
 	return nil
 }
 
-func lengths(ctx context.Context, path string) ([]int, error) {
-	var ns []int
+// lengths counts passages by their length in characters, of which there are some thousand
+// different ones.
+type lengths map[int]int
+
+// of counts the passages at path, and returns their number.
+func (l lengths) of(ctx context.Context, path string) (total int, err error) {
 	for p, err := range dataset.Rows[dataset.Passage](ctx, path) {
 		if err != nil {
-			return nil, err
+			return 0, err
 		}
-		ns = append(ns, chars(p))
+		l[chars(p)]++
+		total++
 	}
-	return ns, nil
+	return total, nil
 }
 
 func chars(p dataset.Passage) int { return len([]rune(p.Text)) }
 
-// threshold is the length from which a passage is long: the quantile, the
+// threshold is the length from which one of total passages is long: the quantile, the
 // lower of two neighbours.
-func threshold(o Options, lengths []int) int {
+func (l lengths) threshold(o Options, total int) int {
 	if o.LongChars > 0 {
 		return o.LongChars
 	}
-	if len(lengths) == 0 {
-		return math.MaxInt
+	rest := int(o.LongQuantile * float64(total)) // shorter ones
+	for _, n := range slices.Sorted(maps.Keys(l)) {
+		if rest -= l[n]; rest < 0 {
+			return n
+		}
 	}
-	sorted := slices.Sorted(slices.Values(lengths))
-	i := int(o.LongQuantile * float64(len(sorted)))
-	if i >= len(sorted) {
-		return math.MaxInt
-	}
-	return sorted[i]
+	return math.MaxInt
 }
 
 // Run writes the instructions of the passages in env.In["passages"]. A passage
@@ -233,19 +237,20 @@ func Run(ctx context.Context, o Options, models Models, env durable.Env) (*datas
 func (o Options) write(ctx context.Context, models Models, prompts *Prompts, run *durable.Run, env durable.Env) (
 	final durable.Final, err error) {
 	path := env.In["passages"]
-	all, err := lengths(ctx, path)
+	all := lengths{}
+	total, err := all.of(ctx, path)
 	if err != nil {
 		return final, err
 	}
 	w := &writer{o: o, client: models.Generator, judge: models.Judge, prompts: prompts, seed: env.Seed,
-		long: threshold(o, all), calls: run.Journal()}
+		long: all.threshold(o, total), calls: run.Journal()}
 	if run.Reopened() {
 		if err := w.restore(ctx, run, env); err != nil {
 			return final, err
 		}
 	}
 	mo := durable.MapOptions[dataset.Passage]{
-		Key: passageID, Workers: o.Concurrency, Progress: env.Progress, Total: len(all), Rejected: reflect.TypeFor[Rejected](),
+		Key: passageID, Workers: o.Concurrency, Progress: env.Progress, Total: total, Rejected: reflect.TypeFor[Rejected](),
 		Failures: durable.Failures{InARow: o.MaxFailuresInARow, Share: o.MaxFailureShare}, Retry: env.Retry,
 	}
 	if err := durable.Map(ctx, run, dataset.Rows[dataset.Passage](ctx, path), mo, w.write); err != nil {
