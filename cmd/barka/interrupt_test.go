@@ -27,7 +27,7 @@ func everyVerb(made, out string) []verbRun {
 	return []verbRun{
 		{"demo", "", []string{"--out", out}, true},
 		{"run", "", []string{in("inputs", "recipe.yaml"), "--offline", "--out", out}, true},
-		{"wiki", "", []string{"--dump", in("inputs", "data", "pages.xml"), "--licence", "CC0 1.0", "--out", out}, false},
+		{"wiki", "", []string{"--dump", in("inputs", "data", "pages.xml"), "--licence", "CC0 1.0", "--out", out}, true},
 		{"synth", "", []string{"--in", in("1-passages"), "--model", gemma, "--max-tokens", "60", "--out", out}, true},
 		{"convert", "", []string{"alpaca", "--data", in("inputs", "data", "questions.jsonl"), "--licence", "CC0 1.0", "--out", out}, true},
 		{"filter", "", []string{"--in", in("3-translated"), "--out", out}, true},
