@@ -20,7 +20,10 @@ require (
 	golang.org/x/text v0.43.0
 )
 
-require github.com/cosnicolaou/pbzip2 v1.0.5 // indirect
+require (
+	github.com/cosnicolaou/pbzip2 v1.0.5 // indirect
+	golang.org/x/net v0.62.0 // indirect
+)
 
 require (
 	github.com/google/uuid v1.6.0 // indirect

@@ -91,7 +91,7 @@ var layers = []layer{
 	// ask its tokenizer for names of tokens.
 	{"format", []string{"internal/tokenizer", "internal/chat", "internal/jinja", "internal/parquet", "internal/minhash", "internal/wordhash",
 		"internal/rowlog", "internal/bidi", "internal/langid", "internal/fineweb", "internal/literals",
-		"internal/jsonl", "internal/compressed", "internal/yamltext", "internal/lines", "internal/wikitext",
+		"internal/jsonl", "internal/compressed", "internal/yamltext", "internal/lines", "internal/wikitext", "internal/wikihtml",
 		"internal/mediawiki", "internal/tensorboard", "internal/segment", "internal/prose", "internal/pyrandom", "internal/pytext",
 		"internal/sacrebleu"}, nil, false},
 	{"foundation", []string{"internal/badinput/...", "internal/jsonstream", "internal/atomicfile", "internal/pause",

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"barka/internal/atomicfile"
@@ -33,7 +34,11 @@ type ClientOptions struct {
 	Interval time.Duration
 	// Retries after the first attempt; 0 means 6.
 	Retries int
-	// CacheDir keeps answers, so that a rerun asks nothing; "": none.
+	// Concurrency is the number of requests in flight, at most MaxConcurrency;
+	// 0 means 1.
+	Concurrency int
+	// CacheDir keeps the answers of one run, so that it can be resumed without
+	// asking for them again; "": none. It is not for pages: see Cache.
 	CacheDir  string
 	Transport http.RoundTripper
 	// Timeout of an answer, with its body; 0 means 2 minutes.
@@ -46,18 +51,24 @@ type ClientOptions struct {
 // otherwise.
 const PoliteInterval = 200 * time.Millisecond
 
-// Client asks a wiki's Action API, one request at a time.
+// MaxConcurrency is what Wikimedia's rules for clients allow.
+const MaxConcurrency = 3
+
+// Client asks a wiki's Action API. It is safe for concurrent use.
 type Client struct {
-	o    ClientOptions
-	http *http.Client
-	mu   sync.Mutex
-	last time.Time
+	o      ClientOptions
+	http   *http.Client
+	places chan struct{} // for requests in flight
+	mu     sync.Mutex
+	next   time.Time // when the next request may start
 	// reached: the server has answered once. One that cannot be reached before
 	// that is not waited for.
-	reached bool
-	// Requests counts those that went to the server.
-	Requests int
+	reached  atomic.Bool
+	requests atomic.Int64
 }
+
+// Requests returns how many requests went to the server.
+func (c *Client) Requests() int { return int(c.requests.Load()) }
 
 const (
 	// maxBody bounds an answer, in bytes after decompression, and maxHeader its
@@ -85,8 +96,12 @@ func NewClient(o ClientOptions) (*Client, error) {
 		return nil, badinput.Errorf("wiki: contact %q: Wikimedia asks every client to name a mail address or "+
 			"page where its operator can be reached", o.Contact)
 	}
+	if o.Concurrency < 0 || o.Concurrency > MaxConcurrency {
+		return nil, badinput.Errorf("wiki: concurrency %d, expected 1 to %d, which is what Wikimedia allows", o.Concurrency, MaxConcurrency)
+	}
+	o.Concurrency = max(o.Concurrency, 1)
 	if o.Interval <= 0 {
-		o.Interval = PoliteInterval
+		o.Interval = PoliteInterval / time.Duration(o.Concurrency)
 	}
 	if o.Retries <= 0 {
 		o.Retries = 6
@@ -102,7 +117,8 @@ func NewClient(o ClientOptions) (*Client, error) {
 	if o.Timeout <= 0 {
 		o.Timeout = 2 * time.Minute
 	}
-	return &Client{o: o, http: &http.Client{Transport: o.Transport, Timeout: o.Timeout, CheckRedirect: redirect}}, nil
+	return &Client{o: o, places: make(chan struct{}, o.Concurrency),
+		http: &http.Client{Transport: o.Transport, Timeout: o.Timeout, CheckRedirect: redirect}}, nil
 }
 
 // redirect follows a wiki to another path, and to https, on its own host alone:
@@ -122,8 +138,6 @@ func redirect(to *http.Request, via []*http.Request) error {
 
 // query asks once, from the cache if it can, and decodes the answer.
 func (c *Client) query(ctx context.Context, params url.Values, into any) error {
-	params.Set("format", "json")
-	params.Set("formatversion", "2")
 	params.Set("action", "query")
 	key := c.cachePath(params)
 	if key != "" {
@@ -131,17 +145,23 @@ func (c *Client) query(ctx context.Context, params url.Values, into any) error {
 			return nil
 		}
 	}
+	data, err := c.ask(ctx, params, into)
+	if err == nil && key != "" {
+		err = store(key, data)
+	}
+	return err
+}
+
+// ask asks the server and decodes the answer.
+func (c *Client) ask(ctx context.Context, params url.Values, into any) ([]byte, error) {
 	data, err := c.fetch(ctx, params)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := json.Unmarshal(data, into); err != nil {
-		return fmt.Errorf("wiki: unexpected answer to %s: %w", params.Encode(), err)
+		return nil, badinput.Errorf("wiki: unexpected answer to %.500s: %w", params.Encode(), err)
 	}
-	if key != "" {
-		return store(key, data)
-	}
-	return nil
+	return data, nil
 }
 
 func (c *Client) cachePath(params url.Values) string {
@@ -162,17 +182,28 @@ func store(path string, data []byte) error {
 // fetch asks the server, again where that may help.
 func (c *Client) fetch(ctx context.Context, params url.Values) (data []byte, err error) {
 	params = clone(params)
+	params.Set("format", "json")
+	params.Set("formatversion", "2")
 	params.Set("maxlag", "5")
 	retry := pause.Retry{
-		Most: maxPause, Jitter: rand.New(rand.NewPCG(1, 2)).Float64,
+		Most: maxPause, Jitter: rand.Float64,
 		GiveUp: func(n int, p *pause.Passing) error {
-			if n > c.o.Retries || p.Unreachable && !c.reached {
+			if n > c.o.Retries || p.Unreachable && !c.reached.Load() {
 				return p
 			}
 			return nil
 		},
-		Wait: func(ctx context.Context, _ *pause.Passing, wait time.Duration) error { return c.o.Sleep(ctx, wait) },
+		Wait: func(ctx context.Context, _ *pause.Passing, wait time.Duration) error {
+			c.holdOff(wait) // the other requests too
+			return c.o.Sleep(ctx, wait)
+		},
 	}
+	select {
+	case c.places <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-c.places }()
 	var ended error // of the context, while keeping the interval
 	err = retry.Do(ctx, func() error {
 		if ended = c.pause(ctx); ended != nil {
@@ -198,18 +229,26 @@ func clone(v url.Values) url.Values {
 // pause keeps the interval between requests.
 func (c *Client) pause(ctx context.Context) error {
 	c.mu.Lock()
-	wait := c.o.Interval - time.Since(c.last)
+	now := time.Now()
+	wait := c.next.Sub(now)
+	c.next = now.Add(max(wait, 0) + c.o.Interval)
 	c.mu.Unlock()
-	if wait > 0 && !c.last.IsZero() {
+	if wait > 0 {
 		if err := c.o.Sleep(ctx, wait); err != nil {
 			return err
 		}
 	}
-	c.mu.Lock()
-	c.last = time.Now()
-	c.Requests++
-	c.mu.Unlock()
+	c.requests.Add(1)
 	return nil
+}
+
+// holdOff lets no request start for a time.
+func (c *Client) holdOff(wait time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if until := time.Now().Add(wait); until.After(c.next) {
+		c.next = until
+	}
 }
 
 // noAnswer is the error of a request that got no response. net/http quotes what
@@ -225,8 +264,23 @@ func noAnswer(err error) error {
 	return &pause.Passing{Err: errors.New("no answer: " + printable.Line(err.Error(), maxWords))}
 }
 
+// longQuery is the length from which a query goes into the body. Servers refuse addresses of
+// more than 8 KiB, which fifty titles in Arabic have.
+const longQuery = 4 << 10
+
+func (c *Client) request(ctx context.Context, query string) (*http.Request, error) {
+	if len(query) < longQuery {
+		return http.NewRequestWithContext(ctx, http.MethodGet, c.o.API+"?"+query, nil)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.o.API, strings.NewReader(query))
+	if err == nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	return req, err
+}
+
 func (c *Client) try(ctx context.Context, params url.Values) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.o.API+"?"+params.Encode(), nil)
+	req, err := c.request(ctx, params.Encode())
 	if err != nil {
 		return nil, err
 	}
@@ -239,7 +293,7 @@ func (c *Client) try(ctx context.Context, params url.Values) ([]byte, error) {
 		}
 		return nil, noAnswer(err)
 	}
-	c.reached = true
+	c.reached.Store(true)
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	after := pause.After(resp.Header.Get("Retry-After"), time.Now())
@@ -265,7 +319,18 @@ func (c *Client) try(ctx context.Context, params url.Values) ([]byte, error) {
 		if e.Code == "maxlag" || e.Code == "ratelimited" || e.Code == "readonly" || strings.HasPrefix(e.Code, "internal_api_error") {
 			return nil, &pause.Passing{Err: err, After: after}
 		}
-		return nil, badinput.Wrap(err)
+		return nil, badinput.Wrap(&apiError{e.Code, err})
 	}
 	return data, nil
+}
+
+// apiError is an error that the API gave as its answer.
+type apiError struct {
+	code string
+	error
+}
+
+func isCode(err error, code string) bool {
+	var e *apiError
+	return errors.As(err, &e) && e.code == code
 }

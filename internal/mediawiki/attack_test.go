@@ -64,7 +64,7 @@ func TestAttacks(t *testing.T) {
 		if name == "slow drip" || name == "silence" {
 			cl.http.Timeout = 200 * time.Millisecond
 		}
-		_, err := cl.Extract(context.Background(), "X")
+		_, err := extract(context.Background(), cl)
 		if err == nil || !strings.Contains(err.Error(), c.want) || len(err.Error()) > 1000 ||
 			strings.ContainsFunc(err.Error(), func(r rune) bool { return unicode.IsControl(r) || r == '\u202e' }) ||
 			strings.Contains(err.Error(), "pw@") {
@@ -147,7 +147,7 @@ func TestEndlessListings(t *testing.T) {
 		if name == "categories" {
 			continue
 		}
-		if _, err := client.Links(t.Context(), "P"); !badinput.Is(err) || !strings.Contains(err.Error(), c.want) {
+		if _, err := client.Links(t.Context(), []int64{1}); !badinput.Is(err) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("links, %s: %v, want %q", name, err, c.want)
 		}
 	}

@@ -94,7 +94,7 @@ func OpenDump(path string) (*DumpFile, error) {
 	if err != nil {
 		return nil, errors.Join(badinput.Wrap(err), z.Close(), f.Close())
 	}
-	return &DumpFile{bounded(z, info.Size), z, f, info.Size()}, nil
+	return &DumpFile{Bounded(z, info.Size()), z, f, info.Size()}, nil
 }
 
 // maxBlocks bounds the blocks of a bzip2 file that are in memory at once. A hostile one

@@ -135,6 +135,12 @@ type bomb struct {
 	from func() int64
 }
 
+// Bounded returns a reader of what a file of the given size unpacks to. It refuses what is
+// far too much for it.
+func Bounded(r io.Reader, size int64) io.Reader {
+	return bounded(r, func() int64 { return size })
+}
+
 func bounded(r io.Reader, from func() int64) io.Reader { return &bomb{r: r, from: from} }
 
 func (b *bomb) Read(p []byte) (int, error) {

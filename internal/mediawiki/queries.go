@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -17,7 +18,10 @@ import (
 type answer struct {
 	Continue map[string]any `json:"continue"`
 	Query    struct {
-		Normalized      []struct{ From, To string } `json:"normalized"`
+		Normalized []struct{ From, To string } `json:"normalized"`
+		Search     []struct {
+			Title string `json:"title"`
+		} `json:"search"`
 		Redirects       []struct{ From, To string } `json:"redirects"`
 		Pages           apiPages                    `json:"pages"`
 		CategoryMembers []struct {
@@ -39,6 +43,7 @@ type apiPage struct {
 	Invalid   present                    `json:"invalid"`
 	Extract   *string                    `json:"extract"`
 	URL       string                     `json:"fullurl"`
+	Latest    int64                      `json:"lastrevid"`
 	PageProps map[string]json.RawMessage `json:"pageprops"`
 	Links     []struct {
 		NS    int    `json:"ns"`
@@ -47,6 +52,11 @@ type apiPage struct {
 	Revisions []struct {
 		ID        int64  `json:"revid"`
 		Timestamp string `json:"timestamp"`
+		Slots     struct {
+			Main struct {
+				Content *string `json:"content"`
+			} `json:"main"`
+		} `json:"slots"`
 	} `json:"revisions"`
 }
 
@@ -82,9 +92,23 @@ func (p *apiPages) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// follow asks and follows every continuation, handing each answer on. One that
-// comes again would never end.
+// follow asks and follows every continuation, handing each answer on. Answers are kept for
+// the run.
 func (c *Client) follow(ctx context.Context, params url.Values, f func(*answer) error) error {
+	return c.continued(params, func(params url.Values, a *answer) error { return c.query(ctx, params, a) }, f)
+}
+
+// fetched is follow for texts, which are not kept for the run: a Cache has them.
+func (c *Client) fetched(ctx context.Context, params url.Values, f func(*answer) error) error {
+	return c.continued(params, func(params url.Values, a *answer) error {
+		params.Set("action", "query")
+		_, err := c.ask(ctx, params, a)
+		return err
+	}, f)
+}
+
+// continued asks until there is no continuation. One that comes again would never end.
+func (c *Client) continued(params url.Values, ask func(url.Values, *answer) error, f func(*answer) error) error {
 	asked := map[string]bool{}
 	for range 10_000 {
 		if key := params.Encode(); asked[key] {
@@ -93,7 +117,7 @@ func (c *Client) follow(ctx context.Context, params url.Values, f func(*answer) 
 			asked[key] = true
 		}
 		a := &answer{}
-		if err := c.query(ctx, clone(params), a); err != nil {
+		if err := ask(clone(params), a); err != nil {
 			return err
 		}
 		if err := f(a); err != nil {
@@ -108,54 +132,6 @@ func (c *Client) follow(ctx context.Context, params url.Values, f func(*answer) 
 		}
 	}
 	return fmt.Errorf("wiki %s: the answer to %s never ends", c.o.API, params.Encode())
-}
-
-// Extract is a page's plain text with == headings ==.
-type Extract struct {
-	Page
-	URL string
-	// From is the title asked for, if a redirect led here.
-	From           string
-	Missing        bool
-	Disambiguation bool
-}
-
-// Extract fetches a page as plain text, redirects followed; the server gives
-// one page a request.
-func (c *Client) Extract(ctx context.Context, title string) (*Extract, error) {
-	params := url.Values{
-		"prop": {"extracts|revisions|info|pageprops"}, "explaintext": {"1"}, "exsectionformat": {"wiki"}, "rvprop": {"ids|timestamp"},
-		"inprop": {"url"}, "ppprop": {"disambiguation"}, "redirects": {"1"}, "titles": {title},
-	}
-	e := &Extract{}
-	err := c.follow(ctx, params, func(a *answer) error {
-		if len(a.Query.Redirects) > 0 {
-			e.From = title
-		}
-		for _, p := range a.Query.Pages {
-			e.merge(p)
-		}
-		return nil
-	})
-	return e, err
-}
-
-// merge adds what one answer of a continued query says.
-func (e *Extract) merge(p apiPage) {
-	e.ID, e.Namespace, e.Title = p.ID, p.NS, p.Title
-	e.Missing = e.Missing || bool(p.Missing || p.Invalid)
-	if p.Extract != nil {
-		e.Text = *p.Extract
-	}
-	if p.URL != "" {
-		e.URL = p.URL
-	}
-	if len(p.Revisions) > 0 {
-		e.Revision, e.Timestamp = p.Revisions[0].ID, p.Revisions[0].Timestamp
-	}
-	if _, ok := p.PageProps["disambiguation"]; ok {
-		e.Disambiguation = true
-	}
 }
 
 // Bounds of what is listed. English Wikipedia's category of living people has a
@@ -184,25 +160,62 @@ func TooMany(n int) error {
 	return nil
 }
 
-// Links lists the articles that a page links to, sorted.
-func (c *Client) Links(ctx context.Context, title string) ([]string, error) {
+// Links lists the articles that pages link to, sorted. Among them are some that the wiki
+// does not have.
+func (c *Client) Links(ctx context.Context, pages []int64) ([]string, error) {
 	seen := titles{}
-	params := url.Values{"prop": {"links"}, "plnamespace": {"0"}, "pllimit": {"max"}, "redirects": {"1"}, "titles": {title}}
-	err := c.follow(ctx, params, func(a *answer) error {
-		for _, p := range a.Query.Pages {
-			for _, l := range p.Links {
-				if err := seen.add(l.Title); err != nil {
-					return err
+	for batch := range slices.Chunk(pages, titlesPerQuery) {
+		params := url.Values{"prop": {"links"}, "plnamespace": {"0"}, "pllimit": {"max"}, "pageids": {joinIDs(batch)}}
+		err := c.follow(ctx, params, func(a *answer) error {
+			for _, p := range a.Query.Pages {
+				for _, l := range p.Links {
+					if err := seen.add(l.Title); err != nil {
+						return err
+					}
 				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("links of pages: %w", err)
+		}
+	}
+	return sorted(seen), nil
+}
+
+func joinIDs(ids []int64) string {
+	var b []byte
+	for i, id := range ids {
+		if i > 0 {
+			b = append(b, '|')
+		}
+		b = strconv.AppendInt(b, id, 10)
+	}
+	return string(b)
+}
+
+// Search lists the articles that the wiki's search finds, at most most of them, the best first.
+func (c *Client) Search(ctx context.Context, query string, most int) (found []string, err error) {
+	params := url.Values{"list": {"search"}, "srsearch": {query}, "srnamespace": {"0"}, "srprop": {""},
+		"srlimit": {strconv.Itoa(min(most, 50))}}
+	err = c.follow(ctx, params, func(a *answer) error {
+		for _, r := range a.Query.Search {
+			if found = append(found, r.Title); len(found) == most {
+				return errEnough
 			}
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("links of %s: %w", title, err)
+	if errors.Is(err, errEnough) {
+		err = nil
 	}
-	return sorted(seen), nil
+	if err != nil {
+		err = fmt.Errorf("search for %q: %w", query, err)
+	}
+	return found, err
 }
+
+var errEnough = errors.New("enough results")
 
 // Category lists the articles of a category and of its subcategories down to
 // depth, sorted; depth 0 is the category alone.
@@ -279,34 +292,73 @@ func PageURL(base, title string, revision int64) string {
 // titlesPerQuery is the most titles that the API takes at once from everybody.
 const titlesPerQuery = 50
 
-// Missing returns the titles that the wiki has no page of, redirects and the
-// wiki's own spellings followed.
-func (c *Client) Missing(ctx context.Context, titles []string) ([]string, error) {
-	var missing []string
+// Resolved is what a wiki has under a title, redirects and its own spellings followed.
+type Resolved struct {
+	Asked          string // the title asked for
+	ID             int64
+	Namespace      int
+	Title          string
+	URL            string
+	Revision       int64 // the latest
+	Missing        bool
+	Disambiguation bool
+}
+
+// Resolve looks titles up, fifty per request. The result has them in their order.
+func (c *Client) Resolve(ctx context.Context, titles []string) ([]Resolved, error) {
+	var all []Resolved
 	for batch := range slices.Chunk(titles, titlesPerQuery) {
-		asked := map[string]string{} // the wiki's spelling to the one asked for
-		for _, t := range batch {
-			asked[t] = t
-		}
-		err := c.follow(ctx, url.Values{"titles": {strings.Join(batch, "|")}, "redirects": {"1"}}, func(a *answer) error {
-			for _, n := range a.Query.Normalized {
-				asked[n.To] = n.From
-			}
-			for _, r := range a.Query.Redirects {
-				if from, ok := asked[r.From]; ok {
-					asked[r.To] = from
-				}
+		to, pages := map[string]string{}, map[string]*Resolved{}
+		params := url.Values{"prop": {"info|pageprops"}, "inprop": {"url"}, "ppprop": {"disambiguation"}, "redirects": {"1"},
+			"titles": {strings.Join(batch, "|")}}
+		err := c.follow(ctx, params, func(a *answer) error {
+			for _, n := range slices.Concat(a.Query.Normalized, a.Query.Redirects) {
+				to[n.From] = n.To
 			}
 			for _, p := range a.Query.Pages {
-				if p.Missing || p.Invalid {
-					missing = append(missing, cmp.Or(asked[p.Title], p.Title))
+				r := pages[p.Title]
+				if r == nil {
+					r = &Resolved{}
+					pages[p.Title] = r
+				}
+				r.ID, r.Namespace, r.Title, r.URL = p.ID, p.NS, p.Title, cmp.Or(p.URL, r.URL)
+				r.Revision, r.Missing = max(p.Latest, r.Revision), bool(p.Missing || p.Invalid)
+				if _, ok := p.PageProps["disambiguation"]; ok {
+					r.Disambiguation = true
 				}
 			}
 			return nil
 		})
 		if err != nil {
-			return missing, err
+			return nil, err
+		}
+		for _, asked := range batch {
+			title := asked
+			for range len(to) + 1 { // a redirect may lead to another spelling
+				if next, ok := to[title]; ok {
+					title = next
+				}
+			}
+			r := Resolved{Title: title, Missing: true}
+			if found := pages[title]; found != nil {
+				r = *found
+			}
+			r.Asked = asked
+			all = append(all, r)
 		}
 	}
-	return missing, nil
+	return all, nil
+}
+
+// Missing returns the titles that the wiki has no page of, redirects and the
+// wiki's own spellings followed.
+func (c *Client) Missing(ctx context.Context, titles []string) ([]string, error) {
+	var missing []string
+	all, err := c.Resolve(ctx, titles)
+	for _, r := range all {
+		if r.Missing {
+			missing = append(missing, r.Asked)
+		}
+	}
+	return missing, err
 }

@@ -107,7 +107,7 @@ func (k *checker) models(ctx context.Context) {
 		_, err := synth.LoadPrompts(r.synthOptions().Prompts)
 		k.problem("synth.prompts", err)
 	}
-	if r.Synth != nil || r.convertAsks() {
+	if r.Synth != nil || r.convertAsks() || r.wikiAsks() {
 		k.generator = k.writes(ctx, r.Models.Generator, "models.generator")
 		if r.Synth != nil && r.Models.Judge.Model != "" {
 			k.writes(ctx, r.Models.Judge, "models.judge")

@@ -94,7 +94,15 @@ func (c *chain) wiki(ctx context.Context, st stage) error {
 		}
 		o.Tokens = func(text string) int { return len(tok.Encode(text, false)) }
 	}
-	m, err := wiki.Run(ctx, o, c.env(st.dir, nil))
+	var judge *wiki.Judge
+	if o.Relevance {
+		client, digest, err := c.client(c.r.Models.Generator)
+		if err != nil {
+			return err
+		}
+		judge = &wiki.Judge{Client: client, Digest: digest}
+	}
+	m, err := wiki.Run(ctx, o, judge, c.env(st.dir, nil))
 	if err != nil {
 		return err
 	}
@@ -108,7 +116,11 @@ func (c *chain) wiki(ctx context.Context, st stage) error {
 // wikiOptions returns the options of the wiki block with resolved paths.
 func (r *Recipe) wikiOptions() wiki.Options {
 	o := *r.Wiki
-	o.Dump, o.TitleFile, o.Templates = r.path(o.Dump), r.path(o.TitleFile), r.path(o.Templates)
+	o.Dump, o.Data, o.Index, o.TitleFile = r.path(o.Dump), r.path(o.Data), r.path(o.Index), r.path(o.TitleFile)
+	o.RelevancePrompt, o.Templates = r.path(o.RelevancePrompt), r.path(o.Templates)
+	if o.Cache != wiki.NoCache {
+		o.Cache = r.path(o.Cache)
+	}
 	return o
 }
 

@@ -131,7 +131,8 @@ func other(f field) any {
 		"language": "fra_Latn", "dtype": "int8", "train.dtype": "int8", "train.schedule": "linear",
 		"synth.json": true, "synth.skip_checks": []string{"unknown_name"}, "translate.reject_flags": []string{"hit_max"},
 		"translate.from": "fra_Latn", "convert.*.benchmark": "boolq", "convert.*.split": "test", "convert.*.answer": "text",
-		"wiki.api": "https://wiki.test/w/api.php", "wiki.link_depth": 1, "translate.early_stopping": "never",
+		"wiki.api": "https://wiki.test/w/api.php", "wiki.links": 1,
+		"wiki.form": "html", "wiki.concurrency": 2, "translate.early_stopping": "never",
 		"train.chat_format": "chatml", "train.chat_date": "2026-01-31", "wiki.max_chars": 900,
 		"mix.limits": map[string]int{"x": 3}, "mix.at_least": map[string]int{"x": 3}, "mix.weights": map[string]float64{"x": 3},
 		"mix.weights_by": "form", "mix.weights_of": "tokens", "filter.preset": "seed", "filter.permutations": 64,
@@ -209,7 +210,9 @@ func TestEveryKeyCounts(t *testing.T) {
 			changed["wiki"].(map[string]any)["max_chars"] = 900
 		case "convert.*.language":
 			changed["convert"].(map[string]any)["sciq"].(map[string]any)["benchmark"] = "alpaca"
-		case "wiki.api", "wiki.categories", "wiki.link_depth", "wiki.contact":
+		case "wiki.data":
+			delete(changed["wiki"].(map[string]any), "dump")
+		case "wiki.api", "wiki.categories", "wiki.links", "wiki.contact", "wiki.search", "wiki.relevance":
 			w := changed["wiki"].(map[string]any)
 			delete(w, "dump")
 			w["titles"] = []string{"t"}

@@ -187,8 +187,8 @@ func (f *forecast) chosen(p *Planned) (int64, string) {
 	case o.Dump != "" && n == 0:
 		n = max(e.Bytes/bytesPerPage, 1)
 		how = fmt.Sprintf("about %d pages by the size of the dump", n)
-	case len(o.Categories) > 0 || o.LinkDepth > 0:
-		how = fmt.Sprintf("%d pages, and an unknown number from categories and links", n)
+	case len(o.Categories) > 0 || len(o.Search) > 0 || o.Links > 0:
+		how = fmt.Sprintf("%d pages, and an unknown number from categories, searches and links", n)
 		if most > 0 {
 			n = most
 		}

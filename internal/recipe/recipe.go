@@ -333,6 +333,9 @@ func (r *Recipe) trainDType() string {
 	return cmp.Or(r.Train.DType, r.DType)
 }
 
+// wikiAsks reports whether the generator judges pages.
+func (r *Recipe) wikiAsks() bool { return r.Wiki != nil && r.Wiki.Relevance }
+
 // LocalModels returns the models that the stages open on this machine, as directories
 // or hub ids.
 func (r *Recipe) LocalModels() []string {
@@ -342,7 +345,7 @@ func (r *Recipe) LocalModels() []string {
 			names = append(names, r.model(name))
 		}
 	}
-	add((r.Synth != nil || r.convertAsks()) && !r.Models.Generator.remote(), r.Models.Generator.Model)
+	add((r.Synth != nil || r.convertAsks() || r.wikiAsks()) && !r.Models.Generator.remote(), r.Models.Generator.Model)
 	add(r.Synth != nil && !r.Models.Judge.remote(), r.Models.Judge.Model)
 	add(r.Translate != nil, r.Models.Translator)
 	add(r.Mix != nil || r.Train != nil || r.Eval != nil, r.Models.Base)

@@ -18,7 +18,7 @@ func BenchmarkDump(b *testing.B) {
 	o := Defaults()
 	o.Dump = path
 	for b.Loop() {
-		if _, err := Run(b.Context(), o, durable.Env{Out: filepath.Join(b.TempDir(), "out"), Progress: progress.Silent}); err != nil {
+		if _, err := Run(b.Context(), o, nil, durable.Env{Out: filepath.Join(b.TempDir(), "out"), Progress: progress.Silent}); err != nil {
 			b.Fatal(err)
 		}
 	}

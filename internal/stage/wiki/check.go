@@ -53,6 +53,15 @@ func Check(ctx context.Context, o Options) (pages int, faults []Fault) {
 		add("title_file", false, missing(o.TitleFile, err))
 		titles = all
 	}
+	for key, path := range map[string]string{"index": o.Index, "relevance_prompt": o.RelevancePrompt, "data": o.dataPath()} {
+		if path != "" {
+			_, err := os.Stat(path)
+			add(key, false, missing(path, badinput.Wrap(err)))
+		}
+	}
+	if o.Data != "" {
+		return 0, faults
+	}
 	if o.Dump != "" {
 		n, unknown, err := o.searchDump(ctx, titles)
 		add("dump", false, missing(o.Dump, err))

@@ -75,7 +75,7 @@ func (d *dumpPages) make(p mediawiki.Page) madePage {
 // the titles without a page.
 func (s *stage) dump(ctx context.Context, titles []string) (err error) {
 	d := &dumpPages{s: s, titles: titles}
-	src, err := d.open()
+	src, err := d.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -91,14 +91,14 @@ func (s *stage) dump(ctx context.Context, titles []string) (err error) {
 		}
 		err = errors.Join(err, log.log.Close())
 	}()
-	s.env.Progress.Start("wiki", src.size(), "bytes")
+	s.env.Progress.Start("wiki", src.size(), src.unit())
 	defer s.env.Progress.Done()
 	found := map[string]bool{}
 	err = eachUnit(ctx, src, log, s.workers, func(u unit, r unitResult, earlier bool) error {
 		if earlier {
-			s.env.Progress.Skip(u.bytes)
+			s.env.Progress.Skip(u.amount)
 		} else {
-			s.env.Progress.Add(u.bytes)
+			s.env.Progress.Add(u.amount)
 		}
 		if r.Damage != "" {
 			s.damage = append(s.damage, r.Damage)
@@ -140,8 +140,8 @@ func (s *stage) damaged() error {
 	if len(s.damage) == 0 || s.o.AllowDamaged {
 		return nil
 	}
-	return badinput.Errorf("%s: %s. The %d pages that could be read are kept in %s. Get the dump again and begin with --restart, "+
-		"or make the passages of what was read with --allow-damaged", s.o.Dump, s.damageText(), s.kept, s.run.Dir())
+	return badinput.Errorf("%s: %s. The %d pages that could be read are kept in %s. Get the file again and begin with --restart, "+
+		"or make the passages of what was read with --allow-damaged", cmp.Or(s.o.Dump, s.o.Data), s.damageText(), s.kept, s.run.Dir())
 }
 
 // damageText lists the places where the dump is damaged.
@@ -157,23 +157,23 @@ func (s *stage) damageText() string {
 // dumpUnits is an open dump.
 type dumpUnits interface {
 	unitSource
-	size() int64 // bytes that will be read
+	size() int64  // how much will be read
+	unit() string // of size
 	Close() error
 }
 
-// open opens the dump as what it is.
-func (d *dumpPages) open() (dumpUnits, error) {
+// open opens the dump, or other data, as what it is.
+func (d *dumpPages) open(ctx context.Context) (dumpUnits, error) {
+	if d.s.o.Data != "" {
+		return d.openData(ctx)
+	}
 	path := d.s.o.Dump
 	streams, site, err := mediawiki.Streams(path)
 	if err != nil {
 		return nil, err
 	}
 	if streams == nil {
-		f, err := mediawiki.OpenDump(path)
-		if err != nil {
-			return nil, err
-		}
-		return &plainDump{d, f}, nil
+		return d.openXML()
 	}
 	d.begin(site)
 	f, err := os.Open(path)
@@ -217,6 +217,8 @@ func (m *multistream) lookUp() error {
 
 func (m *multistream) Close() error { return m.f.Close() }
 
+func (m *multistream) unit() string { return "bytes" }
+
 func (m *multistream) size() (n int64) {
 	for _, i := range m.numbers {
 		n += m.streams[i].End - m.streams[i].Offset
@@ -227,9 +229,9 @@ func (m *multistream) size() (n int64) {
 func (m *multistream) units(done func(int) bool, send func(unit) bool) error {
 	for number, i := range m.numbers {
 		s := m.streams[i]
-		u := unit{number: number, key: i, bytes: s.End - s.Offset}
+		u := unit{number: number, key: i, amount: s.End - s.Offset}
 		if !done(i) {
-			u.read = func() (r unitResult) {
+			u.read = func() (r unitResult, err error) {
 				last := ""
 				for p, err := range mediawiki.StreamPages(m.f, s, m.site) {
 					if err != nil {
@@ -240,7 +242,7 @@ func (m *multistream) units(done func(int) bool, send func(unit) bool) error {
 						r.Pages = append(r.Pages, m.make(p))
 					}
 				}
-				return r
+				return r, nil
 			}
 		}
 		if !send(u) {
@@ -256,67 +258,4 @@ func damageAt(err error, last string) string {
 		return err.Error()
 	}
 	return fmt.Sprintf("after the page %q: %v", last, err)
-}
-
-// plainDump is a dump that is read from its beginning to its end. Its units are ranges of
-// pages.
-type plainDump struct {
-	*dumpPages
-	f *mediawiki.DumpFile
-}
-
-// Bounds of a unit of a plain dump: so many pages, or so much text.
-const (
-	unitPages = 100
-	unitText  = 2 << 20
-)
-
-func (p *plainDump) Close() error { return p.f.Close() }
-func (p *plainDump) size() int64  { return p.f.Size() }
-
-func (p *plainDump) units(done func(int) bool, send func(unit) bool) error {
-	site := &mediawiki.Site{}
-	var pages []mediawiki.Page
-	number, text, at, last := 0, 0, int64(0), ""
-	flush := func(damage string) bool {
-		u := unit{number: number, key: number, bytes: p.f.Position() - at}
-		at += u.bytes
-		if !done(number) {
-			batch := pages
-			u.read = func() unitResult {
-				r := unitResult{Damage: damage}
-				for _, page := range batch {
-					r.Pages = append(r.Pages, p.make(page))
-				}
-				return r
-			}
-		}
-		number, text, pages = number+1, 0, nil
-		return send(u)
-	}
-	for page, err := range mediawiki.Pages(p.f, site) {
-		if err != nil {
-			if last == "" {
-				return badinput.Errorf("%s: %w", p.s.o.Dump, err)
-			}
-			flush(damageAt(err, last))
-			return nil
-		}
-		if p.site == nil { // the header comes before the first page
-			p.begin(site)
-		}
-		if last = page.Title; p.chosen(page) {
-			pages, text = append(pages, page), text+len(page.Text)
-		}
-		if len(pages) >= unitPages || text >= unitText {
-			if !flush("") {
-				return nil
-			}
-		}
-	}
-	if p.site == nil {
-		p.begin(site)
-	}
-	flush("")
-	return nil
 }

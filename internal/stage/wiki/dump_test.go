@@ -32,7 +32,7 @@ func dumpOptions(path string) Options {
 func runDump(t *testing.T, o Options, p progress.Reporter) (string, *dataset.Manifest, error) {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "out")
-	m, err := Run(t.Context(), o, durable.Env{Out: out, Progress: p})
+	m, err := Run(t.Context(), o, nil, durable.Env{Out: out, Progress: p})
 	return out, m, err
 }
 
@@ -116,11 +116,11 @@ func TestResumedDump(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		out := filepath.Join(t.TempDir(), "out")
 		stop := &stopAfter{Reporter: progress.Silent, calls: 1, cancel: cancel}
-		if _, err := Run(ctx, dumpOptions(path), durable.Env{Out: out, Progress: stop}); !errors.Is(err, context.Canceled) {
+		if _, err := Run(ctx, dumpOptions(path), nil, durable.Env{Out: out, Progress: stop}); !errors.Is(err, context.Canceled) {
 			t.Fatalf("%s: error %v, want that it was cancelled", name, err)
 		}
 		second := &counts{Reporter: progress.Silent, end: -1}
-		if _, err := Run(t.Context(), dumpOptions(path), durable.Env{Out: out, Progress: second}); err != nil {
+		if _, err := Run(t.Context(), dumpOptions(path), nil, durable.Env{Out: out, Progress: second}); err != nil {
 			t.Fatal(err)
 		}
 		if second.skipped == 0 {
@@ -202,7 +202,7 @@ func TestDamagedDump(t *testing.T) {
 			[]string{`after the page "Page 32"`, "syntax"}, 27},
 	} {
 		o, out := dumpOptions(copied(t, c.name, c.data)), filepath.Join(t.TempDir(), "out")
-		_, err := Run(t.Context(), o, durable.Env{Out: out, Progress: progress.Silent})
+		_, err := Run(t.Context(), o, nil, durable.Env{Out: out, Progress: progress.Silent})
 		for _, want := range append(c.want, "--allow-damaged", "pages that could be read are kept") {
 			if !badinput.Is(err) || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: error %v, want %q", c.name, err, want)
@@ -210,7 +210,7 @@ func TestDamagedDump(t *testing.T) {
 		}
 		o.AllowDamaged = true
 		second := &counts{Reporter: progress.Silent, end: -1}
-		m, err := Run(t.Context(), o, durable.Env{Out: out, Progress: second})
+		m, err := Run(t.Context(), o, nil, durable.Env{Out: out, Progress: second})
 		if err != nil {
 			t.Fatal(err)
 		}

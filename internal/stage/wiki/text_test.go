@@ -36,7 +36,7 @@ func wikiOf(t *testing.T, pages ...string) Options {
 func run(t *testing.T, o Options) (*dataset.Manifest, []dataset.Passage, string) {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "out")
-	m, err := Run(t.Context(), o, durable.Env{Out: out, Progress: progress.Silent})
+	m, err := Run(t.Context(), o, nil, durable.Env{Out: out, Progress: progress.Silent})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestTemplateReport(t *testing.T) {
 	if err := os.WriteFile(o.Templates, []byte("templates: 3"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_, err = Run(t.Context(), o, durable.Env{Out: filepath.Join(t.TempDir(), "out"), Progress: progress.Silent})
+	_, err = Run(t.Context(), o, nil, durable.Env{Out: filepath.Join(t.TempDir(), "out"), Progress: progress.Silent})
 	if !badinput.Is(err) || !strings.Contains(err.Error(), "more.yaml") {
 		t.Errorf("a file of something else: %v", err)
 	}

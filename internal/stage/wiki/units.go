@@ -16,19 +16,20 @@ import (
 	"barka/internal/rowlog"
 )
 
-// A dump is read in units: a stream of a multistream dump, or so many pages of another one.
+// Pages are read in units: a stream of a multistream dump, so many pages of another one, or
+// those of a request to a wiki.
 // Several workers turn units into passages. What a unit gave is stored at once, so that a
 // kill costs each worker at most the unit that it worked on; it is used in the order of the
 // units, so that the output depends on nothing else.
 
-// unit is a piece of a dump. Its number is its place in the order of this run. Its key is the
+// unit is a piece of a source. Its number is its place in the order of this run. Its key is the
 // same in all runs.
 type unit struct {
 	number int
 	key    int
-	bytes  int64 // of the file, for the progress
+	amount int64 // for the progress
 	// read makes the unit's passages. It is called by a worker.
-	read func() unitResult
+	read func() (unitResult, error)
 }
 
 // unitResult is what a unit gave. Damage says where the dump broke within it; the pages are
@@ -36,9 +37,10 @@ type unit struct {
 type unitResult struct {
 	Pages  []madePage
 	Damage string
+	cached bool // nothing was asked for
 }
 
-// unitSource is a dump in units.
+// unitSource is a source in units.
 type unitSource interface {
 	// units calls send with all units in order, until send returns false. Those whose keys
 	// done has are without read.
@@ -121,7 +123,7 @@ type done struct {
 	result *unitResult
 }
 
-// eachUnit works on the units of a dump and calls take with each result, in order. earlier
+// eachUnit works on the units of a source and calls take with each result, in order. earlier
 // is set for those of an earlier run. take ends the work with errEnough.
 func eachUnit(ctx context.Context, src unitSource, log *unitLog, workers int,
 	take func(u unit, r unitResult, earlier bool) error) (err error) {
@@ -153,12 +155,14 @@ func eachUnit(ctx context.Context, src unitSource, log *unitLog, workers int,
 	for range workers {
 		group.Go(func() {
 			for u := range jobs {
-				r := u.read()
-				if ctx.Err() != nil {
-					return
+				r, err := u.read()
+				if err == nil && ctx.Err() == nil {
+					err = log.put(u.key, r)
 				}
-				if err := log.put(u.key, r); err != nil {
+				if err != nil {
 					fail(err)
+				}
+				if ctx.Err() != nil {
 					return
 				}
 				if !send(ctx, results, done{u, &r}) {
@@ -216,5 +220,5 @@ func send[T any](ctx context.Context, to chan<- T, v T) bool {
 	}
 }
 
-// errEnough ends the reading of a dump: there are as many pages as were asked for.
+// errEnough ends the reading of a source: there are as many pages as were asked for.
 var errEnough = fmt.Errorf("enough pages")

@@ -17,12 +17,16 @@ import (
 	"barka/internal/dataset"
 	"barka/internal/durable"
 	"barka/internal/lines"
+	"barka/internal/llm"
 	"barka/internal/mediawiki"
 	"barka/internal/wikitext"
 )
 
 // version changes when the same options would give another output.
 const version = 3
+
+// changed describes the last change.
+const changed = "text keeps its facts, and a page that comes twice in a dump counts once"
 
 // Options are everything that changes what wiki writes.
 type Options struct {
@@ -35,17 +39,37 @@ type Options struct {
 	Index string `json:"index,omitempty"`
 	// AllowDamaged makes passages of what could be read of a damaged dump.
 	AllowDamaged bool `json:"allow_damaged,omitempty"`
+	// Data is a parquet file, a directory of them, or a dump of rendered pages as
+	// JSON lines (.ndjson, .tar.gz). Config is a directory in Data, such as
+	// 20231101.ar. Source is the hub's repository and commit that Data is from.
+	Data   string `json:"data,omitempty"`
+	Config string `json:"config,omitempty"`
+	Source string `json:"source,omitempty"`
 	// Contact names the operator to the wiki's servers.
 	Contact string `json:"contact,omitempty"`
-	// Titles, TitleFile (a title a line) and Categories choose pages; none of
-	// them means all pages of a dump. Depth is that of categories, LinkDepth 1
-	// adds the pages that the chosen ones link to.
-	Titles     []string `json:"titles,omitempty"`
-	TitleFile  string   `json:"title_file,omitempty"`
-	Categories []string `json:"categories,omitempty"`
-	Depth      int      `json:"depth,omitempty"`
-	LinkDepth  int      `json:"link_depth,omitempty"`
-	MaxPages   int      `json:"max_pages,omitempty"`
+	// Form is what an API's pages are fetched as; Concurrency the number of
+	// requests in flight. Cache is the directory of pages that runs share; "" is
+	// that of the user, NoCache none.
+	Form        mediawiki.Form `json:"form,omitempty"`
+	Concurrency int            `json:"concurrency,omitempty"`
+	Cache       string         `json:"cache,omitempty"`
+	// Titles, TitleFile (a title per line), SeedTitles (the original's 46 pages),
+	// Categories and Search choose pages; none of them means all pages of a dump.
+	// Depth is that of categories; SearchLimit the pages of each search. Links is
+	// the number of levels of links that are followed from the chosen pages.
+	Titles      []string `json:"titles,omitempty"`
+	TitleFile   string   `json:"title_file,omitempty"`
+	SeedTitles  bool     `json:"seed_titles,omitempty"`
+	Categories  []string `json:"categories,omitempty"`
+	Depth       int      `json:"depth,omitempty"`
+	Search      []string `json:"search,omitempty"`
+	SearchLimit int      `json:"search_limit,omitempty"`
+	Links       int      `json:"links,omitempty"`
+	// Relevance lets a model judge the pages that were not named, by their leads.
+	// RelevancePrompt is a file with the question; "" is the built-in one.
+	Relevance       bool   `json:"relevance,omitempty"`
+	RelevancePrompt string `json:"relevance_prompt,omitempty"`
+	MaxPages        int    `json:"max_pages,omitempty"`
 	// MinChars < length < MaxChars; 0: no upper bound.
 	MinChars int `json:"min_chars"`
 	MaxChars int `json:"max_chars,omitempty"`
@@ -73,7 +97,8 @@ type Options struct {
 
 // Defaults keep every section of more than 100 characters.
 func Defaults() Options {
-	return Options{Dataset: "wiki", MinChars: 100, Licence: "CC BY-SA 4.0 https://creativecommons.org/licenses/by-sa/4.0/"}
+	return Options{Dataset: "wiki", MinChars: 100, Form: mediawiki.FormExtract, Concurrency: 1, SearchLimit: 50,
+		Licence: "CC BY-SA 4.0 https://creativecommons.org/licenses/by-sa/4.0/"}
 }
 
 // Validate reports the first setting that makes no sense.
@@ -81,12 +106,19 @@ func (o Options) Validate() error {
 	switch {
 	case o.Dataset == "":
 		return badinput.Errorf("wiki: dataset has no name")
-	case (o.Dump == "") == (o.API == ""):
-		return badinput.Errorf("wiki: expected either dump (an XML dump) or api (the address of a wiki's api.php)")
-	case o.API != "" && len(o.Titles) == 0 && o.TitleFile == "" && len(o.Categories) == 0:
-		return badinput.Errorf("wiki: an API needs titles, title_file or categories")
-	case o.Dump != "" && (len(o.Categories) > 0 || o.LinkDepth > 0):
-		return badinput.Errorf("wiki: categories and link_depth need an API; a dump is chosen from by titles")
+	case o.sources() != 1:
+		return badinput.Errorf("wiki: expected one of dump (an XML dump), data (parquet files or rendered pages) and api (the address of " +
+			"a wiki's api.php)")
+	case o.API != "" && !o.names():
+		return badinput.Errorf("wiki: an API needs titles, title_file, seed_titles, categories or search")
+	case o.API == "" && (len(o.Categories) > 0 || len(o.Search) > 0 || o.Links > 0 || o.Relevance):
+		return badinput.Errorf("wiki: categories, search, links and relevance need an API; other sources are chosen from by titles")
+	case !slices.Contains(mediawiki.Forms(), o.Form):
+		return badinput.Errorf("wiki: form %q, expected one of %v", o.Form, mediawiki.Forms())
+	case o.Concurrency < 0 || o.Concurrency > mediawiki.MaxConcurrency:
+		return badinput.Errorf("wiki: concurrency %d, expected 1 to %d, which is what Wikimedia allows", o.Concurrency, mediawiki.MaxConcurrency)
+	case len(o.Search) > 0 && o.SearchLimit < 1:
+		return badinput.Errorf("wiki: search_limit %d, expected 1 or more", o.SearchLimit)
 	case o.MinChars < 0 || o.MaxChars < 0 || o.MaxChars > 0 && o.MaxChars <= o.MinChars:
 		return badinput.Errorf("wiki: min_chars %d and max_chars %d: expected the smaller first", o.MinChars, o.MaxChars)
 	case o.MaxTokens < 0:
@@ -95,10 +127,32 @@ func (o Options) Validate() error {
 		return badinput.Errorf("wiki: max_tokens %d needs tokenizer, the model whose tokens count", o.MaxTokens)
 	case o.Split && o.MaxTokens == 0 && o.MaxChars == 0:
 		return badinput.Errorf("wiki: split needs max_chars or max_tokens, which say where")
-	case o.Depth < 0 || o.LinkDepth < 0 || o.LinkDepth > 1 || o.MaxPages < 0:
-		return badinput.Errorf("wiki: depth and max_pages must not be negative, link_depth is 0 or 1")
+	case o.Depth < 0 || o.Links < 0 || o.Links > maxLinks || o.MaxPages < 0:
+		return badinput.Errorf("wiki: depth and max_pages must not be negative, links is 0, 1 or 2")
 	}
 	return nil
+}
+
+// maxLinks is the number of levels of links that can be followed. The third would be most of
+// a wiki, of which there are dumps.
+const maxLinks = 2
+
+// NoCache as a cache directory is none.
+const NoCache = "none"
+
+// sources counts the sources that are set.
+func (o Options) sources() (n int) {
+	for _, s := range []string{o.Dump, o.Data, o.API} {
+		if s != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// names reports whether pages are named, or a way to find them.
+func (o Options) names() bool {
+	return len(o.Titles)+len(o.Categories)+len(o.Search) > 0 || o.TitleFile != "" || o.SeedTitles
 }
 
 // page is a page in sections, with where it came from.
@@ -111,13 +165,46 @@ type page struct {
 	refused refusal
 }
 
-// Run writes the passages of the chosen pages.
-func Run(ctx context.Context, o Options, env durable.Env) (*dataset.Manifest, error) {
+// recorded is what decides the passages.
+type recorded struct {
+	Options
+	// The model that judges relevance, and the digest of its weights if they are here.
+	RelevanceModel  string `json:"relevance_model,omitempty"`
+	RelevanceDigest string `json:"relevance_digest,omitempty"`
+}
+
+// Judge is the model of Relevance.
+type Judge struct {
+	Client llm.Client
+	Digest string // of the weights, if they are here
+}
+
+// Run writes the passages of the chosen pages. judge is needed with Relevance alone.
+func Run(ctx context.Context, o Options, judge *Judge, env durable.Env) (*dataset.Manifest, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	inputs := map[string]string{}
-	identity := o
+	identity := recorded{Options: o}
+	identity.Concurrency, identity.Cache = 0, "" // which change no row
+	if o.Relevance {
+		if judge == nil {
+			return nil, badinput.Errorf("wiki: relevance needs a model")
+		}
+		identity.RelevanceModel, identity.RelevanceDigest = judge.Client.Name(), judge.Digest
+	}
+	if o.RelevancePrompt != "" {
+		inputs["relevance_prompt"], identity.RelevancePrompt = o.RelevancePrompt, filepath.Base(o.RelevancePrompt)
+	}
+	if o.API == "" {
+		identity.Form, identity.SearchLimit = "", 0
+	}
+	if o.Data != "" {
+		inputs["data"], identity.Data = o.dataPath(), filepath.Base(o.Data)
+		if o.Source != "" {
+			identity.Data = ""
+		}
+	}
 	if o.Dump != "" {
 		inputs["dump"], identity.Dump = o.Dump, filepath.Base(o.Dump)
 		identity.Index, identity.AllowDamaged = "", false // which change no row
@@ -128,9 +215,12 @@ func Run(ctx context.Context, o Options, env durable.Env) (*dataset.Manifest, er
 	if o.Templates != "" {
 		inputs["templates"], identity.Templates = o.Templates, filepath.Base(o.Templates)
 	}
-	id := durable.Identity{Stage: "wiki", Version: version, Options: identity, Inputs: inputs}
+	id := durable.Identity{Stage: "wiki", Version: version, Changed: changed, Options: identity, Inputs: inputs}
 	return durable.Execute(ctx, env, id, func(run *durable.Run) (final durable.Final, err error) {
 		s, err := newStage(o, env, run)
+		if judge != nil {
+			s.model = judge.Client
+		}
 		if err != nil {
 			return final, err
 		}
@@ -160,6 +250,9 @@ type stage struct {
 	chosen             int
 	missing, redirects []string
 	damage             []string // places where the dump is damaged
+	licence            string   // of an API's pages
+	model              llm.Client
+	dead               int // links to pages that the wiki does not have
 	passages           int64
 	data               *wikitext.Data // of o.Templates
 	report             report
@@ -205,8 +298,11 @@ func (s *stage) notes() (notes []string) {
 		notes = append(notes, fmt.Sprintf("%d of %d titles are redirects, which a dump does not follow: %s", n,
 			s.chosen, some(s.redirects)))
 	}
+	if s.dead > 0 {
+		notes = append(notes, fmt.Sprintf("%d links, categories' or search's titles lead to no page of the wiki", s.dead))
+	}
 	if len(s.damage) > 0 {
-		notes = append(notes, "the dump is damaged: "+s.damageText())
+		notes = append(notes, "the source is damaged: "+s.damageText())
 	}
 	notes = append(notes, s.report.notes()...)
 	if s.passages == 0 {
@@ -228,10 +324,10 @@ func (s *stage) all(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.o.Dump != "" {
-		err = s.dump(ctx, titles)
-	} else {
+	if s.o.API != "" {
 		err = s.api(ctx, titles)
+	} else {
+		err = s.dump(ctx, titles)
 	}
 	if err != nil && !errors.Is(err, errEnough) {
 		return err
@@ -246,12 +342,15 @@ func (s *stage) nothing() error {
 		return nil
 	}
 	return badinput.Errorf("%s: none of the %d titles has a page: %s; titles are those of the pages' headings, in the wiki's language",
-		cmp.Or(s.o.Dump, s.o.API), n, some(s.missing))
+		cmp.Or(s.o.Dump, s.o.Data, s.o.API), n, some(s.missing))
 }
 
-// titles joins the list and the file.
+// titles joins the list, the file and the original's titles.
 func (o Options) titles() ([]string, error) {
 	titles := slices.Clone(o.Titles)
+	if o.SeedTitles {
+		titles = append(titles, SeedTitles()...)
+	}
 	if o.TitleFile != "" {
 		f, err := badinput.Open(o.TitleFile)
 		if err != nil {

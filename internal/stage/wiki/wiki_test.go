@@ -2,11 +2,7 @@ package wiki
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -75,7 +71,7 @@ func sections(ps []dataset.Passage) string {
 
 func TestDump(t *testing.T) {
 	o, out := options(t), filepath.Join(t.TempDir(), "out")
-	m, err := Run(context.Background(), o, durable.Env{Out: out, Progress: progress.Silent})
+	m, err := Run(context.Background(), o, nil, durable.Env{Out: out, Progress: progress.Silent})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +98,7 @@ func TestTitles(t *testing.T) {
 	run := func(titles ...string) (*dataset.Manifest, error) {
 		o := options(t)
 		o.Titles = titles
-		return Run(t.Context(), o, durable.Env{Out: filepath.Join(t.TempDir(), "out"), Progress: progress.Silent})
+		return Run(t.Context(), o, nil, durable.Env{Out: filepath.Join(t.TempDir(), "out"), Progress: progress.Silent})
 	}
 	m, err := run("coffee", "Kahwa", "Nowhere", "Not_there", "Talk:Coffee")
 	if err != nil {
@@ -125,7 +121,7 @@ func TestTitles(t *testing.T) {
 	o := options(t)
 	out := filepath.Join(t.TempDir(), "out")
 	for _, o.Titles = range [][]string{{"Nowhere"}, {"Coffee"}} {
-		_, err = Run(t.Context(), o, durable.Env{Out: out, Progress: progress.Silent})
+		_, err = Run(t.Context(), o, nil, durable.Env{Out: out, Progress: progress.Silent})
 	}
 	if err != nil {
 		t.Error(err)
@@ -149,7 +145,7 @@ func TestOtherLanguages(t *testing.T) {
 	}
 	o, out := Defaults(), filepath.Join(t.TempDir(), "out")
 	o.Dump, o.MinChars = path, 20
-	if _, err := Run(t.Context(), o, durable.Env{Out: out, Progress: progress.Silent}); err != nil {
+	if _, err := Run(t.Context(), o, nil, durable.Env{Out: out, Progress: progress.Silent}); err != nil {
 		t.Fatal(err)
 	}
 	if ps := rows(t, out); len(ps) != 1 || ps[0].Text != "Rēzne ir azars Latgolā, kas ir leluokais tymā pusē." {
@@ -160,53 +156,11 @@ func TestOtherLanguages(t *testing.T) {
 func TestLeavesOnly(t *testing.T) {
 	o, out := options(t), filepath.Join(t.TempDir(), "out")
 	o.LeavesOnly = true
-	if _, err := Run(context.Background(), o, durable.Env{Out: out, Progress: progress.Silent}); err != nil {
+	if _, err := Run(context.Background(), o, nil, durable.Env{Out: out, Progress: progress.Silent}); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := sections(rows(t, out)), "Coffee/History > Arabia, Coffee/Copy"; got != want {
 		t.Errorf("passages %s, want %s", got, want)
-	}
-}
-
-// TestAPI: redirects give one page, missing pages are counted, and a second
-// start asks nothing.
-func TestAPI(t *testing.T) {
-	asked := 0
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked++
-		q := r.URL.Query()
-		page := map[string]any{"pageid": 1, "ns": 0, "title": "Coffee", "fullurl": "https://t.test/wiki/Coffee",
-			"extract":   "Coffee is a drink that is drunk in the morning.\n\n== Arabia ==\nIt is drunk with cardamom from small cups.",
-			"revisions": []any{map[string]any{"revid": 8}}}
-		switch {
-		case q.Get("meta") == "siteinfo":
-			json.NewEncoder(w).Encode(map[string]any{"query": map[string]any{"rightsinfo": map[string]any{"text": "CC BY-SA 4.0",
-				"url": "https://cc.test"}}})
-			return
-		case q.Get("titles") == "Nowhere":
-			page = map[string]any{"title": "Nowhere", "missing": true}
-		}
-		json.NewEncoder(w).Encode(map[string]any{"query": map[string]any{"pages": []any{page}}})
-	}))
-	defer s.Close()
-	o := Defaults()
-	o.API, o.Contact, o.Titles, o.MinChars = s.URL, "test@barka.test", []string{"Coffee", "Kahwa", "Nowhere"}, 20
-	out := filepath.Join(t.TempDir(), "out")
-	env := durable.Env{Out: out, Progress: progress.Silent}
-	m, err := Run(context.Background(), o, env)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ps := rows(t, out)
-	if got, want := sections(ps), "Coffee/, Coffee/Arabia"; got != want || ps[0].Licence != "CC BY-SA 4.0 https://cc.test" {
-		t.Errorf("passages %s (%s), want %s", got, ps[0].Licence, want)
-	}
-	if m.Counts["rejected_same_page"] != 1 || m.Counts["rejected_missing_page"] != 1 {
-		t.Errorf("counts %v", m.Counts)
-	}
-	before := asked
-	if _, err := Run(context.Background(), o, env); err != nil || asked != before {
-		t.Errorf("second start: %v, %d more requests", err, asked-before)
 	}
 }
 
@@ -224,37 +178,10 @@ func (c *counts) Add(n int64) {
 	}
 }
 
-// TestContinuedPages: pages that an earlier run fetched say nothing about the
-// speed of this one.
-func TestContinuedPages(t *testing.T) {
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		title := r.URL.Query().Get("titles")
-		page := map[string]any{"pageid": len(title), "ns": 0, "title": title,
-			"extract": title + " is a drink that is drunk in the morning."}
-		json.NewEncoder(w).Encode(map[string]any{"query": map[string]any{"pages": []any{page}}})
-	}))
-	defer s.Close()
-	o := Defaults()
-	o.API, o.Contact, o.Titles, o.MinChars = s.URL, "test@barka.test", []string{"A", "BB", "CCC", "DDDD"}, 20
-	out := filepath.Join(t.TempDir(), "out")
-	ctx, cancel := context.WithCancel(context.Background())
-	first := &counts{Reporter: progress.Silent, end: 3, cancel: cancel}
-	if _, err := Run(ctx, o, durable.Env{Out: out, Progress: first}); !errors.Is(err, context.Canceled) {
-		t.Fatalf("error %v, want that it was cancelled", err)
-	}
-	second := &counts{Reporter: progress.Silent}
-	if _, err := Run(context.Background(), o, durable.Env{Out: out, Progress: second}); err != nil {
-		t.Fatal(err)
-	}
-	if second.skipped != 3 || second.added != 1 {
-		t.Errorf("%d pages from the earlier run and %d of this one, want 3 and 1", second.skipped, second.added)
-	}
-}
-
 func TestValidate(t *testing.T) {
 	for _, change := range []func(*Options){
 		func(o *Options) { o.Dump = "" }, func(o *Options) { o.API = "https://x.test" }, func(o *Options) { o.MaxChars = 1 },
-		func(o *Options) { o.Categories = []string{"x"} }, func(o *Options) { o.LinkDepth = 2 }, func(o *Options) { o.Dataset = "" },
+		func(o *Options) { o.Categories = []string{"x"} }, func(o *Options) { o.Links = 1 }, func(o *Options) { o.Dataset = "" },
 	} {
 		o := options(t)
 		change(&o)
@@ -272,7 +199,7 @@ func TestRealDump(t *testing.T) {
 	path := testfiles.Shared(t, "wiki", "enwiki-pages-articles1-shortened.xml.bz2")
 	o, out := Defaults(), filepath.Join(t.TempDir(), "out")
 	o.Dump = path
-	m, err := Run(context.Background(), o, durable.Env{Out: out, Progress: progress.Silent})
+	m, err := Run(context.Background(), o, nil, durable.Env{Out: out, Progress: progress.Silent})
 	if err != nil {
 		t.Fatal(err)
 	}
