@@ -377,11 +377,11 @@ func verses(a *arguments, _ string) string {
 			half = text
 			continue
 		}
-		b.WriteString("\v" + half + " … " + text + "\v")
+		b.WriteString("\x02P" + half + " … " + text + "\n")
 		half = ""
 	}
 	if half != "" {
-		b.WriteString("\v" + half + "\v")
+		b.WriteString("\x02P" + half + "\n")
 	}
 	return b.String()
 }

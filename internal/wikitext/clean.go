@@ -280,7 +280,7 @@ func (c *cleaner) repair() {
 	case kind == separator && (opened || empty) && c.strong:
 		c.at += size
 		c.space = true
-	case kind == closing && c.strong:
+	case kind == closing && (c.strong || c.closes(rest[0])):
 		c.label()
 		c.trimSeparators()
 		if c.closes(rest[0]) {

@@ -102,7 +102,7 @@ func (p *parser) external(i, hi int) int {
 		label++
 	}
 	p.steps += label - i
-	if strings.TrimSpace(p.s[label:end]) == "" {
+	if label = p.skipBlank(label, end); label == end {
 		p.out = append(p.out, dropMark)
 		return end + 1
 	}

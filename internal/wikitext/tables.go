@@ -49,7 +49,7 @@ func (p *parser) table(lo, end int) {
 		return
 	}
 	if text := p.flat(caption); text != "" {
-		p.row(text)
+		p.out = append(append(append(p.out, blockMark, 'P'), text...), '\n')
 	}
 	p.writeRows(p.fill(rows))
 }

@@ -31,7 +31,7 @@ var elements = map[string]handling{
 	"ref": reference, "references": dropped, "gallery": dropped, "timeline": dropped, "score": dropped, "imagemap": dropped,
 	"graph": dropped, "mapframe": dropped, "maplink": dropped, "templatedata": dropped, "style": dropped, "script": dropped,
 	"templatestyles": nothing, "categorytree": dropped, "inputbox": dropped, "hiero": dropped, "indicator": nothing,
-	"syntaxhighlight": dropped, "source": dropped, "includeonly": nothing, "section": nothing, "math": formula,
+	"syntaxhighlight": preserving, "source": preserving, "includeonly": nothing, "section": nothing, "math": formula,
 	"chem": chemistry, "ce": chemistry, "nowiki": literal, "pre": preserving,
 }
 
@@ -135,11 +135,13 @@ func (p *parser) element(i, end int) {
 	case chemistry:
 		p.formula(`\ce{`+content+`}`, false)
 	case literal:
-		p.literal(content, '\n')
+		p.literal(content)
 	case preserving:
-		p.out = append(p.out, blockMark, 'P')
-		p.literal(strings.Trim(content, "\n"), hardBreak)
-		p.out = append(p.out, '\n')
+		for line := range strings.SplitSeq(strings.Trim(content, "\n"), "\n") {
+			p.out = append(p.out, blockMark, 'P')
+			p.literal(line)
+			p.out = append(p.out, '\n')
+		}
 	}
 }
 
@@ -167,14 +169,12 @@ func printable(r rune) rune {
 }
 
 // literal writes text that is no markup but has character references.
-func (p *parser) literal(text string, newline byte) {
+func (p *parser) literal(text string) {
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
 		case c == '&':
 			i += p.entity(text[i:]) - 1
-		case c == '\n':
-			p.out = append(p.out, newline)
-		case c < ' ':
+		case c < ' ' && c != '\n':
 			p.out = append(p.out, ' ')
 		default:
 			p.out = append(p.out, c)
@@ -284,7 +284,7 @@ func (p *parser) raise(text string, up bool) {
 		p.out = append(append(append(p.out, sign, '{'), text...), '}')
 	case ok && !digit && !(up && last == ')'):
 		p.out = append(p.out, mapped...)
-	case up && ordinals[text] && (digit || last >= 'A' && last <= 'Z'), last == 0 || last == ' ', text[0] == '[':
+	case up && ordinals[text] && (digit || strings.IndexByte("IVXLCDMN", last) >= 0), last == 0 || last == ' ', text[0] == '[':
 		p.out = append(p.out, text...)
 	case wordOf(text):
 		p.out = append(append(p.out, sign), text...)

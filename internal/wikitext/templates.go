@@ -171,7 +171,7 @@ func (p *parser) nameOf(r stretch) bool {
 			p.key = append(p.key[:0], p.key[len(prefix):]...)
 		}
 	}
-	return len(p.key) > 0
+	return len(p.key) > 0 && len(p.key) <= maxName // broken UTF-8 becomes longer
 }
 
 // arguments reads the parts behind a template's name.

@@ -55,7 +55,7 @@ func TestLists(t *testing.T) {
 func TestTables(t *testing.T) {
 	check(t, english(t), []textCase{
 		{"{| class=\"wikitable\"\n|+ Cities\n! Name !! People\n|-\n| [[Cairo]] || 9{{nbsp}}million\n|-\n| style=\"x\" | Giza\n| 4\n|}",
-			"- Cities\n- Name: Cairo; People: 9 million\n- Name: Giza; People: 4"},
+			"Cities\n\n- Name: Cairo; People: 9 million\n- Name: Giza; People: 4"},
 		{"{| class=wikitable\n! Height\n| 5 m\n|-\n! Weight\n| 7 kg\n|}", "- Height: 5 m\n- Weight: 7 kg"},
 		{"{| class=wikitable\n! Year !! A !! B\n|-\n| rowspan=2 | 1990 || x || y\n|-\n| colspan=2 | z\n|}",
 			"- Year: 1990; A: x; B: y\n- Year: 1990; A: z"},
@@ -84,6 +84,7 @@ func TestRepairs(t *testing.T) {
 		{"(equivalent to ${{Inflation|US|5|1950}} in {{Inflation/year|US}}) It cost $5 (about ${{Inflation|US|5|1950}} today).", "It cost $5."},
 		{"Text.<ref>x</ref>, and <ref name=a/>; more {{x}}...", "Text., and; more..."},
 		{"{{x}}, then", "then"},
+		{"the Jews (<ref>a</ref>), and (<ref>b</ref>; c)", "the Jews, and (; c)"},
 		{"A colon: {{x}}", "A colon:"},
 	})
 }
@@ -105,6 +106,7 @@ func TestTags(t *testing.T) {
 		{"__NOTOC__a __init__ b__لاتحرير_قسم__", "a __init__ b"},
 		{"l'''amour'' fou et '''gras'''", "l'amour fou et gras"},
 		{"<nowiki>{{x}}</nowiki> &lt;b&gt; &#91;&#x5B;x &bogus; A&B", "{{x}} <b> [[x &bogus; A&B"},
+		{"Code:\n<syntaxhighlight lang=\"c\">\nif (a[[1]]) {{\n  b;\n}}\n</syntaxhighlight>\nends", "Code:\nif (a[[1]]) {{\n  b;\n}}\n\nends"},
 		{"{1, 2} and {{{p|q}}} and }} ]] {{", "{1, 2} and q and"},
 	})
 	root := english(t).Parse("", "== I ==<!-- c -->\nx\n==J\n=== K ==\ny").Root

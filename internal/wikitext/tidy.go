@@ -82,7 +82,8 @@ func (t *tidier) unit(unit []byte, broken bool) {
 		case 'R':
 			t.own("- ", unit[2:], rowLine)
 		case 'P':
-			t.own("", unit[2:], literalLine)
+			code := bytes.TrimLeft(unit[2:], " ")
+			t.own(strings.Repeat(" ", min(len(unit)-2-len(code), maxIndent)), code, literalLine)
 		}
 		return
 	}
@@ -129,6 +130,9 @@ func (t *tidier) separate(next lineKind) {
 
 func list(k lineKind) bool { return k == itemLine || k == termLine }
 
+// maxIndent bounds the blanks before a line of code.
+const maxIndent = 40
+
 // own adds a line that joins no other.
 func (t *tidier) own(mark string, unit []byte, as lineKind) {
 	at := len(t.body)
@@ -149,6 +153,9 @@ func (t *tidier) item(marks, text []byte) {
 	kind := byte(':')
 	if n := len(marks); n > 0 {
 		kind = marks[n-1]
+	}
+	if t.gap && len(t.marks) > 0 && (len(marks) == 0 || marks[0] != t.marks[0]) && list(t.last) { // another list
+		t.last = literalLine
 	}
 	number := t.count(marks)
 	indent := strings.Repeat("  ", bytes.Count(marks, []byte{'*'})+bytes.Count(marks, []byte{'#'}))

@@ -120,7 +120,8 @@ func TestRealPages(t *testing.T) {
 
 func FuzzText(f *testing.F) {
 	for _, s := range []string{"{{a|b={{c}}}}", "[[a|b]]", "{|\n|}", "== x ==", "<ref>x</ref>",
-		"{{convert|1|km}}", "''x''", "<ref>\xff\xff\xff\xff\xff\xff</ref", "İ\xff<REF>x</Ref>"} {
+		"{{convert|1|km}}", "''x''", "<ref>\xff\xff\xff\xff\xff\xff</ref", "İ\xff<REF>x</Ref>",
+		"{{" + strings.Repeat("\xff", 150) + " a|b}}", "{{convert|5|ft|9|in}}", "* a\n## b\n; c : d", "{|\n! a !! b\n|-\n| c || d\n|}"} {
 		f.Add(s)
 	}
 	w := english(f)

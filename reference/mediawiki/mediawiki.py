@@ -49,6 +49,7 @@ $wgRightsText = 'Creative Commons Attribution-ShareAlike 4.0';
 $wgMainCacheType = CACHE_NONE;
 $wgParserCacheType = CACHE_NONE;
 $wgMaxArticleSize = 4096;
+$wgTranslateNumerals = false; // as on the Arabic Wikipedia
 $wgPFEnableStringFunctions = true;
 $wgExtraNamespaces[100] = 'Portal';
 // Extension Math asks a server on the internet for each formula. Formulas are shown here as
@@ -134,7 +135,9 @@ class MediaWiki:
         self.server = None
 
     def __enter__(self):
-        self.data = pathlib.Path(tempfile.mkdtemp(prefix="mediawiki-"))
+        # SQLite waits for the disk at each request, where there is one.
+        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        self.data = pathlib.Path(tempfile.mkdtemp(prefix="mediawiki-", dir=memory))
         try:
             self._install()
             self._start()
