@@ -56,8 +56,9 @@ func (m *Transformer) Linears() []*nn.Linear {
 
 // Forward implements Decoder.
 func (m *Transformer) Forward(p *nn.Pass, tokens []int32, cache *Cache) (tensor.Tensor, Tape, error) {
-	x := m.Dev.Alloc(len(tokens), m.Meta.Hidden) // x [T,D], the residual stream
-	m.Dev.Embed(x, m.Embed, tokens, m.Scale, m.Round)
+	dev := p.Dev
+	x := dev.Alloc(len(tokens), m.Meta.Hidden) // x [T,D], the residual stream
+	dev.Embed(x, m.Embed, tokens, m.Scale, m.Round)
 	first := len(m.Blocks) // the first block that saves its activations
 	if p.Save {
 		first = m.firstAdapted()
@@ -70,17 +71,21 @@ func (m *Transformer) Forward(p *nn.Pass, tokens []int32, cache *Cache) (tensor.
 		b.Forward(p, x, kv)
 	}
 	var blocks []nn.BlockSaved
-	for _, b := range m.Blocks[first:] {
+	for i, b := range m.Blocks[first:] {
 		var s nn.BlockSaved
-		x, s = b.ForwardSave(p, x)
+		if i < p.Recompute {
+			s = nn.ForwardInput(p, b, x)
+		} else {
+			x, s = b.ForwardSave(p, x)
+		}
 		blocks = append(blocks, s)
 	}
-	h := m.Dev.Alloc(len(tokens), m.Meta.Hidden) // h [T,D]
-	m.Norm.Forward(m.Dev, h, x)
+	h := dev.Alloc(len(tokens), m.Meta.Hidden) // h [T,D]
+	m.Norm.Forward(dev, h, x)
 	if p.Save {
 		return h, &tape{m: m, p: p, blocks: blocks, last: x}, nil
 	}
-	m.Dev.Free(x)
+	dev.Free(x)
 	return h, nil, nil
 }
 
@@ -99,9 +104,9 @@ func (m *Transformer) firstAdapted() int {
 
 // Backward implements Tape.
 func (t *tape) Backward(dh tensor.Tensor) {
-	t.m.Norm.Backward(t.m.Dev, dh, dh, t.last, false)
+	t.m.Norm.Backward(t.p.Dev, dh, dh, t.last, false)
+	t.p.Dev.Free(t.last)
 	for i := len(t.blocks) - 1; i >= 0; i-- {
 		t.blocks[i].Backward(t.p, dh, i == 0)
 	}
-	t.m.Dev.Free(t.last)
 }

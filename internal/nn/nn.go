@@ -32,6 +32,9 @@ type Pass struct {
 	Keep       []int32
 	// Save keeps the activations that Backward needs.
 	Save bool
+	// Recompute is the number of blocks, from the lowest one that saves, that keep only their
+	// input. Backward computes their activations again. Results do not depend on it.
+	Recompute int
 	// Dropout of the adapters' inputs; the zero value drops nothing.
 	Dropout lora.Dropout
 }

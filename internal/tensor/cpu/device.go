@@ -24,6 +24,7 @@ type Device struct {
 	live    int64     // bytes allocated and not freed
 	idle    int64     // bytes freed and kept
 	peak    int64     // the most live bytes so far
+	larger  bool      // freed memory serves smaller tensors of any size
 
 	// The running operation: its operands and its body. run calls the body and is
 	// made once, so that an operation allocates no closure.
@@ -106,6 +107,12 @@ func (d *Device) Name() string {
 // not count packed weights.
 func (d *Device) Peak() int64 { return d.peak }
 
+// Live returns the memory of the tensors that have not been freed, in bytes.
+func (d *Device) Live() int64 { return d.live }
+
+// Held returns the memory of all tensors, live and freed, in bytes.
+func (d *Device) Held() int64 { return d.live + d.idle }
+
 // alignment is a cache line, in float32 values.
 const alignment = 16
 
@@ -131,18 +138,28 @@ func (d *Device) Alloc(rows, cols int) tensor.Tensor {
 	return tensor.Tensor{Rows: rows, Cols: cols, Data: data[:n]}
 }
 
-// take returns freed memory of c to 2c values, or new memory.
-func (d *Device) take(c int) []float32 {
-	best := 0
-	if len(d.free[c]) > 0 {
-		best = c
-	} else {
-		for size, list := range d.free {
-			if len(list) > 0 && size > c && size <= 2*c && (best == 0 || size < best) {
-				best = size
-			}
+// ReuseLarger makes freed memory serve smaller tensors of any size, not only those of at
+// least half its size. It is for passes of one model that differ in their tokens alone: after
+// the largest pass nothing new is allocated.
+func (d *Device) ReuseLarger() { d.larger = true }
+
+// fit returns the smallest size of at least c that has freed memory, or 0. Unless larger is
+// set, it is at most 2c.
+func fit[T any](free map[int][]T, c int, larger bool) (best int) {
+	if len(free[c]) > 0 {
+		return c
+	}
+	for size, list := range free {
+		if len(list) > 0 && size > c && (larger || size <= 2*c) && (best == 0 || size < best) {
+			best = size
 		}
 	}
+	return best
+}
+
+// take returns freed memory of at least c values, or new memory.
+func (d *Device) take(c int) []float32 {
+	best := fit(d.free, c, d.larger)
 	if best == 0 {
 		d.displace(int64(4 * c))
 		return aligned(c)

@@ -309,8 +309,7 @@ func (d *Device) CrossEntropy(nll []float32, dh, h tensor.Tensor, w tensor.Weigh
 	checkTargets(targets, h.Rows, n, len(nll))
 	o, limit := head{softcap: softcap, targets: targets}, h.Rows
 	if !dh.None() {
-		step := kernel.TileRows()
-		limit = min(max(logitBudget/max(n, 1)/step*step, step), 512, max(h.Rows, 1))
+		limit = gradientRows(n, h.Rows)
 		o.logits = d.Alloc(limit, n)
 		defer d.Free(o.logits)
 	}
@@ -329,6 +328,13 @@ func (d *Device) CrossEntropy(nll []float32, dh, h tensor.Tensor, w tensor.Weigh
 		})
 		d.MatMulT(dh.Slice(lo, hi), p.logits, w, false)
 	})
+}
+
+// gradientRows returns how many of some rows have logits [_,n] at once when gradients need
+// them.
+func gradientRows(n, rows int) int {
+	step := kernel.TileRows()
+	return min(max(logitBudget/max(n, 1)/step*step, step), 512, max(rows, 1))
 }
 
 // gradientOperands are those of the loss gradient; the logits are in Device.head.

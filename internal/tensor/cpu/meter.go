@@ -1,0 +1,207 @@
+package cpu
+
+import (
+	"barka/internal/dtype"
+	"barka/internal/kernel"
+	"barka/internal/tensor"
+)
+
+// Meter is a tensor.Device that computes nothing and allocates nothing. It counts the memory
+// that a Device would take for the same calls, with ReuseLarger. A model that is opened on a
+// Meter, and a pass that runs on it, give an estimate that follows the code of the layers.
+type Meter struct {
+	free    map[int][]struct{}  // by capacity in values
+	live    map[uintptr]metered // by handle
+	next    uintptr
+	pool    int64 // bytes of all tensors, live and freed
+	weights int64 // bytes of packed weights
+	rows    int   // the most values that are packed for one product
+	trace   []event
+}
+
+// metered is a live tensor: its capacity in values, and its event in the trace.
+type metered struct{ capacity, event int }
+
+// event is an Alloc, or a Free of the tensor that the event number made.
+type event struct {
+	rows, cols int
+	made       int // -1: an Alloc
+}
+
+// handleStep keeps the handles of tensors far enough apart for views of rows.
+const handleStep = 1 << 44
+
+// NewMeter returns a Meter that has counted nothing.
+func NewMeter() *Meter { return &Meter{free: map[int][]struct{}{}, live: map[uintptr]metered{}} }
+
+// Weights returns the bytes of the packed weights.
+func (m *Meter) Weights() int64 { return m.weights }
+
+// Tensors returns the bytes that tensors and the scratch memory of products would take.
+func (m *Meter) Tensors() int64 { return m.pool + 5*int64(m.rows) } // grow adds a quarter
+
+// Mark returns the number of allocations so far, for Warm.
+func (m *Meter) Mark() int { return len(m.trace) }
+
+// Warm repeats the allocations from a mark on a device, so that later passes of at most
+// their size find its memory.
+func (m *Meter) Warm(dev tensor.Device, mark int) {
+	made := map[int]tensor.Tensor{}
+	for i, e := range m.trace[mark:] {
+		if e.made < 0 {
+			made[mark+i] = dev.Alloc(e.rows, e.cols)
+		} else if t, ok := made[e.made]; ok {
+			dev.Free(t)
+			delete(made, e.made)
+		}
+	}
+	for _, t := range made {
+		dev.Free(t)
+	}
+}
+
+// Name implements tensor.Device.
+func (m *Meter) Name() string { return "meter" }
+
+// Alloc implements tensor.Device.
+func (m *Meter) Alloc(rows, cols int) tensor.Tensor {
+	m.next += handleStep
+	c := class(rows * cols)
+	size := fit(m.free, c, true)
+	if size == 0 {
+		size = c
+		m.pool += 4 * int64(c)
+	} else {
+		m.free[size] = m.free[size][1:]
+	}
+	m.live[m.next] = metered{size, len(m.trace)}
+	m.trace = append(m.trace, event{rows, cols, -1})
+	return tensor.Tensor{Rows: rows, Cols: cols, Handle: m.next}
+}
+
+// Free implements tensor.Device.
+func (m *Meter) Free(ts ...tensor.Tensor) {
+	for _, t := range ts {
+		if l, ok := m.live[t.Handle]; ok {
+			delete(m.live, t.Handle)
+			m.free[l.capacity] = append(m.free[l.capacity], struct{}{})
+			m.trace = append(m.trace, event{made: l.event})
+		}
+	}
+}
+
+// Pack implements tensor.Device.
+func (m *Meter) Pack(x tensor.Matrix, dt dtype.DType) (tensor.Weight, error) {
+	if err := checkMatrix(x); err != nil {
+		return nil, err
+	}
+	return m.pack(x.Rows, x.Cols, dt), nil
+}
+
+// PackTensor implements tensor.Device.
+func (m *Meter) PackTensor(t tensor.Tensor) tensor.Weight { return m.pack(t.Rows, t.Cols, dtype.F32) }
+
+func (m *Meter) pack(n, k int, dt dtype.DType) tensor.Weight {
+	w := &measured{n: n, k: k, dt: dt}
+	m.weights += w.Bytes()
+	return w
+}
+
+// measured is a weight without values.
+type measured struct {
+	n, k int
+	dt   dtype.DType
+}
+
+func (w *measured) Dims() (n, k int)   { return w.n, w.k }
+func (w *measured) DType() dtype.DType { return w.dt }
+
+func (w *measured) Bytes() int64 {
+	switch w.dt {
+	case dtype.BF16:
+		return 2 * int64(kernel.PackedBF16(w.n, w.k))
+	case dtype.I8:
+		return int64(kernel.PackedI8(w.n, w.k))
+	}
+	return 4 * int64(kernel.PackedF32(w.n, w.k))
+}
+
+// Lookup implements tensor.Device.
+func (m *Meter) Lookup(x tensor.Matrix) (tensor.Table, error) { return &table{x}, checkMatrix(x) }
+
+// scratch counts values that are packed for one product.
+func (m *Meter) scratch(values int) { m.rows = max(m.rows, values) }
+
+// MatMul implements tensor.Device.
+func (m *Meter) MatMul(_, x tensor.Tensor, _ tensor.Weight, _ tensor.Tensor, _ bool) {
+	m.scratch(rowChunk(x.Rows, x.Cols) * x.Cols)
+}
+
+// MatMulT implements tensor.Device.
+func (m *Meter) MatMulT(dx, dy tensor.Tensor, w tensor.Weight, accumulate bool) {
+	n := min(dy.Cols, reduceBlock)
+	m.scratch(rowChunk(dx.Rows, n) * n)
+	if w.DType() == dtype.I8 && accumulate {
+		m.Free(m.Alloc(dx.Rows, dx.Cols))
+	}
+}
+
+// GradWeight implements tensor.Device.
+func (m *Meter) GradWeight(dw, _, x tensor.Tensor) { m.scratch(dw.Rows * min(x.Rows, reduceBlock)) }
+
+// AttendBackward implements tensor.Device.
+func (m *Meter) AttendBackward(dq, _, _, _, _, _, q, _, _ tensor.Tensor, _ tensor.Attention, l *tensor.Layout) {
+	most := 1
+	for _, keys := range l.Keys {
+		most = max(most, ranges(len(keys)))
+	}
+	m.Free(m.Alloc((most-1)*q.Rows, q.Cols))
+}
+
+// CrossEntropy implements tensor.Device.
+func (m *Meter) CrossEntropy(_ []float32, dh, h tensor.Tensor, w tensor.Weight, _ []int32, _, _ float32) {
+	n, _ := w.Dims()
+	if dh.None() {
+		return
+	}
+	logits := m.Alloc(gradientRows(n, h.Rows), n)
+	m.MatMulT(dh, logits, w, false)
+	m.Free(logits)
+}
+
+// The other operations take no memory.
+
+func (m *Meter) Upload(tensor.Tensor, []float32)                                          {}
+func (m *Meter) Download([]float32, tensor.Tensor)                                        {}
+func (m *Meter) Zero(tensor.Tensor)                                                       {}
+func (m *Meter) Copy(_, _ tensor.Tensor)                                                  {}
+func (m *Meter) Repack(tensor.Weight, tensor.Tensor)                                      {}
+func (m *Meter) Embed(tensor.Tensor, tensor.Table, []int32, float32, bool)                {}
+func (m *Meter) AddRows(_, _ tensor.Tensor, _ []int32)                                    {}
+func (m *Meter) RMSNorm(_, _, _ tensor.Tensor, _ float32, _ bool)                         {}
+func (m *Meter) RMSNormBackward(_, _, _, _ tensor.Tensor, _ float32, _, _ bool)           {}
+func (m *Meter) LayerNorm(_, _, _, _ tensor.Tensor, _ float32)                            {}
+func (m *Meter) LayerNormBackward(_, _, _, _ tensor.Tensor, _ float32, _ bool)            {}
+func (m *Meter) Rotate(tensor.Tensor, []int32, tensor.Rotary, bool)                       {}
+func (m *Meter) SplitHeads(_, _, _, _ tensor.Tensor, _ int)                               {}
+func (m *Meter) JoinHeads(_, _, _, _ tensor.Tensor, _ int)                                {}
+func (m *Meter) Attend(_, _, _, _, _ tensor.Tensor, _ tensor.Attention, _ *tensor.Layout) {}
+func (m *Meter) Activate(_, _ tensor.Tensor, _ tensor.Activation)                         {}
+func (m *Meter) ActivateBackward(_, _, _ tensor.Tensor, _ tensor.Activation)              {}
+func (m *Meter) Gate(_, _, _ tensor.Tensor, _ tensor.Activation)                          {}
+func (m *Meter) GateBackward(_, _, _, _, _ tensor.Tensor, _ tensor.Activation)            {}
+func (m *Meter) Add(_, _ tensor.Tensor)                                                   {}
+func (m *Meter) Scale(tensor.Tensor, float32)                                             {}
+func (m *Meter) Softcap(tensor.Tensor, float32)                                           {}
+func (m *Meter) Dropout(_, _ tensor.Tensor, _ float32, _ uint64, _ []uint64)              {}
+func (m *Meter) Gather(_, _ tensor.Tensor, _ []int32)                                     {}
+func (m *Meter) Scatter(_, _ tensor.Tensor, _ []int32)                                    {}
+func (m *Meter) LogProbs([]float32, []bool, []int32, tensor.Tensor, tensor.Weight, []int32, float32) {
+}
+func (m *Meter) SumSquares(tensor.Tensor) float64              { return 0 }
+func (m *Meter) Step(_, _, _, _ tensor.Tensor, _ tensor.AdamW) {}
+
+// TopK implements tensor.Device.
+func (m *Meter) TopK(h tensor.Tensor, _ tensor.Weight, _ int, _ float32, _ [][]int32) []tensor.Candidates {
+	return make([]tensor.Candidates, h.Rows)
+}
