@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
-	"runtime/debug"
 	"time"
 
 	"barka/internal/badinput"
@@ -18,6 +16,7 @@ import (
 	"barka/internal/hub"
 	"barka/internal/llm"
 	"barka/internal/recipe"
+	"barka/internal/resident"
 )
 
 // evalCmd has three sub-verbs; plain "barka eval --model …" runs the first.
@@ -222,11 +221,7 @@ func (c *evalRunCmd) open(a *app) (eval.Model, error) {
 		m.NoPrefixSharing, m.Longest = c.NoShare, c.MaxLength
 		return m, nil
 	}
-	if os.Getenv("GOGC") == "" {
-		// Most of the heap is weights that live for the whole run. GOGC=20 limits
-		// garbage to 20 % of it instead of 100 %.
-		debug.SetGCPercent(20)
-	}
+	resident.LimitGarbage(20) // most of the heap is weights that live for the whole run
 	d, err := a.engine(c.DType).OpenDecoder(c.Model, c.Adapter)
 	if err != nil {
 		return nil, err

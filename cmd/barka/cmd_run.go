@@ -125,7 +125,8 @@ func leastTime(p recipe.Planned, c bench.Ceilings) (seconds float64, text string
 // runner returns the runner that checks, plans and runs a recipe.
 func (a *app) runner(r *recipe.Recipe, out string) (*recipe.Runner, error) {
 	client, err := a.hub("")
-	return &recipe.Runner{Out: out, Engine: a.engine(r.DType), Hub: client, Progress: a.ui.Progress(), Log: a.log()}, err
+	return &recipe.Runner{Out: out, Engine: a.engine(r.DType), Hub: client, Progress: a.ui.Progress(), Log: a.log(),
+		Checkpoint: checkpointSignal()}, err
 }
 
 // reportChecked prints the downloads and warnings of a check.

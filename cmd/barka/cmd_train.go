@@ -1,13 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
-	"strings"
 	"time"
 
 	"barka/internal/backend"
 	"barka/internal/model"
-	"barka/internal/printable"
 	"barka/internal/recipe"
 	"barka/internal/stage/train"
 )
@@ -28,6 +27,7 @@ type trainCmd struct {
 	WeightDecay float64  `help:"Decoupled weight decay." default:"0"`
 	Clip        float64  `help:"Largest gradient norm; 0 is off." default:"1"`
 	Epochs      int      `help:"Passes over the data." default:"1"`
+	MaxSteps    int      `help:"Optimiser steps, whatever --epochs says; 0 is all of the epochs." default:"0"`
 	Batch       int      `help:"Conversations per optimiser step." default:"16"`
 	MicroTokens int      `help:"Tokens per forward and backward pass." default:"2048"`
 	MaxLength   int      `help:"Longest conversation in tokens; longer ones are cut." default:"2048"`
@@ -35,10 +35,16 @@ type trainCmd struct {
 	ChatDate    string   `help:"Date for chat templates that ask for today's; default: ${chat_date}." placeholder:"YYYY-MM-DD"`
 	Thinking    bool     `help:"Render conversations with enable_thinking, for templates of reasoning models."`
 	DType       string   `name:"dtype" help:"Type of the base weights: f32, bf16 or int8; default: the checkpoint's." placeholder:"TYPE"`
-	SaveSteps   int      `help:"Steps between checkpoints; 0 is never." default:"50"`
 	EvalSteps   int      `help:"Steps between validations; 0 is each epoch." default:"0"`
-	Restart     bool     `help:"Discard an output made with other options."`
-	DryRun      bool     `help:"Tokenize, count and estimate; train nothing."`
+	SaveSteps   int      `help:"Steps between checkpoints; 0 is by time alone." default:"50"`
+	SaveMinutes float64  `help:"Minutes between checkpoints; 0 is by steps alone." default:"30"`
+	Keep        int      `help:"Checkpoints to keep." default:"2"`
+
+	Checkpointing string  `help:"Recompute activations, not keep them: on, off, or auto." default:"auto" enum:"auto,on,off"`
+	Restart       bool    `help:"Discard an output made with other options."`
+	DryRun        bool    `help:"Tokenize, count, estimate memory and time; train nothing."`
+	Probe         int     `help:"Steps that --dry-run takes to estimate the time; 0 takes none and loads no weights." default:"2"`
+	PricePerHour  float64 `help:"Price of this machine per hour, to estimate the cost of the run." placeholder:"PRICE"`
 }
 
 func (trainCmd) Help() string {
@@ -51,6 +57,14 @@ and checkpoints. The same command resumes an interrupted run from its last check
 the same bytes as an uninterrupted one. During the run everything is in OUT.partial, metrics and
 events in OUT.partial/final. With --restart, an earlier OUT stays until the adapter is complete.
 
+SIGINT and SIGTERM write a checkpoint and end the program; SIGUSR1 writes one and goes on. With
+--val, OUT/best holds the adapter with the smallest validation loss. A finished run is extended by
+the same command with more --epochs or --max-steps: it goes on from its last checkpoint, with the
+learning rates that the longer schedule has there. --save-steps, --save-minutes, --keep and
+--checkpointing may differ between the parts of a run; they change no result.
+
+A run that needs more memory than is available is refused, with settings that would fit.
+
 Example:
 
   barka train --model google/gemma-2-2b-it --data data/mix --out runs/adapter`
@@ -61,7 +75,8 @@ func (c *trainCmd) options() train.Options {
 	o.Rank, o.Alpha, o.Dropout, o.Targets, o.RSLoRA = c.Rank, c.Alpha, c.Dropout, c.Targets, c.RSLoRA
 	o.LR, o.Schedule, o.WarmupRatio, o.WeightDecay, o.Clip = c.LR, c.Schedule, c.Warmup, c.WeightDecay, c.Clip
 	o.Epochs, o.Batch, o.MicroTokens, o.MaxLength = c.Epochs, c.Batch, c.MicroTokens, c.MaxLength
-	o.SaveSteps, o.EvalSteps = c.SaveSteps, c.EvalSteps
+	o.MaxSteps, o.EvalSteps = c.MaxSteps, c.EvalSteps
+	o.SaveSteps, o.SaveMinutes, o.Keep, o.Checkpointing = c.SaveSteps, c.SaveMinutes, c.Keep, c.Checkpointing
 	o.ChatFormat, o.ChatDate, o.Thinking = c.ChatFormat, c.ChatDate, c.Thinking
 	return o
 }
@@ -74,29 +89,34 @@ func (c *trainCmd) Run(a *app) error {
 	if err := a.ensure(weights(c.Model)); err != nil {
 		return err
 	}
-	d, err := a.engine(c.DType).OpenDecoder(c.Model, "")
+	if c.Probe < 0 || c.PricePerHour < 0 {
+		return usagef("--probe and --price-per-hour must not be negative")
+	}
+	e := a.engine(c.DType)
+	outline, err := e.Outline(c.Model, false)
 	if err != nil {
 		return err
 	}
-	defer d.Close()
-	in, err := trainInput(d, c.Data, c.Val)
-	if err != nil {
+	if o.DType, err = e.TypeOf(c.Model); err != nil {
 		return err
 	}
-	o.DType = strings.ToLower(string(d.Model.Info().DType))
-	e, err := train.Plan(a.ctx, o, in)
-	if err != nil {
+	in := c.input(e, outline)
+	defer in.Close()
+	plan, err := train.Plan(a.ctx, o, in.Input, a.Seed)
+	if c.DryRun && plan != nil {
+		return c.estimate(a, o, in.Input, plan, err)
+	}
+	switch {
+	case err == nil:
+		a.ui.Event("plan", plan.Text(), plan)
+		in.Planned = plan
+	case plan == nil:
+		return err
+	} // a run that does not fit may be finished already
+	if in.ModelDigest, err = e.Digest(c.Model); err != nil {
 		return err
 	}
-	text := fmt.Sprintf("%d conversations (%d dropped, %d cut), %d tokens, %d of them trained; %d steps; %d trainable parameters; "+
-		"about %s of memory",
-		e.Data.Samples(), e.Data.Rows-e.Data.Samples(), e.Data.Cut, e.Data.Tokens, e.Data.Trained, e.Steps, e.Parameters,
-		printable.Bytes(e.Memory))
-	if c.DryRun {
-		return a.ui.Print(text, e)
-	}
-	a.ui.Event("plan", text, e)
-	s, err := train.Run(a.ctx, o, in, a.env(c.Out, nil, c.Restart))
+	s, err := train.Run(a.ctx, o, in.Input, a.env(c.Out, nil, c.Restart))
 	if err != nil {
 		return err
 	}
@@ -104,9 +124,41 @@ func (c *trainCmd) Run(a *app) error {
 	return a.ui.Print(fmt.Sprintf("%d steps, loss %.4f to %.4f; adapter in %s", s.Steps, s.FirstLoss, s.FinalLoss, c.Out), s)
 }
 
-// trainInput returns the input of a training run on an opened model.
-func trainInput(d *backend.Decoder, data, val string) (train.Input, error) {
-	digest, err := d.Digest()
-	open := func() (model.Decoder, error) { return d.Model, nil }
-	return train.Input{Open: open, Tokenizer: d.Tokenizer, Base: d.Name, ModelDigest: digest, Train: data, Val: val}, err
+// estimate prints the estimate of a run: with refused, why it would not start.
+func (c *trainCmd) estimate(a *app, o train.Options, in train.Input, plan *train.Estimate, refused error) error {
+	if refused == nil && c.Probe > 0 {
+		if err := plan.Time(a.ctx, o, in, a.Seed, c.Probe, c.PricePerHour); err != nil {
+			return err
+		}
+	}
+	return cmp.Or(a.ui.Print(plan.Text(), plan), refused)
+}
+
+// trainInput is the input of a training run, with the model once it is opened.
+type trainInput struct {
+	train.Input
+	opened *backend.Decoder
+}
+
+// Close closes the model if it was opened.
+func (in *trainInput) Close() error {
+	if in.opened == nil {
+		return nil
+	}
+	return in.opened.Close()
+}
+
+// input returns the input of a training run. The model is opened when it is needed.
+func (c *trainCmd) input(e *backend.Engine, l *backend.Outline) *trainInput {
+	in := &trainInput{Input: train.Input{Tokenizer: l.Tokenizer, Base: c.Model, Train: c.Data, Val: c.Val,
+		Measure: e.Measure(c.Model), Available: backend.MemoryLimit, Save: checkpointSignal()}}
+	in.Open = func() (model.Decoder, error) {
+		d, err := e.OpenDecoder(c.Model, "")
+		if err != nil {
+			return nil, err
+		}
+		in.opened = d
+		return d.Model, nil
+	}
+	return in
 }

@@ -81,6 +81,23 @@ func NewEngine(threads int, dt string, log func(string)) *Engine {
 	return &Engine{Device: cpu.New(threads), DType: dt, Log: log, threads: threads, watch: &watch{seen: map[string]fs.FileInfo{}}}
 }
 
+// Measure returns a function that opens a model's shape on a device that computes nothing,
+// with weights of the given type: f32, bf16 or int8. It reads no weights but vectors, and an
+// embedding that is not the head.
+func (e *Engine) Measure(name string) func(dev tensor.Device, dt string) (model.Decoder, error) {
+	return func(dev tensor.Device, dt string) (model.Decoder, error) {
+		dir, err := hub.Resolve(name)
+		if err != nil {
+			return nil, err
+		}
+		parsed, err := model.ParseDType(dt)
+		if err != nil {
+			return nil, err
+		}
+		return model.OpenDecoder(dir, model.Options{Context: e.ctx(), Device: dev, DType: parsed})
+	}
+}
+
 // locate returns the directory of a model and the options to open it with. It refuses a model
 // that has changed since it was first used, or does not fit into memory.
 func (e *Engine) locate(name string) (dir string, o model.Options, err error) {

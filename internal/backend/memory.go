@@ -11,6 +11,7 @@ import (
 	"barka/internal/checkpoint"
 	"barka/internal/model"
 	"barka/internal/printable"
+	"barka/internal/resident"
 )
 
 // storedType returns bf16 for checkpoints in 16 bits, else f32.
@@ -82,6 +83,16 @@ func (e *Engine) Weighs(l *Outline) (int64, error) {
 // AvailableMemory returns the memory that is available without swapping, in bytes, or 0
 // if that is unknown.
 func AvailableMemory() int64 { return meminfo("MemAvailable") }
+
+// MemoryLimit returns the memory that this process may have in all, in bytes: what it has
+// and most of what is available. It is 0 if that is unknown.
+func MemoryLimit() int64 {
+	free := AvailableMemory()
+	if free == 0 {
+		return 0
+	}
+	return resident.Now() + free - free/50
+}
 
 // TotalMemory returns the machine's memory in bytes, or 0 if that is unknown.
 func TotalMemory() int64 { return meminfo("MemTotal") }

@@ -167,11 +167,12 @@ func (a *Adapter) Save(dev tensor.Device, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	var ts []safetensors.Tensor
+	s := Stream{Dev: dev}
 	for _, p := range a.Pairs {
-		ts = append(ts, TensorOf(dev, lora.NameA(p.Module), p.A), TensorOf(dev, lora.NameB(p.Module), p.B))
+		s.Add(lora.NameA(p.Module), p.A)
+		s.Add(lora.NameB(p.Module), p.B)
 	}
-	if err := safetensors.Write(filepath.Join(dir, lora.WeightsFile), ts, map[string]string{"format": "pt"}); err != nil {
+	if err := s.Write(filepath.Join(dir, lora.WeightsFile), map[string]string{"format": "pt"}); err != nil {
 		return err
 	}
 	data, err := a.Config.File()
@@ -181,9 +182,27 @@ func (a *Adapter) Save(dev tensor.Device, dir string) error {
 	return atomicfile.WriteFile(filepath.Join(dir, lora.ConfigFile), data)
 }
 
-// TensorOf returns a copy of a device tensor as a named float32 tensor for a file.
-func TensorOf(dev tensor.Device, name string, t tensor.Tensor) safetensors.Tensor {
-	values := make([]float32, t.Len())
-	dev.Download(values, t)
-	return safetensors.Tensor{Name: name, DType: dtype.F32, Shape: []int{t.Rows, t.Cols}, Data: dtype.Bytes(values)}
+// Stream writes device tensors to a file as float32. It copies one tensor at a time.
+type Stream struct {
+	Dev     tensor.Device
+	sources []safetensors.Source
+	values  []float32 // the copy
+}
+
+// Add adds a tensor under a name.
+func (s *Stream) Add(name string, t tensor.Tensor) {
+	s.sources = append(s.sources, safetensors.Source{Name: name, DType: dtype.F32, Shape: []int{t.Rows, t.Cols},
+		Data: func() ([]byte, error) {
+			if cap(s.values) < t.Len() {
+				s.values = make([]float32, t.Len())
+			}
+			s.values = s.values[:t.Len()]
+			s.Dev.Download(s.values, t)
+			return dtype.Bytes(s.values), nil
+		}})
+}
+
+// Write writes the tensors as safetensors.Write does.
+func (s *Stream) Write(path string, metadata map[string]string) error {
+	return safetensors.WriteSources(path, s.sources, metadata)
 }

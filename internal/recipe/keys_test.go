@@ -128,7 +128,7 @@ func other(f field) any {
 	special := map[string]any{
 		"models.generator.endpoints": []any{map[string]any{"endpoint": "http://e.test/v1"}},
 		"models.judge.endpoints":     []any{map[string]any{"endpoint": "http://e.test/v1"}}, "synth.judge_threshold": 2.5,
-		"language": "fra_Latn", "dtype": "int8", "train.dtype": "int8", "train.schedule": "linear",
+		"language": "fra_Latn", "dtype": "int8", "train.dtype": "int8", "train.schedule": "linear", "train.checkpointing": "on",
 		"synth.json": true, "synth.skip_checks": []string{"unknown_name"}, "translate.reject_flags": []string{"hit_max"},
 		"translate.from": "fra_Latn", "convert.*.benchmark": "boolq", "convert.*.split": "test", "convert.*.answer": "text",
 		"wiki.api": "https://wiki.test/w/api.php", "wiki.links": 1,

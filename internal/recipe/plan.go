@@ -443,12 +443,16 @@ func (f *forecast) trains(p *Planned, o train.Options) {
 		}
 		d, n, how, p.Estimated = data, data.Samples(), "", false
 	}
-	e, err := train.Forecast(o, s.Linears, s.Info, n, d)
-	if err != nil || n == 0 {
+	engine, base := f.w.Engine.As(o.DType), f.r.model(f.r.Models.Base)
+	if o.DType, _ = engine.TypeOf(base); n == 0 {
+		return
+	}
+	e, err := train.Forecast(o, engine.Measure(base), n, d, f.r.Seed, backend.MemoryLimit())
+	if err != nil {
 		return
 	}
 	p.Rows, p.Tokens, p.FLOP, p.Memory = int64(n), e.Tokens, e.FLOP, e.Memory
-	p.DType, _ = f.w.Engine.As(o.DType).TypeOf(f.r.model(f.r.Models.Base))
+	p.DType = o.DType
 	p.Work = fmt.Sprintf("%s%d conversations, %d tokens in all epochs, %d steps, %d trainable parameters", how, n, e.Tokens,
 		e.Steps, e.Parameters)
 }

@@ -33,6 +33,9 @@ type Runner struct {
 	Retry    bool // ask again about passages whose requests failed
 	Progress progress.Reporter
 	Log      *slog.Logger
+	// Checkpoint, if not nil, receives a value when the training shall write a checkpoint at
+	// once.
+	Checkpoint <-chan os.Signal
 	// Say is called with the result of each stage.
 	Say func(Step)
 }
@@ -102,14 +105,15 @@ func (c *chain) train(ctx context.Context, st stage) error {
 		return err
 	}
 	base, engine, o := c.r.model(c.r.Models.Base), c.Engine.As(c.r.Train.DType), *c.r.Train
-	in := train.Input{Tokenizer: tok, Base: c.r.Models.Base, Train: c.path(mixDir), Open: func() (model.Decoder, error) {
-		d, err := engine.OpenDecoder(base, "")
-		if err != nil {
-			return nil, err
-		}
-		c.owns(d)
-		return d.Model, nil
-	}}
+	in := train.Input{Tokenizer: tok, Base: c.r.Models.Base, Train: c.path(mixDir), Measure: engine.Measure(base),
+		Available: backend.MemoryLimit, Save: c.Checkpoint, Open: func() (model.Decoder, error) {
+			d, err := engine.OpenDecoder(base, "")
+			if err != nil {
+				return nil, err
+			}
+			c.owns(d)
+			return d.Model, nil
+		}}
 	if in.ModelDigest, err = engine.Digest(base); err != nil {
 		return err
 	}

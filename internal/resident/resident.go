@@ -8,6 +8,20 @@ import (
 	"strings"
 )
 
+// Now returns the resident size in bytes. It is 0 on systems that do not report it.
+func Now() int64 { return status("VmRSS:") }
+
+// LimitGarbage makes the collector run when garbage reaches a share of the rest of the heap,
+// in percent. Where most of the heap is weights and tensors, the usual 100 % doubles the
+// memory. A GOGC in the environment takes precedence. It returns a function that undoes it.
+func LimitGarbage(percent int) (undo func()) {
+	if os.Getenv("GOGC") != "" {
+		return func() {}
+	}
+	before := debug.SetGCPercent(percent)
+	return func() { debug.SetGCPercent(before) }
+}
+
 // ResetPeak makes Linux start a new peak at the current size.
 func ResetPeak() { _ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) }
 

@@ -22,6 +22,12 @@ func Write(path string, tensors []Tensor, metadata map[string]string) error {
 	for i, t := range tensors {
 		sources[i] = Source{t.Name, t.DType, t.Shape, func() ([]byte, error) { return t.Data, nil }}
 	}
+	return WriteSources(path, sources, metadata)
+}
+
+// WriteSources is Write for tensors whose bytes are produced as they are written. Data of one
+// tensor is not used after that of the next has been asked for.
+func WriteSources(path string, sources []Source, metadata map[string]string) error {
 	return writeShard(path, sources, metadata, nil)
 }
 

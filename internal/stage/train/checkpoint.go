@@ -14,6 +14,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"barka/internal/atomicfile"
 	"barka/internal/badinput"
@@ -25,8 +26,8 @@ import (
 	"barka/internal/tensorboard"
 )
 
-// Checkpoints lie beside the directory in the making, two at most: the newest
-// and the one before.
+// Checkpoints lie beside the directory in the making. The last one stays with the finished
+// run, which can be extended from it.
 const (
 	checkpointDir = "checkpoints"
 	stateTensors  = "state.safetensors"
@@ -48,7 +49,10 @@ type numbers struct {
 	First    float64  `json:"first_loss"`
 	Last     float64  `json:"last_loss"`
 	BestVal  *float64 `json:"best_val_loss,omitempty"`
+	BestStep int      `json:"best_step,omitempty"`
 	Trained  int64    `json:"trained_tokens"`
+	// Pending is set if the step is finished, but its validation was interrupted.
+	Pending *Metrics `json:"pending,omitempty"`
 	// Tensors is the digest of state.safetensors. Metrics is what metrics.jsonl
 	// held, Events how long TensorBoard's file was.
 	Tensors map[string]string `json:"tensors"`
@@ -120,11 +124,12 @@ func (t *trainer) save() error {
 	if err != nil {
 		return err
 	}
-	for _, old := range names[:max(0, len(names)-2)] {
+	for _, old := range names[:max(0, len(names)-t.o.Keep)] {
 		if err := os.RemoveAll(old); err != nil {
 			return err
 		}
 	}
+	t.saved = time.Now()
 	return nil
 }
 
@@ -146,14 +151,15 @@ func (t *trainer) checkpoints() ([]string, error) {
 
 // write writes the tensors and returns what state.json says.
 func (t *trainer) write(dir string) (numbers, error) {
-	n := numbers{Identity: t.identityDigest, Step: t.step, First: t.first, Last: t.last, BestVal: t.bestVal, Trained: t.trained,
-		Metrics: mark{t.recorded, hex.EncodeToString(t.metrics.Sum(nil))}}
-	var ts []safetensors.Tensor
+	n := numbers{Identity: t.identityDigest, Step: t.step, First: t.first, Last: t.last, BestVal: t.bestVal, BestStep: t.bestStep,
+		Trained: t.trained, Pending: t.pending, Metrics: mark{t.recorded, hex.EncodeToString(t.metrics.Sum(nil))}}
+	s := model.Stream{Dev: t.dev}
 	for i, p := range t.adapter.Params() {
-		ts = append(ts, model.TensorOf(t.dev, "p."+p.Name, p.Value),
-			model.TensorOf(t.dev, "m."+p.Name, t.opt.M[i]), model.TensorOf(t.dev, "v."+p.Name, t.opt.V[i]))
+		s.Add("p."+p.Name, p.Value)
+		s.Add("m."+p.Name, t.opt.M[i])
+		s.Add("v."+p.Name, t.opt.V[i])
 	}
-	err := safetensors.Write(filepath.Join(dir, stateTensors), ts, nil)
+	err := s.Write(filepath.Join(dir, stateTensors), nil)
 	if err == nil {
 		n.Tensors, err = dataset.Sums(dir, stateTensors)
 	}
@@ -219,7 +225,8 @@ func (t *trainer) restore(dir string) (numbers, error) {
 	if err := t.readTensors(filepath.Join(dir, stateTensors)); err != nil {
 		return n, err
 	}
-	t.step, t.first, t.last, t.bestVal, t.trained = n.Step, n.First, n.Last, n.BestVal, n.Trained
+	t.step, t.first, t.last, t.trained = n.Step, n.First, n.Last, n.Trained
+	t.bestVal, t.bestStep, t.pending = n.BestVal, n.BestStep, n.Pending
 	t.opt.Steps = n.Step
 	return n, nil
 }
@@ -242,6 +249,7 @@ func (t *trainer) readTensors(path string) error {
 				return badinput.Wrap(err)
 			}
 			t.dev.Upload(dst, values)
+			f.Release(prefix + p.Name)
 		}
 	}
 	t.adapter.Pack(t.dev)

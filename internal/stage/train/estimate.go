@@ -2,9 +2,12 @@ package train
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
+	"time"
 
 	"barka/internal/chat"
-	"barka/internal/model"
+	"barka/internal/printable"
 	"barka/internal/tokenizer"
 )
 
@@ -14,29 +17,62 @@ type Estimate struct {
 	Steps      int     `json:"steps"`
 	Tokens     int64   `json:"tokens_all_epochs"`
 	Parameters int64   `json:"trainable_parameters"`
-	FLOP       float64 `json:"flop"` // rough: forward, backward of activations, adapters
-	Memory     int64   `json:"memory_bytes"`
+	FLOP       float64 `json:"flop"` // rough: forward, backward of activations, adapters, recomputed blocks
+	// Memory is the process's peak resident memory. Recompute of the model's Blocks keep
+	// only their input and are computed again in the backward pass.
+	Memory    int64 `json:"memory_bytes"`
+	Recompute int   `json:"recomputed_blocks"`
+	Blocks    int   `json:"blocks"`
+	// Probe is nil unless steps were timed.
+	Probe *Probed `json:"probe,omitempty"`
+
+	val   *Data // the tokenized validation set, or nil
+	shape micro
 }
 
-// Plan tokenizes the data and estimates a run without training.
-func Plan(ctx context.Context, o Options, in Input) (*Estimate, error) {
+// Probed is what timed steps showed.
+type Probed struct {
+	Steps           int     `json:"steps"`
+	TokensPerSecond float64 `json:"tokens_per_second"`
+	Seconds         float64 `json:"seconds"` // of the whole run
+	// Cost is that of the run in the unit of the price per hour; 0 without a price.
+	Cost float64 `json:"cost,omitempty"`
+}
+
+// Plan tokenizes the data and estimates a run without loading weights. A run that needs more
+// memory than in.Available returns is refused; the estimate is returned beside the error.
+func Plan(ctx context.Context, o Options, in Input, seed int64) (*Estimate, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	m, err := in.Open()
+	m, err := newMeter(o, in.Measure)
 	if err != nil {
 		return nil, err
 	}
-	d, err := Read(ctx, o, in.Train, in.Tokenizer, m.Info().MaxPositions)
+	positions := m.model.Info().MaxPositions
+	d, err := Read(ctx, o, in.Train, in.Tokenizer, positions)
 	if err != nil {
 		return nil, err
 	}
-	var layers []model.Linear
-	for _, l := range m.Linears() {
-		n, k := l.Dims()
-		layers = append(layers, model.Linear{Name: l.Name, N: n, K: k})
+	e := &Estimate{Data: d, shape: d.largest(o, seed)}
+	if in.Val != "" {
+		if e.val, err = Read(ctx, o, in.Val, in.Tokenizer, positions); err != nil {
+			return nil, err
+		}
 	}
-	return Forecast(o, layers, m.Info(), d.Samples(), d)
+	debug.FreeOSMemory() // what is resident now is the run's share that no meter sees
+	if err := e.measure(m, o, d.Samples(), in.limit()); err != nil {
+		return nil, err
+	}
+	return e, e.fits(o, e.shape, in.Measure, in.limit())
+}
+
+// limit returns the memory that the process may have in all, in bytes, or 0 if unknown.
+func (in *Input) limit() int64 {
+	if in.Available == nil {
+		return 0
+	}
+	return in.Available()
 }
 
 // Read tokenizes a dataset as a run with the options would.
@@ -54,27 +90,94 @@ func (o Options) CheckChat(tok *tokenizer.Tokenizer) error {
 	return err
 }
 
-// Forecast estimates a run on a number of conversations by the shape of the
-// model alone. Of the data it uses the sums of tokens and the longest
-// conversation, which may be estimates themselves.
-func Forecast(o Options, layers []model.Linear, info model.Info, conversations int, d *Data) (*Estimate, error) {
-	e := &Estimate{Data: d, Steps: o.Epochs * stepsPerEpoch(conversations, o.Batch), Tokens: int64(o.Epochs) * d.Tokens}
-	var linear, activations int64
-	cfg := o.lora("")
-	for _, l := range layers {
-		linear += int64(l.N) * int64(l.K)
-		activations += int64(l.N) * 4
-		if ok, err := cfg.Targets.Match(l.Name); err == nil && ok {
-			_, rank := cfg.Scale(l.Name)
-			e.Parameters += int64(rank) * int64(l.N+l.K)
-		} else if err != nil {
-			return nil, err
+// Forecast estimates a run on a number of conversations without the data. Of d it uses the
+// sums of tokens and the longest conversation, which may be estimates themselves. limit is
+// the memory that the run may take, 0 if unknown.
+func Forecast(o Options, open Opener, conversations int, d *Data, seed, limit int64) (*Estimate, error) {
+	m, err := newMeter(o, open)
+	if err != nil {
+		return nil, err
+	}
+	e := &Estimate{Data: d, shape: assumed(o, d.Longest)}
+	if d.Samples() > 0 {
+		e.shape = d.largest(o, seed)
+	}
+	return e, e.measure(m, o, conversations, limit)
+}
+
+// measure fills the estimate from the model's shape.
+func (e *Estimate) measure(m *meter, o Options, conversations int, limit int64) (err error) {
+	per := stepsPerEpoch(conversations, o.Batch)
+	e.Steps, e.Parameters, e.Blocks = o.steps(conversations), m.params, m.blocks()
+	epochs := float64(e.Steps) / float64(max(per, 1))
+	e.Tokens = int64(epochs * float64(e.Data.Tokens))
+	if e.Recompute, e.Memory, err = m.choose(o.Checkpointing, e.shape, limit); err != nil {
+		return err
+	}
+	var linear int64
+	for _, l := range m.model.Linears() {
+		n, k := l.Dims()
+		linear += int64(n) * int64(k)
+	}
+	info := m.model.Info()
+	again := float64(e.Recompute) / float64(max(e.Blocks, 1))
+	e.FLOP = float64(e.Tokens)*((4+2*again)*float64(linear)+(6+2*again)*float64(e.Parameters)) +
+		epochs*float64(e.Data.Trained)*4*float64(info.Vocab)*float64(info.Hidden)
+	return nil
+}
+
+// Text describes the estimate in a line.
+func (e *Estimate) Text() string {
+	d := e.Data
+	text := fmt.Sprintf("%d conversations (%d dropped, %d cut), %d tokens, %d of them trained; %d steps; %d trainable "+
+		"parameters; about %s of memory", d.Samples(), d.Rows-d.Samples(), d.Cut, d.Tokens, d.Trained, e.Steps, e.Parameters,
+		printable.Bytes(e.Memory))
+	if e.Recompute > 0 {
+		text += fmt.Sprintf(" with %d of %d blocks recomputed", e.Recompute, e.Blocks)
+	}
+	if p := e.Probe; p != nil {
+		text += fmt.Sprintf("; %.0f tokens/s in %d timed steps, %s for the run", p.TokensPerSecond, p.Steps,
+			time.Duration(p.Seconds*float64(time.Second)).Round(time.Second))
+		if p.Cost > 0 {
+			text += fmt.Sprintf(", which costs %.2f", p.Cost)
 		}
 	}
-	head := int64(info.Vocab) * int64(info.Hidden)
-	e.FLOP = float64(e.Tokens)*(4*float64(linear)+6*float64(e.Parameters)) + float64(int64(o.Epochs)*d.Trained)*4*float64(head)
-	size := int64(info.DType.Size())
-	rows := int64(min(o.MicroTokens, max(d.Longest, 1)*o.Batch))
-	e.Memory = size*(linear+head) + 16*e.Parameters + rows*(activations+int64(info.Layers*info.Hidden)*6*4) + 256<<20
-	return e, nil
+	return text
+}
+
+// Time takes the first steps of the run on the model, with a learning rate of 0 and without
+// output, and adds the time of the whole run to the estimate. price is that of an hour; 0 for
+// none.
+func (e *Estimate) Time(ctx context.Context, o Options, in Input, seed int64, steps int, price float64) error {
+	t := &trainer{o: o, in: in, plan: e}
+	t.env.Seed = seed
+	t.o.LR = 0
+	if err := t.open(); err != nil {
+		return err
+	}
+	defer limitGarbage()()
+	var tokens int64
+	var took time.Duration
+	steps = min(steps, t.total)
+	for range steps {
+		start := time.Now()
+		m, err := t.one(ctx)
+		if err != nil {
+			return err
+		}
+		took += time.Since(start)
+		tokens += int64(m.Tokens)
+	}
+	if tokens == 0 {
+		return nil
+	}
+	p := &Probed{Steps: steps, TokensPerSecond: float64(tokens) / took.Seconds()}
+	all := float64(e.Tokens)
+	if e.val != nil { // a validation is a forward pass, about a third of the work
+		all += float64(t.validations()) * float64(e.val.Tokens) / 3
+	}
+	p.Seconds = all / p.TokensPerSecond
+	p.Cost = p.Seconds / 3600 * price
+	e.Probe = p
+	return nil
 }

@@ -5,6 +5,7 @@
 package train
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"barka/internal/badinput"
@@ -31,6 +32,8 @@ type Options struct {
 	Clip        float64 `json:"clip"` // largest gradient norm; 0: none
 
 	Epochs int `json:"epochs"`
+	// MaxSteps, if not 0, is the number of optimiser steps, whatever Epochs says.
+	MaxSteps int `json:"max_steps,omitempty"`
 	// Batch is the number of conversations of an optimiser step. No padding
 	// exists, so packing them changes nothing.
 	Batch int `json:"batch"`
@@ -48,17 +51,64 @@ type Options struct {
 	// DType of the base weights as they are packed: f32, bf16 or int8. Whoever
 	// opens the model states it; in a recipe "" is the recipe's own dtype.
 	DType     string `json:"dtype"`
-	SaveSteps int    `json:"save_steps"`
 	EvalSteps int    `json:"eval_steps"` // 0: at the end of each epoch
+
+	// What follows changes nothing that is trained. Another value continues a run; see
+	// running.
+
+	// SaveSteps and SaveMinutes are the steps and the time between checkpoints; 0: never.
+	// Keep is the number of checkpoints that are kept.
+	SaveSteps   int     `json:"save_steps"`
+	SaveMinutes float64 `json:"save_minutes"`
+	Keep        int     `json:"keep"`
+	// Checkpointing is CheckpointingOn, to keep of each block only its input and to compute
+	// the rest again in the backward pass, CheckpointingOff, or CheckpointingAuto, to do so
+	// for as many blocks as is needed to fit into the memory.
+	Checkpointing string `json:"checkpointing"`
 }
+
+// Values of Checkpointing.
+const (
+	CheckpointingAuto = "auto"
+	CheckpointingOn   = "on"
+	CheckpointingOff  = "off"
+)
+
+// running lists the options that do not belong to a run's identity.
+var running = []string{"save_steps", "save_minutes", "keep", "checkpointing"}
 
 // Defaults are the published settings of the BARKA models; alpha, epochs and
 // batch were not published and are ours.
 func Defaults() Options {
 	return Options{
 		Rank: 128, Alpha: 128, Targets: []string{lora.AllLinear}, LR: 1e-4, Schedule: "cosine", WarmupRatio: 0.03,
-		Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Clip: 1, Epochs: 1, Batch: 16, MicroTokens: 2048, MaxLength: 2048, SaveSteps: 50,
+		Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Clip: 1, Epochs: 1, Batch: 16, MicroTokens: 2048, MaxLength: 2048,
+		SaveSteps: 50, SaveMinutes: 30, Keep: 2, Checkpointing: CheckpointingAuto,
 	}
+}
+
+// steps returns the optimiser steps of a run on n conversations.
+func (o Options) steps(n int) int {
+	if o.MaxSteps > 0 {
+		return o.MaxSteps
+	}
+	return o.Epochs * stepsPerEpoch(n, o.Batch)
+}
+
+// identity returns the options that belong to a run's identity, as JSON.
+func (o Options) identity() (json.RawMessage, error) {
+	data, err := json.Marshal(o)
+	if err != nil {
+		return nil, err
+	}
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(data, &all); err != nil {
+		return nil, err
+	}
+	for _, name := range running {
+		delete(all, name)
+	}
+	return json.Marshal(all)
 }
 
 // Validate reports the first setting that makes no sense.
@@ -80,8 +130,12 @@ func (o Options) Validate() error {
 		return badinput.Errorf("train: epochs %d, batch %d and micro_tokens %d must be positive", o.Epochs, o.Batch, o.MicroTokens)
 	case o.MaxLength < 2:
 		return badinput.Errorf("train: max_length is %d, expected at least 2", o.MaxLength)
-	case o.Clip < 0 || o.WeightDecay < 0 || o.SaveSteps < 0 || o.EvalSteps < 0:
-		return badinput.Errorf("train: clip, weight_decay, save_steps and eval_steps must not be negative")
+	case o.Clip < 0 || o.WeightDecay < 0 || o.SaveSteps < 0 || !(o.SaveMinutes >= 0) || o.EvalSteps < 0 || o.MaxSteps < 0:
+		return badinput.Errorf("train: clip, weight_decay, save_steps, save_minutes, eval_steps and max_steps must not be negative")
+	case o.Keep < 1:
+		return badinput.Errorf("train: keep is %d, expected at least 1 checkpoint", o.Keep)
+	case o.Checkpointing != CheckpointingAuto && o.Checkpointing != CheckpointingOn && o.Checkpointing != CheckpointingOff:
+		return badinput.Errorf("train: checkpointing is %q, expected auto, on or off", o.Checkpointing)
 	case o.Beta1 < 0 || o.Beta1 >= 1 || o.Beta2 < 0 || o.Beta2 >= 1 || o.Eps <= 0:
 		return badinput.Errorf("train: beta1 %g, beta2 %g, eps %g: expected betas from 0 to below 1 and a positive eps", o.Beta1, o.Beta2,
 			o.Eps)

@@ -23,6 +23,8 @@ const (
 	version      = 1
 	identityFile = "train.json"
 	metricsFile  = "metrics.jsonl"
+	// bestDir holds the adapter with the smallest validation loss.
+	bestDir = "best"
 )
 
 // identity is what must be the same for a run to be continued.
@@ -42,6 +44,7 @@ func known(name string) bool {
 	if rest, ok := strings.CutPrefix(name, checkpointDir+"/"); ok {
 		return isCheckpoint(rest)
 	}
+	name = strings.TrimPrefix(name, bestDir+"/")
 	return slices.Contains([]string{StateFile, identityFile, metricsFile, lora.WeightsFile, lora.ConfigFile, tensorboard.Name},
 		atomicfile.Target(name))
 }
@@ -247,7 +250,8 @@ func (t *trainer) finish(id identity) (*State, error) {
 		return nil, err
 	}
 	s := &State{
-		Steps: t.step, Epochs: t.o.Epochs, FirstLoss: t.first, FinalLoss: t.last, BestVal: t.bestVal, Data: t.data, Seed: t.env.Seed,
+		Steps: t.step, Epochs: t.o.Epochs, FirstLoss: t.first, FinalLoss: t.last, BestVal: t.bestVal, BestStep: t.bestStep,
+		Data: t.data, Seed: t.env.Seed,
 		Options: id.Options, ModelDigest: id.Model, DataDigest: id.Data, TrainedTotal: t.trained,
 	}
 	for _, p := range t.adapter.Params() {
@@ -263,7 +267,12 @@ func (t *trainer) finish(id identity) (*State, error) {
 	return s, place(t.work)
 }
 
-func (a identity) differences(b identity) []string { return a.settings().Differences(b.settings()) }
+func (a identity) differences(b identity) []string {
+	if strings.HasPrefix(b.Model, a.Model+"-") && !strings.HasPrefix(b.Model, a.Model+"-i8") {
+		b.Model = a.Model // earlier versions of barka train left the type out, which the options name too
+	}
+	return a.settings().Differences(b.settings())
+}
 
 func (a identity) settings() durable.Settings {
 	s := durable.Settings{"stage version": strconv.Itoa(a.Version), "seed": strconv.FormatInt(a.Seed, 10)}
@@ -274,5 +283,8 @@ func (a identity) settings() durable.Settings {
 		}
 	}
 	s.Add(a.Options)
+	for _, name := range running { // earlier versions recorded save_steps
+		delete(s, "option "+name)
+	}
 	return s
 }

@@ -28,7 +28,12 @@ import (
 type Input struct {
 	// Open returns the base model; it is called once, and only if there is
 	// something left to train.
-	Open      func() (model.Decoder, error)
+	Open func() (model.Decoder, error)
+	// Measure opens the base model's shape on a device that computes nothing.
+	Measure Opener
+	// Available, if not nil, returns the memory that the process may have in all, in bytes,
+	// or 0 if that is unknown.
+	Available func() int64
 	Tokenizer *tokenizer.Tokenizer
 	// Base is the model's directory or hub id, written into the adapter.
 	Base string
@@ -36,6 +41,11 @@ type Input struct {
 	ModelDigest string
 	// Train and Val are datasets; Val may be "".
 	Train, Val string
+	// Planned, if not nil, is what Plan returned for these options and this input. Run then
+	// does not tokenize the data again.
+	Planned *Estimate
+	// Save, if not nil, receives a value when a checkpoint is wanted at once.
+	Save <-chan os.Signal
 }
 
 // Metrics is a line of metrics.jsonl: nothing in it depends on time.
@@ -62,6 +72,7 @@ type State struct {
 	FirstLoss    float64         `json:"first_loss"`
 	FinalLoss    float64         `json:"final_loss"`
 	BestVal      *float64        `json:"best_val_loss,omitempty"`
+	BestStep     int             `json:"best_step,omitempty"`
 	Parameters   int64           `json:"trainable_parameters"`
 	Data         *Data           `json:"data"`
 	Options      json.RawMessage `json:"options"`
@@ -94,7 +105,11 @@ type trainer struct {
 	first    float64
 	last     float64
 	bestVal  *float64
+	bestStep int
+	pending  *Metrics // of a finished step that is not recorded yet: its validation was interrupted
 	trained  int64
+	plan     *Estimate
+	saved    time.Time // of the last checkpoint, or the start
 	board    *tensorboard.Writer
 	work     *durable.Work
 	metrics  hash.Hash // of metrics.jsonl
@@ -128,7 +143,13 @@ func Run(ctx context.Context, o Options, in Input, env durable.Env) (*State, err
 	if t.identityDigest, err = digest(id); err != nil {
 		return nil, err
 	}
-	if err := t.load(ctx); err != nil {
+	if t.plan = in.Planned; t.plan == nil {
+		if t.plan, err = Plan(ctx, o, in, env.Seed); err != nil {
+			return nil, err
+		}
+	}
+	defer limitGarbage()()
+	if err := t.open(); err != nil {
 		return nil, err
 	}
 	if err := t.resume(); err != nil {
@@ -141,30 +162,46 @@ func Run(ctx context.Context, o Options, in Input, env durable.Env) (*State, err
 	return t.finish(id)
 }
 
-// load tokenizes the data and attaches a fresh adapter.
-func (t *trainer) load(ctx context.Context) (err error) {
+// open opens the model, attaches a new adapter, and takes the memory of the largest
+// micro-batch.
+func (t *trainer) open() (err error) {
 	if t.model, err = t.in.Open(); err != nil {
 		return err
 	}
-	t.dev = t.model.Device()
-	positions := t.model.Info().MaxPositions
-	if t.data, err = Load(ctx, t.in.Train, t.format, t.o.MaxLength, positions); err != nil {
-		return err
-	}
-	if t.in.Val != "" {
-		if t.val, err = Load(ctx, t.in.Val, t.format, t.o.MaxLength, positions); err != nil {
-			return err
-		}
-	}
+	t.dev, t.data, t.val = t.model.Device(), t.plan.Data, t.plan.val
 	if t.adapter, err = model.NewAdapter(t.model, t.o.lora(t.in.Base), t.env.Seed); err != nil {
 		return err
 	}
 	t.adapter.Train(t.dev)
 	t.opt = optim.New(t.dev, t.adapter.Params(),
 		optim.Config{Beta1: t.o.Beta1, Beta2: t.o.Beta2, Eps: t.o.Eps, WeightDecay: t.o.WeightDecay})
-	t.total = t.o.Epochs * stepsPerEpoch(t.data.Samples(), t.o.Batch)
+	t.total = t.o.steps(t.data.Samples())
 	t.schedule, err = optim.NewSchedule(t.o.Schedule, int(math.Ceil(t.o.WarmupRatio*float64(t.total))), t.total)
-	return err
+	if err != nil {
+		return err
+	}
+	return t.reserve()
+}
+
+// reserve makes the device take the memory of the largest micro-batch, so that smaller ones
+// find theirs among it. Without this, batches of changing size would leave memory of every
+// size behind.
+func (t *trainer) reserve() error {
+	dev, ok := t.dev.(interface{ ReuseLarger() })
+	if !ok {
+		return nil
+	}
+	dev.ReuseLarger()
+	m, err := newMeter(t.o, t.in.Measure)
+	if err != nil {
+		return err
+	}
+	meter, mark, err := m.pass(t.plan.shape, t.plan.Recompute)
+	if err != nil {
+		return err
+	}
+	meter.Warm(t.dev, mark)
+	return nil
 }
 
 func (t *trainer) loop(ctx context.Context) error {
@@ -172,24 +209,20 @@ func (t *trainer) loop(ctx context.Context) error {
 	p.Start("train", int64(t.total), "steps")
 	p.Skip(int64(t.step))
 	defer p.Done()
-	for t.step < t.total {
-		if err := ctx.Err(); err != nil {
+	t.saved = time.Now()
+	for t.step < t.total || t.pending != nil {
+		err := t.next(ctx)
+		if err != nil && ctx.Err() != nil {
 			// What is done is kept: the next start goes on from here.
 			if saveErr := t.save(); saveErr != nil {
 				return saveErr
 			}
-			return err
 		}
-		start := time.Now()
-		m, err := t.one()
 		if err != nil {
 			return err
 		}
-		if err := t.record(m, time.Since(start)); err != nil {
-			return err
-		}
 		p.Add(1)
-		if t.o.SaveSteps > 0 && t.step%t.o.SaveSteps == 0 && t.step < t.total {
+		if t.due() {
 			if err := t.save(); err != nil {
 				return err
 			}
@@ -198,8 +231,73 @@ func (t *trainer) loop(ctx context.Context) error {
 	return nil
 }
 
+// next takes an optimiser step, measures the validation loss if it is due, and records both.
+func (t *trainer) next(ctx context.Context) error {
+	start := time.Now()
+	if t.pending == nil {
+		m, err := t.one(ctx)
+		if err != nil {
+			return err
+		}
+		t.pending = &m
+	}
+	took := time.Since(start)
+	m := *t.pending
+	if t.val != nil && t.measures(t.step) {
+		v, err := t.valLoss(ctx)
+		if err != nil {
+			return err
+		}
+		m.ValLoss = &v
+		if t.bestVal == nil || v < *t.bestVal {
+			t.bestVal, t.bestStep = &v, t.step
+			if err := t.adapter.Save(t.dev, filepath.Join(t.work.Final(), bestDir)); err != nil {
+				return err
+			}
+		}
+	}
+	t.pending = nil
+	return t.record(m, took)
+}
+
+// due reports whether a checkpoint is due after a step that is not the last.
+func (t *trainer) due() bool {
+	if t.step == t.total {
+		return false
+	}
+	return t.o.SaveSteps > 0 && t.step%t.o.SaveSteps == 0 ||
+		t.o.SaveMinutes > 0 && time.Since(t.saved).Minutes() >= t.o.SaveMinutes
+}
+
+// between is called between two micro-batches. It returns the context's error, and writes a
+// checkpoint if one is wanted: that of the last finished step, whose parameters are still in
+// place.
+func (t *trainer) between(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case <-t.in.Save:
+		if t.step == 0 {
+			progress.Event(t.env.Progress, "checkpoint", "no checkpoint yet: the first step is not finished", checkpointEvent{})
+			return nil
+		}
+		if err := t.save(); err != nil {
+			return err
+		}
+		progress.Event(t.env.Progress, "checkpoint", fmt.Sprintf("checkpoint of step %d written", t.step), checkpointEvent{t.step})
+	default:
+	}
+	return nil
+}
+
+// checkpointEvent is a checkpoint that was asked for, as an event.
+type checkpointEvent struct {
+	Step int `json:"step"`
+}
+
 // one takes an optimiser step.
-func (t *trainer) one() (Metrics, error) {
+func (t *trainer) one(ctx context.Context) (Metrics, error) {
 	n := t.data.Samples()
 	batch := batchOf(t.env.Seed, t.step, n, t.o.Batch)
 	m := Metrics{Step: t.step + 1, Rows: batch, Epoch: float64(t.step+1) / float64(stepsPerEpoch(n, t.o.Batch))}
@@ -208,8 +306,11 @@ func (t *trainer) one() (Metrics, error) {
 		m.Trained += len(t.data.samples[i].rows)
 	}
 	for _, part := range t.data.micro(batch, t.o.MicroTokens) {
+		if err := t.between(ctx); err != nil {
+			return m, err
+		}
 		pass, tokens, rows, targets := t.data.pass(t.dev, part)
-		pass.Dropout = t.dropout(part)
+		pass.Dropout, pass.Recompute = t.dropout(part), t.plan.Recompute
 		sum, err := model.Backward(t.model, pass, tokens, rows, targets, 1/float32(m.Trained))
 		if err != nil {
 			return m, err
@@ -230,16 +331,6 @@ func (t *trainer) one() (Metrics, error) {
 		t.first = m.Loss
 	}
 	t.last = m.Loss
-	if t.val != nil && t.measures() {
-		v, err := t.valLoss()
-		if err != nil {
-			return m, err
-		}
-		m.ValLoss = &v
-		if t.bestVal == nil || v < *t.bestVal {
-			t.bestVal = &v
-		}
-	}
 	return m, nil
 }
 
@@ -257,22 +348,35 @@ func (t *trainer) dropout(part []int) lora.Dropout {
 	return d
 }
 
-// measures reports whether the validation loss is due after this step.
-func (t *trainer) measures() bool {
+// measures reports whether the validation loss is due after a step.
+func (t *trainer) measures(step int) bool {
 	every := t.o.EvalSteps
 	if every == 0 {
 		every = stepsPerEpoch(t.data.Samples(), t.o.Batch)
 	}
-	return t.step%every == 0 || t.step == t.total
+	return step%every == 0 || step == t.total
 }
 
-func (t *trainer) valLoss() (float64, error) {
+// validations counts the validations of the whole run.
+func (t *trainer) validations() (n int) {
+	for step := 1; t.val != nil && step <= t.total; step++ {
+		if t.measures(step) {
+			n++
+		}
+	}
+	return n
+}
+
+func (t *trainer) valLoss(ctx context.Context) (float64, error) {
 	all := make([]int, t.val.Samples())
 	for i := range all {
 		all[i] = i
 	}
 	var sum float64
 	for _, part := range t.val.micro(all, t.o.MicroTokens) {
+		if err := t.between(ctx); err != nil {
+			return 0, err
+		}
 		pass, tokens, rows, targets := t.val.pass(t.dev, part)
 		s, err := model.Loss(t.model, pass, tokens, rows, targets)
 		if err != nil {
@@ -348,7 +452,7 @@ func (t *trainer) record(m Metrics, took time.Duration) error {
 }
 
 func (t *trainer) identity(ctx context.Context) (identity, error) {
-	options, err := json.Marshal(t.o)
+	options, err := t.o.identity()
 	if err != nil {
 		return identity{}, err
 	}

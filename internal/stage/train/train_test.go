@@ -19,6 +19,7 @@ import (
 	_ "barka/internal/model/all"
 	"barka/internal/progress"
 	"barka/internal/stage/train"
+	"barka/internal/tensor"
 	"barka/internal/tensor/cpu"
 	"barka/internal/testfiles"
 	"barka/internal/tokenizer"
@@ -64,7 +65,10 @@ func input(t *testing.T, data, val string) train.Input {
 	open := func() (model.Decoder, error) {
 		return model.OpenDecoder(base, model.Options{Device: dev, DType: dtype.F32})
 	}
-	return train.Input{Open: open, Tokenizer: tok, Base: "demo/gemma2", ModelDigest: "d", Train: data, Val: val}
+	measure := func(dev tensor.Device, _ string) (model.Decoder, error) {
+		return model.OpenDecoder(base, model.Options{Device: dev, DType: dtype.F32})
+	}
+	return train.Input{Open: open, Measure: measure, Tokenizer: tok, Base: "demo/gemma2", ModelDigest: "d", Train: data, Val: val}
 }
 
 func options() train.Options {
@@ -289,7 +293,7 @@ func TestRowsBeyondTheModel(t *testing.T) {
 	o := options()
 	o.MaxLength = 100000
 	var wrong *badinput.Error
-	_, err := train.Plan(context.Background(), o, input(t, data, ""))
+	_, err := train.Plan(context.Background(), o, input(t, data, ""), 3)
 	if !errors.As(err, &wrong) || !strings.Contains(err.Error(), "row 2") ||
 		!strings.Contains(err.Error(), "the model has positions for 1024") {
 		t.Errorf("plan: %v", err)
@@ -301,7 +305,7 @@ func TestRowsBeyondTheModel(t *testing.T) {
 		}
 	}
 	o.MaxLength = 1024
-	if e, err := train.Plan(context.Background(), o, input(t, data, "")); err != nil || e.Data.Cut != 1 || e.Data.Longest > 1024 {
+	if e, err := train.Plan(context.Background(), o, input(t, data, ""), 3); err != nil || e.Data.Cut != 1 || e.Data.Longest > 1024 {
 		t.Errorf("cut: %+v, %v", e, err)
 	}
 }
@@ -309,7 +313,7 @@ func TestRowsBeyondTheModel(t *testing.T) {
 func TestPlanCountsWhatRunDoes(t *testing.T) {
 	o := options()
 	in := input(t, coffee(t), "")
-	e, err := train.Plan(context.Background(), o, in)
+	e, err := train.Plan(context.Background(), o, in, 3)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,9 @@
 package cpu
 
 import (
+	"maps"
+	"slices"
+
 	"barka/internal/dtype"
 	"barka/internal/kernel"
 	"barka/internal/tensor"
@@ -33,6 +36,16 @@ const handleStep = 1 << 44
 
 // NewMeter returns a Meter that has counted nothing.
 func NewMeter() *Meter { return &Meter{free: map[int][]struct{}{}, live: map[uintptr]metered{}} }
+
+// Clone returns a Meter that goes on counting from here, apart from m.
+func (m *Meter) Clone() *Meter {
+	c := *m
+	c.free, c.live, c.trace = map[int][]struct{}{}, maps.Clone(m.live), slices.Clone(m.trace)
+	for size, list := range m.free {
+		c.free[size] = slices.Clone(list)
+	}
+	return &c
+}
 
 // Weights returns the bytes of the packed weights.
 func (m *Meter) Weights() int64 { return m.weights }

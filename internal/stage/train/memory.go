@@ -1,0 +1,238 @@
+package train
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"barka/internal/badinput"
+	"barka/internal/model"
+	"barka/internal/nn"
+	"barka/internal/optim"
+	"barka/internal/printable"
+	"barka/internal/resident"
+	"barka/internal/tensor"
+	"barka/internal/tensor/cpu"
+)
+
+// garbage is the heap that garbage may take in percent of the rest. Nearly all of the rest
+// is weights and tensors without pointers, so that a collection costs milliseconds.
+const garbage = 4
+
+// Opener opens a model on a device that computes nothing, with weights of a type.
+type Opener func(dev tensor.Device, dtype string) (model.Decoder, error)
+
+// micro is the shape of a micro-batch: the tokens of its conversations, and how many of all
+// tokens are trained.
+type micro struct {
+	lengths []int
+	trained int
+}
+
+func (m micro) tokens() (n int) {
+	for _, l := range m.lengths {
+		n += l
+	}
+	return n
+}
+
+// largest returns the micro-batch of a run with the most tokens.
+func (d *Data) largest(o Options, seed int64) (most micro) {
+	n := d.Samples()
+	for step := range o.steps(n) {
+		for _, part := range d.micro(batchOf(seed, step, n, o.Batch), o.MicroTokens) {
+			var m micro
+			for _, i := range part {
+				m.lengths = append(m.lengths, len(d.samples[i].tokens))
+				m.trained += len(d.samples[i].rows)
+			}
+			if m.tokens() > most.tokens() {
+				most = m
+			}
+		}
+	}
+	return most
+}
+
+// assumed is the largest micro-batch of data that does not exist yet.
+func assumed(o Options, longest int) (m micro) {
+	longest = min(longest, o.MaxLength)
+	m.lengths = []int{longest}
+	for len(m.lengths) < o.Batch && (len(m.lengths)+1)*longest <= o.MicroTokens {
+		m.lengths = append(m.lengths, longest)
+	}
+	m.trained = m.tokens()
+	return m
+}
+
+// meter measures the memory of a run by taking its steps on a cpu.Meter.
+type meter struct {
+	dev    *cpu.Meter
+	model  model.Decoder
+	params int64
+}
+
+// newMeter opens the model on a Meter with adapters and an optimiser.
+func newMeter(o Options, open Opener) (*meter, error) {
+	m := &meter{dev: cpu.NewMeter()}
+	var err error
+	if m.model, err = open(m.dev, o.DType); err != nil {
+		return nil, err
+	}
+	defer m.model.Close()
+	a, err := model.NewAdapter(m.model, o.lora(""), 0)
+	if err != nil {
+		return nil, err
+	}
+	a.Train(m.dev)
+	optim.New(m.dev, a.Params(), optim.Config{})
+	for _, p := range a.Params() {
+		m.params += int64(p.Value.Len())
+	}
+	return m, nil
+}
+
+// pass returns a Meter after a forward and backward pass in which some blocks are
+// recomputed, and the mark of its beginning.
+func (m *meter) pass(shape micro, recompute int) (*cpu.Meter, int, error) {
+	dev := m.dev.Clone()
+	layout := tensor.Packed(shape.lengths...)
+	rows := make([]int32, shape.trained)
+	p := &nn.Pass{Dev: dev, Layout: &layout, Positions: layout.Positions(), Recompute: recompute}
+	_, err := model.Backward(m.model, p, make([]int32, shape.tokens()), rows, rows, 1)
+	return dev, m.dev.Mark(), err
+}
+
+// bytes estimates the resident memory of the process: what it has now, with the tokenizer
+// and the data, and what the run adds. Garbage and memory on its way back to the system
+// take a share.
+func (m *meter) bytes(shape micro, recompute int) (int64, error) {
+	dev, _, err := m.pass(shape, recompute)
+	if err != nil {
+		return 0, err
+	}
+	add := dev.Weights() + dev.Tensors()
+	return resident.Now() + add + add*garbage/100, nil
+}
+
+// blocks is the number of layers.
+func (m *meter) blocks() int { return m.model.Info().Layers }
+
+// choose returns how many blocks are recomputed and the estimated memory. With auto it is
+// the smallest number with which the run fits into limit bytes (0: no limit).
+func (m *meter) choose(mode string, shape micro, limit int64) (recompute int, need int64, err error) {
+	if mode == CheckpointingOn {
+		recompute = m.blocks()
+	}
+	if mode == CheckpointingAuto && limit > 0 {
+		recompute = sort.Search(m.blocks(), func(n int) bool {
+			need, e := m.bytes(shape, n)
+			if e != nil {
+				err = e
+			}
+			return need <= limit
+		})
+		if err != nil {
+			return 0, 0, err
+		}
+	}
+	need, err = m.bytes(shape, recompute)
+	return recompute, need, err
+}
+
+// fits returns an error if a run needs more memory than there is. It names settings with
+// which the run would fit.
+func (e *Estimate) fits(o Options, shape micro, open Opener, limit int64) error {
+	if limit <= 0 || e.Memory <= limit {
+		return nil
+	}
+	what := "no smaller setting was found that fits; take a smaller model or a larger machine"
+	if s := fitting(o, shape, open, limit); s != "" {
+		what = "it would fit with " + s
+	}
+	return badinput.Errorf("train: the run needs about %s of memory, and %s are available; %s",
+		printable.Bytes(e.Memory), printable.Bytes(limit), what)
+}
+
+// fitting makes a run smaller, one setting after the other, until it fits. It returns the
+// changed settings, or "".
+func fitting(o Options, shape micro, open Opener, limit int64) string {
+	said := map[string]string{}
+	var order []string
+	set := func(name, value string) {
+		if said[name] == "" {
+			order = append(order, name)
+		}
+		said[name] = value
+	}
+	try := func() bool {
+		m, err := newMeter(o, open)
+		if err != nil {
+			return false
+		}
+		_, need, err := m.choose(CheckpointingOn, shape, limit)
+		return err == nil && need <= limit
+	}
+	text := func() string {
+		var all []string
+		for _, name := range order {
+			all = append(all, name+" "+said[name])
+		}
+		return strings.Join(all, ", ")
+	}
+	if o.Checkpointing != CheckpointingOn {
+		set("checkpointing", CheckpointingOn)
+		if try() {
+			return text()
+		}
+	}
+	if o.DType != "int8" {
+		was := o.DType
+		o.DType = "int8"
+		set("dtype", o.DType)
+		if try() {
+			return text()
+		}
+		delete(said, "dtype")
+		o.DType, order = was, slices.DeleteFunc(order, func(s string) bool { return s == "dtype" })
+	}
+	for shape.tokens() > 512 {
+		shape = shape.half()
+		set("micro_tokens", fmt.Sprint(shape.tokens()))
+		if len(shape.lengths) == 1 {
+			set("max_length", fmt.Sprint(shape.tokens()))
+		}
+		if try() {
+			return text()
+		}
+	}
+	if o.DType != "int8" {
+		o.DType = "int8"
+		set("dtype", o.DType)
+		if try() {
+			return text()
+		}
+	}
+	for o.Rank > 8 {
+		o.Rank /= 2
+		set("rank", fmt.Sprint(o.Rank))
+		if try() {
+			return text()
+		}
+	}
+	return ""
+}
+
+// half returns a micro-batch of half the tokens.
+func (m micro) half() micro {
+	n := max(m.tokens()/2, 1)
+	out := micro{lengths: []int{n}, trained: min(m.trained, n)}
+	if len(m.lengths) > 1 {
+		out.lengths = []int{n / 2, n - n/2}
+	}
+	return out
+}
+
+// limitGarbage bounds the garbage of a run. The returned function undoes it.
+func limitGarbage() func() { return resident.LimitGarbage(garbage) }

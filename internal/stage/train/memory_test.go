@@ -1,0 +1,195 @@
+package train_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"barka/internal/badinput/badinputtest"
+	"barka/internal/bench"
+	"barka/internal/durable"
+	"barka/internal/model"
+	"barka/internal/progress"
+	"barka/internal/resident"
+	"barka/internal/stage/train"
+	"barka/internal/tensor"
+	"barka/internal/tensor/cpu"
+	"barka/internal/testfiles"
+	"barka/internal/tokenizer"
+)
+
+// childEnv holds the trial of a child process, which is this test program again.
+const childEnv = "BARKA_TRAIN_TEST_CHILD"
+
+// trial is a run whose memory is measured in a process of its own.
+type trial struct {
+	Dir, Data, Out string
+	Options        train.Options
+}
+
+// measuredMemory is what a child process prints.
+type measuredMemory struct{ Estimated, Peak int64 }
+
+func TestMain(m *testing.M) {
+	if text := os.Getenv(childEnv); text != "" {
+		var tr trial
+		err := json.Unmarshal([]byte(text), &tr)
+		if err == nil {
+			err = tr.run()
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// run trains as barka train does, and prints the estimated and the measured memory.
+func (tr trial) run() error {
+	tok, err := tokenizer.Load(base)
+	if err != nil {
+		return err
+	}
+	dev := cpu.New(2)
+	defer dev.Close()
+	open := func(dev tensor.Device, dt string) (model.Decoder, error) {
+		parsed, err := model.ParseDType(dt)
+		if err != nil {
+			return nil, err
+		}
+		return model.OpenDecoder(tr.Dir, model.Options{Device: dev, DType: parsed})
+	}
+	in := train.Input{Tokenizer: tok, Base: "b", ModelDigest: "d", Train: tr.Data, Measure: open,
+		Open: func() (model.Decoder, error) { return open(dev, tr.Options.DType) }}
+	plan, err := train.Plan(context.Background(), tr.Options, in, 3)
+	if err != nil {
+		return err
+	}
+	in.Planned = plan
+	if _, err := train.Run(context.Background(), tr.Options, in, durable.Env{Out: tr.Out, Seed: 3, Progress: progress.Silent}); err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(measuredMemory{plan.Memory, resident.Peak()})
+}
+
+// TestMemoryIsEstimated: the estimate is within 10 % of the process's own peak, for
+// checkpoints with the widths of real models.
+func TestMemoryIsEstimated(t *testing.T) {
+	if testing.Short() || resident.Now() == 0 {
+		t.Skip("trains models of hundreds of megabytes; needs /proc")
+	}
+	var lines []string
+	for i := range 24 {
+		lines = append(lines, turn(fmt.Sprintf("Question %d: %s", i, strings.Repeat("how is coffee served there? ", 1+3*(i%8))),
+			"In small cups."))
+	}
+	data := dataset(t, lines...)
+	for _, c := range []struct {
+		shape         string
+		layers        int
+		dtype         string
+		rank          int
+		checkpointing string
+	}{
+		{"pythia-70m", 6, "f32", 64, "off"},
+		{"pythia-70m", 6, "bf16", 8, "on"},
+		{"qwen2.5-0.5b", 2, "bf16", 128, "on"},
+		{"qwen3-0.6b", 2, "int8", 32, "off"},
+	} {
+		t.Run(fmt.Sprintf("%s %s rank %d checkpointing %s", c.shape, c.dtype, c.rank, c.checkpointing), func(t *testing.T) {
+			tr := trial{Dir: t.TempDir(), Data: data, Out: filepath.Join(t.TempDir(), "out"), Options: train.Defaults()}
+			shape, err := bench.Find(c.shape, c.layers)
+			if err == nil {
+				err = shape.WriteCheckpoint(tr.Dir, func(int64) {})
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := &tr.Options
+			o.Rank, o.DType, o.Checkpointing, o.Batch, o.MicroTokens, o.MaxSteps = c.rank, c.dtype, c.checkpointing, 8, 500, 2
+			got := child(t, tr)
+			t.Logf("estimated %d MiB, peak %d MiB", got.Estimated>>20, got.Peak>>20)
+			if r := float64(got.Estimated) / float64(got.Peak); r < 0.9 || r > 1.1 {
+				t.Errorf("estimated %d bytes, the process's peak was %d: a ratio of %.3f", got.Estimated, got.Peak, r)
+			}
+		})
+	}
+}
+
+// child runs a trial in a process of its own.
+func child(t *testing.T, tr trial) (m measuredMemory) {
+	t.Helper()
+	text, err := json.Marshal(tr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childEnv+"="+string(text))
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err == nil {
+		err = json.NewDecoder(bufio.NewReader(bytes.NewReader(out))).Decode(&m)
+	}
+	if err != nil {
+		t.Fatalf("%v: %s", err, errs.String())
+	}
+	return m
+}
+
+// TestMemoryDecides: with less memory more blocks are recomputed, with the same result; with
+// too little the run is refused, and the settings that the error names do fit.
+func TestMemoryDecides(t *testing.T) {
+	data := coffee(t)
+	o := options()
+	o.Epochs, o.MicroTokens = 1, 400
+	in := input(t, data, "")
+	free, err := train.Plan(context.Background(), o, in, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := o
+	all.Checkpointing = train.CheckpointingOn
+	least, err := train.Plan(context.Background(), all, in, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if free.Recompute != 0 || least.Recompute != free.Blocks || least.Memory >= free.Memory {
+		t.Fatalf("without a limit %+v, with all blocks recomputed %+v", free, least)
+	}
+	run := func(o train.Options, in train.Input) map[string]string {
+		t.Helper()
+		out := filepath.Join(t.TempDir(), "out")
+		if _, err := train.Run(context.Background(), o, in, durable.Env{Out: out, Seed: 3, Progress: progress.Silent}); err != nil {
+			t.Fatal(err)
+		}
+		files := outputs(t, out)
+		delete(files, train.StateFile) // holds the option
+		return files
+	}
+	want := run(o, in)
+	testfiles.Same(t, "recomputed", run(all, in), want)
+
+	tight := in
+	tight.Available = func() int64 { return 1 << 20 }
+	_, err = train.Plan(context.Background(), o, tight, 3)
+	badinputtest.Want(t, err, "needs about", "1 MiB are available")
+	if _, err := train.Run(context.Background(), o, tight, durable.Env{Out: filepath.Join(t.TempDir(), "out"), Seed: 3,
+		Progress: progress.Silent}); err == nil || !strings.Contains(err.Error(), "are available") {
+		t.Errorf("run: %v", err)
+	}
+	large := o
+	large.Rank, large.MaxLength, large.MicroTokens = 2048, 1024, 4096
+	tight.Available = func() int64 { return resident.Now() + 24<<20 }
+	_, err = train.Plan(context.Background(), large, tight, 3)
+	badinputtest.Want(t, err, "it would fit with checkpointing on, ", "rank ")
+}
