@@ -92,7 +92,7 @@ var layers = []layer{
 	{"format", []string{"internal/tokenizer", "internal/chat", "internal/jinja", "internal/parquet", "internal/minhash", "internal/wordhash",
 		"internal/rowlog", "internal/bidi", "internal/langid", "internal/fineweb", "internal/literals",
 		"internal/jsonl", "internal/compressed", "internal/yamltext", "internal/lines", "internal/wikitext", "internal/wikihtml",
-		"internal/mediawiki", "internal/tensorboard", "internal/segment", "internal/prose", "internal/pyrandom", "internal/pytext",
+		"internal/mediawiki/...", "internal/tensorboard", "internal/segment", "internal/prose", "internal/pyrandom", "internal/pytext",
 		"internal/sacrebleu"}, nil, false},
 	{"foundation", []string{"internal/badinput/...", "internal/jsonstream", "internal/atomicfile", "internal/pause",
 		"internal/nearest", "internal/diskmap", "internal/digestcache", "internal/filestamp",
