@@ -20,7 +20,9 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/dataset"
 	"barka/internal/dtype"
+	"barka/internal/lora"
 	"barka/internal/model"
+	"barka/internal/progress"
 	"barka/internal/safetensors"
 	"barka/internal/tensor"
 	"barka/internal/tensorboard"
@@ -110,7 +112,7 @@ func (t *trainer) save() error {
 	if err := t.writeNumbers(tmp, n); err != nil {
 		return err
 	}
-	name := filepath.Join(root, fmt.Sprintf("step-%08d", t.step))
+	name := filepath.Join(root, checkpointName(t.step))
 	if err := os.RemoveAll(name); err != nil {
 		return err
 	}
@@ -135,7 +137,12 @@ func (t *trainer) save() error {
 
 // checkpoints lists the directories of checkpoints, the newest last.
 func (t *trainer) checkpoints() ([]string, error) {
-	dir := filepath.Join(t.work.Dir(), checkpointDir)
+	return listCheckpoints(t.work.Dir())
+}
+
+// listCheckpoints lists the directories of checkpoints below dir, the newest last.
+func listCheckpoints(dir string) ([]string, error) {
+	dir = filepath.Join(dir, checkpointDir)
 	entries, err := os.ReadDir(dir) // sorted
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -147,6 +154,18 @@ func (t *trainer) checkpoints() ([]string, error) {
 		}
 	}
 	return names, nil
+}
+
+// checkpointName is the name of the directory of a step's checkpoint.
+func checkpointName(step int) string { return fmt.Sprintf("step-%08d", step) }
+
+// lastCheckpoint returns the newest checkpoint below dir, or "".
+func lastCheckpoint(dir string) string {
+	names, _ := listCheckpoints(dir)
+	if len(names) == 0 {
+		return ""
+	}
+	return names[len(names)-1]
 }
 
 // write writes the tensors and returns what state.json says.
@@ -189,6 +208,11 @@ func (t *trainer) resume() error {
 		return err
 	}
 	var n numbers
+	if len(names) == 0 {
+		if names, err = t.extend(); err != nil {
+			return err
+		}
+	}
 	if len(names) > 0 {
 		name := names[len(names)-1]
 		if n, err = t.restore(name); err != nil {
@@ -201,6 +225,66 @@ func (t *trainer) resume() error {
 	t.recorded = n.Metrics.Bytes
 	t.board, err = tensorboard.Append(t.work.Final(), n.Events)
 	return err
+}
+
+// extend copies what a finished run left at OUT, if this run extends it, and returns the
+// list of checkpoints. The checkpoint is copied last: without it, a killed process is
+// followed by one that copies again.
+func (t *trainer) extend() ([]string, error) {
+	there, err := readStanding(t.env.Out)
+	if err != nil || there == nil || t.env.Restart || !there.extendedBy(t.id) {
+		return nil, err
+	}
+	last := there.checkpoint(t.env.Out)
+	if last == "" {
+		return nil, nil
+	}
+	if t.total <= there.state.Steps {
+		return nil, badinput.Errorf("%s holds a finished run of %d steps, and this one would have %d: give more epochs or steps, "+
+			"or remove %s", t.env.Out, there.state.Steps, t.total, t.work.Dir())
+	}
+	final := t.work.Final()
+	for _, name := range []string{metricsFile, tensorboard.Name, bestDir + "/" + lora.WeightsFile, bestDir + "/" + lora.ConfigFile} {
+		if err := copyFile(filepath.Join(final, name), filepath.Join(t.env.Out, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	root := filepath.Join(t.work.Dir(), checkpointDir)
+	tmp := filepath.Join(root, ".tmp")
+	for _, name := range []string{stateTensors, stateNumbers} {
+		if err := copyFile(filepath.Join(tmp, name), filepath.Join(last, name)); err != nil {
+			return nil, err
+		}
+	}
+	if err := os.Rename(tmp, filepath.Join(root, filepath.Base(last))); err != nil {
+		return nil, err
+	}
+	progress.Event(t.env.Progress, "extend", fmt.Sprintf("extends the finished run of %d steps to %d; the learning rate goes on "+
+		"at %.2e, where the schedule of %d steps has it", there.state.Steps, t.total, t.o.LR*t.schedule(there.state.Steps), t.total),
+		extendEvent{there.state.Steps, t.total})
+	return t.checkpoints()
+}
+
+// extendEvent is the extension of a finished run, as an event.
+type extendEvent struct {
+	From int `json:"from_step"`
+	To   int `json:"to_step"`
+}
+
+// copyFile copies a file, whose directory is made.
+func copyFile(to, from string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	return atomicfile.Write(to, func(w io.Writer) error {
+		_, err := io.Copy(w, in)
+		return err
+	})
 }
 
 // restore checks a checkpoint and loads it.

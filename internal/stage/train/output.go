@@ -112,12 +112,25 @@ func (s *standing) accept(out string, id identity) (*State, error) {
 	if err != nil {
 		return nil, badinput.Errorf("%w (or give --restart)", err)
 	}
-	// Earlier versions were killed between the summary and this. What cannot be
-	// removed does no harm.
-	if old := filepath.Join(out, checkpointDir); durable.Foreign(old, isCheckpoint) == nil {
-		_ = os.RemoveAll(old)
+	// Earlier versions left others when they were killed. What cannot be removed does no harm.
+	if durable.Foreign(filepath.Join(out, checkpointDir), isCheckpoint) == nil {
+		names, _ := listCheckpoints(out)
+		for _, name := range names {
+			if name != s.checkpoint(out) {
+				_ = os.RemoveAll(name)
+			}
+		}
 	}
 	return s.state, nil
+}
+
+// checkpoint returns the checkpoint of the finished run's last step, or "" if it is gone.
+func (s *standing) checkpoint(out string) string {
+	names, _ := listCheckpoints(out)
+	if n := len(names); n > 0 && filepath.Base(names[n-1]) == checkpointName(s.state.Steps) {
+		return names[n-1]
+	}
+	return ""
 }
 
 // refuse returns a badinput error that names what differs, if anything does.
@@ -138,7 +151,7 @@ func begin(out string, id identity, restart bool) (w *durable.Work, done *State,
 	if err != nil {
 		return nil, nil, err
 	}
-	if there != nil && !restart && !w.Pending() {
+	if there != nil && !restart && !w.Pending() && !there.extendedBy(id) {
 		done, err = there.accept(out, id) // needs no write access
 		return w, done, err
 	}
@@ -170,6 +183,8 @@ func begin(out string, id identity, restart bool) (w *durable.Work, done *State,
 	switch {
 	case restart:
 		err = start(w, out, id, there)
+	case begun == nil && there != nil && there.extendedBy(id) && there.checkpoint(out) != "":
+		err = start(w, out, id, there) // resume takes what the finished run left
 	case begun != nil && (there == nil || begun.Replace) && len(then.differences(id)) == 0:
 		done, err = complete(w)
 	case begun != nil && there == nil:
@@ -226,8 +241,18 @@ func complete(w *durable.Work) (*State, error) {
 	return s, place(w)
 }
 
-// place makes Final durable and puts it in its place.
+// place makes Final durable and puts it in its place, with the last checkpoint, from which
+// the run can be extended.
 func place(w *durable.Work) error {
+	if last := lastCheckpoint(w.Dir()); last != "" && lastCheckpoint(w.Final()) == "" {
+		dir := filepath.Join(w.Final(), checkpointDir)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+		if err := os.Rename(last, filepath.Join(dir, filepath.Base(last))); err != nil {
+			return err
+		}
+	}
 	if err := atomicfile.SyncTree(w.Final()); err != nil {
 		return err
 	}
@@ -240,7 +265,7 @@ func place(w *durable.Work) error {
 // finish writes the adapter, then the summary that marks the run finished.
 func (t *trainer) finish(id identity) (*State, error) {
 	final := t.work.Final()
-	if err := errors.Join(t.syncRecords(), t.board.Close()); err != nil {
+	if err := errors.Join(t.save(), t.syncRecords(), t.board.Close()); err != nil {
 		return nil, err
 	}
 	if err := t.adapter.Save(t.dev, final); err != nil {
@@ -265,6 +290,39 @@ func (t *trainer) finish(id identity) (*State, error) {
 		return nil, err
 	}
 	return s, place(t.work)
+}
+
+// lengths are the options that say how long a run is.
+var lengths = []string{"epochs", "max_steps"}
+
+// course returns the identity without the length of the run. Checkpoints belong to it: a
+// longer run goes on from those of a shorter one.
+func (a identity) course() (identity, error) {
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(a.Options, &all); err != nil {
+		return a, err
+	}
+	for _, name := range lengths {
+		delete(all, name)
+	}
+	var err error
+	a.Options, err = json.Marshal(all)
+	return a, err
+}
+
+// extendedBy reports whether now is the finished run with more epochs or steps.
+func (s *standing) extendedBy(now identity) bool {
+	var o Options
+	if s.state == nil || json.Unmarshal(now.Options, &o) != nil {
+		return false
+	}
+	a, errA := s.course()
+	b, errB := now.course()
+	longer := o.Epochs > s.state.Epochs
+	if o.MaxSteps > 0 {
+		longer = o.MaxSteps > s.state.Steps
+	}
+	return longer && errA == nil && errB == nil && len(a.differences(b)) == 0
 }
 
 func (a identity) differences(b identity) []string {

@@ -115,7 +115,8 @@ type trainer struct {
 	metrics  hash.Hash // of metrics.jsonl
 	recorded int64     // its length
 
-	identityDigest string
+	id             identity
+	identityDigest string // of the run's course
 }
 
 // Run trains and returns the summary. An interrupted run continues from its
@@ -139,8 +140,12 @@ func Run(ctx context.Context, o Options, in Input, env durable.Env) (*State, err
 		return done, err
 	}
 	defer work.Close()
-	t.work = work
-	if t.identityDigest, err = digest(id); err != nil {
+	t.work, t.id = work, id
+	course, err := id.course()
+	if err != nil {
+		return nil, err
+	}
+	if t.identityDigest, err = digest(course); err != nil {
 		return nil, err
 	}
 	if t.plan = in.Planned; t.plan == nil {
