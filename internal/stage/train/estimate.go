@@ -8,6 +8,7 @@ import (
 
 	"barka/internal/chat"
 	"barka/internal/printable"
+	"barka/internal/resident"
 	"barka/internal/tokenizer"
 )
 
@@ -45,7 +46,7 @@ func Plan(ctx context.Context, o Options, in Input, seed int64) (*Estimate, erro
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	m, err := newMeter(o, in.Measure)
+	m, err := newMeter(o, in.Measure, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -60,11 +61,13 @@ func Plan(ctx context.Context, o Options, in Input, seed int64) (*Estimate, erro
 			return nil, err
 		}
 	}
-	debug.FreeOSMemory() // what is resident now is the run's share that no meter sees
-	if err := e.measure(m, o, d.Samples(), in.limit()); err != nil {
+	debug.FreeOSMemory()
+	m.base = resident.Now() // the share of the run that no meter sees: tokenizer, tokens
+	limit := in.limit()
+	if err := e.measure(m, o, d.Samples(), limit); err != nil {
 		return nil, err
 	}
-	return e, e.fits(o, e.shape, in.Measure, in.limit())
+	return e, e.fits(o, in.Measure, m.base, limit)
 }
 
 // limit returns the memory that the process may have in all, in bytes, or 0 if unknown.
@@ -94,7 +97,7 @@ func (o Options) CheckChat(tok *tokenizer.Tokenizer) error {
 // sums of tokens and the longest conversation, which may be estimates themselves. limit is
 // the memory that the run may take, 0 if unknown.
 func Forecast(o Options, open Opener, conversations int, d *Data, seed, limit int64) (*Estimate, error) {
-	m, err := newMeter(o, open)
+	m, err := newMeter(o, open, resident.Now())
 	if err != nil {
 		return nil, err
 	}

@@ -71,11 +71,12 @@ type meter struct {
 	dev    *cpu.Meter
 	model  model.Decoder
 	params int64
+	base   int64 // resident memory that the process has without the run
 }
 
 // newMeter opens the model on a Meter with adapters and an optimiser.
-func newMeter(o Options, open Opener) (*meter, error) {
-	m := &meter{dev: cpu.NewMeter()}
+func newMeter(o Options, open Opener, base int64) (*meter, error) {
+	m := &meter{dev: cpu.NewMeter(), base: base}
 	var err error
 	if m.model, err = open(m.dev, o.DType); err != nil {
 		return nil, err
@@ -113,7 +114,7 @@ func (m *meter) bytes(shape micro, recompute int) (int64, error) {
 		return 0, err
 	}
 	add := dev.Weights() + dev.Tensors()
-	return resident.Now() + add + add*garbage/100, nil
+	return m.base + add + add*garbage/100, nil
 }
 
 // blocks is the number of layers.
@@ -143,12 +144,12 @@ func (m *meter) choose(mode string, shape micro, limit int64) (recompute int, ne
 
 // fits returns an error if a run needs more memory than there is. It names settings with
 // which the run would fit.
-func (e *Estimate) fits(o Options, shape micro, open Opener, limit int64) error {
+func (e *Estimate) fits(o Options, open Opener, base, limit int64) error {
 	if limit <= 0 || e.Memory <= limit {
 		return nil
 	}
 	what := "no smaller setting was found that fits; take a smaller model or a larger machine"
-	if s := fitting(o, shape, open, limit); s != "" {
+	if s := fitting(o, e.shape, open, base, limit); s != "" {
 		what = "it would fit with " + s
 	}
 	return badinput.Errorf("train: the run needs about %s of memory, and %s are available; %s",
@@ -157,7 +158,7 @@ func (e *Estimate) fits(o Options, shape micro, open Opener, limit int64) error 
 
 // fitting makes a run smaller, one setting after the other, until it fits. It returns the
 // changed settings, or "".
-func fitting(o Options, shape micro, open Opener, limit int64) string {
+func fitting(o Options, shape micro, open Opener, base, limit int64) string {
 	said := map[string]string{}
 	var order []string
 	set := func(name, value string) {
@@ -167,7 +168,7 @@ func fitting(o Options, shape micro, open Opener, limit int64) string {
 		said[name] = value
 	}
 	try := func() bool {
-		m, err := newMeter(o, open)
+		m, err := newMeter(o, open, base)
 		if err != nil {
 			return false
 		}

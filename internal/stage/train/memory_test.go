@@ -189,7 +189,7 @@ func TestMemoryDecides(t *testing.T) {
 	}
 	large := o
 	large.Rank, large.MaxLength, large.MicroTokens = 2048, 1024, 4096
-	tight.Available = func() int64 { return resident.Now() + 24<<20 }
+	tight.Available = func() int64 { return resident.Now() + 40<<20 }
 	_, err = train.Plan(context.Background(), large, tight, 3)
 	badinputtest.Want(t, err, "it would fit with checkpointing on, ", "rank ")
 }

@@ -197,7 +197,7 @@ func (t *trainer) reserve() error {
 		return nil
 	}
 	dev.ReuseLarger()
-	m, err := newMeter(t.o, t.in.Measure)
+	m, err := newMeter(t.o, t.in.Measure, 0)
 	if err != nil {
 		return err
 	}
