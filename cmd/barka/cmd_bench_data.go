@@ -217,8 +217,9 @@ func writeLines[T any](path string, rows iter.Seq[T]) error {
 // echo is a translator that returns each text with its words in reverse order.
 type echo struct{}
 
-func (echo) Name() string             { return "echo" }
-func (echo) CountTokens(s string) int { return len(strings.Fields(s)) }
+func (echo) Name() string              { return "echo" }
+func (echo) CountTokens(s string) int  { return len(strings.Fields(s)) }
+func (echo) RoundTrip(s string) string { return s }
 
 func (echo) Translate(_ context.Context, texts []string, _ func()) ([]translate.Translation, error) {
 	out := make([]translate.Translation, len(texts))

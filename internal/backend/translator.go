@@ -59,6 +59,9 @@ func (t sourceTokenizer) Tokens(text string) []int32 {
 // CountTokens counts a text's source tokens.
 func (t sourceTokenizer) CountTokens(text string) int { return len(t.Tokens(text)) }
 
+// RoundTrip returns what a text is after encoding and decoding.
+func (t sourceTokenizer) RoundTrip(text string) string { return t.DecodeTranslation(t.Tokens(text)) }
+
 // generation reads the tokens that begin and end an output.
 func generation(dir string) (model.Generation, error) {
 	g, err := model.ReadGeneration(dir)
@@ -119,6 +122,9 @@ func (t *Translator) Tokens(text string) []int32 { return t.source.Tokens(text) 
 
 // CountTokens counts a text's source tokens.
 func (t *Translator) CountTokens(text string) int { return t.source.CountTokens(text) }
+
+// RoundTrip implements translate.Translator.
+func (t *Translator) RoundTrip(text string) string { return t.source.RoundTrip(text) }
 
 // Output is the result for one text.
 type Output struct {
@@ -220,6 +226,9 @@ func (l *LazyTranslator) Name() string { return l.name }
 
 // CountTokens implements translate.Translator.
 func (l *LazyTranslator) CountTokens(text string) int { return l.source.CountTokens(text) }
+
+// RoundTrip implements translate.Translator.
+func (l *LazyTranslator) RoundTrip(text string) string { return l.source.RoundTrip(text) }
 
 // Translate implements translate.Translator.
 func (l *LazyTranslator) Translate(ctx context.Context, texts []string, onDone func()) ([]translate.Translation, error) {

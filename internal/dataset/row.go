@@ -30,6 +30,10 @@ type Segment struct {
 	Target  string   `json:"target" parquet:"target"`
 	Score   float32  `json:"score" parquet:"score"`
 	Flags   []string `json:"flags" parquet:"flags,list"`
+	// Kind is what the unit is in its message, a kind of package segment; Rung is how it
+	// was translated. Both are "" in rows of earlier versions.
+	Kind string `json:"kind" parquet:"kind"`
+	Rung string `json:"rung" parquet:"rung"`
 }
 
 // Forms of instructions. The form follows from the source of a row and decides

@@ -182,7 +182,8 @@ type spelled struct{}
 
 func (spelled) Name() string { return "spelled" }
 
-func (spelled) CountTokens(s string) int { return len(s)/4 + 1 }
+func (spelled) CountTokens(s string) int  { return len(s)/4 + 1 }
+func (spelled) RoundTrip(s string) string { return s }
 
 func (spelled) Translate(_ context.Context, texts []string, done func()) ([]translate.Translation, error) {
 	out := make([]translate.Translation, len(texts))

@@ -20,7 +20,8 @@ var elsewhere = map[string]string{
 	"synth.model": "models.generator.model", "synth.model_digest": "", "synth.prompts_digest": "",
 	"synth.judge": "models.judge.model", "synth.judge_digest": "",
 	"convert.*.model": "models.generator.model", "convert.*.model_digest": "", "convert.*.templates_digest": "", "convert.*.source": "",
-	"translate.model": "models.translator", "translate.model_digest": "", "decontaminate.questions_digest": "", "translate.to": "language",
+	"translate.model": "models.translator", "translate.model_digest": "", "translate.placeholder": "",
+	"decontaminate.questions_digest": "", "translate.to": "language",
 }
 
 // setElsewhere looks a key up in elsewhere, where * stands for the name of a set.

@@ -6,27 +6,36 @@ import (
 	"unicode"
 
 	"barka/internal/prose"
+	"barka/internal/segment"
 )
 
 // Flags of a translated sentence. They warn; Options.RejectFlags makes some
 // of them reasons to drop a record.
 const (
-	FlagCut        = "source_cut"     // the source did not fit into the model
-	FlagHitMax     = "hit_max"        // the output ran into the length limit
-	FlagUnknown    = "unknown_tokens" // the source has characters the model lacks
-	FlagEmpty      = "empty"          // nothing came out
-	FlagCopied     = "copied"         // the output is the source
-	FlagRepeated   = "repeated"       // four words in a row occur four times
-	FlagDigits     = "digits"         // the numbers of source and output differ
-	FlagScript     = "script"         // less than three quarters of the letters are the target's
-	FlagRatio      = "length_ratio"   // much longer or shorter than the source
-	FlagUnkInText  = "unk_in_output"  // the output holds an unknown-token mark
-	minRatioLength = 20               // shorter sources have any ratio
+	FlagCut       = "source_cut"     // the source did not fit into the model
+	FlagHitMax    = "hit_max"        // the output ran into the length limit
+	FlagUnknown   = "unknown_tokens" // the source has characters the model lacks
+	FlagEmpty     = "empty"          // nothing came out
+	FlagCopied    = "copied"         // the output is the source
+	FlagRepeated  = "repeated"       // four words in a row occur four times
+	FlagDigits    = "digits"         // the numbers of source and output differ
+	FlagScript    = "script"         // less than three quarters of the letters are the target's
+	FlagRatio     = "length_ratio"   // much longer or shorter than the source
+	FlagUnkInText = "unk_in_output"  // the output holds an unknown-token mark
+	// Of a sentence whose placeholders did not come back as they were; its pieces were
+	// translated instead.
+	FlagSpanLost     = string(segment.Lost)
+	FlagSpanDoubled  = string(segment.Doubled)
+	FlagSpanInvented = string(segment.Invented)
+	FlagSpanCrossed  = string(segment.Crossed)
+
+	minRatioLength = 20 // shorter sources have any ratio
 )
 
 var flagMeanings = map[string]bool{
 	FlagCut: true, FlagHitMax: true, FlagUnknown: true, FlagEmpty: true, FlagCopied: true, FlagRepeated: true,
 	FlagDigits: true, FlagScript: true, FlagRatio: true, FlagUnkInText: true,
+	FlagSpanLost: true, FlagSpanDoubled: true, FlagSpanInvented: true, FlagSpanCrossed: true,
 }
 
 // Flags lists the flags, sorted.

@@ -13,7 +13,6 @@ import (
 	"unicode"
 
 	"barka/internal/badinput"
-	"barka/internal/chat"
 	"barka/internal/dataset"
 	"barka/internal/diskmap"
 	"barka/internal/durable"
@@ -24,8 +23,9 @@ import (
 // version changes when the same options would give another output; changed
 // says how the last one differs.
 const (
-	version = 2
-	changed = "the settings of beam search belong to a dataset since then, and text that spells a special token is translated as text"
+	version = 3
+	changed = "code, formulas, addresses and markup stay inside their sentence as placeholders since then, prices are no longer taken " +
+		"for formulas, and segments record their kind and how they were translated"
 )
 
 // Translator translates plain text; it need not be safe for concurrent use.
@@ -37,6 +37,8 @@ type Translator interface {
 	Translate(ctx context.Context, texts []string, onDone func()) ([]Translation, error)
 	// CountTokens returns the tokens of a text as the model takes it.
 	CountTokens(text string) int
+	// RoundTrip returns what a text is after the model's tokenizer encoded and decoded it.
+	RoundTrip(text string) string
 }
 
 // Translation is what became of one text.
@@ -74,6 +76,9 @@ type Options struct {
 	Whole bool `json:"whole"`
 	// ArabicPunctuation replaces , ; ? between Arabic words by ، ؛ ؟.
 	ArabicPunctuation bool `json:"arabic_punctuation"`
+	// Placeholder is how the first protected span of a sentence stands in the text that
+	// the model reads. It follows from the tokenizer.
+	Placeholder string `json:"placeholder"`
 	// RejectFlags drops records of which a sentence has one of these flags.
 	RejectFlags []string `json:"reject_flags"`
 }
@@ -122,16 +127,25 @@ func script(code string) *unicode.RangeTable {
 	return nil
 }
 
-// plan is a message cut up; needed lists the texts to translate, in order.
-type plan struct {
-	pieces []segment.Piece
+// cutter cuts messages into segments for a translator.
+type cutter struct {
+	o     segment.Options
+	whole bool // messages are not cut
 }
 
-func (o Options) plan(text string, count func(string) int) plan {
-	if o.Whole {
-		return plan{[]segment.Piece{{Text: text, Translate: strings.TrimSpace(text) != ""}}}
+func (o Options) cutter(t Translator) cutter {
+	return cutter{whole: o.Whole, o: segment.Options{MaxTokens: o.MaxTokens, Count: t.CountTokens, MinWords: 3, Target: script(o.To),
+		Form: segment.Survives(t.RoundTrip)}}
+}
+
+func (c cutter) cut(text string) []segment.Segment {
+	switch {
+	case !c.whole:
+		return segment.Split(text, c.o)
+	case strings.TrimSpace(text) == "":
+		return []segment.Segment{{Text: text, Kind: segment.Blank}}
 	}
-	return plan{segment.Split(text, segment.Options{MaxTokens: o.MaxTokens, Count: count, MinWords: 3, Target: script(o.To)})}
+	return []segment.Segment{{Text: text, Kind: segment.Whole}}
 }
 
 // Estimate is what a run will translate.
@@ -157,24 +171,26 @@ func Plan(ctx context.Context, o Options, t Translator, path string) (e Estimate
 		return e, err
 	}
 	defer seen.Close()
+	c := o.cutter(t)
 	for row, err := range dataset.Rows[dataset.Instruction](ctx, path) {
 		if err != nil {
 			return e, err
 		}
 		e.Rows++
 		for _, m := range row.Messages {
-			for _, p := range o.plan(m.Content, t.CountTokens).pieces {
-				if !p.Translate {
+			for _, s := range c.cut(m.Content) {
+				if !s.Translated() {
 					continue
 				}
 				e.Segments++
-				first, err := seen.Add(dataset.KeyOf(p.Text), diskmap.Value{})
+				text := c.o.Form.Mask(s)
+				first, err := seen.Add(dataset.KeyOf(text), diskmap.Value{})
 				if err != nil {
 					return e, err
 				}
 				if first {
 					e.Distinct++
-					e.Tokens += int64(t.CountTokens(p.Text))
+					e.Tokens += int64(t.CountTokens(text))
 				}
 			}
 		}
@@ -206,8 +222,9 @@ func Run(ctx context.Context, o Options, t Translator, env durable.Env) (*datase
 	if err != nil {
 		return nil, err
 	}
-	o.Model = t.Name()
-	id := durable.Identity{Stage: "translate", Version: version, Changed: changed, Options: o}
+	w := newWorker(o, t)
+	w.o.Model, w.o.Placeholder = t.Name(), w.c.o.Form.String()
+	id := durable.Identity{Stage: "translate", Version: version, Changed: changed, Options: w.o}
 	mo := durable.MapOptions[dataset.Instruction]{
 		Key: func(r dataset.Instruction) string { return r.ID }, Workers: 1, Progress: env.Progress, Total: total,
 	}
@@ -219,7 +236,7 @@ func Run(ctx context.Context, o Options, t Translator, env durable.Env) (*datase
 		return n
 	}
 	return durable.Execute(ctx, env, id, func(run *durable.Run) (durable.Final, error) {
-		w := &worker{o: o, t: t, memory: newMemory(run.Journal())}
+		w.memory = newMemory(run.Journal())
 		if err := durable.MapBatch(ctx, run, dataset.Rows[dataset.Instruction](ctx, path), mo, size, batchSegments, w.batch); err != nil {
 			return durable.Final{}, err
 		}
@@ -237,6 +254,9 @@ func totals(run *durable.Run) (durable.Final, error) {
 		}
 		counts["segments"] += int64(len(r.Segments))
 		for _, s := range r.Segments {
+			if s.Rung != RungWhole {
+				counts["rung_"+s.Rung]++
+			}
 			for _, flag := range s.Flags {
 				counts["flagged_"+flag]++
 			}
@@ -249,204 +269,4 @@ func totals(run *durable.Run) (durable.Final, error) {
 			n, counts["segments"], FlagCut))
 	}
 	return f, nil
-}
-
-// worker translates batches of records.
-type worker struct {
-	o      Options
-	t      Translator
-	memory memory
-}
-
-// memory is the translation memory of a run: a sentence is translated once, however often
-// it occurs, also across interruptions. The journal has all sentences; the latest ones
-// are kept in memory too.
-type memory struct {
-	journal       *durable.Journal // nil keeps all sentences in memory
-	known, before map[string]Translation
-}
-
-// memorySentences is how many sentences known holds before it takes the place of before.
-const memorySentences = 16 << 10
-
-func newMemory(j *durable.Journal) memory { return memory{journal: j, known: map[string]Translation{}} }
-
-func (m *memory) get(text string) (Translation, bool, error) {
-	if tr, ok := m.known[text]; ok || m.journal == nil {
-		return tr, ok, nil
-	}
-	tr, ok := m.before[text]
-	if !ok {
-		var err error
-		if ok, err = m.journal.Get(memoryKey(text), &tr); !ok || err != nil {
-			return tr, false, err
-		}
-	}
-	m.keep(text, tr)
-	return tr, true, nil
-}
-
-func (m *memory) put(text string, tr Translation) error {
-	m.keep(text, tr)
-	return m.journal.Put(memoryKey(text), tr)
-}
-
-func (m *memory) keep(text string, tr Translation) {
-	if len(m.known) >= memorySentences && m.journal != nil {
-		m.known, m.before = map[string]Translation{}, m.known
-	}
-	m.known[text] = tr
-}
-
-func memoryKey(text string) string { return "segment " + dataset.ContentID(text) }
-
-func (w *worker) batch(ctx context.Context, rows []dataset.Instruction) ([][]dataset.Instruction, []error) {
-	out, errs := make([][]dataset.Instruction, len(rows)), make([]error, len(rows))
-	if err := w.learn(ctx, rows); err != nil {
-		for i := range errs {
-			errs[i] = err
-		}
-		return out, errs
-	}
-	for i, r := range rows {
-		row, err := w.record(r)
-		if errs[i] = err; err == nil {
-			out[i] = []dataset.Instruction{row}
-		}
-	}
-	return out, errs
-}
-
-// learn translates the sentences of rows that the memory does not know.
-func (w *worker) learn(ctx context.Context, rows []dataset.Instruction) error {
-	var texts []string
-	asked := map[string]bool{}
-	for _, r := range rows {
-		for _, m := range r.Messages {
-			for _, p := range w.o.plan(m.Content, w.t.CountTokens).pieces {
-				if !p.Translate || asked[p.Text] {
-					continue
-				}
-				_, known, err := w.memory.get(p.Text)
-				if err != nil {
-					return err
-				}
-				if !known {
-					asked[p.Text] = true
-					texts = append(texts, p.Text)
-				}
-			}
-		}
-	}
-	if len(texts) == 0 {
-		return nil
-	}
-	translations, err := ask(ctx, w.t, texts)
-	if err != nil {
-		return err
-	}
-	for i, tr := range translations {
-		if err := w.memory.put(texts[i], tr); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// ask translates texts and checks that there is a translation of each.
-func ask(ctx context.Context, t Translator, texts []string) ([]Translation, error) {
-	translations, err := t.Translate(ctx, texts, nil)
-	if err == nil && len(translations) != len(texts) {
-		err = fmt.Errorf("translator %s returned %d translations of %d texts", t.Name(), len(translations), len(texts))
-	}
-	return translations, err
-}
-
-// record puts a translated record together.
-func (w *worker) record(r dataset.Instruction) (dataset.Instruction, error) {
-	if len(r.Messages) == 0 {
-		return r, &dataset.Reject{Reason: "no_messages"}
-	}
-	r.MessagesEN, r.Language, r.Translator = r.Messages, tokenizer.NLLBCode(w.o.To), w.t.Name()
-	r.Segments = nil
-	messages := make([]chat.Message, len(r.Messages))
-	for i, m := range r.Messages {
-		if strings.TrimSpace(m.Content) == "" {
-			return r, &dataset.Reject{Reason: "empty_message", Detail: fmt.Sprintf("message %d", i)}
-		}
-		var b strings.Builder
-		for _, p := range w.o.plan(m.Content, w.t.CountTokens).pieces {
-			if !p.Translate {
-				b.WriteString(p.Text)
-				continue
-			}
-			tr, _, err := w.memory.get(p.Text)
-			if err != nil {
-				return r, err
-			}
-			seg := dataset.Segment{Message: int32(i), Source: p.Text, Target: w.o.finish(tr.Text), Score: tr.Score}
-			seg.Flags = w.o.check(p.Text, seg.Target, tr)
-			for _, f := range seg.Flags {
-				for _, bad := range w.o.RejectFlags {
-					if f == bad {
-						return r, &dataset.Reject{Reason: f, Detail: p.Text}
-					}
-				}
-			}
-			r.Segments = append(r.Segments, seg)
-			b.WriteString(seg.Target)
-		}
-		messages[i] = chat.Message{Role: m.Role, Content: b.String()}
-		if strings.TrimSpace(messages[i].Content) == "" {
-			return r, &dataset.Reject{Reason: "empty_translation", Detail: fmt.Sprintf("message %d", i)}
-		}
-	}
-	r.Messages = messages
-	return r, nil
-}
-
-// LineSegment is a translated unit of a line.
-type LineSegment struct {
-	dataset.Segment
-	Cut          int           `json:"cut,omitempty"`          // source tokens that did not fit into the model
-	Alternatives []Alternative `json:"alternatives,omitempty"` // as the translator gave them
-}
-
-// Lines translates plain lines, the structure of each kept: what the command
-// line does with its standard input.
-func Lines(ctx context.Context, o Options, t Translator, lines []string) ([]string, [][]LineSegment, error) {
-	w := &worker{o: o, t: t, memory: newMemory(nil)}
-	var texts []string
-	for _, l := range lines {
-		for _, p := range o.plan(l, t.CountTokens).pieces {
-			if _, ok := w.memory.known[p.Text]; p.Translate && !ok {
-				w.memory.known[p.Text] = Translation{}
-				texts = append(texts, p.Text)
-			}
-		}
-	}
-	translations, err := ask(ctx, t, texts)
-	if err != nil {
-		return nil, nil, err
-	}
-	for i, tr := range translations {
-		w.memory.known[texts[i]] = tr
-	}
-	out, segs := make([]string, len(lines)), make([][]LineSegment, len(lines))
-	for i, l := range lines {
-		var b strings.Builder
-		for _, p := range o.plan(l, t.CountTokens).pieces {
-			if !p.Translate {
-				b.WriteString(p.Text)
-				continue
-			}
-			tr := w.memory.known[p.Text]
-			seg := dataset.Segment{Source: p.Text, Target: o.finish(tr.Text), Score: tr.Score}
-			seg.Flags = o.check(p.Text, seg.Target, tr)
-			segs[i] = append(segs[i], LineSegment{seg, tr.Cut, tr.Alternatives})
-			b.WriteString(seg.Target)
-		}
-		out[i] = b.String()
-	}
-	return out, segs, nil
 }

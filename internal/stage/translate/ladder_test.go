@@ -1,0 +1,170 @@
+package translate
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"barka/internal/dataset"
+	"barka/internal/durable"
+	"barka/internal/segment"
+)
+
+// scripted translates by a function; the zero value returns each text as it is.
+type scripted struct {
+	translate func(string) string
+	roundTrip func(string) string
+	asked     []string
+}
+
+func (*scripted) Name() string             { return "scripted" }
+func (*scripted) CountTokens(s string) int { return len(strings.Fields(s)) }
+
+func (s *scripted) RoundTrip(text string) string {
+	if s.roundTrip != nil {
+		return s.roundTrip(text)
+	}
+	return text
+}
+
+func (s *scripted) Translate(_ context.Context, texts []string, _ func()) ([]Translation, error) {
+	out := make([]Translation, len(texts))
+	for i, text := range texts {
+		s.asked = append(s.asked, text)
+		if out[i] = (Translation{Text: text, Score: -0.25}); s.translate != nil {
+			out[i].Text = s.translate(text)
+		}
+	}
+	return out, nil
+}
+
+// TestIdentity: of any text, a translator that returns what it is given changes no byte.
+func TestIdentity(t *testing.T) {
+	parts := []string{"a", "The cat sat. ", "Is it? ", "`x. y`", "`", "$x^2$", "$5 ", "= $<<1+1=2>>2 ", "**b**", "*",
+		"[1] ", "#1# ", "#2", "#", "[t](u) ", "<b>",
+		"</b>", "<", "{n}", "%d ", "https://a.org/x. ", "me@a.org ", "a_b ", "___ ", "|", "| a | b |",
+		"\n", "\n\n", "\t", "```\n", "~~~\n", "    x = 1;\n",
+		"1. ", "(A) ", "A. ", "- ", "# ", "> ", "قهوة ", "«", "»", "\u202b", "\u202c", "\x00", "\xff",
+		"é ", "5 kg ", "B", " ", "\r\n", "\\(x\\) ", "\\"}
+	rng := rand.New(rand.NewPCG(1, 2))
+	var lines []string
+	for range 1000 {
+		var b strings.Builder
+		for range 1 + rng.IntN(24) {
+			b.WriteString(parts[rng.IntN(len(parts))])
+		}
+		lines = append(lines, b.String())
+	}
+	none := func(string) string { return "" }
+	for name, tr := range map[string]*scripted{"placeholders": {}, "none survives": {roundTrip: none},
+		"all lost": {translate: func(s string) string { return strings.NewReplacer("#1#", "", "#2#", "").Replace(s) }}} {
+		got, segments, err := Lines(t.Context(), Defaults(), tr, lines)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pieces := 0
+		for i := range lines {
+			for _, s := range segments[i] {
+				if s.Kind == "" || s.Rung == "" || s.Source != s.Target && name != "all lost" {
+					t.Fatalf("%s: %q: %+v", name, lines[i], s)
+				}
+				if s.Rung == RungPieces {
+					pieces++
+				}
+			}
+			if got[i] != lines[i] && name != "all lost" {
+				t.Fatalf("%s: %q became %q", name, lines[i], got[i])
+			}
+		}
+		// With placeholders, those next to text such as #2 alone are in pieces.
+		if pieces == 0 || name == "placeholders" && pieces > len(lines)/2 {
+			t.Errorf("%s: %d segments in pieces", name, pieces)
+		}
+	}
+}
+
+// TestLadder: a sentence whose spans do not all come back once is translated in pieces, and
+// has the reason.
+func TestLadder(t *testing.T) {
+	const source = "Use `x` with **care** now."
+	for _, c := range []struct {
+		name, becomes, want, rung string
+		flags                     []string
+	}{
+		{"kept", "استخدم #1# مع #2# العناية #3# الآن.", "استخدم `x` مع **العناية** الآن.", RungWhole, nil},
+		{"another order, digits and spaces", "مع # ٢ #العناية#٣# استخدم # 1 #.", "مع **العناية** استخدم `x`.", RungWhole, nil},
+		{"lost", "استخدم #2#العناية#3# الآن.", "ن `x` ن **ن** ن", RungPieces, []string{FlagSpanLost}},
+		{"doubled", "#1# #1# #2#ن#3#", "ن `x` ن **ن** ن", RungPieces, []string{FlagSpanDoubled}},
+		{"invented", "#1# #2#ن#3# #4#", "ن `x` ن **ن** ن", RungPieces, []string{FlagSpanInvented}},
+		{"crossed", "#1# #3#ن#2#", "ن `x` ن **ن** ن", RungPieces, []string{FlagSpanCrossed}},
+	} {
+		tr := &scripted{translate: func(s string) string {
+			if strings.Contains(s, "#1#") {
+				return c.becomes
+			}
+			return "ن"
+		}}
+		got, segments, err := Lines(t.Context(), Defaults(), tr, []string{source})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := segments[0][0]
+		var spans []string
+		for _, f := range s.Flags {
+			if strings.HasPrefix(f, "span_") {
+				spans = append(spans, f)
+			}
+		}
+		if len(segments[0]) != 1 || got[0] != c.want || s.Rung != c.rung || !slices.Equal(spans, c.flags) ||
+			s.Score != -0.25 || s.Kind != "sentence" {
+			t.Errorf("%s: %q, %+v; asked %q", c.name, got[0], s, tr.asked)
+		}
+		if want := "Use #1# with #2#care#3# now."; tr.asked[0] != want {
+			t.Errorf("%s: asked for %q, want %q", c.name, tr.asked[0], want)
+		}
+	}
+}
+
+// TestRungs: a dataset counts the segments that were translated in pieces and their
+// reasons, and its identity has the placeholder.
+func TestRungs(t *testing.T) {
+	in := filepath.Join(t.TempDir(), "in.jsonl")
+	row := `{"id":"1","messages":[{"role":"user","content":"Use ` + "`x`" + ` now. It is good."},` +
+		`{"role":"assistant","content":"Yes, it is."}]}`
+	if err := os.WriteFile(in, []byte(row), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for want, tr := range map[string]*scripted{
+		"#1#":  {translate: func(s string) string { return strings.ReplaceAll(s, "#1#", "") }},
+		"@1@":  {roundTrip: func(s string) string { return strings.NewReplacer("#", "", "<", "").Replace(s) }},
+		"none": {roundTrip: func(string) string { return "" }},
+	} {
+		out := filepath.Join(t.TempDir(), "out")
+		m, err := Run(t.Context(), Defaults(), tr, durable.Env{Out: out, In: map[string]string{"instructions": in}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		options := string(m.Options)
+		if !strings.Contains(options, `"placeholder":"`+want+`"`) {
+			t.Errorf("%s: options %s", want, options)
+		}
+		pieces, lost := int64(1), int64(0)
+		if want == "#1#" {
+			lost = 1
+		} else if want == "@1@" {
+			pieces = 0
+		}
+		if m.Counts["rung_pieces"] != pieces || m.Counts["flagged_span_lost"] != lost {
+			t.Errorf("%s: %v", want, m.Counts)
+		}
+		for r, err := range dataset.Rows[dataset.Instruction](t.Context(), out) {
+			if err != nil || !strings.Contains(r.Messages[0].Content, "`x`") || r.Segments[1].Kind != string(segment.Sentence) {
+				t.Errorf("%s: %+v, %v", want, r, err)
+			}
+		}
+	}
+}
