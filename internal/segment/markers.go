@@ -78,11 +78,11 @@ func loneLetters(lines []string) letters {
 	return l
 }
 
-var initial = regexp.MustCompile(`^[A-Z](?:\.\s|[a-z'’-]+(?:,|\.|'s|’s)?\s+[a-z])`)
+var initial = regexp.MustCompile(`^[A-Z]\.\s`)
 
 // option reports whether a letter with a full stop is an option's label and not an
 // initial: another line has the letter before or after it, or it is one of the first five
-// and no name follows.
+// and no other initial follows.
 func (l letters) option(c byte, rest string) bool {
 	switch {
 	case c >= 'a' && c <= 'z', l[c-1], l[c+1]:
@@ -90,8 +90,7 @@ func (l letters) option(c byte, rest string) bool {
 	case c > 'E':
 		return false
 	}
-	first, _, _ := strings.Cut(rest, " ")
-	return !initial.MatchString(rest) || opener[strings.TrimRight(first, ",.")]
+	return !initial.MatchString(rest)
 }
 
 // inline finds labels of options that follow each other in one line: (A) … (B) …,

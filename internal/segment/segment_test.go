@@ -50,7 +50,7 @@ func TestSplit(t *testing.T) {
 			[]string{"Which is a fruit?", "A date", "A stone", "Iron", "Sand"}},
 		{"lettered options", "A. Iron\nB. Gold is heavy\nG. Smith was here", []string{"Iron", "Gold is heavy", "G. Smith was here"}},
 		{"an initial alone", "C. S. Lewis wrote books.", []string{"C. S. Lewis wrote books."}},
-		{"an option alone", "B. The moon", []string{"The moon"}},
+		{"options alone", "B. The moon\nD. Food supply decreases.", []string{"The moon", "Food supply decreases."}},
 		{"Arabic options", "أ) Iron\n(ب) Gold\n(1) One\n١) Two\n[D] Third", []string{"Iron", "Gold", "One", "Two", "Third"}},
 		{"options in a line", "Which? (A) red paint (B) blue paint (C) no paint",
 			[]string{"Which?", "red paint", "blue paint", "no paint"}},
