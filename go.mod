@@ -15,14 +15,10 @@ require (
 	github.com/parquet-go/parquet-go v0.32.0
 	github.com/pierrec/lz4/v4 v4.1.21
 	github.com/therootcompany/xz v1.0.1
+	golang.org/x/net v0.62.0
 	golang.org/x/sys v0.49.0
 	golang.org/x/term v0.47.0
 	golang.org/x/text v0.43.0
-)
-
-require (
-	github.com/cosnicolaou/pbzip2 v1.0.5 // indirect
-	golang.org/x/net v0.62.0 // indirect
 )
 
 require (

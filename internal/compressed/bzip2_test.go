@@ -14,6 +14,40 @@ import (
 	"barka/internal/testfiles"
 )
 
+// FuzzBzip2File compares the parallel reader with the standard library's on changed streams.
+func FuzzBzip2File(f *testing.F) {
+	data, err := os.ReadFile("../mediawiki/testdata/small-multistream.xml.bz2")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data, uint32(0), byte(0))
+	f.Add(data[:len(data)-3], uint32(70), byte(1))
+	f.Add([]byte("BZh9"), uint32(0), byte(0))
+	f.Fuzz(func(t *testing.T, data []byte, at uint32, flip byte) {
+		if len(data) > 0 {
+			data = bytes.Clone(data)
+			data[int(at)%len(data)] ^= flip
+		}
+		path := filepath.Join(t.TempDir(), "x.bz2")
+		if err := os.WriteFile(path, data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		file, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		r := NewBzip2File(file, 3)
+		defer r.Close()
+		const most = 4 << 20 // a few bytes can become gigabytes
+		got, err := io.ReadAll(io.LimitReader(r, most))
+		want, wantErr := io.ReadAll(io.LimitReader(bzip2.NewReader(bytes.NewReader(data)), most))
+		if !bytes.Equal(got, want) || (err == nil) != (wantErr == nil) {
+			t.Errorf("%d bytes, %v; the standard library: %d bytes, %v", len(got), err, len(want), wantErr)
+		}
+	})
+}
+
 // TestBzip2File compares the parallel reader with the standard library's: whole files, files
 // of several streams, and damaged ones give the same bytes, and an error in the same cases.
 func TestBzip2File(t *testing.T) {
