@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"barka/internal/badinput"
 	"barka/internal/digestcache"
@@ -54,6 +55,17 @@ func ReadManifest(dir string) (*Manifest, error) {
 		}
 	}
 	return &m, nil
+}
+
+// ManifestIfAny is ReadManifest, but returns nil if path is a file, an unfinished directory
+// or one of another program. A manifest that cannot be read is an error.
+func ManifestIfAny(path string) (*Manifest, error) {
+	m, err := ReadManifest(path)
+	var failed *fs.PathError
+	if errors.As(err, &failed) && !errors.Is(err, syscall.ENOTDIR) {
+		return nil, err
+	}
+	return m, nil
 }
 
 func unfinished(dir string) error {

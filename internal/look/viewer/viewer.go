@@ -106,7 +106,11 @@ type content struct {
 
 // Write writes the page.
 func Write(ctx context.Context, w io.Writer, o Options) (*Made, error) {
-	items, made, err := collect(ctx, o)
+	m, err := dataset.ManifestIfAny(o.Path)
+	if err != nil {
+		return nil, err
+	}
+	items, made, err := collect(ctx, o, m)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +128,7 @@ func Write(ctx context.Context, w io.Writer, o Options) (*Made, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256([]byte(script))
-	c := content{Title: cmp.Or(o.Title, name), Path: o.Path, About: about(o.Path), LeftOut: made.LeftOut,
+	c := content{Title: cmp.Or(o.Title, name), Path: o.Path, About: about(m), LeftOut: made.LeftOut,
 		Data: template.JS(data), Script: template.JS(script), Digest: base64.StdEncoding.EncodeToString(sum[:])}
 	text, err := htmlpage.Render(page, c)
 	if err != nil {
@@ -150,10 +154,9 @@ func verdictsOf(ctx context.Context, path string) (map[string]review.Verdict, er
 	return all, nil
 }
 
-// about are facts of the dataset: its stage and counts.
-func about(path string) (lines []string) {
-	m, err := dataset.ReadManifest(path)
-	if err != nil {
+// about are facts of the dataset, if it has a manifest: its stage and counts.
+func about(m *dataset.Manifest) (lines []string) {
+	if m == nil {
 		return nil
 	}
 	var counts []string
@@ -163,10 +166,9 @@ func about(path string) (lines []string) {
 	return []string{"Written by " + m.Stage + " (" + m.Barka + "): " + strings.Join(counts, ", ") + "."}
 }
 
-// parts lists the parts of the dataset at path, the rejected rows last.
-func parts(path string) []look.Part {
-	m, err := dataset.ReadManifest(path)
-	if err != nil {
+// parts lists the parts of a dataset, the rejected rows last.
+func parts(m *dataset.Manifest) []look.Part {
+	if m == nil {
 		return []look.Part{{}}
 	}
 	return look.Parts(m)
@@ -176,10 +178,10 @@ func parts(path string) []look.Part {
 const kept = "kept"
 
 // collect reads the rows of every part.
-func collect(ctx context.Context, o Options) (items []item, made *Made, err error) {
+func collect(ctx context.Context, o Options, m *dataset.Manifest) (items []item, made *Made, err error) {
 	made = &Made{LeftOut: []Count{}}
 	size := 0
-	for _, p := range parts(o.Path) {
+	for _, p := range parts(m) {
 		path, name := o.Path, cmp.Or(p.Name, kept)
 		if p.Name != "" {
 			path = filepath.Join(path, p.Name)

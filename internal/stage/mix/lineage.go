@@ -2,7 +2,9 @@ package mix
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -21,33 +23,41 @@ type ancestor struct {
 // lineage returns the stages of each input, the earliest first, as far as their
 // directories lie beside the input's. They are found by their digests, which the
 // manifest of the next stage has.
-func (m *mixer) lineage(ctx context.Context) (all []ancestor) {
+func (m *mixer) lineage(ctx context.Context) (all []ancestor, err error) {
 	for _, source := range slices.Sorted(maps.Keys(m.env.In)) {
 		path := m.env.In[source]
 		chain := []ancestor{}
 		seen := map[string]bool{}
 		for path != "" {
 			seen[filepath.Clean(path)] = true
-			manifest, err := dataset.ReadManifest(path)
-			if err != nil { // a file, or a directory of another program
+			manifest, err := dataset.ManifestIfAny(path)
+			if err != nil {
+				return nil, err
+			}
+			if manifest == nil { // a file, or a directory of another program
 				break
 			}
 			chain = append(chain, ancestor{source, manifest})
-			path = madeFrom(ctx, filepath.Dir(filepath.Clean(path)), manifest, seen)
+			if path, err = madeFrom(ctx, filepath.Dir(filepath.Clean(path)), manifest, seen); err != nil {
+				return nil, err
+			}
 		}
 		slices.Reverse(chain)
 		all = append(all, chain...)
 	}
-	return all
+	return all, nil
 }
 
 // madeFrom returns the dataset directory in dir that is an input of a stage and was not
 // seen, "" if none is there. A stage that drops no row has the digest of its input. Of
 // directories with one digest, the last name is taken: a recipe numbers its stages.
-func madeFrom(ctx context.Context, dir string, of *dataset.Manifest, seen map[string]bool) string {
+func madeFrom(ctx context.Context, dir string, of *dataset.Manifest, seen map[string]bool) (string, error) {
 	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrPermission) { // only its names are known
+		return "", nil
+	}
 	if err != nil {
-		return ""
+		return "", err
 	}
 	for _, e := range slices.Backward(entries) {
 		path := filepath.Join(dir, e.Name())
@@ -55,16 +65,19 @@ func madeFrom(ctx context.Context, dir string, of *dataset.Manifest, seen map[st
 			continue
 		}
 		digest, err := dataset.Digest(ctx, path)
-		if err != nil {
+		if failed := (*fs.PathError)(nil); errors.As(err, &failed) || ctx.Err() != nil {
+			return "", err
+		}
+		if err != nil { // a damaged set of another run
 			continue
 		}
 		for name, in := range of.Inputs {
 			if in.Digest == digest && !strings.HasPrefix(name, dataset.EarlierInput) {
-				return path
+				return path, nil
 			}
 		}
 	}
-	return ""
+	return "", nil
 }
 
 // lineageTable has what each stage kept, and why it dropped the rest.

@@ -117,7 +117,11 @@ func Run(ctx context.Context, o Options, counters map[string]Counter, env durabl
 		if err != nil {
 			return durable.Final{}, err
 		}
-		return durable.Final{Card: m.card(m.lineage(ctx)), Counts: counts, Tokens: m.tokens(), Notes: m.notes, Files: m.files}, nil
+		lineage, err := m.lineage(ctx)
+		if err != nil {
+			return durable.Final{}, err
+		}
+		return durable.Final{Card: m.card(lineage), Counts: counts, Tokens: m.tokens(), Notes: m.notes, Files: m.files}, nil
 	})
 }
 
