@@ -98,7 +98,7 @@ func (p paragraph) wrap(width int) (lines []Span) {
 		var cluster string
 		var w int
 		cluster, rest, w, state = uniseg.FirstGraphemeClusterInString(rest, state)
-		if cells+w > width && at > start && cluster != " " {
+		for cells+w > width && at > start && cluster != " " { // twice if what follows the blank is as wide as the line
 			cut := at
 			if blank > start {
 				cut = blank

@@ -227,7 +227,9 @@ func (s *splitter) end() error {
 	return nil
 }
 
-func be32(b []byte) uint32 { return uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3]) }
+func be32(b []byte) uint32 {
+	return uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
+}
 
 // appendBits appends the lowest n bits of v to the first bits of a slice.
 func appendBits(b []byte, bits int, v uint64, n int) []byte {
