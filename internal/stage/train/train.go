@@ -196,7 +196,6 @@ func (t *trainer) reserve() error {
 	if !ok {
 		return nil
 	}
-	dev.ReuseLarger()
 	m, err := newMeter(t.o, t.in.Measure, 0)
 	if err != nil {
 		return err
@@ -206,6 +205,7 @@ func (t *trainer) reserve() error {
 		return err
 	}
 	meter.Warm(t.dev, mark)
+	dev.ReuseLarger()
 	return nil
 }
 

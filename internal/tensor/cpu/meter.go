@@ -10,7 +10,7 @@ import (
 )
 
 // Meter is a tensor.Device that computes nothing and allocates nothing. It counts the memory
-// that a Device would take for the same calls, with ReuseLarger. A model that is opened on a
+// that a Device would take for the same calls. A model that is opened on a
 // Meter, and a pass that runs on it, give an estimate that follows the code of the layers.
 type Meter struct {
 	free    map[int][]struct{}  // by capacity in values
@@ -80,7 +80,7 @@ func (m *Meter) Name() string { return "meter" }
 func (m *Meter) Alloc(rows, cols int) tensor.Tensor {
 	m.next += handleStep
 	c := class(rows * cols)
-	size := fit(m.free, c, true)
+	size := fit(m.free, c, false)
 	if size == 0 {
 		size = c
 		m.pool += 4 * int64(c)
