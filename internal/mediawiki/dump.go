@@ -161,7 +161,7 @@ type reader struct {
 }
 
 func (d *reader) pages(yield func(Page, error) bool) {
-	fail := func(err error) { yield(Page{}, dumpError(d.elements, err)) }
+	fail := func(err error) { yield(Page{}, d.failure(err)) }
 	for {
 		if more, err := d.scan(yield); err != nil {
 			fail(err)
@@ -251,11 +251,17 @@ func (d *reader) element(start xml.StartElement, p *Page) (page bool, err error)
 	return false, err
 }
 
-func dumpError(d *elements, err error) error {
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return badinput.Errorf("the dump ends at byte %d in the middle of a page; is the download complete? (%w)", d.offset(), err)
+// failure adds the place in the text, which is unpacked, to an error.
+func (d *reader) failure(err error) error {
+	what := "dump"
+	if d.part {
+		what = "stream"
 	}
-	return badinput.Errorf("dump, byte %d: %w", d.offset(), err)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return badinput.Errorf("the %s ends at byte %d of its text in the middle of a page; is the download complete? (%w)",
+			what, d.offset(), err)
+	}
+	return badinput.Errorf("%s, byte %d of the text: %w", what, d.offset(), err)
 }
 
 func readSite(d *elements, site *Site) error {

@@ -102,16 +102,30 @@ func findStreams(r io.Reader) (streams []Stream, err error) {
 }
 
 func streamReader(f io.ReaderAt, s Stream) io.Reader {
-	from := io.NewSectionReader(f, s.Offset, s.End-s.Offset)
-	return bounded(bzip2.NewReader(bufio.NewReaderSize(from, 64<<10)), func() int64 { return s.End - s.Offset })
+	text, _ := openStream(f, s)
+	return text
 }
 
-// StreamPages yields the pages of one stream of a multistream dump. f is the dump.
+// openStream returns the text of a stream. position returns the byte of the file up to which
+// the stream was unpacked.
+func openStream(f io.ReaderAt, s Stream) (text io.Reader, position func() int64) {
+	section := io.NewSectionReader(f, s.Offset, s.End-s.Offset)
+	from := bufio.NewReaderSize(section, 64<<10)
+	position = func() int64 {
+		n, _ := section.Seek(0, io.SeekCurrent) // which fails for no such argument
+		return s.Offset + n - int64(from.Buffered())
+	}
+	return bounded(bzip2.NewReader(from), func() int64 { return s.End - s.Offset }), position
+}
+
+// StreamPages yields the pages of one stream of a multistream dump. f is the dump. An error
+// names the stream, the byte of the file up to which it was unpacked, and the byte of its text.
 func StreamPages(f io.ReaderAt, s Stream, site *Site) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
-		for p, err := range fragment(streamReader(f, s), site) {
+		text, position := openStream(f, s)
+		for p, err := range fragment(text, site) {
 			if err != nil {
-				err = badinput.Errorf("stream at byte %d of the file: %w", s.Offset, err)
+				err = badinput.Errorf("stream at byte %d of the file, read to byte %d: %w", s.Offset, position(), err)
 			}
 			if !yield(p, err) || err != nil {
 				return

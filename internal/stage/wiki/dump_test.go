@@ -196,7 +196,7 @@ func TestDamagedDump(t *testing.T) {
 	}{
 		{"wrong-multistream.xml.bz2", wrong, []string{fmt.Sprintf("stream at byte %d of the file", streams[2].Offset)}, 40},
 		{"cut-multistream.xml.bz2", data[:streams[5].Offset+50],
-			[]string{fmt.Sprintf("stream at byte %d of the file", streams[5].Offset), "complete"}, 32},
+			[]string{fmt.Sprintf("stream at byte %d of the file, read to byte %d:", streams[5].Offset, streams[5].Offset+50), "complete"}, 32},
 		{"cut.xml", text[:len(text)/2], []string{`after the page "Page 2`, "ends at byte", "is the download complete?"}, 24},
 		{"malformed.xml", bytes.Replace(text, []byte("<title>Page 33<"), []byte("<title>Page 33</b><"), 1),
 			[]string{`after the page "Page 32"`, "syntax"}, 27},
