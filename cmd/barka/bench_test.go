@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -41,13 +42,15 @@ func TestBenchData(t *testing.T) {
 	rows := map[string]float64{}
 	for _, r := range results {
 		rows[r.Work+", "+r.Variant] = r.Outcome
-		if unit := map[bool]string{true: "MB/s", false: "rows/s"}[r.Work == "rules"]; !(r.Value > 0) || r.Unit != unit {
+		bytes := r.Work == "rules" || strings.HasPrefix(r.Variant, "XML")
+		if unit := map[bool]string{true: "MB/s", false: "rows/s"}[bytes]; !(r.Value > 0) || r.Unit != unit {
 			t.Errorf("%+v", r)
 		}
 	}
 	equal, near := rows["filter, rules and equal rows"], rows["filter, and near-duplicates"]
 	passed, own := rows["rules, all rules, one thread"], rows["rules, language alone, one thread"]
-	if len(rows) != 7 || passed < equal || passed > 1980 || own == 0 || rows["translate, no model"] != 2000 ||
+	if len(rows) != 10 || rows["wiki, XML"] != 2000 || rows["wiki, passages"] != 2000 ||
+		passed < equal || passed > 1980 || own == 0 || rows["translate, no model"] != 2000 ||
 		rows["mix, one dataset"] != 2000 || rows["convert, sciq"] != 2000 || equal < 1800 || equal > 1960 || near >= equal || near < 1800 {
 		t.Errorf("rows written: %v", rows)
 	}
@@ -75,6 +78,23 @@ func TestBenchRules(t *testing.T) {
 	}
 }
 
+// TestBenchWiki reads a given dump.
+func TestBenchWiki(t *testing.T) {
+	dump := "../../internal/mediawiki/testdata/small-multistream.xml.bz2"
+	var results []bench.Result
+	if err := json.Unmarshal([]byte(ok(t, "", "bench", "data", "wiki", "--input", dump, "--json")), &results); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range results {
+		if !(r.Value > 0) || !(r.Outcome > 0) || r.PeakRSS == 0 && runtime.GOOS == "linux" || !strings.HasSuffix(r.Shape, "of XML") {
+			t.Errorf("%+v", r)
+		}
+	}
+	if runtime.GOOS == "linux" && len(results) != 3 {
+		t.Errorf("%d results", len(results))
+	}
+}
+
 // TestBenchWrites: --write writes a checkpoint and its inputs for other programs.
 func TestBenchWrites(t *testing.T) {
 	dir := t.TempDir()
@@ -95,6 +115,8 @@ func TestBenchRefusals(t *testing.T) {
 		{[]string{"--write"}, exitUsage, "--dir"},
 		{[]string{"data", "prefill"}, exitUsage, "convert, translate"},
 		{[]string{"data", "--rows", "0"}, exitUsage, "--rows"},
+		{[]string{"data", "wiki", "rules", "--input", "x"}, exitUsage, "--input"},
+		{[]string{"data", "wiki", "--input", "/no/such/dump.xml"}, exitBadInput, "/no/such/dump.xml"},
 		{[]string{"data", "rules", "--input", "/no/such/rows.jsonl"}, exitBadInput, "/no/such/rows.jsonl"},
 		{[]string{"tokenize"}, exitBadInput, "--tokenizer"},
 		{[]string{"--shape", "gpt-9"}, exitBadInput, "gemma-2-2b"},

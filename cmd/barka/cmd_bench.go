@@ -29,7 +29,7 @@ type benchCmd struct {
 	Write      bool     `help:"Write the checkpoint and inputs.json (the works' token ids) to --dir; measure nothing."`
 	Rows       int      `help:"Number of rows that data makes." default:"50000"`
 	Words      int      `help:"Average number of words of a row's answer or passage that data makes." default:"70"`
-	Input      string   `help:"Instructions that data's rules read instead of made rows." placeholder:"PATH"`
+	Input      string   `help:"Instructions for data rules, or a dump for data wiki, instead of made ones." placeholder:"PATH"`
 	CPUProfile string   `name:"cpuprofile" help:"Write a CPU profile for go tool pprof." placeholder:"FILE"`
 }
 
@@ -48,10 +48,11 @@ of the process while the work ran.
   - choice: 16 questions of 4 choices, with the lengths of Arabic MMLU and of HellaSwag.
   - translate: beam search with 5 beams, sources of 32 tokens, outputs of 38.
   - tokenize: the lines of --text on one thread, without a cache of earlier runs.
-  - data [STAGE…]: rows per second of convert, translate without a model, filter and mix, or of those
+  - data [STAGE…]: rows per second of wiki, convert, translate without a model, filter and mix, or of those
     named, each run once on --rows made rows. With --write, --dir keeps the rows. data rules: bytes per
     second of filter's rules, and of the identification of languages alone, on one thread, over the first
-    20,000 rows, or of --input.
+    20,000 rows, or of --input. data wiki: bytes of XML per second and per second of processor time, and
+    passages per second, of made pages with --rows sections, or of the dump --input.
   - quality: the distance between the next-token distributions of --dtype and of float32.
 
 Example: barka bench prefill decode --shape gemma-2-2b --layers 4`

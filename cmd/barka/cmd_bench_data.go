@@ -53,7 +53,11 @@ func (c *benchCmd) data(a *app) error {
 	if err != nil {
 		return err
 	}
-	if c.Input == "" || c.Write || len(stages) != 1 || stages[0].name != rulesWork {
+	if c.Input != "" && (len(stages) != 1 || stages[0].name != rulesWork && stages[0].name != wikiWork) {
+		return usagef("bench: --input is what one stage reads, rules (instructions) or wiki (a dump); name it: " +
+			"barka bench data wiki --input DUMP")
+	}
+	if c.Input == "" || c.Write {
 		if err := c.writeInputs(a, dir); err != nil {
 			return err
 		}
@@ -86,7 +90,7 @@ func (c *benchCmd) data(a *app) error {
 func chosen(stages []dataStage, names []string) ([]dataStage, error) {
 	for _, name := range names {
 		if !slices.ContainsFunc(stages, func(s dataStage) bool { return s.name == name }) {
-			return nil, usagef("bench: %s has no stage %q; it has rules, convert, translate, filter and mix", dataWork, name)
+			return nil, usagef("bench: %s has no stage %q; it has wiki, rules, convert, translate, filter and mix", dataWork, name)
 		}
 	}
 	if len(names) == 0 {
@@ -100,6 +104,7 @@ const (
 	translatedRows = "translated"
 	englishRows    = "english"
 	sciqRows       = "sciq"
+	madeDump       = "pages.xml"
 )
 
 // dataStages lists what is measured, with an echo in place of a translator.
@@ -117,6 +122,9 @@ func (c *benchCmd) dataStages(a *app, dir string) []dataStage {
 		}
 	}
 	return []dataStage{
+		{wikiWork, func() ([]bench.Result, error) {
+			return c.wiki(a, cmp.Or(c.Input, filepath.Join(dir, madeDump)), filepath.Join(dir, "out"))
+		}},
 		{rulesWork, func() ([]bench.Result, error) { return c.rules(a, cmp.Or(c.Input, rows)) }},
 		stage("convert", "sciq", func(ctx context.Context, env durable.Env) (*dataset.Manifest, error) {
 			o := convert.Defaults()
@@ -171,6 +179,9 @@ func (c *benchCmd) writeInputs(a *app, dir string) error {
 		if err := c.writeRows(a, filepath.Join(dir, name), p, as); err != nil {
 			return err
 		}
+	}
+	if err := c.writePages(filepath.Join(dir, madeDump)); err != nil {
+		return err
 	}
 	return writeLines(filepath.Join(dir, sciqRows, "train.jsonl"), bench.SciQRows(c.Rows, c.Words))
 }

@@ -1,4 +1,4 @@
-// Package resident measures this process's resident memory.
+// Package resident measures this process's resident memory and processor time.
 package resident
 
 import (
