@@ -94,8 +94,11 @@ func openDataset(path string) (*dataset, error) {
 	m, err := ReadManifest(path)
 	prefix := ""
 	if err != nil {
-		parent, perr := ReadManifest(filepath.Dir(path))
+		parent, perr := ManifestIfAny(filepath.Dir(path))
 		if perr != nil {
+			return nil, perr
+		}
+		if parent == nil {
 			return nil, err
 		}
 		m, prefix = parent, filepath.Base(path)+"/"

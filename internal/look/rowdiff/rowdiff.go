@@ -135,8 +135,11 @@ type part struct{ place, path string }
 // open lists the rows at path.
 func open(path string) (Side, error) {
 	s := Side{Path: path}
-	m, err := dataset.ReadManifest(path)
+	m, err := dataset.ManifestIfAny(path)
 	if err != nil {
+		return s, err
+	}
+	if m == nil {
 		// A file, or a subdirectory of a dataset; reading it reports what is wrong.
 		s.parts = []part{{kept, path}}
 		n, cerr := dataset.Count(path)
