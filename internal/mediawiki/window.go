@@ -24,8 +24,8 @@ func newWindow(r io.Reader) *window { return &window{r: r} }
 // offset is the number of bytes that were taken.
 func (w *window) offset() int64 { return w.gone + int64(w.at) }
 
-// rest returns the bytes at hand, beginning with the next one. They are valid until more
-// is called.
+// rest returns the bytes that were read and not taken. They are valid until the next call
+// of more.
 func (w *window) rest() []byte { return w.buf[w.at:] }
 
 // take marks the next n bytes of rest as read.
