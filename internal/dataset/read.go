@@ -58,11 +58,11 @@ func ReadManifest(dir string) (*Manifest, error) {
 }
 
 // ManifestIfAny is ReadManifest, but returns nil if path is a file, an unfinished directory
-// or one of another program. A manifest that cannot be read is an error.
+// or one of another program, or does not exist. A manifest that cannot be read is an error.
 func ManifestIfAny(path string) (*Manifest, error) {
 	m, err := ReadManifest(path)
 	var failed *fs.PathError
-	if errors.As(err, &failed) && !errors.Is(err, syscall.ENOTDIR) {
+	if errors.As(err, &failed) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
 		return nil, err
 	}
 	return m, nil

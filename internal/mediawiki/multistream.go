@@ -120,10 +120,12 @@ func openStream(f io.ReaderAt, s Stream) (text io.Reader, position func() int64)
 
 // StreamPages yields the pages of one stream of a multistream dump. f is the dump. An error
 // names the stream, the byte of the file up to which it was unpacked, and the byte of its text.
+// The site stays as it is, even if the stream has a header: goroutines that read streams share it.
 func StreamPages(f io.ReaderAt, s Stream, site *Site) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
 		text, position := openStream(f, s)
-		for p, err := range fragment(text, site) {
+		own := *site
+		for p, err := range fragment(text, &own) {
 			if err != nil {
 				err = badinput.Errorf("stream at byte %d of the file, read to byte %d: %w", s.Offset, position(), err)
 			}

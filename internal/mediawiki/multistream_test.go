@@ -62,6 +62,19 @@ func TestStreams(t *testing.T) {
 	}
 }
 
+// TestStreamsShareASite: reading the stream with the header changes nothing for those who read
+// other streams meanwhile.
+func TestStreamsShareASite(t *testing.T) {
+	streams, _, err := Streams(smallDump)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared := Site{Name: "as it was"}
+	if _, err := pagesOf(t, smallDump, streams[:1], &shared); err != nil || shared.Name != "as it was" || shared.DB != "" {
+		t.Errorf("%+v, %v", shared, err)
+	}
+}
+
 // TestOtherBzip2Files: files of one stream, and of streams that end within pages, are no
 // multistream dumps.
 func TestOtherBzip2Files(t *testing.T) {

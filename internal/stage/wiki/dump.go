@@ -28,10 +28,12 @@ type dumpPages struct {
 	text   *wikitext.Wiki
 }
 
-// begin is called when the header was read.
-func (d *dumpPages) begin(site *mediawiki.Site) {
-	d.site, d.want = site, map[string]bool{}
-	d.text = wikitext.New(wikitext.Options{Language: wikitext.Language(site.DB, site.Base), Namespaces: hiddenNames(site), Data: d.s.data})
+// begin is called when the header was read. It keeps a copy: a dump may have another header
+// further on, and workers are at work by then.
+func (d *dumpPages) begin(header *mediawiki.Site) {
+	site := *header
+	d.site, d.want = &site, map[string]bool{}
+	d.text = wikitext.New(wikitext.Options{Language: wikitext.Language(site.DB, site.Base), Namespaces: hiddenNames(&site), Data: d.s.data})
 	for _, t := range d.titles {
 		d.want[site.Title(t)] = true
 	}

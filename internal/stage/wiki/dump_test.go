@@ -130,6 +130,34 @@ func TestResumedDump(t *testing.T) {
 	}
 }
 
+// TestSecondHeader: pages keep the address of the first header, even if workers make them after
+// another one was read.
+func TestSecondHeader(t *testing.T) {
+	const header = "<siteinfo><base>https://%s.test/wiki/Main</base></siteinfo>"
+	const page = "<page><title>%s</title><ns>0</ns><id>1</id><revision><text>Some text.</text></revision></page>"
+	text := fmt.Sprintf("<mediawiki>"+header+page+header+page+"</mediawiki>", "first", "A", "second", "B")
+	f, err := mediawiki.OpenDump(copied(t, "x.xml", []byte(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var pages []rawPage
+	for p, err := range (&dumpPages{s: &stage{o: dumpOptions("")}}).xml(f) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, p)
+	}
+	for _, p := range pages {
+		if m, _, err := p.make(); err != nil || !strings.HasPrefix(m.Row.URL, "https://first.test/") {
+			t.Errorf("%s: %q, %v", p.name, m.Row.URL, err)
+		}
+	}
+	if len(pages) != 2 {
+		t.Errorf("%d pages", len(pages))
+	}
+}
+
 // manyPages repeats the pages of a dump, with other numbers, so that they make several units.
 func manyPages(text []byte) []byte {
 	start, end := bytes.Index(text, []byte("  <page>")), bytes.Index(text, []byte("</mediawiki>"))
