@@ -50,7 +50,7 @@ type wikiCmd struct {
 	MaxChars   int      `help:"Keep only passages shorter than this, in characters; 0 is off." default:"0"`
 	MaxTokens  int      `help:"Keep only passages of at most this many tokens of --tokenizer; 0 is off." default:"0"`
 	Tokenizer  string   `help:"Model whose tokens --max-tokens counts, as the one that synth will use." placeholder:"MODEL"`
-	Split      bool     `help:"Split sections beyond --max-chars or --max-tokens at paragraphs instead of leaving them out."`
+	Split      bool     `help:"Split sections beyond --max-chars or --max-tokens at paragraphs, lines and sentences instead of leaving them out."`
 	KeepLists  bool     `help:"Keep disambiguation pages and pages that are only lists."`
 	Templates  string   `help:"More data of templates, units and headings, in the format that docs/wiki.md describes." placeholder:"FILE"`
 	Skip       []string `name:"skip-headings" help:"Headings of sections to skip." sep:"|" placeholder:"HEADING"`

@@ -273,6 +273,11 @@ func (p *parser) raise(text string, up bool) {
 	if text == "" {
 		return
 	}
+	if bare := strings.TrimRight(text, ",;:."); bare != "" && bare != text && p.inFormula == 0 { // CO<sub>2,</sub>
+		p.raise(bare, up)
+		p.out = append(p.out, text[len(bare):]...)
+		return
+	}
 	sign, table := byte('_'), subscripts
 	if up {
 		sign, table = '^', superscripts

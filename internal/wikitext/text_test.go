@@ -127,6 +127,7 @@ func TestTemplates(t *testing.T) {
 			"Ancient Greek: λόγος, romanized: lógos Arabic: قلم, romanized: qalam, lit. 'pen'"},
 		{"{{coord|36|42|N|3|13|E}} {{coord|36.7|-3.2}} {{coord|1|2|display=title}}", "36°42′N 3°13′E 36.7°N 3.2°W"},
 		{"{{IPAc-en|uk|æ|l|ˈ|b|eɪ}} {{respell|al|BAY}} {{angbr|a}}", "UK: /ælˈbeɪ/ al-BAY ⟨a⟩"},
+		{"CO<sub>2,</sub> 10<sup>18.</sup>", "CO₂, 10^18."},
 		{"{{chem|H|2|O}} {{chem|SO|4|2-}} {{chem2|C6H12O6}} {{chem|C|n|H|2n+2}}", "H₂O SO₄²⁻ C₆H₁₂O₆ C_nH_(2n+2)"},
 		{"{{frac|3|1|2}} {{sfrac|1|2}} {{c.|1050}} {{circa|1050|1060}} {{reign|1|2}}", "3 1/2 1/2 c. 1050 c. 1050 – c. 1060 r. 1–2"},
 		{"{{quote|Words.|Author|Book}}", "Words.\n— Author, Book"},

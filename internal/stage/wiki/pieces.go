@@ -4,6 +4,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"barka/internal/segment"
 	"barka/internal/wikitext"
 )
 
@@ -12,9 +13,9 @@ func (s *stage) tooLong(text string) bool {
 	return s.o.MaxChars > 0 && utf8.RuneCountInString(text) >= s.o.MaxChars || s.o.MaxTokens > 0 && s.o.Tokens(text) > s.o.MaxTokens
 }
 
-// pieces splits the text of a section that is beyond the bounds: at paragraphs, and a
-// paragraph that still is beyond them at lines. Without Split a text is one piece, and
-// one without text is none.
+// pieces splits the text of a section that is beyond the bounds: at paragraphs, a paragraph
+// that still is beyond them at lines, and such a line at sentences. Without Split a text is one
+// piece, and one without text is none.
 func (s *stage) pieces(text string) []string {
 	switch {
 	case text == "":
@@ -24,13 +25,35 @@ func (s *stage) pieces(text string) []string {
 	}
 	var parts []string
 	for paragraph := range strings.SplitSeq(text, "\n\n") {
-		if s.tooLong(paragraph) && strings.Contains(paragraph, "\n") {
-			parts = append(parts, s.join(strings.Split(paragraph, "\n"), "\n")...)
+		if !s.tooLong(paragraph) {
+			parts = append(parts, paragraph)
 			continue
 		}
-		parts = append(parts, paragraph)
+		var lines []string
+		for line := range strings.SplitSeq(paragraph, "\n") {
+			if s.tooLong(line) {
+				lines = append(lines, s.join(sentences(line), "")...)
+			} else {
+				lines = append(lines, line)
+			}
+		}
+		parts = append(parts, s.join(lines, "\n")...)
 	}
 	return s.join(parts, "\n\n")
+}
+
+// sentences cuts a line. What stands between two sentences belongs to the first.
+func sentences(line string) (parts []string) {
+	begun := false // a sentence of the last part
+	for _, seg := range segment.Split(line, segment.Options{}) {
+		if len(parts) == 0 || begun && seg.Translated() {
+			parts = append(parts, "")
+			begun = false
+		}
+		parts[len(parts)-1] += seg.Text
+		begun = begun || seg.Translated()
+	}
+	return parts
 }
 
 // join puts as many parts together as the bounds allow.
@@ -45,7 +68,11 @@ func (s *stage) join(parts []string, separator string) []string {
 		pieces = append(pieces, piece)
 		piece = part
 	}
-	return append(pieces, piece)
+	pieces = append(pieces, piece)
+	for i, p := range pieces {
+		pieces[i] = strings.TrimRight(p, " ")
+	}
+	return pieces
 }
 
 // listing returns why a page is only a list of other pages, or "".

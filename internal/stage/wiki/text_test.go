@@ -96,6 +96,27 @@ func TestTemplateReport(t *testing.T) {
 	}
 }
 
+// TestSplitSentences: a paragraph beyond the bounds is cut at sentences, and nothing of it is lost.
+func TestSplitSentences(t *testing.T) {
+	var b strings.Builder
+	for i := range 30 {
+		fmt.Fprintf(&b, "Sentence number %d of Dr. Smith costs 3.50 pounds. ", i)
+	}
+	text := strings.TrimSpace(b.String())
+	o := wikiOf(t, "A", text)
+	o.Split, o.Tokenizer, o.MaxTokens, o.Tokens = true, "words", 40, func(s string) int { return len(strings.Fields(s)) }
+	_, ps, _ := run(t, o)
+	var all []string
+	for _, p := range ps {
+		if all = append(all, p.Text); len(strings.Fields(p.Text)) > 40 || !strings.HasSuffix(p.Text, "pounds.") {
+			t.Errorf("%q", p.Text)
+		}
+	}
+	if strings.Join(all, " ") != text || len(ps) != 8 {
+		t.Errorf("%d passages: %q", len(ps), all)
+	}
+}
+
 // TestSplit: sections beyond the bounds become several passages at paragraphs and lines.
 func TestSplit(t *testing.T) {
 	paragraph := func(word string, n int) string { return strings.TrimSpace(strings.Repeat(word+" ", n)) }
@@ -110,7 +131,7 @@ func TestSplit(t *testing.T) {
 	for _, p := range ps {
 		lengths = append(lengths, len(strings.Fields(p.Text)))
 	}
-	// The paragraph of 70 words has no lines and stays too long. Items have 5 words, and a
+	// The paragraph of 70 words is one sentence and stays too long. Items have 5 words, and a
 	// second passage of 13 items is a duplicate.
 	if want := []int{60, 65, 65, 15}; !slices.Equal(lengths, want) || m.Counts["rejected_too_long"] != 1 {
 		t.Errorf("words %v, want %v; %v", lengths, want, m.Counts)

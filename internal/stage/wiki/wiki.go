@@ -23,10 +23,10 @@ import (
 )
 
 // version changes when the same options would give another output.
-const version = 3
+const version = 4
 
 // changed describes the last change.
-const changed = "text keeps its facts, and a page that comes twice in a dump counts once"
+const changed = "text keeps its facts, a page that comes twice in a dump counts once, and --split cuts at sentences"
 
 // Options are everything that changes what wiki writes.
 type Options struct {
@@ -78,7 +78,7 @@ type Options struct {
 	MaxTokens int              `json:"max_tokens,omitempty"`
 	Tokenizer string           `json:"tokenizer,omitempty"`
 	Tokens    func(string) int `json:"-"`
-	// Split splits sections beyond MaxChars or MaxTokens at paragraphs, instead of
+	// Split splits sections beyond MaxChars or MaxTokens at paragraphs, lines or sentences, instead of
 	// leaving them out.
 	Split bool `json:"split,omitempty"`
 	// KeepLists keeps pages that only list the meanings of a title or other pages.
