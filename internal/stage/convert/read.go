@@ -40,7 +40,9 @@ func find(path string, b benchmark, split string) ([]string, error) {
 	if err != nil {
 		return nil, badinput.Wrap(err)
 	}
-	if m, err := dataset.ReadManifest(path); err == nil {
+	if m, err := dataset.ManifestIfAny(path); err != nil {
+		return nil, err
+	} else if m != nil {
 		return nil, badinput.Errorf("%s is a dataset that %s wrote; convert reads the files of a benchmark or of an "+
 			"instruction set", path, m.Stage)
 	}

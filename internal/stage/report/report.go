@@ -130,8 +130,11 @@ func gather(ctx context.Context, o Options) (*content, error) {
 		if c.Samples, err = readSamples(ctx, o.Samples, o.SampleRows); err != nil {
 			return nil, err
 		}
-		// A file of rows has no manifest.
-		if m, err := dataset.ReadManifest(o.Samples); err == nil {
+		m, err := dataset.ManifestIfAny(o.Samples) // a file of rows has none
+		if err != nil {
+			return nil, err
+		}
+		if m != nil {
 			o.learnLanguages(m)
 		}
 	}
