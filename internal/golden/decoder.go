@@ -7,6 +7,15 @@ var Decoders = []string{"gemma2", "gemma2-bf16", "gptneox", "gptneox-sequential"
 // Trained names the checkpoints in Decoders that have an adapter and recorded training.
 var Trained = []string{"gemma2", "gptneox", "gptneox-sequential", "llama", "qwen2", "gemma3", "qwen3", "hunyuan", "smollm3"}
 
+// Variants names the adapters of reference/lora_variants.py, in Dir("lora-variants"), by the
+// checkpoint that they adapt.
+var Variants = map[string][]string{
+	"gemma2":  {"dora", "rslora"},
+	"gptneox": {"dora", "rslora", "layers"},
+	"qwen2":   {"dora-rslora"},
+	"llama":   {"pattern"},
+}
+
 // Decoder is golden.json of a causal language model.
 type Decoder struct {
 	Sequences [][]int32 `json:"sequences"`

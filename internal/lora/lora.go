@@ -1,13 +1,18 @@
 // Package lora has low-rank adapters (Hu et al., "LoRA: Low-Rank Adaptation of Large
 // Language Models", 2021): y = W·x + s·B·(A·x̃) with A [r,K], B [N,r] and x̃ the input after
-// dropout. It also has their gradients and PEFT's file format.
+// dropout. It also has DoRA's magnitudes (Liu et al., "DoRA: Weight-Decomposed Low-Rank
+// Adaptation", 2024), the gradients of both, and PEFT's file format.
 package lora
 
 import (
-	"math"
-
 	"barka/internal/tensor"
 )
+
+// Base is the frozen linear layer below an adapter: y = x·Wᵀ + bias.
+type Base struct {
+	W    tensor.Weight // [N,K]
+	Bias tensor.Tensor // [1,N] or none
+}
 
 // Pair is the adapter of one linear layer. A and B are float32 for any type of the base
 // weights, as in PEFT.
@@ -20,6 +25,8 @@ type Pair struct {
 	GradA, GradB tensor.Tensor
 	// Scale is s: alpha/r, or alpha/√r with rsLoRA.
 	Scale float32
+	// Magnitude is DoRA's part of the adapter; nil without DoRA.
+	Magnitude *Magnitude
 	// Index numbers the pairs of a model; dropout masks depend on it.
 	Index uint64
 
@@ -35,18 +42,17 @@ type Dropout struct {
 	Rows []uint64
 }
 
-// NewPair makes an adapter whose B is zero, so that it changes nothing at first. A is
-// uniform in ±1/√K, drawn from uniform: PEFT's kaiming-uniform initialisation with a=√5.
-func NewPair(dev tensor.Device, module string, n, k, rank int, scale float32, uniform func() float64) *Pair {
-	p := &Pair{Module: module, Scale: scale, A: dev.Alloc(rank, k), B: dev.Alloc(n, rank)}
-	bound := 1 / math.Sqrt(float64(k))
-	values := make([]float32, rank*k)
-	for i := range values {
-		values[i] = float32((2*uniform() - 1) * bound)
+// Saved is what Backward needs of a forward pass. The zero value is that of no adapter.
+type Saved struct {
+	U tensor.Tensor // [T,r] s·A·x̃
+	Z tensor.Tensor // [T,N] with DoRA: the output before its factors
+}
+
+// Free frees what was saved.
+func (s Saved) Free(dev tensor.Device) {
+	if !s.U.None() {
+		dev.Free(s.U, s.Z)
 	}
-	dev.Upload(p.A, values)
-	dev.Zero(p.B)
-	return p
 }
 
 // Train allocates the pair's gradients if necessary and sets them to zero.
@@ -57,63 +63,102 @@ func (p *Pair) Train(dev tensor.Device) {
 	}
 	dev.Zero(p.GradA)
 	dev.Zero(p.GradB)
+	if m := p.Magnitude; m != nil {
+		if m.Grad.None() {
+			m.Grad = dev.Alloc(1, m.M.Cols)
+		}
+		dev.Zero(m.Grad)
+	}
 }
 
-// Pack packs A and B for products. It must be called after every change of their values.
+// Pack packs A and B for products, and renews DoRA's factors. It must be called after every
+// change of their values.
 func (p *Pair) Pack(dev tensor.Device) {
 	if p.a == nil {
 		p.a, p.b = dev.PackTensor(p.A), dev.PackTensor(p.B)
-		return
+	} else {
+		dev.Repack(p.a, p.A)
+		dev.Repack(p.b, p.B)
 	}
-	dev.Repack(p.a, p.A)
-	dev.Repack(p.b, p.B)
+	if p.Magnitude != nil {
+		p.Magnitude.renew(dev, p)
+	}
 }
 
 // Rank returns r.
 func (p *Pair) Rank() int { return p.A.Rows }
 
-// Forward adds s·B·A·x̃ to y [T,N] for x [T,K]. It returns u = s·A·x̃ [T,r], which Backward
-// needs and the caller frees.
-func (p *Pair) Forward(dev tensor.Device, y, x tensor.Tensor, drop Dropout) tensor.Tensor {
-	u := dev.Alloc(x.Rows, p.Rank())
+// Forward sets y [T,N] to the output of the adapted layer for x [T,K]. With save it returns
+// what Backward needs.
+func (p *Pair) Forward(dev tensor.Device, base Base, y, x tensor.Tensor, drop Dropout, save bool) Saved {
 	in := p.dropped(dev, x, drop)
-	dev.MatMul(u, in, p.a, tensor.Tensor{}, false) // u [T,r] = x̃·Aᵀ
+	var s Saved
+	if p.Magnitude != nil {
+		s = p.forwardDoRA(dev, base, y, x, in, drop, save)
+	} else {
+		dev.MatMul(y, x, base.W, base.Bias, false)
+		s.U = p.add(dev, y, in)
+	}
 	if drop.Rate > 0 {
 		dev.Free(in)
 	}
+	if save {
+		return s
+	}
+	s.Free(dev)
+	return Saved{}
+}
+
+// add adds s·B·A·x̃ to y [T,N]. It returns u = s·A·x̃ [T,r].
+func (p *Pair) add(dev tensor.Device, y, in tensor.Tensor) tensor.Tensor {
+	u := dev.Alloc(in.Rows, p.Rank())
+	dev.MatMul(u, in, p.a, tensor.Tensor{}, false) // u [T,r] = x̃·Aᵀ
 	dev.Scale(u, p.Scale)
 	dev.MatMul(y, u, p.b, tensor.Tensor{}, true) // y [T,N] += u·Bᵀ
 	return u
 }
 
-// Backward adds the adapter's share of ∂loss/∂x to dx [T,K], unless dx is none. If the pair
-// trains it also adds to its gradients: with v = s·dy·B, dB += dyᵀ·u and dA += vᵀ·x̃. dy is
-// [T,N]; x [T,K] and u [T,r] are Forward's input and result.
-func (p *Pair) Backward(dev tensor.Device, dx, dy, x, u tensor.Tensor, drop Dropout) {
-	v := dev.Alloc(dy.Rows, p.Rank())
+// Backward sets dx [T,K] = ∂loss/∂x, or adds to it with accumulate, unless dx is none. If
+// the pair trains it also adds to its gradients. dy is [T,N]; x [T,K] and s are Forward's
+// input and result.
+func (p *Pair) Backward(dev tensor.Device, base Base, dx, dy, x tensor.Tensor, s Saved, drop Dropout, accumulate bool) {
+	if p.Magnitude != nil {
+		p.backwardDoRA(dev, base, dx, dy, x, s, drop, accumulate)
+		return
+	}
+	if !dx.None() {
+		dev.MatMulT(dx, dy, base.W, accumulate)
+	}
+	v := p.gradients(dev, dy, x, s, drop)
 	defer dev.Free(v)
-	dev.MatMulT(v, dy, p.b, false) // v [T,r] = dy·B
+	switch {
+	case dx.None():
+	case drop.Rate == 0:
+		dev.MatMulT(dx, v, p.a, true)
+	default:
+		d := dev.Alloc(dx.Rows, dx.Cols)
+		defer dev.Free(d)
+		dev.MatMulT(d, v, p.a, false)
+		dev.Dropout(d, d, drop.Rate, p.seed(drop), drop.Rows)
+		dev.Add(dx, d)
+	}
+}
+
+// gradients returns v = s·dz·B [T,r] for dz [T,N], the gradient of W·x̃ + s·B·A·x̃. If the
+// pair trains, it adds dB += dzᵀ·u and dA += vᵀ·x̃.
+func (p *Pair) gradients(dev tensor.Device, dz, x tensor.Tensor, s Saved, drop Dropout) tensor.Tensor {
+	v := dev.Alloc(dz.Rows, p.Rank())
+	dev.MatMulT(v, dz, p.b, false) // v [T,r] = dz·B
 	dev.Scale(v, p.Scale)
 	if !p.GradA.None() {
-		dev.GradWeight(p.GradB, dy, u) // [N,r]
+		dev.GradWeight(p.GradB, dz, s.U) // [N,r]
 		in := p.dropped(dev, x, drop)
 		dev.GradWeight(p.GradA, v, in) // [r,K]
 		if drop.Rate > 0 {
 			dev.Free(in)
 		}
 	}
-	if dx.None() {
-		return
-	}
-	if drop.Rate == 0 {
-		dev.MatMulT(dx, v, p.a, true)
-		return
-	}
-	d := dev.Alloc(dx.Rows, dx.Cols)
-	defer dev.Free(d)
-	dev.MatMulT(d, v, p.a, false)
-	dev.Dropout(d, d, drop.Rate, p.seed(drop), drop.Rows)
-	dev.Add(dx, d)
+	return v
 }
 
 // dropped returns x̃: x itself without dropout, else a copy that the caller frees.

@@ -1,6 +1,8 @@
 package model
 
 import (
+	"cmp"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -25,8 +27,8 @@ type Adapter struct {
 	Pairs  []*lora.Pair
 }
 
-// NewAdapter attaches new pairs to the layers that cfg targets. A is drawn from seed, and B
-// is zero.
+// NewAdapter attaches new pairs to the layers that cfg adapts. They are initialised as
+// init_lora_weights says, from seed.
 func NewAdapter(m Decoder, cfg lora.Config, seed int64) (*Adapter, error) {
 	var names []string
 	for _, l := range m.Linears() {
@@ -41,13 +43,13 @@ func NewAdapter(m Decoder, cfg lora.Config, seed int64) (*Adapter, error) {
 			cfg.Targets = lora.Targets{Pattern: regexp.QuoteMeta(languageModule) + `.*\.(?:` + kinds + ")"}
 		}
 	}
-	if err := cfg.Targets.Check(names); err != nil {
+	if err := cmp.Or(cfg.Targets.Check(names), cfg.CheckLayers(names)); err != nil {
 		return nil, err
 	}
 	a := &Adapter{Config: cfg}
 	rng := rand.New(rand.NewPCG(uint64(seed), 0x6c6f7261))
 	for _, l := range m.Linears() {
-		ok, err := cfg.Targets.Match(l.Name)
+		ok, err := cfg.Adapts(l.Name)
 		if err != nil {
 			return nil, err
 		}
@@ -56,8 +58,10 @@ func NewAdapter(m Decoder, cfg lora.Config, seed int64) (*Adapter, error) {
 		}
 		n, k := l.Dims()
 		scale, rank := cfg.Scale(l.Name)
-		p := lora.NewPair(m.Device(), l.Name, n, k, rank, scale, rng.Float64)
-		a.attach(m, l, p)
+		a.attach(m, l, lora.NewPair(m.Device(), l.Name, n, k, rank, scale, cfg.InitWeights, rng))
+		if cfg.DoRA {
+			l.LoRA.AddMagnitude(m.Device(), l.W, tensor.Tensor{})
+		}
 	}
 	return a, nil
 }
@@ -91,25 +95,39 @@ func LoadAdapter(m Decoder, dir string) (*Adapter, error) {
 
 // load attaches the pairs of an adapter file.
 func (a *Adapter) load(m Decoder, f checkpoint.File, dir string) error {
-	cfg, used := &a.Config, 0
+	var layers []Linear
 	for _, l := range m.Linears() {
-		if _, _, ok := f.Info(lora.NameA(l.Name)); !ok {
+		n, k := l.Dims()
+		layers = append(layers, Linear{l.Name, n, k})
+	}
+	if err := fitting(dir, f, &a.Config, layers); err != nil {
+		return err
+	}
+	dev := m.Device()
+	for _, l := range m.Linears() {
+		if !f.Has(lora.NameA(l.Name)) {
 			continue
 		}
 		n, k := l.Dims()
-		scale, rank := cfg.Scale(l.Name)
+		scale, rank := a.Config.Scale(l.Name)
 		p := &lora.Pair{Module: l.Name, Scale: scale}
 		var err error
-		if p.A, err = readTensor(m.Device(), f, lora.NameA(l.Name), rank, k); err != nil {
+		if p.A, err = readTensor(dev, f, lora.NameA(l.Name), rank, k); err != nil {
 			return err
 		}
-		if p.B, err = readTensor(m.Device(), f, lora.NameB(l.Name), n, rank); err != nil {
+		if p.B, err = readTensor(dev, f, lora.NameB(l.Name), n, rank); err != nil {
 			return err
 		}
 		a.attach(m, l, p)
-		used += 2
+		if a.Config.DoRA {
+			lengths, err := readTensor(dev, f, lora.NameM(l.Name), 1, n)
+			if err != nil {
+				return err
+			}
+			p.AddMagnitude(dev, l.W, lengths)
+		}
 	}
-	return unused(dir, f, used, cfg)
+	return nil
 }
 
 // CheckAdapter returns an error if the shapes of an adapter's tensors do not fit a model's
@@ -120,19 +138,38 @@ func CheckAdapter(dir string, cfg *lora.Config, layers []Linear) error {
 		return err
 	}
 	defer f.Close()
+	return fitting(dir, f, cfg, layers)
+}
+
+// fitting returns an error if an adapter's tensors are not those that its configuration gives
+// a model's linear layers.
+func fitting(dir string, f checkpoint.File, cfg *lora.Config, layers []Linear) error {
 	used := 0
 	for _, l := range layers {
-		_, a, ok := f.Info(lora.NameA(l.Name))
-		if !ok {
+		if !f.Has(lora.NameA(l.Name)) {
 			continue
 		}
-		_, b, _ := f.Info(lora.NameB(l.Name))
 		_, rank := cfg.Scale(l.Name)
-		if !slices.Equal(a, []int{rank, l.K}) || !slices.Equal(b, []int{l.N, rank}) {
-			return badinput.Errorf("adapter %s: the pair of %s has the shapes %v and %v, expected %v and %v; is it an adapter of %s?",
-				dir, l.Name, a, b, []int{rank, l.K}, []int{l.N, rank}, cfg.BaseModel)
+		want := map[string][]int{lora.NameA(l.Name): {rank, l.K}, lora.NameB(l.Name): {l.N, rank}}
+		if cfg.DoRA {
+			want[lora.NameM(l.Name)] = []int{l.N}
 		}
-		used += 2
+		for _, name := range slices.Sorted(maps.Keys(want)) {
+			switch _, shape, ok := f.Info(name); {
+			case !ok:
+				return badinput.Errorf("adapter %s: no tensor %s, beside %s; was the file cut, or is use_dora wrong?", dir, name,
+					lora.NameA(l.Name))
+			case !slices.Equal(shape, want[name]):
+				return badinput.Errorf("adapter %s: tensor %s has shape %v, expected %v; is it an adapter of %s?",
+					dir, name, shape, want[name], cfg.BaseModel)
+			}
+		}
+		used += len(want)
+		ok, err := cfg.Adapts(l.Name)
+		if err == nil && !ok { // an expression of Python may be none of Go; the file counts then
+			return badinput.Errorf("adapter %s: it has tensors for %s, which target_modules, exclude_modules and layers_to_transform leave "+
+				"out; peft would ignore them", dir, l.Name)
+		}
 	}
 	return unused(dir, f, used, cfg)
 }
@@ -171,6 +208,9 @@ func (a *Adapter) Save(dev tensor.Device, dir string) error {
 	for _, p := range a.Pairs {
 		s.Add(lora.NameA(p.Module), p.A)
 		s.Add(lora.NameB(p.Module), p.B)
+		if p.Magnitude != nil {
+			s.AddVector(lora.NameM(p.Module), p.Magnitude.M)
+		}
 	}
 	if err := s.Write(filepath.Join(dir, lora.WeightsFile), map[string]string{"format": "pt"}); err != nil {
 		return err
@@ -190,8 +230,13 @@ type Stream struct {
 }
 
 // Add adds a tensor under a name.
-func (s *Stream) Add(name string, t tensor.Tensor) {
-	s.sources = append(s.sources, safetensors.Source{Name: name, DType: dtype.F32, Shape: []int{t.Rows, t.Cols},
+func (s *Stream) Add(name string, t tensor.Tensor) { s.add(name, t, t.Rows, t.Cols) }
+
+// AddVector adds a tensor [1,N] under a name, with the shape [N].
+func (s *Stream) AddVector(name string, t tensor.Tensor) { s.add(name, t, t.Cols) }
+
+func (s *Stream) add(name string, t tensor.Tensor, shape ...int) {
+	s.sources = append(s.sources, safetensors.Source{Name: name, DType: dtype.F32, Shape: shape,
 		Data: func() ([]byte, error) {
 			if cap(s.values) < t.Len() {
 				s.values = make([]float32, t.Len())

@@ -18,45 +18,51 @@ func TestRecomputedGradients(t *testing.T) {
 			var want golden.Decoder
 			golden.Load(t, name, &want)
 			m, a := adapted(t, name)
-			dev := m.Device().(*cpu.Device)
-			tokens, layout, rows, targets := batch(want.Sequences, want.Masks, []int{1, 2, 4})
-			drop := lora.Dropout{Rate: 0.1, Seed: 5}
-			for i := range tokens {
-				drop.Rows = append(drop.Rows, uint64(100+i))
-			}
-			run := func(recompute int) (float64, [][]float32) {
-				a.Train(dev)
-				p := &nn.Pass{Dev: dev, Layout: &layout, Positions: layout.Positions(), Dropout: drop, Recompute: recompute}
-				loss, err := model.Backward(m, p, tokens, rows, targets, 0.1)
-				if err != nil {
-					t.Fatal(err)
-				}
-				var grads [][]float32
-				for _, p := range a.Params() {
-					g := make([]float32, p.Grad.Len())
-					dev.Download(g, p.Grad)
-					grads = append(grads, g)
-				}
-				return loss, grads
-			}
-			loss, grads := run(0)
-			live := dev.Live()
-			for _, n := range []int{1, m.Info().Layers} {
-				again, got := run(n)
-				if again != loss {
-					t.Errorf("%d blocks recomputed: loss %v, without %v", n, again, loss)
-				}
-				for i, p := range a.Params() {
-					for j, g := range got[i] {
-						if g != grads[i][j] {
-							t.Fatalf("%d blocks recomputed: %s[%d] is %v, without %v", n, p.Name, j, g, grads[i][j])
-						}
-					}
-				}
-			}
-			if dev.Live() != live {
-				t.Errorf("%d bytes are live after recomputed passes, %d before", dev.Live(), live)
-			}
+			recomputedEqualsKept(t, m, a, want)
 		})
+	}
+}
+
+// recomputedEqualsKept compares passes in which no block, one, and all are recomputed.
+func recomputedEqualsKept(t *testing.T, m model.Decoder, a *model.Adapter, want golden.Decoder) {
+	t.Helper()
+	dev := m.Device().(*cpu.Device)
+	tokens, layout, rows, targets := batch(want.Sequences, want.Masks, []int{1, 2, 4})
+	drop := lora.Dropout{Rate: 0.1, Seed: 5}
+	for i := range tokens {
+		drop.Rows = append(drop.Rows, uint64(100+i))
+	}
+	run := func(recompute int) (float64, [][]float32) {
+		a.Train(dev)
+		p := &nn.Pass{Dev: dev, Layout: &layout, Positions: layout.Positions(), Dropout: drop, Recompute: recompute}
+		loss, err := model.Backward(m, p, tokens, rows, targets, 0.1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var grads [][]float32
+		for _, p := range a.Params() {
+			g := make([]float32, p.Grad.Len())
+			dev.Download(g, p.Grad)
+			grads = append(grads, g)
+		}
+		return loss, grads
+	}
+	loss, grads := run(0)
+	live := dev.Live()
+	for _, n := range []int{1, m.Info().Layers} {
+		again, got := run(n)
+		if again != loss {
+			t.Errorf("%d blocks recomputed: loss %v, without %v", n, again, loss)
+		}
+		for i, p := range a.Params() {
+			for j, g := range got[i] {
+				if g != grads[i][j] {
+					t.Fatalf("%d blocks recomputed: %s[%d] is %v, without %v", n, p.Name, j, g, grads[i][j])
+				}
+			}
+		}
+	}
+	if dev.Live() != live {
+		t.Errorf("%d bytes are live after recomputed passes, %d before", dev.Live(), live)
 	}
 }

@@ -82,6 +82,9 @@ func (a *Adapter) Params() []optim.Param {
 		ps = append(ps,
 			optim.Param{Name: lora.NameA(p.Module), Value: p.A, Grad: p.GradA},
 			optim.Param{Name: lora.NameB(p.Module), Value: p.B, Grad: p.GradB})
+		if m := p.Magnitude; m != nil {
+			ps = append(ps, optim.Param{Name: lora.NameM(p.Module), Value: m.M, Grad: m.Grad})
+		}
 	}
 	return ps
 }

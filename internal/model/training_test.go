@@ -168,6 +168,14 @@ func follow(t *testing.T, name string, steps []golden.Step, rate float64, schedu
 	var want golden.Decoder
 	golden.Load(t, name, &want)
 	m, a := adapted(t, name)
+	followWith(t, m, a, want, steps, rate, schedule, tolerance)
+	return a
+}
+
+// followWith repeats recorded steps with an adapter.
+func followWith(t *testing.T, m model.Decoder, a *model.Adapter, want golden.Decoder, steps []golden.Step, rate float64,
+	schedule func(int) float64, tolerance float64) {
+	t.Helper()
 	dev := m.Device()
 	a.Train(dev)
 	opt := optim.New(dev, a.Params(), optim.Config{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8})
@@ -193,7 +201,6 @@ func follow(t *testing.T, name string, steps []golden.Step, rate float64, schedu
 		}
 	}
 	t.Logf("%d steps, largest relative difference %.1e", len(steps), worst)
-	return a
 }
 
 // TestPackedEqualsApart: the gradients of a packed batch equal the sum of those of its

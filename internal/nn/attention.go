@@ -1,6 +1,9 @@
 package nn
 
-import "barka/internal/tensor"
+import (
+	"barka/internal/lora"
+	"barka/internal/tensor"
+)
 
 // Attention is multi-head attention with its four projections (Vaswani et al., "Attention
 // Is All You Need", 2017). It is causal or not, has grouped queries if KVHeads is smaller
@@ -59,11 +62,14 @@ type AttentionSaved struct {
 	k, v           tensor.Tensor // [T, G·Dh] k as Attend reads it
 	lse            tensor.Tensor // [T, H] log-sum-exp of the scores
 	qIn, kIn       tensor.Tensor // q and k before QNorm and KNorm, or none
-	uq, uk, uv, uo tensor.Tensor // [T, r] intermediates of the projections' adapters, or none
+	uq, uk, uv, uo lora.Saved    // of the projections' adapters
 }
 
 func (s *AttentionSaved) free(dev tensor.Device) {
-	dev.Free(s.q, s.k, s.v, s.out, s.lse, s.qIn, s.kIn, s.uq, s.uk, s.uv, s.uo)
+	dev.Free(s.q, s.k, s.v, s.out, s.lse, s.qIn, s.kIn)
+	for _, u := range [...]lora.Saved{s.uq, s.uk, s.uv, s.uo} {
+		u.Free(dev)
+	}
 	*s = AttentionSaved{}
 }
 

@@ -1,6 +1,9 @@
 package nn
 
-import "barka/internal/tensor"
+import (
+	"barka/internal/lora"
+	"barka/internal/tensor"
+)
 
 // GatedMLP is y = Down(act(Gate·x) ∘ Up·x), after Shazeer, "GLU Variants Improve
 // Transformer", 2020.
@@ -12,11 +15,14 @@ type GatedMLP struct {
 // GatedSaved is what GatedMLP.Forward saves for Backward.
 type GatedSaved struct {
 	gate, up, hidden tensor.Tensor // [T,F] hidden is act(gate)∘up
-	ug, uu, ud       tensor.Tensor // [T,r] intermediates of the adapters, or none
+	ug, uu, ud       lora.Saved    // of the adapters
 }
 
 func (s *GatedSaved) free(dev tensor.Device) {
-	dev.Free(s.gate, s.up, s.hidden, s.ug, s.uu, s.ud)
+	dev.Free(s.gate, s.up, s.hidden)
+	for _, u := range [...]lora.Saved{s.ug, s.uu, s.ud} {
+		u.Free(dev)
+	}
 	*s = GatedSaved{}
 }
 
@@ -64,11 +70,13 @@ type MLP struct {
 // MLPSaved is what MLP.Forward saves for Backward.
 type MLPSaved struct {
 	in, hidden tensor.Tensor // [T,F] before and after the activation
-	ui, uo     tensor.Tensor // [T,r] intermediates of the adapters, or none
+	ui, uo     lora.Saved    // of the adapters
 }
 
 func (s *MLPSaved) free(dev tensor.Device) {
-	dev.Free(s.in, s.hidden, s.ui, s.uo)
+	dev.Free(s.in, s.hidden)
+	s.ui.Free(dev)
+	s.uo.Free(dev)
 	*s = MLPSaved{}
 }
 

@@ -42,7 +42,7 @@ type Pass struct {
 // Tokens returns T.
 func (p *Pass) Tokens() int { return len(p.Positions) }
 
-// Linear is y = x·Wᵀ + bias, plus the adapter's s·(x·Aᵀ)·Bᵀ if it has an adapter. W is
+// Linear is y = x·Wᵀ + bias, plus the adapter's s·(x·Aᵀ)·Bᵀ if it has one. W is
 // [N,K].
 type Linear struct {
 	// Name is the Hugging Face module path.
@@ -52,30 +52,25 @@ type Linear struct {
 	LoRA *lora.Pair
 }
 
-// Forward fills y [T,N] from x [T,K]. With p.Save it returns the adapter's intermediate
-// u [T,r], which Backward takes. Otherwise, or without an adapter, it returns none.
-func (l *Linear) Forward(p *Pass, y, x tensor.Tensor) tensor.Tensor {
-	p.Dev.MatMul(y, x, l.W, l.Bias, false)
+// Forward fills y [T,N] from x [T,K]. With p.Save it returns what Backward needs of the
+// adapter.
+func (l *Linear) Forward(p *Pass, y, x tensor.Tensor) lora.Saved {
 	if l.LoRA == nil {
-		return tensor.Tensor{}
+		p.Dev.MatMul(y, x, l.W, l.Bias, false)
+		return lora.Saved{}
 	}
-	u := l.LoRA.Forward(p.Dev, y, x, p.Dropout) // u [T,r]
-	if p.Save {
-		return u
-	}
-	p.Dev.Free(u)
-	return tensor.Tensor{}
+	return l.LoRA.Forward(p.Dev, lora.Base{W: l.W, Bias: l.Bias}, y, x, p.Dropout, p.Save)
 }
 
 // Backward fills dx [T,K] from dy [T,N], or adds to it with accumulate. If dx is none it
-// is not computed. x [T,K] and u [T,r] are Forward's input and result. Base weights are
+// is not computed. x [T,K] and saved are Forward's input and result. Base weights are
 // frozen: only the adapter accumulates gradients.
-func (l *Linear) Backward(p *Pass, dx, dy, x, u tensor.Tensor, accumulate bool) {
-	if !dx.None() {
+func (l *Linear) Backward(p *Pass, dx, dy, x tensor.Tensor, saved lora.Saved, accumulate bool) {
+	switch {
+	case l.LoRA != nil:
+		l.LoRA.Backward(p.Dev, lora.Base{W: l.W, Bias: l.Bias}, dx, dy, x, saved, p.Dropout, accumulate)
+	case !dx.None():
 		p.Dev.MatMulT(dx, dy, l.W, accumulate)
-	}
-	if l.LoRA != nil {
-		l.LoRA.Backward(p.Dev, dx, dy, x, u, p.Dropout)
 	}
 }
 

@@ -137,6 +137,15 @@ type Device interface {
 	// GateBackward sets dgate and dup, the gradients of Gate. dgate may be dy.
 	GateBackward(dgate, dup, dy, gate, up Tensor, act Activation)
 
+	// ScaleColumns sets y[t,n] = x[t,n]·factor[n] + bias[n]; factor is [1,N], bias [1,N] or
+	// none. y may be x.
+	ScaleColumns(y, x, factor, bias Tensor)
+	// ColumnDots adds Σ_t x[t,n]·y[t,n] to dots [1,N], summed in float64.
+	ColumnDots(dots, x, y Tensor)
+	// Unpack sets rows [n,K] to the rows of W [N,K] from a multiple of 128 on, as they are
+	// packed.
+	Unpack(rows Tensor, w Weight, from int)
+
 	// Add adds x to y.
 	Add(y, x Tensor)
 	// Scale multiplies x by a.

@@ -1,6 +1,7 @@
 package gptneox
 
 import (
+	"barka/internal/lora"
 	"barka/internal/nn"
 	"barka/internal/tensor"
 )
@@ -17,7 +18,7 @@ type attention struct {
 type attentionSaved struct {
 	q, k, v, mixed tensor.Tensor // [T,D] mixed is the weighted sum of values
 	lse            tensor.Tensor // [T,H] log-sum-exp of the scores
-	uqkv, uout     tensor.Tensor // [T,r] intermediates of the adapters, or none
+	uqkv, uout     lora.Saved    // of the adapters
 }
 
 // forward fills y [T,D] from x [T,D]; saved may be nil.
@@ -60,6 +61,8 @@ func (a *attention) backward(p *nn.Pass, dx, dy, x tensor.Tensor, saved *attenti
 }
 
 func (s *attentionSaved) free(dev tensor.Device) {
-	dev.Free(s.q, s.k, s.v, s.mixed, s.lse, s.uqkv, s.uout)
+	dev.Free(s.q, s.k, s.v, s.mixed, s.lse)
+	s.uqkv.Free(dev)
+	s.uout.Free(dev)
 	*s = attentionSaved{}
 }

@@ -36,32 +36,55 @@ func TestMergeEqualsPeft(t *testing.T) {
 	t.Cleanup(dev.Close)
 	for _, name := range golden.Trained {
 		t.Run(name, func(t *testing.T) {
-			dir, out := golden.Dir(name), filepath.Join(t.TempDir(), "merged")
-			origin := merge.Origin{Base: "b", Adapter: "a"}
-			if err := merge.Run(t.Context(), dev, dir, filepath.Join(dir, "adapter"), out, origin, progress.Silent); err != nil {
-				t.Fatal(err)
-			}
-			m, err := model.OpenDecoder(out, model.Options{Device: dev, DType: dtype.F32})
-			if err != nil {
-				t.Fatal(err)
-			}
 			var want golden.Decoder
 			g := golden.Load(t, name, &want)
-			for _, i := range []int{1, 4} {
-				layout := tensor.Packed(len(want.Sequences[i]))
-				h, _, err := m.Forward(&nn.Pass{Dev: dev, Layout: &layout, Positions: layout.Positions()}, want.Sequences[i], nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				head, softcap := m.Head()
-				y := dev.Alloc(h.Rows, m.Info().Vocab)
-				dev.MatMul(y, h, head, tensor.Tensor{}, false)
-				if softcap > 0 {
-					dev.Softcap(y, softcap)
-				}
-				golden.Near(t, fmt.Sprintf("merged logits %d", i), y.Data, g.Tensor(fmt.Sprintf("merged_logits.%d", i)), 2e-5)
-			}
+			mergedLogits(t, dev, golden.Dir(name), filepath.Join(golden.Dir(name), "adapter"), want.Sequences, g)
 		})
+	}
+}
+
+// mergedLogits merges and compares the logits of two sequences with the recorded ones.
+func mergedLogits(t *testing.T, dev *cpu.Device, base, adapter string, seqs [][]int32, g *golden.Goldens) {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "merged")
+	origin := merge.Origin{Base: "b", Adapter: "a"}
+	if err := merge.Run(t.Context(), dev, base, adapter, out, origin, progress.Silent); err != nil {
+		t.Fatal(err)
+	}
+	m, err := model.OpenDecoder(out, model.Options{Device: dev, DType: dtype.F32})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range []int{1, 4} {
+		layout := tensor.Packed(len(seqs[i]))
+		h, _, err := m.Forward(&nn.Pass{Dev: dev, Layout: &layout, Positions: layout.Positions()}, seqs[i], nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head, softcap := m.Head()
+		y := dev.Alloc(h.Rows, m.Info().Vocab)
+		dev.MatMul(y, h, head, tensor.Tensor{}, false)
+		if softcap > 0 {
+			dev.Softcap(y, softcap)
+		}
+		golden.Near(t, fmt.Sprintf("merged logits %d", i), y.Data, g.Tensor(fmt.Sprintf("merged_logits.%d", i)), 2e-5)
+	}
+}
+
+// TestMergeOfVariantsEqualsPeft does so for DoRA, rsLoRA and patterns.
+func TestMergeOfVariantsEqualsPeft(t *testing.T) {
+	dev := cpu.New(2)
+	t.Cleanup(dev.Close)
+	for base, names := range golden.Variants {
+		for _, name := range names {
+			t.Run(base+"-"+name, func(t *testing.T) {
+				var of, want golden.Decoder
+				golden.Load(t, base, &of)
+				variant := filepath.Join("lora-variants", base+"-"+name)
+				g := golden.Load(t, variant, &want)
+				mergedLogits(t, dev, golden.Dir(base), golden.Dir(variant), of.Sequences, g)
+			})
+		}
 	}
 }
 

@@ -42,7 +42,8 @@ func Run(t *testing.T, dev tensor.Device) {
 		name string
 		f    func(*suite)
 	}{
-		{"MatMul", matMul}, {"MatMulT", matMulT}, {"GradWeight", gradWeight}, {"Pack", packing}, {"Embed", embed}, {"AddRows", addRows},
+		{"MatMul", matMul}, {"MatMulT", matMulT}, {"GradWeight", gradWeight}, {"Pack", packing}, {"Unpack", unpack}, {"Columns", columns},
+		{"Embed", embed}, {"AddRows", addRows},
 		{"RMSNorm", rmsNorm}, {"LayerNorm", layerNorm}, {"Rotate", rotate}, {"SplitHeads", splitHeads},
 		{"Attend", attend}, {"AttendBackward", attendBackward}, {"AttendShared", attendShared}, {"AttendAlone", attendAlone},
 		{"Activate", activate}, {"Gate", gate}, {"Elementwise", elementwise}, {"Dropout", dropout}, {"GatherScatter", gatherScatter},

@@ -60,6 +60,7 @@ type operands struct {
 	rows       rowOperands
 	heads      headOperands
 	values     valueOperands
+	columns    columnOperands
 	activation activationOperands
 	dropout    dropoutOperands
 	step       stepOperands

@@ -171,6 +171,11 @@ func (m *Meter) AttendBackward(dq, _, _, _, _, _, q, _, _ tensor.Tensor, _ tenso
 	m.Free(m.Alloc((most-1)*q.Rows, q.Cols))
 }
 
+// Unpack implements tensor.Device.
+func (m *Meter) Unpack(rows tensor.Tensor, _ tensor.Weight, _ int) {
+	m.Free(m.Alloc(rows.Rows, min(rows.Rows, unpackedRows)))
+}
+
 // CrossEntropy implements tensor.Device.
 func (m *Meter) CrossEntropy(_ []float32, dh, h tensor.Tensor, w tensor.Weight, _ []int32, _, _ float32) {
 	n, _ := w.Dims()
@@ -203,6 +208,8 @@ func (m *Meter) Activate(_, _ tensor.Tensor, _ tensor.Activation)               
 func (m *Meter) ActivateBackward(_, _, _ tensor.Tensor, _ tensor.Activation)              {}
 func (m *Meter) Gate(_, _, _ tensor.Tensor, _ tensor.Activation)                          {}
 func (m *Meter) GateBackward(_, _, _, _, _ tensor.Tensor, _ tensor.Activation)            {}
+func (m *Meter) ScaleColumns(_, _, _, _ tensor.Tensor)                                    {}
+func (m *Meter) ColumnDots(_, _, _ tensor.Tensor)                                         {}
 func (m *Meter) Add(_, _ tensor.Tensor)                                                   {}
 func (m *Meter) Scale(tensor.Tensor, float32)                                             {}
 func (m *Meter) Softcap(tensor.Tensor, float32)                                           {}
