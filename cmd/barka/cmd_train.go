@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"barka/internal/backend"
+	"barka/internal/hub"
 	"barka/internal/model"
 	"barka/internal/recipe"
 	"barka/internal/stage/train"
@@ -19,8 +20,9 @@ type trainCmd struct {
 	Rank        int      `help:"LoRA rank." default:"128"`
 	Alpha       float64  `help:"LoRA alpha; the update is scaled by alpha/rank." default:"128"`
 	Dropout     float64  `help:"Dropout of the adapters' inputs." default:"0"`
-	Targets     []string `help:"Layers to adapt: suffixes of their paths, or all-linear." default:"all-linear"`
+	Targets     []string `help:"Layers to adapt: suffixes of their paths, one regular expression for whole paths, or all-linear." default:"all-linear"`
 	RSLoRA      bool     `name:"rslora" help:"Scale the update by alpha/sqrt(rank)."`
+	DoRA        bool     `name:"dora" help:"Train the length of every row of the adapted weights too."`
 	LR          float64  `name:"lr" help:"Peak learning rate." default:"1e-4"`
 	Schedule    string   `help:"Learning rate schedule: cosine, linear or constant." default:"cosine"`
 	Warmup      float64  `name:"warmup-ratio" help:"Share of the steps that warm up." default:"0.03"`
@@ -39,6 +41,13 @@ type trainCmd struct {
 	SaveSteps   int      `help:"Steps between checkpoints; 0 is by time alone." default:"50"`
 	SaveMinutes float64  `help:"Minutes between checkpoints; 0 is by steps alone." default:"30"`
 	Keep        int      `help:"Checkpoints to keep." default:"2"`
+
+	Adapter      string             `help:"Adapter to continue, of barka or peft: directory or hub id." placeholder:"ADAPTER"`
+	Exclude      []string           `help:"Layers not to adapt: suffixes of their paths." placeholder:"NAME"`
+	Layers       []int              `help:"Numbers of the layers to adapt, from 0; default: all." placeholder:"N"`
+	RankPattern  map[string]int     `help:"Other ranks: a regular expression for the ends of paths, and a rank." placeholder:"RE=RANK"`
+	AlphaPattern map[string]float64 `help:"Other alphas: a regular expression for the ends of paths, and an alpha." placeholder:"RE=ALPHA"`
+	Init         string             `help:"Initialisation of the adapters: gaussian; default: PEFT's." placeholder:"NAME"`
 
 	Checkpointing string  `help:"Recompute activations, not keep them: on, off, or auto." default:"auto" enum:"auto,on,off"`
 	Restart       bool    `help:"Discard an output made with other options."`
@@ -73,6 +82,8 @@ Example:
 func (c *trainCmd) options() train.Options {
 	o := train.Defaults()
 	o.Rank, o.Alpha, o.Dropout, o.Targets, o.RSLoRA = c.Rank, c.Alpha, c.Dropout, c.Targets, c.RSLoRA
+	o.DoRA, o.Adapter, o.Init, o.RankPattern, o.AlphaPattern = c.DoRA, c.Adapter, c.Init, c.RankPattern, c.AlphaPattern
+	o.Exclude, o.Layers = c.Exclude, c.Layers
 	o.LR, o.Schedule, o.WarmupRatio, o.WeightDecay, o.Clip = c.LR, c.Schedule, c.Warmup, c.WeightDecay, c.Clip
 	o.Epochs, o.Batch, o.MicroTokens, o.MaxLength = c.Epochs, c.Batch, c.MicroTokens, c.MaxLength
 	o.MaxSteps, o.EvalSteps = c.MaxSteps, c.EvalSteps
@@ -86,8 +97,19 @@ func (c *trainCmd) Run(a *app) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
-	if err := a.ensure(weights(c.Model)); err != nil {
+	needed := []modelFiles{weights(c.Model)}
+	if c.Adapter != "" {
+		needed = append(needed, adapter(c.Adapter))
+	}
+	if err := a.ensure(needed...); err != nil {
 		return err
+	}
+	if c.Adapter != "" {
+		dir, err := hub.ResolveAdapter(c.Adapter)
+		if err != nil {
+			return err
+		}
+		o.Adapter = dir
 	}
 	if c.Probe < 0 || c.PricePerHour < 0 {
 		return usagef("--probe and --price-per-hour must not be negative")

@@ -70,7 +70,7 @@ func (l *Outline) CheckTargets(targets []string) error {
 	if len(targets) == 1 && targets[0] == lora.AllLinear {
 		return nil
 	}
-	return lora.Targets{List: targets}.Check(names)
+	return lora.NewTargets(targets).Check(names)
 }
 
 // CheckAdapter returns an error if the adapter belongs to another model. It reads no

@@ -190,6 +190,10 @@ func (k *checker) baseModel(ctx context.Context) {
 	}
 	k.problem(key, r.Train.CheckChat(k.base.Tokenizer))
 	k.problem("train.targets", k.base.CheckTargets(r.Train.Targets))
+	o, err := r.training()
+	if k.problem("train.adapter", err); err == nil && o.Adapter != "" {
+		k.problem("train.adapter", k.base.CheckAdapter(o.Adapter))
+	}
 	if n := k.base.Shape.MaxPositions; n > 0 && r.Train.MaxLength > n {
 		k.warn("train.max_length", fmt.Errorf("%d tokens are allowed, but %s has %d positions; a "+
 			"conversation that is longer stops the training", r.Train.MaxLength, r.Models.Base, n))

@@ -137,6 +137,8 @@ func other(f field) any {
 		"mix.limits": map[string]int{"x": 3}, "mix.at_least": map[string]int{"x": 3}, "mix.weights": map[string]float64{"x": 3},
 		"mix.weights_by": "form", "mix.weights_of": "tokens", "filter.preset": "seed", "filter.permutations": 64,
 		"decontaminate.tasks": "acva", "decontaminate.originals": []string{"boolq"},
+		"train.layers": []int{1}, "train.init": "gaussian", "train.rank_pattern": map[string]int{"x": 3},
+		"train.alpha_pattern": map[string]float64{"x": 3},
 		"filter.reject_flags": []string{"copied"}, "filter.skip_rules": []string{"leak"},
 		"filter.normalise.digits": "ascii", "convert.*.language": "arb_Arab",
 		"inputs.instructions": map[string]string{"more": "x"}, "inputs.mix": map[string]string{"more": "x"},

@@ -14,7 +14,9 @@ func (f *forecast) train(st stage) {
 	}
 	p := Planned{Stage: st.name, Out: f.path(st.dir)}
 	if f.base != nil {
-		f.trains(&p, *f.r.Train)
+		if o, err := f.r.training(); err == nil { // else the checks report it
+			f.trains(&p, o)
+		}
 	}
 	f.add(p)
 }

@@ -301,6 +301,17 @@ func (r *Recipe) model(name string) string {
 	return name
 }
 
+// training returns the options of train, with the directory of the adapter that it continues.
+func (r *Recipe) training() (train.Options, error) {
+	o := *r.Train
+	if o.Adapter == "" {
+		return o, nil
+	}
+	var err error
+	o.Adapter, err = hub.ResolveAdapter(r.model(o.Adapter))
+	return o, err
+}
+
 // Tokenizers returns the models whose tokenizer the stages use, but not their weights.
 func (r *Recipe) Tokenizers() []string {
 	var names []string

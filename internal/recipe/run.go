@@ -104,7 +104,11 @@ func (c *chain) train(ctx context.Context, st stage) error {
 	if err != nil {
 		return err
 	}
-	base, engine, o := c.r.model(c.r.Models.Base), c.Engine.As(c.r.Train.DType), *c.r.Train
+	o, err := c.r.training()
+	if err != nil {
+		return err
+	}
+	base, engine := c.r.model(c.r.Models.Base), c.Engine.As(c.r.Train.DType)
 	in := train.Input{Tokenizer: tok, Base: c.r.Models.Base, Train: c.path(mixDir), Measure: engine.Measure(base),
 		Available: backend.MemoryLimit, Save: c.Checkpoint, Open: func() (model.Decoder, error) {
 			d, err := engine.OpenDecoder(base, "")

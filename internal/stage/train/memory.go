@@ -82,7 +82,7 @@ func newMeter(o Options, open Opener, base int64) (*meter, error) {
 		return nil, err
 	}
 	defer m.model.Close()
-	a, err := model.NewAdapter(m.model, o.lora(""), 0)
+	a, err := o.newAdapter(m.model, "", 0)
 	if err != nil {
 		return nil, err
 	}

@@ -16,11 +16,27 @@ import (
 
 // Options are everything that changes what train writes.
 type Options struct {
-	Rank    int      `json:"rank"`
-	Alpha   float64  `json:"alpha"`
-	Dropout float64  `json:"dropout"`
-	Targets []string `json:"targets"` // module-path suffixes, or "all-linear"
+	Rank    int     `json:"rank"`
+	Alpha   float64 `json:"alpha"`
+	Dropout float64 `json:"dropout"`
+	// Targets are suffixes of module paths, or "all-linear", or one regular expression for
+	// whole paths.
+	Targets []string `json:"targets"`
+	// Exclude are suffixes of module paths that are not adapted, and Layers the numbers of
+	// the layers that are; none means all.
+	Exclude []string `json:"exclude,omitempty"`
+	Layers  []int    `json:"layers,omitempty"`
 	RSLoRA  bool     `json:"rslora,omitempty"`
+	DoRA    bool     `json:"dora,omitempty"`
+	// RankPattern and AlphaPattern have other ranks and alphas for the modules whose paths
+	// end with a match of a regular expression.
+	RankPattern  map[string]int     `json:"rank_pattern,omitempty"`
+	AlphaPattern map[string]float64 `json:"alpha_pattern,omitempty"`
+	// Init initialises the pairs: "" as PEFT does by default, or "gaussian".
+	Init string `json:"init,omitempty"`
+	// Adapter is the directory of an adapter that training continues. Its configuration takes
+	// the place of the fields above.
+	Adapter string `json:"adapter,omitempty"`
 
 	LR          float64 `json:"lr"`
 	Schedule    string  `json:"schedule"` // cosine, linear, constant
@@ -75,7 +91,8 @@ const (
 )
 
 // running lists the options that do not belong to a run's identity.
-var running = []string{"save_steps", "save_minutes", "keep", "checkpointing"}
+// The identity has the digest of the adapter, not its path.
+var running = []string{"save_steps", "save_minutes", "keep", "checkpointing", "adapter"}
 
 // Defaults are the published settings of the BARKA models; alpha, epochs and
 // batch were not published and are ours.
@@ -143,6 +160,9 @@ func (o Options) Validate() error {
 	if err := o.chat().Validate(); err != nil {
 		return fmt.Errorf("train: %w", err)
 	}
+	if err := o.checkAdapter(); err != nil {
+		return err
+	}
 	_, err := optim.NewSchedule(o.Schedule, 0, 1)
 	return badinput.Wrap(err)
 }
@@ -154,14 +174,4 @@ func (o Options) chat() chat.Options {
 		c.Thinking = "on"
 	}
 	return c
-}
-
-// lora returns the adapter's configuration.
-func (o Options) lora(base string) lora.Config {
-	t := lora.Targets{List: o.Targets}
-	if len(o.Targets) == 1 && o.Targets[0] == lora.AllLinear {
-		t = lora.Targets{Pattern: lora.AllLinear}
-	}
-	return lora.Config{TaskType: "CAUSAL_LM", BaseModel: base, Rank: o.Rank, Alpha: o.Alpha, Dropout: o.Dropout,
-		Targets: t, RSLoRA: o.RSLoRA}
 }

@@ -36,6 +36,8 @@ type identity struct {
 	Chat    string          `json:"chat,omitempty"` // digest of the chat template and its options
 	Data    string          `json:"data"`
 	Val     string          `json:"val,omitempty"`
+	// Adapter has the digests of the files of the adapter that the run continues.
+	Adapter map[string]string `json:"adapter,omitempty"`
 }
 
 // known reports whether a file in the output directory is one that training
@@ -339,6 +341,9 @@ func (a identity) settings() durable.Settings {
 		if digest != "" {
 			s[name] = digest
 		}
+	}
+	for name, digest := range a.Adapter {
+		s["adapter's "+name] = digest
 	}
 	s.Add(a.Options)
 	for _, name := range running { // earlier versions recorded save_steps

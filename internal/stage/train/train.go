@@ -174,7 +174,7 @@ func (t *trainer) open() (err error) {
 		return err
 	}
 	t.dev, t.data, t.val = t.model.Device(), t.plan.Data, t.plan.val
-	if t.adapter, err = model.NewAdapter(t.model, t.o.lora(t.in.Base), t.env.Seed); err != nil {
+	if t.adapter, err = t.o.newAdapter(t.model, t.in.Base, t.env.Seed); err != nil {
 		return err
 	}
 	t.adapter.Train(t.dev)
@@ -466,6 +466,12 @@ func (t *trainer) identity(ctx context.Context) (identity, error) {
 		return identity{}, err
 	}
 	id := identity{Version: version, Options: options, Seed: t.env.Seed, Model: t.in.ModelDigest, Chat: t.format.Digest(), Data: digest}
+	if err := t.o.checkBase(t.in.ModelDigest); err != nil {
+		return identity{}, err
+	}
+	if id.Adapter, err = t.o.adapterDigests(); err != nil {
+		return identity{}, err
+	}
 	if t.in.Val != "" {
 		if id.Val, err = dataset.Digest(ctx, t.in.Val); err != nil {
 			return identity{}, err
