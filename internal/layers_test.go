@@ -95,7 +95,7 @@ var layers = []layer{
 		"internal/mediawiki/...", "internal/tensorboard", "internal/segment", "internal/prose", "internal/pyrandom", "internal/pytext",
 		"internal/sacrebleu"}, nil, false},
 	{"foundation", []string{"internal/badinput/...", "internal/jsonstream", "internal/atomicfile", "internal/pause",
-		"internal/nearest", "internal/diskmap", "internal/digestcache", "internal/filestamp",
+		"internal/nearest", "internal/diskmap", "internal/translationmemory", "internal/digestcache", "internal/filestamp",
 		"internal/panics", "internal/filelock", "internal/progress", "internal/version",
 		"internal/printable", "internal/testfiles"}, nil, false},
 }

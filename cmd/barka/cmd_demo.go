@@ -5,6 +5,7 @@ import (
 
 	"barka/internal/demo"
 	"barka/internal/recipe"
+	"barka/internal/translationmemory"
 )
 
 type demoCmd struct {
@@ -33,5 +34,5 @@ func (c *demoCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return a.runRecipe(r, c.Out, c.Restart, false)
+	return a.runRecipe(r, c.Out, c.Restart, false, translationmemory.Off)
 }

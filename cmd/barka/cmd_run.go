@@ -18,6 +18,7 @@ type runCmd struct {
 	Out     string `help:"Working directory; default: runs/NAME, by the recipe's name." placeholder:"DIR"`
 	Restart bool   `help:"Discard stages made with other options."`
 	Retry   bool   `name:"retry-rejected" help:"Let synth ask again about passages whose requests failed."`
+	Memory  string `help:"Translation memory; off is none, default: one in the user's cache directory, for all runs." placeholder:"FILE|off"`
 	DryRun  bool   `help:"Check the recipe and all it names, and estimate every stage; run nothing."`
 }
 
@@ -39,7 +40,7 @@ func (c *runCmd) Run(a *app) error {
 	if c.DryRun {
 		return a.planRecipe(r, c.Out)
 	}
-	return a.runRecipe(r, c.Out, c.Restart, c.Retry)
+	return a.runRecipe(r, c.Out, c.Restart, c.Retry, c.Memory)
 }
 
 // planRecipe prints what a run would do and everything that would stop it.
@@ -186,7 +187,7 @@ func (a *app) fetchDatasets(w *recipe.Runner, plans []*hub.Plan) error {
 }
 
 // runRecipe runs a recipe and reports each stage when it finishes.
-func (a *app) runRecipe(r *recipe.Recipe, out string, restart, retry bool) error {
+func (a *app) runRecipe(r *recipe.Recipe, out string, restart, retry bool, memory string) error {
 	w, err := a.runner(r, out)
 	if err != nil {
 		return err
@@ -196,7 +197,7 @@ func (a *app) runRecipe(r *recipe.Recipe, out string, restart, retry bool) error
 	}
 	start := time.Now()
 	var steps []recipe.Step
-	w.Restart, w.Retry, w.Say = restart, retry, func(s recipe.Step) {
+	w.Restart, w.Retry, w.Memory, w.Say = restart, retry, memory, func(s recipe.Step) {
 		steps = append(steps, s)
 		a.reportStage(s)
 	}

@@ -14,6 +14,7 @@ import (
 	"barka/internal/lines"
 	"barka/internal/sacrebleu"
 	"barka/internal/stage/translate"
+	"barka/internal/translationmemory"
 )
 
 type translateCmd struct {
@@ -33,6 +34,7 @@ type translateCmd struct {
 	Reference     []string `help:"File with a reference per line; the lines' scores are printed at the end, as barka bleu does." placeholder:"FILE"`
 	In            string   `help:"Dataset of instructions to translate, instead of standard input." placeholder:"DIR"`
 	Out           string   `help:"Dataset directory, or .jsonl file, to write, with --in." placeholder:"PATH"`
+	Memory        string   `help:"Translation memory of --in; off is none, default: one in the user's cache directory, for all runs." placeholder:"FILE|off"`
 	Restart       bool     `help:"Discard an output made with other options."`
 	DryRun        bool     `help:"Count sentences and tokens; translate nothing."`
 }
@@ -57,6 +59,9 @@ when the search of a sentence ends, once as many hypotheses as beams are complet
   - true: at once.
   - false: when no incomplete hypothesis scores better at its present length.
   - never: when no incomplete hypothesis could score better at any length.
+
+The sentences of a dataset are translated once for all datasets and runs: --memory names the file
+that keeps them, with their model, languages and settings. The output does not depend on it.
 
 Text stays text: </s>, <mask> or eng_Latn in it are translated like other words. Only in lines with
 --raw are they special tokens, as in transformers.
@@ -87,6 +92,8 @@ func (c *translateCmd) options(a *app) (translate.Options, error) {
 		return o, usagef("translate: --in needs --out, the directory to write")
 	case len(c.Reference) > 0 && c.In != "":
 		return o, usagef("translate: --reference is only for lines; compare the rows of a dataset with barka bleu")
+	case c.Memory != "" && c.In == "":
+		return o, usagef("translate: --memory is only for datasets, which --in names")
 	case c.NumReturn < 1 || c.NumReturn > c.Beam:
 		return o, usagef("translate: --num-return is %d, expected 1 to the number of beams, %d", c.NumReturn, c.Beam)
 	case c.NumReturn > 1 && (c.In != "" || !a.JSON):
@@ -180,9 +187,16 @@ func (c *translateCmd) dataset(a *app, o translate.Options, t *backend.Translato
 		return err
 	}
 	o.ModelDigest = digest
+	memory, err := translationmemory.Choose(c.Memory, func(err error) { a.ui.Warnf("%v", err) })
+	if err != nil {
+		return err
+	}
+	if memory != nil {
+		defer memory.Close()
+	}
 	in := map[string]string{"instructions": c.In}
 	return records[dataset.Instruction](a, "translate", c.Out, in, c.Restart, func(env durable.Env) (*dataset.Manifest, error) {
-		return translate.Run(a.ctx, o, t, env)
+		return translate.Run(a.ctx, o, translate.Tools{Translator: t, Memory: memory}, env)
 	})
 }
 

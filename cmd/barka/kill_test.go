@@ -25,7 +25,18 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	os.Exit(m.Run())
+	os.Exit(withCache(m.Run))
+}
+
+// withCache runs the tests with a cache directory of their own.
+func withCache(run func() int) int {
+	dir, err := os.MkdirTemp("", "barka-cache-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	os.Setenv("XDG_CACHE_HOME", dir)
+	return run()
 }
 
 // program returns a command that runs barka in its own process.

@@ -22,6 +22,7 @@ import (
 	"barka/internal/stage/synth"
 	"barka/internal/stage/translate"
 	"barka/internal/stage/wiki"
+	"barka/internal/translationmemory"
 )
 
 // set is a dataset of instructions on its way to the mix. The set of synth has no
@@ -248,7 +249,15 @@ func (c *chain) translate(ctx context.Context, st stage) error {
 	if o.ModelDigest, err = c.Engine.Digest(c.r.model(name)); err != nil {
 		return err
 	}
-	return c.each(st, func(env durable.Env) (*dataset.Manifest, error) { return translate.Run(ctx, o, t, env) })
+	tools := translate.Tools{Translator: t}
+	tools.Memory, err = translationmemory.Choose(c.Memory, func(err error) { c.Log.Warn(err.Error()) })
+	if err != nil {
+		return err
+	}
+	if tools.Memory != nil {
+		c.owns(tools.Memory)
+	}
+	return c.each(st, func(env durable.Env) (*dataset.Manifest, error) { return translate.Run(ctx, o, tools, env) })
 }
 
 func (c *chain) filter(ctx context.Context, st stage) error {

@@ -218,7 +218,7 @@ func TestTranslatedRows(t *testing.T) {
 		o := translate.Defaults()
 		o.Model = "spelled"
 		env := stageIO(t, "instructions", dir)
-		if _, err := translate.Run(t.Context(), o, spelled{}, env); err != nil {
+		if _, err := translate.Run(t.Context(), o, translate.Tools{Translator: spelled{}}, env); err != nil {
 			t.Fatalf("%s: %v", s.path, err)
 		}
 		out := stageIO(t, "instructions", env.Out)

@@ -30,7 +30,8 @@ type Runner struct {
 	Engine   *backend.Engine
 	Hub      *hub.Client // used by Check to find what has to be downloaded
 	Restart  bool
-	Retry    bool // ask again about passages whose requests failed
+	Retry    bool   // ask again about passages whose requests failed
+	Memory   string // translation memory, as translationmemory.Choose takes it
 	Progress progress.Reporter
 	Log      *slog.Logger
 	// Checkpoint, if not nil, receives a value when the training shall write a checkpoint at

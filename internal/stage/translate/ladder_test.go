@@ -144,7 +144,7 @@ func TestRungs(t *testing.T) {
 		"none": {roundTrip: func(string) string { return "" }},
 	} {
 		out := filepath.Join(t.TempDir(), "out")
-		m, err := Run(t.Context(), Defaults(), tr, durable.Env{Out: out, In: map[string]string{"instructions": in}})
+		m, err := Run(t.Context(), Defaults(), with(tr), durable.Env{Out: out, In: map[string]string{"instructions": in}})
 		if err != nil {
 			t.Fatal(err)
 		}

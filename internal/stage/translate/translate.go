@@ -18,6 +18,7 @@ import (
 	"barka/internal/durable"
 	"barka/internal/segment"
 	"barka/internal/tokenizer"
+	"barka/internal/translationmemory"
 )
 
 // version changes when the same options would give another output; changed
@@ -209,8 +210,16 @@ func require(path string) error {
 // batchSegments is about how many sentences go to the translator together.
 const batchSegments = 64
 
+// Tools are what a run translates with. Only the translator changes the output.
+type Tools struct {
+	Translator Translator
+	// Memory has translations of other runs and gets those of this one; nil is none. It is
+	// used only if Options.ModelDigest is known.
+	Memory *translationmemory.File
+}
+
 // Run translates the instructions in env.In["instructions"].
-func Run(ctx context.Context, o Options, t Translator, env durable.Env) (*dataset.Manifest, error) {
+func Run(ctx context.Context, o Options, tools Tools, env durable.Env) (*dataset.Manifest, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
@@ -222,6 +231,7 @@ func Run(ctx context.Context, o Options, t Translator, env durable.Env) (*datase
 	if err != nil {
 		return nil, err
 	}
+	t := tools.Translator
 	w := newWorker(o, t)
 	w.o.Model, w.o.Placeholder = t.Name(), w.c.o.Form.String()
 	id := durable.Identity{Stage: "translate", Version: version, Changed: changed, Options: w.o}
@@ -236,10 +246,20 @@ func Run(ctx context.Context, o Options, t Translator, env durable.Env) (*datase
 		return n
 	}
 	return durable.Execute(ctx, env, id, func(run *durable.Run) (durable.Final, error) {
-		w.memory = newMemory(run.Journal())
+		shared, err := o.share(ctx, tools.Memory)
+		if err != nil {
+			return durable.Final{}, err
+		}
+		w.memory = newMemory(run.Journal(), shared)
 		if err := durable.MapBatch(ctx, run, dataset.Rows[dataset.Instruction](ctx, path), mo, size, batchSegments, w.batch); err != nil {
 			return durable.Final{}, err
 		}
+		if tools.Memory != nil {
+			if err := tools.Memory.Flush(); err != nil {
+				return durable.Final{}, err
+			}
+		}
+		w.memory.report(env.Progress)
 		return totals(run)
 	})
 }

@@ -68,6 +68,8 @@ func (f *fakeTranslator) Translate(_ context.Context, texts []string, onDone fun
 	return out, nil
 }
 
+func with(t Translator) Tools { return Tools{Translator: t} }
+
 const rows = `{"id":"1","dataset":"x","language":"eng_Latn","messages":[{"role":"user","content":"Which is a fruit?\n1. A date\n2. A stone"},{"role":"assistant","content":"1. A date. It is sweet, and 12 of them make a meal."}]}
 {"id":"2","dataset":"x","language":"eng_Latn","messages":[{"role":"user","content":"Which is a fruit?"},{"role":"assistant","content":"A date"}]}
 {"id":"3","dataset":"x","language":"eng_Latn","messages":[{"role":"user","content":" "},{"role":"assistant","content":"A date"}]}
@@ -87,7 +89,7 @@ func TestRun(t *testing.T) {
 	f := &fakeTranslator{}
 	o := Defaults()
 	env := durable.Env{Out: out, In: map[string]string{"instructions": in}}
-	m, err := Run(context.Background(), o, f, env)
+	m, err := Run(context.Background(), o, with(f), env)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +122,7 @@ func TestRun(t *testing.T) {
 	short := o
 	short.From, short.To = "en", "ar"
 	other := filepath.Join(t.TempDir(), "out")
-	if _, err := Run(context.Background(), short, &fakeTranslator{}, durable.Env{Out: other, In: env.In}); err != nil {
+	if _, err := Run(context.Background(), short, with(&fakeTranslator{}), durable.Env{Out: other, In: env.In}); err != nil {
 		t.Fatal(err)
 	}
 	for r, err := range dataset.Rows[dataset.Instruction](context.Background(), other) {
@@ -130,11 +132,11 @@ func TestRun(t *testing.T) {
 	}
 	// Done: nothing is asked again.
 	f.asked = nil
-	if _, err := Run(context.Background(), o, f, env); err != nil || len(f.asked) > 0 {
+	if _, err := Run(context.Background(), o, with(f), env); err != nil || len(f.asked) > 0 {
 		t.Errorf("second run: %v, asked %q", err, f.asked)
 	}
 	o.Beam = 3
-	if _, err := Run(context.Background(), o, f, env); err == nil || !strings.Contains(err.Error(), "option beam was 5 and is now 3") {
+	if _, err := Run(context.Background(), o, with(f), env); err == nil || !strings.Contains(err.Error(), "option beam was 5 and is now 3") {
 		t.Errorf("changed options: %v", err)
 	}
 }
@@ -145,10 +147,10 @@ func TestNothingIsPaidTwice(t *testing.T) {
 	in, out := input(t), filepath.Join(t.TempDir(), "out")
 	env := durable.Env{Out: out, In: map[string]string{"instructions": in}}
 	f := &fakeTranslator{fail: 1}
-	if _, err := Run(context.Background(), Defaults(), f, env); err == nil {
+	if _, err := Run(context.Background(), Defaults(), with(f), env); err == nil {
 		t.Fatal("the failure was not reported")
 	}
-	if _, err := Run(context.Background(), Defaults(), f, env); err != nil {
+	if _, err := Run(context.Background(), Defaults(), with(f), env); err != nil {
 		t.Fatal(err)
 	}
 	sorted := slices.Sorted(slices.Values(f.asked))
@@ -172,7 +174,7 @@ func TestInterruptedAnywhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := func(f *fakeTranslator, ctx context.Context, out string) error {
-		_, err := Run(ctx, Defaults(), f, durable.Env{Out: out, In: map[string]string{"instructions": in}})
+		_, err := Run(ctx, Defaults(), with(f), durable.Env{Out: out, In: map[string]string{"instructions": in}})
 		return err
 	}
 	whole := filepath.Join(t.TempDir(), "out")
@@ -230,7 +232,7 @@ func TestRejections(t *testing.T) {
 		o := Defaults()
 		o.Whole, o.RejectFlags = true, c.reject
 		out := filepath.Join(t.TempDir(), "out")
-		m, err := Run(context.Background(), o, &fakeTranslator{always: &c.tr},
+		m, err := Run(context.Background(), o, with(&fakeTranslator{always: &c.tr}),
 			durable.Env{Out: out, In: map[string]string{"instructions": input(t)}})
 		if err != nil {
 			t.Fatal(err)
@@ -252,7 +254,7 @@ func TestRejections(t *testing.T) {
 // error, not a shift of sentences.
 func TestShortOfTranslations(t *testing.T) {
 	f := &fakeTranslator{short: true}
-	if _, err := Run(context.Background(), Defaults(), f,
+	if _, err := Run(context.Background(), Defaults(), with(f),
 		durable.Env{Out: filepath.Join(t.TempDir(), "out"),
 			In: map[string]string{"instructions": input(t)}}); err == nil || !strings.Contains(err.Error(), "translations of") {
 		t.Errorf("%v", err)
@@ -269,7 +271,7 @@ func TestPlanIsWhatRunAsksFor(t *testing.T) {
 	if err != nil || f.calls != 0 {
 		t.Fatalf("%v, %d calls", err, f.calls)
 	}
-	if _, err := Run(context.Background(), Defaults(), f,
+	if _, err := Run(context.Background(), Defaults(), with(f),
 		durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"instructions": input(t)}}); err != nil {
 		t.Fatal(err)
 	}
@@ -295,7 +297,7 @@ func TestWrongKind(t *testing.T) {
 		}
 		out := filepath.Join(t.TempDir(), "out")
 		_, planned := Plan(context.Background(), Defaults(), &fakeTranslator{}, in)
-		_, ran := Run(context.Background(), Defaults(), &fakeTranslator{}, durable.Env{Out: out, In: map[string]string{"instructions": in}})
+		_, ran := Run(context.Background(), Defaults(), with(&fakeTranslator{}), durable.Env{Out: out, In: map[string]string{"instructions": in}})
 		for _, err := range []error{planned, ran} {
 			if err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), holds) ||
 				!strings.Contains(err.Error(), "expected instructions") {
@@ -390,7 +392,7 @@ func TestDecodingIsIdentity(t *testing.T) {
 			f.fail = 1
 		}
 		run := func(o Options) error {
-			_, err := Run(context.Background(), o, f, durable.Env{Out: out, In: map[string]string{"instructions": in}})
+			_, err := Run(context.Background(), o, with(f), durable.Env{Out: out, In: map[string]string{"instructions": in}})
 			return err
 		}
 		if err := run(Defaults()); (err != nil) != (state == "begun") {
@@ -440,7 +442,7 @@ func TestEarlierVersion(t *testing.T) {
 		}
 		r.Close()
 		run := func(restart bool) error {
-			_, err := Run(context.Background(), Defaults(), &fakeTranslator{}, durable.Env{Out: out, In: earlier.Inputs, Restart: restart})
+			_, err := Run(context.Background(), Defaults(), with(&fakeTranslator{}), durable.Env{Out: out, In: earlier.Inputs, Restart: restart})
 			return err
 		}
 		if err := run(false); err == nil || !badinput.Is(err) ||

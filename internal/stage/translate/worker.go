@@ -17,11 +17,11 @@ type worker struct {
 	o      Options
 	t      Translator
 	c      cutter
-	memory memory
+	memory *memory
 }
 
 func newWorker(o Options, t Translator) *worker {
-	return &worker{o: o, t: t, c: o.cutter(t), memory: newMemory(nil)}
+	return &worker{o: o, t: t, c: o.cutter(t), memory: newMemory(nil, nil)}
 }
 
 func (w *worker) batch(ctx context.Context, rows []dataset.Instruction) ([][]dataset.Instruction, []error) {
