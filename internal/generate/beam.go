@@ -53,6 +53,7 @@ func (b *beam) copyFrom(parent *beam) {
 type sentence struct {
 	index    int
 	source   []int32 // rows of the source cache
+	noRepeat int     // BeamOptions.NoRepeatNGram
 	running  []*beam // best first
 	spare    []*beam
 	finished []Hypothesis // best first, at most Beams
@@ -67,43 +68,24 @@ type sentence struct {
 // on its source alone. onDone, if not nil, is called for each finished sentence.
 func BeamSearch(ctx context.Context, m model.Seq2Seq, sources [][]int32, o BeamOptions,
 	onDone func(index int, best []Hypothesis)) ([][]Hypothesis, error) {
-	if err := o.check(); err != nil {
-		return nil, err
-	}
-	b := &beamSearch{m: m, o: o, cache: m.NewCache(), source: m.NewCache()}
-	defer b.cache.Free()
-	defer b.source.Free()
-	b.pool = newPool(b.cache, 0, 0, false)
-	b.reserve(sources)
 	results := make([][]Hypothesis, len(sources))
-	active, next := []*sentence(nil), 0
-	for next < len(sources) || len(active) > 0 {
-		if err := ctx.Err(); err != nil {
-			return nil, err
+	given := 0
+	next := func(bool) (Source, bool) {
+		if given == len(sources) {
+			return Source{}, false
 		}
-		if free := o.MaxActive - len(active); free > 0 && next < len(sources) {
-			n := min(free, len(sources)-next)
-			fresh, err := b.admit(sources[next:next+n], next)
-			if err != nil {
-				return nil, err
-			}
-			active, next = append(active, fresh...), next+len(fresh)
+		given++
+		return Source{Tokens: sources[given-1]}, true
+	}
+	err := BeamStream(ctx, m, o, next, func(i int, best []Hypothesis) error {
+		results[i] = best
+		if onDone != nil {
+			onDone(i, best)
 		}
-		b.step(active)
-		active = slices.DeleteFunc(active, func(s *sentence) bool {
-			if !s.done {
-				return false
-			}
-			for _, r := range s.running {
-				b.pool.release(r.last())
-			}
-			b.source.Release(s.source)
-			results[s.index] = s.finished[:min(len(s.finished), o.NumReturn)]
-			if onDone != nil {
-				onDone(s.index, results[s.index])
-			}
-			return true
-		})
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return results, nil
 }
@@ -134,10 +116,10 @@ type beamSearch struct {
 // outputs of source length whose beams diverge half-way. Sizes are powers of
 // two, so that the next search reuses the memory. The cache doubles if it runs
 // out.
-func (b *beamSearch) reserve(sources [][]int32) {
+func (b *beamSearch) reserve(sources []Source) {
 	var lengths []int
 	for _, s := range sources {
-		lengths = append(lengths, len(s))
+		lengths = append(lengths, len(s.Tokens))
 	}
 	slices.Sort(lengths)
 	in, out := 1, 1
@@ -150,11 +132,12 @@ func (b *beamSearch) reserve(sources [][]int32) {
 }
 
 // admit encodes at least one source, and as many as the token budget allows.
-func (b *beamSearch) admit(sources [][]int32, first int) ([]*sentence, error) {
+func (b *beamSearch) admit(sources []Source, first int) ([]*sentence, error) {
 	var fresh []*sentence
 	var tokens []int32
 	var lengths []int
-	for i, src := range sources {
+	for i, source := range sources {
+		src := source.Tokens
 		if len(src) == 0 {
 			return nil, fmt.Errorf("source %d has no tokens", first+i)
 		}
@@ -162,7 +145,8 @@ func (b *beamSearch) admit(sources [][]int32, first int) ([]*sentence, error) {
 			break
 		}
 		tokens, lengths = append(tokens, src...), append(lengths, len(src))
-		s := &sentence{index: first + i, improvable: true, running: []*beam{{tokens: []int32{b.o.Start}}}}
+		s := &sentence{index: first + i, noRepeat: cmp.Or(source.NoRepeatNGram, b.o.NoRepeatNGram), improvable: true,
+			running: []*beam{{tokens: []int32{b.o.Start}}}}
 		if b.o.ForcedBOS >= 0 {
 			// A forced token has log-probability 0 and leaves one live beam. It
 			// needs no decoding step: it runs together with the start token.
@@ -203,7 +187,7 @@ func (b *beamSearch) add(s *sentence, r *beam) {
 	}
 	b.rows = append(b.rows, r.rows[past:]...)
 	b.ends = append(b.ends, int32(len(b.tokens)-1))
-	b.banned = append(b.banned, repeatedNGrams(r.tokens, b.o.NoRepeatNGram))
+	b.banned = append(b.banned, repeatedNGrams(r.tokens, s.noRepeat))
 	end := int32(len(b.tokens))
 	b.layout.Starts, b.cross.Starts = append(b.layout.Starts, end), append(b.cross.Starts, end)
 	b.layout.Past, b.cross.Past = append(b.layout.Past, int32(past)), append(b.cross.Past, 0)

@@ -2,8 +2,10 @@ package generate_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"reflect"
 	"slices"
 	"testing"
@@ -277,5 +279,73 @@ func TestBeamSearchAlone(t *testing.T) {
 				t.Errorf("source %d, hypothesis %d differs: %v, %v", i, j, a, b)
 			}
 		}
+	}
+}
+
+// TestBeamStream: sources that arrive while others are in work, with their own settings, have
+// the hypotheses of a search for all of them with these settings.
+func TestBeamStream(t *testing.T) {
+	var want golden.Beams
+	golden.Load(t, "m2m100", &want)
+	m := translator(t, 2)
+	o := generate.BeamOptions{Beams: 4, MaxLength: 30, LengthPenalty: 1, Start: 2, EOS: []int32{2}, ForcedBOS: want.Code, NumReturn: 2,
+		MaxActive: 3}
+	strict := o
+	strict.NoRepeatNGram = 2
+	plain, err := generate.BeamSearch(t.Context(), m, want.Sources, o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bans, err := generate.BeamSearch(t.Context(), m, want.Sources, strict, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	differ := 0
+	for seed := range uint64(4) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		given, blocked := 0, 0
+		got := map[int][]generate.Hypothesis{}
+		next := func(wait bool) (s generate.Source, ok bool) {
+			if given == 2*len(want.Sources) || !wait && r.IntN(3) > 0 {
+				return s, false
+			}
+			if wait {
+				blocked++
+			}
+			s.Tokens = want.Sources[given/2]
+			s.NoRepeatNGram = given % 2 * 2
+			given++
+			return s, true
+		}
+		err := generate.BeamStream(t.Context(), m, o, next, func(i int, best []generate.Hypothesis) error {
+			got[i] = best
+			return nil
+		})
+		if err != nil || len(got) != 2*len(want.Sources) || blocked == 0 {
+			t.Fatalf("%v, %d results, blocked %d times", err, len(got), blocked)
+		}
+		for i, best := range got {
+			expected := plain[i/2]
+			if i%2 == 1 {
+				expected = bans[i/2]
+				if !slices.Equal(plain[i/2][0].Tokens, expected[0].Tokens) {
+					differ++
+				}
+			}
+			for j := range expected {
+				if !slices.Equal(best[j].Tokens, expected[j].Tokens) || best[j].Score != expected[j].Score {
+					t.Errorf("source %d, hypothesis %d: %v, want %v", i, j, best[j], expected[j])
+				}
+			}
+		}
+	}
+	if differ == 0 {
+		t.Error("the setting of a source changes nothing")
+	}
+	broken := errors.New("broken")
+	err = generate.BeamStream(t.Context(), m, o, func(bool) (generate.Source, bool) { return generate.Source{Tokens: want.Sources[0]}, true },
+		func(int, []generate.Hypothesis) error { return broken })
+	if !errors.Is(err, broken) {
+		t.Errorf("an error of done: %v", err)
 	}
 }
