@@ -142,22 +142,42 @@ type Hypothesis struct {
 	Score float32 `json:"score"` // log-probability divided by a power of the length
 }
 
+// encode returns the source tokens of a text and an Output that counts what the model
+// cannot read of it.
+func (t *Translator) encode(text string) (ids []int32, o Output) {
+	ids = t.Tokens(text)
+	if t.maxSource > 0 && len(ids) > t.maxSource {
+		o.Cut = len(ids) - t.maxSource
+		ids = t.source.Truncate(ids, t.maxSource)
+	}
+	for _, id := range ids {
+		if id == t.unk {
+			o.Unknown++
+		}
+	}
+	return ids, o
+}
+
+// complete sets the hypotheses of an Output.
+func (t *Translator) complete(o *Output, best []generate.Hypothesis) {
+	o.Hypothesis = t.hypothesis(best[0])
+	o.HitMax = t.unfinished(o.Hypothesis)
+	for _, h := range best[1:] {
+		o.Others = append(o.Others, t.hypothesis(h))
+	}
+}
+
+// unfinished reports whether the length limit ended an output.
+func (t *Translator) unfinished(h Hypothesis) bool {
+	return !slices.Contains(t.beam.EOS, h.IDs[len(h.IDs)-1]) || len(h.IDs) >= t.beam.MaxLength
+}
+
 // Run translates texts, one model input each.
 func (t *Translator) Run(ctx context.Context, texts []string, onDone func()) ([]Output, error) {
 	sources := make([][]int32, len(texts))
 	out := make([]Output, len(texts))
 	for i, s := range texts {
-		ids := t.Tokens(s)
-		if t.maxSource > 0 && len(ids) > t.maxSource {
-			out[i].Cut = len(ids) - t.maxSource
-			ids = t.source.Truncate(ids, t.maxSource)
-		}
-		for _, id := range ids {
-			if id == t.unk {
-				out[i].Unknown++
-			}
-		}
-		sources[i] = ids
+		sources[i], out[i] = t.encode(s)
 	}
 	results, err := generate.BeamSearch(ctx, t.model, sources, t.beam, func(int, []generate.Hypothesis) {
 		if onDone != nil {
@@ -168,12 +188,7 @@ func (t *Translator) Run(ctx context.Context, texts []string, onDone func()) ([]
 		return nil, err
 	}
 	for i, hyps := range results {
-		out[i].Hypothesis = t.hypothesis(hyps[0])
-		last := out[i].IDs[len(out[i].IDs)-1]
-		out[i].HitMax = !slices.Contains(t.beam.EOS, last) || len(out[i].IDs) >= t.beam.MaxLength
-		for _, h := range hyps[1:] {
-			out[i].Others = append(out[i].Others, t.hypothesis(h))
-		}
+		t.complete(&out[i], hyps)
 	}
 	return out, nil
 }
@@ -191,12 +206,39 @@ func (t *Translator) Translate(ctx context.Context, texts []string, onDone func(
 	}
 	result := make([]translate.Translation, len(outputs))
 	for i, o := range outputs {
-		result[i] = translate.Translation{Text: o.Text, Score: o.Score, HitMax: o.HitMax, Cut: o.Cut, Unknown: o.Unknown}
-		for _, h := range o.Others {
-			result[i].Alternatives = append(result[i].Alternatives, translate.Alternative{Text: h.Text, Score: h.Score})
-		}
+		result[i] = t.translation(o)
 	}
 	return result, nil
+}
+
+func (t *Translator) translation(o Output) translate.Translation {
+	tr := translate.Translation{Text: o.Text, Score: o.Score, HitMax: o.HitMax, Cut: o.Cut, Unknown: o.Unknown}
+	for _, h := range o.Others {
+		tr.Alternatives = append(tr.Alternatives, translate.Alternative{Text: h.Text, Score: h.Score, HitMax: t.unfinished(h)})
+	}
+	return tr
+}
+
+// Stream implements translate.Streamer: the search is full as long as there are requests.
+func (t *Translator) Stream(ctx context.Context, next func(wait bool) (translate.Request, bool),
+	done func(int, translate.Translation) error) error {
+	outputs, given := map[int]Output{}, 0 // of the texts in work
+	source := func(wait bool) (s generate.Source, ok bool) {
+		r, ok := next(wait)
+		if !ok {
+			return s, false
+		}
+		s.Tokens, outputs[given] = t.encode(r.Text)
+		s.NoRepeatNGram = r.NoRepeatNGram
+		given++
+		return s, true
+	}
+	return generate.BeamStream(ctx, t.model, t.beam, source, func(i int, best []generate.Hypothesis) error {
+		o := outputs[i]
+		delete(outputs, i)
+		t.complete(&o, best)
+		return done(i, t.translation(o))
+	})
 }
 
 // LazyTranslator is a translate.Translator that loads its tokenizer at once and its
@@ -237,4 +279,14 @@ func (l *LazyTranslator) Translate(ctx context.Context, texts []string, onDone f
 		return nil, err
 	}
 	return t.Translate(ctx, texts, onDone)
+}
+
+// Stream implements translate.Streamer.
+func (l *LazyTranslator) Stream(ctx context.Context, next func(wait bool) (translate.Request, bool),
+	done func(int, translate.Translation) error) error {
+	t, err := l.open()
+	if err != nil {
+		return err
+	}
+	return t.Stream(ctx, next, done)
 }

@@ -44,7 +44,7 @@ func (w *worker) next(s segment.Segment, failed []attempt) string {
 
 // settle translates a segment with what the memory knows: by the first rung that passes
 // its checks, else by the last one. If the memory lacks texts, settle returns them.
-func (w *worker) settle(s segment.Segment) (a attempt, lacks []string, err error) {
+func (w *worker) settle(s segment.Segment) (a attempt, lacks []request, err error) {
 	var failed []attempt
 	for rung := w.next(s, nil); rung != ""; rung = w.next(s, failed) {
 		if rung == RungWhole {
@@ -73,12 +73,13 @@ func (w *worker) settle(s segment.Segment) (a attempt, lacks []string, err error
 }
 
 // inOnePiece translates a segment with placeholders.
-func (w *worker) inOnePiece(s segment.Segment) (a attempt, lacks []string, err error) {
+func (w *worker) inOnePiece(s segment.Segment) (a attempt, lacks []request, err error) {
 	form := w.c.o.Form
 	text := form.Mask(s)
-	tr, known, err := w.memory.get(text)
+	r := request{usual, text}
+	tr, known, err := w.memory.get(r)
 	if err != nil || !known {
-		return a, []string{text}, err
+		return a, []request{r}, err
 	}
 	u := form.Unmask(s, tr.Text, w.o.finish)
 	a = attempt{text: u.Text, plain: u.Plain, tr: tr}
@@ -95,7 +96,7 @@ func (w *worker) inOnePiece(s segment.Segment) (a attempt, lacks []string, err e
 
 // inPieces translates what is between the protected spans. The score is the mean of the
 // pieces' scores.
-func (w *worker) inPieces(s segment.Segment) (a attempt, lacks []string, err error) {
+func (w *worker) inPieces(s segment.Segment) (a attempt, lacks []request, err error) {
 	var text, plain strings.Builder
 	pieces := 0
 	for _, p := range segment.Around(s, w.c.o) {
@@ -106,12 +107,13 @@ func (w *worker) inPieces(s segment.Segment) (a attempt, lacks []string, err err
 			}
 			continue
 		}
-		tr, known, err := w.memory.get(p.Text)
+		r := request{usual, p.Text}
+		tr, known, err := w.memory.get(r)
 		if err != nil {
 			return a, nil, err
 		}
 		if !known {
-			lacks = append(lacks, p.Text)
+			lacks = append(lacks, r)
 			continue
 		}
 		target := w.o.finish(tr.Text)

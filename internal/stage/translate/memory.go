@@ -13,17 +13,40 @@ import (
 	"barka/internal/translationmemory"
 )
 
+// route is the way to a translation of a text.
+type route int8
+
+const (
+	usual route = iota // by the translator with the run's settings
+	routes
+)
+
+// request is a text to be translated by a route.
+type request struct {
+	via  route
+	text string
+}
+
+// Request returns what the translator gets.
+func (r request) Request() Request { return Request{Text: r.text} }
+
+// key is the request's key in the journal.
+func (r request) key() string { return "segment " + dataset.ContentID(r.text) }
+
 // memory knows the translations of a run: a text is translated once, however often it
 // occurs. The latest ones are in memory, all of them in the run's journal, and those of
 // other runs in a file that runs share. It is safe for concurrent use.
 type memory struct {
-	journal *durable.Journal                       // nil keeps all texts in memory
-	shared  *translationmemory.Memory[Translation] // nil: none
+	journal *durable.Journal // nil keeps all texts in memory
+	shared  sharedMemory
 
 	mu            sync.Mutex
-	known, before map[string]Translation
+	known, before map[request]Translation
 	counts        MemoryCounts
 }
+
+// sharedMemory has the translations of other runs by route; nil is none.
+type sharedMemory [routes]*translationmemory.Memory[Translation]
 
 // MemoryCounts are the texts that a run asked for, each once.
 type MemoryCounts struct {
@@ -34,8 +57,8 @@ type MemoryCounts struct {
 // memoryTexts is how many texts known holds before it takes the place of before.
 const memoryTexts = 16 << 10
 
-func newMemory(j *durable.Journal, shared *translationmemory.Memory[Translation]) *memory {
-	return &memory{journal: j, shared: shared, known: map[string]Translation{}}
+func newMemory(j *durable.Journal, shared sharedMemory) *memory {
+	return &memory{journal: j, shared: shared, known: map[request]Translation{}}
 }
 
 // memoryVersion changes when the same model and settings give other translations.
@@ -52,67 +75,66 @@ type settings struct {
 	Decoding `json:"decoding"`
 }
 
-// share returns the part of a shared memory that holds translations by these options,
-// nil if the translator's weights are unknown.
-func (o Options) share(ctx context.Context, f *translationmemory.File) (*translationmemory.Memory[Translation], error) {
+// share returns the parts of a shared memory that hold translations by these options. They
+// are nil if the translator's weights are unknown.
+func (o Options) share(ctx context.Context, f *translationmemory.File) (shared sharedMemory, err error) {
 	if f == nil || o.ModelDigest == "" {
-		return nil, nil
+		return shared, nil
 	}
-	return translationmemory.For[Translation](ctx, f, settings{memoryVersion, o.ModelDigest, cpu.Current().String(),
+	shared[usual], err = translationmemory.For[Translation](ctx, f, settings{memoryVersion, o.ModelDigest, cpu.Current().String(),
 		tokenizer.NLLBCode(o.From), tokenizer.NLLBCode(o.To), o.Decoding})
+	return shared, err
 }
 
-func (m *memory) get(text string) (tr Translation, ok bool, err error) {
+func (m *memory) get(r request) (tr Translation, ok bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if tr, ok := m.known[text]; ok || m.journal == nil {
+	if tr, ok := m.known[r]; ok || m.journal == nil {
 		return tr, ok, nil
 	}
-	tr, ok = m.before[text]
+	tr, ok = m.before[r]
 	if !ok {
-		ok, err = m.journal.Get(memoryKey(text), &tr)
+		ok, err = m.journal.Get(r.key(), &tr)
 	}
-	if !ok && err == nil && m.shared != nil {
-		if tr, ok, err = m.shared.Get(text); ok && err == nil {
+	if shared := m.shared[r.via]; !ok && err == nil && shared != nil {
+		if tr, ok, err = shared.Get(r.text); ok && err == nil {
 			m.counts.Remembered++
-			err = m.journal.Put(memoryKey(text), tr)
+			err = m.journal.Put(r.key(), tr)
 		}
 	}
 	if ok && err == nil {
-		m.keep(text, tr)
+		m.keep(r, tr)
 	}
 	return tr, ok && err == nil, err
 }
 
-func (m *memory) put(text string, tr Translation) error {
+func (m *memory) put(r request, tr Translation) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.counts.Translated++
-	m.keep(text, tr)
+	m.keep(r, tr)
 	if m.journal == nil {
 		return nil
 	}
-	if m.shared != nil {
-		if err := m.shared.Put(text, tr); err != nil {
+	if shared := m.shared[r.via]; shared != nil {
+		if err := shared.Put(r.text, tr); err != nil {
 			return err
 		}
 	}
-	return m.journal.Put(memoryKey(text), tr)
+	return m.journal.Put(r.key(), tr)
 }
 
-func (m *memory) keep(text string, tr Translation) {
+func (m *memory) keep(r request, tr Translation) {
 	if len(m.known) >= memoryTexts && m.journal != nil {
-		m.known, m.before = map[string]Translation{}, m.known
+		m.known, m.before = map[request]Translation{}, m.known
 	}
-	m.known[text] = tr
+	m.known[r] = tr
 }
-
-func memoryKey(text string) string { return "segment " + dataset.ContentID(text) }
 
 // report reports where the texts of this process came from. It is no part of the dataset,
 // which does not depend on what a shared memory knows.
 func (m *memory) report(p progress.Reporter) {
-	if m.shared != nil {
+	if m.shared[usual] != nil {
 		text := fmt.Sprintf("translate: %d sentences by the model, %d from the memory of earlier runs", m.counts.Translated,
 			m.counts.Remembered)
 		progress.Event(progress.OrSilent(p), "translations", text, m.counts)

@@ -69,15 +69,15 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer run.Close()
-	m := newMemory(run.Journal(), nil)
+	m := newMemory(run.Journal(), sharedMemory{})
 	const sentences = 3 * memoryTexts
 	for i := range sentences {
-		if err := m.put(fmt.Sprint(i), Translation{Cut: i}); err != nil {
+		if err := m.put(request{text: fmt.Sprint(i)}, Translation{Cut: i}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for i := 0; i < sentences; i += 7 {
-		if tr, ok, err := m.get(fmt.Sprint(i)); err != nil || !ok || tr.Cut != i {
+		if tr, ok, err := m.get(request{text: fmt.Sprint(i)}); err != nil || !ok || tr.Cut != i {
 			t.Fatalf("sentence %d: %+v, %v, %v", i, tr, ok, err)
 		}
 	}

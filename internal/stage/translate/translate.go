@@ -29,7 +29,8 @@ const (
 		"for formulas, and segments record their kind and how they were translated"
 )
 
-// Translator translates plain text; it need not be safe for concurrent use.
+// Translator translates plain text. CountTokens and RoundTrip are called by several
+// goroutines, Translate by one.
 type Translator interface {
 	// Name identifies the model in provenance.
 	Name() string
@@ -58,8 +59,9 @@ type Translation struct {
 
 // Alternative is another output for a text.
 type Alternative struct {
-	Text  string  `json:"text"`
-	Score float32 `json:"score"`
+	Text   string  `json:"text"`
+	Score  float32 `json:"score"`
+	HitMax bool    `json:"hit_max,omitempty"`
 }
 
 // Options are everything that changes what translate writes.
@@ -207,8 +209,9 @@ func require(path string) error {
 	return nil
 }
 
-// batchSegments is about how many sentences go to the translator together.
-const batchSegments = 64
+// rowsInWork is how many rows are in work. Their sentences fill the beam search, and memory
+// holds no others.
+const rowsInWork = 256
 
 // Tools are what a run translates with. Only the translator changes the output.
 type Tools struct {
@@ -236,22 +239,17 @@ func Run(ctx context.Context, o Options, tools Tools, env durable.Env) (*dataset
 	w.o.Model, w.o.Placeholder = t.Name(), w.c.o.Form.String()
 	id := durable.Identity{Stage: "translate", Version: version, Changed: changed, Options: w.o}
 	mo := durable.MapOptions[dataset.Instruction]{
-		Key: func(r dataset.Instruction) string { return r.ID }, Workers: 1, Progress: env.Progress, Total: total,
-	}
-	size := func(r dataset.Instruction) int {
-		n := 0
-		for _, m := range r.Messages {
-			n += 1 + len(m.Content)/80
-		}
-		return n
+		Key: func(r dataset.Instruction) string { return r.ID }, Workers: rowsInWork, Progress: env.Progress, Total: total,
 	}
 	return durable.Execute(ctx, env, id, func(run *durable.Run) (durable.Final, error) {
 		shared, err := o.share(ctx, tools.Memory)
 		if err != nil {
 			return durable.Final{}, err
 		}
-		w.memory = newMemory(run.Journal(), shared)
-		if err := durable.MapBatch(ctx, run, dataset.Rows[dataset.Instruction](ctx, path), mo, size, batchSegments, w.batch); err != nil {
+		stop := w.start(ctx, newMemory(run.Journal(), shared))
+		err = durable.Map(ctx, run, dataset.Rows[dataset.Instruction](ctx, path), mo, w.row)
+		stop()
+		if err != nil {
 			return durable.Final{}, err
 		}
 		if tools.Memory != nil {

@@ -24,6 +24,7 @@ type fakeTranslator struct {
 	fail  int // fail at this call, once
 	calls int
 
+	failAt int                // fail once, at the call with this text; 0 is no text
 	cancel context.CancelFunc // called when it fails
 	always *Translation       // of every text
 	short  bool               // leave the last text out
@@ -49,7 +50,12 @@ func fakeWord(w string) string {
 }
 
 func (f *fakeTranslator) Translate(_ context.Context, texts []string, onDone func()) ([]Translation, error) {
-	if f.calls++; f.calls == f.fail {
+	f.calls++
+	broken := f.failAt > 0 && len(f.asked)+len(texts) >= f.failAt
+	if broken {
+		f.failAt = 0
+	}
+	if broken || f.calls == f.fail {
 		if f.cancel != nil {
 			f.cancel()
 		}
@@ -159,9 +165,8 @@ func TestNothingIsPaidTwice(t *testing.T) {
 	}
 }
 
-// TestInterruptedAnywhere breaks the work off at every call to the model in
-// turn: what was translated is not asked for again, and the rows are those of
-// an undisturbed run.
+// TestInterruptedAnywhere breaks the work off at different sentences: what was translated is
+// not asked for again, and the rows are those of an undisturbed run.
 func TestInterruptedAnywhere(t *testing.T) {
 	var lines []string
 	for i := range 150 {
@@ -183,21 +188,21 @@ func TestInterruptedAnywhere(t *testing.T) {
 		t.Fatalf("%v after %d calls, expected several", err, undisturbed.calls)
 	}
 	want := text(t, whole)
-	for at := 1; at <= undisturbed.calls; at++ {
+	for at := 1; at <= len(undisturbed.asked); at += 29 {
 		out := filepath.Join(t.TempDir(), "out")
 		ctx, cancel := context.WithCancel(context.Background())
-		f := &fakeTranslator{fail: at, cancel: cancel}
+		f := &fakeTranslator{failAt: at, cancel: cancel}
 		if err := run(f, ctx, out); err == nil {
-			t.Fatalf("broken off at call %d: no error", at)
+			t.Fatalf("broken off at sentence %d: no error", at)
 		}
 		if err := run(f, context.Background(), out); err != nil {
 			t.Fatal(err)
 		}
 		if text(t, out) != want {
-			t.Errorf("broken off at call %d: other rows", at)
+			t.Errorf("broken off at sentence %d: other rows", at)
 		}
 		if len(f.asked) != len(undisturbed.asked) {
-			t.Errorf("broken off at call %d: %d sentences asked for, undisturbed %d", at, len(f.asked), len(undisturbed.asked))
+			t.Errorf("broken off at sentence %d: %d sentences asked for, undisturbed %d", at, len(f.asked), len(undisturbed.asked))
 		}
 	}
 }

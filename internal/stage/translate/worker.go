@@ -12,51 +12,49 @@ import (
 	"barka/internal/tokenizer"
 )
 
-// worker translates batches of records.
+// worker translates records. Several goroutines use it.
 type worker struct {
 	o      Options
 	t      Translator
 	c      cutter
 	memory *memory
+	queue  *queue
 }
 
-func newWorker(o Options, t Translator) *worker {
-	return &worker{o: o, t: t, c: o.cutter(t), memory: newMemory(nil, nil)}
+func newWorker(o Options, t Translator) *worker { return &worker{o: o, t: t, c: o.cutter(t)} }
+
+// start begins to translate what the memory lacks. stop ends it.
+func (w *worker) start(ctx context.Context, m *memory) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	w.memory, w.queue = m, newQueue(ctx, w.t, m)
+	return func() {
+		cancel()
+		w.queue.close()
+	}
 }
 
-func (w *worker) batch(ctx context.Context, rows []dataset.Instruction) ([][]dataset.Instruction, []error) {
-	out, errs := make([][]dataset.Instruction, len(rows)), make([]error, len(rows))
-	messages := make([][][]segment.Segment, len(rows))
-	var all []segment.Segment
-	for i, r := range rows {
-		for _, m := range r.Messages {
-			segments := w.c.cut(m.Content)
-			messages[i] = append(messages[i], segments)
-			all = append(all, segments...)
-		}
+// row translates a record.
+func (w *worker) row(ctx context.Context, r dataset.Instruction) ([]dataset.Instruction, error) {
+	messages := make([][]segment.Segment, len(r.Messages))
+	for i, m := range r.Messages {
+		messages[i] = w.c.cut(m.Content)
 	}
-	if err := w.learn(ctx, all); err != nil {
-		for i := range errs {
-			errs[i] = err
-		}
-		return out, errs
+	if err := w.learn(ctx, slices.Concat(messages...)); err != nil {
+		return nil, err
 	}
-	for i, r := range rows {
-		row, err := w.record(r, messages[i])
-		if errs[i] = err; err == nil {
-			out[i] = []dataset.Instruction{row}
-		}
+	row, err := w.record(r, messages)
+	if err != nil {
+		return nil, err
 	}
-	return out, errs
+	return []dataset.Instruction{row}, nil
 }
 
 // learn translates what the memory lacks, until every segment is settled.
 func (w *worker) learn(ctx context.Context, segments []segment.Segment) error {
 	pending := segments
 	for {
-		var texts []string
+		var requests []request
 		var open []segment.Segment
-		asked := map[string]bool{}
 		for _, s := range pending {
 			if !s.Translated() {
 				continue
@@ -65,40 +63,19 @@ func (w *worker) learn(ctx context.Context, segments []segment.Segment) error {
 			if err != nil {
 				return err
 			}
-			if len(lacks) == 0 {
-				continue
-			}
-			open = append(open, s)
-			for _, text := range lacks {
-				if !asked[text] {
-					asked[text] = true
-					texts = append(texts, text)
-				}
+			if len(lacks) > 0 {
+				open = append(open, s)
+				requests = append(requests, lacks...)
 			}
 		}
-		if len(texts) == 0 {
+		if len(requests) == 0 {
 			return nil
 		}
-		translations, err := ask(ctx, w.t, texts)
-		if err != nil {
+		if err := w.queue.translate(ctx, requests); err != nil {
 			return err
-		}
-		for i, tr := range translations {
-			if err := w.memory.put(texts[i], tr); err != nil {
-				return err
-			}
 		}
 		pending = open
 	}
-}
-
-// ask translates texts and checks that there is a translation of each.
-func ask(ctx context.Context, t Translator, texts []string) ([]Translation, error) {
-	translations, err := t.Translate(ctx, texts, nil)
-	if err == nil && len(translations) != len(texts) {
-		err = fmt.Errorf("translator %s returned %d translations of %d texts", t.Name(), len(translations), len(texts))
-	}
-	return translations, err
 }
 
 // record puts a translated record together.
@@ -146,7 +123,7 @@ func (w *worker) message(segments []segment.Segment) (string, []LineSegment, err
 		}
 		a, lacks, err := w.settle(s)
 		if err == nil && len(lacks) > 0 {
-			err = fmt.Errorf("no translation of %.80q: the journal lost it while the stage was running", lacks[0])
+			err = fmt.Errorf("no translation of %.80q: the journal lost it while the stage was running", lacks[0].text)
 		}
 		if err != nil {
 			return "", nil, err
@@ -169,6 +146,7 @@ type LineSegment struct {
 // line does with its standard input.
 func Lines(ctx context.Context, o Options, t Translator, lines []string) ([]string, [][]LineSegment, error) {
 	w := newWorker(o, t)
+	defer w.start(ctx, newMemory(nil, sharedMemory{}))()
 	cut := make([][]segment.Segment, len(lines))
 	for i, l := range lines {
 		cut[i] = w.c.cut(l)
