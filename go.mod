@@ -32,6 +32,8 @@ require (
 	modernc.org/memory v1.12.1 // indirect
 )
 
+require gonum.org/v1/gonum v0.17.0 // indirect
+
 require (
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/mattn/go-runewidth v0.0.16 // indirect

@@ -85,7 +85,7 @@ var layers = []layer{
 	{"tensor", []string{"internal/tensor"}, []string{"machine"}, false},
 	{"kernel", []string{"internal/kernel"}, []string{"machine"}, false},
 	{"machine", []string{"internal/cpu", "internal/parallel", "internal/dtype", "internal/mapped",
-		"internal/resident", "internal/hostile", "internal/cuda/..."}, nil, false},
+		"internal/resident", "internal/hostile", "internal/cuda/...", "internal/lowrank"}, nil, false},
 
 	// Formats compute nothing and know nothing of models. A chat template may
 	// ask its tokenizer for names of tokens.

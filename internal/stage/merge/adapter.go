@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,6 +22,7 @@ import (
 type merger struct {
 	ctx          context.Context // ends the work between two tensors
 	dev          tensor.Device
+	base         string // directory
 	cfg          *lora.Config
 	model, delta checkpoint.File
 	untied       bool
@@ -29,12 +31,12 @@ type merger struct {
 	last         string // the tensor that was read last
 }
 
-func openMerger(dev tensor.Device, base, adapter string) (*merger, error) {
+func openMerger(ctx context.Context, dev tensor.Device, base, adapter string) (*merger, error) {
 	cfg, err := lora.ReadConfig(adapter)
 	if err != nil {
 		return nil, err
 	}
-	m := &merger{dev: dev, cfg: cfg}
+	m := &merger{ctx: ctx, dev: dev, cfg: cfg, base: base}
 	if m.model, err = checkpoint.Open(base); err != nil {
 		return nil, err
 	}
@@ -50,6 +52,19 @@ func openMerger(dev tensor.Device, base, adapter string) (*merger, error) {
 	}
 	return m, nil
 }
+
+func (m *merger) bytes() int64 { return m.total }
+
+// write implements job.
+func (m *merger) write(dir string, done func(int64)) error {
+	if err := safetensors.WriteModel(dir, m.sources, map[string]string{"format": "pt"}, maxShard, done); err != nil {
+		return err
+	}
+	return copyOthers(m.base, dir)
+}
+
+// unchanged implements job.
+func (m *merger) unchanged() error { return cmp.Or(m.model.Unchanged(), m.delta.Unchanged()) }
 
 func (m *merger) close() {
 	m.model.Close()
@@ -78,7 +93,7 @@ func untied(dir string) (bool, error) {
 func (m *merger) list() error {
 	used := 0
 	for _, name := range m.model.Names() {
-		repeated, err := m.repeated(name)
+		repeated, err := repeats(m.model, name, m.untied)
 		if err != nil {
 			return err
 		}
@@ -93,6 +108,10 @@ func (m *merger) list() error {
 			if m.cfg.DoRA {
 				used++
 			}
+			if ok, err := m.cfg.Adapts(module); err == nil && !ok {
+				return badinput.Errorf("merge: the adapter has tensors for %s, which target_modules, exclude_modules and "+
+					"layers_to_transform leave out; peft would ignore them", module)
+			}
 			s.Data = func() ([]byte, error) { return m.merge(module, name) }
 		}
 		m.sources = append(m.sources, s)
@@ -105,13 +124,14 @@ func (m *merger) list() error {
 	return nil
 }
 
-// repeated reports whether a tensor is tied to another one.
-func (m *merger) repeated(name string) (bool, error) {
-	owner := m.model.Owner(name)
-	if owner == name || m.untied {
+// repeats reports whether a tensor is tied to another one of a model. With untied the
+// configuration says that none is.
+func repeats(f checkpoint.File, name string, untied bool) (bool, error) {
+	owner := f.Owner(name)
+	if owner == name || untied {
 		return false, nil
 	}
-	return checkpoint.Same(m.model, name, owner)
+	return checkpoint.Same(f, name, owner)
 }
 
 // take reads a tensor and releases the previous one.

@@ -1,5 +1,5 @@
-// Package merge writes a base model with a LoRA adapter merged into it as a model
-// of its own.
+// Package merge writes a base model with a LoRA adapter merged into it as a model of its own.
+// It also combines adapters to one adapter, and models to one model.
 package merge
 
 import (
@@ -21,7 +21,6 @@ import (
 	"barka/internal/durable"
 	"barka/internal/mapped"
 	"barka/internal/progress"
-	"barka/internal/safetensors"
 	"barka/internal/tensor"
 )
 
@@ -31,14 +30,16 @@ const maxShard = 5 << 30
 // OriginFile is written last: a directory that holds it is finished.
 const OriginFile = "merge.json"
 
-// Origin says what a merged model was made of.
+// Origin says what a merged model, or a combined adapter, was made of.
 type Origin struct {
-	Base    string `json:"base_digest"`
-	Adapter string `json:"adapter_digest"`
+	Base    string `json:"base_digest,omitempty"`
+	Adapter string `json:"adapter_digest,omitempty"`
+	// Combination, if not nil, is that of several adapters or models.
+	Combination *Combination `json:"combination,omitempty"`
 	// Files are the digests of the other files in the directory.
 	Files map[string]string `json:"files,omitempty"`
-	// Unchanged, if not nil, returns an error if the files that Base and
-	// Adapter identify have changed.
+	// Unchanged, if not nil, returns an error if the files that the digests identify have
+	// changed.
 	Unchanged func() error `json:"-"`
 	// Verify, if not nil, is called with the directory of the whole model before
 	// it is moved into place. If it returns an error, nothing of the merge stays.
@@ -46,10 +47,29 @@ type Origin struct {
 }
 
 // Run writes base + adapter as a model of its own: W + s·B·A in float32, its rows at DoRA's
-// magnitudes if there are some, rounded once to W's stored type. Everything else is copied. The directory
-// appears whole or not at all. A model that was merged from the same two,
-// as id says, is left as it is.
+// magnitudes if there are some, rounded once to W's stored type. Everything else is copied.
+// The directory appears whole or not at all. A model that was merged from the same two, as id
+// says, is left as it is.
 func Run(ctx context.Context, dev tensor.Device, base, adapter, out string, id Origin, reporter progress.Reporter) error {
+	return place(out, map[string]string{"model": base, "adapter": adapter}, id, reporter, func() (job, error) {
+		return openMerger(ctx, dev, base, adapter)
+	})
+}
+
+// job makes the files of a directory.
+type job interface {
+	// bytes is the size of the tensors that write writes.
+	bytes() int64
+	// write writes the files, and calls done with the bytes of every tensor.
+	write(dir string, done func(int64)) error
+	// unchanged returns an error if a file that was read has changed.
+	unchanged() error
+	close()
+}
+
+// place makes a directory out of inputs by a job, whole or not at all, unless it stands there
+// already.
+func place(out string, inputs map[string]string, id Origin, reporter progress.Reporter, open func() (job, error)) error {
 	w, err := durable.NewWork(out)
 	if err != nil {
 		return err
@@ -58,13 +78,12 @@ func Run(ctx context.Context, dev tensor.Device, base, adapter, out string, id O
 	if err != nil || done && !w.Pending() {
 		return err
 	}
-	m, err := openMerger(dev, base, adapter)
+	j, err := open()
 	if err != nil {
 		return err
 	}
-	defer m.close()
-	m.ctx = ctx
-	if err := durable.CheckApart(out, map[string]string{"model": base, "adapter": adapter}); err != nil {
+	defer j.close()
+	if err := durable.CheckApart(out, inputs); err != nil {
 		return err
 	}
 	if err := w.Lock(); err != nil {
@@ -78,10 +97,10 @@ func Run(ctx context.Context, dev tensor.Device, base, adapter, out string, id O
 	if done, err = id.stands(out); err != nil || done {
 		return errors.Join(err, w.Remove())
 	}
-	if err := w.Start(identity{"merge", id.Base, id.Adapter}, false); err != nil {
+	if err := w.Start(identity{"merge", id.Base, id.Adapter, id.Combination}, false); err != nil {
 		return err
 	}
-	err = m.write(w.Final(), base, id, reporter)
+	err = write(j, w.Final(), id, reporter)
 	if err == nil && id.Verify != nil {
 		err = id.Verify(w.Final())
 	}
@@ -97,6 +116,8 @@ type identity struct {
 	Stage   string `json:"stage"`
 	Base    string `json:"base_digest"`
 	Adapter string `json:"adapter_digest"`
+
+	Combination *Combination `json:"combination,omitempty"`
 }
 
 // ownMerge refuses unfinished work of another command.
@@ -132,7 +153,7 @@ func (id Origin) stands(out string) (bool, error) {
 	err = dataset.CheckSums(out, then.Files)
 	if len(then.Files) == 0 { // merged before digests were recorded
 		var f checkpoint.File
-		if f, err = checkpoint.Open(out); err == nil {
+		if f, err = checkpoint.Open(out); err == nil { // only models were
 			err = f.Close()
 		}
 	}
@@ -143,26 +164,26 @@ func (id Origin) stands(out string) (bool, error) {
 }
 
 func (id Origin) settings() durable.Settings {
-	return durable.Settings{"base model": id.Base, "adapter": id.Adapter}
+	s := durable.Settings{"base model": id.Base, "adapter": id.Adapter}
+	if id.Combination != nil {
+		id.Combination.add(s)
+	}
+	return s
 }
 
-// write makes the directory of the merged model, all of it durable.
-func (m *merger) write(dir, base string, id Origin, reporter progress.Reporter) error {
+// write makes the directory of a job, all of it durable.
+func write(j job, dir string, id Origin, reporter progress.Reporter) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return badinput.Wrap(err)
 	}
-	reporter.Start("merge", m.total, "B")
-	err := mapped.Guard(func() error {
-		return safetensors.WriteModel(dir, m.sources, map[string]string{"format": "pt"}, maxShard, func(n int64) { reporter.Add(n) })
-	})
+	reporter.Start("merge", j.bytes(), "B")
+	err := mapped.Guard(func() error { return j.write(dir, func(n int64) { reporter.Add(n) }) })
 	reporter.Done()
-	if err == nil {
-		err = copyOthers(base, dir)
+	changed := j.unchanged()
+	if changed == nil && id.Unchanged != nil {
+		changed = id.Unchanged()
 	}
-	if changed := m.unchanged(id); changed != nil {
-		return changed // more important than err
-	}
-	if err != nil {
+	if err = cmp.Or(changed, err); err != nil { // the change may be the cause
 		return err
 	}
 	entries, err := os.ReadDir(dir)
@@ -182,15 +203,6 @@ func (m *merger) write(dir, base string, id Origin, reporter progress.Reporter) 
 		return err
 	}
 	return atomicfile.SyncTree(dir)
-}
-
-// unchanged returns an error if the base or the adapter changed during a merge.
-func (m *merger) unchanged(id Origin) error {
-	err := cmp.Or(m.model.Unchanged(), m.delta.Unchanged())
-	if err == nil && id.Unchanged != nil {
-		err = id.Unchanged()
-	}
-	return err
 }
 
 // weights matches the weight files of a model and their indices, in all formats
