@@ -2,7 +2,7 @@
 
     python reference/verify.py [NAME...]        NAME: gemma2, gemma3, gptneox, m2m100, llama,
                                              qwen2, qwen3, smollm3, sampling, translation, hundred_steps,
-                                             lora_variants
+                                             lora_variants, lora_inits
 
 Ids, settings and weights must be the same; float32 results may differ by rounding (2e-5 of the
 tensor's largest value), bfloat16 ones by the machine's order of sums. Exit status 1 if not.
@@ -21,7 +21,7 @@ from safetensors import safe_open
 HERE = pathlib.Path(__file__).resolve().parent
 COMMITTED = HERE.parent / "testdata" / "models"
 SCRIPTS = ("gemma2", "gemma3", "gptneox", "m2m100", "llama", "qwen2", "qwen3", "smollm3", "sampling", "translation",
-           "hundred_steps", "lora_variants")
+           "hundred_steps", "lora_variants", "lora_inits")
 FLOAT32, BFLOAT16 = 2e-5, 5e-2
 
 

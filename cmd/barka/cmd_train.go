@@ -47,7 +47,7 @@ type trainCmd struct {
 	Layers       []int              `help:"Numbers of the layers to adapt, from 0; default: all." placeholder:"N"`
 	RankPattern  map[string]int     `help:"Other ranks: a regular expression for the ends of paths, and a rank." placeholder:"RE=RANK"`
 	AlphaPattern map[string]float64 `help:"Other alphas: a regular expression for the ends of paths, and an alpha." placeholder:"RE=ALPHA"`
-	Init         string             `help:"Initialisation of the adapters: gaussian; default: PEFT's." placeholder:"NAME"`
+	Init         string             `help:"Initialisation of the adapters: gaussian, olora, pissa, pissa_niter_N; default: PEFT's." placeholder:"NAME"`
 
 	Checkpointing string  `help:"Recompute activations, not keep them: on, off, or auto." default:"auto" enum:"auto,on,off"`
 	Restart       bool    `help:"Discard an output made with other options."`

@@ -27,6 +27,10 @@ type Pair struct {
 	Scale float32
 	// Magnitude is DoRA's part of the adapter; nil without DoRA.
 	Magnitude *Magnitude
+	// Initial is what A and B were at first if their product was taken from the base weights,
+	// with a Scale of -s: the layer computes W·x + s·B·A·x̃ - s·B₀·A₀·x. It is frozen, and nil
+	// if the first product was zero.
+	Initial *Pair
 	// Index numbers the pairs of a model; dropout masks depend on it.
 	Index uint64
 
@@ -98,6 +102,9 @@ func (p *Pair) Forward(dev tensor.Device, base Base, y, x tensor.Tensor, drop Dr
 	} else {
 		dev.MatMul(y, x, base.W, base.Bias, false)
 		s.U = p.add(dev, y, in)
+		if p.Initial != nil {
+			dev.Free(p.Initial.add(dev, y, x))
+		}
 	}
 	if drop.Rate > 0 {
 		dev.Free(in)
@@ -131,6 +138,11 @@ func (p *Pair) Backward(dev tensor.Device, base Base, dx, dy, x tensor.Tensor, s
 	}
 	v := p.gradients(dev, dy, x, s, drop)
 	defer dev.Free(v)
+	if p.Initial != nil && !dx.None() {
+		v := p.Initial.gradients(dev, dy, x, Saved{}, Dropout{})
+		dev.MatMulT(dx, v, p.Initial.a, true)
+		dev.Free(v)
+	}
 	switch {
 	case dx.None():
 	case drop.Rate == 0:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"barka/internal/badinput"
@@ -144,6 +145,24 @@ func (c *Config) checkPatterns(path string) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
+}
+
+// Doubled returns the configuration of an adapter of twice the rank with the same scales.
+func (c Config) Doubled() Config {
+	factor := 2.0
+	if c.RSLoRA {
+		factor = math.Sqrt2
+	}
+	c.Rank *= 2
+	c.Alpha *= factor
+	c.RankPattern, c.AlphaPattern = slices.Clone(c.RankPattern), slices.Clone(c.AlphaPattern)
+	for i := range c.RankPattern {
+		c.RankPattern[i].Value *= 2
+	}
+	for i := range c.AlphaPattern {
+		c.AlphaPattern[i].Value *= factor
+	}
+	return c
 }
 
 // File returns the configuration as PEFT writes it.

@@ -4,20 +4,15 @@ import (
 	"cmp"
 	"maps"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
-	"barka/internal/atomicfile"
 	"barka/internal/badinput"
 	"barka/internal/checkpoint"
-	"barka/internal/dtype"
 	"barka/internal/lora"
 	"barka/internal/mapped"
 	"barka/internal/nn"
-	"barka/internal/safetensors"
 	"barka/internal/tensor"
 )
 
@@ -56,9 +51,12 @@ func NewAdapter(m Decoder, cfg lora.Config, seed int64) (*Adapter, error) {
 		if !ok {
 			continue
 		}
-		n, k := l.Dims()
 		scale, rank := cfg.Scale(l.Name)
-		a.attach(m, l, lora.NewPair(m.Device(), l.Name, n, k, rank, scale, cfg.InitWeights, rng))
+		p, err := lora.NewPair(m.Device(), l.Name, l.W, rank, scale, cfg.InitWeights, rng)
+		if err != nil {
+			return nil, badinput.Wrap(err)
+		}
+		a.attach(m, l, p)
 		if cfg.DoRA {
 			l.LoRA.AddMagnitude(m.Device(), l.W, tensor.Tensor{})
 		}
@@ -70,6 +68,9 @@ func NewAdapter(m Decoder, cfg lora.Config, seed int64) (*Adapter, error) {
 func (a *Adapter) attach(m Decoder, l *nn.Linear, p *lora.Pair) {
 	p.Index = uint64(len(a.Pairs))
 	p.Pack(m.Device())
+	if p.Initial != nil {
+		p.Initial.Pack(m.Device())
+	}
 	l.LoRA = p
 	a.Pairs = append(a.Pairs, p)
 }
@@ -196,58 +197,4 @@ func readTensor(dev tensor.Device, f checkpoint.File, name string, rows, cols in
 	t := dev.Alloc(rows, cols)
 	dev.Upload(t, values)
 	return t, nil
-}
-
-// Save writes the adapter as PEFT does, in float32. It writes the weights first and the
-// configuration last; each has a temporary name until it is complete.
-func (a *Adapter) Save(dev tensor.Device, dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	s := Stream{Dev: dev}
-	for _, p := range a.Pairs {
-		s.Add(lora.NameA(p.Module), p.A)
-		s.Add(lora.NameB(p.Module), p.B)
-		if p.Magnitude != nil {
-			s.AddVector(lora.NameM(p.Module), p.Magnitude.M)
-		}
-	}
-	if err := s.Write(filepath.Join(dir, lora.WeightsFile), map[string]string{"format": "pt"}); err != nil {
-		return err
-	}
-	data, err := a.Config.File()
-	if err != nil {
-		return err
-	}
-	return atomicfile.WriteFile(filepath.Join(dir, lora.ConfigFile), data)
-}
-
-// Stream writes device tensors to a file as float32. It copies one tensor at a time.
-type Stream struct {
-	Dev     tensor.Device
-	sources []safetensors.Source
-	values  []float32 // the copy
-}
-
-// Add adds a tensor under a name.
-func (s *Stream) Add(name string, t tensor.Tensor) { s.add(name, t, t.Rows, t.Cols) }
-
-// AddVector adds a tensor [1,N] under a name, with the shape [N].
-func (s *Stream) AddVector(name string, t tensor.Tensor) { s.add(name, t, t.Cols) }
-
-func (s *Stream) add(name string, t tensor.Tensor, shape ...int) {
-	s.sources = append(s.sources, safetensors.Source{Name: name, DType: dtype.F32, Shape: shape,
-		Data: func() ([]byte, error) {
-			if cap(s.values) < t.Len() {
-				s.values = make([]float32, t.Len())
-			}
-			s.values = s.values[:t.Len()]
-			s.Dev.Download(s.values, t)
-			return dtype.Bytes(s.values), nil
-		}})
-}
-
-// Write writes the tensors as safetensors.Write does.
-func (s *Stream) Write(path string, metadata map[string]string) error {
-	return safetensors.WriteSources(path, s.sources, metadata)
 }

@@ -32,7 +32,8 @@ type Options struct {
 	// end with a match of a regular expression.
 	RankPattern  map[string]int     `json:"rank_pattern,omitempty"`
 	AlphaPattern map[string]float64 `json:"alpha_pattern,omitempty"`
-	// Init initialises the pairs: "" as PEFT does by default, or "gaussian".
+	// Init initialises the pairs: "" as PEFT does by default, gaussian, pissa, pissa_niter_N or
+	// olora. See package lora.
 	Init string `json:"init,omitempty"`
 	// Adapter is the directory of an adapter that training continues. Its configuration takes
 	// the place of the fields above.

@@ -56,8 +56,11 @@ func (o Options) checkAdapter() error {
 			return badinput.Errorf("train: layers names layer %d, expected numbers from 0", n)
 		}
 	}
-	if o.Init != "" && o.Init != lora.Gaussian {
-		return badinput.Errorf("train: init is %q, expected %s, or nothing for PEFT's default", o.Init, lora.Gaussian)
+	if err := lora.CheckInit(o.Init); err != nil {
+		return badinput.Errorf("train: %w", err)
+	}
+	if o.DoRA && lora.FromBase(o.Init) {
+		return badinput.Errorf("train: init %s takes values from the base weights, and dora their lengths; choose one", o.Init)
 	}
 	if o.Adapter != "" {
 		return o.checkContinued()

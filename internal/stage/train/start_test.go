@@ -1,6 +1,7 @@
 package train_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -171,5 +172,37 @@ func TestAnotherAdapterIsAnotherRun(t *testing.T) {
 	o.Adapter = peftAdapter(t, map[string]string{`"lora_alpha": 4`: `"lora_alpha": 5`})
 	if err := run(); err == nil || !strings.Contains(err.Error(), "adapter's adapter_config.json") {
 		t.Errorf("another adapter: %v", err)
+	}
+}
+
+// TestInitsFromTheBase: a run with PiSSA is interrupted and continued to the same bytes, and
+// its adapter has twice the rank, at the same scale.
+func TestInitsFromTheBase(t *testing.T) {
+	data := coffee(t)
+	o := options()
+	o.Init, o.Targets = lora.PiSSA, []string{"v_proj", "down_proj"}
+	whole := trained(t, o, input(t, data, ""))
+	out := filepath.Join(t.TempDir(), "again")
+	ctx, cancel := context.WithCancel(t.Context())
+	env := durable.Env{Out: out, Seed: 3, Progress: &watch{Reporter: progress.Silent, at: 5, do: cancel}}
+	if _, err := train.Run(ctx, o, input(t, data, ""), env); err == nil {
+		t.Fatal("the run was not interrupted")
+	}
+	env.Progress = progress.Silent
+	if _, err := train.Run(t.Context(), o, input(t, data, ""), env); err != nil {
+		t.Fatal(err)
+	}
+	testfiles.Same(t, "continued", outputs(t, out), outputs(t, whole))
+	cfg, err := lora.ReadConfig(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Rank != 2*o.Rank || cfg.Alpha != 2*o.Alpha {
+		t.Errorf("rank %d and alpha %g, expected twice %d and %g", cfg.Rank, cfg.Alpha, o.Rank, o.Alpha)
+	}
+	o.Rank = 1000
+	_, err = train.Run(t.Context(), o, input(t, data, ""), durable.Env{Out: out + "2", Progress: progress.Silent})
+	if bad := (*badinput.Error)(nil); !errors.As(err, &bad) || !strings.Contains(err.Error(), "take at most") {
+		t.Errorf("rank 1000: %v", err)
 	}
 }

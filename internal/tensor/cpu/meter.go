@@ -73,6 +73,10 @@ func (m *Meter) Warm(dev tensor.Device, mark int) {
 	}
 }
 
+// ComputesNothing marks the device for code that would compute without end, or for long, on
+// values that are not there.
+func (m *Meter) ComputesNothing() {}
+
 // Name implements tensor.Device.
 func (m *Meter) Name() string { return "meter" }
 
