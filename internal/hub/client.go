@@ -114,11 +114,27 @@ var errOffline = errors.New("offline")
 // IsOffline reports whether an error means that no request may be sent.
 func IsOffline(err error) bool { return errors.Is(err, errOffline) }
 
+// request is what is sent to an address. The zero value is a GET of the whole.
+type request struct {
+	method string // "" means GET
+	header map[string]string
+	from   int64 // first byte of the wanted range
+	most   int64 // number of wanted bytes; 0 means all that follow
+	// body, if not nil, returns a reader of size bytes. It is called for each attempt.
+	body func() io.Reader
+	size int64
+}
+
 // get requests a file or an API answer of a repository from the endpoint,
-// starting at a byte. It follows redirects to http and https addresses, but not
-// from https to http. It sends the token to the endpoint only. The status of
-// the answer is 200 or 206.
+// starting at a byte. The status of the answer is 200 or 206.
 func (c *Client) get(ctx context.Context, r Repo, address string, from int64) (*answer, error) {
+	return c.do(ctx, r, address, request{from: from})
+}
+
+// do sends a request. It follows redirects to http and https addresses, but not from
+// https to http; a request with a body follows those that keep the method. It sends the
+// token to the endpoint only. The status of the answer is 2xx.
+func (c *Client) do(ctx context.Context, r Repo, address string, q request) (*answer, error) {
 	if c.offline {
 		return nil, badinput.Errorf("%s %s cannot be requested: barka is %w (--offline, or HF_HUB_OFFLINE)", r.Kind.word(), r, errOffline)
 	}
@@ -127,21 +143,23 @@ func (c *Client) get(ctx context.Context, r Repo, address string, from int64) (*
 		return nil, err
 	}
 	for range maxRedirects {
-		a, err := c.once(ctx, at, from)
+		a, err := c.once(ctx, at, q)
 		if err != nil {
 			return nil, err
 		}
-		switch code := a.StatusCode; {
-		case code == http.StatusOK, code == http.StatusPartialContent:
+		code := a.StatusCode
+		kept := code == http.StatusTemporaryRedirect || code == http.StatusPermanentRedirect
+		switch {
+		case code == http.StatusOK, code == http.StatusPartialContent, q.method != "" && code < 300:
 			return a, nil
-		case code >= 300 && code < 400 && a.Header.Get("Location") != "":
+		case code >= 300 && code < 400 && a.Header.Get("Location") != "" && (q.method == "" || kept):
 			a.Close()
 			if at, err = follow(at, a.Header.Get("Location")); err != nil {
 				return nil, badinput.Errorf("%s %s: %w", r.Kind.word(), r, err)
 			}
 		default:
 			defer a.Close()
-			return nil, c.refused(r, at, a)
+			return nil, c.refused(r, at, a, q.method != "")
 		}
 	}
 	return nil, badinput.Errorf("%s %s: more than %d redirects", r.Kind.word(), r, maxRedirects)
@@ -206,23 +224,39 @@ func cause(ctx context.Context, err error) error {
 type tooSlow struct{ error }
 
 // once sends one request.
-func (c *Client) once(ctx context.Context, at *url.URL, from int64) (*answer, error) {
+func (c *Client) once(ctx context.Context, at *url.URL, q request) (*answer, error) {
 	inner, end := context.WithCancelCause(ctx)
-	req, err := http.NewRequestWithContext(inner, http.MethodGet, at.String(), nil)
+	req, err := http.NewRequestWithContext(inner, q.method, at.String(), nil)
 	if err != nil {
 		end(nil)
 		return nil, err
 	}
 	req.Header.Set("User-Agent", "barka")
 	req.Header.Set("Accept-Encoding", "identity")
-	if from > 0 {
-		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", from))
+	for name, value := range q.header {
+		req.Header.Set(name, value)
+	}
+	if q.most > 0 {
+		req.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", q.from, q.from+q.most-1))
+	} else if q.from > 0 {
+		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", q.from))
 	}
 	if c.token != "" && c.home(at) {
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	pace := pause.NewPace(c.window, leastBytes, func(err error) { end(&tooSlow{err}) })
+	var sent *sending
+	if q.body != nil {
+		sent = &sending{from: q.body(), left: q.size, pace: pace, deadline: c.deadline, end: end}
+		req.Body, req.ContentLength = sent, q.size
+		if q.size == 0 {
+			req.Body = http.NoBody
+		}
+	}
 	resp, err := c.http.Do(req)
+	if sent != nil {
+		sent.answered()
+	}
 	if err != nil {
 		pace.Stop()
 		err = cause(inner, err)
@@ -245,7 +279,7 @@ func (c *Client) once(ctx context.Context, at *url.URL, from int64) (*answer, er
 }
 
 // refused returns the error for a response that carries an error status.
-func (c *Client) refused(r Repo, at *url.URL, a *answer) error {
+func (c *Client) refused(r Repo, at *url.URL, a *answer, write bool) error {
 	text := make([]byte, 2048)
 	n, _ := io.ReadFull(a, text)
 	said := c.clean(string(text[:n]))
@@ -258,9 +292,11 @@ func (c *Client) refused(r Repo, at *url.URL, a *answer) error {
 	case code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code >= 500, !c.home(at):
 		// Signed addresses of the file store expire. A retry asks the endpoint for
 		// a new one.
-		return &pause.Passing{Err: status, After: retryAfter(a.Header, time.Now())}
+		return &pause.Passing{Err: &refusal{code, status}, After: retryAfter(a.Header, time.Now())}
 	case code == http.StatusRequestedRangeNotSatisfiable:
 		return errRange
+	case write:
+		return c.refusedWrite(r, a, status)
 	}
 	advice := "set HF_TOKEN to a token that can read it"
 	if c.token != "" {
@@ -281,8 +317,8 @@ func (c *Client) refused(r Repo, at *url.URL, a *answer) error {
 		if r.Kind == Model {
 			here = ", and there is no directory of that name here"
 		}
-		return badinput.Errorf("there is no %s on %s, or it is private%s; check the name, or %s (%w)", what, c.endpoint.Host, here,
-			advice, status)
+		return &noRepo{badinput.Errorf("there is no %s on %s, or it is private%s; check the name, or %s (%w)", what, c.endpoint.Host, here,
+			advice, status)}
 	case code == http.StatusForbidden:
 		return badinput.Errorf("access to %s is denied; %s (%w)", what, advice, status)
 	}
@@ -299,6 +335,11 @@ func (c *Client) page(r Repo, parts ...string) string {
 }
 
 func what(r Repo) string { return r.Kind.word() + " " + r.ID }
+
+// noRepo is the error of a repository that does not exist, as far as the token may know.
+type noRepo struct{ error }
+
+func (n *noRepo) Unwrap() error { return n.error }
 
 // noRevision is the error of a repository without the requested revision.
 type noRevision struct{ error }

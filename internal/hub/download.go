@@ -70,6 +70,11 @@ func (c *Client) fetchAll(ctx context.Context, p *Plan, files []File) error {
 	}
 	c.progress.Start("download "+p.Repo.String(), total, "bytes")
 	defer c.progress.Done()
+	return c.each(ctx, len(files), func(ctx context.Context, i int) error { return c.fetchBlob(ctx, p, files[i]) })
+}
+
+// each calls do for the numbers below n, several at once. The first error ends all of them.
+func (c *Client) each(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var (
@@ -77,11 +82,11 @@ func (c *Client) fetchAll(ctx context.Context, p *Plan, files []File) error {
 		mu    sync.Mutex
 		first error
 	)
-	queue := make(chan File)
-	for range min(c.parallel, len(files)) {
+	queue := make(chan int)
+	for range min(c.parallel, n) {
 		wg.Go(func() {
-			for f := range queue {
-				if err := c.fetchBlob(inner, p, f); err != nil {
+			for i := range queue {
+				if err := do(inner, i); err != nil {
 					mu.Lock()
 					if first == nil {
 						first = err
@@ -92,9 +97,9 @@ func (c *Client) fetchAll(ctx context.Context, p *Plan, files []File) error {
 			}
 		})
 	}
-	for _, f := range files {
+	for i := range n {
 		select {
-		case queue <- f:
+		case queue <- i:
 		case <-inner.Done():
 		}
 	}

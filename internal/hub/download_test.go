@@ -464,7 +464,7 @@ func TestPlaceWithoutLinks(t *testing.T) {
 func TestNoRoom(t *testing.T) {
 	serve(t)
 	c, _ := client(t, Options{})
-	p := c.Plan(&Listing{Repo{Model, "org/m", "main"}, strings.Repeat("a", 40), nil},
+	p := c.Plan(&Listing{Repo: Repo{Model, "org/m", "main"}, Commit: strings.Repeat("a", 40)},
 		[]File{{"model.safetensors", 1 << 45, strings.Repeat("a", 64)}})
 	if _, err := c.Fetch(t.Context(), p); err == nil || !strings.Contains(err.Error(), "HF_HUB_CACHE") {
 		t.Errorf("error %v", err)

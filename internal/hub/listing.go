@@ -32,6 +32,8 @@ type Listing struct {
 	Repo   Repo
 	Commit string
 	Files  []File
+
+	private bool
 }
 
 // Find returns the file at a path.
@@ -55,7 +57,8 @@ const (
 // List asks the hub for the files of a repository.
 func (c *Client) List(ctx context.Context, r Repo) (*Listing, error) {
 	var head struct {
-		SHA string `json:"sha"`
+		SHA     string `json:"sha"`
+		Private bool   `json:"private"`
 	}
 	parts := append([]string{"api", string(r.Kind)}, strings.Split(r.ID, "/")...)
 	if _, err := c.ask(ctx, r, c.url(append(parts, "revision", r.Revision)...), &head); err != nil {
@@ -65,7 +68,7 @@ func (c *Client) List(ctx context.Context, r Repo) (*Listing, error) {
 		return nil, badinput.Errorf("%s: the server names %q as the commit of %s, expected 40 hexadecimal digits",
 			what(r), c.clean(head.SHA), r.Revision)
 	}
-	l := &Listing{Repo: r, Commit: head.SHA}
+	l := &Listing{Repo: r, Commit: head.SHA, private: head.Private}
 	tree := c.url(append([]string{"api", string(r.Kind)}, append(strings.Split(r.ID, "/"), "tree", head.SHA)...)...)
 	query := "recursive=true"
 	for page := 0; query != ""; page++ {

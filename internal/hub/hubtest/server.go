@@ -1,8 +1,9 @@
 // Package hubtest is a server for tests. It speaks the part of the Hugging Face
-// hub's protocol that downloads need: revisions, paged trees, git files behind a
-// relative redirect, large files behind a redirect to a store on another host,
-// ranges, gated and private repositories. The huggingface_hub library can download
-// from it. Only tests import it.
+// hub's protocol that downloads and uploads need: revisions, paged trees, git files
+// behind a relative redirect, large files behind a redirect to a store on another host,
+// ranges, gated and private repositories; new repositories and branches, uploads to the
+// store whole or in parts, and commits. The huggingface_hub library and npm's
+// @huggingface/hub can use it. Only tests import it.
 package hubtest
 
 import (
@@ -39,6 +40,12 @@ type Server struct {
 	Endpoint, Store *httptest.Server
 	// Token opens gated and private repositories.
 	Token string
+	// ReadToken may read what Token may, and write nothing.
+	ReadToken string
+	// ChunkSize, if not 0, is the size of the parts in which larger objects are uploaded.
+	ChunkSize int64
+	// Received counts the bytes that the store took.
+	Received int64
 	// PageSize is the number of entries on a page of a tree.
 	PageSize int
 
@@ -47,6 +54,9 @@ type Server struct {
 	repos    map[string]*repo // by kind/org/name
 	contents map[string][]byte
 	requests []Request
+	uploads  int                     // uploads in parts so far
+	pieces   map[string]map[int]part // the unfinished ones
+	commits  []Commit
 }
 
 type repo struct {
@@ -73,7 +83,8 @@ type lfs struct {
 // New starts a server. The store has another host name and another port than the
 // endpoint.
 func New() *Server {
-	s := &Server{PageSize: 50, repos: map[string]*repo{}, contents: map[string][]byte{}}
+	s := &Server{PageSize: 50, repos: map[string]*repo{}, contents: map[string][]byte{},
+		pieces: map[string]map[int]part{}}
 	s.Endpoint = httptest.NewServer(s.handler(false, s.serveEndpoint))
 	s.Store = httptest.NewServer(s.handler(true, s.serveStore))
 	return s
@@ -101,6 +112,10 @@ func Large(name string) bool {
 func (s *Server) Add(kind, id, revision string, files map[string][]byte) (commit string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.add(kind, id, revision, files)
+}
+
+func (s *Server) add(kind, id, revision string, files map[string][]byte) (commit string) {
 	r := s.repos[kind+"/"+id]
 	if r == nil {
 		r = &repo{refs: map[string]string{}, commits: map[string]map[string]entry{}}
@@ -108,19 +123,30 @@ func (s *Server) Add(kind, id, revision string, files map[string][]byte) (commit
 	}
 	entries := map[string]entry{}
 	for name, data := range files {
-		git := sha1.New()
-		fmt.Fprintf(git, "blob %d\x00", len(data))
-		git.Write(data)
-		e := entry{Type: "file", OID: hex.EncodeToString(git.Sum(nil)), Size: int64(len(data)), Path: name}
-		if Large(name) {
-			sum := sha256.Sum256(data)
-			e.LFS = &lfs{hex.EncodeToString(sum[:]), e.Size, 134}
-		}
-		entries[name] = e
-		s.contents[e.etag()] = data
+		entries[name] = s.entry(name, data, Large(name))
 	}
+	return r.point(revision, "", entries)
+}
+
+// entry describes a file and keeps its content.
+func (s *Server) entry(name string, data []byte, large bool) entry {
+	git := sha1.New()
+	fmt.Fprintf(git, "blob %d\x00", len(data))
+	git.Write(data)
+	e := entry{Type: "file", OID: hex.EncodeToString(git.Sum(nil)), Size: int64(len(data)), Path: name}
+	if large {
+		sum := sha256.Sum256(data)
+		e.LFS = &lfs{hex.EncodeToString(sum[:]), e.Size, 134}
+	}
+	s.contents[e.etag()] = data
+	return e
+}
+
+// point makes a commit of files and points a revision to it. The commit's name depends on
+// the files and the parent, which is "" for the first.
+func (r *repo) point(revision, parent string, entries map[string]entry) (commit string) {
 	list, _ := json.Marshal(entries) // of strings and numbers
-	sum := sha1.Sum(list)
+	sum := sha1.Sum(append(list, parent...))
 	commit = hex.EncodeToString(sum[:])
 	r.refs[revision], r.commits[commit] = commit, entries
 	return commit
@@ -155,6 +181,9 @@ func (e entry) etag() string {
 	}
 	return e.OID
 }
+
+// Serve answers a request to the endpoint without its fault. A fault can change the answer.
+func (s *Server) Serve(w http.ResponseWriter, r *http.Request) { s.serveEndpoint(w, r) }
 
 func (s *Server) handler(store bool, serve http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -193,6 +222,9 @@ func (s *Server) serveEndpoint(w http.ResponseWriter, r *http.Request) {
 		}
 		parts = append(parts, p)
 	}
+	if s.serveUpload(w, r, parts) {
+		return
+	}
 	act, kind, id, revision, file := "", "models", "", "", ""
 	switch {
 	case len(parts) > 6 && parts[0] == "api" && parts[1] == "resolve-cache":
@@ -211,7 +243,8 @@ func (s *Server) serveEndpoint(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known := s.Token != "" && r.Header.Get("Authorization") == "Bearer "+s.Token
+	authorization := r.Header.Get("Authorization")
+	known := s.Token != "" && authorization == "Bearer "+s.Token || s.ReadToken != "" && authorization == "Bearer "+s.ReadToken
 	rp := s.repos[kind+"/"+id]
 	if rp == nil || rp.private && !known {
 		if known {
@@ -314,6 +347,10 @@ func (s *Server) resolve(w http.ResponseWriter, kind, id, commit string, e entry
 }
 
 func (s *Server) serveStore(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPut {
+		s.serveStoreUpload(w, r)
+		return
+	}
 	digest := strings.TrimPrefix(r.URL.Path, "/")
 	s.mu.Lock()
 	data, ok := s.contents[digest]
