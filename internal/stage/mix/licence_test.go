@@ -14,39 +14,6 @@ import (
 	"barka/internal/testfiles"
 )
 
-func TestReadTerms(t *testing.T) {
-	for _, c := range []struct{ licence, want string }{
-		{"CC BY-SA 4.0 https://creativecommons.org/licenses/by-sa/4.0/", "cc-by-sa-4.0 sa by"},
-		{"Creative Commons Attribution-Share Alike 4.0 https://creativecommons.org/licenses/by-sa/4.0/", "cc-by-sa-4.0 sa by"},
-		{"Creative Commons Attribution-ShareAlike 3.0", "cc-by-sa-3.0 sa by"},
-		{"Creative Commons Attribution 4.0", "cc-by-4.0 by"},
-		{"cc-by-nc-sa-4.0", "cc-by-nc-sa-4.0 nc sa by"},
-		{"CC BY-NC 3.0", "cc-by-nc-3.0 nc by"},
-		{"cc-by-nd-4.0", "cc-by-nd-4.0 nd by"},
-		{"CC0 1.0 https://creativecommons.org/publicdomain/zero/1.0/", "cc0-1.0"},
-		{"MIT", "mit by"}, {"Apache 2.0", "apache-2.0 by"}, {"BSD 2-Clause", "bsd-2-clause by"},
-		{"AFL-3.0 (to be checked: the hub's card has unknown)", "afl-3.0 by"},
-		{"RACE terms: non-commercial research only", " research nc by"},
-		{"", "unstated"}, {"unknown", "unstated"}, {"none stated", "unstated"},
-		{"Terms of the Example Company", "words"}, {"submitted", "words"},
-	} {
-		t1 := readTerms(c.licence)
-		got := t1.tag
-		for _, d := range []struct {
-			is   bool
-			name string
-		}{{t1.researchOnly, " research"}, {t1.nonCommercial, " nc"}, {t1.noDerivatives, " nd"}, {t1.shareAlike,
-			" sa"}, {t1.attribution, " by"}, {!t1.stated, "unstated"}, {t1.stated && !t1.known, "words"}} {
-			if d.is {
-				got += d.name
-			}
-		}
-		if got != c.want {
-			t.Errorf("%q: %q, want %q", c.licence, got, c.want)
-		}
-	}
-}
-
 // licensed are rows of datasets called like their licences' places in the list.
 func licensed(licences ...string) []dataset.Instruction {
 	var out []dataset.Instruction
