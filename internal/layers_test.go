@@ -26,12 +26,15 @@ type layer struct {
 // with a pattern that matches. Tests may import what they like.
 var layers = []layer{
 	{"command", []string{"cmd/...", "reference/..."},
-		[]string{"recipe", "ui", "bench", "assembly", "audit", "compare", "look", "review", "eval", "eval files", "record",
+		[]string{"recipe", "publish", "ui", "bench", "assembly", "audit", "compare", "look", "review", "eval", "eval files", "record",
 			"benchdata", "tasks", "stage", "hub", "client", "durable", "dataset", "decoding", "registry",
 			"model", "layer", "device", "kernel", "tensor", "weights", "format", "machine"}, false},
 	{"recipe", []string{"internal/recipe", "internal/demo"},
-		[]string{"assembly", "eval", "eval files",
+		[]string{"publish", "assembly", "eval", "eval files",
 			"benchdata", "tasks", "stage", "review", "hub", "client", "durable", "dataset", "model", "format"}, false},
+
+	// What a run made, with its card, for the hub.
+	{"publish", []string{"internal/publish"}, []string{"assembly", "stage", "hub", "page", "dataset", "layer", "format"}, false},
 	{"ui", []string{"internal/ui"}, nil, false},
 
 	// The engine measured by itself.

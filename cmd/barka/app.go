@@ -87,6 +87,7 @@ type commands struct {
 	Compare   compareCmd   `cmd:"" help:"Test whether one evaluation is better than another, and find the questions that flipped."`
 	Audit     auditCmd     `cmd:"" help:"Find defects of benchmarks, and their questions in training sets."`
 	Report    reportCmd    `cmd:"" help:"Write one HTML page about a run."`
+	Publish   publishCmd   `cmd:"" help:"Publish a dataset, an adapter or a model on the Hugging Face hub."`
 
 	Generate generateCmd `cmd:"" help:"Continue or answer prompts."`
 	Score    scoreCmd    `cmd:"" help:"Compute log-likelihoods of continuations, JSON lines in and out."`

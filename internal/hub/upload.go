@@ -83,12 +83,20 @@ type Upload struct {
 	Stale, Kept []string
 	// ToSend is the number of bytes of new and changed files. The store may have some of them.
 	ToSend int64
+	// There is the repository's list of files, nil if there is none.
+	There *Listing
 	// Unknown, if not nil, is why the repository was not asked. Modes are guessed then.
 	Unknown error
 }
 
 // Changes reports whether there is anything to commit.
 func (u *Upload) Changes() bool { return u.count() > 0 }
+
+// Drop takes a file out of the upload.
+func (u *Upload) Drop(path string) {
+	u.Files = slices.DeleteFunc(u.Files, func(f *Outgoing) bool { return f.Path == path })
+	u.sum()
+}
 
 func (u *Upload) count() (n int) {
 	for _, f := range u.Files {
@@ -304,7 +312,7 @@ func (c *Client) look(ctx context.Context, u *Upload) error {
 	if err != nil {
 		return err
 	}
-	u.Exists, u.Head, u.Private = true, l.Commit, l.private
+	u.Exists, u.Head, u.Private, u.There = true, l.Commit, l.private, l
 	u.compare(l)
 	return nil
 }

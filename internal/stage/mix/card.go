@@ -31,7 +31,8 @@ func languageOf(c *class) string  { return c.Language }
 var languageTags = map[string]string{"arb_Arab": "ar", "arz_Arab": "arz", "eng_Latn": "en", "fra_Latn": "fr",
 	"pes_Arab": "fa", "urd_Arab": "ur", "tur_Latn": "tr"}
 
-func languageTag(code string) string {
+// LanguageTag returns the tag of a language, an NLLB code, that cards use.
+func LanguageTag(code string) string {
 	if tag, ok := languageTags[code]; ok {
 		return tag
 	}
@@ -79,7 +80,7 @@ func (m *mixer) frontMatter(b *strings.Builder, all *line) {
 	}
 	b.WriteString("language:\n")
 	for _, code := range m.values(languageOf) {
-		fmt.Fprintf(b, "- %s\n", languageTag(code))
+		fmt.Fprintf(b, "- %s\n", LanguageTag(code))
 	}
 	name, _ := json.Marshal(m.o.Name) // a JSON string is one of YAML
 	fmt.Fprintf(b, "task_categories:\n- text-generation\nsize_categories:\n- %s\npretty_name: %s\ntags:\n", sizeCategory(all.train+
@@ -186,7 +187,7 @@ func (m *mixer) exampleText(b *strings.Builder) {
 		if rightToLeft(c.Language) {
 			direction = "rtl"
 		}
-		fmt.Fprintf(b, "\n`%s` of %s:\n\n<div dir=\"%s\" lang=\"%s\">\n", c.ID, c.Dataset, direction, languageTag(c.Language))
+		fmt.Fprintf(b, "\n`%s` of %s:\n\n<div dir=\"%s\" lang=\"%s\">\n", c.ID, c.Dataset, direction, LanguageTag(c.Language))
 		for _, msg := range c.Messages {
 			text := html.EscapeString(shorten(msg.Content))
 			fmt.Fprintf(b, "<p><b dir=\"ltr\">%s:</b> %s</p>\n", msg.Role, strings.ReplaceAll(text, "\n", "<br>"))

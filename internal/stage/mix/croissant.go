@@ -58,7 +58,7 @@ func (m *mixer) croissant(files []dataset.FileInfo) ([]byte, error) {
 	_, all := m.lines(func(*class) string { return "" })
 	var languages []string
 	for _, code := range m.values(languageOf) {
-		languages = append(languages, languageTag(code))
+		languages = append(languages, LanguageTag(code))
 	}
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
