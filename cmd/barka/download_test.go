@@ -35,8 +35,8 @@ func testHub(t *testing.T) *hubtest.Server {
 	return s
 }
 
-// publish adds a repository with a directory's files to the hub.
-func publish(t *testing.T, s *hubtest.Server, kind, id, dir string) {
+// addRepo adds a repository with a directory's files to the hub.
+func addRepo(t *testing.T, s *hubtest.Server, kind, id, dir string) {
 	t.Helper()
 	files, err := hubtest.ReadDir(dir)
 	if err != nil || len(files) == 0 {
@@ -90,7 +90,7 @@ func TestEvalFromHub(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, repo := range []string{"OALL/ACVA", "OALL/Arabic_EXAMS", "OALL/Arabic_MMLU", "OALL/AlGhafa-Arabic-LLM-Benchmark-Translated"} {
-		publish(t, s, "datasets", repo, filepath.Join(benchmarks, filepath.FromSlash(repo)))
+		addRepo(t, s, "datasets", repo, filepath.Join(benchmarks, filepath.FromSlash(repo)))
 	}
 	s.Add("datasets", "juletxara/xstory_cloze", "main",
 		map[string][]byte{"xstory_cloze.py": []byte("import datasets"), "README.md": []byte("# stories")})
@@ -100,7 +100,7 @@ func TestEvalFromHub(t *testing.T) {
 	}
 	s.Add("datasets", "juletxara/xstory_cloze", "refs/convert/parquet", converted)
 	model := filepath.Join(dir, "models", "gemma2")
-	publish(t, s, "models", "org/model", model)
+	addRepo(t, s, "models", "org/model", model)
 
 	const list = "acva:Algeria,arabic_exams,arabic_mmlu:astronomy,copa_ext_ar,xstory_cloze:ar"
 	line := func(args ...string) result {
@@ -170,8 +170,8 @@ func TestAdapterFromHub(t *testing.T) {
 	}
 	ok(t, "", "train", "--model", model, "--data", data, "--out", adapter, "--rank", "2", "--lr", "0.01",
 		"--epochs", "2", "--batch", "1", "--warmup-ratio", "0")
-	publish(t, s, "models", "org/model", model)
-	publish(t, s, "models", "org/adapter", adapter)
+	addRepo(t, s, "models", "org/model", model)
+	addRepo(t, s, "models", "org/adapter", adapter)
 	request := `{"context":"Is it sweet?","continuations":["نعم","لا"]}` + "\n"
 	want := ok(t, request, "score", "--model", model, "--adapter", adapter)
 	if got := ok(t, request, "score", "--model", "org/model", "--adapter", "org/adapter"); got != want ||
@@ -188,8 +188,8 @@ func TestAdapterFromHub(t *testing.T) {
 func TestDownloadVerb(t *testing.T) {
 	s := testHub(t)
 	dir := inputs(t)
-	publish(t, s, "models", "org/model", filepath.Join(dir, "models", "gemma2"))
-	publish(t, s, "datasets", "OALL/ACVA", filepath.Join(dir, "data", "benchmarks", "OALL", "ACVA"))
+	addRepo(t, s, "models", "org/model", filepath.Join(dir, "models", "gemma2"))
+	addRepo(t, s, "datasets", "OALL/ACVA", filepath.Join(dir, "data", "benchmarks", "OALL", "ACVA"))
 
 	r := barka(t, "", "download", "org/model", "--dry-run")
 	if r.code != exitDone || !strings.Contains(r.out, "model.safetensors\t") || !strings.Contains(r.out, "5 files") {

@@ -55,7 +55,7 @@ func TestEvalDryRunWithAdapterFromHub(t *testing.T) {
 		t.Fatal(err)
 	}
 	ok(t, "", "train", "--quiet", "--model", model, "--data", data, "--out", trained, "--rank", "2")
-	publish(t, s, "models", "org/adapter", trained)
+	addRepo(t, s, "models", "org/adapter", trained)
 	line := []string{"eval", "--tasks", "copa_ext_ar", "--data", filepath.Join(dir, "data", "benchmarks"),
 		"--output-dir", filepath.Join(t.TempDir(), "evals"), "--model", model, "--adapter", "org/adapter", "--dry-run"}
 	r := barka(t, "", line...)

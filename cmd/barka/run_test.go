@@ -79,7 +79,7 @@ func TestRunDryRun(t *testing.T) {
 func TestRunFromHub(t *testing.T) {
 	s := testHub(t)
 	dir := inputs(t)
-	publish(t, s, "models", "org/base", filepath.Join(dir, "models", "gemma2"))
+	addRepo(t, s, "models", "org/base", filepath.Join(dir, "models", "gemma2"))
 	path := recipeWith(t, "base: models/gemma2", "base: org/base", "rank: 8", "targets: [q_porj]", "epochs: 6", "epochs: 1")
 	out := filepath.Join(t.TempDir(), "out")
 	r := barka(t, "", "run", path, "--dry-run", "--out", out)

@@ -19,7 +19,7 @@ func TestTorchFilesFromHub(t *testing.T) {
 	dir := inputs(t)
 	model, twin := filepath.Join(dir, "models", "nllb"), t.TempDir()
 	torchtest.Twin(t, model, twin, 3)
-	publish(t, s, "models", "org/nllb", twin)
+	addRepo(t, s, "models", "org/nllb", twin)
 	const text = "Coffee is served in small cups.\nWhere is the market?\n"
 	want := ok(t, text, "translate", "--model", model)
 

@@ -66,7 +66,7 @@ func trials(t *testing.T) []*trial {
 	endpoint := newPaid(t)
 	s := hubtest.New()
 	t.Cleanup(s.Close)
-	publish(t, s, "models", "org/model", gemma)
+	addRepo(t, s, "models", "org/model", gemma)
 	hubEnv := []string{"HF_ENDPOINT=" + s.URL(), "HF_HUB_OFFLINE=", "HF_TOKEN=", "HF_TOKEN_PATH="}
 
 	var all []*trial

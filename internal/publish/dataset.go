@@ -12,6 +12,7 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/dataset"
+	"barka/internal/hub"
 	"barka/internal/licence"
 )
 
@@ -60,14 +61,13 @@ func (p *Package) openDataset(ctx context.Context, id string, o Options) error {
 		p.Card = datasetCard(m, r, id, p.License)
 	} else if m.Stage == "mix" && bytes.Contains(p.Card, []byte("made with Barka")) {
 		p.Generated = true
-		if o.License != "" {
-			p.Card = setLicense(p.Card, o.License)
-		}
 		found, err := readMatter(p.Card)
 		if err != nil {
 			return badinput.Errorf("%s: %w", filepath.Join(p.Dir, cardFile), err)
 		}
-		p.License = found.License
+		if p.License = found.License; o.License != "" && o.License != found.License {
+			p.relicense(o.License)
+		}
 	} else {
 		found, err := p.stated(o)
 		if err != nil {
@@ -76,6 +76,15 @@ func (p *Package) openDataset(ctx context.Context, id string, o Options) error {
 		p.License = found.License
 	}
 	return p.allowsRows(r)
+}
+
+// relicense states another licence than the mix did. The description in croissant.json
+// states the mix's, so it is left out.
+func (p *Package) relicense(tag string) {
+	p.Card, p.License = setLicense(p.Card, tag), tag
+	const croissant = "croissant.json"
+	p.Sources = slices.DeleteFunc(p.Sources, func(s hub.Source) bool { return s.Path == croissant })
+	p.Left = append(p.Left, croissant)
 }
 
 // allowsRows returns an error if the licence of a dataset contradicts that of its rows.
