@@ -126,7 +126,8 @@ func (a *app) printUpload(p *publish.Package, u *hub.Upload) error {
 	if len(u.Kept) > 0 {
 		a.ui.Infof("other files of the repository, which stay: %s", strings.Join(u.Kept, ", "))
 	}
-	text := fmt.Sprintf("%s %s, licence %s: %s to send at most\n\n%s", p.What, u.Repo, cmp.Or(p.License, "not stated"), printable.Bytes(u.ToSend), p.Card)
+	text := fmt.Sprintf("%s %s, licence %s: %s to send at most\n\n%s", p.What, u.Repo, cmp.Or(p.License, "not stated"),
+		printable.Bytes(u.ToSend), p.Card)
 	return a.ui.Print(text, result)
 }
 

@@ -41,8 +41,10 @@ func TestPublishDemo(t *testing.T) {
 	base := "--base-model=google/gemma-2-2b"
 
 	// A dry run says everything and writes nothing.
-	r := barka(t, "", "publish", in("7-merged"), "org/merged", base, "--results", in("9-eval-tuned"), "--base-results", in("8-eval-base"), "--dry-run")
-	for _, want := range []string{"model.safetensors\t", "\tlfs\tnew", "license: gemma", "## Evaluation", "model-index:", "| method | LoRA, rank 8"} {
+	r := barka(t, "", "publish", in("7-merged"), "org/merged", base, "--results", in("9-eval-tuned"),
+		"--base-results", in("8-eval-base"), "--dry-run")
+	for _, want := range []string{"model.safetensors\t", "\tlfs\tnew", "license: gemma", "## Evaluation", "model-index:",
+		"| method | LoRA, rank 8"} {
 		if r.code != exitDone || !strings.Contains(r.out, want) {
 			t.Errorf("exit code %d, no %q in %s%s", r.code, want, r.out, r.err)
 		}

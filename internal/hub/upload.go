@@ -370,8 +370,8 @@ func (u *Upload) sum() {
 }
 
 // storeSuffixes are the names of files that a new repository of the hub keeps in its store.
-var storeSuffixes = []string{".7z", ".arrow", ".bin", ".bz2", ".gguf", ".gz", ".h5", ".model", ".msgpack", ".npy", ".npz", ".onnx", ".parquet",
-	".pickle", ".pkl", ".pt", ".pth", ".safetensors", ".tar", ".tgz", ".xz", ".zip", ".zst"}
+var storeSuffixes = []string{".7z", ".arrow", ".bin", ".bz2", ".gguf", ".gz", ".h5", ".model", ".msgpack", ".npy", ".npz", ".onnx",
+	".parquet", ".pickle", ".pkl", ".pt", ".pth", ".safetensors", ".tar", ".tgz", ".xz", ".zip", ".zst"}
 
 // guess returns how the hub would take a file, by the rules of a new repository.
 func guess(f *Outgoing) Mode {

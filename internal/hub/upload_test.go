@@ -498,7 +498,8 @@ func TestPlanOffline(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	for path, want := range map[string]string{"../x": "cannot be the path", ".git/config": "cannot be the path"} {
-		if _, err := c.PlanUpload(t.Context(), target, []Source{{Path: path, Data: []byte("x")}}); err == nil || !strings.Contains(err.Error(), want) {
+		_, err := c.PlanUpload(t.Context(), target, []Source{{Path: path, Data: []byte("x")}})
+		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}

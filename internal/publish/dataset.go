@@ -16,6 +16,9 @@ import (
 	"barka/internal/licence"
 )
 
+// besideRows are files of a dataset directory that its manifest does not list.
+var besideRows = []string{dataset.ManifestName, "croissant.json", "LICENSE", "NOTICE", ".gitignore", ".gitattributes"}
+
 // openDataset prepares a dataset directory: its rows, its manifest and its card.
 func (p *Package) openDataset(ctx context.Context, id string, o Options) error {
 	for flag, given := range map[string]string{"--base-model": o.BaseModel, "--dataset": o.Dataset, "--adapter": o.Adapter, "--data": o.Data,
@@ -39,7 +42,7 @@ func (p *Package) openDataset(ctx context.Context, id string, o Options) error {
 		}
 	}
 	if err := p.addFiles(func(name string) bool {
-		return listed[name] || slices.Contains([]string{dataset.ManifestName, "croissant.json", "LICENSE", "NOTICE", ".gitignore", ".gitattributes"}, name)
+		return listed[name] || slices.Contains(besideRows, name)
 	}); err != nil {
 		return err
 	}

@@ -146,8 +146,9 @@ func TestAdapter(t *testing.T) {
 	refused(t, dir, Options{BaseModel: "me/base", Data: set(t, t.TempDir(), "other", "MIT")}, "data with the digest")
 	p := refused(t, dir, Options{BaseModel: "google/gemma-2-2b", Dataset: "me/data"}, "")
 	text := string(p.Card)
-	for _, want := range []string{"---\nlicense: gemma\nbase_model:\n- \"google/gemma-2-2b\"\nbase_model_relation: adapter\ndatasets:\n- \"me/data\"\n" +
-		"language:\n- \"ar\"\nlibrary_name: peft\n", "| method | LoRA, rank 4, alpha 8", "Gemma Terms of Use", "| set0 | 1 | CC BY-SA 4.0", "abc-f32"} {
+	for _, want := range []string{"---\nlicense: gemma\nbase_model:\n- \"google/gemma-2-2b\"\nbase_model_relation: adapter\n" +
+		"datasets:\n- \"me/data\"\nlanguage:\n- \"ar\"\nlibrary_name: peft\n", "| method | LoRA, rank 4, alpha 8", "Gemma Terms of Use",
+		"| set0 | 1 | CC BY-SA 4.0", "abc-f32"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the card lacks %q:\n%s", want, text)
 		}
@@ -202,7 +203,8 @@ func TestCards(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	refused(t, dir, Options{License: "gemma"}, "states the licence mit")
-	for text, want := range map[string]string{"---\nlicense: [\n---\n": "cannot be read", "---\nlicense: 3\n---\n": "is no text", "---\n- a\n---\n": "no mapping"} {
+	for text, want := range map[string]string{"---\nlicense: [\n---\n": "cannot be read", "---\nlicense: 3\n---\n": "is no text",
+		"---\n- a\n---\n": "no mapping"} {
 		if err := os.WriteFile(filepath.Join(dir, cardFile), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
