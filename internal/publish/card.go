@@ -65,8 +65,8 @@ func modelCard(p *Package, l *lineage, r results, id string, o Options) []byte {
 	l.training(&b)
 	l.lineageText(&b, o)
 	l.licences(&b, p)
-	b.WriteString("\n## Intended use\n\nResearch and experiments with language models of the languages above. The model can be wrong, and it " +
-		"has the biases of its base and of its data. Evaluate it for your purpose before you rely on it.\n")
+	b.WriteString("\n## Intended use\n\nResearch and experiments with language models of the languages above. The model can be " +
+		"wrong, and it has the biases of its base and of its data. Evaluate it for your purpose before you rely on it.\n")
 	return []byte(b.String())
 }
 
