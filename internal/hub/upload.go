@@ -307,12 +307,13 @@ func (c *Client) look(ctx context.Context, u *Upload) error {
 		if err != nil {
 			return err
 		}
-		l.Commit = ""
+	} else if err == nil {
+		u.Head = l.Commit
 	}
 	if err != nil {
 		return err
 	}
-	u.Exists, u.Head, u.Private, u.There = true, l.Commit, l.private, l
+	u.Exists, u.Private, u.There = true, l.private, l
 	u.compare(l)
 	return nil
 }

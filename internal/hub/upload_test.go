@@ -125,6 +125,13 @@ func TestPublish(t *testing.T) {
 	// A branch is made from main; main stays as it is.
 	branch := target
 	branch.Revision = "v2"
+	u, err = c.PlanUpload(t.Context(), branch, sources(t, t.TempDir(), map[string][]byte{"README.md": []byte("# third\n")}))
+	if err != nil || u.Head != "" || u.There == nil || u.Unknown != nil {
+		t.Fatalf("%+v, %v", u, err)
+	}
+	if card, err := c.Card(t.Context(), u.There); err != nil || string(card) != "# another\n" {
+		t.Errorf("the card from which the branch starts is %q, %v", card, err)
+	}
 	if p, err = send(t, c, branch, sources(t, t.TempDir(), map[string][]byte{"LICENSE": []byte("x")}), UploadOptions{}); err != nil {
 		t.Fatal(err)
 	}
