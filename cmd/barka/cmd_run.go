@@ -24,7 +24,8 @@ type runCmd struct {
 
 func (runCmd) Help() string {
 	return `Runs the stages that the recipe has, in the order wiki, synth, convert, translate, filter,
-decontaminate, mix, train, merge, eval and report. An interrupted run is resumed by the same command.
+decontaminate, mix, train, merge, eval, report and publish. An interrupted run is resumed by the same
+command.
 
 Example: barka run recipes/quickstart.yaml`
 }

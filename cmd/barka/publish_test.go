@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"barka/internal/demo"
 	"barka/internal/hub/hubtest"
 )
 
@@ -115,5 +116,65 @@ func TestPublishDemo(t *testing.T) {
 	r = barka(t, "", "publish", in("5-mix"), "org/mine")
 	if r.code != exitBadInput || !strings.Contains(r.err, "write permission") || strings.Contains(r.err, "hf_another") {
 		t.Errorf("exit code %d, %s", r.code, r.err)
+	}
+}
+
+// TestRunPublishes: the last step of a run publishes what the block names, and a second run
+// sends nothing.
+func TestRunPublishes(t *testing.T) {
+	s := publishHub(t)
+	dir := t.TempDir()
+	path, err := demo.Extract(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(block string) {
+		t.Helper()
+		if err := os.WriteFile(path, append(text, block...), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out := filepath.Join(t.TempDir(), "run")
+	refused := func(want string) {
+		t.Helper()
+		if r := barka(t, "", "run", path, "--out", out); r.code != exitBadInput || !strings.Contains(r.err, want) {
+			t.Errorf("exit code %d, %s, want %q", r.code, r.err, want)
+		}
+	}
+	write("\npublish:\n  model: org/m\n")
+	refused("add base_model")
+	write("\npublish:\n")
+	refused("publish names nothing")
+	write("\npublish:\n  model: org\n")
+	refused("is not a hub id")
+	write("\npublish:\n  dataset: org/set\n  adapter: org/lora\n  model: org/merged\n  private: true\n  base_model: google/gemma-2-2b\n")
+	t.Setenv("HF_TOKEN", "")
+	refused("publishing needs a token")
+	t.Setenv("HF_TOKEN", writeToken)
+	if plan := ok(t, "", "run", path, "--out", out, "--dry-run"); !strings.Contains(plan, "publish adapter\tuploads") || len(s.Commits()) > 0 {
+		t.Errorf("%s", plan)
+	}
+	summary := ok(t, "", "run", path, "--out", out)
+	for _, want := range []string{"publish dataset\t\t" + s.URL() + "/datasets/org/set\n", "publish model\t\t" + s.URL() + "/org/merged\n"} {
+		if !strings.Contains(summary, want) {
+			t.Errorf("no %q in %s", want, summary)
+		}
+	}
+	card := string(s.Content("models", "org/merged", "main")["README.md"])
+	for _, want := range []string{"datasets:\n- \"org/set\"\n", "base_model:\n- \"google/gemma-2-2b\"\n", "| task | base | this model |"} {
+		if !strings.Contains(card, want) {
+			t.Errorf("no %q in %s", want, card)
+		}
+	}
+	if n := len(s.Commits()); n != 3 || !s.Private("models", "org/lora") {
+		t.Errorf("%d commits", n)
+	}
+	ok(t, "", "run", path, "--out", out, "--quiet")
+	if n := len(s.Commits()); n != 3 {
+		t.Errorf("%d commits after a second run", n)
 	}
 }

@@ -34,13 +34,24 @@ type Published struct {
 	Ignored []string // files that the published .gitignore excludes
 }
 
+// MayWrite returns an error if nothing can be published: the client is offline, or has no
+// token.
+func (c *Client) MayWrite() error {
+	switch {
+	case c.offline:
+		return badinput.Errorf("nothing can be published: barka is %w (--offline, or HF_HUB_OFFLINE)", errOffline)
+	case c.token == "":
+		return badinput.Errorf("publishing needs a token; make one with write permission at %s and set HF_TOKEN", c.url("settings", "tokens"))
+	}
+	return nil
+}
+
 // Publish makes the repository and the branch if they are missing, sends what the store
 // lacks, and commits. Nothing is visible before the commit, which has everything. A
 // publication that ended early goes on from what the store has.
 func (c *Client) Publish(ctx context.Context, u *Upload, o UploadOptions) (*Published, error) {
-	if c.token == "" {
-		return nil, badinput.Errorf("writing to %s needs a token; make one with write permission at %s and set HF_TOKEN",
-			what(u.Repo), c.url("settings", "tokens"))
+	if err := c.MayWrite(); err != nil {
+		return nil, err
 	}
 	if err := c.ready(ctx, u, o.Private); err != nil {
 		return nil, err

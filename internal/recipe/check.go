@@ -67,7 +67,7 @@ type checker struct {
 func (w *Runner) Check(ctx context.Context, r *Recipe) (*Checked, error) {
 	k := &checker{w: w, r: r, Checked: &Checked{file: r.file, Problems: slices.Clone(r.doc.problems),
 		converted: map[string]convert.Estimate{}}}
-	for _, check := range []func(context.Context){k.output, k.models, k.wiki, k.convert, k.inputs, k.decontaminate, k.mix, k.eval} {
+	for _, check := range []func(context.Context){k.output, k.models, k.wiki, k.convert, k.inputs, k.decontaminate, k.mix, k.eval, k.publish} {
 		check(ctx)
 		if err := ctx.Err(); err != nil {
 			return nil, err

@@ -141,6 +141,7 @@ func other(f field) any {
 		"train.alpha_pattern": map[string]float64{"x": 3},
 		"filter.reject_flags": []string{"copied"}, "filter.skip_rules": []string{"leak"},
 		"filter.normalise.digits": "ascii", "convert.*.language": "arb_Arab",
+		"publish.dataset": "o/other", "publish.adapter": "o/other", "publish.model": "o/other", "publish.base_model": "o/other",
 		"inputs.instructions": map[string]string{"more": "x"}, "inputs.mix": map[string]string{"more": "x"},
 	}
 	if v, ok := special[f.key]; ok {
@@ -172,7 +173,7 @@ func TestEveryKeyCounts(t *testing.T) {
 	base := map[string]any{}
 	if err := json.Unmarshal([]byte(`{"name": "test", "models": {"generator": {"model": "g"}, "translator": "t", "base": "b"},
 		"wiki": {"dump": "x.xml"}, "synth": {}, "convert": {"sciq": {"data": "d"}}, "translate": {}, "filter": {},
-			"mix": {"weights": {"a": 1}}, "train": {}, "eval": {"data": "d"}}`), &base); err != nil {
+			"mix": {"weights": {"a": 1}}, "train": {}, "eval": {"data": "d"}, "publish": {"dataset": "o/n"}}`), &base); err != nil {
 		t.Fatal(err)
 	}
 	with := func(key string, v any) *Recipe {

@@ -45,6 +45,7 @@ type Recipe struct {
 	Train         *train.Options      `json:"train"`
 	Merge         bool                `json:"merge"`
 	Eval          *Eval               `json:"eval"`
+	Publish       *Publish            `json:"publish"`
 
 	file string // "" for a recipe that is not in a file
 	dir  string // directory of the file, to which its paths are relative
@@ -269,6 +270,9 @@ func (r *Recipe) defaults(values map[string]any) {
 	}
 	if blocks["eval"] {
 		r.Eval = &Eval{Tasks: "oall", Base: true}
+	}
+	if blocks["publish"] {
+		r.Publish = &Publish{Revision: "main"}
 	}
 }
 

@@ -52,6 +52,7 @@ func stages() []stage {
 		{"eval base", baseEvalDir, evaluatedFile, (*Recipe).evaluatesBase, (*chain).evaluateBase, (*forecast).evaluate},
 		{"eval tuned", tunedEvalDir, evaluatedFile, (*Recipe).evaluatesTuned, (*chain).evaluateTuned, (*forecast).evaluate},
 		{"report", reportFile, "", func(*Recipe) bool { return true }, (*chain).report, (*forecast).report},
+		{"publish", "", "", (*Recipe).publishes, (*chain).publish, (*forecast).publish},
 	}
 }
 

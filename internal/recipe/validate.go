@@ -38,6 +38,7 @@ func (r *Recipe) blockChecks() []blockCheck {
 	add(r.Decontaminate != nil, "decontaminate", (*Recipe).validateDecontaminate)
 	add(r.Mix != nil, "mix", func(r *Recipe) error { return r.Mix.Validate() })
 	add(r.Train != nil, "train", func(r *Recipe) error { return r.Train.Validate() })
+	add(r.Publish != nil, "publish", func(r *Recipe) error { return r.Publish.validate() })
 	return all
 }
 
@@ -197,6 +198,11 @@ func (r *Recipe) checkMissing() {
 		{r.Synth != nil && r.Models.Generator.Model == "", "synth", "synth has no model; add models: generator: model"},
 		{r.convertAsks() && r.Models.Generator.Model == "", "convert",
 			"convert has no model for justify and rewrite; add models: generator: model"},
+		{r.Publish != nil && len(r.Publish.publications()) == 0, "publish", "publish names nothing; add dataset, adapter or model: ORG/NAME"},
+		{r.Publish != nil && r.Publish.Dataset != "" && r.Mix == nil, "publish", "publish.dataset has nothing to publish; add a mix block"},
+		{r.Publish != nil && r.Publish.Adapter != "" && !r.trains(), "publish", "publish.adapter has nothing to publish; add a train block"},
+		{r.Publish != nil && r.Publish.Model != "" && !r.merges(), "publish", "publish.model has nothing to publish; add a train block, and " +
+			"leave out merge: false"},
 		{r.Translate != nil && r.Models.Translator == "", "translate", "translate has no model; add models: translator"},
 		{(r.Train != nil || r.Eval != nil) && r.Models.Base == "", cmp.Or(r.given("train"), "eval"), "train and " +
 			"eval have no model; add models: base"},
