@@ -67,6 +67,7 @@ type commands struct {
 	Run  runCmd  `cmd:"" help:"Run a recipe: every stage in order, resumed where it stopped."`
 
 	Download downloadCmd `cmd:"" help:"Download a model, an adapter or a dataset from the Hugging Face hub."`
+	Models   modelsCmd   `cmd:"" help:"List what the hub's cache holds, or remove it."`
 
 	Wiki    wikiCmd          `cmd:"" help:"Turn Wikipedia pages into passages."`
 	Synth   synthCmd         `cmd:"" help:"Turn passages into instructions with a language model."`
@@ -216,7 +217,7 @@ func (a *app) exit(code int, err error) {
 // notResumable lists the verbs that start again from the beginning after an
 // interruption. They take seconds to minutes, or write each answer as they read.
 var notResumable = []string{
-	"audit", "bench", "bleu", "compare", "diff", "doctor", "generate", "merge", "mix", "report", "score", "show",
+	"audit", "bench", "bleu", "compare", "diff", "doctor", "generate", "merge", "mix", "models", "report", "score", "show",
 	"tokenize", "view",
 }
 

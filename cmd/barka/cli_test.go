@@ -65,8 +65,8 @@ func TestEveryVerbHasHelpWithAnExample(t *testing.T) {
 	}
 	for _, leaf := range leaves {
 		verb := strings.Fields(leaf.Path())[0]
-		if leaf.Parent.Name == "eval" {
-			verb = "eval " + leaf.Name
+		if leaf.Parent.Name == "eval" || leaf.Parent.Name == "models" {
+			verb = leaf.Parent.Name + " " + leaf.Name
 		}
 		if !strings.Contains(help, "\n  "+verb+" ") {
 			t.Errorf("%s is not in the help", verb)
