@@ -49,7 +49,8 @@ func (c *modelsListCmd) Run(a *app) error {
 	var total int64
 	for _, r := range repos {
 		total += r.Size
-		rows = append(rows, []any{printable.Line(r.ID, 200), kindName(r.Kind), printable.Bytes(r.Size), revisionsText(r), r.Modified.Format("2006-01-02")})
+		rows = append(rows, []any{printable.Line(r.ID, 200), kindName(r.Kind), printable.Bytes(r.Size), revisionsText(r),
+			r.Modified.Format("2006-01-02")})
 		for _, v := range r.Revisions {
 			if c.Revisions {
 				name := fmt.Sprintf("  @%.12s %s", v.Commit, strings.Join(v.Refs, ", "))

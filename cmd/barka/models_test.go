@@ -31,7 +31,8 @@ func TestModels(t *testing.T) {
 		t.Fatal(err)
 	}
 	list := ok(t, "", "models", "--revisions")
-	for _, want := range []string{"org/m\tmodel\t4 MiB\t", "4.9 KiB unfinished", "org/d\tdataset\t", "main\t\t4 MiB\t3 files", "v1\t\t3 MiB\t2 files"} {
+	for _, want := range []string{"org/m\tmodel\t4 MiB\t", "4.9 KiB unfinished", "org/d\tdataset\t", "main\t\t4 MiB\t3 files",
+		"v1\t\t3 MiB\t2 files"} {
 		if !strings.Contains(list, want) {
 			t.Errorf("no %q in %s", want, list)
 		}
