@@ -18,7 +18,7 @@ import (
 
 // lineage is what an adapter or a model was made of, as far as it is known.
 type lineage struct {
-	config  *lora.Config  // nil for a model whose adapter is unknown
+	config  *config       // nil for a model whose adapter is unknown
 	base    string        // hub id; "" if it is unknown
 	state   *train.State  // nil if the training is unknown
 	options train.Options // of state
@@ -26,6 +26,12 @@ type lineage struct {
 	merged  bool          // barka merged the model
 	origin  merge.Origin
 	copied  map[string]bool // files that the merge took from the base
+}
+
+// config is what a card needs of an adapter's configuration. Adapters of any program have it,
+// also of kinds that barka cannot run.
+type config struct {
+	BaseModel string `json:"base_model_name_or_path"`
 }
 
 // lineage finds out what the directory was made of.
@@ -103,7 +109,8 @@ func beside(dir string) []string {
 // readTraining reads an adapter's configuration and the summary of its training. Adapters
 // of other programs have none.
 func (l *lineage) readTraining(dir string) (err error) {
-	if l.config, err = lora.ReadConfig(dir); err != nil {
+	l.config = &config{}
+	if err := badinput.ReadJSON(filepath.Join(dir, lora.ConfigFile), l.config); err != nil {
 		return err
 	}
 	var s train.State
