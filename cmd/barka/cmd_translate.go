@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"slices"
 
+	"barka/internal/atomicfile"
 	"barka/internal/backend"
 	"barka/internal/dataset"
 	"barka/internal/durable"
+	"barka/internal/jsonl"
 	"barka/internal/lines"
 	"barka/internal/sacrebleu"
 	"barka/internal/stage/translate"
@@ -31,9 +33,12 @@ type translateCmd struct {
 	MaxTokens     int      `help:"Longest input sentence in tokens; longer ones are split at clauses." default:"128"`
 	Raw           bool     `help:"Translate each line or message in one call, without splitting it into sentences."`
 	Punctuation   bool     `name:"arabic-punctuation" help:"Write the Arabic comma, semicolon and question mark."`
+	Checks        string   `help:"Checks of every sentence, after which it is translated in other ways: off, default or strict." enum:"off,default,strict" default:"default"`
+	MinScore      float64  `help:"Lowest mean log-probability of a sentence that passes the checks; 0 is no bound." default:"0"`
 	Reference     []string `help:"File with a reference per line; the lines' scores are printed at the end, as barka bleu does." placeholder:"FILE"`
 	In            string   `help:"Dataset of instructions to translate, instead of standard input." placeholder:"DIR"`
 	Out           string   `help:"Dataset directory, or .jsonl file, to write, with --in." placeholder:"PATH"`
+	Report        string   `help:"Write an HTML page about the translation of --in: scores, checks, the worst segments." placeholder:"FILE"`
 	Memory        string   `help:"Translation memory of --in; off is none, default: one in the user's cache directory, for all runs." placeholder:"FILE|off"`
 	Restart       bool     `help:"Discard an output made with other options."`
 	DryRun        bool     `help:"Count sentences and tokens; translate nothing."`
@@ -60,6 +65,12 @@ when the search of a sentence ends, once as many hypotheses as beams are complet
   - false: when no incomplete hypothesis scores better at its present length.
   - never: when no incomplete hypothesis could score better at any length.
 
+Every sentence is checked: its numbers, code and links, script, length and repetition. One that fails
+is taken from the other hypotheses of its search, searched without repeated sequences, or translated
+in pieces. If nothing passes, the row of a dataset is dropped with the reason, and a line gets the
+attempt with the fewest faults. --checks strict drops more, --checks off nothing but what
+docs/translation.md names.
+
 The sentences of a dataset are translated once for all datasets and runs: --memory names the file
 that keeps them, with their model, languages and settings. The output does not depend on it.
 
@@ -78,6 +89,7 @@ has "hypotheses", which are all outputs, best first.
 func (c *translateCmd) options(a *app) (translate.Options, error) {
 	o := translate.Defaults()
 	o.From, o.To, o.MaxTokens, o.ArabicPunctuation = c.From, c.To, c.MaxTokens, c.Punctuation
+	o.Checks, o.MinScore = c.Checks, c.MinScore
 	o.Decoding = translate.Decoding{Beam: c.Beam, LengthPenalty: c.LengthPenalty, MaxLength: c.MaxLength, NoRepeatNGram: c.NoRepeatNGram}
 	if err := o.EarlyStopping.UnmarshalText([]byte(c.EarlyStopping)); err != nil {
 		return o, err
@@ -92,6 +104,8 @@ func (c *translateCmd) options(a *app) (translate.Options, error) {
 		return o, usagef("translate: --in needs --out, the directory to write")
 	case len(c.Reference) > 0 && c.In != "":
 		return o, usagef("translate: --reference is only for lines; compare the rows of a dataset with barka bleu")
+	case c.Report != "" && (c.In == "" || c.DryRun):
+		return o, usagef("translate: --report is only for datasets, which --in names")
 	case c.Memory != "" && c.In == "":
 		return o, usagef("translate: --memory is only for datasets, which --in names")
 	case c.NumReturn < 1 || c.NumReturn > c.Beam:
@@ -100,6 +114,15 @@ func (c *translateCmd) options(a *app) (translate.Options, error) {
 		return o, usagef("translate: --num-return is only for lines with --json; a dataset holds the best output alone")
 	}
 	return o, nil
+}
+
+// hypotheses returns how many outputs of a text are needed: all, for the checks, or those
+// that are printed.
+func (c *translateCmd) hypotheses() int {
+	if c.Raw && c.In == "" {
+		return c.NumReturn
+	}
+	return c.Beam
 }
 
 func (c *translateCmd) Run(a *app) error {
@@ -112,7 +135,7 @@ func (c *translateCmd) Run(a *app) error {
 		return err
 	}
 	t, err := a.engine(c.DType).OpenTranslator(c.Model, backend.TranslatorOptions{
-		From: c.From, To: c.To, Decoding: o.Decoding, NumReturn: c.NumReturn, ParseSpecial: c.Raw && c.In == ""})
+		From: c.From, To: c.To, Decoding: o.Decoding, NumReturn: c.hypotheses(), ParseSpecial: c.Raw && c.In == ""})
 	if err != nil {
 		return err
 	}
@@ -195,9 +218,34 @@ func (c *translateCmd) dataset(a *app, o translate.Options, t *backend.Translato
 		defer memory.Close()
 	}
 	in := map[string]string{"instructions": c.In}
-	return records[dataset.Instruction](a, "translate", c.Out, in, c.Restart, func(env durable.Env) (*dataset.Manifest, error) {
+	err = records[dataset.Instruction](a, "translate", c.Out, in, c.Restart, func(env durable.Env) (*dataset.Manifest, error) {
 		return translate.Run(a.ctx, o, translate.Tools{Translator: t, Memory: memory}, env)
 	})
+	if err == nil && c.Report != "" {
+		err = c.report(a)
+	}
+	return err
+}
+
+// report writes the page about the finished dataset.
+func (c *translateCmd) report(a *app) error {
+	dir := c.Out
+	if jsonl.Has(dir) {
+		dir, _ = beside(dir)
+	}
+	r, err := translate.NewReport(a.ctx, dir)
+	if err != nil {
+		return err
+	}
+	page, err := r.HTML()
+	if err != nil {
+		return err
+	}
+	if err := atomicfile.WriteFile(c.Report, []byte(page)); err != nil {
+		return err
+	}
+	a.ui.Infof("translate: report in %s", c.Report)
+	return nil
 }
 
 // batchLines is the number of lines that are translated in one batch. The output
@@ -302,13 +350,14 @@ func (c *translateCmd) lines(a *app, o translate.Options, t *backend.Translator,
 	var lost losses
 	defer lost.end(a)
 	return a.batches(func(first int, texts []string) error {
-		out, segments, err := translate.Lines(a.ctx, o, t, texts)
+		out, segments, err := translate.Lines(a.ctx, o, translate.Tools{Translator: t}, texts)
 		if err != nil {
 			return err
 		}
 		for i, text := range out {
 			cut, hitMax := 0, false
-			for _, s := range segments[i] {
+			for j, s := range segments[i] {
+				segments[i][j].Alternatives = s.Alternatives[:min(len(s.Alternatives), c.NumReturn-1)]
 				cut += s.Cut
 				hitMax = hitMax || slices.Contains(s.Flags, translate.FlagHitMax)
 			}

@@ -34,7 +34,7 @@ func everyVerb(made, out string) []verbRun {
 		{"decontaminate", "", []string{"--in", in("4-clean"), "--data", data, "--tasks", in("inputs", "data", "tasks.txt"),
 			"--originals", "none", "--out", out}, true},
 		{"mix", "", []string{"--in", "a=" + in("4-clean"), "--out", out}, false},
-		{"translate", "", []string{"--model", nllb, "--to", "arb_Arab", "--in", in("2-instructions"), "--out", out}, true},
+		{"translate", "", []string{"--model", nllb, "--to", "arb_Arab", "--in", in("2-instructions"), "--memory", "off", "--out", out}, true},
 		{"translate", prompts, []string{"--model", nllb, "--to", "arb_Arab"}, false},
 		{"bleu", "", []string{"--reference", in("inputs", "data", "questions.jsonl"), in("inputs", "data", "questions.jsonl")}, false},
 		{"train", "", []string{"--model", gemma, "--data", in("5-mix"), "--rank", "4", "--batch", "4",

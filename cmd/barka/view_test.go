@@ -14,7 +14,7 @@ func TestView(t *testing.T) {
 	clean, page := filepath.Join(made, "4-clean"), filepath.Join(t.TempDir(), "page.html")
 	out := ok(t, "", "view", clean, "--out", page)
 	text, err := os.ReadFile(page)
-	if err != nil || !strings.Contains(out, "26 rows in ") || !strings.Contains(string(text), `"r":"repetition"`) {
+	if err != nil || !strings.Contains(out, "26 rows in ") || !strings.Contains(string(text), `"r":"elongation"`) {
 		t.Errorf("%v, %s", err, out)
 	}
 	r := barka(t, "", "view", clean, "--out", page, "--limit", "5", "--where", "form=question", "--json")

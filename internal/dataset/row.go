@@ -34,6 +34,10 @@ type Segment struct {
 	// was translated. Both are "" in rows of earlier versions.
 	Kind string `json:"kind" parquet:"kind"`
 	Rung string `json:"rung" parquet:"rung"`
+	// Retried are the flags for which earlier rungs were left; Translator is that of the
+	// unit if it is not the row's.
+	Retried    []string `json:"retried" parquet:"retried,list"`
+	Translator string   `json:"translator" parquet:"translator"`
 }
 
 // Forms of instructions. The form follows from the source of a row and decides

@@ -178,8 +178,8 @@ func TestPlan(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(w.Out, adapterDir)); err != nil {
 		t.Fatal(err)
 	}
-	if stages, _, _ = planned(); stages["train"].Estimated || stages["train"].Rows != 25 ||
-		!strings.HasPrefix(stages["train"].Work, "25 conversations") {
+	if stages, _, _ = planned(); stages["train"].Estimated || stages["train"].Rows != 26 ||
+		!strings.HasPrefix(stages["train"].Work, "26 conversations") {
 		t.Errorf("train after mix: %+v", stages["train"])
 	}
 }

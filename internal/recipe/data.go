@@ -241,7 +241,8 @@ func (c *chain) convert(ctx context.Context, st stage) error {
 func (c *chain) translate(ctx context.Context, st stage) error {
 	o := *c.r.Translate
 	name := c.r.Models.Translator
-	t, err := c.Engine.LazyTranslator(name, c.r.model(name), backend.TranslatorOptions{From: o.From, To: o.To, Decoding: o.Decoding})
+	t, err := c.Engine.LazyTranslator(name, c.r.model(name), backend.TranslatorOptions{From: o.From, To: o.To,
+		Decoding: o.Decoding, NumReturn: o.Beam})
 	if err != nil {
 		return err
 	}

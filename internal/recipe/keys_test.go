@@ -133,6 +133,7 @@ func other(f field) any {
 		"translate.from": "fra_Latn", "convert.*.benchmark": "boolq", "convert.*.split": "test", "convert.*.answer": "text",
 		"wiki.api": "https://wiki.test/w/api.php", "wiki.links": 1,
 		"wiki.form": "html", "wiki.concurrency": 2, "translate.early_stopping": "never",
+		"translate.checks": "strict", "translate.min_score": -1.5,
 		"train.chat_format": "chatml", "train.chat_date": "2026-01-31", "wiki.max_chars": 900,
 		"mix.limits": map[string]int{"x": 3}, "mix.at_least": map[string]int{"x": 3}, "mix.weights": map[string]float64{"x": 3},
 		"mix.weights_by": "form", "mix.weights_of": "tokens", "filter.preset": "seed", "filter.permutations": 64,

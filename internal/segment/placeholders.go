@@ -223,9 +223,34 @@ func (f Form) find(s string) (found []placeholder) {
 	}
 }
 
-// Around cuts a segment at its spans, and keeps them: what is between them is translated
+// Smaller cuts a segment that is to be translated into smaller ones: what is between its
+// protected spans, which are kept, or its clauses. It returns nil for a short sentence.
+func Smaller(s Segment, o Options) []Segment {
+	if len(s.Spans) > 0 {
+		return around(s, o)
+	}
+	words := 0
+	for range strings.FieldsSeq(s.Text) {
+		words++
+	}
+	if o.Count == nil || words < shortestCut {
+		return nil
+	}
+	o.MaxTokens = max(o.Count(s.Text)*2/3, 1)
+	w := &splitter{o: o}
+	w.translate(stretch{text: s.Text, mask: s.Text}, s.Kind)
+	if len(w.segments) < 2 {
+		return nil
+	}
+	return w.segments
+}
+
+// shortestCut is the number of words of the shortest sentence that Smaller cuts at clauses.
+const shortestCut = 8
+
+// around cuts a segment at its spans, and keeps them: what is between them is translated
 // by itself.
-func Around(s Segment, o Options) []Segment {
+func around(s Segment, o Options) []Segment {
 	w := &splitter{o: o}
 	done := 0
 	for _, p := range s.Spans {

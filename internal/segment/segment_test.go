@@ -172,11 +172,18 @@ func echoed(segments []Segment, f Form, o Options) string {
 			b.WriteString(s.Text)
 			continue
 		}
-		if f.Holds(s) {
+		smaller := Join(Smaller(s, o))
+		switch {
+		case f.Holds(s):
 			b.WriteString(f.Unmask(s, f.Mask(s), nil).Text)
-			continue
+		case smaller == "" && len(s.Spans) == 0:
+			b.WriteString(s.Text)
+		default:
+			b.WriteString(smaller)
 		}
-		b.WriteString(Join(Around(s, o)))
+		if smaller != "" && smaller != s.Text {
+			b.WriteString("(smaller: " + smaller + ")")
+		}
 	}
 	return b.String()
 }

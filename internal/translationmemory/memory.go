@@ -144,7 +144,7 @@ func (f *File) broken(err error) error {
 	case errors.As(err, &from) && slices.Contains([]int{sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}, from.Code()&0xff):
 		return f.damaged(err)
 	}
-	return fmt.Errorf("%s: the translation memory cannot be used: %w", f.path, err)
+	return fmt.Errorf("%s: the translation memory cannot be used: %w; --memory %s does without one", f.path, err, Off)
 }
 
 func (f *File) damaged(err error) error {

@@ -2,6 +2,7 @@ package translate
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -62,7 +63,7 @@ func TestIdentity(t *testing.T) {
 	none := func(string) string { return "" }
 	for name, tr := range map[string]*scripted{"placeholders": {}, "none survives": {roundTrip: none},
 		"all lost": {translate: func(s string) string { return strings.NewReplacer("#1#", "", "#2#", "").Replace(s) }}} {
-		got, segments, err := Lines(t.Context(), Defaults(), tr, lines)
+		got, segments, err := Lines(t.Context(), Defaults(), with(tr), lines)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,13 +109,13 @@ func TestLadder(t *testing.T) {
 			}
 			return "ن"
 		}}
-		got, segments, err := Lines(t.Context(), Defaults(), tr, []string{source})
+		got, segments, err := Lines(t.Context(), Defaults(), with(tr), []string{source})
 		if err != nil {
 			t.Fatal(err)
 		}
 		s := segments[0][0]
 		var spans []string
-		for _, f := range s.Flags {
+		for _, f := range s.Retried {
 			if strings.HasPrefix(f, "span_") {
 				spans = append(spans, f)
 			}
@@ -125,6 +126,111 @@ func TestLadder(t *testing.T) {
 		}
 		if want := "Use #1# with #2#care#3# now."; tr.asked[0] != want {
 			t.Errorf("%s: asked for %q, want %q", c.name, tr.asked[0], want)
+		}
+	}
+}
+
+// choosy is a Streamer whose outputs are given for each request.
+type choosy struct {
+	scripted
+	outputs map[Request]Translation
+	got     []Request
+}
+
+func (c *choosy) Stream(_ context.Context, next func(wait bool) (Request, bool), done func(int, Translation) error) error {
+	for i := 0; ; i++ {
+		r, ok := next(true)
+		if !ok {
+			return nil
+		}
+		c.got = append(c.got, r)
+		tr, ok := c.outputs[r]
+		if !ok {
+			tr = Translation{Text: "نعم", Score: -3}
+		}
+		if err := done(i, tr); err != nil {
+			return err
+		}
+	}
+}
+
+// TestEveryRung: a sentence is translated by the first way that passes the checks, in their
+// order; the row has the way, its score and what was wrong before, and is dropped if no way
+// passes.
+func TestEveryRung(t *testing.T) {
+	const source = "He bought 12 apples in the old market, and then he sold 7 of them to the woman."
+	const left, right = "He bought 12 apples in the old market,", "and then he sold 7 of them to the woman."
+	const good = "اشترى ١٢ تفاحة من السوق القديم ثم باع ٧ منها للمرأة."
+	const lost = "اشترى تفاحا من السوق القديم ثم باعه للمرأة في المساء."
+	loop := strings.Repeat("ثم باع ثم باع ", 12)
+	best := func(text string, others ...string) Translation {
+		tr := Translation{Text: text, Score: -0.5}
+		for i, other := range others {
+			tr.Alternatives = append(tr.Alternatives, Alternative{Text: other, Score: -0.75 - float32(i)})
+		}
+		return tr
+	}
+	whole, strict := Request{Text: source}, Request{Text: source, NoRepeatNGram: noRepeatNGram}
+	cut := map[Request]Translation{whole: best(lost), {Text: left}: best("اشترى ١٢ تفاحة من السوق القديم،"),
+		{Text: right}: best("ثم باع ٧ منها للمرأة.")}
+	for _, c := range []struct {
+		name       string
+		outputs    map[Request]Translation
+		second     string // what the second translator says; "" for none
+		rung       string
+		target     string
+		score      float32
+		retried    []string
+		dropped    string
+		asked      int
+		translator string
+	}{
+		{"the best", map[Request]Translation{whole: best(good, lost)}, good, RungWhole, good, -0.5, nil, "", 1, ""},
+		{"another hypothesis", map[Request]Translation{whole: best(lost, loop, good)}, good, RungNBest, good, -1.75,
+			[]string{FlagDigits}, "", 1, ""},
+		{"no repetition", map[Request]Translation{whole: best(loop, loop), strict: best(good)}, good, RungNoRepeat, good, -0.5,
+			[]string{FlagRepeated, FlagDigits}, "", 2, ""},
+		{"pieces", cut, good, RungPieces, "اشترى ١٢ تفاحة من السوق القديم، ثم باع ٧ منها للمرأة.", -0.5, []string{FlagDigits}, "", 3, ""},
+		{"the second translator", map[Request]Translation{whole: best(lost)}, good, RungSecond, good, -0.25,
+			[]string{FlagDigits, FlagRatio}, "", 3, "scripted"},
+		{"none", map[Request]Translation{whole: best(lost)}, "", "", "", 0, nil, FlagDigits, 3, ""},
+		{"none of two", map[Request]Translation{whole: best(lost)}, lost, "", "", 0, nil, FlagDigits, 3, ""},
+	} {
+		in, out := filepath.Join(t.TempDir(), "in.jsonl"), filepath.Join(t.TempDir(), "out")
+		row := fmt.Sprintf(`{"id":"1","messages":[{"role":"user","content":%q}]}`, source)
+		if err := os.WriteFile(in, []byte(row), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		first := &choosy{outputs: c.outputs}
+		tools := Tools{Translator: first}
+		if c.second != "" {
+			tools.Second = &scripted{translate: func(string) string { return c.second }}
+		}
+		m, err := Run(t.Context(), Defaults(), tools, durable.Env{Out: out, In: map[string]string{"instructions": in}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(first.got) != c.asked {
+			t.Errorf("%s: asked for %+v", c.name, first.got)
+		}
+		if c.dropped != "" {
+			if m.Rows != 0 || m.Counts["rejected_"+c.dropped] != 1 {
+				t.Errorf("%s: %d rows, %v", c.name, m.Rows, m.Counts)
+			}
+			continue
+		}
+		for r, err := range dataset.Rows[dataset.Instruction](t.Context(), out) {
+			if err != nil || len(r.Segments) != 1 {
+				t.Fatalf("%s: %+v, %v", c.name, r, err)
+			}
+			s := r.Segments[0]
+			if s.Rung != c.rung || s.Target != c.target || r.Messages[0].Content != c.target || s.Score != c.score || len(s.Flags) > 0 ||
+				!slices.Equal(s.Retried, c.retried) || s.Translator != c.translator {
+				t.Errorf("%s: %+v", c.name, s)
+			}
+		}
+		if c.rung != RungWhole && m.Counts["rung_"+c.rung] != 1 {
+			t.Errorf("%s: %v", c.name, m.Counts)
 		}
 	}
 }
@@ -144,7 +250,9 @@ func TestRungs(t *testing.T) {
 		"none": {roundTrip: func(string) string { return "" }},
 	} {
 		out := filepath.Join(t.TempDir(), "out")
-		m, err := Run(t.Context(), Defaults(), with(tr), durable.Env{Out: out, In: map[string]string{"instructions": in}})
+		o := Defaults()
+		o.Checks = ChecksOff
+		m, err := Run(t.Context(), o, with(tr), durable.Env{Out: out, In: map[string]string{"instructions": in}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -158,7 +266,7 @@ func TestRungs(t *testing.T) {
 		} else if want == "@1@" {
 			pieces = 0
 		}
-		if m.Counts["rung_pieces"] != pieces || m.Counts["flagged_span_lost"] != lost {
+		if m.Counts["rung_pieces"] != pieces || m.Counts["retried_span_lost"] != lost {
 			t.Errorf("%s: %v", want, m.Counts)
 		}
 		for r, err := range dataset.Rows[dataset.Instruction](t.Context(), out) {

@@ -17,7 +17,10 @@ import (
 type route int8
 
 const (
-	usual route = iota // by the translator with the run's settings
+	usual      route = iota // by the translator with the run's settings
+	every                   // the same, with all hypotheses
+	unrepeated              // the same, without repeated sequences of tokens
+	second                  // by the second translator
 	routes
 )
 
@@ -28,10 +31,17 @@ type request struct {
 }
 
 // Request returns what the translator gets.
-func (r request) Request() Request { return Request{Text: r.text} }
+func (r request) Request() Request {
+	if r.via == unrepeated {
+		return Request{r.text, noRepeatNGram}
+	}
+	return Request{Text: r.text}
+}
 
 // key is the request's key in the journal.
-func (r request) key() string { return "segment " + dataset.ContentID(r.text) }
+func (r request) key() string {
+	return [routes]string{"segment ", "every ", "unrepeated ", "second "}[r.via] + dataset.ContentID(r.text)
+}
 
 // memory knows the translations of a run: a text is translated once, however often it
 // occurs. The latest ones are in memory, all of them in the run's journal, and those of
@@ -73,17 +83,33 @@ type settings struct {
 	From     string `json:"from"`
 	To       string `json:"to"`
 	Decoding `json:"decoding"`
+	Every    bool `json:"every,omitempty"` // with all hypotheses
 }
 
 // share returns the parts of a shared memory that hold translations by these options. They
-// are nil if the translator's weights are unknown.
+// are nil for a translator whose weights are unknown.
 func (o Options) share(ctx context.Context, f *translationmemory.File) (shared sharedMemory, err error) {
-	if f == nil || o.ModelDigest == "" {
+	if f == nil {
 		return shared, nil
 	}
-	shared[usual], err = translationmemory.For[Translation](ctx, f, settings{memoryVersion, o.ModelDigest, cpu.Current().String(),
-		tokenizer.NLLBCode(o.From), tokenizer.NLLBCode(o.To), o.Decoding})
-	return shared, err
+	first := settings{memoryVersion, o.ModelDigest, cpu.Current().String(), tokenizer.NLLBCode(o.From), tokenizer.NLLBCode(o.To), o.Decoding,
+		false}
+	var by [routes]settings
+	for via := range by {
+		by[via] = first
+	}
+	by[every].Every = true
+	by[unrepeated].NoRepeatNGram = noRepeatNGram
+	by[second].Model, by[second].Decoding = o.SecondDigest, Decoding{}
+	for via, s := range by {
+		if s.Model == "" {
+			continue
+		}
+		if shared[via], err = translationmemory.For[Translation](ctx, f, s); err != nil {
+			return shared, err
+		}
+	}
+	return shared, nil
 }
 
 func (m *memory) get(r request) (tr Translation, ok bool, err error) {

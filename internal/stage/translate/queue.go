@@ -18,9 +18,9 @@ type Request struct {
 	NoRepeatNGram int
 }
 
-// Streamer is a Translator that takes requests while it works on others.
+// Streamer is a Model that takes requests while it works on others.
 type Streamer interface {
-	Translator
+	Model
 	// Stream translates what next returns until it returns false when called with wait.
 	// Without wait, false means that there is no request at present. done is called with
 	// each translation, in any order; its index counts the calls of next.
@@ -28,7 +28,7 @@ type Streamer interface {
 }
 
 const (
-	// batchTexts is how many texts a Translator that is no Streamer gets together.
+	// batchTexts is how many texts a Model that is no Streamer gets together.
 	batchTexts = 64
 	// window is how many waiting texts are sorted by length. Texts of about the same length
 	// are encoded together and end together.
@@ -38,7 +38,7 @@ const (
 // queue keeps a translator busy with the texts that all workers need, each once. What is
 // translated goes to the memory.
 type queue struct {
-	t      Translator
+	t      Model
 	memory *memory
 
 	mu      sync.Mutex
@@ -56,12 +56,19 @@ type queue struct {
 
 // ask is a request of one or several workers.
 type ask struct {
-	request
+	need
 	done chan struct{}
 }
 
+// need is a request, and what reports whether other hypotheses than the best are needed; nil
+// if they are not.
+type need struct {
+	request
+	others func(Translation) bool
+}
+
 // newQueue starts a queue. The translator is not used before the first request.
-func newQueue(ctx context.Context, t Translator, m *memory) *queue {
+func newQueue(ctx context.Context, t Model, m *memory) *queue {
 	q := &queue{t: t, memory: m, open: map[request]*ask{}, given: map[int]*ask{}, woken: make(chan struct{}, 1), ended: make(chan struct{})}
 	go q.run(ctx)
 	return q
@@ -154,6 +161,9 @@ func (q *queue) deliver(i int, tr Translation) error {
 	if a == nil {
 		return fmt.Errorf("translator %s returned a translation of nothing", q.t.Name())
 	}
+	if len(tr.Alternatives) > 0 && (a.others == nil || !a.others(tr)) {
+		tr.Alternatives, tr.Dropped = nil, len(tr.Alternatives)
+	}
 	if err := q.memory.put(a.request, tr); err != nil {
 		return err
 	}
@@ -165,8 +175,8 @@ func (q *queue) deliver(i int, tr Translation) error {
 }
 
 // translate returns when the memory has the translations of all requests.
-func (q *queue) translate(ctx context.Context, requests []request) error {
-	asks, err := q.add(requests)
+func (q *queue) translate(ctx context.Context, needs []need) error {
+	asks, err := q.add(needs)
 	if err != nil {
 		return err
 	}
@@ -190,10 +200,11 @@ func (q *queue) translate(ctx context.Context, requests []request) error {
 }
 
 // add puts what the memory lacks into the queue.
-func (q *queue) add(requests []request) (asks []*ask, err error) {
+func (q *queue) add(needs []need) (asks []*ask, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, r := range requests {
+	for _, n := range needs {
+		r := n.request
 		a := q.open[r]
 		if a == nil {
 			// It may have been translated for another worker meanwhile.
@@ -202,7 +213,7 @@ func (q *queue) add(requests []request) (asks []*ask, err error) {
 			} else if known {
 				continue
 			}
-			a = &ask{r, make(chan struct{})}
+			a = &ask{n, make(chan struct{})}
 			q.open[r] = a
 			q.waiting = append(q.waiting, a)
 		}

@@ -7,8 +7,10 @@ package translate
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -24,19 +26,23 @@ import (
 // version changes when the same options would give another output; changed
 // says how the last one differs.
 const (
-	version = 3
-	changed = "code, formulas, addresses and markup stay inside their sentence as placeholders since then, prices are no longer taken " +
-		"for formulas, and segments record their kind and how they were translated"
+	version = 4
+	changed = "checks act since then: a sentence that fails one is translated in other ways, and its row is dropped if none passes"
 )
 
-// Translator translates plain text. CountTokens and RoundTrip are called by several
-// goroutines, Translate by one.
-type Translator interface {
+// Model translates plain text.
+type Model interface {
 	// Name identifies the model in provenance.
 	Name() string
 	// Translate returns a translation of each text, in order; onDone, if not
 	// nil, is called after each.
 	Translate(ctx context.Context, texts []string, onDone func()) ([]Translation, error)
+}
+
+// Translator is a Model with a tokenizer. CountTokens and RoundTrip are called by several
+// goroutines.
+type Translator interface {
+	Model
 	// CountTokens returns the tokens of a text as the model takes it.
 	CountTokens(text string) int
 	// RoundTrip returns what a text is after the model's tokenizer encoded and decoded it.
@@ -53,8 +59,9 @@ type Translation struct {
 	HitMax       bool
 	Cut, Unknown int
 	// Alternatives are the next best outputs, if the translator was asked for
-	// several.
+	// several. Dropped is how many the memory did not keep, because the best one passed.
 	Alternatives []Alternative `json:",omitempty"`
+	Dropped      int           `json:",omitempty"`
 }
 
 // Alternative is another output for a text.
@@ -82,13 +89,23 @@ type Options struct {
 	// Placeholder is how the first protected span of a sentence stands in the text that
 	// the model reads. It follows from the tokenizer.
 	Placeholder string `json:"placeholder"`
-	// RejectFlags drops records of which a sentence has one of these flags.
+	// Checks is a profile: the flags for which other ways to translate a sentence are tried,
+	// and the record is dropped if none passes.
+	Checks string `json:"checks"`
+	// RejectFlags are more such flags.
 	RejectFlags []string `json:"reject_flags"`
+	// MinScore is the lowest mean log-probability of a sentence; 0 is no bound.
+	MinScore float64 `json:"min_score"`
+	// Second names the second translator, "" for none. SecondDigest identifies its weights
+	// and all of its settings.
+	Second       string `json:"second,omitempty"`
+	SecondDigest string `json:"second_digest,omitempty"`
 }
 
 // Defaults are the settings of the BARKA models, but for sentence splitting.
 func Defaults() Options {
-	return Options{From: "eng_Latn", To: "arb_Arab", Decoding: DefaultDecoding(), MaxTokens: 128, RejectFlags: []string{FlagCut}}
+	return Options{From: "eng_Latn", To: "arb_Arab", Decoding: DefaultDecoding(), MaxTokens: 128, Checks: ChecksDefault,
+		RejectFlags: []string{FlagCut}}
 }
 
 // Validate reports the first setting that makes no sense.
@@ -103,8 +120,14 @@ func (o Options) Validate() error {
 	if err := o.Decoding.Validate(); err != nil {
 		return err
 	}
+	switch _, ok := profiles[o.Checks]; {
+	case !ok:
+		return badinput.Errorf("translate: checks is %q, expected one of %s", o.Checks, strings.Join(Profiles(), ", "))
+	case math.IsNaN(o.MinScore) || o.MinScore > 0:
+		return badinput.Errorf("translate: min_score is %g, expected 0 (off) or less", o.MinScore)
+	}
 	for _, f := range o.RejectFlags {
-		if _, ok := flagMeanings[f]; !ok {
+		if !slices.Contains(Flags(), f) {
 			return badinput.Errorf("translate: reject_flags: %q is no flag; flags: %s", f, strings.Join(Flags(), ", "))
 		}
 	}
@@ -164,16 +187,11 @@ func Plan(ctx context.Context, o Options, t Translator, path string) (e Estimate
 	if err := require(path); err != nil {
 		return e, err
 	}
-	dir, err := os.MkdirTemp("", "barka-translate-")
+	seen, err := newTexts()
 	if err != nil {
 		return e, err
 	}
-	defer os.RemoveAll(dir)
-	seen, err := diskmap.Open(filepath.Join(dir, "segments-"), diskmap.Options{})
-	if err != nil {
-		return e, err
-	}
-	defer seen.Close()
+	defer seen.close()
 	c := o.cutter(t)
 	for row, err := range dataset.Rows[dataset.Instruction](ctx, path) {
 		if err != nil {
@@ -187,7 +205,7 @@ func Plan(ctx context.Context, o Options, t Translator, path string) (e Estimate
 				}
 				e.Segments++
 				text := c.o.Form.Mask(s)
-				first, err := seen.Add(dataset.KeyOf(text), diskmap.Value{})
+				first, err := seen.add(text)
 				if err != nil {
 					return e, err
 				}
@@ -199,6 +217,32 @@ func Plan(ctx context.Context, o Options, t Translator, path string) (e Estimate
 		}
 	}
 	return e, nil
+}
+
+// texts is a set of texts on disk.
+type texts struct {
+	dir  string
+	keys *diskmap.Map
+}
+
+func newTexts() (t texts, err error) {
+	if t.dir, err = os.MkdirTemp("", "barka-translate-"); err != nil {
+		return t, err
+	}
+	if t.keys, err = diskmap.Open(filepath.Join(t.dir, "segments-"), diskmap.Options{}); err != nil {
+		os.RemoveAll(t.dir)
+	}
+	return t, err
+}
+
+// add adds a text, and reports whether it is new.
+func (t texts) add(text string) (bool, error) {
+	return t.keys.Add(dataset.KeyOf(text), diskmap.Value{})
+}
+
+func (t texts) close() {
+	t.keys.Close()
+	os.RemoveAll(t.dir)
 }
 
 // require refuses an input that does not hold instructions.
@@ -213,11 +257,13 @@ func require(path string) error {
 // holds no others.
 const rowsInWork = 256
 
-// Tools are what a run translates with. Only the translator changes the output.
+// Tools are what a run translates with.
 type Tools struct {
 	Translator Translator
+	// Second translates sentences that Translator does not get right; nil is none.
+	Second Model
 	// Memory has translations of other runs and gets those of this one; nil is none. It is
-	// used only if Options.ModelDigest is known.
+	// used only if Options.ModelDigest is known, and does not change the output.
 	Memory *translationmemory.File
 }
 
@@ -235,8 +281,11 @@ func Run(ctx context.Context, o Options, tools Tools, env durable.Env) (*dataset
 		return nil, err
 	}
 	t := tools.Translator
-	w := newWorker(o, t)
+	w := newWorker(o, tools)
 	w.o.Model, w.o.Placeholder = t.Name(), w.c.o.Form.String()
+	if tools.Second != nil {
+		w.o.Second = tools.Second.Name()
+	}
 	id := durable.Identity{Stage: "translate", Version: version, Changed: changed, Options: w.o}
 	mo := durable.MapOptions[dataset.Instruction]{
 		Key: func(r dataset.Instruction) string { return r.ID }, Workers: rowsInWork, Progress: env.Progress, Total: total,
@@ -262,21 +311,34 @@ func Run(ctx context.Context, o Options, tools Tools, env durable.Env) (*dataset
 	})
 }
 
-// totals counts the sentences of the rows that are kept, and those with each
-// flag. Sentences that the model did not read to their end are worth a note.
+// totals counts the sentences of the rows that are kept, those that occurred before, and
+// those with each flag. Sentences that the model did not read to their end are worth a note.
 func totals(run *durable.Run) (durable.Final, error) {
-	counts := map[string]int64{"segments": 0}
+	counts := map[string]int64{"segments": 0, "segments_repeated": 0}
+	seen, err := newTexts()
+	if err != nil {
+		return durable.Final{}, err
+	}
+	defer seen.close()
 	for r, err := range durable.Outputs[dataset.Instruction](run) {
 		if err != nil {
 			return durable.Final{}, err
 		}
 		counts["segments"] += int64(len(r.Segments))
 		for _, s := range r.Segments {
+			if first, err := seen.add(s.Source); err != nil {
+				return durable.Final{}, err
+			} else if !first {
+				counts["segments_repeated"]++
+			}
 			if s.Rung != RungWhole {
 				counts["rung_"+s.Rung]++
 			}
 			for _, flag := range s.Flags {
 				counts["flagged_"+flag]++
+			}
+			for _, flag := range s.Retried {
+				counts["retried_"+flag]++
 			}
 		}
 	}

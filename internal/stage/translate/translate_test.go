@@ -264,7 +264,7 @@ func TestShortOfTranslations(t *testing.T) {
 			In: map[string]string{"instructions": input(t)}}); err == nil || !strings.Contains(err.Error(), "translations of") {
 		t.Errorf("%v", err)
 	}
-	if _, _, err := Lines(context.Background(), Defaults(), f, []string{"One stone.", "Two stones here."}); err == nil {
+	if _, _, err := Lines(context.Background(), Defaults(), with(f), []string{"One stone.", "Two stones here."}); err == nil {
 		t.Error("lines: no error")
 	}
 }
@@ -318,7 +318,7 @@ func TestWrongKind(t *testing.T) {
 // TestDigitsOfEveryScript: the same number is the same in any digits.
 func TestDigitsOfEveryScript(t *testing.T) {
 	for _, s := range []string{"in 1907", "في ١٩٠٧", "در ۱۹۰۷", "१९०७", "𝟏𝟗𝟎𝟕", "𝟭𝟵𝟬𝟳"} {
-		if got := numbers(s); !slices.Equal(got, []string{"1907"}) {
+		if got := numbers(s, true); !slices.Equal(got, []string{"1907"}) {
 			t.Errorf("%s: %q", s, got)
 		}
 	}
@@ -343,6 +343,39 @@ func TestFlags(t *testing.T) {
 			t.Errorf("%q → %q: %v, want %v", c.source, c.target, got, c.want)
 		}
 	}
+	// What is right, or cannot be told.
+	for _, c := range []struct{ to, source, target string }{
+		{"arb_Arab", "It costs 1,000 dollars.", "سعره 1000 دولار."},
+		{"arb_Arab", "Rooms 100,200 are free.", "الغرفتان ١٠٠، ٢٠٠ شاغرتان."},
+		{"arb_Arab", "In 3.5 years.", "في ٣٫٥ سنوات."},
+		{"fra_Latn", "Paris", "Paris"},
+		{"zho_Hans", "He went to the old market to buy apples.", "他去老市场买苹果。"},
+		{"arb_Arab", "go go go go go go go go go go", "اذهب اذهب اذهب اذهب اذهب اذهب اذهب اذهب اذهب اذهب"},
+	} {
+		o := Defaults()
+		o.To = c.to
+		if got := o.check(c.source, c.target, Translation{}); len(got) > 0 {
+			t.Errorf("%q → %q: %v", c.source, c.target, got)
+		}
+	}
+	for _, c := range []struct{ to, source, target, want string }{
+		{"arb_Arab", "It costs 1,000 dollars.", "سعره 100 دولار.", FlagDigits},
+		{"arb_Arab", "It has 2 doors and 2 keys.", "له 2 من الأبواب والمفاتيح.", FlagDigits},
+		{"fra_Latn", "He went to the market.", "He went to the market.", FlagCopied},
+		{"zho_Hans", "He went to the old market to buy apples.", "他去。", FlagRatio},
+		{"tha_Thai", "Laughter", strings.Repeat("ฮา", 30), FlagRepeated},
+	} {
+		o := Defaults()
+		o.To = c.to
+		if got := o.check(c.source, c.target, Translation{}); !slices.Contains(got, c.want) {
+			t.Errorf("%q → %q: %v, want %s", c.source, c.target, got, c.want)
+		}
+	}
+	low := Defaults()
+	low.MinScore = -1
+	if got := low.check("Hello there", "مرحبا", Translation{Score: -1.5}); !slices.Equal(got, []string{FlagScore}) {
+		t.Errorf("a low score: %v", got)
+	}
 	o.To = "ar" // M2M-100's code
 	if got := o.check("Hello there", "Hello there", Translation{}); !slices.Contains(got, FlagScript) {
 		t.Errorf("to ar: %v", got)
@@ -353,8 +386,28 @@ func TestFlags(t *testing.T) {
 	}
 }
 
+// TestProfiles: what a check finds drops a row, or warns, by the profile.
+func TestProfiles(t *testing.T) {
+	for _, c := range []struct {
+		checks string
+		tr     Translation
+		rows   int64
+	}{
+		{ChecksOff, Translation{Text: "hello"}, 2}, {ChecksDefault, Translation{Text: "hello"}, 0}, {ChecksStrict, Translation{Text: "hello"}, 0},
+		{ChecksDefault, Translation{Text: "نعم", Unknown: 1}, 1}, {ChecksStrict, Translation{Text: "نعم", Unknown: 1}, 0},
+	} {
+		o := Defaults()
+		o.Checks = c.checks
+		m, err := Run(t.Context(), o, with(&fakeTranslator{always: &c.tr}),
+			durable.Env{Out: filepath.Join(t.TempDir(), "out"), In: map[string]string{"instructions": input(t)}})
+		if err != nil || m.Rows != c.rows {
+			t.Errorf("%s, %+v: %d rows, %v, %v", c.checks, c.tr, m.Rows, m.Counts, err)
+		}
+	}
+}
+
 func TestLines(t *testing.T) {
-	out, segs, err := Lines(context.Background(), Defaults(), &fakeTranslator{}, []string{"A date. A stone fell down.", "", "12"})
+	out, segs, err := Lines(context.Background(), Defaults(), with(&fakeTranslator{}), []string{"A date. A stone fell down.", "", "12"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -372,6 +425,8 @@ func TestValidate(t *testing.T) {
 		"max_length":      func(o *Options) { o.MaxLength = 2 },
 		"length_penalty":  func(o *Options) { o.LengthPenalty = math.NaN() },
 		"no_repeat_ngram": func(o *Options) { o.NoRepeatNGram = -1 },
+		"checks":          func(o *Options) { o.Checks = "some" },
+		"min_score":       func(o *Options) { o.MinScore = 1 },
 	} {
 		o := Defaults()
 		change(&o)
@@ -451,7 +506,7 @@ func TestEarlierVersion(t *testing.T) {
 			return err
 		}
 		if err := run(false); err == nil || !badinput.Is(err) ||
-			!strings.Contains(err.Error(), "stage version was 1 and is now 3 ("+changed+")") ||
+			!strings.Contains(err.Error(), "stage version was 1 and is now 4 ("+changed+")") ||
 			!strings.Contains(err.Error(), "--restart") {
 			t.Errorf("finished %v: %v", finish, err)
 		}

@@ -16,20 +16,32 @@ import (
 type worker struct {
 	o      Options
 	t      Translator
+	second Model // nil: none
 	c      cutter
+	acts   map[string]bool // flags for which another rung is tried
+	others bool            // all hypotheses are wanted
 	memory *memory
 	queue  *queue
+	backup *queue // of the second translator
 }
 
-func newWorker(o Options, t Translator) *worker { return &worker{o: o, t: t, c: o.cutter(t)} }
+func newWorker(o Options, t Tools) *worker {
+	return &worker{o: o, t: t.Translator, second: t.Second, c: o.cutter(t.Translator), acts: o.acts()}
+}
 
 // start begins to translate what the memory lacks. stop ends it.
 func (w *worker) start(ctx context.Context, m *memory) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	w.memory, w.queue = m, newQueue(ctx, w.t, m)
+	if w.second != nil {
+		w.backup = newQueue(ctx, w.second, m)
+	}
 	return func() {
 		cancel()
 		w.queue.close()
+		if w.backup != nil {
+			w.backup.close()
+		}
 	}
 }
 
@@ -53,7 +65,7 @@ func (w *worker) row(ctx context.Context, r dataset.Instruction) ([]dataset.Inst
 func (w *worker) learn(ctx context.Context, segments []segment.Segment) error {
 	pending := segments
 	for {
-		var requests []request
+		var needs, backup []need
 		var open []segment.Segment
 		for _, s := range pending {
 			if !s.Translated() {
@@ -65,16 +77,43 @@ func (w *worker) learn(ctx context.Context, segments []segment.Segment) error {
 			}
 			if len(lacks) > 0 {
 				open = append(open, s)
-				requests = append(requests, lacks...)
+			}
+			for _, r := range lacks {
+				if r.via == second {
+					backup = append(backup, need{r, nil})
+				} else {
+					needs = append(needs, need{r, w.needsOthers(s, r)})
+				}
 			}
 		}
-		if len(requests) == 0 {
+		if len(open) == 0 {
 			return nil
 		}
-		if err := w.queue.translate(ctx, requests); err != nil {
+		if err := w.queue.translate(ctx, needs); err != nil {
 			return err
 		}
+		if len(backup) > 0 {
+			if err := w.backup.translate(ctx, backup); err != nil {
+				return err
+			}
+		}
 		pending = open
+	}
+}
+
+// needsOthers returns what reports whether the other hypotheses of a segment's request may be
+// needed.
+func (w *worker) needsOthers(s segment.Segment, r request) func(Translation) bool {
+	switch {
+	case w.others || r.via == every:
+		return func(Translation) bool { return true }
+	case r.via != usual || !w.whole(s) || r.text != w.c.o.Form.Mask(s):
+		return nil
+	}
+	return func(tr Translation) bool {
+		a := w.unmask(s, tr)
+		w.examine(s, &a)
+		return len(a.reasons) > 0
 	}
 }
 
@@ -96,8 +135,8 @@ func (w *worker) record(r dataset.Instruction, segments [][]segment.Segment) (da
 		}
 		for _, s := range translated {
 			for _, f := range s.Flags {
-				if slices.Contains(w.o.RejectFlags, f) {
-					return r, &dataset.Reject{Reason: f, Detail: s.Source}
+				if w.acts[f] {
+					return r, &dataset.Reject{Reason: f, Detail: fmt.Sprintf("%.500q became %.500q (%s)", s.Source, s.Target, s.Rung)}
 				}
 			}
 			s.Message = int32(i)
@@ -128,11 +167,19 @@ func (w *worker) message(segments []segment.Segment) (string, []LineSegment, err
 		if err != nil {
 			return "", nil, err
 		}
-		translated = append(translated, LineSegment{dataset.Segment{Source: s.Text, Target: a.text, Score: a.tr.Score, Flags: a.check.Flags,
-			Kind: string(s.Kind), Rung: a.rung}, a.tr.Cut, a.tr.Alternatives})
+		translated = append(translated, LineSegment{dataset.Segment{Source: s.Text, Target: a.text, Score: a.tr.Score, Flags: a.flags,
+			Kind: string(s.Kind), Rung: a.rung, Retried: a.retried, Translator: w.translator(a.rung)}, a.tr.Cut, a.tr.Alternatives})
 		b.WriteString(a.text)
 	}
 	return b.String(), translated, nil
+}
+
+// translator names the translator of a rung if it is not that of the row.
+func (w *worker) translator(rung string) string {
+	if rung == RungSecond {
+		return w.second.Name()
+	}
+	return ""
 }
 
 // LineSegment is a translated unit of a line.
@@ -144,8 +191,9 @@ type LineSegment struct {
 
 // Lines translates plain lines, the structure of each kept: what the command
 // line does with its standard input.
-func Lines(ctx context.Context, o Options, t Translator, lines []string) ([]string, [][]LineSegment, error) {
+func Lines(ctx context.Context, o Options, t Tools, lines []string) ([]string, [][]LineSegment, error) {
 	w := newWorker(o, t)
+	w.others = true
 	defer w.start(ctx, newMemory(nil, sharedMemory{}))()
 	cut := make([][]segment.Segment, len(lines))
 	for i, l := range lines {

@@ -1,0 +1,225 @@
+package translate
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"unicode"
+
+	"barka/internal/prose"
+	"barka/internal/segment"
+)
+
+// Flags of a translated sentence. Those that Options.acts names make the ladder try another
+// way, and drop the record if none passes. The others warn.
+const (
+	FlagCut       = "source_cut"     // the source did not fit into the model
+	FlagHitMax    = "hit_max"        // the output ran into the length limit
+	FlagUnknown   = "unknown_tokens" // the source has characters the model lacks
+	FlagEmpty     = "empty"          // nothing came out
+	FlagCopied    = "copied"         // the output is the source
+	FlagRepeated  = "repeated"       // words or letters repeat, and not in the source
+	FlagDigits    = "digits"         // the numbers of source and output differ
+	FlagScript    = "script"         // less than three quarters of the letters are the target's
+	FlagRatio     = "length_ratio"   // much longer or shorter than the source
+	FlagUnkInText = "unk_in_output"  // the output holds an unknown-token mark
+	FlagScore     = "low_score"      // the mean log-probability is below Options.MinScore
+	// Of a sentence whose placeholders did not come back as they were.
+	FlagSpanLost     = string(segment.Lost)
+	FlagSpanDoubled  = string(segment.Doubled)
+	FlagSpanInvented = string(segment.Invented)
+	FlagSpanCrossed  = string(segment.Crossed)
+)
+
+// Profiles of checks.
+const (
+	ChecksOff     = "off"
+	ChecksDefault = "default"
+	ChecksStrict  = "strict"
+)
+
+// spanFlags act in every profile: a sentence without its code or link is no translation.
+var spanFlags = []string{FlagSpanLost, FlagSpanDoubled, FlagSpanInvented, FlagSpanCrossed}
+
+// profiles are the flags that act, besides those of spans.
+var profiles = map[string][]string{
+	ChecksOff:     nil,
+	ChecksDefault: {FlagHitMax, FlagEmpty, FlagCopied, FlagRepeated, FlagDigits, FlagScript, FlagRatio, FlagUnkInText, FlagScore},
+	ChecksStrict: {FlagHitMax, FlagEmpty, FlagCopied, FlagRepeated, FlagDigits, FlagScript, FlagRatio, FlagUnkInText, FlagScore,
+		FlagCut, FlagUnknown},
+}
+
+// Profiles lists the names of the profiles.
+func Profiles() []string { return slices.Sorted(maps.Keys(profiles)) }
+
+// Flags lists the flags, sorted.
+func Flags() []string {
+	return slices.Sorted(slices.Values(append(slices.Clone(profiles[ChecksStrict]), spanFlags...)))
+}
+
+// acts returns the flags that act.
+func (o Options) acts() map[string]bool {
+	acts := map[string]bool{}
+	for _, f := range slices.Concat(spanFlags, o.RejectFlags) {
+		acts[f] = true
+	}
+	if !o.Whole { // a whole message is translated as it was in the original
+		for _, f := range profiles[o.Checks] {
+			acts[f] = true
+		}
+	}
+	return acts
+}
+
+// check returns the flags of a sentence.
+func (o Options) check(source, target string, tr Translation) []string {
+	var flags []string
+	add := func(is bool, flag string) {
+		if is {
+			flags = append(flags, flag)
+		}
+	}
+	add(tr.Cut > 0, FlagCut)
+	add(tr.HitMax, FlagHitMax)
+	add(tr.Unknown > 0, FlagUnknown)
+	if strings.TrimSpace(target) == "" {
+		return append(flags, FlagEmpty)
+	}
+	add(copied(source, target, o.To), FlagCopied)
+	add(repeated(target) && !repeated(source), FlagRepeated)
+	add(!sameNumbers(source, target), FlagDigits)
+	add(!inScript(target, o.To), FlagScript)
+	add(unlikely(source, target), FlagRatio)
+	add(strings.Contains(target, "<unk>") || strings.Contains(target, "⁇"), FlagUnkInText)
+	add(o.MinScore != 0 && float64(tr.Score) < o.MinScore, FlagScore)
+	return flags
+}
+
+// sameScriptWords is how many words a copy has at least if both languages share a script:
+// names and loan words are the same in both.
+const sameScriptWords = 4
+
+func copied(source, target, to string) bool {
+	source, target = strings.TrimSpace(source), strings.TrimSpace(target)
+	return strings.EqualFold(source, target) && (script(to) != nil || len(strings.Fields(source)) >= sameScriptWords)
+}
+
+// inScript reports whether three quarters of the letters are in the target's script, if it
+// is known.
+func inScript(target, to string) bool {
+	s := script(to)
+	letters, own := 0, 0
+	for _, r := range target {
+		if unicode.IsLetter(r) {
+			letters++
+			if s != nil && unicode.Is(s, r) {
+				own++
+			}
+		}
+	}
+	return s == nil || 4*own >= 3*letters
+}
+
+// minRatioLength is the length of the shortest source whose ratio is looked at.
+const minRatioLength = 20
+
+// unlikely reports whether the target has less than two fifths or more than three times the
+// length of the source.
+func unlikely(source, target string) bool {
+	a, b := width(source), width(target)
+	return a >= minRatioLength && (5*b < 2*a || b > 3*a)
+}
+
+// width is a text's length in letters of an alphabet. A sign of Chinese, Japanese and
+// Korean stands for about three.
+func width(s string) (n int) {
+	for _, r := range s {
+		n++
+		if unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul) {
+			n += 2
+		}
+	}
+	return n
+}
+
+// repeated reports four words in a row that occur four times, or signs that repeat with a
+// short period for a long stretch.
+func repeated(s string) bool {
+	const period, stretch = 8, 32
+	words := strings.Fields(s)
+	seen := map[string]int{}
+	for i := 0; i+4 <= len(words); i++ {
+		k := strings.Join(words[i:i+4], " ")
+		if seen[k]++; seen[k] >= 4 {
+			return true
+		}
+	}
+	runes := []rune(s)
+	for p := 1; p <= period; p++ {
+		run := 0
+		for i := p; i < len(runes); i++ {
+			if run++; runes[i] != runes[i-p] || !unicode.IsLetter(runes[i]) && !unicode.IsSpace(runes[i]) {
+				run = 0
+			}
+			if run >= stretch {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// sameNumbers reports whether two texts have the same numbers in any order. Marks between
+// groups of three digits may be missing in one of them: 1,000 is 1000.
+func sameNumbers(a, b string) bool {
+	return slices.Equal(numbers(a, false), numbers(b, false)) || slices.Equal(numbers(a, true), numbers(b, true))
+}
+
+// numbers returns the runs of digits of a text, in any digit script, as ASCII and sorted. If
+// grouped, marks between groups of three digits do not end a run.
+func numbers(s string, grouped bool) []string {
+	var out []string
+	var cur []byte
+	runes := []rune(s + " ")
+	for i, r := range runes {
+		if d, ok := prose.Digit(r); ok {
+			cur = append(cur, '0'+byte(d))
+			continue
+		}
+		if len(cur) == 0 || grouped && strings.ContainsRune(",٬'’\u00a0\u202f", r) && group(runes[i+1:]) {
+			continue
+		}
+		out, cur = append(out, string(cur)), nil
+	}
+	slices.Sort(out)
+	return out
+}
+
+// group reports whether a text begins with exactly three digits.
+func group(s []rune) bool {
+	for i := range 4 {
+		ok := false
+		if i < len(s) {
+			_, ok = prose.Digit(s[i])
+		}
+		if ok != (i < 3) {
+			return false
+		}
+	}
+	return true
+}
+
+// finish applies the punctuation option.
+func (o Options) finish(s string) string {
+	if !o.ArabicPunctuation {
+		return s
+	}
+	rs := []rune(s)
+	for i, r := range rs {
+		p, ok := map[rune]rune{',': '،', ';': '؛', '?': '؟'}[r]
+		if ok && i > 0 && unicode.Is(unicode.Arabic, rs[i-1]) {
+			rs[i] = p
+		}
+	}
+	return string(rs)
+}
