@@ -597,7 +597,8 @@ func TestTrainMergeEval(t *testing.T) {
 	}
 	adapter, merged := filepath.Join(root, "adapter"), filepath.Join(root, "merged")
 	args := []string{"train", "--model", model, "--data", data, "--out", adapter, "--rank", "4", "--alpha", "8",
-		"--lr", "0.01", "--epochs", "4", "--batch", "2", "--dtype", "f32", "--warmup-ratio", "0", "--dropout", "0.1", "--json"}
+		"--lr", "0.01", "--epochs", "4", "--batch", "2", "--dtype", "f32", "--warmup-ratio", "0", "--dropout", "0.1",
+		"--max-dropped", "0.5", "--json"}
 	dry := ok(t, "", append(args, "--dry-run")...)
 	if !strings.Contains(dry, `"no_trained_token":1`) || !strings.Contains(dry, `"roles":1`) {
 		t.Errorf("dry run: %s", dry)

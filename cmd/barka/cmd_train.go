@@ -3,44 +3,55 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"math"
+	"strconv"
+	"strings"
 	"time"
 
 	"barka/internal/backend"
+	"barka/internal/badinput"
 	"barka/internal/hub"
 	"barka/internal/model"
+	"barka/internal/printable"
 	"barka/internal/recipe"
 	"barka/internal/stage/train"
 )
 
 type trainCmd struct {
-	Model       string   `required:"" help:"Base model directory or hub id; it needs a chat template, or --chat-format." placeholder:"MODEL"`
-	Data        string   `required:"" help:"Dataset directory, .parquet or .jsonl with messages or conversations." placeholder:"PATH"`
-	Val         string   `help:"Validation dataset." placeholder:"PATH"`
-	Out         string   `required:"" help:"Directory of the adapter, its metrics and checkpoints." placeholder:"DIR"`
-	Rank        int      `help:"LoRA rank." default:"128"`
-	Alpha       float64  `help:"LoRA alpha; the update is scaled by alpha/rank." default:"128"`
-	Dropout     float64  `help:"Dropout of the adapters' inputs." default:"0"`
-	Targets     []string `help:"Layers to adapt: suffixes of their paths, one regular expression for whole paths, or all-linear." default:"all-linear"`
-	RSLoRA      bool     `name:"rslora" help:"Scale the update by alpha/sqrt(rank)."`
-	DoRA        bool     `name:"dora" help:"Train the length of every row of the adapted weights too."`
-	LR          float64  `name:"lr" help:"Peak learning rate." default:"1e-4"`
-	Schedule    string   `help:"Learning rate schedule: cosine, linear or constant." default:"cosine"`
-	Warmup      float64  `name:"warmup-ratio" help:"Share of the steps that warm up." default:"0.03"`
-	WeightDecay float64  `help:"Decoupled weight decay." default:"0"`
-	Clip        float64  `help:"Largest gradient norm; 0 is off." default:"1"`
-	Epochs      int      `help:"Passes over the data." default:"1"`
-	MaxSteps    int      `help:"Optimiser steps, whatever --epochs says; 0 is all of the epochs." default:"0"`
-	Batch       int      `help:"Conversations per optimiser step." default:"16"`
-	MicroTokens int      `help:"Tokens per forward and backward pass." default:"2048"`
-	MaxLength   int      `help:"Longest conversation in tokens; longer ones are cut." default:"2048"`
-	ChatFormat  string   `help:"Chat format for a base model without a template: ${chat_formats}." placeholder:"NAME"`
-	ChatDate    string   `help:"Date for chat templates that ask for today's; default: ${chat_date}." placeholder:"YYYY-MM-DD"`
-	Thinking    bool     `help:"Render conversations with enable_thinking, for templates of reasoning models."`
-	DType       string   `name:"dtype" help:"Type of the base weights: f32, bf16 or int8; default: the checkpoint's." placeholder:"TYPE"`
-	EvalSteps   int      `help:"Steps between validations; 0 is each epoch." default:"0"`
-	SaveSteps   int      `help:"Steps between checkpoints; 0 is by time alone." default:"50"`
-	SaveMinutes float64  `help:"Minutes between checkpoints; 0 is by steps alone." default:"30"`
-	Keep        int      `help:"Checkpoints to keep." default:"2"`
+	Model          string   `required:"" help:"Base model directory or hub id; it needs a chat template, or --chat-format." placeholder:"MODEL"`
+	Data           []string `required:"" sep:"none" help:"Dataset directory, .parquet or .jsonl with messages or conversations; repeatable. An epoch takes WEIGHT (1) times its rows." placeholder:"PATH[=WEIGHT]"`
+	Val            string   `help:"Validation dataset." placeholder:"PATH"`
+	Replay         string   `help:"Dataset to mix in, of which --replay-share is drawn in each epoch." placeholder:"PATH"`
+	ReplayShare    float64  `help:"Share of an epoch's conversations that come from --replay." default:"0"`
+	Out            string   `required:"" help:"Directory of the adapter, its metrics and checkpoints." placeholder:"DIR"`
+	Rank           int      `help:"LoRA rank." default:"128"`
+	Alpha          float64  `help:"LoRA alpha; the update is scaled by alpha/rank." default:"128"`
+	Dropout        float64  `help:"Dropout of the adapters' inputs." default:"0"`
+	Targets        []string `help:"Layers to adapt: suffixes of their paths, one regular expression for whole paths, or all-linear." default:"all-linear"`
+	RSLoRA         bool     `name:"rslora" help:"Scale the update by alpha/sqrt(rank)."`
+	DoRA           bool     `name:"dora" help:"Train the length of every row of the adapted weights too."`
+	LR             float64  `name:"lr" help:"Peak learning rate." default:"1e-4"`
+	Schedule       string   `help:"Learning rate schedule: cosine, linear or constant." default:"cosine"`
+	Warmup         float64  `name:"warmup-ratio" help:"Share of the steps that warm up." default:"0.03"`
+	WeightDecay    float64  `help:"Decoupled weight decay." default:"0"`
+	Clip           float64  `help:"Largest gradient norm; 0 is off." default:"1"`
+	Epochs         int      `help:"Passes over the data." default:"1"`
+	MaxSteps       int      `help:"Optimiser steps, whatever --epochs says; 0 is all of the epochs." default:"0"`
+	Batch          int      `help:"Conversations per optimiser step." default:"16"`
+	MicroTokens    int      `help:"Tokens per forward and backward pass." default:"2048"`
+	MaxLength      int      `help:"Longest conversation in tokens; longer ones lose their last turns." default:"2048"`
+	LastTurn       bool     `help:"Train the last answer of each conversation alone."`
+	GroupByLength  bool     `help:"Make steps of conversations of similar length."`
+	DropDuplicates bool     `help:"Drop rows whose tokens an earlier row of their set has."`
+	MaxDropped     float64  `help:"Largest share of rows without anything to train on; more is an error." default:"0.01"`
+	ChatFormat     string   `help:"Chat format for a base model without a template: ${chat_formats}." placeholder:"NAME"`
+	ChatDate       string   `help:"Date for chat templates that ask for today's; default: ${chat_date}." placeholder:"YYYY-MM-DD"`
+	Thinking       bool     `help:"Render conversations with enable_thinking, for templates of reasoning models."`
+	DType          string   `name:"dtype" help:"Type of the base weights: f32, bf16 or int8; default: the checkpoint's." placeholder:"TYPE"`
+	EvalSteps      int      `help:"Steps between validations; 0 is each epoch." default:"0"`
+	SaveSteps      int      `help:"Steps between checkpoints; 0 is by time alone." default:"50"`
+	SaveMinutes    float64  `help:"Minutes between checkpoints; 0 is by steps alone." default:"30"`
+	Keep           int      `help:"Checkpoints to keep." default:"2"`
 
 	Adapter      string             `help:"Adapter to continue, of barka or peft: directory or hub id." placeholder:"ADAPTER"`
 	Exclude      []string           `help:"Layers not to adapt: suffixes of their paths." placeholder:"NAME"`
@@ -51,6 +62,8 @@ type trainCmd struct {
 
 	Checkpointing string  `help:"Recompute activations, not keep them: on, off, or auto." default:"auto" enum:"auto,on,off"`
 	Restart       bool    `help:"Discard an output made with other options."`
+	Preview       bool    `help:"Show conversations with their trained tokens marked; train nothing."`
+	PreviewRows   int     `help:"Conversations that --preview shows." default:"3"`
 	DryRun        bool    `help:"Tokenize, count, estimate memory and time; train nothing."`
 	Probe         int     `help:"Steps that --dry-run takes to estimate the time; 0 takes none and loads no weights." default:"2"`
 	PricePerHour  float64 `help:"Price of this machine per hour, to estimate the cost of the run." placeholder:"PRICE"`
@@ -74,7 +87,13 @@ learning rates that the longer schedule has there. --save-steps, --save-minutes,
 
 A run that needs more memory than is available is refused, with settings that would fit.
 
-Example:
+A conversation that is too long loses its last turns; half an answer is never trained. Rows that
+cannot be trained on are dropped and counted, and more than --max-dropped of them are an error.
+--preview shows what is trained. docs/train.md has all cases.
+
+Examples:
+
+  barka train --model google/gemma-2-2b-it --data data/mix --out runs/adapter --preview
 
   barka train --model google/gemma-2-2b-it --data data/mix --out runs/adapter`
 }
@@ -88,6 +107,8 @@ func (c *trainCmd) options() train.Options {
 	o.Epochs, o.Batch, o.MicroTokens, o.MaxLength = c.Epochs, c.Batch, c.MicroTokens, c.MaxLength
 	o.MaxSteps, o.EvalSteps = c.MaxSteps, c.EvalSteps
 	o.SaveSteps, o.SaveMinutes, o.Keep, o.Checkpointing = c.SaveSteps, c.SaveMinutes, c.Keep, c.Checkpointing
+	o.LastTurn, o.GroupByLength, o.DropDuplicates, o.MaxDropped = c.LastTurn, c.GroupByLength, c.DropDuplicates, c.MaxDropped
+	o.ReplayShare = c.ReplayShare
 	o.ChatFormat, o.ChatDate, o.Thinking = c.ChatFormat, c.ChatDate, c.Thinking
 	return o
 }
@@ -122,19 +143,14 @@ func (c *trainCmd) Run(a *app) error {
 	if o.DType, err = e.TypeOf(c.Model); err != nil {
 		return err
 	}
-	in := c.input(e, outline)
-	defer in.Close()
-	plan, err := train.Plan(a.ctx, o, in.Input, a.Seed)
-	if c.DryRun && plan != nil {
-		return c.estimate(a, o, in.Input, plan, err)
-	}
-	switch {
-	case err == nil:
-		a.ui.Event("plan", plan.Text(), plan)
-		in.Planned = plan
-	case plan == nil:
+	in, err := c.input(e, outline)
+	if err != nil {
 		return err
-	} // a run that does not fit may be finished already
+	}
+	defer in.Close()
+	if c.DryRun || c.Preview {
+		return c.look(a, o, in.Input)
+	}
 	if in.ModelDigest, err = e.Digest(c.Model); err != nil {
 		return err
 	}
@@ -144,6 +160,19 @@ func (c *trainCmd) Run(a *app) error {
 	}
 	a.finished(recipe.TrainStep(c.Out, s, time.Since(a.start)))
 	return a.ui.Print(fmt.Sprintf("%d steps, loss %.4f to %.4f; adapter in %s", s.Steps, s.FirstLoss, s.FinalLoss, c.Out), s)
+}
+
+// look shows the data or the estimate of a run, and trains nothing.
+func (c *trainCmd) look(a *app, o train.Options, in train.Input) error {
+	plan, err := train.Plan(a.ctx, o, in, a.Seed)
+	if plan == nil {
+		return err
+	}
+	defer plan.Close()
+	if c.Preview {
+		return cmp.Or(c.preview(a, o, in, plan), err)
+	}
+	return c.estimate(a, o, in, plan, err)
 }
 
 // estimate prints the estimate of a run: with refused, why it would not start.
@@ -171,8 +200,12 @@ func (in *trainInput) Close() error {
 }
 
 // input returns the input of a training run. The model is opened when it is needed.
-func (c *trainCmd) input(e *backend.Engine, l *backend.Outline) *trainInput {
-	in := &trainInput{Input: train.Input{Tokenizer: l.Tokenizer, Base: c.Model, Train: c.Data, Val: c.Val,
+func (c *trainCmd) input(e *backend.Engine, l *backend.Outline) (*trainInput, error) {
+	sources, err := c.sources()
+	if err != nil {
+		return nil, err
+	}
+	in := &trainInput{Input: train.Input{Tokenizer: l.Tokenizer, Base: c.Model, Train: sources, Replay: c.Replay, Val: c.Val,
 		Measure: e.Measure(c.Model), Available: backend.MemoryLimit, Save: checkpointSignal()}}
 	in.Open = func() (model.Decoder, error) {
 		d, err := e.OpenDecoder(c.Model, "")
@@ -182,5 +215,68 @@ func (c *trainCmd) input(e *backend.Engine, l *backend.Outline) *trainInput {
 		in.opened = d
 		return d.Model, nil
 	}
-	return in
+	return in, nil
+}
+
+// sources reads --data.
+func (c *trainCmd) sources() (all []train.Source, err error) {
+	for _, arg := range c.Data {
+		s := train.Source{Path: arg}
+		if path, weight, ok := cutLast(arg, "="); ok {
+			w, err := strconv.ParseFloat(weight, 64)
+			if there, _ := badinput.Exists(arg); !there {
+				if err != nil || !(w > 0) || math.IsInf(w, 0) {
+					return nil, usagef("--data %s: the weight is %q, expected a positive number", arg, weight)
+				}
+				s = train.Source{Path: path, Weight: w}
+			}
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// cutLast divides s at the last sep.
+func cutLast(s, sep string) (before, after string, found bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
+}
+
+// preview shows the first conversations of a run.
+func (c *trainCmd) preview(a *app, o train.Options, in train.Input, plan *train.Estimate) error {
+	if c.PreviewRows < 1 {
+		return usagef("--preview-rows must be positive")
+	}
+	rows, err := plan.Preview(o, in.Tokenizer, a.Seed, c.PreviewRows)
+	if err != nil {
+		return err
+	}
+	before, after := "⟦", "⟧"
+	if a.ui.Colour() {
+		before, after = "\x1b[32m", "\x1b[0m"
+	}
+	var text strings.Builder
+	for i, p := range rows {
+		fmt.Fprintf(&text, "%s: step %d, %d tokens, %d of them trained\n", printable.Text(p.Source), p.Step, p.Tokens, p.Trained)
+		for _, s := range p.Parts {
+			if s.Trained {
+				text.WriteString(before + printable.Text(s.Text) + after)
+			} else {
+				text.WriteString(printable.Text(s.Text))
+			}
+		}
+		if text.WriteString("\n"); i < len(rows)-1 {
+			text.WriteString("\n")
+		}
+	}
+	for _, w := range plan.Warnings() {
+		a.ui.Warnf("%s", w)
+	}
+	if a.ui.Colour() {
+		return a.ui.Styled(text.String())
+	}
+	return a.ui.Print(text.String(), rows)
 }

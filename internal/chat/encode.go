@@ -32,11 +32,27 @@ func written(text jinja.Text) tokenizer.EncodeOptions {
 }
 
 // Encode returns the conversation's tokens and, for each, whether it belongs
-// to an assistant's answer, the control tokens that end its turn included.
-// Where the template marks answers by {% generation %}, those are they; else
-// they are found as rendering shows them (see answers). An answer whose place
-// or end cannot be told is an error.
+// to an assistant's answer; see Answers.
 func (c *Template) Encode(messages []Message) (tokens []int32, trained []bool, err error) {
+	tokens, answers, err := c.Answers(messages)
+	if err != nil {
+		return nil, nil, err
+	}
+	trained = make([]bool, len(tokens))
+	for _, a := range answers {
+		for i := a[0]; i < a[1]; i++ {
+			trained[i] = true
+		}
+	}
+	return tokens, trained, nil
+}
+
+// Answers returns the conversation's tokens, and the range [from, to) of tokens
+// of each of the assistant's answers, the control tokens that end its turn
+// included. Where the template marks answers by {% generation %}, the ranges are
+// the marked ones; else they are found as rendering shows them (see answers). An
+// answer whose place or end cannot be told is an error.
+func (c *Template) Answers(messages []Message) (tokens []int32, answers [][2]int, err error) {
 	out, err := c.run(messages, false)
 	if err != nil {
 		return nil, nil, err
@@ -52,20 +68,27 @@ func (c *Template) Encode(messages []Message) (tokens []int32, trained []bool, e
 	if err != nil {
 		return nil, nil, err
 	}
+	ranges := make([][2]int, len(spans)) // empty until a stretch has bytes of the span
 	for _, p := range parts {
 		first := len(tokens)
 		tokens = append(tokens, p.IDs...)
-		trained = append(trained, make([]bool, len(p.IDs))...)
-		for _, s := range spans {
+		for i, s := range spans {
 			if s[0] < p.End && p.Start < s[1] {
 				a, b := c.within(text, p, s)
-				for i := a; i < b; i++ {
-					trained[first+i] = true
+				if r := &ranges[i]; r[0] == r[1] {
+					*r = [2]int{first + a, first + b}
+				} else {
+					r[1] = first + b
 				}
 			}
 		}
 	}
-	return tokens, trained, nil
+	for _, r := range ranges {
+		if r[0] < r[1] {
+			answers = append(answers, r)
+		}
+	}
+	return tokens, answers, nil
 }
 
 // within returns the tokens [a, b) of a stretch of text that hold bytes of a

@@ -137,6 +137,10 @@ func (k *checker) inputs(ctx context.Context) {
 	for _, name := range slices.Sorted(maps.Keys(in.Mix)) {
 		checkDataset(ctx, k, "inputs.mix."+name, in.Mix[name], usable, "id and messages")
 	}
+	if in.Replay != "" {
+		usable := func(c dataset.Conversation) bool { return len(c.Messages)+len(c.Conversations) > 0 }
+		checkDataset(ctx, k, "inputs.replay", in.Replay, usable, "messages or conversations")
+	}
 	if in.Review != "" {
 		_, err := review.Read(ctx, k.r.path(in.Review))
 		if !exists(k.r.path(in.Review)) {

@@ -206,6 +206,10 @@ func TestEveryKeyCounts(t *testing.T) {
 				m["endpoint"] = "http://e.test"
 			}
 			m["model"] = "another"
+		case "inputs.replay":
+			changed["train"].(map[string]any)["replay_share"] = 0.1
+		case "train.replay_share":
+			changed["inputs"] = map[string]any{"replay": "english"}
 		case "inputs.passages":
 			delete(changed, "wiki")
 		case "wiki.max_tokens":

@@ -36,15 +36,19 @@ func (f *forecast) merge(st stage) {
 // otherwise uses the forecast.
 func (f *forecast) trains(p *Planned, o train.Options) {
 	s, a := f.base.Shape, f.amounts[mixed]
-	d, n, how := &train.Data{Tokens: a.tokens(), Trained: a.tokens(), Longest: o.MaxLength}, int(a.rows), "about "
+	grown := 1 / (1 - o.ReplayShare)
+	tokens := int64(grown * float64(a.tokens()))
+	d, n, how := &train.Data{Tokens: tokens, Trained: tokens, Longest: o.MaxLength}, int(grown*float64(a.rows)), "about "
 	p.Estimated = true
 	if exists(filepath.Join(f.path(mixDir), dataset.ManifestName)) {
-		data, err := train.Read(f.ctx, o, f.path(mixDir), f.base.Tokenizer, s.MaxPositions)
+		in := train.Input{Tokenizer: f.base.Tokenizer, Train: []train.Source{{Path: f.path(mixDir)}}, Replay: f.r.path(f.r.Inputs.Replay)}
+		data, err := train.Read(f.ctx, o, in, train.Limits{Vocab: s.Vocab, Positions: s.MaxPositions})
 		if err != nil {
 			f.Problems = append(f.Problems, Problem{Line: f.r.doc.line("train"), Key: "train", Text: "train: " + err.Error()})
 			return
 		}
-		d, n, how, p.Estimated = data, data.Samples(), "", false
+		defer data.Close()
+		d, n, how, p.Estimated = data, data.PerEpoch(), "", false
 	}
 	engine, base := f.w.Engine.As(o.DType), f.r.model(f.r.Models.Base)
 	if o.DType, _ = engine.TypeOf(base); n == 0 {

@@ -95,6 +95,7 @@ type Inputs struct {
 	Instructions map[string]string `json:"instructions"` // more instructions to translate and filter, by name
 	Mix          map[string]string `json:"mix"`          // more instructions for the mix, by name
 	Review       string            `json:"review"`       // review file that the mix applies
+	Replay       string            `json:"replay"`       // conversations of which the training replays its replay_share
 }
 
 // Convert is a benchmark's training set. Its key in the recipe is its name, and the

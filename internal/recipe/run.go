@@ -110,7 +110,8 @@ func (c *chain) train(ctx context.Context, st stage) error {
 		return err
 	}
 	base, engine := c.r.model(c.r.Models.Base), c.Engine.As(c.r.Train.DType)
-	in := train.Input{Tokenizer: tok, Base: c.r.Models.Base, Train: c.path(mixDir), Measure: engine.Measure(base),
+	in := train.Input{Tokenizer: tok, Base: c.r.Models.Base, Train: []train.Source{{Path: c.path(mixDir)}},
+		Replay: c.r.path(c.r.Inputs.Replay), Measure: engine.Measure(base),
 		Available: backend.MemoryLimit, Save: c.Checkpoint, Open: func() (model.Decoder, error) {
 			d, err := engine.OpenDecoder(base, "")
 			if err != nil {

@@ -2,11 +2,13 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
 
 	"barka/internal/chat"
+	"barka/internal/model"
 	"barka/internal/printable"
 	"barka/internal/resident"
 	"barka/internal/tokenizer"
@@ -24,6 +26,8 @@ type Estimate struct {
 	Memory    int64 `json:"memory_bytes"`
 	Recompute int   `json:"recomputed_blocks"`
 	Blocks    int   `json:"blocks"`
+	// Over counts the conversations that are longer than micro_tokens.
+	Over int `json:"over_micro_tokens"`
 	// Probe is nil unless steps were timed.
 	Probe *Probed `json:"probe,omitempty"`
 
@@ -41,8 +45,14 @@ type Probed struct {
 }
 
 // Plan tokenizes the data and estimates a run without loading weights. A run that needs more
-// memory than in.Available returns is refused; the estimate is returned beside the error.
+// memory than in.Available returns is refused; the estimate is returned beside the error. The
+// caller closes the estimate.
 func Plan(ctx context.Context, o Options, in Input, seed int64) (*Estimate, error) {
+	return plan(ctx, o, in, seed, "")
+}
+
+// plan is Plan. With dir, that directory keeps the tokens for the next process.
+func plan(ctx context.Context, o Options, in Input, seed int64, dir string) (*Estimate, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
@@ -50,25 +60,43 @@ func Plan(ctx context.Context, o Options, in Input, seed int64) (*Estimate, erro
 	if err != nil {
 		return nil, err
 	}
-	positions := m.model.Info().MaxPositions
-	d, err := Read(ctx, o, in.Train, in.Tokenizer, positions)
-	if err != nil {
-		return nil, err
+	e := &Estimate{}
+	if err := e.read(ctx, o, in, m.model.Info(), dir); err != nil {
+		return nil, errors.Join(err, e.Close())
 	}
-	e := &Estimate{Data: d, shape: d.largest(o, seed)}
-	if in.Val != "" {
-		if e.val, err = Read(ctx, o, in.Val, in.Tokenizer, positions); err != nil {
-			return nil, err
-		}
-	}
+	e.Over = e.Data.over(o.MicroTokens)
+	e.shape = e.Data.largest(o, seed)
 	debug.FreeOSMemory()
-	m.base = resident.Now() // the share of the run that no meter sees: tokenizer, tokens
+	m.base = resident.Now() // the share of the run that no meter sees: tokenizer, index of the tokens
 	limit := in.limit()
-	if err := e.measure(m, o, d.Samples(), limit); err != nil {
-		return nil, err
+	if err := e.measure(m, o, e.Data.PerEpoch(), limit); err != nil {
+		return nil, errors.Join(err, e.Close())
 	}
 	return e, e.fits(o, in.Measure, m.base, limit)
 }
+
+// read tokenizes the training and the validation set.
+func (e *Estimate) read(ctx context.Context, o Options, in Input, info model.Info, dir string) error {
+	format, err := chat.Open(in.Tokenizer, o.chat())
+	if err != nil {
+		return err
+	}
+	r := &reader{o: o, format: format, tok: in.Tokenizer, limits: Limits{info.Vocab, info.MaxPositions}, dir: dir}
+	sources, err := in.sources(o)
+	if err != nil {
+		return err
+	}
+	if e.Data, err = r.read(ctx, "train", sources); err != nil || in.Val == "" {
+		return err
+	}
+	if e.val, err = r.read(ctx, "val", []Source{{Path: in.Val}}); err != nil {
+		return err
+	}
+	return e.val.overlap(e.Data)
+}
+
+// Close closes the files of tokens.
+func (e *Estimate) Close() error { return errors.Join(e.Data.Close(), e.val.Close()) }
 
 // limit returns the memory that the process may have in all, in bytes, or 0 if unknown.
 func (in *Input) limit() int64 {
@@ -76,15 +104,6 @@ func (in *Input) limit() int64 {
 		return 0
 	}
 	return in.Available()
-}
-
-// Read tokenizes a dataset as a run with the options would.
-func Read(ctx context.Context, o Options, path string, tok *tokenizer.Tokenizer, positions int) (*Data, error) {
-	format, err := chat.Open(tok, o.chat())
-	if err != nil {
-		return nil, err
-	}
-	return Load(ctx, path, format, o.MaxLength, positions)
 }
 
 // CheckChat refuses a model whose chat format cannot be trained.
@@ -103,6 +122,7 @@ func Forecast(o Options, open Opener, conversations int, d *Data, seed, limit in
 	}
 	e := &Estimate{Data: d, shape: assumed(o, d.Longest)}
 	if d.Samples() > 0 {
+		e.Over = d.over(o.MicroTokens)
 		e.shape = d.largest(o, seed)
 	}
 	return e, e.measure(m, o, conversations, limit)
@@ -113,7 +133,8 @@ func (e *Estimate) measure(m *meter, o Options, conversations int, limit int64) 
 	per := stepsPerEpoch(conversations, o.Batch)
 	e.Steps, e.Parameters, e.Blocks = o.steps(conversations), m.params, m.blocks()
 	epochs := float64(e.Steps) / float64(max(per, 1))
-	e.Tokens = int64(epochs * float64(e.Data.Tokens))
+	tokens, trained := e.Data.amounts()
+	e.Tokens = int64(epochs * float64(tokens))
 	if e.Recompute, e.Memory, err = m.choose(o.Checkpointing, e.shape, limit); err != nil {
 		return err
 	}
@@ -125,16 +146,19 @@ func (e *Estimate) measure(m *meter, o Options, conversations int, limit int64) 
 	info := m.model.Info()
 	again := float64(e.Recompute) / float64(max(e.Blocks, 1))
 	e.FLOP = float64(e.Tokens)*((4+2*again)*float64(linear)+(6+2*again)*float64(e.Parameters)) +
-		epochs*float64(e.Data.Trained)*4*float64(info.Vocab)*float64(info.Hidden)
+		epochs*float64(trained)*4*float64(info.Vocab)*float64(info.Hidden)
 	return nil
 }
 
 // Text describes the estimate in a line.
 func (e *Estimate) Text() string {
 	d := e.Data
-	text := fmt.Sprintf("%d conversations (%d dropped, %d cut), %d tokens, %d of them trained; %d steps; %d trainable "+
-		"parameters; about %s of memory", d.Samples(), d.Rows-d.Samples(), d.Cut, d.Tokens, d.Trained, e.Steps, e.Parameters,
-		printable.Bytes(e.Memory))
+	text := fmt.Sprintf("%d conversations (%d dropped, %d cut), %d tokens, %d of them trained; ", d.Samples(), d.Rows-d.Samples(),
+		d.Cut, d.Tokens, d.Trained)
+	if n := d.PerEpoch(); len(d.sets) > 1 || n != d.Samples() && n > 0 {
+		text += fmt.Sprintf("%d conversations per epoch; ", n)
+	}
+	text += fmt.Sprintf("%d steps; %d trainable parameters; about %s of memory", e.Steps, e.Parameters, printable.Bytes(e.Memory))
 	if e.Recompute > 0 {
 		text += fmt.Sprintf(" with %d of %d blocks recomputed", e.Recompute, e.Blocks)
 	}
@@ -145,7 +169,31 @@ func (e *Estimate) Text() string {
 			text += fmt.Sprintf(", which costs %.2f", p.Cost)
 		}
 	}
+	for _, w := range e.Warnings() {
+		text += "; " + w
+	}
 	return text
+}
+
+// Warnings describes what is unusual about the data.
+func (e *Estimate) Warnings() (all []string) {
+	d := e.Data
+	warn := func(n int, format string, args ...any) {
+		if n > 0 {
+			all = append(all, fmt.Sprintf(format, append([]any{n}, args...)...))
+		}
+	}
+	if len(d.Dropped) > 0 {
+		all = append(all, "dropped: "+reasons(d.Dropped))
+	}
+	warn(d.CutAnswers, "%d answers beyond max_length were cut, with their turns")
+	warn(e.Over, "%d conversations are longer than micro_tokens and have a pass of their own, the longest of %d tokens", d.Longest)
+	warn(d.Duplicates, "%d rows repeat an earlier row of their set")
+	warn(d.DoubleBOS, "%d rows begin with two BOS tokens: the chat template and the tokenizer or the text add one each")
+	if e.val != nil {
+		warn(e.val.InTraining, "%d validation rows are in the training set too")
+	}
+	return all
 }
 
 // Time takes the first steps of the run on the model, with a learning rate of 0 and without

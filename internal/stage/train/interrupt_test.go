@@ -45,7 +45,7 @@ func (h *hook) Add(n int64) {
 func TestInterruptedAnywhere(t *testing.T) {
 	in := input(t, coffee(t), coffee(t))
 	o := options()
-	o.EvalSteps, o.SaveSteps, o.Epochs, o.Dropout = 2, 0, 2, 0.1
+	o.EvalSteps, o.SaveSteps, o.Epochs, o.Dropout, o.MicroTokens = 2, 0, 4, 0.1, 50
 	whole := filepath.Join(t.TempDir(), "whole")
 	env := func(out string) durable.Env { return durable.Env{Out: out, Seed: 3, Progress: progress.Silent} }
 	if _, err := train.Run(context.Background(), o, in, env(whole)); err != nil {

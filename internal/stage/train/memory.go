@@ -39,13 +39,13 @@ func (m micro) tokens() (n int) {
 
 // largest returns the micro-batch of a run with the most tokens.
 func (d *Data) largest(o Options, seed int64) (most micro) {
-	n := d.Samples()
-	for step := range o.steps(n) {
-		for _, part := range d.micro(batchOf(seed, step, n, o.Batch), o.MicroTokens) {
+	c := newCourse(d, o, seed)
+	for step := range o.steps(c.size) {
+		for _, part := range d.micro(c.at(step), o.MicroTokens) {
 			var m micro
-			for _, i := range part {
-				m.lengths = append(m.lengths, len(d.samples[i].tokens))
-				m.trained += len(d.samples[i].rows)
+			for _, u := range part {
+				m.lengths = append(m.lengths, d.length(u))
+				m.trained += int(d.tokens.index[u].trained)
 			}
 			if m.tokens() > most.tokens() {
 				most = m

@@ -53,6 +53,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// events calls do with the value of each event.
+type events struct {
+	progress.Reporter
+	do func(v any)
+}
+
+func (e events) Event(_, _ string, v any) { e.do(v) }
+
 // run trains as barka train does, and prints the estimated and the measured memory.
 func (tr trial) run() error {
 	tok, err := tokenizer.Load(base)
@@ -68,14 +76,15 @@ func (tr trial) run() error {
 		}
 		return model.OpenDecoder(tr.Dir, model.Options{Device: dev, DType: parsed})
 	}
-	in := train.Input{Tokenizer: tok, Base: "b", ModelDigest: "d", Train: tr.Data, Measure: open,
+	in := train.Input{Tokenizer: tok, Base: "b", ModelDigest: "d", Train: []train.Source{{Path: tr.Data}}, Measure: open,
 		Open: func() (model.Decoder, error) { return open(dev, tr.Options.DType) }}
-	plan, err := train.Plan(context.Background(), tr.Options, in, 3)
-	if err != nil {
-		return err
-	}
-	in.Planned = plan
-	if _, err := train.Run(context.Background(), tr.Options, in, durable.Env{Out: tr.Out, Seed: 3, Progress: progress.Silent}); err != nil {
+	var plan *train.Estimate
+	planned := events{Reporter: progress.Silent, do: func(v any) {
+		if e, ok := v.(*train.Estimate); ok {
+			plan = e
+		}
+	}}
+	if _, err := train.Run(context.Background(), tr.Options, in, durable.Env{Out: tr.Out, Seed: 3, Progress: planned}); err != nil {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(measuredMemory{plan.Memory, resident.Peak()})

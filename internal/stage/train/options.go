@@ -56,8 +56,18 @@ type Options struct {
 	Batch int `json:"batch"`
 	// MicroTokens bounds the tokens of one forward and backward pass.
 	MicroTokens int `json:"micro_tokens"`
-	// MaxLength cuts conversations, from the right.
+	// MaxLength bounds a conversation's tokens. A longer one loses its last turns: an answer
+	// is trained with its end, or not at all.
 	MaxLength int `json:"max_length"`
+	// LastTurn trains the last answer of each conversation alone.
+	LastTurn bool `json:"last_turn"`
+	// ReplayShare is the share of an epoch's conversations that are drawn from the replayed
+	// dataset, so that the model does not forget what it could.
+	ReplayShare float64 `json:"replay_share"`
+	// GroupByLength makes optimiser steps of conversations of similar length.
+	GroupByLength bool `json:"group_by_length"`
+	// DropDuplicates drops rows whose tokens an earlier row of their set has.
+	DropDuplicates bool `json:"drop_duplicates"`
 	// ChatFormat names a format for a model without a chat template; ChatDate
 	// is today for templates that ask; Thinking is given to those of reasoning
 	// models, which otherwise get enable_thinking false. See chat.Options.
@@ -82,6 +92,9 @@ type Options struct {
 	// the rest again in the backward pass, CheckpointingOff, or CheckpointingAuto, to do so
 	// for as many blocks as is needed to fit into the memory.
 	Checkpointing string `json:"checkpointing"`
+	// MaxDropped is the largest share of a dataset's rows that may be dropped because nothing
+	// in them can be trained on.
+	MaxDropped float64 `json:"max_dropped"`
 }
 
 // Values of Checkpointing.
@@ -93,7 +106,7 @@ const (
 
 // running lists the options that do not belong to a run's identity.
 // The identity has the digest of the adapter, not its path.
-var running = []string{"save_steps", "save_minutes", "keep", "checkpointing", "adapter"}
+var running = []string{"save_steps", "save_minutes", "keep", "checkpointing", "max_dropped", "adapter"}
 
 // Defaults are the published settings of the BARKA models; alpha, epochs and
 // batch were not published and are ours.
@@ -101,11 +114,11 @@ func Defaults() Options {
 	return Options{
 		Rank: 128, Alpha: 128, Targets: []string{lora.AllLinear}, LR: 1e-4, Schedule: "cosine", WarmupRatio: 0.03,
 		Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Clip: 1, Epochs: 1, Batch: 16, MicroTokens: 2048, MaxLength: 2048,
-		SaveSteps: 50, SaveMinutes: 30, Keep: 2, Checkpointing: CheckpointingAuto,
+		SaveSteps: 50, SaveMinutes: 30, Keep: 2, Checkpointing: CheckpointingAuto, MaxDropped: 0.01,
 	}
 }
 
-// steps returns the optimiser steps of a run on n conversations.
+// steps returns the optimiser steps of a run that takes n conversations per epoch.
 func (o Options) steps(n int) int {
 	if o.MaxSteps > 0 {
 		return o.MaxSteps
@@ -150,6 +163,10 @@ func (o Options) Validate() error {
 		return badinput.Errorf("train: max_length is %d, expected at least 2", o.MaxLength)
 	case o.Clip < 0 || o.WeightDecay < 0 || o.SaveSteps < 0 || !(o.SaveMinutes >= 0) || o.EvalSteps < 0 || o.MaxSteps < 0:
 		return badinput.Errorf("train: clip, weight_decay, save_steps, save_minutes, eval_steps and max_steps must not be negative")
+	case !(o.ReplayShare >= 0 && o.ReplayShare < 1):
+		return badinput.Errorf("train: replay_share is %g, expected at least 0 and less than 1", o.ReplayShare)
+	case !(o.MaxDropped >= 0 && o.MaxDropped <= 1):
+		return badinput.Errorf("train: max_dropped is %g, expected a share from 0 to 1", o.MaxDropped)
 	case o.Keep < 1:
 		return badinput.Errorf("train: keep is %d, expected at least 1 checkpoint", o.Keep)
 	case o.Checkpointing != CheckpointingAuto && o.Checkpointing != CheckpointingOn && o.Checkpointing != CheckpointingOff:

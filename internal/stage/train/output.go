@@ -3,6 +3,7 @@ package train
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,7 +21,8 @@ import (
 )
 
 const (
-	version      = 1
+	version      = 2
+	changed      = "conversations are cut between turns, and micro-batches are filled best-fit"
 	identityFile = "train.json"
 	metricsFile  = "metrics.jsonl"
 	// bestDir holds the adapter with the smallest validation loss.
@@ -38,6 +40,9 @@ type identity struct {
 	Val     string          `json:"val,omitempty"`
 	// Adapter has the digests of the files of the adapter that the run continues.
 	Adapter map[string]string `json:"adapter,omitempty"`
+	// More are the further datasets. Weights are those of datasets that are not 1.
+	More    []string `json:"more,omitempty"`
+	Weights []string `json:"weights,omitempty"`
 }
 
 // known reports whether a file in the output directory is one that training
@@ -328,6 +333,9 @@ func (s *standing) extendedBy(now identity) bool {
 }
 
 func (a identity) differences(b identity) []string {
+	if a.Version < b.Version {
+		return []string{fmt.Sprintf("stage version was %d and is now %d (%s)", a.Version, b.Version, changed)}
+	}
 	if strings.HasPrefix(b.Model, a.Model+"-") && !strings.HasPrefix(b.Model, a.Model+"-i8") {
 		b.Model = a.Model // earlier versions of barka train left the type out, which the options name too
 	}
@@ -344,6 +352,12 @@ func (a identity) settings() durable.Settings {
 	}
 	for name, digest := range a.Adapter {
 		s["adapter's "+name] = digest
+	}
+	for i, digest := range a.More {
+		s[fmt.Sprintf("content of dataset %d", i+2)] = digest
+	}
+	if len(a.Weights) > 0 {
+		s["weights of datasets"] = strings.Join(a.Weights, ", ")
 	}
 	s.Add(a.Options)
 	for _, name := range running { // earlier versions recorded save_steps

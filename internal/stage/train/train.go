@@ -3,11 +3,14 @@ package train
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"barka/internal/badinput"
@@ -39,13 +42,28 @@ type Input struct {
 	Base string
 	// ModelDigest identifies the base weights.
 	ModelDigest string
-	// Train and Val are datasets; Val may be "".
-	Train, Val string
-	// Planned, if not nil, is what Plan returned for these options and this input. Run then
-	// does not tokenize the data again.
-	Planned *Estimate
+	// Train are the datasets. Replay is a dataset from which Options.ReplayShare is drawn,
+	// Val that of the validations; both may be "".
+	Train       []Source
+	Replay, Val string
 	// Save, if not nil, receives a value when a checkpoint is wanted at once.
 	Save <-chan os.Signal
+}
+
+// sources returns the datasets that are trained on, the replayed one last.
+func (in *Input) sources(o Options) ([]Source, error) {
+	switch {
+	case len(in.Train) == 0:
+		return nil, badinput.Errorf("train: no dataset given")
+	case in.Replay == "" && o.ReplayShare > 0:
+		return nil, badinput.Errorf("train: replay_share is %g, but no dataset is given to replay", o.ReplayShare)
+	case in.Replay != "" && o.ReplayShare == 0:
+		return nil, badinput.Errorf("train: replay_share is 0, so that nothing of %s would be replayed; set it, to 0.1 for instance",
+			in.Replay)
+	case in.Replay != "":
+		return append(slices.Clone(in.Train), Source{Path: in.Replay, replay: o.ReplayShare}), nil
+	}
+	return in.Train, nil
 }
 
 // Metrics is a line of metrics.jsonl: nothing in it depends on time.
@@ -97,6 +115,7 @@ type trainer struct {
 	dev      tensor.Device
 	data     *Data
 	val      *Data
+	course   *course
 	adapter  *model.Adapter
 	opt      *optim.AdamW
 	schedule optim.Schedule
@@ -148,10 +167,13 @@ func Run(ctx context.Context, o Options, in Input, env durable.Env) (*State, err
 	if t.identityDigest, err = digest(course); err != nil {
 		return nil, err
 	}
-	if t.plan = in.Planned; t.plan == nil {
-		if t.plan, err = Plan(ctx, o, in, env.Seed); err != nil {
-			return nil, err
-		}
+	if t.plan, err = plan(ctx, o, in, env.Seed, work.Dir()); err != nil {
+		return nil, errors.Join(err, t.abandon())
+	}
+	defer t.plan.Close()
+	progress.Event(env.Progress, "plan", t.plan.Text(), t.plan)
+	if err := t.unchanged(ctx); err != nil {
+		return nil, err
 	}
 	defer limitGarbage()()
 	if err := t.open(); err != nil {
@@ -167,6 +189,29 @@ func Run(ctx context.Context, o Options, in Input, env durable.Env) (*State, err
 	return t.finish(id)
 }
 
+// abandon removes the directory of a run that has not taken a step and cannot start: it
+// would only prevent a run with better options.
+func (t *trainer) abandon() error {
+	if names, err := t.checkpoints(); err != nil || len(names) > 0 {
+		return err
+	}
+	return t.work.Remove()
+}
+
+// unchanged returns an error if the data that were tokenized are no longer those that the
+// run's identity names.
+func (t *trainer) unchanged(ctx context.Context) error {
+	now, err := t.identity(ctx)
+	if err != nil {
+		return err
+	}
+	if diff := t.id.differences(now); len(diff) > 0 {
+		return badinput.Errorf("train: the data changed while they were read (%s); run again when nothing writes to them",
+			strings.Join(diff, "; "))
+	}
+	return nil
+}
+
 // open opens the model, attaches a new adapter, and takes the memory of the largest
 // micro-batch.
 func (t *trainer) open() (err error) {
@@ -174,13 +219,14 @@ func (t *trainer) open() (err error) {
 		return err
 	}
 	t.dev, t.data, t.val = t.model.Device(), t.plan.Data, t.plan.val
+	t.course = newCourse(t.data, t.o, t.env.Seed)
 	if t.adapter, err = t.o.newAdapter(t.model, t.in.Base, t.env.Seed); err != nil {
 		return err
 	}
 	t.adapter.Train(t.dev)
 	t.opt = optim.New(t.dev, t.adapter.Params(),
 		optim.Config{Beta1: t.o.Beta1, Beta2: t.o.Beta2, Eps: t.o.Eps, WeightDecay: t.o.WeightDecay})
-	t.total = t.o.steps(t.data.Samples())
+	t.total = t.o.steps(t.course.size)
 	t.schedule, err = optim.NewSchedule(t.o.Schedule, int(math.Ceil(t.o.WarmupRatio*float64(t.total))), t.total)
 	if err != nil {
 		return err
@@ -303,20 +349,22 @@ type checkpointEvent struct {
 
 // one takes an optimiser step.
 func (t *trainer) one(ctx context.Context) (Metrics, error) {
-	n := t.data.Samples()
-	batch := batchOf(t.env.Seed, t.step, n, t.o.Batch)
-	m := Metrics{Step: t.step + 1, Rows: batch, Epoch: float64(t.step+1) / float64(stepsPerEpoch(n, t.o.Batch))}
+	batch := t.course.at(t.step)
+	m := Metrics{Step: t.step + 1, Rows: batch, Epoch: float64(t.step+1) / float64(stepsPerEpoch(t.course.size, t.o.Batch))}
 	for _, i := range batch {
-		m.Tokens += len(t.data.samples[i].tokens)
-		m.Trained += len(t.data.samples[i].rows)
+		m.Trained += int(t.data.tokens.index[i].trained)
 	}
 	for _, part := range t.data.micro(batch, t.o.MicroTokens) {
 		if err := t.between(ctx); err != nil {
 			return m, err
 		}
-		pass, tokens, rows, targets := t.data.pass(t.dev, part)
+		pass, s, err := t.data.pass(t.dev, part)
+		if err != nil {
+			return m, err
+		}
+		m.Tokens += len(s.tokens)
 		pass.Dropout, pass.Recompute = t.dropout(part), t.plan.Recompute
-		sum, err := model.Backward(t.model, pass, tokens, rows, targets, 1/float32(m.Trained))
+		sum, err := model.Backward(t.model, pass, s.tokens, s.rows, s.targets, 1/float32(m.Trained))
 		if err != nil {
 			return m, err
 		}
@@ -346,7 +394,7 @@ func (t *trainer) dropout(part []int) lora.Dropout {
 	}
 	d := lora.Dropout{Rate: float32(t.o.Dropout), Seed: uint64(t.env.Seed)<<20 + uint64(t.step)}
 	for _, i := range part {
-		for j := range t.data.samples[i].tokens {
+		for j := range t.data.length(i) {
 			d.Rows = append(d.Rows, uint64(i)<<24|uint64(j))
 		}
 	}
@@ -357,7 +405,7 @@ func (t *trainer) dropout(part []int) lora.Dropout {
 func (t *trainer) measures(step int) bool {
 	every := t.o.EvalSteps
 	if every == 0 {
-		every = stepsPerEpoch(t.data.Samples(), t.o.Batch)
+		every = stepsPerEpoch(t.course.size, t.o.Batch)
 	}
 	return step%every == 0 || step == t.total
 }
@@ -382,30 +430,31 @@ func (t *trainer) valLoss(ctx context.Context) (float64, error) {
 		if err := t.between(ctx); err != nil {
 			return 0, err
 		}
-		pass, tokens, rows, targets := t.val.pass(t.dev, part)
-		s, err := model.Loss(t.model, pass, tokens, rows, targets)
+		pass, s, err := t.val.pass(t.dev, part)
 		if err != nil {
 			return 0, err
 		}
-		sum += s
+		nll, err := model.Loss(t.model, pass, s.tokens, s.rows, s.targets)
+		if err != nil {
+			return 0, err
+		}
+		sum += nll
 	}
 	return sum / float64(t.val.Trained), nil
 }
 
 // pass lays samples out as one ragged batch.
-func (d *Data) pass(dev tensor.Device, part []int) (p *nn.Pass, tokens, rows, targets []int32) {
+func (d *Data) pass(dev tensor.Device, part []int) (*nn.Pass, *sample, error) {
 	var lengths []int
+	s := &sample{}
 	for _, i := range part {
-		s := d.samples[i]
-		for _, r := range s.rows {
-			rows = append(rows, int32(len(tokens))+r)
+		if err := d.tokens.read(s, i); err != nil {
+			return nil, nil, err
 		}
-		targets = append(targets, s.targets...)
-		tokens = append(tokens, s.tokens...)
-		lengths = append(lengths, len(s.tokens))
+		lengths = append(lengths, d.length(i))
 	}
 	layout := tensor.Packed(lengths...)
-	return &nn.Pass{Dev: dev, Layout: &layout, Positions: layout.Positions()}, tokens, rows, targets
+	return &nn.Pass{Dev: dev, Layout: &layout, Positions: layout.Positions()}, s, nil
 }
 
 // stepEvent is a step as an event.
@@ -461,16 +510,30 @@ func (t *trainer) identity(ctx context.Context) (identity, error) {
 	if err != nil {
 		return identity{}, err
 	}
-	digest, err := dataset.Digest(ctx, t.in.Train)
+	id := identity{Version: version, Options: options, Seed: t.env.Seed, Model: t.in.ModelDigest, Chat: t.format.Digest()}
+	sources, err := t.in.sources(t.o)
 	if err != nil {
 		return identity{}, err
 	}
-	id := identity{Version: version, Options: options, Seed: t.env.Seed, Model: t.in.ModelDigest, Chat: t.format.Digest(), Data: digest}
 	if err := t.o.checkBase(t.in.ModelDigest); err != nil {
 		return identity{}, err
 	}
 	if id.Adapter, err = t.o.adapterDigests(); err != nil {
 		return identity{}, err
+	}
+	for i, s := range sources {
+		digest, err := dataset.Digest(ctx, s.Path)
+		switch {
+		case err != nil:
+			return identity{}, err
+		case i == 0:
+			id.Data = digest
+		default:
+			id.More = append(id.More, digest)
+		}
+		if s.Weight != 0 && s.Weight != 1 {
+			id.Weights = append(id.Weights, fmt.Sprintf("%d: %g", i+1, s.Weight))
+		}
 	}
 	if t.in.Val != "" {
 		if id.Val, err = dataset.Digest(ctx, t.in.Val); err != nil {

@@ -4,10 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -68,7 +66,8 @@ func input(t *testing.T, data, val string) train.Input {
 	measure := func(dev tensor.Device, _ string) (model.Decoder, error) {
 		return model.OpenDecoder(base, model.Options{Device: dev, DType: dtype.F32})
 	}
-	return train.Input{Open: open, Measure: measure, Tokenizer: tok, Base: "demo/gemma2", ModelDigest: "d", Train: data, Val: val}
+	return train.Input{Open: open, Measure: measure, Tokenizer: tok, Base: "demo/gemma2", ModelDigest: "d",
+		Train: []train.Source{{Path: data}}, Val: val}
 }
 
 func options() train.Options {
@@ -249,47 +248,10 @@ func TestChangedRunsAreRefused(t *testing.T) {
 	}
 }
 
-// TestRowsThatCannotBeTrained are counted by reason; a set without any other
-// is an error that names them.
-func TestRowsThatCannotBeTrained(t *testing.T) {
-	tok, err := tokenizer.Load(base)
-	if err != nil {
-		t.Fatal(err)
-	}
-	format, err := chat.For(tok)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sharegpt := `{"conversations":[{"from":"human","value":"How?"},{"from":"gpt","value":"In cups."}]}`
-	bad := []string{`{"messages":[]}`, `{"messages":[{"role":"assistant","content":"x"},{"role":"assistant","content":"y"}]}`,
-		`{"messages":[{"role":"tool","content":"x"},{"role":"assistant","content":"y"}]}`,
-		turn(strings.Repeat("long question ", 200), "too late")}
-	d, err := train.Load(context.Background(),
-		dataset(t, slices.Concat(bad, []string{sharegpt, turn("How?", strings.Repeat("In cups. ", 60))})...), format, 100, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d.Rows != 6 || d.Samples() != 2 || d.Cut != 2 || fmt.Sprint(d.Dropped) != "map[empty:1 no_trained_token:1 roles:2]" || d.Longest != 99 {
-		t.Errorf("%+v", d)
-	}
-	var wrong *badinput.Error
-	for want, lines := range map[string][]string{
-		"[empty: 1 no_trained_token: 1 roles: 2]": bad,
-		"row 2: from \"dog\"":                     {sharegpt, `{"conversations":[{"from":"dog","value":"w"}]}`},
-		"line 2":                                  {sharegpt, `{"messages":`},
-		"none of its 1 rows":                      {`{"text":"no conversation"}`},
-	} {
-		if _, err := train.Load(context.Background(), dataset(t, lines...), format, 100, 0); !errors.As(err, &wrong) ||
-			!strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, want %q", err, want)
-		}
-	}
-}
-
 // TestRowsBeyondTheModel: a conversation that the model has no positions for
 // is an error, unless max_length cuts it first.
 func TestRowsBeyondTheModel(t *testing.T) {
-	data := dataset(t, turn("How?", "In cups."), turn("And?", strings.Repeat("In small cups. ", 2000)))
+	data := dataset(t, turn("How?", "In cups."), talk("And?", "Yes.", "And?", strings.Repeat("In small cups. ", 2000)))
 	o := options()
 	o.MaxLength = 100000
 	var wrong *badinput.Error
