@@ -18,8 +18,8 @@ import (
 )
 
 type trainCmd struct {
-	Model          string   `required:"" help:"Base model directory or hub id; it needs a chat template, or --chat-format." placeholder:"MODEL"`
-	Data           []string `required:"" sep:"none" help:"Dataset directory, .parquet or .jsonl with messages or conversations; repeatable. An epoch takes WEIGHT (1) times its rows." placeholder:"PATH[=WEIGHT]"`
+	Model          string   `required:"" help:"Base model directory or hub id, with a chat template or --chat-format." placeholder:"MODEL"`
+	Data           []string `required:"" sep:"none" help:"Dataset directory, .parquet or .jsonl; repeatable. An epoch takes WEIGHT (1) times its rows." placeholder:"PATH[=WEIGHT]"`
 	Val            string   `help:"Validation dataset." placeholder:"PATH"`
 	Replay         string   `help:"Dataset to mix in, of which --replay-share is drawn in each epoch." placeholder:"PATH"`
 	ReplayShare    float64  `help:"Share of an epoch's conversations that come from --replay." default:"0"`
@@ -35,6 +35,11 @@ type trainCmd struct {
 	Warmup         float64  `name:"warmup-ratio" help:"Share of the steps that warm up." default:"0.03"`
 	WeightDecay    float64  `help:"Decoupled weight decay." default:"0"`
 	Clip           float64  `help:"Largest gradient norm; 0 is off." default:"1"`
+	Objective      string   `help:"What is trained: sft (answers), text (plain text) or dpo (preferences)." default:"sft" enum:"sft,text,dpo"`
+	Beta           float64  `help:"DPO's beta: how strongly the model is held to what it was." default:"0.1"`
+	NEFTune        float64  `name:"neftune" help:"Noise on the embeddings, NEFTune's alpha; 0 is none." default:"0"`
+	LossNorm       string   `help:"Mean over the tokens of a step, or of micro-batches' means (hf-legacy)." default:"tokens" enum:"tokens,hf-legacy"`
+	MicroBatch     int      `help:"Conversations of a micro-batch, whose mean hf-legacy takes." default:"4"`
 	Epochs         int      `help:"Passes over the data." default:"1"`
 	MaxSteps       int      `help:"Optimiser steps, whatever --epochs says; 0 is all of the epochs." default:"0"`
 	Batch          int      `help:"Conversations per optimiser step." default:"16"`
@@ -48,6 +53,7 @@ type trainCmd struct {
 	ChatDate       string   `help:"Date for chat templates that ask for today's; default: ${chat_date}." placeholder:"YYYY-MM-DD"`
 	Thinking       bool     `help:"Render conversations with enable_thinking, for templates of reasoning models."`
 	DType          string   `name:"dtype" help:"Type of the base weights: f32, bf16 or int8; default: the checkpoint's." placeholder:"TYPE"`
+	Patience       int      `help:"End after this many validations without a smaller loss; 0 is never." default:"0"`
 	EvalSteps      int      `help:"Steps between validations; 0 is each epoch." default:"0"`
 	SaveSteps      int      `help:"Steps between checkpoints; 0 is by time alone." default:"50"`
 	SaveMinutes    float64  `help:"Minutes between checkpoints; 0 is by steps alone." default:"30"`
@@ -73,6 +79,11 @@ func (trainCmd) Help() string {
 	return `Trains LoRA adapters on the tokens of the assistant's messages, the end of turn included. Conversations
 are rendered with the model's chat template, as by apply_chat_template of transformers. Text of a
 message that spells a control token, such as <|im_end|>, stays text.
+
+--objective text continues pretraining: rows have a text, and texts are packed to --max-length without
+seeing each other. --objective dpo prefers answers: rows have chosen and rejected, each a list of
+messages, or a text beside a prompt. What the model thinks of both is computed once, before the first
+step.
 
 Writes PEFT's adapter_config.json and adapter_model.safetensors, metrics.jsonl, TensorBoard events,
 and checkpoints. The same command resumes an interrupted run from its last checkpoint, and writes
@@ -108,7 +119,8 @@ func (c *trainCmd) options() train.Options {
 	o.MaxSteps, o.EvalSteps = c.MaxSteps, c.EvalSteps
 	o.SaveSteps, o.SaveMinutes, o.Keep, o.Checkpointing = c.SaveSteps, c.SaveMinutes, c.Keep, c.Checkpointing
 	o.LastTurn, o.GroupByLength, o.DropDuplicates, o.MaxDropped = c.LastTurn, c.GroupByLength, c.DropDuplicates, c.MaxDropped
-	o.ReplayShare = c.ReplayShare
+	o.ReplayShare, o.Objective, o.Beta, o.NEFTune = c.ReplayShare, c.Objective, c.Beta, c.NEFTune
+	o.LossNorm, o.MicroBatch, o.Patience = c.LossNorm, c.MicroBatch, c.Patience
 	o.ChatFormat, o.ChatDate, o.Thinking = c.ChatFormat, c.ChatDate, c.Thinking
 	return o
 }
@@ -260,7 +272,8 @@ func (c *trainCmd) preview(a *app, o train.Options, in train.Input, plan *train.
 	}
 	var text strings.Builder
 	for i, p := range rows {
-		fmt.Fprintf(&text, "%s: step %d, %d tokens, %d of them trained\n", printable.Text(p.Source), p.Step, p.Tokens, p.Trained)
+		source := printable.Text(strings.TrimSpace(p.Source + " " + p.Side))
+		fmt.Fprintf(&text, "%s: step %d, %d tokens, %d of them trained\n", source, p.Step, p.Tokens, p.Trained)
 		for _, s := range p.Parts {
 			if s.Trained {
 				text.WriteString(before + printable.Text(s.Text) + after)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"barka/internal/dtype"
@@ -218,17 +219,18 @@ func (b *bench) lora(in *LoRA) work {
 	ceiling := 1 / (flops/b.peakFLOPs() + 6*extra/b.c.F32)
 	w := work{name: "lora", variant: fmt.Sprintf("rank %d, %d×%d tokens", in.Rank, len(lengths), lengths[0]), unit: "tokens/s",
 		ceiling: ceiling, setup: setup}
+	weights := slices.Repeat([]float32{1 / float32(len(rows))}, len(rows))
 	w.run = func(context.Context) (tally, error) {
 		layout := tensor.Packed(lengths...)
 		p := &nn.Pass{Dev: b.o.Device, Layout: &layout, Positions: layout.Positions()}
-		nll, err := model.Backward(b.decoder, p, tokens, rows, targets, 1/float32(len(rows)))
+		nll, err := model.Backward(b.decoder, p, tokens, rows, targets, weights)
 		if err != nil {
 			return tally{}, err
 		}
 		opt.Clip(b.o.Device, 1)
 		opt.Step(b.o.Device, 1e-4)
 		adapter.Pack(b.o.Device)
-		return tally{units: float64(len(tokens)), outcome: nll / float64(len(rows))}, nil
+		return tally{units: float64(len(tokens)), outcome: nll.Get()}, nil
 	}
 	return w
 }

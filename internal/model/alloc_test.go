@@ -82,10 +82,10 @@ func trainingStepAllocates(t *testing.T, name string) {
 	a.Train(dev)
 	opt := optim.New(dev, a.Params(), optim.Config{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8})
 	tokens, layout, rows, targets := batch(want.Sequences, want.Masks, []int{0, 1, 2, 3, 4})
-	positions := layout.Positions()
+	positions, weights := layout.Positions(), uniform(rows, 0.1)
 	var peak int64
 	objects, bytes := steady(func() {
-		if _, err := model.Backward(m, &nn.Pass{Dev: dev, Layout: &layout, Positions: positions}, tokens, rows, targets, 0.1); err != nil {
+		if _, err := model.Backward(m, &nn.Pass{Dev: dev, Layout: &layout, Positions: positions}, tokens, rows, targets, weights); err != nil {
 			t.Fatal(err)
 		}
 		opt.Step(dev, 1e-3)

@@ -111,7 +111,7 @@ func TestInitsRecomputed(t *testing.T) {
 			return &nn.Pass{Dev: s.m.Device(), Layout: &layout, Positions: layout.Positions(), Dropout: drop}
 		}
 		s.a.Train(s.m.Device())
-		if _, err := model.Backward(s.m, pass(), tokens, rows, targets, 1); err != nil {
+		if _, err := model.Backward(s.m, pass(), tokens, rows, targets, uniform(rows, 1)); err != nil {
 			t.Fatal(err)
 		}
 		along(t, s.m, s.a, s.init, func(optim.Param) bool { return true }, func() float64 {

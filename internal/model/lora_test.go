@@ -31,7 +31,7 @@ func TestDropoutGradients(t *testing.T) {
 				return &nn.Pass{Dev: dev, Layout: &layout, Positions: layout.Positions(), Dropout: drop}
 			}
 			a.Train(dev)
-			if _, err := model.Backward(m, pass(), tokens, rows, targets, 1); err != nil {
+			if _, err := model.Backward(m, pass(), tokens, rows, targets, uniform(rows, 1)); err != nil {
 				t.Fatal(err)
 			}
 			// along changes some parameters, or all, along their gradients.
@@ -39,7 +39,7 @@ func TestDropoutGradients(t *testing.T) {
 				var norm float64
 				for i, p := range a.Params() {
 					if some(i) {
-						norm += dev.SumSquares(p.Grad)
+						norm += dev.SumSquares(p.Grad).Get()
 					}
 				}
 				norm = math.Sqrt(norm)

@@ -35,7 +35,7 @@ func recomputedEqualsKept(t *testing.T, m model.Decoder, a *model.Adapter, want 
 	run := func(recompute int) (float64, [][]float32) {
 		a.Train(dev)
 		p := &nn.Pass{Dev: dev, Layout: &layout, Positions: layout.Positions(), Dropout: drop, Recompute: recompute}
-		loss, err := model.Backward(m, p, tokens, rows, targets, 0.1)
+		loss, err := model.Backward(m, p, tokens, rows, targets, uniform(rows, 0.1))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,7 +45,7 @@ func recomputedEqualsKept(t *testing.T, m model.Decoder, a *model.Adapter, want 
 			dev.Download(g, p.Grad)
 			grads = append(grads, g)
 		}
-		return loss, grads
+		return loss.Get(), grads
 	}
 	loss, grads := run(0)
 	live := dev.Live()

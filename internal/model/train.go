@@ -8,57 +8,81 @@ import (
 )
 
 // Backward runs a batch of tokens [T] forward and backward. With nll[i] the negative
-// log-likelihood of targets[i] at row rows[i], it adds the gradient of scale·Σnll to the
-// adapter's gradients and returns Σnll. Logits are computed for the listed rows only.
-func Backward(m Decoder, p *nn.Pass, tokens, rows, targets []int32, scale float32) (float64, error) {
+// log-likelihood of targets[i] at row rows[i], it adds the gradient of Σ weights[i]·nll[i] to
+// the adapter's gradients and returns that sum. Logits are computed for the listed rows only.
+func Backward(m Decoder, p *nn.Pass, tokens, rows, targets []int32, weights []float32) (tensor.Value, error) {
+	var sum tensor.Value
+	err := backward(m, p, tokens, rows, func(nll, dpicked, picked tensor.Tensor) {
+		head, softcap := m.Head()
+		p.Dev.CrossEntropy(nll, dpicked, picked, head, targets, weights, softcap)
+		sum = p.Dev.Dot(nll, weights)
+	})
+	return sum, err
+}
+
+// BackwardOf is Backward for a loss that is no fixed sum of the nll: weigh gets them and
+// returns the loss's derivative with respect to each.
+func BackwardOf(m Decoder, p *nn.Pass, tokens, rows, targets []int32, weigh func(nll []float32) []float32) error {
+	return backward(m, p, tokens, rows, func(nll, dpicked, picked tensor.Tensor) {
+		head, softcap := m.Head()
+		p.Dev.CrossEntropy(nll, tensor.Tensor{}, picked, head, targets, nil, softcap)
+		values := make([]float32, len(rows))
+		p.Dev.Download(values, nll)
+		p.Dev.CrossEntropy(nll, dpicked, picked, head, targets, weigh(values), softcap)
+	})
+}
+
+// backward runs a batch forward, calls loss with the hidden states [n,D] of the listed rows to
+// set their gradient, and runs the batch backward. nll [n,1] is for the use of loss.
+func backward(m Decoder, p *nn.Pass, tokens, rows []int32, loss func(nll, dpicked, picked tensor.Tensor)) error {
 	if len(rows) == 0 {
-		return 0, nil
+		return nil
 	}
 	p.Save = true
 	h, tape, err := m.Forward(p, tokens, nil)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	dev := p.Dev
-	picked, dpicked := dev.Alloc(len(rows), h.Cols), dev.Alloc(len(rows), h.Cols)
-	dev.Gather(picked, h, rows) // picked, dpicked [len(rows), D]
-	head, softcap := m.Head()
-	nll := make([]float32, len(rows))
-	dev.CrossEntropy(nll, dpicked, picked, head, targets, softcap, scale)
+	picked, dpicked, nll := dev.Alloc(len(rows), h.Cols), dev.Alloc(len(rows), h.Cols), dev.Alloc(len(rows), 1)
+	dev.Gather(picked, h, rows) // picked, dpicked [n, D]
+	loss(nll, dpicked, picked)
 	dh := h // dh [T,D], in the memory of h, which is no longer needed
 	dev.Zero(dh)
 	dev.Scatter(dh, dpicked, rows)
-	dev.Free(picked, dpicked)
+	dev.Free(picked, dpicked, nll)
 	tape.Backward(dh)
 	dev.Free(dh)
-	var sum float64
-	for _, x := range nll {
-		sum += float64(x)
-	}
-	return sum, nil
+	return nil
 }
 
-// Loss returns Σnll of a batch, as Backward does, without gradients.
-func Loss(m Decoder, p *nn.Pass, tokens, rows, targets []int32) (float64, error) {
+// NLL returns the nll of a batch, as in Backward, without gradients.
+func NLL(m Decoder, p *nn.Pass, tokens, rows, targets []int32) ([]float32, error) {
 	if len(rows) == 0 {
-		return 0, nil
+		return nil, nil
 	}
 	h, _, err := m.Forward(p, tokens, nil)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	dev := p.Dev
-	picked := dev.Alloc(len(rows), h.Cols)
-	defer dev.Free(h, picked)
+	picked, nll := dev.Alloc(len(rows), h.Cols), dev.Alloc(len(rows), 1)
+	defer dev.Free(h, picked, nll)
 	dev.Gather(picked, h, rows)
 	head, softcap := m.Head()
-	nll := make([]float32, len(rows))
-	dev.CrossEntropy(nll, tensor.Tensor{}, picked, head, targets, softcap, 0)
-	var sum float64
+	dev.CrossEntropy(nll, tensor.Tensor{}, picked, head, targets, nil, softcap)
+	values := make([]float32, len(rows))
+	dev.Download(values, nll)
+	return values, nil
+}
+
+// Loss returns Σnll of a batch.
+func Loss(m Decoder, p *nn.Pass, tokens, rows, targets []int32) (sum float64, err error) {
+	nll, err := NLL(m, p, tokens, rows, targets)
 	for _, x := range nll {
 		sum += float64(x)
 	}
-	return sum, nil
+	return sum, err
 }
 
 // Train allocates every pair's gradients if necessary and sets them to zero.

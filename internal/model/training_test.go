@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,15 +37,21 @@ func batch(seqs [][]int32, masks [][]int, pick []int) (tokens []int32, layout te
 	return tokens, tensor.Packed(lengths...), rows, targets
 }
 
+// uniform is the same weight for all rows.
+func uniform(rows []int32, weight float32) []float32 {
+	return slices.Repeat([]float32{weight}, len(rows))
+}
+
 // backward adds the gradients of Σ nll·scale to the adapter and returns Σ nll.
 func backward(t *testing.T, m model.Decoder, seqs [][]int32, masks [][]int, pick []int, scale float32) float64 {
 	t.Helper()
 	tokens, layout, rows, targets := batch(seqs, masks, pick)
-	loss, err := model.Backward(m, &nn.Pass{Dev: m.Device(), Layout: &layout, Positions: layout.Positions()}, tokens, rows, targets, scale)
+	loss, err := model.Backward(m, &nn.Pass{Dev: m.Device(), Layout: &layout, Positions: layout.Positions()}, tokens, rows, targets,
+		uniform(rows, scale))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return loss
+	return loss.Get() / float64(scale)
 }
 
 // adapted opens a checkpoint with the adapter that peft started from.

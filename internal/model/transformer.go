@@ -59,6 +59,12 @@ func (m *Transformer) Forward(p *nn.Pass, tokens []int32, cache *Cache) (tensor.
 	dev := p.Dev
 	x := dev.Alloc(len(tokens), m.Meta.Hidden) // x [T,D], the residual stream
 	dev.Embed(x, m.Embed, tokens, m.Scale, m.Round)
+	if !p.Noise.None() {
+		if m.Scale != 1 {
+			dev.Scale(p.Noise, m.Scale)
+		}
+		dev.Add(x, p.Noise)
+	}
 	first := len(m.Blocks) // the first block that saves its activations
 	if p.Save {
 		first = m.firstAdapted()

@@ -109,7 +109,7 @@ func TestVariantDropoutGradients(t *testing.T) {
 				return &nn.Pass{Dev: dev, Layout: &layout, Positions: layout.Positions(), Dropout: drop}
 			}
 			a.Train(dev)
-			if _, err := model.Backward(m, pass(), tokens, rows, targets, 1); err != nil {
+			if _, err := model.Backward(m, pass(), tokens, rows, targets, uniform(rows, 1)); err != nil {
 				t.Fatal(err)
 			}
 			along(t, m, a, fmt.Sprintf("dropout %g", rate), func(p optim.Param) bool {
@@ -132,7 +132,7 @@ func along(t *testing.T, m model.Decoder, a *model.Adapter, what string, some fu
 	dev, norm := m.Device(), 0.0
 	for _, p := range a.Params() {
 		if some(p) {
-			norm += dev.SumSquares(p.Grad)
+			norm += dev.SumSquares(p.Grad).Get()
 		}
 	}
 	norm = math.Sqrt(norm)

@@ -37,6 +37,9 @@ type Pass struct {
 	Recompute int
 	// Dropout of the adapters' inputs; the zero value drops nothing.
 	Dropout lora.Dropout
+	// Noise [T,D], if not none, is added to the embeddings, which are then scaled; it is
+	// overwritten.
+	Noise tensor.Tensor
 }
 
 // Tokens returns T.

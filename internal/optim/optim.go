@@ -75,6 +75,7 @@ type Config struct {
 type AdamW struct {
 	cfg    Config
 	params []Param
+	grads  []tensor.Tensor
 	M, V   []tensor.Tensor
 	Steps  int
 }
@@ -86,18 +87,14 @@ func New(dev tensor.Device, params []Param, cfg Config) *AdamW {
 		m, v := dev.Alloc(p.Value.Rows, p.Value.Cols), dev.Alloc(p.Value.Rows, p.Value.Cols)
 		dev.Zero(m)
 		dev.Zero(v)
-		o.M, o.V = append(o.M, m), append(o.V, v)
+		o.M, o.V, o.grads = append(o.M, m), append(o.V, v), append(o.grads, p.Grad)
 	}
 	return o
 }
 
 // GradNorm returns the Euclidean norm of all gradients, taken as one vector.
 func (o *AdamW) GradNorm(dev tensor.Device) float64 {
-	var sum float64
-	for _, p := range o.params {
-		sum += dev.SumSquares(p.Grad)
-	}
-	return math.Sqrt(sum)
+	return math.Sqrt(dev.SumSquares(o.grads...).Get())
 }
 
 // Clip scales the gradients so that their norm is at most limit, as

@@ -12,6 +12,7 @@ import (
 	"barka/internal/nearest"
 	"barka/internal/stage/convert"
 	"barka/internal/stage/decontaminate"
+	"barka/internal/stage/train"
 )
 
 // blockCheck validates the settings of a block with its stage.
@@ -209,6 +210,10 @@ func (r *Recipe) checkMissing() {
 		{r.Wiki == nil && r.Synth == nil && len(r.Convert)+len(r.Inputs.Instructions) == 0 && (r.Translate != nil || r.Filter != nil),
 			cmp.Or(r.given("translate"), "filter"), "translate and filter have no instructions; add synth, convert or inputs: instructions"},
 		{r.Train != nil && r.Mix == nil, "train", "train has no data; add a mix block"},
+		{r.Train != nil && r.Train.Objective != train.ObjectiveSFT, "train.objective",
+			"train: a recipe's mix has conversations, for objective sft; run barka train for text and dpo"},
+		{r.Train != nil && r.Train.Patience > 0 && (r.Mix == nil || r.Mix.Validation == 0), "train.patience",
+			"train: patience has no validation set; set validation in the mix block"},
 		{r.Train != nil && r.Train.ReplayShare > 0 && r.Inputs.Replay == "", "train.replay_share",
 			"train: replay_share has nothing to replay; add inputs: replay"},
 		{r.Inputs.Replay != "" && (r.Train == nil || r.Train.ReplayShare == 0), "inputs.replay",

@@ -47,6 +47,16 @@ type Candidates struct {
 	LogP   []float32 // log-softmax over the whole vocabulary
 }
 
+// Value is a number that a device computes. Reading it may wait for the device, so that a
+// training step reads its values once, at its end.
+type Value struct{ known float64 }
+
+// Known returns a value that is known already.
+func Known(x float64) Value { return Value{known: x} }
+
+// Get returns the number.
+func (v Value) Get() float64 { return v.known }
+
 // Device executes operations on tensors and weights that it made.
 //
 // Every operation is batch-invariant: the bits of a row's result do not depend on the
@@ -163,9 +173,9 @@ type Device interface {
 	Scatter(y, x Tensor, rows []int32)
 
 	// CrossEntropy sets nll[i] = -log softmax(cap(h·Wᵀ))[targets[i]] for each row of
-	// h [T,D] and, if dh is not none, dh = scale·∂nll/∂h. softcap is 0 for none. Logits
-	// exist only in chunks of rows.
-	CrossEntropy(nll []float32, dh, h Tensor, w Weight, targets []int32, softcap, scale float32)
+	// h [T,D]; nll is [T,1]. If dh is not none, it sets dh[i] = weights[i]·∂nll[i]/∂h[i].
+	// softcap is 0 for none. Logits exist only in chunks of rows.
+	CrossEntropy(nll, dh, h Tensor, w Weight, targets []int32, weights []float32, softcap float32)
 	// LogProbs sets logp[i] to the log-probability of targets[i], and greedy[i] to whether
 	// it is the row's most likely token (the lowest id among equals). ranks, if not nil,
 	// receives the place of targets[i] in the order of TopK, from 1: one more than the
@@ -175,8 +185,11 @@ type Device interface {
 	// not be returned for row i; they stay in the softmax's sum. nil bans none.
 	TopK(h Tensor, w Weight, k int, softcap float32, banned [][]int32) []Candidates
 
-	// SumSquares returns Σx², summed in float64 in a fixed order.
-	SumSquares(x Tensor) float64
+	// Dot returns Σ weights[i]·x[i] of x [T,1], summed in float64 in order. Nil weights are
+	// all 1.
+	Dot(x Tensor, weights []float32) Value
+	// SumSquares returns Σx² of all tensors, summed in float64 in a fixed order.
+	SumSquares(ts ...Tensor) Value
 	// Step updates the parameters p and the moments m and v by the gradient g. All have
 	// the same shape.
 	Step(p, g, m, v Tensor, o AdamW)

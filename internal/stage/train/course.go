@@ -27,7 +27,7 @@ func newCourse(d *Data, o Options, seed int64) *course {
 // PerEpoch returns the number of units that an epoch takes.
 func (d *Data) PerEpoch() (n int) {
 	for _, s := range d.sets {
-		n += s.Take
+		n += s.take
 	}
 	return n
 }
@@ -39,7 +39,7 @@ func (d *Data) amounts() (tokens, trained int64) {
 		return d.Tokens, d.Trained // a forecast
 	}
 	for _, s := range d.sets {
-		share := float64(s.Take) / float64(s.N)
+		share := float64(s.take) / float64(s.n)
 		tokens += int64(share * float64(s.Tokens))
 		trained += int64(share * float64(s.Trained))
 	}
@@ -69,15 +69,15 @@ func (c *course) begin(epoch int) {
 	c.epoch = epoch
 	var drawn []int32
 	for i, s := range c.d.sets {
-		for range s.Take / s.N {
-			for u := range s.N {
-				drawn = append(drawn, int32(s.First+u))
+		for range s.take / s.n {
+			for u := range s.n {
+				drawn = append(drawn, int32(s.first+u))
 			}
 		}
-		if rest := s.Take % s.N; rest > 0 {
+		if rest := s.take % s.n; rest > 0 {
 			rng := rand.New(rand.NewPCG(uint64(c.seed), uint64(epoch)|uint64(i+1)<<32))
-			for _, u := range rng.Perm(s.N)[:rest] {
-				drawn = append(drawn, int32(s.First+u))
+			for _, u := range rng.Perm(s.n)[:rest] {
+				drawn = append(drawn, int32(s.first+u))
 			}
 		}
 	}

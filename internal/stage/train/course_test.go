@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -9,7 +10,7 @@ import (
 
 // sized is data with units of given lengths, and no tokens.
 func sized(lengths ...int) *Data {
-	d := &Data{tokens: &tokenFile{}, sets: []set{{N: len(lengths), Take: len(lengths)}}}
+	d := &Data{tokens: &tokenFile{}, units: len(lengths), sets: []set{{n: len(lengths), take: len(lengths)}}}
 	for _, n := range lengths {
 		d.tokens.index = append(d.tokens.index, entry{tokens: int32(n)})
 	}
@@ -97,5 +98,57 @@ func TestStepsDoNotWalkTheSet(t *testing.T) {
 	}
 	if c.epoch != 0 || len(c.units) != 100_000 {
 		t.Errorf("epoch %d of %d units", c.epoch, len(c.units))
+	}
+}
+
+// TestPacks: packs keep the limit, hold every sample once, and are about as few as possible.
+func TestPacks(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 100 {
+		limit := 1 + rng.IntN(200)
+		lengths := make([]int, 1+rng.IntN(300))
+		total := 0
+		for i := range lengths {
+			lengths[i] = 1 + rng.IntN(limit)
+			total += lengths[i]
+		}
+		d := sized(lengths...)
+		packs := d.pack(0, len(lengths), limit)
+		var all []int32
+		for _, p := range packs {
+			sum := 0
+			for _, i := range p {
+				sum += lengths[i]
+			}
+			if all = append(all, p...); sum > limit {
+				t.Errorf("a pack of %d tokens, limit %d", sum, limit)
+			}
+		}
+		if slices.Sort(all); len(all) != len(lengths) || len(slices.Compact(all)) != len(lengths) {
+			t.Errorf("%d of %d samples", len(all), len(lengths))
+		}
+		if best := (total + limit - 1) / limit; len(packs) > best*11/9+2 {
+			t.Errorf("%d packs, at least %d are needed", len(packs), best)
+		}
+	}
+}
+
+// TestLegacyWeights: with hf-legacy a step's loss is the mean of its groups' means.
+func TestLegacyWeights(t *testing.T) {
+	d := sized(10, 10, 10, 10, 10)
+	for i, n := range []int32{1, 3, 5, 7, 2} {
+		d.tokens.index[i].trained = n
+	}
+	l := likelihood{Options{LossNorm: NormLegacy, MicroBatch: 2, MicroTokens: 10}}
+	got := map[int]float64{}
+	for _, p := range l.parts(d, []int{4, 0, 1, 2, 3}) {
+		for _, u := range p.units {
+			got[u] += p.weight * 3 // groups
+		}
+	}
+	for u, n := range map[int]float64{4: 3, 0: 3, 1: 8, 2: 8, 3: 7} {
+		if math.Abs(got[u]*n-1) > 1e-12 {
+			t.Errorf("unit %d has the weight %g of a group's mean, want 1/%g", u, got[u], n)
+		}
 	}
 }

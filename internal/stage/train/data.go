@@ -19,7 +19,7 @@ import (
 )
 
 // Data is tokenized datasets, on disk, and what became of their rows. A unit is what an
-// optimiser step counts: a conversation.
+// optimiser step counts: a conversation, texts packed to max_length, or a pair of answers.
 type Data struct {
 	Rows    int            `json:"rows"`
 	Dropped map[string]int `json:"dropped"` // by reason, see the constants
@@ -39,28 +39,21 @@ type Data struct {
 
 	tokens *tokenFile
 	sets   []set
+	units  int
+	paired bool      // unit u has the samples 2u and 2u+1
+	packs  [][]int32 // the samples of each unit; nil if unit u is sample u, or paired
 }
 
 // Reasons for which a row is dropped.
 const (
-	dropEmpty       = "empty"            // no messages
-	dropRoles       = "roles"            // refused by the chat template
-	dropNoAnswer    = "empty_answer"     // an answer without text
-	dropUntrained   = "no_trained_token" // no answer
-	dropLong        = "too_long"         // no answer within max_length
-	dropDuplicate   = "duplicate"        // with drop_duplicates
-	wantedOfColumns = "rows need messages (role, content) or conversations (from, value) with an answer within max_length"
+	dropEmpty     = "empty"            // no messages
+	dropRoles     = "roles"            // refused by the chat template
+	dropNoAnswer  = "empty_answer"     // an answer without text
+	dropUntrained = "no_trained_token" // no answer
+	dropLong      = "too_long"         // no answer within max_length
+	dropDuplicate = "duplicate"        // with drop_duplicates
+	dropSame      = "same_answers"     // a pair of equal answers
 )
-
-// set is one of several datasets: units [First, First+N), of which an epoch takes Take.
-type set struct {
-	Path    string `json:"path"`
-	First   int    `json:"first"`
-	N       int    `json:"n"`
-	Take    int    `json:"take"`
-	Tokens  int64  `json:"tokens"`
-	Trained int64  `json:"trained"`
-}
 
 // Close closes the file of tokens.
 func (d *Data) Close() error {
@@ -68,27 +61,6 @@ func (d *Data) Close() error {
 		return nil
 	}
 	return d.tokens.Close()
-}
-
-// Samples returns the number of conversations that can be trained on.
-func (d *Data) Samples() int {
-	if d.tokens == nil {
-		return 0
-	}
-	return len(d.tokens.index)
-}
-
-// length returns the tokens of a unit.
-func (d *Data) length(unit int) int { return int(d.tokens.index[unit].tokens) }
-
-// name returns where a unit comes from.
-func (d *Data) name(unit int) string {
-	for _, s := range slices.Backward(d.sets) {
-		if unit >= s.First {
-			return fmt.Sprintf("%s row %d", s.Path, d.tokens.index[unit].row)
-		}
-	}
-	return fmt.Sprint("row ", unit)
 }
 
 // Source is a dataset that is trained on.
@@ -107,7 +79,7 @@ type Limits struct{ Vocab, Positions int }
 // Read tokenizes the training data of an input as a run with the options would, into a
 // temporary file. The caller closes the result.
 func Read(ctx context.Context, o Options, in Input, limits Limits) (*Data, error) {
-	format, err := chat.Open(in.Tokenizer, o.chat())
+	r, err := newReader(o, in.Tokenizer, limits, "")
 	if err != nil {
 		return nil, err
 	}
@@ -115,14 +87,13 @@ func Read(ctx context.Context, o Options, in Input, limits Limits) (*Data, error
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{o: o, format: format, tok: in.Tokenizer, limits: limits}
 	return r.read(ctx, "data", sources)
 }
 
 // reader tokenizes datasets.
 type reader struct {
 	o      Options
-	format *chat.Template
+	format *chat.Template // nil for ObjectiveText
 	tok    *tokenizer.Tokenizer
 	limits Limits
 	dir    string // keeps the tokens for the next process; "" is a temporary directory
@@ -130,9 +101,17 @@ type reader struct {
 	// Of the current call:
 	d       *Data
 	w       *tokenWriter
-	seen    map[uint64]bool // hashes of samples
+	seen    map[uint64]bool // hashes of rows
 	refusal string          // the first of the rows counted as roles
-	words   []uint32
+}
+
+func newReader(o Options, tok *tokenizer.Tokenizer, limits Limits, dir string) (*reader, error) {
+	r := &reader{o: o, tok: tok, limits: limits, dir: dir}
+	var err error
+	if o.Objective != ObjectiveText {
+		r.format, err = chat.Open(tok, o.chat())
+	}
+	return r, err
 }
 
 // read tokenizes datasets into a file of tokens, or opens the one that an earlier process
@@ -142,6 +121,7 @@ func (r *reader) read(ctx context.Context, name string, sources []Source) (*Data
 	if dir != "" {
 		// A damaged file is made again.
 		if d, err := openTokens(dir, name, r.limits.Vocab); d != nil && err == nil {
+			d.lay(r.o, sources)
 			return d, nil
 		}
 	} else {
@@ -161,6 +141,7 @@ func (r *reader) read(ctx context.Context, name string, sources []Source) (*Data
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
+	d.lay(r.o, sources)
 	return d, nil
 }
 
@@ -173,21 +154,19 @@ func (r *reader) tokenize(ctx context.Context, path string, sources []Source) (d
 	}
 	d.tokens = &tokenFile{f: r.w.f}
 	for _, s := range sources {
-		if err := r.source(ctx, s); err != nil {
+		if err := r.source(ctx, s.Path); err != nil {
 			return d, err
 		}
 	}
 	r.seen = nil
-	d.replay(sources)
 	d.tokens, err = r.w.finish(r.limits.Vocab)
 	return d, err
 }
 
 // source tokenizes one dataset.
-func (r *reader) source(ctx context.Context, s Source) error {
-	d, path := r.d, s.Path
-	before := *d
-	first, dropped := len(r.w.index), reasonsTotal(d.Dropped)
+func (r *reader) source(ctx context.Context, path string) error {
+	d := r.d
+	before, first, lost := *d, len(r.w.index), reasonsTotal(d.Dropped)
 	clear(r.seen)
 	for row, err := range dataset.Rows[row](ctx, path) {
 		if err != nil {
@@ -195,7 +174,7 @@ func (r *reader) source(ctx context.Context, s Source) error {
 		}
 		d.Rows++
 		n := d.Rows - before.Rows
-		reason, err := r.conversation(row, n)
+		reason, err := r.row(row, n)
 		if err != nil {
 			return badinput.Errorf("%s: row %d: %w", path, n, err)
 		}
@@ -203,39 +182,19 @@ func (r *reader) source(ctx context.Context, s Source) error {
 			d.Dropped[reason]++
 		}
 	}
+	rows := d.Rows - before.Rows
+	lost = reasonsTotal(d.Dropped) - lost
 	n := len(r.w.index) - first
 	if n == 0 {
-		return badinput.Errorf("%s: none of its %d rows can be trained on (%s); %s %d%s", path, d.Rows-before.Rows, reasons(d.Dropped),
-			wantedOfColumns, r.o.MaxLength, r.refusal)
+		return badinput.Errorf("%s: none of its %d rows can be trained on (%s); %s%s", path, rows, reasons(d.Dropped), r.o.needs(), r.refusal)
 	}
-	rows, lost := d.Rows-before.Rows, reasonsTotal(d.Dropped)-dropped
 	if share := float64(lost) / float64(rows); share > r.o.MaxDropped {
 		return badinput.Errorf("%s: %d of its %d rows (%.1f %%) cannot be trained on (%s), and max_dropped allows %.1f %%; "+
 			"mend the rows, raise max_length if they are too long, or raise max_dropped%s", path, lost, rows, 100*share,
 			reasons(d.Dropped), 100*r.o.MaxDropped, r.refusal)
 	}
-	weight := s.Weight
-	if weight == 0 {
-		weight = 1
-	}
-	d.sets = append(d.sets, set{Path: path, First: first, N: n, Take: max(1, int(weight*float64(n)+0.5)),
-		Tokens: d.Tokens - before.Tokens, Trained: d.Trained - before.Trained})
+	d.sets = append(d.sets, set{Path: path, Sample: first, Samples: n, Tokens: d.Tokens - before.Tokens, Trained: d.Trained - before.Trained})
 	return nil
-}
-
-// replay sets how many units of the replayed datasets an epoch takes.
-func (d *Data) replay(sources []Source) {
-	others, share := 0, 0.0
-	for i, s := range sources {
-		if share += s.replay; s.replay == 0 {
-			others += d.sets[i].Take
-		}
-	}
-	for i, s := range sources {
-		if s.replay > 0 {
-			d.sets[i].Take = max(1, int(s.replay/(1-share)*float64(others)+0.5))
-		}
-	}
 }
 
 // reasonsTotal counts the rows that were dropped because nothing in them can be trained on.
@@ -257,118 +216,27 @@ func reasons(m map[string]int) string {
 	return strings.Join(parts, ", ")
 }
 
-// row is what training reads of a dataset row: messages, or conversations in
-// the ShareGPT spelling.
-type row struct {
-	Messages      []chat.Message `json:"messages" parquet:"messages,list"`
-	Conversations []dataset.Turn `json:"conversations" parquet:"conversations,list"`
+// row writes a row's samples, or returns why the row is dropped. An error is about the
+// dataset or the chat format, and would come back with other rows.
+func (r *reader) row(row row, n int) (reason string, err error) {
+	switch r.o.Objective {
+	case ObjectiveText:
+		return r.text(row, n)
+	case ObjectiveDPO:
+		return r.pair(row, n)
+	}
+	return r.conversation(row, n)
 }
 
-func (r row) messages() ([]chat.Message, error) {
-	if len(r.Messages) > 0 {
-		return r.Messages, nil
-	}
-	var out []chat.Message
-	roles := map[string]string{"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant",
-		"model": "assistant", "system": "system"}
-	for _, t := range r.Conversations {
-		role, ok := roles[t.From]
-		if !ok {
-			return nil, fmt.Errorf("from %q, expected human, gpt or system", t.From)
-		}
-		out = append(out, chat.Message{Role: role, Content: t.Value})
-	}
-	return out, nil
-}
-
-// conversation writes a row's sample, or returns why the row is dropped. An error is about
-// the dataset or the chat format, and would come back with other rows.
-func (r *reader) conversation(row row, n int) (reason string, err error) {
-	messages, err := row.messages()
-	if err != nil {
-		return "", err
-	}
-	if len(messages) == 0 {
-		return dropEmpty, nil
-	}
-	tokens, answers, reason, err := r.encode(messages)
-	if reason != "" || err != nil {
-		return reason, err
-	}
-	if reason := r.choose(&answers); reason != "" {
-		return reason, nil
-	}
-	return r.add(tokens, answers, n)
-}
-
-// encode renders a conversation with the chat template.
-func (r *reader) encode(messages []chat.Message) (tokens []int32, answers [][2]int, reason string, err error) {
-	for _, m := range messages {
-		if m.Role == "assistant" && strings.TrimSpace(m.Content) == "" {
-			return nil, nil, dropNoAnswer, nil
-		}
-	}
-	tokens, answers, err = r.format.Answers(messages)
-	var refused *chat.Refused
-	if errors.As(err, &refused) {
-		if r.refusal == "" {
-			r.refusal = fmt.Sprintf("; row %d: %s", r.d.Rows, refused.Reason)
-		}
-		return nil, nil, dropRoles, nil
-	}
-	if err == nil && len(answers) == 0 {
-		reason = dropUntrained
-	}
-	return tokens, answers, reason, err
-}
-
-// choose leaves the answers that train. What does not end within max_length is lost with all
-// that follows it: half an answer would teach to stop anywhere, or nowhere.
-func (r *reader) choose(answers *[][2]int) (reason string) {
-	all := *answers
-	fit := 0
-	for fit < len(all) && all[fit][1] <= r.o.MaxLength {
-		fit++
-	}
-	lost := len(all) - fit
-	if fit == 0 || lost > 0 && r.o.LastTurn {
-		return dropLong
-	}
-	if lost > 0 {
-		r.d.Cut++
-		r.d.CutAnswers += lost
-	}
-	if *answers = all[:fit]; r.o.LastTurn {
-		*answers = all[fit-1:]
-	}
-	return ""
-}
-
-// add writes a sample: tokens up to the last answer's end.
-func (r *reader) add(tokens []int32, answers [][2]int, row int) (reason string, err error) {
+// add writes the samples of a row. The last word of each is trained.
+func (r *reader) add(row int, samples ...[]uint32) (reason string, err error) {
 	d := r.d
-	r.words = r.words[:0]
-	for i, id := range tokens[:answers[len(answers)-1][1]] {
-		if int(id) >= r.limits.Vocab || id < 0 {
-			return "", fmt.Errorf("the tokenizer has the token %d, the model's vocabulary has %d tokens; is it another model's "+
-				"tokenizer?", id, r.limits.Vocab)
+	for _, words := range samples {
+		if err := r.check(words); err != nil {
+			return "", err
 		}
-		w := uint32(id)
-		if slices.ContainsFunc(answers, func(a [2]int) bool { return a[0] <= i && i < a[1] }) {
-			w |= trainedBit
-		}
-		r.words = append(r.words, w)
 	}
-	r.words[0] &^= trainedBit // nothing predicts the first token
-	n := len(r.words) - 1
-	if n < 1 {
-		return dropUntrained, nil
-	}
-	if r.limits.Positions > 0 && n > r.limits.Positions {
-		return "", fmt.Errorf("the conversation has %d tokens up to its last trained one, the model has positions for %d; drop "+
-			"the row, or set max_length to %d to cut such rows", n, r.limits.Positions, r.limits.Positions)
-	}
-	if h := hashWords(r.words); r.seen[h] {
+	if h := hashWords(samples); r.seen[h] {
 		d.Duplicates++
 		if r.o.DropDuplicates {
 			return dropDuplicate, nil
@@ -376,25 +244,45 @@ func (r *reader) add(tokens []int32, answers [][2]int, row int) (reason string, 
 	} else {
 		r.seen[h] = true
 	}
-	if bos := r.tok.Special().BOS; n > 1 && tokens[0] == bos && tokens[1] == bos {
+	if bos := r.tok.Special().BOS; len(samples[0]) > 2 && samples[0][0] == uint32(bos) && samples[0][1]&^trainedBit == uint32(bos) {
 		d.DoubleBOS++
 	}
-	if err := r.w.add(r.words, row); err != nil {
-		return "", err
+	for _, words := range samples {
+		if err := r.w.add(words, row); err != nil {
+			return "", err
+		}
+		n := len(words) - 1
+		d.Tokens += int64(n)
+		d.Trained += int64(r.w.index[len(r.w.index)-1].trained)
+		d.Longest = max(d.Longest, n)
 	}
-	d.Tokens += int64(n)
-	d.Trained += int64(r.w.index[len(r.w.index)-1].trained)
-	d.Longest = max(d.Longest, n)
 	return "", nil
 }
 
-// hashWords identifies a sample by its tokens and by which of them are trained.
-func hashWords(words []uint32) uint64 {
+// check compares a sample with the model's limits.
+func (r *reader) check(words []uint32) error {
+	for _, w := range words {
+		if id := w &^ trainedBit; int64(id) >= int64(r.limits.Vocab) {
+			return fmt.Errorf("the tokenizer has the token %d, the model's vocabulary has %d tokens; is it another model's tokenizer?",
+				id, r.limits.Vocab)
+		}
+	}
+	if n := len(words) - 1; r.limits.Positions > 0 && n > r.limits.Positions {
+		return fmt.Errorf("the conversation has %d tokens up to its last trained one, the model has positions for %d; drop the row, "+
+			"or set max_length to %d to cut such rows", n, r.limits.Positions, r.limits.Positions)
+	}
+	return nil
+}
+
+// hashWords identifies a row by its tokens and by which of them are trained.
+func hashWords(samples [][]uint32) uint64 {
 	h := xxhash.New()
 	var b [4]byte
-	for _, w := range words {
-		binary.LittleEndian.PutUint32(b[:], w)
-		_, _ = h.Write(b[:])
+	for _, words := range samples {
+		for _, w := range words {
+			binary.LittleEndian.PutUint32(b[:], w)
+			_, _ = h.Write(b[:])
+		}
 	}
 	return h.Sum64()
 }

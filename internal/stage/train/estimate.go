@@ -77,11 +77,10 @@ func plan(ctx context.Context, o Options, in Input, seed int64, dir string) (*Es
 
 // read tokenizes the training and the validation set.
 func (e *Estimate) read(ctx context.Context, o Options, in Input, info model.Info, dir string) error {
-	format, err := chat.Open(in.Tokenizer, o.chat())
+	r, err := newReader(o, in.Tokenizer, Limits{info.Vocab, info.MaxPositions}, dir)
 	if err != nil {
 		return err
 	}
-	r := &reader{o: o, format: format, tok: in.Tokenizer, limits: Limits{info.Vocab, info.MaxPositions}, dir: dir}
 	sources, err := in.sources(o)
 	if err != nil {
 		return err
@@ -108,6 +107,9 @@ func (in *Input) limit() int64 {
 
 // CheckChat refuses a model whose chat format cannot be trained.
 func (o Options) CheckChat(tok *tokenizer.Tokenizer) error {
+	if o.Objective == ObjectiveText {
+		return nil
+	}
 	_, err := chat.Open(tok, o.chat())
 	return err
 }
@@ -153,10 +155,20 @@ func (e *Estimate) measure(m *meter, o Options, conversations int, limit int64) 
 // Text describes the estimate in a line.
 func (e *Estimate) Text() string {
 	d := e.Data
-	text := fmt.Sprintf("%d conversations (%d dropped, %d cut), %d tokens, %d of them trained; ", d.Samples(), d.Rows-d.Samples(),
-		d.Cut, d.Tokens, d.Trained)
+	dropped, units := 0, "conversations"
+	for _, n := range d.Dropped {
+		dropped += n
+	}
+	if d.paired {
+		units = "pairs"
+	}
+	if d.packs != nil {
+		units = "packs of texts"
+	}
+	text := fmt.Sprintf("%d %s (%d dropped, %d cut), %d tokens, %d of them trained; ", d.Samples(), units, dropped, d.Cut, d.Tokens,
+		d.Trained)
 	if n := d.PerEpoch(); len(d.sets) > 1 || n != d.Samples() && n > 0 {
-		text += fmt.Sprintf("%d conversations per epoch; ", n)
+		text += fmt.Sprintf("%d %s per epoch; ", n, units)
 	}
 	text += fmt.Sprintf("%d steps; %d trainable parameters; about %s of memory", e.Steps, e.Parameters, printable.Bytes(e.Memory))
 	if e.Recompute > 0 {
@@ -187,7 +199,7 @@ func (e *Estimate) Warnings() (all []string) {
 		all = append(all, "dropped: "+reasons(d.Dropped))
 	}
 	warn(d.CutAnswers, "%d answers beyond max_length were cut, with their turns")
-	warn(e.Over, "%d conversations are longer than micro_tokens and have a pass of their own, the longest of %d tokens", d.Longest)
+	warn(e.Over, "%d conversations are longer than micro_tokens and have a pass of their own")
 	warn(d.Duplicates, "%d rows repeat an earlier row of their set")
 	warn(d.DoubleBOS, "%d rows begin with two BOS tokens: the chat template and the tokenizer or the text add one each")
 	if e.val != nil {

@@ -44,10 +44,11 @@ func (d *Data) largest(o Options, seed int64) (most micro) {
 		for _, part := range d.micro(c.at(step), o.MicroTokens) {
 			var m micro
 			for _, u := range part {
-				m.lengths = append(m.lengths, d.length(u))
-				m.trained += int(d.tokens.index[u].trained)
+				for _, i := range d.samples(u) {
+					m.lengths = append(m.lengths, int(d.tokens.index[i].tokens))
+				}
 			}
-			if m.tokens() > most.tokens() {
+			if m.trained = d.trained(part); m.tokens() > most.tokens() {
 				most = m
 			}
 		}
@@ -101,7 +102,7 @@ func (m *meter) pass(shape micro, recompute int) (*cpu.Meter, int, error) {
 	layout := tensor.Packed(shape.lengths...)
 	rows := make([]int32, shape.trained)
 	p := &nn.Pass{Dev: dev, Layout: &layout, Positions: layout.Positions(), Recompute: recompute}
-	_, err := model.Backward(m.model, p, make([]int32, shape.tokens()), rows, rows, 1)
+	_, err := model.Backward(m.model, p, make([]int32, shape.tokens()), rows, rows, make([]float32, len(rows)))
 	return dev, m.dev.Mark(), err
 }
 

@@ -1,12 +1,12 @@
-// Package train fine-tunes a model with LoRA on a dataset of conversations:
-// loss on the assistant's tokens alone, divided by their number in the whole
-// batch; AdamW; a warmed-up schedule; clipping; checkpoints from which a run
+// Package train fine-tunes a model with LoRA: on the answers of conversations, on plain text,
+// or on preferences between answers. It has AdamW; a warmed-up schedule; clipping; checkpoints from which a run
 // continues to the same bytes. The result is an adapter in PEFT's format.
 package train
 
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 
 	"barka/internal/badinput"
 	"barka/internal/chat"
@@ -48,6 +48,17 @@ type Options struct {
 	Eps         float64 `json:"eps"`
 	Clip        float64 `json:"clip"` // largest gradient norm; 0: none
 
+	// Objective is what is trained: ObjectiveSFT, ObjectiveText or ObjectiveDPO.
+	Objective string `json:"objective"`
+	// LossNorm is NormTokens or NormLegacy. With NormLegacy, MicroBatch is the number of
+	// conversations whose mean loss is one term of the mean.
+	LossNorm   string `json:"loss_norm"`
+	MicroBatch int    `json:"micro_batch"`
+	// Beta is DPO's: how strongly the model is held to the one that it was at the start.
+	Beta float64 `json:"beta"`
+	// NEFTune is the size of the noise on the embeddings, NEFTune's alpha; 0 is none.
+	NEFTune float64 `json:"neftune"`
+
 	Epochs int `json:"epochs"`
 	// MaxSteps, if not 0, is the number of optimiser steps, whatever Epochs says.
 	MaxSteps int `json:"max_steps,omitempty"`
@@ -79,6 +90,8 @@ type Options struct {
 	// opens the model states it; in a recipe "" is the recipe's own dtype.
 	DType     string `json:"dtype"`
 	EvalSteps int    `json:"eval_steps"` // 0: at the end of each epoch
+	// Patience ends the run after so many validations without a smaller loss; 0 is never.
+	Patience int `json:"patience"`
 
 	// What follows changes nothing that is trained. Another value continues a run; see
 	// running.
@@ -96,6 +109,26 @@ type Options struct {
 	// in them can be trained on.
 	MaxDropped float64 `json:"max_dropped"`
 }
+
+// Values of Objective.
+const (
+	// ObjectiveSFT is the likelihood of the assistant's answers in conversations.
+	ObjectiveSFT = "sft"
+	// ObjectiveText is the likelihood of texts: continued pretraining.
+	ObjectiveText = "text"
+	// ObjectiveDPO prefers the better answer of a pair (Rafailov et al., "Direct Preference
+	// Optimization", 2023; the sigmoid loss).
+	ObjectiveDPO = "dpo"
+)
+
+// Values of LossNorm.
+const (
+	// NormTokens divides the loss of an optimiser step by its trained tokens.
+	NormTokens = "tokens"
+	// NormLegacy is the mean of the micro-batches' means, as in transformers before 4.46: a
+	// token of a micro-batch with few tokens counts for more.
+	NormLegacy = "hf-legacy"
+)
 
 // Values of Checkpointing.
 const (
@@ -115,6 +148,7 @@ func Defaults() Options {
 		Rank: 128, Alpha: 128, Targets: []string{lora.AllLinear}, LR: 1e-4, Schedule: "cosine", WarmupRatio: 0.03,
 		Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Clip: 1, Epochs: 1, Batch: 16, MicroTokens: 2048, MaxLength: 2048,
 		SaveSteps: 50, SaveMinutes: 30, Keep: 2, Checkpointing: CheckpointingAuto, MaxDropped: 0.01,
+		Objective: ObjectiveSFT, LossNorm: NormTokens, MicroBatch: 4, Beta: 0.1,
 	}
 }
 
@@ -161,8 +195,19 @@ func (o Options) Validate() error {
 		return badinput.Errorf("train: epochs %d, batch %d and micro_tokens %d must be positive", o.Epochs, o.Batch, o.MicroTokens)
 	case o.MaxLength < 2:
 		return badinput.Errorf("train: max_length is %d, expected at least 2", o.MaxLength)
-	case o.Clip < 0 || o.WeightDecay < 0 || o.SaveSteps < 0 || !(o.SaveMinutes >= 0) || o.EvalSteps < 0 || o.MaxSteps < 0:
-		return badinput.Errorf("train: clip, weight_decay, save_steps, save_minutes, eval_steps and max_steps must not be negative")
+	case o.Clip < 0 || o.WeightDecay < 0 || o.SaveSteps < 0 || !(o.SaveMinutes >= 0) || o.EvalSteps < 0 || o.MaxSteps < 0 || o.Patience < 0:
+		return badinput.Errorf("train: clip, weight_decay, save_steps, save_minutes, eval_steps, max_steps and patience must not be negative")
+	case o.Objective != ObjectiveSFT && o.Objective != ObjectiveText && o.Objective != ObjectiveDPO:
+		return badinput.Errorf("train: objective is %q, expected sft, text or dpo", o.Objective)
+	case o.LossNorm != NormTokens && o.LossNorm != NormLegacy:
+		return badinput.Errorf("train: loss_norm is %q, expected tokens or hf-legacy", o.LossNorm)
+	case o.LossNorm == NormLegacy && o.Objective == ObjectiveDPO:
+		return badinput.Errorf("train: loss_norm hf-legacy is of no effect with objective dpo, whose loss is a mean over pairs")
+	case o.LastTurn && o.Objective != ObjectiveSFT:
+		return badinput.Errorf("train: last_turn is of no effect with objective %s", o.Objective)
+	case o.MicroBatch < 1 || !(o.Beta > 0) || !(o.NEFTune >= 0) || math.IsInf(o.Beta+o.NEFTune, 0):
+		return badinput.Errorf("train: micro_batch %d, beta %g, neftune %g: expected a positive micro_batch and beta, and a neftune of "+
+			"at least 0", o.MicroBatch, o.Beta, o.NEFTune)
 	case !(o.ReplayShare >= 0 && o.ReplayShare < 1):
 		return badinput.Errorf("train: replay_share is %g, expected at least 0 and less than 1", o.ReplayShare)
 	case !(o.MaxDropped >= 0 && o.MaxDropped <= 1):

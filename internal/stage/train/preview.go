@@ -6,10 +6,11 @@ import (
 	"barka/internal/tokenizer"
 )
 
-// Preview is a conversation as the run takes it.
+// Preview is a sample as the run takes it: a conversation, a text or an answer of a pair.
 type Preview struct {
-	Source  string    `json:"source"` // file and row
-	Step    int       `json:"step"`   // that takes it first, from 1
+	Source  string    `json:"source"`         // file and row
+	Side    string    `json:"side,omitempty"` // chosen or rejected
+	Step    int       `json:"step"`           // that takes it first, from 1
 	Tokens  int       `json:"tokens"`
 	Trained int       `json:"trained_tokens"`
 	Parts   []Stretch `json:"parts"`
@@ -22,33 +23,39 @@ type Stretch struct {
 	Trained bool   `json:"trained"`
 }
 
-// Preview returns the first n conversations in the run's order.
+// Preview returns the samples of the first n units in the run's order.
 func (e *Estimate) Preview(o Options, tok *tokenizer.Tokenizer, seed int64, n int) ([]Preview, error) {
 	var all []Preview
 	c := newCourse(e.Data, o, seed)
 	for step := range e.Steps {
 		for _, u := range c.at(step) {
-			if len(all) == n {
+			if n--; n < 0 {
 				return all, nil
 			}
-			p, err := e.Data.preview(u, tok)
-			if err != nil {
-				return nil, err
+			for k, i := range e.Data.samples(u) {
+				p, err := e.Data.preview(int(i), tok)
+				if err != nil {
+					return nil, err
+				}
+				p.Step = step + 1
+				if e.Data.paired {
+					p.Side = []string{"chosen", "rejected"}[k]
+				}
+				all = append(all, *p)
 			}
-			p.Step = step + 1
-			all = append(all, *p)
 		}
 	}
 	return all, nil
 }
 
-// preview decodes a unit.
-func (d *Data) preview(unit int, tok *tokenizer.Tokenizer) (*Preview, error) {
-	words, err := d.tokens.words(unit)
+// preview decodes a sample.
+func (d *Data) preview(i int, tok *tokenizer.Tokenizer) (*Preview, error) {
+	words, err := d.tokens.words(i)
 	if err != nil {
 		return nil, err
 	}
-	p := &Preview{Source: d.name(unit), Tokens: d.length(unit), Trained: int(d.tokens.index[unit].trained)}
+	e := d.tokens.index[i]
+	p := &Preview{Source: d.source(int32(i)), Tokens: int(e.tokens), Trained: int(e.trained)}
 	text := tok.Stream(false)
 	for i := 0; i < len(words); i += 4 {
 		w := binary.LittleEndian.Uint32(words[i:])

@@ -17,9 +17,7 @@ import (
 	"barka/internal/chat"
 	"barka/internal/dataset"
 	"barka/internal/durable"
-	"barka/internal/lora"
 	"barka/internal/model"
-	"barka/internal/nn"
 	"barka/internal/optim"
 	"barka/internal/progress"
 	"barka/internal/tensor"
@@ -55,6 +53,8 @@ func (in *Input) sources(o Options) ([]Source, error) {
 	switch {
 	case len(in.Train) == 0:
 		return nil, badinput.Errorf("train: no dataset given")
+	case o.Patience > 0 && in.Val == "":
+		return nil, badinput.Errorf("train: patience is %d, but without a validation set no loss is measured that could end the run", o.Patience)
 	case in.Replay == "" && o.ReplayShare > 0:
 		return nil, badinput.Errorf("train: replay_share is %g, but no dataset is given to replay", o.ReplayShare)
 	case in.Replay != "" && o.ReplayShare == 0:
@@ -66,23 +66,6 @@ func (in *Input) sources(o Options) ([]Source, error) {
 	return in.Train, nil
 }
 
-// Metrics is a line of metrics.jsonl: nothing in it depends on time.
-type Metrics struct {
-	Step     int     `json:"step"` // from 1
-	Epoch    float64 `json:"epoch"`
-	Loss     float64 `json:"loss"` // mean over the batch's trained tokens
-	LR       float64 `json:"lr"`
-	GradNorm float64 `json:"grad_norm"` // before clipping
-	Tokens   int     `json:"tokens"`
-	Trained  int     `json:"trained_tokens"`
-	// Rows are the numbers, among the usable rows, of the batch's
-	// conversations: where to look when a loss jumps.
-	Rows []int `json:"rows"`
-	// ValLoss is the mean over the validation set's trained tokens, at steps
-	// that measure it.
-	ValLoss *float64 `json:"val_loss,omitempty"`
-}
-
 // State is trainer_state.json: the summary of a finished run.
 type State struct {
 	Steps        int             `json:"global_step"`
@@ -91,6 +74,7 @@ type State struct {
 	FinalLoss    float64         `json:"final_loss"`
 	BestVal      *float64        `json:"best_val_loss,omitempty"`
 	BestStep     int             `json:"best_step,omitempty"`
+	Stopped      bool            `json:"stopped_early,omitempty"` // by Patience
 	Parameters   int64           `json:"trainable_parameters"`
 	Data         *Data           `json:"data"`
 	Options      json.RawMessage `json:"options"`
@@ -107,32 +91,33 @@ const StateFile = "trainer_state.json"
 
 // trainer is one run.
 type trainer struct {
-	o        Options
-	in       Input
-	env      durable.Env
-	format   *chat.Template
-	model    model.Decoder
-	dev      tensor.Device
-	data     *Data
-	val      *Data
-	course   *course
-	adapter  *model.Adapter
-	opt      *optim.AdamW
-	schedule optim.Schedule
-	total    int
-	step     int // finished
-	first    float64
-	last     float64
-	bestVal  *float64
-	bestStep int
-	pending  *Metrics // of a finished step that is not recorded yet: its validation was interrupted
-	trained  int64
-	plan     *Estimate
-	saved    time.Time // of the last checkpoint, or the start
-	board    *tensorboard.Writer
-	work     *durable.Work
-	metrics  hash.Hash // of metrics.jsonl
-	recorded int64     // its length
+	o         Options
+	in        Input
+	env       durable.Env
+	chat      string // digest of the chat format
+	model     model.Decoder
+	dev       tensor.Device
+	data      *Data
+	val       *Data
+	course    *course
+	objective objective
+	adapter   *model.Adapter
+	opt       *optim.AdamW
+	schedule  optim.Schedule
+	total     int
+	step      int // finished
+	first     float64
+	last      float64
+	bestVal   *float64
+	bestStep  int
+	pending   *Metrics // of a finished step that is not recorded yet: its validation was interrupted
+	trained   int64
+	plan      *Estimate
+	saved     time.Time // of the last checkpoint, or the start
+	board     *tensorboard.Writer
+	work      *durable.Work
+	metrics   hash.Hash // of metrics.jsonl
+	recorded  int64     // its length
 
 	id             identity
 	identityDigest string // of the run's course
@@ -145,11 +130,14 @@ func Run(ctx context.Context, o Options, in Input, env durable.Env) (*State, err
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	format, err := chat.Open(in.Tokenizer, o.chat())
-	if err != nil {
-		return nil, err
+	t := &trainer{o: o, in: in, env: env}
+	if o.Objective != ObjectiveText {
+		format, err := chat.Open(in.Tokenizer, o.chat())
+		if err != nil {
+			return nil, err
+		}
+		t.chat = format.Digest()
 	}
-	t := &trainer{o: o, in: in, env: env, format: format}
 	id, err := t.identity(ctx)
 	if err != nil {
 		return nil, err
@@ -177,6 +165,9 @@ func Run(ctx context.Context, o Options, in Input, env durable.Env) (*State, err
 	}
 	defer limitGarbage()()
 	if err := t.open(); err != nil {
+		return nil, err
+	}
+	if err := t.objective.prepare(ctx, t); err != nil {
 		return nil, err
 	}
 	if err := t.resume(); err != nil {
@@ -219,6 +210,7 @@ func (t *trainer) open() (err error) {
 		return err
 	}
 	t.dev, t.data, t.val = t.model.Device(), t.plan.Data, t.plan.val
+	t.objective = newObjective(t.o)
 	t.course = newCourse(t.data, t.o, t.env.Seed)
 	if t.adapter, err = t.o.newAdapter(t.model, t.in.Base, t.env.Seed); err != nil {
 		return err
@@ -261,7 +253,7 @@ func (t *trainer) loop(ctx context.Context) error {
 	p.Skip(int64(t.step))
 	defer p.Done()
 	t.saved = time.Now()
-	for t.step < t.total || t.pending != nil {
+	for t.step < t.total && !t.exhausted() || t.pending != nil {
 		err := t.next(ctx)
 		if err != nil && ctx.Err() != nil {
 			// What is done is kept: the next start goes on from here.
@@ -280,6 +272,21 @@ func (t *trainer) loop(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// exhausted reports whether the last patience validations have not found a smaller loss than
+// one before them.
+func (t *trainer) exhausted() bool {
+	if t.o.Patience == 0 || t.bestVal == nil {
+		return false
+	}
+	n := 0
+	for step := t.bestStep + 1; step <= t.step; step++ {
+		if t.measures(step) {
+			n++
+		}
+	}
+	return n >= t.o.Patience
 }
 
 // next takes an optimiser step, measures the validation loss if it is due, and records both.
@@ -351,30 +358,33 @@ type checkpointEvent struct {
 func (t *trainer) one(ctx context.Context) (Metrics, error) {
 	batch := t.course.at(t.step)
 	m := Metrics{Step: t.step + 1, Rows: batch, Epoch: float64(t.step+1) / float64(stepsPerEpoch(t.course.size, t.o.Batch))}
-	for _, i := range batch {
-		m.Trained += int(t.data.tokens.index[i].trained)
-	}
-	for _, part := range t.data.micro(batch, t.o.MicroTokens) {
+	var losses []tensor.Value
+	for _, part := range t.objective.parts(t.data, batch) {
 		if err := t.between(ctx); err != nil {
 			return m, err
 		}
-		pass, s, err := t.data.pass(t.dev, part)
+		p, err := t.pass(t.data, part.units)
 		if err != nil {
 			return m, err
 		}
-		m.Tokens += len(s.tokens)
-		pass.Dropout, pass.Recompute = t.dropout(part), t.plan.Recompute
-		sum, err := model.Backward(t.model, pass, s.tokens, s.rows, s.targets, 1/float32(m.Trained))
+		t.perturb(p)
+		loss, err := t.objective.backward(t, p, part)
+		p.free()
 		if err != nil {
 			return m, err
 		}
-		m.Loss += sum / float64(m.Trained)
+		losses = append(losses, loss)
+		m.Tokens += len(p.tokens)
+		m.Trained += len(p.rows)
 	}
+	for _, loss := range losses { // read once the step's work is on its way
+		m.Loss += loss.Get()
+	}
+	t.objective.measure(&m)
 	m.GradNorm = t.opt.Clip(t.dev, t.o.Clip)
 	m.LR = t.o.LR * t.schedule(t.step)
-	if bad := m.Loss - m.Loss + m.GradNorm - m.GradNorm; bad != 0 {
-		return m, fmt.Errorf("step %d: loss %g, gradient norm %g: not finite; rows %v; lower the learning rate, or look "+
-			"at these rows. The last checkpoint is intact", m.Step, m.Loss, m.GradNorm, batch)
+	if err := t.guard(ctx, &m); err != nil {
+		return m, err
 	}
 	t.opt.Step(t.dev, m.LR)
 	t.adapter.Pack(t.dev)
@@ -385,20 +395,6 @@ func (t *trainer) one(ctx context.Context) (Metrics, error) {
 	}
 	t.last = m.Loss
 	return m, nil
-}
-
-// dropout numbers the rows of a micro-batch by step, sample and position.
-func (t *trainer) dropout(part []int) lora.Dropout {
-	if t.o.Dropout == 0 {
-		return lora.Dropout{}
-	}
-	d := lora.Dropout{Rate: float32(t.o.Dropout), Seed: uint64(t.env.Seed)<<20 + uint64(t.step)}
-	for _, i := range part {
-		for j := range t.data.length(i) {
-			d.Rows = append(d.Rows, uint64(i)<<24|uint64(j))
-		}
-	}
-	return d
 }
 
 // measures reports whether the validation loss is due after a step.
@@ -425,84 +421,18 @@ func (t *trainer) valLoss(ctx context.Context) (float64, error) {
 	for i := range all {
 		all[i] = i
 	}
-	var sum float64
-	for _, part := range t.val.micro(all, t.o.MicroTokens) {
+	var sum, weight float64
+	for _, units := range t.val.micro(all, t.o.MicroTokens) {
 		if err := t.between(ctx); err != nil {
 			return 0, err
 		}
-		pass, s, err := t.val.pass(t.dev, part)
+		s, w, err := t.objective.loss(t, t.val, units)
 		if err != nil {
 			return 0, err
 		}
-		nll, err := model.Loss(t.model, pass, s.tokens, s.rows, s.targets)
-		if err != nil {
-			return 0, err
-		}
-		sum += nll
+		sum, weight = sum+s, weight+w
 	}
-	return sum / float64(t.val.Trained), nil
-}
-
-// pass lays samples out as one ragged batch.
-func (d *Data) pass(dev tensor.Device, part []int) (*nn.Pass, *sample, error) {
-	var lengths []int
-	s := &sample{}
-	for _, i := range part {
-		if err := d.tokens.read(s, i); err != nil {
-			return nil, nil, err
-		}
-		lengths = append(lengths, d.length(i))
-	}
-	layout := tensor.Packed(lengths...)
-	return &nn.Pass{Dev: dev, Layout: &layout, Positions: layout.Positions()}, s, nil
-}
-
-// stepEvent is a step as an event.
-type stepEvent struct {
-	Step     int      `json:"step"`
-	Steps    int      `json:"steps"`
-	Loss     float64  `json:"loss"`
-	LR       float64  `json:"learning_rate"`
-	GradNorm float64  `json:"grad_norm"`
-	Speed    float64  `json:"tokens_per_second"`
-	ValLoss  *float64 `json:"validation_loss,omitempty"`
-}
-
-// record appends a step to metrics.jsonl and to TensorBoard's events, which
-// alone hold the speed.
-func (t *trainer) record(m Metrics, took time.Duration) error {
-	line, err := json.Marshal(m)
-	if err != nil {
-		return err
-	}
-	line = append(line, '\n')
-	f, err := os.OpenFile(filepath.Join(t.work.Final(), metricsFile), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
-	if err != nil {
-		return err
-	}
-	if _, err := f.Write(line); err != nil {
-		f.Close()
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	t.metrics.Write(line)
-	t.recorded += int64(len(line))
-	speed := float64(m.Tokens) / took.Seconds()
-	values := map[string]float64{"train/loss": m.Loss, "train/learning_rate": m.LR, "train/grad_norm": m.GradNorm,
-		"train/tokens_per_second": speed}
-	if m.ValLoss != nil {
-		values["eval/loss"] = *m.ValLoss
-	}
-	note := fmt.Sprintf("step %d/%d  loss %.4f  lr %.2e  norm %.2f  %.0f tokens/s", m.Step, t.total, m.Loss, m.LR, m.GradNorm, speed)
-	if m.ValLoss != nil {
-		note += fmt.Sprintf("  val %.4f", *m.ValLoss)
-	}
-	if m.ValLoss != nil || m.Step%max(1, t.total/20) == 0 {
-		progress.Event(t.env.Progress, "step", note, stepEvent{m.Step, t.total, m.Loss, m.LR, m.GradNorm, speed, m.ValLoss})
-	}
-	return t.board.Scalars(int64(m.Step), values)
+	return sum / weight, nil
 }
 
 func (t *trainer) identity(ctx context.Context) (identity, error) {
@@ -510,7 +440,7 @@ func (t *trainer) identity(ctx context.Context) (identity, error) {
 	if err != nil {
 		return identity{}, err
 	}
-	id := identity{Version: version, Options: options, Seed: t.env.Seed, Model: t.in.ModelDigest, Chat: t.format.Digest()}
+	id := identity{Version: version, Options: options, Seed: t.env.Seed, Model: t.in.ModelDigest, Chat: t.chat}
 	sources, err := t.in.sources(t.o)
 	if err != nil {
 		return identity{}, err

@@ -48,21 +48,26 @@ func crossEntropy(s *suite) {
 				return y
 			}
 			what := fmt.Sprintf("cap %g, vocabulary %d", cap, vocab)
-			nll, dh := make([]float32, 9), s.dev.Alloc(9, 12)
-			s.dev.CrossEntropy(nll, dh, s.put(h), s.weight(w, dtype.F32), targets, cap, 0.5)
+			nll, dh := s.dev.Alloc(9, 1), s.dev.Alloc(9, 12)
+			each, weights, sum := s.random(9, 1), make([]float32, 9), 0.0
+			for i, v := range each.v {
+				weights[i] = float32(v) // of either sign
+			}
+			s.dev.CrossEntropy(nll, dh, s.put(h), s.weight(w, dtype.F32), targets, weights, cap)
+			got := s.get(nll)
 			for i, want := range loss(h).v {
-				if math.Abs(float64(nll[i])-want) > Tolerance*max(1, want) {
-					s.Errorf("%s: loss %d is %g, want %g", what, i, nll[i], want)
+				if math.Abs(got.v[i]-want) > Tolerance*max(1, want) {
+					s.Errorf("%s: loss %d is %g, want %g", what, i, got.v[i], want)
 				}
+				sum += got.v[i] * float64(weights[i])
 			}
-			half := zeros(9, 1)
-			for i := range half.v {
-				half.v[i] = 0.5
+			if dot := s.dev.Dot(nll, weights).Get(); math.Abs(dot-sum) > 1e-12 {
+				s.Errorf("%s: sum of weighted losses %g, want %g", what, dot, sum)
 			}
-			s.gradient(what, dh, h, half, loss)
-			again := make([]float32, 9)
-			s.dev.CrossEntropy(again, tensor.Tensor{}, s.put(h), s.weight(w, dtype.F32), targets, cap, 0)
-			if !slices.Equal(nll, again) {
+			s.gradient(what, dh, h, each, loss)
+			again := s.dev.Alloc(9, 1)
+			s.dev.CrossEntropy(again, tensor.Tensor{}, s.put(h), s.weight(w, dtype.F32), targets, nil, cap)
+			if !slices.Equal(got.v, s.get(again).v) {
 				s.Errorf("%s: losses differ without a gradient", what)
 			}
 		}
@@ -134,9 +139,10 @@ func headTypes(s *suite) {
 		pw, y := s.weight(w, dt), s.dev.Alloc(rows, vocab)
 		s.dev.MatMul(y, s.put(h), pw, tensor.Tensor{}, false)
 		logits := s.get(y)
-		logp, greedy, nll, ranks := make([]float32, rows), make([]bool, rows), make([]float32, rows), make([]int32, rows)
+		logp, greedy, ranks, losses := make([]float32, rows), make([]bool, rows), make([]int32, rows), s.dev.Alloc(rows, 1)
 		s.dev.LogProbs(logp, greedy, ranks, s.put(h), pw, targets, 0)
-		s.dev.CrossEntropy(nll, tensor.Tensor{}, s.put(h), pw, targets, 0, 0)
+		s.dev.CrossEntropy(losses, tensor.Tensor{}, s.put(h), pw, targets, nil, 0)
+		nll := s.get(losses).v
 		for i, best := range s.dev.TopK(s.put(h), pw, 3, 0, nil) {
 			total := 0.0
 			for _, v := range logits.row(i) {

@@ -255,7 +255,7 @@ func elementwise(s *suite) {
 	for _, v := range x.v {
 		sum += v * v
 	}
-	if got := s.dev.SumSquares(s.put(x)); math.Abs(got-sum) > 1e-9*sum {
+	if got := s.dev.SumSquares(s.put(x), c, s.put(x)).Get(); math.Abs(got-2*sum) > 2e-9*sum {
 		s.Errorf("sum of squares %g, want %g", got, sum)
 	}
 }

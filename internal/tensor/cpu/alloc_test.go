@@ -37,7 +37,7 @@ func TestOperationsDoNotAllocate(t *testing.T) {
 	for i := range ids {
 		ids[i] = int32(i)
 	}
-	nll, greedy := make([]float32, rows), make([]bool, rows)
+	nll, greedy, losses := make([]float32, rows), make([]bool, rows), d.Alloc(rows, 1)
 	a := tensor.Attention{Heads: 4, KVHeads: 2, HeadDim: 32, Scale: 0.25, Softcap: 5, Causal: true}
 	kv := [2]tensor.Tensor{fill(rows, 64), fill(rows, 64)}
 	dkv := [2]tensor.Tensor{fill(rows, 64), fill(rows, 64)}
@@ -70,6 +70,7 @@ func TestOperationsDoNotAllocate(t *testing.T) {
 		{"Dropout", 0, func() { d.Dropout(y, x, 0.1, 3, numbers) }},
 		{"Gather", 0, func() { d.Gather(y, x, ids) }},
 		{"Scatter", 0, func() { d.Scatter(y, x, ids) }},
+		{"Dot", 0, func() { d.Dot(losses, nll) }},
 		{"SumSquares", 0, func() { d.SumSquares(x) }},
 		{"Step", 0, func() { d.Step(x, y, z, u, step) }},
 		{"MatMul", 0, func() { d.MatMul(long, x, packed, tensor.Tensor{}, false) }},
@@ -79,8 +80,8 @@ func TestOperationsDoNotAllocate(t *testing.T) {
 		{"GradWeight", 0, func() { d.GradWeight(m, long, x) }},
 		{"Repack", 0, func() { d.Repack(own, m) }},
 		{"LogProbs", 0, func() { d.LogProbs(nll, greedy, ids[:len(targets)], x, packed, targets, 5) }},
-		{"CrossEntropy", 0, func() { d.CrossEntropy(nll, tensor.Tensor{}, x, packed, targets, 5, 1) }},
-		{"CrossEntropy with gradient", 0, func() { d.CrossEntropy(nll, z, x, packed, targets, 5, 1) }},
+		{"CrossEntropy", 0, func() { d.CrossEntropy(losses, tensor.Tensor{}, x, packed, targets, nil, 5) }},
+		{"CrossEntropy with gradient", 0, func() { d.CrossEntropy(losses, z, x, packed, targets, nll, 5) }},
 		{"TopK", 3, func() { d.TopK(x, packed, 5, 0, nil) }},
 	} {
 		c.f()

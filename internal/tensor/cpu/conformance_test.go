@@ -52,8 +52,9 @@ func TestThreadsDoNotMatter(t *testing.T) {
 		d.MatMul(y, x, w, tensor.Tensor{}, false)
 		d.MatMulT(dx, dy, w, false)
 		d.GradWeight(dw, dy, x)
-		nll := make([]float32, 50)
-		d.CrossEntropy(nll, dh, x, w, make([]int32, 50), 3, 0.1)
+		losses := d.Alloc(50, 1)
+		d.CrossEntropy(losses, dh, x, w, make([]int32, 50), slices.Repeat([]float32{0.1}, 50), 3)
+		nll := slices.Clone(losses.Data[:50])
 		logp, greedy, ranks := make([]float32, 50), make([]bool, 50), make([]int32, 50)
 		d.LogProbs(logp, greedy, ranks, x, w, make([]int32, 50), 3)
 		for _, r := range ranks {
@@ -65,7 +66,7 @@ func TestThreadsDoNotMatter(t *testing.T) {
 			}
 		}
 		nll = append(nll, logp...)
-		return slices.Concat(y.Data, dx.Data, dw.Data, dh.Data, nll, []float32{float32(d.SumSquares(y))})
+		return slices.Concat(y.Data, dx.Data, dw.Data, dh.Data, nll, []float32{float32(d.SumSquares(y).Get())})
 	}
 	want := run(1)
 	for _, threads := range []int{2, 5} {

@@ -304,26 +304,29 @@ func (d *Device) eachChunk(h tensor.Tensor, w tensor.Weight, o head, limit int, 
 
 // CrossEntropy implements tensor.Device. It stores logits only for gradients, in
 // chunks of rows.
-func (d *Device) CrossEntropy(nll []float32, dh, h tensor.Tensor, w tensor.Weight, targets []int32, softcap, scale float32) {
+func (d *Device) CrossEntropy(nll, dh, h tensor.Tensor, w tensor.Weight, targets []int32, weights []float32, softcap float32) {
 	n, _ := w.Dims()
-	checkTargets(targets, h.Rows, n, len(nll))
+	checkTargets(targets, h.Rows, n, nll.Len())
 	o, limit := head{softcap: softcap, targets: targets}, h.Rows
 	if !dh.None() {
+		if len(weights) != h.Rows {
+			panic("cpu: the weights do not fit the rows")
+		}
 		limit = gradientRows(n, h.Rows)
 		o.logits = d.Alloc(limit, n)
 		defer d.Free(o.logits)
 	}
 	d.eachChunk(h, w, o, limit, func(p *head, lo, hi int) {
 		for r := range p.rows {
-			nll[lo+r] = float32(p.logSumExp(r) - float64(p.target[r]))
+			nll.Data[lo+r] = float32(p.logSumExp(r) - float64(p.target[r]))
 		}
 		if dh.None() {
 			return
 		}
-		d.op.gradient = gradientOperands{scale}
+		d.op.gradient = gradientOperands{weights[lo:hi]}
 		d.loop(p.rows, 1, func(d *Device, o *operands, _, lo, hi int) {
 			for r := lo; r < hi; r++ {
-				d.head.gradient(r, o.gradient.scale)
+				d.head.gradient(r, o.gradient.weights[r])
 			}
 		})
 		d.MatMulT(dh.Slice(lo, hi), p.logits, w, false)
@@ -338,17 +341,17 @@ func gradientRows(n, rows int) int {
 }
 
 // gradientOperands are those of the loss gradient; the logits are in Device.head.
-type gradientOperands struct{ scale float32 }
+type gradientOperands struct{ weights []float32 }
 
-// gradient replaces the capped logits of row r by scale times the gradient of its loss
+// gradient replaces the capped logits of row r by weight times the gradient of its loss
 // with respect to the uncapped logits.
-func (p *head) gradient(r int, scale float32) {
-	row, target := p.logits.Row(r), scale
+func (p *head) gradient(r int, weight float32) {
+	row, target := p.logits.Row(r), weight
 	if p.softcap > 0 {
 		at := p.target[r] / p.softcap
 		target *= 1 - at*at
 	}
-	kernel.LossGradient(row, float32(p.logSumExp(r)), scale, p.softcap)
+	kernel.LossGradient(row, float32(p.logSumExp(r)), weight, p.softcap)
 	row[p.targets[r]] -= target
 }
 

@@ -181,7 +181,7 @@ func (m *Meter) Unpack(rows tensor.Tensor, _ tensor.Weight, _ int) {
 }
 
 // CrossEntropy implements tensor.Device.
-func (m *Meter) CrossEntropy(_ []float32, dh, h tensor.Tensor, w tensor.Weight, _ []int32, _, _ float32) {
+func (m *Meter) CrossEntropy(_, dh, h tensor.Tensor, w tensor.Weight, _ []int32, _ []float32, _ float32) {
 	n, _ := w.Dims()
 	if dh.None() {
 		return
@@ -222,7 +222,8 @@ func (m *Meter) Gather(_, _ tensor.Tensor, _ []int32)                           
 func (m *Meter) Scatter(_, _ tensor.Tensor, _ []int32)                                    {}
 func (m *Meter) LogProbs([]float32, []bool, []int32, tensor.Tensor, tensor.Weight, []int32, float32) {
 }
-func (m *Meter) SumSquares(tensor.Tensor) float64              { return 0 }
+func (m *Meter) Dot(tensor.Tensor, []float32) tensor.Value     { return tensor.Value{} }
+func (m *Meter) SumSquares(...tensor.Tensor) tensor.Value      { return tensor.Value{} }
 func (m *Meter) Step(_, _, _, _ tensor.Tensor, _ tensor.AdamW) {}
 
 // TopK implements tensor.Device.

@@ -153,9 +153,34 @@ func (d *Device) Softcap(x tensor.Tensor, c float32) {
 	})
 }
 
-// SumSquares implements tensor.Device. It adds up the sums of blocks of fixed
-// length, so that the result does not depend on the workers.
-func (d *Device) SumSquares(x tensor.Tensor) float64 {
+// Dot implements tensor.Device.
+func (d *Device) Dot(x tensor.Tensor, weights []float32) tensor.Value {
+	if x.Cols != 1 || weights != nil && len(weights) != x.Rows {
+		panic("cpu: the weights do not fit the rows")
+	}
+	var sum float64
+	for i, v := range x.Data[:x.Rows] {
+		if weights == nil {
+			sum += float64(v)
+		} else {
+			sum += float64(v) * float64(weights[i])
+		}
+	}
+	return tensor.Known(sum)
+}
+
+// SumSquares implements tensor.Device.
+func (d *Device) SumSquares(ts ...tensor.Tensor) tensor.Value {
+	var sum float64
+	for _, x := range ts {
+		sum += d.sumSquares(x)
+	}
+	return tensor.Known(sum)
+}
+
+// sumSquares adds up the sums of blocks of fixed length, so that the result does not depend
+// on the workers.
+func (d *Device) sumSquares(x tensor.Tensor) float64 {
 	const block = 1 << 14
 	n := (x.Len() + block - 1) / block
 	sums := grow(&d.sums, n)
