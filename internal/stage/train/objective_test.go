@@ -101,9 +101,9 @@ func TestObjectivesResume(t *testing.T) {
 			err := error(context.Canceled)
 			parts := 0
 			for ; err != nil && parts < 500; parts++ {
-				_, err = train.Run(&limited{context.Background(), 8 + parts%30}, o, in, at)
+				_, err = train.Run(&limited{context.Background(), 15 + parts%50}, o, in, at)
 			}
-			if err != nil || parts < 5 {
+			if err != nil || parts < 2 {
 				t.Fatalf("after %d interrupts: %v", parts, err)
 			}
 			testfiles.Same(t, "interrupted", outputs(t, at.Out), want)
