@@ -128,7 +128,7 @@ func leastTime(p recipe.Planned, c bench.Ceilings) (seconds float64, text string
 func (a *app) runner(r *recipe.Recipe, out string) (*recipe.Runner, error) {
 	client, err := a.hub("")
 	return &recipe.Runner{Out: out, Engine: a.engine(r.DType), Hub: client, Progress: a.ui.Progress(), Log: a.log(),
-		Checkpoint: checkpointSignal()}, err
+		Checkpoint: checkpointSignal(), Peak: peak(a.Threads)}, err
 }
 
 // reportChecked prints the downloads and warnings of a check.

@@ -10,6 +10,8 @@ import (
 
 	"barka/internal/backend"
 	"barka/internal/badinput"
+	"barka/internal/bench"
+	"barka/internal/dtype"
 	"barka/internal/hub"
 	"barka/internal/model"
 	"barka/internal/printable"
@@ -53,6 +55,7 @@ type trainCmd struct {
 	ChatDate       string   `help:"Date for chat templates that ask for today's; default: ${chat_date}." placeholder:"YYYY-MM-DD"`
 	Thinking       bool     `help:"Render conversations with enable_thinking, for templates of reasoning models."`
 	DType          string   `name:"dtype" help:"Type of the base weights: f32, bf16 or int8; default: the checkpoint's." placeholder:"TYPE"`
+	Divergence     float64  `help:"Set the run back if its loss stays this far above its running mean; 0 is off." default:"4"`
 	Patience       int      `help:"End after this many validations without a smaller loss; 0 is never." default:"0"`
 	EvalSteps      int      `help:"Steps between validations; 0 is each epoch." default:"0"`
 	SaveSteps      int      `help:"Steps between checkpoints; 0 is by time alone." default:"50"`
@@ -120,7 +123,7 @@ func (c *trainCmd) options() train.Options {
 	o.SaveSteps, o.SaveMinutes, o.Keep, o.Checkpointing = c.SaveSteps, c.SaveMinutes, c.Keep, c.Checkpointing
 	o.LastTurn, o.GroupByLength, o.DropDuplicates, o.MaxDropped = c.LastTurn, c.GroupByLength, c.DropDuplicates, c.MaxDropped
 	o.ReplayShare, o.Objective, o.Beta, o.NEFTune = c.ReplayShare, c.Objective, c.Beta, c.NEFTune
-	o.LossNorm, o.MicroBatch, o.Patience = c.LossNorm, c.MicroBatch, c.Patience
+	o.LossNorm, o.MicroBatch, o.Patience, o.Divergence = c.LossNorm, c.MicroBatch, c.Patience, c.Divergence
 	o.ChatFormat, o.ChatDate, o.Thinking = c.ChatFormat, c.ChatDate, c.Thinking
 	return o
 }
@@ -155,7 +158,7 @@ func (c *trainCmd) Run(a *app) error {
 	if o.DType, err = e.TypeOf(c.Model); err != nil {
 		return err
 	}
-	in, err := c.input(e, outline)
+	in, err := c.input(e, outline, a.Threads)
 	if err != nil {
 		return err
 	}
@@ -212,13 +215,13 @@ func (in *trainInput) Close() error {
 }
 
 // input returns the input of a training run. The model is opened when it is needed.
-func (c *trainCmd) input(e *backend.Engine, l *backend.Outline) (*trainInput, error) {
+func (c *trainCmd) input(e *backend.Engine, l *backend.Outline, threads int) (*trainInput, error) {
 	sources, err := c.sources()
 	if err != nil {
 		return nil, err
 	}
 	in := &trainInput{Input: train.Input{Tokenizer: l.Tokenizer, Base: c.Model, Train: sources, Replay: c.Replay, Val: c.Val,
-		Measure: e.Measure(c.Model), Available: backend.MemoryLimit, Save: checkpointSignal()}}
+		Measure: e.Measure(c.Model), Available: backend.MemoryLimit, Peak: peak(threads), Save: checkpointSignal()}}
 	in.Open = func() (model.Decoder, error) {
 		d, err := e.OpenDecoder(c.Model, "")
 		if err != nil {
@@ -228,6 +231,17 @@ func (c *trainCmd) input(e *backend.Engine, l *backend.Outline) (*trainInput, er
 		return d.Model, nil
 	}
 	return in, nil
+}
+
+// peak returns a function for the arithmetic ceiling of weights of a type. Products with int8
+// weights are of integers in one direction and of bfloat16 in the other, so they have none.
+func peak(threads int) func(string) float64 {
+	return func(dt string) float64 {
+		if parsed, err := model.ParseDType(dt); err == nil && parsed != dtype.I8 {
+			return bench.Arithmetic(threads, parsed)
+		}
+		return 0
+	}
 }
 
 // sources reads --data.

@@ -29,6 +29,18 @@ func MeasureCeilings(dev tensor.Device, threads int) Ceilings {
 // with large caches then seems to read faster than it does.
 func QuickCeilings(dev tensor.Device, threads int) Ceilings { return ceilings(dev, threads, 64<<20, 2) }
 
+// Arithmetic measures the arithmetic ceiling of a type, F32 or BF16, in operations per second
+// on all threads. It takes some milliseconds and no memory.
+func Arithmetic(threads int, dt dtype.DType) (best float64) {
+	if threads <= 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	for range 3 {
+		best = max(best, together(threads, func(int) float64 { return kernel.Peak(4_000_000, dt) }))
+	}
+	return best
+}
+
 // ceilings takes the best of several rounds, each reading bytes on every thread.
 func ceilings(dev tensor.Device, threads, bytes, rounds int) Ceilings {
 	if threads <= 0 {

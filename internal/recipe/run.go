@@ -37,6 +37,8 @@ type Runner struct {
 	// Checkpoint, if not nil, receives a value when the training shall write a checkpoint at
 	// once.
 	Checkpoint <-chan os.Signal
+	// Peak, if not nil, is the machine's arithmetic ceiling; see train.Input.
+	Peak func(dtype string) float64
 	// Say is called with the result of each stage.
 	Say func(Step)
 }
@@ -112,7 +114,7 @@ func (c *chain) train(ctx context.Context, st stage) error {
 	base, engine := c.r.model(c.r.Models.Base), c.Engine.As(c.r.Train.DType)
 	in := train.Input{Tokenizer: tok, Base: c.r.Models.Base, Train: []train.Source{{Path: c.path(mixDir)}},
 		Replay: c.r.path(c.r.Inputs.Replay), Measure: engine.Measure(base),
-		Available: backend.MemoryLimit, Save: c.Checkpoint, Open: func() (model.Decoder, error) {
+		Available: backend.MemoryLimit, Save: c.Checkpoint, Peak: c.Peak, Open: func() (model.Decoder, error) {
 			d, err := engine.OpenDecoder(base, "")
 			if err != nil {
 				return nil, err

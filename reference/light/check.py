@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from huggingface_hub import DatasetCard
 from safetensors import safe_open
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tokenizers import Tokenizer
 
 LINES = [
@@ -58,6 +59,21 @@ def metadata(mix):
     print(f"mix: {len(files)} files and {len(croissant.metadata.record_sets)} record sets in croissant.json")
 
 
+def events(adapter):
+    """The events of a training, read by TensorBoard: the steps and values of metrics.jsonl."""
+    board = EventAccumulator(str(adapter), size_guidance={"scalars": 0})
+    board.Reload()
+    steps = [json.loads(line) for line in (adapter / "metrics.jsonl").read_text().splitlines()]
+    for tag, name in {"train/loss": "loss", "train/learning_rate": "lr", "train/grad_norm": "grad_norm", "train/epoch": "epoch",
+                      "train/trained_tokens": "trained_tokens", "eval/loss": "val_loss"}.items():
+        want = [(s["step"], float(np.float32(s[name]))) for s in steps if name in s]
+        got = [(e.step, e.value) for e in board.Scalars(tag)]
+        assert got == want and want, (tag, got[:3], want[:3])
+    for tag in ("train/tokens_per_second", "train/memory_bytes"):
+        assert len(board.Scalars(tag)) == len(steps) and all(e.value > 0 for e in board.Scalars(tag)), tag
+    print(f"events: {len(steps)} steps, tags {', '.join(board.Tags()['scalars'])}")
+
+
 def main():
     barka, demo = sys.argv[1], pathlib.Path(sys.argv[2])
     for name in ("1-passages", "2-instructions", "3-translated", "4-clean", "5-mix"):
@@ -68,7 +84,7 @@ def main():
 
     metadata(demo / "5-mix")
 
-    base = {}
+    events(demo / "6-adapter")
     with safe_open(demo / "inputs/models/gemma2/model.safetensors", "np") as f:
         names = list(f.keys())
     with safe_open(demo / "6-adapter/adapter_model.safetensors", "np") as f:

@@ -53,6 +53,11 @@ type numbers struct {
 	BestVal  *float64 `json:"best_val_loss,omitempty"`
 	BestStep int      `json:"best_step,omitempty"`
 	Trained  int64    `json:"trained_tokens"`
+	// Level and Calm are the running mean of the loss and the last step near it. Setbacks is the
+	// number of divergences before.
+	Level    float64 `json:"loss_level"`
+	Calm     int     `json:"calm_step"`
+	Setbacks int     `json:"setbacks,omitempty"`
 	// Pending is set if the step is finished, but its validation was interrupted.
 	Pending *Metrics `json:"pending,omitempty"`
 	// Tensors is the digest of state.safetensors. Metrics is what metrics.jsonl
@@ -171,7 +176,8 @@ func lastCheckpoint(dir string) string {
 // write writes the tensors and returns what state.json says.
 func (t *trainer) write(dir string) (numbers, error) {
 	n := numbers{Identity: t.identityDigest, Step: t.step, First: t.first, Last: t.last, BestVal: t.bestVal, BestStep: t.bestStep,
-		Trained: t.trained, Pending: t.pending, Metrics: mark{t.recorded, hex.EncodeToString(t.metrics.Sum(nil))}}
+		Trained: t.trained, Level: t.level, Calm: t.calm, Setbacks: len(t.setbacks),
+		Pending: t.pending, Metrics: mark{t.recorded, hex.EncodeToString(t.metrics.Sum(nil))}}
 	s := model.Stream{Dev: t.dev}
 	for i, p := range t.adapter.Params() {
 		s.Add("p."+p.Name, p.Value)
@@ -287,18 +293,23 @@ func copyFile(to, from string) error {
 	})
 }
 
-// restore checks a checkpoint and loads it.
-func (t *trainer) restore(dir string) (numbers, error) {
+// readNumbers reads and checks state.json of a checkpoint.
+func readNumbers(dir string) (n numbers, err error) {
 	var file checkpointFile
-	var n numbers
 	if err := badinput.ReadJSON(filepath.Join(dir, stateNumbers), &file); err != nil {
 		return n, badinput.Wrap(err)
 	}
 	if sum, err := digest(file.State); err != nil || sum != file.SHA256 {
 		return n, badinput.Errorf("%s is damaged: its content has SHA-256 %s, recorded is %s", stateNumbers, sum, file.SHA256)
 	}
-	if err := json.Unmarshal(file.State, &n); err != nil {
-		return n, badinput.Wrap(err)
+	return n, badinput.Wrap(json.Unmarshal(file.State, &n))
+}
+
+// restore checks a checkpoint and loads it.
+func (t *trainer) restore(dir string) (numbers, error) {
+	n, err := readNumbers(dir)
+	if err != nil {
+		return n, err
 	}
 	if n.Identity != t.identityDigest {
 		return n, badinput.Errorf("it belongs to a run with other options or data")
@@ -310,7 +321,7 @@ func (t *trainer) restore(dir string) (numbers, error) {
 		return n, err
 	}
 	t.step, t.first, t.last, t.trained = n.Step, n.First, n.Last, n.Trained
-	t.bestVal, t.bestStep, t.pending = n.BestVal, n.BestStep, n.Pending
+	t.bestVal, t.bestStep, t.pending, t.level, t.calm = n.BestVal, n.BestStep, n.Pending, n.Level, n.Calm
 	t.opt.Steps = n.Step
 	return n, nil
 }

@@ -31,6 +31,8 @@ type Estimate struct {
 	// Probe is nil unless steps were timed.
 	Probe *Probed `json:"probe,omitempty"`
 
+	perToken, perTrained float64 // FLOP
+
 	val   *Data // the tokenized validation set, or nil
 	shape micro
 }
@@ -147,9 +149,18 @@ func (e *Estimate) measure(m *meter, o Options, conversations int, limit int64) 
 	}
 	info := m.model.Info()
 	again := float64(e.Recompute) / float64(max(e.Blocks, 1))
-	e.FLOP = float64(e.Tokens)*((4+2*again)*float64(linear)+(6+2*again)*float64(e.Parameters)) +
-		epochs*float64(trained)*4*float64(info.Vocab)*float64(info.Hidden)
+	e.perToken = (4+2*again)*float64(linear) + (6+2*again)*float64(e.Parameters)
+	e.perTrained = 4 * float64(info.Vocab) * float64(info.Hidden)
+	if o.Objective == ObjectiveDPO { // the head runs forward twice
+		e.perTrained *= 1.5
+	}
+	e.FLOP = e.work(float64(e.Tokens), epochs*float64(trained))
 	return nil
+}
+
+// work returns the floating-point operations of tokens of which some are trained, as FLOP.
+func (e *Estimate) work(tokens, trained float64) float64 {
+	return tokens*e.perToken + trained*e.perTrained
 }
 
 // Text describes the estimate in a line.

@@ -31,12 +31,19 @@ type part struct {
 }
 
 // newObjective returns the objective of the options.
-func newObjective(o Options) objective {
+func newObjective(o Options) (made objective) {
+	made = &likelihood{o}
 	if o.Objective == ObjectiveDPO {
-		return &preference{o: o}
+		made = &preference{o: o}
 	}
-	return &likelihood{o}
+	if wrap != nil {
+		made = wrap(made)
+	}
+	return made
 }
+
+// wrap, if not nil, changes objectives. Tests plant faults with it.
+var wrap func(objective) objective
 
 // likelihood is the negative log-likelihood of the trained tokens.
 type likelihood struct{ o Options }

@@ -90,6 +90,9 @@ type Options struct {
 	// opens the model states it; in a recipe "" is the recipe's own dtype.
 	DType     string `json:"dtype"`
 	EvalSteps int    `json:"eval_steps"` // 0: at the end of each epoch
+	// Divergence is how far above its running mean, in nats, the loss may be for several steps
+	// before the run is set back to a step before and leaves their batches out; 0 is any.
+	Divergence float64 `json:"divergence"`
 	// Patience ends the run after so many validations without a smaller loss; 0 is never.
 	Patience int `json:"patience"`
 
@@ -148,7 +151,7 @@ func Defaults() Options {
 		Rank: 128, Alpha: 128, Targets: []string{lora.AllLinear}, LR: 1e-4, Schedule: "cosine", WarmupRatio: 0.03,
 		Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Clip: 1, Epochs: 1, Batch: 16, MicroTokens: 2048, MaxLength: 2048,
 		SaveSteps: 50, SaveMinutes: 30, Keep: 2, Checkpointing: CheckpointingAuto, MaxDropped: 0.01,
-		Objective: ObjectiveSFT, LossNorm: NormTokens, MicroBatch: 4, Beta: 0.1,
+		Objective: ObjectiveSFT, LossNorm: NormTokens, MicroBatch: 4, Beta: 0.1, Divergence: 4,
 	}
 }
 
@@ -205,6 +208,8 @@ func (o Options) Validate() error {
 		return badinput.Errorf("train: loss_norm hf-legacy is of no effect with objective dpo, whose loss is a mean over pairs")
 	case o.LastTurn && o.Objective != ObjectiveSFT:
 		return badinput.Errorf("train: last_turn is of no effect with objective %s", o.Objective)
+	case !(o.Divergence >= 0):
+		return badinput.Errorf("train: divergence is %g, expected at least 0", o.Divergence)
 	case o.MicroBatch < 1 || !(o.Beta > 0) || !(o.NEFTune >= 0) || math.IsInf(o.Beta+o.NEFTune, 0):
 		return badinput.Errorf("train: micro_batch %d, beta %g, neftune %g: expected a positive micro_batch and beta, and a neftune of "+
 			"at least 0", o.MicroBatch, o.Beta, o.NEFTune)

@@ -283,8 +283,8 @@ func (t *trainer) finish(id identity) (*State, error) {
 	}
 	s := &State{
 		Steps: t.step, Epochs: t.o.Epochs, FirstLoss: t.first, FinalLoss: t.last, BestVal: t.bestVal, BestStep: t.bestStep,
-		Stopped: t.step < t.total,
-		Data:    t.data, Seed: t.env.Seed,
+		Stopped: t.step < t.total, Setbacks: t.setbacks,
+		Data: t.data, Seed: t.env.Seed,
 		Options: id.Options, ModelDigest: id.Model, DataDigest: id.Data, TrainedTotal: t.trained,
 	}
 	for _, p := range t.adapter.Params() {

@@ -7,7 +7,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"barka/internal/printable"
 	"barka/internal/progress"
+	"barka/internal/resident"
 )
 
 // Metrics is a line of metrics.jsonl: nothing in it depends on time.
@@ -26,6 +28,8 @@ type Metrics struct {
 	// on the rejected one, and the share of pairs in which it has.
 	Margin   *float64 `json:"reward_margin,omitempty"`
 	Accuracy *float64 `json:"reward_accuracy,omitempty"`
+	// Skipped is set for a step that is left out after a divergence.
+	Skipped bool `json:"skipped,omitempty"`
 	// ValLoss is the mean over the validation set's trained tokens, at steps
 	// that measure it.
 	ValLoss *float64 `json:"val_loss,omitempty"`
@@ -40,6 +44,10 @@ type stepEvent struct {
 	GradNorm float64  `json:"grad_norm"`
 	Speed    float64  `json:"tokens_per_second"`
 	ValLoss  *float64 `json:"validation_loss,omitempty"`
+	// Share is that of the machine's arithmetic ceiling, 0 if it is not known. Memory is the
+	// process's resident memory in bytes.
+	Share  float64 `json:"share_of_peak,omitempty"`
+	Memory int64   `json:"memory_bytes,omitempty"`
 }
 
 // record appends a step to metrics.jsonl and to TensorBoard's events, which
@@ -72,12 +80,32 @@ func (t *trainer) record(m Metrics, took time.Duration) error {
 			values[name] = *v
 		}
 	}
-	note := fmt.Sprintf("step %d/%d  loss %.4f  lr %.2e  norm %.2f  %.0f tokens/s", m.Step, t.total, m.Loss, m.LR, m.GradNorm, speed)
-	if m.ValLoss != nil {
-		note += fmt.Sprintf("  val %.4f", *m.ValLoss)
+	event := stepEvent{Step: m.Step, Steps: t.total, Loss: m.Loss, LR: m.LR, GradNorm: m.GradNorm, Speed: speed, ValLoss: m.ValLoss,
+		Memory: resident.Now()}
+	if t.peak > 0 {
+		event.Share = t.plan.work(float64(m.Tokens), float64(m.Trained)) / took.Seconds() / t.peak
+		values["train/share_of_peak"] = event.Share
 	}
-	if m.ValLoss != nil || m.Step%max(1, t.total/20) == 0 {
-		progress.Event(t.env.Progress, "step", note, stepEvent{m.Step, t.total, m.Loss, m.LR, m.GradNorm, speed, m.ValLoss})
+	values["train/memory_bytes"] = float64(event.Memory)
+	// Steps of milliseconds are shown once a second, others all.
+	if now := time.Now(); m.ValLoss != nil || m.Step%max(1, t.total/20) == 0 || now.Sub(t.shown) >= time.Second {
+		t.shown = now
+		progress.Event(t.env.Progress, "step", event.text(), event)
 	}
 	return t.board.Scalars(int64(m.Step), values)
+}
+
+// text is the line of a step.
+func (e stepEvent) text() string {
+	text := fmt.Sprintf("step %d/%d  loss %.4f  lr %.2e  norm %.2f  %.0f tokens/s", e.Step, e.Steps, e.Loss, e.LR, e.GradNorm, e.Speed)
+	if e.Share > 0 {
+		text += fmt.Sprintf("  %.0f %% of peak", 100*e.Share)
+	}
+	if e.Memory > 0 {
+		text += "  " + printable.Bytes(e.Memory)
+	}
+	if e.ValLoss != nil {
+		text += fmt.Sprintf("  val %.4f", *e.ValLoss)
+	}
+	return text
 }

@@ -35,6 +35,9 @@ type Input struct {
 	// Available, if not nil, returns the memory that the process may have in all, in bytes,
 	// or 0 if that is unknown.
 	Available func() int64
+	// Peak, if not nil, returns the machine's arithmetic ceiling for weights of a type, in
+	// operations per second, or 0 if the type's products are of several kinds.
+	Peak      func(dtype string) float64
 	Tokenizer *tokenizer.Tokenizer
 	// Base is the model's directory or hub id, written into the adapter.
 	Base string
@@ -75,6 +78,7 @@ type State struct {
 	BestVal      *float64        `json:"best_val_loss,omitempty"`
 	BestStep     int             `json:"best_step,omitempty"`
 	Stopped      bool            `json:"stopped_early,omitempty"` // by Patience
+	Setbacks     []setback       `json:"setbacks,omitempty"`      // steps that were left out after divergences
 	Parameters   int64           `json:"trainable_parameters"`
 	Data         *Data           `json:"data"`
 	Options      json.RawMessage `json:"options"`
@@ -112,8 +116,13 @@ type trainer struct {
 	bestStep  int
 	pending   *Metrics // of a finished step that is not recorded yet: its validation was interrupted
 	trained   int64
+	level     float64   // running mean of the loss
+	calm      int       // the last step whose loss was not far above it
+	setbacks  []setback // divergences
 	plan      *Estimate
 	saved     time.Time // of the last checkpoint, or the start
+	shown     time.Time // of the last step that was shown
+	peak      float64   // the machine's operations per second, or 0
 	board     *tensorboard.Writer
 	work      *durable.Work
 	metrics   hash.Hash // of metrics.jsonl
@@ -170,10 +179,13 @@ func Run(ctx context.Context, o Options, in Input, env durable.Env) (*State, err
 	if err := t.objective.prepare(ctx, t); err != nil {
 		return nil, err
 	}
+	if err := t.readSetbacks(); err != nil {
+		return nil, err
+	}
 	if err := t.resume(); err != nil {
 		return nil, err
 	}
-	defer t.board.Close()
+	defer func() { t.board.Close() }()
 	if err := t.loop(ctx); err != nil {
 		return nil, err
 	}
@@ -253,8 +265,18 @@ func (t *trainer) loop(ctx context.Context) error {
 	p.Skip(int64(t.step))
 	defer p.Done()
 	t.saved = time.Now()
+	if t.in.Peak != nil {
+		t.peak = t.in.Peak(t.o.DType)
+	}
 	for t.step < t.total && !t.exhausted() || t.pending != nil {
 		err := t.next(ctx)
+		var d *diverged
+		if errors.As(err, &d) {
+			if err := t.setBack(d); err != nil {
+				return err
+			}
+			continue
+		}
 		if err != nil && ctx.Err() != nil {
 			// What is done is kept: the next start goes on from here.
 			if saveErr := t.save(); saveErr != nil {
@@ -357,6 +379,9 @@ type checkpointEvent struct {
 // one takes an optimiser step.
 func (t *trainer) one(ctx context.Context) (Metrics, error) {
 	batch := t.course.at(t.step)
+	if t.skips(t.step + 1) {
+		return t.skip(batch), nil
+	}
 	m := Metrics{Step: t.step + 1, Rows: batch, Epoch: float64(t.step+1) / float64(stepsPerEpoch(t.course.size, t.o.Batch))}
 	var losses []tensor.Value
 	for _, part := range t.objective.parts(t.data, batch) {
