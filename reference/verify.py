@@ -1,7 +1,7 @@
 """Writes every golden again in a temporary directory and compares it with testdata/models.
 
     python reference/verify.py [NAME...]        NAME: gemma2, gemma3, gptneox, m2m100, llama,
-                                             qwen2, qwen3, smollm3, sampling, translation, hundred_steps,
+                                             qwen2, qwen3, smollm3, sampling, translation, decoding, hundred_steps,
                                              lora_variants, lora_inits
 
 Ids, settings and weights must be the same; float32 results may differ by rounding (2e-5 of the
@@ -21,7 +21,7 @@ from safetensors import safe_open
 HERE = pathlib.Path(__file__).resolve().parent
 COMMITTED = HERE.parent / "testdata" / "models"
 SCRIPTS = ("gemma2", "gemma3", "gptneox", "m2m100", "llama", "qwen2", "qwen3", "smollm3", "sampling", "translation",
-           "hundred_steps", "lora_variants", "lora_inits")
+           "decoding", "hundred_steps", "lora_variants", "lora_inits")
 FLOAT32, BFLOAT16 = 2e-5, 5e-2
 
 

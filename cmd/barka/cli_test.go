@@ -494,8 +494,13 @@ func TestTranslateDecoding(t *testing.T) {
 		{[]string{"--length-penalty", "NaN"}, exitBadInput, "length_penalty is NaN"},
 		{[]string{"--no-repeat-ngram=-2"}, exitBadInput, "no_repeat_ngram is -2"},
 		{[]string{"--early-stopping", "maybe"}, exitUsage, "--early-stopping"},
-		{[]string{"--num-return", "6", "--json"}, exitUsage, "--num-return is 6, expected 1 to the number of beams, 5"},
+		{[]string{"--num-return", "6", "--json"}, exitUsage, "--num-return is 6, expected 1 to the number of hypotheses of the search, 5"},
 		{[]string{"--num-return", "0"}, exitUsage, "--num-return is 0"},
+		{[]string{"--temperature", "1"}, exitBadInput, "needs beam 1; beam is 5"},
+		{[]string{"--beam", "1", "--top-k", "3"}, exitBadInput, "only with a temperature above 0"},
+		{[]string{"--patience", "2"}, exitBadInput, "only with early_stopping ctranslate2"},
+		{[]string{"--min-length", "600"}, exitBadInput, "min_length is 600"},
+		{[]string{"--to-column", "text"}, exitUsage, "the field of the text itself"},
 		{[]string{"--num-return", "2"}, exitUsage, "--json"},
 		{[]string{"--num-return", "2", "--json", "--in", "x", "--out", "y"}, exitUsage, "the best output alone"},
 	} {
@@ -515,7 +520,7 @@ func TestTranslateSpecialText(t *testing.T) {
 	tokens := map[bool]int{}
 	for _, parse := range []bool{false, true} {
 		e := backend.NewEngine(1, "", nil)
-		d := translate.Decoding{Beam: 2, LengthPenalty: 1, MaxLength: 24}
+		d := translate.Decoding{Beam: 2, LengthPenalty: 1, MaxLength: 24, RepetitionPenalty: 1, Patience: 1, TopP: 1}
 		tr, err := e.OpenTranslator(model, backend.TranslatorOptions{From: "eng_Latn", To: "arb_Arab", Decoding: d, ParseSpecial: parse})
 		if err != nil {
 			t.Fatal(err)

@@ -337,7 +337,8 @@ func withTokenizer(t *testing.T, from string) string {
 }
 
 func TestTranslator(t *testing.T) {
-	o := TranslatorOptions{From: "eng_Latn", To: "arb_Arab", Decoding: translate.Decoding{Beam: 3, LengthPenalty: 1, MaxLength: 24}}
+	o := TranslatorOptions{From: "eng_Latn", To: "arb_Arab", Decoding: translate.DefaultDecoding()}
+	o.Beam, o.MaxLength = 3, 24
 	tr, err := engine(t, 2).OpenTranslator(nllb, o)
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"barka/internal/demo"
 	"barka/internal/golden"
 	"barka/internal/llm"
+	"barka/internal/stage/translate"
 )
 
 // TestCloseEndsModels: Close closes a model's files, however it was opened, also after use.
@@ -63,7 +64,7 @@ func TestCloseEndsModels(t *testing.T) {
 	}
 	closed("a lazy chat", lazy)
 
-	o := TranslatorOptions{From: "eng_Latn", To: "arb_Arab"}
+	o := TranslatorOptions{From: "eng_Latn", To: "arb_Arab", Decoding: translate.DefaultDecoding()}
 	o.Beam, o.MaxLength, o.LengthPenalty = 1, 8, 1
 	tr, err := e.LazyTranslator("x", nllb, o)
 	if err != nil {

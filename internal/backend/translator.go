@@ -19,7 +19,9 @@ type Translator struct {
 	name      string
 	model     model.Seq2Seq
 	source    sourceTokenizer
-	beam      generate.BeamOptions
+	base      *tokenizer.Tokenizer
+	search    generate.BeamOptions
+	target    int32 // token of the target language
 	unk       int32
 	maxSource int
 }
@@ -28,7 +30,8 @@ type Translator struct {
 type TranslatorOptions struct {
 	From, To string // language codes such as eng_Latn
 	translate.Decoding
-	NumReturn int // outputs per text, best first; at least 1 is returned
+	NumReturn int   // outputs per text, best first; at least 1 is returned
+	Seed      int64 // of outputs that are drawn
 	// ParseSpecial encodes text that spells a special token, such as </s> or a
 	// language code, as that token, as transformers does. Otherwise it is
 	// encoded as text.
@@ -76,8 +79,8 @@ func (e *Engine) OpenTranslator(name string, o TranslatorOptions) (*Translator, 
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	if o.NumReturn > o.Beam {
-		return nil, badinput.Errorf("translate: num_return is %d, expected at most beam, %d", o.NumReturn, o.Beam)
+	if most := o.Most(); o.NumReturn > most {
+		return nil, badinput.Errorf("translate: num_return is %d, expected at most the number of hypotheses of the search, %d", o.NumReturn, most)
 	}
 	dir, mo, err := e.locate(name)
 	if err != nil {
@@ -106,9 +109,10 @@ func (e *Engine) OpenTranslator(name string, o TranslatorOptions) (*Translator, 
 	if err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
-	return &Translator{name: name, model: m, source: source, unk: base.Special().Unk, maxSource: m.Info().MaxPositions,
-		beam: generate.BeamOptions{Beams: o.Beam, MaxLength: o.MaxLength, LengthPenalty: o.LengthPenalty, NoRepeatNGram: o.NoRepeatNGram,
-			EarlyStopping: o.EarlyStopping, Start: g.Start, EOS: g.EOS, ForcedBOS: target, NumReturn: max(o.NumReturn, 1)}}, nil
+	search := o.Search(o.NumReturn, o.Seed)
+	search.Start, search.EOS = g.Start, g.EOS
+	return &Translator{name: name, model: m, source: source, base: base, search: search, target: target,
+		unk: base.Special().Unk, maxSource: m.Info().MaxPositions}, nil
 }
 
 // Close closes the model's files.
@@ -133,6 +137,7 @@ type Output struct {
 	HitMax     bool         // the length limit ended the best output
 	Unknown    int          // source tokens that are unknown to the model
 	Cut        int          // source tokens that did not fit
+	limit      int          // largest number of output tokens
 }
 
 // Hypothesis is a translation.
@@ -142,10 +147,10 @@ type Hypothesis struct {
 	Score float32 `json:"score"` // log-probability divided by a power of the length
 }
 
-// encode returns the source tokens of a text and an Output that counts what the model
+// encode returns the source of a text and an Output that counts what the model
 // cannot read of it.
-func (t *Translator) encode(text string) (ids []int32, o Output) {
-	ids = t.Tokens(text)
+func (t *Translator) encode(text string) (s generate.Source, o Output) {
+	ids := t.Tokens(text)
 	if t.maxSource > 0 && len(ids) > t.maxSource {
 		o.Cut = len(ids) - t.maxSource
 		ids = t.source.Truncate(ids, t.maxSource)
@@ -155,31 +160,32 @@ func (t *Translator) encode(text string) (ids []int32, o Output) {
 			o.Unknown++
 		}
 	}
-	return ids, o
+	o.limit = t.search.Limit(len(ids))
+	return generate.Source{Tokens: ids, ForcedBOS: t.target}, o
 }
 
 // complete sets the hypotheses of an Output.
 func (t *Translator) complete(o *Output, best []generate.Hypothesis) {
 	o.Hypothesis = t.hypothesis(best[0])
-	o.HitMax = t.unfinished(o.Hypothesis)
+	o.HitMax = t.unfinished(o.Hypothesis, o.limit)
 	for _, h := range best[1:] {
 		o.Others = append(o.Others, t.hypothesis(h))
 	}
 }
 
 // unfinished reports whether the length limit ended an output.
-func (t *Translator) unfinished(h Hypothesis) bool {
-	return !slices.Contains(t.beam.EOS, h.IDs[len(h.IDs)-1]) || len(h.IDs) >= t.beam.MaxLength
+func (t *Translator) unfinished(h Hypothesis, limit int) bool {
+	return !slices.Contains(t.search.EOS, h.IDs[len(h.IDs)-1]) || len(h.IDs) >= limit
 }
 
 // Run translates texts, one model input each.
 func (t *Translator) Run(ctx context.Context, texts []string, onDone func()) ([]Output, error) {
-	sources := make([][]int32, len(texts))
+	sources := make([]generate.Source, len(texts))
 	out := make([]Output, len(texts))
 	for i, s := range texts {
 		sources[i], out[i] = t.encode(s)
 	}
-	results, err := generate.BeamSearch(ctx, t.model, sources, t.beam, func(int, []generate.Hypothesis) {
+	results, err := generate.BeamSearch(ctx, t.model, sources, t.search, func(int, []generate.Hypothesis) {
 		if onDone != nil {
 			onDone()
 		}
@@ -191,6 +197,15 @@ func (t *Translator) Run(ctx context.Context, texts []string, onDone func()) ([]
 		t.complete(&out[i], hyps)
 	}
 	return out, nil
+}
+
+// Into returns the translator into another language, by its code. It shares the model and
+// is not closed.
+func (t *Translator) Into(code string) (*Translator, error) {
+	target, err := t.base.Language(code)
+	other := *t
+	other.target = target
+	return &other, err
 }
 
 // hypothesis decodes the text of an output.
@@ -214,7 +229,7 @@ func (t *Translator) Translate(ctx context.Context, texts []string, onDone func(
 func (t *Translator) translation(o Output) translate.Translation {
 	tr := translate.Translation{Text: o.Text, Score: o.Score, HitMax: o.HitMax, Cut: o.Cut, Unknown: o.Unknown}
 	for _, h := range o.Others {
-		tr.Alternatives = append(tr.Alternatives, translate.Alternative{Text: h.Text, Score: h.Score, HitMax: t.unfinished(h)})
+		tr.Alternatives = append(tr.Alternatives, translate.Alternative{Text: h.Text, Score: h.Score, HitMax: t.unfinished(h, o.limit)})
 	}
 	return tr
 }
@@ -228,12 +243,12 @@ func (t *Translator) Stream(ctx context.Context, next func(wait bool) (translate
 		if !ok {
 			return s, false
 		}
-		s.Tokens, outputs[given] = t.encode(r.Text)
+		s, outputs[given] = t.encode(r.Text)
 		s.NoRepeatNGram = r.NoRepeatNGram
 		given++
 		return s, true
 	}
-	return generate.BeamStream(ctx, t.model, t.beam, source, func(i int, best []generate.Hypothesis) error {
+	return generate.BeamStream(ctx, t.model, t.search, source, func(i int, best []generate.Hypothesis) error {
 		o := outputs[i]
 		delete(outputs, i)
 		t.complete(&o, best)

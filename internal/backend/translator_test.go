@@ -83,7 +83,7 @@ func TestM2M100(t *testing.T) {
 		var notes []string
 		e := NewEngine(1, "f32", func(s string) { notes = append(notes, s) })
 		o := TranslatorOptions{From: "en", To: "__ar__",
-			Decoding: translate.Decoding{Beam: 3, LengthPenalty: 1, MaxLength: 16}, ParseSpecial: true}
+			Decoding: translate.Decoding{Beam: 3, LengthPenalty: 1, MaxLength: 16, RepetitionPenalty: 1, Patience: 1, TopP: 1}, ParseSpecial: true}
 		tr, err := e.OpenTranslator(c.dir, o)
 		if err != nil {
 			t.Fatal(err)
@@ -174,7 +174,8 @@ func TestTextStaysText(t *testing.T) {
 // TestSeveralEndTokens: each token of a list in generation_config.json ends an
 // output.
 func TestSeveralEndTokens(t *testing.T) {
-	o := TranslatorOptions{From: "eng_Latn", To: "arb_Arab", Decoding: translate.Decoding{Beam: 1, LengthPenalty: 1, MaxLength: 24}}
+	o := TranslatorOptions{From: "eng_Latn", To: "arb_Arab", Decoding: translate.DefaultDecoding()}
+	o.Beam, o.MaxLength = 1, 24
 	run := func(dir string) Output {
 		tr, err := engine(t, 1).OpenTranslator(dir, o)
 		if err != nil {

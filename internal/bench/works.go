@@ -245,8 +245,8 @@ func (b *bench) translate(in *Translate, sentences int) work {
 		ceiling: float64(sentences) / step, setup: b.open,
 		run: func(ctx context.Context) (tally, error) {
 			// No token ends an output, so that all have the full length.
-			o := generate.BeamOptions{Beams: in.Beams, MaxLength: 2 + in.Tokens, LengthPenalty: 0, Start: in.Start, ForcedBOS: in.ForcedBOS}
-			results, err := generate.BeamSearch(ctx, b.seq2seq, in.Sources[:sentences], o, nil)
+			o := generate.BeamOptions{Beams: in.Beams, MaxLength: 2 + in.Tokens, LengthPenalty: 0, Start: in.Start}
+			results, err := generate.BeamSearch(ctx, b.seq2seq, generate.SourcesOf(in.Sources[:sentences], in.ForcedBOS), o, nil)
 			var sum float64
 			for _, r := range results {
 				sum += float64(r[0].Score)

@@ -2,7 +2,6 @@ package generate
 
 import (
 	"barka/internal/nn"
-	"barka/internal/parallel"
 	"barka/internal/tensor"
 )
 
@@ -104,12 +103,14 @@ func (e *Engine) choose(h tensor.Tensor) {
 		}
 		dev.Free(rows)
 	}
-	vocabulary, _ := head.Dims()
-	// Rows are processed together, so that the head is read once for all of them.
-	for most := max(1, logitBudget/vocabulary); len(b.sampled) > 0; {
-		part := b.sampled[:min(most, len(b.sampled))]
-		b.sampled = b.sampled[len(part):]
-		e.sample(h, part, head, softcap)
+	if len(b.sampled) > 0 {
+		rows := e.states(h, b.sampled)
+		e.drawing.run(dev, e.Threads, rows, head, softcap, func(i int, sampler *sampler, logits []float32) {
+			call := b.sampled[i]
+			s := &b.ready[call].sequence
+			b.choices[call] = sampler.choose(logits, &s.req.Sampling, s.seen, nil, s.rng.Float64())
+		})
+		dev.Free(rows)
 	}
 }
 
@@ -126,32 +127,4 @@ func (e *Engine) states(h tensor.Tensor, calls []int32) tensor.Tensor {
 	}
 	dev.Gather(rows, h, b.at)
 	return rows
-}
-
-// sample draws the next token of each of some ready calls.
-func (e *Engine) sample(h tensor.Tensor, calls []int32, head tensor.Weight, softcap float32) {
-	dev := e.Model.Device()
-	vocabulary, _ := head.Dims()
-	rows := e.states(h, calls)
-	t := dev.Alloc(len(calls), vocabulary)
-	defer dev.Free(rows, t)
-	dev.MatMul(t, rows, head, tensor.Tensor{}, false)
-	if softcap > 0 {
-		dev.Softcap(t, softcap)
-	}
-	if n := t.Len(); cap(e.logits) < n {
-		e.logits = make([]float32, n)
-	}
-	logits := e.logits[:t.Len()]
-	dev.Download(logits, t)
-	if e.workers == nil {
-		e.workers = parallel.New(e.Threads)
-		e.sampler = make([]sampler, e.workers.Workers())
-	}
-	e.workers.For(len(calls), 1, func(worker, lo, hi int) {
-		for i := lo; i < hi; i++ {
-			s := &e.batch.ready[calls[i]].sequence
-			e.batch.choices[calls[i]] = e.sampler[worker].choose(logits[i*vocabulary:(i+1)*vocabulary], &s.req.Sampling, s.seen, s.rng.Float64())
-		}
-	})
 }

@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"math"
 	"math/bits"
+	"math/rand/v2"
 	"slices"
 
 	"barka/internal/model"
@@ -25,7 +25,8 @@ type Hypothesis struct {
 type beam struct {
 	tokens []int32
 	rows   []int32
-	score  float32
+	score  float32    // sum of log-probabilities
+	rng    *rand.Rand // if its tokens are drawn
 }
 
 func (b *beam) last() int32 {
@@ -54,19 +55,25 @@ type sentence struct {
 	index    int
 	source   []int32 // rows of the source cache
 	noRepeat int     // BeamOptions.NoRepeatNGram
+	begin    int     // tokens before the first free one: start, and the forced token
+	limit    int     // most tokens of an output
 	running  []*beam // best first
 	spare    []*beam
 	finished []Hypothesis // best first, at most Beams
 	// improvable is the reference's is_early_stop_heuristic_unsatisfied: a
 	// running beam may still beat a finished hypothesis.
 	improvable bool
-	done       bool
+	// ended counts the hypotheses that ended, and topEnded remembers that the best
+	// continuation of a step was one of them. CTranslate2 stops by them.
+	ended    int
+	topEnded bool
+	done     bool
 }
 
-// BeamSearch translates every source and returns the best hypotheses of each.
+// BeamSearch translates every source and returns the best hypotheses of each, best first.
 // Sentences decode together and are replaced as they finish. Each result depends
 // on its source alone. onDone, if not nil, is called for each finished sentence.
-func BeamSearch(ctx context.Context, m model.Seq2Seq, sources [][]int32, o BeamOptions,
+func BeamSearch(ctx context.Context, m model.Seq2Seq, sources []Source, o BeamOptions,
 	onDone func(index int, best []Hypothesis)) ([][]Hypothesis, error) {
 	results := make([][]Hypothesis, len(sources))
 	given := 0
@@ -75,7 +82,7 @@ func BeamSearch(ctx context.Context, m model.Seq2Seq, sources [][]int32, o BeamO
 			return Source{}, false
 		}
 		given++
-		return Source{Tokens: sources[given-1]}, true
+		return sources[given-1], true
 	}
 	err := BeamStream(ctx, m, o, next, func(i int, best []Hypothesis) error {
 		results[i] = best
@@ -110,6 +117,9 @@ type beamSearch struct {
 	chosen     []candidate
 	children   []int // number of chosen candidates of each running beam
 	next       []*beam
+	seen       [][]int32 // distinct tokens of each beam of the batch, if repetition is penalised
+	choices    []choice
+	drawing    drawing
 }
 
 // reserve pre-allocates cache for a typical search: all source tokens, and
@@ -136,27 +146,15 @@ func (b *beamSearch) admit(sources []Source, first int) ([]*sentence, error) {
 	var fresh []*sentence
 	var tokens []int32
 	var lengths []int
-	for i, source := range sources {
-		src := source.Tokens
-		if len(src) == 0 {
+	for i, src := range sources {
+		if len(src.Tokens) == 0 {
 			return nil, fmt.Errorf("source %d has no tokens", first+i)
 		}
-		if len(tokens) > 0 && len(tokens)+len(src) > b.o.EncodeBatchTokens {
+		if len(tokens) > 0 && len(tokens)+len(src.Tokens) > b.o.EncodeBatchTokens {
 			break
 		}
-		tokens, lengths = append(tokens, src...), append(lengths, len(src))
-		s := &sentence{index: first + i, noRepeat: cmp.Or(source.NoRepeatNGram, b.o.NoRepeatNGram), improvable: true,
-			running: []*beam{{tokens: []int32{b.o.Start}}}}
-		if b.o.ForcedBOS >= 0 {
-			// A forced token has log-probability 0 and leaves one live beam. It
-			// needs no decoding step: it runs together with the start token.
-			r := s.running[0]
-			if r.tokens = append(r.tokens, b.o.ForcedBOS); len(r.tokens) >= b.o.MaxLength {
-				s.finished = []Hypothesis{{Tokens: r.tokens}}
-				s.done = true
-			}
-		}
-		fresh = append(fresh, s)
+		tokens, lengths = append(tokens, src.Tokens...), append(lengths, len(src.Tokens))
+		fresh = append(fresh, b.sentence(src, first+i))
 	}
 	dev := b.m.Device()
 	layout := tensor.Packed(lengths...)
@@ -171,11 +169,33 @@ func (b *beamSearch) admit(sources []Source, first int) ([]*sentence, error) {
 	return fresh, nil
 }
 
+// sentence returns the search for a source before its first step.
+func (b *beamSearch) sentence(src Source, index int) *sentence {
+	s := &sentence{index: index, noRepeat: cmp.Or(src.NoRepeatNGram, b.o.NoRepeatNGram), improvable: true, limit: b.o.Limit(len(src.Tokens))}
+	start := []int32{b.o.Start}
+	if src.ForcedBOS >= 0 {
+		// A forced token has log-probability 0 and leaves one live beam. It needs no
+		// decoding step: it runs together with the start token.
+		start = append(start, src.ForcedBOS)
+	}
+	s.begin = len(start)
+	if s.done = len(start) >= s.limit; s.done {
+		s.finished = []Hypothesis{{Tokens: start}}
+		return s
+	}
+	s.running = []*beam{{tokens: start}}
+	if b.o.samples() {
+		s.running = b.draws(src.Tokens, start)
+	}
+	return s
+}
+
 func (b *beamSearch) reset() {
 	for _, l := range []*tensor.Layout{&b.layout, &b.cross} {
 		l.Starts, l.Past, l.Keys = append(l.Starts[:0], 0), l.Past[:0], l.Keys[:0]
 	}
-	b.tokens, b.positions, b.rows, b.ends, b.banned = b.tokens[:0], b.positions[:0], b.rows[:0], b.ends[:0], b.banned[:0]
+	b.tokens, b.positions, b.rows, b.ends = b.tokens[:0], b.positions[:0], b.rows[:0], b.ends[:0]
+	b.banned, b.seen = b.banned[:0], b.seen[:0]
 }
 
 // add adds the tokens of a running beam that have not been run to the batch.
@@ -187,7 +207,10 @@ func (b *beamSearch) add(s *sentence, r *beam) {
 	}
 	b.rows = append(b.rows, r.rows[past:]...)
 	b.ends = append(b.ends, int32(len(b.tokens)-1))
-	b.banned = append(b.banned, repeatedNGrams(r.tokens, s.noRepeat))
+	b.banned = append(b.banned, b.bans(s, r.tokens))
+	if b.o.Sampling.penalised() {
+		b.seen = append(b.seen, distinct(r.tokens))
+	}
 	end := int32(len(b.tokens))
 	b.layout.Starts, b.cross.Starts = append(b.layout.Starts, end), append(b.cross.Starts, end)
 	b.layout.Past, b.cross.Past = append(b.layout.Past, int32(past)), append(b.cross.Past, 0)
@@ -213,159 +236,26 @@ func (b *beamSearch) step(active []*sentence) {
 	h := b.m.Decode(&b.pass, b.tokens, b.cache, b.source, &b.cross)
 	last := dev.Alloc(len(b.ends), h.Cols)
 	dev.Gather(last, h, b.ends)
-	head, softcap := b.m.Head()
-	top := dev.TopK(last, head, b.o.candidates(), softcap, b.banned)
+	if b.o.oneByOne() {
+		b.continueEach(active, last)
+	} else {
+		b.expandAll(active, last)
+	}
 	dev.Free(h, last)
-	at := 0
-	for _, s := range active {
-		if s.done {
-			continue
-		}
-		n := len(s.running)
-		b.expand(s, top[at:at+n])
-		at += n
-	}
 }
 
-// candidate is a one-token extension of a running beam.
-type candidate struct {
-	beam  int
-	token int32
-	score float32
-	ends  bool
-}
-
-// expand is one iteration of the reference's loop for one sentence. It selects
-// the best continuations of the running beams. Those that end may become
-// finished hypotheses; the others are the next running beams.
-func (b *beamSearch) expand(s *sentence, top []tensor.Candidates) {
-	length := len(s.running[0].tokens) + 1 // of the extended hypotheses
-	cands := b.candidates[:0]
-	for i, c := range top {
-		for j, t := range c.Tokens {
-			cands = append(cands, candidate{i, t, s.running[i].score + c.LogP[j], slices.Contains(b.o.EOS, t) || length >= b.o.MaxLength})
-		}
-	}
-	b.candidates = cands
-	slices.SortFunc(cands, func(x, y candidate) int {
-		return cmp.Or(cmp.Compare(y.score, x.score), cmp.Compare(x.beam, y.beam), cmp.Compare(x.token, y.token))
-	})
-	if k := b.o.candidates(); len(cands) > k {
-		cands = cands[:k]
-	}
-	b.collectFinished(s, cands, length)
-	all := true
-	for _, c := range cands {
-		all = all && c.ends
-	}
-	b.prune(s, cands)
-	if s.improvable {
-		s.improvable = b.canImprove(s, length)
-	}
-	full := len(s.finished) == b.o.Beams
-	s.done = !s.improvable || all || b.o.EarlyStopping == StopFull && full || len(s.running) == 0
-}
-
-// collectFinished adds the candidates that end, among the best Beams, to the
-// finished hypotheses.
-func (b *beamSearch) collectFinished(s *sentence, cands []candidate, length int) {
-	if !s.improvable || b.o.EarlyStopping == StopFull && len(s.finished) == b.o.Beams {
-		return
-	}
-	norm := float32(math.Pow(float64(length-1), b.o.LengthPenalty))
-	for _, c := range cands[:min(len(cands), b.o.Beams)] {
-		if !c.ends {
-			continue
-		}
-		score := c.score / norm
-		at := len(s.finished)
-		for at > 0 && score > s.finished[at-1].Score {
-			at--
-		}
-		if at == b.o.Beams {
-			continue // worse than all finished hypotheses
-		}
-		parent := s.running[c.beam].tokens
-		tokens := append(append(make([]int32, 0, len(parent)+1), parent...), c.token)
-		s.finished = slices.Insert(s.finished[:min(len(s.finished), b.o.Beams-1)], at, Hypothesis{tokens, score})
-	}
-}
-
-// prune makes the best Beams unfinished candidates the running beams. They share
-// their parents' cache rows. A parent's last child reuses the parent; the other
-// children reuse parents without a child.
-func (b *beamSearch) prune(s *sentence, cands []candidate) {
-	b.chosen, b.next, b.children = b.chosen[:0], b.next[:0], b.children[:0]
-	for range s.running {
-		b.children = append(b.children, 0)
-	}
-	for _, c := range cands {
-		if !c.ends && len(b.chosen) < b.o.Beams {
-			b.chosen = append(b.chosen, c)
-			b.children[c.beam]++
-		}
-	}
-	for i, r := range s.running {
-		if b.children[i] == 0 {
-			b.pool.release(r.last())
-			s.spare = append(s.spare, r)
-		}
-	}
-	for _, c := range b.chosen {
-		r := s.running[c.beam]
-		if b.children[c.beam]--; b.children[c.beam] > 0 {
-			r = s.clone(r)
-			b.pool.hold(r.last())
-		}
-		r.tokens, r.score = append(r.tokens, c.token), c.score
-		b.next = append(b.next, r)
-	}
-	s.running = append(s.running[:0], b.next...)
-	for _, r := range s.spare {
-		r.tokens, r.rows = r.tokens[:0], r.rows[:0] // its rows will be reused
-	}
-}
-
-// clone returns a copy of a beam, in a spare one if there is any.
-func (s *sentence) clone(parent *beam) *beam {
-	r := &beam{}
-	if n := len(s.spare); n > 0 {
-		r, s.spare = s.spare[n-1], s.spare[:n-1]
-	}
-	r.copyFrom(parent)
-	return r
-}
-
-// canImprove is the reference's early-stop heuristic. It reports whether there
-// are fewer than Beams finished hypotheses, or the best running beam would beat
-// the worst of them. The beam is scored at its current length, or at MaxLength
-// with StopNever.
-func (b *beamSearch) canImprove(s *sentence, length int) bool {
-	if len(s.finished) < b.o.Beams {
-		return true
-	}
-	if len(s.running) == 0 {
-		return false
-	}
-	if b.o.EarlyStopping == StopNever && b.o.LengthPenalty > 0 {
-		length = b.o.MaxLength
-	}
-	best := s.running[0].score / float32(math.Pow(float64(length-1), b.o.LengthPenalty))
-	return best > s.finished[len(s.finished)-1].Score
-}
-
-// repeatedNGrams returns the tokens that would complete an n-gram that tokens
-// already contains.
-func repeatedNGrams(tokens []int32, n int) []int32 {
-	if n <= 0 || len(tokens)+1 < n {
-		return nil
-	}
-	tail := tokens[len(tokens)-(n-1):]
-	var banned []int32
-	for i := 0; i+n <= len(tokens); i++ {
-		if slices.Equal(tokens[i:i+n-1], tail) {
-			banned = append(banned, tokens[i+n-1])
-		}
+// bans returns the tokens that must not follow.
+func (b *beamSearch) bans(s *sentence, tokens []int32) []int32 {
+	banned := repeatedNGrams(tokens, s.noRepeat)
+	if len(tokens) < b.o.MinLength {
+		banned = append(banned, b.o.EOS...)
 	}
 	return banned
+}
+
+// distinct returns the distinct tokens, sorted.
+func distinct(tokens []int32) []int32 {
+	d := slices.Clone(tokens)
+	slices.Sort(d)
+	return slices.Compact(d)
 }

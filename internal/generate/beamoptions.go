@@ -3,24 +3,58 @@ package generate
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 
 	"barka/internal/badinput"
 )
 
-// BeamOptions holds transformers' generation settings for beam search.
+// BeamOptions holds the settings of a search. Those with a name of transformers'
+// generation settings mean the same.
 type BeamOptions struct {
-	Beams             int     // 1 is greedy search
-	MaxLength         int     // of the output, including the start and end tokens
-	LengthPenalty     float64 // scores are divided by length^LengthPenalty
-	EarlyStopping     EarlyStopping
-	NoRepeatNGram     int // 0: off
+	Beams     int // 1 is greedy search, or sampling
+	MaxLength int // of the output, including the start and end tokens
+	// MaxLengthRatio, if positive, also limits an output to this multiple of the source
+	// tokens, plus MaxLengthExtra.
+	MaxLengthRatio float64
+	// MinLength is the number of tokens, including the start token, that an output has
+	// before an end token may follow; 0: off.
+	MinLength     int
+	LengthPenalty float64 // scores are divided by length^LengthPenalty
+	EarlyStopping EarlyStopping
+	Patience      float64 // of StopCTranslate2; 0 means 1
+	NoRepeatNGram int     // 0: off
+	// Sampling draws outputs if its temperature is positive, one token after the other.
+	// Its repetition penalty also counts in beam search, where it multiplies the
+	// log-probabilities of tokens that an output contains.
+	Sampling          Sampling
 	Start             int32
 	EOS               []int32 // tokens that end an output
-	ForcedBOS         int32   // first token after Start, such as a language; -1: none
-	NumReturn         int     // hypotheses returned per sentence; 0 means 1
+	NumReturn         int     // hypotheses returned per sentence, at most Beams unless they are drawn; 0 means 1
 	MaxActive         int     // sentences decoded together; 0 means 16
 	EncodeBatchTokens int     // source tokens encoded together; 0 means 1,024
+}
+
+// MaxLengthExtra is added to the limit by MaxLengthRatio, so that it leaves room for the
+// start, language and end tokens of short sources.
+const MaxLengthExtra = 10
+
+// Limit returns the most tokens that an output of a source of n tokens may have.
+func (o *BeamOptions) Limit(n int) int {
+	if o.MaxLengthRatio > 0 {
+		return int(min(float64(o.MaxLength), o.MaxLengthRatio*float64(n)+MaxLengthExtra))
+	}
+	return o.MaxLength
+}
+
+// SourcesOf returns sources that share their first output token.
+func SourcesOf(tokens [][]int32, forcedBOS int32) []Source {
+	sources := make([]Source, len(tokens))
+	for i, t := range tokens {
+		sources[i] = Source{Tokens: t, ForcedBOS: forcedBOS}
+	}
+	return sources
 }
 
 // EarlyStopping decides when the search for a sentence with Beams finished
@@ -37,49 +71,55 @@ const (
 	// StopNever is StopHeuristic with the best running beam scored at MaxLength
 	// if the length penalty is positive ("never").
 	StopNever
+	// StopCTranslate2 searches as CTranslate2 4.8 does ("ctranslate2"). It ends once
+	// Beams·Patience hypotheses are complete, and with the length penalty 0 once the best
+	// continuation ends and NumReturn are complete. An end token right after ForcedBOS
+	// counts only if it is the best continuation; otherwise the step keeps one beam less.
+	StopCTranslate2
 )
 
 // earlyStopping holds the spellings of the setting, by value.
-var earlyStopping = []string{StopHeuristic: "false", StopFull: "true", StopNever: "never"}
+var earlyStopping = []string{StopHeuristic: "false", StopFull: "true", StopNever: "never", StopCTranslate2: "ctranslate2"}
 
-// String returns the setting's spelling: false, true or never.
+// EarlyStoppings returns the spellings of the setting.
+func EarlyStoppings() []string { return slices.Clone(earlyStopping) }
+
+// String returns the setting's spelling.
 func (e EarlyStopping) String() string { return earlyStopping[e] }
 
-// UnmarshalText reads false, true or never.
+// UnmarshalText reads a spelling of the setting.
 func (e *EarlyStopping) UnmarshalText(text []byte) error {
 	i := slices.Index(earlyStopping, string(text))
 	if i < 0 {
-		return badinput.Errorf("early_stopping is %q, expected false, true or never", text)
+		return badinput.Errorf("early_stopping is %q, expected false, true, never or ctranslate2", text)
 	}
 	*e = EarlyStopping(i)
 	return nil
 }
 
-// MarshalJSON writes false, true or "never".
+// MarshalJSON writes false, true or a spelling in quotes.
 func (e EarlyStopping) MarshalJSON() ([]byte, error) {
-	if e == StopNever {
-		return []byte(`"never"`), nil
+	if e == StopHeuristic || e == StopFull {
+		return []byte(e.String()), nil
 	}
-	return []byte(e.String()), nil
+	return strconv.AppendQuote(nil, e.String()), nil
 }
 
-// UnmarshalJSON reads false, true or "never".
+// UnmarshalJSON reads what MarshalJSON writes.
 func (e *EarlyStopping) UnmarshalJSON(data []byte) error {
 	return e.UnmarshalText(bytes.Trim(data, `"`))
 }
 
+// check completes the options and reports the first that makes no sense.
 func (o *BeamOptions) check() error {
-	if o.Beams <= 0 || o.MaxLength < 2 {
-		return fmt.Errorf("beam search needs at least one beam and a maximum length of 2, got %d and %d", o.Beams, o.MaxLength)
-	}
 	if o.NumReturn == 0 {
 		o.NumReturn = 1
 	}
+	if o.Patience == 0 {
+		o.Patience = 1
+	}
 	if o.Beams == 1 {
 		o.EarlyStopping = StopFull // greedy search ends at the first end token
-	}
-	if o.NumReturn > o.Beams {
-		return fmt.Errorf("%d hypotheses are requested, more than the %d beams of the search", o.NumReturn, o.Beams)
 	}
 	if o.MaxActive <= 0 {
 		o.MaxActive = 16
@@ -87,8 +127,31 @@ func (o *BeamOptions) check() error {
 	if o.EncodeBatchTokens <= 0 {
 		o.EncodeBatchTokens = 1024
 	}
-	return nil
+	switch {
+	case o.Beams <= 0 || o.MaxLength < 2:
+		return fmt.Errorf("beam search needs at least one beam and a maximum length of 2, got %d and %d", o.Beams, o.MaxLength)
+	case o.samples() && o.Beams != 1:
+		return fmt.Errorf("sampling needs exactly 1 beam, got %d", o.Beams)
+	case !o.samples() && o.NumReturn > o.Beams:
+		return fmt.Errorf("%d hypotheses are requested, more than the %d beams of the search", o.NumReturn, o.Beams)
+	case o.EarlyStopping == StopCTranslate2 && o.complete() < o.NumReturn:
+		return fmt.Errorf("the search ends after %d hypotheses (%d beams, patience %g), fewer than the %d requested",
+			o.complete(), o.Beams, o.Patience, o.NumReturn)
+	case o.Beams > 1 && o.Sampling.penalised() && o.Sampling.RepetitionPenalty < 1:
+		return fmt.Errorf("the repetition penalty of beam search is %g, expected at least 1", o.Sampling.RepetitionPenalty)
+	}
+	return o.Sampling.Validate()
 }
+
+// samples reports whether tokens are drawn.
+func (o *BeamOptions) samples() bool { return o.Sampling.Temperature > 0 }
+
+// oneByOne reports whether each output is continued by itself, from its logits. Greedy
+// search with a repetition penalty needs them, because the penalty depends on their signs.
+func (o *BeamOptions) oneByOne() bool { return o.Beams == 1 && !o.Sampling.greedy() }
+
+// complete returns after how many complete hypotheses CTranslate2 ends.
+func (o *BeamOptions) complete() int { return int(math.Round(float64(o.Beams) * o.Patience)) }
 
 // candidates returns how many continuations of a sentence's beams are
 // considered (the reference's beams_to_keep). They suffice for Beams running

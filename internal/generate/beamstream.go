@@ -9,7 +9,8 @@ import (
 
 // Source is a text to translate.
 type Source struct {
-	Tokens []int32
+	Tokens    []int32
+	ForcedBOS int32 // first output token after Start, such as a language; -1: none
 	// NoRepeatNGram replaces that of the options, if it is positive.
 	NoRepeatNGram int
 }
@@ -26,6 +27,7 @@ func BeamStream(ctx context.Context, m model.Seq2Seq, o BeamOptions, next func(w
 	b := &beamSearch{m: m, o: o, cache: m.NewCache(), source: m.NewCache()}
 	defer b.cache.Free()
 	defer b.source.Free()
+	defer b.drawing.close()
 	b.pool = newPool(b.cache, 0, 0, false)
 	var active []*sentence
 	var waiting []Source // taken, but not yet encoded

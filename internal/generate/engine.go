@@ -10,7 +10,6 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/model"
 	"barka/internal/panics"
-	"barka/internal/parallel"
 	"barka/internal/printable"
 )
 
@@ -56,9 +55,7 @@ type Engine struct {
 	cache   *model.Cache
 	pool    *pool
 	batch   batch
-	workers *parallel.Pool
-	sampler []sampler // one per worker
-	logits  []float32
+	drawing drawing
 }
 
 // Stats counts what an engine has done.
@@ -178,10 +175,7 @@ func (e *Engine) Close() {
 	e.mu.Unlock()
 	e.done.Wait()
 	e.reset()
-	if e.workers != nil {
-		e.workers.Close()
-		e.workers = nil
-	}
+	e.drawing.close()
 }
 
 func (e *Engine) reset() {

@@ -68,7 +68,7 @@ func (r *Request) check(positions, vocabulary int) error {
 			return badinput.Errorf("token %d of the prompt is not in the model's vocabulary of %d", t, vocabulary)
 		}
 	}
-	return r.Sampling.check()
+	return r.Sampling.Validate()
 }
 
 // rows returns the largest number of cache rows that the request can need. The

@@ -184,10 +184,10 @@ func TestBeamSearch(t *testing.T) {
 			}
 			o := generate.BeamOptions{
 				Beams: c.Beams, MaxLength: c.MaxLength, LengthPenalty: c.LengthPenalty, EarlyStopping: early,
-				NoRepeatNGram: c.NoRepeatNGram, Start: 2, EOS: []int32{2}, ForcedBOS: want.Code, NumReturn: c.Beams, MaxActive: 3,
+				NoRepeatNGram: c.NoRepeatNGram, Start: 2, EOS: []int32{2}, NumReturn: c.Beams, MaxActive: 3,
 				EncodeBatchTokens: 20,
 			}
-			got, err := generate.BeamSearch(context.Background(), m, want.Sources, o, nil)
+			got, err := generate.BeamSearch(context.Background(), m, generate.SourcesOf(want.Sources, want.Code), o, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -207,8 +207,8 @@ func TestBeamSearch(t *testing.T) {
 		})
 	}
 	t.Run("unforced", func(t *testing.T) {
-		o := generate.BeamOptions{Beams: 5, MaxLength: 20, LengthPenalty: 1, Start: 2, EOS: []int32{2}, ForcedBOS: -1}
-		got, err := generate.BeamSearch(context.Background(), m, want.Sources[2:3], o, nil)
+		o := generate.BeamOptions{Beams: 5, MaxLength: 20, LengthPenalty: 1, Start: 2, EOS: []int32{2}}
+		got, err := generate.BeamSearch(context.Background(), m, generate.SourcesOf(want.Sources[2:3], -1), o, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -218,8 +218,8 @@ func TestBeamSearch(t *testing.T) {
 	})
 	t.Run("several ends", func(t *testing.T) {
 		o := generate.BeamOptions{Beams: 4, MaxLength: 24, LengthPenalty: 1, Start: 2, EOS: want.Ends.EOS,
-			ForcedBOS: want.Code, NumReturn: 4}
-		got, err := generate.BeamSearch(context.Background(), m, want.Sources, o, nil)
+			NumReturn: 4}
+		got, err := generate.BeamSearch(context.Background(), m, generate.SourcesOf(want.Sources, want.Code), o, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -245,9 +245,9 @@ func TestBeamSearchOfTorchFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := generate.BeamOptions{Beams: 5, MaxLength: 30, LengthPenalty: 1, Start: 2, EOS: []int32{2}, ForcedBOS: want.Code, NumReturn: 5}
+	o := generate.BeamOptions{Beams: 5, MaxLength: 30, LengthPenalty: 1, Start: 2, EOS: []int32{2}, NumReturn: 5}
 	run := func(m model.Seq2Seq) [][]generate.Hypothesis {
-		out, err := generate.BeamSearch(context.Background(), m, want.Sources, o, nil)
+		out, err := generate.BeamSearch(context.Background(), m, generate.SourcesOf(want.Sources, want.Code), o, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -263,14 +263,14 @@ func TestBeamSearchOfTorchFiles(t *testing.T) {
 func TestBeamSearchAlone(t *testing.T) {
 	var want golden.Beams
 	golden.Load(t, "m2m100", &want)
-	o := generate.BeamOptions{Beams: 5, MaxLength: 30, LengthPenalty: 1, Start: 2, EOS: []int32{2}, ForcedBOS: want.Code, NumReturn: 3}
-	together, err := generate.BeamSearch(context.Background(), translator(t, 3), want.Sources, o, nil)
+	o := generate.BeamOptions{Beams: 5, MaxLength: 30, LengthPenalty: 1, Start: 2, EOS: []int32{2}, NumReturn: 3}
+	together, err := generate.BeamSearch(context.Background(), translator(t, 3), generate.SourcesOf(want.Sources, want.Code), o, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := translator(t, 1)
 	for i := range want.Sources {
-		alone, err := generate.BeamSearch(context.Background(), m, want.Sources[i:i+1], o, nil)
+		alone, err := generate.BeamSearch(context.Background(), m, generate.SourcesOf(want.Sources[i:i+1], want.Code), o, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -288,15 +288,14 @@ func TestBeamStream(t *testing.T) {
 	var want golden.Beams
 	golden.Load(t, "m2m100", &want)
 	m := translator(t, 2)
-	o := generate.BeamOptions{Beams: 4, MaxLength: 30, LengthPenalty: 1, Start: 2, EOS: []int32{2}, ForcedBOS: want.Code, NumReturn: 2,
-		MaxActive: 3}
+	o := generate.BeamOptions{Beams: 4, MaxLength: 30, LengthPenalty: 1, Start: 2, EOS: []int32{2}, NumReturn: 2, MaxActive: 3}
 	strict := o
 	strict.NoRepeatNGram = 2
-	plain, err := generate.BeamSearch(t.Context(), m, want.Sources, o, nil)
+	plain, err := generate.BeamSearch(t.Context(), m, generate.SourcesOf(want.Sources, want.Code), o, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	bans, err := generate.BeamSearch(t.Context(), m, want.Sources, strict, nil)
+	bans, err := generate.BeamSearch(t.Context(), m, generate.SourcesOf(want.Sources, want.Code), strict, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -312,7 +311,7 @@ func TestBeamStream(t *testing.T) {
 			if wait {
 				blocked++
 			}
-			s.Tokens = want.Sources[given/2]
+			s.Tokens, s.ForcedBOS = want.Sources[given/2], want.Code
 			s.NoRepeatNGram = given % 2 * 2
 			given++
 			return s, true

@@ -32,7 +32,8 @@ func (o *Sampling) greedy() bool { return o.Temperature <= 0 && !o.penalised() }
 // divisors could overflow a float32, and the best token is certain long before.
 func (o *Sampling) temperature() float32 { return float32(max(o.Temperature, 1e-6)) }
 
-func (o *Sampling) check() error {
+// Validate reports the first setting that makes no sense.
+func (o Sampling) Validate() error {
 	switch {
 	case o.Temperature < 0 || math.IsNaN(o.Temperature) || math.IsInf(o.Temperature, 0):
 		return badinput.Errorf("temperature is %g, expected 0 (greedy) or a positive number", o.Temperature)
@@ -77,6 +78,7 @@ type sampler struct {
 	content []scored
 	opened  int
 	raw     []float32 // logits of the seen tokens before the penalty
+	allowed []float32 // logits of the banned tokens
 }
 
 // scored is a token, its score, and its mass e^(score-best).
@@ -100,15 +102,17 @@ type choice struct {
 }
 
 // choose chooses a token from a row of logits [V] with a random number u in
-// [0,1). seen holds the distinct tokens that are penalised.
-func (s *sampler) choose(logits []float32, o *Sampling, seen []int32, u float64) choice {
+// [0,1). seen holds the distinct tokens that are penalised, and banned those that are not
+// chosen; neither changes the log-probability of the choice.
+func (s *sampler) choose(logits []float32, o *Sampling, seen, banned []int32, u float64) choice {
 	best := logits[argMax(logits)]
-	plain := o.Temperature == 1 && len(seen) == 0
+	plain := o.Temperature == 1 && len(seen) == 0 && len(banned) == 0
 	lse := 0.0
 	if !plain {
 		lse = s.logSumExp(logits, best)
 	}
 	s.penalise(logits, o, seen)
+	s.ban(logits, banned)
 	token := argMax(logits)
 	if o.Temperature > 0 {
 		total := s.fill(logits, logits[token], o.temperature())
@@ -117,7 +121,8 @@ func (s *sampler) choose(logits []float32, o *Sampling, seen []int32, u float64)
 		}
 		token = s.draw(logits, o.temperature(), s.filter(logits, o, total), u)
 	}
-	s.restore(logits, seen)
+	restore(logits, banned, s.allowed)
+	restore(logits, seen, s.raw)
 	return choice{token, float32(float64(logits[token]) - lse)}
 }
 
@@ -137,10 +142,21 @@ func (s *sampler) penalise(logits []float32, o *Sampling, seen []int32) {
 	}
 }
 
-// restore undoes penalise.
-func (s *sampler) restore(logits []float32, seen []int32) {
-	for i, t := range seen {
-		logits[t] = s.raw[i]
+// ban makes the logits of tokens -Inf and remembers what they were.
+func (s *sampler) ban(logits []float32, banned []int32) {
+	s.allowed = s.allowed[:0]
+	for _, t := range banned {
+		s.allowed = append(s.allowed, logits[t])
+	}
+	for _, t := range banned {
+		logits[t] = float32(math.Inf(-1))
+	}
+}
+
+// restore sets the logits of tokens to what they were before penalise or ban.
+func restore(logits []float32, tokens []int32, were []float32) {
+	for i, t := range tokens {
+		logits[t] = were[i]
 	}
 }
 

@@ -45,7 +45,7 @@ func loadSampling(t *testing.T) *samplingGolden {
 // kept lists the tokens that the filters keep and their probabilities.
 func (s *sampler) kept(logits []float32, o *Sampling, seen []int32) (tokens []int32, p []float64) {
 	s.penalise(logits, o, seen)
-	defer s.restore(logits, seen)
+	defer func() { restore(logits, seen, s.raw) }()
 	end := s.filter(logits, o, s.fill(logits, logits[argMax(logits)], o.temperature()))
 	for b := 0; b <= end.bin && b < far; b++ {
 		content := s.open(logits, o.temperature(), b)
@@ -57,14 +57,6 @@ func (s *sampler) kept(logits []float32, o *Sampling, seen []int32) (tokens []in
 		}
 	}
 	return tokens, p
-}
-
-func distinct(tokens []int32) []int32 {
-	s := sequence{}
-	for _, t := range tokens {
-		s.see(t)
-	}
-	return s.seen
 }
 
 // TestFilters compares the tokens that are kept, and their probabilities,
@@ -135,7 +127,7 @@ func TestDraws(t *testing.T) {
 		lse := float64(logits[0]) + math.Log(sum)
 		share := map[int32]float64{}
 		for j := range n {
-			got := s.choose(logits, &o, seen, (float64(j)+0.5)/n)
+			got := s.choose(logits, &o, seen, nil, (float64(j)+0.5)/n)
 			share[got.token] += 1.0 / n
 			if w := float64(logits[got.token]) - lse; math.Abs(float64(got.logp)-w) > 1e-5 {
 				t.Fatalf("row %d, %+v: token %d has log-probability %g, want %g", c.Row, o, got.token, got.logp, w)
@@ -176,7 +168,7 @@ func TestExtremeLogits(t *testing.T) {
 		for _, o := range []Sampling{{Temperature: 1e-300}, {Temperature: 1}, {Temperature: 1e30},
 			{Temperature: 1, TopK: 2, TopP: 0.5, MinP: 0.5}, {Temperature: 1, MinP: 1}, {Temperature: 1, TopP: 1e-300}} {
 			for _, u := range []float64{0, 0.5, math.Nextafter(1, 0)} {
-				got := s.choose(logits, &o, nil, u)
+				got := s.choose(logits, &o, nil, nil, u)
 				if logits[got.token] == inf || math.IsNaN(float64(got.logp)) {
 					t.Errorf("%v, %+v, %g: %+v", logits, o, u, got)
 				}
@@ -194,9 +186,9 @@ func TestSamplingAllocatesNothing(t *testing.T) {
 	for _, o := range []Sampling{{Temperature: 0.8, TopP: 0.95}, {Temperature: 1},
 		{Temperature: 0.5, TopK: 50, MinP: 0.05, RepetitionPenalty: 1.1}, {RepetitionPenalty: 1.1}} {
 		for range 200 {
-			s.choose(logits, &o, seen, r.Float64()) // the largest bin has been seen
+			s.choose(logits, &o, seen, nil, r.Float64()) // the largest bin has been seen
 		}
-		if n := testing.AllocsPerRun(100, func() { s.choose(logits, &o, seen, 0.5) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { s.choose(logits, &o, seen, nil, 0.5) }); n != 0 {
 			t.Errorf("%+v: %g allocations per token", o, n)
 		}
 	}
@@ -210,7 +202,7 @@ func BenchmarkSampling(b *testing.B) {
 			var s sampler
 			r := rand.New(rand.NewPCG(1, 1))
 			for b.Loop() {
-				s.choose(logits, &o, nil, r.Float64())
+				s.choose(logits, &o, nil, nil, r.Float64())
 			}
 		})
 	}

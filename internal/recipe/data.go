@@ -241,8 +241,8 @@ func (c *chain) convert(ctx context.Context, st stage) error {
 func (c *chain) translate(ctx context.Context, st stage) error {
 	o := *c.r.Translate
 	name := c.r.Models.Translator
-	t, err := c.Engine.LazyTranslator(name, c.r.model(name), backend.TranslatorOptions{From: o.From, To: o.To,
-		Decoding: o.Decoding, NumReturn: o.Beam})
+	t, err := c.Engine.LazyTranslator(name, c.r.model(name), backend.TranslatorOptions{
+		From: o.From, To: o.To, Decoding: o.Decoding, NumReturn: o.Hypotheses(), Seed: c.r.Seed})
 	if err != nil {
 		return err
 	}

@@ -134,7 +134,7 @@ func other(f field) any {
 		"translate.from": "fra_Latn", "convert.*.benchmark": "boolq", "convert.*.split": "test", "convert.*.answer": "text",
 		"wiki.api": "https://wiki.test/w/api.php", "wiki.links": 1,
 		"wiki.form": "html", "wiki.concurrency": 2, "translate.early_stopping": "never",
-		"translate.checks": "strict", "translate.min_score": -1.5,
+		"translate.checks": "strict", "translate.min_score": -1.5, "translate.repetition_penalty": 1.5,
 		"train.chat_format": "chatml", "train.chat_date": "2026-01-31", "wiki.max_chars": 900,
 		"mix.limits": map[string]int{"x": 3}, "mix.at_least": map[string]int{"x": 3}, "mix.weights": map[string]float64{"x": 3},
 		"mix.weights_by": "form", "mix.weights_of": "tokens", "filter.preset": "seed", "filter.permutations": 64,
@@ -197,6 +197,13 @@ func TestEveryKeyCounts(t *testing.T) {
 			at[parts[len(parts)-1]] = v
 		}
 		switch key { // settings that need another one
+		case "translate.temperature":
+			changed["translate"].(map[string]any)["beam"] = 1
+		case "translate.top_k", "translate.top_p", "translate.min_p":
+			changed["translate"].(map[string]any)["beam"] = 1
+			changed["translate"].(map[string]any)["temperature"] = 1
+		case "translate.patience":
+			changed["translate"].(map[string]any)["early_stopping"] = "ctranslate2"
 		case "synth.json":
 			changed["synth"].(map[string]any)["independent"] = true
 		case "models.generator.key_variable", "models.generator.requests_per_minute", "models.generator.tokens_per_minute",

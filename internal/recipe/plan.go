@@ -350,7 +350,8 @@ func (f *forecast) sentences(path string) (translate.Estimate, bool) {
 		return translate.Estimate{}, false
 	}
 	o, name := *f.r.Translate, f.r.Models.Translator
-	t, err := f.w.Engine.LazyTranslator(name, f.r.model(name), backend.TranslatorOptions{From: o.From, To: o.To, Decoding: o.Decoding})
+	t, err := f.w.Engine.LazyTranslator(name, f.r.model(name), backend.TranslatorOptions{
+		From: o.From, To: o.To, Decoding: o.Decoding, Seed: f.r.Seed})
 	if err != nil {
 		return translate.Estimate{}, false
 	}

@@ -55,16 +55,29 @@ func TestChatInRecipes(t *testing.T) {
 // earlier name of beam.
 func TestDecodingInRecipes(t *testing.T) {
 	d := translate.DefaultDecoding()
+	with := func(change func(d *translate.Decoding)) translate.Decoding {
+		d := d
+		change(&d)
+		return d
+	}
 	for block, want := range map[string]translate.Decoding{
 		"":                    d,
-		"{beam: 3}":           {Beam: 3, LengthPenalty: d.LengthPenalty, MaxLength: d.MaxLength},
-		"{beams: 3}":          {Beam: 3, LengthPenalty: d.LengthPenalty, MaxLength: d.MaxLength},
-		"{length_penalty: 0}": {Beam: d.Beam, MaxLength: d.MaxLength},
-		"{length_penalty: -0.5, max_length: 3, no_repeat_ngram: 4, early_stopping: never}": {
-			Beam: d.Beam, LengthPenalty: -0.5, MaxLength: 3, NoRepeatNGram: 4, EarlyStopping: generate.StopNever},
-		"{early_stopping: true}": {Beam: d.Beam, LengthPenalty: d.LengthPenalty, MaxLength: d.MaxLength,
-			EarlyStopping: generate.StopFull},
+		"{beam: 3}":           with(func(d *translate.Decoding) { d.Beam = 3 }),
+		"{beams: 3}":          with(func(d *translate.Decoding) { d.Beam = 3 }),
+		"{length_penalty: 0}": with(func(d *translate.Decoding) { d.LengthPenalty = 0 }),
+		"{length_penalty: -0.5, max_length: 3, no_repeat_ngram: 4, early_stopping: never}": with(func(d *translate.Decoding) {
+			d.LengthPenalty, d.MaxLength, d.NoRepeatNGram, d.EarlyStopping = -0.5, 3, 4, generate.StopNever
+		}),
+		"{early_stopping: true}":    with(func(d *translate.Decoding) { d.EarlyStopping = generate.StopFull }),
 		`{early_stopping: "false"}`: d,
+		"{early_stopping: ctranslate2, patience: 1.5, min_length: 4, max_length_ratio: 2.5, repetition_penalty: 1.2}": with(
+			func(d *translate.Decoding) {
+				d.EarlyStopping, d.Patience, d.MinLength = generate.StopCTranslate2, 1.5, 4
+				d.MaxLengthRatio, d.RepetitionPenalty = 2.5, 1.2
+			}),
+		"{beam: 1, temperature: 0.7, top_k: 20, top_p: 0.9, min_p: 0.1}": with(func(d *translate.Decoding) {
+			d.Beam, d.Temperature, d.TopK, d.TopP, d.MinP = 1, 0.7, 20, 0.9, 0.1
+		}),
 	} {
 		r, err := Parse([]byte(strings.Replace(good, "translate:", "translate: "+block, 1)))
 		if err != nil {
@@ -134,7 +147,16 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"translate:", "translate: {beams: 0}", "beam is 0"},
 		{"translate:", "translate: {beam: 4, beams: 4}", "beam is given twice"},
 		{"translate:", "translate: {no_repeat_ngram: -1}", "no_repeat_ngram is -1"},
-		{"translate:", "translate: {early_stopping: maybe}", `early_stopping is "maybe", expected false, true or never`},
+		{"translate:", "translate: {early_stopping: maybe}", `early_stopping is "maybe", expected false, true, never or ctranslate2`},
+		{"translate:", "translate: {patience: 2}", "patience is 2, which has an effect only with early_stopping ctranslate2"},
+		{"translate:", "translate: {early_stopping: ctranslate2, patience: 0}", "patience is 0, expected at least one hypothesis of 5 beams"},
+		{"translate:", "translate: {min_length: 512}", "min_length is 512, expected 0 (off) or less than max_length, 512"},
+		{"translate:", "translate: {max_length_ratio: -1}", "max_length_ratio is -1, expected 0 (off) or a positive number"},
+		{"translate:", "translate: {repetition_penalty: 0.9}", "repetition_penalty is 0.9, expected at least 1"},
+		{"translate:", "translate: {temperature: 0.7}", "needs beam 1; beam is 5"},
+		{"translate:", "translate: {top_k: 5}", "have an effect only with a temperature above 0"},
+		{"translate:", "translate: {beam: 1, temperature: 0.7, top_p: 0}", "top_p is 0, expected a number above 0"},
+		{"translate:", "translate: {beam: 1, temperature: 0.7, min_p: 2}", "min-p is 2"},
 		{"translate:", "translate: {lenght_penalty: 1}", "did you mean length_penalty?"},
 		{"translate:", "filter: {preset: sead}\ntranslate:", `line 6: filter: preset is "sead", expected default, fineweb2 or seed`},
 		{"translate:", "convert: {alpaca: {}}\ntranslate:", "alpaca: data is missing"},

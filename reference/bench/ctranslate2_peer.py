@@ -11,33 +11,7 @@ parser.add_argument("--convert", action="store_true", help="convert the checkpoi
 args, inputs = measure.parse(parser)
 
 import ctranslate2  # noqa: E402
-from ctranslate2.converters import TransformersConverter  # noqa: E402
-
-
-class Numbers:
-    """The tokenizer of a model whose tokens are their ids."""
-    bos_token, pad_token, eos_token, unk_token = "0", "1", "2", "3"
-    unk_token_id = 3
-    special_tokens_map = {}
-
-    def __init__(self, size):
-        self.size = size
-
-    def get_vocab(self):
-        return {str(i): i for i in range(self.size)}
-
-    def convert_ids_to_tokens(self, i):
-        return str(i)
-
-
-class Converter(TransformersConverter):
-    def load_model(self, *args, **kwargs):
-        model = super().load_model(*args, **kwargs)
-        self.size = model.config.vocab_size
-        return model
-
-    def load_tokenizer(self, *_, **__):
-        return Numbers(self.size)
+from ctranslate2_ids import Converter  # noqa: E402
 
 
 def converted():
