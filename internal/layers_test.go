@@ -27,7 +27,7 @@ type layer struct {
 var layers = []layer{
 	{"command", []string{"cmd/...", "reference/..."},
 		[]string{"recipe", "publish", "ui", "bench", "assembly", "audit", "compare", "look", "review", "eval", "eval files", "record",
-			"benchdata", "tasks", "stage", "hub", "client", "durable", "dataset", "decoding", "registry",
+			"benchdata", "tasks", "stage", "hub", "chat translator", "client", "durable", "dataset", "decoding", "registry",
 			"model", "layer", "device", "kernel", "tensor", "weights", "format", "machine"}, false},
 	{"recipe", []string{"internal/recipe", "internal/demo"},
 		[]string{"publish", "assembly", "eval", "eval files",
@@ -71,6 +71,7 @@ var layers = []layer{
 			"model", "layer", "device", "tensor", "weights", "format", "machine"}, true},
 	{"review", []string{"internal/review"}, []string{"dataset", "format"}, false}, // verdicts about rows
 	{"client", []string{"internal/llm"}, []string{"format"}, false},               // chat completions over HTTP, journaled
+	{"chat translator", []string{"internal/chattranslator"}, []string{"client", "format"}, false},
 	{"hub", []string{"internal/hub/..."}, []string{"weights", "format"}, false},
 	{"durable", []string{"internal/durable"}, []string{"dataset", "format"}, false}, // runs that can be killed and continued
 	{"dataset", []string{"internal/dataset"}, []string{"format"}, false},            // dataset directories are Parquet and JSON lines
@@ -93,7 +94,7 @@ var layers = []layer{
 	// Formats compute nothing and know nothing of models. A chat template may
 	// ask its tokenizer for names of tokens.
 	{"format", []string{"internal/tokenizer", "internal/chat", "internal/jinja", "internal/parquet", "internal/minhash", "internal/wordhash",
-		"internal/rowlog", "internal/bidi", "internal/langid", "internal/fineweb", "internal/literals",
+		"internal/rowlog", "internal/bidi", "internal/langid", "internal/fineweb", "internal/literals", "internal/modeltext",
 		"internal/jsonl", "internal/compressed", "internal/yamltext", "internal/lines", "internal/wikitext", "internal/wikihtml",
 		"internal/mediawiki/...", "internal/tensorboard", "internal/segment", "internal/prose", "internal/pyrandom", "internal/pytext",
 		"internal/sacrebleu", "internal/licence"}, nil, false},

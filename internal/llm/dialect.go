@@ -18,7 +18,8 @@ type dialect struct {
 // body is the JSON body of a request.
 type body struct {
 	Model               string          `json:"model"`
-	Messages            []message       `json:"messages"`
+	Messages            []message       `json:"messages,omitempty"`
+	Prompt              string          `json:"prompt,omitempty"` // of the completions API
 	N                   int             `json:"n,omitempty"`
 	Temperature         float64         `json:"temperature"`
 	TopP                float64         `json:"top_p,omitempty"`
@@ -47,8 +48,8 @@ type jsonSchema struct {
 
 // body returns the body of a request for n answers in the dialect.
 func (d dialect) body(model string, r Request, n int) body {
-	b := body{Model: model, Temperature: r.Temperature, TopP: r.TopP, MaxTokens: r.MaxTokens, Stop: r.Stop}
-	for _, m := range r.Messages {
+	b := body{Model: model, Prompt: r.Prompt, Temperature: r.Temperature, TopP: r.TopP, MaxTokens: r.MaxTokens, Stop: r.Stop}
+	for _, m := range r.conversation() {
 		b.Messages = append(b.Messages, message{m.Role, m.Content})
 	}
 	if n > 1 && !d.single {

@@ -34,6 +34,19 @@ type RequestError struct {
 func (e *RequestError) Error() string { return e.Err.Error() }
 func (e *RequestError) Unwrap() error { return e.Err }
 
+// Code makes a server's word, such as a finish reason, fit for a reason code.
+func Code(s string) string {
+	if s == "" {
+		return "unknown"
+	}
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '_'
+	}, strings.ToLower(s[:min(len(s), 20)]))
+}
+
 // refusal is the error of a request that the server understood and rejected.
 type refusal struct {
 	err  error

@@ -2,6 +2,7 @@ package llm
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -194,7 +195,7 @@ func (c *HTTP) samples(ctx context.Context, r Request, n int, reserved bool) (al
 		if err != nil {
 			return err
 		}
-		data, err := c.try(ctx, http.MethodPost, c.url, payload)
+		data, err := c.try(ctx, http.MethodPost, c.address(r), payload)
 		if err == nil {
 			all, err = c.parse(data, n)
 		}
@@ -218,6 +219,15 @@ func (c *HTTP) samples(ctx context.Context, r Request, n int, reserved bool) (al
 		c.limits.correct(expected, got)
 	}
 	return all, nil
+}
+
+// address returns where a request is sent: to the chat completions API, or to the
+// completions API if it is a plain prompt.
+func (c *HTTP) address(r Request) string {
+	if r.Prompt != "" {
+		return strings.TrimSuffix(c.url, "/chat/completions") + "/completions"
+	}
+	return c.url
 }
 
 // errChanged is the error of an attempt that is repeated at once with a changed
@@ -372,7 +382,8 @@ func (c *HTTP) parse(data []byte, n int) ([]Response, error) {
 			Message struct {
 				Content *string `json:"content"`
 			} `json:"message"`
-			FinishReason string `json:"finish_reason"`
+			Text         *string `json:"text"` // of the completions API
+			FinishReason string  `json:"finish_reason"`
 		} `json:"choices"`
 		Usage struct {
 			Prompt     int `json:"prompt_tokens"`
@@ -398,7 +409,7 @@ func (c *HTTP) parse(data []byte, n int) ([]Response, error) {
 	var all []Response
 	for _, choice := range a.Choices[:min(len(a.Choices), n)] {
 		r := Response{FinishReason: choice.FinishReason, Model: a.Model}
-		switch content := choice.Message.Content; {
+		switch content := cmp.Or(choice.Message.Content, choice.Text); {
 		case content != nil:
 			r.Text = *content
 		case r.FinishReason == "" || r.FinishReason == FinishStop:

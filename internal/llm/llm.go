@@ -13,7 +13,10 @@ import (
 
 // Request is one conversation to continue.
 type Request struct {
-	Messages    []chat.Message
+	Messages []chat.Message
+	// Prompt, if not empty, is a text to continue as it is, without a chat template and
+	// instead of Messages.
+	Prompt      string
 	Temperature float64
 	TopP        float64
 	MaxTokens   int
@@ -58,11 +61,19 @@ type Sampler interface {
 	Samples(ctx context.Context, r Request, n int) ([]Response, error)
 }
 
+// conversation returns the messages of a request that is no plain prompt.
+func (r Request) conversation() []chat.Message {
+	if r.Prompt != "" {
+		return nil
+	}
+	return r.Messages
+}
+
 // tokens estimates the tokens that a request for n answers may use, at four characters per
 // token of the prompt.
 func (r Request) tokens(n int) int {
-	chars := 0
-	for _, m := range r.Messages {
+	chars := utf8.RuneCountInString(r.Prompt)
+	for _, m := range r.conversation() {
 		chars += utf8.RuneCountInString(m.Content)
 	}
 	return chars/4 + n*r.MaxTokens

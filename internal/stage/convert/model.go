@@ -13,6 +13,7 @@ import (
 	"barka/internal/dataset"
 	"barka/internal/durable"
 	"barka/internal/llm"
+	"barka/internal/modeltext"
 	"barka/internal/prose"
 )
 
@@ -152,12 +153,9 @@ func (a *asker) fails(why error) error {
 	return badinput.Errorf("%d requests in a row failed, the last with: %w; the same command continues", maxFailed, why)
 }
 
-// thought is what a reasoning model writes before its text.
-var thought = regexp.MustCompile(`(?is)^\s*(?:<think(?:ing)?>)?.*?</think(?:ing)?>`)
-
 // bare removes a model's thoughts and the quotation marks around its text.
 func bare(s string) string {
-	s = strings.TrimSpace(thought.ReplaceAllString(s, ""))
+	s = strings.TrimSpace(modeltext.WithoutThoughts(s))
 	if len(s) > 1 && s[0] == '"' && s[len(s)-1] == '"' && strings.Count(s, `"`) == 2 {
 		s = strings.TrimSpace(s[1 : len(s)-1])
 	}

@@ -12,6 +12,7 @@ import (
 	"barka/internal/chat"
 	"barka/internal/dataset"
 	"barka/internal/llm"
+	"barka/internal/modeltext"
 	"barka/internal/prose"
 )
 
@@ -76,7 +77,7 @@ var (
 // readVerdict reads what a judge wrote: the reason, then a line with the score, or both in
 // an object of JSON. Two different scores, or one outside the scale, are no verdict.
 func readVerdict(text string) (v verdict, ok bool) {
-	text = withoutThoughts(text)
+	text = modeltext.WithoutThoughts(text)
 	found, reason := scoreLine.FindAllStringSubmatch(text, -1), scoreLine.ReplaceAllString(text, "")
 	if len(found) == 0 {
 		found = scoreKey.FindAllStringSubmatch(text, -1)

@@ -2,7 +2,8 @@ package synth
 
 import (
 	"regexp"
-	"strings"
+
+	"barka/internal/modeltext"
 )
 
 // asksBy has the shapes whose message is a question. A statement and a task ask in the words
@@ -93,11 +94,6 @@ var label = regexp.MustCompile(`(?i)^(?:\*\*)?(?:question|answer|q|a|assistant|u
 	`|(?:ال)?سؤال|(?:ال)?جواب|(?:ال)?إجابة|العبارة|س|ج)(?: ?\p{Nd}+)?(?:\*\*)? ?:(?:\*\*)?\s*`)
 
 var (
-	// thought is what a reasoning model writes before its text. Some chat templates write its
-	// opening tag themselves.
-	thought = regexp.MustCompile(`(?is)^\s*(?:<think(?:ing)?>)?.*?</think(?:ing)?>`)
-	// unfinished is a thought without an end: there is no text behind it.
-	unfinished = regexp.MustCompile(`(?is)^\s*<think(?:ing)?>.*`)
 	// preamble announces the text.
 	preamble = regexp.MustCompile(`(?i)^(?:(?:sure|certainly|of course|absolutely|okay|great)\s*[,!.:]\s*)?` +
 		`(?:here(?:'s|’s| is| are)\b[^\n:]{0,100}:\s*|(?:the|my|a|one) (?:possible )?(?:question|answer) (?:is|would be|could be)\s*:\s*` +
@@ -107,33 +103,4 @@ var (
 
 // clean removes what models put around a text: thoughts, preambles, a label, and quotation
 // marks around the whole.
-func clean(s string) string {
-	s = withoutThoughts(s)
-	for {
-		before := s
-		s = strings.TrimSpace(s)
-		for _, form := range []*regexp.Regexp{preamble, courtesy, label} {
-			s = strings.TrimSpace(form.ReplaceAllString(s, ""))
-		}
-		s = strings.TrimSpace(unquoted(s))
-		if s == before {
-			return s
-		}
-	}
-}
-
-func withoutThoughts(s string) string {
-	return unfinished.ReplaceAllString(thought.ReplaceAllString(s, ""), "")
-}
-
-// unquoted takes quotation marks off that enclose the whole text.
-func unquoted(s string) string {
-	for _, marks := range [][2]string{{`"`, `"`}, {"«", "»"}, {"“", "”"}} {
-		inner, begins := strings.CutPrefix(s, marks[0])
-		inner, ends := strings.CutSuffix(inner, marks[1])
-		if begins && ends && !strings.Contains(inner, marks[0]) && !strings.Contains(inner, marks[1]) {
-			return inner
-		}
-	}
-	return s
-}
+func clean(s string) string { return modeltext.Clean(s, preamble, courtesy, label) }

@@ -302,7 +302,7 @@ func (q *asking) conversation() []chat.Message {
 // examine checks an answer, and remembers one that fails.
 func (q *asking) examine(a Answer) (text, reason string) {
 	if a.FinishReason != llm.FinishStop {
-		return "", "finish_" + code(a.FinishReason)
+		return "", "finish_" + llm.Code(a.FinishReason)
 	}
 	if text, reason = q.check(a.Text); reason != "" {
 		q.r.failed = append(q.r.failed, candidate{text: clean(a.Text), failed: reason})
@@ -381,19 +381,6 @@ func refused(step string, err error) error {
 		return &dataset.Reject{Reason: failedPrefix + failed.Kind, Detail: step + ": " + failed.Error(), Failed: true}
 	}
 	return err
-}
-
-// code makes a server's word fit for a reason code.
-func code(s string) string {
-	if s == "" {
-		return "unknown"
-	}
-	return strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return '_'
-	}, strings.ToLower(s[:min(len(s), 20)]))
 }
 
 // promptDigest identifies the prompts that a kind of record uses.
