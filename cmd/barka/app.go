@@ -17,6 +17,7 @@ import (
 	"barka/internal/backend"
 	"barka/internal/badinput"
 	"barka/internal/chat"
+	"barka/internal/chattranslator"
 	"barka/internal/cpu"
 	"barka/internal/dataset"
 	"barka/internal/digestcache"
@@ -115,6 +116,7 @@ type app struct {
 // newParser returns the parser of the command line that fills c.
 func newParser(c *commands, options ...kong.Option) (*kong.Kong, error) {
 	vars := kong.Vars{"version": "barka " + version.Barka, "chat_formats": strings.Join(chat.Formats(), ", "),
+		"families":  strings.Join(chattranslator.Families(), ", "),
 		"chat_date": chat.DefaultDate,
 		"originals": strings.Join(decontaminate.OriginalNames(), ",")}
 	return kong.New(c, append(options, kong.Name("barka"), kong.Description(description), vars,

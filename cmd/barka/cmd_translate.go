@@ -18,6 +18,7 @@ type translateCmd struct {
 	From        string `help:"Source language, by NLLB's code; M2M-100 takes its own as well, such as en." default:"eng_Latn"`
 	To          string `help:"Target language, by NLLB's code; M2M-100 takes its own as well, such as ar." default:"arb_Arab"`
 	searchFlags `embed:""`
+	chatFlags   `embed:""`
 	NumReturn   int      `help:"Outputs per text with --json, best first; at most --beam, unless they are drawn." default:"1"`
 	ToColumn    string   `help:"Lines are JSON objects with a text and, in this field, its target language; without the field it is --to." placeholder:"NAME"`
 	DType       string   `name:"dtype" help:"Type of the weights: f32, bf16 or int8; default: the checkpoint's." placeholder:"TYPE"`
@@ -51,7 +52,10 @@ attempt with the fewest faults. --checks strict drops more, --checks off nothing
 docs/translation.md names.
 
 The sentences of a dataset are translated once for all datasets and runs: --memory names the file
-that keeps them, with their model, languages and settings. The output does not depend on it.
+that keeps them, with their model, languages and settings. The output does not depend on it. With
+--endpoint there is none unless it is named.
+
+` + chatHelp + `
 
 Text stays text: </s>, <mask> or eng_Latn in it are translated like other words. Only in lines with
 --raw are they special tokens, as in transformers.
@@ -76,6 +80,9 @@ func (c *translateCmd) options(a *app) (translate.Options, error) {
 	var err error
 	if o.Decoding, err = c.decoding(); err != nil {
 		return o, err
+	}
+	if len(c.Endpoint) > 0 { // a chat model has no beams
+		o.Beam = 1
 	}
 	if err := o.Validate(); err != nil {
 		return o, err
@@ -118,8 +125,12 @@ func (c *translateCmd) Run(a *app) error {
 		return err
 	}
 	a.notResumable = a.notResumable || c.In == ""
-	if err := a.ensure(weights(c.Model)); err != nil {
+	chats, err := c.chats(a)
+	if err != nil {
 		return err
+	}
+	if chats {
+		return c.byChat(a, o)
 	}
 	t, err := a.engine(c.DType).OpenTranslator(c.Model, backend.TranslatorOptions{
 		From: c.From, To: c.To, Decoding: o.Decoding, NumReturn: c.hypotheses(o), Seed: a.Seed, ParseSpecial: c.Raw && c.In == ""})
@@ -128,22 +139,53 @@ func (c *translateCmd) Run(a *app) error {
 	}
 	defer t.Close()
 	if c.In != "" {
-		return c.dataset(a, o, t)
+		return c.dataset(a, o, t, func() (string, error) { return a.engine(c.DType).Digest(c.Model) })
 	}
+	return c.checked(a, func(check *referenceCheck) error {
+		if c.Raw {
+			return c.rawLines(a, t, check)
+		}
+		return c.lines(a, o, into(t.Into), check)
+	})
+}
+
+// byChat translates with a chat model.
+func (c *translateCmd) byChat(a *app, o translate.Options) error {
+	if searchSettings(o.Decoding) || c.NumReturn > 1 {
+		return usagef("translate: %s is a chat model; of the settings of the search it has only --temperature and --top-p", c.Model)
+	}
+	t, err := c.openChat(a, o)
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	if c.In != "" {
+		if len(c.Endpoint) > 0 && c.Memory == "" {
+			c.Memory = "off" // the model behind an address may be replaced by another one
+		}
+		return c.dataset(a, o, t, t.Digest)
+	}
+	o.Whole = c.Raw
+	if err := c.checked(a, func(check *referenceCheck) error { return c.lines(a, o, into(t.Into), check) }); err != nil {
+		return err
+	}
+	if s := t.Spent(); s.Cost > 0 {
+		a.ui.Infof("translate: %d requests, paid %.4f", s.Calls, s.Cost)
+	}
+	return nil
+}
+
+// checked runs lines with the references, if there are any, and reports the scores.
+func (c *translateCmd) checked(a *app, run func(check *referenceCheck) error) error {
 	check, err := c.openCheck()
 	if err != nil {
 		return err
 	}
 	defer check.references.close()
-	if c.Raw {
-		err = c.rawLines(a, t, check)
-	} else {
-		err = c.lines(a, o, t, check)
+	if err := run(check); err != nil {
+		return err
 	}
-	if err == nil {
-		err = check.end(a)
-	}
-	return err
+	return check.end(a)
 }
 
 // referenceCheck scores translated lines against references, if there are any.
@@ -182,7 +224,9 @@ func (r *referenceCheck) end(a *app) error {
 	return nil
 }
 
-func (c *translateCmd) dataset(a *app, o translate.Options, t *backend.Translator) error {
+// dataset translates the messages of a dataset. digest returns what identifies the
+// translator.
+func (c *translateCmd) dataset(a *app, o translate.Options, t translate.Translator, digest func() (string, error)) error {
 	o.Whole = c.Raw
 	if c.DryRun {
 		e, err := translate.Plan(a.ctx, o, t, c.In)
@@ -192,11 +236,10 @@ func (c *translateCmd) dataset(a *app, o translate.Options, t *backend.Translato
 		return a.ui.Print(fmt.Sprintf("%d rows, %d sentences, %d of them distinct, %d source tokens",
 			e.Rows, e.Segments, e.Distinct, e.Tokens), e)
 	}
-	digest, err := a.engine(c.DType).Digest(c.Model)
-	if err != nil {
+	var err error
+	if o.ModelDigest, err = digest(); err != nil {
 		return err
 	}
-	o.ModelDigest = digest
 	memory, err := translationmemory.Choose(c.Memory, func(err error) { a.ui.Warnf("%v", err) })
 	if err != nil {
 		return err

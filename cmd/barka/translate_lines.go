@@ -27,9 +27,17 @@ type textLine struct {
 	object   json.RawMessage // the line itself with --to-column
 }
 
+// toLanguage returns a translator into a language.
+type toLanguage func(code string) (translate.Translator, error)
+
+// into makes a toLanguage of a translator's method.
+func into[T translate.Translator](method func(code string) (T, error)) toLanguage {
+	return func(code string) (translate.Translator, error) { return method(code) }
+}
+
 // read takes a line as text, or with --to-column as a JSON object with a text and a
 // language.
-func (c *translateCmd) read(line lines.Line, t *backend.Translator) (textLine, error) {
+func (c *translateCmd) read(line lines.Line, to toLanguage) (textLine, error) {
 	if c.ToColumn == "" {
 		return textLine{text: string(line.Data)}, nil
 	}
@@ -38,12 +46,12 @@ func (c *translateCmd) read(line lines.Line, t *backend.Translator) (textLine, e
 		return textLine{}, line.Errorf("%w; with --to-column every line is a JSON object", err)
 	}
 	l := textLine{object: bytes.Clone(line.Data)}
-	for name, to := range map[string]*string{"text": &l.text, c.ToColumn: &l.to} {
+	for name, field := range map[string]*string{"text": &l.text, c.ToColumn: &l.to} {
 		value, ok := fields[name]
 		if !ok && name == c.ToColumn {
 			continue
 		}
-		if !ok || json.Unmarshal(value, to) != nil || string(value) == "null" {
+		if !ok || json.Unmarshal(value, field) != nil || string(value) == "null" {
 			return l, line.Errorf("%s is %s, expected a string", name, cmp.Or(string(value), "missing"))
 		}
 	}
@@ -53,14 +61,14 @@ func (c *translateCmd) read(line lines.Line, t *backend.Translator) (textLine, e
 	if tokenizer.NLLBCode(l.to) == tokenizer.NLLBCode(c.From) {
 		return l, line.Errorf("%s is %s, the language of the text, %s", c.ToColumn, l.to, c.From)
 	}
-	if _, err := t.Into(l.to); err != nil {
+	if _, err := to(l.to); err != nil {
 		return l, line.Errorf("%s: %w", c.ToColumn, err)
 	}
 	return l, nil
 }
 
 // batches calls f with batches of lines and the number of the first of each.
-func (c *translateCmd) batches(a *app, t *backend.Translator, f func(first int, batch []textLine) error) error {
+func (c *translateCmd) batches(a *app, to toLanguage, f func(first int, batch []textLine) error) error {
 	var batch []textLine
 	first := 1
 	flush := func() error {
@@ -73,7 +81,7 @@ func (c *translateCmd) batches(a *app, t *backend.Translator, f func(first int, 
 		return err
 	}
 	err := a.each(a.stdinLines(), func(line lines.Line) error {
-		l, err := c.read(line, t)
+		l, err := c.read(line, to)
 		if err != nil {
 			return err
 		}
@@ -90,19 +98,14 @@ func (c *translateCmd) batches(a *app, t *backend.Translator, f func(first int, 
 
 // eachTarget calls f for each target language of a batch, with the places of its lines in
 // the batch and their texts.
-func (c *translateCmd) eachTarget(t *backend.Translator, batch []textLine,
-	f func(t *backend.Translator, to string, places []int, texts []string) error) error {
+func (c *translateCmd) eachTarget(batch []textLine, f func(to string, places []int, texts []string) error) error {
 	places, texts := map[string][]int{}, map[string][]string{}
 	for i, l := range batch {
 		to := cmp.Or(l.to, c.To)
 		places[to], texts[to] = append(places[to], i), append(texts[to], l.text)
 	}
 	for _, to := range slices.Sorted(maps.Keys(places)) {
-		t, err := t.Into(to)
-		if err != nil {
-			return err
-		}
-		if err := f(t, to, places[to], texts[to]); err != nil {
+		if err := f(to, places[to], texts[to]); err != nil {
 			return err
 		}
 	}
@@ -152,9 +155,13 @@ type rawLine struct {
 func (c *translateCmd) rawLines(a *app, t *backend.Translator, check *referenceCheck) error {
 	var lost losses
 	defer lost.end(a)
-	return c.batches(a, t, func(first int, batch []textLine) error {
+	return c.batches(a, into(t.Into), func(first int, batch []textLine) error {
 		out := make([]backend.Output, len(batch))
-		err := c.eachTarget(t, batch, func(t *backend.Translator, _ string, places []int, texts []string) error {
+		err := c.eachTarget(batch, func(to string, places []int, texts []string) error {
+			t, err := t.Into(to)
+			if err != nil {
+				return err
+			}
 			part, err := t.Run(a.ctx, texts, nil)
 			for j, o := range part {
 				out[places[j]] = o
@@ -186,12 +193,16 @@ func (c *translateCmd) rawLines(a *app, t *backend.Translator, check *referenceC
 	})
 }
 
-func (c *translateCmd) lines(a *app, o translate.Options, t *backend.Translator, check *referenceCheck) error {
+func (c *translateCmd) lines(a *app, o translate.Options, into toLanguage, check *referenceCheck) error {
 	var lost losses
 	defer lost.end(a)
-	return c.batches(a, t, func(first int, batch []textLine) error {
+	return c.batches(a, into, func(first int, batch []textLine) error {
 		out, segments := make([]string, len(batch)), make([][]translate.LineSegment, len(batch))
-		err := c.eachTarget(t, batch, func(t *backend.Translator, to string, places []int, texts []string) error {
+		err := c.eachTarget(batch, func(to string, places []int, texts []string) error {
+			t, err := into(to)
+			if err != nil {
+				return err
+			}
 			o := o
 			o.To = to
 			part, of, err := translate.Lines(a.ctx, o, translate.Tools{Translator: t}, texts)

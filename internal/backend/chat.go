@@ -41,7 +41,7 @@ func cacheBytes(free int64) int64 {
 // one batch. An answer depends only on its own request.
 type Chat struct {
 	d      *Decoder
-	format *chat.Template
+	format *chat.Template // nil: only plain prompts are continued
 	stop   []int32
 }
 
@@ -77,7 +77,7 @@ func (c *Chat) Name() string { return c.d.Name }
 
 // Complete implements llm.Client.
 func (c *Chat) Complete(ctx context.Context, r llm.Request) (llm.Response, error) {
-	prompt, err := c.format.Tokens(r.Messages, true)
+	prompt, err := c.tokens(r)
 	if err != nil {
 		return llm.Response{}, err
 	}
@@ -99,6 +99,15 @@ func (c *Chat) Complete(ctx context.Context, r llm.Request) (llm.Response, error
 		Text: result.Text, FinishReason: result.Finish, Model: c.d.Name,
 		PromptTokens: len(prompt), CompletionTokens: len(result.Tokens),
 	}, nil
+}
+
+// tokens returns the tokens of a request. Text of a plain prompt that spells a control
+// token stays text.
+func (c *Chat) tokens(r llm.Request) ([]int32, error) {
+	if r.Prompt != "" {
+		return c.d.Tokenizer.EncodeOptions(r.Prompt, tokenizer.EncodeOptions{AddSpecial: true, NoParseSpecial: true}), nil
+	}
+	return c.format.Tokens(r.Messages, true)
 }
 
 // lazyChat opens its model with the first request, so that a finished stage loads no

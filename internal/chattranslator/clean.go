@@ -19,6 +19,7 @@ var (
 	// note is what models add below a translation.
 	note = regexp.MustCompile(`(?is)\n\s*[(\[*]*(?:translator['’]s )?` +
 		`(?:notes?|explanation|transliteration|alternatives?|ملاحظة|ملاحظات|شرح)\**\s*:.*$`)
+	blankLine = regexp.MustCompile(`\n[ \t]*\n`)
 	// refusal is an answer about the request instead of a translation.
 	refusal = regexp.MustCompile(`(?i)^(?:i(?:'m| am|’m) (?:sorry|unable|not able)|i (?:cannot|can(?:'|’)?t|am not able to) ` +
 		`|sorry, (?:but )?i |as an ai\b|as a language model\b)`)
@@ -40,10 +41,12 @@ func clean(answer, source, to string) string {
 		cleaned = modeltext.CleanQuoted
 	}
 	text := cleaned(answer, forms...)
-	if !strings.Contains(strings.TrimSpace(source), "\n") {
-		text = cleaned(note.ReplaceAllString(text, ""), forms...)
+	if strings.Contains(strings.TrimSpace(source), "\n") {
+		return text
 	}
-	return text
+	// A text of one line has a translation of one paragraph. What follows is the model's.
+	text = blankLine.Split(text, 2)[0]
+	return cleaned(note.ReplaceAllString(text, ""), forms...)
 }
 
 // refuses reports whether an answer is about the request. The source may be such a text

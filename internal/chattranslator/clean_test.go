@@ -19,6 +19,8 @@ func TestCleanTranslations(t *testing.T) {
 		{"الترجمة: نعم", "Yes", "نعم"},
 		{"إليك ترجمة النص:\nنعم", "Yes", "نعم"},
 		{"نعم\n\nNote: I kept the word short.", "Yes", "نعم"},
+		{"Oui.\n\nTranslation:\n\nOui.\n\nThis is the only translation.", "Yes.", "Oui."},
+		{"un\n\ndeux", "one\n\ntwo", "un\n\ndeux"},
 		{"نعم\n(Transliteration: naʿam)", "Yes", "نعم"},
 		{"<think>Arabic: no.</think> نعم", "Yes", "نعم"},
 		// What the source has itself stays.

@@ -83,17 +83,21 @@ type settings struct {
 	From     string `json:"from"`
 	To       string `json:"to"`
 	Decoding `json:"decoding"`
-	Every    bool `json:"every,omitempty"` // with all hypotheses
+	Every    bool  `json:"every,omitempty"` // with all hypotheses
+	Seed     int64 `json:"seed,omitempty"`  // if outputs are drawn
 }
 
 // share returns the parts of a shared memory that hold translations by these options. They
 // are nil for a translator whose weights are unknown.
-func (o Options) share(ctx context.Context, f *translationmemory.File) (shared sharedMemory, err error) {
+func (o Options) share(ctx context.Context, f *translationmemory.File, seed int64) (shared sharedMemory, err error) {
 	if f == nil {
 		return shared, nil
 	}
 	first := settings{memoryVersion, o.ModelDigest, cpu.Current().String(), tokenizer.NLLBCode(o.From), tokenizer.NLLBCode(o.To), o.Decoding,
-		false}
+		false, 0}
+	if o.Temperature > 0 {
+		first.Seed = seed
+	}
 	var by [routes]settings
 	for via := range by {
 		by[via] = first

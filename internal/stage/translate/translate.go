@@ -291,7 +291,7 @@ func Run(ctx context.Context, o Options, tools Tools, env durable.Env) (*dataset
 		Key: func(r dataset.Instruction) string { return r.ID }, Workers: rowsInWork, Progress: env.Progress, Total: total,
 	}
 	return durable.Execute(ctx, env, id, func(run *durable.Run) (durable.Final, error) {
-		shared, err := o.share(ctx, tools.Memory)
+		shared, err := o.share(ctx, tools.Memory, env.Seed)
 		if err != nil {
 			return durable.Final{}, err
 		}
