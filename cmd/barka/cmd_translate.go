@@ -100,6 +100,11 @@ func (c *translateCmd) options(a *app) (translate.Options, error) {
 		return o, usagef("translate: --memory is only for datasets, which --in names")
 	case c.NumReturn < 1 || c.NumReturn > o.Most():
 		return o, usagef("translate: --num-return is %d, expected 1 to the number of hypotheses of the search, %d", c.NumReturn, o.Most())
+	case len(c.SecondEndpoint) > 0 && c.Second == "":
+		return o, usagef("translate: --second-endpoint without --second, the model's name there")
+	case c.Second != "" && (c.Raw && c.In == "" || len(c.Endpoint) > 0 || c.Checks == "off"):
+		return o, usagef("translate: --second is for sentences that fail the checks of an encoder-decoder model; " +
+			"it has no effect with --endpoint, --checks off or lines with --raw")
 	case c.ToColumn != "" && c.In != "":
 		return o, usagef("translate: --to-column is only for lines")
 	case c.ToColumn == "text":
@@ -138,14 +143,21 @@ func (c *translateCmd) Run(a *app) error {
 		return err
 	}
 	defer t.Close()
+	second, err := c.openSecond(a, o)
+	if err != nil {
+		return err
+	}
+	if second != nil {
+		defer second.Close()
+	}
 	if c.In != "" {
-		return c.dataset(a, o, t, func() (string, error) { return a.engine(c.DType).Digest(c.Model) })
+		return c.dataset(a, o, t, second, func() (string, error) { return a.engine(c.DType).Digest(c.Model) })
 	}
 	return c.checked(a, func(check *referenceCheck) error {
 		if c.Raw {
 			return c.rawLines(a, t, check)
 		}
-		return c.lines(a, o, into(t.Into), check)
+		return c.lines(a, o, into(t.Into), second, check)
 	})
 }
 
@@ -154,7 +166,7 @@ func (c *translateCmd) byChat(a *app, o translate.Options) error {
 	if searchSettings(o.Decoding) || c.NumReturn > 1 {
 		return usagef("translate: %s is a chat model; of the settings of the search it has only --temperature and --top-p", c.Model)
 	}
-	t, err := c.openChat(a, o)
+	t, err := c.openChat(a, o, c.Model, c.Endpoint)
 	if err != nil {
 		return err
 	}
@@ -163,10 +175,10 @@ func (c *translateCmd) byChat(a *app, o translate.Options) error {
 		if len(c.Endpoint) > 0 && c.Memory == "" {
 			c.Memory = "off" // the model behind an address may be replaced by another one
 		}
-		return c.dataset(a, o, t, t.Digest)
+		return c.dataset(a, o, t, nil, t.Digest)
 	}
 	o.Whole = c.Raw
-	if err := c.checked(a, func(check *referenceCheck) error { return c.lines(a, o, into(t.Into), check) }); err != nil {
+	if err := c.checked(a, func(check *referenceCheck) error { return c.lines(a, o, into(t.Into), nil, check) }); err != nil {
 		return err
 	}
 	if s := t.Spent(); s.Cost > 0 {
@@ -224,9 +236,10 @@ func (r *referenceCheck) end(a *app) error {
 	return nil
 }
 
-// dataset translates the messages of a dataset. digest returns what identifies the
-// translator.
-func (c *translateCmd) dataset(a *app, o translate.Options, t translate.Translator, digest func() (string, error)) error {
+// dataset translates the messages of a dataset. second may be nil; digest returns what
+// identifies the translator.
+func (c *translateCmd) dataset(a *app, o translate.Options, t translate.Translator, second *backend.ChatTranslator,
+	digest func() (string, error)) error {
 	o.Whole = c.Raw
 	if c.DryRun {
 		e, err := translate.Plan(a.ctx, o, t, c.In)
@@ -240,16 +253,24 @@ func (c *translateCmd) dataset(a *app, o translate.Options, t translate.Translat
 	if o.ModelDigest, err = digest(); err != nil {
 		return err
 	}
+	tools := translate.Tools{Translator: t}
+	if second != nil {
+		tools.Second = second
+		if o.SecondDigest, err = second.Digest(); err != nil {
+			return err
+		}
+	}
 	memory, err := translationmemory.Choose(c.Memory, func(err error) { a.ui.Warnf("%v", err) })
 	if err != nil {
 		return err
 	}
 	if memory != nil {
 		defer memory.Close()
+		tools.Memory = memory
 	}
 	in := map[string]string{"instructions": c.In}
 	err = records[dataset.Instruction](a, "translate", c.Out, in, c.Restart, func(env durable.Env) (*dataset.Manifest, error) {
-		return translate.Run(a.ctx, o, translate.Tools{Translator: t, Memory: memory}, env)
+		return translate.Run(a.ctx, o, tools, env)
 	})
 	if err == nil && c.Report != "" {
 		err = c.report(a)

@@ -11,17 +11,21 @@ import (
 
 // chatFlags are the settings of a chat model that translates.
 type chatFlags struct {
-	Endpoint []string `sep:"none" help:"--model is a chat model behind this OpenAI-compatible address, such as http://gpu1:8000/v1,concurrency=64; repeatable." placeholder:"URL"`
-	Family   string   `help:"How a chat model is asked: ${families}, or a YAML file; default: by the model's name." placeholder:"NAME|FILE"`
-	Examples string   `help:"Translations that a chat model is shown: lines of a text, a tab and its translation." placeholder:"FILE"`
-	Glossary string   `help:"Terms for a chat model, in the same form; those that a text has are shown with it." placeholder:"FILE"`
+	Endpoint       []string `sep:"none" help:"--model is a chat model behind this OpenAI-compatible address, such as http://gpu1:8000/v1,concurrency=64; repeatable." placeholder:"URL"`
+	Second         string   `help:"Chat model that translates the sentences which --model does not get right: directory, hub id or a server's name for it." placeholder:"MODEL"`
+	SecondEndpoint []string `sep:"none" help:"Address of --second; repeatable." placeholder:"URL"`
+	Family         string   `help:"How a chat model is asked: ${families}, or a YAML file; default: by the model's name." placeholder:"NAME|FILE"`
+	Examples       string   `help:"Translations that a chat model is shown: lines of a text, a tab and its translation." placeholder:"FILE"`
+	Glossary       string   `help:"Terms for a chat model, in the same form; those that a text has are shown with it." placeholder:"FILE"`
 }
 
 const chatHelp = `--model may also be a chat model, here or behind one or several addresses (--endpoint, whose
 settings are those of barka synth). Prompts are those of its family: translategemma, gemmax2,
 eurollm, seed-x, hunyuan-mt, or a plain instruction for all others. Of the settings of the search
 only --temperature and --top-p count then. Preambles, quotation marks and thoughts around an answer
-are removed. A refusal counts as an empty translation.`
+are removed. A refusal counts as an empty translation.
+
+--second names a chat model for the sentences that fail the checks in every other way.`
 
 // given reports whether a flag is set that only chat models have.
 func (f *chatFlags) given() string {
@@ -46,7 +50,7 @@ func (c *translateCmd) chats(a *app) (bool, error) {
 		return false, err
 	}
 	if err := model.CheckKind(dir, true); err == nil {
-		if name := c.given(); name != "" {
+		if name := c.given(); name != "" && c.Second == "" {
 			return false, usagef("translate: %s is only for chat models; %s is an encoder-decoder model", name, c.Model)
 		}
 		return false, nil
@@ -54,8 +58,22 @@ func (c *translateCmd) chats(a *app) (bool, error) {
 	return true, model.CheckKind(dir, false)
 }
 
-// openChat opens the chat model as a translator.
-func (c *translateCmd) openChat(a *app, o translate.Options) (*backend.ChatTranslator, error) {
+// openSecond opens the second translator, if one is named.
+func (c *translateCmd) openSecond(a *app, o translate.Options) (*backend.ChatTranslator, error) {
+	if c.Second == "" {
+		return nil, nil
+	}
+	o.Temperature, o.TopP = 0, 1 // those of the search
+	if len(c.SecondEndpoint) == 0 {
+		if err := a.ensure(weights(c.Second)); err != nil {
+			return nil, err
+		}
+	}
+	return c.openChat(a, o, c.Second, c.SecondEndpoint)
+}
+
+// openChat opens a chat model as a translator.
+func (c *translateCmd) openChat(a *app, o translate.Options, model string, at []string) (*backend.ChatTranslator, error) {
 	co := chattranslator.Defaults()
 	co.From, co.To, co.Family, co.Seed = o.From, o.To, c.Family, a.Seed
 	co.Temperature, co.TopP = o.Temperature, o.TopP
@@ -69,14 +87,14 @@ func (c *translateCmd) openChat(a *app, o translate.Options) (*backend.ChatTrans
 		}
 		*into = pairs
 	}
-	if len(c.Endpoint) == 0 {
-		return a.engine(c.DType).LazyChatTranslator(c.Model, c.Model, co)
+	if len(at) == 0 {
+		return a.engine(c.DType).LazyChatTranslator(model, model, co)
 	}
-	servers, err := endpoints(c.Endpoint, llm.Server{Concurrency: 8})
+	servers, err := endpoints(at, llm.Server{Concurrency: 8})
 	if err != nil {
 		return nil, err
 	}
-	return backend.ChatTranslatorAt(c.Model, servers, llm.Options{Note: func(note string) { a.ui.Infof("%s", note) }}, co)
+	return backend.ChatTranslatorAt(model, servers, llm.Options{Note: func(note string) { a.ui.Infof("%s", note) }}, co)
 }
 
 // searchSettings reports whether settings of the search are given that a chat model does not

@@ -84,6 +84,47 @@ func TestTranslateByEndpoint(t *testing.T) {
 	}
 }
 
+// TestSecondTranslator: a sentence that fails its checks is translated by the chat model, in
+// lines and datasets, and the identity has that model.
+func TestSecondTranslator(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		json.NewEncoder(w).Encode(map[string]any{"choices": []any{map[string]any{"finish_reason": "stop",
+			"message": chat.Message{Role: "assistant", Content: "الأرقام هي 48213 و77."}}}})
+	}))
+	defer s.Close()
+	dir := t.TempDir()
+	const text = "The numbers are 48213 and 77."
+	row := `{"id":"1","messages":[{"role":"user","content":"` + text + `"},{"role":"assistant","content":"` + text + `"}]}`
+	if err := os.WriteFile(filepath.Join(dir, "in.jsonl"), []byte(row+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	nllb := []string{"translate", "--model", filepath.Join(inputs(t), "models", "nllb"), "--memory", "off"}
+	with := append(nllb, "--second", "m", "--second-endpoint", s.URL+"/v1")
+	args := append(with, "--in", filepath.Join(dir, "in.jsonl"), "--out", filepath.Join(dir, "out"))
+	ok(t, "", args...)
+	for r, err := range dataset.Rows[dataset.Instruction](t.Context(), filepath.Join(dir, "out")) {
+		if err != nil || len(r.Segments) != 2 || r.Segments[0].Rung != "second" || r.Messages[0].Content != "الأرقام هي 48213 و77." {
+			t.Errorf("%+v, %v", r, err)
+		}
+	}
+	without := append(nllb, "--in", filepath.Join(dir, "in.jsonl"), "--out", filepath.Join(dir, "out"))
+	if r := barka(t, "", without...); r.code != exitBadInput || !strings.Contains(r.err, "second") {
+		t.Errorf("without the second translator: %d %q", r.code, r.err)
+	}
+	lines := append([]string{"translate", "--model", filepath.Join(inputs(t), "models", "nllb")}, with[5:]...)
+	if out := ok(t, text+"\n", lines...); out != "الأرقام هي 48213 و77.\n" {
+		t.Errorf("%q", out)
+	}
+	for _, flags := range [][]string{{"--raw"}, {"--checks", "off"}} {
+		if r := barka(t, "x\n", append(lines, flags...)...); r.code != exitUsage || !strings.Contains(r.err, "it has no effect") {
+			t.Errorf("%v: %d %q", flags, r.code, r.err)
+		}
+	}
+	if r := barka(t, "x\n", append(nllb[:3:3], "--second-endpoint", s.URL)...); r.code != exitUsage {
+		t.Errorf("%d %q", r.code, r.err)
+	}
+}
+
 // TestTranslateByLocalChat: a chat model of this machine is recognised, with a chat template
 // and without one.
 func TestTranslateByLocalChat(t *testing.T) {

@@ -193,7 +193,8 @@ func (c *translateCmd) rawLines(a *app, t *backend.Translator, check *referenceC
 	})
 }
 
-func (c *translateCmd) lines(a *app, o translate.Options, into toLanguage, check *referenceCheck) error {
+func (c *translateCmd) lines(a *app, o translate.Options, into toLanguage, second *backend.ChatTranslator,
+	check *referenceCheck) error {
 	var lost losses
 	defer lost.end(a)
 	return c.batches(a, into, func(first int, batch []textLine) error {
@@ -205,7 +206,13 @@ func (c *translateCmd) lines(a *app, o translate.Options, into toLanguage, check
 			}
 			o := o
 			o.To = to
-			part, of, err := translate.Lines(a.ctx, o, translate.Tools{Translator: t}, texts)
+			tools := translate.Tools{Translator: t}
+			if second != nil {
+				if tools.Second, err = second.Into(to); err != nil {
+					return err
+				}
+			}
+			part, of, err := translate.Lines(a.ctx, o, tools, texts)
 			for j, text := range part {
 				out[places[j]], segments[places[j]] = text, of[j]
 			}
