@@ -16,17 +16,13 @@ var (
 	// courtesy is the model's, unless the source begins with the like.
 	courtesy = regexp.MustCompile(`(?i)^(?:sure|certainly|absolutely|of course)\s*[,!.:]\s+`)
 	label    = regexp.MustCompile(`(?i)^(?:\*\*)?(?:translation|translated text|output|(?:ال)?ترجمة)(?:\*\*)? ?:(?:\*\*)?\s*`)
-	// note is what models add below a translation.
-	note = regexp.MustCompile(`(?is)\n\s*[(\[*]*(?:translator['’]s )?` +
-		`(?:notes?|explanation|transliteration|alternatives?|ملاحظة|ملاحظات|شرح)\**\s*:.*$`)
-	blankLine = regexp.MustCompile(`\n[ \t]*\n`)
 	// refusal is an answer about the request instead of a translation.
 	refusal = regexp.MustCompile(`(?i)^(?:i(?:'m| am|’m) (?:sorry|unable|not able)|i (?:cannot|can(?:'|’)?t|am not able to) ` +
 		`|sorry, (?:but )?i |as an ai\b|as a language model\b)`)
 )
 
 // clean takes off what the model put around a translation of a source into a language.
-// What the source has itself is kept: quotation marks, a label, a note.
+// What the source has itself is kept: quotation marks, a label, more lines.
 func clean(answer, source, to string) string {
 	var forms []*regexp.Regexp
 	named := regexp.MustCompile(`(?i)^(?:\*\*)?` + regexp.QuoteMeta(to) + `(?: (?:translation|text))?(?:\*\*)? ?:(?:\*\*)?\s*`)
@@ -44,9 +40,10 @@ func clean(answer, source, to string) string {
 	if strings.Contains(strings.TrimSpace(source), "\n") {
 		return text
 	}
-	// A text of one line has a translation of one paragraph. What follows is the model's.
-	text = blankLine.Split(text, 2)[0]
-	return cleaned(note.ReplaceAllString(text, ""), forms...)
+	// A text of one line has a translation of one line, in a table or a list as well. What
+	// follows is the model's: notes, other versions, the text again.
+	line, _, _ := strings.Cut(text, "\n")
+	return cleaned(line, forms...)
 }
 
 // refuses reports whether an answer is about the request. The source may be such a text

@@ -20,6 +20,7 @@ func TestCleanTranslations(t *testing.T) {
 		{"إليك ترجمة النص:\nنعم", "Yes", "نعم"},
 		{"نعم\n\nNote: I kept the word short.", "Yes", "نعم"},
 		{"Oui.\n\nTranslation:\n\nOui.\n\nThis is the only translation.", "Yes.", "Oui."},
+		{"Oui.\nOui, oui.", "Yes.", "Oui."},
 		{"un\n\ndeux", "one\n\ntwo", "un\n\ndeux"},
 		{"نعم\n(Transliteration: naʿam)", "Yes", "نعم"},
 		{"<think>Arabic: no.</think> نعم", "Yes", "نعم"},
