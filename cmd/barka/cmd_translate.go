@@ -149,6 +149,7 @@ func (c *translateCmd) Run(a *app) error {
 	}
 	if second != nil {
 		defer second.Close()
+		defer c.spent(a, second)
 	}
 	if c.In != "" {
 		return c.dataset(a, o, t, second, func() (string, error) { return a.engine(c.DType).Digest(c.Model) })
@@ -171,6 +172,7 @@ func (c *translateCmd) byChat(a *app, o translate.Options) error {
 		return err
 	}
 	defer t.Close()
+	defer c.spent(a, t)
 	if c.In != "" {
 		if len(c.Endpoint) > 0 && c.Memory == "" {
 			c.Memory = "off" // the model behind an address may be replaced by another one
@@ -178,13 +180,14 @@ func (c *translateCmd) byChat(a *app, o translate.Options) error {
 		return c.dataset(a, o, t, nil, t.Digest)
 	}
 	o.Whole = c.Raw
-	if err := c.checked(a, func(check *referenceCheck) error { return c.lines(a, o, into(t.Into), nil, check) }); err != nil {
-		return err
-	}
+	return c.checked(a, func(check *referenceCheck) error { return c.lines(a, o, into(t.Into), nil, check) })
+}
+
+// spent tells what the requests of this command cost, if the endpoints have prices.
+func (c *translateCmd) spent(a *app, t *backend.ChatTranslator) {
 	if s := t.Spent(); s.Cost > 0 {
-		a.ui.Infof("translate: %d requests, paid %.4f", s.Calls, s.Cost)
+		a.ui.Infof("translate: %d requests of %s, paid %.4f", s.Calls, t.Name(), s.Cost)
 	}
-	return nil
 }
 
 // checked runs lines with the references, if there are any, and reports the scores.

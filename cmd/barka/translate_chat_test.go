@@ -29,7 +29,8 @@ func TestTranslateByEndpoint(t *testing.T) {
 		last.Store(prompt)
 		text := strings.NewReplacer("Coffee", "قهوة", "is", "هي", "hot", "ساخنة").Replace(prompt[strings.LastIndex(prompt, "\n")+1:])
 		json.NewEncoder(w).Encode(map[string]any{"choices": []any{map[string]any{"finish_reason": "stop",
-			"message": chat.Message{Role: "assistant", Content: "Here is the translation:\n\n\"" + text + "\""}}}})
+			"message": chat.Message{Role: "assistant", Content: "Here is the translation:\n\n\"" + text + "\""}}},
+			"usage": map[string]int{"prompt_tokens": 100, "completion_tokens": 10}})
 	}))
 	defer s.Close()
 	dir := t.TempDir()
@@ -50,7 +51,10 @@ func TestTranslateByEndpoint(t *testing.T) {
 	out := filepath.Join(dir, "out")
 	run := append(flags, "--in", filepath.Join(dir, "in.jsonl"), "--out", out)
 	asked.Store(0)
-	ok(t, "", append(run, "--glossary", glossary)...)
+	priced := append([]string{"translate", "--model", "hy-mt", "--endpoint", s.URL + "/v1,price-in=5000"}, run[5:]...)
+	if r := barka(t, "", append(priced, "--glossary", glossary)...); r.code != 0 || !strings.Contains(r.err, "1 requests of hy-mt, paid 0.5") {
+		t.Errorf("%d %q, expected what was paid", r.code, r.err)
+	}
 	if n := asked.Load(); n != 1 || !strings.Contains(last.Load().(string), "coffee 翻译成 قهوة") {
 		t.Errorf("%d requests for one sentence, the last %q", n, last.Load())
 	}

@@ -22,8 +22,7 @@ import (
 // ChatTranslator is a translate.Translator that asks a chat model, here or behind endpoints.
 type ChatTranslator struct {
 	*chattranslator.Translator
-	client llm.Client
-	o      chattranslator.Options
+	o chattranslator.Options
 	weights
 	count func(string) int
 	close func() error
@@ -39,7 +38,7 @@ func ChatTranslatorAt(model string, servers []llm.Server, base llm.Options, o ch
 		return nil, err
 	}
 	o.Concurrency = llm.Places(servers, o.Concurrency)
-	t := &ChatTranslator{client: client, o: o, close: func() error { return nil }}
+	t := &ChatTranslator{o: o, close: func() error { return nil }}
 	// Servers do not count tokens for others. Four characters per token is usual for English.
 	t.count = func(s string) int { return (utf8.RuneCountInString(s) + 3) / 4 }
 	t.Translator, err = chattranslator.New(client, o)
@@ -69,7 +68,7 @@ func (e *Engine) LazyChatTranslator(name, dir string, o chattranslator.Options) 
 		}
 	}
 	client := &lazyChat{newLazy(func() (*Chat, error) { return e.openTranslating(name, path, family, o) }), name}
-	t := &ChatTranslator{client: client, o: o, count: func(s string) int {
+	t := &ChatTranslator{o: o, count: func(s string) int {
 		return len(tok.EncodeOptions(s, tokenizer.EncodeOptions{NoParseSpecial: true}))
 	}, close: client.Close}
 	digest, err := e.Digest(dir)
@@ -136,7 +135,7 @@ func (t *ChatTranslator) Into(to string) (*ChatTranslator, error) {
 	other := *t
 	other.o.To = to
 	var err error
-	other.Translator, err = chattranslator.New(t.client, other.o)
+	other.Translator, err = t.Translator.Into(to)
 	return &other, err
 }
 

@@ -70,9 +70,21 @@ type Translator struct {
 	from, to Language
 	glossary *Glossary
 	plain    *Family
+	spent    *spending // shared with the translators into other languages
+}
 
-	mu    sync.Mutex
-	spent Spent
+type spending struct {
+	mu sync.Mutex
+	Spent
+}
+
+func (s *spending) add(r Result) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Calls++
+	s.PromptTokens += int64(r.PromptTokens)
+	s.CompletionTokens += int64(r.CompletionTokens)
+	s.Cost += r.Cost
 }
 
 // Spent is what the requests so far used.
@@ -109,7 +121,7 @@ func New(client llm.Client, o Options) (*Translator, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	t := &Translator{client: client, o: o, plain: familyOf("")}
+	t := &Translator{client: client, o: o, plain: familyOf(""), spent: &spending{}}
 	if t.o.Concurrency == 0 {
 		t.o.Concurrency = 8
 	}
@@ -161,9 +173,20 @@ func (t *Translator) Identity() (json.RawMessage, error) {
 
 // Spent returns what the requests so far used, those that failed at last not counted.
 func (t *Translator) Spent() Spent {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.spent
+	t.spent.mu.Lock()
+	defer t.spent.mu.Unlock()
+	return t.spent.Spent
+}
+
+// Into returns a translator into another language. They count what is spent together.
+func (t *Translator) Into(to string) (*Translator, error) {
+	o := t.o
+	o.To = to
+	other, err := New(t.client, o)
+	if err == nil {
+		other.spent = t.spent
+	}
+	return other, err
 }
 
 // Translate translates texts, several at once. each, if not nil, is called with every
@@ -233,12 +256,7 @@ func (t *Translator) one(ctx context.Context, text string) (Result, error) {
 		return Result{}, err
 	}
 	r := Result{PromptTokens: answer.PromptTokens, CompletionTokens: answer.CompletionTokens, Cost: answer.Cost}
-	t.mu.Lock()
-	t.spent.Calls++
-	t.spent.PromptTokens += int64(r.PromptTokens)
-	t.spent.CompletionTokens += int64(r.CompletionTokens)
-	t.spent.Cost += r.Cost
-	t.mu.Unlock()
+	t.spent.add(r)
 	r.Text = clean(strings.ToValidUTF8(answer.Text, "\ufffd"), text, t.to.Name)
 	switch {
 	case answer.FinishReason != llm.FinishStop:

@@ -265,6 +265,10 @@ func TestTranslate(t *testing.T) {
 		s.Cost < 879e-6 || s.Cost > 881e-6 {
 		t.Errorf("%+v for %d calls", s, calls)
 	}
+	other, err := tr.Into("fra_Latn")
+	if err != nil || other.to.Name != "French" || other.Spent() != tr.Spent() {
+		t.Errorf("into French: %+v, %v", other, err)
+	}
 	if m := most.Load(); m < 2 || m > 3 {
 		t.Errorf("%d requests at once, expected 2 to 3, the endpoint's places", m)
 	}
