@@ -123,7 +123,7 @@ def lora_goldens(model, seqs, directory, seed, targets, tensors, values):
 def steps(pm, seqs, masks, tensors, values, count=10, rate=1e-2, warmup=2):
     """Optimiser steps; each accumulates two micro-batches under the global token mean."""
     pm.zero_grad()
-    params = [p for n, p in pm.named_parameters() if "lora_" in n]
+    params = [p for n, p in pm.named_parameters() if "lora_" in n or "modules_to_save" in n]
     opt = torch.optim.AdamW(params, lr=rate, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)
     schedule = transformers.get_cosine_schedule_with_warmup(opt, warmup, count)
     values["steps"] = []

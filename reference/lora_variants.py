@@ -9,6 +9,7 @@ losses, norms and rates of 30 optimiser steps. The sequences and masks are those
 - rslora: use_rslora, with rank_pattern and alpha_pattern.
 - pattern: target_modules as a regular expression, exclude_modules.
 - layers: layers_to_transform.
+- full: modules_to_save, embeddings and head, one of them, tied (gemma2, qwen2) or not.
 """
 
 import copy
@@ -27,10 +28,14 @@ VARIANTS = {
     "rslora": {"use_rslora": True, "rank_pattern": {"layers.1.*": 2}, "alpha_pattern": {"(up_proj|dense_4h_to_h)": 3}},
     "dora-rslora": {"use_dora": True, "use_rslora": True},
     "pattern": {"target_modules": r".*layers\.\d\.(self_attn|attention)\..*", "exclude_modules": ["o_proj", "dense"]},
+    "full": {"modules_to_save": ["embed_tokens", "lm_head"]},
+    "full-embeddings": {"modules_to_save": ["embed_tokens"], "use_dora": True},
+    "full-head": {"modules_to_save": ["lm_head"]},
     "layers": {"layers_to_transform": [1], "layers_pattern": "layers"},
 }
 CASES = [("gemma2", "dora"), ("gemma2", "rslora"), ("gptneox", "dora"), ("gptneox", "rslora"), ("qwen2", "dora-rslora"),
-         ("llama", "pattern"), ("gptneox", "layers")]
+         ("llama", "pattern"), ("gptneox", "layers"), ("gemma2", "full"), ("gemma2", "full-embeddings"), ("gptneox", "full"),
+         ("qwen2", "full-head")]
 
 
 def adapt(model, targets, settings):
@@ -39,7 +44,9 @@ def adapt(model, targets, settings):
     pm = peft.get_peft_model(model, cfg)
     with torch.no_grad():
         for n, p in pm.named_parameters():
-            if "lora_magnitude" in n:
+            if "modules_to_save" in n:
+                p.add_(torch.randn_like(p) * 0.02)
+            elif "lora_magnitude" in n:
                 p.mul_(1 + 0.2 * torch.randn_like(p))
             elif "lora_" in n:
                 p.copy_(torch.randn_like(p) * 0.1)
@@ -52,7 +59,10 @@ def main():
         known = json.loads((COMMITTED / name / "golden.json").read_text())
         model = transformers.AutoModelForCausalLM.from_pretrained(COMMITTED / name, dtype=torch.float32, attn_implementation="eager").eval()
         directory = golden.ROOT / "lora-variants" / f"{name}-{variant}"
-        pm = adapt(model, golden.NEOX if name == "gptneox" else golden.GATED, VARIANTS[variant]).eval()
+        settings = dict(VARIANTS[variant])
+        if name == "gptneox" and "modules_to_save" in settings:
+            settings["modules_to_save"] = ["embed_in", "embed_out"]
+        pm = adapt(model, golden.NEOX if name == "gptneox" else golden.GATED, settings).eval()
         pm.save_pretrained(directory)
         (directory / "README.md").unlink()
         config = json.loads((directory / "adapter_config.json").read_text())
@@ -66,7 +76,9 @@ def main():
         loss.backward()
         values["lora_loss"] = loss.item()
         for n, p in pm.named_parameters():
-            if "lora_" in n:
+            if "modules_to_save" in n:
+                tensors["grad." + n.replace(".modules_to_save.default", "")] = p.grad
+            elif "lora_" in n:
                 tensors["grad." + n.replace(".default", "").removesuffix(".weight" if "magnitude" in n else "\0")] = p.grad
         merged = copy.deepcopy(pm).merge_and_unload().eval()
         with torch.no_grad():

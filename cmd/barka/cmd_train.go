@@ -62,12 +62,13 @@ type trainCmd struct {
 	SaveMinutes    float64  `help:"Minutes between checkpoints; 0 is by steps alone." default:"30"`
 	Keep           int      `help:"Checkpoints to keep." default:"2"`
 
-	Adapter      string             `help:"Adapter to continue, of barka or peft: directory or hub id." placeholder:"ADAPTER"`
-	Exclude      []string           `help:"Layers not to adapt: suffixes of their paths." placeholder:"NAME"`
-	Layers       []int              `help:"Numbers of the layers to adapt, from 0; default: all." placeholder:"N"`
-	RankPattern  map[string]int     `help:"Other ranks: a regular expression for the ends of paths, and a rank." placeholder:"RE=RANK"`
-	AlphaPattern map[string]float64 `help:"Other alphas: a regular expression for the ends of paths, and an alpha." placeholder:"RE=ALPHA"`
-	Init         string             `help:"Initialisation of the adapters: gaussian, olora, pissa, pissa_niter_N; default: PEFT's." placeholder:"NAME"`
+	Adapter       string             `help:"Adapter to continue, of barka or peft: directory or hub id." placeholder:"ADAPTER"`
+	Exclude       []string           `help:"Layers not to adapt: suffixes of their paths." placeholder:"NAME"`
+	Layers        []int              `help:"Numbers of the layers to adapt, from 0; default: all." placeholder:"N"`
+	RankPattern   map[string]int     `help:"Other ranks: a regular expression for the ends of paths, and a rank." placeholder:"RE=RANK"`
+	AlphaPattern  map[string]float64 `help:"Other alphas: a regular expression for the ends of paths, and an alpha." placeholder:"RE=ALPHA"`
+	ModulesToSave []string           `help:"Modules to train themselves: the embeddings (embed_tokens), the head (lm_head), or both." placeholder:"NAME"`
+	Init          string             `help:"Initialisation of the adapters: gaussian, olora, pissa, pissa_niter_N; default: PEFT's." placeholder:"NAME"`
 
 	Checkpointing string  `help:"Recompute activations, not keep them: on, off, or auto." default:"auto" enum:"auto,on,off"`
 	Restart       bool    `help:"Discard an output made with other options."`
@@ -116,7 +117,7 @@ func (c *trainCmd) options() train.Options {
 	o := train.Defaults()
 	o.Rank, o.Alpha, o.Dropout, o.Targets, o.RSLoRA = c.Rank, c.Alpha, c.Dropout, c.Targets, c.RSLoRA
 	o.DoRA, o.Adapter, o.Init, o.RankPattern, o.AlphaPattern = c.DoRA, c.Adapter, c.Init, c.RankPattern, c.AlphaPattern
-	o.Exclude, o.Layers = c.Exclude, c.Layers
+	o.Exclude, o.Layers, o.ModulesToSave = c.Exclude, c.Layers, c.ModulesToSave
 	o.LR, o.Schedule, o.WarmupRatio, o.WeightDecay, o.Clip = c.LR, c.Schedule, c.Warmup, c.WeightDecay, c.Clip
 	o.Epochs, o.Batch, o.MicroTokens, o.MaxLength = c.Epochs, c.Batch, c.MicroTokens, c.MaxLength
 	o.MaxSteps, o.EvalSteps = c.MaxSteps, c.EvalSteps

@@ -80,5 +80,5 @@ func (l *Outline) CheckAdapter(adapter string) error {
 	if err != nil {
 		return err
 	}
-	return model.CheckAdapter(adapter, cfg, l.Shape.Linears)
+	return model.CheckAdapter(adapter, cfg, l.Shape.Linears, l.Shape.Info)
 }

@@ -10,9 +10,9 @@ var Trained = []string{"gemma2", "gptneox", "gptneox-sequential", "llama", "qwen
 // Variants names the adapters of reference/lora_variants.py, in Dir("lora-variants"), by the
 // checkpoint that they adapt.
 var Variants = map[string][]string{
-	"gemma2":  {"dora", "rslora"},
-	"gptneox": {"dora", "rslora", "layers"},
-	"qwen2":   {"dora-rslora"},
+	"gemma2":  {"dora", "rslora", "full", "full-embeddings"},
+	"gptneox": {"dora", "rslora", "layers", "full"},
+	"qwen2":   {"dora-rslora", "full-head"},
 	"llama":   {"pattern"},
 }
 

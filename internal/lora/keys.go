@@ -12,13 +12,13 @@ var (
 	// read lists the keys that Config has.
 	read = []string{"task_type", "base_model_name_or_path", "r", "lora_alpha", "lora_dropout", "target_modules", "exclude_modules",
 		"use_rslora", "rank_pattern", "alpha_pattern", "peft_type", "bias", "init_lora_weights", "layers_pattern", "layers_to_transform",
-		"use_dora"}
+		"use_dora", "modules_to_save"}
 	// harmless lists the keys that do not change what an adapter computes: who made it, how
 	// it was initialised, and where the computation runs.
 	harmless = []string{"auto_mapping", "revision", "peft_version", "inference_mode", "megatron_config", "megatron_core", "loftq_config",
 		"eva_config", "corda_config", "runtime_config", "qalora_group_size", "ensure_weight_tying"}
 	// refused lists the keys that change what an adapter computes, and are not supported.
-	refused = []string{"fan_in_fan_out", "lora_bias", "modules_to_save", "trainable_token_indices", "target_parameters", "use_qalora",
+	refused = []string{"fan_in_fan_out", "lora_bias", "trainable_token_indices", "target_parameters", "use_qalora",
 		"layer_replication", "alora_invocation_tokens", "arrow_config"}
 )
 

@@ -35,6 +35,24 @@ func NameB(module string) string { return prefix + module + suffixB }
 // NameM returns PEFT's name of DoRA's magnitudes of a module.
 func NameM(module string) string { return prefix + module + suffixM }
 
+// NameFull returns PEFT's name of the weights of a module that is trained itself.
+func NameFull(module string) string { return prefix + module + ".weight" }
+
+// FullOf returns the module path in the name of weights of a module that is trained itself,
+// such as NameFull makes. It reports whether the name may be one.
+func FullOf(name string) (string, bool) {
+	m, ok := strings.CutPrefix(name, prefix)
+	if !ok || strings.Contains(m, ".lora_") {
+		return "", false
+	}
+	return strings.CutSuffix(m, ".weight")
+}
+
+// Saves reports whether modules_to_save names a module, by the end of its path.
+func (c *Config) Saves(module string) bool {
+	return slices.ContainsFunc(c.ModulesToSave, func(s string) bool { return module == s || strings.HasSuffix(module, "."+s) })
+}
+
 // ModuleOf returns the module path in the name of a tensor A. It reports whether the name
 // is one.
 func ModuleOf(name string) (string, bool) {
@@ -65,7 +83,7 @@ type Config struct {
 	InitWeights       any               `json:"init_lora_weights"`
 	LayersPattern     Strings           `json:"layers_pattern"`
 	LayersToTransform Ints              `json:"layers_to_transform"`
-	ModulesToSave     any               `json:"modules_to_save"`
+	ModulesToSave     Strings           `json:"modules_to_save"`
 	Revision          any               `json:"revision"`
 	DoRA              bool              `json:"use_dora"`
 	PEFTVersion       string            `json:"peft_version,omitempty"`

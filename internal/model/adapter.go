@@ -20,6 +20,8 @@ import (
 type Adapter struct {
 	Config lora.Config
 	Pairs  []*lora.Pair
+	// Full are the modules of which the adapter has weights of its own.
+	Full []*Full
 }
 
 // NewAdapter attaches new pairs to the layers that cfg adapts. They are initialised as
@@ -61,7 +63,7 @@ func NewAdapter(m Decoder, cfg lora.Config, seed int64) (*Adapter, error) {
 			l.LoRA.AddMagnitude(m.Device(), l.W, tensor.Tensor{})
 		}
 	}
-	return a, nil
+	return a, a.addFull(m, nil)
 }
 
 // attach adds a pair to the adapter and to a layer.
@@ -101,7 +103,7 @@ func (a *Adapter) load(m Decoder, f checkpoint.File, dir string) error {
 		n, k := l.Dims()
 		layers = append(layers, Linear{l.Name, n, k})
 	}
-	if err := fitting(dir, f, &a.Config, layers); err != nil {
+	if err := fitting(dir, f, &a.Config, layers, m.Info()); err != nil {
 		return err
 	}
 	dev := m.Device()
@@ -128,24 +130,37 @@ func (a *Adapter) load(m Decoder, f checkpoint.File, dir string) error {
 			p.AddMagnitude(dev, l.W, lengths)
 		}
 	}
-	return nil
+	return a.addFull(m, func(module string) (tensor.Tensor, error) {
+		return readTensor(dev, f, lora.NameFull(module), m.Info().Vocab, m.Info().Hidden)
+	})
 }
 
 // CheckAdapter returns an error if the shapes of an adapter's tensors do not fit a model's
-// linear layers. It reads no values.
-func CheckAdapter(dir string, cfg *lora.Config, layers []Linear) error {
+// linear layers, or its vocabulary. It reads no values.
+func CheckAdapter(dir string, cfg *lora.Config, layers []Linear, info Info) error {
 	f, err := checkpoint.OpenAdapter(dir)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	return fitting(dir, f, cfg, layers)
+	return fitting(dir, f, cfg, layers, info)
 }
 
 // fitting returns an error if an adapter's tensors are not those that its configuration gives
 // a model's linear layers.
-func fitting(dir string, f checkpoint.File, cfg *lora.Config, layers []Linear) error {
+func fitting(dir string, f checkpoint.File, cfg *lora.Config, layers []Linear, info Info) error {
 	used := 0
+	for _, name := range f.Names() {
+		module, ok := lora.FullOf(name)
+		if !ok || !cfg.Saves(module) {
+			continue
+		}
+		if _, shape, _ := f.Info(name); !slices.Equal(shape, []int{info.Vocab, info.Hidden}) {
+			return badinput.Errorf("adapter %s: tensor %s has shape %v, and the model has a vocabulary of %d and a width of %d; it is the "+
+				"adapter of another model, or its vocabulary was extended", dir, name, shape, info.Vocab, info.Hidden)
+		}
+		used++
+	}
 	for _, l := range layers {
 		if !f.Has(lora.NameA(l.Name)) {
 			continue

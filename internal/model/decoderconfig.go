@@ -79,7 +79,7 @@ func (c *DecoderConfig) Norm(w *Weights, module string, width int) nn.RMSNorm {
 // model whose modules, but for the projection, have a common prefix.
 func (c *DecoderConfig) Transformer(w *Weights, prefix string, block func(i int) nn.Block) *Transformer {
 	m := &Transformer{Dev: w.Device(), Scale: 1, KVWidth: c.NumKeyValueHeads * c.HeadDim}
-	m.Embed, m.Output = w.EmbedAndHead(prefix+"embed_tokens.weight", "lm_head.weight", c.VocabSize, c.HiddenSize, c.TieWordEmbeddings)
+	w.EmbedAndHead(m, prefix+"embed_tokens", "lm_head", c.VocabSize, c.HiddenSize, c.TieWordEmbeddings)
 	for i := range c.NumHiddenLayers {
 		m.Blocks = append(m.Blocks, block(i))
 	}

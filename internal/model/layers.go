@@ -5,14 +5,16 @@ import (
 	"barka/internal/tensor"
 )
 
-// EmbedAndHead loads the token embeddings [v,d] and the output projection [v,d], which
-// are the same matrix if tied.
-func (w *Weights) EmbedAndHead(embed, head string, v, d int, tied bool) (tensor.Table, tensor.Weight) {
+// EmbedAndHead loads the token embeddings [v,d] and the output projection [v,d] of a model
+// from two modules. They are the same matrix if tied.
+func (w *Weights) EmbedAndHead(m *Transformer, embed, head string, v, d int, tied bool) {
+	m.EmbedModule, m.HeadModule, m.Tied = Module(embed), head, tied
 	if tied {
-		w.Ignore(head)
-		return w.Tied(embed, v, d)
+		w.Ignore(head + ".weight")
+		m.Embed, m.Output = w.Tied(embed+".weight", v, d)
+		return
 	}
-	return w.Embedding(embed, v, d), w.Pack(head, v, d)
+	m.Embed, m.Output = w.Embedding(embed+".weight", v, d), w.Pack(head+".weight", v, d)
 }
 
 // RMSNorm loads the weight [d] of a norm.

@@ -31,6 +31,9 @@ func (a *Adapter) Save(dev tensor.Device, dir string) error {
 			s.AddVector(lora.NameM(p.Module), p.Magnitude.M)
 		}
 	}
+	for _, f := range a.Full {
+		s.Add(lora.NameFull(f.Module), f.Value)
+	}
 	if err := s.Write(filepath.Join(dir, lora.WeightsFile), map[string]string{"format": "pt"}); err != nil {
 		return err
 	}

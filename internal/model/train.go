@@ -90,12 +90,18 @@ func (a *Adapter) Train(dev tensor.Device) {
 	for _, p := range a.Pairs {
 		p.Train(dev)
 	}
+	for _, f := range a.Full {
+		f.Train(dev)
+	}
 }
 
 // Pack packs every pair for products. It must be called after the values have changed.
 func (a *Adapter) Pack(dev tensor.Device) {
 	for _, p := range a.Pairs {
 		p.Pack(dev)
+	}
+	for _, f := range a.Full {
+		f.Pack(dev)
 	}
 }
 
@@ -109,6 +115,9 @@ func (a *Adapter) Params() []optim.Param {
 		if m := p.Magnitude; m != nil {
 			ps = append(ps, optim.Param{Name: lora.NameM(p.Module), Value: m.M, Grad: m.Grad})
 		}
+	}
+	for _, f := range a.Full {
+		ps = append(ps, optim.Param{Name: lora.NameFull(f.Module), Value: f.Value, Grad: f.Grad})
 	}
 	return ps
 }

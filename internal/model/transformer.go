@@ -18,10 +18,16 @@ type Transformer struct {
 	Blocks []nn.Block
 	Norm   nn.Norm
 	Output tensor.Weight // [V,D]
+	// EmbedModule and HeadModule are the module paths of Embed and Output. Tied is set if they
+	// are the same matrix.
+	EmbedModule, HeadModule string
+	Tied                    bool
 	// Softcap is the cap of the logits; 0 means none.
 	Softcap float32
 	// KVWidth is G·Dh, the width of a layer's keys and of its values.
 	KVWidth int
+
+	embedding, head *Full // in place of Embed and Output, if they are trained; or nil
 }
 
 // tape is one saved forward pass. It starts at the lowest block with an adapter: nothing
@@ -29,6 +35,7 @@ type Transformer struct {
 type tape struct {
 	m      *Transformer
 	p      *nn.Pass
+	tokens []int32
 	blocks []nn.BlockSaved
 	last   tensor.Tensor // the residual stream before the final norm
 }
@@ -58,7 +65,7 @@ func (m *Transformer) Linears() []*nn.Linear {
 func (m *Transformer) Forward(p *nn.Pass, tokens []int32, cache *Cache) (tensor.Tensor, Tape, error) {
 	dev := p.Dev
 	x := dev.Alloc(len(tokens), m.Meta.Hidden) // x [T,D], the residual stream
-	dev.Embed(x, m.Embed, tokens, m.Scale, m.Round)
+	m.embed(dev, x, tokens)
 	if !p.Noise.None() {
 		if m.Scale != 1 {
 			dev.Scale(p.Noise, m.Scale)
@@ -89,15 +96,30 @@ func (m *Transformer) Forward(p *nn.Pass, tokens []int32, cache *Cache) (tensor.
 	h := dev.Alloc(len(tokens), m.Meta.Hidden) // h [T,D]
 	m.Norm.Forward(dev, h, x)
 	if p.Save {
-		return h, &tape{m: m, p: p, blocks: blocks, last: x}, nil
+		return h, &tape{m: m, p: p, tokens: tokens, blocks: blocks, last: x}, nil
 	}
 	dev.Free(x)
 	return h, nil, nil
 }
 
+// embed fills x [T,D] with the embeddings of tokens.
+func (m *Transformer) embed(dev tensor.Device, x tensor.Tensor, tokens []int32) {
+	if m.embedding == nil {
+		dev.Embed(x, m.Embed, tokens, m.Scale, m.Round)
+		return
+	}
+	dev.Gather(x, m.embedding.Value, tokens)
+	if m.Scale != 1 {
+		dev.Scale(x, m.Scale)
+	}
+}
+
 // firstAdapted returns the index of the lowest block with an adapter, or the number of
-// blocks if none has one.
+// blocks if none has one. Below trained embeddings it is 0.
 func (m *Transformer) firstAdapted() int {
+	if m.embedding.trains() {
+		return 0
+	}
 	for i, b := range m.Blocks {
 		for _, l := range b.Linears() {
 			if l.LoRA != nil {
@@ -113,6 +135,12 @@ func (t *tape) Backward(dh tensor.Tensor) {
 	t.m.Norm.Backward(t.p.Dev, dh, dh, t.last, false)
 	t.p.Dev.Free(t.last)
 	for i := len(t.blocks) - 1; i >= 0; i-- {
-		t.blocks[i].Backward(t.p, dh, i == 0)
+		t.blocks[i].Backward(t.p, dh, i == 0 && !t.m.embedding.trains())
+	}
+	if t.m.embedding.trains() {
+		if t.m.Scale != 1 {
+			t.p.Dev.Scale(dh, t.m.Scale)
+		}
+		t.p.Dev.ScatterAdd(t.m.embedding.Grad, dh, t.tokens)
 	}
 }

@@ -172,6 +172,12 @@ type Device interface {
 	// Scatter sets y[rows[i]] = x[i]. The rows must be distinct.
 	Scatter(y, x Tensor, rows []int32)
 
+	// ScatterAdd sets y[rows[i]] += x[i], in the order of i. Rows may repeat.
+	ScatterAdd(y, x Tensor, rows []int32)
+
+	// Trains makes CrossEntropy add the gradient of w, which PackTensor made, to grad [N,K]
+	// whenever it computes that of h.
+	Trains(w Weight, grad Tensor)
 	// CrossEntropy sets nll[i] = -log softmax(cap(h·Wᵀ))[targets[i]] for each row of
 	// h [T,D]; nll is [T,1]. If dh is not none, it sets dh[i] = weights[i]·∂nll[i]/∂h[i].
 	// softcap is 0 for none. Logits exist only in chunks of rows.

@@ -61,7 +61,7 @@ func New(config []byte, w *model.Weights) (*model.Transformer, error) {
 		return nil, err
 	}
 	m := &model.Transformer{Dev: w.Device(), Scale: 1, KVWidth: c.HiddenSize}
-	m.Embed, m.Output = w.EmbedAndHead("gpt_neox.embed_in.weight", "embed_out.weight", c.VocabSize, c.HiddenSize, c.TieWordEmbeddings)
+	w.EmbedAndHead(m, "gpt_neox.embed_in", "embed_out", c.VocabSize, c.HiddenSize, c.TieWordEmbeddings)
 	for i := range c.NumHiddenLayers {
 		m.Blocks = append(m.Blocks, c.layer(w, i, freqs))
 	}

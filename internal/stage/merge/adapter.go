@@ -26,6 +26,7 @@ type merger struct {
 	cfg          *lora.Config
 	model, delta checkpoint.File
 	untied       bool
+	head         string // the name of the head that is written beside the embeddings to which it was tied, or ""
 	sources      []safetensors.Source
 	total        int64  // bytes of sources
 	last         string // the tensor that was read last
@@ -60,7 +61,10 @@ func (m *merger) write(dir string, done func(int64)) error {
 	if err := safetensors.WriteModel(dir, m.sources, map[string]string{"format": "pt"}, maxShard, done); err != nil {
 		return err
 	}
-	return copyOthers(m.base, dir)
+	if err := copyOthers(m.base, dir); err != nil || m.head == "" {
+		return err
+	}
+	return writeUntied(dir)
 }
 
 // unchanged implements job.
@@ -103,7 +107,12 @@ func (m *merger) list() error {
 		dt, shape, _ := m.model.Info(name)
 		s := safetensors.Source{Name: name, DType: written(dt), Shape: shape, Data: func() ([]byte, error) { return m.copied(name) }}
 		stored, ok := strings.CutSuffix(name, ".weight")
-		if module := model.Module(stored); ok && m.delta.Has(lora.NameA(module)) {
+		module := model.Module(stored)
+		if ok && m.replaces(module) {
+			used++
+			s.Data = func() ([]byte, error) { return m.replaced(module, name) }
+		}
+		if ok && m.delta.Has(lora.NameA(module)) {
 			used += 2
 			if m.cfg.DoRA {
 				used++
@@ -116,6 +125,9 @@ func (m *merger) list() error {
 		}
 		m.sources = append(m.sources, s)
 		m.total += int64(s.Size())
+	}
+	if err := m.untie(&used); err != nil {
+		return err
 	}
 	if n := len(m.delta.Names()); n != used {
 		return badinput.Errorf("merge: %d of the adapter's %d tensors fit no layer of the model; is it an adapter of %s?",

@@ -75,6 +75,10 @@ func (m *combiner) open(p Part) error {
 		return badinput.Errorf("merge: %s is a DoRA adapter, and the sum of two is no adapter; merge each into the model, and combine the "+
 			"models", p.Dir)
 	}
+	if len(cfg.ModulesToSave) > 0 {
+		return badinput.Errorf("merge: adapter %s has weights of its own for %v (modules_to_save), which are no update that could be added; "+
+			"merge each adapter into the model, and combine the models", p.Dir, []string(cfg.ModulesToSave))
+	}
 	f, err := checkpoint.OpenAdapter(p.Dir)
 	if err != nil {
 		return err

@@ -270,6 +270,8 @@ func TestCombinationsRefuse(t *testing.T) {
 	nan[1].Dir = changed(a, embedding, func(x *safetensors.Tensor) { copy(x.Data, []byte{0, 0, 0xc0, 0x7f}) })
 	foreign := parts(t, "adapters", "a b", 1, 1)
 	foreign[1].Dir = changed(foreign[1].Dir, lora.NameB("model.layers.0.self_attn.v_proj"), fewer)
+	withHead := parts(t, "adapters", "a b", 1, 1)
+	withHead[1].Dir = golden.Dir("lora-variants/gemma2-full")
 	withDoRA := parts(t, "adapters", "a b", 1, 1)
 	withDoRA[1].Dir = dora
 	for want, c := range map[string]merge.Combination{
@@ -280,6 +282,7 @@ func TestCombinationsRefuse(t *testing.T) {
 		"name it with --base":       {Method: merge.TIES, Parts: parts(t, "models", "a b", 1, 1), Density: 0.2},
 		"weights of all models":     {Method: merge.Linear, Parts: parts(t, "models", "a b", 0, 0)},
 		"models are combined by":    {Method: merge.SVD, Parts: parts(t, "models", "a b", 1, 1)},
+		"has weights of its own":    {Method: merge.Cat, Parts: withHead},
 		"is a DoRA adapter":         {Method: merge.Cat, Parts: withDoRA},
 		"adapters of different mod": {Method: merge.Cat, Parts: foreign},
 		"linear needs one rank":     {Method: merge.Linear, Parts: parts(t, "adapters", "a d", 1, 1)},

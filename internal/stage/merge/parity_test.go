@@ -88,6 +88,28 @@ func TestMergeOfVariantsEqualsPeft(t *testing.T) {
 	}
 }
 
+// TestMergeUntiesTheHead: with weights of their own for the embeddings alone, the head is the
+// base's embeddings, and the configuration says that they are two.
+func TestMergeUntiesTheHead(t *testing.T) {
+	dev := cpu.New(1)
+	t.Cleanup(dev.Close)
+	out := filepath.Join(t.TempDir(), "merged")
+	adapter := golden.Dir("lora-variants/gemma2-full-embeddings")
+	if err := merge.Run(t.Context(), dev, golden.Dir("gemma2"), adapter, out, merge.Origin{}, progress.Silent); err != nil {
+		t.Fatal(err)
+	}
+	got, _ := values(t, out)
+	base, _ := values(t, golden.Dir("gemma2"))
+	own, _ := values(t, filepath.Join(adapter, lora.WeightsFile))
+	if !slices.Equal(got["lm_head.weight"], base["model.embed_tokens.weight"]) ||
+		!slices.Equal(got["model.embed_tokens.weight"], own[lora.NameFull("model.embed_tokens")]) {
+		t.Error("the head is not the base's, or the embeddings are not the adapter's")
+	}
+	if config := testfiles.Tree(t, out)["config.json"]; !strings.Contains(config, `"tie_word_embeddings": false`) {
+		t.Errorf("config.json: %s", config)
+	}
+}
+
 // TestMergeOfTorchFiles: the merged model is the same to the byte, in
 // safetensors, whatever format base and adapter have. The head that
 // pytorch_model.bin repeats is left out, as transformers leaves it out.

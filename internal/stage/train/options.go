@@ -28,6 +28,9 @@ type Options struct {
 	Layers  []int    `json:"layers,omitempty"`
 	RSLoRA  bool     `json:"rslora,omitempty"`
 	DoRA    bool     `json:"dora,omitempty"`
+	// ModulesToSave are the modules that are trained themselves, without a pair: the
+	// embeddings, the output projection, or both.
+	ModulesToSave []string `json:"modules_to_save,omitempty"`
 	// RankPattern and AlphaPattern have other ranks and alphas for the modules whose paths
 	// end with a match of a regular expression.
 	RankPattern  map[string]int     `json:"rank_pattern,omitempty"`

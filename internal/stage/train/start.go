@@ -28,7 +28,7 @@ func (o Options) lora(base string) (lora.Config, error) {
 	c := lora.Config{TaskType: "CAUSAL_LM", BaseModel: base, Rank: o.Rank, Alpha: o.Alpha, Dropout: o.Dropout,
 		Targets: lora.NewTargets(o.Targets), RSLoRA: o.RSLoRA, DoRA: o.DoRA,
 		RankPattern: lora.NewPatterns(o.RankPattern), AlphaPattern: lora.NewPatterns(o.AlphaPattern),
-		LayersToTransform: o.Layers}
+		LayersToTransform: o.Layers, ModulesToSave: o.ModulesToSave}
 	if len(o.Exclude) > 0 {
 		t := lora.NewTargets(o.Exclude)
 		c.Exclude = &t
@@ -77,7 +77,8 @@ func (o Options) checkAdapter() error {
 func (o Options) checkContinued() error {
 	d := Defaults()
 	for name, pair := range map[string][2]any{"rank": {o.Rank, d.Rank}, "alpha": {o.Alpha, d.Alpha}, "targets": {o.Targets, d.Targets},
-		"exclude": {o.Exclude, d.Exclude}, "layers": {o.Layers, d.Layers}, "rslora": {o.RSLoRA, d.RSLoRA}, "dora": {o.DoRA, d.DoRA},
+		"exclude": {o.Exclude, d.Exclude}, "layers": {o.Layers, d.Layers}, "modules_to_save": {o.ModulesToSave, d.ModulesToSave},
+		"rslora": {o.RSLoRA, d.RSLoRA}, "dora": {o.DoRA, d.DoRA},
 		"rank_pattern": {o.RankPattern, d.RankPattern}, "alpha_pattern": {o.AlphaPattern, d.AlphaPattern}, "init": {o.Init, d.Init}} {
 		if !reflect.DeepEqual(pair[0], pair[1]) && fmt.Sprint(pair[0]) != fmt.Sprint(pair[1]) {
 			return badinput.Errorf("train: %s is %v, but with adapter %s the adapter's %s has it; leave %s out", name, pair[0], o.Adapter,

@@ -175,6 +175,35 @@ func TestAnotherAdapterIsAnotherRun(t *testing.T) {
 	}
 }
 
+// TestTrainsEmbeddingsAndHead: a run that trains both is interrupted and continued to the same
+// bytes, and its adapter is continued with both.
+func TestTrainsEmbeddingsAndHead(t *testing.T) {
+	data := coffee(t)
+	o := options()
+	o.ModulesToSave, o.Targets = []string{"embed_tokens", "lm_head"}, []string{"v_proj"}
+	whole := trained(t, o, input(t, data, ""))
+	out := filepath.Join(t.TempDir(), "again")
+	ctx, cancel := context.WithCancel(t.Context())
+	env := durable.Env{Out: out, Seed: 3, Progress: &watch{Reporter: progress.Silent, at: 5, do: cancel}}
+	if _, err := train.Run(ctx, o, input(t, data, ""), env); err == nil {
+		t.Fatal("the run was not interrupted")
+	}
+	env.Progress = progress.Silent
+	if _, err := train.Run(t.Context(), o, input(t, data, ""), env); err != nil {
+		t.Fatal(err)
+	}
+	testfiles.Same(t, "continued", outputs(t, out), outputs(t, whole))
+
+	still := train.Defaults()
+	still.Epochs, still.Batch, still.LR, still.DType, still.Adapter = 1, 2, 1e-30, "f32", whole
+	again := trained(t, still, input(t, data, ""))
+	for i, x := range golden.Tensors(t, filepath.Join(again, lora.WeightsFile)) {
+		if want := golden.Tensors(t, filepath.Join(whole, lora.WeightsFile))[i]; x.Name != want.Name || string(x.Data) != string(want.Data) {
+			t.Errorf("%s, want %s, or other values", x.Name, want.Name)
+		}
+	}
+}
+
 // TestInitsFromTheBase: a run with PiSSA is interrupted and continued to the same bytes, and
 // its adapter has twice the rank, at the same scale.
 func TestInitsFromTheBase(t *testing.T) {

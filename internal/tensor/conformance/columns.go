@@ -2,6 +2,8 @@ package conformance
 
 import (
 	"fmt"
+	"math"
+	"slices"
 
 	"barka/internal/dtype"
 	"barka/internal/tensor"
@@ -30,6 +32,57 @@ func columns(s *suite) {
 		s.dev.ScaleColumns(px, px, pf, tensor.Tensor{})
 		s.near(what+", in place without bias", px, plain)
 	}
+}
+
+// scatterAdd tests sums of repeated rows.
+func scatterAdd(s *suite) {
+	for _, width := range []int{1, 64, 150} {
+		y, x := s.random(6, width), s.random(5, width)
+		rows := []int32{4, 0, 4, 4, 5}
+		want := y.clone()
+		for i, r := range rows {
+			for j := range width {
+				want.set(int(r), j, want.at(int(r), j)+x.at(i, j))
+			}
+		}
+		sums := s.put(y)
+		s.dev.ScatterAdd(sums, s.put(x), rows)
+		s.near(fmt.Sprintf("width %d", width), sums, want, 3)
+	}
+}
+
+// trainedHead tests that the gradient of a head is the change of the loss, in the chunks of
+// rows that a large vocabulary takes too.
+func trainedHead(s *suite) {
+	const vocabulary, width, scale = 40, 6, 0.5
+	h, w, before := s.random(9, width), s.random(vocabulary, width), s.random(vocabulary, width)
+	targets := []int32{0, 39, 7, 7, 1, 2, 3, 4, 5}
+	weight, grad := s.dev.PackTensor(s.put(w)), s.put(before)
+	s.dev.Trains(weight, grad)
+	nll, weights := s.dev.Alloc(9, 1), slices.Repeat([]float32{scale}, 9)
+	s.dev.CrossEntropy(nll, tensor.Tensor{}, s.put(h), weight, targets, nil, 0)
+	s.near("without dh", grad, before)
+	s.dev.CrossEntropy(nll, s.dev.Alloc(9, width), s.put(h), weight, targets, weights, 0)
+	want := before.clone()
+	for i, target := range targets {
+		sum, logits := 0.0, make([]float64, vocabulary)
+		for v := range logits {
+			for j := range width {
+				logits[v] += h.at(i, j) * w.at(v, j)
+			}
+			sum += math.Exp(logits[v])
+		}
+		for v := range logits {
+			d := scale * math.Exp(logits[v]) / sum
+			if int32(v) == target {
+				d -= scale
+			}
+			for j := range width {
+				want.set(v, j, want.at(v, j)+d*h.at(i, j))
+			}
+		}
+	}
+	s.near("with dh", grad, want, 3)
 }
 
 // unpack tests that rows come back as they were packed, from every row at which they may

@@ -42,7 +42,8 @@ func Run(t *testing.T, dev tensor.Device) {
 		name string
 		f    func(*suite)
 	}{
-		{"MatMul", matMul}, {"MatMulT", matMulT}, {"GradWeight", gradWeight}, {"Pack", packing}, {"Unpack", unpack}, {"Columns", columns},
+		{"MatMul", matMul}, {"MatMulT", matMulT}, {"GradWeight", gradWeight}, {"Pack", packing},
+		{"Unpack", unpack}, {"Columns", columns}, {"ScatterAdd", scatterAdd}, {"Trains", trainedHead},
 		{"Embed", embed}, {"AddRows", addRows},
 		{"RMSNorm", rmsNorm}, {"LayerNorm", layerNorm}, {"Rotate", rotate}, {"SplitHeads", splitHeads},
 		{"Attend", attend}, {"AttendBackward", attendBackward}, {"AttendShared", attendShared}, {"AttendAlone", attendAlone},

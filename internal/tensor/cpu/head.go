@@ -329,8 +329,21 @@ func (d *Device) CrossEntropy(nll, dh, h tensor.Tensor, w tensor.Weight, targets
 				d.head.gradient(r, o.gradient.weights[r])
 			}
 		})
-		d.MatMulT(dh.Slice(lo, hi), p.logits, w, false)
+		logits := p.logits.Slice(0, hi-lo)
+		d.MatMulT(dh.Slice(lo, hi), logits, w, false)
+		if g := w.(*weight).grad; !g.None() {
+			d.GradWeight(g, logits, h.Slice(lo, hi))
+		}
 	})
+}
+
+// Trains implements tensor.Device.
+func (d *Device) Trains(w tensor.Weight, grad tensor.Tensor) {
+	n, k := w.Dims()
+	if grad.Rows != n || grad.Cols != k {
+		panic("cpu: Trains: the gradient does not fit the weight")
+	}
+	w.(*weight).grad = grad
 }
 
 // gradientRows returns how many of some rows have logits [_,n] at once when gradients need

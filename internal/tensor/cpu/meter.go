@@ -128,6 +128,7 @@ func (m *Meter) pack(n, k int, dt dtype.DType) tensor.Weight {
 type measured struct {
 	n, k int
 	dt   dtype.DType
+	grad tensor.Tensor // of a trained head
 }
 
 func (w *measured) Dims() (n, k int)   { return w.n, w.k }
@@ -188,6 +189,9 @@ func (m *Meter) CrossEntropy(_, dh, h tensor.Tensor, w tensor.Weight, _ []int32,
 	}
 	logits := m.Alloc(gradientRows(n, h.Rows), n)
 	m.MatMulT(dh, logits, w, false)
+	if g := w.(*measured).grad; !g.None() {
+		m.GradWeight(g, logits, h.Slice(0, logits.Rows))
+	}
 	m.Free(logits)
 }
 
@@ -220,6 +224,8 @@ func (m *Meter) Softcap(tensor.Tensor, float32)                                 
 func (m *Meter) Dropout(_, _ tensor.Tensor, _ float32, _ uint64, _ []uint64)              {}
 func (m *Meter) Gather(_, _ tensor.Tensor, _ []int32)                                     {}
 func (m *Meter) Scatter(_, _ tensor.Tensor, _ []int32)                                    {}
+func (m *Meter) ScatterAdd(_, _ tensor.Tensor, _ []int32)                                 {}
+func (m *Meter) Trains(w tensor.Weight, grad tensor.Tensor)                               { w.(*measured).grad = grad }
 func (m *Meter) LogProbs([]float32, []bool, []int32, tensor.Tensor, tensor.Weight, []int32, float32) {
 }
 func (m *Meter) Dot(tensor.Tensor, []float32) tensor.Value     { return tensor.Value{} }

@@ -74,6 +74,21 @@ func (d *Device) Scatter(y, x tensor.Tensor, rows []int32) {
 	})
 }
 
+// ScatterAdd implements tensor.Device. A column's sums run over the rows in their order,
+// whatever the number of workers.
+func (d *Device) ScatterAdd(y, x tensor.Tensor, rows []int32) {
+	if len(rows) != x.Rows || y.Cols != x.Cols {
+		panic("cpu: ScatterAdd: the rows do not fit the input")
+	}
+	d.op.rows = rowOperands{dst: y, src: x, rows: rows}
+	d.loop((x.Cols+columnBlock-1)/columnBlock, 1, func(_ *Device, o *operands, _, lo, hi int) {
+		from, to := lo*columnBlock, min(hi*columnBlock, o.rows.src.Cols)
+		for i, r := range o.rows.rows {
+			kernel.Add(o.rows.dst.Row(int(r))[from:to], o.rows.src.Row(i)[from:to])
+		}
+	})
+}
+
 // headOperands are those of SplitHeads and JoinHeads.
 type headOperands struct {
 	q, k, v, qkv tensor.Tensor

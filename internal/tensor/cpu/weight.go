@@ -16,7 +16,8 @@ type weight struct {
 	n, k int
 	f32  []float32
 	bf16 []uint16
-	i8   []byte // panels of integers with their scales
+	i8   []byte        // panels of integers with their scales
+	grad tensor.Tensor // of a trained head, or none
 }
 
 func (w *weight) Dims() (n, k int) { return w.n, w.k }
