@@ -7,6 +7,7 @@ import (
 	"barka/internal/hub"
 	"barka/internal/progress"
 	"barka/internal/stage/merge"
+	"barka/internal/stage/train"
 )
 
 // Merge merges an adapter into a base model and writes the result to out. If out was
@@ -34,6 +35,14 @@ func (e *Engine) Merge(ctx context.Context, name, adapter, out string, v *Verifi
 	}
 	if m.Adapter, err = digest(ctx, adapter); err != nil {
 		return nil, err
+	}
+	trained, err := train.BaseOf(adapter)
+	if err != nil {
+		return nil, err
+	}
+	if trained != "" && trained != m.Base && e.Log != nil {
+		e.Log(fmt.Sprintf("%s: it was trained on a base model with digest %s, and %s has %s; compare the merge with --verify", adapter, trained,
+			name, m.Base))
 	}
 	var found *Verified
 	var check *verifier

@@ -164,18 +164,21 @@ func (r *verifier) run(ctx context.Context, dir string, reporter progress.Report
 
 // unmerged scores the texts with the base model, with and without the adapter.
 func (r *verifier) unmerged(ctx context.Context, reporter progress.Reporter) (adapted, plain []score.Result, err error) {
-	d, err := r.e.OpenDecoder(r.base, r.adapter)
+	d, err := r.e.OpenDecoder(r.base, "")
 	if err != nil {
 		return nil, nil, err
 	}
 	defer d.Close()
-	if adapted, err = r.score(ctx, d.Model, reporter); err != nil {
+	if plain, err = r.score(ctx, d.Model, reporter); err != nil {
 		return nil, nil, err
 	}
-	for _, l := range d.Model.Linears() {
-		l.LoRA = nil
+	if _, err := model.LoadAdapter(d.Model, r.adapter); err != nil {
+		return nil, nil, err
 	}
-	plain, err = r.score(ctx, d.Model, reporter)
+	if err := r.e.watch.check(r.adapter); err != nil {
+		return nil, nil, err
+	}
+	adapted, err = r.score(ctx, d.Model, reporter)
 	return adapted, plain, err
 }
 

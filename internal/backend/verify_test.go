@@ -126,3 +126,56 @@ func TestVerifyRefusesBadInput(t *testing.T) {
 		}
 	}
 }
+
+// TestMergeNamesAnotherBase: an adapter that was trained on another base model is merged with a
+// note that names both digests.
+func TestMergeNamesAnotherBase(t *testing.T) {
+	e := engine(t, 2)
+	var notes []string
+	e.Log = func(note string) { notes = append(notes, note) }
+	adapter := someAdapter(t, e, 4)
+	state := filepath.Join(adapter, "trainer_state.json")
+	base, err := Digest(gemma)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for digest, want := range map[string]int{base + "-f32": 0, "another-f32": 1} {
+		notes = nil
+		if err := os.WriteFile(state, []byte(`{"model_digest": "`+digest+`"}`), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Merge(t.Context(), gemma, adapter, filepath.Join(t.TempDir(), "out"), nil, progress.Silent); err != nil {
+			t.Fatal(err)
+		}
+		if len(notes) != want || want == 1 && (!strings.Contains(notes[0], "digest another,") || !strings.Contains(notes[0], base)) {
+			t.Errorf("trained on %s: notes %q", digest, notes)
+		}
+	}
+}
+
+// TestVerifyCountsWeightsOfItsOwn: what an adapter changes includes a head of its own.
+func TestVerifyCountsWeightsOfItsOwn(t *testing.T) {
+	e := engine(t, 2)
+	d, err := e.OpenDecoder(gemma, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	cfg := lora.Config{Rank: 2, Alpha: 2, ModulesToSave: lora.Strings{"lm_head"}, Targets: lora.Targets{List: []string{"q_proj"}}}
+	a, err := model.NewAdapter(d.Model, cfg, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Device.Scale(a.Full[0].Value, 1.5)
+	dir := t.TempDir()
+	if err := a.Save(e.Device, dir); err != nil {
+		t.Fatal(err)
+	}
+	v, err := e.Merge(t.Context(), gemma, dir, filepath.Join(t.TempDir(), "out"), &Verification{}, progress.Silent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v.Blind() || v.Largest > v.Bound || v.AdapterLargest < 0.1 {
+		t.Errorf("%+v", v)
+	}
+}
