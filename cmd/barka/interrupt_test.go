@@ -52,6 +52,7 @@ func everyVerb(made, out string) []verbRun {
 		{"tokenize", prompts, []string{"--model", gemma}, false},
 		{"bench", "", []string{"decode", "--shape", "pythia-70m", "--layers", "1", "--repeat", "1"}, false},
 		{"doctor", "", nil, false},
+		{"models", "", []string{"--cache-dir", in("inputs")}, false},
 	}
 }
 
@@ -65,7 +66,7 @@ func TestEveryVerbEndsWhenInterrupted(t *testing.T) {
 	made, root := filepath.Join(t.TempDir(), "made"), t.TempDir()
 	ok(t, "", "demo", "--out", made, "--quiet")
 	out := filepath.Join(root, "work", "x-eval-out")
-	seen := map[string]bool{"download": true} // see TestDownloadSurvivesKills
+	seen := map[string]bool{"download": true, "publish": true} // see TestDownloadSurvivesKills and TestPublishSurvivesKills
 	for _, v := range everyVerb(made, out) {
 		seen[v.verb] = true
 		args := append(append([]string{v.verb}, v.args...), "--quiet")
