@@ -19,7 +19,8 @@ type downloadCmd struct {
 func (downloadCmd) Help() string {
 	return `Downloads into the cache that the Python tools share (HF_HUB_CACHE, HF_HOME), in their layout, and
 prints the directory. Files that are in the cache are not downloaded again. Every file is verified
-by its digest, and an interrupted download is resumed by the same command.
+by its digest, and an interrupted download is resumed by the same command. Several files, and several
+pieces of a large file, are downloaded at once.
 
   - Models: configuration, tokenizer and weights; pickled weights only if there are no safetensors.
   - Adapters: their two files.

@@ -81,10 +81,16 @@ func (p *Plan) lacking() []File {
 
 // begun returns the number of bytes of a file that an interrupted run downloaded.
 func (p *Plan) begun(f File) int64 {
-	if info, err := os.Stat(p.blob(f) + ".incomplete"); err == nil && info.Size() <= f.Size {
-		return info.Size()
+	n := int64(0)
+	for _, name := range append(p.pieceFiles(f), p.blob(f)+".incomplete") {
+		if info, err := os.Stat(name); err == nil {
+			n += info.Size()
+		}
 	}
-	return 0
+	if n > f.Size { // not of this content
+		return 0
+	}
+	return n
 }
 
 // link links the downloaded files into the snapshot and records the revision's

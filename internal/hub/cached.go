@@ -75,7 +75,7 @@ func (r Repo) cached(cache string) (*CachedRepo, error) {
 			return err
 		}
 		c.Size += info.Size()
-		if strings.HasSuffix(path, ".incomplete") {
+		if strings.HasSuffix(path, ".incomplete") || strings.HasSuffix(path, ".piece") {
 			c.Unfinished += info.Size()
 		}
 		if info.ModTime().After(c.Modified) {

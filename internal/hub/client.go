@@ -26,11 +26,12 @@ type Options struct {
 	Parallel int    // files downloaded at once; 0 means 4
 	Progress progress.Reporter
 
-	// Transport, Sleep, Window and Deadline are for tests.
+	// Transport, Sleep, Window, Deadline and Piece are for tests.
 	Transport http.RoundTripper
 	Sleep     func(context.Context, time.Duration) error
 	Window    time.Duration // in which leastBytes of a file must arrive; 0 means a minute
 	Deadline  time.Duration // for an answer of the API; 0 means two minutes
+	Piece     int64         // size of the pieces of large files; 0 means 64 MiB
 }
 
 // leastBytes is the least number of bytes of a file that a server must send per
@@ -48,6 +49,8 @@ type Client struct {
 	cache    string
 	offline  bool
 	parallel int
+	piece    int64
+	streams  chan struct{} // bounds the pieces that are received at once
 	progress progress.Reporter
 	http     *http.Client
 	sleep    func(context.Context, time.Duration) error
@@ -76,6 +79,10 @@ func New(o Options) (*Client, error) {
 	}
 	if c.parallel <= 0 {
 		c.parallel = 4
+	}
+	c.streams = make(chan struct{}, c.parallel)
+	if c.piece = o.Piece; c.piece <= 0 {
+		c.piece = pieceSize
 	}
 	if c.sleep == nil {
 		c.sleep = pause.Sleep

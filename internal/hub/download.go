@@ -75,6 +75,11 @@ func (c *Client) fetchAll(ctx context.Context, p *Plan, files []File) error {
 
 // each calls do for the numbers below n, several at once. The first error ends all of them.
 func (c *Client) each(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
+	return c.eachIn(ctx, n, nil, do)
+}
+
+// eachIn is each that sends to slots before each call, in order. do receives from it.
+func (c *Client) eachIn(ctx context.Context, n int, slots chan struct{}, do func(ctx context.Context, i int) error) error {
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var (
@@ -98,6 +103,12 @@ func (c *Client) each(ctx context.Context, n int, do func(ctx context.Context, i
 		})
 	}
 	for i := range n {
+		if slots != nil {
+			select {
+			case slots <- struct{}{}:
+			case <-inner.Done():
+			}
+		}
 		select {
 		case queue <- i:
 		case <-inner.Done():
@@ -177,6 +188,12 @@ func (c *Client) continueBlob(ctx context.Context, p *Plan, f File) (err error) 
 	}
 	c.progress.Skip(had)
 	counted = had
+	if f.Size-had >= 2*c.piece && c.parallel > 1 {
+		had, err = c.receivePieces(ctx, p, f, file, h, had, &counted)
+		if err != nil && !errors.Is(err, errWhole) {
+			return err
+		}
+	}
 	if had < f.Size {
 		if err := c.receive(ctx, p, f, file, &h, had, &counted); err != nil {
 			return err
@@ -188,6 +205,7 @@ func (c *Client) continueBlob(ctx context.Context, p *Plan, f File) (err error) 
 		}
 		return &wrongContent{fmt.Sprintf("the downloaded bytes have the digest %s, expected %s", got, f.Digest)}
 	}
+	p.removePieces(f) // of a run that was interrupted
 	if err := file.Sync(); err != nil {
 		return diskError(part, err)
 	}
