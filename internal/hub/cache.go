@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"barka/internal/atomicfile"
@@ -33,11 +34,12 @@ type Plan struct {
 	Missing int
 
 	cache string
+	piece int64
 }
 
 // Plan compares files with the cache.
 func (c *Client) Plan(l *Listing, files []File) *Plan {
-	p := &Plan{Listing: l, Files: files, cache: c.cache}
+	p := &Plan{Listing: l, Files: files, cache: c.cache, piece: c.piece}
 	for _, f := range files {
 		p.Size += f.Size
 	}
@@ -81,10 +83,17 @@ func (p *Plan) lacking() []File {
 
 // begun returns the number of bytes of a file that an interrupted run downloaded.
 func (p *Plan) begun(f File) int64 {
-	n := int64(0)
-	for _, name := range append(p.pieceFiles(f), p.blob(f)+".incomplete") {
-		if info, err := os.Stat(name); err == nil {
-			n += info.Size()
+	partial := int64(0)
+	if info, err := os.Stat(p.blob(f) + ".incomplete"); err == nil {
+		partial = info.Size()
+	}
+	n := partial
+	for _, name := range p.pieceFiles(f) {
+		number := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(name), f.Digest+"."), ".piece")
+		if i, err := strconv.ParseInt(number, 10, 64); err == nil {
+			if info, err := os.Stat(name); err == nil { // its beginning may be in the partial file
+				n += max(0, info.Size()-max(0, partial-i*p.piece))
+			}
 		}
 	}
 	if n > f.Size { // not of this content
