@@ -67,6 +67,9 @@ func (c *Client) Publish(ctx context.Context, u *Upload, o UploadOptions) (*Publ
 		if !u.Changes() {
 			return p, nil
 		}
+		if err := c.checkCard(ctx, u); err != nil {
+			return nil, err
+		}
 		if err := c.sendAll(ctx, u); err != nil {
 			return nil, err
 		}
@@ -202,6 +205,29 @@ func (c *Client) preupload(ctx context.Context, u *Upload) error {
 	}
 	u.sum()
 	return nil
+}
+
+// checkCard lets the hub check the card's metadata before large files are sent. A hub that
+// does not answer such questions checks it at the commit.
+func (c *Client) checkCard(ctx context.Context, u *Upload) error {
+	for _, f := range u.Files {
+		if f.Path != "README.md" || !f.sends() || f.Mode != Regular {
+			continue
+		}
+		text, err := f.content()
+		if err != nil {
+			return err
+		}
+		q, err := json.Marshal(map[string]string{"content": string(text), "repoType": u.Repo.Kind.word()})
+		if err != nil {
+			return err
+		}
+		err = c.postOnce(ctx, u.Repo, c.url("api", "validate-yaml"), jsonType, q, nil)
+		if refusedAs(err, http.StatusBadRequest) {
+			return badinput.Errorf("README.md: the hub does not accept its metadata: %w", err)
+		}
+	}
+	return ctx.Err()
 }
 
 // take sets what the hub says about a file. Stores have no empty objects.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -60,6 +61,22 @@ func keep(path string, b *begun) {
 	}
 }
 
+// expire removes the records beside path that will not be taken up again.
+func expire(path string) {
+	if path == "" { // there is no cache directory
+		return
+	}
+	records, err := filepath.Glob(filepath.Join(filepath.Dir(path), strings.Repeat("[0-9a-f]", 32)+".json"))
+	if err != nil {
+		return // a directory with the characters of a pattern keeps them
+	}
+	for _, name := range records {
+		if info, err := os.Stat(name); err == nil && time.Since(info.ModTime()) > 2*keptFor {
+			_ = os.Remove(name)
+		}
+	}
+}
+
 // parts sends the file in parts, several at once. It takes up what an earlier run began.
 func (t *transfer) parts(ctx context.Context, a *action, chunk string) error {
 	b, err := t.asked(a, chunk)
@@ -71,6 +88,7 @@ func (t *transfer) parts(ctx context.Context, a *action, chunk string) error {
 	if path != "" && badinput.ReadJSON(path, &old) == nil && t.continues(&old) {
 		b = &old
 	} else {
+		expire(path)
 		keep(path, b)
 	}
 	var mu sync.Mutex

@@ -178,12 +178,35 @@ func TestPublishContinues(t *testing.T) {
 		if _, err = c.Publish(ctx, u, UploadOptions{}); ctx.Err() == nil || len(s.Commits()) > 0 {
 			t.Fatalf("not interrupted: %v", err)
 		}
-		records, _ := filepath.Glob(filepath.Join(os.Getenv("XDG_CACHE_HOME"), "barka", "uploads", "*"))
+		dir := filepath.Join(os.Getenv("XDG_CACHE_HOME"), "barka", "uploads")
+		records, _ := filepath.Glob(filepath.Join(dir, "*"))
 		if len(records) != 1 {
 			t.Fatalf("records %v", records)
 		}
 		if info, err := os.Stat(filepath.Dir(records[0])); err != nil || info.Mode().Perm() != 0o700 {
 			t.Errorf("%v, %v", info.Mode(), err)
+		}
+		old, foreign := filepath.Join(dir, strings.Repeat("0", 32)+".json"), filepath.Join(dir, "foreign.json")
+		for _, name := range []string{old, foreign} {
+			if err := os.WriteFile(name, []byte("{}"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chtimes(name, time.Time{}, time.Now().Add(-48*time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		expire(records[0])
+		if there, _ := badinput.Exists(old); there {
+			t.Error("an old record is kept")
+		}
+		if there, _ := badinput.Exists(foreign); !there {
+			t.Error("a file that is no record was removed")
+		}
+		if there, _ := badinput.Exists(records[0]); !there {
+			t.Error("a new record was removed")
+		}
+		if err := os.Remove(foreign); err != nil {
+			t.Fatal(err)
 		}
 		before := s.Received
 		s.SetFault(nil)
@@ -364,6 +387,23 @@ func TestPublishLies(t *testing.T) {
 
 func upload(o map[string]any) map[string]any {
 	return o["actions"].(map[string]any)["upload"].(map[string]any)
+}
+
+// TestPublishCard: metadata that the hub does not accept are noticed before a file is sent. A
+// hub without that check is no obstacle.
+func TestPublishCard(t *testing.T) {
+	s := publisher(t)
+	c, _ := client(t, Options{})
+	files := outgoingFiles()
+	files["README.md"] = []byte("---\nlicense: unheard-of\n---\n")
+	_, err := send(t, c, target, sources(t, t.TempDir(), files), UploadOptions{})
+	if err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), "must be one of") || s.Received > 0 {
+		t.Errorf("%v; %d bytes sent", err, s.Received)
+	}
+	s.SetFault(once(1<<40, "/validate-yaml", status(404, "")))
+	if _, err := send(t, c, target, sources(t, t.TempDir(), outgoingFiles()), UploadOptions{}); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestPublishCorrupted: a store that keeps other bytes than were sent gets them a second

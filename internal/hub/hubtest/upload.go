@@ -69,7 +69,7 @@ func (s *Server) serveUpload(w http.ResponseWriter, r *http.Request, parts []str
 	case whole == "api/repos/create":
 		s.create(w, r)
 	case whole == "api/validate-yaml":
-		answer(w, map[string]any{"errors": []string{}, "warnings": []string{}})
+		s.validate(w, r)
 	case lfsAct != "" && s.repos[lfsKind+"/"+lfsID] == nil:
 		refuse(w, http.StatusNotFound, "RepoNotFound", "Repository not found")
 	case lfsAct == "batch":
@@ -84,6 +84,20 @@ func (s *Server) serveUpload(w http.ResponseWriter, r *http.Request, parts []str
 		return false
 	}
 	return true
+}
+
+// validate refuses a licence that the hub does not know; the tests need no other mistake.
+func (s *Server) validate(w http.ResponseWriter, r *http.Request) {
+	var q struct{ Content string }
+	if !read(w, r, &q) {
+		return
+	}
+	errors := []map[string]string{}
+	if strings.Contains(q.Content, "\nlicense: unheard-of\n") {
+		w.WriteHeader(http.StatusBadRequest)
+		errors = append(errors, map[string]string{"message": `"license" must be one of [apache-2.0, mit, …]`})
+	}
+	answer(w, map[string]any{"errors": errors, "warnings": []string{}})
 }
 
 var lfsPath = regexp.MustCompile(`^(datasets/)?([^/]+/[^/]+)\.git/info/lfs/objects/(batch|verify)$`)
