@@ -29,6 +29,7 @@ type translateCmd struct {
 	MinScore    float64  `help:"Lowest mean log-probability of a sentence that passes the checks; 0 is no bound." default:"0"`
 	Reference   []string `help:"File with a reference per line; the lines' scores are printed at the end, as barka bleu does." placeholder:"FILE"`
 	In          string   `help:"Dataset of instructions to translate, instead of standard input." placeholder:"DIR"`
+	Columns     []string `help:"Columns of the rows of --in to translate, instead of messages; a.b is a field. --out is then a .jsonl file." placeholder:"NAME"`
 	Out         string   `help:"Dataset directory, or .jsonl file, to write, with --in." placeholder:"PATH"`
 	Report      string   `help:"Write an HTML page about the translation of --in: scores, checks, the worst segments." placeholder:"FILE"`
 	Memory      string   `help:"Translation memory of --in; off is none, default: one in the user's cache directory, for all runs." placeholder:"FILE|off"`
@@ -96,6 +97,8 @@ func (c *translateCmd) options(a *app) (translate.Options, error) {
 		return o, usagef("translate: --reference is only for lines; compare the rows of a dataset with barka bleu")
 	case c.Report != "" && (c.In == "" || c.DryRun):
 		return o, usagef("translate: --report is only for datasets, which --in names")
+	case len(c.Columns) > 0 && (!jsonl.Has(c.Out) || c.DryRun):
+		return o, usagef("translate: --columns is only for datasets and needs --in and an --out that ends in .jsonl")
 	case c.Memory != "" && c.In == "":
 		return o, usagef("translate: --memory is only for datasets, which --in names")
 	case c.NumReturn < 1 || c.NumReturn > o.Most():
@@ -271,14 +274,25 @@ func (c *translateCmd) dataset(a *app, o translate.Options, t translate.Translat
 		defer memory.Close()
 		tools.Memory = memory
 	}
-	in := map[string]string{"instructions": c.In}
-	err = records[dataset.Instruction](a, "translate", c.Out, in, c.Restart, func(env durable.Env) (*dataset.Manifest, error) {
-		return translate.Run(a.ctx, o, tools, env)
-	})
+	if len(c.Columns) > 0 {
+		o.Columns = c.Columns
+		err = records[translate.ColumnLine](a, "translate", c.Out, map[string]string{"rows": c.In}, c.Restart,
+			func(env durable.Env) (*dataset.Manifest, error) { return translate.RunColumns(a.ctx, o, tools, env) })
+	} else {
+		err = c.messages(a, o, tools)
+	}
 	if err == nil && c.Report != "" {
 		err = c.report(a)
 	}
 	return err
+}
+
+// messages translates a dataset of instructions.
+func (c *translateCmd) messages(a *app, o translate.Options, tools translate.Tools) error {
+	in := map[string]string{"instructions": c.In}
+	return records[dataset.Instruction](a, "translate", c.Out, in, c.Restart, func(env durable.Env) (*dataset.Manifest, error) {
+		return translate.Run(a.ctx, o, tools, env)
+	})
 }
 
 // report writes the page about the finished dataset.

@@ -7,6 +7,27 @@ import (
 	"testing"
 )
 
+// TestTranslateColumns: --columns writes lines with the row's own columns, and needs a file.
+func TestTranslateColumns(t *testing.T) {
+	model := filepath.Join(inputs(t), "models", "nllb")
+	in, out := filepath.Join(t.TempDir(), "in.jsonl"), filepath.Join(t.TempDir(), "out.jsonl")
+	if err := os.WriteFile(in, []byte(`{"q":"How is coffee poured?","n":1.50}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"translate", "--model", model, "--in", in, "--columns", "q", "--checks", "off", "--max-length", "40", "--memory",
+		"off"}
+	ok(t, "", append(args, "--out", out)...)
+	row, err := os.ReadFile(out)
+	if err != nil || !strings.HasPrefix(string(row), `{"n":1.50,"q":"`) ||
+		!strings.HasSuffix(string(row), `","q_source":"How is coffee poured?"}`+"\n") {
+		t.Errorf("%s, %v", row, err)
+	}
+	r := barka(t, "", append(args, "--out", filepath.Join(t.TempDir(), "out"))...)
+	if r.code != exitUsage || !strings.Contains(r.err, "--columns") {
+		t.Errorf("a directory: %v", r)
+	}
+}
+
 // TestTranslateRemembers: a second dataset of the same rows is translated from the memory, to
 // the same rows; a file that is no memory is bad input, and off uses none.
 func TestTranslateRemembers(t *testing.T) {

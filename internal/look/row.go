@@ -3,7 +3,6 @@
 package look
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -57,7 +56,7 @@ func columnsOf(ctx context.Context, path string) iter.Seq2[map[string]any, error
 		for line, err := range jsonl.Lines(path) {
 			var columns map[string]any
 			if err == nil {
-				if columns, err = decode(line.Data); err != nil {
+				if columns, err = jsonl.Object(line.Data); err != nil {
 					err = line.Errorf("%w", err)
 				}
 			}
@@ -92,7 +91,7 @@ func unfinished(u *durable.Unfinished, rejected bool, failed error) iter.Seq2[ma
 			}
 			var columns map[string]any
 			if err == nil {
-				columns, err = decode(r.JSON)
+				columns, err = jsonl.Object(r.JSON)
 			}
 			if err == nil && rejected {
 				columns["reason"], columns["detail"] = r.Reject.Reason, r.Reject.Detail
@@ -104,27 +103,13 @@ func unfinished(u *durable.Unfinished, rejected bool, failed error) iter.Seq2[ma
 	}
 }
 
-// decode reads a JSON object, and keeps numbers as they are written.
-func decode(data []byte) (columns map[string]any, err error) {
-	if err := jsonl.Unmarshal(data, &columns); err != nil { // has the plainer messages
-		return nil, err
-	}
-	if columns == nil {
-		return nil, errors.New("null, expected an object")
-	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	clear(columns)
-	return columns, d.Decode(&columns)
-}
-
 // unpacked returns the columns of a rejected row that is stored as JSON.
 func unpacked(columns map[string]any) map[string]any {
 	text, ok := columns["row"].(string)
 	if !ok || len(columns) != 3 {
 		return columns
 	}
-	row, err := decode([]byte(text))
+	row, err := jsonl.Object([]byte(text))
 	if err != nil {
 		return columns
 	}

@@ -78,7 +78,13 @@ func NewReport(ctx context.Context, dir string) (*Report, error) {
 			r.Reasons[reason] = n
 		}
 	}
-	for row, err := range dataset.Rows[dataset.Instruction](ctx, dir) {
+	type translated struct {
+		ID         string            `json:"id" parquet:"id"`
+		Language   string            `json:"language" parquet:"language"`
+		Translator string            `json:"translator" parquet:"translator"`
+		Segments   []dataset.Segment `json:"segments" parquet:"segments,list"`
+	}
+	for row, err := range dataset.Rows[translated](ctx, dir) {
 		if err != nil {
 			return nil, err
 		}

@@ -7,6 +7,7 @@ package translate
 import (
 	"context"
 	"fmt"
+	"iter"
 	"math"
 	"os"
 	"path/filepath"
@@ -89,6 +90,8 @@ type Options struct {
 	// Placeholder is how the first protected span of a sentence stands in the text that
 	// the model reads. It follows from the tokenizer.
 	Placeholder string `json:"placeholder"`
+	// Columns are the columns to translate of rows of any schema.
+	Columns []string `json:"columns,omitempty"`
 	// Checks is a profile: the flags for which other ways to translate a sentence are tried,
 	// and the record is dropped if none passes.
 	Checks string `json:"checks"`
@@ -269,34 +272,48 @@ type Tools struct {
 
 // Run translates the instructions in env.In["instructions"].
 func Run(ctx context.Context, o Options, tools Tools, env durable.Env) (*dataset.Manifest, error) {
+	if err := require(env.In["instructions"]); err != nil {
+		return nil, err
+	}
+	return run(ctx, o, tools, env, task[dataset.Instruction]{
+		input: "instructions", rows: dataset.Rows[dataset.Instruction], key: func(r dataset.Instruction) string { return r.ID },
+		segments: func(r dataset.Instruction) []dataset.Segment { return r.Segments }, translate: (*worker).row,
+	})
+}
+
+// task is what a run does with rows of a type.
+type task[Row any] struct {
+	input     string // name in durable.Env.In
+	rows      func(ctx context.Context, path string) iter.Seq2[Row, error]
+	key       func(Row) string
+	segments  func(Row) []dataset.Segment
+	translate func(w *worker, ctx context.Context, r Row) ([]Row, error)
+}
+
+func run[Row any](ctx context.Context, o Options, tools Tools, env durable.Env, task task[Row]) (*dataset.Manifest, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	path := env.In["instructions"]
-	if err := require(path); err != nil {
-		return nil, err
-	}
+	path := env.In[task.input]
 	total, err := dataset.CountSome(path)
 	if err != nil {
 		return nil, err
 	}
-	t := tools.Translator
 	w := newWorker(o, tools)
-	w.o.Model, w.o.Placeholder = t.Name(), w.c.o.Form.String()
+	w.o.Model, w.o.Placeholder = tools.Translator.Name(), w.c.o.Form.String()
 	if tools.Second != nil {
 		w.o.Second = tools.Second.Name()
 	}
 	id := durable.Identity{Stage: "translate", Version: version, Changed: changed, Options: w.o}
-	mo := durable.MapOptions[dataset.Instruction]{
-		Key: func(r dataset.Instruction) string { return r.ID }, Workers: rowsInWork, Progress: env.Progress, Total: total,
-	}
+	mo := durable.MapOptions[Row]{Key: task.key, Workers: rowsInWork, Progress: env.Progress, Total: total}
 	return durable.Execute(ctx, env, id, func(run *durable.Run) (durable.Final, error) {
 		shared, err := o.share(ctx, tools.Memory, env.Seed)
 		if err != nil {
 			return durable.Final{}, err
 		}
 		stop := w.start(ctx, newMemory(run.Journal(), shared))
-		err = durable.Map(ctx, run, dataset.Rows[dataset.Instruction](ctx, path), mo, w.row)
+		err = durable.Map(ctx, run, task.rows(ctx, path), mo,
+			func(ctx context.Context, r Row) ([]Row, error) { return task.translate(w, ctx, r) })
 		stop()
 		if err != nil {
 			return durable.Final{}, err
@@ -307,25 +324,26 @@ func Run(ctx context.Context, o Options, tools Tools, env durable.Env) (*dataset
 			}
 		}
 		w.memory.report(env.Progress)
-		return totals(run)
+		return totals(run, task.segments)
 	})
 }
 
 // totals counts the sentences of the rows that are kept, those that occurred before, and
 // those with each flag. Sentences that the model did not read to their end are worth a note.
-func totals(run *durable.Run) (durable.Final, error) {
+func totals[Row any](run *durable.Run, segments func(Row) []dataset.Segment) (durable.Final, error) {
 	counts := map[string]int64{"segments": 0, "segments_repeated": 0}
 	seen, err := newTexts()
 	if err != nil {
 		return durable.Final{}, err
 	}
 	defer seen.close()
-	for r, err := range durable.Outputs[dataset.Instruction](run) {
+	for r, err := range durable.Outputs[Row](run) {
 		if err != nil {
 			return durable.Final{}, err
 		}
-		counts["segments"] += int64(len(r.Segments))
-		for _, s := range r.Segments {
+		all := segments(r)
+		counts["segments"] += int64(len(all))
+		for _, s := range all {
 			if first, err := seen.add(s.Source); err != nil {
 				return durable.Final{}, err
 			} else if !first {

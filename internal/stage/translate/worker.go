@@ -129,19 +129,11 @@ func (w *worker) record(r dataset.Instruction, segments [][]segment.Segment) (da
 		if strings.TrimSpace(m.Content) == "" {
 			return r, &dataset.Reject{Reason: "empty_message", Detail: fmt.Sprintf("message %d", i)}
 		}
-		text, translated, err := w.message(segments[i])
+		text, translated, err := w.passed(segments[i], i)
 		if err != nil {
 			return r, err
 		}
-		for _, s := range translated {
-			for _, f := range s.Flags {
-				if w.acts[f] {
-					return r, &dataset.Reject{Reason: f, Detail: fmt.Sprintf("%.500q became %.500q (%s)", s.Source, s.Target, s.Rung)}
-				}
-			}
-			s.Message = int32(i)
-			r.Segments = append(r.Segments, s.Segment)
-		}
+		r.Segments = append(r.Segments, translated...)
 		messages[i] = chat.Message{Role: m.Role, Content: text}
 		if strings.TrimSpace(text) == "" {
 			return r, &dataset.Reject{Reason: "empty_translation", Detail: fmt.Sprintf("message %d", i)}
@@ -149,6 +141,25 @@ func (w *worker) record(r dataset.Instruction, segments [][]segment.Segment) (da
 	}
 	r.Messages = messages
 	return r, nil
+}
+
+// passed puts the text with a number together. It rejects a row if a check of a segment failed.
+func (w *worker) passed(segments []segment.Segment, number int) (string, []dataset.Segment, error) {
+	text, translated, err := w.message(segments)
+	if err != nil {
+		return "", nil, err
+	}
+	var all []dataset.Segment
+	for _, s := range translated {
+		for _, f := range s.Flags {
+			if w.acts[f] {
+				return "", nil, &dataset.Reject{Reason: f, Detail: fmt.Sprintf("%.500q became %.500q (%s)", s.Source, s.Target, s.Rung)}
+			}
+		}
+		s.Message = int32(number)
+		all = append(all, s.Segment)
+	}
+	return text, all, nil
 }
 
 // message puts a text together from its segments, whose translations the memory knows.
