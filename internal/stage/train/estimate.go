@@ -250,6 +250,9 @@ func (e *Estimate) Time(ctx context.Context, o Options, in Input, seed int64, st
 	if e.val != nil { // a validation is a forward pass, about a third of the work
 		all += float64(t.validations()) * float64(e.val.Tokens) / 3
 	}
+	if e.Data.paired { // and so is the reference
+		all += float64(e.Data.Tokens) / 3
+	}
 	p.Seconds = all / p.TokensPerSecond
 	p.Cost = p.Seconds / 3600 * price
 	e.Probe = p

@@ -11,12 +11,10 @@ import (
 // pass is a forward or a forward and backward pass over units.
 type pass struct {
 	*nn.Pass
-	sample            // of all units, one after the other
-	numbers  []uint64 // of the rows: sample and position
-	lengths  []int    // of the samples
-	trained  []int    // trained tokens of the samples
-	samples  []int32
-	dropping bool
+	sample        // of all units, one after the other
+	lengths []int // of the samples
+	trained []int // trained tokens of the samples
+	samples []int32
 }
 
 // pass lays units out as one ragged batch.
@@ -31,9 +29,14 @@ func (t *trainer) pass(d *Data, units []int) (*pass, error) {
 			p.lengths, p.trained, p.samples = append(p.lengths, int(e.tokens)), append(p.trained, int(e.trained)), append(p.samples, i)
 		}
 	}
-	layout := tensor.Packed(p.lengths...)
-	p.Pass = &nn.Pass{Dev: t.dev, Layout: &layout, Positions: layout.Positions()}
+	p.Pass = layout(t.dev, p.lengths)
 	return p, nil
+}
+
+// layout returns a pass over sequences of some lengths.
+func layout(dev tensor.Device, lengths []int) *nn.Pass {
+	l := tensor.Packed(lengths...)
+	return &nn.Pass{Dev: dev, Layout: &l, Positions: l.Positions()}
 }
 
 // free gives back the memory of a pass.

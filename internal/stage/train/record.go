@@ -83,7 +83,7 @@ func (t *trainer) record(m Metrics, took time.Duration) error {
 	event := stepEvent{Step: m.Step, Steps: t.total, Loss: m.Loss, LR: m.LR, GradNorm: m.GradNorm, Speed: speed, ValLoss: m.ValLoss,
 		Memory: resident.Now()}
 	if t.peak > 0 {
-		event.Share = t.plan.work(float64(m.Tokens), float64(m.Trained)) / took.Seconds() / t.peak
+		event.Share = t.share(m, took)
 		values["train/share_of_peak"] = event.Share
 	}
 	values["train/memory_bytes"] = float64(event.Memory)
@@ -93,6 +93,16 @@ func (t *trainer) record(m Metrics, took time.Duration) error {
 		progress.Event(t.env.Progress, "step", event.text(), event)
 	}
 	return t.board.Scalars(int64(m.Step), values)
+}
+
+// share returns a step's speed as a share of the machine's peak. A step that is faster than the
+// peak shows that the machine was busy when the peak was measured: it is measured again.
+func (t *trainer) share(m Metrics, took time.Duration) float64 {
+	speed := t.plan.work(float64(m.Tokens), float64(m.Trained)) / took.Seconds()
+	if speed > t.peak {
+		t.peak = max(speed, t.in.Peak(t.o.DType))
+	}
+	return speed / t.peak
 }
 
 // text is the line of a step.
