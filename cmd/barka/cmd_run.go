@@ -1,10 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"cmp"
 	"fmt"
+	"io"
+	"os"
 	"path/filepath"
+	"strings"
 	"time"
+
+	"golang.org/x/term"
 
 	"barka/internal/bench"
 	"barka/internal/hub"
@@ -20,6 +26,7 @@ type runCmd struct {
 	Retry   bool   `name:"retry-rejected" help:"Let synth ask again about passages whose requests failed."`
 	Memory  string `help:"Translation memory; off is none, default: one in the user's cache directory, for all runs." placeholder:"FILE|off"`
 	DryRun  bool   `help:"Check the recipe and all it names, and estimate every stage; run nothing."`
+	Contact string `help:"Your mail address or page, for the operators of the wiki." env:"BARKA_CONTACT" placeholder:"ADDRESS"`
 }
 
 func (runCmd) Help() string {
@@ -38,10 +45,29 @@ func (c *runCmd) Run(a *app) error {
 	if c.Out == "" {
 		c.Out = filepath.Join("runs", cmp.Or(r.Name, "unnamed"))
 	}
+	if w := r.Wiki; w != nil && w.API != "" && w.Contact == "" {
+		if w.Contact, err = a.contact(c.Contact); err != nil {
+			return err
+		}
+	}
 	if c.DryRun {
 		return a.planRecipe(r, c.Out)
 	}
 	return a.runRecipe(r, c.Out, c.Restart, c.Retry, c.Memory)
+}
+
+// contact returns the address that a wiki's operators are given: the one given, or what the
+// user types on a terminal, or "".
+func (a *app) contact(given string) (string, error) {
+	if given != "" || !a.ui.Terminal() || !term.IsTerminal(int(os.Stdin.Fd())) {
+		return given, nil
+	}
+	fmt.Fprint(a.stderr, "Wikis ask for an address of whoever reads many pages. Your mail address or page: ")
+	line, err := bufio.NewReader(a.stdin).ReadString('\n')
+	if err != nil && err != io.EOF {
+		return "", err
+	}
+	return strings.TrimSpace(line), nil
 }
 
 // planRecipe prints what a run would do and everything that would stop it.

@@ -21,7 +21,7 @@ type wikiCmd struct {
 	Data    string `help:"Parquet file, directory of them, rendered pages (.ndjson, .tar.gz), or hub id ORG/NAME[@REVISION]." xor:"source" placeholder:"DATA"`
 	Config  string `help:"Configuration of --data: a directory of the repository, such as 20231101.ar." placeholder:"NAME"`
 	API     string `name:"api" help:"Address of a wiki's api.php." xor:"source" placeholder:"URL"`
-	Contact string `help:"Your mail address or page, for the wiki's operators; needed with --api." placeholder:"ADDRESS"`
+	Contact string `help:"Your mail address or page, for the wiki's operators; needed with --api." env:"BARKA_CONTACT" placeholder:"ADDRESS"`
 
 	Titles      []string `help:"Titles of pages to take. Titles without a page are counted." sep:"|" placeholder:"TITLE"`
 	TitleFile   string   `help:"File with the titles of pages to take, one per line." placeholder:"FILE"`

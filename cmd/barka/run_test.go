@@ -53,6 +53,23 @@ func TestRunRefusesAtOnce(t *testing.T) {
 	}
 }
 
+// TestContact: the operator of a wiki's reader is named on the command line or in the environment,
+// and a run without one says how.
+func TestContact(t *testing.T) {
+	path := recipeWith(t, "  dump: data/pages.xml", "  api: http://127.0.0.1:9/w/api.php\n  titles: [Algeria]")
+	dry := []string{"run", path, "--dry-run", "--offline", "--out", filepath.Join(t.TempDir(), "out")}
+	if r := barka(t, "", dry...); r.code != exitBadInput || !strings.Contains(r.err, "give --contact, or set BARKA_CONTACT") {
+		t.Errorf("without one: exit code %d, %s", r.code, r.err)
+	}
+	if r := barka(t, "", append(dry, "--contact", "nobody")...); r.code != exitBadInput || !strings.Contains(r.err, `contact "nobody"`) {
+		t.Errorf("no address: exit code %d, %s", r.code, r.err)
+	}
+	t.Setenv("BARKA_CONTACT", "somebody@barka.test")
+	if r := barka(t, "", dry...); strings.Contains(r.err, "contact") || !strings.Contains(r.err, "127.0.0.1:9") {
+		t.Errorf("of the environment: exit code %d, %s", r.code, r.err)
+	}
+}
+
 // TestRunDryRun: every stage is listed with its work, and stages with models also with time
 // and memory.
 func TestRunDryRun(t *testing.T) {

@@ -94,7 +94,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 	}
 	if c := strings.ToLower(o.Contact); !strings.Contains(c, "@") && !strings.Contains(c, "://") || strings.Contains(c, "example.") {
 		return nil, badinput.Errorf("wiki: contact %q: Wikimedia asks every client to name a mail address or "+
-			"page where its operator can be reached", o.Contact)
+			"page where its operator can be reached; give --contact, or set BARKA_CONTACT", o.Contact)
 	}
 	if o.Concurrency < 0 || o.Concurrency > MaxConcurrency {
 		return nil, badinput.Errorf("wiki: concurrency %d, expected 1 to %d, which is what Wikimedia allows", o.Concurrency, MaxConcurrency)
