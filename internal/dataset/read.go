@@ -295,7 +295,7 @@ func examine(ctx context.Context, path string) (digest string, rows int64, err e
 		}
 		return digest, rows, err
 	case !info.IsDir():
-		return "", 0, badinput.Errorf("%s is neither a file nor a directory", path)
+		return "", 0, badinput.Regular(path)
 	}
 	d, err := openDataset(path)
 	if err == nil {
