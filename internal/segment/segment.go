@@ -103,7 +103,7 @@ type stretch struct {
 	spans []Protected // relative to text
 }
 
-// slice returns a part of a stretch, which cuts through no span.
+// slice returns a part of a stretch, which cuts through no span of valid text.
 func (s stretch) slice(from, to int) stretch {
 	first := sort.Search(len(s.spans), func(i int) bool { return s.spans[i].Start >= from })
 	out := stretch{text: s.text[from:to], mask: s.mask[from:to]}
@@ -111,7 +111,8 @@ func (s stretch) slice(from, to int) stretch {
 		if p.Start >= to {
 			break
 		}
-		p.Start, p.End = p.Start-from, p.End-from
+		// Boundaries of words and sentences in bytes that are no UTF-8 may lie within a span.
+		p.Start, p.End = p.Start-from, min(p.End, to)-from
 		out.spans = append(out.spans, p)
 	}
 	return out
