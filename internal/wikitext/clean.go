@@ -181,7 +181,8 @@ func (c *cleaner) clause() {
 		case '(':
 			if depth--; depth < 0 {
 				if end := closingBracket(c.in[c.at:]); end >= 0 {
-					c.out = bytes.TrimRight(c.out[:c.begin+i], " ")
+					c.out = c.out[:c.begin+i]
+					c.trimBlanks()
 					c.at += end + 1
 					c.pending, c.space, c.strong = true, true, true
 				} else {
@@ -284,7 +285,8 @@ func (c *cleaner) repair() {
 		c.label()
 		c.trimSeparators()
 		if c.closes(rest[0]) {
-			c.out = bytes.TrimRight(c.out[:len(c.out)-1], " ")
+			c.out = c.out[:len(c.out)-1]
+			c.trimBlanks()
 			c.at++
 			c.space = true
 			return
@@ -369,11 +371,14 @@ func (c *cleaner) lastSeparator() int {
 	return 0
 }
 
+// trimBlanks leaves out the blanks at the end of the line. Those before it belong to others.
+func (c *cleaner) trimBlanks() { c.out = c.out[:max(c.begin, len(bytes.TrimRight(c.out, " ")))] }
+
 func (c *cleaner) endsWithSeparator() bool { return c.lastSeparator() > 0 }
 
 func (c *cleaner) trimSeparators() {
 	for {
-		c.out = c.out[:max(c.begin, len(bytes.TrimRight(c.out, " ")))]
+		c.trimBlanks()
 		n := c.lastSeparator()
 		if n == 0 {
 			return
@@ -413,13 +418,14 @@ func (c *cleaner) label() {
 func (c *cleaner) finish() {
 	if c.pending && c.strong {
 		for n := c.lastSeparator(); n > 0 && c.out[len(c.out)-1] != ':'; n = c.lastSeparator() {
-			c.out = bytes.TrimRight(c.out[:len(c.out)-n], " ")
+			c.out = c.out[:len(c.out)-n]
+			c.trimBlanks()
 		}
 		if c.afterOpening() {
 			c.out = c.out[:len(c.out)-1]
 		}
 	}
-	c.out = c.out[:max(c.begin, len(bytes.TrimRight(c.out, " ")))]
+	c.trimBlanks()
 }
 
 // unbalanced returns the position of the bold mark that is an apostrophe before
