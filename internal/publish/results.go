@@ -2,34 +2,14 @@ package publish
 
 import (
 	"fmt"
-	"io/fs"
-	"path/filepath"
 	"strings"
 
 	"barka/internal/badinput"
+	"barka/internal/scoretable"
 )
 
-// scores is the table of an evaluation, as barka eval writes it beside the reference's files.
-type scores struct {
-	Title string `json:"title"`
-	Model string `json:"model"`
-	Rows  []struct {
-		Name      string   `json:"name"`
-		Key       string   `json:"key"`
-		Tasks     int      `json:"tasks"`
-		Run       int      `json:"tasks_run"`
-		Score     *float64 `json:"score"`         // in percent; nil if the row is partial
-		Partial   *float64 `json:"partial_score"` // of a row of which not all tasks were run
-		StdErr    *float64 `json:"stderr"`
-		Random    *float64 `json:"random"`
-		Questions int64    `json:"questions"`
-	} `json:"rows"`
-	Average *float64 `json:"average"`
-	Sampled bool     `json:"sampled"`
-}
-
 // results are the evaluations of a model and of its base; either may be nil.
-type results struct{ tuned, base *scores }
+type results struct{ tuned, base *scoretable.Table }
 
 // readResults reads the newest tables below the directories of the evaluations.
 func readResults(o Options) (r results, err error) {
@@ -45,35 +25,23 @@ func readResults(o Options) (r results, err error) {
 	return r, nil
 }
 
-func readScores(flag, dir string) (*scores, error) {
+func readScores(flag, dir string) (*scoretable.Table, error) {
 	if dir == "" {
 		return nil, nil
 	}
-	newest := ""
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		name := filepath.Base(path)
-		if err == nil && !d.IsDir() && strings.HasPrefix(name, "leaderboard_") && strings.HasSuffix(name, ".json") &&
-			name > filepath.Base(newest) {
-			newest = path
-		}
-		return err
-	})
+	t, err := scoretable.Read(dir)
 	if err != nil {
 		return nil, badinput.Errorf("%s: %w", flag, err)
 	}
-	if newest == "" {
-		return nil, badinput.Errorf("%s %s has no leaderboard_*.json; expected an output directory of barka eval", flag, dir)
-	}
-	var s scores
-	return &s, badinput.ReadJSON(newest, &s)
+	return t, nil
 }
 
-// score is a cell of the table.
-func (s *scores) score(row int) string {
-	if s == nil || row >= len(s.Rows) {
+// score is a cell of the card's table.
+func score(t *scoretable.Table, row int) string {
+	if t == nil || row >= len(t.Rows) {
 		return "–"
 	}
-	r := s.Rows[row]
+	r := t.Rows[row]
 	value := r.Score
 	if value == nil {
 		value = r.Partial
@@ -114,9 +82,9 @@ func (r results) table(b *strings.Builder) {
 		}
 		base := ""
 		if r.base != nil {
-			base = " " + r.base.score(r.base.find(row.Key)) + " |"
+			base = " " + score(r.base, find(r.base, row.Key)) + " |"
 		}
-		fmt.Fprintf(b, "| %s |%s %s | %s | %d |\n", name, base, s.score(i), random, row.Questions)
+		fmt.Fprintf(b, "| %s |%s %s | %s | %d |\n", name, base, score(s, i), random, row.Questions)
 	}
 	switch {
 	case s.Average != nil && r.base != nil && r.base.Average != nil:
@@ -133,13 +101,13 @@ func (r results) table(b *strings.Builder) {
 }
 
 // find returns the row with a key, or the number of rows.
-func (s *scores) find(key string) int {
-	for i, r := range s.Rows {
+func find(t *scoretable.Table, key string) int {
+	for i, r := range t.Rows {
 		if r.Key == key {
 			return i
 		}
 	}
-	return len(s.Rows)
+	return len(t.Rows)
 }
 
 // index writes the scores in the form that the hub shows beside a card. Only whole rows are

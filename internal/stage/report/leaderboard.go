@@ -9,6 +9,7 @@ import (
 
 	"barka/internal/badinput"
 	"barka/internal/htmlpage"
+	"barka/internal/scoretable"
 )
 
 // comparison is what was evaluated, of one model or of two: the leaderboard's
@@ -113,7 +114,7 @@ func (r row) Span() float64 {
 
 // side is one of the two evaluations.
 type side struct {
-	*table
+	*scoretable.Table
 	name  string
 	score func(*row) *float64
 }
@@ -125,7 +126,7 @@ func readComparison(base, tuned string) (*comparison, error) {
 		if path == "" {
 			continue
 		}
-		t, err := readTable(path)
+		t, err := scoretable.Read(path)
 		if err != nil {
 			return nil, err
 		}
@@ -199,7 +200,7 @@ func partsOf(key string, sides []side) (mark string, apart bool) {
 		}
 	}
 	if len(sides) > 1 {
-		a, b := sides[0].members(key), sides[1].members(key)
+		a, b := sides[0].Members(key), sides[1].Members(key)
 		apart = len(a) > 0 && len(b) > 0 && !maps.Equal(a, b)
 		if len(marks) == 2 && !apart {
 			marks = []string{strings.TrimSuffix(marks[0], " "+sides[0].name)}
@@ -217,7 +218,7 @@ func (c *comparison) tasks(sides []side) {
 	index := map[string]int{}
 	asked := map[string][]int64{}
 	for _, s := range sides {
-		for _, name := range s.taskNames() {
+		for _, name := range s.TaskNames() {
 			t := s.Tasks[name]
 			at, ok := index[name]
 			if !ok {

@@ -175,12 +175,10 @@ func TestAnotherAdapterIsAnotherRun(t *testing.T) {
 	}
 }
 
-// TestTrainsEmbeddingsAndHead: a run that trains both is interrupted and continued to the same
-// bytes, and its adapter is continued with both.
-func TestTrainsEmbeddingsAndHead(t *testing.T) {
-	data := coffee(t)
-	o := options()
-	o.ModulesToSave, o.Targets = []string{"embed_tokens", "lm_head"}, []string{"v_proj"}
+// continued trains twice, the second time in two parts, and compares the outputs. It returns the
+// directory of the first.
+func continued(t *testing.T, o train.Options, data string) string {
+	t.Helper()
 	whole := trained(t, o, input(t, data, ""))
 	out := filepath.Join(t.TempDir(), "again")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -193,6 +191,16 @@ func TestTrainsEmbeddingsAndHead(t *testing.T) {
 		t.Fatal(err)
 	}
 	testfiles.Same(t, "continued", outputs(t, out), outputs(t, whole))
+	return whole
+}
+
+// TestTrainsEmbeddingsAndHead: a run that trains both is interrupted and continued to the same
+// bytes, and its adapter is continued with both.
+func TestTrainsEmbeddingsAndHead(t *testing.T) {
+	data := coffee(t)
+	o := options()
+	o.ModulesToSave, o.Targets = []string{"embed_tokens", "lm_head"}, []string{"v_proj"}
+	whole := continued(t, o, data)
 
 	still := train.Defaults()
 	still.Epochs, still.Batch, still.LR, still.DType, still.Adapter = 1, 2, 1e-30, "f32", whole
@@ -210,18 +218,7 @@ func TestInitsFromTheBase(t *testing.T) {
 	data := coffee(t)
 	o := options()
 	o.Init, o.Targets = lora.PiSSA, []string{"v_proj", "down_proj"}
-	whole := trained(t, o, input(t, data, ""))
-	out := filepath.Join(t.TempDir(), "again")
-	ctx, cancel := context.WithCancel(t.Context())
-	env := durable.Env{Out: out, Seed: 3, Progress: &watch{Reporter: progress.Silent, at: 5, do: cancel}}
-	if _, err := train.Run(ctx, o, input(t, data, ""), env); err == nil {
-		t.Fatal("the run was not interrupted")
-	}
-	env.Progress = progress.Silent
-	if _, err := train.Run(t.Context(), o, input(t, data, ""), env); err != nil {
-		t.Fatal(err)
-	}
-	testfiles.Same(t, "continued", outputs(t, out), outputs(t, whole))
+	whole := continued(t, o, data)
 	cfg, err := lora.ReadConfig(whole)
 	if err != nil {
 		t.Fatal(err)
@@ -230,7 +227,7 @@ func TestInitsFromTheBase(t *testing.T) {
 		t.Errorf("rank %d and alpha %g, expected twice %d and %g", cfg.Rank, cfg.Alpha, o.Rank, o.Alpha)
 	}
 	o.Rank = 1000
-	_, err = train.Run(t.Context(), o, input(t, data, ""), durable.Env{Out: out + "2", Progress: progress.Silent})
+	_, err = train.Run(t.Context(), o, input(t, data, ""), durable.Env{Out: filepath.Join(t.TempDir(), "refused"), Progress: progress.Silent})
 	if bad := (*badinput.Error)(nil); !errors.As(err, &bad) || !strings.Contains(err.Error(), "take at most") {
 		t.Errorf("rank 1000: %v", err)
 	}

@@ -1,4 +1,6 @@
-package report
+// Package scoretable reads leaderboard_*.json, the table of scores that barka eval writes beside
+// the reference's files.
+package scoretable
 
 import (
 	"encoding/json"
@@ -11,25 +13,14 @@ import (
 	"barka/internal/badinput"
 )
 
-// table is a leaderboard_*.json file, as far as it is used here.
-type table struct {
-	Leaderboard string `json:"leaderboard"` // its version; empty before there were two
-	Title       string `json:"title"`
-	Model       string `json:"model"`
-	Rows        []struct {
-		Name      string   `json:"name"`
-		Key       string   `json:"key"`
-		Tasks     int      `json:"tasks"`
-		Run       int      `json:"tasks_run"`
-		Score     *float64 `json:"score"`
-		Partial   *float64 `json:"partial_score"` // of a row of which not all tasks were run
-		StdErr    *float64 `json:"stderr"`
-		Majority  *float64 `json:"majority"`
-		Random    *float64 `json:"random"`
-		Questions int64    `json:"questions"`
-	} `json:"rows"`
-	Average *float64 `json:"average"`
-	Sampled bool     `json:"sampled"`
+// Table is such a file, as far as reports and cards use it.
+type Table struct {
+	Leaderboard string   `json:"leaderboard"` // its version; empty before there were two
+	Title       string   `json:"title"`
+	Model       string   `json:"model"`
+	Rows        []Row    `json:"rows"`
+	Average     *float64 `json:"average"`
+	Sampled     bool     `json:"sampled"`
 	// Same names the tasks in which the model gave one answer to everything.
 	Same []string `json:"same_answers"`
 	// Tasks has every task that was run, by suite|task|shots; shares from 0 to 1.
@@ -42,8 +33,23 @@ type table struct {
 	} `json:"tasks"`
 }
 
-// members lists the tasks behind a row, with their numbers of questions.
-func (t *table) members(key string) map[string]int64 {
+// Row is a row of the leaderboard: a task, or the average of a group of them. Scores are in
+// percent.
+type Row struct {
+	Name      string   `json:"name"`
+	Key       string   `json:"key"`
+	Tasks     int      `json:"tasks"`
+	Run       int      `json:"tasks_run"`
+	Score     *float64 `json:"score"`         // nil if the row is partial
+	Partial   *float64 `json:"partial_score"` // of a row of which not all tasks were run
+	StdErr    *float64 `json:"stderr"`
+	Majority  *float64 `json:"majority"`
+	Random    *float64 `json:"random"`
+	Questions int64    `json:"questions"`
+}
+
+// Members lists the tasks behind a row, with their numbers of questions.
+func (t *Table) Members(key string) map[string]int64 {
 	family, group := strings.CutSuffix(key, ":_average")
 	out := map[string]int64{}
 	for name, task := range t.Tasks {
@@ -54,17 +60,17 @@ func (t *table) members(key string) map[string]int64 {
 	return out
 }
 
-// taskNames are the names of the tasks, sorted.
-func (t *table) taskNames() []string { return slices.Sorted(maps.Keys(t.Tasks)) }
+// TaskNames are the names of the tasks, sorted.
+func (t *Table) TaskNames() []string { return slices.Sorted(maps.Keys(t.Tasks)) }
 
-// readTable reads a table, or the newest one below a directory.
-func readTable(path string) (*table, error) {
+// Read reads a table, or the newest one below a directory.
+func Read(path string) (*Table, error) {
 	dir, err := badinput.IsDir(path)
 	if err != nil {
 		return nil, badinput.Wrap(err)
 	}
 	if dir {
-		newest, err := newestTable(path)
+		newest, err := newestBelow(path)
 		if err != nil {
 			return nil, err
 		}
@@ -74,7 +80,7 @@ func readTable(path string) (*table, error) {
 	if err != nil {
 		return nil, badinput.Errorf("leaderboard table: %w", err)
 	}
-	t := new(table)
+	t := new(Table)
 	if err := json.Unmarshal(text, t); err != nil {
 		return nil, badinput.Errorf("%s: %w", path, err)
 	}
@@ -90,8 +96,8 @@ func readTable(path string) (*table, error) {
 	return t, nil
 }
 
-// newestTable finds the table with the latest time in its name.
-func newestTable(dir string) (string, error) {
+// newestBelow finds the table with the latest time in its name.
+func newestBelow(dir string) (string, error) {
 	newest := ""
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		name := filepath.Base(path)
