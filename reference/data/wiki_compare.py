@@ -2,6 +2,7 @@
 
     pip install -r reference/data/wiki_requirements.txt
     python reference/data/wiki_compare.py BARKA DUMP.xml[.bz2] [--times 12]
+    python reference/data/wiki_compare.py BARKA DUMP.xml[.bz2] --forms    # barka alone; needs no package
 
 The dump's pages are repeated with other titles and ids, and with numbers among the words so that
 no text repeats. They are written as XML without compression. Each program runs once, in processes
@@ -12,6 +13,9 @@ of its own:
 - mwparserfromhell in one process over pages that a regular expression cuts out, each page once
   because it is the slowest. Links to files and categories, references and tables are removed, then
   strip_code makes the text.
+
+--forms times barka on the XML, on a multistream dump with ten pages per stream, and on one bzip2 stream, three times each, and
+prints the fastest.
 
 Prints megabytes of XML per second and per second of processor time, the peak memory of the largest
 process, and the characters of text per copy of the pages.
@@ -32,6 +36,7 @@ import tempfile
 import time
 from importlib.metadata import version
 
+import multistream
 from wiki_defects import EXTRACTOR
 
 PARSER = r"""
@@ -92,16 +97,32 @@ def characters(path):
     return sum(len(html.unescape(json.loads(line)["text"])) for line in open(path, encoding="utf-8"))
 
 
+def forms(barka, work, dump, size):
+    """Times barka on a dump as it is, as a multistream dump and as one bzip2 stream."""
+    many, one = str(work / "pages-multistream.xml.bz2"), str(work / "one.xml.bz2")
+    multistream.write(dump, many, 10)
+    pathlib.Path(one).write_bytes(bz2.compress(pathlib.Path(dump).read_bytes()))
+    for name, path in ((".xml", dump), ("multistream", many), (".xml.bz2", one)):
+        measured = []
+        for i in range(3):
+            measured.append(run([barka, "wiki", "--dump", path, "--min-chars", "0", "--out", str(work / f"{name}-{i}")]))
+        took, processor, peak = min(measured)
+        print(f"{name}: {size / 1e6 / took:.0f} MB/s, {size / 1e6 / processor:.0f} per second of processor time, {peak / 2**20:.0f} MiB")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("barka")
     parser.add_argument("dump")
     parser.add_argument("--times", type=int, default=12)
+    parser.add_argument("--forms", action="store_true")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
         work = pathlib.Path(work)
         once, dump = str(work / "once.xml"), str(work / "pages.xml")
         short, size = repeated(args.dump, 1, once), repeated(args.dump, args.times, dump)
+        if args.forms:
+            return forms(args.barka, work, dump, size)
         print(f"{size / 1e6:.1f} MB of XML, {short / 1e6:.1f} for mwparserfromhell; {os.cpu_count()} processors, "
               f"Python {platform.python_version()}")
         print("| program | seconds | MB of XML per s | MB per s of processor time | peak memory | characters per copy |")
