@@ -132,7 +132,7 @@ def text(path, most=48):
 
 def training(path, rows, *options):
     """Optimiser steps in float32 from the same adapter. The row of the first run only makes it write that adapter."""
-    common = ["--model", path.model, "--rank", 8, "--alpha", 16, "--max-length", 256, "--dtype", "f32", "--restart", *options]
+    common = ["--model", path.model, "--rank", 8, "--alpha", 16, "--max-length", 512, "--dtype", "f32", "--restart", *options]
     if path.chat_format:
         common += ["--chat-format", path.chat_format]
     data, start, run = path.write("rows.jsonl", rows), path.work / "train-start", path.work / "train-run"
