@@ -31,7 +31,7 @@ var layers = []layer{
 			"model", "layer", "device", "kernel", "tensor", "weights", "format", "machine"}, false},
 	{"recipe", []string{"internal/recipe", "internal/demo"},
 		[]string{"publish", "assembly", "eval", "eval files",
-			"benchdata", "tasks", "stage", "review", "hub", "client", "durable", "dataset", "model", "format"}, false},
+			"benchdata", "tasks", "stage", "review", "hub", "chat translator", "client", "durable", "dataset", "model", "format"}, false},
 
 	// What a run made, with its card, for the hub.
 	{"publish", []string{"internal/publish"}, []string{"assembly", "stage", "hub", "page", "dataset", "layer", "format"}, false},

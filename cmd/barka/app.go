@@ -25,6 +25,7 @@ import (
 	"barka/internal/filelock"
 	"barka/internal/mapped"
 	"barka/internal/recipe"
+	"barka/internal/segment"
 	"barka/internal/stage/decontaminate"
 	"barka/internal/ui"
 	"barka/internal/version"
@@ -117,6 +118,7 @@ type app struct {
 func newParser(c *commands, options ...kong.Option) (*kong.Kong, error) {
 	vars := kong.Vars{"version": "barka " + version.Barka, "chat_formats": strings.Join(chat.Formats(), ", "),
 		"families":  strings.Join(chattranslator.Families(), ", "),
+		"kinds":     strings.Trim(fmt.Sprint(segment.Cuts()), "[]"),
 		"chat_date": chat.DefaultDate,
 		"originals": strings.Join(decontaminate.OriginalNames(), ",")}
 	return kong.New(c, append(options, kong.Name("barka"), kong.Description(description), vars,

@@ -77,7 +77,7 @@ result repeats the object as "input".
 func (c *translateCmd) options(a *app) (translate.Options, error) {
 	o := translate.Defaults()
 	o.From, o.To, o.MaxTokens, o.ArabicPunctuation = c.From, c.To, c.MaxTokens, c.Punctuation
-	o.Checks, o.MinScore = c.Checks, c.MinScore
+	o.Checks, o.MinScore, o.SecondFor = c.Checks, c.MinScore, c.SecondFor
 	var err error
 	if o.Decoding, err = c.decoding(); err != nil {
 		return o, err
@@ -105,6 +105,8 @@ func (c *translateCmd) options(a *app) (translate.Options, error) {
 		return o, usagef("translate: --num-return is %d, expected 1 to the number of hypotheses of the search, %d", c.NumReturn, o.Most())
 	case len(c.SecondEndpoint) > 0 && c.Second == "":
 		return o, usagef("translate: --second-endpoint without --second, the model's name there")
+	case len(c.SecondFor) > 0 && (c.Second == "" || c.Raw):
+		return o, usagef("translate: --second-for needs --second, the model that gets these kinds of segments, and has no effect with --raw")
 	case c.Second != "" && (c.Raw && c.In == "" || len(c.Endpoint) > 0 || c.Checks == "off"):
 		return o, usagef("translate: --second is for sentences that fail the checks of an encoder-decoder model; " +
 			"it has no effect with --endpoint, --checks off or lines with --raw")
@@ -261,7 +263,7 @@ func (c *translateCmd) dataset(a *app, o translate.Options, t translate.Translat
 	}
 	tools := translate.Tools{Translator: t}
 	if second != nil {
-		tools.Second = second
+		tools.Second, tools.ForgetSecond = second, len(c.SecondEndpoint) > 0 && c.Memory == ""
 		if o.SecondDigest, err = second.Digest(); err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ type chatFlags struct {
 	Endpoint       []string `sep:"none" help:"--model is a chat model behind this OpenAI-compatible address, such as http://gpu1:8000/v1,concurrency=64; repeatable." placeholder:"URL"`
 	Second         string   `help:"Chat model that translates the sentences which --model does not get right: directory, hub id or a server's name for it." placeholder:"MODEL"`
 	SecondEndpoint []string `sep:"none" help:"Address of --second; repeatable." placeholder:"URL"`
+	SecondFor      []string `help:"Kinds of segments that --second gets first, as sentences and cells: ${kinds}." placeholder:"KIND"`
 	Family         string   `help:"How a chat model is asked: ${families}, or a YAML file; default: by the model's name." placeholder:"NAME|FILE"`
 	Examples       string   `help:"Translations that a chat model is shown: lines of a text, a tab and its translation." placeholder:"FILE"`
 	Glossary       string   `help:"Terms for a chat model, in the same form; those that a text has are shown with it." placeholder:"FILE"`
@@ -25,7 +26,9 @@ eurollm, seed-x, hunyuan-mt, or a plain instruction for all others. Of the setti
 only --temperature and --top-p count then. Preambles, quotation marks and thoughts around an answer
 are removed. A refusal counts as an empty translation.
 
---second names a chat model for the sentences that fail the checks in every other way.`
+--second names a chat model for the sentences that fail the checks in every other way. With
+--second-for heading,option it gets segments of these kinds first, and --model gets those of them
+that fail. The memory keeps its sentences if it runs here or --memory names a file.`
 
 // given reports whether a flag is set that only chat models have.
 func (f *chatFlags) given() string {
@@ -77,10 +80,7 @@ func (c *translateCmd) openChat(a *app, o translate.Options, model string, at []
 	co := chattranslator.Defaults()
 	co.From, co.To, co.Family, co.Seed = o.From, o.To, c.Family, a.Seed
 	co.Temperature, co.TopP = o.Temperature, o.TopP
-	for path, into := range map[string]*[]chattranslator.Term{c.Examples: &co.Examples, c.Glossary: &co.Glossary} {
-		if path == "" {
-			continue
-		}
+	for into, path := range map[*[]chattranslator.Term]string{&co.Examples: c.Examples, &co.Glossary: c.Glossary} {
 		pairs, err := chattranslator.ReadPairs(path)
 		if err != nil {
 			return nil, err

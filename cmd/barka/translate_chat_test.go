@@ -124,6 +124,16 @@ func TestSecondTranslator(t *testing.T) {
 			t.Errorf("%v: %d %q", flags, r.code, r.err)
 		}
 	}
+	for kinds, code := range map[string]int{"heading": exitUsage, "titles": exitBadInput} {
+		args := append(nllb[:3:3], "--second-for", kinds)
+		if r := barka(t, "x\n", args...); r.code != code || !strings.Contains(r.err, "second") {
+			t.Errorf("%s: %d %q", kinds, r.code, r.err)
+		}
+	}
+	if out := ok(t, "# Numbers 48213 and 77\n", append(lines, "--second-for", "heading,item", "--json")...); !strings.Contains(out,
+		`"rung":"second","retried":null,"translator":"m"`) {
+		t.Errorf("%s", out)
+	}
 	if r := barka(t, "x\n", append(nllb[:3:3], "--second-endpoint", s.URL)...); r.code != exitUsage {
 		t.Errorf("%d %q", r.code, r.err)
 	}

@@ -15,8 +15,11 @@ import (
 type Term struct{ Source, Target string }
 
 // ReadPairs reads a file with a text and its translation per line, separated by a tab.
-// Empty lines and lines that begin with # are skipped.
+// Empty lines and lines that begin with # are skipped. Without a path there are no pairs.
 func ReadPairs(path string) (pairs []Term, err error) {
+	if path == "" {
+		return nil, nil
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, badinput.Wrap(err)

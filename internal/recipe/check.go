@@ -117,6 +117,7 @@ func (k *checker) models(ctx context.Context) {
 		if k.translator = k.look(ctx, "models.translator", r.Models.Translator, r.DType, true); k.translator != nil {
 			k.languages(k.translator.Tokenizer)
 		}
+		k.second(ctx)
 	}
 	if r.Train != nil || r.Eval != nil {
 		k.baseModel(ctx)
@@ -132,11 +133,8 @@ func (k *checker) models(ctx context.Context) {
 
 // writes checks a model that writes texts. It returns what is known of one on this machine.
 func (k *checker) writes(ctx context.Context, g Generator, key string) *backend.Outline {
-	if servers := g.servers(); len(servers) > 0 {
-		for _, s := range servers {
-			s.Model = cmp.Or(s.Model, g.Model)
-			k.endpoint(ctx, s, key)
-		}
+	if g.remote() {
+		k.servers(ctx, g, key, "synth", k.made(instructionsDir))
 		return nil
 	}
 	found := k.look(ctx, key+".model", g.Model, k.r.DType, false)
@@ -146,8 +144,16 @@ func (k *checker) writes(ctx context.Context, g Generator, key string) *backend.
 	return found
 }
 
-// endpoint asks an endpoint for its models. If synth is finished, it asks nothing.
-func (k *checker) endpoint(ctx context.Context, s llm.Server, key string) {
+// servers checks the endpoints of a model for a stage, which may be done already.
+func (k *checker) servers(ctx context.Context, g Generator, key, stage string, done bool) {
+	for _, s := range g.servers() {
+		s.Model = cmp.Or(s.Model, g.Model)
+		k.endpoint(ctx, s, key, stage, done)
+	}
+}
+
+// endpoint asks an endpoint for its models. If the stage is done, it asks nothing.
+func (k *checker) endpoint(ctx context.Context, s llm.Server, key, stage string, done bool) {
 	at := key + ".endpoint"
 	if _, given := k.r.doc.lines[at]; !given {
 		at = key + ".endpoints"
@@ -160,12 +166,12 @@ func (k *checker) endpoint(ctx context.Context, s llm.Server, key string) {
 	case err != nil:
 		k.problem(at, err)
 		return
-	case k.made(instructionsDir):
+	case done:
 		return
 	}
 	names, err := c.Models(ctx)
 	if err != nil {
-		k.problem(at, fmt.Errorf("%s does not answer, so that synth would fail: %w", s.Endpoint, err))
+		k.problem(at, fmt.Errorf("%s does not answer, so that %s would fail: %w", s.Endpoint, stage, err))
 	}
 	if len(names) > 0 && !slices.Contains(names, s.Model) {
 		hint := strings.Join(names[:min(len(names), 6)], ", ")

@@ -251,6 +251,16 @@ func (c *chain) translate(ctx context.Context, st stage) error {
 		return err
 	}
 	tools := translate.Tools{Translator: t}
+	by, err := c.openSecond()
+	if err != nil {
+		return err
+	}
+	if by != nil {
+		tools.Second, tools.ForgetSecond = by, c.r.Models.Second.remote() && c.Memory == ""
+		if o.SecondDigest, err = by.Digest(); err != nil {
+			return err
+		}
+	}
 	tools.Memory, err = translationmemory.Choose(c.Memory, func(err error) { c.Log.Warn(err.Error()) })
 	if err != nil {
 		return err
@@ -258,12 +268,18 @@ func (c *chain) translate(ctx context.Context, st stage) error {
 	if tools.Memory != nil {
 		c.owns(tools.Memory)
 	}
-	return c.each(st, func(env durable.Env) (*dataset.Manifest, error) { return translate.Run(ctx, o, tools, env) })
+	return c.each(st, func(s set, env durable.Env) (*dataset.Manifest, error) {
+		if slices.Contains(c.r.Models.Second.Sets, s.inputName()) {
+			o, tools := bySecond(o, tools, by)
+			return translate.Run(ctx, o, tools, env)
+		}
+		return translate.Run(ctx, o, tools, env)
+	})
 }
 
 func (c *chain) filter(ctx context.Context, st stage) error {
 	earlier := map[string]string{}
-	return c.each(st, func(env durable.Env) (*dataset.Manifest, error) {
+	return c.each(st, func(_ set, env durable.Env) (*dataset.Manifest, error) {
 		if c.r.Filter.AcrossSets {
 			maps.Copy(env.In, earlier)
 		}
@@ -277,7 +293,7 @@ func (c *chain) filter(ctx context.Context, st stage) error {
 
 func (c *chain) decontaminate(ctx context.Context, st stage) error {
 	o, dirs := c.r.decontaminateOptions()
-	return c.each(st, func(env durable.Env) (*dataset.Manifest, error) { return decontaminate.Run(ctx, o, dirs, env) })
+	return c.each(st, func(_ set, env durable.Env) (*dataset.Manifest, error) { return decontaminate.Run(ctx, o, dirs, env) })
 }
 
 // decontaminateOptions returns the options of the block with resolved paths, and the
@@ -308,10 +324,10 @@ func (r *Recipe) decontaminateOptions() (o decontaminate.Options, dirs []string)
 }
 
 // each runs a stage over every set.
-func (c *chain) each(st stage, run func(durable.Env) (*dataset.Manifest, error)) error {
+func (c *chain) each(st stage, run func(set, durable.Env) (*dataset.Manifest, error)) error {
 	var kept []set
 	for _, s := range c.sets {
-		m, err := run(c.env(s.dir(st.dir), map[string]string{"instructions": s.path}))
+		m, err := run(s, c.env(s.dir(st.dir), map[string]string{"instructions": s.path}))
 		if err != nil {
 			return err
 		}
@@ -353,6 +369,14 @@ func (c *chain) mix(ctx context.Context, st stage) error {
 
 // mainSet is the mix's name for the set of synth.
 const mainSet = "main"
+
+// named returns the set of a name in the mix.
+func named(name string) set {
+	if name == mainSet {
+		name = ""
+	}
+	return set{name: name}
+}
 
 func (s set) inputName() string {
 	if s.name == "" {

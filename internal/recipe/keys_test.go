@@ -128,8 +128,10 @@ func other(f field) any {
 	special := map[string]any{
 		"models.generator.endpoints": []any{map[string]any{"endpoint": "http://e.test/v1"}},
 		"models.judge.endpoints":     []any{map[string]any{"endpoint": "http://e.test/v1"}}, "synth.judge_threshold": 2.5,
-		"train.loss_norm": "hf-legacy",
-		"language":        "fra_Latn", "dtype": "int8", "train.dtype": "int8", "train.schedule": "linear", "train.checkpointing": "on",
+		"models.second.endpoints": []any{map[string]any{"endpoint": "http://e.test/v1"}}, "models.second.sets": []string{"sciq"},
+		"translate.second_for": []string{"option"},
+		"train.loss_norm":      "hf-legacy",
+		"language":             "fra_Latn", "dtype": "int8", "train.dtype": "int8", "train.schedule": "linear", "train.checkpointing": "on",
 		"synth.json": true, "synth.skip_checks": []string{"unknown_name"}, "translate.reject_flags": []string{"hit_max"},
 		"translate.from": "fra_Latn", "convert.*.benchmark": "boolq", "convert.*.split": "test", "convert.*.answer": "text",
 		"wiki.api": "https://wiki.test/w/api.php", "wiki.links": 1,
@@ -173,7 +175,8 @@ func other(f field) any {
 // stages run.
 func TestEveryKeyCounts(t *testing.T) {
 	base := map[string]any{}
-	if err := json.Unmarshal([]byte(`{"name": "test", "models": {"generator": {"model": "g"}, "translator": "t", "base": "b"},
+	if err := json.Unmarshal([]byte(`{"name": "test", "models": {"generator": {"model": "g"}, "translator": "t",
+			"second": {"model": "s", "endpoint": "http://s.test"}, "base": "b"},
 		"wiki": {"dump": "x.xml"}, "synth": {}, "convert": {"sciq": {"data": "d"}}, "translate": {}, "filter": {},
 			"mix": {"weights": {"a": 1}}, "train": {}, "eval": {"data": "d"}, "publish": {"dataset": "o/n"}}`), &base); err != nil {
 		t.Fatal(err)
@@ -197,6 +200,8 @@ func TestEveryKeyCounts(t *testing.T) {
 			at[parts[len(parts)-1]] = v
 		}
 		switch key { // settings that need another one
+		case "models.second.endpoints":
+			delete(changed["models"].(map[string]any)["second"].(map[string]any), "endpoint")
 		case "translate.temperature":
 			changed["translate"].(map[string]any)["beam"] = 1
 		case "translate.top_k", "translate.top_p", "translate.min_p":

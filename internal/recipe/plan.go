@@ -337,7 +337,9 @@ func (f *forecast) translate(st stage) {
 			p.Work = fmt.Sprintf("%d rows, %d sentences, %d of them distinct, %d source tokens",
 				e.Rows, e.Segments, e.Distinct, e.Tokens)
 		}
-		if f.translator != nil {
+		if by := f.r.Models.Second; slices.Contains(by.Sets, s.inputName()) {
+			p.Elsewhere = by.remote()
+		} else if f.translator != nil {
 			f.translates(&p)
 		}
 		f.add(p)

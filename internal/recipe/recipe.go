@@ -52,11 +52,12 @@ type Recipe struct {
 	doc  *document
 }
 
-// Models names the three models.
+// Models names the models.
 type Models struct {
 	Generator  Generator `json:"generator"`
 	Judge      Generator `json:"judge"` // of synth's answers; without a model there is none
 	Translator string    `json:"translator"`
+	Second     Second    `json:"second"` // the second translator; without a model there is none
 	Base       string    `json:"base"`
 }
 
@@ -221,7 +222,8 @@ func (d *document) read() (*Recipe, error) {
 		return nil, err
 	}
 	eight := Generator{Server: llm.Server{Concurrency: 8}}
-	r := &Recipe{Seed: 42, Language: "arb_Arab", Merge: true, Models: Models{Generator: eight, Judge: eight}, doc: d}
+	r := &Recipe{Seed: 42, Language: "arb_Arab", Merge: true, Models: Models{Generator: eight, Judge: eight, Second: Second{Generator: eight}},
+		doc: d}
 	r.defaults(d.values)
 	if err := json.Unmarshal(text, r); err != nil {
 		return nil, err
@@ -364,6 +366,7 @@ func (r *Recipe) LocalModels() []string {
 	add((r.Synth != nil || r.convertAsks() || r.wikiAsks()) && !r.Models.Generator.remote(), r.Models.Generator.Model)
 	add(r.Synth != nil && !r.Models.Judge.remote(), r.Models.Judge.Model)
 	add(r.Translate != nil, r.Models.Translator)
+	add(r.Translate != nil && !r.Models.Second.remote(), r.Models.Second.Model)
 	add(r.Mix != nil || r.Train != nil || r.Eval != nil, r.Models.Base)
 	return names
 }

@@ -21,7 +21,7 @@ var elsewhere = map[string]string{
 	"synth.judge": "models.judge.model", "synth.judge_digest": "",
 	"convert.*.model": "models.generator.model", "convert.*.model_digest": "", "convert.*.templates_digest": "", "convert.*.source": "",
 	"translate.model": "models.translator", "translate.model_digest": "", "translate.placeholder": "",
-	"translate.second": "", "translate.second_digest": "",
+	"translate.second": "models.second.model", "translate.second_digest": "",
 	"decontaminate.questions_digest": "", "translate.to": "language",
 }
 

@@ -125,6 +125,8 @@ func (r *Recipe) check() {
 	}
 	r.Models.Generator.check(d, "models.generator")
 	r.Models.Judge.check(d, "models.judge")
+	r.Models.Second.check(d, "models.second")
+	r.checkSecondSets()
 	if r.Eval != nil && r.Eval.MaxSamples < 0 {
 		d.add("eval.max_samples", "is %d, expected 0 (all) or more", r.Eval.MaxSamples)
 	}
@@ -195,6 +197,12 @@ func (r *Recipe) checkMissing() {
 			"are only for an endpoint; leave them out, or add endpoint"},
 		{r.Models.Judge.needless(), "models.judge", "models.judge: key_variable, requests_per_minute and tokens_per_minute " +
 			"are only for an endpoint; leave them out, or add endpoint"},
+		{r.Models.Second.needless(), "models.second", "models.second: key_variable, requests_per_minute and tokens_per_minute " +
+			"are only for an endpoint; leave them out, or add endpoint"},
+		{r.Models.Second.Model == "" && len(r.doc.block("models.second")) > 0, "models.second", "models.second: has no model; add model"},
+		{r.Models.Second.Model != "" && r.Translate == nil, "models.second", "models.second has no effect without a translate block"},
+		{r.Translate != nil && len(r.Translate.SecondFor) > 0 && r.Models.Second.Model == "", "translate.second_for",
+			"translate: second_for has no second translator; add models: second: model"},
 		{r.Models.Judge.Model == "" && r.Models.Judge.remote(), "models.judge", "models.judge: has an endpoint but no model; add model"},
 		{r.Synth != nil && r.Models.Generator.Model == "", "synth", "synth has no model; add models: generator: model"},
 		{r.convertAsks() && r.Models.Generator.Model == "", "convert",

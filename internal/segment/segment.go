@@ -37,6 +37,9 @@ const (
 	Native Kind = "native" // already in the target's script
 )
 
+// Cuts lists the kinds of segments that Split gives a translator.
+func Cuts() []Kind { return []Kind{Sentence, Clause, Heading, Item, Option, Label, Cell} }
+
 // Segment is a stretch of the text: to be translated, or kept as it is.
 type Segment struct {
 	Text  string

@@ -7,7 +7,8 @@ import (
 	"barka/internal/segment"
 )
 
-// Rungs are the ways to translate a segment, in the order in which they are tried.
+// Rungs are the ways to translate a segment, in the order in which they are tried. Segments of
+// Options.SecondFor have the last one first.
 const (
 	RungWhole    = "whole"     // in one piece, with placeholders for its protected spans
 	RungNBest    = "n_best"    // the best other hypothesis that passes
@@ -44,6 +45,15 @@ var ladder = []rung{
 	{RungSecond, (*worker).bySecond},
 }
 
+// ladder returns the rungs for a segment in their order.
+func (w *worker) ladder(s segment.Segment) []rung {
+	if slices.Contains(w.o.SecondFor, string(s.Kind)) {
+		last := len(ladder) - 1
+		return slices.Concat(ladder[last:], ladder[:last])
+	}
+	return ladder
+}
+
 // settled is the outcome of the ladder for a segment.
 type settled struct {
 	attempt
@@ -56,7 +66,7 @@ type settled struct {
 func (w *worker) settle(s segment.Segment) (settled, []request, error) {
 	var failed []attempt
 	var out settled
-	for _, r := range ladder {
+	for _, r := range w.ladder(s) {
 		if w.c.whole && r.name != RungWhole {
 			break
 		}

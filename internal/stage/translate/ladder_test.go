@@ -235,6 +235,39 @@ func TestEveryRung(t *testing.T) {
 	}
 }
 
+// TestSecondFor: the second translator gets the kinds of segments that are named first, and the
+// translator gets those of them that fail their checks.
+func TestSecondFor(t *testing.T) {
+	first := &scripted{translate: func(string) string { return "الأول 12" }}
+	by := &scripted{translate: func(s string) string {
+		if s == "The 12 old stones" {
+			return "الثاني"
+		}
+		return "الثاني 12"
+	}}
+	o := Defaults()
+	o.SecondFor = []string{string(segment.Heading), string(segment.Item)}
+	lines := []string{"# The 12 stones", "# The 12 old stones", "All 12 are here.", "- The 12 stones there"}
+	got, segments, err := Lines(t.Context(), o, Tools{Translator: first, Second: by}, lines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"# الثاني 12", "# الأول 12", "الأول 12", "- الثاني 12"}
+	rungs := []string{RungSecond, RungWhole, RungWhole, RungSecond}
+	for i := range lines {
+		if got[i] != want[i] || segments[i][0].Rung != rungs[i] || (segments[i][0].Translator != "") != (rungs[i] == RungSecond) {
+			t.Errorf("%q: %q, %+v", lines[i], got[i], segments[i])
+		}
+	}
+	if len(first.asked) != 2 || len(by.asked) != 3 {
+		t.Errorf("asked %q and %q", first.asked, by.asked)
+	}
+	if _, err := Run(t.Context(), o, with(first), durable.Env{Out: filepath.Join(t.TempDir(), "out"),
+		In: map[string]string{"instructions": input(t)}}); err == nil || !strings.Contains(err.Error(), "no second translator") {
+		t.Errorf("without a second translator: %v", err)
+	}
+}
+
 // TestRungs: a dataset counts the segments that were translated in pieces and their
 // reasons, and its identity has the placeholder.
 func TestRungs(t *testing.T) {

@@ -89,8 +89,8 @@ type settings struct {
 
 // share returns the parts of a shared memory that hold translations by these options. They
 // are nil for a translator whose weights are unknown.
-func (o Options) share(ctx context.Context, f *translationmemory.File, seed int64) (shared sharedMemory, err error) {
-	if f == nil {
+func (o Options) share(ctx context.Context, t Tools, seed int64) (shared sharedMemory, err error) {
+	if t.Memory == nil {
 		return shared, nil
 	}
 	first := settings{memoryVersion, o.ModelDigest, cpu.Current().String(), tokenizer.NLLBCode(o.From), tokenizer.NLLBCode(o.To), o.Decoding,
@@ -106,10 +106,10 @@ func (o Options) share(ctx context.Context, f *translationmemory.File, seed int6
 	by[unrepeated].NoRepeatNGram = noRepeatNGram
 	by[second].Model, by[second].Decoding = o.SecondDigest, Decoding{}
 	for via, s := range by {
-		if s.Model == "" {
+		if s.Model == "" || route(via) == second && t.ForgetSecond {
 			continue
 		}
-		if shared[via], err = translationmemory.For[Translation](ctx, f, s); err != nil {
+		if shared[via], err = translationmemory.For[Translation](ctx, t.Memory, s); err != nil {
 			return shared, err
 		}
 	}

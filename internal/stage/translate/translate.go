@@ -103,6 +103,9 @@ type Options struct {
 	// and all of its settings.
 	Second       string `json:"second,omitempty"`
 	SecondDigest string `json:"second_digest,omitempty"`
+	// SecondFor are the kinds of segments that the second translator gets first. It gets the
+	// others when every other way has failed.
+	SecondFor []string `json:"second_for,omitempty"`
 }
 
 // Defaults are the settings of the BARKA models, but for sentence splitting.
@@ -129,10 +132,26 @@ func (o Options) Validate() error {
 	case math.IsNaN(o.MinScore) || o.MinScore > 0:
 		return badinput.Errorf("translate: min_score is %g, expected 0 (off) or less", o.MinScore)
 	}
+	if err := o.validateSecondFor(); err != nil {
+		return err
+	}
 	for _, f := range o.RejectFlags {
 		if !slices.Contains(Flags(), f) {
 			return badinput.Errorf("translate: reject_flags: %q is no flag; flags: %s", f, strings.Join(Flags(), ", "))
 		}
+	}
+	return nil
+}
+
+func (o Options) validateSecondFor() error {
+	kinds := segment.Cuts()
+	for _, k := range o.SecondFor {
+		if !slices.Contains(kinds, segment.Kind(k)) {
+			return badinput.Errorf("translate: second_for: %q is no kind of a segment; kinds: %v", k, kinds)
+		}
+	}
+	if len(o.SecondFor) > 0 && o.Whole {
+		return badinput.Errorf("translate: second_for names kinds of segments, but whole messages are not cut; leave one of them out")
 	}
 	return nil
 }
@@ -263,11 +282,14 @@ const rowsInWork = 256
 // Tools are what a run translates with.
 type Tools struct {
 	Translator Translator
-	// Second translates sentences that Translator does not get right; nil is none.
+	// Second translates sentences that Translator does not get right, and those of
+	// Options.SecondFor; nil is none.
 	Second Model
 	// Memory has translations of other runs and gets those of this one; nil is none. It is
-	// used only if Options.ModelDigest is known, and does not change the output.
-	Memory *translationmemory.File
+	// used only if Options.ModelDigest is known, and does not change the output. ForgetSecond
+	// keeps the translations of Second out of it.
+	Memory       *translationmemory.File
+	ForgetSecond bool
 }
 
 // Run translates the instructions in env.In["instructions"].
@@ -294,6 +316,9 @@ func run[Row any](ctx context.Context, o Options, tools Tools, env durable.Env, 
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
+	if len(o.SecondFor) > 0 && tools.Second == nil {
+		return nil, badinput.Errorf("translate: second_for is %v, but there is no second translator; name one", o.SecondFor)
+	}
 	path := env.In[task.input]
 	total, err := dataset.CountSome(path)
 	if err != nil {
@@ -307,7 +332,7 @@ func run[Row any](ctx context.Context, o Options, tools Tools, env durable.Env, 
 	id := durable.Identity{Stage: "translate", Version: version, Changed: changed, Options: w.o}
 	mo := durable.MapOptions[Row]{Key: task.key, Workers: rowsInWork, Progress: env.Progress, Total: total}
 	return durable.Execute(ctx, env, id, func(run *durable.Run) (durable.Final, error) {
-		shared, err := o.share(ctx, tools.Memory, env.Seed)
+		shared, err := o.share(ctx, tools, env.Seed)
 		if err != nil {
 			return durable.Final{}, err
 		}
