@@ -44,7 +44,7 @@ var layers = []layer{
 	// What stages ask for as an interface (a generator, a translator, a model to
 	// evaluate) is built here from the engine.
 	{"assembly", []string{"internal/backend"},
-		[]string{"eval", "eval files", "stage", "hub", "chat translator", "client", "durable", "dataset", "decoding", "registry",
+		[]string{"eval", "eval files", "tasks", "stage", "hub", "chat translator", "client", "durable", "dataset", "decoding", "registry",
 			"model", "layer", "device", "tensor", "weights", "format", "machine"}, false},
 
 	// Evaluation. Comparisons and audits read what evaluations and benchmarks left

@@ -70,6 +70,13 @@ type trainCmd struct {
 	ModulesToSave []string           `help:"Modules to train themselves: the embeddings (embed_tokens), the head (lm_head), or both." placeholder:"NAME"`
 	Init          string             `help:"Initialisation of the adapters: gaussian, olora, pissa, pissa_niter_N; default: PEFT's." placeholder:"NAME"`
 
+	SamplePrompts  string `help:"Prompts to answer during the run, plain or JSON lines; answers go to OUT/samples.jsonl." placeholder:"FILE"`
+	SampleTokens   int    `help:"Longest answer to a sample prompt, in tokens." default:"128"`
+	Eval           string `help:"Benchmark tasks to evaluate during the run, as in barka eval --tasks." placeholder:"TASKS"`
+	EvalData       string `help:"Benchmark files in the hub's layout; default: the hub's cache." env:"BARKA_BENCHMARKS" placeholder:"DIR"`
+	EvalMaxSamples int    `help:"Largest number of questions per task of --eval; 0 is all." default:"0"`
+	Every          int    `help:"Steps between samples and evaluations; 0 is at each validation, or each epoch." default:"0"`
+
 	Checkpointing string  `help:"Recompute activations, not keep them: on, off, or auto." default:"auto" enum:"auto,on,off"`
 	Restart       bool    `help:"Discard an output made with other options."`
 	Preview       bool    `help:"Show conversations with their trained tokens marked; train nothing."`
@@ -102,6 +109,9 @@ learning rates that the longer schedule has there. --save-steps, --save-minutes,
 
 A run that needs more memory than is available is refused, with settings that would fit.
 
+--sample-prompts and --eval look at the model as it is trained: before the first step, every --every
+steps, and at the end. They change no bit of the adapter. Prompts are answered greedily.
+
 A conversation that is too long loses its last turns; half an answer is never trained. Rows that
 cannot be trained on are dropped and counted, and more than --max-dropped of them are an error.
 --preview shows what is trained. docs/train.md has all cases.
@@ -126,6 +136,11 @@ func (c *trainCmd) options() train.Options {
 	o.ReplayShare, o.Objective, o.Beta, o.NEFTune = c.ReplayShare, c.Objective, c.Beta, c.NEFTune
 	o.LossNorm, o.MicroBatch, o.Patience, o.Divergence = c.LossNorm, c.MicroBatch, c.Patience, c.Divergence
 	o.ChatFormat, o.ChatDate, o.Thinking = c.ChatFormat, c.ChatDate, c.Thinking
+	o.SamplePrompts, o.SampleTokens, o.Eval, o.Every = c.SamplePrompts, c.SampleTokens, c.Eval, c.Every
+	if c.Eval != "" { // the environment may set the directory for other verbs
+		o.EvalData = c.EvalData
+	}
+	o.EvalMaxSamples = c.EvalMaxSamples
 	return o
 }
 
@@ -152,18 +167,14 @@ func (c *trainCmd) Run(a *app) error {
 		return usagef("--probe and --price-per-hour must not be negative")
 	}
 	e := a.engine(c.DType)
-	outline, err := e.Outline(c.Model, false)
-	if err != nil {
-		return err
-	}
-	if o.DType, err = e.TypeOf(c.Model); err != nil {
-		return err
-	}
-	in, err := c.input(e, outline, a.Threads)
+	in, err := c.input(a, e, o)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
+	if o.DType, err = e.TypeOf(c.Model); err != nil {
+		return err
+	}
 	if c.DryRun || c.Preview {
 		return c.look(a, o, in.Input)
 	}
@@ -201,37 +212,40 @@ func (c *trainCmd) estimate(a *app, o train.Options, in train.Input, plan *train
 	return cmp.Or(a.ui.Print(plan.Text(), plan), refused)
 }
 
-// trainInput is the input of a training run, with the model once it is opened.
-type trainInput struct {
-	train.Input
-	opened *backend.Decoder
-}
-
-// Close closes the model if it was opened.
-func (in *trainInput) Close() error {
-	if in.opened == nil {
-		return nil
-	}
-	return in.opened.Close()
-}
-
 // input returns the input of a training run. The model is opened when it is needed.
-func (c *trainCmd) input(e *backend.Engine, l *backend.Outline, threads int) (*trainInput, error) {
+func (c *trainCmd) input(a *app, e *backend.Engine, o train.Options) (*backend.Training, error) {
 	sources, err := c.sources()
 	if err != nil {
 		return nil, err
 	}
-	in := &trainInput{Input: train.Input{Tokenizer: l.Tokenizer, Base: c.Model, Train: sources, Replay: c.Replay, Val: c.Val,
-		Measure: e.Measure(c.Model), Available: backend.MemoryLimit, Peak: peak(threads), Save: checkpointSignal()}}
-	in.Open = func() (model.Decoder, error) {
-		d, err := e.OpenDecoder(c.Model, "")
-		if err != nil {
-			return nil, err
-		}
-		in.opened = d
-		return d.Model, nil
+	l, err := e.Outline(c.Model, false)
+	if err != nil {
+		return nil, err
 	}
+	if err := a.evalData(o); err != nil {
+		return nil, err
+	}
+	in, err := e.Training(c.Model, o, hub.CacheDir())
+	if err != nil {
+		return nil, err
+	}
+	in.Tokenizer, in.Base, in.Train, in.Replay, in.Val = l.Tokenizer, c.Model, sources, c.Replay, c.Val
+	in.Peak, in.Save = peak(a.Threads), checkpointSignal()
 	return in, nil
+}
+
+// evalData downloads the benchmarks that are evaluated during a training and are not on this
+// machine, unless their directory is given.
+func (a *app) evalData(o train.Options) error {
+	if o.Eval == "" || o.EvalData != "" {
+		return nil
+	}
+	c := &evalRunCmd{Tasks: o.Eval, MaxSamples: o.EvalMaxSamples}
+	e, err := c.options(a)
+	if err == nil {
+		_, err = c.download(a, &e)
+	}
+	return err
 }
 
 // peak returns a function for the arithmetic ceiling of weights of a type. Products with int8

@@ -28,7 +28,7 @@ type Engine struct {
 	// MaxSequences bounds the sequences that decode together; zero means 32.
 	MaxSequences int
 	// MaxBatchTokens bounds the tokens of a pass that runs prompts; zero means
-	// 512.
+	// BatchTokens.
 	MaxBatchTokens int
 	// CacheBytes bounds the key/value cache; zero means 1 GiB. The memory is
 	// reserved at the first request and touched as sequences need it.
@@ -357,9 +357,12 @@ func (e *Engine) schedulePass() {
 	}
 }
 
+// BatchTokens is the default of Engine.MaxBatchTokens.
+const BatchTokens = 512
+
 func (e *Engine) maxBatchTokens() int {
 	if e.MaxBatchTokens <= 0 {
-		return 512
+		return BatchTokens
 	}
 	return e.MaxBatchTokens
 }

@@ -18,6 +18,7 @@ import (
 	"barka/internal/printable"
 	"barka/internal/stage/convert"
 	"barka/internal/stage/synth"
+	"barka/internal/stage/train"
 	"barka/internal/tokenizer"
 )
 
@@ -40,6 +41,7 @@ type Checked struct {
 	pages      int // of the dump, 0 if they were not counted
 	evaluation *eval.WorkEstimate
 	needs      backend.Memory // the evaluation's
+	observed   train.Work     // an evaluation during the training
 }
 
 // Err returns the problems as one error, or nil if there are none.
@@ -67,7 +69,9 @@ type checker struct {
 func (w *Runner) Check(ctx context.Context, r *Recipe) (*Checked, error) {
 	k := &checker{w: w, r: r, Checked: &Checked{file: r.file, Problems: slices.Clone(r.doc.problems),
 		converted: map[string]convert.Estimate{}}}
-	for _, check := range []func(context.Context){k.output, k.models, k.wiki, k.convert, k.inputs, k.decontaminate, k.mix, k.eval, k.publish} {
+	for _, check := range []func(context.Context){
+		k.output, k.models, k.wiki, k.convert, k.inputs, k.decontaminate, k.mix, k.training, k.eval, k.publish,
+	} {
 		check(ctx)
 		if err := ctx.Err(); err != nil {
 			return nil, err

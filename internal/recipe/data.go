@@ -384,12 +384,3 @@ func (s set) inputName() string {
 	}
 	return s.name
 }
-
-// validation returns the path of the mix's held-back rows, or "" if there are none.
-func (c *chain) validation() string {
-	val := c.path(filepath.Join(mixDir, mix.ValidationName))
-	if n, err := dataset.Count(val); !exists(val) || err == nil && n == 0 {
-		return ""
-	}
-	return val // train reports a damaged file
-}

@@ -130,8 +130,8 @@ func other(f field) any {
 		"models.judge.endpoints":     []any{map[string]any{"endpoint": "http://e.test/v1"}}, "synth.judge_threshold": 2.5,
 		"models.second.endpoints": []any{map[string]any{"endpoint": "http://e.test/v1"}}, "models.second.sets": []string{"sciq"},
 		"translate.second_for": []string{"option"},
-		"train.loss_norm":      "hf-legacy",
-		"language":             "fra_Latn", "dtype": "int8", "train.dtype": "int8", "train.schedule": "linear", "train.checkpointing": "on",
+		"train.loss_norm":      "hf-legacy", "train.objective": "text", "train.eval": "acva",
+		"language": "fra_Latn", "dtype": "int8", "train.dtype": "int8", "train.schedule": "linear", "train.checkpointing": "on",
 		"synth.json": true, "synth.skip_checks": []string{"unknown_name"}, "translate.reject_flags": []string{"hit_max"},
 		"translate.from": "fra_Latn", "convert.*.benchmark": "boolq", "convert.*.split": "test", "convert.*.answer": "text",
 		"wiki.api": "https://wiki.test/w/api.php", "wiki.links": 1,
@@ -221,6 +221,10 @@ func TestEveryKeyCounts(t *testing.T) {
 			m["model"] = "another"
 		case "train.patience":
 			changed["mix"].(map[string]any)["validation"] = 0.1
+		case "inputs.train":
+			changed["train"].(map[string]any)["objective"] = "dpo"
+		case "train.every", "train.eval_data", "train.eval_max_samples":
+			changed["train"].(map[string]any)["eval"] = "acva"
 		case "inputs.replay":
 			changed["train"].(map[string]any)["replay_share"] = 0.1
 		case "train.replay_share":
@@ -256,9 +260,6 @@ func TestEveryKeyCounts(t *testing.T) {
 	}
 	plain := with("", nil)
 	for _, f := range schema(reflect.TypeFor[Recipe](), "") {
-		if f.key == "train.objective" {
-			continue // a recipe's data allow one value
-		}
 		v := other(f)
 		r := with(f.key, v)
 		if r != nil && f.t.Kind() == reflect.Bool && reflect.DeepEqual(runsWith(r), runsWith(plain)) {

@@ -96,6 +96,8 @@ type Inputs struct {
 	Instructions map[string]string `json:"instructions"` // more instructions to translate and filter, by name
 	Mix          map[string]string `json:"mix"`          // more instructions for the mix, by name
 	Review       string            `json:"review"`       // review file that the mix applies
+	Train        string            `json:"train"`        // conversations, texts or pairs that are trained on instead of the mix
+	Validation   string            `json:"validation"`   // the training's validation set, instead of the mix's
 	Replay       string            `json:"replay"`       // conversations of which the training replays its replay_share
 }
 
@@ -306,17 +308,6 @@ func (r *Recipe) model(name string) string {
 		}
 	}
 	return name
-}
-
-// training returns the options of train, with the directory of the adapter that it continues.
-func (r *Recipe) training() (train.Options, error) {
-	o := *r.Train
-	if o.Adapter == "" {
-		return o, nil
-	}
-	var err error
-	o.Adapter, err = hub.ResolveAdapter(r.model(o.Adapter))
-	return o, err
 }
 
 // Tokenizers returns the models whose tokenizer the stages use, but not their weights.

@@ -17,10 +17,8 @@ import (
 	"barka/internal/eval"
 	"barka/internal/eval/lighteval"
 	"barka/internal/hub"
-	"barka/internal/model"
 	"barka/internal/progress"
 	"barka/internal/stage/report"
-	"barka/internal/stage/train"
 	"barka/internal/tokenizer"
 )
 
@@ -100,41 +98,6 @@ func (c *chain) tokenizer(name string) (*tokenizer.Tokenizer, error) {
 		return nil, err
 	}
 	return tokenizer.Load(dir)
-}
-
-func (c *chain) train(ctx context.Context, st stage) error {
-	tok, err := c.tokenizer(c.r.Models.Base)
-	if err != nil {
-		return err
-	}
-	o, err := c.r.training()
-	if err != nil {
-		return err
-	}
-	base, engine := c.r.model(c.r.Models.Base), c.Engine.As(c.r.Train.DType)
-	in := train.Input{Tokenizer: tok, Base: c.r.Models.Base, Train: []train.Source{{Path: c.path(mixDir)}},
-		Replay: c.r.path(c.r.Inputs.Replay), Measure: engine.Measure(base),
-		Available: backend.MemoryLimit, Save: c.Checkpoint, Peak: c.Peak, Open: func() (model.Decoder, error) {
-			d, err := engine.OpenDecoder(base, "")
-			if err != nil {
-				return nil, err
-			}
-			c.owns(d)
-			return d.Model, nil
-		}}
-	if in.ModelDigest, err = engine.Digest(base); err != nil {
-		return err
-	}
-	if o.DType, err = engine.TypeOf(base); err != nil {
-		return err
-	}
-	in.Val = c.validation()
-	s, err := train.Run(ctx, o, in, c.env(st.dir, nil))
-	if err != nil {
-		return err
-	}
-	c.Say(TrainStep(c.path(st.dir), s, time.Since(c.start)))
-	return nil
 }
 
 func (c *chain) merge(ctx context.Context, st stage) error {

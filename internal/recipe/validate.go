@@ -12,7 +12,6 @@ import (
 	"barka/internal/nearest"
 	"barka/internal/stage/convert"
 	"barka/internal/stage/decontaminate"
-	"barka/internal/stage/train"
 )
 
 // blockCheck validates the settings of a block with its stage.
@@ -182,14 +181,17 @@ func (r *Recipe) misspelt() bool {
 	})
 }
 
+// missing is a problem of the recipe as a whole, if it is one.
+type missing struct {
+	is   bool
+	key  string // the problem's line is that of this key
+	text string
+}
+
 // checkMissing adds problems for settings that the stages need and the recipe lacks,
 // and for settings without effect.
 func (r *Recipe) checkMissing() {
-	for _, m := range []struct {
-		missing bool
-		key     string // the problem's line is that of this key
-		text    string
-	}{
+	for _, m := range append([]missing{
 		{r.Name == "", "", "name is missing"},
 		{r.Synth != nil && r.Wiki == nil && r.Inputs.Passages == "", "synth", "synth has no passages; add a wiki block, or inputs: passages"},
 		{r.Wiki != nil && r.Inputs.Passages != "", "inputs.passages", "inputs.passages has no effect beside a wiki block; leave one of them out"},
@@ -217,20 +219,11 @@ func (r *Recipe) checkMissing() {
 			"eval have no model; add models: base"},
 		{r.Wiki == nil && r.Synth == nil && len(r.Convert)+len(r.Inputs.Instructions) == 0 && (r.Translate != nil || r.Filter != nil),
 			cmp.Or(r.given("translate"), "filter"), "translate and filter have no instructions; add synth, convert or inputs: instructions"},
-		{r.Train != nil && r.Mix == nil, "train", "train has no data; add a mix block"},
-		{r.Train != nil && r.Train.Objective != train.ObjectiveSFT, "train.objective",
-			"train: a recipe's mix has conversations, for objective sft; run barka train for text and dpo"},
-		{r.Train != nil && r.Train.Patience > 0 && (r.Mix == nil || r.Mix.Validation == 0), "train.patience",
-			"train: patience has no validation set; set validation in the mix block"},
-		{r.Train != nil && r.Train.ReplayShare > 0 && r.Inputs.Replay == "", "train.replay_share",
-			"train: replay_share has nothing to replay; add inputs: replay"},
-		{r.Inputs.Replay != "" && (r.Train == nil || r.Train.ReplayShare == 0), "inputs.replay",
-			"inputs.replay has no effect; set replay_share in the train block, to 0.1 for instance"},
 		{r.Mix != nil && r.Synth == nil && len(r.Convert)+len(r.Inputs.Instructions)+len(r.Inputs.Mix) == 0, "mix",
 			"mix has no instructions; add synth, convert or inputs"},
 		{r.Eval != nil && r.Eval.Data == "", "eval", "eval: data is missing; set it to the directory of the benchmark files"},
-	} {
-		if m.missing {
+	}, r.trainingMissing()...) {
+		if m.is {
 			r.doc.say(m.key, "%s", m.text)
 		}
 	}

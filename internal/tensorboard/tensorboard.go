@@ -1,4 +1,4 @@
-// Package tensorboard writes scalars to TensorBoard's event files. These are
+// Package tensorboard writes scalars and texts to TensorBoard's event files. These are
 // TFRecords of protocol buffers (tensorflow/core/util/event.proto), encoded by
 // hand.
 package tensorboard
@@ -6,6 +6,7 @@ package tensorboard
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -59,17 +60,31 @@ func Append(dir string, size int64) (*Writer, error) {
 
 // Scalars writes one event with a value for each tag.
 func (w *Writer) Scalars(step int64, values map[string]float64) error {
-	tags := make([]string, 0, len(values))
-	for t := range values {
-		tags = append(tags, t)
-	}
-	slices.Sort(tags)
-	var summary []byte
-	for _, t := range tags {
-		value := bytesField(nil, 1, []byte(t))
+	return summaries(w, step, values, func(value []byte, v float64) []byte {
 		value = binary.AppendUvarint(value, 2<<3|5) // simple_value, 32 bits
-		value = binary.LittleEndian.AppendUint32(value, math.Float32bits(float32(values[t])))
-		summary = bytesField(summary, 1, value)
+		return binary.LittleEndian.AppendUint32(value, math.Float32bits(float32(v)))
+	})
+}
+
+// Texts writes one event with a text for each tag, which TensorBoard shows as Markdown.
+func (w *Writer) Texts(step int64, texts map[string]string) error {
+	return summaries(w, step, texts, func(value []byte, text string) []byte {
+		tensor := binary.AppendUvarint(nil, 1<<3) // dtype
+		tensor = binary.AppendUvarint(tensor, 7)  // DT_STRING
+		dim := binary.AppendUvarint(binary.AppendUvarint(nil, 1<<3), 1)
+		tensor = bytesField(tensor, 2, bytesField(nil, 2, dim)) // tensor_shape: one dimension of size 1
+		tensor = bytesField(tensor, 8, []byte(text))            // string_val
+		value = bytesField(value, 8, tensor)
+		plugin := bytesField(nil, 1, []byte("text")) // plugin_name
+		return bytesField(value, 9, bytesField(nil, 1, plugin))
+	})
+}
+
+// summaries writes one event with a value for each tag, which fill encodes.
+func summaries[V any](w *Writer, step int64, values map[string]V, fill func(value []byte, v V) []byte) error {
+	var summary []byte
+	for _, tag := range slices.Sorted(maps.Keys(values)) {
+		summary = bytesField(summary, 1, fill(bytesField(nil, 1, []byte(tag)), values[tag]))
 	}
 	event := wallTime(nil, time.Now())
 	event = binary.AppendUvarint(event, 2<<3) // step, varint

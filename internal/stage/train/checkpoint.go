@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -60,17 +59,14 @@ type numbers struct {
 	Setbacks int     `json:"setbacks,omitempty"`
 	// Pending is set if the step is finished, but its validation was interrupted.
 	Pending *Metrics `json:"pending,omitempty"`
-	// Tensors is the digest of state.safetensors. Metrics is what metrics.jsonl
-	// held, Events how long TensorBoard's file was.
+	// Before is the evaluation before the first step.
+	Before *Scores `json:"scores_before,omitempty"`
+	// Tensors is the digest of state.safetensors. Metrics and Samples are what metrics.jsonl
+	// and samples.jsonl held, Events how long TensorBoard's file was.
 	Tensors map[string]string `json:"tensors"`
 	Metrics mark              `json:"metrics"`
+	Samples mark              `json:"samples"`
 	Events  int64             `json:"events_bytes"`
-}
-
-// mark is the beginning of a file that a checkpoint vouches for.
-type mark struct {
-	Bytes  int64  `json:"bytes"`
-	SHA256 string `json:"sha256"`
 }
 
 // checkpointFile is state.json.
@@ -177,7 +173,7 @@ func lastCheckpoint(dir string) string {
 func (t *trainer) write(dir string) (numbers, error) {
 	n := numbers{Identity: t.identityDigest, Step: t.step, First: t.first, Last: t.last, BestVal: t.bestVal, BestStep: t.bestStep,
 		Trained: t.trained, Level: t.level, Calm: t.calm, Setbacks: len(t.setbacks),
-		Pending: t.pending, Metrics: mark{t.recorded, hex.EncodeToString(t.metrics.Sum(nil))}}
+		Pending: t.pending, Before: t.before, Metrics: t.metrics.mark(), Samples: t.samples.mark()}
 	s := model.Stream{Dev: t.dev}
 	for i, p := range t.adapter.Params() {
 		s.Add("p."+p.Name, p.Value)
@@ -225,10 +221,12 @@ func (t *trainer) resume() error {
 			return fmt.Errorf("checkpoint %s: %w; remove it to go back to the one before, or --restart", name, err)
 		}
 	}
-	if t.metrics, err = cut(filepath.Join(t.work.Final(), metricsFile), n.Metrics); err != nil {
+	if t.metrics, err = openLog(filepath.Join(t.work.Final(), metricsFile), n.Metrics); err != nil {
 		return err
 	}
-	t.recorded = n.Metrics.Bytes
+	if t.samples, err = openLog(filepath.Join(t.work.Final(), samplesFile), n.Samples); err != nil {
+		return err
+	}
 	t.board, err = tensorboard.Append(t.work.Final(), n.Events)
 	return err
 }
@@ -250,7 +248,9 @@ func (t *trainer) extend() ([]string, error) {
 			"or remove %s", t.env.Out, there.state.Steps, t.total, t.work.Dir())
 	}
 	final := t.work.Final()
-	for _, name := range []string{metricsFile, tensorboard.Name, bestDir + "/" + lora.WeightsFile, bestDir + "/" + lora.ConfigFile} {
+	for _, name := range []string{
+		metricsFile, samplesFile, tensorboard.Name, bestDir + "/" + lora.WeightsFile, bestDir + "/" + lora.ConfigFile,
+	} {
 		if err := copyFile(filepath.Join(final, name), filepath.Join(t.env.Out, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
@@ -322,6 +322,7 @@ func (t *trainer) restore(dir string) (numbers, error) {
 	}
 	t.step, t.first, t.last, t.trained = n.Step, n.First, n.Last, n.Trained
 	t.bestVal, t.bestStep, t.pending, t.level, t.calm = n.BestVal, n.BestStep, n.Pending, n.Level, n.Calm
+	t.before = n.Before
 	t.opt.Steps = n.Step
 	return n, nil
 }
@@ -351,43 +352,8 @@ func (t *trainer) readTensors(path string) error {
 	return nil
 }
 
-// cut shortens a file to what a checkpoint vouches for, and returns the state
-// of its digest there. A file that lacks some of it, or holds something else,
-// is bad input.
-func cut(path string, m mark) (hash.Hash, error) {
-	h := sha256.New()
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if errors.Is(err, fs.ErrNotExist) && m.Bytes == 0 {
-		return h, nil
-	}
-	if err != nil {
-		return nil, badinput.Errorf("%w: the checkpoint needs it; restore it, or --restart", err)
-	}
-	defer f.Close()
-	n, err := io.CopyN(h, f, m.Bytes)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, badinput.Wrap(err)
-	}
-	switch sum := hex.EncodeToString(h.Sum(nil)); {
-	case n < m.Bytes:
-		return nil, badinput.Errorf("%s has %d bytes, the checkpoint was written with %d: lines are missing; restore it, or --restart",
-			path, n, m.Bytes)
-	case m.Bytes > 0 && sum != m.SHA256:
-		return nil, badinput.Errorf("%s was changed or damaged: its first %d bytes have SHA-256 %s, "+
-			"recorded is %s; restore it, or --restart", path, n, sum, m.SHA256)
-	}
-	return h, f.Truncate(m.Bytes)
-}
-
 // syncRecords makes durable what a checkpoint or the summary vouches for.
 func (t *trainer) syncRecords() error {
-	f, err := os.OpenFile(filepath.Join(t.work.Final(), metricsFile), os.O_WRONLY|os.O_CREATE, 0o644)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	_, err = t.board.Sync()
-	return err
+	_, err := t.board.Sync()
+	return errors.Join(t.metrics.sync(), t.samples.sync(), err)
 }

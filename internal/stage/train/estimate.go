@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"barka/internal/badinput"
 	"barka/internal/chat"
 	"barka/internal/model"
 	"barka/internal/printable"
@@ -31,10 +32,19 @@ type Estimate struct {
 	// Probe is nil unless steps were timed.
 	Probe *Probed `json:"probe,omitempty"`
 
+	units                string  // what a batch counts
 	perToken, perTrained float64 // FLOP
 
-	val   *Data // the tokenized validation set, or nil
-	shape micro
+	// Observing is what samples and evaluations take beside the weights, in bytes. Memory is
+	// the larger of what they need and of what training needs.
+	Observing int64 `json:"observing_bytes,omitempty"`
+	// Observations counts how often they are due.
+	Observations int `json:"observations,omitempty"`
+
+	val      *Data // the tokenized validation set, or nil
+	shape    micro
+	prompts  []prompt
+	evalWork Work
 }
 
 // Probed is what timed steps showed.
@@ -66,6 +76,9 @@ func plan(ctx context.Context, o Options, in Input, seed int64, dir string) (*Es
 	if err := e.read(ctx, o, in, m.model.Info(), dir); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
+	if err := e.readObserved(ctx, o, in, m); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
 	e.Over = e.Data.over(o.MicroTokens)
 	e.shape = e.Data.largest(o, seed)
 	debug.FreeOSMemory()
@@ -73,6 +86,10 @@ func plan(ctx context.Context, o Options, in Input, seed int64, dir string) (*Es
 	limit := in.limit()
 	if err := e.measure(m, o, e.Data.PerEpoch(), limit); err != nil {
 		return nil, errors.Join(err, e.Close())
+	}
+	if need := m.with(e.Observing); limit > 0 && e.Observing > 0 && need > limit {
+		return e, badinput.Errorf("train: samples and evaluations during the run need about %s of memory, and %s are available; leave "+
+			"out eval or sample_prompts, or lower sample_tokens", printable.Bytes(need), printable.Bytes(limit))
 	}
 	return e, e.fits(o, in.Measure, m.base, limit)
 }
@@ -94,6 +111,25 @@ func (e *Estimate) read(ctx context.Context, o Options, in Input, info model.Inf
 		return err
 	}
 	return e.val.overlap(e.Data)
+}
+
+// readObserved reads the prompts of samples, and estimates what looking at the model takes.
+func (e *Estimate) readObserved(ctx context.Context, o Options, in Input, m *meter) (err error) {
+	if e.prompts, err = readPrompts(o, in.Tokenizer, m.model.Info().MaxPositions); err != nil {
+		return err
+	}
+	if e.Observing, err = m.sampling(e.prompts, o); err != nil {
+		return err
+	}
+	if o.Eval == "" {
+		return nil
+	}
+	if in.Evaluator == nil {
+		return badinput.Errorf("train: eval names the tasks %s, but there is no evaluation here", o.Eval)
+	}
+	e.evalWork, err = in.Evaluator.Work(ctx)
+	e.Observing = max(e.Observing, e.evalWork.Memory)
+	return err
 }
 
 // Close closes the files of tokens.
@@ -118,13 +154,14 @@ func (o Options) CheckChat(tok *tokenizer.Tokenizer) error {
 
 // Forecast estimates a run on a number of conversations without the data. Of d it uses the
 // sums of tokens and the longest conversation, which may be estimates themselves. limit is
-// the memory that the run may take, 0 if unknown.
-func Forecast(o Options, open Opener, conversations int, d *Data, seed, limit int64) (*Estimate, error) {
+// the memory that the run may take, 0 if unknown, and observing what evaluations during the run
+// take beside the weights.
+func Forecast(o Options, open Opener, conversations int, d *Data, seed, limit, observing int64) (*Estimate, error) {
 	m, err := newMeter(o, open, resident.Now())
 	if err != nil {
 		return nil, err
 	}
-	e := &Estimate{Data: d, shape: assumed(o, d.Longest)}
+	e := &Estimate{Data: d, shape: assumed(o, d.Longest), Observing: observing}
 	if d.Samples() > 0 {
 		e.Over = d.over(o.MicroTokens)
 		e.shape = d.largest(o, seed)
@@ -136,12 +173,15 @@ func Forecast(o Options, open Opener, conversations int, d *Data, seed, limit in
 func (e *Estimate) measure(m *meter, o Options, conversations int, limit int64) (err error) {
 	per := stepsPerEpoch(conversations, o.Batch)
 	e.Steps, e.Parameters, e.Blocks = o.steps(conversations), m.params, m.blocks()
+	e.units = o.Units()
+	e.Observations = o.observations(e.Steps, max(per, 1))
 	epochs := float64(e.Steps) / float64(max(per, 1))
 	tokens, trained := e.Data.amounts()
 	e.Tokens = int64(epochs * float64(tokens))
 	if e.Recompute, e.Memory, err = m.choose(o.Checkpointing, e.shape, limit); err != nil {
 		return err
 	}
+	e.Memory = max(e.Memory, m.with(e.Observing))
 	var linear int64
 	for _, l := range m.model.Linears() {
 		n, k := l.Dims()
@@ -166,15 +206,9 @@ func (e *Estimate) work(tokens, trained float64) float64 {
 // Text describes the estimate in a line.
 func (e *Estimate) Text() string {
 	d := e.Data
-	dropped, units := 0, "conversations"
+	dropped, units := 0, e.units
 	for _, n := range d.Dropped {
 		dropped += n
-	}
-	if d.paired {
-		units = "pairs"
-	}
-	if d.packs != nil {
-		units = "packs of texts"
 	}
 	text := fmt.Sprintf("%d %s (%d dropped, %d cut), %d tokens, %d of them trained; ", d.Samples(), units, dropped, d.Cut, d.Tokens,
 		d.Trained)
@@ -250,6 +284,7 @@ func (e *Estimate) Time(ctx context.Context, o Options, in Input, seed int64, st
 	if e.val != nil { // a validation is a forward pass, about a third of the work
 		all += float64(t.validations()) * float64(e.val.Tokens) / 3
 	}
+	all += float64(e.Observations) * float64(e.evalWork.Tokens) / 3
 	if e.Data.paired { // and so is the reference
 		all += float64(e.Data.Tokens) / 3
 	}

@@ -93,7 +93,7 @@ func (t *trainer) skip(batch []int) Metrics {
 	t.step++
 	t.opt.Steps++
 	t.calm = t.step
-	return Metrics{Step: t.step, Epoch: float64(t.step) / float64(stepsPerEpoch(t.course.size, t.o.Batch)), Rows: batch, Loss: t.last,
+	return Metrics{Step: t.step, Epoch: float64(t.step) / float64(t.perEpoch()), Rows: batch, Loss: t.last,
 		LR: t.o.LR * t.schedule(t.step-1), Skipped: true}
 }
 

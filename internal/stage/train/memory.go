@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"barka/internal/badinput"
+	"barka/internal/generate"
 	"barka/internal/model"
 	"barka/internal/nn"
 	"barka/internal/optim"
@@ -114,8 +115,34 @@ func (m *meter) bytes(shape micro, recompute int) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	add := dev.Weights() + dev.Tensors()
-	return m.base + add + add*garbage/100, nil
+	return m.total(dev), nil
+}
+
+// total returns the resident memory of a process that has run what a Meter has counted.
+func (m *meter) total(dev *cpu.Meter) int64 {
+	return m.base + withGarbage(dev.Weights()+dev.Tensors())
+}
+
+func withGarbage(bytes int64) int64 { return bytes + bytes*garbage/100 }
+
+// with returns the resident memory of a process that takes so many bytes while no training
+// pass runs.
+func (m *meter) with(bytes int64) int64 { return m.total(m.dev) + withGarbage(bytes) }
+
+// sampling returns the bytes that answering prompts takes beside the weights.
+func (m *meter) sampling(prompts []prompt, o Options) (int64, error) {
+	if len(prompts) == 0 {
+		return 0, nil
+	}
+	rows := cacheRows(prompts, o)
+	longest := 0
+	for _, p := range prompts {
+		longest = max(longest, len(p.tokens))
+	}
+	dev := m.dev.Clone()
+	tokens := min(longest*sampledTogether, generate.BatchTokens)
+	_, _, err := m.model.Forward(layout(dev, []int{tokens}), make([]int32, tokens), nil)
+	return dev.Tensors() - m.dev.Tensors() + int64(rows)*m.model.NewCache().RowBytes(), err
 }
 
 // blocks is the number of layers.

@@ -114,6 +114,19 @@ type Options struct {
 	// MaxDropped is the largest share of a dataset's rows that may be dropped because nothing
 	// in them can be trained on.
 	MaxDropped float64 `json:"max_dropped"`
+
+	// SamplePrompts is a file of prompts that the model answers while it is trained, each with
+	// at most SampleTokens tokens.
+	SamplePrompts string `json:"sample_prompts,omitempty"`
+	SampleTokens  int    `json:"sample_tokens"`
+	// Eval names benchmark tasks on which the model is evaluated while it is trained:
+	// EvalMaxSamples questions of each (0: all) from the directory EvalData.
+	Eval           string `json:"eval,omitempty"`
+	EvalData       string `json:"eval_data,omitempty"`
+	EvalMaxSamples int    `json:"eval_max_samples"`
+	// Every is the number of steps between samples and evaluations; 0: at each validation, or
+	// where one would be.
+	Every int `json:"every"`
 }
 
 // Values of Objective.
@@ -145,7 +158,8 @@ const (
 
 // running lists the options that do not belong to a run's identity.
 // The identity has the digest of the adapter, not its path.
-var running = []string{"save_steps", "save_minutes", "keep", "checkpointing", "max_dropped", "adapter"}
+var running = []string{"save_steps", "save_minutes", "keep", "checkpointing", "max_dropped", "adapter",
+	"sample_prompts", "sample_tokens", "eval", "eval_data", "eval_max_samples", "every"}
 
 // Defaults are the published settings of the BARKA models; alpha, epochs and
 // batch were not published and are ours.
@@ -155,7 +169,19 @@ func Defaults() Options {
 		Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Clip: 1, Epochs: 1, Batch: 16, MicroTokens: 2048, MaxLength: 2048,
 		SaveSteps: 50, SaveMinutes: 30, Keep: 2, Checkpointing: CheckpointingAuto, MaxDropped: 0.01,
 		Objective: ObjectiveSFT, LossNorm: NormTokens, MicroBatch: 4, Beta: 0.1, Divergence: 4,
+		SampleTokens: 128,
 	}
+}
+
+// Units names what Batch and an epoch count.
+func (o Options) Units() string {
+	switch o.Objective {
+	case ObjectiveDPO:
+		return "pairs"
+	case ObjectiveText:
+		return "packs of texts"
+	}
+	return "conversations"
 }
 
 // steps returns the optimiser steps of a run that takes n conversations per epoch.
@@ -220,6 +246,13 @@ func (o Options) Validate() error {
 		return badinput.Errorf("train: replay_share is %g, expected at least 0 and less than 1", o.ReplayShare)
 	case !(o.MaxDropped >= 0 && o.MaxDropped <= 1):
 		return badinput.Errorf("train: max_dropped is %g, expected a share from 0 to 1", o.MaxDropped)
+	case o.SampleTokens < 1 || o.Every < 0 || o.EvalMaxSamples < 0:
+		return badinput.Errorf("train: sample_tokens %d, every %d, eval_max_samples %d: expected at least 1 token, and no negative number",
+			o.SampleTokens, o.Every, o.EvalMaxSamples)
+	case o.Every > 0 && !o.observed():
+		return badinput.Errorf("train: every is %d, but nothing is done every %d steps; give sample_prompts or eval", o.Every, o.Every)
+	case o.Eval == "" && (o.EvalData != "" || o.EvalMaxSamples > 0):
+		return badinput.Errorf("train: eval_data and eval_max_samples are of no effect without eval, the tasks")
 	case o.Keep < 1:
 		return badinput.Errorf("train: keep is %d, expected at least 1 checkpoint", o.Keep)
 	case o.Checkpointing != CheckpointingAuto && o.Checkpointing != CheckpointingOn && o.Checkpointing != CheckpointingOff:

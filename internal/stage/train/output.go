@@ -25,6 +25,7 @@ const (
 	changed      = "conversations are cut between turns, and micro-batches are filled best-fit"
 	identityFile = "train.json"
 	metricsFile  = "metrics.jsonl"
+	samplesFile  = "samples.jsonl"
 	// bestDir holds the adapter with the smallest validation loss.
 	bestDir = "best"
 )
@@ -52,7 +53,7 @@ func known(name string) bool {
 		return isCheckpoint(rest)
 	}
 	name = strings.TrimPrefix(name, bestDir+"/")
-	return slices.Contains([]string{StateFile, identityFile, metricsFile, lora.WeightsFile, lora.ConfigFile, tensorboard.Name},
+	return slices.Contains([]string{StateFile, identityFile, metricsFile, samplesFile, lora.WeightsFile, lora.ConfigFile, tensorboard.Name},
 		atomicfile.Target(name))
 }
 
@@ -291,7 +292,11 @@ func (t *trainer) finish(id identity) (*State, error) {
 		s.Parameters += int64(p.Value.Len())
 	}
 	var err error
-	if s.Files, err = dataset.Sums(final, lora.WeightsFile, lora.ConfigFile, metricsFile); err != nil {
+	files := []string{lora.WeightsFile, lora.ConfigFile, metricsFile}
+	if t.samples.size > 0 {
+		files = append(files, samplesFile)
+	}
+	if s.Files, err = dataset.Sums(final, files...); err != nil {
 		return nil, err
 	}
 	if err := atomicfile.WriteJSON(filepath.Join(final, StateFile), s); err != nil {

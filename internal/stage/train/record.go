@@ -1,10 +1,7 @@
 package train
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"barka/internal/printable"
@@ -53,24 +50,9 @@ type stepEvent struct {
 // record appends a step to metrics.jsonl and to TensorBoard's events, which
 // alone hold the speed.
 func (t *trainer) record(m Metrics, took time.Duration) error {
-	line, err := json.Marshal(m)
-	if err != nil {
+	if err := t.metrics.append(m); err != nil {
 		return err
 	}
-	line = append(line, '\n')
-	f, err := os.OpenFile(filepath.Join(t.work.Final(), metricsFile), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
-	if err != nil {
-		return err
-	}
-	if _, err := f.Write(line); err != nil {
-		f.Close()
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	t.metrics.Write(line)
-	t.recorded += int64(len(line))
 	speed := float64(m.Tokens) / took.Seconds()
 	values := map[string]float64{"train/loss": m.Loss, "train/epoch": m.Epoch, "train/trained_tokens": float64(m.Trained),
 		"train/learning_rate": m.LR, "train/grad_norm": m.GradNorm,

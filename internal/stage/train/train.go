@@ -1,11 +1,11 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"math"
 	"os"
 	"path/filepath"
@@ -47,6 +47,8 @@ type Input struct {
 	// Val that of the validations; both may be "".
 	Train       []Source
 	Replay, Val string
+	// Evaluator measures the model for Options.Eval.
+	Evaluator Evaluator
 	// Save, if not nil, receives a value when a checkpoint is wanted at once.
 	Save <-chan os.Signal
 }
@@ -125,8 +127,9 @@ type trainer struct {
 	peak      float64   // the machine's operations per second, or 0
 	board     *tensorboard.Writer
 	work      *durable.Work
-	metrics   hash.Hash // of metrics.jsonl
-	recorded  int64     // its length
+	metrics   *rowLog // metrics.jsonl
+	samples   *rowLog // samples.jsonl
+	before    *Scores // of the first evaluation
 
 	id             identity
 	identityDigest string // of the run's course
@@ -268,6 +271,15 @@ func (t *trainer) loop(ctx context.Context) error {
 	if t.in.Peak != nil {
 		t.peak = t.in.Peak(t.o.DType)
 	}
+	if t.step == 0 {
+		seen, err := t.observe(ctx)
+		if err != nil {
+			return err
+		}
+		if err := t.recordSeen(seen); err != nil {
+			return err
+		}
+	}
 	for t.step < t.total && !t.exhausted() || t.pending != nil {
 		err := t.next(ctx)
 		var d *diverged
@@ -311,7 +323,7 @@ func (t *trainer) exhausted() bool {
 	return n >= t.o.Patience
 }
 
-// next takes an optimiser step, measures the validation loss if it is due, and records both.
+// next takes an optimiser step, validates and observes if that is due, and records all of it.
 func (t *trainer) next(ctx context.Context) error {
 	start := time.Now()
 	if t.pending == nil {
@@ -322,22 +334,36 @@ func (t *trainer) next(ctx context.Context) error {
 		t.pending = &m
 	}
 	took := time.Since(start)
+	if err := t.validate(ctx, t.pending); err != nil {
+		return err
+	}
+	seen, err := t.observe(ctx)
+	if err != nil {
+		return err
+	}
 	m := *t.pending
-	if t.val != nil && t.measures(t.step) {
-		v, err := t.valLoss(ctx)
-		if err != nil {
+	t.pending = nil
+	return errors.Join(t.record(m, took), t.recordSeen(seen))
+}
+
+// validate measures the validation loss if it is due after a step, and keeps the adapter
+// with the smallest.
+func (t *trainer) validate(ctx context.Context, m *Metrics) error {
+	if t.val == nil || !t.measures(t.step) || m.ValLoss != nil {
+		return nil
+	}
+	v, err := t.valLoss(ctx)
+	if err != nil {
+		return err
+	}
+	if t.bestVal == nil || v < *t.bestVal {
+		t.bestVal, t.bestStep = &v, t.step
+		if err := t.adapter.Save(t.dev, filepath.Join(t.work.Final(), bestDir)); err != nil {
 			return err
 		}
-		m.ValLoss = &v
-		if t.bestVal == nil || v < *t.bestVal {
-			t.bestVal, t.bestStep = &v, t.step
-			if err := t.adapter.Save(t.dev, filepath.Join(t.work.Final(), bestDir)); err != nil {
-				return err
-			}
-		}
 	}
-	t.pending = nil
-	return t.record(m, took)
+	m.ValLoss = &v
+	return nil
 }
 
 // due reports whether a checkpoint is due after a step that is not the last.
@@ -382,7 +408,7 @@ func (t *trainer) one(ctx context.Context) (Metrics, error) {
 	if t.skips(t.step + 1) {
 		return t.skip(batch), nil
 	}
-	m := Metrics{Step: t.step + 1, Rows: batch, Epoch: float64(t.step+1) / float64(stepsPerEpoch(t.course.size, t.o.Batch))}
+	m := Metrics{Step: t.step + 1, Rows: batch, Epoch: float64(t.step+1) / float64(t.perEpoch())}
 	var losses []tensor.Value
 	for _, part := range t.objective.parts(t.data, batch) {
 		if err := t.between(ctx); err != nil {
@@ -422,14 +448,16 @@ func (t *trainer) one(ctx context.Context) (Metrics, error) {
 	return m, nil
 }
 
-// measures reports whether the validation loss is due after a step.
-func (t *trainer) measures(step int) bool {
-	every := t.o.EvalSteps
-	if every == 0 {
-		every = stepsPerEpoch(t.course.size, t.o.Batch)
-	}
-	return step%every == 0 || step == t.total
+// validates reports whether the validation loss is due after a step of a run of total steps.
+func (o Options) validates(step, total, perEpoch int) bool {
+	return step%cmp.Or(o.EvalSteps, perEpoch) == 0 || step == total
 }
+
+// measures reports whether the validation loss is due after a step.
+func (t *trainer) measures(step int) bool { return t.o.validates(step, t.total, t.perEpoch()) }
+
+// perEpoch returns the steps of an epoch.
+func (t *trainer) perEpoch() int { return stepsPerEpoch(t.course.size, t.o.Batch) }
 
 // validations counts the validations of the whole run.
 func (t *trainer) validations() (n int) {

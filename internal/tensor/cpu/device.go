@@ -104,6 +104,13 @@ func (d *Device) Name() string {
 	return fmt.Sprintf("cpu (%s kernels, %d threads)", cpu.Current(), d.pool.Workers())
 }
 
+// Trim drops the memory of freed tensors, which is otherwise kept for later ones, before
+// work of other sizes. Peak begins again.
+func (d *Device) Trim() {
+	clear(d.free)
+	d.idle, d.peak = 0, d.live
+}
+
 // Peak returns the most memory that tensors have taken at once, in bytes. It does
 // not count packed weights.
 func (d *Device) Peak() int64 { return d.peak }
