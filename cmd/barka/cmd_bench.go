@@ -24,6 +24,7 @@ type benchCmd struct {
 	Tokenizer  string   `help:"Directory of the tokenizer for tokenize." placeholder:"DIR"`
 	Text       string   `help:"UTF-8 text for tokenize and quality, one text per line." placeholder:"FILE"`
 	Model      string   `help:"Model for quality on --text, instead of random weights." placeholder:"DIR"`
+	Vocabulary int      `help:"Tokens that translate restricts outputs to, besides those of the sources; 0 is all." placeholder:"N"`
 	List       bool     `help:"List shapes and works; measure nothing."`
 	Dir        string   `help:"Keep the checkpoint here and use it again; default: a temporary directory." placeholder:"DIR"`
 	Write      bool     `help:"Write the checkpoint and inputs.json (the works' token ids) to --dir; measure nothing."`
@@ -46,7 +47,7 @@ of the process while the work ran.
   - lora: optimiser steps of rank 128 on all linear layers; 4 sequences of 512 tokens,
     with the second half trained.
   - choice: 16 questions of 4 choices, with the lengths of Arabic MMLU and of HellaSwag.
-  - translate: beam search with 5 beams, sources of 32 tokens, outputs of 38.
+  - translate: beam search with 5 beams, sources of 32 tokens, outputs of 38; 1, 16 and 64 sentences.
   - tokenize: the lines of --text on one thread, without a cache of earlier runs.
   - data [STAGE…]: rows per second of wiki, convert, translate without a model, filter and mix, or of those
     named, each run once on --rows made rows. With --write, --dir keeps the rows. data rules: bytes per
@@ -106,7 +107,8 @@ func (c *benchCmd) Run(a *app) error {
 		return a.ui.Print(dir, map[string]any{"dir": dir, "shape": shape.String()})
 	}
 	results, err := c.measure(a, bench.Options{Works: c.Works, Dir: dir, Shape: shape, Device: a.engine("").Device,
-		Threads: a.Threads, DType: dt, Repeat: c.Repeat, Tokenizer: c.Tokenizer, Text: c.Text, Model: c.Model})
+		Threads: a.Threads, DType: dt, Repeat: c.Repeat, Vocabulary: c.Vocabulary,
+		Tokenizer: c.Tokenizer, Text: c.Text, Model: c.Model})
 	if err != nil {
 		return err
 	}

@@ -17,13 +17,17 @@ type searchFlags struct {
 	TopK           int     `help:"Draw from this many of the most likely tokens; 0 is all." default:"0"`
 	TopP           float64 `help:"Draw from the smallest set of tokens with this probability; 1 is all." default:"1"`
 	MinP           float64 `help:"Exclude tokens below this fraction of the highest probability; 0 is off." default:"0"`
+	Vocabulary     string  `help:"Tokens of which outputs consist: ${enum}." enum:"all,restricted" default:"all"`
 }
 
 func (f *searchFlags) decoding() (d translate.Decoding, err error) {
 	d = translate.Decoding{
 		Beam: f.Beam, LengthPenalty: f.LengthPenalty, MaxLength: f.MaxLength, MaxLengthRatio: f.MaxLengthRatio, MinLength: f.MinLength,
 		NoRepeatNGram: f.NoRepeatNGram, RepetitionPenalty: f.Penalty, Patience: f.Patience,
-		Temperature: f.Temperature, TopK: f.TopK, TopP: f.TopP, MinP: f.MinP,
+		Temperature: f.Temperature, TopK: f.TopK, TopP: f.TopP, MinP: f.MinP, Vocabulary: f.Vocabulary,
+	}
+	if d.Vocabulary == translate.WholeVocabulary {
+		d.Vocabulary = ""
 	}
 	return d, d.EarlyStopping.UnmarshalText([]byte(f.EarlyStopping))
 }
@@ -45,4 +49,7 @@ complete:
   - ctranslate2: as in CTranslate2, once --beam times --patience hypotheses are complete.
 
 With --temperature above 0 and --beam 1 outputs are drawn at random. They depend on --seed and the
-text alone. --num-return then draws several.`
+text alone. --num-return then draws several.
+
+--vocabulary restricted is faster: outputs consist of pieces of the target language's script,
+digits, punctuation, short Latin pieces and the pieces of their source. Some outputs differ.`

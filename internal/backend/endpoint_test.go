@@ -120,7 +120,7 @@ func (s *completionServer) logProbs(prompt []int32) (own []float32, greedy []boo
 	head, softcap := m.Head()
 	own, greedy = make([]float32, n), make([]bool, n)
 	dev.LogProbs(own, greedy, nil, h, head, prompt[1:], softcap)
-	return own, greedy, dev.TopK(h, head, 1, softcap, nil)
+	return own, greedy, dev.TopK(h, head, 1, softcap, nil, nil)
 }
 
 func (s *completionServer) ranked(prompt []int32) string {

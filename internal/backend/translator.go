@@ -22,6 +22,7 @@ type Translator struct {
 	base      *tokenizer.Tokenizer
 	search    generate.BeamOptions
 	target    int32 // token of the target language
+	restrict  bool  // outputs have likely tokens of the target language and their source's own
 	unk       int32
 	maxSource int
 }
@@ -47,6 +48,9 @@ type sourceTokenizer struct {
 // sourceOf returns the tokenizer of sources and the model's own tokenizer.
 func (o TranslatorOptions) sourceOf(dir string) (sourceTokenizer, *tokenizer.Tokenizer, error) {
 	base, err := tokenizer.Load(dir)
+	if err == nil && o.Vocabulary != "" {
+		_, err = scriptsOf(o.To)
+	}
 	if err != nil {
 		return sourceTokenizer{}, nil, err
 	}
@@ -90,8 +94,7 @@ func (e *Engine) OpenTranslator(name string, o TranslatorOptions) (*Translator, 
 	if err != nil {
 		return nil, err
 	}
-	target, err := base.Language(o.To)
-	if err != nil {
+	if _, err := base.Language(o.To); err != nil {
 		return nil, err
 	}
 	g, err := generation(dir)
@@ -111,8 +114,24 @@ func (e *Engine) OpenTranslator(name string, o TranslatorOptions) (*Translator, 
 	}
 	search := o.Search(o.NumReturn, o.Seed)
 	search.Start, search.EOS = g.Start, g.EOS
-	return &Translator{name: name, model: m, source: source, base: base, search: search, target: target,
-		unk: base.Special().Unk, maxSource: m.Info().MaxPositions}, nil
+	t := &Translator{name: name, model: m, source: source, base: base, search: search, restrict: o.Vocabulary != "",
+		unk: base.Special().Unk, maxSource: m.Info().MaxPositions}
+	if err := t.into(o.To); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return t, nil
+}
+
+// into sets the target language.
+func (t *Translator) into(code string) (err error) {
+	if t.target, err = t.base.Language(code); err != nil || !t.restrict {
+		return err
+	}
+	tokens, err := restricted(t.base, code, t.search.EOS)
+	if err == nil {
+		t.search.Vocabulary = generate.NewVocabulary(t.model, tokens)
+	}
+	return err
 }
 
 // Close closes the model's files.
@@ -202,10 +221,8 @@ func (t *Translator) Run(ctx context.Context, texts []string, onDone func()) ([]
 // Into returns the translator into another language, by its code. It shares the model and
 // is not closed.
 func (t *Translator) Into(code string) (*Translator, error) {
-	target, err := t.base.Language(code)
 	other := *t
-	other.target = target
-	return &other, err
+	return &other, other.into(code)
 }
 
 // hypothesis decodes the text of an output.

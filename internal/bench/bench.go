@@ -24,6 +24,9 @@ type Options struct {
 	Threads int
 	DType   dtype.DType
 	Repeat  int // runs of each work; the best counts
+	// Vocabulary, if positive, is the number of tokens that the work "translate" restricts
+	// outputs to, besides those of the sources.
+	Vocabulary int
 	// Tokenizer is a directory with a tokenizer, and Text a UTF-8 file with one
 	// text per line. The work "tokenize" needs both.
 	Tokenizer, Text string

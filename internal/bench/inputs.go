@@ -70,8 +70,8 @@ type Translate struct {
 // Inputs returns the inputs of the works on s.
 func (s *Shape) Inputs() Inputs {
 	if s.Seq2Seq() {
-		t := &Translate{Batches: []int{1, 16}, Start: 2, ForcedBOS: 5, Beams: 5, Tokens: 38}
-		for i := range 16 {
+		t := &Translate{Batches: []int{1, 16, 64}, Start: 2, ForcedBOS: 5, Beams: 5, Tokens: 38}
+		for i := range 64 {
 			t.Sources = append(t.Sources, append(s.tokens(uint64(i), 31), 2))
 		}
 		return Inputs{Translate: t}

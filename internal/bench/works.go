@@ -27,6 +27,8 @@ type bench struct {
 	decoder model.Decoder
 	seq2seq model.Seq2Seq
 	weights []tensor.Weight // operands of product, until a model is opened
+	// vocabulary is that of translate, if it is restricted, once it has been used.
+	vocabulary *generate.Vocabulary
 }
 
 func (b *bench) works() []work {
@@ -101,7 +103,7 @@ func (b *bench) forget() (err error) {
 	if b.seq2seq != nil {
 		err = b.seq2seq.Close()
 	}
-	b.decoder, b.seq2seq = nil, nil
+	b.decoder, b.seq2seq, b.vocabulary = nil, nil, nil
 	runtime.GC()
 	debug.FreeOSMemory()
 	return err
@@ -238,14 +240,25 @@ func (b *bench) lora(in *LoRA) work {
 // translate runs beam search for some sentences together.
 func (b *bench) translate(in *Translate, sentences int) work {
 	_, layers := b.o.Shape.Parameters()
-	rows := float64(sentences * in.Beams)
-	weights := float64(layers)*0.57 + b.headFLOPs()/2 // the decoder's share, and the head
+	rows, head, variant := float64(sentences*in.Beams), b.headFLOPs()/2, fmt.Sprintf("beam %d, %d sentences", in.Beams, sentences)
+	some := min(b.o.Vocabulary, b.o.Shape.dim("vocab_size"))
+	if some > 0 {
+		head *= float64(some) / float64(b.o.Shape.dim("vocab_size"))
+		variant += fmt.Sprintf(", %d tokens", some)
+	}
+	weights := float64(layers)*0.57 + head // the decoder's share, and the head
 	step := max(weights*float64(b.o.DType.Size())/b.c.Read, 2*weights*rows/b.peakFLOPs())
-	return work{name: "translate", variant: fmt.Sprintf("beam %d, %d sentences", in.Beams, sentences), unit: "tokens/s",
+	return work{name: "translate", variant: variant, unit: "tokens/s",
 		ceiling: float64(sentences) / step, setup: b.open,
 		run: func(ctx context.Context) (tally, error) {
 			// No token ends an output, so that all have the full length.
 			o := generate.BeamOptions{Beams: in.Beams, MaxLength: 2 + in.Tokens, LengthPenalty: 0, Start: in.Start}
+			if some > 0 {
+				if b.vocabulary == nil {
+					b.vocabulary = generate.NewVocabulary(b.seq2seq, firstTokens(some))
+				}
+				o.Vocabulary = b.vocabulary
+			}
 			results, err := generate.BeamSearch(ctx, b.seq2seq, generate.SourcesOf(in.Sources[:sentences], in.ForcedBOS), o, nil)
 			var sum float64
 			for _, r := range results {
@@ -253,4 +266,13 @@ func (b *bench) translate(in *Translate, sentences int) work {
 			}
 			return tally{units: float64(sentences * in.Tokens), outcome: sum}, err
 		}}
+}
+
+// firstTokens returns the first n tokens.
+func firstTokens(n int) []int32 {
+	tokens := make([]int32, n)
+	for i := range tokens {
+		tokens[i] = int32(i)
+	}
+	return tokens
 }

@@ -53,11 +53,13 @@ func (b *beam) copyFrom(parent *beam) {
 // _beam_search (4.50 and later).
 type sentence struct {
 	index    int
-	source   []int32 // rows of the source cache
-	noRepeat int     // BeamOptions.NoRepeatNGram
-	begin    int     // tokens before the first free one: start, and the forced token
-	limit    int     // most tokens of an output
-	running  []*beam // best first
+	source   []int32       // rows of the source cache
+	further  []int32       // tokens of the source that the search's vocabulary lacks
+	head     tensor.Weight // of further
+	noRepeat int           // BeamOptions.NoRepeatNGram
+	begin    int           // tokens before the first free one: start, and the forced token
+	limit    int           // most tokens of an output
+	running  []*beam       // best first
 	spare    []*beam
 	finished []Hypothesis // best first, at most Beams
 	// improvable is the reference's is_early_stop_heuristic_unsatisfied: a
@@ -113,6 +115,7 @@ type beamSearch struct {
 	rows       []int32
 	ends       []int32
 	banned     [][]int32
+	extra      []tensor.Extra // tokens of the sentences' sources
 	candidates []candidate
 	chosen     []candidate
 	children   []int // number of chosen candidates of each running beam
@@ -177,6 +180,10 @@ func (b *beamSearch) sentence(src Source, index int) *sentence {
 		// A forced token has log-probability 0 and leaves one live beam. It needs no
 		// decoding step: it runs together with the start token.
 		start = append(start, src.ForcedBOS)
+	}
+	if v := b.o.Vocabulary; v != nil {
+		s.further = v.further(src.Tokens)
+		s.head = b.m.Device().Select(v.all, s.further)
 	}
 	s.begin = len(start)
 	if s.done = len(start) >= s.limit; s.done {

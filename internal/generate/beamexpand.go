@@ -22,27 +22,20 @@ type candidate struct {
 // expandAll expands each sentence by the last states of its beams, which follow each
 // other in last [beams,D].
 func (b *beamSearch) expandAll(active []*sentence, last tensor.Tensor) {
-	head, softcap := b.m.Head()
 	k := b.o.candidates()
 	for _, seen := range b.seen {
 		// A penalised token only falls. So the best continuations of a beam are among
 		// those tokens and as many others as are wanted.
 		k = max(k, b.o.candidates()+len(seen))
 	}
-	top := b.m.Device().TopK(last, head, k, softcap, b.banned)
-	at := 0
-	for _, s := range active {
-		if s.done {
-			continue
-		}
-		n := len(s.running)
+	top := b.best(active, last, k)
+	eachOf(active, func(s *sentence, lo, hi int) {
 		var seen [][]int32
 		if b.o.Sampling.penalised() {
-			seen = b.seen[at : at+n]
+			seen = b.seen[lo:hi]
 		}
-		b.expand(s, top[at:at+n], seen)
-		at += n
-	}
+		b.expand(s, top[lo:hi], seen)
+	})
 }
 
 // expand is one iteration of the reference's loop for one sentence. It selects

@@ -28,7 +28,10 @@ type BeamOptions struct {
 	// Sampling draws outputs if its temperature is positive, one token after the other.
 	// Its repetition penalty also counts in beam search, where it multiplies the
 	// log-probabilities of tokens that an output contains.
-	Sampling          Sampling
+	Sampling Sampling
+	// Vocabulary, if not nil, has the tokens that outputs consist of, besides those of their
+	// sources. Outputs that are continued from their logits need the whole one.
+	Vocabulary        *Vocabulary
 	Start             int32
 	EOS               []int32 // tokens that end an output
 	NumReturn         int     // hypotheses returned per sentence, at most Beams unless they are drawn; 0 means 1
@@ -137,6 +140,8 @@ func (o *BeamOptions) check() error {
 	case o.EarlyStopping == StopCTranslate2 && o.complete() < o.NumReturn:
 		return fmt.Errorf("the search ends after %d hypotheses (%d beams, patience %g), fewer than the %d requested",
 			o.complete(), o.Beams, o.Patience, o.NumReturn)
+	case o.Vocabulary != nil && o.oneByOne():
+		return fmt.Errorf("a part of the vocabulary needs beam search or greedy search without a repetition penalty")
 	case o.Beams > 1 && o.Sampling.penalised() && o.Sampling.RepetitionPenalty < 1:
 		return fmt.Errorf("the repetition penalty of beam search is %g, expected at least 1", o.Sampling.RepetitionPenalty)
 	}

@@ -29,6 +29,14 @@ var code = regexp.MustCompile(`^[a-z]{3}_[A-Z][a-z]{3}$`)
 // eng_Latn or arb_Arab, with a script that this package knows.
 func IsLanguage(s string) bool { return code.MatchString(s) && scripts[s[4:]] != nil }
 
+// Scripts returns the scripts of a language by its NLLB code, nil if they are not known.
+func Scripts(language string) []*unicode.RangeTable {
+	if len(language) < 4 {
+		return nil
+	}
+	return scripts[language[len(language)-4:]]
+}
+
 // foreign matches what is Latin in every language: fenced and inline code,
 // formulas, addresses.
 var foreign = regexp.MustCompile("(?s)```.*?(?:```|$)|(?-s:`[^`\n]+`)|\\$\\$.+?\\$\\$|\\\\\\[.+?\\\\\\]" +

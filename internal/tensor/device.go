@@ -47,6 +47,13 @@ type Candidates struct {
 	LogP   []float32 // log-softmax over the whole vocabulary
 }
 
+// Extra holds tokens that the rows Lo ≤ i < Hi of a TopK may have besides the head's: the
+// rows of W. They are numbered after the head's tokens.
+type Extra struct {
+	W      Weight
+	Lo, Hi int
+}
+
 // Value is a number that a device computes. Reading it may wait for the device, so that a
 // training step reads its values once, at its end.
 type Value struct{ known float64 }
@@ -85,6 +92,9 @@ type Device interface {
 	PackTensor(t Tensor) Weight
 	// Repack replaces the values of a Weight that PackTensor made. The shape stays.
 	Repack(w Weight, t Tensor)
+	// Select packs some rows of W, in the given order, as a weight of the same type. Products
+	// with it have the bits of those with W.
+	Select(w Weight, rows []int32) Weight
 	// Lookup makes a table from a checkpoint matrix.
 	Lookup(m Matrix) (Table, error)
 
@@ -188,8 +198,9 @@ type Device interface {
 	// number of tokens with a larger logit, or an equal logit and a lower id.
 	LogProbs(logp []float32, greedy []bool, ranks []int32, h Tensor, w Weight, targets []int32, softcap float32)
 	// TopK returns the k most likely tokens of each row. banned[i] lists tokens that must
-	// not be returned for row i; they stay in the softmax's sum. nil bans none.
-	TopK(h Tensor, w Weight, k int, softcap float32, banned [][]int32) []Candidates
+	// not be returned for row i; they stay in the softmax's sum. nil bans none. extra adds
+	// tokens for some rows, to the softmax too; they have the head's type.
+	TopK(h Tensor, w Weight, k int, softcap float32, banned [][]int32, extra []Extra) []Candidates
 
 	// Dot returns Σ weights[i]·x[i] of x [T,1], summed in float64 in order. Nil weights are
 	// all 1.

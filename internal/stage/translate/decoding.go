@@ -44,7 +44,18 @@ type Decoding struct {
 	TopK        int     `json:"top_k"`
 	TopP        float64 `json:"top_p"`
 	MinP        float64 `json:"min_p"`
+	// Vocabulary is RestrictedVocabulary if outputs consist of tokens of the target language's scripts,
+	// digits, punctuation, short Latin pieces and the source's own tokens alone; "" is the
+	// whole vocabulary.
+	Vocabulary string `json:"vocabulary,omitempty"`
 }
+
+// WholeVocabulary and RestrictedVocabulary are what users write for Decoding.Vocabulary. The
+// former, the default, is stored as "".
+const (
+	WholeVocabulary      = "all"
+	RestrictedVocabulary = "restricted"
+)
 
 // DefaultDecoding returns the settings that the BARKA models were made with.
 func DefaultDecoding() Decoding {
@@ -73,6 +84,11 @@ func (d Decoding) Validate() error {
 			d.RepetitionPenalty)
 	case !finite(d.Patience) || math.Round(d.Patience*float64(d.Beam)) < 1:
 		return badinput.Errorf("translate: patience is %g, expected at least one hypothesis of %d beams", d.Patience, d.Beam)
+	case d.Vocabulary != "" && d.Vocabulary != RestrictedVocabulary:
+		return badinput.Errorf("translate: vocabulary is %q, expected %s or %s", d.Vocabulary, WholeVocabulary, RestrictedVocabulary)
+	case d.Vocabulary != "" && d.Beam == 1 && (d.Temperature > 0 || d.RepetitionPenalty != 1):
+		return badinput.Errorf("translate: vocabulary is %s, which works with several beams, and with one beam without temperature"+
+			" and repetition_penalty", RestrictedVocabulary)
 	case d.Patience != 1 && d.EarlyStopping != generate.StopCTranslate2:
 		return badinput.Errorf("translate: patience is %g, which has an effect only with early_stopping ctranslate2", d.Patience)
 	}
@@ -131,6 +147,9 @@ func (o *Options) UnmarshalJSON(data []byte) error {
 	}
 	if err := json.Unmarshal(data, (*plain)(o)); err != nil {
 		return err
+	}
+	if o.Vocabulary == WholeVocabulary {
+		o.Vocabulary = ""
 	}
 	switch {
 	case names.Beam != nil && names.Beams != nil:

@@ -143,7 +143,7 @@ func headTypes(s *suite) {
 		s.dev.LogProbs(logp, greedy, ranks, s.put(h), pw, targets, 0)
 		s.dev.CrossEntropy(losses, tensor.Tensor{}, s.put(h), pw, targets, nil, 0)
 		nll := s.get(losses).v
-		for i, best := range s.dev.TopK(s.put(h), pw, 3, 0, nil) {
+		for i, best := range s.dev.TopK(s.put(h), pw, 3, 0, nil, nil) {
 			total := 0.0
 			for _, v := range logits.row(i) {
 				total += math.Exp(v)
@@ -183,7 +183,7 @@ func (s *suite) topK(vocab int) {
 	banned := [][]int32{nil, {3, 10}, nil, {0}, nil}
 	for _, bans := range [][][]int32{nil, banned} {
 		for _, k := range []int{0, 1, 7, 50, vocab + 10} {
-			got := s.dev.TopK(s.put(h), s.weight(w, dtype.F32), k, 0, bans)
+			got := s.dev.TopK(s.put(h), s.weight(w, dtype.F32), k, 0, bans, nil)
 			for i := range 5 {
 				var order []int32
 				for t := range int32(vocab) {
@@ -217,7 +217,7 @@ func invariance(s *suite) {
 		whole, wholeT := s.dev.Alloc(rows, outputs), s.dev.Alloc(rows, in)
 		s.dev.MatMul(whole, s.put(x), pw, tensor.Tensor{}, false)
 		s.dev.MatMulT(wholeT, s.put(dy), pw, false)
-		top := s.dev.TopK(s.put(x), pw, 5, 0, nil)
+		top := s.dev.TopK(s.put(x), pw, 5, 0, nil, nil)
 		for i := range rows {
 			one, oneT := s.dev.Alloc(1, outputs), s.dev.Alloc(1, in)
 			px := s.put(matrix{1, in, x.row(i)})
@@ -226,7 +226,7 @@ func invariance(s *suite) {
 			if !slices.Equal(s.get(one).v, s.get(whole).row(i)) || !slices.Equal(s.get(oneT).v, s.get(wholeT).row(i)) {
 				s.Fatalf("%s: row %d differs alone", dt, i)
 			}
-			if c := s.dev.TopK(px, pw, 5, 0, nil)[0]; !slices.Equal(c.Tokens, top[i].Tokens) || !slices.Equal(c.LogP, top[i].LogP) {
+			if c := s.dev.TopK(px, pw, 5, 0, nil, nil)[0]; !slices.Equal(c.Tokens, top[i].Tokens) || !slices.Equal(c.LogP, top[i].LogP) {
 				s.Fatalf("%s: best tokens of row %d differ alone", dt, i)
 			}
 		}
@@ -244,6 +244,71 @@ func invariance(s *suite) {
 		s.dev.Attend(out, tensor.Tensor{}, part(q), part(k), part(v), a, &alone)
 		if !slices.Equal(s.get(out).v, s.get(whole).v[lo*64:hi*64]) {
 			s.Fatalf("sequence %d attends differently alone", n)
+		}
+	}
+}
+
+// selected tests that chosen rows of a weight have the bits of the whole one's products, and
+// that rows with extra tokens choose among those and the head's.
+func selected(s *suite) {
+	const vocab, in = 700, 80
+	for _, dt := range types {
+		for _, n := range []int{1, 32, 333} {
+			h, w := s.put(s.random(31, in)), s.weight(s.random(vocab, in), dt)
+			order := make([]int32, vocab)
+			for i, t := range s.rng.Perm(vocab) {
+				order[i] = int32(t)
+			}
+			some := order[:n]
+			head, all, own := s.dev.Select(w, some), s.dev.Alloc(h.Rows, vocab), s.dev.Alloc(h.Rows, n)
+			if rows, cols := head.Dims(); rows != n || cols != in || head.DType() != dt {
+				s.Fatalf("%s: selected [%d %d] of %s, want [%d %d]", dt, rows, cols, head.DType(), n, in)
+			}
+			s.dev.MatMul(all, h, w, tensor.Tensor{}, false)
+			s.dev.MatMul(own, h, head, tensor.Tensor{}, false)
+			logits, chosen := s.get(all), s.get(own)
+			for i := range h.Rows {
+				for j, t := range some {
+					if chosen.at(i, j) != logits.at(i, int(t)) {
+						s.Fatalf("%s, row %d: product %d of the selected rows is %g, want %g", dt, i, j, chosen.at(i, j), logits.at(i, int(t)))
+					}
+				}
+			}
+			s.extra(h, w, order, n, logits)
+		}
+	}
+}
+
+// extra tests TopK with extra tokens. The head has the first n tokens of order.
+func (s *suite) extra(h tensor.Tensor, w tensor.Weight, order []int32, n int, logits matrix) {
+	ranges := [][4]int{{1, 6, n, n + 1}, {6, 7, n + 3, n + 303}, {20, 31, n, n + 40}} // rows and tokens
+	extra, tokens := []tensor.Extra{}, make([][]int32, h.Rows)
+	for i := range tokens {
+		tokens[i] = order[:n]
+	}
+	for _, r := range ranges {
+		extra = append(extra, tensor.Extra{W: s.dev.Select(w, order[r[2]:r[3]]), Lo: r[0], Hi: r[1]})
+		for i := r[0]; i < r[1]; i++ {
+			tokens[i] = slices.Concat(order[:n], order[r[2]:r[3]])
+		}
+	}
+	k := min(9, n)
+	for i, c := range s.dev.TopK(h, s.dev.Select(w, order[:n]), k, 0, nil, extra) {
+		total, ids := 0.0, make([]int32, len(tokens[i]))
+		for j, t := range tokens[i] {
+			total += math.Exp(logits.at(i, int(t)))
+			ids[j] = int32(j)
+		}
+		slices.SortFunc(ids, func(a, b int32) int {
+			return cmp.Or(cmp.Compare(logits.at(i, int(tokens[i][b])), logits.at(i, int(tokens[i][a]))), cmp.Compare(a, b))
+		})
+		if !slices.Equal(c.Tokens, ids[:k]) {
+			s.Fatalf("row %d of %d tokens: %v, want %v", i, len(ids), c.Tokens, ids[:k])
+		}
+		for j, id := range ids[:k] {
+			if want := logits.at(i, int(tokens[i][id])) - math.Log(total); math.Abs(float64(c.LogP[j])-want) > 1e-4 {
+				s.Fatalf("row %d: log-probability %d is %g, want %g", i, j, c.LogP[j], want)
+			}
 		}
 	}
 }

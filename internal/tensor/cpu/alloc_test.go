@@ -82,7 +82,7 @@ func TestOperationsDoNotAllocate(t *testing.T) {
 		{"LogProbs", 0, func() { d.LogProbs(nll, greedy, ids[:len(targets)], x, packed, targets, 5) }},
 		{"CrossEntropy", 0, func() { d.CrossEntropy(losses, tensor.Tensor{}, x, packed, targets, nil, 5) }},
 		{"CrossEntropy with gradient", 0, func() { d.CrossEntropy(losses, z, x, packed, targets, nll, 5) }},
-		{"TopK", 3, func() { d.TopK(x, packed, 5, 0, nil) }},
+		{"TopK", 3, func() { d.TopK(x, packed, 5, 0, nil, nil) }},
 	} {
 		c.f()
 		if n := testing.AllocsPerRun(20, c.f); n > c.results {

@@ -60,7 +60,7 @@ func TestThreadsDoNotMatter(t *testing.T) {
 		for _, r := range ranks {
 			logp = append(logp, float32(r))
 		}
-		for _, c := range d.TopK(x, w, 9, 3, nil) {
+		for _, c := range d.TopK(x, w, 9, 3, nil, nil) {
 			for i, t := range c.Tokens {
 				logp = append(logp, float32(t), c.LogP[i])
 			}
@@ -90,7 +90,7 @@ func TestBrokenLogits(t *testing.T) {
 	}
 	h.Row(1)[3] = float32(math.NaN())
 	w := d.PackTensor(m)
-	for i, c := range d.TopK(h, w, 4, 0, nil) {
+	for i, c := range d.TopK(h, w, 4, 0, nil, nil) {
 		if len(c.Tokens) != 4 {
 			t.Fatalf("row %d: %d tokens, want 4", i, len(c.Tokens))
 		}

@@ -28,13 +28,15 @@ type head struct {
 	packed  packed // the rows
 	rows    int
 	softcap float32
-	k       int       // number of best tokens to find
-	banned  [][]int32 // [rows] tokens that must not be found, or nil
-	targets []int32   // [rows] tokens whose logits are wanted, or nil
-	ranks   bool      // find the targets' ranks
+	k       int            // number of best tokens to find
+	banned  [][]int32      // [rows] tokens that must not be found, or nil
+	extra   []tensor.Extra // further tokens of some rows
+	targets []int32        // [rows] tokens whose logits are wanted, or nil
+	ranks   bool           // find the targets' ranks
 	logits  tensor.Tensor
 
-	blocks int
+	shared int       // blocks of tokens that all rows have
+	blocks int       // the most that a row has, with its extra ones
 	top    []float32 // [rows, blocks] the block's largest logit
 	sum    []float64 // [rows, blocks] Σ e^(logit-top)
 	target []float32 // [rows] the target's logit
@@ -94,10 +96,17 @@ func (r *ranking) offerRow(row []float32, top float32, first int) {
 func (p *head) prepare(d *Device, h tensor.Tensor) {
 	n := p.w.n
 	p.k = min(p.k, n)
-	p.rows, p.blocks = h.Rows, (kernel.Panels(n)+headPanels-1)/headPanels
+	p.rows, p.shared = h.Rows, headBlocks(n)
+	p.blocks = p.shared
+	for _, e := range p.extra {
+		p.blocks = max(p.blocks, p.shared+headBlocks(e.W.(*weight).n))
+	}
 	p.packed = d.packRows(h.Data, h.Cols, h.Rows, h.Cols, p.w.DType())
 	grow(&p.top, p.rows*p.blocks)
-	grow(&p.sum, p.rows*p.blocks)
+	sums := grow(&p.sum, p.rows*p.blocks)
+	if p.blocks > p.shared {
+		clear(sums) // of rows without extra tokens
+	}
 	grow(&p.target, p.rows)
 	if p.ranks {
 		grow(&p.above, p.rows*p.blocks)
@@ -125,46 +134,65 @@ func (p *head) run(d *Device, h tensor.Tensor) {
 			}
 		})
 	}
-	d.loop(p.blocks, 1, func(d *Device, _ *operands, worker, lo, hi int) {
+	d.loop(p.shared, 1, func(d *Device, _ *operands, worker, lo, hi int) {
 		for b := lo; b < hi; b++ {
-			d.head.block(b, worker, &d.workers[worker])
+			p := &d.head
+			p.block(tokenBlock{p.w, b, b, b * headCols, 0, p.rows}, worker, &d.workers[worker])
+		}
+	})
+	if len(p.extra) == 0 {
+		return
+	}
+	d.loop(len(p.extra), 1, func(d *Device, _ *operands, worker, lo, hi int) {
+		p := &d.head
+		for _, e := range p.extra[lo:hi] {
+			w := e.W.(*weight)
+			for b := range headBlocks(w.n) {
+				p.block(tokenBlock{w, b, p.shared + b, p.w.n + b*headCols, e.Lo, e.Hi}, worker, &d.workers[worker])
+			}
 		}
 	})
 }
 
-// block computes block b of the vocabulary for all rows.
-func (p *head) block(b, worker int, s *scratch) {
-	first := b * headCols
-	cols := min(headCols, p.w.n-first)
-	blocks, most := kernel.RowBlocks(p.rows), headRows/kernel.TileRows()
-	for from := 0; from < blocks; from += most {
-		lo, hi := kernel.BlockRange(p.rows, from, min(from+most, blocks))
+// headBlocks returns the number of blocks of n tokens.
+func headBlocks(n int) int { return (kernel.Panels(n) + headPanels - 1) / headPanels }
+
+// tokenBlock is block b of the tokens of w for the rows lo ≤ r < hi. at is its place among a
+// row's blocks, and first the number of its first token.
+type tokenBlock struct {
+	w            *weight
+	b, at, first int
+	lo, hi       int
+}
+
+// block computes a block of tokens.
+func (p *head) block(t tokenBlock, worker int, s *scratch) {
+	cols := min(headCols, t.w.n-t.b*headCols)
+	step, all := kernel.TileRows(), kernel.RowBlocks(p.rows)
+	most, end := headRows/step, min((t.hi+step-1)/step, all)
+	for from := min(t.lo/step, all-1); from < end; from += most {
+		lo, hi := kernel.BlockRange(p.rows, from, min(from+most, end))
 		tile, ld := grow(&s.scores, (hi-lo)*headCols), headCols
 		if !p.logits.None() {
-			tile, ld = p.logits.Data[lo*p.w.n+first:], p.w.n
+			tile, ld = p.logits.Data[lo*p.w.n+t.first:], p.w.n
 		}
-		p.product(tile, ld, lo, hi, b) // tile [hi-lo, cols]
-		for r := lo; r < hi; r++ {
-			p.scan(tile[(r-lo)*ld:(r-lo)*ld+cols], r, b, worker)
+		for j := t.b * headPanels; j < min((t.b+1)*headPanels, kernel.Panels(t.w.n)); j++ {
+			t.w.panel(tile[(j-t.b*headPanels)*kernel.PanelN:], ld, p.packed, lo, hi, j, false)
+		}
+		for r := max(lo, t.lo); r < min(hi, t.hi); r++ { // tile [hi-lo, cols]
+			p.scan(tile[(r-lo)*ld:(r-lo)*ld+cols], r, t.at, t.first, worker)
 		}
 	}
 }
 
-// product writes the logits of rows lo ≤ r < hi and block b. Rows of tile are ld values
-// apart.
-func (p *head) product(tile []float32, ld, lo, hi, b int) {
-	for j := b * headPanels; j < min((b+1)*headPanels, kernel.Panels(p.w.n)); j++ {
-		p.w.panel(tile[(j-b*headPanels)*kernel.PanelN:], ld, p.packed, lo, hi, j, false)
-	}
-}
-
-// scan caps the logits of row r in block b, and collects their maximum, the sum of
-// their exponentials, the target's logit and the best tokens.
-func (p *head) scan(row []float32, r, b, worker int) {
+// scan caps the logits of row r in block b, whose tokens are numbered from first on. It
+// collects their maximum, the sum of their exponentials, the target's logit and the best
+// tokens.
+func (p *head) scan(row []float32, r, b, first, worker int) {
 	if p.softcap > 0 {
 		kernel.Softcap(row, p.softcap)
 	}
-	top, first := kernel.Max(row), b*headCols
+	top := kernel.Max(row)
 	shift := top
 	if math.IsInf(float64(top), -1) { // all are -Inf or NaN
 		shift = 0
@@ -292,6 +320,12 @@ func (d *Device) eachChunk(h tensor.Tensor, w tensor.Weight, o head, limit int, 
 		if o.banned != nil {
 			p.banned = o.banned[lo:hi]
 		}
+		p.extra = p.extra[:0]
+		for _, e := range o.extra {
+			if from, to := max(e.Lo, lo), min(e.Hi, hi); from < to {
+				p.extra = append(p.extra, tensor.Extra{W: e.W, Lo: from - lo, Hi: to - lo})
+			}
+		}
 		p.logits = tensor.Tensor{}
 		if !o.logits.None() {
 			p.logits = o.logits.Slice(0, hi-lo)
@@ -299,6 +333,7 @@ func (d *Device) eachChunk(h tensor.Tensor, w tensor.Weight, o head, limit int, 
 		p.run(d, h.Slice(lo, hi))
 		done(p, lo, hi)
 	}
+	clear(p.extra)
 	p.w, p.targets, p.banned, p.logits = nil, nil, nil, tensor.Tensor{}
 }
 
@@ -397,11 +432,17 @@ func (d *Device) LogProbs(logp []float32, greedy []bool, ranks []int32, h tensor
 }
 
 // TopK implements tensor.Device.
-func (d *Device) TopK(h tensor.Tensor, w tensor.Weight, k int, softcap float32, banned [][]int32) []tensor.Candidates {
+func (d *Device) TopK(h tensor.Tensor, w tensor.Weight, k int, softcap float32, banned [][]int32,
+	extra []tensor.Extra) []tensor.Candidates {
 	n, _ := w.Dims()
+	for _, e := range extra {
+		if _, cols := e.W.Dims(); cols != h.Cols || e.W.DType() != w.DType() || e.Lo < 0 || e.Hi > h.Rows {
+			panic("cpu: TopK: extra tokens do not fit the head or the rows")
+		}
+	}
 	k = max(0, min(k, n))
 	out, tokens, logp := make([]tensor.Candidates, h.Rows), make([]int32, h.Rows*k), make([]float32, h.Rows*k)
-	d.eachChunk(h, w, head{softcap: softcap, k: k, banned: banned}, h.Rows, func(p *head, lo, hi int) {
+	d.eachChunk(h, w, head{softcap: softcap, k: k, banned: banned, extra: extra}, h.Rows, func(p *head, lo, hi int) {
 		for r := range p.rows {
 			at := (lo + r) * k
 			c := tensor.Candidates{Tokens: tokens[at : at+k : at+k], LogP: logp[at : at+k : at+k]}

@@ -34,7 +34,7 @@ func BenchmarkHead(b *testing.B) {
 				b.ReportMetric(products*2*float64(rows*vocab*width)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
 			})
 		}
-		time("TopK10", 1, func() { d.TopK(h, w, 10, 0, nil) })
+		time("TopK10", 1, func() { d.TopK(h, w, 10, 0, nil, nil) })
 		time("LogProbs", 1, func() { d.LogProbs(nll, greedy, nil, h, w, targets, 30) })
 		time("LogProbsRanks", 1, func() { d.LogProbs(nll, greedy, ranks, h, w, targets, 30) })
 		time("CrossEntropy", 2, func() { d.CrossEntropy(losses, dh, h, w, targets, nll, 30) })

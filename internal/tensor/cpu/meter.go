@@ -118,6 +118,12 @@ func (m *Meter) Pack(x tensor.Matrix, dt dtype.DType) (tensor.Weight, error) {
 // PackTensor implements tensor.Device.
 func (m *Meter) PackTensor(t tensor.Tensor) tensor.Weight { return m.pack(t.Rows, t.Cols, dtype.F32) }
 
+// Select implements tensor.Device.
+func (m *Meter) Select(w tensor.Weight, rows []int32) tensor.Weight {
+	_, k := w.Dims()
+	return m.pack(len(rows), k, w.DType())
+}
+
 func (m *Meter) pack(n, k int, dt dtype.DType) tensor.Weight {
 	w := &measured{n: n, k: k, dt: dt}
 	m.weights += w.Bytes()
@@ -233,6 +239,6 @@ func (m *Meter) SumSquares(...tensor.Tensor) tensor.Value      { return tensor.V
 func (m *Meter) Step(_, _, _, _ tensor.Tensor, _ tensor.AdamW) {}
 
 // TopK implements tensor.Device.
-func (m *Meter) TopK(h tensor.Tensor, _ tensor.Weight, _ int, _ float32, _ [][]int32) []tensor.Candidates {
+func (m *Meter) TopK(h tensor.Tensor, _ tensor.Weight, _ int, _ float32, _ [][]int32, _ []tensor.Extra) []tensor.Candidates {
 	return make([]tensor.Candidates, h.Rows)
 }

@@ -199,6 +199,39 @@ func (d *Device) Repack(tw tensor.Weight, t tensor.Tensor) {
 	})
 }
 
+// Select implements tensor.Device.
+func (d *Device) Select(tw tensor.Weight, rows []int32) tensor.Weight {
+	w := tw.(*weight)
+	for _, r := range rows {
+		if r < 0 || int(r) >= w.n {
+			panic(fmt.Sprintf("cpu: Select: row %d is outside a weight of %d", r, w.n))
+		}
+	}
+	s := &weight{n: len(rows), k: w.k}
+	switch w.DType() {
+	case dtype.BF16:
+		s.bf16 = hugePages(make([]uint16, max(kernel.PackedBF16(s.n, s.k), 1)))
+	case dtype.I8:
+		s.i8 = hugePages(make([]byte, max(kernel.PackedI8(s.n, s.k), 1)))
+	default:
+		s.f32 = aligned(max(kernel.PackedF32(s.n, s.k), 1))
+	}
+	d.pool.For(kernel.Panels(s.n), 1, func(_, lo, hi int) {
+		for p := lo; p < hi; p++ {
+			some := rows[p*kernel.PanelN : min((p+1)*kernel.PanelN, s.n)]
+			switch {
+			case s.bf16 != nil:
+				kernel.SelectBF16(s.panelBF16(p), w.bf16, s.k, some)
+			case s.i8 != nil:
+				kernel.SelectI8(s.panelI8(p), w.i8, s.k, some)
+			default:
+				kernel.SelectF32(s.panelF32(p), w.f32, s.k, some)
+			}
+		}
+	})
+	return s
+}
+
 // repackOperands are those of Repack.
 type repackOperands struct {
 	w      *weight
