@@ -19,7 +19,7 @@ func TestTranslateSettings(t *testing.T) {
 	}
 	usual, greedy, drawn := run(), run("--beam", "1"), run("--beam", "1", "--temperature", "1.5")
 	for _, args := range [][]string{{"--min-length", "60"}, {"--max-length-ratio", "0.01"}, {"--repetition-penalty", "3"},
-		{"--early-stopping", "ctranslate2", "--patience", "3", "--num-return", "5"}} {
+		{"--early-stopping", "ctranslate2", "--patience", "3", "--num-return", "5"}, {"--vocabulary", "restricted"}} {
 		if run(args...) == usual {
 			t.Errorf("%v: the output is the usual one", args)
 		}
