@@ -1,10 +1,10 @@
-"""Forty optimiser steps of TRL's DPOTrainer in float32 for checkpoints of testdata/models: dpo/NAME.json beside them.
+"""One hundred optimiser steps of TRL's DPOTrainer in float32 for checkpoints of testdata/models: dpo/NAME.json beside them.
 
     python -m venv DIR && DIR/bin/pip install -r reference/requirements.txt -r reference/requirements-dpo.txt
     DIR/bin/python reference/dpo.py
 
 Policy and reference start from NAME/adapter. Each step takes four pairs of random tokens in order, in two micro-batches; beta 0.3,
-AdamW, rate 2e-3 with a cosine to 0 and 4 steps of warm-up, gradients clipped to 1. The trainer's collator, loss and optimiser are
+AdamW, rate 1e-3 with a cosine to 0 and 4 steps of warm-up, gradients clipped to 1. The trainer's collator, loss and optimiser are
 TRL's; only its tokenization is left out, so that the pairs are the same tokens for both programs.
 """
 
@@ -26,7 +26,7 @@ import peers
 
 NAMES = ("gemma2", "llama", "gptneox", "qwen3")
 COMMITTED = pathlib.Path(__file__).resolve().parent.parent / "testdata" / "models"
-BETA, RATE, WARMUP, STEPS, PAIRS, MICRO, MICROS = 0.3, 2e-3, 4, 40, 16, 2, 2
+BETA, RATE, WARMUP, STEPS, PAIRS, MICRO, MICROS = 0.3, 1e-3, 4, 100, 16, 2, 2
 
 
 def pairs(vocabulary):

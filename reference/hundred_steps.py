@@ -16,7 +16,7 @@ import golden
 import peers
 
 RATE = 5e-4
-NAMES = ("gemma3", "qwen3", "hunyuan", "smollm3")
+NAMES = ("gemma2", "gptneox", "gptneox-sequential", "llama", "qwen2", "gemma3", "qwen3", "hunyuan", "smollm3")
 COMMITTED = pathlib.Path(__file__).resolve().parent.parent / "testdata" / "models"
 
 

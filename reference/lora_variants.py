@@ -3,7 +3,7 @@
     python reference/lora_variants.py
 
 Each directory has an adapter with random values, the logits of the adapted and of the merged model, loss and gradients, and the
-losses, norms and rates of 30 optimiser steps. The sequences and masks are those of NAME/golden.json.
+losses, norms and rates of 100 optimiser steps. The sequences and masks are those of NAME/golden.json.
 
 - dora: use_dora, with magnitudes that differ from the norms of the rows.
 - rslora: use_rslora, with rank_pattern and alpha_pattern.
@@ -22,7 +22,7 @@ import transformers
 import golden
 
 COMMITTED = golden.pathlib.Path(__file__).resolve().parent.parent / "testdata" / "models"
-STEPS = 30
+STEPS = 100
 VARIANTS = {
     "dora": {"use_dora": True},
     "rslora": {"use_rslora": True, "rank_pattern": {"layers.1.*": 2}, "alpha_pattern": {"(up_proj|dense_4h_to_h)": 3}},
@@ -67,8 +67,9 @@ def main():
         (directory / "README.md").unlink()
         config = json.loads((directory / "adapter_config.json").read_text())
         config["base_model_name_or_path"] = name
-        if isinstance(config["target_modules"], list):
-            config["target_modules"].sort()
+        for names in (config["target_modules"], config["exclude_modules"]):
+            if isinstance(names, list):
+                names.sort()
         (directory / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n")
         seqs, masks = known["sequences"], known["masks"]
         tensors, values = {}, {"trained_tokens": known["trained_tokens"]}
@@ -85,7 +86,7 @@ def main():
             for j in (1, 4):
                 tensors[f"adapter_logits.{j}"] = pm(torch.tensor([seqs[j]])).logits[0]
                 tensors[f"merged_logits.{j}"] = merged(torch.tensor([seqs[j]])).logits[0]
-        golden.steps(pm, seqs, masks, {}, values, count=STEPS, rate=2e-3, warmup=3)
+        golden.steps(pm, seqs, masks, {}, values, count=STEPS, rate=5e-4, warmup=5)
         golden.save(directory, "reference/lora_variants.py", 100 + i, tensors, values)
         print(directory.name, values["lora_loss"], values["steps"][-1]["loss"])
 

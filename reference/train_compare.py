@@ -8,9 +8,11 @@ The script repeats the steps after the checkpoint, from which it reads the adapt
 all steps from the adapter START. A finished run keeps no checkpoint, but the same run with --lr 1e-30
 writes its initial adapter. The loss is on the answers and the <end_of_turn> after them, divided by
 the number of their tokens in the whole batch. The optimiser is AdamW with warm-up, schedule and clipping.
-The script prints one line per step, {"step", "loss", "lr", "grad_norm"}, and at the end the largest
-differences. `--data` has the rows of the training, {"messages": [{"role", "content"}…]}, in order,
-dropped ones included.
+The script checks that each epoch takes every row once, in batches of the run's size, and the numbers of
+tokens of each step. It prints one line per step, {"step", "loss", "lr", "grad_norm"}, and at the end the
+largest differences: of the steps, and of the finished adapter, relative to the way that training moved it
+(Euclidean norms over all of its tensors). --save writes peft's adapter. `--data` has the rows of the
+training, {"messages": [{"role", "content"}…]}, in order, dropped ones included.
 """
 
 import argparse
@@ -52,10 +54,24 @@ def examples(args, settings, tok):
 
 
 def loss_sum(model, ids, mask):
-    """Σ −log p over the trained tokens of one conversation, run alone."""
-    logp = torch.log_softmax(model(torch.tensor([ids])).logits[0, :-1].float(), -1)
-    picked = logp.gather(1, torch.tensor(ids[1:])[:, None])[:, 0]
-    return -(picked * torch.tensor(mask[1:])).sum()
+    """Σ −log p over the trained tokens of one conversation, run alone. Only their logits are computed."""
+    trained = [i for i in range(1, len(ids)) if mask[i]]
+    logits = model(torch.tensor([ids]), logits_to_keep=torch.tensor(trained) - 1).logits[0]
+    logp = torch.log_softmax(logits.float(), -1)
+    return -logp.gather(1, torch.tensor([ids[i] for i in trained])[:, None]).sum()
+
+
+def check_rows(metrics, rows, settings):
+    """Each epoch takes every row once, in batches of the size that the settings name; its last one may be smaller."""
+    per_epoch = math.ceil(rows / settings["batch"])
+    for first in range(0, len(metrics), per_epoch):
+        epoch = metrics[first:first + per_epoch]
+        taken = [i for step in epoch for i in step["rows"]]
+        sizes = [len(step["rows"]) for step in epoch]
+        whole = [settings["batch"]] * (per_epoch - 1) + [rows - settings["batch"] * (per_epoch - 1)]
+        if sizes != whole[:len(sizes)] or len(set(taken)) != len(taken) or not set(taken) <= set(range(rows)):
+            raise SystemExit(f"the epoch from step {first + 1} has batches of {sizes} rows, {len(set(taken))} of them different; "
+                             f"expected {rows} different ones in batches of {settings['batch']}")
 
 
 def adapted(args, settings):
@@ -95,6 +111,17 @@ def optimiser(settings, params, state, taken, total):
     return opt, schedule
 
 
+def check_adapter(got, params, start, tolerance):
+    """How far the run's finished adapter is from peft's, relative to the way that training moved peft's."""
+    if set(got) != set(params):
+        raise SystemExit(f"the adapter has other tensors than peft's: {sorted(set(got) ^ set(params))[:4]}")
+    apart = math.sqrt(sum((got[n].float() - p.detach()).square().sum().item() for n, p in params.items()))
+    way = math.sqrt(sum((p.detach() - start[n]).square().sum().item() for n, p in params.items()))
+    if not apart <= tolerance * way:
+        raise SystemExit(f"the adapters are apart by {apart:.3g}, after a way of {way:.3g}; allowed {tolerance:.3g} of it: DIFFERENT")
+    return apart / way
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True)
@@ -105,6 +132,8 @@ def main():
     begin.add_argument("--adapter", help="an adapter directory from which the run began")
     parser.add_argument("--end", default="<end_of_turn>", help="the token that ends a turn")
     parser.add_argument("--tolerance", type=float, default=1e-3, help="of loss, rate and gradient norm, relative")
+    parser.add_argument("--adapter-tolerance", type=float, default=1e-2, help="of the finished adapter, relative to its way")
+    parser.add_argument("--save", type=pathlib.Path, help="directory for peft's adapter")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     peers.start(args.threads)
@@ -114,15 +143,20 @@ def main():
     metrics = peers.jsonl(args.run / "metrics.jsonl")
     taken = json.loads((args.checkpoint / "state.json").read_text())["step"] if args.checkpoint else 0
     data = examples(args, settings, peers.tokenizer(args.model))
-    total = settings["epochs"] * math.ceil(len(data) / settings["batch"])
+    check_rows(metrics, len(data), settings)
+    total = settings.get("max_steps") or settings["epochs"] * math.ceil(len(data) / settings["batch"])
     model, params, state = adapted(args, settings)
+    start = {n: p.detach().clone() for n, p in params.items()}
     opt, schedule = optimiser(settings, params, state, taken, total)
     worst = 0.0
     for ours in metrics[taken:]:
         batch = [data[i] for i in ours["rows"]]
         trained = sum(sum(mask[1:]) for _, mask in batch)
-        if trained != ours["trained_tokens"]:
-            raise SystemExit(f"step {ours['step']}: {ours['trained_tokens']} trained tokens, expected {trained}")
+        # A pass ends before its last target.
+        inputs = sum(max(i for i, target in enumerate(mask) if target) for _, mask in batch)
+        for what, want in (("tokens", inputs), ("trained_tokens", trained)):
+            if ours[what] != want:
+                raise SystemExit(f"step {ours['step']}: {ours[what]} {what}, expected {want}")
         opt.zero_grad()
         loss = 0.0
         for ids, mask in batch:
@@ -135,12 +169,12 @@ def main():
         schedule.step()
         peers.write(theirs)
         worst = max([worst] + [abs(ours[k] - theirs[k]) / max(abs(theirs[k]), 1e-12) for k in ("loss", "lr", "grad_norm")])
-    final = args.run / "adapter_model.safetensors"
+    if args.save:
+        model.save_pretrained(args.save)
+    what, final = f"{len(metrics) - taken} steps", args.run / "adapter_model.safetensors"
     if final.exists():
-        got = load_file(final)
-        distance = max((got[n].float() - p).abs().max().item() for n, p in params.items())
-        print(json.dumps({"steps": len(metrics) - taken, "final_adapter_difference": distance}))
-    peers.verdict(f"{len(metrics) - taken} steps", worst, args.tolerance)
+        what += f", adapter apart by {check_adapter(load_file(final), params, start, args.adapter_tolerance):.3g} of its way"
+    peers.verdict(what, worst, args.tolerance)
 
 
 if __name__ == "__main__":

@@ -151,9 +151,9 @@ func TestTenSteps(t *testing.T) {
 	}
 }
 
-// TestHundredSteps follows one hundred steps of the newer architectures.
+// TestHundredSteps follows one hundred steps of every architecture.
 func TestHundredSteps(t *testing.T) {
-	for _, name := range []string{"gemma3", "qwen3", "hunyuan", "smollm3"} {
+	for _, name := range golden.Trained {
 		t.Run(name, func(t *testing.T) {
 			var want golden.Decoder
 			data, err := os.ReadFile(filepath.Join(golden.Dir("hundred-steps"), name+".json"))

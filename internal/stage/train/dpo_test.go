@@ -73,7 +73,7 @@ func TestDPOFollowsTRL(t *testing.T) {
 				if err == nil {
 					err = json.Unmarshal(data, &g)
 				}
-				if err != nil || len(g.Steps) != 40 {
+				if err != nil || len(g.Steps) != 100 {
 					t.Fatalf("%d steps, %v", len(g.Steps), err)
 				}
 				followDPO(t, name, &g, budget)

@@ -54,7 +54,12 @@ func coffee(t *testing.T) string {
 
 func input(t *testing.T, data, val string) train.Input {
 	t.Helper()
-	dev := cpu.New(2)
+	return inputOn(t, 2, data, val)
+}
+
+func inputOn(t *testing.T, threads int, data, val string) train.Input {
+	t.Helper()
+	dev := cpu.New(threads)
 	t.Cleanup(dev.Close)
 	tok, err := tokenizer.Load(base)
 	if err != nil {
@@ -100,13 +105,13 @@ func outputs(t *testing.T, dir string) map[string]string {
 
 // TestResume interrupts runs and continues them: cancelled, and as a killed
 // process leaves its directory (copied while the run goes on). Both end in
-// the bytes of an undisturbed run.
+// the bytes of an undisturbed run, with other numbers of threads too.
 func TestResume(t *testing.T) {
 	data, val := coffee(t), coffee(t)
 	o := options()
 	o.Dropout = 0.1 // drawn from step and row, so it continues too
-	run := func(ctx context.Context, out string, p progress.Reporter) error {
-		_, err := train.Run(ctx, o, input(t, data, val), durable.Env{Out: out, Seed: 3, Progress: p})
+	run := func(ctx context.Context, threads int, out string, p progress.Reporter) error {
+		_, err := train.Run(ctx, o, inputOn(t, threads, data, val), durable.Env{Out: out, Seed: 3, Progress: p})
 		return err
 	}
 	dir := t.TempDir()
@@ -116,7 +121,7 @@ func TestResume(t *testing.T) {
 			t.Fatal(err)
 		}
 	}}
-	if err := run(context.Background(), whole, copyOut); err != nil {
+	if err := run(context.Background(), 2, whole, copyOut); err != nil {
 		t.Fatal(err)
 	}
 	want := outputs(t, whole)
@@ -126,18 +131,18 @@ func TestResume(t *testing.T) {
 	if _, err := os.Stat(killed); err == nil {
 		t.Fatal("the copied run is finished")
 	}
-	if err := run(context.Background(), killed, progress.Silent); err != nil {
+	if err := run(context.Background(), 3, killed, progress.Silent); err != nil {
 		t.Fatal(err)
 	}
 	testfiles.Same(t, "killed", outputs(t, killed), want)
 
 	cancelled := filepath.Join(dir, "cancelled")
 	ctx, cancel := context.WithCancel(context.Background())
-	if err := run(ctx, cancelled, &watch{Reporter: progress.Silent, at: 7, do: cancel}); !errors.Is(err, context.Canceled) {
+	if err := run(ctx, 1, cancelled, &watch{Reporter: progress.Silent, at: 7, do: cancel}); !errors.Is(err, context.Canceled) {
 		t.Fatalf("error %v, want that it was cancelled", err)
 	}
 	rest := &watch{Reporter: progress.Silent, at: -1}
-	if err := run(context.Background(), cancelled, rest); err != nil {
+	if err := run(context.Background(), 4, cancelled, rest); err != nil {
 		t.Fatal(err)
 	}
 	if rest.step != 12-7 || rest.skipped != 7 {
