@@ -97,7 +97,7 @@ var layers = []layer{
 		"internal/rowlog", "internal/bidi", "internal/langid", "internal/fineweb", "internal/literals", "internal/modeltext",
 		"internal/jsonl", "internal/compressed", "internal/yamltext", "internal/lines", "internal/wikitext", "internal/wikihtml",
 		"internal/mediawiki/...", "internal/tensorboard", "internal/segment", "internal/prose", "internal/pyrandom", "internal/pytext",
-		"internal/sacrebleu", "internal/licence", "internal/scoretable"}, nil, false},
+		"internal/sacrebleu", "internal/licence", "internal/scoretable", "internal/numerals"}, nil, false},
 	{"foundation", []string{"internal/badinput/...", "internal/jsonstream", "internal/atomicfile", "internal/pause",
 		"internal/nearest", "internal/diskmap", "internal/translationmemory", "internal/digestcache", "internal/filestamp",
 		"internal/panics", "internal/filelock", "internal/progress", "internal/version",

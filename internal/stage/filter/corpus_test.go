@@ -24,7 +24,7 @@ func corpus(tb testing.TB) map[string][]dataset.Instruction {
 			Messages: turnsOf(texts), MessagesEN: turnsOf(sources)}
 		sets[kind] = append(sets[kind], r)
 	}
-	pairs := human(tb)
+	pairs := testfiles.Parallel(tb)
 	forms := dataset.Forms()
 	for _, set := range slices.Sorted(maps.Keys(pairs)) {
 		for _, n := range []int{1, 8} {

@@ -4,12 +4,13 @@ import (
 	"slices"
 	"strings"
 
+	"barka/internal/numerals"
 	"barka/internal/prose"
 )
 
 // sameNumbers compares the numbers of a translation with those of its source, in the digits of
 // any script. A number is kept if the target has it with other separators, as thousands,
-// millions or billions, as the end of a longer one (1950-53), or in Arabic words up to 99.
+// millions or billions, as the end of a longer one (1950-53), or in Arabic words.
 // Ordinals and decades, which people write in words, and numbers below 3 are not looked for.
 func sameNumbers(r *examined) finding {
 	if !r.o.SameNumbers {
@@ -57,23 +58,7 @@ func keeps(n string, target []string, text string, arabic bool) bool {
 	if !arabic {
 		return len(n) < 3 // written in words of a language that is not known here
 	}
-	return len(n) <= 2 && inWords(n, text)
-}
-
-// stems are the beginnings of Arabic numerals for 1 to 9: cardinal, ordinal, and of tens.
-var stems = [10][]string{nil, {"واحد", "حاد", "أحد", "إحد", "احد", "أول"}, {"اثن", "إثن", "ثان", "اثنت"}, {"ثلاث", "ثالث", "ثلث"},
-	{"أربع", "رابع", "اربع", "ربع"}, {"خمس", "خامس", "نصف"}, {"ست", "سادس"}, {"سبع", "سابع"}, {"ثمان", "ثامن"}, {"تسع", "تاسع"}}
-
-// inWords reports whether a text has the words of a number up to 99.
-func inWords(n, text string) bool {
-	has := func(digit byte) bool {
-		return slices.ContainsFunc(stems[digit-'0'], func(s string) bool { return strings.Contains(text, s) })
-	}
-	if len(n) == 1 {
-		return n == "0" || has(n[0])
-	}
-	tens := n[0] <= '2' && strings.Contains(text, "عشر") || n[0] > '2' && has(n[0])
-	return tens && (n[1] == '0' || has(n[1]))
+	return slices.Contains(numerals.Of(text).Words, n)
 }
 
 // numbersOf returns the numbers of a text in ASCII digits, without separators of thousands,

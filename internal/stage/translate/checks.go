@@ -5,7 +5,9 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
+	"barka/internal/numerals"
 	"barka/internal/prose"
 	"barka/internal/segment"
 )
@@ -88,7 +90,7 @@ func (o Options) check(source, target string, tr Translation) []string {
 	add(copied(source, target, o.To), FlagCopied)
 	add(repeated(target) && !repeated(source), FlagRepeated)
 	add(!sameNumbers(source, target), FlagDigits)
-	add(!inScript(target, o.To), FlagScript)
+	add(!inScript(source, target, o.To), FlagScript)
 	add(unlikely(source, target), FlagRatio)
 	add(strings.Contains(target, "<unk>") || strings.Contains(target, "⁇"), FlagUnkInText)
 	add(o.MinScore != 0 && float64(tr.Score) < o.MinScore, FlagScore)
@@ -105,29 +107,47 @@ func copied(source, target, to string) bool {
 }
 
 // inScript reports whether three quarters of the letters are in the target's script, if it
-// is known.
-func inScript(target, to string) bool {
+// is known. Names that the source has in the same letters do not count up to half of all.
+func inScript(source, target, to string) bool {
 	s := script(to)
-	letters, own := 0, 0
+	if s == nil {
+		return true
+	}
+	letters, own, names := 0, 0, 0
 	for _, r := range target {
 		if unicode.IsLetter(r) {
 			letters++
-			if s != nil && unicode.Is(s, r) {
+			if unicode.Is(s, r) {
 				own++
 			}
 		}
 	}
-	return s == nil || 4*own >= 3*letters
+	if 4*own >= 3*letters || 2*own < letters {
+		return 4*own >= 3*letters
+	}
+	foreign := func(r rune) bool { return unicode.IsLetter(r) && !unicode.Is(s, r) }
+	known := map[string]bool{}
+	for _, w := range strings.FieldsFunc(source, func(r rune) bool { return !foreign(r) }) {
+		known[w] = strings.ContainsFunc(w, unicode.IsUpper)
+	}
+	for _, w := range strings.FieldsFunc(target, func(r rune) bool { return !foreign(r) }) {
+		if known[w] {
+			names += utf8.RuneCountInString(w)
+		}
+	}
+	return 4*own >= 3*(letters-names)
 }
 
-// minRatioLength is the length of the shortest source whose ratio is looked at.
-const minRatioLength = 20
+// minRatioLength is the length of the shortest source whose ratio is looked at; ratioSlack is
+// how much shorter than in proportion a translation may be: that of "She took her own life." is
+// one word of Arabic.
+const minRatioLength, ratioSlack = 20, 6
 
 // unlikely reports whether the target has less than two fifths or more than three times the
 // length of the source.
 func unlikely(source, target string) bool {
 	a, b := width(source), width(target)
-	return a >= minRatioLength && (5*b < 2*a || b > 3*a)
+	return a >= minRatioLength && (5*(b+ratioSlack) < 2*a || b > 3*a)
 }
 
 // width is a text's length in letters of an alphabet. A sign of Chinese, Japanese and
@@ -169,44 +189,25 @@ func repeated(s string) bool {
 	return false
 }
 
-// sameNumbers reports whether two texts have the same numbers in any order. Marks between
-// groups of three digits may be missing in one of them: 1,000 is 1000.
+// sameNumbers reports whether two texts have the same numbers in any order, in any digits.
+// Where the digits differ, marks between thousands do not count, and a number may be in words
+// in one of the texts: 19th is التاسع عشر, 300,000 is 300 ألف.
 func sameNumbers(a, b string) bool {
-	return slices.Equal(numbers(a, false), numbers(b, false)) || slices.Equal(numbers(a, true), numbers(b, true))
+	return slices.Equal(digits(a), digits(b)) || numerals.Explains(numerals.Of(a), numerals.Of(b))
 }
 
-// numbers returns the runs of digits of a text, in any digit script, as ASCII and sorted. If
-// grouped, marks between groups of three digits do not end a run.
-func numbers(s string, grouped bool) []string {
-	var out []string
-	var cur []byte
-	runes := []rune(s + " ")
-	for i, r := range runes {
+// digits returns the runs of digits of a text, in any digit script, as ASCII and sorted.
+func digits(s string) (out []string) {
+	var run []byte
+	for _, r := range s + " " {
 		if d, ok := prose.Digit(r); ok {
-			cur = append(cur, '0'+byte(d))
-			continue
+			run = append(run, '0'+byte(d))
+		} else if len(run) > 0 {
+			out, run = append(out, string(run)), nil
 		}
-		if len(cur) == 0 || grouped && strings.ContainsRune(",٬'’\u00a0\u202f", r) && group(runes[i+1:]) {
-			continue
-		}
-		out, cur = append(out, string(cur)), nil
 	}
 	slices.Sort(out)
 	return out
-}
-
-// group reports whether a text begins with exactly three digits.
-func group(s []rune) bool {
-	for i := range 4 {
-		ok := false
-		if i < len(s) {
-			_, ok = prose.Digit(s[i])
-		}
-		if ok != (i < 3) {
-			return false
-		}
-	}
-	return true
 }
 
 // finish applies the punctuation option.

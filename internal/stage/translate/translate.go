@@ -27,8 +27,8 @@ import (
 // version changes when the same options would give another output; changed
 // says how the last one differs.
 const (
-	version = 4
-	changed = "checks act since then: a sentence that fails one is translated in other ways, and its row is dropped if none passes"
+	version = 5
+	changed = "since then a number may be in words, and names may keep their letters, before a check drops a row"
 )
 
 // Model translates plain text.
