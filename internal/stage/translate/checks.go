@@ -162,11 +162,26 @@ func width(s string) (n int) {
 	return n
 }
 
-// repeated reports four words in a row that occur four times, or signs that repeat with a
-// short period for a long stretch.
+// repeated reports a phrase that comes again at once (one word four times, up to six words
+// three times), four words in a row that occur four times, or signs that repeat with a short
+// period for a long stretch.
 func repeated(s string) bool {
 	const period, stretch = 8, 32
 	words := strings.Fields(s)
+	for p := 1; p <= 6; p++ {
+		again := 2 * p // words that are those p places before
+		if p == 1 {
+			again = 3
+		}
+		for i, run := p, 0; i < len(words); i++ {
+			if run++; words[i] != words[i-p] || !strings.ContainsFunc(words[i], unicode.IsLetter) {
+				run = 0
+			}
+			if run >= again {
+				return true
+			}
+		}
+	}
 	seen := map[string]int{}
 	for i := 0; i+4 <= len(words); i++ {
 		k := strings.Join(words[i:i+4], " ")

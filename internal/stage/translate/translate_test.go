@@ -343,6 +343,9 @@ func TestFlags(t *testing.T) {
 		{"A long enough sentence.", "نعم", Translation{}, []string{FlagRatio}},
 		{"Hi", " ", Translation{HitMax: true, Cut: 2, Unknown: 1}, []string{FlagCut, FlagHitMax, FlagUnknown, FlagEmpty}},
 		{"Go", strings.Repeat("ذهب الولد إلى البيت ", 4), Translation{}, []string{FlagRepeated}},
+		{"Go home.", "في البيت في البيت في البيت", Translation{}, []string{FlagRepeated}},
+		{"No, no, no, no!", "لا لا لا لا!", Translation{}, nil},
+		{"They came one by one.", "جاؤوا واحدا واحدا.", Translation{}, nil},
 		{"Go", "اذهب <unk>", Translation{}, []string{FlagScript, FlagUnkInText}},
 	} {
 		if got := o.check(c.source, c.target, c.tr); !slices.Equal(got, c.want) {
