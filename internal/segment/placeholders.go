@@ -262,6 +262,15 @@ func around(s Segment, o Options) []Segment {
 	return w.segments
 }
 
+// part takes what is between two spans. Marks that belong to the spans are kept: commas,
+// full stops and closing brackets after the one before, opening brackets before the next.
 func (w *splitter) part(text string) {
-	w.sentence(stretch{text: text, mask: text}, Part)
+	core := strings.TrimLeft(text, ")]}»”,.;:!?،؛؟")
+	w.keep(text[:len(text)-len(core)], Symbol)
+	text = core
+	if core = strings.TrimRight(text, "([{«“"); core == strings.TrimRightFunc(core, unicode.IsSpace) {
+		core = text // a bracket right behind a word is part of it, as in f(x)
+	}
+	w.sentence(stretch{text: core, mask: core}, Part)
+	w.keep(text[len(core):], Symbol)
 }

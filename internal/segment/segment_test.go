@@ -209,3 +209,21 @@ func FuzzSplit(f *testing.F) {
 		}
 	})
 }
+
+// TestPieces: marks beside a span stay with it when the text between the spans is translated
+// alone; a translator would lose them.
+func TestPieces(t *testing.T) {
+	s := Split("They record values (`a.b`), then call f(`c`) and `d`.", Options{})[0]
+	var got []string
+	for _, p := range Smaller(s, Options{}) {
+		if p.Translated() {
+			got = append(got, p.Text)
+		}
+	}
+	if want := []string{"They record values", "then call f(", "and"}; !slices.Equal(got, want) {
+		t.Errorf("%q, expected %q", got, want)
+	}
+	if got := Join(Smaller(s, Options{})); got != s.Text {
+		t.Errorf("%q became %q", s.Text, got)
+	}
+}

@@ -162,24 +162,15 @@ func width(s string) (n int) {
 	return n
 }
 
-// repeated reports a phrase that comes again at once (one word four times, up to six words
-// three times), four words in a row that occur four times, or signs that repeat with a short
-// period for a long stretch.
+// repeated reports a word four times in a row, a phrase of two to six words three times, four
+// words in a row that occur four times, a letter five times in a row, or letters that repeat
+// with a short period for a long stretch.
 func repeated(s string) bool {
-	const period, stretch = 8, 32
-	words := strings.Fields(s)
-	for p := 1; p <= 6; p++ {
-		again := 2 * p // words that are those p places before
-		if p == 1 {
-			again = 3
-		}
-		for i, run := p, 0; i < len(words); i++ {
-			if run++; words[i] != words[i-p] || !strings.ContainsFunc(words[i], unicode.IsLetter) {
-				run = 0
-			}
-			if run >= again {
-				return true
-			}
+	words, runes := strings.Fields(s), []rune(s)
+	hasLetter := func(w string) bool { return strings.ContainsFunc(w, unicode.IsLetter) }
+	for period := 1; period <= 6; period++ {
+		if loops(words, period, max(3, 2*period), hasLetter) {
+			return true
 		}
 	}
 	seen := map[string]int{}
@@ -189,16 +180,23 @@ func repeated(s string) bool {
 			return true
 		}
 	}
-	runes := []rune(s)
-	for p := 1; p <= period; p++ {
-		run := 0
-		for i := p; i < len(runes); i++ {
-			if run++; runes[i] != runes[i-p] || !unicode.IsLetter(runes[i]) && !unicode.IsSpace(runes[i]) {
-				run = 0
-			}
-			if run >= stretch {
-				return true
-			}
+	for period := 2; period <= 8; period++ {
+		if loops(runes, period, 32, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsSpace(r) }) {
+			return true
+		}
+	}
+	return loops(runes, 1, 4, unicode.IsLetter)
+}
+
+// loops reports whether this many items in a row count and are those a period before them.
+func loops[T comparable](s []T, period, again int, counts func(T) bool) bool {
+	run := 0
+	for i := period; i < len(s); i++ {
+		if run++; s[i] != s[i-period] || !counts(s[i]) {
+			run = 0
+		}
+		if run >= again {
+			return true
 		}
 	}
 	return false

@@ -211,7 +211,7 @@ func (w *worker) inPieces(s segment.Segment, _ []attempt) (a attempt, lacks []re
 			lacks = append(lacks, r)
 			continue
 		}
-		target := w.o.finish(tr.Text)
+		target := w.o.finish(unended(p.Text, tr.Text))
 		text.WriteString(target)
 		plain.WriteString(target)
 		pieces++
@@ -223,6 +223,14 @@ func (w *worker) inPieces(s segment.Segment, _ []attempt) (a attempt, lacks []re
 	a.tr.Score /= float32(max(pieces, 1))
 	a.text, a.plain = text.String(), plain.String()
 	return a, lacks, true, nil
+}
+
+// unended removes the full stop that translators put behind a piece of a sentence.
+func unended(source, target string) string {
+	if strings.HasSuffix(target, ".") && !strings.HasSuffix(target, "..") && !strings.HasSuffix(source, ".") {
+		return strings.TrimSuffix(target, ".")
+	}
+	return target
 }
 
 // bySecond translates a segment by the second translator, if there is one.

@@ -91,23 +91,24 @@ func TestIdentity(t *testing.T) {
 // TestLadder: a sentence whose spans do not all come back once is translated in pieces, and
 // has the reason.
 func TestLadder(t *testing.T) {
-	const source = "Use `x` with **care** now."
+	const source, pieces = "Use `x` with **care** now.", "استخدم `x` مع **العناية** الآن."
+	words := map[string]string{"Use": "استخدم", "with": "مع", "care": "العناية", "now.": "الآن."}
 	for _, c := range []struct {
 		name, becomes, want, rung string
 		flags                     []string
 	}{
 		{"kept", "استخدم #1# مع #2# العناية #3# الآن.", "استخدم `x` مع **العناية** الآن.", RungWhole, nil},
 		{"another order, digits and spaces", "مع # ٢ #العناية#٣# استخدم # 1 #.", "مع **العناية** استخدم `x`.", RungWhole, nil},
-		{"lost", "استخدم #2#العناية#3# الآن.", "ن `x` ن **ن** ن", RungPieces, []string{FlagSpanLost}},
-		{"doubled", "#1# #1# #2#ن#3#", "ن `x` ن **ن** ن", RungPieces, []string{FlagSpanDoubled}},
-		{"invented", "#1# #2#ن#3# #4#", "ن `x` ن **ن** ن", RungPieces, []string{FlagSpanInvented}},
-		{"crossed", "#1# #3#ن#2#", "ن `x` ن **ن** ن", RungPieces, []string{FlagSpanCrossed}},
+		{"lost", "استخدم #2#العناية#3# الآن.", pieces, RungPieces, []string{FlagSpanLost}},
+		{"doubled", "#1# #1# #2#ن#3#", pieces, RungPieces, []string{FlagSpanDoubled}},
+		{"invented", "#1# #2#ن#3# #4#", pieces, RungPieces, []string{FlagSpanInvented}},
+		{"crossed", "#1# #3#ن#2#", pieces, RungPieces, []string{FlagSpanCrossed}},
 	} {
 		tr := &scripted{translate: func(s string) string {
 			if strings.Contains(s, "#1#") {
 				return c.becomes
 			}
-			return "ن"
+			return words[s]
 		}}
 		got, segments, err := Lines(t.Context(), Defaults(), with(tr), []string{source})
 		if err != nil {

@@ -345,6 +345,7 @@ func TestFlags(t *testing.T) {
 		{"Go", strings.Repeat("ذهب الولد إلى البيت ", 4), Translation{}, []string{FlagRepeated}},
 		{"Go home.", "في البيت في البيت في البيت", Translation{}, []string{FlagRepeated}},
 		{"No, no, no, no!", "لا لا لا لا!", Translation{}, nil},
+		{"Read on.", "اقرأ يححححححظ.", Translation{}, []string{FlagRepeated}},
 		{"They came one by one.", "جاؤوا واحدا واحدا.", Translation{}, nil},
 		{"Go", "اذهب <unk>", Translation{}, []string{FlagScript, FlagUnkInText}},
 	} {
