@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"barka/internal/badinput/badinputtest"
 	"barka/internal/bench"
@@ -102,37 +103,86 @@ func TestMemoryIsEstimated(t *testing.T) {
 			"In small cups."))
 	}
 	data := dataset(t, lines...)
-	for _, c := range []struct {
-		shape         string
-		layers        int
-		dtype         string
-		rank          int
-		checkpointing string
-	}{
+	for _, c := range []shaped{
 		{"pythia-70m", 6, "f32", 64, "off"},
 		{"pythia-70m", 6, "bf16", 8, "on"},
 		{"qwen2.5-0.5b", 2, "bf16", 128, "on"},
 		{"qwen3-0.6b", 2, "int8", 32, "off"},
 	} {
-		t.Run(fmt.Sprintf("%s %s rank %d checkpointing %s", c.shape, c.dtype, c.rank, c.checkpointing), func(t *testing.T) {
-			tr := trial{Dir: t.TempDir(), Data: data, Out: filepath.Join(t.TempDir(), "out"), Options: train.Defaults()}
-			shape, err := bench.Find(c.shape, c.layers)
-			if err == nil {
-				err = shape.WriteCheckpoint(tr.Dir, func(int64) {})
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			o := &tr.Options
-			o.Rank, o.DType, o.Checkpointing, o.Batch, o.MicroTokens, o.MaxSteps = c.rank, c.dtype, c.checkpointing, 8, 500, 2
-			got := child(t, tr)
-			t.Logf("estimated %d MiB, peak %d MiB", got.Estimated>>20, got.Peak>>20)
-			if r := float64(got.Estimated) / float64(got.Peak); r < 0.9 || r > 1.1 {
-				t.Errorf("estimated %d bytes, the process's peak was %d: a ratio of %.3f", got.Estimated, got.Peak, r)
+		t.Run(c.String(), func(t *testing.T) {
+			o := train.Defaults()
+			o.Batch, o.MicroTokens, o.MaxSteps = 8, 500, 2
+			c.measure(t, data, o)
+		})
+	}
+}
+
+// TestMemoryOfWholeShapes measures two steps of 2,048 tokens, of which half are trained, at rank 128 with
+// the checkpoints of two real models. It needs 20 GB of disk and 21 GiB of memory.
+func TestMemoryOfWholeShapes(t *testing.T) {
+	if os.Getenv("BARKA_WHOLE_SHAPES") == "" {
+		t.Skip("trains models of 2 and 9 billion parameters; BARKA_WHOLE_SHAPES=1 runs it")
+	}
+	words := func(n int) string { return strings.Repeat("coffee ", n) }
+	tok, err := tokenizer.Load(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 1000 * 1000 / len(tok.Encode(words(1000), false))
+	data := dataset(t, turn(words(n), words(n)), turn(words(n-1), words(n)))
+	for _, c := range []struct {
+		shaped
+		most int64
+	}{
+		{shaped{"gemma-2-2b", 0, "bf16", 128, "on"}, 10 << 30},
+		{shaped{"gemma-2-9b", 0, "int8", 128, "on"}, 20 << 30},
+	} {
+		t.Run(c.String(), func(t *testing.T) {
+			o := train.Defaults()
+			o.Batch, o.MicroTokens, o.MaxLength, o.MaxSteps = 1, 2048, 2048, 2
+			if peak := c.measure(t, data, o); peak > c.most {
+				t.Errorf("the process's peak was %d bytes, at most %d are allowed", peak, c.most)
 			}
 		})
 	}
 }
+
+// shaped is a run on a checkpoint with the widths of a real model.
+type shaped struct {
+	shape         string
+	layers        int
+	dtype         string
+	rank          int
+	checkpointing string
+}
+
+func (c shaped) String() string {
+	return fmt.Sprintf("%s %s rank %d checkpointing %s", c.shape, c.dtype, c.rank, c.checkpointing)
+}
+
+// measure trains in a process of its own. It requires that the estimate is within 10 % of the
+// process's peak, which it returns.
+func (c shaped) measure(t *testing.T, data string, o train.Options) int64 {
+	t.Helper()
+	dir := t.TempDir()
+	shape, err := bench.Find(c.shape, c.layers)
+	if err == nil {
+		err = shape.WriteCheckpoint(dir, func(int64) {})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Rank, o.DType, o.Checkpointing = c.rank, c.dtype, c.checkpointing
+	started := time.Now()
+	got := child(t, trial{Dir: dir, Data: data, Out: filepath.Join(t.TempDir(), "out"), Options: o})
+	t.Logf("%s: estimated %.2f GiB, peak %.2f GiB, %.0f s", c, gib(got.Estimated), gib(got.Peak), time.Since(started).Seconds())
+	if r := float64(got.Estimated) / float64(got.Peak); r < 0.9 || r > 1.1 {
+		t.Errorf("estimated %d bytes, the process's peak was %d: a ratio of %.3f", got.Estimated, got.Peak, r)
+	}
+	return got.Peak
+}
+
+func gib(n int64) float64 { return float64(n) / (1 << 30) }
 
 // child runs a trial in a process of its own.
 func child(t *testing.T, tr trial) (m measuredMemory) {
