@@ -52,13 +52,14 @@ func (c *translateCmd) chats(a *app) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if err := model.CheckKind(dir, true); err == nil {
-		if name := c.given(); name != "" && c.Second == "" {
-			return false, usagef("translate: %s is only for chat models; %s is an encoder-decoder model", name, c.Model)
-		}
-		return false, nil
+	translates, err := model.IsEncoderDecoder(dir)
+	if err != nil {
+		return false, err
 	}
-	return true, model.CheckKind(dir, false)
+	if name := c.given(); translates && name != "" && c.Second == "" {
+		return false, usagef("translate: %s is only for chat models; %s is an encoder-decoder model", name, c.Model)
+	}
+	return !translates, nil
 }
 
 // openSecond opens the second translator, if one is named.

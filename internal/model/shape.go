@@ -31,22 +31,31 @@ type Linear struct {
 	N, K int
 }
 
-// CheckKind returns an error if a model's architecture is not supported or has the wrong
-// kind. encoderDecoder selects translation models, its absence causal language models.
-func CheckKind(dir string, encoderDecoder bool) error {
+// IsEncoderDecoder reports whether a model is an encoder-decoder model, which translates, and not a
+// causal language model. It reads the configuration only. An architecture that is not supported
+// is an error.
+func IsEncoderDecoder(dir string) (bool, error) {
 	data, err := ReadConfig(dir)
 	if err != nil {
-		return err
+		return false, err
 	}
 	var head configHead
 	if err := json.Unmarshal(data, &head); err != nil {
-		return badinput.Errorf("%s/config.json: %w", dir, err)
+		return false, badinput.Errorf("%s/config.json: %w", dir, err)
 	}
 	name, err := head.architecture(dir)
 	if err != nil {
-		return err
+		return false, err
 	}
-	switch is := architectures[name].Seq2Seq; {
+	return architectures[name].Seq2Seq, nil
+}
+
+// CheckKind returns an error if a model's architecture is not supported or has the wrong
+// kind. encoderDecoder selects translation models, its absence causal language models.
+func CheckKind(dir string, encoderDecoder bool) error {
+	switch is, err := IsEncoderDecoder(dir); {
+	case err != nil:
+		return err
 	case is && !encoderDecoder:
 		return errEncoderDecoder(dir)
 	case !is && encoderDecoder:
