@@ -79,14 +79,22 @@ def gemma(texts, directory):
 LANGUAGES = ["arb_Arab", "arz_Arab", "deu_Latn", "eng_Latn", "fra_Latn", "spa_Latn", "tur_Latn"]
 
 
-def nllb(texts, directory):
+def nllb(texts, directory, size=1800, signs_alone=False):
+    """NLLB's layout with a vocabulary of this size. With signs_alone, each digit and sign is a token."""
     tok = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True))
     tok.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(Regex("[\n\r\t]"), " "),
                                            normalizers.Replace(Regex(" {2,}"), " ")])
     tok.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always", split=True)
     tok.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always", split=True)
     special = ["<s>", "<pad>", "</s>", "<unk>"]
-    tok.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=1800, special_tokens=special, show_progress=False, limit_alphabet=300))
+    known = [chr(c) for c in range(33, 127)] if signs_alone else []
+    trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=special, show_progress=False, limit_alphabet=300,
+                                  initial_alphabet=known)
+    metaspace = tok.pre_tokenizer
+    if signs_alone:  # they are cut off for training only, so that no merge has one
+        tok.pre_tokenizer = pre_tokenizers.Sequence([metaspace, pre_tokenizers.Split(Regex(r"[^\p{L}\p{M}▁]"), "isolated")])
+    tok.train_from_iterator(texts, trainer)
+    tok.pre_tokenizer = metaspace
     tok.add_special_tokens([AddedToken(code, special=True, normalized=False) for code in LANGUAGES])
     tok.add_special_tokens([AddedToken("<mask>", special=True, lstrip=True)])
     src, eos = tok.token_to_id("eng_Latn"), tok.token_to_id("</s>")
