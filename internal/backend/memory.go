@@ -1,10 +1,7 @@
 package backend
 
 import (
-	"bufio"
 	"encoding/json"
-	"fmt"
-	"os"
 	"strings"
 
 	"barka/internal/badinput"
@@ -41,7 +38,7 @@ func fits(dir string, o model.Options) error {
 		return err
 	}
 	need := values * int64(o.DType.Size())
-	free := AvailableMemory()
+	free := resident.Available()
 	if free > 0 && need > free {
 		return badinput.Errorf("model %s needs about %s of memory as %s, and %s are free; use --dtype bf16 or int8, "+
 			"a smaller model, or a larger machine",
@@ -80,35 +77,18 @@ func (e *Engine) Weighs(l *Outline) (int64, error) {
 	return l.Parameters * int64(o.DType.Size()), err
 }
 
-// AvailableMemory returns the memory that is available without swapping, in bytes, or 0
-// if that is unknown.
-func AvailableMemory() int64 { return meminfo("MemAvailable") }
+// AvailableMemory is resident.Available.
+func AvailableMemory() int64 { return resident.Available() }
+
+// TotalMemory is resident.Total.
+func TotalMemory() int64 { return resident.Total() }
 
 // MemoryLimit returns the memory that this process may have in all, in bytes: what it has
 // and most of what is available. It is 0 if that is unknown.
 func MemoryLimit() int64 {
-	free := AvailableMemory()
+	free := resident.Available()
 	if free == 0 {
 		return 0
 	}
 	return resident.Now() + free - free/50
-}
-
-// TotalMemory returns the machine's memory in bytes, or 0 if that is unknown.
-func TotalMemory() int64 { return meminfo("MemTotal") }
-
-// meminfo reads a line of Linux's /proc/meminfo, in bytes.
-func meminfo(name string) int64 {
-	f, err := os.Open("/proc/meminfo")
-	if err != nil {
-		return 0
-	}
-	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		var kib int64
-		if n, _ := fmt.Sscanf(s.Text(), name+": %d kB", &kib); n == 1 {
-			return kib << 10
-		}
-	}
-	return 0
 }

@@ -1,4 +1,5 @@
-// Package resident measures this process's resident memory and processor time.
+// Package resident measures this process's resident memory and processor time, and the memory
+// that it may have.
 package resident
 
 import (
@@ -40,8 +41,11 @@ func Growth(work func()) int64 {
 }
 
 // status returns a value of /proc/self/status, which is in kilobytes, in bytes.
-func status(line string) int64 {
-	data, err := os.ReadFile("/proc/self/status")
+func status(line string) int64 { return kilobytes("/proc/self/status", line) }
+
+// kilobytes returns the value of a line of a file in bytes, or 0 if there is none.
+func kilobytes(file, line string) int64 {
+	data, err := os.ReadFile(file)
 	if err != nil {
 		return 0
 	}

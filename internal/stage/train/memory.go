@@ -73,12 +73,13 @@ type meter struct {
 	dev    *cpu.Meter
 	model  model.Decoder
 	params int64
+	noise  bool  // on the embeddings
 	base   int64 // resident memory that the process has without the run
 }
 
 // newMeter opens the model on a Meter with adapters and an optimiser.
 func newMeter(o Options, open Opener, base int64) (*meter, error) {
-	m := &meter{dev: cpu.NewMeter(), base: base}
+	m := &meter{dev: cpu.NewMeter(), base: base, noise: o.NEFTune > 0}
 	var err error
 	if m.model, err = open(m.dev, o.DType); err != nil {
 		return nil, err
@@ -103,6 +104,10 @@ func (m *meter) pass(shape micro, recompute int) (*cpu.Meter, int, error) {
 	layout := tensor.Packed(shape.lengths...)
 	rows := make([]int32, shape.trained)
 	p := &nn.Pass{Dev: dev, Layout: &layout, Positions: layout.Positions(), Recompute: recompute}
+	if m.noise {
+		p.Noise = dev.Alloc(shape.tokens(), m.model.Info().Hidden)
+		defer dev.Free(p.Noise)
+	}
 	_, err := model.Backward(m.model, p, make([]int32, shape.tokens()), rows, rows, make([]float32, len(rows)))
 	return dev, m.dev.Mark(), err
 }

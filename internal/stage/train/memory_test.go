@@ -111,7 +111,7 @@ func TestMemoryIsEstimated(t *testing.T) {
 	} {
 		t.Run(c.String(), func(t *testing.T) {
 			o := train.Defaults()
-			o.Batch, o.MicroTokens, o.MaxSteps = 8, 500, 2
+			o.Batch, o.MicroTokens, o.MaxSteps, o.NEFTune = 8, 500, 2, 5
 			c.measure(t, data, o)
 		})
 	}
@@ -203,6 +203,33 @@ func child(t *testing.T, tr trial) (m measuredMemory) {
 		t.Fatalf("%v: %s", err, errs.String())
 	}
 	return m
+}
+
+// TestNoiseIsEstimated: NEFTune's noise is of the size of the embeddings of the largest
+// micro-batch, and part of the estimate.
+func TestNoiseIsEstimated(t *testing.T) {
+	const tokens = 200_000
+	o := options()
+	o.MaxLength = tokens
+	in := input(t, "", "")
+	memory := func() int64 {
+		e, err := train.Forecast(o, in.Measure, 4, &train.Data{Tokens: 4 * tokens, Trained: 4 * tokens, Longest: tokens}, 3, 0, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e.Memory
+	}
+	without := memory()
+	o.NEFTune = 5
+	m, err := in.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	noise := int64(tokens * m.Info().Hidden * 4)
+	if d := memory() - without; d < noise*9/10 || d > noise*13/10 {
+		t.Errorf("%d bytes more with noise of %d bytes", d, noise)
+	}
 }
 
 // TestMemoryDecides: with less memory more blocks are recomputed, with the same result; with

@@ -69,20 +69,20 @@ func (t *trainer) perturb(p *pass) {
 // Finetuning", 2023).
 func (t *trainer) noise(p *pass, seed uint64, rows []uint64) tensor.Tensor {
 	width := t.model.Info().Hidden
-	values := make([]float32, len(rows)*width)
+	noise := t.dev.Alloc(len(rows), width)
+	values := make([]float32, width) // of a row: no second copy of all
 	row := 0
 	for _, n := range p.lengths {
 		size := t.o.NEFTune / math.Sqrt(float64(n)*float64(width)) / (1 << 31)
 		for range n {
 			state := mix(seed^0x6e656674756e65) + mix(rows[row])
 			for j := range width {
-				values[row*width+j] = float32(float64(int32(mix(state+uint64(j))>>32)) * size)
+				values[j] = float32(float64(int32(mix(state+uint64(j))>>32)) * size)
 			}
+			t.dev.Upload(noise.Slice(row, row+1), values)
 			row++
 		}
 	}
-	noise := t.dev.Alloc(len(rows), width)
-	t.dev.Upload(noise, values)
 	return noise
 }
 
