@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,13 +21,14 @@ import (
 )
 
 type runCmd struct {
-	Recipe  string `arg:"" help:"Recipe file." type:"existingfile"`
-	Out     string `help:"Working directory; default: runs/NAME, by the recipe's name." placeholder:"DIR"`
-	Restart bool   `help:"Discard stages made with other options."`
-	Retry   bool   `name:"retry-rejected" help:"Let synth ask again about passages whose requests failed."`
-	Memory  string `help:"Translation memory; off is none, default: one in the user's cache directory, for all runs." placeholder:"FILE|off"`
-	DryRun  bool   `help:"Check the recipe and all it names, and estimate every stage; run nothing."`
-	Contact string `help:"Your mail address or page, for the operators of the wiki." env:"BARKA_CONTACT" placeholder:"ADDRESS"`
+	Recipe  string  `arg:"" help:"Recipe file." type:"existingfile"`
+	Out     string  `help:"Working directory; default: runs/NAME, by the recipe's name." placeholder:"DIR"`
+	Restart bool    `help:"Discard stages made with other options."`
+	Retry   bool    `name:"retry-rejected" help:"Let synth ask again about passages whose requests failed."`
+	Memory  string  `help:"Translation memory; off is none, default: one in the user's cache directory, for all runs." placeholder:"FILE|off"`
+	DryRun  bool    `help:"Check the recipe and all it names, and estimate every stage; run nothing."`
+	Price   float64 `name:"price-per-hour" help:"Price of this machine per hour, for the cost that --dry-run prints." placeholder:"PRICE"`
+	Contact string  `help:"Your mail address or page, for the operators of the wiki." env:"BARKA_CONTACT" placeholder:"ADDRESS"`
 }
 
 func (runCmd) Help() string {
@@ -50,8 +52,11 @@ func (c *runCmd) Run(a *app) error {
 			return err
 		}
 	}
+	if !(c.Price >= 0) || math.IsInf(c.Price, 0) || c.Price > 0 && !c.DryRun {
+		return usagef("--price-per-hour is %g, expected a number of at least 0, with --dry-run", c.Price)
+	}
 	if c.DryRun {
-		return a.planRecipe(r, c.Out)
+		return a.planRecipe(r, c.Out, c.Price)
 	}
 	return a.runRecipe(r, c.Out, c.Restart, c.Retry, c.Memory)
 }
@@ -71,7 +76,7 @@ func (a *app) contact(given string) (string, error) {
 }
 
 // planRecipe prints what a run would do and everything that would stop it.
-func (a *app) planRecipe(r *recipe.Recipe, out string) error {
+func (a *app) planRecipe(r *recipe.Recipe, out string, price float64) error {
 	w, err := a.runner(r, out)
 	if err != nil {
 		return err
@@ -84,19 +89,21 @@ func (a *app) planRecipe(r *recipe.Recipe, out string) error {
 	if err != nil {
 		return err
 	}
-	if err := a.printPlan(w, plan); err != nil {
+	if err := a.printPlan(w, plan, price); err != nil {
 		return err
 	}
 	a.reportChecked(checked)
 	return checked.Err()
 }
 
-// printPlan lists the stages with their estimated work, time and memory.
-func (a *app) printPlan(w *recipe.Runner, plan []recipe.Planned) error {
+// printPlan lists the stages with their estimated work, time and memory, and the sum.
+func (a *app) printPlan(w *recipe.Runner, plan []recipe.Planned, price float64) error {
 	ceilings := bench.QuickCeilings(w.Engine.Device, a.Threads)
 	rows := make([][]any, len(plan))
+	sum := total{Price: price}
 	for i, p := range plan {
 		seconds, time := leastTime(p, ceilings)
+		sum.add(p, seconds)
 		if p.Done {
 			p.Work, time = "done", ""
 		}
@@ -126,7 +133,40 @@ func (a *app) printPlan(w *recipe.Runner, plan []recipe.Planned) error {
 		"%.0f GFLOP/s (f32), %.0f GFLOP/s (bf16) and %.0f GOP/s (int8), weights read at %.1f GB/s; "+
 		"memory is that of weights, caches and activations",
 		ceilings.F32/1e9, ceilings.BF16/1e9, ceilings.I8/1e9, ceilings.Read/1e9), ceilings)
+	a.ui.Event("total", sum.text(), sum)
 	return nil
+}
+
+// total is the time of a whole recipe, and its cost at a price per hour.
+type total struct {
+	Seconds float64 `json:"seconds_at_least"`
+	Price   float64 `json:"price_per_hour,omitempty"`
+	Cost    float64 `json:"cost_at_least,omitempty"`
+	// Unknown are the stages to run that have no estimate of their time.
+	Unknown []string `json:"without_estimate,omitempty"`
+}
+
+// add counts a stage with its least time.
+func (t *total) add(p recipe.Planned, seconds float64) {
+	switch {
+	case p.Done:
+		return
+	case seconds == 0:
+		t.Unknown = append(t.Unknown, p.Stage)
+	}
+	t.Seconds += seconds
+	t.Cost = t.Seconds / 3600 * t.Price
+}
+
+func (t *total) text() string {
+	text := "all stages: at least " + ui.Duration(time.Duration(t.Seconds*float64(time.Second)))
+	if t.Price > 0 {
+		text += fmt.Sprintf(", which costs at least %.2f at %g per hour", t.Cost, t.Price)
+	}
+	if len(t.Unknown) > 0 {
+		text += "; without " + strings.Join(t.Unknown, ", ") + ", which have no estimate"
+	}
+	return text
 }
 
 // leastTime returns a lower bound of a stage's time, as a number and as text.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -71,5 +73,50 @@ func TestEvalDryRunWithAdapterFromHub(t *testing.T) {
 	line[len(line)-2] = filepath.Join("..", "..", "testdata", "models", "gemma2", "adapter")
 	if r = barka(t, "", line...); r.code != exitBadInput || !strings.Contains(r.err, "is it an adapter of") {
 		t.Errorf("of another model: exit code %d, %s", r.code, r.err)
+	}
+}
+
+// TestRunDryRunTotal: the least times of the stages are added, the sum has its price, and stages
+// without an estimate are named.
+func TestRunDryRunTotal(t *testing.T) {
+	dir := inputs(t)
+	line := []string{"run", filepath.Join(dir, "recipe.yaml"), "--out", filepath.Join(t.TempDir(), "out"), "--dry-run", "--json",
+		"--price-per-hour", "3600000"}
+	r := barka(t, "", line...)
+	if r.code != exitDone {
+		t.Fatalf("exit code %d: %s", r.code, r.err)
+	}
+	sum, stages := 0.0, map[string]bool{}
+	for line := range strings.Lines(r.out) {
+		var p struct {
+			Stage   string
+			Seconds float64 `json:"seconds_at_least"`
+		}
+		if err := json.Unmarshal([]byte(line), &p); err != nil {
+			t.Fatal(err)
+		}
+		sum += p.Seconds
+		stages[p.Stage] = p.Seconds > 0
+	}
+	if !stages["train"] || !stages["translate"] || !stages["eval base"] || stages["report"] {
+		t.Errorf("stages with a time: %v", stages)
+	}
+	var total event
+	for _, e := range events(t, r.err) {
+		if e["event"] == "total" {
+			total = e
+		}
+	}
+	unknown, _ := json.Marshal(total["without_estimate"])
+	if s := total.number("seconds_at_least"); sum == 0 || math.Abs(s-sum) > 1e-9 || math.Abs(total.number("cost_at_least")-1000*sum) > 1e-6 ||
+		!strings.Contains(string(unknown), `"report"`) || strings.Contains(string(unknown), `"train"`) {
+		t.Errorf("%v, want %g seconds", total, sum)
+	}
+	r = barka(t, "", "run", filepath.Join(dir, "recipe.yaml"), "--dry-run", "--price-per-hour", "2.5")
+	if r.code != exitDone || !strings.Contains(r.err, "all stages: at least ") || !strings.Contains(r.err, "at 2.5 per hour; without ") {
+		t.Errorf("exit code %d: %s", r.code, r.err)
+	}
+	if r = barka(t, "", "run", filepath.Join(dir, "recipe.yaml"), "--price-per-hour", "2.5"); r.code != exitUsage {
+		t.Errorf("without --dry-run: exit code %d", r.code)
 	}
 }
