@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -116,8 +117,8 @@ func scoresOf(out *eval.Outcome) *train.Scores {
 			s.Scores[t.Task] = t.Score
 		}
 	}
-	for _, v := range s.Scores {
-		s.Mean += v / float64(len(s.Scores))
+	for _, name := range slices.Sorted(maps.Keys(s.Scores)) { // one order, for one sum
+		s.Mean += s.Scores[name] / float64(len(s.Scores))
 	}
 	return s
 }
