@@ -162,9 +162,9 @@ func width(s string) (n int) {
 	return n
 }
 
-// repeated reports a word four times in a row, a phrase of two to six words three times, four
-// words in a row that occur four times, a letter five times in a row, or letters that repeat
-// with a short period for a long stretch.
+// repeated reports a word four times in a row, a phrase three times, four words in a row that
+// occur four times, a letter five times in a row, two to four letters four times within a word,
+// or letters that repeat with a longer period for a stretch.
 func repeated(s string) bool {
 	words, runes := strings.Fields(s), []rune(s)
 	hasLetter := func(w string) bool { return strings.ContainsFunc(w, unicode.IsLetter) }
@@ -180,12 +180,18 @@ func repeated(s string) bool {
 			return true
 		}
 	}
-	for period := 2; period <= 8; period++ {
-		if loops(runes, period, 32, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsSpace(r) }) {
+	inWord := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsMark(r) }
+	for period := 1; period <= 4; period++ {
+		if loops(runes, period, max(4, 3*period), inWord) {
 			return true
 		}
 	}
-	return loops(runes, 1, 4, unicode.IsLetter)
+	for period := 5; period <= 8; period++ {
+		if loops(runes, period, 32, func(r rune) bool { return inWord(r) || unicode.IsSpace(r) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // loops reports whether this many items in a row count and are those a period before them.

@@ -346,6 +346,8 @@ func TestFlags(t *testing.T) {
 		{"Go home.", "في البيت في البيت في البيت", Translation{}, []string{FlagRepeated}},
 		{"No, no, no, no!", "لا لا لا لا!", Translation{}, nil},
 		{"Read on.", "اقرأ يححححححظ.", Translation{}, []string{FlagRepeated}},
+		{"Read on.", "اقرأ اكتُُُُُجد.", Translation{}, []string{FlagRepeated}},
+		{"Read on.", "اقرأ الخطورورورورج.", Translation{}, []string{FlagRepeated}},
 		{"They came one by one.", "جاؤوا واحدا واحدا.", Translation{}, nil},
 		{"Go", "اذهب <unk>", Translation{}, []string{FlagScript, FlagUnkInText}},
 	} {
