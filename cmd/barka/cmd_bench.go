@@ -25,6 +25,7 @@ type benchCmd struct {
 	Text       string   `help:"UTF-8 text for tokenize and quality, one text per line." placeholder:"FILE"`
 	Model      string   `help:"Model for quality on --text, instead of random weights." placeholder:"DIR"`
 	Vocabulary int      `help:"Tokens that translate restricts outputs to, besides those of the sources; 0 is all." placeholder:"N"`
+	Screened   bool     `help:"Let translate choose tokens by a screen of 8-bit integers."`
 	List       bool     `help:"List shapes and works; measure nothing."`
 	Dir        string   `help:"Keep the checkpoint here and use it again; default: a temporary directory." placeholder:"DIR"`
 	Write      bool     `help:"Write the checkpoint and inputs.json (the works' token ids) to --dir; measure nothing."`
@@ -107,7 +108,7 @@ func (c *benchCmd) Run(a *app) error {
 		return a.ui.Print(dir, map[string]any{"dir": dir, "shape": shape.String()})
 	}
 	results, err := c.measure(a, bench.Options{Works: c.Works, Dir: dir, Shape: shape, Device: a.engine("").Device,
-		Threads: a.Threads, DType: dt, Repeat: c.Repeat, Vocabulary: c.Vocabulary,
+		Threads: a.Threads, DType: dt, Repeat: c.Repeat, Vocabulary: c.Vocabulary, Screened: c.Screened,
 		Tokenizer: c.Tokenizer, Text: c.Text, Model: c.Model})
 	if err != nil {
 		return err

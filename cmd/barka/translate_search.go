@@ -17,7 +17,7 @@ type searchFlags struct {
 	TopK           int     `help:"Draw from this many of the most likely tokens; 0 is all." default:"0"`
 	TopP           float64 `help:"Draw from the smallest set of tokens with this probability; 1 is all." default:"1"`
 	MinP           float64 `help:"Exclude tokens below this fraction of the highest probability; 0 is off." default:"0"`
-	Vocabulary     string  `help:"Tokens of which outputs consist: ${enum}." enum:"all,restricted" default:"all"`
+	Vocabulary     string  `help:"What tokens are chosen from: ${enum}." enum:"all,restricted,screened" default:"all"`
 }
 
 func (f *searchFlags) decoding() (d translate.Decoding, err error) {
@@ -52,4 +52,6 @@ With --temperature above 0 and --beam 1 outputs are drawn at random. They depend
 text alone. --num-return then draws several.
 
 --vocabulary restricted is faster: outputs consist of pieces of the target language's script,
-digits, punctuation, short Latin pieces and the pieces of their source. Some outputs differ.`
+digits, punctuation, short Latin pieces and the pieces of their source. Some outputs differ.
+--vocabulary screened is faster with weights that are not int8: logits of 8-bit integers decide
+which tokens are looked at. Hardly any output differs; the head takes half as much memory again.`

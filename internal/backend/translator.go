@@ -22,7 +22,7 @@ type Translator struct {
 	base      *tokenizer.Tokenizer
 	search    generate.BeamOptions
 	target    int32 // token of the target language
-	restrict  bool  // outputs have likely tokens of the target language and their source's own
+	restrict  bool  // the search has the vocabulary of the target language
 	unk       int32
 	maxSource int
 }
@@ -48,7 +48,7 @@ type sourceTokenizer struct {
 // sourceOf returns the tokenizer of sources and the model's own tokenizer.
 func (o TranslatorOptions) sourceOf(dir string) (sourceTokenizer, *tokenizer.Tokenizer, error) {
 	base, err := tokenizer.Load(dir)
-	if err == nil && o.Vocabulary != "" {
+	if err == nil && o.Vocabulary == translate.RestrictedVocabulary {
 		_, err = scriptsOf(o.To)
 	}
 	if err != nil {
@@ -114,8 +114,11 @@ func (e *Engine) OpenTranslator(name string, o TranslatorOptions) (*Translator, 
 	}
 	search := o.Search(o.NumReturn, o.Seed)
 	search.Start, search.EOS = g.Start, g.EOS
-	t := &Translator{name: name, model: m, source: source, base: base, search: search, restrict: o.Vocabulary != "",
-		unk: base.Special().Unk, maxSource: m.Info().MaxPositions}
+	t := &Translator{name: name, model: m, source: source, base: base, search: search,
+		restrict: o.Vocabulary == translate.RestrictedVocabulary, unk: base.Special().Unk, maxSource: m.Info().MaxPositions}
+	if o.Vocabulary == translate.ScreenedVocabulary {
+		t.search.Vocabulary = generate.ScreenedVocabulary(m)
+	}
 	if err := t.into(o.To); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}

@@ -32,7 +32,7 @@ func TestLikely(t *testing.T) {
 }
 
 // TestRestrictedTranslator: texts that the model knows are translated as with the whole
-// vocabulary. A text of Latin words is, too, since a source's own pieces are always there.
+// vocabulary, and so they are after a screen. A text of Latin words is, too, since a source's own pieces are always there.
 func TestRestrictedTranslator(t *testing.T) {
 	o := TranslatorOptions{From: "eng_Latn", To: "arb_Arab", Decoding: translate.DefaultDecoding()}
 	whole, err := engine(t, 2).OpenTranslator(nllb, o)
@@ -62,11 +62,24 @@ func TestRestrictedTranslator(t *testing.T) {
 			t.Errorf("%q: %v (%g), want %v (%g)", texts[i], got[i].IDs, got[i].Score, want[i].IDs, want[i].Score)
 		}
 	}
+	o.Vocabulary = translate.ScreenedVocabulary
+	screened, err := engine(t, 2).OpenTranslator(nllb, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err = screened.Run(context.Background(), texts, nil); err != nil {
+		t.Fatal(err)
+	}
+	for i := range texts {
+		if d := got[i].Score - want[i].Score; !reflect.DeepEqual(got[i].IDs, want[i].IDs) || d > 1e-3 || d < -1e-3 {
+			t.Errorf("screened, %q: %v (%g), want %v (%g)", texts[i], got[i].IDs, got[i].Score, want[i].IDs, want[i].Score)
+		}
+	}
 	back, err := some.Into("eng_Latn")
 	if err != nil || back.search.Vocabulary == some.search.Vocabulary || back.search.Vocabulary.Len() < n/2 {
 		t.Errorf("the vocabulary of another target: %+v, %v", back, err)
 	}
-	o.To = "xyz_Qaaa"
+	o.To, o.Vocabulary = "xyz_Qaaa", translate.RestrictedVocabulary
 	if _, err := engine(t, 1).LazyTranslator("nllb", nllb, o); err == nil || !badinput.Is(err) {
 		t.Errorf("a language of unknown script: %v", err)
 	}

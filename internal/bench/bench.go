@@ -27,6 +27,8 @@ type Options struct {
 	// Vocabulary, if positive, is the number of tokens that the work "translate" restricts
 	// outputs to, besides those of the sources.
 	Vocabulary int
+	// Screened lets "translate" choose tokens by a screen of integers.
+	Screened bool
 	// Tokenizer is a directory with a tokenizer, and Text a UTF-8 file with one
 	// text per line. The work "tokenize" needs both.
 	Tokenizer, Text string

@@ -27,7 +27,7 @@ type bench struct {
 	decoder model.Decoder
 	seq2seq model.Seq2Seq
 	weights []tensor.Weight // operands of product, until a model is opened
-	// vocabulary is that of translate, if it is restricted, once it has been used.
+	// vocabulary is that of translate, if it is not simply all tokens, once it has been used.
 	vocabulary *generate.Vocabulary
 }
 
@@ -242,7 +242,10 @@ func (b *bench) translate(in *Translate, sentences int) work {
 	_, layers := b.o.Shape.Parameters()
 	rows, head, variant := float64(sentences*in.Beams), b.headFLOPs()/2, fmt.Sprintf("beam %d, %d sentences", in.Beams, sentences)
 	some := min(b.o.Vocabulary, b.o.Shape.dim("vocab_size"))
-	if some > 0 {
+	switch {
+	case b.o.Screened:
+		variant += ", screened"
+	case some > 0:
 		head *= float64(some) / float64(b.o.Shape.dim("vocab_size"))
 		variant += fmt.Sprintf(", %d tokens", some)
 	}
@@ -253,12 +256,14 @@ func (b *bench) translate(in *Translate, sentences int) work {
 		run: func(ctx context.Context) (tally, error) {
 			// No token ends an output, so that all have the full length.
 			o := generate.BeamOptions{Beams: in.Beams, MaxLength: 2 + in.Tokens, LengthPenalty: 0, Start: in.Start}
-			if some > 0 {
-				if b.vocabulary == nil {
-					b.vocabulary = generate.NewVocabulary(b.seq2seq, firstTokens(some))
-				}
-				o.Vocabulary = b.vocabulary
+			switch {
+			case b.vocabulary != nil:
+			case b.o.Screened:
+				b.vocabulary = generate.ScreenedVocabulary(b.seq2seq)
+			case some > 0:
+				b.vocabulary = generate.NewVocabulary(b.seq2seq, firstTokens(some))
 			}
+			o.Vocabulary = b.vocabulary
 			results, err := generate.BeamSearch(ctx, b.seq2seq, generate.SourcesOf(in.Sources[:sentences], in.ForcedBOS), o, nil)
 			var sum float64
 			for _, r := range results {

@@ -181,7 +181,7 @@ func (b *beamSearch) sentence(src Source, index int) *sentence {
 		// decoding step: it runs together with the start token.
 		start = append(start, src.ForcedBOS)
 	}
-	if v := b.o.Vocabulary; v != nil {
+	if v := b.o.Vocabulary; v != nil && v.tokens != nil {
 		s.further = v.further(src.Tokens)
 		s.head = b.m.Device().Select(v.all, s.further)
 	}

@@ -29,8 +29,8 @@ type BeamOptions struct {
 	// Its repetition penalty also counts in beam search, where it multiplies the
 	// log-probabilities of tokens that an output contains.
 	Sampling Sampling
-	// Vocabulary, if not nil, has the tokens that outputs consist of, besides those of their
-	// sources. Outputs that are continued from their logits need the whole one.
+	// Vocabulary, if not nil, is what tokens are chosen from. Outputs that are continued from
+	// their logits need all tokens.
 	Vocabulary        *Vocabulary
 	Start             int32
 	EOS               []int32 // tokens that end an output

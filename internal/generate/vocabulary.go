@@ -7,17 +7,18 @@ import (
 	"barka/internal/tensor"
 )
 
-// Vocabulary is a part of a model's tokens from which a search chooses, besides those of each
-// sentence's source. The other tokens have no share in the softmax. Results still depend on
-// their source alone.
+// Vocabulary is what a search chooses tokens from, if not simply from all: some tokens and
+// those of each sentence's source, or all tokens after a screen. Results depend on their
+// source alone.
 type Vocabulary struct {
-	tokens []int32       // ascending
+	tokens []int32       // ascending; nil: all
 	head   tensor.Weight // of tokens
 	all    tensor.Weight
 }
 
-// NewVocabulary returns the vocabulary of some tokens. They include the end tokens. It holds
-// a copy of their part of the head, which searches share.
+// NewVocabulary returns the vocabulary of some tokens. They include the end tokens. The others
+// have no share in the softmax. It holds a copy of their part of the head, which searches
+// share.
 func NewVocabulary(m model.Seq2Seq, tokens []int32) *Vocabulary {
 	all, _ := m.Head()
 	v := &Vocabulary{tokens: distinct(tokens), all: all}
@@ -25,7 +26,13 @@ func NewVocabulary(m model.Seq2Seq, tokens []int32) *Vocabulary {
 	return v
 }
 
-// Len returns the number of tokens.
+// ScreenedVocabulary returns all tokens, with a screen of 8-bit integers before the head.
+func ScreenedVocabulary(m model.Seq2Seq) *Vocabulary {
+	all, _ := m.Head()
+	return &Vocabulary{head: m.Device().Screen(all)}
+}
+
+// Len returns the number of tokens, or 0 for all.
 func (v *Vocabulary) Len() int { return len(v.tokens) }
 
 // further returns the tokens of a source that the vocabulary lacks, ascending.
@@ -61,6 +68,9 @@ func (b *beamSearch) best(active []*sentence, last tensor.Tensor, k int) []tenso
 	v, dev := b.o.Vocabulary, b.m.Device()
 	if v == nil {
 		return dev.TopK(last, head, k, softcap, b.banned, nil)
+	}
+	if v.tokens == nil {
+		return dev.TopK(last, v.head, k, softcap, b.banned, nil)
 	}
 	clear(b.extra)
 	b.extra = b.extra[:0]

@@ -44,6 +44,24 @@ func TestVocabularyOfSources(t *testing.T) {
 	}
 }
 
+// TestScreenedVocabulary: with a screen of integers a search gives the hypotheses of the head
+// itself.
+func TestScreenedVocabulary(t *testing.T) {
+	var want golden.Beams
+	golden.Load(t, "m2m100", &want)
+	m := translator(t, 2)
+	o := generate.BeamOptions{Beams: 5, MaxLength: 30, LengthPenalty: 1, NoRepeatNGram: 2, Start: 2, EOS: []int32{2}, NumReturn: 3}
+	exact := search(t, m, generate.SourcesOf(want.Sources, want.Code), o)
+	o.Vocabulary = generate.ScreenedVocabulary(m)
+	for i, got := range search(t, m, generate.SourcesOf(want.Sources, want.Code), o) {
+		for j, h := range got {
+			if w := exact[i][j]; !slices.Equal(h.Tokens, w.Tokens) || math.Abs(float64(h.Score-w.Score)) > 5e-3 {
+				t.Errorf("source %d, hypothesis %d: %v, want %v", i, j, h, w)
+			}
+		}
+	}
+}
+
 // TestVocabulary: outputs have tokens of the vocabulary and of their own source alone, and
 // the same bits in any batch.
 func TestVocabulary(t *testing.T) {

@@ -71,6 +71,7 @@ func TestDecodingInRecipes(t *testing.T) {
 		"{early_stopping: true}":    with(func(d *translate.Decoding) { d.EarlyStopping = generate.StopFull }),
 		`{early_stopping: "false"}`: d,
 		"{vocabulary: all}":         d,
+		"{vocabulary: screened}":    with(func(d *translate.Decoding) { d.Vocabulary = "screened" }),
 		"{vocabulary: restricted}":  with(func(d *translate.Decoding) { d.Vocabulary = "restricted" }),
 		"{early_stopping: ctranslate2, patience: 1.5, min_length: 4, max_length_ratio: 2.5, repetition_penalty: 1.2}": with(
 			func(d *translate.Decoding) {

@@ -95,6 +95,8 @@ type Device interface {
 	// Select packs some rows of W, in the given order, as a weight of the same type. Products
 	// with it have the bits of those with W.
 	Select(w Weight, rows []int32) Weight
+	// Screen returns W with a copy of it as I8, for TopK. A weight of type I8 is its own screen.
+	Screen(w Weight) Weight
 	// Lookup makes a table from a checkpoint matrix.
 	Lookup(m Matrix) (Table, error)
 
@@ -199,7 +201,9 @@ type Device interface {
 	LogProbs(logp []float32, greedy []bool, ranks []int32, h Tensor, w Weight, targets []int32, softcap float32)
 	// TopK returns the k most likely tokens of each row. banned[i] lists tokens that must
 	// not be returned for row i; they stay in the softmax's sum. nil bans none. extra adds
-	// tokens for some rows, to the softmax too; they have the head's type.
+	// tokens for some rows, to the softmax too; they have the head's type. With a head from
+	// Screen, and without extra, the logits of the screen decide which tokens are looked at and
+	// count for the others in the softmax's sum.
 	TopK(h Tensor, w Weight, k int, softcap float32, banned [][]int32, extra []Extra) []Candidates
 
 	// Dot returns Σ weights[i]·x[i] of x [T,1], summed in float64 in order. Nil weights are

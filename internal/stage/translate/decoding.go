@@ -44,17 +44,20 @@ type Decoding struct {
 	TopK        int     `json:"top_k"`
 	TopP        float64 `json:"top_p"`
 	MinP        float64 `json:"min_p"`
-	// Vocabulary is RestrictedVocabulary if outputs consist of tokens of the target language's scripts,
-	// digits, punctuation, short Latin pieces and the source's own tokens alone; "" is the
-	// whole vocabulary.
+	// Vocabulary is what tokens are chosen from: "" for all, RestrictedVocabulary or
+	// ScreenedVocabulary.
 	Vocabulary string `json:"vocabulary,omitempty"`
 }
 
-// WholeVocabulary and RestrictedVocabulary are what users write for Decoding.Vocabulary. The
-// former, the default, is stored as "".
+// The values that users write for Decoding.Vocabulary.
 const (
-	WholeVocabulary      = "all"
+	WholeVocabulary = "all" // the default, stored as ""
+	// RestrictedVocabulary is the tokens of the target language's scripts, digits, punctuation,
+	// short Latin pieces, and the source's own tokens.
 	RestrictedVocabulary = "restricted"
+	// ScreenedVocabulary is all tokens. Those whose logits are computed with the weights' own
+	// type are chosen by logits of 8-bit integers.
+	ScreenedVocabulary = "screened"
 )
 
 // DefaultDecoding returns the settings that the BARKA models were made with.
@@ -84,11 +87,12 @@ func (d Decoding) Validate() error {
 			d.RepetitionPenalty)
 	case !finite(d.Patience) || math.Round(d.Patience*float64(d.Beam)) < 1:
 		return badinput.Errorf("translate: patience is %g, expected at least one hypothesis of %d beams", d.Patience, d.Beam)
-	case d.Vocabulary != "" && d.Vocabulary != RestrictedVocabulary:
-		return badinput.Errorf("translate: vocabulary is %q, expected %s or %s", d.Vocabulary, WholeVocabulary, RestrictedVocabulary)
+	case d.Vocabulary != "" && d.Vocabulary != RestrictedVocabulary && d.Vocabulary != ScreenedVocabulary:
+		return badinput.Errorf("translate: vocabulary is %q, expected %s, %s or %s", d.Vocabulary, WholeVocabulary, RestrictedVocabulary,
+			ScreenedVocabulary)
 	case d.Vocabulary != "" && d.Beam == 1 && (d.Temperature > 0 || d.RepetitionPenalty != 1):
 		return badinput.Errorf("translate: vocabulary is %s, which works with several beams, and with one beam without temperature"+
-			" and repetition_penalty", RestrictedVocabulary)
+			" and repetition_penalty", d.Vocabulary)
 	case d.Patience != 1 && d.EarlyStopping != generate.StopCTranslate2:
 		return badinput.Errorf("translate: patience is %g, which has an effect only with early_stopping ctranslate2", d.Patience)
 	}

@@ -48,7 +48,7 @@ func Run(t *testing.T, dev tensor.Device) {
 		{"RMSNorm", rmsNorm}, {"LayerNorm", layerNorm}, {"Rotate", rotate}, {"SplitHeads", splitHeads},
 		{"Attend", attend}, {"AttendBackward", attendBackward}, {"AttendShared", attendShared}, {"AttendAlone", attendAlone},
 		{"Activate", activate}, {"Gate", gate}, {"Elementwise", elementwise}, {"Dropout", dropout}, {"GatherScatter", gatherScatter},
-		{"CrossEntropy", crossEntropy}, {"LogProbs", logProbs}, {"HeadTypes", headTypes}, {"Select", selected}, {"TopK",
+		{"CrossEntropy", crossEntropy}, {"LogProbs", logProbs}, {"HeadTypes", headTypes}, {"Select", selected}, {"Screen", screen}, {"TopK",
 			topK}, {"Optimiser", optimiser}, {"Invariance", invariance},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.f(&suite{t, dev, rand.New(rand.NewPCG(7, 7))}) })

@@ -312,3 +312,33 @@ func (s *suite) extra(h tensor.Tensor, w tensor.Weight, order []int32, n int, lo
 		}
 	}
 }
+
+// screen tests that a head with a screen of integers finds the tokens of the head itself, with
+// nearly its log-probabilities.
+func screen(s *suite) {
+	const vocab, in = 900, 128
+	for _, dt := range types {
+		for _, softcap := range []float32{0, 5} {
+			h, w := s.random(21, in), s.weight(s.random(vocab, in), dt)
+			for i := range h.v {
+				h.v[i] /= 4 // so that other tokens than the best count in the sums
+			}
+			banned := make([][]int32, h.rows)
+			banned[3], banned[4] = []int32{5, 800}, []int32{0}
+			x := s.put(h)
+			for _, k := range []int{1, 10, 60} {
+				want, got := s.dev.TopK(x, w, k, softcap, banned, nil), s.dev.TopK(x, s.dev.Screen(w), k, softcap, banned, nil)
+				for i := range want {
+					if n := min(k, 20); !slices.Equal(got[i].Tokens[:n], want[i].Tokens[:n]) || len(got[i].Tokens) != k {
+						s.Fatalf("%s, row %d: tokens %v, want %v", dt, i, got[i].Tokens, want[i].Tokens)
+					}
+					for j, p := range got[i].LogP[:min(k, 20)] {
+						if math.Abs(float64(p-want[i].LogP[j])) > 1e-2 {
+							s.Errorf("%s, row %d: log-probability %d is %g, want %g", dt, i, j, p, want[i].LogP[j])
+						}
+					}
+				}
+			}
+		}
+	}
+}

@@ -33,6 +33,7 @@ type Device struct {
 	run  func(worker, lo, hi int)
 
 	head      head      // the running pass over a vocabulary
+	rescore   rescore   // what the pass chose, if it is a screen
 	queries   []queries // the blocks of the running attention
 	keyRanges []keyRange
 	angles    angles    // of rotary positions

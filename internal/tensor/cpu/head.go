@@ -432,15 +432,24 @@ func (d *Device) LogProbs(logp []float32, greedy []bool, ranks []int32, h tensor
 }
 
 // TopK implements tensor.Device.
-func (d *Device) TopK(h tensor.Tensor, w tensor.Weight, k int, softcap float32, banned [][]int32,
+func (d *Device) TopK(h tensor.Tensor, tw tensor.Weight, k int, softcap float32, banned [][]int32,
 	extra []tensor.Extra) []tensor.Candidates {
-	n, _ := w.Dims()
+	w := tw.(*weight)
 	for _, e := range extra {
 		if _, cols := e.W.Dims(); cols != h.Cols || e.W.DType() != w.DType() || e.Lo < 0 || e.Hi > h.Rows {
 			panic("cpu: TopK: extra tokens do not fit the head or the rows")
 		}
 	}
-	k = max(0, min(k, n))
+	if w.screen != nil && len(extra) == 0 {
+		return d.rescored(h, w, k, softcap, banned)
+	}
+	return d.topK(h, w, k, softcap, banned, extra, nil)
+}
+
+// topK also sets sums, if not nil, to the log-sum-exp of each row.
+func (d *Device) topK(h tensor.Tensor, w *weight, k int, softcap float32, banned [][]int32, extra []tensor.Extra,
+	sums []float64) []tensor.Candidates {
+	k = max(0, min(k, w.n))
 	out, tokens, logp := make([]tensor.Candidates, h.Rows), make([]int32, h.Rows*k), make([]float32, h.Rows*k)
 	d.eachChunk(h, w, head{softcap: softcap, k: k, banned: banned, extra: extra}, h.Rows, func(p *head, lo, hi int) {
 		for r := range p.rows {
@@ -455,6 +464,9 @@ func (d *Device) TopK(h tensor.Tensor, w tensor.Weight, k int, softcap float32, 
 				}
 			}
 			out[lo+r] = c
+			if sums != nil {
+				sums[lo+r] = lse
+			}
 		}
 	})
 	return out

@@ -124,6 +124,13 @@ func (m *Meter) Select(w tensor.Weight, rows []int32) tensor.Weight {
 	return m.pack(len(rows), k, w.DType())
 }
 
+// Screen implements tensor.Device.
+func (m *Meter) Screen(w tensor.Weight) tensor.Weight {
+	n, k := w.Dims()
+	m.pack(n, k, dtype.I8)
+	return w
+}
+
 func (m *Meter) pack(n, k int, dt dtype.DType) tensor.Weight {
 	w := &measured{n: n, k: k, dt: dt}
 	m.weights += w.Bytes()

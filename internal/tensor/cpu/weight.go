@@ -18,6 +18,8 @@ type weight struct {
 	bf16 []uint16
 	i8   []byte        // panels of integers with their scales
 	grad tensor.Tensor // of a trained head, or none
+	// screen is a copy as integers, by which TopK finds the likely tokens, or nil.
+	screen *weight
 }
 
 func (w *weight) Dims() (n, k int) { return w.n, w.k }
