@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"barka/internal/badinput/badinputtest"
 	"barka/internal/durable"
 	"barka/internal/progress"
 	"barka/internal/stage/train"
@@ -136,5 +137,57 @@ func TestOtherCheckpoints(t *testing.T) {
 	o.SaveSteps = 7
 	if _, err := train.Run(context.Background(), o, in, again); err != nil {
 		t.Errorf("a finished run with other checkpoints: %v", err)
+	}
+}
+
+// TestDataThatChange: a dataset that changes while it is read is an error, and one that has
+// changed since is refused when the run is continued. The run itself keeps its tokens: it ends
+// with those that its record names.
+func TestDataThatChange(t *testing.T) {
+	in := input(t, coffee(t), "")
+	path := in.Train[0].Path
+	was, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := func() {
+		if err := os.WriteFile(path, append(was, was...), 0o644); err != nil {
+			t.Error(err)
+		}
+	}
+	o, out := options(), filepath.Join(t.TempDir(), "out")
+	at := durable.Env{Out: out, Seed: 3}
+	at.Progress = events{Reporter: progress.Silent, do: func(v any) {
+		if _, read := v.(*train.Estimate); read {
+			change()
+		}
+	}}
+	_, err = train.Run(context.Background(), o, in, at)
+	badinputtest.Want(t, err, "the data changed while they were read (content of the dataset", "run again when nothing writes to them")
+
+	if err := os.WriteFile(path, was, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	at.Restart = true
+	ctx, cancel := context.WithCancel(context.Background())
+	at.Progress = &hook{Reporter: progress.Silent, do: func(step int) {
+		if step == 4 {
+			change()
+		}
+		if step == 6 {
+			cancel()
+		}
+	}}
+	if _, err := train.Run(ctx, o, in, at); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	at.Restart, at.Progress = false, progress.Silent
+	_, err = train.Run(context.Background(), o, in, at)
+	badinputtest.Want(t, err, "content of the dataset")
+	if err := os.WriteFile(path, was, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := train.Run(context.Background(), o, in, at); err != nil || s.Steps != 12 {
+		t.Errorf("%+v, %v", s, err)
 	}
 }
