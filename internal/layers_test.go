@@ -58,7 +58,7 @@ var layers = []layer{
 		[]string{"record", "benchdata", "tasks", "page", "format"}, false},
 	{"record", []string{"internal/eval/record"}, []string{"tasks", "decoding"}, false},
 	{"overlap", []string{"internal/overlap"}, []string{"benchdata", "tasks", "dataset", "format"}, false}, // rows that hold questions
-	{"benchdata", []string{"internal/benchdata"}, []string{"hub", "tasks", "format"}, false},
+	{"benchdata", []string{"internal/benchdata"}, []string{"hub", "tasks", "dataset", "format"}, false},
 	{"tasks", []string{"internal/eval/tasks"}, []string{"format"}, false},
 	{"page", []string{"internal/htmlpage"}, nil, false},
 

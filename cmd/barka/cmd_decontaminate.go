@@ -100,7 +100,7 @@ func (a *app) fetchQuestions(o decontaminate.Options, dirs []string) error {
 	if err != nil {
 		return err
 	}
-	d, err := benchdata.Downloads(a.ctx, client, needs)
+	d, err := benchdata.Downloads(a.ctx, client, needs, nil)
 	if err != nil {
 		return err
 	}

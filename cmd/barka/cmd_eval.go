@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"barka/internal/badinput"
+	"barka/internal/benchdata"
 	"barka/internal/chat"
 	"barka/internal/eval"
 	"barka/internal/eval/record"
@@ -26,6 +27,9 @@ type evalCmd struct {
 	Convert evalConvertCmd `cmd:"" help:"Convert the public AceGPT benchmark files to the hub's layout."`
 }
 
+// pinned holds revisions by repository.
+type pinned map[string]string
+
 type evalRunCmd struct {
 	Model         string `help:"Model directory, hub id, or the endpoint's name for the model." xor:"model" placeholder:"MODEL"`
 	Adapter       string `help:"LoRA adapter on top of the model: directory or hub id." placeholder:"ADAPTER"`
@@ -34,6 +38,7 @@ type evalRunCmd struct {
 	OutputDir     string `aliases:"output_dir" help:"Directory of results and details." default:"evals"`
 	Store         string `help:"Directory of the score store; default: cache in the output directory." placeholder:"DIR"`
 	Data          string `help:"Benchmark files in the hub's layout; default: the hub's cache." env:"BARKA_BENCHMARKS" placeholder:"DIR"`
+	Revisions     pinned `help:"Revisions of the hub's datasets, such as OALL/ACVA=COMMIT; default: main." placeholder:"REPO=REVISION"`
 	NumFewshot    *int   `aliases:"num_fewshot" help:"Examples before each question; default: the task list's numbers." placeholder:"K"`
 	MaxSamples    int    `aliases:"max_samples" help:"Largest number of questions per task; 0 is all." default:"0"`
 	BatchSize     int    `name:"override-batch-size" aliases:"override_batch_size" help:"Recorded in the results only." default:"0"`
@@ -166,6 +171,12 @@ func (c *evalRunCmd) options(a *app) (o eval.Options, err error) {
 		MaxSamples: c.MaxSamples, BatchSize: c.BatchSize,
 		TokenBoundary: record.TokenBoundary(c.TokenBoundary), AlGhafa: tasks.ChoiceFormat(c.AlGhafa),
 		UseChatTemplate: c.Chat, SystemPrompt: c.System, NoDetails: c.NoDetails, JobID: c.JobID, Log: a.log()}
+	if len(c.Revisions) > 0 && c.Data != "" {
+		return o, usagef("eval: --revisions is about datasets of the hub, and has no effect beside --data")
+	}
+	if o.Revisions, err = benchdata.Pins(c.Revisions); err != nil {
+		return o, err
+	}
 	if o.Shard, err = c.shardOf(a); err != nil {
 		return o, err
 	}

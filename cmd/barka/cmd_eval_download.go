@@ -67,6 +67,7 @@ func (c *evalRunCmd) benchmarks(a *app, o *eval.Options) (would string, err erro
 	if err != nil {
 		return "", err
 	}
+	store.Pin(o.Revisions)
 	needs := store.Lacking(o.Needs())
 	if len(needs) == 0 {
 		return "", nil
@@ -75,7 +76,7 @@ func (c *evalRunCmd) benchmarks(a *app, o *eval.Options) (would string, err erro
 	if err != nil {
 		return "", err
 	}
-	d, err := benchdata.Downloads(a.ctx, client, needs)
+	d, err := benchdata.Downloads(a.ctx, client, needs, o.Revisions)
 	if err != nil {
 		return "", err
 	}

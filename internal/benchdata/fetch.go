@@ -39,9 +39,9 @@ func (s *Store) Lacking(needs []Need) []Need {
 	return out
 }
 
-// Downloads asks the hub for the files of needs. A need without files is in no
-// plan, but in Why. The only error is that the context has ended.
-func Downloads(ctx context.Context, c *hub.Client, needs []Need) (*Download, error) {
+// Downloads asks the hub for the files of needs, in the revisions of pins or else of main. A
+// need without files is in no plan, but in Why. The only error is that the context has ended.
+func Downloads(ctx context.Context, c *hub.Client, needs []Need, pins Revisions) (*Download, error) {
 	d := &Download{Why: map[string]error{}}
 	byRepo := map[string][]Need{}
 	var order []string
@@ -52,7 +52,7 @@ func Downloads(ctx context.Context, c *hub.Client, needs []Need) (*Download, err
 		byRepo[n.Repo] = append(byRepo[n.Repo], n)
 	}
 	for i, repo := range order {
-		plans, err := plan(ctx, c, repo, byRepo[repo])
+		plans, err := plan(ctx, c, repo, byRepo[repo], pins.of(repo))
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -70,11 +70,10 @@ func Downloads(ctx context.Context, c *hub.Client, needs []Need) (*Download, err
 	return d, nil
 }
 
-// plan looks for the needs of one repository among its own files, then among the
-// files that the hub has converted to parquet, since a dataset may be a program.
-func plan(ctx context.Context, c *hub.Client, repo string, needs []Need) ([]*hub.Plan, error) {
+// plan looks for the needs of one repository among the files of its revisions.
+func plan(ctx context.Context, c *hub.Client, repo string, needs []Need, revisions []string) ([]*hub.Plan, error) {
 	var plans []*hub.Plan
-	for _, revision := range []string{"main", hub.ConvertRevision} {
+	for _, revision := range revisions {
 		r, err := hub.ParseRepo(hub.Dataset, repo+"@"+revision)
 		if err != nil {
 			return nil, err

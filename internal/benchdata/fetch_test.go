@@ -172,7 +172,7 @@ func TestFetch(t *testing.T) {
 	if got := store.Lacking(append(needs, needs...)); !reflect.DeepEqual(got, needs) {
 		t.Fatalf("before: lacking %v", got)
 	}
-	d, err := Downloads(t.Context(), client, needs)
+	d, err := Downloads(t.Context(), client, needs, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +242,7 @@ func TestFetch(t *testing.T) {
 	if again := store.Lacking(needs[:2]); !reflect.DeepEqual(again, needs[:1]) {
 		t.Fatalf("lacking %v", again)
 	}
-	d, err = Downloads(t.Context(), client, needs[:1])
+	d, err = Downloads(t.Context(), client, needs[:1], nil)
 	if err != nil || len(d.Plans) != 1 || d.Plans[0].Missing != 1 || d.Fetch(t.Context(), client) != nil {
 		t.Fatalf("%+v, %v", d, err)
 	}
@@ -258,7 +258,7 @@ func TestFetch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err = Downloads(t.Context(), client, lacking)
+	d, err = Downloads(t.Context(), client, lacking, nil)
 	if err != nil || len(d.Why) != 4 || !hub.IsUnreachable(d.Why["o/none"]) || pauses != 2 {
 		t.Errorf("%v, %v, %d pauses", d, err, pauses)
 	}

@@ -22,6 +22,7 @@ import (
 // concurrent use.
 type Store struct {
 	root  string
+	pins  Revisions
 	mu    sync.Mutex
 	repos map[string]repository // by directory
 }
@@ -44,9 +45,20 @@ func Open(root string) (*Store, error) {
 	return &Store{root: root, repos: map[string]repository{}}, nil
 }
 
+// Cache returns the store of the hub's cache, which need not exist yet. Of the snapshots of
+// a repository in pins it reads those alone, and of others main's first.
+func Cache(pins Revisions) *Store {
+	return &Store{root: hub.CacheDir(), pins: pins, repos: map[string]repository{}}
+}
+
+// Pin makes the store read only the given snapshots of the repositories in pins. It has no
+// effect on directories without snapshots.
+func (s *Store) Pin(pins Revisions) { s.pins = pins }
+
 // Missing is the error of a split that is not in the store.
 type Missing struct {
 	Root, Repo, Subset, Split string
+	Revision                  string // that is pinned, or ""
 	// Found lists some files that the repository's directory does hold.
 	Found []string
 	// Why is the reason why it could not be downloaded; nil if that was not tried.
@@ -64,10 +76,14 @@ func (m *Missing) Error() string {
 
 // Command is the command that downloads the dataset to the store.
 func (m *Missing) Command() string {
-	if m.Root == hub.CacheDir() {
-		return "barka download --dataset " + m.Repo
+	repo := m.Repo
+	if m.Revision != "" {
+		repo += "@" + m.Revision
 	}
-	return "barka download --dataset " + m.Repo + " --cache-dir " + m.Root
+	if m.Root == hub.CacheDir() {
+		return "barka download --dataset " + repo
+	}
+	return "barka download --dataset " + repo + " --cache-dir " + m.Root
 }
 
 // DefaultFile is the usual name of the missing file.
@@ -99,6 +115,9 @@ func (s *Store) Locate(repo, subset, split string) ([]string, error) {
 		return nil, badinput.Errorf("benchmark data: %w", err)
 	}
 	missing := &Missing{Root: s.root, Repo: repo, Subset: subset, Split: split}
+	if pinned := s.pins[repo]; len(pinned) > 0 {
+		missing.Revision = pinned[0]
+	}
 	var broken error
 	for _, base := range bases {
 		files, card, err := s.list(base)
@@ -300,6 +319,6 @@ func (s *Store) bases(repo string) ([]string, error) {
 	if there {
 		dirs = append(dirs, plain)
 	}
-	cached, err := hub.Snapshots(s.root, repo)
+	cached, err := s.snapshots(repo)
 	return append(dirs, cached...), err
 }

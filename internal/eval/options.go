@@ -22,6 +22,8 @@ type Options struct {
 	Tasks []tasks.Selection
 	// DataDir holds the benchmark files in the hub's layout.
 	DataDir string
+	// Revisions pins snapshots of the datasets in DataDir, if that is the hub's cache.
+	Revisions benchdata.Revisions
 	// DownloadErrors holds the reasons why datasets could not be downloaded, by
 	// repository.
 	DownloadErrors map[string]error

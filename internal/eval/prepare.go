@@ -32,6 +32,7 @@ func prepare(ctx context.Context, m Model, o Options, reporter progress.Reporter
 	if err != nil {
 		return nil, err
 	}
+	data.Pin(o.Revisions)
 	e := &evaluation{m: m, o: o, progress: progress.OrSilent(reporter), log: o.Log, run: &record.Run{Model: describe(m),
 		Settings: o.settings()}}
 	if e.log == nil {

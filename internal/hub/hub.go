@@ -166,6 +166,24 @@ func Snapshots(cache, dataset string) ([]string, error) {
 	return dirs, failed
 }
 
+// Snapshot returns the directory of a dataset's files in a cache at a revision. It may not
+// exist.
+func Snapshot(cache, dataset, revision string) (string, error) {
+	r, err := ParseRepo(Dataset, dataset+"@"+revision)
+	return r.snapshot(cache), err
+}
+
+// CommitOf returns the commit of a dataset's file in a cache, or "" if the file is not in a
+// snapshot.
+func CommitOf(cache, dataset, file string) string {
+	rel, err := filepath.Rel(filepath.Join(Repo{Kind: Dataset, ID: dataset}.dir(cache), "snapshots"), file)
+	name, _, inside := strings.Cut(filepath.ToSlash(rel), "/")
+	if err != nil || !inside || !commit.MatchString(name) {
+		return ""
+	}
+	return name
+}
+
 // Resolve returns the directory of a model. A directory is returned as it is. For a
 // GGUF file it is a directory that is made of the file's settings and tokenizer. For
 // a hub id such as google/gemma-2-2b-it, optionally with @revision, it is the cached

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -182,7 +181,7 @@ func (k *checker) decontaminate(ctx context.Context) {
 		return
 	}
 	const key = "decontaminate"
-	o, dirs := k.r.decontaminateOptions()
+	o, dirs := k.w.decontaminateOptions(k.r)
 	if data := k.r.Decontaminate.Data; data != "" && !exists(dirs[0]) {
 		k.problem(key+".data", k.absent(data))
 		return
@@ -208,11 +207,13 @@ func (k *checker) decontaminate(ctx context.Context) {
 		k.warnAbsent(key, needs, nil)
 		return
 	}
-	d, err := benchdata.Downloads(ctx, k.w.Hub, needs)
+	d, err := benchdata.Downloads(ctx, k.w.Hub, needs, o.Revisions)
 	if err != nil {
 		return // the context has ended
 	}
-	k.Downloads = append(k.Downloads, d.Plans...)
+	for _, plan := range d.Plans {
+		k.download(plan)
+	}
 	k.warnAbsent(key, needs, d.Why)
 }
 
@@ -290,25 +291,15 @@ func (k *checker) eval(ctx context.Context) {
 		k.problem("eval.tasks", k.nearTasks(err))
 		return
 	}
-	if e.Data == "" {
-		return // already a problem
-	}
-	data := k.r.path(e.Data)
-	if info, err := os.Stat(data); err != nil {
-		k.problem("eval.data", k.absent(e.Data))
-		return
-	} else if !info.IsDir() {
-		k.problem("eval.data", badinput.Errorf("%s is a file; expected the directory of OALL/Arabic_MMLU and the other "+
-			"benchmarks", data))
-		return
-	}
+	o := k.w.evalOptions(k.r, selection, "")
+	there := k.evalData(ctx, o)
 	for _, s := range selection {
 		if s.Task.Metric == tasks.Judged {
 			k.warn("eval.tasks", fmt.Errorf("%s needs a judge, which a recipe cannot name, and is skipped; run it with "+
 				"barka eval --judge-url", s.Task.Key()))
 		}
 	}
-	if k.base == nil || k.evaluated() {
+	if !there || k.base == nil || k.evaluated() {
 		return // without the tokenizer nothing can be counted
 	}
 	m, err := k.w.Engine.UnloadedModel(k.r.model(k.r.Models.Base), "")
@@ -316,8 +307,7 @@ func (k *checker) eval(ctx context.Context) {
 		k.problem("models.base", err)
 		return
 	}
-	k.evaluation, err = eval.Estimate(ctx, m, eval.Options{Tasks: selection, DataDir: data, OutputDir: k.w.Out,
-		MaxSamples: e.MaxSamples}, k.w.Progress)
+	k.evaluation, err = eval.Estimate(ctx, m, o, k.w.Progress)
 	k.problem("eval.data", err)
 	if k.evaluation != nil {
 		k.needs = m.Memory(k.evaluation)

@@ -292,13 +292,13 @@ func (c *chain) filter(ctx context.Context, st stage) error {
 }
 
 func (c *chain) decontaminate(ctx context.Context, st stage) error {
-	o, dirs := c.r.decontaminateOptions()
+	o, dirs := c.decontaminateOptions(c.r)
 	return c.each(st, func(_ set, env durable.Env) (*dataset.Manifest, error) { return decontaminate.Run(ctx, o, dirs, env) })
 }
 
 // decontaminateOptions returns the options of the block with resolved paths, and the
 // directories of the benchmarks.
-func (r *Recipe) decontaminateOptions() (o decontaminate.Options, dirs []string) {
+func (w *Runner) decontaminateOptions(r *Recipe) (o decontaminate.Options, dirs []string) {
 	o = r.Decontaminate.Options
 	if o.Tasks == "" && r.Eval != nil {
 		o.Tasks = r.Eval.Tasks
@@ -312,6 +312,9 @@ func (r *Recipe) decontaminateOptions() (o decontaminate.Options, dirs []string)
 		if path := r.path(name); isFile(path) {
 			o.Originals[i] = path
 		}
+	}
+	if r.Eval != nil && r.Eval.Data == "" {
+		o.Revisions = w.pins(r)
 	}
 	data := r.Decontaminate.Data
 	if data == "" && r.Eval != nil {

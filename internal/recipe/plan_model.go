@@ -1,6 +1,11 @@
 package recipe
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+
+	"barka/internal/hub"
+)
 
 func (f *forecast) merge(st stage) {
 	if f.done(st) {
@@ -18,8 +23,13 @@ func (f *forecast) evaluate(st stage) {
 		return
 	}
 	p := Planned{Stage: st.name, Out: f.path(st.dir)}
-	if f.evaluation != nil && f.base != nil {
+	switch {
+	case f.evaluation != nil && f.base != nil:
 		f.evaluates(&p)
+	case slices.ContainsFunc(f.Downloads, func(p *hub.Plan) bool { return p.Repo.Kind == hub.Dataset }):
+		p.Work = "known when the data are downloaded"
+	case len(f.Downloads) > 0:
+		p.Work = "known when the model is downloaded"
 	}
 	f.add(p)
 }

@@ -129,10 +129,13 @@ type Decontaminate struct {
 
 // Eval holds the settings of the evaluations.
 type Eval struct {
-	Tasks      string `json:"tasks"`
-	Data       string `json:"data"`
-	MaxSamples int    `json:"max_samples"`
-	Base       bool   `json:"base"` // evaluate the base model too
+	Tasks string `json:"tasks"`
+	Data  string `json:"data"` // directory of the benchmarks; "" is the hub's cache, and what it lacks is downloaded
+	// Revisions pins datasets of the hub to a branch, a tag or a commit, by repository. Others
+	// are those of the branch main when they are downloaded.
+	Revisions  map[string]string `json:"revisions"`
+	MaxSamples int               `json:"max_samples"`
+	Base       bool              `json:"base"` // evaluate the base model too
 }
 
 // Load reads a recipe file. Its error lists all mistakes.

@@ -8,11 +8,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"time"
 
 	"barka/internal/atomicfile"
 	"barka/internal/backend"
 	"barka/internal/badinput"
+	"barka/internal/benchdata"
 	"barka/internal/durable"
 	"barka/internal/eval"
 	"barka/internal/eval/lighteval"
@@ -121,6 +123,20 @@ func (c *chain) evaluateTuned(ctx context.Context, st stage) error {
 type evaluated struct {
 	Model, Adapter, Tasks, Data string
 	MaxSamples                  int
+	// Benchmarks is the digest of the questions' files; "" in files of earlier versions.
+	Benchmarks string `json:",omitempty"`
+	// Revisions holds the commits of the hub's datasets.
+	Revisions benchdata.Revisions `json:",omitempty"`
+}
+
+// equals reports whether a finished evaluation is the one that id asks for. Equal questions
+// from another commit are the same.
+func (id evaluated) equals(before evaluated) bool {
+	if before.Benchmarks == "" {
+		before.Benchmarks = id.Benchmarks
+	}
+	id.Revisions, before.Revisions = nil, nil
+	return reflect.DeepEqual(id, before)
 }
 
 // evaluation is the content of evaluatedFile: an identity, and what was found.
@@ -142,17 +158,27 @@ func (c *chain) evaluate(ctx context.Context, st stage, name, adapter string) er
 			return err
 		}
 	}
+	selection, err := c.r.tasks()
+	if err != nil {
+		return err
+	}
+	o := c.evalOptions(c.r, selection, st.dir)
+	data, err := benchmarks(o)
+	if err != nil {
+		return err
+	}
+	read, err := data.Identify(o.Needs())
+	if err != nil {
+		return err
+	}
+	id.Benchmarks, id.Revisions = read.Digest, read.Revisions
 	marker := filepath.Join(c.path(st.dir), st.marker)
 	var before evaluation
-	if badinput.ReadJSON(marker, &before) == nil && before.evaluated == id {
+	if badinput.ReadJSON(marker, &before) == nil && id.equals(before.evaluated) {
 		step := Step{Stage: st.name, Out: c.path(st.dir), Evaluated: &before.Found}
 		step.Before = true
 		c.Say(step)
 		return eval.Tidy(c.path(st.dir), lighteval.ModelName(c.r.Name+"-"+name))
-	}
-	selection, err := c.r.tasks()
-	if err != nil {
-		return err
 	}
 	d, err := c.Engine.OpenDecoder(base, adapter)
 	if err != nil {
@@ -165,7 +191,6 @@ func (c *chain) evaluate(ctx context.Context, st stage, name, adapter string) er
 		return err
 	}
 	var step Step
-	o := eval.Options{Tasks: selection, DataDir: c.r.path(e.Data), OutputDir: c.path(st.dir), MaxSamples: e.MaxSamples, Log: c.Log}
 	o.Committed = func(outcome *eval.Outcome) error {
 		if outcome.Questions == 0 {
 			return badinput.Errorf("%s: no question was asked; check tasks and data of the eval block", st.name)

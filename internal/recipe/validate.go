@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"barka/internal/benchdata"
 	"barka/internal/llm"
 	"barka/internal/model"
 	"barka/internal/nearest"
@@ -129,6 +130,11 @@ func (r *Recipe) check() {
 	if r.Eval != nil && r.Eval.MaxSamples < 0 {
 		d.add("eval.max_samples", "is %d, expected 0 (all) or more", r.Eval.MaxSamples)
 	}
+	if r.Eval != nil {
+		if _, err := benchdata.Pins(r.Eval.Revisions); err != nil {
+			d.say("eval.revisions", "eval.revisions: %v", err)
+		}
+	}
 	if !r.misspelt() {
 		r.checkMissing()
 	}
@@ -221,7 +227,8 @@ func (r *Recipe) checkMissing() {
 			cmp.Or(r.given("translate"), "filter"), "translate and filter have no instructions; add synth, convert or inputs: instructions"},
 		{r.Mix != nil && r.Synth == nil && len(r.Convert)+len(r.Inputs.Instructions)+len(r.Inputs.Mix) == 0, "mix",
 			"mix has no instructions; add synth, convert or inputs"},
-		{r.Eval != nil && r.Eval.Data == "", "eval", "eval: data is missing; set it to the directory of the benchmark files"},
+		{r.Eval != nil && r.Eval.Data != "" && len(r.Eval.Revisions) > 0, "eval.revisions",
+			"eval.revisions has no effect beside data; leave one of them out"},
 	}, r.trainingMissing()...) {
 		if m.is {
 			r.doc.say(m.key, "%s", m.text)

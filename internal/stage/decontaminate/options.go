@@ -34,6 +34,8 @@ type Options struct {
 	Flag bool `json:"flag"`
 	// QuestionsDigest identifies the questions that were found. The stage sets it.
 	QuestionsDigest string `json:"questions_digest,omitempty"`
+	// Revisions pins datasets in the hub's cache. QuestionsDigest covers what they hold.
+	Revisions benchdata.Revisions `json:"-"`
 }
 
 // NoTasks is the value of Options.Tasks that looks for the originals alone.
@@ -139,7 +141,7 @@ func (o Options) Needs() []benchdata.Need {
 // Lacking lists the needs that none of the directories meets. A directory that does not
 // exist meets none.
 func (o Options) Lacking(dirs []string) ([]benchdata.Need, error) {
-	stores, err := open(dirs)
+	stores, err := open(dirs, o.Revisions)
 	if err != nil {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ type questions struct {
 }
 
 // open opens the directories that exist.
-func open(dirs []string) (stores []*benchdata.Store, err error) {
+func open(dirs []string, pins benchdata.Revisions) (stores []*benchdata.Store, err error) {
 	for _, dir := range dirs {
 		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -64,6 +64,7 @@ func open(dirs []string) (stores []*benchdata.Store, err error) {
 		if err != nil {
 			return nil, err
 		}
+		s.Pin(pins)
 		stores = append(stores, s)
 	}
 	return stores, nil
@@ -87,7 +88,7 @@ func locate(stores []*benchdata.Store, repo, subset, split string) ([]string, er
 // that has a split counts. Those without data are listed in absent. Without any split it
 // returns an error.
 func (o Options) locate(dirs []string) (*sources, error) {
-	stores, err := open(dirs)
+	stores, err := open(dirs, o.Revisions)
 	if err != nil {
 		return nil, err
 	}
