@@ -25,11 +25,11 @@ type layer struct {
 // layers is the table, from the top down. A package belongs to the first layer
 // with a pattern that matches. Tests may import what they like.
 var layers = []layer{
-	{"command", []string{"cmd/...", "reference/..."},
+	{"command", []string{"cmd/...", "reference/...", "release/..."},
 		[]string{"recipe", "publish", "ui", "bench", "assembly", "audit", "compare", "look", "review", "eval", "eval files", "record",
 			"benchdata", "tasks", "stage", "hub", "chat translator", "client", "durable", "dataset", "decoding", "registry",
 			"model", "layer", "device", "kernel", "tensor", "weights", "format", "machine"}, false},
-	{"recipe", []string{"internal/recipe", "internal/demo"},
+	{"recipe", []string{"internal/recipe", "internal/demo", "internal/reproduce"},
 		[]string{"publish", "assembly", "eval", "eval files",
 			"benchdata", "tasks", "stage", "review", "hub", "chat translator", "client", "durable", "dataset", "model", "format"}, false},
 

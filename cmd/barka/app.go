@@ -47,7 +47,7 @@ Wikipedia pages, questions and answers, translation, fine-tuning, evaluation.
 Start with "barka demo", which runs the whole chain offline in a few seconds.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input (a file, model or dataset),
-4 different (diff), 130 interrupted. If the message says so, the same command resumes an interrupted run.`
+4 different (diff, reproduce), 130 interrupted. If the message says so, the same command resumes an interrupted run.`
 
 // globals are the flags that every verb has.
 type globals struct {
@@ -65,6 +65,7 @@ type globals struct {
 type commands struct {
 	globals
 
+	Init initCmd `cmd:"" help:"Write a recipe with comments, from a few questions or flags."`
 	Demo demoCmd `cmd:"" help:"Run the whole chain offline on embedded pages and tiny models."`
 	Run  runCmd  `cmd:"" help:"Run a recipe: every stage in order, resumed where it stopped."`
 
@@ -89,6 +90,8 @@ type commands struct {
 	Eval      evalCmd      `cmd:"" help:"Evaluate a model on the Open Arabic LLM Leaderboard's tasks."`
 	Compare   compareCmd   `cmd:"" help:"Test whether one evaluation is better than another, and find the questions that flipped."`
 	Audit     auditCmd     `cmd:"" help:"Find defects of benchmarks, and their questions in training sets."`
+	Lock      lockCmd      `cmd:"" help:"Write down a run: digests of all that it read and made."`
+	Again     reproduceCmd `cmd:"" name:"reproduce" help:"Run a lock file's recipe again and compare."`
 	Report    reportCmd    `cmd:"" help:"Write one HTML page about a run."`
 	Publish   publishCmd   `cmd:"" help:"Publish a dataset, an adapter or a model on the Hugging Face hub."`
 
@@ -96,7 +99,10 @@ type commands struct {
 	Score    scoreCmd    `cmd:"" help:"Compute log-likelihoods of continuations, JSON lines in and out."`
 	Tokenize tokenizeCmd `cmd:"" help:"Turn text into token ids, line by line, and back."`
 	Bench    benchCmd    `cmd:"" help:"Measure speed, share of the machine's ceilings and memory on checkpoints of real shapes."`
-	Doctor   doctorCmd   `cmd:"" help:"Show what this machine has and which kernels run on it."`
+	Doctor   doctorCmd   `cmd:"" help:"Show what this machine has, and what fits: a model, or a recipe with its time and cost."`
+
+	Completion completionCmd `cmd:"" help:"Print a script that completes verbs and flags in a shell."`
+	About      versionCmd    `cmd:"" name:"version" help:"Print the version and the build."`
 }
 
 // app holds what every verb needs to run: the global flags, the streams and the
@@ -221,8 +227,8 @@ func (a *app) exit(code int, err error) {
 // notResumable lists the verbs that start again from the beginning after an
 // interruption. They take seconds to minutes, or write each answer as they read.
 var notResumable = []string{
-	"audit", "bench", "bleu", "compare", "diff", "doctor", "generate", "merge", "mix", "models", "report", "score", "show",
-	"tokenize", "view",
+	"audit", "bench", "bleu", "compare", "completion", "diff", "doctor", "generate", "init", "lock", "merge", "mix", "models",
+	"report", "score", "show", "tokenize", "version", "view",
 }
 
 // code reports an error and returns its exit code.

@@ -1,10 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -16,24 +16,40 @@ import (
 	"barka/internal/kernel"
 	"barka/internal/model"
 	"barka/internal/printable"
+	"barka/internal/version"
 )
 
 type doctorCmd struct {
-	Fast  bool   `help:"Skip the measurements."`
-	Model string `help:"Also describe a model: its weights, their memory and its tokenizer." placeholder:"MODEL"`
+	Target  string  `arg:"" optional:"" help:"A recipe (.yaml): does it fit, how long, what does it cost; or a model, as --model."`
+	Fast    bool    `help:"Skip the measurements."`
+	Model   string  `help:"Also describe a model: its weights, their memory, its tokenizer, its speed at most." placeholder:"MODEL"`
+	Price   float64 `name:"price-per-hour" help:"With a recipe: price of this machine per hour." placeholder:"PRICE"`
+	Contact string  `help:"With a recipe: your mail address or page, for the operators of the wiki." env:"BARKA_CONTACT" placeholder:"ADDRESS"`
 }
 
 func (doctorCmd) Help() string {
 	return `Shows which kernels this machine runs and why, measures its arithmetic ceilings for a second, and
-lists the supported architectures. --model takes a directory, or a hub id that is in the cache.
+lists the supported architectures. A model is a directory, a GGUF file, or a hub id that is in the
+cache: its memory and bounds of its speed are listed. For a recipe every stage is estimated as by
+barka run --dry-run, and then: whether it fits, how long it takes at least, what it costs.
 
 BARKA_CPU=generic|avx2|avx512|avx512vnni|avx512bf16 selects the kernels; a level that this machine
 lacks is an error.
 
-Example: barka doctor --model facebook/nllb-200-distilled-600M`
+Examples:
+  barka doctor
+  barka doctor facebook/nllb-200-distilled-600M
+  barka doctor recipes/quickstart.yaml`
 }
 
 func (c *doctorCmd) Run(a *app) error {
+	if isRecipe(c.Target) {
+		return c.diagnose(a)
+	}
+	if c.Target != "" && c.Model != "" {
+		return usagef("doctor: give the model once, as %s or as %s", c.Target, c.Model)
+	}
+	c.Model = cmp.Or(c.Model, c.Target)
 	level, err := cpu.Selected()
 	if err != nil {
 		return err
@@ -43,13 +59,16 @@ func (c *doctorCmd) Run(a *app) error {
 		if ofModel, err = modelRows(c.Model); err != nil {
 			return err
 		}
+		if !c.Fast {
+			ofModel = append(ofModel, workRows(a, c.Model)...)
+		}
 	}
 	why := "the best this machine has"
 	if v := os.Getenv(cpu.Variable); v != "" {
 		why = cpu.Variable + "=" + v
 	}
 	rows := [][]any{
-		{"barka", versionText()},
+		{"barka", strings.TrimPrefix(version.Of().String(), "barka ")},
 		{"system", runtime.GOOS + "/" + runtime.GOARCH + ", " + runtime.Version()},
 		{"cores", runtime.GOMAXPROCS(0)},
 		{"memory free", memoryText()},
@@ -67,14 +86,6 @@ func (c *doctorCmd) Run(a *app) error {
 		)
 	}
 	return a.ui.Table([]string{"what", "found"}, append(rows, ofModel...))
-}
-
-func versionText() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "(development)"
-	}
-	return info.Main.Version
 }
 
 func memoryText() string {

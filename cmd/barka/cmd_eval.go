@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -9,12 +8,10 @@ import (
 	"time"
 
 	"barka/internal/badinput"
-	"barka/internal/benchdata"
 	"barka/internal/chat"
 	"barka/internal/eval"
 	"barka/internal/eval/record"
 	"barka/internal/eval/tasks"
-	"barka/internal/hub"
 	"barka/internal/llm"
 	"barka/internal/recipe"
 	"barka/internal/resident"
@@ -24,6 +21,7 @@ import (
 type evalCmd struct {
 	Run     evalRunCmd     `cmd:"" default:"withargs" help:"Evaluate a model."`
 	Merge   evalMergeCmd   `cmd:"" help:"Join the shards of one evaluation into its results."`
+	Pack    evalPackCmd    `cmd:"" help:"Write one archive of all that an evaluation reads, for machines without network."`
 	Convert evalConvertCmd `cmd:"" help:"Convert the public AceGPT benchmark files to the hub's layout."`
 }
 
@@ -38,6 +36,7 @@ type evalRunCmd struct {
 	OutputDir     string `aliases:"output_dir" help:"Directory of results and details." default:"evals"`
 	Store         string `help:"Directory of the score store; default: cache in the output directory." placeholder:"DIR"`
 	Data          string `help:"Benchmark files in the hub's layout; default: the hub's cache." env:"BARKA_BENCHMARKS" placeholder:"DIR"`
+	Pack          string `help:"Archive of barka eval pack, in place of --data; its tasks are the default." placeholder:"FILE"`
 	Revisions     pinned `help:"Revisions of the hub's datasets, such as OALL/ACVA=COMMIT; default: main." placeholder:"REPO=REVISION"`
 	NumFewshot    *int   `aliases:"num_fewshot" help:"Examples before each question; default: the task list's numbers." placeholder:"K"`
 	MaxSamples    int    `aliases:"max_samples" help:"Largest number of questions per task; 0 is all." default:"0"`
@@ -157,26 +156,17 @@ func (c *evalRunCmd) options(a *app) (o eval.Options, err error) {
 	if err := c.apply(a); err != nil {
 		return o, err
 	}
-	selection, err := tasks.ParseList(c.Tasks)
+	if err := c.unpack(a); err != nil {
+		return o, err
+	}
+	read, err := c.taskOptions()
 	if err != nil {
-		return o, badinput.Wrap(err)
+		return o, err
 	}
-	if k := c.NumFewshot; k != nil {
-		if *k < 0 {
-			return o, usagef("eval: --num-fewshot is %d, expected 0 or more", *k)
-		}
-		selection = tasks.WithShots(selection, *k)
-	}
-	o = eval.Options{Tasks: selection, DataDir: cmp.Or(c.Data, hub.CacheDir()), OutputDir: c.OutputDir, Store: c.Store,
+	o = eval.Options{Tasks: read.Tasks, DataDir: read.DataDir, Revisions: read.Revisions, OutputDir: c.OutputDir, Store: c.Store,
 		MaxSamples: c.MaxSamples, BatchSize: c.BatchSize,
 		TokenBoundary: record.TokenBoundary(c.TokenBoundary), AlGhafa: tasks.ChoiceFormat(c.AlGhafa),
 		UseChatTemplate: c.Chat, SystemPrompt: c.System, NoDetails: c.NoDetails, JobID: c.JobID, Log: a.log()}
-	if len(c.Revisions) > 0 && c.Data != "" {
-		return o, usagef("eval: --revisions is about datasets of the hub, and has no effect beside --data")
-	}
-	if o.Revisions, err = benchdata.Pins(c.Revisions); err != nil {
-		return o, err
-	}
 	if o.Shard, err = c.shardOf(a); err != nil {
 		return o, err
 	}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"barka/internal/bench"
+	"barka/internal/cpu"
 	"barka/internal/hub"
 	"barka/internal/printable"
 	"barka/internal/recipe"
@@ -45,12 +46,10 @@ func (c *runCmd) Run(a *app) error {
 		return err
 	}
 	if c.Out == "" {
-		c.Out = filepath.Join("runs", cmp.Or(r.Name, "unnamed"))
+		c.Out = runDirectory(r)
 	}
-	if w := r.Wiki; w != nil && w.API != "" && w.Contact == "" {
-		if w.Contact, err = a.contact(c.Contact); err != nil {
-			return err
-		}
+	if err := a.needContact(r, c.Contact); err != nil {
+		return err
 	}
 	if !(c.Price >= 0) || math.IsInf(c.Price, 0) || c.Price > 0 && !c.DryRun {
 		return usagef("--price-per-hour is %g, expected a number of at least 0, with --dry-run", c.Price)
@@ -59,6 +58,17 @@ func (c *runCmd) Run(a *app) error {
 		return a.planRecipe(r, c.Out, c.Price)
 	}
 	return a.runRecipe(r, c.Out, c.Restart, c.Retry, c.Memory)
+}
+
+// runDirectory is the default of --out.
+func runDirectory(r *recipe.Recipe) string { return filepath.Join("runs", cmp.Or(r.Name, "unnamed")) }
+
+// needContact names the operator of a recipe's wiki reader, unless the recipe does.
+func (a *app) needContact(r *recipe.Recipe, given string) (err error) {
+	if w := r.Wiki; w != nil && w.API != "" && w.Contact == "" {
+		w.Contact, err = a.contact(given)
+	}
+	return err
 }
 
 // contact returns the address that a wiki's operators are given: the one given, or what the
@@ -77,27 +87,33 @@ func (a *app) contact(given string) (string, error) {
 
 // planRecipe prints what a run would do and everything that would stop it.
 func (a *app) planRecipe(r *recipe.Recipe, out string, price float64) error {
-	w, err := a.runner(r, out)
+	w, checked, plan, err := a.plan(r, out)
 	if err != nil {
 		return err
 	}
-	checked, err := w.Check(a.ctx, r)
-	if err != nil {
-		return err
-	}
-	plan, err := w.Plan(a.ctx, r, checked)
-	if err != nil {
-		return err
-	}
-	if err := a.printPlan(w, plan, price); err != nil {
+	if _, err := a.printPlan(w, plan, price); err != nil {
 		return err
 	}
 	a.reportChecked(checked)
 	return checked.Err()
 }
 
+// plan checks a recipe and estimates its stages.
+func (a *app) plan(r *recipe.Recipe, out string) (*recipe.Runner, *recipe.Checked, []recipe.Planned, error) {
+	w, err := a.runner(r, out)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	checked, err := w.Check(a.ctx, r)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	plan, err := w.Plan(a.ctx, r, checked)
+	return w, checked, plan, err
+}
+
 // printPlan lists the stages with their estimated work, time and memory, and the sum.
-func (a *app) printPlan(w *recipe.Runner, plan []recipe.Planned, price float64) error {
+func (a *app) printPlan(w *recipe.Runner, plan []recipe.Planned, price float64) (total, error) {
 	ceilings := bench.QuickCeilings(w.Engine.Device, a.Threads)
 	rows := make([][]any, len(plan))
 	sum := total{Price: price}
@@ -114,7 +130,7 @@ func (a *app) printPlan(w *recipe.Runner, plan []recipe.Planned, price float64) 
 				Where   string  `json:"where"`
 			}{p, seconds, p.Out}
 			if err := a.ui.Print("", row); err != nil {
-				return err
+				return sum, err
 			}
 			continue
 		}
@@ -126,7 +142,7 @@ func (a *app) printPlan(w *recipe.Runner, plan []recipe.Planned, price float64) 
 	}
 	if !a.JSON {
 		if err := a.ui.Table([]string{"stage", "work", "time", "memory", "where"}, rows); err != nil {
-			return err
+			return sum, err
 		}
 	}
 	a.ui.Event("ceilings", fmt.Sprintf("times are lower bounds from this machine's ceilings, measured now: arithmetic at "+
@@ -134,7 +150,7 @@ func (a *app) printPlan(w *recipe.Runner, plan []recipe.Planned, price float64) 
 		"memory is that of weights, caches and activations",
 		ceilings.F32/1e9, ceilings.BF16/1e9, ceilings.I8/1e9, ceilings.Read/1e9), ceilings)
 	a.ui.Event("total", sum.text(), sum)
-	return nil
+	return sum, nil
 }
 
 // total is the time of a whole recipe, and its cost at a price per hour.
@@ -194,7 +210,7 @@ func leastTime(p recipe.Planned, c bench.Ceilings) (seconds float64, text string
 func (a *app) runner(r *recipe.Recipe, out string) (*recipe.Runner, error) {
 	client, err := a.hub("")
 	return &recipe.Runner{Out: out, Engine: a.engine(r.DType), Hub: client, Progress: a.ui.Progress(), Log: a.log(),
-		Checkpoint: checkpointSignal(), Peak: peak(a.Threads)}, err
+		Kernels: cpu.Current().String(), Checkpoint: checkpointSignal(), Peak: peak(a.Threads)}, err
 }
 
 // reportChecked prints the downloads and warnings of a check.
@@ -262,16 +278,22 @@ func (a *app) runRecipe(r *recipe.Recipe, out string, restart, retry bool, memor
 	if err := a.ready(w, r); err != nil {
 		return err
 	}
+	w.Retry = retry
+	return a.runAll(w, r, restart, memory)
+}
+
+// runAll runs the stages of a recipe that is ready.
+func (a *app) runAll(w *recipe.Runner, r *recipe.Recipe, restart bool, memory string) error {
 	start := time.Now()
 	var steps []recipe.Step
-	w.Restart, w.Retry, w.Memory, w.Say = restart, retry, memory, func(s recipe.Step) {
+	w.Restart, w.Memory, w.Say = restart, memory, func(s recipe.Step) {
 		steps = append(steps, s)
 		a.reportStage(s)
 	}
 	if err := w.Run(a.ctx, r); err != nil {
 		return err
 	}
-	return a.summary(r, out, steps, time.Since(start))
+	return a.summary(r, w.Out, steps, time.Since(start))
 }
 
 // reportStage reports a finished stage.

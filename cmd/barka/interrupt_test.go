@@ -53,6 +53,9 @@ func everyVerb(made, out string) []verbRun {
 		{"bench", "", []string{"decode", "--shape", "pythia-70m", "--layers", "1", "--repeat", "1"}, false},
 		{"doctor", "", nil, false},
 		{"models", "", []string{"--cache-dir", in("inputs")}, false},
+		{"init", "", []string{out, "--defaults", "--overwrite"}, false},
+		{"lock", "", []string{made, "--out", out}, false},
+		{"reproduce", "", []string{made + ".lock.json", "--out", out}, true},
 	}
 }
 
@@ -66,7 +69,9 @@ func TestEveryVerbEndsWhenInterrupted(t *testing.T) {
 	made, root := filepath.Join(t.TempDir(), "made"), t.TempDir()
 	ok(t, "", "demo", "--out", made, "--quiet")
 	out := filepath.Join(root, "work", "x-eval-out")
-	seen := map[string]bool{"download": true, "publish": true} // see TestDownloadSurvivesKills and TestPublishSurvivesKills
+	ok(t, "", "lock", made)
+	seen := map[string]bool{"version": true, "completion": true, // they only print
+		"download": true, "publish": true} // see TestDownloadSurvivesKills and TestPublishSurvivesKills
 	for _, v := range everyVerb(made, out) {
 		seen[v.verb] = true
 		args := append(append([]string{v.verb}, v.args...), "--quiet")

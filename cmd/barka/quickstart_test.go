@@ -14,11 +14,22 @@ import (
 	"barka/internal/hub/hubtest"
 )
 
-// quickstart returns the path of the quickstart recipe for the demonstration's tiny generator,
-// which reads a dump and has prompts of its own. All else is as it is shipped.
-func quickstart(t *testing.T, dir string) string {
+// quickstartPath writes the quickstart recipe for the demonstration's models beside them.
+func quickstartPath(t *testing.T, dir string) string {
 	t.Helper()
-	shipped, err := os.ReadFile(filepath.Join("..", "..", "recipes", "quickstart.yaml"))
+	path := filepath.Join(dir, "quickstart.yaml")
+	text := quickstart(t, dir, filepath.Join("..", "..", "recipes", "quickstart.yaml"))
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// quickstart returns a quickstart recipe for the demonstration's tiny generator, which reads a
+// dump and has prompts of its own. All else is as it is in the file.
+func quickstart(t *testing.T, dir, from string) string {
+	t.Helper()
+	shipped, err := os.ReadFile(from)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,11 +50,7 @@ func quickstart(t *testing.T, dir string) string {
 	synth := strings.TrimSuffix(block(string(demo), "synth", "convert"), "convert:\n")
 	text = strings.Replace(text, "\nsynth:\n", "\n"+synth, 1)
 	text = strings.Replace(text, "\nfilter:\n", "\nfilter:\n  min_answer_words: 3\n", 1)
-	path := filepath.Join(dir, "quickstart.yaml")
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return text
 }
 
 // quickstartHub starts a hub with what the quickstart recipe names: tiny models and a few
@@ -94,7 +101,7 @@ func evaluatedOf(t *testing.T, dir string) (e struct {
 // without the hub.
 func TestQuickstart(t *testing.T) {
 	dir := inputs(t)
-	s, path, out := quickstartHub(t, dir), quickstart(t, dir), filepath.Join(t.TempDir(), "quickstart")
+	s, path, out := quickstartHub(t, dir), quickstartPath(t, dir), filepath.Join(t.TempDir(), "quickstart")
 	r := barka(t, "", "run", path, "--dry-run", "--out", out)
 	if r.code != exitDone || !strings.Contains(r.out, "known when the data are downloaded") ||
 		!strings.Contains(r.err, "OALL/AlGhafa-Arabic-LLM-Benchmark-Translated at commit") {
@@ -134,7 +141,7 @@ func TestQuickstart(t *testing.T) {
 // begun, and the same command goes on.
 func TestQuickstartDownloadsFail(t *testing.T) {
 	dir := inputs(t)
-	s, path, out := quickstartHub(t, dir), quickstart(t, dir), filepath.Join(t.TempDir(), "quickstart")
+	s, path, out := quickstartHub(t, dir), quickstartPath(t, dir), filepath.Join(t.TempDir(), "quickstart")
 	s.SetFault(func(w http.ResponseWriter, r *http.Request, store bool) bool {
 		if !strings.Contains(r.URL.Path, "/Arabic_EXAMS/") || strings.HasPrefix(r.URL.Path, "/api/datasets/") {
 			return false

@@ -56,6 +56,7 @@ func trials(t *testing.T) []*trial {
 	in := func(name ...string) string { return filepath.Join(append([]string{made}, name...)...) }
 	gemma := in("inputs", "models", "gemma2")
 	prepare("demo", "--out", made)
+	prepare("lock", made)
 	shards := []string{filepath.Join(root, "a-eval-0"), filepath.Join(root, "a-eval-1")}
 	for i, dir := range shards {
 		prepare(evalLine(in("inputs"), dir, "--num-shards", "2", "--shard", fmt.Sprint(i))...)

@@ -30,6 +30,9 @@ func (w *Runner) evalOptions(r *Recipe, selection []tasks.Selection, dir string)
 // evaluation of this run has read: base and tuned model get the same questions even if the
 // hub's main has moved on between them.
 func (w *Runner) pins(r *Recipe) benchdata.Revisions {
+	if w.Revisions != nil {
+		return w.Revisions
+	}
 	if pins, _ := benchdata.Pins(r.Eval.Revisions); len(pins) > 0 { // an error is already a problem
 		return pins
 	}

@@ -34,6 +34,8 @@ type Planned struct {
 	Calls  int64 `json:"calls,omitempty"`
 	Tokens int64 `json:"tokens,omitempty"`
 	Effort
+	// Cost is what the endpoints ask at most, by the recipe's prices; nil without prices.
+	Cost *synth.Range `json:"cost_at_most,omitempty"`
 	// Memory is the memory of models on this machine in bytes; 0 means little or
 	// unknown.
 	Memory int64 `json:"memory_bytes,omitempty"`
@@ -220,6 +222,7 @@ func (f *forecast) synth(st stage) {
 	}
 	servers := f.r.Models.Generator.servers()
 	e.Price(servers, f.r.Models.Judge.servers())
+	p.Cost = e.MaxCost
 	if p.Work != "" {
 		p.Work += e.Extra()
 	}

@@ -47,6 +47,7 @@ type Recipe struct {
 	Eval          *Eval               `json:"eval"`
 	Publish       *Publish            `json:"publish"`
 
+	text string
 	file string // "" for a recipe that is not in a file
 	dir  string // directory of the file, to which its paths are relative
 	doc  *document
@@ -200,6 +201,7 @@ func open(data []byte) (*Recipe, error) {
 		return nil, err
 	}
 	r.check()
+	r.text = string(data)
 	return r, nil
 }
 

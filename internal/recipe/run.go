@@ -34,6 +34,9 @@ type Runner struct {
 	Memory   string // translation memory, as translationmemory.Choose takes it
 	Progress progress.Reporter
 	Log      *slog.Logger
+	// Revisions, if not nil, pins the benchmarks of the hub, whatever the recipe says.
+	Revisions benchdata.Revisions
+	Kernels   string // level of the kernels, for RunFile
 	// Checkpoint, if not nil, receives a value when the training shall write a checkpoint at
 	// once.
 	Checkpoint <-chan os.Signal
@@ -58,6 +61,9 @@ type chain struct {
 func (w *Runner) Run(ctx context.Context, r *Recipe) error {
 	if err := os.MkdirAll(w.Out, 0o755); err != nil {
 		return badinput.Wrap(err)
+	}
+	if err := w.describe(r); err != nil {
+		return err
 	}
 	c := &chain{Runner: w, r: r, passages: r.path(r.Inputs.Passages)}
 	for _, st := range stages() {

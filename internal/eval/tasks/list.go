@@ -69,6 +69,25 @@ func ParseList(arg string) ([]Selection, error) {
 	return parseEntries(strings.Split(arg, ","), func(i int) string { return fmt.Sprintf("--tasks entry %d", i+1) })
 }
 
+// Entries returns the entries of a list that ParseList takes, without comments.
+func Entries(arg string) ([]string, error) {
+	list := strings.Split(arg, ",")
+	if strings.Contains(arg, ".") {
+		if text, err := badinput.ReadFile(arg, badinput.MaxSettings); err == nil {
+			list = strings.Split(strings.TrimPrefix(string(text), "\ufeff"), "\n")
+		} else if !os.IsNotExist(err) {
+			return nil, badinput.Errorf("task list: %w", err)
+		}
+	}
+	var entries []string
+	for _, entry := range list {
+		if entry = strings.TrimSpace(entry); entry != "" && !strings.HasPrefix(entry, "#") {
+			entries = append(entries, entry)
+		}
+	}
+	return entries, nil
+}
+
 func parseEntries(entries []string, where func(int) string) ([]Selection, error) {
 	out, first, err := parseFor(V1, entries)
 	if err == nil {

@@ -63,6 +63,9 @@ func Run(ctx context.Context, o Options, dirs []string, env durable.Env) (*datas
 	if recorded.QuestionsDigest, q, err = from.digest(ctx); err != nil {
 		return nil, err
 	}
+	if strings.ContainsAny(o.Tasks, "./\\") && badinput.Regular(o.Tasks) == nil { // the digest identifies this file too
+		recorded.Tasks = filepath.Base(o.Tasks)
+	}
 	recorded.Originals = slices.Clone(o.Originals)
 	for i, name := range recorded.Originals { // the digest identifies the file
 		if IsFile(name) {
