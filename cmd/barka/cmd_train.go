@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +13,8 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/bench"
 	"barka/internal/dtype"
+	"barka/internal/eval"
+	"barka/internal/eval/tasks"
 	"barka/internal/hub"
 	"barka/internal/model"
 	"barka/internal/printable"
@@ -222,7 +225,7 @@ func (c *trainCmd) input(a *app, e *backend.Engine, o train.Options) (*backend.T
 	if err != nil {
 		return nil, err
 	}
-	if err := a.evalData(o); err != nil {
+	if err := a.evalData(o, c.DryRun || c.Preview); err != nil {
 		return nil, err
 	}
 	in, err := e.Training(c.Model, o, hub.CacheDir())
@@ -235,15 +238,22 @@ func (c *trainCmd) input(a *app, e *backend.Engine, o train.Options) (*backend.T
 }
 
 // evalData downloads the benchmarks that are evaluated during a training and are not on this
-// machine, unless their directory is given.
-func (a *app) evalData(o train.Options) error {
+// machine, unless their directory is given. A dry run only names them.
+func (a *app) evalData(o train.Options, dryRun bool) error {
 	if o.Eval == "" || o.EvalData != "" {
 		return nil
 	}
-	c := &evalRunCmd{Tasks: o.Eval, MaxSamples: o.EvalMaxSamples}
-	e, err := c.options(a)
-	if err == nil {
-		_, err = c.download(a, &e)
+	selection, err := tasks.ParseList(o.Eval)
+	if err != nil {
+		return badinput.Errorf("train: eval: %w", err)
+	}
+	e := eval.Options{Tasks: selection, DataDir: hub.CacheDir()}
+	if err := os.MkdirAll(e.DataDir, 0o777); err != nil {
+		return badinput.Errorf("the hub's cache cannot be made: %w; name the directory of the benchmarks with --eval-data", err)
+	}
+	would, err := (&evalRunCmd{DryRun: dryRun}).benchmarks(a, &e)
+	if would != "" {
+		a.ui.Infof("%s", would)
 	}
 	return err
 }

@@ -64,6 +64,7 @@ def events(adapter):
     board = EventAccumulator(str(adapter), size_guidance={"scalars": 0})
     board.Reload()
     steps = [json.loads(line) for line in (adapter / "metrics.jsonl").read_text().splitlines()]
+    steps = [s for s in steps if "loss" in s]  # others are evaluations
     for tag, name in {"train/loss": "loss", "train/learning_rate": "lr", "train/grad_norm": "grad_norm", "train/epoch": "epoch",
                       "train/trained_tokens": "trained_tokens", "eval/loss": "val_loss"}.items():
         want = [(s["step"], float(np.float32(s[name]))) for s in steps if name in s]

@@ -219,6 +219,9 @@ func (e *Estimate) Text() string {
 	if e.Recompute > 0 {
 		text += fmt.Sprintf(" with %d of %d blocks recomputed", e.Recompute, e.Blocks)
 	}
+	if n := e.evalWork.Tokens; n > 0 {
+		text += fmt.Sprintf("; %d evaluations of %d tokens", e.Observations, n)
+	}
 	if p := e.Probe; p != nil {
 		text += fmt.Sprintf("; %.0f tokens/s in %d timed steps, %s for the run", p.TokensPerSecond, p.Steps,
 			time.Duration(p.Seconds*float64(time.Second)).Round(time.Second))
