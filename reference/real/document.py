@@ -25,9 +25,9 @@ def rows(directory):
     return [r for f in sorted(pathlib.Path(directory).glob("part-*.parquet")) for r in pyarrow.parquet.read_table(f).to_pylist()]
 
 
-def short(text):
+def short(text, width=WIDTH):
     text = " ".join(text.split())
-    return text if len(text) <= WIDTH else text[:WIDTH].rstrip() + " …"
+    return text if len(text) <= width else text[:width].rstrip() + " …"
 
 
 def shown(row):
@@ -61,6 +61,7 @@ def machine():
 
 
 def write(file, path, found, seconds):
+    import gain_document
     import peft
     import torch
     import transformers
@@ -86,7 +87,8 @@ def write(file, path, found, seconds):
         out.append(f"| {name} | {kept} | {rejected} | {reasons} |")
     metrics = [json.loads(line) for line in (path.out / "6-adapter/metrics.jsonl").read_text().splitlines()]
     losses = [m["loss"] for m in metrics if "loss" in m]
-    out += ["", f"Training: {len(losses)} steps, loss {losses[0]:.3f} to {losses[-1]:.3f}.", "", "## Rows", "",
+    gain = gain_document.kept(file.read_text(encoding="utf-8")) if file.exists() else ""
+    out += ["", f"Training: {len(losses)} steps, loss {losses[0]:.3f} to {losses[-1]:.3f}.", "", *gain.splitlines(), "## Rows", "",
             "Passages and what the model wrote from them are from Wikipedia, CC BY-SA 4.0 (the pages Algeria, Anthropology and Alchemy);",
             "the other rows are of GSM8K (MIT), COPA (BSD-2-Clause), BoolQ (CC BY-SA 3.0) and ARC (CC BY-SA 4.0)."]
     for name in manifests:
