@@ -62,12 +62,14 @@ def main():
 
     sources = [[290] + s + [2] for s in golden.sequences(290, (1, 4, 7, 12, 20))]
     targets = [[2, CODE] + s for s in golden.sequences(290, (1, 3, 6, 10, 15))]
-    tensors, values = {}, {"sources": sources, "targets": targets, "code": CODE}
+    tensors, values = {}, {"sources": sources, "targets": targets, "code": CODE, "attention": []}
     with torch.no_grad():
         for i, (s, t) in enumerate(zip(sources, targets)):
-            out = model(input_ids=torch.tensor([s]), decoder_input_ids=torch.tensor([t]))
+            out = model(input_ids=torch.tensor([s]), decoder_input_ids=torch.tensor([t]), output_attentions=True)
             tensors[f"encoder.{i}"] = out.encoder_last_hidden_state[0]
             tensors[f"logits.{i}"] = out.logits[0]
+            # of the layer before the last: the mean over the heads, summed over the steps from the language token on
+            values["attention"].append(out.cross_attentions[-2][0].mean(0)[1:].sum(0).tolist())
         values["beams"] = []
         for beams, length, penalty, early, ngram in [
             *itertools.product((5,), (20, 40), (1.0, 0.8), (False, True), (0,)),

@@ -18,6 +18,10 @@ type Hypothesis struct {
 	Tokens []int32 // Start first; EOS last, unless the length limit cut it off
 	// Score is the sum of log-probabilities over (length-1)^LengthPenalty.
 	Score float32
+	// Attention is the attention that each source token got from the output: the sum over its
+	// steps of the mean over the heads, in the layer that aligns best. A forced token's step
+	// does not count. It is nil unless BeamOptions.Attention is set.
+	Attention []float32
 }
 
 // beam is one running hypothesis of a sentence. rows are the cache rows of its
@@ -123,6 +127,7 @@ type beamSearch struct {
 	seen       [][]int32 // distinct tokens of each beam of the batch, if repetition is penalised
 	choices    []choice
 	drawing    drawing
+	attention  *attention // nil: not wanted
 }
 
 // reserve pre-allocates cache for a typical search: all source tokens, and
@@ -239,7 +244,7 @@ func (b *beamSearch) step(active []*sentence) {
 		return
 	}
 	dev := b.m.Device()
-	b.pass = nn.Pass{Dev: dev, Layout: &b.layout, Positions: b.positions, Rows: b.rows}
+	b.pass = nn.Pass{Dev: dev, Layout: &b.layout, Positions: b.positions, Rows: b.rows, Queries: b.attention.reserve(b.rows)}
 	h := b.m.Decode(&b.pass, b.tokens, b.cache, b.source, &b.cross)
 	last := dev.Alloc(len(b.ends), h.Cols)
 	dev.Gather(last, h, b.ends)

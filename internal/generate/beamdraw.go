@@ -65,7 +65,7 @@ func (b *beamSearch) accept(s *sentence, choices []choice) {
 		if len(r.tokens) < s.limit && !slices.Contains(b.o.EOS, c.token) {
 			return false
 		}
-		s.finish(r.tokens, b.normalise(r.score, len(r.tokens)), b.o.NumReturn)
+		b.finish(s, r, r.tokens, b.normalise(r.score, len(r.tokens)), b.o.NumReturn)
 		b.pool.release(r.last())
 		return true
 	})

@@ -100,19 +100,22 @@ func (b *beamSearch) collectFinished(s *sentence, cands []candidate, length int)
 		}
 		s.ended++
 		s.topEnded = s.topEnded || i == 0
-		parent := s.running[c.beam].tokens
-		s.finish(append(append(make([]int32, 0, len(parent)+1), parent...), c.token), b.normalise(c.score, length), b.o.Beams)
+		parent := s.running[c.beam]
+		tokens := append(append(make([]int32, 0, len(parent.tokens)+1), parent.tokens...), c.token)
+		b.finish(s, parent, tokens, b.normalise(c.score, length), b.o.Beams)
 	}
 }
 
-// finish adds a hypothesis to the finished ones, of which at most most are kept.
-func (s *sentence) finish(tokens []int32, score float32, most int) {
+// finish adds a hypothesis, whose last token ends the beam r, to the finished ones, of which at
+// most most are kept.
+func (b *beamSearch) finish(s *sentence, r *beam, tokens []int32, score float32, most int) {
 	at := len(s.finished)
 	for at > 0 && score > s.finished[at-1].Score {
 		at--
 	}
 	if at < most { // otherwise it is worse than all finished hypotheses
-		s.finished = slices.Insert(s.finished[:min(len(s.finished), most-1)], at, Hypothesis{tokens, score})
+		h := Hypothesis{tokens, score, b.attention.of(s, r)}
+		s.finished = slices.Insert(s.finished[:min(len(s.finished), most-1)], at, h)
 	}
 }
 

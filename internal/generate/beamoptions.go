@@ -37,6 +37,8 @@ type BeamOptions struct {
 	NumReturn         int     // hypotheses returned per sentence, at most Beams unless they are drawn; 0 means 1
 	MaxActive         int     // sentences decoded together; 0 means 16
 	EncodeBatchTokens int     // source tokens encoded together; 0 means 1,024
+	// Attention sets that of the hypotheses, if the model is a model.Aligner.
+	Attention bool
 }
 
 // MaxLengthExtra is added to the limit by MaxLengthRatio, so that it leaves room for the

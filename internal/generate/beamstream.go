@@ -29,6 +29,8 @@ func BeamStream(ctx context.Context, m model.Seq2Seq, o BeamOptions, next func(w
 	defer b.source.Free()
 	defer b.drawing.close()
 	b.pool = newPool(b.cache, 0, 0, false)
+	b.attention = newAttention(m, b.source, o)
+	defer b.attention.free()
 	var active []*sentence
 	var waiting []Source // taken, but not yet encoded
 	for first := 0; ; {

@@ -50,7 +50,9 @@ type Beams struct {
 	Sources [][]int32 `json:"sources"`
 	Targets [][]int32 `json:"targets"`
 	Code    int32     `json:"code"`
-	Cases   []struct {
+	// Attention is that of a pair's source tokens, as generate.Hypothesis has it.
+	Attention [][]float64 `json:"attention"`
+	Cases     []struct {
 		Beams         int            `json:"beams"`
 		MaxLength     int            `json:"max_length"`
 		LengthPenalty float64        `json:"length_penalty"`

@@ -78,6 +78,14 @@ type Seq2Seq interface {
 	Close() error
 }
 
+// Aligner is a Seq2Seq that shows which source tokens its outputs attend to.
+type Aligner interface {
+	Seq2Seq
+	// Alignment returns the layer whose cross-attention aligns source and output best, and the
+	// form of its heads. Decode stores its queries in the rows of nn.Pass.Queries.
+	Alignment() (layer int, a tensor.Attention)
+}
+
 // Options holds the options of loading a model.
 type Options struct {
 	// Context, if not nil, can cancel the loading.

@@ -184,12 +184,16 @@ func (a *Attention) Project(p *Pass, source *KV, rows []int32, x tensor.Tensor) 
 }
 
 // Cross fills y [T,D] from queries x [T,D] by attention to the projected keys of source.
-// The layout lists, for each sequence, the rows of its source.
-func (a *Attention) Cross(p *Pass, y, x tensor.Tensor, source *KV, layout *tensor.Layout) {
+// The layout lists, for each sequence, the rows of its source. With keep the queries are
+// stored in p.Queries.
+func (a *Attention) Cross(p *Pass, y, x tensor.Tensor, source *KV, layout *tensor.Layout, keep bool) {
 	dev, width := p.Dev, a.Spec.Heads*a.Spec.HeadDim
 	q, out := dev.Alloc(x.Rows, width), dev.Alloc(x.Rows, width) // q, out [T, H·Dh]
 	defer dev.Free(q, out)
 	a.Q.Forward(p, q, x)
+	if keep {
+		dev.Scatter(p.Queries, q, p.Rows)
+	}
 	dev.Attend(out, tensor.Tensor{}, q, source.K, source.V, a.Spec, layout)
 	a.O.Forward(p, y, out)
 }

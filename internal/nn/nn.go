@@ -30,6 +30,9 @@ type Pass struct {
 	Rows       []int32
 	PrefixRows int
 	Keep       []int32
+	// Queries [R, H·Dh], if not none, receives in Rows the queries of the cross-attention
+	// that a model.Aligner names.
+	Queries tensor.Tensor
 	// Save keeps the activations that Backward needs.
 	Save bool
 	// Recompute is the number of blocks, from the lowest one that saves, that keep only their

@@ -245,12 +245,21 @@ func (m *Model) Decode(p *nn.Pass, tokens []int32, cache, source *model.Cache, s
 		if cache != nil {
 			kv = cache.Layer(i)
 		}
-		m.decoder[i].forward(p, x, kv, source.Layer(i), sourceLayout)
+		m.decoder[i].forward(p, x, kv, source.Layer(i), sourceLayout, i == m.aligned() && !p.Queries.None())
 	}
 	h := m.dev.Alloc(x.Rows, x.Cols)
 	m.decNorm.Forward(m.dev, h, x)
 	m.dev.Free(x)
 	return h
+}
+
+// aligned is the layer before the last, whose weights align words best: Garg et al., "Jointly
+// Learning to Align and Translate with Transformer Models", 2019.
+func (m *Model) aligned() int { return max(len(m.decoder)-2, 0) }
+
+// Alignment implements model.Aligner.
+func (m *Model) Alignment() (layer int, a tensor.Attention) {
+	return m.aligned(), m.decoder[m.aligned()].cross.Spec
 }
 
 // input returns x [T,D] = √D·E[token] + sinusoid(position).
@@ -303,7 +312,7 @@ func (l *encoderLayer) forward(p *nn.Pass, x tensor.Tensor) {
 	dev.Add(x, b)
 }
 
-func (l *decoderLayer) forward(p *nn.Pass, x tensor.Tensor, kv, source *nn.KV, sourceLayout *tensor.Layout) {
+func (l *decoderLayer) forward(p *nn.Pass, x tensor.Tensor, kv, source *nn.KV, sourceLayout *tensor.Layout, keep bool) {
 	dev := p.Dev
 	a, b := dev.Alloc(x.Rows, x.Cols), dev.Alloc(x.Rows, x.Cols)
 	defer dev.Free(a, b)
@@ -311,7 +320,7 @@ func (l *decoderLayer) forward(p *nn.Pass, x tensor.Tensor, kv, source *nn.KV, s
 	l.attn.Forward(p, b, a, kv, nil)
 	dev.Add(x, b)
 	l.crossNorm.Forward(dev, a, x)
-	l.cross.Cross(p, b, a, source, sourceLayout)
+	l.cross.Cross(p, b, a, source, sourceLayout, keep)
 	dev.Add(x, b)
 	l.mlpNorm.Forward(dev, a, x)
 	l.mlp.Forward(p, b, a, nil)
