@@ -21,13 +21,14 @@ import (
 
 // MapOptions are settings of Map that do not change the output.
 type MapOptions[In any] struct {
-	Key      func(In) string   // returns a record's key; records with the same key must be equal
-	Workers  int               // at least 1 is used
-	Progress progress.Reporter // nil shows nothing
-	Total    int               // number of records, on which the size of the units depends; 0 if unknown
-	Rejected reflect.Type      // type of Reject.Row; nil keeps rejected records as they are
-	Failures Failures          // bounds at which Map stops
-	Retry    bool              // work again on records that failed in an earlier run
+	Key      func(In) string        // returns a record's key; records with the same key must be equal
+	Workers  int                    // at least 1 is used
+	Progress progress.Reporter      // nil shows nothing
+	Detail   func() progress.Detail // of the work, besides the number of records; may be nil
+	Total    int                    // number of records, on which the size of the units depends; 0 if unknown
+	Rejected reflect.Type           // type of Reject.Row; nil keeps rejected records as they are
+	Failures Failures               // bounds at which Map stops
+	Retry    bool                   // work again on records that failed in an earlier run
 }
 
 // step is one Map of a run: a journal with the result of each record, and a line for each
@@ -111,6 +112,7 @@ func MapBatch[In, Out any](ctx context.Context, r *Run, in iter.Seq2[In, error],
 		total = -1
 	}
 	o.Progress.Start(r.id.Stage, total, "records")
+	progress.SetDetail(o.Progress, o.Detail)
 	defer o.Progress.Done()
 	workers := panics.Group{Stop: m.cancel}
 	for range max(o.Workers, 1) {

@@ -2,6 +2,8 @@
 // a Reporter; package ui has those that draw bars and write lines.
 package progress
 
+import "time"
+
 // Reporter shows how far a piece of work has come. Implementations are safe for
 // concurrent use. Start may be called again for the next piece of work; a total
 // below zero means that the total is unknown. Skip counts what an earlier run
@@ -28,6 +30,27 @@ func Event(r Reporter, name, text string, v any) {
 		return
 	}
 	r.Note(text)
+}
+
+// Detail is more about the current work than how many of its units are done.
+type Detail struct {
+	Text   string         // for people; "" for none
+	Fields map[string]any // for JSON events
+	// Left replaces the remaining time that follows from the units; negative if unknown.
+	Left time.Duration
+}
+
+// DetailReporter is a Reporter that shows details. Detail is called after Start, and its
+// function whenever the work is shown. The function must not call the Reporter.
+type DetailReporter interface {
+	Detail(func() Detail)
+}
+
+// SetDetail gives r the details of its current work. A Reporter that shows none ignores them.
+func SetDetail(r Reporter, f func() Detail) {
+	if d, ok := r.(DetailReporter); ok && f != nil {
+		d.Detail(f)
+	}
 }
 
 // Silent is the Reporter that shows nothing.

@@ -2,9 +2,12 @@ package ui
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
+
+	"barka/internal/progress"
 )
 
 // How often progress is shown: as a line of text, as a JSON event, as a bar.
@@ -22,6 +25,7 @@ type meter struct {
 	begun       time.Time
 	done        int64
 	skipped     int64
+	detail      func() progress.Detail // nil: what follows from the units
 }
 
 // speed returns units per second, 0 while it is unknown.
@@ -42,6 +46,18 @@ func (m *meter) left(now time.Time) time.Duration {
 	return time.Duration(float64(max(m.total-m.done, 0)) / speed * float64(time.Second))
 }
 
+// details returns what is shown besides the amount: the speed in units, and the time left.
+func (m *meter) details(now time.Time) progress.Detail {
+	if m.detail != nil {
+		return m.detail()
+	}
+	d := progress.Detail{Left: m.left(now)}
+	if speed := m.speed(now); speed > 0 {
+		d.Text = rate(speed, m.unit)
+	}
+	return d
+}
+
 func (m *meter) text(now time.Time) string {
 	s := m.label + ": " + amount(m.done, m.unit)
 	if m.total >= 0 {
@@ -53,11 +69,12 @@ func (m *meter) text(now time.Time) string {
 	if m.total > 0 {
 		s += fmt.Sprintf(" (%d %%)", 100*min(m.done, m.total)/m.total)
 	}
-	if speed := m.speed(now); speed > 0 {
-		s += ", " + rate(speed, m.unit)
+	d := m.details(now)
+	if d.Text != "" {
+		s += ", " + d.Text
 	}
-	if left := m.left(now); left > 0 {
-		s += ", " + Duration(left) + " left"
+	if d.Left > 0 {
+		s += ", " + Duration(d.Left) + " left"
 	}
 	return s
 }
@@ -91,6 +108,15 @@ func (t *tracker) Add(n int64) { t.add(n, 0) }
 
 // Skip implements progress.Reporter.
 func (t *tracker) Skip(n int64) { t.add(n, n) }
+
+// Detail implements progress.DetailReporter.
+func (t *tracker) Detail(f func() progress.Detail) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.m != nil {
+		t.m.detail = f
+	}
+}
 
 func (t *tracker) add(n, skipped int64) {
 	t.mu.Lock()
@@ -189,8 +215,12 @@ func (p *lineProgress) write(event string, now time.Time) {
 	if p.m.total >= 0 {
 		v["total"] = p.m.total
 	}
-	if left := p.m.left(now); left >= 0 && event == "progress" {
-		v["seconds_left"] = left.Seconds()
+	if event == "progress" {
+		d := p.m.details(now)
+		maps.Copy(v, d.Fields)
+		if d.Left >= 0 {
+			v["seconds_left"] = d.Left.Seconds()
+		}
 	}
 	p.ui.event(v)
 }

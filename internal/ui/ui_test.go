@@ -257,3 +257,33 @@ func TestHostileText(t *testing.T) {
 		t.Errorf("JSON: %q, %v", got.Name, err)
 	}
 }
+
+// TestDetail: details of the work stand in place of the speed and the time left that follow from
+// its units.
+func TestDetail(t *testing.T) {
+	for _, asJSON := range []bool{false, true} {
+		var stderr bytes.Buffer
+		p := New(Options{JSON: asJSON, Stderr: &stderr}).Progress().(*lineProgress)
+		c := &clock{t: time.Unix(0, 0)}
+		p.now = c.now
+		p.Start("translate", 100, "records")
+		progress.SetDetail(p, func() progress.Detail {
+			return progress.Detail{Text: "3.5 sentences/s", Left: time.Minute, Fields: map[string]any{"sentences_per_second": 3.5}}
+		})
+		c.move(20 * time.Second)
+		p.Add(5)
+		want := "translate: 5 of 100 records (5 %), 3.5 sentences/s, 1 min left\n"
+		if asJSON {
+			want = `"seconds_left":60,"sentences_per_second":3.5`
+		}
+		if !strings.Contains(stderr.String(), want) {
+			t.Errorf("%q, expected %q", stderr.String(), want)
+		}
+		p.Start("another", 100, "records")
+		c.move(20 * time.Second)
+		p.Add(5)
+		if last := stderr.String()[strings.LastIndex(stderr.String(), "another"):]; strings.Contains(last, "sentences") {
+			t.Errorf("details of earlier work: %q", last)
+		}
+	}
+}
