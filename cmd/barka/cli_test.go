@@ -502,7 +502,6 @@ func TestTranslateDecoding(t *testing.T) {
 		{[]string{"--min-length", "600"}, exitBadInput, "min_length is 600"},
 		{[]string{"--to-column", "text"}, exitUsage, "the field of the text itself"},
 		{[]string{"--num-return", "2"}, exitUsage, "--json"},
-		{[]string{"--num-return", "2", "--json", "--in", "x", "--out", "y"}, exitUsage, "the best output alone"},
 	} {
 		r := barka(t, text, append([]string{"translate", "--model", model}, c.args...)...)
 		if r.code != c.code || !strings.Contains(r.err, c.want) {

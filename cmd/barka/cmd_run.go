@@ -28,6 +28,7 @@ type runCmd struct {
 	Retry   bool    `name:"retry-rejected" help:"Let synth ask again about passages whose requests failed."`
 	Memory  string  `help:"Translation memory; off is none, default: one in the user's cache directory, for all runs." placeholder:"FILE|off"`
 	DryRun  bool    `help:"Check the recipe and all it names, and estimate every stage; run nothing."`
+	Probe   int     `help:"Sentences that --dry-run translates to estimate the time of translate, if its data are there; 0 translates none." default:"48"`
 	Price   float64 `name:"price-per-hour" help:"Price of this machine per hour, for the cost that --dry-run prints." placeholder:"PRICE"`
 	Contact string  `help:"Your mail address or page, for the operators of the wiki." env:"BARKA_CONTACT" placeholder:"ADDRESS"`
 }
@@ -55,7 +56,7 @@ func (c *runCmd) Run(a *app) error {
 		return usagef("--price-per-hour is %g, expected a number of at least 0, with --dry-run", c.Price)
 	}
 	if c.DryRun {
-		return a.planRecipe(r, c.Out, c.Price)
+		return a.planRecipe(r, c.Out, c.Probe, c.Price)
 	}
 	return a.runRecipe(r, c.Out, c.Restart, c.Retry, c.Memory)
 }
@@ -86,8 +87,8 @@ func (a *app) contact(given string) (string, error) {
 }
 
 // planRecipe prints what a run would do and everything that would stop it.
-func (a *app) planRecipe(r *recipe.Recipe, out string, price float64) error {
-	w, checked, plan, err := a.plan(r, out)
+func (a *app) planRecipe(r *recipe.Recipe, out string, probe int, price float64) error {
+	w, checked, plan, err := a.plan(r, out, probe)
 	if err != nil {
 		return err
 	}
@@ -99,11 +100,12 @@ func (a *app) planRecipe(r *recipe.Recipe, out string, price float64) error {
 }
 
 // plan checks a recipe and estimates its stages.
-func (a *app) plan(r *recipe.Recipe, out string) (*recipe.Runner, *recipe.Checked, []recipe.Planned, error) {
+func (a *app) plan(r *recipe.Recipe, out string, probe int) (*recipe.Runner, *recipe.Checked, []recipe.Planned, error) {
 	w, err := a.runner(r, out)
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	w.Probe = probe
 	checked, err := w.Check(a.ctx, r)
 	if err != nil {
 		return nil, nil, nil, err
@@ -194,6 +196,8 @@ func leastTime(p recipe.Planned, c bench.Ceilings) (seconds float64, text string
 	}
 	seconds = max(seconds, e.Waits)
 	switch {
+	case e.Seconds > 0:
+		return seconds, "about " + ui.Duration(time.Duration(e.Seconds*float64(time.Second))) + " (timed)"
 	case seconds == 0 && e.Elsewhere:
 		return 0, "as the endpoint answers"
 	case seconds == 0 && p.Tokens > 0:

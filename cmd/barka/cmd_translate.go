@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"barka/internal/atomicfile"
 	"barka/internal/backend"
 	"barka/internal/dataset"
@@ -19,14 +17,15 @@ type translateCmd struct {
 	To          string `help:"Target language, by NLLB's code; M2M-100 takes its own as well, such as ar." default:"arb_Arab"`
 	searchFlags `embed:""`
 	chatFlags   `embed:""`
-	NumReturn   int      `help:"Outputs per text with --json, best first; at most --beam, unless they are drawn." default:"1"`
-	ToColumn    string   `help:"Lines are JSON objects with a text and, in this field, its target language; without the field it is --to." placeholder:"NAME"`
+	NumReturn   int      `help:"Outputs per text with --json, or per sentence of --in, best first; at most --beam, unless they are drawn." default:"1"`
+	ToColumn    string   `help:"Lines are JSON objects with a text and, in this field, its target language; without the field it is --to. With --columns it is a column." placeholder:"NAME"`
 	DType       string   `name:"dtype" help:"Type of the weights: f32, bf16 or int8; default: the checkpoint's." placeholder:"TYPE"`
 	MaxTokens   int      `help:"Longest input sentence in tokens; longer ones are split at clauses." default:"128"`
 	Raw         bool     `help:"Translate each line or message in one call, without splitting it into sentences."`
 	Punctuation bool     `name:"arabic-punctuation" help:"Write the Arabic comma, semicolon and question mark."`
 	Checks      string   `help:"Checks of every sentence, after which it is translated in other ways: off, default or strict." enum:"off,default,strict" default:"default"`
 	MinScore    float64  `help:"Lowest mean log-probability of a sentence that passes the checks; 0 is no bound." default:"0"`
+	MaxIgnored  float64  `help:"Largest share of a source's tokens that a translation may leave without attention; 1 is off." default:"0.2"`
 	Reference   []string `help:"File with a reference per line; the lines' scores are printed at the end, as barka bleu does." placeholder:"FILE"`
 	In          string   `help:"Dataset of instructions to translate, instead of standard input." placeholder:"DIR"`
 	Columns     []string `help:"Columns of the rows of --in to translate, instead of messages; a.b is a field. --out is then a .jsonl file." placeholder:"NAME"`
@@ -34,7 +33,8 @@ type translateCmd struct {
 	Report      string   `help:"Write an HTML page about the translation of --in: scores, checks, the worst segments." placeholder:"FILE"`
 	Memory      string   `help:"Translation memory of --in; off is none, default: one in the user's cache directory, for all runs." placeholder:"FILE|off"`
 	Restart     bool     `help:"Discard an output made with other options."`
-	DryRun      bool     `help:"Count sentences and tokens; translate nothing."`
+	DryRun      bool     `help:"Count sentences and tokens, and estimate the time; write nothing."`
+	Probe       int      `help:"Sentences that --dry-run translates to estimate the time; 0 translates none and loads no weights. Behind addresses none are translated." default:"48"`
 }
 
 func (translateCmd) Help() string {
@@ -65,7 +65,8 @@ With --json each line gives {"text", "cut", "segments"}, or {"text", "ids", "sco
 "hit_max"} with --raw. cut is the number of source tokens that did not fit into the model; hit_max
 marks an output that --max-length or --max-length-ratio ended. Such lines are also reported on stderr. With --num-return
 above 1, each segment has "alternatives", which are all outputs but the best; with --raw the line
-has "hypotheses", which are all outputs, best first. Each output has its score.
+has "hypotheses", which are all outputs, best first. Each output has its score. The segments of a
+dataset's rows have the same "alternatives".
 
 With --to-column NAME every line is a JSON object, such as {"text": "Hello.", "to": "fra_Latn"} for
 --to-column to. A line without the field, or with "", is translated into --to. With --json its
@@ -77,13 +78,20 @@ result repeats the object as "input".
 func (c *translateCmd) options(a *app) (translate.Options, error) {
 	o := translate.Defaults()
 	o.From, o.To, o.MaxTokens, o.ArabicPunctuation = c.From, c.To, c.MaxTokens, c.Punctuation
-	o.Checks, o.MinScore, o.SecondFor = c.Checks, c.MinScore, c.SecondFor
+	o.NumReturn = c.NumReturn
+	o.Checks, o.MinScore, o.MaxIgnored, o.SecondFor = c.Checks, c.MinScore, c.MaxIgnored, c.SecondFor
 	var err error
 	if o.Decoding, err = c.decoding(); err != nil {
 		return o, err
 	}
 	if len(c.Endpoint) > 0 { // a chat model has no beams
 		o.Beam = 1
+	}
+	if err := o.Decoding.Validate(); err != nil {
+		return o, err
+	}
+	if most := o.Most(); c.NumReturn < 1 || c.NumReturn > most {
+		return o, usagef("translate: --num-return is %d, expected 1 to the number of hypotheses of the search, %d", c.NumReturn, most)
 	}
 	if err := o.Validate(); err != nil {
 		return o, err
@@ -97,12 +105,14 @@ func (c *translateCmd) options(a *app) (translate.Options, error) {
 		return o, usagef("translate: --reference is only for lines; compare the rows of a dataset with barka bleu")
 	case c.Report != "" && (c.In == "" || c.DryRun):
 		return o, usagef("translate: --report is only for datasets, which --in names")
-	case len(c.Columns) > 0 && (!jsonl.Has(c.Out) || c.DryRun):
+	case len(c.Columns) > 0 && (c.In == "" || !jsonl.Has(c.Out) && !c.DryRun):
 		return o, usagef("translate: --columns is only for datasets and needs --in and an --out that ends in .jsonl")
+	case c.DryRun && c.In == "":
+		return o, usagef("translate: --dry-run is only for datasets, which --in names")
+	case c.Probe < 0:
+		return o, usagef("translate: --probe is %d, expected 0 or more", c.Probe)
 	case c.Memory != "" && c.In == "":
 		return o, usagef("translate: --memory is only for datasets, which --in names")
-	case c.NumReturn < 1 || c.NumReturn > o.Most():
-		return o, usagef("translate: --num-return is %d, expected 1 to the number of hypotheses of the search, %d", c.NumReturn, o.Most())
 	case len(c.SecondEndpoint) > 0 && c.Second == "":
 		return o, usagef("translate: --second-endpoint without --second, the model's name there")
 	case len(c.SecondFor) > 0 && (c.Second == "" || c.Raw):
@@ -110,12 +120,12 @@ func (c *translateCmd) options(a *app) (translate.Options, error) {
 	case c.Second != "" && (c.Raw && c.In == "" || len(c.Endpoint) > 0 || c.Checks == "off"):
 		return o, usagef("translate: --second is for sentences that fail the checks of an encoder-decoder model; " +
 			"it has no effect with --endpoint, --checks off or lines with --raw")
-	case c.ToColumn != "" && c.In != "":
-		return o, usagef("translate: --to-column is only for lines")
-	case c.ToColumn == "text":
+	case c.ToColumn != "" && c.In != "" && len(c.Columns) == 0:
+		return o, usagef("translate: --to-column is only for lines, and for the rows of --columns")
+	case c.ToColumn == "text" && c.In == "":
 		return o, usagef("translate: --to-column is text, the field of the text itself")
-	case c.NumReturn > 1 && (c.In != "" || !a.JSON):
-		return o, usagef("translate: --num-return is only for lines with --json; a dataset holds the best output alone")
+	case c.NumReturn > 1 && c.In == "" && !a.JSON:
+		return o, usagef("translate: --num-return is only for datasets, and for lines with --json")
 	}
 	return o, nil
 }
@@ -126,7 +136,7 @@ func (c *translateCmd) hypotheses(o translate.Options) int {
 	if c.Raw && c.In == "" {
 		return c.NumReturn
 	}
-	return max(c.NumReturn, o.Hypotheses())
+	return o.Hypotheses()
 }
 
 func (c *translateCmd) Run(a *app) error {
@@ -142,8 +152,17 @@ func (c *translateCmd) Run(a *app) error {
 	if chats {
 		return c.byChat(a, o)
 	}
-	t, err := a.engine(c.DType).OpenTranslator(c.Model, backend.TranslatorOptions{
-		From: c.From, To: c.To, Decoding: o.Decoding, NumReturn: c.hypotheses(o), Seed: a.Seed, ParseSpecial: c.Raw && c.In == ""})
+	to := backend.TranslatorOptions{From: c.From, To: c.To, Decoding: o.Decoding, NumReturn: c.hypotheses(o), Seed: a.Seed,
+		Attention: o.MaxIgnored < 1, ParseSpecial: c.Raw && c.In == ""}
+	if c.DryRun {
+		t, err := a.engine(c.DType).LazyTranslator(c.Model, c.Model, to)
+		if err != nil {
+			return err
+		}
+		defer t.Close()
+		return c.estimate(a, o, t, func() (string, error) { return a.engine(c.DType).Digest(c.Model) })
+	}
+	t, err := a.engine(c.DType).OpenTranslator(c.Model, to)
 	if err != nil {
 		return err
 	}
@@ -181,6 +200,9 @@ func (c *translateCmd) byChat(a *app, o translate.Options) error {
 	if c.In != "" {
 		if len(c.Endpoint) > 0 && c.Memory == "" {
 			c.Memory = "off" // the model behind an address may be replaced by another one
+		}
+		if c.DryRun {
+			return c.estimate(a, o, t, t.Digest)
 		}
 		return c.dataset(a, o, t, nil, t.Digest)
 	}
@@ -244,19 +266,40 @@ func (r *referenceCheck) end(a *app) error {
 	return nil
 }
 
+// estimate prints what the translation of a dataset takes. An existing memory is read, and
+// none is made.
+func (c *translateCmd) estimate(a *app, o translate.Options, t translate.Translator, digest func() (string, error)) error {
+	o.Whole, o.Columns, o.ToColumn = c.Raw, c.Columns, c.ToColumn
+	tools := translate.Tools{Translator: t}
+	memory, err := translationmemory.Existing(c.Memory)
+	if err != nil {
+		return err
+	}
+	if memory != nil {
+		defer memory.Close()
+		tools.Memory = memory
+		if o.ModelDigest, err = digest(); err != nil {
+			return err
+		}
+	}
+	if len(c.Endpoint) > 0 {
+		c.Probe = 0
+	}
+	e, err := translate.Plan(a.ctx, o, tools, c.In, c.Probe)
+	if err != nil {
+		return err
+	}
+	if err := e.Time(a.ctx, t); err != nil {
+		return err
+	}
+	return a.ui.Print(e.Text(), e)
+}
+
 // dataset translates the messages of a dataset. second may be nil; digest returns what
 // identifies the translator.
 func (c *translateCmd) dataset(a *app, o translate.Options, t translate.Translator, second *backend.ChatTranslator,
 	digest func() (string, error)) error {
 	o.Whole = c.Raw
-	if c.DryRun {
-		e, err := translate.Plan(a.ctx, o, t, c.In)
-		if err != nil {
-			return err
-		}
-		return a.ui.Print(fmt.Sprintf("%d rows, %d sentences, %d of them distinct, %d source tokens",
-			e.Rows, e.Segments, e.Distinct, e.Tokens), e)
-	}
 	var err error
 	if o.ModelDigest, err = digest(); err != nil {
 		return err
@@ -277,7 +320,7 @@ func (c *translateCmd) dataset(a *app, o translate.Options, t translate.Translat
 		tools.Memory = memory
 	}
 	if len(c.Columns) > 0 {
-		o.Columns = c.Columns
+		o.Columns, o.ToColumn = c.Columns, c.ToColumn
 		err = records[translate.ColumnLine](a, "translate", c.Out, map[string]string{"rows": c.In}, c.Restart,
 			func(env durable.Env) (*dataset.Manifest, error) { return translate.RunColumns(a.ctx, o, tools, env) })
 	} else {

@@ -29,7 +29,7 @@ func (c *doctorCmd) diagnose(a *app) error {
 	if err := a.needContact(r, c.Contact); err != nil {
 		return err
 	}
-	w, checked, plan, err := a.plan(r, runDirectory(r))
+	w, checked, plan, err := a.plan(r, runDirectory(r), 0)
 	if err != nil {
 		return err
 	}

@@ -173,6 +173,7 @@ func (t *ChatTranslator) Translate(ctx context.Context, texts []string, onDone f
 		} else if r.Reason == "finish_"+llm.FinishLength {
 			out[i].Text, out[i].HitMax = r.Text, true
 		}
+		out[i].Tokens = r.CompletionTokens
 		if onDone != nil {
 			onDone()
 		}

@@ -24,6 +24,7 @@ type Translator struct {
 	target    int32 // token of the target language
 	restrict  bool  // the search has the vocabulary of the target language
 	unk       int32
+	special   map[int32]bool // tokens of a source that are no text: its language and end
 	maxSource int
 }
 
@@ -33,6 +34,8 @@ type TranslatorOptions struct {
 	translate.Decoding
 	NumReturn int   // outputs per text, best first; at least 1 is returned
 	Seed      int64 // of outputs that are drawn
+	// Attention finds out which source tokens the outputs ignore.
+	Attention bool
 	// ParseSpecial encodes text that spells a special token, such as </s> or a
 	// language code, as that token, as transformers does. Otherwise it is
 	// encoded as text.
@@ -113,9 +116,14 @@ func (e *Engine) OpenTranslator(name string, o TranslatorOptions) (*Translator, 
 		return nil, errors.Join(err, m.Close())
 	}
 	search := o.Search(o.NumReturn, o.Seed)
-	search.Start, search.EOS = g.Start, g.EOS
+	search.Start, search.EOS, search.Attention = g.Start, g.EOS, o.Attention
+	special := map[int32]bool{}
+	for _, id := range source.Tokens("") {
+		special[id] = true
+	}
 	t := &Translator{name: name, model: m, source: source, base: base, search: search,
-		restrict: o.Vocabulary == translate.RestrictedVocabulary, unk: base.Special().Unk, maxSource: m.Info().MaxPositions}
+		restrict: o.Vocabulary == translate.RestrictedVocabulary, special: special,
+		unk: base.Special().Unk, maxSource: m.Info().MaxPositions}
 	if o.Vocabulary == translate.ScreenedVocabulary {
 		t.search.Vocabulary = generate.ScreenedVocabulary(m)
 	}
@@ -160,6 +168,7 @@ type Output struct {
 	Unknown    int          // source tokens that are unknown to the model
 	Cut        int          // source tokens that did not fit
 	limit      int          // largest number of output tokens
+	source     []int32
 }
 
 // Hypothesis is a translation.
@@ -167,6 +176,28 @@ type Hypothesis struct {
 	Text  string  `json:"text"`
 	IDs   []int32 `json:"ids"`   // start, language, text and end tokens
 	Score float32 `json:"score"` // log-probability divided by a power of the length
+	// Ignored is the share of source tokens that get less attention than leastAttention.
+	Ignored float32 `json:"-"`
+}
+
+// leastAttention is the attention below which a source token counts as ignored, of the sum over
+// the output's steps. It is the threshold of Berard et al., "Naver Labs Europe's Systems for the
+// WMT19 Machine Translation Robustness Task", 2019.
+const leastAttention = 0.2
+
+// ignored returns the share of a source's tokens, the language and end tokens left out, that
+// got next to no attention.
+func (t *Translator) ignored(source []int32, attention []float32) float32 {
+	few, all := 0, 0
+	for i, a := range attention {
+		if t.special[source[i]] {
+			continue
+		}
+		if all++; a < leastAttention {
+			few++
+		}
+	}
+	return float32(few) / float32(max(all, 1))
 }
 
 // encode returns the source of a text and an Output that counts what the model
@@ -182,16 +213,16 @@ func (t *Translator) encode(text string) (s generate.Source, o Output) {
 			o.Unknown++
 		}
 	}
-	o.limit = t.search.Limit(len(ids))
+	o.limit, o.source = t.search.Limit(len(ids)), ids
 	return generate.Source{Tokens: ids, ForcedBOS: t.target}, o
 }
 
 // complete sets the hypotheses of an Output.
 func (t *Translator) complete(o *Output, best []generate.Hypothesis) {
-	o.Hypothesis = t.hypothesis(best[0])
+	o.Hypothesis = t.hypothesis(best[0], o.source)
 	o.HitMax = t.unfinished(o.Hypothesis, o.limit)
 	for _, h := range best[1:] {
-		o.Others = append(o.Others, t.hypothesis(h))
+		o.Others = append(o.Others, t.hypothesis(h, o.source))
 	}
 }
 
@@ -229,8 +260,8 @@ func (t *Translator) Into(code string) (*Translator, error) {
 }
 
 // hypothesis decodes the text of an output.
-func (t *Translator) hypothesis(h generate.Hypothesis) Hypothesis {
-	return Hypothesis{Text: t.source.DecodeTranslation(h.Tokens), IDs: h.Tokens, Score: h.Score}
+func (t *Translator) hypothesis(h generate.Hypothesis, source []int32) Hypothesis {
+	return Hypothesis{Text: t.source.DecodeTranslation(h.Tokens), IDs: h.Tokens, Score: h.Score, Ignored: t.ignored(source, h.Attention)}
 }
 
 // Translate implements translate.Translator.
@@ -247,9 +278,11 @@ func (t *Translator) Translate(ctx context.Context, texts []string, onDone func(
 }
 
 func (t *Translator) translation(o Output) translate.Translation {
-	tr := translate.Translation{Text: o.Text, Score: o.Score, HitMax: o.HitMax, Cut: o.Cut, Unknown: o.Unknown}
+	tr := translate.Translation{Text: o.Text, Score: o.Score, HitMax: o.HitMax, Cut: o.Cut, Unknown: o.Unknown, Ignored: o.Ignored,
+		Tokens: len(o.IDs)}
 	for _, h := range o.Others {
-		tr.Alternatives = append(tr.Alternatives, translate.Alternative{Text: h.Text, Score: h.Score, HitMax: t.unfinished(h, o.limit)})
+		tr.Alternatives = append(tr.Alternatives, translate.Alternative{Text: h.Text, Score: h.Score, HitMax: t.unfinished(h, o.limit),
+			Ignored: h.Ignored})
 	}
 	return tr
 }
@@ -258,22 +291,35 @@ func (t *Translator) translation(o Output) translate.Translation {
 func (t *Translator) Stream(ctx context.Context, next func(wait bool) (translate.Request, bool),
 	done func(int, translate.Translation) error) error {
 	outputs, given := map[int]Output{}, 0 // of the texts in work
+	var unknown error                     // of a target language
 	source := func(wait bool) (s generate.Source, ok bool) {
 		r, ok := next(wait)
 		if !ok {
 			return s, false
 		}
 		s, outputs[given] = t.encode(r.Text)
+		if r.To != "" {
+			s.ForcedBOS, unknown = t.base.Language(r.To)
+		}
 		s.NoRepeatNGram = r.NoRepeatNGram
 		given++
 		return s, true
 	}
 	return generate.BeamStream(ctx, t.model, t.search, source, func(i int, best []generate.Hypothesis) error {
+		if unknown != nil {
+			return unknown
+		}
 		o := outputs[i]
 		delete(outputs, i)
 		t.complete(&o, best)
 		return done(i, t.translation(o))
 	})
+}
+
+// CheckTarget implements translate.Targeting.
+func (t *Translator) CheckTarget(code string) error {
+	_, err := t.base.Language(code)
+	return err
 }
 
 // LazyTranslator is a translate.Translator that loads its tokenizer at once and its
@@ -282,6 +328,13 @@ type LazyTranslator struct {
 	lazy[*Translator]
 	name   string
 	source sourceTokenizer
+	base   *tokenizer.Tokenizer
+}
+
+// CheckTarget implements translate.Targeting.
+func (l *LazyTranslator) CheckTarget(code string) error {
+	_, err := l.base.Language(code)
+	return err
 }
 
 // LazyTranslator returns a LazyTranslator of the model in dir. name is the model's name
@@ -291,11 +344,11 @@ func (e *Engine) LazyTranslator(name, dir string, o TranslatorOptions) (*LazyTra
 	if err != nil {
 		return nil, err
 	}
-	source, _, err := o.sourceOf(path)
+	source, base, err := o.sourceOf(path)
 	if err != nil {
 		return nil, err
 	}
-	return &LazyTranslator{newLazy(func() (*Translator, error) { return e.quiet().OpenTranslator(path, o) }), name, source}, nil
+	return &LazyTranslator{newLazy(func() (*Translator, error) { return e.quiet().OpenTranslator(path, o) }), name, source, base}, nil
 }
 
 // Name implements translate.Translator.

@@ -38,6 +38,21 @@ type Segment struct {
 	// unit if it is not the row's.
 	Retried    []string `json:"retried" parquet:"retried,list"`
 	Translator string   `json:"translator" parquet:"translator"`
+	// Ignored is the share of the source's tokens that got next to no attention from the output,
+	// if the translator shows its attention.
+	Ignored float32 `json:"ignored,omitempty" parquet:"ignored"`
+	// Alternatives are the next best outputs of the unit's translator, best first, if a run
+	// keeps several.
+	Alternatives []Alternative `json:"alternatives,omitempty" parquet:"alternatives,list"`
+}
+
+// Alternative is another output for a text, with its score.
+type Alternative struct {
+	Text   string  `json:"text" parquet:"text"`
+	Score  float32 `json:"score" parquet:"score"`
+	HitMax bool    `json:"hit_max,omitempty" parquet:"hit_max"` // the length limit ended it
+	// Ignored is as of a Segment.
+	Ignored float32 `json:"ignored,omitempty" parquet:"ignored"`
 }
 
 // Forms of instructions. The form follows from the source of a row and decides

@@ -41,7 +41,8 @@ type Planned struct {
 	Memory int64 `json:"memory_bytes,omitempty"`
 }
 
-// Effort gives lower bounds of a stage's time on this machine.
+// Effort gives lower bounds of a stage's time on this machine, and an estimate where there is
+// one.
 type Effort struct {
 	// FLOP counts the operations of its matrix products in the type DType, Read the
 	// bytes of weights that it reads from memory.
@@ -50,6 +51,8 @@ type Effort struct {
 	DType string  `json:"dtype,omitempty"`
 	// Waits is the time that rate limits make it wait, in seconds.
 	Waits float64 `json:"waits_seconds,omitempty"`
+	// Seconds is the stage's time by what was timed on its own data; 0 if nothing was.
+	Seconds float64 `json:"seconds,omitempty"`
 	// Elsewhere is set if the work is done behind an endpoint.
 	Elsewhere bool `json:"elsewhere,omitempty"`
 }
@@ -335,10 +338,11 @@ func (f *forecast) translate(st stage) {
 		if a.rows > 0 {
 			p.Work = fmt.Sprintf("%s%d rows, about %d source tokens (of %d characters each)", a.about(), a.rows, p.Tokens, charsPerToken)
 		}
-		if e, ok := f.sentences(s.path); ok {
-			p.Rows, p.Tokens = int64(e.Rows), e.Tokens
-			p.Work = fmt.Sprintf("%d rows, %d sentences, %d of them distinct, %d source tokens",
-				e.Rows, e.Segments, e.Distinct, e.Tokens)
+		if e, ok := f.sentences(s); ok {
+			p.Rows, p.Tokens, p.Work = int64(e.Rows), e.Tokens, e.Text()
+			if e.Probe != nil {
+				p.Seconds = e.Probe.Seconds
+			}
 		}
 		if by := f.r.Models.Second; slices.Contains(by.Sets, s.inputName()) {
 			p.Elsewhere = by.remote()
@@ -349,18 +353,26 @@ func (f *forecast) translate(st stage) {
 	}
 }
 
-// sentences counts the sentences of an existing dataset.
-func (f *forecast) sentences(path string) (translate.Estimate, bool) {
-	if f.translator == nil || !exists(filepath.Join(path, dataset.ManifestName)) && !isFile(path) {
+// sentences counts the sentences of an existing set, and times some that the translator gets.
+func (f *forecast) sentences(s set) (translate.Estimate, bool) {
+	if f.translator == nil || !exists(filepath.Join(s.path, dataset.ManifestName)) && !isFile(s.path) {
 		return translate.Estimate{}, false
+	}
+	probe := f.w.Probe
+	if slices.Contains(f.r.Models.Second.Sets, s.inputName()) {
+		probe = 0
 	}
 	o, name := *f.r.Translate, f.r.Models.Translator
 	t, err := f.w.Engine.LazyTranslator(name, f.r.model(name), backend.TranslatorOptions{
-		From: o.From, To: o.To, Decoding: o.Decoding, Seed: f.r.Seed})
+		From: o.From, To: o.To, Decoding: o.Decoding, NumReturn: o.Hypotheses(), Attention: o.MaxIgnored < 1, Seed: f.r.Seed})
 	if err != nil {
 		return translate.Estimate{}, false
 	}
-	e, err := translate.Plan(f.ctx, o, t, path)
+	defer t.Close()
+	e, err := translate.Plan(f.ctx, o, translate.Tools{Translator: t}, s.path, probe)
+	if err == nil {
+		err = e.Time(f.ctx, t)
+	}
 	return e, err == nil
 }
 

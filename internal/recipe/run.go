@@ -32,6 +32,7 @@ type Runner struct {
 	Restart  bool
 	Retry    bool   // ask again about passages whose requests failed
 	Memory   string // translation memory, as translationmemory.Choose takes it
+	Probe    int    // sentences that Plan translates to estimate the time
 	Progress progress.Reporter
 	Log      *slog.Logger
 	// Revisions, if not nil, pins the benchmarks of the hub, whatever the recipe says.

@@ -102,7 +102,7 @@ func (c *chain) openSecond() (*backend.ChatTranslator, error) {
 func bySecond(o translate.Options, t translate.Tools, by *backend.ChatTranslator) (translate.Options, translate.Tools) {
 	o.ModelDigest, o.SecondDigest, o.SecondFor = o.SecondDigest, "", nil
 	o.Decoding = translate.DefaultDecoding()
-	o.Beam = 1
+	o.Beam, o.NumReturn = 1, 1
 	t.Translator, t.Second = by, nil
 	if t.ForgetSecond {
 		t.Memory = nil

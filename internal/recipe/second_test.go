@@ -124,6 +124,7 @@ func TestCheckOfASecond(t *testing.T) {
 		{at + "    sets: [c]\n", "", "models.second.sets", "no set of instructions is called c"},
 		{at, "  second_for: [headings]\n", "translate.second_for", `"headings" is no kind of a segment; kinds: [sentence clause heading`},
 		{at, "  second_for: [heading]\n  whole: true\n", "translate.second_for", "whole messages are not cut"},
+		{at, "  columns: [question]\n", "translate.columns", "see barka translate --columns"},
 		{at, "  second: chatty\n", "translate.second", "set models.second.model"},
 		{at + "    glossary: term.tsv\n", "", "models.second.glossary", "did you mean terms.tsv?"},
 		{at + "    family: gemma9\n", "", "models.second.family", `family "gemma9" is not known`},

@@ -22,8 +22,12 @@ var elsewhere = map[string]string{
 	"convert.*.model": "models.generator.model", "convert.*.model_digest": "", "convert.*.templates_digest": "", "convert.*.source": "",
 	"translate.model": "models.translator", "translate.model_digest": "", "translate.placeholder": "",
 	"translate.second": "models.second.model", "translate.second_digest": "",
+	"translate.columns": notHere + "barka translate --columns", "translate.to_column": notHere + "barka translate --to-column",
 	"decontaminate.questions_digest": "", "translate.to": "language",
 }
+
+// notHere begins what elsewhere has for settings that only a verb takes.
+const notHere = "the rows of a recipe have messages; see "
 
 // setElsewhere looks a key up in elsewhere, where * stands for the name of a set.
 func setElsewhere(key string) (by string, fixed bool) {
@@ -86,6 +90,9 @@ func (d *document) rename(values map[string]any, aliases map[string]string, at s
 // unknown adds the problem of a key that the schema does not have.
 func (d *document) unknown(key, name, at string, known map[string]reflect.Type) {
 	switch set, fixed := setElsewhere(key); {
+	case strings.HasPrefix(set, notHere):
+		d.add(key, "is not for recipes: %s", set)
+		return
 	case fixed && set != "":
 		d.add(key, "is not set here; set %s", set)
 		return

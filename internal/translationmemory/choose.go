@@ -40,3 +40,22 @@ func Choose(path string, warn func(error)) (*File, error) {
 	}
 	return f, err
 }
+
+// Existing opens the memory at a path, as Choose takes it, if there is one. It makes none, and
+// a default one that cannot be opened is as none.
+func Existing(path string) (*File, error) {
+	given := path != ""
+	if path == Off {
+		return nil, nil
+	} else if !given {
+		path = DefaultPath()
+	}
+	if _, err := os.Stat(path); err != nil {
+		return nil, nil // the run makes it, or reports the error
+	}
+	f, err := Open(path)
+	if err != nil && !given && !badinput.Is(err) {
+		return nil, nil
+	}
+	return f, err
+}

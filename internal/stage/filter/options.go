@@ -260,6 +260,6 @@ func (o Options) Validate() error {
 
 // flags are those that translate gives to sentences. Stages do not import each other; a test
 // compares.
-var flags = []string{"copied", "digits", "empty", "hit_max", "length_ratio", "low_score", "repeated", "script", "source_cut",
+var flags = []string{"copied", "digits", "empty", "hit_max", "ignored", "length_ratio", "low_score", "repeated", "script", "source_cut",
 	"span_crossed", "span_doubled", "span_invented", "span_lost", "unk_in_output",
 	"unknown_tokens"}

@@ -26,6 +26,7 @@ const (
 	FlagRatio     = "length_ratio"   // much longer or shorter than the source
 	FlagUnkInText = "unk_in_output"  // the output holds an unknown-token mark
 	FlagScore     = "low_score"      // the mean log-probability is below Options.MinScore
+	FlagIgnored   = "ignored"        // much of the source got no attention, so that it may be missing
 	// Of a sentence whose placeholders did not come back as they were.
 	FlagSpanLost     = string(segment.Lost)
 	FlagSpanDoubled  = string(segment.Doubled)
@@ -48,7 +49,7 @@ var profiles = map[string][]string{
 	ChecksOff:     nil,
 	ChecksDefault: {FlagHitMax, FlagEmpty, FlagCopied, FlagRepeated, FlagDigits, FlagScript, FlagRatio, FlagUnkInText, FlagScore},
 	ChecksStrict: {FlagHitMax, FlagEmpty, FlagCopied, FlagRepeated, FlagDigits, FlagScript, FlagRatio, FlagUnkInText, FlagScore,
-		FlagCut, FlagUnknown},
+		FlagCut, FlagUnknown, FlagIgnored},
 }
 
 // Profiles lists the names of the profiles.
@@ -93,6 +94,7 @@ func (o Options) check(source, target string, tr Translation) []string {
 	add(!inScript(source, target, o.To), FlagScript)
 	add(unlikely(source, target), FlagRatio)
 	add(strings.Contains(target, "<unk>") || strings.Contains(target, "⁇"), FlagUnkInText)
+	add(float64(tr.Ignored) > o.MaxIgnored, FlagIgnored)
 	add(o.MinScore != 0 && float64(tr.Score) < o.MinScore, FlagScore)
 	return flags
 }

@@ -42,10 +42,72 @@ func (l ColumnLine) MarshalJSON() ([]byte, error) { return []byte(l.Row), nil }
 // any schema. A column is a text or a list of texts; a.b is the field b of the column a. The
 // other columns stay, and so does the source, with SourceSuffix.
 func RunColumns(ctx context.Context, o Options, tools Tools, env durable.Env) (*dataset.Manifest, error) {
-	return run(ctx, o, tools, env, task[ColumnRow]{
-		input: "rows", rows: columnRows, key: func(r ColumnRow) string { return r.ID },
-		segments: func(r ColumnRow) []dataset.Segment { return r.Segments }, translate: (*worker).columns,
-	})
+	return run(ctx, o, tools, env, columns)
+}
+
+// columns is the task of rows of any schema.
+var columns = task[ColumnRow]{
+	input: "rows", rows: columnRows, key: func(r ColumnRow) string { return r.ID },
+	texts: func(o Options, r ColumnRow) (texts []string, err error) {
+		_, places, err := r.places(o)
+		for _, p := range places {
+			texts = append(texts, p.text)
+		}
+		return texts, err
+	},
+	to:       func(o Options, r ColumnRow) (string, error) { return r.to(o) },
+	segments: func(r ColumnRow) []dataset.Segment { return r.Segments }, translate: (*worker).columns,
+}
+
+// to returns the target language that the row names, or "".
+func (r ColumnRow) to(o Options) (string, error) {
+	if o.ToColumn == "" {
+		return "", nil
+	}
+	fields, err := jsonl.Object([]byte(r.Row))
+	if err != nil {
+		return "", err
+	}
+	switch to := fields[o.ToColumn].(type) {
+	case nil:
+		return "", nil
+	case string:
+		if to != "" && tokenizer.NLLBCode(to) == tokenizer.NLLBCode(o.From) {
+			return "", badinput.Errorf("row %.80s: %s is %s, the language of the text", r.Row, o.ToColumn, to)
+		}
+		return to, nil
+	default:
+		return "", badinput.Errorf("row %.80s: %s is %v, expected the code of a language", r.Row, o.ToColumn, to)
+	}
+}
+
+// checkTargets reports why rows cannot have target languages of their own.
+func (o Options) checkTargets(t Tools) error {
+	_, several := t.Translator.(Targeting)
+	switch {
+	case o.ToColumn == "":
+		return nil
+	case len(o.Columns) == 0:
+		return badinput.Errorf("translate: to_column is only for rows with columns, which columns names")
+	case !several || t.Second != nil || o.Vocabulary != "":
+		return badinput.Errorf("translate: to_column needs an encoder-decoder model with its whole vocabulary, and no second translator")
+	}
+	return nil
+}
+
+// places returns the row's fields, and the texts in them that are translated.
+func (r ColumnRow) places(o Options) (fields map[string]any, texts []place, err error) {
+	if fields, err = jsonl.Object([]byte(r.Row)); err != nil {
+		return nil, nil, err
+	}
+	for _, column := range o.Columns {
+		found, err := find(fields, column)
+		if err != nil {
+			return nil, nil, badinput.Errorf("row %.80s: %w", r.Row, err)
+		}
+		texts = append(texts, found...)
+	}
+	return fields, texts, nil
 }
 
 // columnRows reads rows of any schema. The id of a row is its content's.
@@ -98,17 +160,17 @@ func object(fields map[string]any) (string, error) {
 
 // columns translates a row.
 func (w *worker) columns(ctx context.Context, r ColumnRow) ([]ColumnRow, error) {
-	fields, err := jsonl.Object([]byte(r.Row))
+	to, err := r.to(w.o)
+	if err == nil && to != "" {
+		err = w.t.(Targeting).CheckTarget(to)
+	}
 	if err != nil {
 		return nil, err
 	}
-	var texts []place
-	for _, column := range w.o.Columns {
-		found, err := find(fields, column)
-		if err != nil {
-			return nil, badinput.Errorf("row %.80s: %w", r.Row, err)
-		}
-		texts = append(texts, found...)
+	w = w.into(to)
+	fields, texts, err := r.places(w.o)
+	if err != nil {
+		return nil, err
 	}
 	cut := make([][]segment.Segment, len(texts))
 	for i, p := range texts {

@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/dataset"
 	"barka/internal/durable"
+	"barka/internal/translationmemory"
 )
 
 // columnsOf translates columns of lines and returns the exported lines.
@@ -98,5 +100,93 @@ func TestBadColumns(t *testing.T) {
 	_, _, err := columnsOf(t, []string{"a"}, nil)
 	if err == nil || errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no rows: %v", err)
+	}
+}
+
+// polyglot is a Streamer that writes the target language before each translation.
+type polyglot struct {
+	fakeTranslator
+	got []Request
+}
+
+func (p *polyglot) CheckTarget(code string) error {
+	if code == "zzz_Arab" {
+		return badinput.Errorf("%q is not one of the model's languages", code)
+	}
+	return nil
+}
+
+func (p *polyglot) Stream(_ context.Context, next func(bool) (Request, bool), done func(int, Translation) error) error {
+	for i := 0; ; i++ {
+		r, ok := next(true)
+		if !ok {
+			return nil
+		}
+		p.got = append(p.got, r)
+		text := fakeWord(r.Text)
+		if r.To == "fra_Latn" {
+			text = "Le " + r.Text
+		}
+		if err := done(i, Translation{Text: text, Score: -0.5}); err != nil {
+			return err
+		}
+	}
+}
+
+// TestToColumn: rows name their target language, by which their sentences are translated,
+// checked and remembered.
+func TestToColumn(t *testing.T) {
+	memory, err := translationmemory.Open(filepath.Join(t.TempDir(), "memory.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer memory.Close()
+	run := func(o Options, tools Tools, lines ...string) ([]ColumnRow, error) {
+		t.Helper()
+		in, out := filepath.Join(t.TempDir(), "in.jsonl"), filepath.Join(t.TempDir(), "out")
+		if err := os.WriteFile(in, []byte(strings.Join(lines, "\n")), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		o.ModelDigest, tools.Memory = "weights", memory
+		if _, err := RunColumns(t.Context(), o, tools, durable.Env{Out: out, In: map[string]string{"rows": in}}); err != nil {
+			return nil, err
+		}
+		var rows []ColumnRow
+		for r, err := range dataset.Rows[ColumnRow](t.Context(), out) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			rows = append(rows, r)
+		}
+		return rows, nil
+	}
+	o := Defaults()
+	o.Columns, o.ToColumn = []string{"q"}, "lang"
+	lines := []string{`{"q":"The red stone.","lang":"fra_Latn"}`, `{"q":"The red stone."}`, `{"q":"The red stone.","lang":"ary_Arab"}`,
+		`{"q":"The red stone.","lang":""}`}
+	for _, asked := range []int{3, 0} { // the second time all are in the memory
+		p := &polyglot{}
+		rows, err := run(o, with(p), lines...)
+		if err != nil || len(rows) != 4 || len(p.got) != asked {
+			t.Fatalf("%+v, %v, asked %+v", rows, err, p.got)
+		}
+		for i, to := range []string{"fra_Latn", "arb_Arab", "ary_Arab", "arb_Arab"} {
+			want := fakeWord("The red stone.")
+			if to == "fra_Latn" {
+				want = "Le The red stone."
+			}
+			if rows[i].Language != to || rows[i].Segments[0].Target != want || len(rows[i].Segments[0].Flags) > 0 {
+				t.Errorf("row %d: %+v", i, rows[i])
+			}
+		}
+	}
+	for line, want := range map[string]string{`{"q":"The stone.","lang":"zzz_Arab"}`: "is not one of the model's languages",
+		`{"q":"The stone.","lang":"eng_Latn"}`: "the language of the text", `{"q":"The stone.","lang":7}`: "expected the code of a language"} {
+		if _, err := run(o, with(&polyglot{}), line); err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	if _, err := run(o, with(&fakeTranslator{}), lines...); err == nil || !strings.Contains(err.Error(), "needs an encoder-decoder model") {
+		t.Errorf("a translator of one language: %v", err)
 	}
 }

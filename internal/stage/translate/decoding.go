@@ -164,5 +164,6 @@ func (o *Options) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Hypotheses returns how many hypotheses the search has for the checks.
-func (d Decoding) Hypotheses() int { return min(d.Beam, d.Most()) }
+// Hypotheses returns how many hypotheses the search gives: all it has for the checks, and
+// those that are kept.
+func (o Options) Hypotheses() int { return max(min(o.Beam, o.Most()), o.NumReturn) }

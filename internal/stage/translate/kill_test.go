@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -21,22 +22,23 @@ func TestMain(m *testing.M) {
 	if out == "" {
 		os.Exit(m.Run())
 	}
-	if err := child(os.Getenv("BARKA_TRANSLATE_TEST_IN"), out, os.Getenv("BARKA_TRANSLATE_TEST_MEMORY") != ""); err != nil {
+	if err := child(os.Getenv("BARKA_TRANSLATE_TEST_IN"), out, os.Getenv("BARKA_TRANSLATE_TEST_MEMORY")); err != nil {
 		fmt.Println("error:", err)
 		os.Exit(1)
 	}
 	os.Exit(0)
 }
 
-// child translates slowly. It writes down each sentence that the model was asked for.
-func child(in, out string, remember bool) error {
+// child translates slowly, with the memory of a path if there is one. It writes down each sentence
+// that the model was asked for.
+func child(in, out, memory string) error {
 	asked, err := os.OpenFile(out+".asked", os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
 	if err != nil {
 		return err
 	}
 	tools := with(&searching{asked: asked, step: 2 * time.Millisecond})
-	if remember {
-		if tools.Memory, err = translationmemory.Open(out + ".db"); err != nil {
+	if memory != "" {
+		if tools.Memory, err = translationmemory.Open(memory); err != nil {
 			return err
 		}
 		defer tools.Memory.Close()
@@ -53,7 +55,9 @@ type searching struct {
 	asked *os.File // gets a line for each text; may be nil
 	step  time.Duration
 
-	steps, rows int // steps made, and texts in work in all of them
+	steps, rows int             // steps made, and texts in work in all of them
+	ended       int             // texts that are translated
+	enough      func(ended int) // called with each translation; may be nil
 }
 
 // slots is how many texts a searching has in work.
@@ -92,6 +96,9 @@ func (s *searching) Stream(ctx context.Context, next func(wait bool) (Request, b
 			if err := done(a.index, tr); err != nil {
 				return err
 			}
+			if s.ended++; s.enough != nil {
+				s.enough(s.ended)
+			}
 		}
 		active = rest
 	}
@@ -126,13 +133,17 @@ func TestSurvivesKills(t *testing.T) {
 	for _, memory := range []string{"", "shared"} {
 		t.Run("memory"+memory, func(t *testing.T) {
 			whole := filepath.Join(t.TempDir(), "whole")
-			if err := child(in, whole, memory != ""); err != nil {
+			file := func(out string) string {
+				if memory == "" {
+					return ""
+				}
+				return out + ".db"
+			}
+			if err := child(in, whole, file(whole)); err != nil {
 				t.Fatal(err)
 			}
 			want := testfiles.Tree(t, whole)
-			env := func(out string) []string {
-				return []string{"BARKA_TRANSLATE_TEST_IN=" + in, "BARKA_TRANSLATE_TEST_OUT=" + out, "BARKA_TRANSLATE_TEST_MEMORY=" + memory}
-			}
+			env := func(out string) []string { return childOf(in, out, file(out)) }
 			testfiles.Kills(t, env, func(what, out string) {
 				testfiles.Same(t, what, testfiles.Tree(t, out), want)
 				asked, err := os.ReadFile(out + ".asked")
@@ -148,6 +159,59 @@ func TestSurvivesKills(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// childOf is the environment of a child.
+func childOf(in, out, memory string) []string {
+	return []string{"BARKA_TRANSLATE_TEST_IN=" + in, "BARKA_TRANSLATE_TEST_OUT=" + out, "BARKA_TRANSLATE_TEST_MEMORY=" + memory}
+}
+
+// TestRunsShareAMemory: two processes translate the same rows with one memory at the same time. Both
+// have the output of a run by itself, and a third run asks for nothing.
+func TestRunsShareAMemory(t *testing.T) {
+	in, distinct := manyRows(t, 300)
+	dir := t.TempDir()
+	memory := filepath.Join(dir, "memory.db")
+	alone := filepath.Join(dir, "alone")
+	if err := child(in, alone, ""); err != nil {
+		t.Fatal(err)
+	}
+	want := testfiles.Tree(t, alone)
+	var both [2]*exec.Cmd
+	for i := range both {
+		both[i] = exec.Command(os.Args[0])
+		both[i].Env = append(os.Environ(), childOf(in, filepath.Join(dir, fmt.Sprint(i)), memory)...)
+		if err := both[i].Start(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, c := range both {
+		if err := c.Wait(); err != nil {
+			t.Errorf("process %d: %v", i, err)
+		}
+	}
+	later := filepath.Join(dir, "later")
+	if err := child(in, later, memory); err != nil {
+		t.Fatal(err)
+	}
+	for _, out := range []string{filepath.Join(dir, "0"), filepath.Join(dir, "1"), later} {
+		testfiles.Same(t, out, testfiles.Tree(t, out), want)
+		asked, err := os.ReadFile(out + ".asked")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := bytes.Count(asked, []byte("\n")); n > distinct || out == later && n > 0 {
+			t.Errorf("%s asked for %d sentences of %d", out, n, distinct)
+		}
+	}
+	f, err := translationmemory.Open(memory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if n, err := f.Len(); err != nil || n != int64(distinct) {
+		t.Errorf("%d sentences in the memory, %v; want %d", n, err, distinct)
 	}
 }
 

@@ -121,7 +121,7 @@ func (w *worker) by(via route, s segment.Segment) (a attempt, lacks []request, o
 	if !w.whole(s) {
 		return a, nil, false, nil
 	}
-	r := request{via, w.c.o.Form.Mask(s)}
+	r := w.ask(via, w.c.o.Form.Mask(s))
 	tr, known, err := w.memory.get(r)
 	if err != nil || !known {
 		return a, []request{r}, false, err
@@ -150,7 +150,7 @@ func (w *worker) byRank(s segment.Segment, failed []attempt) (a attempt, lacks [
 	if len(failed) == 0 {
 		return a, nil, false, nil
 	}
-	r := request{usual, w.c.o.Form.Mask(s)}
+	r := w.ask(usual, w.c.o.Form.Mask(s))
 	tr, _, err := w.memory.get(r)
 	if err != nil {
 		return a, nil, false, err
@@ -163,8 +163,10 @@ func (w *worker) byRank(s segment.Segment, failed []attempt) (a attempt, lacks [
 			return a, []request{r}, false, err
 		}
 	}
-	for _, other := range tr.Alternatives {
-		a := w.unmask(s, Translation{Text: other.Text, Score: other.Score, HitMax: other.HitMax, Cut: tr.Cut, Unknown: tr.Unknown})
+	all := append([]Alternative{{Text: tr.Text, Score: tr.Score, HitMax: tr.HitMax, Ignored: tr.Ignored}}, tr.Alternatives...)
+	for i, other := range tr.Alternatives {
+		a := w.unmask(s, Translation{Text: other.Text, Score: other.Score, HitMax: other.HitMax, Ignored: other.Ignored,
+			Cut: tr.Cut, Unknown: tr.Unknown, Alternatives: slices.Delete(slices.Clone(all), i+1, i+2)})
 		checked := a
 		if w.examine(s, &checked); len(checked.reasons) == 0 {
 			return a, nil, true, nil
@@ -202,7 +204,7 @@ func (w *worker) inPieces(s segment.Segment, _ []attempt) (a attempt, lacks []re
 			}
 			continue
 		}
-		r := request{usual, p.Text}
+		r := w.ask(usual, p.Text)
 		tr, known, err := w.memory.get(r)
 		if err != nil {
 			return a, nil, false, err
@@ -217,6 +219,7 @@ func (w *worker) inPieces(s segment.Segment, _ []attempt) (a attempt, lacks []re
 		pieces++
 		a.tr.Score += tr.Score
 		a.tr.Cut += tr.Cut
+		a.tr.Ignored = max(a.tr.Ignored, tr.Ignored)
 		a.tr.Unknown += tr.Unknown
 		a.tr.HitMax = a.tr.HitMax || tr.HitMax
 	}

@@ -13,6 +13,7 @@ import (
 	"barka/internal/dataset"
 	"barka/internal/durable"
 	"barka/internal/segment"
+	"barka/internal/translationmemory"
 )
 
 // scripted translates by a function; the zero value returns each text as it is.
@@ -232,6 +233,75 @@ func TestEveryRung(t *testing.T) {
 		}
 		if c.rung != RungWhole && m.Counts["rung_"+c.rung] != 1 {
 			t.Errorf("%s: %v", c.name, m.Counts)
+		}
+	}
+}
+
+// TestIgnoredActs: an output that ignores much of its source is replaced in the strict profile, and
+// warns in the default one.
+func TestIgnoredActs(t *testing.T) {
+	const source = "He bought 12 apples in the market."
+	outputs := map[Request]Translation{{Text: source}: {Text: "اشترى ١٢ تفاحة كبيرة.", Score: -0.5, Ignored: 0.4, Alternatives: []Alternative{
+		{Text: "اشترى ١٢ من السوق.", Score: -0.6, Ignored: 0.3}, {Text: "اشترى ١٢ تفاحة من السوق.", Score: -0.75, Ignored: 0.05}}}}
+	for checks, want := range map[string]struct {
+		rung    string
+		ignored float32
+		flags   []string
+		retried []string
+	}{ChecksDefault: {RungWhole, 0.4, []string{FlagIgnored}, nil}, ChecksStrict: {RungNBest, 0.05, nil, []string{FlagIgnored}}} {
+		o := Defaults()
+		o.Checks = checks
+		_, segments, err := Lines(t.Context(), o, Tools{Translator: &choosy{outputs: outputs}}, []string{source})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := segments[0][0]; s.Rung != want.rung || s.Ignored != want.ignored || !slices.Equal(s.Flags, want.flags) ||
+			!slices.Equal(s.Retried, want.retried) {
+			t.Errorf("%s: %+v", checks, s)
+		}
+	}
+}
+
+// TestNumReturn: the segments of a dataset have the other outputs with their scores, also if one
+// of those is the translation. What a memory has makes no difference.
+func TestNumReturn(t *testing.T) {
+	const source = "He bought 12 apples in the market."
+	outputs := map[Request]Translation{{Text: source}: {Text: "اشترى تفاحا من السوق القديم.", Score: -0.5, Alternatives: []Alternative{
+		{Text: "اشترى ١٢ تفاحة من السوق.", Score: -0.75}, {Text: "اشترى اثنتي عشرة تفاحة.", Score: -1, HitMax: true},
+		{Text: "شراء", Score: -2}}}}
+	in := filepath.Join(t.TempDir(), "in.jsonl")
+	row := fmt.Sprintf(`{"id":"1","messages":[{"role":"user","content":%q}]}`, source)
+	if err := os.WriteFile(in, []byte(row), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	memory, err := translationmemory.Open(filepath.Join(t.TempDir(), "memory.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer memory.Close()
+	o := Defaults()
+	o.ModelDigest = "weights"
+	for _, c := range []struct{ num, asked int }{{1, 1}, {3, 1}, {3, 0}} {
+		o.NumReturn = c.num
+		m := &choosy{outputs: outputs}
+		tools := Tools{Translator: m, Memory: memory}
+		out := filepath.Join(t.TempDir(), "out")
+		if _, err := Run(t.Context(), o, tools, durable.Env{Out: out, In: map[string]string{"instructions": in}}); err != nil {
+			t.Fatal(err)
+		}
+		var want []Alternative
+		if c.num == 3 {
+			want = []Alternative{{Text: "اشترى تفاحا من السوق القديم.", Score: -0.5},
+				{Text: "اشترى اثنتي عشرة تفاحة.", Score: -1, HitMax: true}}
+		}
+		for r, err := range dataset.Rows[dataset.Instruction](t.Context(), out) {
+			if err != nil || len(r.Segments) != 1 || r.Segments[0].Rung != RungNBest || r.Segments[0].Score != -0.75 ||
+				!slices.Equal(r.Segments[0].Alternatives, want) {
+				t.Errorf("%d: %+v, %v", c.num, r.Segments, err)
+			}
+		}
+		if len(m.got) != c.asked {
+			t.Errorf("%d: asked %+v", c.num, m.got)
 		}
 	}
 }

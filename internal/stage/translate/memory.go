@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -28,19 +29,24 @@ const (
 type request struct {
 	via  route
 	text string
+	to   string // target language, "" for Options.To
 }
 
 // Request returns what the translator gets.
 func (r request) Request() Request {
 	if r.via == unrepeated {
-		return Request{r.text, noRepeatNGram}
+		return Request{r.text, noRepeatNGram, r.to}
 	}
-	return Request{Text: r.text}
+	return Request{Text: r.text, To: r.to}
 }
 
 // key is the request's key in the journal.
 func (r request) key() string {
-	return [routes]string{"segment ", "every ", "unrepeated ", "second "}[r.via] + dataset.ContentID(r.text)
+	key := [routes]string{"segment ", "every ", "unrepeated ", "second "}[r.via] + dataset.ContentID(r.text)
+	if r.to != "" {
+		key = "into " + r.to + " " + key
+	}
+	return key
 }
 
 // memory knows the translations of a run: a text is translated once, however often it
@@ -53,6 +59,27 @@ type memory struct {
 	mu            sync.Mutex
 	known, before map[request]Translation
 	counts        MemoryCounts
+	pace          pace
+
+	share func(to string) (sharedMemory, error) // for other target languages
+	into  map[string]sharedMemory
+}
+
+// sharedOf returns the part of the shared memory for a request, nil if there is none. The
+// caller holds m.mu.
+func (m *memory) sharedOf(r request) (*translationmemory.Memory[Translation], error) {
+	if r.to == "" || m.shared[usual] == nil {
+		return m.shared[r.via], nil
+	}
+	shared, open := m.into[r.to]
+	if !open {
+		var err error
+		if shared, err = m.share(r.to); err != nil {
+			return nil, err
+		}
+		m.into[r.to] = shared
+	}
+	return shared[r.via], nil
 }
 
 // sharedMemory has the translations of other runs by route; nil is none.
@@ -68,11 +95,11 @@ type MemoryCounts struct {
 const memoryTexts = 16 << 10
 
 func newMemory(j *durable.Journal, shared sharedMemory) *memory {
-	return &memory{journal: j, shared: shared, known: map[request]Translation{}}
+	return &memory{journal: j, shared: shared, known: map[request]Translation{}, into: map[string]sharedMemory{}}
 }
 
 // memoryVersion changes when the same model and settings give other translations.
-const memoryVersion = 1
+const memoryVersion = 2
 
 // settings are everything that a translation depends on. They are the key of the
 // translations in a shared memory.
@@ -83,8 +110,11 @@ type settings struct {
 	From     string `json:"from"`
 	To       string `json:"to"`
 	Decoding `json:"decoding"`
-	Every    bool  `json:"every,omitempty"` // with all hypotheses
-	Seed     int64 `json:"seed,omitempty"`  // if outputs are drawn
+	// Attention: it is known which source tokens the outputs ignore.
+	Attention bool  `json:"attention,omitempty"`
+	Every     bool  `json:"every,omitempty"` // with all hypotheses
+	Drawn     int   `json:"drawn,omitempty"` // outputs, if there are several and they are drawn
+	Seed      int64 `json:"seed,omitempty"`  // if outputs are drawn
 }
 
 // share returns the parts of a shared memory that hold translations by these options. They
@@ -93,10 +123,13 @@ func (o Options) share(ctx context.Context, t Tools, seed int64) (shared sharedM
 	if t.Memory == nil {
 		return shared, nil
 	}
-	first := settings{memoryVersion, o.ModelDigest, cpu.Current().String(), tokenizer.NLLBCode(o.From), tokenizer.NLLBCode(o.To), o.Decoding,
-		false, 0}
+	first := settings{Version: memoryVersion, Model: o.ModelDigest, Kernels: cpu.Current().String(), From: tokenizer.NLLBCode(o.From),
+		To: tokenizer.NLLBCode(o.To), Decoding: o.Decoding, Attention: o.MaxIgnored < 1, Every: o.NumReturn > 1}
 	if o.Temperature > 0 {
 		first.Seed = seed
+		if o.NumReturn > 1 {
+			first.Drawn = o.NumReturn
+		}
 	}
 	var by [routes]settings
 	for via := range by {
@@ -104,7 +137,7 @@ func (o Options) share(ctx context.Context, t Tools, seed int64) (shared sharedM
 	}
 	by[every].Every = true
 	by[unrepeated].NoRepeatNGram = noRepeatNGram
-	by[second].Model, by[second].Decoding = o.SecondDigest, Decoding{}
+	by[second] = settings{Version: memoryVersion, Model: o.SecondDigest, Kernels: first.Kernels, From: first.From, To: first.To}
 	for via, s := range by {
 		if s.Model == "" || route(via) == second && t.ForgetSecond {
 			continue
@@ -126,10 +159,17 @@ func (m *memory) get(r request) (tr Translation, ok bool, err error) {
 	if !ok {
 		ok, err = m.journal.Get(r.key(), &tr)
 	}
-	if shared := m.shared[r.via]; !ok && err == nil && shared != nil {
+	if ok && err == nil {
+		m.keep(r, tr)
+	}
+	if ok || err != nil {
+		return tr, err == nil, err
+	}
+	shared, err := m.sharedOf(r)
+	if err == nil && shared != nil {
 		if tr, ok, err = shared.Get(r.text); ok && err == nil {
 			m.counts.Remembered++
-			err = m.journal.Put(r.key(), tr)
+			err = cmp.Or(m.pace.known(r), m.journal.Put(r.key(), tr))
 		}
 	}
 	if ok && err == nil {
@@ -146,10 +186,15 @@ func (m *memory) put(r request, tr Translation) error {
 	if m.journal == nil {
 		return nil
 	}
-	if shared := m.shared[r.via]; shared != nil {
-		if err := shared.Put(r.text, tr); err != nil {
-			return err
-		}
+	if err := m.pace.translated(r, tr); err != nil {
+		return err
+	}
+	shared, err := m.sharedOf(r)
+	if err == nil && shared != nil {
+		err = shared.Put(r.text, tr)
+	}
+	if err != nil {
+		return err
 	}
 	return m.journal.Put(r.key(), tr)
 }

@@ -16,6 +16,8 @@ type Request struct {
 	Text string
 	// NoRepeatNGram replaces that of the translator's settings, if it is positive.
 	NoRepeatNGram int
+	// To is the target language; "" is the translator's.
+	To string
 }
 
 // Streamer is a Model that takes requests while it works on others.
@@ -25,6 +27,13 @@ type Streamer interface {
 	// Without wait, false means that there is no request at present. done is called with
 	// each translation, in any order; its index counts the calls of next.
 	Stream(ctx context.Context, next func(wait bool) (Request, bool), done func(index int, tr Translation) error) error
+}
+
+// Targeting is a Streamer that translates into other languages than its own.
+type Targeting interface {
+	Streamer
+	// CheckTarget returns an error if the model does not know a language.
+	CheckTarget(code string) error
 }
 
 const (

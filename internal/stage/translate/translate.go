@@ -27,8 +27,8 @@ import (
 // version changes when the same options would give another output; changed
 // says how the last one differs.
 const (
-	version = 5
-	changed = "since then a number may be in words, and names may keep their letters, before a check drops a row"
+	version = 6
+	changed = "attention is checked since then: a sentence whose output ignores much of its source has the flag ignored"
 )
 
 // Model translates plain text.
@@ -59,6 +59,10 @@ type Translation struct {
 	// tokens that did not fit, Unknown those the model does not know.
 	HitMax       bool
 	Cut, Unknown int
+	// Ignored is the share of source tokens that got next to no attention, 0 if unknown.
+	Ignored float32 `json:",omitempty"`
+	// Tokens counts those of the output, start and end among them, if the translator knows; it is not kept.
+	Tokens int `json:"-"`
 	// Alternatives are the next best outputs, if the translator was asked for
 	// several. Dropped is how many the memory did not keep, because the best one passed.
 	Alternatives []Alternative `json:",omitempty"`
@@ -66,11 +70,7 @@ type Translation struct {
 }
 
 // Alternative is another output for a text.
-type Alternative struct {
-	Text   string  `json:"text"`
-	Score  float32 `json:"score"`
-	HitMax bool    `json:"hit_max,omitempty"`
-}
+type Alternative = dataset.Alternative
 
 // Options are everything that changes what translate writes.
 type Options struct {
@@ -80,6 +80,8 @@ type Options struct {
 	From        string `json:"from"` // NLLB's or M2M-100's codes; rows have NLLB's
 	To          string `json:"to"`
 	Decoding
+	// NumReturn is how many outputs of a sentence are kept, the best one among them.
+	NumReturn int `json:"num_return"`
 	// MaxTokens is the longest sentence given to the model, in its tokens.
 	MaxTokens int `json:"max_tokens"`
 	// Whole gives each message to the model in one piece, as the original
@@ -92,6 +94,9 @@ type Options struct {
 	Placeholder string `json:"placeholder"`
 	// Columns are the columns to translate of rows of any schema.
 	Columns []string `json:"columns,omitempty"`
+	// ToColumn is the column with the target language of a row, by its code; a row without it
+	// is translated into To. It is only for rows with Columns.
+	ToColumn string `json:"to_column,omitempty"`
 	// Checks is a profile: the flags for which other ways to translate a sentence are tried,
 	// and the record is dropped if none passes.
 	Checks string `json:"checks"`
@@ -99,6 +104,9 @@ type Options struct {
 	RejectFlags []string `json:"reject_flags"`
 	// MinScore is the lowest mean log-probability of a sentence; 0 is no bound.
 	MinScore float64 `json:"min_score"`
+	// MaxIgnored is the largest share of source tokens that an output may leave without
+	// attention; 1 is no bound.
+	MaxIgnored float64 `json:"max_ignored"`
 	// Second names the second translator, "" for none. SecondDigest identifies its weights
 	// and all of its settings.
 	Second       string `json:"second,omitempty"`
@@ -110,8 +118,8 @@ type Options struct {
 
 // Defaults are the settings of the BARKA models, but for sentence splitting.
 func Defaults() Options {
-	return Options{From: "eng_Latn", To: "arb_Arab", Decoding: DefaultDecoding(), MaxTokens: 128, Checks: ChecksDefault,
-		RejectFlags: []string{FlagCut}}
+	return Options{From: "eng_Latn", To: "arb_Arab", Decoding: DefaultDecoding(), NumReturn: 1, MaxTokens: 128, Checks: ChecksDefault,
+		MaxIgnored: 0.2, RejectFlags: []string{FlagCut}}
 }
 
 // Validate reports the first setting that makes no sense.
@@ -127,8 +135,12 @@ func (o Options) Validate() error {
 		return err
 	}
 	switch _, ok := profiles[o.Checks]; {
+	case o.NumReturn < 1 || o.NumReturn > o.Most():
+		return badinput.Errorf("translate: num_return is %d, expected 1 to the number of hypotheses of the search, %d", o.NumReturn, o.Most())
 	case !ok:
 		return badinput.Errorf("translate: checks is %q, expected one of %s", o.Checks, strings.Join(Profiles(), ", "))
+	case !(o.MaxIgnored >= 0 && o.MaxIgnored <= 1):
+		return badinput.Errorf("translate: max_ignored is %g, expected 0 to 1 (off)", o.MaxIgnored)
 	case math.IsNaN(o.MinScore) || o.MinScore > 0:
 		return badinput.Errorf("translate: min_score is %g, expected 0 (off) or less", o.MinScore)
 	}
@@ -196,51 +208,6 @@ func (c cutter) cut(text string) []segment.Segment {
 	return []segment.Segment{{Text: text, Kind: segment.Whole}}
 }
 
-// Estimate is what a run will translate.
-type Estimate struct {
-	Rows     int   `json:"rows"`
-	Segments int   `json:"segments"`
-	Distinct int   `json:"distinct"`
-	Tokens   int64 `json:"source_tokens"` // of the distinct segments
-}
-
-// Plan counts the work without doing it. The keys of the segments are in temporary files.
-func Plan(ctx context.Context, o Options, t Translator, path string) (e Estimate, err error) {
-	if err := require(path); err != nil {
-		return e, err
-	}
-	seen, err := newTexts()
-	if err != nil {
-		return e, err
-	}
-	defer seen.close()
-	c := o.cutter(t)
-	for row, err := range dataset.Rows[dataset.Instruction](ctx, path) {
-		if err != nil {
-			return e, err
-		}
-		e.Rows++
-		for _, m := range row.Messages {
-			for _, s := range c.cut(m.Content) {
-				if !s.Translated() {
-					continue
-				}
-				e.Segments++
-				text := c.o.Form.Mask(s)
-				first, err := seen.add(text)
-				if err != nil {
-					return e, err
-				}
-				if first {
-					e.Distinct++
-					e.Tokens += int64(t.CountTokens(text))
-				}
-			}
-		}
-	}
-	return e, nil
-}
-
 // texts is a set of texts on disk.
 type texts struct {
 	dir  string
@@ -260,6 +227,12 @@ func newTexts() (t texts, err error) {
 // add adds a text, and reports whether it is new.
 func (t texts) add(text string) (bool, error) {
 	return t.keys.Add(dataset.KeyOf(text), diskmap.Value{})
+}
+
+// has reports whether the set has a text.
+func (t texts) has(text string) (bool, error) {
+	_, ok, err := t.keys.Get(dataset.KeyOf(text))
+	return ok, err
 }
 
 func (t texts) close() {
@@ -297,10 +270,7 @@ func Run(ctx context.Context, o Options, tools Tools, env durable.Env) (*dataset
 	if err := require(env.In["instructions"]); err != nil {
 		return nil, err
 	}
-	return run(ctx, o, tools, env, task[dataset.Instruction]{
-		input: "instructions", rows: dataset.Rows[dataset.Instruction], key: func(r dataset.Instruction) string { return r.ID },
-		segments: func(r dataset.Instruction) []dataset.Segment { return r.Segments }, translate: (*worker).row,
-	})
+	return run(ctx, o, tools, env, instructions)
 }
 
 // task is what a run does with rows of a type.
@@ -308,8 +278,24 @@ type task[Row any] struct {
 	input     string // name in durable.Env.In
 	rows      func(ctx context.Context, path string) iter.Seq2[Row, error]
 	key       func(Row) string
+	texts     func(o Options, r Row) ([]string, error) // to be translated
+	to        func(o Options, r Row) (string, error)   // the row's target language; nil: Options.To
 	segments  func(Row) []dataset.Segment
 	translate func(w *worker, ctx context.Context, r Row) ([]Row, error)
+}
+
+// instructions is the task of rows with messages.
+var instructions = task[dataset.Instruction]{
+	input: "instructions", rows: dataset.Rows[dataset.Instruction], key: func(r dataset.Instruction) string { return r.ID },
+	texts:    messages,
+	segments: func(r dataset.Instruction) []dataset.Segment { return r.Segments }, translate: (*worker).row,
+}
+
+func messages(_ Options, r dataset.Instruction) (texts []string, err error) {
+	for _, m := range r.Messages {
+		texts = append(texts, m.Content)
+	}
+	return texts, nil
 }
 
 func run[Row any](ctx context.Context, o Options, tools Tools, env durable.Env, task task[Row]) (*dataset.Manifest, error) {
@@ -318,6 +304,9 @@ func run[Row any](ctx context.Context, o Options, tools Tools, env durable.Env, 
 	}
 	if len(o.SecondFor) > 0 && tools.Second == nil {
 		return nil, badinput.Errorf("translate: second_for is %v, but there is no second translator; name one", o.SecondFor)
+	}
+	if err := o.checkTargets(tools); err != nil {
+		return nil, err
 	}
 	path := env.In[task.input]
 	total, err := dataset.CountSome(path)
@@ -336,9 +325,18 @@ func run[Row any](ctx context.Context, o Options, tools Tools, env durable.Env, 
 		if err != nil {
 			return durable.Final{}, err
 		}
-		stop := w.start(ctx, newMemory(run.Journal(), shared))
+		m := newMemory(run.Journal(), shared)
+		m.share = func(to string) (sharedMemory, error) {
+			o := o
+			o.To = to
+			return o.share(ctx, tools, env.Seed)
+		}
+		stop := w.start(ctx, m)
+		count := startCount(ctx, w, task.cut(ctx, w, path))
+		mo.Detail = w.memory.detail
 		err = durable.Map(ctx, run, task.rows(ctx, path), mo,
 			func(ctx context.Context, r Row) ([]Row, error) { return task.translate(w, ctx, r) })
+		count.stop()
 		stop()
 		if err != nil {
 			return durable.Final{}, err

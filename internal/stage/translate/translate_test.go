@@ -272,7 +272,7 @@ func TestShortOfTranslations(t *testing.T) {
 // TestPlanIsWhatRunAsksFor: each different sentence, with its tokens.
 func TestPlanIsWhatRunAsksFor(t *testing.T) {
 	f := &fakeTranslator{}
-	e, err := Plan(context.Background(), Defaults(), f, input(t))
+	e, err := Plan(context.Background(), Defaults(), with(f), input(t), 0)
 	if err != nil || f.calls != 0 {
 		t.Fatalf("%v, %d calls", err, f.calls)
 	}
@@ -301,7 +301,7 @@ func TestWrongKind(t *testing.T) {
 			t.Fatal(err)
 		}
 		out := filepath.Join(t.TempDir(), "out")
-		_, planned := Plan(context.Background(), Defaults(), &fakeTranslator{}, in)
+		_, planned := Plan(context.Background(), Defaults(), with(&fakeTranslator{}), in, 0)
 		_, ran := Run(context.Background(), Defaults(), with(&fakeTranslator{}), durable.Env{Out: out, In: map[string]string{"instructions": in}})
 		for _, err := range []error{planned, ran} {
 			if err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), holds) ||

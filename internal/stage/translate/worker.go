@@ -16,7 +16,8 @@ import (
 type worker struct {
 	o      Options
 	t      Translator
-	second Model // nil: none
+	second Model  // nil: none
+	to     string // target language of the rows, "" for Options.To
 	c      cutter
 	acts   map[string]bool // flags for which another rung is tried
 	others bool            // all hypotheses are wanted
@@ -26,8 +27,23 @@ type worker struct {
 }
 
 func newWorker(o Options, t Tools) *worker {
-	return &worker{o: o, t: t.Translator, second: t.Second, c: o.cutter(t.Translator), acts: o.acts()}
+	return &worker{o: o, t: t.Translator, second: t.Second, c: o.cutter(t.Translator), acts: o.acts(), others: o.NumReturn > 1}
 }
+
+// into returns a worker for rows of another target language. They share the memory and the
+// queue.
+func (w *worker) into(to string) *worker {
+	if to == "" || tokenizer.NLLBCode(to) == tokenizer.NLLBCode(w.o.To) {
+		return w
+	}
+	other := *w
+	other.to, other.o.To = to, to
+	other.c.o.Target = script(to)
+	return &other
+}
+
+// ask returns a request for a text.
+func (w *worker) ask(via route, text string) request { return request{via, text, w.to} }
 
 // start begins to translate what the memory lacks. stop ends it.
 func (w *worker) start(ctx context.Context, m *memory) (stop func()) {
@@ -156,7 +172,7 @@ func (w *worker) passed(segments []segment.Segment, number int) (string, []datas
 				return "", nil, &dataset.Reject{Reason: f, Detail: fmt.Sprintf("%.500q became %.500q (%s)", s.Source, s.Target, s.Rung)}
 			}
 		}
-		s.Message = int32(number)
+		s.Message, s.Alternatives = int32(number), s.Alternatives[:max(0, min(len(s.Alternatives), w.o.NumReturn-1))]
 		all = append(all, s.Segment)
 	}
 	return text, all, nil
@@ -179,7 +195,8 @@ func (w *worker) message(segments []segment.Segment) (string, []LineSegment, err
 			return "", nil, err
 		}
 		translated = append(translated, LineSegment{dataset.Segment{Source: s.Text, Target: a.text, Score: a.tr.Score, Flags: a.flags,
-			Kind: string(s.Kind), Rung: a.rung, Retried: a.retried, Translator: w.translator(a.rung)}, a.tr.Cut, a.tr.Alternatives})
+			Kind: string(s.Kind), Rung: a.rung, Retried: a.retried, Translator: w.translator(a.rung), Alternatives: a.tr.Alternatives,
+			Ignored: a.tr.Ignored}, a.tr.Cut})
 		b.WriteString(a.text)
 	}
 	return b.String(), translated, nil
@@ -196,8 +213,7 @@ func (w *worker) translator(rung string) string {
 // LineSegment is a translated unit of a line.
 type LineSegment struct {
 	dataset.Segment
-	Cut          int           `json:"cut,omitempty"`          // source tokens that did not fit into the model
-	Alternatives []Alternative `json:"alternatives,omitempty"` // as the translator gave them
+	Cut int `json:"cut,omitempty"` // source tokens that did not fit into the model
 }
 
 // Lines translates plain lines, the structure of each kept: what the command
