@@ -54,6 +54,7 @@ type wikiCmd struct {
 	KeepLists  bool     `help:"Keep disambiguation pages and pages that are only lists."`
 	Templates  string   `help:"More data of templates, units and headings, in the format that docs/wiki.md describes." placeholder:"FILE"`
 	Skip       []string `name:"skip-headings" help:"Headings of sections to skip." sep:"|" placeholder:"HEADING"`
+	TitleIn    string   `name:"title-language" help:"Record the pages' titles in the wiki of this language, such as ar, as terms for a chat model that translates; needs --api." placeholder:"CODE"`
 	Licence    string   `help:"Licence of a dump's text; default: CC BY-SA 4.0. An API names its own."`
 	LeavesOnly bool     `help:"Take only sections without subsections, as the original did."`
 	Dataset    string   `help:"Name of the rows' dataset." default:"wiki"`
@@ -107,6 +108,7 @@ func (c *wikiCmd) options() wiki.Options {
 	o.Relevance, o.RelevancePrompt, o.AllowDamaged = c.Relevance, c.RelevancePrompt, c.Damaged
 	o.MinChars, o.MaxChars, o.LeavesOnly, o.Dataset = c.MinChars, c.MaxChars, c.LeavesOnly, c.Dataset
 	o.MaxTokens, o.Tokenizer, o.Split, o.KeepLists, o.Templates = c.MaxTokens, c.Tokenizer, c.Split, c.KeepLists, c.Templates
+	o.TitleLanguage = c.TitleIn
 	if len(c.Skip) > 0 {
 		o.SkipHeadings = c.Skip
 	}

@@ -163,10 +163,28 @@ func (t *ChatTranslator) RoundTrip(text string) string { return text }
 // Translate implements translate.Translator. A text without a translation has an empty one.
 // Requests that an endpoint left unanswered are an error, because they may succeed later.
 func (t *ChatTranslator) Translate(ctx context.Context, texts []string, onDone func()) ([]translate.Translation, error) {
-	out := make([]translate.Translation, len(texts))
-	_, err := t.Translator.Translate(ctx, texts, func(i int, r chattranslator.Result) error {
+	requests := make([]translate.Request, len(texts))
+	for i, text := range texts {
+		requests[i].Text = text
+	}
+	return t.translate(ctx, requests, onDone)
+}
+
+// TranslateWith implements translate.Guided.
+func (t *ChatTranslator) TranslateWith(ctx context.Context, requests []translate.Request) ([]translate.Translation, error) {
+	return t.translate(ctx, requests, nil)
+}
+
+func (t *ChatTranslator) translate(ctx context.Context, requests []translate.Request, onDone func()) ([]translate.Translation, error) {
+	out, items := make([]translate.Translation, len(requests)), make([]chattranslator.Item, len(requests))
+	for i, r := range requests {
+		if items[i].Text = r.Text; r.Term.Source != "" {
+			items[i].Terms = []chattranslator.Term{{Source: r.Term.Source, Target: r.Term.Target}}
+		}
+	}
+	_, err := t.Translator.TranslateItems(ctx, items, func(i int, r chattranslator.Result) error {
 		if r.Failed {
-			return fmt.Errorf("%s did not translate %.80q: %s; the same command continues", t.Name(), texts[i], r.Reason)
+			return fmt.Errorf("%s did not translate %.80q: %s; the same command continues", t.Name(), items[i].Text, r.Reason)
 		}
 		if r.Reason == "" {
 			out[i].Text = r.Text
@@ -187,5 +205,6 @@ func (t *ChatTranslator) Translate(ctx context.Context, texts []string, onDone f
 
 var (
 	_ translate.Translator = (*ChatTranslator)(nil)
+	_ translate.Guided     = (*ChatTranslator)(nil)
 	_ io.Closer            = (*ChatTranslator)(nil)
 )

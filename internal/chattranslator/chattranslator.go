@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -189,21 +190,36 @@ func (t *Translator) Into(to string) (*Translator, error) {
 	return other, err
 }
 
+// Item is a text with terms of its own, which count as those of the glossary.
+type Item struct {
+	Text  string
+	Terms []Term
+}
+
 // Translate translates texts, several at once. each, if not nil, is called with every
 // result as it comes, one at a time, so that a paid answer can be kept. A request that
 // fails by itself becomes a Result with a reason; an error that concerns all requests, an
 // error of each, and the context's end are returned.
 func (t *Translator) Translate(ctx context.Context, texts []string, each func(i int, r Result) error) ([]Result, error) {
+	items := make([]Item, len(texts))
+	for i, text := range texts {
+		items[i].Text = text
+	}
+	return t.TranslateItems(ctx, items, each)
+}
+
+// TranslateItems is Translate for texts with terms.
+func (t *Translator) TranslateItems(ctx context.Context, items []Item, each func(i int, r Result) error) ([]Result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	results := make([]Result, len(texts))
+	results := make([]Result, len(items))
 	next := make(chan int)
 	var workers sync.WaitGroup
 	var keep sync.Mutex
-	for range min(t.o.Concurrency, len(texts)) {
+	for range min(t.o.Concurrency, len(items)) {
 		workers.Go(func() {
 			for i := range next {
-				r, err := t.one(ctx, texts[i])
+				r, err := t.one(ctx, items[i])
 				if err == nil && each != nil {
 					keep.Lock()
 					err = each(i, r)
@@ -217,7 +233,7 @@ func (t *Translator) Translate(ctx context.Context, texts []string, each func(i 
 		})
 	}
 feed:
-	for i := range texts {
+	for i := range items {
 		select {
 		case next <- i:
 		case <-ctx.Done():
@@ -233,11 +249,12 @@ feed:
 }
 
 // one translates a text.
-func (t *Translator) one(ctx context.Context, text string) (Result, error) {
+func (t *Translator) one(ctx context.Context, item Item) (Result, error) {
+	text := item.Text
 	if strings.TrimSpace(text) == "" {
 		return Result{Text: text}, nil
 	}
-	request, err := t.request(text)
+	request, err := t.request(text, item.Terms...)
 	if err != nil {
 		return Result{}, err
 	}
@@ -269,8 +286,27 @@ func (t *Translator) one(ctx context.Context, text string) (Result, error) {
 	return r, nil
 }
 
-// request returns what the model is asked for a text.
-func (t *Translator) request(text string) (llm.Request, error) {
+// terms returns the terms of the glossary, and of its own, that a text has.
+func (t *Translator) terms(text string, own []Term) ([]Term, error) {
+	terms := t.glossary.In(text)
+	if len(own) == 0 || t.ownTemplate() {
+		return terms, nil
+	}
+	more, err := NewGlossary(own)
+	for _, term := range more.In(text) {
+		if !slices.ContainsFunc(terms, func(known Term) bool { return strings.EqualFold(known.Source, term.Source) }) {
+			terms = append(terms, term)
+		}
+	}
+	return terms, err
+}
+
+// request returns what the model is asked for a text with terms of its own.
+func (t *Translator) request(text string, own ...Term) (llm.Request, error) {
+	terms, err := t.terms(text, own)
+	if err != nil {
+		return llm.Request{}, err
+	}
 	r := llm.Request{Temperature: t.o.Temperature, TopP: t.o.TopP, Seed: t.seed(text),
 		// An answer that is much longer than the text is no translation. Four tokens per
 		// character are enough for a vocabulary that spells a script in bytes.
@@ -279,7 +315,7 @@ func (t *Translator) request(text string) (llm.Request, error) {
 		r.Stop = t.family.Stop
 	}
 	if t.family.Raw {
-		return t.rawRequest(r, text)
+		return t.rawRequest(r, text, terms)
 	}
 	if s := t.family.System; s != nil && !t.ownTemplate() {
 		r.Messages = append(r.Messages, chat.Message{Role: "system", Content: *s})
@@ -291,14 +327,14 @@ func (t *Translator) request(text string) (llm.Request, error) {
 		}
 		r.Messages = append(r.Messages, chat.Message{Role: "user", Content: prompt}, chat.Message{Role: "assistant", Content: e.Target})
 	}
-	prompt, err := t.prompt(text, t.glossary.In(text))
+	prompt, err := t.prompt(text, terms)
 	r.Messages = append(r.Messages, chat.Message{Role: "user", Content: prompt})
 	return r, err
 }
 
 // rawRequest is request for a model without a chat template. Examples precede the text as
 // prompts with their answers.
-func (t *Translator) rawRequest(r llm.Request, text string) (llm.Request, error) {
+func (t *Translator) rawRequest(r llm.Request, text string, terms []Term) (llm.Request, error) {
 	var b strings.Builder
 	for _, e := range t.o.Examples {
 		prompt, err := t.prompt(e.Source, nil)
@@ -307,7 +343,7 @@ func (t *Translator) rawRequest(r llm.Request, text string) (llm.Request, error)
 		}
 		fmt.Fprintf(&b, "%s %s\n\n", prompt, e.Target)
 	}
-	prompt, err := t.prompt(text, t.glossary.In(text))
+	prompt, err := t.prompt(text, terms)
 	b.WriteString(prompt)
 	r.Prompt = b.String()
 	return r, err

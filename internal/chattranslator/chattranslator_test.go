@@ -317,3 +317,21 @@ func TestRawOverHTTP(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+// TestOwnTerms: a text's own terms count as those of the glossary, which come first.
+func TestOwnTerms(t *testing.T) {
+	tr := translator(t, named("Qwen3-8B"), func(o *Options) { o.Glossary = []Term{{"tea", "شاي"}} })
+	own := []Term{{"Coffee", "قهوة"}, {"Tea", "شاي أخضر"}, {"Milk", "حليب"}}
+	r, err := tr.request("Some tea and some coffee.", own...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := r.Messages[0].Content; !strings.Contains(p, "- tea: شاي\n- Coffee: قهوة\n") ||
+		strings.Contains(p, "Milk") || strings.Contains(p, "أخضر") {
+		t.Errorf("prompt %q", p)
+	}
+	r, err = translator(t, named("Qwen3-8B"), nil).request("Some tea.", own[0])
+	if err != nil || strings.Contains(r.Messages[0].Content, "terms") {
+		t.Errorf("a text without the term: %q, %v", r.Messages[0].Content, err)
+	}
+}

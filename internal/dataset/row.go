@@ -20,6 +20,10 @@ type Passage struct {
 	Revision int64  `json:"revision" parquet:"revision"`
 	Licence  string `json:"licence" parquet:"licence"`
 	Chars    int32  `json:"chars" parquet:"chars"` // length of Text in code points
+	// TargetTitle is the page's title in the wiki of TargetLanguage, such as ar, if it was
+	// asked for and there is one.
+	TargetTitle    string `json:"target_title,omitempty" parquet:"target_title"`
+	TargetLanguage string `json:"target_language,omitempty" parquet:"target_language"`
 }
 
 // Segment is one translated unit of a message: a sentence, an option, a
@@ -110,6 +114,9 @@ type Instruction struct {
 	Shortened  string    `json:"shortened,omitempty" parquet:"shortened"`
 	Translator string    `json:"translator" parquet:"translator"`
 	Segments   []Segment `json:"segments" parquet:"segments,list"`
+	// TargetTitle and TargetLanguage are those of the passage.
+	TargetTitle    string `json:"target_title,omitempty" parquet:"target_title"`
+	TargetLanguage string `json:"target_language,omitempty" parquet:"target_language"`
 	// Cluster is the id of the first row of a group of similar rows, "" if the row is like
 	// no other. filter sets it.
 	Cluster string `json:"cluster,omitempty" parquet:"cluster"`

@@ -49,6 +49,9 @@ type apiPage struct {
 		NS    int    `json:"ns"`
 		Title string `json:"title"`
 	} `json:"links"`
+	LangLinks []struct {
+		Title string `json:"title"`
+	} `json:"langlinks"`
 	Revisions []struct {
 		ID        int64  `json:"revid"`
 		Timestamp string `json:"timestamp"`
@@ -181,6 +184,29 @@ func (c *Client) Links(ctx context.Context, pages []int64) ([]string, error) {
 		}
 	}
 	return sorted(seen), nil
+}
+
+// TitlesIn returns the titles of pages in the wiki of another language, such as ar, by the pages'
+// ids. Pages that it does not have are not among them.
+func (c *Client) TitlesIn(ctx context.Context, pages []int64, language string) (map[int64]string, error) {
+	found := map[int64]string{}
+	for batch := range slices.Chunk(pages, titlesPerQuery) {
+		params := url.Values{"prop": {"langlinks"}, "lllang": {language}, "lllimit": {"max"}, "pageids": {joinIDs(batch)}}
+		err := c.follow(ctx, params, func(a *answer) error {
+			for _, p := range a.Query.Pages {
+				for _, l := range p.LangLinks {
+					if l.Title != "" {
+						found[p.ID] = l.Title
+					}
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("titles of pages in %s: %w", language, err)
+		}
+	}
+	return found, nil
 }
 
 func joinIDs(ids []int64) string {

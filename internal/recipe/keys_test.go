@@ -135,7 +135,8 @@ func other(f field) any {
 		"synth.json": true, "synth.skip_checks": []string{"unknown_name"}, "translate.reject_flags": []string{"hit_max"},
 		"translate.from": "fra_Latn", "convert.*.benchmark": "boolq", "convert.*.split": "test", "convert.*.answer": "text",
 		"wiki.api": "https://wiki.test/w/api.php", "wiki.links": 1,
-		"wiki.form": "html", "wiki.concurrency": 2, "translate.early_stopping": "never", "translate.vocabulary": "restricted",
+		"wiki.form": "html", "wiki.title_language": "fr", "wiki.concurrency": 2,
+		"translate.early_stopping": "never", "translate.vocabulary": "restricted",
 		"translate.checks": "strict", "translate.min_score": -1.5, "translate.repetition_penalty": 1.5,
 		"train.chat_format": "chatml", "train.chat_date": "2026-01-31", "wiki.max_chars": 900,
 		"mix.limits": map[string]int{"x": 3}, "mix.at_least": map[string]int{"x": 3}, "mix.weights": map[string]float64{"x": 3},
@@ -239,7 +240,8 @@ func TestEveryKeyCounts(t *testing.T) {
 			changed["convert"].(map[string]any)["sciq"].(map[string]any)["benchmark"] = "alpaca"
 		case "wiki.data":
 			delete(changed["wiki"].(map[string]any), "dump")
-		case "wiki.api", "wiki.categories", "wiki.links", "wiki.contact", "wiki.search", "wiki.relevance":
+		case "wiki.api", "wiki.categories", "wiki.links", "wiki.contact", "wiki.search", "wiki.relevance",
+			"wiki.title_language":
 			w := changed["wiki"].(map[string]any)
 			delete(w, "dump")
 			w["titles"] = []string{"t"}

@@ -51,7 +51,8 @@ func (w *writer) write(ctx context.Context, p dataset.Passage) ([]dataset.Instru
 	r.row = dataset.Instruction{
 		ID: dataset.ContentID("synth", kind, p.ID), Dataset: w.o.Dataset + "-" +
 			kind, Form: form, PassageID: p.ID, Title: p.Title, URL: p.URL, Revision: p.Revision,
-		Licence: p.Licence, Language: w.prompts.Language, Generator: w.client.Name(), PromptDigest: w.promptDigest(kind),
+		Licence: p.Licence, TargetTitle: p.TargetTitle, TargetLanguage: p.TargetLanguage,
+		Language: w.prompts.Language, Generator: w.client.Name(), PromptDigest: w.promptDigest(kind),
 		Seed: dataset.RecordSeed(w.seed, p.ID, "synth"),
 	}
 	var err error

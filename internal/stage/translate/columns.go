@@ -55,7 +55,10 @@ var columns = task[ColumnRow]{
 		}
 		return texts, err
 	},
-	to:       func(o Options, r ColumnRow) (string, error) { return r.to(o) },
+	worker: func(w *worker, r ColumnRow) (*worker, error) {
+		to, err := r.to(w.o)
+		return w.into(to), err
+	},
 	segments: func(r ColumnRow) []dataset.Segment { return r.Segments }, translate: (*worker).columns,
 }
 

@@ -108,7 +108,7 @@ func (w *worker) request(s segment.Segment) request {
 // has reports whether the translation of a request is in the memory.
 func (s sharedMemory) has(r request) (known bool, err error) {
 	if s[r.via] != nil && r.to == "" {
-		_, known, err = s[r.via].Get(r.text)
+		_, known, err = s[r.via].Get(r.shared())
 	}
 	return known, err
 }

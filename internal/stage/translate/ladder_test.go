@@ -380,3 +380,51 @@ func TestRungs(t *testing.T) {
 		}
 	}
 }
+
+// guided is a Model that writes the term of each text before it.
+type guided struct {
+	scripted
+	got []Request
+}
+
+func (g *guided) TranslateWith(_ context.Context, requests []Request) ([]Translation, error) {
+	g.got = append(g.got, requests...)
+	out := make([]Translation, len(requests))
+	for i, r := range requests {
+		out[i] = Translation{Text: fakeWord(r.Text)}
+		if r.Term.Source != "" {
+			out[i].Text = strings.ReplaceAll(fakeWord(r.Text), fakeWord(strings.ToLower(r.Term.Source)), r.Term.Target)
+		}
+	}
+	return out, nil
+}
+
+// TestTitles: the second translator gets the title of a row's page in the target language with the
+// texts that have it, and no other row's.
+func TestTitles(t *testing.T) {
+	in := filepath.Join(t.TempDir(), "in.jsonl")
+	row := `{"id":"%s","title":"%s","target_title":"%s","target_language":"%s",` +
+		`"messages":[{"role":"user","content":"What is mercury here?"},{"role":"assistant","content":"It is far."}]}` + "\n"
+	text := fmt.Sprintf(row, "1", "Mercury (planet)", "عطارد (كوكب)", "ar") + fmt.Sprintf(row, "2", "Mercury (element)", "زئبق", "ar") +
+		fmt.Sprintf(row, "3", "Mercury (element)", "mercure", "fr") + fmt.Sprintf(row, "4", "Mercury (planet)", "عطارد (كوكب)", "ar")
+	if err := os.WriteFile(in, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	o := Defaults()
+	o.SecondFor = []string{"sentence"}
+	by := &guided{}
+	out := filepath.Join(t.TempDir(), "out")
+	if _, err := Run(t.Context(), o, Tools{Translator: &scripted{}, Second: by}, durable.Env{Out: out,
+		In: map[string]string{"instructions": in}}); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"1": "عطارد", "2": "زئبق", "3": fakeWord("mercury"), "4": "عطارد"}
+	for r, err := range dataset.Rows[dataset.Instruction](t.Context(), out) {
+		if err != nil || !strings.Contains(r.Messages[0].Content, want[r.ID]) || r.Messages[1].Content != fakeWord("It is far.") {
+			t.Errorf("%+v, %v", r, err)
+		}
+	}
+	if len(by.got) != 4 { // the first sentence with two terms and without one, and the second
+		t.Errorf("%+v", by.got)
+	}
+}

@@ -30,19 +30,28 @@ type request struct {
 	via  route
 	text string
 	to   string // target language, "" for Options.To
+	term Term   // of the text, if the model takes one
+}
+
+// shared is the request's text in a shared memory.
+func (r request) shared() string {
+	if r.term.Source == "" {
+		return r.text
+	}
+	return r.text + "\x00" + r.term.Source + "\x00" + r.term.Target
 }
 
 // Request returns what the translator gets.
 func (r request) Request() Request {
 	if r.via == unrepeated {
-		return Request{r.text, noRepeatNGram, r.to}
+		return Request{r.text, noRepeatNGram, r.to, r.term}
 	}
-	return Request{Text: r.text, To: r.to}
+	return Request{Text: r.text, To: r.to, Term: r.term}
 }
 
 // key is the request's key in the journal.
 func (r request) key() string {
-	key := [routes]string{"segment ", "every ", "unrepeated ", "second "}[r.via] + dataset.ContentID(r.text)
+	key := [routes]string{"segment ", "every ", "unrepeated ", "second "}[r.via] + dataset.ContentID(r.shared())
 	if r.to != "" {
 		key = "into " + r.to + " " + key
 	}
@@ -167,7 +176,7 @@ func (m *memory) get(r request) (tr Translation, ok bool, err error) {
 	}
 	shared, err := m.sharedOf(r)
 	if err == nil && shared != nil {
-		if tr, ok, err = shared.Get(r.text); ok && err == nil {
+		if tr, ok, err = shared.Get(r.shared()); ok && err == nil {
 			m.counts.Remembered++
 			err = cmp.Or(m.pace.known(r), m.journal.Put(r.key(), tr))
 		}
@@ -191,7 +200,7 @@ func (m *memory) put(r request, tr Translation) error {
 	}
 	shared, err := m.sharedOf(r)
 	if err == nil && shared != nil {
-		err = shared.Put(r.text, tr)
+		err = shared.Put(r.shared(), tr)
 	}
 	if err != nil {
 		return err

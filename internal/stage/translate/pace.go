@@ -130,13 +130,9 @@ func (t task[Row]) cut(ctx context.Context, w *worker, path string) iter.Seq2[cu
 }
 
 func (t task[Row]) cutOne(w *worker, row Row) (c cutRow, err error) {
-	to := ""
-	if t.to != nil {
-		if to, err = t.to(w.o, row); err != nil {
-			return c, err
-		}
+	if c.w, err = t.worker(w, row); err != nil {
+		return c, err
 	}
-	c.w = w.into(to)
 	texts, err := t.texts(w.o, row)
 	for _, text := range texts {
 		c.segments = append(c.segments, c.w.c.cut(text)...)

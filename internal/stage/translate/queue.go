@@ -18,6 +18,18 @@ type Request struct {
 	NoRepeatNGram int
 	// To is the target language; "" is the translator's.
 	To string
+	// Term is a term of the text with its translation, for a Guided; "" is none.
+	Term Term
+}
+
+// Term is a term with its translation.
+type Term struct{ Source, Target string }
+
+// Guided is a Model that takes a term with each text.
+type Guided interface {
+	Model
+	// TranslateWith returns the translation of each request, in order.
+	TranslateWith(ctx context.Context, requests []Request) ([]Translation, error)
 }
 
 // Streamer is a Model that takes requests while it works on others.
@@ -239,17 +251,17 @@ func (q *queue) batches(ctx context.Context, next func(wait bool) (Request, bool
 		if !ok {
 			return ctx.Err()
 		}
-		texts := []string{r.Text}
+		requests := []Request{r}
 		time.Sleep(time.Millisecond) // for the others that are about to come
-		for len(texts) < batchTexts {
+		for len(requests) < batchTexts {
 			if r, ok = next(false); !ok {
 				break
 			}
-			texts = append(texts, r.Text)
+			requests = append(requests, r)
 		}
-		translations, err := q.t.Translate(ctx, texts, nil)
-		if err == nil && len(translations) != len(texts) {
-			err = fmt.Errorf("translator %s returned %d translations of %d texts", q.t.Name(), len(translations), len(texts))
+		translations, err := q.batch(ctx, requests)
+		if err == nil && len(translations) != len(requests) {
+			err = fmt.Errorf("translator %s returned %d translations of %d texts", q.t.Name(), len(translations), len(requests))
 		}
 		if err != nil {
 			return err
@@ -259,6 +271,18 @@ func (q *queue) batches(ctx context.Context, next func(wait bool) (Request, bool
 				return err
 			}
 		}
-		first += len(texts)
+		first += len(requests)
 	}
+}
+
+// batch translates requests together.
+func (q *queue) batch(ctx context.Context, requests []Request) ([]Translation, error) {
+	if g, ok := q.t.(Guided); ok {
+		return g.TranslateWith(ctx, requests)
+	}
+	texts := make([]string, len(requests))
+	for i, r := range requests {
+		texts[i] = r.Text
+	}
+	return q.t.Translate(ctx, texts, nil)
 }

@@ -279,7 +279,7 @@ type task[Row any] struct {
 	rows      func(ctx context.Context, path string) iter.Seq2[Row, error]
 	key       func(Row) string
 	texts     func(o Options, r Row) ([]string, error) // to be translated
-	to        func(o Options, r Row) (string, error)   // the row's target language; nil: Options.To
+	worker    func(w *worker, r Row) (*worker, error)  // for the row's target language and title
 	segments  func(Row) []dataset.Segment
 	translate func(w *worker, ctx context.Context, r Row) ([]Row, error)
 }
@@ -288,6 +288,7 @@ type task[Row any] struct {
 var instructions = task[dataset.Instruction]{
 	input: "instructions", rows: dataset.Rows[dataset.Instruction], key: func(r dataset.Instruction) string { return r.ID },
 	texts:    messages,
+	worker:   func(w *worker, r dataset.Instruction) (*worker, error) { return w.of(r), nil },
 	segments: func(r dataset.Instruction) []dataset.Segment { return r.Segments }, translate: (*worker).row,
 }
 

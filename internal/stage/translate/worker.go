@@ -18,6 +18,7 @@ type worker struct {
 	t      Translator
 	second Model  // nil: none
 	to     string // target language of the rows, "" for Options.To
+	title  Term   // the row's title, if it is known in the target language
 	c      cutter
 	acts   map[string]bool // flags for which another rung is tried
 	others bool            // all hypotheses are wanted
@@ -42,8 +43,37 @@ func (w *worker) into(to string) *worker {
 	return &other
 }
 
-// ask returns a request for a text.
-func (w *worker) ask(via route, text string) request { return request{via, text, w.to} }
+// ask returns a request for a text. A model that takes terms gets the row's title, if the text
+// has it.
+func (w *worker) ask(via route, text string) request {
+	r := request{via: via, text: text, to: w.to}
+	m := Model(w.t)
+	if via == second {
+		m = w.second
+	}
+	if _, guided := m.(Guided); guided && w.title.Source != "" && strings.Contains(strings.ToLower(text), strings.ToLower(w.title.Source)) {
+		r.term = w.title
+	}
+	return r
+}
+
+// of returns the worker for a row, which knows its title.
+func (w *worker) of(r dataset.Instruction) *worker {
+	if r.TargetTitle == "" || tokenizer.NLLBCode(r.TargetLanguage) != tokenizer.NLLBCode(w.o.To) {
+		return w
+	}
+	other := *w
+	other.title = Term{bare(r.Title), bare(r.TargetTitle)}
+	return &other
+}
+
+// bare returns a title without what tells it apart from others: Mercury of Mercury (planet).
+func bare(title string) string {
+	if at := strings.LastIndex(title, " ("); at > 0 && strings.HasSuffix(title, ")") {
+		title = title[:at]
+	}
+	return strings.TrimSpace(title)
+}
 
 // start begins to translate what the memory lacks. stop ends it.
 func (w *worker) start(ctx context.Context, m *memory) (stop func()) {
@@ -63,6 +93,7 @@ func (w *worker) start(ctx context.Context, m *memory) (stop func()) {
 
 // row translates a record.
 func (w *worker) row(ctx context.Context, r dataset.Instruction) ([]dataset.Instruction, error) {
+	w = w.of(r)
 	messages := make([][]segment.Segment, len(r.Messages))
 	for i, m := range r.Messages {
 		messages[i] = w.c.cut(m.Content)

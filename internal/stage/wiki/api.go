@@ -41,7 +41,7 @@ func (o Options) openCache() (*mediawiki.Cache, error) {
 }
 
 // api takes the chosen pages of a wiki.
-func (s *stage) api(ctx context.Context, titles []string) error {
+func (s *stage) api(ctx context.Context, wanted []string) error {
 	c, err := s.o.client(filepath.Join(s.run.Dir(), "api"))
 	if err != nil {
 		return err
@@ -60,7 +60,7 @@ func (s *stage) api(ctx context.Context, titles []string) error {
 		}
 		choose.relevant = s.relevant(c, prompt)
 	}
-	pages, err := choose.choose(ctx, titles)
+	pages, err := choose.choose(ctx, wanted)
 	if err != nil {
 		return err
 	}
@@ -75,8 +75,26 @@ func (s *stage) api(ctx context.Context, titles []string) error {
 	if err != nil {
 		return err
 	}
+	titles, err := s.titlesOf(ctx, c, pages)
+	if err != nil {
+		return err
+	}
 	text := wikitext.New(wikitext.Options{Language: wikitext.Language("", s.o.API), Data: s.data})
-	return s.fetch(ctx, &apiPages{s: s, ctx: ctx, client: c, cache: cache, pages: pages, text: text})
+	return s.fetch(ctx, &apiPages{s: s, ctx: ctx, client: c, cache: cache, pages: pages, text: text, titles: titles})
+}
+
+// titlesOf returns the titles of pages in the wiki of another language, by the pages' ids.
+func (s *stage) titlesOf(ctx context.Context, c *mediawiki.Client, pages []mediawiki.Resolved) (map[int64]string, error) {
+	if s.o.TitleLanguage == "" {
+		return nil, nil
+	}
+	var ids []int64
+	for _, p := range pages {
+		if refusedPage(p).Reason == "" {
+			ids = append(ids, p.ID)
+		}
+	}
+	return c.TitlesIn(ctx, ids, s.o.TitleLanguage)
 }
 
 // fetch takes the pages that were chosen.
@@ -126,6 +144,7 @@ type apiPages struct {
 	cache  *mediawiki.Cache // nil for none
 	pages  []mediawiki.Resolved
 	text   *wikitext.Wiki
+	titles map[int64]string // in the wiki of Options.TitleLanguage, by the pages' ids
 	hits   atomic.Int64
 }
 
@@ -183,7 +202,7 @@ func (a *apiPages) read(batch []mediawiki.Resolved) (r unitResult, err error) {
 
 // made turns a page of the wiki into passages.
 func (a *apiPages) made(p mediawiki.Resolved, f mediawiki.Fetched) madePage {
-	out := page{licence: a.s.licence, refused: refusedPage(p)}
+	out := page{licence: a.s.licence, refused: refusedPage(p), title: a.titles[p.ID]}
 	if out.refused.Reason != "" {
 		out.Page = mediawiki.Page{ID: p.ID, Namespace: p.Namespace, Title: p.Title, Revision: p.Revision}
 		if p.Missing {

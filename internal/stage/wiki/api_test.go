@@ -39,8 +39,9 @@ type fakeWiki struct {
 	mu        sync.Mutex
 	pages     []fakePage
 	redirects map[string]string
-	found     []string // what search and categories list
-	texts     int      // requests for texts
+	found     []string          // what search and categories list
+	arabic    map[string]string // titles in the Arabic wiki
+	texts     int               // requests for texts
 	requests  int
 }
 
@@ -82,6 +83,9 @@ func (f *fakeWiki) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			links = append(links, map[string]any{"ns": 0, "title": l})
 		}
 		page["links"] = links
+		if to := f.arabic[p.title]; to != "" && r.FormValue("prop") == "langlinks" && r.FormValue("lllang") == "ar" {
+			page["langlinks"] = []any{map[string]any{"lang": "ar", "title": to}}
+		}
 		pages = append(pages, page)
 	}
 	switch {
@@ -165,6 +169,31 @@ func TestAPI(t *testing.T) {
 	before := f.requests
 	if _, err := Run(t.Context(), o, nil, env); err != nil || f.requests != before {
 		t.Errorf("second start: %v, %d more requests", err, f.requests-before)
+	}
+}
+
+// TestTitleLanguage: passages have the title of their page in another wiki, if it has the page.
+func TestTitleLanguage(t *testing.T) {
+	f := newFakeWiki(t)
+	f.arabic = map[string]string{"Coffee": "قهوة", "Tea": "شاي"}
+	o := apiOptions(t, f, "Coffee", "Cup")
+	o.TitleLanguage = "ar"
+	out, _ := runAPI(t, o, nil)
+	for _, p := range rows(t, out) {
+		want, language := "", ""
+		if p.Title == "Coffee" {
+			want, language = "قهوة", "ar"
+		}
+		if p.TargetTitle != want || p.TargetLanguage != language {
+			t.Errorf("%+v", p)
+		}
+	}
+	for _, change := range []func(*Options){func(o *Options) { o.TitleLanguage = "Arabic" },
+		func(o *Options) { o.API, o.Dump = "", "x.xml" }} {
+		bad := o
+		if change(&bad); bad.Validate() == nil || !strings.Contains(bad.Validate().Error(), "title_language") {
+			t.Errorf("%+v: %v", bad, bad.Validate())
+		}
 	}
 }
 

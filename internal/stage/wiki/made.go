@@ -37,6 +37,9 @@ type refusal struct{ Reason, Detail string }
 func (s *stage) make(p page) madePage {
 	m := madePage{ID: p.ID, Refused: p.refused,
 		Row: dataset.Passage{Dataset: s.o.Dataset, Title: p.Title, URL: p.url, Revision: p.Revision, Licence: p.licence}}
+	if p.title != "" {
+		m.Row.TargetTitle, m.Row.TargetLanguage = p.title, s.o.TitleLanguage
+	}
 	if m.Refused.Reason == "" && !s.o.KeepLists {
 		m.Refused.Reason = s.listing(p.text)
 	}

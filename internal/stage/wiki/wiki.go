@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -91,9 +92,14 @@ type Options struct {
 	// SkipHeadings are the headings of sections to leave out; none: those of the data
 	// of all languages (references, notes and the like).
 	SkipHeadings []string `json:"skip_headings,omitempty"`
+	// TitleLanguage is the code of a wiki, such as ar, whose titles of the pages are recorded.
+	TitleLanguage string `json:"title_language,omitempty"`
 	// Licence of a dump's text; an API says it itself.
 	Licence string `json:"licence"`
 }
+
+// wikiCode matches the codes of Wikipedia's languages, such as ar and zh-min-nan.
+var wikiCode = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)*$`)
 
 // Defaults keep every section of more than 100 characters.
 func Defaults() Options {
@@ -113,6 +119,10 @@ func (o Options) Validate() error {
 		return badinput.Errorf("wiki: an API needs titles, title_file, seed_titles, categories or search")
 	case o.API == "" && (len(o.Categories) > 0 || len(o.Search) > 0 || o.Links > 0 || o.Relevance):
 		return badinput.Errorf("wiki: categories, search, links and relevance need an API; other sources are chosen from by titles")
+	case o.API == "" && o.TitleLanguage != "":
+		return badinput.Errorf("wiki: title_language needs an API; dumps do not have the links to other languages")
+	case o.TitleLanguage != "" && !wikiCode.MatchString(o.TitleLanguage):
+		return badinput.Errorf("wiki: title_language is %q, expected the code of a wiki such as ar", o.TitleLanguage)
 	case !slices.Contains(mediawiki.Forms(), o.Form):
 		return badinput.Errorf("wiki: form %q, expected one of %v", o.Form, mediawiki.Forms())
 	case o.Concurrency < 0 || o.Concurrency > mediawiki.MaxConcurrency:
@@ -161,6 +171,7 @@ type page struct {
 	url     string
 	licence string
 	text    *wikitext.Page
+	title   string // in the wiki of Options.TitleLanguage
 	// refused says why a page has no passages.
 	refused refusal
 }
