@@ -46,15 +46,17 @@ func licencesOf(parts []part) ([]byte, error) {
 	}
 	b := bytes.NewBufferString("The program contains code of the following projects, under their licences.\n")
 	add := func(name, dir string) error {
-		found, err := filepath.Glob(filepath.Join(dir, "LICEN[CS]E*"))
-		if err != nil || len(found) == 0 {
-			return fmt.Errorf("%s has no licence in %s", name, dir)
+		var found []string
+		for _, pattern := range []string{"LICEN[CS]E*", "COPYING*", "NOTICE*"} {
+			paths, err := filepath.Glob(filepath.Join(dir, pattern))
+			if err != nil {
+				return err
+			}
+			if found = append(found, paths...); len(found) == 0 && pattern == "COPYING*" {
+				return fmt.Errorf("%s has no licence in %s", name, dir)
+			}
 		}
-		notices, err := filepath.Glob(filepath.Join(dir, "NOTICE*"))
-		if err != nil {
-			return err
-		}
-		for _, path := range append(found, notices...) {
+		for _, path := range found {
 			text, err := os.ReadFile(path)
 			if err != nil {
 				return err
