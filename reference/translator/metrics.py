@@ -44,6 +44,11 @@ def lines(path):
     return path.read_text(encoding="utf-8").splitlines()
 
 
+def spread(texts, most):
+    """At most this many lines, from all over the text."""
+    return texts if most is None else texts[::max(1, len(texts) // most)][:most]
+
+
 def write(path, texts):
     path.write_text("".join(t + "\n" for t in texts), encoding="utf-8")
     return path
@@ -122,7 +127,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("barka", type=pathlib.Path)
     parser.add_argument("model", type=pathlib.Path)
-    parser.add_argument("--lines", type=int, help="only the first N lines")
+    parser.add_argument("--lines", type=int, help="only N lines, from all over the test text")
     parser.add_argument("--back", action="store_true", help="also back to English, for a model trained with --reverse")
     parser.add_argument("--work", type=pathlib.Path, help="directory for the outputs (default: a temporary one)")
     args = parser.parse_args()
@@ -133,7 +138,7 @@ def main():
 
 
 def measure(barka, model, work, most, back_too):
-    sources, truths = (lines(model / f"test.{l}")[:most] for l in ("en", "ar"))
+    sources, truths = (spread(lines(model / f"test.{l}"), most) for l in ("en", "ar"))
     english, arabic = write(work / "source.txt", sources), write(work / "reference.txt", truths)
     results, signatures = {}, None
     print(f"{len(sources)} lines\n\n| run | chrF | chrF++ | BLEU |\n|---|---:|---:|---:|")
