@@ -120,7 +120,8 @@ def load(path, model, dtype):
 
 
 def check_load(path):
-    """The GGUF file and safetensors of the same model, alternately, in float32 and bfloat16."""
+    """The GGUF file and safetensors of the same model, alternately, in float32 and bfloat16. A machine that is busy
+    with something else shows nothing about time: the figures are printed, but not held to their bound."""
     import torch
     from safetensors import safe_open
     half = path.work / "bf16"
@@ -137,13 +138,14 @@ def check_load(path):
         rows.append({"dtype": dtype, "stored": stored, "gguf": middle[0], "safetensors": middle[1], "ratio": ratio,
                      "weights": count * size})
     path.write("load.jsonl", rows)
-    late = [r for r in rows if r["ratio"][0] > 2]
+    busy = os.getloadavg()[0] > os.cpu_count() + 1
+    late = [r for r in rows if r["ratio"][0] > 2 and not busy]
     large = [r for r in rows if r["gguf"][2] > 1.2 * r["weights"]]
     said = "; ".join(f"{r['dtype']} beside {r['stored']} safetensors {r['ratio'][0]:.2f} × the time, peak "
                      f"{r['gguf'][2] / r['weights']:.2f} × the weights" for r in rows)
     if late or large:
         raise Failed(f"above 2 × the time or 1.2 × the weights: {said}")
-    return said
+    return said + " (a busy machine: the times were not checked)" * busy
 
 
 CHECKS = {f.__name__.removeprefix("check_"): f
