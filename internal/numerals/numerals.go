@@ -3,7 +3,6 @@
 package numerals
 
 import (
-	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,8 +13,8 @@ import (
 	"barka/internal/prose"
 )
 
-// Numbers are the numbers of a text as ASCII digits without marks between groups and without
-// leading zeros, each in the order of the text.
+// Numbers are the numbers of a text as ASCII digits without marks between groups, each
+// in the order of the text.
 type Numbers struct {
 	// Digits has those written in digits. A word for a thousand, a million or more behind one
 	// multiplies it: "300 ألف" is 300000.
@@ -41,7 +40,7 @@ func Of(text string) Numbers {
 				}
 				i++
 			}
-			s.digits(strings.TrimLeft(string(n), "0"), runes[i:])
+			s.digits(string(n), runes[i:])
 		case isWord(runes[i]):
 			for i < len(runes) && isWord(runes[i]) {
 				i++
@@ -102,7 +101,6 @@ type scanner struct {
 
 func (s *scanner) digits(n string, rest []rune) {
 	s.end()
-	n = cmp.Or(n, "0")
 	s.Digits = append(s.Digits, n)
 	if after := strings.TrimPrefix(strings.TrimPrefix(string(rest[:min(len(rest), 3)]), "'"), "’"); strings.HasPrefix(after, "s") {
 		if next := []rune(after + " ")[1]; !isWord(next) {
