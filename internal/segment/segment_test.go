@@ -86,6 +86,7 @@ func TestSplit(t *testing.T) {
 		{"emphasis", "This is **very** *good*. **All of this.** And 2*3*4 or a * b.",
 			[]string{"This is [1]very[2] [3]good[4].", "All of this.", "And 2*3*4 or a * b."}},
 		{"links", "See [the manual](https://x.org) and ![a cat](c.png).", []string{"See [1]the manual[2] and [3]a cat[4]."}},
+		{"a link over two lines", "See [the\nmanual](https://x.org) first.", []string{"See [the", "manual[1] first."}},
 		{"blanks", "The capital is ____. It is big.", []string{"The capital is [1].", "It is big."}},
 		{"an answer's letter", "The answer is B. \nAnswer: C", []string{"The answer is [1].", "Answer: [1]"}},
 		{"numbers alone", "102\n3.5 %\n—", nil},

@@ -228,6 +228,10 @@ func (f *finder) bracket(i int) int {
 		return i + 1
 	}
 	if len(f.brackets) == 0 {
+		// The text of a link may begin on an earlier line.
+		if m := linkTarget.FindString(f.near(i)); strings.HasPrefix(m, "](") {
+			return f.add(i, i+len(m), Content)
+		}
 		return i
 	}
 	open := f.brackets[len(f.brackets)-1]
