@@ -30,7 +30,7 @@ func TestShow(t *testing.T) {
 			"translated by models/nllb"}, 2},
 		{[]string{in("3-translated"), "--limit", "0"}, nil, 26},
 		{[]string{in("1-passages"), "--skip", "25"}, []string{"CC0 1.0"}, 1},
-		{[]string{in("4-clean"), "--rejected", "-n", "2"}, []string{"rejected, elongation: message"}, 1},
+		{[]string{in("4-clean"), "--rejected", "-n", "3"}, []string{"rejected, elongation: message", "rejected, repetition: message"}, 2},
 		{[]string{in("4-clean"), "--rejected=elongation", "-n", "1"}, []string{"rejected, elongation"}, 1},
 		{[]string{in("4-clean"), "--where", "form=question", "--where", "messages~القهوة", "-n", "1"},
 			[]string{"question"}, 1},
