@@ -12,15 +12,15 @@ import (
 
 // Server is one of several endpoints that serve the same model.
 type Server struct {
-	Endpoint    string `json:"endpoint"`
-	Model       string `json:"model"` // its own name for the model, if that is another one
-	KeyVariable string `json:"key_variable"`
+	Endpoint    string `json:"endpoint"`     // address of an OpenAI-compatible API, such as http://host:8000/v1
+	Model       string `json:"model"`        // its own name for the model, if that is another one
+	KeyVariable string `json:"key_variable"` // environment variable with the API key
 	// Concurrency bounds the requests in flight.
 	Concurrency       int     `json:"concurrency"`
-	RequestsPerMinute int     `json:"requests_per_minute"`
-	TokensPerMinute   int     `json:"tokens_per_minute"`
-	PriceIn           float64 `json:"price_in"` // of a million tokens of prompts
-	PriceOut          float64 `json:"price_out"`
+	RequestsPerMinute int     `json:"requests_per_minute"` // 0 is no bound
+	TokensPerMinute   int     `json:"tokens_per_minute"`   // of prompts and answers; 0 is no bound
+	PriceIn           float64 `json:"price_in"`            // of a million tokens of prompts
+	PriceOut          float64 `json:"price_out"`           // of a million tokens of answers
 }
 
 // ParseServer reads an address that settings may follow, as in

@@ -17,9 +17,9 @@ type Publish struct {
 	Model     string `json:"model"`      // of the merge
 	BaseModel string `json:"base_model"` // hub id of a base model that is a directory here
 	License   string `json:"license"`    // of adapter and model; the mix has its own
-	Private   bool   `json:"private"`
-	Revision  string `json:"revision"`
-	Recipe    bool   `json:"recipe"` // publish the recipe too, as recipe.yaml
+	Private   bool   `json:"private"`    // whether new repositories are private
+	Revision  string `json:"revision"`   // branch to which is published
+	Recipe    bool   `json:"recipe"`     // publish the recipe too, as recipe.yaml
 }
 
 // publication is one of the things that a run publishes.

@@ -27,8 +27,8 @@ import (
 // Recipe is a recipe file. A stage without a block does not run; the data under
 // inputs replaces its output.
 type Recipe struct {
-	Name     string `json:"name"`
-	Seed     int64  `json:"seed"`
+	Name     string `json:"name"`     // of the run: `barka run` writes to runs/NAME by default
+	Seed     int64  `json:"seed"`     // of all random choices
 	Language string `json:"language"` // target language, an NLLB code
 	DType    string `json:"dtype"`    // type of the models' weights; "" is each checkpoint's own
 	Models   Models `json:"models"`
@@ -43,7 +43,7 @@ type Recipe struct {
 	Decontaminate *Decontaminate      `json:"decontaminate"`
 	Mix           *mix.Options        `json:"mix"`
 	Train         *train.Options      `json:"train"`
-	Merge         bool                `json:"merge"`
+	Merge         bool                `json:"merge"` // whether the adapter is merged into the base model
 	Eval          *Eval               `json:"eval"`
 	Publish       *Publish            `json:"publish"`
 
@@ -55,18 +55,18 @@ type Recipe struct {
 
 // Models names the models.
 type Models struct {
-	Generator  Generator `json:"generator"`
-	Judge      Generator `json:"judge"` // of synth's answers; without a model there is none
-	Translator string    `json:"translator"`
-	Second     Second    `json:"second"` // the second translator; without a model there is none
-	Base       string    `json:"base"`
+	Generator  Generator `json:"generator"`  // writes questions and answers
+	Judge      Generator `json:"judge"`      // of synth's answers; without a model there is none
+	Translator string    `json:"translator"` // translates into the language: NLLB, M2M-100 or a chat model
+	Second     Second    `json:"second"`     // the second translator; without a model there is none
+	Base       string    `json:"base"`       // the model to fine-tune
 }
 
 // Generator is a model on this machine, or behind one endpoint or several. The settings of
 // an endpoint in the list that are not given are the generator's.
 type Generator struct {
 	llm.Server
-	Endpoints []llm.Server `json:"endpoints"`
+	Endpoints []llm.Server `json:"endpoints"` // several endpoints of the same model, in place of endpoint
 }
 
 // servers returns the endpoints with all their settings, or none if the model runs here.
@@ -130,13 +130,13 @@ type Decontaminate struct {
 
 // Eval holds the settings of the evaluations.
 type Eval struct {
-	Tasks string `json:"tasks"`
-	Data  string `json:"data"` // directory of the benchmarks; "" is the hub's cache, and what it lacks is downloaded
+	Tasks string `json:"tasks"` // a list of tasks such as oall, or a file with one per line
+	Data  string `json:"data"`  // directory of the benchmarks; "" is the hub's cache, and what it lacks is downloaded
 	// Revisions pins datasets of the hub to a branch, a tag or a commit, by repository. Others
 	// are those of the branch main when they are downloaded.
 	Revisions  map[string]string `json:"revisions"`
-	MaxSamples int               `json:"max_samples"`
-	Base       bool              `json:"base"` // evaluate the base model too
+	MaxSamples int               `json:"max_samples"` // the most questions of a task; 0 is all
+	Base       bool              `json:"base"`        // evaluate the base model too
 }
 
 // Load reads a recipe file. Its error lists all mistakes.

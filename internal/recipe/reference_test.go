@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -83,7 +84,7 @@ func TestReference(t *testing.T) {
 	}
 }
 
-// section writes a table of the keys of a struct, but for those of which skip is true.
+// section writes a table of a struct's keys. It leaves out those that skip selects.
 func (r *reference) section(title, prefix string, v reflect.Value, skip func(reflect.StructField) bool) {
 	fmt.Fprintf(&r.b, "\n## %s\n\n", title)
 	if about := r.comment(v.Type(), ""); about != "" {
@@ -136,6 +137,9 @@ func (r *reference) rows(at, prefix string, v reflect.Value, skip func(reflect.S
 
 // value formats a default.
 func value(v reflect.Value) string {
+	if named, ok := v.Interface().(fmt.Stringer); ok && v.CanInt() {
+		return "`" + named.String() + "`"
+	}
 	if v.IsZero() && v.Kind() != reflect.Bool {
 		if v.CanInt() || v.CanFloat() {
 			return "`0`"
@@ -160,7 +164,13 @@ func (r *reference) comment(t reflect.Type, field string) string {
 		r.comments[pkg] = r.parse(pkg)
 	}
 	text := strings.Join(strings.Fields(r.comments[pkg][t.Name()+"."+field]), " ")
-	return strings.ReplaceAll(strings.TrimPrefix(text, field+" "), "|", `\|`)
+	if field != "" {
+		if own, alone := strings.CutPrefix(text, field+" "); alone && !strings.HasPrefix(own, "and ") {
+			text = own
+		}
+		text = keysFor(t, text)
+	}
+	return strings.ReplaceAll(text, "|", `\|`)
 }
 
 // parse reads the comments of a package.
@@ -194,12 +204,34 @@ func (r *reference) parse(pkg string) map[string]string {
 	return all
 }
 
-// fields collects the comments of a struct's fields: those above them, then those behind. A
-// comment above several fields in a row is that of the first.
+// fields collects the comments of a struct's fields: those above them, then those behind. A field
+// without a comment has the last one above it that names the field.
 func fields(all map[string]string, name string, st *ast.StructType) {
+	last := ""
 	for _, f := range st.Fields.List {
 		for _, id := range f.Names {
-			all[name+"."+id.Name] = f.Doc.Text() + " " + f.Comment.Text()
+			own := strings.TrimSpace(f.Doc.Text() + " " + f.Comment.Text())
+			if own == "" && regexp.MustCompile(`\b`+id.Name+`\b`).MatchString(last) {
+				own = last
+			}
+			all[name+"."+id.Name] = own
+		}
+		if f.Doc != nil {
+			last = f.Doc.Text()
 		}
 	}
+}
+
+// goName is the name of an exported field in a comment.
+var goName = regexp.MustCompile(`\b[A-Z]\w*\b`)
+
+// keysFor replaces the names of a struct's fields by their keys.
+func keysFor(t reflect.Type, text string) string {
+	return goName.ReplaceAllStringFunc(text, func(name string) string {
+		f, ok := t.FieldByName(name)
+		if key, _, _ := strings.Cut(f.Tag.Get("json"), ","); ok && key != "" && key != "-" {
+			return "`" + key + "`"
+		}
+		return name
+	})
 }

@@ -65,8 +65,8 @@ type Options struct {
 	// Model is its name and ModelDigest identifies its weights, if they are available.
 	Model       string  `json:"model,omitempty"`
 	ModelDigest string  `json:"model_digest,omitempty"`
-	Temperature float64 `json:"temperature,omitempty"`
-	MaxTokens   int     `json:"max_tokens,omitempty"`
+	Temperature float64 `json:"temperature,omitempty"` // of rewriting
+	MaxTokens   int     `json:"max_tokens,omitempty"`  // of a rewritten text
 	// Attempts is how often a text that fails a check is asked for.
 	Attempts int `json:"attempts,omitempty"`
 

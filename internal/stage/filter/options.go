@@ -102,12 +102,12 @@ type Options struct {
 
 	*Rules // of every form, in JSON alone
 
-	Question     Rules `json:"question"`
-	Conversation Rules `json:"conversation"`
-	Choice       Rules `json:"choice"`
-	Reading      Rules `json:"reading"`
-	Arithmetic   Rules `json:"arithmetic"`
-	Instruction  Rules `json:"instruction"`
+	Question     Rules `json:"question"`     // rules for this form of rows in place of the general ones
+	Conversation Rules `json:"conversation"` // rules for this form of rows in place of the general ones
+	Choice       Rules `json:"choice"`       // rules for this form of rows in place of the general ones
+	Reading      Rules `json:"reading"`      // rules for this form of rows in place of the general ones
+	Arithmetic   Rules `json:"arithmetic"`   // rules for this form of rows in place of the general ones
+	Instruction  Rules `json:"instruction"`  // rules for this form of rows in place of the general ones
 }
 
 // minNear is the least threshold of near-duplicates. Below it most rows of one form would be

@@ -52,9 +52,9 @@ type Options struct {
 	// JSON asks for the questions of an independent conversation as JSON, and
 	// an endpoint to hold the model to it; otherwise they stand between tags.
 	JSON        bool    `json:"json,omitempty"`
-	Temperature float64 `json:"temperature"`
-	TopP        float64 `json:"top_p"`
-	MaxTokens   int     `json:"max_tokens"`
+	Temperature float64 `json:"temperature"` // 0 takes the likeliest token
+	TopP        float64 `json:"top_p"`       // draws among the likeliest tokens with this sum of probabilities
+	MaxTokens   int     `json:"max_tokens"`  // of one answer of the model
 	// Attempts is how often a text that fails a check is asked for.
 	Attempts int `json:"attempts"`
 	// Repair is how often a text that fails a check is first asked for with the

@@ -16,9 +16,9 @@ import (
 
 // Options are everything that changes what train writes.
 type Options struct {
-	Rank    int     `json:"rank"`
-	Alpha   float64 `json:"alpha"`
-	Dropout float64 `json:"dropout"`
+	Rank    int     `json:"rank"`    // of the adapters
+	Alpha   float64 `json:"alpha"`   // an adapter is scaled by alpha / rank
+	Dropout float64 `json:"dropout"` // share of an adapter's inputs that is dropped
 	// Targets are suffixes of module paths, or "all-linear", or one regular expression for
 	// whole paths.
 	Targets []string `json:"targets"`
@@ -26,8 +26,8 @@ type Options struct {
 	// the layers that are; none means all.
 	Exclude []string `json:"exclude,omitempty"`
 	Layers  []int    `json:"layers,omitempty"`
-	RSLoRA  bool     `json:"rslora,omitempty"`
-	DoRA    bool     `json:"dora,omitempty"`
+	RSLoRA  bool     `json:"rslora,omitempty"` // scale by alpha / √rank
+	DoRA    bool     `json:"dora,omitempty"`   // train the lengths of the weights' rows too (weight-decomposed LoRA)
 	// ModulesToSave are the modules that are trained themselves, without a pair: the
 	// embeddings, the output projection, or both.
 	ModulesToSave []string `json:"modules_to_save,omitempty"`
@@ -42,14 +42,14 @@ type Options struct {
 	// the place of the fields above.
 	Adapter string `json:"adapter,omitempty"`
 
-	LR          float64 `json:"lr"`
-	Schedule    string  `json:"schedule"` // cosine, linear, constant
-	WarmupRatio float64 `json:"warmup_ratio"`
-	WeightDecay float64 `json:"weight_decay"`
-	Beta1       float64 `json:"beta1"`
-	Beta2       float64 `json:"beta2"`
-	Eps         float64 `json:"eps"`
-	Clip        float64 `json:"clip"` // largest gradient norm; 0: none
+	LR          float64 `json:"lr"`           // largest learning rate
+	Schedule    string  `json:"schedule"`     // cosine, linear, constant
+	WarmupRatio float64 `json:"warmup_ratio"` // share of the steps in which the learning rate rises
+	WeightDecay float64 `json:"weight_decay"` // of AdamW
+	Beta1       float64 `json:"beta1"`        // of AdamW
+	Beta2       float64 `json:"beta2"`        // of AdamW
+	Eps         float64 `json:"eps"`          // of AdamW
+	Clip        float64 `json:"clip"`         // largest gradient norm; 0: none
 
 	// Objective is what is trained: ObjectiveSFT, ObjectiveText or ObjectiveDPO.
 	Objective string `json:"objective"`
@@ -62,7 +62,7 @@ type Options struct {
 	// NEFTune is the size of the noise on the embeddings, NEFTune's alpha; 0 is none.
 	NEFTune float64 `json:"neftune"`
 
-	Epochs int `json:"epochs"`
+	Epochs int `json:"epochs"` // passes over the data
 	// MaxSteps, if not 0, is the number of optimiser steps, whatever Epochs says.
 	MaxSteps int `json:"max_steps,omitempty"`
 	// Batch is the number of conversations of an optimiser step. No padding

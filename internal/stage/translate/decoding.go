@@ -34,7 +34,7 @@ type Decoding struct {
 	// language among them. In beam search it multiplies their log-probabilities; with
 	// one beam it divides positive logits and multiplies negative ones. 1 is off.
 	RepetitionPenalty float64                `json:"repetition_penalty"`
-	EarlyStopping     generate.EarlyStopping `json:"early_stopping"`
+	EarlyStopping     generate.EarlyStopping `json:"early_stopping"` // when beam search ends: see docs/translation.md
 	// Patience times Beam is the number of complete hypotheses that end the search with
 	// early stopping ctranslate2.
 	Patience float64 `json:"patience"`

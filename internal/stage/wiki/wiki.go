@@ -31,7 +31,7 @@ const changed = "text keeps its facts, a page that comes twice in a dump counts 
 
 // Options are everything that changes what wiki writes.
 type Options struct {
-	Dataset string `json:"dataset"`
+	Dataset string `json:"dataset"` // name of the dataset in its rows
 	// Dump is an XML dump; API the address of api.php. One of them.
 	Dump string `json:"dump,omitempty"`
 	API  string `json:"api,omitempty"`
@@ -70,7 +70,7 @@ type Options struct {
 	// RelevancePrompt is a file with the question; "" is the built-in one.
 	Relevance       bool   `json:"relevance,omitempty"`
 	RelevancePrompt string `json:"relevance_prompt,omitempty"`
-	MaxPages        int    `json:"max_pages,omitempty"`
+	MaxPages        int    `json:"max_pages,omitempty"` // ends after so many pages; 0 is all
 	// MinChars < length < MaxChars; 0: no upper bound.
 	MinChars int `json:"min_chars"`
 	MaxChars int `json:"max_chars,omitempty"`
