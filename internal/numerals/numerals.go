@@ -8,8 +8,6 @@ import (
 	"strings"
 	"unicode"
 
-	"golang.org/x/text/unicode/norm"
-
 	"barka/internal/prose"
 )
 
@@ -45,7 +43,7 @@ func Of(text string) Numbers {
 			for i < len(runes) && isWord(runes[i]) {
 				i++
 			}
-			s.word(fold(string(runes[start:i])))
+			s.word(prose.Fold(string(runes[start:i])))
 		default:
 			if r := runes[i]; r != '-' && !unicode.IsSpace(r) {
 				s.end()
@@ -73,22 +71,6 @@ func isDigit(runes []rune, i int) bool {
 }
 
 func isWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsMark(r) || r == 'ـ' }
-
-// fold returns a word in lower case without accents, vowel signs, tatweel and the hamza on its
-// seat, with ي for ى and ه for ة.
-func fold(word string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case unicode.Is(unicode.Mn, r), r == 'ـ':
-			return -1
-		case r == 'ى':
-			return 'ي'
-		case r == 'ة':
-			return 'ه'
-		}
-		return r
-	}, norm.NFKD.String(strings.ToLower(word)))
-}
 
 // scanner collects numbers. sum and part are the number whose words are being read: its
 // thousands, and what is below them.
@@ -180,7 +162,7 @@ var values = func() map[string]int {
 	m := map[string]int{}
 	add := func(v int, words string) {
 		for w := range strings.FieldsSeq(words) {
-			m[fold(w)] = v
+			m[prose.Fold(w)] = v
 		}
 	}
 	english := strings.Fields(`one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen

@@ -8,16 +8,6 @@
 # (README.md). Afterwards WORK/venv/bin/python reference/real/quantised.py
 # evaluates Gemma 3 270M in three types.
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd)
-[ $# -ge 2 ] || { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2; }
-mkdir -p "$1"
-work=$(cd "$1" && pwd)
-data=$(cd "$2" && pwd)
+. "$(dirname "$0")/install.sh"
 shift 2
-python=${BARKA_PYTHON:-$work/venv/bin/python}
-if [ ! -x "$python" ]; then
-  python3 -m venv "$work/venv"
-  "$work/venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
-fi
-(cd "$here/../.." && CGO_ENABLED=0 go build -o "$work/barka" ./cmd/barka)
 exec "$python" "$here/gguf_run.py" --barka "$work/barka" --work "$work" --data "$data" "$@"

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"barka/internal/prose"
 )
 
 // patterns find wording in both languages. The Arabic one is written for folded text, so
@@ -13,7 +15,7 @@ import (
 type patterns struct{ english, arabic *regexp.Regexp }
 
 func (p patterns) MatchString(s string) bool {
-	return p.english.MatchString(s) || isArabic(s) && p.arabic.MatchString(fold(s))
+	return p.english.MatchString(s) || isArabic(s) && p.arabic.MatchString(prose.Fold(s))
 }
 
 func isArabic(s string) bool {
@@ -83,7 +85,7 @@ var between = patterns{
 func compared(s string) (a, b string, ok bool) {
 	m := between.english.FindStringSubmatch(s)
 	if m == nil && isArabic(s) {
-		m = between.arabic.FindStringSubmatch(fold(s))
+		m = between.arabic.FindStringSubmatch(prose.Fold(s))
 	}
 	if m == nil {
 		return "", "", false

@@ -159,7 +159,7 @@ func otherScript(t text) bool {
 }
 
 // same is a text for comparisons: lower case, without what is not a word.
-func same(s string) string { return strings.Join(strings.FieldsFunc(fold(s), notWord), " ") }
+func same(s string) string { return strings.Join(strings.FieldsFunc(prose.Fold(s), notWord), " ") }
 
 // option finds an option of a question with a choice.
 var option = regexp.MustCompile(`(?m)^\s*(?:[-*]\s*)?\(?([A-Fa-f]|[أابجدهو]ـ?)[).:]\s*(\S.*?)\s*$`)
@@ -168,7 +168,7 @@ var option = regexp.MustCompile(`(?m)^\s*(?:[-*]\s*)?\(?([A-Fa-f]|[أابجده�
 func listedOptions(s string) map[string]string {
 	found, texts := map[string]string{}, map[string]bool{}
 	for _, m := range option.FindAllStringSubmatch(s, -1) {
-		letter, words := fold(m[1]), same(m[2])
+		letter, words := prose.Fold(m[1]), same(m[2])
 		if found[letter] != "" || texts[words] || words == "" {
 			return nil
 		}
@@ -184,6 +184,6 @@ func namesOption(answer, question string) bool {
 	if m == nil {
 		return false
 	}
-	words := listedOptions(question)[fold(m[1])]
+	words := listedOptions(question)[prose.Fold(m[1])]
 	return words != "" && strings.HasPrefix(same(m[2]+" "+rest), words)
 }

@@ -3,10 +3,12 @@ package synth
 import (
 	"regexp"
 	"strings"
+
+	"barka/internal/prose"
 )
 
 // wordsOf returns the words of a text for comparisons.
-func wordsOf(s string) []string { return strings.FieldsFunc(fold(s), notWord) }
+func wordsOf(s string) []string { return strings.FieldsFunc(prose.Fold(s), notWord) }
 
 // grams returns a text's sequences of gramWords words.
 func grams(s string) (all []string) {

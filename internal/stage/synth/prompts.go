@@ -95,7 +95,7 @@ type Kind struct {
 
 // fits reports whether a message is of the kind.
 func (k *Kind) fits(message string) bool {
-	return k.matches == nil || k.matches.MatchString(message) || k.matches.MatchString(fold(message))
+	return k.matches == nil || k.matches.MatchString(message) || k.matches.MatchString(prose.Fold(message))
 }
 
 // Shapes of a kind.

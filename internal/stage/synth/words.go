@@ -6,8 +6,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/text/unicode/norm"
-
 	"barka/internal/nearest"
 	"barka/internal/prose"
 )
@@ -29,7 +27,7 @@ func newSource(texts ...string) source {
 				s.words[bare] = true
 			}
 		}
-		for _, w := range strings.FieldsFunc(fold(t), notWord) {
+		for _, w := range strings.FieldsFunc(prose.Fold(t), notWord) {
 			if n, ok := spelled[w]; ok {
 				s.numbers[n] = true
 			}
@@ -102,14 +100,14 @@ func (s source) unknownName(text string) string {
 }
 
 func (s source) lacks(word string) bool {
-	folded := fold(word)
+	folded := prose.Fold(word)
 	return len([]rune(word)) > 2 && !stopWords[folded] && !s.has(stem(folded))
 }
 
 // hasVariant reports whether the source has a word that differs in one letter, as spellings
 // do, or of which this is another form.
 func (s source) hasVariant(word string) bool {
-	w := stem(fold(word))
+	w := stem(prose.Fold(word))
 	for known := range s.words {
 		if nearest.Within(w, known, 1) || len(w) > 5 && len(known) > 5 && w[:5] == known[:5] {
 			return true
@@ -152,7 +150,7 @@ var spelled = map[string]string{"one": "1", "two": "2", "three": "3", "four": "4
 
 // contentWords returns the stems of the words that carry meaning.
 func contentWords(text string) (words []string) {
-	for _, w := range strings.FieldsFunc(possessive.ReplaceAllString(fold(text), " "), notWord) {
+	for _, w := range strings.FieldsFunc(possessive.ReplaceAllString(prose.Fold(text), " "), notWord) {
 		if len([]rune(w)) > 2 && !stopWords[w] && !unicode.IsDigit([]rune(w)[0]) {
 			words = append(words, stem(w))
 		}
@@ -161,22 +159,6 @@ func contentWords(text string) (words []string) {
 }
 
 func notWord(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsMark(r) }
-
-// fold returns a text in lower case without accents. In Arabic it drops vowel signs, the
-// hamza on its seat and the tatweel, and writes ي for ى and ه for ة, as many writers do.
-func fold(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case unicode.Is(unicode.Mn, r), r == 'ـ':
-			return -1
-		case r == 'ى':
-			return 'ي'
-		case r == 'ة':
-			return 'ه'
-		}
-		return r
-	}, norm.NFKD.String(strings.ToLower(text)))
-}
 
 // endings that stem takes off, the longer ones first.
 var endings = []string{"isation", "ization", "ements", "ations", "ities", "ation", "ingly", "ement", "ments", "ness", "ment",
@@ -215,7 +197,7 @@ var stopWords = func() map[string]bool {
 		m[w] = true
 	}
 	for w := range strings.FieldsSeq(arabicStopWords) {
-		m[fold(w)] = true
+		m[prose.Fold(w)] = true
 	}
 	return m
 }()
