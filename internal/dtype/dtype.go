@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"unsafe"
 )
 
@@ -160,9 +161,7 @@ func Narrow(d DType, values []float32) []byte {
 	out := make([]byte, len(values)*d.Size())
 	switch d {
 	case F32:
-		for i, v := range values {
-			binary.LittleEndian.PutUint32(out[4*i:], math.Float32bits(v))
-		}
+		AppendBytes(out[:0], values)
 	case BF16:
 		for i, v := range values {
 			binary.LittleEndian.PutUint16(out[2*i:], ToBF16(v))
@@ -179,6 +178,15 @@ func Narrow(d DType, values []float32) []byte {
 
 // Bytes returns float32 values as little-endian bytes.
 func Bytes(values []float32) []byte { return Narrow(F32, values) }
+
+// AppendBytes appends float32 values to dst as little-endian bytes.
+func AppendBytes(dst []byte, values []float32) []byte {
+	dst = slices.Grow(dst, 4*len(values))
+	for _, v := range values {
+		dst = binary.LittleEndian.AppendUint32(dst, math.Float32bits(v))
+	}
+	return dst
+}
 
 // View16 views a byte slice as 16-bit words, so that mapped weights need no copy. It reports
 // false if the slice is not aligned or the machine is not little-endian.

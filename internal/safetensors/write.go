@@ -96,7 +96,7 @@ func rank(d dtype.DType) int {
 }
 
 // Source is a tensor whose bytes are produced when they are written, so that a whole model
-// is never in memory.
+// is never in memory. The bytes that Data returns are used only until the next call, of any source.
 type Source struct {
 	Name  string
 	DType dtype.DType
