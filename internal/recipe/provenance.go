@@ -118,7 +118,8 @@ func (r *Recipe) Network() []string {
 	if r.Wiki != nil && r.Wiki.API != "" {
 		all = append(all, "wiki.api "+r.Wiki.API)
 	}
-	for key, g := range map[string]Generator{"models.generator": r.Models.Generator, "models.judge": r.Models.Judge} {
+	for key, g := range map[string]Generator{"models.generator": r.Models.Generator, "models.judge": r.Models.Judge,
+		"models.second": r.Models.Second.Generator} {
 		for _, s := range g.servers() {
 			all = append(all, key+" "+s.Endpoint)
 		}

@@ -143,3 +143,17 @@ func TestCheckOfASecond(t *testing.T) {
 		}
 	}
 }
+
+// TestNetworkOfASecond: a run whose second translator is behind an address is not repeated
+// without the network.
+func TestNetworkOfASecond(t *testing.T) {
+	r, err := Parse([]byte(`{"name": "n", "models": {"translator": "t", "base": "b",
+		"second": {"model": "m", "endpoint": "http://second.test/v1"}}, "inputs": {"instructions": {"a": "x"}}, "translate": {},
+		"mix": {"weights": {"a": 1}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Network(); len(got) != 1 || got[0] != "models.second http://second.test/v1" {
+		t.Errorf("the network: %q", got)
+	}
+}
