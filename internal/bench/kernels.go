@@ -97,7 +97,7 @@ func (b *bench) attend(queries, keys int) work {
 		}
 		turns := max(4, 256/queries)
 		for range turns {
-			dev.Attend(out, tensor.Tensor{}, q, k, v, a, &l)
+			dev.Attend(out, tensor.Tensor{}, q, k, v, a, tensor.Keys{Layout: &l})
 		}
 		return tally{units: float64(turns) * flops / 1e9}, nil
 	}

@@ -74,13 +74,13 @@ func (a *attention) mass(steps, source []int32) []float32 {
 	k, dk, dv := alloc(S, width), alloc(S, width), alloc(S, width)                         // [S, H·Dh]
 	lse := alloc(T, a.spec.Heads)
 	defer a.dev.Free(q, out, ones, dq, k, dk, dv, lse)
-	a.dev.Gather(q, a.queries, steps)
-	a.dev.Gather(k, a.source.Layer(a.layer).K, source)
+	a.dev.Gather(q, a.queries, tensor.Ints{Host: steps})
+	a.dev.Gather(k, a.source.Layer(a.layer).K, tensor.Ints{Host: source})
 	a.dev.Upload(ones, slices.Repeat([]float32{1}, T*width))
 	keys := tensor.Packed(S)
-	l := tensor.Layout{Starts: []int32{0, int32(T)}, Past: []int32{0}, Keys: keys.Keys}
-	a.dev.Attend(out, lse, q, k, k, a.spec, &l)
-	a.dev.AttendBackward(dq, dk, dv, ones, out, lse, q, k, k, a.spec, &l)
+	l := tensor.Keys{Layout: &tensor.Layout{Starts: []int32{0, int32(T)}, Past: []int32{0}, Keys: keys.Keys}}
+	a.dev.Attend(out, lse, q, k, k, a.spec, l)
+	a.dev.AttendBackward(dq, dk, dv, ones, out, lse, q, k, k, a.spec, l)
 	sums := make([]float32, S*width)
 	a.dev.Download(sums, dv)
 	mass := make([]float32, S)

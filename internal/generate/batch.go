@@ -125,6 +125,6 @@ func (e *Engine) states(h tensor.Tensor, calls []int32) tensor.Tensor {
 	for _, c := range calls {
 		b.at = append(b.at, b.ends[c])
 	}
-	dev.Gather(rows, h, b.at)
+	dev.Gather(rows, h, tensor.Ints{Host: b.at})
 	return rows
 }

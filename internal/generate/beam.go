@@ -247,7 +247,7 @@ func (b *beamSearch) step(active []*sentence) {
 	b.pass = nn.Pass{Dev: dev, Layout: &b.layout, Positions: b.positions, Rows: b.rows, Queries: b.attention.reserve(b.rows)}
 	h := b.m.Decode(&b.pass, b.tokens, b.cache, b.source, &b.cross)
 	last := dev.Alloc(len(b.ends), h.Cols)
-	dev.Gather(last, h, b.ends)
+	dev.Gather(last, h, tensor.Ints{Host: b.ends})
 	if b.o.oneByOne() {
 		b.continueEach(active, last)
 	} else {

@@ -43,7 +43,7 @@ type Pair struct {
 type Dropout struct {
 	Rate float32
 	Seed uint64
-	Rows []uint64
+	Rows tensor.Numbers
 }
 
 // Saved is what Backward needs of a forward pass. The zero value is that of no adapter.

@@ -55,7 +55,7 @@ func (m *Transformer) fullModules() (embed, head string) { return m.EmbedModule,
 func (m *Transformer) copyOf(module string) (tensor.Tensor, error) {
 	t := m.Dev.Alloc(m.Meta.Vocab, m.Meta.Hidden)
 	if module == m.EmbedModule || m.Tied {
-		m.Dev.Embed(t, m.Embed, every(m.Meta.Vocab), 1, false)
+		m.Dev.Embed(t, m.Embed, tensor.Ints{Host: every(m.Meta.Vocab)}, 1, false)
 		return t, nil
 	}
 	if m.Output.DType() == dtype.I8 {

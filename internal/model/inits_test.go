@@ -105,7 +105,7 @@ func TestInitsRecomputed(t *testing.T) {
 		tokens, layout, rows, targets := batch(s.want.Sequences, s.want.Masks, []int{2, 4})
 		drop := lora.Dropout{Rate: 0.3, Seed: 5}
 		for i := range tokens {
-			drop.Rows = append(drop.Rows, uint64(100+i))
+			drop.Rows.Host = append(drop.Rows.Host, uint64(100+i))
 		}
 		pass := func() *nn.Pass {
 			return &nn.Pass{Dev: s.m.Device(), Layout: &layout, Positions: layout.Positions(), Dropout: drop}

@@ -25,7 +25,7 @@ func TestDropoutGradients(t *testing.T) {
 			tokens, layout, rows, targets := batch(want.Sequences, want.Masks, []int{2, 4})
 			drop := lora.Dropout{Rate: 0.3, Seed: 5}
 			for i := range tokens {
-				drop.Rows = append(drop.Rows, uint64(100+i))
+				drop.Rows.Host = append(drop.Rows.Host, uint64(100+i))
 			}
 			pass := func() *nn.Pass {
 				return &nn.Pass{Dev: dev, Layout: &layout, Positions: layout.Positions(), Dropout: drop}

@@ -30,7 +30,7 @@ func recomputedEqualsKept(t *testing.T, m model.Decoder, a *model.Adapter, want 
 	tokens, layout, rows, targets := batch(want.Sequences, want.Masks, []int{1, 2, 4})
 	drop := lora.Dropout{Rate: 0.1, Seed: 5}
 	for i := range tokens {
-		drop.Rows = append(drop.Rows, uint64(100+i))
+		drop.Rows.Host = append(drop.Rows.Host, uint64(100+i))
 	}
 	run := func(recompute int) (float64, [][]float32) {
 		a.Train(dev)

@@ -12,10 +12,12 @@ import (
 // the adapter's gradients and returns that sum. Logits are computed for the listed rows only.
 func Backward(m Decoder, p *nn.Pass, tokens, rows, targets []int32, weights []float32) (tensor.Value, error) {
 	var sum tensor.Value
-	err := backward(m, p, tokens, rows, func(nll, dpicked, picked tensor.Tensor) {
+	lists := predicted(rows, targets)
+	lists.Weights = tensor.Host(len(weights), 1, weights)
+	err := backward(m, p, tokens, lists, func(b tensor.Batch, nll, dpicked, picked tensor.Tensor) {
 		head, softcap := m.Head()
-		p.Dev.CrossEntropy(nll, dpicked, picked, head, targets, weights, softcap)
-		sum = p.Dev.Dot(nll, weights)
+		p.Dev.CrossEntropy(nll, dpicked, picked, head, b.Targets, b.Weights, softcap)
+		sum = p.Dev.Dot(nll, b.Weights)
 	})
 	return sum, err
 }
@@ -23,19 +25,27 @@ func Backward(m Decoder, p *nn.Pass, tokens, rows, targets []int32, weights []fl
 // BackwardOf is Backward for a loss that is no fixed sum of the nll: weigh gets them and
 // returns the loss's derivative with respect to each.
 func BackwardOf(m Decoder, p *nn.Pass, tokens, rows, targets []int32, weigh func(nll []float32) []float32) error {
-	return backward(m, p, tokens, rows, func(nll, dpicked, picked tensor.Tensor) {
+	return backward(m, p, tokens, predicted(rows, targets), func(b tensor.Batch, nll, dpicked, picked tensor.Tensor) {
 		head, softcap := m.Head()
-		p.Dev.CrossEntropy(nll, tensor.Tensor{}, picked, head, targets, nil, softcap)
+		p.Dev.CrossEntropy(nll, tensor.Tensor{}, picked, head, b.Targets, tensor.Tensor{}, softcap)
 		values := make([]float32, len(rows))
 		p.Dev.Download(values, nll)
-		p.Dev.CrossEntropy(nll, dpicked, picked, head, targets, weigh(values), softcap)
+		p.Dev.CrossEntropy(nll, dpicked, picked, head, b.Targets, tensor.Host(len(rows), 1, weigh(values)), softcap)
 	})
 }
 
+// predicted returns the lists of rows of a pass whose next tokens are targets.
+func predicted(rows, targets []int32) tensor.Batch {
+	return tensor.Batch{Picked: tensor.Ints{Host: rows}, Targets: tensor.Ints{Host: targets}}
+}
+
 // backward runs a batch forward, calls loss with the hidden states [n,D] of the listed rows to
-// set their gradient, and runs the batch backward. nll [n,1] is for the use of loss.
-func backward(m Decoder, p *nn.Pass, tokens, rows []int32, loss func(nll, dpicked, picked tensor.Tensor)) error {
-	if len(rows) == 0 {
+// set their gradient, and runs the batch backward. nll [n,1] is for the use of loss, which gets
+// the lists prepared.
+func backward(m Decoder, p *nn.Pass, tokens []int32, lists tensor.Batch,
+	loss func(b tensor.Batch, nll, dpicked, picked tensor.Tensor)) error {
+	n := len(lists.Picked.Host)
+	if n == 0 {
 		return nil
 	}
 	p.Save = true
@@ -44,13 +54,14 @@ func backward(m Decoder, p *nn.Pass, tokens, rows []int32, loss func(nll, dpicke
 		return err
 	}
 	dev := p.Dev
-	picked, dpicked, nll := dev.Alloc(len(rows), h.Cols), dev.Alloc(len(rows), h.Cols), dev.Alloc(len(rows), 1)
-	dev.Gather(picked, h, rows) // picked, dpicked [n, D]
-	loss(nll, dpicked, picked)
+	picked, dpicked, nll := dev.Alloc(n, h.Cols), dev.Alloc(n, h.Cols), dev.Alloc(n, 1)
+	b := dev.Prepare(lists)
+	dev.Gather(picked, h, b.Picked) // picked, dpicked [n, D]
+	loss(b, nll, dpicked, picked)
 	dh := h // dh [T,D], in the memory of h, which is no longer needed
 	dev.Zero(dh)
-	dev.Scatter(dh, dpicked, rows)
-	dev.Free(picked, dpicked, nll)
+	dev.Scatter(dh, dpicked, b.Picked)
+	dev.Free(picked, dpicked, nll, b.Memory)
 	tape.Backward(dh)
 	dev.Free(dh)
 	return nil
@@ -67,10 +78,11 @@ func NLL(m Decoder, p *nn.Pass, tokens, rows, targets []int32) ([]float32, error
 	}
 	dev := p.Dev
 	picked, nll := dev.Alloc(len(rows), h.Cols), dev.Alloc(len(rows), 1)
-	defer dev.Free(h, picked, nll)
-	dev.Gather(picked, h, rows)
+	b := dev.Prepare(predicted(rows, targets))
+	defer dev.Free(h, picked, nll, b.Memory)
+	dev.Gather(picked, h, b.Picked)
 	head, softcap := m.Head()
-	dev.CrossEntropy(nll, tensor.Tensor{}, picked, head, targets, nil, softcap)
+	dev.CrossEntropy(nll, tensor.Tensor{}, picked, head, b.Targets, tensor.Tensor{}, softcap)
 	values := make([]float32, len(rows))
 	dev.Download(values, nll)
 	return values, nil

@@ -35,7 +35,6 @@ type Transformer struct {
 type tape struct {
 	m      *Transformer
 	p      *nn.Pass
-	tokens []int32
 	blocks []nn.BlockSaved
 	last   tensor.Tensor // the residual stream before the final norm
 }
@@ -64,8 +63,9 @@ func (m *Transformer) Linears() []*nn.Linear {
 // Forward implements Decoder.
 func (m *Transformer) Forward(p *nn.Pass, tokens []int32, cache *Cache) (tensor.Tensor, Tape, error) {
 	dev := p.Dev
+	p.Prepare(tokens, nil)
 	x := dev.Alloc(len(tokens), m.Meta.Hidden) // x [T,D], the residual stream
-	m.embed(dev, x, tokens)
+	m.embed(dev, x, p.Batch.Tokens)
 	if !p.Noise.None() {
 		if m.Scale != 1 {
 			dev.Scale(p.Noise, m.Scale)
@@ -96,14 +96,15 @@ func (m *Transformer) Forward(p *nn.Pass, tokens []int32, cache *Cache) (tensor.
 	h := dev.Alloc(len(tokens), m.Meta.Hidden) // h [T,D]
 	m.Norm.Forward(dev, h, x)
 	if p.Save {
-		return h, &tape{m: m, p: p, tokens: tokens, blocks: blocks, last: x}, nil
+		return h, &tape{m: m, p: p, blocks: blocks, last: x}, nil
 	}
 	dev.Free(x)
+	p.Release()
 	return h, nil, nil
 }
 
 // embed fills x [T,D] with the embeddings of tokens.
-func (m *Transformer) embed(dev tensor.Device, x tensor.Tensor, tokens []int32) {
+func (m *Transformer) embed(dev tensor.Device, x tensor.Tensor, tokens tensor.Ints) {
 	if m.embedding == nil {
 		dev.Embed(x, m.Embed, tokens, m.Scale, m.Round)
 		return
@@ -141,6 +142,7 @@ func (t *tape) Backward(dh tensor.Tensor) {
 		if t.m.Scale != 1 {
 			t.p.Dev.Scale(dh, t.m.Scale)
 		}
-		t.p.Dev.ScatterAdd(t.m.embedding.Grad, dh, t.tokens)
+		t.p.Dev.ScatterAdd(t.m.embedding.Grad, dh, t.p.Batch.Tokens)
 	}
+	t.p.Release()
 }

@@ -103,7 +103,7 @@ func TestVariantDropoutGradients(t *testing.T) {
 		for _, rate := range []float32{0, 0.3} {
 			drop := lora.Dropout{Rate: rate, Seed: 5}
 			for i := range tokens {
-				drop.Rows = append(drop.Rows, uint64(100+i))
+				drop.Rows.Host = append(drop.Rows.Host, uint64(100+i))
 			}
 			pass := func() *nn.Pass {
 				return &nn.Pass{Dev: dev, Layout: &layout, Positions: layout.Positions(), Dropout: drop}

@@ -30,8 +30,8 @@ func (c *KV) With(p *Pass, k, v *tensor.Tensor) (keys, values tensor.Tensor) {
 	switch {
 	case c == nil: // no cache
 	case p.Rows != nil: // slots
-		p.Dev.Scatter(c.K, *k, p.Rows)
-		p.Dev.Scatter(c.V, *v, p.Rows)
+		p.Dev.Scatter(c.K, *k, p.Batch.Rows)
+		p.Dev.Scatter(c.V, *v, p.Batch.Rows)
 		return c.K, c.V
 	default: // prefix
 		*k, *v = p.join(c.K, *k), p.join(c.V, *v)
@@ -51,7 +51,7 @@ func (p *Pass) join(cache, own tensor.Tensor) tensor.Tensor {
 		p.Dev.Free(own)
 	}
 	if len(p.Keep) > 0 {
-		p.Dev.Gather(cache.Slice(0, len(p.Keep)), all, p.Keep)
+		p.Dev.Gather(cache.Slice(0, len(p.Keep)), all, p.Batch.Keep)
 	}
 	return all
 }
@@ -99,9 +99,9 @@ func (a *Attention) Forward(p *Pass, y, x tensor.Tensor, cache *KV, saved *Atten
 	s.uv = a.V.Forward(p, s.v, x) // v [T, G·Dh]
 	s.qIn = a.place(p, s.q, a.QNorm, a.Spec.Heads, saved != nil)
 	s.kIn = a.place(p, s.k, a.KNorm, a.Spec.KVHeads, saved != nil)
-	keys, values := cache.With(p, &s.k, &s.v)                     // [R, G·Dh]
-	dev.Attend(s.out, s.lse, s.q, keys, values, a.Spec, p.Layout) // out [T, H·Dh]
-	s.uo = a.O.Forward(p, y, s.out)                               // y [T, D]
+	keys, values := cache.With(p, &s.k, &s.v)                         // [R, G·Dh]
+	dev.Attend(s.out, s.lse, s.q, keys, values, a.Spec, p.Batch.Keys) // out [T, H·Dh]
+	s.uo = a.O.Forward(p, y, s.out)                                   // y [T, D]
 	if saved != nil {
 		*saved = s
 		return
@@ -147,7 +147,7 @@ func (a *Attention) placeBackward(p *Pass, dx, in tensor.Tensor, norm *RMSNorm, 
 // rotate rotates x [T, heads·Dh] if the attention has rotary positions.
 func (a *Attention) rotate(p *Pass, x tensor.Tensor, heads int, inverse bool) {
 	if a.Freqs != nil {
-		p.Dev.Rotate(x, p.Positions, a.rotary(heads), inverse)
+		p.Dev.Rotate(x, p.Batch.Positions, a.rotary(heads), inverse)
 	}
 }
 
@@ -161,7 +161,7 @@ func (a *Attention) Backward(p *Pass, dx, dy, x tensor.Tensor, saved *AttentionS
 	dv := dev.Alloc(saved.v.Rows, saved.v.Cols)       // [T, G·Dh]
 	defer dev.Free(dout, dq, dk, dv)
 	a.O.Backward(p, dout, dy, saved.out, saved.uo, false)
-	dev.AttendBackward(dq, dk, dv, dout, saved.out, saved.lse, saved.q, saved.k, saved.v, a.Spec, p.Layout)
+	dev.AttendBackward(dq, dk, dv, dout, saved.out, saved.lse, saved.q, saved.k, saved.v, a.Spec, p.Batch.Keys)
 	a.placeBackward(p, dq, saved.qIn, a.QNorm, a.Spec.Heads)
 	a.placeBackward(p, dk, saved.kIn, a.KNorm, a.Spec.KVHeads)
 	a.Q.Backward(p, dx, dq, x, saved.uq, false)
@@ -173,7 +173,7 @@ func (a *Attention) Backward(p *Pass, dx, dy, x tensor.Tensor, saved *AttentionS
 // Project computes the keys and values of source states x [T,D] for Cross and stores them
 // in the given rows of source. That happens once per sentence, whatever the number of
 // beams.
-func (a *Attention) Project(p *Pass, source *KV, rows []int32, x tensor.Tensor) {
+func (a *Attention) Project(p *Pass, source *KV, rows tensor.Ints, x tensor.Tensor) {
 	dev := p.Dev
 	t := dev.Alloc(x.Rows, a.Spec.KVHeads*a.Spec.HeadDim) // t [T, G·Dh]
 	defer dev.Free(t)
@@ -184,16 +184,16 @@ func (a *Attention) Project(p *Pass, source *KV, rows []int32, x tensor.Tensor) 
 }
 
 // Cross fills y [T,D] from queries x [T,D] by attention to the projected keys of source.
-// The layout lists, for each sequence, the rows of its source. With keep the queries are
-// stored in p.Queries.
-func (a *Attention) Cross(p *Pass, y, x tensor.Tensor, source *KV, layout *tensor.Layout, keep bool) {
+// The pass's source layout lists, for each sequence, the rows of its source. With keep the
+// queries are stored in p.Queries.
+func (a *Attention) Cross(p *Pass, y, x tensor.Tensor, source *KV, keep bool) {
 	dev, width := p.Dev, a.Spec.Heads*a.Spec.HeadDim
 	q, out := dev.Alloc(x.Rows, width), dev.Alloc(x.Rows, width) // q, out [T, H·Dh]
 	defer dev.Free(q, out)
 	a.Q.Forward(p, q, x)
 	if keep {
-		dev.Scatter(p.Queries, q, p.Rows)
+		dev.Scatter(p.Queries, q, p.Batch.Rows)
 	}
-	dev.Attend(out, tensor.Tensor{}, q, source.K, source.V, a.Spec, layout)
+	dev.Attend(out, tensor.Tensor{}, q, source.K, source.V, a.Spec, p.Batch.Source)
 	a.O.Forward(p, y, out)
 }

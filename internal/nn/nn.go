@@ -43,6 +43,26 @@ type Pass struct {
 	// Noise [T,D], if not none, is added to the embeddings, which are then scaled; it is
 	// overwritten.
 	Noise tensor.Tensor
+
+	// Batch has the pass's lists on the device, from Prepare to Release.
+	Batch tensor.Batch
+}
+
+// Prepare brings the lists of a pass over tokens [T] to the device. source is the layout of
+// the cross-attention, or nil.
+func (p *Pass) Prepare(tokens []int32, source *tensor.Layout) {
+	p.Batch = p.Dev.Prepare(tensor.Batch{
+		Tokens: tensor.Ints{Host: tokens}, Positions: tensor.Ints{Host: p.Positions},
+		Rows: tensor.Ints{Host: p.Rows}, Keep: tensor.Ints{Host: p.Keep}, Numbers: tensor.Numbers{Host: p.Dropout.Rows.Host},
+		Keys: tensor.Keys{Layout: p.Layout}, Source: tensor.Keys{Layout: source},
+	})
+	p.Dropout.Rows = p.Batch.Numbers
+}
+
+// Release gives back the memory of what Prepare has brought.
+func (p *Pass) Release() {
+	p.Dev.Free(p.Batch.Memory)
+	p.Batch, p.Dropout.Rows.Handle = tensor.Batch{}, 0
 }
 
 // Tokens returns T.

@@ -7,6 +7,7 @@ import (
 
 	"barka/internal/model"
 	"barka/internal/nn"
+	"barka/internal/tensor"
 )
 
 // Request asks for the log-likelihood of Continuation after Context, both in
@@ -134,14 +135,16 @@ func (s *Scorer) run(b *batch, cache *model.Cache, noSharing bool) ([]Result, er
 	defer dev.Free(h)
 	picked := dev.Alloc(len(rows), h.Cols)
 	defer dev.Free(picked)
-	dev.Gather(picked, h, rows)
+	lists := dev.Prepare(tensor.Batch{Picked: tensor.Ints{Host: rows}, Targets: tensor.Ints{Host: targets}})
+	defer dev.Free(lists.Memory)
+	dev.Gather(picked, h, lists.Picked)
 	head, softcap := s.Model.Head()
 	logp, greedy := make([]float32, len(rows)), make([]bool, len(rows))
 	var ranks []int32
 	if s.Ranks {
 		ranks = make([]int32, len(rows))
 	}
-	dev.LogProbs(logp, greedy, ranks, picked, head, targets, softcap)
+	dev.LogProbs(logp, greedy, ranks, picked, head, lists.Targets, softcap)
 	results := make([]Result, len(b.items))
 	at := 0
 	for i, it := range b.items {

@@ -70,6 +70,9 @@ func (v Value) Get() float64 { return v.known }
 // other rows of the call or on the number of threads. Shapes that do not fit are a
 // programmer's error: the operation panics before it does any work. Outputs must not
 // overlap inputs unless the operation's comment allows it.
+//
+// A device may compute after an operation has returned. It reads lists and other values in
+// host memory before it returns, so that callers may reuse them at once.
 type Device interface {
 	// Name describes the device, for reports.
 	Name() string
@@ -84,6 +87,9 @@ type Device interface {
 	Download(dst []float32, src Tensor)
 	Zero(t Tensor)
 	Copy(dst, src Tensor)
+	// Prepare brings the lists of a pass to the device, all with one copy. They must not
+	// change while the result is in use. Free takes its Memory.
+	Prepare(b Batch) Batch
 
 	// Pack packs a checkpoint matrix for products, as dt (F32, BF16 or I8). An infinity
 	// or NaN in it is an error.
@@ -117,9 +123,9 @@ type Device interface {
 
 	// Embed sets y [T,D] = scale·table[ids]. With round each product is rounded to BF16,
 	// as a BF16 reference computes it.
-	Embed(y Tensor, t Table, ids []int32, scale float32, round bool)
+	Embed(y Tensor, t Table, ids Ints, scale float32, round bool)
 	// AddRows adds table[rows], learned or sinusoidal positions, to y [T,D].
-	AddRows(y, table Tensor, rows []int32)
+	AddRows(y, table Tensor, rows Ints)
 
 	// RMSNorm sets y = x/rms(x)·w, or x/rms(x)·(1+w) with plusOne; w is [1,D]. y may
 	// be x.
@@ -135,7 +141,7 @@ type Device interface {
 
 	// Rotate rotates x [T,Heads·HeadDim] in place by the angles of its positions. With
 	// inverse it rotates by minus the angles, which is the backward pass.
-	Rotate(x Tensor, positions []int32, r Rotary, inverse bool)
+	Rotate(x Tensor, positions Ints, r Rotary, inverse bool)
 	// SplitHeads sets q, k, v [T,H·Dh] from rows that hold q|k|v for each head, as
 	// GPT-NeoX has them.
 	SplitHeads(q, k, v, qkv Tensor, heads int)
@@ -145,10 +151,10 @@ type Device interface {
 	// Attend sets out [T,H·Dh] from q [T,H·Dh] and from the rows of k, v [R,G·Dh] that
 	// the layout lists. lse [T,H], if not none, receives the log-sum-exp of each row's
 	// masked scores, for AttendBackward. Scores are never stored.
-	Attend(out, lse, q, k, v Tensor, a Attention, l *Layout)
+	Attend(out, lse, q, k, v Tensor, a Attention, l Keys)
 	// AttendBackward sets dq, dk and dv. A row of k may belong to one sequence only, as in
 	// training. Rows that no sequence lists get zero.
-	AttendBackward(dq, dk, dv, dout, out, lse, q, k, v Tensor, a Attention, l *Layout)
+	AttendBackward(dq, dk, dv, dout, out, lse, q, k, v Tensor, a Attention, l Keys)
 
 	// Activate sets y = act(x). y may be x.
 	Activate(y, x Tensor, act Activation)
@@ -177,28 +183,29 @@ type Device interface {
 	// Dropout sets y = x with values dropped at the given rate and the others divided by
 	// 1-rate. The mask depends only on the seed, the row's number in rows and the column,
 	// so that the backward pass can compute it again.
-	Dropout(y, x Tensor, rate float32, seed uint64, rows []uint64)
+	Dropout(y, x Tensor, rate float32, seed uint64, rows Numbers)
 
 	// Gather sets y[i] = x[rows[i]].
-	Gather(y, x Tensor, rows []int32)
+	Gather(y, x Tensor, rows Ints)
 	// Scatter sets y[rows[i]] = x[i]. The rows must be distinct.
-	Scatter(y, x Tensor, rows []int32)
+	Scatter(y, x Tensor, rows Ints)
 
 	// ScatterAdd sets y[rows[i]] += x[i], in the order of i. Rows may repeat.
-	ScatterAdd(y, x Tensor, rows []int32)
+	ScatterAdd(y, x Tensor, rows Ints)
 
 	// Trains makes CrossEntropy add the gradient of w, which PackTensor made, to grad [N,K]
 	// whenever it computes that of h.
 	Trains(w Weight, grad Tensor)
 	// CrossEntropy sets nll[i] = -log softmax(cap(h·Wᵀ))[targets[i]] for each row of
-	// h [T,D]; nll is [T,1]. If dh is not none, it sets dh[i] = weights[i]·∂nll[i]/∂h[i].
+	// h [T,D]; nll is [T,1]. If dh is not none, it sets dh[i] = weights[i]·∂nll[i]/∂h[i];
+	// weights is [T,1].
 	// softcap is 0 for none. Logits exist only in chunks of rows.
-	CrossEntropy(nll, dh, h Tensor, w Weight, targets []int32, weights []float32, softcap float32)
+	CrossEntropy(nll, dh, h Tensor, w Weight, targets Ints, weights Tensor, softcap float32)
 	// LogProbs sets logp[i] to the log-probability of targets[i], and greedy[i] to whether
 	// it is the row's most likely token (the lowest id among equals). ranks, if not nil,
 	// receives the place of targets[i] in the order of TopK, from 1: one more than the
 	// number of tokens with a larger logit, or an equal logit and a lower id.
-	LogProbs(logp []float32, greedy []bool, ranks []int32, h Tensor, w Weight, targets []int32, softcap float32)
+	LogProbs(logp []float32, greedy []bool, ranks []int32, h Tensor, w Weight, targets Ints, softcap float32)
 	// TopK returns the k most likely tokens of each row. banned[i] lists tokens that must
 	// not be returned for row i; they stay in the softmax's sum. nil bans none. extra adds
 	// tokens for some rows, to the softmax too; they have the head's type. With a head from
@@ -206,9 +213,9 @@ type Device interface {
 	// count for the others in the softmax's sum.
 	TopK(h Tensor, w Weight, k int, softcap float32, banned [][]int32, extra []Extra) []Candidates
 
-	// Dot returns Σ weights[i]·x[i] of x [T,1], summed in float64 in order. Nil weights are
-	// all 1.
-	Dot(x Tensor, weights []float32) Value
+	// Dot returns Σ weights[i]·x[i] of x and weights [T,1], summed in float64 in order. If
+	// weights is none, all are 1.
+	Dot(x, weights Tensor) Value
 	// SumSquares returns Σx² of all tensors, summed in float64 in a fixed order.
 	SumSquares(ts ...Tensor) Value
 	// Step updates the parameters p and the moments m and v by the gradient g. All have

@@ -32,11 +32,11 @@ func (a *attention) forward(p *nn.Pass, y, x tensor.Tensor, cache *nn.KV, saved 
 	s.uqkv = a.qkv.Forward(p, qkv, x)
 	dev.SplitHeads(s.q, s.k, s.v, qkv, a.spec.Heads) // q, k, v [T,D]
 	dev.Free(qkv)
-	dev.Rotate(s.q, p.Positions, a.rotary, false)
-	dev.Rotate(s.k, p.Positions, a.rotary, false)
-	keys, values := cache.With(p, &s.k, &s.v)                       // [R,D]
-	dev.Attend(s.mixed, s.lse, s.q, keys, values, a.spec, p.Layout) // mixed [T,D]
-	s.uout = a.out.Forward(p, y, s.mixed)                           // y [T,D]
+	dev.Rotate(s.q, p.Batch.Positions, a.rotary, false)
+	dev.Rotate(s.k, p.Batch.Positions, a.rotary, false)
+	keys, values := cache.With(p, &s.k, &s.v)                           // [R,D]
+	dev.Attend(s.mixed, s.lse, s.q, keys, values, a.spec, p.Batch.Keys) // mixed [T,D]
+	s.uout = a.out.Forward(p, y, s.mixed)                               // y [T,D]
 	if saved != nil {
 		*saved = s
 		return
@@ -52,9 +52,9 @@ func (a *attention) backward(p *nn.Pass, dx, dy, x tensor.Tensor, saved *attenti
 	dq, dk, dv := dev.Alloc(T, D), dev.Alloc(T, D), dev.Alloc(T, D)
 	defer dev.Free(dmixed, dqkv, dq, dk, dv)
 	a.out.Backward(p, dmixed, dy, saved.mixed, saved.uout, false)
-	dev.AttendBackward(dq, dk, dv, dmixed, saved.mixed, saved.lse, saved.q, saved.k, saved.v, a.spec, p.Layout)
-	dev.Rotate(dq, p.Positions, a.rotary, true)
-	dev.Rotate(dk, p.Positions, a.rotary, true)
+	dev.AttendBackward(dq, dk, dv, dmixed, saved.mixed, saved.lse, saved.q, saved.k, saved.v, a.spec, p.Batch.Keys)
+	dev.Rotate(dq, p.Batch.Positions, a.rotary, true)
+	dev.Rotate(dk, p.Batch.Positions, a.rotary, true)
 	dev.JoinHeads(dqkv, dq, dk, dv, a.spec.Heads)
 	a.qkv.Backward(p, dx, dqkv, x, saved.uqkv, false)
 	saved.free(dev)

@@ -220,7 +220,9 @@ func (m *Model) NewCache() *model.Cache { return model.NewCache(m.dev, len(m.dec
 
 // Encode implements model.Seq2Seq.
 func (m *Model) Encode(p *nn.Pass, tokens []int32) tensor.Tensor {
-	x := m.input(p, m.encEmbed, tokens)
+	p.Prepare(tokens, nil)
+	defer p.Release()
+	x := m.input(p, m.encEmbed)
 	for i := range m.encoder {
 		m.encoder[i].forward(p, x)
 	}
@@ -232,20 +234,24 @@ func (m *Model) Encode(p *nn.Pass, tokens []int32) tensor.Tensor {
 
 // ProjectSource implements model.Seq2Seq.
 func (m *Model) ProjectSource(p *nn.Pass, states tensor.Tensor, source *model.Cache, rows []int32) {
+	b := p.Dev.Prepare(tensor.Batch{Rows: tensor.Ints{Host: rows}})
 	for i := range m.decoder {
-		m.decoder[i].cross.Project(p, source.Layer(i), rows, states)
+		m.decoder[i].cross.Project(p, source.Layer(i), b.Rows, states)
 	}
+	p.Dev.Free(b.Memory)
 }
 
 // Decode implements model.Seq2Seq.
 func (m *Model) Decode(p *nn.Pass, tokens []int32, cache, source *model.Cache, sourceLayout *tensor.Layout) tensor.Tensor {
-	x := m.input(p, m.decEmbed, tokens)
+	p.Prepare(tokens, sourceLayout)
+	defer p.Release()
+	x := m.input(p, m.decEmbed)
 	for i := range m.decoder {
 		var kv *nn.KV
 		if cache != nil {
 			kv = cache.Layer(i)
 		}
-		m.decoder[i].forward(p, x, kv, source.Layer(i), sourceLayout, i == m.aligned() && !p.Queries.None())
+		m.decoder[i].forward(p, x, kv, source.Layer(i), i == m.aligned() && !p.Queries.None())
 	}
 	h := m.dev.Alloc(x.Rows, x.Cols)
 	m.decNorm.Forward(m.dev, h, x)
@@ -263,9 +269,9 @@ func (m *Model) Alignment() (layer int, a tensor.Attention) {
 }
 
 // input returns x [T,D] = √D·E[token] + sinusoid(position).
-func (m *Model) input(p *nn.Pass, embed tensor.Table, tokens []int32) tensor.Tensor {
-	x := m.dev.Alloc(len(tokens), m.cfg.DModel)
-	m.dev.Embed(x, embed, tokens, m.scale, false)
+func (m *Model) input(p *nn.Pass, embed tensor.Table) tensor.Tensor {
+	x := m.dev.Alloc(p.Tokens(), m.cfg.DModel)
+	m.dev.Embed(x, embed, p.Batch.Tokens, m.scale, false)
 	var last int32
 	for _, pos := range p.Positions {
 		last = max(last, pos)
@@ -273,7 +279,7 @@ func (m *Model) input(p *nn.Pass, embed tensor.Table, tokens []int32) tensor.Ten
 	if int(last) >= m.positions.Rows {
 		m.growPositions(int(last) + 1)
 	}
-	m.dev.AddRows(x, m.positions, p.Positions)
+	m.dev.AddRows(x, m.positions, p.Batch.Positions)
 	return x
 }
 
@@ -312,7 +318,7 @@ func (l *encoderLayer) forward(p *nn.Pass, x tensor.Tensor) {
 	dev.Add(x, b)
 }
 
-func (l *decoderLayer) forward(p *nn.Pass, x tensor.Tensor, kv, source *nn.KV, sourceLayout *tensor.Layout, keep bool) {
+func (l *decoderLayer) forward(p *nn.Pass, x tensor.Tensor, kv, source *nn.KV, keep bool) {
 	dev := p.Dev
 	a, b := dev.Alloc(x.Rows, x.Cols), dev.Alloc(x.Rows, x.Cols)
 	defer dev.Free(a, b)
@@ -320,7 +326,7 @@ func (l *decoderLayer) forward(p *nn.Pass, x tensor.Tensor, kv, source *nn.KV, s
 	l.attn.Forward(p, b, a, kv, nil)
 	dev.Add(x, b)
 	l.crossNorm.Forward(dev, a, x)
-	l.cross.Cross(p, b, a, source, sourceLayout, keep)
+	l.cross.Cross(p, b, a, source, keep)
 	dev.Add(x, b)
 	l.mlpNorm.Forward(dev, a, x)
 	l.mlp.Forward(p, b, a, nil)

@@ -57,7 +57,7 @@ func (t *trainer) perturb(p *pass) {
 		}
 	}
 	if t.o.Dropout > 0 {
-		p.Dropout = lora.Dropout{Rate: float32(t.o.Dropout), Seed: seed, Rows: rows}
+		p.Dropout = lora.Dropout{Rate: float32(t.o.Dropout), Seed: seed, Rows: tensor.Numbers{Host: rows}}
 	}
 	if t.o.NEFTune > 0 {
 		p.Noise = t.noise(p, seed, rows)

@@ -77,11 +77,11 @@ func attend(s *suite) {
 	for _, a := range attentions() {
 		q, k, v := s.random(rows, a.Heads*a.HeadDim), s.random(rows, a.KVHeads*a.HeadDim), s.random(rows, a.KVHeads*a.HeadDim)
 		out, lse := s.dev.Alloc(rows, q.cols), s.dev.Alloc(rows, a.Heads)
-		s.dev.Attend(out, lse, s.put(q), s.put(k), s.put(v), a, &l)
+		s.dev.Attend(out, lse, s.put(q), s.put(k), s.put(v), a, tensor.Keys{Layout: &l})
 		want, wantLSE := attend64(q, k, v, a, &l)
 		s.near(fmt.Sprintf("%+v", a), out, want, 3)
 		s.near(fmt.Sprintf("%+v log-sum-exp", a), lse, wantLSE, 3)
-		s.dev.Attend(out, tensor.Tensor{}, s.put(q), s.put(k), s.put(v), a, &l)
+		s.dev.Attend(out, tensor.Tensor{}, s.put(q), s.put(k), s.put(v), a, tensor.Keys{Layout: &l})
 		s.near(fmt.Sprintf("%+v without log-sum-exp", a), out, want, 3)
 	}
 }
@@ -98,13 +98,13 @@ func attendShared(s *suite) {
 	}
 	q := s.random(6, 32)
 	out := s.dev.Alloc(6, 32)
-	s.dev.Attend(out, tensor.Tensor{}, s.put(q), s.put(k), s.put(v), a, &l)
+	s.dev.Attend(out, tensor.Tensor{}, s.put(q), s.put(k), s.put(v), a, tensor.Keys{Layout: &l})
 	want, _ := attend64(q, k, v, a, &l)
 	s.near("shared", out, want, 3)
 
 	cross := tensor.Layout{Starts: []int32{0, 3, 6}, Past: []int32{0, 0}, Keys: [][]int32{{1, 2, 3, 4}, {29}}}
 	a.Causal, a.Window = false, 0
-	s.dev.Attend(out, tensor.Tensor{}, s.put(q), s.put(k), s.put(v), a, &cross)
+	s.dev.Attend(out, tensor.Tensor{}, s.put(q), s.put(k), s.put(v), a, tensor.Keys{Layout: &cross})
 	want, _ = attend64(q, k, v, a, &cross)
 	s.near("cross", out, want, 3)
 }
@@ -124,7 +124,7 @@ func attendAlone(s *suite) {
 		pk, pv := s.put(k), s.put(v)
 		l := tensor.Packed(n)
 		whole, lse := s.dev.Alloc(n, width), s.dev.Alloc(n, a.Heads)
-		s.dev.Attend(whole, lse, s.put(q), pk, pv, a, &l)
+		s.dev.Attend(whole, lse, s.put(q), pk, pv, a, tensor.Keys{Layout: &l})
 		want, wantLSE := attend64(q, k, v, a, &l)
 		s.near(fmt.Sprintf("%+v", a), whole, want, 3)
 		s.near(fmt.Sprintf("%+v log-sum-exp", a), lse, wantLSE, 5)
@@ -136,7 +136,7 @@ func attendAlone(s *suite) {
 					part.Keys = [][]int32{l.Keys[0][:i+count]}
 				}
 				out := s.dev.Alloc(count, width)
-				s.dev.Attend(out, tensor.Tensor{}, s.put(matrix{count, width, q.v[i*width : (i+count)*width]}), pk, pv, a, &part)
+				s.dev.Attend(out, tensor.Tensor{}, s.put(matrix{count, width, q.v[i*width : (i+count)*width]}), pk, pv, a, tensor.Keys{Layout: &part})
 				if !slices.Equal(s.get(out).v, bits.v[i*width:(i+count)*width]) {
 					s.Fatalf("%+v: queries %d to %d attend differently alone", a, i, i+count-1)
 				}
@@ -157,9 +157,9 @@ func attendBackward(s *suite) {
 		dout := s.random(rows, q.cols)
 		pq, pk, pv := s.put(q), s.put(k), s.put(v)
 		out, lse := s.dev.Alloc(rows, q.cols), s.dev.Alloc(rows, a.Heads)
-		s.dev.Attend(out, lse, pq, pk, pv, a, &l)
+		s.dev.Attend(out, lse, pq, pk, pv, a, tensor.Keys{Layout: &l})
 		dq, dk, dv := s.dev.Alloc(rows, q.cols), s.dev.Alloc(rows, k.cols), s.dev.Alloc(rows, k.cols)
-		s.dev.AttendBackward(dq, dk, dv, s.put(dout), out, lse, pq, pk, pv, a, &l)
+		s.dev.AttendBackward(dq, dk, dv, s.put(dout), out, lse, pq, pk, pv, a, tensor.Keys{Layout: &l})
 		f := func(q, k, v matrix) matrix { y, _ := attend64(q, k, v, a, &l); return y }
 		what := fmt.Sprintf("%+v ", a)
 		s.gradient(what+"dq", dq, q, dout, func(q matrix) matrix { return f(q, k, v) })

@@ -59,7 +59,7 @@ func Bench(b *testing.B, dev tensor.Device) {
 		q, k, v, out := s.put(s.random(2*n, 2048)), s.put(s.random(2*n, 1024)), s.put(s.random(2*n, 1024)), dev.Alloc(2*n, 2048)
 		b.Run(fmt.Sprintf("Attend/2x%d", n), func(b *testing.B) {
 			for b.Loop() {
-				dev.Attend(out, tensor.Tensor{}, q, k, v, a, &l)
+				dev.Attend(out, tensor.Tensor{}, q, k, v, a, tensor.Keys{Layout: &l})
 			}
 			b.ReportMetric(float64(2*n*b.N)/b.Elapsed().Seconds(), "tokens/s")
 		})

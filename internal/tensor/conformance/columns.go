@@ -46,7 +46,7 @@ func scatterAdd(s *suite) {
 			}
 		}
 		sums := s.put(y)
-		s.dev.ScatterAdd(sums, s.put(x), rows)
+		s.dev.ScatterAdd(sums, s.put(x), tensor.Ints{Host: rows})
 		s.near(fmt.Sprintf("width %d", width), sums, want, 3)
 	}
 }
@@ -56,15 +56,15 @@ func scatterAdd(s *suite) {
 func trainedHead(s *suite) {
 	const vocabulary, width, scale = 40, 6, 0.5
 	h, w, before := s.random(9, width), s.random(vocabulary, width), s.random(vocabulary, width)
-	targets := []int32{0, 39, 7, 7, 1, 2, 3, 4, 5}
+	targets := tensor.Ints{Host: []int32{0, 39, 7, 7, 1, 2, 3, 4, 5}}
 	weight, grad := s.dev.PackTensor(s.put(w)), s.put(before)
 	s.dev.Trains(weight, grad)
-	nll, weights := s.dev.Alloc(9, 1), slices.Repeat([]float32{scale}, 9)
-	s.dev.CrossEntropy(nll, tensor.Tensor{}, s.put(h), weight, targets, nil, 0)
+	nll, weights := s.dev.Alloc(9, 1), tensor.Host(9, 1, slices.Repeat([]float32{scale}, 9))
+	s.dev.CrossEntropy(nll, tensor.Tensor{}, s.put(h), weight, targets, tensor.Tensor{}, 0)
 	s.near("without dh", grad, before)
 	s.dev.CrossEntropy(nll, s.dev.Alloc(9, width), s.put(h), weight, targets, weights, 0)
 	want := before.clone()
-	for i, target := range targets {
+	for i, target := range targets.Host {
 		sum, logits := 0.0, make([]float64, vocabulary)
 		for v := range logits {
 			for j := range width {

@@ -47,13 +47,17 @@ func Run(t *testing.T, dev tensor.Device) {
 		{"Embed", embed}, {"AddRows", addRows},
 		{"RMSNorm", rmsNorm}, {"LayerNorm", layerNorm}, {"Rotate", rotate}, {"SplitHeads", splitHeads},
 		{"Attend", attend}, {"AttendBackward", attendBackward}, {"AttendShared", attendShared}, {"AttendAlone", attendAlone},
-		{"Activate", activate}, {"Gate", gate}, {"Elementwise", elementwise}, {"Dropout", dropout}, {"GatherScatter", gatherScatter},
+		{"Activate", activate}, {"Gate", gate}, {"Elementwise", elementwise}, {"Dropout", dropout},
+		{"GatherScatter", gatherScatter}, {"Lists", lists},
 		{"CrossEntropy", crossEntropy}, {"LogProbs", logProbs}, {"HeadTypes", headTypes}, {"Select", selected}, {"Screen", screen}, {"TopK",
 			topK}, {"Optimiser", optimiser}, {"Invariance", invariance},
 	} {
-		t.Run(c.name, func(t *testing.T) { c.f(&suite{t, dev, rand.New(rand.NewPCG(7, 7))}) })
+		t.Run(c.name, func(t *testing.T) { c.f((&suite{T: t, dev: dev}).seeded()) })
 	}
 }
+
+// seeded returns the suite at the beginning of its random values.
+func (s *suite) seeded() *suite { return &suite{s.T, s.dev, rand.New(rand.NewPCG(7, 7))} }
 
 // random returns a matrix of float32-exact normal values.
 func (s *suite) random(rows, cols int) matrix {

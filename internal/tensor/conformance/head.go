@@ -53,7 +53,7 @@ func crossEntropy(s *suite) {
 			for i, v := range each.v {
 				weights[i] = float32(v) // of either sign
 			}
-			s.dev.CrossEntropy(nll, dh, s.put(h), s.weight(w, dtype.F32), targets, weights, cap)
+			s.dev.CrossEntropy(nll, dh, s.put(h), s.weight(w, dtype.F32), tensor.Ints{Host: targets}, tensor.Host(9, 1, weights), cap)
 			got := s.get(nll)
 			for i, want := range loss(h).v {
 				if math.Abs(got.v[i]-want) > Tolerance*max(1, want) {
@@ -61,12 +61,12 @@ func crossEntropy(s *suite) {
 				}
 				sum += got.v[i] * float64(weights[i])
 			}
-			if dot := s.dev.Dot(nll, weights).Get(); math.Abs(dot-sum) > 1e-12 {
+			if dot := s.dev.Dot(nll, tensor.Host(9, 1, weights)).Get(); math.Abs(dot-sum) > 1e-12 {
 				s.Errorf("%s: sum of weighted losses %g, want %g", what, dot, sum)
 			}
 			s.gradient(what, dh, h, each, loss)
 			again := s.dev.Alloc(9, 1)
-			s.dev.CrossEntropy(again, tensor.Tensor{}, s.put(h), s.weight(w, dtype.F32), targets, nil, cap)
+			s.dev.CrossEntropy(again, tensor.Tensor{}, s.put(h), s.weight(w, dtype.F32), tensor.Ints{Host: targets}, tensor.Tensor{}, cap)
 			if !slices.Equal(got.v, s.get(again).v) {
 				s.Errorf("%s: losses differ without a gradient", what)
 			}
@@ -97,7 +97,7 @@ func (s *suite) logProbs(vocab int) {
 	p = logSoftmax(h, w, 3)
 	targets[4], targets[5] = 6, 5
 	logp, greedy, ranks := make([]float32, 6), make([]bool, 6), make([]int32, 6)
-	s.dev.LogProbs(logp, greedy, ranks, s.put(h), s.weight(w, dtype.F32), targets, 3)
+	s.dev.LogProbs(logp, greedy, ranks, s.put(h), s.weight(w, dtype.F32), tensor.Ints{Host: targets}, 3)
 	for i, t := range targets {
 		if math.Abs(float64(logp[i])-p.at(i, int(t))) > 1e-4 {
 			s.Errorf("row %d: %g, want %g", i, logp[i], p.at(i, int(t)))
@@ -140,8 +140,8 @@ func headTypes(s *suite) {
 		s.dev.MatMul(y, s.put(h), pw, tensor.Tensor{}, false)
 		logits := s.get(y)
 		logp, greedy, ranks, losses := make([]float32, rows), make([]bool, rows), make([]int32, rows), s.dev.Alloc(rows, 1)
-		s.dev.LogProbs(logp, greedy, ranks, s.put(h), pw, targets, 0)
-		s.dev.CrossEntropy(losses, tensor.Tensor{}, s.put(h), pw, targets, nil, 0)
+		s.dev.LogProbs(logp, greedy, ranks, s.put(h), pw, tensor.Ints{Host: targets}, 0)
+		s.dev.CrossEntropy(losses, tensor.Tensor{}, s.put(h), pw, tensor.Ints{Host: targets}, tensor.Tensor{}, 0)
 		nll := s.get(losses).v
 		for i, best := range s.dev.TopK(s.put(h), pw, 3, 0, nil, nil) {
 			total := 0.0
@@ -235,13 +235,13 @@ func invariance(s *suite) {
 	l := tensor.Packed(3, 20, 6)
 	q, k, v := s.random(rows, 64), s.random(rows, 32), s.random(rows, 32)
 	whole := s.dev.Alloc(rows, 64)
-	s.dev.Attend(whole, tensor.Tensor{}, s.put(q), s.put(k), s.put(v), a, &l)
+	s.dev.Attend(whole, tensor.Tensor{}, s.put(q), s.put(k), s.put(v), a, tensor.Keys{Layout: &l})
 	for n := range l.Past {
 		lo, hi := int(l.Starts[n]), int(l.Starts[n+1])
 		part := func(m matrix) tensor.Tensor { return s.put(matrix{hi - lo, m.cols, m.v[lo*m.cols : hi*m.cols]}) }
 		alone := tensor.Packed(hi - lo)
 		out := s.dev.Alloc(hi-lo, 64)
-		s.dev.Attend(out, tensor.Tensor{}, part(q), part(k), part(v), a, &alone)
+		s.dev.Attend(out, tensor.Tensor{}, part(q), part(k), part(v), a, tensor.Keys{Layout: &alone})
 		if !slices.Equal(s.get(out).v, s.get(whole).v[lo*64:hi*64]) {
 			s.Fatalf("sequence %d attends differently alone", n)
 		}

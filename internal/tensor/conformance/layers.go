@@ -27,7 +27,7 @@ func embed(s *suite) {
 				}
 			}
 			y := s.dev.Alloc(4, 21)
-			s.dev.Embed(y, table, ids, 2.5, rounded)
+			s.dev.Embed(y, table, tensor.Ints{Host: ids}, 2.5, rounded)
 			s.near(fmt.Sprintf("%s rounded=%v", stored, rounded), y, want)
 		}
 	}
@@ -43,7 +43,7 @@ func addRows(s *suite) {
 		}
 	}
 	t := s.put(y)
-	s.dev.AddRows(t, s.put(table), rows)
+	s.dev.AddRows(t, s.put(table), tensor.Ints{Host: rows})
 	s.near("sum", t, want)
 }
 
@@ -149,9 +149,9 @@ func rotate(s *suite) {
 	}
 	r := tensor.Rotary{Heads: heads, HeadDim: width, Freqs: freqs, Scale: 1}
 	t := s.put(x)
-	s.dev.Rotate(t, positions, r, false)
+	s.dev.Rotate(t, tensor.Ints{Host: positions}, r, false)
 	s.near("forward", t, want, 2)
-	s.dev.Rotate(t, positions, r, true)
+	s.dev.Rotate(t, tensor.Ints{Host: positions}, r, true)
 	s.near("back again", t, x, 2)
 }
 
@@ -273,7 +273,7 @@ func dropout(s *suite) {
 		rows[i] = uint64(1000 + i)
 	}
 	y := s.dev.Alloc(64, 200)
-	s.dev.Dropout(y, s.put(ones), rate, 5, rows)
+	s.dev.Dropout(y, s.put(ones), rate, 5, tensor.Numbers{Host: rows})
 	g, kept := s.get(y), 0
 	for _, v := range g.v {
 		if v != 0 {
@@ -287,9 +287,9 @@ func dropout(s *suite) {
 		s.Errorf("%.3f of the values kept, expected %.2f", share, 1-rate)
 	}
 	part := s.dev.Alloc(2, 200)
-	s.dev.Dropout(part, s.put(matrix{2, 200, ones.v[:400]}), rate, 5, rows[10:12])
+	s.dev.Dropout(part, s.put(matrix{2, 200, ones.v[:400]}), rate, 5, tensor.Numbers{Host: rows[10:12]})
 	s.near("rows 10 and 11 alone", part, matrix{2, 200, g.v[10*200 : 12*200]})
-	s.dev.Dropout(part, s.put(matrix{2, 200, ones.v[:400]}), rate, 6, rows[10:12])
+	s.dev.Dropout(part, s.put(matrix{2, 200, ones.v[:400]}), rate, 6, tensor.Numbers{Host: rows[10:12]})
 	if fmt.Sprint(s.get(part).v) == fmt.Sprint(g.v[2000:2400]) {
 		s.Error("another seed gave the same mask")
 	}
@@ -303,14 +303,14 @@ func gatherScatter(s *suite) {
 		copy(want.row(i), x.row(int(r)))
 	}
 	y := s.dev.Alloc(3, 9)
-	s.dev.Gather(y, s.put(x), rows)
+	s.dev.Gather(y, s.put(x), tensor.Ints{Host: rows})
 	s.near("gathered", y, want)
 	base := s.random(6, 9)
 	for i, r := range rows {
 		copy(base.row(int(r)), want.row(i))
 	}
 	z := s.put(base)
-	s.dev.Scatter(z, y, rows)
+	s.dev.Scatter(z, y, tensor.Ints{Host: rows})
 	s.near("scattered", z, base)
 }
 

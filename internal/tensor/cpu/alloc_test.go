@@ -33,15 +33,18 @@ func TestOperationsDoNotAllocate(t *testing.T) {
 		t.Fatal(err)
 	}
 	own, long := d.PackTensor(m), fill(rows, vocab)
-	ids, numbers, targets := make([]int32, rows), make([]uint64, rows), make([]int32, rows)
-	for i := range ids {
-		ids[i] = int32(i)
+	ids, numbers := tensor.Ints{Host: make([]int32, rows)}, tensor.Numbers{Host: make([]uint64, rows)}
+	targets, ranks := tensor.Ints{Host: make([]int32, rows)}, make([]int32, rows)
+	for i := range ids.Host {
+		ids.Host[i] = int32(i)
 	}
 	nll, greedy, losses := make([]float32, rows), make([]bool, rows), d.Alloc(rows, 1)
 	a := tensor.Attention{Heads: 4, KVHeads: 2, HeadDim: 32, Scale: 0.25, Softcap: 5, Causal: true}
 	kv := [2]tensor.Tensor{fill(rows, 64), fill(rows, 64)}
 	dkv := [2]tensor.Tensor{fill(rows, 64), fill(rows, 64)}
-	l := tensor.Packed(25, 15)
+	layout := tensor.Packed(25, 15)
+	l := tensor.Keys{Layout: &layout}
+	lists := tensor.Batch{Tokens: ids, Numbers: numbers, Keys: l}
 	rotary := tensor.Rotary{Heads: 4, HeadDim: 32, Freqs: []float32{1, 0.5, 0.1}, Scale: 1}
 	step := tensor.AdamW{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Correction1: 0.1, Correction2: 0.001}
 	for _, c := range []struct {
@@ -50,6 +53,7 @@ func TestOperationsDoNotAllocate(t *testing.T) {
 		f       func()
 	}{
 		{"Alloc and Free", 0, func() { d.Free(d.Alloc(rows, width)) }},
+		{"Prepare", 0, func() { d.Free(d.Prepare(lists).Memory) }},
 		{"AddRows", 0, func() { d.AddRows(x, y, ids) }},
 		{"RMSNorm", 0, func() { d.RMSNorm(y, x, w, 1e-6, true) }},
 		{"RMSNormBackward", 0, func() { d.RMSNormBackward(z, y, x, w, 1e-6, true, true) }},
@@ -58,8 +62,8 @@ func TestOperationsDoNotAllocate(t *testing.T) {
 		{"Rotate", 0, func() { d.Rotate(x, ids, rotary, false) }},
 		{"SplitHeads", 0, func() { d.SplitHeads(x, y, z, wide, 4) }},
 		{"JoinHeads", 0, func() { d.JoinHeads(wide, x, y, z, 4) }},
-		{"Attend", 0, func() { d.Attend(u, lse, x, kv[0], kv[1], a, &l) }},
-		{"AttendBackward", 0, func() { d.AttendBackward(z, dkv[0], dkv[1], y, u, lse, x, kv[0], kv[1], a, &l) }},
+		{"Attend", 0, func() { d.Attend(u, lse, x, kv[0], kv[1], a, l) }},
+		{"AttendBackward", 0, func() { d.AttendBackward(z, dkv[0], dkv[1], y, u, lse, x, kv[0], kv[1], a, l) }},
 		{"Activate", 0, func() { d.Activate(y, x, tensor.SiLU) }},
 		{"ActivateBackward", 0, func() { d.ActivateBackward(z, y, x, tensor.GELUErf) }},
 		{"Gate", 0, func() { d.Gate(z, y, x, tensor.GELUTanh) }},
@@ -70,7 +74,7 @@ func TestOperationsDoNotAllocate(t *testing.T) {
 		{"Dropout", 0, func() { d.Dropout(y, x, 0.1, 3, numbers) }},
 		{"Gather", 0, func() { d.Gather(y, x, ids) }},
 		{"Scatter", 0, func() { d.Scatter(y, x, ids) }},
-		{"Dot", 0, func() { d.Dot(losses, nll) }},
+		{"Dot", 0, func() { d.Dot(losses, tensor.Host(rows, 1, nll)) }},
 		{"SumSquares", 0, func() { d.SumSquares(x) }},
 		{"Step", 0, func() { d.Step(x, y, z, u, step) }},
 		{"MatMul", 0, func() { d.MatMul(long, x, packed, tensor.Tensor{}, false) }},
@@ -79,9 +83,9 @@ func TestOperationsDoNotAllocate(t *testing.T) {
 		{"MatMulT of integers", 0, func() { d.MatMulT(x, long, integers, false) }},
 		{"GradWeight", 0, func() { d.GradWeight(m, long, x) }},
 		{"Repack", 0, func() { d.Repack(own, m) }},
-		{"LogProbs", 0, func() { d.LogProbs(nll, greedy, ids[:len(targets)], x, packed, targets, 5) }},
-		{"CrossEntropy", 0, func() { d.CrossEntropy(losses, tensor.Tensor{}, x, packed, targets, nil, 5) }},
-		{"CrossEntropy with gradient", 0, func() { d.CrossEntropy(losses, z, x, packed, targets, nll, 5) }},
+		{"LogProbs", 0, func() { d.LogProbs(nll, greedy, ranks, x, packed, targets, 5) }},
+		{"CrossEntropy", 0, func() { d.CrossEntropy(losses, tensor.Tensor{}, x, packed, targets, tensor.Tensor{}, 5) }},
+		{"CrossEntropy with gradient", 0, func() { d.CrossEntropy(losses, z, x, packed, targets, tensor.Host(rows, 1, nll), 5) }},
 		{"TopK", 3, func() { d.TopK(x, packed, 5, 0, nil, nil) }},
 	} {
 		c.f()

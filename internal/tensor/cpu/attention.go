@@ -49,10 +49,10 @@ type attentionOperands struct {
 // Sums run over the head's width and over the keys in ascending order, and a key that
 // a row does not see adds exactly zero. A row's result is therefore the same in any
 // block, and the same when it is decoded alone.
-func (d *Device) Attend(out, lse, q, k, v tensor.Tensor, a tensor.Attention, l *tensor.Layout) {
-	checkAttention(q, k, v, a, l)
+func (d *Device) Attend(out, lse, q, k, v tensor.Tensor, a tensor.Attention, l tensor.Keys) {
+	checkAttention(q, k, v, a, l.Layout)
 	sameShape(out, q)
-	d.queries = queryBlocks(d.queries[:0], a, l)
+	d.queries = queryBlocks(d.queries[:0], a, l.Layout)
 	d.forgetPanels()
 	d.op.attention = attentionOperands{out: out, lse: lse, q: q, k: k, v: v, spec: a}
 	d.loop(len(d.queries), 1, func(d *Device, o *operands, worker, from, to int) {

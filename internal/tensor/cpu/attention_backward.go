@@ -23,7 +23,8 @@ func ranges(n int) int { return max(1, min(maxRanges, n/rangeKeys)) }
 // keys and values of one head of one sequence, so that no two tasks write the same
 // rows of dk and dv, and runs its query blocks in order. Every range after the first
 // has its own dq. They are added in order at the end.
-func (d *Device) AttendBackward(dq, dk, dv, dout, out, lse, q, k, v tensor.Tensor, a tensor.Attention, l *tensor.Layout) {
+func (d *Device) AttendBackward(dq, dk, dv, dout, out, lse, q, k, v tensor.Tensor, a tensor.Attention, keys tensor.Keys) {
+	l := keys.Layout
 	checkAttention(q, k, v, a, l)
 	sameShape(dq, q)
 	sameShape(dout, q)

@@ -43,10 +43,10 @@ func BenchmarkAttention(b *testing.B) {
 					b.ReportMetric(flops*float64(wide)*pairs*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
 				})
 			}
-			time("forward", 4, func() { d.Attend(out, lse, q, k, v, a, &l) })
+			time("forward", 4, func() { d.Attend(out, lse, q, k, v, a, tensor.Keys{Layout: &l}) })
 			if queries == keys {
 				dq, dk, dv := d.Alloc(queries, wide), d.Alloc(keys, narrow), d.Alloc(keys, narrow)
-				time("backward", 10, func() { d.AttendBackward(dq, dk, dv, q, out, lse, q, k, v, a, &l) })
+				time("backward", 10, func() { d.AttendBackward(dq, dk, dv, q, out, lse, q, k, v, a, tensor.Keys{Layout: &l}) })
 			}
 			d.Close()
 		}

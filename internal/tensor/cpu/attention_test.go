@@ -82,8 +82,8 @@ func TestLongAttendBackward(t *testing.T) {
 			q, k, v, dout := q.Slice(lo, hi), k.Slice(lo, hi), v.Slice(lo, hi), dout.Slice(lo, hi)
 			out, lse := d.Alloc(hi-lo, q.Cols), d.Alloc(hi-lo, a.Heads)
 			dq, dk, dv := d.Alloc(hi-lo, q.Cols), d.Alloc(hi-lo, k.Cols), d.Alloc(hi-lo, v.Cols)
-			d.Attend(out, lse, q, k, v, a, l)
-			d.AttendBackward(dq, dk, dv, dout, out, lse, q, k, v, a, l)
+			d.Attend(out, lse, q, k, v, a, tensor.Keys{Layout: l})
+			d.AttendBackward(dq, dk, dv, dout, out, lse, q, k, v, a, tensor.Keys{Layout: l})
 			return [3][]float32{dq.Data, dk.Data, dv.Data}
 		}
 		got := run(1, 0, rows, &l)

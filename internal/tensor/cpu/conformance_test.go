@@ -53,10 +53,10 @@ func TestThreadsDoNotMatter(t *testing.T) {
 		d.MatMulT(dx, dy, w, false)
 		d.GradWeight(dw, dy, x)
 		losses := d.Alloc(50, 1)
-		d.CrossEntropy(losses, dh, x, w, make([]int32, 50), slices.Repeat([]float32{0.1}, 50), 3)
+		d.CrossEntropy(losses, dh, x, w, tensor.Ints{Host: make([]int32, 50)}, tensor.Host(50, 1, slices.Repeat([]float32{0.1}, 50)), 3)
 		nll := slices.Clone(losses.Data[:50])
 		logp, greedy, ranks := make([]float32, 50), make([]bool, 50), make([]int32, 50)
-		d.LogProbs(logp, greedy, ranks, x, w, make([]int32, 50), 3)
+		d.LogProbs(logp, greedy, ranks, x, w, tensor.Ints{Host: make([]int32, 50)}, 3)
 		for _, r := range ranks {
 			logp = append(logp, float32(r))
 		}
@@ -99,7 +99,7 @@ func TestBrokenLogits(t *testing.T) {
 		}
 	}
 	logp, greedy, ranks := make([]float32, 3), make([]bool, 3), make([]int32, 3)
-	d.LogProbs(logp, greedy, ranks, h, w, []int32{5, 5, 5}, 0)
+	d.LogProbs(logp, greedy, ranks, h, w, tensor.Ints{Host: []int32{5, 5, 5}}, 0)
 	if logp[0] != logp[0] || logp[1] == logp[1] || logp[2] != logp[0] {
 		t.Errorf("log-probabilities %g, want NaN for the row in the middle alone", logp)
 	}

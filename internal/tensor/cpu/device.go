@@ -249,6 +249,9 @@ func (d *Device) Download(dst []float32, src tensor.Tensor) {
 	copy(dst, src.Data)
 }
 
+// Prepare implements tensor.Device. Operations read the lists where they are.
+func (d *Device) Prepare(b tensor.Batch) tensor.Batch { return b }
+
 // Zero implements tensor.Device.
 func (d *Device) Zero(t tensor.Tensor) { clear(t.Data) }
 

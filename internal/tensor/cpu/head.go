@@ -339,12 +339,12 @@ func (d *Device) eachChunk(h tensor.Tensor, w tensor.Weight, o head, limit int, 
 
 // CrossEntropy implements tensor.Device. It stores logits only for gradients, in
 // chunks of rows.
-func (d *Device) CrossEntropy(nll, dh, h tensor.Tensor, w tensor.Weight, targets []int32, weights []float32, softcap float32) {
+func (d *Device) CrossEntropy(nll, dh, h tensor.Tensor, w tensor.Weight, targets tensor.Ints, weights tensor.Tensor, softcap float32) {
 	n, _ := w.Dims()
-	checkTargets(targets, h.Rows, n, nll.Len())
-	o, limit := head{softcap: softcap, targets: targets}, h.Rows
+	checkTargets(targets.Host, h.Rows, n, nll.Len())
+	o, limit := head{softcap: softcap, targets: targets.Host}, h.Rows
 	if !dh.None() {
-		if len(weights) != h.Rows {
+		if weights.Len() != h.Rows {
 			panic("cpu: the weights do not fit the rows")
 		}
 		limit = gradientRows(n, h.Rows)
@@ -358,7 +358,7 @@ func (d *Device) CrossEntropy(nll, dh, h tensor.Tensor, w tensor.Weight, targets
 		if dh.None() {
 			return
 		}
-		d.op.gradient = gradientOperands{weights[lo:hi]}
+		d.op.gradient = gradientOperands{weights.Data[lo:hi]}
 		d.loop(p.rows, 1, func(d *Device, o *operands, _, lo, hi int) {
 			for r := lo; r < hi; r++ {
 				d.head.gradient(r, o.gradient.weights[r])
@@ -417,13 +417,13 @@ func checkTargets(targets []int32, rows, n, out int) {
 
 // LogProbs implements tensor.Device.
 func (d *Device) LogProbs(logp []float32, greedy []bool, ranks []int32, h tensor.Tensor, w tensor.Weight,
-	targets []int32, softcap float32) {
+	targets tensor.Ints, softcap float32) {
 	n, _ := w.Dims()
-	checkTargets(targets, h.Rows, n, len(logp))
-	d.eachChunk(h, w, head{softcap: softcap, targets: targets, k: 1, ranks: ranks != nil}, h.Rows, func(p *head, lo, hi int) {
+	checkTargets(targets.Host, h.Rows, n, len(logp))
+	d.eachChunk(h, w, head{softcap: softcap, targets: targets.Host, k: 1, ranks: ranks != nil}, h.Rows, func(p *head, lo, hi int) {
 		for r := range p.rows {
 			logp[lo+r] = float32(float64(p.target[r]) - p.logSumExp(r))
-			greedy[lo+r] = p.ranked(d, r).tokens[0] == targets[lo+r]
+			greedy[lo+r] = p.ranked(d, r).tokens[0] == targets.Host[lo+r]
 			if ranks != nil {
 				ranks[lo+r] = p.rank(r)
 			}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"barka/internal/tensor"
 	"barka/internal/tensor/cpu"
 )
 
@@ -35,8 +36,10 @@ func BenchmarkHead(b *testing.B) {
 			})
 		}
 		time("TopK10", 1, func() { d.TopK(h, w, 10, 0, nil, nil) })
-		time("LogProbs", 1, func() { d.LogProbs(nll, greedy, nil, h, w, targets, 30) })
-		time("LogProbsRanks", 1, func() { d.LogProbs(nll, greedy, ranks, h, w, targets, 30) })
-		time("CrossEntropy", 2, func() { d.CrossEntropy(losses, dh, h, w, targets, nll, 30) })
+		time("LogProbs", 1, func() { d.LogProbs(nll, greedy, nil, h, w, tensor.Ints{Host: targets}, 30) })
+		time("LogProbsRanks", 1, func() { d.LogProbs(nll, greedy, ranks, h, w, tensor.Ints{Host: targets}, 30) })
+		time("CrossEntropy", 2, func() {
+			d.CrossEntropy(losses, dh, h, w, tensor.Ints{Host: targets}, tensor.Host(len(nll), 1, nll), 30)
+		})
 	}
 }

@@ -181,9 +181,9 @@ func (m *Meter) MatMulT(dx, dy tensor.Tensor, w tensor.Weight, accumulate bool) 
 func (m *Meter) GradWeight(dw, _, x tensor.Tensor) { m.scratch(dw.Rows * min(x.Rows, reduceBlock)) }
 
 // AttendBackward implements tensor.Device.
-func (m *Meter) AttendBackward(dq, _, _, _, _, _, q, _, _ tensor.Tensor, _ tensor.Attention, l *tensor.Layout) {
+func (m *Meter) AttendBackward(dq, _, _, _, _, _, q, _, _ tensor.Tensor, _ tensor.Attention, l tensor.Keys) {
 	most := 1
-	for _, keys := range l.Keys {
+	for _, keys := range l.Layout.Keys {
 		most = max(most, ranges(len(keys)))
 	}
 	m.Free(m.Alloc((most-1)*q.Rows, q.Cols))
@@ -195,7 +195,7 @@ func (m *Meter) Unpack(rows tensor.Tensor, _ tensor.Weight, _ int) {
 }
 
 // CrossEntropy implements tensor.Device.
-func (m *Meter) CrossEntropy(_, dh, h tensor.Tensor, w tensor.Weight, _ []int32, _ []float32, _ float32) {
+func (m *Meter) CrossEntropy(_, dh, h tensor.Tensor, w tensor.Weight, _ tensor.Ints, _ tensor.Tensor, _ float32) {
 	n, _ := w.Dims()
 	if dh.None() {
 		return
@@ -210,38 +210,39 @@ func (m *Meter) CrossEntropy(_, dh, h tensor.Tensor, w tensor.Weight, _ []int32,
 
 // The other operations take no memory.
 
-func (m *Meter) Upload(tensor.Tensor, []float32)                                          {}
-func (m *Meter) Download([]float32, tensor.Tensor)                                        {}
-func (m *Meter) Zero(tensor.Tensor)                                                       {}
-func (m *Meter) Copy(_, _ tensor.Tensor)                                                  {}
-func (m *Meter) Repack(tensor.Weight, tensor.Tensor)                                      {}
-func (m *Meter) Embed(tensor.Tensor, tensor.Table, []int32, float32, bool)                {}
-func (m *Meter) AddRows(_, _ tensor.Tensor, _ []int32)                                    {}
-func (m *Meter) RMSNorm(_, _, _ tensor.Tensor, _ float32, _ bool)                         {}
-func (m *Meter) RMSNormBackward(_, _, _, _ tensor.Tensor, _ float32, _, _ bool)           {}
-func (m *Meter) LayerNorm(_, _, _, _ tensor.Tensor, _ float32)                            {}
-func (m *Meter) LayerNormBackward(_, _, _, _ tensor.Tensor, _ float32, _ bool)            {}
-func (m *Meter) Rotate(tensor.Tensor, []int32, tensor.Rotary, bool)                       {}
-func (m *Meter) SplitHeads(_, _, _, _ tensor.Tensor, _ int)                               {}
-func (m *Meter) JoinHeads(_, _, _, _ tensor.Tensor, _ int)                                {}
-func (m *Meter) Attend(_, _, _, _, _ tensor.Tensor, _ tensor.Attention, _ *tensor.Layout) {}
-func (m *Meter) Activate(_, _ tensor.Tensor, _ tensor.Activation)                         {}
-func (m *Meter) ActivateBackward(_, _, _ tensor.Tensor, _ tensor.Activation)              {}
-func (m *Meter) Gate(_, _, _ tensor.Tensor, _ tensor.Activation)                          {}
-func (m *Meter) GateBackward(_, _, _, _, _ tensor.Tensor, _ tensor.Activation)            {}
-func (m *Meter) ScaleColumns(_, _, _, _ tensor.Tensor)                                    {}
-func (m *Meter) ColumnDots(_, _, _ tensor.Tensor)                                         {}
-func (m *Meter) Add(_, _ tensor.Tensor)                                                   {}
-func (m *Meter) Scale(tensor.Tensor, float32)                                             {}
-func (m *Meter) Softcap(tensor.Tensor, float32)                                           {}
-func (m *Meter) Dropout(_, _ tensor.Tensor, _ float32, _ uint64, _ []uint64)              {}
-func (m *Meter) Gather(_, _ tensor.Tensor, _ []int32)                                     {}
-func (m *Meter) Scatter(_, _ tensor.Tensor, _ []int32)                                    {}
-func (m *Meter) ScatterAdd(_, _ tensor.Tensor, _ []int32)                                 {}
-func (m *Meter) Trains(w tensor.Weight, grad tensor.Tensor)                               { w.(*measured).grad = grad }
-func (m *Meter) LogProbs([]float32, []bool, []int32, tensor.Tensor, tensor.Weight, []int32, float32) {
+func (m *Meter) Upload(tensor.Tensor, []float32)                                       {}
+func (m *Meter) Download([]float32, tensor.Tensor)                                     {}
+func (m *Meter) Prepare(b tensor.Batch) tensor.Batch                                   { return b }
+func (m *Meter) Zero(tensor.Tensor)                                                    {}
+func (m *Meter) Copy(_, _ tensor.Tensor)                                               {}
+func (m *Meter) Repack(tensor.Weight, tensor.Tensor)                                   {}
+func (m *Meter) Embed(tensor.Tensor, tensor.Table, tensor.Ints, float32, bool)         {}
+func (m *Meter) AddRows(_, _ tensor.Tensor, _ tensor.Ints)                             {}
+func (m *Meter) RMSNorm(_, _, _ tensor.Tensor, _ float32, _ bool)                      {}
+func (m *Meter) RMSNormBackward(_, _, _, _ tensor.Tensor, _ float32, _, _ bool)        {}
+func (m *Meter) LayerNorm(_, _, _, _ tensor.Tensor, _ float32)                         {}
+func (m *Meter) LayerNormBackward(_, _, _, _ tensor.Tensor, _ float32, _ bool)         {}
+func (m *Meter) Rotate(tensor.Tensor, tensor.Ints, tensor.Rotary, bool)                {}
+func (m *Meter) SplitHeads(_, _, _, _ tensor.Tensor, _ int)                            {}
+func (m *Meter) JoinHeads(_, _, _, _ tensor.Tensor, _ int)                             {}
+func (m *Meter) Attend(_, _, _, _, _ tensor.Tensor, _ tensor.Attention, _ tensor.Keys) {}
+func (m *Meter) Activate(_, _ tensor.Tensor, _ tensor.Activation)                      {}
+func (m *Meter) ActivateBackward(_, _, _ tensor.Tensor, _ tensor.Activation)           {}
+func (m *Meter) Gate(_, _, _ tensor.Tensor, _ tensor.Activation)                       {}
+func (m *Meter) GateBackward(_, _, _, _, _ tensor.Tensor, _ tensor.Activation)         {}
+func (m *Meter) ScaleColumns(_, _, _, _ tensor.Tensor)                                 {}
+func (m *Meter) ColumnDots(_, _, _ tensor.Tensor)                                      {}
+func (m *Meter) Add(_, _ tensor.Tensor)                                                {}
+func (m *Meter) Scale(tensor.Tensor, float32)                                          {}
+func (m *Meter) Softcap(tensor.Tensor, float32)                                        {}
+func (m *Meter) Dropout(_, _ tensor.Tensor, _ float32, _ uint64, _ tensor.Numbers)     {}
+func (m *Meter) Gather(_, _ tensor.Tensor, _ tensor.Ints)                              {}
+func (m *Meter) Scatter(_, _ tensor.Tensor, _ tensor.Ints)                             {}
+func (m *Meter) ScatterAdd(_, _ tensor.Tensor, _ tensor.Ints)                          {}
+func (m *Meter) Trains(w tensor.Weight, grad tensor.Tensor)                            { w.(*measured).grad = grad }
+func (m *Meter) LogProbs([]float32, []bool, []int32, tensor.Tensor, tensor.Weight, tensor.Ints, float32) {
 }
-func (m *Meter) Dot(tensor.Tensor, []float32) tensor.Value     { return tensor.Value{} }
+func (m *Meter) Dot(_, _ tensor.Tensor) tensor.Value           { return tensor.Value{} }
 func (m *Meter) SumSquares(...tensor.Tensor) tensor.Value      { return tensor.Value{} }
 func (m *Meter) Step(_, _, _, _ tensor.Tensor, _ tensor.AdamW) {}
 

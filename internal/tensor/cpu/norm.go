@@ -103,11 +103,11 @@ type rotationOperands struct {
 }
 
 // Rotate implements tensor.Device.
-func (d *Device) Rotate(x tensor.Tensor, positions []int32, r tensor.Rotary, inverse bool) {
-	if len(positions) != x.Rows || x.Cols != r.Heads*r.HeadDim || 2*len(r.Freqs) > r.HeadDim {
+func (d *Device) Rotate(x tensor.Tensor, positions tensor.Ints, r tensor.Rotary, inverse bool) {
+	if len(positions.Host) != x.Rows || x.Cols != r.Heads*r.HeadDim || 2*len(r.Freqs) > r.HeadDim {
 		panic("cpu: Rotate: the positions or the heads do not fit")
 	}
-	d.angles.of(d, positions, r)
+	d.angles.of(d, positions.Host, r)
 	d.op.rotation = rotationOperands{x: x, heads: r.Heads, inverse: inverse}
 	d.eachRow(x.Rows, x.Cols/4, func(d *Device, o *operands, _, lo, hi int) {
 		a, half, x, heads := &d.angles, len(d.angles.freqs), o.rotation.x, o.rotation.heads

@@ -36,11 +36,11 @@ type rowOperands struct {
 }
 
 // AddRows implements tensor.Device.
-func (d *Device) AddRows(y, table tensor.Tensor, rows []int32) {
-	if len(rows) != y.Rows || table.Cols != y.Cols {
+func (d *Device) AddRows(y, table tensor.Tensor, rows tensor.Ints) {
+	if len(rows.Host) != y.Rows || table.Cols != y.Cols {
 		panic("cpu: AddRows: the rows do not fit the output")
 	}
-	d.op.rows = rowOperands{dst: y, src: table, rows: rows}
+	d.op.rows = rowOperands{dst: y, src: table, rows: rows.Host}
 	d.eachRow(y.Rows, y.Cols/4, func(_ *Device, o *operands, _, lo, hi int) {
 		for i := lo; i < hi; i++ {
 			kernel.Add(o.rows.dst.Row(i), o.rows.src.Row(int(o.rows.rows[i])))
@@ -49,11 +49,11 @@ func (d *Device) AddRows(y, table tensor.Tensor, rows []int32) {
 }
 
 // Gather implements tensor.Device.
-func (d *Device) Gather(y, x tensor.Tensor, rows []int32) {
-	if len(rows) != y.Rows || y.Cols != x.Cols {
+func (d *Device) Gather(y, x tensor.Tensor, rows tensor.Ints) {
+	if len(rows.Host) != y.Rows || y.Cols != x.Cols {
 		panic("cpu: Gather: the rows do not fit the output")
 	}
-	d.op.rows = rowOperands{dst: y, src: x, rows: rows}
+	d.op.rows = rowOperands{dst: y, src: x, rows: rows.Host}
 	d.eachRow(y.Rows, y.Cols/4, func(_ *Device, o *operands, _, lo, hi int) {
 		for i := lo; i < hi; i++ {
 			copy(o.rows.dst.Row(i), o.rows.src.Row(int(o.rows.rows[i])))
@@ -62,11 +62,11 @@ func (d *Device) Gather(y, x tensor.Tensor, rows []int32) {
 }
 
 // Scatter implements tensor.Device.
-func (d *Device) Scatter(y, x tensor.Tensor, rows []int32) {
-	if len(rows) != x.Rows || y.Cols != x.Cols {
+func (d *Device) Scatter(y, x tensor.Tensor, rows tensor.Ints) {
+	if len(rows.Host) != x.Rows || y.Cols != x.Cols {
 		panic("cpu: Scatter: the rows do not fit the input")
 	}
-	d.op.rows = rowOperands{dst: y, src: x, rows: rows}
+	d.op.rows = rowOperands{dst: y, src: x, rows: rows.Host}
 	d.eachRow(x.Rows, x.Cols/4, func(_ *Device, o *operands, _, lo, hi int) {
 		for i := lo; i < hi; i++ {
 			copy(o.rows.dst.Row(int(o.rows.rows[i])), o.rows.src.Row(i))
@@ -76,11 +76,11 @@ func (d *Device) Scatter(y, x tensor.Tensor, rows []int32) {
 
 // ScatterAdd implements tensor.Device. A column's sums run over the rows in their order,
 // whatever the number of workers.
-func (d *Device) ScatterAdd(y, x tensor.Tensor, rows []int32) {
-	if len(rows) != x.Rows || y.Cols != x.Cols {
+func (d *Device) ScatterAdd(y, x tensor.Tensor, rows tensor.Ints) {
+	if len(rows.Host) != x.Rows || y.Cols != x.Cols {
 		panic("cpu: ScatterAdd: the rows do not fit the input")
 	}
-	d.op.rows = rowOperands{dst: y, src: x, rows: rows}
+	d.op.rows = rowOperands{dst: y, src: x, rows: rows.Host}
 	d.loop((x.Cols+columnBlock-1)/columnBlock, 1, func(_ *Device, o *operands, _, lo, hi int) {
 		from, to := lo*columnBlock, min(hi*columnBlock, o.rows.src.Cols)
 		for i, r := range o.rows.rows {
@@ -169,16 +169,16 @@ func (d *Device) Softcap(x tensor.Tensor, c float32) {
 }
 
 // Dot implements tensor.Device.
-func (d *Device) Dot(x tensor.Tensor, weights []float32) tensor.Value {
-	if x.Cols != 1 || weights != nil && len(weights) != x.Rows {
+func (d *Device) Dot(x, weights tensor.Tensor) tensor.Value {
+	if x.Cols != 1 || !weights.None() && weights.Len() != x.Rows {
 		panic("cpu: the weights do not fit the rows")
 	}
 	var sum float64
 	for i, v := range x.Data[:x.Rows] {
-		if weights == nil {
+		if weights.None() {
 			sum += float64(v)
 		} else {
-			sum += float64(v) * float64(weights[i])
+			sum += float64(v) * float64(weights.Data[i])
 		}
 	}
 	return tensor.Known(sum)
@@ -276,12 +276,12 @@ type dropoutOperands struct {
 
 // Dropout implements tensor.Device. A value is kept if a hash of the seed, the row's
 // number and the column, as a fraction of 2³², is at least the rate.
-func (d *Device) Dropout(y, x tensor.Tensor, rate float32, seed uint64, rows []uint64) {
+func (d *Device) Dropout(y, x tensor.Tensor, rate float32, seed uint64, rows tensor.Numbers) {
 	sameShape(y, x)
-	if len(rows) != x.Rows || rate < 0 || rate >= 1 {
+	if len(rows.Host) != x.Rows || rate < 0 || rate >= 1 {
 		panic("cpu: Dropout: the row numbers do not fit, or the rate is not in [0, 1)")
 	}
-	d.op.dropout = dropoutOperands{y: y, x: x, rate: rate, seed: seed, rows: rows}
+	d.op.dropout = dropoutOperands{y: y, x: x, rate: rate, seed: seed, rows: rows.Host}
 	d.eachRow(x.Rows, 3*x.Cols, func(_ *Device, o *operands, _, lo, hi int) {
 		p := &o.dropout
 		keep, limit := 1/(1-p.rate), uint64(float64(p.rate)*(1<<32))

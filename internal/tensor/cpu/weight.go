@@ -286,17 +286,17 @@ type embeddingOperands struct {
 }
 
 // Embed implements tensor.Device.
-func (d *Device) Embed(y tensor.Tensor, tt tensor.Table, ids []int32, scale float32, round bool) {
+func (d *Device) Embed(y tensor.Tensor, tt tensor.Table, ids tensor.Ints, scale float32, round bool) {
 	t := tt.(*table)
-	if len(ids) != y.Rows || t.m.Cols != y.Cols {
+	if len(ids.Host) != y.Rows || t.m.Cols != y.Cols {
 		panic("cpu: Embed: the table or the ids do not fit the output")
 	}
-	for _, id := range ids {
+	for _, id := range ids.Host {
 		if id < 0 || int(id) >= t.m.Rows {
 			panic(fmt.Sprintf("cpu: Embed: token %d is outside the vocabulary of %d", id, t.m.Rows))
 		}
 	}
-	d.op.embedding = embeddingOperands{y: y, table: t, ids: ids, scale: scale, round: round}
+	d.op.embedding = embeddingOperands{y: y, table: t, ids: ids.Host, scale: scale, round: round}
 	d.eachRow(y.Rows, y.Cols, func(d *Device, o *operands, worker, lo, hi int) {
 		e := &o.embedding
 		m := &e.table.m
