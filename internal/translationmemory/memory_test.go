@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"barka/internal/badinput"
+	"barka/internal/resident"
 )
 
 type translation struct {
@@ -254,4 +256,43 @@ func BenchmarkMemory(b *testing.B) {
 			i++
 		}
 	})
+}
+
+// TestMemoryOfSegments measures the resident memory of a process that writes and reads many
+// segments: 10 million stay below 1 GiB.
+func TestMemoryOfSegments(t *testing.T) {
+	n, err := strconv.Atoi(os.Getenv("BARKA_SEGMENTS"))
+	if err != nil {
+		t.Skip("BARKA_SEGMENTS=10000000 measures the memory of a file with so many segments")
+	}
+	path := filepath.Join(t.TempDir(), "memory.db")
+	f := open(t, path)
+	m := part(t, f, "x")
+	source := func(i int) string {
+		return fmt.Sprint("This is the sentence with the number ", i, " of those that are remembered.")
+	}
+	want := translation{Text: "هذه هي الجملة رقم كذا من الجمل التي تُحفظ.", Score: -0.5}
+	resident.ResetPeak()
+	for i := range n {
+		if err := m.Put(source(i), want); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range min(n, 200_000) {
+		if v, ok, err := m.Get(source(int(int64(i) * 7919 % int64(n)))); !ok || err != nil || v != want {
+			t.Fatal(v, ok, err)
+		}
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	peak := resident.Peak()
+	t.Logf("%d segments: a file of %d MB, %d MB of resident memory", n, info.Size()>>20, peak>>20)
+	if peak >= 1<<30 {
+		t.Errorf("the peak is %d MB, expected less than 1 GiB", peak>>20)
+	}
 }
