@@ -106,18 +106,22 @@ func (m *Magnitude) renew(dev tensor.Device, p *Pair) {
 	dev.Upload(m.inverse, norms)
 }
 
-// forwardDoRA is Forward of a pair with magnitudes. in is x̃.
+// forwardDoRA is Forward of a pair with magnitudes. in is x̃. If y is none, save is set.
 func (p *Pair) forwardDoRA(dev tensor.Device, base Base, y, x, in tensor.Tensor, drop Dropout, save bool) Saved {
 	z := y // z [T,N], in the memory of y if it is not saved
 	if save {
-		z = dev.Alloc(y.Rows, y.Cols)
+		n, _ := base.W.Dims()
+		z = dev.Alloc(x.Rows, n)
 	}
 	dev.MatMul(z, in, base.W, tensor.Tensor{}, false)
 	s := Saved{U: p.add(dev, z, in)}
-	dev.ScaleColumns(y, z, p.Magnitude.factor, base.Bias)
 	if save {
 		s.Z = z
 	}
+	if y.None() {
+		return s
+	}
+	dev.ScaleColumns(y, z, p.Magnitude.factor, base.Bias)
 	if drop.Rate > 0 {
 		rest := dev.Alloc(x.Rows, x.Cols) // rest [T,K] = x - x̃
 		defer dev.Free(rest)

@@ -93,16 +93,18 @@ func (p *Pair) Pack(dev tensor.Device) {
 func (p *Pair) Rank() int { return p.A.Rows }
 
 // Forward sets y [T,N] to the output of the adapted layer for x [T,K]. With save it returns
-// what Backward needs.
+// what Backward needs; if y is none, only that is computed.
 func (p *Pair) Forward(dev tensor.Device, base Base, y, x tensor.Tensor, drop Dropout, save bool) Saved {
 	in := p.dropped(dev, x, drop)
 	var s Saved
 	if p.Magnitude != nil {
 		s = p.forwardDoRA(dev, base, y, x, in, drop, save)
 	} else {
-		dev.MatMul(y, x, base.W, base.Bias, false)
+		if !y.None() {
+			dev.MatMul(y, x, base.W, base.Bias, false)
+		}
 		s.U = p.add(dev, y, in)
-		if p.Initial != nil {
+		if p.Initial != nil && !y.None() {
 			dev.Free(p.Initial.add(dev, y, x))
 		}
 	}
@@ -116,12 +118,14 @@ func (p *Pair) Forward(dev tensor.Device, base Base, y, x tensor.Tensor, drop Dr
 	return Saved{}
 }
 
-// add adds s·B·A·x̃ to y [T,N]. It returns u = s·A·x̃ [T,r].
+// add adds s·B·A·x̃ to y [T,N], unless y is none. It returns u = s·A·x̃ [T,r].
 func (p *Pair) add(dev tensor.Device, y, in tensor.Tensor) tensor.Tensor {
 	u := dev.Alloc(in.Rows, p.Rank())
 	dev.MatMul(u, in, p.a, tensor.Tensor{}, false) // u [T,r] = x̃·Aᵀ
 	dev.Scale(u, p.Scale)
-	dev.MatMul(y, u, p.b, tensor.Tensor{}, true) // y [T,N] += u·Bᵀ
+	if !y.None() {
+		dev.MatMul(y, u, p.b, tensor.Tensor{}, true) // y [T,N] += u·Bᵀ
+	}
 	return u
 }
 

@@ -1,12 +1,16 @@
 package model_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
+	"barka/internal/dtype"
 	"barka/internal/golden"
 	"barka/internal/lora"
 	"barka/internal/model"
 	"barka/internal/nn"
+	"barka/internal/tensor"
 	"barka/internal/tensor/cpu"
 )
 
@@ -64,5 +68,47 @@ func recomputedEqualsKept(t *testing.T, m model.Decoder, a *model.Adapter, want 
 	}
 	if dev.Live() != live {
 		t.Errorf("%d bytes are live after recomputed passes, %d before", dev.Live(), live)
+	}
+}
+
+// TestRecomputedWork: a block that is computed again leaves out the product whose result is
+// its output, and the product of that layer's B. Gemma normalises this result, and needs it.
+func TestRecomputedWork(t *testing.T) {
+	for name, outputs := range map[string][]string{"llama": {"down_proj"}, "gemma2": nil, "gptneox": {"attention.dense", "dense_4h_to_h"}} {
+		m, err := model.OpenDecoder(golden.Dir(name), model.Options{Device: cpu.NewMeter(), DType: dtype.F32})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := model.LoadAdapter(m, golden.Dir(name)+"/adapter")
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Train(m.Device())
+		layout := tensor.Packed(7)
+		work := func(recompute int) float64 {
+			dev := m.Device().(*cpu.Meter)
+			before := dev.FLOP()
+			p := &nn.Pass{Dev: dev, Layout: &layout, Positions: layout.Positions(), Recompute: recompute}
+			if _, err := model.Backward(m, p, make([]int32, 7), []int32{6}, []int32{1}, []float32{1}); err != nil {
+				t.Fatal(err)
+			}
+			return dev.FLOP() - before
+		}
+		want := 0 // multiplications of a token
+		for _, l := range m.Linears() {
+			n, k := l.Dims()
+			if l.LoRA != nil {
+				want += k * l.LoRA.Rank()
+			}
+			if !slices.ContainsFunc(outputs, func(end string) bool { return strings.HasSuffix(l.Name, end) }) {
+				want += n * k
+				if l.LoRA != nil {
+					want += n * l.LoRA.Rank()
+				}
+			}
+		}
+		if got := work(m.Info().Layers) - work(0); got != 2*7*float64(want) {
+			t.Errorf("%s: blocks computed again take %g operations, expected %d", name, got, 2*7*want)
+		}
 	}
 }

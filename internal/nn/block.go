@@ -15,8 +15,8 @@ type Norm interface {
 type Block interface {
 	// Forward updates x in place; cache may be nil.
 	Forward(p *Pass, x tensor.Tensor, cache *KV)
-	// ForwardSave returns the new residual stream and what Backward needs. It takes
-	// ownership of x.
+	// ForwardSave returns the new residual stream, which is none in a rerun, and what
+	// Backward needs. It takes ownership of x.
 	ForwardSave(p *Pass, x tensor.Tensor) (tensor.Tensor, BlockSaved)
 	// Linears lists the layers that an adapter can be attached to.
 	Linears() []*Linear
@@ -69,9 +69,11 @@ func (b *PreNorm) ForwardSave(p *Pass, x tensor.Tensor) (tensor.Tensor, BlockSav
 	b.Attn.Forward(p, s.mid, s.attnIn, nil, &s.attn)
 	dev.Add(s.mid, x)
 	b.MLPNorm.Forward(dev, s.mlpIn, s.mid)
-	out := alloc()
+	out := p.Result(x)
 	b.MLP.Forward(p, out, s.mlpIn, &s.mlp)
-	dev.Add(out, s.mid)
+	if !out.None() {
+		dev.Add(out, s.mid)
+	}
 	return out, s
 }
 

@@ -26,7 +26,7 @@ func (s *GatedSaved) free(dev tensor.Device) {
 	*s = GatedSaved{}
 }
 
-// Forward fills y [T,D] from x [T,D]; saved may be nil.
+// Forward fills y [T,D] from x [T,D]; saved may be nil. If y is none, only what saved holds is computed.
 func (m *GatedMLP) Forward(p *Pass, y, x tensor.Tensor, saved *GatedSaved) {
 	dev := p.Dev
 	F, _ := m.Gate.Dims()
@@ -80,7 +80,7 @@ func (s *MLPSaved) free(dev tensor.Device) {
 	*s = MLPSaved{}
 }
 
-// Forward fills y [T,D] from x [T,D]; saved may be nil.
+// Forward fills y [T,D] from x [T,D]; saved may be nil. If y is none, only what saved holds is computed.
 func (m *MLP) Forward(p *Pass, y, x tensor.Tensor, saved *MLPSaved) {
 	dev := p.Dev
 	F, _ := m.In.Dims()

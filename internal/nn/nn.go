@@ -38,6 +38,9 @@ type Pass struct {
 	// Recompute is the number of blocks, from the lowest one that saves, that keep only their
 	// input. Backward computes their activations again. Results do not depend on it.
 	Recompute int
+	// Rerun is set while a block's activations are computed again: its output is known, and
+	// Result gives none.
+	Rerun bool
 	// Dropout of the adapters' inputs; the zero value drops nothing.
 	Dropout lora.Dropout
 	// Noise [T,D], if not none, is added to the embeddings, which are then scaled; it is
@@ -65,6 +68,14 @@ func (p *Pass) Release() {
 	p.Batch, p.Dropout.Rows.Handle = tensor.Batch{}, 0
 }
 
+// Result returns a tensor for a block's output, in the shape of x, or none in a rerun.
+func (p *Pass) Result(x tensor.Tensor) tensor.Tensor {
+	if p.Rerun {
+		return tensor.Tensor{}
+	}
+	return p.Dev.Alloc(x.Rows, x.Cols)
+}
+
 // Tokens returns T.
 func (p *Pass) Tokens() int { return len(p.Positions) }
 
@@ -79,10 +90,12 @@ type Linear struct {
 }
 
 // Forward fills y [T,N] from x [T,K]. With p.Save it returns what Backward needs of the
-// adapter.
+// adapter. If y is none, only that is computed.
 func (l *Linear) Forward(p *Pass, y, x tensor.Tensor) lora.Saved {
 	if l.LoRA == nil {
-		p.Dev.MatMul(y, x, l.W, l.Bias, false)
+		if !y.None() {
+			p.Dev.MatMul(y, x, l.W, l.Bias, false)
+		}
 		return lora.Saved{}
 	}
 	return l.LoRA.Forward(p.Dev, lora.Base{W: l.W, Bias: l.Bias}, y, x, p.Dropout, p.Save)

@@ -24,8 +24,9 @@ func ForwardInput(p *Pass, b Block, x tensor.Tensor) BlockSaved {
 
 // Backward implements BlockSaved.
 func (s *inputSaved) Backward(p *Pass, dx tensor.Tensor, last bool) {
-	out, saved := s.b.ForwardSave(p, s.x)
-	p.Dev.Free(out)
+	pass := *p
+	pass.Rerun = true
+	_, saved := s.b.ForwardSave(&pass, s.x)
 	saved.Backward(p, dx, last)
 	*s = inputSaved{}
 }

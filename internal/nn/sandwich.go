@@ -51,9 +51,11 @@ func (b *Sandwich) ForwardSave(p *Pass, x tensor.Tensor) (tensor.Tensor, BlockSa
 	dev.Add(s.mid, x)
 	b.PreMLP.Forward(dev, s.mlpIn, s.mid)
 	b.MLP.Forward(p, s.mlpOut, s.mlpIn, &s.mlp)
-	out := alloc()
-	b.PostMLP.Forward(dev, out, s.mlpOut)
-	dev.Add(out, s.mid)
+	out := p.Result(x)
+	if !out.None() {
+		b.PostMLP.Forward(dev, out, s.mlpOut)
+		dev.Add(out, s.mid)
+	}
 	return out, s
 }
 

@@ -20,22 +20,28 @@ func (l *layer) ForwardSave(p *nn.Pass, x tensor.Tensor) (tensor.Tensor, nn.Bloc
 	dev := p.Dev
 	alloc := func() tensor.Tensor { return dev.Alloc(x.Rows, x.Cols) }
 	s := &saved{l: l, x: x, attnIn: alloc(), mlpIn: alloc()}
-	attn, out := alloc(), alloc()
+	out := p.Result(x)
 	l.ln1.Forward(dev, s.attnIn, x)
-	l.attn.forward(p, attn, s.attnIn, nil, &s.attn)
 	if l.parallel {
+		attn := p.Result(x)
+		l.attn.forward(p, attn, s.attnIn, nil, &s.attn)
 		l.ln2.Forward(dev, s.mlpIn, x)
 		l.mlp.Forward(p, out, s.mlpIn, &s.mlp)
-		dev.Add(out, attn)
-		dev.Add(out, x)
+		if !out.None() {
+			dev.Add(out, attn)
+			dev.Add(out, x)
+		}
 		dev.Free(attn)
 		return out, s
 	}
-	s.mid = attn
+	s.mid = alloc()
+	l.attn.forward(p, s.mid, s.attnIn, nil, &s.attn)
 	dev.Add(s.mid, x)
 	l.ln2.Forward(dev, s.mlpIn, s.mid)
 	l.mlp.Forward(p, out, s.mlpIn, &s.mlp)
-	dev.Add(out, s.mid)
+	if !out.None() {
+		dev.Add(out, s.mid)
+	}
 	return out, s
 }
 

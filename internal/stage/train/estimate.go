@@ -182,15 +182,13 @@ func (e *Estimate) measure(m *meter, o Options, conversations int, limit int64) 
 		return err
 	}
 	e.Memory = max(e.Memory, m.with(e.Observing))
-	var linear int64
-	for _, l := range m.model.Linears() {
-		n, k := l.Dims()
-		linear += int64(n) * int64(k)
+	dev, _, err := m.pass(e.shape, e.Recompute)
+	if err != nil {
+		return err
 	}
 	info := m.model.Info()
-	again := float64(e.Recompute) / float64(max(e.Blocks, 1))
-	e.perToken = (4+2*again)*float64(linear) + (6+2*again)*float64(e.Parameters)
-	e.perTrained = 4 * float64(info.Vocab) * float64(info.Hidden)
+	e.perTrained = 4 * float64(info.Vocab) * float64(info.Hidden) // forward and backward through the head
+	e.perToken = (dev.FLOP() - float64(e.shape.trained)*e.perTrained) / float64(max(e.shape.tokens(), 1))
 	if o.Objective == ObjectiveDPO { // the head runs forward twice
 		e.perTrained *= 1.5
 	}

@@ -19,6 +19,7 @@ type Meter struct {
 	pool    int64 // bytes of all tensors, live and freed
 	weights int64 // bytes of packed weights
 	rows    int   // the most values that are packed for one product
+	flop    float64
 	trace   []event
 }
 
@@ -52,6 +53,10 @@ func (m *Meter) Weights() int64 { return m.weights }
 
 // Tensors returns the bytes that tensors and the scratch memory of products would take.
 func (m *Meter) Tensors() int64 { return m.pool + 5*int64(m.rows) } // grow adds a quarter
+
+// FLOP returns the floating-point operations of the products so far. Attention and other
+// operations do not count.
+func (m *Meter) FLOP() float64 { return m.flop }
 
 // Mark returns the number of allocations so far, for Warm.
 func (m *Meter) Mark() int { return len(m.trace) }
@@ -163,22 +168,31 @@ func (m *Meter) Lookup(x tensor.Matrix) (tensor.Table, error) { return &table{x}
 // scratch counts values that are packed for one product.
 func (m *Meter) scratch(values int) { m.rows = max(m.rows, values) }
 
+// product counts the operations of rows·[n,k].
+func (m *Meter) product(rows, n, k int) { m.flop += 2 * float64(rows) * float64(n) * float64(k) }
+
 // MatMul implements tensor.Device.
-func (m *Meter) MatMul(_, x tensor.Tensor, _ tensor.Weight, _ tensor.Tensor, _ bool) {
+func (m *Meter) MatMul(_, x tensor.Tensor, w tensor.Weight, _ tensor.Tensor, _ bool) {
 	m.scratch(rowChunk(x.Rows, x.Cols) * x.Cols)
+	n, k := w.Dims()
+	m.product(x.Rows, n, k)
 }
 
 // MatMulT implements tensor.Device.
 func (m *Meter) MatMulT(dx, dy tensor.Tensor, w tensor.Weight, accumulate bool) {
 	n := min(dy.Cols, reduceBlock)
 	m.scratch(rowChunk(dx.Rows, n) * n)
+	m.product(dx.Rows, dy.Cols, dx.Cols)
 	if w.DType() == dtype.I8 && accumulate {
 		m.Free(m.Alloc(dx.Rows, dx.Cols))
 	}
 }
 
 // GradWeight implements tensor.Device.
-func (m *Meter) GradWeight(dw, _, x tensor.Tensor) { m.scratch(dw.Rows * min(x.Rows, reduceBlock)) }
+func (m *Meter) GradWeight(dw, _, x tensor.Tensor) {
+	m.scratch(dw.Rows * min(x.Rows, reduceBlock))
+	m.product(x.Rows, dw.Rows, dw.Cols)
+}
 
 // AttendBackward implements tensor.Device.
 func (m *Meter) AttendBackward(dq, _, _, _, _, _, q, _, _ tensor.Tensor, _ tensor.Attention, l tensor.Keys) {
@@ -196,7 +210,8 @@ func (m *Meter) Unpack(rows tensor.Tensor, _ tensor.Weight, _ int) {
 
 // CrossEntropy implements tensor.Device.
 func (m *Meter) CrossEntropy(_, dh, h tensor.Tensor, w tensor.Weight, _ tensor.Ints, _ tensor.Tensor, _ float32) {
-	n, _ := w.Dims()
+	n, k := w.Dims()
+	m.product(h.Rows, n, k)
 	if dh.None() {
 		return
 	}
