@@ -26,11 +26,12 @@ type layer struct {
 // with a pattern that matches. Tests may import what they like.
 var layers = []layer{
 	{"command", []string{"cmd/...", "reference/...", "release/..."},
-		[]string{"recipe", "publish", "ui", "bench", "assembly", "audit", "compare", "look", "review", "eval", "eval files", "record",
+		[]string{"recipe", "report", "publish", "ui", "bench", "assembly", "audit", "compare", "look", "page", "review", "eval", "eval files",
+			"record",
 			"benchdata", "tasks", "stage", "hub", "chat translator", "client", "durable", "dataset", "decoding", "registry",
 			"model", "layer", "device", "kernel", "tensor", "weights", "format", "machine"}, false},
 	{"recipe", []string{"internal/recipe", "internal/demo", "internal/reproduce"},
-		[]string{"publish", "assembly", "eval", "eval files",
+		[]string{"report", "publish", "assembly", "eval", "eval files",
 			"benchdata", "tasks", "stage", "review", "hub", "chat translator", "client", "durable", "dataset", "model", "format"}, false},
 
 	// What a run made, with its card, for the hub.
@@ -60,7 +61,11 @@ var layers = []layer{
 	{"overlap", []string{"internal/overlap"}, []string{"benchdata", "tasks", "dataset", "format"}, false}, // rows that hold questions
 	{"benchdata", []string{"internal/benchdata"}, []string{"hub", "tasks", "dataset", "format"}, false},
 	{"tasks", []string{"internal/eval/tasks"}, []string{"format"}, false},
-	{"page", []string{"internal/htmlpage"}, nil, false},
+	{"page", []string{"internal/htmlpage/..."}, []string{"format"}, false},
+
+	// The page about a run reads what every stage and every tool left in files.
+	{"report", []string{"internal/stage/report"},
+		[]string{"ui", "audit", "compare", "look", "stage", "page", "durable", "dataset", "eval files", "tasks", "format"}, false},
 
 	// What people use to look at rows.
 	{"look", []string{"internal/look/..."}, []string{"page", "review", "durable", "dataset", "format"}, false},

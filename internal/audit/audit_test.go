@@ -122,7 +122,8 @@ func TestRepetitionsWithinAFamily(t *testing.T) {
 		}
 	}
 	page, err := r.HTML()
-	for _, want := range []string{`<td class="n">66.67</td>`, `<td>83.33 صح</td>`, "acva:Oman is left out"} {
+	for _, want := range []string{`<td class="n">66.67</td>`, `<bdi dir="ltr">83.33 صح</bdi>`,
+		`<div class="meter"><i style="width:40.00%">`, "40.00 %", "acva:Oman</bdi> is left out"} {
 		if err != nil || !strings.Contains(page, want) {
 			t.Errorf("no %q in %s, %v", want, page, err)
 		}

@@ -23,6 +23,38 @@ func (r *Report) Tables() []htmlpage.Table {
 	return tables
 }
 
+// Totals are the sums at the head of the page.
+type Totals struct {
+	Tasks, Evaluated, Clean, Contradictory, Leaked int
+	Searched                                       bool // training sets were
+	Rows, Drop                                     int  // training rows, and those of them to drop
+}
+
+// Totals returns the sums over the families and the training sets.
+func (r *Report) Totals() Totals {
+	t := Totals{Searched: r.Overlap != nil}
+	for _, f := range r.Families {
+		t.Tasks += f.Tasks
+		t.Evaluated += f.Evaluated
+		t.Clean += f.Clean
+		t.Contradictory += f.ContradictoryRows
+		t.Leaked += f.Leaked
+	}
+	if r.Overlap != nil {
+		for _, d := range r.Overlap.Datasets {
+			t.Rows += d.Rows
+			t.Drop += d.Drop
+		}
+	}
+	return t
+}
+
+// CleanShare is the share of the evaluated questions without a defect.
+func (t Totals) CleanShare() float64 { return float64(t.Clean) / float64(max(1, t.Evaluated)) }
+
+// CleanShare is the share of the family's evaluated questions without a defect.
+func (f *Family) CleanShare() float64 { return float64(f.Clean) / float64(max(1, f.Evaluated)) }
+
 // ReadingOrder returns the tables for a document. The long table of tasks comes last,
 // because the reader of a document starts at the top.
 func (r *Report) ReadingOrder() []htmlpage.Table {

@@ -10,6 +10,8 @@ import (
 	"html/template"
 	"math"
 	"strings"
+
+	"barka/internal/printable"
 )
 
 //go:embed page.html
@@ -21,20 +23,25 @@ var layout string
 // can use the template "table" for a Table, and the given functions.
 func New(text string, functions ...template.FuncMap) *template.Template {
 	t := template.New("page").Funcs(template.FuncMap{"score": Score, "percent": Percent, "points": Points, "p": P,
-		"known": known, "place": place, "span": span, "neg": func(f float64) float64 { return -f }, "number": IsNumber})
+		"known": known, "place": place, "span": span, "text": Text, "direction": Direction,
+		"neg": func(f float64) float64 { return -f }, "number": IsNumber})
 	for _, f := range functions {
 		t.Funcs(f)
 	}
 	return template.Must(template.Must(t.Parse(layout)).Parse(text))
 }
 
-// Render executes a page.
+// Render executes a page. In a page without scripts, characters that act on the text around them
+// are shown as escapes, wherever they come from. Scripts do that by themselves.
 func Render(t *template.Template, data any) (string, error) {
 	var b bytes.Buffer
 	if err := t.ExecuteTemplate(&b, "page", data); err != nil {
 		return "", fmt.Errorf("page: %w", err)
 	}
-	return b.String(), nil
+	if text := b.String(); strings.Contains(text, "<script") { // texts are escaped: it is one of the template's
+		return text, nil
+	}
+	return printable.Text(b.String()), nil
 }
 
 // Score writes a score in percent, or a dash for NaN, which stands for unknown.

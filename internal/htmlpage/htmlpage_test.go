@@ -38,7 +38,7 @@ func TestPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"<!doctype html>", "<title>T</title>", "td { color: red; }\n</style>", "<b>&lt;script&gt;</b>\n25.00 25 8",
-		"<th>a&amp;b</th>", `<td>x</td><td class="n">-1.5</td><td class="n">2</td>`, "</html>"} {
+		"<th>a&amp;b</th>", `<td><bdi dir="ltr">x</bdi></td><td class="n">-1.5</td><td class="n">2</td>`, "</html>"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q", want)
 		}
@@ -47,5 +47,34 @@ func TestPage(t *testing.T) {
 		if strings.Contains(text, load) {
 			t.Errorf("the page loads: %q", load)
 		}
+	}
+}
+
+// TestText: code and Latin words in right-to-left text are isolated, left-to-right text in a
+// right-to-left element is isolated as a whole, and nothing is markup or a hidden character.
+func TestText(t *testing.T) {
+	for _, c := range []struct{ dir, text, want string }{
+		{"ltr", "plain <b>", "plain &lt;b&gt;"},
+		{"rtl", "اكتب `go test` هنا", "اكتب <bdi class=\"code\" dir=\"ltr\">`go test`</bdi> هنا"},
+		{"rtl", "نظام Linux حر", `نظام <bdi dir="ltr">Linux</bdi> حر`},
+		{"rtl", "x < y", `<bdi dir="ltr">x &lt; y</bdi>`},
+		{"auto", "x", "x"},
+		{"ltr", "a\u202eb", `a\u202eb`},
+		{"rtl", "", ""},
+	} {
+		if got := string(Text(c.dir, c.text)); got != c.want {
+			t.Errorf("Text(%q, %q) = %s, want %s", c.dir, c.text, got, c.want)
+		}
+	}
+	if Direction("مرحبا بالعالم x") != "rtl" || Direction("hello مرحبا") != "ltr" || Direction("12") != "ltr" {
+		t.Error("directions")
+	}
+}
+
+// TestNumbersOfColumns: a column of numbers, and of texts or nothing.
+func TestNumbersOfColumns(t *testing.T) {
+	table := Table{Headers: []string{"a", "b", "c"}, Rows: [][]any{{"x", 1, ""}, {2, "2.5", ""}}}
+	if table.Numbers(0) || !table.Numbers(1) || table.Numbers(2) || table.Numbers(3) {
+		t.Error("columns of numbers")
 	}
 }

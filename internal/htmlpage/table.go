@@ -21,6 +21,20 @@ type Table struct {
 	Rows    [][]any
 }
 
+// Numbers reports whether a column holds nothing but numbers.
+func (t Table) Numbers(column int) bool {
+	found := false
+	for _, row := range t.Rows {
+		if column < len(row) && row[column] != "" {
+			if !IsNumber(row[column]) {
+				return false
+			}
+			found = true
+		}
+	}
+	return found
+}
+
 // IsNumber reports whether a cell is a number, or the text of one.
 func IsNumber(cell any) bool {
 	text := fmt.Sprint(cell)

@@ -74,8 +74,10 @@ func (w *Runner) Run(ctx context.Context, r *Recipe) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		c.start = time.Now()
-		if err := errors.Join(st.run(c, ctx, st), c.release()); err != nil {
+		began := time.Now() // each set starts c.start again
+		c.start = began
+		err := errors.Join(st.run(c, ctx, st), c.release())
+		if err := errors.Join(err, w.took(st.name, time.Since(began))); err != nil {
 			return err
 		}
 	}
@@ -219,15 +221,11 @@ func (c *chain) evaluate(ctx context.Context, st stage, name, adapter string) er
 }
 
 func (c *chain) report(ctx context.Context, st stage) error {
-	o := report.Options{Out: c.path(st.dir), Title: c.r.Name, Stages: c.made}
-	for _, f := range []struct {
-		to   *string
-		name string
-	}{{&o.Training, adapterDir}, {&o.Base, baseEvalDir}, {&o.Tuned, tunedEvalDir}, {&o.Samples, cleanDir}} {
-		if p := c.path(f.name); exists(p) {
-			*f.to = p
-		}
+	o, err := PageOf(c.Out)
+	if err != nil {
+		return err
 	}
+	o.Out, o.Title, o.Stages = c.path(st.dir), c.r.Name, c.made
 	if err := report.Write(ctx, o); err != nil {
 		return err
 	}

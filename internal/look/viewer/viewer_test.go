@@ -108,7 +108,7 @@ func TestInBrowser(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	b := openBrowser(t, "file://"+file)
+	b := openBrowser(t, file)
 	for _, step := range []struct{ script, want string }{
 		{`document.title`, "Rows"},
 		{`document.querySelectorAll(".row").length + " " + document.querySelectorAll("img").length`, "25 0"},
@@ -165,13 +165,13 @@ func TestInBrowser(t *testing.T) {
 	if !strings.Contains(exported, `"reviewer":"Amal"`) || !strings.Contains(exported, `"reviewer":"Badr"`) {
 		t.Errorf("reviewers of\n%s", exported)
 	}
-	for _, r := range b.requests {
+	for _, r := range b.Requests {
 		if !strings.HasPrefix(r, "file://") && !strings.HasPrefix(r, "blob:") {
 			t.Errorf("the page requested %s", r)
 		}
 	}
-	if len(b.errors) > 0 {
-		t.Errorf("errors of the page: %q", b.errors)
+	if len(b.Errors) > 0 {
+		t.Errorf("errors of the page: %q", b.Errors)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"barka/internal/badinput"
+	"barka/internal/compare"
 	"barka/internal/htmlpage"
 	"barka/internal/scoretable"
 )
@@ -27,6 +28,10 @@ type comparison struct {
 	Tasks   []row
 	// Same names the tasks in which a model gave one answer to everything.
 	Same []string
+	// Tests compares the two models; nil where there are not two, or no details of them, and then
+	// NoTests says why.
+	Tests   *tests
+	NoTests string
 }
 
 // Two reports whether there is a before and an after.
@@ -54,6 +59,9 @@ type row struct {
 	// Apart means that the models answered different questions, so that their
 	// scores have no difference.
 	Apart bool
+	// Test is the test of the difference, with its p-value; nil without one.
+	Test *compare.Difference
+	P    float64
 }
 
 func newRow(name string) row {
@@ -63,6 +71,14 @@ func newRow(name string) row {
 
 // Shown reports whether the row has any score.
 func (r row) Shown() bool { return !math.IsNaN(r.Base) || !math.IsNaN(r.Tuned) }
+
+// last is the tuned model's score, else the base's.
+func (r row) last() float64 {
+	if math.IsNaN(r.Tuned) {
+		return r.Base
+	}
+	return r.Tuned
+}
 
 // Change is the gain in points; NaN without both scores, or where they are of
 // different questions.

@@ -1,7 +1,9 @@
-// Package report writes an HTML page about a run: what every stage read, wrote
-// and rejected, how the training went, the evaluations before and after it, and
-// a few rows in both languages. The page needs no other file and no network. It
-// supports text in both directions and a dark mode.
+// Package report writes an HTML page about a run: a picture of what every stage
+// read, wrote and rejected, a few rows in both languages, rejected rows, tokens,
+// how the training went, the evaluations before and after it with tests of their
+// difference, the audit, times and payments, and what was made from what. The
+// page needs no other file and no network. It supports text in both directions,
+// dark mode and paper. Nothing in it is a script.
 package report
 
 import (
@@ -42,6 +44,12 @@ type Options struct {
 	// They decide how the rows are laid out; empty ones are taken from the
 	// translation among Stages and Samples, if there is one.
 	From, To string
+	// Audit is an output directory of barka audit.
+	Audit string
+	// Times is how long each stage took.
+	Times []Time
+	// Origin is what else is known about the run.
+	Origin Origin
 }
 
 // Fact is a name and what it is.
@@ -50,16 +58,22 @@ type Fact struct{ Name, Value string }
 //go:embed report.html
 var pageText string
 
-var page = htmlpage.New(pageText, template.FuncMap{"thousands": thousands, "percent": percent, "scores": newScores})
+var page = htmlpage.New(pageText, template.FuncMap{"thousands": thousands, "share": percent, "scores": newScores})
 
 // content is what the template shows.
 type content struct {
 	Title       string
 	Facts       []Fact
 	Tiles       []tile
+	Picture     template.HTML
 	Stages      []stage
+	Rejected    []rejection
+	Tokens      *tokenTable
 	Training    *training
 	Leaderboard *comparison
+	Audit       *audited
+	Costs       *costs
+	Provenance  *provenance
 	Samples     []sample
 	From, To    tongue // of the samples
 }
@@ -107,40 +121,90 @@ func gather(ctx context.Context, o Options) (*content, error) {
 	if c.Title == "" {
 		c.Title = "Barka run"
 	}
+	manifests, p, err := c.readStages(ctx, &o)
+	if err != nil {
+		return nil, err
+	}
+	if c.Tokens, err = readTokens(c.Stages, o.Stages); err != nil {
+		return nil, err
+	}
+	if c.Audit, err = readAudit(o.Audit, c.Stages); err != nil {
+		return nil, err
+	}
+	c.Costs = newCosts(o.Times, o.Stages, manifests)
+	c.Provenance = newProvenance(o.Origin, p, o.Stages, manifests)
+	if c.Tokens != nil {
+		c.Provenance.Licences = c.Tokens.Licences()
+	}
+	if o.Training != "" {
+		if c.Training, err = readTraining(o.Training); err == nil {
+			err = c.Provenance.addTraining(o.Training)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if err := c.readEvaluations(ctx, o.Base, o.Tuned); err != nil {
+		return nil, err
+	}
+	if err := c.readSamples(ctx, &o); err != nil {
+		return nil, err
+	}
+	c.From, c.To = tongueOf(o.From), tongueOf(o.To)
+	c.Picture = p.picture(boxesOf(c))
+	c.Tiles = tiles(c)
+	return c, nil
+}
+
+// readStages reads the manifests of the stages, and a few rejected rows of each.
+func (c *content) readStages(ctx context.Context, o *Options) (manifests []*dataset.Manifest, p *pipeline, err error) {
 	for _, dir := range o.Stages {
 		m, err := dataset.ReadManifest(dir)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		c.Stages = append(c.Stages, stageOf(dir, m))
+		manifests = append(manifests, m)
+		s := stageOf(dir, m)
+		c.Stages = append(c.Stages, s)
+		o.learnLanguages(m)
+		rejected, err := readRejected(ctx, dir, s)
+		if err != nil {
+			return nil, nil, err
+		}
+		c.Rejected = append(c.Rejected, rejected...)
+	}
+	return manifests, newPipeline(ctx, o.Stages, manifests), nil
+}
+
+// readEvaluations reads one or two evaluations, and tests the difference of two.
+func (c *content) readEvaluations(ctx context.Context, base, tuned string) (err error) {
+	if base == "" && tuned == "" {
+		return nil
+	}
+	if c.Leaderboard, err = readComparison(base, tuned); err != nil || !c.Leaderboard.Two() {
+		return err
+	}
+	t, why, err := readTests(ctx, base, tuned)
+	if t != nil {
+		c.Leaderboard.attach(t)
+	}
+	c.Leaderboard.NoTests = why
+	return err
+}
+
+// readSamples reads the rows that the page shows.
+func (c *content) readSamples(ctx context.Context, o *Options) (err error) {
+	if o.Samples == "" {
+		return nil
+	}
+	if c.Samples, err = readSamples(ctx, o.Samples, o.SampleRows); err != nil {
+		return err
+	}
+	m, err := dataset.ManifestIfAny(o.Samples) // a file of rows has none
+	if m != nil {
 		o.learnLanguages(m)
 	}
-	var err error
-	if o.Training != "" {
-		if c.Training, err = readTraining(o.Training); err != nil {
-			return nil, err
-		}
-	}
-	if o.Base != "" || o.Tuned != "" {
-		if c.Leaderboard, err = readComparison(o.Base, o.Tuned); err != nil {
-			return nil, err
-		}
-	}
-	if o.Samples != "" {
-		if c.Samples, err = readSamples(ctx, o.Samples, o.SampleRows); err != nil {
-			return nil, err
-		}
-		m, err := dataset.ManifestIfAny(o.Samples) // a file of rows has none
-		if err != nil {
-			return nil, err
-		}
-		if m != nil {
-			o.learnLanguages(m)
-		}
-	}
-	c.From, c.To = tongueOf(o.From), tongueOf(o.To)
-	c.Tiles = tiles(c)
-	return c, nil
+	return err
 }
 
 // learnLanguages takes the languages that are not named from a translation.
@@ -166,16 +230,28 @@ func tiles(c *content) []tile {
 	if t := c.Training; t != nil && t.HasVal {
 		out = append(out, tile{fmt.Sprintf("%.3f", t.BestVal), "best validation loss", fmt.Sprintf("at step %s", thousands(int64(t.BestStep)))})
 	}
-	if l := c.Leaderboard; l != nil && l.Average.Shown() {
+	if l := c.Leaderboard; l != nil {
+		out = append(out, l.tiles()...)
+	}
+	return out
+}
+
+// tiles are the average of the leaderboard's rows if all were run, and the difference of two models.
+func (c *comparison) tiles() (out []tile) {
+	if c.Average.Shown() {
 		note := ""
-		if l.HasBase && l.HasTuned {
-			note = fmt.Sprintf("%s before", htmlpage.Score(l.Average.Base))
+		if c.Two() {
+			note = fmt.Sprintf("%s before", htmlpage.Score(c.Average.Base))
 		}
-		value := l.Average.Tuned
-		if !l.HasTuned {
-			value = l.Average.Base
+		out = append(out, tile{htmlpage.Score(c.Average.last()), "leaderboard average", note})
+	}
+	if t := c.Tests; t != nil {
+		note := "not significant"
+		if t.Significant() {
+			note = fmt.Sprintf("significant, p = %s", htmlpage.P(t.All.McNemar))
 		}
-		out = append(out, tile{htmlpage.Score(value), "leaderboard average", note})
+		out = append(out, tile{htmlpage.Points(t.All.Change()), fmt.Sprintf("points, from %s to %s", htmlpage.Percent(t.All.A),
+			htmlpage.Percent(t.All.B)), note})
 	}
 	return out
 }

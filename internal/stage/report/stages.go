@@ -137,9 +137,10 @@ func readSamples(ctx context.Context, path string, rows int) ([]sample, error) {
 	return out, nil
 }
 
-// clip bounds a text for display.
-func clip(s string) string {
-	const most = 900
+// clip bounds a text of a sample for display.
+func clip(s string) string { return clipTo(s, 900) }
+
+func clipTo(s string, most int) string {
 	if utf8.RuneCountInString(s) <= most {
 		return s
 	}
