@@ -118,9 +118,8 @@ func (s *completionServer) logProbs(prompt []int32) (own []float32, greedy []boo
 	}
 	defer dev.Free(h)
 	head, softcap := m.Head()
-	own, greedy = make([]float32, n), make([]bool, n)
-	dev.LogProbs(own, greedy, nil, h, head, tensor.Ints{Host: prompt[1:]}, softcap)
-	return own, greedy, dev.TopK(h, head, 1, softcap, nil, nil)
+	scores := dev.LogProbs(h, head, tensor.Ints{Host: prompt[1:]}, softcap, false).Get()
+	return scores.LogP, scores.Greedy, dev.TopK(h, head, 1, softcap, nil, nil).Get()
 }
 
 func (s *completionServer) ranked(prompt []int32) string {

@@ -98,7 +98,7 @@ func (e *Engine) choose(h tensor.Tensor) {
 	head, softcap := e.Model.Head()
 	if len(b.greedy) > 0 {
 		rows := e.states(h, b.greedy)
-		for j, c := range dev.TopK(rows, head, 1, softcap, nil, nil) {
+		for j, c := range dev.TopK(rows, head, 1, softcap, nil, nil).Get() {
 			b.choices[b.greedy[j]] = choice{c.Tokens[0], c.LogP[0]}
 		}
 		dev.Free(rows)

@@ -67,10 +67,10 @@ func (b *beamSearch) best(active []*sentence, last tensor.Tensor, k int) []tenso
 	head, softcap := b.m.Head()
 	v, dev := b.o.Vocabulary, b.m.Device()
 	if v == nil {
-		return dev.TopK(last, head, k, softcap, b.banned, nil)
+		return dev.TopK(last, head, k, softcap, b.banned, nil).Get()
 	}
 	if v.tokens == nil {
-		return dev.TopK(last, v.head, k, softcap, b.banned, nil)
+		return dev.TopK(last, v.head, k, softcap, b.banned, nil).Get()
 	}
 	clear(b.extra)
 	b.extra = b.extra[:0]
@@ -88,7 +88,7 @@ func (b *beamSearch) best(active []*sentence, last tensor.Tensor, k int) []tenso
 			b.banned[lo+i] = numbers
 		}
 	})
-	top := dev.TopK(last, v.head, k, softcap, b.banned, b.extra)
+	top := dev.TopK(last, v.head, k, softcap, b.banned, b.extra).Get()
 	eachOf(active, func(s *sentence, lo, hi int) {
 		for _, c := range top[lo:hi] {
 			for j, number := range c.Tokens {

@@ -3,6 +3,7 @@
 package score
 
 import (
+	"cmp"
 	"context"
 
 	"barka/internal/model"
@@ -89,31 +90,42 @@ func (s *Scorer) Each(ctx context.Context, reqs []Request, done func(i int, r Re
 			}
 		}
 	}
-	rows := 0 // reserved in the cache
+	rows := 0         // reserved in the cache
+	var last *running // a batch whose results have not been read
 	for _, b := range o.batches(items) {
 		if err := ctx.Err(); err != nil {
-			return err
+			return cmp.Or(last.deliver(done), err)
 		}
 		if b.keep > rows {
 			cache.Reserve(b.keep - rows)
 			rows = b.keep
 		}
-		results, err := s.run(&b, cache, o.NoPrefixSharing)
+		next, err := s.start(&b, cache, o.NoPrefixSharing)
 		if err != nil {
 			return err
 		}
-		for i, it := range b.items {
-			results[i].Truncated = it.cut
-			if err := done(it.index, results[i]); err != nil {
+		// The device has the next batch. Only now does it make sense to wait for the last one.
+		if err := last.deliver(done); err != nil {
+			return err
+		}
+		if last = next; last.scores.Known() {
+			if err := last.deliver(done); err != nil {
 				return err
 			}
+			last = nil
 		}
 	}
-	return nil
+	return last.deliver(done)
 }
 
-// run scores a batch in one forward pass.
-func (s *Scorer) run(b *batch, cache *model.Cache, noSharing bool) ([]Result, error) {
+// running is a batch whose scores the device may still be computing.
+type running struct {
+	items  []item
+	scores tensor.Pending[tensor.Scores]
+}
+
+// start runs a batch in one forward pass.
+func (s *Scorer) start(b *batch, cache *model.Cache, noSharing bool) (*running, error) {
 	t := b.tree(noSharing)
 	var rows, targets []int32
 	for i, it := range b.items {
@@ -132,33 +144,40 @@ func (s *Scorer) run(b *batch, cache *model.Cache, noSharing bool) ([]Result, er
 	if err != nil {
 		return nil, err
 	}
-	defer dev.Free(h)
 	picked := dev.Alloc(len(rows), h.Cols)
-	defer dev.Free(picked)
 	lists := dev.Prepare(tensor.Batch{Picked: tensor.Ints{Host: rows}, Targets: tensor.Ints{Host: targets}})
-	defer dev.Free(lists.Memory)
+	defer dev.Free(h, picked, lists.Memory)
 	dev.Gather(picked, h, lists.Picked)
 	head, softcap := s.Model.Head()
-	logp, greedy := make([]float32, len(rows)), make([]bool, len(rows))
-	var ranks []int32
-	if s.Ranks {
-		ranks = make([]int32, len(rows))
+	return &running{b.items, dev.LogProbs(picked, head, lists.Targets, softcap, s.Ranks)}, nil
+}
+
+// deliver calls done with the result of each item. It waits for the device if necessary. A nil
+// batch has no items.
+func (r *running) deliver(done func(i int, r Result) error) error {
+	if r == nil {
+		return nil
 	}
-	dev.LogProbs(logp, greedy, ranks, picked, head, lists.Targets, softcap)
-	results := make([]Result, len(b.items))
-	at := 0
-	for i, it := range b.items {
-		r := &results[i]
-		r.Greedy = true
-		if s.Ranks {
-			r.Ranks = ranks[at : at+len(it.targets)]
+	scores, at := r.scores.Get(), 0
+	for _, it := range r.items {
+		if err := done(it.index, it.result(scores, at)); err != nil {
+			return err
 		}
-		for range it.targets {
-			r.Tokens = append(r.Tokens, logp[at])
-			r.LogProb += float64(logp[at])
-			r.Greedy = r.Greedy && greedy[at]
-			at++
-		}
+		at += len(it.targets)
 	}
-	return results, nil
+	return nil
+}
+
+// result returns the result of an item whose scores begin at a place.
+func (it *item) result(scores tensor.Scores, at int) Result {
+	end := at + len(it.targets)
+	r := Result{Greedy: true, Truncated: it.cut, Tokens: scores.LogP[at:end:end]}
+	if scores.Ranks != nil {
+		r.Ranks = scores.Ranks[at:end]
+	}
+	for i, p := range r.Tokens {
+		r.LogProb += float64(p)
+		r.Greedy = r.Greedy && scores.Greedy[at+i]
+	}
+	return r
 }

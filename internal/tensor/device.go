@@ -40,6 +40,19 @@ type AdamW struct {
 	Correction1, Correction2           float32
 }
 
+// Scores are the results of LogProbs, of each row.
+type Scores struct {
+	// LogP is the log-probability of the target.
+	LogP []float32
+	// Greedy reports whether the target is the row's most likely token: the lowest id among
+	// equals.
+	Greedy []bool
+	// Ranks is the place of the target in the order of TopK, from 1: one more than the number
+	// of tokens with a larger logit, or an equal logit and a lower id. It is nil if no ranks
+	// were asked for.
+	Ranks []int32
+}
+
 // Candidates are the k best tokens of one row, the best first. Among equal values the
 // lower token comes first.
 type Candidates struct {
@@ -53,16 +66,6 @@ type Extra struct {
 	W      Weight
 	Lo, Hi int
 }
-
-// Value is a number that a device computes. Reading it may wait for the device, so that a
-// training step reads its values once, at its end.
-type Value struct{ known float64 }
-
-// Known returns a value that is known already.
-func Known(x float64) Value { return Value{known: x} }
-
-// Get returns the number.
-func (v Value) Get() float64 { return v.known }
 
 // Device executes operations on tensors and weights that it made.
 //
@@ -201,17 +204,14 @@ type Device interface {
 	// weights is [T,1].
 	// softcap is 0 for none. Logits exist only in chunks of rows.
 	CrossEntropy(nll, dh, h Tensor, w Weight, targets Ints, weights Tensor, softcap float32)
-	// LogProbs sets logp[i] to the log-probability of targets[i], and greedy[i] to whether
-	// it is the row's most likely token (the lowest id among equals). ranks, if not nil,
-	// receives the place of targets[i] in the order of TopK, from 1: one more than the
-	// number of tokens with a larger logit, or an equal logit and a lower id.
-	LogProbs(logp []float32, greedy []bool, ranks []int32, h Tensor, w Weight, targets Ints, softcap float32)
+	// LogProbs scores the targets of the rows of h, with ranks if they are wanted.
+	LogProbs(h Tensor, w Weight, targets Ints, softcap float32, ranks bool) Pending[Scores]
 	// TopK returns the k most likely tokens of each row. banned[i] lists tokens that must
 	// not be returned for row i; they stay in the softmax's sum. nil bans none. extra adds
 	// tokens for some rows, to the softmax too; they have the head's type. With a head from
 	// Screen, and without extra, the logits of the screen decide which tokens are looked at and
 	// count for the others in the softmax's sum.
-	TopK(h Tensor, w Weight, k int, softcap float32, banned [][]int32, extra []Extra) []Candidates
+	TopK(h Tensor, w Weight, k int, softcap float32, banned [][]int32, extra []Extra) Pending[[]Candidates]
 
 	// Dot returns Σ weights[i]·x[i] of x and weights [T,1], summed in float64 in order. If
 	// weights is none, all are 1.

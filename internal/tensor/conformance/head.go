@@ -96,8 +96,12 @@ func (s *suite) logProbs(vocab int) {
 	copy(w.row(6), w.row(5)) // equal logits: the lower token ranks first
 	p = logSoftmax(h, w, 3)
 	targets[4], targets[5] = 6, 5
-	logp, greedy, ranks := make([]float32, 6), make([]bool, 6), make([]int32, 6)
-	s.dev.LogProbs(logp, greedy, ranks, s.put(h), s.weight(w, dtype.F32), tensor.Ints{Host: targets}, 3)
+	scores := s.dev.LogProbs(s.put(h), s.weight(w, dtype.F32), tensor.Ints{Host: targets}, 3, true)
+	plain := s.dev.LogProbs(s.put(h), s.weight(w, dtype.F32), tensor.Ints{Host: targets}, 3, false).Get()
+	logp, greedy, ranks := scores.Get().LogP, scores.Get().Greedy, scores.Get().Ranks
+	if plain.Ranks != nil || !slices.Equal(plain.LogP, logp) || !slices.Equal(plain.Greedy, greedy) {
+		s.Errorf("without ranks %v, with them %v", plain, scores.Get())
+	}
 	for i, t := range targets {
 		if math.Abs(float64(logp[i])-p.at(i, int(t))) > 1e-4 {
 			s.Errorf("row %d: %g, want %g", i, logp[i], p.at(i, int(t)))
@@ -139,11 +143,12 @@ func headTypes(s *suite) {
 		pw, y := s.weight(w, dt), s.dev.Alloc(rows, vocab)
 		s.dev.MatMul(y, s.put(h), pw, tensor.Tensor{}, false)
 		logits := s.get(y)
-		logp, greedy, ranks, losses := make([]float32, rows), make([]bool, rows), make([]int32, rows), s.dev.Alloc(rows, 1)
-		s.dev.LogProbs(logp, greedy, ranks, s.put(h), pw, tensor.Ints{Host: targets}, 0)
+		losses := s.dev.Alloc(rows, 1)
+		scores := s.dev.LogProbs(s.put(h), pw, tensor.Ints{Host: targets}, 0, true).Get()
+		logp, ranks := scores.LogP, scores.Ranks
 		s.dev.CrossEntropy(losses, tensor.Tensor{}, s.put(h), pw, tensor.Ints{Host: targets}, tensor.Tensor{}, 0)
 		nll := s.get(losses).v
-		for i, best := range s.dev.TopK(s.put(h), pw, 3, 0, nil, nil) {
+		for i, best := range s.dev.TopK(s.put(h), pw, 3, 0, nil, nil).Get() {
 			total := 0.0
 			for _, v := range logits.row(i) {
 				total += math.Exp(v)
@@ -183,7 +188,7 @@ func (s *suite) topK(vocab int) {
 	banned := [][]int32{nil, {3, 10}, nil, {0}, nil}
 	for _, bans := range [][][]int32{nil, banned} {
 		for _, k := range []int{0, 1, 7, 50, vocab + 10} {
-			got := s.dev.TopK(s.put(h), s.weight(w, dtype.F32), k, 0, bans, nil)
+			got := s.dev.TopK(s.put(h), s.weight(w, dtype.F32), k, 0, bans, nil).Get()
 			for i := range 5 {
 				var order []int32
 				for t := range int32(vocab) {
@@ -217,7 +222,7 @@ func invariance(s *suite) {
 		whole, wholeT := s.dev.Alloc(rows, outputs), s.dev.Alloc(rows, in)
 		s.dev.MatMul(whole, s.put(x), pw, tensor.Tensor{}, false)
 		s.dev.MatMulT(wholeT, s.put(dy), pw, false)
-		top := s.dev.TopK(s.put(x), pw, 5, 0, nil, nil)
+		top := s.dev.TopK(s.put(x), pw, 5, 0, nil, nil).Get()
 		for i := range rows {
 			one, oneT := s.dev.Alloc(1, outputs), s.dev.Alloc(1, in)
 			px := s.put(matrix{1, in, x.row(i)})
@@ -226,7 +231,7 @@ func invariance(s *suite) {
 			if !slices.Equal(s.get(one).v, s.get(whole).row(i)) || !slices.Equal(s.get(oneT).v, s.get(wholeT).row(i)) {
 				s.Fatalf("%s: row %d differs alone", dt, i)
 			}
-			if c := s.dev.TopK(px, pw, 5, 0, nil, nil)[0]; !slices.Equal(c.Tokens, top[i].Tokens) || !slices.Equal(c.LogP, top[i].LogP) {
+			if c := s.dev.TopK(px, pw, 5, 0, nil, nil).Get()[0]; !slices.Equal(c.Tokens, top[i].Tokens) || !slices.Equal(c.LogP, top[i].LogP) {
 				s.Fatalf("%s: best tokens of row %d differ alone", dt, i)
 			}
 		}
@@ -293,7 +298,7 @@ func (s *suite) extra(h tensor.Tensor, w tensor.Weight, order []int32, n int, lo
 		}
 	}
 	k := min(9, n)
-	for i, c := range s.dev.TopK(h, s.dev.Select(w, order[:n]), k, 0, nil, extra) {
+	for i, c := range s.dev.TopK(h, s.dev.Select(w, order[:n]), k, 0, nil, extra).Get() {
 		total, ids := 0.0, make([]int32, len(tokens[i]))
 		for j, t := range tokens[i] {
 			total += math.Exp(logits.at(i, int(t)))
@@ -327,7 +332,8 @@ func screen(s *suite) {
 			banned[3], banned[4] = []int32{5, 800}, []int32{0}
 			x := s.put(h)
 			for _, k := range []int{1, 10, 60} {
-				want, got := s.dev.TopK(x, w, k, softcap, banned, nil), s.dev.TopK(x, s.dev.Screen(w), k, softcap, banned, nil)
+				want := s.dev.TopK(x, w, k, softcap, banned, nil).Get()
+				got := s.dev.TopK(x, s.dev.Screen(w), k, softcap, banned, nil).Get()
 				for i := range want {
 					if n := min(k, 20); !slices.Equal(got[i].Tokens[:n], want[i].Tokens[:n]) || len(got[i].Tokens) != k {
 						s.Fatalf("%s, row %d: tokens %v, want %v", dt, i, got[i].Tokens, want[i].Tokens)

@@ -34,11 +34,11 @@ func TestOperationsDoNotAllocate(t *testing.T) {
 	}
 	own, long := d.PackTensor(m), fill(rows, vocab)
 	ids, numbers := tensor.Ints{Host: make([]int32, rows)}, tensor.Numbers{Host: make([]uint64, rows)}
-	targets, ranks := tensor.Ints{Host: make([]int32, rows)}, make([]int32, rows)
+	targets := tensor.Ints{Host: make([]int32, rows)}
 	for i := range ids.Host {
 		ids.Host[i] = int32(i)
 	}
-	nll, greedy, losses := make([]float32, rows), make([]bool, rows), d.Alloc(rows, 1)
+	nll, losses := make([]float32, rows), d.Alloc(rows, 1)
 	a := tensor.Attention{Heads: 4, KVHeads: 2, HeadDim: 32, Scale: 0.25, Softcap: 5, Causal: true}
 	kv := [2]tensor.Tensor{fill(rows, 64), fill(rows, 64)}
 	dkv := [2]tensor.Tensor{fill(rows, 64), fill(rows, 64)}
@@ -83,7 +83,7 @@ func TestOperationsDoNotAllocate(t *testing.T) {
 		{"MatMulT of integers", 0, func() { d.MatMulT(x, long, integers, false) }},
 		{"GradWeight", 0, func() { d.GradWeight(m, long, x) }},
 		{"Repack", 0, func() { d.Repack(own, m) }},
-		{"LogProbs", 0, func() { d.LogProbs(nll, greedy, ranks, x, packed, targets, 5) }},
+		{"LogProbs", 3, func() { d.LogProbs(x, packed, targets, 5, true) }},
 		{"CrossEntropy", 0, func() { d.CrossEntropy(losses, tensor.Tensor{}, x, packed, targets, tensor.Tensor{}, 5) }},
 		{"CrossEntropy with gradient", 0, func() { d.CrossEntropy(losses, z, x, packed, targets, tensor.Host(rows, 1, nll), 5) }},
 		{"TopK", 3, func() { d.TopK(x, packed, 5, 0, nil, nil) }},

@@ -55,12 +55,12 @@ func TestThreadsDoNotMatter(t *testing.T) {
 		losses := d.Alloc(50, 1)
 		d.CrossEntropy(losses, dh, x, w, tensor.Ints{Host: make([]int32, 50)}, tensor.Host(50, 1, slices.Repeat([]float32{0.1}, 50)), 3)
 		nll := slices.Clone(losses.Data[:50])
-		logp, greedy, ranks := make([]float32, 50), make([]bool, 50), make([]int32, 50)
-		d.LogProbs(logp, greedy, ranks, x, w, tensor.Ints{Host: make([]int32, 50)}, 3)
-		for _, r := range ranks {
+		scores := d.LogProbs(x, w, tensor.Ints{Host: make([]int32, 50)}, 3, true).Get()
+		logp := scores.LogP
+		for _, r := range scores.Ranks {
 			logp = append(logp, float32(r))
 		}
-		for _, c := range d.TopK(x, w, 9, 3, nil, nil) {
+		for _, c := range d.TopK(x, w, 9, 3, nil, nil).Get() {
 			for i, t := range c.Tokens {
 				logp = append(logp, float32(t), c.LogP[i])
 			}
@@ -90,7 +90,7 @@ func TestBrokenLogits(t *testing.T) {
 	}
 	h.Row(1)[3] = float32(math.NaN())
 	w := d.PackTensor(m)
-	for i, c := range d.TopK(h, w, 4, 0, nil, nil) {
+	for i, c := range d.TopK(h, w, 4, 0, nil, nil).Get() {
 		if len(c.Tokens) != 4 {
 			t.Fatalf("row %d: %d tokens, want 4", i, len(c.Tokens))
 		}
@@ -98,8 +98,8 @@ func TestBrokenLogits(t *testing.T) {
 			t.Errorf("row %d: log-probability %g", i, c.LogP[0])
 		}
 	}
-	logp, greedy, ranks := make([]float32, 3), make([]bool, 3), make([]int32, 3)
-	d.LogProbs(logp, greedy, ranks, h, w, tensor.Ints{Host: []int32{5, 5, 5}}, 0)
+	scores := d.LogProbs(h, w, tensor.Ints{Host: []int32{5, 5, 5}}, 0, true).Get()
+	logp, ranks := scores.LogP, scores.Ranks
 	if logp[0] != logp[0] || logp[1] == logp[1] || logp[2] != logp[0] {
 		t.Errorf("log-probabilities %g, want NaN for the row in the middle alone", logp)
 	}

@@ -416,24 +416,29 @@ func checkTargets(targets []int32, rows, n, out int) {
 }
 
 // LogProbs implements tensor.Device.
-func (d *Device) LogProbs(logp []float32, greedy []bool, ranks []int32, h tensor.Tensor, w tensor.Weight,
-	targets tensor.Ints, softcap float32) {
+func (d *Device) LogProbs(h tensor.Tensor, w tensor.Weight, targets tensor.Ints, softcap float32,
+	ranks bool) tensor.Pending[tensor.Scores] {
 	n, _ := w.Dims()
-	checkTargets(targets.Host, h.Rows, n, len(logp))
-	d.eachChunk(h, w, head{softcap: softcap, targets: targets.Host, k: 1, ranks: ranks != nil}, h.Rows, func(p *head, lo, hi int) {
+	checkTargets(targets.Host, h.Rows, n, h.Rows)
+	s := tensor.Scores{LogP: make([]float32, h.Rows), Greedy: make([]bool, h.Rows)}
+	if ranks {
+		s.Ranks = make([]int32, h.Rows)
+	}
+	d.eachChunk(h, w, head{softcap: softcap, targets: targets.Host, k: 1, ranks: ranks}, h.Rows, func(p *head, lo, hi int) {
 		for r := range p.rows {
-			logp[lo+r] = float32(float64(p.target[r]) - p.logSumExp(r))
-			greedy[lo+r] = p.ranked(d, r).tokens[0] == targets.Host[lo+r]
-			if ranks != nil {
-				ranks[lo+r] = p.rank(r)
+			s.LogP[lo+r] = float32(float64(p.target[r]) - p.logSumExp(r))
+			s.Greedy[lo+r] = p.ranked(d, r).tokens[0] == targets.Host[lo+r]
+			if ranks {
+				s.Ranks[lo+r] = p.rank(r)
 			}
 		}
 	})
+	return tensor.Known(s)
 }
 
 // TopK implements tensor.Device.
 func (d *Device) TopK(h tensor.Tensor, tw tensor.Weight, k int, softcap float32, banned [][]int32,
-	extra []tensor.Extra) []tensor.Candidates {
+	extra []tensor.Extra) tensor.Pending[[]tensor.Candidates] {
 	w := tw.(*weight)
 	for _, e := range extra {
 		if _, cols := e.W.Dims(); cols != h.Cols || e.W.DType() != w.DType() || e.Lo < 0 || e.Hi > h.Rows {
@@ -441,9 +446,9 @@ func (d *Device) TopK(h tensor.Tensor, tw tensor.Weight, k int, softcap float32,
 		}
 	}
 	if w.screen != nil && len(extra) == 0 {
-		return d.rescored(h, w, k, softcap, banned)
+		return tensor.Known(d.rescored(h, w, k, softcap, banned))
 	}
-	return d.topK(h, w, k, softcap, banned, extra, nil)
+	return tensor.Known(d.topK(h, w, k, softcap, banned, extra, nil))
 }
 
 // topK also sets sums, if not nil, to the log-sum-exp of each row.

@@ -25,8 +25,7 @@ func BenchmarkHead(b *testing.B) {
 		for i := range h.Data {
 			h.Data[i] = float32(i*104729%1000)/500 - 1
 		}
-		targets, ranks, nll, greedy := make([]int32, rows), make([]int32, rows), make([]float32, rows), make([]bool, rows)
-		losses := d.Alloc(rows, 1)
+		targets, nll, losses := make([]int32, rows), make([]float32, rows), d.Alloc(rows, 1)
 		time := func(name string, products float64, f func()) {
 			b.Run(fmt.Sprintf("%s/%d", name, rows), func(b *testing.B) {
 				for b.Loop() {
@@ -36,8 +35,8 @@ func BenchmarkHead(b *testing.B) {
 			})
 		}
 		time("TopK10", 1, func() { d.TopK(h, w, 10, 0, nil, nil) })
-		time("LogProbs", 1, func() { d.LogProbs(nll, greedy, nil, h, w, tensor.Ints{Host: targets}, 30) })
-		time("LogProbsRanks", 1, func() { d.LogProbs(nll, greedy, ranks, h, w, tensor.Ints{Host: targets}, 30) })
+		time("LogProbs", 1, func() { d.LogProbs(h, w, tensor.Ints{Host: targets}, 30, false) })
+		time("LogProbsRanks", 1, func() { d.LogProbs(h, w, tensor.Ints{Host: targets}, 30, true) })
 		time("CrossEntropy", 2, func() {
 			d.CrossEntropy(losses, dh, h, w, tensor.Ints{Host: targets}, tensor.Host(len(nll), 1, nll), 30)
 		})

@@ -255,13 +255,17 @@ func (m *Meter) Gather(_, _ tensor.Tensor, _ tensor.Ints)                       
 func (m *Meter) Scatter(_, _ tensor.Tensor, _ tensor.Ints)                             {}
 func (m *Meter) ScatterAdd(_, _ tensor.Tensor, _ tensor.Ints)                          {}
 func (m *Meter) Trains(w tensor.Weight, grad tensor.Tensor)                            { w.(*measured).grad = grad }
-func (m *Meter) LogProbs([]float32, []bool, []int32, tensor.Tensor, tensor.Weight, tensor.Ints, float32) {
+func (m *Meter) Dot(_, _ tensor.Tensor) tensor.Value                                   { return tensor.Value{} }
+func (m *Meter) SumSquares(...tensor.Tensor) tensor.Value                              { return tensor.Value{} }
+func (m *Meter) Step(_, _, _, _ tensor.Tensor, _ tensor.AdamW)                         {}
+
+// LogProbs implements tensor.Device.
+func (m *Meter) LogProbs(h tensor.Tensor, _ tensor.Weight, _ tensor.Ints, _ float32, _ bool) tensor.Pending[tensor.Scores] {
+	return tensor.Known(tensor.Scores{LogP: make([]float32, h.Rows), Greedy: make([]bool, h.Rows), Ranks: make([]int32, h.Rows)})
 }
-func (m *Meter) Dot(_, _ tensor.Tensor) tensor.Value           { return tensor.Value{} }
-func (m *Meter) SumSquares(...tensor.Tensor) tensor.Value      { return tensor.Value{} }
-func (m *Meter) Step(_, _, _, _ tensor.Tensor, _ tensor.AdamW) {}
 
 // TopK implements tensor.Device.
-func (m *Meter) TopK(h tensor.Tensor, _ tensor.Weight, _ int, _ float32, _ [][]int32, _ []tensor.Extra) []tensor.Candidates {
-	return make([]tensor.Candidates, h.Rows)
+func (m *Meter) TopK(h tensor.Tensor, _ tensor.Weight, _ int, _ float32, _ [][]int32,
+	_ []tensor.Extra) tensor.Pending[[]tensor.Candidates] {
+	return tensor.Known(make([]tensor.Candidates, h.Rows))
 }

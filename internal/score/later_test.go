@@ -1,0 +1,113 @@
+package score_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"barka/internal/dtype"
+	"barka/internal/golden"
+	"barka/internal/model"
+	"barka/internal/score"
+	"barka/internal/tensor"
+	"barka/internal/tensor/cpu"
+)
+
+// laterDevice is a device whose scores are not known when LogProbs returns. It logs when each
+// batch is started and when its scores are read.
+type laterDevice struct {
+	*cpu.Device
+	log     []string
+	started int
+}
+
+func (d *laterDevice) LogProbs(h tensor.Tensor, w tensor.Weight, targets tensor.Ints, softcap float32,
+	ranks bool) tensor.Pending[tensor.Scores] {
+	scores := d.Device.LogProbs(h, w, targets, softcap, ranks)
+	n := d.started
+	d.started++
+	d.log = append(d.log, fmt.Sprint("start ", n))
+	return tensor.Later(func() tensor.Scores {
+		d.log = append(d.log, fmt.Sprint("read ", n))
+		return scores.Get()
+	})
+}
+
+// laterScorer returns a scorer on a laterDevice.
+func laterScorer(t *testing.T, ranks bool) (*score.Scorer, *laterDevice) {
+	t.Helper()
+	dev := &laterDevice{Device: cpu.New(1)}
+	t.Cleanup(dev.Close)
+	m, err := model.OpenDecoder(golden.Dir("gemma2"), model.Options{Device: dev, DType: dtype.F32})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &score.Scorer{Model: m, Options: score.Options{MaxBatchTokens: 40, Ranks: ranks}}, dev
+}
+
+// TestScoresComeLater: a device that computes beside the program gets the next batch before
+// the scores of the last one are read. The results are those of a device that computes at once.
+func TestScoresComeLater(t *testing.T) {
+	reqs := questions(rand.New(rand.NewPCG(1, 2)))
+	plain := scorer(t, "gemma2")
+	for _, ranks := range []bool{false, true} {
+		plain.Ranks = ranks
+		want, err := plain.LogLikelihoods(context.Background(), reqs, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, dev := laterScorer(t, ranks)
+		got, err := s.LogLikelihoods(context.Background(), reqs, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range want {
+			if !reflect.DeepEqual(got[i], want[i]) {
+				t.Fatalf("request %d: %+v, want %+v", i, got[i], want[i])
+			}
+		}
+		order := []string{"start 0"}
+		for n := 1; n < dev.started; n++ {
+			order = append(order, fmt.Sprint("start ", n), fmt.Sprint("read ", n-1))
+		}
+		order = append(order, fmt.Sprint("read ", dev.started-1))
+		if dev.started < 3 || !slices.Equal(dev.log, order) {
+			t.Errorf("batches were run in the order %s, want %s", strings.Join(dev.log, ", "), strings.Join(order, ", "))
+		}
+	}
+}
+
+// TestCancelledLater: after a cancellation no batch is started, and the results of the one that
+// runs are not lost.
+func TestCancelledLater(t *testing.T) {
+	s, dev := laterScorer(t, false)
+	reqs := questions(rand.New(rand.NewPCG(1, 2)))
+	ctx, cancel := context.WithCancel(context.Background())
+	asked := 0
+	for _, r := range reqs {
+		if len(r.Continuation) > 0 {
+			asked++
+		}
+	}
+	answered := 0
+	err := s.Each(ctx, reqs, func(i int, r score.Result) error {
+		if len(r.Tokens) > 0 {
+			answered++
+			cancel()
+		}
+		return nil
+	})
+	if err != context.Canceled {
+		t.Fatalf("error %v, want that of the context", err)
+	}
+	if want := []string{"start 0", "start 1", "read 0", "read 1"}; !slices.Equal(dev.log, want) {
+		t.Errorf("batches were run in the order %v, want %v", dev.log, want)
+	}
+	if answered < 2 || answered >= asked {
+		t.Errorf("%d of %d requests answered", answered, asked)
+	}
+}
