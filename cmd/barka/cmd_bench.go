@@ -47,6 +47,8 @@ of the process while the work ran.
   - decode: new tokens of 1 and of 8 sequences in one batch, without the time of the prompts.
   - lora: optimiser steps of rank 128 on all linear layers; 4 sequences of 512 tokens,
     with the second half trained.
+  - lora-recomputed: the same steps, with the activations of every block computed again.
+  - dpo: steps of DPO, for which the sequences are two pairs.
   - choice: 16 questions of 4 choices, with the lengths of Arabic MMLU and of HellaSwag.
   - translate: beam search with 5 beams, sources of 32 tokens, outputs of 38; 1, 16 and 64 sentences.
   - tokenize: the lines of --text on one thread, without a cache of earlier runs.

@@ -83,7 +83,7 @@ type tally struct{ units, outcome float64 }
 
 // Works returns the names of the works.
 func Works() []string {
-	return []string{"kernels", "load", "prefill", "decode", "lora", "choice", "translate", "tokenize", "quality"}
+	return []string{"kernels", "load", "prefill", "decode", "lora", "lora-recomputed", "dpo", "choice", "translate", "tokenize", "quality"}
 }
 
 // Known returns an error if a name is not among Works.

@@ -5,16 +5,11 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
-	"slices"
-	"strings"
 
 	"barka/internal/dtype"
 	"barka/internal/generate"
-	"barka/internal/lora"
 	"barka/internal/model"
 	_ "barka/internal/model/all"
-	"barka/internal/nn"
-	"barka/internal/optim"
 	"barka/internal/score"
 	"barka/internal/tensor"
 )
@@ -27,6 +22,7 @@ type bench struct {
 	decoder model.Decoder
 	seq2seq model.Seq2Seq
 	weights []tensor.Weight // operands of product, until a model is opened
+	tuning  *tuning         // of the works that train, once one has run
 	// vocabulary is that of translate, if it is not simply all tokens, once it has been used.
 	vocabulary *generate.Vocabulary
 }
@@ -46,7 +42,7 @@ func (b *bench) works() []work {
 		for _, c := range in.Choice {
 			ws = append(ws, b.choice(c))
 		}
-		ws = append(ws, b.lora(in.LoRA))
+		ws = append(ws, b.training(in.LoRA)...)
 	}
 	return append(ws, b.tokenize(), b.quality())
 }
@@ -103,7 +99,7 @@ func (b *bench) forget() (err error) {
 	if b.seq2seq != nil {
 		err = b.seq2seq.Close()
 	}
-	b.decoder, b.seq2seq, b.vocabulary = nil, nil, nil
+	b.decoder, b.seq2seq, b.tuning, b.vocabulary = nil, nil, nil, nil
 	runtime.GC()
 	debug.FreeOSMemory()
 	return err
@@ -180,61 +176,6 @@ func (b *bench) choice(in Choice) work {
 			}
 			return tally{units: questions, outcome: sum}, err
 		}}
-}
-
-// lora takes optimiser steps with adapters on every linear layer.
-func (b *bench) lora(in *LoRA) work {
-	var adapter *model.Adapter
-	var opt *optim.AdamW
-	setup := func() (err error) {
-		if err = b.open(); err != nil || adapter != nil {
-			return err
-		}
-		cfg := lora.Config{TaskType: "CAUSAL_LM", Rank: in.Rank, Alpha: float64(in.Rank), Targets: lora.Targets{Pattern: "all-linear"}}
-		if adapter, err = model.NewAdapter(b.decoder, cfg, 1); err != nil {
-			return err
-		}
-		adapter.Train(b.o.Device)
-		opt = optim.New(b.o.Device, adapter.Params(), optim.Config{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8})
-		return nil
-	}
-	var tokens, rows, targets []int32
-	var lengths []int
-	for _, ids := range in.Sequences {
-		for i := in.TrainFrom; i < len(ids); i++ {
-			rows, targets = append(rows, int32(len(tokens)+i-1)), append(targets, ids[i])
-		}
-		tokens, lengths = append(tokens, ids...), append(lengths, len(ids))
-	}
-	_, layers := b.o.Shape.Parameters()
-	var extra float64
-	for _, w := range b.o.Shape.tensors(b.o.Shape) {
-		if len(w.shape) == 2 && strings.Contains(w.name, "layers.") {
-			extra += float64(in.Rank) * float64(w.shape[0]+w.shape[1])
-		}
-	}
-	// Counted are forward and backward of the frozen weights; forward, backward
-	// and gradient of the adapters; and forward and backward of the head for the
-	// target rows.
-	trained := float64(len(rows)) / float64(len(tokens))
-	flops := 4*float64(layers) + 2*trained*b.headFLOPs()
-	ceiling := 1 / (flops/b.peakFLOPs() + 6*extra/b.c.F32)
-	w := work{name: "lora", variant: fmt.Sprintf("rank %d, %d×%d tokens", in.Rank, len(lengths), lengths[0]), unit: "tokens/s",
-		ceiling: ceiling, setup: setup}
-	weights := slices.Repeat([]float32{1 / float32(len(rows))}, len(rows))
-	w.run = func(context.Context) (tally, error) {
-		layout := tensor.Packed(lengths...)
-		p := &nn.Pass{Dev: b.o.Device, Layout: &layout, Positions: layout.Positions()}
-		nll, err := model.Backward(b.decoder, p, tokens, rows, targets, weights)
-		if err != nil {
-			return tally{}, err
-		}
-		opt.Clip(b.o.Device, 1)
-		opt.Step(b.o.Device, 1e-4)
-		adapter.Pack(b.o.Device)
-		return tally{units: float64(len(tokens)), outcome: nll.Get()}, nil
-	}
-	return w
 }
 
 // translate runs beam search for some sentences together.
