@@ -96,7 +96,8 @@ func (a *attention) mass(steps, source []int32) []float32 {
 // Attention returns the attention that each token of a source gets from a given output, as
 // Hypothesis.Attention has it. The output begins with the start token and the forced tokens;
 // forced is their number. Its last token, which ends it, is not run.
-func Attention(m model.Seq2Seq, source, output []int32, forced int) ([]float32, error) {
+func Attention(m model.Seq2Seq, source, output []int32, forced int) (mass []float32, err error) {
+	defer tensor.Guard(&err)
 	if len(source) == 0 || forced < 1 || len(output) <= forced {
 		return nil, fmt.Errorf("attention of an output of %d tokens, %d of them forced, to a source of %d", len(output), forced, len(source))
 	}
@@ -122,6 +123,10 @@ func Attention(m model.Seq2Seq, source, output []int32, forced int) ([]float32, 
 	b.reset()
 	b.add(s, r)
 	b.pass = nn.Pass{Dev: m.Device(), Layout: &b.layout, Positions: b.positions, Rows: b.rows, Queries: b.attention.reserve(b.rows)}
-	m.Device().Free(m.Decode(&b.pass, b.tokens, b.cache, b.source, &b.cross))
+	h, err := m.Decode(&b.pass, b.tokens, b.cache, b.source, &b.cross)
+	if err != nil {
+		return nil, err
+	}
+	m.Device().Free(h)
 	return b.attention.of(s, r), nil
 }

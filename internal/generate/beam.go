@@ -167,10 +167,15 @@ func (b *beamSearch) admit(sources []Source, first int) ([]*sentence, error) {
 	dev := b.m.Device()
 	layout := tensor.Packed(lengths...)
 	p := &nn.Pass{Dev: dev, Layout: &layout, Positions: layout.Positions()}
-	states := b.m.Encode(p, tokens)
+	states, err := b.m.Encode(p, tokens)
+	if err != nil {
+		return nil, err
+	}
 	defer dev.Free(states)
 	rows := b.source.Reserve(len(tokens))
-	b.m.ProjectSource(p, states, b.source, rows)
+	if err := b.m.ProjectSource(p, states, b.source, rows); err != nil {
+		return nil, err
+	}
 	for i, s := range fresh {
 		s.source = rows[layout.Starts[i]:layout.Starts[i+1]]
 	}
@@ -230,7 +235,7 @@ func (b *beamSearch) add(s *sentence, r *beam) {
 }
 
 // step runs the last tokens of all running beams and expands each sentence.
-func (b *beamSearch) step(active []*sentence) {
+func (b *beamSearch) step(active []*sentence) error {
 	b.reset()
 	for _, s := range active {
 		if s.done {
@@ -241,11 +246,14 @@ func (b *beamSearch) step(active []*sentence) {
 		}
 	}
 	if len(b.tokens) == 0 {
-		return
+		return nil
 	}
 	dev := b.m.Device()
 	b.pass = nn.Pass{Dev: dev, Layout: &b.layout, Positions: b.positions, Rows: b.rows, Queries: b.attention.reserve(b.rows)}
-	h := b.m.Decode(&b.pass, b.tokens, b.cache, b.source, &b.cross)
+	h, err := b.m.Decode(&b.pass, b.tokens, b.cache, b.source, &b.cross)
+	if err != nil {
+		return err
+	}
 	last := dev.Alloc(len(b.ends), h.Cols)
 	dev.Gather(last, h, tensor.Ints{Host: b.ends})
 	if b.o.oneByOne() {
@@ -254,6 +262,7 @@ func (b *beamSearch) step(active []*sentence) {
 		b.expandAll(active, last)
 	}
 	dev.Free(h, last)
+	return nil
 }
 
 // bans returns the tokens that must not follow.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"barka/internal/model"
+	"barka/internal/tensor"
 )
 
 // Source is a text to translate.
@@ -20,7 +21,8 @@ type Source struct {
 // blocks, and false ends the search. done is called with each result. Its index counts the
 // calls of next; results come in another order. Each result depends on its source alone.
 func BeamStream(ctx context.Context, m model.Seq2Seq, o BeamOptions, next func(wait bool) (Source, bool),
-	done func(index int, best []Hypothesis) error) error {
+	done func(index int, best []Hypothesis) error) (err error) {
+	defer tensor.Guard(&err)
 	if err := o.check(); err != nil {
 		return err
 	}
@@ -57,8 +59,9 @@ func BeamStream(ctx context.Context, m model.Seq2Seq, o BeamOptions, next func(w
 		if len(active) == 0 {
 			return ctx.Err()
 		}
-		b.step(active)
-		var err error
+		if err := b.step(active); err != nil {
+			return err
+		}
 		if active, err = b.finished(active, done); err != nil {
 			return err
 		}

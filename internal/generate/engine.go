@@ -11,6 +11,7 @@ import (
 	"barka/internal/model"
 	"barka/internal/panics"
 	"barka/internal/printable"
+	"barka/internal/tensor"
 )
 
 // Engine continues prompts by continuous batching. Prompts may be submitted at
@@ -197,7 +198,8 @@ func (e *Engine) serve() {
 }
 
 // step runs one pass.
-func (e *Engine) step() error {
+func (e *Engine) step() (err error) {
+	defer tensor.Guard(&err)
 	e.cancelDone()
 	e.admit()
 	if len(e.active) == 0 {

@@ -147,10 +147,15 @@ func TestSeq2SeqLogits(t *testing.T) {
 		return &nn.Pass{Dev: dev, Layout: &l, Positions: l.Positions()}, tokens
 	}
 	p, tokens := pass(want.Sources)
-	states := m.Encode(p, tokens)
+	states, err := m.Encode(p, tokens)
+	if err != nil {
+		t.Fatal(err)
+	}
 	source := m.NewCache()
 	rows := source.Reserve(len(tokens))
-	m.ProjectSource(p, states, source, rows)
+	if err := m.ProjectSource(p, states, source, rows); err != nil {
+		t.Fatal(err)
+	}
 	q, targets := pass(want.Targets)
 	cross := tensor.Layout{Starts: q.Layout.Starts, Past: make([]int32, len(want.Targets))}
 	for i := range want.Sources {
@@ -159,7 +164,10 @@ func TestSeq2SeqLogits(t *testing.T) {
 			g.Tensor(fmt.Sprintf("encoder.%d", i)), 2e-5)
 		cross.Keys = append(cross.Keys, rows[at[0]:at[1]])
 	}
-	h := m.Decode(q, targets, nil, source, &cross)
+	h, err := m.Decode(q, targets, nil, source, &cross)
+	if err != nil {
+		t.Fatal(err)
+	}
 	head, _ := m.Head()
 	y := dev.Alloc(h.Rows, m.Info().Vocab)
 	dev.MatMul(y, h, head, tensor.Tensor{}, false)

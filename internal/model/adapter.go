@@ -26,7 +26,8 @@ type Adapter struct {
 
 // NewAdapter attaches new pairs to the layers that cfg adapts. They are initialised as
 // init_lora_weights says, from seed.
-func NewAdapter(m Decoder, cfg lora.Config, seed int64) (*Adapter, error) {
+func NewAdapter(m Decoder, cfg lora.Config, seed int64) (_ *Adapter, err error) {
+	defer tensor.Guard(&err)
 	var names []string
 	for _, l := range m.Linears() {
 		names = append(names, l.Name)
@@ -89,7 +90,10 @@ func LoadAdapter(m Decoder, dir string) (*Adapter, error) {
 	}
 	defer f.Close()
 	a := &Adapter{Config: *cfg}
-	err = mapped.Guard(func() error { return a.load(m, f, dir) })
+	err = mapped.Guard(func() (err error) {
+		defer tensor.Guard(&err)
+		return a.load(m, f, dir)
+	})
 	if changed := f.Unchanged(); changed != nil {
 		return nil, changed // which may be the cause of any other error
 	}

@@ -65,13 +65,13 @@ type Seq2Seq interface {
 	Info() Info
 	Device() tensor.Device
 	// Encode runs ragged sources and returns their states [T,D].
-	Encode(p *nn.Pass, tokens []int32) tensor.Tensor
+	Encode(p *nn.Pass, tokens []int32) (tensor.Tensor, error)
 	// ProjectSource computes every layer's cross-attention keys and values of the encoded
 	// states [T,D] and stores them in the given rows of source. It runs once per sentence.
-	ProjectSource(p *nn.Pass, states tensor.Tensor, source *Cache, rows []int32)
+	ProjectSource(p *nn.Pass, states tensor.Tensor, source *Cache, rows []int32) error
 	// Decode runs target tokens [T] and returns the states [T,D] after the final norm.
 	// sourceLayout lists, for each sequence, the rows of source that it attends to.
-	Decode(p *nn.Pass, tokens []int32, cache, source *Cache, sourceLayout *tensor.Layout) tensor.Tensor
+	Decode(p *nn.Pass, tokens []int32, cache, source *Cache, sourceLayout *tensor.Layout) (tensor.Tensor, error)
 	Head() (w tensor.Weight, softcap float32)
 	NewCache() *Cache
 	// Close closes the model's files. The model must not be used afterwards.
@@ -169,8 +169,8 @@ func open(dir string, o Options) (any, error) {
 	w := &Weights{ctx: o.Context, dir: dir, dev: o.Device, dtype: o.DType, ck: ck, used: map[string]bool{},
 		torchDType: head.TorchDType, arch: name, progress: o.Progress}
 	var m any
-	err = mapped.Guard(func() error {
-		var err error
+	err = mapped.Guard(func() (err error) {
+		defer tensor.Guard(&err)
 		if m, err = a.Load(data, w); err != nil {
 			return fmt.Errorf("model %s: %w", dir, err)
 		}

@@ -10,11 +10,10 @@ import (
 // Backward runs a batch of tokens [T] forward and backward. With nll[i] the negative
 // log-likelihood of targets[i] at row rows[i], it adds the gradient of Σ weights[i]·nll[i] to
 // the adapter's gradients and returns that sum. Logits are computed for the listed rows only.
-func Backward(m Decoder, p *nn.Pass, tokens, rows, targets []int32, weights []float32) (tensor.Value, error) {
-	var sum tensor.Value
+func Backward(m Decoder, p *nn.Pass, tokens, rows, targets []int32, weights []float32) (sum tensor.Value, err error) {
 	lists := predicted(rows, targets)
 	lists.Weights = tensor.Host(len(weights), 1, weights)
-	err := backward(m, p, tokens, lists, func(b tensor.Batch, nll, dpicked, picked tensor.Tensor) {
+	err = backward(m, p, tokens, lists, func(b tensor.Batch, nll, dpicked, picked tensor.Tensor) {
 		head, softcap := m.Head()
 		p.Dev.CrossEntropy(nll, dpicked, picked, head, b.Targets, b.Weights, softcap)
 		sum = p.Dev.Dot(nll, b.Weights)
@@ -43,7 +42,8 @@ func predicted(rows, targets []int32) tensor.Batch {
 // set their gradient, and runs the batch backward. nll [n,1] is for the use of loss, which gets
 // the lists prepared.
 func backward(m Decoder, p *nn.Pass, tokens []int32, lists tensor.Batch,
-	loss func(b tensor.Batch, nll, dpicked, picked tensor.Tensor)) error {
+	loss func(b tensor.Batch, nll, dpicked, picked tensor.Tensor)) (err error) {
+	defer tensor.Guard(&err)
 	n := len(lists.Picked.Host)
 	if n == 0 {
 		return nil
@@ -68,7 +68,8 @@ func backward(m Decoder, p *nn.Pass, tokens []int32, lists tensor.Batch,
 }
 
 // NLL returns the nll of a batch, as in Backward, without gradients.
-func NLL(m Decoder, p *nn.Pass, tokens, rows, targets []int32) ([]float32, error) {
+func NLL(m Decoder, p *nn.Pass, tokens, rows, targets []int32) (values []float32, err error) {
+	defer tensor.Guard(&err)
 	if len(rows) == 0 {
 		return nil, nil
 	}
@@ -83,7 +84,7 @@ func NLL(m Decoder, p *nn.Pass, tokens, rows, targets []int32) ([]float32, error
 	dev.Gather(picked, h, b.Picked)
 	head, softcap := m.Head()
 	dev.CrossEntropy(nll, tensor.Tensor{}, picked, head, b.Targets, tensor.Tensor{}, softcap)
-	values := make([]float32, len(rows))
+	values = make([]float32, len(rows))
 	dev.Download(values, nll)
 	return values, nil
 }

@@ -61,7 +61,8 @@ func (m *Transformer) Linears() []*nn.Linear {
 }
 
 // Forward implements Decoder.
-func (m *Transformer) Forward(p *nn.Pass, tokens []int32, cache *Cache) (tensor.Tensor, Tape, error) {
+func (m *Transformer) Forward(p *nn.Pass, tokens []int32, cache *Cache) (h tensor.Tensor, t Tape, err error) {
+	defer tensor.Guard(&err)
 	dev := p.Dev
 	p.Prepare(tokens, nil)
 	x := dev.Alloc(len(tokens), m.Meta.Hidden) // x [T,D], the residual stream
@@ -93,7 +94,7 @@ func (m *Transformer) Forward(p *nn.Pass, tokens []int32, cache *Cache) (tensor.
 		}
 		blocks = append(blocks, s)
 	}
-	h := dev.Alloc(len(tokens), m.Meta.Hidden) // h [T,D]
+	h = dev.Alloc(len(tokens), m.Meta.Hidden) // h [T,D]
 	m.Norm.Forward(dev, h, x)
 	if p.Save {
 		return h, &tape{m: m, p: p, blocks: blocks, last: x}, nil

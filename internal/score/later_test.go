@@ -2,6 +2,7 @@ package score_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -15,6 +16,7 @@ import (
 	"barka/internal/score"
 	"barka/internal/tensor"
 	"barka/internal/tensor/cpu"
+	"barka/internal/tensor/failing"
 )
 
 // laterDevice is a device whose scores are not known when LogProbs returns. It logs when each
@@ -109,5 +111,34 @@ func TestCancelledLater(t *testing.T) {
 	}
 	if answered < 2 || answered >= asked {
 		t.Errorf("%d of %d requests answered", answered, asked)
+	}
+}
+
+// TestFailingDevice: a device that fails while a batch runs, or when its scores are read, is an
+// error.
+func TestFailingDevice(t *testing.T) {
+	host := cpu.New(1)
+	t.Cleanup(host.Close)
+	dev := &failing.Device{Device: host, After: -1}
+	m, err := model.OpenDecoder(golden.Dir("gemma2"), model.Options{Device: dev, DType: dtype.F32})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &score.Scorer{Model: m, Options: score.Options{MaxBatchTokens: 3}}
+	reqs := []score.Request{{Context: []int32{2, 3}, Continuation: []int32{4}}, {Context: []int32{5, 3, 8}, Continuation: []int32{4, 6}}}
+	last := map[string]int{}
+	errs := dev.Until(func() error {
+		_, err := s.LogLikelihoods(context.Background(), reqs, nil)
+		return err
+	})
+	for n, err := range errs {
+		var f *tensor.Failure
+		if !errors.As(err, &f) {
+			t.Fatalf("failure after %d operations: error %v, want that of the device", n, err)
+		}
+		last[f.Operation]++
+	}
+	if last["LogProbs"] != 2 || last["MatMul"] == 0 {
+		t.Errorf("failures by operation: %v, want two where scores are read", last)
 	}
 }

@@ -75,7 +75,8 @@ func (s *Scorer) LogLikelihoods(ctx context.Context, reqs []Request, done func(n
 // Each answers every request and calls done with each result, batch by batch
 // and not in the order of reqs. It stops when done returns an error. The more
 // requests it is given at once, the more prefixes they can share.
-func (s *Scorer) Each(ctx context.Context, reqs []Request, done func(i int, r Result) error) error {
+func (s *Scorer) Each(ctx context.Context, reqs []Request, done func(i int, r Result) error) (err error) {
+	defer tensor.Guard(&err)
 	cache := s.Model.NewCache()
 	defer cache.Free()
 	o := s.Options.Default(s.Model.Info(), cache.RowBytes())

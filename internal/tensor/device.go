@@ -76,6 +76,8 @@ type Extra struct {
 //
 // A device may compute after an operation has returned. It reads lists and other values in
 // host memory before it returns, so that callers may reuse them at once.
+//
+// A device that cannot go on panics with a *Failure, in any operation and in Pending.Get.
 type Device interface {
 	// Name describes the device, for reports.
 	Name() string

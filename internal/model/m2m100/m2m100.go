@@ -219,30 +219,34 @@ func (m *Model) Head() (tensor.Weight, float32) { return m.head, 0 }
 func (m *Model) NewCache() *model.Cache { return model.NewCache(m.dev, len(m.decoder), m.cfg.DModel) }
 
 // Encode implements model.Seq2Seq.
-func (m *Model) Encode(p *nn.Pass, tokens []int32) tensor.Tensor {
+func (m *Model) Encode(p *nn.Pass, tokens []int32) (h tensor.Tensor, err error) {
+	defer tensor.Guard(&err)
 	p.Prepare(tokens, nil)
 	defer p.Release()
 	x := m.input(p, m.encEmbed)
 	for i := range m.encoder {
 		m.encoder[i].forward(p, x)
 	}
-	h := m.dev.Alloc(x.Rows, x.Cols)
+	h = m.dev.Alloc(x.Rows, x.Cols)
 	m.encNorm.Forward(m.dev, h, x)
 	m.dev.Free(x)
-	return h
+	return h, nil
 }
 
 // ProjectSource implements model.Seq2Seq.
-func (m *Model) ProjectSource(p *nn.Pass, states tensor.Tensor, source *model.Cache, rows []int32) {
+func (m *Model) ProjectSource(p *nn.Pass, states tensor.Tensor, source *model.Cache, rows []int32) (err error) {
+	defer tensor.Guard(&err)
 	b := p.Dev.Prepare(tensor.Batch{Rows: tensor.Ints{Host: rows}})
 	for i := range m.decoder {
 		m.decoder[i].cross.Project(p, source.Layer(i), b.Rows, states)
 	}
 	p.Dev.Free(b.Memory)
+	return nil
 }
 
 // Decode implements model.Seq2Seq.
-func (m *Model) Decode(p *nn.Pass, tokens []int32, cache, source *model.Cache, sourceLayout *tensor.Layout) tensor.Tensor {
+func (m *Model) Decode(p *nn.Pass, tokens []int32, cache, source *model.Cache, sourceLayout *tensor.Layout) (h tensor.Tensor, err error) {
+	defer tensor.Guard(&err)
 	p.Prepare(tokens, sourceLayout)
 	defer p.Release()
 	x := m.input(p, m.decEmbed)
@@ -253,10 +257,10 @@ func (m *Model) Decode(p *nn.Pass, tokens []int32, cache, source *model.Cache, s
 		}
 		m.decoder[i].forward(p, x, kv, source.Layer(i), i == m.aligned() && !p.Queries.None())
 	}
-	h := m.dev.Alloc(x.Rows, x.Cols)
+	h = m.dev.Alloc(x.Rows, x.Cols)
 	m.decNorm.Forward(m.dev, h, x)
 	m.dev.Free(x)
-	return h
+	return h, nil
 }
 
 // aligned is the layer before the last, whose weights align words best: Garg et al., "Jointly

@@ -138,7 +138,8 @@ type trainer struct {
 // Run trains and returns the summary. An interrupted run continues from its
 // last checkpoint; a finished one returns at once; one made with other
 // options is refused unless env.Restart.
-func Run(ctx context.Context, o Options, in Input, env durable.Env) (*State, error) {
+func Run(ctx context.Context, o Options, in Input, env durable.Env) (s *State, err error) {
+	defer tensor.Guard(&err)
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
@@ -403,12 +404,13 @@ type checkpointEvent struct {
 }
 
 // one takes an optimiser step.
-func (t *trainer) one(ctx context.Context) (Metrics, error) {
+func (t *trainer) one(ctx context.Context) (m Metrics, err error) {
+	defer tensor.Guard(&err)
 	batch := t.course.at(t.step)
 	if t.skips(t.step + 1) {
 		return t.skip(batch), nil
 	}
-	m := Metrics{Step: t.step + 1, Rows: batch, Epoch: float64(t.step+1) / float64(t.perEpoch())}
+	m = Metrics{Step: t.step + 1, Rows: batch, Epoch: float64(t.step+1) / float64(t.perEpoch())}
 	var losses []tensor.Value
 	for _, part := range t.objective.parts(t.data, batch) {
 		if err := t.between(ctx); err != nil {
