@@ -87,12 +87,34 @@ func TestReference(t *testing.T) {
 // section writes a table of a struct's keys. It leaves out those that skip selects.
 func (r *reference) section(title, prefix string, v reflect.Value, skip func(reflect.StructField) bool) {
 	fmt.Fprintf(&r.b, "\n## %s\n\n", title)
-	if about := r.comment(v.Type(), ""); about != "" {
+	if about := intro(v.Type().Name(), r.comment(v.Type(), "")); about != "" && title != "recipe" {
 		fmt.Fprintf(&r.b, "%s\n\n", wrapped(about))
 	}
 	r.b.WriteString("| key | default | meaning |\n|---|---|---|\n")
 	at, _, _ := strings.Cut(title, " ")
 	r.rows(strings.Replace(at, "NAME", "*", 1), prefix, v, skip)
+}
+
+// noun is the beginning of a meaning that is complete without its verb.
+var noun = regexp.MustCompile(`^(?:is|are) ((?:the|an?|how|what|more|\w+ or) )`)
+
+// capital begins a text with a capital letter.
+func capital(text string) string {
+	if text == "" {
+		return text
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
+}
+
+// intro turns the comment of a type into a sentence about its block.
+func intro(name, comment string) string {
+	if what, ok := strings.CutPrefix(comment, name+" are everything that changes "); ok {
+		return "These settings decide " + what
+	}
+	if rest, ok := strings.CutPrefix(comment, name+" "); ok {
+		return "This block " + rest
+	}
+	return comment
 }
 
 // wrapped breaks a text into lines of at most 100 characters.
@@ -166,9 +188,9 @@ func (r *reference) comment(t reflect.Type, field string) string {
 	text := strings.Join(strings.Fields(r.comments[pkg][t.Name()+"."+field]), " ")
 	if field != "" {
 		if own, alone := strings.CutPrefix(text, field+" "); alone && !strings.HasPrefix(own, "and ") {
-			text = own
+			text = capital(noun.ReplaceAllString(own, "$1"))
 		}
-		text = keysFor(t, text)
+		text = valuesFor(r.comments[pkg], keysFor(t, text))
 	}
 	return strings.ReplaceAll(text, "|", `\|`)
 }
@@ -191,6 +213,7 @@ func (r *reference) parse(pkg string) map[string]string {
 			for _, s := range decl.Specs {
 				spec, ok := s.(*ast.TypeSpec)
 				if !ok {
+					texts(all, s)
 					continue
 				}
 				all[spec.Name.Name+"."] = decl.Doc.Text()
@@ -220,6 +243,29 @@ func fields(all map[string]string, name string, st *ast.StructType) {
 			last = f.Doc.Text()
 		}
 	}
+}
+
+// texts collects the values of constants that are texts, by "const " and their names.
+func texts(all map[string]string, s ast.Spec) {
+	spec, ok := s.(*ast.ValueSpec)
+	if !ok {
+		return
+	}
+	for i, v := range spec.Values {
+		if lit, ok := v.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+			all["const "+spec.Names[i].Name] = strings.Trim(lit.Value, "`\"")
+		}
+	}
+}
+
+// valuesFor replaces the names of constants by their values.
+func valuesFor(all map[string]string, text string) string {
+	return goName.ReplaceAllStringFunc(text, func(name string) string {
+		if value := all["const "+name]; value != "" {
+			return "`" + value + "`"
+		}
+		return name
+	})
 }
 
 // goName is the name of an exported field in a comment.

@@ -69,8 +69,8 @@ type Rules struct {
 }
 
 // Options are everything that changes what filter writes. In JSON, as in
-// recipes, the keys of Rules that stand beside those of Options are for the
-// rows of every form, and those under a form's name for its rows.
+// recipes, a rule that stands beside the other keys is for the rows of every
+// form, and one under a form's name for the rows of that form.
 type Options struct {
 	// Preset, in JSON, is what the other settings start from: PresetDefault,
 	// PresetFineWeb or PresetSeed.
