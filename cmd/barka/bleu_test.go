@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -44,6 +45,31 @@ chrF2++|nrefs:1|case:mixed|eff:yes|nc:6|nw:2|space:no|version:2.6.0 = 70.9
 		if r := barka(t, c.hyp, "bleu", "--reference", c.ref); r.code != exitBadInput || r.out != "" || !strings.Contains(r.err, c.want) {
 			t.Errorf("%q against %s: %+v", c.hyp, c.ref, r)
 		}
+	}
+}
+
+// TestTranslateBack: --back scores what translating the translations back gives.
+func TestTranslateBack(t *testing.T) {
+	nllb := filepath.Join(inputs(t), "models", "nllb")
+	text := "How is coffee poured?\nBread is baked.\n"
+	lines := filepath.Join(t.TempDir(), "lines")
+	if err := os.WriteFile(lines, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, flags := range [][]string{nil, {"--raw"}, {"--vocabulary", "restricted"}} {
+		there := ok(t, text, slices.Concat([]string{"translate", "--model", nllb}, flags)...)
+		back := ok(t, there, slices.Concat([]string{"translate", "--model", nllb, "--from", "arb_Arab", "--to", "eng_Latn", "--checks", "off"},
+			flags)...)
+		want := ok(t, back, "bleu", "--metrics", "chrf,chrf++", "--reference", lines)
+		r := barka(t, text, slices.Concat([]string{"translate", "--model", nllb, "--back"}, flags)...)
+		for line := range strings.Lines(want) {
+			if r.code != exitDone || r.out != there || !strings.Contains(r.err, strings.TrimSpace(line)) {
+				t.Errorf("%v: %+v, want the scores\n%s", flags, r, want)
+			}
+		}
+	}
+	if r := barka(t, text, "translate", "--model", nllb, "--back", "--in", "x", "--out", "y"); r.code != exitUsage {
+		t.Errorf("--back with a dataset: %+v", r)
 	}
 }
 

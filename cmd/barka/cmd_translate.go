@@ -27,6 +27,7 @@ type translateCmd struct {
 	MinScore    float64  `help:"Lowest mean log-probability of a sentence that passes the checks; 0 is no bound." default:"0"`
 	MaxIgnored  float64  `help:"Largest share of a source's tokens that a translation may leave without attention; 1 is off." default:"0.2"`
 	Reference   []string `help:"File with a reference per line; the lines' scores are printed at the end, as barka bleu does." placeholder:"FILE"`
+	Back        bool     `help:"Translate the lines back as well, and print the chrF of that against the lines at the end; needs no references."`
 	In          string   `help:"Dataset of instructions to translate, instead of standard input." placeholder:"DIR"`
 	Columns     []string `help:"Columns of the rows of --in to translate, instead of messages; a.b is a field. --out is then a .jsonl file." placeholder:"NAME"`
 	Out         string   `help:"Dataset directory, or .jsonl file, to write, with --in." placeholder:"PATH"`
@@ -103,6 +104,8 @@ func (c *translateCmd) options(a *app) (translate.Options, error) {
 		return o, usagef("translate: --in needs --out, the directory to write")
 	case len(c.Reference) > 0 && c.In != "":
 		return o, usagef("translate: --reference is only for lines; compare the rows of a dataset with barka bleu")
+	case c.Back && c.In != "":
+		return o, usagef("translate: --back is only for lines")
 	case c.Report != "" && (c.In == "" || c.DryRun):
 		return o, usagef("translate: --report is only for datasets, which --in names")
 	case len(c.Columns) > 0 && (c.In == "" || !jsonl.Has(c.Out) && !c.DryRun):
@@ -179,6 +182,11 @@ func (c *translateCmd) Run(a *app) error {
 		return c.dataset(a, o, t, second, func() (string, error) { return a.engine(c.DType).Digest(c.Model) })
 	}
 	return c.checked(a, func(check *referenceCheck) error {
+		if c.Back {
+			if check.back, err = c.backward(o, t); err != nil {
+				return err
+			}
+		}
 		if c.Raw {
 			return c.rawLines(a, t, check)
 		}
@@ -188,6 +196,9 @@ func (c *translateCmd) Run(a *app) error {
 
 // byChat translates with a chat model.
 func (c *translateCmd) byChat(a *app, o translate.Options) error {
+	if c.Back {
+		return usagef("translate: --back is only for encoder-decoder models; %s is a chat model", c.Model)
+	}
 	if searchSettings(o.Decoding) || c.NumReturn > 1 {
 		return usagef("translate: %s is a chat model; of the settings of the search it has only --temperature and --top-p", c.Model)
 	}
@@ -234,6 +245,7 @@ func (c *translateCmd) checked(a *app, run func(check *referenceCheck) error) er
 type referenceCheck struct {
 	*scores
 	references
+	back *backward // nil without --back
 }
 
 func (c *translateCmd) openCheck() (*referenceCheck, error) {
@@ -256,6 +268,7 @@ func (r *referenceCheck) line(number int, text string) error {
 
 // end reports the scores.
 func (r *referenceCheck) end(a *app) error {
+	r.back.end(a)
 	if len(r.references) == 0 {
 		return nil
 	}

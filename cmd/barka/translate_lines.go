@@ -156,7 +156,7 @@ func (c *translateCmd) rawLines(a *app, t *backend.Translator, check *referenceC
 	var lost losses
 	defer lost.end(a)
 	return c.batches(a, into(t.Into), func(first int, batch []textLine) error {
-		out := make([]backend.Output, len(batch))
+		out, translated := make([]backend.Output, len(batch)), make([]string, len(batch))
 		err := c.eachTarget(batch, func(to string, places []int, texts []string) error {
 			t, err := t.Into(to)
 			if err != nil {
@@ -164,7 +164,7 @@ func (c *translateCmd) rawLines(a *app, t *backend.Translator, check *referenceC
 			}
 			part, err := t.Run(a.ctx, texts, nil)
 			for j, o := range part {
-				out[places[j]] = o
+				out[places[j]], translated[places[j]] = o, o.Text
 			}
 			return err
 		})
@@ -189,7 +189,7 @@ func (c *translateCmd) rawLines(a *app, t *backend.Translator, check *referenceC
 				return err
 			}
 		}
-		return nil
+		return check.back.batch(a.ctx, batch, translated)
 	})
 }
 
@@ -246,6 +246,6 @@ func (c *translateCmd) lines(a *app, o translate.Options, into toLanguage, secon
 				return err
 			}
 		}
-		return nil
+		return check.back.batch(a.ctx, batch, out)
 	})
 }

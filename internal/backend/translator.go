@@ -117,20 +117,25 @@ func (e *Engine) OpenTranslator(name string, o TranslatorOptions) (*Translator, 
 	}
 	search := o.Search(o.NumReturn, o.Seed)
 	search.Start, search.EOS, search.Attention = g.Start, g.EOS, o.Attention
-	special := map[int32]bool{}
-	for _, id := range source.Tokens("") {
-		special[id] = true
-	}
-	t := &Translator{name: name, model: m, source: source, base: base, search: search,
-		restrict: o.Vocabulary == translate.RestrictedVocabulary, special: special,
-		unk: base.Special().Unk, maxSource: m.Info().MaxPositions}
+	t := &Translator{name: name, model: m, base: base, search: search,
+		restrict: o.Vocabulary == translate.RestrictedVocabulary,
+		unk:      base.Special().Unk, maxSource: m.Info().MaxPositions}
 	if o.Vocabulary == translate.ScreenedVocabulary {
 		t.search.Vocabulary = generate.ScreenedVocabulary(m)
 	}
+	t.from(source)
 	if err := t.into(o.To); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
 	return t, nil
+}
+
+// from sets the source language, by its tokenizer.
+func (t *Translator) from(source sourceTokenizer) {
+	t.source, t.special = source, map[int32]bool{}
+	for _, id := range source.Tokens("") {
+		t.special[id] = true
+	}
 }
 
 // into sets the target language.
@@ -257,6 +262,18 @@ func (t *Translator) Run(ctx context.Context, texts []string, onDone func()) ([]
 func (t *Translator) Into(code string) (*Translator, error) {
 	other := *t
 	return &other, other.into(code)
+}
+
+// Between returns the translator between two other languages, by their codes. It shares the
+// model and is not closed.
+func (t *Translator) Between(from, to string) (*Translator, error) {
+	tok, err := t.base.ForTranslation(from)
+	if err != nil {
+		return nil, err
+	}
+	other := *t
+	other.from(sourceTokenizer{tok, t.source.parse})
+	return &other, other.into(to)
 }
 
 // hypothesis decodes the text of an output.
