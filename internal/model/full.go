@@ -45,11 +45,15 @@ type full interface {
 	fullModules() (embed, head string)
 	// copyOf returns a copy of the weights of one.
 	copyOf(module string) (tensor.Tensor, error)
+	// trainsHead reports whether the output projection has gradients.
+	trainsHead() bool
 	// replace puts weights in the place of one.
 	replace(module string, value tensor.Tensor) *Full
 }
 
 func (m *Transformer) fullModules() (embed, head string) { return m.EmbedModule, m.HeadModule }
+
+func (m *Transformer) trainsHead() bool { return m.head.trains() }
 
 // copyOf implements full. A tied head is untied: the copy is of its own.
 func (m *Transformer) copyOf(module string) (tensor.Tensor, error) {

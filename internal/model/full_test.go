@@ -11,6 +11,7 @@ import (
 	"barka/internal/golden"
 	"barka/internal/lora"
 	"barka/internal/model"
+	"barka/internal/nn"
 	"barka/internal/safetensors"
 )
 
@@ -65,4 +66,46 @@ func TestFullRefuses(t *testing.T) {
 	}
 	_, err = model.LoadAdapter(open(t, "gemma2", 1, dtype.F32), dir)
 	badinputtest.Want(t, err, "lm_head.weight has shape", "its vocabulary was extended")
+}
+
+// TestBackwardOf: weights that follow from the losses give the gradients of weights that are
+// known before, with a trained head and without.
+func TestBackwardOf(t *testing.T) {
+	for _, modules := range []lora.Strings{nil, {"embed_tokens", "lm_head"}} {
+		var want golden.Decoder
+		golden.Load(t, "gemma2", &want)
+		m := open(t, "gemma2", 2, dtype.F32)
+		cfg := lora.Config{Rank: 2, Alpha: 4, ModulesToSave: modules, Targets: lora.Targets{Pattern: lora.AllLinear}}
+		a, err := model.NewAdapter(m, cfg, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens, layout, rows, targets := batch(want.Sequences, want.Masks, []int{1, 2, 4})
+		weights := make([]float32, len(rows))
+		for i := range weights {
+			weights[i] = float32(i%3-1) * 0.3 // of either sign, and zero
+		}
+		gradients := func(backward func(p *nn.Pass) error) (all [][]float32) {
+			a.Train(m.Device())
+			if err := backward(&nn.Pass{Dev: m.Device(), Layout: &layout, Positions: layout.Positions()}); err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range a.Params() {
+				g := make([]float32, p.Grad.Len())
+				m.Device().Download(g, p.Grad)
+				all = append(all, g)
+			}
+			return all
+		}
+		before := gradients(func(p *nn.Pass) error {
+			_, err := model.Backward(m, p, tokens, rows, targets, weights)
+			return err
+		})
+		after := gradients(func(p *nn.Pass) error {
+			return model.BackwardOf(m, p, tokens, rows, targets, func(nll []float32) []float32 { return weights })
+		})
+		for i, p := range a.Params() {
+			golden.Near(t, p.Name, after[i], before[i], 1e-5)
+		}
+	}
 }

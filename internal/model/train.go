@@ -1,6 +1,8 @@
 package model
 
 import (
+	"slices"
+
 	"barka/internal/lora"
 	"barka/internal/nn"
 	"barka/internal/optim"
@@ -22,15 +24,37 @@ func Backward(m Decoder, p *nn.Pass, tokens, rows, targets []int32, weights []fl
 }
 
 // BackwardOf is Backward for a loss that is no fixed sum of the nll: weigh gets them and
-// returns the loss's derivative with respect to each.
+// returns the loss's derivative with respect to each. The gradient of a row of hidden states
+// is proportional to its weight, so that the head runs once, before the weights are known.
 func BackwardOf(m Decoder, p *nn.Pass, tokens, rows, targets []int32, weigh func(nll []float32) []float32) error {
 	return backward(m, p, tokens, predicted(rows, targets), func(b tensor.Batch, nll, dpicked, picked tensor.Tensor) {
+		dev := p.Dev
 		head, softcap := m.Head()
-		p.Dev.CrossEntropy(nll, tensor.Tensor{}, picked, head, b.Targets, tensor.Tensor{}, softcap)
-		values := make([]float32, len(rows))
-		p.Dev.Download(values, nll)
-		p.Dev.CrossEntropy(nll, dpicked, picked, head, b.Targets, tensor.Host(len(rows), 1, weigh(values)), softcap)
+		values, weights := make([]float32, len(rows)), tensor.Host(len(rows), 1, slices.Repeat([]float32{1}, len(rows)))
+		if d, ok := m.(full); ok && d.trainsHead() { // its gradient takes the weights
+			dev.CrossEntropy(nll, tensor.Tensor{}, picked, head, b.Targets, tensor.Tensor{}, softcap)
+			dev.Download(values, nll)
+			copy(weights.Data, weigh(values))
+			dev.CrossEntropy(nll, dpicked, picked, head, b.Targets, weights, softcap)
+			return
+		}
+		dev.CrossEntropy(nll, dpicked, picked, head, b.Targets, weights, softcap)
+		dev.Download(values, nll)
+		scaleRows(dev, dpicked, weigh(values))
 	})
+}
+
+// scaleRows multiplies each row of t by its factor.
+func scaleRows(dev tensor.Device, t tensor.Tensor, factors []float32) {
+	values := make([]float32, t.Len())
+	dev.Download(values, t)
+	for i, f := range factors {
+		row := values[i*t.Cols : (i+1)*t.Cols]
+		for j := range row {
+			row[j] *= f
+		}
+	}
+	dev.Upload(t, values)
 }
 
 // predicted returns the lists of rows of a pass whose next tokens are targets.

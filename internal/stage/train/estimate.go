@@ -189,9 +189,6 @@ func (e *Estimate) measure(m *meter, o Options, conversations int, limit int64) 
 	info := m.model.Info()
 	e.perTrained = 4 * float64(info.Vocab) * float64(info.Hidden) // forward and backward through the head
 	e.perToken = (dev.FLOP() - float64(e.shape.trained)*e.perTrained) / float64(max(e.shape.tokens(), 1))
-	if o.Objective == ObjectiveDPO { // the head runs forward twice
-		e.perTrained *= 1.5
-	}
 	e.FLOP = e.work(float64(e.Tokens), epochs*float64(trained))
 	return nil
 }
