@@ -120,9 +120,9 @@ func (b *bench) steps(name string, t *trained, backward func(p *nn.Pass) (loss f
 		if err != nil {
 			return tally{}, err
 		}
-		b.tuning.opt.Clip(dev, 1)
-		b.tuning.opt.Step(dev, 1e-4)
-		b.tuning.adapter.Pack(dev)
+		opt := b.tuning.opt
+		opt.Step(dev, 1e-4, optim.Clip(opt.GradNorm(dev), 1))
+		b.tuning.adapter.Renew(dev)
 		return tally{units: float64(len(t.tokens)), outcome: loss}, nil
 	}
 	return w

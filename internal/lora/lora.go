@@ -84,6 +84,14 @@ func (p *Pair) Pack(dev tensor.Device) {
 		dev.Repack(p.a, p.A)
 		dev.Repack(p.b, p.B)
 	}
+	p.Renew(dev)
+}
+
+// Packed returns A and B as Pack has packed them.
+func (p *Pair) Packed() (a, b tensor.Weight) { return p.a, p.b }
+
+// Renew computes DoRA's factors from A and B, which are packed, and the lengths.
+func (p *Pair) Renew(dev tensor.Device) {
 	if p.Magnitude != nil {
 		p.Magnitude.renew(dev, p)
 	}

@@ -88,8 +88,8 @@ func trainingStepAllocates(t *testing.T, name string) {
 		if _, err := model.Backward(m, &nn.Pass{Dev: dev, Layout: &layout, Positions: positions}, tokens, rows, targets, weights); err != nil {
 			t.Fatal(err)
 		}
-		opt.Step(dev, 1e-3)
-		a.Pack(dev)
+		opt.Step(dev, 1e-3, 1)
+		a.Renew(dev)
 		now := dev.(*cpudevice.Device).Peak()
 		if peak != 0 && now != peak {
 			t.Errorf("the peak of tensors rose from %d to %d bytes", peak, now)

@@ -132,7 +132,8 @@ func (a *Adapter) Train(dev tensor.Device) {
 	}
 }
 
-// Pack packs every pair for products. It must be called after the values have changed.
+// Pack packs every pair for products. It must be called after the values have changed by
+// anything but an optimiser.
 func (a *Adapter) Pack(dev tensor.Device) {
 	for _, p := range a.Pairs {
 		p.Pack(dev)
@@ -142,19 +143,28 @@ func (a *Adapter) Pack(dev tensor.Device) {
 	}
 }
 
+// Renew computes what depends on the values beside their packed form. It must be called after
+// an optimiser's step, which packs the values itself.
+func (a *Adapter) Renew(dev tensor.Device) {
+	for _, p := range a.Pairs {
+		p.Renew(dev)
+	}
+}
+
 // Params lists the trained tensors under PEFT's names.
 func (a *Adapter) Params() []optim.Param {
 	var ps []optim.Param
 	for _, p := range a.Pairs {
+		packedA, packedB := p.Packed()
 		ps = append(ps,
-			optim.Param{Name: lora.NameA(p.Module), Value: p.A, Grad: p.GradA},
-			optim.Param{Name: lora.NameB(p.Module), Value: p.B, Grad: p.GradB})
+			optim.Param{Name: lora.NameA(p.Module), Value: p.A, Grad: p.GradA, Packed: packedA},
+			optim.Param{Name: lora.NameB(p.Module), Value: p.B, Grad: p.GradB, Packed: packedB})
 		if m := p.Magnitude; m != nil {
 			ps = append(ps, optim.Param{Name: lora.NameM(p.Module), Value: m.M, Grad: m.Grad})
 		}
 	}
 	for _, f := range a.Full {
-		ps = append(ps, optim.Param{Name: lora.NameFull(f.Module), Value: f.Value, Grad: f.Grad})
+		ps = append(ps, optim.Param{Name: lora.NameFull(f.Module), Value: f.Value, Grad: f.Grad, Packed: f.packed})
 	}
 	return ps
 }

@@ -197,10 +197,10 @@ func followWith(t *testing.T, m model.Decoder, a *model.Adapter, want golden.Dec
 		for _, b := range s.Batches {
 			loss += backward(t, m, want.Sequences, want.Masks, b, 1/float32(trained)) / float64(trained)
 		}
-		norm := opt.Clip(dev, 1)
+		norm := opt.GradNorm(dev)
 		lr := rate * schedule(i)
-		opt.Step(dev, lr)
-		a.Pack(dev)
+		opt.Step(dev, lr, optim.Clip(norm, 1))
+		a.Renew(dev)
 		for j, pair := range [][2]float64{{loss, s.Loss}, {float64(norm), s.GradNorm}, {lr, s.LR}} {
 			golden.Near(t, fmt.Sprintf("step %d, %s", i, []string{"loss", "norm", "rate"}[j]),
 				[]float32{float32(pair[0])}, []float32{float32(pair[1])}, tolerance)

@@ -63,6 +63,8 @@ func NewSchedule(name string, warmup, total int) (Schedule, error) {
 type Param struct {
 	Name        string
 	Value, Grad tensor.Tensor
+	// Packed, if not nil, is the weight that the device has packed from Value.
+	Packed tensor.Weight
 }
 
 // Config holds AdamW's constants.
@@ -74,7 +76,7 @@ type Config struct {
 // and the number of steps taken.
 type AdamW struct {
 	cfg    Config
-	params []Param
+	params []tensor.Param
 	grads  []tensor.Tensor
 	M, V   []tensor.Tensor
 	Steps  int
@@ -82,12 +84,13 @@ type AdamW struct {
 
 // New makes an optimiser with zero moments.
 func New(dev tensor.Device, params []Param, cfg Config) *AdamW {
-	o := &AdamW{cfg: cfg, params: params}
+	o := &AdamW{cfg: cfg}
 	for _, p := range params {
 		m, v := dev.Alloc(p.Value.Rows, p.Value.Cols), dev.Alloc(p.Value.Rows, p.Value.Cols)
 		dev.Zero(m)
 		dev.Zero(v)
 		o.M, o.V, o.grads = append(o.M, m), append(o.V, v), append(o.grads, p.Grad)
+		o.params = append(o.params, tensor.Param{Value: p.Value, Grad: p.Grad, M: m, V: v, Packed: p.Packed})
 	}
 	return o
 }
@@ -97,33 +100,23 @@ func (o *AdamW) GradNorm(dev tensor.Device) float64 {
 	return math.Sqrt(dev.SumSquares(o.grads...).Get())
 }
 
-// Clip scales the gradients so that their norm is at most limit, as
-// torch.nn.utils.clip_grad_norm_ does. A limit of 0 means none. Clip returns the norm before
-// scaling.
-func (o *AdamW) Clip(dev tensor.Device, limit float64) float64 {
-	norm := o.GradNorm(dev)
-	if limit <= 0 {
-		return norm
+// Clip returns the factor of gradients that makes their norm at most limit, as
+// torch.nn.utils.clip_grad_norm_ does. A limit of 0 means none.
+func Clip(norm, limit float64) float64 {
+	if factor := limit / (norm + 1e-6); limit > 0 && factor < 1 {
+		return factor
 	}
-	if factor := limit / (norm + 1e-6); factor < 1 {
-		for _, p := range o.params {
-			dev.Scale(p.Grad, float32(factor))
-		}
-	}
-	return norm
+	return 1
 }
 
-// Step updates every parameter by its gradient and zeroes the gradients.
-func (o *AdamW) Step(dev tensor.Device, lr float64) {
+// Step updates every parameter by its gradient times scale, zeroes the gradients, and packs
+// the new values.
+func (o *AdamW) Step(dev tensor.Device, lr, scale float64) {
 	o.Steps++
-	a := tensor.AdamW{
+	dev.Update(o.params, float32(scale), tensor.AdamW{
 		LR: float32(lr), Beta1: float32(o.cfg.Beta1), Beta2: float32(o.cfg.Beta2),
 		Eps: float32(o.cfg.Eps), WeightDecay: float32(o.cfg.WeightDecay),
 		Correction1: float32(1 - math.Pow(o.cfg.Beta1, float64(o.Steps))),
 		Correction2: float32(1 - math.Pow(o.cfg.Beta2, float64(o.Steps))),
-	}
-	for i, p := range o.params {
-		dev.Step(p.Value, p.Grad, o.M[i], o.V[i], a)
-		dev.Zero(p.Grad)
-	}
+	})
 }

@@ -40,6 +40,13 @@ type AdamW struct {
 	Correction1, Correction2           float32
 }
 
+// Param is a trained tensor: its values, gradient, and first and second moments, all of the
+// same shape. Packed, if not nil, is what PackTensor made of the values.
+type Param struct {
+	Value, Grad, M, V Tensor
+	Packed            Weight
+}
+
 // Scores are the results of LogProbs, of each row.
 type Scores struct {
 	// LogP is the log-probability of the target.
@@ -220,7 +227,7 @@ type Device interface {
 	Dot(x, weights Tensor) Value
 	// SumSquares returns Σx² of all tensors, summed in float64 in a fixed order.
 	SumSquares(ts ...Tensor) Value
-	// Step updates the parameters p and the moments m and v by the gradient g. All have
-	// the same shape.
-	Step(p, g, m, v Tensor, o AdamW)
+	// Update takes a step of AdamW for all parameters, whose gradients it first multiplies by
+	// scale. Then it sets the gradients to zero, and packs the new values.
+	Update(ps []Param, scale float32, o AdamW)
 }

@@ -434,13 +434,13 @@ func (t *trainer) one(ctx context.Context) (m Metrics, err error) {
 		m.Loss += loss.Get()
 	}
 	t.objective.measure(&m)
-	m.GradNorm = t.opt.Clip(t.dev, t.o.Clip)
+	m.GradNorm = t.opt.GradNorm(t.dev)
 	m.LR = t.o.LR * t.schedule(t.step)
 	if err := t.guard(ctx, &m); err != nil {
 		return m, err
 	}
-	t.opt.Step(t.dev, m.LR)
-	t.adapter.Pack(t.dev)
+	t.opt.Step(t.dev, m.LR, optim.Clip(m.GradNorm, t.o.Clip))
+	t.adapter.Renew(t.dev)
 	t.step++
 	t.trained += int64(m.Trained)
 	if t.step == 1 {

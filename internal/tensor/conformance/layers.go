@@ -317,6 +317,9 @@ func gatherScatter(s *suite) {
 func optimiser(s *suite) {
 	p, m, v := s.random(3, 30), zeros(3, 30), zeros(3, 30)
 	tp, tm, tv := s.put(p), s.put(m), s.put(v)
+	// The same parameter again, with gradients half as large and a factor of 2.
+	other := tensor.Param{Value: s.put(p), M: s.put(m), V: s.put(v)}
+	packed, x := s.dev.PackTensor(tp), s.random(4, 30)
 	for step := 1; step <= 3; step++ {
 		g := s.random(3, 30)
 		c1, c2 := 1-math.Pow(0.9, float64(step)), 1-math.Pow(0.999, float64(step))
@@ -326,8 +329,21 @@ func optimiser(s *suite) {
 			v.v[i] = 0.999*v.v[i] + 0.001*g.v[i]*g.v[i]
 			p.v[i] -= 0.01 / c1 * m.v[i] / (math.Sqrt(v.v[i])/math.Sqrt(c2) + 1e-8)
 		}
-		s.dev.Step(tp, s.put(g), tm, tv, tensor.AdamW{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.1,
-			Correction1: float32(c1), Correction2: float32(c2)})
+		a := tensor.AdamW{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.1,
+			Correction1: float32(c1), Correction2: float32(c2)}
+		grad := s.put(g)
+		other.Grad = s.put(mapped(g, func(v float64) float64 { return v / 2 }))
+		none := zeros(7, 700)
+		still := tensor.Param{Value: s.put(none), Grad: s.put(none), M: s.put(none), V: s.put(none)}
+		s.dev.Update([]tensor.Param{still, {Value: tp, Grad: grad, M: tm, V: tv, Packed: packed}}, 1, a)
+		s.dev.Update([]tensor.Param{other}, 2, a)
+		s.near("gradients after a step", grad, zeros(3, 30))
+		s.near("gradients with a factor after a step", other.Grad, zeros(3, 30))
+		s.near("parameters without gradients", still.Value, none)
+		y := s.dev.Alloc(4, 3)
+		s.dev.MatMul(y, s.put(x), packed, tensor.Tensor{}, false)
+		s.near(fmt.Sprint("products after step ", step), y, product(x, p, false), 10)
+		s.near(fmt.Sprint("parameters with a factor after step ", step), other.Value, p)
 		s.near(fmt.Sprint("parameters after step ", step), tp, p)
 		s.near(fmt.Sprint("first moments after step ", step), tm, m)
 		s.near(fmt.Sprint("second moments after step ", step), tv, v)

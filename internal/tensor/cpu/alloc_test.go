@@ -46,6 +46,8 @@ func TestOperationsDoNotAllocate(t *testing.T) {
 	l := tensor.Keys{Layout: &layout}
 	lists := tensor.Batch{Tokens: ids, Numbers: numbers, Keys: l}
 	rotary := tensor.Rotary{Heads: 4, HeadDim: 32, Freqs: []float32{1, 0.5, 0.1}, Scale: 1}
+	params := []tensor.Param{{Value: x, Grad: y, M: z, V: u}, {Value: m, Grad: fill(vocab, width), M: fill(vocab, width),
+		V: fill(vocab, width), Packed: own}}
 	step := tensor.AdamW{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Correction1: 0.1, Correction2: 0.001}
 	for _, c := range []struct {
 		name    string
@@ -76,7 +78,7 @@ func TestOperationsDoNotAllocate(t *testing.T) {
 		{"Scatter", 0, func() { d.Scatter(y, x, ids) }},
 		{"Dot", 0, func() { d.Dot(losses, tensor.Host(rows, 1, nll)) }},
 		{"SumSquares", 0, func() { d.SumSquares(x) }},
-		{"Step", 0, func() { d.Step(x, y, z, u, step) }},
+		{"Update", 0, func() { d.Update(params, 0.5, step) }},
 		{"MatMul", 0, func() { d.MatMul(long, x, packed, tensor.Tensor{}, false) }},
 		{"MatMul of integers", 0, func() { d.MatMul(long, x, integers, tensor.Tensor{}, false) }},
 		{"MatMulT", 0, func() { d.MatMulT(x, long, packed, false) }},

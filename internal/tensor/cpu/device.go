@@ -64,7 +64,7 @@ type operands struct {
 	columns    columnOperands
 	activation activationOperands
 	dropout    dropoutOperands
-	step       stepOperands
+	update     updateOperands
 	norm       normOperands
 	rotation   rotationOperands
 	embedding  embeddingOperands

@@ -257,7 +257,7 @@ func (m *Meter) ScatterAdd(_, _ tensor.Tensor, _ tensor.Ints)                   
 func (m *Meter) Trains(w tensor.Weight, grad tensor.Tensor)                            { w.(*measured).grad = grad }
 func (m *Meter) Dot(_, _ tensor.Tensor) tensor.Value                                   { return tensor.Value{} }
 func (m *Meter) SumSquares(...tensor.Tensor) tensor.Value                              { return tensor.Value{} }
-func (m *Meter) Step(_, _, _, _ tensor.Tensor, _ tensor.AdamW)                         {}
+func (m *Meter) Update([]tensor.Param, float32, tensor.AdamW)                          {}
 
 // LogProbs implements tensor.Device.
 func (m *Meter) LogProbs(h tensor.Tensor, _ tensor.Weight, _ tensor.Ints, _ float32, _ bool) tensor.Pending[tensor.Scores] {

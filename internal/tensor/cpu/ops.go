@@ -306,21 +306,32 @@ func mix(z uint64) uint64 {
 	return z ^ z>>31
 }
 
-// stepOperands are those of Step.
-type stepOperands struct {
-	p, g, m, v tensor.Tensor
+// updateOperands are those of Update.
+type updateOperands struct {
+	tensor.Param
+	scale float32
 	tensor.AdamW
 }
 
-// Step implements tensor.Device.
-func (d *Device) Step(p, g, m, v tensor.Tensor, a tensor.AdamW) {
-	sameShape(g, p)
-	sameShape(m, p)
-	sameShape(v, p)
-	d.op.step = stepOperands{p: p, g: g, m: m, v: v, AdamW: a}
-	d.eachBlock(p.Len(), func(_ *Device, o *operands, _, lo, hi int) {
-		s := &o.step
-		kernel.AdamW(s.p.Data[lo:hi], s.g.Data[lo:hi], s.m.Data[lo:hi], s.v.Data[lo:hi],
-			s.LR, s.Beta1, s.Beta2, s.Eps, s.WeightDecay, s.Correction1, s.Correction2)
-	})
+// Update implements tensor.Device. A block of values is in the cache for all of its work.
+func (d *Device) Update(ps []tensor.Param, scale float32, a tensor.AdamW) {
+	for _, p := range ps {
+		sameShape(p.Grad, p.Value)
+		sameShape(p.M, p.Value)
+		sameShape(p.V, p.Value)
+		d.op.update = updateOperands{p, scale, a}
+		d.eachBlock(p.Value.Len(), func(_ *Device, o *operands, _, lo, hi int) {
+			u := &o.update
+			g := u.Grad.Data[lo:hi]
+			if u.scale != 1 {
+				kernel.Scale(g, u.scale, g)
+			}
+			kernel.AdamW(u.Value.Data[lo:hi], g, u.M.Data[lo:hi], u.V.Data[lo:hi],
+				u.LR, u.Beta1, u.Beta2, u.Eps, u.WeightDecay, u.Correction1, u.Correction2)
+			clear(g)
+		})
+		if p.Packed != nil {
+			d.Repack(p.Packed, p.Value)
+		}
+	}
 }
