@@ -54,8 +54,7 @@ func (b *PreNorm) Forward(p *Pass, x tensor.Tensor, cache *KV) {
 	defer dev.Free(in, out)
 	b.AttnNorm.Forward(dev, in, x)
 	b.Attn.Forward(p, out, in, cache, nil)
-	dev.Add(x, out)
-	b.MLPNorm.Forward(dev, in, x)
+	dev.AddRMSNorm(in, x, x, out, tensor.RMSNorm{}, b.MLPNorm.device())
 	b.MLP.Forward(p, out, in, nil)
 	dev.Add(x, out)
 }
@@ -67,8 +66,7 @@ func (b *PreNorm) ForwardSave(p *Pass, x tensor.Tensor) (tensor.Tensor, BlockSav
 	s := &preNormSaved{b: b, x: x, attnIn: alloc(), mid: alloc(), mlpIn: alloc()}
 	b.AttnNorm.Forward(dev, s.attnIn, x)
 	b.Attn.Forward(p, s.mid, s.attnIn, nil, &s.attn)
-	dev.Add(s.mid, x)
-	b.MLPNorm.Forward(dev, s.mlpIn, s.mid)
+	dev.AddRMSNorm(s.mlpIn, s.mid, x, s.mid, tensor.RMSNorm{}, b.MLPNorm.device())
 	out := p.Result(x)
 	b.MLP.Forward(p, out, s.mlpIn, &s.mlp)
 	if !out.None() {

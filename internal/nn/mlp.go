@@ -120,6 +120,9 @@ type RMSNorm struct {
 	PlusOne bool
 }
 
+// device returns the norm as a device takes it.
+func (n *RMSNorm) device() tensor.RMSNorm { return tensor.RMSNorm(*n) }
+
 // Forward fills y from x.
 func (n *RMSNorm) Forward(dev tensor.Device, y, x tensor.Tensor) {
 	dev.RMSNorm(y, x, n.W, n.Eps, n.PlusOne)

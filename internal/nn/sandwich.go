@@ -32,9 +32,7 @@ func (b *Sandwich) Forward(p *Pass, x tensor.Tensor, cache *KV) {
 	defer dev.Free(in, out)
 	b.PreAttn.Forward(dev, in, x)
 	b.Attn.Forward(p, out, in, cache, nil)
-	b.PostAttn.Forward(dev, in, out)
-	dev.Add(x, in)
-	b.PreMLP.Forward(dev, in, x)
+	dev.AddRMSNorm(in, x, x, out, b.PostAttn.device(), b.PreMLP.device())
 	b.MLP.Forward(p, out, in, nil)
 	b.PostMLP.Forward(dev, in, out)
 	dev.Add(x, in)
@@ -47,9 +45,7 @@ func (b *Sandwich) ForwardSave(p *Pass, x tensor.Tensor) (tensor.Tensor, BlockSa
 	s := &sandwichSaved{b: b, x: x, attnIn: alloc(), attnOut: alloc(), mid: alloc(), mlpIn: alloc(), mlpOut: alloc()}
 	b.PreAttn.Forward(dev, s.attnIn, x)
 	b.Attn.Forward(p, s.attnOut, s.attnIn, nil, &s.attn)
-	b.PostAttn.Forward(dev, s.mid, s.attnOut)
-	dev.Add(s.mid, x)
-	b.PreMLP.Forward(dev, s.mlpIn, s.mid)
+	dev.AddRMSNorm(s.mlpIn, s.mid, x, s.attnOut, b.PostAttn.device(), b.PreMLP.device())
 	b.MLP.Forward(p, s.mlpOut, s.mlpIn, &s.mlp)
 	out := p.Result(x)
 	if !out.None() {

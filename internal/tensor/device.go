@@ -23,6 +23,14 @@ type Rotary struct {
 	Scale float32
 }
 
+// RMSNorm is a root-mean-square normalisation: x/rms(x)·W, or x/rms(x)·(1+W) with PlusOne. W is
+// [1,D].
+type RMSNorm struct {
+	W       Tensor
+	Eps     float32
+	PlusOne bool
+}
+
 // Activation names an activation function.
 type Activation int
 
@@ -145,6 +153,10 @@ type Device interface {
 	// RMSNormBackward sets dx to the gradient of x, or adds it with accumulate. dx may be
 	// dy.
 	RMSNormBackward(dx, dy, x, w Tensor, eps float32, plusOne, accumulate bool)
+	// AddRMSNorm sets sum = x + d and y = next(sum), the residual stream after a layer and the
+	// input of the next one. With the weights of post it adds post(d) instead of d. sum may be
+	// x or d.
+	AddRMSNorm(y, sum, x, d Tensor, post, next RMSNorm)
 	// LayerNorm sets y = (x-mean)/√(var+eps)·w + b, with the biased variance.
 	LayerNorm(y, x, w, b Tensor, eps float32)
 	// LayerNormBackward sets dx to the gradient of x, or adds it with accumulate. dx may

@@ -45,7 +45,7 @@ func Run(t *testing.T, dev tensor.Device) {
 		{"MatMul", matMul}, {"MatMulT", matMulT}, {"GradWeight", gradWeight}, {"Pack", packing},
 		{"Unpack", unpack}, {"Columns", columns}, {"ScatterAdd", scatterAdd}, {"Trains", trainedHead},
 		{"Embed", embed}, {"AddRows", addRows},
-		{"RMSNorm", rmsNorm}, {"LayerNorm", layerNorm}, {"Rotate", rotate}, {"SplitHeads", splitHeads},
+		{"RMSNorm", rmsNorm}, {"AddRMSNorm", addRMSNorm}, {"LayerNorm", layerNorm}, {"Rotate", rotate}, {"SplitHeads", splitHeads},
 		{"Attend", attend}, {"AttendBackward", attendBackward}, {"AttendShared", attendShared}, {"AttendAlone", attendAlone},
 		{"Activate", activate}, {"Gate", gate}, {"Elementwise", elementwise}, {"Dropout", dropout},
 		{"GatherScatter", gatherScatter}, {"Lists", lists},

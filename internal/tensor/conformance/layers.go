@@ -96,6 +96,31 @@ func rmsNorm(s *suite) {
 	}
 }
 
+// addRMSNorm tests the sum and its norm, with the sum in every place where it may be, and
+// without a post-norm.
+func addRMSNorm(s *suite) {
+	const eps = 1e-6
+	for _, width := range []int{1, 5, 33, 700} {
+		for _, with := range []bool{false, true} {
+			x, d, after, before := s.random(5, width), s.random(5, width), s.random(1, width), s.random(1, width)
+			post, next := tensor.RMSNorm{}, tensor.RMSNorm{W: s.put(before), Eps: eps}
+			sum := plus(x, d)
+			if with {
+				post = tensor.RMSNorm{W: s.put(after), Eps: eps, PlusOne: true}
+				sum = plus(x, rms64(d, after, eps, true))
+			}
+			for place := range 3 {
+				px, pd, y := s.put(x), s.put(d), s.dev.Alloc(5, width)
+				out := []tensor.Tensor{px, pd, s.dev.Alloc(5, width)}[place]
+				s.dev.AddRMSNorm(y, out, px, pd, post, next)
+				what := fmt.Sprintf("width %d, post-norm %v, place %d", width, with, place)
+				s.near(what+", sum", out, sum, 2)
+				s.near(what, y, rms64(sum, before, eps, false), 4)
+			}
+		}
+	}
+}
+
 func layer64(x, w, b matrix, eps float64) matrix {
 	y := zeros(x.rows, x.cols)
 	for i := range x.rows {

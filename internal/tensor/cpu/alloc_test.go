@@ -58,6 +58,7 @@ func TestOperationsDoNotAllocate(t *testing.T) {
 		{"Prepare", 0, func() { d.Free(d.Prepare(lists).Memory) }},
 		{"AddRows", 0, func() { d.AddRows(x, y, ids) }},
 		{"RMSNorm", 0, func() { d.RMSNorm(y, x, w, 1e-6, true) }},
+		{"AddRMSNorm", 0, func() { d.AddRMSNorm(y, z, x, z, tensor.RMSNorm{W: w}, tensor.RMSNorm{W: b, Eps: 1e-6}) }},
 		{"RMSNormBackward", 0, func() { d.RMSNormBackward(z, y, x, w, 1e-6, true, true) }},
 		{"LayerNorm", 0, func() { d.LayerNorm(y, x, w, b, 1e-6) }},
 		{"LayerNormBackward", 0, func() { d.LayerNormBackward(z, y, x, w, 1e-6, false) }},

@@ -66,6 +66,7 @@ type operands struct {
 	dropout    dropoutOperands
 	update     updateOperands
 	norm       normOperands
+	addNorm    addNormOperands
 	rotation   rotationOperands
 	embedding  embeddingOperands
 	packing    packingOperands

@@ -234,6 +234,7 @@ func (m *Meter) Repack(tensor.Weight, tensor.Tensor)                            
 func (m *Meter) Embed(tensor.Tensor, tensor.Table, tensor.Ints, float32, bool)         {}
 func (m *Meter) AddRows(_, _ tensor.Tensor, _ tensor.Ints)                             {}
 func (m *Meter) RMSNorm(_, _, _ tensor.Tensor, _ float32, _ bool)                      {}
+func (m *Meter) AddRMSNorm(_, _, _, _ tensor.Tensor, _, _ tensor.RMSNorm)              {}
 func (m *Meter) RMSNormBackward(_, _, _, _ tensor.Tensor, _ float32, _, _ bool)        {}
 func (m *Meter) LayerNorm(_, _, _, _ tensor.Tensor, _ float32)                         {}
 func (m *Meter) LayerNormBackward(_, _, _, _ tensor.Tensor, _ float32, _ bool)         {}

@@ -27,6 +27,40 @@ func (d *Device) RMSNorm(y, x, w tensor.Tensor, eps float32, plusOne bool) {
 	})
 }
 
+// addNormOperands are those of AddRMSNorm.
+type addNormOperands struct {
+	y, sum, x, d tensor.Tensor
+	post, next   tensor.RMSNorm
+}
+
+// AddRMSNorm implements tensor.Device. A row stays in the cache for all of its work.
+func (d *Device) AddRMSNorm(y, sum, x, dx tensor.Tensor, post, next tensor.RMSNorm) {
+	sameShape(y, x)
+	sameShape(sum, x)
+	sameShape(dx, x)
+	d.op.addNorm = addNormOperands{y, sum, x, dx, post, next}
+	d.eachRow(x.Rows, x.Cols/2, func(_ *Device, o *operands, _, lo, hi int) {
+		n := &o.addNorm
+		for i := lo; i < hi; i++ {
+			y, sum, x, d := n.y.Row(i), n.sum.Row(i), n.x.Row(i), n.d.Row(i)
+			if !n.post.W.None() {
+				kernel.RMSNorm(y, d, n.post.W.Data, n.post.Eps, n.post.PlusOne)
+				d = y
+			}
+			switch &sum[0] {
+			case &x[0]:
+				kernel.Add(sum, d)
+			case &d[0]:
+				kernel.Add(sum, x)
+			default:
+				copy(sum, x)
+				kernel.Add(sum, d)
+			}
+			kernel.RMSNorm(y, sum, n.next.W.Data, n.next.Eps, n.next.PlusOne)
+		}
+	})
+}
+
 // RMSNormBackward implements tensor.Device.
 func (d *Device) RMSNormBackward(dx, dy, x, w tensor.Tensor, eps float32, plusOne, accumulate bool) {
 	sameShape(dx, x)
