@@ -165,7 +165,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case exited >= 0:
 		err = nil
 	case err != nil:
-		a.ui.Errorf("%v\nSee \"barka --help\", or \"barka VERB --help\".", err)
+		a.ui.Errorf("%s", usage(err))
 		code = exitUsage
 	case unusable != nil:
 		err, code = unusable, exitUsage

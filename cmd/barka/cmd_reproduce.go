@@ -10,7 +10,7 @@ import (
 )
 
 type reproduceCmd struct {
-	Lock    string `arg:"" help:"Lock file of barka lock." type:"existingfile"`
+	Lock    string `arg:"" help:"Lock file of barka lock."`
 	Out     string `help:"Working directory of the new run; default: runs/NAME-reproduced." placeholder:"DIR"`
 	Inputs  string `help:"Directory to which the recipe's paths are relative; default: that of the recipe." placeholder:"DIR"`
 	Memory  string `help:"Translation memory, as of barka run." default:"off" placeholder:"FILE|off"`

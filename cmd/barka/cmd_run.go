@@ -22,7 +22,7 @@ import (
 )
 
 type runCmd struct {
-	Recipe  string  `arg:"" help:"Recipe file." type:"existingfile"`
+	Recipe  string  `arg:"" help:"Recipe file."`
 	Out     string  `help:"Working directory; default: runs/NAME, by the recipe's name." placeholder:"DIR"`
 	Restart bool    `help:"Discard stages made with other options."`
 	Retry   bool    `name:"retry-rejected" help:"Let synth ask again about passages whose requests failed."`

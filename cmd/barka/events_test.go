@@ -76,7 +76,7 @@ func TestExitIsTheLastEvent(t *testing.T) {
 		last(verb+" --help", ctx, exitDone, "done", verb, "--json", "--help")
 	}
 	last("no such verb", ctx, exitUsage, "usage", "--json", "nonsense")
-	last("no such file", ctx, exitUsage, "usage", "run", missing, "--json")
+	last("no such file", ctx, exitBadInput, "bad_input", "run", missing, "--json")
 	last("bad input", ctx, exitBadInput, "bad_input", "tokenize", "--model", "/no/such/dir", "--json")
 	last("usage that only the verb sees", ctx, exitUsage, "usage", "translate",
 		"--json", "--model", filepath.Join(dir, "models", "nllb"), "--out", "x")

@@ -74,6 +74,9 @@ func unfinished(dir string) error {
 			return badinput.Errorf("%s is not finished yet: run its stage again to finish it. barka show %s%s prints the rows so far",
 				dir, dir, PartialSuffix)
 		}
+		if badinput.IsMissing(err) {
+			return badinput.Missing(dir, "expected a dataset directory, .parquet or .jsonl; `barka show RUN` lists those of a run")
+		}
 		return badinput.Wrap(err)
 	}
 	if strings.HasSuffix(filepath.Clean(dir), PartialSuffix) {

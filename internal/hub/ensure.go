@@ -47,7 +47,8 @@ func (c *Client) Missing(ctx context.Context, name string, want FileSet) (*Plan,
 		return nil, nil
 	}
 	if IsUnreachable(err) {
-		return nil, fmt.Errorf("%s %s is not complete in the cache %s and cannot be downloaded: %w", r.Kind.word(), r, c.cache, err)
+		return nil, fmt.Errorf("%s %s is not complete in the cache %s and cannot be downloaded: %w\n  without a network: run `%s` elsewhere, "+
+			"copy its cache to this one, and add --offline; or give a directory", r.Kind.word(), r, c.cache, err, r.command())
 	}
 	if err != nil {
 		return nil, err

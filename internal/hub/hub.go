@@ -230,7 +230,7 @@ func resolve(what, name, probe string) (string, error) {
 		if base, _, _ := strings.Cut(name, "@"); id.MatchString(base) && !strings.Contains(base, "..") {
 			return "", err
 		}
-		return "", badinput.Errorf("%s %s is neither a directory nor a hub id (organisation/name)", what, name)
+		return "", badinput.Missing(name, "expected the directory of a "+what+", or a hub id (organisation/name); `barka models` lists the cache")
 	}
 	dir := r.snapshot(CacheDir())
 	if there, err = badinput.Exists(filepath.Join(dir, probe)); err != nil {

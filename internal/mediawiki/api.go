@@ -92,7 +92,11 @@ func NewClient(o ClientOptions) (*Client, error) {
 		return nil, badinput.Errorf("wiki %s: an address with credentials, or a part after ? or #, "+
 			"is not taken: it would stand in files and messages", printable.Address(o.API))
 	}
-	if c := strings.ToLower(o.Contact); !strings.Contains(c, "@") && !strings.Contains(c, "://") || strings.Contains(c, "example.") {
+	c := strings.ToLower(o.Contact)
+	if strings.Contains(c, "example.") {
+		return nil, badinput.Errorf("wiki: contact %q is an example; give an address at which Wikimedia can reach you", o.Contact)
+	}
+	if !strings.Contains(c, "@") && !strings.Contains(c, "://") {
 		return nil, badinput.Errorf("wiki: contact %q: Wikimedia asks every client to name a mail address or "+
 			"page where its operator can be reached; give --contact, or set BARKA_CONTACT", o.Contact)
 	}

@@ -41,6 +41,9 @@ const ranFormat = 1
 func ReadRun(dir string) (*Ran, error) {
 	var r Ran
 	path := filepath.Join(dir, RunFile)
+	if there, err := badinput.Exists(dir); err == nil && !there {
+		return nil, badinput.Missing(dir, "expected the directory of a run, such as runs/NAME, which `barka run RECIPE` makes")
+	}
 	if err := badinput.ReadJSON(path, &r); os.IsNotExist(err) {
 		return nil, badinput.Errorf("%s has no %s; expected the directory of a run of this version of barka: the same `barka run` "+
 			"again writes it, without repeating what is finished", dir, RunFile)

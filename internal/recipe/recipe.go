@@ -153,6 +153,9 @@ func Load(path string) (*Recipe, error) {
 // is not a recipe at all.
 func Open(path string) (*Recipe, error) {
 	data, err := badinput.ReadFile(path, badinput.MaxSettings)
+	if badinput.IsMissing(err) {
+		return nil, badinput.Missing(path, "`barka init "+path+"` writes a recipe, from a few questions")
+	}
 	if err != nil {
 		return nil, badinput.Wrap(err)
 	}

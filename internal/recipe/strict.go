@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"barka/internal/nearest"
+	"barka/internal/version"
 )
 
 // elsewhere lists the fields of stages' options that a block must not set, with the
@@ -101,7 +102,7 @@ func (d *document) unknown(key, name, at string, known map[string]reflect.Type) 
 		return
 	}
 	names := slices.Sorted(maps.Keys(known))
-	hint := ""
+	hint := "; a newer barka than " + version.Barka + " may know it"
 	if near := nearest.Name(name, names); near != "" {
 		hint = "; did you mean " + near + "?"
 	}

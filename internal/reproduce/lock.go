@@ -88,6 +88,9 @@ func (l *Lock) Write(path string) error { return atomicfile.WriteJSON(path, l) }
 // Read reads a lock file. It refuses those of newer versions, and damaged ones.
 func Read(path string) (*Lock, error) {
 	data, err := badinput.ReadFile(path, maxLock)
+	if badinput.IsMissing(err) {
+		return nil, badinput.Missing(path, "`barka lock RUN` writes the lock file of a run")
+	}
 	if err != nil {
 		return nil, badinput.Wrap(err)
 	}
