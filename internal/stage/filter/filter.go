@@ -18,10 +18,11 @@ import (
 )
 
 // version changes when the same options would give another output.
-const version = 6
+const version = 7
 
 // changed describes the last change of version.
-const changed = "Arabic words for numbers are read as a whole: a number that merely shares letters with them is missing"
+const changed = "lengths count a Chinese, Japanese or Korean sign as three letters, and the list of toxic words, which is " +
+	"English and Arabic, is not applied to other languages of these scripts"
 
 // Run filters the instructions in env.In["instructions"]. Rows that repeat one of the datasets
 // whose names in env.In begin with dataset.EarlierInput are duplicates. It reads them twice: the verdicts

@@ -181,11 +181,11 @@ func ratio(r *examined) finding {
 		return skip(noSource)
 	}
 	over := func(i int, t *text) (float64, string) {
-		source := utf8.RuneCountInString(r.MessagesEN[i].Content)
+		source := prose.Width(r.MessagesEN[i].Content)
 		if source < 20 {
 			return math.NaN(), ""
 		}
-		return float64(utf8.RuneCountInString(t.string)) / float64(source), ""
+		return float64(prose.Width(t.string)) / float64(source), ""
 	}
 	if r.o.MinLengthRatio > 0 {
 		if f := r.least(r.o.MinLengthRatio, every, over); f.dropped || r.o.MaxLengthRatio == 0 {

@@ -2,6 +2,7 @@ package filter
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -25,6 +26,7 @@ var lists embed.FS
 type wordlist struct {
 	hashes map[uint64][]string       // of the first word, to the whole phrases
 	ends   [1 << endBits / 64]uint64 // a bit for each hash of the last letters of a first word
+	own    *wordlist                 // the words of the user's file alone; nil without one
 }
 
 // digest identifies the words.
@@ -65,12 +67,18 @@ func withFile(path string) (*wordlist, error) {
 		return nil, badinput.Errorf("filter: blocklist: %w", err)
 	}
 	defer f.Close()
-	l := &wordlist{hashes: map[uint64][]string{}, ends: builtin().ends}
+	data, err := io.ReadAll(io.LimitReader(f, badinput.MaxSettings))
+	if err != nil {
+		return nil, badinput.Errorf("filter: blocklist: %w", err)
+	}
+	l := &wordlist{hashes: map[uint64][]string{}, ends: builtin().ends, own: &wordlist{hashes: map[uint64][]string{}}}
 	for h, phrases := range builtin().hashes {
 		l.hashes[h] = phrases[:len(phrases):len(phrases)]
 	}
-	if err := l.read(f); err != nil {
-		return nil, badinput.Errorf("filter: blocklist %s: %w", path, err)
+	for _, to := range []*wordlist{l, l.own} {
+		if err := to.read(bytes.NewReader(data)); err != nil {
+			return nil, badinput.Errorf("filter: blocklist %s: %w", path, err)
+		}
 	}
 	return l, nil
 }
@@ -110,13 +118,38 @@ func toxicity(r *examined) finding {
 	if list == nil {
 		list = builtin()
 	}
-	return r.most(0, every, func(_ int, t *text) (float64, string) {
-		n, first := list.count(t.string)
+	beyond := beyondList(r.Language)
+	if beyond && !r.translated() && list.own == nil {
+		return skip(notThisOne)
+	}
+	return r.most(0, every, func(i int, t *text) (n float64, first string) {
+		switch {
+		case !beyond:
+			n, first = list.count(t.string)
+		case list.own != nil:
+			n, first = list.own.count(t.string)
+		}
+		if beyond && n == 0 && r.translated() {
+			n, first = builtin().count(r.MessagesEN[i].Content)
+		}
 		if first != "" {
 			first = fmt.Sprintf("%q", first)
 		}
 		return n, first
 	})
+}
+
+// beyondList reports whether a language is written like English or Arabic but is another, in
+// which words of the built-in list may be harmless: slut is the end in Swedish. Then the English source
+// is searched.
+func beyondList(language string) bool {
+	switch {
+	case strings.HasSuffix(language, "_Latn"):
+		return language != "eng_Latn"
+	case strings.HasSuffix(language, "_Arab"):
+		return language != "arb_Arab" && modelled[language] != "arb_Arab"
+	}
+	return false
 }
 
 // count returns how many words and phrases of the list a text has, and the first of them.

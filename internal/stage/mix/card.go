@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"barka/internal/dataset"
+
+	"golang.org/x/text/language"
 )
 
 // values lists the different values of a field of the classes in the mix.
@@ -29,12 +31,17 @@ func languageOf(c *class) string  { return c.Language }
 
 // languageTags are the two-letter tags that dataset cards use.
 var languageTags = map[string]string{"arb_Arab": "ar", "arz_Arab": "arz", "eng_Latn": "en", "fra_Latn": "fr",
-	"pes_Arab": "fa", "urd_Arab": "ur", "tur_Latn": "tr"}
+	"pes_Arab": "fa", "zho_Hans": "zh", "zho_Hant": "zh"}
 
-// LanguageTag returns the tag of a language, an NLLB code, that cards use.
+// LanguageTag returns the tag of a language, an NLLB code, that cards use: the shortest code of
+// the language, or the code as it is if it is none.
 func LanguageTag(code string) string {
 	if tag, ok := languageTags[code]; ok {
 		return tag
+	}
+	name, _, _ := strings.Cut(code, "_")
+	if base, err := language.ParseBase(name); err == nil {
+		return base.String()
 	}
 	return code
 }

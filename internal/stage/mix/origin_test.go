@@ -184,3 +184,14 @@ func TestTokensBeforeAndAfter(t *testing.T) {
 		t.Errorf("tokens %v", m.Tokens)
 	}
 }
+
+// TestLanguageTag: cards have the shortest code of any language.
+func TestLanguageTag(t *testing.T) {
+	for code, want := range map[string]string{"arb_Arab": "ar", "arz_Arab": "arz", "eng_Latn": "en", "ind_Latn": "id", "tur_Latn": "tr",
+		"urd_Arab": "ur", "zho_Hans": "zh", "swe_Latn": "sv",
+		"rus_Cyrl": "ru", "ben_Beng": "bn", "pes_Arab": "fa", "ace_Latn": "ace", "??": "??"} {
+		if got := LanguageTag(code); got != want {
+			t.Errorf("LanguageTag(%q) = %q, want %q", code, got, want)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"barka/internal/numerals"
 	"barka/internal/prose"
 	"barka/internal/segment"
+	"barka/internal/tokenizer"
 )
 
 // Flags of a translated sentence. Those that Options.acts names make the ladder try another
@@ -111,15 +112,16 @@ func copied(source, target, to string) bool {
 // inScript reports whether three quarters of the letters are in the target's script, if it
 // is known. Names that the source has in the same letters do not count up to half of all.
 func inScript(source, target, to string) bool {
-	s := script(to)
-	if s == nil {
+	tables := prose.Scripts(tokenizer.NLLBCode(to))
+	if tables == nil {
 		return true
 	}
+	latin := tables[0] == unicode.Latin
 	letters, own, names := 0, 0, 0
 	for _, r := range target {
 		if unicode.IsLetter(r) {
 			letters++
-			if unicode.Is(s, r) {
+			if unicode.In(r, tables...) {
 				own++
 			}
 		}
@@ -127,10 +129,10 @@ func inScript(source, target, to string) bool {
 	if 4*own >= 3*letters || 2*own < letters {
 		return 4*own >= 3*letters
 	}
-	foreign := func(r rune) bool { return unicode.IsLetter(r) && !unicode.Is(s, r) }
+	foreign := func(r rune) bool { return unicode.IsLetter(r) && !unicode.In(r, tables...) }
 	known := map[string]bool{}
 	for _, w := range strings.FieldsFunc(source, func(r rune) bool { return !foreign(r) }) {
-		known[w] = strings.ContainsFunc(w, unicode.IsUpper)
+		known[w] = latin || strings.ContainsFunc(w, unicode.IsUpper) // other Latin words should have been translated
 	}
 	for _, w := range strings.FieldsFunc(target, func(r rune) bool { return !foreign(r) }) {
 		if known[w] {
@@ -148,20 +150,8 @@ const minRatioLength, ratioSlack = 20, 6
 // unlikely reports whether the target has less than two fifths or more than three times the
 // length of the source.
 func unlikely(source, target string) bool {
-	a, b := width(source), width(target)
+	a, b := prose.Width(source), prose.Width(target)
 	return a >= minRatioLength && (5*(b+ratioSlack) < 2*a || b > 3*a)
-}
-
-// width is a text's length in letters of an alphabet. A sign of Chinese, Japanese and
-// Korean stands for about three.
-func width(s string) (n int) {
-	for _, r := range s {
-		n++
-		if unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul) {
-			n += 2
-		}
-	}
-	return n
 }
 
 // repeated reports a word four times in a row, a phrase three times, four words in a row that

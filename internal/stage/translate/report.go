@@ -12,6 +12,7 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/dataset"
 	"barka/internal/htmlpage"
+	"barka/internal/prose"
 )
 
 // worstSegments is how many segments a Report shows of each kind.
@@ -107,8 +108,8 @@ func (r *Report) add(row string, s dataset.Segment) {
 		r.Retried[f]++
 	}
 	r.Scores.add(float64(s.Score))
-	if n := width(s.Source); n >= minRatioLength {
-		r.Ratios.add(float64(width(s.Target)) / float64(n))
+	if n := prose.Width(s.Source); n >= minRatioLength {
+		r.Ratios.add(float64(prose.Width(s.Target)) / float64(n))
 	}
 	shown := Shown{Row: row, Segment: s}
 	r.Lowest = worst(r.Lowest, shown, func(a, b Shown) int { return cmp.Compare(a.Score, b.Score) })

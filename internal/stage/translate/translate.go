@@ -19,6 +19,7 @@ import (
 	"barka/internal/dataset"
 	"barka/internal/diskmap"
 	"barka/internal/durable"
+	"barka/internal/prose"
 	"barka/internal/segment"
 	"barka/internal/tokenizer"
 	"barka/internal/translationmemory"
@@ -27,8 +28,8 @@ import (
 // version changes when the same options would give another output; changed
 // says how the last one differs.
 const (
-	version = 6
-	changed = "attention is checked since then: a sentence whose output ignores much of its source has the flag ignored"
+	version = 7
+	changed = "the script of every language is checked since then, and not only of those with other letters than English"
 )
 
 // Model translates plain text.
@@ -168,23 +169,14 @@ func (o Options) validateSecondFor() error {
 	return nil
 }
 
-// script is the target language's script, by the last four letters of NLLB's
-// code.
+// script is the target language's script, by the last four letters of NLLB's code; nil for the
+// Latin one, which the source has too, and for unknown ones.
 func script(code string) *unicode.RangeTable {
-	code = tokenizer.NLLBCode(code)
-	switch {
-	case strings.HasSuffix(code, "_Arab"):
-		return unicode.Arabic
-	case strings.HasSuffix(code, "_Cyrl"):
-		return unicode.Cyrillic
-	case strings.HasSuffix(code, "_Hebr"):
-		return unicode.Hebrew
-	case strings.HasSuffix(code, "_Grek"):
-		return unicode.Greek
-	case strings.HasSuffix(code, "_Deva"):
-		return unicode.Devanagari
+	tables := prose.Scripts(tokenizer.NLLBCode(code))
+	if len(tables) == 0 || tables[0] == unicode.Latin {
+		return nil
 	}
-	return nil
+	return tables[0]
 }
 
 // cutter cuts messages into segments for a translator.
