@@ -59,7 +59,7 @@ tables are read that the repository has, or else those that the hub has made of 
 With --justify and --rewrite a model takes part. Its texts are checked; where none passes, the row
 keeps its template, and the manifest counts the reason.
 
-Sets: ` + strings.Join(convert.Benchmarks(), ", ") + `.
+Sets: ` + strings.Replace(strings.Join(convert.Benchmarks(), ", "), ", mmlu", ",\nmmlu", 1) + `.
 
 Examples:
   barka convert boolq --out data/boolq
