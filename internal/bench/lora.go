@@ -121,7 +121,7 @@ func (b *bench) steps(name string, t *trained, backward func(p *nn.Pass) (loss f
 			return tally{}, err
 		}
 		opt := b.tuning.opt
-		opt.Step(dev, 1e-4, optim.Clip(opt.GradNorm(dev), 1))
+		opt.Step(dev, 1e-4, optim.Clip(opt.GradNorm(dev).Get(), 1))
 		b.tuning.adapter.Renew(dev)
 		return tally{units: float64(len(t.tokens)), outcome: loss}, nil
 	}

@@ -197,7 +197,7 @@ func followWith(t *testing.T, m model.Decoder, a *model.Adapter, want golden.Dec
 		for _, b := range s.Batches {
 			loss += backward(t, m, want.Sequences, want.Masks, b, 1/float32(trained)) / float64(trained)
 		}
-		norm := opt.GradNorm(dev)
+		norm := opt.GradNorm(dev).Get()
 		lr := rate * schedule(i)
 		opt.Step(dev, lr, optim.Clip(norm, 1))
 		a.Renew(dev)

@@ -96,8 +96,12 @@ func New(dev tensor.Device, params []Param, cfg Config) *AdamW {
 }
 
 // GradNorm returns the Euclidean norm of all gradients, taken as one vector.
-func (o *AdamW) GradNorm(dev tensor.Device) float64 {
-	return math.Sqrt(dev.SumSquares(o.grads...).Get())
+func (o *AdamW) GradNorm(dev tensor.Device) tensor.Value {
+	squares := dev.SumSquares(o.grads...)
+	if squares.Known() {
+		return tensor.Known(math.Sqrt(squares.Get()))
+	}
+	return tensor.Later(func() float64 { return math.Sqrt(squares.Get()) })
 }
 
 // Clip returns the factor of gradients that makes their norm at most limit, as

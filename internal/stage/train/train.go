@@ -430,11 +430,12 @@ func (t *trainer) one(ctx context.Context) (m Metrics, err error) {
 		m.Tokens += len(p.tokens)
 		m.Trained += len(p.rows)
 	}
+	norm := t.opt.GradNorm(t.dev)
 	for _, loss := range losses { // read once the step's work is on its way
 		m.Loss += loss.Get()
 	}
 	t.objective.measure(&m)
-	m.GradNorm = t.opt.GradNorm(t.dev)
+	m.GradNorm = norm.Get()
 	m.LR = t.o.LR * t.schedule(t.step)
 	if err := t.guard(ctx, &m); err != nil {
 		return m, err
