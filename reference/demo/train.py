@@ -1,0 +1,187 @@
+"""Trains the models of `barka demo` from scratch, for minutes on one core.
+
+    python reference/demo/train.py generator|translator|student [--steps N] [--out DIR]
+
+It needs the packages of reference/requirements.txt and the tokenizers of vocabulary.py. It prints the loss, and at the
+end how many replies of texts with names that the model has not seen are exact. Without --out it writes over the
+committed models.
+"""
+
+import argparse
+import math
+import pathlib
+import random
+import time
+
+import torch
+from transformers import (LlamaConfig, LlamaForCausalLM, M2M100Config, M2M100ForConditionalGeneration, PreTrainedTokenizerFast,
+                          get_cosine_schedule_with_warmup)
+
+import corpus
+from vocabulary import MODELS
+from world import ARTICLES
+
+IGNORE = -100
+CHAT = "<s><|user|>{}<|end|><|assistant|>"
+
+
+def pad(rows, value):
+    width = max(map(len, rows))
+    return torch.tensor([r + [value] * (width - len(r)) for r in rows])
+
+
+class Texts:
+    """Tokens of prompts and answers, in batches of similar length."""
+
+    def __init__(self, name):
+        self.tok = PreTrainedTokenizerFast.from_pretrained(MODELS / name)
+
+    def ids(self, text):
+        return self.tok(text, add_special_tokens=False)["input_ids"]
+
+    def example(self, prompt, answer, chat):
+        head = CHAT.format(prompt) if chat else "<s>" + prompt
+        return self.ids(head), self.ids(answer) + self.ids("<|end|>" if chat else "</s>")
+
+    def batches(self, rng, draw, size, prompt_weight):
+        """Batches of a causal model: the loss of a prompt's tokens has a smaller weight."""
+        while True:
+            rows = sorted((self.example(*draw(rng)) for _ in range(8 * size)), key=lambda r: len(r[0]))
+            groups = [rows[i:i + size] for i in range(0, len(rows), size)]
+            rng.shuffle(groups)
+            for group in groups:
+                yield (pad([p + a for p, a in group], 0),
+                       pad([[prompt_weight] * len(p) + [1.0] * len(a) for p, a in group], 0.0))
+
+
+def llama(name, layers, width, ffn, heads):
+    tok = Texts(name).tok
+    size = len(tok)
+    return LlamaForCausalLM(LlamaConfig(
+        vocab_size=size, hidden_size=width, intermediate_size=ffn, num_hidden_layers=layers, num_attention_heads=heads,
+        num_key_value_heads=heads, max_position_embeddings=512, rope_theta=10000.0, initializer_range=0.05, tie_word_embeddings=True,
+        bos_token_id=tok.convert_tokens_to_ids("<s>"), pad_token_id=tok.convert_tokens_to_ids("<pad>"),
+        eos_token_id=[tok.convert_tokens_to_ids(t) for t in ("</s>", "<|end|>")], attn_implementation="sdpa"))
+
+
+def causal_loss(model, batch):
+    ids, weights = batch
+    logits = model(input_ids=ids).logits[:, :-1]
+    loss = torch.nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), ids[:, 1:].reshape(-1), reduction="none")
+    weights = weights[:, 1:].reshape(-1)
+    return (loss * weights).sum() / weights.sum()
+
+
+def train(model, args, rate, batches, loss_of, check):
+    decay = [p for p in model.parameters() if p.ndim > 1]
+    rest = [p for p in model.parameters() if p.ndim < 2]
+    opt = torch.optim.AdamW([{"params": decay, "weight_decay": 0.01}, {"params": rest, "weight_decay": 0.0}], lr=rate, betas=(0.9, 0.98))
+    schedule = get_cosine_schedule_with_warmup(opt, max(1, args.steps // 20), args.steps)
+    start, mean = time.time(), None
+    for step in range(1, args.steps + 1):
+        model.train()
+        loss = loss_of(model, next(batches))
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        opt.step()
+        schedule.step()
+        opt.zero_grad()
+        mean = loss.item() if mean is None else 0.95 * mean + 0.05 * loss.item()
+        if not math.isfinite(mean):
+            raise SystemExit(f"loss is {mean} at step {step}")
+        if step % 50 == 0:
+            print(f"step {step} loss {mean:.4f} {time.time() - start:.0f} s", flush=True)
+        if step % 500 == 0 or step == args.steps:
+            check(100)
+            model.save_pretrained(args.out / "last")
+
+
+@torch.no_grad()
+def exact(model, texts, draw, number, show=3):
+    """Counts greedy answers that are as drawn. Names are of the class ARTICLES, which training has not."""
+    model.eval()
+    rng, right, classes = random.Random(99), 0, corpus.TRAINING
+    corpus.TRAINING = ARTICLES
+    for _ in range(number):
+        prompt, answer = texts.example(*draw(rng))
+        out = model.generate(torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt), dtype=torch.long), max_new_tokens=40,
+                             do_sample=False)[0][len(prompt):].tolist()
+        right += out == answer
+        if out != answer and show:
+            show -= 1
+            print("  got ", texts.tok.decode(out), "\n  want", texts.tok.decode(answer))
+    corpus.TRAINING = classes
+    print(f"  {right} of {number} exact", flush=True)
+
+
+def generator(args):
+    texts, model = Texts("generator"), llama("generator", 4, 128, 320, 4)
+    draw = lambda rng: (*corpus.generator(rng), True)  # noqa: E731
+    train(model, args, 2e-3, texts.batches(random.Random(7), draw, 24, 0.1), causal_loss,
+          lambda n: exact(model, texts, draw, n))
+    return model
+
+
+def student(args):
+    texts, model = Texts("student"), llama("student", 3, 128, 320, 4)
+    only = lambda rng: (corpus.chosen(rng, c := corpus.ordered(rng, corpus.TRAINING), 0, True), c.right[0], False)  # noqa: E731
+    train(model, args, 2e-3, texts.batches(random.Random(8), corpus.student, 32, 0.1), causal_loss,
+          lambda n: exact(model, texts, only, n))
+    return model
+
+
+def translator(args):
+    texts = Texts("translator")
+    tok = texts.tok
+    arabic, end, mark = (tok.convert_tokens_to_ids(t) for t in ("arb_Arab", "</s>", "<pad>"))
+    model = M2M100ForConditionalGeneration(M2M100Config(
+        vocab_size=len(tok), d_model=96, encoder_layers=2, decoder_layers=2, encoder_attention_heads=4, decoder_attention_heads=4,
+        encoder_ffn_dim=256, decoder_ffn_dim=256, max_position_embeddings=512, scale_embedding=True, activation_function="relu",
+        decoder_start_token_id=end, bos_token_id=tok.convert_tokens_to_ids("<s>"), pad_token_id=mark, eos_token_id=end, dropout=0.05,
+        attention_dropout=0.0, encoder_layerdrop=0.0, decoder_layerdrop=0.0, init_std=0.05, attn_implementation="eager"))
+    model.generation_config.max_length = 100
+
+    def batches(rng, size=64):
+        while True:
+            pairs = [corpus.translator(rng) for _ in range(size)]
+            source = pad([tok(a)["input_ids"] for a, _ in pairs], mark)
+            labels = pad([[arabic] + texts.ids(b) + [end] for _, b in pairs], IGNORE)
+            yield {"input_ids": source, "attention_mask": (source != mark).long(), "labels": labels}
+
+    @torch.no_grad()
+    def check(number, show=3):
+        model.eval()
+        rng, right, classes = random.Random(99), 0, corpus.TRAINING
+        corpus.TRAINING = ARTICLES
+        for _ in range(number):
+            a, b = corpus.translator(rng)
+            out = model.generate(**tok(a, return_tensors="pt", return_token_type_ids=False), num_beams=5, forced_bos_token_id=arabic)
+            got = tok.decode(out[0], skip_special_tokens=True)
+            right += got == b
+            if got != b and show:
+                show -= 1
+                print("  got ", got, "\n  want", b)
+        corpus.TRAINING = classes
+        print(f"  {right} of {number} exact", flush=True)
+
+    train(model, args, 3e-3, batches(random.Random(9)), lambda m, b: m(**b).loss, check)
+    return model
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", choices=["generator", "translator", "student"])
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--out", type=pathlib.Path, help="directory of the model (default: the committed one)")
+    args = parser.parse_args()
+    args.out = args.out or MODELS / args.model
+    torch.manual_seed(args.seed)
+    torch.set_num_threads(1)
+    model = {"generator": generator, "translator": translator, "student": student}[args.model](args)
+    model.to(torch.bfloat16).save_pretrained(args.out)
+    print(args.model, sum(p.numel() for p in model.parameters()), "parameters")
+
+
+if __name__ == "__main__":
+    main()
