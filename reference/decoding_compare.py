@@ -22,7 +22,7 @@ import transformers
 from transformers import AutoTokenizer, GenerationConfig, M2M100ForConditionalGeneration
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-MODELS = [ROOT / "internal/demo/models/nllb", ROOT / "testdata/models/m2m100-untied"]
+MODELS = [ROOT / "testdata/chain/models/nllb", ROOT / "testdata/models/m2m100-untied"]
 NAMES = {"beam": "num_beams", "no_repeat_ngram": "no_repeat_ngram_size"}  # the others have transformers' names
 PAD = 1
 

@@ -1,8 +1,8 @@
-"""Trains the tokenizers of the demonstration models: Gemma-2's and NLLB's layouts with small vocabularies.
+"""Trains the tokenizers of the models of testdata/chain: Gemma-2's and NLLB's layouts with small vocabularies.
 
     python reference/demo_tokenizers.py PARALLEL.tmx.zip
 
-The text is the demonstration's own pages and the English-Arabic sentences of TICO-19 (CC0,
+The text is the chain's own pages and the English-Arabic sentences of TICO-19 (CC0,
 https://tico-19.github.io). Special tokens and their ids follow the real models.
 """
 
@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-DEMO = ROOT / "internal" / "demo"
+DEMO = ROOT / "testdata" / "chain"
 
 GEMMA_TEMPLATE = (
     "{{ bos_token }}{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"

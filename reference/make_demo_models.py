@@ -1,13 +1,12 @@
-"""Builds the two models of `barka demo`: a tiny Gemma-2 and a tiny NLLB, trained for minutes on one core.
+"""Builds the two models of testdata/chain: a tiny Gemma-2 and a tiny NLLB, trained for minutes on one core.
 
     python reference/make_demo_models.py [gemma2|nllb] --parallel PARALLEL.tmx.zip [--steps N] [--out DIR] [--check N]
 
-It needs the packages of requirements.txt and, in the repository, the demonstration's prompts, its pages
-and the tokenizers
-(internal/demo/models, by demo_tokenizers.py). PARALLEL.tmx.zip is all.en-ar.tmx.zip of TICO-19.
+It needs the packages of requirements.txt and, in the repository, the chain's prompts, its pages and the tokenizers
+(testdata/chain/models, by demo_tokenizers.py). PARALLEL.tmx.zip is all.en-ar.tmx.zip of TICO-19.
 --steps 0 needs no parallel text. Without --out it writes over the committed models.
 
-Text: the demonstration's own pages (internal/demo/data/pages.xml), our questions about them
+Text: the chain's own pages (testdata/chain/data/pages.xml), our questions about them
 (demo_questions.tsv), our Arabic of both (demo_parallel.tsv), and the English-Arabic sentences of
 TICO-19 (CC0, https://tico-19.github.io).
 The models know these texts by heart and nothing else. They test the pipeline, not quality.
@@ -29,7 +28,7 @@ from transformers import (AutoTokenizer, Gemma2Config, Gemma2ForCausalLM, M2M100
 from demo_tokenizers import DEMO, ROOT, parallel
 
 HERE = pathlib.Path(__file__).resolve().parent
-PROMPTS = ROOT / "internal" / "demo" / "prompts"
+PROMPTS = DEMO / "prompts"
 IGNORE = -100
 
 

@@ -25,7 +25,7 @@ func TestDemoPrompts(t *testing.T) {
 			continue
 		}
 		seen[name] = true
-		prompt, err := os.ReadFile(filepath.Join("..", "internal", "demo", "prompts", name+".txt"))
+		prompt, err := os.ReadFile(filepath.Join("..", "testdata", "chain", "prompts", name+".txt"))
 		if err != nil {
 			t.Error(err)
 			continue

@@ -44,7 +44,7 @@ const (
 const description = `Barka takes an open large language model to a new language, Arabic first:
 Wikipedia pages, questions and answers, translation, fine-tuning, evaluation.
 
-Start with "barka demo", which runs the whole chain offline in a few seconds.
+Start with "barka demo", which runs the whole chain offline in a minute.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input (a file, model or dataset),
 4 different (diff, reproduce), 130 interrupted. If the message says so, the same command resumes an interrupted run.`

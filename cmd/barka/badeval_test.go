@@ -156,7 +156,7 @@ func TestEvalNamesATaskOnce(t *testing.T) {
 
 const copaHead = "premise,choice1,choice2,question,label\n"
 
-// withCopa returns the demonstration's benchmarks with another text in COPA's file.
+// withCopa returns testdata/chain's benchmarks with another text in COPA's file.
 func withCopa(t *testing.T, name, text string) (dir, file string) {
 	t.Helper()
 	dir = inputs(t)

@@ -15,8 +15,8 @@ import (
 
 	"barka/internal/backend"
 	"barka/internal/dataset"
-	"barka/internal/demo"
 	"barka/internal/stage/translate"
+	"barka/internal/testfiles"
 )
 
 // result holds a command's exit code and output.
@@ -43,13 +43,18 @@ func ok(t *testing.T, stdin string, args ...string) string {
 	return r.out
 }
 
-// inputs extracts the demonstration's models and data.
+// runChain copies the recipe of testdata/chain into the directory inputs of out, and returns the
+// command line that runs it to out.
+func runChain(t testing.TB, out string) []string {
+	t.Helper()
+	return []string{"run", testfiles.Chain(t, filepath.Join(out, "inputs")), "--out", out, "--memory", "off"}
+}
+
+// inputs copies the models and data of testdata/chain.
 func inputs(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	if _, err := demo.Extract(dir); err != nil {
-		t.Fatal(err)
-	}
+	testfiles.Chain(t, dir)
 	return dir
 }
 

@@ -114,7 +114,7 @@ func TestShardOfTheEnvironment(t *testing.T) {
 	}
 }
 
-// evalLine returns the command line of an evaluation of the demonstration's tasks.
+// evalLine returns the command line of an evaluation of testdata/chain's tasks.
 func evalLine(dir, out string, more ...string) []string {
 	return append([]string{"eval", "--model", filepath.Join(dir, "models", "gemma2"), "--tasks", filepath.Join(dir, "data", "tasks.txt"),
 		"--data", filepath.Join(dir, "data", "benchmarks"), "--output-dir", out, "--quiet"}, more...)

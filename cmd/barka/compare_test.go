@@ -11,7 +11,7 @@ import (
 	"barka/internal/compare"
 )
 
-// TestCompare: two evaluations of the demonstration's model, one of them with another token
+// TestCompare: two evaluations of testdata/chain's model, one of them with another token
 // boundary and the chat template, in every output format.
 func TestCompare(t *testing.T) {
 	model, dir := filepath.Join(inputs(t), "models", "gemma2"), t.TempDir()

@@ -109,7 +109,7 @@ func TestEveryDecoder(t *testing.T) {
 			if a, b := say("--model", model, "--adapter", adapter), say("--model", merged); a != b {
 				t.Errorf("with the adapter %q, merged %q", a, b)
 			}
-			evaluatedThreeWays(t, model, adapter, merged, "../../internal/demo/data/benchmarks", 1e-4)
+			evaluatedThreeWays(t, model, adapter, merged, "../../testdata/chain/data/benchmarks", 1e-4)
 		})
 	}
 }

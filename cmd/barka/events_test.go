@@ -100,7 +100,8 @@ func TestExitIsTheLastEvent(t *testing.T) {
 // TestRunEvents: numbers in the events of a run are JSON numbers.
 func TestRunEvents(t *testing.T) {
 	out := t.TempDir()
-	r := barka(t, "", "demo", "--json", "--out", out)
+	chain := append(runChain(t, out), "--json")
+	r := barka(t, "", chain...)
 	if r.code != exitDone {
 		t.Fatalf("exit code %d: %s", r.code, r.err)
 	}
@@ -153,7 +154,7 @@ func TestRunEvents(t *testing.T) {
 		t.Errorf("a directory where a file goes: %v", failed)
 	}
 	// A second run reports the same scores.
-	again := barka(t, "", "demo", "--json", "--out", out)
+	again := barka(t, "", chain...)
 	for _, e := range events(t, again.err) {
 		if e["stage"] == "eval tuned" {
 			if scores, ok := e["scores"].([]any); e["done_before"] != true || !ok || len(scores) != 5 {

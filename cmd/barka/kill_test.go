@@ -48,33 +48,35 @@ func program(args ...string) *exec.Cmd {
 	return c
 }
 
-// TestDemoSurvivesKills kills the demonstration at ten random moments, resumes it each
+// TestRunSurvivesKills kills a run of testdata/chain at ten random moments, resumes it each
 // time, and compares with an uninterrupted run. Times and speeds in files are not compared.
-func TestDemoSurvivesKills(t *testing.T) {
+func TestRunSurvivesKills(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("needs signals")
 	}
 	if testing.Short() {
-		t.Skip("runs the demonstration twice")
+		t.Skip("runs a whole recipe twice")
 	}
 	// Both runs use one path, because provenance may contain it.
 	root := t.TempDir()
 	out, kept := filepath.Join(root, "demo"), filepath.Join(root, "whole")
+	args := runChain(t, out)
 	start := time.Now()
-	if text, err := program("demo", "--out", out, "--quiet").CombinedOutput(); err != nil {
+	if text, err := program(append(args, "--quiet")...).CombinedOutput(); err != nil {
 		t.Fatalf("uninterrupted run: %v\n%s", err, text)
 	}
 	whole := time.Since(start)
 	if err := os.Rename(out, kept); err != nil {
 		t.Fatal(err)
 	}
+	args = runChain(t, out)
 
 	seed := uint64(time.Now().UnixNano())
 	rng := rand.New(rand.NewPCG(seed, 0))
 	t.Logf("seed %d; the whole takes %v", seed, whole)
 	killed := 0
 	for killed < 10 {
-		c := program("demo", "--out", out, "--quiet")
+		c := program(append(args, "--quiet")...)
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -85,13 +87,13 @@ func TestDemoSurvivesKills(t *testing.T) {
 		_ = c.Wait() // the state of a killed process
 		killed++
 	}
-	if text, err := program("demo", "--out", out, "--quiet").CombinedOutput(); err != nil {
+	if text, err := program(append(args, "--quiet")...).CombinedOutput(); err != nil {
 		t.Fatalf("last run: %v\n%s", err, text)
 	}
 	compareRuns(t, kept, out)
 }
 
-// compareRuns fails the test if two runs of the demonstration differ.
+// compareRuns fails the test if two runs of a recipe differ.
 func compareRuns(t *testing.T, a, b string) {
 	t.Helper()
 	x, y := contents(t, a), contents(t, b)

@@ -7,18 +7,18 @@ import (
 	"testing"
 )
 
-// madeDemo runs the demonstration and returns its directory.
-func madeDemo(t *testing.T) string {
+// madeRun runs the recipe of testdata/chain and returns its directory.
+func madeRun(t *testing.T) string {
 	t.Helper()
 	made := filepath.Join(t.TempDir(), "made")
-	ok(t, "", "demo", "--out", made, "--quiet")
+	ok(t, "", append(runChain(t, made), "--quiet")...)
 	return made
 }
 
 // TestShow: rows of every kind of input are printed, chosen by the flags; what does not
 // exist is named.
 func TestShow(t *testing.T) {
-	made := madeDemo(t)
+	made := madeRun(t)
 	in := func(name ...string) string { return filepath.Join(append([]string{made}, name...)...) }
 	for _, c := range []struct {
 		args  []string
@@ -79,7 +79,7 @@ func TestShow(t *testing.T) {
 
 // TestDiff: the exit code is that of the rows, and the report names what moved.
 func TestDiff(t *testing.T) {
-	made := madeDemo(t)
+	made := madeRun(t)
 	clean, strict := filepath.Join(made, "4-clean"), filepath.Join(t.TempDir(), "strict")
 	ok(t, "", "filter", "--in", filepath.Join(made, "3-translated"), "--out", strict, "--min-answer-words", "30", "--quiet")
 	if r := barka(t, "", "diff", clean, clean); r.code != exitDone || !strings.Contains(r.out, "26 the same, 0 changed") {

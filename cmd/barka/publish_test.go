@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"barka/internal/demo"
 	"barka/internal/hub/hubtest"
+	"barka/internal/testfiles"
 )
 
 const writeToken = "hf_writewritewritewrite"
@@ -26,16 +26,16 @@ func publishHub(t *testing.T) *hubtest.Server {
 	return s
 }
 
-// demonstration runs the demonstration and returns its directory.
+// demonstration runs the recipe of testdata/chain and returns its directory.
 func demonstration(t *testing.T) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "demo")
-	ok(t, "", "demo", "--out", out, "--quiet")
+	ok(t, "", append(runChain(t, out), "--quiet")...)
 	return out
 }
 
-// TestPublishDemo publishes what the demonstration made, downloads it again and uses it.
-func TestPublishDemo(t *testing.T) {
+// TestPublishRun publishes what a run made, downloads it again and uses it.
+func TestPublishRun(t *testing.T) {
 	s := publishHub(t)
 	made := demonstration(t)
 	in := func(name string) string { return filepath.Join(made, name) }
@@ -124,10 +124,7 @@ func TestPublishDemo(t *testing.T) {
 func TestRunPublishes(t *testing.T) {
 	s := publishHub(t)
 	dir := t.TempDir()
-	path, err := demo.Extract(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := testfiles.Chain(t, dir)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

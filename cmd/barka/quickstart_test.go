@@ -14,7 +14,7 @@ import (
 	"barka/internal/hub/hubtest"
 )
 
-// quickstartPath writes the quickstart recipe for the demonstration's models beside them.
+// quickstartPath writes the quickstart recipe for testdata/chain's models beside them.
 func quickstartPath(t *testing.T, dir string) string {
 	t.Helper()
 	path := filepath.Join(dir, "quickstart.yaml")
@@ -25,7 +25,7 @@ func quickstartPath(t *testing.T, dir string) string {
 	return path
 }
 
-// quickstart returns a quickstart recipe for the demonstration's tiny generator, which reads a
+// quickstart returns a quickstart recipe for testdata/chain's tiny generator, which reads a
 // dump and has prompts of its own. All else is as it is in the file.
 func quickstart(t *testing.T, dir, from string) string {
 	t.Helper()

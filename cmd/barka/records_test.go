@@ -13,7 +13,7 @@ import (
 	"barka/internal/jsonl"
 )
 
-// chainRun is a record stage on the demonstration's data whose input is the file that
+// chainRun is a record stage on testdata/chain's data whose input is the file that
 // the stage before it wrote.
 type chainRun struct {
 	name string

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestLockAndReproduce locks the demonstration and repeats it: on the same kernels to the byte,
+// TestLockAndReproduce locks a run of testdata/chain and repeats it: on the same kernels to the byte,
 // on plain Go within the tolerances. A changed input is named, and nothing runs.
 func TestLockAndReproduce(t *testing.T) {
 	if runtime.GOOS == "windows" {
@@ -16,7 +16,7 @@ func TestLockAndReproduce(t *testing.T) {
 	}
 	root := t.TempDir()
 	out, lock := filepath.Join(root, "demo"), filepath.Join(root, "demo.lock.json")
-	ok(t, "", "demo", "--out", out, "--quiet")
+	ok(t, "", append(runChain(t, out), "--quiet")...)
 	if r := barka(t, "", "lock", filepath.Join(root, "nothing")); r.code != exitBadInput || !strings.Contains(r.err, "run.json") {
 		t.Errorf("no run: exit code %d, %s", r.code, r.err)
 	}

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// recipeWith extracts the demonstration's recipe with changes, given as pairs of old and
+// recipeWith extracts testdata/chain's recipe with changes, given as pairs of old and
 // new text.
 func recipeWith(t *testing.T, changes ...string) string {
 	t.Helper()

@@ -20,7 +20,7 @@ import (
 	"barka/internal/resident"
 )
 
-// peakLimit bounds the resident memory of a verb on the demonstration's data.
+// peakLimit bounds the resident memory of a verb on testdata/chain's data.
 const peakLimit = 384 << 20
 
 // trialLimit is the time after which a run counts as hanging, also on a loaded machine.
@@ -55,7 +55,7 @@ func trials(t *testing.T) []*trial {
 	}
 	in := func(name ...string) string { return filepath.Join(append([]string{made}, name...)...) }
 	gemma := in("inputs", "models", "gemma2")
-	prepare("demo", "--out", made)
+	prepare(runChain(t, made)...)
 	prepare("lock", made)
 	shards := []string{filepath.Join(root, "a-eval-0"), filepath.Join(root, "a-eval-1")}
 	for i, dir := range shards {

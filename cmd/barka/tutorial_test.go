@@ -10,7 +10,7 @@ import (
 
 // TestTutorial runs the commands of docs/tutorial.md in order, with tiny models and a test
 // server in place of the real ones. The recipe that it makes reads a dump and has the prompts of
-// the demonstration's generator.
+// testdata/chain's generator.
 func TestTutorial(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "tutorial.md"))
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 // TestView: the page has kept and rejected rows, and a limit is reported; an input is never
 // overwritten.
 func TestView(t *testing.T) {
-	made := madeDemo(t)
+	made := madeRun(t)
 	clean, page := filepath.Join(made, "4-clean"), filepath.Join(t.TempDir(), "page.html")
 	out := ok(t, "", "view", clean, "--out", page)
 	text, err := os.ReadFile(page)

@@ -15,7 +15,7 @@ import (
 // model knows the complete ones by heart: none of them ignores much of its source, and most of
 // the others do.
 func TestIgnored(t *testing.T) {
-	dir := filepath.Join("..", "demo", "models", "nllb")
+	dir := filepath.Join("..", "..", "testdata", "chain", "models", "nllb")
 	m, err := NewEngine(1, "f32", nil).OpenTranslator(dir, TranslatorOptions{From: "eng_Latn", To: "arb_Arab",
 		Decoding: translate.DefaultDecoding(), Attention: true})
 	if err != nil {

@@ -27,8 +27,8 @@ import (
 )
 
 const (
-	gemma = "../demo/models/gemma2"
-	nllb  = "../demo/models/nllb"
+	gemma = "../../testdata/chain/models/gemma2"
+	nllb  = "../../testdata/chain/models/nllb"
 )
 
 func engine(t *testing.T, threads int) *Engine {
@@ -319,7 +319,7 @@ func TestPartsOfDifferentModels(t *testing.T) {
 	}
 }
 
-// withTokenizer copies a reference checkpoint and adds the demonstration's tokenizer.
+// withTokenizer copies a reference checkpoint and adds testdata/chain's tokenizer.
 func withTokenizer(t *testing.T, from string) string {
 	t.Helper()
 	dir := t.TempDir()

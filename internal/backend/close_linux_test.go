@@ -7,10 +7,10 @@ import (
 	"testing"
 
 	"barka/internal/chat"
-	"barka/internal/demo"
 	"barka/internal/golden"
 	"barka/internal/llm"
 	"barka/internal/stage/translate"
+	"barka/internal/testfiles"
 )
 
 // TestCloseEndsModels: Close closes a model's files, however it was opened, also after use.
@@ -20,9 +20,7 @@ func TestCloseEndsModels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := demo.Extract(dir); err != nil {
-		t.Fatal(err)
-	}
+	testfiles.Chain(t, dir)
 	e := engine(t, 1)
 	gemma, nllb := filepath.Join(dir, "models", "gemma2"), filepath.Join(dir, "models", "nllb")
 	free := func(what string) {

@@ -170,14 +170,14 @@ func endpoint(t *testing.T, s *completionServer, more ...func(*EndpointOptions))
 	return e
 }
 
-// demoOptions evaluates the demonstration's tasks.
+// demoOptions evaluates testdata/chain's tasks.
 func demoOptions(t *testing.T) eval.Options {
 	t.Helper()
-	selection, err := tasks.ParseList("../demo/data/tasks.txt")
+	selection, err := tasks.ParseList("../../testdata/chain/data/tasks.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return eval.Options{Tasks: selection, DataDir: "../demo/data/benchmarks", OutputDir: t.TempDir(),
+	return eval.Options{Tasks: selection, DataDir: "../../testdata/chain/data/benchmarks", OutputDir: t.TempDir(),
 		Now: func() time.Time { return time.Unix(1720000000, 0).UTC() }}
 }
 

@@ -36,8 +36,8 @@ func TestInspect(t *testing.T) {
 		t.Errorf("%+v, want %+v", b, a)
 	}
 	for dir, want := range map[string]string{
-		withTokenizer(t, golden.Dir("gemma2")):          "more than the 320 of the model's vocabulary",
-		filepath.Join("..", "demo", "models", "gemma2"): "; its chat template ends an answer with <end_of_turn>",
+		withTokenizer(t, golden.Dir("gemma2")):                             "more than the 320 of the model's vocabulary",
+		filepath.Join("..", "..", "testdata", "chain", "models", "gemma2"): "; its chat template ends an answer with <end_of_turn>",
 	} {
 		if i, err := Inspect(dir); err != nil || !strings.Contains(i.Tokenizer, want) {
 			t.Errorf("%+v, %v; want %q", i, err, want)

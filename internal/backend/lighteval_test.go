@@ -30,7 +30,7 @@ type lightevalCase struct {
 	MaxSamples          int `json:"max_samples"`
 }
 
-// modelDir returns the demonstration's model, or a reference checkpoint with a byte
+// modelDir returns testdata/chain's model, or a reference checkpoint with a byte
 // tokenizer.
 func (c lightevalCase) modelDir(t *testing.T) string {
 	t.Helper()

@@ -19,7 +19,7 @@ import (
 // for the base and for the adapter that is written, and the adapter is that of a run without
 // evaluations.
 func TestLiveEvaluation(t *testing.T) {
-	const base, benchmarks = "../demo/models/gemma2", "../demo/data/benchmarks"
+	const base, benchmarks = "../../testdata/chain/models/gemma2", "../../testdata/chain/data/benchmarks"
 	e := NewEngine(2, "f32", nil)
 	data := filepath.Join(t.TempDir(), "data.jsonl")
 	text := `{"messages":[{"role":"user","content":"Where is French used?"},{"role":"assistant","content":"In science."}]}` + "\n"
@@ -29,7 +29,7 @@ func TestLiveEvaluation(t *testing.T) {
 	o := train.Defaults()
 	o.Rank, o.Alpha, o.LR, o.MaxSteps, o.DType = 4, 8, 0.1, 3, "f32"
 	evaluated := o
-	evaluated.Eval, evaluated.EvalMaxSamples, evaluated.Every = "../demo/data/tasks.txt", 5, 10
+	evaluated.Eval, evaluated.EvalMaxSamples, evaluated.Every = "../../testdata/chain/data/tasks.txt", 5, 10
 	run := func(o train.Options) (string, []*train.Scores) {
 		in, err := e.Training(base, o, benchmarks)
 		if err != nil {

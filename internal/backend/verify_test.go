@@ -14,7 +14,7 @@ import (
 	"barka/internal/stage/merge"
 )
 
-// someAdapter writes an adapter of the demonstration's model with nonzero matrices.
+// someAdapter writes an adapter of testdata/chain's model with nonzero matrices.
 func someAdapter(t *testing.T, e *Engine, alpha float64) string {
 	t.Helper()
 	d, err := e.OpenDecoder(gemma, "")

@@ -72,7 +72,7 @@ func TestEveryWorkRuns(t *testing.T) {
 }
 
 // tokenizerDir holds the layout of Gemma with a small vocabulary.
-var tokenizerDir = filepath.Join("..", "demo", "models", "gemma2")
+var tokenizerDir = filepath.Join("..", "..", "testdata", "chain", "models", "gemma2")
 
 func text(t *testing.T, s string) string {
 	t.Helper()

@@ -12,7 +12,7 @@ import (
 // FuzzTokenizerConfig puts any tokenizer_config.json beside a tokenizer. Its
 // template is one of those known, or refused.
 func FuzzTokenizerConfig(f *testing.F) {
-	const demo = "../demo/models/gemma2"
+	const demo = "../../testdata/chain/models/gemma2"
 	dir := f.TempDir()
 	data, err := os.ReadFile(filepath.Join(demo, "tokenizer.json"))
 	if err != nil {

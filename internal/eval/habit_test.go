@@ -28,7 +28,7 @@ func (m stuckModel) Score(ctx context.Context, reqs []Request, done func(int, Sc
 // Markdown, the JSON and the page.
 func TestSameAnswersAreTold(t *testing.T) {
 	o := fixtureOptions(t, "acva:Algeria,acva:Arabic_Calligraphy")
-	o.DataDir = "../demo/data/benchmarks"
+	o.DataDir = "../../testdata/chain/data/benchmarks"
 	out, err := Run(t.Context(), stuckModel{newHashModel()}, o, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 
 func demoTokenizer(t *testing.T, name string) *tokenizer.Tokenizer {
 	t.Helper()
-	tok, err := tokenizer.Load("../demo/models/" + name)
+	tok, err := tokenizer.Load("../../testdata/chain/models/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -80,7 +80,7 @@ func kinds(t *testing.T) []kind {
 	one := func(name string, data []byte, read func(path string) error) {
 		add(name, holding(t, name, data), name, func(dir string) error { return read(filepath.Join(dir, name)) })
 	}
-	dump, err := os.ReadFile(filepath.Join(root, "internal/demo/data/pages.xml"))
+	dump, err := os.ReadFile(filepath.Join(root, "testdata/chain/data/pages.xml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,11 +130,11 @@ func kinds(t *testing.T) []kind {
 		}
 		one(name+".bin", data, readTorch)
 	}
-	add("tokenizer.json of Gemma", copied(t, "internal/demo/models/gemma2"), "tokenizer.json", readTokenizer)
-	add("tokenizer.json of NLLB", copied(t, "internal/demo/models/nllb"), "tokenizer.json", readTokenizer)
-	add("tokenizer_config.json", copied(t, "internal/demo/models/gemma2"), "tokenizer_config.json", readTokenizer)
+	add("tokenizer.json of Gemma", copied(t, "testdata/chain/models/gemma2"), "tokenizer.json", readTokenizer)
+	add("tokenizer.json of NLLB", copied(t, "testdata/chain/models/nllb"), "tokenizer.json", readTokenizer)
+	add("tokenizer_config.json", copied(t, "testdata/chain/models/gemma2"), "tokenizer_config.json", readTokenizer)
 	add("tokenizer.model", copied(t, "internal/tokenizer/testdata/layouts/slow-llama2"), "tokenizer.model", readTokenizer)
-	add("recipe.yaml", copied(t, "internal/demo"), "recipe.yaml", func(dir string) error {
+	add("recipe.yaml", copied(t, "testdata/chain"), "recipe.yaml", func(dir string) error {
 		_, err := recipe.Load(filepath.Join(dir, "recipe.yaml"))
 		return err
 	})

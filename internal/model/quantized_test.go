@@ -18,11 +18,11 @@ import (
 // TestQuantizedGradients compares the gradients of LoRA on a base in bfloat16 and in int8 with those
 // on the base in float32, for the first tokens of the two READMEs, English and Arabic. At the start
 // of a training B is 0, and only B has a gradient; later both have one, for which B is drawn.
-// BARKA_REAL_MODEL names a model whose figures are wanted; otherwise it is the demonstration's.
+// BARKA_REAL_MODEL names a model whose figures are wanted; otherwise it is testdata/chain's.
 func TestQuantizedGradients(t *testing.T) {
 	dir := os.Getenv("BARKA_REAL_MODEL")
 	if dir == "" {
-		dir = "../demo/models/gemma2"
+		dir = "../../testdata/chain/models/gemma2"
 	}
 	var seqs [][]int32
 	tok, err := tokenizer.Load(dir)

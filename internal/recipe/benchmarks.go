@@ -39,7 +39,7 @@ func (w *Runner) pins(r *Recipe) benchdata.Revisions {
 	if w.Restart {
 		return nil
 	}
-	for _, dir := range []string{baseEvalDir, tunedEvalDir} {
+	for _, dir := range []string{BaseEvalDir, TunedEvalDir} {
 		var before evaluation
 		if badinput.ReadJSON(filepath.Join(w.Out, dir, evaluatedFile), &before) == nil && len(before.Revisions) > 0 {
 			return before.Revisions

@@ -13,20 +13,17 @@ import (
 	"barka/internal/backend"
 	"barka/internal/badinput"
 	"barka/internal/dataset"
-	"barka/internal/demo"
 	"barka/internal/progress"
 	"barka/internal/stage/train"
+	"barka/internal/testfiles"
 )
 
-// demonstration extracts the demonstration, changes some lines of its recipe, and returns a
+// demonstration copies testdata/chain, changes some lines of its recipe, and returns a
 // runner.
 func demonstration(t *testing.T, changes ...string) (*Runner, *Recipe) {
 	t.Helper()
 	dir := t.TempDir()
-	path, err := demo.Extract(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := testfiles.Chain(t, dir)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

@@ -317,8 +317,8 @@ func (k *checker) eval(ctx context.Context) {
 // evaluated reports whether every evaluation has been run.
 func (k *checker) evaluated() bool {
 	r := k.r
-	return (!r.evaluatesBase() || exists(filepath.Join(k.w.Out, baseEvalDir, evaluatedFile))) &&
-		(!r.evaluatesTuned() || exists(filepath.Join(k.w.Out, tunedEvalDir, evaluatedFile)))
+	return (!r.evaluatesBase() || exists(filepath.Join(k.w.Out, BaseEvalDir, evaluatedFile))) &&
+		(!r.evaluatesTuned() || exists(filepath.Join(k.w.Out, TunedEvalDir, evaluatedFile)))
 }
 
 // tasks parses the tasks, which are a file beside the recipe or a list.

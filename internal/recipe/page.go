@@ -63,7 +63,7 @@ func PageOf(dir string) (o report.Options, err error) {
 	for _, f := range []struct {
 		to   *string
 		name string
-	}{{&o.Training, adapterDir}, {&o.Base, baseEvalDir}, {&o.Tuned, tunedEvalDir}, {&o.Samples, cleanDir}, {&o.Audit, auditDir}} {
+	}{{&o.Training, adapterDir}, {&o.Base, BaseEvalDir}, {&o.Tuned, TunedEvalDir}, {&o.Samples, cleanDir}, {&o.Audit, auditDir}} {
 		if path := filepath.Join(dir, f.name); exists(path) {
 			*f.to = path
 		}

@@ -93,9 +93,9 @@ func (c *chain) publish(ctx context.Context, st stage) error {
 		if one.what != publish.Dataset {
 			o = publish.Options{License: p.License, BaseModel: c.r.baseID(), Dataset: p.Dataset}
 			if c.r.evaluatesTuned() {
-				o.Results = c.path(tunedEvalDir)
+				o.Results = c.path(TunedEvalDir)
 				if c.r.evaluatesBase() {
-					o.BaseResults = c.path(baseEvalDir)
+					o.BaseResults = c.path(BaseEvalDir)
 				}
 			}
 		}

@@ -232,7 +232,7 @@ func TestShippedRecipes(t *testing.T) {
 	if err != nil || len(files) < 4 {
 		t.Fatalf("%d recipes, %v", len(files), err)
 	}
-	for _, f := range append(files, filepath.Join("..", "demo", "recipe.yaml")) {
+	for _, f := range append(files, filepath.Join("..", "..", "testdata", "chain", "recipe.yaml")) {
 		if _, err := Load(f); err != nil {
 			t.Errorf("%v", err)
 		}

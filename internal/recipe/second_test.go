@@ -16,8 +16,8 @@ import (
 	"barka/internal/backend"
 	"barka/internal/chat"
 	"barka/internal/dataset"
-	"barka/internal/demo"
 	"barka/internal/progress"
+	"barka/internal/testfiles"
 )
 
 // answering is a server with a chat model that translates everything alike.
@@ -48,14 +48,11 @@ func answering(t *testing.T, answer string) (url string, prompts func() string) 
 	}
 }
 
-// translating is a recipe in the demonstration's directory that translates two sets with a
+// translating is a recipe in testdata/chain's directory that translates two sets with a
 // second translator, of the given settings.
 func translating(t *testing.T, second, translate string) (*Runner, *Recipe) {
 	t.Helper()
-	path, err := demo.Extract(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := testfiles.Chain(t, t.TempDir())
 	dir := filepath.Dir(path)
 	row := `{"id":"%s","dataset":"own","language":"eng_Latn","messages":[{"role":"user","content":"# Warm tea\n\nIs the tea warm now?"},` +
 		`{"role":"assistant","content":"Yes, it is warm."}]}` + "\n"

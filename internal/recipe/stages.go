@@ -29,8 +29,8 @@ const (
 	mixDir            = "5-mix"
 	adapterDir        = "6-adapter"
 	mergedDir         = "7-merged"
-	baseEvalDir       = "8-eval-base"
-	tunedEvalDir      = "9-eval-tuned"
+	BaseEvalDir       = "8-eval-base"
+	TunedEvalDir      = "9-eval-tuned"
 	reportFile        = "report.html"
 	evaluatedFile     = "evaluated.json"
 )
@@ -49,8 +49,8 @@ func stages() []stage {
 		{"mix", mixDir, manifest, func(r *Recipe) bool { return r.Mix != nil }, (*chain).mix, (*forecast).mix},
 		{"train", adapterDir, train.StateFile, (*Recipe).trains, (*chain).train, (*forecast).train},
 		{"merge", mergedDir, merge.OriginFile, (*Recipe).merges, (*chain).merge, (*forecast).merge},
-		{"eval base", baseEvalDir, evaluatedFile, (*Recipe).evaluatesBase, (*chain).evaluateBase, (*forecast).evaluate},
-		{"eval tuned", tunedEvalDir, evaluatedFile, (*Recipe).evaluatesTuned, (*chain).evaluateTuned, (*forecast).evaluate},
+		{"eval base", BaseEvalDir, evaluatedFile, (*Recipe).evaluatesBase, (*chain).evaluateBase, (*forecast).evaluate},
+		{"eval tuned", TunedEvalDir, evaluatedFile, (*Recipe).evaluatesTuned, (*chain).evaluateTuned, (*forecast).evaluate},
 		{"report", reportFile, "", func(*Recipe) bool { return true }, (*chain).report, (*forecast).report},
 		{"publish", "", "", (*Recipe).publishes, (*chain).publish, (*forecast).publish},
 	}

@@ -12,20 +12,17 @@ import (
 
 	"barka/internal/backend"
 	"barka/internal/badinput"
-	"barka/internal/demo"
 	"barka/internal/progress"
 	"barka/internal/stage/train"
+	"barka/internal/testfiles"
 )
 
-// trainingRecipe writes a recipe that only trains, with data and the demonstration's files beside
+// trainingRecipe writes a recipe that only trains, with data and testdata/chain's files beside
 // it, and opens it.
 func trainingRecipe(t *testing.T, inputs, block string) (*Runner, *Recipe) {
 	t.Helper()
 	dir := t.TempDir()
-	path, err := demo.Extract(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := testfiles.Chain(t, dir)
 	files := map[string]string{
 		filepath.Base(path): "name: objectives\ndtype: f32\nmerge: false\nmodels:\n  base: models/gemma2\ninputs: {" + inputs + "}\n" +
 			"train:\n  rank: 4\n  alpha: 8\n  batch: 2\n  lr: 0.002\n" + block,

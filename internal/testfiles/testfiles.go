@@ -159,3 +159,13 @@ func Same(t testing.TB, what string, got, want map[string]string) {
 		}
 	}
 }
+
+// Chain copies the files of testdata/chain, a recipe of all stages with its data and its models,
+// into a directory and returns the recipe's path.
+func Chain(t testing.TB, dir string) string {
+	t.Helper()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(Root(t), "testdata", "chain"))); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, "recipe.yaml")
+}

@@ -221,7 +221,7 @@ func chained(t testing.TB, v chainVocab, dec json.RawMessage) *Tokenizer {
 	return tok
 }
 
-// everyTokenizer returns the tokenizers of the test data, the demonstration,
+// everyTokenizer returns the tokenizers of the test data, testdata/chain,
 // and the shared reference data where that is here.
 func everyTokenizer(t testing.TB) map[string]*Tokenizer {
 	t.Helper()
@@ -235,7 +235,7 @@ func everyTokenizer(t testing.TB) map[string]*Tokenizer {
 		all[name] = layout(t, filepath.Join("testdata", "layouts", name))
 	}
 	for _, name := range []string{"gemma2", "nllb"} {
-		if all["demo "+name], err = Load(filepath.Join("..", "demo", "models", name)); err != nil {
+		if all["demo "+name], err = Load(filepath.Join("..", "..", "testdata", "chain", "models", name)); err != nil {
 			t.Fatal(err)
 		}
 	}

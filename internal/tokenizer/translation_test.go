@@ -27,7 +27,7 @@ func TestTranslationSources(t *testing.T) {
 	if err := json.Unmarshal(data, &want); err != nil {
 		t.Fatal(err)
 	}
-	fast, slow := filepath.Join("..", "demo", "models", "nllb"), filepath.Join("testdata", "layouts", "slow-nllb")
+	fast, slow := filepath.Join("..", "..", "testdata", "chain", "models", "nllb"), filepath.Join("testdata", "layouts", "slow-nllb")
 	for name, c := range map[string]struct {
 		dir, from string
 		legacy    bool

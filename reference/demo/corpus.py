@@ -31,32 +31,32 @@ def join(some, side=0):
 
 # The generator: the prompts of synth, answered in English
 
-def asks(rng, fact):
-    """A question about a fact in either form."""
-    return fact.relation.questions[rng.randrange(2)][0].format(t=fact.town[0], v=fact.value[0])
+def asks(fact):
+    """The questions about a fact."""
+    return [q[0].format(t=fact.town[0], v=fact.value[0]) for q in fact.relation.questions]
 
 
-def answer(rng, fact):
-    return fact.relation.statements[rng.randrange(2)][0].format(t=fact.town[0], v=fact.value[0])
+def answers(fact):
+    return [s[0].format(t=fact.town[0], v=fact.value[0]) for s in fact.relation.statements]
 
 
 def generator(rng):
-    """A prompt and the reply to it."""
+    """A prompt and the replies to it that are right, in any order."""
     heading, known = pick(rng)
     body = f"Title: {heading}\nText: {join(known)}"
-    kind, said = rng.choice(["question", "answer", "answer", "followup", "followup_answer"]), []
+    kind = rng.choice(["question", "answer", "answer", "followup", "followup_answer"])
     order = rng.sample(known, len(known))
-    if kind == "question":
-        return f"{world.ASK}\n{body}", asks(rng, order[0])
-    if kind == "answer":
-        return f"{world.REPLY}\n{body}\nQuestion: {asks(rng, order[0])}", answer(rng, order[0])
-    turns = rng.randrange(1, min(3, len(order)))
-    for f in order[:turns]:
-        said += [f"User: {asks(rng, f)}", f"Assistant: {answer(rng, f)}"]
-    body += "\nConversation:\n" + "\n".join(said)
-    if kind == "followup":
-        return f"{world.ANEW}\n{body}", asks(rng, order[turns])
-    return f"{world.REPLY}\n{body}\nQuestion: {asks(rng, order[turns])}", answer(rng, order[turns])
+    turns = 0 if kind in ("question", "answer") else rng.randrange(1, min(3, len(order)))
+    if turns:
+        said = [line for f in order[:turns] for line in (f"User: {rng.choice(asks(f))}", f"Assistant: {rng.choice(answers(f))}")]
+        body += "\nConversation:\n" + "\n".join(said)
+    if kind in ("question", "followup"):
+        right = [q for f in order[turns:] for q in asks(f)]
+        rng.shuffle(right)
+        return f"{world.ANEW if turns else world.ASK}\n{body}", right
+    right = answers(order[turns])
+    rng.shuffle(right)
+    return f"{world.REPLY}\n{body}\nQuestion: {rng.choice(asks(order[turns]))}", right
 
 
 # The translator: sentences, questions, single values, the lines around them
@@ -118,7 +118,8 @@ def main():
     rng = random.Random(1)
     print("# Texts on which the models of the demonstration were trained, as reference/demo/corpus.py draws them.")
     for _ in range(300):
-        print(*generator(rng), *translator(rng), *student(rng)[:2], sep="\n", end="\n")
+        prompt, right = generator(rng)
+        print(prompt, right[0], *translator(rng), *student(rng)[:2], sep="\n")
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def write(path, text):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--towns", type=int, default=60)
-    parser.add_argument("--questions", type=int, default=320)
+    parser.add_argument("--questions", type=int, default=900)
     parser.add_argument("--held-out", type=int, default=160)
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "internal" / "demo" / "data")
     args = parser.parse_args()

@@ -32,7 +32,8 @@ def syllables():
 def model(special):
     merges = list(syllables())
     merges += [(SPACE, a + b) for a, b in merges] + [(SPACE, str(d)) for d in range(10)]
-    letters = [chr(c) for c in range(33, 127)] + [chr(c) for c in range(0x621, 0x64B) if c not in range(0x63B, 0x641)] + ["،", "؛", "؟", "\u064b"]
+    arabic = [chr(c) for c in range(0x621, 0x64B) if c not in range(0x63B, 0x641)]
+    letters = [chr(c) for c in range(33, 127)] + arabic + ["،", "؛", "؟", "\u064b"]
     tokens = special + [SPACE, SPACE + "\n"] + letters + [a + b for a, b in merges] + [SPACE + w for w in words()]
     return {"type": "BPE", "dropout": None, "unk_token": "<unk>", "continuing_subword_prefix": None, "end_of_word_suffix": None,
             "fuse_unk": True, "byte_fallback": False, "ignore_merges": True,

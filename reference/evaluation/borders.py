@@ -20,7 +20,7 @@ torch.utils.data.distributed.T_co = None  # of torch 2.2, for 0.3.0
 from lighteval.models.abstract_model import LightevalModel  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-DEMO = ROOT / "internal/demo"
+DEMO = ROOT / "testdata/chain"
 
 
 def cuts():

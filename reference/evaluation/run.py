@@ -74,7 +74,7 @@ BATCH = 4
 def checkpoint(name, work):
     """The demonstration's model, or a checkpoint of testdata with a tokenizer of bytes."""
     if name == "demo":
-        return ROOT / "internal/demo/models/gemma2"
+        return ROOT / "testdata/chain/models/gemma2"
     directory = pathlib.Path(work) / "models" / name
     directory.mkdir(parents=True, exist_ok=True)
     for file in ("config.json", "model.safetensors"):

@@ -14,13 +14,13 @@ import (
 	"barka/internal/tokenizer"
 )
 
-// Demo returns the directory of the demonstration.
+// Demo returns the directory testdata/chain.
 func Demo(t *testing.T) string {
 	t.Helper()
-	return filepath.Join(testfiles.Root(t), "internal", "demo")
+	return filepath.Join(testfiles.Root(t), "testdata", "chain")
 }
 
-// DemoTokenizer returns the demonstration's tokenizer, which is part of the repository.
+// DemoTokenizer returns the tokenizer of testdata/chain, which is part of the repository.
 // It is trained on Arabic text and has the layout of Gemma's.
 func DemoTokenizer(t *testing.T) Tokenizer {
 	t.Helper()

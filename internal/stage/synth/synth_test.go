@@ -22,7 +22,7 @@ import (
 func plain() Options {
 	o := Defaults()
 	o.SkipChecks = []string{"unrelated_question", "degenerate_question", "ungrounded_answer", "unknown_name", "repeated_answer"}
-	o.Prompts = filepath.Join("..", "..", "demo", "prompts")
+	o.Prompts = filepath.Join("..", "..", "..", "testdata", "chain", "prompts")
 	return o
 }
 

@@ -30,7 +30,7 @@ type guarded struct {
 
 func newGuarded(t *testing.T, n int) *guarded {
 	t.Helper()
-	const base = "../../demo/models/gemma2"
+	const base = "../../../testdata/chain/models/gemma2"
 	var lines []string
 	for i := range n {
 		lines = append(lines, `{"messages":[{"role":"user","content":"How is coffee served in place `+strings.Repeat("a", i+1)+

@@ -23,7 +23,7 @@ import (
 	"barka/internal/tokenizer"
 )
 
-const base = "../../demo/models/gemma2"
+const base = "../../../testdata/chain/models/gemma2"
 
 // dataset writes conversations, a question and an answer each, as JSON lines.
 func dataset(t *testing.T, lines ...string) string {
