@@ -14,7 +14,7 @@ import (
 // TestReport: the page about a run is made again from its directory, with an audit beside the
 // outputs; in a browser it loads and runs nothing, and fits a phone.
 func TestReport(t *testing.T) {
-	made := madeDemo(t)
+	made := madeRun(t)
 	benchmarks := filepath.Join(made, "inputs", "data")
 	ok(t, "", "audit", "--data", filepath.Join(benchmarks, "benchmarks"), "--tasks", filepath.Join(benchmarks, "tasks.txt"),
 		"--train", filepath.Join(made, "5-mix"), "--out", filepath.Join(made, "audit"))
@@ -46,7 +46,7 @@ func TestReport(t *testing.T) {
 
 // TestTimes: a second run adds to the times of the first, and a damaged file is written again.
 func TestTimes(t *testing.T) {
-	made := madeDemo(t)
+	made := madeRun(t)
 	path := filepath.Join(made, recipe.TimesFile)
 	read := func() map[string]float64 {
 		var times struct {
@@ -72,14 +72,14 @@ func TestTimes(t *testing.T) {
 	if len(first) < 10 || first["translate"] <= 0 {
 		t.Errorf("times %v", first)
 	}
-	ok(t, "", "demo", "--out", made, "--quiet")
+	ok(t, "", "run", filepath.Join(made, "inputs", "recipe.yaml"), "--out", made, "--memory", "off", "--quiet")
 	if second := read(); second["translate"] <= first["translate"] || len(second) != len(first) {
 		t.Errorf("times %v, then %v", first, second)
 	}
 	if err := os.WriteFile(path, []byte("{"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	ok(t, "", "demo", "--out", made, "--quiet")
+	ok(t, "", "run", filepath.Join(made, "inputs", "recipe.yaml"), "--out", made, "--memory", "off", "--quiet")
 	if third := read(); len(third) != len(first) {
 		t.Errorf("times %v", third)
 	}
