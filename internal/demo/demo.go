@@ -56,7 +56,7 @@ func extract(dir string, seed int64, replace bool) (path string, err error) {
 		case err == nil && bytes.Equal(old, data):
 			return nil
 		case err == nil && !replace:
-			return badinput.Errorf("%s is not the file of this version of barka and this seed: give --restart to replace it, or choose another --out",
+			return badinput.Errorf("%s is not that of this version and seed: give --restart to replace it, or choose another --out",
 				out)
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			return badinput.Wrap(err)
