@@ -17,7 +17,8 @@ func TestLockAndReproduce(t *testing.T) {
 	root := t.TempDir()
 	out, lock := filepath.Join(root, "demo"), filepath.Join(root, "demo.lock.json")
 	ok(t, "", append(runChain(t, out), "--quiet")...)
-	if r := barka(t, "", "lock", filepath.Join(root, "nothing")); r.code != exitBadInput || !strings.Contains(r.err, "run.json") {
+	if r := barka(t, "", "lock", filepath.Join(root, "nothing")); r.code != exitBadInput ||
+		!strings.Contains(r.err, "nothing: there is no") {
 		t.Errorf("no run: exit code %d, %s", r.code, r.err)
 	}
 	ok(t, "", "lock", out)
