@@ -15,13 +15,17 @@ func (w *splitter) blocks(text string) {
 		if i+1 < len(lines) {
 			next = lines[i+1]
 		}
-		switch kind := b.next(line, lines[i+1:]); {
-		case kind == Code:
-			w.keep(line, Code)
-		default:
-			b.tabular(line, next)
-			w.line(line, b.table)
+		kind := b.next(line, lines[i+1:])
+		if kind != Sentence {
+			w.code = codeSpans{}
 		}
+		if kind == Code {
+			w.keep(line, Code)
+			continue
+		}
+		b.tabular(line, next)
+		w.code.following = lines[i+1:]
+		w.line(line, b.table)
 	}
 }
 
@@ -116,7 +120,13 @@ func (w *splitter) line(line string, table bool) {
 		w.keep(line[:mark.end], Marker)
 		line, kind = line[mark.end:], mark.kind
 	}
-	s := protect(line)
+	if mark.end > 0 || table {
+		w.code = codeSpans{following: w.code.following}
+	}
+	if table || kind == Heading {
+		w.code.following = nil
+	}
+	s := w.protect(line)
 	switch {
 	case table:
 		w.row(s)

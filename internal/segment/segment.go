@@ -89,6 +89,7 @@ type splitter struct {
 	o        Options
 	segments []Segment
 	lone     letters // labels of the text that are letters with a full stop
+	code     codeSpans
 }
 
 // keep adds text that is kept. A space joins the white space before it.

@@ -43,9 +43,13 @@ func Verbatim(line string) (stretches [][2]int) {
 }
 
 // protect returns a line with its spans. Spans that touch each other are one.
-func protect(line string) stretch {
-	f := finder{line: line}
+func (w *splitter) protect(line string) stretch {
+	f := finder{line: line, closes: w.closes}
+	if w.code.open != "" {
+		f.ends(w.code.open)
+	}
 	f.scan()
+	w.code.open = f.open
 	f.pairEmphasis()
 	slices.SortFunc(f.spans, func(a, b Protected) int { return cmp.Compare(a.Start, b.Start) })
 	s := stretch{text: line, mask: line}
@@ -102,6 +106,9 @@ type finder struct {
 	emphasis []emphasis // runs of * and _
 	tokenEnd int        // of the token that was looked at last
 	missing  map[string]bool
+	from     int                     // where to begin
+	closes   func(ticks string) bool // whether a later line ends a span of code; nil if there is none
+	open     string                  // backticks of the span of code that goes on in the next line
 }
 
 func (f *finder) add(start, end int, role Role) int {
@@ -131,7 +138,7 @@ func (f *finder) lacks(s string) {
 }
 
 func (f *finder) scan() {
-	for i := 0; i < len(f.line); {
+	for i := f.from; i < len(f.line); {
 		if end := f.at(i); end > i {
 			i = end
 			continue
@@ -194,19 +201,15 @@ func (f *finder) code(i int) int {
 	if n > 8 || f.missing["code"+ticks] {
 		return i + n
 	}
-	for at := i + n; at < len(f.line); {
-		next := strings.IndexByte(f.line[at:], '`')
-		if next < 0 {
-			break
-		}
-		at += next
-		m := len(f.line[at:]) - len(strings.TrimLeft(f.line[at:], "`"))
-		if m == n {
-			return f.add(i, at+n, Content)
-		}
-		at += m
+	if at := ticksAt(f.line, i+n, n); at >= 0 {
+		return f.add(i, at+n, Content)
 	}
 	f.lacks("code" + ticks)
+	if f.closes != nil && f.closes(ticks) {
+		f.open = ticks
+		f.add(i, len(strings.TrimRight(f.line, " \t\r\n")), Content)
+		return len(f.line)
+	}
 	return i + n
 }
 

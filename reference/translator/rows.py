@@ -114,6 +114,8 @@ TENS = ["", "", "عشر"] + "ثلاث اربع خمس ست سبع ثمان تس�
 ENGLISH = ("one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
            "nineteen").split()
 ENGLISH_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+ORDINALS = ("first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth sixteenth "
+            "seventeenth eighteenth nineteenth").split()
 
 
 def arabic_words(text):
@@ -123,7 +125,8 @@ def arabic_words(text):
 
 
 def in_words(n, text):
-    """Whether a text has the Arabic words of a number up to 99, of thousands, or the English words of one up to 99."""
+    """Whether a text has the Arabic words of a number up to 99, of thousands, or the English words of one up to 99, of
+    ordinals up to 19."""
     v, words = int(n), arabic_words(text)
     unit = lambda u: not words.isdisjoint(UNITS[u])
     ten = lambda t: any(TENS[t] + e in words for e in ("ون", "ين", "ينيات", "ينات"))
@@ -136,7 +139,8 @@ def in_words(n, text):
     arabic = unit(v) if v <= 10 else unit(v % 10) and unit(10) if v < 20 else (
         ten(v // 10) and (v % 10 == 0 or unit(v % 10)))
     english = ENGLISH[v - 1] if v < 20 else ENGLISH_TENS[v // 10 - 2] + ("" if v % 10 == 0 else "-" + ENGLISH[v % 10 - 1])
-    return arabic or re.search(rf"\b{english}\b", text.lower()) is not None
+    ordinal = rf"|{ORDINALS[v - 1]}" if v < 20 else ""
+    return arabic or re.search(rf"\b(?:{english}{ordinal})\b", text.lower()) is not None
 
 
 def numbers(text):
