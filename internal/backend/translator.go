@@ -9,6 +9,7 @@ import (
 	"barka/internal/generate"
 	"barka/internal/hub"
 	"barka/internal/model"
+	"barka/internal/resident"
 	"barka/internal/stage/translate"
 	"barka/internal/tokenizer"
 )
@@ -26,7 +27,12 @@ type Translator struct {
 	unk       int32
 	special   map[int32]bool // tokens of a source that are no text: its language and end
 	maxSource int
+	unlimit   func() // of garbage
 }
+
+// garbage is its share of the heap, in percent, while a translator is open: most of the heap is
+// weights that live as long.
+const garbage = 20
 
 // TranslatorOptions holds the languages and the settings of beam search.
 type TranslatorOptions struct {
@@ -127,6 +133,7 @@ func (e *Engine) OpenTranslator(name string, o TranslatorOptions) (*Translator, 
 	if err := t.into(o.To); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
+	t.unlimit = resident.LimitGarbage(garbage)
 	return t, nil
 }
 
@@ -151,7 +158,10 @@ func (t *Translator) into(code string) (err error) {
 }
 
 // Close closes the model's files.
-func (t *Translator) Close() error { return t.model.Close() }
+func (t *Translator) Close() error {
+	t.unlimit()
+	return t.model.Close()
+}
 
 // Name identifies the model in provenance.
 func (t *Translator) Name() string { return t.name }
