@@ -156,9 +156,9 @@ func newestContents(t *testing.T, root string) (out map[string][]byte, twice []s
 			return err
 		}
 		switch {
-		case rel == recipe.TimesFile:
+		case filepath.Base(rel) == recipe.TimesFile:
 			return nil
-		case rel == "report.html":
+		case filepath.Base(rel) == "report.html":
 			data = costsOfPage.ReplaceAll(data, nil)
 		}
 		if strings.Contains(rel, "-eval-") {
