@@ -109,7 +109,7 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{[]string{"nonsense"}, exitUsage, "nonsense"},
 		{[]string{"generate", "--prompt", "x"}, exitUsage, "--model"},
-		{[]string{"tokenize", "--model", "/no/such/dir"}, exitBadInput, "neither a directory nor a hub id"},
+		{[]string{"tokenize", "--model", "/no/such/dir"}, exitBadInput, "there is no such file or directory"},
 		{[]string{"tokenize", "--model", "google/not-in-the-cache"}, exitBadInput, "barka download google/not-in-the-cache"},
 		{[]string{"generate", "--model", filepath.Join(dir, "models", "nllb"), "--prompt", "x"}, exitBadInput, "encoder-decoder"},
 		{[]string{"generate", "--model", model, "--prompt", "x", "--dtype", "f64"}, exitBadInput, "f64"},
