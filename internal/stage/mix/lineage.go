@@ -65,7 +65,10 @@ func madeFrom(ctx context.Context, dir string, of *dataset.Manifest, seen map[st
 			continue
 		}
 		digest, err := dataset.Digest(ctx, path)
-		if failed := (*fs.PathError)(nil); errors.As(err, &failed) || ctx.Err() != nil {
+		if ctx.Err() != nil { // also after a digest that was complete, or the chain would seem to end here
+			return "", ctx.Err()
+		}
+		if failed := (*fs.PathError)(nil); errors.As(err, &failed) {
 			return "", err
 		}
 		if err != nil { // a damaged set of another run
