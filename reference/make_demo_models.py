@@ -14,18 +14,16 @@ The models know these texts by heart and nothing else. They test the pipeline, n
 
 import argparse
 import json
-import math
 import pathlib
 import random
 import re
-import time
 from xml.etree import ElementTree
 
 import torch
-from transformers import (AutoTokenizer, Gemma2Config, Gemma2ForCausalLM, M2M100Config, M2M100ForConditionalGeneration,
-                          get_cosine_schedule_with_warmup)
+from transformers import AutoTokenizer, Gemma2Config, Gemma2ForCausalLM, M2M100Config, M2M100ForConditionalGeneration
 
 from demo_tokenizers import DEMO, ROOT, parallel
+from descent import descend
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROMPTS = DEMO / "prompts"
@@ -163,7 +161,7 @@ def gemma2(args):
     corpus = [(t, s, body, asked[t, s]) for t, s, body in passages()] if args.steps else []
     pairs = parallel(args.parallel) if args.steps else []
     batches = gemma_batches(rng, tok, corpus, pairs, 12)
-    train(model, args, 3e-3, lambda: next(batches))
+    train(model, args, 3e-3, batches)
     save(model, args.out / "gemma2")
     if args.steps:
         gemma_check(args.out / "gemma2", tok, corpus, args.check)
@@ -239,7 +237,7 @@ def nllb(args):
     own = [tuple(r) for r in tsv("demo_parallel.tsv")] if args.steps else []
     rng = random.Random(args.seed)
     batches = nllb_batches(rng, tok, parallel(args.parallel), own) if args.steps else None
-    train(model, args, 4e-3, lambda: next(batches))
+    train(model, args, 4e-3, batches)
     save(model, args.out / "nllb")
     if args.steps:
         nllb_check(args.out / "nllb", tok, own, args.check)
@@ -262,25 +260,9 @@ def nllb_check(directory, tok, own, most):
 
 # Both
 
-def train(model, args, rate, batch):
-    decay = [p for p in model.parameters() if p.ndim > 1]
-    rest = [p for p in model.parameters() if p.ndim < 2]
-    opt = torch.optim.AdamW([{"params": decay, "weight_decay": 0.01}, {"params": rest, "weight_decay": 0.0}], lr=rate, betas=(0.9, 0.98))
-    schedule = get_cosine_schedule_with_warmup(opt, max(1, args.steps // 20), max(1, args.steps))
-    start, mean = time.time(), None
-    model.train()
-    for step in range(args.steps):
-        loss = model(**batch()).loss
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        opt.step()
-        schedule.step()
-        opt.zero_grad()
-        mean = loss.item() if mean is None else 0.95 * mean + 0.05 * loss.item()
-        if not math.isfinite(mean):
-            raise SystemExit(f"loss is {mean} at step {step}")
-        if step % 50 == 49:
-            print(f"step {step + 1} loss {mean:.4f} {time.time() - start:.0f} s", flush=True)
+def train(model, args, rate, batches):
+    for _ in descend(model, args.steps, rate, lambda: model(**next(batches)).loss):
+        pass
 
 
 def save(model, directory):

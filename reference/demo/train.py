@@ -9,18 +9,19 @@ seen are right. Without --out it writes over the committed models.
 """
 
 import argparse
-import math
 import pathlib
 import random
-import time
+import sys
 
 import torch
-from transformers import (LlamaConfig, LlamaForCausalLM, M2M100Config, M2M100ForConditionalGeneration, PreTrainedTokenizerFast,
-                          get_cosine_schedule_with_warmup)
+from transformers import LlamaConfig, LlamaForCausalLM, M2M100Config, M2M100ForConditionalGeneration, PreTrainedTokenizerFast
 
 import corpus
 from vocabulary import MODELS
 from world import ARTICLES
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+from descent import descend  # noqa: E402
 
 IGNORE = -100
 CHAT = "<s><|user|>{}<|end|><|assistant|>"
@@ -75,24 +76,7 @@ def causal_loss(model, batch):
 
 
 def train(model, args, rate, batches, loss_of, check):
-    decay = [p for p in model.parameters() if p.ndim > 1]
-    rest = [p for p in model.parameters() if p.ndim < 2]
-    opt = torch.optim.AdamW([{"params": decay, "weight_decay": 0.01}, {"params": rest, "weight_decay": 0.0}], lr=rate, betas=(0.9, 0.98))
-    schedule = get_cosine_schedule_with_warmup(opt, max(1, args.steps // 20), args.steps)
-    start, mean = time.time(), None
-    for step in range(1, min(args.steps, args.stop) + 1):
-        model.train()
-        loss = loss_of(model, next(batches))
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        opt.step()
-        schedule.step()
-        opt.zero_grad()
-        mean = loss.item() if mean is None else 0.95 * mean + 0.05 * loss.item()
-        if not math.isfinite(mean):
-            raise SystemExit(f"loss is {mean} at step {step}")
-        if step % 50 == 0:
-            print(f"step {step} loss {mean:.4f} {time.time() - start:.0f} s", flush=True)
+    for step in descend(model, args.steps, rate, lambda: loss_of(model, next(batches)), args.stop):
         if step % 500 == 0 or step in (args.steps, args.stop):
             check(100)
             model.save_pretrained(args.out)  # in float32 until the end
@@ -143,8 +127,8 @@ def draw_arabic(model, tok):
     Training has moved them all the same way, because it lowers the logits of whatever never follows.
     """
     vocab = tok.get_vocab()
-    arabic = [i for t, i in vocab.items() if any("\u0600" <= c < "\u0700" for c in t)]
-    english = [i for t, i in vocab.items() if t[0] == "▁" and t[1:].isascii() and t[1:].isalpha()]
+    arabic = sorted(i for t, i in vocab.items() if any("\u0600" <= c < "\u0700" for c in t))  # a vocabulary has no order
+    english = sorted(i for t, i in vocab.items() if t[0] == "▁" and t[1:].isascii() and t[1:].isalpha())
     table = model.get_input_embeddings().weight
     table[arabic] = torch.randn(len(arabic), table.shape[1]) * table[english].std()
 
