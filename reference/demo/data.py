@@ -48,9 +48,11 @@ def article(rng, town):
 
 
 def pages(rng, towns):
-    out = [HEAD]
+    out, seen = [HEAD], set()
     for i in range(towns):
-        town = name(rng, ARTICLES)
+        while (town := name(rng, ARTICLES)) in seen:
+            pass
+        seen.add(town)
         text = article(rng, town)
         out.append(PAGE.format(title=town[0], number=i + 1, revision=1001 + i, size=len(text.encode()), text=escape(text)))
     return "".join(out) + "</mediawiki>\n"
