@@ -268,6 +268,40 @@ static inline void mma_bf16(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {
   memcpy(d, mine.out, 16);
 }
 
+static inline void mma_tf32(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {
+  emu::Warp &w = emu::warp();
+  emu::Slot &mine = w.slots[emu::lane()];
+  memcpy(mine.in, a, 16);
+  mine.in[4] = b0;
+  mine.in[5] = b1;
+  memcpy(mine.in + 6, d, 16);
+  for (int i = 0; i < 6; i++)
+    if (mine.in[i] & 0x1fffu)
+      throw emu::Failure{"mma_tf32: an operand has more than 10 bits of fraction"};
+  emu::meet(w.meeting, "mma_tf32", [&] {
+    float A[16][8], B[8][8]; // [row][k], [column][k]
+    for (int i = 0; i < 32; i++) {
+      const u32 *in = w.slots[i].in;
+      int row = i / 4, k = i % 4;
+      A[row][k] = bits_float(in[0]);
+      A[row + 8][k] = bits_float(in[1]);
+      A[row][k + 4] = bits_float(in[2]);
+      A[row + 8][k + 4] = bits_float(in[3]);
+      B[row][k] = bits_float(in[4]);
+      B[row][k + 4] = bits_float(in[5]);
+    }
+    for (int i = 0; i < 32; i++)
+      for (int c = 0; c < 4; c++) {
+        int row = i / 4 + (c / 2) * 8, column = 2 * (i % 4) + c % 2;
+        float sum = bits_float(w.slots[i].in[6 + c]);
+        for (int k = 0; k < 8; k++)
+          sum += A[row][k] * B[column][k];
+        w.slots[i].out[c] = float_bits(sum);
+      }
+  });
+  memcpy(d, mine.out, 16);
+}
+
 // Products of a warpgroup run at the wait that covers them, from what is in shared memory then.
 template <int R> static inline void wgmma(float (&d)[R], const void *a, const void *b) {
   emu::check_shared(a, 64 * 128 - 96, "wgmma");
@@ -376,6 +410,7 @@ DEVICE float exp2_(float x) {
   float y = exp2f(x);
   return y < 1.17549435e-38f ? 0 : y;
 }
+DEVICE float log2_(float x) { return log2f(x); }
 DEVICE bf16 to_bf16(float f) {
   u32 u = float_bits(f);
   if (f != f)

@@ -3,7 +3,7 @@
 // driver. No CUDA header is included, so that both compilers read the same text.
 //
 // A kernel takes its shared memory from SHARED, and reaches other threads by the functions below
-// alone: barrier, shfl_xor, ldmatrix_x4, mma_bf16, cp_async16. Every lane of a warp takes part in
+// alone: barrier, shfl_xor, ldmatrix_x4, mma_bf16, mma_tf32, cp_async16. Every lane of a warp takes part in
 // the warp operations, and every thread of a block in barrier.
 #pragma once
 
@@ -78,6 +78,16 @@ DEVICE void mma_bf16(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {
                "{%8,%9}, {%0,%1,%2,%3};\n"
                : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+// mma_tf32 adds a 16×8 by 8×8 product to d, whose values lie as those of mma_bf16. The operands are
+// float32 values with the lower 13 bits zero: a holds rows l/4, l/4+8, l/4, l/4+8 and k l%4, l%4,
+// l%4+4, l%4+4 of the left one, b0 and b1 k l%4 and l%4+4 of column l/4 of the right one.
+DEVICE void mma_tf32(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {
+  asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+      "{%0,%1,%2,%3};\n"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
 #ifdef HOPPER
@@ -172,6 +182,13 @@ DEVICE float exp2_(float x) {
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
 }
+// log2_ is the binary logarithm with an absolute error of 2^-22 between 0.5 and 2, and this relative
+// error elsewhere.
+DEVICE float log2_(float x) {
+  float y;
+  asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
 // to_bf16 rounds to nearest, ties to even; a NaN becomes 0x7fff.
 DEVICE bf16 to_bf16(float f) {
   u16 h;
@@ -193,6 +210,13 @@ DEVICE float high_float(u32 pair) { return bits_float(pair & 0xffff0000u); }
 DEVICE void store(float *p, float v) { *p = v; }
 DEVICE void store(bf16 *p, float v) { *p = to_bf16(v); }
 DEVICE float round_bf16(float v) { return to_float(to_bf16(v)); }
+
+// split divides a float32 value into two whose lower 13 bits are zero, for mma_tf32: hi is rounded, and
+// hi + lo is x to 2^-23 of it.
+DEVICE void split_tf32(float x, u32 &hi, u32 &lo) {
+  hi = (float_bits(x) + 0x1000u) & 0xffffe000u;
+  lo = float_bits(x - bits_float(hi)) & 0xffffe000u;
+}
 
 // load8 and store8 move eight neighbouring values, aligned to 16 bytes.
 DEVICE void load8(float (&v)[8], const float *p) {
