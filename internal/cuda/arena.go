@@ -70,7 +70,8 @@ func (a *Arena) Mapped() int { return len(a.handles) * a.chunk }
 // leaves the arena as it was or grown in part; OutOfMemory tells a lack of memory.
 func (a *Arena) Grow(bytes int) error {
 	if bytes > a.reserved {
-		return fmt.Errorf("GPU arena: %d bytes wanted, addresses are reserved for %d", bytes, a.reserved)
+		return &Error{Call: "Arena.Grow", Code: codeOutOfMemory, Name: "CUDA_ERROR_OUT_OF_MEMORY",
+			Text: fmt.Sprintf("%d bytes are wanted, addresses are reserved for %d", bytes, a.reserved)}
 	}
 	for a.Mapped() < bytes {
 		if err := a.gpu.do(a.mapChunk); err != nil {

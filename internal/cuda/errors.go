@@ -25,6 +25,9 @@ type Error struct {
 	Code   int    // CUresult
 	Name   string // of the code: CUDA_ERROR_OUT_OF_MEMORY
 	Text   string // what the driver says of it, or the compiler's log
+	// Launch is the number of the launch that failed, counted from 1 over all of the GPU, or 0 if
+	// another call failed.
+	Launch int64
 }
 
 func (e *Error) Error() string {
@@ -59,6 +62,16 @@ var remedies = map[int]string{
 func OutOfMemory(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Code == codeOutOfMemory
+}
+
+// FailedLaunch returns how many launches of the GPU were recorded before the one that failed with err.
+// It returns false if another call failed.
+func FailedLaunch(err error) (before int64, ok bool) {
+	var e *Error
+	if !errors.As(err, &e) || e.Launch == 0 {
+		return 0, false
+	}
+	return e.Launch - 1, true
 }
 
 // failure builds the Error of a call.

@@ -42,7 +42,8 @@ type thread struct {
 	sync   bool // BARKA_CUDA_SYNC: wait after each launch
 	// The arguments of a launch lie outside of Go's memory, at fixed addresses. The driver reads them
 	// before cuLaunchKernel returns.
-	block *arguments
+	block    *arguments
+	launches int64 // read and written on the thread alone
 
 	failed atomic.Pointer[error]
 }
@@ -152,6 +153,7 @@ func (t *thread) err() error {
 }
 
 func (t *thread) launch(r *record) error {
+	t.launches++
 	f, pointers := r.kernel, unsafe.Pointer(&t.block.plain)
 	t.block.values = r.arguments
 	if f.Maps {
@@ -168,7 +170,7 @@ func (t *thread) launch(r *record) error {
 		err = t.driver.call(cuStreamSynchronize, r.stream.handle)
 	}
 	if e, ok := err.(*Error); ok {
-		e.Kernel = f.Name
+		e.Kernel, e.Launch = f.Name, t.launches
 	}
 	return err
 }

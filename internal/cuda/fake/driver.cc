@@ -55,7 +55,7 @@ std::map<std::string, Function> functions;
 bool initialized;
 Result sticky;
 size_t used;
-long allocations, launches;
+long allocations, launches, asked;
 thread_local int current;
 
 long plan(const char *name, long otherwise) {
@@ -174,14 +174,14 @@ Result launch(const emu::Entry &e, emu::Shape shape, std::vector<std::vector<u8>
 extern "C" {
 
 // barka_fake_plant sets what the driver is to do: init, version, devices, capability, orders,
-// fail_allocation (the n-th), fail_launch (the n-th) with launch_error. "reset" forgets all, the
-// state of the driver too.
+// fail_allocation (the n-th), fail_launch (the n-th) with launch_error, refuse_launch (the n-th, which
+// fails at once). "reset" forgets all, the state of the driver too.
 void barka_fake_plant(const char *name, long value) {
   if (!strcmp(name, "reset")) {
     planted.clear();
     queue.clear();
     sticky = OK;
-    allocations = launches = 0;
+    allocations = launches = asked = 0;
     for (auto &[p, a] : memory)
       free(a.memory);
     memory.clear();
@@ -440,6 +440,8 @@ Result cuLaunchKernel(Function *f, u32 gx, u32 gy, u32 gz, u32 bx, u32 by, u32 b
                       void **parameters, void **) {
   CHECK;
   if (gx == 0 || gy == 0 || gz != 1 || by != 1 || bz != 1 || shared > f->shared_limit)
+    return INVALID_VALUE;
+  if (++asked == plan("refuse_launch", -1))
     return INVALID_VALUE;
   const emu::Entry *e = f->entry;
   std::vector<std::vector<u8>> values; // read before the call returns, as the driver does

@@ -36,23 +36,46 @@ type suite struct {
 	rng *rand.Rand
 }
 
+// parts are the parts of the suite, which do not depend on each other.
+var parts = []struct {
+	name string
+	f    func(*suite)
+}{
+	{"MatMul", matMul}, {"MatMulT", matMulT}, {"GradWeight", gradWeight}, {"Pack", packing},
+	{"Unpack", unpack}, {"Columns", columns}, {"ScatterAdd", scatterAdd}, {"Trains", trainedHead},
+	{"Embed", embed}, {"AddRows", addRows},
+	{"RMSNorm", rmsNorm}, {"AddRMSNorm", addRMSNorm}, {"LayerNorm", layerNorm}, {"Rotate", rotate}, {"SplitHeads", splitHeads},
+	{"Attend", attend}, {"AttendBackward", attendBackward}, {"AttendShared", attendShared}, {"AttendAlone", attendAlone},
+	{"Activate", activate}, {"Gate", gate}, {"Elementwise", elementwise}, {"Dropout", dropout},
+	{"GatherScatter", gatherScatter}, {"Lists", lists},
+	{"CrossEntropy", crossEntropy}, {"LogProbs", logProbs}, {"HeadTypes", headTypes}, {"Select", selected}, {"Screen", screen},
+	{"TopK", topK}, {"Optimiser", optimiser}, {"Invariance", invariance},
+}
+
+// Parts returns the names of the suite's parts.
+func Parts() []string {
+	var names []string
+	for _, p := range parts {
+		names = append(names, p.name)
+	}
+	return names
+}
+
+// Part runs one part of the suite over a device.
+func Part(t *testing.T, dev tensor.Device, name string) {
+	for _, p := range parts {
+		if p.name == name {
+			p.f((&suite{T: t, dev: dev}).seeded())
+			return
+		}
+	}
+	t.Fatalf("the suite has no part %s", name)
+}
+
 // Run tests a device.
 func Run(t *testing.T, dev tensor.Device) {
-	for _, c := range []struct {
-		name string
-		f    func(*suite)
-	}{
-		{"MatMul", matMul}, {"MatMulT", matMulT}, {"GradWeight", gradWeight}, {"Pack", packing},
-		{"Unpack", unpack}, {"Columns", columns}, {"ScatterAdd", scatterAdd}, {"Trains", trainedHead},
-		{"Embed", embed}, {"AddRows", addRows},
-		{"RMSNorm", rmsNorm}, {"AddRMSNorm", addRMSNorm}, {"LayerNorm", layerNorm}, {"Rotate", rotate}, {"SplitHeads", splitHeads},
-		{"Attend", attend}, {"AttendBackward", attendBackward}, {"AttendShared", attendShared}, {"AttendAlone", attendAlone},
-		{"Activate", activate}, {"Gate", gate}, {"Elementwise", elementwise}, {"Dropout", dropout},
-		{"GatherScatter", gatherScatter}, {"Lists", lists},
-		{"CrossEntropy", crossEntropy}, {"LogProbs", logProbs}, {"HeadTypes", headTypes}, {"Select", selected}, {"Screen", screen}, {"TopK",
-			topK}, {"Optimiser", optimiser}, {"Invariance", invariance},
-	} {
-		t.Run(c.name, func(t *testing.T) { c.f((&suite{T: t, dev: dev}).seeded()) })
+	for _, name := range Parts() {
+		t.Run(name, func(t *testing.T) { Part(t, dev, name) })
 	}
 }
 

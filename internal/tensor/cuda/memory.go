@@ -1,0 +1,191 @@
+//go:build cuda && linux
+
+package cuda
+
+import (
+	"slices"
+
+	"barka/internal/cuda"
+	"barka/internal/tensor"
+)
+
+// memory hands out ranges of device memory. All work runs in one stream, in the order of recording,
+// so a range that is given back can be handed out again at once. The ranges lie in one arena of the
+// size of the card, which is mapped as it is needed.
+type memory struct {
+	gpu   *cuda.GPU
+	arena *cuda.Arena
+	end   int     // bytes of the arena below which ranges lie
+	idle  []block // free ranges below end, by address; neighbours are one range
+	used  map[cuda.Pointer]int
+	taken int64 // bytes in used
+	// apart makes every range an allocation of the driver. Tests use it: the fake driver checks guard
+	// bytes around its allocations, and their contents begin as NaN.
+	apart bool
+
+	live, peak int64 // bytes of tensors
+}
+
+// block is a range of addresses.
+type block struct {
+	at    cuda.Pointer
+	bytes int
+}
+
+const (
+	memoryUnit  = 256 // bytes; a range's size and alignment
+	smallChunk  = 2 << 20
+	memoryChunk = 32 << 20 // bytes mapped at once
+)
+
+func (m *memory) open(gpu *cuda.GPU) error {
+	m.gpu, m.used = gpu, map[cuda.Pointer]int{}
+	chunk := memoryChunk
+	if gpu.Info.Memory/1024 < memoryChunk {
+		chunk = smallChunk
+	}
+	var err error
+	m.arena, err = gpu.NewArena(int(gpu.Info.Memory), chunk)
+	return err
+}
+
+func (m *memory) close() error {
+	if m.apart {
+		for p := range m.used {
+			if err := m.gpu.Free(p); err != nil {
+				return err
+			}
+		}
+	}
+	return m.arena.Close()
+}
+
+// take returns a range of at least the given size, with undefined contents.
+func (m *memory) take(bytes int) (cuda.Pointer, error) {
+	var at cuda.Pointer
+	var err error
+	if m.apart {
+		bytes = max(bytes, 4)
+		at, err = m.gpu.Alloc(bytes)
+	} else {
+		bytes = max((bytes+memoryUnit-1)/memoryUnit, 1) * memoryUnit
+		at, err = m.find(bytes)
+	}
+	if err != nil {
+		return 0, err
+	}
+	m.used[at] = bytes
+	m.taken += int64(bytes)
+	return at, nil
+}
+
+// find cuts a range from the smallest free one that has room, or from the end of the arena.
+func (m *memory) find(bytes int) (cuda.Pointer, error) {
+	best := -1
+	for i, b := range m.idle {
+		if b.bytes >= bytes && (best < 0 || b.bytes < m.idle[best].bytes) {
+			best = i
+		}
+	}
+	if best < 0 {
+		if err := m.arena.Grow(m.end + bytes); err != nil {
+			return 0, err
+		}
+		m.end += bytes
+		return m.arena.Base() + cuda.Pointer(m.end-bytes), nil
+	}
+	b := &m.idle[best]
+	at := b.at
+	b.at, b.bytes = b.at+cuda.Pointer(bytes), b.bytes-bytes
+	if b.bytes == 0 {
+		m.idle = slices.Delete(m.idle, best, best+1)
+	}
+	return at, nil
+}
+
+// give takes a range back and returns its size.
+func (m *memory) give(at cuda.Pointer) int {
+	bytes, ok := m.used[at]
+	if !ok {
+		panic("cuda: Free: the memory was not allocated by the device, or is free already")
+	}
+	delete(m.used, at)
+	m.taken -= int64(bytes)
+	if m.apart {
+		m.gpu.Free(at) // an error is the GPU's own and stays
+		return bytes
+	}
+	i, _ := slices.BinarySearchFunc(m.idle, at, func(b block, at cuda.Pointer) int {
+		if b.at < at {
+			return -1
+		}
+		return 1
+	})
+	m.idle = slices.Insert(m.idle, i, block{at, bytes})
+	if i+1 < len(m.idle) && m.idle[i].at+cuda.Pointer(bytes) == m.idle[i+1].at {
+		m.idle[i].bytes += m.idle[i+1].bytes
+		m.idle = slices.Delete(m.idle, i+1, i+2)
+	}
+	if i > 0 && m.idle[i-1].at+cuda.Pointer(m.idle[i-1].bytes) == at {
+		m.idle[i-1].bytes += m.idle[i].bytes
+		m.idle = slices.Delete(m.idle, i, i+1)
+	}
+	if n := len(m.idle); n > 0 && m.idle[n-1].at+cuda.Pointer(m.idle[n-1].bytes) == m.arena.Base()+cuda.Pointer(m.end) {
+		m.end -= m.idle[n-1].bytes
+		m.idle = m.idle[:n-1]
+	}
+	return bytes
+}
+
+// take returns device memory for weights, tables and the work of the running operation. It fails the
+// operation if there is not enough.
+func (d *Device) take(bytes int) cuda.Pointer {
+	at, err := d.memory.take(bytes)
+	d.check(err)
+	return at
+}
+
+// give takes memory of take back. Work recorded before may still use it.
+func (d *Device) give(at cuda.Pointer) { d.memory.give(at) }
+
+// Alloc implements tensor.Device.
+func (d *Device) Alloc(rows, cols int) tensor.Tensor {
+	if rows < 0 || cols < 0 {
+		panic("cuda: Alloc: negative shape")
+	}
+	t := tensor.Tensor{Rows: rows, Cols: cols}
+	d.begin("Alloc", t)
+	at := d.take(4 * t.Len())
+	t.Handle = uintptr(at)
+	d.memory.live += int64(d.memory.used[at])
+	d.memory.peak = max(d.memory.peak, d.memory.live)
+	return t
+}
+
+// Free implements tensor.Device.
+func (d *Device) Free(ts ...tensor.Tensor) {
+	for _, t := range ts {
+		if t.Handle != 0 {
+			d.memory.live -= int64(d.memory.give(cuda.Pointer(t.Handle)))
+		}
+	}
+}
+
+// Peak returns the most memory that tensors have taken at once, in bytes. It does not count weights.
+func (d *Device) Peak() int64 { return d.memory.peak }
+
+// Live returns the memory of the tensors that have not been freed, in bytes.
+func (d *Device) Live() int64 { return d.memory.live }
+
+// Held returns the memory that the device has taken from the GPU, in bytes.
+func (d *Device) Held() int64 { return int64(d.memory.arena.Mapped()) }
+
+// Trim begins Peak again. Freed memory serves tensors of any size, so that nothing need be dropped.
+func (d *Device) Trim() { d.memory.peak = d.memory.live }
+
+// Memory returns the free and the whole memory of the GPU in bytes. What the device holds and does
+// not use counts as free.
+func (d *Device) Memory() (free, total int64, err error) {
+	free, total, err = d.gpu.Memory()
+	return free + int64(d.memory.arena.Mapped()) - d.memory.taken, total, err
+}
