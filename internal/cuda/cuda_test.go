@@ -21,8 +21,6 @@ import (
 	"barka/internal/cuda/kernels"
 )
 
-func TestMain(m *testing.M) { cudatest.Main(m) }
-
 func must[T any](t testing.TB) func(v T, err error) T {
 	return func(v T, err error) T {
 		t.Helper()

@@ -5,13 +5,16 @@
 package cudatest
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"sync"
 	"testing"
+	"time"
 	"unsafe"
 
 	"barka/internal/cuda"
@@ -26,7 +29,8 @@ func OnCard() bool { return os.Getenv("BARKA_GPU") == "card" }
 // as it is under compute-sanitizer.
 func Large() bool { return OnCard() && os.Getenv("BARKA_GPU_SMALL") == "" }
 
-// fake builds the fake driver once per process and returns its path, or why there is none.
+// fake builds the fake driver, unless an earlier process has built it from the same sources, and
+// returns its path, or why there is none.
 var fake = sync.OnceValues(func() (path, why string) {
 	if runtime.GOARCH != "amd64" {
 		return "", "the emulator's fibers are written for amd64"
@@ -36,30 +40,60 @@ var fake = sync.OnceValues(func() (path, why string) {
 		return "", "g++ is missing: the fake GPU driver is C++"
 	}
 	_, here, _, _ := runtime.Caller(0)
-	sources, _ := filepath.Glob(filepath.Join(filepath.Dir(here), "..", "fake", "*.cc"))
+	root := filepath.Join(filepath.Dir(here), "..")
+	sources, _ := filepath.Glob(filepath.Join(root, "fake", "*.cc"))
 	if len(sources) == 0 {
 		return "", "the sources of the fake driver are not beside this test"
 	}
-	folder, err := os.MkdirTemp("", "barka-fake-gpu")
+	arguments := append([]string{"-std=c++20", "-O2", "-DBARKA_EMULATE", "-ffp-contract=off", "-fno-strict-aliasing", "-fPIC",
+		"-shared", "-Wall", "-Wno-psabi", "-Werror"}, sources...)
+	cache, err := os.UserCacheDir()
 	if err != nil {
+		cache = os.TempDir()
+	}
+	folder := filepath.Join(cache, "barka-fake-gpu")
+	path = filepath.Join(folder, digest(root, compiler, arguments)+".so")
+	if now := time.Now(); os.Chtimes(path, now, now) == nil {
+		return path, ""
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return "", err.Error()
 	}
-	path = filepath.Join(folder, "libcuda.so")
-	arguments := []string{"-std=c++20", "-O2", "-DBARKA_EMULATE", "-ffp-contract=off", "-fno-strict-aliasing", "-fPIC",
-		"-shared", "-Wall", "-Wno-psabi", "-Werror", "-o", path}
-	if out, err := exec.Command(compiler, append(arguments, sources...)...).CombinedOutput(); err != nil {
+	forget(folder)
+	built := fmt.Sprintf("%s.%d", path, os.Getpid())
+	defer os.Remove(built)
+	if out, err := exec.Command(compiler, append(arguments, "-o", built)...).CombinedOutput(); err != nil {
 		panic("the fake driver does not compile:\n" + string(out))
+	}
+	if err := os.Rename(built, path); err != nil {
+		return "", err.Error()
 	}
 	return path, ""
 })
 
-// Main runs a package's tests and removes the fake driver after them.
-func Main(m *testing.M) {
-	code := m.Run()
-	if path := os.Getenv("BARKA_LIBCUDA"); strings.Contains(path, "barka-fake-gpu") && os.Getenv(child) == "" {
-		os.RemoveAll(filepath.Dir(path))
+// digest is a hash of the compiler's version, its arguments, and all sources below root.
+func digest(root, compiler string, arguments []string) string {
+	h := sha256.New()
+	version, _ := exec.Command(compiler, "--version").Output()
+	fmt.Fprintf(h, "%s\n%q\n", version, arguments)
+	for _, pattern := range []string{"fake/*", "kernels/*.cu", "kernels/*.h"} {
+		files, _ := filepath.Glob(filepath.Join(root, pattern))
+		for _, name := range files {
+			data, _ := os.ReadFile(name)
+			fmt.Fprintf(h, "%s %d\n%s", name, len(data), data)
+		}
 	}
-	os.Exit(code)
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// forget removes drivers that no test has used for some days.
+func forget(folder string) {
+	entries, _ := os.ReadDir(folder)
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > 5*24*time.Hour {
+			os.Remove(filepath.Join(folder, e.Name()))
+		}
+	}
 }
 
 // child is set for processes that a test starts: they use the fake driver of their parent.

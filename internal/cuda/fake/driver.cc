@@ -175,7 +175,7 @@ extern "C" {
 
 // barka_fake_plant sets what the driver is to do: init, version, devices, capability, orders,
 // fail_allocation (the n-th), fail_launch (the n-th) with launch_error, refuse_launch (the n-th, which
-// fails at once). "reset" forgets all, the state of the driver too.
+// fails at once); the n-th from then on. "reset" forgets all, the state of the driver too.
 void barka_fake_plant(const char *name, long value) {
   if (!strcmp(name, "reset")) {
     planted.clear();
@@ -191,6 +191,7 @@ void barka_fake_plant(const char *name, long value) {
     return;
   }
   planted[name] = value;
+  allocations = launches = asked = 0;
 }
 
 Result cuInit(u32) {

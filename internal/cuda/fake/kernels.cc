@@ -4,6 +4,7 @@
 
 #define HOPPER
 #include "../kernels/product.h"
+#include "../kernels/rows.h"
 
 namespace gemm_file {
 #include "../kernels/gemm.cu"
@@ -16,4 +17,19 @@ namespace hopper_file {
 }
 namespace probe_file {
 #include "../kernels/probe.cu"
+}
+namespace norms_file {
+#include "../kernels/norms.cu"
+}
+namespace values_file {
+#include "../kernels/values.cu"
+}
+namespace lists_file {
+#include "../kernels/lists.cu"
+}
+namespace optim_file {
+#include "../kernels/optim.cu"
+}
+namespace head_file {
+#include "../kernels/head.cu"
 }

@@ -20,10 +20,11 @@ import zipfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 VERSION = "12.4.127"
-HEADERS = ["kernel.h", "product.h"]
+HEADERS = ["kernel.h", "product.h", "rows.h"]
 # Machine code for the chips of data centres; PTX for all others, which the driver translates.
 TARGETS = {"sm_80": "cubin", "sm_90a": "cubin", "compute_80": "ptx"}
-MODULES = {"gemm": list(TARGETS), "hopper": ["sm_90a"], "probe": list(TARGETS), "rows": list(TARGETS)}
+MODULES = {"gemm": list(TARGETS), "hopper": ["sm_90a"], "probe": list(TARGETS), "rows": list(TARGETS),
+           "norms": list(TARGETS), "values": list(TARGETS), "lists": list(TARGETS), "optim": list(TARGETS), "head": list(TARGETS)}
 SHARED_LIMIT = {"sm_80": 163 * 1024, "sm_90a": 227 * 1024, "compute_80": 163 * 1024}
 
 # Dynamic shared memory by kernel, bytes. A product's is that of its stages, and of its tile in
@@ -50,7 +51,13 @@ def shared_bytes(name):
         if name.startswith("gemm_tma"):  # and two barriers a stage
             return gemm_shared(outputs, tokens, stages) + 16 * stages
         return (outputs + tokens) * 256 * stages if small else gemm_shared(outputs, tokens, stages)
-    return 32 if name.startswith("rms_norm") else 0
+    return SHARED.get(name, 0)
+
+
+# Of the other kernels that have some. A sum over a block takes 32 bytes in float32 and 2048 in float64.
+SHARED = {"rms_norm_f32": 32, "rms_norm_bf16": 32, "rms_norm_backward": 64, "add_rms_norm": 64, "layer_norm": 64,
+          "layer_norm_backward": 128, "column_dots": 2048, "sum_squares": 2048, "fold64": 2048, "dot64": 2048,
+          "head_scan": 2048, "head_top": 2048 * 8 + 256 * 8 + 256 * 4 + 40}
 
 
 class Compiler:

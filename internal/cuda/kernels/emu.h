@@ -195,6 +195,7 @@ static inline float shfl_xor(float v, int mask) {
   return bits_float(w.slots[lane].out[0]);
 }
 DEVICE void atomic_add(u32 *p, u32 v) { *p += v; }
+DEVICE u32 atomic_next(u32 *p) { return (*p)++; }
 
 static inline void cp_async16(void *dst, const void *src, bool valid) {
   emu::check_shared(dst, 16, "cp.async");
@@ -406,6 +407,7 @@ DEVICE float fma_(float a, float b, float c) { return fmaf(a, b, c); }
 DEVICE float sqrt_(float x) { return sqrtf(x); }
 DEVICE float div_(float a, float b) { return a / b; }
 DEVICE float rint_(float x) { return rintf(x); }
+DEVICE double log64(double x) { return std::log(x); }
 DEVICE float exp2_(float x) {
   float y = exp2f(x);
   return y < 1.17549435e-38f ? 0 : y;

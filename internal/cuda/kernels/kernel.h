@@ -48,6 +48,8 @@ DEVICE u32 grid_x() { return gridDim.x; }
 DEVICE void barrier() { __syncthreads(); }
 DEVICE float shfl_xor(float v, int mask) { return __shfl_xor_sync(0xffffffffu, v, mask); }
 DEVICE void atomic_add(u32 *p, u32 v) { atomicAdd(p, v); }
+// atomic_next adds 1 and returns what was there before.
+DEVICE u32 atomic_next(u32 *p) { return atomicAdd(p, 1); }
 
 DEVICE u32 shared_address(const void *p) { return (u32)__cvta_generic_to_shared(p); }
 
@@ -176,6 +178,7 @@ DEVICE float fma_(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 DEVICE float sqrt_(float x) { return __fsqrt_rn(x); }
 DEVICE float div_(float a, float b) { return __fdiv_rn(a, b); }
 DEVICE float rint_(float x) { return rintf(x); }
+DEVICE double log64(double x) { return log(x); }
 // exp2_ is 2^x to two units in the last place; subnormal results are flushed to zero.
 DEVICE float exp2_(float x) {
   float y;

@@ -1,22 +1,6 @@
 // Operations on rows. float32 inside; the residual stream is float32, what products read is
 // bfloat16. Every row is computed by one block in one order, so its bits depend on itself alone.
-#include "kernel.h"
-
-enum { THREADS = 256 };
-
-// reduce sums v over a block of THREADS threads, in one order: a tree within warps, then the warps
-// in ascending order. All threads receive the sum.
-DEVICE float reduce(float v, float *partial) {
-  for (int mask = 16; mask > 0; mask /= 2)
-    v += shfl_xor(v, mask);
-  if (thread_x() % 32 == 0)
-    partial[thread_x() / 32] = v;
-  barrier();
-  float sum = 0;
-  for (int i = 0; i < THREADS / 32; i++)
-    sum += partial[i];
-  return sum;
-}
+#include "rows.h"
 
 // Rows are read eight values a thread where their length allows it.
 
@@ -77,50 +61,6 @@ KERNEL(add_f32, THREADS, 4)(float *y, const float *x, u64 n) { add(y, x, n); }
 ENTRY(add_f32)
 KERNEL(add_bf16, THREADS, 4)(float *y, const bf16 *x, u64 n) { add(y, x, n); }
 ENTRY(add_bf16)
-
-enum { GELU_TANH, GELU_ERF, SILU, RELU }; // as tensor.Activation
-
-// sigmoid2: 1/(1+2^-x)
-DEVICE float sigmoid2(float x) { return div_(1.0f, 1.0f + exp2_(-x)); }
-
-// erf after Abramowitz and Stegun 7.1.26 would lose four digits; this is the rational approximation
-// of W. J. Cody (1969) for |x| ≤ 0.5 and 1 - exp(-x²)·P(t) of Numerical Recipes (1.2e-7) beyond.
-DEVICE float erf_(float x) {
-  float z = x < 0 ? -x : x;
-  if (z < 0.5f) {
-    float s = x * x;
-    float p = fma_(fma_(fma_(-3.5609843701815385e-2f, s, 6.9963834886191355f), s, 2.1979261618294152e1f), s,
-                   2.4266795523053175e2f);
-    float q = fma_(fma_(s + 1.5082797630407787e1f, s, 9.1164905404514901e1f), s, 2.1505887586986120e2f);
-    return x * div_(p, q);
-  }
-  float t = div_(1.0f, 1.0f + 0.5f * z);
-  float p = 0.17087277f;
-  p = fma_(p, t, -0.82215223f);
-  p = fma_(p, t, 1.48851587f);
-  p = fma_(p, t, -1.13520398f);
-  p = fma_(p, t, 0.27886807f);
-  p = fma_(p, t, -0.18628806f);
-  p = fma_(p, t, 0.09678418f);
-  p = fma_(p, t, 0.37409196f);
-  p = fma_(p, t, 1.00002368f);
-  p = fma_(p, t, -1.26551223f);
-  float tail = t * exp2_((p - z * z) * 1.44269504f);
-  return x < 0 ? tail - 1.0f : 1.0f - tail;
-}
-
-DEVICE float activate(float x, int act) {
-  switch (act) {
-  case GELU_TANH: // 0.5x(1+tanh u) = x·sigmoid(2u)
-    return x * sigmoid2(2.0f * 1.44269504f * 0.7978845608f * fma_(0.044715f * x * x, x, x));
-  case GELU_ERF:
-    return 0.5f * x * (1.0f + erf_(x * 0.70710678f));
-  case SILU:
-    return x * sigmoid2(x * 1.44269504f);
-  default:
-    return x > 0 ? x : 0;
-  }
-}
 
 // gate: y [T,F] = act(gate)·up. gate and up have rows of `stride` values, so that they can be the
 // halves of one product. Grid: (⌈F/(8·THREADS)⌉, T).
@@ -202,14 +142,21 @@ KERNEL(rotary_f32, THREADS, 4)
 ENTRY(rotary_f32)
 
 // embed: y [T,D] = scale·table[ids]; with `round` each product is rounded to bfloat16. Grid: T.
-KERNEL(embed, THREADS, 4)(float *y, const bf16 *table, const int *ids, int D, float scale, int round) {
-  const bf16 *from = table + (u64)ids[block_x()] * D;
+template <class V> DEVICE void embed_rows(float *y, const V *table, const int *ids, int D, float scale, int round) {
+  const V *from = table + (u64)ids[block_x()] * D;
   for (int i = thread_x(); i < D; i += THREADS) {
     float v = to_float(from[i]) * scale;
     y[(u64)block_x() * D + i] = round ? round_bf16(v) : v;
   }
 }
+KERNEL(embed, THREADS, 4)(float *y, const bf16 *table, const int *ids, int D, float scale, int round) {
+  embed_rows(y, table, ids, D, scale, round);
+}
 ENTRY(embed)
+KERNEL(embed_f32, THREADS, 4)(float *y, const float *table, const int *ids, int D, float scale, int round) {
+  embed_rows(y, table, ids, D, scale, round);
+}
+ENTRY(embed_f32)
 
 // convert: y = x in bfloat16, n values; bad[0] grows by the number of infinities and NaNs.
 KERNEL(convert_bf16, THREADS, 4)(bf16 *y, const float *x, u64 n, u32 *bad) {

@@ -9,8 +9,6 @@ import (
 	"barka/internal/tensor/conformance"
 )
 
-func TestMain(m *testing.M) { cudatest.Main(m) }
-
 // open makes a device until the test ends. Each of its ranges of memory is an allocation of the
 // driver: the fake one checks that nothing is written beside it.
 func open(t testing.TB) *Device {
@@ -29,7 +27,10 @@ func open(t testing.TB) *Device {
 }
 
 // passing are the parts of the suite whose operations exist.
-var passing = []string{}
+var passing = []string{
+	"Columns", "ScatterAdd", "Embed", "AddRows", "RMSNorm", "AddRMSNorm", "LayerNorm", "Rotate", "SplitHeads",
+	"Activate", "Gate", "Elementwise", "Dropout", "GatherScatter",
+}
 
 func TestConformance(t *testing.T) {
 	for _, name := range passing {
