@@ -79,7 +79,7 @@ func TestProducts(t *testing.T) {
 			sum, size := m.row(r)
 			references[r] = [2][]float64{sum, size}
 		}
-		for _, p := range b.kernels.Products() {
+		for _, p := range b.kernels.Products(cuda.ProductBF16) {
 			for _, flags := range []int{0, cuda.OutF32, cuda.OutF32 | cuda.Accumulate} {
 				m.checkProduct(p, flags, references)
 			}
@@ -146,7 +146,7 @@ func TestInvariance(t *testing.T) {
 	} {
 		runs := b.matricesOf(draw, counts[len(counts)-1], N, K, 0).invariant(name, counts)
 		t.Logf("%s: %d products of 1 to %d rows by %d kernels, N=%d K=%d: equal bits",
-			name, runs, counts[len(counts)-1], len(b.kernels.Products()), N, K)
+			name, runs, counts[len(counts)-1], len(b.kernels.Products(cuda.ProductBF16)), N, K)
 	}
 }
 
@@ -155,10 +155,10 @@ func TestInvariance(t *testing.T) {
 func (m *matrices) invariant(name string, counts []int) (runs int) {
 	b, N := m.b, m.N
 	y := b.alloc(4 * m.T * N)
-	m.run(b.kernels.Products()[0], y, m.T, N, false, cuda.OutF32)
+	m.run(b.kernels.Products(cuda.ProductBF16)[0], y, m.T, N, false, cuda.OutF32)
 	want := b.get(y, dtype.F32, m.T*N)
 	for _, T := range counts {
-		for _, p := range b.kernels.Products() {
+		for _, p := range b.kernels.Products(cuda.ProductBF16) {
 			b.Compute.Fill(y, 0xff, 4*T*N)
 			m.run(p, y, T, N, false, cuda.OutF32)
 			runs++
@@ -195,7 +195,7 @@ func TestPTX(t *testing.T) {
 		sum, size := m.row(r)
 		references[r] = [2][]float64{sum, size}
 	}
-	for _, p := range b.kernels.Products() {
+	for _, p := range b.kernels.Products(cuda.ProductBF16) {
 		m.checkProduct(p, cuda.OutF32, references)
 	}
 }

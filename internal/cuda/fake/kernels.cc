@@ -33,3 +33,15 @@ namespace optim_file {
 namespace head_file {
 #include "../kernels/head.cu"
 }
+namespace tf32_file {
+#include "../kernels/tf32.cu"
+}
+namespace gemm_nn_file {
+#include "../kernels/gemm_nn.cu"
+}
+namespace int8_file {
+#include "../kernels/int8.cu"
+}
+namespace pack_file {
+#include "../kernels/pack.cu"
+}

@@ -23,41 +23,52 @@ VERSION = "12.4.127"
 HEADERS = ["kernel.h", "product.h", "rows.h"]
 # Machine code for the chips of data centres; PTX for all others, which the driver translates.
 TARGETS = {"sm_80": "cubin", "sm_90a": "cubin", "compute_80": "ptx"}
-MODULES = {"gemm": list(TARGETS), "hopper": ["sm_90a"], "probe": list(TARGETS), "rows": list(TARGETS),
-           "norms": list(TARGETS), "values": list(TARGETS), "lists": list(TARGETS), "optim": list(TARGETS), "head": list(TARGETS)}
+EVERYWHERE = ("gemm", "gemm_nn", "head", "int8", "lists", "norms", "optim", "pack", "probe", "rows", "tf32", "values")
+MODULES = {**{m: list(TARGETS) for m in EVERYWHERE}, "hopper": ["sm_90a"]}
 SHARED_LIMIT = {"sm_80": 163 * 1024, "sm_90a": 227 * 1024, "compute_80": 163 * 1024}
 
 # Dynamic shared memory by kernel, bytes. A product's is that of its stages, and of its tile in
-# float32 where that is more (gemm.cu).
-
-
-def gemm_shared(m, tokens, stages):
-    return max((m + tokens) * 128 * stages, tokens * (m + 4) * 4)
+# float32 where that is more (product.h).
 
 
 def product(name):
-    """Returns what the name of a product says: outputs and tokens of a block, stages, small."""
+    """Returns what the name of a product says: family, outputs and tokens of a block, stages, small."""
     if match := re.fullmatch(r"gemm_(?:wgmma_|tma_)?(\d+)x(\d+)_s(\d+)", name):
-        return *map(int, match.groups()), False
+        return "bf16_tn", *map(int, match.groups()), False
     if match := re.fullmatch(r"gemm_small_t(\d+)_w(\d+)_s(\d+)", name):
         tokens, warps, stages = map(int, match.groups())
-        return warps * 16, tokens, stages, True
+        return "bf16_tn", warps * 16, tokens, stages, True
+    if match := re.fullmatch(r"(f32_tn|f32_nn|f32_grad|bf16_nn|i8_tn)_(\d+)x(\d+)_s(\d+)", name):
+        return match[1], *map(int, match.groups()[1:]), False
     return None
+
+
+def stage_bytes(family, outputs, tokens):
+    """Returns the bytes of a step along k: 128 of a row, or the padded tiles of tf32.cu."""
+    if not family.startswith("f32"):
+        return (outputs + tokens) * 128
+
+    def tile(rows, transposed):
+        return 4 * (32 * ((rows + 31) // 32 * 32 + 8) if transposed else rows * 36)
+
+    return tile(outputs, family != "f32_tn") + tile(tokens, family == "f32_grad")
 
 
 def shared_bytes(name):
     if p := product(name):
-        outputs, tokens, stages, small = p
-        if name.startswith("gemm_tma"):  # and two barriers a stage
-            return gemm_shared(outputs, tokens, stages) + 16 * stages
-        return (outputs + tokens) * 256 * stages if small else gemm_shared(outputs, tokens, stages)
+        family, outputs, tokens, stages, small = p
+        if small:
+            return (outputs + tokens) * 256 * stages
+        bytes = max(stage_bytes(family, outputs, tokens) * stages, tokens * (outputs + 4) * 4)
+        return bytes + 16 * stages if name.startswith("gemm_tma") else bytes  # two barriers a stage
     return SHARED.get(name, 0)
 
 
 # Of the other kernels that have some. A sum over a block takes 32 bytes in float32 and 2048 in float64.
 SHARED = {"rms_norm_f32": 32, "rms_norm_bf16": 32, "rms_norm_backward": 64, "add_rms_norm": 64, "layer_norm": 64,
           "layer_norm_backward": 128, "column_dots": 2048, "sum_squares": 2048, "fold64": 2048, "dot64": 2048,
-          "head_scan": 2048, "head_top": 2048 * 8 + 256 * 8 + 256 * 4 + 40}
+          "head_scan": 2048, "head_top": 2048 * 8 + 256 * 8 + 256 * 4 + 40,
+          "hadamard": 8 * 256, "quantize_rows": 8 * 256, "quantize_weights": 8 * 256}  # 64 values for each of 8 warps
 
 
 class Compiler:
@@ -138,7 +149,7 @@ def build():
                     name, {"module": module, "threads": threads, "blocks": blocks, "shared": shared, "registers": {}})
                 kernel["registers"][target] = registers
                 if p := product(name):
-                    kernel.update(outputs=p[0], tokens=p[1], small=p[3], maps=name.startswith("gemm_tma"))
+                    kernel.update(family=p[0], outputs=p[1], tokens=p[2], small=p[4], maps=name.startswith("gemm_tma"))
                 if spilled or stack:
                     faults.append(f"{name} for {target}: {spilled} bytes spilled, {stack} bytes of stack")
                 if blocks * (shared + 1024) > SHARED_LIMIT[target] + 1024:

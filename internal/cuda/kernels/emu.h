@@ -31,6 +31,7 @@ struct Failure { // ends a launch; its text goes to standard error
 struct Copy {
   void *dst;
   const void *src;
+  size_t bytes;
   bool valid;
 };
 
@@ -119,12 +120,12 @@ template <class F> void meet(Meeting &m, const char *operation, F last) {
   yield();
 }
 
-inline void check_shared(const void *p, size_t bytes, const char *what) {
+inline void check_shared(const void *p, size_t bytes, const char *what, size_t alignment = 16) {
   const u8 *b = (const u8 *)p;
   if (b < block->shared || b + bytes > block->shared + block->shared_bytes)
     throw Failure{std::string(what) + ": address outside of shared memory"};
-  if ((uintptr_t)p % 16)
-    throw Failure{std::string(what) + ": address is not a multiple of 16"};
+  if ((uintptr_t)p % alignment)
+    throw Failure{std::string(what) + ": address is not a multiple of " + std::to_string(alignment)};
 }
 
 // Kernels by name, as a module has them.
@@ -197,13 +198,15 @@ static inline float shfl_xor(float v, int mask) {
 DEVICE void atomic_add(u32 *p, u32 v) { *p += v; }
 DEVICE u32 atomic_next(u32 *p) { return (*p)++; }
 
-static inline void cp_async16(void *dst, const void *src, bool valid) {
-  emu::check_shared(dst, 16, "cp.async");
-  if (valid && (uintptr_t)src % 16)
-    throw emu::Failure{"cp.async: source is not a multiple of 16"};
-  memset(dst, 0xff, 16);
-  emu::fiber->open.push_back({dst, src, valid});
+static inline void cp_async(void *dst, const void *src, size_t bytes, bool valid) {
+  emu::check_shared(dst, bytes, "cp.async", bytes);
+  if (valid && (uintptr_t)src % bytes)
+    throw emu::Failure{"cp.async: source is not a multiple of " + std::to_string(bytes)};
+  memset(dst, 0xff, bytes);
+  emu::fiber->open.push_back({dst, src, bytes, valid});
 }
+static inline void cp_async16(void *dst, const void *src, bool valid) { cp_async(dst, src, 16, valid); }
+static inline void cp_async4(void *dst, const void *src, bool valid) { cp_async(dst, src, 4, valid); }
 static inline void cp_async_commit() {
   emu::fiber->groups.push_back(std::move(emu::fiber->open));
   emu::fiber->open.clear();
@@ -214,9 +217,9 @@ template <int N> static inline void cp_async_wait() {
   for (size_t g = 0; g < landing; g++)
     for (const emu::Copy &c : groups[g]) {
       if (c.valid)
-        memcpy(c.dst, c.src, 16);
+        memcpy(c.dst, c.src, c.bytes);
       else
-        memset(c.dst, 0, 16);
+        memset(c.dst, 0, c.bytes);
     }
   groups.erase(groups.begin(), groups.begin() + landing);
 }
@@ -230,6 +233,21 @@ static inline void ldmatrix_x4(u32 (&r)[4], const void *p) {
     for (int i = 0; i < 32; i++)
       for (int j = 0; j < 4; j++)
         w.slots[i].out[j] = ((const u32 *)w.slots[8 * j + i / 4].address)[i % 4];
+  });
+  memcpy(r, w.slots[lane].out, sizeof r);
+}
+
+static inline void ldmatrix_x4_trans(u32 (&r)[4], const void *p) {
+  emu::check_shared(p, 16, "ldmatrix.trans");
+  emu::Warp &w = emu::warp();
+  int lane = emu::lane();
+  w.slots[lane].address = p;
+  emu::meet(w.meeting, "ldmatrix.trans", [&] {
+    for (int i = 0; i < 32; i++)
+      for (int j = 0; j < 4; j++) {
+        auto at = [&](int row) { return (u32)((const u16 *)w.slots[8 * j + row].address)[i / 4]; };
+        w.slots[i].out[j] = at(i % 4 * 2) | at(i % 4 * 2 + 1) << 16;
+      }
   });
   memcpy(r, w.slots[lane].out, sizeof r);
 }
@@ -298,6 +316,36 @@ static inline void mma_tf32(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {
         for (int k = 0; k < 8; k++)
           sum += A[row][k] * B[column][k];
         w.slots[i].out[c] = float_bits(sum);
+      }
+  });
+  memcpy(d, mine.out, 16);
+}
+
+static inline void mma_s8(int (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {
+  emu::Warp &w = emu::warp();
+  emu::Slot &mine = w.slots[emu::lane()];
+  memcpy(mine.in, a, 16);
+  mine.in[4] = b0;
+  mine.in[5] = b1;
+  memcpy(mine.in + 6, d, 16);
+  emu::meet(w.meeting, "mma s8", [&] {
+    signed char A[16][32], B[8][32]; // [row][k], [column][k]
+    for (int i = 0; i < 32; i++) {
+      const u32 *in = w.slots[i].in;
+      int row = i / 4, k = 4 * (i % 4);
+      memcpy(&A[row][k], &in[0], 4);
+      memcpy(&A[row + 8][k], &in[1], 4);
+      memcpy(&A[row][k + 16], &in[2], 4);
+      memcpy(&A[row + 8][k + 16], &in[3], 4);
+      memcpy(&B[row][k], &in[4], 4);
+      memcpy(&B[row][k + 16], &in[5], 4);
+    }
+    for (int i = 0; i < 32; i++)
+      for (int c = 0; c < 4; c++) {
+        int row = i / 4 + (c / 2) * 8, column = 2 * (i % 4) + c % 2, sum = (int)w.slots[i].in[6 + c];
+        for (int k = 0; k < 32; k++)
+          sum += A[row][k] * B[column][k];
+        w.slots[i].out[c] = (u32)sum;
       }
   });
   memcpy(d, mine.out, 16);

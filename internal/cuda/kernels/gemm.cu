@@ -5,16 +5,6 @@
 // other rows nor on which kernel computed it, those of hopper.cu included.
 #include "product.h"
 
-// load_a loads the fragment of a 16×16 tile of weights, load_b those of two 8×16 tiles of tokens.
-DEVICE void load_a(u32 (&a)[4], const u8 *tile, int row, int chunk) {
-  int l = thread_x() & 31;
-  ldmatrix_x4(a, tile + chunk_at(row + (l & 15), chunk + (l >> 4)));
-}
-DEVICE void load_b(u32 (&b)[4], const u8 *tile, int row, int chunk) {
-  int l = thread_x() & 31;
-  ldmatrix_x4(b, tile + chunk_at(row + (l & 7) + ((l >> 4) << 3), chunk + ((l >> 3) & 1)));
-}
-
 // gemm computes one tile of M outputs by TOKENS tokens. Each warp has 64 outputs by 64 tokens.
 template <int M, int TOKENS, int STAGES>
 DEVICE void gemm(u8 *shared, void *y, const bf16 *x, const bf16 *w, const float *bias, int T, int N, int K,

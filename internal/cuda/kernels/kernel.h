@@ -61,6 +61,11 @@ DEVICE void cp_async16(void *dst, const void *src, bool valid) {
                "r"(valid ? 16 : 0)
                : "memory");
 }
+// cp_async4 copies 4 bytes likewise, for rows that are not aligned to 16.
+DEVICE void cp_async4(void *dst, const void *src, bool valid) {
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;\n" ::"r"(shared_address(dst)), "l"(src), "r"(valid ? 4 : 0)
+               : "memory");
+}
 DEVICE void cp_async_commit() { asm volatile("cp.async.commit_group;\n" ::: "memory"); }
 // cp_async_wait waits until at most N of this thread's newest groups are in flight.
 template <int N> DEVICE void cp_async_wait() { asm volatile("cp.async.wait_group %0;\n" ::"n"(N) : "memory"); }
@@ -69,6 +74,15 @@ template <int N> DEVICE void cp_async_wait() { asm volatile("cp.async.wait_group
 // r[j] receives the values 2·(l%4) and 2·(l%4)+1 of row l/4 of matrix j.
 DEVICE void ldmatrix_x4(u32 (&r)[4], const void *p) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];\n"
+               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+               : "r"(shared_address(p))
+               : "memory");
+}
+
+// ldmatrix_x4_trans loads them transposed: r[j] receives the values l/4 of the rows 2·(l%4) and
+// 2·(l%4)+1 of matrix j.
+DEVICE void ldmatrix_x4_trans(u32 (&r)[4], const void *p) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];\n"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
                : "r"(shared_address(p))
                : "memory");
@@ -90,6 +104,15 @@ DEVICE void mma_tf32(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {
       "{%0,%1,%2,%3};\n"
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+// mma_s8 adds a 16×32 by 32×8 product of signed bytes to d, as mma_bf16 has it; the bytes of a row lie
+// in a and b as those of 16 bfloat16 do.
+DEVICE void mma_s8(int (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {
+  asm volatile("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, "
+               "{%8,%9}, {%0,%1,%2,%3};\n"
+               : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
 #ifdef HOPPER

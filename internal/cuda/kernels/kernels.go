@@ -24,6 +24,8 @@ type Kernel struct {
 	Threads int    `json:"threads"` // of a block
 	Blocks  int    `json:"blocks"`  // that a multiprocessor is meant to hold at once
 	Shared  int    `json:"shared"`  // dynamic shared memory of a block, bytes
+	// Family tells products by their operands: bf16_tn, f32_nn, … All of one family give the same bits.
+	Family string `json:"family"`
 	// A product's block computes Outputs by Tokens. Small ones are meant for few tokens, and have their
 	// tiles of tokens in the grid's y.
 	Outputs int  `json:"outputs"`

@@ -41,6 +41,16 @@ template <int ROWS, int THREADS> struct Loader {
   }
 };
 
+// load_a loads the fragment of a 16×16 tile of weights, load_b those of two 8×16 tiles of tokens.
+DEVICE void load_a(u32 (&a)[4], const u8 *tile, int row, int chunk) {
+  int l = thread_x() & 31;
+  ldmatrix_x4(a, tile + chunk_at(row + (l & 15), chunk + (l >> 4)));
+}
+DEVICE void load_b(u32 (&b)[4], const u8 *tile, int row, int chunk) {
+  int l = thread_x() & 31;
+  ldmatrix_x4(b, tile + chunk_at(row + (l & 7) + ((l >> 4) << 3), chunk + ((l >> 3) & 1)));
+}
+
 // emit stores one value of y.
 DEVICE void emit(void *y, u64 at, float v, int flags) {
   if (flags & OUT_F32)

@@ -245,7 +245,7 @@ func shapeText(T, N, K int) string { return fmt.Sprintf("T=%d N=%d K=%d", T, N, 
 // best measures all products that take part and adds the fastest once more.
 func (s *session) best(work, shape string, measure func(cuda.Product) (float64, string)) {
 	var best measurement
-	for _, p := range s.kernels.Products() {
+	for _, p := range s.kernels.Products(cuda.ProductBF16) {
 		value, unit := measure(p)
 		if unit == "" {
 			continue
