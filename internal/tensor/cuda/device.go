@@ -25,6 +25,7 @@ type Device struct {
 	replies replies
 	packer  packer
 	kept    []cachedList
+	trained map[tensor.Weight]tensor.Tensor // gradients of trained heads
 
 	running operation
 	// recent holds the operations of the last launches, by the number of the launch. A launch that
