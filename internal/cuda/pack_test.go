@@ -240,7 +240,7 @@ func TestSelectRows(t *testing.T) {
 		list = append(list, byte(r), 0, 0, 0)
 	}
 	y := b.alloc(4 * len(order) * words)
-	b.Compute.Launch(b.kernel("select_rows"), 1, len(order), cuda.Argument(y), cuda.Argument(b.put(dtype.Bytes(x))),
+	b.Compute.Launch(b.kernel("select_rows"), len(order), 1, cuda.Argument(y), cuda.Argument(b.put(dtype.Bytes(x))),
 		cuda.Argument(b.put(list)), cuda.Int(words))
 	var want []float32
 	for _, r := range order {

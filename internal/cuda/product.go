@@ -51,6 +51,11 @@ type Operands struct {
 	Ldxs, Ldws       int
 }
 
+// Tiles returns into how many blocks the product's result is divided.
+func (p Product) Tiles(o Operands) int {
+	return (o.N + p.Outputs - 1) / p.Outputs * ((o.T + p.Tokens - 1) / p.Tokens)
+}
+
 // Launch records the product.
 func (p Product) Launch(s *Stream, o Operands) {
 	outputs, tokens := (o.N+p.Outputs-1)/p.Outputs, (o.T+p.Tokens-1)/p.Tokens

@@ -47,11 +47,11 @@ ROWS_KERNEL(rows_f32_to_bf16, bf16, float)
 ROWS_KERNEL(rows_bf16_to_f32, float, bf16)
 ROWS_KERNEL(rows_bf16_to_bf16, bf16, bf16)
 
-// select_rows: y[i] = x[rows[i]], rows of `words` 32-bit words. Grid: (blocks, rows).
+// select_rows: y[i] = x[rows[i]], rows of `words` 32-bit words. Grid: the rows of y.
 KERNEL(select_rows, THREADS, 4)(u32 *y, const u32 *x, const int *rows, int words) {
-  const u32 *from = x + (u64)rows[block_y()] * words;
-  for (int i = block_x() * THREADS + thread_x(); i < words; i += grid_x() * THREADS)
-    y[(u64)block_y() * words + i] = from[i];
+  const u32 *from = x + (u64)rows[block_x()] * words;
+  for (int i = thread_x(); i < words; i += THREADS)
+    y[(u64)block_x() * words + i] = from[i];
 }
 ENTRY(select_rows)
 

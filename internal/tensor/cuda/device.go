@@ -26,6 +26,7 @@ type Device struct {
 	packer  packer
 	kept    []cachedList
 	trained map[tensor.Weight]tensor.Tensor // gradients of trained heads
+	unused  *unused
 
 	running operation
 	// recent holds the operations of the last launches, by the number of the launch. A launch that
@@ -57,7 +58,7 @@ func New(gpu *cuda.GPU) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Device{gpu: gpu, kernels: k, stream: gpu.Compute}
+	d := &Device{gpu: gpu, kernels: k, stream: gpu.Compute, unused: new(unused)}
 	if err := d.memory.open(gpu); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,277 @@
+//go:build cuda && linux
+
+package cuda
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+
+	"barka/internal/cuda"
+	"barka/internal/dtype"
+	"barka/internal/tensor"
+)
+
+// weight is a matrix W [n,k] in the GPU's memory, row by row.
+type weight struct {
+	n, k  int
+	dtype dtype.DType
+	ld    int // values from one row to the next; those from k on are zero
+	at    cuda.Pointer
+	// scales [n,lds] of I8 are bfloat16, one for each 64 values of a row. The values are integers of
+	// rotated rows.
+	scales cuda.Pointer
+	lds    int
+}
+
+// Dims implements tensor.Weight.
+func (w *weight) Dims() (n, k int) { return w.n, w.k }
+
+// DType implements tensor.Weight.
+func (w *weight) DType() dtype.DType { return w.dtype }
+
+// Bytes implements tensor.Weight.
+func (w *weight) Bytes() int64 { return int64(w.n) * int64(w.ld*w.dtype.Size()+2*w.lds) }
+
+// row returns the address of row i.
+func (w *weight) row(i int) cuda.Pointer { return w.at + cuda.Pointer(i*w.ld*w.dtype.Size()) }
+
+// scale returns the address of the scales of row i.
+func (w *weight) scale(i int) cuda.Pointer { return w.scales + cuda.Pointer(2*i*w.lds) }
+
+// unused collects the memory of weights that the program has dropped. Cleanups fill it from a
+// goroutine of the runtime.
+type unused struct {
+	sync.Mutex
+	at []cuda.Pointer
+}
+
+// reclaim frees the memory of dropped weights. Operations that use a weight keep it alive until they
+// have recorded their work.
+func (d *Device) reclaim() {
+	d.unused.Lock()
+	defer d.unused.Unlock()
+	for _, at := range d.unused.at {
+		d.give(at)
+	}
+	d.unused.at = d.unused.at[:0]
+}
+
+// newWeight allocates a weight with undefined values.
+func (d *Device) newWeight(n, k int, dt dtype.DType) *weight {
+	d.reclaim()
+	w := &weight{n: n, k: k, dtype: dt}
+	switch dt {
+	case dtype.BF16:
+		w.ld = roundUp(k, 8) // 16 bytes
+	case dtype.I8:
+		w.ld = roundUp(k, quantum)
+		w.lds = roundUp(w.ld/quantum, 2) // words
+	default:
+		w.ld = k
+	}
+	w.at = d.take(n * w.ld * dt.Size())
+	if w.lds > 0 {
+		w.scales = d.take(2 * n * w.lds)
+	}
+	u := d.unused
+	runtime.AddCleanup(w, func(ranges [2]cuda.Pointer) {
+		u.Lock()
+		defer u.Unlock()
+		for _, at := range ranges {
+			if at != 0 {
+				u.at = append(u.at, at)
+			}
+		}
+	}, [2]cuda.Pointer{w.at, w.scales})
+	return w
+}
+
+// quantum is how many integers share a scale.
+const quantum = 64
+
+func roundUp(n, unit int) int { return (n + unit - 1) / unit * unit }
+
+// Pack implements tensor.Device.
+func (d *Device) Pack(m tensor.Matrix, dt dtype.DType) (made tensor.Weight, err error) {
+	if err := checkMatrix(m); err != nil {
+		return nil, err
+	}
+	if dt != dtype.F32 && dt != dtype.BF16 && dt != dtype.I8 {
+		return nil, fmt.Errorf("packing as %s is not supported; expected F32, BF16 or I8", dt)
+	}
+	defer tensor.Guard(&err)
+	d.begin("Pack", tensor.Tensor{Rows: m.Rows, Cols: m.Cols})
+	w := d.newWeight(m.Rows, m.Cols, dt)
+	bad := d.take(4)
+	defer d.give(bad)
+	d.stream.Fill(bad, 0, 4)
+	d.packRows(w, m, bad)
+	var count [1]int32
+	d.download(bytesOf(count[:]), bad)
+	if count[0] != 0 {
+		return nil, notFinite(m)
+	}
+	return w, nil
+}
+
+// packRows brings the rows of a matrix to the GPU, some megabytes at a time, and packs them there. bad
+// counts infinities and NaNs.
+func (d *Device) packRows(w *weight, m tensor.Matrix, bad cuda.Pointer) {
+	stored := m.DType // as the GPU reads it
+	if stored != dtype.BF16 || w.dtype == dtype.I8 {
+		stored = dtype.F32
+	}
+	// Rows without padding that stay as they are need no other place.
+	inPlace := stored == w.dtype && w.ld == w.k
+	rows, size := max(1, stagingHalf/max(1, stored.Size()*m.Cols)), m.DType.Bytes(m.Cols)
+	rows = min(rows, m.Rows)
+	from := w.at
+	if !inPlace {
+		from = d.take(rows * m.Cols * stored.Size())
+		defer d.give(from)
+	}
+	var values []float32
+	for lo := 0; lo < m.Rows; lo += rows {
+		hi := min(lo+rows, m.Rows)
+		if inPlace {
+			from = w.row(lo)
+		}
+		if bytes := m.Bytes[lo*size : hi*size]; m.DType == stored {
+			d.push(from, bytes)
+		} else {
+			values = growTo(values, (hi-lo)*m.Cols)
+			dtype.Widen(values, m.DType, bytes)
+			d.push(from, bytesOf(values))
+		}
+		m.ReleaseRows(lo, hi)
+		d.pack(w, lo, hi, from, stored, bad)
+	}
+}
+
+func growTo(v []float32, n int) []float32 {
+	if cap(v) < n {
+		return make([]float32, n)
+	}
+	return v[:n]
+}
+
+// pack packs rows of values on the GPU, F32 or BF16, as the rows lo ≤ i < hi of w.
+func (d *Device) pack(w *weight, lo, hi int, from cuda.Pointer, stored dtype.DType, bad cuda.Pointer) {
+	n := hi - lo
+	if w.dtype == dtype.I8 {
+		d.launch("quantize_weights", d.pieceBlocks(n, w.k), 1, cuda.Argument(w.row(lo)), cuda.Argument(w.scale(lo)),
+			cuda.Argument(from), cuda.Int(w.k), cuda.Int(w.k), cuda.Int(w.lds), cuda.Size(n), cuda.Argument(bad))
+		return
+	}
+	d.convert(w.row(lo), w.dtype, w.ld, from, stored, w.k, w.k, n, bad)
+}
+
+// convert converts rows [n,k], ldx values apart, to rows of another type, ld values apart, with zeros
+// from k on. bad, if it is not 0, counts infinities and NaNs.
+func (d *Device) convert(y cuda.Pointer, to dtype.DType, ld int, x cuda.Pointer, from dtype.DType, ldx, k, n int, bad cuda.Pointer) {
+	kernel := "rows_f32_to_"
+	if from == dtype.BF16 {
+		kernel = "rows_bf16_to_"
+	}
+	if to == dtype.BF16 {
+		kernel += "bf16"
+	} else {
+		kernel += "f32"
+	}
+	d.launch(kernel, d.blocks(n*ld), 1, cuda.Argument(y), cuda.Argument(x), cuda.Int(k), cuda.Int(ldx), cuda.Int(ld),
+		cuda.Size(n), cuda.Argument(bad))
+}
+
+// pieceBlocks returns how many blocks work on the pieces in which n rows of k values are rotated, a warp
+// per piece.
+func (d *Device) pieceBlocks(n, k int) int {
+	const longest, warps = 512, threads / 32
+	pieces := k/longest + 4 // at most
+	return min((n*pieces+warps-1)/warps, 16*d.gpu.Processors)
+}
+
+// notFinite is the error for the first infinity or NaN of a matrix.
+func notFinite(m tensor.Matrix) error {
+	row, size := make([]float32, m.Cols), m.DType.Bytes(m.Cols)
+	for i := range m.Rows {
+		dtype.Widen(row, m.DType, m.Bytes[i*size:(i+1)*size])
+		for j, v := range row {
+			if v-v != 0 {
+				return fmt.Errorf("the value at row %d, column %d is %g, expected a finite number", i, j, v)
+			}
+		}
+	}
+	return fmt.Errorf("an infinity or NaN was found, and is no longer there: the file has changed")
+}
+
+// PackTensor implements tensor.Device.
+func (d *Device) PackTensor(t tensor.Tensor) tensor.Weight {
+	d.begin("PackTensor", t)
+	w := d.newWeight(t.Rows, t.Cols, dtype.F32)
+	d.Repack(w, t)
+	return w
+}
+
+// Repack implements tensor.Device.
+func (d *Device) Repack(tw tensor.Weight, t tensor.Tensor) {
+	w := tw.(*weight)
+	if w.n != t.Rows || w.k != t.Cols || w.dtype != dtype.F32 {
+		panic("cuda: Repack: the weight has another shape or type")
+	}
+	d.begin("Repack", t)
+	if t.Len() > 0 {
+		d.stream.Copy(w.at, cuda.Pointer(t.Handle), 4*t.Len())
+	}
+	runtime.KeepAlive(w)
+}
+
+// Select implements tensor.Device.
+func (d *Device) Select(tw tensor.Weight, rows []int32) tensor.Weight {
+	w := tw.(*weight)
+	for _, r := range rows {
+		if r < 0 || int(r) >= w.n {
+			panic(fmt.Sprintf("cuda: Select: row %d is outside a weight of %d", r, w.n))
+		}
+	}
+	d.begin("Select", tensor.Tensor{Rows: len(rows), Cols: w.k})
+	s := d.newWeight(len(rows), w.k, w.dtype)
+	list := d.bring(bytesOf(rows))
+	pick := func(to, from cuda.Pointer, words int) {
+		d.launch("select_rows", len(rows), 1, cuda.Argument(to), cuda.Argument(from), cuda.Argument(list.at), cuda.Int(words))
+	}
+	pick(s.at, w.at, w.ld*w.dtype.Size()/4)
+	if w.lds > 0 {
+		pick(s.scales, w.scales, w.lds/2)
+	}
+	d.drop(list)
+	runtime.KeepAlive(w)
+	return s
+}
+
+// Screen implements tensor.Device. It makes no copy: to read all of a head in bfloat16 is cheap here
+// beside what the second product and the choice between both would add.
+func (d *Device) Screen(w tensor.Weight) tensor.Weight { return w }
+
+// Unpack implements tensor.Device.
+func (d *Device) Unpack(rows tensor.Tensor, tw tensor.Weight, from int) {
+	const unit = 128
+	w := tw.(*weight)
+	if rows.Cols != w.k || from < 0 || from%unit != 0 || from+rows.Rows > w.n {
+		panic("cuda: Unpack: the rows do not fit")
+	}
+	d.begin("Unpack", rows)
+	if w.dtype == dtype.I8 {
+		d.launch("dequantize_f32", d.blocks(rows.Len()), 1, pointer(rows), cuda.Argument(w.row(from)), cuda.Argument(w.scale(from)),
+			cuda.Int(w.k), cuda.Int(w.lds), cuda.Int(w.k), cuda.Size(rows.Rows))
+		d.rotate(rows, rows, false)
+	} else {
+		d.convert(cuda.Pointer(rows.Handle), dtype.F32, w.k, w.row(from), w.dtype, w.ld, w.k, rows.Rows, 0)
+	}
+	runtime.KeepAlive(w)
+}
+
+// rotate sets y to the rotated rows of x, or adds them. y may be x.
+func (d *Device) rotate(y, x tensor.Tensor, add bool) {
+	d.launch("hadamard", d.pieceBlocks(x.Rows, x.Cols), 1, pointer(y), pointer(x), cuda.Int(x.Cols), cuda.Size(x.Rows), flag(add))
+}
