@@ -75,15 +75,34 @@ func (e entry) sum() int64 {
 	return int64(h.Sum64())
 }
 
+// patience is how long a process waits for the others that have a memory open.
+const patience = time.Minute
+
 // Open opens a memory, or makes an empty one. A file that is not one, or of a later
 // version, is an error.
 func Open(path string) (*File, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return nil, err
 	}
-	// A writer waits for another for a minute. With a write-ahead log readers never wait, and
+	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		f, err := openOnce(path)
+		// SQLite does not wait for others that turn the same new file's write-ahead log on.
+		if err == nil || !is(err, sqlite3.SQLITE_BUSY) || time.Since(start) > patience {
+			return f, err
+		}
+	}
+}
+
+// is reports whether an error is one of SQLite's with one of the codes.
+func is(err error, codes ...int) bool {
+	var from *sqlite.Error
+	return errors.As(err, &from) && slices.Contains(codes, from.Code()&0xff)
+}
+
+func openOnce(path string) (*File, error) {
+	// A writer waits for another one. With a write-ahead log readers never wait, and
 	// a killed process loses at most its last transactions.
-	options := url.Values{"_pragma": {"busy_timeout(60000)", "journal_mode(wal)", "synchronous(normal)",
+	options := url.Values{"_pragma": {fmt.Sprintf("busy_timeout(%d)", patience.Milliseconds()), "journal_mode(wal)", "synchronous(normal)",
 		fmt.Sprintf("cache_size(-%d)", cached)},
 		"_txlock": {"immediate"}}
 	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+options.Encode())
@@ -137,11 +156,10 @@ func (f *File) prepare() error {
 
 // broken explains errors of SQLite. A damaged file is bad input.
 func (f *File) broken(err error) error {
-	var from *sqlite.Error
 	switch {
 	case err == nil || badinput.Is(err):
 		return err
-	case errors.As(err, &from) && slices.Contains([]int{sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}, from.Code()&0xff):
+	case is(err, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
 		return f.damaged(err)
 	}
 	return fmt.Errorf("%s: the translation memory cannot be used: %w; --memory %s does without one", f.path, err, Off)

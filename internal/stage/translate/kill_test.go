@@ -63,13 +63,13 @@ type searching struct {
 // slots is how many texts a searching has in work.
 const slots = 8
 
-func (s *searching) Stream(ctx context.Context, next func(wait bool) (Request, bool), done func(int, Translation) error) error {
+func (s *searching) Stream(ctx context.Context, next Next, done func(int, Translation) error) error {
 	type search struct{ index, left int }
 	texts, taken := map[int]Request{}, 0
 	var active []search
 	for {
 		for len(active) < slots {
-			r, ok := next(len(active) == 0)
+			r, ok := next(ctx, len(active) == 0)
 			if !ok {
 				break
 			}
@@ -179,8 +179,10 @@ func TestRunsShareAMemory(t *testing.T) {
 	}
 	want := testfiles.Tree(t, alone)
 	var both [2]*exec.Cmd
+	var said [2]bytes.Buffer
 	for i := range both {
 		both[i] = exec.Command(os.Args[0])
+		both[i].Stderr = &said[i]
 		both[i].Env = append(os.Environ(), childOf(in, filepath.Join(dir, fmt.Sprint(i)), memory)...)
 		if err := both[i].Start(); err != nil {
 			t.Fatal(err)
@@ -188,7 +190,7 @@ func TestRunsShareAMemory(t *testing.T) {
 	}
 	for i, c := range both {
 		if err := c.Wait(); err != nil {
-			t.Errorf("process %d: %v", i, err)
+			t.Errorf("process %d: %v\n%s", i, err, said[i].Bytes())
 		}
 	}
 	later := filepath.Join(dir, "later")
