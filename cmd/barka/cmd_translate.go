@@ -25,7 +25,7 @@ type translateCmd struct {
 	Punctuation bool     `name:"arabic-punctuation" help:"Write the Arabic comma, semicolon and question mark."`
 	Checks      string   `help:"Checks of every sentence, after which it is translated in other ways: off, default or strict." enum:"off,default,strict" default:"default"`
 	MinScore    float64  `help:"Lowest mean log-probability of a sentence that passes the checks; 0 is no bound." default:"0"`
-	MaxIgnored  float64  `help:"Largest share of a source's tokens that a translation may leave without attention; 1 is off." default:"0.2"`
+	MaxIgnored  float64  `help:"Largest share of a source's tokens that a translation may leave without attention; 1 is off, as with --checks off." default:"0.2"`
 	Reference   []string `help:"File with a reference per line; the lines' scores are printed at the end, as barka bleu does." placeholder:"FILE"`
 	Back        bool     `help:"Translate the lines back as well, and print the chrF of that against the lines at the end; needs no references."`
 	In          string   `help:"Dataset of instructions to translate, instead of standard input." placeholder:"DIR"`
@@ -156,7 +156,7 @@ func (c *translateCmd) Run(a *app) error {
 		return c.byChat(a, o)
 	}
 	to := backend.TranslatorOptions{From: c.From, To: c.To, Decoding: o.Decoding, NumReturn: c.hypotheses(o), Seed: a.Seed,
-		Attention: o.MaxIgnored < 1, ParseSpecial: c.Raw && c.In == ""}
+		Attention: o.Attends(), ParseSpecial: c.Raw && c.In == ""}
 	if c.DryRun {
 		t, err := a.engine(c.DType).LazyTranslator(c.Model, c.Model, to)
 		if err != nil {

@@ -28,6 +28,9 @@ type Translator struct {
 	special   map[int32]bool // tokens of a source that are no text: its language and end
 	maxSource int
 	unlimit   func() // of garbage
+	// searches are the models of a stream's searches, which run side by side.
+	searches      []model.Seq2Seq
+	closeSearches func()
 }
 
 // garbage is its share of the heap, in percent, while a translator is open: most of the heap is
@@ -134,6 +137,7 @@ func (e *Engine) OpenTranslator(name string, o TranslatorOptions) (*Translator, 
 		return nil, errors.Join(err, m.Close())
 	}
 	t.unlimit = resident.LimitGarbage(garbage)
+	t.searches, t.closeSearches = besides(m)
 	return t, nil
 }
 
@@ -160,6 +164,7 @@ func (t *Translator) into(code string) (err error) {
 // Close closes the model's files.
 func (t *Translator) Close() error {
 	t.unlimit()
+	t.closeSearches()
 	return t.model.Close()
 }
 
@@ -314,35 +319,6 @@ func (t *Translator) translation(o Output) translate.Translation {
 	return tr
 }
 
-// Stream implements translate.Streamer: the search is full as long as there are requests.
-func (t *Translator) Stream(ctx context.Context, next func(wait bool) (translate.Request, bool),
-	done func(int, translate.Translation) error) error {
-	outputs, given := map[int]Output{}, 0 // of the texts in work
-	var unknown error                     // of a target language
-	source := func(wait bool) (s generate.Source, ok bool) {
-		r, ok := next(wait)
-		if !ok {
-			return s, false
-		}
-		s, outputs[given] = t.encode(r.Text)
-		if r.To != "" {
-			s.ForcedBOS, unknown = t.base.Language(r.To)
-		}
-		s.NoRepeatNGram = r.NoRepeatNGram
-		given++
-		return s, true
-	}
-	return generate.BeamStream(ctx, t.model, t.search, source, func(i int, best []generate.Hypothesis) error {
-		if unknown != nil {
-			return unknown
-		}
-		o := outputs[i]
-		delete(outputs, i)
-		t.complete(&o, best)
-		return done(i, t.translation(o))
-	})
-}
-
 // CheckTarget implements translate.Targeting.
 func (t *Translator) CheckTarget(code string) error {
 	_, err := t.base.Language(code)
@@ -397,7 +373,7 @@ func (l *LazyTranslator) Translate(ctx context.Context, texts []string, onDone f
 }
 
 // Stream implements translate.Streamer.
-func (l *LazyTranslator) Stream(ctx context.Context, next func(wait bool) (translate.Request, bool),
+func (l *LazyTranslator) Stream(ctx context.Context, next translate.Next,
 	done func(int, translate.Translation) error) error {
 	t, err := l.open()
 	if err != nil {

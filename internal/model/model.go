@@ -74,6 +74,9 @@ type Seq2Seq interface {
 	Decode(p *nn.Pass, tokens []int32, cache, source *Cache, sourceLayout *tensor.Layout) (tensor.Tensor, error)
 	Head() (w tensor.Weight, softcap float32)
 	NewCache() *Cache
+	// On returns the model with another device that works on the same memory. It shares the
+	// weights and is not closed. Each may compute while the other does.
+	On(dev tensor.Device) Seq2Seq
 	// Close closes the model's files. The model must not be used afterwards.
 	Close() error
 }

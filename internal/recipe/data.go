@@ -242,7 +242,7 @@ func (c *chain) translate(ctx context.Context, st stage) error {
 	o := *c.r.Translate
 	name := c.r.Models.Translator
 	t, err := c.Engine.LazyTranslator(name, c.r.model(name), backend.TranslatorOptions{
-		From: o.From, To: o.To, Decoding: o.Decoding, NumReturn: o.Hypotheses(), Attention: o.MaxIgnored < 1,
+		From: o.From, To: o.To, Decoding: o.Decoding, NumReturn: o.Hypotheses(), Attention: o.Attends(),
 		Seed: c.r.Seed})
 	if err != nil {
 		return err

@@ -364,7 +364,7 @@ func (f *forecast) sentences(s set) (translate.Estimate, bool) {
 	}
 	o, name := *f.r.Translate, f.r.Models.Translator
 	t, err := f.w.Engine.LazyTranslator(name, f.r.model(name), backend.TranslatorOptions{
-		From: o.From, To: o.To, Decoding: o.Decoding, NumReturn: o.Hypotheses(), Attention: o.MaxIgnored < 1, Seed: f.r.Seed})
+		From: o.From, To: o.To, Decoding: o.Decoding, NumReturn: o.Hypotheses(), Attention: o.Attends(), Seed: f.r.Seed})
 	if err != nil {
 		return translate.Estimate{}, false
 	}

@@ -218,6 +218,13 @@ func (m *Model) Head() (tensor.Weight, float32) { return m.head, 0 }
 // NewCache implements model.Seq2Seq.
 func (m *Model) NewCache() *model.Cache { return model.NewCache(m.dev, len(m.decoder), m.cfg.DModel) }
 
+// On implements model.Seq2Seq.
+func (m *Model) On(dev tensor.Device) model.Seq2Seq {
+	other := *m
+	other.dev, other.positions = dev, tensor.Tensor{}
+	return &other
+}
+
 // Encode implements model.Seq2Seq.
 func (m *Model) Encode(p *nn.Pass, tokens []int32) (h tensor.Tensor, err error) {
 	defer tensor.Guard(&err)

@@ -75,6 +75,12 @@ func (o Options) acts() map[string]bool {
 	return acts
 }
 
+// Attends reports whether it matters which source tokens an output ignores. Without checks it
+// does not, unless the flag acts by itself.
+func (o Options) Attends() bool {
+	return o.MaxIgnored < 1 && (o.Checks != ChecksOff || slices.Contains(o.RejectFlags, FlagIgnored))
+}
+
 // check returns the flags of a sentence.
 func (o Options) check(source, target string, tr Translation) []string {
 	var flags []string

@@ -116,9 +116,9 @@ func (p *polyglot) CheckTarget(code string) error {
 	return nil
 }
 
-func (p *polyglot) Stream(_ context.Context, next func(bool) (Request, bool), done func(int, Translation) error) error {
+func (p *polyglot) Stream(ctx context.Context, next Next, done func(int, Translation) error) error {
 	for i := 0; ; i++ {
-		r, ok := next(true)
+		r, ok := next(ctx, true)
 		if !ok {
 			return nil
 		}

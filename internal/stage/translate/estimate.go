@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"barka/internal/segment"
@@ -165,8 +166,9 @@ type probe struct {
 	t     Translator
 	texts []string
 
-	taken, ended             int   // texts
-	takenTokens, endedTokens int64 // of the source
+	mu                       sync.Mutex // of what follows, while a stream runs
+	taken, ended             int        // texts
+	takenTokens, endedTokens int64      // of the source
 	seconds                  float64
 	exhausted                bool // all texts are taken
 	full                     bool // the measured time ended with the last text taken
@@ -188,7 +190,9 @@ func (p *probe) run(ctx context.Context) error {
 	}
 	stopped, stop := context.WithCancel(ctx)
 	defer stop()
-	err := s.Stream(stopped, func(bool) (Request, bool) {
+	err := s.Stream(stopped, func(context.Context, bool) (Request, bool) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
 		if p.taken < len(p.texts) {
 			p.take(p.texts[p.taken])
 			return Request{Text: p.texts[p.taken-1]}, true
@@ -200,6 +204,8 @@ func (p *probe) run(ctx context.Context) error {
 		p.exhausted = true
 		return Request{}, false
 	}, func(i int, _ Translation) error {
+		p.mu.Lock()
+		defer p.mu.Unlock()
 		if !p.full {
 			p.end(i)
 		}

@@ -139,9 +139,9 @@ type choosy struct {
 	got     []Request
 }
 
-func (c *choosy) Stream(_ context.Context, next func(wait bool) (Request, bool), done func(int, Translation) error) error {
+func (c *choosy) Stream(ctx context.Context, next Next, done func(int, Translation) error) error {
 	for i := 0; ; i++ {
-		r, ok := next(true)
+		r, ok := next(ctx, true)
 		if !ok {
 			return nil
 		}

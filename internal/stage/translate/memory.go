@@ -133,7 +133,7 @@ func (o Options) share(ctx context.Context, t Tools, seed int64) (shared sharedM
 		return shared, nil
 	}
 	first := settings{Version: memoryVersion, Model: o.ModelDigest, Kernels: cpu.Current().String(), From: tokenizer.NLLBCode(o.From),
-		To: tokenizer.NLLBCode(o.To), Decoding: o.Decoding, Attention: o.MaxIgnored < 1, Every: o.NumReturn > 1}
+		To: tokenizer.NLLBCode(o.To), Decoding: o.Decoding, Attention: o.Attends(), Every: o.NumReturn > 1}
 	if o.Temperature > 0 {
 		first.Seed = seed
 		if o.NumReturn > 1 {

@@ -32,13 +32,17 @@ type Guided interface {
 	TranslateWith(ctx context.Context, requests []Request) ([]Translation, error)
 }
 
+// Next returns the next request. With wait it waits for one, and false means that there will be
+// none, or that ctx has ended. Without wait, false means that there is none at present.
+type Next func(ctx context.Context, wait bool) (Request, bool)
+
 // Streamer is a Model that takes requests while it works on others.
 type Streamer interface {
 	Model
-	// Stream translates what next returns until it returns false when called with wait.
-	// Without wait, false means that there is no request at present. done is called with
-	// each translation, in any order; its index counts the calls of next.
-	Stream(ctx context.Context, next func(wait bool) (Request, bool), done func(index int, tr Translation) error) error
+	// Stream translates what next returns until it returns false when called with wait. done is
+	// called with each translation, in any order; its index counts the requests. Neither is called
+	// twice at once, but done may be called while next waits.
+	Stream(ctx context.Context, next Next, done func(index int, tr Translation) error) error
 }
 
 // Targeting is a Streamer that translates into other languages than its own.
@@ -121,7 +125,7 @@ func (q *queue) run(ctx context.Context) {
 		if !q.pause(ctx) {
 			return ctx.Err()
 		}
-		return stream(ctx, func(wait bool) (Request, bool) { return q.next(ctx, wait) }, q.deliver)
+		return stream(ctx, q.next, q.deliver)
 	})
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -245,16 +249,16 @@ func (q *queue) add(needs []need) (asks []*ask, err error) {
 }
 
 // batches is the Stream of a translator that takes batches.
-func (q *queue) batches(ctx context.Context, next func(wait bool) (Request, bool), done func(int, Translation) error) error {
+func (q *queue) batches(ctx context.Context, next Next, done func(int, Translation) error) error {
 	for first := 0; ; {
-		r, ok := next(true)
+		r, ok := next(ctx, true)
 		if !ok {
 			return ctx.Err()
 		}
 		requests := []Request{r}
 		time.Sleep(time.Millisecond) // for the others that are about to come
 		for len(requests) < batchTexts {
-			if r, ok = next(false); !ok {
+			if r, ok = next(ctx, false); !ok {
 				break
 			}
 			requests = append(requests, r)

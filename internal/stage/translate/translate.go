@@ -28,7 +28,7 @@ import (
 // version changes when the same options would give another output; changed
 // says how the last one differs.
 const (
-	version = 8
+	version = 9
 	changed = "the script of every language is checked since then, and not only of those with other letters than English"
 )
 

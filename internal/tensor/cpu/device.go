@@ -106,6 +106,9 @@ func (d *Device) Name() string {
 	return fmt.Sprintf("cpu (%s kernels, %d threads)", cpu.Current(), d.pool.Workers())
 }
 
+// Workers returns the number of workers.
+func (d *Device) Workers() int { return d.pool.Workers() }
+
 // Trim drops the memory of freed tensors, which is otherwise kept for later ones, before
 // work of other sizes. Peak begins again.
 func (d *Device) Trim() {

@@ -163,7 +163,7 @@ func (w *measured) Bytes() int64 {
 }
 
 // Lookup implements tensor.Device.
-func (m *Meter) Lookup(x tensor.Matrix) (tensor.Table, error) { return &table{x}, checkMatrix(x) }
+func (m *Meter) Lookup(x tensor.Matrix) (tensor.Table, error) { return &table{m: x}, checkMatrix(x) }
 
 // scratch counts values that are packed for one product.
 func (m *Meter) scratch(values int) { m.rows = max(m.rows, values) }

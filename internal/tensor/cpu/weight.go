@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -241,14 +242,17 @@ type repackOperands struct {
 }
 
 // table is an embedding in the form in which the checkpoint stores it.
-type table struct{ m tensor.Matrix }
+type table struct {
+	m    tensor.Matrix
+	held []byte // the values, if they are in memory
+}
 
-// row returns the bytes of row i. If the matrix has a file, it reads them into buffer,
+// row returns the bytes of row i. If they are not in memory, it reads them into buffer,
 // and panics with an error for the user if that fails.
 func (t *table) row(i int, buffer []byte) []byte {
 	size := t.m.DType.Bytes(t.m.Cols)
-	if t.m.File == nil {
-		return t.m.Bytes[i*size : (i+1)*size]
+	if t.held != nil {
+		return t.held[i*size : (i+1)*size]
 	}
 	if _, err := t.m.File.ReadAt(buffer[:size], t.m.Offset+int64(i)*int64(size)); err != nil {
 		t.stayed()
@@ -268,12 +272,22 @@ func (t *table) stayed() {
 
 func (t *table) Dims() (rows, cols int) { return t.m.Rows, t.m.Cols }
 
+// smallTable is the size of tables that are kept in memory, in bytes. Reading a row from a file
+// takes longer than embedding it.
+const smallTable = 16 << 20
+
 // Lookup implements tensor.Device.
 func (d *Device) Lookup(m tensor.Matrix) (tensor.Table, error) {
 	if err := checkMatrix(m); err != nil {
 		return nil, err
 	}
-	return &table{m}, nil
+	t := &table{m: m}
+	if m.File == nil {
+		t.held = m.Bytes
+	} else if len(m.Bytes) <= smallTable {
+		t.held = slices.Clone(m.Bytes)
+	}
+	return t, nil
 }
 
 // embeddingOperands are those of Embed.
