@@ -90,6 +90,7 @@ var layers = []layer{
 	{"layer", []string{"internal/nn", "internal/lora", "internal/optim"}, []string{"weights", "tensor", "machine"}, false},
 	{"weights", []string{"internal/checkpoint", "internal/safetensors", "internal/torchfile/...", "internal/gguf", "internal/golden"},
 		[]string{"tensor", "machine"}, false},
+	{"test device", []string{"internal/testdevice"}, []string{"device", "tensor", "machine"}, false}, // for tests of models
 	{"device", []string{"internal/tensor/*"}, []string{"kernel", "tensor", "machine"}, true},
 	{"tensor", []string{"internal/tensor"}, []string{"machine"}, false},
 	{"kernel", []string{"internal/kernel"}, []string{"machine"}, false},

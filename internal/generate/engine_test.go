@@ -20,7 +20,7 @@ import (
 	"barka/internal/model"
 	"barka/internal/nn"
 	"barka/internal/tensor"
-	"barka/internal/tensor/cpu"
+	"barka/internal/testdevice"
 )
 
 // decoders lists the reference checkpoints of the architectures that are
@@ -47,9 +47,7 @@ func decoders(t testing.TB) []string {
 // open loads a reference checkpoint on a device with that many threads.
 func open(t testing.TB, name string, threads int, dt dtype.DType) model.Decoder {
 	t.Helper()
-	dev := cpu.New(threads)
-	t.Cleanup(dev.Close)
-	m, err := model.OpenDecoder(golden.Dir(name), model.Options{Device: dev, DType: dt})
+	m, err := model.OpenDecoder(golden.Dir(name), model.Options{Device: testdevice.New(t, threads), DType: dt})
 	if err != nil {
 		t.Fatal(err)
 	}

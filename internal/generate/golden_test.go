@@ -18,13 +18,12 @@ import (
 	"barka/internal/nn"
 	"barka/internal/tensor"
 	"barka/internal/tensor/cpu"
+	"barka/internal/testdevice"
 )
 
 func decoder(t testing.TB, name string) model.Decoder {
 	t.Helper()
-	dev := cpu.New(2)
-	t.Cleanup(dev.Close)
-	m, err := model.OpenDecoder(golden.Dir(name), model.Options{Device: dev, DType: dtype.F32})
+	m, err := model.OpenDecoder(golden.Dir(name), model.Options{Device: testdevice.New(t, 2), DType: dtype.F32})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,9 +32,7 @@ func decoder(t testing.TB, name string) model.Decoder {
 
 func translator(t testing.TB, threads int) model.Seq2Seq {
 	t.Helper()
-	dev := cpu.New(threads)
-	t.Cleanup(dev.Close)
-	m, err := model.OpenSeq2Seq(golden.Dir("m2m100"), model.Options{Device: dev, DType: dtype.F32})
+	m, err := model.OpenSeq2Seq(golden.Dir("m2m100"), model.Options{Device: testdevice.New(t, threads), DType: dtype.F32})
 	if err != nil {
 		t.Fatal(err)
 	}

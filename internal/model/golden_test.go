@@ -13,6 +13,7 @@ import (
 	"barka/internal/nn"
 	"barka/internal/tensor"
 	cpudevice "barka/internal/tensor/cpu"
+	"barka/internal/testdevice"
 )
 
 // f32Tolerance bounds the difference from PyTorch in float32, relative to the largest value
@@ -22,9 +23,7 @@ const f32Tolerance = 2e-5
 
 func open(t testing.TB, name string, threads int, dt dtype.DType) model.Decoder {
 	t.Helper()
-	dev := cpudevice.New(threads)
-	t.Cleanup(dev.Close)
-	m, err := model.OpenDecoder(golden.Dir(name), model.Options{Device: dev, DType: dt})
+	m, err := model.OpenDecoder(golden.Dir(name), model.Options{Device: testdevice.New(t, threads), DType: dt})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +58,7 @@ func forward(t testing.TB, m model.Decoder, seqs [][]int32) (hidden, logits tens
 // TestLogits compares every sequence of one ragged batch with transformers' run of that
 // sequence alone, at every kernel level.
 func TestLogits(t *testing.T) {
-	for _, level := range cpu.Levels() {
+	for _, level := range testdevice.Levels() {
 		for _, name := range golden.Decoders {
 			t.Run(fmt.Sprintf("%s/%s", level, name), func(t *testing.T) {
 				defer cpu.Use(level)()
@@ -67,11 +66,12 @@ func TestLogits(t *testing.T) {
 				g := golden.Load(t, name, &want)
 				m := open(t, name, 2, dtype.F32)
 				h, y := forward(t, m, want.Sequences)
+				values := func(x tensor.Tensor) []float32 { return testdevice.Values(m.Device(), x) }
 				at := 0
 				for i, s := range want.Sequences {
-					golden.Near(t, fmt.Sprintf("hidden %d", i), h.Slice(at, at+len(s)).Data,
+					golden.Near(t, fmt.Sprintf("hidden %d", i), values(h.Slice(at, at+len(s))),
 						g.Tensor(fmt.Sprintf("hidden.%d", i)), f32Tolerance)
-					golden.Near(t, fmt.Sprintf("logits %d", i), y.Slice(at, at+len(s)).Data,
+					golden.Near(t, fmt.Sprintf("logits %d", i), values(y.Slice(at, at+len(s))),
 						g.Tensor(fmt.Sprintf("logits.%d", i)), f32Tolerance)
 					at += len(s)
 				}
@@ -90,8 +90,9 @@ func TestBF16(t *testing.T) {
 	_, y := forward(t, m, want.Sequences)
 	at := 0
 	for i, s := range want.Sequences {
-		golden.Near(t, fmt.Sprintf("logits %d", i), y.Slice(at, at+len(s)).Data, g.Tensor(fmt.Sprintf("bf16.logits.%d", i)), 0.05)
-		golden.Near(t, fmt.Sprintf("logits %d against float32", i), y.Slice(at, at+len(s)).Data,
+		got := testdevice.Values(m.Device(), y.Slice(at, at+len(s)))
+		golden.Near(t, fmt.Sprintf("logits %d", i), got, g.Tensor(fmt.Sprintf("bf16.logits.%d", i)), 0.05)
+		golden.Near(t, fmt.Sprintf("logits %d against float32", i), got,
 			g.Tensor(fmt.Sprintf("logits.%d", i)), 0.05)
 		at += len(s)
 	}
@@ -103,13 +104,15 @@ func TestI8(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var want golden.Decoder
 			g := golden.Load(t, name, &want)
-			for _, level := range cpu.Levels() {
+			for _, level := range testdevice.Levels() {
 				func() {
 					defer cpu.Use(level)()
-					_, y := forward(t, open(t, name, 2, dtype.I8), want.Sequences)
+					m := open(t, name, 2, dtype.I8)
+					_, y := forward(t, m, want.Sequences)
 					at := 0
 					for i, s := range want.Sequences {
-						golden.Near(t, fmt.Sprintf("logits %d", i), y.Slice(at, at+len(s)).Data, g.Tensor(fmt.Sprintf("logits.%d", i)), 0.1)
+						got := testdevice.Values(m.Device(), y.Slice(at, at+len(s)))
+						golden.Near(t, fmt.Sprintf("logits %d", i), got, g.Tensor(fmt.Sprintf("logits.%d", i)), 0.1)
 						at += len(s)
 					}
 				}()
@@ -146,14 +149,15 @@ func TestBatchInvariance(t *testing.T) {
 				var want golden.Decoder
 				golden.Load(t, name, &want)
 				m := open(t, name, 3, dt)
-				_, whole := forward(t, m, want.Sequences)
+				_, y := forward(t, m, want.Sequences)
+				whole := testdevice.Values(m.Device(), y)
 				for _, threads := range []int{1, 2} {
 					other := open(t, name, threads, dt)
 					at := 0
 					for i, s := range want.Sequences {
 						_, alone := forward(t, other, want.Sequences[i:i+1])
-						for j, v := range alone.Data {
-							if w := whole.Slice(at, at+len(s)).Data[j]; v != w {
+						for j, v := range testdevice.Values(other.Device(), alone) {
+							if w := whole[at*y.Cols+j]; v != w {
 								t.Fatalf("sequence %d, %d threads: logit %d is %g alone, %g in the batch", i, threads, j, v, w)
 							}
 						}
@@ -174,7 +178,8 @@ func TestCache(t *testing.T) {
 			golden.Load(t, name, &want)
 			m := open(t, name, 2, dtype.F32)
 			seq := want.Sequences[4]
-			whole, _ := forward(t, m, [][]int32{seq})
+			h, _ := forward(t, m, [][]int32{seq})
+			whole := testdevice.Values(m.Device(), h)
 			cache := m.NewCache()
 			var rows []int32
 			for at := 0; at < len(seq); {
@@ -187,8 +192,8 @@ func TestCache(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				for i, v := range h.Data {
-					if w := whole.Slice(at, at+n).Data[i]; v != w {
+				for i, v := range testdevice.Values(m.Device(), h) {
+					if w := whole[at*h.Cols+i]; v != w {
 						t.Fatalf("token %d: state %d is %g through the cache, %g whole", at+i/h.Cols, i%h.Cols, v, w)
 					}
 				}

@@ -17,6 +17,7 @@ import (
 	"barka/internal/nn"
 	"barka/internal/optim"
 	"barka/internal/tensor"
+	"barka/internal/testdevice"
 )
 
 // batch lays out sequences for training: targets are the next tokens, rows the positions
@@ -67,7 +68,7 @@ func adapted(t *testing.T, name string) (model.Decoder, *model.Adapter) {
 
 // TestLoRAGradients compares loss and every adapter gradient with peft.
 func TestLoRAGradients(t *testing.T) {
-	for _, level := range cpu.Levels() {
+	for _, level := range testdevice.Levels() {
 		for _, name := range golden.Trained {
 			t.Run(fmt.Sprintf("%s/%s", level, name), func(t *testing.T) {
 				defer cpu.Use(level)()
@@ -76,7 +77,7 @@ func TestLoRAGradients(t *testing.T) {
 				m, a := adapted(t, name)
 				for _, i := range []int{1, 4} {
 					_, y := forward(t, m, want.Sequences[i:i+1])
-					golden.Near(t, "adapter logits", y.Data, g.Tensor(fmt.Sprintf("adapter_logits.%d", i)), f32Tolerance)
+					golden.Near(t, "adapter logits", testdevice.Values(m.Device(), y), g.Tensor(fmt.Sprintf("adapter_logits.%d", i)), f32Tolerance)
 				}
 				a.Train(m.Device())
 				loss := backward(t, m, want.Sequences, want.Masks, []int{0, 1, 2, 3, 4}, 1/float32(want.TrainedTokens))
@@ -143,9 +144,9 @@ func TestTenSteps(t *testing.T) {
 			var want golden.Decoder
 			g := golden.Load(t, name, &want)
 			// A high learning rate amplifies rounding, which stays below 2e-4.
-			a := follow(t, name, want.Steps, 1e-2, optim.Cosine(2, 10), 2e-4)
+			m, a := follow(t, name, want.Steps, 1e-2, optim.Cosine(2, 10), 2e-4)
 			for _, p := range a.Params() {
-				golden.Near(t, "trained "+p.Name, p.Value.Data, g.Tensor("trained."+p.Name), 5e-3)
+				golden.Near(t, "trained "+p.Name, testdevice.Values(m.Device(), p.Value), g.Tensor("trained."+p.Name), 5e-3)
 			}
 		})
 	}
@@ -169,14 +170,15 @@ func TestHundredSteps(t *testing.T) {
 }
 
 // follow repeats recorded steps, whose losses, norms and rates must be within a relative
-// tolerance, and returns the trained adapter.
-func follow(t *testing.T, name string, steps []golden.Step, rate float64, schedule func(int) float64, tolerance float64) *model.Adapter {
+// tolerance, and returns the model and its trained adapter.
+func follow(t *testing.T, name string, steps []golden.Step, rate float64, schedule func(int) float64,
+	tolerance float64) (model.Decoder, *model.Adapter) {
 	t.Helper()
 	var want golden.Decoder
 	golden.Load(t, name, &want)
 	m, a := adapted(t, name)
 	followWith(t, m, a, want, steps, rate, schedule, tolerance)
-	return a
+	return m, a
 }
 
 // followWith repeats recorded steps with an adapter.
@@ -225,7 +227,7 @@ func TestPackedEqualsApart(t *testing.T) {
 				}
 				out := map[string][]float32{}
 				for _, p := range a.Params() {
-					out[p.Name] = append([]float32(nil), p.Grad.Data...)
+					out[p.Name] = testdevice.Values(m.Device(), p.Grad)
 				}
 				return out
 			}

@@ -13,14 +13,12 @@ import (
 	"barka/internal/model"
 	_ "barka/internal/model/all"
 	"barka/internal/score"
-	"barka/internal/tensor/cpu"
+	"barka/internal/testdevice"
 )
 
 func scorer(t *testing.T, name string) *score.Scorer {
 	t.Helper()
-	dev := cpu.New(2)
-	t.Cleanup(dev.Close)
-	m, err := model.OpenDecoder(golden.Dir(name), model.Options{Device: dev, DType: dtype.F32})
+	m, err := model.OpenDecoder(golden.Dir(name), model.Options{Device: testdevice.New(t, 2), DType: dtype.F32})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -124,6 +124,25 @@ func Plant(t testing.TB, name string, value int) {
 		t.Skip("failures are planted in the fake driver only")
 	}
 	Library(t)
+	set := planter(t)
+	set(name, value)
+	t.Cleanup(func() { set("reset", 0) })
+}
+
+// OneOrder makes the fake driver run each launch once instead of in three orders of its threads, for
+// tests of whole models, until the process ends or a test that plants something else does.
+func OneOrder(t testing.TB) {
+	t.Helper()
+	if OnCard() {
+		return
+	}
+	Library(t)
+	planter(t)("orders", 1)
+}
+
+// planter returns the fake driver's barka_fake_plant.
+func planter(t testing.TB) func(name string, value int) {
+	t.Helper()
 	library, err := purego.Dlopen(os.Getenv("BARKA_LIBCUDA"), purego.RTLD_NOW)
 	if err != nil {
 		t.Fatal(err)
@@ -132,12 +151,10 @@ func Plant(t testing.TB, name string, value int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set := func(name string, value int) {
+	return func(name string, value int) {
 		text := append([]byte(name), 0)
 		purego.SyscallN(plant, uintptr(unsafe.Pointer(&text[0])), uintptr(value))
 	}
-	set(name, value)
-	t.Cleanup(func() { set("reset", 0) })
 }
 
 // Open opens the first GPU until the test ends. A GPU that has failed by then fails the test.

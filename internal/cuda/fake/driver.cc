@@ -12,6 +12,7 @@
 #include <chrono>
 #include <deque>
 #include <map>
+#include <mutex>
 
 typedef int Result;
 enum : Result {
@@ -94,7 +95,10 @@ Result check() {
     return INVALID_CONTEXT;
   return sticky;
 }
+// Calls come from the threads of several GPUs' owners, one after the other.
+std::recursive_mutex calls;
 #define CHECK                                                                                                \
+  std::lock_guard<std::recursive_mutex> call(calls);                                                         \
   if (Result r = check())                                                                                    \
   return r
 
@@ -177,6 +181,7 @@ extern "C" {
 // fail_allocation (the n-th), fail_launch (the n-th) with launch_error, refuse_launch (the n-th, which
 // fails at once); the n-th from then on. "reset" forgets all, the state of the driver too.
 void barka_fake_plant(const char *name, long value) {
+  std::lock_guard<std::recursive_mutex> call(calls);
   if (!strcmp(name, "reset")) {
     planted.clear();
     queue.clear();
@@ -232,7 +237,10 @@ Result cuDeviceGetAttribute(int *v, int attribute, int) {
   return *v = 0, OK;
 }
 Result cuDevicePrimaryCtxRetain(void **c, int) { return *c = &current, initialized ? OK : NOT_INITIALIZED; }
-Result cuDevicePrimaryCtxRelease_v2(int) { return drain(), OK; }
+Result cuDevicePrimaryCtxRelease_v2(int) {
+  std::lock_guard<std::recursive_mutex> call(calls);
+  return drain(), OK;
+}
 Result cuCtxSetCurrent(void *c) { return current = c != nullptr, OK; }
 Result cuCtxSynchronize() {
   CHECK;
