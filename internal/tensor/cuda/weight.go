@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"time"
 
 	"barka/internal/cuda"
 	"barka/internal/dtype"
@@ -70,9 +71,9 @@ func (d *Device) newWeight(n, k int, dt dtype.DType) *weight {
 	default:
 		w.ld = k
 	}
-	w.at = d.take(n * w.ld * dt.Size())
+	w.at = d.takeWeight(n * w.ld * dt.Size())
 	if w.lds > 0 {
-		w.scales = d.take(2 * n * w.lds)
+		w.scales = d.takeWeight(2 * n * w.lds)
 	}
 	u := d.unused
 	runtime.AddCleanup(w, func(ranges [2]cuda.Pointer) {
@@ -85,6 +86,23 @@ func (d *Device) newWeight(n, k int, dt dtype.DType) *weight {
 		}
 	}, [2]cuda.Pointer{w.at, w.scales})
 	return w
+}
+
+// takeWeight allocates memory for a weight. If there is not enough, it looks for dropped weights that
+// the garbage collector has not seen yet, as those of the model before this one.
+func (d *Device) takeWeight(bytes int) cuda.Pointer {
+	at, err := d.memory.take(bytes)
+	for range 3 {
+		if !cuda.OutOfMemory(err) {
+			break
+		}
+		runtime.GC()
+		time.Sleep(10 * time.Millisecond) // cleanups run beside this
+		d.reclaim()
+		at, err = d.memory.take(bytes)
+	}
+	d.check(err)
+	return at
 }
 
 // quantum is how many integers share a scale.
