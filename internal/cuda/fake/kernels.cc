@@ -3,9 +3,16 @@
 #include "run.h"
 
 #define HOPPER
+#include "../kernels/attend.h"
 #include "../kernels/product.h"
 #include "../kernels/rows.h"
 
+namespace attend_file {
+#include "../kernels/attend.cu"
+}
+namespace attend_backward_file {
+#include "../kernels/attend_backward.cu"
+}
 namespace gemm_file {
 #include "../kernels/gemm.cu"
 }

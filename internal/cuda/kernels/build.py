@@ -13,6 +13,7 @@ import ctypes
 import hashlib
 import io
 import json
+import os
 import pathlib
 import re
 import sys
@@ -20,10 +21,11 @@ import zipfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 VERSION = "12.4.127"
-HEADERS = ["kernel.h", "product.h", "rows.h"]
+HEADERS = ["kernel.h", "product.h", "rows.h", "attend.h"]
 # Machine code for the chips of data centres; PTX for all others, which the driver translates.
 TARGETS = {"sm_80": "cubin", "sm_90a": "cubin", "compute_80": "ptx"}
-EVERYWHERE = ("gemm", "gemm_nn", "head", "int8", "lists", "norms", "optim", "pack", "probe", "rows", "tf32", "values")
+EVERYWHERE = ("attend", "attend_backward", "gemm", "gemm_nn", "head", "int8", "lists", "norms", "optim", "pack", "probe",
+              "rows", "tf32", "values")
 MODULES = {**{m: list(TARGETS) for m in EVERYWHERE}, "hopper": ["sm_90a"]}
 SHARED_LIMIT = {"sm_80": 163 * 1024, "sm_90a": 227 * 1024, "compute_80": 163 * 1024}
 
@@ -54,7 +56,23 @@ def stage_bytes(family, outputs, tokens):
     return tile(outputs, family != "f32_tn") + tile(tokens, family == "f32_grad")
 
 
+def attend_shared(few, width):
+    """Rows of queries, one or two buffers of 64 rows, and scores (attend.cu)."""
+    rows, buffers = (16, 2) if few else (64, 1 if width == 256 else 2)
+    return ((rows + 64 * buffers) * (width + 4) + rows * 68) * 4
+
+
+def backward_shared(keys, width):
+    """Rows of a block and the 32 that they meet, two tiles of each; scores; lse and delta of rows."""
+    own = 32 if width == 256 else 64
+    return ((own + 32) * 2 * (width + 4) + own * 36 * (2 if keys else 1) + 2 * (32 if keys else own)) * 4
+
+
 def shared_bytes(name):
+    if match := re.fullmatch(r"attend_(dq|dkv)_f32_(\d+)", name):
+        return backward_shared(match[1] == "dkv", int(match[2]))
+    if match := re.fullmatch(r"attend(_few)?_f32_(\d+)", name):
+        return attend_shared(bool(match[1]), int(match[2]))
     if p := product(name):
         family, outputs, tokens, stages, small = p
         if small:
@@ -69,6 +87,13 @@ SHARED = {"rms_norm_f32": 32, "rms_norm_bf16": 32, "rms_norm_backward": 64, "add
           "layer_norm_backward": 128, "column_dots": 2048, "sum_squares": 2048, "fold64": 2048, "dot64": 2048,
           "head_scan": 2048, "head_top": 2048 * 8 + 256 * 8 + 256 * 4 + 40,
           "hadamard": 8 * 256, "quantize_rows": 8 * 256, "quantize_weights": 8 * 256}  # 64 values for each of 8 warps
+
+
+def options(target):
+    # Without contraction the emulator's arithmetic is the GPU's; where a fused operation is meant, the
+    # source says fma_.
+    plain = [f"--gpu-architecture={target}", "--std=c++17", "--fmad=false"]
+    return [*plain, "--ptxas-options=-v"] if target.startswith("sm_") else plain
 
 
 class Compiler:
@@ -92,18 +117,27 @@ class Compiler:
         return buffer.raw
 
     def compile(self, module, target):
+        """Returns what `compiled` returns, without --check from the cache if nothing it read has changed."""
+        texts = [(HERE / name).read_bytes() for name in [f"{module}.cu", *HEADERS]]
+        read = [texts[0]] + [t for h, t in zip(HEADERS, texts[1:]) if h == "kernel.h" or f'"{h}"'.encode() in texts[0]]
+        key = hashlib.sha256(b"\0".join([VERSION.encode(), " ".join(options(target)).encode(), *read])).hexdigest()
+        kept = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "barka-nvrtc" / key
+        if kept.exists() and "--check" not in sys.argv[1:]:
+            log, _, image = kept.read_bytes().partition(b"\0")
+            return image, log.decode()
+        image, log = self.compiled(module, target)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_bytes(log.encode() + b"\0" + image)
+        return image, log
+
+    def compiled(self, module, target):
         """Returns the image and the compiler's log."""
-        # Without contraction the emulator's arithmetic is the GPU's; where a fused operation is meant,
-        # the source says fma_.
-        options = [f"--gpu-architecture={target}", "--std=c++17", "--fmad=false"]
-        if target.startswith("sm_"):
-            options.append("--ptxas-options=-v")
         program = ctypes.c_void_p()
         self.nvrtc.nvrtcCreateProgram(
             ctypes.byref(program), (HERE / f"{module}.cu").read_bytes(), f"{module}.cu".encode(), len(HEADERS),
             (ctypes.c_char_p * len(HEADERS))(*[(HERE / h).read_bytes() for h in HEADERS]),
             (ctypes.c_char_p * len(HEADERS))(*[h.encode() for h in HEADERS]))
-        encoded = [o.encode() for o in options]
+        encoded = [o.encode() for o in options(target)]
         failed = self.nvrtc.nvrtcCompileProgram(program, len(encoded), (ctypes.c_char_p * len(encoded))(*encoded))
         log = self.take(program, "nvrtcGetProgramLogSize", "nvrtcGetProgramLog").rstrip(b"\0").decode()
         if failed:

@@ -159,6 +159,7 @@ struct Register {
 #define DEVICE static inline __attribute__((always_inline, unused))
 #define METHOD inline __attribute__((always_inline))
 #define UNROLL
+#define ROLL
 #define __device__
 #define __restrict__ __restrict
 #define __grid_constant__

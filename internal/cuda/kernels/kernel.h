@@ -38,6 +38,7 @@ struct alignas(64) TensorMap {
 #define DEVICE static __device__ __forceinline__
 #define METHOD __device__ __forceinline__
 #define UNROLL _Pragma("unroll")
+#define ROLL _Pragma("unroll 1")
 
 DEVICE u32 thread_x() { return threadIdx.x; }
 DEVICE u32 block_x() { return blockIdx.x; }
@@ -280,3 +281,4 @@ DEVICE void store8(bf16 *p, const float (&v)[8]) {
 DEVICE bool aligned16(const void *p) { return ((u64)p & 15) == 0; }
 
 template <class T> DEVICE T min_(T a, T b) { return a < b ? a : b; }
+template <class T> DEVICE T max_(T a, T b) { return a > b ? a : b; }

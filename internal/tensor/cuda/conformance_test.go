@@ -29,7 +29,8 @@ func open(t testing.TB) *Device {
 // passing are the parts of the suite whose operations exist.
 var passing = []string{
 	"Columns", "ScatterAdd", "Embed", "AddRows", "RMSNorm", "AddRMSNorm", "LayerNorm", "Rotate", "SplitHeads",
-	"Activate", "Gate", "Elementwise", "Dropout", "GatherScatter", "MatMul", "MatMulT", "GradWeight", "Pack", "Unpack", "Select", "Screen",
+	"Attend", "AttendBackward", "AttendShared", "AttendAlone", "Activate", "Gate", "Elementwise", "Dropout", "GatherScatter",
+	"MatMul", "MatMulT", "GradWeight", "Pack", "Unpack", "Select", "Screen",
 	"Trains", "CrossEntropy", "LogProbs", "HeadTypes", "TopK", "Optimiser",
 }
 

@@ -42,36 +42,42 @@ func (p *packer) addNumbers(l []uint64) place {
 type layout struct {
 	sequences, rows int // S and T
 	keys            int // Σ len(Keys[s])
-	longest         int // of the lists of keys
+	most            int // queries of one sequence
 	starts, past    cuda.Pointer
 	// Sequence s has the rows list[first[s]] … list[first[s+1]-1] of the key tensor.
 	first, list cuda.Pointer
-	sequence    cuda.Pointer // [T] the sequence of each query row
-	host        *tensor.Layout
+	joined      *layout // see joined, in attention.go
 }
 
 // layoutPlaces are the places of a layout's lists.
-type layoutPlaces struct{ starts, past, first, list, sequence place }
+type layoutPlaces struct {
+	starts, past, first, list place
+	joined                    *layoutPlaces
+}
 
 // addLayout appends the lists of a layout. at returns it once the address of the bytes is known.
 func (p *packer) addLayout(l *tensor.Layout) (made *layout, places layoutPlaces) {
-	made = &layout{sequences: l.Sequences(), host: l}
+	made = &layout{sequences: l.Sequences(), rows: int(l.Starts[len(l.Past)]), most: mostQueries(l)}
 	first := make([]int32, 1, len(l.Keys)+1)
-	var sequence []int32
-	for s, keys := range l.Keys {
+	for _, keys := range l.Keys {
 		made.keys += len(keys)
-		made.longest = max(made.longest, len(keys))
 		first = append(first, int32(made.keys))
-		sequence = append(sequence, slices.Repeat([]int32{int32(s)}, int(l.Starts[s+1]-l.Starts[s]))...)
 	}
-	made.rows = len(sequence)
-	return made, layoutPlaces{p.add(l.Starts), p.add(l.Past), p.add(first), p.add(l.Keys...), p.add(sequence)}
+	places = layoutPlaces{p.add(l.Starts), p.add(l.Past), p.add(first), p.add(l.Keys...), nil}
+	if j := joined(l); j != nil {
+		places.joined = new(layoutPlaces)
+		made.joined, *places.joined = p.addLayout(j)
+	}
+	return made, places
 }
 
 // at completes the layout for bytes that begin at an address.
 func (l *layout) at(base cuda.Pointer, p layoutPlaces) {
 	l.starts, l.past, l.first = base+cuda.Pointer(p.starts), base+cuda.Pointer(p.past), base+cuda.Pointer(p.first)
-	l.list, l.sequence = base+cuda.Pointer(p.list), base+cuda.Pointer(p.sequence)
+	l.list = base + cuda.Pointer(p.list)
+	if l.joined != nil {
+		l.joined.at(base, *p.joined)
+	}
 }
 
 // Prepare implements tensor.Device.

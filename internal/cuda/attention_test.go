@@ -1,0 +1,319 @@
+//go:build cuda && linux
+
+package cuda_test
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"barka/internal/cuda"
+	"barka/internal/cuda/cudatest"
+	"barka/internal/dtype"
+	"barka/internal/tensor"
+)
+
+// attention is one attention with its operands, on the device and on the host.
+type attention struct {
+	b *bench
+	cuda.Attention
+	layout           tensor.Layout
+	q, k, v          []float32
+	pq, pk, pv       cuda.Pointer
+	out, lse         cuda.Pointer
+	qWidth, keyWidth int
+}
+
+func (b *bench) ints(lists ...[]int32) cuda.Pointer {
+	var all []int32
+	for _, l := range lists {
+		all = append(all, l...)
+	}
+	return b.put(dtype.Bytes(floats(all)))
+}
+
+// floats returns values with the bits of the numbers.
+func floats(l []int32) []float32 {
+	f := make([]float32, len(l))
+	for i, v := range l {
+		f[i] = math.Float32frombits(uint32(v))
+	}
+	return f
+}
+
+// attention makes random operands: keyRows rows of keys, and the queries of the layout.
+func (b *bench) attention(a tensor.Attention, l tensor.Layout, keyRows int) *attention {
+	m := &attention{b: b, layout: l, qWidth: a.Heads * a.HeadDim, keyWidth: a.KVHeads * a.HeadDim}
+	m.Attention = cuda.Attention{Heads: a.Heads, KVHeads: a.KVHeads, Width: a.HeadDim, Scale: a.Scale, Softcap: a.Softcap,
+		Window: a.Window, Causal: a.Causal}
+	m.lists()
+	m.q = b.normal(m.Queries*m.qWidth, 1, dtype.F32)
+	m.k, m.v = b.normal(keyRows*m.keyWidth, 1, dtype.F32), b.normal(keyRows*m.keyWidth, 1, dtype.F32)
+	m.pq, m.pk, m.pv = b.put(dtype.Bytes(m.q)), b.put(dtype.Bytes(m.k)), b.put(dtype.Bytes(m.v))
+	m.out, m.lse = b.alloc(4*len(m.q)), b.alloc(4*m.Queries*a.Heads)
+	return m
+}
+
+// lists brings the layout to the device.
+func (m *attention) lists() {
+	l, b := &m.layout, m.b
+	starts := []int32{0}
+	for _, keys := range l.Keys {
+		starts = append(starts, starts[len(starts)-1]+int32(len(keys)))
+	}
+	m.Keys, m.KeyStarts, m.Starts, m.Past = b.ints(l.Keys...), b.ints(starts), b.ints(l.Starts), b.ints(l.Past)
+	m.Sequences, m.Queries, m.KeyCount = l.Sequences(), int(l.Starts[l.Sequences()]), int(starts[len(starts)-1])
+}
+
+func (b *bench) call(c cuda.Call) {
+	b.t.Helper()
+	b.Compute.Launch(b.kernel(c.Kernel), c.X, c.Y, c.Arguments...)
+	check(b.t, b.Synchronize())
+}
+
+// forward runs a kernel and returns out and lse.
+func (m *attention) forward(few bool) (out, lse []float32) {
+	m.b.t.Helper()
+	c := m.Forward(m.out, m.lse, m.pq, m.pk, m.pv)
+	if few {
+		c = m.ForwardFew(m.out, m.lse, m.pq, m.pk, m.pv)
+	}
+	m.b.call(c)
+	return m.b.get(m.out, dtype.F32, len(m.q)), m.b.get(m.lse, dtype.F32, m.Queries*m.Heads)
+}
+
+// scores returns the capped scores of query i of sequence s with each key; a key that it does not see
+// has -∞.
+func (m *attention) scores(s, i, head int) []float64 {
+	keys, position := m.layout.Keys[s], int(m.layout.Past[s])+i-int(m.layout.Starts[s])
+	scores := make([]float64, len(keys))
+	for j, r := range keys {
+		if m.Causal && j > position || m.Window > 0 && j <= position-m.Window {
+			scores[j] = math.Inf(-1)
+			continue
+		}
+		q, k := m.q[i*m.qWidth+head*m.Width:], m.k[int(r)*m.keyWidth+head/(m.Heads/m.KVHeads)*m.Width:]
+		for x := range m.Width {
+			scores[j] += float64(q[x]) * float64(k[x])
+		}
+		scores[j] *= float64(m.Scale)
+		if c := float64(m.Softcap); c > 0 {
+			scores[j] = c * math.Tanh(scores[j]/c)
+		}
+	}
+	return scores
+}
+
+// want returns out and lse in float64.
+func (m *attention) want() (out, lse []float64) {
+	out, lse = make([]float64, len(m.q)), make([]float64, m.Queries*m.Heads)
+	for s, keys := range m.layout.Keys {
+		for i := int(m.layout.Starts[s]); i < int(m.layout.Starts[s+1]); i++ {
+			for h := range m.Heads {
+				total := 0.0
+				for j, x := range m.scores(s, i, h) {
+					p := math.Exp(x)
+					total += p
+					for c := range m.Width {
+						out[i*m.qWidth+h*m.Width+c] += p * float64(m.v[int(keys[j])*m.keyWidth+h/(m.Heads/m.KVHeads)*m.Width+c])
+					}
+				}
+				for c := range m.Width {
+					if total > 0 {
+						out[i*m.qWidth+h*m.Width+c] /= total
+					}
+				}
+				lse[i*m.Heads+h] = math.Log(total)
+			}
+		}
+	}
+	return out, lse
+}
+
+// attentions lists shapes with what layouts can have: sequences of any length, keys of a cache in any
+// order, shared prefixes, windows and caps.
+func attentions(random func(n int) []int32) []struct {
+	name    string
+	a       tensor.Attention
+	l       tensor.Layout
+	keyRows int
+} {
+	type c = struct {
+		name    string
+		a       tensor.Attention
+		l       tensor.Layout
+		keyRows int
+	}
+	decode := func(rows int, lengths ...int) tensor.Layout {
+		l := tensor.Layout{Starts: []int32{0}}
+		for _, n := range lengths {
+			l.Starts = append(l.Starts, l.Starts[len(l.Starts)-1]+int32(rows))
+			l.Past = append(l.Past, int32(n-rows))
+			l.Keys = append(l.Keys, random(300)[:n])
+		}
+		return l
+	}
+	all := []c{
+		{"packed", tensor.Attention{Heads: 4, KVHeads: 2, HeadDim: 16, Scale: 0.3, Causal: true}, tensor.Packed(70, 0, 3, 130, 64, 1), 268},
+		{"window and cap", tensor.Attention{Heads: 2, KVHeads: 1, HeadDim: 20, Scale: 0.3, Softcap: 2, Window: 33, Causal: true},
+			tensor.Packed(150, 40), 190},
+		{"encoder", tensor.Attention{Heads: 3, KVHeads: 3, HeadDim: 12, Scale: 0.3}, tensor.Packed(67, 9), 76},
+		{"decoding", tensor.Attention{Heads: 4, KVHeads: 1, HeadDim: 64, Scale: 0.125, Causal: true}, decode(1, 1, 64, 65, 201), 300},
+		{"few queries", tensor.Attention{Heads: 6, KVHeads: 2, HeadDim: 32, Scale: 0.2, Softcap: 30, Window: 100, Causal: true},
+			decode(5, 5, 70, 170), 300},
+		{"odd width", tensor.Attention{Heads: 2, KVHeads: 2, HeadDim: 7, Scale: 0.3, Causal: true}, tensor.Packed(5, 66), 71},
+		{"cross", tensor.Attention{Heads: 2, KVHeads: 2, HeadDim: 16, Scale: 0.3}, tensor.Layout{Starts: []int32{0, 1, 2, 4},
+			Past: []int32{90, 3, 0}, Keys: [][]int32{random(300)[:80], random(300)[:9], {}}}, 300},
+	}
+	for _, width := range []int{80, 96, 128, 256} {
+		a := tensor.Attention{Heads: 2, KVHeads: 1, HeadDim: width, Scale: float32(1 / math.Sqrt(float64(width))), Softcap: 20, Causal: true}
+		all = append(all, c{fmt.Sprint("width ", width), a, tensor.Packed(70), 70})
+	}
+	return all
+}
+
+func (b *bench) places(n int) []int32 {
+	p := make([]int32, n)
+	for i, v := range b.random.Perm(n) {
+		p[i] = int32(v)
+	}
+	return p
+}
+
+// Both kernels against float64, and against each other to the bit.
+func TestAttend(t *testing.T) {
+	b := newBench(t)
+	for _, c := range attentions(b.places) {
+		m := b.attention(c.a, c.l, c.keyRows)
+		want, wantLSE := m.want()
+		out, lse := m.forward(false)
+		near(t, c.name, out, want, 0, 2e-5)
+		nearLSE(t, c.name, lse, wantLSE)
+		few, fewLSE := m.forward(true)
+		same(t, c.name+", few rows", few, out)
+		same(t, c.name+", few rows, lse", fewLSE, lse)
+	}
+}
+
+func nearLSE(t testing.TB, what string, got []float32, want []float64) {
+	t.Helper()
+	for i, w := range want {
+		if g := float64(got[i]); !(g == w || math.Abs(g-w) <= 1e-5*max(1, math.Abs(w))) {
+			t.Fatalf("%s: log-sum-exp %d is %g, want %g", what, i, g, w)
+		}
+	}
+}
+
+// same compares bits.
+func same(t testing.TB, what string, got, want []float32) {
+	t.Helper()
+	for i, w := range want {
+		if math.Float32bits(got[i]) != math.Float32bits(w) {
+			t.Fatalf("%s: value %d of %d is %g, before %g", what, i, len(want), got[i], w)
+		}
+	}
+}
+
+// A query's bits are the same among all queries of its sequence, alone as in decoding, and in a batch
+// with others, with later keys or without.
+func TestAttendInvariance(t *testing.T) {
+	b := newBench(t)
+	n, step := 140, 23
+	shapes := []tensor.Attention{
+		{Heads: 4, KVHeads: 2, HeadDim: 16, Scale: 0.3, Softcap: 3, Window: 70, Causal: true},
+		{Heads: 3, KVHeads: 1, HeadDim: 32, Scale: 0.3, Causal: true},
+	}
+	if cudatest.Large() {
+		n, step = 700, 9
+		shapes = append(shapes, tensor.Attention{Heads: 8, KVHeads: 4, HeadDim: 256, Scale: 0.0625, Softcap: 50, Window: 300, Causal: true},
+			tensor.Attention{Heads: 8, KVHeads: 2, HeadDim: 128, Scale: 0.088, Causal: true})
+	}
+	for _, a := range shapes {
+		whole := b.attention(a, tensor.Packed(n), n)
+		want, wantLSE := whole.forward(false)
+		for i := 0; i < n; i += step {
+			count := min(1+i%4, n-i)
+			m := *whole
+			m.layout = tensor.Layout{Starts: []int32{0, 1, int32(1 + count)}, Past: []int32{int32(n - 1), int32(i)},
+				Keys: [][]int32{whole.layout.Keys[0], whole.layout.Keys[0][:i+count]}}
+			m.lists()
+			m.q = append(append([]float32(nil), whole.q[(n-1)*m.qWidth:]...), whole.q[i*m.qWidth:(i+count)*m.qWidth]...)
+			m.pq = b.put(dtype.Bytes(m.q))
+			for _, few := range []bool{false, true} {
+				out, lse := m.forward(few)
+				what := fmt.Sprintf("%+v, queries %d to %d, few %v", a, i, i+count-1, few)
+				same(t, what, out[m.qWidth:], want[i*m.qWidth:(i+count)*m.qWidth])
+				same(t, what, out[:m.qWidth], want[(n-1)*m.qWidth:])
+				same(t, what, lse[m.Heads:], wantLSE[i*m.Heads:(i+count)*m.Heads])
+			}
+		}
+	}
+}
+
+// The gradients against the formula in float64. Rows of keys that no sequence lists keep their bytes.
+func TestAttendBackward(t *testing.T) {
+	b := newBench(t)
+	for _, c := range attentions(b.places) {
+		if c.name == "decoding" || c.name == "few queries" || c.name == "cross" {
+			c.l = disjoint(c.l, b.places(c.keyRows))
+		}
+		m := b.attention(c.a, c.l, c.keyRows)
+		m.forward(false)
+		dout := b.normal(len(m.q), 1, dtype.F32)
+		dq, dk, dv := b.alloc(4*len(m.q)), b.put(dtype.Bytes(make([]float32, len(m.k)))), b.put(dtype.Bytes(make([]float32, len(m.v))))
+		delta := b.alloc(4 * m.Queries * m.Heads)
+		for _, call := range m.Backward(dq, dk, dv, b.put(dtype.Bytes(dout)), m.out, m.lse, delta, m.pq, m.pk, m.pv) {
+			b.call(call)
+		}
+		wantQ, wantK, wantV := m.wantGradients(dout)
+		near(t, c.name+" dq", b.get(dq, dtype.F32, len(m.q)), wantQ, 1e-5, 2e-5)
+		near(t, c.name+" dk", b.get(dk, dtype.F32, len(m.k)), wantK, 1e-5, 4e-5)
+		near(t, c.name+" dv", b.get(dv, dtype.F32, len(m.v)), wantV, 1e-5, 4e-5)
+	}
+}
+
+// disjoint gives each sequence rows of its own, as many as before.
+func disjoint(l tensor.Layout, rows []int32) tensor.Layout {
+	for s, keys := range l.Keys {
+		n := min(len(keys), len(rows))
+		l.Keys[s], rows = rows[:n], rows[n:]
+	}
+	return l
+}
+
+// wantGradients returns dq, dk and dv in float64.
+func (m *attention) wantGradients(dout []float32) (dq, dk, dv []float64) {
+	dq, dk, dv = make([]float64, len(m.q)), make([]float64, len(m.k)), make([]float64, len(m.v))
+	out, lse := m.want()
+	for s, keys := range m.layout.Keys {
+		for i := int(m.layout.Starts[s]); i < int(m.layout.Starts[s+1]); i++ {
+			for h := range m.Heads {
+				at := i*m.qWidth + h*m.Width
+				delta := 0.0
+				for c := range m.Width {
+					delta += float64(dout[at+c]) * out[at+c]
+				}
+				for j, x := range m.scores(s, i, h) {
+					key := int(keys[j])*m.keyWidth + h/(m.Heads/m.KVHeads)*m.Width
+					p, grad := math.Exp(x-lse[i*m.Heads+h]), 0.0
+					if p == 0 {
+						continue
+					}
+					for c := range m.Width {
+						grad += float64(dout[at+c]) * float64(m.v[key+c])
+						dv[key+c] += p * float64(dout[at+c])
+					}
+					ds := p * (grad - delta) * float64(m.Scale)
+					if c := float64(m.Softcap); c > 0 {
+						ds *= 1 - (x/c)*(x/c)
+					}
+					for c := range m.Width {
+						dq[at+c] += ds * float64(m.k[key+c])
+						dk[key+c] += ds * float64(m.q[at+c])
+					}
+				}
+			}
+		}
+	}
+	return dq, dk, dv
+}
