@@ -25,7 +25,6 @@ type Device struct {
 	replies replies
 	packer  packer
 	kept    []cachedList
-	trained map[tensor.Weight]tensor.Tensor // gradients of trained heads
 	unused  *unused
 
 	running operation

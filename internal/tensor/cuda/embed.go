@@ -4,6 +4,7 @@ package cuda
 
 import (
 	"fmt"
+	"runtime"
 
 	"barka/internal/cuda"
 	"barka/internal/dtype"
@@ -43,7 +44,9 @@ func (d *Device) Lookup(m tensor.Matrix) (made tensor.Table, err error) {
 	if t.bf16 {
 		size = 2
 	}
+	d.reclaim()
 	t.at = d.take(size * m.Rows * m.Cols)
+	reclaimed(d, t, t.at, 0)
 	// Some megabytes at a time, so that the checkpoint's pages can be released.
 	rows := max(1, stagingHalf/max(1, size*m.Cols))
 	values := make([]float32, min(rows, m.Rows)*m.Cols)
@@ -85,4 +88,5 @@ func (d *Device) Embed(y tensor.Tensor, tt tensor.Table, ids tensor.Ints, scale 
 	}
 	d.launch(kernel, y.Rows, 1, pointer(y), cuda.Argument(t.at), cuda.Argument(at.at), cuda.Int(y.Cols), cuda.Float(scale), flag(round))
 	d.drop(at)
+	runtime.KeepAlive(t)
 }

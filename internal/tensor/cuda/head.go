@@ -86,10 +86,7 @@ func (d *Device) Trains(w tensor.Weight, grad tensor.Tensor) {
 	if grad.Rows != n || grad.Cols != k {
 		panic("cuda: Trains: the gradient does not fit the weight")
 	}
-	if d.trained == nil {
-		d.trained = map[tensor.Weight]tensor.Tensor{}
-	}
-	d.trained[w] = grad
+	w.(*weight).grad = grad
 }
 
 // CrossEntropy implements tensor.Device.
@@ -117,7 +114,7 @@ func (d *Device) CrossEntropy(nll, dh, h tensor.Tensor, w tensor.Weight, targets
 		d.launch("head_gradient", hi-lo, 1, pointer(logits), cuda.Argument(p.rows)+cuda.Argument(rowBytes*lo),
 			cuda.Argument(p.targets.at)+at, cuda.Argument(each.at)+at, cuda.Int(p.n), cuda.Float(softcap))
 		d.MatMulT(dh.Slice(lo, hi), logits, w, false)
-		if grad, ok := d.trained[w]; ok {
+		if grad := w.(*weight).grad; !grad.None() {
 			d.GradWeight(grad, logits, h.Slice(lo, hi))
 		}
 	})

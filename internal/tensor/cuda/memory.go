@@ -141,6 +141,10 @@ func (m *memory) give(at cuda.Pointer) int {
 // operation if there is not enough.
 func (d *Device) take(bytes int) cuda.Pointer {
 	at, err := d.memory.take(bytes)
+	if cuda.OutOfMemory(err) {
+		d.reclaim()
+		at, err = d.memory.take(bytes)
+	}
 	d.check(err)
 	return at
 }

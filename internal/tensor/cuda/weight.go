@@ -23,6 +23,7 @@ type weight struct {
 	// rotated rows.
 	scales cuda.Pointer
 	lds    int
+	grad   tensor.Tensor // of a trained head, or none
 }
 
 // Dims implements tensor.Weight.
@@ -58,6 +59,20 @@ func (d *Device) reclaim() {
 	d.unused.at = d.unused.at[:0]
 }
 
+// reclaimed gives memory of the device back once the program has dropped its owner, a weight or a table.
+func reclaimed[T any](d *Device, owner *T, at, more cuda.Pointer) {
+	u := d.unused
+	runtime.AddCleanup(owner, func(ranges [2]cuda.Pointer) {
+		u.Lock()
+		defer u.Unlock()
+		for _, at := range ranges {
+			if at != 0 {
+				u.at = append(u.at, at)
+			}
+		}
+	}, [2]cuda.Pointer{at, more})
+}
+
 // newWeight allocates a weight with undefined values.
 func (d *Device) newWeight(n, k int, dt dtype.DType) *weight {
 	d.reclaim()
@@ -75,16 +90,7 @@ func (d *Device) newWeight(n, k int, dt dtype.DType) *weight {
 	if w.lds > 0 {
 		w.scales = d.takeWeight(2 * n * w.lds)
 	}
-	u := d.unused
-	runtime.AddCleanup(w, func(ranges [2]cuda.Pointer) {
-		u.Lock()
-		defer u.Unlock()
-		for _, at := range ranges {
-			if at != 0 {
-				u.at = append(u.at, at)
-			}
-		}
-	}, [2]cuda.Pointer{w.at, w.scales})
+	reclaimed(d, w, w.at, w.scales)
 	return w
 }
 
