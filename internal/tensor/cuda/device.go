@@ -11,12 +11,7 @@ import (
 )
 
 // Device computes on one GPU. Its methods must not be called concurrently.
-//
-// It is not complete yet: the embedded interface is nil and stands for the missing operations. No
-// command can select the device.
 type Device struct {
-	tensor.Device
-
 	gpu     *cuda.GPU
 	kernels *cuda.Kernels
 	stream  *cuda.Stream
@@ -33,6 +28,8 @@ type Device struct {
 	recent   [2048]operation
 	launches int64
 }
+
+var _ tensor.Device = (*Device)(nil)
 
 // operation is what a Failure names.
 type operation struct {
