@@ -3,6 +3,7 @@
 package cuda_test
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"slices"
@@ -176,23 +177,29 @@ func TestRows(t *testing.T) {
 	for _, K := range []int{1, 8, 13, 72} {
 		for _, from := range []dtype.DType{dtype.F32, dtype.BF16} {
 			for _, to := range []dtype.DType{dtype.F32, dtype.BF16} {
-				ldx, ldy := K+K%2*3, (K+7)/8*8
+				ldx, width := K+K%2*3, (K+7)/8*8
+				ldy := width + K%3*8
 				x := b.normal(rows*ldx, 1, from)
 				bad := b.put(make([]byte, 4))
 				y := b.alloc(rows * ldy * to.Size())
 				name := map[dtype.DType]string{dtype.F32: "f32", dtype.BF16: "bf16"}
+				b.Compute.Fill(y, 0x7f, rows*ldy*to.Size())
+				behind := must[[]float32](t)(dtype.Float32s(to, bytes.Repeat([]byte{0x7f}, to.Size())))[0]
 				run := func() []float32 {
 					b.Compute.Launch(b.kernel("rows_"+name[from]+"_to_"+name[to]), 2, 1, cuda.Argument(y),
-						cuda.Argument(b.put(dtype.Narrow(from, x))), cuda.Int(K), cuda.Int(ldx), cuda.Int(ldy), cuda.Size(rows), cuda.Argument(bad))
+						cuda.Argument(b.put(dtype.Narrow(from, x))), cuda.Int(K), cuda.Int(ldx), cuda.Int(width), cuda.Int(ldy),
+						cuda.Size(rows), cuda.Argument(bad))
 					return b.get(y, to, rows*ldy)
 				}
 				want := make([]float32, rows*ldy)
-				for r := range rows {
-					for k := range K {
-						want[r*ldy+k] = x[r*ldx+k]
-						if to == dtype.BF16 {
-							want[r*ldy+k] = dtype.RoundBF16(x[r*ldx+k])
-						}
+				for i := range want {
+					switch r, k := i/ldy, i%ldy; {
+					case k >= width:
+						want[i] = behind
+					case k < K && to == dtype.BF16:
+						want[i] = dtype.RoundBF16(x[r*ldx+k])
+					case k < K:
+						want[i] = x[r*ldx+k]
 					}
 				}
 				b.same(fmt.Sprint(from, " to ", to, " of ", K), run(), want)
@@ -230,21 +237,21 @@ func TestDequantize(t *testing.T) {
 	}
 }
 
-// TestSelectRows: rows of words come in the given order.
+// TestSelectRows: the beginnings of rows come in the given order.
 func TestSelectRows(t *testing.T) {
 	b := newBench(t)
-	const rows, words = 5, 300
-	x, order := b.normal(rows*words, 1, dtype.F32), []int32{4, 0, 0, 3}
+	const rows, words, ldx = 5, 300, 310
+	x, order := b.normal(rows*ldx, 1, dtype.F32), []int32{4, 0, 0, 3}
 	list := make([]byte, 0, 4*len(order))
 	for _, r := range order {
 		list = append(list, byte(r), 0, 0, 0)
 	}
 	y := b.alloc(4 * len(order) * words)
 	b.Compute.Launch(b.kernel("select_rows"), len(order), 1, cuda.Argument(y), cuda.Argument(b.put(dtype.Bytes(x))),
-		cuda.Argument(b.put(list)), cuda.Int(words))
+		cuda.Argument(b.put(list)), cuda.Int(words), cuda.Int(ldx))
 	var want []float32
 	for _, r := range order {
-		want = append(want, x[r*words:][:words]...)
+		want = append(want, x[r*ldx:][:words]...)
 	}
 	b.same("select_rows", b.get(y, dtype.F32, len(want)), want)
 }

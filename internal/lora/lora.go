@@ -105,14 +105,15 @@ func (p *Pair) Rank() int { return p.A.Rows }
 func (p *Pair) Forward(dev tensor.Device, base Base, y, x tensor.Tensor, drop Dropout, save bool) Saved {
 	in := p.dropped(dev, x, drop)
 	var s Saved
-	if p.Magnitude != nil {
+	switch {
+	case p.Magnitude != nil:
 		s = p.forwardDoRA(dev, base, y, x, in, drop, save)
-	} else {
-		if !y.None() {
-			dev.MatMul(y, x, base.W, base.Bias, false)
-		}
+	case y.None():
 		s.U = p.add(dev, y, in)
-		if p.Initial != nil && !y.None() {
+	default:
+		s.U = dev.Alloc(in.Rows, p.Rank())
+		dev.Linear(y, s.U, x, in, base.W, base.Bias, p.adapter())
+		if p.Initial != nil {
 			dev.Free(p.Initial.add(dev, y, x))
 		}
 	}
@@ -125,6 +126,9 @@ func (p *Pair) Forward(dev tensor.Device, base Base, y, x tensor.Tensor, drop Dr
 	s.Free(dev)
 	return Saved{}
 }
+
+// adapter returns the packed pair as an operand of Device.Linear.
+func (p *Pair) adapter() tensor.Adapter { return tensor.Adapter{A: p.a, B: p.b, Scale: p.Scale} }
 
 // add adds s·B·A·x̃ to y [T,N], unless y is none. It returns u = s·A·x̃ [T,r].
 func (p *Pair) add(dev tensor.Device, y, in tensor.Tensor) tensor.Tensor {
@@ -143,6 +147,13 @@ func (p *Pair) add(dev tensor.Device, y, in tensor.Tensor) tensor.Tensor {
 func (p *Pair) Backward(dev tensor.Device, base Base, dx, dy, x tensor.Tensor, s Saved, drop Dropout, accumulate bool) {
 	if p.Magnitude != nil {
 		p.backwardDoRA(dev, base, dx, dy, x, s, drop, accumulate)
+		return
+	}
+	if !dx.None() && p.Initial == nil && drop.Rate == 0 {
+		v := dev.Alloc(dy.Rows, p.Rank())
+		dev.LinearBackward(dx, v, dy, base.W, p.adapter(), accumulate)
+		p.train(dev, v, dy, x, s, drop)
+		dev.Free(v)
 		return
 	}
 	if !dx.None() {
@@ -168,21 +179,27 @@ func (p *Pair) Backward(dev tensor.Device, base Base, dx, dy, x tensor.Tensor, s
 	}
 }
 
-// gradients returns v = s·dz·B [T,r] for dz [T,N], the gradient of W·x̃ + s·B·A·x̃. If the
-// pair trains, it adds dB += dzᵀ·u and dA += vᵀ·x̃.
+// gradients returns v = s·dz·B [T,r] for dz [T,N], the gradient of W·x̃ + s·B·A·x̃, and trains the pair
+// with it.
 func (p *Pair) gradients(dev tensor.Device, dz, x tensor.Tensor, s Saved, drop Dropout) tensor.Tensor {
 	v := dev.Alloc(dz.Rows, p.Rank())
 	dev.MatMulT(v, dz, p.b, false) // v [T,r] = dz·B
 	dev.Scale(v, p.Scale)
-	if !p.GradA.None() {
-		dev.GradWeight(p.GradB, dz, s.U) // [N,r]
-		in := p.dropped(dev, x, drop)
-		dev.GradWeight(p.GradA, v, in) // [r,K]
-		if drop.Rate > 0 {
-			dev.Free(in)
-		}
-	}
+	p.train(dev, v, dz, x, s, drop)
 	return v
+}
+
+// train adds dB += dzᵀ·u and dA += vᵀ·x̃ if the pair trains.
+func (p *Pair) train(dev tensor.Device, v, dz, x tensor.Tensor, s Saved, drop Dropout) {
+	if p.GradA.None() {
+		return
+	}
+	dev.GradWeight(p.GradB, dz, s.U) // [N,r]
+	in := p.dropped(dev, x, drop)
+	dev.GradWeight(p.GradA, v, in) // [r,K]
+	if drop.Rate > 0 {
+		dev.Free(in)
+	}
 }
 
 // dropped returns x̃: x itself without dropout, else a copy that the caller frees.

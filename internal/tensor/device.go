@@ -55,6 +55,13 @@ type Param struct {
 	Packed            Weight
 }
 
+// Adapter is a low-rank addition to a weight W [N,K]: y = x·Wᵀ + Scale·(x·Aᵀ)·Bᵀ. PackTensor made
+// A [r,K] and B [N,r].
+type Adapter struct {
+	A, B  Weight
+	Scale float32
+}
+
 // Scores are the results of LogProbs, of each row.
 type Scores struct {
 	// LogP is the log-probability of the target.
@@ -138,6 +145,12 @@ type Device interface {
 	// dy is rounded to BF16. With an I8 weight dy and the rotated W are, and dx is rotated
 	// back.
 	MatMulT(dx, dy Tensor, w Weight, accumulate bool)
+	// Linear sets u [T,r] = Scale·in·Aᵀ and y [T,N] = x·Wᵀ + bias + u·Bᵀ. in [T,K] is x, or what dropout
+	// has left of it. With a BF16 weight a device may round in, A, u and B to BF16 for these products.
+	Linear(y, u, x, in Tensor, w Weight, bias Tensor, a Adapter)
+	// LinearBackward sets v [T,r] = Scale·dy·B and dx [T,K] = dy·W + v·A, or adds dx with accumulate. A
+	// device may round as in Linear.
+	LinearBackward(dx, v, dy Tensor, w Weight, a Adapter, accumulate bool)
 	// GradWeight adds dy [T,N]ᵀ·x [T,K] to dw [N,K].
 	GradWeight(dw, dy, x Tensor)
 

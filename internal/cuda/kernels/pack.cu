@@ -6,12 +6,12 @@ enum { THREADS = 256 };
 
 DEVICE bool finite(float v) { return (float_bits(v) & 0x7f800000u) != 0x7f800000u; }
 
-// rows: y [rows, ldy] = x [rows, K], whose rows are ldx values apart, with zeros from K on. bad[0], if there
-// is one, grows by the number of infinities and NaNs.
+// rows: y [rows, width] = x [rows, K] with zeros from K on; rows are ldx and ldy values apart. bad[0], if
+// there is one, grows by the number of infinities and NaNs.
 template <class Out, class In>
-DEVICE void convert_rows(Out *y, const In *x, int K, int ldx, int ldy, u64 rows, u32 *bad) {
-  u64 chunks = (ldy + 7) / 8;
-  bool whole = K % 8 == 0 && ldx % 8 == 0 && ldy % 8 == 0 && aligned16(x) && aligned16(y);
+DEVICE void convert_rows(Out *y, const In *x, int K, int ldx, int width, int ldy, u64 rows, u32 *bad) {
+  u64 chunks = (width + 7) / 8;
+  bool whole = K % 8 == 0 && ldx % 8 == 0 && width % 8 == 0 && ldy % 8 == 0 && aligned16(x) && aligned16(y);
   for (u64 id = (u64)block_x() * THREADS + thread_x(); id < rows * chunks; id += (u64)grid_x() * THREADS) {
     u64 row = id / chunks;
     int first = id % chunks * 8;
@@ -33,13 +33,13 @@ DEVICE void convert_rows(Out *y, const In *x, int K, int ldx, int ldy, u64 rows,
     else
       UNROLL
       for (int i = 0; i < 8; i++)
-        if (first + i < ldy)
+        if (first + i < width)
           store(to + i, v[i]);
   }
 }
 #define ROWS_KERNEL(NAME, OUT, IN)                                                                           \
-  KERNEL(NAME, THREADS, 4)(OUT *y, const IN *x, int K, int ldx, int ldy, u64 rows, u32 *bad) {               \
-    convert_rows(y, x, K, ldx, ldy, rows, bad);                                                              \
+  KERNEL(NAME, THREADS, 4)(OUT *y, const IN *x, int K, int ldx, int width, int ldy, u64 rows, u32 *bad) {    \
+    convert_rows(y, x, K, ldx, width, ldy, rows, bad);                                                       \
   }                                                                                                          \
   ENTRY(NAME)
 ROWS_KERNEL(rows_f32_to_f32, float, float)
@@ -47,9 +47,10 @@ ROWS_KERNEL(rows_f32_to_bf16, bf16, float)
 ROWS_KERNEL(rows_bf16_to_f32, float, bf16)
 ROWS_KERNEL(rows_bf16_to_bf16, bf16, bf16)
 
-// select_rows: y[i] = x[rows[i]], rows of `words` 32-bit words. Grid: the rows of y.
-KERNEL(select_rows, THREADS, 4)(u32 *y, const u32 *x, const int *rows, int words) {
-  const u32 *from = x + (u64)rows[block_x()] * words;
+// select_rows: y[i] = x[rows[i]], rows of `words` 32-bit words; those of x are ldx words apart. Grid: the rows
+// of y.
+KERNEL(select_rows, THREADS, 4)(u32 *y, const u32 *x, const int *rows, int words, int ldx) {
+  const u32 *from = x + (u64)rows[block_x()] * ldx;
   for (int i = thread_x(); i < words; i += THREADS)
     y[(u64)block_x() * words + i] = from[i];
 }

@@ -41,7 +41,7 @@ var parts = []struct {
 	name string
 	f    func(*suite)
 }{
-	{"MatMul", matMul}, {"MatMulT", matMulT}, {"GradWeight", gradWeight}, {"Pack", packing},
+	{"MatMul", matMul}, {"MatMulT", matMulT}, {"GradWeight", gradWeight}, {"Linear", linear}, {"Pack", packing},
 	{"Unpack", unpack}, {"Columns", columns}, {"ScatterAdd", scatterAdd}, {"Trains", trainedHead},
 	{"Embed", embed}, {"AddRows", addRows},
 	{"RMSNorm", rmsNorm}, {"AddRMSNorm", addRMSNorm}, {"LayerNorm", layerNorm}, {"Rotate", rotate}, {"SplitHeads", splitHeads},

@@ -188,6 +188,20 @@ func (m *Meter) MatMulT(dx, dy tensor.Tensor, w tensor.Weight, accumulate bool) 
 	}
 }
 
+// Linear implements tensor.Device.
+func (m *Meter) Linear(y, u, x, in tensor.Tensor, w tensor.Weight, bias tensor.Tensor, a tensor.Adapter) {
+	m.MatMul(y, x, w, bias, false)
+	m.MatMul(u, in, a.A, tensor.Tensor{}, false)
+	m.MatMul(y, u, a.B, tensor.Tensor{}, true)
+}
+
+// LinearBackward implements tensor.Device.
+func (m *Meter) LinearBackward(dx, v, dy tensor.Tensor, w tensor.Weight, a tensor.Adapter, accumulate bool) {
+	m.MatMulT(dx, dy, w, accumulate)
+	m.MatMulT(v, dy, a.B, false)
+	m.MatMulT(dx, v, a.A, true)
+}
+
 // GradWeight implements tensor.Device.
 func (m *Meter) GradWeight(dw, _, x tensor.Tensor) {
 	m.scratch(dw.Rows * min(x.Rows, reduceBlock))

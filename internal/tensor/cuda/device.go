@@ -21,6 +21,7 @@ type Device struct {
 	packer  packer
 	kept    []cachedList
 	unused  *unused
+	stamps  int64 // of weights of PackTensor
 
 	running operation
 	// recent holds the operations of the last launches, by the number of the launch. A launch that

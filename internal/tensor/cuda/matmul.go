@@ -31,17 +31,17 @@ func (d *Device) MatMul(y, x tensor.Tensor, tw tensor.Weight, bias tensor.Tensor
 	}
 	d.begin("MatMul", y, x)
 	o := cuda.Operands{Y: cuda.Pointer(y.Handle), X: cuda.Pointer(x.Handle), W: w.at, Bias: cuda.Pointer(bias.Handle),
-		T: x.Rows, N: w.n, K: w.ld, Ldx: w.ld, Ldw: w.ld, Ldy: w.n, Flags: flags(accumulate)}
+		T: x.Rows, N: w.n, K: w.width, Ldx: w.width, Ldw: w.ld, Ldy: w.n, Flags: flags(accumulate)}
 	switch w.dtype {
 	case dtype.F32:
 		d.product(d.kernelFor(cuda.ProductF32, o), o)
 	case dtype.BF16:
-		o.X = d.narrow(x, w.ld)
+		o.X = d.narrow(x, w.width)
 		d.product(d.kernelFor(cuda.ProductBF16, o), o)
 		d.give(o.X)
 	case dtype.I8:
-		o.Ldxs, o.Ldws, o.WScales = w.ld/quantum, w.lds, w.scales
-		o.X, o.XScales = d.take(x.Rows*w.ld), d.take(4*x.Rows*o.Ldxs)
+		o.Ldxs, o.Ldws, o.WScales = w.width/quantum, w.lds, w.scales
+		o.X, o.XScales = d.take(x.Rows*w.width), d.take(4*x.Rows*o.Ldxs)
 		d.launch("quantize_rows", d.pieceBlocks(x.Rows, w.k), 1, cuda.Argument(o.X), cuda.Argument(o.XScales), pointer(x),
 			cuda.Int(w.k), cuda.Int(w.k), cuda.Int(o.Ldxs), cuda.Size(x.Rows), 0)
 		d.product(d.kernelFor(cuda.ProductI8, o), o)
@@ -62,7 +62,7 @@ func flags(accumulate bool) int {
 // memory back.
 func (d *Device) narrow(x tensor.Tensor, ld int) cuda.Pointer {
 	at := d.take(2 * x.Rows * ld)
-	d.convert(at, dtype.BF16, ld, cuda.Pointer(x.Handle), dtype.F32, x.Cols, x.Cols, x.Rows, 0)
+	d.convert(rows{at, dtype.BF16, ld, ld}, rowsOf(x), x.Rows, 0)
 	return at
 }
 

@@ -200,6 +200,70 @@ func TestRowsByEveryKernel(t *testing.T) {
 	}
 }
 
+// An adapter beside a BF16 weight is computed with the weight in one product of bfloat16 values. Its rank, the
+// values and the weight's own products may change in any order.
+func TestAdapterBesideItsWeight(t *testing.T) {
+	b := newBoth(t)
+	const n, k, T, scale = 37, 43, 6, 0.25
+	stored := dtype.Bytes(b.normal(n * k))
+	w, plain := b.pack(b.gpu, n, k, stored, dtype.F32, dtype.BF16), b.pack(b.gpu, n, k, stored, dtype.F32, dtype.BF16)
+	values := b.get(b.gpu, func() tensor.Tensor { t := b.gpu.Alloc(n, k); b.gpu.Unpack(t, plain, 0); return t }())
+	x, dy := b.normal(T*k), b.normal(T*n)
+	px, pdy, y, dx := b.put(b.gpu, T, k, x), b.put(b.gpu, T, n, dy), b.gpu.Alloc(T, n), b.gpu.Alloc(T, k)
+	for _, r := range []int{4, 19, 3, 19} {
+		a, c := b.normal(r*k), b.normal(n*r)
+		pa, pb := b.gpu.PackTensor(b.put(b.gpu, r, k, a)), b.gpu.PackTensor(b.put(b.gpu, n, r, b.normal(n*r)))
+		adapter := tensor.Adapter{A: pa, B: pb, Scale: scale}
+		u, v := b.gpu.Alloc(T, r), b.gpu.Alloc(T, r)
+		b.gpu.Linear(y, u, px, px, w, tensor.Tensor{}, adapter) // with another B
+		b.gpu.Repack(adapter.B, b.put(b.gpu, n, r, c))
+		b.gpu.Linear(y, u, px, px, w, tensor.Tensor{}, adapter)
+		b.gpu.LinearBackward(dx, v, pdy, w, adapter, false)
+		gotU, gotV := b.get(b.gpu, u), b.get(b.gpu, v)
+		b.nearRounded("u", gotU, func(t, j int) float64 { return scale * dot(k, x[t*k:], 1, a[j*k:], 1) }, r)
+		b.nearRounded("v", gotV, func(t, j int) float64 { return scale * dot(n, dy[t*n:], 1, c[j:], r) }, r)
+		b.nearRounded("y", b.get(b.gpu, y), func(t, j int) float64 {
+			return dot(k, x[t*k:], 1, values[j*k:], 1) + dot(r, gotU[t*r:], 1, c[j*r:], 1)
+		}, n)
+		b.nearRounded("dx", b.get(b.gpu, dx), func(t, j int) float64 {
+			return dot(n, dy[t*n:], 1, values[j:], k) + dot(r, gotV[t*r:], 1, a[j:], k)
+		}, k)
+		// Alone, the weight is what it was.
+		one, two := b.gpu.Alloc(T, n), b.gpu.Alloc(T, n)
+		b.gpu.MatMul(one, px, w, tensor.Tensor{}, false)
+		b.gpu.MatMul(two, px, plain, tensor.Tensor{}, false)
+		b.sameBits("product", b.get(b.gpu, one), b.get(b.gpu, two))
+		one, two = b.gpu.Alloc(T, k), b.gpu.Alloc(T, k)
+		b.gpu.MatMulT(one, pdy, w, false)
+		b.gpu.MatMulT(two, pdy, plain, false)
+		b.sameBits("product with dy", b.get(b.gpu, one), b.get(b.gpu, two))
+		one = b.gpu.Alloc(2, k)
+		b.gpu.Unpack(one, b.gpu.Select(w, []int32{36, 2}), 0)
+		b.sameBits("selected rows", b.get(b.gpu, one), append(append([]float32(nil), values[36*k:37*k]...), values[2*k:3*k]...))
+	}
+	if w.Bytes() <= plain.Bytes() {
+		t.Error("the adapter takes no memory")
+	}
+}
+
+// dot multiplies n pairs of values that are rounded to bfloat16, a and b apart.
+func dot(n int, x []float32, a int, y []float32, b int) (sum float64) {
+	for i := range n {
+		sum += float64(dtype.RoundBF16(x[i*a])) * float64(dtype.RoundBF16(y[i*b]))
+	}
+	return sum
+}
+
+// nearRounded compares rows of cols values with float64.
+func (b *both) nearRounded(what string, got []float32, want func(row, col int) float64, cols int) {
+	b.Helper()
+	for i, v := range got {
+		if w := want(i/cols, i%cols); math.Abs(float64(v)-w) > 2e-5 {
+			b.Fatalf("%s: value (%d,%d) is %g, want %g", what, i/cols, i%cols, v, w)
+		}
+	}
+}
+
 // Chunks of tokens beside each other and one after the other give the same bits, near those in float64.
 func TestChunksOfTokens(t *testing.T) {
 	b := newBoth(t)

@@ -17,13 +17,18 @@ import (
 type weight struct {
 	n, k  int
 	dtype dtype.DType
-	ld    int // values from one row to the next; those from k on are zero
+	width int // k with the zeros behind it
+	ld    int // values from one row to the next
 	at    cuda.Pointer
 	// scales [n,lds] of I8 are bfloat16, one for each 64 values of a row. The values are integers of
 	// rotated rows.
 	scales cuda.Pointer
 	lds    int
 	grad   tensor.Tensor // of a trained head, or none
+	// stamp numbers the values of a weight of PackTensor.
+	stamp   int64
+	adapter beside
+	cleanup runtime.Cleanup
 }
 
 // Dims implements tensor.Weight.
@@ -33,7 +38,17 @@ func (w *weight) Dims() (n, k int) { return w.n, w.k }
 func (w *weight) DType() dtype.DType { return w.dtype }
 
 // Bytes implements tensor.Weight.
-func (w *weight) Bytes() int64 { return int64(w.n) * int64(w.ld*w.dtype.Size()+2*w.lds) }
+func (w *weight) Bytes() int64 {
+	return int64(w.rows())*int64(w.ld*w.dtype.Size()) + int64(2*w.n*w.lds)
+}
+
+// rows is how many rows the memory of the values has.
+func (w *weight) rows() int {
+	if w.adapter.rank > 0 {
+		return roundUp(w.n, 8) + w.adapter.rank
+	}
+	return w.n
+}
 
 // row returns the address of row i.
 func (w *weight) row(i int) cuda.Pointer { return w.at + cuda.Pointer(i*w.ld*w.dtype.Size()) }
@@ -60,9 +75,9 @@ func (d *Device) reclaim() {
 }
 
 // reclaimed gives memory of the device back once the program has dropped its owner, a weight or a table.
-func reclaimed[T any](d *Device, owner *T, at, more cuda.Pointer) {
+func reclaimed[T any](d *Device, owner *T, at, more cuda.Pointer) runtime.Cleanup {
 	u := d.unused
-	runtime.AddCleanup(owner, func(ranges [2]cuda.Pointer) {
+	return runtime.AddCleanup(owner, func(ranges [2]cuda.Pointer) {
 		u.Lock()
 		defer u.Unlock()
 		for _, at := range ranges {
@@ -79,18 +94,19 @@ func (d *Device) newWeight(n, k int, dt dtype.DType) *weight {
 	w := &weight{n: n, k: k, dtype: dt}
 	switch dt {
 	case dtype.BF16:
-		w.ld = roundUp(k, 8) // 16 bytes
+		w.width = roundUp(k, 8) // 16 bytes
 	case dtype.I8:
-		w.ld = roundUp(k, quantum)
-		w.lds = roundUp(w.ld/quantum, 2) // words
+		w.width = roundUp(k, quantum)
+		w.lds = roundUp(w.width/quantum, 2) // words
 	default:
-		w.ld = k
+		w.width = k
 	}
+	w.ld = w.width
 	w.at = d.takeWeight(n * w.ld * dt.Size())
 	if w.lds > 0 {
 		w.scales = d.takeWeight(2 * n * w.lds)
 	}
-	reclaimed(d, w, w.at, w.scales)
+	w.cleanup = reclaimed(d, w, w.at, w.scales)
 	return w
 }
 
@@ -148,16 +164,16 @@ func (d *Device) packRows(w *weight, m tensor.Matrix, bad cuda.Pointer) {
 	}
 	// Rows without padding that stay as they are need no other place.
 	inPlace := stored == w.dtype && w.ld == w.k
-	rows, size := max(1, stagingHalf/max(1, stored.Size()*m.Cols)), m.DType.Bytes(m.Cols)
-	rows = min(rows, m.Rows)
+	most, size := max(1, stagingHalf/max(1, stored.Size()*m.Cols)), m.DType.Bytes(m.Cols)
+	most = min(most, m.Rows)
 	from := w.at
 	if !inPlace {
-		from = d.take(rows * m.Cols * stored.Size())
+		from = d.take(most * m.Cols * stored.Size())
 		defer d.give(from)
 	}
 	var values []float32
-	for lo := 0; lo < m.Rows; lo += rows {
-		hi := min(lo+rows, m.Rows)
+	for lo := 0; lo < m.Rows; lo += most {
+		hi := min(lo+most, m.Rows)
 		if inPlace {
 			from = w.row(lo)
 		}
@@ -188,23 +204,33 @@ func (d *Device) pack(w *weight, lo, hi int, from cuda.Pointer, stored dtype.DTy
 			cuda.Argument(from), cuda.Int(w.k), cuda.Int(w.k), cuda.Int(w.lds), cuda.Size(n), cuda.Argument(bad))
 		return
 	}
-	d.convert(w.row(lo), w.dtype, w.ld, from, stored, w.k, w.k, n, bad)
+	d.convert(rows{w.row(lo), w.dtype, w.width, w.ld}, rows{from, stored, w.k, w.k}, n, bad)
 }
 
-// convert converts rows [n,k], ldx values apart, to rows of another type, ld values apart, with zeros
-// from k on. bad, if it is not 0, counts infinities and NaNs.
-func (d *Device) convert(y cuda.Pointer, to dtype.DType, ld int, x cuda.Pointer, from dtype.DType, ldx, k, n int, bad cuda.Pointer) {
+// rows are rows of `width` values in device memory, ld values apart.
+type rows struct {
+	at        cuda.Pointer
+	dtype     dtype.DType
+	width, ld int
+}
+
+// rowsOf returns the rows of a tensor.
+func rowsOf(t tensor.Tensor) rows { return rows{cuda.Pointer(t.Handle), dtype.F32, t.Cols, t.Cols} }
+
+// convert sets n rows of y to those of x and the zeros behind them. bad, if it is not 0, counts infinities
+// and NaNs.
+func (d *Device) convert(y, x rows, n int, bad cuda.Pointer) {
 	kernel := "rows_f32_to_"
-	if from == dtype.BF16 {
+	if x.dtype == dtype.BF16 {
 		kernel = "rows_bf16_to_"
 	}
-	if to == dtype.BF16 {
+	if y.dtype == dtype.BF16 {
 		kernel += "bf16"
 	} else {
 		kernel += "f32"
 	}
-	d.launch(kernel, d.blocks(n*ld), 1, cuda.Argument(y), cuda.Argument(x), cuda.Int(k), cuda.Int(ldx), cuda.Int(ld),
-		cuda.Size(n), cuda.Argument(bad))
+	d.launch(kernel, d.blocks(n*y.width), 1, cuda.Argument(y.at), cuda.Argument(x.at), cuda.Int(x.width), cuda.Int(x.ld),
+		cuda.Int(y.width), cuda.Int(y.ld), cuda.Size(n), cuda.Argument(bad))
 }
 
 // pieceBlocks returns how many blocks work on the pieces in which n rows of k values are rotated, a warp
@@ -247,6 +273,8 @@ func (d *Device) Repack(tw tensor.Weight, t tensor.Tensor) {
 	if t.Len() > 0 {
 		d.stream.Copy(w.at, cuda.Pointer(t.Handle), 4*t.Len())
 	}
+	d.stamps++
+	w.stamp = d.stamps
 	runtime.KeepAlive(w)
 }
 
@@ -261,12 +289,13 @@ func (d *Device) Select(tw tensor.Weight, rows []int32) tensor.Weight {
 	d.begin("Select", tensor.Tensor{Rows: len(rows), Cols: w.k})
 	s := d.newWeight(len(rows), w.k, w.dtype)
 	list := d.bring(bytesOf(rows))
-	pick := func(to, from cuda.Pointer, words int) {
-		d.launch("select_rows", len(rows), 1, cuda.Argument(to), cuda.Argument(from), cuda.Argument(list.at), cuda.Int(words))
+	pick := func(to, from cuda.Pointer, words, ldx int) {
+		d.launch("select_rows", len(rows), 1, cuda.Argument(to), cuda.Argument(from), cuda.Argument(list.at), cuda.Int(words), cuda.Int(ldx))
 	}
-	pick(s.at, w.at, w.ld*w.dtype.Size()/4)
+	size := w.dtype.Size()
+	pick(s.at, w.at, w.width*size/4, w.ld*size/4)
 	if w.lds > 0 {
-		pick(s.scales, w.scales, w.lds/2)
+		pick(s.scales, w.scales, w.lds/2, w.lds/2)
 	}
 	d.drop(list)
 	runtime.KeepAlive(w)
@@ -278,19 +307,19 @@ func (d *Device) Select(tw tensor.Weight, rows []int32) tensor.Weight {
 func (d *Device) Screen(w tensor.Weight) tensor.Weight { return w }
 
 // Unpack implements tensor.Device.
-func (d *Device) Unpack(rows tensor.Tensor, tw tensor.Weight, from int) {
+func (d *Device) Unpack(y tensor.Tensor, tw tensor.Weight, from int) {
 	const unit = 128
 	w := tw.(*weight)
-	if rows.Cols != w.k || from < 0 || from%unit != 0 || from+rows.Rows > w.n {
+	if y.Cols != w.k || from < 0 || from%unit != 0 || from+y.Rows > w.n {
 		panic("cuda: Unpack: the rows do not fit")
 	}
-	d.begin("Unpack", rows)
+	d.begin("Unpack", y)
 	if w.dtype == dtype.I8 {
-		d.launch("dequantize_f32", d.blocks(rows.Len()), 1, pointer(rows), cuda.Argument(w.row(from)), cuda.Argument(w.scale(from)),
-			cuda.Int(w.k), cuda.Int(w.lds), cuda.Int(w.k), cuda.Size(rows.Rows))
-		d.rotate(rows, rows, false)
+		d.launch("dequantize_f32", d.blocks(y.Len()), 1, pointer(y), cuda.Argument(w.row(from)), cuda.Argument(w.scale(from)),
+			cuda.Int(w.k), cuda.Int(w.lds), cuda.Int(w.k), cuda.Size(y.Rows))
+		d.rotate(y, y, false)
 	} else {
-		d.convert(cuda.Pointer(rows.Handle), dtype.F32, w.k, w.row(from), w.dtype, w.ld, w.k, rows.Rows, 0)
+		d.convert(rowsOf(y), rows{w.row(from), w.dtype, w.k, w.ld}, y.Rows, 0)
 	}
 	runtime.KeepAlive(w)
 }

@@ -65,6 +65,18 @@ func (d *Device) MatMulT(dx, dy tensor.Tensor, w tensor.Weight, accumulate bool)
 	d.Device.MatMulT(dx, dy, w, accumulate)
 }
 
+// Linear implements tensor.Device.
+func (d *Device) Linear(y, u, x, in tensor.Tensor, w tensor.Weight, bias tensor.Tensor, a tensor.Adapter) {
+	d.step("Linear")
+	d.Device.Linear(y, u, x, in, w, bias, a)
+}
+
+// LinearBackward implements tensor.Device.
+func (d *Device) LinearBackward(dx, v, dy tensor.Tensor, w tensor.Weight, a tensor.Adapter, accumulate bool) {
+	d.step("LinearBackward")
+	d.Device.LinearBackward(dx, v, dy, w, a, accumulate)
+}
+
 // CrossEntropy implements tensor.Device.
 func (d *Device) CrossEntropy(nll, dh, h tensor.Tensor, w tensor.Weight, targets tensor.Ints, weights tensor.Tensor, softcap float32) {
 	d.step("CrossEntropy")
