@@ -15,7 +15,7 @@ import (
 
 // file is an entry of an archive.
 type file struct {
-	name string // with slashes
+	name string // with slashes; of a directory, the last one too
 	data []byte
 	mode fs.FileMode
 }
@@ -43,7 +43,13 @@ func tarred(prefix string, files []file, date time.Time) ([]byte, error) {
 		}
 	}
 	for _, f := range files {
-		h := tar.Header{Typeflag: tar.TypeReg, Name: prefix + f.name, Mode: int64(f.mode), Size: int64(len(f.data))}
+		h := tar.Header{Typeflag: tar.TypeReg, Name: prefix + f.name, Mode: int64(f.mode.Perm()), Size: int64(len(f.data))}
+		if f.mode.IsDir() {
+			h.Typeflag = tar.TypeDir
+		}
+		if f.mode&fs.ModeSticky != 0 {
+			h.Mode |= 0o1000
+		}
 		if err := add(h, f.data); err != nil {
 			return nil, err
 		}
@@ -52,6 +58,18 @@ func tarred(prefix string, files []file, date time.Time) ([]byte, error) {
 		return nil, err
 	}
 	return b.Bytes(), nil
+}
+
+// image returns the files of an image on scratch, from its root: the program, the licences, and a
+// directory for temporary files.
+func image(program file, licences []byte, documents []file, date time.Time) ([]byte, error) {
+	files := []file{program, {"licenses/THIRD_PARTY_LICENSES.txt", licences, 0o644}, {"tmp/", nil, fs.ModeDir | fs.ModeSticky | 0o777}}
+	for _, f := range documents {
+		if f.name == "LICENSE" || f.name == "NOTICE" {
+			files = append(files, file{"licenses/" + f.name, f.data, f.mode})
+		}
+	}
+	return tarred("", files, date)
 }
 
 // directories lists the directories of files below a prefix, parents first.

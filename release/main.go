@@ -1,5 +1,5 @@
 // Command release builds the files of a release: archives for every system and processor,
-// Debian packages, a list of the parts of each program (CycloneDX) and checksums. Two runs on
+// Debian packages, the files of images, a list of the parts of each program (CycloneDX) and checksums. Two runs on
 // the same commit with the same version of Go write the same bytes.
 //
 //	go run ./release                                    # everything, to dist/
@@ -160,6 +160,9 @@ func (r *release) target(out, system, processor string) ([]string, error) {
 	}
 	if system == "linux" {
 		if made[fmt.Sprintf("barka_%s_%s.deb", version.Barka, processor)], err = debian(r, processor, program, licences); err != nil {
+			return nil, err
+		}
+		if made[name+".image.tar.gz"], err = image(program, licences, r.documents, r.date); err != nil {
 			return nil, err
 		}
 	}

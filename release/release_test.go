@@ -7,6 +7,7 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -58,6 +59,35 @@ func TestArchives(t *testing.T) {
 	list, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if err != nil || len(list.File) != 4 || list.File[0].Name != "barka_1/barka" || list.File[0].Mode() != 0o755 {
 		t.Errorf("%v, %v", list, err)
+	}
+}
+
+// TestImage: the files of an image lie at its root, and anyone may write to /tmp.
+func TestImage(t *testing.T) {
+	r := example()
+	data, err := image(file{"barka", []byte("program"), 0o755}, []byte("licences"), r.documents, r.date)
+	if err != nil {
+		t.Fatal(err)
+	}
+	z, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]int64{}
+	for tr := tar.NewReader(z); ; {
+		h, err := tr.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		found[string(h.Typeflag)+h.Name] = h.Mode
+	}
+	want := map[string]int64{"5licenses/": 0o755, "0barka": 0o755, "0licenses/LICENSE": 0o644,
+		"0licenses/THIRD_PARTY_LICENSES.txt": 0o644, "5tmp/": 0o1777}
+	if !maps.Equal(found, want) {
+		t.Errorf("%v, expected %v", found, want)
 	}
 }
 

@@ -14,6 +14,9 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	// Certificates of public servers, for systems that have none, such as an image on scratch.
+	_ "golang.org/x/crypto/x509roots/fallback"
 )
 
 // sameSignal is the time within which signals count as one.
