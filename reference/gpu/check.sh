@@ -18,6 +18,7 @@ if [ "${1:-}" = build ]; then
   cd "$here/../.."
   export CGO_ENABLED=0 GOOS=linux GOARCH=amd64
   go test -c -tags cuda -ldflags='-s -w' -o "$to/cuda.test" ./internal/cuda
+  go test -c -tags cuda -ldflags='-s -w' -o "$to/device.test" ./internal/tensor/cuda
   go build -tags cuda -ldflags='-s -w' -o "$to/measure" ./reference/gpu/measure
   cp reference/gpu/{check.sh,report.py,beside.py,torch_peer.py} "$to"
   sources=$(sed -n 's/.*"sources": "\(.\{12\}\).*/\1/p' internal/cuda/kernels/manifest.json)
@@ -40,7 +41,13 @@ stage() {
   [ "$status" = 0 ] || { failed=1; tail -n 30 "$out/$name.log"; }
 }
 skip() { python3 "$here/report.py" skip "$out" "$1" "$2"; }
-tests() { "$here/cuda.test" -test.v -test.run "$1" 1>&2; }
+
+# The tests of the binding. All others are of kernels, and those of device.test of tensor.Device.
+binding='Memory|Callers|Events|Graph|Arena|LaunchesDo|Signals|NoDriver|Binary'
+smoke() { "$here/cuda.test" -test.v -test.run "$binding" 1>&2; }
+conformance() {
+  "$here/cuda.test" -test.v -test.skip "$binding|PlantedFault" 1>&2 && "$here/device.test" -test.v 1>&2
+}
 has() { python3 -c "import $1" 2>/dev/null; }
 
 sanitizer() {
@@ -53,8 +60,8 @@ sanitizer() {
   fi
   for tool in memcheck racecheck; do
     echo "== $tool" >&2
-    compute-sanitizer --tool "$tool" --error-exitcode 9 "$here/cuda.test" -test.v \
-      -test.run 'RMSNorm|Add|Gate|Rotary|Embed|Products|Tile' 1>&2 || return
+    compute-sanitizer --tool "$tool" --error-exitcode 9 "$here/cuda.test" -test.v -test.skip "$binding|PlantedFault|PTX" 1>&2 &&
+      compute-sanitizer --tool "$tool" --error-exitcode 9 "$here/device.test" -test.v -test.run Conformance 1>&2 || return
   done
 }
 
@@ -68,11 +75,11 @@ needs() {
 run() {
   case $1 in
   environment) needs environment torch && stage environment 60 python3 "$here/beside.py" environment ;;
-  smoke) stage smoke 60 tests 'Memory|Callers|Events|Graph|Arena|LaunchesDo|Signals|NoDriver|Binary' ;;
-  conformance) stage conformance 120 tests 'RMSNorm|Add|Gate|Rotary|Embed|Products|Invariance|Tile|PTX' ;;
+  smoke) stage smoke 60 smoke ;;
+  conformance) stage conformance 150 conformance ;;
   sanitizer)
     if command -v compute-sanitizer >/dev/null; then
-      stage sanitizer 120 sanitizer
+      stage sanitizer 240 sanitizer
     else
       skip sanitizer "no compute-sanitizer"
     fi ;;
