@@ -8,13 +8,15 @@ import (
 // Cache is the key/value cache of a decoder: one pool of rows for all layers. A sequence is a
 // list of row numbers, so that sharing a prefix or reordering beams copies numbers, not keys.
 //
-// Take reuses released rows before new ones, and new rows in ascending order. The memory that
-// Grow allocates therefore takes no physical pages until a row of it is used.
+// Take reuses released rows before new ones, and new rows in ascending order. What Grow allocates
+// therefore takes no physical memory until a row of it is used: on the CPU by the operating system's
+// pages, on other devices by Device.Back.
 type Cache struct {
 	dev    tensor.Device
 	width  int
 	layers []nn.KV
 	rows   int     // allocated rows
+	backed int     // rows that have memory
 	fresh  int     // the first row that was never taken
 	free   []int32 // released rows
 }
@@ -41,6 +43,9 @@ func (c *Cache) Take() int32 {
 	if c.fresh == c.rows {
 		c.Grow(max(2*c.rows, 64))
 	}
+	if c.fresh == c.backed {
+		c.back()
+	}
 	c.fresh++
 	return int32(c.fresh - 1)
 }
@@ -60,22 +65,27 @@ func (c *Cache) Reserve(n int) []int32 {
 // Release makes rows available again.
 func (c *Cache) Release(rows []int32) { c.free = append(c.free, rows...) }
 
-// Grow allocates memory for at least the given number of rows. It copies the rows in use, so
-// that it is best called once, before they are taken.
+// back gives memory to the next rows.
+func (c *Cache) back() {
+	const atOnce = 256
+	backed := min(c.rows, c.backed+atOnce)
+	for _, l := range c.layers {
+		c.dev.Back(l.K, backed)
+		c.dev.Back(l.V, backed)
+	}
+	c.backed = backed
+}
+
+// Grow allocates at least the given number of rows. The CPU copies the rows in use, so that it is
+// best called once, before they are taken.
 func (c *Cache) Grow(rows int) {
 	if rows <= c.rows {
 		return
 	}
 	for i := range c.layers {
-		old := c.layers[i]
-		c.layers[i] = nn.KV{K: c.dev.Alloc(rows, c.width), V: c.dev.Alloc(rows, c.width)}
-		if c.fresh > 0 {
-			c.dev.Copy(c.layers[i].K.Slice(0, c.fresh), old.K.Slice(0, c.fresh))
-			c.dev.Copy(c.layers[i].V.Slice(0, c.fresh), old.V.Slice(0, c.fresh))
-		}
-		if c.rows > 0 {
-			c.dev.Free(old.K, old.V)
-		}
+		l := &c.layers[i]
+		l.K = c.dev.Grow(l.K, c.fresh, rows, c.width)
+		l.V = c.dev.Grow(l.V, c.fresh, rows, c.width)
 	}
 	c.rows = rows
 }
@@ -86,5 +96,5 @@ func (c *Cache) Free() {
 		c.dev.Free(c.layers[i].K, c.layers[i].V)
 		c.layers[i] = nn.KV{}
 	}
-	c.free, c.rows, c.fresh = nil, 0, 0
+	c.free, c.rows, c.backed, c.fresh = nil, 0, 0, 0
 }

@@ -109,6 +109,12 @@ type Device interface {
 	// Free takes tensors back for reuse and ignores none. A freed tensor, or a view of
 	// it, must not be used again.
 	Free(ts ...Tensor)
+	// Grow returns t, or at first none, with more rows: [rows, cols]. The first `used` rows keep their
+	// values. t must not be used again. A row must not be used before Back has given it memory. Free
+	// takes the result. On a device with memory of its own it takes addresses alone, and nothing moves.
+	Grow(t Tensor, used, rows, cols int) Tensor
+	// Back gives memory to the first rows of a tensor that Grow returned.
+	Back(t Tensor, rows int)
 	// Upload and Download move values between host and device.
 	Upload(dst Tensor, src []float32)
 	Download(dst []float32, src Tensor)

@@ -77,6 +77,30 @@ var listOperations = []struct {
 }
 
 // attendOver attends to 40 rows of keys.
+// grow tests a tensor that gets rows while it is in use, twice, as a cache does.
+func grow(s *suite) {
+	for range 2 {
+		var t tensor.Tensor
+		want := zeros(0, 70)
+		for _, rows := range []int{3, 200, 9000} {
+			t = s.dev.Grow(t, want.rows, rows, want.cols)
+			if t.Rows != rows || t.Cols != want.cols {
+				s.Fatalf("the tensor has the shape %v, want [%d,%d]", t, rows, want.cols)
+			}
+			for _, backed := range []int{1 + rows/3, rows} {
+				s.dev.Back(t, backed)
+				if more := backed - want.rows; more > 0 {
+					x := s.random(more, want.cols)
+					s.dev.Upload(t.Slice(want.rows, backed), narrow(x.v))
+					want = matrix{backed, want.cols, append(want.v, x.v...)}
+				}
+			}
+			s.near(fmt.Sprintf("%d rows", rows), t, want)
+		}
+		s.dev.Free(t)
+	}
+}
+
 func (s *suite) attendOver(l tensor.Keys) tensor.Tensor {
 	out, q := s.dev.Alloc(listRows, 16), s.put(s.random(listRows, 16))
 	s.dev.Attend(out, tensor.Tensor{}, q, s.put(s.random(40, 8)), s.put(s.random(40, 8)),

@@ -212,6 +212,19 @@ func aligned(c int) []float32 {
 	return all[off : off+c : off+c]
 }
 
+// Grow implements tensor.Device.
+func (d *Device) Grow(t tensor.Tensor, used, rows, cols int) tensor.Tensor {
+	grown := d.Alloc(rows, cols)
+	if used > 0 {
+		d.Copy(grown.Slice(0, used), t.Slice(0, used))
+	}
+	d.Free(t)
+	return grown
+}
+
+// Back implements tensor.Device. The operating system gives pages to rows that are written.
+func (d *Device) Back(tensor.Tensor, int) {}
+
 // Free implements tensor.Device.
 func (d *Device) Free(ts ...tensor.Tensor) {
 	for _, t := range ts {

@@ -101,6 +101,16 @@ func (m *Meter) Alloc(rows, cols int) tensor.Tensor {
 	return tensor.Tensor{Rows: rows, Cols: cols, Handle: m.next}
 }
 
+// Grow implements tensor.Device.
+func (m *Meter) Grow(t tensor.Tensor, _, rows, cols int) tensor.Tensor {
+	grown := m.Alloc(rows, cols)
+	m.Free(t)
+	return grown
+}
+
+// Back implements tensor.Device.
+func (m *Meter) Back(tensor.Tensor, int) {}
+
 // Free implements tensor.Device.
 func (m *Meter) Free(ts ...tensor.Tensor) {
 	for _, t := range ts {

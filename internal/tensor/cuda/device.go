@@ -16,6 +16,7 @@ type Device struct {
 	kernels *cuda.Kernels
 	stream  *cuda.Stream
 	memory  memory
+	growing growing
 	staging staging
 	replies replies
 	packer  packer
@@ -73,6 +74,9 @@ func (d *Device) Close() error {
 	}
 	err := d.replies.close(d.gpu)
 	if e := d.staging.close(d.gpu); err == nil {
+		err = e
+	}
+	if e := d.growing.close(); err == nil {
 		err = e
 	}
 	if e := d.memory.close(); err == nil {

@@ -142,6 +142,7 @@ func (m *memory) give(at cuda.Pointer) int {
 func (d *Device) take(bytes int) cuda.Pointer {
 	at, err := d.memory.take(bytes)
 	if cuda.OutOfMemory(err) {
+		d.dropRanges()
 		d.reclaim()
 		at, err = d.memory.take(bytes)
 	}
@@ -169,7 +170,7 @@ func (d *Device) Alloc(rows, cols int) tensor.Tensor {
 // Free implements tensor.Device.
 func (d *Device) Free(ts ...tensor.Tensor) {
 	for _, t := range ts {
-		if t.Handle != 0 {
+		if t.Handle != 0 && !d.endGrowing(t) {
 			d.memory.live -= int64(d.memory.give(cuda.Pointer(t.Handle)))
 		}
 	}

@@ -35,6 +35,18 @@ func (d *Device) Alloc(rows, cols int) tensor.Tensor {
 	return d.Device.Alloc(rows, cols)
 }
 
+// Grow implements tensor.Device.
+func (d *Device) Grow(t tensor.Tensor, used, rows, cols int) tensor.Tensor {
+	d.step("Grow")
+	return d.Device.Grow(t, used, rows, cols)
+}
+
+// Back implements tensor.Device.
+func (d *Device) Back(t tensor.Tensor, rows int) {
+	d.step("Back")
+	d.Device.Back(t, rows)
+}
+
 // Upload implements tensor.Device.
 func (d *Device) Upload(dst tensor.Tensor, src []float32) {
 	d.step("Upload")
