@@ -51,12 +51,13 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input (a file, model or datas
 
 // globals are the flags that every verb has.
 type globals struct {
-	JSON    bool  `name:"json" help:"Write results, progress and the exit as JSON lines (docs/json-events.md)."`
-	Quiet   bool  `short:"q" help:"Print only results and errors."`
-	Threads int   `help:"Worker threads; 0 is one per core." default:"0"`
-	Seed    int64 `help:"Seed of all random choices." default:"42"`
-	Rehash  bool  `help:"Read models, inputs and finished outputs again, even if their digests are remembered and no file has changed."`
-	Offline bool  `help:"Do not contact the Hugging Face hub, as with HF_HUB_OFFLINE=1."`
+	JSON    bool   `name:"json" help:"Write results, progress and the exit as JSON lines (docs/json-events.md)."`
+	Quiet   bool   `short:"q" help:"Print only results and errors."`
+	Threads int    `help:"Worker threads; 0 is one per core." default:"0"`
+	Device  string `help:"Where models compute: cpu, cuda for an NVIDIA GPU, cuda:N for GPU N, or auto for a GPU if there is one." default:"cpu" placeholder:"DEVICE"`
+	Seed    int64  `help:"Seed of all random choices." default:"42"`
+	Rehash  bool   `help:"Read models, inputs and finished outputs again, even if their digests are remembered and no file has changed."`
+	Offline bool   `help:"Do not contact the Hugging Face hub, as with HF_HUB_OFFLINE=1."`
 
 	Version kong.VersionFlag `help:"Print the version."`
 }
@@ -117,6 +118,7 @@ type app struct {
 	verb         string
 	start        time.Time
 	opened       *backend.Engine
+	gpu          gpu  // that --device names, or nil
 	notResumable bool // an interrupted run of this verb starts again from the beginning
 }
 
@@ -171,7 +173,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		err, code = unusable, exitUsage
 		a.ui.Errorf("%v", err)
 	default:
-		err = mapped.Guard(func() error { return parsed.Run(a) })
+		err = a.onDevice(func() error { return mapped.Guard(func() error { return parsed.Run(a) }) })
 		if flushed := flush(); err == nil {
 			err = cmp.Or(out.err, flushed) // the verb may have ignored a failed write
 		}
@@ -305,6 +307,9 @@ func (a *app) engine(dtype string) *backend.Engine {
 	if a.opened == nil {
 		a.opened = backend.NewEngine(a.Threads, "", func(note string) { a.ui.Infof("%s", note) })
 		a.opened.Progress, a.opened.Context = a.ui.Progress(), a.ctx
+		if a.gpu != nil {
+			a.opened.On(a.gpu)
+		}
 	}
 	return a.opened.As(dtype)
 }

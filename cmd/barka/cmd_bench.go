@@ -74,6 +74,9 @@ func (c *benchCmd) Run(a *app) error {
 	if len(c.Works) > 0 && c.Works[0] == dataWork {
 		return c.data(a)
 	}
+	if a.gpu != nil {
+		return usagef("bench measures the CPU, and reference/gpu/check.sh a GPU; leave --device out")
+	}
 	if err := bench.Known(c.Works); err != nil {
 		return err
 	}

@@ -77,6 +77,7 @@ func (c *doctorCmd) Run(a *app) error {
 		{"architectures", strings.Join(model.Architectures(), ", ")},
 		{"hub cache", hub.CacheDir()},
 	}
+	rows = append(rows, gpuRows()...)
 	if !c.Fast {
 		rows = append(rows,
 			[]any{"f32, one core", arithmetic(dtype.F32, "GFLOP/s")},

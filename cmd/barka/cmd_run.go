@@ -116,7 +116,7 @@ func (a *app) plan(r *recipe.Recipe, out string, probe int) (*recipe.Runner, *re
 
 // printPlan lists the stages with their estimated work, time and memory, and the sum.
 func (a *app) printPlan(w *recipe.Runner, plan []recipe.Planned, price float64) (total, error) {
-	ceilings := bench.QuickCeilings(w.Engine.Device, a.Threads)
+	ceilings := bench.QuickCeilings(w.Engine.Host(), a.Threads)
 	rows := make([][]any, len(plan))
 	sum := total{Price: price}
 	for i, p := range plan {

@@ -111,7 +111,7 @@ const tunedTokens = 1_000_000
 // model that is no decoder has none.
 func workRows(a *app, name string) [][]any {
 	var rows [][]any
-	ceilings := bench.QuickCeilings(a.engine("").Device, a.Threads)
+	ceilings := bench.QuickCeilings(a.engine("").Host(), a.Threads)
 	for _, dtype := range []string{"f32", "bf16", "int8"} {
 		engine := a.engine(dtype)
 		l, err := engine.Outline(name, false)
@@ -122,7 +122,7 @@ func workRows(a *app, name string) [][]any {
 		o := train.Defaults()
 		o.DType = dtype
 		d := &train.Data{Tokens: tunedTokens, Trained: tunedTokens, Longest: o.MaxLength}
-		e, err := train.Forecast(o, engine.Measure(name), tunedTokens/500, d, a.Seed, backend.MemoryLimit(), 0)
+		e, err := train.Forecast(o, engine.Measure(name), tunedTokens/500, d, a.Seed, engine.MemoryLimit(), 0)
 		if err != nil {
 			rows = append(rows, []any{"LoRA, " + dtype, err.Error()})
 			continue
@@ -130,7 +130,7 @@ func workRows(a *app, name string) [][]any {
 		seconds, _ := leastTime(recipe.Planned{Effort: recipe.Effort{FLOP: e.FLOP, DType: dtype}}, ceilings)
 		text := fmt.Sprintf("rank %d: %s, at least %s per million tokens", o.Rank, printable.Bytes(e.Memory),
 			ui.Duration(time.Duration(seconds/float64(max(o.Epochs, 1))*float64(time.Second))))
-		if free := backend.AvailableMemory(); free > 0 && e.Memory > free {
+		if free := engine.Available(); free > 0 && e.Memory > free {
 			text += " (does not fit now)"
 		}
 		rows = append(rows, []any{"LoRA, " + dtype, text})

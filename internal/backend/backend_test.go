@@ -431,15 +431,15 @@ func TestFits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := fits(dir, o); err != nil {
+	if err := e.fits(dir, o); err != nil {
 		t.Errorf("a small model: %v", err)
 	}
 	sparse("pytorch_model.bin", 8*free)
-	if err := fits(dir, o); err != nil {
+	if err := e.fits(dir, o); err != nil {
 		t.Errorf("the format that is not read counts: %v", err)
 	}
 	sparse("model.safetensors", 8*free)
-	if err := fits(dir, o); err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), "GiB") {
+	if err := e.fits(dir, o); err == nil || !badinput.Is(err) || !strings.Contains(err.Error(), "GiB") {
 		t.Errorf("a model of eight times the memory: %v", err)
 	}
 }

@@ -20,7 +20,7 @@ func (d *Decoder) Generator() *generate.Engine {
 	d.once.Do(func() {
 		bytes := d.engine.CacheBytes
 		if bytes <= 0 {
-			bytes = cacheBytes(AvailableMemory())
+			bytes = cacheBytes(d.engine.Available())
 		}
 		d.generator = &generate.Engine{Model: d.Model, MaxSequences: maxTogether, Threads: d.engine.threads, CacheBytes: bytes}
 	})

@@ -21,8 +21,8 @@ import (
 	"barka/internal/model"
 )
 
-// Digest identifies a model by its content and by the type of its packed weights.
-// Outputs depend on nothing else.
+// Digest identifies a model by its content, by the kind of device if that is a GPU, and by the type
+// of its packed weights. Outputs depend on nothing else.
 func (e *Engine) Digest(name string) (string, error) {
 	dir, err := hub.Resolve(name)
 	if err != nil {
@@ -33,6 +33,9 @@ func (e *Engine) Digest(name string) (string, error) {
 		return "", err
 	}
 	content, err := e.digest(dir)
+	if e.gpu != nil {
+		content += "-" + e.gpu.Kind()
+	}
 	return content + "-" + strings.ToLower(packedType(o.DType)), err
 }
 

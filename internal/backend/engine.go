@@ -35,6 +35,7 @@ type Engine struct {
 	// Context, if not nil, ends the loading and digesting of models.
 	Context context.Context
 
+	gpu     GPU // Device, if that is one
 	threads int
 	watch   *watch
 }
@@ -76,7 +77,7 @@ func (e *Engine) TypeOf(name string) (string, error) {
 	return strings.ToLower(string(o.DType)), err
 }
 
-// NewEngine returns an engine on the CPU. threads 0 means one per core; dt is DType.
+// NewEngine returns an engine on the CPU; On moves it to a GPU. threads 0 means one per core; dt is DType.
 func NewEngine(threads int, dt string, log func(string)) *Engine {
 	return &Engine{Device: cpu.New(threads), DType: dt, Log: log, threads: threads, watch: &watch{seen: map[string]fs.FileInfo{}}}
 }
@@ -110,7 +111,7 @@ func (e *Engine) locate(name string) (dir string, o model.Options, err error) {
 	if o, err = e.options(dir); err != nil {
 		return "", o, err
 	}
-	return dir, o, fits(dir, o)
+	return dir, o, e.fits(dir, o)
 }
 
 // options resolves the type of the packed weights.

@@ -7,7 +7,6 @@ import (
 	"barka/internal/badinput"
 	"barka/internal/checkpoint"
 	"barka/internal/model"
-	"barka/internal/printable"
 	"barka/internal/resident"
 )
 
@@ -28,23 +27,6 @@ func storedType(dir string) (string, error) {
 		return "bf16", nil
 	}
 	return "f32", nil
-}
-
-// fits returns an error if a model does not fit into the free memory, before its
-// weights are read.
-func fits(dir string, o model.Options) error {
-	values, err := countValues(dir)
-	if err != nil {
-		return err
-	}
-	need := values * int64(o.DType.Size())
-	free := resident.Available()
-	if free > 0 && need > free {
-		return badinput.Errorf("model %s needs about %s of memory as %s, and %s are free; use --dtype bf16 or int8, "+
-			"a smaller model, or a larger machine",
-			dir, printable.Bytes(need), o.DType, printable.Bytes(free))
-	}
-	return nil
 }
 
 // countValues returns the number of values of a model's tensors. Tied tensors

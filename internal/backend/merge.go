@@ -11,7 +11,7 @@ import (
 )
 
 // Merge merges an adapter into a base model and writes the result to out. If out was
-// merged from the same two, it is left unchanged.
+// merged from the same two, it is left unchanged. The CPU computes it.
 //
 // If v is not nil, the merged model is compared with base and adapter. A model that
 // differs too much is not moved into place; one that was merged before stays, and Merge
@@ -57,7 +57,7 @@ func (e *Engine) Merge(ctx context.Context, name, adapter, out string, v *Verifi
 			return err
 		}
 	}
-	if err := merge.Run(ctx, e.Device, dir, adapter, out, m, reporter); err != nil || check == nil || found != nil {
+	if err := merge.Run(ctx, e.Host(), dir, adapter, out, m, reporter); err != nil || check == nil || found != nil {
 		return found, err
 	}
 	if found, err = check.run(ctx, out, reporter); err != nil && found != nil {

@@ -101,7 +101,7 @@ func (e *Engine) verifier(base, adapter string, v *Verification) (*verifier, err
 	}
 	o, err := e.options(base)
 	if err == nil {
-		err = fits(base, o)
+		err = e.fits(base, o)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("merge --verify: %w", err)

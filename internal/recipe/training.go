@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"barka/internal/backend"
 	"barka/internal/badinput"
 	"barka/internal/dataset"
 	"barka/internal/hub"
@@ -222,7 +221,7 @@ func (f *forecast) trains(p *Planned, o train.Options) {
 	if o.DType, _ = engine.TypeOf(base); n == 0 {
 		return
 	}
-	e, err := train.Forecast(o, engine.Measure(base), n, d, f.r.Seed, backend.MemoryLimit(), f.observed.Memory)
+	e, err := train.Forecast(o, engine.Measure(base), n, d, f.r.Seed, engine.MemoryLimit(), f.observed.Memory)
 	if err != nil {
 		return
 	}

@@ -342,7 +342,8 @@ func (a identity) differences(b identity) []string {
 	if a.Version < b.Version {
 		return []string{fmt.Sprintf("stage version was %d and is now %d (%s)", a.Version, b.Version, changed)}
 	}
-	if strings.HasPrefix(b.Model, a.Model+"-") && !strings.HasPrefix(b.Model, a.Model+"-i8") {
+	if strings.HasPrefix(b.Model, a.Model+"-") && !strings.HasPrefix(b.Model, a.Model+"-i8") &&
+		!strings.HasPrefix(b.Model, a.Model+"-cuda") {
 		b.Model = a.Model // earlier versions of barka train left the type out, which the options name too
 	}
 	return a.settings().Differences(b.settings())

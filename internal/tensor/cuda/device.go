@@ -85,6 +85,9 @@ func (d *Device) Close() error {
 	return err
 }
 
+// Kind names the devices that give the same results: all NVIDIA GPUs.
+func (d *Device) Kind() string { return "cuda" }
+
 // Name implements tensor.Device.
 func (d *Device) Name() string { return fmt.Sprintf("cuda (%s)", d.gpu.Name) }
 
