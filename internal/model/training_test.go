@@ -102,37 +102,40 @@ func TestLoRAGradients(t *testing.T) {
 	}
 }
 
-// TestLoRAOnIntegers: gradients with a base of 8-bit integers have nearly the direction of
-// those in float32.
-func TestLoRAOnIntegers(t *testing.T) {
+// TestLoRAOnRoundedWeights: gradients with a base in bfloat16 or of 8-bit integers have nearly the
+// direction of those in float32.
+func TestLoRAOnRoundedWeights(t *testing.T) {
+	least := map[dtype.DType]float64{dtype.BF16: 0.999, dtype.I8: 0.99}
 	for _, name := range golden.Trained {
-		t.Run(name, func(t *testing.T) {
-			var want golden.Decoder
-			g := golden.Load(t, name, &want)
-			m := open(t, name, 2, dtype.I8)
-			a, err := model.LoadAdapter(m, golden.Dir(name)+"/adapter")
-			if err != nil {
-				t.Fatal(err)
-			}
-			a.Train(m.Device())
-			loss := backward(t, m, want.Sequences, want.Masks, []int{0, 1, 2, 3, 4}, 1/float32(want.TrainedTokens))
-			golden.Near(t, "loss", []float32{float32(loss / float64(want.TrainedTokens))}, []float32{float32(want.LoRALoss)}, 0.02)
-			var dot, norm, expected float64
-			for _, p := range a.Params() {
-				got := make([]float32, p.Grad.Len())
-				m.Device().Download(got, p.Grad)
-				for i, w := range g.Tensor("grad." + p.Name) {
-					dot += float64(got[i]) * float64(w)
-					norm += float64(got[i]) * float64(got[i])
-					expected += float64(w) * float64(w)
+		for dt, cosine := range least {
+			t.Run(name+"/"+string(dt), func(t *testing.T) {
+				var want golden.Decoder
+				g := golden.Load(t, name, &want)
+				m := open(t, name, 2, dt)
+				a, err := model.LoadAdapter(m, golden.Dir(name)+"/adapter")
+				if err != nil {
+					t.Fatal(err)
 				}
-			}
-			if c := dot / math.Sqrt(norm*expected); !(c > 0.99) {
-				t.Errorf("cosine of the gradients %g", c)
-			} else {
-				t.Logf("cosine of the gradients %.5f", c)
-			}
-		})
+				a.Train(m.Device())
+				loss := backward(t, m, want.Sequences, want.Masks, []int{0, 1, 2, 3, 4}, 1/float32(want.TrainedTokens))
+				golden.Near(t, "loss", []float32{float32(loss / float64(want.TrainedTokens))}, []float32{float32(want.LoRALoss)}, 0.02)
+				var dot, norm, expected float64
+				for _, p := range a.Params() {
+					got := make([]float32, p.Grad.Len())
+					m.Device().Download(got, p.Grad)
+					for i, w := range g.Tensor("grad." + p.Name) {
+						dot += float64(got[i]) * float64(w)
+						norm += float64(got[i]) * float64(got[i])
+						expected += float64(w) * float64(w)
+					}
+				}
+				if c := dot / math.Sqrt(norm*expected); !(c > cosine) {
+					t.Errorf("cosine of the gradients %g", c)
+				} else {
+					t.Logf("cosine of the gradients %.5f", c)
+				}
+			})
+		}
 	}
 }
 

@@ -80,6 +80,7 @@ func main() {
 	s.rows()
 	s.large()
 	s.small()
+	s.families()
 	check(gpu.Close())
 	out := json.NewEncoder(os.Stdout)
 	out.SetIndent("", " ")
