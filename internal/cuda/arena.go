@@ -63,6 +63,9 @@ func (a *Arena) properties() allocationProperties {
 // Base is the first address.
 func (a *Arena) Base() Pointer { return a.base }
 
+// Contains reports whether an address lies in the arena's range.
+func (a *Arena) Contains(p Pointer) bool { return p >= a.base && p < a.base+Pointer(a.reserved) }
+
 // Mapped returns how many bytes from the base can be used.
 func (a *Arena) Mapped() int { return len(a.handles) * a.chunk }
 

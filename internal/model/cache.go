@@ -12,13 +12,14 @@ import (
 // therefore takes no physical memory until a row of it is used: on the CPU by the operating system's
 // pages, on other devices by Device.Back.
 type Cache struct {
-	dev    tensor.Device
-	width  int
-	layers []nn.KV
-	rows   int     // allocated rows
-	backed int     // rows that have memory
-	fresh  int     // the first row that was never taken
-	free   []int32 // released rows
+	dev       tensor.Device
+	width     int
+	layers    []nn.KV
+	rows      int     // allocated rows
+	backed    int     // rows that have memory
+	fresh     int     // the first row that was never taken
+	free      []int32 // released rows
+	addresses uint64
 }
 
 // NewCache makes a cache for the given number of layers, each with rows of width G·Dh. It
@@ -29,6 +30,9 @@ func NewCache(dev tensor.Device, layers, width int) *Cache {
 
 // Layer returns the keys and values of layer i.
 func (c *Cache) Layer(i int) *nn.KV { return &c.layers[i] }
+
+// Addresses identifies the memory of all layers on a device with memory of its own.
+func (c *Cache) Addresses() uint64 { return c.addresses }
 
 // RowBytes returns the memory of one row: a token's keys and values in all layers.
 func (c *Cache) RowBytes() int64 { return int64(len(c.layers)) * 2 * 4 * int64(c.width) }
@@ -82,10 +86,13 @@ func (c *Cache) Grow(rows int) {
 	if rows <= c.rows {
 		return
 	}
+	c.addresses = 0
 	for i := range c.layers {
 		l := &c.layers[i]
 		l.K = c.dev.Grow(l.K, c.fresh, rows, c.width)
 		l.V = c.dev.Grow(l.V, c.fresh, rows, c.width)
+		const prime = 1099511628211 // of FNV-1a
+		c.addresses = ((c.addresses^uint64(l.K.Handle))*prime ^ uint64(l.V.Handle)) * prime
 	}
 	c.rows = rows
 }

@@ -28,6 +28,7 @@ type Transformer struct {
 	KVWidth int
 
 	embedding, head *Full // in place of Embed and Output, if they are trained; or nil
+	linears         []*nn.Linear
 }
 
 // tape is one saved forward pass. It starts at the lowest block with an adapter: nothing
@@ -64,6 +65,10 @@ func (m *Transformer) Linears() []*nn.Linear {
 func (m *Transformer) Forward(p *nn.Pass, tokens []int32, cache *Cache) (h tensor.Tensor, t Tape, err error) {
 	defer tensor.Guard(&err)
 	dev := p.Dev
+	if cache != nil && p.Decodes() && !m.adapted() {
+		key := step{m, cache.addresses}
+		return p.Replay(key, tokens, nil, func() tensor.Tensor { return m.decode(p, len(tokens), cache) }), nil, nil
+	}
 	p.Prepare(tokens, nil)
 	x := dev.Alloc(len(tokens), m.Meta.Hidden) // x [T,D], the residual stream
 	m.embed(dev, x, p.Batch.Tokens)
@@ -102,6 +107,40 @@ func (m *Transformer) Forward(p *nn.Pass, tokens []int32, cache *Cache) (h tenso
 	dev.Free(x)
 	p.Release()
 	return h, nil, nil
+}
+
+// step identifies the steps of decoding that are the same operations on the same memory.
+type step struct {
+	m     any
+	cache uint64
+}
+
+// decode is Forward for a step of decoding of T tokens, whose lists are prepared.
+func (m *Transformer) decode(p *nn.Pass, T int, cache *Cache) (h tensor.Tensor) {
+	dev := p.Dev
+	x := dev.Alloc(T, m.Meta.Hidden) // x [T,D]
+	m.embed(dev, x, p.Batch.Tokens)
+	for i, b := range m.Blocks {
+		b.Forward(p, x, cache.Layer(i))
+	}
+	h = dev.Alloc(T, m.Meta.Hidden) // h [T,D]
+	m.Norm.Forward(dev, h, x)
+	dev.Free(x)
+	return h
+}
+
+// adapted reports whether anything of the model is trained: then steps of decoding may differ in
+// their weights.
+func (m *Transformer) adapted() bool {
+	if m.linears == nil {
+		m.linears = m.Linears()
+	}
+	for _, l := range m.linears {
+		if l.LoRA != nil {
+			return true
+		}
+	}
+	return m.embedding != nil || m.head != nil
 }
 
 // embed fills x [T,D] with the embeddings of tokens.

@@ -54,12 +54,32 @@ type Pass struct {
 // Prepare brings the lists of a pass over tokens [T] to the device. source is the layout of
 // the cross-attention, or nil.
 func (p *Pass) Prepare(tokens []int32, source *tensor.Layout) {
-	p.Batch = p.Dev.Prepare(tensor.Batch{
+	p.Batch = p.Dev.Prepare(p.lists(tokens, source))
+	p.Dropout.Rows = p.Batch.Numbers
+}
+
+func (p *Pass) lists(tokens []int32, source *tensor.Layout) tensor.Batch {
+	return tensor.Batch{
 		Tokens: tensor.Ints{Host: tokens}, Positions: tensor.Ints{Host: p.Positions},
 		Rows: tensor.Ints{Host: p.Rows}, Keep: tensor.Ints{Host: p.Keep}, Numbers: tensor.Numbers{Host: p.Dropout.Rows.Host},
 		Keys: tensor.Keys{Layout: p.Layout}, Source: tensor.Keys{Layout: source},
+	}
+}
+
+// Decodes reports whether the pass has one token of each sequence, whose keys and values go to a
+// cache, and keeps nothing else: a step of decoding.
+func (p *Pass) Decodes() bool {
+	return p.Rows != nil && len(p.Rows) == p.Layout.Sequences() && !p.Save && p.Noise.None() && p.Queries.None() && p.Dropout.Rows.Host == nil
+}
+
+// Replay runs f, a step of decoding with prepared lists, by Device.Replay.
+func (p *Pass) Replay(key any, tokens []int32, source *tensor.Layout, f func() tensor.Tensor) tensor.Tensor {
+	return p.Dev.Replay(key, p.lists(tokens, source), func(b tensor.Batch) tensor.Tensor {
+		p.Batch = b
+		result := f()
+		p.Batch = tensor.Batch{}
+		return result
 	})
-	p.Dropout.Rows = p.Batch.Numbers
 }
 
 // Release gives back the memory of what Prepare has brought.

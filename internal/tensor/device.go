@@ -124,6 +124,13 @@ type Device interface {
 	// change while the result is in use. Free takes its Memory.
 	Prepare(b Batch) Batch
 
+	// Replay brings b to the device, calls f with it, and returns f's result, a tensor that is valid
+	// until the next call of Replay and that the caller frees. The operations of f must be the same
+	// for the same key, whose type is comparable, and the same shapes of b: they read and write b, what
+	// they allocate, weights, and tensors with the same addresses. A device may record them and run
+	// them again without f, or call f twice.
+	Replay(key any, b Batch, f func(Batch) Tensor) Tensor
+
 	// Pack packs a checkpoint matrix for products, as dt (F32, BF16 or I8). An infinity
 	// or NaN in it is an error.
 	Pack(m Matrix, dt dtype.DType) (Weight, error)

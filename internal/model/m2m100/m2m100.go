@@ -228,6 +228,7 @@ func (m *Model) On(dev tensor.Device) model.Seq2Seq {
 // Encode implements model.Seq2Seq.
 func (m *Model) Encode(p *nn.Pass, tokens []int32) (h tensor.Tensor, err error) {
 	defer tensor.Guard(&err)
+	m.needPositions(p)
 	p.Prepare(tokens, nil)
 	defer p.Release()
 	x := m.input(p, m.encEmbed)
@@ -254,8 +255,25 @@ func (m *Model) ProjectSource(p *nn.Pass, states tensor.Tensor, source *model.Ca
 // Decode implements model.Seq2Seq.
 func (m *Model) Decode(p *nn.Pass, tokens []int32, cache, source *model.Cache, sourceLayout *tensor.Layout) (h tensor.Tensor, err error) {
 	defer tensor.Guard(&err)
+	m.needPositions(p)
+	if cache != nil && p.Decodes() {
+		key := step{m, cache.Addresses(), source.Addresses(), m.positions.Handle}
+		return p.Replay(key, tokens, sourceLayout, func() tensor.Tensor { return m.decode(p, cache, source) }), nil
+	}
 	p.Prepare(tokens, sourceLayout)
 	defer p.Release()
+	return m.decode(p, cache, source), nil
+}
+
+// step identifies the steps of decoding that are the same operations on the same memory.
+type step struct {
+	m             *Model
+	cache, source uint64
+	positions     uintptr
+}
+
+// decode is Decode with prepared lists.
+func (m *Model) decode(p *nn.Pass, cache, source *model.Cache) (h tensor.Tensor) {
 	x := m.input(p, m.decEmbed)
 	for i := range m.decoder {
 		var kv *nn.KV
@@ -267,7 +285,7 @@ func (m *Model) Decode(p *nn.Pass, tokens []int32, cache, source *model.Cache, s
 	h = m.dev.Alloc(x.Rows, x.Cols)
 	m.decNorm.Forward(m.dev, h, x)
 	m.dev.Free(x)
-	return h, nil
+	return h
 }
 
 // aligned is the layer before the last, whose weights align words best: Garg et al., "Jointly
@@ -283,6 +301,12 @@ func (m *Model) Alignment() (layer int, a tensor.Attention) {
 func (m *Model) input(p *nn.Pass, embed tensor.Table) tensor.Tensor {
 	x := m.dev.Alloc(p.Tokens(), m.cfg.DModel)
 	m.dev.Embed(x, embed, p.Batch.Tokens, m.scale, false)
+	m.dev.AddRows(x, m.positions, p.Batch.Positions)
+	return x
+}
+
+// needPositions computes the sinusoids of the pass's positions.
+func (m *Model) needPositions(p *nn.Pass) {
 	var last int32
 	for _, pos := range p.Positions {
 		last = max(last, pos)
@@ -290,8 +314,6 @@ func (m *Model) input(p *nn.Pass, embed tensor.Table) tensor.Tensor {
 	if int(last) >= m.positions.Rows {
 		m.growPositions(int(last) + 1)
 	}
-	m.dev.AddRows(x, m.positions, p.Batch.Positions)
-	return x
 }
 
 // growPositions computes the sinusoids of at least n positions. Position t is numbered

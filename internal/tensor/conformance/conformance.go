@@ -47,7 +47,7 @@ var parts = []struct {
 	{"RMSNorm", rmsNorm}, {"AddRMSNorm", addRMSNorm}, {"LayerNorm", layerNorm}, {"Rotate", rotate}, {"SplitHeads", splitHeads},
 	{"Attend", attend}, {"AttendBackward", attendBackward}, {"AttendShared", attendShared}, {"AttendAlone", attendAlone},
 	{"Activate", activate}, {"Gate", gate}, {"Elementwise", elementwise}, {"Dropout", dropout},
-	{"Grow", grow}, {"GatherScatter", gatherScatter}, {"Lists", lists},
+	{"Grow", grow}, {"Replay", replay}, {"GatherScatter", gatherScatter}, {"Lists", lists},
 	{"CrossEntropy", crossEntropy}, {"LogProbs", logProbs}, {"HeadTypes", headTypes}, {"Select", selected}, {"Screen", screen},
 	{"TopK", topK}, {"Optimiser", optimiser}, {"Invariance", invariance},
 }

@@ -77,6 +77,47 @@ var listOperations = []struct {
 }
 
 // attendOver attends to 40 rows of keys.
+// replay tests steps that are the same operations on other lists and other values: one after the
+// other, alternately with steps of another key and of another size.
+func replay(s *suite) {
+	a := tensor.Attention{Heads: 2, KVHeads: 1, HeadDim: 8, Scale: 0.3, Causal: true}
+	const pool = 90
+	table, k, v := s.put(s.random(20, 16)), s.put(s.random(pool, 8)), s.put(s.random(pool, 8))
+	factor := map[string]float32{"a": 1, "b": -2}
+	operations := func(key string, b tensor.Batch) tensor.Tensor {
+		q, out := s.dev.Alloc(len(b.Tokens.Host), 16), s.dev.Alloc(len(b.Tokens.Host), 16)
+		s.dev.Gather(q, table, b.Tokens)
+		s.dev.Scale(q, factor[key])
+		s.dev.Attend(out, tensor.Tensor{}, q, k, v, a, b.Keys)
+		s.dev.Free(q)
+		return out
+	}
+	for i := range 12 {
+		n, key := []int{3, 3, 5}[i%3], []string{"a", "b"}[i/3%2]
+		l := tensor.Layout{Starts: []int32{0}}
+		tokens := make([]int32, n)
+		for t := range n {
+			rows := s.rng.Perm(pool)[:1+i*7]
+			keys := make([]int32, len(rows))
+			for j, r := range rows {
+				keys[j] = int32(r)
+			}
+			tokens[t] = int32(s.rng.IntN(20))
+			l.Starts, l.Past, l.Keys = append(l.Starts, int32(t+1)), append(l.Past, int32(len(keys)-1)), append(l.Keys, keys)
+		}
+		s.dev.Upload(k, narrow(s.random(pool, 8).v)) // as the keys of new tokens
+		b := tensor.Batch{Tokens: tensor.Ints{Host: tokens}, Keys: tensor.Keys{Layout: &l}}
+		prepared := s.dev.Prepare(b)
+		want := operations(key, prepared)
+		s.dev.Free(prepared.Memory)
+		got := s.dev.Replay(key, b, func(b tensor.Batch) tensor.Tensor { return operations(key, b) })
+		if !slices.Equal(s.get(got).v, s.get(want).v) {
+			s.Fatalf("step %d, %d tokens, key %s: the values differ from those of the operations by themselves", i, n, key)
+		}
+		s.dev.Free(got, want)
+	}
+}
+
 // grow tests a tensor that gets rows while it is in use, twice, as a cache does.
 func grow(s *suite) {
 	for range 2 {

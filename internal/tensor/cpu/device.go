@@ -266,6 +266,11 @@ func (d *Device) Download(dst []float32, src tensor.Tensor) {
 	copy(dst, src.Data)
 }
 
+// Replay implements tensor.Device. There is nothing to save.
+func (d *Device) Replay(_ any, b tensor.Batch, f func(tensor.Batch) tensor.Tensor) tensor.Tensor {
+	return f(d.Prepare(b))
+}
+
 // Prepare implements tensor.Device. Operations read the lists where they are.
 func (d *Device) Prepare(b tensor.Batch) tensor.Batch { return b }
 

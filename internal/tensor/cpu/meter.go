@@ -249,8 +249,11 @@ func (m *Meter) CrossEntropy(_, dh, h tensor.Tensor, w tensor.Weight, _ tensor.I
 
 // The other operations take no memory.
 
-func (m *Meter) Upload(tensor.Tensor, []float32)                                       {}
-func (m *Meter) Download([]float32, tensor.Tensor)                                     {}
+func (m *Meter) Upload(tensor.Tensor, []float32)   {}
+func (m *Meter) Download([]float32, tensor.Tensor) {}
+func (m *Meter) Replay(_ any, b tensor.Batch, f func(tensor.Batch) tensor.Tensor) tensor.Tensor {
+	return f(b)
+}
 func (m *Meter) Prepare(b tensor.Batch) tensor.Batch                                   { return b }
 func (m *Meter) Zero(tensor.Tensor)                                                    {}
 func (m *Meter) Copy(_, _ tensor.Tensor)                                               {}

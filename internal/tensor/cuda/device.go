@@ -17,6 +17,8 @@ type Device struct {
 	stream  *cuda.Stream
 	memory  memory
 	growing growing
+	replays replays
+	scope   *memory // in place of memory, while operations are recorded; or nil
 	staging staging
 	replies replies
 	packer  packer
@@ -74,6 +76,9 @@ func (d *Device) Close() error {
 	}
 	err := d.replies.close(d.gpu)
 	if e := d.staging.close(d.gpu); err == nil {
+		err = e
+	}
+	if e := d.replays.close(); err == nil {
 		err = e
 	}
 	if e := d.growing.close(); err == nil {

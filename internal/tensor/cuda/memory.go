@@ -139,19 +139,44 @@ func (m *memory) give(at cuda.Pointer) int {
 
 // take returns device memory for weights, tables and the work of the running operation. It fails the
 // operation if there is not enough.
-func (d *Device) take(bytes int) cuda.Pointer {
-	at, err := d.memory.take(bytes)
+func (d *Device) take(bytes int) cuda.Pointer { return d.takeFrom(d.current(), bytes) }
+
+// current returns the memory that operations use.
+func (d *Device) current() *memory {
+	if d.scope != nil {
+		return d.scope
+	}
+	return &d.memory
+}
+
+func (d *Device) takeFrom(m *memory, bytes int) cuda.Pointer {
+	at, err := m.take(bytes)
 	if cuda.OutOfMemory(err) {
 		d.dropRanges()
 		d.reclaim()
-		at, err = d.memory.take(bytes)
+		at, err = m.take(bytes)
 	}
 	d.check(err)
 	return at
 }
 
-// give takes memory of take back. Work recorded before may still use it.
-func (d *Device) give(at cuda.Pointer) { d.memory.give(at) }
+// give takes memory of take back, and returns its size. Work recorded before may still use it. What
+// the memory of recordings has forgotten is ignored: the results of Replay.
+func (d *Device) give(at cuda.Pointer) int {
+	if r := &d.replays; r.owns(tensor.Tensor{Handle: uintptr(at)}) {
+		if _, ok := r.memory.used[at]; !ok {
+			return 0
+		}
+		return r.memory.give(at)
+	}
+	return d.memory.give(at)
+}
+
+// forget takes everything back.
+func (m *memory) forget() {
+	clear(m.used)
+	m.idle, m.end, m.taken = m.idle[:0], 0, 0
+}
 
 // Alloc implements tensor.Device.
 func (d *Device) Alloc(rows, cols int) tensor.Tensor {
@@ -162,8 +187,10 @@ func (d *Device) Alloc(rows, cols int) tensor.Tensor {
 	d.begin("Alloc", t)
 	at := d.take(4 * t.Len())
 	t.Handle = uintptr(at)
-	d.memory.live += int64(d.memory.used[at])
-	d.memory.peak = max(d.memory.peak, d.memory.live)
+	if d.scope == nil {
+		d.memory.live += int64(d.memory.used[at])
+		d.memory.peak = max(d.memory.peak, d.memory.live)
+	}
 	return t
 }
 
@@ -171,7 +198,10 @@ func (d *Device) Alloc(rows, cols int) tensor.Tensor {
 func (d *Device) Free(ts ...tensor.Tensor) {
 	for _, t := range ts {
 		if t.Handle != 0 && !d.endGrowing(t) {
-			d.memory.live -= int64(d.memory.give(cuda.Pointer(t.Handle)))
+			bytes := d.give(cuda.Pointer(t.Handle))
+			if !d.replays.owns(t) {
+				d.memory.live -= int64(bytes)
+			}
 		}
 	}
 }

@@ -10,7 +10,21 @@ import (
 )
 
 // packer collects the lists of a pass, so that they reach the GPU with one copy.
-type packer struct{ bytes []byte }
+type packer struct {
+	bytes []byte
+	// keys are the lists of keys of all layouts, which come last: theirs is the only length that
+	// changes from one decoded token to the next.
+	keys    [][]int32
+	pending int // of their numbers
+}
+
+func (p *packer) reset() {
+	clear(p.keys)
+	p.bytes, p.keys, p.pending = p.bytes[:0], p.keys[:0], 0
+}
+
+// addKeys appends the lists of keys.
+func (p *packer) addKeys() place { return p.add(p.keys...) }
 
 // place is where a list begins in the packer's bytes.
 type place int
@@ -51,19 +65,22 @@ type layout struct {
 
 // layoutPlaces are the places of a layout's lists.
 type layoutPlaces struct {
-	starts, past, first, list place
-	joined                    *layoutPlaces
+	starts, past, first place
+	joined              *layoutPlaces
 }
 
-// addLayout appends the lists of a layout. at returns it once the address of the bytes is known.
+// addLayout appends the lists of a layout but for those of the keys, which addKeys appends. at
+// completes it once the address of the bytes is known.
 func (p *packer) addLayout(l *tensor.Layout) (made *layout, places layoutPlaces) {
 	made = &layout{sequences: l.Sequences(), rows: int(l.Starts[len(l.Past)]), most: mostQueries(l)}
-	first := make([]int32, 1, len(l.Keys)+1)
+	first := append(make([]int32, 0, len(l.Keys)+1), int32(p.pending))
 	for _, keys := range l.Keys {
 		made.keys += len(keys)
-		first = append(first, int32(made.keys))
+		p.pending += len(keys)
+		first = append(first, int32(p.pending))
 	}
-	places = layoutPlaces{p.add(l.Starts), p.add(l.Past), p.add(first), p.add(l.Keys...), nil}
+	p.keys = append(p.keys, l.Keys...)
+	places = layoutPlaces{p.add(l.Starts), p.add(l.Past), p.add(first), nil}
 	if j := joined(l); j != nil {
 		places.joined = new(layoutPlaces)
 		made.joined, *places.joined = p.addLayout(j)
@@ -72,54 +89,73 @@ func (p *packer) addLayout(l *tensor.Layout) (made *layout, places layoutPlaces)
 }
 
 // at completes the layout for bytes that begin at an address.
-func (l *layout) at(base cuda.Pointer, p layoutPlaces) {
+func (l *layout) at(base cuda.Pointer, p layoutPlaces, keys place) {
 	l.starts, l.past, l.first = base+cuda.Pointer(p.starts), base+cuda.Pointer(p.past), base+cuda.Pointer(p.first)
-	l.list = base + cuda.Pointer(p.list)
+	l.list = base + cuda.Pointer(keys)
 	if l.joined != nil {
-		l.joined.at(base, *p.joined)
+		l.joined.at(base, *p.joined, keys)
+	}
+}
+
+// batchPlaces are the places of a batch's lists.
+type batchPlaces struct {
+	ints                   [6]place // in the order of listsOf
+	numbers, weights, keys place
+	layouts                [2]*layout
+	layoutsAt              [2]layoutPlaces
+}
+
+func listsOf(b *tensor.Batch) [6]*tensor.Ints {
+	return [...]*tensor.Ints{&b.Tokens, &b.Positions, &b.Rows, &b.Keep, &b.Picked, &b.Targets}
+}
+
+// pack collects the lists of a batch.
+func (p *packer) pack(b *tensor.Batch) (places batchPlaces) {
+	p.reset()
+	for i, l := range listsOf(b) {
+		places.ints[i] = p.add(l.Host)
+	}
+	places.numbers = p.addNumbers(b.Numbers.Host)
+	places.weights = p.align()
+	p.bytes = append(p.bytes, bytesOf(b.Weights.Data)...)
+	for i, k := range [...]tensor.Keys{b.Keys, b.Source} {
+		if k.Layout != nil {
+			places.layouts[i], places.layoutsAt[i] = p.addLayout(k.Layout)
+		}
+	}
+	places.keys = p.addKeys()
+	return places
+}
+
+// at sets the addresses of a batch's lists.
+func (p *batchPlaces) at(base cuda.Pointer, b *tensor.Batch) {
+	for i, l := range listsOf(b) {
+		if len(l.Host) > 0 {
+			l.Handle = uintptr(base) + uintptr(p.ints[i])
+		}
+	}
+	if len(b.Numbers.Host) > 0 {
+		b.Numbers.Handle = uintptr(base) + uintptr(p.numbers)
+	}
+	if b.Weights.Data != nil {
+		b.Weights.Handle = uintptr(base) + uintptr(p.weights)
+	}
+	for i, k := range [...]*tensor.Keys{&b.Keys, &b.Source} {
+		if k.Layout != nil {
+			p.layouts[i].at(base, p.layoutsAt[i], p.keys)
+			k.Prepared = p.layouts[i]
+		}
 	}
 }
 
 // Prepare implements tensor.Device.
 func (d *Device) Prepare(b tensor.Batch) tensor.Batch {
-	p := &d.packer
-	p.bytes = p.bytes[:0]
-	ints := []*tensor.Ints{&b.Tokens, &b.Positions, &b.Rows, &b.Keep, &b.Picked, &b.Targets}
-	places := make([]place, len(ints))
-	for i, l := range ints {
-		places[i] = p.add(l.Host)
-	}
-	numbers := p.addNumbers(b.Numbers.Host)
-	weights := p.align()
-	p.bytes = append(p.bytes, bytesOf(b.Weights.Data)...)
-	layouts := []*tensor.Keys{&b.Keys, &b.Source}
-	made, layoutsAt := make([]*layout, 2), make([]layoutPlaces, 2)
-	for i, k := range layouts {
-		if k.Layout != nil {
-			made[i], layoutsAt[i] = p.addLayout(k.Layout)
-		}
-	}
-	b.Memory = d.Alloc(1, (len(p.bytes)+3)/4)
+	places := d.packer.pack(&b)
+	b.Memory = d.Alloc(1, (len(d.packer.bytes)+3)/4)
 	d.begin("Prepare", b.Memory)
 	base := cuda.Pointer(b.Memory.Handle)
-	d.push(base, p.bytes)
-	for i, l := range ints {
-		if len(l.Host) > 0 {
-			l.Handle = uintptr(base) + uintptr(places[i])
-		}
-	}
-	if len(b.Numbers.Host) > 0 {
-		b.Numbers.Handle = uintptr(base) + uintptr(numbers)
-	}
-	if b.Weights.Data != nil {
-		b.Weights.Handle = uintptr(base) + uintptr(weights)
-	}
-	for i, k := range layouts {
-		if k.Layout != nil {
-			made[i].at(base, layoutsAt[i])
-			k.Prepared = made[i]
-		}
-	}
+	d.push(base, d.packer.bytes)
+	places.at(base, &b)
 	return b
 }
 
@@ -159,10 +195,11 @@ func (d *Device) layout(k tensor.Keys) (*layout, list) {
 		return made, list{}
 	}
 	p := &d.packer
-	p.bytes = p.bytes[:0]
+	p.reset()
 	made, places := p.addLayout(k.Layout)
+	keys := p.addKeys()
 	l := d.bring(p.bytes)
-	made.at(l.at, places)
+	made.at(l.at, places, keys)
 	return made, l
 }
 
@@ -193,7 +230,7 @@ func (d *Device) cached(values []float32) cuda.Pointer {
 			return c.at
 		}
 	}
-	at := d.take(4 * len(values))
+	at := d.takeFrom(&d.memory, 4*len(values)) // it stays longer than the operations that are recorded
 	d.push(at, bytesOf(values))
 	d.kept = append(d.kept, cachedList{slices.Clone(values), at})
 	return at

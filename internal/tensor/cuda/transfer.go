@@ -47,6 +47,7 @@ func (s *staging) close(gpu *cuda.GPU) error {
 // push records a copy of bytes to the GPU. It has read them when it returns.
 func (d *Device) push(dst cuda.Pointer, src []byte) {
 	s := &d.staging
+	d.replays.spoiled = true // if operations are recorded
 	for len(src) > 0 {
 		if s.at == stagingHalf {
 			d.stream.Record(s.passed[s.half])

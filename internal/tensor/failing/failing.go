@@ -47,6 +47,12 @@ func (d *Device) Back(t tensor.Tensor, rows int) {
 	d.Device.Back(t, rows)
 }
 
+// Replay implements tensor.Device.
+func (d *Device) Replay(key any, b tensor.Batch, f func(tensor.Batch) tensor.Tensor) tensor.Tensor {
+	d.step("Replay")
+	return d.Device.Replay(key, b, f)
+}
+
 // Upload implements tensor.Device.
 func (d *Device) Upload(dst tensor.Tensor, src []float32) {
 	d.step("Upload")
