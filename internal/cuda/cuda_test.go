@@ -262,6 +262,10 @@ func TestFailures(t *testing.T) {
 			"there is no GPU 7: the driver shows 2", true},
 		{"old chip", plan{"capability": 75}, func(d *cuda.Driver) error { _, err := d.Open(0); return err },
 			"has compute capability 7.5; bfloat16 products need 8.0", true},
+		{"old driver", plan{"version": 11080}, func(d *cuda.Driver) error { _, err := d.Open(0); return err },
+			"the NVIDIA driver supports CUDA 11.8; GPU 0, emulated GPU, needs a driver for CUDA 12.0", true},
+		{"old driver for a new chip", plan{"version": 12020, "capability": 120}, func(d *cuda.Driver) error { _, err := d.Open(0); return err },
+			"supports CUDA 12.2; GPU 0, emulated GPU, needs a driver for CUDA 12.4. Update the driver to 550", true},
 		{"memory", plan{"fail_allocation": 2}, func(d *cuda.Driver) error {
 			g, err := d.Open(0)
 			if err != nil {
@@ -354,6 +358,14 @@ func TestEmulatorFindsBoxesInFlight(t *testing.T) {
 	cuda.Product{Function: f}.Launch(g.Compute, cuda.Operands{Y: p, X: p, W: p, T: 64, N: 64, K: 64, Ldx: 64, Ldw: 64, Ldy: 64})
 	if err := g.Close(); err == nil || !strings.Contains(err.Error(), "error 719") {
 		t.Errorf("the fault gave %v", err)
+	}
+}
+
+func TestNothingVisible(t *testing.T) {
+	cudatest.Plant(t, "init", 100)
+	t.Setenv("CUDA_VISIBLE_DEVICES", "GPU-typo")
+	if _, err := cuda.Load(); !badinput.Is(err) || !strings.Contains(err.Error(), `CUDA_VISIBLE_DEVICES is "GPU-typo"`) {
+		t.Error(err)
 	}
 }
 

@@ -136,6 +136,10 @@ func Load() (*Driver, error) {
 		return nil, badinput.Errorf("%s is not an NVIDIA driver: it has no cuInit or no cuLaunchKernel", path)
 	}
 	if err := d.keepSignals(func() error { return d.call(cuInit, 0) }); err != nil {
+		if shown, set := os.LookupEnv("CUDA_VISIBLE_DEVICES"); set && isCode(err, codeNoDevice) {
+			return nil, badinput.Errorf("CUDA_VISIBLE_DEVICES is %q, which shows no GPU: give the numbers or UUIDs that nvidia-smi -L lists, "+
+				"or unset it", shown)
+		}
 		return nil, err
 	}
 	var version int32

@@ -14,6 +14,7 @@ import (
 // Numbers of the driver's enumeration CUresult that callers decide by.
 const (
 	codeOutOfMemory = 2
+	codeNoDevice    = 100
 	codeNotFound    = 500
 	codeNotReady    = 600
 )
@@ -51,6 +52,8 @@ var remedies = map[int]string{
 	100:             "The driver sees no GPU: check CUDA_VISIBLE_DEVICES, and run containers with --gpus",
 	802:             "The fabric manager is not running or not ready",
 	803:             "The driver's library and its kernel module differ: reboot after a driver update",
+	209:             "The compiled kernels have no code for this GPU: update barka",
+	218:             "The driver cannot translate the kernels: update it",
 	222:             "The driver is older than the compiled kernels: update it",
 	700:             "The GPU can no longer be used by this process. BARKA_CUDA_SYNC=1 names the kernel",
 	719:             "The GPU can no longer be used by this process. BARKA_CUDA_SYNC=1 names the kernel",
@@ -59,9 +62,12 @@ var remedies = map[int]string{
 }
 
 // OutOfMemory reports whether err is the driver's lack of device memory.
-func OutOfMemory(err error) bool {
+func OutOfMemory(err error) bool { return isCode(err, codeOutOfMemory) }
+
+// isCode reports whether err is a failed call of the driver with a code.
+func isCode(err error, code int) bool {
 	var e *Error
-	return errors.As(err, &e) && e.Code == codeOutOfMemory
+	return errors.As(err, &e) && e.Code == code
 }
 
 // FailedLaunch returns how many launches of the GPU were recorded before the one that failed with err.

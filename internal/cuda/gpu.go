@@ -3,6 +3,7 @@
 package cuda
 
 import (
+	"fmt"
 	"os"
 	"runtime"
 	"unsafe"
@@ -46,6 +47,9 @@ func (d *Driver) Open(n int) (*GPU, error) {
 		return nil, badinput.Errorf("GPU %d, %s, has compute capability %d.%d; bfloat16 products need 8.0. "+
 			"Compute on the CPU (--device cpu)", n, info.Name, info.Major, info.Minor)
 	}
+	if err := d.suffices(n, info); err != nil {
+		return nil, err
+	}
 	t, err := newThread(d, os.Getenv("BARKA_CUDA_SYNC") == "1")
 	if err != nil {
 		return nil, err
@@ -58,6 +62,28 @@ func (d *Driver) Open(n int) (*GPU, error) {
 	}
 	return g, nil
 }
+
+// Oldest CUDA versions that a driver must support, as Driver.Version has them: for the compiled
+// machine code, and for chips that have none and get the PTX of NVRTC 12.4.
+const (
+	versionMachineCode = 12000
+	versionPTX         = 12040
+)
+
+// suffices returns an error if the driver is too old for the kernels of GPU n.
+func (d *Driver) suffices(n int, info Info) error {
+	needed := versionPTX
+	if info.Major == 8 || info.Major == 9 && info.Minor == 0 {
+		needed = versionMachineCode
+	}
+	if d.Version >= needed {
+		return nil
+	}
+	return badinput.Errorf("the NVIDIA driver supports CUDA %s; GPU %d, %s, needs a driver for CUDA %s. Update the driver to 550 or newer, "+
+		"or compute on the CPU (--device cpu)", versionText(d.Version), n, info.Name, versionText(needed))
+}
+
+func versionText(v int) string { return fmt.Sprintf("%d.%d", v/1000, v%1000/10) }
 
 // serve is the GPU's thread.
 func (g *GPU) serve(started chan<- error) {
