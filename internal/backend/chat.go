@@ -20,11 +20,20 @@ func (d *Decoder) Generator() *generate.Engine {
 	d.once.Do(func() {
 		bytes := d.engine.CacheBytes
 		if bytes <= 0 {
-			bytes = cacheBytes(d.engine.Available())
+			bytes = d.engine.cacheBytes()
 		}
 		d.generator = &generate.Engine{Model: d.Model, MaxSequences: maxTogether, Threads: d.engine.threads, CacheBytes: bytes}
 	})
 	return d.generator
+}
+
+// cacheBytes returns the bound of the KV cache. On a GPU the cache leaves half of the free memory.
+func (e *Engine) cacheBytes() int64 {
+	free := e.Available()
+	if e.gpu != nil && free > 0 {
+		return min(cacheBytes(free), free/2)
+	}
+	return cacheBytes(free)
 }
 
 // cacheBytes returns the bound of the KV cache: a quarter of the free memory. The rest

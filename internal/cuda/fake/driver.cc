@@ -24,7 +24,7 @@ typedef u64 Pointer;
 
 namespace {
 
-const size_t GUARD = 256, GRANULARITY = 2 << 20, TOTAL = (size_t)1 << 30;
+const size_t GUARD = 256, GRANULARITY = 2 << 20;
 const size_t COMPARED = 32 << 20; // more device memory than this is not compared between orders
 const u8 GUARD_BYTE = 0xa5;
 
@@ -63,6 +63,8 @@ long plan(const char *name, long otherwise) {
   auto it = planted.find(name);
   return it == planted.end() ? otherwise : it->second;
 }
+
+size_t total() { return (size_t)plan("memory", 1 << 30); }
 
 Result guards() {
   for (auto &[p, a] : memory) {
@@ -177,7 +179,7 @@ Result launch(const emu::Entry &e, emu::Shape shape, std::vector<std::vector<u8>
 
 extern "C" {
 
-// barka_fake_plant sets what the driver is to do: init, version, devices, capability, orders,
+// barka_fake_plant sets what the driver is to do: init, version, devices, capability, orders, memory,
 // fail_allocation (the n-th), fail_launch (the n-th) with launch_error, refuse_launch (the n-th, which
 // fails at once); the n-th from then on. "reset" forgets all, the state of the driver too.
 void barka_fake_plant(const char *name, long value) {
@@ -223,7 +225,7 @@ Result cuGetErrorString(Result r, const char **text) {
 Result cuDeviceGetCount(int *n) { return initialized ? (*n = (int)plan("devices", 1), OK) : NOT_INITIALIZED; }
 Result cuDeviceGet(int *d, int i) { return i < plan("devices", 1) ? (*d = i, OK) : INVALID_DEVICE; }
 Result cuDeviceGetName(char *text, int n, int) { return snprintf(text, n, "emulated GPU"), OK; }
-Result cuDeviceTotalMem_v2(size_t *n, int) { return *n = TOTAL, OK; }
+Result cuDeviceTotalMem_v2(size_t *n, int) { return *n = total(), OK; }
 Result cuDeviceGetAttribute(int *v, int attribute, int) {
   long capability = plan("capability", 90);
   switch (attribute) {
@@ -247,13 +249,13 @@ Result cuCtxSynchronize() {
   return drain();
 }
 
-Result cuMemGetInfo_v2(size_t *unused, size_t *total) {
+Result cuMemGetInfo_v2(size_t *unused, size_t *all) {
   CHECK;
-  return *unused = TOTAL - used, *total = TOTAL, OK;
+  return *unused = total() - used, *all = total(), OK;
 }
 Result cuMemAlloc_v2(Pointer *p, size_t n) {
   CHECK;
-  if (++allocations == plan("fail_allocation", -1) || n > TOTAL - used)
+  if (++allocations == plan("fail_allocation", -1) || n > total() - used)
     return OUT_OF_MEMORY;
   // Aligned to 256, as the driver's are.
   u8 *raw = (u8 *)aligned_alloc(256, (n + 2 * GUARD + 255) & ~(size_t)255);
@@ -332,7 +334,7 @@ Result cuMemAddressFree(Pointer p, size_t n) {
 }
 Result cuMemCreate(u64 *handle, size_t n, const void *, u64) {
   CHECK;
-  if (++allocations == plan("fail_allocation", -1) || n > TOTAL - used)
+  if (++allocations == plan("fail_allocation", -1) || n > total() - used)
     return OUT_OF_MEMORY;
   static u64 last;
   if (n % GRANULARITY)

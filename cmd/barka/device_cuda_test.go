@@ -1,0 +1,105 @@
+//go:build cuda && linux
+
+package main
+
+import (
+	"encoding/json"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"barka/internal/cuda/cudatest"
+)
+
+// answer is a line of barka generate --json.
+type answer struct {
+	Tokens   []int32   `json:"tokens"`
+	LogProbs []float64 `json:"logprobs"`
+}
+
+// The emulated GPU writes the CPU's text.
+func TestGenerateOnGPU(t *testing.T) {
+	cudatest.OneOrder(t)
+	args := []string{"generate", "--model", filepath.Join(inputs(t), "models", "gemma2"), "--prompt", "How is coffee poured?",
+		"--max-tokens", "6", "--json"}
+	run := func(device string) (a answer) {
+		if err := json.Unmarshal([]byte(ok(t, "", append(args, "--device", device)...)), &a); err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	want, got := run("cpu"), run("cuda")
+	if !slices.Equal(got.Tokens, want.Tokens) || len(want.Tokens) == 0 {
+		t.Fatalf("tokens %v, on the CPU %v", got.Tokens, want.Tokens)
+	}
+	for i, p := range got.LogProbs {
+		if math.Abs(p-want.LogProbs[i]) > 0.02 { // bfloat16 attention scores differ in their last bits
+			t.Errorf("log-probability %d is %g, on the CPU %g", i, p, want.LogProbs[i])
+		}
+	}
+	if slices.Equal(got.LogProbs, want.LogProbs) {
+		t.Error("the log-probabilities are those of the CPU to the last bit: was the GPU used?")
+	}
+}
+
+// Each kind of failure has its exit code and says what to do.
+func TestFailuresOfGPU(t *testing.T) {
+	model := filepath.Join(inputs(t), "models", "gemma2")
+	generate := []string{"generate", "--device", "cuda", "--model", model, "--prompt", "x", "--max-tokens", "2"}
+	for _, c := range []struct {
+		name  string
+		fault string
+		value int
+		args  []string
+		code  int
+		wants []string
+	}{
+		{"no device", "init", 100, generate, exitFailed, []string{"error 100, CUDA_ERROR_NO_DEVICE", "--gpus"}},
+		{"fabric manager", "init", 802, generate, exitFailed, []string{"error 802", "fabric manager"}},
+		{"driver and library", "init", 803, generate, exitFailed, []string{"error 803", "reboot"}},
+		{"old driver", "version", 11080, generate, exitBadInput, []string{"supports CUDA 11.8", "Update the driver", "--device cpu"}},
+		{"old chip", "capability", 70, generate, exitBadInput, []string{"emulated GPU", "capability 7.0", "--device cpu"}},
+		{"absent", "devices", 1, slices.Replace(slices.Clone(generate), 2, 3, "cuda:7"), exitBadInput,
+			[]string{"no GPU 7: the driver shows 1", "CUDA_VISIBLE_DEVICES"}},
+		{"memory error", "launch_error", 214, generate, exitFailed, []string{"cuda (emulated GPU): ", "error 214", "reset or replace"}},
+		{"illegal address", "launch_error", 700, generate, exitFailed, []string{"error 700", "BARKA_CUDA_SYNC=1"}},
+		{"launch", "launch_error", 719, generate, exitFailed, []string{"error 719", "BARKA_CUDA_SYNC=1"}},
+		{"lost", "launch_error", 999, generate, exitFailed, []string{"error 999", "reboot"}},
+		{"memory in a pass", "memory", 2 << 20, generate, exitFailed, []string{"out of memory", "Other programs"}},
+		{"memory for the model", "memory", 1 << 19, generate, exitBadInput, []string{"of the GPU's memory", "are free", "--device cpu"}},
+		{"refused launch", "refuse_launch", 40, generate, exitFailed, []string{"cuLaunchKernel of ", "[", "error 1"}},
+		{"auto", "init", 803, slices.Replace(slices.Clone(generate), 2, 3, "auto"), exitDone, []string{"device: cpu, because", "error 803"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.fault == "launch_error" {
+				cudatest.Plant(t, "fail_launch", 30)
+			}
+			cudatest.Plant(t, c.fault, c.value)
+			cudatest.OneOrder(t)
+			r := barka(t, "", c.args...)
+			if r.code != c.code {
+				t.Errorf("exit code %d, want %d\n%s", r.code, c.code, r.err)
+			}
+			for _, w := range c.wants {
+				if !strings.Contains(r.err, w) {
+					t.Errorf("%s\nwant %s", r.err, w)
+				}
+			}
+			if strings.Contains(r.err, "defect") || strings.Contains(r.err, "goroutine") {
+				t.Errorf("a failure of the GPU is reported as a defect:\n%s", r.err)
+			}
+		})
+	}
+}
+
+func TestDoctorListsGPUs(t *testing.T) {
+	cudatest.Plant(t, "devices", 2)
+	out := ok(t, "", "doctor", "--fast")
+	for _, want := range []string{"CUDA 12.8", "cuda:0\temulated GPU, capability 9.0", "cuda:1"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%s is not in %s", want, out)
+		}
+	}
+}
