@@ -66,6 +66,9 @@ func (p Product) Launch(s *Stream, o Operands) {
 	case outputs == 0 || tokens == 0:
 	case p.Maps:
 		maps := [2]tensorMap{{o.W, o.N, o.K, o.Ldw, p.Outputs}, {o.X, o.T, o.K, o.Ldx, p.Tokens}}
+		if p.Family == ProductBF16T {
+			maps[0] = tensorMap{o.W, o.K, o.N, o.Ldw, mapValues}
+		}
 		s.launch(p.Function, outputs, tokens, &maps, []Argument{Argument(o.Y), Argument(o.Bias), Int(o.T), Int(o.N), Int(o.K),
 			Int(o.Ldy), Int(o.Flags)})
 	case p.Family == ProductI8:

@@ -143,13 +143,13 @@ void warpgroup_product(Fiber *fibers, int g, size_t i) {
   std::vector<float> A(64 * 16), B(columns * 16);
   for (int k = 0; k < 16; k++) {
     for (int row = 0; row < 64; row++)
-      A[row * 16 + k] = at(p.a, row, k);
+      A[row * 16 + k] = p.a_columns ? at(p.a, k, row) : at(p.a, row, k);
     for (int column = 0; column < columns; column++)
       B[column * 16 + k] = at(p.b, column, k);
   }
   for (int t = 0; t < 128; t++) {
     const Product &mine = fibers[t].products.at(g).at(i);
-    if (mine.a != p.a || mine.b != p.b || mine.values != p.values)
+    if (mine.a != p.a || mine.b != p.b || mine.values != p.values || mine.a_columns != p.a_columns)
       throw Failure{"the threads of a warpgroup name different tiles"};
     for (int v = 0; v < mine.values; v++) {
       const float *a = &A[(t / 32 * 16 + t % 32 / 4 + v / 2 % 2 * 8) * 16];

@@ -40,7 +40,7 @@ def product(name):
     if match := re.fullmatch(r"gemm_small_t(\d+)_w(\d+)_s(\d+)", name):
         tokens, warps, stages = map(int, match.groups())
         return "bf16_tn", warps * 16, tokens, stages, True
-    if match := re.fullmatch(r"(f32_tn|f32_nn|f32_grad|bf16_nn|i8_tn)_(\d+)x(\d+)_s(\d+)", name):
+    if match := re.fullmatch(r"(f32_tn|f32_nn|f32_grad|bf16_nn|i8_tn)_(?:tma_)?(\d+)x(\d+)_s(\d+)", name):
         return match[1], *map(int, match.groups()[1:]), False
     return None
 
@@ -78,7 +78,7 @@ def shared_bytes(name):
         if small:
             return (outputs + tokens) * 256 * stages
         bytes = max(stage_bytes(family, outputs, tokens) * stages, tokens * (outputs + 4) * 4)
-        return bytes + 16 * stages if name.startswith("gemm_tma") else bytes  # two barriers a stage
+        return bytes + 16 * stages if "_tma_" in name else bytes  # two barriers a stage
     return SHARED.get(name, 0)
 
 
@@ -183,7 +183,7 @@ def build():
                     name, {"module": module, "threads": threads, "blocks": blocks, "shared": shared, "registers": {}})
                 kernel["registers"][target] = registers
                 if p := product(name):
-                    kernel.update(family=p[0], outputs=p[1], tokens=p[2], small=p[4], maps=name.startswith("gemm_tma"))
+                    kernel.update(family=p[0], outputs=p[1], tokens=p[2], small=p[4], maps="_tma_" in name)
                 if spilled or stack:
                     faults.append(f"{name} for {target}: {spilled} bytes spilled, {stack} bytes of stack")
                 if blocks * (shared + 1024) > SHARED_LIMIT[target] + 1024:

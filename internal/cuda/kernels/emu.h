@@ -40,6 +40,7 @@ struct Product {
   float *d;
   int values; // of d
   const void *a, *b;
+  bool a_columns;
 };
 
 // Slot is what one lane hands into a warp operation and receives from it.
@@ -353,10 +354,10 @@ static inline void mma_s8(int (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {
 }
 
 // Products of a warpgroup run at the wait that covers them, from what is in shared memory then.
-template <int R> static inline void wgmma(float (&d)[R], const void *a, const void *b) {
-  emu::check_shared(a, 64 * 128 - 96, "wgmma");
+template <bool a_columns = false, int R> static inline void wgmma(float (&d)[R], const void *a, const void *b) {
+  emu::check_shared(a, a_columns ? 16 * 128 : 64 * 128 - 96, "wgmma");
   emu::check_shared(b, 2 * R * 128 - 96, "wgmma");
-  emu::fiber->open_products.push_back({d, R, a, b});
+  emu::fiber->open_products.push_back({d, R, a, b, a_columns});
 }
 DEVICE void wgmma_fence() {}
 static inline void wgmma_commit() {

@@ -73,8 +73,9 @@ GEMM_WGMMA(128, 6, 1)
 
 // gemm_tma has the tiles of gemm_wgmma, which the copy engine loads. Two warpgroups multiply, and one
 // thread of a further warp begins the copies, as far ahead as the slots allow. full[s] ends a phase
-// when slot s has been loaded, empty[s] when the 8 warps have multiplied what it had.
-template <int TOKENS, int STAGES>
+// when slot s has been loaded, empty[s] when the 8 warps have multiplied what it had. With COLUMNS it is
+// y = x·W for W [K,N], as in gemm_nn.cu: a tile of W is two of 64 values of k by 64 outputs.
+template <int TOKENS, int STAGES, bool COLUMNS>
 DEVICE void gemm_tma(u8 *shared, const TensorMap *weights, const TensorMap *tokens, void *y, const float *bias, int T,
                      int N, int K, int ldy, int flags) {
   constexpr int M = 128, WARPS = 8, STAGE = (M + TOKENS) * 128;
@@ -96,7 +97,11 @@ DEVICE void gemm_tma(u8 *shared, const TensorMap *weights, const TensorMap *toke
       int s = step % STAGES, round = step / STAGES;
       wait_phase(empty + s, (round & 1) ^ 1); // at once in the first round
       arrive_expect(full + s, STAGE);
-      load_box(shared + s * STAGE, weights, step * 64, at.output, full + s);
+      if (COLUMNS)
+        for (int half = 0; half < 2; half++)
+          load_box(shared + s * STAGE + half * 64 * 128, weights, at.output + half * 64, step * 64, full + s);
+      else
+        load_box(shared + s * STAGE, weights, step * 64, at.output, full + s);
       load_box(shared + s * STAGE + M * 128, tokens, step * 64, at.token, full + s);
     }
     return;
@@ -112,7 +117,7 @@ DEVICE void gemm_tma(u8 *shared, const TensorMap *weights, const TensorMap *toke
     wgmma_fence();
     UNROLL
     for (int k = 0; k < 4; k++)
-      wgmma(sum, a + k * 32, b + k * 32);
+      wgmma<COLUMNS>(sum, a + k * (COLUMNS ? 16 * 128 : 32), b + k * 32);
     wgmma_commit();
     wgmma_wait<1>();
     if (step > 0 && lane == 0)
@@ -130,14 +135,16 @@ DEVICE void gemm_tma(u8 *shared, const TensorMap *weights, const TensorMap *toke
   store_tile<M, TOKENS, 256>(tile, at, y, bias, T, N, ldy, flags);
 }
 
-#define GEMM_TMA(TOKENS, STAGES)                                                                             \
-  KERNEL(gemm_tma_128x##TOKENS##_s##STAGES, 288, 1)                                                          \
+#define GEMM_TMA(NAME, TOKENS, STAGES, COLUMNS)                                                              \
+  KERNEL(NAME, 288, 1)                                                                                       \
   (const __grid_constant__ TensorMap weights, const __grid_constant__ TensorMap tokens, void *y,             \
    const float *bias, int T, int N, int K, int ldy, int flags) {                                             \
     SHARED(shared);                                                                                          \
-    gemm_tma<TOKENS, STAGES>(shared, &weights, &tokens, y, bias, T, N, K, ldy, flags);                       \
+    gemm_tma<TOKENS, STAGES, COLUMNS>(shared, &weights, &tokens, y, bias, T, N, K, ldy, flags);              \
   }                                                                                                          \
-  ENTRY(gemm_tma_128x##TOKENS##_s##STAGES)
+  ENTRY(NAME)
 
-GEMM_TMA(256, 4)
-GEMM_TMA(128, 6)
+GEMM_TMA(gemm_tma_128x256_s4, 256, 4, false)
+GEMM_TMA(gemm_tma_128x128_s6, 128, 6, false)
+GEMM_TMA(bf16_nn_tma_128x256_s4, 256, 4, true)
+GEMM_TMA(bf16_nn_tma_128x128_s6, 128, 6, true)

@@ -120,7 +120,8 @@ DEVICE void mma_s8(int (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {
 // wgmma adds a 64×16 by 16×N product to d for the 128 threads of a warpgroup; d has N/2 values a
 // thread, and value 4·j+c lies in row 16·warp + lane/4 + c/2·8, column 8·j + lane%4·2 + c%2. a and b
 // are tiles in shared memory, rows of 128 bytes swizzled as chunk_at does, aligned to 1024 bytes; 32
-// bytes further is the next 16 of k. The product runs asynchronously: d and the tiles are its own
+// bytes further is the next 16 of k. With a_columns the rows of a's tile are k and its columns the 64 of
+// the product; 16 rows further is the next 16 of k. The product runs asynchronously: d and the tiles are its own
 // until the wgmma_wait that covers its group. Who wrote the tiles calls fence_async before the
 // barrier that precedes it.
 DEVICE u64 tile_descriptor(const void *tile) {
@@ -168,18 +169,18 @@ DEVICE void fence_async() { asm volatile("fence.proxy.async.shared::cta;\n" ::: 
 #define D4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
 #define D16(i) D4(i), D4(i + 4), D4(i + 8), D4(i + 12)
 #define D64(i) D16(i), D16(i + 16), D16(i + 32), D16(i + 48)
-DEVICE void wgmma(float (&d)[64], const void *a, const void *b) {
+template <bool a_columns = false> DEVICE void wgmma(float (&d)[64], const void *a, const void *b) {
   asm volatile(
       "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {"
       "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"
       "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31,"
       "%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,"
       "%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63"
-      "}, %64, %65, 1, 1, 1, 0, 0;\n"
+      "}, %64, %65, 1, 1, 1, %66, 0;\n"
       : D64(0)
-      : "l"(tile_descriptor(a)), "l"(tile_descriptor(b)));
+      : "l"(tile_descriptor(a)), "l"(tile_descriptor(b)), "n"((int)a_columns));
 }
-DEVICE void wgmma(float (&d)[128], const void *a, const void *b) {
+template <bool a_columns = false> DEVICE void wgmma(float (&d)[128], const void *a, const void *b) {
   asm volatile(
       "wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 {"
       "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"
@@ -190,9 +191,9 @@ DEVICE void wgmma(float (&d)[128], const void *a, const void *b) {
       "%80,%81,%82,%83,%84,%85,%86,%87,%88,%89,%90,%91,%92,%93,%94,%95,"
       "%96,%97,%98,%99,%100,%101,%102,%103,%104,%105,%106,%107,%108,%109,%110,%111,"
       "%112,%113,%114,%115,%116,%117,%118,%119,%120,%121,%122,%123,%124,%125,%126,%127"
-      "}, %128, %129, 1, 1, 1, 0, 0;\n"
+      "}, %128, %129, 1, 1, 1, %130, 0;\n"
       : D64(0), D64(64)
-      : "l"(tile_descriptor(a)), "l"(tile_descriptor(b)));
+      : "l"(tile_descriptor(a)), "l"(tile_descriptor(b)), "n"((int)a_columns));
 }
 #endif
 

@@ -15,6 +15,7 @@ func (d *Device) kernelFor(family string, o cuda.Operands) cuda.Product {
 	case cuda.ProductBF16:
 		return d.chooseBF16(o)
 	case cuda.ProductBF16T:
+		// Those of the copy engine, bf16_nn_tma_…, wait for a card to pass them.
 		return d.first(d.fill("bf16_nn_128x128_s3", o, 2), "bf16_nn_64x32_s4")
 	case cuda.ProductF32, cuda.ProductF32T:
 		if o.T <= 16 {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"barka/internal/cuda/cudatest"
 	"barka/internal/dtype"
 	"barka/internal/tensor"
 	"barka/internal/tensor/cpu"
@@ -328,6 +329,9 @@ func TestDroppedWeights(t *testing.T) {
 
 // A weight that does not fit beside dropped ones takes their memory.
 func TestWeightsInFullMemory(t *testing.T) {
+	if cudatest.OnCard() {
+		t.Skip("it would take nearly all memory of the card")
+	}
 	b := newBoth(t)
 	b.gpu.memory.apart = false
 	_, total, err := b.gpu.Memory()
