@@ -29,6 +29,15 @@ func OnCard() bool { return os.Getenv("BARKA_GPU") == "card" }
 // as it is under compute-sanitizer.
 func Large() bool { return OnCard() && os.Getenv("BARKA_GPU_SMALL") == "" }
 
+// cache is the user's directory of caches, before tests have set another one for themselves.
+var cache = func() string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return os.TempDir()
+	}
+	return dir
+}()
+
 // fake builds the fake driver, unless an earlier process has built it from the same sources, and
 // returns its path, or why there is none.
 var fake = sync.OnceValues(func() (path, why string) {
@@ -47,10 +56,6 @@ var fake = sync.OnceValues(func() (path, why string) {
 	}
 	arguments := append([]string{"-std=c++20", "-O2", "-DBARKA_EMULATE", "-ffp-contract=off", "-fno-strict-aliasing", "-fPIC",
 		"-shared", "-Wall", "-Wno-psabi", "-Werror"}, sources...)
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		cache = os.TempDir()
-	}
 	folder := filepath.Join(cache, "barka-fake-gpu")
 	path = filepath.Join(folder, digest(root, compiler, arguments)+".so")
 	if now := time.Now(); os.Chtimes(path, now, now) == nil {
