@@ -3,6 +3,8 @@ package train
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"barka/internal/durable"
@@ -48,5 +50,53 @@ func TestFailingDevice(t *testing.T) {
 	}
 	if failed < 3 || got.FinalLoss != want.FinalLoss || got.Steps != want.Steps {
 		t.Errorf("after %d failures: %d steps, loss %v; want %d, %v", failed, got.Steps, got.FinalLoss, want.Steps, want.FinalLoss)
+	}
+}
+
+// fullDevice has no memory for tensors of many values.
+type fullDevice struct {
+	*cpu.Device
+	most int // values
+}
+
+func (d *fullDevice) Alloc(rows, cols int) tensor.Tensor {
+	if rows*cols > d.most {
+		panic(&tensor.Failure{Device: d.Name(), Operation: "Alloc", OutOfMemory: true, Err: failing.Err})
+	}
+	return d.Device.Alloc(rows, cols)
+}
+
+// TestFullDevice: a run whose passes find too little memory names a smaller bound of their tokens.
+func TestFullDevice(t *testing.T) {
+	g := newGuarded(t, 6)
+	dev := &fullDevice{Device: cpu.New(1)}
+	t.Cleanup(dev.Close)
+	in := g.in
+	in.Open = func() (model.Decoder, error) {
+		dev.most = 1 << 40
+		m, err := in.Measure(dev, g.o.DType)
+		dev.most = 1000
+		return m, err
+	}
+	_, err := Run(context.Background(), g.o, in, durable.Env{Out: t.TempDir() + "/run", Seed: g.seed, Progress: progress.Silent})
+	if want := fmt.Sprintf("--micro-tokens %d", g.o.MicroTokens/2); !errors.Is(err, failing.Err) || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v, want %s", err, want)
+	}
+}
+
+// TestOtherDevice: a run that began on the CPU does not continue on a GPU, nor the other way round,
+// although a run of an earlier version, which recorded no type of weights, continues.
+func TestOtherDevice(t *testing.T) {
+	for _, c := range []struct {
+		was, is string
+		same    bool
+	}{
+		{"d1", "d1-bf16", true}, {"d1", "d1-cuda-bf16", false}, {"d1-bf16", "d1-cuda-bf16", false},
+		{"d1-cuda-bf16", "d1-bf16", false}, {"d1-cuda-bf16", "d1-cuda-bf16", true},
+	} {
+		was, is := identity{Version: version, Model: c.was}, identity{Version: version, Model: c.is}
+		if d := was.differences(is); (len(d) == 0) != c.same {
+			t.Errorf("from %s to %s: %v", c.was, c.is, d)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -16,6 +17,16 @@ import (
 	"barka/internal/tensor"
 	"barka/internal/tensor/cpu"
 )
+
+// advise adds to a device's lack of memory what would need less of it.
+func (o Options) advise(err error) error {
+	var f *tensor.Failure
+	if !errors.As(err, &f) || !f.OutOfMemory || o.MicroTokens < 2 {
+		return err
+	}
+	return fmt.Errorf("%w. A pass over fewer tokens needs less: train with --micro-tokens %d, and a run that has begun also with --restart",
+		err, o.MicroTokens/2)
+}
 
 // garbage is the heap that garbage may take in percent of the rest. Nearly all of the rest
 // is weights and tensors without pointers, so that a collection costs milliseconds.

@@ -139,6 +139,7 @@ type trainer struct {
 // last checkpoint; a finished one returns at once; one made with other
 // options is refused unless env.Restart.
 func Run(ctx context.Context, o Options, in Input, env durable.Env) (s *State, err error) {
+	defer func() { err = o.advise(err) }()
 	defer tensor.Guard(&err)
 	if err := o.Validate(); err != nil {
 		return nil, err
