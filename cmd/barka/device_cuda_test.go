@@ -5,6 +5,7 @@ package main
 import (
 	"encoding/json"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -41,6 +42,49 @@ func TestGenerateOnGPU(t *testing.T) {
 	}
 	if slices.Equal(got.LogProbs, want.LogProbs) {
 		t.Error("the log-probabilities are those of the CPU to the last bit: was the GPU used?")
+	}
+}
+
+// A training on the emulated GPU has the CPU's losses, dropout included, and its adapter belongs to the
+// GPU: the same command on the CPU does not take it for its own.
+func TestTrainOnGPU(t *testing.T) {
+	cudatest.OneOrder(t)
+	root := t.TempDir()
+	data := filepath.Join(root, "data.jsonl")
+	rows := `{"messages":[{"role":"user","content":"Is it sweet?"},{"role":"assistant","content":"نعم"}]}
+{"messages":[{"role":"user","content":"Is it far?"},{"role":"assistant","content":"لا"}]}
+`
+	if err := os.WriteFile(data, []byte(rows), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"train", "--model", filepath.Join(inputs(t), "models", "gemma2"), "--data", data, "--rank", "4", "--alpha", "8",
+		"--lr", "0.01", "--epochs", "2", "--batch", "2", "--dtype", "f32", "--warmup-ratio", "0", "--dropout", "0.1", "--json"}
+	run := func(device, out string) (losses struct {
+		First float64 `json:"first_loss"`
+		Final float64 `json:"final_loss"`
+	}) {
+		if err := json.Unmarshal([]byte(ok(t, "", append(args, "--device", device, "--out", out)...)), &losses); err != nil {
+			t.Fatal(err)
+		}
+		return losses
+	}
+	want, got := run("cpu", filepath.Join(root, "host")), run("cuda", filepath.Join(root, "gpu"))
+	if math.Abs(got.First-want.First) > 1e-5*want.First || math.Abs(got.Final-want.Final) > 1e-4*want.Final || want.First == want.Final {
+		t.Errorf("losses %+v, on the CPU %+v", got, want)
+	}
+	r := barka(t, "", append(args, "--device", "cpu", "--out", filepath.Join(root, "gpu"))...)
+	if r.code != exitBadInput || !strings.Contains(r.err, "-cuda-f32 and is now ") || !strings.Contains(r.err, "--restart") {
+		t.Errorf("exit code %d, %s", r.code, r.err)
+	}
+}
+
+// Beam search on the emulated GPU finds the CPU's translation.
+func TestTranslateOnGPU(t *testing.T) {
+	cudatest.OneOrder(t)
+	args := []string{"translate", "--model", filepath.Join(inputs(t), "models", "nllb"), "--max-length", "6"}
+	want, got := ok(t, "Coffee is hot.\n", args...), ok(t, "Coffee is hot.\n", append(args, "--device", "cuda")...)
+	if got != want || strings.TrimSpace(want) == "" {
+		t.Errorf("translation %q, on the CPU %q", got, want)
 	}
 }
 
