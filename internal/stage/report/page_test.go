@@ -169,7 +169,10 @@ func TestPipeline(t *testing.T) {
 	add("3-set", "translate", two, nil, "2-set") // equal rows, as of a set that is in the language
 	add("4-clean", "filter", []dataset.Instruction{{ID: "5"}}, nil, "2-instructions")
 	add("5-mix", "mix", []dataset.Instruction{{ID: "6"}}, nil, "4-clean", "3-set")
-	p := newPipeline(t.Context(), dirs, manifests)
+	p, err := newPipeline(t.Context(), dirs, manifests)
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := []struct {
 		from        []int
 		depth, lane int
@@ -189,7 +192,11 @@ func TestPipeline(t *testing.T) {
 	if strings.Contains(drawn, "NaN") {
 		t.Error("the picture has NaN")
 	}
-	if empty := newPipeline(t.Context(), nil, nil).picture(nil); empty != "" {
+	none, err := newPipeline(t.Context(), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if empty := none.picture(nil); empty != "" {
 		t.Errorf("a picture of nothing: %s", empty)
 	}
 }

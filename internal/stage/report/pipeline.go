@@ -24,12 +24,16 @@ type pipeline struct {
 	depth, lanes int
 }
 
-// newPipeline links each dataset to the latest earlier one whose rows it read.
-func newPipeline(ctx context.Context, dirs []string, manifests []*dataset.Manifest) *pipeline {
+// newPipeline links each dataset to the latest earlier one whose rows it read. A dataset without its
+// files has no successor.
+func newPipeline(ctx context.Context, dirs []string, manifests []*dataset.Manifest) (*pipeline, error) {
 	p := &pipeline{}
 	for i, m := range manifests {
 		n := node{stage: stageOf(dirs[i], m)}
-		n.digest, _ = dataset.Digest(ctx, dirs[i]) // without its files the node has no successor
+		var err error
+		if n.digest, err = dataset.Digest(ctx, dirs[i]); unreadable(err) || ctx.Err() != nil {
+			return nil, err
+		}
 		for _, in := range m.Inputs {
 			n.inputs = append(n.inputs, in.Digest)
 		}
@@ -47,7 +51,7 @@ func newPipeline(ctx context.Context, dirs []string, manifests []*dataset.Manife
 	}
 	p.columns()
 	p.rows()
-	return p
+	return p, nil
 }
 
 // columns gives each node the column after those of its inputs. A node without inputs stands

@@ -47,6 +47,9 @@ func readRejected(ctx context.Context, dir string, s stage) ([]rejection, error)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
+		if unreadable(err) {
+			return nil, err
+		}
 		if err != nil || read == rejectedRead { // the rows may have been removed to save space
 			break
 		}

@@ -173,7 +173,8 @@ func (c *content) readStages(ctx context.Context, o *Options) (manifests []*data
 		}
 		c.Rejected = append(c.Rejected, rejected...)
 	}
-	return manifests, newPipeline(ctx, o.Stages, manifests), nil
+	p, err = newPipeline(ctx, o.Stages, manifests)
+	return manifests, p, err
 }
 
 // readEvaluations reads one or two evaluations, and tests the difference of two.

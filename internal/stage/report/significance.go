@@ -2,7 +2,10 @@ package report
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"syscall"
 
 	"barka/internal/compare"
 	"barka/internal/htmlpage"
@@ -20,11 +23,14 @@ type tests struct {
 const level = 0.05
 
 // readTests pairs the answers of two evaluations. Without their details it returns a sentence
-// that says why there is no test.
+// that says why there is no test. Files that are there and cannot be read are an error.
 func readTests(ctx context.Context, base, tuned string) (*tests, string, error) {
 	c, err := compared(base, tuned)
 	if ctx.Err() != nil {
 		return nil, "", ctx.Err()
+	}
+	if unreadable(err) {
+		return nil, "", err
 	}
 	if err != nil {
 		return nil, fmt.Sprintf("No test of significance: %v", err), nil
@@ -37,6 +43,12 @@ func readTests(ctx context.Context, base, tuned string) (*tests, string, error) 
 		t.tasks[htmlpage.ShortTask(d.Task)] = d
 	}
 	return t, "", nil
+}
+
+// unreadable reports whether an error is the system's about a file that is there. A page that left
+// out what the file has would look complete.
+func unreadable(err error) bool {
+	return errors.As(err, new(syscall.Errno)) && !errors.Is(err, fs.ErrNotExist)
 }
 
 func compared(base, tuned string) (*compare.Comparison, error) {
