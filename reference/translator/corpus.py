@@ -56,16 +56,16 @@ def others(english, arabic):
     return clean(pairs)
 
 
-def split(data, more):
-    """(train, dev, test), each a list of (English, Arabic). No English or Arabic text of dev and test is in train."""
+def split(corpora, more):
+    """(train, dev, test), each a list of (English, other). Parts of the corpora are held out, and more is for training. No text
+    of dev and test is in train."""
     parts = {"train": [], "dev": [], "test": []}
-    for pairs in (tico(data), ntrex(data)):
+    for pairs in corpora:
         for i, pair in enumerate(pairs):
             block = i // BLOCK
             parts["test" if block % TEST == 5 else "dev" if block % DEV == 11 else "train"].append(pair)
-    for english, arabic in more:
-        parts["train"] += others(english, arabic)
-    parts["train"] += terms(data)
+    for pairs in more:
+        parts["train"] += pairs
     for name, known in (("dev", parts["test"]), ("train", parts["test"] + parts["dev"])):
         texts = {side for pair in known for side in pair}
         parts[name] = [p for p in parts[name] if not texts & set(p)]

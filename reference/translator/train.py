@@ -1,11 +1,13 @@
 """Trains a small M2M-100 that translates a little between English and Arabic, with a tokenizer in NLLB's form.
 
     python reference/translator/train.py --data DATA --out DIR [--more ENGLISH ARABIC]... [--steps N] [--minutes M]
+    python reference/translator/train.py --only ENGLISH OTHER --to fra_Latn --out DIR
 
 DATA/parallel holds TICO-19 and NTREX-128 (corpus.py). --more adds files of lines, such as Tatoeba's
 testsets/ara-eng/tatoeba-test-v2021-08-07.{eng,ara} of github.com/Helsinki-NLP/OPUS-MT-testsets (CC-BY 2.0 FR);
 with a file ARABIC.labels beside them, only lines with the label ara are read. DIR becomes a checkpoint of
-transformers, with dev.en, dev.ar, test.en and test.ar beside it. The model exercises checks, ladder and metrics of
+transformers, with dev.en, dev.ar, test.en and test.ar beside it. --only has another language in place of Arabic and
+nothing but two files of lines; docs/another-language.md has an example. The model exercises checks, ladder and metrics of
 `barka translate`; nobody should use its translations.
 
 The same seed and steps give the same weights on one machine; --minutes, if the time runs out first, does not.
@@ -23,9 +25,10 @@ import torch
 from transformers import AutoTokenizer, M2M100Config, M2M100ForConditionalGeneration
 
 import corpus
+from demo_tokenizers import LANGUAGES
 from demo_tokenizers import nllb as train_tokenizer
 
-ENGLISH, ARABIC = "eng_Latn", "arb_Arab"
+ENGLISH = "eng_Latn"
 LONGEST = 120  # tokens of a side in training
 IGNORE = -100
 WARMUP = 400  # steps
@@ -34,12 +37,13 @@ WARMUP = 400  # steps
 class Encoder:
     """Ids of a text, with some words cut in two at random: a word is then seen in several spellings."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, other):
+        self.other = other  # the language beside English
         self.tok = AutoTokenizer.from_pretrained(directory, src_lang=ENGLISH)
         backend = self.tok.backend_tokenizer
         self.normal = backend.normalizer.normalize_str
         self.piece = functools.cache(lambda s: [t.id for t in backend.model.tokenize(s)])
-        self.language = {code: self.tok.convert_tokens_to_ids(code) for code in (ENGLISH, ARABIC)}
+        self.language = {code: self.tok.convert_tokens_to_ids(code) for code in (ENGLISH, other)}
 
     def ids(self, rng, text, cut):
         out = []
@@ -53,7 +57,7 @@ class Encoder:
         return out
 
     def row(self, rng, pair, reverse, cut):
-        languages = (ARABIC, ENGLISH) if reverse else (ENGLISH, ARABIC)
+        languages = (self.other, ENGLISH) if reverse else (ENGLISH, self.other)
         sides = zip(languages, reversed(pair) if reverse else pair)
         return tuple([self.language[code]] + self.ids(rng, text, cut) + [self.tok.eos_token_id] for code, text in sides)
 
@@ -87,7 +91,7 @@ def endless(enc, pairs, args):
     """Batches without end; each epoch varies, cuts and reverses other pairs."""
     rng = random.Random(args.seed)
     while True:
-        varied = [corpus.vary(rng, *p) for p in pairs] + corpus.sums(rng, len(pairs) // 12)
+        varied = [corpus.vary(rng, *p) for p in pairs] + ([] if args.only else corpus.sums(rng, len(pairs) // 12))
         rows = [enc.row(rng, p, rng.random() < args.reverse, 0.1) for p in varied]
         batches = batches_of([r for r in rows if max(map(len, r)) <= LONGEST], args.tokens, rng)
         rng.shuffle(batches)
@@ -156,13 +160,15 @@ def train(model, enc, pairs, dev, args):
 def samples(enc, args, test):
     model = M2M100ForConditionalGeneration.from_pretrained(args.out).eval()
     for en, ar in test[:3]:
-        out = model.generate(**enc.tok(en, return_tensors="pt"), num_beams=5, max_length=200, forced_bos_token_id=enc.language[ARABIC])
+        out = model.generate(**enc.tok(en, return_tensors="pt"), num_beams=5, max_length=200, forced_bos_token_id=enc.language[enc.other])
         print(f"\n{en}\n{ar}\n{enc.tok.decode(out[0], skip_special_tokens=True)}")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=pathlib.Path, required=True, help="directory with parallel/tico19 and parallel/ntrex")
+    parser.add_argument("--data", type=pathlib.Path, help="directory with parallel/tico19 and parallel/ntrex")
+    parser.add_argument("--only", nargs=2, metavar=("ENGLISH", "OTHER"), help="files of parallel lines in place of --data")
+    parser.add_argument("--to", default="arb_Arab", choices=LANGUAGES, help="the language of OTHER (default: %(default)s)")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="directory of the checkpoint")
     parser.add_argument("--more", nargs=2, action="append", default=[], metavar=("ENGLISH", "ARABIC"), help="more parallel lines")
     parser.add_argument("--steps", type=int, default=5000, help="default: %(default)s")
@@ -171,21 +177,24 @@ def main():
     parser.add_argument("--width", type=int, default=192, help="dimension of the model (default: %(default)s)")
     parser.add_argument("--tokens", type=int, default=2500, help="tokens per batch, of both sides (default: %(default)s)")
     parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate (default: %(default)s)")
-    parser.add_argument("--reverse", type=float, default=0, help="share of rows from Arabic to English (default: %(default)s)")
+    parser.add_argument("--reverse", type=float, default=0, help="share of rows into English (default: %(default)s)")
     parser.add_argument("--bf16", action="store_true", help="multiply in bfloat16: twice as fast on a CPU with its instructions")
     parser.add_argument("--every", type=int, default=250, help="steps between measurements on dev (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=7)
     args = parser.parse_args()
+    if not (args.data or args.only):
+        parser.error("--data or --only is missing")
     torch.manual_seed(args.seed)
     torch.set_num_threads(1)
-    pairs, dev, test = corpus.split(args.data, args.more)
+    held = [corpus.others(*args.only)] if args.only else [corpus.tico(args.data), corpus.ntrex(args.data)]
+    pairs, dev, test = corpus.split(held, [corpus.others(*files) for files in args.more] + ([] if args.only else [corpus.terms(args.data)]))
     print(f"{len(pairs)} pairs to train on, {len(dev)} dev, {len(test)} test")
-    made = corpus.sums(random.Random(args.seed), 2000)
+    made = [] if args.only else corpus.sums(random.Random(args.seed), 2000)
     train_tokenizer([s for p in pairs + made for s in p], args.out, size=args.pieces, signs_alone=True)
     for name, part in (("dev", dev), ("test", test)):
-        for suffix, side in (("en", 0), ("ar", 1)):
+        for suffix, side in (("en", 0), (args.to.split("_")[0] if args.only else "ar", 1)):
             (args.out / f"{name}.{suffix}").write_text("".join(p[side] + "\n" for p in part), encoding="utf-8")
-    enc = Encoder(args.out)
+    enc = Encoder(args.out, args.to)
     enc.check([s for p in pairs[::50] for s in p])
     model = new_model(enc, args)
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(enc.tok)} tokens")
